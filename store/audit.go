@@ -1,0 +1,195 @@
+package store
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Event is one audit event: who did what on whom, from where, with which outcome.
+// It carries no secret, token, assertion or password.
+type Event struct {
+	ID      int64           `json:"id"`
+	At      time.Time       `json:"at"`                // zero: when it is stored
+	Ref     string          `json:"ref,omitempty"`     // reference id, shown to the person and in the log
+	Actor   string          `json:"actor,omitempty"`   // person id, "admin:NAME" on the command line, or "worker"
+	Action  string          `json:"action"`            // "sign-in", "refusal", "login", "create-user", "mapping-add", …
+	Subject string          `json:"subject,omitempty"` // on whom or what
+	Account AccountID       `json:"account,omitempty"`
+	SP      string          `json:"sp,omitempty"`
+	Address string          `json:"address,omitempty"`
+	Outcome string          `json:"outcome,omitempty"` // "ok", "refused", "failed", "unknown"
+	Reason  string          `json:"reason,omitempty"`  // a fixed word, never free text from outside
+	Detail  json.RawMessage `json:"detail,omitempty"`
+}
+
+// Audit keeps the audit events. They are only ever added.
+type Audit struct{ db *DB }
+
+// Audit returns the audit events of this database.
+func (db *DB) Audit() *Audit { return &Audit{db} }
+
+// Add stores events that belong to no other change.
+func (a *Audit) Add(ctx context.Context, e ...Event) error {
+	if len(e) == 0 {
+		return nil
+	}
+	return a.db.write(ctx, "add audit events", func(ctx context.Context, tx querier) error {
+		return addEvents(ctx, tx, a.db.now(), e)
+	})
+}
+
+const (
+	maxEventText   = 1000
+	maxEventDetail = 16 << 10
+)
+
+// addEvents stores events in the transaction of the change that they tell of.
+// An event with neither action nor actor is none, and left out.
+func addEvents(ctx context.Context, tx querier, now time.Time, events []Event) error {
+	for _, e := range events {
+		if e.Action == "" && e.Actor == "" {
+			continue
+		}
+		if e.At.IsZero() {
+			e.At = now
+		}
+		detail := string(e.Detail)
+		switch {
+		case detail == "":
+		case len(detail) > maxEventDetail:
+			detail = fmt.Sprintf(`{"left_out":"%d bytes"}`, len(detail))
+		case !json.Valid(e.Detail) || !utf8.ValidString(detail) || strings.Contains(detail, "\x00"):
+			return fmt.Errorf("audit event %q: detail is not JSON", e.Action)
+		}
+		if _, err := tx.ExecContext(ctx, `
+			INSERT INTO audit_events (at, ref, actor, action, subject, account, sp, address,
+			    outcome, reason, detail)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+			micros(e.At), tame(e.Ref), tame(e.Actor), tame(e.Action), tame(e.Subject), tame(string(e.Account)),
+			tame(e.SP), tame(e.Address), tame(e.Outcome), tame(e.Reason), detail); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tame makes any text storable: cut to a bound, valid UTF-8, no NUL, which
+// PostgreSQL refuses. An event must not be lost because of what a stranger sent.
+func tame(s string) string {
+	if len(s) > maxEventText {
+		s = s[:maxEventText]
+	}
+	if !utf8.ValidString(s) {
+		s = strings.ToValidUTF8(s, "\uFFFD")
+	}
+	if strings.IndexByte(s, 0) >= 0 {
+		s = strings.ReplaceAll(s, "\x00", "\uFFFD")
+	}
+	return s
+}
+
+// Filter for List; zero fields do not filter.
+type Filter struct {
+	Ref, Actor, Action, Subject string
+	Before                      int64 // events with a smaller id
+	Limit                       int   // 1 to 1000, default 100
+}
+
+const eventColumns = `id, at, ref, actor, action, subject, account, sp, address, outcome, reason, detail`
+
+// List returns events, newest first. For the next page, set Before to the
+// smallest id of this one.
+func (a *Audit) List(ctx context.Context, f Filter) ([]Event, error) {
+	const what = "list audit events"
+	if f.Limit == 0 {
+		f.Limit = 100
+	}
+	if f.Limit < 1 || f.Limit > 1000 || f.Before < 0 {
+		return nil, fmt.Errorf("%s: limit %d, before %d: want a limit from 1 to 1000 and an id", what, f.Limit, f.Before)
+	}
+	// Only the conditions that filter are put in, so that their index is used.
+	var (
+		query strings.Builder
+		args  []any
+	)
+	query.WriteString(`SELECT ` + eventColumns + ` FROM audit_events WHERE 1 = 1`)
+	bind := func(text string, value any) {
+		args = append(args, value)
+		query.WriteString(text + "$" + strconv.Itoa(len(args)))
+	}
+	for _, c := range []struct{ column, value string }{
+		{"ref", f.Ref}, {"actor", f.Actor}, {"action", f.Action}, {"subject", f.Subject},
+	} {
+		if c.value != "" {
+			bind(" AND "+c.column+" = ", c.value)
+		}
+	}
+	if f.Before > 0 {
+		bind(" AND id < ", f.Before)
+	}
+	query.WriteString(" ORDER BY id DESC")
+	bind(" LIMIT ", f.Limit)
+	all, err := collect(ctx, a.db.engine.reader(), scanEvent, query.String(), args...)
+	return all, a.db.explain(what, err)
+}
+
+func scanEvent(row scanner) (e Event, err error) {
+	var (
+		at     int64
+		detail string
+	)
+	err = row.Scan(&e.ID, &at, &e.Ref, &e.Actor, &e.Action, &e.Subject, &e.Account, &e.SP,
+		&e.Address, &e.Outcome, &e.Reason, &detail)
+	e.At = fromMicros(at)
+	if detail != "" {
+		e.Detail = json.RawMessage(detail)
+	}
+	return e, err
+}
+
+// Export writes the events since a time as JSON lines, oldest first. It reads
+// in pages, so that a slow w holds no transaction open.
+func (a *Audit) Export(ctx context.Context, w io.Writer, since time.Time) error {
+	const (
+		what = "export audit events"
+		page = 500
+	)
+	out := bufio.NewWriter(w)
+	lines := json.NewEncoder(out)
+	lines.SetEscapeHTML(false)
+	var last int64
+	if err := a.db.engine.reader().QueryRowContext(ctx, `
+		SELECT COALESCE(MIN(id), 1) - 1 FROM audit_events WHERE at >= $1`, micros(since)).Scan(&last); err != nil {
+		return a.db.explain(what, err)
+	}
+	for {
+		events, err := collect(ctx, a.db.engine.reader(), scanEvent, `
+			SELECT `+eventColumns+`
+			  FROM audit_events
+			 WHERE id > $1 AND at >= $2
+			 ORDER BY id LIMIT $3`, last, micros(since), page)
+		if err != nil {
+			return a.db.explain(what, err)
+		}
+		for _, e := range events {
+			if err := lines.Encode(e); err != nil {
+				return fmt.Errorf("%s: %w", what, err)
+			}
+			last = e.ID
+		}
+		if len(events) < page {
+			break
+		}
+	}
+	if err := out.Flush(); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}

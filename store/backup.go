@@ -1,0 +1,101 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// Backup writes a consistent copy to a new file, mode 0600, while this and other
+// programs go on. It never overwrites: a file of that name is an error. A copy
+// that stands under its name is complete and on the disk. ErrUnsupported on PostgreSQL.
+func (db *DB) Backup(ctx context.Context, path string) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("back up the store to %s: %w", path, err)
+		}
+	}()
+	if _, ok := db.engine.(*sqlite); !ok {
+		return db.engine.backup(ctx, path)
+	}
+	// The name is taken first, so that two backups can't both get it.
+	claim, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(path)
+		}
+	}()
+	if err := claim.Close(); err != nil {
+		return err
+	}
+	part, err := newFileBeside(path)
+	if err != nil {
+		return err
+	}
+	if err := db.engine.backup(ctx, part); err != nil {
+		return errors.Join(err, os.Remove(part))
+	}
+	if err := os.Rename(part, path); err != nil {
+		return errors.Join(err, os.Remove(part))
+	}
+	return syncPath(filepath.Dir(path))
+}
+
+// backup copies by VACUUM INTO: one read transaction, which in WAL mode keeps
+// no writer waiting.
+func (s *sqlite) backup(ctx context.Context, path string) error {
+	conn, err := s.read.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }() // gives it back to the pool
+	// This connection only reads by its DSN, and VACUUM counts as writing.
+	if _, err := conn.ExecContext(ctx, `PRAGMA query_only = OFF`); err != nil {
+		return err
+	}
+	_, err = conn.ExecContext(ctx, `VACUUM INTO $1`, path)
+	if _, off := conn.ExecContext(context.WithoutCancel(ctx), `PRAGMA query_only = ON`); off != nil {
+		err = errors.Join(err, off)
+	}
+	if err != nil {
+		return err
+	}
+	return syncPath(path)
+}
+
+// newFileBeside makes an empty file, mode 0600, in the folder of path.
+func newFileBeside(path string) (string, error) {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return "", err
+	}
+	if err := errors.Join(handOver(f), f.Close()); err != nil {
+		return "", errors.Join(err, os.Remove(f.Name()))
+	}
+	return f.Name(), nil
+}
+
+// syncPath puts a file, or the names in a folder, onto the disk.
+func syncPath(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// openCopy opens a copy for reading only, whoever may write it.
+func openCopy(path string) (*sql.DB, error) {
+	db, err := sql.Open("sqlite3", copyDSN(path))
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(1)
+	return db, nil
+}

@@ -1,0 +1,119 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Options for Open.
+type Options struct {
+	// DSN is "sqlite:PATH", where the folder of PATH must exist, or a
+	// PostgreSQL URL "postgres://USER:PASSWORD@HOST/DATABASE?sslmode=verify-full".
+	DSN string
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+	// Logger hears of migrations and of trouble that no caller is told; nil means nobody.
+	Logger *slog.Logger
+}
+
+// DB is the open database. One small type for each concern hangs off it; each
+// may be used by any number of goroutines.
+type DB struct {
+	engine  engine
+	now     func() time.Time
+	changes counterCache
+	alive   pulse
+	closing sync.Once
+	closed  error
+}
+
+// Open opens the database and, under a lock, brings its schema up to this
+// program's. A schema one version newer than the program's is served as it is;
+// one still newer is refused with ErrNewerSchema.
+func Open(ctx context.Context, o Options) (*DB, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	kind, rest, err := splitDSN(o.DSN)
+	if err != nil {
+		return nil, err
+	}
+	db := &DB{now: o.Now}
+	switch kind {
+	case "sqlite":
+		db.engine, err = openSQLite(ctx, rest, o)
+	default:
+		db.engine, err = openPostgres(ctx, o)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	return db, nil
+}
+
+// splitDSN tells which database is meant. Its error does not repeat the DSN,
+// which may hold a password.
+func splitDSN(dsn string) (kind, rest string, err error) {
+	kind, rest, found := strings.Cut(dsn, ":")
+	switch {
+	case found && kind == "sqlite" && rest != "":
+		return kind, rest, nil
+	case found && (kind == "postgres" || kind == "postgresql") && strings.HasPrefix(rest, "//"):
+		return "postgres", rest, nil
+	}
+	return "", "", errors.New(`store DSN: want "sqlite:PATH" or "postgres://…"`)
+}
+
+// Close lets the writes that wait finish, and closes. Later calls fail with an error.
+func (db *DB) Close() error {
+	db.closing.Do(func() {
+		if err := db.engine.close(); err != nil {
+			db.closed = fmt.Errorf("close store: %w", err)
+		}
+	})
+	return db.closed
+}
+
+// Ping proves that the store can be read and written, by a small durable write.
+// An answer serves all who ask within the same second, so that a health check
+// open to everybody can't load the disk.
+func (db *DB) Ping(ctx context.Context) error {
+	return db.alive.check(func() error {
+		return db.write(ctx, "write to the store", func(ctx context.Context, tx querier) error {
+			n, err := touched(ctx, tx, `
+				UPDATE counters SET value = value + 1 WHERE name = 'alive'`)
+			if err == nil && n != 1 {
+				err = errors.New("table counters has lost its rows")
+			}
+			return err
+		})
+	})
+}
+
+// pulse keeps the last good answer of a check for a second.
+type pulse struct {
+	mu   sync.Mutex
+	good time.Time // monotonic; an age, not a rule about time
+}
+
+func (p *pulse) check(try func() error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.good.IsZero() && time.Since(p.good) < time.Second {
+		return nil
+	}
+	if err := try(); err != nil {
+		p.good = time.Time{}
+		return err
+	}
+	p.good = time.Now()
+	return nil
+}

@@ -1,0 +1,18 @@
+package store
+
+import (
+	"context"
+)
+
+// WriteRaw runs fn as one change, for tests of what happens to changes that share a commit.
+func (db *DB) WriteRaw(ctx context.Context, fn func(exec func(string, ...any) error) error) error {
+	return db.write(ctx, "write raw", func(ctx context.Context, tx querier) error {
+		return fn(func(query string, args ...any) error {
+			_, err := tx.ExecContext(ctx, query, args...)
+			return err
+		})
+	})
+}
+
+// LatestVersion is the highest number among the migrations of "sqlite" or "postgres".
+func LatestVersion(folder string) (int64, error) { return latestVersion("migrations/" + folder) }

@@ -1,0 +1,214 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"sync"
+	"sync/atomic"
+)
+
+// Group commit. A durable commit costs a disk flush, about a millisecond, and
+// SQLite has one writer at a time: one transaction for each change would end at
+// a thousand changes a second however many wait. So one goroutine takes all
+// changes that wait, runs each inside a savepoint of one transaction, commits
+// once, and then answers all. Nobody is made to wait for company: a change
+// that comes alone is committed alone, and others gather meanwhile.
+
+const (
+	groupSize  = 64  // most changes in one commit, so that the first does not wait for too many
+	groupQueue = 256 // changes that wait; more wait at the door
+)
+
+// job is one change on its way through the writer.
+type job struct {
+	ctx   context.Context
+	fn    work
+	state atomic.Int32 // jobWaiting, jobTaken or jobGone
+	err   error        // of fn alone
+	panic any          // what fn panicked with
+	done  chan error   // the answer; holds one
+}
+
+const (
+	jobWaiting int32 = iota
+	jobTaken         // runs, or ran; its answer will come
+	jobGone          // its caller stopped waiting before it ran
+)
+
+// group is the writer of one SQLite file.
+type group struct {
+	db   *sql.DB // one connection, immediate transactions
+	busy func(error) bool
+
+	mu      sync.RWMutex // held for reading while a job is put into the queue
+	closed  bool
+	queue   chan *job
+	stopped chan struct{}
+}
+
+func newGroup(db *sql.DB, busy func(error) bool) *group {
+	g := &group{db: db, busy: busy, queue: make(chan *job, groupQueue), stopped: make(chan struct{})}
+	go g.run()
+	return g
+}
+
+// write queues fn and waits for its commit. When ctx ends before fn was begun,
+// fn never runs. Once begun, the answer is awaited: it comes within one commit.
+func (g *group) write(ctx context.Context, fn work) error {
+	j := &job{ctx: ctx, fn: fn, done: make(chan error, 1)}
+	if err := g.put(j); err != nil {
+		return err
+	}
+	var err error
+	select {
+	case err = <-j.done:
+	case <-ctx.Done():
+		if j.state.CompareAndSwap(jobWaiting, jobGone) {
+			return ctx.Err()
+		}
+		err = <-j.done
+	}
+	if j.panic != nil {
+		panic(j.panic) // in the goroutine of the caller whose function it was
+	}
+	return err
+}
+
+func (g *group) put(j *job) error {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	if g.closed {
+		return ErrClosed
+	}
+	select {
+	case g.queue <- j:
+		return nil
+	case <-j.ctx.Done():
+		return j.ctx.Err()
+	}
+}
+
+// close runs what is queued and stops the writer.
+func (g *group) close() {
+	g.mu.Lock()
+	if !g.closed {
+		g.closed = true
+		close(g.queue)
+	}
+	g.mu.Unlock()
+	<-g.stopped
+}
+
+func (g *group) run() {
+	defer close(g.stopped)
+	for first := range g.queue {
+		g.commit(first)
+	}
+}
+
+// commit runs first and all that waits behind it, up to groupSize, in one transaction.
+func (g *group) commit(first *job) {
+	tx, err := g.begin()
+	if err != nil {
+		// The file can't be written: everyone who waits now is told, rather
+		// than each trying anew for as long.
+		for j := first; j != nil; j = g.next() {
+			if j.take() {
+				j.done <- err
+			}
+		}
+		return
+	}
+	var (
+		ran  []*job
+		good int
+	)
+	for j := first; j != nil; j = g.next() {
+		if !j.take() {
+			continue
+		}
+		ran = append(ran, j)
+		if err = j.run(tx); err != nil {
+			break // the transaction is lost, and all in it
+		}
+		if j.err == nil {
+			good++
+		}
+		if len(ran) == groupSize {
+			break
+		}
+	}
+	switch {
+	case err != nil:
+		_ = tx.Rollback() // the error that lost the transaction is the one to tell
+	case good == 0:
+		err = tx.Rollback()
+	default:
+		err = tx.Commit()
+	}
+	for _, j := range ran {
+		// A refusal too is told only now, and only if the commit worked: it
+		// may rest on what an earlier change of this group wrote.
+		if err != nil {
+			j.done <- fmt.Errorf("commit: %w", err)
+		} else {
+			j.done <- j.err
+		}
+	}
+}
+
+// begin starts the transaction. The busy timeout of the connection waits for
+// other processes; a file that stays locked longer gets few more chances.
+func (g *group) begin() (*sql.Tx, error) {
+	const tries = 3
+	for try := 1; ; try++ {
+		tx, err := g.db.BeginTx(context.Background(), nil)
+		if err == nil || !g.busy(err) || try == tries {
+			return tx, err
+		}
+	}
+}
+
+// next takes a waiting job without waiting for one; nil when there is none.
+func (g *group) next() *job {
+	select {
+	case j := <-g.queue: // nil once closed and empty
+		return j
+	default:
+		return nil
+	}
+}
+
+func (j *job) take() bool { return j.state.CompareAndSwap(jobWaiting, jobTaken) }
+
+// run runs the function inside a savepoint. What it returns is fatal to the
+// whole transaction; the function's own error is kept in j.err.
+func (j *job) run(tx *sql.Tx) error {
+	ctx := context.Background()
+	if _, err := tx.ExecContext(ctx, "SAVEPOINT one"); err != nil {
+		return err
+	}
+	j.err = j.call(tx)
+	if j.err == nil {
+		_, err := tx.ExecContext(ctx, "RELEASE one")
+		return err
+	}
+	// Some errors (disk full, I/O) end the transaction by themselves; then this
+	// fails too, and the group with it.
+	if _, err := tx.ExecContext(ctx, "ROLLBACK TO one; RELEASE one"); err != nil {
+		return fmt.Errorf("%w, after: %w", err, j.err)
+	}
+	return nil
+}
+
+// call runs the function without its caller's cancellation: interrupting a
+// statement makes SQLite roll back the transaction of everybody else too.
+func (j *job) call(tx querier) (err error) {
+	defer func() {
+		if j.panic = recover(); j.panic != nil {
+			err = fmt.Errorf("panic: %v", j.panic)
+		}
+	}()
+	return j.fn(context.WithoutCancel(j.ctx), tx)
+}

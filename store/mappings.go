@@ -1,0 +1,163 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Kinds of mapping.
+const (
+	GroupMapping     = "group"             // members of one group
+	GroupPattern     = "group_pattern"     // Pattern over the names (cn) of a person's groups
+	AttributePattern = "attribute_pattern" // Pattern over the values of Attribute
+	PersonMapping    = "person"            // one person; how an owner is told
+)
+
+// Mapping is an admin's rule. Which fields are used depends on Kind.
+type Mapping struct {
+	ID        int64
+	Kind      string
+	GroupID   string // immutable id of the group; decides when it is known
+	GroupDN   string // as last seen; decides only without GroupID
+	Attribute string
+	Pattern   string
+	Person    PersonID
+	Account   AccountID // "" where a pattern captures it
+	Role      Role      // "" where a pattern captures it
+	Priority  int       // lowest wins
+	CreatedAt time.Time
+	CreatedBy string
+}
+
+// Mappings keeps the admins' rules.
+type Mappings struct{ db *DB }
+
+// Mappings returns the mappings of this database.
+func (db *DB) Mappings() *Mappings { return &Mappings{db} }
+
+// Add stores a mapping and returns its id; m.ID is not looked at.
+//
+// ErrConflict: the same rule is there already, or an equal priority could decide
+// between two roles of one account (same account, or either is a pattern that
+// captures its account).
+//
+// Owner's SSO user, when not nil, is put into the ledger as active in the same
+// transaction, whatever its State says; one that was told before with the same
+// external id is kept. ErrConflict if (person, account) has another SSO user, or
+// its external id or login name is somebody else's.
+func (s *Mappings) Add(ctx context.Context, m Mapping, owner *SSOUser, e Event) (int64, error) {
+	var id int64
+	err := s.db.change(ctx, "add mapping", func(ctx context.Context, tx querier) error {
+		now := s.db.now()
+		// change has put all changes of configuration one after the other, so
+		// nobody adds a contradicting rule between this check and the commit.
+		var clashes int
+		if err := tx.QueryRowContext(ctx, `
+			SELECT COUNT(*) FROM mappings
+			 WHERE (kind = $1 AND group_id = $2 AND group_dn = $3 AND attribute = $4
+			        AND pattern = $5 AND person_id = $6 AND account = $7 AND role = $8)
+			    OR (priority = $9
+			        AND (account = $7 OR account = '' OR $10)
+			        AND (role <> $8 OR role = '')
+			        AND NOT (kind = 'person' AND kind = $1 AND person_id <> $6))`,
+			m.Kind, m.GroupID, m.GroupDN, m.Attribute, m.Pattern, string(m.Person), string(m.Account),
+			string(m.Role), m.Priority, m.Account == "").Scan(&clashes); err != nil {
+			return err
+		}
+		if clashes > 0 {
+			return ErrConflict
+		}
+		created := m.CreatedAt
+		if created.IsZero() {
+			created = now
+		}
+		if err := tx.QueryRowContext(ctx, `
+			INSERT INTO mappings (kind, group_id, group_dn, attribute, pattern, person_id,
+			    account, role, priority, created_at, created_by)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+			RETURNING id`,
+			m.Kind, m.GroupID, m.GroupDN, m.Attribute, m.Pattern, string(m.Person),
+			string(m.Account), string(m.Role), m.Priority, micros(created), m.CreatedBy).Scan(&id); err != nil {
+			return err
+		}
+		if owner != nil {
+			if err := tellOwner(ctx, tx, *owner, id, now); err != nil {
+				return err
+			}
+		}
+		return addEvents(ctx, tx, now, []Event{e})
+	})
+	return id, err
+}
+
+// tellOwner puts an SSO user that exists already into the ledger.
+func tellOwner(ctx context.Context, tx querier, u SSOUser, mapping int64, now time.Time) error {
+	u.Mapping, u.State, u.Role = mapping, Active, Owner
+	u.MaybeSent, u.Attempts = false, 0
+	u.NextAttempt, u.LeaseUntil = time.Time{}, time.Time{}
+	isNew, err := insertUser(ctx, tx, u, now)
+	if err != nil || isNew {
+		return err
+	}
+	n, err := touched(ctx, tx, `
+		UPDATE sso_users SET mapping = $1, role = 'owner', updated_at = $2
+		 WHERE person_id = $3 AND account = $4 AND external_provider = $5 AND external_id = $6
+		   AND state IN ('active', 'assumed')`,
+		mapping, micros(now), string(u.Person), string(u.Account), u.ExternalProvider, u.ExternalID)
+	if err == nil && n == 0 {
+		err = ErrConflict
+	}
+	return err
+}
+
+// List returns all mappings, by priority and then id.
+func (s *Mappings) List(ctx context.Context) ([]Mapping, error) {
+	all, err := collect(ctx, s.db.engine.reader(), func(row scanner) (m Mapping, err error) {
+		var created int64
+		err = row.Scan(&m.ID, &m.Kind, &m.GroupID, &m.GroupDN, &m.Attribute, &m.Pattern,
+			&m.Person, &m.Account, &m.Role, &m.Priority, &created, &m.CreatedBy)
+		m.CreatedAt = fromMicros(created)
+		return m, err
+	}, `
+		SELECT id, kind, group_id, group_dn, attribute, pattern, person_id, account, role,
+		       priority, created_at, created_by
+		  FROM mappings ORDER BY priority, id`)
+	return all, s.db.explain("list mappings", err)
+}
+
+// Remove deletes a mapping, with its event. ErrNotFound. The owner's SSO user
+// that was told with this mapping goes with it, so that a wrong external id can
+// be told anew; it was never created by us, so nothing is forgotten.
+func (s *Mappings) Remove(ctx context.Context, id int64, e Event) error {
+	return s.db.change(ctx, "remove mapping", func(ctx context.Context, tx querier) error {
+		var kind string
+		if err := tx.QueryRowContext(ctx, `
+			DELETE FROM mappings WHERE id = $1 RETURNING kind`, id).Scan(&kind); err != nil {
+			return err
+		}
+		if kind == PersonMapping {
+			if _, err := tx.ExecContext(ctx, `
+				DELETE FROM sso_users WHERE mapping = $1 AND role = 'owner' AND attempts = 0`, id); err != nil {
+				return err
+			}
+		}
+		return addEvents(ctx, tx, s.db.now(), []Event{e})
+	})
+}
+
+// SetGroupDN notes that the group of a mapping was renamed. ErrNotFound.
+func (s *Mappings) SetGroupDN(ctx context.Context, id int64, dn string) error {
+	const what = "set group DN of a mapping"
+	if dn == "" {
+		return s.db.explain(what, errors.New("empty DN"))
+	}
+	return s.db.change(ctx, what, func(ctx context.Context, tx querier) error {
+		n, err := touched(ctx, tx, `
+			UPDATE mappings SET group_dn = $1 WHERE id = $2`, dn, id)
+		if err == nil && n == 0 {
+			err = ErrNotFound
+		}
+		return err
+	})
+}

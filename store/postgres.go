@@ -1,0 +1,143 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+const (
+	postgresConns = 16
+	// postgresTries bounds how often a transaction is run that lost to another one.
+	postgresTries = 8
+	// changesStaleness saves a round trip for each sign-in; caches may be a second old.
+	changesStaleness = 250 * time.Millisecond
+)
+
+// postgres is a pool of connections. Transactions are read committed; what must
+// hold over several rows takes a row lock first.
+type postgres struct{ db *sql.DB }
+
+func openPostgres(ctx context.Context, o Options) (*postgres, error) {
+	config, err := pgx.ParseConfig(o.DSN)
+	if err != nil {
+		return nil, errors.New("postgres DSN can't be read: want postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full")
+	}
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = 10 * time.Second
+	}
+	plain := config.Copy()
+	for name, value := range map[string]string{
+		"application_name":                    "ssobridge",
+		"statement_timeout":                   "15s",
+		"lock_timeout":                        "10s",
+		"idle_in_transaction_session_timeout": "60s",
+	} {
+		if _, set := config.RuntimeParams[name]; !set {
+			config.RuntimeParams[name] = value
+		}
+	}
+	p := &postgres{db: stdlib.OpenDB(*config)}
+	p.db.SetMaxOpenConns(postgresConns)
+	p.db.SetMaxIdleConns(postgresConns)
+	p.db.SetConnMaxIdleTime(5 * time.Minute)
+
+	// Replicas may start at once: the first takes a session lock, the others wait.
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, uint64(lockPatience.Seconds())))
+	if err != nil {
+		return nil, errors.Join(err, p.db.Close())
+	}
+	if err := migrate(ctx, schema{
+		folder:  "migrations/postgres",
+		dialect: postgresDialect,
+		exists:  `SELECT COUNT(*) FROM pg_catalog.pg_class WHERE oid = to_regclass('goose_db_version')`,
+		db:      p.db,
+		// Without the time limits of requests: a migration may take longer.
+		open:    func() (*sql.DB, error) { return stdlib.OpenDB(*plain), nil },
+		options: []goose.ProviderOption{goose.WithSessionLocker(locker)},
+		logger:  o.Logger,
+	}); err != nil {
+		return nil, errors.Join(err, p.db.Close())
+	}
+	return p, nil
+}
+
+// write runs fn in a transaction, and again when it lost to another one. An
+// error of the commit itself is returned and not retried unless the server
+// says that it rolled back.
+func (p *postgres) write(ctx context.Context, fn work) error {
+	for try := 1; ; try++ {
+		err := p.once(ctx, fn)
+		if err == nil || p.fault(err) != passing || try == postgresTries {
+			return err
+		}
+		wait := time.NewTimer(time.Duration(try) * 5 * time.Millisecond)
+		select {
+		case <-wait.C:
+		case <-ctx.Done():
+			wait.Stop()
+			return ctx.Err()
+		}
+	}
+}
+
+func (p *postgres) once(ctx context.Context, fn work) error {
+	tx, err := p.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // after a commit it does nothing; before, the first error counts
+	if err := fn(ctx, tx); err != nil {
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
+
+func (p *postgres) reader() querier { return p.db }
+
+// clock is the server's, read at the call and not at the start of the
+// transaction: the transaction may have waited for a row lock since.
+func (p *postgres) clock(ctx context.Context, q querier) (time.Time, error) {
+	var n int64
+	err := q.QueryRowContext(ctx, `
+		SELECT (EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint`).Scan(&n)
+	return fromMicros(n), err
+}
+
+func (p *postgres) staleness() time.Duration { return changesStaleness }
+
+func (p *postgres) fault(err error) fault {
+	var e *pgconn.PgError
+	if !errors.As(err, &e) {
+		return otherFault
+	}
+	switch e.Code {
+	case "23505": // unique_violation
+		return duplicate
+	case "23503": // foreign_key_violation
+		return dangling
+	case "22021": // character_not_in_repertoire
+		return unstorable
+	case "40001", "40P01": // serialization_failure, deadlock_detected
+		return passing
+	}
+	return otherFault
+}
+
+// backup is left to the tools of PostgreSQL, which know roles, versions and replicas.
+func (p *postgres) backup(context.Context, string) error {
+	return fmt.Errorf("%w: use pg_dump for PostgreSQL", ErrUnsupported)
+}
+
+func (p *postgres) close() error { return p.db.Close() }

@@ -1,0 +1,196 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Restore replaces the SQLite database at dsn by a copy that Backup made. It
+// refuses with ErrInUse while any program has the store open, and leaves
+// everything as it was unless the copy is a healthy store of a schema that this
+// program can run on or bring up. The database that was there is kept beside it, its
+// name followed by ".before-" and the time; kept is its path, "" when there was none.
+//
+// What a copy must not bring back is left out: sessions, since one that was ended
+// since would live again, and pending sign-ins. SSO users that the copy knows as
+// on their way count as maybe sent, and Ledger.Restored tells when this happened.
+// ErrUnsupported for PostgreSQL.
+func Restore(ctx context.Context, from, dsn string) (kept string, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("restore the store from %s: %w", from, err)
+		}
+	}()
+	now := time.Now() // names a file and marks a row; no rule hangs on it
+	kind, path, err := splitDSN(dsn)
+	if err != nil {
+		return "", err
+	}
+	if kind != "sqlite" {
+		return "", fmt.Errorf("%w: use pg_restore for PostgreSQL", ErrUnsupported)
+	}
+	if path, err = sqlitePath(path); err != nil {
+		return "", err
+	}
+	inUse, err := lockFile(ctx, path+".lock", exclusiveLock, 0)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, inUse.unlock()) }()
+
+	ready, err := newFileBeside(path)
+	if err != nil {
+		return "", err
+	}
+	defer func() {
+		if err != nil {
+			for _, tail := range []string{"", "-wal", "-shm", "-journal"} {
+				_ = os.Remove(ready + tail)
+			}
+		}
+	}()
+	if err := copyHealthy(ctx, from, ready); err != nil {
+		return "", err
+	}
+	if err := forgetPassing(ctx, ready, now); err != nil {
+		return "", err
+	}
+	if err := syncPath(ready); err != nil {
+		return "", err
+	}
+	if kept, err = setAside(path, now); err != nil {
+		return "", err
+	}
+	// From here on a crash leaves either the old or the new database, whole.
+	if err := os.Rename(ready, path); err != nil {
+		return kept, err
+	}
+	return kept, syncPath(filepath.Dir(path))
+}
+
+// copyHealthy copies by SQLite itself, so that a copy of a running database
+// with its WAL beside it is read as a whole, and checks what it has copied.
+func copyHealthy(ctx context.Context, from, to string) error {
+	info, err := os.Stat(from)
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() || info.Size() == 0 {
+		return errors.New("not a store: no regular file, or empty")
+	}
+	src, err := openCopy(from)
+	if err != nil {
+		return err
+	}
+	_, err = src.ExecContext(ctx, `VACUUM INTO $1`, to)
+	if err := errors.Join(err, src.Close()); err != nil {
+		return fmt.Errorf("not a store, or damaged: %w", err)
+	}
+	db, err := openCopy(to)
+	if err != nil {
+		return err
+	}
+	return errors.Join(checkHealth(ctx, db), db.Close())
+}
+
+func checkHealth(ctx context.Context, db *sql.DB) error {
+	var verdict string
+	if err := db.QueryRowContext(ctx, `PRAGMA integrity_check(1)`).Scan(&verdict); err != nil {
+		return fmt.Errorf("check integrity: %w", err)
+	}
+	if verdict != "ok" {
+		return fmt.Errorf("damaged: %.200s", verdict)
+	}
+	latest, err := latestVersion("migrations/sqlite")
+	if err != nil {
+		return err
+	}
+	version, err := schema{db: db, exists: sqliteVersionTable}.version(ctx)
+	if err != nil {
+		return err
+	}
+	if version == 0 {
+		return errors.New("not a store: it has no schema version")
+	}
+	if err := supported(version, latest); err != nil {
+		return err
+	}
+	// A database of another program that goose has migrated too is not ours.
+	var ours int
+	if err := db.QueryRowContext(ctx, `
+		SELECT COUNT(*) FROM sqlite_master
+		 WHERE type = 'table' AND name IN ('counters', 'sign_ins', 'sessions', 'sso_users', 'signing_keys', 'audit_events')`,
+	).Scan(&ours); err != nil {
+		return fmt.Errorf("read schema: %w", err)
+	}
+	if ours != 6 {
+		return errors.New("not a store: tables are missing")
+	}
+	return nil
+}
+
+// forgetPassing leaves out of the copy what must not come back.
+func forgetPassing(ctx context.Context, path string, now time.Time) (err error) {
+	db, err := sql.Open("sqlite3", (&url.URL{Scheme: "file", Path: path,
+		RawQuery: "mode=rw&_foreign_keys=true&_synchronous=FULL"}).String())
+	if err != nil {
+		return err
+	}
+	db.SetMaxOpenConns(1)
+	defer func() { err = errors.Join(err, db.Close()) }()
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // after a commit it does nothing; before, the first error counts
+	for _, s := range []struct {
+		text string
+		args []any
+	}{
+		{`DELETE FROM sessions`, nil},
+		{`DELETE FROM sign_ins`, nil},
+		{`UPDATE counters SET value = 0 WHERE name = 'pending'`, nil},
+		{`UPDATE counters SET value = value + 1 WHERE name = 'changes'`, nil},
+		{`UPDATE counters SET value = $1 WHERE name = 'restored'`, []any{micros(now)}},
+		{`UPDATE sso_users SET maybe_sent = TRUE WHERE due_at > 0`, nil},
+	} {
+		if _, err := tx.ExecContext(ctx, s.text, s.args...); err != nil {
+			return fmt.Errorf("leave out what has passed: %w", err)
+		}
+	}
+	return tx.Commit()
+}
+
+// setAside gives the database that is there a second name and takes its WAL
+// away from the first: SQLite would apply it to whatever file has that name. A
+// store that was closed in order has no WAL.
+func setAside(path string, now time.Time) (string, error) {
+	old := path + ".before-" + now.UTC().Format("20060102T150405Z")
+	if err := os.Link(path, old); errors.Is(err, fs.ErrNotExist) {
+		return "", nil // nothing was there
+	} else if err != nil {
+		return "", fmt.Errorf("keep the old database: %w", err)
+	}
+	if err := os.Rename(path+"-wal", old+"-wal"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("keep the old database: %w", err)
+	}
+	if err := os.Remove(path + "-shm"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("keep the old database: %w", err)
+	}
+	return old, syncPath(filepath.Dir(path))
+}
+
+// copyDSN opens a file for reading only.
+func copyDSN(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
+	}
+	return (&url.URL{Scheme: "file", Path: path, RawQuery: "mode=ro&_busy_timeout=5000"}).String()
+}

@@ -1,0 +1,237 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+)
+
+// Session is a person's session with the bridge.
+type Session struct {
+	TokenHash       []byte // SHA-256 of the cookie's token; the token itself is never stored
+	Person          PersonID
+	Login           string
+	Browser         []byte
+	AuthenticatedAt time.Time
+	Methods         []string  // what was really done, such as "password"
+	Reading         []byte    // last directory reading, idp's own encoding
+	ReadAt          time.Time // when the reading was taken
+	SeenAt          time.Time
+	EndsAt          time.Time // absolute end
+
+	// Clears are the throttle's keys whose failures this login wipes out, used
+	// by Create only and not stored.
+	Clears [][]byte
+}
+
+// Participation is one SP's part in a session: what its logout will name.
+type Participation struct {
+	TokenHash    []byte
+	EntityID     string
+	NameID       string
+	NameIDFormat string
+	SessionIndex string
+	IssuedAt     time.Time
+}
+
+// Sessions keeps the sessions and their participations.
+type Sessions struct{ db *DB }
+
+// Sessions returns the sessions of this database.
+func (db *DB) Sessions() *Sessions { return &Sessions{db} }
+
+// seenGrain is how old SeenAt must be before it is written again.
+const seenGrain = time.Minute
+
+// Create stores a session, ends the one it replaces (replaces may be nil), notes
+// that this browser was used by this login, clears the failures of n.Clears, and
+// records the events: one transaction. A zero SeenAt becomes the present.
+func (s *Sessions) Create(ctx context.Context, n Session, replaces []byte, events ...Event) error {
+	methods, err := json.Marshal(n.Methods)
+	if err != nil {
+		return s.db.explain("create session", err)
+	}
+	return s.db.write(ctx, "create session", func(ctx context.Context, tx querier) error {
+		now := s.db.now()
+		seen := n.SeenAt
+		if seen.IsZero() {
+			seen = now
+		}
+		if len(replaces) > 0 {
+			if _, err := endSession(ctx, tx, replaces); err != nil {
+				return err
+			}
+		}
+		if _, err := tx.ExecContext(ctx, `
+			INSERT INTO sessions (token_hash, person_id, login, browser, authenticated_at,
+			    methods, reading, read_at, seen_at, ends_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+			n.TokenHash, string(n.Person), n.Login, maybe(n.Browser), micros(n.AuthenticatedAt),
+			string(methods), maybe(n.Reading), micros(n.ReadAt), micros(seen), micros(n.EndsAt)); err != nil {
+			return err
+		}
+		if len(n.Browser) > 0 && n.Login != "" {
+			if _, err := tx.ExecContext(ctx, `
+				INSERT INTO known_browsers (login, browser, seen_at) VALUES ($1, $2, $3)
+				ON CONFLICT (login, browser) DO UPDATE SET seen_at = excluded.seen_at`,
+				n.Login, n.Browser, micros(now)); err != nil {
+				return err
+			}
+		}
+		if err := clearFailures(ctx, tx, n.Clears); err != nil {
+			return err
+		}
+		return addEvents(ctx, tx, now, events)
+	})
+}
+
+// Get returns a session whose absolute end and idle limit have not passed.
+// ErrNotFound. An idle of zero or less means no idle limit.
+func (s *Sessions) Get(ctx context.Context, tokenHash []byte, idle time.Duration) (Session, error) {
+	now := s.db.now()
+	n, err := scanSession(s.db.engine.reader().QueryRowContext(ctx, `
+		SELECT token_hash, person_id, login, browser, authenticated_at, methods,
+		       reading, read_at, seen_at, ends_at
+		  FROM sessions
+		 WHERE token_hash = $1 AND ends_at > $2 AND seen_at > $3`,
+		blob(tokenHash), micros(now), idleSince(now, idle)))
+	return n, s.db.explain("get session", err)
+}
+
+// idleSince is the SeenAt at which a session has idled out by now.
+func idleSince(now time.Time, idle time.Duration) int64 {
+	if idle <= 0 {
+		return -1
+	}
+	return micros(now.Add(-idle))
+}
+
+func scanSession(row scanner) (n Session, err error) {
+	var (
+		methods                              string
+		authenticated, readAt, seenAt, endAt int64
+	)
+	if err = row.Scan(&n.TokenHash, &n.Person, &n.Login, &n.Browser, &authenticated, &methods,
+		&n.Reading, &readAt, &seenAt, &endAt); err != nil {
+		return n, err
+	}
+	n.AuthenticatedAt, n.ReadAt = fromMicros(authenticated), fromMicros(readAt)
+	n.SeenAt, n.EndsAt = fromMicros(seenAt), fromMicros(endAt)
+	return n, json.Unmarshal([]byte(methods), &n.Methods)
+}
+
+// SetReading stores a new directory reading, unless a newer one is there
+// already. ErrNotFound: the session has ended.
+func (s *Sessions) SetReading(ctx context.Context, tokenHash, reading []byte, at time.Time) error {
+	return s.db.write(ctx, "store directory reading", func(ctx context.Context, tx querier) error {
+		n, err := touched(ctx, tx, `
+			UPDATE sessions SET reading = $1, read_at = $2 WHERE token_hash = $3 AND read_at <= $2`,
+			maybe(reading), micros(at), blob(tokenHash))
+		if err != nil || n == 1 {
+			return err
+		}
+		var one int
+		return tx.QueryRowContext(ctx, `
+			SELECT 1 FROM sessions WHERE token_hash = $1`, blob(tokenHash)).Scan(&one)
+	})
+}
+
+// End deletes a session and its participations. Ending none is no error; the
+// events are recorded either way.
+func (s *Sessions) End(ctx context.Context, tokenHash []byte, events ...Event) error {
+	return s.db.write(ctx, "end session", func(ctx context.Context, tx querier) error {
+		if _, err := endSession(ctx, tx, tokenHash); err != nil {
+			return err
+		}
+		return addEvents(ctx, tx, s.db.now(), events)
+	})
+}
+
+// endSession deletes by token hash; the participations go by foreign key.
+func endSession(ctx context.Context, tx querier, tokenHash []byte) (int64, error) {
+	return touched(ctx, tx, `
+		DELETE FROM sessions WHERE token_hash = $1`, blob(tokenHash))
+}
+
+// EndPerson ends all sessions of a person and returns how many.
+func (s *Sessions) EndPerson(ctx context.Context, p PersonID, events ...Event) (int, error) {
+	var n int64
+	err := s.db.write(ctx, "end sessions of a person", func(ctx context.Context, tx querier) (err error) {
+		if n, err = touched(ctx, tx, `
+			DELETE FROM sessions WHERE person_id = $1`, string(p)); err != nil {
+			return err
+		}
+		return addEvents(ctx, tx, s.db.now(), events)
+	})
+	return int(n), err
+}
+
+// participate records an SP's part in a live session and moves its SeenAt. A
+// session that has ended meanwhile is refused by the foreign key.
+func participate(ctx context.Context, tx querier, p Participation, now time.Time) error {
+	issued := p.IssuedAt
+	if issued.IsZero() {
+		issued = now
+	}
+	// The session's row first: the same order of locks as End.
+	if _, err := tx.ExecContext(ctx, `
+		UPDATE sessions SET seen_at = $1 WHERE token_hash = $2 AND seen_at < $3`,
+		micros(now), blob(p.TokenHash), micros(now.Add(-seenGrain))); err != nil {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, `
+		INSERT INTO participations (token_hash, entity_id, name_id, session_index, name_id_format, issued_at)
+		VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (token_hash, entity_id, name_id, session_index)
+		DO UPDATE SET name_id_format = excluded.name_id_format, issued_at = excluded.issued_at`,
+		blob(p.TokenHash), p.EntityID, p.NameID, p.SessionIndex, p.NameIDFormat, micros(issued))
+	return err
+}
+
+// Participations lists the SPs' parts in a session, oldest first. One SP stands
+// there once for each NameID and SessionIndex.
+func (s *Sessions) Participations(ctx context.Context, tokenHash []byte) ([]Participation, error) {
+	all, err := collect(ctx, s.db.engine.reader(), func(row scanner) (p Participation, err error) {
+		var issued int64
+		err = row.Scan(&p.TokenHash, &p.EntityID, &p.NameID, &p.SessionIndex, &p.NameIDFormat, &issued)
+		p.IssuedAt = fromMicros(issued)
+		return p, err
+	}, `
+		SELECT token_hash, entity_id, name_id, session_index, name_id_format, issued_at
+		  FROM participations
+		 WHERE token_hash = $1
+		 ORDER BY issued_at, entity_id, name_id, session_index`, blob(tokenHash))
+	return all, s.db.explain("list participations", err)
+}
+
+// Count tells how many sessions have not reached their absolute end.
+func (s *Sessions) Count(ctx context.Context) (n int, err error) {
+	err = s.db.engine.reader().QueryRowContext(ctx, `
+		SELECT COUNT(*) FROM sessions WHERE ends_at > $1`, micros(s.db.now())).Scan(&n)
+	return n, s.db.explain("count sessions", err)
+}
+
+// Purge deletes what has ended or idled out, in small bites; it returns how many.
+func (s *Sessions) Purge(ctx context.Context, idle time.Duration) (int, error) {
+	const bite = 100
+	ended, err := s.db.inBites(ctx, "purge ended sessions", bite, func(ctx context.Context, tx querier) (int, error) {
+		n, err := touched(ctx, tx, `
+			DELETE FROM sessions WHERE token_hash IN
+			    (SELECT token_hash FROM sessions WHERE ends_at <= $1 ORDER BY ends_at LIMIT $2)`,
+			micros(s.db.now()), bite)
+		return int(n), err
+	})
+	if err != nil {
+		return ended, err
+	}
+	idled, err := s.db.inBites(ctx, "purge idle sessions", bite, func(ctx context.Context, tx querier) (int, error) {
+		// The condition stands outside again: on PostgreSQL a session may have
+		// been seen since the inner query read it.
+		n, err := touched(ctx, tx, `
+			DELETE FROM sessions WHERE seen_at <= $1 AND token_hash IN
+			    (SELECT token_hash FROM sessions WHERE seen_at <= $1 ORDER BY seen_at LIMIT $2)`,
+			idleSince(s.db.now(), idle), bite)
+		return int(n), err
+	})
+	return ended + idled, err
+}

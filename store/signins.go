@@ -1,0 +1,328 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// SignIn is a pending sign-in: what a launch or an AuthnRequest asked for, kept
+// until it expires. Together with its SP's request id it is also the replay
+// record of that request (saml-core 1.3.4), so ExpiresAt must lie behind the window in
+// which a request is accepted.
+type SignIn struct {
+	ID         string // random, stands in URLs; worthless in another browser
+	Browser    []byte // SHA-256 of the browser token it belongs to; empty until bound
+	Address    string // client address that caused it, for the caps
+	EntityID   string // the SP; "" while none is chosen
+	RequestID  string // AuthnRequest ID; "" for a launch
+	Account    AccountID
+	Session    []byte // token hash of the session that last went on with it
+	Data       []byte // idp's own, opaque here; emptied when the sign-in is finished
+	CreatedAt  time.Time
+	ExpiresAt  time.Time
+	FinishedAt time.Time // zero while pending
+}
+
+// SignIns keeps the pending sign-ins.
+type SignIns struct{ db *DB }
+
+// SignIns returns the pending sign-ins of this database.
+func (db *DB) SignIns() *SignIns { return &SignIns{db} }
+
+// Caps bound what callers without a session can make us store (row WEB-09).
+// They count sign-ins, finished or not, that have not expired and that no
+// session has gone on with. Zero and less mean no bound.
+type Caps struct {
+	PerAddress int
+	Total      int
+}
+
+// sweep is how many expired sign-ins are deleted at once.
+const sweep = 100
+
+// Create stores a pending sign-in. ErrConflict: this SP's request id was seen
+// already (a replay), or the id is taken. ErrLimit: a cap is reached. A zero
+// CreatedAt becomes the present.
+func (s *SignIns) Create(ctx context.Context, in SignIn, caps Caps) error {
+	const what = "create sign-in"
+	now := s.db.now()
+	if in.CreatedAt.IsZero() {
+		in.CreatedAt = now
+	}
+	counted := len(in.Session) == 0
+	// A flood is refused by reading alone: it never queues before the writer,
+	// where it would slow the sign-ins of others.
+	if err := s.refuse(ctx, in, caps, counted, now); err != nil {
+		return s.db.explain(what, err)
+	}
+	return s.db.write(ctx, what, func(ctx context.Context, tx querier) error {
+		if counted {
+			if err := s.admit(ctx, tx, in, caps, now); err != nil {
+				return err
+			}
+		}
+		_, err := tx.ExecContext(ctx, `
+			INSERT INTO sign_ins (id, browser, address, entity_id, request_id, account,
+			    session, counted, data, created_at, expires_at, finished_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+			in.ID, maybe(in.Browser), in.Address, in.EntityID, in.RequestID, string(in.Account),
+			maybe(in.Session), counted, maybe(in.Data),
+			micros(in.CreatedAt), micros(in.ExpiresAt), micros(in.FinishedAt))
+		return err
+	})
+}
+
+// refuse looks, without a lock, whether Create would be refused. Counts may be
+// a moment old; admit decides.
+func (s *SignIns) refuse(ctx context.Context, in SignIn, caps Caps, counted bool, now time.Time) error {
+	var (
+		seen, fromAddress, total int
+		expired                  bool
+	)
+	if err := s.db.engine.reader().QueryRowContext(ctx, `
+		SELECT (SELECT COUNT(*) FROM sign_ins
+		         WHERE entity_id = $1 AND request_id = $2 AND request_id <> ''),
+		       (SELECT COUNT(*) FROM sign_ins
+		         WHERE counted AND address = $3 AND expires_at > $4),
+		       (SELECT value FROM counters WHERE name = 'pending'),
+		       EXISTS (SELECT 1 FROM sign_ins WHERE expires_at <= $4)`,
+		in.EntityID, in.RequestID, in.Address, micros(now)).Scan(&seen, &fromAddress, &total, &expired); err != nil {
+		return err
+	}
+	switch {
+	case seen > 0:
+		return ErrConflict
+	case !counted:
+		return nil
+	case caps.PerAddress > 0 && fromAddress >= caps.PerAddress:
+		return ErrLimit
+	// The total includes what has expired; while there is some, admit makes room.
+	case caps.Total > 0 && total >= caps.Total && !expired:
+		return ErrLimit
+	}
+	return nil
+}
+
+// admit counts one more, or answers ErrLimit. The counter's row lock puts
+// creations one after the other on PostgreSQL, so the count by address is exact too.
+func (s *SignIns) admit(ctx context.Context, tx querier, in SignIn, caps Caps, now time.Time) error {
+	total, err := countPending(ctx, tx, 1)
+	if err != nil {
+		return err
+	}
+	if caps.Total > 0 && total > caps.Total {
+		gone, deletedCounted, err := purgeSignIns(ctx, tx, now)
+		if err != nil {
+			return err
+		}
+		if gone == 0 || total-deletedCounted > caps.Total {
+			return ErrLimit
+		}
+	}
+	if caps.PerAddress <= 0 {
+		return nil
+	}
+	var fromAddress int
+	if err := tx.QueryRowContext(ctx, `
+		SELECT COUNT(*) FROM sign_ins WHERE counted AND address = $1 AND expires_at > $2`,
+		in.Address, micros(now)).Scan(&fromAddress); err != nil {
+		return err
+	}
+	if fromAddress >= caps.PerAddress {
+		return ErrLimit
+	}
+	return nil
+}
+
+// countPending moves the counter of sign-ins without a session.
+func countPending(ctx context.Context, tx querier, by int) (total int, err error) {
+	err = tx.QueryRowContext(ctx, `
+		UPDATE counters SET value = value + $1 WHERE name = 'pending' RETURNING value`, by).Scan(&total)
+	return total, err
+}
+
+// uncount takes a sign-in out of the caps: a session has gone on with it.
+func uncount(ctx context.Context, tx querier, id string) error {
+	n, err := touched(ctx, tx, `
+		UPDATE sign_ins SET counted = FALSE WHERE id = $1 AND counted`, id)
+	if err != nil || n == 0 {
+		return err
+	}
+	_, err = countPending(ctx, tx, -1)
+	return err
+}
+
+// Get returns a sign-in that has not expired, finished or not. ErrNotFound.
+func (s *SignIns) Get(ctx context.Context, id string) (SignIn, error) {
+	in, err := scanSignIn(s.db.engine.reader().QueryRowContext(ctx, `
+		SELECT id, browser, address, entity_id, request_id, account, session, data,
+		       created_at, expires_at, finished_at
+		  FROM sign_ins
+		 WHERE id = $1 AND expires_at > $2`, id, micros(s.db.now())))
+	return in, s.db.explain("get sign-in", err)
+}
+
+func scanSignIn(row scanner) (in SignIn, err error) {
+	var created, expires, finished int64
+	err = row.Scan(&in.ID, &in.Browser, &in.Address, &in.EntityID, &in.RequestID, &in.Account,
+		&in.Session, &in.Data, &created, &expires, &finished)
+	in.CreatedAt, in.ExpiresAt, in.FinishedAt = fromMicros(created), fromMicros(expires), fromMicros(finished)
+	return in, err
+}
+
+// Bind ties an unbound sign-in to a browser; binding it again to the same one
+// is fine. ErrConflict: it is bound to another one. ErrNotFound.
+func (s *SignIns) Bind(ctx context.Context, id string, browser []byte) error {
+	const what = "bind sign-in to a browser"
+	if len(browser) == 0 {
+		return s.db.explain(what, errors.New("empty browser hash"))
+	}
+	return s.db.write(ctx, what, func(ctx context.Context, tx querier) error {
+		n, err := touched(ctx, tx, `
+			UPDATE sign_ins SET browser = $1
+			 WHERE id = $2 AND (browser IS NULL OR browser = $1) AND expires_at > $3`,
+			browser, id, micros(s.db.now()))
+		if err != nil || n == 1 {
+			return err
+		}
+		if err := exists(ctx, tx, id, s.db.now()); err != nil {
+			return err
+		}
+		return ErrConflict
+	})
+}
+
+// exists answers sql.ErrNoRows for a sign-in that is not there or has expired.
+func exists(ctx context.Context, tx querier, id string, now time.Time) error {
+	var one int
+	return tx.QueryRowContext(ctx, `
+		SELECT 1 FROM sign_ins WHERE id = $1 AND expires_at > $2`, id, micros(now)).Scan(&one)
+}
+
+// unusable tells why a pending sign-in could not be changed.
+func unusable(ctx context.Context, tx querier, id string, now time.Time) error {
+	if err := exists(ctx, tx, id, now); err != nil {
+		return err
+	}
+	return ErrFinished
+}
+
+// Update stores account, session and data of an unfinished sign-in, and the
+// events. ErrFinished, ErrNotFound.
+func (s *SignIns) Update(ctx context.Context, in SignIn, events ...Event) error {
+	return s.db.write(ctx, "update sign-in", func(ctx context.Context, tx querier) error {
+		now := s.db.now()
+		n, err := touched(ctx, tx, `
+			UPDATE sign_ins SET account = $1, session = $2, data = $3
+			 WHERE id = $4 AND finished_at = 0 AND expires_at > $5`,
+			string(in.Account), maybe(in.Session), maybe(in.Data), in.ID, micros(now))
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return unusable(ctx, tx, in.ID, now)
+		}
+		if len(in.Session) > 0 {
+			if err := uncount(ctx, tx, in.ID); err != nil {
+				return err
+			}
+		}
+		return addEvents(ctx, tx, now, events)
+	})
+}
+
+// Issue is what is stored, in one transaction, when a Response goes out.
+type Issue struct {
+	SignIn        string         // id of the pending sign-in; "" when there was none
+	Participation *Participation // nil for an error Response
+	Events        []Event
+}
+
+// Finish uses the sign-in up, empties its data and records what was issued.
+// ErrFinished: another request was first, and its Response is the only one that
+// may leave (row SP-07). ErrNotFound: the sign-in has expired, or the session of the
+// participation has ended meanwhile; no Response may leave either. A live session's
+// SeenAt moves along when it is more than a minute old.
+func (s *SignIns) Finish(ctx context.Context, i Issue) error {
+	return s.db.write(ctx, "finish sign-in", func(ctx context.Context, tx querier) error {
+		now := s.db.now()
+		if i.SignIn != "" {
+			n, err := touched(ctx, tx, `
+				UPDATE sign_ins SET finished_at = $1, data = NULL
+				 WHERE id = $2 AND finished_at = 0 AND expires_at > $1`, micros(now), i.SignIn)
+			if err != nil {
+				return err
+			}
+			if n == 0 {
+				return unusable(ctx, tx, i.SignIn, now)
+			}
+		}
+		if i.Participation != nil {
+			if err := participate(ctx, tx, *i.Participation, now); err != nil {
+				return err
+			}
+			if i.SignIn != "" {
+				if err := uncount(ctx, tx, i.SignIn); err != nil {
+					return err
+				}
+			}
+		}
+		return addEvents(ctx, tx, now, i.Events)
+	})
+}
+
+// Purge deletes what has expired, in small bites; it returns how many.
+func (s *SignIns) Purge(ctx context.Context) (int, error) {
+	return s.db.inBites(ctx, "purge sign-ins", sweep, func(ctx context.Context, tx querier) (int, error) {
+		// The counter first, as Create does: the same order of locks.
+		if _, err := countPending(ctx, tx, 0); err != nil {
+			return 0, err
+		}
+		n, _, err := purgeSignIns(ctx, tx, s.db.now())
+		return n, err
+	})
+}
+
+// purgeSignIns deletes one bite of expired sign-ins and moves the counter.
+func purgeSignIns(ctx context.Context, tx querier, now time.Time) (gone, counted int, err error) {
+	flags, err := collect(ctx, tx, func(row scanner) (counted bool, err error) {
+		err = row.Scan(&counted)
+		return counted, err
+	}, `
+		DELETE FROM sign_ins
+		 WHERE id IN (SELECT id FROM sign_ins WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)
+		RETURNING counted`, micros(now), sweep)
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, flag := range flags {
+		if flag {
+			counted++
+		}
+	}
+	if counted > 0 {
+		_, err = countPending(ctx, tx, -counted)
+	}
+	return len(flags), counted, err
+}
+
+// inBites runs a purge again and again, each time in a transaction of its own,
+// until a bite is not full. So other writers get their turn in between.
+func (db *DB) inBites(ctx context.Context, what string, size int, bite func(context.Context, querier) (int, error)) (int, error) {
+	total := 0
+	for {
+		n := 0
+		err := db.write(ctx, what, func(ctx context.Context, tx querier) (err error) {
+			n, err = bite(ctx, tx)
+			return err
+		})
+		if err != nil {
+			return total, err
+		}
+		total += n
+		if n < size {
+			return total, nil
+		}
+	}
+}

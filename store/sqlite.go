@@ -1,0 +1,195 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/mattn/go-sqlite3"
+)
+
+const (
+	sqliteReaders = 8
+	// busyTimeout is how long one attempt waits for another process's write.
+	busyTimeout = 5 * time.Second
+	// lockPatience is how long Open waits for another process's migration or restore.
+	lockPatience = 30 * time.Second
+)
+
+// sqlite is one file, written by one goroutine, read by several connections.
+type sqlite struct {
+	now    func() time.Time
+	writer *sql.DB
+	group  *group
+	read   *sql.DB
+	inUse  *fileLock
+}
+
+func openSQLite(ctx context.Context, path string, o Options) (_ *sqlite, err error) {
+	path, err = sqlitePath(path)
+	if err != nil {
+		return nil, err
+	}
+	s := &sqlite{now: o.Now}
+	defer func() {
+		if err != nil {
+			_ = s.close()
+		}
+	}()
+
+	// Held until Close: Restore takes it exclusively before it replaces the file.
+	if s.inUse, err = lockFile(ctx, path+".lock", sharedLock, lockPatience); err != nil {
+		return nil, err
+	}
+	// Creating the file, switching it to WAL and migrating are done by one opener at a time.
+	migrating, err := lockFile(ctx, path+".migrate.lock", exclusiveLock, lockPatience)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, migrating.unlock()) }()
+
+	if err := ownFile(path); err != nil {
+		return nil, err
+	}
+	if s.writer, err = sql.Open("sqlite3", sqliteDSN(path, "rw", "_txlock=immediate")); err != nil {
+		return nil, err
+	}
+	s.writer.SetMaxOpenConns(1)
+	if err := migrateSQLite(ctx, path, s.writer, o.Logger); err != nil {
+		return nil, err
+	}
+	if s.read, err = sql.Open("sqlite3", sqliteDSN(path, "rw", "_query_only=true")); err != nil {
+		return nil, err
+	}
+	s.read.SetMaxOpenConns(sqliteReaders)
+	s.read.SetMaxIdleConns(sqliteReaders)
+	s.group = newGroup(s.writer, func(err error) bool { return s.fault(err) == passing })
+	return s, nil
+}
+
+// sqlitePath makes the path absolute and refuses what can't work.
+func sqlitePath(path string) (string, error) {
+	if strings.HasPrefix(path, ":memory:") || strings.HasPrefix(path, "file:") {
+		return "", fmt.Errorf("sqlite path %.80q: want the path of a file", path)
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", fmt.Errorf("sqlite path %.80q: %w", path, err)
+	}
+	if info, err := os.Stat(filepath.Dir(abs)); err != nil {
+		return "", fmt.Errorf("folder of the sqlite file: %w", err)
+	} else if !info.IsDir() {
+		return "", fmt.Errorf("folder of the sqlite file: %s is not a folder", filepath.Dir(abs))
+	}
+	return abs, nil
+}
+
+// sqliteDSN puts the settings that each connection needs into the DSN, so that
+// no connection can be without them.
+func sqliteDSN(path, mode string, more ...string) string {
+	u := url.URL{Scheme: "file", Path: path}
+	u.RawQuery = strings.Join(append([]string{
+		"mode=" + mode,
+		"_busy_timeout=" + fmt.Sprint(busyTimeout.Milliseconds()),
+		"_journal_mode=WAL",
+		"_synchronous=FULL", // a commit that was answered survives a power cut
+		"_foreign_keys=true",
+		"_cache_size=-4000", // KB for each connection
+		"_stmt_cache_size=64",
+	}, more...), "&")
+	return u.String()
+}
+
+// ownFile creates the file for its owner alone, or takes the rights of others
+// away: it holds sealed keys and people's names. SQLite gives the files that it
+// puts beside it the same mode. A file that exists is never opened here:
+// closing it would drop SQLite's own locks, which belong to the process.
+func ownFile(path string) error {
+	f, err := createOwned(path)
+	if err == nil {
+		return f.Close()
+	}
+	if !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is not a regular file", path)
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return os.Chmod(path, 0o600)
+	}
+	return nil
+}
+
+const sqliteVersionTable = `
+	SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = 'goose_db_version'`
+
+// migrateSQLite brings the schema up. The caller holds the migration lock.
+func migrateSQLite(ctx context.Context, path string, db *sql.DB, logger *slog.Logger) error {
+	return migrate(ctx, schema{
+		folder:  "migrations/sqlite",
+		dialect: sqliteDialect,
+		exists:  sqliteVersionTable,
+		db:      db,
+		open: func() (*sql.DB, error) {
+			return sql.Open("sqlite3", sqliteDSN(path, "rw", "_txlock=immediate"))
+		},
+		logger: logger,
+	})
+}
+
+func (s *sqlite) write(ctx context.Context, fn work) error { return s.group.write(ctx, fn) }
+
+func (s *sqlite) reader() querier { return s.read }
+
+// clock is the machine's, since every process that opens the file runs on the
+// same machine.
+func (s *sqlite) clock(context.Context, querier) (time.Time, error) {
+	return s.now().UTC().Truncate(time.Microsecond), nil
+}
+
+// staleness is none: the counter costs a few microseconds to read.
+func (s *sqlite) staleness() time.Duration { return 0 }
+
+func (s *sqlite) fault(err error) fault {
+	var e sqlite3.Error
+	if !errors.As(err, &e) {
+		return otherFault
+	}
+	switch {
+	case e.ExtendedCode == sqlite3.ErrConstraintUnique, e.ExtendedCode == sqlite3.ErrConstraintPrimaryKey:
+		return duplicate
+	case e.ExtendedCode == sqlite3.ErrConstraintForeignKey:
+		return dangling
+	case e.Code == sqlite3.ErrBusy, e.Code == sqlite3.ErrLocked:
+		return passing
+	}
+	return otherFault
+}
+
+func (s *sqlite) close() error {
+	if s.group != nil {
+		s.group.close()
+	}
+	var errs []error
+	for _, db := range []*sql.DB{s.read, s.writer} {
+		if db != nil {
+			errs = append(errs, db.Close())
+		}
+	}
+	// Last: who gets this lock may replace the file.
+	errs = append(errs, s.inUse.unlock())
+	return errors.Join(errs...)
+}

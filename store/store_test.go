@@ -1,0 +1,85 @@
+package store_test
+
+import (
+	"database/sql"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"ssobridge/store"
+	"ssobridge/store/storetest"
+)
+
+func TestSQLite(t *testing.T) { storetest.Run(t, storetest.SQLite) }
+
+func TestPostgres(t *testing.T) {
+	fresh := storetest.Postgres(t)
+	storetest.Run(t, fresh)
+	t.Run("SameSchema", func(t *testing.T) { sameSchema(t, fresh(t)) })
+	t.Run("Backup", func(t *testing.T) {
+		if err := openStore(t, fresh(t)).Backup(t.Context(), t.TempDir()+"/copy"); !errors.Is(err, store.ErrUnsupported) {
+			t.Errorf("%v, want ErrUnsupported", err)
+		}
+	})
+}
+
+// sameSchema: the migrations of both databases end in the same tables and
+// columns, since one SQL text serves both.
+func sameSchema(t *testing.T, postgres store.Options) {
+	sqlite := storetest.SQLite(t)
+	openStore(t, sqlite)
+	openStore(t, postgres)
+	columns := func(driver, dsn, query string) (all []string) {
+		t.Helper()
+		db, err := sql.Open(driver, dsn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		rows, err := db.Query(query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var name string
+			if err := rows.Scan(&name); err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, name)
+		}
+		if err := rows.Err(); err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	a := columns("sqlite3", strings.TrimPrefix(sqlite.DSN, "sqlite:"), `
+		SELECT m.name || '.' || c.name || CASE WHEN c."notnull" THEN '' ELSE '?' END AS n
+		  FROM sqlite_master m, pragma_table_info(m.name) c
+		 WHERE m.type = 'table' AND m.name NOT LIKE 'goose%' AND m.name NOT LIKE 'sqlite%' AND c.name <> 'id'
+		UNION SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL ORDER BY 1`)
+	b := columns("pgx", postgres.DSN, `
+		SELECT (table_name || '.' || column_name || CASE is_nullable WHEN 'NO' THEN '' ELSE '?' END) COLLATE "C" AS n
+		  FROM information_schema.columns
+		 WHERE table_schema = 'public' AND table_name NOT LIKE 'goose%' AND column_name <> 'id'
+		UNION SELECT indexname COLLATE "C" FROM pg_indexes
+		 WHERE schemaname = 'public' AND indexname NOT LIKE '%_pkey' ORDER BY 1`)
+	if len(a) < 50 {
+		t.Fatalf("only %d columns found", len(a))
+	}
+	if diff := cmp.Diff(a, b); diff != "" {
+		t.Errorf("schemas differ (-sqlite +postgres):\n%s", diff)
+	}
+	for _, folder := range []string{"sqlite", "postgres"} {
+		if n, err := store.LatestVersion(folder); err != nil || n < 1 {
+			t.Errorf("latest migration of %s: %d, %v", folder, n, err)
+		}
+	}
+	s, _ := store.LatestVersion("sqlite")
+	p, _ := store.LatestVersion("postgres")
+	if s != p {
+		t.Errorf("sqlite has migration %d, postgres %d", s, p)
+	}
+}

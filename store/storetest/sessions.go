@@ -1,0 +1,202 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"ssobridge/store"
+)
+
+func testSessions(t *testing.T, fresh func(testing.TB) store.Options) {
+	ctx := t.Context()
+	db := open(t, fresh(t))
+	s := db.Sessions()
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	full := store.Session{
+		TokenHash: hash("full"), Person: "p1", Login: "anna", Browser: hash("browser"),
+		AuthenticatedAt: now, Methods: []string{"password", "totp"}, Reading: []byte{1, 0, 2}, ReadAt: now,
+		SeenAt: now, EndsAt: now.Add(time.Hour),
+	}
+	must(t, s.Create(ctx, full, nil, event("create")))
+	got, err := s.Get(ctx, full.TokenHash, time.Minute)
+	must(t, err)
+	if diff := cmp.Diff(full, got); diff != "" {
+		t.Errorf("stored and read back (-want +got):\n%s", diff)
+	}
+	if n := events(t, db, "create"); n != 1 {
+		t.Errorf("%d events, want 1", n)
+	}
+
+	t.Run("what does not live", func(t *testing.T) {
+		for _, c := range []struct {
+			name       string
+			seen, ends time.Duration
+			idle       time.Duration
+			want       error
+		}{
+			{"live", 0, time.Hour, time.Minute, nil},
+			{"ended", 0, -time.Second, time.Minute, store.ErrNotFound},
+			{"idled out", -2 * time.Minute, time.Hour, time.Minute, store.ErrNotFound},
+			{"no idle limit", -2 * time.Minute, time.Hour, 0, nil},
+		} {
+			n := store.Session{TokenHash: hash(c.name), Person: "px", SeenAt: now.Add(c.seen), EndsAt: now.Add(c.ends)}
+			must(t, s.Create(ctx, n, nil))
+			if _, err := s.Get(ctx, n.TokenHash, c.idle); !errors.Is(err, c.want) {
+				t.Errorf("%s: %v, want %v", c.name, err, c.want)
+			}
+		}
+		for _, token := range [][]byte{nil, {}, hash("none")} {
+			if _, err := s.Get(ctx, token, time.Minute); !errors.Is(err, store.ErrNotFound) {
+				t.Errorf("token hash %x: %v, want ErrNotFound", token, err)
+			}
+		}
+	})
+	t.Run("same token twice", func(t *testing.T) {
+		if err := s.Create(ctx, full, nil, event("twice")); !errors.Is(err, store.ErrConflict) {
+			t.Errorf("%v, want ErrConflict", err)
+		}
+		if n := events(t, db, "twice"); n != 0 {
+			t.Errorf("%d events of a session that was refused", n)
+		}
+	})
+	t.Run("WEB-02 a new login replaces the session", func(t *testing.T) {
+		first := session(t, db, "first")
+		must(t, db.SignIns().Finish(ctx, store.Issue{Participation: &store.Participation{TokenHash: first.TokenHash, EntityID: "sp"}}))
+		second := first
+		second.TokenHash = hash("second")
+		must(t, s.Create(ctx, second, first.TokenHash))
+		if _, err := s.Get(ctx, first.TokenHash, time.Hour); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("the replaced session: %v, want ErrNotFound", err)
+		}
+		if parts, err := s.Participations(ctx, first.TokenHash); err != nil || len(parts) != 0 {
+			t.Errorf("its participations: %v, %v, want none", parts, err)
+		}
+		if _, err := s.Get(ctx, second.TokenHash, time.Hour); err != nil {
+			t.Errorf("the new session: %v", err)
+		}
+	})
+	t.Run("known browser and cleared failures", func(t *testing.T) {
+		th := db.Throttle()
+		must(t, th.Fail(ctx, time.Hour, event("fail"), hash("k1"), hash("k2")))
+		n := session(t, db, "known")
+		n.TokenHash, n.Browser, n.Clears = hash("known2"), hash("laptop"), [][]byte{hash("k1")}
+		must(t, s.Create(ctx, n, nil))
+		for _, c := range []struct {
+			login   string
+			browser []byte
+			want    bool
+		}{{"known", hash("laptop"), true}, {"known", hash("other"), false}, {"else", hash("laptop"), false}, {"a\x00\xff", hash("laptop"), false}, {"known", nil, false}} {
+			if got, err := th.KnownBrowser(ctx, c.login, c.browser); err != nil || got != c.want {
+				t.Errorf("known browser of %s: %t, %v, want %t", c.login, got, err, c.want)
+			}
+		}
+		counts, err := th.Failures(ctx, time.Hour, hash("k1"), hash("k2"))
+		must(t, err)
+		if diff := cmp.Diff([]int{0, 1}, counts); diff != "" {
+			t.Errorf("failures after the login (-want +got):\n%s", diff)
+		}
+	})
+	t.Run("reading", func(t *testing.T) {
+		must(t, s.SetReading(ctx, full.TokenHash, []byte("newer"), now.Add(time.Minute)))
+		must(t, s.SetReading(ctx, full.TokenHash, []byte("late"), now.Add(time.Second)))
+		got, err := s.Get(ctx, full.TokenHash, time.Hour)
+		must(t, err)
+		if string(got.Reading) != "newer" || !got.ReadAt.Equal(now.Add(time.Minute)) {
+			t.Errorf("reading %q of %v, want the newest", got.Reading, got.ReadAt)
+		}
+		if err := s.SetReading(ctx, hash("none"), nil, now); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("reading of no session: %v, want ErrNotFound", err)
+		}
+	})
+	t.Run("end", func(t *testing.T) {
+		must(t, s.End(ctx, full.TokenHash, event("end")))
+		must(t, s.End(ctx, full.TokenHash, event("end")))
+		if _, err := s.Get(ctx, full.TokenHash, time.Hour); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("after the end: %v", err)
+		}
+		if n := events(t, db, "end"); n != 2 {
+			t.Errorf("%d events, want 2", n)
+		}
+	})
+	t.Run("end all of a person", func(t *testing.T) {
+		for i := range 3 {
+			must(t, s.Create(ctx, store.Session{TokenHash: hash(fmt.Sprint("many", i)), Person: "many", EndsAt: now.Add(time.Hour)}, nil))
+		}
+		if n, err := s.EndPerson(ctx, "many", event("all")); err != nil || n != 3 {
+			t.Errorf("ended %d, %v, want 3", n, err)
+		}
+		if n, err := s.EndPerson(ctx, "many"); err != nil || n != 0 {
+			t.Errorf("ended again %d, %v, want 0", n, err)
+		}
+	})
+	t.Run("count and purge", func(t *testing.T) {
+		db := open(t, fresh(t))
+		s := db.Sessions()
+		for i := range 250 {
+			must(t, s.Create(ctx, store.Session{TokenHash: hash(fmt.Sprint("ended", i)), EndsAt: now.Add(-time.Second)}, nil))
+		}
+		must(t, s.Create(ctx, store.Session{TokenHash: hash("idle"), SeenAt: now.Add(-time.Hour), EndsAt: now.Add(time.Hour)}, nil))
+		session(t, db, "live")
+		if n, err := s.Count(ctx); err != nil || n != 2 {
+			t.Errorf("count %d, %v, want 2", n, err)
+		}
+		if n, err := s.Purge(ctx, time.Minute); err != nil || n != 251 {
+			t.Errorf("purged %d, %v, want 251", n, err)
+		}
+		if n, err := s.Count(ctx); err != nil || n != 1 {
+			t.Errorf("count %d, %v, want 1", n, err)
+		}
+	})
+}
+
+// testThrottle: LDAP-10.
+func testThrottle(t *testing.T, fresh func(testing.TB) store.Options) {
+	ctx := t.Context()
+	db := open(t, fresh(t))
+	th := db.Throttle()
+	a, b := hash("login"), hash("address")
+	count := func(t *testing.T, window time.Duration, want ...int) {
+		t.Helper()
+		got, err := th.Failures(ctx, window, a, b)
+		must(t, err)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("failures (-want +got):\n%s", diff)
+		}
+	}
+	count(t, time.Hour, 0, 0)
+	for _, err := range all(20, func(i int) error {
+		if i%2 == 0 {
+			return th.Fail(ctx, time.Hour, event("f"), a, b)
+		}
+		return th.Fail(ctx, time.Hour, event("f"), b, a)
+	}) {
+		must(t, err)
+	}
+	count(t, time.Hour, 20, 20)
+	if n := events(t, db, "f"); n != 20 {
+		t.Errorf("%d events, want 20", n)
+	}
+	must(t, th.Clear(ctx, a))
+	count(t, time.Hour, 0, 20)
+	must(t, th.Fail(ctx, time.Hour, event("f"), a))
+	count(t, time.Hour, 1, 20)
+
+	// A window that is over counts nothing, and the next failure begins a new one.
+	c := hash("over")
+	must(t, th.Fail(ctx, -time.Second, event("f"), c))
+	if n, err := th.Failures(ctx, time.Hour, c); err != nil || n[0] != 0 {
+		t.Errorf("failures of a window that is over: %v, %v, want 0", n, err)
+	}
+	must(t, th.Fail(ctx, -time.Second, event("f"), hash("over2")))
+	must(t, th.Fail(ctx, time.Hour, event("f"), c))
+	if n, err := th.Failures(ctx, time.Hour, c); err != nil || n[0] != 1 {
+		t.Errorf("failures of the new window: %v, %v, want 1", n, err)
+	}
+	if n, err := th.Purge(ctx); err != nil || n != 1 {
+		t.Errorf("purged %d, %v, want the one window that is over", n, err)
+	}
+}

@@ -1,0 +1,122 @@
+// Package storetest proves that a database is a good home for the store: the
+// same suite runs on SQLite and on PostgreSQL. It also gives the tests of other
+// packages a real store in one line. It is for tests only.
+package storetest
+
+import (
+	"crypto/sha256"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"ssobridge/store"
+)
+
+// Open opens a fresh SQLite store that ends with the test.
+func Open(tb testing.TB) *store.DB {
+	tb.Helper()
+	return open(tb, SQLite(tb))
+}
+
+// SQLite returns options for a fresh SQLite file that goes with the test.
+func SQLite(tb testing.TB) store.Options {
+	tb.Helper()
+	return store.Options{DSN: "sqlite:" + filepath.Join(tb.TempDir(), "store.db")}
+}
+
+// Run runs the suite. fresh returns the options of a new, empty database at
+// each call; the suite opens some of them more than once, as replicas do.
+func Run(t *testing.T, fresh func(testing.TB) store.Options) {
+	for _, part := range []struct {
+		name string
+		run  func(*testing.T, func(testing.TB) store.Options)
+	}{
+		{"Open", testOpen},
+		{"Changes", testChanges},
+		{"SignIns", testSignIns},
+		{"Caps", testCaps},
+		{"Finish", testFinish},
+		{"Sessions", testSessions},
+		{"Throttle", testThrottle},
+		{"Providers", testProviders},
+		{"Keys", testKeys},
+		{"Mappings", testMappings},
+		{"Accounts", testAccounts},
+		{"Ledger", testLedger},
+		{"LedgerWorkers", testLedgerWorkers},
+		{"Budget", testBudget},
+		{"Audit", testAudit},
+		{"Isolation", testIsolation},
+	} {
+		t.Run(part.name, func(t *testing.T) { part.run(t, fresh) })
+	}
+}
+
+func open(tb testing.TB, o store.Options) *store.DB {
+	tb.Helper()
+	db, err := store.Open(tb.Context(), o)
+	if err != nil {
+		tb.Fatalf("open store: %v", err)
+	}
+	tb.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			tb.Errorf("close store: %v", err)
+		}
+	})
+	return db
+}
+
+// must ends the test at an error.
+func must(tb testing.TB, err error) {
+	tb.Helper()
+	if err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// all runs f n times at once and returns the errors.
+func all(n int, f func(i int) error) []error {
+	errs := make([]error, n)
+	var group sync.WaitGroup
+	for i := range n {
+		group.Go(func() { errs[i] = f(i) })
+	}
+	group.Wait()
+	return errs
+}
+
+// hash is any 32 bytes that name stands for.
+func hash(name string) []byte {
+	h := sha256.Sum256([]byte(name))
+	return h[:]
+}
+
+// event is one with this reference; events tells how many there are.
+func event(ref string) store.Event {
+	return store.Event{Ref: ref, Actor: "tester", Action: "test", Outcome: "ok"}
+}
+
+func events(tb testing.TB, db *store.DB, ref string) int {
+	tb.Helper()
+	found, err := db.Audit().List(tb.Context(), store.Filter{Ref: ref, Limit: 1000})
+	must(tb, err)
+	return len(found)
+}
+
+// session stores a session of this name and returns it.
+func session(tb testing.TB, db *store.DB, name string) store.Session {
+	tb.Helper()
+	n := store.Session{
+		TokenHash: hash(name), Person: "person-" + store.PersonID(name), Login: name,
+		AuthenticatedAt: time.Now(), Methods: []string{"password"},
+		ReadAt: time.Now(), EndsAt: time.Now().Add(time.Hour),
+	}
+	must(tb, db.Sessions().Create(tb.Context(), n, nil))
+	return n
+}
+
+// signIn is a pending sign-in that expires in an hour.
+func signIn(id string) store.SignIn {
+	return store.SignIn{ID: id, Address: "192.0.2.1", EntityID: "https://sp.example", ExpiresAt: time.Now().Add(time.Hour)}
+}

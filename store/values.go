@@ -1,0 +1,64 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+)
+
+// AccountID is the encoded_account_id of a client account, such as a07e1lxqqqo0.
+type AccountID string
+
+var accountID = regexp.MustCompile(`^[A-Za-z0-9]{1,64}$`)
+
+// ParseAccountID accepts 1 to 64 ASCII letters and digits. The form is not
+// published; the bound keeps an id from being anything else in a URL or a template.
+func ParseAccountID(s string) (AccountID, error) {
+	if !accountID.MatchString(s) {
+		return "", fmt.Errorf("account id %.70q: want 1 to 64 letters and digits", s)
+	}
+	return AccountID(s), nil
+}
+
+// PersonID is the immutable id of a person in the directory, in its canonical text form.
+type PersonID string
+
+// Role is what a person may do in a client account.
+type Role string
+
+// The roles. The first two are given by the partner API; an owner exists
+// already and is only signed in.
+const (
+	AccountManager  Role = "account_manager"
+	CampaignCreator Role = "campaign_creator"
+	Owner           Role = "owner"
+)
+
+// ParseRole accepts the three roles by name.
+func ParseRole(s string) (Role, error) {
+	switch r := Role(s); r {
+	case AccountManager, CampaignCreator, Owner:
+		return r, nil
+	}
+	return "", fmt.Errorf("role %.40q: want account_manager, campaign_creator or owner", s)
+}
+
+// Errors that callers tell apart with errors.Is.
+var (
+	// ErrNotFound: there is no such record, or it has expired.
+	ErrNotFound = errors.New("not found")
+	// ErrConflict: a record of that name exists already, or has moved on.
+	ErrConflict = errors.New("exists already")
+	// ErrFinished: another request has used this sign-in up.
+	ErrFinished = errors.New("sign-in is finished")
+	// ErrLimit: callers without a session keep too many sign-ins waiting.
+	ErrLimit = errors.New("too many pending sign-ins")
+	// ErrNewerSchema: a later version of the program has changed the database too far for this one.
+	ErrNewerSchema = errors.New("database schema is too new for this version of the program")
+	// ErrInUse: a program has the store open, so it can't be replaced.
+	ErrInUse = errors.New("store is in use")
+	// ErrClosed: the store was closed.
+	ErrClosed = errors.New("store is closed")
+	// ErrUnsupported: this kind of database can't do that.
+	ErrUnsupported = errors.New("not supported by this database")
+)
