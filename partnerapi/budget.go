@@ -1,0 +1,28 @@
+package partnerapi
+
+import (
+	"context"
+	"time"
+)
+
+// Classes of call, in order of precedence. The budget keeps a share of the day for the
+// first, so that background work never uses up what sign-ins need.
+const (
+	ClassSignIn = "sign-in" // a person waits for it
+	ClassRetry  = "retry"   // a person waited for it
+	ClassPlan   = "plan"    // background work, the list of client accounts among it
+)
+
+// Budget is what every call passes. Constant Contact's limits hold for all client accounts and
+// all replicas of a partner together, so an implementation is shared by all of them.
+// Its methods may be called by several goroutines.
+type Budget interface {
+	// Reserve takes the next slot for a call of this class. The slot is taken for good: who does
+	// not use it has wasted it. wait is how long until the slot; ok is false when the calls of the
+	// day are used up for this class, and wait is then how long until there are some again.
+	Reserve(ctx context.Context, class string) (wait time.Duration, ok bool, err error)
+	// Throttled notes that Constant Contact refused a call as too fast.
+	Throttled(ctx context.Context) error
+	// Exhausted notes that Constant Contact says the day's calls are used up.
+	Exhausted(ctx context.Context) error
+}

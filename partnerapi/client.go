@@ -1,0 +1,266 @@
+package partnerapi
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	maxAnswer      = 1 << 20
+	maxErrorAnswer = 64 << 10
+	throttledWait  = time.Second // no Retry-After is sent; the limit is one of a second
+)
+
+// Options are for New.
+type Options struct {
+	BaseURL   string // with the version in it: https://api.cc.email/v3
+	APIKey    string // of the registered application
+	Tokens    *TokenSource
+	Budget    Budget
+	Timeout   time.Duration     // of one call, counted after its slot; default 20 s
+	Transport http.RoundTripper // default: one of the package's own
+	Now       func() time.Time  // default time.Now
+	Logger    *slog.Logger      // default: none
+}
+
+// String leaves the API key out.
+func (o Options) String() string { return fmt.Sprintf("partner API %s, key ***", o.BaseURL) }
+
+// GoString leaves the API key out.
+func (o Options) GoString() string { return o.String() }
+
+// LogValue leaves the API key out.
+func (o Options) LogValue() slog.Value { return slog.StringValue(o.String()) }
+
+// Client makes calls to the partner endpoints. Its methods may be called by several goroutines,
+// and every error of theirs is an *Error.
+type Client struct {
+	o    Options
+	base *url.URL
+	http *http.Client
+}
+
+// New checks the options. It makes no call.
+func New(o Options) (*Client, error) {
+	base, err := parseServerURL(o.BaseURL)
+	if err != nil {
+		return nil, fmt.Errorf("partner API URL: %w", err)
+	}
+	switch {
+	case o.APIKey == "":
+		return nil, errors.New("API key is empty")
+	case o.Tokens == nil:
+		return nil, errors.New("no token source")
+	case o.Budget == nil:
+		return nil, errors.New("no budget")
+	case o.Timeout < 0:
+		return nil, errors.New("call timeout must not be negative")
+	}
+	if o.Timeout == 0 {
+		o.Timeout = 20 * time.Second
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Client{o: o, base: base, http: newHTTPClient(o.Transport)}, nil
+}
+
+// call is one call to be made.
+type call struct {
+	op, class, method string
+	url               *url.URL
+	body              []byte // JSON, nil for none
+	want              int    // the one status that means success
+}
+
+// answer is what came back.
+type answer struct {
+	status int
+	body   []byte
+	err    error // of reading the body
+}
+
+// do makes a call: token, slot, request. After a 401 the token is renewed and the request, which
+// was not acted upon, is sent once more with a slot of its own.
+func (c *Client) do(ctx context.Context, k call) ([]byte, error) {
+	for again := false; ; again = true {
+		a, token, err := c.attempt(ctx, k)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case a.status == k.want && a.err != nil:
+			return nil, &Error{Kind: Unknown, Op: k.op, Status: a.status, Err: fmt.Errorf("read the answer: %w", a.err)}
+		case a.status == k.want:
+			return a.body, nil
+		case a.status == http.StatusUnauthorized && !again:
+			c.o.Tokens.Forget(token)
+			continue
+		}
+		return nil, c.refused(ctx, k, a)
+	}
+}
+
+// attempt sends the request once. An error means that there is no answer.
+func (c *Client) attempt(ctx context.Context, k call) (answer, string, error) {
+	// The token comes first, so that no slot is wasted while the token server is down; and again
+	// after the slot, which may have been a while away.
+	if _, err := c.token(ctx, k); err != nil {
+		return answer{}, "", err
+	}
+	if err := c.slot(ctx, k); err != nil {
+		return answer{}, "", err
+	}
+	token, err := c.token(ctx, k)
+	if err != nil {
+		return answer{}, "", err
+	}
+	a, err := c.send(ctx, k, token)
+	return a, token, err
+}
+
+func (c *Client) token(ctx context.Context, k call) (string, error) {
+	token, err := c.o.Tokens.Token(ctx)
+	if err != nil {
+		return "", &Error{Kind: KindOf(err), Op: k.op, Err: err}
+	}
+	return token, nil
+}
+
+// slot takes a slot of the budget and waits until it.
+func (c *Client) slot(ctx context.Context, k call) error {
+	wait, ok, err := c.o.Budget.Reserve(ctx, k.class)
+	switch {
+	case err != nil:
+		return &Error{Kind: NotSent, Op: k.op, Err: fmt.Errorf("reserve a slot: %w", err)}
+	case !ok:
+		return &Error{Kind: QuotaExceeded, Op: k.op, Wait: wait, Err: errors.New("the day's calls are used up by our own count")}
+	}
+	if wait > 0 {
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return &Error{Kind: NotSent, Op: k.op, Err: fmt.Errorf("wait for the slot: %w", err)}
+	}
+	return nil
+}
+
+// send writes the request and reads the answer.
+func (c *Client) send(ctx context.Context, k call, token string) (answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.o.Timeout)
+	defer cancel()
+	// Without a connection nothing can have arrived: name not found, dial refused, TLS handshake
+	// failed. With one, the writing goroutine of the transport may be at work even while the call
+	// is given up, so from here on the outcome is open.
+	var connected atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
+	})
+
+	var body io.Reader
+	if k.body != nil {
+		body = bytes.NewReader(k.body)
+	}
+	req, err := http.NewRequestWithContext(ctx, k.method, k.url.String(), body)
+	if err != nil {
+		return answer{}, &Error{Kind: NotSent, Op: k.op, Err: err}
+	}
+	// The transport sends a request again by itself on a connection that broke if it can rewind the
+	// body. A creation must not be sent behind our back: Constant Contact has no idempotency key.
+	req.GetBody = nil
+	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("x-api-key", c.o.APIKey)
+	req.Header.Set("Accept", "application/json")
+	if k.body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+
+	start := c.o.Now()
+	resp, err := c.http.Do(req)
+	if err != nil {
+		kind := NotSent
+		if connected.Load() {
+			kind = Unknown
+		}
+		c.o.Logger.Warn("partner call without answer", "op", k.op, "class", k.class, "kind", string(kind),
+			"took", c.o.Now().Sub(start), "error", err)
+		return answer{}, &Error{Kind: kind, Op: k.op, Err: err}
+	}
+	defer resp.Body.Close()
+	limit := int64(maxErrorAnswer)
+	if resp.StatusCode == k.want {
+		limit = maxAnswer
+	}
+	a := answer{status: resp.StatusCode}
+	a.body, a.err = io.ReadAll(io.LimitReader(resp.Body, limit+1))
+	if int64(len(a.body)) > limit {
+		a.body, a.err = a.body[:limit], fmt.Errorf("longer than %d bytes", limit)
+	}
+	c.o.Logger.Debug("partner call", "op", k.op, "class", k.class, "status", a.status, "took", c.o.Now().Sub(start))
+	return a, nil
+}
+
+// refused turns an answer other than the wanted one into an error, and tells the budget.
+func (c *Client) refused(ctx context.Context, k call, a answer) error {
+	b := parseErrorBody(a.body)
+	e := &Error{Op: k.op, Status: a.status, Key: b.key, Message: b.message}
+	switch {
+	case a.status == http.StatusUnauthorized:
+		e.Kind = Unauthorized
+	case a.status == http.StatusForbidden:
+		e.Kind = Forbidden
+	case a.status == http.StatusConflict:
+		e.Kind = Conflict
+	case a.status == http.StatusTooManyRequests && b.quota:
+		e.Kind, e.Wait = QuotaExceeded, untilMidnight(c.o.Now())
+		c.tell(ctx, c.o.Budget.Exhausted)
+	case a.status == http.StatusTooManyRequests:
+		e.Kind, e.Wait = Throttled, throttledWait
+		c.tell(ctx, c.o.Budget.Throttled)
+	case a.status == http.StatusRequestTimeout:
+		// Said by a proxy as often as by a server that did not get the request.
+		e.Kind = Unknown
+	case a.status >= 400 && a.status < 500:
+		e.Kind = BadRequest
+	case a.status >= 300 && a.status < 400:
+		e.Kind, e.Err = BadRequest, errors.New("a redirect, which is not followed; is the base URL right?")
+	default:
+		// 5xx, and a success that is not the documented one.
+		e.Kind = Unknown
+	}
+	c.o.Logger.Warn("partner call refused", "op", k.op, "class", k.class, "kind", string(e.Kind), "status", e.Status, "key", e.Key)
+	return e
+}
+
+// tell informs the budget, also when the caller has given up: all replicas profit by it.
+func (c *Client) tell(ctx context.Context, note func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := note(ctx); err != nil {
+		c.o.Logger.Error("budget not told of a refusal", "error", err)
+	}
+}
+
+// untilMidnight is how long until the day of the limits ends, at 00:00:00 UTC.
+func untilMidnight(now time.Time) time.Duration {
+	now = now.UTC()
+	year, month, day := now.Date()
+	return time.Date(year, month, day+1, 0, 0, 0, 0, time.UTC).Sub(now)
+}

@@ -1,0 +1,95 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+)
+
+// Shape is a form of error body.
+type Shape string
+
+// The shapes. ShapePublished is an array on most calls and a single object on authorization
+// failures; the others are what gateways and proxies make of it.
+const (
+	ShapePublished Shape = ""
+	ShapeArray     Shape = "array"
+	ShapeObject    Shape = "object"
+	ShapeEmpty     Shape = "empty"
+	ShapeHTML      Shape = "html"
+	ShapeGarbage   Shape = "garbage"
+)
+
+var shapes = map[Shape]bool{ShapePublished: true, ShapeArray: true, ShapeObject: true, ShapeEmpty: true, ShapeHTML: true, ShapeGarbage: true}
+
+// reply is an answer before it is sent, so that faults can change it.
+type reply struct {
+	status      int
+	contentType string
+	body        []byte
+	outcome     string // for the ledger
+	cut         bool   // no answer: the connection is closed
+}
+
+// apiError is an error object as the partner API sends it.
+type apiError struct {
+	Key     string `json:"error_key"`
+	Message string `json:"error_message"`
+}
+
+// jsonReply answers with a JSON value.
+func jsonReply(status int, value any, outcome string) reply {
+	body, err := json.Marshal(value)
+	if err != nil {
+		return reply{status: http.StatusInternalServerError, outcome: "could not encode the answer: " + err.Error()}
+	}
+	return reply{status: status, contentType: "application/json", body: body, outcome: outcome}
+}
+
+// refuse answers with an error in the published shape of a partner call, an array.
+func (s *Sandbox) refuse(status int, list ...apiError) reply {
+	return s.shaped(status, ShapeArray, list)
+}
+
+// refuseAuth answers with an error in the published shape of an authorization failure, one object.
+func (s *Sandbox) refuseAuth(status int, key, message string) reply {
+	return s.shaped(status, ShapeObject, []apiError{{key, message}})
+}
+
+func (s *Sandbox) shaped(status int, published Shape, list []apiError) reply {
+	s.mu.Lock()
+	shape := s.shape
+	s.mu.Unlock()
+	if shape == ShapePublished {
+		shape = published
+	}
+	outcome := list[0].Key + ": " + list[0].Message
+	switch shape {
+	case ShapeObject:
+		return jsonReply(status, list[0], outcome)
+	case ShapeEmpty:
+		return reply{status: status, outcome: outcome}
+	case ShapeHTML:
+		return reply{
+			status: status, contentType: "text/html; charset=utf-8", outcome: outcome,
+			body: []byte("<html><head><title>" + strconv.Itoa(status) + "</title></head><body><h1>" + http.StatusText(status) + "</h1><hr>gateway</body></html>"),
+		}
+	case ShapeGarbage:
+		return reply{status: status, contentType: "application/json", body: []byte("[{\"error_key\": \"thr\x00\xff"), outcome: outcome}
+	}
+	return jsonReply(status, list, outcome)
+}
+
+// write sends a reply.
+func (a reply) write(w http.ResponseWriter) {
+	if a.cut {
+		// The way to close a connection without an answer.
+		panic(http.ErrAbortHandler)
+	}
+	if a.contentType != "" {
+		w.Header().Set("Content-Type", a.contentType)
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(a.status)
+	_, _ = w.Write(a.body) // a client that has gone gets nothing, and nobody else is to be told
+}

@@ -1,0 +1,306 @@
+package partnerapi
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	maxTokenAnswer = 64 << 10
+	maxToken       = 16 << 10 // it travels in a header
+	maxTokenLife   = 24 * time.Hour
+	// guessedTokenLife is for an answer without expires_in (RFC 6749 5.1 lets a server leave it
+	// out). A guess, and a short one: too short costs a request, too long a refused call.
+	guessedTokenLife = 5 * time.Minute
+)
+
+// TokenOptions are for NewTokenSource.
+type TokenOptions struct {
+	URL          string            // of the token server
+	ClientID     string            // partner_client_id
+	ClientSecret string            // partner_secret
+	Timeout      time.Duration     // of one token request; default 10 s
+	RenewBefore  time.Duration     // renew this long before the token's end; default 5 minutes
+	MinInterval  time.Duration     // between token requests; default 1 s
+	Transport    http.RoundTripper // default: one of the package's own
+	Now          func() time.Time  // default time.Now
+	Logger       *slog.Logger      // default: none
+}
+
+// String leaves the secret out.
+func (o TokenOptions) String() string {
+	return fmt.Sprintf("token server %s, client id %s, secret ***", o.URL, o.ClientID)
+}
+
+// GoString leaves the secret out.
+func (o TokenOptions) GoString() string { return o.String() }
+
+// LogValue leaves the secret out.
+func (o TokenOptions) LogValue() slog.Value { return slog.StringValue(o.String()) }
+
+// TokenSource holds the one token that all calls of this process share. It is renewed before
+// its end, once for all who need it; the token server allows about one request a second.
+// Its methods may be called by several goroutines.
+type TokenSource struct {
+	o             TokenOptions
+	authorization string
+	client        *http.Client
+
+	mu      sync.Mutex
+	token   string
+	renewAt time.Time
+	endsAt  time.Time
+	running *exchange // nil while no request is under way
+	askedAt time.Time // of the last request
+	failed  error     // its outcome, told to everybody for MinInterval
+
+	theirs, ours time.Time // Date header of the last answer, and our clock then
+}
+
+// exchange is one token request. token and err may be read after done is closed.
+type exchange struct {
+	done  chan struct{}
+	token string
+	err   error
+}
+
+// NewTokenSource checks the options. It asks for no token yet.
+func NewTokenSource(o TokenOptions) (*TokenSource, error) {
+	if _, err := parseServerURL(o.URL); err != nil {
+		return nil, fmt.Errorf("token URL: %w", err)
+	}
+	switch {
+	case o.ClientID == "":
+		return nil, errors.New("client id is empty")
+	case strings.Contains(o.ClientID, ":"):
+		// RFC 7617 2: the first colon ends the id.
+		return nil, errors.New("client id has a colon in it, which HTTP authentication can't carry")
+	case o.ClientSecret == "":
+		return nil, errors.New("client secret is empty")
+	case o.Timeout < 0 || o.RenewBefore < 0 || o.MinInterval < 0:
+		return nil, errors.New("token times must not be negative")
+	}
+	if o.Timeout == 0 {
+		o.Timeout = 10 * time.Second
+	}
+	if o.RenewBefore == 0 {
+		o.RenewBefore = 5 * time.Minute
+	}
+	if o.MinInterval == 0 {
+		o.MinInterval = time.Second
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &TokenSource{
+		o: o,
+		// Constant Contact documents base64(id:secret), plainly. The oauth2 library follows RFC 6749
+		// 2.3.1 and form-encodes both first, which it can't be told to leave; a secret with + / = or
+		// % would arrive changed. So the exchange is made by hand.
+		authorization: "Basic " + base64.StdEncoding.EncodeToString([]byte(o.ClientID+":"+o.ClientSecret)),
+		client:        newHTTPClient(o.Transport),
+	}, nil
+}
+
+// Token returns the shared token. While it is good nobody waits: a renewal runs beside. Without
+// one, all callers wait for the same request, each as long as its ctx allows. A failed request is told
+// to all who ask within MinInterval, so a token server that is down is not asked by each of them.
+// The error is an *Error of kind Unauthorized (it refuses our credentials) or NotSent.
+func (s *TokenSource) Token(ctx context.Context) (string, error) {
+	s.mu.Lock()
+	now := s.o.Now()
+	asked := !s.askedAt.IsZero() && now.Sub(s.askedAt) < s.o.MinInterval
+	if s.token != "" && now.Before(s.endsAt) {
+		token := s.token
+		if !now.Before(s.renewAt) && s.running == nil && !asked {
+			s.start(now)
+		}
+		s.mu.Unlock()
+		return token, nil
+	}
+	if s.running == nil {
+		if s.failed != nil && asked {
+			err := s.failed
+			s.mu.Unlock()
+			return "", err
+		}
+		s.start(now)
+	}
+	x := s.running
+	s.mu.Unlock()
+
+	select {
+	case <-x.done:
+		return x.token, x.err
+	case <-ctx.Done():
+		return "", &Error{Kind: NotSent, Op: "wait for a token", Err: ctx.Err()}
+	}
+}
+
+// Forget drops this token if it is still the shared one. Callers do so when it is refused.
+func (s *TokenSource) Forget(token string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.token == token {
+		s.token = ""
+	}
+}
+
+// ServerTime tells the Date header of the last answer of the token server and what our clock said
+// then; ok is false before the first answer. The service provider checks our Responses by its
+// own clock (SP-08), so a difference of more than a few seconds is worth a warning.
+func (s *TokenSource) ServerTime() (theirs, ours time.Time, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.theirs, s.ours, !s.theirs.IsZero()
+}
+
+// start begins a request; s.mu is held and none is running. The request belongs to all who wait,
+// so it has no caller's context: it ends by its own time limit.
+func (s *TokenSource) start(now time.Time) {
+	x := &exchange{done: make(chan struct{})}
+	s.running = x
+	var wait time.Duration
+	if !s.askedAt.IsZero() {
+		wait = max(0, min(s.o.MinInterval, s.askedAt.Add(s.o.MinInterval).Sub(now)))
+	}
+	go func() {
+		if wait > 0 {
+			time.Sleep(wait)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), s.o.Timeout)
+		defer cancel()
+		asked := s.o.Now()
+		s.mu.Lock()
+		s.askedAt = asked
+		s.mu.Unlock()
+
+		token, life, err := s.ask(ctx)
+		if err != nil {
+			s.o.Logger.Warn("token request failed", "error", err)
+		}
+
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.running, s.failed = nil, err
+		x.token, x.err = token, err
+		if err == nil {
+			s.token = token
+			// Counted from before the request: the token is rather renewed early than used late.
+			s.endsAt = asked.Add(life)
+			s.renewAt = s.endsAt.Add(-min(s.o.RenewBefore, life/2))
+		} else {
+			// While the old token is good there is time: a server that is down is asked again after a
+			// tenth of what is left, not every second.
+			now := s.o.Now()
+			s.renewAt = now.Add(max(s.o.MinInterval, s.endsAt.Sub(now)/10))
+		}
+		close(x.done)
+	}()
+}
+
+// ask makes one token request.
+func (s *TokenSource) ask(ctx context.Context) (token string, life time.Duration, err error) {
+	fail := func(kind Kind, status int, b errorBody, cause error) (string, time.Duration, error) {
+		return "", 0, &Error{Kind: kind, Op: "get a token from " + s.o.URL, Status: status, Key: b.key, Message: b.message, Err: cause}
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.o.URL, strings.NewReader("grant_type=client_credentials"))
+	if err != nil {
+		return fail(NotSent, 0, errorBody{}, err)
+	}
+	req.Header.Set("Authorization", s.authorization)
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Accept", "application/json")
+
+	resp, err := s.client.Do(req)
+	if err != nil {
+		return fail(NotSent, 0, errorBody{}, err)
+	}
+	defer resp.Body.Close()
+	s.noteDate(resp.Header.Get("Date"))
+	// Cut at the limit rather than refused: what is cut is no JSON any more.
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxTokenAnswer))
+	if resp.StatusCode != http.StatusOK {
+		b := parseErrorBody(body)
+		b.key, b.message = s.redact(b.key), s.redact(b.message)
+		switch resp.StatusCode {
+		case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusUnsupportedMediaType:
+			return fail(Unauthorized, resp.StatusCode, b, nil)
+		}
+		return fail(NotSent, resp.StatusCode, b, nil)
+	}
+	if err != nil {
+		return fail(NotSent, resp.StatusCode, errorBody{}, fmt.Errorf("read the answer: %w", err))
+	}
+
+	var answer struct {
+		AccessToken string  `json:"access_token"`
+		TokenType   string  `json:"token_type"`
+		ExpiresIn   float64 `json:"expires_in"`
+	}
+	// The cause is not kept: an error of the JSON decoder can quote what it read.
+	if json.Unmarshal(body, &answer) != nil {
+		return fail(NotSent, resp.StatusCode, errorBody{}, errors.New("the answer is not the JSON of a token"))
+	}
+	if err := checkToken(answer.AccessToken, answer.TokenType); err != nil {
+		return fail(NotSent, resp.StatusCode, errorBody{}, err)
+	}
+	switch {
+	case answer.ExpiresIn <= 0:
+		life = guessedTokenLife
+	case answer.ExpiresIn >= maxTokenLife.Seconds():
+		life = maxTokenLife
+	default:
+		life = time.Duration(answer.ExpiresIn * float64(time.Second))
+	}
+	return answer.AccessToken, life, nil
+}
+
+// checkToken looks whether a token can stand in an Authorization header (RFC 6750 2.1).
+func checkToken(token, kind string) error {
+	switch {
+	case token == "":
+		return errors.New("the answer has no access_token")
+	case len(token) > maxToken:
+		return fmt.Errorf("the access_token has more than %d bytes", maxToken)
+	case kind != "" && !strings.EqualFold(kind, "bearer"):
+		return fmt.Errorf("the token_type is %q, want Bearer", printable(kind, 40))
+	}
+	for i := range len(token) {
+		if token[i] <= ' ' || token[i] > '~' {
+			return errors.New("the access_token has characters that no header can carry")
+		}
+	}
+	return nil
+}
+
+// noteDate keeps the server's time.
+func (s *TokenSource) noteDate(header string) {
+	theirs, err := http.ParseTime(header)
+	if err != nil {
+		return // no Date, no statement about clocks
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.theirs, s.ours = theirs, s.o.Now()
+}
+
+// redact takes our secrets out of what a server says, should it echo them.
+func (s *TokenSource) redact(text string) string {
+	return strings.NewReplacer(
+		strings.TrimPrefix(s.authorization, "Basic "), "***",
+		s.o.ClientSecret, "***",
+	).Replace(text)
+}
