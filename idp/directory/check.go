@@ -1,0 +1,134 @@
+package directory
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/go-ldap/ldap/v3"
+)
+
+// Step is one step of Check: what was tried, what came of it, and what to do if it failed.
+type Step struct {
+	Name, Detail string
+	Err          error
+	Mend         string // "" when Err is nil
+}
+
+// Check tries each server: dial and TLS, service bind, base DN; and then, over the pool as a sign-in would, one person and that
+// person's groups. It changes nothing and tries no person's password. A step that could not be tried because an earlier one failed
+// is left out.
+func (d *Directory) Check(ctx context.Context) []Step {
+	var steps []Step
+	for _, s := range d.servers {
+		steps = append(steps, d.checkServer(ctx, s)...)
+	}
+	return append(steps, d.checkSearches(ctx)...)
+}
+
+func (d *Directory) checkServer(ctx context.Context, s *server) []Step {
+	ctx, cancel := d.bounded(ctx)
+	defer cancel()
+	connect := Step{Name: "connect to " + s.url}
+	c, err := s.dial(ctx, &d.o)
+	if err != nil {
+		connect.Err, connect.Mend = err, connectMend(err)
+		return []Step{connect}
+	}
+	defer c.close()
+	connect.Detail = "without TLS: passwords go in clear"
+	if state, ok := c.ldap.TLSConnectionState(); ok {
+		connect.Detail = tls.VersionName(state.Version)
+		if len(state.PeerCertificates) > 0 {
+			connect.Detail += ", certificate valid until " + state.PeerCertificates[0].NotAfter.UTC().Format(time.RFC3339)
+		}
+	}
+	steps := []Step{connect}
+	if d.o.BindDN != "" {
+		bind := Step{Name: "service bind at " + s.url, Detail: d.o.BindDN}
+		_, bind.Err = c.do(ctx, d.o.OpTimeout, func(l *ldap.Conn) error { return l.Bind(d.o.BindDN, d.o.BindPassword) })
+		switch {
+		case hasCode(bind.Err, ldap.LDAPResultInvalidCredentials):
+			bind.Mend = "set bind_dn and bind_password to those of the service account"
+		case hasCode(bind.Err, ldap.LDAPResultConfidentialityRequired, ldap.LDAPResultStrongAuthRequired):
+			bind.Mend = "the server wants TLS: write ldaps:// or set start_tls"
+		case bind.Err != nil:
+			bind.Mend = "look into the directory's log for this bind"
+		}
+		if steps = append(steps, bind); bind.Err != nil {
+			return steps
+		}
+	}
+	bases := []struct{ field, dn string }{{"base_dn", d.o.BaseDN}, {"group_base_dn", d.o.GroupBaseDN}}
+	if SameDN(d.o.BaseDN, d.o.GroupBaseDN) {
+		bases = bases[:1]
+	}
+	for _, base := range bases {
+		steps = append(steps, d.checkBase(ctx, c, base.field, base.dn))
+	}
+	return steps
+}
+
+func (d *Directory) checkBase(ctx context.Context, c *conn, field, dn string) Step {
+	step := Step{Name: "read " + field + " at " + c.server.url, Detail: dn}
+	var result *ldap.SearchResult
+	_, step.Err = c.do(ctx, d.o.OpTimeout, func(l *ldap.Conn) error {
+		var err error
+		result, err = l.Search(d.request(dn, ldap.ScopeBaseObject, 1, "(objectClass=*)", []string{"1.1"}))
+		return err
+	})
+	if step.Err == nil && len(result.Entries) == 0 {
+		step.Err = ErrNotFound
+	}
+	if step.Err != nil {
+		step.Mend = "set " + field + " to a DN that exists and that the service account may read"
+	}
+	return step
+}
+
+func (d *Directory) checkSearches(ctx context.Context) []Step {
+	ctx, cancel := d.bounded(ctx)
+	defer cancel()
+	person := Step{Name: "find a person"}
+	// The limit makes the server stop after one; that it says so (result code 4) is no fault.
+	found, err := d.search(ctx, d.request(d.o.BaseDN, ldap.ScopeWholeSubtree, 1, d.person.present(), d.attributes))
+	switch {
+	case err != nil && !hasCode(err, ldap.LDAPResultSizeLimitExceeded):
+		person.Err, person.Mend = err, "mend the steps above; if they all passed, let the service account search below base_dn"
+		return []Step{person}
+	case len(found) == 0:
+		person.Err, person.Mend = ErrNotFound, "check base_dn and login_filter, and that the service account may read people"
+		return []Step{person}
+	}
+	e, _, err := d.entry(found[0])
+	if err != nil {
+		person.Err, person.Mend = err, "set login_attribute and id_attribute to attributes that each person has and the service account may read"
+		return []Step{person}
+	}
+	person.Detail = fmt.Sprintf("%s: login %q, id %s", e.DN, e.Login, e.ID)
+	groups := Step{Name: "read that person's groups"}
+	list, err := d.personGroups(ctx, e, found[0])
+	if err != nil {
+		groups.Err, groups.Mend = err, "check group_base_dn, group_mode and group_filter, and that the service account may read groups"
+	} else {
+		groups.Detail = fmt.Sprintf("%d groups by group_mode %s", len(list), d.o.GroupMode)
+	}
+	return []Step{person, groups}
+}
+
+// connectMend says what to do about a failed connection.
+func connectMend(err error) string {
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return "set ca_file to the PEM file of the authority that signed the directory's certificate"
+	}
+	if _, ok := errors.AsType[x509.HostnameError](err); ok {
+		return "write the name into urls that the directory's certificate is for"
+	}
+	if _, ok := errors.AsType[x509.CertificateInvalidError](err); ok {
+		return "have the directory's certificate renewed, and check this machine's clock"
+	}
+	return "check host and port in urls, and that the directory runs and is reachable from here"
+}

@@ -1,0 +1,66 @@
+package directory_test
+
+import (
+	"strings"
+	"testing"
+
+	"ssobridge/idp/directory"
+)
+
+// LDAP-07: groups are compared by normalised DN, case-insensitively.
+func TestLDAP07SameDN(t *testing.T) {
+	cases := []struct {
+		a, b string
+		want bool
+	}{
+		{"cn=Staff,dc=example,dc=test", "CN=staff, DC=Example , DC=TEST", true},
+		{`cn=a\,b,dc=x`, `cn=a\2cb,dc=x`, true},
+		{`cn=\3Cb\3E,dc=x`, `cn=\<b\>,dc=x`, true},
+		{"cn=Söhne,dc=x", `cn=s\c3\b6hne,dc=x`, true},
+		{"cn=two  words,dc=x", "cn=Two words,dc=x", true},
+		{"cn=a+sn=b,dc=x", "sn=B+cn=A,dc=x", true},
+		{"cn=K,dc=x", "cn=\u212a,dc=x", true}, // the Kelvin sign folds to k
+		{"cn=a,dc=x", "cn=b,dc=x", false},
+		{"cn=a,dc=x", "cn=a,dc=x,dc=y", false},
+		{`cn=a\,dc\=y,dc=x`, "cn=a,dc=y,dc=x", false},
+		{"", "", false},
+		{"nonsense", "nonsense", false},
+	}
+	for _, c := range cases {
+		if got := directory.SameDN(c.a, c.b); got != c.want {
+			t.Errorf("SameDN(%q, %q) = %v, want %v", c.a, c.b, got, c.want)
+		}
+	}
+}
+
+func TestNormalDN(t *testing.T) {
+	for _, bad := range []string{"", "  ", "staff", "cn=a,,dc=x", `cn=a\`, "=a,dc=x", "cn=" + strings.Repeat("a", 5000)} {
+		if got, err := directory.NormalDN(bad); err == nil {
+			t.Errorf("NormalDN(%.20q) = %q, want an error", bad, got)
+		}
+	}
+	got, err := directory.NormalDN("CN=Staff , OU=Groups,dc=X")
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := directory.NormalDN(got)
+	if err != nil || again != got {
+		t.Errorf("NormalDN of %q is %q, %v; want the same", got, again, err)
+	}
+}
+
+func FuzzNormalDN(f *testing.F) {
+	for _, s := range []string{"cn=a,dc=x", `cn=\3Cb\3E+sn=ö,dc=x`, "cn=#04024869", `cn=a\ `, "cn= ,dc=x"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, dn string) {
+		n, err := directory.NormalDN(dn)
+		if err != nil {
+			return
+		}
+		again, err := directory.NormalDN(n)
+		if err != nil || again != n {
+			t.Fatalf("NormalDN(%q) = %q, and of that %q, %v", dn, n, again, err)
+		}
+	})
+}

@@ -1,0 +1,76 @@
+package directory
+
+import (
+	"sync"
+	"time"
+)
+
+// How long what was read about a group is used again. Ids and names hardly change. Which groups a group is in decides who gets a
+// role, and a reading of a person is to be a minute old at most, so that is kept just long enough to serve a rush of sign-ins.
+const (
+	identityFresh = time.Minute
+	parentsFresh  = 10 * time.Second
+)
+
+// maxCached bounds the cache; a full one is emptied.
+const maxCached = 20_000
+
+// groupCache keeps what many people's readings have in common. It never holds who is in a group.
+type groupCache struct {
+	now func() time.Time
+
+	mu     sync.Mutex
+	groups map[string]cached[Group]
+	in     map[string]cached[[]Group]
+}
+
+type cached[T any] struct {
+	value T
+	at    time.Time
+}
+
+func newGroupCache(now func() time.Time) groupCache {
+	return groupCache{now: now, groups: map[string]cached[Group]{}, in: map[string]cached[[]Group]{}}
+}
+
+// group is the group with this DN, with id and name and without a path.
+func (c *groupCache) group(dn string) (Group, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return look(c.groups, dn, c.now(), identityFresh)
+}
+
+func (c *groupCache) keepGroup(g Group) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	keep(c.groups, g.DN, g, c.now())
+}
+
+// parents are the groups that the group is directly in. The list belongs to the cache.
+func (c *groupCache) parents(dn string) ([]Group, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return look(c.in, dn, c.now(), parentsFresh)
+}
+
+func (c *groupCache) keepParents(dn string, parents []Group) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	keep(c.in, dn, parents, c.now())
+}
+
+func look[T any](m map[string]cached[T], dn string, now time.Time, fresh time.Duration) (value T, ok bool) {
+	// The DN as the server spells it is the key: it spells one group in one way, and a miss costs only a reading.
+	c, ok := m[dn]
+	if !ok || now.Sub(c.at) >= fresh {
+		return value, false
+	}
+	return c.value, true
+}
+
+func keep[T any](m map[string]cached[T], dn string, value T, now time.Time) {
+	if len(m) >= maxCached {
+		clear(m)
+	}
+	m[dn] = cached[T]{value, now}
+}

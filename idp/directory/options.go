@@ -1,0 +1,298 @@
+package directory
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// Options are what New needs; the app's configuration maps onto them one to one. The preset fills what is empty.
+type Options struct {
+	Preset               string   // "openldap", "active_directory" or "" (all fields by hand)
+	URLs                 []string // ldaps://host[:port] or ldap://host[:port], tried in order
+	StartTLS             bool     // upgrade ldap:// connections before anything is sent
+	CAFile               string   // PEM file of authorities to trust instead of the system's
+	Insecure             bool     // allow ldap:// without StartTLS; warns
+	BindDN, BindPassword string   // the service account; both empty: searches are anonymous
+
+	BaseDN string // people are searched below it
+	// LoginFilter finds a person; "{login}" is replaced by the escaped login name. Its other conditions hold for live sessions too.
+	LoginFilter                                                                       string
+	LoginAttribute, IDAttribute, FirstNameAttribute, LastNameAttribute, MailAttribute string
+	ExtraAttributes                                                                   []string // for Entry.Attributes, at most 50
+	Domain                                                                            string   // AD: NetBIOS or DNS domain, stripped from DOMAIN\user; UPN logins search userPrincipalName
+
+	GroupBaseDN string // groups are searched below it; default BaseDN
+	// GroupMode is "member_of" (the person's memberOf), "search" (GroupFilter by the person's DN) or "ad" (one search by the
+	// matching rule in chain, always nested; the primary group, such as Domain Users, is not among its results).
+	GroupMode                            string
+	GroupFilter                          string // "{dn}" and "{login}" are replaced, escaped
+	GroupIDAttribute, GroupNameAttribute string
+	Nested                               bool // follow groups in groups; "ad" always does
+	MaxDepth, MaxGroups                  int  // of the walk; defaults 10 and 2000; beyond them a sign-in is refused with that reason
+
+	PoolSize, BindPoolSize int           // connections for searches and for user binds, each; default 8
+	DialTimeout            time.Duration // connect and TLS; default 3 s
+	OpTimeout              time.Duration // one search or bind; default 4 s
+	Timeout                time.Duration // one call of this package; default 10 s
+	Cooldown               time.Duration // a failed server is left alone so long; default 30 s
+	Now                    func() time.Time
+	Logger                 *slog.Logger
+}
+
+// FieldError is one fault of Options. Field is the configuration key, without what stands above it.
+type FieldError struct {
+	Field string
+	Fault string // what is wrong with the value
+	Mend  string // what to write instead
+}
+
+func (e *FieldError) Error() string { return e.Field + ": " + e.Fault + "; " + e.Mend }
+
+// faults collects what is wrong.
+type faults []error
+
+func (f *faults) add(field, fault, mend string) {
+	*f = append(*f, &FieldError{Field: field, Fault: fault, Mend: mend})
+}
+
+// Bounds of the options.
+const (
+	maxURLs       = 10
+	maxAttributes = 50
+	maxPool       = 1000
+	maxDepth      = 100
+	maxGroups     = 100_000
+)
+
+var attributeName = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9-]{0,127}|[0-9]+(\.[0-9]+)+)$`)
+
+// secretAttributes must never be read into an Entry, which is stored and may be sent to a service provider.
+var secretAttributes = []string{"userPassword", "unicodePwd", "sambaNTPassword", "sambaLMPassword", "krbPrincipalKey", "pwdHistory", "ms-Mcs-AdmPwd", "msDS-ManagedPassword"}
+
+// parts are what New makes of checked options.
+type parts struct {
+	urls   []*url.URL
+	roots  *x509.CertPool // nil: the system's
+	person *template
+	upn    *template // nil: no filter of its own for user principal names
+	groups *template // nil in mode member_of
+}
+
+// check fills defaults and names all faults at once.
+func (o *Options) check() (parts, error) {
+	var f faults
+	var p parts
+	groupFilterGiven := o.GroupFilter != ""
+	switch o.Preset {
+	case "", presetOpenLDAP, presetAD:
+	default:
+		f.add("preset", fmt.Sprintf("unknown preset %q", o.Preset), `write "openldap", "active_directory" or leave it empty and set each field`)
+	}
+	o.preset()
+	if o.GroupBaseDN == "" {
+		o.GroupBaseDN = o.BaseDN
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	o.checkNumbers(&f)
+	p.urls = o.checkURLs(&f)
+	p.roots = o.checkCA(&f)
+	o.checkNames(&f)
+
+	var err error
+	if o.LoginFilter == "" {
+		f.add("login_filter", "it is missing", "write the filter that finds a person, such as (uid={login}), or choose a preset")
+	} else if p.person, err = parseTemplate(o.LoginFilter, holdLogin); err != nil {
+		f.add("login_filter", err.Error(), "write an LDAP filter such as (&(objectClass=person)(uid={login}))")
+	} else if !p.person.uses(holdLogin) {
+		f.add("login_filter", "it does not hold {login}, so it would find the same people for every login", "write {login} where the login name belongs")
+	}
+	if o.Preset == presetAD && o.LoginFilter == adLoginFilter {
+		if p.upn, err = parseTemplate(adUPNFilter, holdLogin); err != nil {
+			f.add("login_filter", err.Error(), "report this fault of the preset")
+		}
+	}
+	p.groups = o.checkGroups(&f, groupFilterGiven)
+	if o.Domain != "" && o.Preset != presetAD {
+		f.add("domain", "it has a meaning only for Active Directory", "remove it, or set preset to active_directory")
+	}
+	return p, errors.Join(f...)
+}
+
+func (o *Options) checkNumbers(f *faults) {
+	number := func(field string, value *int, standard, most int) {
+		if *value == 0 {
+			*value = standard
+		}
+		if *value < 1 || *value > most {
+			f.add(field, fmt.Sprintf("%d is out of range", *value), fmt.Sprintf("write a number from 1 to %d", most))
+		}
+	}
+	number("max_depth", &o.MaxDepth, 10, maxDepth)
+	number("max_groups", &o.MaxGroups, 2000, maxGroups)
+	number("pool_size", &o.PoolSize, 8, maxPool)
+	number("bind_pool_size", &o.BindPoolSize, 8, maxPool)
+	span := func(field string, value *time.Duration, standard time.Duration) {
+		if *value == 0 {
+			*value = standard
+		}
+		if *value < time.Millisecond || *value > time.Hour {
+			f.add(field, fmt.Sprintf("%v is out of range", *value), fmt.Sprintf("write a duration such as %v", standard))
+		}
+	}
+	span("dial_timeout", &o.DialTimeout, 3*time.Second)
+	span("op_timeout", &o.OpTimeout, 4*time.Second)
+	span("timeout", &o.Timeout, 10*time.Second)
+	span("cooldown", &o.Cooldown, 30*time.Second)
+	// A call that ends before its first operation could time out would never learn that a server hangs.
+	if o.Timeout < o.OpTimeout || o.Timeout < o.DialTimeout {
+		f.add("timeout", fmt.Sprintf("%v is shorter than dial_timeout or op_timeout", o.Timeout), "make it at least as long as both together")
+	}
+}
+
+func (o *Options) checkURLs(f *faults) []*url.URL {
+	const mend = "write ldaps://host or ldaps://host:port"
+	if len(o.URLs) == 0 || len(o.URLs) > maxURLs {
+		f.add("urls", fmt.Sprintf("%d servers are named", len(o.URLs)), fmt.Sprintf("name 1 to %d servers, each as ldaps://host:port", maxURLs))
+	}
+	var urls []*url.URL
+	plain := 0
+	for _, text := range o.URLs {
+		u, err := url.Parse(text)
+		switch {
+		case err != nil:
+			// The parse error is left out: it repeats the URL, which may hold a password.
+			f.add("urls", "one is not a URL", mend)
+			continue
+		case u.User != nil:
+			f.add("urls", fmt.Sprintf("%s holds a user name or password", u.Redacted()), "write those into bind_dn and bind_password")
+			continue
+		case u.Scheme != "ldap" && u.Scheme != "ldaps":
+			f.add("urls", fmt.Sprintf("%q is neither ldaps:// nor ldap://", text), mend)
+			continue
+		case u.Hostname() == "" || u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "":
+			f.add("urls", fmt.Sprintf("%q has no host, or has something after it", text), mend)
+			continue
+		}
+		if u.Scheme == "ldap" {
+			plain++
+			if !o.StartTLS && !o.Insecure {
+				f.add("urls", fmt.Sprintf("%q would send passwords in clear", text), "write ldaps://, or set start_tls, or, on a network that nobody listens on, insecure")
+			}
+		}
+		urls = append(urls, u)
+	}
+	if o.StartTLS && plain == 0 && len(urls) > 0 {
+		f.add("start_tls", "all urls are ldaps://, which is encrypted from the start", "remove start_tls, or write ldap:// URLs")
+	}
+	if o.StartTLS && o.Insecure {
+		f.add("insecure", "it contradicts start_tls", "remove one of them")
+	}
+	return urls
+}
+
+func (o *Options) checkCA(f *faults) *x509.CertPool {
+	if o.CAFile == "" {
+		return nil
+	}
+	if o.Insecure && !strings.Contains(strings.Join(o.URLs, " "), "ldaps://") {
+		f.add("ca_file", "no connection uses TLS, so it is never read", "remove it, or write ldaps:// URLs")
+	}
+	pem, err := os.ReadFile(o.CAFile)
+	if err != nil {
+		f.add("ca_file", err.Error(), "name a PEM file that the program may read")
+		return nil
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		f.add("ca_file", fmt.Sprintf("%s holds no certificate in PEM form", o.CAFile), "write the directory's CA certificate into it, from BEGIN CERTIFICATE to END CERTIFICATE")
+	}
+	return roots
+}
+
+func (o *Options) checkNames(f *faults) {
+	if (o.BindDN == "") != (o.BindPassword == "") {
+		f.add("bind_password", "only one of bind_dn and bind_password is set", "set both, or neither for anonymous searches")
+	}
+	if strings.ContainsRune(o.BindPassword, 0) {
+		f.add("bind_password", "it has a NUL in it", "write it without")
+	}
+	// Active Directory also binds by user@domain and DOMAIN\user, which are no DNs.
+	if o.BindDN != "" && o.Preset != presetAD {
+		if _, err := parseDN(o.BindDN); err != nil {
+			f.add("bind_dn", err.Error(), "write the service account's DN, such as cn=reader,ou=services,dc=example,dc=com")
+		}
+	}
+	if _, err := parseDN(o.BaseDN); err != nil {
+		f.add("base_dn", err.Error(), "write the DN that people are below, such as dc=example,dc=com")
+	}
+	if _, err := parseDN(o.GroupBaseDN); err != nil && o.GroupBaseDN != o.BaseDN {
+		f.add("group_base_dn", err.Error(), "write the DN that groups are below, such as ou=groups,dc=example,dc=com")
+	}
+	attribute := func(field, name string) {
+		switch {
+		case name == "":
+			f.add(field, "it is missing", "name the attribute, or choose a preset")
+		case !attributeName.MatchString(name):
+			f.add(field, fmt.Sprintf("%q is no attribute name", name), "write a name such as mail")
+		default:
+			for _, secret := range secretAttributes {
+				if strings.EqualFold(name, secret) {
+					f.add(field, fmt.Sprintf("%q holds a secret and is never read", name), "name another attribute")
+				}
+			}
+		}
+	}
+	attribute("login_attribute", o.LoginAttribute)
+	attribute("id_attribute", o.IDAttribute)
+	attribute("first_name_attribute", o.FirstNameAttribute)
+	attribute("last_name_attribute", o.LastNameAttribute)
+	attribute("mail_attribute", o.MailAttribute)
+	attribute("group_id_attribute", o.GroupIDAttribute)
+	attribute("group_name_attribute", o.GroupNameAttribute)
+	if len(o.ExtraAttributes) > maxAttributes {
+		f.add("extra_attributes", fmt.Sprintf("%d are named", len(o.ExtraAttributes)), fmt.Sprintf("name at most %d", maxAttributes))
+	}
+	for _, name := range o.ExtraAttributes {
+		attribute("extra_attributes", name)
+	}
+}
+
+func (o *Options) checkGroups(f *faults, filterGiven bool) *template {
+	switch o.GroupMode {
+	case modeMemberOf:
+		if filterGiven {
+			f.add("group_filter", "group_mode member_of does not search", "remove it, or set group_mode to search")
+		}
+		return nil
+	case modeSearch, modeAD:
+	default:
+		f.add("group_mode", fmt.Sprintf("unknown mode %q", o.GroupMode), `write "member_of", "search" or "ad"`)
+		return nil
+	}
+	if o.GroupFilter == "" {
+		f.add("group_filter", "it is missing", "write the filter that finds a person's groups, such as (member={dn}), or choose a preset")
+		return nil
+	}
+	t, err := parseTemplate(o.GroupFilter, holdDN, holdLogin)
+	switch {
+	case err != nil:
+		f.add("group_filter", err.Error(), "write an LDAP filter such as (&(objectClass=groupOfNames)(member={dn}))")
+	case !t.uses(holdDN) && !t.uses(holdLogin):
+		f.add("group_filter", "it holds neither {dn} nor {login}, so everybody would be in the same groups", "write (member={dn}) or (memberUid={login})")
+	case o.GroupMode == modeAD && !strings.Contains(o.GroupFilter, inChain):
+		f.add("group_filter", "group_mode ad needs the matching rule in chain", "write (member:"+inChain+":={dn})")
+	}
+	return t
+}
