@@ -1,0 +1,203 @@
+package idp
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/crewjam/saml"
+
+	"ssobridge/store"
+)
+
+// addresses are where a Response goes and what it says about that (row SP-04).
+//
+// They come from the record and the assertion consumer service (ACS):
+//
+//	action       FormAction, else the ACS; the only one that may carry a
+//	             RelayState in its query
+//	recipient    Recipient, else the ACS without a RelayState in its query
+//	destination  Destination, else the recipient
+//	audience     Audience, else the SP's entityID
+//
+// The first three overrides name one address, so they hold for the default ACS.
+// A request that asks for another registered ACS gets that one, in all three.
+//
+// A RelayState goes into a form field. Only that of a launch goes into the query
+// of the form action instead, where the record says so: a request's must come
+// back as a field (saml-bindings 3.5.3). A RelayState that the record's own
+// address has in its query stays there when there is none to send, and gives way
+// to one that is: two RelayStates would be read by chance.
+type addresses struct {
+	action      string
+	destination string
+	recipient   string
+	audience    string
+	field       *string // RelayState as a form field
+}
+
+// addresses for a Response to acs. launch tells whether relayState is ours.
+func (sp *provider) addresses(acs string, relayState *string, launch bool) addresses {
+	a := addresses{
+		action:    acs,
+		recipient: withoutRelayState(acs),
+		audience:  cmp.Or(sp.Audience, sp.EntityID),
+	}
+	if main, ok := sp.defaultACS(); ok && main.URL == acs {
+		a.action = cmp.Or(sp.FormAction, acs)
+		a.recipient = cmp.Or(sp.Recipient, a.recipient)
+		a.destination = sp.Destination
+	}
+	a.destination = cmp.Or(a.destination, a.recipient)
+	switch {
+	case relayState == nil:
+	case launch && sp.RelayStateIn == "query":
+		a.action = withRelayState(withoutRelayState(a.action), *relayState)
+	default:
+		a.action = withoutRelayState(a.action)
+		a.field = relayState
+	}
+	return a
+}
+
+// defaultACS is the first with isDefault="true", else the first that does not
+// say "false", else the first (saml-metadata 2.2.3, erratum E37), of those that
+// take a POST.
+func (sp *provider) defaultACS() (store.Endpoint, bool) {
+	var unmarked, first *store.Endpoint
+	for i := range sp.ACS {
+		e := &sp.ACS[i]
+		switch {
+		case e.Binding != saml.HTTPPostBinding:
+			continue
+		case e.IsDefault != nil && *e.IsDefault:
+			return *e, true
+		case e.IsDefault == nil && unmarked == nil:
+			unmarked = e
+		}
+		if first == nil {
+			first = e
+		}
+	}
+	if e := cmp.Or(unmarked, first); e != nil {
+		return *e, true
+	}
+	return store.Endpoint{}, false
+}
+
+// acsFor finds the ACS that a request asks for (row REQ-14). Only what stands in
+// the record can ever be the outcome. reason, when set, is for a status: the
+// request is understood and its answer has a place to go, yet not as it wishes.
+func (sp *provider) acsFor(r *authnRequest) (acs, reason string, bad *fault) {
+	main, ok := sp.defaultACS()
+	if !ok {
+		return "", "", unknownACS("the service provider has no assertion consumer service with the HTTP-POST binding", "register one")
+	}
+	if r.acsIndex != nil && (r.acsURL != "" || r.binding != "") { // saml-core 3.4.1
+		return "", "", unknownACS("AssertionConsumerServiceIndex stands beside AssertionConsumerServiceURL or ProtocolBinding", "send one or the other")
+	}
+	var named, takesPOST bool
+	acs = main.URL
+	for _, e := range sp.ACS {
+		if r.acsIndex != nil && e.Index == *r.acsIndex || r.acsURL != "" && e.URL == r.acsURL {
+			named = true
+			if e.Binding == saml.HTTPPostBinding {
+				takesPOST = true
+				acs = e.URL
+			}
+		}
+	}
+	switch asks := r.acsIndex != nil || r.acsURL != ""; {
+	case asks && !named:
+		return "", "", unknownACS("the request names an assertion consumer service that is not registered",
+			"compare it with the service provider's record, letter by letter; import its metadata again if it has moved")
+	case asks && !takesPOST, r.binding != "" && r.binding != saml.HTTPPostBinding:
+		return acs, ReasonBinding, nil
+	}
+	return acs, "", nil
+}
+
+func unknownACS(detail, mend string) *fault {
+	return &fault{ReasonUnknownACS, http.StatusBadRequest, detail, mend}
+}
+
+// mayReceive is the last look at a form action before a Response leaves: it must
+// be a registered address of this service provider, but for a RelayState in its
+// query. It works from the record alone, not from how the action came about.
+func (sp *provider) mayReceive(action string) error {
+	bare := withoutRelayState(action)
+	if err := checkAddress(bare, true); err != nil {
+		return fmt.Errorf("form action of service provider %s: %w", sp.EntityID, err)
+	}
+	for _, e := range sp.ACS {
+		if e.Binding == saml.HTTPPostBinding && withoutRelayState(e.URL) == bare {
+			return nil
+		}
+	}
+	if sp.FormAction != "" && withoutRelayState(sp.FormAction) == bare {
+		return nil
+	}
+	return fmt.Errorf("form action of service provider %s is not registered", sp.EntityID)
+}
+
+// checkAddress accepts what a browser may be told to post a Response to: https,
+// or http on this very machine. Everything else, javascript: above all
+// (CVE-2023-45683), is refused when a record is made and again on the way out.
+func checkAddress(address string, allowLoopbackHTTP bool) error {
+	u, err := url.Parse(address)
+	switch {
+	case err != nil, strings.ContainsFunc(address, notInURI), strings.Contains(address, `\`):
+		return errors.New("it is not a URL")
+	case len(address) > 2048:
+		return errors.New("it has more than 2048 characters")
+	case u.Host == "" || u.Hostname() == "" || u.Opaque != "":
+		return errors.New("it is not a complete URL: want https://HOST/PATH")
+	case u.User != nil:
+		return errors.New("it has a user name or password in it: leave that out")
+	case u.Fragment != "" || strings.Contains(address, "#"):
+		return errors.New("it has a #fragment: leave that out")
+	case u.Scheme == "https", u.Scheme == "http" && allowLoopbackHTTP && loopback(u.Hostname()):
+		return nil
+	case u.Scheme == "http":
+		return errors.New("http would send the Response in clear: use https")
+	}
+	return fmt.Errorf("its scheme is %.20q: use https", u.Scheme)
+}
+
+// withoutRelayState takes RelayState out of an address's query and leaves every
+// other byte as it is.
+func withoutRelayState(address string) string {
+	path, query, has := strings.Cut(address, "?")
+	if !has {
+		return address
+	}
+	var kept []string
+	removed := false
+	for pair := range strings.SplitSeq(query, "&") {
+		key, _, _ := strings.Cut(pair, "=")
+		if name, err := url.QueryUnescape(key); err == nil && name == "RelayState" {
+			removed = true
+			continue
+		}
+		kept = append(kept, pair)
+	}
+	switch {
+	case !removed:
+		return address
+	case len(kept) == 0:
+		return path
+	}
+	return path + "?" + strings.Join(kept, "&")
+}
+
+// withRelayState adds a RelayState to an address's query.
+func withRelayState(address, relayState string) string {
+	separator := "?"
+	if strings.Contains(address, "?") {
+		separator = "&"
+	}
+	return address + separator + "RelayState=" + url.QueryEscape(relayState)
+}

@@ -1,0 +1,89 @@
+package idp
+
+import (
+	"ssobridge/idp/directory"
+	"ssobridge/provisioning"
+)
+
+// Visitor is who asks, as web knows it.
+type Visitor struct {
+	Ref     string // reference id of this request: on the page and in the log
+	Address string // client address, through trusted proxies only
+	Session string // the session cookie's token, "" if none
+	Browser string // the browser cookie's token; "" only on a cross-site POST, which carries no Lax cookies
+}
+
+// Answer is what web renders.
+type Answer struct {
+	Page       Page
+	NewSession string // set the session cookie to this token
+	EndSession bool   // clear the session cookie
+}
+
+// Page is one of GoOn, AskPassword, ChooseAccount, Waiting, Deliver, Refusal,
+// Finished and SignedOut.
+type Page interface{ page() }
+
+// GoOn is no page of its own: a 303 to the page of this pending sign-in (/login?s=ID).
+type GoOn struct{ SignIn string }
+
+// AskPassword shows the login form.
+type AskPassword struct {
+	SignIn   string
+	Provider string // name of the service provider
+	Login    string // to fill in: what was typed, or who must prove themselves again
+	// Problem is "" the first time. BadCredentials stands also for a locked account
+	// and an unknown login, so that the page tells no stranger which logins exist.
+	Problem   directory.Problem
+	CanCancel bool // came from the service provider: "Back to …" answers it by a status
+}
+
+// ChooseAccount lists the client accounts of the person.
+type ChooseAccount struct {
+	SignIn, Provider, Person string
+	Choices                  []provisioning.Assignment
+	CanCancel                bool
+}
+
+// Waiting says that the person's SSO user is being created.
+type Waiting struct {
+	SignIn, Provider string
+	Account          provisioning.Assignment
+	Progress         provisioning.Progress
+	CanCancel        bool
+}
+
+// Deliver is the form that submits itself to the service provider. Action is
+// always a registered address of that service provider; RelayState is text from
+// outside and must be escaped like any.
+type Deliver struct {
+	Action       string
+	SAMLResponse string  // base64
+	RelayState   *string // nil: no field
+	Provider     string
+}
+
+// Refusal is our own page about a sign-in that does not go on.
+type Refusal struct {
+	SignIn    string // "" when there is none to go back to
+	Provider  string
+	Reason    string // one of Reasons: a fixed word, for which the page has a sentence
+	Status    int    // HTTP status
+	CanCancel bool   // "Back to …" answers the service provider by a status
+	Retry     bool   // trying the same again makes sense
+}
+
+// Finished says that this sign-in is used up.
+type Finished struct{ Again string } // a path of ours that starts a new one
+
+// SignedOut follows a local logout.
+type SignedOut struct{}
+
+func (GoOn) page()          {}
+func (AskPassword) page()   {}
+func (ChooseAccount) page() {}
+func (Waiting) page()       {}
+func (Deliver) page()       {}
+func (Refusal) page()       {}
+func (Finished) page()      {}
+func (SignedOut) page()     {}

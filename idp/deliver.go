@@ -1,0 +1,117 @@
+package idp
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"ssobridge/idp/directory"
+	"ssobridge/provisioning"
+	"ssobridge/store"
+)
+
+// issueDetail goes into the audit event of a Response. Every assertion that
+// ever left is on record by its id: one that a service provider has seen and the
+// record has not was signed with a stolen key.
+type issueDetail struct {
+	Response     string     `json:"response"`
+	Assertion    string     `json:"assertion,omitempty"`
+	InResponseTo string     `json:"in_response_to,omitempty"`
+	Role         store.Role `json:"role,omitempty"`
+	Key          string     `json:"key"`
+}
+
+// deliver builds the Response for a person who may pass, uses the sign-in up in
+// the transaction that records it, and only then hands it out.
+func (p *Provider) deliver(ctx context.Context, f *flow, s store.Session, e directory.Entry, d provisioning.Decision) (Page, error) {
+	if f.sp.fault != nil {
+		return nil, f.sp.fault
+	}
+	r, err := f.sp.release(e, d)
+	if err != nil {
+		return p.refuse(ctx, f, refusal{session: &s, account: d.Assignment.Account, reason: string(provisioning.PersonData), status: http.StatusForbidden,
+			detail: err.Error(), mend: "mend the person's data in the directory, or the template in the service provider's record"})
+	}
+	if len(r.left) > 0 {
+		p.o.Logger.DebugContext(ctx, "attributes without a fit value were left out", "ref", f.v.Ref, "sp", f.sp.EntityID, "attributes", strings.Join(r.left, " "))
+	}
+	by, err := f.config.active()
+	if err != nil {
+		return nil, err
+	}
+	o, err := f.outgoing()
+	if err != nil {
+		return nil, err
+	}
+	out, err := p.success(by, o, s, r)
+	if err != nil {
+		return nil, fmt.Errorf("response for %s: %w", f.sp.EntityID, err)
+	}
+	event := p.event(f, "sign-in", s.Person)
+	event.Account, event.Outcome = d.Assignment.Account, "ok"
+	event.Detail, err = json.Marshal(issueDetail{
+		Response: out.responseID, Assertion: out.assertionID, InResponseTo: o.inResponseTo, Role: d.Assignment.Role, Key: by.key.ID,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("response for %s: %w", f.sp.EntityID, err)
+	}
+	return p.send(ctx, f, o, out, store.Issue{
+		SignIn: f.in.ID,
+		Participation: &store.Participation{
+			TokenHash: s.TokenHash, EntityID: f.sp.EntityID, NameID: r.nameID, NameIDFormat: r.format,
+			SessionIndex: out.sessionIndex, IssuedAt: out.at,
+		},
+		Events: []store.Event{event},
+	})
+}
+
+// answerStatus tells the service provider by a status why there is no assertion
+// (table C, row RSP-17), and uses the sign-in up.
+func (p *Provider) answerStatus(ctx context.Context, f *flow, reason string, person store.PersonID) (Page, error) {
+	by, err := f.config.active()
+	if err != nil {
+		return nil, err
+	}
+	o, err := f.outgoing()
+	if err != nil {
+		return nil, err
+	}
+	out, err := p.failure(by, o, statusOf(reason))
+	if err != nil {
+		return nil, fmt.Errorf("status for %s: %w", f.sp.EntityID, err)
+	}
+	event := p.event(f, "refusal", person)
+	event.Account, event.Outcome, event.Reason = f.in.Account, "refused", reason
+	event.Detail, err = json.Marshal(issueDetail{Response: out.responseID, InResponseTo: o.inResponseTo, Key: by.key.ID})
+	if err != nil {
+		return nil, fmt.Errorf("status for %s: %w", f.sp.EntityID, err)
+	}
+	return p.send(ctx, f, o, out, store.Issue{SignIn: f.in.ID, Events: []store.Event{event}})
+}
+
+// errUnregistered is a fault of ours or of a record that changed meanwhile.
+var errUnregistered = errors.New("a Response was about to leave for an address that is not registered")
+
+// send is the one door through which a Response leaves.
+func (p *Provider) send(ctx context.Context, f *flow, o outgoing, out issued, record store.Issue) (Page, error) {
+	// Whatever went wrong before, a Response goes to a registered address or nowhere.
+	if err := f.sp.mayReceive(o.to.action); err != nil {
+		return nil, fmt.Errorf("%w: %w", errUnregistered, err)
+	}
+	err := p.o.SignIns.Finish(ctx, record)
+	switch {
+	case errors.Is(err, store.ErrFinished): // another tab was first (row SP-07)
+		return f.finished(), nil
+	case errors.Is(err, store.ErrNotFound): // it expired, or the session was ended, while this was going on
+		return Refusal{Provider: f.sp.name(), Reason: ReasonUnknownSignIn, Status: http.StatusNotFound}, nil
+	case err != nil:
+		return nil, fmt.Errorf("record response %s for %s: %w", out.responseID, f.sp.EntityID, err)
+	}
+	p.o.Logger.LogAttrs(ctx, slog.LevelInfo, "response issued", slog.String("ref", f.v.Ref), slog.String("sp", f.sp.EntityID),
+		slog.String("response", out.responseID), slog.String("assertion", out.assertionID))
+	return Deliver{Action: o.to.action, SAMLResponse: out.body, RelayState: o.to.field, Provider: f.sp.name()}, nil
+}

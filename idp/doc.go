@@ -1,0 +1,29 @@
+// Package idp is the SAML 2.0 identity provider: it reads AuthnRequests and
+// launches, leads a sign-in from the login page to the Response, keeps sessions,
+// and describes itself in metadata.
+//
+// It stands on crewjam/saml's types and on goxmldsig for signatures, but the
+// flow is its own: which requests are valid, what is remembered of them, which
+// status answers what.
+//
+// The way of one sign-in: SSO or Launch takes the request and stores a pending
+// sign-in; Resume shows where it stands, each time from the beginning (session,
+// directory reading, gate), so that a reload, the back button, a restart or
+// another replica all find the same page; Login, Choose and Cancel are what a
+// person can do on these pages; the Response uses the pending sign-in up in the
+// transaction that records it. Each method returns an Answer: the one page to
+// show. What a stranger or a person causes is a page, never an error; an error
+// is a fault of ours (store, keys, randomness).
+//
+// The package leaves to others: pages, cookies and headers (web), LDAP
+// (idp/directory), who may go where (its Gate: provisioning for Constant
+// Contact, a group check here for others), the making of keys (certs).
+//
+// It must never write to an http.ResponseWriter, send a Response to an address
+// that is not registered for its service provider, or let a check that could
+// not run pass as one that succeeded.
+//
+// Still to come, with places that show: request signatures (REQ-09 to REQ-13,
+// refused as signed until then), encryption (RSP-12), logout at service
+// providers, metadata refresh, key roll-over. None of it is advertised.
+package idp

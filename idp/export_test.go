@@ -1,0 +1,55 @@
+package idp
+
+import (
+	"context"
+
+	"ssobridge/idp/directory"
+	"ssobridge/provisioning"
+	"ssobridge/store"
+)
+
+// Build makes and signs a Response for a launch of the default ACS, without
+// the store. It is what the benchmark measures beside plain signing.
+func (p *Provider) Build(ctx context.Context, sp *Compiled, s store.Session, e directory.Entry, d provisioning.Decision) (string, error) {
+	c, err := p.loadConfig(ctx)
+	if err != nil {
+		return "", err
+	}
+	by, err := c.active()
+	if err != nil {
+		return "", err
+	}
+	r, err := sp.release(e, d)
+	if err != nil {
+		return "", err
+	}
+	f := &flow{config: c, sp: sp}
+	o, err := f.outgoing()
+	if err != nil {
+		return "", err
+	}
+	out, err := p.success(by, o, s, r)
+	return out.body, err
+}
+
+// Compiled is a service provider's record as the flow uses it.
+type Compiled = provider
+
+// Compile prepares a record.
+func Compile(sp store.ServiceProvider) *Compiled { return newProvider(sp) }
+
+// Addresses shows the form action, Destination, Recipient and Audience of a
+// Response to acs, and the RelayState's form field.
+func (sp *provider) Addresses(acs string, relayState *string, launch bool) (action, destination, recipient, audience string, field *string) {
+	a := sp.addresses(acs, relayState, launch)
+	return a.action, a.destination, a.recipient, a.audience, a.field
+}
+
+// MayReceive is the check that every form action passes last.
+func (sp *provider) MayReceive(action string) error { return sp.mayReceive(action) }
+
+// BareLogin is the form of a login name under which failures are counted.
+func BareLogin(login string) string { return bareLogin(login) }
+
+// MaxXML is the bound of an inflated request.
+const MaxXML = maxXML

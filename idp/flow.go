@@ -1,0 +1,256 @@
+package idp
+
+import (
+	"bytes"
+	"context"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+
+	"ssobridge/store"
+)
+
+// pending is this package's part of a stored sign-in (store.SignIn.Data).
+type pending struct {
+	Request    *pendingRequest `json:"request,omitempty"` // nil: a launch
+	RelayState *string         `json:"relay_state,omitempty"`
+	Reason     string          `json:"reason,omitempty"` // of the page shown last; Cancel answers by its status
+}
+
+// pendingRequest is what has to be known of an AuthnRequest after it was
+// checked. It is never read from the request again (row REQ-07).
+type pendingRequest struct {
+	ACS      string `json:"acs"`
+	Force    bool   `json:"force,omitempty"`
+	Passive  bool   `json:"passive,omitempty"`
+	NoCreate bool   `json:"no_create,omitempty"`
+	// A requested context that a login may or may not reach, as with further
+	// factors, would be kept here. With passwords alone it is decided on arrival.
+}
+
+// flow is one sign-in while one HTTP request goes on with it.
+type flow struct {
+	config *config
+	sp     *provider
+	in     store.SignIn // ID "" as long as nothing is stored
+	data   pending
+	chosen store.AccountID // by the person, in this HTTP request
+	v      Visitor
+}
+
+func (f *flow) fromSP() bool  { return f.data.Request != nil }
+func (f *flow) passive() bool { return f.fromSP() && f.data.Request.Passive }
+
+// outgoing is where the Response of this sign-in goes.
+func (f *flow) outgoing() (outgoing, error) {
+	o := outgoing{sp: f.sp, inResponseTo: f.in.RequestID}
+	if f.fromSP() {
+		o.to = f.sp.addresses(f.data.Request.ACS, f.data.RelayState, false)
+		return o, nil
+	}
+	main, ok := f.sp.defaultACS()
+	if !ok {
+		return o, fmt.Errorf("service provider %s has no assertion consumer service with the HTTP-POST binding", f.sp.EntityID)
+	}
+	o.to = f.sp.addresses(main.URL, f.data.RelayState, true)
+	return o, nil
+}
+
+// resume loads a stored sign-in for v. Where it can't go on, the page that says
+// so is returned in place of the flow. With bind, a sign-in that belongs to no
+// browser yet belongs to this one from now on.
+func (p *Provider) resume(ctx context.Context, id string, v Visitor, bind bool) (*flow, Page, error) {
+	unknown := Refusal{Reason: ReasonUnknownSignIn, Status: http.StatusNotFound}
+	if id == "" || len(id) > 128 {
+		return nil, unknown, nil
+	}
+	in, err := p.o.SignIns.Get(ctx, id)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil, unknown, nil
+	case err != nil:
+		return nil, nil, fmt.Errorf("read pending sign-in: %w", err)
+	}
+	browser := hash(v.Browser)
+	switch {
+	case browser == nil:
+		return nil, p.otherBrowser(ctx, in, v), nil
+	case len(in.Browser) == 0 && bind && in.FinishedAt.IsZero():
+		// A cross-site POST came without cookies (row WEB-03): the first browser that
+		// shows the random id is the one that was redirected to it.
+		err := p.o.SignIns.Bind(ctx, id, browser)
+		switch {
+		case errors.Is(err, store.ErrConflict):
+			return nil, p.otherBrowser(ctx, in, v), nil
+		case errors.Is(err, store.ErrNotFound):
+			return nil, unknown, nil
+		case err != nil:
+			return nil, nil, fmt.Errorf("bind sign-in to browser: %w", err)
+		}
+		in.Browser = browser
+	case subtle.ConstantTimeCompare(in.Browser, browser) != 1:
+		return nil, p.otherBrowser(ctx, in, v), nil
+	}
+
+	f := &flow{in: in, v: v}
+	if f.config, err = p.loadConfig(ctx); err != nil {
+		return nil, nil, err
+	}
+	f.sp = f.config.providers[in.EntityID]
+	if !in.FinishedAt.IsZero() {
+		return nil, f.finished(), nil // row SP-07
+	}
+	if err := json.Unmarshal(in.Data, &f.data); err != nil {
+		return nil, nil, fmt.Errorf("read pending sign-in: %w", err)
+	}
+	if page := p.usable(ctx, f.sp, in.EntityID, http.StatusNotFound, v); page != nil {
+		return nil, page, nil
+	}
+	return f, nil, nil
+}
+
+// otherBrowser refuses a sign-in that was begun elsewhere: who sends somebody
+// a link to a pending sign-in must not get that person's Response for it.
+func (p *Provider) otherBrowser(ctx context.Context, in store.SignIn, v Visitor) Page {
+	p.logRefusal(ctx, v, in.EntityID, ReasonOtherBrowser, "the browser cookie is not the one that the sign-in belongs to", "start again in this browser")
+	return Refusal{Reason: ReasonOtherBrowser, Status: http.StatusForbidden}
+}
+
+// usable returns the page that refuses an unknown or disabled service provider,
+// nil if there is none to refuse. Nothing is ever sent to such a one.
+func (p *Provider) usable(ctx context.Context, sp *provider, entityID string, unknown int, v Visitor) Page {
+	switch {
+	case sp == nil:
+		p.logRefusal(ctx, v, entityID, ReasonUnknownProvider, "no service provider of this entityID is registered", "add it (sp add), or compare the entityID letter by letter")
+		return Refusal{Reason: ReasonUnknownProvider, Status: unknown}
+	case !sp.Enabled:
+		p.logRefusal(ctx, v, entityID, ReasonProviderDisabled, "the service provider is disabled", "enable it")
+		return Refusal{Provider: sp.name(), Reason: ReasonProviderDisabled, Status: http.StatusForbidden}
+	}
+	return nil
+}
+
+// create stores a new pending sign-in. A page says why not.
+func (p *Provider) create(ctx context.Context, f *flow) (Page, error) {
+	id, err := p.token()
+	if err != nil {
+		return nil, err
+	}
+	f.in.ID = id
+	if f.in.CreatedAt.IsZero() {
+		f.in.CreatedAt = p.o.Now()
+	}
+	f.in.ExpiresAt = f.in.CreatedAt.Add(p.o.SignInLife)
+	if f.in.Data, err = encode(f.data); err != nil {
+		return nil, err
+	}
+	err = p.o.SignIns.Create(ctx, f.in, p.o.Caps)
+	switch {
+	case errors.Is(err, store.ErrConflict): // row REQ-08
+		f.in.ID = ""
+		p.logRefusal(ctx, f.v, f.in.EntityID, ReasonReplayed, "this AuthnRequest was used before", "start again at the service provider")
+		return Refusal{Provider: f.sp.name(), Reason: ReasonReplayed, Status: http.StatusBadRequest}, nil
+	case errors.Is(err, store.ErrLimit): // row WEB-09
+		f.in.ID = ""
+		p.logRefusal(ctx, f.v, f.in.EntityID, ReasonTooManySignIns, "a cap on pending sign-ins is reached", "raise the caps if these are people and not a flood")
+		return Refusal{Provider: f.sp.name(), Reason: ReasonTooManySignIns, Status: http.StatusTooManyRequests, Retry: true}, nil
+	case err != nil:
+		f.in.ID = ""
+		return nil, fmt.Errorf("store pending sign-in for %s: %w", f.in.EntityID, err)
+	}
+	return nil, nil
+}
+
+// hold sees to it that the sign-in is stored before a page is shown that goes on
+// with it. It returns the page to show instead, nil to go on showing.
+func (p *Provider) hold(ctx context.Context, f *flow) (Page, error) {
+	if f.in.ID == "" {
+		page, err := p.create(ctx, f)
+		if page != nil || err != nil {
+			return page, err
+		}
+		return GoOn{f.in.ID}, nil
+	}
+	return nil, nil
+}
+
+// remember stores the account that was chosen and why the sign-in stands still,
+// with events. It does nothing when all of it is known already.
+func (p *Provider) remember(ctx context.Context, f *flow, account store.AccountID, reason string, session []byte, events ...store.Event) (Page, error) {
+	if f.in.Account == account && f.data.Reason == reason && len(events) == 0 {
+		return nil, nil
+	}
+	f.in.Account, f.data.Reason = account, reason
+	if session != nil && !bytes.Equal(f.in.Session, session) {
+		f.in.Session = session
+	}
+	var err error
+	if f.in.Data, err = encode(f.data); err != nil {
+		return nil, err
+	}
+	err = p.o.SignIns.Update(ctx, f.in, events...)
+	switch {
+	case errors.Is(err, store.ErrFinished):
+		return f.finished(), nil
+	case errors.Is(err, store.ErrNotFound):
+		return Refusal{Reason: ReasonUnknownSignIn, Status: http.StatusNotFound}, nil
+	case err != nil:
+		return nil, fmt.Errorf("store pending sign-in for %s: %w", f.in.EntityID, err)
+	}
+	return nil, nil
+}
+
+// encode keeps HTML characters as they are: as \u003c they would let a stranger
+// fill six times the space.
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, fmt.Errorf("encode %T: %w", v, err)
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
+
+// logRefusal writes the cause of a refusal under the reference id that the page
+// shows. detail and mend are ours; entityID is cut short, since it may be
+// anybody's text.
+func (p *Provider) logRefusal(ctx context.Context, v Visitor, entityID, reason, detail, mend string) {
+	if len(entityID) > 256 {
+		entityID = entityID[:256]
+	}
+	p.o.Logger.LogAttrs(ctx, slog.LevelInfo, "sign-in refused",
+		slog.String("ref", v.Ref), slog.String("reason", reason), slog.String("detail", detail),
+		slog.String("mend", mend), slog.String("sp", entityID), slog.String("address", v.Address))
+}
+
+// finished is the page of a sign-in that is used up. Its way to start again is
+// made of what is left of it, which is its service provider and account.
+func (f *flow) finished() Page {
+	switch one, _ := f.config.constantContact(); {
+	case f.sp == nil || f.sp == one && f.in.Account == "":
+		return Finished{"/launch"}
+	case f.sp == one:
+		return Finished{"/launch/" + url.PathEscape(string(f.in.Account))}
+	}
+	return Finished{"/launch/sp?entity_id=" + url.QueryEscape(f.sp.EntityID)}
+}
+
+// constantContact finds the enabled Constant Contact service provider, if there
+// is exactly one, and how many there are.
+func (c *config) constantContact() (one *provider, count int) {
+	for _, sp := range c.order {
+		if sp.Kind == store.ConstantContact && sp.Enabled {
+			one = sp
+			count++
+		}
+	}
+	if count != 1 {
+		return nil, count
+	}
+	return one, 1
+}

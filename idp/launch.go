@@ -1,0 +1,70 @@
+package idp
+
+import (
+	"context"
+	"net/http"
+
+	"ssobridge/store"
+)
+
+// LaunchRequest is an IdP-initiated start. All of it comes from a link that
+// anybody can have made, so each field only ever selects from what is registered.
+type LaunchRequest struct {
+	EntityID   string          // "": the Constant Contact service provider
+	Account    store.AccountID // "": any; the person chooses where there are several
+	RelayState string          // id of an allowed RelayState (row WEB-04); "": the default one, if there is one
+}
+
+// Launch starts an IdP-initiated sign-in. With a live session that satisfies it
+// the answer is Deliver at once, and nothing is stored but what was issued;
+// else the sign-in is stored and GoOn leads to its page.
+func (p *Provider) Launch(ctx context.Context, l LaunchRequest, v Visitor) (Answer, error) {
+	c, err := p.loadConfig(ctx)
+	if err != nil {
+		return Answer{}, err
+	}
+	var sp *provider
+	if l.EntityID == "" {
+		one, count := c.constantContact()
+		switch {
+		case count == 0:
+			p.logRefusal(ctx, v, "", ReasonNoProvider, "no enabled Constant Contact service provider is registered", "add it (sp add-constant-contact)")
+			return Answer{Page: Refusal{Reason: ReasonNoProvider, Status: http.StatusNotFound}}, nil
+		case count > 1:
+			p.logRefusal(ctx, v, "", ReasonChooseProvider, "several Constant Contact service providers are enabled", "name one in the link: /launch/sp?entity_id=…")
+			return Answer{Page: Refusal{Reason: ReasonChooseProvider, Status: http.StatusBadRequest}}, nil
+		}
+		sp = one
+	} else {
+		sp = c.providers[l.EntityID]
+		if page := p.usable(ctx, sp, l.EntityID, http.StatusNotFound, v); page != nil {
+			return Answer{Page: page}, nil
+		}
+	}
+	relayState, ok := sp.relayState(l.RelayState)
+	if !ok {
+		p.logRefusal(ctx, v, sp.EntityID, ReasonUnknownRelayState, "the link names a RelayState that is not on the service provider's list", "add it to relay_states")
+		return Answer{Page: Refusal{Provider: sp.name(), Reason: ReasonUnknownRelayState, Status: http.StatusBadRequest}}, nil
+	}
+	f := &flow{config: c, sp: sp, v: v}
+	f.in.EntityID = sp.EntityID
+	f.in.Address = v.Address
+	f.in.Browser = hash(v.Browser)
+	f.in.CreatedAt = p.o.Now()
+	if sp.Kind == store.ConstantContact {
+		f.in.Account = l.Account
+	}
+	f.data = pending{RelayState: relayState}
+	return p.proceed(ctx, f)
+}
+
+// relayState finds an allowed RelayState by its id, the default one for "".
+func (sp *provider) relayState(id string) (*string, bool) {
+	for i := range sp.RelayStates {
+		r := &sp.RelayStates[i]
+		if id == "" && r.Default || id != "" && r.ID == id {
+			return &r.Value, true
+		}
+	}
+	return nil, id == ""
+}

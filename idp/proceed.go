@@ -1,0 +1,268 @@
+package idp
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"ssobridge/idp/directory"
+	"ssobridge/provisioning"
+	"ssobridge/store"
+)
+
+// Resume shows where a pending sign-in stands and goes on with it. It can be
+// called any number of times: nothing of the way is kept but in the store.
+func (p *Provider) Resume(ctx context.Context, id string, v Visitor) (Answer, error) {
+	f, page, err := p.resume(ctx, id, v, true)
+	if f == nil {
+		return Answer{Page: page}, err
+	}
+	return p.proceed(ctx, f)
+}
+
+// Choose takes the person's choice of a client account and goes on.
+func (p *Provider) Choose(ctx context.Context, id string, a store.AccountID, v Visitor) (Answer, error) {
+	f, page, err := p.resume(ctx, id, v, true)
+	if f == nil {
+		return Answer{Page: page}, err
+	}
+	f.chosen = a
+	return p.proceed(ctx, f)
+}
+
+// proceed goes the way of a sign-in as far as it leads: session, directory
+// reading, gate, Response. Each step that can't be passed returns its page.
+func (p *Provider) proceed(ctx context.Context, f *flow) (Answer, error) {
+	s, known, err := p.session(ctx, f.v)
+	if err != nil {
+		return Answer{}, err
+	}
+	if !known {
+		return p.askPassword(ctx, f, AskPassword{})
+	}
+	if f.in.ID == "" {
+		f.in.Session = s.TokenHash // counts as a sign-in of somebody known (row WEB-09)
+	}
+	if f.fromSP() && f.data.Request.Force && s.AuthenticatedAt.Before(f.in.CreatedAt) {
+		return p.askPassword(ctx, f, AskPassword{Login: s.Login}) // row REQ-15
+	}
+	e, problem, err := p.reading(ctx, s, f.v)
+	if err != nil {
+		return Answer{}, err
+	}
+	switch problem {
+	case "":
+		return p.ask(ctx, f, s, e)
+	case directory.Unavailable: // row LDAP-09
+		page, err := p.refuse(ctx, f, refusal{session: &s, reason: ReasonDirectoryDown, status: http.StatusServiceUnavailable, retry: true,
+			detail: "the directory does not answer and the last reading is too old", mend: "look after the directory"})
+		return Answer{Page: page}, err
+	}
+	if err := p.endSession(ctx, s, string(problem), f.v); err != nil {
+		return Answer{}, err
+	}
+	f.in.Session = nil
+	if problem == passwordChanged {
+		answer, err := p.askPassword(ctx, f, AskPassword{Login: s.Login})
+		answer.EndSession = true
+		return answer, err
+	}
+	page, err := p.refuse(ctx, f, refusal{session: &s, reason: string(problem), status: http.StatusForbidden,
+		detail: "the directory does not let this account sign in any more", mend: "look at the account in the directory"})
+	return Answer{Page: page, EndSession: true}, err
+}
+
+// askPassword shows the login form, if a page may be shown at all.
+func (p *Provider) askPassword(ctx context.Context, f *flow, form AskPassword) (Answer, error) {
+	if f.passive() {
+		page, err := p.answerStatus(ctx, f, ReasonPassive, "")
+		return Answer{Page: page}, err
+	}
+	page, err := p.hold(ctx, f)
+	if page != nil || err != nil {
+		return Answer{Page: page}, err
+	}
+	// What stood in the way before, such as a directory that was down, does no more.
+	if page, err := p.remember(ctx, f, f.in.Account, "", nil); page != nil || err != nil {
+		return Answer{Page: page}, err
+	}
+	form.SignIn, form.Provider, form.CanCancel = f.in.ID, f.sp.name(), f.fromSP()
+	return Answer{Page: form}, nil
+}
+
+// ask puts the one question to the gate and acts on its answer.
+func (p *Provider) ask(ctx context.Context, f *flow, s store.Session, e directory.Entry) (Answer, error) {
+	account := f.in.Account
+	if f.chosen != "" {
+		account = f.chosen
+	}
+	d, err := p.gate(f.sp).Decide(ctx, f.question(e, account, p.o.Patience))
+	if err != nil {
+		if ctx.Err() != nil {
+			return Answer{}, fmt.Errorf("ask the gate for %s: %w", f.sp.EntityID, err)
+		}
+		page, refused := p.refuse(ctx, f, refusal{session: &s, reason: ReasonUnavailable, status: http.StatusServiceUnavailable, retry: true,
+			detail: "the gate could not decide: " + err.Error(), mend: "look after the store"})
+		return Answer{Page: page}, refused
+	}
+	switch d.Outcome {
+	case provisioning.Granted:
+		page, err := p.deliver(ctx, f, s, e, d)
+		return Answer{Page: page}, err
+	case provisioning.Denied:
+		page, err := p.refuse(ctx, f, refusal{session: &s, account: account, reason: string(d.Reason), status: http.StatusForbidden,
+			detail: d.Detail, mend: "see what explain says of this person"})
+		return Answer{Page: page}, err
+	case provisioning.Choose, provisioning.Wait:
+	default:
+		return Answer{}, fmt.Errorf("gate for %s: unknown outcome %q", f.sp.EntityID, d.Outcome)
+	}
+
+	if f.passive() { // both are visible pages (row REQ-16)
+		page, err := p.answerStatus(ctx, f, ReasonPassive, s.Person)
+		return Answer{Page: page}, err
+	}
+	if f.in.ID == "" && d.Outcome == provisioning.Wait {
+		f.in.Account = d.Assignment.Account // the person goes on waiting for this one
+	}
+	if page, err := p.hold(ctx, f); page != nil || err != nil {
+		return Answer{Page: page}, err
+	}
+	if d.Outcome == provisioning.Choose {
+		page, err := p.remember(ctx, f, f.in.Account, "", s.TokenHash)
+		if page == nil {
+			page = ChooseAccount{SignIn: f.in.ID, Provider: f.sp.name(), Person: personName(e), Choices: d.Choices, CanCancel: f.fromSP()}
+		}
+		return Answer{Page: page}, err
+	}
+	page, err := p.remember(ctx, f, account, ReasonWaiting, s.TokenHash)
+	if page == nil {
+		page = Waiting{SignIn: f.in.ID, Provider: f.sp.name(), Account: d.Assignment, Progress: d.Progress, CanCancel: f.fromSP()}
+	}
+	return Answer{Page: page}, err
+}
+
+// gate is who decides about this service provider.
+func (p *Provider) gate(sp *provider) Gate {
+	if sp.Kind == store.ConstantContact {
+		return p.o.Gate
+	}
+	return groupGate{}
+}
+
+func (f *flow) question(e directory.Entry, account store.AccountID, patience time.Duration) provisioning.Question {
+	return provisioning.Question{
+		Person: e, Account: account, MayCreate: !f.fromSP() || !f.data.Request.NoCreate, Groups: f.sp.Groups,
+		Ref: f.v.Ref, Address: f.v.Address, Patience: patience,
+	}
+}
+
+func personName(e directory.Entry) string {
+	switch {
+	case e.FirstName != "" && e.LastName != "":
+		return e.FirstName + " " + e.LastName
+	case e.FirstName != "" || e.LastName != "":
+		return e.FirstName + e.LastName
+	}
+	return e.Login
+}
+
+// Progress is Resume without its effects, for the waiting page: ready means that
+// Resume would show another page than Waiting. It waits for nothing, reads no
+// directory and stores nothing.
+func (p *Provider) Progress(ctx context.Context, id string, v Visitor) (pr provisioning.Progress, ready bool, err error) {
+	f, _, err := p.resume(ctx, id, v, false)
+	if f == nil {
+		return pr, err == nil, err
+	}
+	s, known, err := p.session(ctx, v)
+	if err != nil || !known || len(f.in.Browser) == 0 {
+		return pr, err == nil, err
+	}
+	e, ok := stored(s)
+	if !ok {
+		return pr, true, nil
+	}
+	d, err := p.gate(f.sp).Decide(ctx, f.question(e, f.in.Account, 0))
+	if err != nil {
+		return pr, false, fmt.Errorf("ask the gate for %s: %w", f.sp.EntityID, err)
+	}
+	return d.Progress, d.Outcome != provisioning.Wait, nil
+}
+
+// Cancel is the person's way back to the service provider: it answers the
+// request by the status of what stood in the way (table C). A launch came from
+// nowhere, so there is nothing to go back to, and its page is shown again.
+func (p *Provider) Cancel(ctx context.Context, id string, v Visitor) (Answer, error) {
+	f, page, err := p.resume(ctx, id, v, true)
+	if f == nil {
+		return Answer{Page: page}, err
+	}
+	if !f.fromSP() {
+		return Answer{Page: GoOn{id}}, nil
+	}
+	var person store.PersonID
+	if s, known, err := p.session(ctx, v); err != nil {
+		return Answer{}, err
+	} else if known {
+		person = s.Person
+	}
+	reason := f.data.Reason
+	if reason == "" {
+		reason = ReasonCancelled
+	}
+	page, err = p.answerStatus(ctx, f, reason, person)
+	return Answer{Page: page}, err
+}
+
+// refusal is why a sign-in of a person does not go on.
+type refusal struct {
+	session *store.Session // nil: nobody is signed in
+	account store.AccountID
+	reason  string
+	status  int
+	retry   bool
+	detail  string // for the log
+	mend    string
+}
+
+// refuse shows our own page about a person's sign-in, and remembers the reason
+// for Cancel. Where no page may be shown, the SP is told at once.
+func (p *Provider) refuse(ctx context.Context, f *flow, r refusal) (Page, error) {
+	p.logRefusal(ctx, f.v, f.sp.EntityID, r.reason, r.detail, r.mend)
+	var person store.PersonID
+	var session []byte
+	if r.session != nil {
+		person, session = r.session.Person, r.session.TokenHash
+	}
+	if f.passive() {
+		return p.answerStatus(ctx, f, r.reason, person)
+	}
+	event := p.event(f, "refusal", person)
+	event.Account, event.Outcome, event.Reason = r.account, "refused", r.reason
+	page := Refusal{SignIn: f.in.ID, Provider: f.sp.name(), Reason: r.reason, Status: r.status, CanCancel: f.fromSP(), Retry: r.retry}
+	switch {
+	case f.in.ID == "":
+		if err := p.o.Audit.Add(ctx, event); err != nil {
+			return nil, fmt.Errorf("record refusal: %w", err)
+		}
+	case r.session == nil && f.data.Reason == r.reason:
+		// Nobody is signed in and the reason is known: a reload adds nothing, least of
+		// all audit rows.
+	default:
+		instead, err := p.remember(ctx, f, f.in.Account, r.reason, session, event)
+		if instead != nil || err != nil {
+			return instead, err
+		}
+	}
+	return page, nil
+}
+
+// event starts an audit event about this sign-in.
+func (p *Provider) event(f *flow, action string, person store.PersonID) store.Event {
+	return store.Event{
+		At: p.o.Now(), Ref: f.v.Ref, Actor: string(person), Action: action, Subject: string(person),
+		SP: f.sp.EntityID, Address: f.v.Address,
+	}
+}

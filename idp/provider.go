@@ -1,0 +1,247 @@
+package idp
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"ssobridge/certs"
+	"ssobridge/store"
+)
+
+// Paths of the endpoints that metadata names. They are fixed: other programs rely on them.
+const (
+	ssoPath = "/saml/sso"
+)
+
+// Defaults of Options.
+const (
+	defaultSessionIdle   = time.Hour
+	defaultSessionLife   = 10 * time.Hour
+	defaultSignInLife    = time.Hour
+	defaultReadingFresh  = time.Minute
+	defaultPatience      = time.Second
+	defaultLoginFailures = 5
+	defaultLoginWindow   = 15 * time.Minute
+
+	// At most about 2 KB each, all pending sign-ins of callers without a session
+	// stay under 50 MB (row WEB-09).
+	defaultPerAddress = 1000
+	defaultTotal      = 20000
+
+	// A pending sign-in is also the replay record of its request. A request is
+	// accepted from 5 minutes before to 5 minutes after its IssueInstant, so its
+	// record must outlive 10 minutes.
+	leastSignInLife = 15 * time.Minute
+)
+
+// Options for New. Zero durations and numbers take the default named.
+type Options struct {
+	EntityID  string // ours, stable, byte for byte as registered at service providers (rows MD-01, SP-02)
+	PublicURL string // scheme and host of every endpoint we name; https, or http on loopback
+
+	SignIns   *store.SignIns
+	Sessions  *store.Sessions
+	Providers *store.ServiceProviders
+	Keys      *store.Keys
+	Throttle  *store.Throttle
+	Audit     *store.Audit
+	Changes   func(context.Context) (int64, error) // the store's change counter
+	Sealer    *certs.Sealer                        // opens the private keys
+	Directory Directory
+	Gate      Gate // for Constant Contact
+
+	SessionIdle  time.Duration // a session unused for so long is over, 1 h
+	SessionLife  time.Duration // absolute end of a session after its login, 10 h
+	SignInLife   time.Duration // of a pending sign-in, 1 h; at least 15 min
+	ReadingFresh time.Duration // a directory reading older than this is taken again, 60 s
+	ReadingStale time.Duration // with the directory down, one up to this old still serves a live session; 0 = never
+	Patience     time.Duration // how long a request waits for a running creation, 1 s
+
+	Caps          store.Caps    // of pending sign-ins without a session (row WEB-09)
+	LoginFailures int           // failed logins of one login name in LoginWindow before it must wait, 5
+	LoginWindow   time.Duration // 15 min
+
+	Now    func() time.Time
+	Random io.Reader // of cryptographic quality; safe for concurrent use
+	Logger *slog.Logger
+}
+
+// Provider is the identity provider. It is safe for concurrent use.
+type Provider struct {
+	o        Options
+	endpoint string // URL of the SSO endpoint
+	classes  classes
+	factors  []factor
+
+	config   configCache
+	readings singleflight.Group // one re-read of the directory for each session at a time
+	parsing  chan struct{}      // slots for inflating and parsing
+	slowed   chan struct{}      // slots for logins that are made to wait
+}
+
+// New checks the options, all of them at once, and returns a Provider. It
+// starts nothing and reads nothing yet.
+func New(o Options) (*Provider, error) {
+	var faults []error
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+
+	switch {
+	case o.EntityID == "":
+		fault("EntityID: missing: give the identity provider's own entityID")
+	case len(o.EntityID) > 256 || strings.ContainsFunc(o.EntityID, notInURI):
+		fault("EntityID %.80q: want a URI of at most 256 characters, without blanks", o.EntityID)
+	}
+	base, err := publicURL(o.PublicURL)
+	if err != nil {
+		fault("PublicURL %.80q: %w", o.PublicURL, err)
+	}
+	for _, part := range []struct {
+		name    string
+		missing bool
+	}{
+		{"SignIns", o.SignIns == nil},
+		{"Sessions", o.Sessions == nil},
+		{"Providers", o.Providers == nil},
+		{"Keys", o.Keys == nil},
+		{"Throttle", o.Throttle == nil},
+		{"Audit", o.Audit == nil},
+		{"Changes", o.Changes == nil},
+		{"Sealer", o.Sealer == nil},
+		{"Directory", o.Directory == nil},
+		{"Gate", o.Gate == nil},
+		{"Now", o.Now == nil},
+		{"Random", o.Random == nil},
+		{"Logger", o.Logger == nil},
+	} {
+		if part.missing {
+			fault("%s: missing", part.name)
+		}
+	}
+	for _, d := range []struct {
+		name    string
+		value   *time.Duration
+		initial time.Duration
+	}{
+		{"SessionIdle", &o.SessionIdle, defaultSessionIdle},
+		{"SessionLife", &o.SessionLife, defaultSessionLife},
+		{"SignInLife", &o.SignInLife, defaultSignInLife},
+		{"ReadingFresh", &o.ReadingFresh, defaultReadingFresh},
+		{"ReadingStale", &o.ReadingStale, 0},
+		{"Patience", &o.Patience, defaultPatience},
+		{"LoginWindow", &o.LoginWindow, defaultLoginWindow},
+	} {
+		if *d.value < 0 {
+			fault("%s %s: want no negative duration", d.name, *d.value)
+		}
+		if *d.value == 0 {
+			*d.value = d.initial
+		}
+	}
+	if o.SignInLife > 0 && o.SignInLife < leastSignInLife {
+		fault("SignInLife %s: want at least %s, since a pending sign-in is also the record against replays", o.SignInLife, leastSignInLife)
+	}
+	for _, n := range []struct {
+		name    string
+		value   *int
+		initial int
+	}{
+		{"LoginFailures", &o.LoginFailures, defaultLoginFailures},
+		{"Caps.PerAddress", &o.Caps.PerAddress, defaultPerAddress},
+		{"Caps.Total", &o.Caps.Total, defaultTotal},
+	} {
+		if *n.value < 0 {
+			fault("%s %d: want no negative number", n.name, *n.value)
+		}
+		if *n.value == 0 {
+			*n.value = n.initial
+		}
+	}
+	if len(faults) > 0 {
+		return nil, fmt.Errorf("identity provider: %w", errors.Join(faults...))
+	}
+	return &Provider{
+		o:        o,
+		endpoint: base.String() + ssoPath,
+		classes:  classes{protected: base.Scheme == "https"},
+		parsing:  make(chan struct{}, parsingSlots),
+		slowed:   make(chan struct{}, slowedSlots),
+	}, nil
+}
+
+// publicURL accepts the scheme and host that all endpoints start with.
+func publicURL(text string) (*url.URL, error) {
+	u, err := url.Parse(strings.TrimSuffix(text, "/"))
+	switch {
+	case err != nil:
+		return nil, errors.New("not a URL")
+	case u.Host == "" || u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil:
+		return nil, errors.New("want a scheme and a host alone, such as https://sso.example.com")
+	case u.Scheme == "https", u.Scheme == "http" && loopback(u.Hostname()):
+		return u, nil
+	}
+	return nil, errors.New("want https, or http on a loopback host")
+}
+
+// loopback tells whether a URL's host never leaves this machine.
+func loopback(host string) bool {
+	host = strings.ToLower(host)
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true // RFC 6761 6.3
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.IsLoopback()
+}
+
+// notInURI tells which characters no URI has: blanks, controls, and everything past ASCII.
+func notInURI(r rune) bool { return r <= ' ' || r >= 0x7f }
+
+// token returns 256 random bits as text that fits URLs and cookies.
+func (p *Provider) token() (string, error) {
+	var b [32]byte
+	if _, err := io.ReadFull(p.o.Random, b[:]); err != nil {
+		return "", fmt.Errorf("read randomness for a token: %w", err)
+	}
+	return base64.RawURLEncoding.EncodeToString(b[:]), nil
+}
+
+// messageID returns an ID for a SAML message: 160 random bits after a "_",
+// since an xs:ID does not start with a digit (saml-core 1.3.4).
+func (p *Provider) messageID() (string, error) {
+	var b [20]byte
+	if _, err := io.ReadFull(p.o.Random, b[:]); err != nil {
+		return "", fmt.Errorf("read randomness for a message id: %w", err)
+	}
+	return "_" + hex.EncodeToString(b[:]), nil
+}
+
+// hash is what the store keeps of a token. Tokens are random, so a plain
+// SHA-256 can't be reversed by trying, and a stolen database opens no session.
+func hash(token string) []byte {
+	if token == "" {
+		return nil
+	}
+	sum := sha256.Sum256([]byte(token))
+	return sum[:]
+}
+
+// Ready fails when no active signing key is usable or the store can't be read.
+func (p *Provider) Ready(ctx context.Context) error {
+	c, err := p.loadConfig(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = c.active()
+	return err
+}

@@ -1,0 +1,163 @@
+package idp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/beevik/etree"
+
+	"ssobridge/idp/directory"
+	"ssobridge/provisioning"
+	"ssobridge/store"
+)
+
+// maxValue bounds a NameID (saml-core 8.3.7) and an attribute value (row
+// RSP-16), in characters.
+const maxValue = 256
+
+// release is what one assertion says about a person.
+type release struct {
+	nameID     string
+	format     string
+	attributes []attributeValues
+	left       []string // names of attributes that had nothing fit to send
+}
+
+type attributeValues struct {
+	store.Attribute
+	values []string
+}
+
+// releasedAttribute is an attribute of a record with its template read.
+type releasedAttribute struct {
+	store.Attribute
+	from     string // directory attribute whose values are all sent; "" where template is used
+	template provisioning.Template
+}
+
+func newReleasedAttribute(a store.Attribute) (releasedAttribute, error) {
+	if name, all := strings.CutPrefix(a.Value, "attr:"); all {
+		if name == "" || strings.ContainsFunc(name, notInURI) {
+			return releasedAttribute{}, fmt.Errorf("value %.60q: want attr:NAME with the name of a directory attribute", a.Value)
+		}
+		return releasedAttribute{Attribute: a, from: strings.ToLower(name)}, nil
+	}
+	t, err := provisioning.ParseTemplate(a.Value)
+	return releasedAttribute{Attribute: a, template: t}, err
+}
+
+// release works out the NameID and the attributes that this service provider's
+// policy names, and no others (row RSP-13). A NameID that can't be made is an
+// error: there is no sign-in without one. An attribute without a fit value is
+// left out.
+func (sp *provider) release(e directory.Entry, d provisioning.Decision) (release, error) {
+	if sp.fault != nil {
+		return release{}, sp.fault
+	}
+	account := d.Assignment.Account
+	if d.User.Account != "" {
+		account = d.User.Account
+	}
+	values := provisioning.Values{Person: e, Account: account, ExternalID: d.User.ExternalID, LoginName: d.User.LoginName}
+	nameID, err := sp.nameID.Render(values)
+	if err != nil {
+		return release{}, fmt.Errorf("name_id: %w", err)
+	}
+	if err := checkValue(nameID); err != nil {
+		return release{}, fmt.Errorf("name_id: %w", err)
+	}
+	r := release{nameID: nameID, format: sp.NameIDFormat}
+	for _, a := range sp.attributes {
+		var found []string
+		if a.from != "" {
+			found = e.Attributes[a.from]
+		} else if v, err := a.template.Render(values); err == nil {
+			found = []string{v}
+		}
+		var fit []string
+		for _, v := range found {
+			if checkValue(v) == nil {
+				fit = append(fit, v)
+			}
+		}
+		if len(fit) == 0 {
+			r.left = append(r.left, a.Name)
+			continue
+		}
+		r.attributes = append(r.attributes, attributeValues{a.Attribute, fit})
+	}
+	return r, nil
+}
+
+// checkValue refuses what must not go into an assertion (row RSP-16): nothing at
+// all, too much, characters that XML 1.0 forbids, and other control characters,
+// which white-space rules on the way could change.
+func checkValue(v string) error {
+	switch {
+	case v == "":
+		return errors.New("it is empty")
+	case !utf8.ValidString(v):
+		return errors.New("it is not UTF-8")
+	case utf8.RuneCountInString(v) > maxValue:
+		return fmt.Errorf("it has more than %d characters", maxValue)
+	case strings.ContainsFunc(v, func(r rune) bool { return isControl(r) || r >= 0xfffd && r <= 0xffff }):
+		// U+FFFD stands where bytes were lost that were no UTF-8: two people could
+		// become one.
+		return errors.New("it has control characters or others that XML forbids")
+	}
+	return nil
+}
+
+// attributeStatement builds the one AttributeStatement, nil where nothing is
+// released. Each value has an AttributeValue of its own and each attribute says
+// its NameFormat (saml-core 2.7.3.1). It is written here and not by
+// crewjam/saml, whose values carry xsi:type="xs:string" with a prefix that
+// exclusive canonicalization then leaves undeclared.
+func (r release) attributeStatement() *etree.Element {
+	if len(r.attributes) == 0 {
+		return nil
+	}
+	statement := etree.NewElement("saml:AttributeStatement")
+	for _, a := range r.attributes {
+		el := statement.CreateElement("saml:Attribute")
+		if a.FriendlyName != "" {
+			el.CreateAttr("FriendlyName", a.FriendlyName)
+		}
+		el.CreateAttr("Name", a.Name)
+		el.CreateAttr("NameFormat", a.NameFormat)
+		for _, v := range a.values {
+			el.CreateElement("saml:AttributeValue").SetText(v)
+		}
+	}
+	return statement
+}
+
+// Preview is what an assertion would carry.
+type Preview struct {
+	NameID, NameIDFormat string
+	Attributes           []PreviewAttribute
+}
+
+// PreviewAttribute is one released attribute.
+type PreviewAttribute struct {
+	Name   string
+	Values []string
+}
+
+// Preview says what the assertion for this person would carry under decision d,
+// by the code that builds real ones. Nothing is signed or stored. An error names
+// what of the record or of the person's data does not do.
+func (p *Provider) Preview(_ context.Context, sp store.ServiceProvider, e directory.Entry, d provisioning.Decision) (Preview, error) {
+	r, err := newProvider(sp).release(e, d)
+	if err != nil {
+		return Preview{}, fmt.Errorf("preview for %s: %w", sp.EntityID, err)
+	}
+	preview := Preview{NameID: r.nameID, NameIDFormat: r.format}
+	for _, a := range r.attributes {
+		preview.Attributes = append(preview.Attributes, PreviewAttribute{a.Name, a.values})
+	}
+	return preview, nil
+}

@@ -1,0 +1,179 @@
+package idp
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"ssobridge/idp/directory"
+	"ssobridge/store"
+)
+
+// readTimeout bounds a re-read of the directory, whatever its own limits are.
+const readTimeout = 15 * time.Second
+
+// passwordChanged is a problem that only a comparison with the login shows.
+const passwordChanged directory.Problem = "password_changed"
+
+// session returns the visitor's live session.
+func (p *Provider) session(ctx context.Context, v Visitor) (store.Session, bool, error) {
+	if v.Session == "" || len(v.Session) > 256 {
+		return store.Session{}, false, nil
+	}
+	s, err := p.o.Sessions.Get(ctx, hash(v.Session), p.o.SessionIdle)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return store.Session{}, false, nil
+	case err != nil:
+		return store.Session{}, false, fmt.Errorf("read session: %w", err)
+	}
+	return s, true, nil
+}
+
+// reading returns what the directory says of the session's person: a live
+// session is not a licence (row LDAP-11). One that is older than ReadingFresh is
+// taken again. With the directory down, one up to ReadingStale old still serves.
+// A problem says why there is none to go on with: Unavailable, an account that
+// may not sign in any more, or a password that was changed after the login.
+func (p *Provider) reading(ctx context.Context, s store.Session, v Visitor) (directory.Entry, directory.Problem, error) {
+	var old directory.Entry
+	age := p.o.Now().Sub(s.ReadAt)
+	if err := json.Unmarshal(s.Reading, &old); err != nil {
+		// Written by another version, perhaps: the directory still knows.
+		p.o.Logger.LogAttrs(ctx, slog.LevelWarn, "stored directory reading can't be read", slog.String("ref", v.Ref), slog.Any("cause", err))
+		old, age = directory.Entry{}, max(p.o.ReadingFresh, p.o.ReadingStale)+1
+	}
+	if age <= p.o.ReadingFresh {
+		return old, "", nil
+	}
+	e, err := p.readAgain(ctx, s, old)
+	var failed *directory.Error
+	switch {
+	case err == nil:
+		return e, e.Problem, nil
+	case ctx.Err() != nil:
+		return directory.Entry{}, "", fmt.Errorf("read person again: %w", err)
+	case errors.Is(err, errStore):
+		return directory.Entry{}, "", err
+	case errors.As(err, &failed) && failed.Problem != directory.Unavailable && failed.Problem != "":
+		p.o.Logger.LogAttrs(ctx, slog.LevelInfo, "directory refuses a live session", slog.String("ref", v.Ref), slog.Any("cause", err))
+		return directory.Entry{}, failed.Problem, nil
+	}
+	serves := age <= p.o.ReadingStale
+	p.o.Logger.LogAttrs(ctx, slog.LevelWarn, "directory does not answer", slog.String("ref", v.Ref),
+		slog.Any("cause", err), slog.Duration("reading_age", age), slog.Bool("reading_serves", serves))
+	if serves {
+		return old, "", nil
+	}
+	return directory.Entry{}, directory.Unavailable, nil
+}
+
+// errStore marks a failure of the store among those of the directory.
+var errStore = errors.New("store")
+
+// readAgain reads the directory once for all requests of a session that ask at
+// the same time, and stores the new reading. It goes on when one of them gives
+// up, so that the others get it.
+func (p *Provider) readAgain(ctx context.Context, s store.Session, old directory.Entry) (directory.Entry, error) {
+	result := p.readings.DoChan(string(s.TokenHash), func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readTimeout)
+		defer cancel()
+		e, err := p.o.Directory.Read(ctx, string(s.Person))
+		if err != nil {
+			return directory.Entry{}, err
+		}
+		switch {
+		case e.Problem != "":
+			return e, nil
+		case e.ID != string(s.Person):
+			e.Problem = directory.BadData // another person's entry: nothing of it may be used
+			return e, nil
+		case changedSince(s, old, e):
+			e.Problem = passwordChanged
+			return e, nil
+		}
+		if e.ReadAt.IsZero() {
+			e.ReadAt = p.o.Now()
+		}
+		data, err := json.Marshal(e)
+		if err != nil {
+			return directory.Entry{}, fmt.Errorf("encode directory reading: %w", err)
+		}
+		// A session that was ended meanwhile stays ended; what is issued under it
+		// notices for itself.
+		if err := p.o.Sessions.SetReading(ctx, s.TokenHash, data, e.ReadAt); err != nil && !errors.Is(err, store.ErrNotFound) {
+			return directory.Entry{}, fmt.Errorf("%w: store directory reading: %w", errStore, err)
+		}
+		return e, nil
+	})
+	select {
+	case r := <-result:
+		if r.Err != nil {
+			return directory.Entry{}, r.Err
+		}
+		return r.Val.(directory.Entry), nil
+	case <-ctx.Done():
+		return directory.Entry{}, ctx.Err()
+	}
+}
+
+// changedSince tells whether the password was changed after the session's login.
+// Where the reading before this one tells a time of change, the two are compared,
+// since both are the directory's; else the login's time by our clock decides.
+func changedSince(s store.Session, old, now directory.Entry) bool {
+	switch {
+	case now.PasswordChanged.IsZero():
+		return false
+	case !old.PasswordChanged.IsZero():
+		return now.PasswordChanged.After(old.PasswordChanged)
+	}
+	return now.PasswordChanged.After(s.AuthenticatedAt)
+}
+
+// endSession ends a session that may not go on, with the reason in the audit.
+func (p *Provider) endSession(ctx context.Context, s store.Session, reason string, v Visitor) error {
+	err := p.o.Sessions.End(ctx, s.TokenHash, store.Event{
+		At: p.o.Now(), Ref: v.Ref, Actor: string(s.Person), Action: "session-end", Subject: string(s.Person),
+		Address: v.Address, Outcome: "ok", Reason: reason,
+	})
+	if err != nil {
+		return fmt.Errorf("end session: %w", err)
+	}
+	return nil
+}
+
+// Logout ends our session and no other: service providers keep theirs until
+// single logout is there (row SLO-04).
+func (p *Provider) Logout(ctx context.Context, v Visitor) (Answer, error) {
+	s, known, err := p.session(ctx, v)
+	if err != nil {
+		return Answer{}, err
+	}
+	if known {
+		err := p.o.Sessions.End(ctx, s.TokenHash, store.Event{
+			At: p.o.Now(), Ref: v.Ref, Actor: string(s.Person), Action: "logout", Subject: string(s.Person),
+			Address: v.Address, Outcome: "ok",
+		})
+		if err != nil {
+			return Answer{}, fmt.Errorf("end session: %w", err)
+		}
+	}
+	return Answer{Page: SignedOut{}, EndSession: true}, nil
+}
+
+// SignedIn tells who the visitor's session belongs to, for page headers; ok is
+// false without one.
+func (p *Provider) SignedIn(ctx context.Context, v Visitor) (login string, ok bool, err error) {
+	s, ok, err := p.session(ctx, v)
+	return s.Login, ok, err
+}
+
+// stored is the reading that a session has.
+func stored(s store.Session) (directory.Entry, bool) {
+	var e directory.Entry
+	err := json.Unmarshal(s.Reading, &e)
+	return e, err == nil
+}

@@ -1,0 +1,180 @@
+package idp
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// requestWindow is how far a request's IssueInstant may lie from its arrival,
+// to either side (row REQ-07).
+const requestWindow = 5 * time.Minute
+
+// parsingPatience is how long a request waits for a free slot to be parsed.
+const parsingPatience = 2 * time.Second
+
+// SSO takes an AuthnRequest: by GET in the HTTP-Redirect binding, by POST in the
+// HTTP-POST binding. It reads the body itself, bounded. The checks run in a
+// fixed order (section B of the rows). A request that can't be answered is
+// refused on our own page; one that makes its own wish impossible is answered by
+// a status at once; every other is stored, and GoOn leads to its page, in both
+// bindings: a cross-site POST comes without cookies (row WEB-03).
+func (p *Provider) SSO(ctx context.Context, r *http.Request, v Visitor) (Answer, error) {
+	f, reason, page, err := p.accept(ctx, r, v)
+	if page != nil || err != nil {
+		return Answer{Page: page}, err
+	}
+	if page, err := p.create(ctx, f); page != nil || err != nil {
+		return Answer{Page: page}, err
+	}
+	if reason != "" {
+		// The sign-in is stored first even now: its request counts as seen, and the
+		// caps bound how many Responses strangers can make us sign.
+		p.logRefusal(ctx, v, f.sp.EntityID, reason, "the request itself can't be met", "see the status sent to the service provider")
+		page, err := p.answerStatus(ctx, f, reason, "")
+		return Answer{Page: page}, err
+	}
+	return Answer{Page: GoOn{f.in.ID}}, nil
+}
+
+// accept reads and checks a request. A reason comes with the flow when its SP is
+// to be told a status at once.
+func (p *Provider) accept(ctx context.Context, r *http.Request, v Visitor) (f *flow, reason string, page Page, err error) {
+	request, m, bad, err := p.decode(ctx, r)
+	if err != nil {
+		return nil, "", nil, err
+	}
+	if bad != nil {
+		return nil, "", p.refuseRequest(ctx, v, "", bad), nil
+	}
+	c, err := p.loadConfig(ctx)
+	if err != nil {
+		return nil, "", nil, err
+	}
+	sp := c.providers[request.issuer] // row REQ-05
+	if page := p.usable(ctx, sp, request.issuer, http.StatusBadRequest, v); page != nil {
+		return nil, "", page, nil
+	}
+	now := p.o.Now()
+	acs, reason, bad := p.check(sp, request, now)
+	if bad != nil {
+		return nil, "", p.refuseRequest(ctx, v, sp.EntityID, bad), nil
+	}
+	f = &flow{config: c, sp: sp, v: v}
+	f.in.EntityID = sp.EntityID
+	f.in.RequestID = request.id
+	f.in.Address = v.Address
+	f.in.Browser = hash(v.Browser) // nil for a cross-site POST; bound at the first Resume
+	f.in.CreatedAt = now
+	f.data = pending{
+		RelayState: m.relayState,
+		Request: &pendingRequest{
+			ACS: acs, Force: request.forceAuthn, Passive: request.isPassive, NoCreate: request.noCreate,
+		},
+	}
+	return f, reason, nil, nil
+}
+
+// decode takes the message from its binding and reads it. Unpacking and parsing
+// have a bounded number of slots, so that a flood of requests takes no more than
+// its share of the machine.
+func (p *Provider) decode(ctx context.Context, r *http.Request) (*authnRequest, message, *fault, error) {
+	text, bad := raw(r)
+	if bad != nil {
+		return nil, message{}, bad, nil
+	}
+	slot := time.NewTimer(parsingPatience)
+	defer slot.Stop()
+	select {
+	case p.parsing <- struct{}{}:
+		defer func() { <-p.parsing }()
+	case <-slot.C:
+		return nil, message{}, &fault{ReasonBusy, http.StatusServiceUnavailable, "too many requests are being read at the same time", "look for a flood of requests"}, nil
+	case <-ctx.Done():
+		return nil, message{}, nil, fmt.Errorf("wait for a slot to read a request: %w", ctx.Err())
+	}
+	m, bad := unpack(text, r.Method)
+	if bad != nil {
+		return nil, m, bad, nil
+	}
+	request, bad := readAuthnRequest(m.xml)
+	return request, m, bad, nil
+}
+
+// check holds a request of a known service provider against its record and the
+// clock. A fault is for our own page; a reason is for a status, and comes with
+// the registered ACS that it goes to.
+func (p *Provider) check(sp *provider, r *authnRequest, now time.Time) (acs, reason string, bad *fault) {
+	switch age := now.Sub(r.issueInstant); {
+	case sp.AuthnRequestsSigned:
+		// Row REQ-09: who promises to sign is never believed unsigned.
+		return "", "", &fault{ReasonUnsignedRequest, http.StatusBadRequest,
+			"the service provider's metadata says AuthnRequestsSigned and the request is not signed",
+			"signatures on requests are not checked yet: import metadata without AuthnRequestsSigned, or start from the launch link"}
+	case r.destination != "" && r.destination != p.endpoint: // row REQ-06
+		return "", "", &fault{ReasonWrongDestination, http.StatusBadRequest,
+			fmt.Sprintf("Destination is %.200q, not %s", r.destination, p.endpoint),
+			"import this identity provider's metadata again at the service provider"}
+	case age > requestWindow: // row REQ-07
+		return "", "", &fault{ReasonRequestTime, http.StatusBadRequest,
+			fmt.Sprintf("the request is %s old, %s are allowed", age.Round(time.Second), requestWindow),
+			"compare the clocks; an old link or the back button does it too"}
+	case age < -requestWindow:
+		return "", "", &fault{ReasonRequestTime, http.StatusBadRequest,
+			fmt.Sprintf("the request is from %s in the future, %s are allowed", -age.Round(time.Second), requestWindow),
+			"compare the clocks"}
+	}
+	acs, reason, bad = sp.acsFor(r) // row REQ-14
+	if bad != nil {
+		return "", "", bad
+	}
+	// From here on the SP is known and has a place for an answer (table C).
+	switch {
+	case r.version != "2.0": // row REQ-04
+		switch high, ok := versionAbove(r.version); {
+		case !ok:
+			return "", "", badRequest("Version is missing or no version", "send Version=\"2.0\"")
+		case high:
+			reason = ReasonVersionHigh
+		default:
+			reason = ReasonVersionLow
+		}
+	case reason != "":
+	case r.subject:
+		reason = ReasonSubject
+	case !sp.issues(r):
+		reason = ReasonNameIDPolicy
+	case !meets(p.classes.reachable(), r.context):
+		reason = ReasonAuthnContext
+	case r.isPassive && r.forceAuthn:
+		// New credentials can't be asked for without a page (row REQ-16).
+		reason = ReasonPassive
+	}
+	return acs, reason, nil
+}
+
+// issues tells whether the NameID that this service provider gets is one that
+// the request's NameIDPolicy takes (row REQ-17, saml-core 3.4.1.1).
+func (sp *provider) issues(r *authnRequest) bool {
+	const unspecified = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified" // as good as none (saml-core 8.3.1)
+	return (r.nameIDFormat == "" || r.nameIDFormat == unspecified || r.nameIDFormat == sp.NameIDFormat) &&
+		(r.spNameQualifier == "" || r.spNameQualifier == sp.EntityID)
+}
+
+// versionAbove compares a Version that is not "2.0" with it.
+func versionAbove(v string) (above, ok bool) {
+	var major, minor int
+	if n, err := fmt.Sscanf(v, "%d.%d", &major, &minor); n != 2 || err != nil || len(v) > 9 || major < 0 || minor < 0 {
+		return false, false
+	}
+	return major > 2 || major == 2 && minor > 0, true
+}
+
+// refuseRequest is the local page about a request that gets no answer. It is
+// logged and not audited: strangers can cause as many as they like, and an audit
+// row for each would be theirs to fill the store with (row WEB-09).
+func (p *Provider) refuseRequest(ctx context.Context, v Visitor, entityID string, bad *fault) Page {
+	p.logRefusal(ctx, v, entityID, bad.reason, bad.detail, bad.mend)
+	return Refusal{Reason: bad.reason, Status: bad.status, Retry: bad.reason == ReasonBusy}
+}

@@ -1,0 +1,44 @@
+package idp
+
+import (
+	"github.com/crewjam/saml"
+
+	"ssobridge/idp/directory"
+	"ssobridge/provisioning"
+)
+
+// status is what a service provider is told when there is no assertion
+// (saml-core 3.2.2). message is fixed text: nothing of the person, the directory
+// or the program goes out with it.
+type status struct{ top, second, message string }
+
+// statusOf says which reason is told by which status (table C of the rows).
+func statusOf(reason string) status {
+	switch reason {
+	case ReasonVersionHigh:
+		return status{saml.StatusVersionMismatch, saml.StatusRequestVersionTooHigh, "Only SAML 2.0 is supported."}
+	case ReasonVersionLow:
+		return status{saml.StatusVersionMismatch, saml.StatusRequestVersionTooLow, "Only SAML 2.0 is supported."}
+	case ReasonSubject:
+		return status{saml.StatusRequester, saml.StatusRequestUnsupported, "A Subject in the request is not supported."}
+	case ReasonBinding:
+		return status{saml.StatusRequester, saml.StatusUnsupportedBinding, "Responses are sent by HTTP-POST only."}
+	case ReasonNameIDPolicy, string(provisioning.MayNotCreate):
+		return status{saml.StatusRequester, saml.StatusInvalidNameIDPolicy, "The requested NameID is not available."}
+	case ReasonPassive:
+		return status{saml.StatusResponder, saml.StatusNoPassive, "The person would have to be shown a page."}
+	case ReasonAuthnContext:
+		return status{saml.StatusResponder, saml.StatusNoAuthnContext, "The requested authentication context is not available."}
+	case ReasonCancelled, ReasonTooManyAttempts,
+		string(directory.BadCredentials), string(directory.Locked), string(directory.Disabled), string(directory.Expired),
+		string(directory.PasswordExpired), string(directory.MustChange), string(directory.NotNow), string(directory.NotHere),
+		string(directory.Ambiguous), string(directory.BadData):
+		return status{saml.StatusResponder, saml.StatusAuthnFailed, "The person was not authenticated."}
+	case string(provisioning.NoAssignment), string(provisioning.NotThisAccount), string(provisioning.PersonData),
+		string(provisioning.HeldConflict), string(provisioning.RefusedByPartner), string(provisioning.OwnerUnknown),
+		string(provisioning.NotInGroup):
+		return status{saml.StatusResponder, saml.StatusRequestDenied, "The person has no access to this service."}
+	}
+	// Directory, database or partner API down, and whatever has no line above.
+	return status{saml.StatusResponder, "", "The request can't be served at present."}
+}

@@ -1,0 +1,234 @@
+package provisioning
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"ssobridge/partnerapi"
+	"ssobridge/store"
+)
+
+// Decide is the gate. It never calls Constant Contact: a missing SSO user is stored as an intention, the worker is woken, and the
+// answer waits up to Patience for the outcome. An error means that no decision could be made; it must be treated as a refusal.
+func (s *Service) Decide(ctx context.Context, q Question) (Decision, error) {
+	d, err := s.decide(ctx, q, true)
+	if err != nil {
+		return Decision{}, fmt.Errorf("decide for person %s: %w", q.Person.ID, err)
+	}
+	return d, nil
+}
+
+// Preview answers like Decide, but stores nothing, waits for nothing and wakes nobody. Where Decide would create an SSO user, the outcome is
+// Wait with an empty Progress.State, and User is the row that would be stored.
+func (s *Service) Preview(ctx context.Context, q Question) (Decision, error) {
+	d, err := s.decide(ctx, q, false)
+	if err != nil {
+		return Decision{}, fmt.Errorf("preview the decision for person %s: %w", q.Person.ID, err)
+	}
+	return d, nil
+}
+
+func (s *Service) decide(ctx context.Context, q Question, act bool) (Decision, error) {
+	if q.Person.ID == "" {
+		// Without an id all such people would share one row of the ledger, and so one user at Constant Contact.
+		return denied(Assignment{}, PersonData, "the person has no immutable id"), nil
+	}
+	all, err := s.Assignments(ctx, q.Person)
+	if err != nil {
+		return Decision{}, err
+	}
+	a, d := pick(all, q.Account)
+	if d.Outcome != "" {
+		return d, nil
+	}
+	row, err := s.ledger.Get(ctx, store.PersonID(q.Person.ID), a.Account)
+	if errors.Is(err, store.ErrNotFound) {
+		if row, d, err = s.begin(ctx, q, a, act); err != nil || d.Outcome != "" {
+			return d, err
+		}
+	} else if err != nil {
+		return Decision{}, fmt.Errorf("look up SSO user in account %s: %w", a.Account, err)
+	}
+	if row.State == store.Refused {
+		if row, err = s.beginAgain(ctx, q, a, row, act); err != nil {
+			return Decision{}, err
+		}
+	}
+	if waits(row) && !q.MayCreate {
+		// saml-core 3.4.1.1: no user had been established when the request came, even if one is on its way.
+		return denied(a, MayNotCreate, "the SSO user is not there yet and the request does not allow to create it"), nil
+	}
+	if waits(row) && act {
+		if row, err = s.await(ctx, row, q.Patience); err != nil {
+			return Decision{}, err
+		}
+	}
+	return s.answer(ctx, a, row)
+}
+
+// pick finds the assignment that is asked about, or the decision that there is none.
+func pick(all []Assignment, wanted store.AccountID) (Assignment, Decision) {
+	switch {
+	case len(all) == 0:
+		return Assignment{}, denied(Assignment{}, NoAssignment, "no mapping gives this person a client account")
+	case wanted != "":
+		for _, a := range all {
+			if strings.EqualFold(string(a.Account), string(wanted)) {
+				return a, Decision{}
+			}
+		}
+		return Assignment{}, denied(Assignment{}, NotThisAccount, fmt.Sprintf("no mapping gives this person client account %s", wanted))
+	case len(all) > 1:
+		return Assignment{}, Decision{Outcome: Choose, Choices: all}
+	}
+	return all[0], Decision{}
+}
+
+// begin stores the intention to create a missing SSO user. A decision with an outcome is final.
+func (s *Service) begin(ctx context.Context, q Question, a Assignment, act bool) (store.SSOUser, Decision, error) {
+	if a.Role == store.Owner {
+		return store.SSOUser{}, denied(a, OwnerUnknown, fmt.Sprintf("mapping %d gives role owner, but no external_id of the owner was told", a.Mapping.ID)), nil
+	}
+	if !q.MayCreate {
+		return store.SSOUser{}, denied(a, MayNotCreate, "there is no SSO user and the request does not allow to create one"), nil
+	}
+	body, err := s.Body(q.Person, a)
+	if err != nil {
+		return store.SSOUser{}, denied(a, PersonData, err.Error()), nil
+	}
+	want := s.intention(q.Person, a, body)
+	if !act {
+		return store.SSOUser{}, Decision{Outcome: Wait, Assignment: a, User: want}, nil
+	}
+	row, _, err := s.ledger.Want(ctx, want, s.wantedEvent(q, a, "first"))
+	if errors.Is(err, store.ErrConflict) {
+		return store.SSOUser{}, denied(a, HeldConflict, fmt.Sprintf(
+			"external_id %q or login_name %q stands in the ledger for somebody else; the templates do not tell people apart", want.ExternalID, want.LoginName)), nil
+	}
+	if err != nil {
+		return store.SSOUser{}, Decision{}, fmt.Errorf("store the intention to create an SSO user in account %s: %w", a.Account, err)
+	}
+	return row, Decision{}, nil
+}
+
+// beginAgain puts a row that Constant Contact refused back to wanted, if there is reason to hope: the person's data have
+// changed since, or the refusal was one that passes (NextAttempt is set). A row that may have arrived is left alone.
+func (s *Service) beginAgain(ctx context.Context, q Question, a Assignment, row store.SSOUser, act bool) (store.SSOUser, error) {
+	if row.MaybeSent || !q.MayCreate || !act || a.Role == store.Owner {
+		return row, nil
+	}
+	body, err := s.Body(q.Person, a)
+	if err != nil {
+		return row, nil // the new data would not even be sent: what was said before stands
+	}
+	passed := !row.NextAttempt.IsZero() && !s.now().Before(row.NextAttempt)
+	if body == stored(row) && !passed {
+		return row, nil
+	}
+	err = s.ledger.WantAgain(ctx, s.intention(q.Person, a, body), s.wantedEvent(q, a, "again"))
+	if errors.Is(err, store.ErrConflict) {
+		return row, nil // the new data stand at somebody else: the old refusal is still true
+	}
+	if err != nil {
+		return row, fmt.Errorf("store again the intention to create an SSO user in account %s: %w", a.Account, err)
+	}
+	if row, err = s.ledger.Get(ctx, row.Person, row.Account); err != nil {
+		return row, fmt.Errorf("look up SSO user in account %s: %w", a.Account, err)
+	}
+	return row, nil
+}
+
+func (s *Service) wantedEvent(q Question, a Assignment, reason string) store.Event {
+	detail, _ := json.Marshal(map[string]any{"role": a.Role, "mapping": a.Mapping.ID}) // strings and numbers always encode
+	return store.Event{
+		At: s.now(), Ref: q.Ref, Actor: q.Person.ID, Action: "create-user-wanted", Subject: q.Person.ID,
+		Account: a.Account, Address: q.Address, Outcome: "ok", Reason: reason, Detail: detail,
+	}
+}
+
+// answer turns a row of the ledger into a decision.
+func (s *Service) answer(ctx context.Context, a Assignment, row store.SSOUser) (Decision, error) {
+	d := Decision{Assignment: a, User: row}
+	switch row.State {
+	case store.Active, store.Assumed:
+		// A role that changed since the user was created does not stop a sign-in, since no API could change it there. With one
+		// exception: a user that an admin told to be the owner's (no attempt of ours made it) must not serve somebody to whom the mappings give less.
+		if row.Role == store.Owner && row.Attempts == 0 && a.Role != store.Owner {
+			d.Outcome, d.Reason = Denied, HeldConflict
+			d.Detail = fmt.Sprintf("the SSO user is the owner of account %s, but mapping %d gives role %s only; remove that mapping or map the person as owner with a lower priority number",
+				a.Account, a.Mapping.ID, a.Role)
+			return d, nil
+		}
+		d.Outcome = Granted
+	case store.Conflict:
+		d.Outcome, d.Reason, d.Detail = Denied, HeldConflict, row.ErrorText
+	case store.Refused:
+		d.Outcome, d.Reason, d.Detail = Denied, RefusedByPartner, row.ErrorText
+	case store.Wanted, store.Sending, store.Unknown:
+		progress, err := s.progress(ctx, row)
+		if err != nil {
+			return Decision{}, err
+		}
+		d.Outcome, d.Progress = Wait, progress
+	default:
+		return Decision{}, fmt.Errorf("SSO user in account %s is in state %.40q, which this program does not know", a.Account, row.State)
+	}
+	return d, nil
+}
+
+// waits tells whether the outcome of a row is still to come.
+func waits(row store.SSOUser) bool {
+	return row.State == store.Wanted || row.State == store.Sending || row.State == store.Unknown
+}
+
+func (s *Service) progress(ctx context.Context, row store.SSOUser) (Progress, error) {
+	p := Progress{State: row.State, Since: row.CreatedAt, Attempts: row.Attempts, NextTry: row.NextAttempt, Cause: cause(row)}
+	if row.State == store.Sending {
+		p.NextTry, p.Expected = time.Time{}, time.Second
+		return p, nil
+	}
+	place, _, err := s.ledger.Queue(ctx, row.Person, row.Account)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return Progress{}, fmt.Errorf("place in the queue for account %s: %w", row.Account, err)
+	}
+	p.Place = place
+	// Rough on purpose: what others in the queue run into is not known. Whole seconds, since people read them.
+	p.Expected = time.Duration(math.Ceil(float64(max(place, 1))/s.perSecond)) * time.Second
+	if wait := row.NextAttempt.Sub(s.now()); wait > 0 {
+		p.Expected += wait.Truncate(time.Second)
+	}
+	return p, nil
+}
+
+// errorText is what is kept with a row: the fixed word of the cause first, so that every replica reads the same cause from it,
+// then words for the admin.
+func errorText(cause, words string) string { return cause + ": " + words }
+
+// cause reads the fixed word back.
+func cause(row store.SSOUser) string {
+	if row.State == store.Sending {
+		return CauseSending
+	}
+	word, _, _ := strings.Cut(row.ErrorText, ":")
+	switch word {
+	case CauseThrottled, CauseQuota, CauseUnreachable, CauseCredentials, CauseUnknown:
+		return word
+	}
+	if row.State == store.Unknown || row.MaybeSent {
+		return CauseUnknown
+	}
+	return CauseQueued
+}
+
+// class of a call for the budget: a person waits for the first attempt, the later ones stand behind other people's first.
+func class(row store.SSOUser) string {
+	if row.Attempts <= 1 {
+		return partnerapi.ClassSignIn
+	}
+	return partnerapi.ClassRetry
+}

@@ -1,0 +1,82 @@
+package provisioning
+
+import (
+	"time"
+
+	"ssobridge/idp/directory"
+	"ssobridge/store"
+)
+
+// Question is what idp asks once for each sign-in.
+type Question struct {
+	Person    directory.Entry
+	Account   store.AccountID // wanted or chosen; "" = any
+	MayCreate bool            // false: AllowCreate="false" (saml-core 3.4.1.1)
+	Groups    []string        // DNs, for the gate of plain service providers; not looked at here
+	Ref       string          // reference id, for audit
+	Address   string
+	Patience  time.Duration // how long the answer may wait for a running creation (0: just look)
+}
+
+// Outcome of a decision.
+type Outcome string
+
+// The outcomes.
+const (
+	Granted Outcome = "granted" // User says who they are at Constant Contact
+	Choose  Outcome = "choose"  // several client accounts: Choices
+	Wait    Outcome = "wait"    // the SSO user is being created: Progress
+	Denied  Outcome = "denied"  // Reason
+)
+
+// Reason why a person is denied.
+type Reason string
+
+// The reasons.
+const (
+	NoAssignment     Reason = "no_assignment"      // no mapping hits
+	NotThisAccount   Reason = "not_this_account"   // others do, not the wanted account
+	PersonData       Reason = "person_data"        // names or templates do not fit the limits; Detail names the field
+	MayNotCreate     Reason = "may_not_create"     // AllowCreate="false" and no SSO user yet
+	HeldConflict     Reason = "held_conflict"      // the name belongs to somebody else, or the ledger and the mappings disagree; an admin decides
+	RefusedByPartner Reason = "refused_by_partner" // 400, 403
+	OwnerUnknown     Reason = "owner_unknown"      // role owner without external_id
+	NotInGroup       Reason = "not_in_group"       // plain SP
+)
+
+// Progress of a creation, for the waiting page.
+type Progress struct {
+	State    store.State
+	Since    time.Time
+	Place    int           // in the queue, 1 = next; 0 = not in it (being sent, or just done)
+	Expected time.Duration // rough; 0 = not known
+	Attempts int
+	NextTry  time.Time
+	Cause    string // one of the Cause constants
+}
+
+// Why a creation is not done yet: the fixed words of Progress.Cause.
+const (
+	CauseQueued      = "queued"          // nothing was sent yet, others are before it
+	CauseSending     = "sending"         // the call is on its way
+	CauseThrottled   = "throttled"       // Constant Contact asked for a slower pace
+	CauseQuota       = "quota"           // the day's calls are used up: goes on after 00:00 UTC
+	CauseUnreachable = "unreachable"     // Constant Contact could not be reached, nothing was sent
+	CauseCredentials = "credentials"     // Constant Contact did not accept the partner's credentials
+	CauseUnknown     = "unknown_outcome" // sent, no clear answer: sent again until there is one
+)
+
+// Decision is the gate's answer.
+type Decision struct {
+	Outcome    Outcome
+	Assignment Assignment    // the one decided on; zero for Choose, NoAssignment and NotThisAccount
+	User       store.SSOUser // the row of the ledger, as far as there is one
+	Choices    []Assignment  // for Choose, sorted by name
+	Progress   Progress      // for Wait
+	Reason     Reason        // for Denied
+	Detail     string        // for log and audit, not for the person
+}
+
+func denied(a Assignment, reason Reason, detail string) Decision {
+	return Decision{Outcome: Denied, Assignment: a, Reason: reason, Detail: detail}
+}

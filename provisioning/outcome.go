@@ -1,0 +1,140 @@
+package provisioning
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"ssobridge/partnerapi"
+	"ssobridge/store"
+)
+
+const (
+	longestRetry    = 60 * time.Second // between attempts that failed in passing
+	credentialRetry = 30 * time.Second
+	forbiddenRetry  = 5 * time.Minute
+	quotaSpread     = time.Minute // over which replicas begin again after midnight
+)
+
+// outcome turns what became of a call into the row to store and its audit event (row API-03). row is as it was claimed:
+// its MaybeSent tells whether an earlier attempt may have arrived. restored says that the database was once put back to an older
+// copy, which may have forgotten users of ours.
+func (s *Service) outcome(row store.SSOUser, err error, restored bool) (store.SSOUser, store.Event) {
+	now := s.now()
+	row.UpdatedAt, row.NextAttempt, row.ErrorKey, row.ErrorText = now, time.Time{}, "", ""
+
+	var e *partnerapi.Error
+	if err != nil && !errors.As(err, &e) {
+		// Not an error that says what happened: the worst is assumed.
+		e = &partnerapi.Error{Kind: partnerapi.Unknown, Err: err}
+	}
+	event := store.Event{
+		At: now, Actor: "worker", Action: "create-user", Subject: string(row.Person), Account: row.Account,
+	}
+	if e == nil {
+		row.State = store.Active
+		event.Outcome, event.Reason = "ok", "created"
+	} else {
+		row.ErrorKey = e.Key
+		event.Outcome, event.Reason = "failed", string(e.Kind)
+		s.failed(&row, &event, e, restored, now)
+	}
+	event.Detail = outcomeDetail(row, e)
+	return row, event
+}
+
+func (s *Service) failed(row *store.SSOUser, event *store.Event, e *partnerapi.Error, restored bool, now time.Time) {
+	before := row.MaybeSent
+	// again puts the row back in the queue: as unknown where an attempt may have arrived, so that it is never changed any more.
+	again := func(at time.Time, cause, words string) {
+		row.State = store.Wanted
+		if before {
+			row.State = store.Unknown
+		}
+		row.NextAttempt, row.ErrorText = at, errorText(cause, words)
+	}
+	switch e.Kind {
+	case partnerapi.Conflict:
+		if before || restored {
+			// An earlier attempt of ours had arrived. Safe even if it had not: the NameID is this person's alone, and the SP refuses one it does not know.
+			row.State = store.Assumed
+			event.Outcome, event.Reason = "ok", "assumed"
+			row.ErrorText = errorText("assumed", "Constant Contact says the user exists already; taken as ours, since an earlier attempt may have arrived or a restored copy may have forgotten it")
+			return
+		}
+		row.State = store.Conflict
+		event.Outcome = "refused"
+		row.ErrorText = errorText("conflict", "login name, e-mail address or external id belong to another Constant Contact user; held for an admin, who asks Constant Contact whose user it is")
+	case partnerapi.BadRequest:
+		row.State = store.Refused
+		event.Outcome = "refused"
+		row.ErrorText = errorText("refused", "Constant Contact does not take these data (see its error key); correct the person's names or mail address in the directory, or the client account in the mapping, and sign in again")
+	case partnerapi.Forbidden:
+		event.Outcome = "refused"
+		words := "Constant Contact forbids to create users in this client account; ask it whether SSO for all users is enabled for the partner and whether the account is the partner's"
+		if before {
+			// It may be there already, so the very same data are tried again rather than given up.
+			again(now.Add(forbiddenRetry), CauseUnknown, words)
+			return
+		}
+		row.State, row.NextAttempt, row.ErrorText = store.Refused, now.Add(forbiddenRetry), errorText("refused", words)
+	case partnerapi.Unauthorized:
+		again(now.Add(credentialRetry), CauseCredentials, "Constant Contact does not accept the partner's credentials; check partner_client_id, partner_secret and api_key")
+	case partnerapi.QuotaExceeded:
+		at := midnight(now)
+		if e.Wait > 0 {
+			at = now.Add(e.Wait)
+		}
+		// A little after the hour: our clock may be ahead of theirs, and replicas should not begin all at once.
+		at = at.Add(time.Second + time.Duration(s.random()*float64(quotaSpread)))
+		again(at, CauseQuota, "the day's calls to Constant Contact are used up; goes on by itself after 00:00 UTC")
+	case partnerapi.Throttled:
+		again(now.Add(max(e.Wait, s.spread(time.Second))), CauseThrottled, "Constant Contact asked for a slower pace; goes on by itself")
+	case partnerapi.NotSent:
+		// These back off as well: each attempt takes a slot of the day's budget, whether or not it arrives.
+		again(now.Add(max(e.Wait, s.backoff(row.Attempts))), CauseUnreachable, "Constant Contact could not be reached and nothing was sent; goes on by itself when it can")
+	default:
+		row.State, row.MaybeSent = store.Unknown, true
+		event.Outcome = "unknown"
+		row.NextAttempt = now.Add(max(e.Wait, s.backoff(row.Attempts)))
+		row.ErrorText = errorText(CauseUnknown, "no clear answer, the user may exist; the same data are sent again until there is one")
+	}
+}
+
+// outcomeDetail is for the audit: what was sent to make whom, and how it ended. It has no message from outside.
+func outcomeDetail(row store.SSOUser, e *partnerapi.Error) json.RawMessage {
+	detail := map[string]any{
+		"state": row.State, "role": row.Role, "external_id": row.ExternalID, "login_name": row.LoginName, "attempts": row.Attempts,
+	}
+	if e != nil {
+		detail["status"] = e.Status
+		if e.Key != "" {
+			detail["error_key"] = e.Key
+		}
+	}
+	raw, err := json.Marshal(detail)
+	if err != nil {
+		return json.RawMessage(fmt.Sprintf(`{"state":%q}`, row.State)) // can't be: strings and numbers always encode
+	}
+	return raw
+}
+
+// backoff is 1, 2, 4 … 60 seconds after the given attempt, spread.
+func (s *Service) backoff(attempts int) time.Duration {
+	d := longestRetry
+	if attempts < 7 {
+		d = min(d, time.Second<<max(attempts-1, 0))
+	}
+	return s.spread(d)
+}
+
+// spread adds up to a quarter, so that what failed together does not come again together.
+func (s *Service) spread(d time.Duration) time.Duration {
+	return d + time.Duration(s.random()*float64(d)/4)
+}
+
+// midnight is the next 00:00 UTC, when Constant Contact counts anew.
+func midnight(now time.Time) time.Time {
+	return now.UTC().Truncate(24 * time.Hour).Add(24 * time.Hour)
+}

@@ -1,0 +1,195 @@
+package provisioning
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"ssobridge/idp/directory"
+	"ssobridge/partnerapi"
+	"ssobridge/store"
+)
+
+// Options for New. The stores, Changes, Client, ExternalProvider and Logger must be given; the rest has defaults.
+type Options struct {
+	Mappings *store.Mappings
+	Ledger   *store.Ledger
+	Accounts *store.Accounts
+	Changes  func(context.Context) (int64, error) // the store's change counter
+	Client   *partnerapi.Client
+
+	ExternalProvider                    string
+	ExternalID, LoginName, ContactEmail string // templates, see Template; empty: the defaults
+
+	Workers   int           // calls to Constant Contact at the same time, 1 to 64; default 4
+	PerSecond float64       // calls a second that Constant Contact allows, to tell people how long; default 4
+	CallLimit time.Duration // one creation in all: waiting for its slot, token, call; default 1 minute
+	Drain     time.Duration // how long Run goes on after its context ended, to finish running calls; default 15 s
+
+	Poll      time.Duration // how often the worker looks for what other processes stored; default 1 s, at most 1 s
+	PollState time.Duration // how often a waiting request looks for what other processes stored; default 200 ms
+
+	Random func() float64   // in [0, 1), spreads retries; default math/rand/v2, which needs no secrecy here
+	Now    func() time.Time // default time.Now
+	Logger *slog.Logger
+}
+
+// Service is the rules and the worker. It is safe for concurrent use.
+type Service struct {
+	mappings *store.Mappings
+	ledger   *store.Ledger
+	accounts *store.Accounts
+	changes  func(context.Context) (int64, error)
+	client   *partnerapi.Client
+
+	provider     string
+	externalID   Template
+	loginName    Template
+	contactEmail Template
+
+	workers   int
+	perSecond float64
+	callLimit time.Duration
+	drain     time.Duration
+	poll      time.Duration
+	pollState time.Duration
+	random    func() float64
+	now       func() time.Time
+	log       *slog.Logger
+
+	indexed  atomic.Pointer[index]
+	indexing sync.Mutex
+
+	waiters waiters
+	wake    chan struct{} // something new may be due
+	renamed chan renamed  // groups that were read under another DN than stored
+
+	refreshing  chan struct{} // holds one token; who has it refreshes the accounts
+	refreshedAt time.Time     // guarded by refreshing
+}
+
+// New checks the options and starts nothing. All faults in templates are reported together, each a *FieldError that names the
+// template's field.
+func New(o Options) (*Service, error) {
+	if o.Mappings == nil || o.Ledger == nil || o.Accounts == nil || o.Changes == nil || o.Client == nil || o.Logger == nil {
+		return nil, errors.New("set up provisioning: stores, change counter, client and logger must all be given")
+	}
+	s := &Service{
+		mappings: o.Mappings, ledger: o.Ledger, accounts: o.Accounts, changes: o.Changes, client: o.Client,
+		provider: o.ExternalProvider,
+		workers:  o.Workers, perSecond: o.PerSecond, callLimit: o.CallLimit, drain: o.Drain,
+		poll: o.Poll, pollState: o.PollState, random: o.Random, now: o.Now, log: o.Logger,
+		waiters:    waiters{open: map[userID]*waiter{}},
+		wake:       make(chan struct{}, 1),
+		renamed:    make(chan renamed, 64),
+		refreshing: make(chan struct{}, 1),
+	}
+	s.refreshing <- struct{}{}
+	s.setDefaults()
+	if s.workers < 1 || s.workers > 64 {
+		return nil, fmt.Errorf("set up provisioning: %d workers: want 1 to 64", s.workers)
+	}
+	if s.perSecond <= 0 || s.callLimit <= 0 || s.drain <= 0 || s.poll <= 0 || s.poll > time.Second || s.pollState <= 0 {
+		return nil, errors.New("set up provisioning: rate, limits and polls must be more than 0, and Poll at most a second")
+	}
+	if err := s.parseTemplates(o); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Service) setDefaults() {
+	if s.workers == 0 {
+		s.workers = 4
+	}
+	if s.perSecond == 0 {
+		s.perSecond = 4
+	}
+	if s.callLimit == 0 {
+		s.callLimit = time.Minute
+	}
+	if s.drain == 0 {
+		s.drain = 15 * time.Second
+	}
+	if s.poll == 0 {
+		s.poll = time.Second
+	}
+	if s.pollState == 0 {
+		s.pollState = 200 * time.Millisecond
+	}
+	if s.random == nil {
+		s.random = rand.Float64
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+}
+
+// parseTemplates checks the templates by themselves, and then on a person as they usually are: a template that fits nobody
+// stops the start, not the first sign-in.
+func (s *Service) parseTemplates(o Options) error {
+	var faults []error
+	parse := func(field, text, preset string, into *Template, unique bool, never ...string) {
+		if text == "" {
+			text = preset
+		}
+		t, err := ParseTemplate(text)
+		switch {
+		case err != nil:
+			faults = append(faults, &FieldError{field, err.Error(), "use literals and " + knownPlaceholders})
+		case t.uses(never...):
+			faults = append(faults, &FieldError{field, fmt.Sprintf("template %q uses {%s}, which is not known yet when it is filled in", text, strings.Join(never, "} or {")), "take another placeholder"})
+		case unique && !t.canBeUnique() && (field != "login_name" || !t.uses("external_id")):
+			faults = append(faults, &FieldError{field, fmt.Sprintf("template %q gives several people, or one person in several client accounts, the same value", text), "use {key}, or one of {person_id}, {login}, {mail} together with {account}; the default is " + preset})
+		}
+		*into = t
+	}
+	parse("external_id", o.ExternalID, DefaultExternalID, &s.externalID, true, "external_id", "login_name")
+	parse("login_name", o.LoginName, DefaultLoginName, &s.loginName, true, "login_name")
+	parse("contact_email", o.ContactEmail, DefaultContactEmail, &s.contactEmail, false)
+	if len(faults) == 0 {
+		faults = append(faults, s.trySample()...)
+	}
+	return errors.Join(faults...)
+}
+
+// trySample fills the templates in for an imaginary person with short names, a UUID as their id and a client account id of the
+// usual 12 characters.
+func (s *Service) trySample() []error {
+	p := directory.Entry{
+		ID: "01234567-89ab-cdef-0123-456789abcdef", Login: "jdoe", Mail: "j.doe@example.com", FirstName: "Jo", LastName: "Doe",
+		Attributes: map[string][]string{},
+	}
+	for _, t := range []Template{s.externalID, s.loginName, s.contactEmail} {
+		for _, part := range t.parts {
+			if part.attribute != "" {
+				p.Attributes[part.attribute] = []string{p.Mail}
+			}
+		}
+	}
+	_, err := s.Body(p, Assignment{Account: "a07e1lxqqqo0", Role: store.AccountManager})
+	var field *partnerapi.FieldError
+	if errors.As(err, &field) {
+		return []error{&FieldError{field.Field, fmt.Sprintf("for a usual person (id of 36 characters, account id of 12): %s", field.Fault), "shorten or change its template"}}
+	}
+	if err != nil {
+		return []error{err}
+	}
+	return nil
+}
+
+// FieldError says which field of an input is at fault, how, and what would mend it. It is written for the admin who gave the input.
+type FieldError struct {
+	Field string
+	Fault string
+	Mend  string
+}
+
+// Error names field and fault; Mend is for a hint beside it.
+func (e *FieldError) Error() string { return e.Field + ": " + e.Fault }
