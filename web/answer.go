@@ -1,0 +1,218 @@
+package web
+
+import (
+	"fmt"
+	"html/template"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"ssobridge/idp"
+)
+
+// answer renders what idp answered: cookies first, then the page. self is the path
+// of ours that shows where this sign-in stands when asked again, "" for none.
+func (s *Server) answer(c echo.Context, v *visit, a idp.Answer, self string) error {
+	switch {
+	case a.NewSession != "":
+		c.SetCookie(cookie(sessionCookie, a.NewSession, s.life))
+		if v.browser != "" {
+			// The year of the browser cookie counts from the last login.
+			c.SetCookie(cookie(browserCookie, v.browser, browserLife))
+		}
+	case a.EndSession:
+		c.SetCookie(cleared(sessionCookie))
+	}
+
+	switch p := a.Page.(type) {
+	case idp.GoOn:
+		return c.Redirect(http.StatusSeeOther, loginPath(p.SignIn))
+	case idp.AskPassword:
+		return s.showLogin(c, v, p)
+	case idp.ChooseAccount:
+		return s.showChoice(c, v, p)
+	case idp.Waiting:
+		return s.showWaiting(c, v, p)
+	case idp.Deliver:
+		return s.showDelivery(c, p, self)
+	case idp.Refusal:
+		return s.showIdPRefusal(c, v, p, self)
+	case idp.Finished:
+		return s.showFinished(c, p)
+	case idp.SignedOut:
+		return s.show(c, http.StatusOK, "signedout", policy{alone: true}, nil)
+	}
+	return fmt.Errorf("idp answered with %T, which no page shows", a.Page)
+}
+
+// token is what each form of a pending sign-in carries.
+type token struct{ SignIn, CSRF string }
+
+func (s *Server) token(v *visit, signIn string) token {
+	return token{SignIn: signIn, CSRF: s.csrfToken(v.browser)}
+}
+
+type loginView struct {
+	token
+	Provider  string
+	Login     string
+	Problem   string // text, "" the first time
+	Link      string // which link helps: linkForgot, linkHelp or ""
+	CanCancel bool
+}
+
+func (s *Server) showLogin(c echo.Context, v *visit, p idp.AskPassword) error {
+	view := loginView{token: s.token(v, p.SignIn), Provider: s.provider(p.Provider), Login: p.Login, CanCancel: p.CanCancel}
+	status := http.StatusOK
+	if p.Problem != "" {
+		said := s.texts.problem(string(p.Problem))
+		view.Problem, view.Link = s.texts.fill(said.Text, "provider", view.Provider), said.Link
+		// 422: the form was understood, what stands in it is refused. Not 401, which would
+		// have to name an HTTP authentication scheme.
+		status = http.StatusUnprocessableEntity
+		if said.Status != 0 {
+			status = said.Status
+		}
+		v.reason = string(p.Problem)
+	}
+	retryLater(c, status)
+	return s.show(c, status, "login", policy{}, view)
+}
+
+type choiceView struct {
+	token
+	Provider, Person string
+	Choices          []choice
+	CanCancel        bool
+}
+
+type choice struct{ Account, Name, Role string }
+
+func (s *Server) showChoice(c echo.Context, v *visit, p idp.ChooseAccount) error {
+	view := choiceView{token: s.token(v, p.SignIn), Provider: s.provider(p.Provider), Person: p.Person, CanCancel: p.CanCancel}
+	for _, a := range p.Choices {
+		name := a.Name
+		if name == "" {
+			name = string(a.Account)
+		}
+		view.Choices = append(view.Choices, choice{Account: string(a.Account), Name: name, Role: s.texts.role(a.Role)})
+	}
+	return s.show(c, http.StatusOK, "choose", policy{}, view)
+}
+
+type deliveryView struct {
+	Action     string
+	Response   template.HTMLAttr // value="…", see base64Value
+	RelayState *string
+	Provider   string
+	Self       string
+}
+
+// showDelivery posts the Response by the person's browser (saml-bindings 3.5.4). The
+// page works without script, by its button.
+func (s *Server) showDelivery(c echo.Context, p idp.Deliver, self string) error {
+	// idp names only registered addresses. That none of them is a script or goes out
+	// unencrypted is checked here once more, where it would do the harm.
+	u, err := url.Parse(p.Action)
+	if err != nil || u.Host == "" || u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())) {
+		return fmt.Errorf("deliver to %.200q: not an https address", p.Action)
+	}
+	value, err := base64Value(p.SAMLResponse)
+	if err != nil {
+		return fmt.Errorf("deliver: %w", err)
+	}
+	return s.show(c, http.StatusOK, "deliver", policy{script: true, postsAway: true}, deliveryView{
+		Action: p.Action, Response: value, RelayState: p.RelayState, Provider: s.provider(p.Provider), Self: ownPath(self),
+	})
+}
+
+// base64Value is the attribute that holds the Response. A Response is by far the
+// longest text of any page; its alphabet is checked here, and then has nothing that
+// HTML would read as anything but itself, so that the template need not escape it
+// letter by letter.
+func base64Value(text string) (template.HTMLAttr, error) {
+	for i := range len(text) {
+		if !base64Letter[text[i]] {
+			return "", fmt.Errorf("SAMLResponse is not base64 at byte %d", i)
+		}
+	}
+	return template.HTMLAttr(`value="` + text + `"`), nil // #nosec G203: every byte was checked above
+}
+
+// base64Letter tells which bytes stand in base64 (RFC 4648 section 4).
+var base64Letter = func() (is [256]bool) {
+	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=") {
+		is[c] = true
+	}
+	return is
+}()
+
+type refusalView struct {
+	token
+	Reason   string
+	Provider string
+	Again    string // path of ours, "" for none
+	Cancel   bool
+	// filled by showRefusal
+	Title, Text, Do, Link, Ref string
+}
+
+func (s *Server) showIdPRefusal(c echo.Context, v *visit, p idp.Refusal, self string) error {
+	view := refusalView{token: s.token(v, p.SignIn), Reason: p.Reason, Provider: p.Provider}
+	if p.Retry {
+		view.Again = ownPath(self)
+		if p.SignIn != "" {
+			view.Again = loginPath(p.SignIn)
+		}
+	}
+	// Without the browser cookie (a posted AuthnRequest) no form of ours can be sent.
+	view.Cancel = p.CanCancel && p.SignIn != "" && v.browser != ""
+	v.reason = p.Reason
+	status := p.Status
+	if status < 400 || status > 599 {
+		status = http.StatusForbidden
+	}
+	retryLater(c, status)
+	return s.showRefusal(c, v, view, status)
+}
+
+// showRefusal puts a reason into words. The reference id stands on the page and in
+// the log line, the cause only there.
+func (s *Server) showRefusal(c echo.Context, v *visit, view refusalView, status int) error {
+	said := s.texts.reason(view.Reason)
+	provider := s.provider(view.Provider)
+	view.Title, view.Text, view.Do = s.texts.fill(said.Title, "provider", provider), s.texts.fill(said.Text, "provider", provider), s.texts.fill(said.Do, "provider", provider)
+	view.Link, view.Ref, view.Provider = said.Link, v.ref, provider
+	if said.Start {
+		view.Again = "/launch" // the same sign-in again would be refused again
+	}
+	return s.show(c, status, "refusal", policy{}, view)
+}
+
+func (s *Server) showFinished(c echo.Context, p idp.Finished) error {
+	again := ownPath(p.Again)
+	if again == "" {
+		again = "/launch"
+	}
+	return s.show(c, http.StatusOK, "finished", policy{}, struct{ Again string }{again})
+}
+
+// ownPath accepts a path of this host and nothing that a browser would take for
+// another one ("//host", "/\host"): no page of ours links elsewhere on somebody
+// else's word (row WEB-04).
+func ownPath(path string) string {
+	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || strings.ContainsAny(path, "\\\r\n\t") {
+		return ""
+	}
+	return path
+}
+
+// provider is the name of the service provider as people know it.
+func (s *Server) provider(name string) string {
+	if name == "" {
+		return s.pages.brand.ProductName
+	}
+	return name
+}

@@ -1,0 +1,126 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"ssobridge/store"
+)
+
+// Reasons that are web's own. Those of idp and provisioning come with their
+// answers and stand beside these in the catalogue of texts.
+const (
+	badLink     = "bad_link"           // a link or query that can't be read
+	badForm     = "bad_form"           // a form that can't be read
+	staleForm   = "stale_form"         // the form's token does not hold
+	noCookies   = "no_cookies"         // a form without our cookie
+	crossOrigin = "cross_origin"       // another site posted to us
+	wrongHost   = "wrong_host"         // asked under another name than the public one
+	framed      = "framed"             // a launch that is no navigation of its own
+	prefetched  = "prefetched"         // the browser asked ahead of the person
+	notFound    = "not_found"          // no such page
+	wrongMethod = "method_not_allowed" // the page is there, not for this method
+	busy        = "busy"               // too many pending sign-ins
+	tooSlow     = "too_slow"           // our time for one request is over
+	internal    = "internal"           // everything else: the log has the cause
+	clientGone  = "client_closed"      // the browser went away; nobody reads the answer
+)
+
+// statusClientGone is what proxies log for a browser that went away. Never sent.
+const statusClientGone = 499
+
+// refusal is an error that a page can explain. The cause is for the log alone.
+type refusal struct {
+	status int
+	reason string
+	again  string // path of ours where a new try makes sense, "" for none
+	err    error
+}
+
+func refuse(status int, reason string, err error) *refusal {
+	return &refusal{status: status, reason: reason, err: err}
+}
+
+// goOnWith offers to go on with a pending sign-in.
+func (r *refusal) goOnWith(id string) *refusal {
+	if tokenText(id) {
+		r.again = loginPath(id)
+	}
+	return r
+}
+
+func (r *refusal) Error() string { return fmt.Sprintf("%s: %v", r.reason, r.err) }
+func (r *refusal) Unwrap() error { return r.err }
+
+// asRefusal finds out what an error means for the one who asked.
+func asRefusal(ctx context.Context, err error) *refusal {
+	var own *refusal
+	if errors.As(err, &own) {
+		return own
+	}
+	var routed *echo.HTTPError
+	if errors.As(err, &routed) {
+		switch routed.Code {
+		case http.StatusNotFound:
+			return refuse(routed.Code, notFound, err)
+		case http.StatusMethodNotAllowed:
+			return refuse(routed.Code, wrongMethod, err)
+		}
+	}
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return refuse(http.StatusRequestEntityTooLarge, badForm, err)
+	case errors.Is(err, store.ErrLimit):
+		return refuse(http.StatusServiceUnavailable, busy, err)
+	case errors.Is(ctx.Err(), context.Canceled):
+		return refuse(statusClientGone, clientGone, err)
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return refuse(http.StatusServiceUnavailable, tooSlow, err)
+	}
+	return refuse(http.StatusInternalServerError, internal, err)
+}
+
+// fail is the one error handler: it answers with a page, or in the form that the
+// route speaks. The log line is written by serve, which sees every request.
+func (s *Server) fail(err error, c echo.Context) {
+	v := visitOf(c)
+	r := asRefusal(c.Request().Context(), err)
+	v.cause, v.reason = err, r.reason
+	if r.status == statusClientGone {
+		v.status = statusClientGone
+		return
+	}
+	if c.Response().Committed {
+		return
+	}
+	retryLater(c, r.status)
+	switch {
+	case c.Request().Method == http.MethodHead:
+		err = c.NoContent(r.status)
+	case c.Path() == "/login/progress":
+		err = c.JSON(r.status, map[string]string{"error": r.reason, "ref": v.ref})
+	case c.Path() == "/healthz", c.Path() == "/readyz":
+		err = c.String(r.status, http.StatusText(r.status)+"\n")
+	default:
+		err = s.showRefusal(c, v, refusalView{Reason: r.reason, Again: r.again}, r.status)
+	}
+	if err != nil && !c.Response().Committed {
+		v.cause = errors.Join(v.cause, err)
+		err = c.String(http.StatusInternalServerError, "Internal error. Reference: "+v.ref+"\n")
+	}
+	if err != nil {
+		v.cause = errors.Join(v.cause, fmt.Errorf("answer with the error: %w", err))
+	}
+}
+
+// retryLater tells programs, and the browsers that heed it, when to come again.
+func retryLater(c echo.Context, status int) {
+	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
+		c.Response().Header().Set("Retry-After", "30")
+	}
+}

@@ -1,0 +1,228 @@
+package web_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"sync"
+	"testing"
+
+	"ssobridge/idp"
+	"ssobridge/provisioning"
+	"ssobridge/store"
+)
+
+// fakeIdP is an identity provider without SAML: it keeps pending sign-ins and
+// sessions, and knows one person, "anna" with the password "right". Pages that it
+// would not come to by itself are put into answer.
+type fakeIdP struct {
+	mu       sync.Mutex
+	pending  map[string]*fakeSignIn
+	sessions map[string]string
+	answer   *idp.Answer // given to every step when set
+	err      error       // returned by every call when set
+	panics   bool
+	calls    []call
+	progress provisioning.Progress
+	ready    bool
+}
+
+type fakeSignIn struct {
+	browser  string
+	account  store.AccountID
+	finished bool
+}
+
+// call is one that idp got.
+type call struct {
+	name    string
+	id      string
+	visitor idp.Visitor
+	launch  idp.LaunchRequest
+	login   string
+	account store.AccountID
+	body    string
+}
+
+func newFakeIdP() *fakeIdP {
+	return &fakeIdP{pending: map[string]*fakeSignIn{}, sessions: map[string]string{}}
+}
+
+// note records the call and gives what was put in for every call.
+func (f *fakeIdP) note(ctx context.Context, c call) (idp.Answer, bool, error) {
+	f.calls = append(f.calls, c)
+	if f.panics {
+		panic("broken on purpose")
+	}
+	if err := ctx.Err(); err != nil {
+		return idp.Answer{}, true, err
+	}
+	if f.err != nil {
+		return idp.Answer{}, true, f.err
+	}
+	if f.answer != nil {
+		return *f.answer, true, nil
+	}
+	return idp.Answer{}, false, nil
+}
+
+func (f *fakeIdP) begin(browser string, account store.AccountID) idp.Answer {
+	id := "signin-" + string(rune('a'+len(f.pending)))
+	f.pending[id] = &fakeSignIn{browser: browser, account: account}
+	return idp.Answer{Page: idp.GoOn{SignIn: id}}
+}
+
+func (f *fakeIdP) SSO(ctx context.Context, r *http.Request, v idp.Visitor) (idp.Answer, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	body, readErr := io.ReadAll(r.Body)
+	if a, done, err := f.note(ctx, call{name: "SSO", visitor: v, body: string(body)}); done {
+		return a, err
+	}
+	if readErr != nil {
+		return idp.Answer{Page: idp.Refusal{Reason: idp.ReasonTooLarge, Status: http.StatusRequestEntityTooLarge}}, nil
+	}
+	return f.begin(v.Browser, ""), nil
+}
+
+func (f *fakeIdP) Launch(ctx context.Context, l idp.LaunchRequest, v idp.Visitor) (idp.Answer, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if a, done, err := f.note(ctx, call{name: "Launch", visitor: v, launch: l}); done {
+		return a, err
+	}
+	if f.sessions[v.Session] != "" {
+		return idp.Answer{Page: delivery()}, nil
+	}
+	return f.begin(v.Browser, l.Account), nil
+}
+
+func (f *fakeIdP) Resume(ctx context.Context, id string, v idp.Visitor) (idp.Answer, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if a, done, err := f.note(ctx, call{name: "Resume", id: id, visitor: v}); done {
+		return a, err
+	}
+	p := f.pending[id]
+	switch {
+	case p == nil:
+		return idp.Answer{Page: idp.Refusal{Reason: idp.ReasonUnknownSignIn, Status: http.StatusNotFound}}, nil
+	case p.browser == "":
+		p.browser = v.Browser
+	case p.browser != v.Browser:
+		return idp.Answer{Page: idp.Refusal{Reason: idp.ReasonOtherBrowser, Status: http.StatusForbidden}}, nil
+	}
+	switch {
+	case p.finished:
+		return idp.Answer{Page: idp.Finished{Again: "/launch"}}, nil
+	case f.sessions[v.Session] == "":
+		return idp.Answer{Page: idp.AskPassword{SignIn: id, Provider: "Constant Contact", CanCancel: true}}, nil
+	case p.account == "":
+		return idp.Answer{Page: idp.ChooseAccount{SignIn: id, Provider: "Constant Contact", Person: "anna", Choices: choices(2)}}, nil
+	}
+	p.finished = true
+	return idp.Answer{Page: delivery()}, nil
+}
+
+func (f *fakeIdP) Login(ctx context.Context, id, login, password string, v idp.Visitor) (idp.Answer, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if a, done, err := f.note(ctx, call{name: "Login", id: id, visitor: v, login: login}); done {
+		return a, err
+	}
+	if login != "anna" || password != "right" {
+		return idp.Answer{Page: idp.AskPassword{SignIn: id, Provider: "Constant Contact", Login: login, Problem: "bad_credentials"}}, nil
+	}
+	session := "session-of-anna-" + v.Ref
+	f.sessions[session] = login
+	return idp.Answer{Page: idp.GoOn{SignIn: id}, NewSession: session}, nil
+}
+
+func (f *fakeIdP) Choose(ctx context.Context, id string, a store.AccountID, v idp.Visitor) (idp.Answer, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if answer, done, err := f.note(ctx, call{name: "Choose", id: id, visitor: v, account: a}); done {
+		return answer, err
+	}
+	if p := f.pending[id]; p != nil {
+		p.account = a
+	}
+	return idp.Answer{Page: idp.GoOn{SignIn: id}}, nil
+}
+
+func (f *fakeIdP) Cancel(ctx context.Context, id string, v idp.Visitor) (idp.Answer, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if a, done, err := f.note(ctx, call{name: "Cancel", id: id, visitor: v}); done {
+		return a, err
+	}
+	return idp.Answer{Page: delivery()}, nil
+}
+
+func (f *fakeIdP) Progress(ctx context.Context, id string, v idp.Visitor) (provisioning.Progress, bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, _, err := f.note(ctx, call{name: "Progress", id: id, visitor: v})
+	return f.progress, f.ready, err
+}
+
+func (f *fakeIdP) Logout(ctx context.Context, v idp.Visitor) (idp.Answer, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if a, done, err := f.note(ctx, call{name: "Logout", visitor: v}); done {
+		return a, err
+	}
+	delete(f.sessions, v.Session)
+	return idp.Answer{Page: idp.SignedOut{}, EndSession: true}, nil
+}
+
+func (f *fakeIdP) SignedIn(ctx context.Context, v idp.Visitor) (string, bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, _, err := f.note(ctx, call{name: "SignedIn", visitor: v}); err != nil {
+		return "", false, err
+	}
+	login := f.sessions[v.Session]
+	return login, login != "", nil
+}
+
+func (f *fakeIdP) Metadata(ctx context.Context) ([]byte, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, _, err := f.note(ctx, call{name: "Metadata"})
+	return []byte("<EntityDescriptor/>"), err
+}
+
+// last call that idp got.
+func (f *fakeIdP) last(t testing.TB) call {
+	t.Helper()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.calls) == 0 {
+		t.Fatal("idp got no call")
+	}
+	return f.calls[len(f.calls)-1]
+}
+
+func (f *fakeIdP) count() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.calls)
+}
+
+func delivery() idp.Deliver {
+	relay := "https://login.example/idp-redirect"
+	return idp.Deliver{Action: "https://sp.example/acs?RelayState=a%2Fb", SAMLResponse: "PHNhbWw+", RelayState: &relay, Provider: "Constant Contact"}
+}
+
+func choices(n int) []provisioning.Assignment {
+	all := make([]provisioning.Assignment, n)
+	names := []string{"Harbour Bakery", "Northside Garden Club"}
+	for i := range all {
+		all[i] = provisioning.Assignment{
+			Account: store.AccountID("a07e1lxqqq" + string(rune('a'+i/26)) + string(rune('a'+i%26))),
+			Name:    names[i%2], Role: store.AccountManager,
+		}
+	}
+	return all
+}

@@ -1,0 +1,85 @@
+package web
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"html/template"
+
+	"github.com/labstack/echo/v4"
+)
+
+//go:embed templates
+var templateFiles embed.FS
+
+// pages are the parsed templates, each with the frame of base.html around it.
+type pages struct {
+	brand  brandView
+	lang   string
+	byName map[string]*template.Template
+}
+
+// pageNames lists every page; templates/NAME.html is its file.
+var pageNames = []string{"login", "choose", "waiting", "deliver", "refusal", "finished", "signedout", "logout", "home"}
+
+// brandView is what the frame shows of the partner.
+type brandView struct {
+	Name, ProductName, Logo, HelpURL, ForgotPasswordURL string
+}
+
+// frame is what base.html gets: the page's own values are in Page.
+type frame struct {
+	Brand brandView
+	Lang  string
+	Nonce string
+	Page  any
+}
+
+func loadPages(texts catalogue, b Branding, assets map[string]asset) (*pages, error) {
+	functions := template.FuncMap{
+		"t":     texts.word,
+		"asset": func(name string) string { return assetURL(assets, name) },
+	}
+	base, err := template.New("base.html").Funcs(functions).ParseFS(templateFiles, "templates/base.html")
+	if err != nil {
+		return nil, fmt.Errorf("web: parse the frame of all pages: %w", err)
+	}
+	p := &pages{
+		lang:   texts.lang,
+		byName: map[string]*template.Template{},
+		brand: brandView{
+			Name: b.Name, ProductName: b.ProductName, Logo: assetURL(assets, "logo"),
+			HelpURL: b.HelpURL, ForgotPasswordURL: b.ForgotPasswordURL,
+		},
+	}
+	for _, name := range pageNames {
+		t, err := base.Clone()
+		if err == nil {
+			t, err = t.ParseFS(templateFiles, "templates/"+name+".html")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("web: parse page %s: %w", name, err)
+		}
+		p.byName[name] = t
+	}
+	return p, nil
+}
+
+// show renders a page whole before the first byte goes out: a fault in a template
+// is an error page, never half a page.
+func (s *Server) show(c echo.Context, status int, name string, pol policy, view any) error {
+	nonce, err := pol.apply(c.Response().Header(), s.random)
+	if err != nil {
+		return err
+	}
+	t, ok := s.pages.byName[name]
+	if !ok {
+		return fmt.Errorf("no page %q", name)
+	}
+	var buf bytes.Buffer
+	buf.Grow(16 << 10) // the longest page, that with a Response, at once
+	if err := t.Execute(&buf, frame{Brand: s.pages.brand, Lang: s.pages.lang, Nonce: nonce, Page: view}); err != nil {
+		return fmt.Errorf("render page %s: %w", name, err)
+	}
+	return c.HTMLBlob(status, buf.Bytes())
+}

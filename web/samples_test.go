@@ -1,0 +1,79 @@
+package web_test
+
+import (
+	"net/http"
+	"time"
+
+	"ssobridge/idp"
+	"ssobridge/provisioning"
+	"ssobridge/store"
+)
+
+// sample is a page as idp may ask for it. Each template stands here in each of its
+// shapes; golden files and pictures are made of them.
+type sample struct {
+	name   string
+	path   string // "" is /login?s=one
+	answer idp.Answer
+	status int
+}
+
+func samples() []sample {
+	const sp = "Constant Contact"
+	waiting := func(p provisioning.Progress) idp.Answer {
+		return idp.Answer{Page: idp.Waiting{SignIn: "one", Provider: sp, Account: choices(1)[0], Progress: p, CanCancel: true}}
+	}
+	refused := func(reason string, status int, retry, cancel bool) idp.Answer {
+		return idp.Answer{Page: idp.Refusal{SignIn: "one", Provider: sp, Reason: reason, Status: status, Retry: retry, CanCancel: cancel}}
+	}
+	return []sample{
+		{name: "login", answer: idp.Answer{Page: idp.AskPassword{SignIn: "one", Provider: sp}}, status: http.StatusOK},
+		{name: "login-wrong", answer: idp.Answer{Page: idp.AskPassword{SignIn: "one", Provider: sp, Login: "anna", Problem: "bad_credentials", CanCancel: true}}, status: http.StatusUnprocessableEntity},
+		{name: "login-expired", answer: idp.Answer{Page: idp.AskPassword{SignIn: "one", Login: "anna", Problem: "expired"}}, status: http.StatusUnprocessableEntity},
+		{name: "choose", answer: idp.Answer{Page: idp.ChooseAccount{SignIn: "one", Provider: sp, Person: "anna.example", Choices: named()}}, status: http.StatusOK},
+		{name: "waiting", answer: waiting(provisioning.Progress{State: store.Wanted, Since: now, Place: 3, Expected: 4 * time.Second, Cause: "queued"}), status: http.StatusOK},
+		{name: "waiting-quota", answer: waiting(provisioning.Progress{State: store.Wanted, Since: now.Add(-time.Hour), Place: 12, NextTry: now.Add(14 * time.Hour), Attempts: 1, Cause: "quota"}), status: http.StatusOK},
+		{name: "deliver", answer: idp.Answer{Page: delivery()}, status: http.StatusOK},
+		{name: "deliver-bare", answer: idp.Answer{Page: idp.Deliver{Action: "https://sp.example/acs", SAMLResponse: "PHNhbWw+"}}, status: http.StatusOK},
+		{name: "refusal", answer: refused("no_assignment", http.StatusForbidden, false, true), status: http.StatusForbidden},
+		{name: "refusal-retry", answer: refused(idp.ReasonDirectoryDown, http.StatusServiceUnavailable, true, true), status: http.StatusServiceUnavailable},
+		{name: "refusal-password", answer: refused("password_expired", http.StatusForbidden, true, false), status: http.StatusForbidden},
+		{name: "finished", answer: idp.Answer{Page: idp.Finished{Again: "/launch/a07e1lxqqqo0"}}, status: http.StatusOK},
+		{name: "signedout", answer: idp.Answer{Page: idp.SignedOut{}}, status: http.StatusOK},
+		{name: "not-found", path: "/nowhere", status: http.StatusNotFound},
+		{name: "home", path: "/", status: http.StatusOK},
+		{name: "home-signed-in", path: "/", status: http.StatusOK},
+		{name: "logout", path: "/logout", status: http.StatusOK},
+	}
+}
+
+// named are client accounts as a person with several sees them.
+func named() []provisioning.Assignment {
+	return []provisioning.Assignment{
+		{Account: "a07e1lxqqqo0", Name: "Harbour Bakery", Role: store.AccountManager},
+		{Account: "a07e2mzrrrp1", Name: "Northside Community Garden Club and Friends", Role: store.CampaignCreator},
+		{Account: "a07e3nassst2", Name: "", Role: store.Owner},
+		{Account: "a07e4obtttu3", Name: "Riverside Veterinary Practice", Role: store.AccountManager},
+	}
+}
+
+// prepare makes the fake answer with this sample. The two pages that are no answer
+// of idp's depend on a session.
+func (s sample) prepare(r *rig) (path string) {
+	r.idp.mu.Lock()
+	defer r.idp.mu.Unlock()
+	r.idp.answer = nil
+	if s.answer.Page != nil {
+		r.idp.answer = &s.answer
+	}
+	r.idp.sessions = map[string]string{}
+	if s.name == "home-signed-in" || s.name == "logout" {
+		r.idp.sessions[sampleSession] = "anna"
+	}
+	if s.path != "" {
+		return s.path
+	}
+	return "/login?s=one"
+}
+
+const sampleSession = "sample-session-token"

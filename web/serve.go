@@ -1,0 +1,174 @@
+package web
+
+import (
+	"context"
+	"encoding/base32"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"ssobridge/idp"
+)
+
+// visit is what is known of one request beside the request itself.
+type visit struct {
+	ref     string
+	address string
+	session string // token of the session cookie, "" for none
+	browser string // token of the browser cookie, "" for none
+	reason  string // why the request was refused, for the log
+	cause   error  // the error behind it, for the log
+	status  int    // what the log says where nothing was sent
+}
+
+const visitKey = "visit"
+
+func visitOf(c echo.Context) *visit {
+	v, ok := c.Get(visitKey).(*visit)
+	if !ok {
+		v = &visit{} // serve runs before everything; this is for errors ahead of it
+		c.Set(visitKey, v)
+	}
+	return v
+}
+
+// visitor is the visit as idp wants it.
+func (v *visit) visitor() idp.Visitor {
+	return idp.Visitor{Ref: v.ref, Address: v.address, Session: v.session, Browser: v.browser}
+}
+
+// serve stands around every request: reference id, headers, time limit, recovery
+// from panics, the error handler, one log line, one observation.
+func (s *Server) serve(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		began := s.now()
+		r := c.Request()
+		v := &visit{address: clientAddress(r, s.trusted), session: sessionToken(r), browser: browserToken(r)}
+		c.Set(visitKey, v)
+		s.secure(c.Response().Header())
+
+		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
+		defer cancel()
+		c.SetRequest(r.WithContext(ctx))
+
+		var err error
+		if v.ref, err = newRef(s.random); err == nil {
+			c.Response().Header().Set("X-Request-Id", v.ref)
+			err = recovered(next, c)
+		}
+		if err != nil {
+			c.Error(err) // fail, on this goroutine
+		}
+		s.finish(c, v, s.now().Sub(began))
+		return nil
+	}
+}
+
+// recovered turns a panic into an error that carries the stack. One broken request
+// must not take the others with it.
+func recovered(next echo.HandlerFunc, c echo.Context) (err error) {
+	defer func() {
+		p := recover()
+		if p == nil {
+			return
+		}
+		if p == http.ErrAbortHandler { //nolint:errorlint // net/http compares this very value
+			panic(p)
+		}
+		err = fmt.Errorf("panic: %.500v\n%.8000s", p, debug.Stack())
+	}()
+	return next(c)
+}
+
+// finish logs and counts a request. The path is never logged, only the route: a
+// path or query can hold an account, a sign-in or a SAML message (row WEB-06).
+func (s *Server) finish(c echo.Context, v *visit, took time.Duration) {
+	route, status := c.Path(), c.Response().Status
+	if !s.routed[route] {
+		route = "unmatched"
+	}
+	if v.status != 0 {
+		status = v.status
+	}
+	s.observe(route, status, took)
+
+	level := slog.LevelInfo
+	switch {
+	case status >= 500:
+		level = slog.LevelError
+	case v.cause == nil && (route == "/healthz" || route == "/readyz" || route == "/assets/:name" || route == "/login/progress"):
+		level = slog.LevelDebug // asked for all the time, by machines
+	}
+	ctx := c.Request().Context()
+	if !s.log.Enabled(ctx, level) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("ref", v.ref), slog.String("method", knownMethod(c.Request().Method)), slog.String("route", route),
+		slog.Int("status", status), slog.Duration("took", took), slog.String("client", v.address),
+	}
+	if v.reason != "" {
+		attrs = append(attrs, slog.String("reason", v.reason))
+	}
+	if v.cause != nil {
+		attrs = append(attrs, slog.String("error", v.cause.Error()))
+	}
+	s.log.LogAttrs(ctx, level, "request", attrs...)
+}
+
+// knownMethod keeps a stranger's word out of the log.
+func knownMethod(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return method
+	}
+	return "other"
+}
+
+// guard refuses what no route should see: another Host than the public one, and
+// posts from other sites.
+func (s *Server) guard(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Request()
+		if path := c.Path(); path == "/healthz" || path == "/readyz" {
+			return next(c) // asked for by address, by whoever watches this replica
+		}
+		// Cookies and links belong to one name. Under another one (a planted Host header,
+		// a name bound to our address) nothing is served (row WEB-07).
+		if !s.hostIsOurs(r.Host) {
+			return refuse(http.StatusMisdirectedRequest, wrongHost, fmt.Errorf("host %.100q is not the public one", r.Host))
+		}
+		// The POST binding comes from other sites by its nature. It is the one exemption:
+		// nothing is changed there before the message is validated (row WEB-01).
+		if c.Path() != "/saml/sso" {
+			if err := s.cross.Check(r); err != nil {
+				return refuse(http.StatusForbidden, crossOrigin, err)
+			}
+		}
+		return next(c)
+	}
+}
+
+// hostIsOurs compares with the public host; the scheme's own port may be written out.
+func (s *Server) hostIsOurs(host string) bool {
+	return strings.EqualFold(host, s.public.Host) ||
+		s.public.Port() == "" && strings.EqualFold(host, s.public.Host+":"+defaultPort(s.public.Scheme))
+}
+
+// readAloud is Crockford's base32: no letters that are taken for digits.
+var readAloud = base32.NewEncoding("0123456789ABCDEFGHJKMNPQRSTVWXYZ").WithPadding(base32.NoPadding)
+
+// newRef is a reference id, ten characters that a person can read out on the phone.
+func newRef(random io.Reader) (string, error) {
+	var raw [7]byte
+	if _, err := io.ReadFull(random, raw[:]); err != nil {
+		return "", fmt.Errorf("draw a reference id: %w", err)
+	}
+	return readAloud.EncodeToString(raw[:])[:10], nil
+}

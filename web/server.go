@@ -1,0 +1,281 @@
+// Package web is what people and their browsers meet: the pages of a sign-in,
+// the SAML endpoints, the assets, health, and the one handler that turns errors
+// into status, page and log line. It owns every cookie, header and byte of HTML.
+//
+// It decides nothing about a sign-in. Each request makes one call into idp and
+// renders the answer; idp never writes a response. Listening, TLS and time-outs
+// of the connection belong to whoever mounts Handler.
+//
+// It must never take scheme or host from a request (they come from PublicURL),
+// redirect to another origin, or put a SAML message, a NameID or a query string
+// into a log.
+package web
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"ssobridge/idp"
+	"ssobridge/provisioning"
+	"ssobridge/store"
+)
+
+// IdP is what the pages need of the identity provider; *idp.Provider is it.
+type IdP interface {
+	Starter
+	Steps
+	Sessions
+	// Metadata is our EntityDescriptor, ready to serve.
+	Metadata(ctx context.Context) ([]byte, error)
+}
+
+// Starter begins sign-ins.
+type Starter interface {
+	SSO(ctx context.Context, r *http.Request, v idp.Visitor) (idp.Answer, error)
+	Launch(ctx context.Context, l idp.LaunchRequest, v idp.Visitor) (idp.Answer, error)
+}
+
+// Steps go on with a pending sign-in.
+type Steps interface {
+	Resume(ctx context.Context, id string, v idp.Visitor) (idp.Answer, error)
+	Login(ctx context.Context, id, login, password string, v idp.Visitor) (idp.Answer, error)
+	Choose(ctx context.Context, id string, a store.AccountID, v idp.Visitor) (idp.Answer, error)
+	Cancel(ctx context.Context, id string, v idp.Visitor) (idp.Answer, error)
+	Progress(ctx context.Context, id string, v idp.Visitor) (pr provisioning.Progress, ready bool, err error)
+}
+
+// Sessions tell of and end a person's session.
+type Sessions interface {
+	SignedIn(ctx context.Context, v idp.Visitor) (login string, ok bool, err error)
+	Logout(ctx context.Context, v idp.Visitor) (idp.Answer, error)
+}
+
+// Options for New.
+type Options struct {
+	// IdP answers every step of a sign-in. Required.
+	IdP IdP
+	// PublicURL is scheme and host as people's browsers see them: https, or http on
+	// a loopback host. No path. Required.
+	PublicURL string
+	// TrustedProxies are the peers whose X-Forwarded-For is believed. Default: none.
+	TrustedProxies []netip.Prefix
+	// Branding is the partner's name, logo, colour and links.
+	Branding Branding
+	// CSRFKey derives the tokens of our forms from the browser cookie; at least 32
+	// bytes, the same on all replicas. Required.
+	CSRFKey []byte
+	// Ready says whether sign-ins can be served (store and keys). Default: always.
+	Ready func(ctx context.Context) error
+	// Observe is told of each request served; route is a pattern of ours, never a
+	// path that somebody typed. Default: nobody is told.
+	Observe func(route string, status int, d time.Duration)
+	// Logger gets one line for each request. Default: slog.Default().
+	Logger *slog.Logger
+	// Now is the clock. Default: time.Now.
+	Now func() time.Time
+	// Random makes browser tokens, nonces and reference ids. Default: crypto/rand.
+	Random io.Reader
+	// HSTS sends Strict-Transport-Security where PublicURL is https.
+	HSTS bool
+	// SessionLife is how long a browser keeps the session cookie, at most as long as
+	// idp lets the session live. Default 0: until the browser is closed.
+	SessionLife time.Duration
+}
+
+// Limits of what a request may take.
+const (
+	maxForm        = 64 << 10         // bytes of a form of ours
+	maxSAMLBody    = 512 << 10        // bytes of a posted SAML message
+	requestTimeout = 30 * time.Second // for everything behind one request: store, directory, waiting for an outcome
+	readyTimeout   = 3 * time.Second
+)
+
+// Server serves the end-user pages. It is safe for concurrent use and starts
+// nothing in the background.
+type Server struct {
+	idp     IdP
+	public  *url.URL
+	trusted []netip.Prefix
+	csrfKey []byte
+	cross   *http.CrossOriginProtection
+	ready   func(context.Context) error
+	observe func(string, int, time.Duration)
+	log     *slog.Logger
+	now     func() time.Time
+	random  io.Reader
+	hsts    bool
+	life    time.Duration
+	texts   catalogue
+	pages   *pages
+	assets  map[string]asset
+	echo    *echo.Echo
+	routed  map[string]bool // patterns of the routes
+}
+
+// New checks the options and builds the server. All faults are reported together.
+func New(o Options) (*Server, error) {
+	public, err := parsePublicURL(o.PublicURL)
+	faults := []error{err, o.Branding.check()}
+	if o.IdP == nil {
+		faults = append(faults, errors.New("web: no identity provider given"))
+	}
+	if len(o.CSRFKey) < 32 {
+		faults = append(faults, fmt.Errorf("web: CSRF key has %d bytes: want 32 or more", len(o.CSRFKey)))
+	}
+	if o.SessionLife < 0 {
+		faults = append(faults, fmt.Errorf("web: session life %s: want 0 or more", o.SessionLife))
+	}
+	if err := errors.Join(faults...); err != nil {
+		return nil, err
+	}
+
+	s := &Server{
+		idp:     o.IdP,
+		public:  public,
+		trusted: o.TrustedProxies,
+		csrfKey: o.CSRFKey,
+		cross:   http.NewCrossOriginProtection(),
+		ready:   o.Ready,
+		observe: o.Observe,
+		log:     o.Logger,
+		now:     o.Now,
+		random:  o.Random,
+		hsts:    o.HSTS && public.Scheme == "https",
+		life:    o.SessionLife,
+		texts:   english,
+	}
+	if s.ready == nil {
+		s.ready = func(context.Context) error { return nil }
+	}
+	if s.observe == nil {
+		s.observe = func(string, int, time.Duration) {}
+	}
+	if s.log == nil {
+		s.log = slog.Default()
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.random == nil {
+		s.random = rand.Reader
+	}
+	// Behind a proxy that rewrites Host, Go can't see by itself which origin is ours.
+	if err := s.cross.AddTrustedOrigin(public.Scheme + "://" + public.Host); err != nil {
+		return nil, fmt.Errorf("web: trust the origin of the public URL: %w", err)
+	}
+	brand := o.Branding.withDefaults()
+	s.texts = s.texts.withBrand(brand)
+	if s.assets, err = loadAssets(brand); err != nil {
+		return nil, err
+	}
+	if s.pages, err = loadPages(s.texts, brand, s.assets); err != nil {
+		return nil, err
+	}
+	s.echo = s.routes()
+	s.routed = map[string]bool{}
+	for _, r := range s.echo.Routes() {
+		s.routed[r.Path] = true
+	}
+	return s, nil
+}
+
+// Handler serves all routes.
+func (s *Server) Handler() http.Handler { return s.echo }
+
+// routes lists every path. /saml/slo, /webhooks/constant-contact and /admin/ stay
+// free: they answer 404 until something works behind them.
+func (s *Server) routes() *echo.Echo {
+	e := echo.New()
+	e.Logger.SetOutput(io.Discard) // Echo's own logger would bypass ours
+	e.HTTPErrorHandler = s.fail
+	e.Use(s.serve, s.guard)
+
+	e.GET("/saml/metadata", s.metadata)
+	e.HEAD("/saml/metadata", s.metadata)
+	e.GET("/saml/sso", s.sso)
+	e.POST("/saml/sso", s.sso)
+
+	// /launch/sp stands before the account: the router prefers fixed words. An
+	// account can't be named "sp" then, which no id of Constant Contact's looks like.
+	page(e, "/launch", s.launch)
+	page(e, "/launch/sp", s.launchProvider)
+	page(e, "/launch/:encoded_account_id", s.launchAccount)
+
+	page(e, "/login", s.resume)
+	e.POST("/login", s.login)
+	e.POST("/login/account", s.choose)
+	e.POST("/login/cancel", s.cancel)
+	e.GET("/login/progress", s.progress)
+
+	page(e, "/", s.home)
+	page(e, "/logout", s.askLogout)
+	e.POST("/logout", s.logout)
+
+	e.GET("/healthz", s.healthz)
+	e.HEAD("/healthz", s.healthz)
+	e.GET("/readyz", s.readyz)
+	e.HEAD("/readyz", s.readyz)
+	e.GET("/assets/:name", s.asset)
+	e.HEAD("/assets/:name", s.asset)
+	return e
+}
+
+// page adds a page. Its HEAD answers without doing anything: link checkers and
+// mail scanners send HEAD, and must not start or use up a sign-in.
+func page(e *echo.Echo, path string, h echo.HandlerFunc) {
+	e.GET(path, h)
+	e.HEAD(path, func(c echo.Context) error { return c.NoContent(http.StatusOK) })
+}
+
+// parsePublicURL accepts https://host[:port], and http where the host is this
+// machine itself: browsers keep Secure cookies there.
+func parsePublicURL(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("web: public URL %q: want https://host[:port]", text)
+	}
+	u.Host = strings.ToLower(u.Host)
+	switch {
+	case u.Host == "" || u.Opaque != "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return nil, fmt.Errorf("web: public URL %q: want https://host[:port] and nothing more", text)
+	case u.Path != "" && u.Path != "/":
+		return nil, fmt.Errorf("web: public URL %q: a path is not possible, cookies belong to the whole host", text)
+	case u.Scheme == "http" && !loopback(u.Hostname()):
+		return nil, fmt.Errorf("web: public URL %q: http is only possible on localhost; use https", text)
+	case u.Scheme != "https" && u.Scheme != "http":
+		return nil, fmt.Errorf("web: public URL %q: want https", text)
+	}
+	// Browsers leave the scheme's own port out of Host and Origin.
+	if u.Port() == defaultPort(u.Scheme) {
+		u.Host = strings.TrimSuffix(u.Host, ":"+u.Port())
+	}
+	u.Path = ""
+	return u, nil
+}
+
+func defaultPort(scheme string) string {
+	if scheme == "http" {
+		return "80"
+	}
+	return "443"
+}
+
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}

@@ -1,0 +1,205 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"ssobridge/idp"
+	"ssobridge/store"
+)
+
+// sso takes an AuthnRequest by the Redirect or the POST binding. A post from
+// another site comes without our Lax cookies. None is made then: it would replace
+// the one that this browser has, and cut its pending sign-ins off. The answer sends
+// the browser on by GET, which carries the cookies again (row WEB-03).
+func (s *Server) sso(c echo.Context) error {
+	v := visitOf(c)
+	if c.Request().Method == http.MethodPost {
+		c.Request().Body = http.MaxBytesReader(c.Response(), c.Request().Body, maxSAMLBody)
+	} else {
+		if err := notAhead(c); err != nil {
+			return err
+		}
+		if err := s.ensureBrowser(c, v); err != nil {
+			return err
+		}
+	}
+	a, err := s.idp.SSO(c.Request().Context(), c.Request(), v.visitor())
+	if err != nil {
+		return fmt.Errorf("take an authentication request: %w", err)
+	}
+	return s.answer(c, v, a, "")
+}
+
+func (s *Server) launch(c echo.Context) error {
+	return s.start(c, idp.LaunchRequest{}, "/launch")
+}
+
+func (s *Server) launchAccount(c echo.Context) error {
+	id, err := store.ParseAccountID(c.Param("encoded_account_id"))
+	if err != nil {
+		return refuse(http.StatusNotFound, badLink, err)
+	}
+	return s.start(c, idp.LaunchRequest{Account: id}, "/launch/"+url.PathEscape(string(id)))
+}
+
+// launchProvider starts a sign-in at a registered service provider. The RelayState
+// is named by the id of an allowed one, never given (row WEB-04).
+func (s *Server) launchProvider(c echo.Context) error {
+	f, err := query(c)
+	if err != nil {
+		return err
+	}
+	l := idp.LaunchRequest{EntityID: f["entity_id"], RelayState: f["relay_state"]}
+	if l.EntityID == "" || len(l.EntityID) > 1024 || len(l.RelayState) > 128 {
+		return refuse(http.StatusBadRequest, badLink, errors.New("entity_id or relay_state missing or too long"))
+	}
+	again := url.Values{"entity_id": {l.EntityID}}
+	if l.RelayState != "" {
+		again.Set("relay_state", l.RelayState)
+	}
+	return s.start(c, l, "/launch/sp?"+again.Encode())
+}
+
+// start is a launch; self is its own path, built anew from what was understood of it.
+func (s *Server) start(c echo.Context, l idp.LaunchRequest, self string) error {
+	if err := navigated(c); err != nil {
+		return err
+	}
+	v := visitOf(c)
+	if err := s.ensureBrowser(c, v); err != nil {
+		return err
+	}
+	a, err := s.idp.Launch(c.Request().Context(), l, v.visitor())
+	if err != nil {
+		return fmt.Errorf("launch: %w", err)
+	}
+	return s.answer(c, v, a, self)
+}
+
+// navigated refuses a launch that is no top-level navigation. In a frame, or
+// fetched by a script, it would sign somebody in without their seeing it. Browsers
+// that send no such headers get the frame refused by the framing headers alone.
+func navigated(c echo.Context) error {
+	h := c.Request().Header
+	mode, dest := h.Get("Sec-Fetch-Mode"), h.Get("Sec-Fetch-Dest")
+	if mode != "" && mode != "navigate" || dest != "" && dest != "document" {
+		return refuse(http.StatusForbidden, framed, fmt.Errorf("launch with mode %.20q into %.20q", mode, dest))
+	}
+	return notAhead(c)
+}
+
+// notAhead refuses what a browser asks for before the person does: it would start
+// or use up a sign-in that nobody asked for. An error status makes the browser ask
+// again when the person does.
+func notAhead(c echo.Context) error {
+	h := c.Request().Header
+	for _, name := range []string{"Sec-Purpose", "Purpose", "X-Purpose", "X-Moz"} {
+		v := strings.ToLower(h.Get(name))
+		if strings.HasPrefix(v, "prefetch") || strings.HasPrefix(v, "preview") || strings.HasPrefix(v, "prerender") {
+			return refuse(http.StatusForbidden, prefetched, fmt.Errorf("%s: %.30q", name, v))
+		}
+	}
+	return nil
+}
+
+// resume shows a pending sign-in where it stands. Without one it is a launch: people
+// keep the address of the login page as a bookmark.
+func (s *Server) resume(c echo.Context) error {
+	f, err := query(c)
+	if err != nil {
+		return err
+	}
+	if _, named := f["s"]; !named {
+		return s.start(c, idp.LaunchRequest{}, "/launch")
+	}
+	id, err := signInID(f)
+	if err != nil {
+		return err
+	}
+	if err := notAhead(c); err != nil {
+		return err
+	}
+	v := visitOf(c)
+	if err := s.ensureBrowser(c, v); err != nil {
+		return err
+	}
+	a, err := s.idp.Resume(c.Request().Context(), id, v.visitor())
+	if err != nil {
+		return fmt.Errorf("go on with a sign-in: %w", err)
+	}
+	return s.answer(c, v, a, loginPath(id))
+}
+
+func (s *Server) login(c echo.Context) error {
+	return s.step(c, func(v *visit, id string, f fields) (idp.Answer, error) {
+		// Spaces around a login name come from pasting; in a password they may be meant.
+		a, err := s.idp.Login(c.Request().Context(), id, strings.TrimSpace(f["login"]), f["password"], v.visitor())
+		if err != nil {
+			return a, fmt.Errorf("log in: %w", err)
+		}
+		return a, nil
+	})
+}
+
+func (s *Server) choose(c echo.Context) error {
+	return s.step(c, func(v *visit, id string, f fields) (idp.Answer, error) {
+		account, err := store.ParseAccountID(f["account"])
+		if err != nil {
+			return idp.Answer{}, refuse(http.StatusBadRequest, badForm, err).goOnWith(id)
+		}
+		a, err := s.idp.Choose(c.Request().Context(), id, account, v.visitor())
+		if err != nil {
+			return a, fmt.Errorf("choose a client account: %w", err)
+		}
+		return a, nil
+	})
+}
+
+func (s *Server) cancel(c echo.Context) error {
+	return s.step(c, func(v *visit, id string, _ fields) (idp.Answer, error) {
+		a, err := s.idp.Cancel(c.Request().Context(), id, v.visitor())
+		if err != nil {
+			return a, fmt.Errorf("cancel a sign-in: %w", err)
+		}
+		return a, nil
+	})
+}
+
+// step is a posted form that goes on with a pending sign-in.
+func (s *Server) step(c echo.Context, do func(*visit, string, fields) (idp.Answer, error)) error {
+	v := visitOf(c)
+	f, err := s.form(c, v)
+	if err != nil {
+		return err
+	}
+	id, err := signInID(f)
+	if err != nil {
+		return err
+	}
+	a, err := do(v, id, f)
+	if err != nil {
+		return err
+	}
+	return s.answer(c, v, a, loginPath(id))
+}
+
+// ensureBrowser gives a browser its cookie, which ties pending sign-ins to it and
+// from which the form tokens are derived.
+func (s *Server) ensureBrowser(c echo.Context, v *visit) error {
+	if v.browser != "" {
+		return nil
+	}
+	token, err := newToken(s.random)
+	if err != nil {
+		return fmt.Errorf("make a browser cookie: %w", err)
+	}
+	v.browser = token
+	c.SetCookie(cookie(browserCookie, token, browserLife))
+	return nil
+}

@@ -1,0 +1,111 @@
+package web
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"ssobridge/store"
+)
+
+// catalogue is every word that people read, in one language. {name} is the
+// partner, {product} what people sign in to, {provider} the service provider;
+// texts.go explains no others where they are not obvious from the text.
+//
+// No text says how the bridge works inside, and none tells whether a login exists.
+type catalogue struct {
+	lang     string
+	words    map[string]string
+	reasons  map[string]explanation
+	problems map[string]problem
+	causes   map[string]string
+	roles    map[store.Role]string
+	duration func(time.Duration) string
+}
+
+// Links that a text can offer.
+const (
+	linkHelp   = "help"
+	linkForgot = "forgot"
+)
+
+// explanation of a refusal: what it is, why, and what to do.
+type explanation struct {
+	Title, Text, Do string
+	Link            string
+	Start           bool // a new sign-in by /launch is the way out
+}
+
+// problem of a login, above the form.
+type problem struct {
+	Text   string
+	Link   string
+	Status int // 0: 422
+}
+
+// reason explains a refusal. A word that has no text yet gets the general one: a
+// page must come, whatever happened.
+func (c catalogue) reason(word string) explanation {
+	if e, ok := c.reasons[word]; ok {
+		return e
+	}
+	return c.reasons[internal]
+}
+
+func (c catalogue) problem(word string) problem {
+	if p, ok := c.problems[word]; ok {
+		return p
+	}
+	return c.problems["bad_credentials"]
+}
+
+func (c catalogue) role(r store.Role) string {
+	if t, ok := c.roles[r]; ok {
+		return t
+	}
+	return string(r)
+}
+
+// word returns a text of the pages with its placeholders filled.
+func (c catalogue) word(key string, pairs ...any) (string, error) {
+	text, ok := c.words[key]
+	if !ok {
+		return "", fmt.Errorf("web: no text %q in language %s", key, c.lang)
+	}
+	return c.fill(text, pairs...), nil
+}
+
+// fill puts values in the place of {keys}, in one pass: braces in a value stay as
+// they are. Escaping is the template's work.
+func (c catalogue) fill(text string, pairs ...any) string {
+	if !strings.Contains(text, "{") {
+		return text
+	}
+	old := make([]string, 0, len(pairs))
+	for i := 0; i+1 < len(pairs); i += 2 {
+		old = append(old, fmt.Sprintf("{%v}", pairs[i]), fmt.Sprint(pairs[i+1]))
+	}
+	return strings.NewReplacer(old...).Replace(text)
+}
+
+// withBrand fills in what is the same on every page, once.
+func (c catalogue) withBrand(b Branding) catalogue {
+	fill := func(text string) string { return c.fill(text, "name", b.Name, "product", b.ProductName) }
+	d := catalogue{
+		lang: c.lang, roles: c.roles, duration: c.duration,
+		words: map[string]string{}, reasons: map[string]explanation{}, problems: map[string]problem{}, causes: map[string]string{},
+	}
+	for k, t := range c.words {
+		d.words[k] = fill(t)
+	}
+	for k, e := range c.reasons {
+		d.reasons[k] = explanation{Title: fill(e.Title), Text: fill(e.Text), Do: fill(e.Do), Link: e.Link, Start: e.Start}
+	}
+	for k, p := range c.problems {
+		d.problems[k] = problem{Text: fill(p.Text), Link: p.Link, Status: p.Status}
+	}
+	for k, t := range c.causes {
+		d.causes[k] = fill(t)
+	}
+	return d
+}

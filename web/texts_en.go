@@ -1,0 +1,194 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	"ssobridge/store"
+)
+
+// english is the one language so far. Another is another value of this type.
+var english = catalogue{
+	lang: "en",
+	words: map[string]string{
+		"help":           "Get help",
+		"reference":      "Reference",
+		"reference.why":  "Give this reference when you ask for help.",
+		"again":          "Try again",
+		"back":           "Back to {provider}",
+		"login.title":    "Sign in",
+		"login.lead":     "to continue to {provider}",
+		"login.login":    "Login name",
+		"login.password": "Password",
+		"login.submit":   "Sign in",
+		"login.forgot":   "Forgot your password?",
+		"login.newpass":  "Set a new password",
+
+		"choose.title":  "Choose an account",
+		"choose.lead":   "Which account of {provider} do you want to open?",
+		"choose.person": "Signed in as {person}.",
+		"choose.not":    "Not you? Sign out",
+		"choose.list":   "Accounts",
+
+		"wait.title":    "Setting up your access",
+		"wait.lead":     "{provider} needs a user for you before it can let you in. This page goes on by itself.",
+		"wait.account":  "Account",
+		"wait.step1":    "You are signed in",
+		"wait.step2":    "User is being set up at {provider}",
+		"wait.step3":    "On to {provider}",
+		"wait.done":     "done",
+		"wait.now":      "under way",
+		"wait.next":     "to come",
+		"wait.check":    "Check again",
+		"wait.close":    "You can close this page. Your place is kept: just follow your link again later.",
+		"wait.ready":    "Ready. Taking you there.",
+		"wait.first":    "You are next in line.",
+		"wait.one":      "One person is ahead of you.",
+		"wait.many":     "{count} people are ahead of you.",
+		"wait.expected": "This should take {time}.",
+		"wait.retry":    "The next try is in {time}.",
+		"wait.soon":     "The next try is under way.",
+
+		"deliver.title": "Signing you in",
+		"deliver.lead":  "Taking you to {provider}.",
+		"deliver.how":   "If nothing happens, use the button.",
+		"deliver.go":    "Continue",
+
+		"finished.title": "This sign-in is finished",
+		"finished.text":  "It has been used and can't be used again. If you came here by the back button, you are probably signed in already.",
+		"finished.again": "Sign in again",
+
+		"signedout.title": "You are signed out",
+		"signedout.text":  "Your sign-in here has ended. {product} and other services may still have you signed in: sign out there too. On a shared computer, close the browser as well.",
+		"signedout.again": "Sign in again",
+
+		"logout.title":  "Sign out?",
+		"logout.text":   "You are signed in as {login}.",
+		"logout.submit": "Sign out",
+		"logout.stay":   "Stay signed in",
+
+		"home.title":  "Welcome",
+		"home.in":     "You are signed in as {login}.",
+		"home.out":    "You are not signed in.",
+		"home.open":   "Open {product}",
+		"home.signin": "Sign in to {product}",
+		"home.logout": "Sign out",
+	},
+
+	problems: map[string]problem{
+		// One text for wrong password, unknown login and locked: the page must not tell
+		// which logins exist (row LDAP-08).
+		"bad_credentials": {Text: "The login name or the password is not right. Check both and try again. After several wrong tries, signing in is blocked for a while."},
+		"locked":          {Text: "The login name or the password is not right. Check both and try again. After several wrong tries, signing in is blocked for a while."},
+		// The directory tells these only to somebody who knew the password.
+		"disabled":         {Text: "Your user is switched off. Ask your help desk to switch it on again.", Link: linkHelp},
+		"expired":          {Text: "Your user has reached its end date. Ask your help desk to extend it.", Link: linkHelp},
+		"password_expired": {Text: "Your password has expired. Set a new one, then sign in with it.", Link: linkForgot},
+		"must_change":      {Text: "You have to set a password of your own before you can sign in here.", Link: linkForgot},
+		"not_now":          {Text: "You are not allowed to sign in at this time of day.", Link: linkHelp},
+		"not_here":         {Text: "You are not allowed to sign in from here.", Link: linkHelp},
+		"ambiguous":        {Text: "This login name stands for more than one person. Use your full one, or ask your help desk.", Link: linkHelp},
+		"bad_data":         {Text: "Your entry in the directory is not complete, so you can't be signed in. Ask your help desk.", Link: linkHelp},
+		"unavailable":      {Text: "Your password can't be checked at the moment. It is not your fault. Try again in a minute.", Link: linkHelp, Status: http.StatusServiceUnavailable},
+		// As a problem above the form where idp leaves the form open.
+		"too_many_attempts": {Text: "There were too many tries with this login name. Wait a quarter of an hour, then try again.", Link: linkForgot, Status: http.StatusTooManyRequests},
+	},
+
+	reasons: map[string]explanation{
+		// The request of a service provider, or a link, is at fault.
+		"method_not_allowed": {Title: "That did not work", Text: "This address can't be used in that way.", Do: "Start again from your link."},
+		"too_large":          {Title: "The sign-in request is too large", Text: "{product} or another service sent more than can be taken.", Do: "Start again from there. If it happens again, ask for help.", Link: linkHelp},
+		"bad_request":        {Title: "The sign-in request can't be read", Text: "The service that sent you here sent something that is not a valid sign-in request.", Do: "Start again from there. If it happens again, ask for help.", Link: linkHelp},
+		"signed_request":     {Title: "The sign-in request is signed", Text: "{provider} signs its sign-in requests, and that can't be checked here yet.", Do: "Start from your link on this side instead, or ask for help.", Link: linkHelp},
+		"unsigned_request":   {Title: "The sign-in request is not signed", Text: "{provider} promises to sign its requests, and this one was not.", Do: "Start again from {provider}. If it happens again, ask for help.", Link: linkHelp},
+		"unknown_provider":   {Title: "Unknown service", Text: "The service that you want to sign in to is not set up here.", Do: "Check the link that brought you here, or ask for help.", Link: linkHelp},
+		"provider_disabled":  {Title: "Signing in is switched off", Text: "Signing in to {provider} is switched off for now.", Do: "Ask for help if you need it.", Link: linkHelp},
+		"wrong_destination":  {Title: "The sign-in request is meant for another address", Text: "The service that sent you here has another address in its request than this one.", Do: "Start again from there. If it happens again, ask for help.", Link: linkHelp},
+		"request_time":       {Title: "The sign-in request is out of date", Text: "A request holds for a few minutes only. This one is older, or the clocks of the two services differ.", Do: "Start again from {provider}. If it happens again, ask for help.", Link: linkHelp},
+		"replayed_request":   {Title: "This sign-in request was used before", Text: "Each request can be used once. This happens when a page is loaded again.", Do: "Start again from {provider}."},
+		"unknown_acs":        {Title: "The answer can't be sent there", Text: "The request wants its answer at an address that is not set up for this service.", Do: "Nothing was sent. Ask for help.", Link: linkHelp},
+		"too_many_sign_ins":  {Title: "Too many sign-ins were begun", Text: "Too many were begun from your network and not finished.", Do: "Wait a few minutes, then start again.", Link: linkHelp},
+		busy:                 {Title: "Too much is going on", Text: "More people are signing in at this moment than can be served.", Do: "Wait a minute, then try again."},
+
+		"no_provider":         {Title: "Signing in is not set up", Text: "Signing in to {product} is not set up here yet.", Do: "Ask for help.", Link: linkHelp},
+		"choose_provider":     {Title: "This link is not complete", Text: "There is more than one service to sign in to, and the link does not say which.", Do: "Use the link that you were given for the service, or ask for help.", Link: linkHelp},
+		"unknown_relay_state": {Title: "This link can't be used", Text: "The place that the link leads to is not allowed.", Do: "Use the link that you were given, or ask for help.", Link: linkHelp},
+
+		// The sign-in itself.
+		"unknown_sign_in":   {Title: "This sign-in is over", Text: "It was left for too long, or the link is not complete.", Do: "Start again.", Start: true},
+		"other_browser":     {Title: "This sign-in belongs to another browser", Text: "It was begun in another browser or on another device, or your browser's cookies were deleted since.", Do: "Start again in this browser.", Start: true},
+		"too_many_attempts": {Title: "Too many tries", Text: "There were too many tries with this login name.", Do: "Wait a quarter of an hour, then try again. If you don't know your password, set a new one.", Link: linkForgot},
+		"directory_down":    {Title: "Your password can't be checked right now", Text: "The directory that knows the passwords does not answer. It is not your fault, and your tries are not counted.", Do: "Try again in a minute.", Link: linkHelp},
+		"unavailable":       {Title: "Signing in does not work right now", Text: "A part of the sign-in does not answer. It is not your fault.", Do: "Try again in a minute.", Link: linkHelp},
+
+		// The gate says no.
+		"no_assignment":      {Title: "You have no access yet", Text: "Your password is right, but nobody has given you access to an account of {provider}.", Do: "Ask the people who look after your access to give you one.", Link: linkHelp},
+		"not_this_account":   {Title: "You have no access to this account", Text: "You have access to other accounts of {provider}, not to the one that the link leads to.", Do: "Check the link, or ask the people who look after your access.", Link: linkHelp},
+		"person_data":        {Title: "Your details don't fit", Text: "A user can't be set up for you at {provider}: your name or e-mail address in the directory is missing, or not as it has to be.", Do: "Ask your help desk to look at your entry, and give the reference.", Link: linkHelp},
+		"may_not_create":     {Title: "You have no user there yet", Text: "{provider} asked for people who have a user there already, and you have none.", Do: "Start from your link on this side: then one is set up for you.", Link: linkHelp},
+		"held_conflict":      {Title: "Your access needs a look", Text: "{provider} already has a user with your name or e-mail address. To make sure that it is yours, somebody has to look at it.", Do: "Ask for help and give the reference. There is nothing you can do yourself.", Link: linkHelp},
+		"refused_by_partner": {Title: "{provider} did not accept you", Text: "{provider} refused to set up a user for you.", Do: "Ask for help and give the reference.", Link: linkHelp},
+		"owner_unknown":      {Title: "Your access is not complete", Text: "You are entered as the owner of this account, but it is not known yet which owner you are at {provider}.", Do: "Ask for help and give the reference.", Link: linkHelp},
+		"not_in_group":       {Title: "You have no access", Text: "You are not among the people who may use {provider}.", Do: "Ask the people who look after your access.", Link: linkHelp},
+
+		// The directory says no to somebody who was signed in.
+		"bad_credentials":  {Title: "Sign in again", Text: "The login name or the password is not right.", Do: "Start again and check both.", Link: linkForgot},
+		"locked":           {Title: "You can't be signed in", Text: "Signing in is blocked for you for now.", Do: "Wait a while, then try again, or ask your help desk.", Link: linkHelp},
+		"disabled":         {Title: "Your user is switched off", Text: "You can't be signed in any more with this user.", Do: "Ask your help desk if that is not right.", Link: linkHelp},
+		"expired":          {Title: "Your user has ended", Text: "Your user has reached its end date.", Do: "Ask your help desk to extend it.", Link: linkHelp},
+		"password_expired": {Title: "Your password has expired", Text: "You need a new password before you can sign in.", Do: "Set a new one, then start again.", Link: linkForgot},
+		"must_change":      {Title: "Set your own password first", Text: "You have to set a password of your own before you can sign in here.", Do: "Set one, then start again.", Link: linkForgot},
+		"not_now":          {Title: "Not at this time", Text: "You are not allowed to sign in at this time of day.", Do: "Come back at another time, or ask your help desk.", Link: linkHelp},
+		"not_here":         {Title: "Not from here", Text: "You are not allowed to sign in from here.", Do: "Ask your help desk.", Link: linkHelp},
+		"ambiguous":        {Title: "More than one person has this login name", Text: "It can't be told which one you are.", Do: "Use your full login name, or ask your help desk.", Link: linkHelp},
+		"bad_data":         {Title: "Your entry is not complete", Text: "Your entry in the directory is not complete, so you can't be signed in.", Do: "Ask your help desk and give the reference.", Link: linkHelp},
+
+		// This page, this form.
+		badLink:     {Title: "This link can't be used", Text: "It is not complete, or was changed on its way.", Do: "Use the link that you were given, or ask for help.", Link: linkHelp},
+		badForm:     {Title: "That could not be read", Text: "What your browser sent is not what this page asks for.", Do: "Go back and try again."},
+		staleForm:   {Title: "This page was out of date", Text: "The form belongs to another time or another browser. Nothing was done.", Do: "Try again."},
+		noCookies:   {Title: "Cookies are needed", Text: "Your browser sent no cookie. Without it, nobody can be signed in safely.", Do: "Allow cookies for this site, then try again.", Link: linkHelp},
+		crossOrigin: {Title: "That came from another site", Text: "Another site tried to send this form. Nothing was done.", Do: "Start from your link."},
+		wrongHost:   {Title: "Wrong address", Text: "This service is not known under the address that your browser used.", Do: "Use the link that you were given."},
+		framed:      {Title: "Open the link by itself", Text: "A sign-in can't start inside another page.", Do: "Open the link in a window or tab of its own."},
+		prefetched:  {Title: "Not yet", Text: "Your browser asked for this page ahead of time.", Do: "Follow the link again."},
+		notFound:    {Title: "There is no such page", Text: "The address may be mistyped, or the link may be old.", Do: "Check the address, or use the link that you were given."},
+		tooSlow:     {Title: "That took too long", Text: "An answer that is needed did not come in time. It is not your fault.", Do: "Try again in a minute.", Link: linkHelp},
+		internal:    {Title: "Something went wrong", Text: "It is a fault on our side, not yours.", Do: "Try again. If it happens again, ask for help and give the reference.", Link: linkHelp},
+	},
+
+	causes: map[string]string{
+		"":                "Your user is being set up.",
+		"queued":          "Your user is waiting to be set up.",
+		"sending":         "{product} is setting up your user now.",
+		"throttled":       "{product} is busy. Your user is set up as soon as it takes requests again.",
+		"quota":           "{product} takes no more new users today. Yours is set up when its new day begins.",
+		"unreachable":     "{product} does not answer at the moment. It is asked again and again until it does.",
+		"credentials":     "{product} does not let us in at the moment. The people who run this service can see it, and it is tried again.",
+		"unknown_outcome": "{product} has not confirmed your user yet. It is asked again.",
+	},
+
+	roles: map[store.Role]string{
+		store.AccountManager:  "Account manager",
+		store.CampaignCreator: "Campaign creator",
+		store.Owner:           "Account owner",
+	},
+
+	// Rough on purpose: a text that changes each second would be read out each second.
+	duration: func(d time.Duration) string {
+		switch {
+		case d < 10*time.Second:
+			return "a few seconds"
+		case d < time.Minute:
+			return "less than a minute"
+		case d < 90*time.Second:
+			return "about a minute"
+		case d < time.Hour:
+			return fmt.Sprintf("about %d minutes", int(d.Round(time.Minute)/time.Minute))
+		case d < 90*time.Minute:
+			return "about an hour"
+		}
+		return fmt.Sprintf("about %d hours", int(d.Round(time.Hour)/time.Hour))
+	},
+}
