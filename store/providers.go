@@ -34,8 +34,19 @@ type ServiceProvider struct {
 	SignAssertion bool `json:"sign_assertion"`
 	SignResponse  bool `json:"sign_response"`
 
+	// What the SP's metadata promises; it raises RequestSignatures to required.
 	AuthnRequestsSigned bool     `json:"authn_requests_signed,omitempty"`
-	Certificates        [][]byte `json:"certificates,omitempty"` // DER, signing or unmarked
+	RequestSignatures   string   `json:"request_signatures,omitempty"` // "if-present" (the default) or "required"
+	AllowSHA1           bool     `json:"allow_sha1,omitempty"`         // in signatures of this SP; warned about
+	Certificates        [][]byte `json:"certificates,omitempty"`       // DER, signing or unmarked
+
+	Encryption     string          `json:"encryption,omitempty"` // of assertions: "off" (the default), "if-published" or "required"
+	EncryptionKeys []EncryptionKey `json:"encryption_keys,omitempty"`
+	AllowCBC       bool            `json:"allow_cbc,omitempty"` // block encryption without integrity; only under a signed Response
+
+	Logout []LogoutEndpoint `json:"logout,omitempty"` // single logout services; empty: it takes no part
+
+	HoldsCertificates string `json:"holds_certificates,omitempty"` // how many of ours it can hold: "two" (the default) or "one"
 
 	RelayStates  []RelayState  `json:"relay_states,omitempty"` // allow-list for launches
 	RelayStateIn string        `json:"relay_state_in"`         // "field" or "query": where a launch's RelayState goes
@@ -44,6 +55,7 @@ type ServiceProvider struct {
 	Skew         time.Duration `json:"skew"`                   // NotBefore lies this much in the past
 
 	Metadata  []byte    `json:"metadata,omitempty"` // as imported
+	Source    *Source   `json:"source,omitempty"`   // where its metadata is refreshed from; nil: nowhere
 	UpdatedAt time.Time `json:"updated_at"`         // set by Put
 }
 
@@ -53,6 +65,32 @@ type Endpoint struct {
 	Binding   string `json:"binding"`
 	Index     int    `json:"index"`
 	IsDefault *bool  `json:"is_default,omitempty"`
+}
+
+// EncryptionKey is a key of the SP for which assertions can be encrypted.
+type EncryptionKey struct {
+	Certificate []byte   `json:"certificate"`       // DER, a holder of the public key
+	Methods     []string `json:"methods,omitempty"` // md:EncryptionMethod algorithms, in its order of preference
+}
+
+// LogoutEndpoint is a single logout service.
+type LogoutEndpoint struct {
+	URL         string `json:"url"`
+	ResponseURL string `json:"response_url,omitempty"` // where LogoutResponses go; "": URL
+	Binding     string `json:"binding"`
+}
+
+// Source says where an SP's metadata comes from and how its last refresh went.
+type Source struct {
+	URL         string        `json:"url"`
+	TrustKey    []byte        `json:"trust_key,omitempty"` // DER certificate whose key must have signed it; empty: not checked
+	EveryAtMost time.Duration `json:"every_at_most,omitempty"`
+	NextAt      time.Time     `json:"next_at,omitzero"`
+	ReadAt      time.Time     `json:"read_at,omitzero"`     // of the last good copy
+	ValidUntil  time.Time     `json:"valid_until,omitzero"` // of the last good copy; zero: without end
+	Fault       string        `json:"fault,omitempty"`      // of the last refresh; the last good copy stays in use
+	Pending     []byte        `json:"pending,omitempty"`    // metadata that changes keys or endpoints and waits for an admin
+	PendingAt   time.Time     `json:"pending_at,omitzero"`
 }
 
 // Attribute is one released attribute.
