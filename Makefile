@@ -1,0 +1,52 @@
+# make test     everything that has to hold: lint, vet, tests with the race detector, short fuzz runs
+# make demo     the bridge, a sandbox and a sample directory on this machine
+# make build    the program, in the file ssobridge
+#
+# INSTALL=no    make test installs nothing; it says what is missing and fails
+
+GO            ?= go
+FUZZTIME      ?= 10s
+GOLANGCI      := .tools/golangci-lint
+GOLANGCI_VERS := v2.15.0
+
+# Packages share two cores with browsers and servers that the tests start.
+TESTFLAGS     ?= -p 2 -timeout 20m
+
+.PHONY: test install lint vet gotest fuzz bench build demo screenshots
+
+test: install lint vet fuzz gotest
+
+install:
+	@INSTALL="$(INSTALL)" .ci/install
+
+lint: $(GOLANGCI)
+	$(GOLANGCI) run ./...
+
+# About two minutes, once.
+$(GOLANGCI):
+	@echo "installing golangci-lint $(GOLANGCI_VERS) into .tools (about two minutes, once)"
+	@if [ "$(INSTALL)" = no ]; then echo "missing: $(GOLANGCI) $(GOLANGCI_VERS); leave INSTALL=no out, or put it there" >&2; exit 1; fi
+	GOBIN="$(CURDIR)/.tools" $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERS)
+
+vet:
+	$(GO) vet ./...
+
+# The tests of the store also run on a PostgreSQL that they start themselves.
+gotest:
+	SSOBRIDGE_TEST_POSTGRES=start $(GO) test -race $(TESTFLAGS) ./...
+
+fuzz:
+	@FUZZTIME="$(FUZZTIME)" GO="$(GO)" .ci/fuzz
+
+bench:
+	$(GO) run ./cmd/internal/bench
+
+build:
+	$(GO) build -trimpath -o ssobridge ./cmd/ssobridge
+
+demo:
+	$(GO) run ./cmd/demo
+
+# A picture of each page, in .screenshots.
+screenshots:
+	SSOBRIDGE_SCREENSHOTS=1 $(GO) test -count=1 -timeout 20m ./web/... ./cmd/internal/e2e/...

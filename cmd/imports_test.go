@@ -1,0 +1,203 @@
+package cmd_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// allowed is the map of the rooms: what each package may import of ours. Tests are
+// outside of it, and so is what is pretended (see pretended).
+var allowed = map[string][]string{
+	"cmd/ssobridge":    {"cmd/internal/app"},
+	"cmd/internal/app": {"web", "idp", "idp/directory", "provisioning", "partnerapi", "store", "certs"},
+	"web":              {"idp", "idp/directory", "provisioning", "store"},
+	"idp":              {"idp/directory", "provisioning", "store", "certs"},
+	"idp/directory":    {},
+	"provisioning":     {"partnerapi", "store", "idp/directory"},
+	"partnerapi":       {},
+	"store":            {},
+	"store/migrations": {},
+	"certs":            {},
+}
+
+// pretended are the packages that no product code may link: they imitate what is
+// outside, or serve tests and benchmarks.
+var pretended = []string{
+	"cmd/demo", "cmd/sandbox", "cmd/internal/sample", "cmd/internal/bench", "cmd/internal/e2e",
+	"partnerapi/sandbox", "store/storetest", "idp/directory/directorytest",
+}
+
+// homes says in which room each third-party library lives.
+var homes = map[string][]string{
+	"github.com/alecthomas/kong":                    {"cmd/internal/app"},
+	"github.com/prometheus/client_golang":           {"cmd/internal/app"},
+	"go.yaml.in/yaml/v3":                            {"cmd/internal/app"},
+	"github.com/labstack/echo/v4":                   {"web"},
+	"github.com/beevik/etree":                       {"idp"},
+	"github.com/crewjam/saml":                       {"idp"},
+	"github.com/mattermost/xml-roundtrip-validator": {"idp"},
+	"github.com/russellhaering/goxmldsig":           {"idp"},
+	"github.com/go-ldap/ldap/v3":                    {"idp/directory"},
+	"github.com/go-asn1-ber/asn1-ber":               {"idp/directory"},
+	"golang.org/x/oauth2":                           {"partnerapi"},
+	"github.com/jackc/pgx/v5":                       {"store"},
+	"github.com/mattn/go-sqlite3":                   {"store"},
+	"github.com/pressly/goose/v3":                   {"store"},
+	// Small extensions of the standard library may be used anywhere.
+	"golang.org/x/sync": nil, "golang.org/x/text": nil, "golang.org/x/net": nil, "golang.org/x/sys": nil, "golang.org/x/crypto": nil,
+}
+
+// topLevel is everything that may stand at the top of the project.
+var topLevel = []string{
+	"go.mod", "go.sum", "cmd", "idp", "provisioning", "partnerapi", "store", "web", "certs", "docs",
+	"docker-compose.yml", "README.md", "Makefile", "CHANGELOG.md", "SECURITY.md",
+	".ci", ".git", ".gitignore", ".dockerignore", ".golangci.yml",
+	".tools", ".screenshots", "ssobridge", // git-ignored: tools, pictures, and what make build writes
+}
+
+const maxModules = 18
+
+// module is the path of this module in imports.
+const module = "ssobridge/"
+
+type listed struct {
+	ImportPath string
+	Standard   bool
+	Imports    []string
+	Deps       []string
+	Module     *struct {
+		Path string
+		Main bool
+	}
+}
+
+func goList(t *testing.T, args ...string) []listed {
+	t.Helper()
+	cmd := exec.Command("go", append([]string{"list", "-json=ImportPath,Standard,Imports,Deps,Module"}, args...)...)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list %v: %v", args, err)
+	}
+	var list []listed
+	for dec := json.NewDecoder(strings.NewReader(string(out))); dec.More(); {
+		var p listed
+		if err := dec.Decode(&p); err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, p)
+	}
+	return list
+}
+
+// TestImportMap holds every package's imports against the map of the rooms.
+func TestImportMap(t *testing.T) {
+	for _, p := range goList(t, "ssobridge/...") {
+		room := strings.TrimPrefix(p.ImportPath, module)
+		if slices.Contains(pretended, room) || room == "cmd" {
+			continue
+		}
+		may, known := allowed[room]
+		if !known {
+			t.Errorf("package %s is not on the map: give it a room, or a line in allowed", room)
+			continue
+		}
+		for _, i := range p.Imports {
+			ours, isOurs := strings.CutPrefix(i, module)
+			if isOurs && !slices.Contains(may, ours) {
+				t.Errorf("%s imports %s; it may import %v", room, ours, may)
+			}
+		}
+	}
+}
+
+// TestLibrariesLiveInOneRoom keeps each third-party library in its room.
+func TestLibrariesLiveInOneRoom(t *testing.T) {
+	for _, p := range goList(t, "ssobridge/...") {
+		room := strings.TrimPrefix(p.ImportPath, module)
+		if slices.Contains(pretended, room) {
+			continue
+		}
+		for _, i := range p.Imports {
+			if first, _, _ := strings.Cut(i, "/"); !strings.Contains(first, ".") {
+				continue // the standard library, or ours
+			}
+			home, rooms := home(i)
+			switch {
+			case home == "":
+				t.Errorf("%s imports %s, which has no room yet: give it a line in homes", room, i)
+			case rooms != nil && !slices.Contains(rooms, room):
+				t.Errorf("%s imports %s, which lives in %v", room, i, rooms)
+			}
+		}
+	}
+}
+
+// home finds the library that an import belongs to.
+func home(importPath string) (library string, rooms []string) {
+	for p := importPath; p != "." && p != "/"; p = path.Dir(p) {
+		if rooms, ok := homes[p]; ok {
+			return p, rooms
+		}
+	}
+	return "", nil
+}
+
+// TestProductLinksNothingPretended looks at everything that ssobridge links.
+func TestProductLinksNothingPretended(t *testing.T) {
+	product := goList(t, "ssobridge/cmd/ssobridge")[0]
+	for _, d := range product.Deps {
+		if room, ours := strings.CutPrefix(d, module); ours && slices.Contains(pretended, room) {
+			t.Errorf("ssobridge links %s", room)
+		}
+		for _, library := range []string{"github.com/jimlambrt/gldap", "github.com/stretchr/testify", "testing"} {
+			if d == library {
+				t.Errorf("ssobridge links %s", d)
+			}
+		}
+	}
+}
+
+// TestProductLinksFewModules counts the modules that our own product code imports.
+func TestProductLinksFewModules(t *testing.T) {
+	list := goList(t, "-deps", "ssobridge/cmd/ssobridge")
+	moduleOf := map[string]string{}
+	for _, p := range list {
+		if p.Module != nil && !p.Module.Main {
+			moduleOf[p.ImportPath] = p.Module.Path
+		}
+	}
+	direct := map[string]bool{}
+	for _, p := range list {
+		if p.Module == nil || !p.Module.Main {
+			continue
+		}
+		for _, i := range p.Imports {
+			if m := moduleOf[i]; m != "" {
+				direct[m] = true
+			}
+		}
+	}
+	if len(direct) > maxModules {
+		t.Errorf("ssobridge links %d modules directly, want at most %d: %v", len(direct), maxModules, fmt.Sprint(direct))
+	}
+}
+
+// TestNothingElseAtTheTop keeps the project's top level tidy.
+func TestNothingElseAtTheTop(t *testing.T) {
+	entries, err := os.ReadDir("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if !slices.Contains(topLevel, e.Name()) {
+			t.Errorf("%s does not belong at the top of the project", e.Name())
+		}
+	}
+}

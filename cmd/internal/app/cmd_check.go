@@ -1,0 +1,284 @@
+package app
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"ssobridge/certs"
+	"ssobridge/idp"
+	"ssobridge/partnerapi"
+	"ssobridge/store"
+)
+
+// skewLimit is the clock difference from which check warns. The service provider is
+// known to allow 60 s; a clock that is seconds off is on its way there (SP-08).
+const skewLimit = 5 * time.Second
+
+type checkCmd struct {
+	Accounts bool `help:"Also read the list of client accounts, which proves the API key and takes one call of the day's budget for each 50 of them."`
+}
+
+// Help is shown by check --help.
+func (checkCmd) Help() string {
+	return `Each step says ok, WARN or FAIL, why, and what to do. Nothing is changed, except that the list of client accounts is stored with --accounts. Exit codes: 0 no step failed, 1 a step failed, 2 the configuration has faults.
+
+Examples:
+
+    ssobridge check --config /etc/ssobridge/ssobridge.yaml
+
+    ssobridge check --accounts`
+}
+
+// report prints the steps as they come.
+type report struct {
+	s        *session
+	failures int
+	warnings int
+}
+
+func (r *report) ok(step, detail string)         { r.line("ok  ", step, detail, "") }
+func (r *report) warn(step, detail, mend string) { r.warnings++; r.line("WARN", step, detail, mend) }
+func (r *report) fail(step string, err any, mend string) {
+	r.failures++
+	r.line("FAIL", step, fmt.Sprint(err), mend)
+}
+
+func (r *report) line(mark, step, detail, mend string) {
+	r.s.printf("%s  %s", mark, step)
+	if detail != "" {
+		r.s.printf(": %s", detail)
+	}
+	r.s.printf("\n")
+	if mend != "" {
+		r.s.printf("      do: %s\n", mend)
+	}
+}
+
+// Run runs the steps.
+func (c *checkCmd) Run(s *session) (err error) {
+	cfg, err := LoadConfig(s.config, s.environ)
+	if err != nil {
+		return err
+	}
+	r := &report{s: s}
+	r.ok("configuration", s.config)
+	checkFiles(r, cfg)
+	// What the parts would log is what the steps say.
+	p, err := Open(s.ctx, cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		r.fail("store", err, "see the cause; for SQLite the folder must be writable, for PostgreSQL the server reachable")
+		return failed(fmt.Errorf("%d of the steps failed", r.failures), "")
+	}
+	defer func() {
+		if closeErr := p.Close(); err == nil {
+			err = closeErr
+		}
+	}()
+	if err := p.Store.Ping(s.ctx); err != nil {
+		r.fail("store", err, "see the cause; the bridge can't run without its store")
+	} else {
+		r.ok("store", strings.SplitN(cfg.dsn(), ":", 2)[0]+" can be read and written")
+	}
+	checkKeys(s.ctx, r, p)
+	for _, step := range p.Directory.Check(s.ctx) {
+		if step.Err != nil {
+			r.fail("directory: "+step.Name, step.Err, step.Mend)
+		} else {
+			r.ok("directory: "+step.Name, step.Detail)
+		}
+	}
+	checkPartner(s.ctx, r, p, c.Accounts)
+	checkProviders(s.ctx, r, p)
+	checkMappings(s.ctx, r, p)
+	s.printf("\n%d failed, %d warnings\n", r.failures, r.warnings)
+	if r.failures > 0 {
+		return failed(fmt.Errorf("%d of the steps failed", r.failures), "do what stands below each FAIL, then run check again")
+	}
+	return nil
+}
+
+// checkFiles looks at secrets that others may read and certificates that end soon.
+func checkFiles(r *report, cfg Config) {
+	for _, f := range []struct{ key, file string }{
+		{"secret_key_file", cfg.SecretKeyFile},
+		{"store.dsn_file", cfg.Store.DSNFile},
+		{"tls.key", cfg.TLS.Key},
+		{"directory.bind_password_file", cfg.Directory.BindPasswordFile},
+		{"constant_contact.partner_secret_file", cfg.ConstantContact.PartnerSecretFile},
+		{"constant_contact.api_key_file", cfg.ConstantContact.APIKeyFile},
+	} {
+		if f.file == "" {
+			continue
+		}
+		if info, err := os.Stat(f.file); err == nil && info.Mode().Perm()&0o007 != 0 {
+			r.warn(f.key, fmt.Sprintf("%s can be read by everybody on this machine (mode %04o)", f.file, info.Mode().Perm()), "chmod o= "+f.file)
+		}
+	}
+	if cfg.Store.DSN == "" {
+		if info, err := os.Stat(cfg.DataDir); err == nil && info.Mode().Perm()&0o007 != 0 {
+			r.warn("data_dir", cfg.DataDir+" is open to everybody on this machine", "chmod o= "+cfg.DataDir)
+		}
+	}
+	for _, c := range []struct{ what, file string }{{"TLS certificate", cfg.TLS.Cert}, {"certificate authority of the directory", cfg.Directory.CAFile}} {
+		if c.file == "" {
+			continue
+		}
+		data, err := readBounded(c.file, maxConfigFile)
+		if err != nil {
+			r.fail(c.what, plainCause(err), "let the bridge's user read "+c.file)
+			continue
+		}
+		for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
+			if cert, err := x509.ParseCertificate(block.Bytes); err == nil {
+				checkExpiry(r, c.what+" "+cert.Subject.CommonName, cert.NotAfter)
+			}
+		}
+	}
+}
+
+// checkExpiry warns as row KEY-03 says.
+func checkExpiry(r *report, what string, end time.Time) {
+	days, message, due := certs.Warn(what, end, r.s.now())
+	switch {
+	case due && days < 0:
+		r.fail(what, message, "renew it")
+	case due:
+		r.warn(what, message, "renew it in time")
+	default:
+		r.ok(what, "valid until "+end.UTC().Format(time.DateOnly))
+	}
+}
+
+func checkKeys(ctx context.Context, r *report, p *Parts) {
+	keys, err := p.Store.Keys().List(ctx)
+	if err != nil {
+		r.fail("signing keys", err, "")
+		return
+	}
+	active := 0
+	for _, k := range keys {
+		if k.Use != "signing" || k.State != "active" {
+			continue
+		}
+		active++
+		name := "signing key " + k.ID
+		private, err := p.Sealer.Open(k.Private, "signing-key:"+k.ID)
+		if err != nil {
+			r.fail(name, err, "secret_key is not the one that sealed this key: put the right one back")
+			continue
+		}
+		key, err := certs.Load(k.Certificate, private)
+		clear(private)
+		if err != nil {
+			r.fail(name, err, "restore a backup with a good key")
+			continue
+		}
+		checkExpiry(r, name+" ("+string(key.Algorithm)+")", key.Certificate.NotAfter)
+	}
+	if active == 0 {
+		r.fail("signing keys", "there is no active signing key", "ssobridge init --key-only --config FILE")
+	}
+}
+
+// checkPartner asks for a token and compares the clocks.
+func checkPartner(ctx context.Context, r *report, p *Parts, accounts bool) {
+	if _, err := p.Tokens.Token(ctx); err != nil {
+		r.fail("partner token", err, "compare constant_contact.token_url, partner_client_id and the partner secret with what Constant Contact gave")
+		return
+	}
+	r.ok("partner token", p.Config.ConstantContact.TokenURL)
+	if theirs, ours, ok := p.Tokens.ServerTime(); ok {
+		// The Date header counts whole seconds, so up to one second is no difference.
+		skew := ours.Sub(theirs)
+		text := fmt.Sprintf("ours differs from the token server's by %s", skew.Round(time.Second))
+		if skew.Abs() > skewLimit {
+			r.warn("clock", text, "let NTP set this machine's clock: Constant Contact refuses sign-ins when it is about a minute off")
+		} else {
+			r.ok("clock", text)
+		}
+	}
+	if !accounts {
+		return
+	}
+	if err := p.Provisioning.RefreshAccounts(ctx); err != nil {
+		r.fail("client accounts", err, partnerMend(err))
+		return
+	}
+	list, err := p.Store.Accounts().List(ctx)
+	if err != nil {
+		r.fail("client accounts", err, "")
+		return
+	}
+	r.ok("client accounts", fmt.Sprintf("%d listed", len(list)))
+}
+
+func partnerMend(err error) string {
+	switch kindOf(err) {
+	case partnerapi.Unauthorized, partnerapi.Forbidden:
+		return "compare the API key with the one of the registered application"
+	case partnerapi.QuotaExceeded:
+		return "the day's calls are used up; try again after 00:00 UTC"
+	}
+	return "compare constant_contact.base_url, and try again later"
+}
+
+func checkProviders(ctx context.Context, r *report, p *Parts) {
+	list, err := p.Store.ServiceProviders().List(ctx)
+	if err != nil {
+		r.fail("service providers", err, "")
+		return
+	}
+	enabled := 0
+	for _, sp := range list {
+		name := "service provider " + sp.EntityID
+		if !sp.Enabled {
+			r.warn(name, "is switched off", "")
+			continue
+		}
+		if sp.Kind == store.ConstantContact {
+			enabled++
+		}
+		faults := idp.CheckProvider(sp, true)
+		for _, fault := range faults {
+			r.fail(name, fault, "add it again with --replace")
+		}
+		if len(faults) == 0 {
+			r.ok(name, sp.Name)
+		}
+		for _, der := range sp.Certificates {
+			if cert, err := x509.ParseCertificate(der); err == nil {
+				checkExpiry(r, "certificate of "+sp.EntityID, cert.NotAfter)
+			}
+		}
+	}
+	switch enabled {
+	case 0:
+		r.fail("service providers", "Constant Contact is not registered", "ssobridge sp add-constant-contact --help")
+	case 1:
+	default:
+		r.warn("service providers", fmt.Sprintf("Constant Contact is registered %d times, so a launch link without a service provider is refused", enabled), "remove all but one: ssobridge sp remove")
+	}
+}
+
+func checkMappings(ctx context.Context, r *report, p *Parts) {
+	list, err := p.Store.Mappings().List(ctx)
+	switch {
+	case err != nil:
+		r.fail("mappings", err, "")
+	case len(list) == 0:
+		r.warn("mappings", "there are none, so nobody can sign in to Constant Contact", "ssobridge mapping add --help")
+	default:
+		r.ok("mappings", fmt.Sprintf("%d", len(list)))
+	}
+	for _, m := range list {
+		if m.Kind == store.AttributePattern && !p.Config.reads(m.Attribute) {
+			r.fail(fmt.Sprintf("mapping %d", m.ID), "the attribute "+m.Attribute+" is not read, so it hits nobody", "add it to directory.extra_attributes and restart the bridge")
+		}
+	}
+}

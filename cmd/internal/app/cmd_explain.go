@@ -1,0 +1,274 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"ssobridge/idp/directory"
+	"ssobridge/provisioning"
+	"ssobridge/store"
+)
+
+type explainCmd struct {
+	User string `required:"" placeholder:"LOGIN" help:"The login name, as the person types it."`
+	JSON bool   `name:"json" help:"Print JSON."`
+}
+
+// Help is shown by explain --help.
+func (explainCmd) Help() string {
+	return `It shows the person as the directory has them, each group with the path to it, every mapping with whether and why it hits, the client accounts that come of it, the Constant Contact user in each, and what the assertion would carry. It changes nothing, asks no password and calls nobody but the directory.
+
+Examples:
+
+    ssobridge explain --user alice
+
+    ssobridge explain --user alice --json`
+}
+
+// Explanation is what explain prints.
+type Explanation struct {
+	Person      directory.Entry    `json:"person"`
+	Mappings    []ExplainedMapping `json:"mappings"`
+	Assignments []ExplainedAccount `json:"assignments"`
+	Others      []ExplainedUser    `json:"former_users,omitempty"` // SSO users without an assignment
+	Providers   []ExplainedSP      `json:"service_providers,omitempty"`
+}
+
+// ExplainedMapping is one mapping held against the person.
+type ExplainedMapping struct {
+	ID       int64           `json:"id"`
+	Who      string          `json:"who"`
+	Priority int             `json:"priority"`
+	Hit      bool            `json:"hit"`
+	Why      string          `json:"why"`
+	Account  store.AccountID `json:"account,omitempty"`
+	Role     store.Role      `json:"role,omitempty"`
+}
+
+// ExplainedAccount is one client account that the person gets into.
+type ExplainedAccount struct {
+	Account store.AccountID `json:"account"`
+	Name    string          `json:"name"`
+	Role    store.Role      `json:"role"`
+	Mapping int64           `json:"mapping"`
+	User    ExplainedUser   `json:"user"`
+}
+
+// ExplainedUser is the Constant Contact user, or the one that would be created.
+type ExplainedUser struct {
+	Account      store.AccountID `json:"account"`
+	State        string          `json:"state"` // of the ledger, "not created yet", or "can't be created"
+	ExternalID   string          `json:"external_id,omitempty"`
+	LoginName    string          `json:"login_name,omitempty"`
+	ContactEmail string          `json:"contact_email,omitempty"`
+	Role         store.Role      `json:"role,omitempty"`
+	Error        string          `json:"error,omitempty"`
+}
+
+// ExplainedSP is what the assertion would carry for one service provider and account.
+type ExplainedSP struct {
+	EntityID     string              `json:"entity_id"`
+	Account      store.AccountID     `json:"account,omitempty"`
+	NameID       string              `json:"name_id,omitempty"`
+	NameIDFormat string              `json:"name_id_format,omitempty"`
+	Attributes   map[string][]string `json:"attributes,omitempty"`
+	Refused      string              `json:"refused,omitempty"`
+}
+
+// Run prints the explanation.
+func (c *explainCmd) Run(s *session) (err error) {
+	p, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	x, err := p.Explain(s.ctx, c.User)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		enc := json.NewEncoder(s.stdout)
+		enc.SetIndent("", "  ")
+		return enc.Encode(x)
+	}
+	return x.print(s.stdout)
+}
+
+// Explain says what would happen if this person signed in. It only reads.
+func (p *Parts) Explain(ctx context.Context, login string) (Explanation, error) {
+	var x Explanation
+	person, err := p.Directory.Find(ctx, login)
+	if err != nil {
+		return x, directoryError(err, "find the person "+quote(login), "write the login name as the person types it")
+	}
+	x.Person = person
+	hits, err := p.Provisioning.Explain(ctx, person)
+	if err != nil {
+		return x, fmt.Errorf("explain the mappings: %w", err)
+	}
+	for _, h := range hits {
+		x.Mappings = append(x.Mappings, ExplainedMapping{h.Mapping.ID, mappingWho(h.Mapping), h.Mapping.Priority, h.Hit, h.Why, h.Account, h.Role})
+	}
+	assignments, err := p.Provisioning.Assignments(ctx, person)
+	if err != nil {
+		return x, fmt.Errorf("work out the assignments: %w", err)
+	}
+	rows, err := p.Store.Ledger().Person(ctx, store.PersonID(person.ID))
+	if err != nil {
+		return x, fmt.Errorf("read the SSO users: %w", err)
+	}
+	users := map[store.AccountID]store.SSOUser{}
+	for _, u := range rows {
+		users[u.Account] = u
+	}
+	providers, err := p.Store.ServiceProviders().List(ctx)
+	if err != nil {
+		return x, fmt.Errorf("list service providers: %w", err)
+	}
+	for _, a := range assignments {
+		user, shown := p.userOf(person, a, users)
+		delete(users, a.Account)
+		x.Assignments = append(x.Assignments, ExplainedAccount{a.Account, a.Name, a.Role, a.Mapping.ID, shown})
+		for _, sp := range providers {
+			if sp.Kind == store.ConstantContact && sp.Enabled && user.ExternalID != "" {
+				d := provisioning.Decision{Outcome: provisioning.Granted, Assignment: a, User: user}
+				x.Providers = append(x.Providers, p.preview(ctx, sp, person, d))
+			}
+		}
+	}
+	for _, u := range rows {
+		if _, left := users[u.Account]; left {
+			x.Others = append(x.Others, shownUser(u))
+		}
+	}
+	for _, sp := range providers {
+		if sp.Kind != store.PlainSAML || !sp.Enabled {
+			continue
+		}
+		if !inGroups(person, sp.Groups) {
+			x.Providers = append(x.Providers, ExplainedSP{EntityID: sp.EntityID, Refused: "in none of its groups"})
+			continue
+		}
+		x.Providers = append(x.Providers, p.preview(ctx, sp, person, provisioning.Decision{Outcome: provisioning.Granted}))
+	}
+	return x, nil
+}
+
+// userOf is the SSO user of an assignment: the ledger's, or the one that a sign-in
+// would create.
+func (p *Parts) userOf(person directory.Entry, a provisioning.Assignment, users map[store.AccountID]store.SSOUser) (store.SSOUser, ExplainedUser) {
+	if u, ok := users[a.Account]; ok {
+		return u, shownUser(u)
+	}
+	if a.Role == store.Owner {
+		return store.SSOUser{}, ExplainedUser{Account: a.Account, State: "can't be created", Error: "an owner needs an external_id: mapping add --external-id"}
+	}
+	body, err := p.Provisioning.Body(person, a)
+	if err != nil {
+		return store.SSOUser{}, ExplainedUser{Account: a.Account, State: "can't be created", Error: err.Error()}
+	}
+	u := store.SSOUser{
+		Person: store.PersonID(person.ID), Account: a.Account, ExternalID: body.ExternalID, ExternalProvider: body.ExternalProvider,
+		LoginName: body.LoginName, ContactEmail: body.ContactEmail, FirstName: body.FirstName, LastName: body.LastName, Role: a.Role,
+	}
+	shown := shownUser(u)
+	shown.State = "not created yet"
+	return u, shown
+}
+
+func shownUser(u store.SSOUser) ExplainedUser {
+	return ExplainedUser{u.Account, string(u.State), u.ExternalID, u.LoginName, u.ContactEmail, u.Role, u.ErrorText}
+}
+
+func (p *Parts) preview(ctx context.Context, sp store.ServiceProvider, person directory.Entry, d provisioning.Decision) ExplainedSP {
+	x := ExplainedSP{EntityID: sp.EntityID, Account: d.Assignment.Account}
+	preview, err := p.IdP.Preview(ctx, sp, person, d)
+	if err != nil {
+		x.Refused = err.Error()
+		return x
+	}
+	x.NameID, x.NameIDFormat = preview.NameID, preview.NameIDFormat
+	x.Attributes = map[string][]string{}
+	for _, a := range preview.Attributes {
+		x.Attributes[a.Name] = a.Values
+	}
+	return x
+}
+
+// inGroups is the check that a plain service provider's sign-in makes.
+func inGroups(person directory.Entry, groups []string) bool {
+	for _, g := range person.Groups {
+		for _, want := range groups {
+			if directory.SameDN(g.DN, want) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (x Explanation) print(out io.Writer) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	line := func(format string, args ...any) { fmt.Fprintf(w, format+"\n", args...) }
+	p := x.Person
+	line("PERSON")
+	line("  login\t%s", p.Login)
+	line("  id\t%s", p.ID)
+	line("  dn\t%s", p.DN)
+	line("  name\t%s %s", p.FirstName, p.LastName)
+	line("  mail\t%s", p.Mail)
+	if p.Problem != "" {
+		line("  can't sign in\t%s", p.Problem)
+	}
+	line("\nGROUPS\t%d", len(p.Groups))
+	for _, g := range p.Groups {
+		path := "direct"
+		if len(g.Via) > 0 {
+			path = "by " + strings.Join(g.Via, " -> ")
+		}
+		line("  %s\t%s", g.DN, path)
+	}
+	line("\nMAPPINGS\t%d", len(x.Mappings))
+	for _, m := range x.Mappings {
+		mark := "no"
+		if m.Hit {
+			mark = "HIT"
+		}
+		line("  %s\t%d\t%s\t%s", mark, m.ID, m.Who, m.Why)
+	}
+	line("\nCLIENT ACCOUNTS\t%d", len(x.Assignments))
+	for _, a := range x.Assignments {
+		line("  %s\t%s\t%s\tby mapping %d", a.Account, a.Name, a.Role, a.Mapping)
+		line("    user\t%s\t%s", a.User.State, a.User.Error)
+		if a.User.ExternalID != "" {
+			line("    external_id\t%s", a.User.ExternalID)
+			line("    login_name\t%s", a.User.LoginName)
+		}
+	}
+	if len(x.Assignments) == 0 {
+		line("  no mapping hits: a sign-in to Constant Contact is refused")
+	}
+	for _, u := range x.Others {
+		line("  %s\tno assignment any more; the user stays at Constant Contact\t%s", u.Account, u.ExternalID)
+	}
+	line("\nASSERTION")
+	for _, sp := range x.Providers {
+		line("  %s\t%s", sp.EntityID, sp.Account)
+		if sp.Refused != "" {
+			line("    refused\t%s", sp.Refused)
+			continue
+		}
+		line("    NameID\t%s\t%s", sp.NameID, sp.NameIDFormat)
+		for _, name := range slices.Sorted(maps.Keys(sp.Attributes)) {
+			line("    %s\t%s", name, strings.Join(sp.Attributes[name], ", "))
+		}
+	}
+	return w.Flush()
+}

@@ -1,0 +1,164 @@
+package app
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+
+	"ssobridge/provisioning"
+	"ssobridge/store"
+)
+
+type mappingCmd struct {
+	Add    mappingAddCmd    `cmd:"" help:"Add a mapping."`
+	List   mappingListCmd   `cmd:"" help:"List all mappings."`
+	Remove mappingRemoveCmd `cmd:"" help:"Remove a mapping."`
+}
+
+type mappingAddCmd struct {
+	Group            string `xor:"who" required:"" placeholder:"DN" help:"Members of this group."`
+	GroupPattern     string `xor:"who" required:"" placeholder:"PATTERN" help:"Members of the groups whose name fits, such as ctct-{account}-{role}."`
+	AttributePattern string `xor:"who" required:"" placeholder:"ATTR=PATTERN" help:"People with a value of this attribute that fits, such as employeeType=ctct:{account}:{role}."`
+	Person           string `xor:"who" required:"" placeholder:"LOGIN" help:"One person."`
+
+	Account    string `placeholder:"ID" help:"The client account (encoded_account_id). Left out where a pattern has {account}."`
+	Role       string `placeholder:"ROLE" help:"account_manager, campaign_creator, or owner for one person. Left out where a pattern has {role}."`
+	Priority   int    `placeholder:"N" help:"Of several mappings to one account the lowest number wins. Default: after all others."`
+	ExternalID string `placeholder:"TEXT" help:"With --role owner: the external_id by which Constant Contact knows the owner."`
+	Unchecked  bool   `help:"Accept an account that Constant Contact does not list (yet)."`
+}
+
+// Help is shown by mapping add --help.
+func (mappingAddCmd) Help() string {
+	return `A group is kept by its immutable id: it may be renamed or moved. The role is given when a person's Constant Contact user is made; it can't be changed by API afterwards.
+
+Examples:
+
+    ssobridge mapping add --group "cn=marketing,ou=groups,dc=example,dc=com" --account a07e1lxqqqo0 --role campaign_creator
+
+    ssobridge mapping add --group-pattern "ctct-{account}-{role}"
+
+    ssobridge mapping add --attribute-pattern "employeeType=ctct:{account}" --role account_manager
+
+    ssobridge mapping add --person alice --account a07e1lxqqqo0 --role owner --external-id 4711`
+}
+
+// Run adds one mapping.
+func (c *mappingAddCmd) Run(s *session) (err error) {
+	p, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	spec := provisioning.MappingSpec{
+		GroupDN: c.Group, Account: c.Account, Role: c.Role, Priority: c.Priority,
+		ExternalID: c.ExternalID, Unchecked: c.Unchecked, Actor: actor(s.environ),
+	}
+	switch {
+	case c.Group != "":
+		if spec.Group, err = p.Directory.Group(s.ctx, c.Group); err != nil {
+			return directoryError(err, "find the group "+quote(c.Group), "copy the group's DN from the directory; ssobridge check shows whether the directory answers")
+		}
+	case c.GroupPattern != "":
+		spec.Pattern = c.GroupPattern
+	case c.AttributePattern != "":
+		attribute, pattern, ok := strings.Cut(c.AttributePattern, "=")
+		if !ok || attribute == "" || pattern == "" {
+			return badInput(fmt.Errorf("--attribute-pattern %s: want ATTR=PATTERN", quote(c.AttributePattern)), "write for example employeeType=ctct:{account}:{role}")
+		}
+		if !p.Config.reads(attribute) {
+			return badInput(fmt.Errorf("the attribute %s is not read from the directory, so the mapping would hit nobody", quote(attribute)), "add it to directory.extra_attributes, restart the bridge, then add the mapping")
+		}
+		spec.Attribute, spec.Pattern = attribute, pattern
+	case c.Person != "":
+		person, err := p.Directory.Find(s.ctx, c.Person)
+		if err != nil {
+			return directoryError(err, "find the person "+quote(c.Person), "write the login name as the person types it")
+		}
+		spec.Person = store.PersonID(person.ID)
+	}
+	m, err := p.Provisioning.AddMapping(s.ctx, spec)
+	if err != nil {
+		return err
+	}
+	s.printf("added mapping %d: %s\n", m.ID, describeMapping(m))
+	return nil
+}
+
+type mappingListCmd struct{}
+
+// Help is shown by mapping list --help.
+func (mappingListCmd) Help() string { return "Example:\n\n    ssobridge mapping list" }
+
+// Run lists the mappings, the one that wins first.
+func (mappingListCmd) Run(s *session) (err error) {
+	p, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	list, err := p.Provisioning.ListMappings(s.ctx)
+	if err != nil {
+		return err
+	}
+	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "ID\tPRIORITY\tWHO\tACCOUNT\tROLE\tBY")
+	for _, m := range list {
+		fmt.Fprintf(w, "%d\t%d\t%s\t%s\t%s\t%s\n", m.ID, m.Priority, mappingWho(m), cmp.Or(string(m.Account), "{account}"), cmp.Or(string(m.Role), "{role}"), m.CreatedBy)
+	}
+	return w.Flush()
+}
+
+type mappingRemoveCmd struct {
+	ID string `arg:"" name:"id" help:"The number that mapping list shows."`
+}
+
+// Help is shown by mapping remove --help.
+func (mappingRemoveCmd) Help() string {
+	return `Whoever had access by this mapping alone can't sign in any more, at once. Their Constant Contact user stays: it can't be deleted by API, and a password that it has still works there.
+
+Example:
+
+    ssobridge mapping remove 7`
+}
+
+// Run removes one mapping.
+func (c *mappingRemoveCmd) Run(s *session) (err error) {
+	id, err := strconv.ParseInt(c.ID, 10, 64)
+	if err != nil {
+		return badInput(fmt.Errorf("mapping %s: not a number", quote(c.ID)), "ssobridge mapping list shows the numbers")
+	}
+	p, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	err = p.Provisioning.RemoveMapping(s.ctx, id, actor(s.environ))
+	if errors.Is(err, store.ErrNotFound) {
+		return badInput(fmt.Errorf("there is no mapping %d", id), "ssobridge mapping list shows all")
+	}
+	if err != nil {
+		return err
+	}
+	s.printf("removed mapping %d\n", id)
+	return nil
+}
+
+func describeMapping(m store.Mapping) string {
+	return fmt.Sprintf("%s -> account %s, role %s, priority %d", mappingWho(m), cmp.Or(string(m.Account), "{account}"), cmp.Or(string(m.Role), "{role}"), m.Priority)
+}
+
+func mappingWho(m store.Mapping) string {
+	switch m.Kind {
+	case store.GroupMapping:
+		return "group " + m.GroupDN
+	case store.GroupPattern:
+		return "groups named " + m.Pattern
+	case store.AttributePattern:
+		return m.Attribute + " = " + m.Pattern
+	}
+	return "person " + string(m.Person)
+}

@@ -1,0 +1,390 @@
+package app
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Config is the whole configuration of the bridge. The comments of its fields are
+// the operator's manual: docs/configuration.md and the file that `ssobridge init`
+// writes are made from them.
+//
+// Every key can be overridden by an environment variable: SSOBRIDGE_ and the key's
+// path in capitals, its parts joined by an underscore (directory.base_dn is
+// SSOBRIDGE_DIRECTORY_BASE_DN); lists are written with commas between. Times are
+// written with a unit: 90s, 15m, 10h. File names are relative to the folder of the
+// configuration file.
+type Config struct {
+	// Scheme, host and port under which browsers reach the bridge. It fixes every
+	// address that the bridge names, its cookies and the host it answers to. It is
+	// https; http only with a loopback host such as localhost. No path.
+	// Required.
+	// Example: https://sso.example.com
+	PublicURL string `yaml:"public_url"`
+
+	// The name of this identity provider, byte for byte as it is registered at
+	// Constant Contact, a trailing slash included. It may stay as it is when
+	// public_url changes. At most 256 characters.
+	// Required.
+	// Example: https://sso.example.com/saml/metadata
+	EntityID string `yaml:"entity_id"`
+
+	// Address and port to listen on.
+	// Default 127.0.0.1:8080.
+	// Example: 0.0.0.0:8443
+	Listen string `yaml:"listen"`
+
+	// The folder that holds the SQLite database. It is the only folder that the
+	// bridge writes to, and nobody else should be able to read it.
+	// Default data.
+	// Example: /var/lib/ssobridge
+	DataDir string `yaml:"data_dir"`
+
+	// Where everything is kept.
+	Store StoreConfig `yaml:"store"`
+
+	// The key that seals private keys in the store: at least 32 random bytes as
+	// base64, as `ssobridge init` makes it. Without it a backup can't sign anybody
+	// in, so keep a copy of it apart from the backups.
+	SecretKey Secret `yaml:"secret_key"`
+
+	// The file with secret_key.
+	// Required, unless SSOBRIDGE_SECRET_KEY is set.
+	// Example: secret_key
+	SecretKeyFile string `yaml:"secret_key_file"`
+
+	// The bridge's own TLS. Without it the bridge speaks plain HTTP, and a proxy in
+	// trusted_proxies ends TLS before it.
+	TLS TLSConfig `yaml:"tls"`
+
+	// Addresses or networks of the proxies whose X-Forwarded-For header is believed.
+	// Only the client's address is taken from it, never scheme or host.
+	// Default none.
+	// Example: [10.0.0.7, 10.1.0.0/16]
+	TrustedProxies []string `yaml:"trusted_proxies"`
+
+	// The directory with the people: OpenLDAP, Active Directory or another LDAP server.
+	Directory DirectoryConfig `yaml:"directory"`
+
+	// Constant Contact's partner API and how it knows this partner.
+	ConstantContact ConstantContactConfig `yaml:"constant_contact"`
+
+	// What a new Constant Contact user is called.
+	Provisioning ProvisioningConfig `yaml:"provisioning"`
+
+	// How long people stay signed in at the bridge.
+	Sessions SessionsConfig `yaml:"sessions"`
+
+	// How old a reading of a person's groups and account state may be.
+	Readings ReadingsConfig `yaml:"readings"`
+
+	// Limits of a sign-in.
+	SignIn SignInConfig `yaml:"sign_in"`
+
+	// What the pages show of the partner.
+	Branding BrandingConfig `yaml:"branding"`
+
+	// The log, on standard error.
+	Log LogConfig `yaml:"log"`
+
+	// Figures for Prometheus.
+	Metrics MetricsConfig `yaml:"metrics"`
+}
+
+// StoreConfig says where everything is kept.
+type StoreConfig struct {
+	// The database: sqlite: and a file name, or a postgres:// address without a
+	// password (a DSN with one comes by dsn_file or SSOBRIDGE_STORE_DSN). Several
+	// replicas need PostgreSQL.
+	// Default: the file ssobridge.db in data_dir.
+	// Example: sqlite:/var/lib/ssobridge/ssobridge.db
+	DSN string `yaml:"dsn"`
+
+	// A file with the DSN, for one that holds a password.
+	// Default none.
+	// Example: store_dsn
+	DSNFile string `yaml:"dsn_file"`
+}
+
+// TLSConfig is the bridge's own TLS.
+type TLSConfig struct {
+	// The certificate with its chain, PEM. It is read again when the file changes.
+	// This is not the key that signs sign-ins.
+	// Default none.
+	// Example: /etc/ssobridge/tls.crt
+	Cert string `yaml:"cert"`
+
+	// The private key of cert, PEM.
+	// Default none.
+	// Example: /etc/ssobridge/tls.key
+	Key string `yaml:"key"`
+}
+
+// ConstantContactConfig is the partner API and how it knows this partner.
+type ConstantContactConfig struct {
+	// Where the partner API is.
+	// Default https://api.cc.email/v3.
+	// Example: https://api.cc.email/v3
+	BaseURL string `yaml:"base_url"`
+
+	// Where tokens are asked for.
+	// Default https://authz.constantcontact.com/partners/oauth2/default/v1/token.
+	// Example: https://authz.constantcontact.com/partners/oauth2/default/v1/token
+	TokenURL string `yaml:"token_url"`
+
+	// Allow http:// in base_url and token_url to other hosts than loopback. The
+	// partner secret then crosses the network in clear: for a sandbox only.
+	// Default false.
+	// Example: false
+	Insecure bool `yaml:"insecure"`
+
+	// The partner's client id, as Constant Contact gave it.
+	// Required.
+	// Example: 0oa1partnerid
+	PartnerClientID string `yaml:"partner_client_id"`
+
+	// The partner's secret.
+	PartnerSecret Secret `yaml:"partner_secret"`
+
+	// The file with the partner's secret.
+	// Required, unless SSOBRIDGE_CONSTANT_CONTACT_PARTNER_SECRET is set.
+	// Example: partner_secret
+	PartnerSecretFile string `yaml:"partner_secret_file"`
+
+	// The key of the registered application (x-api-key).
+	APIKey Secret `yaml:"api_key"`
+
+	// The file with the key of the registered application.
+	// Required, unless SSOBRIDGE_CONSTANT_CONTACT_API_KEY is set.
+	// Example: api_key
+	APIKeyFile string `yaml:"api_key_file"`
+
+	// The name that Constant Contact gave this partner as an external provider. With
+	// a person's external_id it ties the person to the Constant Contact user. At most
+	// 80 characters.
+	// Required.
+	// Example: example_partner
+	ExternalProvider string `yaml:"external_provider"`
+
+	// How many calls Constant Contact allows. They count for the whole API key: all
+	// client accounts and replicas together.
+	Limits LimitsConfig `yaml:"limits"`
+
+	// How long one call may take, without its waiting for a place in the budget.
+	// Constant Contact does not publish how long its calls take.
+	// Default 10s.
+	// Example: 10s
+	Timeout time.Duration `yaml:"timeout"`
+
+	// How long asking for a token may take.
+	// Default 10s.
+	// Example: 10s
+	TokenTimeout time.Duration `yaml:"token_timeout"`
+}
+
+// LimitsConfig is the budget of calls.
+type LimitsConfig struct {
+	// Calls a second. Constant Contact publishes 4, and does not publish how it
+	// counts: the bridge spaces its calls evenly.
+	// Default 4.
+	// Example: 4
+	PerSecond float64 `yaml:"per_second"`
+
+	// Calls a day, from 00:00 UTC.
+	// Default 10000.
+	// Example: 10000
+	PerDay int `yaml:"per_day"`
+
+	// The share of the day that background work leaves for sign-ins, 0 to 0.9.
+	// Default 0.2.
+	// Example: 0.2
+	Reserve float64 `yaml:"reserve"`
+}
+
+// ProvisioningConfig says what a new Constant Contact user is called. The templates
+// know {person_id} {account} {key} {login} {mail} {first_name} {last_name} and
+// {attr:NAME}; {key} is 20 characters that are unique for (person, client account).
+type ProvisioningConfig struct {
+	// The external_id, which is also the NameID of each sign-in. It must be unique for
+	// (person, client account), must never be given to somebody else, and has at most
+	// 255 characters. Users that exist already keep theirs when this changes.
+	// Default {person_id}.{account}.
+	// Example: "{person_id}.{account}"
+	ExternalID string `yaml:"external_id"`
+
+	// The login name at Constant Contact, unique across all of Constant Contact, at
+	// most 50 characters: letters, digits and - _ @ . +
+	// Default sso-{key}.
+	// Example: "sso-{key}"
+	LoginName string `yaml:"login_name"`
+
+	// The e-mail address at Constant Contact, at most 80 characters. Whether two users
+	// may share one is not published: ask Constant Contact.
+	// Default {mail}.
+	// Example: "{mail}"
+	ContactEmail string `yaml:"contact_email"`
+}
+
+// SessionsConfig says how long people stay signed in at the bridge.
+type SessionsConfig struct {
+	// How long a session lasts without use.
+	// Default 1h.
+	// Example: 1h
+	Idle time.Duration `yaml:"idle"`
+
+	// How long a session lasts at most.
+	// Default 10h.
+	// Example: 10h
+	Life time.Duration `yaml:"life"`
+}
+
+// ReadingsConfig says how old a reading of a person may be.
+type ReadingsConfig struct {
+	// A reading older than this is taken again before the next assertion.
+	// Default 1m.
+	// Example: 1m
+	Fresh time.Duration `yaml:"fresh"`
+
+	// While the directory is down, a reading up to this old still serves people who
+	// have a session. 0s: never.
+	// Default 15m.
+	// Example: 15m
+	Stale time.Duration `yaml:"stale"`
+}
+
+// SignInConfig limits a sign-in.
+type SignInConfig struct {
+	// How long a started sign-in can be finished. At least 15m, since it is also the
+	// record that refuses a request that comes a second time.
+	// Default 1h.
+	// Example: 1h
+	Life time.Duration `yaml:"life"`
+
+	// How long a page waits for a new Constant Contact user before it says so and
+	// goes on by itself, 0s to 5s.
+	// Default 1s.
+	// Example: 1s
+	Patience time.Duration `yaml:"patience"`
+
+	// Wrong passwords for one login name within login_window after which further
+	// tries are refused. Set it below the directory's own lockout threshold.
+	// Default 5.
+	// Example: 5
+	LoginFailures int `yaml:"login_failures"`
+
+	// The time in which wrong passwords are counted.
+	// Default 15m.
+	// Example: 15m
+	LoginWindow time.Duration `yaml:"login_window"`
+
+	// Started sign-ins without a session that one client address may have. Behind one
+	// office address many people may start at once.
+	// Default 200.
+	// Example: 200
+	PendingPerAddress int `yaml:"pending_per_address"`
+
+	// Started sign-ins without a session in all.
+	// Default 20000.
+	// Example: 20000
+	PendingTotal int `yaml:"pending_total"`
+}
+
+// BrandingConfig is what the pages show of the partner.
+type BrandingConfig struct {
+	// The partner's name.
+	// Default Single sign-on.
+	// Example: Example Marketing
+	Name string `yaml:"name"`
+
+	// A picture: PNG, JPEG, WebP or SVG, at most 256 KiB.
+	// Default none.
+	// Example: /etc/ssobridge/logo.svg
+	Logo string `yaml:"logo"`
+
+	// The colour of buttons and links: # and six hexadecimal digits.
+	// Default #1856ed.
+	// Example: "#1856ed"
+	Color string `yaml:"color"`
+
+	// Where people find help: https, or mailto.
+	// Default none.
+	// Example: https://help.example.com/sso
+	HelpURL string `yaml:"help_url"`
+
+	// Where people set a new password: https.
+	// Default none.
+	// Example: https://password.example.com
+	ForgottenPasswordURL string `yaml:"forgotten_password_url"`
+}
+
+// LogConfig is the log on standard error.
+type LogConfig struct {
+	// json for machines, text for people.
+	// Default json.
+	// Example: json
+	Format string `yaml:"format"`
+
+	// The least level that is written: debug, info, warn or error.
+	// Default info.
+	// Example: info
+	Level string `yaml:"level"`
+}
+
+// MetricsConfig is the listener for Prometheus.
+type MetricsConfig struct {
+	// Address and port that serve /metrics, apart from the pages. Anybody who reaches
+	// it can read it, so keep it on loopback or an inner network.
+	// Default none: off.
+	// Example: 127.0.0.1:9090
+	Listen string `yaml:"listen"`
+}
+
+// Defaults returns a configuration with every default filled in. What is required
+// has none.
+func Defaults() Config {
+	return Config{
+		Listen:  "127.0.0.1:8080",
+		DataDir: "data",
+		Directory: DirectoryConfig{
+			MaxDepth: 10, MaxGroups: 2000,
+			PoolSize: 8, BindPoolSize: 8,
+			DialTimeout: 3 * time.Second, OpTimeout: 4 * time.Second, Timeout: 10 * time.Second, Cooldown: 30 * time.Second,
+		},
+		ConstantContact: ConstantContactConfig{
+			BaseURL:  "https://api.cc.email/v3",
+			TokenURL: "https://authz.constantcontact.com/partners/oauth2/default/v1/token",
+			Limits:   LimitsConfig{PerSecond: 4, PerDay: 10000, Reserve: 0.2},
+			Timeout:  10 * time.Second, TokenTimeout: 10 * time.Second,
+		},
+		Provisioning: ProvisioningConfig{ExternalID: "{person_id}.{account}", LoginName: "sso-{key}", ContactEmail: "{mail}"},
+		Sessions:     SessionsConfig{Idle: time.Hour, Life: 10 * time.Hour},
+		Readings:     ReadingsConfig{Fresh: time.Minute, Stale: 15 * time.Minute},
+		SignIn: SignInConfig{
+			Life: time.Hour, Patience: time.Second, LoginFailures: 5, LoginWindow: 15 * time.Minute,
+			PendingPerAddress: 200, PendingTotal: 20000,
+		},
+		Branding: BrandingConfig{Name: "Single sign-on", Color: "#1856ed"},
+		Log:      LogConfig{Format: "json", Level: "info"},
+	}
+}
+
+// Secret is text that must never be shown: it prints, logs and marshals as ***.
+// Convert it to string where it is used.
+type Secret string
+
+// String hides the secret.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return "***"
+}
+
+// GoString hides the secret from %#v.
+func (s Secret) GoString() string { return s.String() }
+
+// LogValue hides the secret from slog.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// MarshalText hides the secret from JSON and YAML.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }

@@ -1,0 +1,361 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"ssobridge/certs"
+	"ssobridge/idp/directory"
+	"ssobridge/partnerapi"
+	"ssobridge/provisioning"
+	"ssobridge/store"
+)
+
+// Check checks a configuration that was made in code, as LoadConfig checks a file.
+// It returns a *ConfigError with every fault.
+func (c *Config) Check() error {
+	f := &faults{}
+	checkConfig(c, f)
+	return f.err()
+}
+
+func checkConfig(c *Config, f *faults) {
+	checkAddresses(c, f)
+	checkStore(c, f)
+	checkDirectory(c, f)
+	checkConstantContact(c, f)
+	checkProvisioning(c, f)
+	checkTimes(c, f)
+	checkPages(c, f)
+}
+
+// required says that a key without default has no value.
+func (f *faults) required(key, value, example string) bool {
+	if value == "" {
+		f.add(key, "is missing", "write for example: "+key[strings.LastIndexByte(key, '.')+1:]+": "+example)
+	}
+	return value != ""
+}
+
+func checkAddresses(c *Config, f *faults) {
+	https := false
+	if f.required("public_url", c.PublicURL, "https://sso.example.com") {
+		c.PublicURL = strings.TrimSuffix(c.PublicURL, "/")
+		switch u, err := url.Parse(c.PublicURL); {
+		case err != nil || u.Host == "" || u.Opaque != "" || (u.Scheme != "https" && u.Scheme != "http"):
+			f.add("public_url", quote(c.PublicURL)+" is not the address of a web site", "write scheme and host: https://sso.example.com")
+		case u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil:
+			f.add("public_url", quote(c.PublicURL)+" has more than scheme, host and port", "write "+u.Scheme+"://"+u.Host)
+		case u.Scheme == "http" && !loopback(u.Hostname()):
+			// Session cookies are Secure and passwords are typed in: plain HTTP is for one machine alone.
+			f.add("public_url", "is http for a host that others reach", "write https://"+u.Host+"; http is for localhost only")
+		default:
+			https = u.Scheme == "https"
+			if u.Host != strings.ToLower(u.Host) {
+				f.add("public_url", quote(c.PublicURL)+" has capitals in the host", "write "+u.Scheme+"://"+strings.ToLower(u.Host))
+			}
+		}
+	}
+	if f.required("entity_id", c.EntityID, "https://sso.example.com/saml/metadata") {
+		u, err := url.Parse(c.EntityID)
+		if err != nil || u.Scheme == "" || strings.ContainsFunc(c.EntityID, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) {
+			f.add("entity_id", quote(c.EntityID)+" is not a URI", "write the address that is registered at Constant Contact")
+		} else if utf8.RuneCountInString(c.EntityID) > 256 { // saml-core 8.3.6
+			f.add("entity_id", fmt.Sprintf("has %d characters", utf8.RuneCountInString(c.EntityID)), "use at most 256")
+		}
+	}
+	checkListen("listen", c.Listen, f)
+	if c.Metrics.Listen != "" {
+		checkListen("metrics.listen", c.Metrics.Listen, f)
+		if c.Metrics.Listen == c.Listen && !strings.HasSuffix(c.Listen, ":0") {
+			f.add("metrics.listen", "is the same as listen", "give the metrics a port of their own")
+		}
+	}
+	for _, p := range c.TrustedProxies {
+		if _, err := parsePrefix(p); err != nil {
+			f.add("trusted_proxies", quote(p)+" is neither an address nor a network", "write for example 10.0.0.7 or 10.1.0.0/16")
+		}
+	}
+	switch {
+	case (c.TLS.Cert == "") != (c.TLS.Key == ""):
+		f.add("tls", "cert and key belong together, and one is missing", "give both, or neither")
+	case c.TLS.Cert != "":
+		if _, err := tls.LoadX509KeyPair(c.TLS.Cert, c.TLS.Key); err != nil {
+			f.add("tls", "certificate and key can't be used: "+tlsCause(err), "give a PEM certificate chain and its unencrypted PEM key, readable for the bridge's user")
+		}
+		if c.PublicURL != "" && !https {
+			f.add("tls", "is set while public_url is http", "write https in public_url, or remove tls")
+		}
+	case https && len(c.TrustedProxies) == 0:
+		// Behind an unnamed proxy every person would have the proxy's address, and share
+		// its limits; without a proxy nobody would end TLS.
+		f.add("public_url", "is https, yet there is neither tls.cert nor a proxy in trusted_proxies", "set tls.cert and tls.key, or name the proxy that ends TLS")
+	}
+}
+
+func checkListen(key, value string, f *faults) {
+	host, port, err := net.SplitHostPort(value)
+	n, portErr := strconv.Atoi(port)
+	if err != nil || portErr != nil || n < 0 || n > 65535 || strings.ContainsAny(host, " /") {
+		f.add(key, quote(value)+" is not an address with a port", "write for example 127.0.0.1:8080")
+	}
+}
+
+func checkStore(c *Config, f *faults) {
+	kind, path, _ := strings.Cut(c.Store.DSN, ":")
+	switch {
+	case c.Store.DSN == "" && c.DataDir == "":
+		f.add("data_dir", "is missing", "name the folder for the database, or set store.dsn")
+	case c.Store.DSN == "":
+		checkFolder("data_dir", c.DataDir, f)
+	case kind == "sqlite":
+		if path == "" {
+			f.add("store.dsn", "names no file", "write sqlite:/var/lib/ssobridge/ssobridge.db")
+		}
+	case kind == "postgres" || kind == "postgresql":
+		u, err := url.Parse(c.Store.DSN)
+		if err != nil || u.Host == "" {
+			// The text is not shown: it may hold a password.
+			f.add("store.dsn", "is not a valid postgres:// address", "write postgres://USER@HOST:5432/DATABASE?sslmode=verify-full")
+			break
+		}
+		_, hasPassword := u.User.Password()
+		if _, inFile := f.origin.lines["store.dsn"]; inFile && f.origin.vars["store.dsn"] == "" && (hasPassword || u.Query().Has("password")) {
+			f.add("store.dsn", "holds a password", "write the DSN into a file and name that by store.dsn_file, or set "+variable("store.dsn"))
+		}
+	default:
+		f.add("store.dsn", "is neither sqlite: nor postgres://", "write sqlite:FILE or postgres://USER@HOST/DATABASE")
+	}
+	switch {
+	case c.SecretKey == "" && c.SecretKeyFile == "":
+		f.add("secret_key_file", "is missing", "name the file that `ssobridge init` made, or set "+variable("secret_key"))
+	case c.SecretKey != "":
+		if _, err := certs.ParseSecret(string(c.SecretKey)); err != nil {
+			f.add("secret_key", "can't be used: "+err.Error(), "take the one that `ssobridge init` made; a new one can't open what the old one sealed")
+		}
+	}
+}
+
+func checkFolder(key, path string, f *faults) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		f.add(key, path+" does not exist", "make it: install -d -m 700 -o USER "+path)
+	case err != nil:
+		f.add(key, path+" can't be used: "+plainCause(err), "let the bridge's user read and write it")
+	case !info.IsDir():
+		f.add(key, path+" is not a folder", "name a folder")
+	}
+}
+
+func checkDirectory(c *Config, f *faults) {
+	if c.Directory.BindDN != "" && c.Directory.BindPassword == "" && c.Directory.BindPasswordFile == "" {
+		f.add("directory.bind_password_file", "is missing", "name the file with the password of bind_dn, or set "+variable("directory.bind_password"))
+	}
+	d, err := directory.New(c.directoryOptions(time.Now, slog.New(slog.DiscardHandler)))
+	if err == nil {
+		// Nothing was dialled, so nothing can go wrong here.
+		_ = d.Close()
+		return
+	}
+	for _, err := range eachError(err) {
+		var field *directory.FieldError
+		switch {
+		case !errors.As(err, &field):
+			f.add("directory", err.Error(), "")
+		case field.Field == "bind_password" && c.Directory.BindPassword == "":
+			// said above, with the ways a password comes in
+		default:
+			f.add("directory."+field.Field, field.Fault, field.Mend)
+		}
+	}
+}
+
+func checkConstantContact(c *Config, f *faults) {
+	cc := &c.ConstantContact
+	for _, e := range []struct{ key, value string }{{"constant_contact.base_url", cc.BaseURL}, {"constant_contact.token_url", cc.TokenURL}} {
+		u, err := url.Parse(e.value)
+		switch {
+		case err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || u.RawQuery != "" || u.Fragment != "" || u.User != nil:
+			f.add(e.key, quote(e.value)+" is not a plain web address", "leave the key out to use the default")
+		case u.Scheme == "http" && !loopback(u.Hostname()) && !cc.Insecure:
+			f.add(e.key, "is http, so the partner secret would cross the network in clear", "write https, or for a sandbox set constant_contact.insecure: true")
+		}
+	}
+	f.required("constant_contact.partner_client_id", cc.PartnerClientID, "0oa1partnerid")
+	if f.required("constant_contact.external_provider", cc.ExternalProvider, "example_partner") && utf8.RuneCountInString(cc.ExternalProvider) > 80 {
+		f.add("constant_contact.external_provider", "has more than 80 characters", "write it as Constant Contact gave it")
+	}
+	if cc.PartnerSecret == "" && cc.PartnerSecretFile == "" {
+		f.add("constant_contact.partner_secret_file", "is missing", "name the file with the partner secret, or set "+variable("constant_contact.partner_secret"))
+	}
+	if cc.APIKey == "" && cc.APIKeyFile == "" {
+		f.add("constant_contact.api_key_file", "is missing", "name the file with the API key, or set "+variable("constant_contact.api_key"))
+	}
+	if l := cc.Limits; l.PerSecond <= 0 || l.PerSecond > 1000 {
+		f.add("constant_contact.limits.per_second", fmt.Sprintf("%v is out of range", l.PerSecond), "write a number over 0, at most 1000; Constant Contact allows 4")
+	}
+	if l := cc.Limits; l.PerDay < 1 {
+		f.add("constant_contact.limits.per_day", fmt.Sprintf("%d is out of range", l.PerDay), "write at least 1; Constant Contact allows 10000")
+	}
+	if l := cc.Limits; l.Reserve < 0 || l.Reserve > 0.9 {
+		f.add("constant_contact.limits.reserve", fmt.Sprintf("%v is out of range", l.Reserve), "write a share from 0 to 0.9")
+	}
+	f.between("constant_contact.timeout", cc.Timeout, time.Second, time.Minute)
+	f.between("constant_contact.token_timeout", cc.TokenTimeout, time.Second, time.Minute)
+}
+
+// checkProvisioning has provisioning check the templates. New starts nothing and
+// reads nothing, so that empty parts do for it here.
+func checkProvisioning(c *Config, f *faults) {
+	_, err := provisioning.New(provisioning.Options{
+		Mappings: new(store.Mappings), Ledger: new(store.Ledger), Accounts: new(store.Accounts), Client: new(partnerapi.Client),
+		Changes:          func(context.Context) (int64, error) { return 0, nil },
+		ExternalProvider: cmp.Or(c.ConstantContact.ExternalProvider, "example"),
+		ExternalID:       c.Provisioning.ExternalID, LoginName: c.Provisioning.LoginName, ContactEmail: c.Provisioning.ContactEmail,
+		Logger: slog.New(slog.DiscardHandler),
+	})
+	for _, err := range eachError(err) {
+		var field *provisioning.FieldError
+		switch {
+		case !errors.As(err, &field):
+			f.add("provisioning", err.Error(), "")
+		case field.Field != "external_provider": // that one is said above
+			f.add("provisioning."+field.Field, field.Fault, field.Mend)
+		}
+	}
+}
+
+// between checks that a time lies in a range.
+func (f *faults) between(key string, d, least, most time.Duration) {
+	if d < least || d > most {
+		f.add(key, fmt.Sprintf("%s is out of range", short(d)), fmt.Sprintf("write a time from %s to %s", short(least), short(most)))
+	}
+}
+
+func checkTimes(c *Config, f *faults) {
+	f.between("sessions.life", c.Sessions.Life, time.Minute, 30*24*time.Hour)
+	f.between("sessions.idle", c.Sessions.Idle, time.Minute, 30*24*time.Hour)
+	if c.Sessions.Idle > c.Sessions.Life {
+		f.add("sessions.idle", "is longer than sessions.life", "write at most "+short(c.Sessions.Life))
+	}
+	f.between("readings.fresh", c.Readings.Fresh, 0, time.Hour)
+	f.between("readings.stale", c.Readings.Stale, 0, 24*time.Hour)
+	if c.Readings.Stale != 0 && c.Readings.Stale < c.Readings.Fresh {
+		f.add("readings.stale", "is shorter than readings.fresh", "write at least "+short(c.Readings.Fresh)+", or 0s for never")
+	}
+	f.between("sign_in.life", c.SignIn.Life, 15*time.Minute, 24*time.Hour)
+	f.between("sign_in.patience", c.SignIn.Patience, 0, 5*time.Second)
+	f.between("sign_in.login_window", c.SignIn.LoginWindow, time.Minute, 24*time.Hour)
+	if n := c.SignIn.LoginFailures; n < 1 || n > 100 {
+		f.add("sign_in.login_failures", fmt.Sprintf("%d is out of range", n), "write a number from 1 to 100")
+	}
+	if n := c.SignIn.PendingPerAddress; n < 1 {
+		f.add("sign_in.pending_per_address", fmt.Sprintf("%d is out of range", n), "write at least 1")
+	}
+	// The bound keeps what strangers can make the store hold in the tens of megabytes (WEB-09).
+	if n := c.SignIn.PendingTotal; n < c.SignIn.PendingPerAddress || n > 1000000 {
+		f.add("sign_in.pending_total", fmt.Sprintf("%d is out of range", n), "write at least pending_per_address and at most 1000000")
+	}
+}
+
+var colorPattern = regexp.MustCompile(`^#[0-9a-fA-F]{6}$`)
+
+func checkPages(c *Config, f *faults) {
+	b := &c.Branding
+	if n := utf8.RuneCountInString(b.Name); n < 1 || n > 80 {
+		f.add("branding.name", fmt.Sprintf("has %d characters", n), "write 1 to 80")
+	}
+	if b.Logo != "" {
+		if _, _, err := readLogo(b.Logo); err != nil {
+			f.add("branding.logo", "can't be used: "+err.Error(), "give a PNG, JPEG, WebP or SVG file of at most 256 KiB")
+		}
+	}
+	if !colorPattern.MatchString(b.Color) {
+		f.add("branding.color", quote(b.Color)+" is not a colour", `write # and six hexadecimal digits, in quotes: "#1856ed"`)
+	}
+	checkLink("branding.help_url", b.HelpURL, true, f)
+	checkLink("branding.forgotten_password_url", b.ForgottenPasswordURL, false, f)
+	if !slices.Contains([]string{"json", "text"}, c.Log.Format) {
+		f.add("log.format", quote(c.Log.Format)+" is unknown", "write json or text")
+	}
+	if _, ok := logLevels[c.Log.Level]; !ok {
+		f.add("log.level", quote(c.Log.Level)+" is unknown", "write debug, info, warn or error")
+	}
+}
+
+// checkLink accepts https, and mailto where mail is. The link stands on pages, so
+// javascript: and its like must never pass.
+func checkLink(key, value string, mail bool, f *faults) {
+	if value == "" {
+		return
+	}
+	u, err := url.Parse(value)
+	if err == nil && (u.Scheme == "https" && u.Host != "" || mail && u.Scheme == "mailto" && u.Opaque != "") {
+		return
+	}
+	mend := "write an https:// address"
+	if mail {
+		mend += " or mailto:"
+	}
+	f.add(key, quote(value)+" is not such a link", mend)
+}
+
+// loopback tells whether a host name can only mean this machine (RFC 6761 6.3 for localhost).
+func loopback(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.IsLoopback()
+}
+
+// parsePrefix reads an address or a network.
+func parsePrefix(s string) (netip.Prefix, error) {
+	if addr, err := netip.ParseAddr(s); err == nil {
+		return netip.PrefixFrom(addr, addr.BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(s)
+	return p.Masked(), err
+}
+
+// eachError takes a joined error apart.
+func eachError(err error) []error {
+	if err == nil {
+		return nil
+	}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return joined.Unwrap()
+	}
+	return []error{err}
+}
+
+// short writes a time as people write it in the file: 15m, not 15m0s.
+func short(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+// tlsCause keeps file names in and key material out: the loader's errors name neither.
+func tlsCause(err error) string { return strings.TrimPrefix(err.Error(), "tls: ") }

@@ -1,0 +1,166 @@
+package app
+
+import "time"
+
+// DirectoryConfig says how people and groups are found by LDAP.
+type DirectoryConfig struct {
+	// Fills every key below that is left out: openldap or active_directory. Without
+	// a preset every attribute and filter is set by hand.
+	// Default none.
+	// Example: openldap
+	Preset string `yaml:"preset"`
+
+	// The LDAP servers in order: the first that answers is used, and the first is
+	// returned to when it is back. ldaps:// or ldap://, with a port if it is not the
+	// usual one.
+	// Required.
+	// Example: [ldaps://ldap1.example.com, ldaps://ldap2.example.com]
+	URLs []string `yaml:"urls"`
+
+	// Change an ldap:// connection to TLS before anything else is sent.
+	// Default false.
+	// Example: true
+	StartTLS bool `yaml:"start_tls"`
+
+	// Certificates (PEM) of the authority that signed the servers' certificates.
+	// Default: the authorities that the system trusts.
+	// Example: /etc/ssobridge/ldap-ca.crt
+	CAFile string `yaml:"ca_file"`
+
+	// Allow ldap:// without TLS. Passwords then cross the network in clear: for a
+	// test set-up only.
+	// Default false.
+	// Example: false
+	Insecure bool `yaml:"insecure"`
+
+	// The service account that searches. It needs to read people and groups, nothing else.
+	// Default none: searches are anonymous, which few directories allow.
+	// Example: cn=ssobridge,ou=services,dc=example,dc=com
+	BindDN string `yaml:"bind_dn"`
+
+	// The password of bind_dn.
+	BindPassword Secret `yaml:"bind_password"`
+
+	// The file with the password of bind_dn.
+	// Required with bind_dn, unless SSOBRIDGE_DIRECTORY_BIND_PASSWORD is set.
+	// Example: bind_password
+	BindPasswordFile string `yaml:"bind_password_file"`
+
+	// Where people are searched.
+	// Required.
+	// Example: ou=people,dc=example,dc=com
+	BaseDN string `yaml:"base_dn"`
+
+	// The filter that finds one person; {login} stands for the login name that was typed.
+	// Default: the preset's.
+	// Example: (&(objectClass=inetOrgPerson)(uid={login}))
+	LoginFilter string `yaml:"login_filter"`
+
+	// The attribute with the login name.
+	// Default: the preset's.
+	// Example: uid
+	LoginAttribute string `yaml:"login_attribute"`
+
+	// The attribute with an id that never changes and is never given to somebody else.
+	// Default: the preset's.
+	// Example: entryUUID
+	IDAttribute string `yaml:"id_attribute"`
+
+	// The attribute with the first name.
+	// Default: the preset's.
+	// Example: givenName
+	FirstNameAttribute string `yaml:"first_name_attribute"`
+
+	// The attribute with the last name.
+	// Default: the preset's.
+	// Example: sn
+	LastNameAttribute string `yaml:"last_name_attribute"`
+
+	// The attribute with the e-mail address.
+	// Default: the preset's.
+	// Example: mail
+	MailAttribute string `yaml:"mail_attribute"`
+
+	// Further attributes to read, for mapping patterns, templates and released attributes.
+	// Default none.
+	// Example: [employeeNumber, departmentNumber]
+	ExtraAttributes []string `yaml:"extra_attributes"`
+
+	// Active Directory: the domain that people may write before their login, as in
+	// EXAMPLE\alice. Another domain is refused.
+	// Default none.
+	// Example: EXAMPLE
+	Domain string `yaml:"domain"`
+
+	// Where groups are searched.
+	// Default: base_dn.
+	// Example: ou=groups,dc=example,dc=com
+	GroupBaseDN string `yaml:"group_base_dn"`
+
+	// How groups are found: member_of (the person's memberOf), search (groups that
+	// name the person), ad (Active Directory's rule that follows nesting itself).
+	// Default: the preset's.
+	// Example: member_of
+	GroupMode string `yaml:"group_mode"`
+
+	// With group_mode search: the filter; {dn} and {login} stand for the person's.
+	// Default: the preset's.
+	// Example: (&(objectClass=groupOfNames)(member={dn}))
+	GroupFilter string `yaml:"group_filter"`
+
+	// The attribute with a group's id that never changes.
+	// Default: the preset's.
+	// Example: entryUUID
+	GroupIDAttribute string `yaml:"group_id_attribute"`
+
+	// The attribute with a group's name.
+	// Default: the preset's.
+	// Example: cn
+	GroupNameAttribute string `yaml:"group_name_attribute"`
+
+	// Follow groups that are members of groups.
+	// Default false; Active Directory's preset always does.
+	// Example: true
+	Nested bool `yaml:"nested"`
+
+	// How deep nested groups are followed. Deeper nesting refuses the sign-in with a
+	// clear error, it is not cut off in silence.
+	// Default 10.
+	// Example: 10
+	MaxDepth int `yaml:"max_depth"`
+
+	// How many groups one person may be in, nested ones counted.
+	// Default 2000.
+	// Example: 2000
+	MaxGroups int `yaml:"max_groups"`
+
+	// How many connections are kept for searches.
+	// Default 8.
+	// Example: 8
+	PoolSize int `yaml:"pool_size"`
+
+	// How many connections are kept for checking passwords.
+	// Default 8.
+	// Example: 8
+	BindPoolSize int `yaml:"bind_pool_size"`
+
+	// How long a connection may take, TLS included.
+	// Default 3s.
+	// Example: 3s
+	DialTimeout time.Duration `yaml:"dial_timeout"`
+
+	// How long one LDAP operation may take.
+	// Default 4s.
+	// Example: 4s
+	OpTimeout time.Duration `yaml:"op_timeout"`
+
+	// How long everything that one sign-in asks of the directory may take.
+	// Default 10s.
+	// Example: 10s
+	Timeout time.Duration `yaml:"timeout"`
+
+	// How long a server that failed is left alone before it is tried again.
+	// Default 30s.
+	// Example: 30s
+	Cooldown time.Duration `yaml:"cooldown"`
+}

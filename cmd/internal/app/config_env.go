@@ -1,0 +1,120 @@
+package app
+
+import (
+	"fmt"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+const prefix = "SSOBRIDGE_"
+
+// configVariable names the configuration file for every command.
+const configVariable = prefix + "CONFIG"
+
+// foreign are variables that begin like ours and are none of the configuration:
+// those of the project's tests, and those that Kubernetes sets for a service named
+// ssobridge.
+var foreign = regexp.MustCompile(`^SSOBRIDGE_(CONFIG|TEST_.*|SCREENSHOTS|SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_.*)?)?)$`)
+
+// variable is the environment variable of a key.
+func variable(path string) string {
+	return prefix + strings.ToUpper(strings.ReplaceAll(path, ".", "_"))
+}
+
+// readEnvironment lays the variables over cfg. A variable that begins like ours and
+// names no key is a fault: a mistyped one would otherwise be passed over in silence.
+func readEnvironment(environ []string, cfg *Config, f *faults) {
+	paths, fields := map[string]string{}, map[string]reflect.Value{}
+	var names []string
+	eachKey(reflect.ValueOf(cfg).Elem(), "", func(path string, field reflect.Value) {
+		name := variable(path)
+		paths[name], fields[name] = path, field
+		names = append(names, name)
+	})
+	environ = slices.Clone(environ)
+	slices.Sort(environ)
+	for _, entry := range environ {
+		name, value, _ := strings.Cut(entry, "=")
+		if !strings.HasPrefix(name, prefix) || foreign.MatchString(name) {
+			continue
+		}
+		field, ok := fields[name]
+		if !ok {
+			f.list = append(f.list, Fault{Where: name, Text: "unknown variable", Mend: nearestVariable(name, names)})
+			continue
+		}
+		path := paths[name]
+		f.origin.vars[path] = name
+		if text, mend := setScalar(field, value); text != "" {
+			f.add(path, text, mend)
+		}
+	}
+}
+
+func nearestVariable(wrong string, names []string) string {
+	best, distance := "", 1+len(wrong)/6
+	for _, name := range names {
+		if d := editDistance(wrong, name); d <= distance {
+			best, distance = name, d-1
+		}
+	}
+	if best == "" {
+		return "unset it; a variable is named after its key, as " + variable("directory.base_dn") + " for directory.base_dn"
+	}
+	return "did you mean " + best + "?"
+}
+
+// resolvePaths makes file names relative to the configuration file's folder, so
+// that the program behaves alike wherever it is started.
+func resolvePaths(cfg *Config, folder string) {
+	for _, p := range []*string{
+		&cfg.DataDir, &cfg.Store.DSNFile, &cfg.SecretKeyFile, &cfg.TLS.Cert, &cfg.TLS.Key, &cfg.Directory.CAFile,
+		&cfg.Directory.BindPasswordFile, &cfg.ConstantContact.PartnerSecretFile, &cfg.ConstantContact.APIKeyFile, &cfg.Branding.Logo,
+	} {
+		if *p != "" && !filepath.IsAbs(*p) {
+			*p = filepath.Join(folder, *p)
+		}
+	}
+	if path, ok := strings.CutPrefix(cfg.Store.DSN, "sqlite:"); ok && path != "" && !filepath.IsAbs(path) {
+		cfg.Store.DSN = "sqlite:" + filepath.Join(folder, path)
+	}
+}
+
+// readSecrets reads each secret that comes by a file. Both ways at once is a fault:
+// one of the two would be stale and nobody would notice.
+func readSecrets(cfg *Config, f *faults) {
+	read := func(key, fileKey, file string, into *Secret) {
+		switch {
+		case file == "":
+		case *into != "":
+			f.add(fileKey, "the secret comes twice, by this file and by "+f.origin.vars[key], "keep one of the two")
+		default:
+			data, err := readBounded(file, maxSecretFile)
+			if err != nil {
+				f.add(fileKey, fmt.Sprintf("%s can't be read: %s", file, plainCause(err)), "write the secret into it, readable for the bridge's user alone")
+				return
+			}
+			// Editors and echo end a file with a line break, which is not part of the secret.
+			text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
+			if text == "" {
+				f.add(fileKey, file+" is empty", "write the secret into it")
+				return
+			}
+			*into = Secret(text)
+		}
+	}
+	var dsn Secret
+	if cfg.Store.DSNFile != "" && cfg.Store.DSN != "" {
+		f.add("store.dsn_file", "the DSN comes twice, by this file and by store.dsn", "keep one of the two")
+	} else {
+		read("store.dsn", "store.dsn_file", cfg.Store.DSNFile, &dsn)
+		cfg.Store.DSN += string(dsn)
+	}
+	read("secret_key", "secret_key_file", cfg.SecretKeyFile, &cfg.SecretKey)
+	read("directory.bind_password", "directory.bind_password_file", cfg.Directory.BindPasswordFile, &cfg.Directory.BindPassword)
+	read("constant_contact.partner_secret", "constant_contact.partner_secret_file", cfg.ConstantContact.PartnerSecretFile, &cfg.ConstantContact.PartnerSecret)
+	read("constant_contact.api_key", "constant_contact.api_key_file", cfg.ConstantContact.APIKeyFile, &cfg.ConstantContact.APIKey)
+}

@@ -1,0 +1,99 @@
+package app
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Fault is one thing wrong with the configuration.
+type Fault struct {
+	Where string // "ssobridge.yaml:12", a variable's name, or "" for a configuration made in code
+	Key   string // path of the key, such as directory.base_dn
+	Text  string // what is wrong
+	Mend  string // what to do
+}
+
+// String is the fault as one line.
+func (f Fault) String() string {
+	var b strings.Builder
+	for _, part := range []string{f.Where, f.Key} {
+		if part != "" {
+			b.WriteString(part + ": ")
+		}
+	}
+	b.WriteString(f.Text)
+	if f.Mend != "" {
+		b.WriteString("; " + f.Mend)
+	}
+	return b.String()
+}
+
+// ConfigError carries all faults of a configuration at once.
+type ConfigError struct{ Faults []Fault }
+
+// Error lists one fault on each line.
+func (e *ConfigError) Error() string {
+	if len(e.Faults) == 1 {
+		return "configuration: " + e.Faults[0].String()
+	}
+	lines := []string{fmt.Sprintf("configuration: %d faults", len(e.Faults))}
+	for _, f := range e.Faults {
+		lines = append(lines, "  "+f.String())
+	}
+	return strings.Join(lines, "\n")
+}
+
+// origin remembers where each key of a configuration came from, so that a fault
+// that is found later still names the line.
+type origin struct {
+	file  string         // as given on the command line; "" for a configuration made in code
+	lines map[string]int // key path → line in file
+	vars  map[string]string
+}
+
+// where tells the place of a key: the variable that set it, or its line, or the
+// line of the section that it is missing in.
+func (o *origin) where(key string) string {
+	if name, ok := o.vars[key]; ok {
+		return name
+	}
+	if o.file == "" {
+		return ""
+	}
+	for {
+		if line, ok := o.lines[key]; ok {
+			return fmt.Sprintf("%s:%d", o.file, line)
+		}
+		dot := strings.LastIndexByte(key, '.')
+		if dot < 0 {
+			return o.file
+		}
+		key = key[:dot]
+	}
+}
+
+// faults collects what is wrong with one configuration.
+type faults struct {
+	origin origin
+	list   []Fault
+}
+
+func (f *faults) add(key, text, mend string) {
+	f.list = append(f.list, Fault{Where: f.origin.where(key), Key: key, Text: text, Mend: mend})
+}
+
+func (f *faults) addAt(line int, key, text, mend string) {
+	where := f.origin.file
+	if line > 0 {
+		where = fmt.Sprintf("%s:%d", where, line)
+	}
+	f.list = append(f.list, Fault{Where: where, Key: key, Text: text, Mend: mend})
+}
+
+// err returns nil, or all faults as one *ConfigError.
+func (f *faults) err() error {
+	if len(f.list) == 0 {
+		return nil
+	}
+	return &ConfigError{Faults: f.list}
+}

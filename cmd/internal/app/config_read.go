@@ -1,0 +1,306 @@
+package app
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Bounds of what is read: far above any real file, and below what could hurt.
+const (
+	maxConfigFile = 1 << 20
+	maxSecretFile = 64 << 10
+)
+
+// LoadConfig reads a configuration file, lays the environment over it, reads the
+// secrets' files and checks the whole. environ is in the form of os.Environ.
+// Every fault found is in the returned *ConfigError.
+//
+// The file is walked as a tree of nodes rather than decoded into the struct: only
+// so do all faults come with their lines, and an unknown key with the name that
+// was meant.
+func LoadConfig(file string, environ []string) (Config, error) {
+	f := &faults{origin: origin{file: file, lines: map[string]int{}, vars: map[string]string{}}}
+	cfg := Defaults()
+	data, err := readBounded(file, maxConfigFile)
+	if err != nil {
+		f.list = append(f.list, Fault{Where: file, Text: "can't be read: " + plainCause(err), Mend: "name the file by --config, or make one with `ssobridge init`"})
+		return cfg, f.err()
+	}
+	readYAML(data, &cfg, f)
+	readEnvironment(environ, &cfg, f)
+	resolvePaths(&cfg, filepath.Dir(file))
+	readSecrets(&cfg, f)
+	checkConfig(&cfg, f)
+	return cfg, f.err()
+}
+
+// readYAML lays the file's keys over cfg.
+func readYAML(data []byte, cfg *Config, f *faults) {
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	var doc yaml.Node
+	switch err := dec.Decode(&doc); {
+	case errors.Is(err, io.EOF):
+		return // an empty file: what is required is missing, which the check says
+	case err != nil:
+		f.addAt(0, "", strings.TrimPrefix(err.Error(), "yaml: "), "mend the YAML; keys are indented by spaces, never by tabs")
+		return
+	}
+	var second yaml.Node
+	if err := dec.Decode(&second); !errors.Is(err, io.EOF) {
+		f.addAt(second.Line, "", "a second document follows", "keep one document in the file: remove the line ---")
+	}
+	if len(doc.Content) == 1 {
+		readStruct(doc.Content[0], reflect.ValueOf(cfg).Elem(), "", f)
+	}
+}
+
+// readStruct reads the keys of one section.
+func readStruct(node *yaml.Node, v reflect.Value, path string, f *faults) {
+	node = resolveAlias(node)
+	if node.Tag == "!!null" {
+		return // a section whose keys are all commented out
+	}
+	if node.Kind != yaml.MappingNode {
+		f.addAt(node.Line, path, "want a section with keys, got "+kindName(node), "write one key: value on each line below it")
+		return
+	}
+	seen := map[string]int{}
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		key, value := node.Content[i], node.Content[i+1]
+		full := join(path, key.Value)
+		if line, twice := seen[key.Value]; twice {
+			f.addAt(key.Line, full, fmt.Sprintf("stands twice, first on line %d", line), "keep one of the two")
+			continue
+		}
+		seen[key.Value] = key.Line
+		field, ok := fieldByKey(v, key.Value)
+		if !ok {
+			f.addAt(key.Line, full, "unknown key", nearest(full))
+			continue
+		}
+		f.origin.lines[full] = key.Line
+		readValue(value, field, full, f)
+	}
+}
+
+// readValue reads one key's value into its field.
+func readValue(node *yaml.Node, field reflect.Value, path string, f *faults) {
+	node = resolveAlias(node)
+	switch {
+	case field.Type() == reflect.TypeFor[Secret]():
+		f.addAt(node.Line, path, "a secret does not belong into the configuration file",
+			fmt.Sprintf("write it into a file of its own and name that by %s_file, or set %s", path, variable(path)))
+	case field.Kind() == reflect.Struct:
+		readStruct(node, field, path, f)
+	case node.Tag == "!!null":
+		f.addAt(node.Line, path, "has no value", "give it one, or remove the line to use the default")
+	case field.Kind() == reflect.Slice:
+		if node.Kind != yaml.SequenceNode {
+			f.addAt(node.Line, path, "want a list, got "+kindName(node), "write it as ["+node.Value+"]")
+			return
+		}
+		var list []string
+		for _, item := range node.Content {
+			item = resolveAlias(item)
+			if item.Kind != yaml.ScalarNode || item.Tag == "!!null" {
+				f.addAt(item.Line, path, "want a list of texts, got "+kindName(item)+" in it", "write each entry as plain text")
+				return
+			}
+			list = append(list, item.Value)
+		}
+		field.Set(reflect.ValueOf(list))
+	case node.Kind != yaml.ScalarNode:
+		f.addAt(node.Line, path, "want one value, got "+kindName(node), "write it on the key's line")
+	default:
+		if text, mend := setScalar(field, node.Value); text != "" {
+			f.addAt(node.Line, path, text, mend)
+		}
+	}
+}
+
+// setScalar sets a field from text, or says what is wrong with the text.
+func setScalar(field reflect.Value, text string) (fault, mend string) {
+	if field.Type() == reflect.TypeFor[time.Duration]() {
+		d, err := time.ParseDuration(text)
+		if err != nil {
+			return fmt.Sprintf("%s is not a time", quote(text)), "write a number with a unit: 90s, 15m, 10h"
+		}
+		field.SetInt(int64(d))
+		return "", ""
+	}
+	switch field.Kind() {
+	case reflect.String:
+		field.SetString(text)
+	case reflect.Bool:
+		if text != "true" && text != "false" {
+			return fmt.Sprintf("%s is neither true nor false", quote(text)), "write true or false"
+		}
+		field.SetBool(text == "true")
+	case reflect.Int:
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			return fmt.Sprintf("%s is not a whole number", quote(text)), "write digits only"
+		}
+		field.SetInt(int64(n))
+	case reflect.Float64:
+		n, err := strconv.ParseFloat(text, 64)
+		if err != nil || n != n || n > 1e9 || n < -1e9 {
+			return fmt.Sprintf("%s is not a number", quote(text)), "write a number such as 4 or 0.2"
+		}
+		field.SetFloat(n)
+	case reflect.Slice:
+		var list []string
+		for item := range strings.SplitSeq(text, ",") {
+			if item = strings.TrimSpace(item); item != "" {
+				list = append(list, item)
+			}
+		}
+		field.Set(reflect.ValueOf(list))
+	}
+	return "", ""
+}
+
+// quote shows a value in a message, shortened.
+func quote(s string) string { return fmt.Sprintf("%.60q", s) }
+
+func resolveAlias(n *yaml.Node) *yaml.Node {
+	if n.Kind == yaml.AliasNode {
+		return n.Alias
+	}
+	return n
+}
+
+func kindName(n *yaml.Node) string {
+	switch {
+	case n.Kind == yaml.MappingNode:
+		return "a section"
+	case n.Kind == yaml.SequenceNode:
+		return "a list"
+	case n.Tag == "!!null":
+		return "nothing"
+	}
+	return quote(n.Value)
+}
+
+func join(path, key string) string {
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}
+
+// fieldByKey finds the field of a section by its YAML key.
+func fieldByKey(section reflect.Value, key string) (reflect.Value, bool) {
+	for i := range section.NumField() {
+		if section.Type().Field(i).Tag.Get("yaml") == key {
+			return section.Field(i), true
+		}
+	}
+	return reflect.Value{}, false
+}
+
+// eachKey calls do with the path and field of every key that is not a section, in order.
+func eachKey(section reflect.Value, path string, do func(path string, field reflect.Value)) {
+	for i := range section.NumField() {
+		full := join(path, section.Type().Field(i).Tag.Get("yaml"))
+		if field := section.Field(i); field.Kind() == reflect.Struct {
+			eachKey(field, full, do)
+		} else {
+			do(full, field)
+		}
+	}
+}
+
+// Keys lists the paths of all keys in the order of the configuration.
+func Keys() []string {
+	var keys []string
+	eachKey(reflect.ValueOf(&Config{}).Elem(), "", func(path string, _ reflect.Value) { keys = append(keys, path) })
+	return keys
+}
+
+// nearest says which key was probably meant.
+func nearest(wrong string) string {
+	last := func(key string) string { return key[strings.LastIndexByte(key, '.')+1:] }
+	all := Keys()
+	for _, key := range slices.Clone(all) { // sections can be mistyped too
+		for dot := strings.LastIndexByte(key, '.'); dot > 0; dot = strings.LastIndexByte(key[:dot], '.') {
+			if !slices.Contains(all, key[:dot]) {
+				all = append(all, key[:dot])
+			}
+		}
+	}
+	best, distance := "", 1+len(last(wrong))/3
+	for _, key := range all {
+		if last(key) == last(wrong) {
+			return "it belongs elsewhere: " + key
+		}
+		if d := editDistance(wrong, key); d <= distance {
+			best, distance = key, d-1
+		}
+	}
+	if best == "" {
+		return "remove it; docs/configuration.md lists every key"
+	}
+	return "did you mean " + best + "?"
+}
+
+// editDistance is Levenshtein's.
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+// readBounded reads a file of at most limit bytes.
+func readBounded(file string, limit int64) ([]byte, error) {
+	r, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	if info, err := r.Stat(); err == nil && info.IsDir() {
+		return nil, errors.New("it is a folder")
+	}
+	data, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(data)) > limit {
+		return nil, fmt.Errorf("it is larger than %d bytes", limit)
+	}
+	return data, nil
+}
+
+// plainCause takes the operation and path off a file error: the message names them already.
+func plainCause(err error) string {
+	var pathErr *os.PathError
+	if errors.As(err, &pathErr) {
+		return pathErr.Err.Error()
+	}
+	return err.Error()
+}

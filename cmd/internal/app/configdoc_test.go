@@ -1,0 +1,223 @@
+package app_test
+
+import (
+	"flag"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"ssobridge/cmd/internal/app"
+)
+
+var update = flag.Bool("update", false, "rewrite generated documents and golden files")
+
+// TestConfigurationDocuments keeps the operator's manual and the file that init
+// writes in step with the comments of Config.
+func TestConfigurationDocuments(t *testing.T) {
+	doc := readConfigComments(t)
+	for name, want := range map[string]string{
+		"config.example.yaml":            doc.example(),
+		"../../../docs/configuration.md": doc.manual(),
+	} {
+		if *update {
+			if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(name, []byte(want), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, string(got)); diff != "" {
+			t.Errorf("%s is not what the comments of Config say; run go test ./cmd/internal/app -run ConfigurationDocuments -update\n%s", name, diff)
+		}
+	}
+}
+
+// TestConfigurationCommentsTellDefaults holds each "Default …" against Defaults.
+func TestConfigurationCommentsTellDefaults(t *testing.T) {
+	doc := readConfigComments(t)
+	defaults := app.Defaults()
+	for _, f := range doc.fields {
+		if f.section {
+			continue
+		}
+		value := fieldValue(reflect.ValueOf(defaults), f.path)
+		text := strings.Join(f.text, "\n")
+		var want string
+		switch v := value.Interface().(type) {
+		case app.Secret:
+			continue
+		case time.Duration:
+			want = "Default " + strings.TrimSuffix(strings.TrimSuffix(v.String(), "0s"), "0m")
+		default:
+			if value.IsZero() {
+				want = "" // "Default none.", "Default: …" or "Required."
+			} else {
+				want = fmt.Sprintf("Default %v", v)
+			}
+		}
+		switch {
+		case want != "" && !strings.Contains(text, want):
+			t.Errorf("%s: its comment does not say %q", f.path, want)
+		case !strings.Contains(text, "Default") && !strings.Contains(text, "Required"):
+			t.Errorf("%s: its comment says neither a default nor that it is required", f.path)
+		case f.example == "":
+			t.Errorf("%s: its comment has no example", f.path)
+		}
+	}
+}
+
+type configDoc struct {
+	fields []configField
+}
+
+type configField struct {
+	path    string
+	depth   int
+	section bool
+	secret  bool
+	text    []string // the comment without its example
+	example string
+}
+
+func readConfigComments(t *testing.T) configDoc {
+	t.Helper()
+	structs := map[string]*ast.StructType{}
+	for _, name := range []string{"config.go", "config_directory.go"} {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			if spec, ok := n.(*ast.TypeSpec); ok {
+				if s, ok := spec.Type.(*ast.StructType); ok {
+					structs[spec.Name.Name] = s
+				}
+			}
+			return true
+		})
+	}
+	var doc configDoc
+	var walk func(name, path string, depth int)
+	walk = func(name, path string, depth int) {
+		for _, f := range structs[name].Fields.List {
+			tag := reflect.StructTag(strings.Trim(f.Tag.Value, "`"))
+			field := configField{path: strings.TrimPrefix(path+"."+tag.Get("yaml"), "."), depth: depth}
+			for line := range strings.Lines(f.Doc.Text()) {
+				line = strings.TrimRight(line, "\n")
+				if example, ok := strings.CutPrefix(line, "Example: "); ok {
+					field.example = example
+				} else {
+					field.text = append(field.text, line)
+				}
+			}
+			typeName := ""
+			if id, ok := f.Type.(*ast.Ident); ok {
+				typeName = id.Name
+			}
+			field.secret = typeName == "Secret"
+			_, field.section = structs[typeName]
+			if len(field.text) == 0 {
+				t.Errorf("%s has no comment", field.path)
+			}
+			doc.fields = append(doc.fields, field)
+			if field.section {
+				walk(typeName, field.path, depth+1)
+			}
+		}
+	}
+	walk("Config", "", 0)
+	return doc
+}
+
+func (f configField) key() string { return f.path[strings.LastIndexByte(f.path, '.')+1:] }
+
+// example is the commented configuration file.
+func (d configDoc) example() string {
+	var b strings.Builder
+	b.WriteString(`# Configuration of ssobridge.
+#
+# A key whose line begins with # has its default, or none if it is required. Times have a unit: 90s, 15m, 10h.
+# File names are relative to the folder of this file. Unknown keys are refused.
+# Each key can be overridden by a variable: SSOBRIDGE_ and its path in capitals, as
+# SSOBRIDGE_DIRECTORY_BASE_DN. Secrets come by files of their own or by variables.
+`)
+	for _, f := range d.fields {
+		if f.secret {
+			continue
+		}
+		indent := strings.Repeat("  ", f.depth)
+		b.WriteString("\n")
+		for _, line := range f.text {
+			b.WriteString(strings.TrimRight(indent+"# "+line, " ") + "\n")
+		}
+		switch {
+		case f.section:
+			b.WriteString(indent + f.key() + ":\n")
+		default:
+			b.WriteString(indent + "#" + f.key() + ": " + f.example + "\n")
+		}
+	}
+	return b.String()
+}
+
+// manual is docs/configuration.md.
+func (d configDoc) manual() string {
+	var b strings.Builder
+	b.WriteString(`# Configuration
+
+<!-- Made from the comments in cmd/internal/app/config.go and config_directory.go; change those. -->
+
+One YAML file, given by ` + "`--config`" + ` or the variable ` + "`SSOBRIDGE_CONFIG`" + `, else ` + "`/etc/ssobridge/ssobridge.yaml`" + `.
+` + "`ssobridge init`" + ` writes one with all of this in it, and ` + "`ssobridge check`" + ` tries it out.
+
+- Unknown keys are refused. All faults are reported at once, each with its line, and nothing starts.
+- Times have a unit: ` + "`90s`, `15m`, `10h`" + `. File names are relative to the folder of the configuration file.
+- Each key can be overridden by an environment variable; lists are written there with commas between. A variable that begins with ` + "`SSOBRIDGE_`" + ` and
+  names no key is refused too (what Kubernetes sets for a service named ssobridge is passed over).
+- A secret never stands in the file: it comes by a file of its own or by its variable. A line break at the end of a secret's file does not count.
+`)
+	for _, f := range d.fields {
+		if f.secret {
+			continue
+		}
+		if f.section {
+			fmt.Fprintf(&b, "\n## %s\n\n%s\n", f.path, strings.Join(f.text, "\n"))
+			continue
+		}
+		if f.depth == 0 && f.key() == "public_url" {
+			b.WriteString("\n## Top level\n")
+		}
+		if f.depth == 0 && f.key() == "trusted_proxies" || f.depth == 0 && f.key() == "secret_key_file" {
+			b.WriteString("\n## Top level, continued\n")
+		}
+		fmt.Fprintf(&b, "\n### `%s`\n\n%s\n\n", f.path, strings.Join(f.text, "\n"))
+		fmt.Fprintf(&b, "    %s: %s\n\nVariable: `%s`\n", f.key(), f.example, "SSOBRIDGE_"+strings.ToUpper(strings.ReplaceAll(f.path, ".", "_")))
+	}
+	return b.String()
+}
+
+func fieldValue(v reflect.Value, path string) reflect.Value {
+	for part := range strings.SplitSeq(path, ".") {
+		for i := range v.NumField() {
+			if v.Type().Field(i).Tag.Get("yaml") == part {
+				v = v.Field(i)
+				break
+			}
+		}
+	}
+	return v
+}

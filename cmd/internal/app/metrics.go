@@ -1,0 +1,169 @@
+package app
+
+import (
+	"context"
+	"crypto/x509"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"ssobridge/idp"
+	"ssobridge/store"
+	"ssobridge/web"
+)
+
+// metrics are the program's figures for Prometheus. They carry no person, no
+// account and no address, since whoever reaches the listener reads them.
+type metrics struct {
+	registry *prometheus.Registry
+	requests *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+	signIns  *prometheus.CounterVec
+}
+
+func newMetrics(p *Parts) *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ssobridge_http_requests_total", Help: "Requests by route and status.",
+		}, []string{"route", "status"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "ssobridge_http_request_duration_seconds", Help: "How long requests took, by route.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+		}, []string{"route"}),
+		signIns: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ssobridge_sign_ins_total", Help: "What steps of sign-ins came to: delivered, cancelled, wrong_password, refused with a reason, failed.",
+		}, []string{"outcome", "reason"}),
+	}
+	m.registry.MustRegister(m.requests, m.duration, m.signIns, collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &stateCollector{p})
+	return m
+}
+
+func (m *metrics) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second}))
+	return mux
+}
+
+// observe is told of each request by web. route is a pattern, so there are few.
+func (m *metrics) observe(route string, status int, d time.Duration) {
+	m.requests.WithLabelValues(route, strconv.Itoa(status)).Inc()
+	m.duration.WithLabelValues(route).Observe(d.Seconds())
+}
+
+// counted wraps the identity provider so that each answer is counted.
+func (m *metrics) counted(p *idp.Provider) web.IdP { return &countedIdP{p, m} }
+
+type countedIdP struct {
+	*idp.Provider
+	m *metrics
+}
+
+func (c *countedIdP) SSO(ctx context.Context, r *http.Request, v idp.Visitor) (idp.Answer, error) {
+	return c.count(c.Provider.SSO(ctx, r, v))
+}
+
+func (c *countedIdP) Launch(ctx context.Context, l idp.LaunchRequest, v idp.Visitor) (idp.Answer, error) {
+	return c.count(c.Provider.Launch(ctx, l, v))
+}
+
+func (c *countedIdP) Resume(ctx context.Context, id string, v idp.Visitor) (idp.Answer, error) {
+	return c.count(c.Provider.Resume(ctx, id, v))
+}
+
+func (c *countedIdP) Login(ctx context.Context, id, login, password string, v idp.Visitor) (idp.Answer, error) {
+	return c.count(c.Provider.Login(ctx, id, login, password, v))
+}
+
+func (c *countedIdP) Choose(ctx context.Context, id string, a store.AccountID, v idp.Visitor) (idp.Answer, error) {
+	return c.count(c.Provider.Choose(ctx, id, a, v))
+}
+
+func (c *countedIdP) Cancel(ctx context.Context, id string, v idp.Visitor) (idp.Answer, error) {
+	a, err := c.Provider.Cancel(ctx, id, v)
+	if _, ok := a.Page.(idp.Deliver); ok && err == nil {
+		c.m.signIns.WithLabelValues("cancelled", "").Inc()
+		return a, nil
+	}
+	return c.count(a, err)
+}
+
+// count counts an answer that ends or holds up a sign-in. Steps on the way (a form
+// shown, a page that waits) are not counted.
+func (c *countedIdP) count(a idp.Answer, err error) (idp.Answer, error) {
+	if err != nil {
+		c.m.signIns.WithLabelValues("failed", "").Inc()
+		return a, err
+	}
+	switch page := a.Page.(type) {
+	case idp.Deliver:
+		c.m.signIns.WithLabelValues("delivered", "").Inc()
+	case idp.Refusal:
+		c.m.signIns.WithLabelValues("refused", page.Reason).Inc()
+	case idp.AskPassword:
+		if page.Problem != "" {
+			c.m.signIns.WithLabelValues("wrong_password", string(page.Problem)).Inc()
+		}
+	}
+	return a, nil
+}
+
+// stateCollector reads from the store what is no event: at each scrape, bounded in
+// time. What can't be read is left out, and the scrape still answers.
+type stateCollector struct{ p *Parts }
+
+var (
+	budgetUsed  = prometheus.NewDesc("ssobridge_budget_used", "Calls to Constant Contact today, all replicas together.", nil, nil)
+	budgetLimit = prometheus.NewDesc("ssobridge_budget_limit", "Calls to Constant Contact allowed a day.", nil, nil)
+	ssoUsers    = prometheus.NewDesc("ssobridge_sso_users", "SSO users in the ledger by state.", []string{"state"}, nil)
+	sessions    = prometheus.NewDesc("ssobridge_sessions", "Live sessions.", nil, nil)
+	certEnd     = prometheus.NewDesc("ssobridge_certificate_not_after_seconds", "When a certificate ends, in Unix time.", []string{"use", "id"}, nil)
+)
+
+// Describe lists the figures.
+func (c *stateCollector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{budgetUsed, budgetLimit, ssoUsers, sessions, certEnd} {
+		ch <- d
+	}
+}
+
+// Collect reads the figures.
+func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	failed := func(what string, err error) {
+		if err != nil {
+			c.p.log.Warn("a figure for the metrics can't be read", "figure", what, "error", err)
+		}
+	}
+	gauge(budgetLimit, float64(c.p.Config.ConstantContact.Limits.PerDay))
+	used, _, err := c.p.Budget.Used(ctx)
+	if failed("budget", err); err == nil {
+		gauge(budgetUsed, float64(used))
+	}
+	states, err := c.p.Store.Ledger().CountByState(ctx)
+	if failed("ledger", err); err == nil {
+		for _, s := range []store.State{store.Wanted, store.Sending, store.Unknown, store.Active, store.Assumed, store.Conflict, store.Refused} {
+			gauge(ssoUsers, float64(states[s]), string(s))
+		}
+	}
+	n, err := c.p.Store.Sessions().Count(ctx)
+	if failed("sessions", err); err == nil {
+		gauge(sessions, float64(n))
+	}
+	keys, err := c.p.Store.Keys().List(ctx)
+	failed("keys", err)
+	for _, k := range keys {
+		if cert, err := x509.ParseCertificate(k.Certificate); err == nil {
+			gauge(certEnd, float64(cert.NotAfter.Unix()), k.Use, k.ID)
+		}
+	}
+}

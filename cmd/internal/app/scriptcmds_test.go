@@ -1,0 +1,96 @@
+package app_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"ssobridge/partnerapi/sandbox"
+)
+
+// startSandbox starts a stand-in Constant Contact with two client accounts, and
+// returns its URL.
+func startSandbox(t *testing.T) string {
+	t.Helper()
+	s, err := sandbox.Start("127.0.0.1:0", sandbox.Options{
+		Accounts: []sandbox.Account{
+			{ID: "a07e1lxqqqo0", OrganizationName: "Harbour Books", BillingStatus: "Open"},
+			{ID: "a07e1lxqqqo1", OrganizationName: "Juniper Bakery", BillingStatus: "Trial"},
+		},
+		TokensPerSecond: sandbox.Unlimited, PerSecond: sandbox.Unlimited,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s.URL()
+}
+
+// setupCommand writes a working configuration by `ssobridge init`, as an admin would.
+func setupCommand(ts *testscript.TestScript, neg bool, _ []string) {
+	if neg {
+		ts.Fatalf("setup can't be negated")
+	}
+	ts.Check(ts.Exec("ssobridge", "init", "conf", "--public-url", "http://localhost:8080", "--algorithm", "p-256",
+		"--set", "listen=127.0.0.1:0",
+		"--set", "directory.preset=openldap",
+		"--set", "directory.urls="+ts.Getenv("LDAP_URL"),
+		"--set", "directory.ca_file="+ts.Getenv("LDAP_CA"),
+		"--set", "directory.bind_dn="+ts.Getenv("LDAP_BIND_DN"),
+		"--set", "directory.bind_password_file=bind_password",
+		"--set", "directory.base_dn="+ts.Getenv("LDAP_BASE_DN"),
+		"--set", "constant_contact.base_url="+ts.Getenv("SANDBOX_URL")+sandbox.APIPath,
+		"--set", "constant_contact.token_url="+ts.Getenv("SANDBOX_URL")+sandbox.TokenPath,
+		"--set", "constant_contact.partner_client_id="+ts.Getenv("SANDBOX_CLIENT_ID"),
+		"--set", "constant_contact.partner_secret_file=partner_secret",
+		"--set", "constant_contact.api_key_file=api_key",
+		"--set", "constant_contact.external_provider="+sandbox.DefaultExternalProvider,
+	))
+	for name, text := range map[string]string{
+		"bind_password": ts.Getenv("LDAP_BIND_PASSWORD"), "partner_secret": ts.Getenv("SANDBOX_SECRET"), "api_key": ts.Getenv("SANDBOX_API_KEY"),
+	} {
+		ts.Check(os.WriteFile(ts.MkAbs("conf/"+name), []byte(text+"\n"), 0o600))
+	}
+	ts.Setenv("SSOBRIDGE_CONFIG", ts.MkAbs("conf/ssobridge.yaml"))
+}
+
+// codeCommand runs a command and asserts on its exit code: code 2 ssobridge …
+func codeCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: code N command …")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	got := 0
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("%v", err)
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+// modeCommand asserts on a file's permission bits: mode 0600 FILE
+func modeCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: mode 0600 file")
+	}
+	info, err := os.Stat(ts.MkAbs(args[1]))
+	ts.Check(err)
+	if got := fmt.Sprintf("%04o", info.Mode().Perm()); got != args[0] {
+		ts.Fatalf("%s has mode %s, want %s", args[1], got, args[0])
+	}
+}

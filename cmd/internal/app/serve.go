@@ -1,0 +1,194 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"ssobridge/web"
+)
+
+// What one connection may take. The write timeout covers the slowest page: a sign-in
+// that waits for the directory and for the outcome of a creation.
+const (
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 20 * time.Second
+	writeTimeout      = 45 * time.Second
+	idleTimeout       = 2 * time.Minute
+	maxHeaderBytes    = 32 << 10
+
+	stopTimeout   = 15 * time.Second // for running requests and partner calls after SIGTERM
+	purgeInterval = time.Minute
+)
+
+// Listeners are what Serve serves on. Serve closes them.
+type Listeners struct {
+	Pages   net.Listener
+	Metrics net.Listener // nil: none
+}
+
+// Listen opens the listeners of the configuration, so that a port that is taken is
+// known before anything is reported ready.
+func Listen(ctx context.Context, cfg Config) (Listeners, error) {
+	var lc net.ListenConfig
+	pages, err := lc.Listen(ctx, "tcp", cfg.Listen)
+	if err != nil {
+		return Listeners{}, fmt.Errorf("listen on %s: %w", cfg.Listen, err)
+	}
+	l := Listeners{Pages: pages}
+	if cfg.Metrics.Listen != "" {
+		if l.Metrics, err = lc.Listen(ctx, "tcp", cfg.Metrics.Listen); err != nil {
+			return Listeners{}, errors.Join(fmt.Errorf("listen on %s for metrics: %w", cfg.Metrics.Listen, err), pages.Close())
+		}
+	}
+	return l, nil
+}
+
+// Serve serves the pages, runs the worker and clears what has expired, until ctx
+// ends; then it finishes running requests and partner calls within 15 seconds.
+// ready is called once all of it runs; it may be nil. The parts stay open.
+func (p *Parts) Serve(ctx context.Context, l Listeners, ready func()) error {
+	figures := newMetrics(p)
+	var stopping atomic.Bool
+	pages, err := p.pages(figures, func(ctx context.Context) error {
+		if stopping.Load() {
+			return errors.New("the program is stopping")
+		}
+		if err := p.Store.Ping(ctx); err != nil {
+			return fmt.Errorf("reach the store: %w", err)
+		}
+		return p.IdP.Ready(ctx)
+	})
+	if err != nil {
+		return errors.Join(err, l.close())
+	}
+	server := newServer(pages, p.log)
+	pageListener := l.Pages
+	if t := p.Config.TLS; t.Cert != "" {
+		reload, err := newCertificate(t.Cert, t.Key, p.now, p.log)
+		if err != nil {
+			return errors.Join(err, l.close())
+		}
+		server.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: reload.get, NextProtos: []string{"h2", "http/1.1"}}
+		pageListener = tls.NewListener(l.Pages, server.TLSConfig)
+	}
+	servers := []*http.Server{server}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return serve(server, pageListener) })
+	if l.Metrics != nil {
+		metrics := newServer(figures.handler(), p.log)
+		servers = append(servers, metrics)
+		g.Go(func() error { return serve(metrics, l.Metrics) })
+	}
+	g.Go(func() error {
+		if err := p.Provisioning.Run(ctx); err != nil && ctx.Err() == nil {
+			return fmt.Errorf("run the worker: %w", err)
+		}
+		return nil
+	})
+	g.Go(func() error { return p.purge(ctx) })
+	g.Go(func() error {
+		<-ctx.Done()
+		stopping.Store(true)
+		p.log.Info("stopping: no new requests, running ones are finished", "within", stopTimeout)
+		// The ended ctx must not cut the running requests short.
+		wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+		defer cancel()
+		var errs []error
+		for _, s := range servers {
+			if err := s.Shutdown(wait); err != nil {
+				errs = append(errs, fmt.Errorf("finish running requests: %w", err), s.Close())
+			}
+		}
+		return errors.Join(errs...)
+	})
+	if ready != nil {
+		ready()
+	}
+	return g.Wait()
+}
+
+// pages makes the web room.
+func (p *Parts) pages(figures *metrics, ready func(context.Context) error) (http.Handler, error) {
+	b := p.Config.Branding
+	branding := web.Branding{Name: b.Name, Color: b.Color, HelpURL: b.HelpURL, ForgotPasswordURL: b.ForgottenPasswordURL}
+	if b.Logo != "" {
+		var err error
+		if branding.Logo, branding.LogoType, err = readLogo(b.Logo); err != nil {
+			return nil, fmt.Errorf("read branding.logo %s: %w", b.Logo, err)
+		}
+	}
+	s, err := web.New(web.Options{
+		IdP: figures.counted(p.IdP), PublicURL: p.Config.PublicURL, TrustedProxies: p.Config.proxies(), Branding: branding,
+		CSRFKey: p.Sealer.Derive("csrf"), Ready: ready, Observe: figures.observe, Logger: p.log, Now: p.now, Random: rand.Reader,
+		HSTS: strings.HasPrefix(p.Config.PublicURL, "https://"), SessionLife: 0,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("set up the pages: %w", err)
+	}
+	return s.Handler(), nil
+}
+
+func newServer(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler: h, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
+		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
+		// Broken handshakes and the like are a stranger's doing, not a fault of ours.
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}
+
+func serve(s *http.Server, l net.Listener) error {
+	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve on %s: %w", l.Addr(), err)
+	}
+	return nil
+}
+
+// purge deletes what has expired, once a minute. A failure is logged and tried
+// again: what has expired is not used in any case.
+func (p *Parts) purge(ctx context.Context) error {
+	tick := time.NewTicker(purgeInterval)
+	defer tick.Stop()
+	for {
+		var errs []error
+		for what, bite := range map[string]func() (int, error){
+			"sign-ins": func() (int, error) { return p.Store.SignIns().Purge(ctx) },
+			"sessions": func() (int, error) { return p.Store.Sessions().Purge(ctx, p.Config.Sessions.Idle) },
+			"failures": func() (int, error) { return p.Store.Throttle().Purge(ctx) },
+		} {
+			n, err := bite()
+			if err != nil {
+				errs = append(errs, fmt.Errorf("clear expired %s: %w", what, err))
+			} else if n > 0 {
+				p.log.Debug("cleared what had expired", "what", what, "count", n)
+			}
+		}
+		if err := errors.Join(errs...); err != nil && ctx.Err() == nil {
+			p.log.Warn("clearing what has expired failed; tried again in a minute", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+func (l Listeners) close() error {
+	err := l.Pages.Close()
+	if l.Metrics != nil {
+		err = errors.Join(err, l.Metrics.Close())
+	}
+	return err
+}

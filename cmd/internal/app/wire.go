@@ -1,0 +1,169 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"ssobridge/certs"
+	"ssobridge/idp"
+	"ssobridge/idp/directory"
+	"ssobridge/partnerapi"
+	"ssobridge/provisioning"
+	"ssobridge/store"
+)
+
+// Parts are the rooms of the bridge, made from one configuration. The commands use
+// those they need, the server all of them. Making them dials nobody but the store.
+type Parts struct {
+	Config       Config
+	Store        *store.DB
+	Sealer       *certs.Sealer
+	Directory    *directory.Directory
+	Tokens       *partnerapi.TokenSource
+	Budget       *store.Budget
+	Client       *partnerapi.Client
+	Provisioning *provisioning.Service
+	IdP          *idp.Provider
+
+	log *slog.Logger
+	now func() time.Time
+}
+
+// Open makes the parts from a configuration that passed its check. Close them after use.
+func Open(ctx context.Context, cfg Config, log *slog.Logger) (_ *Parts, err error) {
+	p := &Parts{Config: cfg, log: log, now: time.Now}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.Close())
+		}
+	}()
+
+	secret, err := certs.ParseSecret(string(cfg.SecretKey))
+	if err != nil {
+		return nil, fmt.Errorf("read secret_key: %w", err)
+	}
+	if p.Sealer, err = certs.NewSealer(secret); err != nil {
+		return nil, fmt.Errorf("use secret_key: %w", err)
+	}
+	if p.Store, err = store.Open(ctx, store.Options{DSN: cfg.dsn(), Now: p.now, Logger: log}); err != nil {
+		return nil, fmt.Errorf("open the store: %w", err)
+	}
+	if p.Directory, err = directory.New(cfg.directoryOptions(p.now, log)); err != nil {
+		return nil, fmt.Errorf("set up the directory: %w", err)
+	}
+	if err := p.openPartner(); err != nil {
+		return nil, err
+	}
+	cc := cfg.ConstantContact
+	p.Provisioning, err = provisioning.New(provisioning.Options{
+		Mappings: p.Store.Mappings(), Ledger: p.Store.Ledger(), Accounts: p.Store.Accounts(), Changes: p.Store.Changes,
+		Client: p.Client, ExternalProvider: cc.ExternalProvider, PerSecond: cc.Limits.PerSecond,
+		// A token, the call, its one repetition after a 401, and a few slots of the budget. After a crash
+		// the row of a call that was under way is taken up again once this has passed.
+		CallLimit:  cc.TokenTimeout + 2*cc.Timeout + 5*time.Second,
+		ExternalID: cfg.Provisioning.ExternalID, LoginName: cfg.Provisioning.LoginName, ContactEmail: cfg.Provisioning.ContactEmail,
+		Now: p.now, Logger: log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("set up provisioning: %w", err)
+	}
+	p.IdP, err = idp.New(idp.Options{
+		EntityID: cfg.EntityID, PublicURL: cfg.PublicURL,
+		SignIns: p.Store.SignIns(), Sessions: p.Store.Sessions(), Providers: p.Store.ServiceProviders(), Keys: p.Store.Keys(),
+		Throttle: p.Store.Throttle(), Audit: p.Store.Audit(), Changes: p.Store.Changes, Sealer: p.Sealer,
+		Directory: p.Directory, Gate: p.Provisioning,
+		SessionIdle: cfg.Sessions.Idle, SessionLife: cfg.Sessions.Life, SignInLife: cfg.SignIn.Life,
+		ReadingFresh: cfg.Readings.Fresh, ReadingStale: cfg.Readings.Stale, Patience: cfg.SignIn.Patience,
+		Caps:          store.Caps{PerAddress: cfg.SignIn.PendingPerAddress, Total: cfg.SignIn.PendingTotal},
+		LoginFailures: cfg.SignIn.LoginFailures, LoginWindow: cfg.SignIn.LoginWindow,
+		Now: p.now, Random: rand.Reader, Logger: log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("set up the identity provider: %w", err)
+	}
+	return p, nil
+}
+
+// openPartner makes the budget, the token source and the client of the partner API.
+func (p *Parts) openPartner() (err error) {
+	cc := p.Config.ConstantContact
+	// One transport for both hosts. It bounds what its timeouts don't: idle
+	// connections, and a peer that never answers the handshake.
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConnsPerHost = 8
+	p.Tokens, err = partnerapi.NewTokenSource(partnerapi.TokenOptions{
+		URL: cc.TokenURL, ClientID: cc.PartnerClientID, ClientSecret: string(cc.PartnerSecret),
+		Timeout: cc.TokenTimeout, Transport: transport, Now: p.now,
+	})
+	if err != nil {
+		return fmt.Errorf("set up the partner token: %w", err)
+	}
+	p.Budget = p.Store.Budget(store.BudgetLimits{PerSecond: cc.Limits.PerSecond, PerDay: cc.Limits.PerDay, Reserve: cc.Limits.Reserve})
+	p.Client, err = partnerapi.New(partnerapi.Options{
+		BaseURL: cc.BaseURL, APIKey: string(cc.APIKey), Tokens: p.Tokens, Budget: p.Budget,
+		Timeout: cc.Timeout, Transport: transport, Now: p.now, Logger: p.log,
+	})
+	if err != nil {
+		return fmt.Errorf("set up the partner API: %w", err)
+	}
+	return nil
+}
+
+// Close closes what was opened, the store last.
+func (p *Parts) Close() error {
+	var errs []error
+	if p.Directory != nil {
+		errs = append(errs, p.Directory.Close())
+	}
+	if p.Store != nil {
+		errs = append(errs, p.Store.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// dsn is the database's DSN with its default filled in.
+func (c *Config) dsn() string {
+	if c.Store.DSN != "" {
+		return c.Store.DSN
+	}
+	return "sqlite:" + filepath.Join(c.DataDir, "ssobridge.db")
+}
+
+func (c *Config) directoryOptions(now func() time.Time, log *slog.Logger) directory.Options {
+	d := c.Directory
+	return directory.Options{
+		Preset: d.Preset, URLs: d.URLs, StartTLS: d.StartTLS, CAFile: d.CAFile, Insecure: d.Insecure,
+		BindDN: d.BindDN, BindPassword: string(d.BindPassword), BaseDN: d.BaseDN, LoginFilter: d.LoginFilter,
+		LoginAttribute: d.LoginAttribute, IDAttribute: d.IDAttribute, FirstNameAttribute: d.FirstNameAttribute,
+		LastNameAttribute: d.LastNameAttribute, MailAttribute: d.MailAttribute, ExtraAttributes: d.ExtraAttributes, Domain: d.Domain,
+		GroupBaseDN: d.GroupBaseDN, GroupMode: d.GroupMode, GroupFilter: d.GroupFilter, GroupIDAttribute: d.GroupIDAttribute,
+		GroupNameAttribute: d.GroupNameAttribute, Nested: d.Nested, MaxDepth: d.MaxDepth, MaxGroups: d.MaxGroups,
+		PoolSize: d.PoolSize, BindPoolSize: d.BindPoolSize, DialTimeout: d.DialTimeout, OpTimeout: d.OpTimeout,
+		Timeout: d.Timeout, Cooldown: d.Cooldown, Now: now, Logger: log,
+	}
+}
+
+// proxies parses trusted_proxies, which passed the check.
+func (c *Config) proxies() []netip.Prefix {
+	var list []netip.Prefix
+	for _, s := range c.TrustedProxies {
+		if p, err := parsePrefix(s); err == nil {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// reads tells whether an attribute is among those that are read for mappings.
+func (c *Config) reads(attribute string) bool {
+	return slices.ContainsFunc(c.Directory.ExtraAttributes, func(a string) bool { return strings.EqualFold(a, attribute) })
+}
