@@ -1,0 +1,143 @@
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// bridge is a running ssobridge with its folder, on an address that it keeps
+// when it is started again.
+type bridge struct {
+	dir string
+	url string
+	cmd *exec.Cmd
+	out *output
+}
+
+// output collects what the program writes; it is shown when a test fails.
+type output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
+}
+
+// start starts the program and waits until it says that it is ready.
+func (b *bridge) start(t testing.TB) {
+	t.Helper()
+	b.cmd = exec.Command(binary, "serve", "--config", filepath.Join(b.dir, "ssobridge.yaml"))
+	b.cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1 exitcode=66")
+	b.cmd.Stderr, b.cmd.Stdout = b.out, b.out
+	if err := b.cmd.Start(); err != nil {
+		t.Fatalf("start ssobridge: %v", err)
+	}
+	c := &http.Client{Timeout: time.Second, Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}}
+	if !eventually(func() bool {
+		res, err := c.Get(b.url + "/readyz")
+		if err != nil {
+			return false
+		}
+		_ = res.Body.Close()
+		return res.StatusCode == http.StatusOK
+	}) {
+		t.Fatalf("ssobridge is not ready:\n%s", b.out)
+	}
+}
+
+// stop ends the program by SIGTERM, as a service manager does. A race report is
+// a failure, whatever the tests saw.
+func (b *bridge) stop(t testing.TB) {
+	t.Helper()
+	if b.cmd == nil {
+		return
+	}
+	cmd := b.cmd
+	b.cmd = nil
+	_ = cmd.Process.Signal(syscall.SIGTERM)
+	done := make(chan error, 1)
+	go func() { done <- cmd.Wait() }()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Errorf("ssobridge ended with %v:\n%s", err, b.out)
+		}
+	case <-time.After(20 * time.Second):
+		_ = cmd.Process.Kill()
+		t.Errorf("ssobridge did not stop within 20 s of SIGTERM:\n%s", b.out)
+	}
+	if strings.Contains(b.out.String(), "DATA RACE") {
+		t.Errorf("the race detector found a race:\n%s", b.out)
+	}
+}
+
+// kill ends the program as a power cut does.
+func (b *bridge) kill(t testing.TB) {
+	t.Helper()
+	if err := b.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = b.cmd.Wait()
+	b.cmd = nil
+}
+
+// command runs a command of the program on this bridge's configuration.
+func (b *bridge) command(t testing.TB, args ...string) string {
+	t.Helper()
+	out, err := b.tryCommand(args...)
+	if err != nil {
+		t.Fatalf("ssobridge %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return out
+}
+
+func (b *bridge) tryCommand(args ...string) (string, error) {
+	ctx, stop := context.WithTimeout(context.Background(), 2*patience)
+	defer stop()
+	args = append(args, "--config", filepath.Join(b.dir, "ssobridge.yaml"))
+	cmd := exec.CommandContext(ctx, binary, args...)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// build compiles the program once for all tests, with the race detector when they run under it.
+func build(dir string) (string, error) {
+	path := filepath.Join(dir, "ssobridge")
+	args := []string{"build", "-o", path}
+	if raceEnabled {
+		args = append(args, "-race")
+	}
+	out, err := exec.Command("go", append(args, "ssobridge/cmd/ssobridge")...).CombinedOutput()
+	if err != nil {
+		return "", errors.Join(fmt.Errorf("build ssobridge: %w", err), errors.New(string(out)))
+	}
+	return path, nil
+}
+
+// logs fails unless the program's log has this text, such as a reference id.
+func (b *bridge) logs(t testing.TB, text string) {
+	t.Helper()
+	if !eventually(func() bool { return strings.Contains(b.out.String(), text) }) {
+		t.Errorf("%q does not stand in the log", text)
+	}
+}

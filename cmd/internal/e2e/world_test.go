@@ -1,0 +1,234 @@
+package e2e_test
+
+import (
+	"context"
+	"encoding/pem"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/crewjam/saml"
+
+	"ssobridge/idp/directory/directorytest"
+	"ssobridge/partnerapi/sandbox"
+)
+
+// binary is the compiled program, chromium the running browser; both are made
+// once for the whole run, since they are only used and never changed.
+var (
+	binary   string
+	chromium context.Context
+)
+
+func TestMain(m *testing.M) { os.Exit(setUpAndRun(m)) }
+
+func setUpAndRun(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "e2e-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	if binary, err = build(dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	ctx, stop, err := startChromium()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer stop()
+	chromium = ctx
+	return directorytest.Main(m)
+}
+
+// The client accounts of the sandbox. Their ids stand in the names of the sample
+// directory's groups too, so that a mapping pattern can find them.
+const (
+	books  = "a07e1lxqqqo0"
+	bakery = "a07e1lxqqqo1"
+	club   = "a07e1lxqqqr2"
+)
+
+// world is a bridge with everything around it: a directory, and a sandbox on
+// another site than the bridge, as in life (localhost and 127.0.0.1 are two sites to a browser).
+type world struct {
+	*bridge
+	t       testing.TB
+	sandbox *sandbox.Sandbox
+	ownSite string // entity id of the bridge
+}
+
+// setting changes what newWorld sets up.
+type setting struct {
+	directory map[string]string // init --set of the directory; default: the shared slapd
+	set       map[string]string // further init --set
+	sandbox   sandbox.Options
+	mappings  [][]string // mapping add; default: alice, bob and eve by groups, zoe and alice by pattern
+}
+
+// newWorld sets the program up as an admin would, by its own commands.
+func newWorld(t testing.TB, s setting) *world {
+	t.Helper()
+	if s.directory == nil {
+		s.directory = slapdSettings(directorytest.SharedSlapd(t))
+	}
+	box := startSandbox(t, s.sandbox)
+	port := freePort(t)
+	w := &world{t: t, sandbox: box, bridge: &bridge{
+		dir: filepath.Join(t.TempDir(), "bridge"), url: "http://localhost:" + port, out: &output{},
+	}}
+	w.ownSite = w.url + "/saml/metadata"
+
+	args := []string{"init", w.dir, "--public-url", w.url, "--algorithm", "rsa-2048"}
+	for _, more := range []map[string]string{s.directory, {
+		"listen": "127.0.0.1:" + port, "branding.name": "Example & Partners <Ltd>", "branding.help_url": "https://help.example.test/",
+		"branding.forgotten_password_url": "https://password.example.test/",
+		"directory.bind_password_file":    "bind_password",
+		"constant_contact.base_url":       box.BaseURL(), "constant_contact.token_url": box.TokenURL(),
+		"constant_contact.partner_client_id":   box.TokenOptions().ClientID,
+		"constant_contact.partner_secret_file": "partner_secret", "constant_contact.api_key_file": "api_key",
+		"constant_contact.external_provider": box.ExternalProvider(),
+		"constant_contact.timeout":           "3s",
+	}, s.set} {
+		for k, v := range more {
+			if k != "bind_password" {
+				args = append(args, "--set", k+"="+v)
+			}
+		}
+	}
+	if out, err := exec.Command(binary, args...).CombinedOutput(); err != nil {
+		t.Fatalf("ssobridge init: %v\n%s", err, out)
+	}
+	for name, secret := range map[string]string{
+		"bind_password": s.directory["bind_password"], "partner_secret": box.TokenOptions().ClientSecret, "api_key": apiKey(s.sandbox),
+	} {
+		if err := os.WriteFile(filepath.Join(w.dir, name), []byte(secret+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.command(t, "sp", "add-constant-contact", "--entity-id", box.EntityID(), "--acs", box.ACS())
+	if s.mappings == nil {
+		slapd := directorytest.SharedSlapd(t)
+		s.mappings = [][]string{
+			{"--group", slapd.GroupDN("ring-a"), "--account", club, "--role", "campaign_creator"},
+			{"--group-pattern", "ctct-{account}-{role}"},
+		}
+	}
+	for _, m := range s.mappings {
+		w.command(t, append([]string{"mapping", "add"}, m...)...)
+	}
+	w.trust(box)
+	w.start(t)
+	t.Cleanup(func() {
+		w.stop(t)
+		if t.Failed() {
+			t.Logf("log of ssobridge:\n%s", w.out)
+		}
+	})
+	return w
+}
+
+// trust hands the certificate over, as an admin hands it to the support engineer.
+func (w *world) trust(box *sandbox.Sandbox) {
+	w.t.Helper()
+	cert := certificate(w.t, w.command(w.t, "metadata"))
+	box.Trust(w.ownSite, [][]byte{cert}, w.url+"/saml/sso", w.url+"/saml/sso")
+}
+
+func slapdSettings(s *directorytest.Slapd) map[string]string {
+	return map[string]string{
+		"directory.preset": "openldap", "directory.urls": s.URL(), "directory.ca_file": s.CAFile(),
+		"directory.bind_dn": s.BindDN, "directory.base_dn": s.BaseDN, "bind_password": s.BindPassword,
+	}
+}
+
+// startSandbox starts a sandbox on 127.0.0.1 with the three client accounts.
+func startSandbox(t testing.TB, o sandbox.Options) *sandbox.Sandbox {
+	t.Helper()
+	if o.Accounts == nil {
+		o.Accounts = []sandbox.Account{
+			{ID: books, OrganizationName: "Harbour <Books> & Co"},
+			{ID: bakery, OrganizationName: "Juniper Bakery"},
+			{ID: club, OrganizationName: "Northside Cycling Club"},
+		}
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.PublicURL = "http://" + listener.Addr().String()
+	o.TokensPerSecond = sandbox.Unlimited // several processes of one world ask within a second
+	box, err := sandbox.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := box.NewServer()
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(func() { _ = server.Close(); _ = box.Close() })
+	return box
+}
+
+func apiKey(o sandbox.Options) string {
+	if o.APIKey != "" {
+		return o.APIKey
+	}
+	return sandbox.DefaultAPIKey
+}
+
+func (w *world) providerID() string { return w.sandbox.EntityID() }
+func (w *world) acs() string        { return w.sandbox.ACS() }
+
+// launch is the SSO link to an account; "" leaves the choice to the person.
+func (w *world) launch(account string) string {
+	if account == "" {
+		return w.url + "/launch"
+	}
+	return w.url + "/launch/" + account
+}
+
+// creations counts the calls that wanted to create a user.
+func (w *world) creations() int {
+	n := 0
+	for _, c := range w.sandbox.Calls() {
+		if c.Method == http.MethodPost && strings.HasSuffix(c.Path, "/users/sso") {
+			n++
+		}
+	}
+	return n
+}
+
+// certificate is the signing certificate of IdP metadata, DER.
+func certificate(t testing.TB, metadata string) []byte {
+	t.Helper()
+	var e saml.EntityDescriptor
+	if err := decodeXML(metadata, &e); err != nil {
+		t.Fatalf("our metadata: %v\n%s", err, metadata)
+	}
+	text := e.IDPSSODescriptors[0].KeyDescriptors[0].KeyInfo.X509Data.X509Certificates[0].Data
+	block, _ := pem.Decode([]byte("-----BEGIN CERTIFICATE-----\n" + strings.TrimSpace(text) + "\n-----END CERTIFICATE-----\n"))
+	if block == nil {
+		t.Fatalf("our metadata has no certificate:\n%s", metadata)
+	}
+	return block.Bytes
+}
+
+func freePort(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
