@@ -25,6 +25,7 @@ func (serveCmd) Run(s *session) (err error) {
 	if err != nil {
 		return err
 	}
+	tuneMemory(s.environ)
 	log := NewLogger(cfg.Log, s.stderr)
 	started := s.now()
 	p, err := Open(s.ctx, cfg, log)

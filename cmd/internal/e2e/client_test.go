@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/net/html"
 )
@@ -256,18 +255,4 @@ func attr(n *html.Node, name string) string {
 		}
 	}
 	return ""
-}
-
-// noRedirects makes the client show redirects instead of following them.
-func (c *client) noRedirects() *client {
-	copied := *c.http
-	copied.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &client{t: c.t, http: &copied}
-}
-
-// within gives the client another overall limit.
-func (c *client) within(d time.Duration) *client {
-	copied := *c.http
-	copied.Timeout = d
-	return &client{t: c.t, http: &copied}
 }
