@@ -114,6 +114,7 @@ func TestRefusedLogins(t *testing.T) {
 	for _, c := range []struct{ name, login, password, says string }{
 		{"wrong password", "bob", "not-it", wrong},
 		{"unknown login", "nobody-here", password, wrong},
+		{"locked", "mallory", "not-it", wrong},
 		{"empty password", "bob", "", wrong},
 		{"html in the login", `"><script>alert(1)</script>`, password, wrong},
 		{"filter in the login", `*)(uid=*`, password, wrong},
