@@ -1,0 +1,35 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"testing"
+
+	"ssobridge/idp/directory/directorytest"
+)
+
+// startSlapd starts the directory with people for load.
+func (b *bench) startSlapd() (err error) {
+	// directorytest is made for tests and tells its failures to one.
+	defer func() {
+		if f, ok := recover().(failure); ok {
+			err = fmt.Errorf("start slapd: %s", f)
+		}
+	}()
+	b.slapd = directorytest.StartSlapdWith(&host{bench: b}, directorytest.SlapdOptions{People: b.o.people})
+	return nil
+}
+
+// host stands in for the test that directorytest asks for: it gives a folder, takes
+// what is to be done at the end, and ends what fails by a panic.
+type host struct {
+	testing.TB // nil: the methods below are all that directorytest calls
+	bench      *bench
+}
+
+type failure string
+
+func (h *host) Helper()           {}
+func (h *host) TempDir() string   { return filepath.Join(h.bench.dir, "directory") }
+func (h *host) Cleanup(do func()) { h.bench.cleanup(func() error { do(); return nil }) }
+func (h *host) Fatal(args ...any) { panic(failure(fmt.Sprint(args...))) }
