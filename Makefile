@@ -1,6 +1,6 @@
 # make test     everything that has to hold: lint, vet, tests with the race detector, short fuzz runs
 # make demo     the bridge, a sandbox and a sample directory on this machine
-# make build    the program, in the file ssobridge
+# make build    the program, in the file ssobridge; TAGS=openssl: RSA signatures by OpenSSL (needs libssl-dev)
 #
 # INSTALL=no    make test installs nothing; it says what is missing and fails
 
@@ -34,6 +34,7 @@ vet:
 # The tests of the store also run on a PostgreSQL that they start themselves.
 gotest:
 	SSOBRIDGE_TEST_POSTGRES=start $(GO) test -race $(TESTFLAGS) ./...
+	$(GO) vet -tags openssl ./certs && $(GO) test -race -tags openssl $(TESTFLAGS) ./certs
 
 fuzz:
 	@FUZZTIME="$(FUZZTIME)" GO="$(GO)" .ci/fuzz
@@ -42,7 +43,7 @@ bench:
 	$(GO) run ./cmd/internal/bench
 
 build:
-	$(GO) build -trimpath -o ssobridge ./cmd/ssobridge
+	$(GO) build -trimpath -tags "$(TAGS)" -o ssobridge ./cmd/ssobridge
 
 demo:
 	$(GO) run ./cmd/demo

@@ -30,11 +30,9 @@ const maxCommonName = 64
 // random is for the certificate's serial number; the key itself is always drawn by Go's cryptographic source, which since
 // Go 1.26 takes no other.
 func Generate(a Algorithm, commonName string, life time.Duration, now time.Time, random io.Reader) (*Key, error) {
-	if err := checkCommonName(commonName); err != nil {
+	// Checked before, too: a key takes a second to make.
+	if err := checkCertificate(commonName, life); err != nil {
 		return nil, err
-	}
-	if life <= 0 || life > maxLife {
-		return nil, fmt.Errorf("life of the signing certificate is %s: want more than 0 and at most %d years", life, int(maxLife.Hours()/24/365))
 	}
 	if random == nil {
 		random = rand.Reader
@@ -42,6 +40,17 @@ func Generate(a Algorithm, commonName string, life time.Duration, now time.Time,
 	signer, err := newSigner(a, random)
 	if err != nil {
 		return nil, err
+	}
+	return SelfSign(signer, commonName, life, now, random)
+}
+
+// SelfSign is Generate for a key that is there already, such as one that a token holds.
+func SelfSign(signer crypto.Signer, commonName string, life time.Duration, now time.Time, random io.Reader) (*Key, error) {
+	if err := checkCertificate(commonName, life); err != nil {
+		return nil, err
+	}
+	if random == nil {
+		random = rand.Reader
 	}
 	serial, err := newSerial(random)
 	if err != nil {
@@ -61,6 +70,16 @@ func Generate(a Algorithm, commonName string, life time.Duration, now time.Time,
 		return nil, fmt.Errorf("make certificate for %q: %w", commonName, err)
 	}
 	return FromSigner(der, signer)
+}
+
+func checkCertificate(commonName string, life time.Duration) error {
+	if err := checkCommonName(commonName); err != nil {
+		return err
+	}
+	if life <= 0 || life > maxLife {
+		return fmt.Errorf("life of the signing certificate is %s: want more than 0 and at most %d years", life, int(maxLife.Hours()/24/365))
+	}
+	return nil
 }
 
 func newSigner(a Algorithm, random io.Reader) (signer crypto.Signer, err error) {

@@ -15,7 +15,7 @@ import (
 // outside of it, and so is what is pretended (see pretended).
 var allowed = map[string][]string{
 	"cmd/ssobridge":    {"cmd/internal/app"},
-	"cmd/internal/app": {"web", "idp", "idp/directory", "provisioning", "partnerapi", "store", "certs"},
+	"cmd/internal/app": {"web", "idp", "idp/directory", "provisioning", "partnerapi", "store", "certs", "certs/pkcs11"},
 	"web":              {"idp", "idp/directory", "provisioning", "store"},
 	"idp":              {"idp/directory", "provisioning", "store", "certs"},
 	"idp/directory":    {},
@@ -24,6 +24,7 @@ var allowed = map[string][]string{
 	"store":            {},
 	"store/migrations": {},
 	"certs":            {},
+	"certs/pkcs11":     {},
 }
 
 // pretended are the packages that no product code may link: they imitate what is
@@ -49,6 +50,8 @@ var homes = map[string][]string{
 	"github.com/jackc/pgx/v5":                       {"store"},
 	"github.com/mattn/go-sqlite3":                   {"store"},
 	"github.com/pressly/goose/v3":                   {"store"},
+	"github.com/ThalesGroup/crypto11":               {"certs/pkcs11"},
+	"github.com/miekg/pkcs11":                       {"certs/pkcs11"},
 	// Small extensions of the standard library may be used anywhere.
 	"golang.org/x/sync": nil, "golang.org/x/text": nil, "golang.org/x/net": nil, "golang.org/x/sys": nil, "golang.org/x/crypto": nil,
 }

@@ -21,7 +21,8 @@ type Answer struct {
 }
 
 // Page is one of GoOn, AskPassword, ChooseAccount, Waiting, Deliver, Refusal,
-// Finished and SignedOut.
+// Finished and SignedOut, and of those of a single logout: LogoutGoOn, SigningOut,
+// LeaveFor and CarryMessage.
 type Page interface{ page() }
 
 // GoOn is no page of its own: a 303 to the page of this pending sign-in (/login?s=ID).
@@ -71,13 +72,19 @@ type Refusal struct {
 	Status    int    // HTTP status
 	CanCancel bool   // "Back to …" answers the service provider by a status
 	Retry     bool   // trying the same again makes sense
+	Logout    string // a running logout to go on with, "" for none; the visitor's word, to be checked when it is followed
 }
 
 // Finished says that this sign-in is used up.
 type Finished struct{ Again string } // a path of ours that starts a new one
 
-// SignedOut follows a local logout.
-type SignedOut struct{}
+// SignedOut follows a logout. Services are what came of a single logout, none after
+// a local one.
+type SignedOut struct {
+	Services []Service
+	Logout   string // to go back to Provider with by EndLogout; "" when nobody waits for an answer
+	Provider string
+}
 
 func (GoOn) page()          {}
 func (AskPassword) page()   {}

@@ -3,16 +3,24 @@ package idp
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
 
 	"github.com/beevik/etree"
+
+	"ssobridge/store"
 )
 
+// maxSubject bounds a requested NameID with its qualifiers, in bytes: it is kept
+// with the pending sign-in, of which strangers can cause many (row WEB-09). A
+// NameID has at most 256 characters (saml-core 8.3.7).
+const maxSubject = 1 << 10
+
 // authnRequest is what a samlp:AuthnRequest says (saml-core 3.4.1), as far as
-// it matters here. Nothing in it is trusted yet.
+// it matters here. Whether it is signed stands beside it.
 type authnRequest struct {
 	id           string
 	version      string
@@ -26,7 +34,8 @@ type authnRequest struct {
 
 	forceAuthn bool
 	isPassive  bool
-	subject    bool // a Subject is named
+	subject    *pendingSubject // nil: no Subject is named
+	noNameID   bool            // a Subject is named, and not by a plain NameID
 
 	nameIDFormat    string
 	spNameQualifier string
@@ -42,39 +51,70 @@ type requestedContext struct {
 	declarations bool
 }
 
-// readAuthnRequest reads an AuthnRequest. Its form is checked here, what it
-// asks for elsewhere.
-func readAuthnRequest(data []byte) (*authnRequest, *fault) {
-	root, err := parseXML(data, maxDepth, maxElements)
+// parseAuthnRequest parses an AuthnRequest and reads it. Its form is checked
+// here, what it asks for elsewhere. What is read serves to find the service
+// provider; whoever acts on it calls verified first.
+func parseAuthnRequest(m message) (root *etree.Element, r *authnRequest, bad *fault) {
+	root, err := parseXML(m.xml, maxDepth, maxElements)
 	if err != nil {
-		return nil, badRequest("SAMLRequest: "+err.Error(), "send one samlp:AuthnRequest of SAML 2.0 as XML in UTF-8")
+		return nil, nil, badRequest("SAMLRequest: "+err.Error(), "send one samlp:AuthnRequest of SAML 2.0 as XML in UTF-8")
 	}
+	if bad := m.placed(root); bad != nil {
+		return nil, nil, bad
+	}
+	r, bad = readAuthnRequest(root)
+	return root, r, bad
+}
+
+// verified holds a request's signature against what is on record of sp, and
+// against its policy (row REQ-09). The request that it returns is read from what
+// the signature covers, where there is one.
+func verified(sp *provider, t trust, m message, root *etree.Element, unverified *authnRequest) (r *authnRequest, signed bool, bad *fault) {
+	el, signed, bad := m.verify(root, t)
+	switch {
+	case bad != nil:
+		return nil, true, bad
+	case !signed:
+		return unverified, false, unsigned(sp.ServiceProvider)
+	}
+	if r, bad = readAuthnRequest(el); bad != nil {
+		return nil, true, bad
+	}
+	if r.issuer != sp.EntityID {
+		// The keys were chosen by the Issuer as it stood before (row REQ-11).
+		return nil, true, badForm("the signed Issuer is not the one that was read first", "sign the message as it is sent")
+	}
+	return r, true, nil
+}
+
+// wantsSigned tells whether a service provider's requests must be signed: who
+// promises to sign is never believed unsigned (row REQ-09).
+func wantsSigned(sp store.ServiceProvider) bool {
+	return sp.AuthnRequestsSigned || sp.RequestSignatures == "required"
+}
+
+func unsigned(sp store.ServiceProvider) *fault {
+	switch {
+	case sp.AuthnRequestsSigned:
+		return &fault{ReasonUnsignedRequest, http.StatusBadRequest, "the service provider's metadata says AuthnRequestsSigned and the request is not signed",
+			"switch the signing of AuthnRequests on at the service provider, or import metadata without AuthnRequestsSigned"}
+	case wantsSigned(sp):
+		return &fault{ReasonUnsignedRequest, http.StatusBadRequest, "request_signatures is required for this service provider and the request is not signed",
+			"switch the signing of AuthnRequests on at the service provider, or set request_signatures to if-present"}
+	}
+	return nil
+}
+
+// readAuthnRequest reads a parsed AuthnRequest.
+func readAuthnRequest(root *etree.Element) (*authnRequest, *fault) {
 	if !is(root, nsProtocol, "AuthnRequest") {
 		return nil, badRequest(fmt.Sprintf("the root element is %.40q, not samlp:AuthnRequest", root.Tag), "send one samlp:AuthnRequest of SAML 2.0")
-	}
-	if hasSignature(root) {
-		// Row REQ-11 comes later: then a verifier stands here, and what follows reads
-		// from the element that it returns.
-		return nil, signedRequest("the request has a ds:Signature")
 	}
 	r, err := authnRequestOf(root)
 	if err != nil {
 		return nil, badRequest("AuthnRequest: "+err.Error(), "send an AuthnRequest as saml-core 3.4.1 describes it")
 	}
 	return r, nil
-}
-
-// hasSignature looks for anything of XML Signature outside of Extensions as well as inside.
-func hasSignature(el *etree.Element) bool {
-	if el.NamespaceURI() == nsSignature {
-		return true
-	}
-	for _, c := range el.ChildElements() {
-		if hasSignature(c) {
-			return true
-		}
-	}
-	return false
 }
 
 func authnRequestOf(root *etree.Element) (*authnRequest, error) {
@@ -115,9 +155,13 @@ func authnRequestOf(root *etree.Element) (*authnRequest, error) {
 	seen := map[string]bool{}
 	for _, c := range root.ChildElements() {
 		name := "samlp:" + c.Tag
-		if c.NamespaceURI() == nsAssertion {
+		switch c.NamespaceURI() {
+		case nsProtocol:
+		case nsAssertion:
 			name = "saml:" + c.Tag
-		} else if c.NamespaceURI() != nsProtocol {
+		case nsSignature:
+			name = "ds:" + c.Tag
+		default:
 			return nil, fmt.Errorf("unknown element %.40q outside of samlp:Extensions", c.Tag)
 		}
 		if seen[name] {
@@ -132,7 +176,9 @@ func authnRequestOf(root *etree.Element) (*authnRequest, error) {
 		case "samlp:RequestedAuthnContext":
 			fail(r.readContext(c))
 		case "saml:Subject":
-			r.subject = true
+			fail(r.readSubject(c))
+		case "ds:Signature":
+			// Checked where the request is verified, and gone from what is read then.
 		case "samlp:Extensions", "saml:Conditions", "samlp:Scoping":
 			// Extensions may hold anything (saml-core 3.2.1). Conditions and Scoping are
 			// wishes that a responder need not follow (saml-core 3.4.1, 3.4.1.2).
@@ -156,6 +202,32 @@ func (r *authnRequest) readIssuer(el *etree.Element) error {
 	}
 	r.issuer = value
 	return err
+}
+
+// readSubject reads whom the request is about (row REQ-19). A SubjectConfirmation
+// must not stand there (saml-profiles 4.1.4.1).
+func (r *authnRequest) readSubject(el *etree.Element) error {
+	parts := el.ChildElements()
+	if len(parts) != 1 || !is(parts[0], nsAssertion, "NameID") {
+		r.noNameID = true
+		return nil
+	}
+	value, err := text(parts[0])
+	switch {
+	case err != nil:
+		return err
+	case value == "":
+		return errors.New("the Subject's NameID is empty")
+	}
+	s := &pendingSubject{NameID: value}
+	s.Format, _ = attribute(parts[0], "Format")
+	s.NameQualifier, _ = attribute(parts[0], "NameQualifier")
+	s.SPNameQualifier, _ = attribute(parts[0], "SPNameQualifier")
+	if len(value)+len(s.Format)+len(s.NameQualifier)+len(s.SPNameQualifier) > maxSubject {
+		return errors.New("the Subject's NameID is too long") // it is kept while the person logs in
+	}
+	r.subject = s
+	return nil
 }
 
 func (r *authnRequest) readPolicy(el *etree.Element) error {

@@ -31,15 +31,28 @@ func (p *Provider) deliver(ctx context.Context, f *flow, s store.Session, e dire
 	if f.sp.fault != nil {
 		return nil, f.sp.fault
 	}
+	if page, err := p.awaitSwitch(ctx, f, s, d); page != nil || err != nil {
+		return page, err
+	}
+	if f.sp.encryptFault != nil {
+		// A fault of the record, which the person can do nothing about (row RSP-12).
+		return p.refuse(ctx, f, refusal{session: &s, account: d.Assignment.Account, reason: ReasonEncryption, status: http.StatusInternalServerError,
+			detail: "the assertion can't be encrypted: " + strings.ReplaceAll(f.sp.encryptFault.Error(), "\n", "; "),
+			mend:   "import the service provider's metadata with an RSA key for encryption, or change encryption in its record"})
+	}
 	r, err := f.sp.release(e, d)
 	if err != nil {
 		return p.refuse(ctx, f, refusal{session: &s, account: d.Assignment.Account, reason: string(provisioning.PersonData), status: http.StatusForbidden,
 			detail: err.Error(), mend: "mend the person's data in the directory, or the template in the service provider's record"})
 	}
-	if len(r.left) > 0 {
-		p.o.Logger.DebugContext(ctx, "attributes without a fit value were left out", "ref", f.v.Ref, "sp", f.sp.EntityID, "attributes", strings.Join(r.left, " "))
+	if f.fromSP() && f.data.Request.Subject != nil && !f.data.Request.Subject.is(r, p.o.EntityID, f.sp.EntityID) {
+		return p.refuse(ctx, f, refusal{session: &s, account: d.Assignment.Account, reason: ReasonOtherSubject, status: http.StatusForbidden,
+			detail: "the request's Subject is not the NameID of the person who signed in", mend: "sign in as the person whom the service provider asks for, or compare the NameID that it has on record"})
 	}
-	by, err := f.config.active()
+	if len(r.left) > 0 {
+		p.o.Logger.DebugContext(ctx, "attributes without a fit value were left out", "ref", f.v.Ref, "sp", f.sp.EntityID, "attributes", strings.Join(r.leftNames(), " "))
+	}
+	by, err := f.config.signerFor(f.sp.EntityID, p.o.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +85,7 @@ func (p *Provider) deliver(ctx context.Context, f *flow, s store.Session, e dire
 // answerStatus tells the service provider by a status why there is no assertion
 // (table C, row RSP-17), and uses the sign-in up.
 func (p *Provider) answerStatus(ctx context.Context, f *flow, reason string, person store.PersonID) (Page, error) {
-	by, err := f.config.active()
+	by, err := f.config.signerFor(f.sp.EntityID, p.o.Now())
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,10 @@
 // show. What a stranger or a person causes is a page, never an error; an error
 // is a fault of ours (store, keys, randomness).
 //
+// A single logout goes a way of its own: SLO or LogoutEverywhere ends our sessions
+// and stores who took part in them; LogoutPage, NextLogout, SkipLogout and
+// EndLogout lead the browser from one of them to the next, and back.
+//
 // The package leaves to others: pages, cookies and headers (web), LDAP
 // (idp/directory), who may go where (its Gate: provisioning for Constant
 // Contact, a group check here for others), the making of keys (certs).
@@ -23,7 +27,5 @@
 // that is not registered for its service provider, or let a check that could
 // not run pass as one that succeeded.
 //
-// Still to come, with places that show: request signatures (REQ-09 to REQ-13,
-// refused as signed until then), encryption (RSP-12), logout at service
-// providers, metadata refresh, key roll-over. None of it is advertised.
+// Still to come, with places that show: encryption (RSP-12), metadata refresh. None of it is advertised.
 package idp

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"time"
 
 	"ssobridge/store"
 )
@@ -28,8 +29,28 @@ type pendingRequest struct {
 	Force    bool   `json:"force,omitempty"`
 	Passive  bool   `json:"passive,omitempty"`
 	NoCreate bool   `json:"no_create,omitempty"`
+
+	Subject *pendingSubject `json:"subject,omitempty"` // who must be the one who logs in; nil: anybody
 	// A requested context that a login may or may not reach, as with further
 	// factors, would be kept here. With passwords alone it is decided on arrival.
+}
+
+// pendingSubject is the NameID of a request's Subject.
+type pendingSubject struct {
+	NameID          string `json:"name_id"`
+	Format          string `json:"format,omitempty"`
+	NameQualifier   string `json:"name_qualifier,omitempty"`
+	SPNameQualifier string `json:"sp_name_qualifier,omitempty"`
+}
+
+// is tells whether the subject strongly matches the NameID that the service
+// provider would get (row REQ-19, saml-core 3.3.4). What is left out matches
+// whatever it is; our NameIDs have no qualifiers, which stand for the two entityIDs.
+func (s *pendingSubject) is(r release, idp, sp string) bool {
+	return s.NameID == r.nameID &&
+		(s.Format == "" || s.Format == formatUnspecified || s.Format == r.format) &&
+		(s.NameQualifier == "" || s.NameQualifier == idp) &&
+		(s.SPNameQualifier == "" || s.SPNameQualifier == sp)
 }
 
 // flow is one sign-in while one HTTP request goes on with it.
@@ -130,8 +151,18 @@ func (p *Provider) usable(ctx context.Context, sp *provider, entityID string, un
 	case !sp.Enabled:
 		p.logRefusal(ctx, v, entityID, ReasonProviderDisabled, "the service provider is disabled", "enable it")
 		return Refusal{Provider: sp.name(), Reason: ReasonProviderDisabled, Status: http.StatusForbidden}
+	case sp.expired(p.o.Now()): // row MD-04
+		p.logRefusal(ctx, v, entityID, ReasonMetadataExpired, "the service provider's metadata was valid until "+sp.Source.ValidUntil.Format(time.RFC3339),
+			"sp show tells why there is no newer copy; sp refresh, sp approve, or sp add FILE --replace")
+		return Refusal{Provider: sp.name(), Reason: ReasonMetadataExpired, Status: http.StatusForbidden}
 	}
 	return nil
+}
+
+// expired tells whether the metadata that the record comes from may no longer be
+// used (saml-metadata 2.3.2).
+func (sp *provider) expired(now time.Time) bool {
+	return sp.Source != nil && !sp.Source.ValidUntil.IsZero() && !now.Before(sp.Source.ValidUntil)
 }
 
 // create stores a new pending sign-in. A page says why not.

@@ -35,11 +35,12 @@ func (p *Provider) Launch(ctx context.Context, l LaunchRequest, v Visitor) (Answ
 			return Answer{Page: Refusal{Reason: ReasonChooseProvider, Status: http.StatusBadRequest}}, nil
 		}
 		sp = one
+		l.EntityID = one.EntityID
 	} else {
 		sp = c.providers[l.EntityID]
-		if page := p.usable(ctx, sp, l.EntityID, http.StatusNotFound, v); page != nil {
-			return Answer{Page: page}, nil
-		}
+	}
+	if page := p.usable(ctx, sp, l.EntityID, http.StatusNotFound, v); page != nil {
+		return Answer{Page: page}, nil
 	}
 	relayState, ok := sp.relayState(l.RelayState)
 	if !ok {
@@ -48,7 +49,7 @@ func (p *Provider) Launch(ctx context.Context, l LaunchRequest, v Visitor) (Answ
 	}
 	f := &flow{config: c, sp: sp, v: v}
 	f.in.EntityID = sp.EntityID
-	f.in.Address = v.Address
+	f.in.Address = addressBlock(v.Address)
 	f.in.Browser = hash(v.Browser)
 	f.in.CreatedAt = p.o.Now()
 	if sp.Kind == store.ConstantContact {

@@ -112,6 +112,7 @@ func (p *Provider) startSession(ctx context.Context, f *flow, a attempt, e direc
 		ReadAt:          e.ReadAt,
 		SeenAt:          now,
 		EndsAt:          now.Add(p.o.SessionLife),
+		KnownAs:         a.name,
 		Clears:          a.clears(e.ID),
 	}, hash(f.v.Session), event)
 	if err != nil {

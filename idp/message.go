@@ -12,6 +12,8 @@ import (
 	"net/url"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/beevik/etree"
 )
 
 // Limits for what strangers send (row REQ-01). Genuine requests are a few
@@ -24,15 +26,45 @@ const (
 	parsingSlots  = 16      // requests inflated and parsed at the same time
 )
 
-// message is a request message as its binding carried it.
+// message is a SAML message as its binding carried it.
 type message struct {
+	name       string // of the parameter: SAMLRequest or SAMLResponse
+	redirect   bool   // by the HTTP-Redirect binding, else by HTTP-POST
+	query      string // as received, since a signature is over its octets
 	xml        []byte
 	relayState *string // nil: none was sent; an empty one is sent back empty
 }
 
+// placed refuses a signature that does not stand where the binding has it,
+// before anything is read from the message. It verifies nothing.
+func (m message) placed(root *etree.Element) *fault {
+	if m.redirect {
+		return unsignedXML(root)
+	}
+	_, bad := signatureOf(root)
+	return bad
+}
+
+// verify checks the message's signature by the rules of its binding. Where it is
+// signed, read the message from verified and from nothing else (row REQ-11).
+func (m message) verify(root *etree.Element, t trust) (verified *etree.Element, signed bool, bad *fault) {
+	if !m.redirect {
+		return verifyElement(root, t)
+	}
+	if bad := unsignedXML(root); bad != nil {
+		return nil, true, bad
+	}
+	signed, bad = verifyQuery(m.query, m.name, t)
+	if bad != nil || !signed {
+		return nil, signed, bad
+	}
+	// The signature is over the octets that root was read from.
+	return root, true, nil
+}
+
 // carried are the parameters of both bindings. Any other parameter is none of
 // SAML's and is passed over.
-var carried = []string{"SAMLRequest", "RelayState", "SigAlg", "Signature", "SAMLEncoding"}
+var carried = []string{"SAMLRequest", "SAMLResponse", "RelayState", "SigAlg", "Signature", "SAMLEncoding"}
 
 // raw takes the still encoded parameters off a request, by the rules of its
 // method (row REQ-01): the query of a GET (HTTP-Redirect, saml-bindings 3.4), the
@@ -60,10 +92,13 @@ func raw(r *http.Request) (string, *fault) {
 	if len(inQuery) > 0 {
 		return "", badRequest("SAML parameters stand in the query of a POST", "send them in the form only")
 	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+	if r.ContentLength > maxBody {
+		return "", tooLarge(fmt.Sprintf("the form has %d bytes, %d are allowed", r.ContentLength, maxBody))
+	}
+	body, more, err := readUpTo(r.Body, maxBody)
 	var past *http.MaxBytesError // the server's own limit may be the lower one
 	switch {
-	case errors.As(err, &past), err == nil && len(body) > maxBody:
+	case errors.As(err, &past), more:
 		return "", tooLarge(fmt.Sprintf("the form has more than the allowed bytes (%d)", maxBody))
 	case err != nil:
 		return "", badRequest("the form ended early", "send it again")
@@ -71,8 +106,33 @@ func raw(r *http.Request) (string, *fault) {
 	return string(body), nil
 }
 
-// unpack reads the message out of the parameters.
-func unpack(encoded, method string) (message, *fault) {
+// readUpTo reads r to its end, or says that it has more than limit bytes. It
+// grows by pieces and not by doubling, so that what is too large costs the limit
+// and no more.
+func readUpTo(r io.Reader, limit int) (data []byte, more bool, err error) {
+	size := 4 << 10
+	var pieces [][]byte
+	for total := 0; err == nil; size = 32 << 10 {
+		p, n := make([]byte, size), 0
+		for n < len(p) && err == nil {
+			var m int
+			m, err = r.Read(p[n:])
+			n += m
+		}
+		if total += n; total > limit {
+			return nil, true, nil
+		}
+		pieces = append(pieces, p[:n])
+	}
+	if err != io.EOF { // as Read gives it, never wrapped
+		return nil, false, err
+	}
+	return bytes.Join(pieces, nil), false, nil
+}
+
+// unpack reads the message called name, SAMLRequest or SAMLResponse, out of the
+// parameters.
+func unpack(encoded, method, name string) (message, *fault) {
 	values, bad := parameters(encoded)
 	if bad != nil {
 		return message{}, bad
@@ -81,14 +141,22 @@ func unpack(encoded, method string) (message, *fault) {
 		// saml-bindings 3.4.4: an encoding that is not understood is not guessed at.
 		return message{}, badRequest("SAMLEncoding is not DEFLATE", "leave SAMLEncoding out, or use the DEFLATE encoding of saml-bindings 3.4.4.1")
 	}
-	m, plain, bad := decode(values)
+	m, plain, bad := decode(values, name)
 	switch {
 	case bad != nil:
 		return message{}, bad
 	case method == http.MethodGet:
+		m.redirect, m.query = true, encoded
 		m.xml, bad = inflate(plain)
 		return m, bad
-	case len(plain) > maxXML:
+	}
+	for _, part := range []string{"SigAlg", "Signature"} {
+		if _, sent := values[part]; sent {
+			// Passing over a signature that may be wrong would tell the sender that it was checked.
+			return message{}, badParameters(part+" is sent in a form", "sign inside the XML on the HTTP-POST binding (saml-bindings 3.5.4.2), or use HTTP-Redirect")
+		}
+	}
+	if len(plain) > maxXML {
 		return message{}, tooLarge(fmt.Sprintf("the request has %d bytes, %d are allowed", len(plain), maxXML))
 	}
 	m.xml = plain
@@ -123,17 +191,15 @@ func parameters(raw string) (map[string]string, *fault) {
 }
 
 // decode checks what both bindings share and takes the base64 off.
-func decode(values map[string]string) (message, []byte, *fault) {
-	var m message
-	text, sent := values["SAMLRequest"]
-	if !sent || text == "" {
-		return m, nil, badRequest("SAMLRequest is missing", "send one AuthnRequest as SAMLRequest; to sign in without one, use the launch link")
+func decode(values map[string]string, name string) (message, []byte, *fault) {
+	m := message{name: name}
+	text := values[name]
+	if text == "" {
+		return m, nil, badRequest(name+" is missing", "send one message as "+name+"; to sign in without one, use the launch link")
 	}
-	for _, name := range []string{"SigAlg", "Signature"} {
-		if _, sent := values[name]; sent {
-			// Row REQ-10 comes later. Passing over a signature that may be wrong would
-			// tell the service provider that it was checked.
-			return m, nil, signedRequest(name + " is sent with the request")
+	for _, other := range []string{"SAMLRequest", "SAMLResponse"} {
+		if _, sent := values[other]; sent && other != name {
+			return m, nil, badRequest(other+" is sent beside "+name, "send one message")
 		}
 	}
 	if state, sent := values["RelayState"]; sent {
@@ -150,7 +216,7 @@ func decode(values map[string]string) (message, []byte, *fault) {
 	// Strict: one text has one meaning. Line ends are what encoders of RFC 2045 add.
 	plain, err := base64.StdEncoding.Strict().DecodeString(text)
 	if err != nil {
-		return m, nil, badRequest("SAMLRequest is not base64", "encode it with the standard alphabet, padded; in a URL, escape + as %2B")
+		return m, nil, badRequest(name+" is not base64", "encode it with the standard alphabet, padded; in a URL, escape + as %2B")
 	}
 	return m, plain, nil
 }
@@ -160,21 +226,16 @@ func decode(values map[string]string) (message, []byte, *fault) {
 func inflate(packed []byte) ([]byte, *fault) {
 	source := bytes.NewReader(packed) // has ReadByte, so flate reads not one byte too far
 	reader := flate.NewReader(source)
-	plain, err := io.ReadAll(io.LimitReader(reader, maxXML+1))
+	plain, more, err := readUpTo(reader, maxXML)
 	switch {
-	case len(plain) > maxXML:
+	case more:
 		return nil, tooLarge(fmt.Sprintf("the request inflates to more than %d bytes", maxXML))
 	case err != nil:
-		return nil, badRequest("SAMLRequest is not raw DEFLATE", "compress it by RFC 1951, without a zlib or gzip header (saml-bindings 3.4.4.1)")
+		return nil, badRequest("the message is not raw DEFLATE", "compress it by RFC 1951, without a zlib or gzip header (saml-bindings 3.4.4.1)")
 	case source.Len() > 0:
 		return nil, badRequest("bytes follow the compressed request", "send one compressed request")
 	}
 	return plain, nil
-}
-
-func signedRequest(detail string) *fault {
-	return &fault{ReasonSignedRequest, http.StatusBadRequest, detail,
-		"signatures on requests are not checked yet: switch the signing of AuthnRequests off at the service provider"}
 }
 
 func isControl(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 }

@@ -3,9 +3,13 @@ package idp_test
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"encoding/base64"
+	"encoding/pem"
 	"encoding/xml"
+	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,6 +17,7 @@ import (
 
 	"github.com/crewjam/saml"
 
+	"ssobridge/certs"
 	"ssobridge/idp"
 	"ssobridge/idp/directory"
 	"ssobridge/provisioning"
@@ -81,74 +86,13 @@ func TestMetadata(t *testing.T) {
 	}
 }
 
-func readFile(t *testing.T, name string) string {
+func readFile(t testing.TB, name string) string {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join("testdata", name))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return string(data)
-}
-
-// TestParseMetadata reads a file, and files with one fault each.
-func TestParseMetadata(t *testing.T) {
-	good := readFile(t, "sp.xml")
-	sp, err := idp.ParseMetadata([]byte(good))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if faults := idp.CheckProvider(sp, false); len(faults) > 0 {
-		t.Errorf("faults of an imported record: %v", faults)
-	}
-	if sp.EntityID != "https://portal.example.test/saml" || sp.Name != "Example Portal" || sp.Kind != store.PlainSAML || !sp.Enabled ||
-		!sp.SignAssertion || !sp.SignResponse || sp.Lifetime != 5*time.Minute || sp.Skew != time.Minute || sp.AuthnRequestsSigned {
-		t.Errorf("record %+v", sp)
-	}
-	if len(sp.ACS) != 3 || sp.ACS[1].IsDefault == nil || !*sp.ACS[1].IsDefault || sp.ACS[2].Index != 7 || sp.ACS[0].IsDefault != nil {
-		t.Errorf("endpoints %+v", sp.ACS)
-	}
-	if len(sp.Certificates) != 2 {
-		t.Errorf("%d certificates, want the signing and the unmarked one (REQ-13)", len(sp.Certificates))
-	}
-	if sp.NameIDFormat != "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress" || sp.NameID != "{mail}" {
-		t.Errorf("NameID %s %s, want the first format that can be issued", sp.NameIDFormat, sp.NameID)
-	}
-	if len(sp.Groups) != 0 {
-		t.Error("an imported service provider is open")
-	}
-
-	if _, err := idp.ParseMetadata([]byte("\ufeff" + good)); err != nil {
-		t.Errorf("with a byte order mark: %v", err)
-	}
-	for _, c := range []struct{ name, old, new, want string }{
-		{"no XML", good, "hello", "root"},
-		{"empty", good, "", "root"},
-		{"DTD", "<md:EntityDescriptor", "<!DOCTYPE x [<!ENTITY e 'x'>]><md:EntityDescriptor", "document type"},
-		{"other root", "md:EntityDescriptor", "md:Other", "EntityDescriptor"},
-		{"federation", "md:EntityDescriptor", "md:EntitiesDescriptor", "several"},
-		{"identity provider", "md:SPSSODescriptor", "md:IDPSSODescriptor", "identity provider"},
-		{"no entityID", `entityID="https://portal.example.test/saml"`, "", "entityID"},
-		{"SAML 1.1", "urn:oasis:names:tc:SAML:2.0:protocol", "urn:oasis:names:tc:SAML:1.1:protocol", "SAML 2.0"},
-		{"no POST", "HTTP-POST", "HTTP-Artifact", "HTTP-POST"},
-		{"no Location", `Location="https://portal.example.test/acs"`, "", "Location"},
-		{"no index", `index="7"`, `index="x"`, "index"},
-		{"bad boolean", `isDefault="true"`, `isDefault="yes"`, "isDefault"},
-		{"bad certificate", "<ds:X509Certificate>", "<ds:X509Certificate>AAAA", "certificate"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			_, err := idp.ParseMetadata([]byte(strings.ReplaceAll(good, c.old, c.new)))
-			if err == nil || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("error %v, want one about %q", err, c.want)
-			}
-		})
-	}
-	if _, err := idp.ParseMetadata(bytes.Repeat([]byte(" "), 1<<20+1)); err == nil {
-		t.Error("a huge file was read")
-	}
-	signed, err := idp.ParseMetadata([]byte(strings.Replace(good, "<md:SPSSODescriptor", `<md:SPSSODescriptor AuthnRequestsSigned="true"`, 1)))
-	if err != nil || !signed.AuthnRequestsSigned {
-		t.Errorf("AuthnRequestsSigned is lost: %v", err)
-	}
 }
 
 // TestCheckProvider names each fault with its field.
@@ -258,5 +202,167 @@ func TestPreview(t *testing.T) {
 	}
 	if _, err := f.Preview(context.Background(), constantContact(), directory.Entry{}, provisioning.Decision{}); err == nil {
 		t.Error("preview of nobody")
+	}
+}
+
+// TestMD02Published: who runs it, whom to ask, where to send people, and what is
+// really enforced (MD-02); a copy that is served may have an end (MD-03).
+func TestMD02Published(t *testing.T) {
+	f := newFixture(t, "rsa-2048", func(o *idp.Options) {
+		o.Published = idp.Published{
+			Organization: idp.Organization{Name: "Example <Ltd>", DisplayName: "Example"},
+			Technical:    idp.Contact{Name: "Identity team", Mail: "sso@example.test"},
+			Support:      idp.Contact{Mail: "help@example.test"},
+			ErrorURL:     "https://help.example.test/?a=1&b=2", ValidFor: 14 * 24 * time.Hour,
+		}
+	})
+	ctx := context.Background()
+	data, err := f.Metadata(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := parse(t, data)
+	for path, want := range map[string]string{
+		"./Organization/OrganizationName": "Example <Ltd>", "./Organization/OrganizationDisplayName": "Example", "./Organization/OrganizationURL": publicURL + "/",
+		"./ContactPerson[@contactType='technical']/EmailAddress": "mailto:sso@example.test", "./ContactPerson[@contactType='technical']/GivenName": "Identity team",
+		"./ContactPerson[@contactType='support']/EmailAddress": "mailto:help@example.test",
+	} {
+		if el := r.FindElement(path); el == nil || el.Text() != want {
+			t.Errorf("%s: %v, want %q", path, el, want)
+		}
+	}
+	role := r.FindElement("./IDPSSODescriptor")
+	if got := role.SelectAttrValue("errorURL", ""); got != "https://help.example.test/?a=1&b=2" {
+		t.Errorf("errorURL %q", got)
+	}
+	if got := r.SelectAttrValue("validUntil", ""); got != "2027-01-19T10:00:00Z" {
+		t.Errorf("validUntil %q", got)
+	}
+	if r.FindElement("//Signature") != nil || r.SelectAttr("ID") != nil {
+		t.Error("signed without a key for it")
+	}
+	file, err := f.MetadataFile(ctx, false)
+	if err != nil || strings.Contains(string(file), "validUntil") {
+		t.Errorf("the copy to hand over has an end (MD-03): %v", err)
+	}
+	if _, err := f.MetadataFile(ctx, true); !errors.Is(err, idp.ErrNoMetadataKey) {
+		t.Errorf("signed copy without a key: %v", err)
+	}
+	now.Advance(90 * time.Minute)
+	if data, err = f.Metadata(ctx); err != nil || parse(t, data).SelectAttrValue("validUntil", "") != "2027-01-19T11:00:00Z" {
+		t.Errorf("validUntil does not move on: %v", err)
+	}
+
+	wants := func() string {
+		t.Helper()
+		data, err := f.Metadata(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return parse(t, data).FindElement("./IDPSSODescriptor").SelectAttrValue("WantAuthnRequestsSigned", "")
+	}
+	if got := wants(); got != "false" {
+		t.Errorf("WantAuthnRequestsSigned %s, and unsigned ones are taken", got)
+	}
+	sp, cc := plainSP(), constantContact()
+	sp.RequestSignatures = "required"
+	f.put(t, sp)
+	if got := wants(); got != "false" {
+		t.Errorf("WantAuthnRequestsSigned %s, and one need not sign", got)
+	}
+	cc.AuthnRequestsSigned = true
+	f.put(t, cc)
+	if got := wants(); got != "true" {
+		t.Errorf("WantAuthnRequestsSigned %s, and unsigned ones are refused", got)
+	}
+	cc.AuthnRequestsSigned, cc.Enabled = false, false
+	f.put(t, cc)
+	if got := wants(); got != "true" {
+		t.Errorf("WantAuthnRequestsSigned %s for the sake of one that is disabled", got)
+	}
+}
+
+// TestMD02Signature: metadata is signed by a key of its own, and a service
+// provider's software verifies it.
+func TestMD02Signature(t *testing.T) {
+	for _, name := range []string{"rsa-2048", "p-256", "p-384"} {
+		f := newFixture(t, "sp-rsa", func(o *idp.Options) {
+			o.Published.ValidFor = 14 * 24 * time.Hour
+			o.Published.Organization.Name = "Example & <Ltd>"
+		})
+		f.addMetadataKey(t, name)
+		key := readKey(t, name)
+		for kind, make := range map[string]func() ([]byte, error){
+			"served": func() ([]byte, error) { return f.Metadata(context.Background()) },
+			"copy":   func() ([]byte, error) { return f.MetadataFile(context.Background(), true) },
+		} {
+			data, err := make()
+			if err != nil {
+				t.Fatalf("%s %s: %v", name, kind, err)
+			}
+			r := parse(t, data)
+			if first := r.ChildElements()[0]; first.Tag != "Signature" || len(r.FindElements("//Signature")) != 1 {
+				t.Errorf("%s %s: the signature is not the first element (saml-metadata 2.3.2)", name, kind)
+			}
+			for _, el := range r.FindElements("./IDPSSODescriptor/KeyDescriptor//X509Certificate") {
+				if strings.TrimSpace(el.Text()) == base64.StdEncoding.EncodeToString(key.Certificate.Raw) {
+					t.Errorf("%s %s: the key for metadata is published for sign-ins", name, kind)
+				}
+			}
+			// Our own reader of streams, and xmlsec1 where it is installed. It is no SP: it says so only
+			// after the signature was found good.
+			_, err = idp.ReadMetadata(bytes.NewReader(data), idp.ReadOptions{TrustKey: key.Certificate, Now: start})
+			if err == nil || !strings.Contains(err.Error(), "identity provider") {
+				t.Errorf("%s %s: %v", name, kind, err)
+			}
+			tampered := bytes.Replace(data, []byte("/saml/sso"), []byte("/saml/sso2"), 1)
+			if _, err = idp.ReadMetadata(bytes.NewReader(tampered), idp.ReadOptions{TrustKey: key.Certificate, Now: start}); err == nil || !strings.Contains(err.Error(), "not what was signed") {
+				t.Errorf("%s %s tampered: %v", name, kind, err)
+			}
+			xmlsecVerifies(t, data, key)
+		}
+	}
+}
+
+// xmlsecVerifies has xmlsec1 check a signed EntityDescriptor.
+func xmlsecVerifies(t *testing.T, data []byte, key *certs.Key) {
+	t.Helper()
+	program, err := exec.LookPath("xmlsec1")
+	if err != nil {
+		t.Log("xmlsec1 is not installed: not verified by it")
+		return
+	}
+	folder := t.TempDir()
+	document, public := filepath.Join(folder, "metadata.xml"), filepath.Join(folder, "key.pem")
+	if err := os.WriteFile(document, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: key.Certificate.Raw})
+	if err := os.WriteFile(public, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command(program, "--verify", "--pubkey-cert-pem", public, "--id-attr:ID", "urn:oasis:names:tc:SAML:2.0:metadata:EntityDescriptor", document).CombinedOutput()
+	if err != nil {
+		t.Errorf("xmlsec1: %v\n%s", err, out)
+	}
+}
+
+func (f *fixture) addMetadataKey(t *testing.T, name string) {
+	t.Helper()
+	key := readKey(t, name)
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(key.Signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed, err := f.sealer.Seal(pkcs8, "signing-key:"+key.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = f.db.Keys().Add(context.Background(), store.SigningKey{
+		ID: key.ID, Use: "metadata", State: "active", Algorithm: string(key.Algorithm),
+		Certificate: key.Certificate.Raw, Private: sealed, CreatedAt: now.Now(),
+	}, store.Event{Action: "key-add", Outcome: "ok"})
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -188,6 +188,11 @@ func (p *Provider) Progress(ctx context.Context, id string, v Visitor) (pr provi
 	if err != nil {
 		return pr, false, fmt.Errorf("ask the gate for %s: %w", f.sp.EntityID, err)
 	}
+	if d.Outcome == provisioning.Granted {
+		if since, until, waits := p.switching(f.config.keyring, f.sp.EntityID, p.o.Now()); waits {
+			return provisioning.Progress{Cause: CauseKeySwitch, Since: since, NextTry: until}, false, nil
+		}
+	}
 	return d.Progress, d.Outcome != provisioning.Wait, nil
 }
 

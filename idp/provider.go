@@ -23,6 +23,7 @@ import (
 // Paths of the endpoints that metadata names. They are fixed: other programs rely on them.
 const (
 	ssoPath = "/saml/sso"
+	sloPath = "/saml/slo"
 )
 
 // Defaults of Options.
@@ -32,6 +33,8 @@ const (
 	defaultSignInLife    = time.Hour
 	defaultReadingFresh  = time.Minute
 	defaultPatience      = time.Second
+	defaultSwitchBefore  = 2 * time.Minute
+	defaultSwitchAfter   = 3 * time.Minute
 	defaultLoginFailures = 5
 	defaultLoginWindow   = 15 * time.Minute
 
@@ -53,12 +56,14 @@ type Options struct {
 
 	SignIns   *store.SignIns
 	Sessions  *store.Sessions
+	Logouts   *store.Logouts
 	Providers *store.ServiceProviders
 	Keys      *store.Keys
 	Throttle  *store.Throttle
 	Audit     *store.Audit
 	Changes   func(context.Context) (int64, error) // the store's change counter
 	Sealer    *certs.Sealer                        // opens the private keys
+	Token     Token                                // finds keys in a PKCS #11 token; nil: there is none
 	Directory Directory
 	Gate      Gate // for Constant Contact
 
@@ -68,6 +73,17 @@ type Options struct {
 	ReadingFresh time.Duration // a directory reading older than this is taken again, 60 s
 	ReadingStale time.Duration // with the directory down, one up to this old still serves a live session; 0 = never
 	Patience     time.Duration // how long a request waits for a running creation, 1 s
+
+	// Around the agreed switch to another key at a service provider that holds one
+	// certificate, sign-ins there wait: from SwitchBefore before it, 2 min, until
+	// SwitchAfter after it, 3 min (row KEY-01).
+	SwitchBefore, SwitchAfter time.Duration
+
+	// SingleLogout serves and advertises single logout. Off, LogoutRequests are
+	// refused and people are signed out here alone (row SLO-01).
+	SingleLogout bool
+
+	Published Published // what our metadata says about who runs this
 
 	Caps          store.Caps    // of pending sign-ins without a session (row WEB-09)
 	LoginFailures int           // failed logins of one login name in LoginWindow before it must wait, 5
@@ -81,9 +97,12 @@ type Options struct {
 // Provider is the identity provider. It is safe for concurrent use.
 type Provider struct {
 	o        Options
+	base     string // scheme and host of every endpoint
 	endpoint string // URL of the SSO endpoint
-	classes  classes
-	factors  []factor
+	// logoutEndpoint is the URL of the single logout endpoint.
+	logoutEndpoint string
+	classes        classes
+	factors        []factor
 
 	config   configCache
 	readings singleflight.Group // one re-read of the directory for each session at a time
@@ -113,6 +132,7 @@ func New(o Options) (*Provider, error) {
 	}{
 		{"SignIns", o.SignIns == nil},
 		{"Sessions", o.Sessions == nil},
+		{"Logouts", o.Logouts == nil},
 		{"Providers", o.Providers == nil},
 		{"Keys", o.Keys == nil},
 		{"Throttle", o.Throttle == nil},
@@ -140,6 +160,8 @@ func New(o Options) (*Provider, error) {
 		{"ReadingFresh", &o.ReadingFresh, defaultReadingFresh},
 		{"ReadingStale", &o.ReadingStale, 0},
 		{"Patience", &o.Patience, defaultPatience},
+		{"SwitchBefore", &o.SwitchBefore, defaultSwitchBefore},
+		{"SwitchAfter", &o.SwitchAfter, defaultSwitchAfter},
 		{"LoginWindow", &o.LoginWindow, defaultLoginWindow},
 	} {
 		if *d.value < 0 {
@@ -173,10 +195,13 @@ func New(o Options) (*Provider, error) {
 	}
 	return &Provider{
 		o:        o,
+		base:     base.String(),
 		endpoint: base.String() + ssoPath,
-		classes:  classes{protected: base.Scheme == "https"},
-		parsing:  make(chan struct{}, parsingSlots),
-		slowed:   make(chan struct{}, slowedSlots),
+
+		logoutEndpoint: base.String() + sloPath,
+		classes:        classes{protected: base.Scheme == "https"},
+		parsing:        make(chan struct{}, parsingSlots),
+		slowed:         make(chan struct{}, slowedSlots),
 	}, nil
 }
 

@@ -18,17 +18,34 @@ const (
 	ReasonTooLarge = "too_large"
 	// ReasonBadRequest: the request cannot be read as one SAML AuthnRequest (400).
 	ReasonBadRequest = "bad_request"
-	// ReasonSignedRequest: the request is signed, and signatures are not checked
-	// yet. An unchecked signature is worth less than none (400).
-	ReasonSignedRequest = "signed_request"
 	// ReasonUnsignedRequest: the service provider's metadata promises signed
-	// requests and this one is not (400).
+	// requests, or its record demands them, and this one is not (400).
 	ReasonUnsignedRequest = "unsigned_request"
+	// ReasonSignatureParameters: SigAlg and Signature don't belong together, or not
+	// to this binding (400).
+	ReasonSignatureParameters = "signature_parameters"
+	// ReasonSignatureInXML: a signature stands inside the XML on the HTTP-Redirect
+	// binding, where the query is signed in its place (400).
+	ReasonSignatureInXML = "signature_in_xml"
+	// ReasonSignatureForm: the signature in the XML is not built as SAML wants it,
+	// or is not over the whole message (400).
+	ReasonSignatureForm = "signature_form"
+	// ReasonSignatureAlgorithm: the signature's algorithm is not accepted (400).
+	ReasonSignatureAlgorithm = "signature_algorithm"
+	// ReasonNoCertificate: the request is signed and no certificate is on record to
+	// check it with (400).
+	ReasonNoCertificate = "no_signing_certificate"
+	// ReasonBadSignature: no certificate on record verifies the signature, or the
+	// content is not what was signed (400).
+	ReasonBadSignature = "bad_signature"
 	// ReasonUnknownProvider: nobody of that entityID is registered (400 for a
 	// request, 404 for a launch).
 	ReasonUnknownProvider = "unknown_provider"
 	// ReasonProviderDisabled: the service provider is registered and switched off (403).
 	ReasonProviderDisabled = "provider_disabled"
+	// ReasonMetadataExpired: the service provider's metadata was valid until a time
+	// that has passed, and no newer copy was had (403).
+	ReasonMetadataExpired = "metadata_expired"
 	// ReasonWrongDestination: the request was meant for another address (400).
 	ReasonWrongDestination = "wrong_destination"
 	// ReasonRequestTime: the request is more than five minutes old, or from the
@@ -42,6 +59,13 @@ const (
 	// ReasonTooManySignIns: too many sign-ins were begun and not finished, from
 	// this address or in all (429).
 	ReasonTooManySignIns = "too_many_sign_ins"
+	// ReasonEncryption: the service provider is to get encrypted assertions, and its
+	// record holds no key for that which can be used (500).
+	ReasonEncryption = "no_encryption_key"
+	// ReasonNoSingleLogout: single logout is off (404).
+	ReasonNoSingleLogout = "no_single_logout"
+	// ReasonUnknownLogout: this logout never was, is finished, or is over its time (404).
+	ReasonUnknownLogout = "unknown_logout"
 	// ReasonBusy: too much is going on at this moment (503).
 	ReasonBusy = "busy"
 
@@ -59,6 +83,8 @@ const (
 	ReasonUnknownSignIn = "unknown_sign_in"
 	// ReasonOtherBrowser: this sign-in was begun in another browser (403).
 	ReasonOtherBrowser = "other_browser"
+	// ReasonOtherSubject: the request names another person than the one who signed in (403).
+	ReasonOtherSubject = "other_subject"
 	// ReasonTooManyAttempts: too many failed logins for this login name; wait (429).
 	ReasonTooManyAttempts = "too_many_attempts"
 	// ReasonDirectoryDown: the directory does not answer (503).
@@ -81,22 +107,32 @@ const (
 	ReasonNameIDPolicy = "name_id_policy"
 	// ReasonAuthnContext: the request wants a way of authentication that is not offered.
 	ReasonAuthnContext = "authn_context"
-	// ReasonSubject: the request names a subject, which is not checked yet.
+	// ReasonSubject: the request names its subject other than by a NameID.
 	ReasonSubject = "subject"
 	// ReasonPassive: the request allows no page, and one would be needed.
 	ReasonPassive = "passive"
+	// ReasonUnknownSession: a LogoutRequest names no session that is known here.
+	ReasonUnknownSession = "unknown_session"
+	// ReasonEncryptedName: a LogoutRequest names the person by an EncryptedID or
+	// BaseID, which is not supported.
+	ReasonEncryptedName = "encrypted_name"
 	// ReasonWaiting: the person went back while their user was being created.
 	ReasonWaiting = "waiting"
+	// ReasonKeySwitch: the service provider is changing our certificate at this
+	// moment, and the person did not or could not wait.
+	ReasonKeySwitch = "key_switch"
 )
 
 // Reasons returns every word that Refusal.Reason can have.
 func Reasons() []string {
 	all := []string{
-		ReasonMethod, ReasonTooLarge, ReasonBadRequest, ReasonSignedRequest, ReasonUnsignedRequest,
-		ReasonUnknownProvider, ReasonProviderDisabled, ReasonWrongDestination, ReasonRequestTime,
-		ReasonReplayed, ReasonUnknownACS, ReasonTooManySignIns, ReasonBusy,
+		ReasonMethod, ReasonTooLarge, ReasonBadRequest, ReasonUnsignedRequest,
+		ReasonSignatureParameters, ReasonSignatureInXML, ReasonSignatureForm, ReasonSignatureAlgorithm, ReasonNoCertificate, ReasonBadSignature,
+		ReasonUnknownProvider, ReasonProviderDisabled, ReasonMetadataExpired, ReasonWrongDestination, ReasonRequestTime,
+		ReasonReplayed, ReasonUnknownACS, ReasonTooManySignIns, ReasonBusy, ReasonEncryption,
+		ReasonNoSingleLogout, ReasonUnknownLogout,
 		ReasonNoProvider, ReasonChooseProvider, ReasonUnknownRelayState,
-		ReasonUnknownSignIn, ReasonOtherBrowser, ReasonTooManyAttempts, ReasonDirectoryDown, ReasonUnavailable,
+		ReasonUnknownSignIn, ReasonOtherBrowser, ReasonOtherSubject, ReasonTooManyAttempts, ReasonDirectoryDown, ReasonUnavailable,
 	}
 	for _, r := range []provisioning.Reason{
 		provisioning.NoAssignment, provisioning.NotThisAccount, provisioning.PersonData, provisioning.MayNotCreate,

@@ -1,7 +1,6 @@
 package idp
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -23,7 +22,21 @@ type release struct {
 	nameID     string
 	format     string
 	attributes []attributeValues
-	left       []string // names of attributes that had nothing fit to send
+	left       []leftAttribute
+}
+
+// leftAttribute is one that had nothing fit to send.
+type leftAttribute struct {
+	store.Attribute
+	why string
+}
+
+func (r release) leftNames() []string {
+	var all []string
+	for _, l := range r.left {
+		all = append(all, l.Name)
+	}
+	return all
 }
 
 type attributeValues struct {
@@ -72,19 +85,24 @@ func (sp *provider) release(e directory.Entry, d provisioning.Decision) (release
 	r := release{nameID: nameID, format: sp.NameIDFormat}
 	for _, a := range sp.attributes {
 		var found []string
+		why := "the directory has no value of " + a.from
 		if a.from != "" {
 			found = e.Attributes[a.from]
 		} else if v, err := a.template.Render(values); err == nil {
 			found = []string{v}
+		} else {
+			why = err.Error()
 		}
 		var fit []string
 		for _, v := range found {
-			if checkValue(v) == nil {
-				fit = append(fit, v)
+			if err := checkValue(v); err != nil {
+				why = "a value is not fit to send: " + err.Error()
+				continue
 			}
+			fit = append(fit, v)
 		}
 		if len(fit) == 0 {
-			r.left = append(r.left, a.Name)
+			r.left = append(r.left, leftAttribute{a.Attribute, why})
 			continue
 		}
 		r.attributes = append(r.attributes, attributeValues{a.Attribute, fit})
@@ -133,31 +151,4 @@ func (r release) attributeStatement() *etree.Element {
 		}
 	}
 	return statement
-}
-
-// Preview is what an assertion would carry.
-type Preview struct {
-	NameID, NameIDFormat string
-	Attributes           []PreviewAttribute
-}
-
-// PreviewAttribute is one released attribute.
-type PreviewAttribute struct {
-	Name   string
-	Values []string
-}
-
-// Preview says what the assertion for this person would carry under decision d,
-// by the code that builds real ones. Nothing is signed or stored. An error names
-// what of the record or of the person's data does not do.
-func (p *Provider) Preview(_ context.Context, sp store.ServiceProvider, e directory.Entry, d provisioning.Decision) (Preview, error) {
-	r, err := newProvider(sp).release(e, d)
-	if err != nil {
-		return Preview{}, fmt.Errorf("preview for %s: %w", sp.EntityID, err)
-	}
-	preview := Preview{NameID: r.nameID, NameIDFormat: r.format}
-	for _, a := range r.attributes {
-		preview.Attributes = append(preview.Attributes, PreviewAttribute{a.Name, a.values})
-	}
-	return preview, nil
 }

@@ -60,8 +60,16 @@ func (p *Provider) success(by *signer, o outgoing, s store.Session, r release) (
 			return issued{}, err
 		}
 	}
-	// Encryption (row RSP-12) has its place here: assertion becomes its
-	// saml:EncryptedAssertion.
+	if o.sp.encryptFault != nil { // asked before, and asked again where it counts: nothing leaves in clear by mistake
+		return issued{}, fmt.Errorf("service provider %s: %w", o.sp.EntityID, o.sp.encryptFault)
+	}
+	if o.sp.recipient != nil { // row RSP-12
+		encrypted, err := o.sp.recipient.encrypt(assertion, p.o.Random)
+		if err != nil {
+			return issued{}, fmt.Errorf("service provider %s: %w", o.sp.EntityID, err)
+		}
+		assertion = encrypted
+	}
 	response := p.response(out, o, status{top: saml.StatusSuccess})
 	response.AddChild(assertion)
 	if o.sp.SignResponse {
@@ -133,12 +141,16 @@ func (p *Provider) response(out issued, o outgoing, st status) *etree.Element {
 // left out: entity is the default (saml-core 8.3.6).
 func (p *Provider) issuer() *saml.Issuer { return &saml.Issuer{Value: p.o.EntityID} }
 
-func (p *Provider) assertion(out issued, o outgoing, s store.Session, r release) *etree.Element {
-	life := o.sp.Lifetime
-	if life <= 0 || life > maxLifetime {
-		life = maxLifetime
+// life is how long an assertion for this service provider can be used.
+func (sp *provider) life() time.Duration {
+	if sp.Lifetime <= 0 || sp.Lifetime > maxLifetime {
+		return maxLifetime
 	}
-	until := out.at.Add(life)
+	return sp.Lifetime
+}
+
+func (p *Provider) assertion(out issued, o outgoing, s store.Session, r release) *etree.Element {
+	until := out.at.Add(o.sp.life())
 	sessionEnd := s.EndsAt.UTC().Truncate(time.Millisecond)
 	el := (&saml.Assertion{
 		ID:           out.assertionID,

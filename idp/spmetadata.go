@@ -1,27 +1,12 @@
 package idp
 
 import (
+	"bytes"
 	"crypto/x509"
-	"encoding/base64"
-	"errors"
-	"fmt"
-	"net/url"
-	"slices"
-	"strconv"
-	"strings"
+	"io"
 	"time"
 
-	"github.com/beevik/etree"
-	"github.com/crewjam/saml"
-
 	"ssobridge/store"
-)
-
-// Limits for a metadata file. Federations' files are far larger; they hold many
-// entities and are not what is asked for here.
-const (
-	maxMetadata         = 1 << 20
-	maxMetadataElements = 20000
 )
 
 // NameID formats that are issued.
@@ -37,172 +22,88 @@ const (
 	formatBasicAttr = "urn:oasis:names:tc:SAML:2.0:attrname-format:basic"
 )
 
-// ParseMetadata reads a service provider's metadata file into a record of kind
-// PlainSAML: one md:EntityDescriptor with one md:SPSSODescriptor of SAML 2.0.
+// ReadOptions for ReadMetadata.
+type ReadOptions struct {
+	EntityID          string            // which entity of a document that describes several; "": the only one
+	TrustKey          *x509.Certificate // whose key must have signed the document or the entity; nil: not checked
+	AllowLoopbackHTTP bool              // for endpoints on this very machine; https otherwise
+	Now               time.Time
+}
+
+// Imported is what was understood of a service provider's metadata. Nothing of
+// it is stored yet.
+type Imported struct {
+	// Provider is the record that the metadata gives for a service provider that
+	// is new here; Replacing makes one for a service provider that is known.
+	Provider store.ServiceProvider
+
+	ValidUntil    time.Time     // zero: without end
+	CacheDuration time.Duration // 0: none is named
+	Signed        bool          // by the trust key
+	Entities      int           // that the document describes
+	Requested     []RequestedAttribute
+	Notes         []string // what was passed over, and what to look at
+}
+
+// RequestedAttribute is one that the metadata asks for. It is shown to whoever
+// decides what is released, and never released because it is asked for (row RSP-13).
+type RequestedAttribute struct {
+	Name, NameFormat, FriendlyName string
+	Required                       bool
+}
+
+// ReadMetadata reads a service provider's metadata, alone or among many in one
+// document, within fixed bounds: 64 MiB, of which one entity at a time is held
+// (rows MD-04, MD-05). Nothing is fetched and nothing is stored. What it can't
+// accept is a *MetadataError that names every fault with its line; other errors
+// are those of reading from r.
+//
 // What metadata does not say gets a default: both signatures, assertions of 5
-// minutes, a skew of 60 s, e-mail and names as attributes, no groups, which means
-// nobody. The file's own signature and its dates are not checked (rows MD-04,
-// MD-05): whoever imports it vouches for it. The record still has to pass CheckProvider.
+// minutes, a skew of 60 s, no attributes, and no groups, which means nobody. The
+// record still has to pass CheckProvider.
+func ReadMetadata(r io.Reader, o ReadOptions) (Imported, error) {
+	e, err := readEntity(r, o.EntityID, o.TrustKey)
+	if err != nil {
+		return Imported{}, err
+	}
+	return importEntity(e, o)
+}
+
+// ParseMetadata is ReadMetadata of a document in memory that describes one
+// entity, without a clock: its dates and its signature are not checked.
 func ParseMetadata(data []byte) (store.ServiceProvider, error) {
-	var sp store.ServiceProvider
-	if len(data) > maxMetadata {
-		return sp, fmt.Errorf("metadata: the file has %d bytes, %d are allowed: take the service provider's own metadata, not a federation's", len(data), maxMetadata)
-	}
-	root, err := parseXML(data, maxDepth, maxMetadataElements)
-	if err != nil {
-		return sp, fmt.Errorf("metadata: %w", err)
-	}
-	if is(root, nsMetadata, "EntitiesDescriptor") {
-		return sp, errors.New("metadata: the file describes several entities (md:EntitiesDescriptor): cut out the one md:EntityDescriptor and import that")
-	}
-	if !is(root, nsMetadata, "EntityDescriptor") {
-		return sp, fmt.Errorf("metadata: the root element is %.60q, want md:EntityDescriptor", root.Tag)
-	}
-	if sp.EntityID, _ = attribute(root, "entityID"); sp.EntityID == "" {
-		return sp, errors.New("metadata: md:EntityDescriptor has no entityID")
-	}
-	roles := children(root, nsMetadata, "SPSSODescriptor")
-	roles = slices.DeleteFunc(roles, func(r *etree.Element) bool {
-		protocols, _ := attribute(r, "protocolSupportEnumeration")
-		return !slices.Contains(strings.Fields(protocols), nsProtocol)
-	})
-	switch len(roles) {
-	case 1:
-	case 0:
-		if len(children(root, nsMetadata, "IDPSSODescriptor")) > 0 {
-			return sp, errors.New("metadata: this describes an identity provider, not a service provider: ask the peer for its SP metadata")
-		}
-		return sp, errors.New("metadata: no md:SPSSODescriptor that supports SAML 2.0")
-	default:
-		return sp, fmt.Errorf("metadata: %d md:SPSSODescriptor elements, want one", len(roles))
-	}
-	role := roles[0]
-
-	sp.Kind = store.PlainSAML
-	sp.Enabled = true
-	sp.SignAssertion, sp.SignResponse = true, true
-	sp.RelayStateIn = "field"
-	sp.Lifetime, sp.Skew = maxLifetime, defaultSkew
-	sp.Metadata = slices.Clone(data)
-	sp.Attributes = []store.Attribute{
-		{Name: "email", NameFormat: formatBasicAttr, Value: "{mail}"},
-		{Name: "firstName", NameFormat: formatBasicAttr, Value: "{first_name}"},
-		{Name: "lastName", NameFormat: formatBasicAttr, Value: "{last_name}"},
-	}
-	if sp.Name, err = displayName(root, sp.EntityID); err != nil {
-		return sp, fmt.Errorf("metadata: %w", err)
-	}
-	if sp.AuthnRequestsSigned, _, err = boolean(role, "AuthnRequestsSigned"); err != nil {
-		return sp, fmt.Errorf("metadata: md:SPSSODescriptor: %w", err)
-	}
-	if sp.ACS, err = endpoints(role); err != nil {
-		return sp, fmt.Errorf("metadata: %w", err)
-	}
-	if sp.Certificates, err = certificates(role); err != nil {
-		return sp, fmt.Errorf("metadata: %w", err)
-	}
-	sp.NameIDFormat, sp.NameID, err = nameIDs(role)
-	if err != nil {
-		return sp, fmt.Errorf("metadata: %w", err)
-	}
-	return sp, nil
+	im, err := ReadMetadata(bytes.NewReader(data), ReadOptions{})
+	return im.Provider, err
 }
 
-// displayName is what people are shown: the organization's name if there is one,
-// else the host in the entityID, else the entityID.
-func displayName(root *etree.Element, entityID string) (string, error) {
-	for _, organization := range children(root, nsMetadata, "Organization") {
-		for _, el := range children(organization, nsMetadata, "OrganizationDisplayName") {
-			name, err := text(el)
-			if err != nil {
-				return "", err
-			}
-			if name != "" {
-				return name, nil
+// Replacing is the record after the metadata has taken the place of what was
+// known of old. Taken are what only the service provider knows: its addresses,
+// keys, logout and whether it signs. What an admin has set stays: kind, NameID,
+// attributes, RelayStates, who may use it, and all else. The name follows the
+// metadata as long as it came from there.
+//
+// Overrides of the form action, Recipient and Destination belong to one address:
+// they go when the default assertion consumer service is another one. notes says so.
+func (im Imported) Replacing(old store.ServiceProvider) (sp store.ServiceProvider, notes []string) {
+	sp = old
+	from := im.Provider
+	sp.ACS, sp.Certificates, sp.EncryptionKeys, sp.Logout = from.ACS, from.Certificates, from.EncryptionKeys, from.Logout
+	sp.AuthnRequestsSigned, sp.Metadata = from.AuthnRequestsSigned, from.Metadata
+	if before, err := ParseMetadata(old.Metadata); err == nil && before.Name == old.Name {
+		sp.Name = from.Name
+	}
+	was, _ := newProvider(old).defaultACS()
+	is, _ := newProvider(sp).defaultACS()
+	if was.URL != is.URL {
+		for _, a := range []struct {
+			field string
+			value *string
+		}{{"form_action", &sp.FormAction}, {"recipient", &sp.Recipient}, {"destination", &sp.Destination}} {
+			if *a.value != "" {
+				notes = append(notes, a.field+" "+*a.value+" is dropped: it belonged to the former address; set it again if it is still wanted")
+				*a.value = ""
 			}
 		}
 	}
-	if u, err := url.Parse(entityID); err == nil && u.Hostname() != "" {
-		return u.Hostname(), nil
-	}
-	return entityID, nil
-}
-
-func endpoints(role *etree.Element) ([]store.Endpoint, error) {
-	var all []store.Endpoint
-	for i, el := range children(role, nsMetadata, "AssertionConsumerService") {
-		where := fmt.Sprintf("md:AssertionConsumerService %d", i+1)
-		var e store.Endpoint
-		e.Binding, _ = attribute(el, "Binding")
-		if e.URL, _ = attribute(el, "Location"); e.URL == "" {
-			return nil, fmt.Errorf("%s has no Location", where)
-		}
-		index, _ := attribute(el, "index")
-		n, err := strconv.ParseUint(strings.TrimSpace(index), 10, 16)
-		if err != nil {
-			return nil, fmt.Errorf("%s: index %.20q is no number from 0 to 65535", where, index)
-		}
-		e.Index = int(n)
-		isDefault, given, err := boolean(el, "isDefault")
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", where, err)
-		}
-		if given {
-			e.IsDefault = &isDefault
-		}
-		all = append(all, e)
-	}
-	if !slices.ContainsFunc(all, func(e store.Endpoint) bool { return e.Binding == saml.HTTPPostBinding }) {
-		return nil, errors.New("no md:AssertionConsumerService with the HTTP-POST binding, and Responses are sent by no other")
-	}
-	return all, nil
-}
-
-// certificates returns those of keys for signing or for no named use
-// (saml-metadata 2.4.1.1, erratum E62).
-func certificates(role *etree.Element) ([][]byte, error) {
-	var all [][]byte
-	for i, k := range children(role, nsMetadata, "KeyDescriptor") {
-		if use, marked := attribute(k, "use"); marked && use != "signing" {
-			continue
-		}
-		for _, info := range children(k, nsSignature, "KeyInfo") {
-			for _, data := range children(info, nsSignature, "X509Data") {
-				for _, el := range children(data, nsSignature, "X509Certificate") {
-					value, err := text(el)
-					if err != nil {
-						return nil, fmt.Errorf("md:KeyDescriptor %d: %w", i+1, err)
-					}
-					der, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(value), ""))
-					if err != nil {
-						return nil, fmt.Errorf("md:KeyDescriptor %d: its certificate is not base64", i+1)
-					}
-					if _, err := x509.ParseCertificate(der); err != nil {
-						return nil, fmt.Errorf("md:KeyDescriptor %d: its certificate can't be read: %w", i+1, err)
-					}
-					all = append(all, der)
-				}
-			}
-		}
-	}
-	return all, nil
-}
-
-// nameIDs chooses among the formats that the service provider names: the first
-// that can be issued, persistent where it names none.
-func nameIDs(role *etree.Element) (format, template string, err error) {
-	templates := map[string]string{
-		formatPersistent:  "{person_id}",
-		formatEmail:       "{mail}",
-		formatUnspecified: "{login}",
-	}
-	for _, el := range children(role, nsMetadata, "NameIDFormat") {
-		if format, err = text(el); err != nil {
-			return "", "", err
-		}
-		if template, ok := templates[format]; ok {
-			return format, template, nil
-		}
-	}
-	return formatPersistent, templates[formatPersistent], nil
+	return sp, notes
 }

@@ -3,6 +3,7 @@ package idp
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"time"
 )
@@ -41,10 +42,23 @@ func (p *Provider) SSO(ctx context.Context, r *http.Request, v Visitor) (Answer,
 // accept reads and checks a request. A reason comes with the flow when its SP is
 // to be told a status at once.
 func (p *Provider) accept(ctx context.Context, r *http.Request, v Visitor) (f *flow, reason string, page Page, err error) {
-	request, m, bad, err := p.decode(ctx, r)
+	text, bad := raw(r)
+	if bad != nil {
+		return nil, "", p.refuseRequest(ctx, v, "", bad), nil
+	}
+	free, bad, err := p.parsingSlot(ctx)
 	if err != nil {
 		return nil, "", nil, err
 	}
+	if bad != nil {
+		return nil, "", p.refuseRequest(ctx, v, "", bad), nil
+	}
+	defer free()
+	m, bad := unpack(text, r.Method, "SAMLRequest")
+	if bad != nil {
+		return nil, "", p.refuseRequest(ctx, v, "", bad), nil
+	}
+	root, request, bad := parseAuthnRequest(m)
 	if bad != nil {
 		return nil, "", p.refuseRequest(ctx, v, "", bad), nil
 	}
@@ -56,62 +70,67 @@ func (p *Provider) accept(ctx context.Context, r *http.Request, v Visitor) (f *f
 	if page := p.usable(ctx, sp, request.issuer, http.StatusBadRequest, v); page != nil {
 		return nil, "", page, nil
 	}
+	request, signed, bad := verified(sp, p.trust(ctx, sp, v), m, root, request)
+	if bad != nil {
+		return nil, "", p.refuseRequest(ctx, v, sp.EntityID, bad), nil
+	}
 	now := p.o.Now()
-	acs, reason, bad := p.check(sp, request, now)
+	acs, reason, bad := p.check(sp, request, signed, now)
 	if bad != nil {
 		return nil, "", p.refuseRequest(ctx, v, sp.EntityID, bad), nil
 	}
 	f = &flow{config: c, sp: sp, v: v}
 	f.in.EntityID = sp.EntityID
 	f.in.RequestID = request.id
-	f.in.Address = v.Address
+	f.in.Address = addressBlock(v.Address)
 	f.in.Browser = hash(v.Browser) // nil for a cross-site POST; bound at the first Resume
 	f.in.CreatedAt = now
 	f.data = pending{
 		RelayState: m.relayState,
 		Request: &pendingRequest{
-			ACS: acs, Force: request.forceAuthn, Passive: request.isPassive, NoCreate: request.noCreate,
+			ACS: acs, Force: request.forceAuthn, Passive: request.isPassive, NoCreate: request.noCreate, Subject: request.subject,
 		},
 	}
 	return f, reason, nil, nil
 }
 
-// decode takes the message from its binding and reads it. Unpacking and parsing
-// have a bounded number of slots, so that a flood of requests takes no more than
-// its share of the machine.
-func (p *Provider) decode(ctx context.Context, r *http.Request) (*authnRequest, message, *fault, error) {
-	text, bad := raw(r)
-	if bad != nil {
-		return nil, message{}, bad, nil
-	}
+// parsingSlot waits for leave to unpack, parse and verify a message. There is a
+// bounded number of slots, so that a flood of messages takes no more than its
+// share of the machine. The caller calls free when it is done.
+func (p *Provider) parsingSlot(ctx context.Context) (free func(), bad *fault, err error) {
 	slot := time.NewTimer(parsingPatience)
 	defer slot.Stop()
 	select {
 	case p.parsing <- struct{}{}:
-		defer func() { <-p.parsing }()
+		return func() { <-p.parsing }, nil, nil
 	case <-slot.C:
-		return nil, message{}, &fault{ReasonBusy, http.StatusServiceUnavailable, "too many requests are being read at the same time", "look for a flood of requests"}, nil
+		return nil, &fault{ReasonBusy, http.StatusServiceUnavailable, "too many messages are being read at the same time", "look for a flood of them"}, nil
 	case <-ctx.Done():
-		return nil, message{}, nil, fmt.Errorf("wait for a slot to read a request: %w", ctx.Err())
+		return nil, nil, fmt.Errorf("wait for a slot to read a message: %w", ctx.Err())
 	}
-	m, bad := unpack(text, r.Method)
-	if bad != nil {
-		return nil, m, bad, nil
+}
+
+// trust is what a message of this service provider is verified with. What is
+// weak and allowed is told in the log.
+func (p *Provider) trust(ctx context.Context, sp *provider, v Visitor) trust {
+	t := sp.trust
+	t.warn = func(detail, mend string) {
+		p.o.Logger.LogAttrs(ctx, slog.LevelWarn, "weak signature accepted", slog.String("ref", v.Ref), slog.String("sp", sp.EntityID),
+			slog.String("detail", detail), slog.String("mend", mend))
 	}
-	request, bad := readAuthnRequest(m.xml)
-	return request, m, bad, nil
+	return t
 }
 
 // check holds a request of a known service provider against its record and the
 // clock. A fault is for our own page; a reason is for a status, and comes with
 // the registered ACS that it goes to.
-func (p *Provider) check(sp *provider, r *authnRequest, now time.Time) (acs, reason string, bad *fault) {
+func (p *Provider) check(sp *provider, r *authnRequest, signed bool, now time.Time) (acs, reason string, bad *fault) {
 	switch age := now.Sub(r.issueInstant); {
-	case sp.AuthnRequestsSigned:
-		// Row REQ-09: who promises to sign is never believed unsigned.
-		return "", "", &fault{ReasonUnsignedRequest, http.StatusBadRequest,
-			"the service provider's metadata says AuthnRequestsSigned and the request is not signed",
-			"signatures on requests are not checked yet: import metadata without AuthnRequestsSigned, or start from the launch link"}
+	case signed && r.destination == "":
+		// Who got hold of a signed message must not be able to pass it on elsewhere
+		// (row REQ-06, saml-bindings 3.4.5.2 and 3.5.5.2).
+		return "", "", &fault{ReasonWrongDestination, http.StatusBadRequest, "the request is signed and has no Destination",
+			"let the service provider name " + p.endpoint + " as Destination"}
 	case r.destination != "" && r.destination != p.endpoint: // row REQ-06
 		return "", "", &fault{ReasonWrongDestination, http.StatusBadRequest,
 			fmt.Sprintf("Destination is %.200q, not %s", r.destination, p.endpoint),
@@ -141,7 +160,7 @@ func (p *Provider) check(sp *provider, r *authnRequest, now time.Time) (acs, rea
 			reason = ReasonVersionLow
 		}
 	case reason != "":
-	case r.subject:
+	case r.noNameID:
 		reason = ReasonSubject
 	case !sp.issues(r):
 		reason = ReasonNameIDPolicy

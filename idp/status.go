@@ -20,7 +20,13 @@ func statusOf(reason string) status {
 	case ReasonVersionLow:
 		return status{saml.StatusVersionMismatch, saml.StatusRequestVersionTooLow, "Only SAML 2.0 is supported."}
 	case ReasonSubject:
-		return status{saml.StatusRequester, saml.StatusRequestUnsupported, "A Subject in the request is not supported."}
+		return status{saml.StatusRequester, saml.StatusRequestUnsupported, "A Subject is supported by its NameID only."}
+	case ReasonOtherSubject:
+		return status{saml.StatusRequester, saml.StatusUnknownPrincipal, "The requested Subject is not the person who signed in."}
+	case ReasonUnknownSession:
+		return status{saml.StatusRequester, saml.StatusUnknownPrincipal, "No such session is known."}
+	case ReasonEncryptedName:
+		return status{saml.StatusRequester, saml.StatusRequestUnsupported, "The person must be named by a NameID in clear."}
 	case ReasonBinding:
 		return status{saml.StatusRequester, saml.StatusUnsupportedBinding, "Responses are sent by HTTP-POST only."}
 	case ReasonNameIDPolicy, string(provisioning.MayNotCreate):

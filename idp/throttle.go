@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 	"unicode"
@@ -29,6 +30,7 @@ const (
 // from outside and as many from its own browser in one LoginWindow: the
 // directory's lockout threshold should be above twice LoginFailures.
 type attempt struct {
+	name    string // the login name, by bareLogin
 	login   []byte // key of the login name
 	browser []byte // key of login and browser; nil for a browser that is not known
 	address []byte
@@ -37,17 +39,14 @@ type attempt struct {
 // throttle makes an attempt wait its time, or refuses it.
 func (p *Provider) throttle(ctx context.Context, f *flow, login string) (attempt, Page, error) {
 	name := bareLogin(login)
-	a := attempt{login: key("login", name), address: key("address", f.v.Address)}
+	a := attempt{name: name, login: key("login", name), address: key("address", addressBlock(f.v.Address))}
 	browser := hash(f.v.Browser)
-	for _, spelling := range []string{login, name} {
-		known, err := p.o.Throttle.KnownBrowser(ctx, spelling, browser)
-		if err != nil {
-			return a, nil, fmt.Errorf("look up browser: %w", err)
-		}
-		if known {
-			a.browser = key("browser", name, string(browser))
-			break
-		}
+	known, err := p.o.Throttle.KnownBrowser(ctx, name, browser)
+	if err != nil {
+		return a, nil, fmt.Errorf("look up browser: %w", err)
+	}
+	if known {
+		a.browser = key("browser", name, string(browser))
 	}
 	counts, err := p.o.Throttle.Failures(ctx, p.o.LoginWindow, a.limit(a.login), a.address)
 	if err != nil {
@@ -130,6 +129,24 @@ func (a attempt) clears(person string) [][]byte {
 		keys = append(keys, a.browser)
 	}
 	return keys
+}
+
+// addressBlock is what a client address counts for: itself, and in IPv6 the /64
+// that it is in. One customer has at least that many addresses (RFC 6177), so a
+// limit for a single one would limit nobody.
+func addressBlock(address string) string {
+	a, err := netip.ParseAddr(address)
+	if err != nil {
+		return address
+	}
+	if a = a.Unmap().WithZone(""); a.Is4() {
+		return a.String()
+	}
+	block, err := a.Prefix(64)
+	if err != nil {
+		return address
+	}
+	return block.String()
 }
 
 // key names a counter. Only its hash is stored: the table of failures must not

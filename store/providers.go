@@ -85,7 +85,7 @@ type Source struct {
 	URL         string        `json:"url"`
 	TrustKey    []byte        `json:"trust_key,omitempty"` // DER certificate whose key must have signed it; empty: not checked
 	EveryAtMost time.Duration `json:"every_at_most,omitempty"`
-	NextAt      time.Time     `json:"next_at,omitzero"`
+	NextAt      time.Time     `json:"-"`                    // of the next refresh; a column of its own, see ClaimRefresh
 	ReadAt      time.Time     `json:"read_at,omitzero"`     // of the last good copy
 	ValidUntil  time.Time     `json:"valid_until,omitzero"` // of the last good copy; zero: without end
 	Fault       string        `json:"fault,omitempty"`      // of the last refresh; the last good copy stays in use
@@ -118,43 +118,98 @@ func (db *DB) ServiceProviders() *ServiceProviders { return &ServiceProviders{db
 // returns one that is not enabled: the caller looks.
 func (s *ServiceProviders) Get(ctx context.Context, entityID string) (ServiceProvider, error) {
 	sp, err := scanProvider(s.db.engine.reader().QueryRowContext(ctx, `
-		SELECT record FROM service_providers WHERE entity_id = $1`, entityID))
+		SELECT record, refresh_at FROM service_providers WHERE entity_id = $1`, entityID))
 	return sp, s.db.explain("get service provider", err)
 }
 
 // List returns all, by entityID.
 func (s *ServiceProviders) List(ctx context.Context) ([]ServiceProvider, error) {
-	all, err := collect(ctx, s.db.engine.reader(), scanProvider, `
-		SELECT record FROM service_providers ORDER BY entity_id`)
+	all, err := listProviders(ctx, s.db.engine.reader())
 	return all, s.db.explain("list service providers", err)
 }
 
+func listProviders(ctx context.Context, q querier) ([]ServiceProvider, error) {
+	return collect(ctx, q, scanProvider, `
+		SELECT record, refresh_at FROM service_providers ORDER BY entity_id`)
+}
+
 func scanProvider(row scanner) (sp ServiceProvider, err error) {
-	var record string
-	if err = row.Scan(&record); err != nil {
+	var (
+		record    string
+		refreshAt int64
+	)
+	if err = row.Scan(&record, &refreshAt); err != nil {
 		return sp, err
 	}
-	return sp, json.Unmarshal([]byte(record), &sp)
+	if err = json.Unmarshal([]byte(record), &sp); err != nil {
+		return sp, err
+	}
+	if sp.Source != nil {
+		sp.Source.NextAt = fromMicros(refreshAt)
+	}
+	return sp, nil
 }
 
 // Put adds or replaces the one with this entityID, with its event.
 func (s *ServiceProviders) Put(ctx context.Context, sp ServiceProvider, e Event) error {
+	return s.db.change(ctx, "store service provider", func(ctx context.Context, tx querier) error {
+		return s.put(ctx, tx, sp, e)
+	})
+}
+
+func (s *ServiceProviders) put(ctx context.Context, tx querier, sp ServiceProvider, e Event) error {
 	sp.UpdatedAt = fromMicros(micros(s.db.now()))
+	var refreshAt time.Time
+	if sp.Source != nil {
+		refreshAt = sp.Source.NextAt
+	}
 	record, err := json.Marshal(sp)
 	if err != nil {
-		return s.db.explain("store service provider", err)
+		return err
 	}
-	return s.db.change(ctx, "store service provider", func(ctx context.Context, tx querier) error {
-		if _, err := tx.ExecContext(ctx, `
-			INSERT INTO service_providers (entity_id, kind, enabled, record, updated_at)
-			VALUES ($1, $2, $3, $4, $5)
-			ON CONFLICT (entity_id) DO UPDATE SET kind = excluded.kind, enabled = excluded.enabled,
-			    record = excluded.record, updated_at = excluded.updated_at`,
-			sp.EntityID, sp.Kind, sp.Enabled, string(record), micros(sp.UpdatedAt)); err != nil {
+	if _, err := tx.ExecContext(ctx, `
+		INSERT INTO service_providers (entity_id, kind, enabled, record, refresh_at, updated_at)
+		VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (entity_id) DO UPDATE SET kind = excluded.kind, enabled = excluded.enabled,
+		    record = excluded.record, refresh_at = excluded.refresh_at, updated_at = excluded.updated_at`,
+		sp.EntityID, sp.Kind, sp.Enabled, string(record), micros(refreshAt), micros(sp.UpdatedAt)); err != nil {
+		return err
+	}
+	return addEvents(ctx, tx, s.db.now(), []Event{e})
+}
+
+// Change reads one, has change alter it, and stores it with the event that change
+// returns, in one transaction, so that no other change in between is lost. change
+// can run twice and must do nothing else; its error ends the change and is
+// returned. ErrNotFound.
+func (s *ServiceProviders) Change(ctx context.Context, entityID string, change func(*ServiceProvider) (Event, error)) error {
+	return s.db.change(ctx, "change service provider", func(ctx context.Context, tx querier) error {
+		sp, err := scanProvider(tx.QueryRowContext(ctx, `
+			SELECT record, refresh_at FROM service_providers WHERE entity_id = $1`, entityID))
+		if err != nil {
 			return err
 		}
-		return addEvents(ctx, tx, s.db.now(), []Event{e})
+		e, err := change(&sp)
+		if err != nil {
+			return err
+		}
+		sp.EntityID = entityID
+		return s.put(ctx, tx, sp, e)
 	})
+}
+
+// ClaimRefresh moves the time of the next refresh of one from due, as it was read,
+// to next, and tells whether it did: of several replicas that see the same refresh
+// due, one gets it. It is no change of configuration.
+func (s *ServiceProviders) ClaimRefresh(ctx context.Context, entityID string, due, next time.Time) (claimed bool, err error) {
+	err = s.db.write(ctx, "claim a metadata refresh", func(ctx context.Context, tx querier) error {
+		n, err := touched(ctx, tx, `
+			UPDATE service_providers SET refresh_at = $1 WHERE entity_id = $2 AND refresh_at = $3`,
+			micros(next), entityID, micros(due))
+		claimed = n > 0
+		return err
+	})
+	return claimed, err
 }
 
 // Remove deletes one, with its event. ErrNotFound.
@@ -167,6 +222,11 @@ func (s *ServiceProviders) Remove(ctx context.Context, entityID string, e Event)
 		}
 		if n == 0 {
 			return ErrNotFound
+		}
+		// One that is registered anew under this name begins with the key of all.
+		if _, err := tx.ExecContext(ctx, `
+			DELETE FROM sp_keys WHERE entity_id = $1`, entityID); err != nil {
+			return err
 		}
 		return addEvents(ctx, tx, s.db.now(), []Event{e})
 	})

@@ -156,6 +156,7 @@ func forgetPassing(ctx context.Context, path string, now time.Time) (err error) 
 	}{
 		{`DELETE FROM sessions`, nil},
 		{`DELETE FROM sign_ins`, nil},
+		{`DELETE FROM logouts`, nil},
 		{`UPDATE counters SET value = 0 WHERE name = 'pending'`, nil},
 		{`UPDATE counters SET value = value + 1 WHERE name = 'changes'`, nil},
 		{`UPDATE counters SET value = $1 WHERE name = 'restored'`, []any{micros(now)}},

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"time"
@@ -19,6 +21,10 @@ type Session struct {
 	SeenAt          time.Time
 	EndsAt          time.Time // absolute end
 
+	// KnownAs is the login under which the browser is known from now on (see
+	// Throttle.KnownBrowser), in the form in which it will be asked for; ""
+	// stands for Login. Used by Create only.
+	KnownAs string
 	// Clears are the throttle's keys whose failures this login wipes out, used
 	// by Create only and not stored.
 	Clears [][]byte
@@ -45,7 +51,9 @@ const seenGrain = time.Minute
 
 // Create stores a session, ends the one it replaces (replaces may be nil), notes
 // that this browser was used by this login, clears the failures of n.Clears, and
-// records the events: one transaction. A zero SeenAt becomes the present.
+// records the events: one transaction. A zero SeenAt becomes the present. The
+// participations of a replaced session of the same person go over to the new one: who
+// proves themselves again still wants to be signed out everywhere.
 func (s *Sessions) Create(ctx context.Context, n Session, replaces []byte, events ...Event) error {
 	methods, err := json.Marshal(n.Methods)
 	if err != nil {
@@ -57,11 +65,6 @@ func (s *Sessions) Create(ctx context.Context, n Session, replaces []byte, event
 		if seen.IsZero() {
 			seen = now
 		}
-		if len(replaces) > 0 {
-			if _, err := endSession(ctx, tx, replaces); err != nil {
-				return err
-			}
-		}
 		if _, err := tx.ExecContext(ctx, `
 			INSERT INTO sessions (token_hash, person_id, login, browser, authenticated_at,
 			    methods, reading, read_at, seen_at, ends_at)
@@ -70,11 +73,16 @@ func (s *Sessions) Create(ctx context.Context, n Session, replaces []byte, event
 			string(methods), maybe(n.Reading), micros(n.ReadAt), micros(seen), micros(n.EndsAt)); err != nil {
 			return err
 		}
-		if len(n.Browser) > 0 && n.Login != "" {
+		if len(replaces) > 0 {
+			if err := replace(ctx, tx, replaces, n); err != nil {
+				return err
+			}
+		}
+		if known := cmp.Or(n.KnownAs, n.Login); len(n.Browser) > 0 && known != "" {
 			if _, err := tx.ExecContext(ctx, `
 				INSERT INTO known_browsers (login, browser, seen_at) VALUES ($1, $2, $3)
 				ON CONFLICT (login, browser) DO UPDATE SET seen_at = excluded.seen_at`,
-				n.Login, n.Browser, micros(now)); err != nil {
+				known, n.Browser, micros(now)); err != nil {
 				return err
 			}
 		}
@@ -83,6 +91,22 @@ func (s *Sessions) Create(ctx context.Context, n Session, replaces []byte, event
 		}
 		return addEvents(ctx, tx, now, events)
 	})
+}
+
+// replace ends the session that a new login takes the place of.
+func replace(ctx context.Context, tx querier, old []byte, n Session) error {
+	if bytes.Equal(old, n.TokenHash) {
+		return nil
+	}
+	if _, err := tx.ExecContext(ctx, `
+		UPDATE participations SET token_hash = $1
+		 WHERE token_hash = $2
+		   AND token_hash IN (SELECT token_hash FROM sessions WHERE token_hash = $2 AND person_id = $3)`,
+		n.TokenHash, blob(old), string(n.Person)); err != nil {
+		return err
+	}
+	_, err := endSession(ctx, tx, old)
+	return err
 }
 
 // Get returns a session whose absolute end and idle limit have not passed.
@@ -191,7 +215,12 @@ func participate(ctx context.Context, tx querier, p Participation, now time.Time
 // Participations lists the SPs' parts in a session, oldest first. One SP stands
 // there once for each NameID and SessionIndex.
 func (s *Sessions) Participations(ctx context.Context, tokenHash []byte) ([]Participation, error) {
-	all, err := collect(ctx, s.db.engine.reader(), func(row scanner) (p Participation, err error) {
+	all, err := listParticipations(ctx, s.db.engine.reader(), tokenHash)
+	return all, s.db.explain("list participations", err)
+}
+
+func listParticipations(ctx context.Context, q querier, tokenHash []byte) ([]Participation, error) {
+	return collect(ctx, q, func(row scanner) (p Participation, err error) {
 		var issued int64
 		err = row.Scan(&p.TokenHash, &p.EntityID, &p.NameID, &p.SessionIndex, &p.NameIDFormat, &issued)
 		p.IssuedAt = fromMicros(issued)
@@ -201,7 +230,29 @@ func (s *Sessions) Participations(ctx context.Context, tokenHash []byte) ([]Part
 		  FROM participations
 		 WHERE token_hash = $1
 		 ORDER BY issued_at, entity_id, name_id, session_index`, blob(tokenHash))
-	return all, s.db.explain("list participations", err)
+}
+
+// NamedSession is a session in which an SP knows somebody by the name that was asked for.
+type NamedSession struct {
+	Participation
+	Person PersonID
+}
+
+// Named lists the sessions in which this SP got this NameID, once for each
+// SessionIndex: what a LogoutRequest can mean (row SLO-02). Sessions that have
+// ended or idled out and are not yet purged are among them.
+func (s *Sessions) Named(ctx context.Context, entityID, nameID string) ([]NamedSession, error) {
+	all, err := collect(ctx, s.db.engine.reader(), func(row scanner) (n NamedSession, err error) {
+		var issued int64
+		err = row.Scan(&n.TokenHash, &n.EntityID, &n.NameID, &n.SessionIndex, &n.NameIDFormat, &issued, &n.Person)
+		n.IssuedAt = fromMicros(issued)
+		return n, err
+	}, `
+		SELECT p.token_hash, p.entity_id, p.name_id, p.session_index, p.name_id_format, p.issued_at, s.person_id
+		  FROM participations p JOIN sessions s ON s.token_hash = p.token_hash
+		 WHERE p.entity_id = $1 AND p.name_id = $2
+		 ORDER BY p.issued_at, p.session_index`, entityID, nameID)
+	return all, s.db.explain("list sessions of a name", err)
 }
 
 // Count tells how many sessions have not reached their absolute end.

@@ -13,7 +13,7 @@ import (
 type SignIn struct {
 	ID         string // random, stands in URLs; worthless in another browser
 	Browser    []byte // SHA-256 of the browser token it belongs to; empty until bound
-	Address    string // client address that caused it, for the caps
+	Address    string // client address that caused it, or its block, for the caps
 	EntityID   string // the SP; "" while none is chosen
 	RequestID  string // AuthnRequest ID; "" for a launch
 	Account    AccountID

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -42,7 +41,15 @@ func (s *Server) answer(c echo.Context, v *visit, a idp.Answer, self string) err
 	case idp.Finished:
 		return s.showFinished(c, p)
 	case idp.SignedOut:
-		return s.show(c, http.StatusOK, "signedout", policy{alone: true}, nil)
+		return s.showSignedOut(c, p)
+	case idp.LogoutGoOn:
+		return c.Redirect(http.StatusSeeOther, logoutPath(p.Logout))
+	case idp.SigningOut:
+		return s.showSigningOut(c, v, p)
+	case idp.LeaveFor:
+		return s.leave(c, p)
+	case idp.CarryMessage:
+		return s.carry(c, p, self)
 	}
 	return fmt.Errorf("idp answered with %T, which no page shows", a.Page)
 }
@@ -115,9 +122,8 @@ type deliveryView struct {
 func (s *Server) showDelivery(c echo.Context, p idp.Deliver, self string) error {
 	// idp names only registered addresses. That none of them is a script or goes out
 	// unencrypted is checked here once more, where it would do the harm.
-	u, err := url.Parse(p.Action)
-	if err != nil || u.Host == "" || u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())) {
-		return fmt.Errorf("deliver to %.200q: not an https address", p.Action)
+	if err := safeAddress(p.Action); err != nil {
+		return fmt.Errorf("deliver: %w", err)
 	}
 	value, err := base64Value(p.SAMLResponse)
 	if err != nil {
@@ -166,6 +172,9 @@ func (s *Server) showIdPRefusal(c echo.Context, v *visit, p idp.Refusal, self st
 		if p.SignIn != "" {
 			view.Again = loginPath(p.SignIn)
 		}
+	}
+	if tokenText(p.Logout) {
+		view.Again = logoutPath(p.Logout)
 	}
 	// Without the browser cookie (a posted AuthnRequest) no form of ours can be sent.
 	view.Cancel = p.CanCancel && p.SignIn != "" && v.browser != ""

@@ -25,6 +25,8 @@ type fakeIdP struct {
 	calls    []call
 	progress provisioning.Progress
 	ready    bool
+	services []idp.Service
+	running  string // id of a logout that stands still
 }
 
 type fakeSignIn struct {
@@ -42,6 +44,7 @@ type call struct {
 	login   string
 	account store.AccountID
 	body    string
+	step    int
 }
 
 func newFakeIdP() *fakeIdP {
@@ -176,6 +179,68 @@ func (f *fakeIdP) Logout(ctx context.Context, v idp.Visitor) (idp.Answer, error)
 	return idp.Answer{Page: idp.SignedOut{}, EndSession: true}, nil
 }
 
+func (f *fakeIdP) SLO(ctx context.Context, r *http.Request, v idp.Visitor) (idp.Answer, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	body, readErr := io.ReadAll(r.Body)
+	if a, done, err := f.note(ctx, call{name: "SLO", visitor: v, body: string(body)}); done {
+		return a, err
+	}
+	if readErr != nil {
+		return idp.Answer{Page: idp.Refusal{Reason: idp.ReasonTooLarge, Status: http.StatusRequestEntityTooLarge}}, nil
+	}
+	return idp.Answer{Page: idp.LogoutGoOn{Logout: "logout-a"}}, nil
+}
+
+func (f *fakeIdP) Services(ctx context.Context, v idp.Visitor) ([]idp.Service, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, _, err := f.note(ctx, call{name: "Services", visitor: v})
+	return f.services, err
+}
+
+func (f *fakeIdP) LogoutEverywhere(ctx context.Context, v idp.Visitor) (idp.Answer, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if a, done, err := f.note(ctx, call{name: "LogoutEverywhere", visitor: v}); done {
+		return a, err
+	}
+	delete(f.sessions, v.Session)
+	return idp.Answer{Page: idp.LogoutGoOn{Logout: "logout-a"}, EndSession: true}, nil
+}
+
+func (f *fakeIdP) RunningLogout(ctx context.Context, v idp.Visitor) (string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, _, err := f.note(ctx, call{name: "RunningLogout", visitor: v})
+	return f.running, err
+}
+
+func (f *fakeIdP) LogoutPage(ctx context.Context, id string, v idp.Visitor) (idp.Answer, error) {
+	return f.logoutStep(ctx, "LogoutPage", id, 0, v)
+}
+
+func (f *fakeIdP) NextLogout(ctx context.Context, id string, past int, v idp.Visitor) (idp.Answer, error) {
+	return f.logoutStep(ctx, "NextLogout", id, past, v)
+}
+
+func (f *fakeIdP) SkipLogout(ctx context.Context, id string, step int, v idp.Visitor) (idp.Answer, error) {
+	return f.logoutStep(ctx, "SkipLogout", id, step, v)
+}
+
+func (f *fakeIdP) EndLogout(ctx context.Context, id string, v idp.Visitor) (idp.Answer, error) {
+	return f.logoutStep(ctx, "EndLogout", id, 0, v)
+}
+
+func (f *fakeIdP) logoutStep(ctx context.Context, name, id string, step int, v idp.Visitor) (idp.Answer, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if a, done, err := f.note(ctx, call{name: name, id: id, step: step, visitor: v}); done {
+		return a, err
+	}
+	return idp.Answer{Page: idp.LogoutGoOn{Logout: id}}, nil
+}
+
 func (f *fakeIdP) SignedIn(ctx context.Context, v idp.Visitor) (string, bool, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -191,6 +256,13 @@ func (f *fakeIdP) Metadata(ctx context.Context) ([]byte, error) {
 	defer f.mu.Unlock()
 	_, _, err := f.note(ctx, call{name: "Metadata"})
 	return []byte("<EntityDescriptor/>"), err
+}
+
+func (f *fakeIdP) MetadataFile(ctx context.Context, _ bool) ([]byte, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, _, err := f.note(ctx, call{name: "MetadataFile"})
+	return []byte("<EntityDescriptor ID='file'/>"), err
 }
 
 // last call that idp got.

@@ -147,7 +147,7 @@ func TestLaunchIsATopLevelNavigation(t *testing.T) {
 
 func TestHEADDoesNothing(t *testing.T) {
 	r := newRig(t, nil)
-	for _, path := range []string{"/", "/launch", "/launch/a07e1lxqqqo0", "/launch/sp?entity_id=x", "/login", "/login?s=one", "/logout"} {
+	for _, path := range []string{"/", "/launch", "/launch/a07e1lxqqqo0", "/launch/sp?entity_id=x", "/login", "/login?s=one", "/logout", "/logout/all?l=one", "/logout/next?l=one", "/logout/back?l=one"} {
 		resp := r.do(http.MethodHead, path, nil)
 		if resp.StatusCode != http.StatusOK || len(resp.Cookies()) != 0 {
 			t.Errorf("HEAD %s: status %d, cookies %v, want 200 and none", path, resp.StatusCode, resp.Cookies())
@@ -166,6 +166,10 @@ func TestMethodsAndFreePaths(t *testing.T) {
 		{"PUT", "/saml/sso", "GET, POST"},
 		{"DELETE", "/saml/sso", "GET, POST"},
 		{"HEAD", "/saml/sso", "GET, POST"},
+		{"PUT", "/saml/slo", "GET, POST"},
+		{"HEAD", "/saml/slo", "GET, POST"},
+		{"GET", "/logout/skip", "POST"},
+		{"POST", "/logout/next", "GET, HEAD"},
 		{"POST", "/saml/metadata", "GET, HEAD"},
 		{"POST", "/launch", "GET, HEAD"},
 		{"PUT", "/login", "GET, HEAD, POST"},
@@ -183,7 +187,7 @@ func TestMethodsAndFreePaths(t *testing.T) {
 		}
 	}
 	// Kept free: nothing is advertised there before it works.
-	for _, path := range []string{"/saml/slo", "/webhooks/constant-contact", "/admin/", "/admin", "/assets/", "/assets/../server.go", "/assets/none.css", "/x"} {
+	for _, path := range []string{"/webhooks/constant-contact", "/admin/", "/admin", "/assets/", "/assets/../server.go", "/assets/none.css", "/x"} {
 		wantStatus(t, r.get(path), http.StatusNotFound)
 	}
 	if r.idp.count() != 0 {

@@ -6,6 +6,8 @@ import (
 	"net/http"
 
 	"github.com/labstack/echo/v4"
+
+	"ssobridge/idp"
 )
 
 // home says who is signed in and where to go. It starts nothing.
@@ -15,10 +17,21 @@ func (s *Server) home(c echo.Context) error {
 	if err != nil {
 		return fmt.Errorf("look who is signed in: %w", err)
 	}
-	return s.show(c, http.StatusOK, "home", policy{alone: true}, struct {
-		Login string
-		In    bool
-	}{login, in})
+	view := struct {
+		Login  string
+		In     bool
+		Logout string // path of a logout that stands still, "" for none
+	}{Login: login, In: in}
+	if !in {
+		running, err := s.idp.RunningLogout(c.Request().Context(), v.visitor())
+		if err != nil {
+			return fmt.Errorf("look for a running logout: %w", err)
+		}
+		if running != "" {
+			view.Logout = logoutPath(running)
+		}
+	}
+	return s.show(c, http.StatusOK, "home", policy{alone: true}, view)
 }
 
 // askLogout asks before signing out: a link alone must not do it, or any page could
@@ -33,25 +46,43 @@ func (s *Server) askLogout(c echo.Context) error {
 		return fmt.Errorf("look who is signed in: %w", err)
 	}
 	if !in {
-		return s.show(c, http.StatusOK, "signedout", policy{alone: true}, nil)
+		running, err := s.idp.RunningLogout(c.Request().Context(), v.visitor())
+		switch {
+		case err != nil:
+			return fmt.Errorf("look for a running logout: %w", err)
+		case running != "":
+			return c.Redirect(http.StatusSeeOther, logoutPath(running))
+		}
+		return s.showSignedOut(c, idp.SignedOut{})
 	}
-	return s.show(c, http.StatusOK, "logout", policy{alone: true}, struct {
+	services, err := s.idp.Services(c.Request().Context(), v.visitor())
+	if err != nil {
+		return fmt.Errorf("look which services were used: %w", err)
+	}
+	view := struct {
 		token
-		Login string
-	}{s.token(v, ""), login})
+		Login    string
+		Services []service // empty: there is nothing but the session here to end
+	}{s.token(v, ""), login, s.services(services)}
+	return s.show(c, http.StatusOK, "logout", policy{alone: true}, view)
 }
 
-// logout ends the session here (row SLO-04). The cookie goes even if the session was
-// over already.
+// logout ends the session here (row SLO-04), and on request leads on to the services
+// that it was used for. The cookie goes even if the session was over already.
 func (s *Server) logout(c echo.Context) error {
 	v := visitOf(c)
-	if _, err := s.form(c, v); err != nil {
+	f, err := s.form(c, v)
+	if err != nil {
 		if r := (*refusal)(nil); errors.As(err, &r) {
 			r.again = "/logout"
 		}
 		return err
 	}
-	a, err := s.idp.Logout(c.Request().Context(), v.visitor())
+	end := s.idp.Logout
+	if f["everywhere"] == "1" {
+		end = s.idp.LogoutEverywhere
+	}
+	a, err := end(c.Request().Context(), v.visitor())
 	if err != nil {
 		return fmt.Errorf("log out: %w", err)
 	}

@@ -8,22 +8,27 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// metadata serves our EntityDescriptor. It is public and changes seldom.
+// metadata serves our EntityDescriptor, and with ?download=1 the copy to hand
+// over. Both are public and change seldom.
 func (s *Server) metadata(c echo.Context) error {
 	f, err := query(c)
 	if err != nil {
 		return err
 	}
-	data, err := s.idp.Metadata(c.Request().Context())
-	if err != nil {
-		return fmt.Errorf("make metadata: %w", err)
-	}
 	h := c.Response().Header()
-	h.Del("Pragma")
-	h.Set("Cache-Control", "public, max-age=300")
+	var data []byte
 	if f["download"] == "1" {
 		h.Set("Content-Disposition", `attachment; filename="idp-metadata.xml"`)
+		data, err = s.idp.MetadataFile(c.Request().Context(), false)
+	} else {
+		data, err = s.idp.Metadata(c.Request().Context())
 	}
+	if err != nil {
+		h.Del("Content-Disposition")
+		return fmt.Errorf("make metadata: %w", err)
+	}
+	h.Del("Pragma")
+	h.Set("Cache-Control", "public, max-age=300")
 	const kind = "application/samlmetadata+xml"
 	if c.Request().Method == http.MethodHead {
 		h.Set("Content-Type", kind)

@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
 	"ssobridge/idp"
@@ -33,6 +34,7 @@ func samples() []sample {
 		{name: "choose", answer: idp.Answer{Page: idp.ChooseAccount{SignIn: "one", Provider: sp, Person: "anna.example", Choices: named()}}, status: http.StatusOK},
 		{name: "waiting", answer: waiting(provisioning.Progress{State: store.Wanted, Since: now, Place: 3, Expected: 4 * time.Second, Cause: "queued"}), status: http.StatusOK},
 		{name: "waiting-quota", answer: waiting(provisioning.Progress{State: store.Wanted, Since: now.Add(-time.Hour), Place: 12, NextTry: now.Add(14 * time.Hour), Attempts: 1, Cause: "quota"}), status: http.StatusOK},
+		{name: "waiting-switch", answer: waiting(provisioning.Progress{Since: now.Add(-90 * time.Second), NextTry: now.Add(3*time.Minute + 25*time.Second), Cause: idp.CauseKeySwitch}), status: http.StatusOK},
 		{name: "deliver", answer: idp.Answer{Page: delivery()}, status: http.StatusOK},
 		{name: "deliver-bare", answer: idp.Answer{Page: idp.Deliver{Action: "https://sp.example/acs", SAMLResponse: "PHNhbWw+"}}, status: http.StatusOK},
 		{name: "refusal", answer: refused("no_assignment", http.StatusForbidden, false, true), status: http.StatusForbidden},
@@ -40,11 +42,33 @@ func samples() []sample {
 		{name: "refusal-password", answer: refused("password_expired", http.StatusForbidden, true, false), status: http.StatusForbidden},
 		{name: "finished", answer: idp.Answer{Page: idp.Finished{Again: "/launch/a07e1lxqqqo0"}}, status: http.StatusOK},
 		{name: "signedout", answer: idp.Answer{Page: idp.SignedOut{}}, status: http.StatusOK},
+		{name: "signedout-everywhere", answer: idp.Answer{Page: idp.SignedOut{Services: usedServices(idp.LoggedOut, idp.LoggedOut)}}, status: http.StatusOK},
+		{name: "signedout-open", answer: idp.Answer{Page: idp.SignedOut{Services: usedServices(idp.LoggedOut, idp.Unreachable, idp.NoAnswer, idp.LogoutFailed, idp.Skipped), Logout: "one", Provider: "Wiki"}}, status: http.StatusOK},
+		{name: "signingout", answer: idp.Answer{Page: idp.SigningOut{Logout: "one", Services: usedServices(idp.LoggedOut, idp.ToBeAsked), Next: "Wiki", Step: 1, Pause: time.Second}}, status: http.StatusOK},
+		{name: "signingout-waiting", answer: idp.Answer{Page: idp.SigningOut{Logout: "one", Provider: sp, Services: usedServices(idp.Unreachable, idp.Asked), Next: "Wiki", Step: 1, Pause: 9500 * time.Millisecond}}, status: http.StatusOK},
+		{name: "deliver-logout", answer: idp.Answer{Page: carried()}, status: http.StatusOK},
+		{name: "logout-services", path: "/logout", status: http.StatusOK},
 		{name: "not-found", path: "/nowhere", status: http.StatusNotFound},
 		{name: "home", path: "/", status: http.StatusOK},
 		{name: "home-signed-in", path: "/", status: http.StatusOK},
 		{name: "logout", path: "/logout", status: http.StatusOK},
 	}
+}
+
+// usedServices are services in these states.
+func usedServices(states ...idp.ServiceState) []idp.Service {
+	names := []string{"Intranet", "Wiki", "Constant Contact", "Time sheets & leave", "Calendar"}
+	var all []idp.Service
+	for i, state := range states {
+		all = append(all, idp.Service{Name: names[i], State: state})
+	}
+	return all
+}
+
+// carried is a message of single logout in a form.
+func carried() idp.CarryMessage {
+	relay := "state of the sp"
+	return idp.CarryMessage{Action: "https://wiki.example/slo", Parameter: "SAMLRequest", Message: "PHNhbWw+", RelayState: &relay, Provider: "Wiki"}
 }
 
 // named are client accounts as a person with several sees them.
@@ -67,7 +91,11 @@ func (s sample) prepare(r *rig) (path string) {
 		r.idp.answer = &s.answer
 	}
 	r.idp.sessions = map[string]string{}
-	if s.name == "home-signed-in" || s.name == "logout" {
+	r.idp.services = nil
+	if s.name == "logout-services" {
+		r.idp.services = usedServices(idp.ToBeAsked, idp.Unreachable)
+	}
+	if s.name == "home-signed-in" || strings.HasPrefix(s.name, "logout") {
 		r.idp.sessions[sampleSession] = "anna"
 	}
 	if s.path != "" {

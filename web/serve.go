@@ -144,9 +144,9 @@ func (s *Server) guard(next echo.HandlerFunc) echo.HandlerFunc {
 		if !s.hostIsOurs(r.Host) {
 			return refuse(http.StatusMisdirectedRequest, wrongHost, fmt.Errorf("host %.100q is not the public one", r.Host))
 		}
-		// The POST binding comes from other sites by its nature. It is the one exemption:
+		// The POST binding comes from other sites by its nature. Its two endpoints are exempt:
 		// nothing is changed there before the message is validated (row WEB-01).
-		if c.Path() != "/saml/sso" {
+		if path := c.Path(); path != "/saml/sso" && path != "/saml/slo" {
 			if err := s.cross.Check(r); err != nil {
 				return refuse(http.StatusForbidden, crossOrigin, err)
 			}

@@ -37,8 +37,11 @@ type IdP interface {
 	Starter
 	Steps
 	Sessions
-	// Metadata is our EntityDescriptor, ready to serve.
+	Logouts
+	// Metadata is our EntityDescriptor, ready to serve; MetadataFile is the copy to
+	// hand over, which has no end.
 	Metadata(ctx context.Context) ([]byte, error)
+	MetadataFile(ctx context.Context, signed bool) ([]byte, error)
 }
 
 // Starter begins sign-ins.
@@ -60,6 +63,18 @@ type Steps interface {
 type Sessions interface {
 	SignedIn(ctx context.Context, v idp.Visitor) (login string, ok bool, err error)
 	Logout(ctx context.Context, v idp.Visitor) (idp.Answer, error)
+}
+
+// Logouts lead a single logout through the services that took part in a session.
+type Logouts interface {
+	SLO(ctx context.Context, r *http.Request, v idp.Visitor) (idp.Answer, error)
+	Services(ctx context.Context, v idp.Visitor) ([]idp.Service, error)
+	LogoutEverywhere(ctx context.Context, v idp.Visitor) (idp.Answer, error)
+	RunningLogout(ctx context.Context, v idp.Visitor) (id string, err error)
+	LogoutPage(ctx context.Context, id string, v idp.Visitor) (idp.Answer, error)
+	NextLogout(ctx context.Context, id string, past int, v idp.Visitor) (idp.Answer, error)
+	SkipLogout(ctx context.Context, id string, step int, v idp.Visitor) (idp.Answer, error)
+	EndLogout(ctx context.Context, id string, v idp.Visitor) (idp.Answer, error)
 }
 
 // Options for New.
@@ -194,7 +209,7 @@ func New(o Options) (*Server, error) {
 // Handler serves all routes.
 func (s *Server) Handler() http.Handler { return s.echo }
 
-// routes lists every path. /saml/slo, /webhooks/constant-contact and /admin/ stay
+// routes lists every path. /webhooks/constant-contact and /admin/ stay
 // free: they answer 404 until something works behind them.
 func (s *Server) routes() *echo.Echo {
 	e := echo.New()
@@ -206,6 +221,8 @@ func (s *Server) routes() *echo.Echo {
 	e.HEAD("/saml/metadata", s.metadata)
 	e.GET("/saml/sso", s.sso)
 	e.POST("/saml/sso", s.sso)
+	e.GET("/saml/slo", s.slo)
+	e.POST("/saml/slo", s.slo)
 
 	// /launch/sp stands before the account: the router prefers fixed words. An
 	// account can't be named "sp" then, which no id of Constant Contact's looks like.
@@ -222,6 +239,10 @@ func (s *Server) routes() *echo.Echo {
 	page(e, "/", s.home)
 	page(e, "/logout", s.askLogout)
 	e.POST("/logout", s.logout)
+	page(e, "/logout/all", s.logoutStep(s.logoutPage))
+	page(e, "/logout/next", s.logoutStep(s.logoutNext))
+	page(e, "/logout/back", s.logoutStep(s.logoutBack))
+	e.POST("/logout/skip", s.logoutSkip)
 
 	e.GET("/healthz", s.healthz)
 	e.HEAD("/healthz", s.healthz)

@@ -19,6 +19,7 @@ type catalogue struct {
 	reasons  map[string]explanation
 	problems map[string]problem
 	causes   map[string]string
+	services map[string]string // states of a service in a single logout
 	roles    map[store.Role]string
 	duration func(time.Duration) string
 }
@@ -66,6 +67,14 @@ func (c catalogue) role(r store.Role) string {
 	return string(r)
 }
 
+// serviceState says how a logout stands at a service. One without a text is not sure.
+func (c catalogue) serviceState(word string) string {
+	if t, ok := c.services[word]; ok {
+		return t
+	}
+	return c.services["no_answer"]
+}
+
 // word returns a text of the pages with its placeholders filled.
 func (c catalogue) word(key string, pairs ...any) (string, error) {
 	text, ok := c.words[key]
@@ -92,7 +101,7 @@ func (c catalogue) fill(text string, pairs ...any) string {
 func (c catalogue) withBrand(b Branding) catalogue {
 	fill := func(text string) string { return c.fill(text, "name", b.Name, "product", b.ProductName) }
 	d := catalogue{
-		lang: c.lang, roles: c.roles, duration: c.duration,
+		lang: c.lang, services: c.services, roles: c.roles, duration: c.duration,
 		words: map[string]string{}, reasons: map[string]explanation{}, problems: map[string]problem{}, causes: map[string]string{},
 	}
 	for k, t := range c.words {

@@ -50,6 +50,11 @@ var english = catalogue{
 		"wait.retry":    "The next try is in {time}.",
 		"wait.soon":     "The next try is under way.",
 
+		"switch.title": "One moment, please",
+		"switch.lead":  "{provider} is exchanging a security certificate with us. Signing in there goes on as soon as that is done, and this page goes on by itself.",
+		"switch.left":  "Time left",
+		"switch.until": "It goes on in {time}.",
+
 		"deliver.title": "Signing you in",
 		"deliver.lead":  "Taking you to {provider}.",
 		"deliver.how":   "If nothing happens, use the button.",
@@ -67,6 +72,25 @@ var english = catalogue{
 		"logout.text":   "You are signed in as {login}.",
 		"logout.submit": "Sign out",
 		"logout.stay":   "Stay signed in",
+		"logout.used":   "With this sign-in you also used:",
+		"logout.all":    "Sign out everywhere",
+		"logout.here":   "Sign out here only",
+
+		"signingout.title":   "Signing you out everywhere",
+		"signingout.asked":   "You signed out at {provider}. You are signed out here as well.",
+		"signingout.lead":    "You are signed out here. Now the services that you used are told, one after the other.",
+		"signingout.next":    "Next is {provider}. This page goes on by itself.",
+		"signingout.waiting": "{provider} has not answered. This page soon goes on without it.",
+		"signingout.go":      "Continue",
+		"signingout.skip":    "Skip {provider}",
+
+		"signedout.all":  "You are signed out here and at every service that you used.",
+		"signedout.open": "You are signed out here. Where it says so below, you may still be signed in: sign out there too. On a shared computer, close the browser as well.",
+		"signedout.back": "Back to {provider}",
+		"signedout.list": "Services",
+
+		"carry.title": "Signing you out",
+		"carry.lead":  "Taking you to {provider}.",
 
 		"home.title":  "Welcome",
 		"home.in":     "You are signed in as {login}.",
@@ -74,6 +98,7 @@ var english = catalogue{
 		"home.open":   "Open {product}",
 		"home.signin": "Sign in to {product}",
 		"home.logout": "Sign out",
+		"home.finish": "Finish signing out everywhere",
 	},
 
 	problems: map[string]problem{
@@ -100,16 +125,26 @@ var english = catalogue{
 		"method_not_allowed": {Title: "That did not work", Text: "This address can't be used in that way.", Do: "Start again from your link."},
 		"too_large":          {Title: "The sign-in request is too large", Text: "{product} or another service sent more than can be taken.", Do: "Start again from there. If it happens again, ask for help.", Link: linkHelp},
 		"bad_request":        {Title: "The sign-in request can't be read", Text: "The service that sent you here sent something that is not a valid sign-in request.", Do: "Start again from there. If it happens again, ask for help.", Link: linkHelp},
-		"signed_request":     {Title: "The sign-in request is signed", Text: "{provider} signs its sign-in requests, and that can't be checked here yet.", Do: "Start from your link on this side instead, or ask for help.", Link: linkHelp},
-		"unsigned_request":   {Title: "The sign-in request is not signed", Text: "{provider} promises to sign its requests, and this one was not.", Do: "Start again from {provider}. If it happens again, ask for help.", Link: linkHelp},
+		"unsigned_request":   {Title: "The sign-in request is not signed", Text: "{provider} has to sign its requests, and this one was not.", Do: "Start again from {provider}. If it happens again, ask for help.", Link: linkHelp},
 		"unknown_provider":   {Title: "Unknown service", Text: "The service that you want to sign in to is not set up here.", Do: "Check the link that brought you here, or ask for help.", Link: linkHelp},
 		"provider_disabled":  {Title: "Signing in is switched off", Text: "Signing in to {provider} is switched off for now.", Do: "Ask for help if you need it.", Link: linkHelp},
+		"metadata_expired":   {Title: "What is known of the service is out of date", Text: "What {provider} published about itself was valid for a time that is over.", Do: "Ask for help and give the reference.", Link: linkHelp},
 		"wrong_destination":  {Title: "The sign-in request is meant for another address", Text: "The service that sent you here has another address in its request than this one.", Do: "Start again from there. If it happens again, ask for help.", Link: linkHelp},
 		"request_time":       {Title: "The sign-in request is out of date", Text: "A request holds for a few minutes only. This one is older, or the clocks of the two services differ.", Do: "Start again from {provider}. If it happens again, ask for help.", Link: linkHelp},
 		"replayed_request":   {Title: "This sign-in request was used before", Text: "Each request can be used once. This happens when a page is loaded again.", Do: "Start again from {provider}."},
 		"unknown_acs":        {Title: "The answer can't be sent there", Text: "The request wants its answer at an address that is not set up for this service.", Do: "Nothing was sent. Ask for help.", Link: linkHelp},
 		"too_many_sign_ins":  {Title: "Too many sign-ins were begun", Text: "Too many were begun from your network and not finished.", Do: "Wait a few minutes, then start again.", Link: linkHelp},
-		busy:                 {Title: "Too much is going on", Text: "More people are signing in at this moment than can be served.", Do: "Wait a minute, then try again."},
+		// A signature says who sent the request. What is wrong with it is for the log.
+		"signature_parameters":   {Title: "The request's signature is incomplete", Text: "The service that sent you here signed its request, and the signature did not arrive whole.", Do: "Start again from there. If it happens again, ask for help and give the reference.", Link: linkHelp},
+		"signature_in_xml":       {Title: "The request's signature is in the wrong place", Text: "The service that sent you here put its signature where it does not belong.", Do: "Ask for help and give the reference.", Link: linkHelp},
+		"signature_form":         {Title: "The request's signature can't be read", Text: "The service that sent you here signed its request in a way that can't be relied on.", Do: "Start again from there. If it happens again, ask for help and give the reference.", Link: linkHelp},
+		"signature_algorithm":    {Title: "The request's signature is too weak", Text: "The service that sent you here signed its request in a way that is not accepted here.", Do: "Ask for help and give the reference.", Link: linkHelp},
+		"no_signing_certificate": {Title: "The request's signature is not known", Text: "{provider} signs its requests, and it is not set up here how to check that.", Do: "Ask for help and give the reference.", Link: linkHelp},
+		"bad_signature":          {Title: "The request's signature is not right", Text: "The request was changed on its way here, or was not sent by the service that it names.", Do: "Start again from there. If it happens again, ask for help and give the reference.", Link: linkHelp},
+
+		"no_single_logout": {Title: "Signing out everywhere is switched off", Text: "A service asked to sign you out here, and that is switched off.", Do: "Use the sign-out page here, and close the browser on a shared computer."},
+		"unknown_logout":   {Title: "This sign-out is over", Text: "It was finished, or took too long.", Do: "Sign out at the services that you used, and close the browser on a shared computer.", Link: linkHelp},
+		busy:               {Title: "Too much is going on", Text: "More people are signing in at this moment than can be served.", Do: "Wait a minute, then try again."},
 
 		"no_provider":         {Title: "Signing in is not set up", Text: "Signing in to {product} is not set up here yet.", Do: "Ask for help.", Link: linkHelp},
 		"choose_provider":     {Title: "This link is not complete", Text: "There is more than one service to sign in to, and the link does not say which.", Do: "Use the link that you were given for the service, or ask for help.", Link: linkHelp},
@@ -118,6 +153,7 @@ var english = catalogue{
 		// The sign-in itself.
 		"unknown_sign_in":   {Title: "This sign-in is over", Text: "It was left for too long, or the link is not complete.", Do: "Start again.", Start: true},
 		"other_browser":     {Title: "This sign-in belongs to another browser", Text: "It was begun in another browser or on another device, or your browser's cookies were deleted since.", Do: "Start again in this browser.", Start: true},
+		"other_subject":     {Title: "You are signed in as somebody else", Text: "{provider} asked for another person than the one who is signed in here.", Do: "Sign out here and sign in as that person, or go back to {provider} and start again.", Link: linkHelp},
 		"too_many_attempts": {Title: "Too many tries", Text: "There were too many tries with this login name.", Do: "Wait a quarter of an hour, then try again. If you don't know your password, set a new one.", Link: linkForgot},
 		"directory_down":    {Title: "Your password can't be checked right now", Text: "The directory that knows the passwords does not answer. It is not your fault, and your tries are not counted.", Do: "Try again in a minute.", Link: linkHelp},
 		"unavailable":       {Title: "Signing in does not work right now", Text: "A part of the sign-in does not answer. It is not your fault.", Do: "Try again in a minute.", Link: linkHelp},
@@ -130,6 +166,7 @@ var english = catalogue{
 		"held_conflict":      {Title: "Your access needs a look", Text: "{provider} already has a user with your name or e-mail address. To make sure that it is yours, somebody has to look at it.", Do: "Ask for help and give the reference. There is nothing you can do yourself.", Link: linkHelp},
 		"refused_by_partner": {Title: "{provider} did not accept you", Text: "{provider} refused to set up a user for you.", Do: "Ask for help and give the reference.", Link: linkHelp},
 		"owner_unknown":      {Title: "Your access is not complete", Text: "You are entered as the owner of this account, but it is not known yet which owner you are at {provider}.", Do: "Ask for help and give the reference.", Link: linkHelp},
+		"no_encryption_key":  {Title: "Your sign-in can't be protected", Text: "{provider} is to get your details encrypted, and the key for that is missing here. Nothing was sent.", Do: "Ask for help and give the reference. There is nothing you can do yourself.", Link: linkHelp},
 		"not_in_group":       {Title: "You have no access", Text: "You are not among the people who may use {provider}.", Do: "Ask the people who look after your access.", Link: linkHelp},
 
 		// The directory says no to somebody who was signed in.
@@ -160,6 +197,7 @@ var english = catalogue{
 
 	causes: map[string]string{
 		"":                "Your user is being set up.",
+		"key_switch":      "You are signed in. You need do nothing.",
 		"queued":          "Your user is waiting to be set up.",
 		"sending":         "{product} is setting up your user now.",
 		"throttled":       "{product} is busy. Your user is set up as soon as it takes requests again.",
@@ -169,6 +207,15 @@ var english = catalogue{
 		"unknown_outcome": "{product} has not confirmed your user yet. It is asked again.",
 	},
 
+	services: map[string]string{
+		"waiting":     "to be told",
+		"asked":       "no answer so far",
+		"done":        "signed out",
+		"failed":      "could not sign you out: sign out there",
+		"no_answer":   "did not answer: sign out there",
+		"skipped":     "left out: you may still be signed in there",
+		"unreachable": "can't be told from here: sign out there",
+	},
 	roles: map[store.Role]string{
 		store.AccountManager:  "Account manager",
 		store.CampaignCreator: "Campaign creator",

@@ -22,11 +22,17 @@ type waitView struct {
 	Poll      int64  // milliseconds until the script asks
 	Refresh   int64  // seconds until the page asks by itself where no script runs
 	Ask, Next string // where the script asks, and where it goes then
+	Left      int64  // seconds until a switch of keys is over
+	Clock     string // the same as people read it, 2:05
 	Long      bool   // waiting here makes no sense
 	CanCancel bool
 }
 
 func (s *Server) showWaiting(c echo.Context, v *visit, p idp.Waiting) error {
+	page := "waiting"
+	if p.Progress.Cause == idp.CauseKeySwitch {
+		page = "switching"
+	}
 	name := p.Account.Name
 	if name == "" {
 		name = string(p.Account.Account)
@@ -34,11 +40,12 @@ func (s *Server) showWaiting(c echo.Context, v *visit, p idp.Waiting) error {
 	provider := s.provider(p.Provider)
 	message, detail := s.told(p.Progress)
 	poll := s.pollAfter(p.Progress)
-	return s.show(c, http.StatusOK, "waiting", policy{script: true, connect: true}, waitView{
+	left := s.left(p.Progress)
+	return s.show(c, http.StatusOK, page, policy{script: true, connect: true}, waitView{
 		token: s.token(v, p.SignIn), Provider: provider, Account: name, Role: s.texts.role(p.Account.Role),
 		Message: message, Detail: detail, Poll: poll.Milliseconds(), Refresh: max(3, int64(poll/time.Second)),
 		Ask: "/login/progress?" + strings.TrimPrefix(loginPath(p.SignIn), "/login?"), Next: loginPath(p.SignIn),
-		Long: s.long(p.Progress), CanCancel: p.CanCancel,
+		Left: left, Clock: fmt.Sprintf("%d:%02d", left/60, left%60), Long: s.long(p.Progress), CanCancel: p.CanCancel,
 	})
 }
 
@@ -62,8 +69,9 @@ func (s *Server) progress(c echo.Context) error {
 		Ready   bool   `json:"ready"`
 		Message string `json:"message"`
 		Detail  string `json:"detail,omitempty"`
-		Poll    int64  `json:"poll"` // milliseconds
-	}{Ready: ready, Poll: s.pollAfter(pr).Milliseconds()}
+		Poll    int64  `json:"poll"`           // milliseconds
+		Left    int64  `json:"left,omitempty"` // seconds until a switch of keys is over
+	}{Ready: ready, Poll: s.pollAfter(pr).Milliseconds(), Left: s.left(pr)}
 	if ready {
 		answer.Message = s.texts.words["wait.ready"]
 	} else {
@@ -92,6 +100,8 @@ func (s *Server) told(p provisioning.Progress) (message, detail string) {
 	}
 	switch until := p.NextTry.Sub(s.now()); {
 	case p.Cause == "sending":
+	case p.Cause == idp.CauseKeySwitch:
+		add("switch.until", "time", s.texts.duration(until))
 	case p.Attempts > 0 && !p.NextTry.IsZero() && until > time.Second:
 		add("wait.retry", "time", s.texts.duration(until))
 	case p.Attempts > 0 && !p.NextTry.IsZero():
@@ -112,6 +122,9 @@ func (s *Server) pollAfter(p provisioning.Progress) time.Duration {
 		waited = s.now().Sub(p.Since)
 	}
 	switch {
+	case p.Cause == idp.CauseKeySwitch:
+		// Until it is over nothing changes, unless somebody takes the switch back.
+		return min(5*time.Second, max(time.Second, p.NextTry.Sub(s.now())))
 	case s.long(p):
 		return time.Minute
 	case waited < 10*time.Second:
@@ -122,6 +135,14 @@ func (s *Server) pollAfter(p provisioning.Progress) time.Duration {
 		return 5 * time.Second
 	}
 	return 15 * time.Second
+}
+
+// left is how many seconds a switch of keys still takes; 0 for another wait.
+func (s *Server) left(p provisioning.Progress) int64 {
+	if p.Cause != idp.CauseKeySwitch {
+		return 0
+	}
+	return max(0, int64((p.NextTry.Sub(s.now())+time.Second-1)/time.Second))
 }
 
 // long tells whether it takes longer than people sit before a page.

@@ -69,6 +69,53 @@ func TestAPI04ProgressInWords(t *testing.T) {
 	}
 }
 
+// TestKEY01SwitchingPage: the page around a switch of keys counts down, asks how things stand
+// seldom, and goes on by itself when it is over.
+func TestKEY01SwitchingPage(t *testing.T) {
+	r := newRig(t, nil)
+	for name, c := range map[string]struct {
+		left  time.Duration
+		clock string
+		words string
+		poll  int64
+	}{
+		"minutes": {3*time.Minute + 5*time.Second, "3:05", "It goes on in about 3 minutes.", 5000},
+		"seconds": {2500 * time.Millisecond, "0:03", "It goes on in a few seconds.", 2500},
+		"over":    {-time.Second, "0:00", "It goes on in a few seconds.", 1000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			progress := provisioning.Progress{Cause: idp.CauseKeySwitch, Since: now.Add(-time.Minute), NextTry: now.Add(c.left)}
+			r.idp.answer = &idp.Answer{Page: idp.Waiting{SignIn: "one", Provider: "Wiki <b>", Progress: progress}}
+			resp := r.get("/login?s=one")
+			wantStatus(t, resp, http.StatusOK)
+			page := resp.page(t)
+			if got := page.one(t, "p", "role", "timer"); got.text() != c.clock {
+				t.Errorf("clock %q, want %q", got.text(), c.clock)
+			}
+			status := page.one(t, "div", "role", "status")
+			if !strings.Contains(status.text(), c.words) || status.attr("data-next") != "/login?s=one" {
+				t.Errorf("status %q, %v, want %q", status.text(), status.Attr, c.words)
+			}
+			if !strings.Contains(resp.body, "Wiki &lt;b&gt; is exchanging a security certificate") || strings.Contains(resp.body, "Setting up") {
+				t.Errorf("page:\n%s", resp.body)
+			}
+			r.idp.mu.Lock()
+			r.idp.progress, r.idp.answer = progress, nil
+			r.idp.mu.Unlock()
+			var p struct {
+				polled
+				Left int64
+			}
+			if err := json.Unmarshal([]byte(r.get("/login/progress?s=one").body), &p); err != nil {
+				t.Fatal(err)
+			}
+			if p.Ready || p.Poll != c.poll || p.Left != max(0, int64((c.left+time.Second-1)/time.Second)) || !strings.Contains(p.Detail, c.words) {
+				t.Errorf("poll says %+v", p)
+			}
+		})
+	}
+}
+
 // Each cause that provisioning tells has words of its own.
 func TestEveryCauseHasWords(t *testing.T) {
 	r := newRig(t, nil)

@@ -73,6 +73,7 @@ func (d *demo) open(ctx context.Context, listen string) error {
 	cfg.ConstantContact.PartnerSecret = sandbox.DefaultClientSecret
 	cfg.ConstantContact.APIKey = sandbox.DefaultAPIKey
 	cfg.ConstantContact.ExternalProvider = sandbox.DefaultExternalProvider
+	cfg.Metadata.AllowLoopbackHTTP = true // the sandbox's address
 	cfg.Branding.Name = "Example Marketing"
 	if err := cfg.Check(); err != nil {
 		return err

@@ -51,6 +51,10 @@ type commandLine struct {
 	OwnersOnly      bool          `help:"SSO for all users is not enabled: users/sso answers 403."`
 
 	Profile         string `default:"okta-strict" enum:"okta-strict,lenient" help:"How strict the service provider is: okta-strict, lenient."`
+	Encryption      string `default:"off" enum:"off,taken,required" help:"A key for encryption in its metadata: off, taken (encrypted assertions are read), required (others are refused)."`
+	SignRequests    string `default:"off" enum:"off,asked,always" help:"Signatures of its AuthnRequests, with a key in its metadata: off, asked (sign=1 asks for one), always."`
+	SingleLogout    bool   `help:"Serve single logout, with a key of its own in the metadata."`
+	AnyUser         bool   `help:"A plain service provider: let everybody in whom the identity provider vouches for."`
 	EntityID        string `name:"entity-id" help:"The service provider's entityID; default its metadata URL."`
 	Audience        string `help:"What an assertion must name as its audience; default the entityID."`
 	LandingURL      string `name:"landing-url" help:"Where the ACS sends the browser; default a page of the sandbox."`
@@ -181,7 +185,7 @@ func (c commandLine) options(stdin io.Reader, stderr io.Writer) (sandbox.Options
 		PublicURL: c.PublicURL, ClientID: c.ClientID, APIKey: c.APIKey, ExternalProvider: c.ExternalProvider,
 		PerSecond: c.PerSecond, PerDay: c.PerDay, TokensPerSecond: c.TokensPerSecond, TokenLife: c.TokenLife,
 		EmailRule: sandbox.EmailRule(c.EmailRule), OwnersOnly: c.OwnersOnly,
-		Profile: sandbox.Profile(c.Profile), EntityID: c.EntityID, Audience: c.Audience, LandingURL: c.LandingURL,
+		Profile: sandbox.Profile(c.Profile), Encryption: sandbox.Encryption(c.Encryption), SignRequests: sandbox.Signing(c.SignRequests), SingleLogout: c.SingleLogout, AnyUser: c.AnyUser, EntityID: c.EntityID, Audience: c.Audience, LandingURL: c.LandingURL,
 		IdPMetadataURL: c.IdPMetadataURL, Logger: slog.New(handler),
 	}
 	for _, limit := range []struct {

@@ -10,6 +10,14 @@ import (
 	"github.com/go-ldap/ldap/v3"
 )
 
+// Sources names the directory attribute behind each field of an Entry that templates know.
+func (d *Directory) Sources() map[string]string {
+	return map[string]string{
+		"person_id": d.o.IDAttribute, "login": d.o.LoginAttribute, "mail": d.o.MailAttribute,
+		"first_name": d.o.FirstNameAttribute, "last_name": d.o.LastNameAttribute,
+	}
+}
+
 // entry makes an Entry, without groups, of what a search found.
 func (d *Directory) entry(found *ldap.Entry) (Entry, state, error) {
 	const op = "read a person's entry"

@@ -35,11 +35,13 @@ type Login struct {
 	AssertionID  string              `json:"assertion_id"`
 	InResponseTo string              `json:"in_response_to"` // empty: IdP-initiated
 	RelayState   string              `json:"relay_state"`
+	EndedAt      time.Time           `json:"ended_at,omitzero"` // by single logout
 	Attributes   map[string][]string `json:"attributes"`
+	Encrypted    string              `json:"encrypted,omitempty"` // the algorithm by which the assertion was; empty: it came in clear
 }
 
 // Refusal is a Response that was not accepted. Reason is a word: malformed, issuer, unsigned,
-// signature, in_response_to, destination, recipient, audience, time, name_id, confirmation, authn_statement,
+// signature, encryption, in_response_to, destination, recipient, audience, time, name_id, confirmation, authn_statement,
 // replayed, unknown_user, owners_only, library (the SAML library's own check), or status for an answer
 // of the identity provider that is an error itself.
 type Refusal struct {
@@ -169,10 +171,13 @@ func (s *Sandbox) signIn(r *http.Request, encoded, relayState string) (Login, *R
 	i := slices.IndexFunc(s.users, func(u User) bool {
 		return u.ExternalID != "" && u.ExternalProvider == s.o.ExternalProvider && u.ExternalID == a.Subject.NameID.Value
 	})
-	if i < 0 {
+	if i < 0 && !s.o.AnyUser {
 		return Login{}, refuse("unknown_user", "no user of %s has the external_id %q", s.o.ExternalProvider, a.Subject.NameID.Value)
 	}
-	u := s.users[i]
+	u := User{FirstName: a.Subject.NameID.Value, LoginName: a.Subject.NameID.Value, ExternalID: a.Subject.NameID.Value, RoleName: RoleOwner}
+	if i >= 0 {
+		u = s.users[i]
+	}
 	if s.o.OwnersOnly && u.RoleName != RoleOwner {
 		return Login{}, refuse("owners_only", "SSO for all users is not enabled: only account owners may sign in")
 	}
@@ -182,6 +187,7 @@ func (s *Sandbox) signIn(r *http.Request, encoded, relayState string) (Login, *R
 		AuthnContext: a.AuthnStatements[0].AuthnContext.AuthnContextClassRef.Value,
 		AuthnInstant: a.AuthnStatements[0].AuthnInstant, SessionIndex: a.AuthnStatements[0].SessionIndex,
 		ResponseID: v.response.ID, AssertionID: a.ID, InResponseTo: v.response.InResponseTo, Attributes: attributes(a),
+		Encrypted: v.encrypted,
 	}
 	if account := s.account(u.Account); account != nil {
 		login.AccountName = account.OrganizationName
@@ -228,7 +234,7 @@ func (s *Sandbox) serveLanding(w http.ResponseWriter, r *http.Request) {
 	if c, err := r.Cookie(sessionCookie); err == nil && s.sessions[c.Value] != "" {
 		id = s.sessions[c.Value]
 	}
-	i := slices.IndexFunc(s.logins, func(l Login) bool { return l.ID == id })
+	i := slices.IndexFunc(s.logins, func(l Login) bool { return l.ID == id && l.EndedAt.IsZero() })
 	var login Login
 	if i >= 0 {
 		login = s.logins[i]
@@ -238,7 +244,10 @@ func (s *Sandbox) serveLanding(w http.ResponseWriter, r *http.Request) {
 		s.page(w, http.StatusOK, "nobody", nil)
 		return
 	}
-	s.page(w, http.StatusOK, "landing", login)
+	s.page(w, http.StatusOK, "landing", struct {
+		Login
+		SingleLogout bool
+	}{login, s.o.SingleLogout})
 }
 
 // serveLogout ends the service provider's session.

@@ -14,11 +14,12 @@ const maxControlBody = 16 << 10
 // switchRequest is what POST /_sandbox/faults takes: a fault, or one of the other switches.
 type switchRequest struct {
 	faultJSON
-	Shape *Shape     `json:"error_shape,omitempty"`   // error bodies from now on
-	Owner *bool      `json:"owners_only,omitempty"`   // SSO for all users off or on
-	Email *EmailRule `json:"email_rule,omitempty"`    // off, everywhere, per-account
-	Token bool       `json:"forget_tokens,omitempty"` // all issued tokens are invalid
-	Clear bool       `json:"clear,omitempty"`         // first switch all faults off
+	Shape  *Shape     `json:"error_shape,omitempty"`   // error bodies from now on
+	Owner  *bool      `json:"owners_only,omitempty"`   // SSO for all users off or on
+	Email  *EmailRule `json:"email_rule,omitempty"`    // off, everywhere, per-account
+	Logout *bool      `json:"silent_logout,omitempty"` // LogoutRequests are not answered
+	Token  bool       `json:"forget_tokens,omitempty"` // all issued tokens are invalid
+	Clear  bool       `json:"clear,omitempty"`         // first switch all faults off
 }
 
 // switches is the state of all switches.
@@ -27,12 +28,13 @@ type switches struct {
 	Shape      Shape     `json:"error_shape"`
 	OwnersOnly bool      `json:"owners_only"`
 	EmailRule  EmailRule `json:"email_rule"`
+	Logout     bool      `json:"silent_logout"`
 }
 
 func (s *Sandbox) switches() switches {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return switches{append([]Fault{}, s.faults...), s.shape, s.o.OwnersOnly, s.o.EmailRule}
+	return switches{append([]Fault{}, s.faults...), s.shape, s.o.OwnersOnly, s.o.EmailRule, s.silentLogout}
 }
 
 // serveRecords shows what the sandbox knows, as JSON.
@@ -45,6 +47,8 @@ func (s *Sandbox) serveRecords(w http.ResponseWriter, r *http.Request) {
 		v = s.Users()
 	case "logins":
 		v = s.Logins()
+	case "logouts":
+		v = s.Logouts()
 	case "refusals":
 		v = s.Refusals()
 	case "faults":
@@ -110,6 +114,9 @@ func (s *Sandbox) apply(in switchRequest) error {
 	}
 	if in.Email != nil {
 		s.SetEmailRule(*in.Email)
+	}
+	if in.Logout != nil {
+		s.SetSilentLogout(*in.Logout)
 	}
 	if in.Token {
 		s.ForgetTokens()

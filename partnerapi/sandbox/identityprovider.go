@@ -28,6 +28,8 @@ type identityProvider struct {
 	entityID       string
 	certificates   []*x509.Certificate
 	redirect, post string // single sign-on addresses by binding; empty: not offered
+
+	logoutRedirect, logoutPost string // single logout addresses
 }
 
 // Trust registers an identity provider by its exact entityID, its signing certificates (DER) and its
@@ -170,7 +172,19 @@ func (s *Sandbox) TrustMetadata(data []byte) error {
 			post = e.Location
 		}
 	}
-	return s.Trust(d.EntityID, certs, redirect, post)
+	if err := s.Trust(d.EntityID, certs, redirect, post); err != nil {
+		return err
+	}
+	var logoutRedirect, logoutPost string
+	for _, e := range idp.SingleLogoutServices {
+		switch e.Binding {
+		case saml.HTTPRedirectBinding:
+			logoutRedirect = e.Location
+		case saml.HTTPPostBinding:
+			logoutPost = e.Location
+		}
+	}
+	return s.TrustLogout(d.EntityID, logoutRedirect, logoutPost)
 }
 
 // serviceProvider is crewjam's for one identity provider and the one certificate that verified: with

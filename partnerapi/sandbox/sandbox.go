@@ -91,11 +91,15 @@ type Options struct {
 	EmailRule       EmailRule     // default EmailOff
 	MaxHang         time.Duration // the longest that a fault leaves a call hanging; default 60 s
 
-	Profile        Profile // default OktaStrict
-	EntityID       string  // of the service provider; default PublicURL + "/sso/metadata"
-	Audience       string  // default the EntityID
-	LandingURL     string  // where the ACS sends the browser; default PublicURL + "/landing"
-	IdPMetadataURL string  // fetched when an identity provider is needed that Trust was not told of
+	Profile        Profile    // default OktaStrict
+	Encryption     Encryption // of assertions; default EncryptionOff
+	SignRequests   Signing    // default SigningOff
+	EntityID       string     // of the service provider; default PublicURL + "/sso/metadata"
+	SingleLogout   bool       // serves single logout, with a key of its own in its metadata
+	AnyUser        bool       // a plain service provider: everybody comes in whom the identity provider vouches for
+	Audience       string     // default the EntityID
+	LandingURL     string     // where the ACS sends the browser; default PublicURL + "/landing"
+	IdPMetadataURL string     // fetched when an identity provider is needed that Trust was not told of
 
 	Now       func() time.Time  // default time.Now. The SAML library looks at the real clock as well
 	Random    io.Reader         // default crypto/rand
@@ -110,6 +114,7 @@ type Sandbox struct {
 	landing   *url.URL
 	mux       *http.ServeMux
 	client    *http.Client
+	decrypter *decrypter   // nil: encryption is off
 	server    *http.Server // only after Start
 	closing   chan struct{}
 	fetch     sync.Mutex // held while metadata are fetched; guards fetchedAt
@@ -133,6 +138,11 @@ type Sandbox struct {
 	sessions   map[string]string // cookie to login id
 	logins     []Login
 	refusals   []Refusal
+
+	signing        func() (*signingKey, error) // the service provider's own key, made at the first call
+	logouts        []Logout
+	logoutRequests map[string]time.Time // LogoutRequests that wait for their answer
+	silentLogout   bool
 }
 
 // New checks the options and makes a sandbox that serves nothing yet: mount it, or use Start.
@@ -151,6 +161,16 @@ func New(o Options) (*Sandbox, error) {
 	if o.Profile != OktaStrict && o.Profile != Lenient {
 		return nil, fmt.Errorf("profile %q: want okta-strict or lenient", o.Profile)
 	}
+	switch o.Encryption {
+	case EncryptionOff, EncryptionTaken, EncryptionRequired:
+	default:
+		return nil, fmt.Errorf("encryption %q: want off, taken or required", o.Encryption)
+	}
+	switch o.SignRequests {
+	case SigningOff, SigningAsked, SigningAlways:
+	default:
+		return nil, fmt.Errorf("signing of requests %q: want off, asked or always", o.SignRequests)
+	}
 	landing, err := url.Parse(o.LandingURL)
 	if err != nil || landing.Host == "" || (landing.Scheme != "http" && landing.Scheme != "https") {
 		return nil, fmt.Errorf("landing URL %q: want an http or https URL", o.LandingURL)
@@ -168,6 +188,14 @@ func New(o Options) (*Sandbox, error) {
 		requests:   map[string]*sentRequest{},
 		assertions: map[string]time.Time{},
 		sessions:   map[string]string{},
+
+		logoutRequests: map[string]time.Time{},
+	}
+	s.signing = sync.OnceValues(s.newSigningKey)
+	if o.Encryption != EncryptionOff {
+		if s.decrypter, err = s.newDecrypter(); err != nil {
+			return nil, err
+		}
 	}
 	if err := s.seed(o.Accounts, o.Users); err != nil {
 		return nil, err
@@ -194,6 +222,8 @@ func defaults(o *Options) {
 	text(&o.ExternalProvider, DefaultExternalProvider)
 	text((*string)(&o.EmailRule), string(EmailOff))
 	text((*string)(&o.Profile), string(OktaStrict))
+	text((*string)(&o.Encryption), string(EncryptionOff))
+	text((*string)(&o.SignRequests), string(SigningOff))
 	text(&o.EntityID, o.PublicURL+SPMetadata)
 	text(&o.Audience, o.EntityID)
 	text(&o.LandingURL, o.PublicURL+LandingPath)
@@ -227,6 +257,8 @@ func (s *Sandbox) routes() {
 	s.mux.HandleFunc("GET "+SPMetadata, s.serveMetadata)
 	s.mux.HandleFunc("GET "+LandingPath, s.serveLanding)
 	s.mux.HandleFunc("POST /sso/logout", s.serveLogout)
+	s.mux.HandleFunc("POST /sso/logout/everywhere", s.serveEverywhere)
+	s.mux.HandleFunc(SLOPath, s.serveSLO)
 	s.mux.HandleFunc("GET "+ControlPath+"/{what}", s.serveRecords)
 	s.mux.HandleFunc("POST "+ControlPath+"/faults", s.serveFaultSwitch)
 	s.mux.HandleFunc("DELETE "+ControlPath+"/faults", s.serveFaultClear)

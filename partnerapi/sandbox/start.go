@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/beevik/etree"
@@ -30,6 +31,7 @@ type sentRequest struct {
 //	is_passive=1             IsPassive="true"
 //	allow_create=0           AllowCreate="false"
 //	relay_state=TEXT         RelayState
+//	sign=1                   signed, where Options.SignRequests has a key for it
 //	name_id_format=URI       NameIDPolicy Format; default persistent
 //	authn_context=URI        RequestedAuthnContext, exact
 //	idp=ENTITYID             which identity provider, where there are several
@@ -65,6 +67,19 @@ func (s *Sandbox) serveStart(w http.ResponseWriter, r *http.Request) {
 	req, err := s.authnRequest(sp, destination, wire, q)
 	if err != nil {
 		s.problem(w, http.StatusInternalServerError, err.Error())
+		return
+	}
+
+	if q.Get("sign") == "1" || s.o.SignRequests == SigningAlways {
+		if s.o.SignRequests == SigningOff {
+			s.problem(w, http.StatusBadRequest, "sign: the metadata has no key for it; set the signing of requests to asked or always")
+			return
+		}
+		var relayState *string
+		if state := q.Get("relay_state"); state != "" {
+			relayState = &state
+		}
+		s.carry(w, r, binding, destination, "SAMLRequest", req.Element(), relayState)
 		return
 	}
 
@@ -142,7 +157,7 @@ func (s *Sandbox) serveMetadata(w http.ResponseWriter, _ *http.Request) {
 }
 
 // Metadata is the service provider's EntityDescriptor (saml-metadata 2.4.4): one ACS by POST,
-// persistent NameIDs, unsigned AuthnRequests.
+// persistent NameIDs, AuthnRequests signed by Options.SignRequests.
 func (s *Sandbox) Metadata() ([]byte, error) {
 	doc := etree.NewDocument()
 	doc.CreateProcInst("xml", `version="1.0" encoding="UTF-8"`)
@@ -150,9 +165,18 @@ func (s *Sandbox) Metadata() ([]byte, error) {
 	root.CreateAttr("xmlns:md", "urn:oasis:names:tc:SAML:2.0:metadata")
 	root.CreateAttr("entityID", s.o.EntityID)
 	sp := root.CreateElement("md:SPSSODescriptor")
-	sp.CreateAttr("AuthnRequestsSigned", "false")
+	sp.CreateAttr("AuthnRequestsSigned", strconv.FormatBool(s.o.SignRequests == SigningAlways))
 	sp.CreateAttr("WantAssertionsSigned", "true")
 	sp.CreateAttr("protocolSupportEnumeration", "urn:oasis:names:tc:SAML:2.0:protocol")
+	if s.o.SingleLogout || s.o.SignRequests != SigningOff {
+		key, err := s.signing()
+		if err != nil {
+			return nil, err
+		}
+		key.describe(sp)
+	}
+	s.decrypter.describe(sp)
+	s.describeLogout(sp)
 	sp.CreateElement("md:NameIDFormat").SetText(string(saml.PersistentNameIDFormat))
 	acs := sp.CreateElement("md:AssertionConsumerService")
 	acs.CreateAttr("Binding", saml.HTTPPostBinding)

@@ -9,6 +9,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/base64"
 	"encoding/json"
 	"io"
@@ -154,11 +155,34 @@ type provider struct {
 	key      crypto.Signer
 	cert     []byte
 	method   string
+	asn1     bool // an ECDSA signature as Go and goxmldsig write it, and nobody else
+}
+
+// standardECDSA signs by r and s one after the other (xmldsig-core1 6.4.3).
+type standardECDSA struct {
+	crypto.Signer
+	public *ecdsa.PublicKey
+}
+
+func (k standardECDSA) Sign(random io.Reader, digest []byte, o crypto.SignerOpts) ([]byte, error) {
+	der, err := k.Signer.Sign(random, digest, o)
+	if err != nil {
+		return nil, err
+	}
+	var pair struct{ R, S *big.Int }
+	if _, err := asn1.Unmarshal(der, &pair); err != nil {
+		return nil, err
+	}
+	size := (k.public.Curve.Params().N.BitLen() + 7) / 8
+	return append(pair.R.FillBytes(make([]byte, size)), pair.S.FillBytes(make([]byte, size))...), nil
 }
 
 func newProvider(t testing.TB, key crypto.Signer) *provider {
 	t.Helper()
 	method := dsig.ECDSASHA256SignatureMethod
+	if k, ok := key.(*ecdsa.PrivateKey); ok && k.Curve == elliptic.P384() {
+		method = dsig.ECDSASHA384SignatureMethod
+	}
 	if key == nil {
 		k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 		if err != nil {
@@ -193,7 +217,11 @@ func trusted(t testing.TB, s *sandbox.Sandbox) *provider {
 // sign puts an enveloped signature behind the Issuer (saml-core 5.4).
 func (p *provider) sign(t testing.TB, e *etree.Element) *etree.Element {
 	t.Helper()
-	c, err := dsig.NewSigningContext(p.key, [][]byte{p.cert})
+	key := p.key
+	if public, ok := key.Public().(*ecdsa.PublicKey); ok && !p.asn1 {
+		key = standardECDSA{key, public}
+	}
+	c, err := dsig.NewSigningContext(key, [][]byte{p.cert})
 	if err != nil {
 		t.Fatal(err)
 	}

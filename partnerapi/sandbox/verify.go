@@ -3,10 +3,14 @@ package sandbox
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
 	"crypto/x509"
+	"encoding/asn1"
+	"encoding/base64"
 	"encoding/xml"
 	"errors"
 	"fmt"
+	"math/big"
 	"strings"
 	"time"
 
@@ -45,6 +49,7 @@ type verdict struct {
 	idp       *identityProvider
 	response  saml.Response
 	assertion *saml.Assertion
+	encrypted string // the algorithm
 }
 
 // verify checks a decoded Response in full. A refusal says exactly why.
@@ -64,7 +69,7 @@ func (s *Sandbox) verify(ctx context.Context, data []byte) (verdict, *Refusal) {
 	if v.response.Version != "2.0" {
 		return v, refuse("malformed", "the Version is %q, want 2.0", v.response.Version)
 	}
-	if why := wrapped(root); why != "" {
+	if why := s.wrapped(root); why != "" {
 		return v, refuse("malformed", "%s", why)
 	}
 
@@ -78,8 +83,28 @@ func (s *Sandbox) verify(ctx context.Context, data []byte) (verdict, *Refusal) {
 	}
 	v.idp = idp
 
-	cert, why := s.signatures(root, idp)
-	if why != nil {
+	// The order is the reverse of how it was made (saml-core 6.2): the Response's signature is over what
+	// was sent, the assertion's over what comes out of the decryption.
+	cert, err := s.signature(root, idp)
+	if err != nil {
+		return v, refuse("signature", "the signature of the Response: %v", err)
+	}
+	var why *Refusal
+	if v.encrypted, why = s.open(root); why != nil {
+		return v, why
+	}
+	if v.encrypted != "" {
+		if data, err = doc.WriteToBytes(); err == nil {
+			err = xml.Unmarshal(data, &v.response)
+		}
+		if err != nil {
+			return v, refuse("malformed", "the decrypted assertion can't be read: %v", err)
+		}
+		if why := s.wrapped(root); why != "" {
+			return v, refuse("malformed", "%s", why)
+		}
+	}
+	if cert, why = s.signatures(root, idp, cert); why != nil {
 		return v, why
 	}
 	if why := s.checkRequest(v.response.InResponseTo); why != nil {
@@ -105,6 +130,7 @@ func (s *Sandbox) verify(ctx context.Context, data []byte) (verdict, *Refusal) {
 	// The library looks at InResponseTo only for those who expect one; without one there was
 	// nothing to compare above.
 	sp.AllowIDPInitiated = v.response.InResponseTo == ""
+	sp.SignatureVerifier = libraryVerifier{s, idp, v.encrypted != ""}
 	sp.ValidateAudienceRestriction = func(*saml.Assertion) error { return nil } // done, more strictly, by checkAssertion
 	assertion, err := sp.ParseXMLResponse(data, []string{v.response.InResponseTo}, sp.AcsURL)
 	if err != nil {
@@ -128,7 +154,7 @@ func (s *Sandbox) skew() time.Duration {
 
 // wrapped looks for what signature wrapping needs: more than one assertion, assertions or signatures in
 // odd places, an ID twice, a ds:Object.
-func wrapped(root *etree.Element) string {
+func (s *Sandbox) wrapped(root *etree.Element) string {
 	ids := map[string]bool{}
 	assertions := 0
 	var walk func(e *etree.Element, depth int) string
@@ -144,7 +170,13 @@ func wrapped(root *etree.Element) string {
 		}
 		switch space := e.NamespaceURI(); {
 		case space == assertionNS && e.Tag == "EncryptedAssertion":
-			return "the assertion is encrypted, and this service provider has published no encryption key"
+			if s.decrypter == nil {
+				return "the assertion is encrypted, and this service provider has published no encryption key"
+			}
+			assertions++
+			if e.Parent() != root {
+				return "an encrypted assertion is not directly below the Response"
+			}
 		case space == assertionNS && e.Tag == "Assertion":
 			assertions++
 			if e.Parent() != root {
@@ -173,15 +205,12 @@ func wrapped(root *etree.Element) string {
 	return ""
 }
 
-// signatures verifies the signature of the Response and of the assertion, as far as they are there, and
-// asks for those that the profile wants. It returns the certificate that the Response, or else the
-// assertion, was signed with.
-func (s *Sandbox) signatures(root *etree.Element, p *identityProvider) (*x509.Certificate, *Refusal) {
-	response, err := s.signature(root, p)
-	if err != nil {
-		return nil, refuse("signature", "the signature of the Response: %v", err)
-	}
+// signatures verifies the signature of the assertion, if there is one, and asks for those that the profile
+// wants. response is the certificate with which the Response was signed, or nil. It returns the certificate
+// that the Response, or else the assertion, was signed with.
+func (s *Sandbox) signatures(root *etree.Element, p *identityProvider, response *x509.Certificate) (*x509.Certificate, *Refusal) {
 	var assertion *x509.Certificate
+	var err error
 	for _, child := range root.ChildElements() {
 		if child.Tag == "Assertion" && child.NamespaceURI() == assertionNS {
 			if assertion, err = s.signature(child, p); err != nil {
@@ -237,11 +266,61 @@ func (s *Sandbox) signature(e *etree.Element, p *identityProvider) (*x509.Certif
 		validation := dsig.NewDefaultValidationContext(&dsig.MemoryX509CertificateStore{Roots: []*x509.Certificate{cert}})
 		validation.IdAttribute = "ID"
 		validation.Clock = dsig.NewFakeClockAt(s.o.Now())
-		if _, err = validation.Validate(detached); err == nil {
+		var readable *etree.Element
+		if readable, err = asLibraryReads(detached, cert); err != nil {
+			continue
+		}
+		if _, err = validation.Validate(readable); err == nil {
 			return cert, nil
 		}
 	}
 	return nil, err
+}
+
+// asLibraryReads puts an ECDSA signature into the form that goxmldsig reads. In XML it is the numbers r and s one
+// after the other, each as long as the curve's order (xmldsig-core1 6.4.3); the library reads ASN.1. ASN.1
+// from outside is refused, as by every service provider that keeps to the standard.
+func asLibraryReads(e *etree.Element, cert *x509.Certificate) (*etree.Element, error) {
+	public, ok := cert.PublicKey.(*ecdsa.PublicKey)
+	if !ok {
+		return e, nil
+	}
+	e = e.Copy()
+	value := e.FindElement("./Signature/SignatureValue")
+	if value == nil {
+		return nil, errors.New("there is no SignatureValue")
+	}
+	raw, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(value.Text()), ""))
+	size := (public.Curve.Params().N.BitLen() + 7) / 8
+	if err != nil || len(raw) != 2*size {
+		return nil, fmt.Errorf("the SignatureValue has %d bytes, want r and s of %d bytes each", len(raw), size)
+	}
+	pair := struct{ R, S *big.Int }{new(big.Int).SetBytes(raw[:size]), new(big.Int).SetBytes(raw[size:])}
+	der, err := asn1.Marshal(pair)
+	if err != nil {
+		return nil, err
+	}
+	value.SetText(base64.StdEncoding.EncodeToString(der))
+	return e, nil
+}
+
+// libraryVerifier verifies signatures for crewjam's library, which reads neither the standard's ECDSA nor, once
+// the assertion is decrypted, a Response as it was signed.
+type libraryVerifier struct {
+	s         *Sandbox
+	p         *identityProvider
+	decrypted bool
+}
+
+func (l libraryVerifier) VerifySignature(_ *dsig.ValidationContext, e *etree.Element) error {
+	if l.decrypted && e.Tag == "Response" {
+		return nil // verified over what was sent, before the decryption
+	}
+	cert, err := l.s.signature(e, l.p)
+	if err == nil && cert == nil {
+		err = errors.New("there is no signature")
+	}
+	return err
 }
 
 // checkRequest uses up the AuthnRequest that a Response answers (SP-06). An unsolicited Response

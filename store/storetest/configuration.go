@@ -2,6 +2,9 @@ package storetest
 
 import (
 	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -58,6 +61,81 @@ func testProviders(t *testing.T, fresh func(testing.TB) store.Options) {
 	}
 }
 
+// testProviderChanges: a change sees what is stored and loses nothing; of those who
+// claim one refresh, one gets it.
+func testProviderChanges(t *testing.T, fresh func(testing.TB) store.Options) {
+	ctx := t.Context()
+	db := open(t, fresh(t))
+	s := db.ServiceProviders()
+	due := time.Date(2027, 1, 5, 10, 0, 0, 123456000, time.UTC)
+	sp := store.ServiceProvider{
+		EntityID: "sp", Kind: store.PlainSAML,
+		Source: &store.Source{URL: "https://sp.example/metadata", TrustKey: []byte{1}, EveryAtMost: time.Hour, NextAt: due, ReadAt: due, ValidUntil: due.Add(time.Hour), Pending: []byte("<x/>"), PendingAt: due},
+	}
+	must(t, s.Put(ctx, sp, event("put")))
+	got, err := s.Get(ctx, "sp")
+	must(t, err)
+	if diff := cmp.Diff(sp.Source, got.Source); diff != "" {
+		t.Errorf("source stored and read back (-want +got):\n%s", diff)
+	}
+
+	const writers = 8
+	var wait sync.WaitGroup
+	errs := make(chan error, 2*writers)
+	var claims atomic.Int32
+	for i := range writers {
+		wait.Go(func() {
+			errs <- s.Change(ctx, "sp", func(sp *store.ServiceProvider) (store.Event, error) {
+				sp.Groups = append(sp.Groups, fmt.Sprint(i))
+				return event("changed"), nil
+			})
+		})
+		wait.Go(func() {
+			claimed, err := s.ClaimRefresh(ctx, "sp", due, due.Add(time.Minute))
+			if claimed {
+				claims.Add(1)
+			}
+			errs <- err
+		})
+	}
+	wait.Wait()
+	close(errs)
+	for err := range errs {
+		must(t, err)
+	}
+	got, err = s.Get(ctx, "sp")
+	must(t, err)
+	if len(got.Groups) != writers || events(t, db, "changed") != writers {
+		t.Errorf("%d changes and %d events, want %d", len(got.Groups), events(t, db, "changed"), writers)
+	}
+	if claims.Load() != 1 {
+		t.Errorf("%d claims of one refresh", claims.Load())
+	}
+	before, err := db.Changes(ctx)
+	must(t, err)
+	if claimed, err := s.ClaimRefresh(ctx, "sp", got.Source.NextAt, due.Add(time.Hour)); err != nil || !claimed {
+		t.Errorf("claim of the next: %t %v", claimed, err)
+	}
+	if after, err := db.Changes(ctx); err != nil || after != before {
+		t.Errorf("a claim counts as a change of configuration: %d, %d, %v", before, after, err)
+	}
+
+	refused := errors.New("no")
+	err = s.Change(ctx, "sp", func(sp *store.ServiceProvider) (store.Event, error) {
+		sp.Name = "never"
+		return event("never"), refused
+	})
+	if got, getErr := s.Get(ctx, "sp"); !errors.Is(err, refused) || getErr != nil || got.Name != "" || events(t, db, "never") != 0 {
+		t.Errorf("a change that failed: %v, name %q", err, got.Name)
+	}
+	if err := s.Change(ctx, "none", func(*store.ServiceProvider) (store.Event, error) { return event("never"), nil }); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("change of none: %v", err)
+	}
+	if claimed, err := s.ClaimRefresh(ctx, "none", due, due); err != nil || claimed {
+		t.Errorf("claim of none: %t %v", claimed, err)
+	}
+}
+
 // testKeys: sealed columns come back byte for byte.
 func testKeys(t *testing.T, fresh func(testing.TB) store.Options) {
 	ctx := t.Context()
@@ -79,6 +157,136 @@ func testKeys(t *testing.T, fresh func(testing.TB) store.Options) {
 	}
 	if err := s.Add(ctx, store.SigningKey{ID: "k2", Use: "signing", State: "odd"}, event("k")); err == nil {
 		t.Error("a state that is none was stored")
+	}
+	for _, state := range []string{"next", "published", "active", "retiring", "retired"} {
+		must(t, s.Add(ctx, store.SigningKey{ID: "k-" + state, Use: "metadata", State: state, Holder: "pkcs11:x"}, event("k")))
+	}
+}
+
+// testKeyChoices: row KEY-01, which key signs for whom, changed in one transaction.
+func testKeyChoices(t *testing.T, fresh func(testing.TB) store.Options) {
+	ctx := t.Context()
+	db := open(t, fresh(t))
+	s := db.Keys()
+	at := time.Now().UTC().Truncate(time.Microsecond)
+	must(t, s.Add(ctx, store.SigningKey{ID: "a", Use: "signing", State: "active", Private: []byte("sealed"), CreatedAt: at}, event("k")))
+	must(t, s.Add(ctx, store.SigningKey{ID: "b", Use: "signing", State: "published", Private: []byte("sealed"), CreatedAt: at.Add(time.Second), PublishedAt: at}, event("k")))
+	must(t, db.ServiceProviders().Put(ctx, store.ServiceProvider{EntityID: "sp", Kind: store.PlainSAML}, event("put")))
+
+	before, err := db.Changes(ctx)
+	must(t, err)
+	want := map[string]store.KeyChoice{
+		"": {Key: "a", UpdatedAt: at},
+		"sp": {EntityID: "sp", Key: "a", Previous: "b", Next: "b", SwitchAt: at.Add(time.Hour), Window: true,
+			ConfirmedBy: "Kim", ConfirmedAt: at, Forced: true, UpdatedAt: at},
+	}
+	must(t, s.Change(ctx, func(r *store.KeyRing) ([]store.Event, error) {
+		if len(r.Keys) != 2 || len(r.Choices) != 0 || len(r.Providers) != 1 || r.Providers[0].EntityID != "sp" {
+			t.Errorf("ring %+v", r)
+		}
+		r.Keys[0].State, r.Keys[0].RetiringAt, r.Keys[0].Private = "retiring", at, nil
+		r.Keys[1].State, r.Keys[1].ActiveAt = "active", at
+		for entityID, c := range want {
+			r.Choices[entityID] = c
+		}
+		return []store.Event{event("c")}, nil
+	}))
+	choices := func() map[string]store.KeyChoice {
+		t.Helper()
+		all, err := s.Choices(ctx)
+		must(t, err)
+		got := map[string]store.KeyChoice{}
+		for _, c := range all {
+			got[c.EntityID] = c
+		}
+		return got
+	}
+	if diff := cmp.Diff(want, choices()); diff != "" {
+		t.Errorf("choices (-want +got):\n%s", diff)
+	}
+	keys, err := s.List(ctx)
+	must(t, err)
+	if a, b := keys[0], keys[1]; a.State != "retiring" || !a.RetiringAt.Equal(at) || len(a.Private) != 0 || b.State != "active" || !b.ActiveAt.Equal(at) || !b.PublishedAt.Equal(at) || string(b.Private) != "sealed" {
+		t.Errorf("keys %+v", keys)
+	}
+	after, err := db.Changes(ctx)
+	must(t, err)
+	if after <= before {
+		t.Error("the change counter was not raised")
+	}
+
+	// What the change refuses is not stored, nor is its event; nor is what the database refuses.
+	refused := errors.New("refused")
+	err = s.Change(ctx, func(r *store.KeyRing) ([]store.Event, error) {
+		r.Keys[0].State = "retired"
+		delete(r.Choices, "sp")
+		return []store.Event{event("c")}, refused
+	})
+	if !errors.Is(err, refused) {
+		t.Errorf("%v, want the change's own error", err)
+	}
+	err = s.Change(ctx, func(r *store.KeyRing) ([]store.Event, error) {
+		r.Choices["sp"] = store.KeyChoice{Key: "none"}
+		return []store.Event{event("c")}, nil
+	})
+	if err == nil {
+		t.Error("a choice of a key that is not there was stored")
+	}
+	if diff := cmp.Diff(want, choices()); diff != "" {
+		t.Errorf("choices after refusals (-want +got):\n%s", diff)
+	}
+	if n := events(t, db, "c"); n != 1 {
+		t.Errorf("%d events, want 1", n)
+	}
+
+	// Who is removed and registered anew begins with the key of all.
+	must(t, db.ServiceProviders().Remove(ctx, "sp", event("put")))
+	delete(want, "sp")
+	if diff := cmp.Diff(want, choices()); diff != "" {
+		t.Errorf("choices after the removal (-want +got):\n%s", diff)
+	}
+	must(t, s.Change(ctx, func(r *store.KeyRing) ([]store.Event, error) {
+		clear(r.Choices)
+		return nil, nil
+	}))
+	if got := choices(); len(got) != 0 {
+		t.Errorf("choices %v, want none", got)
+	}
+}
+
+// testKeyChangesDoNotCross: two replicas that count up a field lose no count.
+func testKeyChangesDoNotCross(t *testing.T, fresh func(testing.TB) store.Options) {
+	ctx := t.Context()
+	o := fresh(t)
+	one, two := open(t, o), open(t, o)
+	must(t, one.Keys().Add(ctx, store.SigningKey{ID: "a", Use: "signing", State: "active"}, event("k")))
+	const each = 10
+	var wg sync.WaitGroup
+	errs := make(chan error, 2)
+	for _, db := range []*store.DB{one, two} {
+		wg.Go(func() {
+			for range each {
+				err := db.Keys().Change(ctx, func(r *store.KeyRing) ([]store.Event, error) {
+					c := r.Choices[""]
+					r.Choices[""] = store.KeyChoice{Key: "a", Previous: c.Previous + "x"}
+					return nil, nil
+				})
+				if err != nil {
+					errs <- err
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	close(errs)
+	for err := range errs {
+		t.Error(err)
+	}
+	choices, err := two.Keys().Choices(ctx)
+	must(t, err)
+	if len(choices) != 1 || len(choices[0].Previous) != 2*each {
+		t.Errorf("choices %+v, want %d changes", choices, 2*each)
 	}
 }
 

@@ -5,7 +5,9 @@
   var box = document.getElementById("progress");
   var message = document.getElementById("message");
   var detail = document.getElementById("detail");
+  var clock = document.getElementById("left");
   var failed = 0;
+  var end = 0;
 
   function later(ms) {
     // A fifth more or less, so that many pages don't ask in one beat.
@@ -17,6 +19,18 @@
     if (element.textContent !== text) {
       element.textContent = text;
     }
+  }
+
+  // The countdown is told from the server's clock; it only moves in between.
+  function count(seconds) {
+    end = Date.now() + 1000 * seconds;
+    show();
+  }
+
+  function show() {
+    var left = Math.max(0, Math.ceil((end - Date.now()) / 1000));
+    var rest = left % 60;
+    clock.textContent = Math.floor(left / 60) + ":" + (rest < 10 ? "0" : "") + rest;
   }
 
   function goOn() {
@@ -43,6 +57,9 @@
           say(message, state.message);
           say(detail, state.detail || "");
         }
+        if (clock && state.left) {
+          count(state.left);
+        }
         if (state.ready) {
           goOn();
           return;
@@ -62,5 +79,9 @@
       goOn();
     }
   });
+  if (clock) {
+    count(Number(clock.dataset.left) || 0);
+    setInterval(show, 1000);
+  }
   later(Number(box.dataset.poll) || 1000);
 })();

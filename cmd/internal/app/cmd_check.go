@@ -2,15 +2,12 @@ package app
 
 import (
 	"context"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"log/slog"
 	"os"
 	"strings"
 	"time"
 
-	"ssobridge/certs"
 	"ssobridge/idp"
 	"ssobridge/partnerapi"
 	"ssobridge/store"
@@ -109,6 +106,7 @@ func checkFiles(r *report, cfg Config) {
 		{"secret_key_file", cfg.SecretKeyFile},
 		{"store.dsn_file", cfg.Store.DSNFile},
 		{"tls.key", cfg.TLS.Key},
+		{"pkcs11.pin_file", cfg.PKCS11.PINFile},
 		{"directory.bind_password_file", cfg.Directory.BindPasswordFile},
 		{"constant_contact.partner_secret_file", cfg.ConstantContact.PartnerSecretFile},
 		{"constant_contact.api_key_file", cfg.ConstantContact.APIKeyFile},
@@ -125,64 +123,12 @@ func checkFiles(r *report, cfg Config) {
 			r.warn("data_dir", cfg.DataDir+" is open to everybody on this machine", "chmod o= "+cfg.DataDir)
 		}
 	}
-	for _, c := range []struct{ what, file string }{{"TLS certificate", cfg.TLS.Cert}, {"certificate authority of the directory", cfg.Directory.CAFile}} {
-		if c.file == "" {
-			continue
-		}
-		data, err := readBounded(c.file, maxConfigFile)
-		if err != nil {
-			r.fail(c.what, plainCause(err), "let the bridge's user read "+c.file)
-			continue
-		}
-		for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
-			if cert, err := x509.ParseCertificate(block.Bytes); err == nil {
-				checkExpiry(r, c.what+" "+cert.Subject.CommonName, cert.NotAfter)
-			}
-		}
-	}
-}
-
-// checkExpiry warns as row KEY-03 says.
-func checkExpiry(r *report, what string, end time.Time) {
-	days, message, due := certs.Warn(what, end, r.s.now())
-	switch {
-	case due && days < 0:
-		r.fail(what, message, "renew it")
-	case due:
-		r.warn(what, message, "renew it in time")
-	default:
-		r.ok(what, "valid until "+end.UTC().Format(time.DateOnly))
-	}
-}
-
-func checkKeys(ctx context.Context, r *report, p *Parts) {
-	keys, err := p.Store.Keys().List(ctx)
+	ends, err := fileExpiries(cfg)
 	if err != nil {
-		r.fail("signing keys", err, "")
-		return
+		r.fail("certificates in files", err, "let the bridge's user read them")
 	}
-	active := 0
-	for _, k := range keys {
-		if k.Use != "signing" || k.State != "active" {
-			continue
-		}
-		active++
-		name := "signing key " + k.ID
-		private, err := p.Sealer.Open(k.Private, "signing-key:"+k.ID)
-		if err != nil {
-			r.fail(name, err, "secret_key is not the one that sealed this key: put the right one back")
-			continue
-		}
-		key, err := certs.Load(k.Certificate, private)
-		clear(private)
-		if err != nil {
-			r.fail(name, err, "restore a backup with a good key")
-			continue
-		}
-		checkExpiry(r, name+" ("+string(key.Algorithm)+")", key.Certificate.NotAfter)
-	}
-	if active == 0 {
-		r.fail("signing keys", "there is no active signing key", "ssobridge init --key-only --config FILE")
+	for _, e := range ends {
+		checkExpiry(r, e)
 	}
 }
 
@@ -251,10 +197,11 @@ func checkProviders(ctx context.Context, r *report, p *Parts) {
 		if len(faults) == 0 {
 			r.ok(name, sp.Name)
 		}
-		for _, der := range sp.Certificates {
-			if cert, err := x509.ParseCertificate(der); err == nil {
-				checkExpiry(r, "certificate of "+sp.EntityID, cert.NotAfter)
-			}
+		if sp.Encryption == "required" && len(sp.EncryptionKeys) == 0 {
+			r.fail(name, "assertions have to be encrypted and no key for that is on record, so every sign-in is refused", "import its metadata with the key (sp add FILE --replace), or ssobridge sp set "+sp.EntityID+" encryption=off")
+		}
+		for _, e := range providerExpiries(sp) {
+			checkExpiry(r, e)
 		}
 	}
 	switch enabled {

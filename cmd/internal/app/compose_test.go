@@ -226,7 +226,7 @@ func TestComposeSetupScript(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	folder := initFolder(t)
+	folder := initFolder(t, "metadata.allow_loopback_http=true") // as compose/ssobridge.yaml has it
 	script := strings.NewReplacer("/var/lib/ssobridge", folder, "/metadata/", folder+"/").Replace(string(text))
 	// init has made a key already; the script's line would make the first one.
 	script = strings.Replace(script, "ssobridge init --key-only --algorithm rsa-2048", "true", 1)

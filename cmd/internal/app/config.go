@@ -53,6 +53,14 @@ type Config struct {
 	// Example: secret_key
 	SecretKeyFile string `yaml:"secret_key_file"`
 
+	// How signing keys are rolled over.
+	Keys KeysConfig `yaml:"keys"`
+
+	// A token that holds signing keys: a hardware security module, or SoftHSM. Keys
+	// are made in it by `ssobridge keys generate --pkcs11 LABEL`. Without module no
+	// token is used.
+	PKCS11 PKCS11Config `yaml:"pkcs11"`
+
 	// The bridge's own TLS. Without it the bridge speaks plain HTTP, and a proxy in
 	// trusted_proxies ends TLS before it.
 	TLS TLSConfig `yaml:"tls"`
@@ -81,6 +89,13 @@ type Config struct {
 	// Limits of a sign-in.
 	SignIn SignInConfig `yaml:"sign_in"`
 
+	// Signing out at all services at once.
+	Logout LogoutConfig `yaml:"logout"`
+
+	// What our SAML metadata says about who runs the bridge, and how that of service
+	// providers is read.
+	Metadata MetadataConfig `yaml:"metadata"`
+
 	// What the pages show of the partner.
 	Branding BrandingConfig `yaml:"branding"`
 
@@ -104,6 +119,43 @@ type StoreConfig struct {
 	// Default none.
 	// Example: store_dsn
 	DSNFile string `yaml:"dsn_file"`
+}
+
+// KeysConfig says how signing keys are rolled over.
+type KeysConfig struct {
+	// Around the agreed switch to another key at a service provider that holds one
+	// certificate, people wait on a page: nobody knows which of the two certificates
+	// it holds at that moment. This is how long before the switch the waiting begins.
+	// Default 2m.
+	// Example: 2m
+	SwitchBefore time.Duration `yaml:"switch_before"`
+
+	// How long after the switch the waiting ends, and sign-ins go on by themselves.
+	// Default 3m.
+	// Example: 3m
+	SwitchAfter time.Duration `yaml:"switch_after"`
+}
+
+// PKCS11Config is a PKCS #11 token.
+type PKCS11Config struct {
+	// The library of the token's vendor.
+	// Default none.
+	// Example: /usr/lib/softhsm/libsofthsm2.so
+	Module string `yaml:"module"`
+
+	// The label of the token.
+	// Required with module.
+	// Example: ssobridge
+	TokenLabel string `yaml:"token_label"`
+
+	// The PIN of the token's user.
+	PIN Secret `yaml:"pin"`
+
+	// The file with the PIN of the token's user. A refused PIN is not tried again
+	// before a restart, since tokens lock themselves after a few.
+	// Required with module, unless SSOBRIDGE_PKCS11_PIN is set.
+	// Example: pkcs11_pin
+	PINFile string `yaml:"pin_file"`
 }
 
 // TLSConfig is the bridge's own TLS.
@@ -289,6 +341,18 @@ type SignInConfig struct {
 	PendingTotal int `yaml:"pending_total"`
 }
 
+// LogoutConfig is about signing out at all services at once (SAML single logout).
+type LogoutConfig struct {
+	// Serve single logout at /saml/slo and name it in the metadata: service providers
+	// with a logout address can sign people out here and at each other, and the page
+	// /logout offers to sign out everywhere. Messages must be signed both ways, so
+	// each such service provider needs its signing certificate on record. Off, people
+	// sign out here alone.
+	// Default false.
+	// Example: true
+	Enabled bool `yaml:"enabled"`
+}
+
 // BrandingConfig is what the pages show of the partner.
 type BrandingConfig struct {
 	// The partner's name.
@@ -345,6 +409,7 @@ func Defaults() Config {
 	return Config{
 		Listen:  "127.0.0.1:8080",
 		DataDir: "data",
+		Keys:    KeysConfig{SwitchBefore: 2 * time.Minute, SwitchAfter: 3 * time.Minute},
 		Directory: DirectoryConfig{
 			MaxDepth: 10, MaxGroups: 2000,
 			PoolSize: 8, BindPoolSize: 8,

@@ -37,10 +37,12 @@ func (c *Config) Check() error {
 func checkConfig(c *Config, f *faults) {
 	checkAddresses(c, f)
 	checkStore(c, f)
+	checkToken(c, f)
 	checkDirectory(c, f)
 	checkConstantContact(c, f)
 	checkProvisioning(c, f)
 	checkTimes(c, f)
+	checkMetadata(c, f)
 	checkPages(c, f)
 }
 
@@ -151,6 +153,23 @@ func checkStore(c *Config, f *faults) {
 	}
 }
 
+func checkToken(c *Config, f *faults) {
+	t := c.PKCS11
+	if t.Module == "" {
+		if t.TokenLabel != "" || t.PIN != "" || t.PINFile != "" {
+			f.add("pkcs11.module", "is missing", "name the token vendor's library, or leave the whole section out")
+		}
+		return
+	}
+	if info, err := os.Stat(t.Module); err != nil || info.IsDir() {
+		f.add("pkcs11.module", t.Module+" is not a file that can be read", "name the token vendor's library")
+	}
+	f.required("pkcs11.token_label", t.TokenLabel, "ssobridge")
+	if t.PIN == "" && t.PINFile == "" {
+		f.add("pkcs11.pin_file", "is missing", "name the file with the PIN of the token's user, or set "+variable("pkcs11.pin"))
+	}
+}
+
 func checkFolder(key, path string, f *faults) {
 	info, err := os.Stat(path)
 	switch {
@@ -249,6 +268,11 @@ func (f *faults) between(key string, d, least, most time.Duration) {
 }
 
 func checkTimes(c *Config, f *faults) {
+	f.between("keys.switch_before", c.Keys.SwitchBefore, time.Second, 30*time.Minute)
+	f.between("keys.switch_after", c.Keys.SwitchAfter, time.Second, 30*time.Minute)
+	if c.Keys.SwitchBefore+c.Keys.SwitchAfter >= c.SignIn.Life {
+		f.add("keys.switch_after", "is with keys.switch_before as long as a started sign-in is kept, so those who wait would have to start again", "write less than "+short(c.SignIn.Life)+" for both together, or raise sign_in.life")
+	}
 	f.between("sessions.life", c.Sessions.Life, time.Minute, 30*24*time.Hour)
 	f.between("sessions.idle", c.Sessions.Idle, time.Minute, 30*24*time.Hour)
 	if c.Sessions.Idle > c.Sessions.Life {

@@ -71,7 +71,7 @@ func nearestVariable(wrong string, names []string) string {
 // that the program behaves alike wherever it is started.
 func resolvePaths(cfg *Config, folder string) {
 	for _, p := range []*string{
-		&cfg.DataDir, &cfg.Store.DSNFile, &cfg.SecretKeyFile, &cfg.TLS.Cert, &cfg.TLS.Key, &cfg.Directory.CAFile,
+		&cfg.DataDir, &cfg.Store.DSNFile, &cfg.SecretKeyFile, &cfg.PKCS11.PINFile, &cfg.TLS.Cert, &cfg.TLS.Key, &cfg.Directory.CAFile,
 		&cfg.Directory.BindPasswordFile, &cfg.ConstantContact.PartnerSecretFile, &cfg.ConstantContact.APIKeyFile, &cfg.Branding.Logo,
 	} {
 		if *p != "" && !filepath.IsAbs(*p) {
@@ -114,6 +114,7 @@ func readSecrets(cfg *Config, f *faults) {
 		cfg.Store.DSN += string(dsn)
 	}
 	read("secret_key", "secret_key_file", cfg.SecretKeyFile, &cfg.SecretKey)
+	read("pkcs11.pin", "pkcs11.pin_file", cfg.PKCS11.PINFile, &cfg.PKCS11.PIN)
 	read("directory.bind_password", "directory.bind_password_file", cfg.Directory.BindPasswordFile, &cfg.Directory.BindPassword)
 	read("constant_contact.partner_secret", "constant_contact.partner_secret_file", cfg.ConstantContact.PartnerSecretFile, &cfg.ConstantContact.PartnerSecret)
 	read("constant_contact.api_key", "constant_contact.api_key_file", cfg.ConstantContact.APIKeyFile, &cfg.ConstantContact.APIKey)

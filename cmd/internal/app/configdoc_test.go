@@ -96,7 +96,7 @@ type configField struct {
 func readConfigComments(t *testing.T) configDoc {
 	t.Helper()
 	structs := map[string]*ast.StructType{}
-	for _, name := range []string{"config.go", "config_directory.go"} {
+	for _, name := range []string{"config.go", "config_directory.go", "config_metadata.go"} {
 		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
 		if err != nil {
 			t.Fatal(err)
@@ -179,7 +179,7 @@ func (d configDoc) manual() string {
 	var b strings.Builder
 	b.WriteString(`# Configuration
 
-<!-- Made from the comments in cmd/internal/app/config.go and config_directory.go; change those. -->
+<!-- Made from the comments in cmd/internal/app/config*.go; change those. -->
 
 One YAML file, given by ` + "`--config`" + ` or the variable ` + "`SSOBRIDGE_CONFIG`" + `, else ` + "`/etc/ssobridge/ssobridge.yaml`" + `.
 ` + "`ssobridge init`" + ` writes one with all of this in it, and ` + "`ssobridge check`" + ` tries it out.

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"crypto/tls"
 	"log/slog"
 	"time"
@@ -14,3 +15,9 @@ func NewCertificate(certFile, keyFile string, now func() time.Time, log *slog.Lo
 	}
 	return c.get, nil
 }
+
+// SetNow gives the parts the tests' clock.
+func (p *Parts) SetNow(now func() time.Time) { p.now = now }
+
+// ExpiryLog is what the server writes ends of certificates into its log with.
+func (p *Parts) ExpiryLog() (look func(context.Context)) { return newExpiryLog(p).look }

@@ -33,7 +33,9 @@ type grammar struct {
 	Check    checkCmd    `cmd:"" help:"Check configuration, store, directory, partner token, keys and service providers."`
 	Mapping  mappingCmd  `cmd:"" help:"Say who gets which role in which client account."`
 	SP       spCmd       `cmd:"" name:"sp" help:"Register service providers."`
+	Keys     keysCmd     `cmd:"" help:"Make signing keys and roll them over."`
 	Explain  explainCmd  `cmd:"" help:"Show what would happen if a person signed in. Changes nothing."`
+	Preview  previewCmd  `cmd:"" help:"Show the assertion that a person would get at a service provider. Sends nothing."`
 	Metadata metadataCmd `cmd:"" help:"Print the SAML metadata of this identity provider."`
 	Backup   backupCmd   `cmd:"" help:"Copy the SQLite database, also while the bridge runs."`
 	Restore  restoreCmd  `cmd:"" help:"Put a backup in the place of the SQLite database. The bridge must be stopped."`

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"crypto/x509"
 	"net/http"
 	"strconv"
 	"time"
@@ -122,7 +121,7 @@ var (
 	budgetLimit = prometheus.NewDesc("ssobridge_budget_limit", "Calls to Constant Contact allowed a day.", nil, nil)
 	ssoUsers    = prometheus.NewDesc("ssobridge_sso_users", "SSO users in the ledger by state.", []string{"state"}, nil)
 	sessions    = prometheus.NewDesc("ssobridge_sessions", "Live sessions.", nil, nil)
-	certEnd     = prometheus.NewDesc("ssobridge_certificate_not_after_seconds", "When a certificate ends, in Unix time.", []string{"use", "id"}, nil)
+	certEnd     = prometheus.NewDesc("ssobridge_certificate_not_after_seconds", "When a certificate, or the metadata of a service provider, ends, in Unix time.", []string{"use", "id", "sp"}, nil)
 )
 
 // Describe lists the figures.
@@ -159,11 +158,9 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 	if failed("sessions", err); err == nil {
 		gauge(sessions, float64(n))
 	}
-	keys, err := c.p.Store.Keys().List(ctx)
-	failed("keys", err)
-	for _, k := range keys {
-		if cert, err := x509.ParseCertificate(k.Certificate); err == nil {
-			gauge(certEnd, float64(cert.NotAfter.Unix()), k.Use, k.ID)
-		}
+	ends, err := c.p.Expiries(ctx)
+	failed("ends of certificates", err)
+	for _, e := range ends {
+		gauge(certEnd, float64(e.NotAfter.Unix()), e.Use, e.ID, e.EntityID)
 	}
 }

@@ -48,8 +48,11 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"setup": setupCommand,
-			"code":  codeCommand,
-			"mode":  modeCommand,
+			"keys":  keysCommand,
+
+			"softhsm": softHSMCommand,
+			"code":    codeCommand,
+			"mode":    modeCommand,
 		},
 	})
 }

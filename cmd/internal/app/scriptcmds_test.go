@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"regexp"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -61,6 +63,37 @@ func setupCommand(ts *testscript.TestScript, neg bool, _ []string) {
 		ts.Check(os.WriteFile(ts.MkAbs("conf/"+name), []byte(text+"\n"), 0o600))
 	}
 	ts.Setenv("SSOBRIDGE_CONFIG", ts.MkAbs("conf/ssobridge.yaml"))
+}
+
+// keysCommand sets the variables OLDEST and NEWEST to the ids of the signing keys,
+// as keys list shows them, and AT to a time in a day.
+func keysCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 0 {
+		ts.Fatalf("usage: keys")
+	}
+	ts.Check(ts.Exec("ssobridge", "keys", "list"))
+	found := regexp.MustCompile(`(?m)^([0-9a-f]{16}) +signing `).FindAllStringSubmatch(ts.ReadFile("stdout"), -1)
+	if len(found) == 0 {
+		ts.Fatalf("there are no keys")
+	}
+	ts.Setenv("OLDEST", found[0][1])
+	ts.Setenv("NEWEST", found[len(found)-1][1])
+	ts.Setenv("AT", time.Now().Add(24*time.Hour).UTC().Format(time.RFC3339))
+}
+
+// softHSMCommand writes SoftHSM's configuration and sets SOFTHSM to its library.
+func softHSMCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 0 {
+		ts.Fatalf("usage: softhsm")
+	}
+	for _, file := range []string{"/usr/lib/softhsm/libsofthsm2.so", "/usr/lib64/pkcs11/libsofthsm2.so", "/usr/local/lib/softhsm/libsofthsm2.so"} {
+		if _, err := os.Stat(file); err == nil {
+			ts.Setenv("SOFTHSM", file)
+			ts.Check(os.WriteFile(ts.Getenv("SOFTHSM2_CONF"), []byte("directories.tokendir = "+ts.MkAbs("tokens")+"\nobjectstore.backend = file\nlog.level = ERROR\n"), 0o600))
+			return
+		}
+	}
+	ts.Fatalf("softhsm2-util is here and its library is not")
 }
 
 // codeCommand runs a command and asserts on its exit code: code 2 ssobridge …

@@ -54,7 +54,7 @@ func Listen(ctx context.Context, cfg Config) (Listeners, error) {
 	return l, nil
 }
 
-// Serve serves the pages, runs the worker and clears what has expired, until ctx
+// Serve serves the pages, runs the worker, refreshes metadata and clears what has expired, until ctx
 // ends; then it finishes running requests and partner calls within 15 seconds.
 // ready is called once all of it runs; it may be nil. The parts stay open.
 func (p *Parts) Serve(ctx context.Context, l Listeners, ready func()) error {
@@ -97,6 +97,8 @@ func (p *Parts) Serve(ctx context.Context, l Listeners, ready func()) error {
 		return nil
 	})
 	g.Go(func() error { return p.purge(ctx) })
+	g.Go(func() error { return p.Refresher.Run(ctx) })
+	g.Go(func() error { return newExpiryLog(p).run(ctx) })
 	g.Go(func() error {
 		<-ctx.Done()
 		stopping.Store(true)
@@ -155,7 +157,7 @@ func serve(s *http.Server, l net.Listener) error {
 	return nil
 }
 
-// purge deletes what has expired, once a minute. A failure is logged and tried
+// purge deletes what has expired, and writes down switches of keys whose time has come, once a minute. A failure is logged and tried
 // again: what has expired is not used in any case.
 func (p *Parts) purge(ctx context.Context) error {
 	tick := time.NewTicker(purgeInterval)
@@ -165,6 +167,7 @@ func (p *Parts) purge(ctx context.Context) error {
 		for what, bite := range map[string]func() (int, error){
 			"sign-ins": func() (int, error) { return p.Store.SignIns().Purge(ctx) },
 			"sessions": func() (int, error) { return p.Store.Sessions().Purge(ctx, p.Config.Sessions.Idle) },
+			"logouts":  func() (int, error) { return p.Store.Logouts().Purge(ctx) },
 			"failures": func() (int, error) { return p.Store.Throttle().Purge(ctx) },
 		} {
 			n, err := bite()
@@ -173,6 +176,9 @@ func (p *Parts) purge(ctx context.Context) error {
 			} else if n > 0 {
 				p.log.Debug("cleared what had expired", "what", what, "count", n)
 			}
+		}
+		if err := p.SettleKeys(ctx); err != nil && ctx.Err() == nil {
+			p.log.Warn("a switch of signing keys was not written down; tried again in a minute, and it holds all the same", "error", err)
 		}
 		if err := errors.Join(errs...); err != nil && ctx.Err() == nil {
 			p.log.Warn("clearing what has expired failed; tried again in a minute", "error", err)

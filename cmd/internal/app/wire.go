@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"ssobridge/certs"
+	"ssobridge/certs/pkcs11"
 	"ssobridge/idp"
 	"ssobridge/idp/directory"
 	"ssobridge/partnerapi"
@@ -27,12 +28,15 @@ type Parts struct {
 	Config       Config
 	Store        *store.DB
 	Sealer       *certs.Sealer
+	Token        *pkcs11.Token // nil: none is configured
 	Directory    *directory.Directory
 	Tokens       *partnerapi.TokenSource
 	Budget       *store.Budget
 	Client       *partnerapi.Client
 	Provisioning *provisioning.Service
 	IdP          *idp.Provider
+	Fetcher      *idp.Fetcher
+	Refresher    *idp.Refresher
 
 	log *slog.Logger
 	now func() time.Time
@@ -53,6 +57,13 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (_ *Parts, err erro
 	}
 	if p.Sealer, err = certs.NewSealer(secret); err != nil {
 		return nil, fmt.Errorf("use secret_key: %w", err)
+	}
+	var held idp.Token // stays nil without a token: a nil *pkcs11.Token in it would not be
+	if t := cfg.PKCS11; t.Module != "" {
+		if p.Token, err = pkcs11.New(pkcs11.Options{Module: t.Module, TokenLabel: t.TokenLabel, PIN: string(t.PIN), Now: p.now}); err != nil {
+			return nil, fmt.Errorf("set up the PKCS #11 token: %w", err)
+		}
+		held = p.Token
 	}
 	if p.Store, err = store.Open(ctx, store.Options{DSN: cfg.dsn(), Now: p.now, Logger: log}); err != nil {
 		return nil, fmt.Errorf("open the store: %w", err)
@@ -78,17 +89,28 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (_ *Parts, err erro
 	}
 	p.IdP, err = idp.New(idp.Options{
 		EntityID: cfg.EntityID, PublicURL: cfg.PublicURL,
-		SignIns: p.Store.SignIns(), Sessions: p.Store.Sessions(), Providers: p.Store.ServiceProviders(), Keys: p.Store.Keys(),
-		Throttle: p.Store.Throttle(), Audit: p.Store.Audit(), Changes: p.Store.Changes, Sealer: p.Sealer,
+		SignIns: p.Store.SignIns(), Sessions: p.Store.Sessions(), Logouts: p.Store.Logouts(), Providers: p.Store.ServiceProviders(), Keys: p.Store.Keys(),
+		Throttle: p.Store.Throttle(), Audit: p.Store.Audit(), Changes: p.Store.Changes, Sealer: p.Sealer, Token: held,
+		SwitchBefore: cfg.Keys.SwitchBefore, SwitchAfter: cfg.Keys.SwitchAfter,
 		Directory: p.Directory, Gate: p.Provisioning,
 		SessionIdle: cfg.Sessions.Idle, SessionLife: cfg.Sessions.Life, SignInLife: cfg.SignIn.Life,
 		ReadingFresh: cfg.Readings.Fresh, ReadingStale: cfg.Readings.Stale, Patience: cfg.SignIn.Patience,
+		SingleLogout: cfg.Logout.Enabled, Published: cfg.published(),
 		Caps:          store.Caps{PerAddress: cfg.SignIn.PendingPerAddress, Total: cfg.SignIn.PendingTotal},
 		LoginFailures: cfg.SignIn.LoginFailures, LoginWindow: cfg.SignIn.LoginWindow,
 		Now: p.now, Random: rand.Reader, Logger: log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up the identity provider: %w", err)
+	}
+	m := cfg.Metadata
+	p.Fetcher = idp.NewFetcher(idp.FetchOptions{AllowInternal: m.AllowInternal, AllowLoopbackHTTP: m.AllowLoopbackHTTP})
+	p.Refresher, err = idp.NewRefresher(idp.RefreshOptions{
+		Providers: p.Store.ServiceProviders(), Fetcher: p.Fetcher, AllowLoopbackHTTP: m.AllowLoopbackHTTP,
+		Now: p.now, Random: rand.Reader, Logger: log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("set up the metadata refresh: %w", err)
 	}
 	return p, nil
 }
@@ -123,6 +145,9 @@ func (p *Parts) Close() error {
 	var errs []error
 	if p.Directory != nil {
 		errs = append(errs, p.Directory.Close())
+	}
+	if p.Token != nil {
+		errs = append(errs, p.Token.Close())
 	}
 	if p.Store != nil {
 		errs = append(errs, p.Store.Close())

@@ -190,3 +190,9 @@ func within(limit time.Duration, ok func() bool) bool {
 		<-time.After(50 * time.Millisecond)
 	}
 }
+
+// back goes back one page, as the button does.
+func (b *browser) back() {
+	b.t.Helper()
+	b.do("go back", chromedp.NavigateBack())
+}

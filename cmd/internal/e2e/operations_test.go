@@ -202,7 +202,7 @@ func TestPlainServiceProvider(t *testing.T) {
 	if err := os.WriteFile(metadata, []byte(newClient(t).get(other.URL()+sandbox.SPMetadata).Body), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	w.command(t, "sp", "add", metadata, "--name", "Wiki", "--group", directorytest.SharedSlapd(t).GroupDN("emea"),
+	w.command(t, "sp", "add", metadata, "--yes", "--name", "Wiki", "--group", directorytest.SharedSlapd(t).GroupDN("emea"),
 		"--name-id", "{mail}", "--name-id-format", "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent", "--attribute", "email={mail}")
 	link := w.url + "/launch/sp?entity_id=" + url.QueryEscape(other.EntityID())
 

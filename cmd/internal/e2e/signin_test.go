@@ -14,7 +14,8 @@ const password = directorytest.Password
 
 // The main job: a person without a Constant Contact user follows the link, signs
 // in, and lands signed in; the user was made before the redirect. The second time
-// neither the person is asked nor Constant Contact (row API-04).
+// neither the person is asked nor Constant Contact (row API-04). The launch is the flow
+// that Constant Contact documents, and the sandbox judges it by its strict profile (row SP-01).
 func TestLaunchFirstAndSecondTime(t *testing.T) {
 	w := newWorld(t, setting{})
 	c := newClient(t)

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/pem"
 	"fmt"
@@ -70,6 +71,7 @@ type setting struct {
 	directory map[string]string // init --set of the directory; default: the shared slapd
 	set       map[string]string // further init --set
 	sandbox   sandbox.Options
+	algorithm string     // of the signing key; default rsa-2048
 	mappings  [][]string // mapping add; default: alice, bob and eve by groups, zoe and alice by pattern
 }
 
@@ -86,7 +88,7 @@ func newWorld(t testing.TB, s setting) *world {
 	}}
 	w.ownSite = w.url + "/saml/metadata"
 
-	args := []string{"init", w.dir, "--public-url", w.url, "--algorithm", "rsa-2048"}
+	args := []string{"init", w.dir, "--public-url", w.url, "--algorithm", cmp.Or(s.algorithm, "rsa-2048")}
 	for _, more := range []map[string]string{s.directory, {
 		"listen": "127.0.0.1:" + port, "branding.name": "Example & Partners <Ltd>", "branding.help_url": "https://help.example.test/",
 		"branding.forgotten_password_url": "https://password.example.test/",
@@ -96,6 +98,7 @@ func newWorld(t testing.TB, s setting) *world {
 		"constant_contact.partner_secret_file": "partner_secret", "constant_contact.api_key_file": "api_key",
 		"constant_contact.external_provider": box.ExternalProvider(),
 		"constant_contact.timeout":           "3s",
+		"metadata.allow_loopback_http":       "true",
 	}, s.set} {
 		for k, v := range more {
 			if k != "bind_password" {

@@ -56,6 +56,27 @@ CREATE TABLE participations (
     PRIMARY KEY (token_hash, entity_id, name_id, session_index)
 );
 
+-- A LogoutRequest names a person's part at a service provider.
+CREATE INDEX participations_name ON participations (entity_id, name_id);
+
+-- Running single logouts; the records against replays of their requests as well.
+CREATE TABLE logouts (
+    id           TEXT    NOT NULL PRIMARY KEY,
+    browser      BYTEA,
+    entity_id    TEXT    NOT NULL,
+    request_id   TEXT    NOT NULL,
+    data         BYTEA,
+    participants TEXT    NOT NULL,
+    version      BIGINT  NOT NULL,
+    created_at   BIGINT  NOT NULL,
+    expires_at   BIGINT  NOT NULL,
+    finished_at  BIGINT  NOT NULL
+);
+
+CREATE UNIQUE INDEX logouts_request ON logouts (entity_id, request_id) WHERE request_id <> '';
+CREATE INDEX logouts_expiry ON logouts (expires_at);
+CREATE INDEX logouts_browser ON logouts (browser, created_at) WHERE finished_at = 0;
+
 CREATE TABLE known_browsers (
     login   TEXT    NOT NULL,
     browser BYTEA   NOT NULL,
@@ -78,17 +99,39 @@ CREATE TABLE service_providers (
     kind       TEXT    NOT NULL CHECK (kind IN ('constant_contact', 'saml')),
     enabled    BOOLEAN NOT NULL,
     record     TEXT    NOT NULL,
+    refresh_at BIGINT  NOT NULL,
     updated_at BIGINT  NOT NULL
 );
 
+-- holder: '' for a private key in this row (sealed), 'pkcs11:LABEL' for one in a token.
 CREATE TABLE signing_keys (
-    id          TEXT    NOT NULL PRIMARY KEY,
-    key_use     TEXT    NOT NULL CHECK (key_use IN ('signing', 'encryption', 'metadata')),
-    state       TEXT    NOT NULL CHECK (state IN ('next', 'published', 'active', 'retired')),
-    algorithm   TEXT    NOT NULL,
-    certificate BYTEA   NOT NULL,
-    private     BYTEA   NOT NULL,
-    created_at  BIGINT  NOT NULL
+    id           TEXT   NOT NULL PRIMARY KEY,
+    key_use      TEXT   NOT NULL CHECK (key_use IN ('signing', 'encryption', 'metadata')),
+    state        TEXT   NOT NULL CHECK (state IN ('next', 'published', 'active', 'retiring', 'retired')),
+    algorithm    TEXT   NOT NULL,
+    certificate  BYTEA  NOT NULL,
+    private      BYTEA  NOT NULL,
+    holder       TEXT   NOT NULL,
+    created_at   BIGINT NOT NULL,
+    published_at BIGINT NOT NULL,
+    active_at    BIGINT NOT NULL,
+    retiring_at  BIGINT NOT NULL,
+    retired_at   BIGINT NOT NULL
+);
+
+-- Which key signs for a service provider; entity_id '' is for all without a row.
+-- switch_at stays after its switch: sign-ins wait around it where wait_window says so.
+CREATE TABLE sp_keys (
+    entity_id       TEXT    NOT NULL PRIMARY KEY,
+    key_id          TEXT    NOT NULL REFERENCES signing_keys (id),
+    previous_key_id TEXT    NOT NULL,
+    next_key_id     TEXT    NOT NULL,
+    switch_at       BIGINT  NOT NULL,
+    wait_window     BOOLEAN NOT NULL,
+    confirmed_by    TEXT    NOT NULL,
+    confirmed_at    BIGINT  NOT NULL,
+    forced          BOOLEAN NOT NULL,
+    updated_at      BIGINT  NOT NULL
 );
 
 CREATE TABLE mappings (

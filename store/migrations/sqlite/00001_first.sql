@@ -56,6 +56,27 @@ CREATE TABLE participations (
     PRIMARY KEY (token_hash, entity_id, name_id, session_index)
 ) STRICT, WITHOUT ROWID;
 
+-- A LogoutRequest names a person's part at a service provider.
+CREATE INDEX participations_name ON participations (entity_id, name_id);
+
+-- Running single logouts; the records against replays of their requests as well.
+CREATE TABLE logouts (
+    id           TEXT    NOT NULL PRIMARY KEY,
+    browser      BLOB,
+    entity_id    TEXT    NOT NULL,
+    request_id   TEXT    NOT NULL,
+    data         BLOB,
+    participants TEXT    NOT NULL,
+    version      INTEGER NOT NULL,
+    created_at   INTEGER NOT NULL,
+    expires_at   INTEGER NOT NULL,
+    finished_at  INTEGER NOT NULL
+) STRICT;
+
+CREATE UNIQUE INDEX logouts_request ON logouts (entity_id, request_id) WHERE request_id <> '';
+CREATE INDEX logouts_expiry ON logouts (expires_at);
+CREATE INDEX logouts_browser ON logouts (browser, created_at) WHERE finished_at = 0;
+
 CREATE TABLE known_browsers (
     login   TEXT    NOT NULL,
     browser BLOB    NOT NULL,
@@ -78,17 +99,39 @@ CREATE TABLE service_providers (
     kind       TEXT    NOT NULL CHECK (kind IN ('constant_contact', 'saml')),
     enabled    INTEGER NOT NULL CHECK (enabled IN (0, 1)),
     record     TEXT    NOT NULL,
+    refresh_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL
 ) STRICT;
 
+-- holder: '' for a private key in this row (sealed), 'pkcs11:LABEL' for one in a token.
 CREATE TABLE signing_keys (
-    id          TEXT    NOT NULL PRIMARY KEY,
-    key_use     TEXT    NOT NULL CHECK (key_use IN ('signing', 'encryption', 'metadata')),
-    state       TEXT    NOT NULL CHECK (state IN ('next', 'published', 'active', 'retired')),
-    algorithm   TEXT    NOT NULL,
-    certificate BLOB    NOT NULL,
-    private     BLOB    NOT NULL,
-    created_at  INTEGER NOT NULL
+    id           TEXT    NOT NULL PRIMARY KEY,
+    key_use      TEXT    NOT NULL CHECK (key_use IN ('signing', 'encryption', 'metadata')),
+    state        TEXT    NOT NULL CHECK (state IN ('next', 'published', 'active', 'retiring', 'retired')),
+    algorithm    TEXT    NOT NULL,
+    certificate  BLOB    NOT NULL,
+    private      BLOB    NOT NULL,
+    holder       TEXT    NOT NULL,
+    created_at   INTEGER NOT NULL,
+    published_at INTEGER NOT NULL,
+    active_at    INTEGER NOT NULL,
+    retiring_at  INTEGER NOT NULL,
+    retired_at   INTEGER NOT NULL
+) STRICT;
+
+-- Which key signs for a service provider; entity_id '' is for all without a row.
+-- switch_at stays after its switch: sign-ins wait around it where wait_window says so.
+CREATE TABLE sp_keys (
+    entity_id       TEXT    NOT NULL PRIMARY KEY,
+    key_id          TEXT    NOT NULL REFERENCES signing_keys (id),
+    previous_key_id TEXT    NOT NULL,
+    next_key_id     TEXT    NOT NULL,
+    switch_at       INTEGER NOT NULL,
+    wait_window     INTEGER NOT NULL CHECK (wait_window IN (0, 1)),
+    confirmed_by    TEXT    NOT NULL,
+    confirmed_at    INTEGER NOT NULL,
+    forced          INTEGER NOT NULL CHECK (forced IN (0, 1)),
+    updated_at      INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE mappings (

@@ -1,0 +1,118 @@
+package app
+
+import (
+	"net/mail"
+	"net/url"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"ssobridge/idp"
+)
+
+// MetadataConfig is about SAML metadata: ours, which everybody may read, and that
+// of service providers.
+type MetadataConfig struct {
+	// Who runs the bridge, for our metadata.
+	// Default none: nothing is published.
+	// Example: Example Marketing Ltd
+	OrganizationName string `yaml:"organization_name"`
+
+	// The name by which people know it.
+	// Default: organization_name.
+	// Example: Example Marketing
+	OrganizationDisplayName string `yaml:"organization_display_name"`
+
+	// Its web site.
+	// Default: public_url.
+	// Example: https://www.example.com
+	OrganizationURL string `yaml:"organization_url"`
+
+	// Whom the administrators of service providers write to. A role rather than a
+	// person: it is published.
+	// Default none.
+	// Example: sso-admins@example.com
+	TechnicalContactMail string `yaml:"technical_contact_mail"`
+
+	// The name that goes with technical_contact_mail.
+	// Default none.
+	// Example: Identity team
+	TechnicalContactName string `yaml:"technical_contact_name"`
+
+	// Whom people are sent to for help.
+	// Default none.
+	// Example: helpdesk@example.com
+	SupportContactMail string `yaml:"support_contact_mail"`
+
+	// The name that goes with support_contact_mail.
+	// Default none.
+	// Example: Help desk
+	SupportContactName string `yaml:"support_contact_name"`
+
+	// Where service providers send people whose sign-in failed (errorURL): https.
+	// Default: the bridge's own start page.
+	// Example: https://help.example.com/sign-in
+	ErrorURL string `yaml:"error_url"`
+
+	// How long a copy of /saml/metadata may be used, 168h to 8760h; it moves on with
+	// every hour. 0s: without end. The file for hand import (metadata download) never
+	// has an end.
+	// Default 0s.
+	// Example: 336h
+	ValidFor time.Duration `yaml:"valid_for"`
+
+	// Let metadata of service providers be fetched from loopback and private
+	// addresses. Off, no name and no redirect leads there.
+	// Default false.
+	// Example: true
+	AllowInternal bool `yaml:"allow_internal"`
+
+	// For development: take http addresses of service providers on loopback hosts,
+	// such as the sandbox on this machine. Others must have https in any case.
+	// Default false.
+	// Example: true
+	AllowLoopbackHTTP bool `yaml:"allow_loopback_http"`
+}
+
+func checkMetadata(c *Config, f *faults) {
+	m := &c.Metadata
+	checkLink("metadata.organization_url", m.OrganizationURL, false, f)
+	checkLink("metadata.error_url", m.ErrorURL, false, f)
+	for _, t := range []struct{ key, value string }{
+		{"metadata.organization_name", m.OrganizationName}, {"metadata.organization_display_name", m.OrganizationDisplayName},
+		{"metadata.technical_contact_name", m.TechnicalContactName}, {"metadata.support_contact_name", m.SupportContactName},
+	} {
+		if utf8.RuneCountInString(t.value) > 200 || !utf8.ValidString(t.value) || strings.ContainsFunc(t.value, unicode.IsControl) {
+			f.add(t.key, "is too long or has control characters", "write at most 200 printable characters")
+		}
+	}
+	for _, t := range []struct{ key, value string }{
+		{"metadata.technical_contact_mail", m.TechnicalContactMail}, {"metadata.support_contact_mail", m.SupportContactMail},
+	} {
+		if t.value == "" {
+			continue
+		}
+		if a, err := mail.ParseAddress(t.value); err != nil || a.Address != t.value || len(t.value) > 254 || url.PathEscape(t.value) != t.value {
+			f.add(t.key, quote(t.value)+" is not an e-mail address", "write it without a name: sso-admins@example.com")
+		}
+	}
+	if m.OrganizationName == "" && (m.OrganizationDisplayName != "" || m.OrganizationURL != "") {
+		f.add("metadata.organization_name", "is missing beside the other keys of the organization", "write it, or remove the others")
+	}
+	if m.ValidFor != 0 {
+		// Service providers look at most once a day, and their copies outlast a long weekend.
+		f.between("metadata.valid_for", m.ValidFor, 7*24*time.Hour, 365*24*time.Hour)
+	}
+}
+
+// published is what our metadata says about who runs the bridge.
+func (c *Config) published() idp.Published {
+	m := c.Metadata
+	return idp.Published{
+		Organization: idp.Organization{Name: m.OrganizationName, DisplayName: m.OrganizationDisplayName, URL: m.OrganizationURL},
+		Technical:    idp.Contact{Name: m.TechnicalContactName, Mail: m.TechnicalContactMail},
+		Support:      idp.Contact{Name: m.SupportContactName, Mail: m.SupportContactMail},
+		ErrorURL:     m.ErrorURL, ValidFor: m.ValidFor,
+	}
+}

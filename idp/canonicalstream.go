@@ -1,0 +1,242 @@
+package idp
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/xml"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+)
+
+// xmlNamespace is what the prefix xml always stands for.
+const xmlNamespace = "http://www.w3.org/XML/1998/namespace"
+
+// namespaces are the declarations in scope while a document is read: a stack, the
+// innermost last.
+type namespaces struct {
+	all   []namespace
+	depth int
+}
+
+type namespace struct {
+	prefix, uri string
+	depth       int
+}
+
+// maxNamespaces bounds the declarations in scope at one place. Federations' files
+// come to about twenty.
+const maxNamespaces = 256
+
+// open enters an element and takes its declarations.
+func (n *namespaces) open(el xml.StartElement) error {
+	n.depth++
+	for _, a := range el.Attr {
+		prefix, ok := declares(a)
+		if !ok {
+			continue
+		}
+		switch {
+		case prefix == "xmlns", prefix == "xml" && a.Value != xmlNamespace, prefix != "xml" && a.Value == xmlNamespace:
+			return errors.New("a namespace declaration touches xml or xmlns")
+		case prefix != "" && a.Value == "":
+			return errors.New("a namespace prefix is declared as nothing") // namespaces in XML 1.0, section 5
+		case len(n.all) == maxNamespaces:
+			return errors.New("too many namespace declarations are in scope")
+		}
+		n.all = append(n.all, namespace{prefix, a.Value, n.depth})
+	}
+	return nil
+}
+
+func (n *namespaces) close() {
+	for len(n.all) > 0 && n.all[len(n.all)-1].depth == n.depth {
+		n.all = n.all[:len(n.all)-1]
+	}
+	n.depth--
+}
+
+// uri returns what a prefix stands for; ok is false for one that is not declared.
+// No prefix and no default namespace is the empty one, which is fine.
+func (n *namespaces) uri(prefix string) (uri string, ok bool) {
+	if prefix == "xml" {
+		return xmlNamespace, true
+	}
+	for i := len(n.all) - 1; i >= 0; i-- {
+		if n.all[i].prefix == prefix {
+			return n.all[i].uri, true
+		}
+	}
+	return "", prefix == ""
+}
+
+// inScope calls do for each prefix that is declared, with its innermost meaning.
+func (n *namespaces) inScope(do func(prefix, uri string)) {
+	for i := len(n.all) - 1; i >= 0; i-- {
+		hidden := slices.ContainsFunc(n.all[i+1:], func(in namespace) bool { return in.prefix == n.all[i].prefix })
+		if !hidden {
+			do(n.all[i].prefix, n.all[i].uri)
+		}
+	}
+}
+
+// declares tells whether an attribute is a namespace declaration, and of which prefix.
+func declares(a xml.Attr) (prefix string, ok bool) {
+	switch {
+	case a.Name.Space == "xmlns":
+		return a.Name.Local, true
+	case a.Name.Space == "" && a.Name.Local == "xmlns":
+		return "", true
+	}
+	return "", false
+}
+
+// canonical writes one element in exclusive canonical form without comments
+// (xml-exc-c14n 3), token by token as the element is read. A library would need
+// the whole of it in memory, and a federation's file has tens of megabytes.
+// Attribute values count as the decoder returns them: a line end that stands in
+// one as such, and not as a character reference, makes another digest than the
+// signer's, so that the file is refused.
+type canonical struct {
+	to        io.Writer
+	inclusive []string   // prefixes of the InclusiveNamespaces list, "" for #default
+	rendered  namespaces // what the output has declared
+	line      bytes.Buffer
+}
+
+func newCanonical(to io.Writer, prefixList string) *canonical {
+	c := &canonical{to: to, inclusive: strings.Fields(prefixList)}
+	for i, p := range c.inclusive {
+		if p == "#default" {
+			c.inclusive[i] = ""
+		}
+	}
+	return c
+}
+
+// start writes a start tag. in are the declarations in scope, its own included.
+func (c *canonical) start(el xml.StartElement, in *namespaces) error {
+	var attributes []xml.Attr
+	used := slices.Clone(c.inclusive)
+	seen := []string{el.Name.Space}
+	for _, a := range el.Attr {
+		if _, ok := declares(a); ok {
+			continue
+		}
+		attributes = append(attributes, a)
+		if a.Name.Space != "" {
+			seen = append(seen, a.Name.Space)
+		}
+	}
+	used = append(used, seen...)
+	slices.Sort(used)
+	used = slices.Compact(used)
+
+	var declared []xml.Attr
+	for _, prefix := range used {
+		if prefix == "xml" {
+			continue
+		}
+		uri, ok := in.uri(prefix)
+		switch before, _ := c.rendered.uri(prefix); {
+		case !ok && slices.Contains(seen, prefix):
+			return errors.New("a namespace prefix is not declared")
+		case !ok, before == uri: // a prefix is never declared as "", so that nothing before is nothing now
+			continue
+		}
+		name := xml.Name{Space: "xmlns", Local: prefix}
+		if prefix == "" {
+			name = xml.Name{Local: "xmlns"}
+		}
+		declared = append(declared, xml.Attr{Name: name, Value: uri})
+	}
+	if err := c.rendered.open(xml.StartElement{Attr: declared}); err != nil {
+		return err
+	}
+	slices.SortStableFunc(attributes, func(a, b xml.Attr) int {
+		return cmp.Or(cmp.Compare(attributeNamespace(a, in), attributeNamespace(b, in)), cmp.Compare(a.Name.Local, b.Name.Local))
+	})
+	c.line.Reset()
+	c.line.WriteByte('<')
+	c.name(el.Name)
+	for _, a := range append(declared, attributes...) {
+		c.line.WriteByte(' ')
+		c.name(a.Name)
+		c.line.WriteString(`="`)
+		escapeAttribute(&c.line, a.Value)
+		c.line.WriteByte('"')
+	}
+	c.line.WriteByte('>')
+	return c.flush()
+}
+
+func attributeNamespace(a xml.Attr, in *namespaces) string {
+	if a.Name.Space == "" {
+		return "" // the default namespace is not an attribute's
+	}
+	uri, _ := in.uri(a.Name.Space)
+	return uri
+}
+
+func (c *canonical) end(name xml.Name) error {
+	c.rendered.close()
+	c.line.Reset()
+	c.line.WriteString("</")
+	c.name(name)
+	c.line.WriteByte('>')
+	return c.flush()
+}
+
+func (c *canonical) text(data []byte) error {
+	c.line.Reset()
+	for _, b := range data {
+		switch b {
+		case '&':
+			c.line.WriteString("&amp;")
+		case '<':
+			c.line.WriteString("&lt;")
+		case '>':
+			c.line.WriteString("&gt;")
+		case '\r':
+			c.line.WriteString("&#xD;")
+		default:
+			c.line.WriteByte(b)
+		}
+	}
+	return c.flush()
+}
+
+func escapeAttribute(w *bytes.Buffer, value string) {
+	for i := range len(value) {
+		switch b := value[i]; b {
+		case '&':
+			w.WriteString("&amp;")
+		case '<':
+			w.WriteString("&lt;")
+		case '"':
+			w.WriteString("&quot;")
+		case '\t':
+			w.WriteString("&#x9;")
+		case '\n':
+			w.WriteString("&#xA;")
+		case '\r':
+			w.WriteString("&#xD;")
+		default:
+			w.WriteByte(b)
+		}
+	}
+}
+
+func (c *canonical) name(n xml.Name) {
+	if n.Space != "" {
+		c.line.WriteString(n.Space)
+		c.line.WriteByte(':')
+	}
+	c.line.WriteString(n.Local)
+}
+
+func (c *canonical) flush() error {
+	_, err := c.to.Write(c.line.Bytes())
+	return err
+}

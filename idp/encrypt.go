@@ -1,0 +1,282 @@
+package idp
+
+import (
+	"crypto"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rsa"
+	_ "crypto/sha1" //nolint:gosec // the digest that rsa-oaep-mgf1p is defined with; see transports
+	_ "crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/beevik/etree"
+)
+
+// Values of ServiceProvider.Encryption. The empty one means off.
+const (
+	encryptionOff         = "off"
+	encryptionIfPublished = "if-published"
+	encryptionRequired    = "required"
+)
+
+const (
+	nsEncryption   = "http://www.w3.org/2001/04/xmlenc#"
+	nsEncryption11 = "http://www.w3.org/2009/xmlenc11#"
+)
+
+// Bounds of an RSA key for which is encrypted, in bits. Larger ones would let
+// one record slow every sign-in of its service provider.
+const (
+	leastEncryptionBits = 2048
+	mostEncryptionBits  = 8192
+)
+
+// contentCipher is a block encryption for assertions.
+type contentCipher struct {
+	algorithm string
+	size      int // of the key, in bytes
+	cbc       bool
+}
+
+// keyTransport is a way to send a content key.
+//
+// RSA 1.5 is not among them and never offered: its padding lets whoever may ask
+// the service provider to decrypt find out what others were sent.
+type keyTransport struct {
+	algorithm string
+	hash      crypto.Hash // of OAEP and of its mask generation
+	digest    string      // its name in ds:DigestMethod
+	mgf       string      // its name in xenc11:MGF; "": the algorithm says it
+}
+
+var (
+	contentCiphers = []contentCipher{
+		{nsEncryption11 + "aes128-gcm", 16, false},
+		{nsEncryption11 + "aes256-gcm", 32, false},
+		{nsEncryption + "aes128-cbc", 16, true},
+		{nsEncryption + "aes256-cbc", 32, true},
+	}
+	// SHA-1 inside OAEP needs no collision resistance, and it is what everybody
+	// who knows rsa-oaep-mgf1p knows; that algorithm's mask generation is defined
+	// with it (xmlenc-core1 5.5.2).
+	transports = []keyTransport{
+		{nsEncryption + "rsa-oaep-mgf1p", crypto.SHA1, nsSignature + "sha1", ""},
+		{nsEncryption11 + "rsa-oaep", crypto.SHA256, nsEncryption + "sha256", nsEncryption11 + "mgf1sha256"},
+	}
+)
+
+// recipient is a key of a service provider with the algorithms that are used
+// towards it.
+type recipient struct {
+	certificate *x509.Certificate
+	public      *rsa.PublicKey
+	content     contentCipher
+	transport   keyTransport
+}
+
+// encryptionKey reads the key of a certificate. The certificate is only a holder
+// of its key: dates and chain are ignored (saml-metadata 2.4.1.1, erratum E62).
+func encryptionKey(der []byte) (*x509.Certificate, error) {
+	certificate, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, fmt.Errorf("its certificate can't be read: %w", err)
+	}
+	public, ok := certificate.PublicKey.(*rsa.PublicKey)
+	if !ok {
+		return nil, fmt.Errorf("its key is for %s, and keys are sent by RSA-OAEP", certificate.PublicKeyAlgorithm)
+	}
+	if n := public.N.BitLen(); n < leastEncryptionBits || n > mostEncryptionBits {
+		return nil, fmt.Errorf("its RSA key has %d bits, %d to %d are taken", n, leastEncryptionBits, mostEncryptionBits)
+	}
+	return certificate, nil
+}
+
+// newRecipient settles the algorithms for one key. methods are those that the
+// metadata names, in its order of preference (saml-metadata 2.4.1.1); an empty
+// list, or one that names none of a kind, leaves the choice to us. CBC comes
+// after every GCM, whatever the order: preferring what protects less is no
+// preference to honour.
+func newRecipient(der []byte, methods []string, cbc bool) (recipient, error) {
+	certificate, err := encryptionKey(der)
+	if err != nil {
+		return recipient{}, err
+	}
+	r := recipient{certificate: certificate, public: certificate.PublicKey.(*rsa.PublicKey)}
+	var contentNamed, transportNamed bool
+	for _, m := range methods {
+		if isKeyTransport(m) {
+			transportNamed = true
+			for _, t := range transports {
+				if r.transport.algorithm == "" && t.algorithm == m {
+					r.transport = t
+				}
+			}
+			continue
+		}
+		contentNamed = true
+		for _, c := range contentCiphers {
+			if c.algorithm == m && (!c.cbc || cbc) && (r.content.algorithm == "" || r.content.cbc && !c.cbc) {
+				r.content = c
+			}
+		}
+	}
+	if !contentNamed {
+		r.content = contentCiphers[0]
+	}
+	if !transportNamed {
+		r.transport = transports[0]
+	}
+	switch {
+	case r.content.algorithm == "" && !cbc:
+		return recipient{}, errors.New("its metadata names no AES-GCM for it, and CBC is not allowed")
+	case r.content.algorithm == "":
+		return recipient{}, errors.New("its metadata names neither AES-GCM nor AES-CBC for it")
+	case r.transport.algorithm == "":
+		return recipient{}, errors.New("its metadata names no RSA-OAEP for it, and RSA 1.5 is never used")
+	}
+	return r, nil
+}
+
+// isKeyTransport tells the algorithms that carry a key from those that encrypt
+// content; md:EncryptionMethod mixes them.
+func isKeyTransport(algorithm string) bool {
+	switch algorithm {
+	case nsEncryption + "rsa-oaep-mgf1p", nsEncryption11 + "rsa-oaep", nsEncryption + "rsa-1_5",
+		nsEncryption11 + "ECDH-ES", nsEncryption + "dh", nsEncryption11 + "dh-es",
+		nsEncryption + "kw-aes128", nsEncryption + "kw-aes192", nsEncryption + "kw-aes256", nsEncryption + "kw-tripledes":
+		return true
+	}
+	return false
+}
+
+// encryptTo returns for whom assertions are encrypted (row RSP-12); nil: they go
+// in clear, as the record wants. An error means that they would have to be
+// encrypted and can't: then nothing is sent. A key that was published asks for
+// encryption, so one that can't be used is no reason to send in clear either.
+func (sp *provider) encryptTo() (*recipient, error) {
+	switch sp.Encryption {
+	case "", encryptionOff:
+		return nil, nil
+	case encryptionIfPublished:
+		if len(sp.EncryptionKeys) == 0 {
+			return nil, nil
+		}
+	case encryptionRequired:
+	default:
+		return nil, fmt.Errorf("encryption %.40q is not known", sp.Encryption)
+	}
+	if len(sp.EncryptionKeys) == 0 {
+		return nil, errors.New("the record holds no key for encryption")
+	}
+	var faults []error
+	for i, k := range sp.EncryptionKeys {
+		r, err := newRecipient(k.Certificate, k.Methods, sp.AllowCBC)
+		if err != nil {
+			faults = append(faults, fmt.Errorf("key %d: %w", i+1, err))
+			continue
+		}
+		if r.content.cbc && !sp.SignResponse {
+			faults = append(faults, fmt.Errorf("key %d: CBC without a signature of the Response around it", i+1))
+			continue
+		}
+		return &r, nil
+	}
+	return nil, errors.Join(faults...)
+}
+
+// encrypt turns an assertion into its saml:EncryptedAssertion (saml-core 2.3.4).
+// random must be of cryptographic quality. The assertion has to declare every
+// namespace that it uses itself: it is read alone after decryption.
+func (r *recipient) encrypt(assertion *etree.Element, random io.Reader) (*etree.Element, error) {
+	doc := etree.NewDocument()
+	doc.SetRoot(assertion.Copy())
+	plain, err := doc.WriteToBytes()
+	if err != nil {
+		return nil, fmt.Errorf("write the assertion to encrypt: %w", err)
+	}
+	// A fresh key for each assertion, so a nonce can't meet its like.
+	key := make([]byte, r.content.size)
+	if _, err := io.ReadFull(random, key); err != nil {
+		return nil, fmt.Errorf("read randomness for a content key: %w", err)
+	}
+	content, err := r.content.seal(key, plain, random)
+	if err != nil {
+		return nil, err
+	}
+	wrapped, err := rsa.EncryptOAEP(r.transport.hash.New(), random, r.public, key, nil)
+	if err != nil {
+		return nil, fmt.Errorf("encrypt a content key by %s: %w", r.transport.algorithm, err)
+	}
+	return r.element(wrapped, content), nil
+}
+
+// seal encrypts with a key that is used once. What comes out starts with the
+// nonce or the initialization vector (xmlenc-core1 5.2).
+func (c contentCipher) seal(key, plain []byte, random io.Reader) ([]byte, error) {
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, fmt.Errorf("encrypt by %s: %w", c.algorithm, err)
+	}
+	if c.cbc {
+		// The last byte tells how many were added; the others are free to choose
+		// (xmlenc-core1 5.2.1).
+		fill := block.BlockSize() - len(plain)%block.BlockSize()
+		out := make([]byte, block.BlockSize()+len(plain)+fill)
+		if _, err := io.ReadFull(random, out[:block.BlockSize()]); err != nil {
+			return nil, fmt.Errorf("read randomness for an initialization vector: %w", err)
+		}
+		copy(out[block.BlockSize():], plain)
+		out[len(out)-1] = byte(fill)
+		cipher.NewCBCEncrypter(block, out[:block.BlockSize()]).CryptBlocks(out[block.BlockSize():], out[block.BlockSize():])
+		return out, nil
+	}
+	// 96 bits of nonce before, 128 bits of tag behind (xmlenc-core1 5.2.4).
+	gcm, err := cipher.NewGCM(block)
+	if err != nil {
+		return nil, fmt.Errorf("encrypt by %s: %w", c.algorithm, err)
+	}
+	nonce := make([]byte, gcm.NonceSize(), gcm.NonceSize()+len(plain)+gcm.Overhead())
+	if _, err := io.ReadFull(random, nonce); err != nil {
+		return nil, fmt.Errorf("read randomness for a nonce: %w", err)
+	}
+	return gcm.Seal(nonce, nonce, plain, nil), nil
+}
+
+// element writes the XML. The wrapped key stands inside the encrypted data,
+// where every reader looks for the one key of one recipient (saml-core 6.1,
+// erratum E43), and names the certificate, so that a service provider with two
+// keys takes the right one.
+func (r *recipient) element(wrapped, content []byte) *etree.Element {
+	el := etree.NewElement("saml:EncryptedAssertion")
+	el.CreateAttr("xmlns:saml", nsAssertion)
+	data := el.CreateElement("xenc:EncryptedData")
+	data.CreateAttr("xmlns:xenc", nsEncryption)
+	data.CreateAttr("Type", nsEncryption+"Element")
+	data.CreateElement("xenc:EncryptionMethod").CreateAttr("Algorithm", r.content.algorithm)
+
+	info := data.CreateElement("ds:KeyInfo")
+	info.CreateAttr("xmlns:ds", nsSignature)
+	key := info.CreateElement("xenc:EncryptedKey")
+	method := key.CreateElement("xenc:EncryptionMethod")
+	method.CreateAttr("Algorithm", r.transport.algorithm)
+	method.CreateElement("ds:DigestMethod").CreateAttr("Algorithm", r.transport.digest)
+	if r.transport.mgf != "" {
+		mgf := method.CreateElement("xenc11:MGF")
+		mgf.CreateAttr("xmlns:xenc11", nsEncryption11)
+		mgf.CreateAttr("Algorithm", r.transport.mgf)
+	}
+	key.CreateElement("ds:KeyInfo").CreateElement("ds:X509Data").CreateElement("ds:X509Certificate").
+		SetText(base64.StdEncoding.EncodeToString(r.certificate.Raw))
+	cipherValue(key, wrapped)
+
+	cipherValue(data, content)
+	return el
+}
+
+func cipherValue(parent *etree.Element, value []byte) {
+	parent.CreateElement("xenc:CipherData").CreateElement("xenc:CipherValue").SetText(base64.StdEncoding.EncodeToString(value))
+}

@@ -1,0 +1,280 @@
+package idp
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	"github.com/beevik/etree"
+
+	"ssobridge/store"
+)
+
+// Single logout (saml-profiles 4.4). A service provider asks by a signed
+// LogoutRequest, or a person on our own page. Our sessions end first, in the
+// transaction that stores the logout with all that took part in them. Then the
+// person's browser goes from one participant to the next, by top-level
+// navigations: in frames, browsers withhold the participants' cookies. Each step is
+// in the store, so that a reload, the back button, a restart or another replica
+// goes on where it stands, and a participant that never answers holds up nobody.
+
+// logoutData is this package's part of a stored logout (store.Logout.Data).
+type logoutData struct {
+	Binding    string  `json:"binding,omitempty"` // by which the request came
+	RelayState *string `json:"relay_state,omitempty"`
+	Reason     string  `json:"reason,omitempty"` // why nothing was ended; its status is the answer
+}
+
+// SLO takes a message of single logout: by GET in the HTTP-Redirect binding, by
+// POST in the HTTP-POST binding. It reads the body itself, bounded. Nothing of a
+// message is acted upon before its signature is verified (row SLO-01). A
+// LogoutRequest ends our sessions that it names at once, also where a cross-site
+// POST comes without cookies; LogoutGoOn then leads to the page of the logout.
+func (p *Provider) SLO(ctx context.Context, r *http.Request, v Visitor) (Answer, error) {
+	if !p.o.SingleLogout {
+		p.logRefusal(ctx, v, "", ReasonNoSingleLogout, "single logout is off", "set logout.enabled, or take the address out of the service provider's settings")
+		return Answer{Page: Refusal{Reason: ReasonNoSingleLogout, Status: http.StatusNotFound}}, nil
+	}
+	text, bad := raw(r)
+	if bad != nil {
+		return Answer{Page: p.refuseRequest(ctx, v, "", bad)}, nil
+	}
+	free, bad, err := p.parsingSlot(ctx)
+	if err != nil {
+		return Answer{}, err
+	}
+	if bad != nil {
+		return Answer{Page: p.refuseRequest(ctx, v, "", bad)}, nil
+	}
+	defer free()
+	m, root, bad := unpackLogout(text, r.Method)
+	if bad != nil {
+		return Answer{Page: p.refuseRequest(ctx, v, "", bad)}, nil
+	}
+	issuer, err := issuerOf(root)
+	if err != nil {
+		return Answer{Page: p.refuseRequest(ctx, v, "", badRequest(root.Tag+": "+err.Error(), "name the sender as saml-profiles 4.4.4.1 describes it"))}, nil
+	}
+	c, err := p.loadConfig(ctx)
+	if err != nil {
+		return Answer{}, err
+	}
+	sp := c.providers[issuer]
+	if page := p.usable(ctx, sp, issuer, http.StatusBadRequest, v); page != nil {
+		return Answer{Page: page}, nil
+	}
+	el, bad := verifyLogout(m, root, p.trust(ctx, sp, v))
+	if bad != nil {
+		inResponseTo, _ := attribute(root, "InResponseTo") // of a LogoutResponse alone
+		return Answer{Page: goOnAfter(p.refuseRequest(ctx, v, sp.EntityID, bad), inResponseTo)}, nil
+	}
+	// From here on el is what was signed, and nothing else is read.
+	if m.name == "SAMLResponse" {
+		page, err := p.takeLogoutResponse(ctx, sp, el, v)
+		return Answer{Page: page}, err
+	}
+	return p.takeLogoutRequest(ctx, sp, el, m, v)
+}
+
+// goOnAfter lets the person go on with a running logout after a LogoutResponse
+// that was refused. The id is the message's own word; the page behind it opens in
+// the browser that it belongs to and in no other.
+func goOnAfter(page Page, inResponseTo string) Page {
+	if refusal, ok := page.(Refusal); ok {
+		refusal.Logout, _, _ = splitRequestID(inResponseTo)
+		return refusal
+	}
+	return page
+}
+
+// takeLogoutRequest ends the sessions that a verified LogoutRequest names.
+func (p *Provider) takeLogoutRequest(ctx context.Context, sp *provider, el *etree.Element, m message, v Visitor) (Answer, error) {
+	r, err := readLogoutRequest(el)
+	if err != nil {
+		return Answer{Page: p.refuseRequest(ctx, v, sp.EntityID, badRequest("LogoutRequest: "+err.Error(), "send a LogoutRequest as saml-core 3.7.1 describes it"))}, nil
+	}
+	now := p.o.Now()
+	bad := r.check(p.logoutEndpoint, now)
+	switch {
+	case bad != nil:
+	case r.issuer != sp.EntityID:
+		bad = badRequest("the signed Issuer is another than the message's", "send one message from one sender")
+	case !r.notOnOrAfter.IsZero() && !now.Before(r.notOnOrAfter.Add(max(sp.Skew, 0))):
+		bad = &fault{ReasonRequestTime, http.StatusBadRequest, "the request's NotOnOrAfter has passed", "compare the clocks; the back button does it too"}
+	}
+	if bad != nil {
+		return Answer{Page: p.refuseRequest(ctx, v, sp.EntityID, bad)}, nil
+	}
+
+	data := logoutData{Binding: bindingOf(m), RelayState: m.relayState}
+	var sessions []store.NamedSession
+	switch above, known := versionAbove(r.version); {
+	case r.version == "2.0" && r.unsupported:
+		data.Reason = ReasonEncryptedName
+	case r.version == "2.0":
+		if sessions, err = p.named(ctx, sp, r); err != nil {
+			return Answer{}, err
+		}
+		if len(sessions) == 0 {
+			data.Reason = ReasonUnknownSession
+		}
+	case !known:
+		return Answer{Page: p.refuseRequest(ctx, v, sp.EntityID, badRequest("Version is missing or no version", "send Version=\"2.0\""))}, nil
+	case above:
+		data.Reason = ReasonVersionHigh
+	default:
+		data.Reason = ReasonVersionLow
+	}
+
+	l := store.Logout{EntityID: sp.EntityID, RequestID: r.id, Browser: hash(v.Browser)}
+	var ends [][]byte
+	var events []store.Event
+	for _, s := range sessions {
+		ends = append(ends, s.TokenHash)
+		events = append(events, p.logoutEvent(v, s.Person, sp.EntityID))
+	}
+	if data.Reason != "" {
+		p.logRefusal(ctx, v, sp.EntityID, data.Reason, "the LogoutRequest ends no session", "see the status sent to the service provider; it names a person by the NameID and SessionIndex of the assertion")
+		event := p.logoutEvent(v, "", sp.EntityID)
+		event.Outcome, event.Reason = "refused", data.Reason
+		events = append(events, event)
+	}
+	return p.startLogout(ctx, l, data, ends, events, v)
+}
+
+// named finds the sessions that a request means, each once.
+func (p *Provider) named(ctx context.Context, sp *provider, r *logoutRequest) ([]store.NamedSession, error) {
+	all, err := p.o.Sessions.Named(ctx, sp.EntityID, r.nameID)
+	if err != nil {
+		return nil, fmt.Errorf("find the sessions that %s names: %w", sp.EntityID, err)
+	}
+	var found []store.NamedSession
+	seen := map[string]bool{}
+	for _, s := range all {
+		if !seen[string(s.TokenHash)] && r.names(sp.EntityID, p.o.EntityID, s.NameIDFormat, s.SessionIndex) {
+			seen[string(s.TokenHash)] = true
+			found = append(found, s)
+		}
+	}
+	return found, nil
+}
+
+// LogoutEverywhere ends the visitor's session and leads on to the service
+// providers that took part in it.
+func (p *Provider) LogoutEverywhere(ctx context.Context, v Visitor) (Answer, error) {
+	s, known, err := p.session(ctx, v)
+	if err != nil {
+		return Answer{}, err
+	}
+	if !known || !p.o.SingleLogout {
+		return p.Logout(ctx, v)
+	}
+	l := store.Logout{Browser: hash(v.Browser)}
+	answer, err := p.startLogout(ctx, l, logoutData{}, [][]byte{s.TokenHash}, []store.Event{p.logoutEvent(v, s.Person, "")}, v)
+	answer.EndSession = true
+	return answer, err
+}
+
+// startLogout ends the sessions and stores the logout.
+func (p *Provider) startLogout(ctx context.Context, l store.Logout, data logoutData, ends [][]byte, events []store.Event, v Visitor) (Answer, error) {
+	var err error
+	if l.ID, err = p.token(); err != nil {
+		return Answer{}, err
+	}
+	if l.Data, err = encode(data); err != nil {
+		return Answer{}, err
+	}
+	l.CreatedAt = p.o.Now()
+	l.ExpiresAt = l.CreatedAt.Add(p.o.SignInLife)
+	l, err = p.o.Logouts.Start(ctx, l, ends, events...)
+	switch {
+	case errors.Is(err, store.ErrConflict):
+		p.logRefusal(ctx, v, l.EntityID, ReasonReplayed, "this LogoutRequest was used before", "start again at the service provider")
+		return Answer{Page: Refusal{Reason: ReasonReplayed, Status: http.StatusBadRequest}}, nil
+	case err != nil:
+		return Answer{}, fmt.Errorf("start logout: %w", err)
+	}
+	p.o.Logger.LogAttrs(ctx, slog.LevelInfo, "single logout", slog.String("ref", v.Ref), slog.String("sp", l.EntityID),
+		slog.Int("sessions", len(ends)), slog.Int("participants", len(l.Participants)))
+	answer := Answer{Page: LogoutGoOn{l.ID}}
+	for _, h := range ends {
+		answer.EndSession = answer.EndSession || bytes.Equal(h, hash(v.Session))
+	}
+	return answer, nil
+}
+
+// logoutEvent says that a person was signed out here; sp is who asked for it, ""
+// for the person.
+func (p *Provider) logoutEvent(v Visitor, person store.PersonID, sp string) store.Event {
+	return store.Event{
+		At: p.o.Now(), Ref: v.Ref, Actor: string(person), Action: "logout", Subject: string(person),
+		SP: sp, Address: v.Address, Outcome: "ok",
+	}
+}
+
+// takeLogoutResponse notes what a participant has answered. It may come twice, or
+// late: it then changes nothing, or for the better.
+func (p *Provider) takeLogoutResponse(ctx context.Context, sp *provider, el *etree.Element, v Visitor) (Page, error) {
+	r, err := readLogoutResponse(el)
+	if err != nil {
+		return p.refuseRequest(ctx, v, sp.EntityID, badRequest("LogoutResponse: "+err.Error(), "send a LogoutResponse as saml-core 3.7.2 describes it")), nil
+	}
+	bad := r.check(p.logoutEndpoint, p.o.Now())
+	switch {
+	case bad != nil:
+	case r.issuer != sp.EntityID:
+		bad = badRequest("the signed Issuer is another than the message's", "send one message from one sender")
+	case r.version != "2.0":
+		bad = badRequest("Version is not 2.0", "send Version=\"2.0\"")
+	}
+	if bad != nil {
+		return goOnAfter(p.refuseRequest(ctx, v, sp.EntityID, bad), r.inResponseTo), nil
+	}
+	id, n, ok := splitRequestID(r.inResponseTo)
+	if !ok {
+		return p.refuseRequest(ctx, v, sp.EntityID, unknownRequest()), nil
+	}
+	var page Page = LogoutGoOn{id}
+	err = p.changeLogout(ctx, id, func(l *store.Logout) ([]store.Event, error) {
+		page = LogoutGoOn{id}
+		// The answer must be to the request that was sent, and from whom it was sent to.
+		if n >= len(l.Participants) || l.Participants[n].EntityID != sp.EntityID || l.Participants[n].Request != r.inResponseTo {
+			page = p.refuseRequest(ctx, v, sp.EntityID, unknownRequest())
+			return nil, nil
+		}
+		part := &l.Participants[n]
+		if !l.FinishedAt.IsZero() || part.State != partAsked && part.State != partNoAnswer {
+			return nil, nil
+		}
+		part.State = partDone
+		if !r.success {
+			part.State = partFailed
+		}
+		return []store.Event{p.partEvent(v, *part)}, nil
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		return p.refuseRequest(ctx, v, sp.EntityID, unknownRequest()), nil
+	}
+	return page, err
+}
+
+func unknownRequest() *fault {
+	return &fault{ReasonUnknownLogout, http.StatusNotFound, "InResponseTo names no LogoutRequest that is on its way to this service provider",
+		"nothing, if the logout was finished or given up meanwhile"}
+}
+
+// partEvent says what came of a participant.
+func (p *Provider) partEvent(v Visitor, part store.Participant) store.Event {
+	e := store.Event{At: p.o.Now(), Ref: v.Ref, Action: "logout-participant", SP: part.EntityID, Address: v.Address, Outcome: "failed", Reason: part.State}
+	if part.State == partDone {
+		e.Outcome, e.Reason = "ok", ""
+	}
+	e.Detail, _ = json.Marshal(struct {
+		Request string `json:"request,omitempty"`
+	}{part.Request}) // a string always encodes
+	return e
+}
