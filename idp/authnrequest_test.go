@@ -311,7 +311,8 @@ func TestREQ08(t *testing.T) {
 
 // TestWEB09 caps what strangers can make us store.
 func TestWEB09(t *testing.T) {
-	f := newFixture(t, "rsa-2048", func(o *idp.Options) { o.Caps = store.Caps{PerAddress: 3, Total: 6} })
+	// Of the eight, six are for requests.
+	f := newFixture(t, "rsa-2048", func(o *idp.Options) { o.Caps = store.Caps{PerAddress: 3, Total: 8} })
 	known := f.signIn(t, "alice", "correct horse") // the launch that led to it counts as one
 	send := func(address string) idp.Page {
 		v := visitor("b")
@@ -340,6 +341,14 @@ func TestWEB09(t *testing.T) {
 	// Who has a session still gets in.
 	a, err := f.Launch(context.Background(), idp.LaunchRequest{}, known)
 	must[idp.Deliver](t, a, err)
+	// So does who had one in this browser before, and who launches.
+	again := visitor("browser of alice")
+	again.Address = "198.51.100.4"
+	f.request(t, newRequest(plain), again)
+	first := visitor("c")
+	first.Address = "198.51.100.5"
+	a, err = f.Launch(context.Background(), idp.LaunchRequest{}, first)
+	must[idp.GoOn](t, a, err)
 }
 
 // TestTableC covers what the request itself makes impossible, and REQ-04,

@@ -33,17 +33,32 @@ func (db *DB) SignIns() *SignIns { return &SignIns{db} }
 // Caps bound what callers without a session can make us store (row WEB-09).
 // They count sign-ins, finished or not, that have not expired and that no
 // session has gone on with. Zero and less mean no bound.
+//
+// A flood from many addresses reaches Total, and must not keep people out with
+// it. So a browser that somebody has signed in from before is held to PerAddress
+// alone: strangers can't come by its cookie. And AuthnRequests of other browsers
+// get three quarters of Total: a flood of them leaves the last quarter to
+// launches. A request that came by a cross-site POST has no cookie (row WEB-03),
+// and counts as another browser's.
 type Caps struct {
 	PerAddress int
 	Total      int
+}
+
+// total is how many there may be, with this one, when its browser is not known.
+func (c Caps) total(in SignIn) int {
+	if in.RequestID == "" {
+		return c.Total
+	}
+	return c.Total - c.Total/4
 }
 
 // sweep is how many expired sign-ins are deleted at once.
 const sweep = 100
 
 // Create stores a pending sign-in. ErrConflict: this SP's request id was seen
-// already (a replay), or the id is taken. ErrLimit: a cap is reached. A zero
-// CreatedAt becomes the present.
+// already (a replay), or the id is taken. ErrLimit: a cap is reached (see Caps for
+// which one holds for whom). A zero CreatedAt becomes the present.
 func (s *SignIns) Create(ctx context.Context, in SignIn, caps Caps) error {
 	const what = "create sign-in"
 	now := s.db.now()
@@ -78,7 +93,7 @@ func (s *SignIns) Create(ctx context.Context, in SignIn, caps Caps) error {
 func (s *SignIns) refuse(ctx context.Context, in SignIn, caps Caps, counted bool, now time.Time) error {
 	var (
 		seen, fromAddress, total int
-		expired                  bool
+		expired, known           bool
 	)
 	if err := s.db.engine.reader().QueryRowContext(ctx, `
 		SELECT (SELECT COUNT(*) FROM sign_ins
@@ -86,10 +101,13 @@ func (s *SignIns) refuse(ctx context.Context, in SignIn, caps Caps, counted bool
 		       (SELECT COUNT(*) FROM sign_ins
 		         WHERE counted AND address = $3 AND expires_at > $4),
 		       (SELECT value FROM counters WHERE name = 'pending'),
-		       EXISTS (SELECT 1 FROM sign_ins WHERE expires_at <= $4)`,
-		in.EntityID, in.RequestID, in.Address, micros(now)).Scan(&seen, &fromAddress, &total, &expired); err != nil {
+		       EXISTS (SELECT 1 FROM sign_ins WHERE expires_at <= $4),
+		       EXISTS (SELECT 1 FROM known_browsers WHERE browser = $5)`,
+		in.EntityID, in.RequestID, in.Address, micros(now), maybe(in.Browser)).
+		Scan(&seen, &fromAddress, &total, &expired, &known); err != nil {
 		return err
 	}
+	limit := caps.total(in)
 	switch {
 	case seen > 0:
 		return ErrConflict
@@ -98,7 +116,7 @@ func (s *SignIns) refuse(ctx context.Context, in SignIn, caps Caps, counted bool
 	case caps.PerAddress > 0 && fromAddress >= caps.PerAddress:
 		return ErrLimit
 	// The total includes what has expired; while there is some, admit makes room.
-	case caps.Total > 0 && total >= caps.Total && !expired:
+	case limit > 0 && total >= limit && !expired && !known:
 		return ErrLimit
 	}
 	return nil
@@ -111,13 +129,21 @@ func (s *SignIns) admit(ctx context.Context, tx querier, in SignIn, caps Caps, n
 	if err != nil {
 		return err
 	}
-	if caps.Total > 0 && total > caps.Total {
+	if limit := caps.total(in); limit > 0 && total > limit {
 		gone, deletedCounted, err := purgeSignIns(ctx, tx, now)
 		if err != nil {
 			return err
 		}
-		if gone == 0 || total-deletedCounted > caps.Total {
-			return ErrLimit
+		if gone == 0 || total-deletedCounted > limit {
+			var known bool
+			if err := tx.QueryRowContext(ctx, `
+				SELECT EXISTS (SELECT 1 FROM known_browsers WHERE browser = $1)`,
+				maybe(in.Browser)).Scan(&known); err != nil {
+				return err
+			}
+			if !known {
+				return ErrLimit
+			}
 		}
 	}
 	if caps.PerAddress <= 0 {

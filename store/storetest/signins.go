@@ -219,6 +219,53 @@ func testCaps(t *testing.T, fresh func(testing.TB) store.Options) {
 		must(t, s.Update(ctx, store.SignIn{ID: "new0", Session: hash("s")}))
 		must(t, s.Create(ctx, from("more", "192.0.2.9"), caps))
 	})
+	flood := func(t *testing.T, each func(s *store.SignIns, i int)) {
+		db := open(t, fresh(t))
+		s := db.SignIns()
+		must(t, db.Sessions().Create(ctx, store.Session{TokenHash: hash("anna"), Person: "p", Login: "anna",
+			Browser: hash("known"), Methods: []string{"password"}, EndsAt: time.Now().Add(time.Hour)}, nil))
+		caps := store.Caps{PerAddress: 3, Total: 8}
+		for i := range 6 { // three quarters of the total
+			in := from(fmt.Sprint("flood", i), fmt.Sprint("192.0.2.", i))
+			in.RequestID = fmt.Sprint("_flood", i)
+			must(t, s.Create(ctx, in, caps))
+		}
+		for i, c := range []struct {
+			name, request, address string
+			browser                []byte
+			want                   error
+		}{
+			{"request of an unknown browser", "_r1", "198.51.100.1", hash("unknown"), store.ErrLimit},
+			{"request without a browser", "_r2", "198.51.100.1", nil, store.ErrLimit},
+			{"request of a known browser", "_r3", "198.51.100.2", hash("known"), nil},
+			{"launch of an unknown browser", "", "198.51.100.1", hash("unknown"), nil}, // the eighth
+			{"launch past the total", "", "198.51.100.1", hash("unknown"), store.ErrLimit},
+			{"request past the total", "_r4", "198.51.100.1", hash("unknown"), store.ErrLimit},
+			{"launch of a known browser", "", "198.51.100.2", hash("known"), nil},
+			{"third of its address", "_r5", "198.51.100.2", hash("known"), nil},
+			{"fourth of its address", "_r6", "198.51.100.2", hash("known"), store.ErrLimit},
+			{"fourth, a launch", "", "198.51.100.2", hash("known"), store.ErrLimit},
+			{"from another address", "_r7", "198.51.100.3", hash("known"), nil},
+			{"replay", "_r7", "198.51.100.3", hash("known"), store.ErrConflict},
+		} {
+			each(s, i)
+			in := from(fmt.Sprint("next", i), c.address)
+			in.RequestID, in.Browser = c.request, c.browser
+			if err := s.Create(ctx, in, caps); !errors.Is(err, c.want) {
+				t.Errorf("%s: %v, want %v", c.name, err, c.want)
+			}
+		}
+	}
+	t.Run("a flood of requests leaves room", func(t *testing.T) { flood(t, func(*store.SignIns, int) {}) })
+	t.Run("a flood while others expire", func(t *testing.T) {
+		// One that has expired sends each creation on to the writer, which decides
+		// the same. It had a session, so that its going makes no room.
+		flood(t, func(s *store.SignIns, i int) {
+			old := from(fmt.Sprint("old", i), "203.0.113.1")
+			old.Session, old.ExpiresAt = hash("s"), time.Now().Add(-time.Second)
+			must(t, s.Create(ctx, old, store.Caps{}))
+		})
+	})
 	t.Run("a participation takes it out too", func(t *testing.T) {
 		db := open(t, fresh(t))
 		caps := store.Caps{PerAddress: 1, Total: 1}

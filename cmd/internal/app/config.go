@@ -335,7 +335,9 @@ type SignInConfig struct {
 	// Example: 200
 	PendingPerAddress int `yaml:"pending_per_address"`
 
-	// Started sign-ins without a session in all.
+	// Started sign-ins without a session in all. Requests of service providers
+	// get three quarters of it, launches all. A browser that somebody signed in from
+	// before is not held to it, only to pending_per_address.
 	// Default 20000.
 	// Example: 20000
 	PendingTotal int `yaml:"pending_total"`

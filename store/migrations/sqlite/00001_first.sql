@@ -85,6 +85,8 @@ CREATE TABLE known_browsers (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX known_browsers_seen ON known_browsers (seen_at);
+-- Whether anybody signed in from a browser, for the caps on pending sign-ins.
+CREATE INDEX known_browsers_browser ON known_browsers (browser);
 
 CREATE TABLE login_failures (
     key_hash BLOB    NOT NULL PRIMARY KEY,
