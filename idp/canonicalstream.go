@@ -103,6 +103,10 @@ type canonical struct {
 	inclusive []string   // prefixes of the InclusiveNamespaces list, "" for #default
 	rendered  namespaces // what the output has declared
 	line      bytes.Buffer
+
+	// Of the start tag at hand; kept so that their memory is used again.
+	seen, used           []string
+	declared, attributes []xml.Attr
 }
 
 func newCanonical(to io.Writer, prefixList string) *canonical {
@@ -117,9 +121,8 @@ func newCanonical(to io.Writer, prefixList string) *canonical {
 
 // start writes a start tag. in are the declarations in scope, its own included.
 func (c *canonical) start(el xml.StartElement, in *namespaces) error {
-	var attributes []xml.Attr
-	used := slices.Clone(c.inclusive)
-	seen := []string{el.Name.Space}
+	attributes, declared := c.attributes[:0], c.declared[:0]
+	seen := append(c.seen[:0], el.Name.Space)
 	for _, a := range el.Attr {
 		if _, ok := declares(a); ok {
 			continue
@@ -129,11 +132,9 @@ func (c *canonical) start(el xml.StartElement, in *namespaces) error {
 			seen = append(seen, a.Name.Space)
 		}
 	}
-	used = append(used, seen...)
+	used := append(append(c.used[:0], c.inclusive...), seen...)
 	slices.Sort(used)
 	used = slices.Compact(used)
-
-	var declared []xml.Attr
 	for _, prefix := range used {
 		if prefix == "xml" {
 			continue
@@ -151,6 +152,7 @@ func (c *canonical) start(el xml.StartElement, in *namespaces) error {
 		}
 		declared = append(declared, xml.Attr{Name: name, Value: uri})
 	}
+	c.seen, c.used, c.declared, c.attributes = seen, used, declared, attributes
 	if err := c.rendered.open(xml.StartElement{Attr: declared}); err != nil {
 		return err
 	}
@@ -160,12 +162,14 @@ func (c *canonical) start(el xml.StartElement, in *namespaces) error {
 	c.line.Reset()
 	c.line.WriteByte('<')
 	c.name(el.Name)
-	for _, a := range append(declared, attributes...) {
-		c.line.WriteByte(' ')
-		c.name(a.Name)
-		c.line.WriteString(`="`)
-		escapeAttribute(&c.line, a.Value)
-		c.line.WriteByte('"')
+	for _, list := range [][]xml.Attr{declared, attributes} {
+		for _, a := range list {
+			c.line.WriteByte(' ')
+			c.name(a.Name)
+			c.line.WriteString(`="`)
+			escapeAttribute(&c.line, a.Value)
+			c.line.WriteByte('"')
+		}
 	}
 	c.line.WriteByte('>')
 	return c.flush()
@@ -190,42 +194,54 @@ func (c *canonical) end(name xml.Name) error {
 
 func (c *canonical) text(data []byte) error {
 	c.line.Reset()
-	for _, b := range data {
+	written := 0
+	for i, b := range data {
+		var escaped string
 		switch b {
 		case '&':
-			c.line.WriteString("&amp;")
+			escaped = "&amp;"
 		case '<':
-			c.line.WriteString("&lt;")
+			escaped = "&lt;"
 		case '>':
-			c.line.WriteString("&gt;")
+			escaped = "&gt;"
 		case '\r':
-			c.line.WriteString("&#xD;")
+			escaped = "&#xD;"
 		default:
-			c.line.WriteByte(b)
+			continue
 		}
+		c.line.Write(data[written:i])
+		c.line.WriteString(escaped)
+		written = i + 1
 	}
+	c.line.Write(data[written:])
 	return c.flush()
 }
 
 func escapeAttribute(w *bytes.Buffer, value string) {
+	written := 0
 	for i := range len(value) {
-		switch b := value[i]; b {
+		var escaped string
+		switch value[i] {
 		case '&':
-			w.WriteString("&amp;")
+			escaped = "&amp;"
 		case '<':
-			w.WriteString("&lt;")
+			escaped = "&lt;"
 		case '"':
-			w.WriteString("&quot;")
+			escaped = "&quot;"
 		case '\t':
-			w.WriteString("&#x9;")
+			escaped = "&#x9;"
 		case '\n':
-			w.WriteString("&#xA;")
+			escaped = "&#xA;"
 		case '\r':
-			w.WriteString("&#xD;")
+			escaped = "&#xD;"
 		default:
-			w.WriteByte(b)
+			continue
 		}
+		w.WriteString(value[written:i])
+		w.WriteString(escaped)
+		written = i + 1
 	}
+	w.WriteString(value[written:])
 }
 
 func (c *canonical) name(n xml.Name) {

@@ -192,9 +192,7 @@ func (sp *provider) encryptTo() (*recipient, error) {
 // random must be of cryptographic quality. The assertion has to declare every
 // namespace that it uses itself: it is read alone after decryption.
 func (r *recipient) encrypt(assertion *etree.Element, random io.Reader) (*etree.Element, error) {
-	doc := etree.NewDocument()
-	doc.SetRoot(assertion.Copy())
-	plain, err := doc.WriteToBytes()
+	plain, err := writeXML(assertion)
 	if err != nil {
 		return nil, fmt.Errorf("write the assertion to encrypt: %w", err)
 	}

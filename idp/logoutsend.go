@@ -127,9 +127,7 @@ func (s *signer) carry(sp *provider, binding, address, parameter string, el *etr
 			return nil, err
 		}
 	}
-	doc := etree.NewDocument()
-	doc.SetRoot(el)
-	data, err := doc.WriteToBytes()
+	data, err := writeXML(el)
 	if err != nil {
 		return nil, fmt.Errorf("write %s for %s: %w", el.Tag, sp.EntityID, err)
 	}

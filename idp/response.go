@@ -104,9 +104,7 @@ func (p *Provider) envelope() (issued, error) {
 }
 
 func (out issued) with(response *etree.Element) (issued, error) {
-	doc := etree.NewDocument()
-	doc.SetRoot(response)
-	data, err := doc.WriteToBytes()
+	data, err := writeXML(response)
 	if err != nil {
 		return issued{}, fmt.Errorf("write response %s: %w", out.responseID, err)
 	}

@@ -45,7 +45,7 @@ func newSigner(key *certs.Key) (*signer, error) {
 	}
 	// Exclusive canonicalization, so that the signed assertion stays valid wherever
 	// an SP moves it (saml-core 5.4.3).
-	context.Canonicalizer = dsig.MakeC14N10ExclusiveCanonicalizerWithPrefixList("")
+	context.Canonicalizer = ownCanonical{}
 	if err := context.SetSignatureMethod(method); err != nil {
 		return nil, fmt.Errorf("signing key %s: %w", key.ID, err)
 	}
@@ -54,7 +54,7 @@ func newSigner(key *certs.Key) (*signer, error) {
 
 // sign signs el, which must have an ID and an Issuer as its first child, and
 // puts the signature behind the Issuer, where the schema wants it (saml-core
-// 5.4.1 and 5.4.2). It brings el into canonical form on the way.
+// 5.4.1 and 5.4.2).
 func (s *signer) sign(el *etree.Element) error {
 	signature, err := s.context.ConstructSignature(el, true)
 	if err != nil {

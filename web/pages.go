@@ -5,6 +5,7 @@ import (
 	"embed"
 	"fmt"
 	"html/template"
+	"sync"
 
 	"github.com/labstack/echo/v4"
 )
@@ -65,6 +66,14 @@ func loadPages(texts catalogue, b Branding, assets map[string]asset) (*pages, er
 	return p, nil
 }
 
+// buffers are what pages are rendered into. A buffer keeps the last page's text
+// until the next one is written over it; it never leaves the process.
+var buffers = sync.Pool{New: func() any {
+	var b bytes.Buffer
+	b.Grow(16 << 10) // the longest page, that with a Response, at once
+	return &b
+}}
+
 // show renders a page whole before the first byte goes out: a fault in a template
 // is an error page, never half a page.
 func (s *Server) show(c echo.Context, status int, name string, pol policy, view any) error {
@@ -76,9 +85,10 @@ func (s *Server) show(c echo.Context, status int, name string, pol policy, view 
 	if !ok {
 		return fmt.Errorf("no page %q", name)
 	}
-	var buf bytes.Buffer
-	buf.Grow(16 << 10) // the longest page, that with a Response, at once
-	if err := t.Execute(&buf, frame{Brand: s.pages.brand, Lang: s.pages.lang, Nonce: nonce, Page: view}); err != nil {
+	buf := buffers.Get().(*bytes.Buffer)
+	defer buffers.Put(buf) // the writer copies what it is given
+	buf.Reset()
+	if err := t.Execute(buf, frame{Brand: s.pages.brand, Lang: s.pages.lang, Nonce: nonce, Page: view}); err != nil {
 		return fmt.Errorf("render page %s: %w", name, err)
 	}
 	return c.HTMLBlob(status, buf.Bytes())
