@@ -29,6 +29,7 @@ const account = "a07e1lxqqqo0"
 // other's login names there.
 type bridge struct {
 	bench   *bench
+	binary  string // the program; it is set up by the bench's
 	dir     string
 	address string // host:port to connect to
 	host    string // as browsers see it
@@ -56,7 +57,7 @@ func (b *bench) newBridge(ctx context.Context, name, algorithm string, more set)
 		return nil, err
 	}
 	br := &bridge{
-		bench: b, dir: filepath.Join(b.dir, name), box: box,
+		bench: b, binary: b.binary, dir: filepath.Join(b.dir, name), box: box,
 		address: "127.0.0.1:" + port, host: "localhost:" + port,
 	}
 	b.cleanup(br.stop)
@@ -145,8 +146,9 @@ func (br *bridge) start(ctx context.Context) (time.Duration, error) {
 	}
 	defer log.Close()
 	args := []string{"serve", "--config", br.config()}
-	program := br.bench.binary
-	if br.bench.o.profile != "" {
+	program := br.binary
+	profiler := br.bench.o.profile != "" && program == br.bench.binary // this process has Go's signer only
+	if profiler {
 		if program, err = os.Executable(); err != nil {
 			return 0, fmt.Errorf("start the bridge under the profiler: %w", err)
 		}
@@ -154,7 +156,7 @@ func (br *bridge) start(ctx context.Context) (time.Duration, error) {
 	}
 	cmd := exec.Command(program, args...)
 	cmd.Stdout, cmd.Stderr = log, log
-	if br.bench.o.profile != "" {
+	if profiler {
 		in, out, err := os.Pipe()
 		if err != nil {
 			return 0, fmt.Errorf("start the bridge under the profiler: %w", err)

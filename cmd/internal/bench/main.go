@@ -7,7 +7,8 @@
 // Everything is real: the program ssobridge as a process of its own, set up by its own
 // commands, on SQLite with synchronous FULL, over HTTP on loopback; an OpenLDAP server
 // (slapd) over TLS; the sandbox as Constant Contact. The load comes from this process
-// and shares the processors with the bridge. Other work on the machine disturbs what
+// and shares the processors with the bridge. Verification and encryption alone are
+// measured without HTTP and store, by the benchmarks of package idp. Other work on the machine disturbs what
 // is measured; so what is compared is measured in turns.
 //
 // It is no test: the exit code is 0 also when a figure is missed, and 1 when one could
@@ -78,6 +79,7 @@ type bench struct {
 
 	main       *bridge // RSA-2048, everybody introduced; see mainBridge
 	launchRate float64 // 0: not measured
+	idp        idpBench
 }
 
 // parts are what --parts chooses from, in the order in which they run.
@@ -90,6 +92,9 @@ var parts = []struct {
 	{"commits", (*bench).measureCommits},
 	{"fresh", (*bench).measureFresh},
 	{"keys", (*bench).measureKeys},
+	{"openssl", (*bench).measureOpenSSL},
+	{"verify", (*bench).measureVerify},
+	{"encrypt", (*bench).measureEncrypt},
 	{"gate", (*bench).measureGate},
 	{"memory", (*bench).measureMemory},
 	{"flood", (*bench).measureFlood},
@@ -179,11 +184,17 @@ func (b *bench) mainBridge(ctx context.Context) (_ *bridge, err error) {
 
 // running sets a bridge up, starts it and introduces people.
 func (b *bench) running(ctx context.Context, name, algorithm string, more set, people int) (*bridge, error) {
+	return b.runningBy(ctx, b.binary, name, algorithm, more, people)
+}
+
+// runningBy is running with a server of another program file.
+func (b *bench) runningBy(ctx context.Context, binary, name, algorithm string, more set, people int) (*bridge, error) {
 	b.progress("setting up a bridge with a key of %s and %d people", algorithm, people)
 	br, err := b.newBridge(ctx, name, algorithm, more)
 	if err != nil {
 		return nil, fmt.Errorf("set up a bridge: %w", err)
 	}
+	br.binary = binary
 	if _, err := br.start(ctx); err != nil {
 		return nil, err
 	}

@@ -19,6 +19,7 @@ const (
 	launchCommits
 	freshRatio
 	freshCommits
+	opensslRatio
 	residentMemory
 	gateDecision
 	startToReady
@@ -38,6 +39,7 @@ var targets = map[figure]struct {
 	launchCommits:  {"durable commits a launch", 2, false, count, ""},
 	freshRatio:     {"fresh sign-ins / launches", 0.5, true, ratio, ""},
 	freshCommits:   {"durable commits a fresh sign-in", 4, false, count, ""},
+	opensslRatio:   {"launches with OpenSSL / with Go's signer", 1.6, true, ratio, ""},
 	residentMemory: {"resident memory with a full store, after sign-ins", 100e6, false, mb, ""},
 	gateDecision:   {"gate's decision, 3,000 accounts, 6,000 mappings, p99", float64(time.Millisecond), false, span, ""},
 	startToReady:   {"start to ready on an existing store", float64(500 * time.Millisecond), false, span, ""},
