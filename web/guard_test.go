@@ -145,6 +145,27 @@ func TestLaunchIsATopLevelNavigation(t *testing.T) {
 	}
 }
 
+// TestConfirmLaunch: where it is set, a launch that another site caused asks for one
+// click, and the page leads nowhere but to that launch; our own links and browsers that
+// say nothing go on at once.
+func TestConfirmLaunch(t *testing.T) {
+	r := newRig(t, func(o *web.Options) { o.ConfirmLaunch = true })
+	foreign := []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document", "Sec-Fetch-Site", "cross-site"}
+	for path, self := range map[string]string{
+		"/launch": "/launch", "/login": "/launch", "/launch/a07e1lxqqqo0?x=https://evil.example": "/launch/a07e1lxqqqo0",
+		"/launch/sp?entity_id=%22%3E%3Cb%3E": "/launch/sp?entity_id=%22%3E%3Cb%3E",
+	} {
+		resp := r.get(path, foreign...)
+		wantStatus(t, resp, http.StatusOK)
+		if !strings.Contains(resp.body, `href="`+self+`"`) || r.idp.count() != 0 || len(resp.Cookies()) != 0 {
+			t.Errorf("%s: calls %d, cookies %v, want a link to %s and nothing done:\n%s", path, r.idp.count(), resp.Cookies(), self, resp.body)
+		}
+	}
+	for _, headers := range [][]string{nil, {"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document", "Sec-Fetch-Site", "same-origin"}} {
+		wantStatus(t, r.get("/launch", headers...), http.StatusSeeOther)
+	}
+}
+
 func TestHEADDoesNothing(t *testing.T) {
 	r := newRig(t, nil)
 	for _, path := range []string{"/", "/launch", "/launch/a07e1lxqqqo0", "/launch/sp?entity_id=x", "/login", "/login?s=one", "/logout", "/logout/all?l=one", "/logout/next?l=one", "/logout/back?l=one"} {

@@ -104,6 +104,9 @@ type Options struct {
 	Random io.Reader
 	// HSTS sends Strict-Transport-Security where PublicURL is https.
 	HSTS bool
+	// ConfirmLaunch asks for one click where another site leads a browser to a launch
+	// link. Browsers that do not say where they come from are not asked.
+	ConfirmLaunch bool
 	// SessionLife is how long a browser keeps the session cookie, at most as long as
 	// idp lets the session live. Default 0: until the browser is closed.
 	SessionLife time.Duration
@@ -132,6 +135,7 @@ type Server struct {
 	random  io.Reader
 	hsts    bool
 	life    time.Duration
+	confirm bool // launches from other sites
 	texts   catalogue
 	pages   *pages
 	assets  map[string]asset
@@ -169,6 +173,7 @@ func New(o Options) (*Server, error) {
 		random:  o.Random,
 		hsts:    o.HSTS && public.Scheme == "https",
 		life:    o.SessionLife,
+		confirm: o.ConfirmLaunch,
 		texts:   english,
 	}
 	if s.ready == nil {

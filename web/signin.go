@@ -71,6 +71,11 @@ func (s *Server) start(c echo.Context, l idp.LaunchRequest, self string) error {
 	if err := navigated(c); err != nil {
 		return err
 	}
+	if s.confirm && c.Request().Header.Get("Sec-Fetch-Site") == "cross-site" {
+		// Another site can make a browser sign in somebody who never asked for it. A click
+		// on our own page comes from this site; self is no address from outside.
+		return s.show(c, http.StatusOK, "confirm", policy{}, struct{ Self string }{self})
+	}
 	v := visitOf(c)
 	if err := s.ensureBrowser(c, v); err != nil {
 		return err

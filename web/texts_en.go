@@ -55,6 +55,10 @@ var english = catalogue{
 		"switch.left":  "Time left",
 		"switch.until": "It goes on in {time}.",
 
+		"confirm.title": "Do you want to sign in?",
+		"confirm.text":  "Another site has sent you here to sign in. If you did not mean to, just close this page.",
+		"confirm.go":    "Sign in",
+
 		"deliver.title": "Signing you in",
 		"deliver.lead":  "Taking you to {provider}.",
 		"deliver.how":   "If nothing happens, use the button.",

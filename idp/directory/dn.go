@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/go-ldap/ldap/v3"
 )
@@ -32,11 +33,19 @@ func NormalDN(dn string) (string, error) {
 	}
 	for _, rdn := range parsed.RDNs {
 		for _, a := range rdn.Attributes {
+			if !utf8.ValidString(a.Type) || !utf8.ValidString(a.Value) {
+				// Folding would make all broken characters one, and two DNs the same.
+				return "", fmt.Errorf("malformed DN %q: it is not UTF-8", dn)
+			}
 			a.Type = fold(a.Type)
 			a.Value = fold(strings.Join(strings.Fields(a.Value), " "))
 		}
 	}
-	return parsed.String(), nil
+	normal := parsed.String()
+	if len(normal) > maxDN { // escapes can make it longer than what came
+		return "", fmt.Errorf("malformed DN: longer than %d bytes", maxDN)
+	}
+	return normal, nil
 }
 
 // parseDN parses a non-empty DN of bounded length.

@@ -341,6 +341,13 @@ type SignInConfig struct {
 	// Default 20000.
 	// Example: 20000
 	PendingTotal int `yaml:"pending_total"`
+
+	// Ask for one click where another site leads a browser to a launch link, so that no
+	// site can sign somebody in unasked. Leave it off where action buttons stand on
+	// sites of other domains and should work with one click.
+	// Default false.
+	// Example: false
+	ConfirmLaunch bool `yaml:"confirm_launch"`
 }
 
 // LogoutConfig is about signing out at all services at once (SAML single logout).

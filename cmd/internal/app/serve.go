@@ -134,6 +134,7 @@ func (p *Parts) pages(figures *metrics, ready func(context.Context) error) (http
 		IdP: figures.counted(p.IdP), PublicURL: p.Config.PublicURL, TrustedProxies: p.Config.proxies(), Branding: branding,
 		CSRFKey: p.Sealer.Derive("csrf"), Ready: ready, Observe: figures.observe, Logger: p.log, Now: p.now, Random: rand.Reader,
 		HSTS: strings.HasPrefix(p.Config.PublicURL, "https://"), SessionLife: 0,
+		ConfirmLaunch: p.Config.SignIn.ConfirmLaunch,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up the pages: %w", err)
