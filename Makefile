@@ -2,10 +2,11 @@
 # make demo     the bridge, a sandbox and a sample directory on this machine
 # make build    the program, in the file ssobridge; TAGS=openssl: RSA signatures by OpenSSL (needs libssl-dev)
 #
+# FUZZTIME=1m   make fuzz looks longer than the few seconds that each target has in make test
 # INSTALL=no    make test installs nothing; it says what is missing and fails
 
 GO            ?= go
-FUZZTIME      ?= 10s
+FUZZTIME      ?= 5s
 GOLANGCI      := .tools/golangci-lint
 GOLANGCI_VERS := v2.15.0
 
