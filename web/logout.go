@@ -16,26 +16,13 @@ import (
 	"ssobridge/idp"
 )
 
-// slo takes a message of single logout by the Redirect or the POST binding. Like
-// sso, a post from another site comes without our Lax cookies and is answered by a
-// redirect to a page of ours, which has them again (row WEB-03).
+// slo takes a message of single logout by the Redirect or the POST binding.
 func (s *Server) slo(c echo.Context) error {
-	v := visitOf(c)
-	if c.Request().Method == http.MethodPost {
-		c.Request().Body = http.MaxBytesReader(c.Response(), c.Request().Body, maxSAMLBody)
-	} else {
-		if err := notAhead(c); err != nil {
-			return err
-		}
-		if err := s.ensureBrowser(c, v); err != nil {
-			return err
-		}
-	}
-	a, err := s.idp.SLO(c.Request().Context(), c.Request(), v.visitor())
+	a, err := s.message(c, s.idp.SLO)
 	if err != nil {
 		return fmt.Errorf("take a message of single logout: %w", err)
 	}
-	return s.answer(c, v, a, "")
+	return s.answer(c, visitOf(c), a, "")
 }
 
 // logoutPath shows a running single logout.

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -13,27 +14,32 @@ import (
 	"ssobridge/store"
 )
 
-// sso takes an AuthnRequest by the Redirect or the POST binding. A post from
+// sso takes an AuthnRequest by the Redirect or the POST binding.
+func (s *Server) sso(c echo.Context) error {
+	a, err := s.message(c, s.idp.SSO)
+	if err != nil {
+		return fmt.Errorf("take an authentication request: %w", err)
+	}
+	return s.answer(c, visitOf(c), a, "")
+}
+
+// message hands a SAML message to idp, whichever binding carries it. A post from
 // another site comes without our Lax cookies. None is made then: it would replace
 // the one that this browser has, and cut its pending sign-ins off. The answer sends
 // the browser on by GET, which carries the cookies again (row WEB-03).
-func (s *Server) sso(c echo.Context) error {
+func (s *Server) message(c echo.Context, take func(context.Context, *http.Request, idp.Visitor) (idp.Answer, error)) (idp.Answer, error) {
 	v := visitOf(c)
 	if c.Request().Method == http.MethodPost {
 		c.Request().Body = http.MaxBytesReader(c.Response(), c.Request().Body, maxSAMLBody)
 	} else {
 		if err := notAhead(c); err != nil {
-			return err
+			return idp.Answer{}, err
 		}
 		if err := s.ensureBrowser(c, v); err != nil {
-			return err
+			return idp.Answer{}, err
 		}
 	}
-	a, err := s.idp.SSO(c.Request().Context(), c.Request(), v.visitor())
-	if err != nil {
-		return fmt.Errorf("take an authentication request: %w", err)
-	}
-	return s.answer(c, v, a, "")
+	return take(c.Request().Context(), c.Request(), v.visitor())
 }
 
 func (s *Server) launch(c echo.Context) error {
