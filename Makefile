@@ -2,11 +2,11 @@
 # make demo     the bridge, a sandbox and a sample directory on this machine
 # make build    the program, in the file ssobridge; TAGS=openssl: RSA signatures by OpenSSL (needs libssl-dev)
 #
-# FUZZTIME=1m   make fuzz looks longer than the few seconds that each target has in make test
+# FUZZTIME=1m   make fuzz looks longer than the few thousand inputs that each target gets in make test
 # INSTALL=no    make test installs nothing; it says what is missing and fails
 
 GO            ?= go
-FUZZTIME      ?= 5s
+FUZZTIME      ?= 3000x
 GOLANGCI      := .tools/golangci-lint
 GOLANGCI_VERS := v2.15.0
 
