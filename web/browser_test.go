@@ -45,7 +45,7 @@ func TestInBrowser(t *testing.T) {
 	}))
 	listener, err := net.Listen("tcp", "127.0.0.2:0")
 	if err != nil {
-		t.Skipf("no second loopback address for a third site: %v", err)
+		t.Fatalf("no second loopback address for a third site: %v", err)
 	}
 	_ = third.Listener.Close()
 	third.Listener = listener
