@@ -38,6 +38,7 @@ var pretended = []string{
 var homes = map[string][]string{
 	"github.com/alecthomas/kong":                    {"cmd/internal/app"},
 	"github.com/prometheus/client_golang":           {"cmd/internal/app"},
+	"github.com/schollz/progressbar/v3":             {"cmd/internal/app"},
 	"go.yaml.in/yaml/v3":                            {"cmd/internal/app"},
 	"github.com/labstack/echo/v4":                   {"web"},
 	"github.com/beevik/etree":                       {"idp"},

@@ -137,6 +137,7 @@ func Reasons() []string {
 	for _, r := range []provisioning.Reason{
 		provisioning.NoAssignment, provisioning.NotThisAccount, provisioning.PersonData, provisioning.MayNotCreate,
 		provisioning.HeldConflict, provisioning.RefusedByPartner, provisioning.OwnerUnknown, provisioning.NotInGroup,
+		provisioning.AccountClosed, provisioning.UserSuspended,
 	} {
 		all = append(all, string(r))
 	}

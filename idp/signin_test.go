@@ -456,6 +456,8 @@ func TestCancel(t *testing.T) {
 		{"other account", denied(provisioning.NotThisAccount), "not_this_account", 403, "Responder", "RequestDenied"},
 		{"held", denied(provisioning.HeldConflict), "held_conflict", 403, "Responder", "RequestDenied"},
 		{"refused by partner", denied(provisioning.RefusedByPartner), "refused_by_partner", 403, "Responder", "RequestDenied"},
+		{"account closed", denied(provisioning.AccountClosed), "account_closed", 403, "Responder", "RequestDenied"},
+		{"user suspended", denied(provisioning.UserSuspended), "user_suspended", 403, "Responder", "RequestDenied"},
 		{"owner unknown", denied(provisioning.OwnerUnknown), "owner_unknown", 403, "Responder", "RequestDenied"},
 		{"may not create", denied(provisioning.MayNotCreate), "may_not_create", 403, "Requester", "InvalidNameIDPolicy"},
 		{"gate down", func(provisioning.Question) (provisioning.Decision, error) {

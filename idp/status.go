@@ -42,7 +42,7 @@ func statusOf(reason string) status {
 		return status{saml.StatusResponder, saml.StatusAuthnFailed, "The person was not authenticated."}
 	case string(provisioning.NoAssignment), string(provisioning.NotThisAccount), string(provisioning.PersonData),
 		string(provisioning.HeldConflict), string(provisioning.RefusedByPartner), string(provisioning.OwnerUnknown),
-		string(provisioning.NotInGroup):
+		string(provisioning.NotInGroup), string(provisioning.AccountClosed), string(provisioning.UserSuspended):
 		return status{saml.StatusResponder, saml.StatusRequestDenied, "The person has no access to this service."}
 	}
 	// Directory, database or partner API down, and whatever has no line above.

@@ -86,8 +86,7 @@ func (c *Client) Accounts(ctx context.Context, class string) ([]Account, error) 
 func (c *Client) accountPage(ctx context.Context, class, op string, u *url.URL) (accountPage, error) {
 	k := call{op: op, class: class, method: http.MethodGet, url: u, want: http.StatusOK}
 	body, err := c.do(ctx, k)
-	var e *Error
-	if errors.As(err, &e) && e.Kind == Throttled {
+	if e, ok := errors.AsType[*Error](err); ok && e.Kind == Throttled {
 		timer := time.NewTimer(e.Wait)
 		defer timer.Stop()
 		select {

@@ -13,14 +13,20 @@ const (
 	ClassPlan   = "plan"    // background work, the list of client accounts among it
 )
 
+// What became of asking for a slot.
+const (
+	SlotTaken = "taken" // the slot comes after wait
+	SlotBusy  = "busy"  // others of a class that goes first stand in line; nothing was taken, ask again after wait
+	SlotNone  = "none"  // the day's calls are used up for this class; nothing was taken, there are some again after wait
+)
+
 // Budget is what every call passes. Constant Contact's limits hold for all client accounts and
 // all replicas of a partner together, so an implementation is shared by all of them.
 // Its methods may be called by several goroutines.
 type Budget interface {
-	// Reserve takes the next slot for a call of this class. The slot is taken for good: who does
-	// not use it has wasted it. wait is how long until the slot; ok is false when the calls of the
-	// day are used up for this class, and wait is then how long until there are some again.
-	Reserve(ctx context.Context, class string) (wait time.Duration, ok bool, err error)
+	// Reserve takes the next slot for a call of this class, and says how it went by one of the Slot
+	// words. A slot is taken for good: who does not use it has wasted it.
+	Reserve(ctx context.Context, class string) (wait time.Duration, outcome string, err error)
 	// Throttled notes that Constant Contact refused a call as too fast.
 	Throttled(ctx context.Context) error
 	// Exhausted notes that Constant Contact says the day's calls are used up.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
@@ -17,7 +18,9 @@ import (
 const (
 	maxAnswer      = 1 << 20
 	maxErrorAnswer = 64 << 10
-	throttledWait  = time.Second // no Retry-After is sent; the limit is one of a second
+	throttledWait  = time.Second            // no Retry-After is sent; the limit is one of a second
+	throttledMore  = 250 * time.Millisecond // at most, so that callers who were throttled together do not come again together
+	leastBusyWait  = 20 * time.Millisecond  // a budget that names no time must not be asked without pause
 )
 
 // Options are for New.
@@ -26,9 +29,11 @@ type Options struct {
 	APIKey    string // of the registered application
 	Tokens    *TokenSource
 	Budget    Budget
+	PerSecond float64           // calls a second that the budget gives at most; 0: it is not looked at again
 	Timeout   time.Duration     // of one call, counted after its slot; default 20 s
 	Transport http.RoundTripper // default: one of the package's own
 	Now       func() time.Time  // default time.Now
+	Random    func() float64    // from 0 to below 1, for waits; default math/rand/v2
 	Logger    *slog.Logger      // default: none
 }
 
@@ -47,6 +52,7 @@ type Client struct {
 	o    Options
 	base *url.URL
 	http *http.Client
+	gate *gate
 }
 
 // New checks the options. It makes no call.
@@ -71,18 +77,13 @@ func New(o Options) (*Client, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Random == nil {
+		o.Random = rand.Float64
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Client{o: o, base: base, http: newHTTPClient(o.Transport)}, nil
-}
-
-// call is one call to be made.
-type call struct {
-	op, class, method string
-	url               *url.URL
-	body              []byte // JSON, nil for none
-	want              int    // the one status that means success
+	return &Client{o: o, base: base, http: newHTTPClient(o.Transport), gate: newGate(o.PerSecond)}, nil
 }
 
 // answer is what came back.
@@ -141,25 +142,42 @@ func (c *Client) token(ctx context.Context, k call) (string, error) {
 
 // slot takes a slot of the budget and waits until it.
 func (c *Client) slot(ctx context.Context, k call) error {
-	wait, ok, err := c.o.Budget.Reserve(ctx, k.class)
-	switch {
-	case err != nil:
-		return &Error{Kind: NotSent, Op: k.op, Err: fmt.Errorf("reserve a slot: %w", err)}
-	case !ok:
-		return &Error{Kind: QuotaExceeded, Op: k.op, Wait: wait, Err: errors.New("the day's calls are used up by our own count")}
-	}
-	if wait > 0 {
-		timer := time.NewTimer(wait)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
+	for {
+		wait, outcome, err := c.o.Budget.Reserve(ctx, k.class)
+		switch {
+		case err != nil:
+			return &Error{Kind: NotSent, Op: k.op, Err: fmt.Errorf("reserve a slot: %w", err)}
+		case outcome == SlotNone:
+			return &Error{Kind: QuotaExceeded, Op: k.op, Wait: wait, Err: errors.New("the day's calls are used up by our own count")}
+		case outcome == SlotBusy:
+			wait = max(wait, leastBusyWait)
+		case outcome != SlotTaken:
+			return &Error{Kind: NotSent, Op: k.op, Err: fmt.Errorf("reserve a slot: unknown outcome %.40q", outcome)}
+		}
+		pause(ctx, wait)
+		if outcome == SlotTaken {
+			pause(ctx, c.gate.next(time.Now()))
+		}
+		if err := ctx.Err(); err != nil {
+			return &Error{Kind: NotSent, Op: k.op, Err: fmt.Errorf("wait for the slot: %w", err)}
+		}
+		if outcome == SlotTaken {
+			return nil
 		}
 	}
-	if err := ctx.Err(); err != nil {
-		return &Error{Kind: NotSent, Op: k.op, Err: fmt.Errorf("wait for the slot: %w", err)}
+}
+
+// pause waits for d or the end of ctx.
+func pause(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
 	}
-	return nil
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 // send writes the request and reads the answer.
@@ -219,20 +237,24 @@ func (c *Client) send(ctx context.Context, k call, token string) (answer, error)
 
 // refused turns an answer other than the wanted one into an error, and tells the budget.
 func (c *Client) refused(ctx context.Context, k call, a answer) error {
-	b := parseErrorBody(a.body)
+	b := parseErrorBody(a.body, k.secrets...)
 	e := &Error{Op: k.op, Status: a.status, Key: b.key, Message: b.message}
 	switch {
+	case a.status == k.later:
+		e.Kind = Accepted
 	case a.status == http.StatusUnauthorized:
 		e.Kind = Unauthorized
 	case a.status == http.StatusForbidden:
 		e.Kind = Forbidden
+	case a.status == http.StatusNotFound:
+		e.Kind = NotFound
 	case a.status == http.StatusConflict:
 		e.Kind = Conflict
 	case a.status == http.StatusTooManyRequests && b.quota:
 		e.Kind, e.Wait = QuotaExceeded, untilMidnight(c.o.Now())
 		c.tell(ctx, c.o.Budget.Exhausted)
 	case a.status == http.StatusTooManyRequests:
-		e.Kind, e.Wait = Throttled, throttledWait
+		e.Kind, e.Wait = Throttled, throttledWait+time.Duration(c.o.Random()*float64(throttledMore))
 		c.tell(ctx, c.o.Budget.Throttled)
 	case a.status == http.StatusRequestTimeout:
 		// Said by a proxy as often as by a server that did not get the request.

@@ -70,7 +70,9 @@ func TestAPI03KindsOfAnswers(t *testing.T) {
 		{"created", 201, "", "", "", 0},
 		{"created, with a body", 201, strings.Repeat("x", 2<<20), "", "", 0},
 		{"bad data", 400, array("request.invalid"), partnerapi.BadRequest, "request.invalid", 0},
-		{"unknown account", 404, array("not_found"), partnerapi.BadRequest, "not_found", 0},
+		{"unknown account", 404, array("not_found"), partnerapi.NotFound, "not_found", 0},
+		{"unknown account, HTML", 404, html, partnerapi.NotFound, "", 0},
+		{"wrong method", 405, "", partnerapi.BadRequest, "", 0},
 		{"wrong media type", 415, "", partnerapi.BadRequest, "", 0},
 		{"forbidden, array", 403, array("forbidden"), partnerapi.Forbidden, "forbidden", 0},
 		{"forbidden, single object", 403, single("forbidden"), partnerapi.Forbidden, "forbidden", 0},
@@ -86,7 +88,7 @@ func TestAPI03KindsOfAnswers(t *testing.T) {
 		{"quota, second of two", 429, `[{"error_key":"throttled"},{"error_key":"quota_exceeded"}]`, partnerapi.QuotaExceeded, "throttled", 2 * time.Hour},
 		{"failed", 500, array("internal"), partnerapi.Unknown, "internal", 0},
 		{"bad gateway", 502, html, partnerapi.Unknown, "", 0},
-		{"unavailable", 503, "", partnerapi.Unknown, "", 0},
+		{"unavailable", 503, array("accepted"), partnerapi.Unknown, "accepted", 0}, // accepted for later is said of client accounts only
 		{"request time-out", 408, "", partnerapi.Unknown, "", 0},
 		{"another success", 200, html, partnerapi.Unknown, "", 0},
 		{"redirect", 307, "", partnerapi.BadRequest, "", 0},
@@ -108,7 +110,7 @@ func TestAPI03KindsOfAnswers(t *testing.T) {
 			})
 			var log bytes.Buffer
 			c, b := newClient(t, r, func(o *partnerapi.Options) {
-				o.Now = newClock().Now
+				o.Now, o.Random = newClock().Now, func() float64 { return 0 }
 				o.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 			})
 			err := create(t, c)
@@ -299,6 +301,27 @@ func TestBudget(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
+	t.Run("given up while others go first", func(t *testing.T) {
+		c, b := newClient(t, r, nil)
+		b.outcome = partnerapi.SlotBusy // and names no time, which must not become a busy loop
+		ctx, cancel := context.WithTimeout(t.Context(), 70*time.Millisecond)
+		defer cancel()
+		err := c.CreateSSOUser(ctx, partnerapi.ClassPlan, account, somebody())
+		if e := wantKind(t, err, partnerapi.NotSent); !errors.Is(e, context.DeadlineExceeded) {
+			t.Errorf("got %v, want a time-out", err)
+		}
+		if b.reserved < 1 || b.reserved > 10 {
+			t.Errorf("the budget was asked %d times in 70 ms", b.reserved)
+		}
+	})
+	t.Run("an outcome that is none", func(t *testing.T) {
+		c, b := newClient(t, r, nil)
+		b.outcome = "perhaps"
+		wantKind(t, create(t, c), partnerapi.NotSent)
+		if b.reserved != 1 {
+			t.Errorf("the budget was asked %d times, want once", b.reserved)
+		}
+	})
 	t.Run("no slot without a token", func(t *testing.T) {
 		down := newRemote(t, teapot)
 		c, b := newClient(t, down, nil)
@@ -311,6 +334,17 @@ func TestBudget(t *testing.T) {
 	if n := calls.Load(); n != 0 {
 		t.Errorf("%d calls were made", n)
 	}
+	t.Run("asks again while others go first", func(t *testing.T) {
+		before := calls.Load()
+		c, b := newClient(t, r, nil)
+		b.busy, b.wait = 3, time.Millisecond
+		if err := create(t, c); err != nil {
+			t.Fatal(err)
+		}
+		if b.reserved != 4 || calls.Load() != before+1 {
+			t.Errorf("the budget was asked %d times and %d calls were made, want 4 and 1", b.reserved, calls.Load()-before)
+		}
+	})
 	t.Run("waits for its slot", func(t *testing.T) {
 		c, b := newClient(t, r, nil)
 		b.wait = 60 * time.Millisecond
@@ -375,6 +409,29 @@ func TestKindOf(t *testing.T) {
 		if got := partnerapi.KindOf(err); got != want {
 			t.Errorf("KindOf(%v) = %q, want %q", err, got, want)
 		}
+	}
+}
+
+// API-02: who was throttled together does not come again together.
+func TestAPI02ThrottledWaitIsSpread(t *testing.T) {
+	r := newRemote(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) })
+	for random, want := range map[float64]time.Duration{0: time.Second, 0.5: 1125 * time.Millisecond, 0.999999: 1250 * time.Millisecond} {
+		c, _ := newClient(t, r, func(o *partnerapi.Options) { o.Random = func() float64 { return random } })
+		if e := wantKind(t, create(t, c), partnerapi.Throttled); e.Wait.Round(time.Millisecond) != want {
+			t.Errorf("got wait %v for %v, want %v", e.Wait, random, want)
+		}
+	}
+	c, _ := newClient(t, r, nil)
+	waits := map[time.Duration]bool{}
+	for range 5 {
+		e := wantKind(t, create(t, c), partnerapi.Throttled)
+		if e.Wait < time.Second || e.Wait > 1250*time.Millisecond {
+			t.Errorf("got wait %v, want 1 s to 1.25 s", e.Wait)
+		}
+		waits[e.Wait] = true
+	}
+	if len(waits) < 2 {
+		t.Errorf("five waits are all the same: %v", waits)
 	}
 }
 

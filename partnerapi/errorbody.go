@@ -32,8 +32,13 @@ type wireError struct {
 
 // parseErrorBody reads an error body of any published shape: an array of objects on most
 // partner calls, a single object on authorization failures. A body that is neither (empty,
-// HTML of a proxy, garbage) gives an empty result: the status alone must do then.
-func parseErrorBody(body []byte) errorBody {
+// HTML of a proxy, garbage) gives an empty result: the status alone must do then. Secrets are taken out.
+func parseErrorBody(body []byte, secrets ...string) errorBody {
+	var pairs []string
+	for _, s := range secrets {
+		pairs = append(pairs, s, "***")
+	}
+	redact := strings.NewReplacer(pairs...) // before anything is cut, which could leave a part of one
 	var list []wireError
 	for _, raw := range entries(body) {
 		var e wireError
@@ -56,6 +61,7 @@ func parseErrorBody(body []byte) errorBody {
 		if message == "" {
 			message = e.Plain
 		}
+		key, message = redact.Replace(key), redact.Replace(message)
 		if out.key == "" {
 			out.key = printable(key, maxKey)
 		}

@@ -44,17 +44,28 @@ type budget struct {
 	mu                             sync.Mutex
 	wait                           time.Duration
 	empty                          bool
+	busy                           int // so many times others go first
+	outcome                        string
 	err                            error
 	classes                        []string
 	throttled, exhausted, reserved int
 }
 
-func (b *budget) Reserve(_ context.Context, class string) (time.Duration, bool, error) {
+func (b *budget) Reserve(_ context.Context, class string) (time.Duration, string, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.reserved++
 	b.classes = append(b.classes, class)
-	return b.wait, !b.empty, b.err
+	switch {
+	case b.outcome != "":
+		return b.wait, b.outcome, b.err
+	case b.empty:
+		return b.wait, partnerapi.SlotNone, b.err
+	case b.busy > 0:
+		b.busy--
+		return b.wait, partnerapi.SlotBusy, b.err
+	}
+	return b.wait, partnerapi.SlotTaken, b.err
 }
 
 func (b *budget) Throttled(ctx context.Context) error {

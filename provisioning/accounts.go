@@ -1,6 +1,7 @@
 package provisioning
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -20,8 +21,12 @@ const (
 )
 
 // RefreshAccounts reads GET /partner/accounts into the store. It does nothing if that was done less than a minute ago, by this
-// process or another, and it never takes calls that are kept for sign-ins. Concurrent callers wait for one refresh.
-func (s *Service) RefreshAccounts(ctx context.Context) error {
+// process or another, and it never takes calls that are kept for sign-ins. Concurrent callers wait for one refresh. Requests for client accounts whose account
+// the list shows for the first time are finished.
+func (s *Service) RefreshAccounts(ctx context.Context) error { return s.refreshAccounts(ctx, false) }
+
+// refreshAccounts reads the list, however fresh it is where anyway is true.
+func (s *Service) refreshAccounts(ctx context.Context, anyway bool) error {
 	select {
 	case <-ctx.Done():
 		return fmt.Errorf("refresh client accounts: %w", context.Cause(ctx))
@@ -29,11 +34,12 @@ func (s *Service) RefreshAccounts(ctx context.Context) error {
 	}
 	defer func() { s.refreshing <- struct{}{} }()
 
-	last, err := s.lastRefresh(ctx)
+	began := s.now()
+	known, last, err := s.lastRefresh(ctx)
 	if err != nil {
 		return err
 	}
-	if age := s.now().Sub(last); age >= 0 && age < refreshAtAll {
+	if age := began.Sub(last); age >= 0 && age < refreshAtAll && !anyway {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, refreshLimit)
@@ -41,6 +47,17 @@ func (s *Service) RefreshAccounts(ctx context.Context) error {
 	listed, err := s.client.Accounts(ctx, partnerapi.ClassPlan)
 	if err != nil {
 		return fmt.Errorf("refresh client accounts: %w", err)
+	}
+	// What was read of one account by itself while the pages came is newer than its page.
+	newer, err := s.accounts.List(ctx)
+	if err != nil {
+		return fmt.Errorf("list known client accounts: %w", err)
+	}
+	status := map[store.AccountID]string{}
+	for _, a := range newer {
+		if a.CheckedAt.After(began) {
+			status[a.ID] = a.BillingStatus
+		}
 	}
 	now := s.now()
 	all, odd := make([]store.Account, 0, len(listed)), 0
@@ -50,7 +67,7 @@ func (s *Service) RefreshAccounts(ctx context.Context) error {
 			odd++
 			continue
 		}
-		all = append(all, store.Account{ID: id, Name: accountName(a), BillingStatus: printable(a.BillingStatus), SeenAt: now})
+		all = append(all, store.Account{ID: id, Name: accountName(a), BillingStatus: cmp.Or(status[id], printable(a.BillingStatus)), SeenAt: now})
 	}
 	if odd > 0 {
 		s.log.Warn("some listed client accounts have ids of a form that is not known, they are left out", "count", odd)
@@ -61,22 +78,40 @@ func (s *Service) RefreshAccounts(ctx context.Context) error {
 		return fmt.Errorf("store %d client accounts: %w", len(all), err)
 	}
 	s.refreshedAt = now
+	s.linkListed(ctx, newlyListed(known, listed))
 	return nil
 }
 
-// lastRefresh tells when the list was last read, by whomever. The caller holds the token of refreshing.
-func (s *Service) lastRefresh(ctx context.Context) (time.Time, error) {
-	known, err := s.accounts.List(ctx)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("list known client accounts: %w", err)
+// newlyListed are the accounts that were not known before. Without any known there was no list before, and so nothing can be said to be new.
+func newlyListed(known []store.Account, listed []partnerapi.Account) (fresh []partnerapi.Account) {
+	if len(known) == 0 {
+		return nil
 	}
-	last := s.refreshedAt // for a list that came empty
+	before := make(map[string]bool, len(known))
+	for _, a := range known {
+		before[string(a.ID)] = true
+	}
+	for _, a := range listed {
+		if !before[a.EncodedAccountID] {
+			fresh = append(fresh, a)
+		}
+	}
+	return fresh
+}
+
+// lastRefresh tells which accounts are known and when the list was last read, by whomever. The caller holds the token of refreshing.
+func (s *Service) lastRefresh(ctx context.Context) (known []store.Account, last time.Time, err error) {
+	known, err = s.accounts.List(ctx)
+	if err != nil {
+		return nil, time.Time{}, fmt.Errorf("list known client accounts: %w", err)
+	}
+	last = s.refreshedAt // for a list that came empty
 	for _, a := range known {
 		if a.SeenAt.After(last) {
 			last = a.SeenAt
 		}
 	}
-	return last, nil
+	return known, last, nil
 }
 
 // keepAccounts refreshes at the start, then every six hours; a failure is logged and tried again. Sign-ins do not depend on it.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sort"
 	"strings"
 
@@ -37,6 +39,28 @@ func (s *Service) Assignments(ctx context.Context, p directory.Entry) ([]Assignm
 	if err != nil {
 		return nil, fmt.Errorf("assignments of person %s: %w", p.ID, err)
 	}
+	return s.assignments(x, p), nil
+}
+
+func (s *Service) assignments(x *index, p directory.Entry) []Assignment {
+	best := s.winners(x, p)
+	all := make([]Assignment, 0, len(best))
+	for _, h := range best {
+		all = append(all, Assignment{Account: h.Account, Name: x.name(h.Account), Role: h.Role, Mapping: h.Mapping, Group: h.Group})
+	}
+	sort.Slice(all, func(i, j int) bool {
+		a, b := strings.ToLower(all[i].Name), strings.ToLower(all[j].Name)
+		if a != b {
+			return a < b
+		}
+		return all[i].Account < all[j].Account
+	})
+	return all
+}
+
+// winners are the hits that count for one person, at most one in a client account, in no order. Sign-ins, plans and previews of
+// mappings all ask here, so that they can't differ.
+func (s *Service) winners(x *index, p directory.Entry) []Hit {
 	best := map[store.AccountID]Hit{}
 	for _, h := range x.hits(x.newSubject(p)) {
 		if !h.Hit {
@@ -52,18 +76,7 @@ func (s *Service) Assignments(ctx context.Context, p directory.Entry) ([]Assignm
 			best[h.Account] = h
 		}
 	}
-	all := make([]Assignment, 0, len(best))
-	for account, h := range best {
-		all = append(all, Assignment{Account: account, Name: x.name(account), Role: h.Role, Mapping: h.Mapping, Group: h.Group})
-	}
-	sort.Slice(all, func(i, j int) bool {
-		a, b := strings.ToLower(all[i].Name), strings.ToLower(all[j].Name)
-		if a != b {
-			return a < b
-		}
-		return all[i].Account < all[j].Account
-	})
-	return all, nil
+	return slices.Collect(maps.Values(best))
 }
 
 // before tells which of two hits on one account counts. Equal priorities are refused when a mapping is added, as far as can be
@@ -105,6 +118,11 @@ func (s *Service) Explain(ctx context.Context, p directory.Entry) ([]Hit, error)
 		hits := x.try(r, who)
 		if len(hits) == 0 {
 			hits = []Hit{{Mapping: r.mapping, Why: miss(r, who), Account: r.mapping.Account, Role: r.mapping.Role}}
+		}
+		for i, h := range hits {
+			if status, closed := s.shut(x, h.Account); h.Hit && closed {
+				hits[i].Why += fmt.Sprintf("; the client account is closed at Constant Contact (%s)", status)
+			}
 		}
 		all = append(all, hits...)
 	}
@@ -287,8 +305,8 @@ type renamed struct {
 // serves people who read the list, so a full queue loses nothing: the next sign-in notes it again after the next change.
 func (s *Service) noteRenamed(x *index, h Hit) {
 	m := h.Mapping
-	if m.Kind != store.GroupMapping || m.GroupID == "" || h.Group.DN == m.GroupDN || h.Group.DN == "" {
-		return
+	if m.ID == 0 || m.Kind != store.GroupMapping || m.GroupID == "" || h.Group.DN == m.GroupDN || h.Group.DN == "" {
+		return // a mapping without an id is not stored yet
 	}
 	if directory.SameDN(h.Group.DN, m.GroupDN) || !x.once(m.ID) {
 		return

@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
-	"ssobridge/partnerapi"
 	"ssobridge/store"
 )
 
@@ -38,11 +38,11 @@ func (s *Service) decide(ctx context.Context, q Question, act bool) (Decision, e
 		// Without an id all such people would share one row of the ledger, and so one user at Constant Contact.
 		return denied(Assignment{}, PersonData, "the person has no immutable id"), nil
 	}
-	all, err := s.Assignments(ctx, q.Person)
+	x, err := s.current(ctx)
 	if err != nil {
 		return Decision{}, err
 	}
-	a, d := pick(all, q.Account)
+	a, d := s.pick(x, s.assignments(x, q.Person), q.Account)
 	if d.Outcome != "" {
 		return d, nil
 	}
@@ -64,6 +64,9 @@ func (s *Service) decide(ctx context.Context, q Question, act bool) (Decision, e
 		return denied(a, MayNotCreate, "the SSO user is not there yet and the request does not allow to create it"), nil
 	}
 	if waits(row) && act {
+		if err := s.raise(ctx, &row); err != nil {
+			return Decision{}, err
+		}
 		if row, err = s.await(ctx, row, q.Patience); err != nil {
 			return Decision{}, err
 		}
@@ -71,22 +74,32 @@ func (s *Service) decide(ctx context.Context, q Question, act bool) (Decision, e
 	return s.answer(ctx, a, row)
 }
 
-// pick finds the assignment that is asked about, or the decision that there is none.
-func pick(all []Assignment, wanted store.AccountID) (Assignment, Decision) {
-	switch {
-	case len(all) == 0:
+// pick finds the assignment that is asked about, or the decision that there is none. Client accounts that are closed are left out where others are open.
+func (s *Service) pick(x *index, all []Assignment, wanted store.AccountID) (Assignment, Decision) {
+	if len(all) == 0 {
 		return Assignment{}, denied(Assignment{}, NoAssignment, "no mapping gives this person a client account")
-	case wanted != "":
-		for _, a := range all {
-			if strings.EqualFold(string(a.Account), string(wanted)) {
-				return a, Decision{}
-			}
-		}
-		return Assignment{}, denied(Assignment{}, NotThisAccount, fmt.Sprintf("no mapping gives this person client account %s", wanted))
-	case len(all) > 1:
-		return Assignment{}, Decision{Outcome: Choose, Choices: all}
 	}
-	return all[0], Decision{}
+	if wanted != "" {
+		i := slices.IndexFunc(all, func(a Assignment) bool { return strings.EqualFold(string(a.Account), string(wanted)) })
+		if i < 0 {
+			return Assignment{}, denied(Assignment{}, NotThisAccount, fmt.Sprintf("no mapping gives this person client account %s", wanted))
+		}
+		all = all[i : i+1]
+	}
+	open := make([]Assignment, 0, len(all))
+	for _, a := range all {
+		if _, closed := s.shut(x, a.Account); !closed {
+			open = append(open, a)
+		}
+	}
+	switch len(open) {
+	case 0:
+		status, _ := s.shut(x, all[0].Account)
+		return Assignment{}, denied(all[0], AccountClosed, fmt.Sprintf("client account %s is closed at Constant Contact: its billing status is %s", all[0].Account, status))
+	case 1:
+		return open[0], Decision{}
+	}
+	return Assignment{}, Decision{Outcome: Choose, Choices: open}
 }
 
 // begin stores the intention to create a missing SSO user. A decision with an outcome is final.
@@ -114,6 +127,29 @@ func (s *Service) begin(ctx context.Context, q Question, a Assignment, act bool)
 		return store.SSOUser{}, Decision{}, fmt.Errorf("store the intention to create an SSO user in account %s: %w", a.Account, err)
 	}
 	return row, Decision{}, nil
+}
+
+// raise puts a row that was made for a plan, or that nobody seemed to wait for, before all other work: its person is here.
+func (s *Service) raise(ctx context.Context, row *store.SSOUser) error {
+	if row.Class == store.SignInClass || row.State == store.Sending {
+		return nil
+	}
+	key := store.UserKey{Person: row.Person, Account: row.Account}
+	var err error
+	if cause(*row) == CauseQuota {
+		// It waits for tomorrow because background work has had its part of the day. What is left of the day is kept for this person.
+		_, err = s.ledger.Again(ctx, key, store.SignInClass, store.Event{
+			At: s.now(), Actor: string(row.Person), Action: "create-user-wanted", Subject: string(row.Person), Account: row.Account, Outcome: "ok", Reason: "signed-in",
+		})
+		row.NextAttempt = time.Time{}
+	} else {
+		err = s.ledger.Raise(ctx, key, store.SignInClass)
+	}
+	if err != nil {
+		return fmt.Errorf("raise SSO user in account %s in the queue: %w", row.Account, err)
+	}
+	row.Class = store.SignInClass
+	return nil
 }
 
 // beginAgain puts a row that Constant Contact refused back to wanted, if there is reason to hope: the person's data have
@@ -169,6 +205,8 @@ func (s *Service) answer(ctx context.Context, a Assignment, row store.SSOUser) (
 		d.Outcome, d.Reason, d.Detail = Denied, HeldConflict, row.ErrorText
 	case store.Refused:
 		d.Outcome, d.Reason, d.Detail = Denied, RefusedByPartner, row.ErrorText
+	case store.Suspended:
+		d.Outcome, d.Reason, d.Detail = Denied, UserSuspended, "an admin has suspended the SSO user"
 	case store.Wanted, store.Sending, store.Unknown:
 		progress, err := s.progress(ctx, row)
 		if err != nil {
@@ -197,9 +235,29 @@ func (s *Service) progress(ctx context.Context, row store.SSOUser) (Progress, er
 		return Progress{}, fmt.Errorf("place in the queue for account %s: %w", row.Account, err)
 	}
 	p.Place = place
+	known, err := s.lanes(ctx)
+	if err != nil {
+		return Progress{}, err
+	}
+	rate := s.perSecond
+	if known.budget.Rate > 0 {
+		rate = known.budget.Rate
+	}
 	// Rough on purpose: what others in the queue run into is not known. Whole seconds, since people read them.
-	p.Expected = time.Duration(math.Ceil(float64(max(place, 1))/s.perSecond)) * time.Second
-	if wait := row.NextAttempt.Sub(s.now()); wait > 0 {
+	p.Expected = time.Duration(math.Ceil(float64(max(place, 1))/rate)) * time.Second
+	begins := row.NextAttempt
+	switch known.breaker.Cause {
+	case "":
+	case breakerCredentials:
+		p.Cause = CauseCredentials
+	default:
+		p.Cause = CauseUnreachable
+	}
+	if known.breaker.Cause != "" && known.breaker.Until.After(begins) {
+		begins = known.breaker.Until
+		p.NextTry = begins
+	}
+	if wait := begins.Sub(s.now()); wait > 0 {
 		p.Expected += wait.Truncate(time.Second)
 	}
 	return p, nil
@@ -223,12 +281,4 @@ func cause(row store.SSOUser) string {
 		return CauseUnknown
 	}
 	return CauseQueued
-}
-
-// class of a call for the budget: a person waits for the first attempt, the later ones stand behind other people's first.
-func class(row store.SSOUser) string {
-	if row.Attempts <= 1 {
-		return partnerapi.ClassSignIn
-	}
-	return partnerapi.ClassRetry
 }

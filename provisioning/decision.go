@@ -42,6 +42,8 @@ const (
 	RefusedByPartner Reason = "refused_by_partner" // 400, 403
 	OwnerUnknown     Reason = "owner_unknown"      // role owner without external_id
 	NotInGroup       Reason = "not_in_group"       // plain SP
+	AccountClosed    Reason = "account_closed"     // the client account is cancelled or disabled at Constant Contact
+	UserSuspended    Reason = "user_suspended"     // an admin has suspended the SSO user
 )
 
 // Progress of a creation, for the waiting page.
@@ -61,7 +63,7 @@ const (
 	CauseSending     = "sending"         // the call is on its way
 	CauseThrottled   = "throttled"       // Constant Contact asked for a slower pace
 	CauseQuota       = "quota"           // the day's calls are used up: goes on after 00:00 UTC
-	CauseUnreachable = "unreachable"     // Constant Contact could not be reached, nothing was sent
+	CauseUnreachable = "unreachable"     // Constant Contact can't be reached or fails for everybody
 	CauseCredentials = "credentials"     // Constant Contact did not accept the partner's credentials
 	CauseUnknown     = "unknown_outcome" // sent, no clear answer: sent again until there is one
 )

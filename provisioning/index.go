@@ -31,6 +31,7 @@ type index struct {
 	alreadyNoted sync.Map                     // what is logged or passed on once for this index
 	normalDNs    sync.Map                     // DN of a person's group to its normal form, "" for a malformed one
 	normalCount  atomic.Int64
+	digest       func() string // of the mappings, made when first asked for
 }
 
 // maxNormalDNs bounds what is remembered of groups' DNs: some megabytes.
@@ -143,6 +144,7 @@ func newIndex(changes int64, mappings []store.Mapping, accounts []store.Account)
 		}
 		return a.ID < b.ID
 	})
+	x.digest = sync.OnceValue(func() string { return mappingsDigest(mappings) })
 	for i, r := range x.rules {
 		switch {
 		case r.fault != "":

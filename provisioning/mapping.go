@@ -66,7 +66,7 @@ func (s *Service) AddMapping(ctx context.Context, spec MappingSpec) (store.Mappi
 			return store.Mapping{}, fmt.Errorf("add mapping: %w", err)
 		}
 		if spec.Priority == 0 {
-			if m.Priority, err = nextPriority(taken); err != nil {
+			if m.Priority, err = nextPriority(lastPriority(taken)); err != nil {
 				return store.Mapping{}, fmt.Errorf("add mapping: %w", err)
 			}
 		}
@@ -253,18 +253,26 @@ func (s *Service) knownAccount(ctx context.Context, wanted store.AccountID, unch
 		if id, ok := x.listed(wanted); ok {
 			return id, nil
 		}
+	} else {
+		s.log.Warn("client accounts could not be looked up for a mapping", "account", wanted, "error", refreshed)
 	}
-	e := &FieldError{
+	return "", x.unknownAccount(wanted, refreshed)
+}
+
+// unknownAccount is the fault of an account that is not listed, after the list was read anew or that failed with refreshed.
+func (x *index) unknownAccount(wanted store.AccountID, refreshed error) *FieldError {
+	if refreshed != nil {
+		return &FieldError{
+			Field: "account",
+			Fault: fmt.Sprintf("%s is not among the %d client accounts known here, and the list could not be read anew", wanted, len(x.accounts)),
+			Mend:  "see why Constant Contact does not answer (ssobridge check), or add the mapping unchecked",
+		}
+	}
+	return &FieldError{
 		Field: "account",
 		Fault: fmt.Sprintf("%s is not among the %d client accounts that Constant Contact lists for the partner", wanted, len(x.accounts)),
 		Mend:  "check the encoded_account_id, or add the mapping unchecked if the account is sure to come",
 	}
-	if refreshed != nil {
-		s.log.Warn("client accounts could not be looked up for a mapping", "account", wanted, "error", refreshed)
-		e.Fault = fmt.Sprintf("%s is not among the %d client accounts known here, and the list could not be read anew", wanted, len(x.accounts))
-		e.Mend = "see why Constant Contact does not answer (ssobridge check), or add the mapping unchecked"
-	}
-	return "", e
 }
 
 // listed is resolve without its leniency before the list was ever read.
@@ -276,11 +284,17 @@ func (x *index) listed(wanted store.AccountID) (store.AccountID, bool) {
 	return id, ok
 }
 
-func nextPriority(taken []store.Mapping) (int, error) {
+// lastPriority is the highest number that is taken.
+func lastPriority(taken []store.Mapping) int {
 	last := 0
 	for _, m := range taken {
 		last = max(last, m.Priority)
 	}
+	return last
+}
+
+// nextPriority is a free one behind the last.
+func nextPriority(last int) (int, error) {
 	if last > maxPriority-priorityStep {
 		return 0, &FieldError{"priority", "there is no free one behind the last", fmt.Sprintf("give a priority from 1 to %d that is not taken", maxPriority)}
 	}

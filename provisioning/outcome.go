@@ -11,16 +11,29 @@ import (
 )
 
 const (
-	longestRetry    = 60 * time.Second // between attempts that failed in passing
-	credentialRetry = 30 * time.Second
-	forbiddenRetry  = 5 * time.Minute
-	quotaSpread     = time.Minute // over which replicas begin again after midnight
+	longestRetry   = 60 * time.Second // between attempts that failed in passing
+	forbiddenRetry = 5 * time.Minute
+	quotaSpread    = time.Minute // over which replicas begin again after midnight
+	// A row that gets no clear answer again and again, while others do, is at fault itself. Each attempt takes a call of the day.
+	manyAttempts     = 8
+	manyRetry        = 5 * time.Minute
+	tooManyAttempts  = 12
+	tooManyRetry     = time.Hour
+	credentialsRetry = 5 * time.Second // the breaker says when a call is made at all
+	// A row stays in its class so long after it was made, since a person may wait for it.
+	mayWait = 2 * time.Minute
 )
 
+// circumstances of a call.
+type circumstances struct {
+	forgotten bool // the ledger may have forgotten that the user is ours
+	outage    bool // calls fail for everybody
+	cut       bool // the call's time was over, or this process stops
+}
+
 // outcome turns what became of a call into the row to store and its audit event (row API-03). row is as it was claimed:
-// its MaybeSent tells whether an earlier attempt may have arrived. restored says that the database was once put back to an older
-// copy, which may have forgotten users of ours.
-func (s *Service) outcome(row store.SSOUser, err error, restored bool) (store.SSOUser, store.Event) {
+// its MaybeSent tells whether an earlier attempt may have arrived.
+func (s *Service) outcome(row store.SSOUser, err error, c circumstances) (store.SSOUser, store.Event) {
 	now := s.now()
 	row.UpdatedAt, row.NextAttempt, row.ErrorKey, row.ErrorText = now, time.Time{}, "", ""
 
@@ -38,13 +51,17 @@ func (s *Service) outcome(row store.SSOUser, err error, restored bool) (store.SS
 	} else {
 		row.ErrorKey = e.Key
 		event.Outcome, event.Reason = "failed", string(e.Kind)
-		s.failed(&row, &event, e, restored, now)
+		s.failed(&row, &event, e, c, now)
+	}
+	if waits(row) && (row.Class != store.SignInClass || now.Sub(row.CreatedAt) >= mayWait) {
+		// Who still waits raises it again, see decide.
+		row.Class = store.RetryClass
 	}
 	event.Detail = outcomeDetail(row, e)
 	return row, event
 }
 
-func (s *Service) failed(row *store.SSOUser, event *store.Event, e *partnerapi.Error, restored bool, now time.Time) {
+func (s *Service) failed(row *store.SSOUser, event *store.Event, e *partnerapi.Error, c circumstances, now time.Time) {
 	before := row.MaybeSent
 	// again puts the row back in the queue: as unknown where an attempt may have arrived, so that it is never changed any more.
 	again := func(at time.Time, cause, words string) {
@@ -56,11 +73,11 @@ func (s *Service) failed(row *store.SSOUser, event *store.Event, e *partnerapi.E
 	}
 	switch e.Kind {
 	case partnerapi.Conflict:
-		if before || restored {
+		if before || c.forgotten {
 			// An earlier attempt of ours had arrived. Safe even if it had not: the NameID is this person's alone, and the SP refuses one it does not know.
 			row.State = store.Assumed
 			event.Outcome, event.Reason = "ok", "assumed"
-			row.ErrorText = errorText("assumed", "Constant Contact says the user exists already; taken as ours, since an earlier attempt may have arrived or a restored copy may have forgotten it")
+			row.ErrorText = errorText("assumed", "Constant Contact says the user exists already; taken as ours, since an earlier attempt may have arrived, or the ledger was restored or lost and has forgotten it")
 			return
 		}
 		row.State = store.Conflict
@@ -70,6 +87,10 @@ func (s *Service) failed(row *store.SSOUser, event *store.Event, e *partnerapi.E
 		row.State = store.Refused
 		event.Outcome = "refused"
 		row.ErrorText = errorText("refused", "Constant Contact does not take these data (see its error key); correct the person's names or mail address in the directory, or the client account in the mapping, and sign in again")
+	case partnerapi.NotFound:
+		row.State = store.Refused
+		event.Outcome = "refused"
+		row.ErrorText = errorText("refused", "Constant Contact does not know this client account; correct the mapping, or ask Constant Contact whether the account is the partner's, and sign in again")
 	case partnerapi.Forbidden:
 		event.Outcome = "refused"
 		words := "Constant Contact forbids to create users in this client account; ask it whether SSO for all users is enabled for the partner and whether the account is the partner's"
@@ -80,7 +101,7 @@ func (s *Service) failed(row *store.SSOUser, event *store.Event, e *partnerapi.E
 		}
 		row.State, row.NextAttempt, row.ErrorText = store.Refused, now.Add(forbiddenRetry), errorText("refused", words)
 	case partnerapi.Unauthorized:
-		again(now.Add(credentialRetry), CauseCredentials, "Constant Contact does not accept the partner's credentials; check partner_client_id, partner_secret and api_key")
+		again(now.Add(s.spread(credentialsRetry)), CauseCredentials, "Constant Contact does not accept the partner's credentials; check partner_client_id, partner_secret and api_key")
 	case partnerapi.QuotaExceeded:
 		at := midnight(now)
 		if e.Wait > 0 {
@@ -92,12 +113,16 @@ func (s *Service) failed(row *store.SSOUser, event *store.Event, e *partnerapi.E
 	case partnerapi.Throttled:
 		again(now.Add(max(e.Wait, s.spread(time.Second))), CauseThrottled, "Constant Contact asked for a slower pace; goes on by itself")
 	case partnerapi.NotSent:
+		if c.cut {
+			again(now.Add(s.spread(time.Second)), CauseQueued, "its turn did not come in time; goes on by itself")
+			return
+		}
 		// These back off as well: each attempt takes a slot of the day's budget, whether or not it arrives.
-		again(now.Add(max(e.Wait, s.backoff(row.Attempts))), CauseUnreachable, "Constant Contact could not be reached and nothing was sent; goes on by itself when it can")
+		again(now.Add(max(e.Wait, s.backoff(row.Attempts, true))), CauseUnreachable, "Constant Contact could not be reached and nothing was sent; goes on by itself when it can")
 	default:
 		row.State, row.MaybeSent = store.Unknown, true
 		event.Outcome = "unknown"
-		row.NextAttempt = now.Add(max(e.Wait, s.backoff(row.Attempts)))
+		row.NextAttempt = now.Add(max(e.Wait, s.backoff(row.Attempts, c.outage || c.cut)))
 		row.ErrorText = errorText(CauseUnknown, "no clear answer, the user may exist; the same data are sent again until there is one")
 	}
 }
@@ -120,11 +145,18 @@ func outcomeDetail(row store.SSOUser, e *partnerapi.Error) json.RawMessage {
 	return raw
 }
 
-// backoff is 1, 2, 4 … 60 seconds after the given attempt, spread.
-func (s *Service) backoff(attempts int) time.Duration {
+// backoff is 1, 2, 4 … 60 seconds after the given attempt, and much longer after many, spread. With an outage it stays at 60 seconds: it is no fault of
+// the row, and when the breaker closes all are soon due.
+func (s *Service) backoff(attempts int, outage bool) time.Duration {
 	d := longestRetry
-	if attempts < 7 {
+	switch {
+	case attempts < 7:
 		d = min(d, time.Second<<max(attempts-1, 0))
+	case outage:
+	case attempts >= tooManyAttempts:
+		d = tooManyRetry
+	case attempts >= manyAttempts:
+		d = manyRetry
 	}
 	return s.spread(d)
 }

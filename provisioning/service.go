@@ -16,21 +16,36 @@ import (
 	"ssobridge/store"
 )
 
-// Options for New. The stores, Changes, Client, ExternalProvider and Logger must be given; the rest has defaults.
+// Options for New. The stores, Changes, Client, Directory, ExternalProvider and Logger must be given; the rest has defaults.
 type Options struct {
-	Mappings *store.Mappings
-	Ledger   *store.Ledger
-	Accounts *store.Accounts
-	Changes  func(context.Context) (int64, error) // the store's change counter
-	Client   *partnerapi.Client
+	Mappings  *store.Mappings
+	Ledger    *store.Ledger
+	Accounts  *store.Accounts
+	Plans     *store.Plans
+	Budget    *store.Budget
+	Breaker   *store.Breaker
+	Leases    *store.Leases
+	Audit     *store.Audit                         // for what changes nothing in the store
+	Changes   func(context.Context) (int64, error) // the store's change counter
+	Client    *partnerapi.Client
+	Directory Directory // for plans
 
 	ExternalProvider                    string
 	ExternalID, LoginName, ContactEmail string // templates, see Template; empty: the defaults
 
-	Workers   int           // calls to Constant Contact at the same time, 1 to 64; default 4
-	PerSecond float64       // calls a second that Constant Contact allows, to tell people how long; default 4
-	CallLimit time.Duration // one creation in all: waiting for its slot, token, call; default 1 minute
-	Drain     time.Duration // how long Run goes on after its context ended, to finish running calls; default 15 s
+	Workers   int           // calls to Constant Contact at the same time, 1 to 64; default: twice PerSecond and 2, so that slow calls do not lower the rate
+	PerSecond float64       // calls a second that we may make, to tell people how long; default 4
+	Lease     time.Duration // a replica that died loses its work after so long; at least 1 s, default 15 s
+	MaxCreate int           // cap of creations in one run of a plan; default 1000
+
+	WatchEvery time.Duration // between plans that are made by themselves; 0: none
+	WatchApply bool          // and applied by themselves, within MaxCreate
+
+	ClosedStatuses []string        // billing statuses, in any letter case, whose client accounts take no sign-ins
+	Operations     []OperationRule // calls on behalf of client accounts that are allowed; none: all are refused
+	HintsPerDay    int             // readings of accounts that webhooks may cause in a day; default 200
+	CallLimit      time.Duration   // one creation in all: waiting for its slot, token, call; default 1 minute
+	Drain          time.Duration   // how long Run goes on after its context ended, to finish running calls; default 15 s
 
 	Poll      time.Duration // how often the worker looks for what other processes stored; default 1 s, at most 1 s
 	PollState time.Duration // how often a waiting request looks for what other processes stored; default 200 ms
@@ -45,8 +60,14 @@ type Service struct {
 	mappings *store.Mappings
 	ledger   *store.Ledger
 	accounts *store.Accounts
+	plans    *store.Plans
+	budget   *store.Budget
+	breaker  *store.Breaker
+	leases   *store.Leases
+	audit    *store.Audit
 	changes  func(context.Context) (int64, error)
 	client   *partnerapi.Client
+	people   Directory
 
 	provider     string
 	externalID   Template
@@ -55,18 +76,28 @@ type Service struct {
 
 	workers   int
 	perSecond float64
+	lease     time.Duration
+	maxCreate int
 	callLimit time.Duration
 	drain     time.Duration
 	poll      time.Duration
 	pollState time.Duration
-	random    func() float64
-	now       func() time.Time
-	log       *slog.Logger
+
+	watchEvery  time.Duration
+	watchApply  bool
+	closed      map[string]bool // billing statuses in lower case
+	operations  []OperationRule
+	hintsPerDay int
+
+	random func() float64
+	now    func() time.Time
+	log    *slog.Logger
 
 	indexed  atomic.Pointer[index]
 	indexing sync.Mutex
 
 	waiters waiters
+	known   knownLanes
 	wake    chan struct{} // something new may be due
 	renamed chan renamed  // groups that were read under another DN than stored
 
@@ -77,23 +108,33 @@ type Service struct {
 // New checks the options and starts nothing. All faults in templates are reported together, each a *FieldError that names the
 // template's field.
 func New(o Options) (*Service, error) {
-	if o.Mappings == nil || o.Ledger == nil || o.Accounts == nil || o.Changes == nil || o.Client == nil || o.Logger == nil {
-		return nil, errors.New("set up provisioning: stores, change counter, client and logger must all be given")
+	if o.Mappings == nil || o.Ledger == nil || o.Accounts == nil || o.Plans == nil || o.Budget == nil || o.Breaker == nil || o.Leases == nil || o.Audit == nil ||
+		o.Changes == nil || o.Client == nil || o.Directory == nil || o.Logger == nil {
+		return nil, errors.New("set up provisioning: stores, change counter, client, directory and logger must all be given")
 	}
 	s := &Service{
-		mappings: o.Mappings, ledger: o.Ledger, accounts: o.Accounts, changes: o.Changes, client: o.Client,
+		mappings: o.Mappings, ledger: o.Ledger, accounts: o.Accounts, plans: o.Plans,
+		budget: o.Budget, breaker: o.Breaker, leases: o.Leases, audit: o.Audit, changes: o.Changes, client: o.Client, people: o.Directory,
 		provider: o.ExternalProvider,
-		workers:  o.Workers, perSecond: o.PerSecond, callLimit: o.CallLimit, drain: o.Drain,
-		poll: o.Poll, pollState: o.PollState, random: o.Random, now: o.Now, log: o.Logger,
+		workers:  o.Workers, perSecond: o.PerSecond, lease: o.Lease, maxCreate: o.MaxCreate, callLimit: o.CallLimit, drain: o.Drain,
+		watchEvery: o.WatchEvery, watchApply: o.WatchApply, operations: o.Operations, hintsPerDay: o.HintsPerDay,
+		closed: make(map[string]bool, len(o.ClosedStatuses)),
+		poll:   o.Poll, pollState: o.PollState, random: o.Random, now: o.Now, log: o.Logger,
 		waiters:    waiters{open: map[userID]*waiter{}},
 		wake:       make(chan struct{}, 1),
 		renamed:    make(chan renamed, 64),
 		refreshing: make(chan struct{}, 1),
 	}
 	s.refreshing <- struct{}{}
+	for _, status := range o.ClosedStatuses {
+		s.closed[strings.ToLower(status)] = true
+	}
 	s.setDefaults()
 	if s.workers < 1 || s.workers > 64 {
 		return nil, fmt.Errorf("set up provisioning: %d workers: want 1 to 64", s.workers)
+	}
+	if s.lease < time.Second || s.maxCreate < 1 || s.watchEvery < 0 || s.hintsPerDay < 0 {
+		return nil, errors.New("set up provisioning: want a lease of at least a second, a cap of at least 1, and no negative interval or number")
 	}
 	if s.perSecond <= 0 || s.callLimit <= 0 || s.drain <= 0 || s.poll <= 0 || s.poll > time.Second || s.pollState <= 0 {
 		return nil, errors.New("set up provisioning: rate, limits and polls must be more than 0, and Poll at most a second")
@@ -105,11 +146,20 @@ func New(o Options) (*Service, error) {
 }
 
 func (s *Service) setDefaults() {
-	if s.workers == 0 {
-		s.workers = 4
-	}
 	if s.perSecond == 0 {
 		s.perSecond = 4
+	}
+	if s.workers == 0 {
+		s.workers = int(min(64, max(1, 2*s.perSecond+2)))
+	}
+	if s.lease == 0 {
+		s.lease = 15 * time.Second
+	}
+	if s.maxCreate == 0 {
+		s.maxCreate = 1000
+	}
+	if s.hintsPerDay == 0 {
+		s.hintsPerDay = 200
 	}
 	if s.callLimit == 0 {
 		s.callLimit = time.Minute

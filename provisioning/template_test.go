@@ -2,7 +2,6 @@ package provisioning_test
 
 import (
 	"errors"
-	"log/slog"
 	"regexp"
 	"strings"
 	"testing"
@@ -14,8 +13,6 @@ import (
 	"ssobridge/provisioning"
 	"ssobridge/store"
 )
-
-func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 func template(tb testing.TB, text string) provisioning.Template {
 	tb.Helper()
@@ -138,10 +135,10 @@ func TestAPI01TemplatesAtTheStart(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := provisioning.New(provisioning.Options{
-				Mappings: w.db.Mappings(), Ledger: w.db.Ledger(), Accounts: w.db.Accounts(), Changes: w.db.Changes, Client: w.client,
-				ExternalProvider: provider, ExternalID: c.externalID, LoginName: c.loginName, ContactEmail: c.email, Logger: discard(),
-			})
+			o := w.options
+			w.stores(&o, w.db)
+			o.ExternalID, o.LoginName, o.ContactEmail = c.externalID, c.loginName, c.email
+			_, err := provisioning.New(o)
 			if got := faultFields(err); strings.Join(got, " ") != strings.Join(c.fields, " ") {
 				t.Errorf("faulty fields: got %v (%v), want %v", got, err, c.fields)
 			}

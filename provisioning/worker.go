@@ -4,26 +4,25 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"ssobridge/partnerapi"
 	"ssobridge/store"
 )
 
 const (
 	// settleLimit bounds storing an outcome. It is part of the time that Run may take to stop.
 	settleLimit = 3 * time.Second
-	// leaseMargin is how much longer a lease holds than a call and its settling may take: a lease that ends under a running
-	// call would let another worker send the same data at the same time. That would do no harm, since the second one is told
-	// 409 for a row that may have been sent; a longer one would only keep people waiting after a crash.
+	// leaseMargin is how much longer work is another's than a call and its settling may take.
 	leaseMargin = 5 * time.Second
 	// shortestIdle keeps the worker from spinning while the database's clock is behind ours.
 	shortestIdle = 20 * time.Millisecond
 )
 
-// Run is the worker: it claims due rows, calls Constant Contact within the budget, stores outcomes, and refreshes the list of client
-// accounts. Several may run over one store. It returns nil when ctx has ended and running calls are settled; after Drain, calls that still
-// run are cut short and stored as of unknown outcome.
+// Run is the worker: it claims due rows and then items of the plan that is being applied, calls Constant Contact within the budget, and stores
+// outcomes. Beside that it refreshes the list of client accounts, watches the directory, and reads accounts again that webhooks have named.
+// Several may run over one store, in one process or in many. It returns nil when ctx has ended and running calls are settled; after Drain,
+// calls that still run are cut short and stored as of unknown outcome.
 func (s *Service) Run(ctx context.Context) error {
 	// Two ends after ctx's: calls are cut short first, so that there is time left to store what is known of them.
 	calls, cutCalls := context.WithCancel(context.WithoutCancel(ctx))
@@ -31,22 +30,19 @@ func (s *Service) Run(ctx context.Context) error {
 	settling, cutSettling := context.WithCancel(context.WithoutCancel(ctx))
 	defer cutSettling()
 
-	var background, running sync.WaitGroup
+	var background sync.WaitGroup
 	background.Go(func() { s.keepAccounts(ctx) })
 	background.Go(func() { s.keepGroupNames(ctx) })
+	background.Go(func() { s.keepWatch(ctx) })
+	background.Go(func() { s.keepHints(ctx) })
 
-	slots := make(chan struct{}, s.workers)
-	for s.claimNext(ctx, slots, func(row store.SSOUser) {
-		running.Go(func() {
-			defer func() { <-slots }()
-			s.attempt(calls, settling, row)
-		})
-	}) {
+	w := s.newWorker(calls, settling)
+	for w.next(ctx) {
 	}
 
 	finished := make(chan struct{})
 	go func() {
-		running.Wait()
+		w.running.Wait()
 		close(finished)
 	}()
 	cut := time.AfterFunc(max(s.drain-settleLimit, s.drain/2), cutCalls)
@@ -58,89 +54,141 @@ func (s *Service) Run(ctx context.Context) error {
 	return nil
 }
 
-// claimNext waits for a free slot and a due row and starts it. It returns false once ctx has ended.
-func (s *Service) claimNext(ctx context.Context, slots chan struct{}, start func(store.SSOUser)) bool {
+// worker is one Run.
+type worker struct {
+	s               *Service
+	calls, settling context.Context // of calls, and of storing what became of them
+
+	running sync.WaitGroup
+	slots   chan struct{} // one for each call at the same time
+	behind  chan struct{} // one for each of them that nobody waits for
+	health  health
+
+	// Of the loop alone.
+	probeAfter, finishAfter time.Time
+
+	itemsAfter atomic.Int64 // when plan items may be taken again, in ns since 1970
+}
+
+func (s *Service) newWorker(calls, settling context.Context) *worker {
+	// A quarter of the calls, and at least one, is for people who wait: background work that stands in line for its turn never keeps all
+	// slots, or a sign-in would wait for a slot first and for its turn then.
+	behind := max(1, s.workers-max(1, s.workers/4))
+	return &worker{s: s, calls: calls, settling: settling, slots: make(chan struct{}, s.workers), behind: make(chan struct{}, behind)}
+}
+
+// job is one call to be made.
+type job struct {
+	row        store.SSOUser  // claimed; or
+	item       store.PlanItem // claimed, to be looked at again: Plan is not 0 then
+	background bool           // nobody waits for it
+	probe      bool           // the breaker is open and this call finds out
+	epoch      int            // of health, when it was taken
+}
+
+// next waits for a free slot and for something to do, and starts it. It returns false once ctx has ended.
+func (w *worker) next(ctx context.Context) bool {
 	select {
 	case <-ctx.Done():
 		return false
-	case slots <- struct{}{}:
+	case w.slots <- struct{}{}:
 	}
 	for ctx.Err() == nil {
-		row, err := s.ledger.Claim(ctx, s.callLimit+settleLimit+leaseMargin)
-		if err == nil {
-			start(row)
+		j, wait, err := w.take(ctx)
+		if err != nil && ctx.Err() == nil {
+			w.s.log.Error("the next SSO user to create could not be looked for, trying again", "error", err)
+		}
+		if err == nil && wait == 0 {
+			w.start(j)
 			return true
 		}
-		if !errors.Is(err, store.ErrNotFound) && ctx.Err() == nil {
-			s.log.Error("claim of the next SSO user to create failed, trying again", "error", err)
-		}
-		s.idle(ctx)
+		w.idle(ctx, wait)
 	}
-	<-slots
+	<-w.slots
 	return false
 }
 
-// idle waits until a row may be due. Looking costs a read; only Claim writes.
-func (s *Service) idle(ctx context.Context) {
-	for {
-		wait := s.poll
-		if due, err := s.ledger.NextDue(ctx); err == nil {
-			wait = min(wait, due.Sub(s.now()))
-		}
-		timer := time.NewTimer(max(wait, shortestIdle))
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return
-		case <-s.wake:
-			timer.Stop()
-			return
-		case <-timer.C:
-		}
-		due, err := s.ledger.NextDue(ctx)
-		if err == nil && !due.After(s.now()) || err != nil && !errors.Is(err, store.ErrNotFound) {
-			return
-		}
+// start makes the call in a goroutine of its own. The slot is taken.
+func (w *worker) start(j job) {
+	if j.background {
+		w.behind <- struct{}{} // the loop alone fills it, and has seen that there is room
 	}
+	w.running.Go(func() {
+		defer func() {
+			if j.background {
+				<-w.behind
+				w.s.poke() // the loop may wait for it
+			}
+			<-w.slots
+		}()
+		if j.item.Plan != 0 {
+			row, ok := w.begin(j.item)
+			if !ok {
+				return
+			}
+			j.row = row
+		}
+		w.attempt(j)
+	})
 }
 
-// attempt makes the call of one claimed row and stores its outcome.
-func (s *Service) attempt(calls, settling context.Context, row store.SSOUser) {
-	limited, cancel := context.WithTimeout(calls, s.callLimit)
-	err := s.client.CreateSSOUser(limited, class(row), string(row.Account), stored(row))
-	cancel()
-
-	ctx, cancel := context.WithTimeout(settling, settleLimit)
-	defer cancel()
-	settled, event := s.outcome(row, err, partnerapi.KindOf(err) == partnerapi.Conflict && s.restored(ctx))
-	if e := s.ledger.Settle(ctx, settled, event); e != nil {
-		// Nothing is lost: the row stays in sending until its lease ends, is then taken as possibly sent, and sent again as it stands.
-		s.log.Error("outcome of creating an SSO user could not be stored", "person", row.Person, "account", row.Account, "state", settled.State, "error", e)
-		return
-	}
-	s.logOutcome(settled, err)
-	s.waiters.notify(userID{row.Person, row.Account})
-}
-
-// restored tells whether the ledger may have forgotten users of ours. If that can't be read, a conflict is held for an admin.
-func (s *Service) restored(ctx context.Context) bool {
-	at, err := s.ledger.Restored(ctx)
+// take claims the next piece of work: rows by class, then items of the plan. With nothing to do, wait is how long to idle.
+func (w *worker) take(ctx context.Context) (j job, wait time.Duration, err error) {
+	s := w.s
+	j.epoch = w.health.now() // before the breaker is asked: what opens it later is not missed
+	open, err := s.lanes(ctx)
 	if err != nil {
-		s.log.Warn("time of the last restore could not be read", "error", err)
-		return false
+		return j, s.poll, err
 	}
-	return !at.IsZero()
+	upTo := store.SignInClass
+	if open.background() && len(w.behind) < cap(w.behind) {
+		upTo = store.PlanClass
+	}
+	items := upTo == store.PlanClass && open.plan.ID != 0 && s.now().UnixNano() >= w.itemsAfter.Load()
+	if open.breaker.Cause != "" {
+		if wait, err = w.askBreaker(ctx, open, upTo, items); err != nil || wait > 0 {
+			return j, wait, err
+		}
+		j.probe = true
+	}
+	j.row, err = s.ledger.Claim(ctx, s.lease, upTo)
+	if err == nil {
+		j.background = j.row.Class > store.SignInClass
+		return j, 0, nil
+	}
+	if !errors.Is(err, store.ErrNotFound) {
+		return j, s.poll, err
+	}
+	if items {
+		j.item, err = w.takeItem(ctx, open.plan)
+		if err == nil {
+			j.background = true
+			return j, 0, nil
+		}
+		if !errors.Is(err, store.ErrNotFound) {
+			return j, s.poll, err
+		}
+	}
+	return j, s.untilDue(ctx, upTo), nil
 }
 
-func (s *Service) logOutcome(row store.SSOUser, err error) {
-	fields := []any{"person", row.Person, "account", row.Account, "state", row.State, "attempts", row.Attempts}
-	switch {
-	case err == nil || row.State == store.Assumed:
-		s.log.Info("SSO user is there", fields...)
-	case row.State == store.Wanted || row.State == store.Unknown:
-		s.log.Warn("SSO user is not created yet", append(fields, "next_attempt", row.NextAttempt, "error", err)...)
-	default:
-		s.log.Error("SSO user is not created, an admin is needed", append(fields, "error", err)...)
+// untilDue is how long no row of these classes is due, at most Poll. It is never 0.
+func (s *Service) untilDue(ctx context.Context, upTo store.Class) time.Duration {
+	wait := s.poll
+	if due, err := s.ledger.NextDue(ctx, upTo); err == nil {
+		wait = min(wait, due.Sub(s.now()))
+	}
+	return max(wait, shortestIdle)
+}
+
+// idle waits, at most Poll, until something may be due.
+func (w *worker) idle(ctx context.Context, wait time.Duration) {
+	timer := time.NewTimer(min(max(wait, shortestIdle), w.s.poll))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-w.s.wake:
+	case <-timer.C:
 	}
 }
 

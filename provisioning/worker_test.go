@@ -1,7 +1,6 @@
 package provisioning_test
 
 import (
-	"context"
 	"net/http"
 	"strings"
 	"testing"
@@ -103,7 +102,7 @@ func TestAPI03DeadWorker(t *testing.T) {
 			jane := person("jane", group("sales"))
 			expect(t, w.decide(jane, justLook), provisioning.Wait, "")
 			// What a worker does, up to the moment it is killed.
-			row, err := w.db.Ledger().Claim(t.Context(), time.Minute)
+			row, err := w.db.Ledger().Claim(t.Context(), time.Minute, store.PlanClass)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -139,7 +138,7 @@ func TestAPI03DeadWorker(t *testing.T) {
 	}
 }
 
-// A conflict from the first is ours after a restore, since the copy may have forgotten the user.
+// A conflict from the first is ours after a restore, since the copy may have forgotten the user; until an admin lifts the hold that it began.
 func TestAPI03ConflictAfterRestore(t *testing.T) {
 	w := newWorld(t, settings{})
 	w.mapGroup(group("sales"), harbour)
@@ -148,8 +147,10 @@ func TestAPI03ConflictAfterRestore(t *testing.T) {
 	if err := w.db.Backup(t.Context(), backup); err != nil {
 		t.Fatalf("Backup: %v", err)
 	}
+	john := person("john", group("sales"))
 	stop := w.run()
 	expect(t, w.decide(jane), provisioning.Granted, "")
+	expect(t, w.decide(john), provisioning.Granted, "")
 	stop()
 
 	fresh := t.TempDir() + "/restored.db"
@@ -162,22 +163,56 @@ func TestAPI03ConflictAfterRestore(t *testing.T) {
 	}
 	defer db.Close()
 	w.db = db
-	again := w.another(w.sandbox.TokenOptions())
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- again.Run(ctx) }()
-	d, err := again.Decide(t.Context(), provisioning.Question{Person: jane, MayCreate: true, Patience: 10 * time.Second})
-	cancel()
-	if e := <-done; e != nil {
-		t.Errorf("Run: %v", e)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	w.Service = w.another(w.sandbox.TokenOptions())
+	stop = w.run()
+	d := w.decide(jane)
 	expect(t, d, provisioning.Granted, "")
 	if d.User.State != store.Assumed {
 		t.Errorf("state: got %s, want assumed", d.User.State)
 	}
+	// Whom nobody knows is created as ever.
+	d = w.decide(person("new", group("sales")))
+	expect(t, d, provisioning.Granted, "")
+	if d.User.State != store.Active {
+		t.Errorf("state of a new one: got %s, want active", d.User.State)
+	}
+	if err := db.Ledger().SetHold(t.Context(), "", store.Event{Actor: "admin:test", Action: "hold"}); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, w.decide(john), provisioning.Denied, provisioning.HeldConflict)
+	stop() // before its store is closed
+}
+
+// While creations are held, a conflict is ours only for an external id that the template gives: a row that was rendered from another one is
+// kept for an admin.
+func TestAPI03HeldConflictNeedsOurID(t *testing.T) {
+	w := newWorld(t, settings{})
+	w.mapGroup(group("sales"), harbour)
+	jane, john := person("jane", group("sales")), person("john", group("sales"))
+	stop := w.run()
+	expect(t, w.decide(jane), provisioning.Granted, "")
+	stop()
+	// The ledger is lost: jane's row goes, and john's is made with an id that is jane's by the template.
+	ledger := w.db.Ledger()
+	if err := ledger.Forget(t.Context(), store.UserKey{Person: "jane", Account: harbour}, store.Event{Action: "test"}); err != nil {
+		t.Fatal(err)
+	}
+	body, err := w.Body(jane, provisioning.Assignment{Account: harbour, Role: store.AccountManager})
+	if err != nil {
+		t.Fatal(err)
+	}
+	odd := store.SSOUser{
+		Person: "john", Account: harbour, ExternalID: body.ExternalID, ExternalProvider: provider, LoginName: body.LoginName, ContactEmail: body.ContactEmail,
+		FirstName: body.FirstName, LastName: body.LastName, Role: store.AccountManager,
+	}
+	if _, _, err := ledger.Want(t.Context(), odd, store.Event{Action: "test"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := ledger.SetHold(t.Context(), "ledger-lost", store.Event{Actor: "admin:test", Action: "hold"}); err != nil {
+		t.Fatal(err)
+	}
+	w.run()
+	expect(t, w.decide(john), provisioning.Denied, provisioning.HeldConflict)
 }
 
 // API-02: throttled passes within the second; the quota does not pass before 00:00 UTC, and nothing is sent till then.
@@ -239,10 +274,14 @@ func TestAPI02Unauthorized(t *testing.T) {
 		t.Errorf("wrong secret: got %+v of %+v", d.Progress, d.User)
 	}
 	stop()
+	// One call finds out that it works again.
 	w.Service = right
 	w.run()
 	w.advance(time.Minute)
 	expect(t, w.decide(three), provisioning.Granted, "")
+	if state, err := w.db.Breaker().State(t.Context()); err != nil || state.Cause != "" {
+		t.Errorf("breaker: got %+v, %v; want it closed", state, err)
+	}
 }
 
 // SIGTERM: a running call is finished and its outcome stored; nothing new is begun.

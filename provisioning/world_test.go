@@ -1,12 +1,15 @@
 package provisioning_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -35,11 +38,35 @@ type world struct {
 	db      *store.DB
 	sandbox *sandbox.Sandbox
 	client  *partnerapi.Client
+	people  *liveFake
 	*provisioning.Service
 
+	options provisioning.Options // of the service
+	limits  store.BudgetLimits
 	ahead   atomic.Int64 // of the clock
 	offline atomic.Bool  // no connection can be made
+	bad     sync.Map     // people for whose data Constant Contact always answers 500: their id to how often it did, an *atomic.Int64
 	log     *strings.Builder
+}
+
+// liveFake is a directory in memory that answers a Read as the real one does, or not at all.
+type liveFake struct {
+	*peopleFake
+	down atomic.Bool
+}
+
+func (d *liveFake) Read(ctx context.Context, id string) (directory.Entry, error) {
+	if d.down.Load() {
+		return directory.Entry{}, &directory.Error{Problem: directory.Unavailable, Op: "read the person " + id, Err: errDown}
+	}
+	p, err := d.peopleFake.Read(ctx, id)
+	if errors.Is(err, directory.ErrNotFound) {
+		return directory.Entry{ID: id, Problem: directory.Disabled, ReadAt: time.Now()}, nil
+	}
+	if p.Problem != "" {
+		p.Groups = nil
+	}
+	return p, err
 }
 
 // settings of a world; the zero value is fast and without limits.
@@ -48,13 +75,17 @@ type settings struct {
 	service provisioning.Options
 	timeout time.Duration // of one call
 	budget  store.BudgetLimits
+	store   store.Options // "": SQLite. A PostgreSQL has a clock of its own, so real must be set with it
+	real    bool          // the clock is the machine's and is never moved
 }
 
 func newWorld(tb testing.TB, o settings) *world {
 	tb.Helper()
-	w := &world{tb: tb, log: &strings.Builder{}}
-	// It starts at noon, so that no test crosses the end of a day by chance.
-	w.ahead.Store(int64(12*time.Hour - time.Since(time.Now().UTC().Truncate(24*time.Hour))))
+	w := &world{tb: tb, log: &strings.Builder{}, people: &liveFake{peopleFake: &peopleFake{}}}
+	if !o.real {
+		// It starts at noon, so that no test crosses the end of a day by chance.
+		w.ahead.Store(int64(12*time.Hour - time.Since(time.Now().UTC().Truncate(24*time.Hour))))
+	}
 	var mu sync.Mutex
 	logger := slog.New(slog.NewTextHandler(lockedWriter{&mu, w.log}, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	tb.Cleanup(func() {
@@ -65,7 +96,11 @@ func newWorld(tb testing.TB, o settings) *world {
 		}
 	})
 
-	db, err := store.Open(tb.Context(), store.Options{DSN: "sqlite:" + filepath.Join(tb.TempDir(), "test.db"), Now: w.now, Logger: slog.New(slog.DiscardHandler)})
+	if o.store.DSN == "" {
+		o.store.DSN = "sqlite:" + filepath.Join(tb.TempDir(), "test.db")
+	}
+	o.store.Now, o.store.Logger = w.now, slog.New(slog.DiscardHandler)
+	db, err := store.Open(tb.Context(), o.store)
 	if err != nil {
 		tb.Fatalf("open store: %v", err)
 	}
@@ -83,7 +118,7 @@ func newWorld(tb testing.TB, o settings) *world {
 	}
 	tb.Cleanup(func() { w.sandbox.Close() })
 
-	transport := &http.Transport{
+	network := &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			if w.offline.Load() {
@@ -93,33 +128,91 @@ func newWorld(tb testing.TB, o settings) *world {
 			return d.DialContext(ctx, network, address)
 		},
 	}
+	transport := roundTripper(func(r *http.Request) (*http.Response, error) {
+		if w.trips(r) {
+			answer := httptest.NewRecorder()
+			answer.WriteHeader(http.StatusInternalServerError)
+			return answer.Result(), nil
+		}
+		return network.RoundTrip(r)
+	})
 	tokens := w.sandbox.TokenOptions()
 	tokens.Now, tokens.MinInterval, tokens.Timeout, tokens.Transport = w.now, time.Millisecond, 5*time.Second, transport
 	source, err := partnerapi.NewTokenSource(tokens)
 	if err != nil {
 		tb.Fatalf("token source: %v", err)
 	}
-	limits := o.budget
-	if limits == (store.BudgetLimits{}) {
-		limits = store.BudgetLimits{PerSecond: 2000, PerDay: 100_000, Reserve: 0.2}
-	}
+	w.limits = or(o.budget, store.BudgetLimits{PerSecond: 2000, PerDay: 100_000, Reserve: 0.2})
 	w.client, err = partnerapi.New(partnerapi.Options{
-		BaseURL: w.sandbox.BaseURL(), APIKey: sandbox.DefaultAPIKey, Tokens: source, Budget: db.Budget(limits),
+		BaseURL: w.sandbox.BaseURL(), APIKey: sandbox.DefaultAPIKey, Tokens: source, Budget: db.Budget(w.limits),
 		Timeout: or(o.timeout, 10*time.Second), Transport: transport, Now: w.now, Logger: logger,
 	})
 	if err != nil {
 		tb.Fatalf("client: %v", err)
 	}
 
-	p := o.service
-	p.Mappings, p.Ledger, p.Accounts, p.Changes = db.Mappings(), db.Ledger(), db.Accounts(), db.Changes
+	w.options = o.service
+	p := &w.options
 	p.Client, p.ExternalProvider, p.Now, p.Logger = w.client, provider, w.now, logger
 	p.Poll, p.PollState = 10*time.Millisecond, or(p.PollState, 20*time.Millisecond)
+	p.PerSecond = or(p.PerSecond, or(o.budget.PerSecond, 4))
+	p.Directory = w.people
 	p.Random = func() float64 { return 0 }
-	if w.Service, err = provisioning.New(p); err != nil {
-		tb.Fatalf("New: %v", err)
-	}
+	w.Service = w.serve(db, w.client)
 	return w
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (t roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return t(r) }
+
+// trips tells whether a call has the data of one of the bad people.
+func (w *world) trips(r *http.Request) bool {
+	if !strings.HasSuffix(r.URL.Path, usersPath) {
+		return false
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		w.tb.Errorf("read a body: %v", err)
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	is := false
+	w.bad.Range(func(id, times any) bool {
+		if is = bytes.Contains(body, []byte(`"`+id.(string)+"@")); is {
+			times.(*atomic.Int64).Add(1)
+		}
+		return !is
+	})
+	return is
+}
+
+// fails makes Constant Contact answer 500 for these people from now on.
+func (w *world) fails(people ...string) {
+	for _, p := range people {
+		w.bad.Store(p, &atomic.Int64{})
+	}
+}
+
+// failed is how often it did so for one of them.
+func (w *world) failed(person string) int {
+	times, ok := w.bad.Load(person)
+	if !ok {
+		return 0
+	}
+	return int(times.(*atomic.Int64).Load())
+}
+
+// serve is a service over a store that calls by this client.
+func (w *world) serve(db *store.DB, client *partnerapi.Client) *provisioning.Service {
+	w.tb.Helper()
+	p := w.options
+	w.stores(&p, db)
+	p.Client = client
+	s, err := provisioning.New(p)
+	if err != nil {
+		w.tb.Fatalf("New: %v", err)
+	}
+	return s
 }
 
 // another is a second service over the same store, as in a replica of its own.
@@ -131,21 +224,18 @@ func (w *world) another(tokens partnerapi.TokenOptions) *provisioning.Service {
 		w.tb.Fatalf("token source: %v", err)
 	}
 	client, err := partnerapi.New(partnerapi.Options{
-		BaseURL: w.sandbox.BaseURL(), APIKey: sandbox.DefaultAPIKey, Tokens: source, Now: w.now,
-		Budget: w.db.Budget(store.BudgetLimits{PerSecond: 2000, PerDay: 100_000, Reserve: 0.2}),
+		BaseURL: w.sandbox.BaseURL(), APIKey: sandbox.DefaultAPIKey, Tokens: source, Now: w.now, Budget: w.db.Budget(w.limits),
 	})
 	if err != nil {
 		w.tb.Fatalf("client: %v", err)
 	}
-	s, err := provisioning.New(provisioning.Options{
-		Mappings: w.db.Mappings(), Ledger: w.db.Ledger(), Accounts: w.db.Accounts(), Changes: w.db.Changes, Client: client,
-		ExternalProvider: provider, Poll: 10 * time.Millisecond, PollState: 20 * time.Millisecond, Now: w.now,
-		Logger: slog.New(slog.DiscardHandler),
-	})
-	if err != nil {
-		w.tb.Fatalf("New: %v", err)
-	}
-	return s
+	return w.serve(w.db, client)
+}
+
+// stores puts the parts of a database into the options.
+func (w *world) stores(p *provisioning.Options, db *store.DB) {
+	p.Mappings, p.Ledger, p.Accounts, p.Plans, p.Audit, p.Changes = db.Mappings(), db.Ledger(), db.Accounts(), db.Plans(), db.Audit(), db.Changes
+	p.Budget, p.Breaker, p.Leases = db.Budget(w.limits), db.Breaker(), db.Leases()
 }
 
 func or[T comparable](value, otherwise T) T {
@@ -177,7 +267,8 @@ func (w *world) run() (stop func()) {
 	w.tb.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- w.Run(ctx) }()
+	service := w.Service
+	go func() { done <- service.Run(ctx) }()
 	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -188,12 +279,26 @@ func (w *world) run() (stop func()) {
 	return stop
 }
 
+// runAlso starts the worker of another service until the test ends.
+func (w *world) runAlso(s *provisioning.Service) (stop func()) {
+	w.tb.Helper()
+	service := w.Service
+	defer func() { w.Service = service }()
+	w.Service = s
+	return w.run()
+}
+
 // until waits for something that other goroutines bring about.
 func (w *world) until(what string, is func() bool) {
 	w.tb.Helper()
+	w.untilLong(what, 10*time.Second, is)
+}
+
+func (w *world) untilLong(what string, most time.Duration, is func() bool) {
+	w.tb.Helper()
 	look := time.NewTicker(5 * time.Millisecond)
 	defer look.Stop()
-	limit := time.NewTimer(10 * time.Second)
+	limit := time.NewTimer(most)
 	defer limit.Stop()
 	for !is() {
 		select {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -12,13 +13,15 @@ type BudgetLimits struct {
 	PerSecond float64
 	PerDay    int
 	Reserve   float64 // share of the day kept for class "sign-in"
+	Share     float64 // of both limits that is ours, above 0 to 1; 0 means 1. The rest is for other programs with the same key.
 }
 
 // Budget is the one row that all calls to Constant Contact pass. It fulfils
 // partnerapi.Budget. Times are the database's, so that replicas agree.
 //
 // Constant Contact does not say how it counts its second. Under the strictest
-// reading, any sliding second, calls evenly spaced never exceed the limit.
+// reading, any sliding second, calls evenly spaced never exceed the limit. See pace
+// for what is done once it says that they do.
 type Budget struct {
 	db     *DB
 	limits BudgetLimits
@@ -27,12 +30,19 @@ type Budget struct {
 // Budget returns the budget under these limits.
 func (db *DB) Budget(l BudgetLimits) *Budget { return &Budget{db, l} }
 
+// The classes that the row counts by themselves. The first may use the whole day.
 const (
-	signInClass = "sign-in" // the one class that may use the whole day
-	// spacingMargin makes up for calls that travel at different speeds.
-	spacingMargin = 1.02
-	throttlePause = time.Second
-	day           = 24 * time.Hour
+	signInClass = "sign-in"
+	retryClass  = "retry"
+	planClass   = "plan"
+)
+
+const (
+	day = 24 * time.Hour
+	// queueAhead is how long a line background work may make behind the next slots: what is in it goes before a sign-in that comes then.
+	queueAhead = 20 * time.Millisecond
+	// shortestAhead leaves time to come back for the next slot when they follow each other fast.
+	shortestAhead = 25 * time.Millisecond
 )
 
 // budgetRow is the row, with its clock. A day is counted since 1970, in UTC:
@@ -40,24 +50,61 @@ const (
 type budgetRow struct {
 	now       time.Time
 	next      time.Time
+	round     int // slots taken of this round, see pace
 	day       int64
 	used      int
 	exhausted int64
+	factor    float64   // of the rate, as it was set by a throttling; 1: never throttled, or long ago
+	factorAt  time.Time // from when on it recovers
+	throttled int       // today's
+	usedRetry int       // of used
+	usedPlan  int       // of used
+	mended    bool      // by repair
 }
 
-// Reserve takes the next free slot and counts the call; wait is how long until
-// the slot. ok is false when the day's calls for this class are used up: wait is
-// then the time until 00:00 UTC, and nothing is taken. A slot that its caller
-// does not use is lost.
-func (b *Budget) Reserve(ctx context.Context, class string) (wait time.Duration, ok bool, err error) {
-	const what = "reserve a call in the budget"
-	if b.limits.PerSecond <= 0 || b.limits.PerDay <= 0 || b.limits.Reserve < 0 || b.limits.Reserve >= 1 {
-		return 0, false, fmt.Errorf("%s: limits %+v: want positive numbers and a reserve from 0 to below 1", what, b.limits)
+// begin begins a day's counts, unless they are begun.
+func (r *budgetRow) begin(d int64) {
+	if d > r.day {
+		r.day, r.used, r.usedRetry, r.usedPlan, r.throttled = d, 0, 0, 0, 0
 	}
-	spacing := time.Duration(float64(time.Second) / b.limits.PerSecond * spacingMargin)
-	limit := b.limits.PerDay
+}
+
+func (l BudgetLimits) share() float64 {
+	if l.Share == 0 {
+		return 1
+	}
+	return l.Share
+}
+
+// perSecond and perDay are our part of the limits; background is the part of that which class "sign-in" leaves to the others.
+func (l BudgetLimits) perSecond() float64 { return l.PerSecond * l.share() }
+
+func (l BudgetLimits) perDay() int { return int(float64(l.PerDay) * l.share()) }
+
+func (l BudgetLimits) background() int {
+	return int(float64(l.PerDay) * l.share() * (1 - l.Reserve))
+}
+
+func (l BudgetLimits) check() error {
+	// So written, the comparisons refuse NaN too.
+	if !(l.PerSecond > 0) || l.PerDay <= 0 || !(l.Reserve >= 0 && l.Reserve < 1) || !(l.share() > 0 && l.share() <= 1) {
+		return fmt.Errorf("limits %+v: want positive numbers, a reserve from 0 to below 1 and a share above 0 to 1", l)
+	}
+	return nil
+}
+
+// Reserve takes the next free slot and counts the call: outcome is "taken", and wait is how long until the slot. A slot that its
+// caller does not use is lost. "none": the day's calls for this class are used up, and wait is the time until 00:00 UTC.
+// "busy", for background work only: so many wait in line already that a sign-in which came now would wait for this call; asked
+// again after wait, it may get a slot. Nothing is taken with either.
+func (b *Budget) Reserve(ctx context.Context, class string) (wait time.Duration, outcome string, err error) {
+	const what = "reserve a call in the budget"
+	if err := b.limits.check(); err != nil {
+		return 0, "", fmt.Errorf("%s: %w", what, err)
+	}
+	limit := b.limits.perDay()
 	if class != signInClass {
-		limit = int(float64(limit) * (1 - b.limits.Reserve))
+		limit = b.limits.background()
 	}
 	err = b.db.write(ctx, what, func(ctx context.Context, tx querier) error {
 		row, err := b.lock(ctx, tx)
@@ -69,33 +116,52 @@ func (b *Budget) Reserve(ctx context.Context, class string) (wait time.Duration,
 			slot = row.next
 		}
 		// What counts is the day in which the call goes out.
-		if d := dayOf(slot); d > row.day {
-			row.day, row.used = d, 0
-		}
-		if ok = row.used < limit && row.exhausted < dayOf(slot); !ok {
-			wait = startOf(dayOf(slot) + 1).Sub(row.now)
+		row.begin(dayOf(slot))
+		if row.used >= limit || row.exhausted >= dayOf(slot) {
+			wait, outcome = startOf(dayOf(slot)+1).Sub(row.now), "none"
+			if row.mended {
+				return b.save(ctx, tx, row) // or tomorrow the old marks would be mended to tomorrow's
+			}
 			return nil
 		}
+		apart, toNext := b.pace(&row, slot)
 		wait = slot.Sub(row.now)
+		if ahead := max(apart, shortestAhead); class != signInClass && wait > ahead+queueAhead {
+			wait, outcome = wait-ahead, "busy"
+			return nil
+		}
+		outcome = "taken"
 		row.used++
-		row.next = slot.Add(spacing)
+		switch class {
+		case retryClass:
+			row.usedRetry++
+		case planClass:
+			row.usedPlan++
+		}
+		row.next = slot.Add(toNext)
 		return b.save(ctx, tx, row)
 	})
 	if err != nil {
-		return 0, false, err
+		return 0, "", err
 	}
-	return wait, ok, nil
+	return wait, outcome, nil
 }
 
-// Throttled records that Constant Contact said throttled: nobody calls for a second.
+// Throttled records that Constant Contact said throttled: nobody calls for a second, and the rate falls, see pace.
 func (b *Budget) Throttled(ctx context.Context) error {
 	return b.db.write(ctx, "record throttling in the budget", func(ctx context.Context, tx querier) error {
 		row, err := b.lock(ctx, tx)
 		if err != nil {
 			return err
 		}
-		if pause := row.now.Add(throttlePause); pause.After(row.next) {
-			row.next = pause
+		row.begin(dayOf(row.now))
+		row.throttled++
+		// While the pause lasts no call goes out, so what is told in it was on its way when the rate was lowered, and is no news.
+		if !row.now.Before(row.factorAt) {
+			row.lower()
+			if pause := row.now.Add(throttlePause); pause.After(row.next) {
+				row.next, row.round = pause, 0
+			}
 		}
 		return b.save(ctx, tx, row)
 	})
@@ -117,24 +183,64 @@ func (b *Budget) Exhausted(ctx context.Context) error {
 // Used tells today's calls, those with a slot still to come included, and when
 // the day ends. Once Constant Contact said quota_exceeded, all count as used.
 func (b *Budget) Used(ctx context.Context) (used int, reset time.Time, err error) {
+	row, err := b.read(ctx)
+	if err != nil {
+		return 0, time.Time{}, err
+	}
+	used = row.used
+	if row.exhausted >= dayOf(row.now) {
+		used = max(used, b.limits.perDay())
+	}
+	return used, startOf(dayOf(row.now) + 1), nil
+}
+
+// BudgetStatus is how the budget stands.
+type BudgetStatus struct {
+	Used       int // today's calls, those with a slot still to come included
+	UsedRetry  int // of them
+	UsedPlan   int
+	Limit      int     // calls that we may make today
+	Background int     // of them, for retries and plans
+	PerSecond  float64 // calls a second that we may make at most
+	Rate       float64 // and make at present: lower after Constant Contact throttled
+	Throttled  int     // how often it did today
+	Exhausted  bool    // Constant Contact said that the day is used up
+	Reset      time.Time
+}
+
+// Status reads the budget.
+func (b *Budget) Status(ctx context.Context) (BudgetStatus, error) {
+	row, err := b.read(ctx)
+	if err != nil {
+		return BudgetStatus{}, err
+	}
+	rate := b.limits.perSecond()
+	return BudgetStatus{
+		Used: row.used, UsedRetry: row.usedRetry, UsedPlan: row.usedPlan, Limit: b.limits.perDay(), Background: b.limits.background(),
+		PerSecond: rate, Rate: rate * row.recovered(row.now), Throttled: row.throttled,
+		Exhausted: row.exhausted >= dayOf(row.now), Reset: startOf(dayOf(row.now) + 1),
+	}, nil
+}
+
+const budgetColumns = `next_slot, round, day, used, exhausted_day, factor, factor_at, throttled, used_retry, used_plan`
+
+// read reads the row as it counts today.
+func (b *Budget) read(ctx context.Context) (budgetRow, error) {
 	const what = "read the budget"
+	if err := b.limits.check(); err != nil {
+		return budgetRow{}, fmt.Errorf("%s: %w", what, err)
+	}
 	row, err := scanBudget(b.db.engine.reader().QueryRowContext(ctx, `
-		SELECT next_slot, day, used, exhausted_day FROM budget WHERE id = 1`))
+		SELECT `+budgetColumns+` FROM budget WHERE id = 1`))
 	if err != nil {
-		return 0, time.Time{}, b.db.explain(what, err)
+		return row, b.db.explain(what, err)
 	}
-	now, err := b.db.engine.clock(ctx, b.db.engine.reader())
-	if err != nil {
-		return 0, time.Time{}, b.db.explain(what, err)
+	if row.now, err = b.db.engine.clock(ctx, b.db.engine.reader()); err != nil {
+		return row, b.db.explain(what, err)
 	}
-	today := dayOf(now)
-	if row.day >= today {
-		used = row.used
-	}
-	if row.exhausted >= today {
-		used = max(used, b.limits.PerDay)
-	}
-	return used, startOf(today + 1), nil
+	row.repair()
+	row.begin(dayOf(row.now))
+	return row, nil
 }
 
 // lock reads the row for writing, and then the clock: the time must be read
@@ -143,7 +249,7 @@ func (b *Budget) Used(ctx context.Context) (used int, reset time.Time, err error
 func (b *Budget) lock(ctx context.Context, tx querier) (budgetRow, error) {
 	row, err := scanBudget(tx.QueryRowContext(ctx, `
 		UPDATE budget SET used = used WHERE id = 1
-		RETURNING next_slot, day, used, exhausted_day`))
+		RETURNING `+budgetColumns))
 	if err != nil {
 		return row, err
 	}
@@ -153,32 +259,40 @@ func (b *Budget) lock(ctx context.Context, tx querier) (budgetRow, error) {
 	if row.now.Unix() <= 0 {
 		return row, errors.New("the clock stands before 1970")
 	}
-	// After a clock that ran ahead was put right, its marks would block all
-	// calls until it is that late again. Nobody queues for a day in earnest.
-	today := dayOf(row.now)
-	if row.next.After(row.now.Add(day)) {
-		row.next = row.now
-	}
-	if row.day > today+1 {
-		row.day = today
-	}
-	if row.exhausted > today+1 {
-		row.exhausted = today
-	}
+	row.repair()
 	return row, nil
+}
+
+// repair mends the marks that a clock left which ran ahead and was put right: they would block all
+// calls, or keep the rate low, until it is that late again. Nobody queues for a day in earnest.
+func (r *budgetRow) repair() {
+	today := dayOf(r.now)
+	mend := func(ahead bool, how func()) {
+		if ahead {
+			how()
+			r.mended = true
+		}
+	}
+	mend(r.next.After(r.now.Add(day)), func() { r.next, r.round = r.now, 0 })
+	mend(r.day > today+1, func() { r.day = today })
+	mend(r.exhausted > today+1, func() { r.exhausted = today })
+	mend(r.factorAt.After(r.now.Add(throttlePause)), func() { r.factorAt = r.now })
 }
 
 func (b *Budget) save(ctx context.Context, tx querier, row budgetRow) error {
 	_, err := tx.ExecContext(ctx, `
-		UPDATE budget SET next_slot = $1, day = $2, used = $3, exhausted_day = $4 WHERE id = 1`,
-		micros(row.next), row.day, row.used, row.exhausted)
+		UPDATE budget SET next_slot = $1, round = $2, day = $3, used = $4, exhausted_day = $5, factor = $6, factor_at = $7,
+		       throttled = $8, used_retry = $9, used_plan = $10
+		 WHERE id = 1`,
+		micros(row.next), row.round, row.day, row.used, row.exhausted, int64(math.Round(row.factor*1000)), micros(row.factorAt),
+		row.throttled, row.usedRetry, row.usedPlan)
 	return err
 }
 
 func scanBudget(r scanner) (row budgetRow, err error) {
-	var next int64
-	err = r.Scan(&next, &row.day, &row.used, &row.exhausted)
-	row.next = fromMicros(next)
+	var next, factor, factorAt int64
+	err = r.Scan(&next, &row.round, &row.day, &row.used, &row.exhausted, &factor, &factorAt, &row.throttled, &row.usedRetry, &row.usedPlan)
+	row.next, row.factor, row.factorAt = fromMicros(next), float64(factor)/1000, fromMicros(factorAt)
 	return row, err
 }
 

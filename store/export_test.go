@@ -16,3 +16,12 @@ func (db *DB) WriteRaw(ctx context.Context, fn func(exec func(string, ...any) er
 
 // LatestVersion is the highest number among the migrations of "sqlite" or "postgres".
 func LatestVersion(folder string) (int64, error) { return latestVersion("migrations/" + folder) }
+
+// NextItemQuery finds the plan item to be claimed next.
+const NextItemQuery = nextItemQuery
+
+// Queries of the queue, for a look at how they are run.
+const (
+	NextDueQuery  = nextDueQuery
+	EarliestQuery = earliestQuery
+)

@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -48,37 +50,9 @@ func (db *DB) Mappings() *Mappings { return &Mappings{db} }
 // its external id or login name is somebody else's.
 func (s *Mappings) Add(ctx context.Context, m Mapping, owner *SSOUser, e Event) (int64, error) {
 	var id int64
-	err := s.db.change(ctx, "add mapping", func(ctx context.Context, tx querier) error {
+	err := s.db.change(ctx, "add mapping", func(ctx context.Context, tx querier) (err error) {
 		now := s.db.now()
-		// change has put all changes of configuration one after the other, so
-		// nobody adds a contradicting rule between this check and the commit.
-		var clashes int
-		if err := tx.QueryRowContext(ctx, `
-			SELECT COUNT(*) FROM mappings
-			 WHERE (kind = $1 AND group_id = $2 AND group_dn = $3 AND attribute = $4
-			        AND pattern = $5 AND person_id = $6 AND account = $7 AND role = $8)
-			    OR (priority = $9
-			        AND (account = $7 OR account = '' OR $10)
-			        AND (role <> $8 OR role = '')
-			        AND NOT (kind = 'person' AND kind = $1 AND person_id <> $6))`,
-			m.Kind, m.GroupID, m.GroupDN, m.Attribute, m.Pattern, string(m.Person), string(m.Account),
-			string(m.Role), m.Priority, m.Account == "").Scan(&clashes); err != nil {
-			return err
-		}
-		if clashes > 0 {
-			return ErrConflict
-		}
-		created := m.CreatedAt
-		if created.IsZero() {
-			created = now
-		}
-		if err := tx.QueryRowContext(ctx, `
-			INSERT INTO mappings (kind, group_id, group_dn, attribute, pattern, person_id,
-			    account, role, priority, created_at, created_by)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-			RETURNING id`,
-			m.Kind, m.GroupID, m.GroupDN, m.Attribute, m.Pattern, string(m.Person),
-			string(m.Account), string(m.Role), m.Priority, micros(created), m.CreatedBy).Scan(&id); err != nil {
+		if id, err = addMapping(ctx, tx, m, now); err != nil {
 			return err
 		}
 		if owner != nil {
@@ -90,6 +64,83 @@ func (s *Mappings) Add(ctx context.Context, m Mapping, owner *SSOUser, e Event) 
 	})
 	return id, err
 }
+
+// addMapping stores a mapping unless it contradicts another one. It runs inside db.change, which has put all changes of configuration one after the
+// other, so nobody adds a contradicting rule between this check and the commit.
+func addMapping(ctx context.Context, tx querier, m Mapping, now time.Time) (id int64, err error) {
+	// One that names its account clashes with few: a whole file of them must not compare each with all.
+	among := ""
+	if m.Account != "" {
+		among = ` AND account IN ($7, '')`
+	}
+	var clashes int
+	if err := tx.QueryRowContext(ctx, `
+		SELECT COUNT(*) FROM mappings
+		 WHERE ((kind = $1 AND group_id = $2 AND group_dn = $3 AND attribute = $4
+		        AND pattern = $5 AND person_id = $6 AND account = $7 AND role = $8)
+		    OR (priority = $9
+		        AND (account = $7 OR account = '' OR $10)
+		        AND (role <> $8 OR role = '')
+		        AND NOT (kind = 'person' AND kind = $1 AND person_id <> $6)))`+among,
+		m.Kind, m.GroupID, m.GroupDN, m.Attribute, m.Pattern, string(m.Person), string(m.Account),
+		string(m.Role), m.Priority, m.Account == "").Scan(&clashes); err != nil {
+		return 0, err
+	}
+	if clashes > 0 {
+		return 0, ErrConflict
+	}
+	created := m.CreatedAt
+	if created.IsZero() {
+		created = now
+	}
+	err = tx.QueryRowContext(ctx, `
+		INSERT INTO mappings (kind, group_id, group_dn, attribute, pattern, person_id,
+		    account, role, priority, created_at, created_by)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+		RETURNING id`,
+		m.Kind, m.GroupID, m.GroupDN, m.Attribute, m.Pattern, string(m.Person),
+		string(m.Account), string(m.Role), m.Priority, micros(created), m.CreatedBy).Scan(&id)
+	return id, err
+}
+
+// Replace deletes mappings and then adds others, all in one transaction with the events. ErrConflict: one to be deleted is gone, or one to be
+// added clashes, as Add says, with those that stay or that were added before it; nothing is changed then. An owner's mapping
+// is neither deleted nor added so: it goes together with an SSO user.
+func (s *Mappings) Replace(ctx context.Context, remove []int64, add []Mapping, events []Event) error {
+	const what = "replace mappings"
+	for _, m := range add {
+		if m.Kind == PersonMapping && m.Role == Owner {
+			return s.db.explain(what, errOwnerMapping)
+		}
+	}
+	return s.db.change(ctx, what, func(ctx context.Context, tx querier) error {
+		now := s.db.now()
+		for _, id := range remove {
+			var (
+				kind string
+				role Role
+			)
+			err := tx.QueryRowContext(ctx, `
+				DELETE FROM mappings WHERE id = $1 RETURNING kind, role`, id).Scan(&kind, &role)
+			switch {
+			case errors.Is(err, sql.ErrNoRows):
+				return fmt.Errorf("mapping %d is gone: %w", id, ErrConflict)
+			case err != nil:
+				return err
+			case kind == PersonMapping && role == Owner:
+				return fmt.Errorf("mapping %d: %w", id, errOwnerMapping)
+			}
+		}
+		for n, m := range add {
+			if _, err := addMapping(ctx, tx, m, now); err != nil {
+				return fmt.Errorf("add mapping %d of %d: %w", n+1, len(add), err)
+			}
+		}
+		return addEvents(ctx, tx, now, events)
+	})
+}
+
+var errOwnerMapping = errors.New("an owner's mapping is added and removed by itself")
 
 // tellOwner puts an SSO user that exists already into the ledger.
 func tellOwner(ctx context.Context, tx querier, u SSOUser, mapping int64, now time.Time) error {

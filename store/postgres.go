@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
+	"math/rand/v2"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -16,14 +18,23 @@ import (
 
 const (
 	postgresConns = 16
-	// postgresTries bounds how often a transaction is run that lost to another one.
-	postgresTries = 8
+	// postgresTries bounds how often a transaction is run that lost to another one. Where all are serializable, of those that want the same
+	// row one wins in each turn and the others lose: there must be more turns than callers.
+	postgresTries = 100
+	longestRetry  = 100 * time.Millisecond
 	// changesStaleness saves a round trip for each sign-in; caches may be a second old.
 	changesStaleness = 250 * time.Millisecond
 )
 
 // postgres is a pool of connections. Transactions are read committed; what must
 // hold over several rows takes a row lock first.
+//
+// Databases that speak PostgreSQL's protocol and are distributed lack some of what PostgreSQL has, or run every transaction
+// serializable. Nothing here needs more than they have: row locks are taken by an UPDATE of nothing (not FOR UPDATE … SKIP LOCKED);
+// there are no advisory locks, which some refuse and others grant to everybody; no LISTEN, no xmin or ctid, no sequence that must be
+// without gaps, no temporary tables, no triggers; and a transaction that lost to another one, which they say more often, is run again.
+// What stays is that the migrations change tables within transactions, none twice under the same name: where a database
+// can't do that, they fail as a whole, and nothing has changed.
 type postgres struct{ db *sql.DB }
 
 func openPostgres(ctx context.Context, o Options) (*postgres, error) {
@@ -50,8 +61,7 @@ func openPostgres(ctx context.Context, o Options) (*postgres, error) {
 	p.db.SetMaxIdleConns(postgresConns)
 	p.db.SetConnMaxIdleTime(5 * time.Minute)
 
-	// Replicas may start at once: the first takes a session lock, the others wait.
-	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, uint64(lockPatience.Seconds())))
+	locker, err := p.migrationLock()
 	if err != nil {
 		return nil, errors.Join(err, p.db.Close())
 	}
@@ -62,12 +72,35 @@ func openPostgres(ctx context.Context, o Options) (*postgres, error) {
 		db:      p.db,
 		// Without the time limits of requests: a migration may take longer.
 		open:    func() (*sql.DB, error) { return stdlib.OpenDB(*plain), nil },
-		options: []goose.ProviderOption{goose.WithSessionLocker(locker)},
+		options: []goose.ProviderOption{goose.WithLocker(locker)},
 		logger:  o.Logger,
 	}); err != nil {
 		return nil, errors.Join(err, p.db.Close())
 	}
 	return p, nil
+}
+
+const (
+	migrationLease = 15 * time.Second
+	migrationBeat  = 3 * time.Second
+)
+
+// migrationLock is for replicas that start at once: the first migrates, the others wait. It is a row with a lease, in a table that goose
+// makes, since session locks are not to be had everywhere, nor behind a pool that hands connections on between transactions. The lease of one
+// that was killed runs out while the others wait. If the lock were held by two after all, one of their transactions would fail.
+func (p *postgres) migrationLock() (lock.Locker, error) {
+	return lock.NewPostgresTableLocker(
+		lock.WithTableLeaseDuration(migrationLease),
+		lock.WithTableHeartbeatInterval(migrationBeat),
+		lock.WithTableLockTimeout(time.Second, uint64(lockPatience.Seconds())),
+		lock.WithTableUnlockTimeout(time.Second, 10),
+		lock.WithTableLogger(slog.New(slog.DiscardHandler)),
+		// What the server refuses for good is not asked for again; that another has the lock is no error of the server.
+		lock.WithTableRetryPolicy(func(err error) bool {
+			var refused *pgconn.PgError
+			return !errors.As(err, &refused) || p.fault(err) == passing
+		}),
+	)
 }
 
 // write runs fn in a transaction, and again when it lost to another one. An
@@ -79,7 +112,8 @@ func (p *postgres) write(ctx context.Context, fn work) error {
 		if err == nil || p.fault(err) != passing || try == postgresTries {
 			return err
 		}
-		wait := time.NewTimer(time.Duration(try) * 5 * time.Millisecond)
+		// Spread, so that those who lost together do not come again together.
+		wait := time.NewTimer(rand.N(min(time.Duration(try)*5*time.Millisecond, longestRetry)))
 		select {
 		case <-wait.C:
 		case <-ctx.Done():

@@ -19,8 +19,10 @@ import (
 // name followed by ".before-" and the time; kept is its path, "" when there was none.
 //
 // What a copy must not bring back is left out: sessions, since one that was ended
-// since would live again, and pending sign-ins. SSO users that the copy knows as
-// on their way count as maybe sent, and Ledger.Restored tells when this happened.
+// since would live again, pending sign-ins, and what other programs were doing
+// (leases, the breaker, readings of accounts). SSO users that the copy knows as
+// on their way count as maybe sent, a plan that was being applied is paused,
+// creations are on hold, and Ledger.Restored tells when this happened.
 // ErrUnsupported for PostgreSQL.
 func Restore(ctx context.Context, from, dsn string) (kept string, err error) {
 	defer func() {
@@ -145,23 +147,38 @@ func forgetPassing(ctx context.Context, path string, now time.Time) (err error) 
 	}
 	db.SetMaxOpenConns(1)
 	defer func() { err = errors.Join(err, db.Close()) }()
+	version, err := schema{db: db, exists: sqliteVersionTable}.version(ctx)
+	if err != nil {
+		return err
+	}
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }() // after a commit it does nothing; before, the first error counts
 	for _, s := range []struct {
-		text string
-		args []any
+		since int64 // the version of the schema that brought what is changed
+		text  string
+		args  []any
 	}{
-		{`DELETE FROM sessions`, nil},
-		{`DELETE FROM sign_ins`, nil},
-		{`DELETE FROM logouts`, nil},
-		{`UPDATE counters SET value = 0 WHERE name = 'pending'`, nil},
-		{`UPDATE counters SET value = value + 1 WHERE name = 'changes'`, nil},
-		{`UPDATE counters SET value = $1 WHERE name = 'restored'`, []any{micros(now)}},
-		{`UPDATE sso_users SET maybe_sent = TRUE WHERE due_at > 0`, nil},
+		{1, `DELETE FROM sessions`, nil},
+		{1, `DELETE FROM sign_ins`, nil},
+		{1, `DELETE FROM logouts`, nil},
+		{1, `UPDATE counters SET value = 0 WHERE name = 'pending'`, nil},
+		{1, `UPDATE counters SET value = value + 1 WHERE name = 'changes'`, nil},
+		{1, `UPDATE counters SET value = $1 WHERE name = 'restored'`, []any{micros(now)}},
+		{1, `UPDATE sso_users SET maybe_sent = TRUE WHERE due_at > 0`, nil},
+		{2, `UPDATE sso_users SET maybe_sent = TRUE WHERE state = 'suspended' AND before_state IN ('wanted', 'unknown')`, nil},
+		// In a copy of the version before, the migration begins the hold, from the time of the restore.
+		{2, `UPDATE hold SET since = $1, holder = 'restore', reason = 'restore'`, []any{micros(now)}},
+		{2, `UPDATE breaker SET cause = '', opened_at = 0, open_until = 0, trips = 0, probing = 0`, nil},
+		{2, `DELETE FROM leases`, nil},
+		{2, `UPDATE plans SET state = 'paused', reason = 'restore' WHERE state = 'applying'`, nil},
+		{2, `UPDATE account_hints SET due_at = 0, hints = 0 WHERE due_at > 0`, nil},
 	} {
+		if version < s.since {
+			continue
+		}
 		if _, err := tx.ExecContext(ctx, s.text, s.args...); err != nil {
 			return fmt.Errorf("leave out what has passed: %w", err)
 		}

@@ -154,43 +154,6 @@ func TestFileModes(t *testing.T) {
 	}
 }
 
-// TestBudgetClock: with a handed-in clock the slots lie exactly one spacing
-// apart, and the day begins anew at 00:00 UTC.
-func TestBudgetClock(t *testing.T) {
-	o := storetest.SQLite(t)
-	now := time.Date(2026, 11, 23, 23, 59, 59, 0, time.UTC)
-	o.Now = func() time.Time { return now }
-	b := openStore(t, o).Budget(store.BudgetLimits{PerSecond: 4, PerDay: 6, Reserve: 0.5})
-	reserve := func(class string, wantWait time.Duration, wantOK bool) {
-		t.Helper()
-		wait, ok, err := b.Reserve(t.Context(), class)
-		if err != nil || ok != wantOK || wait != wantWait {
-			t.Errorf("class %s at %v: wait %v, ok %t, %v; want %v, %t", class, now, wait, ok, err, wantWait, wantOK)
-		}
-	}
-	for i := range 3 {
-		reserve("retry", time.Duration(i)*255*time.Millisecond, true)
-	}
-	reserve("retry", time.Second, false)
-	reserve("sign-in", 765*time.Millisecond, true)
-	reserve("sign-in", 1020*time.Millisecond, true) // its slot lies on the next day
-	used, reset, err := b.Used(t.Context())
-	if err != nil || used != 1 || !reset.Equal(now.Add(time.Second)) {
-		t.Errorf("used %d until %v, %v", used, reset, err)
-	}
-	now = now.Add(2 * time.Second)
-	if err := b.Throttled(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	reserve("sign-in", time.Second, true)
-	if err := b.Exhausted(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	reserve("sign-in", 24*time.Hour-time.Second, false)
-	now = now.Add(24*time.Hour - time.Second)
-	reserve("plan", 0, true)
-}
-
 // TestFloodStaysSmall: WEB-09, far more fresh AuthnRequests than the caps allow
 // leave a small file.
 func TestFloodStaysSmall(t *testing.T) {

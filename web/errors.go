@@ -104,7 +104,7 @@ func (s *Server) fail(err error, c echo.Context) {
 		err = c.NoContent(r.status)
 	case c.Path() == "/login/progress":
 		err = c.JSON(r.status, map[string]string{"error": r.reason, "ref": v.ref})
-	case c.Path() == "/healthz", c.Path() == "/readyz":
+	case c.Path() == "/healthz", c.Path() == "/readyz", c.Path() == webhookRoute && r.status != http.StatusNotFound:
 		err = c.String(r.status, http.StatusText(r.status)+"\n")
 	default:
 		err = s.showRefusal(c, v, refusalView{Reason: r.reason, Again: r.again}, r.status)

@@ -107,6 +107,8 @@ type Options struct {
 	// ConfirmLaunch asks for one click where another site leads a browser to a launch
 	// link. Browsers that do not say where they come from are not asked.
 	ConfirmLaunch bool
+	// Webhook takes Constant Contact's webhooks. Default nil: their path is an unknown one.
+	Webhook *Webhook
 	// SessionLife is how long a browser keeps the session cookie, at most as long as
 	// idp lets the session live. Default 0: until the browser is closed.
 	SessionLife time.Duration
@@ -136,6 +138,7 @@ type Server struct {
 	hsts    bool
 	life    time.Duration
 	confirm bool // launches from other sites
+	hook    *hook
 	texts   catalogue
 	pages   *pages
 	assets  map[string]asset
@@ -156,6 +159,8 @@ func New(o Options) (*Server, error) {
 	if o.SessionLife < 0 {
 		faults = append(faults, fmt.Errorf("web: session life %s: want 0 or more", o.SessionLife))
 	}
+	hook, err := newHook(o.Webhook)
+	faults = append(faults, err)
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
 	}
@@ -174,6 +179,7 @@ func New(o Options) (*Server, error) {
 		hsts:    o.HSTS && public.Scheme == "https",
 		life:    o.SessionLife,
 		confirm: o.ConfirmLaunch,
+		hook:    hook,
 		texts:   english,
 	}
 	if s.ready == nil {
@@ -214,8 +220,8 @@ func New(o Options) (*Server, error) {
 // Handler serves all routes.
 func (s *Server) Handler() http.Handler { return s.echo }
 
-// routes lists every path. /webhooks/constant-contact and /admin/ stay
-// free: they answer 404 until something works behind them.
+// routes lists every path. /admin/ stays free: it answers 404 until something works
+// behind it.
 func (s *Server) routes() *echo.Echo {
 	e := echo.New()
 	e.Logger.SetOutput(io.Discard) // Echo's own logger would bypass ours
@@ -248,6 +254,10 @@ func (s *Server) routes() *echo.Echo {
 	page(e, "/logout/next", s.logoutStep(s.logoutNext))
 	page(e, "/logout/back", s.logoutStep(s.logoutBack))
 	e.POST("/logout/skip", s.logoutSkip)
+
+	if s.hook != nil {
+		e.POST(webhookRoute, s.webhook)
+	}
 
 	e.GET("/healthz", s.healthz)
 	e.HEAD("/healthz", s.healthz)

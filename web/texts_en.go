@@ -170,6 +170,8 @@ var english = catalogue{
 		"held_conflict":      {Title: "Your access needs a look", Text: "{provider} already has a user with your name or e-mail address. To make sure that it is yours, somebody has to look at it.", Do: "Ask for help and give the reference. There is nothing you can do yourself.", Link: linkHelp},
 		"refused_by_partner": {Title: "{provider} did not accept you", Text: "{provider} refused to set up a user for you.", Do: "Ask for help and give the reference.", Link: linkHelp},
 		"owner_unknown":      {Title: "Your access is not complete", Text: "You are entered as the owner of this account, but it is not known yet which owner you are at {provider}.", Do: "Ask for help and give the reference.", Link: linkHelp},
+		"account_closed":     {Title: "This account is closed", Text: "Your account at {provider} has been cancelled or switched off, so nobody can sign in to it.", Do: "Ask the people who look after the account, and give the reference.", Link: linkHelp},
+		"user_suspended":     {Title: "Your user is stopped for now", Text: "The people who look after your access have stopped your user at {provider}.", Do: "Ask them to let it go on, and give the reference.", Link: linkHelp},
 		"no_encryption_key":  {Title: "Your sign-in can't be protected", Text: "{provider} is to get your details encrypted, and the key for that is missing here. Nothing was sent.", Do: "Ask for help and give the reference. There is nothing you can do yourself.", Link: linkHelp},
 		"not_in_group":       {Title: "You have no access", Text: "You are not among the people who may use {provider}.", Do: "Ask the people who look after your access.", Link: linkHelp},
 

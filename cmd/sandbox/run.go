@@ -26,8 +26,23 @@ Examples:
       trusts the identity provider that is described there
   sandbox --fault=act_then_timeout@users/sso=1 --fault=slow:2s
       the first creation works but is never answered; every call takes two seconds
+  sandbox --per-second=40 --per-day=100000 --window=fixed --jitter=300ms --foreign=1
+      higher limits, counted by the seconds of the clock; a slow network; another program that makes a call a second on the same key
+  sandbox --fault=act_then_cut@users/sso~0.05 --fault=throttle~0.02
+      one creation in twenty works and its answer is lost; one call in fifty is throttled
+  sandbox --fault=accept_later=1:30s
+      the next client account is accepted with 503 and there half a minute later
   sandbox --accounts=accounts.json --client-id=acme --client-secret-file=secret
       own client accounts and credentials; "-" reads the accounts from standard input
+
+While it runs (JSON; GET unless it says otherwise):
+  /_sandbox/summary     all calls counted: by status, by error_key, the most in a second
+  /_sandbox/calls       the calls, with times, status and error_key; ?offset=N&limit=N
+  /_sandbox/users       the users; ?offset=N&limit=N
+  /_sandbox/accounts, operations, webhooks, logins, logouts, refusals, faults
+  /_sandbox/faults      POST switches: {"kind":"throttle","share":0.02}, {"clear":true}, {"forget_tokens":true},
+                        {"account":"ID","billing_status":"Disabled"} and {"account":"ID","tier":3}, which post webhooks;
+                        DELETE ends all faults
 
 Exit codes: 0 stopped by a signal, 1 failed, 2 wrong use.`
 
@@ -43,12 +58,19 @@ type commandLine struct {
 	ExternalProvider string `name:"external-provider" help:"The partner's name as external provider."`
 
 	Accounts        string        `help:"JSON file with accounts and users, - for standard input; default three sample accounts."`
-	PerSecond       int           `default:"4" help:"Partner calls in any sliding second, -1 for no limit."`
+	PerSecond       int           `default:"4" help:"Partner calls in a second, -1 for no limit."`
 	PerDay          int           `default:"10000" help:"Partner calls until 00:00 UTC, -1 for no limit."`
+	Window          string        `default:"sliding" enum:"sliding,fixed" help:"How the calls of a second are counted: sliding (any span of a second), fixed (seconds of the clock)."`
+	Jitter          time.Duration `default:"0s" help:"Each partner call takes up to so much longer, half before it is counted and half after."`
+	Foreign         float64       `default:"0" help:"Calls a second that another program makes on the same key."`
 	TokensPerSecond int           `default:"1" help:"Token requests in any sliding second, -1 for no limit."`
 	TokenLife       time.Duration `default:"1h" help:"How long a token lives."`
 	EmailRule       string        `default:"off" enum:"off,everywhere,per-account" help:"Where an e-mail address can be used once only: off, everywhere, per-account."`
 	OwnersOnly      bool          `help:"SSO for all users is not enabled: users/sso answers 403."`
+
+	LaterLists   int           `default:"0" help:"An account that was accepted for later is there once the list was read so often, if that comes before its time."`
+	WebhookRetry time.Duration `default:"1m" help:"Between two posts of a webhook that was not answered with success."`
+	WebhookFor   time.Duration `default:"1h" help:"After which a webhook is given up."`
 
 	Profile         string `default:"okta-strict" enum:"okta-strict,lenient" help:"How strict the service provider is: okta-strict, lenient."`
 	Encryption      string `default:"off" enum:"off,taken,required" help:"A key for encryption in its metadata: off, taken (encrypted assertions are read), required (others are refused)."`
@@ -61,7 +83,7 @@ type commandLine struct {
 	IdPMetadataURL  string `name:"idp-metadata-url" help:"Metadata of the identity provider to trust, fetched when needed."`
 	IdPMetadataFile string `name:"idp-metadata-file" type:"existingfile" help:"The same from a file."`
 
-	Fault      []string `sep:"none" help:"Fault to switch on, KIND[@PATH][=TIMES][:DELAY]: slow, act_then_timeout, fail_before, fail_after, throttle, quota, down_api, down_token. Repeatable."`
+	Fault      []string `sep:"none" help:"Fault to switch on, KIND[@PATH][=TIMES][~SHARE][:DELAY]: slow, act_then_timeout, act_then_cut, fail_before, fail_after, throttle, quota, down_api, down_token, forget_tokens, accept_later. A share is from 0 to 1. Repeatable."`
 	ErrorShape string   `default:"" enum:",array,object,empty,html,garbage" help:"Shape of all error bodies: array, object, empty, html, garbage; default as published."`
 	Health     string   `placeholder:"URL" help:"Serve nothing; ask the sandbox at this URL whether it serves (for health checks of containers)."`
 	LogFormat  string   `default:"text" enum:"text,json" help:"Log on standard error: text, json."`
@@ -184,6 +206,8 @@ func (c commandLine) options(stdin io.Reader, stderr io.Writer) (sandbox.Options
 	o := sandbox.Options{
 		PublicURL: c.PublicURL, ClientID: c.ClientID, APIKey: c.APIKey, ExternalProvider: c.ExternalProvider,
 		PerSecond: c.PerSecond, PerDay: c.PerDay, TokensPerSecond: c.TokensPerSecond, TokenLife: c.TokenLife,
+		Window: sandbox.Window(c.Window), Jitter: c.Jitter, Foreign: c.Foreign,
+		LaterLists: c.LaterLists, WebhookRetry: c.WebhookRetry, WebhookFor: c.WebhookFor,
 		EmailRule: sandbox.EmailRule(c.EmailRule), OwnersOnly: c.OwnersOnly,
 		Profile: sandbox.Profile(c.Profile), Encryption: sandbox.Encryption(c.Encryption), SignRequests: sandbox.Signing(c.SignRequests), SingleLogout: c.SingleLogout, AnyUser: c.AnyUser, EntityID: c.EntityID, Audience: c.Audience, LandingURL: c.LandingURL,
 		IdPMetadataURL: c.IdPMetadataURL, Logger: slog.New(handler),
@@ -198,6 +222,9 @@ func (c commandLine) options(stdin io.Reader, stderr io.Writer) (sandbox.Options
 	}
 	if c.TokenLife < time.Second {
 		return o, "", errors.New("--token-life: want a second or more")
+	}
+	if c.WebhookRetry <= 0 || c.WebhookFor <= 0 {
+		return o, "", errors.New("--webhook-retry, --webhook-for: want more than 0")
 	}
 
 	secrets := []struct {
@@ -239,7 +266,7 @@ func (c commandLine) seed(stdin io.Reader) (sandbox.Seed, error) {
 		if provider == "" {
 			provider = sandbox.DefaultExternalProvider
 		}
-		return sandbox.Seed{Accounts: sandbox.SampleAccounts(), Users: sandbox.SampleUsers(provider)}, nil
+		return sandbox.Seed{Accounts: append(sandbox.SampleAccounts(), sandbox.OtherPartnersAccounts()...), Users: sandbox.SampleUsers(provider)}, nil
 	case "-":
 		return sandbox.ReadSeed(stdin)
 	}

@@ -102,6 +102,24 @@ func TestServesTheSample(t *testing.T) {
 	}
 }
 
+// What benchmarks and crash tests set reaches the sandbox.
+func TestLimitsAndNetwork(t *testing.T) {
+	url, _, _ := served(t, "", "--per-second=40", "--per-day=100000", "--window=fixed", "--jitter=1ms", "--foreign=50",
+		"--webhook-retry=1s", "--webhook-for=10s", "--later-lists=2", "--fault=act_then_cut@users/sso=3~0.5")
+	if state := get(t, url+"/_sandbox/faults"); !strings.Contains(state, `"share": 0.5`) || !strings.Contains(state, `"act_then_cut"`) {
+		t.Errorf("got %s", state)
+	}
+	if accounts := get(t, url+"/_sandbox/accounts"); !strings.Contains(accounts, `"other_partner": true`) {
+		t.Errorf("no account of another partner: %s", accounts)
+	}
+	deadline := time.Now().Add(10 * time.Second)
+	for strings.Contains(get(t, url+"/_sandbox/summary"), `"foreign_calls": 0,`) {
+		if time.Now().After(deadline) {
+			t.Fatal("the other program makes no calls")
+		}
+	}
+}
+
 func TestOwnCredentialsAndAccounts(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(file, []byte("not-to-be-told\n"), 0o600); err != nil {
@@ -133,6 +151,14 @@ func TestWrongUse(t *testing.T) {
 		{"no number", []string{"--per-day=many"}, "--per-day"},
 		{"limit of nought", []string{"--per-second=0"}, "--per-second"},
 		{"negative limit", []string{"--per-day=-2"}, "--per-day"},
+		{"unknown window", []string{"--window=open"}, "--window"},
+		{"long jitter", []string{"--jitter=2m"}, "jitter"},
+		{"negative foreign calls", []string{"--foreign=-1"}, "foreign"},
+		{"too many foreign calls", []string{"--foreign=1e9"}, "foreign"},
+		{"share over 1", []string{"--fault=throttle~2"}, "--fault"},
+		{"no webhook interval", []string{"--webhook-retry=0s"}, "--webhook-retry"},
+		{"countless posts", []string{"--webhook-retry=1ns"}, "webhooks"},
+		{"negative lists", []string{"--later-lists=-1"}, "list"},
 		{"no life", []string{"--token-life=0s"}, "--token-life"},
 		{"no such file", []string{"--accounts=/nonexistent"}, "--accounts"},
 		{"no JSON", []string{"--accounts=" + empty}, "--accounts"},
@@ -166,7 +192,7 @@ func TestHelp(t *testing.T) {
 	if err := run(t.Context(), []string{"--help"}, nil, &out, io.Discard); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"Examples:", "Exit codes:", "--fault", "--idp-metadata-url"} {
+	for _, want := range []string{"Examples:", "Exit codes:", "--fault", "--idp-metadata-url", "--window", "--jitter", "--foreign", "/_sandbox/summary", "~SHARE"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in the help", want)
 		}

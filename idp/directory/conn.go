@@ -120,6 +120,15 @@ func (c *conn) close() {
 // dial connects to the server and has TLS up before it returns. Nothing but the StartTLS request is ever sent in clear, unless the
 // server is configured as insecure: no bind happens before StartTLS has succeeded (RFC 4513 3.1.1).
 func (s *server) dial(ctx context.Context, o *Options) (*conn, error) {
+	return s.dialThrough(ctx, o, nil)
+}
+
+// dialThrough is dial with something between the library and the bytes in clear; nil: nothing. With StartTLS nothing can be there: the
+// library keeps what it has decrypted to itself.
+func (s *server) dialThrough(ctx context.Context, o *Options, through func(net.Conn) net.Conn) (*conn, error) {
+	if through == nil {
+		through = func(c net.Conn) net.Conn { return c }
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, o.DialTimeout, fmt.Errorf("no connection after %v: %w", o.DialTimeout, context.DeadlineExceeded))
 	defer cancel()
 	socket, err := (&net.Dialer{}).DialContext(ctx, "tcp", s.address)
@@ -130,28 +139,30 @@ func (s *server) dial(ctx context.Context, o *Options) (*conn, error) {
 	// The library's StartTLS takes no context; closing the socket ends it.
 	stop := context.AfterFunc(ctx, func() { _ = socket.Close() })
 	defer stop()
-	if s.scheme == "ldaps" {
+	switch {
+	case s.scheme == "ldaps":
 		secured := tls.Client(c.wire, s.tls)
 		if err := secured.HandshakeContext(ctx); err != nil {
 			_ = socket.Close()
 			return nil, fmt.Errorf("TLS with %s: %w", s.url, causeOf(ctx, err))
 		}
-		c.ldap = ldap.NewConn(secured, true)
+		c.ldap = ldap.NewConn(through(secured), true)
 		c.ldap.Start()
-	} else {
+	case s.startTLS:
 		c.ldap = ldap.NewConn(c.wire, false)
 		c.ldap.Start()
-		if s.startTLS {
-			c.ldap.SetTimeout(o.DialTimeout)
-			if err := c.ldap.StartTLS(s.tls); err != nil {
-				c.close()
-				return nil, fmt.Errorf("StartTLS with %s: %w", s.url, causeOf(ctx, err))
-			}
-			if _, ok := c.ldap.TLSConnectionState(); !ok {
-				c.close()
-				return nil, fmt.Errorf("StartTLS with %s: the connection is still in clear", s.url)
-			}
+		c.ldap.SetTimeout(o.DialTimeout)
+		if err := c.ldap.StartTLS(s.tls); err != nil {
+			c.close()
+			return nil, fmt.Errorf("StartTLS with %s: %w", s.url, causeOf(ctx, err))
 		}
+		if _, ok := c.ldap.TLSConnectionState(); !ok {
+			c.close()
+			return nil, fmt.Errorf("StartTLS with %s: the connection is still in clear", s.url)
+		}
+	default:
+		c.ldap = ldap.NewConn(through(c.wire), false)
+		c.ldap.Start()
 	}
 	if !stop() {
 		c.close()

@@ -27,6 +27,14 @@ func SameDN(a, b string) bool {
 // parts of a multi-valued RDN sorted (RFC 4514, RFC 4518 2.6.1). The error names the fault. It is for comparing, not for sending:
 // the directory's own spelling is kept elsewhere.
 func NormalDN(dn string) (string, error) {
+	if normal, ok := plainDN(dn); ok {
+		return normal, nil
+	}
+	return normalDN(dn)
+}
+
+// normalDN is NormalDN for any DN.
+func normalDN(dn string) (string, error) {
 	parsed, err := parseDN(dn)
 	if err != nil {
 		return "", err

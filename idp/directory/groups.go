@@ -52,7 +52,7 @@ func (d *Directory) walk(ctx context.Context, direct []Group) ([]Group, error) {
 					continue
 				}
 				if level >= d.o.MaxDepth {
-					return nil, &Error{Problem: BadData, Op: "walk the nested groups", Err: fmt.Errorf("groups are nested deeper than max_depth (%d): %q is in %q", d.o.MaxDepth, member.DN, g.DN)}
+					return nil, d.tooDeep(member.DN, g.DN)
 				}
 				seen[key] = true
 				if d.o.GroupMode == modeMemberOf {
@@ -69,6 +69,11 @@ func (d *Directory) walk(ctx context.Context, direct []Group) ([]Group, error) {
 		start = end
 	}
 	return groups, nil
+}
+
+// tooDeep refuses for the same reason as tooManyGroups.
+func (d *Directory) tooDeep(member, group string) error {
+	return &Error{Problem: BadData, Op: "walk the nested groups", Err: fmt.Errorf("groups are nested deeper than max_depth (%d): %q is in %q", d.o.MaxDepth, member, group)}
 }
 
 // tooManyGroups refuses instead of cutting: a person with some of their groups would get the wrong roles.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"time"
 
@@ -192,10 +193,14 @@ func (p *pool) close() {
 
 // openSearch is open for the searches: connected, and bound as the service account.
 func (d *Directory) openSearch(ctx context.Context, s *server) (*conn, error) {
+	return d.openThrough(ctx, s, nil)
+}
+
+func (d *Directory) openThrough(ctx context.Context, s *server, through func(net.Conn) net.Conn) (*conn, error) {
 	if d.closed.Load() {
 		return nil, errClosed
 	}
-	c, err := s.dial(ctx, &d.o)
+	c, err := s.dialThrough(ctx, &d.o, through)
 	if err != nil || d.o.BindDN == "" {
 		return c, err
 	}

@@ -14,7 +14,7 @@ import (
 const (
 	maxResponse    = 256 << 10
 	maxRelayState  = 2 << 10
-	maxLogins      = 1_000
+	maxLogins      = 20_000
 	sessionCookie  = "sandbox_session"
 	assertionsKept = 24 * time.Hour
 )
@@ -42,7 +42,7 @@ type Login struct {
 
 // Refusal is a Response that was not accepted. Reason is a word: malformed, issuer, unsigned,
 // signature, encryption, in_response_to, destination, recipient, audience, time, name_id, confirmation, authn_statement,
-// replayed, unknown_user, owners_only, library (the SAML library's own check), or status for an answer
+// replayed, unknown_user, account_ended, owners_only, library (the SAML library's own check), or status for an answer
 // of the identity provider that is an error itself.
 type Refusal struct {
 	At            time.Time `json:"at"`
@@ -168,15 +168,17 @@ func (s *Sandbox) signIn(r *http.Request, encoded, relayState string) (Login, *R
 	s.assertions[a.ID] = now
 
 	// The pair of external_provider and external_id ties the person to the user, byte for byte.
-	i := slices.IndexFunc(s.users, func(u User) bool {
-		return u.ExternalID != "" && u.ExternalProvider == s.o.ExternalProvider && u.ExternalID == a.Subject.NameID.Value
-	})
-	if i < 0 && !s.o.AnyUser {
+	s.ripen()
+	u, known := s.people.byExternalID(s.o.ExternalProvider, a.Subject.NameID.Value)
+	if !known && !s.o.AnyUser {
 		return Login{}, refuse("unknown_user", "no user of %s has the external_id %q", s.o.ExternalProvider, a.Subject.NameID.Value)
 	}
-	u := User{FirstName: a.Subject.NameID.Value, LoginName: a.Subject.NameID.Value, ExternalID: a.Subject.NameID.Value, RoleName: RoleOwner}
-	if i >= 0 {
-		u = s.users[i]
+	if !known {
+		u = User{FirstName: a.Subject.NameID.Value, LoginName: a.Subject.NameID.Value, ExternalID: a.Subject.NameID.Value, RoleName: RoleOwner}
+	}
+	account := s.people.account(u.Account)
+	if account != nil && account.ended() {
+		return Login{}, refuse("account_ended", "the client account %s is %s", u.Account, account.BillingStatus)
 	}
 	if s.o.OwnersOnly && u.RoleName != RoleOwner {
 		return Login{}, refuse("owners_only", "SSO for all users is not enabled: only account owners may sign in")
@@ -189,7 +191,7 @@ func (s *Sandbox) signIn(r *http.Request, encoded, relayState string) (Login, *R
 		ResponseID: v.response.ID, AssertionID: a.ID, InResponseTo: v.response.InResponseTo, Attributes: attributes(a),
 		Encrypted: v.encrypted,
 	}
-	if account := s.account(u.Account); account != nil {
+	if account != nil {
 		login.AccountName = account.OrganizationName
 	}
 	return login, nil

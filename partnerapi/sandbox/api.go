@@ -2,23 +2,35 @@ package sandbox
 
 import (
 	"crypto/subtle"
-	"encoding/base64"
-	"fmt"
+	"encoding/json"
 	"io"
+	"mime"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 )
 
-const maxAPIBody = 64 << 10
+// Limits of a body. A call on behalf of a client account has another one within it.
+const (
+	maxAPIBody       = 64 << 10
+	maxOperationBody = 1 << 20
+)
 
 // serveAPI is the partner API. The order is that of a gateway in front of a service: key, limits,
-// token, then the call.
+// token, then the call. Half of what the network takes is before, half after it.
 func (s *Sandbox) serveAPI(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxAPIBody))
-	c := s.record(r, strings.ToValidUTF8(string(body), "?"))
+	limit := int64(maxAPIBody)
+	if strings.HasSuffix(r.URL.Path, operationsPath) {
+		limit = maxOperationBody
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	c := s.record(r, recordedBody(r.URL.Path, body))
+	way := time.Duration(0)
+	if s.o.Jitter > 0 {
+		way = time.Duration(s.draw() * float64(s.o.Jitter) / 2)
+		s.pause(r.Context(), way)
+	}
 	var a reply
 	if err != nil {
 		a = s.refuse(http.StatusRequestEntityTooLarge, apiError{"request_too_large", "the body is too large"})
@@ -26,7 +38,38 @@ func (s *Sandbox) serveAPI(w http.ResponseWriter, r *http.Request) {
 		a = s.apiReply(r, body, c)
 	}
 	s.settle(c, a)
+	if way > 0 {
+		s.pause(r.Context(), way)
+	}
 	a.write(w)
+}
+
+// recordedBody is what the ledger may keep of a body: no password.
+func recordedBody(path string, body []byte) string {
+	if path != APIPath+accountsPath || len(body) == 0 {
+		return strings.ToValidUTF8(string(body), "?")
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(body, &fields); err != nil {
+		return "?" // whatever it is, a password may be in it
+	}
+	for name := range fields {
+		if strings.EqualFold(name, "password") {
+			fields[name] = json.RawMessage(`"***"`)
+		}
+	}
+	shown, err := json.Marshal(fields)
+	if err != nil {
+		return "?"
+	}
+	return string(shown)
+}
+
+// draw is a random number from 0 up to 1.
+func (s *Sandbox) draw() float64 {
+	s.drawing.Lock()
+	defer s.drawing.Unlock()
+	return s.o.Rand()
 }
 
 func (s *Sandbox) apiReply(r *http.Request, body []byte, c *Call) reply {
@@ -39,14 +82,20 @@ func (s *Sandbox) apiReply(r *http.Request, body []byte, c *Call) reply {
 	if on(FaultSlow) {
 		s.pause(r.Context(), faults[FaultSlow].Delay)
 	}
+	if on(FaultForgetTokens) {
+		s.ForgetTokens()
+	}
 	key := r.Header.Get("x-api-key")
 	if subtle.ConstantTimeCompare([]byte(key), []byte(s.o.APIKey)) != 1 {
 		return s.refuseAuth(http.StatusForbidden, "unauthorized_api_key", "x-api-key is missing or unknown")
 	}
-	now := s.o.Now()
 	s.mu.Lock()
-	c.Who, c.Counted = "partner", true
+	now := s.o.Now() // under the lock, so that the limiter gets the times in order
+	s.foreign.until(now, &s.api)
 	broken := s.api.take(now)
+	s.tally.count(now)
+	c.Who, c.Counted, c.CountedAt = "partner", true, now
+	s.ripen()
 	s.mu.Unlock()
 	switch {
 	case on(FaultQuota):
@@ -67,11 +116,13 @@ func (s *Sandbox) apiReply(r *http.Request, body []byte, c *Call) reply {
 		return s.refuse(http.StatusInternalServerError, apiError{"internal_error", "fault: failed before acting"})
 	}
 
-	a := s.call(r, body)
+	a := s.call(r, body, faults)
 	switch {
 	case on(FaultActAndHang):
 		s.pause(r.Context(), s.o.MaxHang)
 		return reply{cut: true, outcome: "fault: acted (" + a.outcome + "), never answered"}
+	case on(FaultActAndCut):
+		return reply{cut: true, outcome: "fault: acted (" + a.outcome + "), then cut the connection"}
 	case on(FaultFailAfter):
 		outcome := "fault: acted (" + a.outcome + "), then failed"
 		a = s.refuse(http.StatusInternalServerError, apiError{"internal_error", "fault: failed after acting"})
@@ -80,102 +131,87 @@ func (s *Sandbox) apiReply(r *http.Request, body []byte, c *Call) reply {
 	return a
 }
 
+const (
+	accountsPath      = "/partner/accounts"
+	subscriptionsPath = "/partner/webhooks/subscriptions"
+	operationsPath    = "/account_operations/sync"
+)
+
+// apiCall is a call that has passed the gateway.
+type apiCall struct {
+	account string // of the path, where it has one
+	topic   string // likewise
+	query   url.Values
+	body    []byte
+	faults  map[FaultKind]Fault
+}
+
+// route is what a path does by each method.
+type route map[string]func(apiCall) reply
+
 // call makes the call itself.
-func (s *Sandbox) call(r *http.Request, body []byte) reply {
-	path := strings.TrimPrefix(r.URL.Path, APIPath)
-	notAllowed := s.refuse(http.StatusMethodNotAllowed, apiError{"method_not_allowed", "this path has no " + r.Method})
-	if path == "/partner/accounts" {
-		if r.Method != http.MethodGet {
-			return notAllowed
-		}
-		return s.listAccounts(r.URL.Query())
+func (s *Sandbox) call(r *http.Request, body []byte, faults map[FaultKind]Fault) reply {
+	c := apiCall{query: r.URL.Query(), body: body, faults: faults}
+	known := s.routeOf(strings.TrimPrefix(r.URL.Path, APIPath), &c)
+	if known == nil {
+		return s.refuse(http.StatusNotFound, apiError{"not_found", "there is no such path"})
 	}
-	if rest, ok := strings.CutPrefix(path, "/partner/accounts/"); ok {
-		if id, ok := strings.CutSuffix(rest, "/users/sso"); ok && id != "" && !strings.Contains(id, "/") {
-			if r.Method != http.MethodPost {
-				return notAllowed
-			}
-			return s.createUser(id, r.Header.Get("Content-Type"), body)
+	serve := known[r.Method]
+	if serve == nil {
+		return s.refuse(http.StatusMethodNotAllowed, apiError{"method_not_allowed", "this path has no " + method(r.Method)})
+	}
+	if len(body) > 0 {
+		kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+		if err != nil || kind != "application/json" {
+			return s.refuse(http.StatusUnsupportedMediaType, apiError{"unsupported_media_type", "want Content-Type application/json"})
+		}
+		if r.Method == http.MethodGet || r.Method == http.MethodDelete {
+			return s.refuse(http.StatusBadRequest, apiError{"request.invalid_body", "a " + r.Method + " has no body"})
 		}
 	}
-	return s.refuse(http.StatusNotFound, apiError{"not_found", "there is no such path"})
+	return serve(c)
 }
 
-// listedAccount is a client account in the list.
-type listedAccount struct {
-	ID               string     `json:"encoded_account_id"`
-	SubscriberCount  int64      `json:"subscriber_count"`
-	OrganizationName string     `json:"organization_name"`
-	SiteOwnerName    string     `json:"site_owner_name"`
-	BillingStatus    string     `json:"billing_status"`
-	LastLogin        *time.Time `json:"last_login_date,omitempty"`
-}
+// method is a request's method, short enough to be repeated.
+func method(name string) string { return name[:min(len(name), 20)] }
 
-// listAccounts is GET /partner/accounts.
-func (s *Sandbox) listAccounts(q url.Values) reply {
-	bad := func(message string) reply {
-		return s.refuse(http.StatusBadRequest, apiError{"request.invalid_parameter", message})
+// routeOf finds the route of a path below the version and puts what the path names into c; nil when there is none.
+func (s *Sandbox) routeOf(path string, c *apiCall) route {
+	const get, post, put, remove = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
+	switch path {
+	case accountsPath:
+		return route{get: s.listAccounts, post: s.createAccount}
+	case subscriptionsPath:
+		return route{get: s.listSubscriptions}
 	}
-	limit := 50
-	if text := q.Get("limit"); q.Has("limit") {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 10 || n > 50 {
-			return bad("limit must be a number from 10 to 50")
+	if rest, ok := strings.CutPrefix(path, subscriptionsPath+"/"); ok {
+		topic, what, deeper := strings.Cut(rest, "/")
+		c.topic = topic
+		switch {
+		case topic != "" && !deeper:
+			return route{get: s.readSubscription, put: s.subscribe, remove: s.unsubscribe}
+		case topic != "" && what == "tests":
+			return route{post: s.testSubscription}
 		}
-		limit = n
+		return nil
 	}
-	kind := q.Get("account_type")
-	if kind == "" {
-		kind = "all"
+	rest, _ := strings.CutPrefix(path, accountsPath+"/")
+	id, what, _ := strings.Cut(rest, "/")
+	if id == "" || rest == path {
+		return nil
 	}
-	if kind != "all" && kind != "managed" && kind != "unmanaged" {
-		return bad("account_type must be all, managed or unmanaged")
+	c.account = id
+	switch "/" + what {
+	case "/plan":
+		return route{get: s.readPlan, put: s.changePlan}
+	case "/status/cancel":
+		return route{put: s.cancel}
+	case operationsPath:
+		return route{post: s.operate}
+	case "/users/sso":
+		return route{post: s.createUser}
+	case "/contacts/unsubscribe":
+		return route{post: s.unsubscribeContacts}
 	}
-	start := 0
-	if q.Has("offset") {
-		n, ok := readOffset(q.Get("offset"))
-		if !ok {
-			return bad("offset is none of ours")
-		}
-		start = n
-	}
-
-	list := []listedAccount{}
-	s.mu.Lock()
-	for _, a := range s.accounts {
-		if a.OtherPartner || (kind == "managed" && !a.Managed) || (kind == "unmanaged" && a.Managed) {
-			continue
-		}
-		l := listedAccount{ID: a.ID, SubscriberCount: a.SubscriberCount, OrganizationName: a.OrganizationName, SiteOwnerName: a.SiteOwnerName, BillingStatus: a.BillingStatus}
-		if !a.LastLogin.IsZero() {
-			l.LastLogin = &a.LastLogin
-		}
-		list = append(list, l)
-	}
-	s.mu.Unlock()
-	start = min(start, len(list))
-	end := min(start+limit, len(list))
-	page := map[string]any{"site_owner_list": list[start:end]}
-	if end < len(list) {
-		next := fmt.Sprintf("%s/partner/accounts?offset=%s&limit=%d", APIPath, writeOffset(end), limit)
-		if kind != "all" {
-			next += "&account_type=" + kind
-		}
-		page["_links"] = map[string]any{"next": map[string]string{"href": next}}
-	}
-	return jsonReply(http.StatusOK, page, fmt.Sprintf("listed %d accounts", end-start))
-}
-
-// writeOffset writes an offset as Constant Contact does: opaque, such as MTA*.
-func writeOffset(n int) string {
-	return strings.ReplaceAll(base64.StdEncoding.EncodeToString([]byte(strconv.Itoa(n))), "=", "*")
-}
-
-func readOffset(text string) (int, bool) {
-	b, err := base64.StdEncoding.DecodeString(strings.ReplaceAll(text, "*", "="))
-	if err != nil {
-		return 0, false
-	}
-	n, err := strconv.Atoi(string(b))
-	return n, err == nil && n >= 0
+	return nil
 }

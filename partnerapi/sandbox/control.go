@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"mime"
 	"net/http"
@@ -20,6 +21,10 @@ type switchRequest struct {
 	Logout *bool      `json:"silent_logout,omitempty"` // LogoutRequests are not answered
 	Token  bool       `json:"forget_tokens,omitempty"` // all issued tokens are invalid
 	Clear  bool       `json:"clear,omitempty"`         // first switch all faults off
+
+	Account *string `json:"account,omitempty"`        // whose billing status or tier changes
+	Billing *string `json:"billing_status,omitempty"` // Canceled and Disabled are told by webhook
+	Tier    *int    `json:"tier,omitempty"`           // a change is told by webhook
 }
 
 // switches is the state of all switches.
@@ -42,9 +47,19 @@ func (s *Sandbox) serveRecords(w http.ResponseWriter, r *http.Request) {
 	var v any
 	switch r.PathValue("what") {
 	case "calls":
-		v = s.Calls()
+		s.stream(w, r, func(start, n int) []any { return anys(s.callsFrom(start, n)) })
+		return
 	case "users":
-		v = s.Users()
+		s.stream(w, r, func(start, n int) []any { return anys(s.usersFrom(start, n)) })
+		return
+	case "accounts":
+		v = s.Accounts()
+	case "operations":
+		v = s.Operations()
+	case "webhooks":
+		v = s.Webhooks()
+	case "summary":
+		v = s.Summary()
 	case "logins":
 		v = s.Logins()
 	case "logouts":
@@ -82,9 +97,9 @@ func (s *Sandbox) serveFaultSwitch(w http.ResponseWriter, r *http.Request) {
 	writeIndented(w, http.StatusOK, s.switches())
 }
 
-// apply checks all of a request before it changes anything.
+// apply checks a request before it changes anything; the two of an account check themselves, and come first.
 func (s *Sandbox) apply(in switchRequest) error {
-	f := Fault{Kind: in.Kind, Path: in.Path, Method: in.Method, Times: in.Times}
+	f := Fault{Kind: in.Kind, Path: in.Path, Method: in.Method, Times: in.Times, Share: in.Share}
 	if in.Delay != "" {
 		d, err := time.ParseDuration(in.Delay)
 		if err != nil {
@@ -102,6 +117,19 @@ func (s *Sandbox) apply(in switchRequest) error {
 	}
 	if in.Email != nil && !slices.Contains([]EmailRule{EmailOff, EmailEverywhere, EmailPerAccount}, *in.Email) {
 		return fmt.Errorf("email_rule %.40q: want off, everywhere or per-account", string(*in.Email))
+	}
+	if (in.Account == nil) != (in.Billing == nil && in.Tier == nil) {
+		return errors.New("want account together with billing_status or tier")
+	}
+	if in.Tier != nil {
+		if err := s.SetTier(*in.Account, *in.Tier); err != nil {
+			return err
+		}
+	}
+	if in.Billing != nil {
+		if err := s.SetBillingStatus(*in.Account, *in.Billing); err != nil {
+			return err
+		}
 	}
 	if in.Clear {
 		s.ClearFaults()
@@ -139,9 +167,14 @@ func writeIndented(w http.ResponseWriter, status int, v any) {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
+	recordHeaders(w)
+	w.WriteHeader(status)
+	_, _ = w.Write(append(body, '\n')) // nobody is left to be told
+}
+
+// recordHeaders are those of all JSON that is shown to people.
+func recordHeaders(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	_, _ = w.Write(append(body, '\n')) // nobody is left to be told
 }

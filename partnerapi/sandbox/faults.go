@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -16,15 +17,22 @@ type FaultKind string
 const (
 	FaultSlow       FaultKind = "slow"             // answers only after Delay
 	FaultActAndHang FaultKind = "act_then_timeout" // acts, then never answers until the client gives up
+	FaultActAndCut  FaultKind = "act_then_cut"     // acts, then closes the connection without an answer
 	FaultFailBefore FaultKind = "fail_before"      // 500, nothing was done
 	FaultFailAfter  FaultKind = "fail_after"       // acts, then 500
 	FaultThrottle   FaultKind = "throttle"         // 429 throttled
 	FaultQuota      FaultKind = "quota"            // 429 quota_exceeded
 	FaultDownAPI    FaultKind = "down_api"         // partner API: the connection is closed without an answer
 	FaultDownToken  FaultKind = "down_token"       // token server: likewise
+
+	FaultForgetTokens FaultKind = "forget_tokens" // all issued tokens are invalid from this call on: 401
+	FaultAcceptLater  FaultKind = "accept_later"  // POST /partner/accounts: 503, the account is there after Delay
 )
 
-var faultKinds = []FaultKind{FaultSlow, FaultActAndHang, FaultFailBefore, FaultFailAfter, FaultThrottle, FaultQuota, FaultDownAPI, FaultDownToken}
+var faultKinds = []FaultKind{
+	FaultSlow, FaultActAndHang, FaultActAndCut, FaultFailBefore, FaultFailAfter, FaultThrottle, FaultQuota, FaultDownAPI, FaultDownToken,
+	FaultForgetTokens, FaultAcceptLater,
+}
 
 // Fault is a fault that is switched on. Without Path it concerns the partner API, or the token server
 // in the case of FaultDownToken.
@@ -33,7 +41,8 @@ type Fault struct {
 	Path   string        // part of the path: "users/sso"; TokenPath makes the token server slow
 	Method string        // empty: any
 	Times  int           // for the next so many calls; 0: until it is cleared
-	Delay  time.Duration // of FaultSlow; default 3 s
+	Share  float64       // hits this share of the calls, drawn by Options.Rand; 0: all of them. Times counts the hits
+	Delay  time.Duration // of FaultSlow and FaultAcceptLater; default 3 s
 }
 
 // faultJSON is a Fault on the wire, where a delay is written as "2s".
@@ -42,12 +51,13 @@ type faultJSON struct {
 	Path   string    `json:"path,omitempty"`
 	Method string    `json:"method,omitempty"`
 	Times  int       `json:"times,omitempty"`
+	Share  float64   `json:"share,omitempty"`
 	Delay  string    `json:"delay,omitempty"`
 }
 
 // MarshalJSON writes the delay as text.
 func (f Fault) MarshalJSON() ([]byte, error) {
-	w := faultJSON{Kind: f.Kind, Path: f.Path, Method: f.Method, Times: f.Times}
+	w := faultJSON{Kind: f.Kind, Path: f.Path, Method: f.Method, Times: f.Times, Share: f.Share}
 	if f.Delay != 0 {
 		w.Delay = f.Delay.String()
 	}
@@ -61,15 +71,18 @@ func (f Fault) check() error {
 		return fmt.Errorf("fault kind %.40q: want one of %v", string(f.Kind), faultKinds)
 	case f.Times < 0:
 		return fmt.Errorf("fault %s: times must not be negative", f.Kind)
+	case !(f.Share >= 0 && f.Share <= 1): // so written, it refuses NaN too
+		return fmt.Errorf("fault %s: share must be between 0 and 1", f.Kind)
 	case f.Delay < 0 || f.Delay > 10*time.Minute:
 		return fmt.Errorf("fault %s: delay must be between 0 and 10m", f.Kind)
 	}
 	return nil
 }
 
-// ParseFault reads KIND[@PATH][=TIMES][:DELAY], such as slow@users/sso=2:5s, act_then_timeout=1 or down_api.
+// ParseFault reads KIND[@PATH][=TIMES][~SHARE][:DELAY], such as slow@users/sso=2:5s, act_then_timeout=1, throttle~0.05 or down_api.
 func ParseFault(text string) (Fault, error) {
 	rest, delay, hasDelay := strings.Cut(text, ":")
+	rest, share, hasShare := strings.Cut(rest, "~")
 	rest, times, hasTimes := strings.Cut(rest, "=")
 	kind, path, _ := strings.Cut(rest, "@")
 	f := Fault{Kind: FaultKind(kind), Path: path}
@@ -77,6 +90,13 @@ func ParseFault(text string) (Fault, error) {
 		if _, err := fmt.Sscanf(times+"\n", "%d\n", &f.Times); err != nil {
 			return Fault{}, fmt.Errorf("fault %.80q: %.20q is no number of times", text, times)
 		}
+	}
+	if hasShare {
+		v, err := strconv.ParseFloat(share, 64)
+		if err != nil || v == 0 {
+			return Fault{}, fmt.Errorf("fault %.80q: %.20q is no share above 0", text, share)
+		}
+		f.Share = v
 	}
 	if hasDelay {
 		d, err := time.ParseDuration(delay)
@@ -100,7 +120,7 @@ func (s *Sandbox) addFault(f Fault) error {
 	if err := f.check(); err != nil {
 		return err
 	}
-	if f.Kind == FaultSlow && f.Delay == 0 {
+	if (f.Kind == FaultSlow || f.Kind == FaultAcceptLater) && f.Delay == 0 {
 		f.Delay = 3 * time.Second
 	}
 	s.mu.Lock()
@@ -155,8 +175,11 @@ func (s *Sandbox) faultsFor(r *http.Request, token bool) map[FaultKind]Fault {
 		if f.Path != "" {
 			concerned = strings.Contains(r.URL.Path, f.Path)
 		}
+		if f.Kind == FaultAcceptLater {
+			concerned = r.Method == http.MethodPost && r.URL.Path == APIPath+accountsPath
+		}
 		_, twice := hit[f.Kind]
-		if !concerned || twice || (f.Method != "" && f.Method != r.Method) {
+		if !concerned || twice || (f.Method != "" && f.Method != r.Method) || (f.Share > 0 && s.draw() >= f.Share) {
 			i++
 			continue
 		}

@@ -4,8 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"math"
 	"net/http"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,11 +36,13 @@ func TestFaults(t *testing.T) {
 		again         int // the same call after the fault
 	}{
 		{sandbox.FaultActAndHang, 0, 1, 409},
+		{sandbox.FaultActAndCut, 0, 1, 409},
 		{sandbox.FaultFailBefore, 500, 0, 201},
 		{sandbox.FaultFailAfter, 500, 1, 409},
 		{sandbox.FaultThrottle, 429, 0, 201},
 		{sandbox.FaultQuota, 429, 0, 201},
 		{sandbox.FaultDownAPI, 0, 0, 201},
+		{sandbox.FaultForgetTokens, 401, 0, 401},
 	}
 	for _, tt := range tests {
 		t.Run(string(tt.kind), func(t *testing.T) {
@@ -84,6 +89,77 @@ func TestFaultsChooseTheirCalls(t *testing.T) {
 	s.ClearFaults()
 	if got := list(); got != 200 {
 		t.Errorf("cleared: got %d, want 200", got)
+	}
+}
+
+// A share hits the calls whose draw is below it; times count the hits.
+func TestShareOfFaults(t *testing.T) {
+	draws := []float64{0.3, 0.29, 0.9, 0, 0.1, 0.2}
+	var mu sync.Mutex
+	next := 0
+	s := start(t, func(o *sandbox.Options) {
+		o.Rand = func() float64 {
+			mu.Lock()
+			defer mu.Unlock()
+			next++
+			return draws[(next-1)%len(draws)]
+		}
+	})
+	c := newCaller(t, s)
+	s.Fault(sandbox.Fault{Kind: sandbox.FaultFailBefore, Share: 0.3, Times: 3})
+	for i, want := range []int{200, 500, 200, 500, 500, 200} {
+		if got, _ := c.do("GET", "/partner/accounts", ""); got != want {
+			t.Errorf("call %d: got %d, want %d", i, got, want)
+		}
+	}
+
+	// By the default draw, the hits are about their share.
+	s = start(t, nil)
+	c = newCaller(t, s)
+	s.Fault(sandbox.Fault{Kind: sandbox.FaultThrottle, Share: 0.5})
+	for range 400 {
+		c.do("GET", "/partner/accounts", "")
+	}
+	if got := s.Summary().Throttled(); got < 0.35 || got > 0.65 { // six standard deviations
+		t.Errorf("got %v of the calls, want a half", got)
+	}
+}
+
+// Two faults of one kind with shares are two draws for each call, and faults of other kinds do not take each other's hits.
+func TestFaultsAtRandom(t *testing.T) {
+	s := start(t, nil)
+	c := newCaller(t, s)
+	for _, f := range []sandbox.Fault{
+		{Kind: sandbox.FaultActAndCut, Path: "users/sso", Share: 0.2}, {Kind: sandbox.FaultFailAfter, Path: "users/sso", Share: 0.2},
+		{Kind: sandbox.FaultFailBefore, Path: "users/sso", Share: 0.2}, {Kind: sandbox.FaultThrottle, Share: 0.1}, {Kind: sandbox.FaultDownAPI, Share: 0.1},
+	} {
+		s.Fault(f)
+	}
+	seen := map[int]int{}
+	for i := range 100 {
+		body := user("login_name", "user-"+strconv.Itoa(i), "external_id", strconv.Itoa(i))
+		for tries := 0; ; tries++ {
+			status := try(t, c, body, 10*time.Second)
+			seen[status]++
+			if status == 201 || status == 409 {
+				break
+			}
+			if tries > 200 {
+				t.Fatalf("got %d again and again", status)
+			}
+		}
+	}
+	if got := len(s.Created()); got != 100 {
+		t.Errorf("got %d users, want 100", got)
+	}
+	for _, status := range []int{0, 201, 409, 429, 500} {
+		if seen[status] == 0 {
+			t.Errorf("no call got %d: %v", status, seen)
+		}
+	}
+	sum := s.Summary()
+	if sum.ByStatus[201] != seen[201] || sum.ByStatus[409] != seen[409] || sum.ByStatus[429] != seen[429] || sum.ByStatus[0] != seen[0] {
+		t.Errorf("got %+v, seen %v", sum, seen)
 	}
 }
 
@@ -236,13 +312,15 @@ func TestParseFault(t *testing.T) {
 		"down_api":                     {Kind: sandbox.FaultDownAPI},
 		"slow@users/sso=2:5s":          {Kind: sandbox.FaultSlow, Path: "users/sso", Times: 2, Delay: 5 * time.Second},
 		"slow:1m":                      {Kind: sandbox.FaultSlow, Delay: time.Minute},
+		"throttle~0.05":                {Kind: sandbox.FaultThrottle, Share: 0.05},
+		"slow@plan=3~1:2s":             {Kind: sandbox.FaultSlow, Path: "plan", Times: 3, Share: 1, Delay: 2 * time.Second},
 		"act_then_timeout@users/sso=1": {Kind: sandbox.FaultActAndHang, Path: "users/sso", Times: 1},
 	} {
 		if got, err := sandbox.ParseFault(text); got != want || err != nil {
 			t.Errorf("ParseFault(%q) = %+v, %v; want %+v", text, got, err, want)
 		}
 	}
-	for _, text := range []string{"", "nonsense", "slow=x", "slow=1x", "slow=-1", "slow:soon", "slow=1:-5s"} {
+	for _, text := range []string{"", "nonsense", "slow=x", "slow=1x", "slow=-1", "slow:soon", "slow=1:-5s", "slow~", "slow~0", "slow~x", "slow~1.01", "slow~-0.1", "slow~NaN", "slow~0.5=2"} {
 		if got, err := sandbox.ParseFault(text); err == nil {
 			t.Errorf("ParseFault(%q) = %+v, want an error", text, got)
 		}
@@ -262,7 +340,17 @@ func TestOptionsRefused(t *testing.T) {
 		"e-mail rule":         func(o *sandbox.Options) { o.EmailRule = "never" },
 		"account twice":       func(o *sandbox.Options) { o.Accounts = append(sandbox.SampleAccounts(), sandbox.SampleAccounts()...) },
 		"account without id":  func(o *sandbox.Options) { o.Accounts = []sandbox.Account{{}} },
+		"window":              func(o *sandbox.Options) { o.Window = "open" },
+		"negative jitter":     func(o *sandbox.Options) { o.Jitter = -1 },
+		"long jitter":         func(o *sandbox.Options) { o.Jitter = time.Hour },
+		"negative foreigner":  func(o *sandbox.Options) { o.Foreign = -1 },
+		"NaN foreigners":      func(o *sandbox.Options) { o.Foreign = math.NaN() },
+		"many foreigners":     func(o *sandbox.Options) { o.Foreign = 1001 },
+		"negative readings":   func(o *sandbox.Options) { o.LaterLists = -1 },
+		"negative retry":      func(o *sandbox.Options) { o.WebhookRetry = -1 },
+		"countless posts":     func(o *sandbox.Options) { o.WebhookRetry = 1 },
 		"user without home":   func(o *sandbox.Options) { o.Users = []sandbox.User{{Account: "nowhere"}} },
+		"login folded":        func(o *sandbox.Options) { o.Users = []sandbox.User{{LoginName: "kay"}, {LoginName: "\u212aAY"}} },
 		"login twice":         func(o *sandbox.Options) { o.Users = []sandbox.User{{LoginName: "a"}, {LoginName: "A"}} },
 	} {
 		t.Run(name, func(t *testing.T) {

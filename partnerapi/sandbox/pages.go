@@ -48,15 +48,26 @@ func (s *Sandbox) problem(w http.ResponseWriter, status int, text string) {
 	s.page(w, status, "problem", text)
 }
 
+const maxShown = 200 // accounts and users on the page
+
 // serveIndex explains what this is.
 func (s *Sandbox) serveIndex(w http.ResponseWriter, _ *http.Request) {
 	s.mu.Lock()
+	s.ripen()
+	accounts, users := s.people.accounts, s.people.users
 	data := struct {
-		Accounts []Account
-		Users    []User
-		IdPs     []string
-		Used     int
-	}{append([]Account{}, s.accounts...), append([]User{}, s.users...), nil, s.api.used}
+		Accounts    []Account
+		Users       []User
+		AllAccounts int
+		AllUsers    int
+		IdPs        []string
+		Used        int
+		FaultKinds  []FaultKind
+	}{
+		Accounts: append([]Account{}, accounts[:min(len(accounts), maxShown)]...), AllAccounts: len(accounts),
+		Users: append([]User{}, users[:min(len(users), maxShown)]...), AllUsers: len(users),
+		Used: s.api.used, FaultKinds: faultKinds,
+	}
 	for id := range s.idps {
 		data.IdPs = append(data.IdPs, id)
 	}

@@ -28,6 +28,7 @@ type reply struct {
 	contentType string
 	body        []byte
 	outcome     string // for the ledger
+	key         string // error_key of a refusal
 	cut         bool   // no answer: the connection is closed
 }
 
@@ -63,21 +64,21 @@ func (s *Sandbox) shaped(status int, published Shape, list []apiError) reply {
 	if shape == ShapePublished {
 		shape = published
 	}
-	outcome := list[0].Key + ": " + list[0].Message
+	a := reply{status: status, outcome: list[0].Key + ": " + list[0].Message}
 	switch shape {
 	case ShapeObject:
-		return jsonReply(status, list[0], outcome)
+		a = jsonReply(status, list[0], a.outcome)
 	case ShapeEmpty:
-		return reply{status: status, outcome: outcome}
 	case ShapeHTML:
-		return reply{
-			status: status, contentType: "text/html; charset=utf-8", outcome: outcome,
-			body: []byte("<html><head><title>" + strconv.Itoa(status) + "</title></head><body><h1>" + http.StatusText(status) + "</h1><hr>gateway</body></html>"),
-		}
+		a.contentType = "text/html; charset=utf-8"
+		a.body = []byte("<html><head><title>" + strconv.Itoa(status) + "</title></head><body><h1>" + http.StatusText(status) + "</h1><hr>gateway</body></html>")
 	case ShapeGarbage:
-		return reply{status: status, contentType: "application/json", body: []byte("[{\"error_key\": \"thr\x00\xff"), outcome: outcome}
+		a.contentType, a.body = "application/json", []byte("[{\"error_key\": \"thr\x00\xff")
+	default:
+		a = jsonReply(status, list, a.outcome)
 	}
-	return jsonReply(status, list, outcome)
+	a.key = list[0].Key
+	return a
 }
 
 // write sends a reply.

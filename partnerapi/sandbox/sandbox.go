@@ -1,5 +1,5 @@
-// Package sandbox is a stand-in for Constant Contact: its token server, the partner endpoints that
-// the bridge uses with every published limit and status, and a SAML service provider with a
+// Package sandbox is a stand-in for Constant Contact: its token server, the partner API with every
+// published limit and status, its webhooks, and a SAML service provider with a
 // landing page. Tests, the demo and people use it in place of the real one.
 //
 // Where the documents leave room it takes the strictest reading, so that what passes here has a
@@ -10,7 +10,6 @@ package sandbox
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -46,67 +45,6 @@ const (
 	DefaultExternalProvider = "sandbox-partner-sso"
 )
 
-// Unlimited switches a limit of Options off.
-const Unlimited = -1
-
-// EmailRule says where a contact_email can be used once only; which of them holds at Constant
-// Contact is not published.
-type EmailRule string
-
-// The e-mail rules.
-const (
-	EmailOff        EmailRule = "off"         // any number of times
-	EmailEverywhere EmailRule = "everywhere"  // once across all of Constant Contact
-	EmailPerAccount EmailRule = "per-account" // once in each client account
-)
-
-// Profile says how strict the service provider is.
-type Profile string
-
-// The profiles. OktaStrict asks what a strict service provider of today is known to ask: a Response signed
-// with SHA-256 or better, a persistent NameID, clocks within 60 s. Lenient also takes a Response of which only
-// the assertion is signed and an unspecified NameID, and a skew of 180 s.
-const (
-	OktaStrict Profile = "okta-strict"
-	Lenient    Profile = "lenient"
-)
-
-// Options are for New. The zero value of each field is its default.
-type Options struct {
-	PublicURL string // scheme and host under which browsers and the bridge reach it; Start fills it in
-
-	ClientID         string // default DefaultClientID
-	ClientSecret     string // default DefaultClientSecret
-	APIKey           string // default DefaultAPIKey
-	ExternalProvider string // the partner's name at Constant Contact; default DefaultExternalProvider
-
-	Accounts []Account // client accounts; none by default, see SampleAccounts
-	Users    []User    // users that exist already: account owners, and people who have a name that the bridge may want
-
-	PerSecond       int           // partner calls in any sliding second; default 4, Unlimited for none
-	PerDay          int           // partner calls until 00:00 UTC; default 10000, Unlimited for none
-	TokensPerSecond int           // token requests in any sliding second; default 1, Unlimited for none
-	TokenLife       time.Duration // default 3600 s
-	OwnersOnly      bool          // "SSO for all users" is not enabled: users/sso answers 403
-	EmailRule       EmailRule     // default EmailOff
-	MaxHang         time.Duration // the longest that a fault leaves a call hanging; default 60 s
-
-	Profile        Profile    // default OktaStrict
-	Encryption     Encryption // of assertions; default EncryptionOff
-	SignRequests   Signing    // default SigningOff
-	EntityID       string     // of the service provider; default PublicURL + "/sso/metadata"
-	SingleLogout   bool       // serves single logout, with a key of its own in its metadata
-	AnyUser        bool       // a plain service provider: everybody comes in whom the identity provider vouches for
-	Audience       string     // default the EntityID
-	LandingURL     string     // where the ACS sends the browser; default PublicURL + "/landing"
-	IdPMetadataURL string     // fetched when an identity provider is needed that Trust was not told of
-
-	Now       func() time.Time  // default time.Now. The SAML library looks at the real clock as well
-	Random    io.Reader         // default crypto/rand
-	Transport http.RoundTripper // for IdPMetadataURL
-	Logger    *slog.Logger      // default: none
-}
-
 // Sandbox is the stand-in. It is an http.Handler, and its methods may be called by several goroutines.
 type Sandbox struct {
 	o         Options
@@ -114,23 +52,33 @@ type Sandbox struct {
 	landing   *url.URL
 	mux       *http.ServeMux
 	client    *http.Client
+	poster    *http.Client // of webhooks
 	decrypter *decrypter   // nil: encryption is off
 	server    *http.Server // only after Start
 	closing   chan struct{}
 	fetch     sync.Mutex // held while metadata are fetched; guards fetchedAt
 	fetchedAt time.Time
 	close     sync.Once
+	drawing   sync.Mutex     // held while Options.Rand is called; may be taken with mu held
+	posting   sync.WaitGroup // of webhooks
 
-	mu       sync.Mutex // guards all below
-	accounts []Account
-	users    []User
-	tokens   map[string]time.Time // end of each
-	api      limiter
-	asked    limiter // token requests
-	faults   []Fault
-	shape    Shape
-	calls    []*Call
-	dropped  int // calls that the ledger no longer holds
+	mu         sync.Mutex // guards all below
+	people     population
+	contacts   map[string]map[string]*contact // by account and folded address
+	operations []Operation
+	hooks      map[int]string // topic to address
+	posts      posts
+	wake       *time.Timer // for ripen
+	wakeAt     time.Time
+	tokens     map[string]time.Time // end of each
+	api        limiter
+	foreign    foreigner
+	tally      tally
+	asked      limiter // token requests
+	faults     []Fault
+	shape      Shape
+	calls      []*Call
+	dropped    int // calls that the ledger no longer holds
 
 	idps       map[string]*identityProvider
 	requests   map[string]*sentRequest
@@ -153,36 +101,30 @@ func New(o Options) (*Sandbox, error) {
 	}
 	o.PublicURL = public.Scheme + "://" + public.Host
 	defaults(&o)
-	switch o.EmailRule {
-	case EmailOff, EmailEverywhere, EmailPerAccount:
-	default:
-		return nil, fmt.Errorf("e-mail rule %q: want off, everywhere or per-account", o.EmailRule)
-	}
-	if o.Profile != OktaStrict && o.Profile != Lenient {
-		return nil, fmt.Errorf("profile %q: want okta-strict or lenient", o.Profile)
-	}
-	switch o.Encryption {
-	case EncryptionOff, EncryptionTaken, EncryptionRequired:
-	default:
-		return nil, fmt.Errorf("encryption %q: want off, taken or required", o.Encryption)
-	}
-	switch o.SignRequests {
-	case SigningOff, SigningAsked, SigningAlways:
-	default:
-		return nil, fmt.Errorf("signing of requests %q: want off, asked or always", o.SignRequests)
+	if err := o.check(); err != nil {
+		return nil, err
 	}
 	landing, err := url.Parse(o.LandingURL)
 	if err != nil || landing.Host == "" || (landing.Scheme != "http" && landing.Scheme != "https") {
 		return nil, fmt.Errorf("landing URL %q: want an http or https URL", o.LandingURL)
 	}
 	s := &Sandbox{
-		o:          o,
-		acs:        o.PublicURL + ACSPath,
-		landing:    landing,
-		client:     &http.Client{Timeout: 10 * time.Second, Transport: o.Transport},
+		o:       o,
+		acs:     o.PublicURL + ACSPath,
+		landing: landing,
+		client:  &http.Client{Timeout: 10 * time.Second, Transport: o.Transport},
+		poster: &http.Client{
+			Timeout: 10 * time.Second, Transport: o.Transport,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // it is no success
+		},
 		closing:    make(chan struct{}),
+		people:     newPopulation(),
+		contacts:   map[string]map[string]*contact{},
+		hooks:      map[int]string{},
 		tokens:     map[string]time.Time{},
-		api:        limiter{perSecond: o.PerSecond, perDay: o.PerDay},
+		api:        limiter{perSecond: o.PerSecond, perDay: o.PerDay, window: o.Window},
+		foreign:    newForeigner(o.Foreign, o.Now()),
+		tally:      tally{byStatus: map[int]int{}, byKey: map[string]int{}},
 		asked:      limiter{perSecond: o.TokensPerSecond, perDay: Unlimited},
 		idps:       map[string]*identityProvider{},
 		requests:   map[string]*sentRequest{},
@@ -202,49 +144,6 @@ func New(o Options) (*Sandbox, error) {
 	}
 	s.routes()
 	return s, nil
-}
-
-// defaults fills in what was left out.
-func defaults(o *Options) {
-	text := func(field *string, value string) {
-		if *field == "" {
-			*field = value
-		}
-	}
-	number := func(field *int, value int) {
-		if *field == 0 {
-			*field = value
-		}
-	}
-	text(&o.ClientID, DefaultClientID)
-	text(&o.ClientSecret, DefaultClientSecret)
-	text(&o.APIKey, DefaultAPIKey)
-	text(&o.ExternalProvider, DefaultExternalProvider)
-	text((*string)(&o.EmailRule), string(EmailOff))
-	text((*string)(&o.Profile), string(OktaStrict))
-	text((*string)(&o.Encryption), string(EncryptionOff))
-	text((*string)(&o.SignRequests), string(SigningOff))
-	text(&o.EntityID, o.PublicURL+SPMetadata)
-	text(&o.Audience, o.EntityID)
-	text(&o.LandingURL, o.PublicURL+LandingPath)
-	number(&o.PerSecond, 4)
-	number(&o.PerDay, 10_000)
-	number(&o.TokensPerSecond, 1)
-	if o.TokenLife == 0 {
-		o.TokenLife = time.Hour
-	}
-	if o.MaxHang == 0 {
-		o.MaxHang = time.Minute
-	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	if o.Random == nil {
-		o.Random = rand.Reader
-	}
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
 }
 
 // routes lays out the paths.
@@ -299,7 +198,7 @@ func (s *Sandbox) NewServer() *http.Server {
 		Handler:           s,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
-		WriteTimeout:      s.o.MaxHang + 30*time.Second,
+		WriteTimeout:      s.o.MaxHang + s.o.Jitter + 30*time.Second,
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(s.o.Logger.Handler(), slog.LevelDebug),
@@ -308,11 +207,22 @@ func (s *Sandbox) NewServer() *http.Server {
 	return server
 }
 
-func (s *Sandbox) endHangs() { s.close.Do(func() { close(s.closing) }) }
+// endHangs ends what waits. The lock is for webhooks: after this none is begun.
+func (s *Sandbox) endHangs() {
+	s.close.Do(func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		close(s.closing)
+		if s.wake != nil {
+			s.wake.Stop()
+		}
+	})
+}
 
-// Close ends hanging calls and, after Start, the server with its connections.
+// Close ends hanging calls and webhooks and, after Start, the server with its connections.
 func (s *Sandbox) Close() error {
 	s.endHangs()
+	s.posting.Wait()
 	if s.server == nil {
 		return nil
 	}

@@ -14,11 +14,18 @@ type Account struct {
 	ID               string    `json:"encoded_account_id"`
 	OrganizationName string    `json:"organization_name"`
 	SiteOwnerName    string    `json:"site_owner_name"`
-	BillingStatus    string    `json:"billing_status"` // default Open
-	SubscriberCount  int64     `json:"subscriber_count"`
+	BillingStatus    string    `json:"billing_status"`                 // default Open
+	PlanType         string    `json:"plan_type,omitempty"`            // default TRIAL in a trial, else BRONZE
+	BillingDay       int       `json:"billing_day_of_month,omitempty"` // default 1, none in a trial
+	SubscriberCount  int64     `json:"subscriber_count"`               // the tier follows from it
 	LastLogin        time.Time `json:"last_login_date,omitzero"`
 	Managed          bool      `json:"managed"`
-	OtherPartner     bool      `json:"other_partner"` // belongs to another partner: not listed, calls for it are refused
+	OtherPartner     bool      `json:"other_partner"`       // belongs to another partner: not listed, calls for it are refused
+	CreatedAt        time.Time `json:"created_at,omitzero"` // zero for those that were there from the start
+	ProvisionUUID    string    `json:"provision_uuid,omitempty"`
+	PartnerAccountID string    `json:"partner_account_id,omitempty"`
+	EndsAt           time.Time `json:"ends_at,omitzero"` // when a cancellation takes or took effect
+	CancelReason     int       `json:"cancel_reason_id,omitempty"`
 }
 
 // RoleOwner marks an account owner among the users; the API gives no such role.
@@ -46,7 +53,7 @@ type Seed struct {
 	Users    []User    `json:"users"`
 }
 
-const maxSeed = 16 << 20
+const maxSeed = 64 << 20 // room for 100,000 users
 
 // ReadSeed reads a seed as JSON. Unknown fields are refused.
 func ReadSeed(r io.Reader) (Seed, error) {
@@ -71,6 +78,14 @@ func SampleAccounts() []Account {
 	}
 }
 
+// OtherPartnersAccounts are two client accounts of somebody else, with which nothing may be done.
+func OtherPartnersAccounts() []Account {
+	return []Account{
+		{ID: "a07e1zzzzzx8", OrganizationName: "Lakeside Dental", SiteOwnerName: "Per Holm", BillingStatus: "Open", OtherPartner: true},
+		{ID: "a07e1zzzzzx9", OrganizationName: "Pine Street Gym", SiteOwnerName: "Rae Sutton", BillingStatus: "Trial", OtherPartner: true},
+	}
+}
+
 // SampleUsers are the owners of the sample accounts, tied to the partner's external provider, and
 // somebody unknown to the partner who has taken a login name.
 func SampleUsers(externalProvider string) []User {
@@ -80,40 +95,4 @@ func SampleUsers(externalProvider string) []User {
 		{Account: "a07e1lxqqqr2", FirstName: "Ana", LastName: "Duarte", RoleName: RoleOwner, ContactEmail: "ana@northside.test", LoginName: "ana@northside.test", ExternalID: "owner-northside", ExternalProvider: externalProvider},
 		{FirstName: "Old", LastName: "Trial", RoleName: RoleOwner, ContactEmail: "taken@example.test", LoginName: "taken@example.test"},
 	}
-}
-
-// seed puts accounts and users in place.
-func (s *Sandbox) seed(accounts []Account, users []User) error {
-	for _, a := range accounts {
-		if a.ID == "" {
-			return fmt.Errorf("account %q has no encoded_account_id", a.OrganizationName)
-		}
-		if s.account(a.ID) != nil {
-			return fmt.Errorf("account %s is there twice", a.ID)
-		}
-		if a.BillingStatus == "" {
-			a.BillingStatus = "Open"
-		}
-		s.accounts = append(s.accounts, a)
-	}
-	for _, u := range users {
-		if u.Account != "" && s.account(u.Account) == nil {
-			return fmt.Errorf("user %q: there is no account %s", u.LoginName, u.Account)
-		}
-		if taken := s.taken(u); taken != "" {
-			return fmt.Errorf("user %q: %s", u.LoginName, taken)
-		}
-		s.users = append(s.users, u)
-	}
-	return nil
-}
-
-// account finds a client account; nil when there is none. s.mu is held, or nobody else is there yet.
-func (s *Sandbox) account(id string) *Account {
-	for i := range s.accounts {
-		if s.accounts[i].ID == id {
-			return &s.accounts[i]
-		}
-	}
-	return nil
 }

@@ -27,7 +27,8 @@ func testBudget(t *testing.T, fresh func(testing.TB) store.Options) {
 		const calls = 40
 		for _, err := range all(calls, func(i int) error {
 			before := time.Now()
-			wait, ok, err := replicas[i%2].Budget(limits).Reserve(ctx, "sign-in")
+			wait, outcome, err := replicas[i%2].Budget(limits).Reserve(ctx, "sign-in")
+			ok := outcome == "taken"
 			after := time.Now()
 			if err == nil && !ok {
 				err = fmt.Errorf("refused, wait %v", wait)
@@ -58,7 +59,8 @@ func testBudget(t *testing.T, fresh func(testing.TB) store.Options) {
 	t.Run("throttled", func(t *testing.T) {
 		b := open(t, fresh(t)).Budget(limits)
 		must(t, b.Throttled(ctx))
-		wait, ok, err := b.Reserve(ctx, "sign-in")
+		wait, outcome, err := b.Reserve(ctx, "sign-in")
+		ok := outcome == "taken"
 		must(t, err)
 		if !ok || wait < 500*time.Millisecond || wait > time.Second {
 			t.Errorf("after throttled: wait %v, ok %t, want about a second", wait, ok)
@@ -78,9 +80,12 @@ func testBudget(t *testing.T, fresh func(testing.TB) store.Options) {
 		b := db.Budget(store.BudgetLimits{PerSecond: 10000, PerDay: 10, Reserve: 0.2})
 		take := func(class string) (time.Duration, bool) {
 			t.Helper()
-			wait, ok, err := b.Reserve(ctx, class)
+			wait, outcome, err := b.Reserve(ctx, class)
 			must(t, err)
-			return wait, ok
+			if outcome != "taken" && outcome != "none" {
+				t.Fatalf("class %q: %s", class, outcome)
+			}
+			return wait, outcome == "taken"
 		}
 		untilReset := func() time.Duration {
 			t.Helper()

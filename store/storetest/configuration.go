@@ -395,7 +395,7 @@ func testMappings(t *testing.T, fresh func(testing.TB) store.Options) {
 		if got.State != store.Active || got.ExternalID != "x1" || got.Role != store.Owner || got.Mapping != id {
 			t.Errorf("owner's SSO user %+v, want it active", got)
 		}
-		if _, err := l.Claim(ctx, time.Minute); !errors.Is(err, store.ErrNotFound) {
+		if _, err := l.Claim(ctx, time.Minute, store.PlanClass); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("a worker got the owner: %v", err)
 		}
 		// The external id is somebody else's; nothing of the mapping may stay.

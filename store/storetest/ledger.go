@@ -90,23 +90,23 @@ func testLedger(t *testing.T, fresh func(testing.TB) store.Options) {
 	t.Run("claim and settle", func(t *testing.T) {
 		db := open(t, fresh(t))
 		l := db.Ledger()
-		if _, err := l.Claim(ctx, time.Minute); !errors.Is(err, store.ErrNotFound) {
+		if _, err := l.Claim(ctx, time.Minute, store.PlanClass); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("claim of nothing: %v, want ErrNotFound", err)
 		}
-		if _, err := l.NextDue(ctx); !errors.Is(err, store.ErrNotFound) {
+		if _, err := l.NextDue(ctx, store.PlanClass); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("next due of nothing: %v, want ErrNotFound", err)
 		}
 		_, _, err := l.Want(ctx, ssoUser("anna"), event("w"))
 		must(t, err)
-		row, err := l.Claim(ctx, time.Minute)
+		row, err := l.Claim(ctx, time.Minute, store.PlanClass)
 		must(t, err)
 		if row.State != store.Sending || row.Attempts != 1 || row.MaybeSent || !row.LeaseUntil.After(time.Now()) {
 			t.Errorf("claimed %+v, want it sending, first attempt, surely not sent", row)
 		}
-		if _, err := l.Claim(ctx, time.Minute); !errors.Is(err, store.ErrNotFound) {
+		if _, err := l.Claim(ctx, time.Minute, store.PlanClass); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("claimed twice: %v, want ErrNotFound", err)
 		}
-		if due, err := l.NextDue(ctx); err != nil || !due.Equal(row.LeaseUntil) {
+		if due, err := l.NextDue(ctx, store.PlanClass); err != nil || !due.Equal(row.LeaseUntil) {
 			t.Errorf("next due %v, %v, want the end of the lease", due, err)
 		}
 		stranger := row
@@ -130,10 +130,10 @@ func testLedger(t *testing.T, fresh func(testing.TB) store.Options) {
 		if err := l.Settle(ctx, row, event("bad")); !errors.Is(err, store.ErrConflict) {
 			t.Errorf("settled twice: %v, want ErrConflict", err)
 		}
-		if _, err := l.Claim(ctx, time.Minute); !errors.Is(err, store.ErrNotFound) {
+		if _, err := l.Claim(ctx, time.Minute, store.PlanClass); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("claimed before its time: %v", err)
 		}
-		if due, err := l.NextDue(ctx); err != nil || !due.Equal(row.NextAttempt) {
+		if due, err := l.NextDue(ctx, store.PlanClass); err != nil || !due.Equal(row.NextAttempt) {
 			t.Errorf("next due %v, %v, want %v", due, err, row.NextAttempt)
 		}
 		got, err := l.Get(ctx, row.Person, row.Account)
@@ -149,11 +149,11 @@ func testLedger(t *testing.T, fresh func(testing.TB) store.Options) {
 		l := open(t, fresh(t)).Ledger()
 		_, _, err := l.Want(ctx, ssoUser("anna"), event("w"))
 		must(t, err)
-		first, err := l.Claim(ctx, time.Minute)
+		first, err := l.Claim(ctx, time.Minute, store.PlanClass)
 		must(t, err)
 		first.State, first.MaybeSent = store.Unknown, true
 		must(t, l.Settle(ctx, first, event("s")))
-		second, err := l.Claim(ctx, time.Minute)
+		second, err := l.Claim(ctx, time.Minute, store.PlanClass)
 		must(t, err)
 		if diff := cmp.Diff(first, second, cmpopts.IgnoreFields(store.SSOUser{}, "State", "Attempts", "LeaseUntil", "UpdatedAt")); diff != "" {
 			t.Errorf("the second attempt differs (-first +second):\n%s", diff)
@@ -163,7 +163,7 @@ func testLedger(t *testing.T, fresh func(testing.TB) store.Options) {
 		}
 		second.State, second.NextAttempt = store.Active, time.Time{}
 		must(t, l.Settle(ctx, second, event("s")))
-		if _, err := l.NextDue(ctx); !errors.Is(err, store.ErrNotFound) {
+		if _, err := l.NextDue(ctx, store.PlanClass); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("an active row is due: %v", err)
 		}
 		counts, err := l.CountByState(ctx)
@@ -176,11 +176,11 @@ func testLedger(t *testing.T, fresh func(testing.TB) store.Options) {
 		l := open(t, fresh(t)).Ledger()
 		_, _, err := l.Want(ctx, ssoUser("anna"), event("w"))
 		must(t, err)
-		first, err := l.Claim(ctx, time.Minute)
+		first, err := l.Claim(ctx, time.Minute, store.PlanClass)
 		must(t, err)
 		first.State = store.Wanted
 		must(t, l.Settle(ctx, first, event("s")))
-		second, err := l.Claim(ctx, time.Minute)
+		second, err := l.Claim(ctx, time.Minute, store.PlanClass)
 		must(t, err)
 		if second.MaybeSent {
 			t.Error("a row that surely was not sent counts as maybe sent")
@@ -190,9 +190,9 @@ func testLedger(t *testing.T, fresh func(testing.TB) store.Options) {
 		l := open(t, fresh(t)).Ledger()
 		_, _, err := l.Want(ctx, ssoUser("anna"), event("w"))
 		must(t, err)
-		dead, err := l.Claim(ctx, -time.Second) // its worker died
+		dead, err := l.Claim(ctx, -time.Second, store.PlanClass) // its worker died
 		must(t, err)
-		alive, err := l.Claim(ctx, time.Minute)
+		alive, err := l.Claim(ctx, time.Minute, store.PlanClass)
 		must(t, err)
 		if !alive.MaybeSent || alive.Attempts != 2 {
 			t.Errorf("taken over %+v, want maybe sent, second attempt", alive)
@@ -219,7 +219,7 @@ func testLedger(t *testing.T, fresh func(testing.TB) store.Options) {
 				l := db.Ledger()
 				_, _, err := l.Want(ctx, ssoUser("anna"), event("w"))
 				must(t, err)
-				row, err := l.Claim(ctx, time.Minute)
+				row, err := l.Claim(ctx, time.Minute, store.PlanClass)
 				must(t, err)
 				row.State, row.MaybeSent, row.NextAttempt = c.state, c.maybe, time.Now().Add(time.Hour)
 				row.ErrorKey = "key"
@@ -235,7 +235,7 @@ func testLedger(t *testing.T, fresh func(testing.TB) store.Options) {
 				if n := events(t, db, "again"); (n == 1) != c.again {
 					t.Errorf("%d events", n)
 				}
-				if _, err := l.Claim(ctx, time.Minute); (err == nil) != c.again {
+				if _, err := l.Claim(ctx, time.Minute, store.PlanClass); (err == nil) != c.again {
 					t.Errorf("claim: %v", err)
 				}
 			})
@@ -245,7 +245,7 @@ func testLedger(t *testing.T, fresh func(testing.TB) store.Options) {
 		l := open(t, fresh(t)).Ledger()
 		_, _, err := l.Want(ctx, ssoUser("anna"), event("w"))
 		must(t, err)
-		row, err := l.Claim(ctx, time.Minute)
+		row, err := l.Claim(ctx, time.Minute, store.PlanClass)
 		must(t, err)
 		row.State = store.Refused
 		must(t, l.Settle(ctx, row, event("s")))
@@ -271,13 +271,13 @@ func testLedger(t *testing.T, fresh func(testing.TB) store.Options) {
 				t.Errorf("%s: place %d of %d, %v, want %d of 3", name, place, total, err, i+1)
 			}
 		}
-		row, err := l.Claim(ctx, time.Minute)
+		row, err := l.Claim(ctx, time.Minute, store.PlanClass)
 		must(t, err)
 		if row.Person != ssoUser("anna").Person {
 			t.Errorf("%s came first, want the oldest", row.Person)
 		}
-		if place, total, err := l.Queue(ctx, ssoUser("bert").Person, "a1"); err != nil || place != 1 || total != 3 {
-			t.Errorf("bert: place %d of %d, %v, want 1 of 3", place, total, err)
+		if place, total, err := l.Queue(ctx, ssoUser("bert").Person, "a1"); err != nil || place != 2 || total != 3 {
+			t.Errorf("bert: place %d of %d, %v, want 2 of 3: who is being sent is still before him", place, total, err)
 		}
 		row.State = store.Active
 		must(t, l.Settle(ctx, row, event("s")))
@@ -309,7 +309,7 @@ func testLedgerWorkers(t *testing.T, fresh func(testing.TB) store.Options) {
 	for _, err := range all(8, func(i int) error {
 		l := replicas[i%2].Ledger()
 		for {
-			row, err := l.Claim(ctx, time.Minute)
+			row, err := l.Claim(ctx, time.Minute, store.PlanClass)
 			if errors.Is(err, store.ErrNotFound) {
 				return nil
 			}

@@ -55,7 +55,7 @@ type restoreCmd struct {
 func (restoreCmd) Help() string {
 	return `The bridge must be stopped: a store that is open is refused. The backup is checked first; the database in use is kept beside it with the time in its name.
 
-After a restore the ledger may lack users that were created since the backup. Constant Contact answers the creation of such a user with a conflict, which is then held for an admin.
+After a restore the ledger may lack users that were created since the backup. They can sign in all the same, and are not created twice: Constant Contact's answer that a user exists counts as theirs until ssobridge provision release, and no plan creates anybody. Mark them all without calls by ssobridge provision plan and ssobridge users adopt --plan.
 
 Example:
 

@@ -110,6 +110,7 @@ func checkFiles(r *report, cfg Config) {
 		{"directory.bind_password_file", cfg.Directory.BindPasswordFile},
 		{"constant_contact.partner_secret_file", cfg.ConstantContact.PartnerSecretFile},
 		{"constant_contact.api_key_file", cfg.ConstantContact.APIKeyFile},
+		{"constant_contact.webhook.secret_file", cfg.ConstantContact.Webhook.SecretFile},
 	} {
 		if f.file == "" {
 			continue

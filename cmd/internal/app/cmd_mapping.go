@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"text/tabwriter"
 
 	"ssobridge/provisioning"
@@ -16,6 +15,9 @@ type mappingCmd struct {
 	Add    mappingAddCmd    `cmd:"" help:"Add a mapping."`
 	List   mappingListCmd   `cmd:"" help:"List all mappings."`
 	Remove mappingRemoveCmd `cmd:"" help:"Remove a mapping."`
+	Export mappingExportCmd `cmd:"" help:"Write all mappings as a file for plan and apply."`
+	Plan   mappingPlanCmd   `cmd:"" help:"Show what a file of mappings would change, and for whom."`
+	Apply  mappingApplyCmd  `cmd:"" help:"Make a file of mappings the ones that hold."`
 }
 
 type mappingAddCmd struct {
@@ -29,6 +31,7 @@ type mappingAddCmd struct {
 	Priority   int    `placeholder:"N" help:"Of several mappings to one account the lowest number wins. Default: after all others."`
 	ExternalID string `placeholder:"TEXT" help:"With --role owner: the external_id by which Constant Contact knows the owner."`
 	Unchecked  bool   `help:"Accept an account that Constant Contact does not list (yet)."`
+	Preview    bool   `help:"Show what would change for whom, and save nothing."`
 }
 
 // Help is shown by mapping add --help.
@@ -53,32 +56,16 @@ func (c *mappingAddCmd) Run(s *session) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	spec := provisioning.MappingSpec{
-		GroupDN: c.Group, Account: c.Account, Role: c.Role, Priority: c.Priority,
-		ExternalID: c.ExternalID, Unchecked: c.Unchecked, Actor: actor(s.environ),
+	spec, err := p.mappingSpec(s.ctx, mappingInput{
+		Group: c.Group, GroupPattern: c.GroupPattern, AttributePattern: c.AttributePattern, Person: c.Person,
+		Account: c.Account, Role: c.Role, Priority: c.Priority,
+	})
+	if err != nil {
+		return err
 	}
-	switch {
-	case c.Group != "":
-		if spec.Group, err = p.Directory.Group(s.ctx, c.Group); err != nil {
-			return directoryError(err, "find the group "+quote(c.Group), "copy the group's DN from the directory; ssobridge check shows whether the directory answers")
-		}
-	case c.GroupPattern != "":
-		spec.Pattern = c.GroupPattern
-	case c.AttributePattern != "":
-		attribute, pattern, ok := strings.Cut(c.AttributePattern, "=")
-		if !ok || attribute == "" || pattern == "" {
-			return badInput(fmt.Errorf("--attribute-pattern %s: want ATTR=PATTERN", quote(c.AttributePattern)), "write for example employeeType=ctct:{account}:{role}")
-		}
-		if !p.Config.reads(attribute) {
-			return badInput(fmt.Errorf("the attribute %s is not read from the directory, so the mapping would hit nobody", quote(attribute)), "add it to directory.extra_attributes, restart the bridge, then add the mapping")
-		}
-		spec.Attribute, spec.Pattern = attribute, pattern
-	case c.Person != "":
-		person, err := p.Directory.Find(s.ctx, c.Person)
-		if err != nil {
-			return directoryError(err, "find the person "+quote(c.Person), "write the login name as the person types it")
-		}
-		spec.Person = store.PersonID(person.ID)
+	spec.ExternalID, spec.Unchecked, spec.Actor = c.ExternalID, c.Unchecked, actor(s.environ)
+	if c.Preview {
+		return c.preview(s, p, spec)
 	}
 	m, err := p.Provisioning.AddMapping(s.ctx, spec)
 	if err != nil {
@@ -86,6 +73,19 @@ func (c *mappingAddCmd) Run(s *session) (err error) {
 	}
 	s.printf("added mapping %d: %s\n", m.ID, describeMapping(m))
 	return nil
+}
+
+// preview shows what one more mapping would change.
+func (c *mappingAddCmd) preview(s *session, p *Parts, spec provisioning.MappingSpec) error {
+	m, err := p.Provisioning.DraftMapping(s.ctx, spec)
+	if err != nil {
+		return err
+	}
+	kept, err := p.Provisioning.ListMappings(s.ctx)
+	if err != nil {
+		return err
+	}
+	return p.showEffects(s, provisioning.MappingChange{Add: []store.Mapping{m}, Keep: kept})
 }
 
 type mappingListCmd struct{}
@@ -113,7 +113,8 @@ func (mappingListCmd) Run(s *session) (err error) {
 }
 
 type mappingRemoveCmd struct {
-	ID string `arg:"" name:"id" help:"The number that mapping list shows."`
+	ID      string `arg:"" name:"id" help:"The number that mapping list shows."`
+	Preview bool   `help:"Show what would change for whom, and remove nothing."`
 }
 
 // Help is shown by mapping remove --help.
@@ -136,6 +137,9 @@ func (c *mappingRemoveCmd) Run(s *session) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
+	if c.Preview {
+		return c.preview(s, p, id)
+	}
 	err = p.Provisioning.RemoveMapping(s.ctx, id, actor(s.environ))
 	if errors.Is(err, store.ErrNotFound) {
 		return badInput(fmt.Errorf("there is no mapping %d", id), "ssobridge mapping list shows all")
@@ -145,6 +149,26 @@ func (c *mappingRemoveCmd) Run(s *session) (err error) {
 	}
 	s.printf("removed mapping %d\n", id)
 	return nil
+}
+
+// preview shows what would change without the mapping.
+func (c *mappingRemoveCmd) preview(s *session, p *Parts, id int64) error {
+	all, err := p.Provisioning.ListMappings(s.ctx)
+	if err != nil {
+		return err
+	}
+	var change provisioning.MappingChange
+	for _, m := range all {
+		if m.ID == id {
+			change.Remove = append(change.Remove, m)
+		} else {
+			change.Keep = append(change.Keep, m)
+		}
+	}
+	if len(change.Remove) == 0 {
+		return badInput(fmt.Errorf("there is no mapping %d", id), "ssobridge mapping list shows all")
+	}
+	return p.showEffects(s, change)
 }
 
 func describeMapping(m store.Mapping) string {

@@ -172,111 +172,6 @@ type TLSConfig struct {
 	Key string `yaml:"key"`
 }
 
-// ConstantContactConfig is the partner API and how it knows this partner.
-type ConstantContactConfig struct {
-	// Where the partner API is.
-	// Default https://api.cc.email/v3.
-	// Example: https://api.cc.email/v3
-	BaseURL string `yaml:"base_url"`
-
-	// Where tokens are asked for.
-	// Default https://authz.constantcontact.com/partners/oauth2/default/v1/token.
-	// Example: https://authz.constantcontact.com/partners/oauth2/default/v1/token
-	TokenURL string `yaml:"token_url"`
-
-	// Allow http:// in base_url and token_url to other hosts than loopback. The
-	// partner secret then crosses the network in clear: for a sandbox only.
-	// Default false.
-	// Example: false
-	Insecure bool `yaml:"insecure"`
-
-	// The partner's client id, as Constant Contact gave it.
-	// Required.
-	// Example: 0oa1partnerid
-	PartnerClientID string `yaml:"partner_client_id"`
-
-	// The partner's secret.
-	PartnerSecret Secret `yaml:"partner_secret"`
-
-	// The file with the partner's secret.
-	// Required, unless SSOBRIDGE_CONSTANT_CONTACT_PARTNER_SECRET is set.
-	// Example: partner_secret
-	PartnerSecretFile string `yaml:"partner_secret_file"`
-
-	// The key of the registered application (x-api-key).
-	APIKey Secret `yaml:"api_key"`
-
-	// The file with the key of the registered application.
-	// Required, unless SSOBRIDGE_CONSTANT_CONTACT_API_KEY is set.
-	// Example: api_key
-	APIKeyFile string `yaml:"api_key_file"`
-
-	// The name that Constant Contact gave this partner as an external provider. With
-	// a person's external_id it ties the person to the Constant Contact user. At most
-	// 80 characters.
-	// Required.
-	// Example: example_partner
-	ExternalProvider string `yaml:"external_provider"`
-
-	// How many calls Constant Contact allows. They count for the whole API key: all
-	// client accounts and replicas together.
-	Limits LimitsConfig `yaml:"limits"`
-
-	// How long one call may take, without its waiting for a place in the budget.
-	// Constant Contact does not publish how long its calls take.
-	// Default 10s.
-	// Example: 10s
-	Timeout time.Duration `yaml:"timeout"`
-
-	// How long asking for a token may take.
-	// Default 10s.
-	// Example: 10s
-	TokenTimeout time.Duration `yaml:"token_timeout"`
-}
-
-// LimitsConfig is the budget of calls.
-type LimitsConfig struct {
-	// Calls a second. Constant Contact publishes 4, and does not publish how it
-	// counts: the bridge spaces its calls evenly.
-	// Default 4.
-	// Example: 4
-	PerSecond float64 `yaml:"per_second"`
-
-	// Calls a day, from 00:00 UTC.
-	// Default 10000.
-	// Example: 10000
-	PerDay int `yaml:"per_day"`
-
-	// The share of the day that background work leaves for sign-ins, 0 to 0.9.
-	// Default 0.2.
-	// Example: 0.2
-	Reserve float64 `yaml:"reserve"`
-}
-
-// ProvisioningConfig says what a new Constant Contact user is called. The templates
-// know {person_id} {account} {key} {login} {mail} {first_name} {last_name} and
-// {attr:NAME}; {key} is 20 characters that are unique for (person, client account).
-type ProvisioningConfig struct {
-	// The external_id, which is also the NameID of each sign-in. It must be unique for
-	// (person, client account), must never be given to somebody else, and has at most
-	// 255 characters. Users that exist already keep theirs when this changes.
-	// Default {person_id}.{account}.
-	// Example: "{person_id}.{account}"
-	ExternalID string `yaml:"external_id"`
-
-	// The login name at Constant Contact, unique across all of Constant Contact, at
-	// most 50 characters: letters, digits and - _ @ . +
-	// Default sso-{key}.
-	// Example: "sso-{key}"
-	LoginName string `yaml:"login_name"`
-
-	// The e-mail address at Constant Contact, at most 80 characters. Whether two users
-	// may share one is not published: ask Constant Contact.
-	// Default {mail}.
-	// Example: "{mail}"
-	ContactEmail string `yaml:"contact_email"`
-}
-
 // SessionsConfig says how long people stay signed in at the bridge.
 type SessionsConfig struct {
 	// How long a session lasts without use.
@@ -427,12 +322,16 @@ func Defaults() Config {
 		ConstantContact: ConstantContactConfig{
 			BaseURL:  "https://api.cc.email/v3",
 			TokenURL: "https://authz.constantcontact.com/partners/oauth2/default/v1/token",
-			Limits:   LimitsConfig{PerSecond: 4, PerDay: 10000, Reserve: 0.2},
+			Limits:   LimitsConfig{PerSecond: 4, PerDay: 10000, Reserve: 0.2, Share: 1},
 			Timeout:  10 * time.Second, TokenTimeout: 10 * time.Second,
+			ClosedStatuses: []string{"Canceled", "Cancelled", "Disabled"},
 		},
-		Provisioning: ProvisioningConfig{ExternalID: "{person_id}.{account}", LoginName: "sso-{key}", ContactEmail: "{mail}"},
-		Sessions:     SessionsConfig{Idle: time.Hour, Life: 10 * time.Hour},
-		Readings:     ReadingsConfig{Fresh: time.Minute, Stale: 15 * time.Minute},
+		Provisioning: ProvisioningConfig{
+			ExternalID: "{person_id}.{account}", LoginName: "sso-{key}", ContactEmail: "{mail}",
+			MaxCreate: 1000, Lease: 15 * time.Second,
+		},
+		Sessions: SessionsConfig{Idle: time.Hour, Life: 10 * time.Hour},
+		Readings: ReadingsConfig{Fresh: time.Minute, Stale: 15 * time.Minute},
 		SignIn: SignInConfig{
 			Life: time.Hour, Patience: time.Second, LoginFailures: 5, LoginWindow: 15 * time.Minute,
 			PendingPerAddress: 200, PendingTotal: 20000,

@@ -235,6 +235,17 @@ func checkConstantContact(c *Config, f *faults) {
 	if l := cc.Limits; l.Reserve < 0 || l.Reserve > 0.9 {
 		f.add("constant_contact.limits.reserve", fmt.Sprintf("%v is out of range", l.Reserve), "write a share from 0 to 0.9")
 	}
+	if l := cc.Limits; l.Share <= 0 || l.Share > 1 {
+		f.add("constant_contact.limits.share", fmt.Sprintf("%v is out of range", l.Share), "write a share above 0, at most 1")
+	}
+	for _, rule := range cc.Operations {
+		if _, err := parseOperation(rule); err != nil {
+			f.add("constant_contact.operations", quote(rule)+" "+err.Error(), `write method and path, such as "GET /contacts"`)
+		}
+	}
+	if secret := string(cc.Webhook.Secret); secret != "" && !webhookSecret.MatchString(secret) {
+		f.add("constant_contact.webhook.secret", "is not made of 32 to 128 hexadecimal digits", "make one: openssl rand -hex 16")
+	}
 	f.between("constant_contact.timeout", cc.Timeout, time.Second, time.Minute)
 	f.between("constant_contact.token_timeout", cc.TokenTimeout, time.Second, time.Minute)
 }
@@ -243,7 +254,8 @@ func checkConstantContact(c *Config, f *faults) {
 // reads nothing, so that empty parts do for it here.
 func checkProvisioning(c *Config, f *faults) {
 	_, err := provisioning.New(provisioning.Options{
-		Mappings: new(store.Mappings), Ledger: new(store.Ledger), Accounts: new(store.Accounts), Client: new(partnerapi.Client),
+		Mappings: new(store.Mappings), Ledger: new(store.Ledger), Accounts: new(store.Accounts), Plans: new(store.Plans), Budget: new(store.Budget),
+		Breaker: new(store.Breaker), Leases: new(store.Leases), Audit: new(store.Audit), Client: new(partnerapi.Client), Directory: new(directory.Directory),
 		Changes:          func(context.Context) (int64, error) { return 0, nil },
 		ExternalProvider: cmp.Or(c.ConstantContact.ExternalProvider, "example"),
 		ExternalID:       c.Provisioning.ExternalID, LoginName: c.Provisioning.LoginName, ContactEmail: c.Provisioning.ContactEmail,
@@ -260,6 +272,20 @@ func checkProvisioning(c *Config, f *faults) {
 	}
 }
 
+// webhookSecret holds at least 128 bits.
+var webhookSecret = regexp.MustCompile(`^[0-9a-fA-F]{32,128}$`)
+
+var operationRule = regexp.MustCompile(`^(GET|POST|PUT|PATCH|DELETE) (/[A-Za-z0-9._~*-]+)+$`)
+
+// parseOperation reads a rule of constant_contact.operations.
+func parseOperation(text string) (provisioning.OperationRule, error) {
+	if !operationRule.MatchString(text) {
+		return provisioning.OperationRule{}, errors.New("is no method and path")
+	}
+	method, path, _ := strings.Cut(text, " ")
+	return provisioning.OperationRule{Method: method, Path: path}, nil
+}
+
 // between checks that a time lies in a range.
 func (f *faults) between(key string, d, least, most time.Duration) {
 	if d < least || d > most {
@@ -268,6 +294,13 @@ func (f *faults) between(key string, d, least, most time.Duration) {
 }
 
 func checkTimes(c *Config, f *faults) {
+	if c.Provisioning.WatchEvery != 0 {
+		f.between("provisioning.watch_every", c.Provisioning.WatchEvery, 10*time.Minute, 31*24*time.Hour)
+	}
+	f.between("provisioning.lease", c.Provisioning.Lease, time.Second, 10*time.Minute)
+	if n := c.Provisioning.MaxCreate; n < 1 || n > 1_000_000 {
+		f.add("provisioning.max_create", fmt.Sprintf("%d is out of range", n), "write a number from 1 to 1000000")
+	}
 	f.between("keys.switch_before", c.Keys.SwitchBefore, time.Second, 30*time.Minute)
 	f.between("keys.switch_after", c.Keys.SwitchAfter, time.Second, 30*time.Minute)
 	if c.Keys.SwitchBefore+c.Keys.SwitchAfter >= c.SignIn.Life {

@@ -72,7 +72,8 @@ func nearestVariable(wrong string, names []string) string {
 func resolvePaths(cfg *Config, folder string) {
 	for _, p := range []*string{
 		&cfg.DataDir, &cfg.Store.DSNFile, &cfg.SecretKeyFile, &cfg.PKCS11.PINFile, &cfg.TLS.Cert, &cfg.TLS.Key, &cfg.Directory.CAFile,
-		&cfg.Directory.BindPasswordFile, &cfg.ConstantContact.PartnerSecretFile, &cfg.ConstantContact.APIKeyFile, &cfg.Branding.Logo,
+		&cfg.Directory.BindPasswordFile, &cfg.ConstantContact.PartnerSecretFile, &cfg.ConstantContact.APIKeyFile,
+		&cfg.ConstantContact.Webhook.SecretFile, &cfg.Branding.Logo,
 	} {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(folder, *p)
@@ -118,4 +119,5 @@ func readSecrets(cfg *Config, f *faults) {
 	read("directory.bind_password", "directory.bind_password_file", cfg.Directory.BindPasswordFile, &cfg.Directory.BindPassword)
 	read("constant_contact.partner_secret", "constant_contact.partner_secret_file", cfg.ConstantContact.PartnerSecretFile, &cfg.ConstantContact.PartnerSecret)
 	read("constant_contact.api_key", "constant_contact.api_key_file", cfg.ConstantContact.APIKeyFile, &cfg.ConstantContact.APIKey)
+	read("constant_contact.webhook.secret", "constant_contact.webhook.secret_file", cfg.ConstantContact.Webhook.SecretFile, &cfg.ConstantContact.Webhook.Secret)
 }

@@ -62,6 +62,10 @@ func TestConfigurationCommentsTellDefaults(t *testing.T) {
 			continue
 		case time.Duration:
 			want = "Default " + strings.TrimSuffix(strings.TrimSuffix(v.String(), "0s"), "0m")
+		case []string:
+			if len(v) > 0 {
+				want = "Default [" + strings.Join(v, ", ") + "]"
+			}
 		default:
 			if value.IsZero() {
 				want = "" // "Default none.", "Default: …" or "Required."
@@ -96,7 +100,7 @@ type configField struct {
 func readConfigComments(t *testing.T) configDoc {
 	t.Helper()
 	structs := map[string]*ast.StructType{}
-	for _, name := range []string{"config.go", "config_directory.go", "config_metadata.go"} {
+	for _, name := range []string{"config.go", "config_constantcontact.go", "config_directory.go", "config_metadata.go"} {
 		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
 		if err != nil {
 			t.Fatal(err)

@@ -12,6 +12,9 @@ import (
 // directoryError tells apart what the admin mistyped and a directory that is down.
 func directoryError(err error, doing, mend string) error {
 	err = fmt.Errorf("%s: %w", doing, err)
+	if len(fieldMends(err)) > 0 {
+		return err // which say what to do about each field
+	}
 	var d *directory.Error
 	if errors.As(err, &d) && d.Problem == directory.Unavailable {
 		return failed(err, "ssobridge check shows what is wrong with the directory")

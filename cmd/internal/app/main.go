@@ -21,17 +21,25 @@ const (
 	exitOK     = 0 // done; for check: no step failed
 	exitFailed = 1 // it could not be done, or a step of check failed
 	exitUsage  = 2 // bad input: arguments, configuration, a file that was given
-	// 3 is kept for "there are differences", of commands that compare.
+
+	exitDiffers = 3 // there are differences, of commands that compare
 )
 
 // grammar is the command line.
 type grammar struct {
 	Config string `short:"c" placeholder:"FILE" help:"The configuration file. Default: what SSOBRIDGE_CONFIG names, else /etc/ssobridge/ssobridge.yaml."`
 
-	Serve    serveCmd    `cmd:"" help:"Run the bridge."`
-	Init     initCmd     `cmd:"" help:"Write a commented configuration and make the first signing key."`
-	Check    checkCmd    `cmd:"" help:"Check configuration, store, directory, partner token, keys and service providers."`
-	Mapping  mappingCmd  `cmd:"" help:"Say who gets which role in which client account."`
+	Serve   serveCmd   `cmd:"" help:"Run the bridge."`
+	Init    initCmd    `cmd:"" help:"Write a commented configuration and make the first signing key."`
+	Check   checkCmd   `cmd:"" help:"Check configuration, store, directory, partner token, keys and service providers."`
+	Mapping mappingCmd `cmd:"" help:"Say who gets which role in which client account."`
+
+	Provision provisionCmd `cmd:"" help:"See and create everybody who is to have a Constant Contact user."`
+	Users     usersCmd     `cmd:"" help:"The ledger of Constant Contact users: list, tell, suspend, tick off."`
+	Accounts  accountsCmd  `cmd:"" help:"The client accounts: list, create, change the plan, cancel."`
+	Webhooks  webhooksCmd  `cmd:"" help:"Constant Contact's notices that a client account has changed."`
+	Budget    budgetCmd    `cmd:"" help:"Show how many calls to Constant Contact today still allows."`
+
 	SP       spCmd       `cmd:"" name:"sp" help:"Register service providers."`
 	Keys     keysCmd     `cmd:"" help:"Make signing keys and roll them over."`
 	Explain  explainCmd  `cmd:"" help:"Show what would happen if a person signed in. Changes nothing."`
@@ -45,7 +53,7 @@ type grammar struct {
 
 const description = `A SAML identity provider over LDAP that signs a partner's people into Constant Contact.
 
-Exit codes: 0 done, 1 failed, 2 bad input (arguments, configuration, a given file).`
+Exit codes: 0 done, 1 failed, 2 bad input (arguments, configuration, a given file), 3 there are differences (of commands that compare).`
 
 // session is what a command runs with.
 type session struct {
@@ -82,7 +90,9 @@ func Main(ctx context.Context, args, environ []string, stdin io.Reader, stdout, 
 		return exitOK
 	}
 	code, hint := classify(err)
-	fmt.Fprintf(stderr, "ssobridge: error: %v\n", err)
+	if code != exitDiffers { // which is an answer, not a failure
+		fmt.Fprintf(stderr, "ssobridge: error: %v\n", err)
+	}
 	if hint != "" {
 		fmt.Fprintf(stderr, "hint: %s\n", hint)
 	}

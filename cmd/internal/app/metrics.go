@@ -118,7 +118,11 @@ type stateCollector struct{ p *Parts }
 
 var (
 	budgetUsed  = prometheus.NewDesc("ssobridge_budget_used", "Calls to Constant Contact today, all replicas together.", nil, nil)
-	budgetLimit = prometheus.NewDesc("ssobridge_budget_limit", "Calls to Constant Contact allowed a day.", nil, nil)
+	budgetLimit = prometheus.NewDesc("ssobridge_budget_limit", "Calls to Constant Contact that we may make a day.", nil, nil)
+	budgetRate  = prometheus.NewDesc("ssobridge_budget_rate", "Calls a second that are made at most at present; lower than allowed after Constant Contact throttled.", nil, nil)
+	throttled   = prometheus.NewDesc("ssobridge_budget_throttled", "How often Constant Contact throttled today.", nil, nil)
+	stopped     = prometheus.NewDesc("ssobridge_calls_stopped", "1 while calls to Constant Contact are stopped because of the cause.", []string{"cause"}, nil)
+	held        = prometheus.NewDesc("ssobridge_creations_held", "1 while creations by plans are held back.", nil, nil)
 	ssoUsers    = prometheus.NewDesc("ssobridge_sso_users", "SSO users in the ledger by state.", []string{"state"}, nil)
 	sessions    = prometheus.NewDesc("ssobridge_sessions", "Live sessions.", nil, nil)
 	certEnd     = prometheus.NewDesc("ssobridge_certificate_not_after_seconds", "When a certificate, or the metadata of a service provider, ends, in Unix time.", []string{"use", "id", "sp"}, nil)
@@ -126,7 +130,7 @@ var (
 
 // Describe lists the figures.
 func (c *stateCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{budgetUsed, budgetLimit, ssoUsers, sessions, certEnd} {
+	for _, d := range []*prometheus.Desc{budgetUsed, budgetLimit, budgetRate, throttled, stopped, held, ssoUsers, sessions, certEnd} {
 		ch <- d
 	}
 }
@@ -143,14 +147,26 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 			c.p.log.Warn("a figure for the metrics can't be read", "figure", what, "error", err)
 		}
 	}
-	gauge(budgetLimit, float64(c.p.Config.ConstantContact.Limits.PerDay))
-	used, _, err := c.p.Budget.Used(ctx)
+	b, err := c.p.Budget.Status(ctx)
 	if failed("budget", err); err == nil {
-		gauge(budgetUsed, float64(used))
+		gauge(budgetUsed, float64(b.Used))
+		gauge(budgetLimit, float64(b.Limit))
+		gauge(budgetRate, b.Rate)
+		gauge(throttled, float64(b.Throttled))
+	}
+	open, err := c.p.Store.Breaker().State(ctx)
+	if failed("breaker", err); err == nil {
+		for _, cause := range []string{"credentials", "outage"} {
+			gauge(stopped, flag(open.Cause == cause), cause)
+		}
+	}
+	hold, err := c.p.Store.Ledger().Hold(ctx)
+	if failed("hold", err); err == nil {
+		gauge(held, flag(!hold.Since.IsZero()))
 	}
 	states, err := c.p.Store.Ledger().CountByState(ctx)
 	if failed("ledger", err); err == nil {
-		for _, s := range []store.State{store.Wanted, store.Sending, store.Unknown, store.Active, store.Assumed, store.Conflict, store.Refused} {
+		for _, s := range []store.State{store.Wanted, store.Sending, store.Unknown, store.Active, store.Assumed, store.Conflict, store.Refused, store.Suspended} {
 			gauge(ssoUsers, float64(states[s]), string(s))
 		}
 	}
@@ -163,4 +179,12 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 	for _, e := range ends {
 		gauge(certEnd, float64(e.NotAfter.Unix()), e.Use, e.ID, e.EntityID)
 	}
+}
+
+// flag is 1 for yes.
+func flag(yes bool) float64 {
+	if yes {
+		return 1
+	}
+	return 0
 }

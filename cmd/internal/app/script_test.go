@@ -29,7 +29,6 @@ func TestMain(m *testing.M) {
 // the folder conf. `code N ssobridge …` asserts on the exit code.
 func TestScripts(t *testing.T) {
 	ldap := directorytest.StartSlapd(t)
-	partner := startSandbox(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
@@ -40,11 +39,10 @@ func TestScripts(t *testing.T) {
 			env.Setenv("LDAP_BIND_DN", ldap.BindDN)
 			env.Setenv("LDAP_BIND_PASSWORD", ldap.BindPassword)
 			env.Setenv("LDAP_BASE_DN", ldap.BaseDN)
-			env.Setenv("SANDBOX_URL", partner)
 			env.Setenv("SANDBOX_CLIENT_ID", sandbox.DefaultClientID)
 			env.Setenv("SANDBOX_SECRET", sandbox.DefaultClientSecret)
 			env.Setenv("SANDBOX_API_KEY", sandbox.DefaultAPIKey)
-			return nil
+			return startSandbox(env)
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"setup": setupCommand,

@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"regexp"
 	"strconv"
-	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -15,10 +14,8 @@ import (
 	"ssobridge/partnerapi/sandbox"
 )
 
-// startSandbox starts a stand-in Constant Contact with two client accounts, and
-// returns its URL.
-func startSandbox(t *testing.T) string {
-	t.Helper()
+// startSandbox starts a stand-in Constant Contact with two client accounts for one script.
+func startSandbox(env *testscript.Env) error {
 	s, err := sandbox.Start("127.0.0.1:0", sandbox.Options{
 		Accounts: []sandbox.Account{
 			{ID: "a07e1lxqqqo0", OrganizationName: "Harbour Books", BillingStatus: "Open"},
@@ -27,14 +24,11 @@ func startSandbox(t *testing.T) string {
 		TokensPerSecond: sandbox.Unlimited, PerSecond: sandbox.Unlimited,
 	})
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s.URL()
+	env.Defer(func() { _ = s.Close() })
+	env.Setenv("SANDBOX_URL", s.URL())
+	return nil
 }
 
 // setupCommand writes a working configuration by `ssobridge init`, as an admin would.

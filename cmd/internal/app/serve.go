@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"ssobridge/store"
 	"ssobridge/web"
 )
 
@@ -134,12 +135,30 @@ func (p *Parts) pages(figures *metrics, ready func(context.Context) error) (http
 		IdP: figures.counted(p.IdP), PublicURL: p.Config.PublicURL, TrustedProxies: p.Config.proxies(), Branding: branding,
 		CSRFKey: p.Sealer.Derive("csrf"), Ready: ready, Observe: figures.observe, Logger: p.log, Now: p.now, Random: rand.Reader,
 		HSTS: strings.HasPrefix(p.Config.PublicURL, "https://"), SessionLife: 0,
-		ConfirmLaunch: p.Config.SignIn.ConfirmLaunch,
+		ConfirmLaunch: p.Config.SignIn.ConfirmLaunch, Webhook: p.webhook(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up the pages: %w", err)
 	}
 	return s.Handler(), nil
+}
+
+// webhook is what Constant Contact's webhooks lead to; nil when they are off.
+func (p *Parts) webhook() *web.Webhook {
+	cc := p.Config.ConstantContact
+	if cc.Webhook.Secret == "" {
+		return nil
+	}
+	return &web.Webhook{
+		Secret: string(cc.Webhook.Secret), APIKeys: []string{string(cc.APIKey)},
+		Hint: func(ctx context.Context, account, event string) (bool, error) {
+			id, err := store.ParseAccountID(account)
+			if err != nil {
+				return false, nil // none of ours
+			}
+			return p.Provisioning.HintAccount(ctx, id, event)
+		},
+	}
 }
 
 func newServer(h http.Handler, log *slog.Logger) *http.Server {

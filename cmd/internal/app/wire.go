@@ -76,10 +76,13 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (_ *Parts, err erro
 	}
 	cc := cfg.ConstantContact
 	p.Provisioning, err = provisioning.New(provisioning.Options{
-		Mappings: p.Store.Mappings(), Ledger: p.Store.Ledger(), Accounts: p.Store.Accounts(), Changes: p.Store.Changes,
-		Client: p.Client, ExternalProvider: cc.ExternalProvider, PerSecond: cc.Limits.PerSecond,
-		// A token, the call, its one repetition after a 401, and a few slots of the budget. After a crash
-		// the row of a call that was under way is taken up again once this has passed.
+		Mappings: p.Store.Mappings(), Ledger: p.Store.Ledger(), Accounts: p.Store.Accounts(), Plans: p.Store.Plans(),
+		Budget: p.Budget, Breaker: p.Store.Breaker(), Leases: p.Store.Leases(), Audit: p.Store.Audit(), Changes: p.Store.Changes,
+		Client: p.Client, Directory: p.Directory, ExternalProvider: cc.ExternalProvider, PerSecond: cc.Limits.PerSecond * cc.Limits.Share,
+		Lease: cfg.Provisioning.Lease, MaxCreate: cfg.Provisioning.MaxCreate,
+		WatchEvery: cfg.Provisioning.WatchEvery, WatchApply: cfg.Provisioning.WatchApply,
+		ClosedStatuses: cc.ClosedStatuses, Operations: cfg.operations(), HintsPerDay: int(hintShare * float64(cc.Limits.PerDay) * cc.Limits.Share),
+		// A token, the call, its one repetition after a 401, and a few slots of the budget.
 		CallLimit:  cc.TokenTimeout + 2*cc.Timeout + 5*time.Second,
 		ExternalID: cfg.Provisioning.ExternalID, LoginName: cfg.Provisioning.LoginName, ContactEmail: cfg.Provisioning.ContactEmail,
 		Now: p.now, Logger: log,
@@ -129,10 +132,11 @@ func (p *Parts) openPartner() (err error) {
 	if err != nil {
 		return fmt.Errorf("set up the partner token: %w", err)
 	}
-	p.Budget = p.Store.Budget(store.BudgetLimits{PerSecond: cc.Limits.PerSecond, PerDay: cc.Limits.PerDay, Reserve: cc.Limits.Reserve})
+	p.Budget = p.Store.Budget(store.BudgetLimits{PerSecond: cc.Limits.PerSecond, PerDay: cc.Limits.PerDay, Reserve: cc.Limits.Reserve, Share: cc.Limits.Share})
 	p.Client, err = partnerapi.New(partnerapi.Options{
 		BaseURL: cc.BaseURL, APIKey: string(cc.APIKey), Tokens: p.Tokens, Budget: p.Budget,
-		Timeout: cc.Timeout, Transport: transport, Now: p.now, Logger: p.log,
+		PerSecond: cc.Limits.PerSecond * cc.Limits.Share,
+		Timeout:   cc.Timeout, Transport: transport, Now: p.now, Logger: p.log,
 	})
 	if err != nil {
 		return fmt.Errorf("set up the partner API: %w", err)
@@ -186,6 +190,20 @@ func (c *Config) proxies() []netip.Prefix {
 		}
 	}
 	return list
+}
+
+// hintShare is the part of the day's calls that webhooks may cause: who knew their secret could waste no more.
+const hintShare = 0.02
+
+// operations are the rules of constant_contact.operations, which passed the check.
+func (c *Config) operations() []provisioning.OperationRule {
+	var rules []provisioning.OperationRule
+	for _, text := range c.ConstantContact.Operations {
+		if rule, err := parseOperation(text); err == nil {
+			rules = append(rules, rule)
+		}
+	}
+	return rules
 }
 
 // reads tells whether an attribute is among those that are read for mappings.

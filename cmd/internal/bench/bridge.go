@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -17,6 +18,7 @@ import (
 	"syscall"
 	"time"
 
+	"ssobridge/idp/directory/directorytest"
 	"ssobridge/partnerapi/sandbox"
 )
 
@@ -34,6 +36,7 @@ type bridge struct {
 	address string // host:port to connect to
 	host    string // as browsers see it
 	box     *sandbox.Sandbox
+	env     []string // of the server, on top of this process's
 	cmd     *exec.Cmd
 	ended   chan error // of the process; holds one
 	control *os.File   // only under the profiler
@@ -42,12 +45,23 @@ type bridge struct {
 // set are the settings that differ between set-ups.
 type set map[string]string
 
-// newBridge sets the program up by its own commands, as an admin would.
+// place is what a bridge is set up between.
+type place struct {
+	slapd   *directorytest.Slapd // nil: the one that most parts share
+	sandbox sandbox.Options
+}
+
+// newBridge sets the program up by its own commands, as an admin would, with a sandbox that has no limits.
 func (b *bench) newBridge(ctx context.Context, name, algorithm string, more set) (*bridge, error) {
-	box, err := sandbox.Start("127.0.0.1:0", sandbox.Options{
-		Accounts:  []sandbox.Account{{ID: account, OrganizationName: "Harbour Books"}},
-		PerSecond: sandbox.Unlimited, PerDay: sandbox.Unlimited, TokensPerSecond: sandbox.Unlimited,
-	})
+	return b.newBridgeAt(ctx, place{sandbox: sandbox.Options{PerSecond: sandbox.Unlimited, PerDay: sandbox.Unlimited}}, name, algorithm, more)
+}
+
+// newBridgeAt sets it up at a place of its own.
+func (b *bench) newBridgeAt(ctx context.Context, at place, name, algorithm string, more set) (*bridge, error) {
+	slapd := cmp.Or(at.slapd, b.slapd)
+	at.sandbox.Accounts = []sandbox.Account{{ID: account, OrganizationName: "Harbour Books"}}
+	at.sandbox.TokensPerSecond = sandbox.Unlimited
+	box, err := sandbox.Start("127.0.0.1:0", at.sandbox)
 	if err != nil {
 		return nil, err
 	}
@@ -63,8 +77,8 @@ func (b *bench) newBridge(ctx context.Context, name, algorithm string, more set)
 	b.cleanup(br.stop)
 	settings := set{
 		"listen":           br.address,
-		"directory.preset": "openldap", "directory.urls": b.slapd.URL(), "directory.ca_file": b.slapd.CAFile(),
-		"directory.bind_dn": b.slapd.BindDN, "directory.base_dn": b.slapd.BaseDN, "directory.bind_password_file": "bind_password",
+		"directory.preset": "openldap", "directory.urls": slapd.URL(), "directory.ca_file": slapd.CAFile(),
+		"directory.bind_dn": slapd.BindDN, "directory.base_dn": slapd.BaseDN, "directory.bind_password_file": "bind_password",
 		"constant_contact.base_url": box.BaseURL(), "constant_contact.token_url": box.TokenURL(),
 		"constant_contact.partner_client_id":   box.TokenOptions().ClientID,
 		"constant_contact.partner_secret_file": "partner_secret", "constant_contact.api_key_file": "api_key",
@@ -82,7 +96,7 @@ func (b *bench) newBridge(ctx context.Context, name, algorithm string, more set)
 		return nil, err
 	}
 	for name, secret := range map[string]string{
-		"bind_password": b.slapd.BindPassword, "partner_secret": box.TokenOptions().ClientSecret, "api_key": sandbox.DefaultAPIKey,
+		"bind_password": slapd.BindPassword, "partner_secret": box.TokenOptions().ClientSecret, "api_key": sandbox.DefaultAPIKey,
 	} {
 		if err := os.WriteFile(filepath.Join(br.dir, name), []byte(secret+"\n"), 0o600); err != nil {
 			return nil, fmt.Errorf("write a secret of the set-up: %w", err)
@@ -156,6 +170,7 @@ func (br *bridge) start(ctx context.Context) (time.Duration, error) {
 	}
 	cmd := exec.Command(program, args...)
 	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Env = append(os.Environ(), br.env...)
 	if profiler {
 		in, out, err := os.Pipe()
 		if err != nil {

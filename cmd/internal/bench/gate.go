@@ -162,7 +162,7 @@ func addUser(ctx context.Context, db *store.DB, p directory.Entry, account store
 	if err != nil {
 		return err
 	}
-	u, err := db.Ledger().Claim(ctx, time.Minute)
+	u, err := db.Ledger().Claim(ctx, time.Minute, store.PlanClass)
 	if err != nil {
 		return err
 	}

@@ -98,6 +98,11 @@ var parts = []struct {
 	{"gate", (*bench).measureGate},
 	{"memory", (*bench).measureMemory},
 	{"flood", (*bench).measureFlood},
+	{"creations", (*bench).measureCreations},
+	{"jitter", (*bench).measureJitter},
+	{"plan", (*bench).measureUnderPlan},
+	{"ledger", (*bench).measureLedger},
+	{"walk", (*bench).measureWalk},
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {

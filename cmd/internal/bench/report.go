@@ -24,6 +24,17 @@ const (
 	gateDecision
 	startToReady
 	floodGrowth
+	creationsAsPublished
+	creationsFast
+	creationsRefused
+	jitterSliding
+	jitterFixed
+	jitterRefused
+	signInUnderPlan
+	signInFullLedger
+	ledgerLookup
+	walkTime
+	walkMemory
 )
 
 // targets are the figures to reach, each with the value that is the bound.
@@ -44,6 +55,18 @@ var targets = map[figure]struct {
 	gateDecision:   {"gate's decision, 3,000 accounts, 6,000 mappings, p99", float64(time.Millisecond), false, span, ""},
 	startToReady:   {"start to ready on an existing store", float64(500 * time.Millisecond), false, span, ""},
 	floodGrowth:    {"growth of the store by the flood", 50e6, false, mb, ""},
+
+	creationsAsPublished: {"creations at 4 a second for 2 minutes / allowed", 0.97, true, precise, ""},
+	creationsFast:        {"2,500 creations at 40 a second / allowed", 0.97, true, precise, ""},
+	creationsRefused:     {"calls answered 429 in both", 0, false, count, ""},
+	jitterSliding:        {"40 a second, jitter, foreign calls, sliding window / what is left", 0.9, true, precise, ""},
+	jitterFixed:          {"the same, calendar seconds", 0.9, true, precise, ""},
+	jitterRefused:        {"share of calls answered 429, the worse of both", 0.001, false, precise, ""},
+	signInUnderPlan:      {"fresh sign-in at a quarter of the launch rate, p99 with a plan / without", 1.5, false, ratio, ""},
+	signInFullLedger:     {"fresh sign-in p50, 1,000,000 SSO users / 1,000", 1.1, false, ratio, ""},
+	ledgerLookup:         {"lookup of one SSO user among 1,000,000, mean", float64(50 * time.Microsecond), false, span, ""},
+	walkTime:             {"plan for 100,000 people, 10,000 groups, ledger of all", float64(20 * time.Second), false, span, ""},
+	walkMemory:           {"memory of that process at its highest", 100e6, false, mb, ""},
 }
 
 // report collects lines in the order in which they were measured.
@@ -105,6 +128,7 @@ func (r *report) print(w io.Writer) error {
 }
 
 func ratio(v float64) string    { return fmt.Sprintf("%.2f", v) }
+func precise(v float64) string  { return fmt.Sprintf("%.4f", v) }
 func count(v float64) string    { return fmt.Sprintf("%.3g", v) }
 func mb(v float64) string       { return fmt.Sprintf("%.1f MB", v/1e6) }
 func span(v float64) string     { return ms(time.Duration(v)) }

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,10 +20,20 @@ import (
 // bridge is a running ssobridge with its folder, on an address that it keeps
 // when it is started again.
 type bridge struct {
-	dir string
-	url string
-	cmd *exec.Cmd
-	out *output
+	dir    string
+	url    string
+	listen string   // where it listens itself; "": at the address of url
+	binary string   // "": the one that was built for all
+	env    []string // on top of the test's own
+	cmd    *exec.Cmd
+	out    *output
+}
+
+// program is the command with the environment in which this bridge's processes run.
+func (b *bridge) program(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, cmp.Or(b.binary, binary), args...)
+	cmd.Env = append(append(os.Environ(), "GORACE=halt_on_error=1 exitcode=66"), b.env...)
+	return cmd
 }
 
 // output collects what the program writes; it is shown when a test fails.
@@ -46,15 +57,14 @@ func (o *output) String() string {
 // start starts the program and waits until it says that it is ready.
 func (b *bridge) start(t testing.TB) {
 	t.Helper()
-	b.cmd = exec.Command(binary, "serve", "--config", filepath.Join(b.dir, "ssobridge.yaml"))
-	b.cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1 exitcode=66")
+	b.cmd = b.program(context.Background(), "serve", "--config", filepath.Join(b.dir, "ssobridge.yaml"))
 	b.cmd.Stderr, b.cmd.Stdout = b.out, b.out
 	if err := b.cmd.Start(); err != nil {
 		t.Fatalf("start ssobridge: %v", err)
 	}
 	c := &http.Client{Timeout: time.Second, Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}}
 	if !eventually(func() bool {
-		res, err := c.Get(b.url + "/readyz")
+		res, err := c.Get(cmp.Or(b.listen, b.url) + "/readyz")
 		if err != nil {
 			return false
 		}
@@ -115,16 +125,14 @@ func (b *bridge) tryCommand(args ...string) (string, error) {
 	ctx, stop := context.WithTimeout(context.Background(), 2*patience)
 	defer stop()
 	args = append(args, "--config", filepath.Join(b.dir, "ssobridge.yaml"))
-	cmd := exec.CommandContext(ctx, binary, args...)
-	out, err := cmd.CombinedOutput()
+	out, err := b.program(ctx, args...).CombinedOutput()
 	return string(out), err
 }
 
-// build compiles the program once for all tests, with the race detector when they run under it.
-func build(dir string) (string, error) {
-	path := filepath.Join(dir, "ssobridge")
+// build compiles the program, with the race detector or without.
+func build(path string, race bool) (string, error) {
 	args := []string{"build", "-o", path}
-	if raceEnabled {
+	if race {
 		args = append(args, "-race")
 	}
 	out, err := exec.Command("go", append(args, "ssobridge/cmd/ssobridge")...).CombinedOutput()

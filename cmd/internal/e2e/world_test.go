@@ -8,9 +8,9 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/crewjam/saml"
@@ -23,6 +23,7 @@ import (
 // once for the whole run, since they are only used and never changed.
 var (
 	binary   string
+	quick    func() (string, error) // the program without the race detector, for tests of thousands of people
 	chromium context.Context
 )
 
@@ -35,10 +36,16 @@ func setUpAndRun(m *testing.M) int {
 		return 1
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	if binary, err = build(dir); err != nil {
+	if binary, err = build(filepath.Join(dir, "ssobridge"), raceEnabled); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
+	quick = sync.OnceValues(func() (string, error) {
+		if !raceEnabled {
+			return binary, nil
+		}
+		return build(filepath.Join(dir, "ssobridge-quick"), false)
+	})
 	ctx, stop, err := startChromium()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -71,8 +78,13 @@ type setting struct {
 	directory map[string]string // init --set of the directory; default: the shared slapd
 	set       map[string]string // further init --set
 	sandbox   sandbox.Options
-	algorithm string     // of the signing key; default rsa-2048
-	mappings  [][]string // mapping add; default: alice, bob and eve by groups, zoe and alice by pattern
+	algorithm string                          // of the signing key; default rsa-2048
+	mappings  [][]string                      // mapping add; default: alice, bob and eve by groups, zoe and alice by pattern
+	env       []string                        // of every process
+	quick     bool                            // without the race detector
+	binary    string                          // another build of the program
+	public    string                          // port of the public address where something stands before the bridge; "": its own
+	around    func(http.Handler) http.Handler // stands before the sandbox
 }
 
 // newWorld sets the program up as an admin would, by its own commands.
@@ -81,11 +93,19 @@ func newWorld(t testing.TB, s setting) *world {
 	if s.directory == nil {
 		s.directory = slapdSettings(directorytest.SharedSlapd(t))
 	}
-	box := startSandbox(t, s.sandbox)
+	box := startSandboxBehind(t, s.sandbox, s.around)
 	port := freePort(t)
 	w := &world{t: t, sandbox: box, bridge: &bridge{
-		dir: filepath.Join(t.TempDir(), "bridge"), url: "http://localhost:" + port, out: &output{},
+		dir: filepath.Join(t.TempDir(), "bridge"), url: "http://localhost:" + cmp.Or(s.public, port), listen: "http://127.0.0.1:" + port,
+		env: s.env, out: &output{},
 	}}
+	w.binary = s.binary
+	if s.quick && s.binary == "" {
+		var err error
+		if w.binary, err = quick(); err != nil {
+			t.Fatal(err)
+		}
+	}
 	w.ownSite = w.url + "/saml/metadata"
 
 	args := []string{"init", w.dir, "--public-url", w.url, "--algorithm", cmp.Or(s.algorithm, "rsa-2048")}
@@ -106,7 +126,7 @@ func newWorld(t testing.TB, s setting) *world {
 			}
 		}
 	}
-	if out, err := exec.Command(binary, args...).CombinedOutput(); err != nil {
+	if out, err := w.program(context.Background(), args...).CombinedOutput(); err != nil {
 		t.Fatalf("ssobridge init: %v\n%s", err, out)
 	}
 	for name, secret := range map[string]string{
@@ -115,6 +135,9 @@ func newWorld(t testing.TB, s setting) *world {
 		if err := os.WriteFile(filepath.Join(w.dir, name), []byte(secret+"\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if len(s.env) > 0 { // the first key is in the store of the file; the environment names another
+		w.command(t, "init", "--key-only", "--algorithm", cmp.Or(s.algorithm, "rsa-2048"))
 	}
 	w.command(t, "sp", "add-constant-contact", "--entity-id", box.EntityID(), "--acs", box.ACS())
 	if s.mappings == nil {
@@ -155,6 +178,12 @@ func slapdSettings(s *directorytest.Slapd) map[string]string {
 // startSandbox starts a sandbox on 127.0.0.1 with the three client accounts.
 func startSandbox(t testing.TB, o sandbox.Options) *sandbox.Sandbox {
 	t.Helper()
+	return startSandboxBehind(t, o, nil)
+}
+
+// startSandboxBehind starts one behind a handler that sees each request first.
+func startSandboxBehind(t testing.TB, o sandbox.Options, around func(http.Handler) http.Handler) *sandbox.Sandbox {
+	t.Helper()
 	if o.Accounts == nil {
 		o.Accounts = []sandbox.Account{
 			{ID: books, OrganizationName: "Harbour <Books> & Co"},
@@ -173,6 +202,9 @@ func startSandbox(t testing.TB, o sandbox.Options) *sandbox.Sandbox {
 		t.Fatal(err)
 	}
 	server := box.NewServer()
+	if around != nil {
+		server.Handler = around(server.Handler)
+	}
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(func() { _ = server.Close(); _ = box.Close() })
 	return box

@@ -70,40 +70,34 @@ func (s *Slapd) peopleLDIF(o SlapdOptions) string {
 	policy("expiring", "pwdMaxFailure", "20", "pwdMaxAge", "86400")
 	policy("strict", "pwdMaxFailure", "3")
 	record(&b, s.BindDN, "objectClass", "applicationProcess", "objectClass", "simpleSecurityObject", "cn", "reader", "userPassword", ssha(s.BindPassword))
-	password := ssha(Password)
-	person := func(p Person) {
-		pairs := []string{"objectClass", "inetOrgPerson", "uid", p.Login, "givenName", p.FirstName, "sn", p.LastName,
-			"cn", p.FirstName + " " + p.LastName, "mail", p.Mail, "userPassword", password}
-		switch p.State {
-		case "disabled":
-			pairs = append(pairs, "pwdAccountLockedTime", "000001010000Z", "pwdChangedTime", "20240102030405Z")
-		case "password_expired":
-			pairs = append(pairs, "pwdPolicySubentry", "cn=expiring,ou=policies,"+s.BaseDN, "pwdChangedTime", "20240102030405Z")
-		case "must_change":
-			pairs = append(pairs, "pwdReset", "TRUE", "pwdChangedTime", "20240102030405Z")
-		case "lockout":
-			pairs = append(pairs, "pwdPolicySubentry", "cn=strict,ou=policies,"+s.BaseDN, "pwdChangedTime", "20240102030405Z")
-		case "expired":
-			pairs = append(pairs, "pwdEndTime", "20250101000000Z", "pwdChangedTime", "20240102030405Z")
-		default:
-			pairs = append(pairs, "pwdChangedTime", "20240102030405Z")
-		}
-		record(&b, s.PersonDN(p.Login), pairs...)
-	}
 	if !o.Empty {
 		for _, p := range People() {
-			person(p)
+			s.person(&b, p)
 		}
-	}
-	for i := range o.People {
-		login := LoadLogin(i)
-		person(Person{Login: login, FirstName: "User", LastName: login, Mail: login + "@example.test"})
 	}
 	return b.String()
 }
 
-// LoadLogin is the login of the i-th of the people that SlapdOptions.People adds, from 0.
-func LoadLogin(i int) string { return fmt.Sprintf("user%05d", i+1) }
+// person writes the record of somebody, with more attributes if need be.
+func (s *Slapd) person(b *strings.Builder, p Person, more ...string) {
+	pairs := []string{"objectClass", "inetOrgPerson", "uid", p.Login, "givenName", p.FirstName, "sn", p.LastName,
+		"cn", p.FirstName + " " + p.LastName, "mail", p.Mail, "userPassword", ssha(Password)}
+	switch p.State {
+	case "disabled":
+		pairs = append(pairs, "pwdAccountLockedTime", "000001010000Z", "pwdChangedTime", "20240102030405Z")
+	case "password_expired":
+		pairs = append(pairs, "pwdPolicySubentry", "cn=expiring,ou=policies,"+s.BaseDN, "pwdChangedTime", "20240102030405Z")
+	case "must_change":
+		pairs = append(pairs, "pwdReset", "TRUE", "pwdChangedTime", "20240102030405Z")
+	case "lockout":
+		pairs = append(pairs, "pwdPolicySubentry", "cn=strict,ou=policies,"+s.BaseDN, "pwdChangedTime", "20240102030405Z")
+	case "expired":
+		pairs = append(pairs, "pwdEndTime", "20250101000000Z", "pwdChangedTime", "20240102030405Z")
+	default:
+		pairs = append(pairs, "pwdChangedTime", "20240102030405Z")
+	}
+	record(b, s.PersonDN(p.Login), append(pairs, more...)...)
+}
 
 // groupsLDIF is what is added to the running server.
 func (s *Slapd) groupsLDIF(o SlapdOptions) string {
@@ -122,10 +116,10 @@ func (s *Slapd) groupsLDIF(o SlapdOptions) string {
 			pairs = append(pairs, "member", s.GroupDN(cn))
 		}
 		if i == 0 {
-			for n := range o.People {
+			for n := range o.inFirstGroup() {
 				pairs = append(pairs, "member", s.PersonDN(LoadLogin(n)))
 			}
-			if o.Empty && o.People == 0 {
+			if o.Empty && o.inFirstGroup() == 0 {
 				pairs = append(pairs, "member", s.BindDN) // groupOfNames must have a member
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -127,10 +128,15 @@ func (p *process) signal(s os.Signal) error {
 
 // run runs a command to its end. The error carries what it printed.
 func run(stdin string, argv ...string) error {
+	return runFed(strings.NewReader(stdin), argv...)
+}
+
+// runFed is run with an input that is not held in memory whole.
+func runFed(stdin io.Reader, argv ...string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Stdin = strings.NewReader(stdin)
+	cmd.Stdin = stdin
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("%s: %w: %s", argv[0], err, bytes.TrimSpace(out))

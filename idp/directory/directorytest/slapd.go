@@ -21,8 +21,14 @@ import (
 // SlapdOptions change what StartSlapdWith starts.
 type SlapdOptions struct {
 	Empty  bool // only the suffix, the containers and the service account: no sample people and groups
-	People int  // so many more people, user00001 and so on, each in the group ctct-a07e1lxqqqo0-account_manager; for load
+	People int  // so many more people, user00001 and so on, each in the group ctct-a07e1lxqqqo0-account_manager unless Groups is set; for load
 	Plain  bool // allow simple binds without TLS
+
+	// Groups adds so many groups, team00001 and so on, in which the people of People are; see LoadGroup and LoadMembers.
+	Groups          int
+	MembersPerGroup int // people in each
+	BigGroup        int // people in team00001 instead
+	NestDepth       int // so many groups in a row are a chain, each a member of the one before; the last two are members of each other
 }
 
 // Slapd is a running OpenLDAP server with a database of its own, reachable by ldaps:// and by ldap:// with StartTLS on 127.0.0.1.
@@ -194,7 +200,7 @@ func trySlapd(dir string, o SlapdOptions) (*Slapd, error) {
 		return nil, err
 	}
 	// People are loaded off line: fast, and the only way to give them password times of the past.
-	if err := run(s.peopleLDIF(o), slapadd, "-q", "-f", conf); err != nil {
+	if err := runFed(s.loadLDIF(o), slapadd, "-q", "-f", conf); err != nil {
 		return nil, fmt.Errorf("load the people: %w", err)
 	}
 	s.proc.argv = []string{slapd, "-d", "0", "-f", conf, "-h", s.PlainURL() + "/ " + s.URL() + "/"}
@@ -243,7 +249,7 @@ TLSProtocolMin 3.3
 sortvals member uniqueMember memberUid
 SECURITY
 database mdb
-maxsize 1073741824
+maxsize 4294967296
 suffix "SUFFIX"
 rootdn "ADMINDN"
 rootpw ADMINPW

@@ -100,3 +100,34 @@ func TestSamba(t *testing.T) {
 		t.Error("started again:", err)
 	}
 }
+
+// The groups for load have the members that LoadMembers says, and people have the memberOf that goes with it.
+func TestSlapdLoad(t *testing.T) {
+	load := directorytest.SlapdOptions{Empty: true, People: 50, Groups: 12, MembersPerGroup: 3, BigGroup: 20, NestDepth: 5}
+	s := directorytest.StartSlapdWith(t, load)
+	in := map[string]int{}
+	for i := range load.Groups {
+		people, _ := load.LoadMembers(i)
+		for _, p := range people {
+			in[directorytest.LoadLogin(p)]++
+		}
+	}
+	for _, mode := range []string{"search", "member_of"} {
+		for _, nested := range []bool{false, true} {
+			o := s.Options()
+			o.GroupMode, o.Nested = mode, nested
+			d := open(t, o)
+			for i := range load.People {
+				login := directorytest.LoadLogin(i)
+				e, err := d.Find(t.Context(), login)
+				if err != nil || !nested && len(e.Groups) != in[login] {
+					t.Errorf("%s, nested %v: %s: got %d groups, %v; want %d", mode, nested, login, len(e.Groups), err, in[login])
+				}
+				// Of the second five groups in a row, the last two are members of each other, and so both of all five.
+				if nested && i >= 20 && (len(e.Groups) == 5) != (i >= 24 && i < 30) {
+					t.Errorf("%s: %s: got %d groups", mode, login, len(e.Groups))
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,166 @@
+package directory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/go-ldap/ldap/v3"
+)
+
+// usualGroups finds groups of the usual kinds. In mode member_of an entry of any kind can be a group: one of another kind is read when the
+// walk first meets it.
+const usualGroups = "(|(objectClass=groupOfNames)(objectClass=groupOfUniqueNames)(objectClass=posixGroup)(objectClass=group)" +
+	"(objectClass=groupOfMembers)(objectClass=groupOfEntries))"
+
+// list reads all groups that a filter finds below the group base, for each those that it is in, if there is a use for them.
+func (w *walk) list(ctx context.Context, filter string, parents bool) error {
+	attributes := w.d.groupAttributes()
+	if parents {
+		attributes = append(attributes, "memberOf")
+	}
+	err := w.conn.pages(ctx, w.d.o.GroupBaseDN, filter, attributes, func(found *ldap.Entry) error {
+		i := w.add(found)
+		if !parents {
+			return nil
+		}
+		return w.join(ctx, i, found)
+	})
+	if err != nil {
+		return fmt.Errorf("list the groups: %w", w.conn.searchFault(err, "group_base_dn", w.d.o.GroupBaseDN))
+	}
+	return nil
+}
+
+// add takes a group that a search found into the graph.
+func (w *walk) add(found *ldap.Entry) int32 {
+	g, fault := w.d.group(found)
+	if fault != nil {
+		g.DN = found.DN
+	}
+	return w.graph.add(g, fault)
+}
+
+// join notes which groups a group is in.
+func (w *walk) join(ctx context.Context, i int32, found *ldap.Entry) error {
+	most := w.d.o.MaxGroups
+	if w.d.o.GroupMode == modeAD {
+		most = maxGroups // a sign-in does not read these lists, and no bound of its own holds
+	}
+	list, err := w.d.values(ctx, found, "memberOf", most)
+	if errors.Is(err, errTooMany) {
+		w.graph.nodes[i].fault = w.d.tooManyGroups()
+		return nil
+	}
+	if err != nil {
+		return unavailable("read which groups the group "+found.DN+" is in", err)
+	}
+	parents := w.nodes(list)
+	w.graph.nodes[i].parents = parents // nodes may have moved the graph's
+	return nil
+}
+
+// nodes are the nodes of the groups that a memberOf lists. In mode member_of only those below the group base are groups; in mode ad the
+// server's chain goes through others too.
+func (w *walk) nodes(list []string) []int32 {
+	var nodes []int32
+	for _, dn := range list {
+		key := dnKey(dn)
+		if w.d.o.GroupMode == modeAD || key == w.base || strings.HasSuffix(key, ","+w.base) {
+			nodes = append(nodes, w.graph.node(key, dn))
+		}
+	}
+	return nodes
+}
+
+// readListed prepares mode member_of.
+func (w *walk) readListed(ctx context.Context) error {
+	w.graph.load = w.loadListed
+	return w.list(ctx, usualGroups, w.d.o.Nested)
+}
+
+// loadListed reads a group that is none of the usual ones, as a sign-in does.
+func (w *walk) loadListed(ctx context.Context, i int32) error {
+	ctx, cancel := w.d.bounded(ctx)
+	defer cancel()
+	g, parents, err := w.d.readGroup(ctx, w.graph.nodes[i].group.DN)
+	if e, ok := errors.AsType[*Error](err); err != nil && (!ok || e.Problem != BadData) {
+		return err
+	}
+	if err != nil {
+		g.DN = w.graph.nodes[i].group.DN
+	}
+	w.graph.fill(i, g, err)
+	var list []string
+	for _, p := range parents {
+		list = append(list, p.DN)
+	}
+	up := w.nodes(list)
+	w.graph.nodes[i].parents = up
+	return nil
+}
+
+// listed are the groups that a person's memberOf lists, and those that these are in.
+func (w *walk) listed(ctx context.Context, _ Entry, found *ldap.Entry) ([]Group, error) {
+	list, err := w.d.values(ctx, found, "memberOf", w.d.o.MaxGroups)
+	if errors.Is(err, errTooMany) || err == nil && len(list) > w.d.o.MaxGroups {
+		return nil, w.d.tooManyGroups()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return w.graph.climb(ctx, w.nodes(list), w.d.o.Nested)
+}
+
+// followsChain tells whether the filter is Active Directory's rule in chain for the person's DN, with other conditions on the group at most.
+// Then its results follow from the memberOf of people and groups.
+func (t *template) followsChain() bool {
+	if t.op == '&' {
+		chains := 0
+		for _, c := range t.children {
+			if c.uses(holdDN) || c.uses(holdLogin) {
+				if chains++; !c.followsChain() {
+					return false
+				}
+			}
+		}
+		return chains == 1
+	}
+	return t.op == 0 && strings.EqualFold(t.left, "member:"+inChain+":=") && t.exactly(holdDN)
+}
+
+// readChain prepares mode ad: what the group filter can find are the groups that count.
+func (w *walk) readChain(ctx context.Context) error {
+	w.graph.load = w.loadChain
+	return w.list(ctx, w.d.groups.present(), true)
+}
+
+// loadChain reads which groups a group is in that the filter does not find, or that is not below the group base: the chain goes through it
+// all the same.
+func (w *walk) loadChain(ctx context.Context, i int32) error {
+	ctx, cancel := w.d.bounded(ctx)
+	defer cancel()
+	dn := w.graph.nodes[i].group.DN
+	w.graph.nodes[i].known = true
+	found, err := w.d.search(ctx, w.d.request(dn, ldap.ScopeBaseObject, 1, "(objectClass=*)", []string{"memberOf"}))
+	if err != nil && !hasCode(err, ldap.LDAPResultNoSuchObject, ldap.LDAPResultInsufficientAccessRights, ldap.LDAPResultReferral) {
+		return unavailable("read the group "+dn, err)
+	}
+	if len(found) == 0 {
+		return nil
+	}
+	return w.join(ctx, i, found[0])
+}
+
+// inChain are the groups that the server would find in chain. The primary group is in no memberOf, and not among them either.
+func (w *walk) inChain(ctx context.Context, e Entry, found *ldap.Entry) ([]Group, error) {
+	list, err := w.d.values(ctx, found, "memberOf", w.d.o.MaxGroups)
+	if errors.Is(err, errTooMany) {
+		return w.asked(ctx, e, found) // not all of them need be groups that count
+	}
+	if err != nil {
+		return nil, err
+	}
+	return w.graph.chain(ctx, w.nodes(list))
+}

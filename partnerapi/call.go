@@ -1,0 +1,83 @@
+package partnerapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+)
+
+// call is one call to be made.
+type call struct {
+	op, class, method string
+	url               *url.URL
+	body              []byte   // JSON, nil for none
+	want              int      // the one status that means success
+	later             int      // the status that means "accepted for later"; 0: none does
+	secrets           []string // of the body, which no error must tell though the answer may quote them
+}
+
+// inAccount makes it a call that concerns a client account. The id is checked, since it becomes a part of the path.
+func (c *Client) inAccount(k *call, account string, path ...string) error {
+	k.op += " " + printable(account, 70)
+	if !accountID.MatchString(account) {
+		return &Error{Kind: BadRequest, Op: k.op, Err: &FieldError{"encoded_account_id", "want 1 to 64 letters and digits"}}
+	}
+	k.url = c.base.JoinPath(append([]string{"partner", "accounts", account}, path...)...)
+	return nil
+}
+
+// setBody gives it a body, unless invalid says what is wrong with that.
+func (k *call) setBody(body any, invalid error) error {
+	if invalid != nil {
+		return &Error{Kind: BadRequest, Op: k.op, Err: invalid}
+	}
+	b, err := json.Marshal(body)
+	if err != nil {
+		return &Error{Kind: NotSent, Op: k.op, Err: err}
+	}
+	k.body = b
+	return nil
+}
+
+// ask makes a call and reads its answer into a value, which has to be an object of JSON, or a list for a slice. Fields that nobody here
+// knows are left alone: Constant Contact adds some now and then.
+func (c *Client) ask(ctx context.Context, k call, into any, begin byte) error {
+	body, err := c.do(ctx, k)
+	if err != nil {
+		return err
+	}
+	// null would decode into anything, and leave nothing there.
+	if body = bytes.TrimSpace(body); len(body) == 0 || body[0] != begin {
+		return k.unreadable(fmt.Errorf("it does not begin with %q", begin))
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		// The decoder's own words can quote what it read.
+		if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+			return k.unreadable(fmt.Errorf("%.80s has another type", printable(wrong.Field, 80)))
+		}
+		return k.unreadable(errors.New("it is no JSON"))
+	}
+	return nil
+}
+
+// unreadable is the error for an answer of the wanted status that does not say what it should. Whatever was asked for may have been done.
+func (k call) unreadable(err error) error {
+	return &Error{Kind: Unknown, Op: k.op, Status: k.want, Err: fmt.Errorf("read the answer: %w", err)}
+}
+
+// untold is what an object lacks.
+func untold(field string) error { return fmt.Errorf("it has no %s", field) }
+
+const (
+	jsonObject = '{'
+	jsonList   = '['
+)
+
+// get is a call that reads.
+func get(op, class string) call {
+	return call{op: op, class: class, method: http.MethodGet, want: http.StatusOK}
+}

@@ -1,0 +1,149 @@
+package provisioning
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"ssobridge/store"
+)
+
+// Effect is what a change of mappings means for one person in one client account.
+type Effect struct {
+	Kind    string // "gains", "loses", "role"
+	Person  store.PersonID
+	Login   string
+	Name    string
+	Account store.AccountID
+	Before  store.Role // "" for gains
+	After   store.Role // "" for loses
+	Exists  bool       // there is an SSO user that can sign in: no call is needed
+	Why     string     // mapping and group of the assignment that counts
+}
+
+// The kinds of Effect.
+const (
+	EffectGains = "gains"
+	EffectLoses = "loses"
+	EffectRole  = "role"
+)
+
+// Effects sums up.
+type Effects struct {
+	People    int // looked at
+	Gains     int
+	Losses    int
+	Roles     int
+	Creations int // of the gains, those whom a plan would create
+	Forecast  Forecast
+}
+
+// PreviewMappings walks the directory and tells what change would mean for whom; visit may be nil. People who can't sign in at present
+// are left out. Nothing is stored.
+func (s *Service) PreviewMappings(ctx context.Context, c MappingChange, visit func(Effect) error) (Effects, error) {
+	now, err := s.current(ctx)
+	if err != nil {
+		return Effects{}, fmt.Errorf("preview a change of mappings: %w", err)
+	}
+	accounts := make([]store.Account, 0, len(now.accounts))
+	for _, a := range now.accounts {
+		accounts = append(accounts, a)
+	}
+	before := newIndex(now.changes, slices.Concat(c.Keep, c.Remove), accounts)
+	after := newIndex(now.changes, slices.Concat(c.Keep, c.Add), accounts)
+
+	var sum Effects
+	walked, err := s.walkPeople(ctx, []*index{before, after}, nil, nil, func(page []visited, rows map[userID]store.SSOUser) error {
+		for _, v := range page {
+			for _, pair := range changes(v.hits[0], v.hits[1]) {
+				row, there := rows[userID{store.PersonID(v.person.ID), pair.account()}]
+				e := pair.effect(v, row)
+				sum.count(e)
+				if e.Kind == EffectGains { // an owner is told, never created: verdict knows
+					if kind, _ := s.verdict(after, v.person, pair.after, row, there); kind == store.ItemCreate {
+						sum.Creations++
+					}
+				}
+				if visit == nil {
+					continue
+				}
+				if err := visit(e); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	sum.People = walked.People
+	if err != nil {
+		return sum, fmt.Errorf("preview a change of mappings: %w", err)
+	}
+	if sum.Forecast, err = s.Forecast(ctx, sum.Creations); err != nil {
+		return sum, fmt.Errorf("preview a change of mappings: %w", err)
+	}
+	return sum, nil
+}
+
+func (sum *Effects) count(e Effect) {
+	switch e.Kind {
+	case EffectGains:
+		sum.Gains++
+	case EffectLoses:
+		sum.Losses++
+	default:
+		sum.Roles++
+	}
+}
+
+// changed is a person's assignment in one client account before and after; a zero Hit is none.
+type changed struct{ before, after Hit }
+
+func (c changed) account() store.AccountID {
+	if c.after.Hit {
+		return c.after.Account
+	}
+	return c.before.Account
+}
+
+// changes pairs two lists that are sorted by client account, and leaves out what stays as it is. The same role by another mapping is no change.
+func changes(before, after []Hit) (all []changed) {
+	for len(before) > 0 || len(after) > 0 {
+		var c changed
+		order := 0
+		switch {
+		case len(before) == 0:
+			order = 1
+		case len(after) == 0:
+			order = -1
+		default:
+			order = strings.Compare(string(before[0].Account), string(after[0].Account))
+		}
+		if order <= 0 {
+			c.before, before = before[0], before[1:]
+		}
+		if order >= 0 {
+			c.after, after = after[0], after[1:]
+		}
+		if c.before.Hit != c.after.Hit || c.before.Role != c.after.Role {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+func (c changed) effect(v visited, row store.SSOUser) Effect {
+	counts := c.after
+	e := Effect{
+		Kind: EffectRole, Person: store.PersonID(v.person.ID), Login: bounded(v.person.Login, shownName), Name: nameOf(v.person.FirstName, v.person.LastName),
+		Account: c.account(), Before: c.before.Role, After: c.after.Role, Exists: usable(row),
+	}
+	switch {
+	case !c.before.Hit:
+		e.Kind = EffectGains
+	case !c.after.Hit:
+		e.Kind, counts = EffectLoses, c.before
+	}
+	e.Why = bounded(counts.reason(), shownWhy)
+	return e
+}

@@ -1,0 +1,182 @@
+package provisioning
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"ssobridge/store"
+)
+
+const (
+	maxMappingSet = 20_000
+	maxSetFaults  = 100 // that are told at once
+)
+
+// MappingChange is the difference between the stored mappings and a wanted set, or one edit. Keep and Remove together are all that are stored.
+type MappingChange struct {
+	Add    []store.Mapping
+	Remove []store.Mapping
+	Keep   []store.Mapping
+}
+
+// Empty tells whether nothing would change.
+func (c MappingChange) Empty() bool { return len(c.Add) == 0 && len(c.Remove) == 0 }
+
+// CompareMappings checks a whole set of mappings as AddMapping would and tells how it differs from the stored one. A mapping whose priority alone differs is
+// removed and added. One without a priority keeps the stored one, or goes behind all others, in the order of the set: the same set twice makes no difference. A
+// group given by its DN alone is the stored one of that DN, whose id is known. Faults are joined *FieldErrors, whose Field begins with "mapping N: ", counted
+// from 1; at most 100 are told.
+//
+// Mappings of owners (kind person with role owner) are kept when the set does not name them. The set can't change them or tell new ones, since
+// an owner's external_id goes into the ledger together with the mapping: AddMapping and RemoveMapping do that.
+func (s *Service) CompareMappings(ctx context.Context, wanted []MappingSpec) (MappingChange, error) {
+	if len(wanted) > maxMappingSet {
+		fault := &FieldError{"mappings", fmt.Sprintf("there are %d", len(wanted)), fmt.Sprintf("write at most %d; a pattern does for many", maxMappingSet)}
+		return MappingChange{}, fmt.Errorf("compare mappings: %w", fault)
+	}
+	set := mappingSet{drafts: make([]store.Mapping, len(wanted)), faulty: make([]bool, len(wanted))}
+	for i, spec := range wanted {
+		m, faults := draft(spec)
+		set.drafts[i] = m
+		for _, fault := range faults {
+			set.fault(i, fault)
+		}
+	}
+	if err := s.setAccounts(ctx, wanted, &set); err != nil {
+		return MappingChange{}, fmt.Errorf("compare mappings: %w", err)
+	}
+	stored, err := s.ListMappings(ctx)
+	if err != nil {
+		return MappingChange{}, fmt.Errorf("compare mappings: %w", err)
+	}
+	if err := s.setOwners(ctx, wanted, stored, &set); err != nil {
+		return MappingChange{}, fmt.Errorf("compare mappings: %w", err)
+	}
+	change := set.compare(stored)
+	if len(set.faults) > 0 {
+		return MappingChange{}, fmt.Errorf("compare mappings: %w", errors.Join(set.faults...))
+	}
+	return change, nil
+}
+
+// setAccounts finds the client accounts of a set as they are listed. However many are unknown, the list is read anew once.
+func (s *Service) setAccounts(ctx context.Context, wanted []MappingSpec, set *mappingSet) error {
+	x, err := s.current(ctx)
+	if err != nil {
+		return err
+	}
+	var refreshed error
+	for asked := false; ; {
+		var unknown []int
+		for i, m := range set.drafts {
+			if id, ok := x.listed(m.Account); ok {
+				set.drafts[i].Account = id
+			} else if m.Account != "" && !wanted[i].Unchecked {
+				unknown = append(unknown, i)
+			}
+		}
+		if len(unknown) == 0 {
+			return nil
+		}
+		if asked {
+			for _, i := range unknown {
+				set.fault(i, x.unknownAccount(set.drafts[i].Account, refreshed))
+			}
+			return nil
+		}
+		asked = true
+		if refreshed = s.RefreshAccounts(ctx); refreshed != nil {
+			s.log.Warn("client accounts could not be looked up for a set of mappings", "unknown", len(unknown), "error", refreshed)
+		}
+		if x, err = s.current(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// setOwners refuses owners that are not stored just as the set tells them.
+func (s *Service) setOwners(ctx context.Context, wanted []MappingSpec, stored []store.Mapping, set *mappingSet) error {
+	const mend = "leave owners out of the set, they are kept; tell, change and remove them one by one (ssobridge mapping add, mapping remove)"
+	for i, m := range set.drafts {
+		if m.Role != store.Owner || set.faulty[i] {
+			continue
+		}
+		at := slices.IndexFunc(stored, func(t store.Mapping) bool { return sameRule(t, m) })
+		if at < 0 {
+			set.fault(i, &FieldError{"role", "a set of mappings can't tell a new owner", mend})
+			continue
+		}
+		if m.Priority != 0 && m.Priority != stored[at].Priority {
+			set.fault(i, &FieldError{"priority", fmt.Sprintf("%d differs from the stored %d, and a set of mappings can't change an owner", m.Priority, stored[at].Priority), mend})
+		}
+		row, err := s.ledger.Get(ctx, m.Person, m.Account)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return fmt.Errorf("look up SSO user in account %s: %w", m.Account, err)
+		}
+		if row.ExternalID != wanted[i].ExternalID {
+			set.fault(i, &FieldError{"external_id", "it differs from the stored one, and a set of mappings can't change an owner", mend})
+		}
+	}
+	return nil
+}
+
+// ApplyMappings stores a change in one transaction. ErrConflict of the store: the mappings have changed since it was compared. It takes no
+// mappings of owners, see CompareMappings.
+func (s *Service) ApplyMappings(ctx context.Context, c MappingChange, actor string) error {
+	for _, m := range slices.Concat(c.Add, c.Remove) {
+		if m.Role == store.Owner {
+			return fmt.Errorf("apply mappings: %w", &FieldError{"role", "a set of mappings can't change an owner", "add and remove owners one by one"})
+		}
+	}
+	stored, err := s.mappings.List(ctx)
+	if err != nil {
+		return fmt.Errorf("apply mappings: %w", err)
+	}
+	// One that is added between here and the transaction stays beside the set, as if it had been added right after.
+	if !sameMappings(stored, slices.Concat(c.Keep, c.Remove)) {
+		return fmt.Errorf("apply mappings: they have changed since they were compared: %w", store.ErrConflict)
+	}
+	if c.Empty() {
+		return nil
+	}
+	var (
+		remove []int64
+		add    []store.Mapping
+		events []store.Event
+	)
+	for _, m := range c.Remove {
+		remove = append(remove, m.ID)
+		e := s.mappingEvent("mapping-remove", actor, m, "")
+		e.Subject = fmt.Sprintf("mapping %d", m.ID)
+		events = append(events, e)
+	}
+	for _, m := range c.Add {
+		m.ID, m.CreatedAt, m.CreatedBy = 0, s.now(), actor
+		add = append(add, m)
+		events = append(events, s.mappingEvent("mapping-add", actor, m, ""))
+	}
+	if err := s.mappings.Replace(ctx, remove, add, events); err != nil {
+		return fmt.Errorf("apply mappings: %w", err)
+	}
+	return nil
+}
+
+// sameMappings tells whether two sets have the same ids with the same priorities. The DN of a group may differ: it is noted when it is renamed.
+func sameMappings(a, b []store.Mapping) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	priorities := make(map[int64]int, len(a))
+	for _, m := range a {
+		priorities[m.ID] = m.Priority
+	}
+	for _, m := range b {
+		if p, is := priorities[m.ID]; !is || p != m.Priority {
+			return false
+		}
+		delete(priorities, m.ID)
+	}
+	return true
+}

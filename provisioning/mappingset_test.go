@@ -1,0 +1,344 @@
+package provisioning_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"ssobridge/idp/directory"
+	"ssobridge/provisioning"
+	"ssobridge/store"
+)
+
+// said is a mapping in short.
+func said(m store.Mapping) string {
+	who := m.Pattern
+	switch m.Kind {
+	case store.GroupMapping:
+		who = strings.TrimSuffix(strings.TrimPrefix(m.GroupDN, "cn="), ",ou=groups,dc=example,dc=test")
+	case store.PersonMapping:
+		who = string(m.Person)
+	}
+	return fmt.Sprintf("%d %s %s %s", m.Priority, who, m.Account, m.Role)
+}
+
+// changeLines are a change as "+ mapping", "- mapping", "= mapping".
+func changeLines(c provisioning.MappingChange) (all []string) {
+	for sign, list := range map[string][]store.Mapping{"+ ": c.Add, "- ": c.Remove, "= ": c.Keep} {
+		for _, m := range list {
+			all = append(all, sign+said(m))
+		}
+	}
+	return all
+}
+
+func specOf(name string, account store.AccountID, role string, priority int) provisioning.MappingSpec {
+	return provisioning.MappingSpec{Group: group(name), Account: string(account), Role: role, Priority: priority}
+}
+
+func newMappingWorld(t *testing.T, people ...directory.Entry) *planWorld {
+	t.Helper()
+	w := newPlanWorld(t, people)
+	w.add(specOf("sales", harbour, "account_manager", 10))
+	w.add(specOf("riders", cycling, "campaign_creator", 20))
+	w.add(provisioning.MappingSpec{Person: "mina", Account: string(harbour), Role: "owner", ExternalID: "owner-harbour", Priority: 5})
+	return w
+}
+
+func TestCompareMappings(t *testing.T) {
+	h, c, j := string(harbour), string(cycling), string(juniper)
+	owner := "= 5 mina " + h + " owner"
+	cases := []struct {
+		name   string
+		wanted []provisioning.MappingSpec
+		want   []string
+	}{
+		{"the same", []provisioning.MappingSpec{specOf("riders", cycling, "campaign_creator", 20), specOf("sales", harbour, "account_manager", 10)},
+			[]string{owner, "= 10 sales " + h + " account_manager", "= 20 riders " + c + " campaign_creator"}},
+		{"the same without priorities", []provisioning.MappingSpec{specOf("riders", cycling, "campaign_creator", 0), specOf("sales", harbour, "account_manager", 0)},
+			[]string{owner, "= 10 sales " + h + " account_manager", "= 20 riders " + c + " campaign_creator"}},
+		{"the account in another letter case", []provisioning.MappingSpec{specOf("riders", "A07E1LXQQQR2", "campaign_creator", 0), specOf("sales", harbour, "account_manager", 0)},
+			[]string{owner, "= 10 sales " + h + " account_manager", "= 20 riders " + c + " campaign_creator"}},
+		{"a group by its DN alone", []provisioning.MappingSpec{
+			{GroupDN: "CN=Sales, ou=groups,dc=example,dc=test", Account: h, Role: "account_manager"}, specOf("riders", cycling, "campaign_creator", 0)},
+			[]string{owner, "= 10 sales " + h + " account_manager", "= 20 riders " + c + " campaign_creator"}},
+		{"a renamed group", []provisioning.MappingSpec{
+			{Group: directory.Group{ID: "id-of-sales", DN: "cn=revenue,dc=example"}, Account: h, Role: "account_manager"}, specOf("riders", cycling, "campaign_creator", 0)},
+			[]string{owner, "= 10 sales " + h + " account_manager", "= 20 riders " + c + " campaign_creator"}},
+		{"a group that was made again", []provisioning.MappingSpec{
+			{Group: directory.Group{ID: "another", DN: group("sales").DN}, Account: h, Role: "account_manager"}, specOf("riders", cycling, "campaign_creator", 0)},
+			[]string{owner, "- 10 sales " + h + " account_manager", "+ 30 sales " + h + " account_manager", "= 20 riders " + c + " campaign_creator"}},
+		{"nothing", nil, []string{owner, "- 10 sales " + h + " account_manager", "- 20 riders " + c + " campaign_creator"}},
+		{"one more, one less", []provisioning.MappingSpec{specOf("sales", harbour, "account_manager", 0), {Pattern: "ctct-{account}-{role}"}},
+			[]string{owner, "= 10 sales " + h + " account_manager", "- 20 riders " + c + " campaign_creator", "+ 20 ctct-{account}-{role}  "}},
+		{"another priority, role and account", []provisioning.MappingSpec{specOf("sales", harbour, "account_manager", 30), specOf("riders", juniper, "campaign_creator", 0), specOf("riders", cycling, "account_manager", 0)},
+			[]string{owner, "- 10 sales " + h + " account_manager", "+ 30 sales " + h + " account_manager", "- 20 riders " + c + " campaign_creator",
+				"+ 40 riders " + j + " campaign_creator", "+ 50 riders " + c + " account_manager"}},
+		{"the owner named", []provisioning.MappingSpec{{Person: "mina", Account: h, Role: "owner", ExternalID: "owner-harbour"}, specOf("sales", harbour, "account_manager", 0), specOf("riders", cycling, "campaign_creator", 0)},
+			[]string{owner, "= 10 sales " + h + " account_manager", "= 20 riders " + c + " campaign_creator"}},
+		{"an account that is not listed, unchecked", []provisioning.MappingSpec{specOf("sales", harbour, "account_manager", 0), specOf("riders", cycling, "campaign_creator", 0),
+			{Group: group("x"), Account: "later0", Role: "account_manager", Unchecked: true}},
+			[]string{owner, "= 10 sales " + h + " account_manager", "= 20 riders " + c + " campaign_creator", "+ 30 x later0 account_manager"}},
+		{"priorities that change places", []provisioning.MappingSpec{specOf("sales", harbour, "account_manager", 20), specOf("riders", cycling, "campaign_creator", 10)},
+			[]string{owner, "- 10 sales " + h + " account_manager", "+ 20 sales " + h + " account_manager", "- 20 riders " + c + " campaign_creator", "+ 10 riders " + c + " campaign_creator"}},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			w := newMappingWorld(t)
+			change, err := w.CompareMappings(t.Context(), c.wanted)
+			if err != nil {
+				t.Fatal(err)
+			}
+			same(t, "change", sorted(changeLines(change)), c.want...)
+			if err := w.ApplyMappings(t.Context(), change, "admin:set"); err != nil {
+				t.Fatalf("ApplyMappings: %v", err)
+			}
+			again, err := w.CompareMappings(t.Context(), c.wanted)
+			if err != nil || !again.Empty() {
+				t.Errorf("the same set again: got %v, %v; want no difference", changeLines(again), err)
+			}
+			for _, m := range again.Keep {
+				if added := m.CreatedBy == "admin:set"; added && m.CreatedAt.IsZero() {
+					t.Errorf("added mapping: got %+v", m)
+				}
+			}
+		})
+	}
+}
+
+// Each fault is told with the mapping's place in the set and its field, all together, and nothing is changed.
+func TestCompareMappingsRefuses(t *testing.T) {
+	h := string(harbour)
+	sales := specOf("sales", harbour, "account_manager", 0)
+	cases := []struct {
+		name   string
+		wanted []provisioning.MappingSpec
+		fields string
+	}{
+		{"several faults", []provisioning.MappingSpec{sales, {Account: h, Role: "account_manager"}, {Group: group("b"), Account: "nosuch00", Role: "boss"}},
+			"mapping 2: group|mapping 3: role|mapping 3: account"},
+		{"twice the same", []provisioning.MappingSpec{sales, specOf("b", harbour, "account_manager", 0), sales}, "mapping 3: group"},
+		{"twice the same, new", []provisioning.MappingSpec{specOf("b", harbour, "account_manager", 7), specOf("b", harbour, "account_manager", 0)}, "mapping 2: group"},
+		{"twice the same, one with another priority", []provisioning.MappingSpec{sales, specOf("sales", harbour, "account_manager", 77)}, "mapping 2: group"},
+		{"equal priorities, other role", []provisioning.MappingSpec{sales, specOf("b", harbour, "campaign_creator", 10)}, "mapping 2: priority"},
+		{"equal priorities with a pattern", []provisioning.MappingSpec{{Pattern: "x-{account}-{role}", Priority: 9}, specOf("b", harbour, "campaign_creator", 9)}, "mapping 2: priority"},
+		{"the priority of a kept owner", []provisioning.MappingSpec{specOf("b", harbour, "campaign_creator", 5)}, "mapping 1: priority"},
+		{"no priority left", []provisioning.MappingSpec{specOf("b", harbour, "campaign_creator", 1_000_000), specOf("d", harbour, "campaign_creator", 0)}, "mapping 2: priority"},
+		{"a new owner", []provisioning.MappingSpec{{Person: "p", Account: h, Role: "owner", ExternalID: "x"}}, "mapping 1: role"},
+		{"an owner's priority", []provisioning.MappingSpec{{Person: "mina", Account: h, Role: "owner", ExternalID: "owner-harbour", Priority: 6}}, "mapping 1: priority"},
+		{"an owner's external_id", []provisioning.MappingSpec{{Person: "mina", Account: h, Role: "owner", ExternalID: "other"}}, "mapping 1: external_id"},
+	}
+	w := newMappingWorld(t)
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			change, err := w.CompareMappings(t.Context(), c.wanted)
+			if got := strings.Join(faultFields(err), "|"); got != c.fields {
+				t.Errorf("faulty fields: got %q (%v), want %q", got, err, c.fields)
+			}
+			if !change.Empty() || len(change.Keep) != 0 {
+				t.Errorf("change: got %v, want none", changeLines(change))
+			}
+		})
+	}
+	many := make([]provisioning.MappingSpec, 20_001)
+	if _, err := w.CompareMappings(t.Context(), many); strings.Join(faultFields(err), "|") != "mappings" {
+		t.Errorf("too many: got %v", err)
+	}
+	if _, err := w.CompareMappings(t.Context(), many[:500]); len(faultFields(err)) != 100 {
+		t.Errorf("500 faults: got %d, want the first 100", len(faultFields(err)))
+	}
+}
+
+// Equal priorities are fine where no person could get two roles in one account by them.
+func TestCompareMappingsTakesEqualPriorities(t *testing.T) {
+	w := newMappingWorld(t)
+	_, err := w.CompareMappings(t.Context(), []provisioning.MappingSpec{
+		specOf("a", harbour, "account_manager", 7), specOf("b", harbour, "account_manager", 7), specOf("c", cycling, "campaign_creator", 7),
+		{Person: "p", Account: string(juniper), Role: "account_manager", Priority: 7}, {Person: "q", Account: string(juniper), Role: "campaign_creator", Priority: 7},
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func TestApplyMappingsRefuses(t *testing.T) {
+	w := newMappingWorld(t)
+	change, err := w.CompareMappings(t.Context(), []provisioning.MappingSpec{specOf("b", juniper, "account_manager", 0)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range change.Keep { // the owner
+		for _, owners := range []provisioning.MappingChange{{Add: change.Keep}, {Remove: []store.Mapping{m}}} {
+			if err := w.ApplyMappings(t.Context(), owners, "admin:set"); strings.Join(faultFields(err), "|") != "role" {
+				t.Errorf("owners: got %v, want a fault of role", err)
+			}
+		}
+	}
+	added := w.add(specOf("late", juniper, "account_manager", 0))
+	if err := w.ApplyMappings(t.Context(), change, "admin:set"); !errors.Is(err, store.ErrConflict) {
+		t.Errorf("after one was added: got %v, want ErrConflict", err)
+	}
+	if err := w.RemoveMapping(t.Context(), added.ID, "admin:test"); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.RemoveMapping(t.Context(), change.Remove[0].ID, "admin:test"); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.ApplyMappings(t.Context(), change, "admin:set"); !errors.Is(err, store.ErrConflict) {
+		t.Errorf("after one was removed: got %v, want ErrConflict", err)
+	}
+	if all, err := w.ListMappings(t.Context()); err != nil || len(all) != 2 {
+		t.Errorf("mappings: got %d, %v; want the two that stayed", len(all), err)
+	}
+}
+
+// A draft is what AddMapping would store, and has its faults.
+func TestDraftMapping(t *testing.T) {
+	w := newMappingWorld(t)
+	m, err := w.DraftMapping(t.Context(), provisioning.MappingSpec{Group: group("b"), Account: "A07E1LXQQQO0", Role: "account_manager", Actor: "admin:test"})
+	if err != nil || said(m) != "30 b "+string(harbour)+" account_manager" || m.ID != 0 {
+		t.Errorf("got %s, %v", said(m), err)
+	}
+	if m, err = w.DraftMapping(t.Context(), provisioning.MappingSpec{Person: "o", Account: string(juniper), Role: "owner", ExternalID: "x"}); err != nil || m.Role != store.Owner {
+		t.Errorf("owner: got %+v, %v", m, err)
+	}
+	w.row("taken", juniper, store.Active)
+	w.row("waiting", juniper, store.Wanted)
+	for _, c := range []struct {
+		name, fields string
+		spec         provisioning.MappingSpec
+	}{
+		{"no account", "account", provisioning.MappingSpec{Group: group("b"), Role: "account_manager"}},
+		{"unknown account", "account", provisioning.MappingSpec{Group: group("b"), Account: "nosuch00", Role: "account_manager"}},
+		{"the same", "group", specOf("sales", harbour, "account_manager", 0)},
+		{"taken priority", "priority", specOf("b", harbour, "campaign_creator", 10)},
+		{"told owner", "external_id", provisioning.MappingSpec{Person: "mina", Account: string(harbour), Role: "owner", ExternalID: "owner-harbour"}},
+		{"owner with a user of their own", "external_id", provisioning.MappingSpec{Person: "taken", Account: string(juniper), Role: "owner", ExternalID: "x"}},
+		{"owner who is being created", "external_id", provisioning.MappingSpec{Person: "waiting", Account: string(juniper), Role: "owner", ExternalID: "waiting." + string(juniper)}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := w.DraftMapping(t.Context(), c.spec)
+			if got := strings.Join(faultFields(err), " "); got != c.fields {
+				t.Errorf("faulty fields: got %q (%v), want %q", got, err, c.fields)
+			}
+			if _, added := w.AddMapping(t.Context(), c.spec); strings.Join(faultFields(added), " ") != c.fields {
+				t.Errorf("AddMapping: got %v, want the same faults", added)
+			}
+		})
+	}
+	if all, err := w.ListMappings(t.Context()); err != nil || len(all) != 3 {
+		t.Errorf("mappings: got %d, %v; want none stored", len(all), err)
+	}
+}
+
+func TestPreviewMappings(t *testing.T) {
+	w := newMappingWorld(t,
+		person("gains", group("b")), person("there", group("b")), person("waits", group("b")),
+		with(person("nameless", group("b")), func(p *directory.Entry) { p.LastName = "" }),
+		person("loses", group("sales")), person("role", group("riders")), person("both", group("sales"), group("riders")),
+		person("moves", group("sales"), group("b")), person("nobody"), person("o"),
+		problem("disabled", directory.Disabled, group("b")),
+	)
+	w.row("there", juniper, store.Active)
+	w.row("waits", juniper, store.Wanted)
+	w.row("loses", harbour, store.Active)
+	change, err := w.CompareMappings(t.Context(), []provisioning.MappingSpec{
+		specOf("b", juniper, "account_manager", 0), specOf("riders", cycling, "account_manager", 0)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	sum, err := w.PreviewMappings(t.Context(), change, func(e provisioning.Effect) error {
+		got = append(got, fmt.Sprintf("%s %s %s %s>%s %t", e.Kind, e.Person, e.Account, e.Before, e.After, e.Exists))
+		if e.Login != string(e.Person) || e.Name == "" || e.Kind == "loses" && !strings.HasPrefix(e.Why, "mapping ") || e.Kind == "gains" && !strings.HasPrefix(e.Why, "a new mapping, group cn=b,") {
+			t.Errorf("effect: got %+v", e)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, c, j := string(harbour), string(cycling), string(juniper)
+	same(t, "effects", sorted(got),
+		"gains gains "+j+" >account_manager false", "gains there "+j+" >account_manager true", "gains waits "+j+" >account_manager false",
+		"gains nameless "+j+" >account_manager false", "gains moves "+j+" >account_manager false", "loses moves "+h+" account_manager> false",
+		"loses loses "+h+" account_manager> true", "role role "+c+" campaign_creator>account_manager false",
+		"loses both "+h+" account_manager> false", "role both "+c+" campaign_creator>account_manager false")
+	if sum.People != 11 || sum.Gains != 5 || sum.Losses != 3 || sum.Roles != 2 || sum.Creations != 2 || sum.Forecast.Calls != 2 {
+		t.Errorf("got %+v, want 2 creations: the one who waits and the one without a name are none", sum)
+	}
+	if all, err := w.ListMappings(t.Context()); err != nil || len(all) != 3 || len(w.plans()) != 0 {
+		t.Errorf("after the preview: got %d mappings, %d plans, %v; want nothing stored", len(all), len(w.plans()), err)
+	}
+	stop := errors.New("enough")
+	if _, err := w.PreviewMappings(t.Context(), change, func(provisioning.Effect) error { return stop }); !errors.Is(err, stop) {
+		t.Errorf("visit that fails: got %v", err)
+	}
+	w.people.fail(errDown)
+	if _, err := w.PreviewMappings(t.Context(), change, nil); !errors.Is(err, errDown) {
+		t.Errorf("directory down: got %v", err)
+	}
+}
+
+// One edit is previewed as a set is: a new owner needs no call, and the same role by another mapping is no change.
+func TestPreviewOneEdit(t *testing.T) {
+	w := newMappingWorld(t, person("o"), person("a", group("sales")))
+	kept, err := w.ListMappings(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	owner, err := w.DraftMapping(t.Context(), provisioning.MappingSpec{Person: "o", Account: string(juniper), Role: "owner", ExternalID: "x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum, err := w.PreviewMappings(t.Context(), provisioning.MappingChange{Add: []store.Mapping{owner}, Keep: kept}, nil)
+	if err != nil || sum.Gains != 1 || sum.Creations != 0 {
+		t.Errorf("owner: got %+v, %v; want one who gains and no call", sum, err)
+	}
+	again, err := w.DraftMapping(t.Context(), provisioning.MappingSpec{Person: "a", Account: string(harbour), Role: "account_manager", Priority: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum, err = w.PreviewMappings(t.Context(), provisioning.MappingChange{Add: []store.Mapping{again}, Keep: kept}, nil)
+	if err != nil || sum.Gains+sum.Losses+sum.Roles != 0 {
+		t.Errorf("same role: got %+v, %v; want no effect", sum, err)
+	}
+}
+
+func TestReadiness(t *testing.T) {
+	w := newMappingWorld(t,
+		person("there", group("sales")), person("assumed", group("sales")), person("drift", group("sales")), person("wanted", group("sales")), person("unknown", group("sales")),
+		person("conflict", group("sales")), person("suspended", group("sales")), with(person("nameless", group("sales")), func(p *directory.Entry) { p.FirstName = "" }),
+		person("missing", group("sales")), person("missing-too", group("sales"), group("riders")),
+		problem("disabled", directory.Disabled, group("sales")), person("mina"),
+	)
+	w.row("drift", harbour, store.Active, toldRole(store.CampaignCreator))
+	for person, state := range map[string]store.State{"there": store.Active, "assumed": store.Assumed, "unknown": store.Unknown, "conflict": store.Conflict, "suspended": store.Suspended} {
+		w.row(person, harbour, state)
+	}
+	w.row("wanted", harbour, store.Wanted)
+	last := 0
+	list, f, err := w.Readiness(t.Context(), func(n int) { last = n })
+	if err != nil || last != 12 || f.Calls != 3 {
+		t.Fatalf("got %v, %d people, %d calls; want 12 and 3", err, last, f.Calls)
+	}
+	var got []string
+	for _, r := range list {
+		got = append(got, fmt.Sprintf("%s: %d = %d + %d + %d + %d", said(r.Mapping), r.People, r.There, r.Waiting, r.Failing, r.Missing))
+	}
+	same(t, "readiness", sorted(got),
+		"5 mina "+string(harbour)+" owner: 1 = 1 + 0 + 0 + 0",
+		"10 sales "+string(harbour)+" account_manager: 10 = 3 + 2 + 3 + 2",
+		"20 riders "+string(cycling)+" campaign_creator: 1 = 0 + 0 + 0 + 1")
+	w.people.fail(errDown)
+	if _, _, err := w.Readiness(t.Context(), nil); !errors.Is(err, errDown) {
+		t.Errorf("directory down: got %v", err)
+	}
+}
+
+func sorted(lines []string) []string {
+	slices.Sort(lines)
+	return lines
+}

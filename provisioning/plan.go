@@ -1,0 +1,225 @@
+package provisioning
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"ssobridge/idp/directory"
+	"ssobridge/store"
+)
+
+// Directory is what plans and their items need of the directory; *directory.Directory is it.
+type Directory interface {
+	Walk(ctx context.Context, o directory.WalkOptions, visit func(directory.Entry) error) (directory.Walked, error)
+	Read(ctx context.Context, id string) (directory.Entry, error)
+	Find(ctx context.Context, login string) (directory.Entry, error)
+}
+
+// Kinds of plan: who made it.
+const (
+	adminPlan = "admin"
+	watchPlan = "watch"
+)
+
+const (
+	itemsAtOnce = 500 // items that are stored in one transaction
+	// Where at least so many users are in the ledger, a plan by which more than half of them have left is taken for a mistake.
+	fewUsers = 20
+)
+
+// PlanOptions are for MakePlan.
+type PlanOptions struct {
+	Kind     string // "admin" or "watch"
+	Actor    string
+	Progress func(people int) // told now and then, from the same goroutine; nil: nobody
+}
+
+// MakePlan walks the directory, compares it with mappings and ledger, and saves the difference as a plan that is ready. The
+// leavers and drifted roles become the list of manual work.
+//
+// A walk that fails makes no plan: half a walk would take everybody behind its end for a leaver. A walk that succeeds can be as wrong: a base_dn
+// with a typing error that names an empty branch, or mappings that were removed for a moment. So where more than half of the users in the ledger (and at
+// least 20 are in it) would be leavers, the plan is not ready but stopped, by the word StopLeavers, and the manual work stays as it was: nobody is told to delete users by
+// hand. ApplyPlan with Accept is how an admin says that it is right.
+//
+// Creations stand in the order of the walk, which is the server's. Sorting them would take memory or an index for each line, to no one's good:
+// a plan that is interrupted goes on where it was, and who signs in meanwhile is created at once.
+//
+// Somebody who can't sign in at present but will again (a password that must be changed, a passing lock) is neither created nor a leaver.
+func (s *Service) MakePlan(ctx context.Context, o PlanOptions) (store.Plan, directory.Walked, error) {
+	plan, walked, err := s.makePlan(ctx, o)
+	if err != nil {
+		return plan, walked, fmt.Errorf("make a plan: %w", err)
+	}
+	return plan, walked, nil
+}
+
+func (s *Service) makePlan(ctx context.Context, o PlanOptions) (plan store.Plan, walked directory.Walked, err error) {
+	if o.Kind != adminPlan && o.Kind != watchPlan {
+		return plan, walked, fmt.Errorf("kind %.40q: want %s or %s", o.Kind, adminPlan, watchPlan)
+	}
+	x, err := s.current(ctx)
+	if err != nil {
+		return plan, walked, err
+	}
+	d := &planDraft{s: s, x: x, began: s.now(), seen: seen{}}
+	if d.id, err = s.plans.Create(ctx, store.Plan{Kind: o.Kind, Mappings: x.digest(), CreatedBy: o.Actor}); err != nil {
+		return plan, walked, err
+	}
+	if walked, err = d.fill(ctx, o.Progress); err == nil {
+		plan, err = s.plans.Ready(ctx, d.id, walked.People, s.planEvent("plan-make", o.Actor, d.id, map[string]any{"kind": o.Kind, "people": walked.People}))
+	}
+	if err != nil {
+		s.dropPlan(ctx, store.Plan{ID: d.id, State: store.PlanMaking}, o.Actor)
+		return plan, walked, err
+	}
+	s.dropOvertaken(ctx, plan, o.Actor)
+	if d.absurd() {
+		change := store.PlanChange{Reason: StopLeavers}
+		event := s.planEvent("plan-stop", o.Actor, d.id, map[string]any{"reason": StopLeavers, "leavers": d.leavers, "users": d.users})
+		if err := s.plans.SetState(ctx, d.id, store.PlanReady, store.PlanStopped, change, event); err != nil {
+			return plan, walked, fmt.Errorf("stop plan %d, by which %d of %d users have left: %w", d.id, d.leavers, d.users, err)
+		}
+		plan, err = s.plans.Get(ctx, d.id)
+		return plan, walked, err
+	}
+	if err := s.plans.SetWork(ctx, d.id); err != nil {
+		return plan, walked, fmt.Errorf("plan %d is ready, but its list of manual work could not be stored: %w", d.id, err)
+	}
+	return plan, walked, nil
+}
+
+// planDraft is a plan while it is made.
+type planDraft struct {
+	s     *Service
+	x     *index
+	id    int64
+	began time.Time
+	seen  seen
+	items []store.PlanItem // not stored yet
+
+	skipped int // entries of the directory that can't be used
+	users   int // rows whose user is there, or may be
+	leavers int // of them
+}
+
+// fill walks the directory and then the ledger, and stores what it finds.
+func (d *planDraft) fill(ctx context.Context, progress func(int)) (directory.Walked, error) {
+	walked, err := d.s.walkPeople(ctx, []*index{d.x}, progress, d.seen.person, func(page []visited, rows map[userID]store.SSOUser) error {
+		for _, v := range page {
+			if err := d.compare(ctx, v, rows); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return walked, err
+	}
+	d.skipped = walked.Skipped
+	// Wanted rows are left out (nothing was sent), and those that are being sent: what becomes of them is seen by the next plan.
+	states := []store.State{store.Active, store.Assumed, store.Unknown, store.Suspended}
+	if err := d.s.eachRow(ctx, states, func(row store.SSOUser) error { return d.compareRow(ctx, row) }); err != nil {
+		return walked, err
+	}
+	return walked, d.store(ctx)
+}
+
+// compare looks at one person of the walk.
+func (d *planDraft) compare(ctx context.Context, v visited, rows map[userID]store.SSOUser) error {
+	for _, h := range v.hits[0] {
+		person := store.PersonID(v.person.ID)
+		if !d.seen.given(person, h.Account) {
+			continue // the server gave the entry twice: it was renamed while the walk ran
+		}
+		row, there := rows[userID{person, h.Account}]
+		kind, why := d.s.verdict(d.x, v.person, h, row, there)
+		if kind == "" {
+			continue
+		}
+		if err := d.add(ctx, item(kind, v.person, h, row, why)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// compareRow looks at one row of the ledger, after the walk.
+func (d *planDraft) compareRow(ctx context.Context, row store.SSOUser) error {
+	if row.State == store.Suspended && !usable(store.SSOUser{State: row.Before}) && row.Before != store.Unknown {
+		return nil // it was never created
+	}
+	d.users++
+	// Who came into the directory behind the walk and signed in at once is no leaver.
+	if !row.CreatedAt.Before(d.began) {
+		return nil
+	}
+	why := d.seen.left(row)
+	if why == "" {
+		return nil
+	}
+	if d.skipped > 0 && why == notSeen {
+		why += fmt.Sprintf("; or theirs is one of the entries that were left out, since they can't be used (%d)", d.skipped)
+	}
+	d.leavers++
+	return d.add(ctx, leaver(row, why))
+}
+
+func (d *planDraft) absurd() bool { return d.users >= fewUsers && 2*d.leavers > d.users }
+
+func (d *planDraft) add(ctx context.Context, i store.PlanItem) error {
+	if d.items = append(d.items, i); len(d.items) < itemsAtOnce {
+		return nil
+	}
+	return d.store(ctx)
+}
+
+func (d *planDraft) store(ctx context.Context) error {
+	if len(d.items) == 0 {
+		return nil
+	}
+	if err := d.s.plans.Add(ctx, d.id, d.items); err != nil {
+		return fmt.Errorf("store %d items of plan %d: %w", len(d.items), d.id, err)
+	}
+	clear(d.items)
+	d.items = d.items[:0]
+	return nil
+}
+
+// dropOvertaken drops plans that nobody has decided on and that a newer one replaces: those stopped as absurd, and stopped ones of the watch. A plan
+// that an admin has paused is the admin's.
+func (s *Service) dropOvertaken(ctx context.Context, by store.Plan, actor string) {
+	all, err := s.plans.List(ctx, 1000)
+	if err != nil {
+		s.log.Warn("plans that a newer one replaces could not be listed", "plan", by.ID, "error", err)
+		return
+	}
+	for _, p := range all {
+		if p.ID != by.ID && p.State == store.PlanStopped && (p.Reason == StopLeavers || p.Kind == watchPlan && by.Kind == watchPlan) {
+			s.dropPlan(ctx, p, actor)
+		}
+	}
+}
+
+// dropPlan says that a plan is never to be applied. Where that fails, the next plan of its kind does it, or an admin finds a plan that
+// looks again at each item anyway.
+func (s *Service) dropPlan(ctx context.Context, p store.Plan, actor string) {
+	// The walk may have failed because ctx ended.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleLimit)
+	defer cancel()
+	err := s.plans.SetState(ctx, p.ID, p.State, store.PlanDropped, store.PlanChange{}, s.planEvent("plan-drop", actor, p.ID, nil))
+	if err != nil && !errors.Is(err, store.ErrConflict) {
+		s.log.Warn("plan could not be dropped", "plan", p.ID, "error", err)
+	}
+}
+
+func (s *Service) planEvent(action, actor string, plan int64, detail map[string]any) store.Event {
+	e := store.Event{At: s.now(), Actor: actor, Action: action, Subject: fmt.Sprintf("plan %d", plan), Outcome: "ok"}
+	if detail != nil {
+		e.Detail, _ = json.Marshal(detail) // strings and numbers always encode
+	}
+	return e
+}

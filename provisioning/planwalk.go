@@ -1,0 +1,231 @@
+package provisioning
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"ssobridge/idp/directory"
+	"ssobridge/store"
+)
+
+// walkPage is how many people with an assignment are compared with the ledger at a time, and after how many the progress is told.
+const walkPage = 500
+
+// visited is a person of a walk, with the hits that count for them in each index, sorted by client account.
+type visited struct {
+	person directory.Entry
+	hits   [][]Hit
+}
+
+// walkPeople visits everybody in the directory: each tells everybody as they come, page those to whom one of the indexes gives something, with their
+// rows of the ledger. What page gets is good until it returns. It streams: one page of people is in memory.
+func (s *Service) walkPeople(
+	ctx context.Context, indexes []*index, progress func(people int), each func(directory.Entry), page func([]visited, map[userID]store.SSOUser) error,
+) (directory.Walked, error) {
+	people, waiting := 0, make([]visited, 0, walkPage)
+	rows := map[userID]store.SSOUser{}
+	compare := func() error {
+		if len(waiting) == 0 {
+			return nil
+		}
+		if err := s.rowsOf(ctx, waiting, rows); err != nil {
+			return err
+		}
+		err := page(waiting, rows)
+		clear(waiting) // or the entries of the last page would live on
+		waiting = waiting[:0]
+		return err
+	}
+	wanted := func(g directory.Group) bool {
+		return slices.ContainsFunc(indexes, func(x *index) bool { return x.wants(g) })
+	}
+	walked, err := s.people.Walk(ctx, directory.WalkOptions{Wanted: wanted}, func(p directory.Entry) error {
+		if people++; progress != nil && people%walkPage == 0 {
+			progress(people)
+		}
+		if each != nil {
+			each(p)
+		}
+		if p.Problem != "" {
+			return nil // see fate: nothing is given to them, whether for good or for now
+		}
+		v, any := visited{person: p, hits: make([][]Hit, len(indexes))}, false
+		for i, x := range indexes {
+			v.hits[i] = s.winners(x, p)
+			slices.SortFunc(v.hits[i], func(a, b Hit) int { return strings.Compare(string(a.Account), string(b.Account)) })
+			any = any || len(v.hits[i]) > 0
+		}
+		if !any {
+			return nil
+		}
+		if waiting = append(waiting, v); len(waiting) < walkPage {
+			return nil
+		}
+		return compare()
+	})
+	if err != nil {
+		return walked, fmt.Errorf("walk the directory: %w", err)
+	}
+	if err := compare(); err != nil {
+		return walked, fmt.Errorf("walk the directory: %w", err)
+	}
+	if progress != nil {
+		progress(people)
+	}
+	return walked, nil
+}
+
+// rowsOf reads what the ledger has of these people into rows.
+func (s *Service) rowsOf(ctx context.Context, people []visited, rows map[userID]store.SSOUser) error {
+	clear(rows)
+	ids := make([]store.PersonID, len(people))
+	for i, v := range people {
+		ids[i] = store.PersonID(v.person.ID)
+	}
+	found, err := s.ledger.People(ctx, ids)
+	if err != nil {
+		return fmt.Errorf("read the SSO users of %d people: %w", len(ids), err)
+	}
+	for _, row := range found {
+		rows[userID{row.Person, row.Account}] = row
+	}
+	return nil
+}
+
+// wants tells whether a group matters to any mapping. It lets through what try would look at, and may let through more.
+func (x *index) wants(g directory.Group) bool {
+	if g.ID != "" && len(x.byGroupID[g.ID]) > 0 {
+		return true
+	}
+	if len(x.byGroupDN) > 0 {
+		// Not x.normalDN: its memory is for the few groups of people who sign in, not for all there are.
+		if dn, err := directory.NormalDN(g.DN); err == nil && len(x.byGroupDN[dn]) > 0 {
+			return true
+		}
+	}
+	fitting := map[int]bool{}
+	x.onGroups.collect(g.Name, fitting)
+	for i := range fitting {
+		if _, err := x.rules[i].pattern.Match(g.Name); !errors.Is(err, ErrNoMatch) {
+			return true
+		}
+	}
+	return false
+}
+
+// fate is what has become of a person, as a walk saw it.
+type fate uint8
+
+const (
+	gone     fate = iota // not seen
+	here                 // can sign in
+	away                 // can't at present, but will: a password that must be changed, a passing lock, logon hours
+	disabled             // for good, as far as the directory tells
+	expired
+)
+
+// fateOf reads the account's state. Somebody who is away is given nothing, since a look before the call would find no groups of theirs, and
+// loses nothing, since they will be back.
+func fateOf(p directory.Entry) fate {
+	switch p.Problem {
+	case "":
+		return here
+	case directory.Disabled:
+		return disabled
+	case directory.Expired:
+		return expired
+	}
+	return away
+}
+
+// seen is whom and what a walk has seen: people, and the client accounts that they are given. It is all that grows with the directory, so keys are
+// hashed to 16 bytes: ids may have hundreds. Two keys with one hash would keep a leaver off the list. Among ten million keys chance does that once in 10^24
+// plans, and nobody profits by doing it: access ends by the mappings, not by the list.
+type seen map[[16]byte]fate
+
+// key of a person, or of a (person, client account). No id has a NUL in it: neither database could store it.
+func (seen) key(p store.PersonID, a store.AccountID) [16]byte {
+	sum := sha256.Sum256([]byte(string(p) + "\x00" + string(a)))
+	return [16]byte(sum[:16])
+}
+
+// person notes somebody's fate. Of two entries with one id (a walk leaves such out) the better one counts.
+func (k seen) person(p directory.Entry) {
+	key := k.key(store.PersonID(p.ID), "")
+	if now := fateOf(p); k[key] == gone || now < k[key] {
+		k[key] = now
+	}
+}
+
+// given notes an assignment and tells whether it is new.
+func (k seen) given(p store.PersonID, a store.AccountID) bool {
+	key := k.key(p, a)
+	_, before := k[key]
+	k[key] = here
+	return !before
+}
+
+const notSeen = "is not in the directory any more, or not where people are searched"
+
+// left says why a row's person has no access any more; "" if they have, or will have again.
+func (k seen) left(row store.SSOUser) string {
+	if _, given := k[k.key(row.Person, row.Account)]; given {
+		return ""
+	}
+	switch k[k.key(row.Person, "")] {
+	case gone:
+		return notSeen
+	case here:
+		return "no mapping gives this person the client account any more"
+	case disabled:
+		return "is disabled in the directory"
+	case expired:
+		return "the account in the directory has expired"
+	}
+	return ""
+}
+
+// eachRow pages through the ledger.
+func (s *Service) eachRow(ctx context.Context, states []store.State, visit func(store.SSOUser) error) error {
+	f := store.UserFilter{States: states, Limit: 1000}
+	for {
+		rows, err := s.ledger.List(ctx, f)
+		if err != nil {
+			return fmt.Errorf("read the ledger: %w", err)
+		}
+		for _, row := range rows {
+			if err := visit(row); err != nil {
+				return err
+			}
+		}
+		if len(rows) < f.Limit {
+			return nil
+		}
+		last := rows[len(rows)-1]
+		f.After = store.UserKey{Person: last.Person, Account: last.Account}
+	}
+}
+
+// shut tells whether a client account is closed at Constant Contact, and by which status.
+func (s *Service) shut(x *index, id store.AccountID) (status string, is bool) {
+	status = x.accounts[id].BillingStatus
+	return status, s.closed[strings.ToLower(status)]
+}
+
+// bounded keeps what comes from outside printable and short: it is stored with each line of a plan, and shown.
+func bounded(text string, most int) string {
+	out := strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(text, "\uFFFD"))
+	if len(out) <= most {
+		return out
+	}
+	return strings.ToValidUTF8(out[:most], "") + "…"
+}

@@ -1,0 +1,118 @@
+package provisioning
+
+import (
+	"context"
+	"fmt"
+
+	"ssobridge/store"
+)
+
+// Why creations are held: the words of store.Hold that are begun here.
+const (
+	holdAdmin = "admin"
+	holdLost  = "ledger-lost"
+)
+
+// ConfirmUsers makes assumed users active; all of them where keys is nil.
+func (s *Service) ConfirmUsers(ctx context.Context, keys []store.UserKey, actor string) (int, error) {
+	n, err := s.ledger.Confirm(ctx, keys, store.Event{At: s.now(), Actor: actor, Action: "confirm-user", Outcome: "ok"})
+	if err != nil {
+		return n, fmt.Errorf("confirm assumed users: %w", err)
+	}
+	return n, nil
+}
+
+// SuspendUser and ResumeUser stop an SSO user and let it go on. Errors are the store's: ErrNotFound, and ErrConflict for one that is
+// suspended already, or is not.
+func (s *Service) SuspendUser(ctx context.Context, k store.UserKey, actor string) error {
+	if err := s.ledger.Suspend(ctx, k, s.userEvent("suspend-user", k, actor)); err != nil {
+		return fmt.Errorf("suspend the SSO user of person %s in account %s: %w", k.Person, k.Account, err)
+	}
+	s.waiters.notify(userID{k.Person, k.Account}) // who waits for its creation is told now
+	return nil
+}
+
+// ResumeUser lets a suspended SSO user go on.
+func (s *Service) ResumeUser(ctx context.Context, k store.UserKey, actor string) error {
+	if err := s.ledger.Resume(ctx, k, s.userEvent("resume-user", k, actor)); err != nil {
+		return fmt.Errorf("resume the SSO user of person %s in account %s: %w", k.Person, k.Account, err)
+	}
+	s.poke()
+	return nil
+}
+
+// RetryUsers puts rows of the filter (default: refused, conflict, unknown and waiting ones) at the head of their class and wakes the worker; it returns how many.
+// Its Limit does not count. Rows go as class retry, since nobody waits for what an admin tries again; those for whom somebody does stay before them.
+func (s *Service) RetryUsers(ctx context.Context, f store.UserFilter, actor string) (int, error) {
+	if len(f.States) == 0 {
+		f.States = []store.State{store.Refused, store.Conflict, store.Unknown, store.Wanted}
+	}
+	f.Limit = 1000
+	n := 0
+	defer func() {
+		if n > 0 {
+			s.poke()
+		}
+	}()
+	for {
+		rows, err := s.ledger.List(ctx, f)
+		if err != nil {
+			return n, fmt.Errorf("retry SSO users: %w", err)
+		}
+		for _, row := range rows {
+			class := store.RetryClass
+			if waits(row) {
+				class = min(class, row.Class)
+			}
+			k := store.UserKey{Person: row.Person, Account: row.Account}
+			did, err := s.ledger.Again(ctx, k, class, s.userEvent("retry-user", k, actor))
+			if err != nil {
+				return n, fmt.Errorf("retry the SSO user of person %s in account %s: %w", k.Person, k.Account, err)
+			}
+			if did {
+				n++
+			}
+		}
+		if len(rows) < f.Limit {
+			return n, nil
+		}
+		last := rows[len(rows)-1]
+		f.After = store.UserKey{Person: last.Person, Account: last.Account}
+	}
+}
+
+// WorkDone ticks manual work off. ErrNotFound of the store: no such work is open.
+func (s *Service) WorkDone(ctx context.Context, k store.UserKey, kind, actor string) error {
+	if kind != store.ItemLeaver && kind != store.ItemDrift {
+		return &FieldError{"kind", fmt.Sprintf("%.40q is not known", kind), "give leaver or drift"}
+	}
+	event := s.userEvent("work-done", k, actor)
+	event.Reason = kind
+	if err := s.plans.WorkDone(ctx, k, kind, actor, event); err != nil {
+		return fmt.Errorf("tick off work of kind %s for person %s in account %s: %w", kind, k.Person, k.Account, err)
+	}
+	return nil
+}
+
+// SetHold begins (reason "admin" or "ledger-lost") or, with an empty reason, lifts the hold on creations. One that runs goes on with the reason that it has.
+func (s *Service) SetHold(ctx context.Context, reason, actor string) error {
+	event := store.Event{At: s.now(), Actor: actor, Action: "hold", Subject: "creations", Outcome: "ok", Reason: reason}
+	switch reason {
+	case holdAdmin, holdLost:
+	case "":
+		event.Action = "release"
+	default:
+		return &FieldError{"reason", fmt.Sprintf("%.40q is not known", reason), "give admin or ledger-lost"}
+	}
+	if err := s.ledger.SetHold(ctx, reason, event); err != nil {
+		return fmt.Errorf("%s creations: %w", event.Action, err)
+	}
+	if reason == "" {
+		s.poke() // a plan goes on
+	}
+	return nil
+}
+
+func (s *Service) userEvent(action string, k store.UserKey, actor string) store.Event {
+	return store.Event{At: s.now(), Actor: actor, Action: action, Subject: string(k.Person), Account: k.Account, Outcome: "ok"}
+}

@@ -1,0 +1,154 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// AccountRequest is the creation of a client account: stored before the call, settled after it.
+type AccountRequest struct {
+	ID               int64
+	LoginName        string
+	OrganizationName string
+	Body             json.RawMessage // as sent, without a password: owners are bound to SSO
+	Person           PersonID        // the owner
+	ExternalID       string          // the owner's
+	State            string          // one of the Request constants
+	Account          AccountID       // once known
+	ProvisionUUID    string
+	ErrorKey         string
+	ErrorText        string
+	CreatedAt        time.Time
+	CreatedBy        string
+	UpdatedAt        time.Time
+}
+
+// States of an AccountRequest.
+const (
+	RequestWanted   = "wanted"
+	RequestSending  = "sending"
+	RequestUnknown  = "unknown"  // may have been created; sent again as it stands
+	RequestAccepted = "accepted" // 503: Constant Contact creates it later; the list of accounts will show it
+	RequestCreated  = "created"
+	RequestConflict = "conflict"
+	RequestRefused  = "refused"
+)
+
+// maxRequestBody is far above what the partner API's fields can hold.
+const maxRequestBody = 64 << 10
+
+const requestColumns = `id, login_name, organization_name, body, person_id, external_id, state, encoded_account_id, provision_uuid,
+	error_key, error_text, created_at, created_by, updated_at`
+
+func scanRequest(row scanner) (r AccountRequest, err error) {
+	var (
+		body             string
+		created, updated int64
+	)
+	err = row.Scan(&r.ID, &r.LoginName, &r.OrganizationName, &body, &r.Person, &r.ExternalID, &r.State, &r.Account, &r.ProvisionUUID,
+		&r.ErrorKey, &r.ErrorText, &created, &r.CreatedBy, &updated)
+	r.Body, r.CreatedAt, r.UpdatedAt = json.RawMessage(body), fromMicros(created), fromMicros(updated)
+	return r, err
+}
+
+// WantAccount stores the intention and returns it with its id. ErrConflict: its login name was asked for before. A request that was
+// refused made no account: it is asked for anew, under its id, with the new data.
+func (s *Accounts) WantAccount(ctx context.Context, r AccountRequest, e Event) (AccountRequest, error) {
+	const what = "want client account"
+	switch {
+	case r.LoginName == "":
+		return AccountRequest{}, s.db.explain(what, errors.New("no login name"))
+	case len(r.Body) > maxRequestBody || !json.Valid(r.Body):
+		return AccountRequest{}, s.db.explain(what, fmt.Errorf("body of %d bytes: want JSON of at most %d", len(r.Body), maxRequestBody))
+	}
+	var stored AccountRequest
+	err := s.db.write(ctx, what, func(ctx context.Context, tx querier) (err error) {
+		now := s.db.now()
+		stored, err = scanRequest(tx.QueryRowContext(ctx, `
+			INSERT INTO account_requests (login_name, organization_name, body, person_id, external_id, created_at, created_by, updated_at,
+			    state, encoded_account_id, provision_uuid, error_key, error_text)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'wanted', '', '', '', '')
+			ON CONFLICT (login_name) DO UPDATE SET
+			       organization_name = excluded.organization_name, body = excluded.body, person_id = excluded.person_id,
+			       external_id = excluded.external_id, created_at = excluded.created_at, created_by = excluded.created_by,
+			       updated_at = excluded.updated_at, state = 'wanted', error_key = '', error_text = ''
+			 WHERE account_requests.state = 'refused'
+			RETURNING `+requestColumns,
+			r.LoginName, r.OrganizationName, string(r.Body), string(r.Person), r.ExternalID, micros(now), r.CreatedBy, micros(now)))
+		if errors.Is(err, sql.ErrNoRows) {
+			return ErrConflict
+		}
+		if err != nil {
+			return err
+		}
+		return addEvents(ctx, tx, now, []Event{e})
+	})
+	if err != nil {
+		return AccountRequest{}, err
+	}
+	return stored, nil
+}
+
+// SettleAccount stores State, Account, ProvisionUUID, ErrorKey and ErrorText with the event, if the request is still in state from. ErrConflict: it
+// is not. ErrNotFound.
+func (s *Accounts) SettleAccount(ctx context.Context, r AccountRequest, from string, e Event) error {
+	return s.db.write(ctx, "settle request for a client account", func(ctx context.Context, tx querier) error {
+		now := s.db.now()
+		n, err := touched(ctx, tx, `
+			UPDATE account_requests SET state = $1, encoded_account_id = $2, provision_uuid = $3, error_key = $4, error_text = $5,
+			       updated_at = $6
+			 WHERE id = $7 AND state = $8`,
+			r.State, string(r.Account), r.ProvisionUUID, r.ErrorKey, r.ErrorText, micros(now), r.ID, from)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			if _, err := getRequest(ctx, tx, r.ID); err != nil {
+				return err
+			}
+			return ErrConflict
+		}
+		return addEvents(ctx, tx, now, []Event{e})
+	})
+}
+
+// AccountRequest returns one. ErrNotFound.
+func (s *Accounts) AccountRequest(ctx context.Context, id int64) (AccountRequest, error) {
+	r, err := getRequest(ctx, s.db.engine.reader(), id)
+	return r, s.db.explain("get request for a client account", err)
+}
+
+func getRequest(ctx context.Context, q querier, id int64) (AccountRequest, error) {
+	return scanRequest(q.QueryRowContext(ctx, `
+		SELECT `+requestColumns+` FROM account_requests WHERE id = $1`, id))
+}
+
+// AccountRequests returns those in the given states (all where none is given), the newest first, at most limit (1 to 1000).
+func (s *Accounts) AccountRequests(ctx context.Context, limit int, states ...string) ([]AccountRequest, error) {
+	const what = "list requests for client accounts"
+	if limit < 1 || limit > 1000 || len(states) > 20 {
+		return nil, s.db.explain(what, fmt.Errorf("limit %d, %d states: want 1 to 1000, and at most 20", limit, len(states)))
+	}
+	var (
+		condition string
+		args      []any
+	)
+	if len(states) > 0 {
+		marks := make([]string, len(states))
+		for i, state := range states {
+			args = append(args, state)
+			marks[i] = "$" + strconv.Itoa(len(args))
+		}
+		condition = " WHERE state IN (" + strings.Join(marks, ", ") + ")"
+	}
+	args = append(args, limit)
+	all, err := collect(ctx, s.db.engine.reader(), scanRequest, `
+		SELECT `+requestColumns+` FROM account_requests`+condition+` ORDER BY id DESC LIMIT $`+strconv.Itoa(len(args)), args...)
+	return all, s.db.explain(what, err)
+}

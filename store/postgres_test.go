@@ -1,0 +1,29 @@
+package store_test
+
+import (
+	"net/url"
+	"testing"
+
+	"ssobridge/store"
+	"ssobridge/store/storetest"
+)
+
+// serializable makes every transaction serializable, as databases do that are distributed.
+func serializable(tb testing.TB, o store.Options) store.Options {
+	tb.Helper()
+	u, err := url.Parse(o.DSN)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	q := u.Query()
+	q.Set("default_transaction_isolation", "serializable")
+	u.RawQuery = q.Encode()
+	o.DSN = u.String()
+	return o
+}
+
+// TestPostgresSerializable: the same suite where PostgreSQL runs every transaction serializable, and so refuses those that cross.
+func TestPostgresSerializable(t *testing.T) {
+	fresh := storetest.Postgres(t)
+	storetest.Run(t, func(tb testing.TB) store.Options { return serializable(tb, fresh(tb)) })
+}

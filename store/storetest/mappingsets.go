@@ -1,0 +1,100 @@
+package storetest
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"ssobridge/store"
+)
+
+// testMappingSets: many mappings change in one transaction, or none does.
+func testMappingSets(t *testing.T, fresh func(testing.TB) store.Options) {
+	ctx := t.Context()
+	o := fresh(t)
+	db := open(t, o)
+	s := db.Mappings()
+	group := func(dn string, account store.AccountID, role store.Role) store.Mapping {
+		return store.Mapping{Kind: store.GroupMapping, GroupDN: dn, Account: account, Role: role, CreatedBy: "admin:x"}
+	}
+	const manager, creator = store.AccountManager, store.CampaignCreator
+	list := func() []store.Mapping {
+		t.Helper()
+		all, err := s.List(ctx)
+		must(t, err)
+		return all
+	}
+	same := func(what string, want ...store.Mapping) {
+		t.Helper()
+		if diff := cmp.Diff(want, list(), cmpopts.IgnoreFields(store.Mapping{}, "ID", "CreatedAt")); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", what, diff)
+		}
+	}
+	must(t, s.Replace(ctx, nil, []store.Mapping{group("cn=a", "a1", manager), group("cn=b", "a2", manager)}, []store.Event{event("set"), event("set")}))
+	same("two added", group("cn=a", "a1", manager), group("cn=b", "a2", manager))
+
+	owner := store.Mapping{Kind: store.PersonMapping, Person: "p1", Account: "a9", Role: store.Owner}
+	ownerID, err := s.Add(ctx, owner, &store.SSOUser{Person: "p1", Account: "a9", ExternalID: "x1", ExternalProvider: "partner"}, event("m"))
+	must(t, err)
+	before := list()
+	counter, err := db.Changes(ctx)
+	must(t, err)
+	for _, c := range []struct {
+		name   string
+		remove []int64
+		add    []store.Mapping
+		want   error // nil: any
+	}{
+		{"one is gone", []int64{before[0].ID, 999}, nil, store.ErrConflict},
+		{"one is named twice", []int64{before[0].ID, before[0].ID}, nil, store.ErrConflict},
+		{"clash with one that stays", []int64{before[0].ID}, []store.Mapping{group("cn=c", "a3", manager), group("cn=d", "a2", creator)}, store.ErrConflict},
+		{"clash among themselves", nil, []store.Mapping{group("cn=c", "a3", manager), group("cn=d", "a3", creator)}, store.ErrConflict},
+		{"the same rule", nil, []store.Mapping{group("cn=a", "a1", manager)}, store.ErrConflict},
+		{"an owner's removed", []int64{ownerID}, nil, nil},
+		{"an owner's added", nil, []store.Mapping{{Kind: store.PersonMapping, Person: "p2", Account: "a9", Role: store.Owner}}, nil},
+		{"no kind", nil, []store.Mapping{group("cn=c", "a3", manager), {Kind: "odd", Account: "a4", Role: manager}}, nil},
+	} {
+		err := s.Replace(ctx, c.remove, c.add, []store.Event{event("bad")})
+		if err == nil || c.want != nil && !errors.Is(err, c.want) || c.want == nil && errors.Is(err, store.ErrConflict) {
+			t.Errorf("%s: %v, want %v", c.name, err, c.want)
+		}
+		if diff := cmp.Diff(before, list()); diff != "" {
+			t.Errorf("%s: changed (-before +after):\n%s", c.name, diff)
+		}
+	}
+	if n, err := db.Changes(ctx); err != nil || n != counter || events(t, db, "bad") != 0 {
+		t.Errorf("after refusals: counter from %d to %d, %v, %d events", counter, n, err, events(t, db, "bad"))
+	}
+
+	// What would clash if it were added first.
+	must(t, s.Replace(ctx, []int64{before[0].ID, before[1].ID}, []store.Mapping{group("cn=a", "a1", creator), group("cn=b", "a1", creator)}, []store.Event{event("set")}))
+	same("replaced", owner, group("cn=a", "a1", creator), group("cn=b", "a1", creator))
+	if n, err := db.Changes(ctx); err != nil || n <= counter {
+		t.Errorf("counter %d, %v, want more than %d", n, err, counter)
+	}
+	if row, err := db.Ledger().Get(ctx, "p1", "a9"); err != nil || row.ExternalID != "x1" || row.State != store.Active {
+		t.Errorf("the owner's row: %+v, %v, want it untouched", row, err)
+	}
+	if n := events(t, db, "set"); n != 3 {
+		t.Errorf("%d events, want 3", n)
+	}
+
+	// Two admins replace the same mapping: one wins, and the other is told.
+	replicas := []*store.Mappings{s, open(t, o).Mappings()}
+	victim := list()[2].ID
+	won := 0
+	for i, err := range all(6, func(i int) error {
+		return replicas[i%2].Replace(ctx, []int64{victim}, []store.Mapping{group("cn=new", "a5", []store.Role{manager, creator}[i%2])}, nil)
+	}) {
+		if err == nil {
+			won++
+		} else if !errors.Is(err, store.ErrConflict) {
+			t.Errorf("admin %d: %v", i, err)
+		}
+	}
+	if won != 1 || len(list()) != 3 {
+		t.Errorf("%d won, %d mappings, want 1 and 3", won, len(list()))
+	}
+}

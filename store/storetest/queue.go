@@ -1,0 +1,329 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"ssobridge/store"
+)
+
+// keyOf names the row of a user.
+func keyOf(u store.SSOUser) store.UserKey {
+	return store.UserKey{Person: u.Person, Account: u.Account}
+}
+
+// wanted stores the intention to create ssoUser(name) in a class.
+func wanted(tb testing.TB, l *store.Ledger, name string, c store.Class) store.SSOUser {
+	tb.Helper()
+	u := ssoUser(name)
+	u.Class = c
+	row, _, err := l.Want(tb.Context(), u, event("w"))
+	must(tb, err)
+	return row
+}
+
+// inState brings a new row of ssoUser(name) into a state, by the way that it takes in life.
+func inState(tb testing.TB, l *store.Ledger, name string, s store.State, maybeSent bool) store.SSOUser {
+	tb.Helper()
+	row := wanted(tb, l, name, store.SignInClass)
+	if s == store.Wanted {
+		return row
+	}
+	claimed, err := l.Claim(tb.Context(), time.Hour, store.PlanClass)
+	must(tb, err)
+	if claimed.Person != row.Person {
+		tb.Fatalf("claimed %s, want %s", claimed.Person, row.Person)
+	}
+	if s == store.Sending {
+		return claimed
+	}
+	claimed.State, claimed.MaybeSent = s, maybeSent
+	if s == store.Unknown {
+		claimed.NextAttempt = time.Now().Add(time.Hour)
+	}
+	must(tb, l.Settle(tb.Context(), claimed, event("s")))
+	return stored(tb, l, keyOf(row))
+}
+
+func stored(tb testing.TB, l *store.Ledger, k store.UserKey) store.SSOUser {
+	tb.Helper()
+	row, err := l.Get(tb.Context(), k.Person, k.Account)
+	must(tb, err)
+	return row
+}
+
+// testQueue: the classes of the queue, and what moves a row in it.
+func testQueue(t *testing.T, fresh func(testing.TB) store.Options) {
+	ctx := t.Context()
+	claims := func(t *testing.T, l *store.Ledger, upTo store.Class, want ...string) {
+		t.Helper()
+		for _, name := range want {
+			row, err := l.Claim(ctx, time.Hour, upTo)
+			must(t, err)
+			if row.Person != ssoUser(name).Person {
+				t.Fatalf("claimed %s, want %s", row.Person, name)
+			}
+		}
+		if row, err := l.Claim(ctx, time.Hour, upTo); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("claimed %s as well, %v", row.Person, err)
+		}
+	}
+	t.Run("lowest class first, in it who came first", func(t *testing.T) {
+		l := open(t, fresh(t)).Ledger()
+		for i, c := range []store.Class{store.PlanClass, store.RetryClass, store.PlanClass, store.SignInClass, store.RetryClass, store.SignInClass} {
+			wanted(t, l, fmt.Sprint(i), c)
+		}
+		for i, want := range []int{5, 3, 6, 1, 4, 2} {
+			if place, total, err := l.Queue(ctx, ssoUser(fmt.Sprint(i)).Person, "a1"); err != nil || place != want || total != 6 {
+				t.Errorf("row %d: place %d of %d, %v, want %d of 6", i, place, total, err, want)
+			}
+		}
+		claims(t, l, store.PlanClass, "3", "5", "1", "4", "0", "2")
+	})
+	t.Run("up to a class", func(t *testing.T) {
+		l := open(t, fresh(t)).Ledger()
+		wanted(t, l, "plan", store.PlanClass)
+		wanted(t, l, "retry", store.RetryClass)
+		for _, c := range []struct {
+			upTo store.Class
+			due  bool
+		}{{store.SignInClass, false}, {store.RetryClass, true}, {store.PlanClass, true}} {
+			if _, err := l.NextDue(ctx, c.upTo); (err == nil) != c.due || (err != nil && !errors.Is(err, store.ErrNotFound)) {
+				t.Errorf("next due up to %s: %v, want one: %t", c.upTo, err, c.due)
+			}
+		}
+		claims(t, l, store.SignInClass)
+		claims(t, l, store.RetryClass, "retry")
+		claims(t, l, store.PlanClass, "plan")
+	})
+	t.Run("who waits for a next attempt keeps nobody up", func(t *testing.T) {
+		l := open(t, fresh(t)).Ledger()
+		later := ssoUser("later")
+		later.NextAttempt = time.Now().Add(time.Hour).UTC().Truncate(time.Microsecond)
+		_, _, err := l.Want(ctx, later, event("w"))
+		must(t, err)
+		wanted(t, l, "plan", store.PlanClass)
+		if due, err := l.NextDue(ctx, store.SignInClass); err != nil || !due.Equal(later.NextAttempt) {
+			t.Errorf("next due of the sign-ins %v, %v, want %v", due, err, later.NextAttempt)
+		}
+		if due, err := l.NextDue(ctx, store.PlanClass); err != nil || time.Until(due) > time.Second {
+			t.Errorf("next due of all %v, %v, want now", due, err)
+		}
+		claims(t, l, store.PlanClass, "plan")
+	})
+	t.Run("order of arrival through a passing refusal", func(t *testing.T) {
+		l := open(t, fresh(t)).Ledger()
+		for i := range 4 {
+			wanted(t, l, fmt.Sprint(i), store.SignInClass)
+		}
+		row, err := l.Claim(ctx, time.Hour, store.PlanClass)
+		must(t, err)
+		row.State = store.Wanted
+		must(t, l.Settle(ctx, row, event("s"))) // due now, after all others
+		claims(t, l, store.PlanClass, "0", "1", "2", "3")
+	})
+	t.Run("raise", func(t *testing.T) {
+		l := open(t, fresh(t)).Ledger()
+		for _, c := range []struct {
+			state  store.State
+			raised bool
+		}{
+			{store.Wanted, true}, {store.Unknown, true}, {store.Sending, false},
+			{store.Active, false}, {store.Assumed, false}, {store.Refused, false}, {store.Conflict, false},
+		} {
+			row := inState(t, l, string(c.state), store.Wanted, false)
+			if c.state != store.Wanted {
+				claimed, err := l.Claim(ctx, time.Hour, store.PlanClass)
+				must(t, err)
+				if c.state != store.Sending {
+					claimed.State, claimed.Class, claimed.NextAttempt = c.state, store.PlanClass, time.Now().Add(time.Hour)
+					must(t, l.Settle(ctx, claimed, event("s")))
+				}
+			} else {
+				must(t, intoPlanClass(t, l, row))
+			}
+			before := stored(t, l, keyOf(row))
+			must(t, l.Raise(ctx, keyOf(row), store.SignInClass))
+			got := stored(t, l, keyOf(row))
+			want := before
+			if c.raised {
+				want.Class = store.SignInClass
+			}
+			if got != want {
+				t.Errorf("%s: got %+v, want %+v", c.state, got, want)
+			}
+			must(t, l.Raise(ctx, keyOf(row), store.PlanClass)) // never later
+			if again := stored(t, l, keyOf(row)); again != want {
+				t.Errorf("%s, raised to a later class: got %+v, want %+v", c.state, again, want)
+			}
+		}
+		must(t, l.Raise(ctx, store.UserKey{Person: "nobody", Account: "a1"}, store.SignInClass))
+	})
+	t.Run("again", func(t *testing.T) {
+		for _, c := range []struct {
+			state store.State
+			maybe bool
+			did   bool
+			after store.State
+		}{
+			{store.Wanted, false, true, store.Wanted}, {store.Unknown, true, true, store.Unknown},
+			{store.Refused, false, true, store.Wanted}, {store.Conflict, false, true, store.Wanted},
+			{store.Refused, true, false, store.Refused}, {store.Conflict, true, false, store.Conflict},
+			{store.Sending, false, false, store.Sending}, {store.Active, false, false, store.Active}, {store.Assumed, true, false, store.Assumed},
+		} {
+			t.Run(fmt.Sprint(c.state, c.maybe), func(t *testing.T) {
+				db := open(t, fresh(t))
+				l := db.Ledger()
+				before := inState(t, l, "anna", c.state, c.maybe)
+				did, err := l.Again(ctx, keyOf(before), store.RetryClass, event("again"))
+				must(t, err)
+				got := stored(t, l, keyOf(before))
+				if did != c.did || got.State != c.after || got.ExternalID != before.ExternalID || got.MaybeSent != before.MaybeSent {
+					t.Errorf("did %t, %+v, want %t and state %s with the same data", did, got, c.did, c.after)
+				}
+				if n := events(t, db, "again"); (n == 1) != c.did {
+					t.Errorf("%d events", n)
+				}
+				if !c.did {
+					if got != before {
+						t.Errorf("got %+v, want it as it was", got)
+					}
+					return
+				}
+				if got.Class != store.RetryClass || !got.NextAttempt.IsZero() || got.Attempts != 0 || got.ErrorText != "" {
+					t.Errorf("got %+v, want it due at once as a retry, without errors", got)
+				}
+				claims(t, l, store.PlanClass, "anna")
+			})
+		}
+		t.Run("nobody", func(t *testing.T) {
+			db := open(t, fresh(t))
+			if did, err := db.Ledger().Again(ctx, store.UserKey{Person: "nobody", Account: "a1"}, store.RetryClass, event("again")); did || err != nil {
+				t.Errorf("did %t, %v", did, err)
+			}
+			if n := events(t, db, "again"); n != 0 {
+				t.Errorf("%d events", n)
+			}
+		})
+	})
+}
+
+// intoPlanClass puts a waiting row into class plan, by way of an attempt that surely did not arrive.
+func intoPlanClass(tb testing.TB, l *store.Ledger, row store.SSOUser) error {
+	tb.Helper()
+	claimed, err := l.Claim(tb.Context(), time.Hour, store.PlanClass)
+	must(tb, err)
+	if claimed.Person != row.Person {
+		tb.Fatalf("claimed %s, want %s", claimed.Person, row.Person)
+	}
+	claimed.State, claimed.Class, claimed.NextAttempt = store.Wanted, store.PlanClass, time.Now().Add(time.Hour)
+	return l.Settle(tb.Context(), claimed, event("s"))
+}
+
+// testClaims: renewal, and what a claim is worth after somebody else had the row.
+func testClaims(t *testing.T, fresh func(testing.TB) store.Options) {
+	ctx := t.Context()
+	t.Run("renew", func(t *testing.T) {
+		l := open(t, fresh(t)).Ledger()
+		row := inState(t, l, "anna", store.Sending, false)
+		until, err := l.Renew(ctx, row, 2*time.Hour)
+		must(t, err)
+		if left := time.Until(until); left < 119*time.Minute || left > 121*time.Minute {
+			t.Errorf("the lease lasts %v more, want two hours", left)
+		}
+		if due, err := l.NextDue(ctx, store.PlanClass); err != nil || !due.Equal(until) {
+			t.Errorf("next due %v, %v, want the new end", due, err)
+		}
+		if _, err := l.Renew(ctx, row, time.Hour); !errors.Is(err, store.ErrConflict) {
+			t.Errorf("renewed under the old lease: %v, want ErrConflict", err)
+		}
+		row.State = store.Active
+		if err := l.Settle(ctx, row, event("s")); !errors.Is(err, store.ErrConflict) {
+			t.Errorf("settled under the old lease: %v, want ErrConflict", err)
+		}
+		row.LeaseUntil = until
+		must(t, l.Settle(ctx, row, event("s")))
+		if _, err := l.Renew(ctx, row, time.Hour); !errors.Is(err, store.ErrConflict) {
+			t.Errorf("renewed after the outcome: %v, want ErrConflict", err)
+		}
+	})
+	t.Run("renewed too late", func(t *testing.T) {
+		l := open(t, fresh(t)).Ledger()
+		wanted(t, l, "anna", store.SignInClass)
+		slow, err := l.Claim(ctx, -time.Second, store.PlanClass)
+		must(t, err)
+		until, err := l.Renew(ctx, slow, -time.Second) // nobody has it yet
+		must(t, err)
+		slow.LeaseUntil = until
+		if _, err := l.Claim(ctx, time.Hour, store.PlanClass); err != nil {
+			t.Fatalf("take over: %v", err)
+		}
+		if _, err := l.Renew(ctx, slow, time.Hour); !errors.Is(err, store.ErrConflict) {
+			t.Errorf("renewed after it was taken over: %v, want ErrConflict", err)
+		}
+	})
+	t.Run("suspended", func(t *testing.T) {
+		l := open(t, fresh(t)).Ledger()
+		row := inState(t, l, "anna", store.Sending, false)
+		must(t, l.Suspend(ctx, keyOf(row), event("x")))
+		if _, err := l.Renew(ctx, row, time.Hour); !errors.Is(err, store.ErrConflict) {
+			t.Errorf("renewed while suspended: %v, want ErrConflict", err)
+		}
+	})
+	t.Run("no outcome", func(t *testing.T) {
+		l := open(t, fresh(t)).Ledger()
+		row := inState(t, l, "anna", store.Sending, false)
+		for _, s := range []store.State{store.Sending, store.Suspended, "", "else"} {
+			row.State = s
+			if err := l.Settle(ctx, row, event("s")); err == nil || errors.Is(err, store.ErrConflict) {
+				t.Errorf("outcome %q: %v, want a refusal of the state", s, err)
+			}
+		}
+	})
+	t.Run("item of a plan", func(t *testing.T) {
+		for _, c := range []struct {
+			outcome              store.State
+			item                 string
+			done, failed         int
+			suspended, otherPlan bool
+		}{
+			{outcome: store.Active, item: store.ItemDone, done: 1},
+			{outcome: store.Assumed, item: store.ItemDone, done: 1},
+			{outcome: store.Conflict, item: store.ItemFailed, failed: 1},
+			{outcome: store.Refused, item: store.ItemFailed, failed: 1},
+			{outcome: store.Unknown, item: store.ItemSending},
+			{outcome: store.Wanted, item: store.ItemSending},
+			{outcome: store.Active, item: store.ItemSending, suspended: true},
+		} {
+			t.Run(fmt.Sprint(c.outcome, c.suspended), func(t *testing.T) {
+				db := open(t, fresh(t))
+				l := db.Ledger()
+				p := applying(t, db, creation("anna"), creation("bert"))
+				i, err := db.Plans().Claim(ctx, time.Hour)
+				must(t, err)
+				row, err := db.Plans().Begin(ctx, i, ssoUser("anna"), time.Hour, event("b"))
+				must(t, err)
+				if row.Plan != p.ID || row.Class != store.PlanClass {
+					t.Fatalf("begun row %+v, want it of the plan", row)
+				}
+				if c.suspended {
+					must(t, l.Suspend(ctx, keyOf(row), event("x")))
+				}
+				row.State, row.MaybeSent = c.outcome, c.outcome == store.Unknown
+				must(t, l.Settle(ctx, row, event("s")))
+				states(t, db, p.ID, c.item, store.ItemOpen)
+				if got := getPlan(t, db, p.ID); got.Done != c.done || got.Failed != c.failed || got.Skipped != 0 {
+					t.Errorf("plan %+v, want %d done and %d failed", got, c.done, c.failed)
+				}
+				if err := l.Settle(ctx, row, event("s")); !errors.Is(err, store.ErrConflict) {
+					t.Errorf("settled twice: %v", err)
+				}
+				if got := getPlan(t, db, p.ID); got.Done != c.done || got.Failed != c.failed {
+					t.Errorf("counted twice: %+v", got)
+				}
+			})
+		}
+	})
+}
