@@ -40,9 +40,9 @@ const (
 const (
 	day = 24 * time.Hour
 	// queueAhead is how long a line background work may make behind the next slots: what is in it goes before a sign-in that comes then.
-	queueAhead = 20 * time.Millisecond
+	queueAhead = 50 * time.Millisecond
 	// shortestAhead leaves time to come back for the next slot when they follow each other fast.
-	shortestAhead = 25 * time.Millisecond
+	shortestAhead = 10 * time.Millisecond
 )
 
 // budgetRow is the row, with its clock. A day is counted since 1970, in UTC:

@@ -10,8 +10,8 @@ const (
 	spacingMargin = 1.02
 	throttlePause = time.Second
 
-	firstLowering = 0.92 // of a key that was not throttled for long: the cause is not known, and may be large
-	nextLowering  = 0.97 // of one that is near its rate
+	firstLowering = 0.925 // of a key that was not throttled for long: the cause is not known, and may be large
+	nextLowering  = 0.97  // of one that is near its rate
 	lowestFactor  = 0.1
 	// Recovery, a second: so slow that at 40 calls a second and with another program on the key fewer than 0.1 % are refused, for each
 	// climb ends in a refusal. After recoveryCalm it grows with the square of the time, so that a key that was throttled hard by
@@ -52,7 +52,7 @@ func (r *budgetRow) lower() {
 // 0 to 150 ms to be counted, five at either end of every second are in doubt, and only at 87 % of the limit the refusals stop. So a
 // throttled key of many calls goes by rounds: as many calls as a second allows close together, and then nothing until the second is
 // over. In doubt is then only the gap, which is left out anyway. By simulation, with 1 of 40 calls a second made by another program, this
-// gets through 91 % of what is left with 0.05 % refused, in either kind of window, where even spacing gets through 87 %. A round has
+// gets through 91 % of what is left with 0.06 % refused, in either kind of window, where even spacing gets through 87 %. A round has
 // somewhat fewer calls than the limit, the fewer the lower the rate. Where others take so much that the factor falls below
 // roundsAbove, a round would be refused again and again, and calls are evenly spaced.
 //

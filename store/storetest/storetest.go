@@ -53,6 +53,7 @@ func Run(t *testing.T, fresh func(testing.TB) store.Options) {
 		{"Hints", testHints},
 		{"Ledger", testLedger},
 		{"LedgerWorkers", testLedgerWorkers},
+		{"LedgerModel", testLedgerModel},
 		{"Queue", testQueue},
 		{"Claims", testClaims},
 		{"Users", testUsers},
