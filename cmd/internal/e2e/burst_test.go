@@ -18,7 +18,7 @@ func TestBurst(t *testing.T) {
 		known  = 10
 	)
 	s := crowd(t, people+known)
-	s.sandbox.PerSecond, s.sandbox.PerDay = 0, 0 // as published
+	s.sandbox.PerSecond, s.sandbox.PerDay = 5, 0 // one more than the bridge makes, for a machine so busy that calls go out late
 	delete(s.set, "constant_contact.limits.per_second")
 	delete(s.set, "constant_contact.limits.per_day")
 	w := newWorld(t, s)
