@@ -153,6 +153,12 @@ func (s *Ledger) Want(ctx context.Context, u SSOUser, e Event) (row SSOUser, isN
 		row, err = getUser(ctx, tx, u.Person, u.Account)
 		return err
 	})
+	if errors.Is(err, ErrConflict) {
+		// Where transactions are serializable, one that lost to another of the same person may be told of the duplicate.
+		if row, err := getUser(ctx, s.db.engine.reader(), u.Person, u.Account); err == nil {
+			return row, false, nil
+		}
+	}
 	if err != nil {
 		return SSOUser{}, false, err
 	}

@@ -35,7 +35,17 @@ const (
 // without gaps, no temporary tables, no triggers; and a transaction that lost to another one, which they say more often, is run again.
 // What stays is that the migrations change tables within transactions, none twice under the same name: where a database
 // can't do that, they fail as a whole, and nothing has changed.
-type postgres struct{ db *sql.DB }
+type postgres struct {
+	db    *sql.DB
+	level sql.IsolationLevel // of transactions
+}
+
+// isolation is the parameter that says how transactions are kept apart.
+const isolation = "default_transaction_isolation"
+
+var isolations = map[string]sql.IsolationLevel{
+	"serializable": sql.LevelSerializable, "repeatable read": sql.LevelRepeatableRead, // all else is read committed
+}
 
 func openPostgres(ctx context.Context, o Options) (*postgres, error) {
 	config, err := pgx.ParseConfig(o.DSN)
@@ -56,7 +66,11 @@ func openPostgres(ctx context.Context, o Options) (*postgres, error) {
 			config.RuntimeParams[name] = value
 		}
 	}
-	p := &postgres{db: stdlib.OpenDB(*config)}
+	// Transactions may be serializable, if the DSN says so: they are run again. Single statements, which only read, are not: there is nothing
+	// that they could cross with, and a refusal would reach their caller.
+	level := isolations[config.RuntimeParams[isolation]]
+	config.RuntimeParams[isolation] = "read committed"
+	p := &postgres{db: stdlib.OpenDB(*config), level: level}
 	p.db.SetMaxOpenConns(postgresConns)
 	p.db.SetMaxIdleConns(postgresConns)
 	p.db.SetConnMaxIdleTime(5 * time.Minute)
@@ -124,7 +138,7 @@ func (p *postgres) write(ctx context.Context, fn work) error {
 }
 
 func (p *postgres) once(ctx context.Context, fn work) error {
-	tx, err := p.db.BeginTx(ctx, nil)
+	tx, err := p.db.BeginTx(ctx, &sql.TxOptions{Isolation: p.level})
 	if err != nil {
 		return err
 	}

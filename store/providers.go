@@ -184,8 +184,10 @@ func (s *ServiceProviders) put(ctx context.Context, tx querier, sp ServiceProvid
 // returned. ErrNotFound.
 func (s *ServiceProviders) Change(ctx context.Context, entityID string, change func(*ServiceProvider) (Event, error)) error {
 	return s.db.change(ctx, "change service provider", func(ctx context.Context, tx querier) error {
+		// Locked as it is read: a refresh that is claimed meanwhile must not be put back.
 		sp, err := scanProvider(tx.QueryRowContext(ctx, `
-			SELECT record, refresh_at FROM service_providers WHERE entity_id = $1`, entityID))
+			UPDATE service_providers SET updated_at = updated_at WHERE entity_id = $1
+			RETURNING record, refresh_at`, entityID))
 		if err != nil {
 			return err
 		}
