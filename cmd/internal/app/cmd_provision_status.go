@@ -205,14 +205,14 @@ func (c *budgetCmd) Run(s *session) (err error) {
 }
 
 type provisionRetryCmd struct {
-	State   []string `help:"Only users in this state: refused, conflict, unknown, wanted or assumed. Can be given several times. Default: all of these but assumed." enum:"refused,conflict,unknown,wanted,assumed"`
+	State   []string `help:"Only users in this state: refused, conflict, unknown or wanted. Can be given several times. Default: all of these." enum:"refused,conflict,unknown,wanted"`
 	Account string   `placeholder:"ID" help:"Only in this client account."`
 	Person  string   `placeholder:"LOGIN" help:"Only this person: login name or person id."`
 }
 
 // Help is shown by provision retry --help.
 func (provisionRetryCmd) Help() string {
-	return `Refused and conflicting users are sent with the data that they have; data that changed in the directory are taken at the person's next sign-in or by a new plan. A user that may have been created before is only ever sent again as it was. Assumed ones are sent to find out: they are created then, or known to be there.
+	return `Refused and conflicting users are sent with the data that they have; data that changed in the directory are taken at the person's next sign-in or by a new plan. A user that may have been created before is only ever sent again as it was.
 
 Examples:
 
