@@ -190,6 +190,33 @@ func (s *Sessions) EndPerson(ctx context.Context, p PersonID, events ...Event) (
 	return int(n), err
 }
 
+// OfPerson returns the live sessions of a person, the last used first, at most 100.
+// An idle of zero or less means no idle limit.
+func (s *Sessions) OfPerson(ctx context.Context, p PersonID, idle time.Duration) ([]Session, error) {
+	now := s.db.now()
+	all, err := collect(ctx, s.db.engine.reader(), scanSession, `
+		SELECT token_hash, person_id, login, browser, authenticated_at, methods,
+		       reading, read_at, seen_at, ends_at
+		  FROM sessions
+		 WHERE person_id = $1 AND ends_at > $2 AND seen_at > $3
+		 ORDER BY seen_at DESC, token_hash LIMIT 100`,
+		string(p), micros(now), idleSince(now, idle))
+	return all, s.db.explain("list sessions of a person", err)
+}
+
+// EndOthers ends all sessions of a person but one and returns how many.
+func (s *Sessions) EndOthers(ctx context.Context, p PersonID, keep []byte, events ...Event) (int, error) {
+	var n int64
+	err := s.db.write(ctx, "end other sessions of a person", func(ctx context.Context, tx querier) (err error) {
+		if n, err = touched(ctx, tx, `
+			DELETE FROM sessions WHERE person_id = $1 AND token_hash <> $2`, string(p), blob(keep)); err != nil {
+			return err
+		}
+		return addEvents(ctx, tx, s.db.now(), events)
+	})
+	return int(n), err
+}
+
 // participate records an SP's part in a live session and moves its SeenAt. A
 // session that has ended meanwhile is refused by the foreign key.
 func participate(ctx context.Context, tx querier, p Participation, now time.Time) error {

@@ -27,6 +27,7 @@ type fakeIdP struct {
 	ready    bool
 	services []idp.Service
 	running  string // id of a logout that stands still
+	own      []idp.OwnSession
 }
 
 type fakeSignIn struct {
@@ -249,6 +250,27 @@ func (f *fakeIdP) SignedIn(ctx context.Context, v idp.Visitor) (string, bool, er
 	}
 	login := f.sessions[v.Session]
 	return login, login != "", nil
+}
+
+func (f *fakeIdP) OwnSessions(ctx context.Context, v idp.Visitor) ([]idp.OwnSession, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, _, err := f.note(ctx, call{name: "OwnSessions", visitor: v})
+	return f.own, err
+}
+
+func (f *fakeIdP) EndOwnSession(ctx context.Context, id string, v idp.Visitor) (bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, _, err := f.note(ctx, call{name: "EndOwnSession", id: id, visitor: v})
+	return id == "here", err
+}
+
+func (f *fakeIdP) EndOtherSessions(ctx context.Context, v idp.Visitor) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, _, err := f.note(ctx, call{name: "EndOtherSessions", visitor: v})
+	return err
 }
 
 func (f *fakeIdP) Metadata(ctx context.Context) ([]byte, error) {

@@ -52,6 +52,7 @@ func samples() []sample {
 		{name: "home", path: "/", status: http.StatusOK},
 		{name: "home-signed-in", path: "/", status: http.StatusOK},
 		{name: "logout", path: "/logout", status: http.StatusOK},
+		{name: "sessions", path: "/sessions", status: http.StatusOK},
 	}
 }
 
@@ -95,7 +96,11 @@ func (s sample) prepare(r *rig) (path string) {
 	if s.name == "logout-services" {
 		r.idp.services = usedServices(idp.ToBeAsked, idp.Unreachable)
 	}
-	if s.name == "home-signed-in" || strings.HasPrefix(s.name, "logout") {
+	r.idp.own = []idp.OwnSession{
+		{ID: "here", Here: true, Since: now.Add(-20 * time.Minute), Seen: now},
+		{ID: "office", Since: now.Add(-5 * time.Hour), Seen: now.Add(-50 * time.Minute)},
+	}
+	if s.name == "home-signed-in" || s.name == "sessions" || strings.HasPrefix(s.name, "logout") {
 		r.idp.sessions[sampleSession] = "anna"
 	}
 	if s.path != "" {

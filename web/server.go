@@ -63,6 +63,9 @@ type Steps interface {
 type Sessions interface {
 	SignedIn(ctx context.Context, v idp.Visitor) (login string, ok bool, err error)
 	Logout(ctx context.Context, v idp.Visitor) (idp.Answer, error)
+	OwnSessions(ctx context.Context, v idp.Visitor) ([]idp.OwnSession, error)
+	EndOwnSession(ctx context.Context, id string, v idp.Visitor) (here bool, err error)
+	EndOtherSessions(ctx context.Context, v idp.Visitor) error
 }
 
 // Logouts lead a single logout through the services that took part in a session.
@@ -248,6 +251,8 @@ func (s *Server) routes() *echo.Echo {
 	e.GET("/login/progress", s.progress)
 
 	page(e, "/", s.home)
+	page(e, "/sessions", s.sessions)
+	e.POST("/sessions", s.endSession)
 	page(e, "/logout", s.askLogout)
 	e.POST("/logout", s.logout)
 	page(e, "/logout/all", s.logoutStep(s.logoutPage))

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"testing"
@@ -131,6 +132,29 @@ func testSessions(t *testing.T, fresh func(testing.TB) store.Options) {
 		}
 		if n, err := s.EndPerson(ctx, "many"); err != nil || n != 0 {
 			t.Errorf("ended again %d, %v, want 0", n, err)
+		}
+	})
+	t.Run("of one person", func(t *testing.T) {
+		db := open(t, fresh(t))
+		s := db.Sessions()
+		for i, name := range []string{"old", "new"} {
+			must(t, s.Create(ctx, store.Session{TokenHash: hash(name), Person: "p", SeenAt: now.Add(time.Duration(i-10) * time.Minute), EndsAt: now.Add(time.Hour)}, nil))
+		}
+		must(t, s.Create(ctx, store.Session{TokenHash: hash("ended"), Person: "p", EndsAt: now.Add(-time.Second)}, nil))
+		must(t, s.Create(ctx, store.Session{TokenHash: hash("idle"), Person: "p", SeenAt: now.Add(-time.Hour), EndsAt: now.Add(time.Hour)}, nil))
+		must(t, s.Create(ctx, store.Session{TokenHash: hash("stranger"), Person: "q", EndsAt: now.Add(time.Hour)}, nil))
+		list, err := s.OfPerson(ctx, "p", 30*time.Minute)
+		if err != nil || len(list) != 2 || !bytes.Equal(list[0].TokenHash, hash("new")) || !bytes.Equal(list[1].TokenHash, hash("old")) {
+			t.Fatalf("sessions %+v, %v, want the new one and the old one", list, err)
+		}
+		if n, err := s.EndOthers(ctx, "p", hash("new"), event("others")); err != nil || n != 3 {
+			t.Errorf("ended %d others, %v, want 3", n, err)
+		}
+		if list, err := s.OfPerson(ctx, "p", 0); err != nil || len(list) != 1 {
+			t.Errorf("left %+v, %v, want the kept one", list, err)
+		}
+		if _, err := s.Get(ctx, hash("stranger"), 0); err != nil {
+			t.Errorf("the stranger's session: %v", err)
 		}
 	})
 	t.Run("count and purge", func(t *testing.T) {
