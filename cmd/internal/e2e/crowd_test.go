@@ -97,10 +97,12 @@ func (c *client) enter(link, login string, limit time.Duration) (waited []string
 	return waited, c.handOver(p, login)
 }
 
-// reload sends a request, and once more where a balancer says that the replica it had chosen was cut off: as people do.
+// reload sends a request, and again where a balancer says that the replica it had chosen was cut off: as people do. A killed process takes
+// connections until the kernel has closed its socket, so that may happen more than once within moments.
 func (c *client) reload(method, target string, fields url.Values) (*page, error) {
 	p, err := c.try(method, target, fields)
-	if err == nil && p.Status == http.StatusBadGateway {
+	for n := 0; n < 10 && err == nil && p.Status == http.StatusBadGateway; n++ {
+		<-time.After(200 * time.Millisecond)
 		p, err = c.try(method, target, fields)
 	}
 	return p, err
