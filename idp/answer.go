@@ -21,8 +21,8 @@ type Answer struct {
 }
 
 // Page is one of GoOn, AskPassword, ChooseAccount, Waiting, Deliver, Refusal,
-// Finished and SignedOut, and of those of a single logout: LogoutGoOn, SigningOut,
-// LeaveFor and CarryMessage.
+// Finished and SignedOut, Entered of a sign-in to the console, and of those of a
+// single logout: LogoutGoOn, SigningOut, LeaveFor and CarryMessage.
 type Page interface{ page() }
 
 // GoOn is no page of its own: a 303 to the page of this pending sign-in (/login?s=ID).

@@ -19,7 +19,8 @@ import (
 type pending struct {
 	Request    *pendingRequest `json:"request,omitempty"` // nil: a launch
 	RelayState *string         `json:"relay_state,omitempty"`
-	Reason     string          `json:"reason,omitempty"` // of the page shown last; Cancel answers by its status
+	Console    *pendingConsole `json:"console,omitempty"` // a sign-in to the console
+	Reason     string          `json:"reason,omitempty"`  // of the page shown last; Cancel answers by its status
 }
 
 // pendingRequest is what has to be known of an AuthnRequest after it was
@@ -65,6 +66,11 @@ type flow struct {
 
 func (f *flow) fromSP() bool  { return f.data.Request != nil }
 func (f *flow) passive() bool { return f.fromSP() && f.data.Request.Passive }
+
+// fresh tells whether a login before this sign-in does not count (row REQ-15).
+func (f *flow) fresh() bool {
+	return f.fromSP() && f.data.Request.Force || f.data.Console != nil && f.data.Console.Fresh
+}
 
 // outgoing is where the Response of this sign-in goes.
 func (f *flow) outgoing() (outgoing, error) {
@@ -122,11 +128,17 @@ func (p *Provider) resume(ctx context.Context, id string, v Visitor, bind bool) 
 		return nil, nil, err
 	}
 	f.sp = f.config.providers[in.EntityID]
+	if in.EntityID == consoleID {
+		f.sp = p.console
+	}
 	if !in.FinishedAt.IsZero() {
 		return nil, f.finished(), nil // row SP-07
 	}
 	if err := json.Unmarshal(in.Data, &f.data); err != nil {
 		return nil, nil, fmt.Errorf("read pending sign-in: %w", err)
+	}
+	if (f.data.Console != nil) != (in.EntityID == consoleID) {
+		return nil, nil, fmt.Errorf("read pending sign-in: it is half one to the console")
 	}
 	if page := p.usable(ctx, f.sp, in.EntityID, http.StatusNotFound, v); page != nil {
 		return nil, page, nil
@@ -263,6 +275,8 @@ func (p *Provider) logRefusal(ctx context.Context, v Visitor, entityID, reason, 
 // made of what is left of it, which is its service provider and account.
 func (f *flow) finished() Page {
 	switch one, _ := f.config.constantContact(); {
+	case f.in.EntityID == consoleID:
+		return Finished{"/admin/"}
 	case f.sp == nil || f.sp == one && f.in.Account == "":
 		return Finished{"/launch"}
 	case f.sp == one:

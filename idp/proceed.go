@@ -44,7 +44,7 @@ func (p *Provider) proceed(ctx context.Context, f *flow) (Answer, error) {
 	if f.in.ID == "" {
 		f.in.Session = s.TokenHash // counts as a sign-in of somebody known (row WEB-09)
 	}
-	if f.fromSP() && f.data.Request.Force && s.AuthenticatedAt.Before(f.in.CreatedAt) {
+	if f.fresh() && s.AuthenticatedAt.Before(f.in.CreatedAt) {
 		return p.askPassword(ctx, f, AskPassword{Login: s.Login}) // row REQ-15
 	}
 	e, problem, err := p.reading(ctx, s, f.v)
@@ -93,6 +93,9 @@ func (p *Provider) askPassword(ctx context.Context, f *flow, form AskPassword) (
 
 // ask puts the one question to the gate and acts on its answer.
 func (p *Provider) ask(ctx context.Context, f *flow, s store.Session, e directory.Entry) (Answer, error) {
+	if f.data.Console != nil {
+		return p.enter(ctx, f, s, e)
+	}
 	account := f.in.Account
 	if f.chosen != "" {
 		account = f.chosen

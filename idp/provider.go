@@ -83,6 +83,8 @@ type Options struct {
 	// refused and people are signed out here alone (row SLO-01).
 	SingleLogout bool
 
+	Console ConsoleGroups // who may use the admin console
+
 	Published Published // what our metadata says about who runs this
 
 	Caps          store.Caps    // of pending sign-ins without a session (row WEB-09)
@@ -103,6 +105,8 @@ type Provider struct {
 	logoutEndpoint string
 	classes        classes
 	factors        []factor
+	roles          consoleRoles
+	console        *provider // stands in for a service provider in sign-ins to the console
 
 	config   configCache
 	readings singleflight.Group // one re-read of the directory for each session at a time
@@ -190,6 +194,10 @@ func New(o Options) (*Provider, error) {
 			*n.value = n.initial
 		}
 	}
+	roles, err := newConsoleRoles(o.Console)
+	if err != nil {
+		faults = append(faults, err)
+	}
 	if len(faults) > 0 {
 		return nil, fmt.Errorf("identity provider: %w", errors.Join(faults...))
 	}
@@ -197,6 +205,8 @@ func New(o Options) (*Provider, error) {
 		o:        o,
 		base:     base.String(),
 		endpoint: base.String() + ssoPath,
+		roles:    roles,
+		console:  &provider{ServiceProvider: store.ServiceProvider{EntityID: consoleID, Name: "ssobridge", Enabled: true}},
 
 		logoutEndpoint: base.String() + sloPath,
 		classes:        classes{protected: base.Scheme == "https"},

@@ -69,6 +69,9 @@ const (
 	// ReasonBusy: too much is going on at this moment (503).
 	ReasonBusy = "busy"
 
+	// ReasonNoConsole: the person has no role in the admin console (403).
+	ReasonNoConsole = "no_console_role"
+
 	// ReasonNoProvider: a launch names no service provider, and no Constant
 	// Contact one is registered and enabled (404).
 	ReasonNoProvider = "no_provider"
@@ -131,7 +134,7 @@ func Reasons() []string {
 		ReasonUnknownProvider, ReasonProviderDisabled, ReasonMetadataExpired, ReasonWrongDestination, ReasonRequestTime,
 		ReasonReplayed, ReasonUnknownACS, ReasonTooManySignIns, ReasonBusy, ReasonEncryption,
 		ReasonNoSingleLogout, ReasonUnknownLogout,
-		ReasonNoProvider, ReasonChooseProvider, ReasonUnknownRelayState,
+		ReasonNoConsole, ReasonNoProvider, ReasonChooseProvider, ReasonUnknownRelayState,
 		ReasonUnknownSignIn, ReasonOtherBrowser, ReasonOtherSubject, ReasonTooManyAttempts, ReasonDirectoryDown, ReasonUnavailable,
 	}
 	for _, r := range []provisioning.Reason{

@@ -42,6 +42,12 @@ func (s *Server) answer(c echo.Context, v *visit, a idp.Answer, self string) err
 		return s.showFinished(c, p)
 	case idp.SignedOut:
 		return s.showSignedOut(c, p)
+	case idp.Entered:
+		path := ownPath(p.Path)
+		if !strings.HasPrefix(path, consoleHome) {
+			path = consoleHome
+		}
+		return c.Redirect(http.StatusSeeOther, path)
 	case idp.LogoutGoOn:
 		return c.Redirect(http.StatusSeeOther, logoutPath(p.Logout))
 	case idp.SigningOut:

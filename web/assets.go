@@ -32,6 +32,10 @@ func loadAssets(b Branding) (map[string]asset, error) {
 	for name, kind := range map[string]string{
 		"app.css": "text/css; charset=utf-8",
 		"wait.js": "text/javascript; charset=utf-8",
+
+		"console.css": "text/css; charset=utf-8",
+		"console.js":  "text/javascript; charset=utf-8",
+		"htmx.min.js": "text/javascript; charset=utf-8", // htmx.org 4.0.1, under the Zero-Clause BSD licence
 	} {
 		data, err := assetFiles.ReadFile("assets/" + name)
 		if err != nil {

@@ -30,6 +30,13 @@ const (
 	clientGone  = "client_closed"      // the browser went away; nobody reads the answer
 )
 
+// Reasons of the admin console.
+const (
+	consoleSession = "console_session" // no session that may go on
+	consoleRole    = "console_role"    // the role does not reach
+	consoleTwice   = "console_twice"   // the form was sent before
+)
+
 // statusClientGone is what proxies log for a browser that went away. Never sent.
 const statusClientGone = 499
 

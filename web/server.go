@@ -112,6 +112,8 @@ type Options struct {
 	ConfirmLaunch bool
 	// Webhook takes Constant Contact's webhooks. Default nil: their path is an unknown one.
 	Webhook *Webhook
+	// Console is the admin console. Default nil: its paths are unknown ones.
+	Console *Console
 	// SessionLife is how long a browser keeps the session cookie, at most as long as
 	// idp lets the session live. Default 0: until the browser is closed.
 	SessionLife time.Duration
@@ -213,6 +215,13 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s.echo = s.routes()
+	if o.Console != nil {
+		k, err := newConsole(s, *o.Console, brand)
+		if err != nil {
+			return nil, err
+		}
+		k.mount(s.echo)
+	}
 	s.routed = map[string]bool{}
 	for _, r := range s.echo.Routes() {
 		s.routed[r.Path] = true
@@ -223,8 +232,7 @@ func New(o Options) (*Server, error) {
 // Handler serves all routes.
 func (s *Server) Handler() http.Handler { return s.echo }
 
-// routes lists every path. /admin/ stays free: it answers 404 until something works
-// behind it.
+// routes lists every path but those of the admin console, which stand in console.go.
 func (s *Server) routes() *echo.Echo {
 	e := echo.New()
 	e.Logger.SetOutput(io.Discard) // Echo's own logger would bypass ours

@@ -163,6 +163,10 @@ var english = catalogue{
 		"unknown_logout":   {Title: "This sign-out is over", Text: "It was finished, or took too long.", Do: "Sign out at the services that you used, and close the browser on a shared computer.", Link: linkHelp},
 		busy:               {Title: "Too much is going on", Text: "More people are signing in at this moment than can be served.", Do: "Wait a minute, then try again."},
 
+		"no_console_role":     {Title: "No access to the admin console", Text: "You are signed in, and your account is not among those that may use the admin console.", Do: "Ask for help if you need it.", Link: linkHelp},
+		"console_session":     {Title: "Your sign-in is over", Text: "Nothing was changed: you were signed out, or have to prove once more that it is you.", Do: "Sign in again, then repeat what you did."},
+		"console_twice":       {Title: "This form was sent before", Text: "It was taken the first time, and nothing is done twice.", Do: "Look whether it did what you wanted."},
+		"console_role":        {Title: "This is for others to do", Text: "Your role in the admin console does not allow this.", Do: "Ask somebody with a higher role."},
 		"no_provider":         {Title: "Signing in is not set up", Text: "Signing in to {product} is not set up here yet.", Do: "Ask for help.", Link: linkHelp},
 		"choose_provider":     {Title: "This link is not complete", Text: "There is more than one service to sign in to, and the link does not say which.", Do: "Use the link that you were given for the service, or ask for help.", Link: linkHelp},
 		"unknown_relay_state": {Title: "This link can't be used", Text: "The place that the link leads to is not allowed.", Do: "Use the link that you were given, or ask for help.", Link: linkHelp},

@@ -68,6 +68,7 @@ func Run(t *testing.T, fresh func(testing.TB) store.Options) {
 		{"PlanWorkers", testPlanWorkers},
 		{"Work", testWork},
 		{"Audit", testAudit},
+		{"Forms", testForms},
 		{"Isolation", testIsolation},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.run(t, fresh) })

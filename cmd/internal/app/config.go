@@ -89,6 +89,10 @@ type Config struct {
 	// Limits of a sign-in.
 	SignIn SignInConfig `yaml:"sign_in"`
 
+	// Who may use the admin console, at /admin/. Without any of its groups there is no
+	// console.
+	Console ConsoleConfig `yaml:"console"`
+
 	// Signing out at all services at once.
 	Logout LogoutConfig `yaml:"logout"`
 
@@ -104,6 +108,29 @@ type Config struct {
 
 	// Figures for Prometheus.
 	Metrics MetricsConfig `yaml:"metrics"`
+
+	origin origin // where the values come from
+}
+
+// ConsoleConfig says who may use the admin console. A role belongs to the members of
+// one group of the directory, direct or nested; who is in several has the highest.
+type ConsoleConfig struct {
+	// The DN of the group whose members may look at everything and change nothing.
+	// Default none.
+	// Example: cn=sso-viewers,ou=groups,dc=example,dc=com
+	ViewerGroup string `yaml:"viewer_group"`
+
+	// The DN of the group whose members may help people as well: try again, adopt,
+	// suspend, end sessions, apply plans, tick work off.
+	// Default none.
+	// Example: cn=sso-operators,ou=groups,dc=example,dc=com
+	OperatorGroup string `yaml:"operator_group"`
+
+	// The DN of the group whose members may change everything: mappings, client
+	// accounts, service providers, keys.
+	// Default none.
+	// Example: cn=sso-admins,ou=groups,dc=example,dc=com
+	AdminGroup string `yaml:"admin_group"`
 }
 
 // StoreConfig says where everything is kept.

@@ -351,6 +351,13 @@ func checkPages(c *Config, f *faults) {
 	if !slices.Contains([]string{"json", "text"}, c.Log.Format) {
 		f.add("log.format", quote(c.Log.Format)+" is unknown", "write json or text")
 	}
+	for key, dn := range map[string]string{
+		"console.viewer_group": c.Console.ViewerGroup, "console.operator_group": c.Console.OperatorGroup, "console.admin_group": c.Console.AdminGroup,
+	} {
+		if _, err := directory.NormalDN(dn); dn != "" && err != nil {
+			f.add(key, quote(dn)+" is not a DN", "write the group's DN, such as cn=sso-admins,ou=groups,dc=example,dc=com")
+		}
+	}
 	if _, ok := logLevels[c.Log.Level]; !ok {
 		f.add("log.level", quote(c.Log.Level)+" is unknown", "write debug, info, warn or error")
 	}

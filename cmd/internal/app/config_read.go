@@ -42,6 +42,7 @@ func LoadConfig(file string, environ []string) (Config, error) {
 	resolvePaths(&cfg, filepath.Dir(file))
 	readSecrets(&cfg, f)
 	checkConfig(&cfg, f)
+	cfg.origin = f.origin
 	return cfg, f.err()
 }
 
@@ -213,6 +214,9 @@ func fieldByKey(section reflect.Value, key string) (reflect.Value, bool) {
 // eachKey calls do with the path and field of every key that is not a section, in order.
 func eachKey(section reflect.Value, path string, do func(path string, field reflect.Value)) {
 	for i := range section.NumField() {
+		if !section.Type().Field(i).IsExported() {
+			continue
+		}
 		full := join(path, section.Type().Field(i).Tag.Get("yaml"))
 		if field := section.Field(i); field.Kind() == reflect.Struct {
 			eachKey(field, full, do)

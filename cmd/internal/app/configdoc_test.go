@@ -118,6 +118,9 @@ func readConfigComments(t *testing.T) configDoc {
 	var walk func(name, path string, depth int)
 	walk = func(name, path string, depth int) {
 		for _, f := range structs[name].Fields.List {
+			if f.Tag == nil {
+				continue // not a key
+			}
 			tag := reflect.StructTag(strings.Trim(f.Tag.Value, "`"))
 			field := configField{path: strings.TrimPrefix(path+"."+tag.Get("yaml"), "."), depth: depth}
 			for line := range strings.Lines(f.Doc.Text()) {

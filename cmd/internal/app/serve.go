@@ -135,7 +135,7 @@ func (p *Parts) pages(figures *metrics, ready func(context.Context) error) (http
 		IdP: figures.counted(p.IdP), PublicURL: p.Config.PublicURL, TrustedProxies: p.Config.proxies(), Branding: branding,
 		CSRFKey: p.Sealer.Derive("csrf"), Ready: ready, Observe: figures.observe, Logger: p.log, Now: p.now, Random: rand.Reader,
 		HSTS: strings.HasPrefix(p.Config.PublicURL, "https://"), SessionLife: 0,
-		ConfirmLaunch: p.Config.SignIn.ConfirmLaunch, Webhook: p.webhook(),
+		ConfirmLaunch: p.Config.SignIn.ConfirmLaunch, Webhook: p.webhook(), Console: p.console(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up the pages: %w", err)
@@ -189,6 +189,7 @@ func (p *Parts) purge(ctx context.Context) error {
 			"sessions": func() (int, error) { return p.Store.Sessions().Purge(ctx, p.Config.Sessions.Idle) },
 			"logouts":  func() (int, error) { return p.Store.Logouts().Purge(ctx) },
 			"failures": func() (int, error) { return p.Store.Throttle().Purge(ctx) },
+			"forms":    func() (int, error) { return p.Store.Forms().Purge(ctx) },
 		} {
 			n, err := bite()
 			if err != nil {

@@ -163,12 +163,16 @@ func (b *browser) shot(name string) {
 // dark and phone change how the browser shows pages from now on.
 func (b *browser) dark() {
 	b.t.Helper()
-	b.do("dark mode", chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+	b.do("dark mode", chromedp.Func(setScheme("dark")))
+}
+
+func setScheme(scheme string) func(context.Context, *chromedp.Target) error {
+	return func(ctx context.Context, _ *chromedp.Target) error {
 		_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}},
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
 		})
 		return err
-	}))
+	}
 }
 
 func (b *browser) phone() {

@@ -1,0 +1,166 @@
+package idp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"ssobridge/idp/directory"
+	"ssobridge/store"
+)
+
+// ConsoleRole is what somebody may do in the admin console. Each role may do what
+// those before it may.
+type ConsoleRole int
+
+// The roles. NoConsole may not even look.
+const (
+	NoConsole ConsoleRole = iota
+	Viewer                // looks
+	Operator              // helps people: retries, ends sessions, ticks work off, applies plans
+	Admin                 // changes who gets what: mappings, accounts, service providers, keys
+)
+
+func (r ConsoleRole) String() string {
+	switch r {
+	case Viewer:
+		return "viewer"
+	case Operator:
+		return "operator"
+	case Admin:
+		return "admin"
+	}
+	return "none"
+}
+
+// ConsoleGroups are the directory groups whose members, direct or nested, have a
+// role in the console: DNs, "" for none. The highest role counts.
+type ConsoleGroups struct{ Viewer, Operator, Admin string }
+
+// Empty tells whether nobody has a role.
+func (g ConsoleGroups) Empty() bool { return g == ConsoleGroups{} }
+
+// consoleID stands in the place of the service provider in a pending sign-in to the
+// console, in the log and in the audit. No entityID holds a blank.
+const consoleID = "admin console"
+
+// consoleFresh is how long after a login dangerous actions need no new one.
+const consoleFresh = 10 * time.Minute
+
+// pendingConsole is the console's part of a pending sign-in.
+type pendingConsole struct {
+	Path  string `json:"path"`            // of ours, to go to afterwards
+	Fresh bool   `json:"fresh,omitempty"` // the login must be younger than the sign-in
+}
+
+// Entered is no page of its own: the visitor may use the console, and goes to Path.
+type Entered struct{ Path string }
+
+func (Entered) page() {}
+
+// Administrator is somebody who uses the console.
+type Administrator struct {
+	Person  store.PersonID
+	Login   string
+	Name    string
+	Role    ConsoleRole
+	Session []byte // token hash of the session; identifies it, and gives no access
+	Methods []string
+	Fresh   bool // the login is young enough for dangerous actions
+}
+
+// consoleRoles maps groups, by normal DN, to the role that they give.
+type consoleRoles map[string]ConsoleRole
+
+func newConsoleRoles(g ConsoleGroups) (consoleRoles, error) {
+	roles := consoleRoles{}
+	for role, dn := range map[ConsoleRole]string{Viewer: g.Viewer, Operator: g.Operator, Admin: g.Admin} {
+		if dn == "" {
+			continue
+		}
+		normal, err := directory.NormalDN(dn)
+		if err != nil {
+			return nil, fmt.Errorf("console: group %.200q of the role %s: %w", dn, role, err)
+		}
+		roles[normal] = max(roles[normal], role)
+	}
+	return roles, nil
+}
+
+// of is the highest role that the person's groups give. What can't be read gives none.
+func (r consoleRoles) of(e directory.Entry) ConsoleRole {
+	role := NoConsole
+	for _, g := range e.Groups {
+		if normal, err := directory.NormalDN(g.DN); err == nil {
+			role = max(role, r[normal])
+		}
+	}
+	return role
+}
+
+// EnterConsole lets a visitor into the console whose session and role satisfy it:
+// the answer is Entered, to path, which must be one of ours. Anybody else gets the
+// page that stands in the way: a login, a refusal. With fresh, a login before this
+// moment does not count.
+func (p *Provider) EnterConsole(ctx context.Context, path string, fresh bool, v Visitor) (Answer, error) {
+	if len(path) > 2048 {
+		path = "" // longer than any of ours
+	}
+	c, err := p.loadConfig(ctx)
+	if err != nil {
+		return Answer{}, err
+	}
+	f := &flow{config: c, sp: p.console, v: v}
+	f.in.EntityID = consoleID
+	f.in.Address = addressBlock(v.Address)
+	f.in.Browser = hash(v.Browser)
+	f.in.CreatedAt = p.o.Now()
+	f.data = pending{Console: &pendingConsole{Path: path, Fresh: fresh}}
+	return p.proceed(ctx, f)
+}
+
+// enter is the last step of a sign-in to the console.
+func (p *Provider) enter(ctx context.Context, f *flow, s store.Session, e directory.Entry) (Answer, error) {
+	if p.roles.of(e) == NoConsole {
+		page, err := p.refuse(ctx, f, refusal{session: &s, reason: ReasonNoConsole, status: http.StatusForbidden,
+			detail: "the person is in no group that console names", mend: "add the person to such a group in the directory, or name one of theirs"})
+		return Answer{Page: page}, err
+	}
+	if f.in.ID == "" {
+		return Answer{Page: Entered{f.data.Console.Path}}, nil // a live session: its login was recorded
+	}
+	event := p.event(f, "console-enter", s.Person)
+	event.Outcome = "ok"
+	err := p.o.SignIns.Finish(ctx, store.Issue{SignIn: f.in.ID, Events: []store.Event{event}})
+	switch {
+	case errors.Is(err, store.ErrFinished):
+		return Answer{Page: f.finished()}, nil
+	case errors.Is(err, store.ErrNotFound):
+		return Answer{Page: Refusal{Reason: ReasonUnknownSignIn, Status: http.StatusNotFound}}, nil
+	case err != nil:
+		return Answer{}, fmt.Errorf("finish the sign-in to the console: %w", err)
+	}
+	return Answer{Page: Entered{f.data.Console.Path}}, nil
+}
+
+// Administrator tells who uses the console. ok is false for everybody whom
+// EnterConsole would not let in at once: it has the page that says why. The role is
+// that of a directory reading as young as a sign-in's: who leaves the group is out
+// within a minute.
+func (p *Provider) Administrator(ctx context.Context, v Visitor) (a Administrator, ok bool, err error) {
+	s, known, err := p.session(ctx, v)
+	if err != nil || !known {
+		return a, false, err
+	}
+	e, problem, err := p.reading(ctx, s, v)
+	if err != nil || problem != "" {
+		return a, false, err
+	}
+	role := p.roles.of(e)
+	return Administrator{
+		Person: s.Person, Login: e.Login, Name: personName(e), Role: role, Session: s.TokenHash, Methods: s.Methods,
+		Fresh: p.o.Now().Sub(s.AuthenticatedAt) < consoleFresh,
+	}, role != NoConsole, nil
+}

@@ -1,0 +1,236 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"ssobridge/idp"
+	"ssobridge/idp/directory"
+	"ssobridge/provisioning"
+	"ssobridge/store"
+)
+
+// Console is what the admin console needs beside the pages of a sign-in. It goes to
+// the same functions as the commands, and decides nothing by itself.
+type Console struct {
+	Store        *store.DB
+	Provisioning *provisioning.Service
+	Provider     *idp.Provider
+	Directory    *directory.Directory
+	Settings     func() []Setting // the effective configuration, secrets masked
+}
+
+// ConsoleEntry is what the console needs of the identity provider; *idp.Provider is it.
+type ConsoleEntry interface {
+	EnterConsole(ctx context.Context, path string, fresh bool, v idp.Visitor) (idp.Answer, error)
+	Administrator(ctx context.Context, v idp.Visitor) (a idp.Administrator, ok bool, err error)
+}
+
+// console serves the pages under /admin/. Every one of its routes goes through
+// admit, which alone decides who may do what.
+type console struct {
+	*Server
+	Console
+	entry ConsoleEntry
+	texts catalogue
+	areas map[string]*areaPages
+}
+
+// consoleRoute is one route and who may use it.
+type consoleRoute struct {
+	method, path string
+	role         idp.ConsoleRole // the least that is needed; a route without one is refused to all
+	fresh        bool            // needs a login of the last minutes: what can't be taken back
+	stream       bool            // asked for by our script: answers a status in place of a page
+	handle       func(*consoleRequest) error
+}
+
+// area is one part of the console: an entry of its menu, a handler file and a template.
+type area struct {
+	name   string // of its template and of its text area.NAME
+	routes func(*console) []consoleRoute
+}
+
+// consoleAreas are in the order of the menu. The first route of each is where its
+// entry leads.
+func consoleAreas() []area {
+	return []area{
+		{"settings", (*console).settingsRoutes},
+	}
+}
+
+const consoleHome = "/admin/"
+
+// newConsole reads the templates. s must be complete but for its routes.
+func newConsole(s *Server, o Console, b Branding) (*console, error) {
+	k := &console{Server: s, Console: o, texts: consoleEnglish.withBrand(b)}
+	entry, ok := s.idp.(ConsoleEntry)
+	if !ok {
+		return nil, errors.New("web: the identity provider has no entry for the console")
+	}
+	k.entry = entry
+	var err error
+	k.areas, err = loadConsole(k.texts, s.assets)
+	return k, err
+}
+
+// mount adds the console's routes.
+func (k *console) mount(e *echo.Echo) {
+	home := ""
+	for _, a := range consoleAreas() {
+		for _, r := range a.routes(k) {
+			if home == "" {
+				home = r.path
+			}
+			e.Add(r.method, r.path, k.admit(a.name, r))
+		}
+	}
+	if home != consoleHome {
+		page(e, consoleHome, func(c echo.Context) error { return c.Redirect(http.StatusSeeOther, home) })
+	}
+	e.GET("/admin", func(c echo.Context) error { return c.Redirect(http.StatusSeeOther, consoleHome) })
+}
+
+// consoleRequest is one request of somebody who was admitted.
+type consoleRequest struct {
+	echo.Context
+	k     *console
+	area  string
+	visit *visit
+	admin idp.Administrator
+	form  fields // of a POST: from our own page, and for the first time
+}
+
+// ctx bounds everything behind the request.
+func (r *consoleRequest) ctx() context.Context { return r.Request().Context() }
+
+// may tells whether the reader has a role, for what a page offers. It protects
+// nothing: admit does.
+func (r *consoleRequest) may(role idp.ConsoleRole) bool { return r.admin.Role >= role }
+
+// event starts the audit event of something that the reader does.
+func (r *consoleRequest) event(action, subject string) store.Event {
+	return store.Event{
+		At: r.k.now(), Ref: r.visit.ref, Actor: string(r.admin.Person), Action: action, Subject: subject,
+		Address: r.visit.address, Outcome: "ok",
+	}
+}
+
+// admit lets a request through to its handler if the reader may do this: signed in,
+// in the directory's group for the role, with a young login where that is asked for;
+// a form besides with our token, and not sent before.
+func (k *console) admit(area string, route consoleRoute) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		v := visitOf(c)
+		if err := k.ensureBrowser(c, v); err != nil {
+			return err
+		}
+		ctx := c.Request().Context()
+		admin, in, err := k.entry.Administrator(ctx, v.visitor())
+		if err != nil {
+			return fmt.Errorf("look who uses the console: %w", err)
+		}
+		if !in || route.fresh && !admin.Fresh {
+			return k.bringIn(c, v, route, in)
+		}
+		if route.role == idp.NoConsole || admin.Role < route.role {
+			return k.deny(c, v, admin, route)
+		}
+		r := &consoleRequest{Context: c, k: k, area: area, visit: v, admin: admin}
+		if route.method == http.MethodPost {
+			if r.form, err = k.takeForm(c, v); err != nil {
+				return err
+			}
+		}
+		return route.handle(r)
+	}
+}
+
+// bringIn leads to the login and back to the page. What a form would have done is
+// not done: a form from before a login is not to be repeated unseen.
+func (k *console) bringIn(c echo.Context, v *visit, route consoleRoute, again bool) error {
+	if route.stream || route.method != http.MethodGet {
+		r := refuse(http.StatusForbidden, consoleSession, errors.New("no session that may use the console, or not fresh enough"))
+		r.again = consoleHome
+		return r
+	}
+	answer, err := k.entry.EnterConsole(c.Request().Context(), consolePath(c.Request()), again, v.visitor())
+	if err != nil {
+		return fmt.Errorf("enter the console: %w", err)
+	}
+	return k.answer(c, v, answer, "")
+}
+
+// consolePath is the path and query of a page of the console. It comes from the
+// request's own line, and leads nowhere else: the router matched it under /admin/.
+func consolePath(r *http.Request) string {
+	path := ownPath(r.URL.RequestURI())
+	if !strings.HasPrefix(path, consoleHome) || len(path) > 2048 {
+		return consoleHome
+	}
+	return path
+}
+
+// deny refuses somebody whose role does not reach, and writes it down: somebody
+// tried what the pages do not offer them.
+func (k *console) deny(c echo.Context, v *visit, admin idp.Administrator, route consoleRoute) error {
+	err := k.Store.Audit().Add(c.Request().Context(), store.Event{
+		At: k.now(), Ref: v.ref, Actor: string(admin.Person), Action: "console-refusal", Subject: route.method + " " + route.path,
+		Address: v.address, Outcome: "refused", Reason: "console_role",
+	})
+	if err != nil {
+		return fmt.Errorf("record a refusal in the console: %w", err)
+	}
+	r := refuse(http.StatusForbidden, consoleRole, fmt.Errorf("%s may not use %s, which needs %s", admin.Role, route.path, route.role))
+	r.again = consoleHome
+	return r
+}
+
+// takeForm reads a form and takes it once. Its random id is the page's, drawn anew
+// each time the form is shown.
+func (k *console) takeForm(c echo.Context, v *visit) (fields, error) {
+	f, err := k.Server.form(c, v)
+	if err != nil {
+		if r := (*refusal)(nil); errors.As(err, &r) {
+			r.again = consoleHome
+		}
+		return nil, err
+	}
+	if !tokenText(f["once"]) {
+		return nil, refuse(http.StatusBadRequest, badForm, errors.New("form without its id"))
+	}
+	first, err := k.Store.Forms().Use(c.Request().Context(), f["once"])
+	if err != nil {
+		return nil, fmt.Errorf("take a form: %w", err)
+	}
+	if !first {
+		r := refuse(http.StatusConflict, consoleTwice, errors.New("form was sent before"))
+		r.again = consoleHome
+		return nil, r
+	}
+	return f, nil
+}
+
+// ConsoleRoute is one route of the console and the least role that may use it.
+type ConsoleRoute struct {
+	Area, Method, Path string
+	Role               idp.ConsoleRole
+	Fresh              bool // also needs a login of the last minutes
+}
+
+// ConsoleRoutes lists every route of the console, for tests and documentation.
+func ConsoleRoutes() []ConsoleRoute {
+	var all []ConsoleRoute
+	k := &console{}
+	for _, a := range consoleAreas() {
+		for _, r := range a.routes(k) {
+			all = append(all, ConsoleRoute{Area: a.name, Method: r.method, Path: r.path, Role: r.role, Fresh: r.fresh})
+		}
+	}
+	return all
+}

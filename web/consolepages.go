@@ -1,0 +1,217 @@
+package web
+
+import (
+	"bytes"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"ssobridge/idp"
+)
+
+// areaPages are the templates of one area with the shared parts.
+type areaPages struct{ pages *template.Template }
+
+// loadConsole parses the frame, the shared parts and each area's file.
+func loadConsole(texts catalogue, assets map[string]asset) (map[string]*areaPages, error) {
+	shared, err := template.New("console").Funcs(template.FuncMap{
+		"t":     texts.word,
+		"has":   func(key string) bool { _, ok := texts.words[key]; return ok },
+		"asset": func(name string) string { return assetURL(assets, name) },
+		"input": newInput,
+		"ago":   texts.duration,
+		"lower": strings.ToLower,
+		"role":  texts.role,
+	}).ParseFS(templateFiles, "templates/console/frame.html", "templates/console/parts.html")
+	if err != nil {
+		return nil, fmt.Errorf("web: parse the console's frame: %w", err)
+	}
+	all := map[string]*areaPages{}
+	for _, a := range consoleAreas() {
+		t, err := shared.Clone()
+		if err == nil {
+			t, err = t.ParseFS(templateFiles, path.Join("templates/console", a.name+".html"))
+		}
+		if err != nil {
+			return nil, fmt.Errorf("web: parse the console's area %s: %w", a.name, err)
+		}
+		all[a.name] = &areaPages{pages: t}
+	}
+	if files, err := fs.Glob(templateFiles, "templates/console/*.html"); err != nil || len(files) != len(consoleAreas())+2 {
+		return nil, fmt.Errorf("web: %d files of the console, want one for each of %d areas, the frame and the parts: %w", len(files), len(consoleAreas()), err)
+	}
+	return all, nil
+}
+
+// consoleFrame is what frame.html gets: the page is rendered before its frame.
+type consoleFrame struct {
+	Title     string
+	Area      string
+	Menu      []menuEntry
+	Admin     idp.Administrator
+	Brand     brandView
+	Done      string // text key of what was just done, "" for none
+	Body      template.HTML
+	SignedOut string // form token of the sign-out button
+}
+
+type menuEntry struct {
+	Name, Path string
+	Here       bool
+}
+
+// show answers with a page of the reader's area, in the frame. name is the
+// template's; title the page's own, already a text.
+func (r *consoleRequest) show(status int, name, title string, view any) error {
+	body := buffers.Get().(*bytes.Buffer)
+	defer buffers.Put(body)
+	body.Reset()
+	t := r.k.areas[r.area].pages
+	if err := t.ExecuteTemplate(body, name, view); err != nil {
+		return fmt.Errorf("render %s of the console: %w", name, err)
+	}
+	r.k.consolePolicy(r.Response().Header())
+	if r.Request().Header.Get("HX-Request") == "true" && r.Request().Header.Get("HX-Request-Type") != "full" {
+		return r.HTMLBlob(status, body.Bytes())
+	}
+	f := consoleFrame{
+		Title: title, Area: r.area, Admin: r.admin, Brand: r.k.pages.brand,
+		Body: template.HTML(body.String()), // #nosec G203: a template of ours wrote it, and escaped what is in it
+	}
+	for _, a := range consoleAreas() {
+		f.Menu = append(f.Menu, menuEntry{Name: a.name, Path: a.routes(r.k)[0].path, Here: a.name == r.area})
+	}
+	if done := "done." + r.QueryParam("done"); r.k.texts.words[done] != "" {
+		f.Done = done // a key of ours: nothing of the query itself is shown
+	}
+	page := buffers.Get().(*bytes.Buffer)
+	defer buffers.Put(page)
+	page.Reset()
+	if err := t.ExecuteTemplate(page, "frame", f); err != nil {
+		return fmt.Errorf("render the frame of the console: %w", err)
+	}
+	return r.HTMLBlob(status, page.Bytes())
+}
+
+// text is one of the console's texts, for titles and errors beside fields. An
+// unknown key is a fault of ours, and shows as itself.
+func (r *consoleRequest) text(key string, pairs ...any) string {
+	text, err := r.k.texts.word(key, pairs...)
+	if err != nil {
+		return key
+	}
+	return text
+}
+
+// consolePolicy: everything comes from us, nothing runs inline, and no form goes
+// elsewhere. htmx needs connect-src.
+func (s *Server) consolePolicy(h http.Header) {
+	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "+
+		"form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+}
+
+// done goes on to a page after a form: a reload repeats nothing. word names what was
+// done; the text done.WORD stands at the top of the page then.
+func (r *consoleRequest) done(path, word string) error {
+	if word != "" {
+		sep := "?"
+		if strings.Contains(path, "?") {
+			sep = "&"
+		}
+		path += sep + "done=" + word
+	}
+	return r.Redirect(http.StatusSeeOther, path)
+}
+
+// missing says that there is nothing of that name.
+func (r *consoleRequest) missing(what string) error {
+	e := refuse(http.StatusNotFound, notFound, fmt.Errorf("no %s of that name", what))
+	e.again = consoleHome
+	return e
+}
+
+// form is what each form of a page starts from.
+type form struct {
+	CSRF, Once string
+	Values     fields            // what was typed, kept
+	Errors     map[string]string // beside the field of that name; "" stands above the form
+}
+
+// newForm makes one for a page: empty, or with what was typed and what is wrong with it.
+func (r *consoleRequest) newForm(values fields, faults map[string]string) (form, error) {
+	once, err := newToken(r.k.random)
+	if err != nil {
+		return form{}, fmt.Errorf("draw a form's id: %w", err)
+	}
+	return form{CSRF: r.k.csrfToken(r.visit.browser), Once: once, Values: values, Errors: faults}, nil
+}
+
+// input is one field of a form: what parts.html needs to draw it.
+type input struct {
+	Name, Label, Value, Error, Hint, Type string
+}
+
+// newInput is {{input FORM NAME LABEL}}, with HINT and TYPE where wanted.
+func newInput(f form, name, label string, more ...string) input {
+	in := input{Name: name, Label: label, Value: f.Values[name], Error: f.Errors[name], Type: "text"}
+	if len(more) > 0 {
+		in.Hint = more[0]
+	}
+	if len(more) > 1 {
+		in.Type = more[1]
+	}
+	return in
+}
+
+// Streams end by themselves before the time for one request does; the browser's
+// EventSource opens the next.
+const (
+	streamLife  = 25 * time.Second
+	streamEvery = time.Second
+)
+
+// stream sends a part of a page again and again (text/event-stream), whenever it
+// looks different than before. name is a template of the area.
+func (r *consoleRequest) stream(name string, view func() (any, error)) error {
+	h := r.Response().Header()
+	h.Set(echo.HeaderContentType, "text/event-stream")
+	h.Set("X-Accel-Buffering", "no") // proxies that buffer would hold it back
+	r.Response().WriteHeader(http.StatusOK)
+	t := r.k.areas[r.area].pages
+	tick := time.NewTicker(streamEvery)
+	defer tick.Stop()
+	end := time.NewTimer(streamLife)
+	defer end.Stop()
+	var sent string
+	for {
+		v, err := view()
+		if err != nil {
+			return err
+		}
+		var b strings.Builder
+		if err := t.ExecuteTemplate(&b, name, v); err != nil {
+			return fmt.Errorf("render %s of the console: %w", name, err)
+		}
+		if text := b.String(); text != sent {
+			sent = text
+			if _, err := fmt.Fprintf(r.Response(), "data: %s\n\n", strings.ReplaceAll(text, "\n", "\ndata: ")); err != nil {
+				return nil // the browser went away
+			}
+			r.Response().Flush()
+		}
+		select {
+		case <-r.ctx().Done():
+			return nil
+		case <-end.C:
+			return nil
+		case <-tick.C:
+		}
+	}
+}

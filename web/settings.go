@@ -1,0 +1,50 @@
+package web
+
+import (
+	"net/http"
+	"strings"
+
+	"ssobridge/idp"
+)
+
+// Setting is one value of the effective configuration.
+type Setting struct {
+	Key    string // path, such as directory.base_dn
+	Value  string // as it would be written; *** for a secret that is set
+	Source string // "default", "file", or the name of the environment variable or of the secret's file
+}
+
+func (k *console) settingsRoutes() []consoleRoute {
+	return []consoleRoute{
+		{method: http.MethodGet, path: "/admin/settings", role: idp.Viewer, handle: k.settings},
+	}
+}
+
+// settings shows the configuration as it is in effect. It can't be changed here: it
+// belongs to the file and the environment of the program.
+func (k *console) settings(r *consoleRequest) error {
+	type group struct {
+		Name     string
+		Settings []Setting
+	}
+	var groups []group
+	place := map[string]int{}
+	for _, s := range k.Settings() {
+		name := section(s.Key)
+		if _, ok := place[name]; !ok {
+			place[name] = len(groups)
+			groups = append(groups, group{Name: name})
+		}
+		g := &groups[place[name]]
+		g.Settings = append(g.Settings, s)
+	}
+	return r.show(http.StatusOK, "settings", r.text("area.settings"), struct{ Groups []group }{groups})
+}
+
+// section of a key is its first part, "" where it has one alone.
+func section(key string) string {
+	if name, _, ok := strings.Cut(key, "."); ok {
+		return name
+	}
+	return ""
+}

@@ -1,0 +1,57 @@
+package web
+
+import "maps"
+
+// consoleEnglish are the words of the console. Each area has a file of its own.
+var consoleEnglish = catalogue{
+	lang: "en", roles: english.roles, duration: english.duration,
+	words: together(frameWords, settingsWords),
+}
+
+func together(parts ...map[string]string) map[string]string {
+	all := map[string]string{}
+	for _, p := range parts {
+		maps.Copy(all, p)
+	}
+	return all
+}
+
+var frameWords = map[string]string{
+	"console":           "Admin console",
+	"skip":              "Skip to the content",
+	"menu":              "Menu",
+	"signed.in":         "{login} ({role})",
+	"sign.out":          "Sign out",
+	"role.viewer":       "may look",
+	"role.operator":     "operator",
+	"role.admin":        "admin",
+	"area.overview":     "Overview",
+	"area.mappings":     "Mappings",
+	"area.people":       "People",
+	"area.trace":        "Sign-ins",
+	"area.accounts":     "Client accounts",
+	"area.provisioning": "Provisioning",
+	"area.providers":    "Service providers",
+	"area.keys":         "Keys",
+	"area.audit":        "Audit",
+	"area.settings":     "Settings",
+	"next":              "Next page",
+	"first":             "First page",
+	"none":              "None.",
+	"copy":              "Copy",
+	"copied":            "Copied",
+	"numbers":           "The numbers",
+	"required":          "required",
+	"fault":             "Something in the form has to be changed. Nothing was saved.",
+}
+
+var settingsWords = map[string]string{
+	"settings.lead":    "What is in effect now. It is changed in the configuration file or the environment, and read at the start of the program.",
+	"settings.key":     "Key",
+	"settings.value":   "Value",
+	"settings.source":  "From",
+	"settings.default": "default",
+	"settings.file":    "configuration file",
+	"settings.general": "General",
+	"settings.empty":   "not set",
+}
