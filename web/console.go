@@ -23,6 +23,9 @@ type Console struct {
 	Provider     *idp.Provider
 	Directory    *directory.Directory
 	Settings     func() []Setting // the effective configuration, secrets masked
+	// PartnerFault and DirectoryFault put an error of Constant Contact or of the
+	// directory into a sentence for an admin; "" for another error.
+	PartnerFault, DirectoryFault func(error) string
 }
 
 // ConsoleEntry is what the console needs of the identity provider; *idp.Provider is it.
@@ -60,6 +63,7 @@ type area struct {
 // entry leads.
 func consoleAreas() []area {
 	return []area{
+		{"accounts", (*console).accountsRoutes},
 		{"settings", (*console).settingsRoutes},
 	}
 }
@@ -105,6 +109,9 @@ type consoleRequest struct {
 	admin idp.Administrator
 	form  fields // of a POST: from our own page, and for the first time
 }
+
+// actor is how changes name the reader: the person, like in every audit event.
+func (r *consoleRequest) actor() string { return string(r.admin.Person) }
 
 // ctx bounds everything behind the request.
 func (r *consoleRequest) ctx() context.Context { return r.Request().Context() }

@@ -2,6 +2,9 @@ package web
 
 import (
 	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"html/template"
 	"io/fs"
@@ -13,6 +16,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"ssobridge/idp"
+	"ssobridge/store"
 )
 
 // areaPages are the templates of one area with the shared parts.
@@ -28,6 +32,7 @@ func loadConsole(texts catalogue, assets map[string]asset) (map[string]*areaPage
 		"ago":   texts.duration,
 		"lower": strings.ToLower,
 		"role":  texts.role,
+		"who":   who,
 	}).ParseFS(templateFiles, "templates/console/frame.html", "templates/console/parts.html")
 	if err != nil {
 		return nil, fmt.Errorf("web: parse the console's frame: %w", err)
@@ -214,4 +219,24 @@ func (r *consoleRequest) stream(name string, view func() (any, error)) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// cut bounds a text of a query to so many bytes.
+func cut(text string, most int) string {
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "")
+	}
+	return text
+}
+
+// fingerprint of what was shown before it is done: another one is shown anew.
+func fingerprint(data []byte) string {
+	sum := sha256.Sum256(data)
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
+}
+
+// who is what a row of the ledger is called: the person's name as Constant Contact
+// was told it, or what else is known.
+func who(u store.SSOUser) string {
+	return cmp.Or(strings.TrimSpace(u.FirstName+" "+u.LastName), u.ContactEmail, string(u.Person))
 }

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"path/filepath"
@@ -9,6 +10,8 @@ import (
 	"time"
 
 	"ssobridge/idp"
+	"ssobridge/idp/directory"
+	"ssobridge/partnerapi"
 	"ssobridge/web"
 )
 
@@ -23,7 +26,7 @@ func (p *Parts) console() *web.Console {
 	}
 	return &web.Console{
 		Store: p.Store, Provisioning: p.Provisioning, Provider: p.IdP, Directory: p.Directory,
-		Settings: p.settings,
+		Settings: p.settings, PartnerFault: partnerFault, DirectoryFault: directoryFault,
 	}
 }
 
@@ -82,4 +85,25 @@ func (o *origin) source(key string) string {
 		return filepath.Base(o.file) + ": " + key + "_file"
 	}
 	return "default"
+}
+
+// partnerFault says what Constant Contact answered and what to do; "" for another error.
+func partnerFault(err error) string {
+	var p *partnerapi.Error
+	if !errors.As(err, &p) {
+		return ""
+	}
+	return p.Error() + "; " + partnerMend(err)
+}
+
+// directoryFault says what the directory has against something; "" for another error.
+func directoryFault(err error) string {
+	var d *directory.Error
+	switch {
+	case !errors.As(err, &d):
+		return ""
+	case d.Problem == directory.Unavailable:
+		return "the directory does not answer; try again later"
+	}
+	return "the directory says " + strings.ReplaceAll(string(d.Problem), "_", " ")
 }

@@ -1,0 +1,52 @@
+package provisioning
+
+import "ssobridge/partnerapi"
+
+// What admins say of a client account goes to the partner API as it stands. These
+// names are for callers that know this package alone.
+type (
+	NewAccount   = partnerapi.NewAccount
+	PlanChange   = partnerapi.PlanChange
+	Cancellation = partnerapi.Cancellation
+)
+
+// CancelReasons are the published ids of reasons for a cancellation.
+var CancelReasons = partnerapi.CancelReasons
+
+// PlanTypes are the plans that a client account can be changed to.
+var PlanTypes = []string{"BRONZE", "SILVER", "GOLD"}
+
+// FieldErrors collects every *FieldError in an error, by field: what is wrong and
+// the mend, in one sentence. It is empty where there is none.
+func FieldErrors(err error) map[string]string {
+	all := map[string]string{}
+	collectFields(err, all)
+	return all
+}
+
+func collectFields(err error, all map[string]string) {
+	switch e := err.(type) { //nolint:errorlint // walks the tree by itself, to find all of them
+	case nil:
+	case *FieldError:
+		text := e.Fault
+		if e.Mend != "" {
+			text += "; " + e.Mend
+		}
+		addField(all, e.Field, text)
+	case *partnerapi.FieldError:
+		addField(all, e.Field, e.Fault)
+	case interface{ Unwrap() error }:
+		collectFields(e.Unwrap(), all)
+	case interface{ Unwrap() []error }:
+		for _, part := range e.Unwrap() {
+			collectFields(part, all)
+		}
+	}
+}
+
+func addField(all map[string]string, field, text string) {
+	if before, ok := all[field]; ok {
+		text = before + ". " + text
+	}
+	all[field] = text
+}

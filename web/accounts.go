@@ -1,0 +1,339 @@
+package web
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"ssobridge/idp"
+	"ssobridge/provisioning"
+	"ssobridge/store"
+)
+
+func (k *console) accountsRoutes() []consoleRoute {
+	return []consoleRoute{
+		{method: http.MethodGet, path: "/admin/accounts", role: idp.Viewer, handle: k.accounts},
+		{method: http.MethodPost, path: "/admin/accounts/refresh", role: idp.Operator, handle: k.refreshAccounts},
+		{method: http.MethodGet, path: "/admin/accounts/new", role: idp.Admin, fresh: true, handle: k.newAccount},
+		{method: http.MethodPost, path: "/admin/accounts/new", role: idp.Admin, fresh: true, handle: k.createAccount},
+		{method: http.MethodPost, path: "/admin/accounts/requests/:id", role: idp.Admin, fresh: true, handle: k.retryAccount},
+		{method: http.MethodGet, path: "/admin/accounts/of/:account", role: idp.Viewer, handle: k.account},
+		{method: http.MethodPost, path: "/admin/accounts/of/:account/read", role: idp.Operator, handle: k.readAccount},
+		{method: http.MethodPost, path: "/admin/accounts/of/:account/plan", role: idp.Admin, fresh: true, handle: k.setAccountPlan},
+		{method: http.MethodPost, path: "/admin/accounts/of/:account/cancel", role: idp.Admin, fresh: true, handle: k.cancelAccount},
+	}
+}
+
+// pageSize is how many rows a list of the console shows at once.
+const pageSize = 50
+
+// accounts lists the client accounts, by name or id.
+func (k *console) accounts(r *consoleRequest) error {
+	q, err := query(r)
+	if err != nil {
+		return err
+	}
+	f, err := r.newForm(nil, nil)
+	if err != nil {
+		return err
+	}
+	return k.showAccounts(r, http.StatusOK, q, f)
+}
+
+func (k *console) showAccounts(r *consoleRequest, status int, q fields, f form) error {
+	all, err := k.Store.Accounts().List(r.ctx())
+	if err != nil {
+		return fmt.Errorf("list client accounts: %w", err)
+	}
+	open, err := k.Store.Accounts().AccountRequests(r.ctx(), 100, store.RequestWanted, store.RequestSending, store.RequestUnknown,
+		store.RequestAccepted, store.RequestConflict, store.RequestRefused)
+	if err != nil {
+		return fmt.Errorf("list creations of client accounts: %w", err)
+	}
+	view := struct {
+		Form         form
+		Find         string
+		Total        int
+		Accounts     []store.Account
+		Requests     []store.AccountRequest
+		First, Next  string
+		Admin, Helps bool
+	}{Form: f, Find: cut(q["find"], 100), Total: len(all), Requests: open, Admin: r.may(idp.Admin), Helps: r.may(idp.Operator)}
+	find := strings.ToLower(view.Find)
+	slices.SortFunc(all, func(a, b store.Account) int { return cmp.Compare(a.ID, b.ID) })
+	for _, a := range all {
+		if a.ID <= store.AccountID(q["after"]) || find != "" && !strings.Contains(strings.ToLower(a.Name+" "+string(a.ID)), find) {
+			continue
+		}
+		if len(view.Accounts) == pageSize {
+			view.Next = "/admin/accounts?" + url.Values{"find": {view.Find}, "after": {string(view.Accounts[pageSize-1].ID)}}.Encode()
+			break
+		}
+		view.Accounts = append(view.Accounts, a)
+	}
+	if q["after"] != "" {
+		view.First = "/admin/accounts?" + url.Values{"find": {view.Find}}.Encode()
+	}
+	return r.show(status, "accounts", r.text("area.accounts"), view)
+}
+
+func (k *console) refreshAccounts(r *consoleRequest) error {
+	if err := k.Provisioning.RefreshAccounts(r.ctx()); err != nil {
+		return k.accountFault(r, err, func(f form) error { return k.showAccounts(r, http.StatusBadGateway, fields{}, f) })
+	}
+	return r.done("/admin/accounts", "refreshed")
+}
+
+// accountFault shows what Constant Contact said above the form that asked. Anything
+// else is a fault of ours.
+func (k *console) accountFault(r *consoleRequest, err error, show func(form) error) error {
+	faults := provisioning.FieldErrors(err)
+	if text := k.PartnerFault(err); text != "" {
+		faults[""] = text
+	}
+	if len(faults) == 0 {
+		return err
+	}
+	r.visit.cause = err
+	f, ferr := r.newForm(r.form, faults)
+	if ferr != nil {
+		return ferr
+	}
+	return show(f)
+}
+
+// accountFields are the form's fields in order; those of the owner are filled in
+// from the directory where they are left empty.
+var accountFields = []string{"owner", "organization_name", "country_code", "state_code", "contact_email", "contact_phone", "time_zone_id", "website", "partner_account_id", "login_name", "external_id"}
+
+func (k *console) newAccount(r *consoleRequest) error {
+	f, err := r.newForm(nil, nil)
+	if err != nil {
+		return err
+	}
+	return k.showNewAccount(r, http.StatusOK, f, "")
+}
+
+func (k *console) showNewAccount(r *consoleRequest, status int, f form, order string) error {
+	return r.show(status, "accounts-new", r.text("accounts.new"), struct {
+		Form   form
+		Fields []string
+		Order  string // as it would be sent; "" before it was looked at
+	}{f, accountFields, order})
+}
+
+// createAccount shows first what would be sent, and sends it when that was seen.
+func (k *console) createAccount(r *consoleRequest) error {
+	v := r.form
+	order, err := k.Provisioning.OrderAccount(r.ctx(), provisioning.AccountOrder{
+		Owner: v["owner"], ExternalID: v["external_id"], LoginName: v["login_name"],
+		Fields: provisioning.NewAccount{
+			OrganizationName: v["organization_name"], CountryCode: v["country_code"], StateCode: v["state_code"], ContactEmail: v["contact_email"],
+			ContactPhone: v["contact_phone"], TimeZoneID: v["time_zone_id"], Website: v["website"], PartnerAccountID: v["partner_account_id"],
+			ManagedSiteOwner: v["managed"] == "1",
+		},
+	})
+	if err != nil {
+		return k.orderFault(r, err)
+	}
+	if v["seen"] != fingerprint(order.Body) {
+		var pretty strings.Builder
+		enc := json.NewEncoder(&pretty)
+		enc.SetIndent("", "  ")
+		enc.SetEscapeHTML(false)
+		if err := enc.Encode(order.Body); err != nil {
+			return fmt.Errorf("show an order: %w", err)
+		}
+		values := fields{"seen": fingerprint(order.Body)}
+		for name, value := range v {
+			if name != "seen" {
+				values[name] = value
+			}
+		}
+		f, err := r.newForm(values, nil)
+		if err != nil {
+			return err
+		}
+		return k.showNewAccount(r, http.StatusOK, f, pretty.String())
+	}
+	done, err := k.Provisioning.CreateAccount(r.ctx(), order, r.actor())
+	switch {
+	case errors.Is(err, store.ErrConflict):
+		return k.accountFault(r, &provisioning.FieldError{Field: "login_name", Fault: r.text("accounts.again")},
+			func(f form) error { return k.showNewAccount(r, http.StatusConflict, f, "") })
+	case err != nil:
+		return k.orderFault(r, err)
+	}
+	return k.tellRequest(r, done)
+}
+
+func (k *console) orderFault(r *consoleRequest, err error) error {
+	if text := k.DirectoryFault(err); text != "" {
+		err = errors.Join(&provisioning.FieldError{Field: "owner", Fault: text}, err)
+	}
+	return k.accountFault(r, err, func(f form) error { return k.showNewAccount(r, http.StatusUnprocessableEntity, f, "") })
+}
+
+// tellRequest goes to the account that was created, or back to the list, which shows
+// the request with what Constant Contact said.
+func (k *console) tellRequest(r *consoleRequest, done store.AccountRequest) error {
+	if done.State == store.RequestCreated {
+		return r.done("/admin/accounts/of/"+url.PathEscape(string(done.Account)), "created")
+	}
+	return r.done("/admin/accounts", "open")
+}
+
+func (k *console) retryAccount(r *consoleRequest) error {
+	id, err := strconv.ParseInt(r.Param("id"), 10, 64)
+	if err != nil {
+		return r.missing("request")
+	}
+	var account store.AccountID
+	if text := strings.TrimSpace(r.form["account"]); text != "" {
+		if account, err = store.ParseAccountID(text); err != nil {
+			return k.accountFault(r, &provisioning.FieldError{Field: "", Fault: r.text("accounts.badid")},
+				func(f form) error { return k.showAccounts(r, http.StatusUnprocessableEntity, fields{}, f) })
+		}
+	}
+	done, err := k.Provisioning.RetryAccount(r.ctx(), id, account, r.actor())
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return r.missing("request")
+	case err != nil:
+		return k.accountFault(r, err, func(f form) error {
+			f.Errors[""] = cmp.Or(f.Errors[""], f.Errors["account"])
+			return k.showAccounts(r, http.StatusUnprocessableEntity, fields{}, f)
+		})
+	}
+	return k.tellRequest(r, done)
+}
+
+// accountOf is the account that a path names, if it is one of ours.
+func (k *console) accountOf(r *consoleRequest) (store.Account, error) {
+	id, err := store.ParseAccountID(r.Param("account"))
+	if err != nil {
+		return store.Account{}, r.missing("client account")
+	}
+	a, err := k.Store.Accounts().Get(r.ctx(), id)
+	if errors.Is(err, store.ErrNotFound) {
+		return a, r.missing("client account")
+	}
+	if err != nil {
+		return a, fmt.Errorf("read client account %s: %w", id, err)
+	}
+	return a, nil
+}
+
+func (k *console) account(r *consoleRequest) error {
+	a, err := k.accountOf(r)
+	if err != nil {
+		return err
+	}
+	f, err := r.newForm(nil, nil)
+	if err != nil {
+		return err
+	}
+	return k.showAccount(r, http.StatusOK, a, f)
+}
+
+func (k *console) showAccount(r *consoleRequest, status int, a store.Account, f form) error {
+	users, err := k.Store.Ledger().List(r.ctx(), store.UserFilter{
+		Account: a.ID, After: store.UserKey{Person: store.PersonID(cut(r.QueryParam("after"), 200)), Account: a.ID}, Limit: pageSize,
+	})
+	if err != nil {
+		return fmt.Errorf("list the people of %s: %w", a.ID, err)
+	}
+	own := "/admin/accounts/of/" + url.PathEscape(string(a.ID))
+	link := k.public.JoinPath("launch", string(a.ID)).String()
+	view := struct {
+		Form         form
+		Account      store.Account
+		Own          string
+		Link, Button string
+		Users        []store.SSOUser
+		First, Next  string
+		Plans        []string
+		Reasons      []int
+		Admin, Helps bool
+	}{
+		Form: f, Account: a, Own: own, Link: link, Button: `<a href="` + link + `">` + k.pages.brand.ProductName + `</a>`,
+		Users: users, Plans: provisioning.PlanTypes, Reasons: provisioning.CancelReasons, Admin: r.may(idp.Admin), Helps: r.may(idp.Operator),
+	}
+	if len(users) == pageSize {
+		view.Next = own + "?" + url.Values{"after": {string(users[pageSize-1].Person)}}.Encode()
+	}
+	if r.QueryParam("after") != "" {
+		view.First = own
+	}
+	return r.show(status, "accounts-one", cmp.Or(a.Name, string(a.ID)), view)
+}
+
+// onAccount does something to one account and shows it again.
+func (k *console) onAccount(r *consoleRequest, word string, do func(store.Account) error) error {
+	a, err := k.accountOf(r)
+	if err != nil {
+		return err
+	}
+	if err := do(a); err != nil {
+		return k.accountFault(r, err, func(f form) error { return k.showAccount(r, http.StatusUnprocessableEntity, a, f) })
+	}
+	return r.done("/admin/accounts/of/"+url.PathEscape(string(a.ID)), word)
+}
+
+func (k *console) readAccount(r *consoleRequest) error {
+	return k.onAccount(r, "read", func(a store.Account) error {
+		_, err := k.Provisioning.AccountPlan(r.ctx(), a.ID, r.actor())
+		return err
+	})
+}
+
+func (k *console) setAccountPlan(r *consoleRequest) error {
+	return k.onAccount(r, "plan", func(a store.Account) error {
+		if !slices.Contains(provisioning.PlanTypes, r.form["plan"]) {
+			return &provisioning.FieldError{Field: "plan", Fault: r.text("accounts.plan.choose")}
+		}
+		c := provisioning.PlanChange{PlanType: r.form["plan"]}
+		if text := r.form["billing_day"]; text != "" {
+			day, err := strconv.Atoi(text)
+			if err != nil || day < 1 || day > 31 {
+				return &provisioning.FieldError{Field: "billing_day", Fault: r.text("accounts.day.range")}
+			}
+			c.BillingDayOfMonth = day
+		}
+		_, err := k.Provisioning.SetAccountPlan(r.ctx(), a.ID, c, r.actor())
+		return err
+	})
+}
+
+// cancelAccount wants the account's id typed: it can't be taken back here.
+func (k *console) cancelAccount(r *consoleRequest) error {
+	return k.onAccount(r, "cancelled", func(a store.Account) error {
+		if r.form["typed"] != string(a.ID) {
+			return &provisioning.FieldError{Field: "typed", Fault: r.text("accounts.typed")}
+		}
+		o := provisioning.Cancellation{}
+		if text := r.form["reason_id"]; text != "" {
+			id, err := strconv.Atoi(text)
+			if err != nil || !slices.Contains(provisioning.CancelReasons, id) {
+				return &provisioning.FieldError{Field: "reason_id", Fault: r.text("accounts.reason.choose")}
+			}
+			o.ReasonID = id
+		}
+		if text := r.form["effective_date"]; text != "" {
+			at, err := time.Parse(time.DateOnly, text)
+			if err != nil {
+				return &provisioning.FieldError{Field: "effective_date", Fault: r.text("accounts.date.bad")}
+			}
+			o.EffectiveDate = at
+		}
+		_, err := k.Provisioning.CancelAccount(r.ctx(), a.ID, o, r.actor())
+		return err
+	})
+}
