@@ -19,6 +19,7 @@ import (
 // the same functions as the commands, and decides nothing by itself.
 type Console struct {
 	Store        *store.DB
+	Budget       *store.Budget
 	Provisioning *provisioning.Service
 	Provider     *idp.Provider
 	Directory    *directory.Directory
@@ -64,6 +65,7 @@ type area struct {
 func consoleAreas() []area {
 	return []area{
 		{"accounts", (*console).accountsRoutes},
+		{"provisioning", (*console).provisioningRoutes},
 		{"settings", (*console).settingsRoutes},
 	}
 }
@@ -228,6 +230,7 @@ type ConsoleRoute struct {
 	Area, Method, Path string
 	Role               idp.ConsoleRole
 	Fresh              bool // also needs a login of the last minutes
+	Stream             bool // text/event-stream, for as long as the server lets it
 }
 
 // ConsoleRoutes lists every route of the console, for tests and documentation.
@@ -236,7 +239,7 @@ func ConsoleRoutes() []ConsoleRoute {
 	k := &console{}
 	for _, a := range consoleAreas() {
 		for _, r := range a.routes(k) {
-			all = append(all, ConsoleRoute{Area: a.name, Method: r.method, Path: r.path, Role: r.role, Fresh: r.fresh})
+			all = append(all, ConsoleRoute{Area: a.name, Method: r.method, Path: r.path, Role: r.role, Fresh: r.fresh, Stream: r.stream})
 		}
 	}
 	return all

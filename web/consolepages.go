@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
+	"strconv"
 	"strings"
 	"time"
 
@@ -239,4 +240,13 @@ func fingerprint(data []byte) string {
 // was told it, or what else is known.
 func who(u store.SSOUser) string {
 	return cmp.Or(strings.TrimSpace(u.FirstName+" "+u.LastName), u.ContactEmail, string(u.Person))
+}
+
+// parseMicros reads a time of a pager's link.
+func parseMicros(text string) (time.Time, error) {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("read a time: %w", err)
+	}
+	return time.UnixMicro(n).UTC(), nil
 }

@@ -25,7 +25,7 @@ func (p *Parts) console() *web.Console {
 		return nil
 	}
 	return &web.Console{
-		Store: p.Store, Provisioning: p.Provisioning, Provider: p.IdP, Directory: p.Directory,
+		Store: p.Store, Budget: p.Budget, Provisioning: p.Provisioning, Provider: p.IdP, Directory: p.Directory,
 		Settings: p.settings, PartnerFault: partnerFault, DirectoryFault: directoryFault,
 	}
 }

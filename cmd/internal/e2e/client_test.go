@@ -228,6 +228,7 @@ func forms(body string) ([]form, error) {
 					return true
 				})
 				f.Buttons = append(f.Buttons, button{attr(n, "name"), attr(n, "value"), strings.TrimSpace(text.String())})
+			case n.Data == "input" && (attr(n, "type") == "checkbox" || attr(n, "type") == "radio") && !has(n, "checked"): // sends nothing
 			case n.Data == "input" && attr(n, "type") != "submit" && attr(n, "name") != "":
 				f.Fields.Add(attr(n, "name"), attr(n, "value"))
 			}
@@ -246,6 +247,10 @@ func walk(n *html.Node, visit func(*html.Node) bool) {
 	for c := n.FirstChild; c != nil; c = c.NextSibling {
 		walk(c, visit)
 	}
+}
+
+func has(n *html.Node, name string) bool {
+	return slices.ContainsFunc(n.Attr, func(a html.Attribute) bool { return a.Key == name })
 }
 
 func attr(n *html.Node, name string) string {

@@ -60,6 +60,17 @@ func (w *world) console(t testing.TB, login, path string) *browser {
 	return b
 }
 
+// begins tells whether a stream begins, or ends at once for want of what it tells of.
+func (c *client) begins(target string) bool {
+	c.t.Helper()
+	res, err := c.http.Get(target)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	return res.StatusCode != http.StatusForbidden
+}
+
 // submitForm sends the form of a page that goes to this path.
 func (c *client) submitForm(p *page, path string, values ...string) *page {
 	c.t.Helper()
@@ -138,6 +149,12 @@ func TestConsoleRoles(t *testing.T) {
 				fields := url.Values(nil)
 				if r.Method == http.MethodPost {
 					fields = url.Values{"csrf": {csrf}, "once": {rand.Text()}}
+				}
+				if r.Stream {
+					if got, want := c.begins(path), who.role >= r.Role; got != want {
+						t.Errorf("%s: the stream begins: %v, want %v", r.Path, got, want)
+					}
+					continue
 				}
 				p := c.send(r.Method, path, fields)
 				switch {

@@ -1,0 +1,81 @@
+package e2e_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"ssobridge/partnerapi/sandbox"
+)
+
+func TestConsoleProvisioning(t *testing.T) {
+	w := newConsoleWorld(t, setting{set: map[string]string{"provisioning.max_create": "2"}})
+	c := w.enter(t, consoleOperator)
+	p := c.submitForm(c.get(w.url+"/admin/provisioning"), "/admin/provisioning/plan")
+	if !strings.Contains(p.text(), "The plan is made. Nobody was created yet.") || !strings.Contains(p.text(), "Alice Anders") || w.creations() != 0 {
+		t.Fatalf("a plan: %d, %d creations\n%s", p.Status, w.creations(), p.text())
+	}
+	own := p.URL.Path
+	if p = c.get(w.url + own + "?kind=leaver"); strings.Contains(p.text(), "Alice Anders") || !strings.Contains(p.text(), "No line like that") {
+		t.Errorf("leavers alone:\n%s", p.text())
+	}
+	if p = c.submitForm(p, own+"/apply", "max_create", "none"); p.Status != http.StatusConflict || !strings.Contains(p.Body, `id="e-max_create"`) || !strings.Contains(p.Body, `value="none"`) {
+		t.Errorf("a cap that is no number: %d\n%s", p.Status, p.text())
+	}
+	// A run that would reach its cap asks, and goes on when that was accepted.
+	p = c.submitForm(p, own+"/apply", "max_create", "")
+	if p.Status != http.StatusConflict || !strings.Contains(p.text(), "Go on all the same") {
+		t.Fatalf("more than the cap of two: %d\n%s", p.Status, p.text())
+	}
+	if w.creations() != 0 {
+		t.Errorf("%d were created before anybody said so", w.creations())
+	}
+	w.sandbox.SetEmailRule(sandbox.EmailEverywhere) // alice, who is to be in two accounts, is a conflict in the second
+	if p = c.submitForm(p, own+"/apply", "max_create", "10"); !strings.Contains(p.text(), "The plan is being applied") {
+		t.Fatalf("applied: %d\n%s", p.Status, p.text())
+	}
+
+	b := w.console(t, consoleOperator, own)
+	b.sees("done") // by itself: the page follows
+	b.inspect("provisioning-plan")
+	b.open(w.url + "/admin/provisioning")
+	b.sees("Calls today")
+	b.inspect("provisioning")
+	b.open(w.url + "/admin/provisioning/users")
+	b.sees("conflict")
+	b.inspect("provisioning-users")
+	b.open(w.url + "/admin/provisioning/work")
+	b.inspect("provisioning-work")
+
+	// What failed is tried again by its box; none chosen is said.
+	users := "/admin/provisioning/users"
+	p = c.get(w.url + users)
+	if p = c.submitForm(p, users); p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.text(), "Choose at least one user") {
+		t.Errorf("nobody chosen: %d\n%s", p.Status, p.text())
+	}
+	box := ""
+	for name := range strings.SplitSeq(p.Body, `name="`) {
+		if strings.HasPrefix(name, "user:") {
+			box, _, _ = strings.Cut(name, `"`)
+		}
+	}
+	w.sandbox.SetEmailRule(sandbox.EmailOff)
+	if p = c.submitForm(p, users, box, "1", "do", "retry"); !strings.Contains(p.text(), "are tried again") {
+		t.Errorf("retry: %d\n%s", p.Status, p.text())
+	}
+	if !eventually(func() bool { return strings.Contains(c.get(w.url+users).text(), "No user like that") }) {
+		t.Errorf("the chosen one is not created:\n%s", c.get(w.url+users).text())
+	}
+
+	// A hold stops plans; a viewer sees it and can't lift it.
+	if p = c.submitForm(c.get(w.url+"/admin/provisioning"), "/admin/provisioning/hold"); !strings.Contains(p.text(), "Creations by plans are held back") {
+		t.Errorf("hold: %d\n%s", p.Status, p.text())
+	}
+	if strings.Contains(w.enter(t, consoleViewer).get(w.url+"/admin/provisioning").Body, "<form method=\"post\"") {
+		t.Error("a viewer is offered what they may not do")
+	}
+	a := w.enter(t, consoleAdmin)
+	if p = a.submitForm(a.get(w.url+"/admin/provisioning"), "/admin/provisioning/release"); !strings.Contains(p.text(), "Creations go on") {
+		t.Errorf("release: %d\n%s", p.Status, p.text())
+	}
+}

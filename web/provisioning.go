@@ -1,0 +1,458 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"ssobridge/idp"
+	"ssobridge/provisioning"
+	"ssobridge/store"
+)
+
+const provisioningPath = "/admin/provisioning"
+
+func (k *console) provisioningRoutes() []consoleRoute {
+	return []consoleRoute{
+		{method: http.MethodGet, path: provisioningPath, role: idp.Viewer, handle: k.provisioning},
+		{method: http.MethodGet, path: provisioningPath + "/live", role: idp.Viewer, stream: true, handle: k.provisioningLive},
+		{method: http.MethodPost, path: provisioningPath + "/plan", role: idp.Operator, handle: k.makePlan},
+		{method: http.MethodPost, path: provisioningPath + "/hold", role: idp.Operator, handle: k.hold},
+		{method: http.MethodPost, path: provisioningPath + "/release", role: idp.Admin, fresh: true, handle: k.release},
+		{method: http.MethodGet, path: provisioningPath + "/plans/:plan", role: idp.Viewer, handle: k.plan},
+		{method: http.MethodGet, path: provisioningPath + "/plans/:plan/live", role: idp.Viewer, stream: true, handle: k.planLive},
+		{method: http.MethodPost, path: provisioningPath + "/plans/:plan/apply", role: idp.Operator, fresh: true, handle: k.applyPlan},
+		{method: http.MethodPost, path: provisioningPath + "/plans/:plan/pause", role: idp.Operator, handle: k.pausePlan},
+		{method: http.MethodGet, path: provisioningPath + "/users", role: idp.Viewer, handle: k.users},
+		{method: http.MethodPost, path: provisioningPath + "/users", role: idp.Operator, handle: k.changeUsers},
+		{method: http.MethodGet, path: provisioningPath + "/work", role: idp.Viewer, handle: k.work},
+		{method: http.MethodPost, path: provisioningPath + "/work", role: idp.Operator, handle: k.workDone},
+	}
+}
+
+// userStates are the states of SSO users, those first that want a hand.
+var userStates = []store.State{store.Conflict, store.Refused, store.Unknown, store.Assumed, store.Suspended, store.Wanted, store.Sending, store.Active}
+
+type stateCount struct {
+	State store.State
+	Count int
+}
+
+// provisioningNow is how everything stands, for the page and its stream.
+type provisioningNow struct {
+	Users   []stateCount
+	Hold    store.Hold
+	Stopped store.BreakerState
+	Budget  store.BudgetStatus
+	Left    int // calls that background work may still make today
+}
+
+func (k *console) provisioningNow(r *consoleRequest) (now provisioningNow, err error) {
+	counts, err := k.Store.Ledger().CountByState(r.ctx())
+	if err != nil {
+		return now, fmt.Errorf("count SSO users: %w", err)
+	}
+	for _, s := range userStates {
+		now.Users = append(now.Users, stateCount{s, counts[s]})
+	}
+	if now.Hold, err = k.Store.Ledger().Hold(r.ctx()); err != nil {
+		return now, fmt.Errorf("read the hold: %w", err)
+	}
+	if now.Stopped, err = k.Store.Breaker().State(r.ctx()); err != nil {
+		return now, fmt.Errorf("read the breaker: %w", err)
+	}
+	if now.Budget, err = k.Budget.Status(r.ctx()); err != nil {
+		return now, fmt.Errorf("read the budget: %w", err)
+	}
+	now.Left = max(now.Budget.Background-now.Budget.Used, 0)
+	if now.Budget.Exhausted {
+		now.Left = 0
+	}
+	return now, nil
+}
+
+func (k *console) provisioning(r *consoleRequest) error {
+	f, err := r.newForm(nil, nil)
+	if err != nil {
+		return err
+	}
+	return k.showProvisioning(r, http.StatusOK, f)
+}
+
+func (k *console) showProvisioning(r *consoleRequest, status int, f form) error {
+	now, err := k.provisioningNow(r)
+	if err != nil {
+		return err
+	}
+	plans, err := k.Store.Plans().List(r.ctx(), 10)
+	if err != nil {
+		return fmt.Errorf("list plans: %w", err)
+	}
+	return r.show(status, "provisioning", r.text("area.provisioning"), struct {
+		Form         form
+		Now          provisioningNow
+		Plans        []store.Plan
+		Admin, Helps bool
+	}{f, now, plans, r.may(idp.Admin), r.may(idp.Operator)})
+}
+
+func (k *console) provisioningLive(r *consoleRequest) error {
+	return r.stream("provisioning-now", func() (any, error) { return k.provisioningNow(r) })
+}
+
+// makePlan walks the directory within the request: as long as a plan of the largest
+// directory that is planned for takes.
+func (k *console) makePlan(r *consoleRequest) error {
+	plan, _, err := k.Provisioning.MakePlan(r.ctx(), provisioning.PlanOptions{Kind: "admin", Actor: r.actor()})
+	if err != nil {
+		text := k.DirectoryFault(err)
+		if text == "" {
+			return fmt.Errorf("make a plan: %w", err)
+		}
+		r.visit.cause = err
+		f, ferr := r.newForm(nil, map[string]string{"": text})
+		if ferr != nil {
+			return ferr
+		}
+		return k.showProvisioning(r, http.StatusBadGateway, f)
+	}
+	return r.done(planPath(plan.ID), "planned")
+}
+
+func planPath(id int64) string { return provisioningPath + "/plans/" + strconv.FormatInt(id, 10) }
+
+func (k *console) hold(r *consoleRequest) error {
+	reason := "admin"
+	if r.form["lost"] == "1" {
+		reason = "ledger-lost"
+	}
+	if err := k.Provisioning.SetHold(r.ctx(), reason, r.actor()); err != nil {
+		return err
+	}
+	return r.done(provisioningPath, "held")
+}
+
+func (k *console) release(r *consoleRequest) error {
+	if err := k.Provisioning.SetHold(r.ctx(), "", r.actor()); err != nil {
+		return err
+	}
+	return r.done(provisioningPath, "released")
+}
+
+// planOf is the plan that a path names.
+func (k *console) planOf(r *consoleRequest) (store.Plan, error) {
+	id, err := strconv.ParseInt(r.Param("plan"), 10, 64)
+	if err != nil {
+		return store.Plan{}, r.missing("plan")
+	}
+	p, err := k.Store.Plans().Get(r.ctx(), id)
+	if errors.Is(err, store.ErrNotFound) {
+		return p, r.missing("plan")
+	}
+	if err != nil {
+		return p, fmt.Errorf("read plan %d: %w", id, err)
+	}
+	return p, nil
+}
+
+// planNow is how far a plan is, for the page and its stream.
+type planNow struct {
+	Plan  store.Plan
+	Ended int // creations that are decided
+	Now   provisioningNow
+}
+
+func (k *console) planNow(r *consoleRequest, id int64) (n planNow, err error) {
+	if n.Plan, err = k.Store.Plans().Get(r.ctx(), id); err != nil {
+		return n, fmt.Errorf("read plan %d: %w", id, err)
+	}
+	n.Ended = n.Plan.Done + n.Plan.Failed + n.Plan.Skipped
+	n.Now, err = k.provisioningNow(r)
+	return n, err
+}
+
+func (k *console) plan(r *consoleRequest) error {
+	f, err := r.newForm(nil, nil)
+	if err != nil {
+		return err
+	}
+	p, err := k.planOf(r)
+	if err != nil {
+		return err
+	}
+	return k.showPlan(r, http.StatusOK, p, f)
+}
+
+var (
+	itemKinds  = []string{store.ItemCreate, store.ItemLeaver, store.ItemDrift, store.ItemBlocked}
+	itemStates = []string{store.ItemOpen, store.ItemSending, store.ItemDone, store.ItemFailed, store.ItemSkipped}
+)
+
+func (k *console) showPlan(r *consoleRequest, status int, p store.Plan, f form) error {
+	now, err := k.planNow(r, p.ID)
+	if err != nil {
+		return err
+	}
+	forecast, err := k.Provisioning.Forecast(r.ctx(), max(0, p.Creations-now.Ended))
+	if err != nil {
+		return fmt.Errorf("reckon what plan %d takes: %w", p.ID, err)
+	}
+	q := r.QueryParams()
+	filter := store.ItemFilter{Limit: pageSize}
+	if kind := q.Get("kind"); slices.Contains(itemKinds, kind) {
+		filter.Kind = kind
+	}
+	if state := q.Get("state"); slices.Contains(itemStates, state) {
+		filter.State = state
+	}
+	if id, err := store.ParseAccountID(q.Get("account")); err == nil {
+		filter.Account = id
+	}
+	if after, err := strconv.ParseInt(q.Get("after"), 10, 64); err == nil && after > 0 {
+		filter.After = after
+	}
+	items, err := k.Store.Plans().Items(r.ctx(), p.ID, filter)
+	if err != nil {
+		return fmt.Errorf("list the lines of plan %d: %w", p.ID, err)
+	}
+	own := planPath(p.ID)
+	same := url.Values{"kind": {filter.Kind}, "state": {filter.State}, "account": {string(filter.Account)}}
+	view := struct {
+		Form          form
+		Own           string
+		Now           planNow
+		Plan          store.Plan
+		Forecast      provisioning.Forecast
+		Share         int // of what is left of today, in percent
+		Filter        store.ItemFilter
+		Kinds, States []string
+		Items         []store.PlanItem
+		First, Next   string
+		Helps         bool
+		Open          bool // can be applied
+	}{
+		Form: f, Own: own, Now: now, Plan: p, Forecast: forecast, Share: int(100 * forecast.TodayShare), Filter: filter, Kinds: itemKinds, States: itemStates, Items: items, Helps: r.may(idp.Operator),
+		Open: p.State == store.PlanReady || p.State == store.PlanPaused || p.State == store.PlanStopped,
+	}
+	if filter.After > 0 {
+		view.First = own + "?" + same.Encode()
+	}
+	if len(items) == pageSize {
+		same.Set("after", strconv.FormatInt(items[pageSize-1].Position, 10))
+		view.Next = own + "?" + same.Encode()
+	}
+	return r.show(status, "provisioning-plan", r.text("provisioning.plan.title", "id", p.ID), view)
+}
+
+func (k *console) planLive(r *consoleRequest) error {
+	p, err := k.planOf(r)
+	if err != nil {
+		return err
+	}
+	return r.stream("provisioning-progress", func() (any, error) { return k.planNow(r, p.ID) })
+}
+
+// applyPlan begins or resumes a plan. Where it would stop and ask, the page says why,
+// and its next form accepts that.
+func (k *console) applyPlan(r *consoleRequest) error {
+	p, err := k.planOf(r)
+	if err != nil {
+		return err
+	}
+	o := provisioning.ApplyOptions{ID: p.ID, Actor: r.actor(), Accept: r.form["accept"] == "1"}
+	faults := map[string]string{}
+	if text := r.form["max_create"]; text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > 1_000_000 {
+			faults["max_create"] = r.text("provisioning.max.range")
+		}
+		o.MaxCreate = n
+	}
+	if len(faults) == 0 {
+		_, err = k.Provisioning.ApplyPlan(r.ctx(), o)
+		var stop *provisioning.StopError
+		switch {
+		case err == nil:
+			return r.done(planPath(p.ID), "applying")
+		case errors.As(err, &stop):
+			faults[""] = stop.Detail
+			if stop.Reason != provisioning.StopHold {
+				faults["accept"] = r.text("provisioning.accept")
+			}
+		case errors.Is(err, store.ErrConflict):
+			faults[""] = r.text("provisioning.other")
+		case errors.Is(err, store.ErrNotFound):
+			faults[""] = r.text("provisioning.notnow")
+		default:
+			return err
+		}
+	}
+	f, err := r.newForm(r.form, faults)
+	if err != nil {
+		return err
+	}
+	return k.showPlan(r, http.StatusConflict, p, f)
+}
+
+func (k *console) pausePlan(r *consoleRequest) error {
+	p, err := k.planOf(r)
+	if err != nil {
+		return err
+	}
+	if err := k.Provisioning.PausePlan(r.ctx(), p.ID, r.actor()); err != nil && !errors.Is(err, store.ErrConflict) {
+		return err
+	}
+	return r.done(planPath(p.ID), "paused")
+}
+
+// usersFilter is what a query chooses of the ledger; all that want a hand by default.
+func usersFilter(q url.Values) store.UserFilter {
+	f := store.UserFilter{Limit: pageSize}
+	for _, s := range userStates {
+		if q.Get("state") == string(s) {
+			f.States = []store.State{s}
+		}
+	}
+	if len(f.States) == 0 {
+		f.States = userStates[:4]
+	}
+	if id, err := store.ParseAccountID(q.Get("account")); err == nil {
+		f.Account = id
+	}
+	if person := cut(q.Get("after"), 200); person != "" {
+		f.After = store.UserKey{Person: store.PersonID(person), Account: store.AccountID(cut(q.Get("after_account"), 100))}
+	}
+	return f
+}
+
+func (k *console) users(r *consoleRequest) error {
+	f, err := r.newForm(nil, nil)
+	if err != nil {
+		return err
+	}
+	return k.showUsers(r, http.StatusOK, f)
+}
+
+func (k *console) showUsers(r *consoleRequest, status int, f form) error {
+	filter := usersFilter(r.QueryParams())
+	list, err := k.Store.Ledger().List(r.ctx(), filter)
+	if err != nil {
+		return fmt.Errorf("list SSO users: %w", err)
+	}
+	state := ""
+	if len(filter.States) == 1 {
+		state = string(filter.States[0])
+	}
+	same := url.Values{"state": {state}, "account": {string(filter.Account)}}
+	view := struct {
+		Form        form
+		States      []store.State
+		State       string
+		Account     store.AccountID
+		Users       []store.SSOUser
+		First, Next string
+		Helps       bool
+	}{Form: f, States: userStates, State: state, Account: filter.Account, Users: list, Helps: r.may(idp.Operator)}
+	if filter.After.Person != "" {
+		view.First = provisioningPath + "/users?" + same.Encode()
+	}
+	if len(list) == pageSize {
+		last := list[pageSize-1]
+		same.Set("after", string(last.Person))
+		same.Set("after_account", string(last.Account))
+		view.Next = provisioningPath + "/users?" + same.Encode()
+	}
+	return r.show(status, "provisioning-users", r.text("provisioning.users"), view)
+}
+
+// chosen are the users whose boxes were ticked: each box has the name of its row.
+func (r *consoleRequest) chosen() []store.UserKey {
+	var keys []store.UserKey
+	for name := range r.form {
+		person, account, ok := strings.Cut(strings.TrimPrefix(name, "user:"), " ")
+		if id, err := store.ParseAccountID(account); ok && err == nil && strings.HasPrefix(name, "user:") {
+			keys = append(keys, store.UserKey{Person: store.PersonID(person), Account: id})
+		}
+	}
+	return keys
+}
+
+// changeUsers tries the chosen users again, or confirms those that are assumed.
+func (k *console) changeUsers(r *consoleRequest) error {
+	keys := r.chosen()
+	if len(keys) == 0 {
+		f, err := r.newForm(nil, map[string]string{"": r.text("provisioning.choose")})
+		if err != nil {
+			return err
+		}
+		return k.showUsers(r, http.StatusUnprocessableEntity, f)
+	}
+	if r.form["do"] == "confirm" {
+		if _, err := k.Provisioning.ConfirmUsers(r.ctx(), keys, r.actor()); err != nil {
+			return err
+		}
+		return r.done(provisioningPath+"/users", "confirmed")
+	}
+	for _, key := range keys {
+		if _, err := k.Provisioning.RetryUsers(r.ctx(), store.UserFilter{Person: key.Person, Account: key.Account}, r.actor()); err != nil {
+			return err
+		}
+	}
+	return r.done(provisioningPath+"/users", "retried")
+}
+
+func (k *console) work(r *consoleRequest) error {
+	f, err := r.newForm(nil, nil)
+	if err != nil {
+		return err
+	}
+	q := r.QueryParams()
+	filter := store.WorkFilter{Limit: pageSize, Done: q.Get("done_work") == "1"}
+	if kind := q.Get("kind"); kind == store.ItemLeaver || kind == store.ItemDrift {
+		filter.Kind = kind
+	}
+	if after, err := parseMicros(q.Get("since")); err == nil {
+		filter.After = store.Work{Since: after, Person: store.PersonID(cut(q.Get("person"), 200)), Account: store.AccountID(cut(q.Get("account"), 100)), Kind: cut(q.Get("after_kind"), 20)}
+	}
+	list, err := k.Store.Plans().Work(r.ctx(), filter)
+	if err != nil {
+		return fmt.Errorf("list manual work: %w", err)
+	}
+	view := struct {
+		Form   form
+		Filter store.WorkFilter
+		Kinds  []string
+		Work   []store.Work
+		First  string
+		Next   string
+		Helps  bool
+	}{Form: f, Filter: filter, Kinds: []string{store.ItemLeaver, store.ItemDrift}, Work: list, Helps: r.may(idp.Operator)}
+	if len(list) == pageSize {
+		last := list[pageSize-1]
+		view.Next = provisioningPath + "/work?" + url.Values{
+			"kind": {filter.Kind}, "since": {strconv.FormatInt(last.Since.UnixMicro(), 10)}, "person": {string(last.Person)},
+			"account": {string(last.Account)}, "after_kind": {last.Kind}, "done_work": {q.Get("done_work")},
+		}.Encode()
+	}
+	return r.show(http.StatusOK, "provisioning-work", r.text("provisioning.work"), view)
+}
+
+// workDone ticks off what an admin did at Constant Contact.
+func (k *console) workDone(r *consoleRequest) error {
+	account, err := store.ParseAccountID(r.form["account"])
+	if err != nil {
+		return r.missing("work")
+	}
+	err = k.Provisioning.WorkDone(r.ctx(), store.UserKey{Person: store.PersonID(r.form["person"]), Account: account}, r.form["kind"], r.actor())
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return r.missing("work")
+	case err != nil:
+		return err
+	}
+	return r.done(provisioningPath+"/work", "ticked")
+}
