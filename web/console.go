@@ -23,6 +23,7 @@ type Console struct {
 	Provisioning *provisioning.Service
 	Provider     *idp.Provider
 	Directory    *directory.Directory
+	Keyring      Keyring
 	Settings     func() []Setting // the effective configuration, secrets masked
 	// PartnerFault and DirectoryFault put an error of Constant Contact or of the
 	// directory into a sentence for an admin; "" for another error.
@@ -66,6 +67,7 @@ func consoleAreas() []area {
 	return []area{
 		{"accounts", (*console).accountsRoutes},
 		{"provisioning", (*console).provisioningRoutes},
+		{"keys", (*console).keysRoutes},
 		{"settings", (*console).settingsRoutes},
 	}
 }

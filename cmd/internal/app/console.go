@@ -26,7 +26,7 @@ func (p *Parts) console() *web.Console {
 	}
 	return &web.Console{
 		Store: p.Store, Budget: p.Budget, Provisioning: p.Provisioning, Provider: p.IdP, Directory: p.Directory,
-		Settings: p.settings, PartnerFault: partnerFault, DirectoryFault: directoryFault,
+		Keyring: consoleKeys{p}, Settings: p.settings, PartnerFault: partnerFault, DirectoryFault: directoryFault,
 	}
 }
 
