@@ -24,6 +24,9 @@ type Console struct {
 	Provider     *idp.Provider
 	Directory    *directory.Directory
 	Keyring      Keyring
+	Providers    Providers
+	EntityID     string           // ours
+	Contacts     []string         // whom to ask, for the hand-over sheet
 	Settings     func() []Setting // the effective configuration, secrets masked
 	// PartnerFault and DirectoryFault put an error of Constant Contact or of the
 	// directory into a sentence for an admin; "" for another error.
@@ -67,12 +70,17 @@ func consoleAreas() []area {
 	return []area{
 		{"accounts", (*console).accountsRoutes},
 		{"provisioning", (*console).provisioningRoutes},
+		{"providers", (*console).providersRoutes},
 		{"keys", (*console).keysRoutes},
 		{"settings", (*console).settingsRoutes},
 	}
 }
 
 const consoleHome = "/admin/"
+
+// maxConsoleForm is what a form of the console may have, in bytes: pasted metadata of
+// a service provider is the longest of what they hold.
+const maxConsoleForm = 512 << 10
 
 // newConsole reads the templates. s must be complete but for its routes.
 func newConsole(s *Server, o Console, b Branding) (*console, error) {
@@ -205,7 +213,7 @@ func (k *console) deny(c echo.Context, v *visit, admin idp.Administrator, route 
 // takeForm reads a form and takes it once. Its random id is the page's, drawn anew
 // each time the form is shown.
 func (k *console) takeForm(c echo.Context, v *visit) (fields, error) {
-	f, err := k.Server.form(c, v)
+	f, err := k.formUpTo(c, v, maxConsoleForm)
 	if err != nil {
 		if r := (*refusal)(nil); errors.As(err, &r) {
 			r.again = consoleHome

@@ -49,13 +49,16 @@ func query(c echo.Context) (fields, error) {
 // form reads a posted form of ours and checks that it came from a page of ours
 // (row WEB-01). The error holds the pending sign-in, if the form named one, so that
 // the page can offer to go on with it.
-func (s *Server) form(c echo.Context, v *visit) (fields, error) {
+func (s *Server) form(c echo.Context, v *visit) (fields, error) { return s.formUpTo(c, v, maxForm) }
+
+// formUpTo is form with another bound, in bytes.
+func (s *Server) formUpTo(c echo.Context, v *visit, most int64) (fields, error) {
 	r := c.Request()
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "application/x-www-form-urlencoded" {
 		return nil, refuse(http.StatusUnsupportedMediaType, badForm, fmt.Errorf("content type %.60q", kind))
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(c.Response(), r.Body, maxForm))
+	body, err := io.ReadAll(http.MaxBytesReader(c.Response(), r.Body, most))
 	if err != nil {
 		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 			return nil, refuse(http.StatusRequestEntityTooLarge, badForm, err)

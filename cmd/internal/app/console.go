@@ -26,7 +26,7 @@ func (p *Parts) console() *web.Console {
 	}
 	return &web.Console{
 		Store: p.Store, Budget: p.Budget, Provisioning: p.Provisioning, Provider: p.IdP, Directory: p.Directory,
-		Keyring: consoleKeys{p}, Settings: p.settings, PartnerFault: partnerFault, DirectoryFault: directoryFault,
+		EntityID: p.Config.EntityID, Contacts: p.Config.contacts(), Keyring: consoleKeys{p}, Providers: consoleProviders{p}, Settings: p.settings, PartnerFault: partnerFault, DirectoryFault: directoryFault,
 	}
 }
 
@@ -106,4 +106,16 @@ func directoryFault(err error) string {
 		return "the directory does not answer; try again later"
 	}
 	return "the directory says " + strings.ReplaceAll(string(d.Problem), "_", " ")
+}
+
+// contacts are whom our metadata names, in a line each.
+func (c *Config) contacts() []string {
+	var all []string
+	p := c.published()
+	for _, who := range []idp.Contact{p.Technical, p.Support} {
+		if who.Mail != "" {
+			all = append(all, strings.TrimSpace(who.Name+" <"+who.Mail+">"))
+		}
+	}
+	return all
 }

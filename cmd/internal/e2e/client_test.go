@@ -228,6 +228,10 @@ func forms(body string) ([]form, error) {
 					return true
 				})
 				f.Buttons = append(f.Buttons, button{attr(n, "name"), attr(n, "value"), strings.TrimSpace(text.String())})
+			case n.Data == "textarea":
+				f.Fields.Add(attr(n, "name"), text(n))
+			case n.Data == "select":
+				f.Fields.Add(attr(n, "name"), chosen(n))
 			case n.Data == "input" && (attr(n, "type") == "checkbox" || attr(n, "type") == "radio") && !has(n, "checked"): // sends nothing
 			case n.Data == "input" && attr(n, "type") != "submit" && attr(n, "name") != "":
 				f.Fields.Add(attr(n, "name"), attr(n, "value"))
@@ -247,6 +251,33 @@ func walk(n *html.Node, visit func(*html.Node) bool) {
 	for c := n.FirstChild; c != nil; c = c.NextSibling {
 		walk(c, visit)
 	}
+}
+
+// text is what stands in an element.
+func text(n *html.Node) string {
+	var b strings.Builder
+	walk(n, func(n *html.Node) bool {
+		if n.Type == html.TextNode {
+			b.WriteString(n.Data)
+		}
+		return true
+	})
+	return b.String()
+}
+
+// chosen is what a select sends: the option that is selected, or its first.
+func chosen(n *html.Node) string {
+	value, found, first := "", false, true
+	walk(n, func(o *html.Node) bool {
+		if o.Data == "option" && o.Type == html.ElementNode && (first || has(o, "selected") && !found) {
+			value, first, found = text(o), false, has(o, "selected")
+			if has(o, "value") {
+				value = attr(o, "value")
+			}
+		}
+		return true
+	})
+	return value
 }
 
 func has(n *html.Node, name string) bool {
