@@ -23,6 +23,7 @@ type Console struct {
 	Provisioning *provisioning.Service
 	Provider     *idp.Provider
 	Directory    *directory.Directory
+	Watch        Watch
 	Keyring      Keyring
 	Providers    Providers
 	EntityID     string           // ours
@@ -68,6 +69,7 @@ type area struct {
 // entry leads.
 func consoleAreas() []area {
 	return []area{
+		{"overview", (*console).overviewRoutes},
 		{"accounts", (*console).accountsRoutes},
 		{"provisioning", (*console).provisioningRoutes},
 		{"providers", (*console).providersRoutes},

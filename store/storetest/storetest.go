@@ -69,6 +69,7 @@ func Run(t *testing.T, fresh func(testing.TB) store.Options) {
 		{"Work", testWork},
 		{"Audit", testAudit},
 		{"Forms", testForms},
+		{"Figures", testFigures},
 		{"Isolation", testIsolation},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.run(t, fresh) })

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/url"
@@ -26,7 +27,7 @@ func (p *Parts) console() *web.Console {
 	}
 	return &web.Console{
 		Store: p.Store, Budget: p.Budget, Provisioning: p.Provisioning, Provider: p.IdP, Directory: p.Directory,
-		EntityID: p.Config.EntityID, Contacts: p.Config.contacts(), Keyring: consoleKeys{p}, Providers: consoleProviders{p}, Settings: p.settings, PartnerFault: partnerFault, DirectoryFault: directoryFault,
+		EntityID: p.Config.EntityID, Contacts: p.Config.contacts(), Watch: consoleWatch{p}, Keyring: consoleKeys{p}, Providers: consoleProviders{p}, Settings: p.settings, PartnerFault: partnerFault, DirectoryFault: directoryFault,
 	}
 }
 
@@ -118,4 +119,40 @@ func (c *Config) contacts() []string {
 		}
 	}
 	return all
+}
+
+// consoleWatch is the console's way to the functions of check.
+type consoleWatch struct{ *Parts }
+
+// Expiries lists what ends, the next first.
+func (p consoleWatch) Expiries(ctx context.Context) ([]web.Expiry, error) {
+	list, err := p.Parts.Expiries(ctx)
+	all := make([]web.Expiry, 0, len(list))
+	for _, e := range list {
+		all = append(all, web.Expiry{What: e.What, NotAfter: e.NotAfter, Days: e.Days, Due: e.Due, Message: e.Message})
+	}
+	return all, err
+}
+
+// Probe tries the directory's servers and the token of Constant Contact.
+func (p consoleWatch) Probe(ctx context.Context) []web.Probe {
+	var all []web.Probe
+	for _, step := range p.Directory.Check(ctx) {
+		probe := web.Probe{Name: "directory: " + step.Name, Detail: step.Detail, Mend: step.Mend}
+		if step.Err != nil {
+			probe.Fault = step.Err.Error()
+		}
+		all = append(all, probe)
+	}
+	token := web.Probe{Name: "Constant Contact: partner token", Detail: p.Config.ConstantContact.TokenURL}
+	if _, err := p.Tokens.Token(ctx); err != nil {
+		token.Fault, token.Mend = err.Error(), "compare token_url, partner_client_id and the partner secret with what Constant Contact gave"
+	}
+	api := web.Probe{Name: "Constant Contact: partner API", Detail: p.Config.ConstantContact.BaseURL}
+	if state, err := p.Store.Breaker().State(ctx); err != nil {
+		api.Fault = err.Error()
+	} else if state.Cause != "" {
+		api.Fault, api.Mend = breakerText(state.Cause), "calls are tried again by themselves at "+state.Until.UTC().Format("15:04 MST")
+	}
+	return append(all, token, api)
 }

@@ -190,6 +190,7 @@ func (p *Parts) purge(ctx context.Context) error {
 			"logouts":  func() (int, error) { return p.Store.Logouts().Purge(ctx) },
 			"failures": func() (int, error) { return p.Store.Throttle().Purge(ctx) },
 			"forms":    func() (int, error) { return p.Store.Forms().Purge(ctx) },
+			"figures":  func() (int, error) { return p.Store.Figures().Purge(ctx) },
 		} {
 			n, err := bite()
 			if err != nil {
@@ -197,6 +198,9 @@ func (p *Parts) purge(ctx context.Context) error {
 			} else if n > 0 {
 				p.log.Debug("cleared what had expired", "what", what, "count", n)
 			}
+		}
+		if err := p.countFigures(ctx); err != nil && ctx.Err() == nil {
+			p.log.Warn("the figures of the console's charts were not counted; tried again in a minute", "error", err)
 		}
 		if err := p.SettleKeys(ctx); err != nil && ctx.Err() == nil {
 			p.log.Warn("a switch of signing keys was not written down; tried again in a minute, and it holds all the same", "error", err)
@@ -218,4 +222,16 @@ func (l Listeners) close() error {
 		err = errors.Join(err, l.Metrics.Close())
 	}
 	return err
+}
+
+// countFigures counts what the console's charts show.
+func (p *Parts) countFigures(ctx context.Context) error {
+	if p.Config.consoleGroups().Empty() {
+		return nil // nobody looks at them
+	}
+	b, err := p.Budget.Status(ctx)
+	if err != nil {
+		return err
+	}
+	return p.Store.Figures().Count(ctx, b.Used)
 }

@@ -9,6 +9,17 @@ CREATE TABLE used_forms (
 CREATE INDEX used_forms_age ON used_forms (used_at);
 
 
+-- What the charts of the console show, one number for a quarter of an hour.
+CREATE TABLE figures (
+    kind  TEXT    NOT NULL,
+    at    INTEGER NOT NULL,
+    value INTEGER NOT NULL,
+    PRIMARY KEY (kind, at)
+) STRICT;
+
+CREATE INDEX figures_at ON figures (at);
+
+
 -- Mappings: switched off ones, and what each was before.
 
 

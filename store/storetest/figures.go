@@ -1,0 +1,50 @@
+package storetest
+
+import (
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"ssobridge/store"
+)
+
+// testFigures: each quarter of an hour has its own numbers, counted again until it is
+// over, and they go after eight days.
+func testFigures(t *testing.T, fresh func(testing.TB) store.Options) {
+	var ahead atomic.Int64
+	began := time.Now().UTC().Truncate(store.FigureStep).Add(time.Minute)
+	o := fresh(t)
+	o.Now = func() time.Time { return began.Add(time.Duration(ahead.Load())) }
+	db := open(t, o)
+	ctx := t.Context()
+	at := func(d time.Duration, action, outcome string) {
+		t.Helper()
+		must(t, db.Audit().Add(ctx, store.Event{At: began.Add(d), Actor: "p", Action: action, Outcome: outcome}))
+	}
+	at(0, "sign-in", "ok")
+	at(time.Second, "sign-in", "failed") // an error Response: no sign-in
+	at(time.Second, "refusal", "refused")
+	must(t, db.Figures().Count(ctx, 5))
+	at(time.Minute, "sign-in", "ok") // counted when the quarter is over
+	at(store.FigureStep, "login", "refused")
+	ahead.Store(int64(store.FigureStep))
+	must(t, db.Figures().Count(ctx, 7))
+	must(t, db.Figures().Count(ctx, 8)) // of another replica
+
+	first := began.Truncate(store.FigureStep)
+	got, err := db.Figures().Since(ctx, first)
+	must(t, err)
+	want := []store.Figure{
+		{Kind: store.FigureCalls, At: first, Value: 5}, {Kind: store.FigureLogins, At: first}, {Kind: store.FigureRefusals, At: first, Value: 1}, {Kind: store.FigureSignIns, At: first, Value: 2},
+		{Kind: store.FigureCalls, At: first.Add(store.FigureStep), Value: 8}, {Kind: store.FigureLogins, At: first.Add(store.FigureStep), Value: 1}, {Kind: store.FigureRefusals, At: first.Add(store.FigureStep)}, {Kind: store.FigureSignIns, At: first.Add(store.FigureStep)},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("figures (-want +got):\n%s", diff)
+	}
+	ahead.Store(int64(9 * 24 * time.Hour))
+	if n, err := db.Figures().Purge(ctx); err != nil || n < len(want) {
+		t.Errorf("purge: got %d, %v, want all %d or more", n, err, len(want))
+	}
+}
