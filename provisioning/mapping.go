@@ -348,3 +348,16 @@ func (s *Service) mappingEvent(action, actor string, m store.Mapping, externalID
 	raw, _ := json.Marshal(detail) // strings and numbers always encode
 	return store.Event{At: s.now(), Actor: actor, Action: action, Subject: "mapping", Account: m.Account, Outcome: "ok", Detail: raw}
 }
+
+// Who says in a few words whom a mapping is for.
+func Who(m store.Mapping) string {
+	switch m.Kind {
+	case store.GroupMapping:
+		return "group " + m.GroupDN
+	case store.GroupPattern:
+		return "groups named " + m.Pattern
+	case store.AttributePattern:
+		return m.Attribute + " = " + m.Pattern
+	}
+	return "person " + string(m.Person)
+}

@@ -32,8 +32,11 @@ func loadConsole(texts catalogue, assets map[string]asset) (map[string]*areaPage
 		"input": newInput,
 		"ago":   texts.duration,
 		"lower": strings.ToLower,
-		"role":  texts.role,
+		"role":  func(role any) string { return texts.role(store.Role(fmt.Sprint(role))) },
 		"who":   who,
+		"pair": func(v, user any, account store.AccountID) map[string]any {
+			return map[string]any{"V": v, "User": user, "Account": account}
+		},
 	}).ParseFS(templateFiles, "templates/console/frame.html", "templates/console/parts.html")
 	if err != nil {
 		return nil, fmt.Errorf("web: parse the console's frame: %w", err)

@@ -114,7 +114,7 @@ func (p *Parts) Explain(ctx context.Context, login string) (Explanation, error) 
 		return x, fmt.Errorf("explain the mappings: %w", err)
 	}
 	for _, h := range hits {
-		x.Mappings = append(x.Mappings, ExplainedMapping{h.Mapping.ID, mappingWho(h.Mapping), h.Mapping.Priority, h.Hit, h.Why, h.Account, h.Role})
+		x.Mappings = append(x.Mappings, ExplainedMapping{h.Mapping.ID, provisioning.Who(h.Mapping), h.Mapping.Priority, h.Hit, h.Why, h.Account, h.Role})
 	}
 	assignments, err := p.Provisioning.Assignments(ctx, person)
 	if err != nil {

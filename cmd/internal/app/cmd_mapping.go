@@ -107,7 +107,7 @@ func (mappingListCmd) Run(s *session) (err error) {
 	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "ID\tPRIORITY\tWHO\tACCOUNT\tROLE\tBY")
 	for _, m := range list {
-		fmt.Fprintf(w, "%d\t%d\t%s\t%s\t%s\t%s\n", m.ID, m.Priority, mappingWho(m), cmp.Or(string(m.Account), "{account}"), cmp.Or(string(m.Role), "{role}"), m.CreatedBy)
+		fmt.Fprintf(w, "%d\t%d\t%s\t%s\t%s\t%s\n", m.ID, m.Priority, provisioning.Who(m), cmp.Or(string(m.Account), "{account}"), cmp.Or(string(m.Role), "{role}"), m.CreatedBy)
 	}
 	return w.Flush()
 }
@@ -172,17 +172,5 @@ func (c *mappingRemoveCmd) preview(s *session, p *Parts, id int64) error {
 }
 
 func describeMapping(m store.Mapping) string {
-	return fmt.Sprintf("%s -> account %s, role %s, priority %d", mappingWho(m), cmp.Or(string(m.Account), "{account}"), cmp.Or(string(m.Role), "{role}"), m.Priority)
-}
-
-func mappingWho(m store.Mapping) string {
-	switch m.Kind {
-	case store.GroupMapping:
-		return "group " + m.GroupDN
-	case store.GroupPattern:
-		return "groups named " + m.Pattern
-	case store.AttributePattern:
-		return m.Attribute + " = " + m.Pattern
-	}
-	return "person " + string(m.Person)
+	return fmt.Sprintf("%s -> account %s, role %s, priority %d", provisioning.Who(m), cmp.Or(string(m.Account), "{account}"), cmp.Or(string(m.Role), "{role}"), m.Priority)
 }

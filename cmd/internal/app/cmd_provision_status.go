@@ -272,7 +272,7 @@ func (c *provisionReadinessCmd) Run(s *session) (err error) {
 	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "MAPPING\tWHO\tPEOPLE\tREADY\tWAITING\tFAILING\tMISSING")
 	for _, r := range list {
-		fmt.Fprintf(w, "%d\t%s\t%d\t%s\t%d\t%d\t%d\n", r.Mapping.ID, mappingWho(r.Mapping), r.People, share(r.There, r.People), r.Waiting, r.Failing, r.Missing)
+		fmt.Fprintf(w, "%d\t%s\t%d\t%s\t%d\t%d\t%d\n", r.Mapping.ID, provisioning.Who(r.Mapping), r.People, share(r.There, r.People), r.Waiting, r.Failing, r.Missing)
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -298,7 +298,7 @@ func readinessJSON(s *session, list []provisioning.GroupReadiness, f provisionin
 		Forecast jsonForecast `json:"forecast"`
 	}{Forecast: toJSONForecast(f)}
 	for _, r := range list {
-		out.Mappings = append(out.Mappings, group{r.Mapping.ID, mappingWho(r.Mapping), r.People, r.There, r.Waiting, r.Failing, r.Missing})
+		out.Mappings = append(out.Mappings, group{r.Mapping.ID, provisioning.Who(r.Mapping), r.People, r.There, r.Waiting, r.Failing, r.Missing})
 	}
 	enc := json.NewEncoder(s.stdout)
 	enc.SetIndent("", "  ")

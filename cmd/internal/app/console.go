@@ -13,6 +13,7 @@ import (
 	"ssobridge/idp"
 	"ssobridge/idp/directory"
 	"ssobridge/partnerapi"
+	"ssobridge/store"
 	"ssobridge/web"
 )
 
@@ -27,7 +28,7 @@ func (p *Parts) console() *web.Console {
 	}
 	return &web.Console{
 		Store: p.Store, Budget: p.Budget, Provisioning: p.Provisioning, Provider: p.IdP, Directory: p.Directory,
-		EntityID: p.Config.EntityID, Contacts: p.Config.contacts(), Watch: consoleWatch{p}, Keyring: consoleKeys{p}, Providers: consoleProviders{p}, Settings: p.settings, PartnerFault: partnerFault, DirectoryFault: directoryFault,
+		EntityID: p.Config.EntityID, Contacts: p.Config.contacts(), Preview: p.consolePreview, SessionIdle: p.Config.Sessions.Idle, Watch: consoleWatch{p}, Keyring: consoleKeys{p}, Providers: consoleProviders{p}, Settings: p.settings, PartnerFault: partnerFault, DirectoryFault: directoryFault,
 	}
 }
 
@@ -155,4 +156,10 @@ func (p consoleWatch) Probe(ctx context.Context) []web.Probe {
 		api.Fault, api.Mend = breakerText(state.Cause), "calls are tried again by themselves at "+state.Until.UTC().Format("15:04 MST")
 	}
 	return append(all, token, api)
+}
+
+// consolePreview is the preview command's.
+func (p *Parts) consolePreview(ctx context.Context, login, entityID string, account store.AccountID) (idp.AssertionPreview, []string, error) {
+	x, err := p.PreviewAssertion(ctx, login, entityID, account)
+	return x.AssertionPreview, x.Notes, err
 }

@@ -1,0 +1,93 @@
+package e2e_test
+
+import (
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func TestConsolePeople(t *testing.T) {
+	w := newConsoleWorld(t, setting{})
+	c := w.enter(t, consoleAdmin)
+	find := func(text string) string {
+		t.Helper()
+		m := regexp.MustCompile(`href="(/admin/people/of/[^"]+)"`).FindStringSubmatch(c.get(w.url + "/admin/people?find=" + text).Body)
+		if m == nil {
+			t.Fatalf("nobody found by %q:\n%s", text, c.get(w.url+"/admin/people?find="+text).text())
+		}
+		return m[1]
+	}
+	if p := c.get(w.url + "/admin/people?find=*%29%28uid%3D*"); !strings.Contains(p.text(), "Nobody was found") {
+		t.Errorf("a filter as a name:\n%s", p.text())
+	}
+	if p := c.get(w.url + "/admin/people?find=a"); !strings.Contains(p.text(), "Type 2 to 100 characters") {
+		t.Errorf("one character:\n%s", p.text())
+	}
+	if p := c.get(w.url + "/admin/people/of/nobody"); p.Status != http.StatusNotFound {
+		t.Errorf("nobody: %d", p.Status)
+	}
+
+	// Created now, at the head of the queue; suspended, and out; let go on, and in.
+	bob := find("bob+bra")
+	p := c.get(w.url + bob)
+	for _, want := range []string{"Bob Brandt", "not created yet", "is a direct member of the group", "direct member", "Northside Cycling Club"} {
+		if !strings.Contains(p.text(), want) && want != "Northside Cycling Club" {
+			t.Errorf("bob's page does not show %q:\n%s", want, p.text())
+		}
+	}
+	if p = c.submitForm(p, bob+"/user", "do", "provision"); !strings.Contains(p.text(), "It is being created") {
+		t.Fatalf("create now: %d\n%s", p.Status, p.text())
+	}
+	if !eventually(func() bool { return strings.Contains(c.get(w.url+bob).text(), "active can sign in") }) {
+		t.Fatalf("bob is not created:\n%s", c.get(w.url+bob).text())
+	}
+	if n := w.creations(); n != 1 {
+		t.Errorf("%d creations, want 1", n)
+	}
+	if p = c.submitForm(c.get(w.url+bob), bob+"/user", "do", "suspend"); !strings.Contains(p.text(), "Suspended: this person") {
+		t.Fatalf("suspend: %d\n%s", p.Status, p.text())
+	}
+	d := newClient(t)
+	d.goOn(d.login(d.get(w.launch(club)), "bob", password)).status(http.StatusForbidden)
+	if p = c.submitForm(c.get(w.url+bob), bob+"/user", "do", "resume"); !strings.Contains(p.text(), "It goes on") {
+		t.Fatalf("resume: %d\n%s", p.Status, p.text())
+	}
+	d.deliver(d.goOn(d.get(w.launch(club)))).says("Bob Brandt")
+	// A button that a stale page offers is refused.
+	if p = c.submitForm(c.get(w.url+bob), bob+"/user", "do", "resume"); p.Status != http.StatusConflict {
+		t.Errorf("resume once more: %d\n%s", p.Status, p.text())
+	}
+	p = c.get(w.url + bob + "/preview?sp=" + w.sandbox.EntityID())
+	if !strings.Contains(p.text(), "not signed, not sent, not valid") || !strings.Contains(p.text(), "bob@example.test") {
+		t.Errorf("preview: %d\n%s", p.Status, p.text())
+	}
+	if p = c.submitForm(c.get(w.url+bob), bob+"/end"); !strings.Contains(p.text(), "All sessions of this person are ended") {
+		t.Errorf("end sessions: %d\n%s", p.Status, p.text())
+	}
+	if p := d.get(w.url + "/"); strings.Contains(p.text(), "You are signed in") {
+		t.Errorf("after the end of all sessions:\n%s", p.text())
+	}
+
+	// Somebody whose user was there before the bridge.
+	zoe := find("zoe")
+	p = c.get(w.url + zoe)
+	if p = c.submitForm(p, zoe+"/adopt", "account", "not an account!", "external_id", "z-1"); p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.Body, `value="z-1"`) {
+		t.Errorf("adopt into no account: %d\n%s", p.Status, p.text())
+	}
+	if p = c.submitForm(p, zoe+"/adopt", "account", bakery, "external_id", "z-1"); !strings.Contains(p.text(), "Adopted.") {
+		t.Errorf("adopt: %d\n%s", p.Status, p.text())
+	}
+
+	// Names that are HTML come out harmless: the browser runs none of it.
+	eve := find("eve")
+	b := w.console(t, consoleAdmin, eve)
+	b.sees("<script>alert(1)</script>", "<i>Marketing</i>")
+	b.inspect("people-one")
+	b.open(w.url + "/admin/people")
+	b.fill("find", "ali")
+	b.sees("Alice Anders") // while typing
+	b.inspect("people")
+	b.open(w.url + bob + "/preview?sp=" + w.sandbox.EntityID())
+	b.inspect("people-preview")
+}

@@ -1,0 +1,321 @@
+package web
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"ssobridge/idp"
+	"ssobridge/idp/directory"
+	"ssobridge/provisioning"
+	"ssobridge/store"
+)
+
+const peoplePath = "/admin/people"
+
+func (k *console) peopleRoutes() []consoleRoute {
+	return []consoleRoute{
+		{method: http.MethodGet, path: peoplePath, role: idp.Viewer, handle: k.people},
+		{method: http.MethodGet, path: peoplePath + "/of/:person", role: idp.Viewer, handle: k.person},
+		{method: http.MethodGet, path: peoplePath + "/of/:person/preview", role: idp.Viewer, handle: k.previewAssertion},
+		{method: http.MethodPost, path: peoplePath + "/of/:person/user", role: idp.Operator, handle: k.changeUser},
+		{method: http.MethodPost, path: peoplePath + "/of/:person/adopt", role: idp.Admin, fresh: true, handle: k.adoptUser},
+		{method: http.MethodPost, path: peoplePath + "/of/:person/end", role: idp.Operator, handle: k.endPersonSessions},
+	}
+}
+
+func personPath(id store.PersonID) string { return peoplePath + "/of/" + url.PathEscape(string(id)) }
+
+// people searches the directory.
+func (k *console) people(r *consoleRequest) error {
+	view := struct {
+		Find   string
+		Looked bool
+		Found  []directory.Person
+		More   bool
+		Fault  string
+	}{Find: cut(r.QueryParam("find"), 400)}
+	if view.Find != "" {
+		view.Looked = true
+		var err error
+		view.Found, view.More, err = k.Directory.SearchPeople(r.ctx(), view.Find, pageSize)
+		switch text := k.DirectoryFault(err); {
+		case errors.Is(err, directory.ErrLookup):
+			view.Fault = r.text("people.short")
+		case text != "":
+			view.Fault = text
+			r.visit.cause = err
+		case err != nil:
+			return fmt.Errorf("search people: %w", err)
+		}
+	}
+	return r.show(http.StatusOK, "people", r.text("area.people"), view)
+}
+
+// personView is all that is known of somebody.
+type personView struct {
+	Form         form
+	Own          string
+	ID           store.PersonID
+	Entry        directory.Entry
+	Gone         bool   // not in the directory, or not for us
+	Fault        string // the directory did not answer
+	Hits         []personHit
+	Access       []personAccess
+	Former       []store.SSOUser // users without an assignment
+	Sessions     []store.Session
+	Events       []store.Event
+	Providers    []store.ServiceProvider
+	Admin, Helps bool
+}
+
+type personHit struct {
+	provisioning.Hit
+	Who string
+}
+
+// personAccess is one client account that the mappings give, with its user.
+type personAccess struct {
+	provisioning.Assignment
+	User store.SSOUser // State "" while there is none
+}
+
+// entryOf reads a person with the groups, whatever state the account is in.
+func (k *console) entryOf(r *consoleRequest, id store.PersonID) (directory.Entry, error) {
+	e, err := k.Directory.Read(r.ctx(), string(id))
+	if err == nil && e.Problem != "" && e.Login != "" {
+		if full, err := k.Directory.Find(r.ctx(), e.Login); err == nil && full.ID == e.ID {
+			full.Problem = e.Problem
+			return full, nil
+		}
+	}
+	return e, err
+}
+
+func (k *console) person(r *consoleRequest) error {
+	f, err := r.newForm(nil, nil)
+	if err != nil {
+		return err
+	}
+	return k.showPerson(r, http.StatusOK, f)
+}
+
+func (k *console) showPerson(r *consoleRequest, status int, f form) error {
+	id := store.PersonID(cut(r.Param("person"), 200))
+	v := personView{Form: f, Own: personPath(id), ID: id, Admin: r.may(idp.Admin), Helps: r.may(idp.Operator)}
+	users, err := k.Store.Ledger().Person(r.ctx(), id)
+	if err != nil {
+		return fmt.Errorf("read the SSO users of %s: %w", id, err)
+	}
+	if v.Entry, err = k.entryOf(r, id); err != nil {
+		text := k.DirectoryFault(err)
+		if text == "" || len(users) == 0 && strings.Contains(err.Error(), "bad_data") {
+			r.visit.cause = err
+			return r.missing("person")
+		}
+		v.Fault = text
+		r.visit.cause = err
+	}
+	v.Gone = v.Fault == "" && v.Entry.Login == ""
+	if v.Gone && len(users) == 0 {
+		return r.missing("person")
+	}
+	if !v.Gone && v.Fault == "" {
+		if err := k.explainPerson(r, &v, users); err != nil {
+			return err
+		}
+	} else {
+		v.Former = users
+	}
+	if v.Sessions, err = k.Store.Sessions().OfPerson(r.ctx(), id, k.SessionIdle); err != nil {
+		return fmt.Errorf("list the sessions of %s: %w", id, err)
+	}
+	if v.Events, err = k.Store.Audit().List(r.ctx(), store.Filter{Subject: string(id), Limit: 20}); err != nil {
+		return err
+	}
+	if v.Providers, err = k.Store.ServiceProviders().List(r.ctx()); err != nil {
+		return fmt.Errorf("list service providers: %w", err)
+	}
+	name := cmp.Or(strings.TrimSpace(v.Entry.FirstName+" "+v.Entry.LastName), v.Entry.Login)
+	if name == "" && len(users) > 0 {
+		name = who(users[0])
+	}
+	return r.show(status, "people-one", cmp.Or(name, string(id)), v)
+}
+
+// explainPerson holds mappings and ledger against a person, as explain does.
+func (k *console) explainPerson(r *consoleRequest, v *personView, users []store.SSOUser) error {
+	hits, err := k.Provisioning.Explain(r.ctx(), v.Entry)
+	if err != nil {
+		return fmt.Errorf("explain the mappings: %w", err)
+	}
+	for _, h := range hits {
+		v.Hits = append(v.Hits, personHit{h, provisioning.Who(h.Mapping)})
+	}
+	assignments, err := k.Provisioning.Assignments(r.ctx(), v.Entry)
+	if err != nil {
+		return fmt.Errorf("work out the assignments: %w", err)
+	}
+	for _, a := range assignments {
+		access := personAccess{Assignment: a}
+		if i := slices.IndexFunc(users, func(u store.SSOUser) bool { return u.Account == a.Account }); i >= 0 {
+			access.User = users[i]
+		}
+		v.Access = append(v.Access, access)
+	}
+	for _, u := range users {
+		if !slices.ContainsFunc(assignments, func(a provisioning.Assignment) bool { return a.Account == u.Account }) {
+			v.Former = append(v.Former, u)
+		}
+	}
+	return nil
+}
+
+// changeUser is one button of one SSO user.
+func (k *console) changeUser(r *consoleRequest) error {
+	account, err := store.ParseAccountID(r.form["account"])
+	if err != nil {
+		return r.missing("client account")
+	}
+	key := store.UserKey{Person: store.PersonID(cut(r.Param("person"), 200)), Account: account}
+	word := r.form["do"]
+	switch word {
+	case "provision":
+		err = k.provisionNow(r, key)
+	case "retry":
+		var n int
+		n, err = k.Provisioning.RetryUsers(r.ctx(), store.UserFilter{Person: key.Person, Account: key.Account}, r.actor())
+		if err == nil && n == 0 {
+			err = store.ErrConflict
+		}
+	case "confirm":
+		_, err = k.Provisioning.ConfirmUsers(r.ctx(), []store.UserKey{key}, r.actor())
+	case "suspend":
+		err = k.Provisioning.SuspendUser(r.ctx(), key, r.actor())
+	case "resume":
+		err = k.Provisioning.ResumeUser(r.ctx(), key, r.actor())
+	default:
+		return r.missing("button")
+	}
+	var refused *personRefusal
+	switch {
+	case err == nil:
+		return r.done(personPath(key.Person), "user."+word)
+	case errors.As(err, &refused), errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrNotFound):
+		text := r.text("people.notnow")
+		if refused != nil {
+			text = refused.text
+		}
+		r.visit.cause = err
+		f, ferr := r.newForm(nil, map[string]string{"": text})
+		if ferr != nil {
+			return ferr
+		}
+		return k.showPerson(r, http.StatusConflict, f)
+	}
+	return err
+}
+
+// personRefusal is a sentence for the admin.
+type personRefusal struct{ text string }
+
+func (e *personRefusal) Error() string { return e.text }
+
+// provisionNow asks the gate as the person's own sign-in would: the intention is
+// stored, and the worker makes the call first of all that waits.
+func (k *console) provisionNow(r *consoleRequest, key store.UserKey) error {
+	e, err := k.entryOf(r, key.Person)
+	if err != nil {
+		if text := k.DirectoryFault(err); text != "" {
+			return &personRefusal{text}
+		}
+		return err
+	}
+	if e.Problem != "" {
+		return &personRefusal{r.text("people.cantsignin", "problem", e.Problem)}
+	}
+	d, err := k.Provisioning.Decide(r.ctx(), provisioning.Question{Person: e, Account: key.Account, MayCreate: true, Ref: r.visit.ref, Address: r.visit.address})
+	if err != nil {
+		return fmt.Errorf("provision person %s in account %s: %w", key.Person, key.Account, err)
+	}
+	if d.Outcome == provisioning.Denied {
+		return &personRefusal{r.text("people.denied", "reason", d.Reason, "detail", d.Detail)}
+	}
+	return k.Store.Audit().Add(r.ctx(), func() store.Event {
+		event := r.event("provision-now", string(key.Person))
+		event.Account = key.Account
+		return event
+	}())
+}
+
+// adoptUser takes a user that exists at Constant Contact already.
+func (k *console) adoptUser(r *consoleRequest) error {
+	told := provisioning.Told{
+		Person: cut(r.Param("person"), 200), Account: strings.TrimSpace(r.form["account"]), ExternalID: strings.TrimSpace(r.form["external_id"]),
+		LoginName: strings.TrimSpace(r.form["login_name"]), Role: r.form["role"],
+	}
+	tellings, err := k.Provisioning.PreviewAdoption(r.ctx(), []provisioning.Told{told})
+	if err != nil {
+		if text := k.DirectoryFault(err); text != "" {
+			return k.adoptFault(r, text)
+		}
+		return err
+	}
+	if tellings[0].Fault != "" {
+		return k.adoptFault(r, tellings[0].Fault)
+	}
+	if tellings, err = k.Provisioning.AdoptUsers(r.ctx(), tellings, r.actor()); err != nil {
+		return err
+	}
+	if tellings[0].Fault != "" {
+		return k.adoptFault(r, tellings[0].Fault)
+	}
+	return r.done(personPath(store.PersonID(told.Person)), "adopted")
+}
+
+func (k *console) adoptFault(r *consoleRequest, text string) error {
+	f, err := r.newForm(r.form, map[string]string{"": text})
+	if err != nil {
+		return err
+	}
+	return k.showPerson(r, http.StatusUnprocessableEntity, f)
+}
+
+func (k *console) endPersonSessions(r *consoleRequest) error {
+	id := store.PersonID(cut(r.Param("person"), 200))
+	event := r.event("session-end", string(id))
+	event.Reason = "by_admin"
+	if _, err := k.Store.Sessions().EndPerson(r.ctx(), id, event); err != nil {
+		return fmt.Errorf("end the sessions of %s: %w", id, err)
+	}
+	return r.done(personPath(id), "ended")
+}
+
+// previewAssertion shows what a service provider would get of the person.
+func (k *console) previewAssertion(r *consoleRequest) error {
+	id := store.PersonID(cut(r.Param("person"), 200))
+	e, err := k.entryOf(r, id)
+	if err != nil || e.Login == "" {
+		r.visit.cause = err
+		return r.missing("person")
+	}
+	account, _ := store.ParseAccountID(r.QueryParam("account")) // none: the person's only one
+	view := struct {
+		Back    string
+		Login   string
+		Preview idp.AssertionPreview
+		Notes   []string
+		Fault   string
+	}{Back: personPath(id), Login: e.Login}
+	view.Preview, view.Notes, err = k.Preview(r.ctx(), e.Login, cut(r.QueryParam("sp"), 1024), account)
+	if err != nil {
+		if view.Fault = k.Providers.Fault(err); view.Fault == "" {
+			return err
+		}
+	}
+	return r.show(http.StatusOK, "people-preview", r.text("people.preview"), view)
+}
