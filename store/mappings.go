@@ -30,6 +30,7 @@ type Mapping struct {
 	Priority  int       // lowest wins
 	CreatedAt time.Time
 	CreatedBy string
+	Off       bool // switched off: it gives nobody anything
 }
 
 // Mappings keeps the admins' rules.
@@ -52,7 +53,11 @@ func (s *Mappings) Add(ctx context.Context, m Mapping, owner *SSOUser, e Event) 
 	var id int64
 	err := s.db.change(ctx, "add mapping", func(ctx context.Context, tx querier) (err error) {
 		now := s.db.now()
+		m.ID = 0
 		if id, err = addMapping(ctx, tx, m, now); err != nil {
+			return err
+		}
+		if err := remember(ctx, tx, MappingAdded, id, m, now, e.Actor); err != nil {
 			return err
 		}
 		if owner != nil {
@@ -93,6 +98,15 @@ func addMapping(ctx context.Context, tx querier, m Mapping, now time.Time) (id i
 	if created.IsZero() {
 		created = now
 	}
+	if m.ID != 0 { // it was there before, and keeps its number
+		_, err = tx.ExecContext(ctx, `
+			INSERT INTO mappings (id, kind, group_id, group_dn, attribute, pattern, person_id,
+			    account, role, priority, created_at, created_by)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+			m.ID, m.Kind, m.GroupID, m.GroupDN, m.Attribute, m.Pattern, string(m.Person),
+			string(m.Account), string(m.Role), m.Priority, micros(created), m.CreatedBy)
+		return m.ID, err
+	}
 	err = tx.QueryRowContext(ctx, `
 		INSERT INTO mappings (kind, group_id, group_dn, attribute, pattern, person_id,
 		    account, role, priority, created_at, created_by)
@@ -116,24 +130,27 @@ func (s *Mappings) Replace(ctx context.Context, remove []int64, add []Mapping, e
 	return s.db.change(ctx, what, func(ctx context.Context, tx querier) error {
 		now := s.db.now()
 		for _, id := range remove {
-			var (
-				kind string
-				role Role
-			)
-			err := tx.QueryRowContext(ctx, `
-				DELETE FROM mappings WHERE id = $1 RETURNING kind, role`, id).Scan(&kind, &role)
+			was, err := takeMapping(ctx, tx, "mappings", id)
 			switch {
 			case errors.Is(err, sql.ErrNoRows):
 				return fmt.Errorf("mapping %d is gone: %w", id, ErrConflict)
 			case err != nil:
 				return err
-			case kind == PersonMapping && role == Owner:
+			case was.Kind == PersonMapping && was.Role == Owner:
 				return fmt.Errorf("mapping %d: %w", id, errOwnerMapping)
+			}
+			if err := remember(ctx, tx, MappingRemoved, id, was, now, actorOf(events)); err != nil {
+				return err
 			}
 		}
 		for n, m := range add {
-			if _, err := addMapping(ctx, tx, m, now); err != nil {
+			m.ID = 0
+			id, err := addMapping(ctx, tx, m, now)
+			if err != nil {
 				return fmt.Errorf("add mapping %d of %d: %w", n+1, len(add), err)
+			}
+			if err := remember(ctx, tx, MappingAdded, id, m, now, actorOf(events)); err != nil {
+				return err
 			}
 		}
 		return addEvents(ctx, tx, now, events)
@@ -162,32 +179,53 @@ func tellOwner(ctx context.Context, tx querier, u SSOUser, mapping int64, now ti
 	return err
 }
 
-// List returns all mappings, by priority and then id.
+const mappingColumns = `id, kind, group_id, group_dn, attribute, pattern, person_id, account, role,
+		       priority, created_at, created_by`
+
+func scanMapping(row scanner) (m Mapping, err error) {
+	var created int64
+	err = row.Scan(&m.ID, &m.Kind, &m.GroupID, &m.GroupDN, &m.Attribute, &m.Pattern,
+		&m.Person, &m.Account, &m.Role, &m.Priority, &created, &m.CreatedBy)
+	m.CreatedAt = fromMicros(created)
+	return m, err
+}
+
+// List returns all mappings that are switched on, by priority and then id.
 func (s *Mappings) List(ctx context.Context) ([]Mapping, error) {
-	all, err := collect(ctx, s.db.engine.reader(), func(row scanner) (m Mapping, err error) {
-		var created int64
-		err = row.Scan(&m.ID, &m.Kind, &m.GroupID, &m.GroupDN, &m.Attribute, &m.Pattern,
-			&m.Person, &m.Account, &m.Role, &m.Priority, &created, &m.CreatedBy)
-		m.CreatedAt = fromMicros(created)
-		return m, err
-	}, `
-		SELECT id, kind, group_id, group_dn, attribute, pattern, person_id, account, role,
-		       priority, created_at, created_by
+	all, err := collect(ctx, s.db.engine.reader(), scanMapping, `
+		SELECT `+mappingColumns+`
 		  FROM mappings ORDER BY priority, id`)
 	return all, s.db.explain("list mappings", err)
 }
 
-// Remove deletes a mapping, with its event. ErrNotFound. The owner's SSO user
+// ListOff returns the mappings that are switched off, by priority and then id.
+func (s *Mappings) ListOff(ctx context.Context) ([]Mapping, error) {
+	all, err := collect(ctx, s.db.engine.reader(), func(row scanner) (Mapping, error) {
+		m, err := scanMapping(row)
+		m.Off = true
+		return m, err
+	}, `
+		SELECT `+mappingColumns+`
+		  FROM mappings_off ORDER BY priority, id`)
+	return all, s.db.explain("list mappings that are off", err)
+}
+
+// Remove deletes a mapping, on or off, with its event. ErrNotFound. The owner's SSO user
 // that was told with this mapping goes with it, so that a wrong external id can
 // be told anew; it was never created by us, so nothing is forgotten.
 func (s *Mappings) Remove(ctx context.Context, id int64, e Event) error {
 	return s.db.change(ctx, "remove mapping", func(ctx context.Context, tx querier) error {
-		var kind string
-		if err := tx.QueryRowContext(ctx, `
-			DELETE FROM mappings WHERE id = $1 RETURNING kind`, id).Scan(&kind); err != nil {
+		was, err := takeMapping(ctx, tx, "mappings", id)
+		if errors.Is(err, sql.ErrNoRows) {
+			was, err = takeMapping(ctx, tx, "mappings_off", id)
+		}
+		if err != nil {
 			return err
 		}
-		if kind == PersonMapping {
+		if err := remember(ctx, tx, MappingRemoved, id, was, s.db.now(), e.Actor); err != nil {
+			return err
+		}
+		if was.Kind == PersonMapping {
 			if _, err := tx.ExecContext(ctx, `
 				DELETE FROM sso_users WHERE mapping = $1 AND role = 'owner' AND attempts = 0`, id); err != nil {
 				return err

@@ -47,6 +47,7 @@ func Run(t *testing.T, fresh func(testing.TB) store.Options) {
 		{"KeyChangesDoNotCross", testKeyChangesDoNotCross},
 		{"Mappings", testMappings},
 		{"MappingSets", testMappingSets},
+		{"MappingHistory", testMappingHistory},
 		{"Accounts", testAccounts},
 		{"AccountReadings", testAccountReadings},
 		{"AccountRequests", testAccountRequests},

@@ -12,12 +12,17 @@ import (
 )
 
 type mappingCmd struct {
-	Add    mappingAddCmd    `cmd:"" help:"Add a mapping."`
-	List   mappingListCmd   `cmd:"" help:"List all mappings."`
-	Remove mappingRemoveCmd `cmd:"" help:"Remove a mapping."`
-	Export mappingExportCmd `cmd:"" help:"Write all mappings as a file for plan and apply."`
-	Plan   mappingPlanCmd   `cmd:"" help:"Show what a file of mappings would change, and for whom."`
-	Apply  mappingApplyCmd  `cmd:"" help:"Make a file of mappings the ones that hold."`
+	Add     mappingAddCmd     `cmd:"" help:"Add a mapping."`
+	List    mappingListCmd    `cmd:"" help:"List all mappings."`
+	Set     mappingSetCmd     `cmd:"" help:"Change account, role or priority of a mapping."`
+	Off     mappingOffCmd     `cmd:"" help:"Switch a mapping off: it is kept, and gives nobody anything."`
+	On      mappingOnCmd      `cmd:"" help:"Switch a mapping on again."`
+	Remove  mappingRemoveCmd  `cmd:"" help:"Remove a mapping."`
+	History mappingHistoryCmd `cmd:"" help:"Show what a mapping was, and who changed it."`
+	Return  mappingReturnCmd  `cmd:"" help:"Make a mapping what it was."`
+	Export  mappingExportCmd  `cmd:"" help:"Write all mappings as a file for plan and apply."`
+	Plan    mappingPlanCmd    `cmd:"" help:"Show what a file of mappings would change, and for whom."`
+	Apply   mappingApplyCmd   `cmd:"" help:"Make a file of mappings the ones that hold."`
 }
 
 type mappingAddCmd struct {
@@ -100,13 +105,16 @@ func (mappingListCmd) Run(s *session) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	list, err := p.Provisioning.ListMappings(s.ctx)
+	list, err := p.Provisioning.AllMappings(s.ctx)
 	if err != nil {
 		return err
 	}
 	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "ID\tPRIORITY\tWHO\tACCOUNT\tROLE\tBY")
 	for _, m := range list {
+		if m.Off {
+			m.CreatedBy += " (off)"
+		}
 		fmt.Fprintf(w, "%d\t%d\t%s\t%s\t%s\t%s\n", m.ID, m.Priority, provisioning.Who(m), cmp.Or(string(m.Account), "{account}"), cmp.Or(string(m.Role), "{role}"), m.CreatedBy)
 	}
 	return w.Flush()

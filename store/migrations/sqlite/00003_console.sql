@@ -21,6 +21,34 @@ CREATE INDEX figures_at ON figures (at);
 
 
 -- Mappings: switched off ones, and what each was before.
+-- Those that are switched off stand in a table of their own: the version before this one reads the other, and must
+-- give nobody access by them.
+CREATE TABLE mappings_off (
+    id         INTEGER NOT NULL PRIMARY KEY,
+    kind       TEXT    NOT NULL,
+    group_id   TEXT    NOT NULL,
+    group_dn   TEXT    NOT NULL,
+    attribute  TEXT    NOT NULL,
+    pattern    TEXT    NOT NULL,
+    person_id  TEXT    NOT NULL,
+    account    TEXT    NOT NULL,
+    role       TEXT    NOT NULL,
+    priority   INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    created_by TEXT    NOT NULL
+) STRICT;
+
+-- what: added, changed, off, on, removed. state: the mapping as it was from then on, or until it was removed (JSON).
+CREATE TABLE mapping_history (
+    id      INTEGER PRIMARY KEY AUTOINCREMENT,
+    mapping INTEGER NOT NULL,
+    at      INTEGER NOT NULL,
+    actor   TEXT    NOT NULL,
+    what    TEXT    NOT NULL,
+    state   TEXT    NOT NULL
+) STRICT;
+
+CREATE INDEX mapping_history_mapping ON mapping_history (mapping, id);
 
 
 -- Audit: chains and their seals.

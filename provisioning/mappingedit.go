@@ -1,0 +1,230 @@
+package provisioning
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"ssobridge/idp/directory"
+	"ssobridge/store"
+)
+
+// MappingEdit is one change of one mapping that is there or was. It is looked at with
+// PreviewMappings, and stored by SaveEdit.
+type MappingEdit struct {
+	Was    store.Mapping // ID 0: it was removed before
+	Now    store.Mapping // ID 0: it goes
+	Change MappingChange // what the switched-on mappings come to
+}
+
+var errOwnerEdit = &FieldError{"role", "an owner's mapping can't be changed", "remove it and add another one"}
+
+// AllMappings returns the mappings that are on and those that are off, in the order in
+// which they count or would.
+func (s *Service) AllMappings(ctx context.Context) ([]store.Mapping, error) {
+	on, err := s.ListMappings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	off, err := s.mappings.ListOff(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list mappings: %w", err)
+	}
+	all := slices.Concat(on, off)
+	slices.SortStableFunc(all, func(a, b store.Mapping) int {
+		if a.Priority != b.Priority {
+			return a.Priority - b.Priority
+		}
+		return int(a.ID - b.ID)
+	})
+	return all, nil
+}
+
+// Mapping returns one mapping, on or off. ErrNotFound of the store.
+func (s *Service) Mapping(ctx context.Context, id int64) (store.Mapping, error) {
+	all, err := s.AllMappings(ctx)
+	if err != nil {
+		return store.Mapping{}, err
+	}
+	if i := slices.IndexFunc(all, func(m store.Mapping) bool { return m.ID == id }); i >= 0 {
+		return all[i], nil
+	}
+	return store.Mapping{}, fmt.Errorf("mapping %d: %w", id, store.ErrNotFound)
+}
+
+// EditMapping checks what a mapping would become, as AddMapping would check a new one.
+// Without a priority it keeps its own. Faults are joined *FieldErrors.
+func (s *Service) EditMapping(ctx context.Context, id int64, spec MappingSpec) (MappingEdit, error) {
+	was, err := s.Mapping(ctx, id)
+	if err != nil {
+		return MappingEdit{}, fmt.Errorf("edit mapping: %w", err)
+	}
+	if was.Role == store.Owner {
+		return MappingEdit{}, fmt.Errorf("edit mapping %d: %w", id, errOwnerEdit)
+	}
+	if spec.Priority == 0 {
+		spec.Priority = was.Priority
+	}
+	m, faults := draft(spec)
+	if m.Account != "" {
+		known, err := s.knownAccount(ctx, m.Account, spec.Unchecked)
+		if err != nil {
+			faults = append(faults, err)
+		}
+		m.Account = known
+	}
+	if len(faults) > 0 {
+		return MappingEdit{}, fmt.Errorf("edit mapping %d: %w", id, errors.Join(faults...))
+	}
+	m.ID, m.CreatedAt, m.CreatedBy, m.Off = was.ID, was.CreatedAt, was.CreatedBy, was.Off
+	return s.edit(ctx, was, m)
+}
+
+// SwitchMapping drafts switching a mapping off or on.
+func (s *Service) SwitchMapping(ctx context.Context, id int64, off bool) (MappingEdit, error) {
+	was, err := s.Mapping(ctx, id)
+	if err != nil {
+		return MappingEdit{}, fmt.Errorf("switch mapping: %w", err)
+	}
+	m := was
+	m.Off = off
+	return s.edit(ctx, was, m)
+}
+
+// MoveMapping drafts another priority of a mapping.
+func (s *Service) MoveMapping(ctx context.Context, id int64, priority int) (MappingEdit, error) {
+	was, err := s.Mapping(ctx, id)
+	if err != nil {
+		return MappingEdit{}, fmt.Errorf("move mapping: %w", err)
+	}
+	if priority < 1 || priority > maxPriority {
+		return MappingEdit{}, fmt.Errorf("move mapping %d: %w", id, &FieldError{"priority", fmt.Sprintf("%d is out of range", priority), fmt.Sprintf("write 1 to %d", maxPriority)})
+	}
+	m := was
+	m.Priority = priority
+	return s.edit(ctx, was, m)
+}
+
+// DropMapping drafts the removal of a mapping.
+func (s *Service) DropMapping(ctx context.Context, id int64) (MappingEdit, error) {
+	was, err := s.Mapping(ctx, id)
+	if err != nil {
+		return MappingEdit{}, fmt.Errorf("remove mapping: %w", err)
+	}
+	return s.edit(ctx, was, store.Mapping{})
+}
+
+// ReturnMapping drafts the return to an entry of a mapping's history: the mapping
+// becomes what it was then, also when it was removed since.
+func (s *Service) ReturnMapping(ctx context.Context, version int64) (MappingEdit, error) {
+	v, err := s.mappings.Version(ctx, version)
+	if err != nil {
+		return MappingEdit{}, fmt.Errorf("return to entry %d: %w", version, err)
+	}
+	was, err := s.Mapping(ctx, v.State.ID)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return MappingEdit{}, fmt.Errorf("return to entry %d: %w", version, err)
+	}
+	m := v.State
+	if was.ID != 0 {
+		m.CreatedAt, m.CreatedBy = was.CreatedAt, was.CreatedBy
+	}
+	return s.edit(ctx, was, m)
+}
+
+// History tells what a mapping was, the newest first; all mappings for 0.
+func (s *Service) History(ctx context.Context, mapping int64, limit int) ([]store.MappingVersion, error) {
+	list, err := s.mappings.History(ctx, mapping, limit)
+	if err != nil {
+		return nil, fmt.Errorf("read the history of mapping %d: %w", mapping, err)
+	}
+	return list, nil
+}
+
+// edit works out what one change comes to, and refuses what the store would refuse.
+func (s *Service) edit(ctx context.Context, was, now store.Mapping) (MappingEdit, error) {
+	e := MappingEdit{Was: was, Now: now}
+	if was.Role == store.Owner || now.Role == store.Owner {
+		if now.ID != 0 {
+			return e, fmt.Errorf("edit mapping %d: %w", was.ID, errOwnerEdit)
+		}
+	}
+	on, err := s.ListMappings(ctx)
+	if err != nil {
+		return e, err
+	}
+	for _, m := range on {
+		if m.ID != was.ID {
+			e.Change.Keep = append(e.Change.Keep, m)
+		}
+	}
+	switch {
+	case was == now: // nothing would change
+		if !was.Off {
+			e.Change.Keep = append(e.Change.Keep, was)
+		}
+		return e, nil
+	case was.ID != 0 && !was.Off:
+		e.Change.Remove = []store.Mapping{was}
+	}
+	if now.ID == 0 || now.Off {
+		return e, nil
+	}
+	e.Change.Add = []store.Mapping{now}
+	if clashing := slices.DeleteFunc(slices.Clone(e.Change.Keep), func(t store.Mapping) bool { return !identical(t, now) && !contradict(t, now) }); len(clashing) > 0 {
+		return e, fmt.Errorf("edit mapping %d: %w", now.ID, s.clash(ctx, now, nil, clashing))
+	}
+	return e, nil
+}
+
+// SaveEdit stores an edit. ErrConflict of the store: the mapping was changed since it
+// was drafted, or another one that it clashes with came. ErrNotFound: it is gone.
+func (s *Service) SaveEdit(ctx context.Context, e MappingEdit, actor string) error {
+	event := func(action string, m store.Mapping) store.Event {
+		ev := s.mappingEvent(action, actor, m, "")
+		ev.Subject = fmt.Sprintf("mapping %d", m.ID)
+		return ev
+	}
+	var err error
+	switch {
+	case e.Was == e.Now:
+		return nil
+	case e.Now.ID == 0:
+		err = s.mappings.Remove(ctx, e.Was.ID, event("mapping-remove", e.Was))
+	case e.Was.ID == 0:
+		err = s.mappings.Return(ctx, e.Now, event("mapping-return", e.Now))
+	case onlySwitched(e.Was, e.Now):
+		action := "mapping-on"
+		if e.Now.Off {
+			action = "mapping-off"
+		}
+		err = s.mappings.Switch(ctx, e.Was, event(action, e.Now))
+	default:
+		err = s.mappings.Set(ctx, e.Was, e.Now, event("mapping-set", e.Now))
+	}
+	if err != nil {
+		return fmt.Errorf("save mapping %d: %w", max(e.Was.ID, e.Now.ID), err)
+	}
+	return nil
+}
+
+func onlySwitched(a, b store.Mapping) bool {
+	if a.Off == b.Off {
+		return false
+	}
+	a.Off = b.Off
+	return a == b
+}
+
+// SpecOf is a mapping as an admin would ask for it, to be changed in parts.
+func SpecOf(m store.Mapping) MappingSpec {
+	spec := MappingSpec{Attribute: m.Attribute, Pattern: m.Pattern, Person: m.Person, Account: string(m.Account), Role: string(m.Role), Priority: m.Priority}
+	if m.Kind == store.GroupMapping {
+		spec.GroupDN = m.GroupDN
+		if m.GroupID != "" {
+			spec.GroupDN, spec.Group = "", directory.Group{ID: m.GroupID, DN: m.GroupDN}
+		}
+	}
+	return spec
+}

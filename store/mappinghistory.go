@@ -1,0 +1,196 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// What happened to a mapping.
+const (
+	MappingAdded   = "added"
+	MappingChanged = "changed"
+	MappingOff     = "off"
+	MappingOn      = "on"
+	MappingRemoved = "removed"
+)
+
+// MappingVersion is one entry in the history of a mapping.
+type MappingVersion struct {
+	ID    int64
+	What  string
+	State Mapping // as it was from then on; of a removed one, until then
+	At    time.Time
+	By    string
+}
+
+// Set changes a mapping that is switched on or off, in place: it keeps its number.
+// ErrConflict: it is no longer as was says, or clashes with another one as Add says.
+// ErrNotFound: it is gone. An owner's mapping can't be changed.
+func (s *Mappings) Set(ctx context.Context, was, m Mapping, e Event) error {
+	return s.put(ctx, "set mapping", was, m, MappingChanged, e)
+}
+
+// Switch switches a mapping off or on. Errors are those of Set; one that is so already
+// is ErrConflict.
+func (s *Mappings) Switch(ctx context.Context, was Mapping, e Event) error {
+	m, what := was, MappingOff
+	if m.Off = !was.Off; !m.Off {
+		what = MappingOn
+	}
+	return s.put(ctx, "switch mapping", was, m, what, e)
+}
+
+func (s *Mappings) put(ctx context.Context, doing string, was, m Mapping, what string, e Event) error {
+	if m.Role == Owner || was.Role == Owner {
+		return s.db.explain(doing, errOwnerMapping)
+	}
+	m.ID = was.ID
+	return s.db.change(ctx, doing, func(ctx context.Context, tx querier) error {
+		now := s.db.now()
+		stored, err := takeMapping(ctx, tx, mappingTable(was.Off), was.ID)
+		if errors.Is(err, sql.ErrNoRows) {
+			var there bool
+			if err := tx.QueryRowContext(ctx, `
+				SELECT EXISTS (SELECT 1 FROM mappings WHERE id = $1) OR EXISTS (SELECT 1 FROM mappings_off WHERE id = $1)`, was.ID).Scan(&there); err != nil {
+				return err
+			}
+			if there {
+				return ErrConflict
+			}
+			return ErrNotFound
+		}
+		if err != nil {
+			return err
+		}
+		// A group's DN is noted when it is renamed; that is no change of an admin's.
+		stored.GroupDN, stored.Off, stored.CreatedAt = was.GroupDN, was.Off, was.CreatedAt
+		if stored != was {
+			return fmt.Errorf("mapping %d was changed meanwhile: %w", was.ID, ErrConflict)
+		}
+		if err := placeMapping(ctx, tx, m, now); err != nil {
+			return err
+		}
+		if err := remember(ctx, tx, what, m.ID, m, now, e.Actor); err != nil {
+			return err
+		}
+		return addEvents(ctx, tx, now, []Event{e})
+	})
+}
+
+// Return puts a mapping back that was removed, with its number. ErrConflict: it is
+// there, or clashes with another one as Add says.
+func (s *Mappings) Return(ctx context.Context, m Mapping, e Event) error {
+	const doing = "return mapping"
+	if m.Role == Owner {
+		return s.db.explain(doing, errOwnerMapping)
+	}
+	return s.db.change(ctx, doing, func(ctx context.Context, tx querier) error {
+		now := s.db.now()
+		var there bool
+		if err := tx.QueryRowContext(ctx, `
+			SELECT EXISTS (SELECT 1 FROM mappings WHERE id = $1) OR EXISTS (SELECT 1 FROM mappings_off WHERE id = $1)`, m.ID).Scan(&there); err != nil {
+			return err
+		}
+		if there {
+			return ErrConflict
+		}
+		if err := placeMapping(ctx, tx, m, now); err != nil {
+			return err
+		}
+		if err := remember(ctx, tx, MappingAdded, m.ID, m, now, e.Actor); err != nil {
+			return err
+		}
+		return addEvents(ctx, tx, now, []Event{e})
+	})
+}
+
+// History tells what a mapping was, the newest first, at most limit entries. A mapping
+// of 0 stands for all.
+func (s *Mappings) History(ctx context.Context, mapping int64, limit int) ([]MappingVersion, error) {
+	all, err := collect(ctx, s.db.engine.reader(), scanVersion, `
+		SELECT id, what, state, at, actor
+		  FROM mapping_history
+		 WHERE mapping = $1 OR $1 = 0
+		 ORDER BY id DESC LIMIT $2`, mapping, limit)
+	return all, s.db.explain("read the history of mappings", err)
+}
+
+// Version returns one entry of a history. ErrNotFound.
+func (s *Mappings) Version(ctx context.Context, id int64) (MappingVersion, error) {
+	v, err := scanVersion(s.db.engine.reader().QueryRowContext(ctx, `
+		SELECT id, what, state, at, actor
+		  FROM mapping_history
+		 WHERE id = $1`, id))
+	return v, s.db.explain("read an entry of the history of mappings", err)
+}
+
+func scanVersion(row scanner) (v MappingVersion, err error) {
+	var (
+		at    int64
+		state string
+	)
+	if err := row.Scan(&v.ID, &v.What, &state, &at, &v.By); err != nil {
+		return v, err
+	}
+	v.At = fromMicros(at)
+	if err := json.Unmarshal([]byte(state), &v.State); err != nil {
+		return v, fmt.Errorf("entry %d: %w", v.ID, err)
+	}
+	return v, nil
+}
+
+func mappingTable(off bool) string {
+	if off {
+		return "mappings_off"
+	}
+	return "mappings"
+}
+
+// takeMapping deletes a mapping and returns it. table is one of ours, never input.
+func takeMapping(ctx context.Context, tx querier, table string, id int64) (Mapping, error) {
+	m, err := scanMapping(tx.QueryRowContext(ctx, `
+		DELETE FROM `+table+` WHERE id = $1
+		RETURNING `+mappingColumns, id))
+	m.Off = table == "mappings_off"
+	return m, err
+}
+
+// placeMapping stores a mapping that has a number, on or off.
+func placeMapping(ctx context.Context, tx querier, m Mapping, now time.Time) error {
+	if !m.Off {
+		_, err := addMapping(ctx, tx, m, now)
+		return err
+	}
+	_, err := tx.ExecContext(ctx, `
+		INSERT INTO mappings_off (id, kind, group_id, group_dn, attribute, pattern, person_id,
+		    account, role, priority, created_at, created_by)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+		m.ID, m.Kind, m.GroupID, m.GroupDN, m.Attribute, m.Pattern, string(m.Person),
+		string(m.Account), string(m.Role), m.Priority, micros(m.CreatedAt), m.CreatedBy)
+	return err
+}
+
+// remember writes down what a mapping is from now on.
+func remember(ctx context.Context, tx querier, what string, id int64, m Mapping, now time.Time, actor string) error {
+	m.ID = id
+	state, err := json.Marshal(m)
+	if err != nil {
+		return fmt.Errorf("describe mapping %d: %w", id, err)
+	}
+	_, err = tx.ExecContext(ctx, `
+		INSERT INTO mapping_history (mapping, at, actor, what, state) VALUES ($1, $2, $3, $4, $5)`,
+		id, micros(now), tame(actor), what, string(state))
+	return err
+}
+
+// actorOf is who does a change of several mappings.
+func actorOf(events []Event) string {
+	if len(events) == 0 {
+		return ""
+	}
+	return events[0].Actor
+}
