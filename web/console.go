@@ -25,14 +25,15 @@ type Console struct {
 	Provider     *idp.Provider
 	Directory    *directory.Directory
 	// Preview is the assertion that a person would get, with notes of what stands in the way.
-	Preview     func(ctx context.Context, login, entityID string, account store.AccountID) (idp.AssertionPreview, []string, error)
-	SessionIdle time.Duration // after which an unused session is over
-	Watch       Watch
-	Keyring     Keyring
-	Providers   Providers
-	EntityID    string           // ours
-	Contacts    []string         // whom to ask, for the hand-over sheet
-	Settings    func() []Setting // the effective configuration, secrets masked
+	Preview      func(ctx context.Context, login, entityID string, account store.AccountID) (idp.AssertionPreview, []string, error)
+	SessionIdle  time.Duration // after which an unused session is over
+	Watch        Watch
+	Keyring      Keyring
+	Providers    Providers
+	MappingFiles MappingFiles
+	EntityID     string           // ours
+	Contacts     []string         // whom to ask, for the hand-over sheet
+	Settings     func() []Setting // the effective configuration, secrets masked
 	// PartnerFault and DirectoryFault put an error of Constant Contact or of the
 	// directory into a sentence for an admin; "" for another error.
 	PartnerFault, DirectoryFault func(error) string
@@ -74,6 +75,7 @@ type area struct {
 func consoleAreas() []area {
 	return []area{
 		{"overview", (*console).overviewRoutes},
+		{"mappings", (*console).mappingsRoutes},
 		{"people", (*console).peopleRoutes},
 		{"accounts", (*console).accountsRoutes},
 		{"provisioning", (*console).provisioningRoutes},

@@ -34,6 +34,7 @@ func loadConsole(texts catalogue, assets map[string]asset) (map[string]*areaPage
 		"lower": strings.ToLower,
 		"role":  func(role any) string { return texts.role(store.Role(fmt.Sprint(role))) },
 		"who":   who,
+		"list":  func(all ...string) []string { return all },
 		"pair": func(v, user any, account store.AccountID) map[string]any {
 			return map[string]any{"V": v, "User": user, "Account": account}
 		},

@@ -74,6 +74,11 @@ func (p *Parts) readMappings(s *session, name string, unchecked bool) ([]provisi
 	if err != nil {
 		return nil, err
 	}
+	return p.parseMappings(s.ctx, data, name, unchecked, actor(s.environ))
+}
+
+// parseMappings is readMappings for a file that was read.
+func (p *Parts) parseMappings(ctx context.Context, data []byte, name string, unchecked bool, actor string) ([]provisioning.MappingSpec, error) {
 	var file mappingFile
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	dec.KnownFields(true)
@@ -95,12 +100,12 @@ func (p *Parts) readMappings(s *session, name string, unchecked bool) ([]provisi
 			faults = append(faults, fmt.Errorf("mapping %d: want exactly one of group, group_pattern, attribute_pattern and person", i+1))
 			continue
 		}
-		spec, err := p.mappingSpec(s.ctx, in)
+		spec, err := p.mappingSpec(ctx, in)
 		if err != nil {
 			faults = append(faults, fmt.Errorf("mapping %d: %w", i+1, err))
 			continue
 		}
-		spec.Unchecked, spec.Actor = unchecked, actor(s.environ)
+		spec.Unchecked, spec.Actor = unchecked, actor
 		specs = append(specs, spec)
 	}
 	if len(faults) > 0 {
@@ -123,7 +128,12 @@ func (mappingExportCmd) Run(s *session) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	all, err := p.Provisioning.ListMappings(s.ctx)
+	return p.exportMappings(s.ctx, s.stdout)
+}
+
+// exportMappings writes the mappings as a file for plan and apply.
+func (p *Parts) exportMappings(ctx context.Context, w io.Writer) error {
+	all, err := p.Provisioning.ListMappings(ctx)
 	if err != nil {
 		return err
 	}
@@ -140,7 +150,7 @@ func (mappingExportCmd) Run(s *session) (err error) {
 		case m.Kind == store.AttributePattern:
 			in.AttributePattern = m.Attribute + "=" + m.Pattern
 		default:
-			person, err := p.Directory.Read(s.ctx, string(m.Person))
+			person, err := p.Directory.Read(ctx, string(m.Person))
 			if err != nil {
 				return directoryError(err, "find the person of mapping "+fmt.Sprint(m.ID), "ssobridge check shows whether the directory answers")
 			}
@@ -151,7 +161,7 @@ func (mappingExportCmd) Run(s *session) (err error) {
 		}
 		file.Mappings = append(file.Mappings, in)
 	}
-	enc := yaml.NewEncoder(s.stdout)
+	enc := yaml.NewEncoder(w)
 	enc.SetIndent(2)
 	return errors.Join(enc.Encode(file), enc.Close())
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"path/filepath"
 	"reflect"
@@ -13,6 +14,7 @@ import (
 	"ssobridge/idp"
 	"ssobridge/idp/directory"
 	"ssobridge/partnerapi"
+	"ssobridge/provisioning"
 	"ssobridge/store"
 	"ssobridge/web"
 )
@@ -28,7 +30,7 @@ func (p *Parts) console() *web.Console {
 	}
 	return &web.Console{
 		Store: p.Store, Budget: p.Budget, Provisioning: p.Provisioning, Provider: p.IdP, Directory: p.Directory,
-		EntityID: p.Config.EntityID, Contacts: p.Config.contacts(), Preview: p.consolePreview, SessionIdle: p.Config.Sessions.Idle, Watch: consoleWatch{p}, Keyring: consoleKeys{p}, Providers: consoleProviders{p}, Settings: p.settings, PartnerFault: partnerFault, DirectoryFault: directoryFault,
+		EntityID: p.Config.EntityID, Contacts: p.Config.contacts(), Preview: p.consolePreview, SessionIdle: p.Config.Sessions.Idle, Watch: consoleWatch{p}, Keyring: consoleKeys{p}, Providers: consoleProviders{p}, MappingFiles: consoleMappings{p}, Settings: p.settings, PartnerFault: partnerFault, DirectoryFault: directoryFault,
 	}
 }
 
@@ -162,4 +164,34 @@ func (p consoleWatch) Probe(ctx context.Context) []web.Probe {
 func (p *Parts) consolePreview(ctx context.Context, login, entityID string, account store.AccountID) (idp.AssertionPreview, []string, error) {
 	x, err := p.PreviewAssertion(ctx, login, entityID, account)
 	return x.AssertionPreview, x.Notes, err
+}
+
+// consoleMappings is the console's way to the functions of the mapping commands.
+type consoleMappings struct{ *Parts }
+
+// Spec looks up what a mapping names.
+func (p consoleMappings) Spec(ctx context.Context, in web.MappingInput) (provisioning.MappingSpec, error) {
+	return p.mappingSpec(ctx, mappingInput(in))
+}
+
+// Parse reads a whole set.
+func (p consoleMappings) Parse(ctx context.Context, data []byte, actor string) ([]provisioning.MappingSpec, error) {
+	return p.parseMappings(ctx, data, "the file", false, actor)
+}
+
+// Export writes the set that holds.
+func (p consoleMappings) Export(ctx context.Context, w io.Writer) error {
+	return p.exportMappings(ctx, w)
+}
+
+// Fault puts a refusal into a sentence.
+func (consoleMappings) Fault(err error) string {
+	var command *commandError
+	if !errors.As(err, &command) {
+		return ""
+	}
+	if command.hint != "" {
+		return command.Error() + "; " + command.hint
+	}
+	return command.Error()
 }

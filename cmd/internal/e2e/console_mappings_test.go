@@ -1,0 +1,121 @@
+package e2e_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"ssobridge/idp/directory/directorytest"
+)
+
+func TestConsoleMappings(t *testing.T) {
+	w := newConsoleWorld(t, setting{})
+	slapd := directorytest.SharedSlapd(t)
+	c := w.enter(t, consoleAdmin)
+	const fresh = "/admin/mappings/new"
+	c.submitForm(c.get(w.url+"/admin/accounts"), "/admin/accounts/refresh")
+
+	// The picker: by the name of the group, its members, and on to the form.
+	p := c.get(w.url + fresh + "?find=marketing")
+	if !strings.Contains(p.text(), "Take <i>Marketing</i> & Söhne") {
+		t.Fatalf("the picker:\n%s", p.text())
+	}
+	group := slapd.GroupDN("<i>Marketing</i> & Söhne")
+	p = c.submitForm(p, fresh, "kind", "group", "group", "cn=nothing,"+slapd.BaseDN, "account", bakery, "role", "campaign_creator")
+	if p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.Body, `value="`+bakery+`"`) {
+		t.Errorf("a group that is not there: %d\n%s", p.Status, p.text())
+	}
+	p = c.submitForm(p, fresh, "group", group, "account", "nosuchaccount")
+	if p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.Body, `id="e-account"`) {
+		t.Errorf("an account that is not there: %d\n%s", p.Status, p.text())
+	}
+	p = c.submitForm(p, fresh, "account", bakery)
+	if p.Status != http.StatusOK || !strings.Contains(p.text(), "What would change, and for whom") || !strings.Contains(p.text(), "Eve") || strings.Contains(w.command(t, "mapping", "list"), "Marketing") {
+		t.Fatalf("the effects: %d\n%s", p.Status, p.text())
+	}
+	p = c.submitForm(p, fresh)
+	if !strings.Contains(p.text(), "The mapping holds from the next sign-in on") {
+		t.Fatalf("saved: %d\n%s", p.Status, p.text())
+	}
+	own := p.URL.Path
+	d := newClient(t)
+	d.deliver(d.goOn(d.login(d.get(w.launch(bakery)), "eve", password))).says("Eve")
+
+	// Off: no access, at once. On again, moved, removed, and back by one click; each is shown first.
+	step := func(text string, values ...string) *page {
+		t.Helper()
+		p := c.submitForm(c.get(w.url+own), own, values...)
+		if !strings.Contains(p.text(), "What would change, and for whom") {
+			t.Fatalf("%v: %d\n%s", values, p.Status, p.text())
+		}
+		if p = c.submitForm(p, own); !strings.Contains(p.text(), text) {
+			t.Fatalf("%v: %d\n%s", values, p.Status, p.text())
+		}
+		return p
+	}
+	step("State off", "do", "off")
+	d.get(w.launch(bakery)).status(http.StatusForbidden)
+	step("State on", "do", "on")
+	d.deliver(d.goOn(d.get(w.launch(bakery)))).says("Eve")
+	p = step("Priority 77", "do", "set", "priority", "77")
+	if p = c.submitForm(p, own, "do", "set", "priority", "seven"); p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.Body, `value="seven"`) {
+		t.Errorf("a priority that is none: %d\n%s", p.Status, p.text())
+	}
+	// Somebody else was faster: what was shown is not what would be done.
+	p = c.submitForm(c.get(w.url+own), own, "do", "set", "priority", "88")
+	w.command(t, "mapping", "set", strings.TrimPrefix(own, "/admin/mappings/of/"), "--priority", "99")
+	if p = c.submitForm(p, own); !strings.Contains(p.text(), "What would change, and for whom") || !strings.Contains(p.text(), "99") {
+		t.Errorf("over somebody else's change: %d\n%s", p.Status, p.text())
+	}
+
+	b := w.console(t, consoleAdmin, "/admin/mappings")
+	b.sees("Mappings", "ctct-{account}-{role}")
+	b.inspect("mappings")
+	b.open(w.url + fresh)
+	b.fill("find", "ring")
+	b.sees("Take ring-a")
+	b.inspect("mappings-new")
+	b.open(w.url + "/admin/mappings/group?dn=" + strings.ReplaceAll(slapd.GroupDN("sales"), ",", "%2C"))
+	b.sees("emea", "bob")
+	b.inspect("mappings-group")
+	b.open(w.url + own)
+	b.sees("History")
+	b.inspect("mappings-one")
+	b.open(w.url + "/admin/mappings/history")
+	b.inspect("mappings-history")
+	b.open(w.url + "/admin/mappings/import")
+	b.inspect("mappings-import")
+
+	step("It was removed", "do", "remove")
+	d.get(w.launch(bakery)).status(http.StatusForbidden)
+	p = c.get(w.url + own)
+	version := ""
+	for v := range strings.SplitSeq(p.Body, `name="version" value="`) {
+		version, _, _ = strings.Cut(v, `"`) // the last one is the oldest: as it was added
+	}
+	p = c.submitForm(p, own, "do", "return", "version", version)
+	if p = c.submitForm(p, own); !strings.Contains(p.text(), "Saved.") || strings.Contains(p.text(), "It was removed. Its history") {
+		t.Errorf("returned: %d\n%s", p.Status, p.text())
+	}
+	d.deliver(d.goOn(d.get(w.launch(bakery)))).says("Eve")
+
+	// A whole file: faults with their place, the difference first, then the set.
+	const file = "/admin/mappings/import"
+	p = c.get(w.url + file)
+	if q := c.submitForm(p, file); !strings.Contains(q.text(), "The mappings are as the file says") {
+		t.Errorf("the file as it is: %d\n%s", q.Status, q.text())
+	}
+	if q := c.submitForm(c.get(w.url+file), file, "file", "mappings: [{group: x, person: y}]"); q.Status != http.StatusUnprocessableEntity || !strings.Contains(q.text(), "exactly one of") {
+		t.Errorf("a faulty file: %d\n%s", q.Status, q.text())
+	}
+	p = c.submitForm(c.get(w.url+file), file, "file", "mappings:\n  - group_pattern: ctct-{account}-{role}\n")
+	if !strings.Contains(p.text(), "lose it") {
+		t.Fatalf("the difference: %d\n%s", p.Status, p.text())
+	}
+	if p = c.submitForm(p, file); !strings.Contains(p.text(), "The mappings are as the file says") || !strings.Contains(p.text(), "1 mappings in all") {
+		t.Errorf("applied: %d\n%s", p.Status, p.text())
+	}
+	if p = c.get(w.url + "/admin/mappings/export.yaml"); !strings.Contains(p.Body, "group_pattern: ctct-{account}-{role}") {
+		t.Errorf("export: %d\n%s", p.Status, p.Body)
+	}
+}

@@ -1,0 +1,561 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"ssobridge/idp"
+	"ssobridge/idp/directory"
+	"ssobridge/provisioning"
+	"ssobridge/store"
+)
+
+// MappingInput is a mapping as an admin writes it: exactly one of the first four says
+// whom it is for.
+type MappingInput struct {
+	Group, GroupPattern, AttributePattern, Person string
+	Account, Role                                 string
+	Priority                                      int
+}
+
+// MappingFiles looks up what a mapping names, and reads and writes whole sets, by the
+// functions of the commands. Fault puts a refusal into a sentence; "" for another error.
+type MappingFiles interface {
+	Spec(ctx context.Context, in MappingInput) (provisioning.MappingSpec, error)
+	Parse(ctx context.Context, data []byte, actor string) ([]provisioning.MappingSpec, error)
+	Export(ctx context.Context, w io.Writer) error
+	Fault(err error) string
+}
+
+const mappingsPath = "/admin/mappings"
+
+func (k *console) mappingsRoutes() []consoleRoute {
+	return []consoleRoute{
+		{method: http.MethodGet, path: mappingsPath, role: idp.Viewer, handle: k.mappings},
+		{method: http.MethodGet, path: mappingsPath + "/new", role: idp.Admin, handle: k.newMapping},
+		{method: http.MethodPost, path: mappingsPath + "/new", role: idp.Admin, fresh: true, handle: k.addMapping},
+		{method: http.MethodGet, path: mappingsPath + "/groups", role: idp.Viewer, handle: k.findGroups},
+		{method: http.MethodGet, path: mappingsPath + "/group", role: idp.Viewer, handle: k.groupMembers},
+		{method: http.MethodGet, path: mappingsPath + "/of/:id", role: idp.Viewer, handle: k.mapping},
+		{method: http.MethodPost, path: mappingsPath + "/of/:id", role: idp.Admin, fresh: true, handle: k.editMapping},
+		{method: http.MethodGet, path: mappingsPath + "/history", role: idp.Viewer, handle: k.mappingHistory},
+		{method: http.MethodGet, path: mappingsPath + "/export.yaml", role: idp.Viewer, handle: k.exportMappings},
+		{method: http.MethodGet, path: mappingsPath + "/import", role: idp.Admin, handle: k.importPage},
+		{method: http.MethodPost, path: mappingsPath + "/import", role: idp.Admin, fresh: true, handle: k.importMappings},
+	}
+}
+
+type mappingRow struct {
+	store.Mapping
+	Who string
+}
+
+func (k *console) mappings(r *consoleRequest) error {
+	all, err := k.Provisioning.AllMappings(r.ctx())
+	if err != nil {
+		return err
+	}
+	view := struct {
+		Find        string
+		Mappings    []mappingRow
+		First, Next string
+		Total       int
+		Admin       bool
+	}{Find: cut(r.QueryParam("find"), 200), Total: len(all), Admin: r.may(idp.Admin)}
+	after, _ := strconv.Atoi(r.QueryParam("after")) // none: the first page
+	seen := 0
+	for _, m := range all {
+		row := mappingRow{m, provisioning.Who(m)}
+		if !strings.Contains(strings.ToLower(row.Who+" "+string(m.Account)), strings.ToLower(view.Find)) {
+			continue
+		}
+		if seen++; seen <= after {
+			continue
+		}
+		if len(view.Mappings) == pageSize {
+			view.Next = mappingsPath + "?" + url.Values{"find": {view.Find}, "after": {strconv.Itoa(after + pageSize)}}.Encode()
+			break
+		}
+		view.Mappings = append(view.Mappings, row)
+	}
+	if after > 0 {
+		view.First = mappingsPath + "?" + url.Values{"find": {view.Find}}.Encode()
+	}
+	return r.show(http.StatusOK, "mappings", r.text("area.mappings"), view)
+}
+
+// effectsView is what a change would mean, for whom.
+type effectsView struct {
+	provisioning.Effects
+	List  []provisioning.Effect
+	More  int
+	Share int // of what plans may still call today, in percent
+	Add   []mappingRow
+	Drop  []mappingRow
+}
+
+const shownEffects = 100
+
+func (k *console) effects(r *consoleRequest, change provisioning.MappingChange) (*effectsView, error) {
+	v := &effectsView{}
+	for _, m := range change.Add {
+		v.Add = append(v.Add, mappingRow{m, provisioning.Who(m)})
+	}
+	for _, m := range change.Remove {
+		v.Drop = append(v.Drop, mappingRow{m, provisioning.Who(m)})
+	}
+	var err error
+	v.Effects, err = k.Provisioning.PreviewMappings(r.ctx(), change, func(e provisioning.Effect) error {
+		if len(v.List) < shownEffects {
+			v.List = append(v.List, e)
+		} else {
+			v.More++
+		}
+		return nil
+	})
+	v.Share = int(100 * v.Forecast.TodayShare)
+	return v, err
+}
+
+// newMappingView is the form of a new mapping, and what it would change once that was asked for.
+type newMappingView struct {
+	Form     form
+	Accounts []store.Account
+	Roles    []store.Role
+	Effects  *effectsView
+	Find     string
+	Groups   []directory.Group
+	More     bool
+	Fault    string
+}
+
+// mappingRoles are the roles that a mapping gives; "" is captured by the pattern.
+var mappingRoles = []store.Role{store.AccountManager, store.CampaignCreator, store.Owner}
+
+// maxPicked is how many client accounts the picker holds: the page stays small.
+const maxPicked = 500
+
+func (k *console) mappingView(r *consoleRequest, f form) (newMappingView, error) {
+	v := newMappingView{Form: f, Roles: mappingRoles}
+	accounts, err := k.Store.Accounts().List(r.ctx())
+	if err != nil {
+		return v, fmt.Errorf("list client accounts: %w", err)
+	}
+	v.Accounts = accounts[:min(len(accounts), maxPicked)]
+	return v, nil
+}
+
+func (k *console) newMapping(r *consoleRequest) error {
+	values := fields{"group": cut(r.QueryParam("group"), 1024), "account": cut(r.QueryParam("account"), 100), "kind": "group"}
+	f, err := r.newForm(values, nil)
+	if err != nil {
+		return err
+	}
+	v, err := k.mappingView(r, f)
+	if err != nil {
+		return err
+	}
+	if err := k.lookUpGroups(r, &v); err != nil {
+		return err
+	}
+	return r.show(http.StatusOK, "mappings-new", r.text("mappings.new"), v)
+}
+
+// lookUpGroups searches the directory for what stands in the query's find.
+func (k *console) lookUpGroups(r *consoleRequest, v *newMappingView) error {
+	if v.Find = cut(r.QueryParam("find"), 400); v.Find == "" {
+		return nil
+	}
+	var err error
+	v.Groups, v.More, err = k.Directory.SearchGroups(r.ctx(), v.Find, 20)
+	switch text := k.DirectoryFault(err); {
+	case errors.Is(err, directory.ErrLookup):
+		v.Fault = r.text("people.short")
+	case text != "":
+		v.Fault, r.visit.cause = text, err
+	case err != nil:
+		return fmt.Errorf("search groups: %w", err)
+	}
+	return nil
+}
+
+func (k *console) findGroups(r *consoleRequest) error {
+	var v newMappingView
+	if err := k.lookUpGroups(r, &v); err != nil {
+		return err
+	}
+	return r.show(http.StatusOK, "mappings-groups", r.text("mappings.groups"), v)
+}
+
+// groupMembers shows who is directly in a group, with the groups in it to go on with.
+func (k *console) groupMembers(r *consoleRequest) error {
+	dn := cut(r.QueryParam("dn"), 1024)
+	g, err := k.Directory.Group(r.ctx(), dn)
+	view := struct {
+		Group   directory.Group
+		Members []directory.Member
+		Total   int
+		Admin   bool
+	}{Group: g, Admin: r.may(idp.Admin)}
+	if err == nil {
+		view.Members, view.Total, err = k.Directory.Members(r.ctx(), dn, 200)
+	}
+	if err != nil {
+		if k.DirectoryFault(err) != "" {
+			r.visit.cause = err
+			return r.missing("group")
+		}
+		return fmt.Errorf("read the group %s: %w", dn, err)
+	}
+	return r.show(http.StatusOK, "mappings-group", g.Name, view)
+}
+
+// mappingSpec is what the form asks for.
+func (k *console) mappingSpec(r *consoleRequest) (provisioning.MappingSpec, error) {
+	in := MappingInput{Account: strings.TrimSpace(r.form["account"]), Role: r.form["role"]}
+	switch r.form["kind"] {
+	case "group":
+		in.Group = strings.TrimSpace(r.form["group"])
+	case "group_pattern":
+		in.GroupPattern = strings.TrimSpace(r.form["group_pattern"])
+	case "attribute_pattern":
+		in.AttributePattern = strings.TrimSpace(r.form["attribute_pattern"])
+	case "person":
+		in.Person = strings.TrimSpace(r.form["person"])
+	}
+	if in.Group == "" && in.GroupPattern == "" && in.AttributePattern == "" && in.Person == "" {
+		return provisioning.MappingSpec{}, &provisioning.FieldError{Field: "group", Fault: r.text("mappings.nobody")}
+	}
+	if text := strings.TrimSpace(r.form["priority"]); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 {
+			return provisioning.MappingSpec{}, &provisioning.FieldError{Field: "priority", Fault: r.text("mappings.badpriority")}
+		}
+		in.Priority = n
+	}
+	spec, err := k.MappingFiles.Spec(r.ctx(), in)
+	spec.ExternalID, spec.Actor, spec.Unchecked = strings.TrimSpace(r.form["external_id"]), r.actor(), r.form["unchecked"] == "1"
+	return spec, err
+}
+
+// mappingFaults puts a refusal beside its fields; false for an error of ours.
+func (k *console) mappingFaults(r *consoleRequest, err error) (map[string]string, bool) {
+	faults := provisioning.FieldErrors(err)
+	if len(faults) == 0 {
+		text := k.MappingFiles.Fault(err)
+		if text == "" {
+			text = k.DirectoryFault(err)
+		}
+		if text == "" && errors.Is(err, store.ErrConflict) {
+			text = r.text("mappings.moved")
+		}
+		if text == "" {
+			return nil, false
+		}
+		faults[""] = text
+	}
+	r.visit.cause = err
+	return faults, true
+}
+
+// addMapping shows first what a new mapping would change for whom, and stores it when
+// that was seen.
+func (k *console) addMapping(r *consoleRequest) error {
+	refuse := func(err error) error {
+		faults, ok := k.mappingFaults(r, err)
+		if !ok {
+			return err
+		}
+		f, ferr := r.newForm(r.form, faults)
+		if ferr != nil {
+			return ferr
+		}
+		v, ferr := k.mappingView(r, f)
+		if ferr != nil {
+			return ferr
+		}
+		return r.show(http.StatusUnprocessableEntity, "mappings-new", r.text("mappings.new"), v)
+	}
+	spec, err := k.mappingSpec(r)
+	if err != nil {
+		return refuse(err)
+	}
+	m, err := k.Provisioning.DraftMapping(r.ctx(), spec)
+	if err != nil {
+		return refuse(err)
+	}
+	seen := fingerprint(fmt.Appendf(nil, "%s|%s|%s|%s|%s|%s|%d", provisioning.Who(m), m.GroupID, m.Person, m.Account, m.Role, spec.ExternalID, m.Priority))
+	if r.form["seen"] == seen {
+		spec.Priority = m.Priority
+		added, err := k.Provisioning.AddMapping(r.ctx(), spec)
+		if err != nil {
+			return refuse(err)
+		}
+		return r.done(mappingPath(added.ID), "mapping.added")
+	}
+	kept, err := k.Provisioning.ListMappings(r.ctx())
+	if err != nil {
+		return err
+	}
+	effects, err := k.effects(r, provisioning.MappingChange{Add: []store.Mapping{m}, Keep: kept})
+	if err != nil {
+		return refuse(err)
+	}
+	values := fields{}
+	for name, value := range r.form {
+		values[name] = value
+	}
+	values["seen"] = seen
+	f, err := r.newForm(values, nil)
+	if err != nil {
+		return err
+	}
+	v, err := k.mappingView(r, f)
+	if err != nil {
+		return err
+	}
+	v.Effects = effects
+	return r.show(http.StatusOK, "mappings-new", r.text("mappings.new"), v)
+}
+
+func mappingPath(id int64) string { return mappingsPath + "/of/" + strconv.FormatInt(id, 10) }
+
+// versionRow is one entry of a history.
+type versionRow struct {
+	store.MappingVersion
+	Who string
+}
+
+type mappingView struct {
+	Form    form
+	Own     string
+	Mapping mappingRow
+	Gone    bool
+	History []versionRow
+	Roles   []store.Role
+	Effects *effectsView
+	Admin   bool
+}
+
+func (k *console) mapping(r *consoleRequest) error {
+	f, err := r.newForm(nil, nil)
+	if err != nil {
+		return err
+	}
+	return k.showMapping(r, http.StatusOK, f, nil)
+}
+
+func (k *console) showMapping(r *consoleRequest, status int, f form, effects *effectsView) error {
+	id, err := strconv.ParseInt(r.Param("id"), 10, 64)
+	if err != nil || id < 1 {
+		return r.missing("mapping")
+	}
+	v := mappingView{Form: f, Own: mappingPath(id), Roles: mappingRoles[:2], Effects: effects, Admin: r.may(idp.Admin)}
+	history, err := k.Provisioning.History(r.ctx(), id, pageSize)
+	if err != nil {
+		return err
+	}
+	for _, h := range history {
+		v.History = append(v.History, versionRow{h, provisioning.Who(h.State)})
+	}
+	m, err := k.Provisioning.Mapping(r.ctx(), id)
+	switch {
+	case errors.Is(err, store.ErrNotFound) && len(history) == 0:
+		return r.missing("mapping")
+	case errors.Is(err, store.ErrNotFound):
+		v.Gone = true
+		m = history[0].State
+	case err != nil:
+		return err
+	}
+	v.Mapping = mappingRow{m, provisioning.Who(m)}
+	if v.Form.Values == nil {
+		v.Form.Values = fields{"account": string(m.Account), "role": string(m.Role), "priority": strconv.Itoa(m.Priority)}
+	}
+	return r.show(status, "mappings-one", r.text("mappings.one", "id", id), v)
+}
+
+// draftEdit is the change that the form of one mapping asks for.
+func (k *console) draftEdit(r *consoleRequest, id int64) (provisioning.MappingEdit, error) {
+	switch r.form["do"] {
+	case "off", "on":
+		return k.Provisioning.SwitchMapping(r.ctx(), id, r.form["do"] == "off")
+	case "remove":
+		return k.Provisioning.DropMapping(r.ctx(), id)
+	case "return":
+		version, err := strconv.ParseInt(r.form["version"], 10, 64)
+		if err != nil {
+			return provisioning.MappingEdit{}, store.ErrNotFound
+		}
+		return k.Provisioning.ReturnMapping(r.ctx(), version)
+	}
+	was, err := k.Provisioning.Mapping(r.ctx(), id)
+	if err != nil {
+		return provisioning.MappingEdit{}, err
+	}
+	spec := provisioning.SpecOf(was)
+	if spec.Account != r.form["account"] {
+		spec.Account = strings.TrimSpace(r.form["account"])
+		spec.Unchecked = r.form["unchecked"] == "1"
+	} else {
+		spec.Unchecked = true // it is as it was
+	}
+	spec.Role = r.form["role"]
+	if spec.Priority, err = strconv.Atoi(strings.TrimSpace(r.form["priority"])); err != nil || spec.Priority < 1 {
+		return provisioning.MappingEdit{}, &provisioning.FieldError{Field: "priority", Fault: r.text("mappings.badpriority")}
+	}
+	return k.Provisioning.EditMapping(r.ctx(), id, spec)
+}
+
+// editMapping shows first what a change would mean for whom, and stores it when that
+// was seen.
+func (k *console) editMapping(r *consoleRequest) error {
+	id, err := strconv.ParseInt(r.Param("id"), 10, 64)
+	if err != nil {
+		return r.missing("mapping")
+	}
+	refuse := func(err error) error {
+		if errors.Is(err, store.ErrNotFound) {
+			return r.missing("mapping")
+		}
+		faults, ok := k.mappingFaults(r, err)
+		if !ok {
+			return err
+		}
+		f, ferr := r.newForm(r.form, faults)
+		if ferr != nil {
+			return ferr
+		}
+		return k.showMapping(r, http.StatusUnprocessableEntity, f, nil)
+	}
+	edit, err := k.draftEdit(r, id)
+	if err != nil {
+		return refuse(err)
+	}
+	seen := fingerprint(fmt.Appendf(nil, "%+v|%+v", edit.Was, edit.Now))
+	if r.form["seen"] == seen {
+		if err := k.Provisioning.SaveEdit(r.ctx(), edit, r.actor()); err != nil {
+			return refuse(err)
+		}
+		return r.done(mappingPath(id), "mapping.saved")
+	}
+	effects, err := k.effects(r, edit.Change)
+	if err != nil {
+		return refuse(err)
+	}
+	values := fields{}
+	for name, value := range r.form {
+		values[name] = value
+	}
+	values["seen"] = seen
+	f, err := r.newForm(values, nil)
+	if err != nil {
+		return err
+	}
+	return k.showMapping(r, http.StatusOK, f, effects)
+}
+
+// mappingHistory is the history of all mappings, those that are gone among them.
+func (k *console) mappingHistory(r *consoleRequest) error {
+	history, err := k.Provisioning.History(r.ctx(), 0, 200)
+	if err != nil {
+		return err
+	}
+	var rows []versionRow
+	for _, h := range history {
+		rows = append(rows, versionRow{h, provisioning.Who(h.State)})
+	}
+	return r.show(http.StatusOK, "mappings-history", r.text("mappings.history"), struct{ History []versionRow }{rows})
+}
+
+func (k *console) exportMappings(r *consoleRequest) error {
+	var b bytes.Buffer
+	if err := k.MappingFiles.Export(r.ctx(), &b); err != nil {
+		return fmt.Errorf("export mappings: %w", err)
+	}
+	r.Response().Header().Set("Content-Disposition", `attachment; filename="mappings.yaml"`)
+	return r.Blob(http.StatusOK, "application/yaml", b.Bytes())
+}
+
+type importMappingsView struct {
+	Form    form
+	Effects *effectsView
+	Same    bool
+}
+
+func (k *console) importPage(r *consoleRequest) error {
+	var b bytes.Buffer
+	fault := ""
+	if err := k.MappingFiles.Export(r.ctx(), &b); err != nil {
+		if fault = k.MappingFiles.Fault(err); fault == "" {
+			return fmt.Errorf("export mappings: %w", err)
+		}
+	}
+	faults := map[string]string{}
+	if fault != "" {
+		faults[""] = fault
+	}
+	f, err := r.newForm(fields{"file": b.String()}, faults)
+	if err != nil {
+		return err
+	}
+	return r.show(http.StatusOK, "mappings-import", r.text("mappings.import"), importMappingsView{Form: f})
+}
+
+// importMappings takes a whole set: what it would change is shown first.
+func (k *console) importMappings(r *consoleRequest) error {
+	show := func(status int, values fields, faults map[string]string, effects *effectsView, same bool) error {
+		f, err := r.newForm(values, faults)
+		if err != nil {
+			return err
+		}
+		return r.show(status, "mappings-import", r.text("mappings.import"), importMappingsView{f, effects, same})
+	}
+	refuse := func(err error) error {
+		faults, ok := k.mappingFaults(r, err)
+		if !ok {
+			return err
+		}
+		all := ""
+		for field, text := range faults {
+			all += strings.TrimSpace(field+": "+text) + "\n"
+		}
+		return show(http.StatusUnprocessableEntity, r.form, map[string]string{"": strings.TrimPrefix(all, ": ")}, nil, false)
+	}
+	specs, err := k.MappingFiles.Parse(r.ctx(), []byte(r.form["file"]), r.actor())
+	if err != nil {
+		return refuse(err)
+	}
+	change, err := k.Provisioning.CompareMappings(r.ctx(), specs)
+	if err != nil {
+		return refuse(err)
+	}
+	if change.Empty() {
+		return show(http.StatusOK, r.form, nil, nil, true)
+	}
+	text := ""
+	for _, m := range change.Remove {
+		text += fmt.Sprintf("-%d|", m.ID)
+	}
+	for _, m := range change.Add {
+		text += fmt.Sprintf("+%s|%s|%s|%d", provisioning.Who(m), m.Account, m.Role, m.Priority)
+	}
+	if seen := fingerprint([]byte(text)); r.form["seen"] != seen {
+		effects, err := k.effects(r, change)
+		if err != nil {
+			return refuse(err)
+		}
+		return show(http.StatusOK, fields{"file": r.form["file"], "seen": seen}, nil, effects, false)
+	}
+	if err := k.Provisioning.ApplyMappings(r.ctx(), change, r.actor()); err != nil {
+		return refuse(err)
+	}
+	return r.done(mappingsPath, "mapping.imported")
+}
