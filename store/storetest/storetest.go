@@ -71,6 +71,7 @@ func Run(t *testing.T, fresh func(testing.TB) store.Options) {
 		{"Audit", testAudit},
 		{"Forms", testForms},
 		{"Figures", testFigures},
+		{"Traces", testTraces},
 		{"Isolation", testIsolation},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.run(t, fresh) })

@@ -57,7 +57,33 @@ CREATE INDEX mapping_history_mapping ON mapping_history (mapping, id);
 -- Audit: chains and their seals.
 
 
--- Sign-in traces.
+-- Sign-in traces: one row for each HTTP request of a sign-in. The newest one of a
+-- sign-in carries what is known of the whole.
+CREATE TABLE traces (
+    id         BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    sign_in    TEXT    NOT NULL,
+    ref        TEXT    NOT NULL,
+    started_at BIGINT NOT NULL,
+    at         BIGINT NOT NULL,
+    newest     BIGINT NOT NULL,
+    stranger   BIGINT NOT NULL,
+    person     TEXT    NOT NULL,
+    account    TEXT    NOT NULL,
+    sp         TEXT    NOT NULL,
+    outcome    TEXT    NOT NULL,
+    reason     TEXT    NOT NULL,
+    steps      TEXT    NOT NULL
+);
+
+CREATE INDEX traces_sign_in ON traces (sign_in, id);
+CREATE INDEX traces_ref ON traces (ref, id);
+CREATE INDEX traces_at ON traces (at);
+CREATE INDEX traces_newest ON traces (newest, id);
+CREATE INDEX traces_stranger ON traces (stranger, id);
+CREATE INDEX traces_person ON traces (person, id);
+CREATE INDEX traces_account ON traces (account, id);
+CREATE INDEX traces_sp ON traces (sp, id);
+CREATE INDEX traces_outcome ON traces (outcome, id);
 
 
 -- Second factors.

@@ -1,0 +1,87 @@
+package storetest
+
+import (
+	"errors"
+	"strconv"
+	"testing"
+	"time"
+
+	"ssobridge/store"
+)
+
+func testTraces(t *testing.T, fresh func(testing.TB) store.Options) {
+	now := time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
+	o := fresh(t)
+	o.Now = func() time.Time { return now }
+	db := open(t, o)
+	traces, ctx := db.Traces(), t.Context()
+	add := func(all ...store.Trace) {
+		t.Helper()
+		if err := traces.Add(ctx, all...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	add(store.Trace{SignIn: "s1", Ref: "r1", At: now.Add(-2 * time.Hour), SP: "sp", Outcome: "pending", Steps: []store.TraceStep{{Name: "request"}}},
+		store.Trace{SignIn: "s1", Ref: "r2", At: now.Add(-time.Minute), Person: "p", Account: "a1", Outcome: "ok"},
+		store.Trace{SignIn: "r3", Ref: "r3", At: now, Stranger: true, SP: "nul\x00\xff", Outcome: "refused", Reason: "unknown_provider"})
+
+	for _, ref := range []string{"r1", "r2"} {
+		got, err := traces.ByRef(ctx, ref)
+		if err != nil || len(got) != 2 || got[0].Ref != "r1" || got[0].Steps[0].Name != "request" || got[1].SP != "sp" || !got[1].StartedAt.Equal(got[0].At) {
+			t.Errorf("trace by %s: got %+v, %v; want both requests of the sign-in", ref, got, err)
+		}
+	}
+	if _, err := traces.ByRef(ctx, "r9"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("unknown ref: got %v, want ErrNotFound", err)
+	}
+	for name, c := range map[string]struct {
+		filter store.TraceFilter
+		want   string // refs
+	}{
+		"all":           {store.TraceFilter{}, "r3 r2 "},
+		"page":          {store.TraceFilter{Limit: 1}, "r3 "},
+		"next page":     {store.TraceFilter{Before: 3, Limit: 1}, "r2 "},
+		"person":        {store.TraceFilter{Person: "p"}, "r2 "},
+		"other person":  {store.TraceFilter{Person: "q"}, ""},
+		"account":       {store.TraceFilter{Account: "a1"}, "r2 "},
+		"sp":            {store.TraceFilter{SP: "sp"}, "r2 "},
+		"outcome":       {store.TraceFilter{Outcome: "refused"}, "r3 "},
+		"former state":  {store.TraceFilter{Outcome: "pending"}, ""},
+		"from":          {store.TraceFilter{From: now}, "r3 "},
+		"to":            {store.TraceFilter{To: now}, "r2 "},
+		"several at it": {store.TraceFilter{Person: "p", Outcome: "refused"}, ""},
+	} {
+		got, err := traces.List(ctx, c.filter)
+		refs := ""
+		for _, one := range got {
+			refs += one.Ref + " "
+		}
+		if err != nil || refs != c.want {
+			t.Errorf("list by %s: got %q, %v; want %q", name, refs, err, c.want)
+		}
+	}
+	for _, f := range []store.TraceFilter{{Limit: 1001}, {Limit: -1}, {Before: -1}} {
+		if _, err := traces.List(ctx, f); err == nil {
+			t.Errorf("list %+v: got no error", f)
+		}
+	}
+
+	if n, err := traces.Purge(ctx, time.Hour); err != nil || n != 1 {
+		t.Errorf("purge: got %d, %v; want the one older than an hour", n, err)
+	}
+	flood := make([]store.Trace, 10_001)
+	for i := range flood {
+		ref := "f" + strconv.Itoa(i)
+		flood[i] = store.Trace{SignIn: ref, Ref: ref, At: now, Stranger: true, Outcome: "refused"}
+	}
+	add(flood...)
+	if n, err := traces.Purge(ctx, time.Hour); err != nil || n != 2 {
+		t.Errorf("purge after a flood: got %d, %v; want the 2 oldest of strangers", n, err)
+	}
+	if _, err := traces.ByRef(ctx, "r2"); err != nil {
+		t.Errorf("a known person's trace after a flood: %v", err)
+	}
+	if n, err := traces.Purge(ctx, 0); err != nil || n != 10_001 {
+		t.Errorf("purge with nothing kept: got %d, %v; want 10001", n, err)
+	}
+}

@@ -1,0 +1,210 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	maxTraceSteps  = 8 << 10
+	strangerTraces = 10_000 // of requests by nobody known; the oldest go
+)
+
+// TraceStep is one step of a sign-in. Its words are ours: no secret, NameID,
+// attribute, query or message stands in it.
+type TraceStep struct {
+	Name   string        `json:"name"`
+	Took   time.Duration `json:"took,omitempty"` // nanoseconds
+	Reason string        `json:"reason,omitempty"`
+	Detail string        `json:"detail,omitempty"`
+}
+
+// Trace is what one HTTP request did for a sign-in.
+type Trace struct {
+	ID        int64       `json:"id"`
+	SignIn    string      `json:"-"` // which requests belong together, a hash; the ref where none is stored
+	Ref       string      `json:"ref"`
+	StartedAt time.Time   `json:"started_at"` // of the whole sign-in, as known when this was stored
+	At        time.Time   `json:"at"`
+	Stranger  bool        `json:"stranger,omitempty"` // nobody is known to be behind it
+	Person    PersonID    `json:"person,omitempty"`
+	Account   AccountID   `json:"account,omitempty"`
+	SP        string      `json:"sp,omitempty"`
+	Outcome   string      `json:"outcome"`          // "ok", "pending", "refused" or "failed"
+	Reason    string      `json:"reason,omitempty"` // a fixed word
+	Steps     []TraceStep `json:"steps,omitempty"`
+}
+
+// TraceFilter selects sign-ins; zero fields do not filter.
+type TraceFilter struct {
+	Person      PersonID
+	Account     AccountID
+	SP, Outcome string
+	From, To    time.Time // of the newest request, To excluded
+	Before      int64     // sign-ins with a smaller id: the smallest of the page before
+	Limit       int       // 1 to 1000, default 100
+}
+
+// Traces keeps how sign-ins went, step by step.
+type Traces struct{ db *DB }
+
+// Traces returns the traces of this database.
+func (db *DB) Traces() *Traces { return &Traces{db} }
+
+// Add stores traces, in their order, in one transaction. What an earlier request
+// of a sign-in knew of it goes on to the later ones.
+func (t *Traces) Add(ctx context.Context, all ...Trace) error {
+	if len(all) == 0 {
+		return nil
+	}
+	return t.db.write(ctx, "store traces", func(ctx context.Context, tx querier) error {
+		for _, one := range all {
+			if err := addTrace(ctx, tx, one); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func addTrace(ctx context.Context, tx querier, t Trace) error {
+	steps, err := json.Marshal(t.Steps)
+	if err != nil {
+		return err
+	}
+	if len(steps) > maxTraceSteps {
+		steps = []byte(`[{"name":"left_out"}]`)
+	}
+	former, err := collect(ctx, tx, scanTrace, `
+		UPDATE traces SET newest = 0 WHERE sign_in = $1 AND newest = 1
+		RETURNING `+traceColumns, tame(t.SignIn))
+	if err != nil {
+		return err
+	}
+	t.StartedAt = t.At
+	for _, f := range former {
+		t.StartedAt = f.StartedAt
+		if t.Person == "" {
+			t.Person = f.Person
+		}
+		if t.Account == "" {
+			t.Account = f.Account
+		}
+		if t.SP == "" {
+			t.SP = f.SP
+		}
+	}
+	stranger := 0
+	if t.Stranger {
+		stranger = 1
+	}
+	_, err = tx.ExecContext(ctx, `
+		INSERT INTO traces (sign_in, ref, started_at, at, newest, stranger, person, account, sp, outcome, reason, steps)
+		VALUES ($1, $2, $3, $4, 1, $5, $6, $7, $8, $9, $10, $11)`,
+		tame(t.SignIn), tame(t.Ref), micros(t.StartedAt), micros(t.At), stranger, tame(string(t.Person)),
+		tame(string(t.Account)), tame(t.SP), tame(t.Outcome), tame(t.Reason), tameSteps(steps))
+	return err
+}
+
+// tameSteps is tame for the steps, which have a bound of their own.
+func tameSteps(steps []byte) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(string(steps), "\uFFFD"), "\x00", "\uFFFD")
+}
+
+const traceColumns = `id, sign_in, ref, started_at, at, stranger, person, account, sp, outcome, reason, steps`
+
+func scanTrace(row scanner) (t Trace, err error) {
+	var (
+		started, at, stranger int64
+		steps                 string
+	)
+	if err = row.Scan(&t.ID, &t.SignIn, &t.Ref, &started, &at, &stranger, &t.Person, &t.Account, &t.SP, &t.Outcome, &t.Reason, &steps); err != nil {
+		return t, err
+	}
+	t.StartedAt, t.At, t.Stranger = fromMicros(started), fromMicros(at), stranger == 1
+	return t, json.Unmarshal([]byte(steps), &t.Steps)
+}
+
+// List returns sign-ins, newest first, each as its newest request.
+func (t *Traces) List(ctx context.Context, f TraceFilter) ([]Trace, error) {
+	const what = "list traces"
+	if f.Limit == 0 {
+		f.Limit = 100
+	}
+	if f.Limit < 1 || f.Limit > 1000 || f.Before < 0 {
+		return nil, fmt.Errorf("%s: limit %d, before %d: want a limit from 1 to 1000 and an id", what, f.Limit, f.Before)
+	}
+	query, args := `SELECT `+traceColumns+` FROM traces WHERE newest = 1`, []any{}
+	bind := func(text string, value any) {
+		args = append(args, value)
+		query += text + "$" + strconv.Itoa(len(args))
+	}
+	for _, c := range []struct{ column, value string }{
+		{"person", string(f.Person)}, {"account", string(f.Account)}, {"sp", f.SP}, {"outcome", f.Outcome},
+	} {
+		if c.value != "" {
+			bind(" AND "+c.column+" = ", c.value)
+		}
+	}
+	if !f.From.IsZero() {
+		bind(" AND at >= ", micros(f.From))
+	}
+	if !f.To.IsZero() {
+		bind(" AND at < ", micros(f.To))
+	}
+	if f.Before > 0 {
+		bind(" AND id < ", f.Before)
+	}
+	query += " ORDER BY id DESC"
+	bind(" LIMIT ", f.Limit)
+	all, err := collect(ctx, t.db.engine.reader(), scanTrace, query, args...)
+	return all, t.db.explain(what, err)
+}
+
+// ByRef returns all requests of the sign-in that one of them has this reference
+// id, oldest first, at most 200. ErrNotFound: there is none, or no more.
+func (t *Traces) ByRef(ctx context.Context, ref string) ([]Trace, error) {
+	all, err := collect(ctx, t.db.engine.reader(), scanTrace, `
+		SELECT `+traceColumns+` FROM traces
+		 WHERE sign_in = (SELECT sign_in FROM traces WHERE ref = $1 ORDER BY id DESC LIMIT 1)
+		 ORDER BY id LIMIT 200`, ref)
+	if err = t.db.explain("read trace", err); err == nil && len(all) == 0 {
+		err = fmt.Errorf("read trace: %w", ErrNotFound)
+	}
+	return all, err
+}
+
+// Purge deletes traces older than keep (0: all), and of strangers' all but the newest 10,000; it
+// returns how many.
+func (t *Traces) Purge(ctx context.Context, keep time.Duration) (int, error) {
+	const bite = 200
+	old, err := t.db.inBites(ctx, "purge traces", bite, func(ctx context.Context, tx querier) (int, error) {
+		n, err := touched(ctx, tx, `
+			DELETE FROM traces WHERE id IN (SELECT id FROM traces WHERE at <= $1 ORDER BY at LIMIT $2)`,
+			micros(t.db.now().Add(-keep)), bite)
+		return int(n), err
+	})
+	if err != nil {
+		return old, err
+	}
+	var bound int64
+	err = t.db.engine.reader().QueryRowContext(ctx, `
+		SELECT id FROM traces WHERE stranger = 1 ORDER BY id DESC LIMIT 1 OFFSET $1`, strangerTraces).Scan(&bound)
+	if err = t.db.explain("purge traces", err); err != nil {
+		if errors.Is(err, ErrNotFound) {
+			err = nil
+		}
+		return old, err
+	}
+	more, err := t.db.inBites(ctx, "purge traces", bite, func(ctx context.Context, tx querier) (int, error) {
+		n, err := touched(ctx, tx, `
+			DELETE FROM traces WHERE id IN (SELECT id FROM traces WHERE stranger = 1 AND id <= $1 ORDER BY id LIMIT $2)`, bound, bite)
+		return int(n), err
+	})
+	return old + more, err
+}
