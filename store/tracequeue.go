@@ -1,0 +1,104 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	traceQueue         = 4096
+	traceBatch         = 200
+	traceEvery         = 250 * time.Millisecond
+	strangersPerMinute = 600 // a flood of refused requests must not keep the store writing
+)
+
+// TraceQueue stores traces a moment later and many at once, so that no sign-in
+// waits for its own. It is bounded: what does not fit is left out and counted.
+type TraceQueue struct {
+	traces *Traces
+	wait   chan Trace
+	lost   atomic.Int64
+
+	mu        sync.Mutex
+	minute    time.Time
+	strangers int
+}
+
+// Queue returns a queue in front of these traces. It does nothing by itself: see Run.
+func (t *Traces) Queue() *TraceQueue {
+	return &TraceQueue{traces: t, wait: make(chan Trace, traceQueue)}
+}
+
+// Add takes a trace, or leaves it out and says so. It never waits.
+func (q *TraceQueue) Add(t Trace) bool {
+	if t.Stranger && !q.strangerFits() {
+		q.lost.Add(1)
+		return false
+	}
+	select {
+	case q.wait <- t:
+		return true
+	default:
+		q.lost.Add(1)
+		return false
+	}
+}
+
+func (q *TraceQueue) strangerFits() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if minute := q.traces.db.now().Truncate(time.Minute); !minute.Equal(q.minute) {
+		q.minute, q.strangers = minute, 0
+	}
+	q.strangers++
+	return q.strangers <= strangersPerMinute
+}
+
+// Flush stores what waits now. What can't be stored is lost.
+func (q *TraceQueue) Flush(ctx context.Context) error {
+	var errs []error
+	for n := len(q.wait); n > 0; {
+		batch := make([]Trace, 0, min(n, traceBatch))
+		for len(batch) < cap(batch) {
+			select {
+			case t := <-q.wait:
+				batch = append(batch, t)
+				continue
+			default: // another Flush took the rest
+			}
+			n = len(batch)
+			break
+		}
+		n -= len(batch)
+		if err := q.traces.Add(ctx, batch...); err != nil {
+			q.lost.Add(int64(len(batch)))
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Run stores what waits four times a second until ctx ends, and a last time then;
+// whoever still serves requests at that time calls Flush after them. It tells
+// the log how many traces were lost.
+func (q *TraceQueue) Run(ctx context.Context, log *slog.Logger) error {
+	tick := time.NewTicker(traceEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
+		err := q.Flush(context.WithoutCancel(ctx))
+		if n := q.lost.Swap(0); n > 0 {
+			log.Warn("sign-in traces were left out", "count", n, "cause", err)
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+	}
+}
