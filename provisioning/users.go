@@ -41,7 +41,7 @@ func (s *Service) ResumeUser(ctx context.Context, k store.UserKey, actor string)
 	return nil
 }
 
-// RetryUsers puts rows of the filter (default: refused, conflict, unknown and waiting ones) at the head of their class and wakes the worker; it returns how many.
+// RetryUsers puts rows of the filter (default: refused, conflict, unknown and waiting ones; assumed ones where the filter names that state) at the head of their class and wakes the worker; it returns how many.
 // Its Limit does not count. Rows go as class retry, since nobody waits for what an admin tries again; those for whom somebody does stay before them.
 func (s *Service) RetryUsers(ctx context.Context, f store.UserFilter, actor string) (int, error) {
 	if len(f.States) == 0 {
@@ -65,7 +65,11 @@ func (s *Service) RetryUsers(ctx context.Context, f store.UserFilter, actor stri
 				class = min(class, row.Class)
 			}
 			k := store.UserKey{Person: row.Person, Account: row.Account}
-			did, err := s.ledger.Again(ctx, k, class, s.userEvent("retry-user", k, actor))
+			again := s.ledger.Again
+			if row.State == store.Assumed {
+				again = s.ledger.Doubt
+			}
+			did, err := again(ctx, k, class, s.userEvent("retry-user", k, actor))
 			if err != nil {
 				return n, fmt.Errorf("retry the SSO user of person %s in account %s: %w", k.Person, k.Account, err)
 			}

@@ -90,6 +90,30 @@ func TestRetryUsers(t *testing.T) {
 	}
 }
 
+// Assumed users are taken as there: nobody is doubted unasked.
+func TestRetryAssumedUsers(t *testing.T) {
+	w := newPlanWorld(t, nil)
+	w.row("a-assumed", harbour, store.Assumed)
+	w.row("b-active", harbour, store.Active)
+	w.row("c-elsewhere", juniper, store.Assumed)
+	if n, err := w.RetryUsers(t.Context(), store.UserFilter{Account: harbour}, "admin:test"); err != nil || n != 0 {
+		t.Errorf("unasked: got %d, %v, want none", n, err)
+	}
+	n, err := w.RetryUsers(t.Context(), store.UserFilter{Account: harbour, States: []store.State{store.Assumed}}, "admin:test")
+	if err != nil || n != 1 {
+		t.Errorf("asked for: got %d, %v, want 1", n, err)
+	}
+	for _, c := range []struct {
+		person  string
+		account store.AccountID
+		want    store.State
+	}{{"a-assumed", harbour, store.Unknown}, {"b-active", harbour, store.Active}, {"c-elsewhere", juniper, store.Assumed}} {
+		if row := must(w.db.Ledger().Get(t.Context(), store.PersonID(c.person), c.account))(t); row.State != c.want {
+			t.Errorf("%s: got %s, want %s", c.person, row.State, c.want)
+		}
+	}
+}
+
 func TestSetHold(t *testing.T) {
 	w := newPlanWorld(t, nil)
 	for _, reason := range []string{"restore", "because", "ADMIN"} {

@@ -275,3 +275,29 @@ func (s *Ledger) Again(ctx context.Context, k UserKey, c Class, e Event) (bool, 
 	})
 	return did && err == nil, err
 }
+
+// Doubt makes an assumed row due at once in class c, with its event: it is unknown from then on whether the user exists, and the call
+// is made that finds out. An owner's row, and one without the data that a creation sends, stay as they are: no call could be made for
+// them. It returns whether it did anything.
+func (s *Ledger) Doubt(ctx context.Context, k UserKey, c Class, e Event) (bool, error) {
+	did := false
+	err := s.db.write(ctx, "doubt an assumed SSO user", func(ctx context.Context, tx querier) error {
+		now, err := s.db.engine.clock(ctx, tx)
+		if err != nil {
+			return err
+		}
+		// maybe_sent: that the user exists is what was assumed, so an answer that it does is no conflict.
+		n, err := touched(ctx, tx, `
+			UPDATE sso_users SET
+			       due_at = $1, state = 'unknown', maybe_sent = TRUE, attempts = 0, next_attempt = 0, lease_until = 0,
+			       error_key = '', error_text = '', updated_at = $1, class = $2
+			 WHERE person_id = $3 AND account = $4
+			   AND state = 'assumed' AND role <> 'owner' AND login_name <> '' AND contact_email <> ''`,
+			micros(now), int(c), string(k.Person), string(k.Account))
+		if did = n == 1; err != nil || !did {
+			return err
+		}
+		return addEvents(ctx, tx, now, []Event{e})
+	})
+	return did && err == nil, err
+}

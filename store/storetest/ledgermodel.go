@@ -27,7 +27,7 @@ func testLedgerModel(t *testing.T, fresh func(testing.TB) store.Options) {
 		}
 		m := &ledgerModel{ctx: t.Context(), l: db.Ledger(), rows: map[store.UserKey]*modelRow{}}
 		rt.Repeat(map[string]func(*rapid.T){
-			"want": m.want, "claim": m.claim, "renew": m.renew, "settle": m.settle, "raise": m.raise, "again": m.again,
+			"want": m.want, "claim": m.claim, "renew": m.renew, "settle": m.settle, "raise": m.raise, "again": m.again, "doubt": m.doubt,
 			"want again": m.wantAgain, "suspend": m.suspend, "resume": m.resume, "adopt": m.adopt, "confirm": m.confirm,
 			"forget": m.forget, "set role": m.setRole,
 			"": m.check,
@@ -228,6 +228,19 @@ func (m *ledgerModel) again(rt *rapid.T) {
 			r.u.State = store.Wanted
 		}
 		r.u.Class, r.u.Attempts, r.u.ErrorKey, r.u.ErrorText, r.later = c, 0, "", "", false
+	}
+}
+
+func (m *ledgerModel) doubt(rt *rapid.T) {
+	k, c := m.key(rt), m.class(rt)
+	did, err := m.l.Doubt(m.ctx, k, c, store.Event{})
+	m.expect(rt, "doubt", err, nil)
+	r := m.rows[k]
+	if can := r != nil && r.u.State == store.Assumed && r.u.Role != store.Owner && r.u.LoginName != "" && r.u.ContactEmail != ""; did != can {
+		rt.Fatalf("doubted: %t, want %t", did, can)
+	}
+	if did {
+		r.u.State, r.u.MaybeSent, r.u.Class, r.u.Attempts, r.u.ErrorKey, r.u.ErrorText, r.later = store.Unknown, true, c, 0, "", "", false
 	}
 }
 

@@ -210,6 +210,57 @@ func testQueue(t *testing.T, fresh func(testing.TB) store.Options) {
 	})
 }
 
+// testDoubt: only an assumed user that a call could be made for is doubted, and then it is due at once.
+func testDoubt(t *testing.T, fresh func(testing.TB) store.Options) {
+	ctx := t.Context()
+	for _, state := range []store.State{store.Wanted, store.Unknown, store.Sending, store.Active, store.Assumed, store.Refused, store.Conflict} {
+		t.Run(string(state), func(t *testing.T) {
+			db := open(t, fresh(t))
+			l := db.Ledger()
+			before := inState(t, l, "anna", state, state != store.Wanted)
+			did, err := l.Doubt(ctx, keyOf(before), store.RetryClass, event("doubt"))
+			must(t, err)
+			got := stored(t, l, keyOf(before))
+			if want := state == store.Assumed; did != want || (events(t, db, "doubt") == 1) != want {
+				t.Errorf("did %t, want %t", did, want)
+			}
+			if !did {
+				if got != before {
+					t.Errorf("got %+v, want it as it was", got)
+				}
+				return
+			}
+			if got.State != store.Unknown || !got.MaybeSent || got.Class != store.RetryClass || got.ExternalID != before.ExternalID {
+				t.Errorf("got %+v, want it unknown, with the same data", got)
+			}
+			if claimed, err := l.Claim(ctx, time.Minute, store.RetryClass); err != nil || claimed.Person != before.Person || !claimed.MaybeSent {
+				t.Errorf("claim: got %+v, %v", claimed, err)
+			}
+		})
+	}
+	t.Run("without data", func(t *testing.T) {
+		db := open(t, fresh(t))
+		l := db.Ledger()
+		for i, change := range []func(*store.SSOUser){
+			func(u *store.SSOUser) { u.Role = store.Owner },
+			func(u *store.SSOUser) { u.LoginName = "" },
+			func(u *store.SSOUser) { u.ContactEmail = "" },
+		} {
+			u := store.SSOUser{
+				Person: store.PersonID(fmt.Sprint("p", i)), Account: "a1", ExternalID: fmt.Sprint("x", i), ExternalProvider: "prov", LoginName: fmt.Sprint("login", i),
+				ContactEmail: "a@b.test", Role: store.AccountManager, State: store.Assumed,
+			}
+			change(&u)
+			if _, err := l.Adopt(ctx, []store.SSOUser{u}, event("adopt")); err != nil {
+				t.Fatal(err)
+			}
+			if did, err := l.Doubt(ctx, keyOf(u), store.RetryClass, event("doubt")); did || err != nil {
+				t.Errorf("%d: did %t, %v", i, did, err)
+			}
+		}
+	})
+}
+
 // intoPlanClass puts a waiting row into class plan, by way of an attempt that surely did not arrive.
 func intoPlanClass(tb testing.TB, l *store.Ledger, row store.SSOUser) error {
 	tb.Helper()

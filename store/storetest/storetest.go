@@ -56,6 +56,7 @@ func Run(t *testing.T, fresh func(testing.TB) store.Options) {
 		{"LedgerWorkers", testLedgerWorkers},
 		{"LedgerModel", testLedgerModel},
 		{"Queue", testQueue},
+		{"Doubt", testDoubt},
 		{"Claims", testClaims},
 		{"Users", testUsers},
 		{"Adopt", testAdopt},

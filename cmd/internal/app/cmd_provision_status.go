@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -205,7 +206,7 @@ func (c *budgetCmd) Run(s *session) (err error) {
 }
 
 type provisionRetryCmd struct {
-	State   []string `help:"Only users in this state: refused, conflict, unknown or wanted. Can be given several times. Default: all of these." enum:"refused,conflict,unknown,wanted"`
+	State   []string `help:"Only users in this state: refused, conflict, unknown, wanted, or assumed. Can be given several times. Default: all of these but assumed." enum:"refused,conflict,unknown,wanted,assumed"`
 	Account string   `placeholder:"ID" help:"Only in this client account."`
 	Person  string   `placeholder:"LOGIN" help:"Only this person: login name or person id."`
 }
@@ -214,11 +215,15 @@ type provisionRetryCmd struct {
 func (provisionRetryCmd) Help() string {
 	return `Refused and conflicting users are sent with the data that they have; data that changed in the directory are taken at the person's next sign-in or by a new plan. A user that may have been created before is only ever sent again as it was.
 
+Assumed users are taken as there, so none is tried by default. Where one turns out to be missing at Constant Contact, --state assumed makes the call that finds out: a missing one is created, one that is there stays. It wants --person or --account.
+
 Examples:
 
     ssobridge provision retry --state refused --account a07e1lxqqqo0
 
-    ssobridge provision retry --person alice`
+    ssobridge provision retry --person alice
+
+    ssobridge provision retry --person alice --state assumed`
 }
 
 // Run puts users at the head of the queue.
@@ -228,6 +233,10 @@ func (c *provisionRetryCmd) Run(s *session) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
+	if slices.Contains(c.State, string(store.Assumed)) && c.Account == "" && c.Person == "" {
+		// Each is a call, and after a restore there can be thousands.
+		return badInput(errors.New("--state assumed: says neither who nor where"), "add --person LOGIN or --account ID")
+	}
 	f := store.UserFilter{}
 	if f.Account, err = accountFlag(c.Account); err != nil {
 		return err
