@@ -1,12 +1,9 @@
 package store
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -95,11 +92,14 @@ func tame(s string) string {
 	return s
 }
 
-// Filter for List; zero fields do not filter.
+// Filter for List and Export; zero fields do not filter.
 type Filter struct {
-	Ref, Actor, Action, Subject string
-	Before                      int64 // events with a smaller id
-	Limit                       int   // 1 to 1000, default 100
+	Ref, Actor, Action, Subject, Outcome, SP string
+	Account                                  AccountID
+	About                                    string    // events whose actor or subject this is
+	Since, Until                             time.Time // Since inclusive, Until exclusive
+	Before                                   int64     // events with a smaller id
+	Limit                                    int       // of List, 1 to 1000, default 100
 }
 
 const eventColumns = `id, at, ref, actor, action, subject, account, sp, address, outcome, reason, detail`
@@ -114,30 +114,38 @@ func (a *Audit) List(ctx context.Context, f Filter) ([]Event, error) {
 	if f.Limit < 1 || f.Limit > 1000 || f.Before < 0 {
 		return nil, fmt.Errorf("%s: limit %d, before %d: want a limit from 1 to 1000 and an id", what, f.Limit, f.Before)
 	}
-	// Only the conditions that filter are put in, so that their index is used.
-	var (
-		query strings.Builder
-		args  []any
-	)
-	query.WriteString(`SELECT ` + eventColumns + ` FROM audit_events WHERE 1 = 1`)
-	bind := func(text string, value any) {
-		args = append(args, value)
-		query.WriteString(text + "$" + strconv.Itoa(len(args)))
+	c := f.conditions()
+	if f.Before > 0 {
+		c.text.WriteString(" AND id < " + c.param(f.Before))
 	}
-	for _, c := range []struct{ column, value string }{
-		{"ref", f.Ref}, {"actor", f.Actor}, {"action", f.Action}, {"subject", f.Subject},
+	c.text.WriteString(" ORDER BY id DESC LIMIT " + c.param(f.Limit))
+	all, err := collect(ctx, a.db.engine.reader(), scanEvent, c.text.String(), c.args...)
+	return all, a.db.explain(what, err)
+}
+
+// conditions is the query of a filter, without order and page. Only the conditions
+// that filter are put in, so that their index is used.
+func (f Filter) conditions() *conditions {
+	c := &conditions{}
+	c.text.WriteString(`SELECT ` + eventColumns + ` FROM audit_events WHERE 1 = 1`)
+	for _, e := range []struct{ column, value string }{
+		{"ref", f.Ref}, {"actor", f.Actor}, {"action", f.Action}, {"subject", f.Subject}, {"outcome", f.Outcome}, {"sp", f.SP}, {"account", string(f.Account)},
 	} {
-		if c.value != "" {
-			bind(" AND "+c.column+" = ", c.value)
+		if e.value != "" {
+			c.text.WriteString(" AND " + e.column + " = " + c.param(e.value))
 		}
 	}
-	if f.Before > 0 {
-		bind(" AND id < ", f.Before)
+	if f.About != "" {
+		// Each index by itself, not an OR over the table.
+		c.text.WriteString(" AND id IN (SELECT id FROM audit_events WHERE actor = " + c.param(f.About) + " UNION SELECT id FROM audit_events WHERE subject = " + c.param(f.About) + ")")
 	}
-	query.WriteString(" ORDER BY id DESC")
-	bind(" LIMIT ", f.Limit)
-	all, err := collect(ctx, a.db.engine.reader(), scanEvent, query.String(), args...)
-	return all, a.db.explain(what, err)
+	if !f.Since.IsZero() {
+		c.text.WriteString(" AND at >= " + c.param(micros(f.Since)))
+	}
+	if !f.Until.IsZero() {
+		c.text.WriteString(" AND at < " + c.param(micros(f.Until)))
+	}
+	return c
 }
 
 func scanEvent(row scanner) (e Event, err error) {
@@ -152,44 +160,4 @@ func scanEvent(row scanner) (e Event, err error) {
 		e.Detail = json.RawMessage(detail)
 	}
 	return e, err
-}
-
-// Export writes the events since a time as JSON lines, oldest first. It reads
-// in pages, so that a slow w holds no transaction open.
-func (a *Audit) Export(ctx context.Context, w io.Writer, since time.Time) error {
-	const (
-		what = "export audit events"
-		page = 500
-	)
-	out := bufio.NewWriter(w)
-	lines := json.NewEncoder(out)
-	lines.SetEscapeHTML(false)
-	var last int64
-	if err := a.db.engine.reader().QueryRowContext(ctx, `
-		SELECT COALESCE(MIN(id), 1) - 1 FROM audit_events WHERE at >= $1`, micros(since)).Scan(&last); err != nil {
-		return a.db.explain(what, err)
-	}
-	for {
-		events, err := collect(ctx, a.db.engine.reader(), scanEvent, `
-			SELECT `+eventColumns+`
-			  FROM audit_events
-			 WHERE id > $1 AND at >= $2
-			 ORDER BY id LIMIT $3`, last, micros(since), page)
-		if err != nil {
-			return a.db.explain(what, err)
-		}
-		for _, e := range events {
-			if err := lines.Encode(e); err != nil {
-				return fmt.Errorf("%s: %w", what, err)
-			}
-			last = e.ID
-		}
-		if len(events) < page {
-			break
-		}
-	}
-	if err := out.Flush(); err != nil {
-		return fmt.Errorf("%s: %w", what, err)
-	}
-	return nil
 }

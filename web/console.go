@@ -81,6 +81,7 @@ func consoleAreas() []area {
 		{"provisioning", (*console).provisioningRoutes},
 		{"providers", (*console).providersRoutes},
 		{"keys", (*console).keysRoutes},
+		{"audit", (*console).auditRoutes},
 		{"settings", (*console).settingsRoutes},
 	}
 }

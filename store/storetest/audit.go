@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"bytes"
+	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -72,7 +73,7 @@ func testAudit(t *testing.T, fresh func(testing.TB) store.Options) {
 	})
 	t.Run("export", func(t *testing.T) {
 		var out bytes.Buffer
-		must(t, a.Export(ctx, &out, at.Add(100*time.Second)))
+		must(t, a.Export(ctx, &out, store.Filter{Since: at.Add(100 * time.Second)}, "jsonl"))
 		lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
 		if len(lines) != 1100 {
 			t.Errorf("%d lines, want 1100", len(lines))
@@ -82,7 +83,18 @@ func testAudit(t *testing.T, fresh func(testing.TB) store.Options) {
 		if first.Ref != "n100" {
 			t.Errorf("first line %s, want n100", lines[0])
 		}
-		if err := a.Export(ctx, broken{}, time.Time{}); !errors.Is(err, errBroken) {
+		out.Reset()
+		must(t, a.Add(ctx, store.Event{Ref: "formula", Actor: "=HYPERLINK(\"x\")", Action: "test", Subject: "+1", SP: "'quoted"}))
+		must(t, a.Export(ctx, &out, store.Filter{Ref: "formula"}, "csv"))
+		rows, err := csv.NewReader(&out).ReadAll()
+		must(t, err)
+		if len(rows) != 2 || rows[0][0] != "id" || rows[1][3] != "'=HYPERLINK(\"x\")" || rows[1][5] != "'+1" || rows[1][7] != "''quoted" {
+			t.Errorf("CSV: %q, want no cell that is a formula", rows)
+		}
+		if err := a.Export(ctx, &out, store.Filter{}, "xml"); err == nil {
+			t.Error("an unknown format was taken")
+		}
+		if err := a.Export(ctx, broken{}, store.Filter{}, "jsonl"); !errors.Is(err, errBroken) {
 			t.Errorf("export to a broken writer: %v", err)
 		}
 	})

@@ -55,6 +55,7 @@ CREATE INDEX mapping_history_mapping ON mapping_history (mapping, id);
 
 
 -- Audit: chains and their seals.
+CREATE INDEX audit_events_account ON audit_events (account, id) WHERE account <> '';
 
 
 -- Sign-in traces: one row for each HTTP request of a sign-in. The newest one of a

@@ -1,0 +1,150 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"ssobridge/idp"
+	"ssobridge/store"
+)
+
+func (k *console) auditRoutes() []consoleRoute {
+	return []consoleRoute{
+		{method: http.MethodGet, path: "/admin/audit", role: idp.Viewer, handle: k.audit},
+		{method: http.MethodGet, path: "/admin/audit/export", role: idp.Operator, handle: k.exportAudit},
+	}
+}
+
+// auditFilter is what a query asks for. A day that can't be read is no filter, and the
+// form shows what was typed.
+func auditFilter(q url.Values) store.Filter {
+	text := func(name string) string { return strings.TrimSpace(cut(q.Get(name), 400)) }
+	f := store.Filter{About: text("person"), Action: text("action"), Outcome: text("outcome"), SP: text("sp"), Ref: strings.ToUpper(text("ref")), Limit: pageSize}
+	f.Account, _ = store.ParseAccountID(text("account"))
+	if day, err := time.Parse(time.DateOnly, text("since")); err == nil {
+		f.Since = day
+	}
+	if day, err := time.Parse(time.DateOnly, text("until")); err == nil {
+		f.Until = day.AddDate(0, 0, 1) // the day itself is meant
+	}
+	if before, err := strconv.ParseInt(q.Get("before"), 10, 64); err == nil && before > 0 {
+		f.Before = before
+	}
+	return f
+}
+
+// auditFields are the filter's parts, as they stand in the query.
+var auditFields = []string{"person", "action", "outcome", "account", "sp", "ref", "since", "until"}
+
+// eventRow is an event with the names of its people, which the event itself does not hold.
+type eventRow struct {
+	store.Event
+	ActorName, SubjectName string
+}
+
+func (k *console) audit(r *consoleRequest) error {
+	q := r.QueryParams()
+	filter := auditFilter(q)
+	if err := k.personByLogin(r, &filter); err != nil {
+		return err
+	}
+	events, err := k.Store.Audit().List(r.ctx(), filter)
+	if err != nil {
+		return err
+	}
+	rows, err := k.eventRows(r, events)
+	if err != nil {
+		return err
+	}
+	same := url.Values{}
+	values := fields{}
+	for _, name := range auditFields {
+		values[name] = cut(q.Get(name), 400)
+		if values[name] != "" {
+			same.Set(name, values[name])
+		}
+	}
+	view := struct {
+		Form        form
+		Events      []eventRow
+		Export      string
+		First, Next string
+		Exports     bool
+	}{Form: form{Values: values}, Events: rows, Export: same.Encode(), Exports: r.may(idp.Operator)}
+	if filter.Before > 0 {
+		view.First = "/admin/audit?" + same.Encode()
+	}
+	if len(events) == pageSize {
+		next := url.Values{"before": {strconv.FormatInt(events[pageSize-1].ID, 10)}}
+		for name, v := range same {
+			next[name] = v
+		}
+		view.Next = "/admin/audit?" + next.Encode()
+	}
+	return r.show(http.StatusOK, "audit", r.text("area.audit"), view)
+}
+
+// personByLogin lets a person be asked for by login name: events hold ids alone. A text
+// that is nobody's login is taken as it stands.
+func (k *console) personByLogin(r *consoleRequest, f *store.Filter) error {
+	if f.About == "" || strings.Contains(f.About, ":") { // admin:NAME of the command line
+		return nil
+	}
+	if e, err := k.Directory.Find(r.ctx(), f.About); err == nil {
+		f.About = e.ID
+	} else if r.ctx().Err() != nil {
+		return fmt.Errorf("find the person %.80q: %w", f.About, err)
+	}
+	return nil
+}
+
+// eventRows puts names to the people of events: those of the ledger.
+func (k *console) eventRows(r *consoleRequest, events []store.Event) ([]eventRow, error) {
+	var ids []store.PersonID
+	for _, e := range events {
+		for _, id := range []store.PersonID{store.PersonID(e.Actor), store.PersonID(e.Subject)} {
+			if id != "" && !slices.Contains(ids, id) {
+				ids = append(ids, id)
+			}
+		}
+	}
+	users, err := k.Store.Ledger().People(r.ctx(), ids)
+	if err != nil {
+		return nil, fmt.Errorf("look up the names of people: %w", err)
+	}
+	names := map[string]string{}
+	for _, u := range users {
+		names[string(u.Person)] = who(u)
+	}
+	rows := make([]eventRow, 0, len(events))
+	for _, e := range events {
+		rows = append(rows, eventRow{e, names[e.Actor], names[e.Subject]})
+	}
+	return rows, nil
+}
+
+// exportAudit streams the events of the filter. A file for a spreadsheet has no cell
+// that is a formula.
+func (k *console) exportAudit(r *consoleRequest) error {
+	format, kind := "jsonl", "application/x-ndjson"
+	if r.QueryParam("format") == "csv" {
+		format, kind = "csv", "text/csv; charset=utf-8"
+	}
+	filter := auditFilter(r.QueryParams())
+	if err := k.personByLogin(r, &filter); err != nil {
+		return err
+	}
+	if err := k.Store.Audit().Add(r.ctx(), r.event("audit-export", format)); err != nil {
+		return fmt.Errorf("record an export of the audit: %w", err)
+	}
+	h := r.Response().Header()
+	h.Set("Content-Type", kind)
+	h.Set("Content-Disposition", `attachment; filename="audit.`+format+`"`)
+	r.Response().WriteHeader(http.StatusOK)
+	return k.Store.Audit().Export(r.ctx(), r.Response(), filter, format)
+}

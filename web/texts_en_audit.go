@@ -1,0 +1,25 @@
+package web
+
+var auditWords = map[string]string{
+	"audit.lead":    "Every decision about a sign-in and every change by an admin. Events are only ever added; people stand in them by their id, and the names beside come from the ledger.",
+	"audit.person":  "Person or admin (login name, person id, or admin:NAME)",
+	"audit.action":  "Action, such as sign-in or mapping-add",
+	"audit.outcome": "Outcome",
+	"audit.any":     "any",
+	"audit.account": "Client account",
+	"audit.sp":      "Service provider (entity id)",
+	"audit.ref":     "Reference id",
+	"audit.since":   "From this day (UTC)",
+	"audit.until":   "To this day (UTC)",
+	"audit.show":    "Show",
+	"audit.when":    "When",
+	"audit.who":     "Who",
+	"audit.what":    "What",
+	"audit.on":      "On whom or what",
+	"audit.from":    "From",
+	"audit.detail":  "More",
+	"audit.none":    "No event like that.",
+	"audit.csv":     "Export as CSV",
+	"audit.json":    "Export as JSON lines",
+	"outcome.ok":    "ok", "outcome.refused": "refused", "outcome.failed": "failed", "outcome.unknown": "not known",
+}
