@@ -73,7 +73,8 @@ func (d *demo) open(ctx context.Context, listen string) error {
 	cfg.ConstantContact.PartnerSecret = sandbox.DefaultClientSecret
 	cfg.ConstantContact.APIKey = sandbox.DefaultAPIKey
 	cfg.ConstantContact.ExternalProvider = sandbox.DefaultExternalProvider
-	cfg.Metadata.AllowLoopbackHTTP = true // the sandbox's address
+	cfg.Console.AdminGroup = "cn=" + sample.GroupStaff + "," + sample.GroupsDN // everybody of the sample
+	cfg.Metadata.AllowLoopbackHTTP = true                                      // the sandbox's address
 	cfg.Branding.Name = "Example Marketing"
 	if err := cfg.Check(); err != nil {
 		return err
@@ -226,6 +227,7 @@ func (d *demo) welcome(temporary bool, took time.Duration) string {
 	fmt.Fprintf(w, "  sign in\t%s/launch\n", d.bridgeURL)
 	fmt.Fprintf(w, "  into one account\t%s/launch/a07e1lxqqqo0\n", d.bridgeURL)
 	fmt.Fprintf(w, "  start at the other side\t%s\n", d.sandboxURL+sandbox.StartPath)
+	fmt.Fprintf(w, "  admin console, for each login\t%s/admin/\n", d.bridgeURL)
 	fmt.Fprintf(w, "  calls to Constant Contact\t%s%s/calls\n", d.sandboxURL, sandbox.ControlPath)
 	fmt.Fprintf(w, "\n  login\tpassword\twhat happens\n")
 	for _, p := range sample.People() {

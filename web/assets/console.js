@@ -54,6 +54,13 @@
     }
   };
 
+  // What was typed before htmx was there is searched for all the same.
+  window.addEventListener("load", () => {
+    for (const i of document.querySelectorAll("input[hx-get]")) {
+      if (i.value !== i.defaultValue) i.dispatchEvent(new Event("input", { bubbles: true }));
+    }
+  });
+
   const begin = (root) => { localize(root); follow(root); };
   document.addEventListener("htmx:after:swap", () => localize(document));
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", () => begin(document));

@@ -200,3 +200,9 @@ func (b *browser) back() {
 	b.t.Helper()
 	b.do("go back", chromedp.NavigateBack())
 }
+
+// choose selects an option of a select by its value.
+func (b *browser) choose(name, value string) {
+	b.t.Helper()
+	b.do("choose "+name, chromedp.SetValue(chromedp.CSS(`select[name="`+name+`"]`), value))
+}

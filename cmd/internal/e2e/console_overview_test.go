@@ -16,7 +16,9 @@ func TestConsoleOverview(t *testing.T) {
 	d.deliver(d.goOn(d.login(d.get(w.launch(books)), "alice", password)))
 	d.get(w.launch(bakery))
 	c := w.enter(t, consoleViewer)
-	if !eventually(func() bool { return strings.Contains(c.get(w.url+"/admin/").text(), "users in conflict with another one") }) {
+	if !eventually(func() bool {
+		return strings.Contains(c.get(w.url+"/admin/").text(), "users in conflict with another one")
+	}) {
 		t.Errorf("the conflict is not shown:\n%s", c.get(w.url+"/admin/").text())
 	}
 	b := w.console(t, consoleViewer, "/admin/")

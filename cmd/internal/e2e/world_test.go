@@ -81,6 +81,7 @@ type setting struct {
 	algorithm string                          // of the signing key; default rsa-2048
 	mappings  [][]string                      // mapping add; default: alice, bob and eve by groups, zoe and alice by pattern
 	env       []string                        // of every process
+	bare      bool                            // an empty store: no service provider, no mapping
 	quick     bool                            // without the race detector
 	binary    string                          // another build of the program
 	public    string                          // port of the public address where something stands before the bridge; "": its own
@@ -139,8 +140,10 @@ func newWorld(t testing.TB, s setting) *world {
 	if len(s.env) > 0 { // the first key is in the store of the file; the environment names another
 		w.command(t, "init", "--key-only", "--algorithm", cmp.Or(s.algorithm, "rsa-2048"))
 	}
-	w.command(t, "sp", "add-constant-contact", "--entity-id", box.EntityID(), "--acs", box.ACS())
-	if s.mappings == nil {
+	if !s.bare {
+		w.command(t, "sp", "add-constant-contact", "--entity-id", box.EntityID(), "--acs", box.ACS())
+	}
+	if s.mappings == nil && !s.bare {
 		slapd := directorytest.SharedSlapd(t)
 		s.mappings = [][]string{
 			{"--group", slapd.GroupDN("ring-a"), "--account", club, "--role", "campaign_creator"},
@@ -150,7 +153,9 @@ func newWorld(t testing.TB, s setting) *world {
 	for _, m := range s.mappings {
 		w.command(t, append([]string{"mapping", "add"}, m...)...)
 	}
-	w.trust(box)
+	if !s.bare {
+		w.trust(box)
+	}
 	w.start(t)
 	t.Cleanup(func() {
 		w.stop(t)

@@ -1,0 +1,86 @@
+package e2e_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+)
+
+// pictures are those of the README; SSOBRIDGE_SCREENSHOTS=readme writes them anew.
+const pictures = "../../../docs/pictures"
+
+// TestConsoleFirstSteps is the way of somebody who has never seen it: from an empty
+// store to a mapped group and a first person signed in, by the console alone.
+func TestConsoleFirstSteps(t *testing.T) {
+	w := newConsoleWorld(t, setting{bare: true})
+	b := w.console(t, consoleAdmin, "/admin/")
+	picture := func(name string) {
+		t.Helper()
+		b.shot("first-" + name)
+		if os.Getenv("SSOBRIDGE_SCREENSHOTS") != "readme" {
+			return
+		}
+		jpeg, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(60))
+		if err == nil {
+			err = os.MkdirAll(pictures, 0o755)
+		}
+		if err == nil {
+			err = os.WriteFile(filepath.Join(pictures, name+".jpg"), jpeg, 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	b.sees("What needs a hand", "Constant Contact is not registered yet", "directory: connect to", "in order")
+	picture("overview")
+	b.press("Constant Contact is not registered yet")
+	b.sees("Register Constant Contact")
+	b.fill("cc_entity_id", w.sandbox.EntityID())
+	b.fill("cc_acs", w.sandbox.ACS())
+	picture("constant-contact")
+	b.press("Register Constant Contact")
+	b.sees("Saved.", "Launch link")
+
+	b.press("Service providers")
+	b.press("Hand-over sheet")
+	b.sees("BEGIN CERTIFICATE")
+	picture("handover")
+	w.trust(w.sandbox) // what the support engineer does with the sheet
+
+	b.press("Client accounts")
+	b.press("Read the list now")
+	b.sees("Juniper Bakery")
+
+	b.press("Mappings")
+	b.sees("Nobody can sign in to Constant Contact before there is one")
+	b.press("Add a mapping")
+	b.fill("find", "ring")
+	b.sees("Take ring-a")
+	b.press("Take ring-a")
+	if !eventually(func() bool { return strings.Contains(b.location(), "group=") }) {
+		t.Fatalf("the group was not taken: %s", b.location())
+	}
+	b.fill("account", club)
+	b.choose("role", "campaign_creator")
+	b.press("What would change?")
+	b.sees("What would change, and for whom", "Bob Brandt", "1 gain access")
+	picture("mapping")
+	b.press("Save this")
+	b.sees("The mapping holds from the next sign-in on")
+
+	bob := newBrowser(t)
+	bob.open(w.launch(""))
+	bob.login("bob", password)
+	bob.sees("Bob Brandt", "Northside Cycling Club", "campaign_creator")
+
+	b.press("People")
+	b.fill("find", "bob")
+	b.sees("Bob Brandt")
+	b.press("Bob Brandt")
+	b.sees("active", "is a direct member of the group")
+	picture("person")
+}
