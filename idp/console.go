@@ -104,7 +104,9 @@ func (r consoleRoles) of(e directory.Entry) ConsoleRole {
 // the answer is Entered, to path, which must be one of ours. Anybody else gets the
 // page that stands in the way: a login, a refusal. With fresh, a login before this
 // moment does not count.
-func (p *Provider) EnterConsole(ctx context.Context, path string, fresh bool, v Visitor) (Answer, error) {
+func (p *Provider) EnterConsole(ctx context.Context, path string, fresh bool, v Visitor) (a Answer, err error) {
+	ctx, end := p.traced(ctx, v, "console")
+	defer func() { end(&a, &err) }()
 	if len(path) > 2048 {
 		path = "" // longer than any of ours
 	}

@@ -60,10 +60,16 @@ func (p *Provider) deliver(ctx context.Context, f *flow, s store.Session, e dire
 	if err != nil {
 		return nil, err
 	}
+	began := traceOf(ctx).begin()
 	out, err := p.success(by, o, s, r)
 	if err != nil {
 		return nil, fmt.Errorf("response for %s: %w", f.sp.EntityID, err)
 	}
+	encrypted := "in clear"
+	if f.sp.recipient != nil {
+		encrypted = "encrypted"
+	}
+	traceOf(ctx).step(StepAssertion, began, "", "to %s, NameID format %s, signed by key %s, %s", o.to.action, r.format, by.key.ID, encrypted)
 	event := p.event(f, "sign-in", s.Person)
 	event.Account, event.Outcome = d.Assignment.Account, "ok"
 	event.Detail, err = json.Marshal(issueDetail{
@@ -97,6 +103,8 @@ func (p *Provider) answerStatus(ctx context.Context, f *flow, reason string, per
 	if err != nil {
 		return nil, fmt.Errorf("status for %s: %w", f.sp.EntityID, err)
 	}
+	traceOf(ctx).refused(f.sp.EntityID, reason)
+	traceOf(ctx).step(StepAssertion, traceOf(ctx).begin(), reason, "a status in place of an assertion, to %s", o.to.action)
 	event := p.event(f, "refusal", person)
 	event.Account, event.Outcome, event.Reason = f.in.Account, "refused", reason
 	event.Detail, err = json.Marshal(issueDetail{Response: out.responseID, InResponseTo: o.inResponseTo, Key: by.key.ID})

@@ -137,6 +137,7 @@ func (p *Provider) resume(ctx context.Context, id string, v Visitor, bind bool) 
 	if err := json.Unmarshal(in.Data, &f.data); err != nil {
 		return nil, nil, fmt.Errorf("read pending sign-in: %w", err)
 	}
+	traceOf(ctx).about(f)
 	if (f.data.Console != nil) != (in.EntityID == consoleID) {
 		return nil, nil, fmt.Errorf("read pending sign-in: it is half one to the console")
 	}
@@ -192,6 +193,9 @@ func (p *Provider) create(ctx context.Context, f *flow) (Page, error) {
 		return nil, err
 	}
 	err = p.o.SignIns.Create(ctx, f.in, p.o.Caps)
+	if err == nil {
+		traceOf(ctx).about(f)
+	}
 	switch {
 	case errors.Is(err, store.ErrConflict): // row REQ-08
 		f.in.ID = ""
@@ -266,6 +270,7 @@ func (p *Provider) logRefusal(ctx context.Context, v Visitor, entityID, reason, 
 	if len(entityID) > 256 {
 		entityID = entityID[:256]
 	}
+	traceOf(ctx).refused(entityID, reason)
 	p.o.Logger.LogAttrs(ctx, slog.LevelInfo, "sign-in refused",
 		slog.String("ref", v.Ref), slog.String("reason", reason), slog.String("detail", detail),
 		slog.String("mend", mend), slog.String("sp", entityID), slog.String("address", v.Address))

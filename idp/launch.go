@@ -18,7 +18,9 @@ type LaunchRequest struct {
 // Launch starts an IdP-initiated sign-in. With a live session that satisfies it
 // the answer is Deliver at once, and nothing is stored but what was issued;
 // else the sign-in is stored and GoOn leads to its page.
-func (p *Provider) Launch(ctx context.Context, l LaunchRequest, v Visitor) (Answer, error) {
+func (p *Provider) Launch(ctx context.Context, l LaunchRequest, v Visitor) (a Answer, err error) {
+	ctx, end := p.traced(ctx, v, "launch link")
+	defer func() { end(&a, &err) }()
 	c, err := p.loadConfig(ctx)
 	if err != nil {
 		return Answer{}, err

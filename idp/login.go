@@ -31,7 +31,9 @@ type factor interface {
 // Login answers a submitted login form: GoOn with a new session, AskPassword
 // with the problem, or a Refusal. A wrong password and a directory that is down
 // are never mixed up: only the first one counts as a failed login (row LDAP-09).
-func (p *Provider) Login(ctx context.Context, id, login, password string, v Visitor) (Answer, error) {
+func (p *Provider) Login(ctx context.Context, id, login, password string, v Visitor) (a Answer, err error) {
+	ctx, end := p.traced(ctx, v, "")
+	defer func() { end(&a, &err) }()
 	f, page, err := p.resume(ctx, id, v, true)
 	if f == nil {
 		return Answer{Page: page}, err
@@ -50,7 +52,9 @@ func (p *Provider) Login(ctx context.Context, id, login, password string, v Visi
 	if page != nil || err != nil {
 		return Answer{Page: page}, err
 	}
+	began := traceOf(ctx).begin()
 	e, err := p.o.Directory.Authenticate(ctx, login, password)
+	traceOf(ctx).bound(began, e, err)
 	if err == nil && e.Problem != "" {
 		err = &directory.Error{Problem: e.Problem, Op: "sign in", PersonID: e.ID, Err: errors.New("the entry says so")}
 	}
@@ -68,7 +72,9 @@ func (p *Provider) Login(ctx context.Context, id, login, password string, v Visi
 
 	methods := []string{methodPassword}
 	for _, step := range p.factors {
+		began := traceOf(ctx).begin()
 		method, page, err := step.check(ctx, f, e)
+		traceOf(ctx).step(StepFactor, began, "", "%s", method)
 		if page != nil || err != nil {
 			return Answer{Page: page}, err
 		}
@@ -78,6 +84,7 @@ func (p *Provider) Login(ctx context.Context, id, login, password string, v Visi
 	if err != nil {
 		return Answer{}, err
 	}
+	traceOf(ctx).person(store.PersonID(e.ID))
 	return Answer{Page: GoOn{id}, NewSession: token}, nil
 }
 

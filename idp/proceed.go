@@ -13,7 +13,9 @@ import (
 
 // Resume shows where a pending sign-in stands and goes on with it. It can be
 // called any number of times: nothing of the way is kept but in the store.
-func (p *Provider) Resume(ctx context.Context, id string, v Visitor) (Answer, error) {
+func (p *Provider) Resume(ctx context.Context, id string, v Visitor) (a Answer, err error) {
+	ctx, end := p.traced(ctx, v, "")
+	defer func() { end(&a, &err) }()
 	f, page, err := p.resume(ctx, id, v, true)
 	if f == nil {
 		return Answer{Page: page}, err
@@ -22,12 +24,14 @@ func (p *Provider) Resume(ctx context.Context, id string, v Visitor) (Answer, er
 }
 
 // Choose takes the person's choice of a client account and goes on.
-func (p *Provider) Choose(ctx context.Context, id string, a store.AccountID, v Visitor) (Answer, error) {
+func (p *Provider) Choose(ctx context.Context, id string, account store.AccountID, v Visitor) (a Answer, err error) {
+	ctx, end := p.traced(ctx, v, "")
+	defer func() { end(&a, &err) }()
 	f, page, err := p.resume(ctx, id, v, true)
 	if f == nil {
 		return Answer{Page: page}, err
 	}
-	f.chosen = a
+	f.chosen = account
 	return p.proceed(ctx, f)
 }
 
@@ -41,16 +45,20 @@ func (p *Provider) proceed(ctx context.Context, f *flow) (Answer, error) {
 	if !known {
 		return p.askPassword(ctx, f, AskPassword{})
 	}
+	traceOf(ctx).about(f)
+	traceOf(ctx).person(s.Person)
 	if f.in.ID == "" {
 		f.in.Session = s.TokenHash // counts as a sign-in of somebody known (row WEB-09)
 	}
 	if f.fresh() && s.AuthenticatedAt.Before(f.in.CreatedAt) {
 		return p.askPassword(ctx, f, AskPassword{Login: s.Login}) // row REQ-15
 	}
+	began := traceOf(ctx).begin()
 	e, problem, err := p.reading(ctx, s, f.v)
 	if err != nil {
 		return Answer{}, err
 	}
+	traceOf(ctx).step(StepDirectory, began, string(problem), "reading of %s", e.ReadAt.UTC().Format(time.RFC3339))
 	switch problem {
 	case "":
 		return p.ask(ctx, f, s, e)
@@ -100,7 +108,10 @@ func (p *Provider) ask(ctx context.Context, f *flow, s store.Session, e director
 	if f.chosen != "" {
 		account = f.chosen
 	}
+	traceOf(ctx).step(StepGroups, traceOf(ctx).begin(), "", "%d groups", len(e.Groups))
+	began := traceOf(ctx).begin()
 	d, err := p.gate(f.sp).Decide(ctx, f.question(e, account, p.o.Patience))
+	traceOf(ctx).decided(began, d, err)
 	if err != nil {
 		if ctx.Err() != nil {
 			return Answer{}, fmt.Errorf("ask the gate for %s: %w", f.sp.EntityID, err)
@@ -202,7 +213,9 @@ func (p *Provider) Progress(ctx context.Context, id string, v Visitor) (pr provi
 // Cancel is the person's way back to the service provider: it answers the
 // request by the status of what stood in the way (table C). A launch came from
 // nowhere, so there is nothing to go back to, and its page is shown again.
-func (p *Provider) Cancel(ctx context.Context, id string, v Visitor) (Answer, error) {
+func (p *Provider) Cancel(ctx context.Context, id string, v Visitor) (a Answer, err error) {
+	ctx, end := p.traced(ctx, v, "")
+	defer func() { end(&a, &err) }()
 	f, page, err := p.resume(ctx, id, v, true)
 	if f == nil {
 		return Answer{Page: page}, err

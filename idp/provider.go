@@ -83,6 +83,8 @@ type Options struct {
 	// refused and people are signed out here alone (row SLO-01).
 	SingleLogout bool
 
+	Traces Traces // is told how each sign-in went; nil: nobody
+
 	Console ConsoleGroups // who may use the admin console
 
 	Published Published // what our metadata says about who runs this

@@ -21,7 +21,9 @@ const parsingPatience = 2 * time.Second
 // refused on our own page; one that makes its own wish impossible is answered by
 // a status at once; every other is stored, and GoOn leads to its page, in both
 // bindings: a cross-site POST comes without cookies (row WEB-03).
-func (p *Provider) SSO(ctx context.Context, r *http.Request, v Visitor) (Answer, error) {
+func (p *Provider) SSO(ctx context.Context, r *http.Request, v Visitor) (a Answer, err error) {
+	ctx, end := p.traced(ctx, v, "AuthnRequest")
+	defer func() { end(&a, &err) }()
 	f, reason, page, err := p.accept(ctx, r, v)
 	if page != nil || err != nil {
 		return Answer{Page: page}, err

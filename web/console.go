@@ -77,6 +77,7 @@ func consoleAreas() []area {
 		{"overview", (*console).overviewRoutes},
 		{"mappings", (*console).mappingsRoutes},
 		{"people", (*console).peopleRoutes},
+		{"trace", (*console).traceRoutes},
 		{"accounts", (*console).accountsRoutes},
 		{"provisioning", (*console).provisioningRoutes},
 		{"providers", (*console).providersRoutes},

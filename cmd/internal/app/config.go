@@ -93,6 +93,9 @@ type Config struct {
 	// console.
 	Console ConsoleConfig `yaml:"console"`
 
+	// What is kept of how each sign-in went.
+	Traces TracesConfig `yaml:"traces"`
+
 	// Signing out at all services at once.
 	Logout LogoutConfig `yaml:"logout"`
 
@@ -110,6 +113,15 @@ type Config struct {
 	Metrics MetricsConfig `yaml:"metrics"`
 
 	origin origin // where the values come from
+}
+
+// TracesConfig is about traces: for each sign-in its steps with their durations and
+// reasons, found by the reference id on a person's error page.
+type TracesConfig struct {
+	// How long traces are kept. 0s: none are written.
+	// Default 720h.
+	// Example: 720h
+	Keep time.Duration `yaml:"keep"`
 }
 
 // ConsoleConfig says who may use the admin console. A role belongs to the members of
@@ -363,6 +375,7 @@ func Defaults() Config {
 			Life: time.Hour, Patience: time.Second, LoginFailures: 5, LoginWindow: 15 * time.Minute,
 			PendingPerAddress: 200, PendingTotal: 20000,
 		},
+		Traces:   TracesConfig{Keep: 720 * time.Hour},
 		Branding: BrandingConfig{Name: "Single sign-on", Color: "#1856ed"},
 		Log:      LogConfig{Format: "json", Level: "info"},
 	}

@@ -311,6 +311,9 @@ func checkTimes(c *Config, f *faults) {
 	if c.Sessions.Idle > c.Sessions.Life {
 		f.add("sessions.idle", "is longer than sessions.life", "write at most "+short(c.Sessions.Life))
 	}
+	if c.Traces.Keep != 0 {
+		f.between("traces.keep", c.Traces.Keep, time.Hour, 366*24*time.Hour)
+	}
 	f.between("readings.fresh", c.Readings.Fresh, 0, time.Hour)
 	f.between("readings.stale", c.Readings.Stale, 0, 24*time.Hour)
 	if c.Readings.Stale != 0 && c.Readings.Stale < c.Readings.Fresh {

@@ -43,6 +43,7 @@ type grammar struct {
 	SP       spCmd       `cmd:"" name:"sp" help:"Register service providers."`
 	Keys     keysCmd     `cmd:"" help:"Make signing keys and roll them over."`
 	Audit    auditCmd    `cmd:"" help:"Show and export who did what."`
+	Trace    traceCmd    `cmd:"" help:"Show what sign-ins did, step by step."`
 	Explain  explainCmd  `cmd:"" help:"Show what would happen if a person signed in. Changes nothing."`
 	Preview  previewCmd  `cmd:"" help:"Show the assertion that a person would get at a service provider. Sends nothing."`
 	Metadata metadataCmd `cmd:"" help:"Print the SAML metadata of this identity provider."`

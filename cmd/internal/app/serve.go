@@ -98,6 +98,10 @@ func (p *Parts) Serve(ctx context.Context, l Listeners, ready func()) error {
 		return nil
 	})
 	g.Go(func() error { return p.purge(ctx) })
+	if p.Traces != nil {
+		// It outlives the requests that are finished after ctx has ended; their traces are stored at the very end.
+		g.Go(func() error { return p.Traces.Run(ctx, p.log) })
+	}
 	g.Go(func() error { return p.Refresher.Run(ctx) })
 	g.Go(func() error { return newExpiryLog(p).run(ctx) })
 	g.Go(func() error {
@@ -118,7 +122,15 @@ func (p *Parts) Serve(ctx context.Context, l Listeners, ready func()) error {
 	if ready != nil {
 		ready()
 	}
-	return g.Wait()
+	err = g.Wait()
+	if p.Traces != nil {
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+		defer cancel()
+		if flush := p.Traces.Flush(last); flush != nil {
+			p.log.Warn("the last traces of sign-ins are lost", "error", flush)
+		}
+	}
+	return err
 }
 
 // pages makes the web room.
@@ -190,6 +202,7 @@ func (p *Parts) purge(ctx context.Context) error {
 			"logouts":  func() (int, error) { return p.Store.Logouts().Purge(ctx) },
 			"failures": func() (int, error) { return p.Store.Throttle().Purge(ctx) },
 			"forms":    func() (int, error) { return p.Store.Forms().Purge(ctx) },
+			"traces":   func() (int, error) { return p.Store.Traces().Purge(ctx, p.Config.Traces.Keep) },
 			"figures":  func() (int, error) { return p.Store.Figures().Purge(ctx) },
 		} {
 			n, err := bite()

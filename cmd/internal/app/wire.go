@@ -37,6 +37,7 @@ type Parts struct {
 	IdP          *idp.Provider
 	Fetcher      *idp.Fetcher
 	Refresher    *idp.Refresher
+	Traces       *store.TraceQueue // nil: none are kept
 
 	log *slog.Logger
 	now func() time.Time
@@ -90,6 +91,11 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (_ *Parts, err erro
 	if err != nil {
 		return nil, fmt.Errorf("set up provisioning: %w", err)
 	}
+	var traces idp.Traces // stays nil without: a nil *store.TraceQueue in it would not be
+	if cfg.Traces.Keep > 0 {
+		p.Traces = p.Store.Traces().Queue()
+		traces = p.Traces
+	}
 	p.IdP, err = idp.New(idp.Options{
 		EntityID: cfg.EntityID, PublicURL: cfg.PublicURL,
 		SignIns: p.Store.SignIns(), Sessions: p.Store.Sessions(), Logouts: p.Store.Logouts(), Providers: p.Store.ServiceProviders(), Keys: p.Store.Keys(),
@@ -98,7 +104,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (_ *Parts, err erro
 		Directory: p.Directory, Gate: p.Provisioning,
 		SessionIdle: cfg.Sessions.Idle, SessionLife: cfg.Sessions.Life, SignInLife: cfg.SignIn.Life,
 		ReadingFresh: cfg.Readings.Fresh, ReadingStale: cfg.Readings.Stale, Patience: cfg.SignIn.Patience,
-		Console:      cfg.consoleGroups(),
+		Traces: traces, Console: cfg.consoleGroups(),
 		SingleLogout: cfg.Logout.Enabled, Published: cfg.published(),
 		Caps:          store.Caps{PerAddress: cfg.SignIn.PendingPerAddress, Total: cfg.SignIn.PendingTotal},
 		LoginFailures: cfg.SignIn.LoginFailures, LoginWindow: cfg.SignIn.LoginWindow,

@@ -1,0 +1,98 @@
+package e2e_test
+
+import (
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+var refPattern = regexp.MustCompile(`Reference ([0-9A-Z]{10})`)
+
+// Each outcome is found by the reference on the person's page, with its exact reason,
+// and nothing secret stands in it.
+func TestConsoleTrace(t *testing.T) {
+	w := newConsoleWorld(t, setting{})
+	a := w.enter(t, consoleViewer)
+	// find opens a sign-in by its reference, as support would.
+	find := func(ref string) string {
+		t.Helper()
+		var text string
+		if !eventually(func() bool {
+			p := a.get(w.url + "/admin/trace?ref=" + strings.ToLower(ref))
+			text = p.text()
+			return p.Status == http.StatusOK && strings.Contains(text, "Step by step")
+		}) {
+			t.Fatalf("no trace of %s:\n%s", ref, text)
+		}
+		return text
+	}
+	shown := func(p *page) string {
+		t.Helper()
+		m := refPattern.FindStringSubmatch(p.text())
+		if m == nil {
+			t.Fatalf("no reference on the page:\n%s", p.text())
+		}
+		return m[1]
+	}
+	wants := func(what, text string, all ...string) {
+		t.Helper()
+		for _, want := range all {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s: the trace does not tell %q:\n%s", what, want, text)
+			}
+		}
+	}
+
+	// A wrong password, then the right one and no mapping: one sign-in, all of it under the last reference.
+	c := newClient(t)
+	p := c.login(c.get(w.launch("")), "carol", "not-the-password")
+	p = c.login(p, "carol", password)
+	wants("no mapping", find(shown(p)), "no_assignment", "bad_credentials", "Directory", "Groups", "Mappings", "refused")
+
+	// A link to nobody.
+	p = newClient(t).get(w.url + "/launch/sp?entity_id=https%3A%2F%2Fnobody.example%2F%3Cb%3E")
+	wants("unknown service provider", find(shown(p)), "unknown_provider", "Request checked", "nobody known")
+
+	// Not this account; then in.
+	c = newClient(t)
+	p = c.goOn(c.login(c.get(w.launch(books)), "bob", password))
+	wants("not this account", find(shown(p)), "not_this_account", books)
+	c.deliver(c.goOn(c.get(w.launch(club))))
+	var ref string
+	if !eventually(func() bool {
+		m := regexp.MustCompile(`/admin/trace/of/([0-9A-Z]{10})`).FindStringSubmatch(a.get(w.url + "/admin/trace?person=bob&outcome=ok").Body)
+		if m != nil {
+			ref = m[1]
+		}
+		return m != nil
+	}) {
+		t.Fatalf("bob's sign-in is not listed:\n%s", a.get(w.url+"/admin/trace?person=bob").text())
+	}
+	text := find(ref)
+	wants("in", text, "Assertion", "signed by key", "mapping 1: account "+club, w.sandbox.ACS())
+	var external string
+	for _, u := range w.ledger(t) {
+		if u.Account == club {
+			external = u.ExternalID
+		}
+	}
+	all := w.command(t, "trace", "list", "--json") + w.command(t, "trace", "show", ref, "--json") + text
+	for _, secret := range []string{password, "not-the-password", "bob@example.test", external} {
+		if secret == "" || strings.Contains(all, secret) {
+			t.Errorf("a trace holds %q", secret)
+		}
+	}
+	if p := a.get(w.url + "/admin/trace/of/NOSUCHREF0"); p.Status != http.StatusNotFound || !strings.Contains(p.text(), "No sign-in with the reference NOSUCHREF0") {
+		t.Errorf("an unknown reference: %d\n%s", p.Status, p.text())
+	}
+	if p := a.get(w.url + "/admin/trace?until=2001-01-01"); !strings.Contains(p.text(), "No sign-in like that") {
+		t.Errorf("long ago:\n%s", p.text())
+	}
+	b := w.console(t, consoleViewer, "/admin/trace")
+	b.sees("not_this_account")
+	b.inspect("trace")
+	b.open(w.url + "/admin/trace/of/" + ref)
+	b.sees("Step by step")
+	b.inspect("trace-one")
+}

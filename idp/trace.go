@@ -1,0 +1,217 @@
+package idp
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"ssobridge/idp/directory"
+	"ssobridge/provisioning"
+	"ssobridge/store"
+)
+
+// Traces takes what a request did for a sign-in, without waiting; store.TraceQueue
+// is it. It says whether there was room.
+type Traces interface{ Add(t store.Trace) bool }
+
+// The steps of a trace, in the order in which a sign-in takes them.
+const (
+	StepRequest   = "request"   // the AuthnRequest or link was read and checked
+	StepDirectory = "directory" // login or reading
+	StepFactor    = "factor"    // what is asked beside the password
+	StepGroups    = "groups"
+	StepMapping   = "mapping"   // the gate's decision
+	StepPartner   = "partner"   // waiting for the user at Constant Contact
+	StepAssertion = "assertion" // a Response was built, recorded and handed out
+)
+
+// trace collects the steps of one request. A nil trace takes everything and keeps
+// nothing: callers need not ask.
+//
+// Its words are ours: reasons are the fixed words of the log and the audit, details
+// name mappings, groups by number, service providers and keys. No NameID, attribute,
+// mail, password, message or query ever stands in one.
+type trace struct {
+	mu  sync.Mutex // a directory reading is shared by requests of one session
+	t   store.Trace
+	now func() time.Time
+}
+
+type traceKey struct{}
+
+// traced begins a trace in ctx. end stores it, with what the answer came to.
+func (p *Provider) traced(ctx context.Context, v Visitor, about string) (_ context.Context, end func(a *Answer, err *error)) {
+	if p.o.Traces == nil {
+		return ctx, func(*Answer, *error) {}
+	}
+	began := p.o.Now()
+	t := &trace{now: p.o.Now, t: store.Trace{Ref: v.Ref, SignIn: v.Ref, StartedAt: began, At: began, Stranger: true}}
+	return context.WithValue(ctx, traceKey{}, t), func(a *Answer, err *error) {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.conclude(a.Page, *err)
+		if about != "" {
+			t.t.Steps = append([]store.TraceStep{{Name: StepRequest, Detail: about, Reason: t.requestFault()}}, t.t.Steps...)
+		}
+		p.o.Traces.Add(t.t)
+	}
+}
+
+// requestFault is the reason, where nothing but the request was looked at.
+func (t *trace) requestFault() string {
+	if len(t.t.Steps) == 0 && t.t.Outcome == "refused" {
+		return t.t.Reason
+	}
+	return ""
+}
+
+// conclude says what a page means for the sign-in.
+func (t *trace) conclude(page Page, err error) {
+	switch page := page.(type) {
+	case Deliver, Entered:
+		if t.t.Outcome == "" {
+			t.t.Outcome = "ok"
+		}
+	case Refusal:
+		t.t.Outcome, t.t.Reason = "refused", page.Reason
+	case AskPassword:
+		t.t.Outcome, t.t.Reason = "pending", string(page.Problem)
+		if page.Problem != "" {
+			t.t.Outcome = "refused"
+		}
+	default:
+		if t.t.Outcome == "" {
+			t.t.Outcome = "pending"
+		}
+	}
+	if err != nil {
+		t.t.Outcome, t.t.Reason = "failed", "internal"
+	}
+}
+
+func traceOf(ctx context.Context) *trace {
+	t, _ := ctx.Value(traceKey{}).(*trace)
+	return t
+}
+
+// about ties the trace to a sign-in: by the hash of its id, since the id itself
+// stands in links.
+func (t *trace) about(f *flow) {
+	if t == nil || f == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if f.in.ID != "" {
+		t.t.SignIn = hex.EncodeToString(hash(f.in.ID))
+		t.t.StartedAt = f.in.CreatedAt
+	}
+	t.t.SP = f.in.EntityID
+	if f.in.Account != "" {
+		t.t.Account = f.in.Account
+	}
+}
+
+// person says who it is.
+func (t *trace) person(id store.PersonID) {
+	if t == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.t.Person, t.t.Stranger = id, false
+}
+
+// account says into which client account it goes.
+func (t *trace) account(id store.AccountID) {
+	if t == nil || id == "" {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.t.Account = id
+}
+
+// refused notes a fixed word as the reason; the page or status that follows tells the
+// same.
+func (t *trace) refused(entityID, reason string) {
+	if t == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.t.Outcome, t.t.Reason = "refused", reason
+	if t.t.SP == "" {
+		t.t.SP = entityID
+	}
+}
+
+// begin starts the clock of a step.
+func (t *trace) begin() time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.now()
+}
+
+// step adds one that began at a time. reason is "" for a step that was passed.
+func (t *trace) step(name string, began time.Time, reason, detail string, args ...any) {
+	if t == nil {
+		return
+	}
+	if len(args) > 0 {
+		detail = fmt.Sprintf(detail, args...)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.t.Steps = append(t.t.Steps, store.TraceStep{Name: name, Took: max(t.now().Sub(began), 0), Reason: reason, Detail: detail})
+}
+
+// bound adds what the directory said to a login.
+func (t *trace) bound(began time.Time, e directory.Entry, err error) {
+	var failed *directory.Error
+	switch {
+	case t == nil:
+	case err == nil:
+		t.step(StepDirectory, began, string(e.Problem), "login")
+	case errors.As(err, &failed) && failed.Problem != "":
+		t.step(StepDirectory, began, string(failed.Problem), "login")
+		if failed.PersonID != "" {
+			t.person(store.PersonID(failed.PersonID))
+		}
+	default:
+		t.step(StepDirectory, began, string(directory.Unavailable), "login")
+	}
+}
+
+// decided adds what the gate said, and how the user at Constant Contact stands where
+// somebody waits for it.
+func (t *trace) decided(began time.Time, d provisioning.Decision, err error) {
+	if t == nil {
+		return
+	}
+	if err != nil {
+		t.step(StepMapping, began, ReasonUnavailable, "the gate could not decide")
+		return
+	}
+	a := d.Assignment
+	t.account(a.Account)
+	switch d.Outcome {
+	case provisioning.Denied:
+		t.step(StepMapping, began, string(d.Reason), "no way in")
+	case provisioning.Choose:
+		t.step(StepMapping, began, "", "%d client accounts to choose from", len(d.Choices))
+	case provisioning.Granted, provisioning.Wait:
+		if a.Account == "" {
+			t.step(StepMapping, began, "", "by the service provider's groups")
+		} else {
+			t.step(StepMapping, began, "", "mapping %d: account %s as %s", a.Mapping.ID, a.Account, a.Role)
+		}
+	}
+	if d.Outcome == provisioning.Wait {
+		t.step(StepPartner, began, d.Progress.Cause, "waits for the user at Constant Contact, place %d in the queue", d.Progress.Place)
+	}
+}

@@ -1,0 +1,38 @@
+package web
+
+var traceWords = map[string]string{
+	"trace.lead":     "What each sign-in did, step by step, and why it went as it did. Somebody who asks for help gives you the reference on their page.",
+	"trace.ref":      "Reference on the person's page",
+	"trace.open":     "Open",
+	"trace.person":   "Person (login name or id)",
+	"trace.outcome":  "Outcome",
+	"trace.any":      "any",
+	"trace.account":  "Client account",
+	"trace.sp":       "Service provider (entity id)",
+	"trace.since":    "From this day (UTC)",
+	"trace.until":    "To this day (UTC)",
+	"trace.show":     "Show",
+	"trace.when":     "When",
+	"trace.who":      "Person",
+	"trace.nobody":   "nobody known",
+	"trace.where":    "To",
+	"trace.why":      "Reason",
+	"trace.refcol":   "Reference",
+	"trace.none":     "No sign-in like that.",
+	"trace.one":      "Sign-in {ref}",
+	"trace.missing":  "No sign-in with the reference {ref} is known. It may be older than traces are kept (traces.keep), or be of a page that is no sign-in.",
+	"trace.events":   "What the audit has under this reference",
+	"trace.requests": "Step by step",
+	"trace.request":  "Request {ref}",
+	"trace.step":     "Step",
+	"trace.took":     "Took",
+	"trace.detail":   "What came of it",
+	"trace.passed":   "passed",
+	"trace.started":  "Begun",
+	"trace.nosteps":  "A page was shown, and nothing else done.",
+
+	"traceoutcome.ok": "signed in", "traceoutcome.pending": "not finished", "traceoutcome.refused": "refused", "traceoutcome.failed": "failed: the log has the cause",
+
+	"step.request": "Request checked", "step.directory": "Directory", "step.factor": "Second factor", "step.groups": "Groups",
+	"step.mapping": "Mappings", "step.partner": "Constant Contact", "step.assertion": "Assertion",
+}

@@ -1,0 +1,120 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"ssobridge/idp"
+	"ssobridge/store"
+)
+
+const tracePath = "/admin/trace"
+
+func (k *console) traceRoutes() []consoleRoute {
+	return []consoleRoute{
+		{method: http.MethodGet, path: tracePath, role: idp.Viewer, handle: k.traces},
+		{method: http.MethodGet, path: tracePath + "/of/:ref", role: idp.Viewer, handle: k.trace},
+	}
+}
+
+// traceFields are the parts of the filter, as they stand in the query.
+var traceFields = []string{"person", "outcome", "account", "sp", "since", "until"}
+
+// traceRow is a sign-in with the name of its person, which the trace does not hold.
+type traceRow struct {
+	store.Trace
+	Name string
+}
+
+// traces lists sign-ins, the newest first. A reference id alone leads to its sign-in.
+func (k *console) traces(r *consoleRequest) error {
+	q := r.QueryParams()
+	if ref := strings.ToUpper(strings.TrimSpace(cut(q.Get("ref"), 40))); ref != "" {
+		return r.Redirect(http.StatusSeeOther, tracePath+"/of/"+url.PathEscape(ref))
+	}
+	text := func(name string) string { return strings.TrimSpace(cut(q.Get(name), 400)) }
+	about := store.Filter{About: text("person")}
+	if err := k.personByLogin(r, &about); err != nil {
+		return err
+	}
+	f := store.TraceFilter{Person: store.PersonID(about.About), Outcome: text("outcome"), SP: text("sp"), Limit: pageSize}
+	f.Account, _ = store.ParseAccountID(text("account"))
+	if day, err := time.Parse(time.DateOnly, text("since")); err == nil {
+		f.From = day
+	}
+	if day, err := time.Parse(time.DateOnly, text("until")); err == nil {
+		f.To = day.AddDate(0, 0, 1)
+	}
+	if before, err := strconv.ParseInt(q.Get("before"), 10, 64); err == nil && before > 0 {
+		f.Before = before
+	}
+	list, err := k.Store.Traces().List(r.ctx(), f)
+	if err != nil {
+		return err
+	}
+	rows, err := k.traceRows(r, list)
+	if err != nil {
+		return err
+	}
+	same, values := url.Values{}, fields{}
+	for _, name := range traceFields {
+		if values[name] = text(name); values[name] != "" {
+			same.Set(name, values[name])
+		}
+	}
+	view := struct {
+		Form        form
+		Traces      []traceRow
+		First, Next string
+	}{Form: form{Values: values}, Traces: rows}
+	if f.Before > 0 {
+		view.First = tracePath + "?" + same.Encode()
+	}
+	if len(list) == pageSize {
+		same.Set("before", strconv.FormatInt(list[pageSize-1].ID, 10))
+		view.Next = tracePath + "?" + same.Encode()
+	}
+	return r.show(http.StatusOK, "trace", r.text("area.trace"), view)
+}
+
+func (k *console) traceRows(r *consoleRequest, list []store.Trace) ([]traceRow, error) {
+	var events []store.Event
+	for _, t := range list {
+		events = append(events, store.Event{Actor: string(t.Person)})
+	}
+	named, err := k.eventRows(r, events)
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]traceRow, 0, len(list))
+	for i, t := range list {
+		rows = append(rows, traceRow{t, named[i].ActorName})
+	}
+	return rows, nil
+}
+
+// trace is one sign-in, by any of the reference ids of its requests.
+func (k *console) trace(r *consoleRequest) error {
+	ref := strings.ToUpper(cut(r.Param("ref"), 40))
+	list, err := k.Store.Traces().ByRef(r.ctx(), ref)
+	if errors.Is(err, store.ErrNotFound) {
+		return r.show(http.StatusNotFound, "trace-none", r.text("trace.one", "ref", ref), struct{ Ref string }{ref})
+	}
+	if err != nil {
+		return fmt.Errorf("read the trace of %.40q: %w", ref, err)
+	}
+	rows, err := k.traceRows(r, list)
+	if err != nil {
+		return err
+	}
+	return r.show(http.StatusOK, "trace-one", r.text("trace.one", "ref", ref), struct {
+		Ref      string
+		Last     traceRow
+		Requests []traceRow
+	}{ref, rows[len(rows)-1], rows})
+}
