@@ -80,8 +80,9 @@ func (s *Server) showLogin(c echo.Context, v *visit, p idp.AskPassword) error {
 	view := loginView{token: s.token(v, p.SignIn), Provider: s.provider(p.Provider), Login: p.Login, CanCancel: p.CanCancel}
 	status := http.StatusOK
 	if p.Problem != "" {
-		said := s.texts.problem(string(p.Problem))
-		view.Problem, view.Link = s.texts.fill(said.Text, "provider", view.Provider), said.Link
+		texts := s.in(c).texts
+		said := texts.problem(string(p.Problem))
+		view.Problem, view.Link = texts.fill(said.Text, "provider", view.Provider), said.Link
 		// 422: the form was understood, what stands in it is refused. Not 401, which would
 		// have to name an HTTP authentication scheme.
 		status = http.StatusUnprocessableEntity
@@ -110,7 +111,7 @@ func (s *Server) showChoice(c echo.Context, v *visit, p idp.ChooseAccount) error
 		if name == "" {
 			name = string(a.Account)
 		}
-		view.Choices = append(view.Choices, choice{Account: string(a.Account), Name: name, Role: s.texts.role(a.Role)})
+		view.Choices = append(view.Choices, choice{Account: string(a.Account), Name: name, Role: s.in(c).texts.role(a.Role)})
 	}
 	return s.show(c, http.StatusOK, "choose", policy{}, view)
 }
@@ -196,9 +197,10 @@ func (s *Server) showIdPRefusal(c echo.Context, v *visit, p idp.Refusal, self st
 // showRefusal puts a reason into words. The reference id stands on the page and in
 // the log line, the cause only there.
 func (s *Server) showRefusal(c echo.Context, v *visit, view refusalView, status int) error {
-	said := s.texts.reason(view.Reason)
+	texts := s.in(c).texts
+	said := texts.reason(view.Reason)
 	provider := s.provider(view.Provider)
-	view.Title, view.Text, view.Do = s.texts.fill(said.Title, "provider", provider), s.texts.fill(said.Text, "provider", provider), s.texts.fill(said.Do, "provider", provider)
+	view.Title, view.Text, view.Do = texts.fill(said.Title, "provider", provider), texts.fill(said.Text, "provider", provider), texts.fill(said.Do, "provider", provider)
 	view.Link, view.Ref, view.Provider = said.Link, v.ref, provider
 	if said.Start {
 		view.Again = "/launch" // the same sign-in again would be refused again

@@ -63,7 +63,7 @@ func (s *Server) askLogout(c echo.Context) error {
 		token
 		Login    string
 		Services []service // empty: there is nothing but the session here to end
-	}{s.token(v, ""), login, s.services(services)}
+	}{s.token(v, ""), login, s.services(c, services)}
 	return s.show(c, http.StatusOK, "logout", policy{alone: true}, view)
 }
 

@@ -108,10 +108,11 @@ func (s *Server) logoutSkip(c echo.Context) error {
 type service struct{ Name, State, Class string }
 
 // services puts the states into words.
-func (s *Server) services(list []idp.Service) []service {
+func (s *Server) services(c echo.Context, list []idp.Service) []service {
+	texts := s.in(c).texts
 	var all []service
 	for _, one := range list {
-		all = append(all, service{Name: s.provider(one.Name), State: s.texts.serviceState(string(one.State)), Class: serviceClass(one.State)})
+		all = append(all, service{Name: s.provider(one.Name), State: texts.serviceState(string(one.State)), Class: serviceClass(one.State)})
 	}
 	return all
 }
@@ -143,7 +144,7 @@ type signingOutView struct {
 
 func (s *Server) showSigningOut(c echo.Context, v *visit, p idp.SigningOut) error {
 	view := signingOutView{
-		token: s.token(v, ""), Services: s.services(p.Services), Provider: p.Provider, Next: s.provider(p.Next), Step: p.Step,
+		token: s.token(v, ""), Services: s.services(c, p.Services), Provider: p.Provider, Next: s.provider(p.Next), Step: p.Step,
 		Logout: p.Logout, On: "/logout/next?l=" + url.QueryEscape(p.Logout),
 		Refresh: int(math.Ceil(float64(max(p.Pause, time.Second)) / float64(time.Second))),
 	}
@@ -162,7 +163,7 @@ func (s *Server) showSignedOut(c echo.Context, p idp.SignedOut) error {
 		Open     bool // somewhere the person is still signed in, or may be
 		Provider string
 		Back     string // path, "" when nobody waits for an answer
-	}{Services: s.services(p.Services), Provider: p.Provider}
+	}{Services: s.services(c, p.Services), Provider: p.Provider}
 	for _, one := range p.Services {
 		view.Open = view.Open || one.State != idp.LoggedOut
 	}

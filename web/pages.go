@@ -81,15 +81,19 @@ func (s *Server) show(c echo.Context, status int, name string, pol policy, view 
 	if err != nil {
 		return err
 	}
-	t, ok := s.pages.byName[name]
+	in := s.in(c)
+	t, ok := in.pages.byName[name]
 	if !ok {
 		return fmt.Errorf("no page %q", name)
 	}
 	buf := buffers.Get().(*bytes.Buffer)
 	defer buffers.Put(buf) // the writer copies what it is given
 	buf.Reset()
-	if err := t.Execute(buf, frame{Brand: s.pages.brand, Lang: s.pages.lang, Nonce: nonce, Page: view}); err != nil {
+	if err := t.Execute(buf, frame{Brand: in.pages.brand, Lang: in.pages.lang, Nonce: nonce, Page: view}); err != nil {
 		return fmt.Errorf("render page %s: %w", name, err)
 	}
+	h := c.Response().Header()
+	h.Set("Content-Language", in.texts.lang)
+	h.Add("Vary", "Accept-Language")
 	return c.HTMLBlob(status, buf.Bytes())
 }

@@ -31,14 +31,23 @@ func (endless) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestGoldenPages executes every template in each of its shapes.
+// TestGoldenPages executes every template in each of its shapes and languages.
 func TestGoldenPages(t *testing.T) {
+	for language, folder := range map[string]string{"en": "", "es": "es"} {
+		t.Run(language, func(t *testing.T) { goldenPages(t, language, filepath.Join("testdata", "pages", folder)) })
+	}
+}
+
+func goldenPages(t *testing.T, language, folder string) {
 	r := newRig(t, func(o *web.Options) { o.Random = endless{} })
 	for _, s := range samples() {
 		t.Run(s.name, func(t *testing.T) {
-			resp := r.get(s.prepare(r), "Cookie", sessionCookie+"="+sampleSession)
+			resp := r.get(s.prepare(r), "Cookie", sessionCookie+"="+sampleSession, "Accept-Language", language)
 			wantStatus(t, resp, s.status)
-			file := filepath.Join("testdata", "pages", s.name+".html")
+			if got := resp.Header.Get("Content-Language"); got != language || resp.Header.Get("Vary") != "Accept-Language" {
+				t.Errorf("Content-Language %q, Vary %q", got, resp.Header.Get("Vary"))
+			}
+			file := filepath.Join(folder, s.name+".html")
 			if *update {
 				if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 					t.Fatal(err)

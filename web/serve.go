@@ -18,13 +18,14 @@ import (
 
 // visit is what is known of one request beside the request itself.
 type visit struct {
-	ref     string
-	address string
-	session string // token of the session cookie, "" for none
-	browser string // token of the browser cookie, "" for none
-	reason  string // why the request was refused, for the log
-	cause   error  // the error behind it, for the log
-	status  int    // what the log says where nothing was sent
+	ref      string
+	address  string
+	session  string    // token of the session cookie, "" for none
+	browser  string    // token of the browser cookie, "" for none
+	reason   string    // why the request was refused, for the log
+	cause    error     // the error behind it, for the log
+	language *language // of the page
+	status   int       // what the log says where nothing was sent
 }
 
 const visitKey = "visit"
@@ -49,7 +50,7 @@ func (s *Server) serve(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		began := s.now()
 		r := c.Request()
-		v := &visit{address: clientAddress(r, s.trusted), session: sessionToken(r), browser: browserToken(r)}
+		v := &visit{address: clientAddress(r, s.trusted), session: sessionToken(r), browser: browserToken(r), language: s.languageOf(r)}
 		c.Set(visitKey, v)
 		s.secure(c.Response().Header())
 

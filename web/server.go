@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+	xlanguage "golang.org/x/text/language"
 
 	"ssobridge/idp"
 	"ssobridge/provisioning"
@@ -130,25 +131,26 @@ const (
 // Server serves the end-user pages. It is safe for concurrent use and starts
 // nothing in the background.
 type Server struct {
-	idp     IdP
-	public  *url.URL
-	trusted []netip.Prefix
-	csrfKey []byte
-	cross   *http.CrossOriginProtection
-	ready   func(context.Context) error
-	observe func(string, int, time.Duration)
-	log     *slog.Logger
-	now     func() time.Time
-	random  io.Reader
-	hsts    bool
-	life    time.Duration
-	confirm bool // launches from other sites
-	hook    *hook
-	texts   catalogue
-	pages   *pages
-	assets  map[string]asset
-	echo    *echo.Echo
-	routed  map[string]bool // patterns of the routes
+	idp       IdP
+	public    *url.URL
+	trusted   []netip.Prefix
+	csrfKey   []byte
+	cross     *http.CrossOriginProtection
+	ready     func(context.Context) error
+	observe   func(string, int, time.Duration)
+	log       *slog.Logger
+	now       func() time.Time
+	random    io.Reader
+	hsts      bool
+	life      time.Duration
+	confirm   bool // launches from other sites
+	hook      *hook
+	languages []language // the first is the default
+	matcher   xlanguage.Matcher
+	pages     *pages // of the default language, for what is the same in all
+	assets    map[string]asset
+	echo      *echo.Echo
+	routed    map[string]bool // patterns of the routes
 }
 
 // New checks the options and builds the server. All faults are reported together.
@@ -185,7 +187,6 @@ func New(o Options) (*Server, error) {
 		life:    o.SessionLife,
 		confirm: o.ConfirmLaunch,
 		hook:    hook,
-		texts:   english,
 	}
 	if s.ready == nil {
 		s.ready = func(context.Context) error { return nil }
@@ -207,13 +208,13 @@ func New(o Options) (*Server, error) {
 		return nil, fmt.Errorf("web: trust the origin of the public URL: %w", err)
 	}
 	brand := o.Branding.withDefaults()
-	s.texts = s.texts.withBrand(brand)
 	if s.assets, err = loadAssets(brand); err != nil {
 		return nil, err
 	}
-	if s.pages, err = loadPages(s.texts, brand, s.assets); err != nil {
+	if s.languages, s.matcher, err = loadLanguages(brand, s.assets); err != nil {
 		return nil, err
 	}
+	s.pages = s.languages[0].pages
 	s.echo = s.routes()
 	if o.Console != nil {
 		k, err := newConsole(s, *o.Console, brand)

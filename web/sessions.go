@@ -43,7 +43,7 @@ func (s *Server) sessions(c echo.Context) error {
 	}{token: s.token(v, ""), Login: login}
 	now := s.now()
 	for _, o := range all {
-		view.Sessions = append(view.Sessions, ownSession{ID: o.ID, Here: o.Here, Since: s.age(now, o.Since), Seen: s.age(now, o.Seen)})
+		view.Sessions = append(view.Sessions, ownSession{ID: o.ID, Here: o.Here, Since: s.age(c, now, o.Since), Seen: s.age(c, now, o.Seen)})
 		view.Others = view.Others || !o.Here
 	}
 	return s.show(c, http.StatusOK, "sessions", policy{alone: true}, view)
@@ -51,8 +51,8 @@ func (s *Server) sessions(c echo.Context) error {
 
 // age is how long ago something was, at least a minute: the store keeps the last use
 // no finer.
-func (s *Server) age(now, then time.Time) string {
-	return s.texts.duration(max(now.Sub(then), time.Minute))
+func (s *Server) age(c echo.Context, now, then time.Time) string {
+	return s.in(c).texts.duration(max(now.Sub(then), time.Minute))
 }
 
 // endSession ends one session of the reader's own, or all but this one. A session

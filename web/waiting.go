@@ -38,11 +38,11 @@ func (s *Server) showWaiting(c echo.Context, v *visit, p idp.Waiting) error {
 		name = string(p.Account.Account)
 	}
 	provider := s.provider(p.Provider)
-	message, detail := s.told(p.Progress)
+	message, detail := s.told(c, p.Progress)
 	poll := s.pollAfter(p.Progress)
 	left := s.left(p.Progress)
 	return s.show(c, http.StatusOK, page, policy{script: true, connect: true}, waitView{
-		token: s.token(v, p.SignIn), Provider: provider, Account: name, Role: s.texts.role(p.Account.Role),
+		token: s.token(v, p.SignIn), Provider: provider, Account: name, Role: s.in(c).texts.role(p.Account.Role),
 		Message: message, Detail: detail, Poll: poll.Milliseconds(), Refresh: max(3, int64(poll/time.Second)),
 		Ask: "/login/progress?" + strings.TrimPrefix(loginPath(p.SignIn), "/login?"), Next: loginPath(p.SignIn),
 		Left: left, Clock: fmt.Sprintf("%d:%02d", left/60, left%60), Long: s.long(p.Progress), CanCancel: p.CanCancel,
@@ -73,22 +73,23 @@ func (s *Server) progress(c echo.Context) error {
 		Left    int64  `json:"left,omitempty"` // seconds until a switch of keys is over
 	}{Ready: ready, Poll: s.pollAfter(pr).Milliseconds(), Left: s.left(pr)}
 	if ready {
-		answer.Message = s.texts.words["wait.ready"]
+		answer.Message = s.in(c).texts.words["wait.ready"]
 	} else {
-		answer.Message, answer.Detail = s.told(pr)
+		answer.Message, answer.Detail = s.told(c, pr)
 	}
 	return c.JSON(http.StatusOK, answer)
 }
 
 // told puts the progress of a creation into words: what is being done, and what is
 // known of when it is done.
-func (s *Server) told(p provisioning.Progress) (message, detail string) {
-	message, ok := s.texts.causes[p.Cause]
+func (s *Server) told(c echo.Context, p provisioning.Progress) (message, detail string) {
+	texts := s.in(c).texts
+	message, ok := texts.causes[p.Cause]
 	if !ok {
-		message = s.texts.causes[""]
+		message = texts.causes[""]
 	}
 	var more []string
-	add := func(key string, pairs ...any) { more = append(more, s.texts.fill(s.texts.words[key], pairs...)) }
+	add := func(key string, pairs ...any) { more = append(more, texts.fill(texts.words[key], pairs...)) }
 	switch {
 	case p.Cause != "" && p.Cause != "queued" || p.Place < 1:
 	case p.Place == 1:
@@ -101,15 +102,15 @@ func (s *Server) told(p provisioning.Progress) (message, detail string) {
 	switch until := p.NextTry.Sub(s.now()); {
 	case p.Cause == "sending":
 	case p.Cause == idp.CauseKeySwitch:
-		add("switch.until", "time", s.texts.duration(until))
+		add("switch.until", "time", texts.duration(until))
 	case p.Attempts > 0 && !p.NextTry.IsZero() && until > time.Second:
-		add("wait.retry", "time", s.texts.duration(until))
+		add("wait.retry", "time", texts.duration(until))
 	case p.Attempts > 0 && !p.NextTry.IsZero():
 		add("wait.soon")
 	case p.Cause == "quota" && until > time.Second:
-		add("wait.retry", "time", s.texts.duration(until))
+		add("wait.retry", "time", texts.duration(until))
 	case p.Expected > 0:
-		add("wait.expected", "time", s.texts.duration(p.Expected))
+		add("wait.expected", "time", texts.duration(p.Expected))
 	}
 	return message, strings.Join(more, " ")
 }
