@@ -103,6 +103,7 @@ var parts = []struct {
 	{"plan", (*bench).measureUnderPlan},
 	{"ledger", (*bench).measureLedger},
 	{"walk", (*bench).measureWalk},
+	{"console", (*bench).measureConsole},
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {

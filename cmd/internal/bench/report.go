@@ -35,6 +35,8 @@ const (
 	ledgerLookup
 	walkTime
 	walkMemory
+	consolePage
+	consoleSize
 )
 
 // targets are the figures to reach, each with the value that is the bound.
@@ -67,6 +69,8 @@ var targets = map[figure]struct {
 	ledgerLookup:         {"lookup of one SSO user among 1,000,000, mean", float64(50 * time.Microsecond), false, span, ""},
 	walkTime:             {"plan for 100,000 people, 10,000 groups, ledger of all", float64(20 * time.Second), false, span, ""},
 	walkMemory:           {"memory of that process at its highest", 100e6, false, mb, ""},
+	consolePage:          {"page of the console, 100,000 people, 1,000,000 audit events, slowest p95", float64(50 * time.Millisecond), false, span, ""},
+	consoleSize:          {"HTML of a page of the console, largest", 100e3, false, mb, ""},
 }
 
 // report collects lines in the order in which they were measured.
