@@ -70,6 +70,7 @@ func Run(t *testing.T, fresh func(testing.TB) store.Options) {
 		{"PlanWorkers", testPlanWorkers},
 		{"Work", testWork},
 		{"Audit", testAudit},
+		{"AuditChain", testAuditChain},
 		{"Forms", testForms},
 		{"Figures", testFigures},
 		{"Traces", testTraces},

@@ -18,6 +18,7 @@ import (
 type auditCmd struct {
 	List   auditListCmd   `cmd:"" help:"List events, the newest first."`
 	Export auditExportCmd `cmd:"" help:"Write events as CSV or JSON lines, the oldest first."`
+	Verify auditVerifyCmd `cmd:"" help:"Check that no event was changed or removed behind the bridge's back."`
 }
 
 // auditFilter are the flags that choose events.

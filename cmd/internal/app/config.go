@@ -93,6 +93,9 @@ type Config struct {
 	// console.
 	Console ConsoleConfig `yaml:"console"`
 
+	// Where the seals of the audit go.
+	Audit AuditConfig `yaml:"audit"`
+
 	// What is kept of how each sign-in went.
 	Traces TracesConfig `yaml:"traces"`
 
@@ -113,6 +116,17 @@ type Config struct {
 	Metrics MetricsConfig `yaml:"metrics"`
 
 	origin origin // where the values come from
+}
+
+// AuditConfig is about the seals of the audit: every ten seconds the chain of events is
+// signed, so that nobody who can write the database can rewrite it unseen.
+type AuditConfig struct {
+	// A file to which each seal is added, beside the log and the database. Keep it where
+	// the database's admins can't write, for example on another machine. `ssobridge audit
+	// verify --seals FILE` holds the audit against it.
+	// Default none.
+	// Example: /var/log/ssobridge/audit-seals.jsonl
+	Sink string `yaml:"sink"`
 }
 
 // TracesConfig is about traces: for each sign-in its steps with their durations and

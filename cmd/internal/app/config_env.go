@@ -73,7 +73,7 @@ func resolvePaths(cfg *Config, folder string) {
 	for _, p := range []*string{
 		&cfg.DataDir, &cfg.Store.DSNFile, &cfg.SecretKeyFile, &cfg.PKCS11.PINFile, &cfg.TLS.Cert, &cfg.TLS.Key, &cfg.Directory.CAFile,
 		&cfg.Directory.BindPasswordFile, &cfg.ConstantContact.PartnerSecretFile, &cfg.ConstantContact.APIKeyFile,
-		&cfg.ConstantContact.Webhook.SecretFile, &cfg.Branding.Logo,
+		&cfg.ConstantContact.Webhook.SecretFile, &cfg.Branding.Logo, &cfg.Audit.Sink,
 	} {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(folder, *p)

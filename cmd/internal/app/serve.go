@@ -98,6 +98,7 @@ func (p *Parts) Serve(ctx context.Context, l Listeners, ready func()) error {
 		return nil
 	})
 	g.Go(func() error { return p.purge(ctx) })
+	g.Go(func() error { return p.sealAudit(ctx) })
 	if p.Traces != nil {
 		// It outlives the requests that are finished after ctx has ended; their traces are stored at the very end.
 		g.Go(func() error { return p.Traces.Run(ctx, p.log) })

@@ -54,7 +54,21 @@ CREATE TABLE mapping_history (
 CREATE INDEX mapping_history_mapping ON mapping_history (mapping, id);
 
 
--- Audit: chains and their seals.
+-- Audit: its chain and the seals of it. The chain stands apart from the events: the version before this one goes on
+-- writing events, which are chained a moment later.
+CREATE TABLE audit_chain (
+    seq   BIGINT  NOT NULL PRIMARY KEY,
+    event BIGINT  NOT NULL UNIQUE,
+    hash  BYTEA NOT NULL
+);
+
+CREATE TABLE audit_seals (
+    seq       BIGINT  NOT NULL PRIMARY KEY,
+    hash      BYTEA NOT NULL,
+    at        BIGINT  NOT NULL,
+    signature BYTEA NOT NULL
+);
+
 CREATE INDEX audit_events_account ON audit_events (account, id) WHERE account <> '';
 
 

@@ -51,7 +51,21 @@ CREATE TABLE mapping_history (
 CREATE INDEX mapping_history_mapping ON mapping_history (mapping, id);
 
 
--- Audit: chains and their seals.
+-- Audit: its chain and the seals of it. The chain stands apart from the events: the version before this one goes on
+-- writing events, which are chained a moment later.
+CREATE TABLE audit_chain (
+    seq   INTEGER NOT NULL PRIMARY KEY,
+    event INTEGER NOT NULL UNIQUE,
+    hash  BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE audit_seals (
+    seq       INTEGER NOT NULL PRIMARY KEY,
+    hash      BLOB NOT NULL,
+    at        INTEGER NOT NULL,
+    signature BLOB NOT NULL
+) STRICT;
+
 CREATE INDEX audit_events_account ON audit_events (account, id) WHERE account <> '';
 
 

@@ -1,0 +1,97 @@
+package app
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"ssobridge/store"
+)
+
+const (
+	sealEvery  = 10 * time.Second
+	sealLease  = 15 * time.Second // a replica that died is followed by another then
+	sealName   = "audit-seal"     // of the lease and of the key
+	sealLogged = "audit seal"     // the line in the log
+)
+
+// sealKey signs the seals of the audit. It is derived from secret_key, which never
+// stands in the database: who can write that can make no seal.
+func (p *Parts) sealKey() ed25519.PrivateKey {
+	return ed25519.NewKeyFromSeed(p.Sealer.Derive(sealName))
+}
+
+// sealAudit chains the audit's events and seals the chain every ten seconds, on one
+// replica at a time, and a last time when ctx ends.
+func (p *Parts) sealAudit(ctx context.Context) error {
+	holder := fmt.Sprintf("%d-%d", os.Getpid(), p.now().UnixNano())
+	tick := time.NewTicker(sealEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+			defer cancel()
+			if err := errors.Join(p.sealOnce(last, holder), p.Store.Leases().Release(last, sealName, holder)); err != nil {
+				p.log.Warn("the audit was not sealed at the end; the next start does it", "error", err)
+			}
+			return nil
+		case <-tick.C:
+			if err := p.sealOnce(ctx, holder); err != nil && ctx.Err() == nil {
+				p.log.Warn("the audit was not sealed; tried again in ten seconds", "error", err)
+			}
+		}
+	}
+}
+
+// sealOnce chains what waits and seals it, if this replica has the lease.
+func (p *Parts) sealOnce(ctx context.Context, holder string) error {
+	ours, err := p.Store.Leases().Take(ctx, sealName, holder, sealLease)
+	if err != nil || !ours {
+		return err
+	}
+	var head store.Link
+	for more := true; more && ctx.Err() == nil; {
+		if head, more, err = p.Store.Audit().Chain(ctx); err != nil {
+			return err
+		}
+	}
+	switch sealed, err := p.Store.Audit().LastSeal(ctx); {
+	case err != nil && !errors.Is(err, store.ErrNotFound):
+		return err
+	case head.Seq == 0 || err == nil && sealed.Seq >= head.Seq:
+		return nil // nothing new
+	}
+	s := store.Seal{Seq: head.Seq, Hash: head.Hash, At: p.now().UTC().Truncate(time.Microsecond)}
+	s.Signature = ed25519.Sign(p.sealKey(), s.Message())
+	// Outside first: a seal that only the database has protects from nobody who writes it.
+	p.log.Info(sealLogged, "seq", s.Seq, "hash", s.Hash, "at", s.At, "signature", s.Signature)
+	if err := appendSeal(p.Config.Audit.Sink, s); err != nil {
+		p.log.Warn("a seal of the audit was not written to audit.sink", "error", err)
+	}
+	return p.Store.Audit().AddSeal(ctx, s)
+}
+
+// appendSeal adds a line to the sink and has it on the disk before it returns.
+func appendSeal(file string, s store.Seal) (err error) {
+	if file == "" {
+		return nil
+	}
+	line, err := json.Marshal(s)
+	if err != nil {
+		return fmt.Errorf("encode a seal: %w", err)
+	}
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		return fmt.Errorf("open audit.sink: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if _, err := f.Write(append(line, '\n')); err != nil {
+		return fmt.Errorf("write audit.sink: %w", err)
+	}
+	return f.Sync()
+}

@@ -1,0 +1,95 @@
+package app
+
+import (
+	"bufio"
+	"crypto/ed25519"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"ssobridge/store"
+)
+
+type auditVerifyCmd struct {
+	Seals string `placeholder:"FILE" help:"Seals that were kept outside of the database: the file of audit.sink, or the log; - for standard input."`
+}
+
+// Help is shown by audit verify --help.
+func (auditVerifyCmd) Help() string {
+	return `Each event is bound to the one before it by a hash, and the chain is sealed every ten seconds with a key that is not in the database. So who changes or removes events in the database is found out; who also cuts its end off is found out by seals that were kept elsewhere. Exit code 3 says that something is not as it was, and names the first such entry.
+
+Examples:
+
+    ssobridge audit verify
+
+    ssobridge audit verify --seals /var/log/ssobridge/audit-seals.jsonl`
+}
+
+const maxSealLine = 64 << 10
+
+// Run verifies.
+func (c *auditVerifyCmd) Run(s *session) (err error) {
+	p, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	var outside []store.Seal
+	if c.Seals != "" {
+		in, closeFile, err := s.input(c.Seals)
+		if err != nil {
+			return err
+		}
+		outside, err = readSeals(in)
+		if err := errors.Join(err, closeFile()); err != nil {
+			return badInput(fmt.Errorf("read the seals in %s: %w", c.Seals, err), "give the file of audit.sink, or the log of the bridge")
+		}
+		if len(outside) == 0 {
+			return badInput(fmt.Errorf("%s has no seal", c.Seals), "give the file of audit.sink, or the log of the bridge")
+		}
+	}
+	public, ok := p.sealKey().Public().(ed25519.PublicKey)
+	if !ok {
+		return errors.New("the key of the seals is none of Ed25519")
+	}
+	v, err := p.Store.Audit().Verify(s.ctx, outside, func(seal store.Seal) bool { return ed25519.Verify(public, seal.Message(), seal.Signature) })
+	var broken *store.ChainError
+	if errors.As(err, &broken) {
+		s.printf("NOT AS IT WAS: %s\n", broken)
+		return &commandError{err: errors.New("the audit is not as it was"), hint: "keep a copy of the database and of the seals before anything else is done", code: exitDiffers}
+	}
+	if err != nil {
+		return err
+	}
+	s.printf("%d events are as they were; %d seals in the database hold, %d from outside\n", v.Chained, v.Seals, v.Outside)
+	if !v.LastSeal.IsZero() {
+		s.printf("last seal: %s\n", v.LastSeal.UTC().Format("2006-01-02 15:04:05 MST"))
+	}
+	if v.Unsealed > 0 {
+		s.printf("%d events are not sealed yet; the running bridge does it every ten seconds\n", v.Unsealed)
+	}
+	return nil
+}
+
+// readSeals reads lines of audit.sink or of the log; other lines of the log are passed over.
+func readSeals(r io.Reader) ([]store.Seal, error) {
+	var all []store.Seal
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, maxSealLine)
+	for lines.Scan() {
+		text := strings.TrimSpace(lines.Text())
+		var line struct {
+			store.Seal
+			Message string `json:"msg"`
+		}
+		if !strings.Contains(text, `"signature"`) || json.Unmarshal([]byte(text), &line) != nil {
+			continue
+		}
+		if line.Message == "" || line.Message == sealLogged {
+			all = append(all, line.Seal)
+		}
+	}
+	return all, lines.Err()
+}

@@ -1,0 +1,71 @@
+package e2e_test
+
+import (
+	"database/sql"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	_ "github.com/mattn/go-sqlite3" // what somebody with the database file has
+)
+
+// The audit is sealed while the bridge runs, also outside of the database; killed and started again, it is whole. Somebody who rewrites the
+// database is found out.
+func TestAuditSeals(t *testing.T) {
+	sink := filepath.Join(t.TempDir(), "seals.jsonl")
+	w := newWorld(t, setting{set: map[string]string{"audit.sink": sink}})
+	c := newClient(t)
+	c.deliver(c.goOn(c.login(c.get(w.launch(club)), "bob", password)))
+	sealed := func() string {
+		data, _ := os.ReadFile(sink)
+		return string(data)
+	}
+	if !eventually(func() bool { return strings.Contains(sealed(), `"signature"`) }) {
+		t.Fatal("no seal within half a minute")
+	}
+	if !strings.Contains(w.out.String(), `"msg":"audit seal"`) {
+		t.Error("the log has no seal")
+	}
+	w.kill(t)
+	w.start(t)
+	c.deliver(c.goOn(c.get(w.launch(club))))
+	if !eventually(func() bool { return strings.Count(sealed(), `"signature"`) > 1 }) {
+		t.Fatal("nobody seals after a replica was killed")
+	}
+	c.deliver(c.goOn(c.get(w.launch(club))))
+	w.stop(t) // seals what is left
+	out := w.command(t, "audit", "verify", "--seals", sink)
+	if !strings.Contains(out, "events are as they were") || strings.Contains(out, "not sealed yet") {
+		t.Errorf("verify: %s", out)
+	}
+	log := filepath.Join(t.TempDir(), "log")
+	if err := os.WriteFile(log, []byte(w.out.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out := w.command(t, "audit", "verify", "--seals", log); !strings.Contains(out, "events are as they were") {
+		t.Errorf("verify by the log: %s", out)
+	}
+
+	db, err := sql.Open("sqlite3", "file:"+filepath.Join(w.dir, "data", "ssobridge.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	if _, err := db.Exec("DELETE FROM audit_events WHERE action = 'sign-in'"); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := w.tryCommand("audit", "verify"); err == nil || !strings.Contains(out, "its event is missing") {
+		t.Errorf("with a sign-in removed: %v, %s", err, out)
+	}
+	// All of it removed: only what was kept outside still knows.
+	if _, err := db.Exec("DELETE FROM audit_events; DELETE FROM audit_chain; DELETE FROM audit_seals"); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := w.tryCommand("audit", "verify", "--seals", sink); err == nil || !strings.Contains(out, "it is missing, with all up to the sealed entry") {
+		t.Errorf("with everything removed: %v, %s", err, out)
+	}
+	if out, err := w.tryCommand("audit", "verify", "--seals", os.DevNull); err == nil || !strings.Contains(out, "has no seal") {
+		t.Errorf("a file without seals: %v, %s", err, out)
+	}
+}

@@ -1,0 +1,261 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash"
+	"time"
+)
+
+const (
+	chainBatch = 500
+	// chainLookBack is how many events behind the last chained one are looked at again: of two that are written at the
+	// same time, the one with the smaller number may be committed later.
+	chainLookBack = 2000
+)
+
+// Link is the head of the audit's hash chain.
+type Link struct {
+	Seq   int64  // of the chain, from 1
+	Event int64  // id of the event
+	Hash  []byte // SHA-256 over the hash before and the event
+}
+
+// Seal says by a signature what the head of the chain was at a moment. Who can write
+// the database, but does not have the key, can make none.
+type Seal struct {
+	Seq       int64     `json:"seq"`
+	Hash      []byte    `json:"hash"`
+	At        time.Time `json:"at"`
+	Signature []byte    `json:"signature"`
+}
+
+// Message is what a seal signs.
+func (s Seal) Message() []byte {
+	m := []byte("ssobridge audit seal 1\x00")
+	m = binary.BigEndian.AppendUint64(m, uint64(s.Seq))
+	m = binary.BigEndian.AppendUint64(m, uint64(micros(s.At)))
+	return append(m, s.Hash...)
+}
+
+// chainHash binds an event to the hash before it. Each field has its length before
+// it, so that no two different events come to the same bytes.
+func chainHash(before []byte, e Event) []byte {
+	h := sha256.New()
+	field(h, string(before))
+	number(h, e.ID)
+	number(h, micros(e.At))
+	for _, text := range []string{e.Ref, e.Actor, e.Action, e.Subject, string(e.Account), e.SP, e.Address, e.Outcome, e.Reason, string(e.Detail)} {
+		field(h, text)
+	}
+	return h.Sum(nil)
+}
+
+func field(h hash.Hash, text string) {
+	number(h, int64(len(text)))
+	h.Write([]byte(text))
+}
+
+func number(h hash.Hash, n int64) {
+	var raw [8]byte
+	binary.BigEndian.PutUint64(raw[:], uint64(n)) //nolint:gosec // G115: the bits count, not the sign
+	h.Write(raw[:])
+}
+
+// Chain adds the events to the chain that are not in it, in the order of their
+// numbers, and returns its head; Seq 0 means that there is none yet. more tells that
+// others wait. Whoever is faster of two replicas chains them; the other gets
+// ErrConflict.
+func (a *Audit) Chain(ctx context.Context) (head Link, more bool, err error) {
+	err = a.db.write(ctx, "chain audit events", func(ctx context.Context, tx querier) error {
+		if head, err = chainHead(ctx, tx); err != nil {
+			return err
+		}
+		var highest int64
+		if err := tx.QueryRowContext(ctx, `SELECT COALESCE(MAX(event), 0) FROM audit_chain`).Scan(&highest); err != nil {
+			return err
+		}
+		events, err := collect(ctx, tx, scanEvent, `
+			SELECT `+eventColumns+` FROM audit_events
+			 WHERE id > $1 AND NOT EXISTS (SELECT 1 FROM audit_chain WHERE event = audit_events.id)
+			 ORDER BY id LIMIT $2`, max(highest-chainLookBack, 0), chainBatch)
+		if err != nil {
+			return err
+		}
+		more = len(events) == chainBatch
+		for _, e := range events {
+			head = Link{Seq: head.Seq + 1, Event: e.ID, Hash: chainHash(head.Hash, e)}
+			if _, err := tx.ExecContext(ctx, `
+				INSERT INTO audit_chain (seq, event, hash) VALUES ($1, $2, $3)`, head.Seq, head.Event, head.Hash); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return head, more, err
+}
+
+func chainHead(ctx context.Context, q querier) (l Link, err error) {
+	err = q.QueryRowContext(ctx, `
+		SELECT seq, event, hash FROM audit_chain ORDER BY seq DESC LIMIT 1`).Scan(&l.Seq, &l.Event, &l.Hash)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return l, err
+}
+
+// AddSeal stores a seal of the chain.
+func (a *Audit) AddSeal(ctx context.Context, s Seal) error {
+	return a.db.write(ctx, "store a seal of the audit", func(ctx context.Context, tx querier) error {
+		_, err := tx.ExecContext(ctx, `
+			INSERT INTO audit_seals (seq, hash, at, signature) VALUES ($1, $2, $3, $4)
+			ON CONFLICT (seq) DO NOTHING`, s.Seq, s.Hash, micros(s.At), s.Signature)
+		return err
+	})
+}
+
+// LastSeal returns the newest seal. ErrNotFound.
+func (a *Audit) LastSeal(ctx context.Context) (Seal, error) {
+	s, err := scanSeal(a.db.engine.reader().QueryRowContext(ctx, `
+		SELECT seq, hash, at, signature FROM audit_seals ORDER BY seq DESC LIMIT 1`))
+	return s, a.db.explain("read the last seal of the audit", err)
+}
+
+func scanSeal(row scanner) (s Seal, err error) {
+	var at int64
+	err = row.Scan(&s.Seq, &s.Hash, &at, &s.Signature)
+	s.At = fromMicros(at)
+	return s, err
+}
+
+// Verified is what Verify found.
+type Verified struct {
+	Chained  int64 // events in the chain that are as they were
+	Unsealed int64 // events that no seal covers yet
+	Seals    int   // that hold, of the database
+	Outside  int   // that hold, from elsewhere
+	LastSeal time.Time
+}
+
+// ChainError names the first entry that is not as it was.
+type ChainError struct {
+	Seq   int64     // of the chain
+	Event int64     // id of the event; 0: not known
+	At    time.Time // of the event; zero: not known
+	What  string
+}
+
+func (e *ChainError) Error() string {
+	text := fmt.Sprintf("entry %d of the audit's chain: %s", e.Seq, e.What)
+	if e.Event != 0 {
+		text += fmt.Sprintf(" (event %d)", e.Event)
+	}
+	if !e.At.IsZero() {
+		text += " of " + e.At.UTC().Format(time.RFC3339)
+	}
+	return text
+}
+
+// Verify walks the whole chain and holds it against its events, its seals, and seals
+// that were kept elsewhere. holds checks a signature. The first entry that is broken or
+// missing is a *ChainError.
+func (a *Audit) Verify(ctx context.Context, outside []Seal, holds func(Seal) bool) (v Verified, err error) {
+	const what = "verify the audit"
+	seals := map[int64][]Seal{}
+	all, err := collect(ctx, a.db.engine.reader(), scanSeal, `SELECT seq, hash, at, signature FROM audit_seals ORDER BY seq`)
+	if err != nil {
+		return v, a.db.explain(what, err)
+	}
+	last := int64(0)
+	for _, s := range all {
+		if !holds(s) {
+			return v, &ChainError{Seq: s.Seq, At: s.At, What: "its seal in the database is not ours"}
+		}
+		v.Seals++
+		v.LastSeal = s.At
+		seals[s.Seq] = append(seals[s.Seq], s)
+		last = max(last, s.Seq)
+	}
+	for _, s := range outside {
+		if !holds(s) {
+			return v, &ChainError{Seq: s.Seq, At: s.At, What: "a seal from outside is not ours"}
+		}
+		v.Outside++
+		seals[s.Seq] = append(seals[s.Seq], s)
+		last = max(last, s.Seq)
+	}
+	var before Link
+	for {
+		links, err := a.links(ctx, before.Seq)
+		if err != nil {
+			return v, a.db.explain(what, err)
+		}
+		for _, l := range links {
+			switch {
+			case l.Seq != before.Seq+1:
+				return v, &ChainError{Seq: before.Seq + 1, What: "it is missing"}
+			case l.e.ID == 0:
+				return v, &ChainError{Seq: l.Seq, Event: l.Event, What: "its event is missing"}
+			case !bytes.Equal(l.Hash, chainHash(before.Hash, l.e)):
+				return v, &ChainError{Seq: l.Seq, Event: l.Event, At: l.e.At, What: "its event, or one before it, was changed"}
+			}
+			for _, s := range seals[l.Seq] {
+				if !bytes.Equal(s.Hash, l.Hash) {
+					return v, &ChainError{Seq: l.Seq, Event: l.Event, At: l.e.At, What: "the chain up to it is another one than was sealed on " + s.At.UTC().Format(time.RFC3339)}
+				}
+			}
+			v.Chained++
+			before = l.Link
+		}
+		if len(links) < chainBatch {
+			break
+		}
+	}
+	if last > before.Seq {
+		return v, &ChainError{Seq: before.Seq + 1, What: fmt.Sprintf("it is missing, with all up to the sealed entry %d", last)}
+	}
+	if err := a.db.engine.reader().QueryRowContext(ctx, `
+		SELECT COUNT(*) FROM audit_events
+		 WHERE NOT EXISTS (SELECT 1 FROM audit_chain WHERE event = audit_events.id AND seq <= $1)`, last).Scan(&v.Unsealed); err != nil {
+		return v, a.db.explain(what, err)
+	}
+	return v, nil
+}
+
+// chained is a link with its event, as far as that is there.
+type chained struct {
+	Link
+	e Event
+}
+
+func (a *Audit) links(ctx context.Context, after int64) ([]chained, error) {
+	links, err := collect(ctx, a.db.engine.reader(), func(row scanner) (c chained, err error) {
+		err = row.Scan(&c.Seq, &c.Event, &c.Hash)
+		return c, err
+	}, `SELECT seq, event, hash FROM audit_chain WHERE seq > $1 ORDER BY seq LIMIT $2`, after, chainBatch)
+	if err != nil || len(links) == 0 {
+		return nil, err
+	}
+	low, high := links[0].Event, links[0].Event
+	for _, l := range links {
+		low, high = min(low, l.Event), max(high, l.Event)
+	}
+	events, err := collect(ctx, a.db.engine.reader(), scanEvent, `
+		SELECT `+eventColumns+` FROM audit_events WHERE id >= $1 AND id <= $2`, low, high)
+	if err != nil {
+		return nil, err
+	}
+	byID := make(map[int64]Event, len(events))
+	for _, e := range events {
+		byID[e.ID] = e
+	}
+	for i := range links {
+		links[i].e = byID[links[i].Event]
+	}
+	return links, nil
+}
