@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -47,7 +48,7 @@ func (k *console) admit(area string, route consoleRoute) echo.HandlerFunc {
 func (k *console) bringIn(c echo.Context, v *visit, route consoleRoute, again bool) error {
 	if route.stream || route.method != http.MethodGet {
 		r := refuse(http.StatusForbidden, consoleSession, errors.New("no session that may use the console, or not fresh enough"))
-		r.again = consoleHome
+		r.again = freshPath + "?" + url.Values{"to": {referringPage(c.Request())}}.Encode()
 		return r
 	}
 	answer, err := k.entry.EnterConsole(c.Request().Context(), consolePath(c.Request()), again, v.visitor())
@@ -55,6 +56,32 @@ func (k *console) bringIn(c echo.Context, v *visit, route consoleRoute, again bo
 		return fmt.Errorf("enter the console: %w", err)
 	}
 	return k.answer(c, v, answer, "")
+}
+
+// freshPath leads by a new login to a page of the console.
+const freshPath = "/admin/fresh"
+
+// freshened goes on to the page that a login was asked for.
+func (k *console) freshened(r *consoleRequest) error {
+	to := ownPath(cut(r.QueryParam("to"), 2048))
+	if !strings.HasPrefix(to, consoleHome) || strings.HasPrefix(to, freshPath) {
+		to = consoleHome
+	}
+	return r.Redirect(http.StatusSeeOther, to)
+}
+
+// referringPage is the page of the console that a form was sent from, as far as the
+// browser says so.
+func referringPage(r *http.Request) string {
+	u, err := url.Parse(r.Referer())
+	if err != nil || !strings.EqualFold(u.Host, r.Host) {
+		return consoleHome
+	}
+	to := ownPath(u.RequestURI())
+	if !strings.HasPrefix(to, consoleHome) || len(to) > 2048 {
+		return consoleHome
+	}
+	return to
 }
 
 // consolePath is the path and query of a page of the console. It comes from the

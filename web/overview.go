@@ -36,6 +36,7 @@ func (k *console) overviewRoutes() []consoleRoute {
 	return []consoleRoute{
 		{method: http.MethodGet, path: consoleHome, role: idp.Viewer, handle: k.overview},
 		{method: http.MethodGet, path: "/admin/overview/probe", role: idp.Viewer, handle: k.probe},
+		{method: http.MethodGet, path: freshPath, role: idp.Viewer, fresh: true, handle: k.freshened},
 	}
 }
 

@@ -1,0 +1,150 @@
+package idp_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"ssobridge/idp"
+	"ssobridge/store"
+)
+
+const staffGroup = "cn=staff,ou=groups,dc=partner,dc=test"
+
+func newConsoleFixture(t *testing.T, groups idp.ConsoleGroups) *fixture {
+	t.Helper()
+	return newFixture(t, "rsa-2048", func(o *idp.Options) { o.Console = groups })
+}
+
+// enterAs signs somebody in to the console and returns their browser.
+func (f *fixture) enterAs(t *testing.T, login, password string) (idp.Visitor, idp.Answer) {
+	t.Helper()
+	ctx, v := context.Background(), visitor("console of "+login)
+	a, err := f.EnterConsole(ctx, "/admin/keys", false, v)
+	on := must[idp.GoOn](t, a, err)
+	a, err = f.Resume(ctx, on.SignIn, v)
+	must[idp.AskPassword](t, a, err)
+	a, err = f.Login(ctx, on.SignIn, login, password, v)
+	must[idp.GoOn](t, a, err)
+	v.Session = a.NewSession
+	a, err = f.Resume(ctx, on.SignIn, v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a2, err := f.Resume(ctx, on.SignIn, v); err != nil {
+		t.Fatal(err)
+	} else if _, entered := a.Page.(idp.Entered); entered {
+		// Used up: a link to it leads nowhere once more.
+		if page := must[idp.Finished](t, a2, err); page.Again != "/admin/" {
+			t.Errorf("again leads to %q", page.Again)
+		}
+	}
+	return v, a
+}
+
+func TestConsoleEntry(t *testing.T) {
+	ctx := context.Background()
+	f := newConsoleFixture(t, idp.ConsoleGroups{Viewer: "cn=lookers,dc=test", Admin: staffGroup})
+	v, a := f.enterAs(t, "alice", "correct horse")
+	if page := must[idp.Entered](t, a, nil); page.Path != "/admin/keys" {
+		t.Errorf("entered to %q", page.Path)
+	}
+	who, in, err := f.Administrator(ctx, v)
+	if err != nil || !in || who.Role != idp.Admin || who.Login != "alice" || !who.Fresh {
+		t.Errorf("alice: got %+v, %v, %v", who, in, err)
+	}
+	if events := f.events(t); events[0].Action != "console-enter" || events[0].Actor != "11111111-aaaa-4bbb-8ccc-000000000001" {
+		t.Errorf("event %+v", events[0])
+	}
+
+	// Bob is in no group: refused, with a reason, and no Administrator.
+	w, a := f.enterAs(t, "bob", "battery staple")
+	if page := must[idp.Refusal](t, a, nil); page.Reason != idp.ReasonNoConsole {
+		t.Errorf("bob: refused for %q", page.Reason)
+	}
+	if who, in, err := f.Administrator(ctx, w); in || err != nil || who.Role != idp.NoConsole {
+		t.Errorf("bob: got %+v, %v, %v", who, in, err)
+	}
+	if _, in, _ := f.Administrator(ctx, visitor("nobody")); in {
+		t.Error("a stranger is let in")
+	}
+
+	// Ten minutes later the login is not fresh; what needs one asks for the password again.
+	now.Advance(11 * time.Minute)
+	if who, in, err := f.Administrator(ctx, v); err != nil || !in || who.Fresh {
+		t.Errorf("later: got %+v, %v, %v", who, in, err)
+	}
+	a, err = f.EnterConsole(ctx, "/admin/keys", false, v)
+	must[idp.Entered](t, a, err)
+	a, err = f.EnterConsole(ctx, "/admin/keys", true, v)
+	on := must[idp.GoOn](t, a, err)
+	a, err = f.Resume(ctx, on.SignIn, v)
+	if page := must[idp.AskPassword](t, a, err); page.Login != "alice" {
+		t.Errorf("asks for the password of %q", page.Login)
+	}
+	a, err = f.Login(ctx, on.SignIn, "alice", "correct horse", v)
+	must[idp.GoOn](t, a, err)
+	v.Session = a.NewSession
+	a, err = f.Resume(ctx, on.SignIn, v)
+	must[idp.Entered](t, a, err)
+	if who, _, _ := f.Administrator(ctx, v); !who.Fresh {
+		t.Error("after the password the login is not fresh")
+	}
+
+	// Out of the group: out of the console within a minute, with the session alive.
+	f.directory.change("alice", func(p *person) { p.entry.Groups = nil })
+	now.Advance(61 * time.Second)
+	if who, in, err := f.Administrator(ctx, v); in || err != nil {
+		t.Errorf("out of the group: got %+v, %v, %v", who, in, err)
+	}
+	a, err = f.EnterConsole(ctx, "/admin/", false, v)
+	if page := must[idp.Refusal](t, a, err); page.Reason != idp.ReasonNoConsole {
+		t.Errorf("out of the group: refused for %q", page.Reason)
+	}
+}
+
+// A pending sign-in to the console is none to a service provider, nor the other way round, and belongs to its browser.
+func TestConsoleSignInIsItsOwn(t *testing.T) {
+	ctx := context.Background()
+	f := newConsoleFixture(t, idp.ConsoleGroups{Admin: staffGroup})
+	v := visitor("one")
+	a, err := f.EnterConsole(ctx, "/admin/", false, v)
+	on := must[idp.GoOn](t, a, err)
+	a, err = f.Login(ctx, on.SignIn, "alice", "correct horse", visitor("another"))
+	if page := must[idp.Refusal](t, a, err); page.Reason != idp.ReasonOtherBrowser {
+		t.Errorf("another browser: refused for %q", page.Reason)
+	}
+	in, err := f.db.SignIns().Get(ctx, on.SignIn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in.EntityID, in.ID = plain, "forged"
+	if err := f.db.SignIns().Create(ctx, in, store.Caps{}); err != nil {
+		t.Fatal(err)
+	}
+	if a, err := f.Resume(ctx, "forged", v); err == nil {
+		t.Errorf("a sign-in to a service provider with the console's data: got %T", a.Page)
+	}
+	if _, err := idp.New(idp.Options{Console: idp.ConsoleGroups{Admin: "no dn"}}); err == nil {
+		t.Error("a group that is no DN was taken")
+	}
+}
+
+func TestConsoleRoles(t *testing.T) {
+	for _, c := range []struct {
+		groups idp.ConsoleGroups
+		want   idp.ConsoleRole
+	}{
+		{idp.ConsoleGroups{}, idp.NoConsole},
+		{idp.ConsoleGroups{Admin: "cn=others,dc=test"}, idp.NoConsole},
+		{idp.ConsoleGroups{Viewer: staffGroup}, idp.Viewer},
+		{idp.ConsoleGroups{Operator: "CN=STAFF,OU=Groups,DC=partner,DC=test"}, idp.Operator},
+		{idp.ConsoleGroups{Viewer: staffGroup, Operator: staffGroup, Admin: staffGroup}, idp.Admin},
+	} {
+		f := newConsoleFixture(t, c.groups)
+		who, in, err := f.Administrator(context.Background(), f.signIn(t, "alice", "correct horse"))
+		if err != nil || who.Role != c.want || in != (c.want != idp.NoConsole) {
+			t.Errorf("%+v: got %s, %v, %v, want %s", c.groups, who.Role, in, err, c.want)
+		}
+	}
+}

@@ -1,0 +1,121 @@
+package web_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"ssobridge/idp"
+	"ssobridge/store"
+	"ssobridge/store/storetest"
+	"ssobridge/web"
+)
+
+// consoleIdP is fakeIdP with somebody at the console.
+type consoleIdP struct {
+	*fakeIdP
+	who     idp.Administrator
+	in      bool
+	entered []string // paths, with "fresh" before those that want a new login
+}
+
+func (f *consoleIdP) Administrator(context.Context, idp.Visitor) (idp.Administrator, bool, error) {
+	return f.who, f.in, nil
+}
+
+func (f *consoleIdP) EnterConsole(_ context.Context, path string, fresh bool, _ idp.Visitor) (idp.Answer, error) {
+	if fresh {
+		path = "fresh " + path
+	}
+	f.entered = append(f.entered, path)
+	return idp.Answer{Page: idp.GoOn{SignIn: "console"}}, nil
+}
+
+// What can't be taken back needs a login of the last minutes: a page leads to one and
+// back, a form that comes too late does nothing and says the way.
+func TestConsoleWantsAFreshLogin(t *testing.T) {
+	f := &consoleIdP{fakeIdP: newFakeIdP(), in: true, who: idp.Administrator{Person: "p1", Login: "anna", Role: idp.Admin}}
+	db := storetest.Open(t)
+	r := newRig(t, func(o *web.Options) {
+		o.IdP = f
+		o.Console = &web.Console{Store: db}
+	})
+	resp := r.get("/admin/accounts/new")
+	wantStatus(t, resp, http.StatusSeeOther)
+	if len(f.entered) != 1 || f.entered[0] != "fresh /admin/accounts/new" || resp.Header.Get("Location") != "/login?s=console" {
+		t.Errorf("entered %v, to %q", f.entered, resp.Header.Get("Location"))
+	}
+
+	// A page that needs none is shown, and its form token serves for the next.
+	page := r.get("/admin/audit")
+	wantStatus(t, page, http.StatusOK)
+	send := func(referer string) (int, string) {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.srv.URL+"/admin/keys/retire", strings.NewReader(url.Values{"once": {"once-1"}}.Encode()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		req.Header.Set("Origin", r.srv.URL)
+		req.Header.Set("Referer", referer)
+		res, err := r.client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = res.Body.Close() }()
+		body, err := io.ReadAll(res.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res.StatusCode, string(body)
+	}
+	for referer, want := range map[string]string{
+		r.srv.URL + "/admin/keys?x=1":         "/admin/fresh?to=%2Fadmin%2Fkeys%3Fx%3D1",
+		"":                                    "/admin/fresh?to=%2Fadmin%2F",
+		"https://evil.example/admin/keys":     "/admin/fresh?to=%2Fadmin%2F",
+		r.srv.URL + "//evil.example/admin/":   "/admin/fresh?to=%2Fadmin%2F",
+		r.srv.URL + "/login?s=somebody-elses": "/admin/fresh?to=%2Fadmin%2F",
+	} {
+		status, body := send(referer)
+		if status != http.StatusForbidden || !strings.Contains(body, strings.ReplaceAll(want, "&", "&amp;")) {
+			t.Errorf("from %q: got %d, want 403 with the way %s\n%s", referer, status, want, body)
+		}
+	}
+	if first, err := db.Forms().Use(t.Context(), "once-1"); err != nil || !first {
+		t.Errorf("the form counts as taken: %v, %v", first, err)
+	}
+
+	f.who.Fresh = true
+	for to, want := range map[string]string{"/admin/keys?x=1": "/admin/keys?x=1", "//evil.example/": "/admin/", "https://evil.example/": "/admin/", "/logout": "/admin/", "/admin/fresh?to=/admin/fresh": "/admin/", "": "/admin/"} {
+		resp := r.get("/admin/fresh?to=" + url.QueryEscape(to))
+		if got := resp.Header.Get("Location"); resp.StatusCode != http.StatusSeeOther || got != want {
+			t.Errorf("fresh, to %q: got %d to %q, want %q", to, resp.StatusCode, got, want)
+		}
+	}
+}
+
+// A session that is over, and a role that does not reach.
+func TestConsoleRefusals(t *testing.T) {
+	f := &consoleIdP{fakeIdP: newFakeIdP(), in: false}
+	db := storetest.Open(t)
+	r := newRig(t, func(o *web.Options) {
+		o.IdP = f
+		o.Console = &web.Console{Store: db}
+	})
+	wantStatus(t, r.get("/admin/audit"), http.StatusSeeOther)
+	wantStatus(t, r.get("/admin/provisioning/live"), http.StatusForbidden) // a stream leads nowhere
+	f.in, f.who = true, idp.Administrator{Person: "p1", Login: "anna", Role: idp.Viewer, Fresh: true}
+	wantStatus(t, r.get("/admin/accounts/new"), http.StatusForbidden)
+	events, err := db.Audit().List(t.Context(), auditOf("console-refusal"))
+	if err != nil || len(events) != 1 || events[0].Actor != "p1" || events[0].Subject != "GET /admin/accounts/new" || events[0].Outcome != "refused" {
+		t.Errorf("audit: %+v, %v", events, err)
+	}
+	if resp := r.get("/admin"); resp.Header.Get("Location") != "/admin/" {
+		t.Errorf("/admin leads to %q", resp.Header.Get("Location"))
+	}
+}
+
+func auditOf(action string) store.Filter { return store.Filter{Action: action} }
