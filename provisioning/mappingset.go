@@ -163,20 +163,22 @@ func (s *Service) ApplyMappings(ctx context.Context, c MappingChange, actor stri
 	return nil
 }
 
-// sameMappings tells whether two sets have the same ids with the same priorities. The DN of a group may differ: it is noted when it is renamed.
+// sameMappings tells whether two sets are the same mappings in the same state. The DN of a group may differ: it is noted when it is renamed.
 func sameMappings(a, b []store.Mapping) bool {
 	if len(a) != len(b) {
 		return false
 	}
-	priorities := make(map[int64]int, len(a))
+	states := make(map[int64]store.Mapping, len(a))
 	for _, m := range a {
-		priorities[m.ID] = m.Priority
+		states[m.ID] = m
 	}
 	for _, m := range b {
-		if p, is := priorities[m.ID]; !is || p != m.Priority {
+		was, is := states[m.ID]
+		was.GroupDN, was.CreatedAt = m.GroupDN, m.CreatedAt
+		if !is || was != m {
 			return false
 		}
-		delete(priorities, m.ID)
+		delete(states, m.ID)
 	}
 	return true
 }

@@ -66,6 +66,9 @@ func (s *Mappings) put(ctx context.Context, doing string, was, m Mapping, what s
 		if err != nil {
 			return err
 		}
+		if err := s.rememberFirst(ctx, tx, stored); err != nil {
+			return err
+		}
 		// A group's DN is noted when it is renamed; that is no change of an admin's.
 		stored.GroupDN, stored.Off, stored.CreatedAt = was.GroupDN, was.Off, was.CreatedAt
 		if stored != was {
@@ -79,6 +82,17 @@ func (s *Mappings) put(ctx context.Context, doing string, was, m Mapping, what s
 		}
 		return addEvents(ctx, tx, now, []Event{e})
 	})
+}
+
+// rememberFirst begins the history of a mapping that the version before this one
+// added: what it was must not be lost with its first change.
+func (s *Mappings) rememberFirst(ctx context.Context, tx querier, m Mapping) error {
+	var known bool
+	if err := tx.QueryRowContext(ctx, `
+		SELECT EXISTS (SELECT 1 FROM mapping_history WHERE mapping = $1)`, m.ID).Scan(&known); err != nil || known {
+		return err
+	}
+	return remember(ctx, tx, MappingAdded, m.ID, m, m.CreatedAt, m.CreatedBy)
 }
 
 // Return puts a mapping back that was removed, with its number. ErrConflict: it is

@@ -394,7 +394,11 @@ func (k *console) draftEdit(r *consoleRequest, id int64) (provisioning.MappingEd
 		if err != nil {
 			return provisioning.MappingEdit{}, store.ErrNotFound
 		}
-		return k.Provisioning.ReturnMapping(r.ctx(), version)
+		edit, err := k.Provisioning.ReturnMapping(r.ctx(), version)
+		if err == nil && edit.Now.ID != id {
+			err = store.ErrNotFound // an entry of another mapping, whose page this is not
+		}
+		return edit, err
 	}
 	was, err := k.Provisioning.Mapping(r.ctx(), id)
 	if err != nil {

@@ -161,22 +161,14 @@ func (c *mappingRemoveCmd) Run(s *session) (err error) {
 
 // preview shows what would change without the mapping.
 func (c *mappingRemoveCmd) preview(s *session, p *Parts, id int64) error {
-	all, err := p.Provisioning.ListMappings(s.ctx)
+	e, err := p.Provisioning.DropMapping(s.ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return badInput(fmt.Errorf("there is no mapping %d", id), "ssobridge mapping list shows all")
+	}
 	if err != nil {
 		return err
 	}
-	var change provisioning.MappingChange
-	for _, m := range all {
-		if m.ID == id {
-			change.Remove = append(change.Remove, m)
-		} else {
-			change.Keep = append(change.Keep, m)
-		}
-	}
-	if len(change.Remove) == 0 {
-		return badInput(fmt.Errorf("there is no mapping %d", id), "ssobridge mapping list shows all")
-	}
-	return p.showEffects(s, change)
+	return p.showEffects(s, e.Change)
 }
 
 func describeMapping(m store.Mapping) string {

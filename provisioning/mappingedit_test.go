@@ -1,0 +1,118 @@
+package provisioning_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"ssobridge/provisioning"
+	"ssobridge/store"
+)
+
+// Each edit is drafted, looked at and saved, and refused when somebody else was faster.
+func TestMappingEdits(t *testing.T) {
+	ctx := t.Context()
+	w := newPlanWorld(t, nil)
+	first := w.maps("a", harbour, store.AccountManager)
+	second := w.maps("b", juniper, store.CampaignCreator)
+	save := func(what string, e provisioning.MappingEdit, err error) {
+		t.Helper()
+		if err == nil {
+			err = w.SaveEdit(ctx, e, "admin:test")
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+	}
+	now := func(id int64) store.Mapping {
+		t.Helper()
+		return must(w.Mapping(ctx, id))(t)
+	}
+
+	e, err := w.SwitchMapping(ctx, first.ID, true)
+	if err != nil || len(e.Change.Remove) != 1 || len(e.Change.Add) != 0 || len(e.Change.Keep) != 1 {
+		t.Errorf("off: got %+v, %v, want one that goes and one that stays", e.Change, err)
+	}
+	save("off", e, err)
+	if !now(first.ID).Off {
+		t.Error("it is not off")
+	}
+	if list := must(w.ListMappings(ctx))(t); len(list) != 1 || list[0].ID != second.ID {
+		t.Errorf("%+v are on", list)
+	}
+	if err := w.SaveEdit(ctx, e, "admin:test"); !errors.Is(err, store.ErrConflict) {
+		t.Errorf("the same once more: got %v, want ErrConflict", err)
+	}
+	e, err = w.SwitchMapping(ctx, first.ID, false)
+	save("on", e, err)
+
+	spec := provisioning.SpecOf(now(first.ID))
+	spec.Role = string(store.CampaignCreator)
+	e, err = w.EditMapping(ctx, first.ID, spec)
+	save("another role", e, err)
+	if m := now(first.ID); m.Role != store.CampaignCreator || m.ID != first.ID || m.Priority != first.Priority {
+		t.Errorf("changed: %+v", m)
+	}
+	e, err = w.MoveMapping(ctx, first.ID, 77)
+	save("moved", e, err)
+
+	for what, do := range map[string]func() (provisioning.MappingEdit, error){
+		"a role that is none": func() (provisioning.MappingEdit, error) {
+			s := spec
+			s.Role = "boss"
+			return w.EditMapping(ctx, first.ID, s)
+		},
+		"an account unknown": func() (provisioning.MappingEdit, error) {
+			s := spec
+			s.Account = "nosuchaccount"
+			return w.EditMapping(ctx, first.ID, s)
+		},
+		"a priority below one":   func() (provisioning.MappingEdit, error) { return w.MoveMapping(ctx, first.ID, 0) },
+		"one that never was":     func() (provisioning.MappingEdit, error) { return w.MoveMapping(ctx, 4711, 5) },
+		"an entry that is none":  func() (provisioning.MappingEdit, error) { return w.ReturnMapping(ctx, 4711) },
+		"removal of one unknown": func() (provisioning.MappingEdit, error) { return w.DropMapping(ctx, 4711) },
+	} {
+		if _, err := do(); err == nil {
+			t.Errorf("%s was taken", what)
+		}
+	}
+
+	e, err = w.DropMapping(ctx, first.ID)
+	save("removed", e, err)
+	history := must(w.History(ctx, first.ID, 50))(t)
+	var words []string
+	for _, v := range history {
+		words = append(words, v.What)
+	}
+	if got := strings.Join(words, " "); got != "removed changed changed on off added" {
+		t.Errorf("history: %s", got)
+	}
+	e, err = w.ReturnMapping(ctx, history[len(history)-1].ID)
+	save("returned", e, err)
+	if m := now(first.ID); m.Role != store.AccountManager || m.Priority != first.Priority {
+		t.Errorf("returned as %+v, want it as it was added", m)
+	}
+}
+
+// A file that was compared before somebody changed a mapping in place is not applied.
+func TestApplyMappingsSeesChangesInPlace(t *testing.T) {
+	ctx := t.Context()
+	w := newPlanWorld(t, nil)
+	m := w.maps("a", harbour, store.AccountManager)
+	change, err := w.CompareMappings(ctx, []provisioning.MappingSpec{provisioning.SpecOf(m), {Pattern: "ctct-{account}-{role}"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec := provisioning.SpecOf(m)
+	spec.Role = string(store.CampaignCreator)
+	e, err := w.EditMapping(ctx, m.ID, spec)
+	if err == nil {
+		err = w.SaveEdit(ctx, e, "admin:other")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.ApplyMappings(ctx, change, "admin:test"); !errors.Is(err, store.ErrConflict) {
+		t.Errorf("got %v, want ErrConflict", err)
+	}
+}
