@@ -15,8 +15,9 @@ import (
 const (
 	chainBatch = 500
 	// chainLookBack is how many events behind the last chained one are looked at again: of two that are written at the
-	// same time, the one with the smaller number may be committed later.
-	chainLookBack = 2000
+	// same time, the one with the smaller number may be committed later. One that turns up further behind is never
+	// chained: no transaction of ours lives so long, and Verify tells of it.
+	chainLookBack = 10_000
 )
 
 // Link is the head of the audit's hash chain.
@@ -144,14 +145,17 @@ type Verified struct {
 
 // ChainError names the first entry that is not as it was.
 type ChainError struct {
-	Seq   int64     // of the chain
+	Seq   int64     // of the chain; 0: the event is in none of its entries
 	Event int64     // id of the event; 0: not known
 	At    time.Time // of the event; zero: not known
 	What  string
 }
 
 func (e *ChainError) Error() string {
-	text := fmt.Sprintf("entry %d of the audit's chain: %s", e.Seq, e.What)
+	text := "the audit's chain: " + e.What
+	if e.Seq != 0 {
+		text = fmt.Sprintf("entry %d of the audit's chain: %s", e.Seq, e.What)
+	}
 	if e.Event != 0 {
 		text += fmt.Sprintf(" (event %d)", e.Event)
 	}
@@ -219,12 +223,32 @@ func (a *Audit) Verify(ctx context.Context, outside []Seal, holds func(Seal) boo
 	if last > before.Seq {
 		return v, &ChainError{Seq: before.Seq + 1, What: fmt.Sprintf("it is missing, with all up to the sealed entry %d", last)}
 	}
+	if err := a.slippedIn(ctx); err != nil {
+		return v, err
+	}
 	if err := a.db.engine.reader().QueryRowContext(ctx, `
 		SELECT COUNT(*) FROM audit_events
 		 WHERE NOT EXISTS (SELECT 1 FROM audit_chain WHERE event = audit_events.id AND seq <= $1)`, last).Scan(&v.Unsealed); err != nil {
 		return v, a.db.explain(what, err)
 	}
 	return v, nil
+}
+
+// slippedIn finds an event among those that were chained long ago that is itself in no
+// entry: somebody wrote it into the past. It would be listed, but never sealed.
+func (a *Audit) slippedIn(ctx context.Context) error {
+	e, err := scanEvent(a.db.engine.reader().QueryRowContext(ctx, `
+		SELECT `+eventColumns+` FROM audit_events
+		 WHERE id <= (SELECT COALESCE(MAX(event), 0) FROM audit_chain) - $1
+		   AND NOT EXISTS (SELECT 1 FROM audit_chain WHERE event = audit_events.id)
+		 ORDER BY id LIMIT 1`, chainLookBack))
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return a.db.explain("look for events outside of the audit's chain", err)
+	}
+	return &ChainError{Event: e.ID, At: e.At, What: "an event stands among older ones and was never in it"}
 }
 
 // chained is a link with its event, as far as that is there.

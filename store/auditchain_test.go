@@ -71,3 +71,40 @@ func TestAuditTampering(t *testing.T) {
 		})
 	}
 }
+
+// An event that is written into the past, further back than a late commit can be.
+func TestAuditSlippedIn(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "audit.db")
+	db, err := store.Open(t.Context(), store.Options{DSN: "sqlite:" + file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	raw, err := sql.Open("sqlite3", "file:"+file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()
+	write := func(id int64) {
+		t.Helper()
+		if _, err := raw.Exec(`INSERT INTO audit_events (id, at, ref, actor, action, subject, account, sp, address, outcome, reason, detail)
+			VALUES (?, 1, '', 'system', 'test', '', '', '', '', 'ok', '', '')`, id); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := db.Audit().Chain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	holds := func(store.Seal) bool { return true }
+	write(1)
+	write(20_000)
+	write(15_000) // committed late: it is chained behind the newer one
+	if v, err := db.Audit().Verify(t.Context(), nil, holds); err != nil || v.Chained != 3 {
+		t.Errorf("a late event: got %+v, %v, want 3 chained", v, err)
+	}
+	write(10_000)
+	var broken *store.ChainError
+	if _, err := db.Audit().Verify(t.Context(), nil, holds); !errors.As(err, &broken) || broken.Event != 10_000 {
+		t.Errorf("an event written into the past: got %v, want event 10000", err)
+	}
+}

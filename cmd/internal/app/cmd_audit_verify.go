@@ -64,6 +64,10 @@ func (c *auditVerifyCmd) Run(s *session) (err error) {
 		return err
 	}
 	s.printf("%d events are as they were; %d seals in the database hold, %d from outside\n", v.Chained, v.Seals, v.Outside)
+	if v.Seals+v.Outside == 0 {
+		// An emptied audit looks like a new one, and who removes the chain with its seals gets a new one from the next start.
+		s.printf("no seal was there to hold them against: that is so before the first start of the bridge, or when the seals were removed\n")
+	}
 	if !v.LastSeal.IsZero() {
 		s.printf("last seal: %s\n", v.LastSeal.UTC().Format("2006-01-02 15:04:05 MST"))
 	}
