@@ -58,9 +58,11 @@ CREATE INDEX mapping_history_mapping ON mapping_history (mapping, id);
 -- writing events, which are chained a moment later.
 CREATE TABLE audit_chain (
     seq   BIGINT  NOT NULL PRIMARY KEY,
-    event BIGINT  NOT NULL UNIQUE,
+    event BIGINT  NOT NULL,
     hash  BYTEA NOT NULL
 );
+
+CREATE UNIQUE INDEX audit_chain_event ON audit_chain (event);
 
 CREATE TABLE audit_seals (
     seq       BIGINT  NOT NULL PRIMARY KEY,

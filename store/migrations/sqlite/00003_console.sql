@@ -55,9 +55,11 @@ CREATE INDEX mapping_history_mapping ON mapping_history (mapping, id);
 -- writing events, which are chained a moment later.
 CREATE TABLE audit_chain (
     seq   INTEGER NOT NULL PRIMARY KEY,
-    event INTEGER NOT NULL UNIQUE,
+    event INTEGER NOT NULL,
     hash  BLOB NOT NULL
 ) STRICT;
+
+CREATE UNIQUE INDEX audit_chain_event ON audit_chain (event);
 
 CREATE TABLE audit_seals (
     seq       INTEGER NOT NULL PRIMARY KEY,
