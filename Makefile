@@ -11,7 +11,7 @@ GOLANGCI      := .tools/golangci-lint
 GOLANGCI_VERS := v2.15.0
 
 # Packages share two cores with browsers and servers that the tests start.
-TESTFLAGS     ?= -p 2 -timeout 45m
+TESTFLAGS     ?= -p 2 -timeout 60m
 
 .PHONY: test install lint vet gotest fuzz bench build demo screenshots
 
