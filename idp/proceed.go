@@ -58,7 +58,7 @@ func (p *Provider) proceed(ctx context.Context, f *flow) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	traceOf(ctx).step(StepDirectory, began, string(problem), "reading of %s", e.ReadAt.UTC().Format(time.RFC3339))
+	traceOf(ctx).read(began, e, string(problem))
 	switch problem {
 	case "":
 		return p.ask(ctx, f, s, e)

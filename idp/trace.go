@@ -52,6 +52,9 @@ func (p *Provider) traced(ctx context.Context, v Visitor, about string) (_ conte
 	return context.WithValue(ctx, traceKey{}, t), func(a *Answer, err *error) {
 		t.mu.Lock()
 		defer t.mu.Unlock()
+		if _, over := a.Page.(Finished); over && *err == nil {
+			return // the request that finished the sign-in has told how; this one did nothing more
+		}
 		t.conclude(a.Page, *err)
 		if about != "" {
 			t.t.Steps = append([]store.TraceStep{{Name: StepRequest, Detail: about, Reason: t.requestFault()}}, t.t.Steps...)
@@ -78,9 +81,12 @@ func (t *trace) conclude(page Page, err error) {
 	case Refusal:
 		t.t.Outcome, t.t.Reason = "refused", page.Reason
 	case AskPassword:
-		t.t.Outcome, t.t.Reason = "pending", string(page.Problem)
-		if page.Problem != "" {
-			t.t.Outcome = "refused"
+		switch {
+		case t.t.Outcome != "": // refused for a reason that the page must not tell
+		case page.Problem != "":
+			t.t.Outcome, t.t.Reason = "refused", string(page.Problem)
+		default:
+			t.t.Outcome = "pending"
 		}
 	default:
 		if t.t.Outcome == "" {
@@ -123,6 +129,14 @@ func (t *trace) person(id store.PersonID) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.t.Person, t.t.Stranger = id, false
+}
+
+// guessed says whom a login named that gave no right password. That makes nobody
+// known: guesses stay within the bounds for strangers.
+func (t *trace) guessed(id store.PersonID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.t.Person = id
 }
 
 // account says into which client account it goes.
@@ -179,12 +193,25 @@ func (t *trace) bound(began time.Time, e directory.Entry, err error) {
 		t.step(StepDirectory, began, string(e.Problem), "login")
 	case errors.As(err, &failed) && failed.Problem != "":
 		t.step(StepDirectory, began, string(failed.Problem), "login")
-		if failed.PersonID != "" {
-			t.person(store.PersonID(failed.PersonID))
+		switch id := store.PersonID(failed.PersonID); {
+		case id == "":
+		case failed.Problem == directory.BadCredentials || failed.Problem == directory.Unavailable:
+			t.guessed(id)
+		default: // only told after the right password (row LDAP-08)
+			t.person(id)
 		}
 	default:
 		t.step(StepDirectory, began, string(directory.Unavailable), "login")
 	}
+}
+
+// read adds what a reading of the directory came to.
+func (t *trace) read(began time.Time, e directory.Entry, problem string) {
+	detail := "no reading"
+	if !e.ReadAt.IsZero() {
+		detail = "reading of " + e.ReadAt.UTC().Format(time.RFC3339)
+	}
+	t.step(StepDirectory, began, problem, detail)
 }
 
 // decided adds what the gate said, and how the user at Constant Contact stands where
@@ -201,7 +228,12 @@ func (t *trace) decided(began time.Time, d provisioning.Decision, err error) {
 	t.account(a.Account)
 	switch d.Outcome {
 	case provisioning.Denied:
-		t.step(StepMapping, began, string(d.Reason), "no way in")
+		if !ofUser(d.Reason) || a.Account == "" {
+			t.step(StepMapping, began, string(d.Reason), "no way in")
+			break
+		}
+		t.step(StepMapping, began, "", "mapping %d: account %s as %s", a.Mapping.ID, a.Account, a.Role)
+		t.step(StepPartner, t.now(), string(d.Reason), "attempt %d%s", d.User.Attempts, errorKey(d.User.ErrorKey))
 	case provisioning.Choose:
 		t.step(StepMapping, began, "", "%d client accounts to choose from", len(d.Choices))
 	case provisioning.Granted, provisioning.Wait:
@@ -212,6 +244,33 @@ func (t *trace) decided(began time.Time, d provisioning.Decision, err error) {
 		}
 	}
 	if d.Outcome == provisioning.Wait {
-		t.step(StepPartner, began, d.Progress.Cause, "waits for the user at Constant Contact, place %d in the queue", d.Progress.Place)
+		t.step(StepPartner, began, d.Progress.Cause, "waits for the user at Constant Contact, place %d in the queue, attempt %d%s",
+			d.Progress.Place, d.Progress.Attempts, errorKey(d.User.ErrorKey))
 	}
+}
+
+// ofUser tells whether a denial is about the user at Constant Contact: a mapping did
+// hit.
+func ofUser(r provisioning.Reason) bool {
+	switch r {
+	case provisioning.MayNotCreate, provisioning.HeldConflict, provisioning.RefusedByPartner, provisioning.OwnerUnknown,
+		provisioning.AccountClosed, provisioning.UserSuspended:
+		return true
+	case provisioning.NoAssignment, provisioning.NotThisAccount, provisioning.PersonData, provisioning.NotInGroup:
+	}
+	return false
+}
+
+// errorKey tells Constant Contact's key of an error. It is their text: only what
+// looks like a key gets into a trace.
+func errorKey(key string) string {
+	if key == "" || len(key) > 80 {
+		return ""
+	}
+	for _, c := range key {
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '.' || c == '_' || c == '-') {
+			return ""
+		}
+	}
+	return ", error key " + key
 }
