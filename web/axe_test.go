@@ -49,6 +49,35 @@ func TestAccessibility(t *testing.T) {
 	}
 }
 
+// TestAccessibilityInSpanish: its words are longer, so that a phone is where they
+// would not fit. That each page is Spanish is checked, or axe would see English twice.
+func TestAccessibilityInSpanish(t *testing.T) {
+	script := axe(t)
+	ctx := chromium(t)
+	if _, err := chromedp.Call(ctx, emulation.SetUserAgentOverride, emulation.SetUserAgentOverrideParams{
+		UserAgent: "Mozilla/5.0", AcceptLanguage: "es",
+	}); err != nil {
+		t.Fatal(err)
+	}
+	r := newRig(t, nil)
+	for _, s := range samples() {
+		t.Run(s.name, func(t *testing.T) {
+			if err := look(ctx, "light", 360, r.srv.URL, r.srv.URL+s.prepare(r)); err != nil {
+				t.Fatalf("open: %v", err)
+			}
+			for _, fault := range faults(ctx, t, script) {
+				if goesOn(s.name) && strings.HasPrefix(fault, "meta-refresh:") {
+					continue
+				}
+				t.Error(fault)
+			}
+			if lang, err := chromedp.Run(ctx, chromedp.Evaluate[string]("document.documentElement.lang")); err != nil || lang != "es" {
+				t.Errorf("the page is in %q: %v", lang, err)
+			}
+		})
+	}
+}
+
 // goesOn tells which pages go on by themselves without script: there is nothing to
 // fill in, going on is what they are for, and nobody loses anything by it, so that
 // WCAG 2.2.1 (time limits) has nothing to extend. axe takes every refresh for a fault.

@@ -49,6 +49,12 @@ func TestLanguagesSayTheSame(t *testing.T) {
 		if len(first.roles) != len(c.roles) {
 			t.Errorf("%s: %d roles, want %d", c.lang, len(c.roles), len(first.roles))
 		}
+		for role, text := range first.roles {
+			same("role", string(role), text, c.roles[role])
+		}
+		for key, text := range first.services {
+			same("service", key, text, c.services[key])
+		}
 		for key, text := range first.words {
 			same("word", key, text, c.words[key])
 		}

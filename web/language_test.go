@@ -24,7 +24,10 @@ func TestLanguageOfAPage(t *testing.T) {
 		{"not that one", "es;q=0,en", "en"},
 		{"garbage", "<script>;;;q=x,,", "en"},
 		{"too long to be read", strings.Repeat("es,", 400), "en"},
-		{"64 KiB less a little", "es;q=" + strings.Repeat("0", 30_000), "en"},
+		{"64 KiB", strings.Repeat("es,", 64<<10/3), "en"},
+		{"a weight of 30,000 digits", "es;q=" + strings.Repeat("0", 30_000), "en"},
+		{"only not that one", "es;q=0", "en"},
+		{"bytes that are no text", "es\xff", "en"},
 		{"a weight out of range", "es;q=99", "es"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
