@@ -116,3 +116,24 @@ func (t *Throttle) Purge(ctx context.Context) (int, error) {
 	})
 	return counts + browsers, err
 }
+
+// Take counts a guess before it is looked at, and tells whether there was one left: of guesses
+// that come together no more are looked at than limit. A right one is given back by Clear, or by
+// Session.Clears. The window is as in Fail.
+func (t *Throttle) Take(ctx context.Context, window time.Duration, limit int, key []byte) (left bool, err error) {
+	err = t.db.write(ctx, "count a guess", func(ctx context.Context, tx querier) error {
+		now := t.db.now()
+		var n int
+		err := tx.QueryRowContext(ctx, `
+			INSERT INTO login_failures (key_hash, failures, ends_at) VALUES ($1, 1, $2)
+			ON CONFLICT (key_hash) DO UPDATE SET
+			    failures = CASE WHEN login_failures.ends_at > $3 AND login_failures.ends_at <= $2
+			                    THEN login_failures.failures + 1 ELSE 1 END,
+			    ends_at  = CASE WHEN login_failures.ends_at > $3 AND login_failures.ends_at <= $2
+			                    THEN login_failures.ends_at ELSE $2 END
+			RETURNING failures`, blob(key), micros(now.Add(window)), micros(now)).Scan(&n)
+		left = n <= limit
+		return err
+	})
+	return left, err
+}

@@ -72,6 +72,8 @@ func Run(t *testing.T, fresh func(testing.TB) store.Options) {
 		{"Audit", testAudit},
 		{"AuditChain", testAuditChain},
 		{"Forms", testForms},
+		{"SecondFactors", testSecondFactors},
+		{"Guesses", testGuesses},
 		{"Figures", testFigures},
 		{"Traces", testTraces},
 		{"Isolation", testIsolation},

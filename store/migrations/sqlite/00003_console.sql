@@ -101,5 +101,31 @@ CREATE INDEX traces_outcome ON traces (outcome, id);
 
 
 -- Second factors.
+-- What proves a factor is sealed with secret_key, for its person and row: who writes into the database alone can't give
+-- anybody a factor.
+CREATE TABLE second_factors (
+    id         TEXT    NOT NULL PRIMARY KEY,
+    person_id  TEXT    NOT NULL,
+    kind       TEXT    NOT NULL,
+    sealed     BLOB    NOT NULL,
+    version    INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    used_at    INTEGER NOT NULL
+) STRICT;
 
-SELECT 1;
+CREATE INDEX second_factors_person ON second_factors (person_id, created_at);
+
+-- What else is known of a person's factors: an invitation to enrol the first one (the hash of its code, empty for none),
+-- and when they last put the offer of one off. Its row is also the lock under which factors are enrolled.
+CREATE TABLE second_factor_people (
+    person_id      TEXT    NOT NULL PRIMARY KEY,
+    invite         BLOB    NOT NULL,
+    invite_ends_at INTEGER NOT NULL,
+    delayed_at     INTEGER NOT NULL
+) STRICT;
+
+-- What client accounts ask for that have a setting of their own.
+CREATE TABLE second_factor_policies (
+    account TEXT NOT NULL PRIMARY KEY,
+    policy  TEXT NOT NULL
+) STRICT;

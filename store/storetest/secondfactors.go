@@ -1,0 +1,169 @@
+package storetest
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"ssobridge/store"
+)
+
+// testSecondFactors: who enrols, proves and removes what; of two who do the same at once,
+// one.
+func testSecondFactors(t *testing.T, fresh func(testing.TB) store.Options) {
+	var ahead atomic.Int64
+	o := fresh(t)
+	o.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	db := open(t, o)
+	ctx, s := t.Context(), db.SecondFactors()
+	is := func(want error, got error) {
+		t.Helper()
+		if !errors.Is(got, want) {
+			t.Fatalf("got %v, want %v", got, want)
+		}
+	}
+	code := func(id string) store.SecondFactor {
+		return store.SecondFactor{ID: id, Person: "p", Kind: "code", Sealed: []byte{1, 2}}
+	}
+
+	is(store.ErrNotFound, s.Enrol(ctx, "p", store.Enrolment{Factors: []store.SecondFactor{code("a")}, Invite: []byte("wrong")}))
+	is(nil, s.Invite(ctx, "p", []byte("hash"), time.Hour, false))
+	is(store.ErrNotFound, s.Enrol(ctx, "p", store.Enrolment{Factors: []store.SecondFactor{code("a")}, Invite: []byte("wrong")}))
+	is(store.ErrNotFound, s.Enrol(ctx, "q", store.Enrolment{Factors: []store.SecondFactor{code("a")}, Invite: []byte("hash")}))
+	is(store.ErrNotFound, s.Enrol(ctx, "p", store.Enrolment{Factors: []store.SecondFactor{code("a")}, Invite: []byte{}})) // the empty one is none
+	ahead.Store(int64(time.Hour))
+	is(store.ErrNotFound, s.Enrol(ctx, "p", store.Enrolment{Factors: []store.SecondFactor{code("a")}, Invite: []byte("hash")}))
+	ahead.Store(0)
+
+	// Of many who enrol a first factor at once, one does.
+	var (
+		wait  sync.WaitGroup
+		first atomic.Int64
+	)
+	for i := range 8 {
+		wait.Go(func() {
+			err := s.Enrol(ctx, "p", store.Enrolment{Factors: []store.SecondFactor{code(string(rune('a' + i)))}, First: true, Invite: []byte("hash")})
+			switch {
+			case err == nil:
+				first.Add(1)
+			case !errors.Is(err, store.ErrConflict) && !errors.Is(err, store.ErrNotFound):
+				t.Error(err)
+			}
+		})
+	}
+	wait.Wait()
+	all, err := s.OfPerson(ctx, "p")
+	if err != nil || len(all) != 1 || first.Load() != 1 {
+		t.Fatalf("%d enrolled, and the person has %d factors, want 1: %v", first.Load(), len(all), err)
+	}
+	is(store.ErrNotFound, s.Enrol(ctx, "p", store.Enrolment{Factors: []store.SecondFactor{code("z")}, Invite: []byte("hash")})) // used up
+	is(store.ErrConflict, s.Invite(ctx, "p", []byte("other"), time.Hour, false))
+
+	// Of many who use the same reading of it, one does.
+	first.Store(0)
+	for range 8 {
+		wait.Go(func() {
+			f := all[0]
+			f.Sealed = []byte{3}
+			switch err := s.Use(ctx, f); {
+			case err == nil:
+				first.Add(1)
+			case !errors.Is(err, store.ErrConflict):
+				t.Error(err)
+			}
+		})
+	}
+	wait.Wait()
+	used, err := s.OfPerson(ctx, "p")
+	if err != nil || first.Load() != 1 || used[0].UsedAt.IsZero() || string(used[0].Sealed) != "\x03" || used[0].Version != 2 {
+		t.Fatalf("%d used it: %+v, %v", first.Load(), used, err)
+	}
+	other := used[0]
+	other.Person = "q"
+	is(store.ErrConflict, s.Use(ctx, other))
+
+	// Codes for a lost one are replaced together, and go with the last other one.
+	spare := store.SecondFactor{ID: "spare", Person: "p", Kind: "spare"}
+	is(nil, s.Enrol(ctx, "p", store.Enrolment{Factors: []store.SecondFactor{spare}}))
+	spare.ID = "spare2"
+	is(nil, s.Enrol(ctx, "p", store.Enrolment{Factors: []store.SecondFactor{spare}, Replaces: "spare"}))
+	is(store.ErrNotFound, s.Remove(ctx, "q", used[0].ID, "spare"))
+	is(nil, s.Enrol(ctx, "p", store.Enrolment{Factors: []store.SecondFactor{code("y")}}))
+	is(nil, s.Remove(ctx, "p", "y", "spare"))
+	if all, err = s.OfPerson(ctx, "p"); err != nil || len(all) != 2 || all[1].ID != "spare2" {
+		t.Fatalf("got %+v, %v, want the first and spare2", all, err)
+	}
+	is(nil, s.Remove(ctx, "p", used[0].ID, "spare"))
+	if all, err = s.OfPerson(ctx, "p"); err != nil || len(all) != 0 {
+		t.Fatalf("got %+v, %v, want none", all, err)
+	}
+
+	var many store.Enrolment
+	for i := range 20 {
+		many.Factors = append(many.Factors, code("m"+string(rune('a'+i))))
+	}
+	is(nil, s.Enrol(ctx, "p", many))
+	is(store.ErrLimit, s.Enrol(ctx, "p", store.Enrolment{Factors: []store.SecondFactor{code("more")}}))
+
+	// With all factors the sessions go that may rest on one.
+	session := store.Session{TokenHash: []byte("session"), Person: "p", Methods: []string{"password"}, AuthenticatedAt: time.Now(), EndsAt: time.Now().Add(time.Hour)}
+	is(nil, db.Sessions().Create(ctx, session, nil))
+	is(nil, s.Invite(ctx, "p", []byte("again"), time.Hour, true))
+	_, err = db.Sessions().Get(ctx, session.TokenHash, 0)
+	is(store.ErrNotFound, err)
+	is(nil, s.Enrol(ctx, "p", store.Enrolment{Factors: []store.SecondFactor{code("a")}, First: true, Invite: []byte("again")}))
+	if n, err := s.RemoveAll(ctx, "p"); n != 1 || err != nil {
+		t.Fatalf("removed %d, %v, want 1", n, err)
+	}
+
+	if at, err := s.Delayed(ctx, "p"); err != nil || !at.IsZero() {
+		t.Fatalf("put off at %s, %v, want never", at, err)
+	}
+	is(nil, s.Delay(ctx, "p"))
+	if at, err := s.Delayed(ctx, "p"); err != nil || at.IsZero() {
+		t.Fatalf("put off at %s, %v", at, err)
+	}
+
+	before, err := db.Changes(ctx)
+	is(nil, err)
+	is(nil, s.SetPolicy(ctx, "one", "required", store.Event{Actor: "admin", Action: "set"}))
+	is(nil, s.SetPolicy(ctx, "two", "off", store.Event{Actor: "admin", Action: "set"}))
+	is(nil, s.SetPolicy(ctx, "one", "", store.Event{Actor: "admin", Action: "set"}))
+	after, err := db.Changes(ctx)
+	is(nil, err)
+	if policies, err := s.Policies(ctx); err != nil || len(policies) != 1 || policies["two"] != "off" || after != before+3 {
+		t.Errorf("policies %v, %v after %d changes", policies, err, after-before)
+	}
+}
+
+// testGuesses: of guesses that come together no more are looked at than there may be.
+func testGuesses(t *testing.T, fresh func(testing.TB) store.Options) {
+	db := open(t, fresh(t))
+	var (
+		wait sync.WaitGroup
+		left atomic.Int64
+	)
+	for range 20 {
+		wait.Go(func() {
+			ok, err := db.Throttle().Take(t.Context(), time.Minute, 5, []byte("key"))
+			if err != nil {
+				t.Error(err)
+			}
+			if ok {
+				left.Add(1)
+			}
+		})
+	}
+	wait.Wait()
+	if left.Load() != 5 {
+		t.Errorf("%d guesses were looked at, want 5", left.Load())
+	}
+	if err := db.Throttle().Clear(t.Context(), []byte("key")); err != nil {
+		t.Fatal(err)
+	}
+	if ok, err := db.Throttle().Take(t.Context(), time.Minute, 5, []byte("key")); !ok || err != nil {
+		t.Errorf("after it was cleared: %v, %v", ok, err)
+	}
+}
