@@ -8,43 +8,103 @@ const (
 	classPasswordProtected = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"
 )
 
-// methodPassword stands in a session's Methods when a directory password was checked.
-const methodPassword = "password"
+// DefaultSecondFactorClass says that a second factor was proved beside the password. SAML
+// itself has no class for that; this one is the profile of REFEDS, which service providers
+// know (https://refeds.org/profile/mfa).
+const DefaultSecondFactorClass = "https://refeds.org/profile/mfa"
 
-// classOrder goes from weak to strong; a further factor adds a stronger class.
-var classOrder = []string{classPassword, classPasswordProtected}
+// Methods of a session: what was really done.
+const (
+	methodPassword = "password"
+	methodCode     = FactorCode
+	methodPasskey  = FactorPasskey
+	methodRecovery = FactorRecovery
+)
 
-// classes says which class a session's methods amount to (row RSP-08).
-type classes struct {
-	protected bool // people reach us by TLS
+// secondFactor tells whether the methods hold one beside the password.
+func secondFactor(methods []string) bool {
+	return slices.ContainsFunc(methods, func(m string) bool {
+		return m == methodCode || m == methodPasskey || m == methodRecovery
+	})
 }
 
-// of names the class for what was really done. A password that came over plain
+// classes says which classes a session's methods amount to (row RSP-08).
+type classes struct {
+	protected bool   // people reach us by TLS
+	second    string // the class of a password and a second factor
+}
+
+// order goes from weak to strong.
+func (c classes) order() []string {
+	return []string{classPassword, classPasswordProtected, c.second}
+}
+
+// byPassword names the class of a login by password. A password that came over plain
 // HTTP, as on loopback, was not protected on its way, and the class says so.
-func (c classes) of(methods []string) string {
-	if c.protected && slices.Contains(methods, methodPassword) {
+func (c classes) byPassword() string {
+	if c.protected {
 		return classPasswordProtected
 	}
 	return classPassword
 }
 
-// reachable is the class that a fresh login would give.
-func (c classes) reachable() string { return c.of([]string{methodPassword}) }
+// reached are the classes that the methods amount to, from weak to strong. Who proved
+// a second factor also proved the password.
+func (c classes) reached(methods []string) []string {
+	all := []string{c.byPassword()}
+	if secondFactor(methods) && c.second != all[0] {
+		all = append(all, c.second)
+	}
+	return all
+}
+
+// of is the class to tell of a session: the strongest that was asked for, by asked of
+// a pending request.
+func (c classes) of(methods, asked []string) string {
+	reached := c.reached(methods)
+	for _, class := range slices.Backward(reached) {
+		if len(asked) == 0 || slices.Contains(asked, class) {
+			return class
+		}
+	}
+	return reached[len(reached)-1]
+}
+
+// meeting are the classes of ours that a request is content with. It is nil where
+// nothing was asked for; ok is false where none of ours would do.
+func (c classes) meeting(want *requestedContext, withSecond bool) (asked []string, ok bool) {
+	if want == nil {
+		return nil, true
+	}
+	ours := []string{c.byPassword()}
+	if withSecond {
+		ours = c.reached([]string{methodPassword, methodCode})
+	}
+	for _, class := range ours {
+		if c.meets(class, want) {
+			asked = append(asked, class)
+		}
+	}
+	return asked, len(asked) > 0
+}
+
+// needsSecond tells whether what was asked for takes a second factor.
+func (c classes) needsSecond(asked []string) bool {
+	return len(asked) > 0 && !slices.Contains(asked, c.byPassword())
+}
 
 // meets tells whether a class is what a request asks for (saml-core
-// 3.3.2.2.1). A class that is not in classOrder has no place in it, so it is
+// 3.3.2.2.1). A class that is not in the order has no place in it, so it is
 // only ever met exactly.
-func meets(class string, want *requestedContext) bool {
-	if want == nil {
-		return true
-	}
+func (c classes) meets(class string, want *requestedContext) bool {
 	if len(want.classes) == 0 {
 		return false // declarations alone: none are published
 	}
-	ours := slices.Index(classOrder, class)
+	order := c.order()
+	ours := slices.Index(order, class)
 	better := true
 	for _, asked := range want.classes {
-		place := slices.Index(classOrder, asked)
+		place := slices.Index(order, asked)
 		switch {
 		case want.comparison == "exact" && asked == class,
 			want.comparison == "minimum" && place >= 0 && ours >= place,

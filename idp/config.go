@@ -23,7 +23,8 @@ type configCache struct {
 type config struct {
 	counter   int64
 	providers map[string]*provider
-	order     []*provider // by entityID
+	order     []*provider                      // by entityID
+	factors   map[store.AccountID]FactorPolicy // of client accounts that have one of their own
 	*keyring
 }
 
@@ -73,7 +74,11 @@ func (p *Provider) read(ctx context.Context) (*config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &config{keyring: keys, providers: make(map[string]*provider, len(records))}
+	policies, err := p.factors.Policies(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c := &config{keyring: keys, factors: policies, providers: make(map[string]*provider, len(records))}
 	for _, r := range records {
 		sp := newProvider(r)
 		c.providers[r.EntityID] = sp

@@ -130,6 +130,9 @@ func (p *Provider) enter(ctx context.Context, f *flow, s store.Session, e direct
 			detail: "the person is in no group that console names", mend: "add the person to such a group in the directory, or name one of theirs"})
 		return Answer{Page: page}, err
 	}
+	if page, err := p.stepUp(ctx, f, s, ""); page != nil || err != nil {
+		return Answer{Page: page}, err
+	}
 	if f.in.ID == "" {
 		return Answer{Page: Entered{f.data.Console.Path}}, nil // a live session: its login was recorded
 	}
@@ -160,9 +163,28 @@ func (p *Provider) Administrator(ctx context.Context, v Visitor) (a Administrato
 	if err != nil || problem != "" {
 		return a, false, err
 	}
+	if lacks, err := p.lacksFactor(ctx, s); err != nil || lacks {
+		return a, false, err
+	}
 	role := p.roles.of(e)
 	return Administrator{
 		Person: s.Person, Login: e.Login, Name: personName(e), Role: role, Session: s.TokenHash, Methods: s.Methods,
 		Fresh: p.o.Now().Sub(s.AuthenticatedAt) < consoleFresh,
 	}, role != NoConsole, nil
+}
+
+// lacksFactor tells whether the console asks for a second factor that the session does not
+// have.
+func (p *Provider) lacksFactor(ctx context.Context, s store.Session) (bool, error) {
+	switch policy := p.o.SecondFactor.Console; {
+	case policy == FactorRequired:
+		return !secondFactor(s.Methods), nil
+	case policy == FactorOffered && !secondFactor(s.Methods):
+		records, err := p.factors.records.OfPerson(ctx, s.Person)
+		if err != nil {
+			return false, fmt.Errorf("second factors: %w", err)
+		}
+		return len(records) > 0, nil
+	}
+	return false, nil
 }

@@ -20,6 +20,7 @@ type pending struct {
 	Request    *pendingRequest `json:"request,omitempty"` // nil: a launch
 	RelayState *string         `json:"relay_state,omitempty"`
 	Console    *pendingConsole `json:"console,omitempty"` // a sign-in to the console
+	Own        *pendingOwn     `json:"own,omitempty"`     // the way to the person's own page
 	Reason     string          `json:"reason,omitempty"`  // of the page shown last; Cancel answers by its status
 }
 
@@ -32,8 +33,7 @@ type pendingRequest struct {
 	NoCreate bool   `json:"no_create,omitempty"`
 
 	Subject *pendingSubject `json:"subject,omitempty"` // who must be the one who logs in; nil: anybody
-	// A requested context that a login may or may not reach, as with further
-	// factors, would be kept here. With passwords alone it is decided on arrival.
+	Classes []string        `json:"classes,omitempty"` // of ours that the requested context is content with; none: any
 }
 
 // pendingSubject is the NameID of a request's Subject.
@@ -69,13 +69,14 @@ func (f *flow) passive() bool { return f.fromSP() && f.data.Request.Passive }
 
 // fresh tells whether a login before this sign-in does not count (row REQ-15).
 func (f *flow) fresh() bool {
-	return f.fromSP() && f.data.Request.Force || f.data.Console != nil && f.data.Console.Fresh
+	return f.fromSP() && f.data.Request.Force || f.data.Console != nil && f.data.Console.Fresh || f.data.Own != nil && f.data.Own.Fresh
 }
 
 // outgoing is where the Response of this sign-in goes.
 func (f *flow) outgoing() (outgoing, error) {
 	o := outgoing{sp: f.sp, inResponseTo: f.in.RequestID}
 	if f.fromSP() {
+		o.asked = f.data.Request.Classes
 		o.to = f.sp.addresses(f.data.Request.ACS, f.data.RelayState, false)
 		return o, nil
 	}
@@ -128,8 +129,11 @@ func (p *Provider) resume(ctx context.Context, id string, v Visitor, bind bool) 
 		return nil, nil, err
 	}
 	f.sp = f.config.providers[in.EntityID]
-	if in.EntityID == consoleID {
+	switch in.EntityID {
+	case consoleID:
 		f.sp = p.console
+	case ownID:
+		f.sp = p.ownPage
 	}
 	if !in.FinishedAt.IsZero() {
 		return nil, f.finished(), nil // row SP-07
@@ -138,8 +142,8 @@ func (p *Provider) resume(ctx context.Context, id string, v Visitor, bind bool) 
 		return nil, nil, fmt.Errorf("read pending sign-in: %w", err)
 	}
 	traceOf(ctx).about(f)
-	if (f.data.Console != nil) != (in.EntityID == consoleID) {
-		return nil, nil, fmt.Errorf("read pending sign-in: it is half one to the console")
+	if (f.data.Console != nil) != (in.EntityID == consoleID) || (f.data.Own != nil) != (in.EntityID == ownID) {
+		return nil, nil, fmt.Errorf("read pending sign-in: it is half one to the console or the own page")
 	}
 	if page := p.usable(ctx, f.sp, in.EntityID, http.StatusNotFound, v); page != nil {
 		return nil, page, nil
@@ -282,6 +286,8 @@ func (f *flow) finished() Page {
 	switch one, _ := f.config.constantContact(); {
 	case f.in.EntityID == consoleID:
 		return Finished{"/admin/"}
+	case f.in.EntityID == ownID:
+		return Finished{"/factors"}
 	case f.sp == nil || f.sp == one && f.in.Account == "":
 		return Finished{"/launch"}
 	case f.sp == one:

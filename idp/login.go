@@ -19,15 +19,6 @@ const (
 	maxPassword = 1024
 )
 
-// factor is a step of a sign-in after the password: a one-time code, a passkey.
-// The steps run in order and every one must pass before there is a session.
-// There are none yet.
-type factor interface {
-	// check returns the method to record for a person who has passed this step, or
-	// the page that asks for it.
-	check(ctx context.Context, f *flow, e directory.Entry) (method string, page Page, err error)
-}
-
 // Login answers a submitted login form: GoOn with a new session, AskPassword
 // with the problem, or a Refusal. A wrong password and a directory that is down
 // are never mixed up: only the first one counts as a failed login (row LDAP-09).
@@ -70,17 +61,7 @@ func (p *Provider) Login(ctx context.Context, id, login, password string, v Visi
 		return p.askPassword(ctx, f, form)
 	}
 
-	methods := []string{methodPassword}
-	for _, step := range p.factors {
-		began := traceOf(ctx).begin()
-		method, page, err := step.check(ctx, f, e)
-		traceOf(ctx).step(StepFactor, began, "", "%s", method)
-		if page != nil || err != nil {
-			return Answer{Page: page}, err
-		}
-		methods = append(methods, method)
-	}
-	token, err := p.startSession(ctx, f, attempt, e, methods)
+	token, err := p.startSession(ctx, f, attempt, e)
 	if err != nil {
 		return Answer{}, err
 	}
@@ -90,7 +71,7 @@ func (p *Provider) Login(ctx context.Context, id, login, password string, v Visi
 
 // startSession stores a session with a token of its own: a login never goes on
 // with an old one (row WEB-02).
-func (p *Provider) startSession(ctx context.Context, f *flow, a attempt, e directory.Entry, methods []string) (string, error) {
+func (p *Provider) startSession(ctx context.Context, f *flow, a attempt, e directory.Entry) (string, error) {
 	now := p.o.Now()
 	if e.ID == "" {
 		return "", errors.New("directory gave a person without an immutable id")
@@ -114,7 +95,7 @@ func (p *Provider) startSession(ctx context.Context, f *flow, a attempt, e direc
 		Login:           e.Login,
 		Browser:         hash(f.v.Browser),
 		AuthenticatedAt: now,
-		Methods:         methods,
+		Methods:         []string{methodPassword},
 		Reading:         reading,
 		ReadAt:          e.ReadAt,
 		SeenAt:          now,

@@ -1,6 +1,7 @@
 package idp
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"regexp"
@@ -95,7 +96,14 @@ func (p *Provider) PreviewAssertion(ctx context.Context, record store.ServicePro
 	}
 	at := p.o.Now().UTC().Truncate(time.Millisecond).Add(-previewAge)
 	out := issued{responseID: previewID, assertionID: previewID, sessionIndex: "preview", at: at}
+	policy, _, err := p.FactorPolicy(ctx, d.Assignment.Account)
+	if err != nil {
+		return fail(err)
+	}
 	session := store.Session{AuthenticatedAt: at, EndsAt: at.Add(p.o.SessionLife), Methods: []string{methodPassword}}
+	if policy == FactorRequired {
+		session.Methods = append(session.Methods, methodCode)
+	}
 
 	x := AssertionPreview{EntityID: sp.EntityID}
 	assertion := p.assertion(out, o, session, r)
@@ -106,7 +114,7 @@ func (p *Provider) PreviewAssertion(ctx context.Context, record store.ServicePro
 	if x.XML, err = doc.WriteToString(); err != nil {
 		return fail(fmt.Errorf("write the assertion: %w", err))
 	}
-	x.explain(p, sp, o, r, sources)
+	x.explain(p, sp, o, r, sources, session, policy)
 	if err := x.protection(ctx, p, sp); err != nil {
 		return fail(err)
 	}
@@ -114,7 +122,7 @@ func (p *Provider) PreviewAssertion(ctx context.Context, record store.ServicePro
 }
 
 // explain names the reason for each value, in the order of the message.
-func (x *AssertionPreview) explain(p *Provider, sp *provider, o outgoing, r release, sources map[string]string) {
+func (x *AssertionPreview) explain(p *Provider, sp *provider, o outgoing, r release, sources map[string]string, s store.Session, policy FactorPolicy) {
 	add := func(name, why string, values ...string) {
 		x.Values = append(x.Values, PreviewValue{name, values, why})
 	}
@@ -142,7 +150,10 @@ func (x *AssertionPreview) explain(p *Provider, sp *provider, o outgoing, r rele
 	life := sp.life()
 	add("NotOnOrAfter", "the moment of sending and the setting lifetime", "+"+life.String())
 	add("AuthnInstant", "the moment of the last login")
-	add("AuthnContextClassRef", "what a login by password proves", p.classes.reachable())
+	proves := map[FactorPolicy]string{
+		FactorOffered: "what a login by password proves; a second factor, which is offered, proves " + p.classes.second, FactorRequired: "what a login by password and second factor proves, which is required",
+	}
+	add("AuthnContextClassRef", cmp.Or(proves[policy], "what a login by password proves"), p.classes.of(s.Methods, nil))
 	add("SessionIndex", "random, another one for each sign-in")
 	add("SessionNotOnOrAfter", "the end of the session here", "login +"+p.o.SessionLife.String())
 	for _, a := range r.attributes {

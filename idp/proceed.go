@@ -1,6 +1,7 @@
 package idp
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -104,6 +105,9 @@ func (p *Provider) ask(ctx context.Context, f *flow, s store.Session, e director
 	if f.data.Console != nil {
 		return p.enter(ctx, f, s, e)
 	}
+	if f.data.Own != nil {
+		return p.arrive(ctx, f, s, e)
+	}
 	account := f.in.Account
 	if f.chosen != "" {
 		account = f.chosen
@@ -119,6 +123,12 @@ func (p *Provider) ask(ctx context.Context, f *flow, s store.Session, e director
 		page, refused := p.refuse(ctx, f, refusal{session: &s, reason: ReasonUnavailable, status: http.StatusServiceUnavailable, retry: true,
 			detail: "the gate could not decide: " + err.Error(), mend: "look after the store"})
 		return Answer{Page: page}, refused
+	}
+	if d.Outcome == provisioning.Granted || d.Outcome == provisioning.Wait {
+		// While the user at Constant Contact is being created, too: nobody waits twice.
+		if page, err := p.stepUp(ctx, f, s, cmp.Or(account, d.Assignment.Account)); page != nil || err != nil {
+			return Answer{Page: page}, err
+		}
 	}
 	switch d.Outcome {
 	case provisioning.Granted:

@@ -1,6 +1,7 @@
 package idp
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -54,18 +55,20 @@ type Options struct {
 	EntityID  string // ours, stable, byte for byte as registered at service providers (rows MD-01, SP-02)
 	PublicURL string // scheme and host of every endpoint we name; https, or http on loopback
 
-	SignIns   *store.SignIns
-	Sessions  *store.Sessions
-	Logouts   *store.Logouts
-	Providers *store.ServiceProviders
-	Keys      *store.Keys
-	Throttle  *store.Throttle
-	Audit     *store.Audit
-	Changes   func(context.Context) (int64, error) // the store's change counter
-	Sealer    *certs.Sealer                        // opens the private keys
-	Token     Token                                // finds keys in a PKCS #11 token; nil: there is none
-	Directory Directory
-	Gate      Gate // for Constant Contact
+	SignIns       *store.SignIns
+	Sessions      *store.Sessions
+	Logouts       *store.Logouts
+	Providers     *store.ServiceProviders
+	Keys          *store.Keys
+	Throttle      *store.Throttle
+	Forms         *store.Forms         // pages of second factors that were sent
+	SecondFactors *store.SecondFactors // what people prove themselves by beside the password
+	Audit         *store.Audit
+	Changes       func(context.Context) (int64, error) // the store's change counter
+	Sealer        *certs.Sealer                        // opens the private keys
+	Token         Token                                // finds keys in a PKCS #11 token; nil: there is none
+	Directory     Directory
+	Gate          Gate // for Constant Contact
 
 	SessionIdle  time.Duration // a session unused for so long is over, 1 h
 	SessionLife  time.Duration // absolute end of a session after its login, 10 h
@@ -85,7 +88,8 @@ type Options struct {
 
 	Traces Traces // is told how each sign-in went; nil: nobody
 
-	Console ConsoleGroups // who may use the admin console
+	Console      ConsoleGroups // who may use the admin console
+	SecondFactor FactorOptions // what is asked for beside the password
 
 	Published Published // what our metadata says about who runs this
 
@@ -106,9 +110,11 @@ type Provider struct {
 	// logoutEndpoint is the URL of the single logout endpoint.
 	logoutEndpoint string
 	classes        classes
-	factors        []factor
+	factors        *Factors
+	passkeys       *passkeys // nil: there can be none
 	roles          consoleRoles
 	console        *provider // stands in for a service provider in sign-ins to the console
+	ownPage        *provider // and on the way to a person's own page
 
 	config   configCache
 	readings singleflight.Group // one re-read of the directory for each session at a time
@@ -142,6 +148,8 @@ func New(o Options) (*Provider, error) {
 		{"Providers", o.Providers == nil},
 		{"Keys", o.Keys == nil},
 		{"Throttle", o.Throttle == nil},
+		{"Forms", o.Forms == nil},
+		{"SecondFactors", o.SecondFactors == nil},
 		{"Audit", o.Audit == nil},
 		{"Changes", o.Changes == nil},
 		{"Sealer", o.Sealer == nil},
@@ -200,6 +208,19 @@ func New(o Options) (*Provider, error) {
 	if err != nil {
 		faults = append(faults, err)
 	}
+	for name, policy := range map[string]FactorPolicy{"SecondFactor.Console": o.SecondFactor.Console, "SecondFactor.People": o.SecondFactor.People} {
+		if _, err := ParseFactorPolicy(cmp.Or(string(policy), string(FactorOff))); err != nil {
+			fault("%s: %w", name, err)
+		}
+	}
+	o.SecondFactor.Issuer = cmp.Or(o.SecondFactor.Issuer, "ssobridge")
+	o.SecondFactor.Class = cmp.Or(o.SecondFactor.Class, DefaultSecondFactorClass)
+	var keys *passkeys
+	if base != nil {
+		if keys, err = newPasskeys(base, o.SecondFactor.Issuer); err != nil {
+			faults = append(faults, err)
+		}
+	}
 	if len(faults) > 0 {
 		return nil, fmt.Errorf("identity provider: %w", errors.Join(faults...))
 	}
@@ -208,10 +229,13 @@ func New(o Options) (*Provider, error) {
 		base:     base.String(),
 		endpoint: base.String() + ssoPath,
 		roles:    roles,
+		factors:  NewFactors(o.SecondFactors, o.Sealer, o.Random),
+		passkeys: keys,
+		ownPage:  &provider{ServiceProvider: store.ServiceProvider{EntityID: ownID, Name: o.SecondFactor.Issuer, Enabled: true}},
 		console:  &provider{ServiceProvider: store.ServiceProvider{EntityID: consoleID, Name: "ssobridge", Enabled: true}},
 
 		logoutEndpoint: base.String() + sloPath,
-		classes:        classes{protected: base.Scheme == "https"},
+		classes:        classes{protected: base.Scheme == "https", second: o.SecondFactor.Class},
 		parsing:        make(chan struct{}, parsingSlots),
 		slowed:         make(chan struct{}, slowedSlots),
 	}, nil

@@ -72,6 +72,10 @@ const (
 	// ReasonNoConsole: the person has no role in the admin console (403).
 	ReasonNoConsole = "no_console_role"
 
+	// ReasonNoFactors: second factors are asked for nowhere here, so there are none to
+	// look after (404).
+	ReasonNoFactors = "no_second_factors"
+
 	// ReasonNoProvider: a launch names no service provider, and no Constant
 	// Contact one is registered and enabled (404).
 	ReasonNoProvider = "no_provider"
@@ -134,7 +138,7 @@ func Reasons() []string {
 		ReasonUnknownProvider, ReasonProviderDisabled, ReasonMetadataExpired, ReasonWrongDestination, ReasonRequestTime,
 		ReasonReplayed, ReasonUnknownACS, ReasonTooManySignIns, ReasonBusy, ReasonEncryption,
 		ReasonNoSingleLogout, ReasonUnknownLogout,
-		ReasonNoConsole, ReasonNoProvider, ReasonChooseProvider, ReasonUnknownRelayState,
+		ReasonNoConsole, ReasonNoFactors, ReasonNoProvider, ReasonChooseProvider, ReasonUnknownRelayState,
 		ReasonUnknownSignIn, ReasonOtherBrowser, ReasonOtherSubject, ReasonTooManyAttempts, ReasonDirectoryDown, ReasonUnavailable,
 	}
 	for _, r := range []provisioning.Reason{

@@ -21,7 +21,8 @@ const maxLifetime = 5 * time.Minute
 type outgoing struct {
 	sp           *provider
 	to           addresses
-	inResponseTo string // ID of the AuthnRequest; "" for a launch (rows RSP-02, RSP-03)
+	inResponseTo string   // ID of the AuthnRequest; "" for a launch (rows RSP-02, RSP-03)
+	asked        []string // of our authentication context classes, those that the request is content with; none: any
 }
 
 // issued is a Response as it leaves, and what is recorded of it.
@@ -181,7 +182,7 @@ func (p *Provider) assertion(out issued, o outgoing, s store.Session, r release)
 			SessionIndex:        out.sessionIndex,
 			SessionNotOnOrAfter: &sessionEnd,
 			AuthnContext: saml.AuthnContext{
-				AuthnContextClassRef: &saml.AuthnContextClassRef{Value: p.classes.of(s.Methods)},
+				AuthnContextClassRef: &saml.AuthnContextClassRef{Value: p.classes.of(s.Methods, o.asked)},
 			},
 		}},
 	}).Element()

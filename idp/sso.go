@@ -77,7 +77,8 @@ func (p *Provider) accept(ctx context.Context, r *http.Request, v Visitor) (f *f
 		return nil, "", p.refuseRequest(ctx, v, sp.EntityID, bad), nil
 	}
 	now := p.o.Now()
-	acs, reason, bad := p.check(sp, request, signed, now)
+	asked, reachable := p.classes.meeting(request.context, p.factorsOn(c))
+	acs, reason, bad := p.check(sp, request, signed, reachable, now)
 	if bad != nil {
 		return nil, "", p.refuseRequest(ctx, v, sp.EntityID, bad), nil
 	}
@@ -90,7 +91,7 @@ func (p *Provider) accept(ctx context.Context, r *http.Request, v Visitor) (f *f
 	f.data = pending{
 		RelayState: m.relayState,
 		Request: &pendingRequest{
-			ACS: acs, Force: request.forceAuthn, Passive: request.isPassive, NoCreate: request.noCreate, Subject: request.subject,
+			ACS: acs, Force: request.forceAuthn, Passive: request.isPassive, NoCreate: request.noCreate, Subject: request.subject, Classes: asked,
 		},
 	}
 	return f, reason, nil, nil
@@ -124,9 +125,10 @@ func (p *Provider) trust(ctx context.Context, sp *provider, v Visitor) trust {
 }
 
 // check holds a request of a known service provider against its record and the
-// clock. A fault is for our own page; a reason is for a status, and comes with
+// clock; reachable tells whether the
+// requested context can be met. A fault is for our own page; a reason is for a status, and comes with
 // the registered ACS that it goes to.
-func (p *Provider) check(sp *provider, r *authnRequest, signed bool, now time.Time) (acs, reason string, bad *fault) {
+func (p *Provider) check(sp *provider, r *authnRequest, signed, reachable bool, now time.Time) (acs, reason string, bad *fault) {
 	switch age := now.Sub(r.issueInstant); {
 	case signed && r.destination == "":
 		// Who got hold of a signed message must not be able to pass it on elsewhere
@@ -166,7 +168,7 @@ func (p *Provider) check(sp *provider, r *authnRequest, signed bool, now time.Ti
 		reason = ReasonSubject
 	case !sp.issues(r):
 		reason = ReasonNameIDPolicy
-	case !meets(p.classes.reachable(), r.context):
+	case !reachable:
 		reason = ReasonAuthnContext
 	case r.isPassive && r.forceAuthn:
 		// New credentials can't be asked for without a page (row REQ-16).

@@ -80,6 +80,10 @@ func (t *trace) conclude(page Page, err error) {
 		}
 	case Refusal:
 		t.t.Outcome, t.t.Reason = "refused", page.Reason
+	case AskFactor:
+		t.problem(page.Problem)
+	case EnrolFactor:
+		t.problem(page.Problem)
 	case AskPassword:
 		switch {
 		case t.t.Outcome != "": // refused for a reason that the page must not tell
@@ -95,6 +99,14 @@ func (t *trace) conclude(page Page, err error) {
 	}
 	if err != nil {
 		t.t.Outcome, t.t.Reason = "failed", "internal"
+	}
+}
+
+// problem concludes with a page that may tell of one.
+func (t *trace) problem(of string) {
+	t.t.Outcome, t.t.Reason = "pending", ""
+	if of != "" {
+		t.t.Outcome, t.t.Reason = "refused", of
 	}
 }
 

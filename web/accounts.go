@@ -26,6 +26,7 @@ func (k *console) accountsRoutes() []consoleRoute {
 		{method: http.MethodPost, path: "/admin/accounts/requests/:id", role: idp.Admin, fresh: true, handle: k.retryAccount},
 		{method: http.MethodGet, path: "/admin/accounts/of/:account", role: idp.Viewer, handle: k.account},
 		{method: http.MethodPost, path: "/admin/accounts/of/:account/read", role: idp.Operator, handle: k.readAccount},
+		{method: http.MethodPost, path: "/admin/accounts/of/:account/factor", role: idp.Admin, fresh: true, handle: k.setAccountFactor},
 		{method: http.MethodPost, path: "/admin/accounts/of/:account/plan", role: idp.Admin, fresh: true, handle: k.setAccountPlan},
 		{method: http.MethodPost, path: "/admin/accounts/of/:account/cancel", role: idp.Admin, fresh: true, handle: k.cancelAccount},
 	}
@@ -250,6 +251,10 @@ func (k *console) showAccount(r *consoleRequest, status int, a store.Account, f 
 	if err != nil {
 		return fmt.Errorf("list the people of %s: %w", a.ID, err)
 	}
+	policy, ownPolicy, err := k.Provider.FactorPolicy(r.ctx(), a.ID)
+	if err != nil {
+		return err
+	}
 	own := "/admin/accounts/of/" + url.PathEscape(string(a.ID))
 	link := k.public.JoinPath("launch", string(a.ID)).String()
 	view := struct {
@@ -261,10 +266,14 @@ func (k *console) showAccount(r *consoleRequest, status int, a store.Account, f 
 		First, Next  string
 		Plans        []string
 		Reasons      []int
+		Factor       string // what the account asks for beside the password
+		OwnFactor    bool   // by a policy of its own
+		Policies     []string
 		Admin, Helps bool
 	}{
 		Form: f, Account: a, Own: own, Link: link, Button: `<a href="` + link + `">` + k.pages.brand.ProductName + `</a>`,
 		Users: users, Plans: provisioning.PlanTypes, Reasons: provisioning.CancelReasons, Admin: r.may(idp.Admin), Helps: r.may(idp.Operator),
+		Factor: string(policy), OwnFactor: ownPolicy, Policies: []string{"default", string(idp.FactorOff), string(idp.FactorOffered), string(idp.FactorRequired)},
 	}
 	if len(users) == pageSize {
 		view.Next = own + "?" + url.Values{"after": {string(users[pageSize-1].Person)}}.Encode()
@@ -291,6 +300,20 @@ func (k *console) readAccount(r *consoleRequest) error {
 	return k.onAccount(r, "read", func(a store.Account) error {
 		_, err := k.Provisioning.AccountPlan(r.ctx(), a.ID, r.actor())
 		return err
+	})
+}
+
+// setAccountFactor sets what the account asks for beside the password.
+func (k *console) setAccountFactor(r *consoleRequest) error {
+	return k.onAccount(r, "factor", func(a store.Account) error {
+		var policy idp.FactorPolicy // of its own; none for "default"
+		if word := r.form["policy"]; word != "default" {
+			var err error
+			if policy, err = idp.ParseFactorPolicy(word); err != nil {
+				return &provisioning.FieldError{Field: "policy", Fault: r.text("accounts.factor.choose")}
+			}
+		}
+		return k.Provider.Factors().SetPolicy(r.ctx(), a.ID, policy, r.event("", ""))
 	})
 }
 

@@ -30,6 +30,16 @@ func (s *Server) answer(c echo.Context, v *visit, a idp.Answer, self string) err
 		return c.Redirect(http.StatusSeeOther, loginPath(p.SignIn))
 	case idp.AskPassword:
 		return s.showLogin(c, v, p)
+	case idp.AskFactor:
+		return s.showFactor(c, v, p)
+	case idp.EnrolFactor:
+		return s.showEnrolment(c, v, p)
+	case idp.RecoveryCodes:
+		return s.showRecovery(c, p)
+	case idp.OwnFactors:
+		return s.showOwnFactors(c, v, p)
+	case idp.OwnPage:
+		return c.Redirect(http.StatusSeeOther, ownFactorsPath)
 	case idp.ChooseAccount:
 		return s.showChoice(c, v, p)
 	case idp.Waiting:

@@ -30,8 +30,9 @@ func loadAssets(b Branding) (map[string]asset, error) {
 		all[name] = asset{data: data, kind: kind, csp: csp, hash: base64.RawURLEncoding.EncodeToString(sum[:9])}
 	}
 	for name, kind := range map[string]string{
-		"app.css": "text/css; charset=utf-8",
-		"wait.js": "text/javascript; charset=utf-8",
+		"app.css":   "text/css; charset=utf-8",
+		"wait.js":   "text/javascript; charset=utf-8",
+		"factor.js": "text/javascript; charset=utf-8",
 
 		"console.css": "text/css; charset=utf-8",
 		"console.js":  "text/javascript; charset=utf-8",

@@ -273,6 +273,49 @@ func (f *fakeIdP) EndOtherSessions(ctx context.Context, v idp.Visitor) error {
 	return err
 }
 
+func (f *fakeIdP) ProveFactor(ctx context.Context, id string, proof idp.FactorProof, v idp.Visitor) (idp.Answer, error) {
+	return f.factor(ctx, call{name: "ProveFactor", id: id, visitor: v, body: proof.Code + "|" + proof.Credential + "|" + proof.State})
+}
+
+func (f *fakeIdP) EnrolFactor(ctx context.Context, id string, sent idp.FactorEnrolment, v idp.Visitor) (idp.Answer, error) {
+	body := sent.Code + "|" + sent.Credential + "|" + sent.State + "|" + sent.Invite
+	if sent.Later {
+		body += "|later"
+	}
+	return f.factor(ctx, call{name: "EnrolFactor", id: id, visitor: v, body: body})
+}
+
+func (f *fakeIdP) OwnFactors(ctx context.Context, v idp.Visitor) (idp.Answer, error) {
+	return f.factor(ctx, call{name: "OwnFactors", visitor: v})
+}
+
+func (f *fakeIdP) ChangeOwnFactors(ctx context.Context, change idp.FactorChange, v idp.Visitor) (idp.Answer, error) {
+	body := change.Remove
+	if change.Renew {
+		body += "|renew"
+	}
+	if change.Add {
+		body += "|add"
+	}
+	return f.factor(ctx, call{name: "ChangeOwnFactors", visitor: v, body: body})
+}
+
+func (f *fakeIdP) factor(ctx context.Context, c call) (idp.Answer, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if a, done, err := f.note(ctx, c); done {
+		return a, err
+	}
+	return idp.Answer{Page: idp.OwnPage{}}, nil
+}
+
+func (f *fakeIdP) FactorsOn(ctx context.Context) (bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, _, err := f.note(ctx, call{name: "FactorsOn"})
+	return true, err
+}
+
 func (f *fakeIdP) Metadata(ctx context.Context) ([]byte, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

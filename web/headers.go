@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 )
 
 // secure sets the headers of every response (row WEB-06). Handlers change what
@@ -30,6 +31,7 @@ type policy struct {
 	script    bool // the page has one, with a nonce
 	connect   bool // and it asks us how things stand
 	postsAway bool // the auto-submit page
+	pictures  bool // the page holds pictures in its own text
 	alone     bool // nobody who opened this page needs to hear from it
 }
 
@@ -41,6 +43,9 @@ func (p policy) apply(h http.Header, random io.Reader) (nonce string, err error)
 			return "", err
 		}
 		csp += "; script-src 'nonce-" + nonce + "'"
+	}
+	if p.pictures {
+		csp = strings.Replace(csp, "img-src 'self'", "img-src 'self' data:", 1)
 	}
 	if p.connect {
 		csp += "; connect-src 'self'"

@@ -119,8 +119,10 @@ func TestPagesAreAccessible(t *testing.T) {
 				if len(page.all("label", "for", in.attr("id"))) != 1 {
 					t.Errorf("input %q has no label", in.attr("name"))
 				}
-				if about := in.attr("aria-describedby"); about != "" && ids[about] != 1 {
-					t.Errorf("input %q is described by %q, which is not there", in.attr("name"), about)
+				for _, about := range strings.Fields(in.attr("aria-describedby")) {
+					if ids[about] != 1 {
+						t.Errorf("input %q is described by %q, which is not there", in.attr("name"), about)
+					}
 				}
 			}
 			for _, b := range append(page.all("button"), page.all("a")...) {

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"ssobridge/idp"
 	"ssobridge/idp/directory"
@@ -25,6 +26,7 @@ func (k *console) peopleRoutes() []consoleRoute {
 		{method: http.MethodPost, path: peoplePath + "/of/:person/user", role: idp.Operator, handle: k.changeUser},
 		{method: http.MethodPost, path: peoplePath + "/of/:person/adopt", role: idp.Admin, fresh: true, handle: k.adoptUser},
 		{method: http.MethodPost, path: peoplePath + "/of/:person/end", role: idp.Operator, handle: k.endPersonSessions},
+		{method: http.MethodPost, path: peoplePath + "/of/:person/factors", role: idp.Admin, fresh: true, handle: k.changePersonFactors},
 	}
 }
 
@@ -68,6 +70,7 @@ type personView struct {
 	Access       []personAccess
 	Former       []store.SSOUser // users without an assignment
 	Sessions     []store.Session
+	Factors      []idp.Factor
 	Events       []store.Event
 	Providers    []store.ServiceProvider
 	Admin, Helps bool
@@ -81,7 +84,8 @@ type personHit struct {
 // personAccess is one client account that the mappings give, with its user.
 type personAccess struct {
 	provisioning.Assignment
-	User store.SSOUser // State "" while there is none
+	User   store.SSOUser    // State "" while there is none
+	Factor idp.FactorPolicy // what the account asks for beside the password
 }
 
 // entryOf reads a person with the groups, whatever state the account is in.
@@ -134,6 +138,9 @@ func (k *console) showPerson(r *consoleRequest, status int, f form) error {
 	if v.Sessions, err = k.Store.Sessions().OfPerson(r.ctx(), id, k.SessionIdle); err != nil {
 		return fmt.Errorf("list the sessions of %s: %w", id, err)
 	}
+	if v.Factors, err = k.Provider.Factors().List(r.ctx(), id); err != nil {
+		return err
+	}
 	if v.Events, err = k.Store.Audit().List(r.ctx(), store.Filter{Subject: string(id), Limit: 20}); err != nil {
 		return err
 	}
@@ -162,6 +169,9 @@ func (k *console) explainPerson(r *consoleRequest, v *personView, users []store.
 	}
 	for _, a := range assignments {
 		access := personAccess{Assignment: a}
+		if access.Factor, _, err = k.Provider.FactorPolicy(r.ctx(), a.Account); err != nil {
+			return err
+		}
 		if i := slices.IndexFunc(users, func(u store.SSOUser) bool { return u.Account == a.Account }); i >= 0 {
 			access.User = users[i]
 		}
@@ -293,6 +303,37 @@ func (k *console) endPersonSessions(r *consoleRequest) error {
 		return fmt.Errorf("end the sessions of %s: %w", id, err)
 	}
 	return r.done(personPath(id), "ended")
+}
+
+// changePersonFactors invites somebody to enrol a second factor, or removes those that they
+// have lost.
+func (k *console) changePersonFactors(r *consoleRequest) error {
+	id := store.PersonID(cut(r.Param("person"), 200))
+	if r.form["what"] == "reset" {
+		if _, err := k.Provider.Factors().Reset(r.ctx(), id, r.event("", "")); err != nil {
+			return err
+		}
+		return r.done(personPath(id), "reset")
+	}
+	if e, err := k.entryOf(r, id); err != nil || e.Login == "" {
+		r.visit.cause = err
+		return r.missing("person")
+	}
+	code, ends, err := k.Provider.Factors().Invite(r.ctx(), id, r.form["what"] == "again", r.event("", ""))
+	switch {
+	case errors.Is(err, store.ErrConflict): // one was enrolled since the page was shown
+		f, err := r.newForm(r.form, map[string]string{"": r.text("people.hasfactor")})
+		if err != nil {
+			return err
+		}
+		return k.showPerson(r, http.StatusConflict, f)
+	case err != nil:
+		return err
+	}
+	return r.show(http.StatusOK, "people-invite", r.text("people.invite"), struct {
+		Back, Code string
+		Ends       time.Time
+	}{personPath(id), code, ends})
 }
 
 // previewAssertion shows what a service provider would get of the person.

@@ -53,7 +53,32 @@ func samples() []sample {
 		{name: "home-signed-in", path: "/", status: http.StatusOK},
 		{name: "logout", path: "/logout", status: http.StatusOK},
 		{name: "sessions", path: "/sessions", status: http.StatusOK},
+		{name: "factor", answer: idp.Answer{Page: idp.AskFactor{SignIn: "one", Provider: sp, Login: "anna", Code: true, Passkey: options, State: "sealed", CanCancel: true}}, status: http.StatusOK},
+		{name: "factor-wrong", answer: idp.Answer{Page: idp.AskFactor{SignIn: "one", Provider: sp, Login: "anna", Code: true, State: "sealed", Problem: idp.FactorWrong}}, status: http.StatusUnprocessableEntity},
+		{name: "factor-passkey", answer: idp.Answer{Page: idp.AskFactor{SignIn: "one", Provider: sp, Login: "anna", Passkey: options, State: "sealed"}}, status: http.StatusOK},
+		{name: "enrol", answer: idp.Answer{Page: enrolment(idp.EnrolFactor{Invited: true})}, status: http.StatusOK},
+		{name: "enrol-invite", answer: idp.Answer{Page: enrolment(idp.EnrolFactor{Invited: true, Invite: "WRONG<", Problem: idp.FactorInvite})}, status: http.StatusUnprocessableEntity},
+		{name: "enrol-offered", answer: idp.Answer{Page: enrolment(idp.EnrolFactor{Optional: true, CanCancel: true})}, status: http.StatusOK},
+		{name: "enrol-another", answer: idp.Answer{Page: enrolment(idp.EnrolFactor{Adding: true, Problem: idp.FactorWrong})}, status: http.StatusUnprocessableEntity},
+		{name: "recovery", answer: idp.Answer{Page: idp.RecoveryCodes{SignIn: "one", Codes: []string{"7ZK4M-0PQRS", "11111-22222", "ABCDE-FGHJK", "VWXYZ-00000"}}}, status: http.StatusOK},
+		{name: "factors", path: "/factors", answer: idp.Answer{Page: idp.OwnFactors{Login: "anna", Factors: []idp.Factor{
+			{ID: "f1", Kind: idp.FactorCode, Added: now.Add(-48 * time.Hour), Used: now.Add(-time.Hour)},
+			{ID: "f2", Kind: idp.FactorPasskey, Added: now.Add(-24 * time.Hour), Damaged: true},
+			{ID: "f3", Kind: idp.FactorRecovery, Added: now.Add(-48 * time.Hour), Left: 9},
+		}, Problem: idp.FactorLast}}, status: http.StatusUnprocessableEntity},
+		{name: "factors-none", path: "/factors", answer: idp.Answer{Page: idp.OwnFactors{Login: "anna"}}, status: http.StatusOK},
 	}
+}
+
+// options of a passkey, as far as a page shows them.
+const options = `{"challenge":"AAAA","user":{"id":"AAAA"}}`
+
+// enrolment fills in what every page has that enrols a second factor.
+func enrolment(p idp.EnrolFactor) idp.EnrolFactor {
+	p.SignIn, p.Provider, p.Login, p.State, p.Passkey = "one", "Constant Contact", "anna", "sealed", options
+	p.Secret = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+	p.Picture = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
+	return p
 }
 
 // usedServices are services in these states.

@@ -38,6 +38,7 @@ type IdP interface {
 	Starter
 	Steps
 	Sessions
+	Factors
 	Logouts
 	// Metadata is our EntityDescriptor, ready to serve; MetadataFile is the copy to
 	// hand over, which has no end.
@@ -67,6 +68,15 @@ type Sessions interface {
 	OwnSessions(ctx context.Context, v idp.Visitor) ([]idp.OwnSession, error)
 	EndOwnSession(ctx context.Context, id string, v idp.Visitor) (here bool, err error)
 	EndOtherSessions(ctx context.Context, v idp.Visitor) error
+}
+
+// Factors are what people prove themselves by beside the password.
+type Factors interface {
+	ProveFactor(ctx context.Context, id string, proof idp.FactorProof, v idp.Visitor) (idp.Answer, error)
+	EnrolFactor(ctx context.Context, id string, sent idp.FactorEnrolment, v idp.Visitor) (idp.Answer, error)
+	OwnFactors(ctx context.Context, v idp.Visitor) (idp.Answer, error)
+	ChangeOwnFactors(ctx context.Context, change idp.FactorChange, v idp.Visitor) (idp.Answer, error)
+	FactorsOn(ctx context.Context) (bool, error)
 }
 
 // Logouts lead a single logout through the services that took part in a session.
@@ -256,12 +266,16 @@ func (s *Server) routes() *echo.Echo {
 	page(e, "/login", s.resume)
 	e.POST("/login", s.login)
 	e.POST("/login/account", s.choose)
+	e.POST("/login/factor", s.factor)
+	e.POST("/login/factor/enrol", s.enrol)
 	e.POST("/login/cancel", s.cancel)
 	e.GET("/login/progress", s.progress)
 
 	page(e, "/", s.home)
 	page(e, "/sessions", s.sessions)
 	e.POST("/sessions", s.endSession)
+	page(e, "/factors", s.factors)
+	e.POST("/factors", s.changeFactors)
 	page(e, "/logout", s.askLogout)
 	e.POST("/logout", s.logout)
 	page(e, "/logout/all", s.logoutStep(s.logoutPage))

@@ -40,7 +40,11 @@ func (s *Server) sessions(c echo.Context) error {
 		Login    string
 		Sessions []ownSession
 		Others   bool // there are others than this one
+		Factors  bool // there are second factors to look after
 	}{token: s.token(v, ""), Login: login}
+	if view.Factors, err = s.idp.FactorsOn(ctx); err != nil {
+		return fmt.Errorf("look whether there are second factors: %w", err)
+	}
 	now := s.now()
 	for _, o := range all {
 		view.Sessions = append(view.Sessions, ownSession{ID: o.ID, Here: o.Here, Since: s.age(c, now, o.Since), Seen: s.age(c, now, o.Seen)})

@@ -25,6 +25,56 @@ var english = catalogue{
 		"login.forgot":   "Forgot your password?",
 		"login.newpass":  "Set a new password",
 
+		"factor.title":         "One more step",
+		"factor.lead":          "Show that it is you, to continue to {provider}",
+		"factor.use":           "Use your passkey",
+		"factor.failed":        "The passkey was not used. Try again, or use a code.",
+		"factor.script":        "Your passkey can't be used, since your browser runs no scripts. Use a code.",
+		"factor.code":          "Code from your authenticator app",
+		"factor.lost":          "If you don't have your device, type one of your recovery codes here.",
+		"factor.spare":         "Recovery code",
+		"factor.sparehint":     "If you don't have your passkey, type one of the codes that you kept.",
+		"factor.submit":        "Continue",
+		"factor.person":        "Signed in as {login}.",
+		"factor.totp":          "Authenticator app",
+		"factor.passkey":       "Passkey",
+		"factor.recovery_code": "Recovery codes",
+
+		"enrol.title":      "Protect your sign-in",
+		"enrol.lead":       "For {provider} you need something beside your password. Set it up once: it takes a minute.",
+		"enrol.offered":    "With something beside your password, nobody gets into {provider} who has only stolen that. Setting it up takes a minute.",
+		"enrol.another":    "Add another way to show that it is you.",
+		"enrol.invite":     "Invitation code",
+		"enrol.invitehint": "An administrator gives it to you. It holds for one day.",
+		"enrol.passkey":    "With a passkey",
+		"enrol.passkeyhow": "Your device asks for your finger, your face or its PIN. A security key does it too.",
+		"enrol.passkeygo":  "Set up a passkey",
+		"enrol.app":        "With an authenticator app",
+		"enrol.scan":       "Open the app on your phone and scan this picture.",
+		"enrol.picture":    "QR code for your authenticator app",
+		"enrol.type":       "If you can't scan it, type this key into the app:",
+		"enrol.code":       "Code that the app shows now",
+		"enrol.submit":     "Turn on",
+		"enrol.later":      "Not now",
+		"enrol.back":       "Back",
+
+		"recovery.title": "Keep these codes",
+		"recovery.lead":  "Each lets you in once if you lose your device. They are shown this one time.",
+		"recovery.list":  "Recovery codes",
+		"recovery.keep":  "Print them, or keep them with your passwords.",
+		"recovery.go":    "I have kept them",
+
+		"factors.title":   "How you show that it is you",
+		"factors.lead":    "What is asked of {login} beside the password.",
+		"factors.added":   "Added {time} ago.",
+		"factors.used":    "Last used {time} ago.",
+		"factors.damaged": "It can't be used any more: remove it.",
+		"factors.remove":  "Remove",
+		"factors.left":    "{count} not used.",
+		"factors.renew":   "Make new ones",
+		"factors.none":    "Nothing so far: your password alone lets you in.",
+		"factors.add":     "Add another way",
+
 		"choose.title":  "Choose an account",
 		"choose.lead":   "Which account of {provider} do you want to open?",
 		"choose.person": "Signed in as {person}.",
@@ -134,7 +184,12 @@ var english = catalogue{
 		"bad_data":         {Text: "Your entry in the directory is not complete, so you can't be signed in. Ask your help desk.", Link: linkHelp},
 		"unavailable":      {Text: "Your password can't be checked at the moment. It is not your fault. Try again in a minute.", Link: linkHelp, Status: http.StatusServiceUnavailable},
 		// As a problem above the form where idp leaves the form open.
-		"too_many_attempts": {Text: "There were too many tries with this login name. Wait a quarter of an hour, then try again.", Link: linkForgot, Status: http.StatusTooManyRequests},
+		"second_factor_wrong":   {Text: "That was not right. Each code holds for a short time and works once: try the next one."},
+		"second_factor_invite":  {Text: "This invitation code is not right, was used before, or is older than a day. Check it, or ask for another."},
+		"second_factor_expired": {Text: "This page was open for too long, or was used before. Try once more."},
+		"second_factor_many":    {Text: "You have as many as anybody can have. Remove one first."},
+		"second_factor_last":    {Text: "This is your only one, and one is required of you. Add another first."},
+		"too_many_attempts":     {Text: "There were too many tries with this login name. Wait a quarter of an hour, then try again.", Link: linkForgot, Status: http.StatusTooManyRequests},
 	},
 
 	reasons: map[string]explanation{
@@ -167,6 +222,7 @@ var english = catalogue{
 		"console_session":     {Title: "Your sign-in is over", Text: "Nothing was changed: you were signed out, or have to prove once more that it is you.", Do: "Sign in again, then repeat what you did."},
 		"console_twice":       {Title: "This form was sent before", Text: "It was taken the first time, and nothing is done twice.", Do: "Look whether it did what you wanted."},
 		"console_role":        {Title: "This is for others to do", Text: "Your role in the admin console does not allow this.", Do: "Ask somebody with a higher role."},
+		"no_second_factors":   {Title: "There is nothing to set up here", Text: "Your password alone lets you in, and nothing else is asked for.", Do: "Go on to what you came for."},
 		"no_provider":         {Title: "Signing in is not set up", Text: "Signing in to {product} is not set up here yet.", Do: "Ask for help.", Link: linkHelp},
 		"choose_provider":     {Title: "This link is not complete", Text: "There is more than one service to sign in to, and the link does not say which.", Do: "Use the link that you were given for the service, or ask for help.", Link: linkHelp},
 		"unknown_relay_state": {Title: "This link can't be used", Text: "The place that the link leads to is not allowed.", Do: "Use the link that you were given, or ask for help.", Link: linkHelp},
@@ -258,7 +314,9 @@ var english = catalogue{
 			return fmt.Sprintf("about %d minutes", int(d.Round(time.Minute)/time.Minute))
 		case d < 90*time.Minute:
 			return "about an hour"
+		case d < 48*time.Hour:
+			return fmt.Sprintf("about %d hours", int(d.Round(time.Hour)/time.Hour))
 		}
-		return fmt.Sprintf("about %d hours", int(d.Round(time.Hour)/time.Hour))
+		return fmt.Sprintf("about %d days", int(d.Round(24*time.Hour)/(24*time.Hour)))
 	},
 }

@@ -25,6 +25,56 @@ var spanish = catalogue{
 		"login.forgot":   "¿Olvidó su contraseña?",
 		"login.newpass":  "Establecer una contraseña nueva",
 
+		"factor.title":         "Un paso más",
+		"factor.lead":          "Demuestre que es usted para continuar a {provider}",
+		"factor.use":           "Usar su clave de acceso",
+		"factor.failed":        "La clave de acceso no se usó. Inténtelo de nuevo o use un código.",
+		"factor.script":        "Su clave de acceso no puede usarse porque su navegador no ejecuta scripts. Use un código.",
+		"factor.code":          "Código de su aplicación de autenticación",
+		"factor.lost":          "Si no tiene su dispositivo, escriba aquí uno de sus códigos de recuperación.",
+		"factor.spare":         "Código de recuperación",
+		"factor.sparehint":     "Si no tiene su clave de acceso, escriba uno de los códigos que guardó.",
+		"factor.submit":        "Continuar",
+		"factor.person":        "Ha iniciado sesión como {login}.",
+		"factor.totp":          "Aplicación de autenticación",
+		"factor.passkey":       "Clave de acceso",
+		"factor.recovery_code": "Códigos de recuperación",
+
+		"enrol.title":      "Proteja su inicio de sesión",
+		"enrol.lead":       "Para {provider} necesita algo más que su contraseña. Configúrelo una vez: lleva un minuto.",
+		"enrol.offered":    "Con algo más que su contraseña, nadie que solo la haya robado entra en {provider}. Configurarlo lleva un minuto.",
+		"enrol.another":    "Añada otra forma de demostrar que es usted.",
+		"enrol.invite":     "Código de invitación",
+		"enrol.invitehint": "Se lo da un administrador. Vale un día.",
+		"enrol.passkey":    "Con una clave de acceso",
+		"enrol.passkeyhow": "Su dispositivo le pide el dedo, la cara o su PIN. También sirve una llave de seguridad.",
+		"enrol.passkeygo":  "Configurar una clave de acceso",
+		"enrol.app":        "Con una aplicación de autenticación",
+		"enrol.scan":       "Abra la aplicación en su teléfono y escanee esta imagen.",
+		"enrol.picture":    "Código QR para su aplicación de autenticación",
+		"enrol.type":       "Si no puede escanearla, escriba esta clave en la aplicación:",
+		"enrol.code":       "Código que la aplicación muestra ahora",
+		"enrol.submit":     "Activar",
+		"enrol.later":      "Ahora no",
+		"enrol.back":       "Volver",
+
+		"recovery.title": "Guarde estos códigos",
+		"recovery.lead":  "Cada uno le deja entrar una vez si pierde su dispositivo. Solo se muestran ahora.",
+		"recovery.list":  "Códigos de recuperación",
+		"recovery.keep":  "Imprímalos o guárdelos junto a sus contraseñas.",
+		"recovery.go":    "Los he guardado",
+
+		"factors.title":   "Cómo demuestra que es usted",
+		"factors.lead":    "Lo que se pide a {login} además de la contraseña.",
+		"factors.added":   "Añadido hace {time}.",
+		"factors.used":    "Usado por última vez hace {time}.",
+		"factors.damaged": "Ya no puede usarse: quítelo.",
+		"factors.remove":  "Quitar",
+		"factors.left":    "Quedan {count} sin usar.",
+		"factors.renew":   "Crear otros nuevos",
+		"factors.none":    "Nada hasta ahora: basta su contraseña para entrar.",
+		"factors.add":     "Añadir otra forma",
+
 		"choose.title":  "Elija una cuenta",
 		"choose.lead":   "¿Qué cuenta de {provider} desea abrir?",
 		"choose.person": "Ha iniciado sesión como {person}.",
@@ -119,18 +169,23 @@ var spanish = catalogue{
 	},
 
 	problems: map[string]problem{
-		"bad_credentials":   {Text: "El nombre de usuario o la contraseña no son correctos. Compruebe ambos e inténtelo de nuevo. Tras varios intentos fallidos, el inicio de sesión se bloquea un tiempo."},
-		"locked":            {Text: "El nombre de usuario o la contraseña no son correctos. Compruebe ambos e inténtelo de nuevo. Tras varios intentos fallidos, el inicio de sesión se bloquea un tiempo."},
-		"disabled":          {Text: "Su usuario está desactivado. Pida a su servicio de asistencia que lo active de nuevo.", Link: linkHelp},
-		"expired":           {Text: "Su usuario ha llegado a su fecha de vencimiento. Pida a su servicio de asistencia que la amplíe.", Link: linkHelp},
-		"password_expired":  {Text: "Su contraseña ha caducado. Establezca una nueva e inicie sesión con ella.", Link: linkForgot},
-		"must_change":       {Text: "Debe establecer una contraseña propia antes de poder iniciar sesión aquí.", Link: linkForgot},
-		"not_now":           {Text: "No tiene permiso para iniciar sesión a esta hora.", Link: linkHelp},
-		"not_here":          {Text: "No tiene permiso para iniciar sesión desde aquí.", Link: linkHelp},
-		"ambiguous":         {Text: "Este nombre de usuario corresponde a más de una persona. Use el completo o pregunte a su servicio de asistencia.", Link: linkHelp},
-		"bad_data":          {Text: "Sus datos en el directorio no están completos, por lo que no puede iniciar sesión. Pregunte a su servicio de asistencia.", Link: linkHelp},
-		"unavailable":       {Text: "En este momento no se puede comprobar su contraseña. No es culpa suya. Inténtelo de nuevo en un minuto.", Link: linkHelp, Status: http.StatusServiceUnavailable},
-		"too_many_attempts": {Text: "Hubo demasiados intentos con este nombre de usuario. Espere un cuarto de hora e inténtelo de nuevo.", Link: linkForgot, Status: http.StatusTooManyRequests},
+		"bad_credentials":       {Text: "El nombre de usuario o la contraseña no son correctos. Compruebe ambos e inténtelo de nuevo. Tras varios intentos fallidos, el inicio de sesión se bloquea un tiempo."},
+		"locked":                {Text: "El nombre de usuario o la contraseña no son correctos. Compruebe ambos e inténtelo de nuevo. Tras varios intentos fallidos, el inicio de sesión se bloquea un tiempo."},
+		"disabled":              {Text: "Su usuario está desactivado. Pida a su servicio de asistencia que lo active de nuevo.", Link: linkHelp},
+		"expired":               {Text: "Su usuario ha llegado a su fecha de vencimiento. Pida a su servicio de asistencia que la amplíe.", Link: linkHelp},
+		"password_expired":      {Text: "Su contraseña ha caducado. Establezca una nueva e inicie sesión con ella.", Link: linkForgot},
+		"must_change":           {Text: "Debe establecer una contraseña propia antes de poder iniciar sesión aquí.", Link: linkForgot},
+		"not_now":               {Text: "No tiene permiso para iniciar sesión a esta hora.", Link: linkHelp},
+		"not_here":              {Text: "No tiene permiso para iniciar sesión desde aquí.", Link: linkHelp},
+		"ambiguous":             {Text: "Este nombre de usuario corresponde a más de una persona. Use el completo o pregunte a su servicio de asistencia.", Link: linkHelp},
+		"bad_data":              {Text: "Sus datos en el directorio no están completos, por lo que no puede iniciar sesión. Pregunte a su servicio de asistencia.", Link: linkHelp},
+		"unavailable":           {Text: "En este momento no se puede comprobar su contraseña. No es culpa suya. Inténtelo de nuevo en un minuto.", Link: linkHelp, Status: http.StatusServiceUnavailable},
+		"second_factor_wrong":   {Text: "No era correcto. Cada código vale poco tiempo y una sola vez: pruebe el siguiente."},
+		"second_factor_invite":  {Text: "Este código de invitación no es correcto, ya se usó o tiene más de un día. Compruébelo o pida otro."},
+		"second_factor_expired": {Text: "Esta página estuvo abierta demasiado tiempo o ya se usó. Inténtelo una vez más."},
+		"second_factor_many":    {Text: "Ya tiene tantas como se pueden tener. Quite una primero."},
+		"second_factor_last":    {Text: "Es la única que tiene, y se le exige una. Añada otra primero."},
+		"too_many_attempts":     {Text: "Hubo demasiados intentos con este nombre de usuario. Espere un cuarto de hora e inténtelo de nuevo.", Link: linkForgot, Status: http.StatusTooManyRequests},
 	},
 
 	reasons: map[string]explanation{
@@ -162,6 +217,7 @@ var spanish = catalogue{
 		"console_session":     {Title: "Su sesión ha terminado", Text: "No se cambió nada: su sesión se cerró, o debe demostrar una vez más que es usted.", Do: "Inicie sesión de nuevo y repita lo que hizo."},
 		"console_twice":       {Title: "Este formulario ya se envió", Text: "Se aceptó la primera vez, y nada se hace dos veces.", Do: "Mire si hizo lo que usted quería."},
 		"console_role":        {Title: "Esto corresponde a otras personas", Text: "Su función en la consola de administración no lo permite.", Do: "Pídalo a alguien con una función superior."},
+		"no_second_factors":   {Title: "Aquí no hay nada que configurar", Text: "Basta su contraseña para entrar, y no se pide nada más.", Do: "Siga con lo que vino a hacer."},
 		"no_provider":         {Title: "El inicio de sesión no está configurado", Text: "El inicio de sesión en {product} todavía no está configurado aquí.", Do: "Pida ayuda.", Link: linkHelp},
 		"choose_provider":     {Title: "Este enlace no está completo", Text: "Hay más de un servicio en el que iniciar sesión, y el enlace no dice cuál.", Do: "Use el enlace que le dieron para el servicio, o pida ayuda.", Link: linkHelp},
 		"unknown_relay_state": {Title: "Este enlace no se puede usar", Text: "El lugar al que lleva el enlace no está permitido.", Do: "Use el enlace que le dieron, o pida ayuda.", Link: linkHelp},
@@ -248,7 +304,9 @@ var spanish = catalogue{
 			return fmt.Sprintf("unos %d minutos", int(d.Round(time.Minute)/time.Minute))
 		case d < 90*time.Minute:
 			return "alrededor de una hora"
+		case d < 48*time.Hour:
+			return fmt.Sprintf("unas %d horas", int(d.Round(time.Hour)/time.Hour))
 		}
-		return fmt.Sprintf("unas %d horas", int(d.Round(time.Hour)/time.Hour))
+		return fmt.Sprintf("unos %d días", int(d.Round(24*time.Hour)/(24*time.Hour)))
 	},
 }

@@ -19,6 +19,7 @@ import (
 	"ssobridge/certs"
 	"ssobridge/cmd/internal/app"
 	"ssobridge/cmd/internal/sample"
+	"ssobridge/idp"
 	"ssobridge/partnerapi/sandbox"
 	"ssobridge/provisioning"
 	"ssobridge/store"
@@ -74,6 +75,7 @@ func (d *demo) open(ctx context.Context, listen string) error {
 	cfg.ConstantContact.APIKey = sandbox.DefaultAPIKey
 	cfg.ConstantContact.ExternalProvider = sandbox.DefaultExternalProvider
 	cfg.Console.AdminGroup = "cn=" + sample.GroupStaff + "," + sample.GroupsDN // everybody of the sample
+	cfg.SecondFactor.Console = string(idp.FactorOff)                           // one click, and the sample's passwords are known to all
 	cfg.Metadata.AllowLoopbackHTTP = true                                      // the sandbox's address
 	cfg.Branding.Name = "Example Marketing"
 	if err := cfg.Check(); err != nil {

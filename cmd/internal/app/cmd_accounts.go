@@ -21,6 +21,7 @@ type accountsCmd struct {
 	Retry       accountsRetryCmd       `cmd:"" help:"Go on with a creation whose outcome is open."`
 	Plan        accountsPlanCmd        `cmd:"" help:"Read plan and billing status of a client account."`
 	SetPlan     accountsSetPlanCmd     `cmd:"" help:"Change the plan of a client account."`
+	SetFactor   accountsSetFactorCmd   `cmd:"" help:"Say whether a client account asks for a second factor."`
 	Cancel      accountsCancelCmd      `cmd:"" help:"Cancel a client account."`
 	Call        accountsCallCmd        `cmd:"" help:"Make a V3 call on behalf of a client account."`
 	Unsubscribe accountsUnsubscribeCmd `cmd:"" help:"Unsubscribe contacts of a client account."`

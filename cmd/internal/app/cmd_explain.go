@@ -10,7 +10,9 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
+	"ssobridge/idp"
 	"ssobridge/idp/directory"
 	"ssobridge/provisioning"
 	"ssobridge/store"
@@ -39,6 +41,14 @@ type Explanation struct {
 	Assignments []ExplainedAccount `json:"assignments"`
 	Others      []ExplainedUser    `json:"former_users,omitempty"` // SSO users without an assignment
 	Providers   []ExplainedSP      `json:"service_providers,omitempty"`
+	Factors     []ExplainedFactor  `json:"second_factors,omitempty"`
+}
+
+// ExplainedFactor is a second factor that the person has.
+type ExplainedFactor struct {
+	Kind  string    `json:"kind"`
+	Added time.Time `json:"added"`
+	Fault string    `json:"fault,omitempty"`
 }
 
 // ExplainedMapping is one mapping held against the person.
@@ -59,6 +69,7 @@ type ExplainedAccount struct {
 	Role    store.Role      `json:"role"`
 	Mapping int64           `json:"mapping"`
 	User    ExplainedUser   `json:"user"`
+	Factor  string          `json:"second_factor"` // what the account asks for beside the password: off, offered, required
 }
 
 // ExplainedUser is the Constant Contact user, or the one that would be created.
@@ -132,10 +143,21 @@ func (p *Parts) Explain(ctx context.Context, login string) (Explanation, error) 
 	if err != nil {
 		return x, fmt.Errorf("list service providers: %w", err)
 	}
+	factors, err := p.IdP.Factors().List(ctx, store.PersonID(person.ID))
+	if err != nil {
+		return x, err
+	}
+	for _, f := range factors {
+		x.Factors = append(x.Factors, ExplainedFactor{f.Kind, f.Added, remark(f)})
+	}
 	for _, a := range assignments {
+		policy, _, err := p.IdP.FactorPolicy(ctx, a.Account)
+		if err != nil {
+			return x, err
+		}
 		user, shown := p.userOf(person, a, users)
 		delete(users, a.Account)
-		x.Assignments = append(x.Assignments, ExplainedAccount{a.Account, a.Name, a.Role, a.Mapping.ID, shown})
+		x.Assignments = append(x.Assignments, ExplainedAccount{a.Account, a.Name, a.Role, a.Mapping.ID, shown, string(policy)})
 		for _, sp := range providers {
 			if sp.Kind == store.ConstantContact && sp.Enabled && user.ExternalID != "" {
 				d := provisioning.Decision{Outcome: provisioning.Granted, Assignment: a, User: user}
@@ -214,6 +236,19 @@ func inGroups(person directory.Entry, groups []string) bool {
 	return false
 }
 
+// willBeAsked says what a policy means for this person.
+func (x Explanation) willBeAsked(policy string) string {
+	switch has := len(x.Factors) > 0; {
+	case policy == string(idp.FactorOff):
+		return "the password alone"
+	case has:
+		return "the person is asked for it"
+	case policy == string(idp.FactorRequired):
+		return "the person has none and enrols one first"
+	}
+	return "the person has none and is offered to enrol one"
+}
+
 func (x Explanation) print(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	line := func(format string, args ...any) { fmt.Fprintf(w, format+"\n", args...) }
@@ -226,6 +261,10 @@ func (x Explanation) print(out io.Writer) error {
 	line("  mail\t%s", p.Mail)
 	if p.Problem != "" {
 		line("  can't sign in\t%s", p.Problem)
+	}
+	line("\nSECOND FACTORS\t%d", len(x.Factors))
+	for _, f := range x.Factors {
+		line("  %s\tadded %s\t%s", f.Kind, f.Added.UTC().Format(time.DateTime), f.Fault)
 	}
 	line("\nGROUPS\t%d", len(p.Groups))
 	for _, g := range p.Groups {
@@ -251,6 +290,7 @@ func (x Explanation) print(out io.Writer) error {
 			line("    external_id\t%s", a.User.ExternalID)
 			line("    login_name\t%s", a.User.LoginName)
 		}
+		line("    second factor\t%s\t%s", a.Factor, x.willBeAsked(a.Factor))
 	}
 	if len(x.Assignments) == 0 {
 		line("  no mapping hits: a sign-in to Constant Contact is refused")

@@ -110,7 +110,8 @@ Next:
      partner_secret and api_key beside it, readable for the bridge's user alone.
   2. ssobridge check --config %[1]s
   3. ssobridge sp add-constant-contact, ssobridge mapping add, ssobridge serve
-  4. Keep a copy of secret_key apart from the backups of the database.
+  4. For the admin console: name its groups under console, then ssobridge admin invite LOGIN
+  5. Keep a copy of secret_key apart from the backups of the database.
 `, file("ssobridge.yaml"), key.ID, key.Algorithm)
 	return nil
 }

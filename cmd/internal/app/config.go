@@ -3,6 +3,8 @@ package app
 import (
 	"log/slog"
 	"time"
+
+	"ssobridge/idp"
 )
 
 // Config is the whole configuration of the bridge. The comments of its fields are
@@ -93,6 +95,9 @@ type Config struct {
 	// console.
 	Console ConsoleConfig `yaml:"console"`
 
+	// What is asked for beside the password: a code of an authenticator app, a passkey, or a recovery code.
+	SecondFactor SecondFactorConfig `yaml:"second_factor"`
+
 	// Where the seals of the audit go.
 	Audit AuditConfig `yaml:"audit"`
 
@@ -157,6 +162,29 @@ type ConsoleConfig struct {
 	// Default none.
 	// Example: cn=sso-admins,ou=groups,dc=example,dc=com
 	AdminGroup string `yaml:"admin_group"`
+}
+
+// SecondFactorConfig says what is asked for beside the password: off, offered or
+// required. offered asks those who have enrolled a second factor, and offers one to
+// others after a login; required has everybody enrol one before they go on.
+type SecondFactorConfig struct {
+	// What the admin console asks for. With required, an administrator's first factor is
+	// enrolled with an invitation, which `ssobridge admin invite LOGIN` prints.
+	// Default required.
+	// Example: required
+	Console string `yaml:"console"`
+
+	// What client accounts ask for that have no policy of their own (`ssobridge accounts
+	// set-factor`), and other service providers.
+	// Default off.
+	// Example: offered
+	People string `yaml:"people"`
+
+	// The authentication context class that a sign-in with a second factor is told by. Where
+	// a service provider asks for the class of a password alone, it gets that one.
+	// Default https://refeds.org/profile/mfa.
+	// Example: https://refeds.org/profile/mfa
+	AuthnContext string `yaml:"authn_context"`
 }
 
 // StoreConfig says where everything is kept.
@@ -389,9 +417,10 @@ func Defaults() Config {
 			Life: time.Hour, Patience: time.Second, LoginFailures: 5, LoginWindow: 15 * time.Minute,
 			PendingPerAddress: 200, PendingTotal: 20000,
 		},
-		Traces:   TracesConfig{Keep: 720 * time.Hour},
-		Branding: BrandingConfig{Name: "Single sign-on", Color: "#1856ed"},
-		Log:      LogConfig{Format: "json", Level: "info"},
+		Traces:       TracesConfig{Keep: 720 * time.Hour},
+		SecondFactor: SecondFactorConfig{Console: string(idp.FactorRequired), People: string(idp.FactorOff), AuthnContext: idp.DefaultSecondFactorClass},
+		Branding:     BrandingConfig{Name: "Single sign-on", Color: "#1856ed"},
+		Log:          LogConfig{Format: "json", Level: "info"},
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 	"unicode/utf8"
 
 	"ssobridge/certs"
+	"ssobridge/idp"
 	"ssobridge/idp/directory"
 	"ssobridge/partnerapi"
 	"ssobridge/provisioning"
@@ -360,6 +361,14 @@ func checkPages(c *Config, f *faults) {
 		if _, err := directory.NormalDN(dn); dn != "" && err != nil {
 			f.add(key, quote(dn)+" is not a DN", "write the group's DN, such as cn=sso-admins,ou=groups,dc=example,dc=com")
 		}
+	}
+	for key, policy := range map[string]string{"second_factor.console": c.SecondFactor.Console, "second_factor.people": c.SecondFactor.People} {
+		if _, err := idp.ParseFactorPolicy(policy); err != nil {
+			f.add(key, quote(policy)+" is no policy for second factors", "write off, offered or required")
+		}
+	}
+	if class := c.SecondFactor.AuthnContext; len(class) > 256 || !strings.Contains(class, ":") || strings.ContainsFunc(class, unicode.IsSpace) {
+		f.add("second_factor.authn_context", quote(class)+" is not a URI", "write the class that the service providers know, such as "+idp.DefaultSecondFactorClass)
 	}
 	if _, ok := logLevels[c.Log.Level]; !ok {
 		f.add("log.level", quote(c.Log.Level)+" is unknown", "write debug, info, warn or error")

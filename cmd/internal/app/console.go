@@ -19,6 +19,15 @@ import (
 	"ssobridge/web"
 )
 
+// factors says what is asked for beside the password.
+func (c *Config) factors() idp.FactorOptions {
+	return idp.FactorOptions{
+		Console: idp.FactorPolicy(c.SecondFactor.Console), People: idp.FactorPolicy(c.SecondFactor.People),
+		Class: c.SecondFactor.AuthnContext, Issuer: c.Branding.Name,
+	}
+}
+
+// consoleGroups says who may use the console.
 func (c *Config) consoleGroups() idp.ConsoleGroups {
 	return idp.ConsoleGroups{Viewer: c.Console.ViewerGroup, Operator: c.Console.OperatorGroup, Admin: c.Console.AdminGroup}
 }

@@ -15,8 +15,14 @@ const pictures = "../../../docs/pictures"
 // TestConsoleFirstSteps is the way of somebody who has never seen it: from an empty
 // store to a mapped group and a first person signed in, by the console alone.
 func TestConsoleFirstSteps(t *testing.T) {
-	w := newConsoleWorld(t, setting{bare: true})
-	b := w.console(t, consoleAdmin, "/admin/")
+	w := newConsoleWorld(t, setting{bare: true, set: map[string]string{"second_factor.console": "required"}})
+	b := newBrowser(t)
+	b.withAuthenticator()
+	b.open(w.url + "/admin/")
+	b.login(consoleAdmin, password)
+	b.fill("invite", w.invite(t, consoleAdmin))
+	b.press("Set up a passkey")
+	b.press("I have kept them")
 	picture := func(name string) {
 		t.Helper()
 		b.shot("first-" + name)

@@ -1,0 +1,179 @@
+package app
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"ssobridge/idp"
+	"ssobridge/store"
+)
+
+type adminCmd struct {
+	Invite  adminInviteCmd  `cmd:"" help:"Print a one-time code with which a person enrols a second factor."`
+	Factors adminFactorsCmd `cmd:"" help:"List a person's second factors."`
+	Reset   adminResetCmd   `cmd:"" help:"Remove all second factors of a person, who lost them."`
+}
+
+type adminInviteCmd struct {
+	Login string `arg:"" help:"Login name or person id."`
+	Again bool   `help:"Remove the factors that the person has, and end their sessions."`
+}
+
+// Help is shown by admin invite --help.
+func (adminInviteCmd) Help() string {
+	return `Who has a role in the admin console needs the code for their first second factor, so that a stolen password alone can't enrol one. It holds for one day and for once; another one takes its place. Hand it over by another way than mail.
+
+Examples:
+
+    ssobridge admin invite alice
+
+    ssobridge admin invite alice --again`
+}
+
+// Run prints the code.
+func (c *adminInviteCmd) Run(s *session) error {
+	return s.withPerson(c.Login, func(p *Parts, person store.PersonID) error {
+		code, ends, err := p.IdP.Factors().Invite(s.ctx, person, c.Again, s.event("", ""))
+		switch {
+		case errors.Is(err, store.ErrConflict):
+			return failed(fmt.Errorf("%s has a second factor already", quote(c.Login)), "if it is lost, --again removes it and invites anew")
+		case err != nil:
+			return err
+		}
+		s.printf("invitation code: %s\nIt is asked for when %s signs in at %s/admin/ and holds until %s.\n", code, c.Login, p.Config.PublicURL, ends.UTC().Format(time.RFC3339))
+		return nil
+	})
+}
+
+type adminFactorsCmd struct {
+	Login string `arg:"" help:"Login name or person id."`
+	JSON  bool   `name:"json" help:"Print JSON lines."`
+}
+
+// Help is shown by admin factors --help.
+func (adminFactorsCmd) Help() string { return "Example:\n\n    ssobridge admin factors alice" }
+
+// Run lists them.
+func (c *adminFactorsCmd) Run(s *session) error {
+	return s.withPerson(c.Login, func(p *Parts, person store.PersonID) error {
+		all, err := p.IdP.Factors().List(s.ctx, person)
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			enc := json.NewEncoder(s.stdout)
+			for _, f := range all {
+				if err := enc.Encode(f); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		if len(all) == 0 {
+			s.printf("%s has no second factor\n", c.Login)
+			return nil
+		}
+		w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(w, "KIND\tADDED\tUSED\tREMARK")
+		for _, f := range all {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", f.Kind, f.Added.UTC().Format(time.DateTime), when(f.Used), remark(f))
+		}
+		return w.Flush()
+	})
+}
+
+func when(t time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return t.UTC().Format(time.DateTime)
+}
+
+func remark(f idp.Factor) string {
+	switch {
+	case f.Damaged:
+		return "can't be read: sealed with another secret_key, or changed in the database"
+	case f.Kind == idp.FactorRecovery:
+		return fmt.Sprintf("%d left", f.Left)
+	}
+	return ""
+}
+
+type adminResetCmd struct {
+	Login string `arg:"" help:"Login name or person id."`
+	Yes   bool   `help:"Do not ask."`
+}
+
+// Help is shown by admin reset --help.
+func (adminResetCmd) Help() string {
+	return `The person's sessions end too. Where a second factor is required, the person enrols a new one at the next sign-in; somebody with a role in the admin console needs an invitation for that (ssobridge admin invite).
+
+Example:
+
+    ssobridge admin reset alice`
+}
+
+// Run removes them.
+func (c *adminResetCmd) Run(s *session) error {
+	return s.withPerson(c.Login, func(p *Parts, person store.PersonID) error {
+		if err := s.confirm(c.Yes, false, fmt.Sprintf("Remove all second factors of %s and end their sessions?", c.Login)); err != nil {
+			return err
+		}
+		n, err := p.IdP.Factors().Reset(s.ctx, person, s.event("", ""))
+		if err != nil {
+			return err
+		}
+		s.printf("removed %d second factors of %s\n", n, c.Login)
+		return nil
+	})
+}
+
+// withPerson opens the parts for a command about one person.
+func (s *session) withPerson(who string, do func(*Parts, store.PersonID) error) (err error) {
+	p, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	person, err := p.personID(s.ctx, who)
+	if err != nil {
+		return err
+	}
+	return do(p, person)
+}
+
+type accountsSetFactorCmd struct {
+	Account string `arg:"" help:"The client account."`
+	Policy  string `arg:"" enum:"off,offered,required,default" help:"${enum}. default: as second_factor.people says."`
+}
+
+// Help is shown by accounts set-factor --help.
+func (accountsSetFactorCmd) Help() string {
+	return `off: the password alone. offered: a second factor of those who have one; others are offered to enrol one. required: a second factor of everybody; who has none enrols one at the next sign-in. It holds from the next sign-in on.
+
+Example:
+
+    ssobridge accounts set-factor a07e1lxqqqo0 required`
+}
+
+// Run sets it.
+func (c *accountsSetFactorCmd) Run(s *session) error {
+	return s.withAccount(c.Account, func(p *Parts, id store.AccountID) error {
+		policy := idp.FactorPolicy(c.Policy)
+		if c.Policy == "default" {
+			policy = ""
+		}
+		if err := p.IdP.Factors().SetPolicy(s.ctx, id, policy, s.event("", "")); err != nil {
+			return err
+		}
+		now, _, err := p.IdP.FactorPolicy(s.ctx, id)
+		if err != nil {
+			return err
+		}
+		s.printf("second factor for account %s: %s\n", id, now)
+		return nil
+	})
+}

@@ -1,0 +1,428 @@
+package idp
+
+import (
+	"cmp"
+	"context"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/go-webauthn/webauthn/webauthn"
+
+	"ssobridge/store"
+)
+
+// Problems of a second factor, as pages tell them and audit events record them.
+const (
+	FactorWrong   = "second_factor_wrong"   // no such code, or not any more; or the passkey's answer does not hold
+	FactorInvite  = "second_factor_invite"  // the invitation is not this one, or over
+	FactorExpired = "second_factor_expired" // the page was open for too long, or was used before
+	FactorMany    = "second_factor_many"    // the person has as many as anybody can have
+	FactorLast    = "second_factor_last"    // the last one, of somebody of whom one is required
+)
+
+// AskFactor asks for a second factor.
+type AskFactor struct {
+	SignIn, Provider, Login string
+
+	Code      bool   // the person has an authenticator app
+	Passkey   string // options for navigator.credentials.get, JSON; "": the person has no passkey
+	State     string // to come back with the proof
+	Problem   string // "" the first time
+	CanCancel bool
+}
+
+func (AskFactor) page() {}
+
+// FactorProof is what AskFactor's form sends.
+type FactorProof struct {
+	Code       string // of an authenticator app, or a recovery code
+	Credential string // a passkey's answer, JSON
+	State      string
+}
+
+// needFactor is what a sign-in asks for beside the password.
+func (p *Provider) needFactor(f *flow, account store.AccountID) FactorPolicy {
+	switch {
+	case f.data.Console != nil:
+		return p.o.SecondFactor.Console
+	case f.fromSP() && p.classes.needsSecond(f.data.Request.Classes):
+		return FactorRequired // row REQ-18
+	}
+	return p.policy(f.config, account)
+}
+
+// policy is what a client account asks for; "" is another service provider.
+func (p *Provider) policy(c *config, account store.AccountID) FactorPolicy {
+	if own, ok := c.factors[account]; ok {
+		return own
+	}
+	return p.o.SecondFactor.People
+}
+
+// FactorPolicy tells what a client account asks for beside the password, and whether it
+// has a policy of its own.
+func (p *Provider) FactorPolicy(ctx context.Context, account store.AccountID) (policy FactorPolicy, own bool, err error) {
+	c, err := p.loadConfig(ctx)
+	if err != nil {
+		return "", false, err
+	}
+	_, own = c.factors[account]
+	return cmp.Or(p.policy(c, account), FactorOff), own, nil
+}
+
+// Factors are the second factors of people.
+func (p *Provider) Factors() *Factors { return p.factors }
+
+// factorsOn tells whether second factors are asked for anywhere.
+func (p *Provider) factorsOn(c *config) bool {
+	asks := func(policy FactorPolicy) bool { return policy == FactorOffered || policy == FactorRequired }
+	if asks(p.o.SecondFactor.People) || asks(p.o.SecondFactor.Console) && len(p.roles) > 0 {
+		return true
+	}
+	for _, policy := range c.factors {
+		if asks(policy) {
+			return true
+		}
+	}
+	return false
+}
+
+// stepUp asks for a second factor where the sign-in needs one that the session does not
+// have. It returns no page where nothing stands in the way.
+func (p *Provider) stepUp(ctx context.Context, f *flow, s store.Session, account store.AccountID) (Page, error) {
+	policy := p.needFactor(f, account)
+	if policy != FactorOffered && policy != FactorRequired || secondFactor(s.Methods) {
+		if policy == FactorOffered || policy == FactorRequired {
+			traceOf(ctx).step(StepFactor, traceOf(ctx).begin(), "", "%s, %s: proved by %s", forWhat(f), policy, s.Methods[len(s.Methods)-1])
+		}
+		return nil, nil
+	}
+	began := traceOf(ctx).begin()
+	records, err := p.factors.records.OfPerson(ctx, s.Person)
+	if err != nil {
+		return nil, fmt.Errorf("second factors: %w", err)
+	}
+	if len(records) == 0 && policy == FactorOffered {
+		due, err := p.offerDue(ctx, f, s)
+		if err != nil {
+			return nil, err
+		}
+		if !due {
+			traceOf(ctx).step(StepFactor, began, "", "%s, %s: the person has none", forWhat(f), policy)
+			return nil, nil
+		}
+	}
+	if f.passive() { // a visible page (row REQ-16)
+		return p.answerStatus(ctx, f, ReasonPassive, s.Person)
+	}
+	if page, err := p.hold(ctx, f); page != nil || err != nil {
+		return page, err
+	}
+	if page, err := p.remember(ctx, f, account, "", s.TokenHash); page != nil || err != nil {
+		return page, err
+	}
+	if len(records) == 0 {
+		traceOf(ctx).step(StepFactor, began, "", "%s, %s: the person has none and is shown how to enrol one", forWhat(f), policy)
+		return p.showEnrolment(f, s, records, policy == FactorOffered, "", "")
+	}
+	traceOf(ctx).step(StepFactor, began, "", "%s, %s: the person is asked for it", forWhat(f), policy)
+	return p.showFactor(f, s, records, "")
+}
+
+// forWhat names in a trace whose policy it is.
+func forWhat(f *flow) string {
+	switch {
+	case f.data.Console != nil:
+		return "for the console"
+	case f.data.Own != nil:
+		return "for the person's own page"
+	case f.fromSP() && len(f.data.Request.Classes) > 0:
+		return "by the request or the account"
+	}
+	return "for the account"
+}
+
+// offerDue tells whether somebody without a second factor is to be offered one: right
+// after a login, and not soon again after they put it off.
+func (p *Provider) offerDue(ctx context.Context, f *flow, s store.Session) (bool, error) {
+	if f.passive() || f.in.ID == "" || s.AuthenticatedAt.Before(f.in.CreatedAt) {
+		return false, nil
+	}
+	at, err := p.factors.records.Delayed(ctx, s.Person)
+	if err != nil {
+		return false, fmt.Errorf("second factors: %w", err)
+	}
+	return p.o.Now().Sub(at) > offerAgain, nil
+}
+
+// showFactor is the page that asks for one of the person's factors.
+func (p *Provider) showFactor(f *flow, s store.Session, records []store.SecondFactor, problem string) (Page, error) {
+	page := AskFactor{SignIn: f.in.ID, Provider: f.sp.name(), Login: s.Login, Problem: problem, CanCancel: f.fromSP()}
+	page.Code = slices.ContainsFunc(records, func(r store.SecondFactor) bool { return r.Kind == FactorCode })
+	state := factorState{Person: s.Person, Session: s.TokenHash}
+	if holder := p.holder(s, records); p.passkeys != nil && len(holder.credentials) > 0 {
+		var err error
+		if page.Passkey, state.Ceremony, err = p.passkeys.ask(holder); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	page.State, err = p.sealState(state)
+	return page, err
+}
+
+// ProveFactor takes a second factor and goes on with a session that has it. A right proof
+// gives a session with a new token, as a login does (row WEB-02).
+func (p *Provider) ProveFactor(ctx context.Context, id string, proof FactorProof, v Visitor) (a Answer, err error) {
+	ctx, end := p.traced(ctx, v, "")
+	defer func() { end(&a, &err) }()
+	f, page, err := p.resume(ctx, id, v, true)
+	if f == nil {
+		return Answer{Page: page}, err
+	}
+	s, known, err := p.session(ctx, v)
+	if err != nil {
+		return Answer{}, err
+	}
+	if !known || secondFactor(s.Methods) {
+		return p.proceed(ctx, f)
+	}
+	traceOf(ctx).person(s.Person)
+	records, err := p.factors.records.OfPerson(ctx, s.Person)
+	if err != nil {
+		return Answer{}, fmt.Errorf("second factors: %w", err)
+	}
+	if len(records) == 0 {
+		return p.proceed(ctx, f)
+	}
+	began := traceOf(ctx).begin()
+	if page, err := p.guess(ctx, f, s); page != nil || err != nil {
+		return Answer{Page: page}, err
+	}
+	method, problem, cause, err := p.prove(ctx, s, records, proof)
+	if err != nil {
+		return Answer{}, err
+	}
+	traceOf(ctx).step(StepFactor, began, problem, "%s", method)
+	if problem != "" {
+		if err := p.failedFactor(ctx, f, s, problem, cause); err != nil {
+			return Answer{}, err
+		}
+		page, err := p.showFactor(f, s, records, problem)
+		return Answer{Page: page}, err
+	}
+	event := p.event(f, "second-factor", s.Person)
+	event.Outcome, event.Reason = "ok", method
+	token, err := p.strengthen(ctx, s, method, event)
+	return Answer{Page: GoOn{id}, NewSession: token}, err
+}
+
+// guess counts a proof before it is looked at: of many that come at once, no more are
+// looked at than there may be wrong ones (row LDAP-10). The count is the person's, and
+// reaching it takes the right password.
+func (p *Provider) guess(ctx context.Context, f *flow, s store.Session) (Page, error) {
+	left, err := p.o.Throttle.Take(ctx, p.o.LoginWindow, p.o.LoginFailures, factorKey(s.Person))
+	if err != nil || left {
+		return nil, err
+	}
+	p.logRefusal(ctx, f.v, f.sp.EntityID, ReasonTooManyAttempts, "too many wrong second factors", "wait until login_window is over; the person's password is known to whoever tries")
+	return Refusal{
+		SignIn: f.in.ID, Provider: f.sp.name(), Reason: ReasonTooManyAttempts, Status: http.StatusTooManyRequests, CanCancel: f.fromSP(), Retry: true,
+	}, nil
+}
+
+func factorKey(person store.PersonID) []byte { return key("second factor", string(person)) }
+
+// failedFactor records a wrong proof.
+func (p *Provider) failedFactor(ctx context.Context, f *flow, s store.Session, problem string, cause error) error {
+	p.o.Logger.LogAttrs(ctx, slog.LevelInfo, "second factor refused", slog.String("ref", f.v.Ref), slog.String("reason", problem),
+		slog.String("sp", f.sp.EntityID), slog.String("address", f.v.Address), slog.Any("cause", cause))
+	event := p.event(f, "second-factor", s.Person)
+	event.Outcome, event.Reason = "refused", problem
+	if err := p.o.Audit.Add(ctx, event); err != nil {
+		return fmt.Errorf("record a second factor: %w", err)
+	}
+	return nil
+}
+
+// prove checks a proof against the person's factors and uses it up. It returns the kind
+// that was proved, or a problem with its cause for the log.
+func (p *Provider) prove(ctx context.Context, s store.Session, records []store.SecondFactor, proof FactorProof) (method, problem string, cause, err error) {
+	if proof.Credential != "" {
+		return p.provePasskey(ctx, s, records, proof)
+	}
+	code := bareCode(proof.Code)
+	if code == "" || len(code) > maxCode {
+		return "", FactorWrong, errors.New("no code"), nil
+	}
+	cause = errors.New("no factor of the person takes this code")
+	for _, r := range records {
+		switch r.Kind {
+		case FactorCode:
+			var app codeProof
+			if err := p.factors.open(r, &app); err != nil {
+				cause = err
+				continue
+			}
+			step, right, err := checkCode(app.Secret, code, app.Last, p.o.Now())
+			if err != nil {
+				return "", "", nil, err
+			}
+			if right {
+				app.Last = step
+				return p.used(ctx, r, app)
+			}
+		case FactorRecovery:
+			var spare recoveryProof
+			if err := p.factors.open(r, &spare); err != nil {
+				cause = err
+				continue
+			}
+			hash := p.factors.recoveryHash(s.Person, code)
+			left := slices.DeleteFunc(slices.Clone(spare.Codes), func(c []byte) bool { return subtle.ConstantTimeCompare(c, hash) == 1 })
+			if len(left) < len(spare.Codes) {
+				return p.used(ctx, r, recoveryProof{left})
+			}
+		}
+	}
+	return "", FactorWrong, cause, nil
+}
+
+func (p *Provider) provePasskey(ctx context.Context, s store.Session, records []store.SecondFactor, proof FactorProof) (method, problem string, cause, err error) {
+	state, problem, cause, err := p.openState(ctx, s, proof.State)
+	if problem != "" || err != nil {
+		return "", problem, cause, err
+	}
+	if p.passkeys == nil || state.Ceremony == nil || len(proof.Credential) > maxCredential {
+		return "", FactorWrong, errors.New("no passkey was asked for"), nil
+	}
+	credential, refused := p.passkeys.proved(p.holder(s, records), *state.Ceremony, proof.Credential)
+	if refused != nil {
+		return "", FactorWrong, refused, nil
+	}
+	for _, r := range records {
+		var c webauthn.Credential
+		if r.Kind == FactorPasskey && p.factors.open(r, &c) == nil && slices.Equal(c.ID, credential.ID) {
+			return p.used(ctx, r, credential)
+		}
+	}
+	return "", FactorWrong, errors.New("the passkey is gone"), nil
+}
+
+// used stores what a factor is proved by from now on. Of two who prove the same at once one
+// has proved it.
+func (p *Provider) used(ctx context.Context, r store.SecondFactor, proof any) (method, problem string, cause, err error) {
+	if err := p.factors.seal(&r, proof); err != nil {
+		return "", "", nil, err
+	}
+	err = p.factors.records.Use(ctx, r)
+	switch {
+	case errors.Is(err, store.ErrConflict):
+		return "", FactorWrong, errors.New("it was used by another request at the same time"), nil
+	case err != nil:
+		return "", "", nil, fmt.Errorf("use a second factor: %w", err)
+	}
+	return r.Kind, "", nil, nil
+}
+
+// strengthen gives the session's place to one with a new token and one more method.
+func (p *Provider) strengthen(ctx context.Context, s store.Session, method string, event store.Event) (string, error) {
+	token, err := p.token()
+	if err != nil {
+		return "", err
+	}
+	old := s.TokenHash
+	s.TokenHash, s.Methods, s.SeenAt = hash(token), append(slices.Clone(s.Methods), method), p.o.Now()
+	s.KnownAs, s.Clears = bareLogin(s.Login), [][]byte{factorKey(s.Person)}
+	if err := p.o.Sessions.Create(ctx, s, old, event); err != nil {
+		return "", fmt.Errorf("store session: %w", err)
+	}
+	return token, nil
+}
+
+// holder is the session's person with their passkeys. One that can't be opened is left out.
+func (p *Provider) holder(s store.Session, records []store.SecondFactor) keyHolder {
+	h := keyHolder{person: s.Person, login: s.Login}
+	for _, r := range records {
+		var c webauthn.Credential
+		if r.Kind == FactorPasskey && p.factors.open(r, &c) == nil {
+			h.credentials = append(h.credentials, c)
+		}
+	}
+	return h
+}
+
+// factorState goes out with a page and comes back with its form, sealed: nothing has to be
+// stored for a page that nobody may ever send. It holds for one session, for a while, and
+// for once.
+type factorState struct {
+	ID       string                `json:"id"`
+	Person   store.PersonID        `json:"person"`
+	Session  []byte                `json:"session"`
+	Ends     time.Time             `json:"ends"`
+	Secret   string                `json:"secret,omitempty"` // of an authenticator app that is being enrolled
+	Ceremony *webauthn.SessionData `json:"ceremony,omitempty"`
+}
+
+const stateContext = "second-factor-page"
+
+func (p *Provider) sealState(state factorState) (string, error) {
+	var err error
+	if state.ID, err = p.token(); err != nil {
+		return "", err
+	}
+	state.Ends = p.o.Now().Add(factorWindow)
+	plain, err := json.Marshal(state)
+	if err != nil {
+		return "", fmt.Errorf("encode the state of a page: %w", err)
+	}
+	sealed, err := p.o.Sealer.Seal(plain, stateContext)
+	if err != nil {
+		return "", fmt.Errorf("seal the state of a page: %w", err)
+	}
+	return base64.RawURLEncoding.EncodeToString(sealed), nil
+}
+
+// readState opens a state that is this session's and not over.
+func (p *Provider) readState(s store.Session, text string) (state factorState, cause error) {
+	sealed, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil || len(text) > maxCredential {
+		return state, errors.New("the page's state is none of ours")
+	}
+	plain, err := p.o.Sealer.Open(sealed, stateContext)
+	if err != nil {
+		return state, fmt.Errorf("read the page's state: %w", err)
+	}
+	switch err := json.Unmarshal(plain, &state); {
+	case err != nil:
+		return state, errors.New("the page's state can't be read")
+	case state.Person != s.Person || subtle.ConstantTimeCompare(state.Session, s.TokenHash) != 1:
+		return state, errors.New("the page belongs to another session")
+	case !p.o.Now().Before(state.Ends):
+		return state, errors.New("the page was open for too long")
+	}
+	return state, nil
+}
+
+// openState is readState for once: a state that was used is none.
+func (p *Provider) openState(ctx context.Context, s store.Session, text string) (state factorState, problem string, cause, err error) {
+	state, cause = p.readState(s, text)
+	if cause != nil {
+		return state, FactorExpired, cause, nil
+	}
+	first, err := p.o.Forms.Use(ctx, state.ID)
+	switch {
+	case err != nil:
+		return state, "", nil, fmt.Errorf("second factor: %w", err)
+	case !first:
+		return state, FactorExpired, errors.New("the page was used before"), nil
+	}
+	return state, "", nil, nil
+}

@@ -1,0 +1,253 @@
+package idp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"ssobridge/store"
+)
+
+// EnrolFactor shows how to enrol a second factor.
+type EnrolFactor struct {
+	SignIn, Provider, Login string
+
+	Secret    string // for an authenticator app, to type
+	Picture   string // the same to scan: a data: address of a PNG
+	Passkey   string // options for navigator.credentials.create, JSON; "": no passkeys here
+	State     string // to come back with the proof
+	Invited   bool   // takes an invitation's code
+	Invite    string // as typed
+	Optional  bool   // may be put off
+	Adding    bool   // to others that the person has
+	Problem   string
+	CanCancel bool
+}
+
+// RecoveryCodes shows new recovery codes, once.
+type RecoveryCodes struct {
+	SignIn string // to go on with; "": to the person's own page
+	Codes  []string
+}
+
+func (EnrolFactor) page()   {}
+func (RecoveryCodes) page() {}
+
+// FactorEnrolment is what EnrolFactor's form sends.
+type FactorEnrolment struct {
+	Code       string // of the authenticator app
+	Credential string // the new passkey, JSON
+	Invite     string
+	State      string
+	Later      bool // put off
+}
+
+// invited tells whether somebody's first factor takes an invitation: with a role in a
+// console that asks for factors, the password alone must not be enough to enrol one, or a
+// stolen one were.
+func (p *Provider) invited(s store.Session) bool {
+	if p.o.SecondFactor.Console != FactorRequired {
+		return false
+	}
+	e, ok := stored(s)
+	return !ok || p.roles.of(e) != NoConsole
+}
+
+func (p *Provider) showEnrolment(f *flow, s store.Session, records []store.SecondFactor, optional bool, problem, invite string) (Page, error) {
+	page := EnrolFactor{
+		SignIn: f.in.ID, Provider: f.sp.name(), Login: s.Login, Optional: optional, Adding: len(records) > 0, Invite: invite,
+		Invited: len(records) == 0 && p.invited(s), Problem: problem, CanCancel: f.fromSP(),
+	}
+	key, err := p.newCode(s.Login)
+	if err != nil {
+		return nil, err
+	}
+	page.Secret = key.Secret()
+	if page.Picture, err = pictureOf(key); err != nil {
+		return nil, err
+	}
+	state := factorState{Person: s.Person, Session: s.TokenHash, Secret: key.Secret()}
+	if p.passkeys != nil {
+		if page.Passkey, state.Ceremony, err = p.passkeys.offer(p.holder(s, records)); err != nil {
+			return nil, err
+		}
+	}
+	page.State, err = p.sealState(state)
+	return page, err
+}
+
+// again shows an enrolment page once more, with the same secret: the app has it already.
+func (p *Provider) again(f *flow, s store.Session, records []store.SecondFactor, optional bool, problem string, sent FactorEnrolment) (Page, error) {
+	page, err := p.showEnrolment(f, s, records, optional, problem, cutText(sent.Invite, maxCode))
+	if err != nil {
+		return nil, err
+	}
+	state, cause := p.readState(s, sent.State)
+	if cause != nil || state.Secret == "" {
+		return page, nil
+	}
+	shown := page.(EnrolFactor)
+	fresh, cause := p.readState(s, shown.State)
+	if cause != nil {
+		return nil, cause
+	}
+	fresh.Secret = state.Secret
+	key, err := p.codeKey(state.Secret, s.Login)
+	if err != nil {
+		return nil, err
+	}
+	if shown.Picture, err = pictureOf(key); err != nil {
+		return nil, err
+	}
+	shown.Secret = state.Secret
+	shown.State, err = p.sealState(fresh)
+	return shown, err
+}
+
+func cutText(text string, most int) string {
+	if len(text) > most {
+		return ""
+	}
+	return text
+}
+
+// EnrolFactor adds a second factor that was shown to work, and goes on with a session
+// that has it.
+func (p *Provider) EnrolFactor(ctx context.Context, id string, sent FactorEnrolment, v Visitor) (a Answer, err error) {
+	ctx, end := p.traced(ctx, v, "")
+	defer func() { end(&a, &err) }()
+	f, page, err := p.resume(ctx, id, v, true)
+	if f == nil {
+		return Answer{Page: page}, err
+	}
+	s, known, err := p.session(ctx, v)
+	if err != nil {
+		return Answer{}, err
+	}
+	if !known || f.fresh() && s.AuthenticatedAt.Before(f.in.CreatedAt) {
+		return p.proceed(ctx, f)
+	}
+	traceOf(ctx).person(s.Person)
+	records, err := p.factors.records.OfPerson(ctx, s.Person)
+	if err != nil {
+		return Answer{}, fmt.Errorf("second factors: %w", err)
+	}
+	policy := p.needFactor(f, f.in.Account)
+	optional := policy == FactorOffered && f.data.Own == nil
+	switch {
+	case !p.factorsOn(f.config),
+		len(records) > 0 && (f.data.Own == nil || !secondFactor(s.Methods)):
+		// Who has a factor proves it, and adds others from their own page alone.
+		return p.proceed(ctx, f)
+	case sent.Later && optional:
+		event := p.event(f, "second-factor-later", s.Person)
+		event.Outcome = "ok"
+		if err := p.factors.records.Delay(ctx, s.Person, event); err != nil {
+			return Answer{}, fmt.Errorf("put a second factor off: %w", err)
+		}
+		return Answer{Page: GoOn{id}}, nil
+	}
+	if page, err := p.guess(ctx, f, s); page != nil || err != nil {
+		return Answer{Page: page}, err
+	}
+	began := traceOf(ctx).begin()
+	method, codes, problem, cause, err := p.enrol(ctx, f, s, records, sent)
+	if err != nil {
+		return Answer{}, err
+	}
+	traceOf(ctx).step(StepFactor, began, problem, "enrolled %s", method)
+	if problem != "" {
+		if err := p.failedFactor(ctx, f, s, problem, cause); err != nil {
+			return Answer{}, err
+		}
+		page, err := p.again(f, s, records, optional, problem, sent)
+		return Answer{Page: page}, err
+	}
+	event := p.event(f, "second-factor", s.Person)
+	event.Outcome, event.Reason = "ok", method
+	token, err := p.strengthen(ctx, s, method, event)
+	if err != nil {
+		return Answer{}, err
+	}
+	if len(codes) == 0 {
+		return Answer{Page: GoOn{id}, NewSession: token}, nil
+	}
+	return Answer{Page: RecoveryCodes{SignIn: id, Codes: codes}, NewSession: token}, nil
+}
+
+// enrol checks the proof of a new factor and stores it, with recovery codes where the
+// person has none.
+func (p *Provider) enrol(ctx context.Context, f *flow, s store.Session, records []store.SecondFactor, sent FactorEnrolment) (method string, codes []string, problem string, cause, err error) {
+	fail := func(problem, why string) (string, []string, string, error, error) {
+		return method, nil, problem, errors.New(why), nil
+	}
+	state, cause := p.readState(s, sent.State)
+	if cause != nil {
+		return "", nil, FactorExpired, cause, nil
+	}
+	id, err := p.token()
+	if err != nil {
+		return "", nil, "", nil, err
+	}
+	r := store.SecondFactor{ID: id, Person: s.Person, Kind: FactorCode, UsedAt: p.o.Now()}
+	var proof any
+	switch {
+	case sent.Credential != "":
+		method, r.Kind = FactorPasskey, FactorPasskey
+		if p.passkeys == nil || state.Ceremony == nil || len(sent.Credential) > maxCredential {
+			return fail(FactorWrong, "no passkey was offered")
+		}
+		credential, refused := p.passkeys.made(p.holder(s, records), *state.Ceremony, sent.Credential)
+		if refused != nil {
+			return method, nil, FactorWrong, refused, nil
+		}
+		proof = credential
+	default:
+		method = FactorCode
+		step, right, err := checkCode(state.Secret, bareCode(cutText(sent.Code, maxCode)), 0, p.o.Now())
+		if err != nil {
+			return method, nil, "", nil, err
+		}
+		if !right {
+			return fail(FactorWrong, "the code is not that of the new secret: the clock of the device or of this machine may be wrong")
+		}
+		proof = codeProof{Secret: state.Secret, Last: step}
+	}
+	if first, err := p.o.Forms.Use(ctx, state.ID); err != nil {
+		return method, nil, "", nil, fmt.Errorf("second factor: %w", err)
+	} else if !first {
+		return fail(FactorExpired, "the page was used before")
+	}
+	if err := p.factors.seal(&r, proof); err != nil {
+		return method, nil, "", nil, err
+	}
+	e := store.Enrolment{Factors: []store.SecondFactor{r}, First: len(records) == 0}
+	if e.First && p.invited(s) {
+		e.Invite = p.factors.inviteHash(s.Person, bareCode(cutText(sent.Invite, maxCode)))
+	}
+	if !slices.ContainsFunc(records, func(r store.SecondFactor) bool { return r.Kind == FactorRecovery }) {
+		if id, err = p.token(); err != nil {
+			return method, nil, "", nil, err
+		}
+		var spare store.SecondFactor
+		if spare, codes, err = p.factors.spare(s.Person, id); err != nil {
+			return method, nil, "", nil, err
+		}
+		e.Factors = append(e.Factors, spare)
+	}
+	event := p.event(f, "second-factor-enrol", s.Person)
+	event.Outcome, event.Reason = "ok", method
+	err = p.factors.records.Enrol(ctx, s.Person, e, event)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return fail(FactorInvite, "the invitation is not this one, was used, or is over; `ssobridge admin invite` makes another")
+	case errors.Is(err, store.ErrConflict):
+		return fail(FactorExpired, "another factor was enrolled meanwhile")
+	case errors.Is(err, store.ErrLimit):
+		return fail(FactorMany, "the person has as many factors as anybody can have")
+	case err != nil:
+		return method, nil, "", nil, fmt.Errorf("enrol a second factor: %w", err)
+	}
+	return method, codes, "", nil, nil
+}

@@ -1,0 +1,178 @@
+package idp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"ssobridge/idp/directory"
+	"ssobridge/store"
+)
+
+// ownID stands in the place of the service provider where people look after their own
+// factors. No entityID holds a blank.
+const ownID = "own factors"
+
+// pendingOwn is a pending sign-in that leads to the person's own page.
+type pendingOwn struct {
+	Fresh bool `json:"fresh,omitempty"` // the login must be younger than the sign-in
+	Add   bool `json:"add,omitempty"`   // to enrol another factor
+}
+
+// OwnFactors is the page on which people look after their second factors.
+type OwnFactors struct {
+	Login   string
+	Factors []Factor
+	Problem string
+}
+
+// OwnPage is no page of its own: a 303 to the person's own page.
+type OwnPage struct{}
+
+func (OwnFactors) page() {}
+func (OwnPage) page()    {}
+
+// FactorChange is what OwnFactors' forms send.
+type FactorChange struct {
+	Remove string // id of one of the person's factors
+	Renew  bool   // new recovery codes in place of the old
+	Add    bool   // another factor
+}
+
+// FactorsOn tells whether second factors are asked for anywhere here.
+func (p *Provider) FactorsOn(ctx context.Context) (bool, error) {
+	c, err := p.loadConfig(ctx)
+	if err != nil {
+		return false, err
+	}
+	return p.factorsOn(c), nil
+}
+
+// OwnFactors shows the visitor's own factors. Who has not logged in within the last minutes
+// does so first, with a factor if they have one: a browser left open must not be enough
+// to change how its owner is known.
+func (p *Provider) OwnFactors(ctx context.Context, v Visitor) (Answer, error) {
+	return p.own(ctx, v, FactorChange{})
+}
+
+// ChangeOwnFactors changes the visitor's own factors.
+func (p *Provider) ChangeOwnFactors(ctx context.Context, change FactorChange, v Visitor) (Answer, error) {
+	return p.own(ctx, v, change)
+}
+
+func (p *Provider) own(ctx context.Context, v Visitor, change FactorChange) (a Answer, err error) {
+	ctx, end := p.traced(ctx, v, "own factors")
+	defer func() { end(&a, &err) }()
+	c, err := p.loadConfig(ctx)
+	if err != nil {
+		return Answer{}, err
+	}
+	if !p.factorsOn(c) {
+		return Answer{Page: Refusal{Reason: ReasonNoFactors, Status: http.StatusNotFound}}, nil
+	}
+	f := &flow{config: c, sp: p.ownPage, v: v}
+	f.in.EntityID = ownID
+	f.in.Address = addressBlock(v.Address)
+	f.in.Browser = hash(v.Browser)
+	f.in.CreatedAt = p.o.Now()
+	f.data = pending{Own: &pendingOwn{Add: change.Add}}
+	s, known, err := p.session(ctx, v)
+	if err != nil {
+		return Answer{}, err
+	}
+	f.data.Own.Fresh = known && p.o.Now().Sub(s.AuthenticatedAt) >= consoleFresh
+	if !known || f.data.Own.Fresh || change.Add {
+		return p.proceed(ctx, f)
+	}
+	records, err := p.factors.records.OfPerson(ctx, s.Person)
+	if err != nil {
+		return Answer{}, fmt.Errorf("second factors: %w", err)
+	}
+	if len(records) > 0 && !secondFactor(s.Methods) {
+		return p.proceed(ctx, f)
+	}
+	page, err := p.changeOwn(ctx, f, s, records, change)
+	return Answer{Page: page}, err
+}
+
+// changeOwn does a change by somebody who has proved who they are.
+func (p *Provider) changeOwn(ctx context.Context, f *flow, s store.Session, records []store.SecondFactor, change FactorChange) (Page, error) {
+	page := OwnFactors{Login: s.Login}
+	switch {
+	case change.Remove != "":
+		alone := 0 // factors beside recovery codes, which are none by themselves
+		for _, r := range records {
+			if r.Kind != FactorRecovery {
+				alone++
+			}
+		}
+		i := slices.IndexFunc(records, func(r store.SecondFactor) bool { return r.ID == change.Remove && r.Kind != FactorRecovery })
+		if i < 0 {
+			return OwnPage{}, nil // gone already, which is what was asked for
+		}
+		if alone == 1 && p.invited(s) {
+			page.Problem = FactorLast // without an invitation there would be no way to another
+			break
+		}
+		event := p.event(f, "second-factor-remove", s.Person)
+		event.Outcome, event.Reason = "ok", records[i].Kind
+		err := p.factors.records.Remove(ctx, s.Person, change.Remove, FactorRecovery, event)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return nil, fmt.Errorf("remove an own second factor: %w", err)
+		}
+		return OwnPage{}, nil
+	case change.Renew && len(records) > 0:
+		id, err := p.token()
+		if err != nil {
+			return nil, err
+		}
+		spare, codes, err := p.factors.spare(s.Person, id)
+		if err != nil {
+			return nil, err
+		}
+		event := p.event(f, "second-factor-enrol", s.Person)
+		event.Outcome, event.Reason = "ok", FactorRecovery
+		if err := p.factors.records.Enrol(ctx, s.Person, store.Enrolment{Factors: []store.SecondFactor{spare}, Replaces: FactorRecovery}, event); err != nil {
+			return nil, fmt.Errorf("renew recovery codes: %w", err)
+		}
+		return RecoveryCodes{Codes: codes}, nil
+	}
+	var err error
+	page.Factors, err = p.factors.List(ctx, s.Person)
+	return page, err
+}
+
+// arrive is the last step of the way to the own page: to it, or to the enrolment of another
+// factor.
+func (p *Provider) arrive(ctx context.Context, f *flow, s store.Session, _ directory.Entry) (Answer, error) {
+	records, err := p.factors.records.OfPerson(ctx, s.Person)
+	if err != nil {
+		return Answer{}, fmt.Errorf("second factors: %w", err)
+	}
+	waits := len(records) > 0 && !secondFactor(s.Methods)
+	if waits || f.data.Own.Add {
+		if page, err := p.hold(ctx, f); page != nil || err != nil {
+			return Answer{Page: page}, err
+		}
+		// An enrolment that is done leads to the list and not to the next one.
+		done := f.data.Own.Add && !waits && slices.ContainsFunc(records, func(r store.SecondFactor) bool { return !r.CreatedAt.Before(f.in.CreatedAt) })
+		switch {
+		case waits:
+			page, err := p.showFactor(f, s, records, "")
+			return Answer{Page: page}, err
+		case !done:
+			page, err := p.showEnrolment(f, s, records, false, "", "")
+			return Answer{Page: page}, err
+		}
+	}
+	if f.in.ID == "" {
+		return Answer{Page: OwnPage{}}, nil
+	}
+	err = p.o.SignIns.Finish(ctx, store.Issue{SignIn: f.in.ID})
+	if err != nil && !errors.Is(err, store.ErrFinished) && !errors.Is(err, store.ErrNotFound) {
+		return Answer{}, fmt.Errorf("finish the way to the own page: %w", err)
+	}
+	return Answer{Page: OwnPage{}}, nil
+}

@@ -1,0 +1,114 @@
+package idp
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"net/url"
+
+	"github.com/go-webauthn/webauthn/protocol"
+	"github.com/go-webauthn/webauthn/webauthn"
+
+	"ssobridge/store"
+)
+
+// passkeys is the relying party of WebAuthn. It is nil where the public URL's host is an
+// address: passkeys belong to a name (https://www.w3.org/TR/webauthn-3/#relying-party-identifier).
+type passkeys struct{ party *webauthn.WebAuthn }
+
+func newPasskeys(base *url.URL, name string) (*passkeys, error) {
+	if _, err := netip.ParseAddr(base.Hostname()); err == nil {
+		return nil, nil //nolint:nilnil // without passkeys is how it works then
+	}
+	party, err := webauthn.New(&webauthn.Config{
+		RPID: base.Hostname(), RPDisplayName: name, RPOrigins: []string{base.String()},
+		AttestationPreference: protocol.PreferNoAttestation, // which make it is does not matter here
+		AuthenticatorSelection: protocol.AuthenticatorSelection{
+			ResidentKey: protocol.ResidentKeyRequirementDiscouraged, // it is asked for by name, after the password
+			// The password is the other factor: a key that asks for no PIN is one too.
+			UserVerification: protocol.VerificationPreferred,
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("passkeys: %w", err)
+	}
+	return &passkeys{party}, nil
+}
+
+// keyHolder is a person as the library wants them. The handle says nothing about who it is:
+// authenticators keep and show it (https://www.w3.org/TR/webauthn-3/#user-handle).
+type keyHolder struct {
+	person      store.PersonID
+	login       string
+	credentials []webauthn.Credential
+}
+
+func (h keyHolder) WebAuthnID() []byte {
+	sum := sha256.Sum256([]byte("passkey holder\x00" + string(h.person)))
+	return sum[:]
+}
+func (h keyHolder) WebAuthnName() string                       { return h.login }
+func (h keyHolder) WebAuthnDisplayName() string                { return h.login }
+func (h keyHolder) WebAuthnCredentials() []webauthn.Credential { return h.credentials }
+
+func (h keyHolder) descriptors() []protocol.CredentialDescriptor {
+	var all []protocol.CredentialDescriptor
+	for _, c := range h.credentials {
+		all = append(all, c.Descriptor())
+	}
+	return all
+}
+
+// offer begins the making of a passkey: options for the browser (JSON), and what to check its
+// answer with.
+func (k *passkeys) offer(h keyHolder) (options string, ceremony *webauthn.SessionData, err error) {
+	creation, ceremony, err := k.party.BeginRegistration(h, webauthn.WithExclusions(h.descriptors()))
+	if err != nil {
+		return "", nil, fmt.Errorf("offer a passkey: %w", err)
+	}
+	raw, err := json.Marshal(creation.Response)
+	return string(raw), ceremony, err
+}
+
+// made checks the browser's answer to offer. refused says why it is not taken; it is for the log.
+func (k *passkeys) made(h keyHolder, ceremony webauthn.SessionData, answer string) (c *webauthn.Credential, refused error) {
+	parsed, err := protocol.ParseCredentialCreationResponseBytes([]byte(answer))
+	if err != nil {
+		return nil, fmt.Errorf("read a new passkey: %w", err)
+	}
+	c, err = k.party.CreateCredential(h, ceremony, parsed)
+	if err != nil {
+		return nil, fmt.Errorf("check a new passkey: %w", err)
+	}
+	c.Attestation = webauthn.CredentialAttestation{} // none was asked for
+	return c, nil
+}
+
+// ask begins the proof of a passkey.
+func (k *passkeys) ask(h keyHolder) (options string, ceremony *webauthn.SessionData, err error) {
+	assertion, ceremony, err := k.party.BeginLogin(h)
+	if err != nil {
+		return "", nil, fmt.Errorf("ask for a passkey: %w", err)
+	}
+	raw, err := json.Marshal(assertion.Response)
+	return string(raw), ceremony, err
+}
+
+// proved checks the browser's answer to ask, and returns the credential as it is to be kept
+// from now on.
+func (k *passkeys) proved(h keyHolder, ceremony webauthn.SessionData, answer string) (c *webauthn.Credential, refused error) {
+	parsed, err := protocol.ParseCredentialRequestResponseBytes([]byte(answer))
+	if err != nil {
+		return nil, fmt.Errorf("read a passkey's answer: %w", err)
+	}
+	c, err = k.party.ValidateLogin(h, ceremony, parsed)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("check a passkey's answer: %w", err)
+	case c.Authenticator.CloneWarning:
+		// Its counter went back: two devices hold what one should (https://www.w3.org/TR/webauthn-3/#sctn-sign-counter).
+		return nil, fmt.Errorf("check a passkey's answer: its counter went back, so it has been copied")
+	}
+	return c, nil
+}
