@@ -1,6 +1,7 @@
 package idp
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -9,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -95,7 +97,7 @@ type recoveryProof struct {
 	Codes [][]byte `json:"codes"` // keyed hashes of those not yet used
 }
 
-// List tells which factors a person has, the oldest first.
+// List tells which factors a person has, the oldest first and recovery codes last.
 func (s *Factors) List(ctx context.Context, person store.PersonID) ([]Factor, error) {
 	records, err := s.records.OfPerson(ctx, person)
 	if err != nil {
@@ -113,7 +115,16 @@ func (s *Factors) List(ctx context.Context, person store.PersonID) ([]Factor, er
 		}
 		all = append(all, f)
 	}
+	slices.SortStableFunc(all, func(a, b Factor) int { return cmp.Compare(rank(a), rank(b)) })
 	return all, nil
+}
+
+// rank puts recovery codes last: they are made together with the first other factor.
+func rank(f Factor) int {
+	if f.Kind == FactorRecovery {
+		return 1
+	}
+	return 0
 }
 
 // Invite makes an invitation to enrol a person's first factor, good for once within a
