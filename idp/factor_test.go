@@ -14,6 +14,7 @@ import (
 	"github.com/pquerna/otp/totp"
 
 	"ssobridge/idp"
+	"ssobridge/idp/directory"
 	"ssobridge/store"
 )
 
@@ -520,6 +521,13 @@ func TestOwnFactors(t *testing.T) {
 	must[idp.GoOn](t, x.prove(idp.FactorProof{Code: renewed.Codes[0]}), nil)
 	must[idp.OwnPage](t, own(w, idp.FactorChange{Remove: p.Factors[0].ID}), nil)
 	must[idp.OwnPage](t, own(w, idp.FactorChange{Remove: "another's"}), nil)
+	// Somebody switched off in the directory changes nothing any more.
+	f.directory.change("bob", func(p *person) { p.problem = directory.Disabled })
+	now.Advance(61 * time.Second)
+	if p := must[idp.Refusal](t, own(x, idp.FactorChange{Renew: true}), nil); p.Reason != string(directory.Disabled) {
+		t.Errorf("switched off: refused for %s", p.Reason)
+	}
+	f.directory.change("bob", func(p *person) { p.problem = "" })
 	now.Advance(11 * time.Minute)
 	must[idp.GoOn](t, own(w, idp.FactorChange{Renew: true}), nil)
 	must[idp.AskPassword](t, w.resume(), nil)

@@ -128,6 +128,11 @@ func (p *Provider) EnrolFactor(ctx context.Context, id string, sent FactorEnrolm
 	if !known || f.fresh() && s.AuthenticatedAt.Before(f.in.CreatedAt) {
 		return p.proceed(ctx, f)
 	}
+	if _, problem, err := p.reading(ctx, s, v); err != nil {
+		return Answer{}, err
+	} else if problem != "" {
+		return p.proceed(ctx, f) // which ends the session: it is no licence (row LDAP-11)
+	}
 	traceOf(ctx).person(s.Person)
 	records, err := p.factors.records.OfPerson(ctx, s.Person)
 	if err != nil {

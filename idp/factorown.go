@@ -86,6 +86,11 @@ func (p *Provider) own(ctx context.Context, v Visitor, change FactorChange) (a A
 	if !known || f.data.Own.Fresh || change.Add {
 		return p.proceed(ctx, f)
 	}
+	if _, problem, err := p.reading(ctx, s, v); err != nil {
+		return Answer{}, err
+	} else if problem != "" {
+		return p.proceed(ctx, f) // which ends the session: it is no licence (row LDAP-11)
+	}
 	records, err := p.factors.records.OfPerson(ctx, s.Person)
 	if err != nil {
 		return Answer{}, fmt.Errorf("second factors: %w", err)
