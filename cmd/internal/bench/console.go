@@ -30,7 +30,7 @@ func (b *bench) measureConsole(ctx context.Context) error {
 	}
 	group := slapd.GroupDN(directorytest.LoadGroup(0))
 	br, err := b.newBridgeAt(ctx, place{slapd: slapd, sandbox: sandbox.Options{PerSecond: sandbox.Unlimited, PerDay: sandbox.Unlimited}}, "console", "p-256", set{
-		"console.admin_group": group, "console.viewer_group": group,
+		"console.admin_group": group, "console.viewer_group": group, "second_factor.console": "off",
 	})
 	if err != nil {
 		return err
