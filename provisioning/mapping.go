@@ -104,10 +104,14 @@ func (s *Service) ListMappings(ctx context.Context) ([]store.Mapping, error) {
 // RemoveMapping removes a mapping; whom it gave access loses it with the next sign-in. An owner's user that was told with it is
 // forgotten. Users that were created stay at Constant Contact and in the ledger. The error is store.ErrNotFound, wrapped, where there is none.
 func (s *Service) RemoveMapping(ctx context.Context, id int64, actor string) error {
+	was, err := s.Mapping(ctx, id)
+	if err != nil {
+		return fmt.Errorf("remove mapping: %w", err)
+	}
 	event := store.Event{
 		At: s.now(), Actor: actor, Action: "mapping-remove", Subject: fmt.Sprintf("mapping %d", id), Outcome: "ok",
 	}
-	if err := s.mappings.Remove(ctx, id, event); err != nil {
+	if err := s.mappings.Remove(ctx, was, event); err != nil {
 		return fmt.Errorf("remove mapping %d: %w", id, err)
 	}
 	return nil

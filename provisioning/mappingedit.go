@@ -13,9 +13,10 @@ import (
 // MappingEdit is one change of one mapping that is there or was. It is looked at with
 // PreviewMappings, and stored by SaveEdit.
 type MappingEdit struct {
-	Was    store.Mapping // ID 0: it was removed before
-	Now    store.Mapping // ID 0: it goes
-	Change MappingChange // what the switched-on mappings come to
+	Was    store.Mapping  // ID 0: it was removed before
+	Now    store.Mapping  // ID 0: it goes
+	Other  *store.Mapping // as it is, of an exchange: the mapping that gets Was's priority
+	Change MappingChange  // what the switched-on mappings come to
 }
 
 var errOwnerEdit = &FieldError{"role", "an owner's mapping can't be changed", "remove it and add another one"}
@@ -106,6 +107,55 @@ func (s *Service) MoveMapping(ctx context.Context, id int64, priority int) (Mapp
 	return s.edit(ctx, was, m)
 }
 
+// ExchangeMappings drafts that two mappings take each other's priority, in one step: one
+// after the other they could clash on the way.
+func (s *Service) ExchangeMappings(ctx context.Context, id, other int64) (MappingEdit, error) {
+	was, err := s.Mapping(ctx, id)
+	if err != nil {
+		return MappingEdit{}, fmt.Errorf("exchange mappings: %w", err)
+	}
+	with, err := s.Mapping(ctx, other)
+	switch {
+	case errors.Is(err, store.ErrNotFound) || id == other:
+		return MappingEdit{}, fmt.Errorf("exchange mapping %d: %w", id, &FieldError{"other", fmt.Sprintf("there is no other mapping %d", other), "write the number of another mapping"})
+	case err != nil:
+		return MappingEdit{}, fmt.Errorf("exchange mappings: %w", err)
+	case was.Role == store.Owner || with.Role == store.Owner:
+		return MappingEdit{}, fmt.Errorf("exchange mappings %d and %d: %w", id, other, errOwnerEdit)
+	}
+	e := MappingEdit{Was: was, Now: was, Other: &with}
+	e.Now.Priority = with.Priority
+	moved := with
+	moved.Priority = was.Priority
+	on, err := s.ListMappings(ctx)
+	if err != nil {
+		return e, err
+	}
+	for _, m := range on {
+		if m.ID != id && m.ID != other {
+			e.Change.Keep = append(e.Change.Keep, m)
+		}
+	}
+	if was.Priority == with.Priority {
+		return e, nil
+	}
+	for _, pair := range [][2]store.Mapping{{was, e.Now}, {with, moved}} {
+		if pair[0].Off {
+			continue
+		}
+		e.Change.Remove, e.Change.Add = append(e.Change.Remove, pair[0]), append(e.Change.Add, pair[1])
+		if clashing := clashes(e.Change.Keep, pair[1]); len(clashing) > 0 {
+			return e, fmt.Errorf("exchange mappings %d and %d: %w", id, other, s.clash(ctx, pair[1], nil, clashing))
+		}
+	}
+	return e, nil
+}
+
+// clashes are those of others that can't stand beside a mapping.
+func clashes(others []store.Mapping, m store.Mapping) []store.Mapping {
+	return slices.DeleteFunc(slices.Clone(others), func(t store.Mapping) bool { return !identical(t, m) && !contradict(t, m) })
+}
+
 // DropMapping drafts the removal of a mapping.
 func (s *Service) DropMapping(ctx context.Context, id int64) (MappingEdit, error) {
 	was, err := s.Mapping(ctx, id)
@@ -133,9 +183,10 @@ func (s *Service) ReturnMapping(ctx context.Context, version int64) (MappingEdit
 	return s.edit(ctx, was, m)
 }
 
-// History tells what a mapping was, the newest first; all mappings for 0.
-func (s *Service) History(ctx context.Context, mapping int64, limit int) ([]store.MappingVersion, error) {
-	list, err := s.mappings.History(ctx, mapping, limit)
+// History tells what a mapping was, the newest first; all mappings for 0. before is the entry
+// after which a page begins, 0 for the first page.
+func (s *Service) History(ctx context.Context, mapping, before int64, limit int) ([]store.MappingVersion, error) {
+	list, err := s.mappings.History(ctx, mapping, before, limit)
 	if err != nil {
 		return nil, fmt.Errorf("read the history of mapping %d: %w", mapping, err)
 	}
@@ -172,7 +223,7 @@ func (s *Service) edit(ctx context.Context, was, now store.Mapping) (MappingEdit
 		return e, nil
 	}
 	e.Change.Add = []store.Mapping{now}
-	if clashing := slices.DeleteFunc(slices.Clone(e.Change.Keep), func(t store.Mapping) bool { return !identical(t, now) && !contradict(t, now) }); len(clashing) > 0 {
+	if clashing := clashes(e.Change.Keep, now); len(clashing) > 0 {
 		return e, fmt.Errorf("edit mapping %d: %w", now.ID, s.clash(ctx, now, nil, clashing))
 	}
 	return e, nil
@@ -190,8 +241,12 @@ func (s *Service) SaveEdit(ctx context.Context, e MappingEdit, actor string) err
 	switch {
 	case e.Was == e.Now:
 		return nil
+	case e.Other != nil:
+		moved := *e.Other
+		moved.Priority = e.Was.Priority
+		err = s.mappings.Exchange(ctx, e.Was, *e.Other, event("mapping-set", e.Now), event("mapping-set", moved))
 	case e.Now.ID == 0:
-		err = s.mappings.Remove(ctx, e.Was.ID, event("mapping-remove", e.Was))
+		err = s.mappings.Remove(ctx, e.Was, event("mapping-remove", e.Was))
 	case e.Was.ID == 0:
 		err = s.mappings.Return(ctx, e.Now, event("mapping-return", e.Now))
 	case onlySwitched(e.Was, e.Now):

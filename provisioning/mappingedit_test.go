@@ -56,7 +56,28 @@ func TestMappingEdits(t *testing.T) {
 	e, err = w.MoveMapping(ctx, first.ID, 77)
 	save("moved", e, err)
 
+	// Two that clash on whatever way one by one take each other's place in one step.
+	rival := w.maps("c", harbour, store.AccountManager)
+	if _, err := w.MoveMapping(ctx, first.ID, rival.Priority); err == nil {
+		t.Error("a clash was taken")
+	}
+	e, err = w.ExchangeMappings(ctx, first.ID, rival.ID)
+	if err != nil || len(e.Change.Remove) != 2 || len(e.Change.Add) != 2 || len(e.Change.Keep) != 1 {
+		t.Errorf("exchange: %+v, %v", e.Change, err)
+	}
+	save("exchanged", e, err)
+	if a, b := now(first.ID), now(rival.ID); a.Priority != rival.Priority || b.Priority != 77 {
+		t.Errorf("exchanged to %d and %d", a.Priority, b.Priority)
+	}
+	if err := w.SaveEdit(ctx, e, "admin:test"); !errors.Is(err, store.ErrConflict) {
+		t.Errorf("the same once more: got %v, want ErrConflict", err)
+	}
+	e, err = w.DropMapping(ctx, rival.ID)
+	save("removed", e, err)
+
 	for what, do := range map[string]func() (provisioning.MappingEdit, error){
+		"an exchange with itself": func() (provisioning.MappingEdit, error) { return w.ExchangeMappings(ctx, first.ID, first.ID) },
+		"an exchange with none":   func() (provisioning.MappingEdit, error) { return w.ExchangeMappings(ctx, first.ID, 4711) },
 		"a role that is none": func() (provisioning.MappingEdit, error) {
 			s := spec
 			s.Role = "boss"
@@ -79,12 +100,12 @@ func TestMappingEdits(t *testing.T) {
 
 	e, err = w.DropMapping(ctx, first.ID)
 	save("removed", e, err)
-	history := must(w.History(ctx, first.ID, 50))(t)
+	history := must(w.History(ctx, first.ID, 0, 50))(t)
 	var words []string
 	for _, v := range history {
 		words = append(words, v.What)
 	}
-	if got := strings.Join(words, " "); got != "removed changed changed on off added" {
+	if got := strings.Join(words, " "); got != "removed changed changed changed on off added" {
 		t.Errorf("history: %s", got)
 	}
 	e, err = w.ReturnMapping(ctx, history[len(history)-1].ID)

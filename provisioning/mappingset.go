@@ -142,12 +142,12 @@ func (s *Service) ApplyMappings(ctx context.Context, c MappingChange, actor stri
 		return nil
 	}
 	var (
-		remove []int64
+		remove []store.Mapping
 		add    []store.Mapping
 		events []store.Event
 	)
 	for _, m := range c.Remove {
-		remove = append(remove, m.ID)
+		remove = append(remove, m)
 		e := s.mappingEvent("mapping-remove", actor, m, "")
 		e.Subject = fmt.Sprintf("mapping %d", m.ID)
 		events = append(events, e)

@@ -51,28 +51,8 @@ func (s *Mappings) put(ctx context.Context, doing string, was, m Mapping, what s
 	m.ID = was.ID
 	return s.db.change(ctx, doing, func(ctx context.Context, tx querier) error {
 		now := s.db.now()
-		stored, err := takeMapping(ctx, tx, mappingTable(was.Off), was.ID)
-		if errors.Is(err, sql.ErrNoRows) {
-			var there bool
-			if err := tx.QueryRowContext(ctx, `
-				SELECT EXISTS (SELECT 1 FROM mappings WHERE id = $1) OR EXISTS (SELECT 1 FROM mappings_off WHERE id = $1)`, was.ID).Scan(&there); err != nil {
-				return err
-			}
-			if there {
-				return ErrConflict
-			}
-			return ErrNotFound
-		}
-		if err != nil {
+		if err := takeUnchanged(ctx, tx, was); err != nil {
 			return err
-		}
-		if err := s.rememberFirst(ctx, tx, stored); err != nil {
-			return err
-		}
-		// A group's DN is noted when it is renamed; that is no change of an admin's.
-		stored.GroupDN, stored.Off, stored.CreatedAt = was.GroupDN, was.Off, was.CreatedAt
-		if stored != was {
-			return fmt.Errorf("mapping %d was changed meanwhile: %w", was.ID, ErrConflict)
 		}
 		if err := placeMapping(ctx, tx, m, now); err != nil {
 			return err
@@ -84,9 +64,66 @@ func (s *Mappings) put(ctx context.Context, doing string, was, m Mapping, what s
 	})
 }
 
+// Exchange gives two mappings each other's priority, which Set can't do one by one where
+// either would clash with the other on the way. Errors are those of Set.
+func (s *Mappings) Exchange(ctx context.Context, a, b Mapping, events ...Event) error {
+	const doing = "exchange mappings"
+	if a.Role == Owner || b.Role == Owner {
+		return s.db.explain(doing, errOwnerMapping)
+	}
+	return s.db.change(ctx, doing, func(ctx context.Context, tx querier) error {
+		now := s.db.now()
+		for _, was := range []Mapping{a, b} {
+			if err := takeUnchanged(ctx, tx, was); err != nil {
+				return err
+			}
+		}
+		x, y := a, b
+		x.Priority, y.Priority = b.Priority, a.Priority
+		for _, m := range []Mapping{x, y} {
+			if err := placeMapping(ctx, tx, m, now); err != nil {
+				return err
+			}
+			if err := remember(ctx, tx, MappingChanged, m.ID, m, now, actorOf(events)); err != nil {
+				return err
+			}
+		}
+		return addEvents(ctx, tx, now, events)
+	})
+}
+
+// takeUnchanged deletes a mapping that is as was says, and sees to it that its history
+// begins with what it is. ErrConflict: it is otherwise; ErrNotFound: it is gone.
+func takeUnchanged(ctx context.Context, tx querier, was Mapping) error {
+	stored, err := takeMapping(ctx, tx, mappingTable(was.Off), was.ID)
+	if errors.Is(err, sql.ErrNoRows) {
+		var there bool
+		if err := tx.QueryRowContext(ctx, `
+			SELECT EXISTS (SELECT 1 FROM mappings WHERE id = $1) OR EXISTS (SELECT 1 FROM mappings_off WHERE id = $1)`, was.ID).Scan(&there); err != nil {
+			return err
+		}
+		if there {
+			return fmt.Errorf("mapping %d was switched meanwhile: %w", was.ID, ErrConflict)
+		}
+		return ErrNotFound
+	}
+	if err != nil {
+		return err
+	}
+	if err := rememberFirst(ctx, tx, stored); err != nil {
+		return err
+	}
+	// A group's DN is noted when it is renamed; that is no change of an admin's.
+	stored.GroupDN, stored.Off, stored.CreatedAt = was.GroupDN, was.Off, was.CreatedAt
+	if stored != was {
+		return fmt.Errorf("mapping %d was changed meanwhile: %w", was.ID, ErrConflict)
+	}
+	return nil
+}
+
 // rememberFirst begins the history of a mapping that the version before this one
 // added: what it was must not be lost with its first change.
-func (s *Mappings) rememberFirst(ctx context.Context, tx querier, m Mapping) error {
+func rememberFirst(ctx context.Context, tx querier, m Mapping) error {
 	var known bool
 	if err := tx.QueryRowContext(ctx, `
 		SELECT EXISTS (SELECT 1 FROM mapping_history WHERE mapping = $1)`, m.ID).Scan(&known); err != nil || known {
@@ -122,14 +159,14 @@ func (s *Mappings) Return(ctx context.Context, m Mapping, e Event) error {
 	})
 }
 
-// History tells what a mapping was, the newest first, at most limit entries. A mapping
-// of 0 stands for all.
-func (s *Mappings) History(ctx context.Context, mapping int64, limit int) ([]MappingVersion, error) {
+// History tells what a mapping was, the newest first, at most limit entries of those
+// before the one with the id before, 0 for the newest. A mapping of 0 stands for all.
+func (s *Mappings) History(ctx context.Context, mapping, before int64, limit int) ([]MappingVersion, error) {
 	all, err := collect(ctx, s.db.engine.reader(), scanVersion, `
 		SELECT id, what, state, at, actor
 		  FROM mapping_history
-		 WHERE mapping = $1 OR $1 = 0
-		 ORDER BY id DESC LIMIT $2`, mapping, limit)
+		 WHERE (mapping = $1 OR $1 = 0) AND (id < $2 OR $2 = 0)
+		 ORDER BY id DESC LIMIT $3`, mapping, before, limit)
 	return all, s.db.explain("read the history of mappings", err)
 }
 

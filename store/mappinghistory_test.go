@@ -35,7 +35,7 @@ func TestMappingOfTheVersionBefore(t *testing.T) {
 	if err := db.Mappings().Set(t.Context(), list[0], m, store.Event{Actor: "admin:now", Action: "mapping-set"}); err != nil {
 		t.Fatal(err)
 	}
-	history, err := db.Mappings().History(t.Context(), m.ID, 10)
+	history, err := db.Mappings().History(t.Context(), m.ID, 0, 10)
 	if err != nil || len(history) != 2 || history[1].What != store.MappingAdded || history[1].By != "admin:before" || history[1].State.Priority != 10 || history[0].State.Priority != 20 {
 		t.Errorf("history: %+v, %v", history, err)
 	}

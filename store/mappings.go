@@ -2,9 +2,9 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -117,29 +117,26 @@ func addMapping(ctx context.Context, tx querier, m Mapping, now time.Time) (id i
 	return id, err
 }
 
-// Replace deletes mappings and then adds others, all in one transaction with the events. ErrConflict: one to be deleted is gone, or one to be
+// Replace deletes mappings and then adds others, all in one transaction with the events. ErrConflict: one to be deleted is gone or no longer as it was, or one to be
 // added clashes, as Add says, with those that stay or that were added before it; nothing is changed then. An owner's mapping
 // is neither deleted nor added so: it goes together with an SSO user.
-func (s *Mappings) Replace(ctx context.Context, remove []int64, add []Mapping, events []Event) error {
+func (s *Mappings) Replace(ctx context.Context, remove, add []Mapping, events []Event) error {
 	const what = "replace mappings"
-	for _, m := range add {
+	for _, m := range slices.Concat(remove, add) {
 		if m.Kind == PersonMapping && m.Role == Owner {
 			return s.db.explain(what, errOwnerMapping)
 		}
 	}
 	return s.db.change(ctx, what, func(ctx context.Context, tx querier) error {
 		now := s.db.now()
-		for _, id := range remove {
-			was, err := takeMapping(ctx, tx, "mappings", id)
-			switch {
-			case errors.Is(err, sql.ErrNoRows):
-				return fmt.Errorf("mapping %d is gone: %w", id, ErrConflict)
+		for _, was := range remove {
+			switch err := takeUnchanged(ctx, tx, was); {
+			case errors.Is(err, ErrNotFound):
+				return fmt.Errorf("mapping %d is gone: %w", was.ID, ErrConflict)
 			case err != nil:
 				return err
-			case was.Kind == PersonMapping && was.Role == Owner:
-				return fmt.Errorf("mapping %d: %w", id, errOwnerMapping)
 			}
-			if err := remember(ctx, tx, MappingRemoved, id, was, now, actorOf(events)); err != nil {
+			if err := remember(ctx, tx, MappingRemoved, was.ID, was, now, actorOf(events)); err != nil {
 				return err
 			}
 		}
@@ -210,24 +207,21 @@ func (s *Mappings) ListOff(ctx context.Context) ([]Mapping, error) {
 	return all, s.db.explain("list mappings that are off", err)
 }
 
-// Remove deletes a mapping, on or off, with its event. ErrNotFound. The owner's SSO user
+// Remove deletes a mapping, on or off, with its event. ErrConflict: it is no longer as was
+// says. ErrNotFound: it is gone. The owner's SSO user
 // that was told with this mapping goes with it, so that a wrong external id can
 // be told anew; it was never created by us, so nothing is forgotten.
-func (s *Mappings) Remove(ctx context.Context, id int64, e Event) error {
+func (s *Mappings) Remove(ctx context.Context, was Mapping, e Event) error {
 	return s.db.change(ctx, "remove mapping", func(ctx context.Context, tx querier) error {
-		was, err := takeMapping(ctx, tx, "mappings", id)
-		if errors.Is(err, sql.ErrNoRows) {
-			was, err = takeMapping(ctx, tx, "mappings_off", id)
-		}
-		if err != nil {
+		if err := takeUnchanged(ctx, tx, was); err != nil {
 			return err
 		}
-		if err := remember(ctx, tx, MappingRemoved, id, was, s.db.now(), e.Actor); err != nil {
+		if err := remember(ctx, tx, MappingRemoved, was.ID, was, s.db.now(), e.Actor); err != nil {
 			return err
 		}
 		if was.Kind == PersonMapping {
 			if _, err := tx.ExecContext(ctx, `
-				DELETE FROM sso_users WHERE mapping = $1 AND role = 'owner' AND attempts = 0`, id); err != nil {
+				DELETE FROM sso_users WHERE mapping = $1 AND role = 'owner' AND attempts = 0`, was.ID); err != nil {
 				return err
 			}
 		}

@@ -358,7 +358,7 @@ func (k *console) showMapping(r *consoleRequest, status int, f form, effects *ef
 		return r.missing("mapping")
 	}
 	v := mappingView{Form: f, Own: mappingPath(id), Roles: mappingRoles[:2], Effects: effects, Admin: r.may(idp.Admin)}
-	history, err := k.Provisioning.History(r.ctx(), id, pageSize)
+	history, err := k.Provisioning.History(r.ctx(), id, 0, pageSize)
 	if err != nil {
 		return err
 	}
@@ -387,6 +387,12 @@ func (k *console) draftEdit(r *consoleRequest, id int64) (provisioning.MappingEd
 	switch r.form["do"] {
 	case "off", "on":
 		return k.Provisioning.SwitchMapping(r.ctx(), id, r.form["do"] == "off")
+	case "exchange":
+		other, err := strconv.ParseInt(strings.TrimSpace(r.form["other"]), 10, 64)
+		if err != nil {
+			return provisioning.MappingEdit{}, &provisioning.FieldError{Field: "other", Fault: r.text("mappings.badother")}
+		}
+		return k.Provisioning.ExchangeMappings(r.ctx(), id, other)
 	case "remove":
 		return k.Provisioning.DropMapping(r.ctx(), id)
 	case "return":
@@ -443,7 +449,7 @@ func (k *console) editMapping(r *consoleRequest) error {
 	if err != nil {
 		return refuse(err)
 	}
-	seen := fingerprint(fmt.Appendf(nil, "%+v|%+v", edit.Was, edit.Now))
+	seen := fingerprint(fmt.Appendf(nil, "%+v|%+v|%+v", edit.Was, edit.Now, edit.Other))
 	if r.form["seen"] == seen {
 		if err := k.Provisioning.SaveEdit(r.ctx(), edit, r.actor()); err != nil {
 			return refuse(err)
@@ -468,7 +474,8 @@ func (k *console) editMapping(r *consoleRequest) error {
 
 // mappingHistory is the history of all mappings, those that are gone among them.
 func (k *console) mappingHistory(r *consoleRequest) error {
-	history, err := k.Provisioning.History(r.ctx(), 0, 200)
+	before, _ := strconv.ParseInt(r.QueryParam("after"), 10, 64) // none: the first page
+	history, err := k.Provisioning.History(r.ctx(), 0, max(before, 0), pageSize)
 	if err != nil {
 		return err
 	}
@@ -476,7 +483,17 @@ func (k *console) mappingHistory(r *consoleRequest) error {
 	for _, h := range history {
 		rows = append(rows, versionRow{h, provisioning.Who(h.State)})
 	}
-	return r.show(http.StatusOK, "mappings-history", r.text("mappings.history"), struct{ History []versionRow }{rows})
+	first, next := "", ""
+	if before > 0 {
+		first = mappingsPath + "/history"
+	}
+	if len(rows) == pageSize {
+		next = mappingsPath + "/history?after=" + strconv.FormatInt(rows[pageSize-1].ID, 10)
+	}
+	return r.show(http.StatusOK, "mappings-history", r.text("mappings.history"), struct {
+		History     []versionRow
+		First, Next string
+	}{rows, first, next})
 }
 
 func (k *console) exportMappings(r *consoleRequest) error {

@@ -307,8 +307,8 @@ func testMappings(t *testing.T, fresh func(testing.TB) store.Options) {
 		if diff := cmp.Diff([]store.Mapping{m}, list); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
-		must(t, s.Remove(ctx, id, event("m")))
-		if err := s.Remove(ctx, id, event("m")); !errors.Is(err, store.ErrNotFound) {
+		must(t, s.Remove(ctx, list[0], event("m")))
+		if err := s.Remove(ctx, list[0], event("m")); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("remove again: %v, want ErrNotFound", err)
 		}
 		if err := s.SetGroupDN(ctx, id, "cn=c"); !errors.Is(err, store.ErrNotFound) {
@@ -409,7 +409,7 @@ func testMappings(t *testing.T, fresh func(testing.TB) store.Options) {
 			t.Errorf("mappings %+v, %v, want the first alone", list, err)
 		}
 		// A wrong external id is mended by removing the mapping.
-		must(t, s.Remove(ctx, id, event("m")))
+		must(t, s.Remove(ctx, switchedOn(t, db)[0], event("m")))
 		u.ExternalID = "x2"
 		if _, err = s.Add(ctx, m, &u, event("m")); err != nil {
 			t.Errorf("told anew: %v", err)

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -73,6 +74,23 @@ func testMappingHistory(t *testing.T, fresh func(testing.TB) store.Options) {
 		}
 		first = moved
 	})
+	t.Run("exchange", func(t *testing.T) {
+		must(t, s.Exchange(ctx, first, second, event("mapping-set"), event("mapping-set")))
+		only("exchanged", id, second.ID)
+		if err := s.Exchange(ctx, first, second, event("stale")); !errors.Is(err, store.ErrConflict) {
+			t.Errorf("from a state that is over: got %v, want ErrConflict", err)
+		}
+		if err := s.Exchange(ctx, switchedOn(t, db)[0], store.Mapping{ID: 4711}, event("gone")); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("with one that never was: got %v, want ErrNotFound", err)
+		}
+		only("after refusals", id, second.ID)
+		if err := s.Remove(ctx, first, event("stale")); !errors.Is(err, store.ErrConflict) {
+			t.Errorf("removed from a state that is over: got %v, want ErrConflict", err)
+		}
+		list := switchedOn(t, db)
+		must(t, s.Exchange(ctx, list[0], list[1]))
+		only("exchanged back", second.ID, id)
+	})
 	t.Run("two editors", func(t *testing.T) {
 		var won atomic.Int64
 		var wait sync.WaitGroup
@@ -94,17 +112,21 @@ func testMappingHistory(t *testing.T, fresh func(testing.TB) store.Options) {
 		}
 	})
 	t.Run("history", func(t *testing.T) {
-		must(t, s.Remove(ctx, id, event("mapping-remove")))
-		list, err := s.History(ctx, id, 100)
+		on := switchedOn(t, db)
+		must(t, s.Remove(ctx, on[slices.IndexFunc(on, func(m store.Mapping) bool { return m.ID == id })], event("mapping-remove")))
+		list, err := s.History(ctx, id, 0, 100)
 		must(t, err)
+		if page, err := s.History(ctx, id, list[2].ID, 2); err != nil || len(page) != 2 || page[0].ID != list[3].ID || page[1].ID != list[4].ID {
+			t.Errorf("the page after the third: %+v, %v", page, err)
+		}
 		var words []string
 		for _, v := range list {
 			words = append(words, v.What)
 		}
-		if got := len(words); got != 6 || words[0] != store.MappingRemoved || words[5] != store.MappingAdded || list[5].By != "admin:x" || list[5].State.Priority != 10 {
+		if got := len(words); got != 8 || words[0] != store.MappingRemoved || words[7] != store.MappingAdded || list[7].By != "admin:x" || list[7].State.Priority != 10 {
 			t.Errorf("history: got %v, %+v", words, list)
 		}
-		v, err := s.Version(ctx, list[5].ID)
+		v, err := s.Version(ctx, list[7].ID)
 		must(t, err)
 		must(t, s.Return(ctx, v.State, event("mapping-return")))
 		only("returned", id, second.ID)

@@ -43,16 +43,17 @@ func testMappingSets(t *testing.T, fresh func(testing.TB) store.Options) {
 	must(t, err)
 	for _, c := range []struct {
 		name   string
-		remove []int64
+		remove []store.Mapping
 		add    []store.Mapping
 		want   error // nil: any
 	}{
-		{"one is gone", []int64{before[0].ID, 999}, nil, store.ErrConflict},
-		{"one is named twice", []int64{before[0].ID, before[0].ID}, nil, store.ErrConflict},
-		{"clash with one that stays", []int64{before[0].ID}, []store.Mapping{group("cn=c", "a3", manager), group("cn=d", "a2", creator)}, store.ErrConflict},
+		{"one is gone", []store.Mapping{before[0], {ID: 999}}, nil, store.ErrConflict},
+		{"one is named twice", []store.Mapping{before[0], before[0]}, nil, store.ErrConflict},
+		{"one is not as it was", []store.Mapping{changed(before[0])}, nil, store.ErrConflict},
+		{"clash with one that stays", before[:1], []store.Mapping{group("cn=c", "a3", manager), group("cn=d", "a2", creator)}, store.ErrConflict},
 		{"clash among themselves", nil, []store.Mapping{group("cn=c", "a3", manager), group("cn=d", "a3", creator)}, store.ErrConflict},
 		{"the same rule", nil, []store.Mapping{group("cn=a", "a1", manager)}, store.ErrConflict},
-		{"an owner's removed", []int64{ownerID}, nil, nil},
+		{"an owner's removed", []store.Mapping{{ID: ownerID, Kind: store.PersonMapping, Role: store.Owner}}, nil, nil},
 		{"an owner's added", nil, []store.Mapping{{Kind: store.PersonMapping, Person: "p2", Account: "a9", Role: store.Owner}}, nil},
 		{"no kind", nil, []store.Mapping{group("cn=c", "a3", manager), {Kind: "odd", Account: "a4", Role: manager}}, nil},
 	} {
@@ -69,7 +70,7 @@ func testMappingSets(t *testing.T, fresh func(testing.TB) store.Options) {
 	}
 
 	// What would clash if it were added first.
-	must(t, s.Replace(ctx, []int64{before[0].ID, before[1].ID}, []store.Mapping{group("cn=a", "a1", creator), group("cn=b", "a1", creator)}, []store.Event{event("set")}))
+	must(t, s.Replace(ctx, before[:2], []store.Mapping{group("cn=a", "a1", creator), group("cn=b", "a1", creator)}, []store.Event{event("set")}))
 	same("replaced", owner, group("cn=a", "a1", creator), group("cn=b", "a1", creator))
 	if n, err := db.Changes(ctx); err != nil || n <= counter {
 		t.Errorf("counter %d, %v, want more than %d", n, err, counter)
@@ -83,10 +84,10 @@ func testMappingSets(t *testing.T, fresh func(testing.TB) store.Options) {
 
 	// Two admins replace the same mapping: one wins, and the other is told.
 	replicas := []*store.Mappings{s, open(t, o).Mappings()}
-	victim := list()[2].ID
+	victim := list()[2]
 	won := 0
 	for i, err := range all(6, func(i int) error {
-		return replicas[i%2].Replace(ctx, []int64{victim}, []store.Mapping{group("cn=new", "a5", []store.Role{manager, creator}[i%2])}, nil)
+		return replicas[i%2].Replace(ctx, []store.Mapping{victim}, []store.Mapping{group("cn=new", "a5", []store.Role{manager, creator}[i%2])}, nil)
 	}) {
 		if err == nil {
 			won++
@@ -97,4 +98,10 @@ func testMappingSets(t *testing.T, fresh func(testing.TB) store.Options) {
 	if won != 1 || len(list()) != 3 {
 		t.Errorf("%d won, %d mappings, want 1 and 3", won, len(list()))
 	}
+}
+
+// changed is a mapping as somebody may have seen it before another admin changed it.
+func changed(m store.Mapping) store.Mapping {
+	m.Priority++
+	return m
 }

@@ -110,7 +110,7 @@ func testChanges(t *testing.T, fresh func(testing.TB) store.Options) {
 			return err
 		}},
 		{"rename group", true, func() error { return db.Mappings().SetGroupDN(ctx, mapping, "cn=b") }},
-		{"remove mapping", true, func() error { return db.Mappings().Remove(ctx, mapping, event("c")) }},
+		{"remove mapping", true, func() error { return db.Mappings().Remove(ctx, switchedOn(t, db)[0], event("c")) }},
 		{"accounts", true, func() error {
 			return db.Accounts().ReplaceAll(ctx, []store.Account{{ID: "a1", Name: "One"}}, event("c"))
 		}},
@@ -119,7 +119,7 @@ func testChanges(t *testing.T, fresh func(testing.TB) store.Options) {
 		}},
 		{"sign-in", false, func() error { return db.SignIns().Create(ctx, signIn("s"), store.Caps{}) }},
 		{"refused change", false, func() error {
-			if err := db.Mappings().Remove(ctx, 999, event("c")); !errors.Is(err, store.ErrNotFound) {
+			if err := db.Mappings().Remove(ctx, store.Mapping{ID: 999}, event("c")); !errors.Is(err, store.ErrNotFound) {
 				return errors.New("no refusal")
 			}
 			return nil
@@ -139,4 +139,12 @@ func testChanges(t *testing.T, fresh func(testing.TB) store.Options) {
 	if n, err := other.Changes(ctx); err != nil || n != last {
 		t.Errorf("other replica: got %d, %v, want %d", n, err, last)
 	}
+}
+
+// switchedOn are the mappings that are on.
+func switchedOn(t *testing.T, db *store.DB) []store.Mapping {
+	t.Helper()
+	all, err := db.Mappings().List(t.Context())
+	must(t, err)
+	return all
 }

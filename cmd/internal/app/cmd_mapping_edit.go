@@ -112,6 +112,24 @@ func (c *mappingSetCmd) Run(s *session) error {
 	})
 }
 
+type mappingExchangeCmd struct {
+	mappingEdit
+
+	Other int64 `arg:"" help:"The number of the other mapping."`
+}
+
+// Help is shown by mapping exchange --help.
+func (mappingExchangeCmd) Help() string {
+	return "Of several mappings to one account the lowest priority number wins. Two that would clash on the way take each other's in one step.\n\nExample:\n\n    ssobridge mapping exchange 7 3 --preview"
+}
+
+// Run exchanges them.
+func (c *mappingExchangeCmd) Run(s *session) error {
+	return c.edit(s, fmt.Sprintf("and mapping %d have each other's priority", c.Other), func(p *Parts) (provisioning.MappingEdit, error) {
+		return p.Provisioning.ExchangeMappings(s.ctx, c.ID, c.Other)
+	})
+}
+
 type mappingHistoryCmd struct {
 	ID    int64 `arg:"" optional:"" name:"id" help:"The number of the mapping, also of one that was removed. Default: all."`
 	Limit int   `default:"50" help:"At most so many entries, up to 1000."`
@@ -130,7 +148,7 @@ func (c *mappingHistoryCmd) Run(s *session) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	list, err := p.Provisioning.History(s.ctx, c.ID, c.Limit)
+	list, err := p.Provisioning.History(s.ctx, c.ID, 0, c.Limit)
 	if err != nil {
 		return err
 	}
