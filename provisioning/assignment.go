@@ -126,7 +126,35 @@ func (s *Service) Explain(ctx context.Context, p directory.Entry) ([]Hit, error)
 		}
 		all = append(all, hits...)
 	}
-	return all, nil
+	off, err := s.mappings.ListOff(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("explain mappings for person %s: %w", p.ID, err)
+	}
+	return append(all, explainOff(x, off, p)...), nil
+}
+
+// explainOff says of mappings that are off whether they would hit: a forgotten one is a common reason for missing access.
+func explainOff(now *index, off []store.Mapping, p directory.Entry) (all []Hit) {
+	x := newIndex(now.changes, off, slices.Collect(maps.Values(now.accounts)))
+	who := x.newSubject(p)
+	for i := range x.rules {
+		r := &x.rules[i]
+		r.mapping.Off = true
+		hits := x.try(r, who)
+		if len(hits) == 0 {
+			hits = []Hit{{Mapping: r.mapping, Why: miss(r, who), Account: r.mapping.Account, Role: r.mapping.Role}}
+		}
+		for _, h := range hits {
+			h.Mapping.Off = true
+			if h.Hit {
+				h.Hit, h.Why = false, "it is switched off, else it would hit: "+h.Why
+			} else {
+				h.Why = "it is switched off; " + h.Why
+			}
+			all = append(all, h)
+		}
+	}
+	return all
 }
 
 // subject is a person laid out for the rules.

@@ -32,6 +32,7 @@ type MappingSpec struct {
 	Role    string // empty where Pattern captures it
 	// Priority, the lowest wins; 0 takes the next free one behind all others.
 	Priority   int
+	Off        bool   // switched off; in a set only
 	ExternalID string // of the owner's user at Constant Contact; with role owner only
 
 	Actor     string // for the audit, such as "admin:NAME"

@@ -41,7 +41,7 @@ func (set *mappingSet) compare(stored []store.Mapping) (c MappingChange) {
 	var add, last []int
 	for i := range set.drafts {
 		m := &set.drafts[i]
-		if set.faulty[i] {
+		if set.faulty[i] || m.Off {
 			continue
 		}
 		at, found := known[ruleKey(*m, m.GroupID == "")]
@@ -69,6 +69,45 @@ func (set *mappingSet) compare(stored []store.Mapping) (c MappingChange) {
 	}
 	set.place(&c, named, add, last, stored)
 	return c
+}
+
+// compareOff adds what a set means for mappings that are off: some come, some change, and some go that the set has on.
+func (set *mappingSet) compareOff(c *MappingChange, off []store.Mapping) {
+	named := map[string]int{} // rules of the set, by position from 1
+	for i, m := range set.drafts {
+		if set.faulty[i] {
+			continue
+		}
+		key := ruleKey(m, m.GroupID == "")
+		if before := named[key]; before != 0 && (m.Off || set.drafts[before-1].Off) {
+			set.fault(i, &FieldError{"group", fmt.Sprintf("mapping %d of the set says the same already", before), "leave one of them out"})
+			continue
+		}
+		named[key] = i + 1
+	}
+	highest := lastPriority(slices.Concat(c.Keep, switchedOn(c.Add), off))
+	for i, m := range set.drafts {
+		if set.faulty[i] {
+			continue
+		}
+		at := slices.IndexFunc(off, func(t store.Mapping) bool { return ruleKey(t, m.GroupID == "") == ruleKey(m, m.GroupID == "") })
+		same := at >= 0 && m.Off && (m.Priority == 0 || m.Priority == off[at].Priority)
+		if at >= 0 && !same {
+			c.Remove = append(c.Remove, off[at])
+		}
+		if !m.Off || same {
+			continue
+		}
+		if m.Priority == 0 {
+			free, err := nextPriority(highest)
+			if err != nil {
+				set.fault(i, err)
+				continue
+			}
+			m.Priority, highest = free, free
+		}
+		c.Add = append(c.Add, m)
+	}
 }
 
 // place puts the mappings at add, which have priorities, and then those at last, which get theirs, among those that stay.

@@ -2,9 +2,11 @@ package provisioning_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
+	"ssobridge/idp/directory"
 	"ssobridge/provisioning"
 	"ssobridge/store"
 )
@@ -36,6 +38,12 @@ func TestMappingEdits(t *testing.T) {
 	save("off", e, err)
 	if !now(first.ID).Off {
 		t.Error("it is not off")
+	}
+	// Who would have access by it is told why not.
+	ann := directory.Entry{ID: "ann", Login: "ann", Groups: []directory.Group{group("a")}}
+	hits := must(w.Explain(ctx, ann))(t)
+	if i := slices.IndexFunc(hits, func(h provisioning.Hit) bool { return h.Mapping.ID == first.ID }); i < 0 || hits[i].Hit || !strings.Contains(hits[i].Why, "switched off, else it would hit: ") {
+		t.Errorf("explained as %+v", hits)
 	}
 	if list := must(w.ListMappings(ctx))(t); len(list) != 1 || list[0].ID != second.ID {
 		t.Errorf("%+v are on", list)

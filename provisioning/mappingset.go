@@ -14,7 +14,8 @@ const (
 	maxSetFaults  = 100 // that are told at once
 )
 
-// MappingChange is the difference between the stored mappings and a wanted set, or one edit. Keep and Remove together are all that are stored.
+// MappingChange is the difference between the stored mappings and a wanted set, or one edit. Keep, and those of Remove that are on, are all that are on
+// now; among Add and Remove are such that are off.
 type MappingChange struct {
 	Add    []store.Mapping
 	Remove []store.Mapping
@@ -29,6 +30,8 @@ func (c MappingChange) Empty() bool { return len(c.Add) == 0 && len(c.Remove) ==
 // group given by its DN alone is the stored one of that DN, whose id is known. Faults are joined *FieldErrors, whose Field begins with "mapping N: ", counted
 // from 1; at most 100 are told.
 //
+// Those that are off are part of the set where it says so. One that it does not name, neither on nor off, stays as it is: it gives nobody anything.
+//
 // Mappings of owners (kind person with role owner) are kept when the set does not name them. The set can't change them or tell new ones, since
 // an owner's external_id goes into the ledger together with the mapping: AddMapping and RemoveMapping do that.
 func (s *Service) CompareMappings(ctx context.Context, wanted []MappingSpec) (MappingChange, error) {
@@ -39,6 +42,7 @@ func (s *Service) CompareMappings(ctx context.Context, wanted []MappingSpec) (Ma
 	set := mappingSet{drafts: make([]store.Mapping, len(wanted)), faulty: make([]bool, len(wanted))}
 	for i, spec := range wanted {
 		m, faults := draft(spec)
+		m.Off = spec.Off
 		set.drafts[i] = m
 		for _, fault := range faults {
 			set.fault(i, fault)
@@ -54,7 +58,12 @@ func (s *Service) CompareMappings(ctx context.Context, wanted []MappingSpec) (Ma
 	if err := s.setOwners(ctx, wanted, stored, &set); err != nil {
 		return MappingChange{}, fmt.Errorf("compare mappings: %w", err)
 	}
+	off, err := s.mappings.ListOff(ctx)
+	if err != nil {
+		return MappingChange{}, fmt.Errorf("compare mappings: %w", err)
+	}
 	change := set.compare(stored)
+	set.compareOff(&change, off)
 	if len(set.faults) > 0 {
 		return MappingChange{}, fmt.Errorf("compare mappings: %w", errors.Join(set.faults...))
 	}
@@ -135,7 +144,7 @@ func (s *Service) ApplyMappings(ctx context.Context, c MappingChange, actor stri
 		return fmt.Errorf("apply mappings: %w", err)
 	}
 	// One that is added between here and the transaction stays beside the set, as if it had been added right after.
-	if !sameMappings(stored, slices.Concat(c.Keep, c.Remove)) {
+	if !sameMappings(stored, slices.Concat(c.Keep, switchedOn(c.Remove))) {
 		return fmt.Errorf("apply mappings: they have changed since they were compared: %w", store.ErrConflict)
 	}
 	if c.Empty() {
@@ -161,6 +170,11 @@ func (s *Service) ApplyMappings(ctx context.Context, c MappingChange, actor stri
 		return fmt.Errorf("apply mappings: %w", err)
 	}
 	return nil
+}
+
+// switchedOn are those of the mappings that are on.
+func switchedOn(all []store.Mapping) []store.Mapping {
+	return slices.DeleteFunc(slices.Clone(all), func(m store.Mapping) bool { return m.Off })
 }
 
 // sameMappings tells whether two sets are the same mappings in the same state. The DN of a group may differ: it is noted when it is renamed.

@@ -21,7 +21,11 @@ func said(m store.Mapping) string {
 	case store.PersonMapping:
 		who = string(m.Person)
 	}
-	return fmt.Sprintf("%d %s %s %s", m.Priority, who, m.Account, m.Role)
+	text := fmt.Sprintf("%d %s %s %s", m.Priority, who, m.Account, m.Role)
+	if m.Off {
+		text += " off"
+	}
+	return text
 }
 
 // changeLines are a change as "+ mapping", "- mapping", "= mapping".
@@ -109,6 +113,55 @@ func TestCompareMappings(t *testing.T) {
 }
 
 // Each fault is told with the mapping's place in the set and its field, all together, and nothing is changed.
+// What is off is part of a set: it comes, changes and goes with it, and stays where the set does not name it.
+func TestCompareMappingsThatAreOff(t *testing.T) {
+	h, c := string(harbour), string(cycling)
+	owner, sales := "= 5 mina "+h+" owner", specOf("sales", harbour, "account_manager", 10)
+	riders := specOf("riders", cycling, "campaign_creator", 20)
+	off := func(spec provisioning.MappingSpec) provisioning.MappingSpec {
+		spec.Off = true
+		return spec
+	}
+	for _, k := range []struct {
+		name   string
+		wanted []provisioning.MappingSpec
+		want   []string
+	}{
+		{"as it is", []provisioning.MappingSpec{sales, off(riders)}, []string{owner, "= 10 sales " + h + " account_manager"}},
+		{"without a priority", []provisioning.MappingSpec{sales, off(specOf("riders", cycling, "campaign_creator", 0))}, []string{owner, "= 10 sales " + h + " account_manager"}},
+		{"not named", []provisioning.MappingSpec{sales}, []string{owner, "= 10 sales " + h + " account_manager"}},
+		{"on again", []provisioning.MappingSpec{sales, riders}, []string{owner, "= 10 sales " + h + " account_manager", "- 20 riders " + c + " campaign_creator off", "+ 20 riders " + c + " campaign_creator"}},
+		{"moved", []provisioning.MappingSpec{sales, off(specOf("riders", cycling, "campaign_creator", 7))}, []string{owner, "= 10 sales " + h + " account_manager", "- 20 riders " + c + " campaign_creator off", "+ 7 riders " + c + " campaign_creator off"}},
+		{"another one off", []provisioning.MappingSpec{off(sales), off(riders)}, []string{owner, "- 10 sales " + h + " account_manager", "+ 10 sales " + h + " account_manager off"}},
+		{"a new one, which would clash if it were on", []provisioning.MappingSpec{sales, off(specOf("other", harbour, "campaign_creator", 10))},
+			[]string{owner, "= 10 sales " + h + " account_manager", "+ 10 other " + h + " campaign_creator off"}},
+	} {
+		t.Run(k.name, func(t *testing.T) {
+			w := newMappingWorld(t)
+			for _, m := range must(w.ListMappings(t.Context()))(t) {
+				if m.Account == cycling {
+					edit := must(w.SwitchMapping(t.Context(), m.ID, true))(t)
+					if err := w.SaveEdit(t.Context(), edit, "admin:test"); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			change := must(w.CompareMappings(t.Context(), k.wanted))(t)
+			same(t, "change", sorted(changeLines(change)), k.want...)
+			if err := w.ApplyMappings(t.Context(), change, "admin:set"); err != nil {
+				t.Fatalf("ApplyMappings: %v", err)
+			}
+			if again := must(w.CompareMappings(t.Context(), k.wanted))(t); !again.Empty() {
+				t.Errorf("the same set again: %v", changeLines(again))
+			}
+		})
+	}
+	w := newMappingWorld(t)
+	if _, err := w.CompareMappings(t.Context(), []provisioning.MappingSpec{sales, off(sales)}); err == nil {
+		t.Error("one that is on and off was taken")
+	}
+}
+
 func TestCompareMappingsRefuses(t *testing.T) {
 	h := string(harbour)
 	sales := specOf("sales", harbour, "account_manager", 0)

@@ -141,8 +141,7 @@ func (s *Mappings) Replace(ctx context.Context, remove, add []Mapping, events []
 			}
 		}
 		for n, m := range add {
-			m.ID = 0
-			id, err := addMapping(ctx, tx, m, now)
+			id, err := addSwitched(ctx, tx, m, now)
 			if err != nil {
 				return fmt.Errorf("add mapping %d of %d: %w", n+1, len(add), err)
 			}
@@ -152,6 +151,31 @@ func (s *Mappings) Replace(ctx context.Context, remove, add []Mapping, events []
 		}
 		return addEvents(ctx, tx, now, events)
 	})
+}
+
+// addSwitched stores a new mapping, on or off. One that is off gets a number of the same
+// row, so that no two ever have the same, and is not compared with those that are on.
+func addSwitched(ctx context.Context, tx querier, m Mapping, now time.Time) (id int64, err error) {
+	m.ID = 0
+	if !m.Off {
+		return addMapping(ctx, tx, m, now)
+	}
+	if m.CreatedAt.IsZero() {
+		m.CreatedAt = now
+	}
+	if err := tx.QueryRowContext(ctx, `
+		INSERT INTO mappings (kind, group_id, group_dn, attribute, pattern, person_id,
+		    account, role, priority, created_at, created_by)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+		RETURNING id`,
+		m.Kind, m.GroupID, m.GroupDN, m.Attribute, m.Pattern, string(m.Person),
+		string(m.Account), string(m.Role), m.Priority, micros(m.CreatedAt), m.CreatedBy).Scan(&m.ID); err != nil {
+		return 0, err
+	}
+	if _, err := takeMapping(ctx, tx, "mappings", m.ID); err != nil {
+		return 0, err
+	}
+	return m.ID, placeMapping(ctx, tx, m, now)
 }
 
 var errOwnerMapping = errors.New("an owner's mapping is added and removed by itself")

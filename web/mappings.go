@@ -566,7 +566,7 @@ func (k *console) importMappings(r *consoleRequest) error {
 		text += fmt.Sprintf("-%d|", m.ID)
 	}
 	for _, m := range change.Add {
-		text += fmt.Sprintf("+%s|%s|%s|%d", provisioning.Who(m), m.Account, m.Role, m.Priority)
+		text += fmt.Sprintf("+%s|%s|%s|%d|%t", provisioning.Who(m), m.Account, m.Role, m.Priority, m.Off)
 	}
 	if seen := fingerprint([]byte(text)); r.form["seen"] != seen {
 		effects, err := k.effects(r, change)

@@ -173,5 +173,9 @@ func (c *mappingRemoveCmd) preview(s *session, p *Parts, id int64) error {
 }
 
 func describeMapping(m store.Mapping) string {
+	if m.Off {
+		m.Off = false
+		return describeMapping(m) + " (off)"
+	}
 	return fmt.Sprintf("%s -> account %s, role %s, priority %d", provisioning.Who(m), cmp.Or(string(m.Account), "{account}"), cmp.Or(string(m.Role), "{role}"), m.Priority)
 }

@@ -35,11 +35,12 @@ type mappingInput struct {
 	Account          string `yaml:"account,omitempty"`
 	Role             string `yaml:"role,omitempty"`
 	Priority         int    `yaml:"priority,omitempty"`
+	Off              bool   `yaml:"switched_off,omitempty"`
 }
 
 // mappingSpec looks up what a mapping names: groups and people are kept by their immutable ids.
 func (p *Parts) mappingSpec(ctx context.Context, in mappingInput) (spec provisioning.MappingSpec, err error) {
-	spec = provisioning.MappingSpec{GroupDN: in.Group, Account: in.Account, Role: in.Role, Priority: in.Priority}
+	spec = provisioning.MappingSpec{GroupDN: in.Group, Account: in.Account, Role: in.Role, Priority: in.Priority, Off: in.Off}
 	if in.Group != "" {
 		if spec.Group, err = p.Directory.Group(ctx, in.Group); err != nil {
 			return spec, directoryError(err, "find the group "+quote(in.Group), "copy the group's DN from the directory; ssobridge check shows whether the directory answers")
@@ -133,13 +134,13 @@ func (mappingExportCmd) Run(s *session) (err error) {
 
 // exportMappings writes the mappings as a file for plan and apply.
 func (p *Parts) exportMappings(ctx context.Context, w io.Writer) error {
-	all, err := p.Provisioning.ListMappings(ctx)
+	all, err := p.Provisioning.AllMappings(ctx)
 	if err != nil {
 		return err
 	}
 	file := mappingFile{Mappings: []mappingInput{}}
 	for _, m := range all {
-		in := mappingInput{Account: string(m.Account), Role: string(m.Role), Priority: m.Priority}
+		in := mappingInput{Account: string(m.Account), Role: string(m.Role), Priority: m.Priority, Off: m.Off}
 		switch {
 		case m.Role == store.Owner:
 			continue
@@ -173,7 +174,7 @@ type mappingPlanCmd struct {
 
 // Help is shown by mapping plan --help.
 func (mappingPlanCmd) Help() string {
-	return `The file holds the whole set: what it does not name would be removed, owners excepted. Exit codes: 0 nothing would change, 3 there are differences, 2 the file has faults.
+	return `The file holds the whole set: what it does not name would be removed, except owners and mappings that are off. Exit codes: 0 nothing would change, 3 there are differences, 2 the file has faults.
 
 Examples:
 

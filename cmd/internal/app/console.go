@@ -180,7 +180,10 @@ type consoleMappings struct{ *Parts }
 
 // Spec looks up what a mapping names.
 func (p consoleMappings) Spec(ctx context.Context, in web.MappingInput) (provisioning.MappingSpec, error) {
-	return p.mappingSpec(ctx, mappingInput(in))
+	return p.mappingSpec(ctx, mappingInput{
+		Group: in.Group, GroupPattern: in.GroupPattern, AttributePattern: in.AttributePattern, Person: in.Person,
+		Account: in.Account, Role: in.Role, Priority: in.Priority,
+	})
 }
 
 // Parse reads a whole set.

@@ -65,7 +65,7 @@ func TestConsoleMappings(t *testing.T) {
 	if q := c.submitForm(c.get(w.url+own), own, "do", "exchange", "other", "4711"); q.Status != http.StatusUnprocessableEntity || !strings.Contains(q.text(), "there is no other mapping 4711") {
 		t.Errorf("an exchange with none: %d\n%s", q.Status, q.text())
 	}
-	p = step("Priority 77", "do", "exchange", "other", "1")
+	step("Priority 77", "do", "exchange", "other", "1")
 	// Somebody else was faster: what was shown is not what would be done.
 	p = c.submitForm(c.get(w.url+own), own, "do", "set", "priority", "88")
 	w.command(t, "mapping", "set", strings.TrimPrefix(own, "/admin/mappings/of/"), "--priority", "99")
