@@ -3,6 +3,7 @@ package provisioning
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"ssobridge/store"
 )
@@ -41,11 +42,15 @@ func (s *Service) ResumeUser(ctx context.Context, k store.UserKey, actor string)
 	return nil
 }
 
-// RetryUsers puts rows of the filter (default: refused, conflict, unknown and waiting ones; assumed ones where the filter names that state) at the head of their class and wakes the worker; it returns how many.
+// RetryUsers puts rows of the filter (default: refused, conflict, unknown and waiting ones; assumed ones where the filter names that state, and a person or an account: else it is a *FieldError) at the head of their class and wakes the worker; it returns how many.
 // Its Limit does not count. Rows go as class retry, since nobody waits for what an admin tries again; those for whom somebody does stay before them.
 func (s *Service) RetryUsers(ctx context.Context, f store.UserFilter, actor string) (int, error) {
 	if len(f.States) == 0 {
 		f.States = []store.State{store.Refused, store.Conflict, store.Unknown, store.Wanted}
+	}
+	if slices.Contains(f.States, store.Assumed) && f.Person == "" && f.Account == "" {
+		// Each is a call, and after a restore there can be thousands.
+		return 0, fmt.Errorf("retry SSO users: %w", &FieldError{"state", "assumed says neither who nor where", "name the person or the account"})
 	}
 	f.Limit = 1000
 	n := 0

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"ssobridge/idp/directory"
+	"ssobridge/provisioning"
 	"ssobridge/store"
 )
 
@@ -98,6 +99,10 @@ func TestRetryAssumedUsers(t *testing.T) {
 	w.row("c-elsewhere", juniper, store.Assumed)
 	if n, err := w.RetryUsers(t.Context(), store.UserFilter{Account: harbour}, "admin:test"); err != nil || n != 0 {
 		t.Errorf("unasked: got %d, %v, want none", n, err)
+	}
+	var fault *provisioning.FieldError
+	if n, err := w.RetryUsers(t.Context(), store.UserFilter{States: []store.State{store.Assumed}}, "admin:test"); !errors.As(err, &fault) || fault.Field != "state" || n != 0 {
+		t.Errorf("of everybody: got %d, %v", n, err)
 	}
 	n, err := w.RetryUsers(t.Context(), store.UserFilter{Account: harbour, States: []store.State{store.Assumed}}, "admin:test")
 	if err != nil || n != 1 {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -233,10 +232,6 @@ func (c *provisionRetryCmd) Run(s *session) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	if slices.Contains(c.State, string(store.Assumed)) && c.Account == "" && c.Person == "" {
-		// Each is a call, and after a restore there can be thousands.
-		return badInput(errors.New("--state assumed: says neither who nor where"), "add --person LOGIN or --account ID")
-	}
 	f := store.UserFilter{}
 	if f.Account, err = accountFlag(c.Account); err != nil {
 		return err

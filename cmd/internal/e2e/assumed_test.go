@@ -47,7 +47,7 @@ func TestAssumedIsFoundOut(t *testing.T) {
 		}
 		return "gone"
 	}
-	if !eventually(func() bool { return state(bob) == "active" && (state(eve) == "active" || state(eve) == "assumed") }) {
+	if !eventually(func() bool { return state(bob) == "active" && w.creations() == 2 && state(eve) == "assumed" }) {
 		t.Fatalf("who was missing is %s, who was there is %s", state(bob), state(eve))
 	}
 	if created := w.sandbox.Created(); len(created) != 1 || created[0].ExternalID != bob.ExternalID {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -49,7 +50,18 @@ func TestWebhook(t *testing.T) {
 	if err := os.WriteFile(file, []byte(hookSecret+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	w := newWorld(t, setting{set: map[string]string{"constant_contact.webhook.secret_file": file}})
+	// While held, Constant Contact answers no reading.
+	held := make(chan struct{})
+	w := newWorld(t, setting{set: map[string]string{"constant_contact.webhook.secret_file": file}, around: func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/plan") {
+				<-held
+			}
+			next.ServeHTTP(rw, r)
+		})
+	}})
+	release := sync.OnceFunc(func() { close(held) })
+	t.Cleanup(release)
 	w.command(t, "accounts", "list", "--refresh")
 	c := newClient(t)
 	c.deliver(c.goOn(c.login(c.get(w.launch(club)), "bob", password))).says("Bob Brandt")
@@ -81,12 +93,23 @@ func TestWebhook(t *testing.T) {
 		t.Errorf("an account that is none of ours: got %d", got)
 	}
 
+	// None of these had anything read: a genuine one is read within moments.
+	<-time.After(2 * time.Second)
+	if n := w.readings(club) + w.readings("a0nothingofours"); n != 0 {
+		t.Errorf("%d readings for what was refused", n)
+	}
+
 	// It says that the account is cancelled, and it is not: it is read, once however often it comes, and bob still gets in.
 	for range 5 {
 		if got := w.hook(t, hookSecret, genuine(club, key, "account.canceled")); got != http.StatusNoContent {
 			t.Errorf("a genuine one: got %d, want 204", got)
 		}
 	}
+	// They were answered while Constant Contact has not yet answered the reading.
+	if n := w.readings(club); n != 0 {
+		t.Errorf("the answers waited for %d readings", n)
+	}
+	release()
 	if !eventually(func() bool { return w.readings(club) == 1 }) {
 		t.Fatalf("%d readings, want 1", w.readings(club))
 	}
