@@ -23,9 +23,9 @@ func (s *Service) CreateAccount(ctx context.Context, r store.AccountRequest, act
 	}
 	s.knowAccounts(ctx)
 	r.State, r.CreatedBy, r.Account = store.RequestWanted, actor, ""
-	detail, _ := json.Marshal(map[string]string{"login_name": r.LoginName, "external_id": r.ExternalID, "owner": string(r.Person)}) // strings always encode
+	detail, _ := json.Marshal(map[string]string{"owner": string(r.Person)}) // strings always encode
 	r, err = s.accounts.WantAccount(ctx, r, store.Event{
-		At: s.now(), Actor: actor, Action: "account-create-wanted", Subject: r.LoginName, Outcome: "ok", Detail: detail,
+		At: s.now(), Actor: actor, Action: "account-create-wanted", Outcome: "ok", Detail: detail,
 	})
 	if err != nil {
 		return r, fmt.Errorf("create a client account: store the intention: %w", err)
@@ -122,7 +122,7 @@ func (s *Service) sendAccount(ctx context.Context, r store.AccountRequest, body 
 	ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), settleLimit)
 	defer cancel()
 	to := accountOutcome(&r, created, callErr, before)
-	said := map[string]any{"login_name": r.LoginName}
+	said := map[string]any{"owner": r.Person}
 	addRefusal(said, callErr)
 	event := s.requestEvent(r, "account-create", actor)
 	event.Outcome, event.Reason = outcomeOf(callErr)
@@ -148,7 +148,7 @@ func (s *Service) moveAccount(ctx context.Context, r *store.AccountRequest, to s
 }
 
 func (s *Service) requestEvent(r store.AccountRequest, action, actor string) store.Event {
-	return store.Event{At: s.now(), Actor: actor, Action: action, Subject: fmt.Sprintf("request %d", r.ID), Account: r.Account, Outcome: "ok"}
+	return store.Event{At: s.now(), Actor: actor, Action: action, Subject: r.Name(), Account: r.Account, Outcome: "ok"}
 }
 
 // accountOutcome is the state after a call. A created account is only accepted until all that goes with it is stored.

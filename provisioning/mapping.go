@@ -71,7 +71,7 @@ func (s *Service) AddMapping(ctx context.Context, spec MappingSpec) (store.Mappi
 				return store.Mapping{}, fmt.Errorf("add mapping: %w", err)
 			}
 		}
-		m.ID, err = s.mappings.Add(ctx, m, owner, s.mappingEvent("mapping-add", spec.Actor, m, spec.ExternalID))
+		m.ID, err = s.mappings.Add(ctx, m, owner, s.mappingEvent("mapping-add", spec.Actor, m))
 		switch {
 		case err == nil:
 			return m, nil
@@ -341,10 +341,10 @@ func (s *Service) clash(ctx context.Context, m store.Mapping, owner *store.SSOUs
 	return fmt.Errorf("look up SSO user in account %s: %w", m.Account, err)
 }
 
-func (s *Service) mappingEvent(action, actor string, m store.Mapping, externalID string) store.Event {
+func (s *Service) mappingEvent(action, actor string, m store.Mapping) store.Event {
 	detail := map[string]any{"kind": m.Kind, "role": m.Role, "priority": m.Priority}
 	for name, value := range map[string]string{
-		"group": m.GroupDN, "group_id": m.GroupID, "pattern": m.Pattern, "attribute": m.Attribute, "person": string(m.Person), "external_id": externalID,
+		"group": m.GroupDN, "group_id": m.GroupID, "pattern": m.Pattern, "attribute": m.Attribute, "person": string(m.Person),
 	} {
 		if value != "" {
 			detail[name] = value

@@ -233,7 +233,7 @@ func (s *Service) edit(ctx context.Context, was, now store.Mapping) (MappingEdit
 // was drafted, or another one that it clashes with came. ErrNotFound: it is gone.
 func (s *Service) SaveEdit(ctx context.Context, e MappingEdit, actor string) error {
 	event := func(action string, m store.Mapping) store.Event {
-		ev := s.mappingEvent(action, actor, m, "")
+		ev := s.mappingEvent(action, actor, m)
 		ev.Subject = fmt.Sprintf("mapping %d", m.ID)
 		return ev
 	}

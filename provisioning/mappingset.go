@@ -157,14 +157,14 @@ func (s *Service) ApplyMappings(ctx context.Context, c MappingChange, actor stri
 	)
 	for _, m := range c.Remove {
 		remove = append(remove, m)
-		e := s.mappingEvent("mapping-remove", actor, m, "")
+		e := s.mappingEvent("mapping-remove", actor, m)
 		e.Subject = fmt.Sprintf("mapping %d", m.ID)
 		events = append(events, e)
 	}
 	for _, m := range c.Add {
 		m.ID, m.CreatedAt, m.CreatedBy = 0, s.now(), actor
 		add = append(add, m)
-		events = append(events, s.mappingEvent("mapping-add", actor, m, ""))
+		events = append(events, s.mappingEvent("mapping-add", actor, m))
 	}
 	if err := s.mappings.Replace(ctx, remove, add, events); err != nil {
 		return fmt.Errorf("apply mappings: %w", err)

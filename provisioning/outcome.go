@@ -127,10 +127,11 @@ func (s *Service) failed(row *store.SSOUser, event *store.Event, e *partnerapi.E
 	}
 }
 
-// outcomeDetail is for the audit: what was sent to make whom, and how it ended. It has no message from outside.
+// outcomeDetail is for the audit: what was sent, and how it ended. It has no message from outside, and nothing that tells who the person is:
+// events stay when a person is forgotten, and the ledger has login name and external id as long as they are known.
 func outcomeDetail(row store.SSOUser, e *partnerapi.Error) json.RawMessage {
 	detail := map[string]any{
-		"state": row.State, "role": row.Role, "external_id": row.ExternalID, "login_name": row.LoginName, "attempts": row.Attempts,
+		"state": row.State, "role": row.Role, "attempts": row.Attempts,
 	}
 	if e != nil {
 		detail["status"] = e.Status

@@ -106,6 +106,9 @@ func newWorld(tb testing.TB, o settings) *world {
 	}
 	tb.Cleanup(func() { db.Close() })
 	w.db = db
+	if _, test := tb.(*testing.T); test {
+		tb.Cleanup(func() { eventsNameNobody(tb, db) })
+	}
 
 	so := o.sandbox
 	if so.Accounts == nil {
@@ -387,5 +390,38 @@ func person(id string, groups ...directory.Group) directory.Entry {
 	return directory.Entry{
 		DN: "uid=" + id + ",ou=people,dc=example,dc=test", ID: id, Login: id, FirstName: "Jane", LastName: "Doe", Mail: id + "@example.test",
 		Groups: groups, ReadAt: time.Now(),
+	}
+}
+
+// eventsNameNobody looks at what a test has left: whatever was done, events hold ids of people, and nothing else that tells who they are.
+func eventsNameNobody(tb testing.TB, db *store.DB) {
+	tb.Helper()
+	ctx := context.Background() // the test's has ended
+	events, err := db.Audit().List(ctx, store.Filter{Limit: 1000})
+	if err != nil {
+		return // a test that has closed its store
+	}
+	users, err := db.Ledger().List(ctx, store.UserFilter{})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	requests, err := db.Accounts().AccountRequests(ctx, 100)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for _, r := range requests {
+		users = append(users, store.SSOUser{Person: r.Person, LoginName: r.LoginName, ExternalID: r.ExternalID})
+	}
+	var all strings.Builder
+	for _, e := range events {
+		fmt.Fprintf(&all, "%s %s %s %s %s\n", e.Actor, e.Action, e.Subject, e.Reason, e.Detail)
+	}
+	for _, u := range users {
+		for _, name := range []string{u.ExternalID, u.LoginName, u.ContactEmail, u.FirstName, u.LastName} {
+			// In tests some are as short as an id, or the same.
+			if len(name) > 3 && !strings.Contains(string(u.Person), name) && strings.Contains(all.String(), name) {
+				tb.Errorf("an event holds %q of person %s", name, u.Person)
+			}
+		}
 	}
 }

@@ -29,6 +29,9 @@ type AccountRequest struct {
 	UpdatedAt        time.Time
 }
 
+// Name is how audit events name a request: by nothing that its owner is known by.
+func (r AccountRequest) Name() string { return fmt.Sprintf("request %d", r.ID) }
+
 // States of an AccountRequest.
 const (
 	RequestWanted   = "wanted"
@@ -57,7 +60,7 @@ func scanRequest(row scanner) (r AccountRequest, err error) {
 	return r, err
 }
 
-// WantAccount stores the intention and returns it with its id. ErrConflict: its login name was asked for before. A request that was
+// WantAccount stores the intention and returns it with its id, which makes the event's Subject. ErrConflict: its login name was asked for before. A request that was
 // refused made no account: it is asked for anew, under its id, with the new data.
 func (s *Accounts) WantAccount(ctx context.Context, r AccountRequest, e Event) (AccountRequest, error) {
 	const what = "want client account"
@@ -87,6 +90,7 @@ func (s *Accounts) WantAccount(ctx context.Context, r AccountRequest, e Event) (
 		if err != nil {
 			return err
 		}
+		e.Subject = stored.Name()
 		return addEvents(ctx, tx, now, []Event{e})
 	})
 	if err != nil {

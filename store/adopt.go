@@ -77,7 +77,7 @@ func (s *Ledger) Adopt(ctx context.Context, users []SSOUser, e Event) ([]Adoptio
 func adoptEvent(e Event, u SSOUser, a Adoption) Event {
 	e.Subject, e.Account = string(u.Person), u.Account
 	e.Detail, _ = json.Marshal(map[string]string{ // strings always encode
-		"became": string(a), "state": string(u.State), "external_id": u.ExternalID, "login_name": u.LoginName, "role": string(u.Role),
+		"became": string(a), "state": string(u.State), "role": string(u.Role), // names stand in the ledger, where they can be forgotten
 	})
 	return e
 }
