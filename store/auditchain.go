@@ -3,12 +3,12 @@ package store
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"database/sql"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash"
 	"time"
 )
 
@@ -18,13 +18,18 @@ const (
 	// same time, the one with the smaller number may be committed later. One that turns up further behind is never
 	// chained: no transaction of ours lives so long, and Verify tells of it.
 	chainLookBack = 10_000
+	saltSize      = 16
 )
 
-// Link is the head of the audit's hash chain.
+// Link is an entry of the audit's hash chain. At, Action and Content stay when the event
+// is purged, so that an entry without its event still tells whether it was old enough.
 type Link struct {
-	Seq   int64  // of the chain, from 1
-	Event int64  // id of the event
-	Hash  []byte // SHA-256 over the hash before and the event
+	Seq     int64 // of the chain, from 1
+	Event   int64 // id of the event
+	At      time.Time
+	Action  string
+	Content []byte // SHA-256 over a salt and the rest of the event
+	Hash    []byte // SHA-256 over the hash before and this entry
 }
 
 // Seal says by a signature what the head of the chain was at a moment. Who can write
@@ -44,28 +49,47 @@ func (s Seal) Message() []byte {
 	return append(m, s.Hash...)
 }
 
-// chainHash binds an event to the hash before it. Each field has its length before
-// it, so that no two different events come to the same bytes.
-func chainHash(before []byte, e Event) []byte {
-	h := sha256.New()
-	field(h, string(before))
-	number(h, e.ID)
-	number(h, micros(e.At))
-	for _, text := range []string{e.Ref, e.Actor, e.Action, e.Subject, string(e.Account), e.SP, e.Address, e.Outcome, e.Reason, string(e.Detail)} {
-		field(h, text)
+// hash binds an entry to the hash before it.
+func (l Link) hash(before []byte) []byte {
+	sum := sha256.Sum256(l.encode(before))
+	return sum[:]
+}
+
+func (l Link) encode(before []byte) []byte {
+	b := appendField(nil, string(before))
+	b = appendNumber(b, l.Event)
+	b = appendNumber(b, micros(l.At))
+	b = appendField(b, l.Action)
+	return appendField(b, string(l.Content))
+}
+
+// tells whether the entry is of this event.
+func (l Link) tells(e Event, salt []byte) bool {
+	return micros(l.At) == micros(e.At) && l.Action == e.Action && bytes.Equal(l.Content, contentHash(e, salt))
+}
+
+func contentHash(e Event, salt []byte) []byte {
+	sum := sha256.Sum256(encodeContent(e, salt))
+	return sum[:]
+}
+
+// encodeContent writes what an entry does not hold of an event in clear. Each field has
+// its length before it, so that no two different events come to the same bytes.
+func encodeContent(e Event, salt []byte) (b []byte) {
+	for _, text := range []string{
+		string(salt), e.Ref, e.Actor, e.Subject, string(e.Account), e.SP, e.Address, e.Outcome, e.Reason, string(e.Detail),
+	} {
+		b = appendField(b, text)
 	}
-	return h.Sum(nil)
+	return b
 }
 
-func field(h hash.Hash, text string) {
-	number(h, int64(len(text)))
-	h.Write([]byte(text))
+func appendField(b []byte, text string) []byte {
+	return append(appendNumber(b, int64(len(text))), text...)
 }
 
-func number(h hash.Hash, n int64) {
-	var raw [8]byte
-	binary.BigEndian.PutUint64(raw[:], uint64(n)) //nolint:gosec // G115: the bits count, not the sign
-	h.Write(raw[:])
+func appendNumber(b []byte, n int64) []byte {
+	return binary.BigEndian.AppendUint64(b, uint64(n)) //nolint:gosec // G115: the bits count, not the sign
 }
 
 // Chain adds the events to the chain that are not in it, in the order of their
@@ -90,9 +114,14 @@ func (a *Audit) Chain(ctx context.Context) (head Link, more bool, err error) {
 		}
 		more = len(events) == chainBatch
 		for _, e := range events {
-			head = Link{Seq: head.Seq + 1, Event: e.ID, Hash: chainHash(head.Hash, e)}
+			salt := make([]byte, saltSize)
+			_, _ = rand.Read(salt) // it never fails
+			next := Link{Seq: head.Seq + 1, Event: e.ID, At: e.At, Action: e.Action, Content: contentHash(e, salt)}
+			next.Hash = next.hash(head.Hash)
+			head = next
 			if _, err := tx.ExecContext(ctx, `
-				INSERT INTO audit_chain (seq, event, hash) VALUES ($1, $2, $3)`, head.Seq, head.Event, head.Hash); err != nil {
+				INSERT INTO audit_chain (seq, event, at, action, salt, content, hash) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+				head.Seq, head.Event, micros(head.At), head.Action, salt, head.Content, head.Hash); err != nil {
 				return err
 			}
 		}
@@ -102,12 +131,12 @@ func (a *Audit) Chain(ctx context.Context) (head Link, more bool, err error) {
 }
 
 func chainHead(ctx context.Context, q querier) (l Link, err error) {
-	err = q.QueryRowContext(ctx, `
-		SELECT seq, event, hash FROM audit_chain ORDER BY seq DESC LIMIT 1`).Scan(&l.Seq, &l.Event, &l.Hash)
+	c, err := scanChained(q.QueryRowContext(ctx, `
+		SELECT `+chainColumns+` FROM audit_chain ORDER BY seq DESC LIMIT 1`))
 	if errors.Is(err, sql.ErrNoRows) {
 		err = nil
 	}
-	return l, err
+	return c.Link, err
 }
 
 // AddSeal stores a seal of the chain.
@@ -136,10 +165,12 @@ func scanSeal(row scanner) (s Seal, err error) {
 
 // Verified is what Verify found.
 type Verified struct {
-	Chained  int64 // events in the chain that are as they were
-	Unsealed int64 // events that no seal covers yet
-	Seals    int   // that hold, of the database
-	Outside  int   // that hold, from elsewhere
+	Chained  int64     // events in the chain that are as they were
+	Purged   int64     // entries of the chain whose events were purged as a retention allowed
+	PurgedTo time.Time // the newest of those
+	Unsealed int64     // events that no seal covers yet
+	Seals    int       // that hold, of the database
+	Outside  int       // that hold, from elsewhere
 	LastSeal time.Time
 }
 
@@ -166,10 +197,15 @@ func (e *ChainError) Error() string {
 }
 
 // Verify walks the whole chain and holds it against its events, its seals, and seals
-// that were kept elsewhere. holds checks a signature. The first entry that is broken or
-// missing is a *ChainError.
-func (a *Audit) Verify(ctx context.Context, outside []Seal, holds func(Seal) bool) (v Verified, err error) {
+// that were kept elsewhere. holds checks a signature. An event may be missing if it was
+// of an action and an age that a signed Retention allowed to purge. The first entry that
+// is broken or missing is a *ChainError.
+func (a *Audit) Verify(ctx context.Context, outside []Seal, holds func(message, signature []byte) bool) (v Verified, err error) {
 	const what = "verify the audit"
+	allowed, err := a.retentions(ctx, holds)
+	if err != nil {
+		return v, err
+	}
 	seals := map[int64][]Seal{}
 	all, err := collect(ctx, a.db.engine.reader(), scanSeal, `SELECT seq, hash, at, signature FROM audit_seals ORDER BY seq`)
 	if err != nil {
@@ -177,7 +213,7 @@ func (a *Audit) Verify(ctx context.Context, outside []Seal, holds func(Seal) boo
 	}
 	last := int64(0)
 	for _, s := range all {
-		if !holds(s) {
+		if !holds(s.Message(), s.Signature) {
 			return v, &ChainError{Seq: s.Seq, At: s.At, What: "its seal in the database is not ours"}
 		}
 		v.Seals++
@@ -186,7 +222,7 @@ func (a *Audit) Verify(ctx context.Context, outside []Seal, holds func(Seal) boo
 		last = max(last, s.Seq)
 	}
 	for _, s := range outside {
-		if !holds(s) {
+		if !holds(s.Message(), s.Signature) {
 			return v, &ChainError{Seq: s.Seq, At: s.At, What: "a seal from outside is not ours"}
 		}
 		v.Outside++
@@ -203,17 +239,32 @@ func (a *Audit) Verify(ctx context.Context, outside []Seal, holds func(Seal) boo
 			switch {
 			case l.Seq != before.Seq+1:
 				return v, &ChainError{Seq: before.Seq + 1, What: "it is missing"}
+			case !bytes.Equal(l.Hash, l.hash(before.Hash)):
+				return v, &ChainError{Seq: l.Seq, Event: l.Event, At: l.At, What: "it, or one before it, was changed"}
 			case l.e.ID == 0:
-				return v, &ChainError{Seq: l.Seq, Event: l.Event, What: "its event is missing"}
-			case !bytes.Equal(l.Hash, chainHash(before.Hash, l.e)):
-				return v, &ChainError{Seq: l.Seq, Event: l.Event, At: l.e.At, What: "its event, or one before it, was changed"}
+				if !allowed.allow(l.Link) {
+					// It may have been purged since they were read.
+					if allowed, err = a.retentions(ctx, holds); err != nil {
+						return v, err
+					}
+				}
+				if !allowed.allow(l.Link) {
+					return v, &ChainError{Seq: l.Seq, Event: l.Event, At: l.At, What: "its event is missing, and no retention let it go"}
+				}
+				v.Purged++
+				if l.At.After(v.PurgedTo) {
+					v.PurgedTo = l.At
+				}
+			case !l.tells(l.e, l.salt):
+				return v, &ChainError{Seq: l.Seq, Event: l.Event, At: l.At, What: "its event was changed"}
+			default:
+				v.Chained++
 			}
 			for _, s := range seals[l.Seq] {
 				if !bytes.Equal(s.Hash, l.Hash) {
-					return v, &ChainError{Seq: l.Seq, Event: l.Event, At: l.e.At, What: "the chain up to it is another one than was sealed on " + s.At.UTC().Format(time.RFC3339)}
+					return v, &ChainError{Seq: l.Seq, Event: l.Event, At: l.At, What: "the chain up to it is another one than was sealed on " + s.At.UTC().Format(time.RFC3339)}
 				}
 			}
-			v.Chained++
 			before = l.Link
 		}
 		if len(links) < chainBatch {
@@ -254,14 +305,22 @@ func (a *Audit) slippedIn(ctx context.Context) error {
 // chained is a link with its event, as far as that is there.
 type chained struct {
 	Link
-	e Event
+	salt []byte
+	e    Event
+}
+
+const chainColumns = `seq, event, at, action, salt, content, hash`
+
+func scanChained(row scanner) (c chained, err error) {
+	var at int64
+	err = row.Scan(&c.Seq, &c.Event, &at, &c.Action, &c.salt, &c.Content, &c.Hash)
+	c.At = fromMicros(at)
+	return c, err
 }
 
 func (a *Audit) links(ctx context.Context, after int64) ([]chained, error) {
-	links, err := collect(ctx, a.db.engine.reader(), func(row scanner) (c chained, err error) {
-		err = row.Scan(&c.Seq, &c.Event, &c.Hash)
-		return c, err
-	}, `SELECT seq, event, hash FROM audit_chain WHERE seq > $1 ORDER BY seq LIMIT $2`, after, chainBatch)
+	links, err := collect(ctx, a.db.engine.reader(), scanChained, `
+		SELECT `+chainColumns+` FROM audit_chain WHERE seq > $1 ORDER BY seq LIMIT $2`, after, chainBatch)
 	if err != nil || len(links) == 0 {
 		return nil, err
 	}

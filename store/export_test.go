@@ -25,3 +25,15 @@ const (
 	NextDueQuery  = nextDueQuery
 	EarliestQuery = earliestQuery
 )
+
+// EncodeEvent is what is hashed of an event: its content, and its entry in the chain.
+func EncodeEvent(before []byte, e Event, salt []byte) (content, entry []byte) {
+	l := Link{Event: e.ID, At: e.At, Action: e.Action, Content: contentHash(e, salt)}
+	return encodeContent(e, salt), l.encode(before)
+}
+
+// EntryHash is the hash of an event's entry, behind none.
+func EntryHash(e Event) []byte {
+	l := Link{Event: e.ID, At: e.At, Action: e.Action, Content: contentHash(e, nil)}
+	return l.hash(nil)
+}

@@ -19,7 +19,7 @@ const (
 	sealLogged = "audit seal"     // the line in the log
 )
 
-// sealKey signs the seals of the audit. It is derived from secret_key, which never
+// sealKey signs the seals of the audit and its purges. It is derived from secret_key, which never
 // stands in the database: who can write that can make no seal.
 func (p *Parts) sealKey() ed25519.PrivateKey {
 	return ed25519.NewKeyFromSeed(p.Sealer.Derive(sealName))
@@ -74,6 +74,17 @@ func (p *Parts) sealOnce(ctx context.Context, holder string) error {
 		p.log.Warn("a seal of the audit was not written to audit.sink", "error", err)
 	}
 	return p.Store.Audit().AddSeal(ctx, s)
+}
+
+// purgeAudit deletes the events that are older than audit.keep lets them be, and signs
+// that it was this that let them go.
+func (p *Parts) purgeAudit(ctx context.Context) (int, error) {
+	if len(p.Config.Audit.Keep) == 0 {
+		return 0, nil
+	}
+	r := store.Retention{Keep: p.Config.Audit.Keep, At: p.now().UTC().Truncate(time.Microsecond)}
+	r.Signature = ed25519.Sign(p.sealKey(), r.Message())
+	return p.Store.Audit().Purge(ctx, r)
 }
 
 // appendSeal adds a line to the sink and has it on the disk before it returns.

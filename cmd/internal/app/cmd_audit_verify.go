@@ -18,7 +18,7 @@ type auditVerifyCmd struct {
 
 // Help is shown by audit verify --help.
 func (auditVerifyCmd) Help() string {
-	return `Each event is bound to the one before it by a hash, and the chain is sealed every ten seconds with a key that is not in the database. So who changes or removes events in the database is found out; who also cuts its end off is found out by seals that were kept elsewhere. Exit code 3 says that something is not as it was, and names the first such entry.
+	return `Each event is bound to the one before it by a hash, and the chain is sealed every ten seconds with a key that is not in the database. So who changes or removes events in the database is found out; who also cuts its end off is found out by seals that were kept elsewhere. Events that the bridge itself purged, since audit.keep says so, are counted apart: that they were old enough is signed too. Exit code 3 says that something is not as it was, and names the first such entry.
 
 Examples:
 
@@ -54,7 +54,7 @@ func (c *auditVerifyCmd) Run(s *session) (err error) {
 	if !ok {
 		return errors.New("the key of the seals is none of Ed25519")
 	}
-	v, err := p.Store.Audit().Verify(s.ctx, outside, func(seal store.Seal) bool { return ed25519.Verify(public, seal.Message(), seal.Signature) })
+	v, err := p.Store.Audit().Verify(s.ctx, outside, func(message, signature []byte) bool { return ed25519.Verify(public, message, signature) })
 	var broken *store.ChainError
 	if errors.As(err, &broken) {
 		s.printf("NOT AS IT WAS: %s\n", broken)
@@ -64,6 +64,9 @@ func (c *auditVerifyCmd) Run(s *session) (err error) {
 		return err
 	}
 	s.printf("%d events are as they were; %d seals in the database hold, %d from outside\n", v.Chained, v.Seals, v.Outside)
+	if v.Purged > 0 {
+		s.printf("%d more were purged as audit.keep says, the newest of them of %s\n", v.Purged, v.PurgedTo.UTC().Format("2006-01-02 15:04:05 MST"))
+	}
 	if v.Seals+v.Outside == 0 {
 		// An emptied audit looks like a new one, and who removes the chain with its seals gets a new one from the next start.
 		s.printf("no seal was there to hold them against: that is so before the first start of the bridge, or when the seals were removed\n")

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -93,6 +95,7 @@ func (c *checkCmd) Run(s *session) (err error) {
 	checkPartner(s.ctx, r, p, c.Accounts)
 	checkProviders(s.ctx, r, p)
 	checkMappings(s.ctx, r, p)
+	checkAudit(s.ctx, r, p)
 	s.printf("\n%d failed, %d warnings\n", r.failures, r.warnings)
 	if r.failures > 0 {
 		return failed(fmt.Errorf("%d of the steps failed", r.failures), "do what stands below each FAIL, then run check again")
@@ -227,6 +230,22 @@ func checkMappings(ctx context.Context, r *report, p *Parts) {
 	for _, m := range list {
 		if m.Kind == store.AttributePattern && !p.Config.reads(m.Attribute) {
 			r.fail(fmt.Sprintf("mapping %d", m.ID), "the attribute "+m.Attribute+" is not read, so it hits nobody", "add it to directory.extra_attributes and restart the bridge")
+		}
+	}
+}
+
+// checkAudit looks for actions in audit.keep that no event has: a mistyped one is kept for ever, or as long as all others.
+func checkAudit(ctx context.Context, r *report, p *Parts) {
+	for _, action := range slices.Sorted(maps.Keys(p.Config.Audit.Keep)) {
+		if action == store.KeepDefault {
+			continue
+		}
+		found, err := p.Store.Audit().List(ctx, store.Filter{Action: action, Limit: 1})
+		switch {
+		case err != nil:
+			r.fail("audit.keep", err, "")
+		case len(found) == 0:
+			r.warn("audit.keep", "there is no event of the action "+action+" so far", "compare it with what ssobridge audit list shows")
 		}
 	}
 }

@@ -225,7 +225,7 @@ func fillExample(example string, values map[string]string) (string, error) {
 		var text []byte
 		var err error
 		switch {
-		case field.Kind() == reflect.Slice:
+		case field.Kind() == reflect.Slice || field.Kind() == reflect.Map:
 			var node yaml.Node
 			if err = node.Encode(field.Interface()); err == nil {
 				node.Style = yaml.FlowStyle

@@ -98,7 +98,7 @@ type Config struct {
 	// What is asked for beside the password: a code of an authenticator app, a passkey, or a recovery code.
 	SecondFactor SecondFactorConfig `yaml:"second_factor"`
 
-	// Where the seals of the audit go.
+	// How long the audit is kept, and where its seals go.
 	Audit AuditConfig `yaml:"audit"`
 
 	// What is kept of how each sign-in went.
@@ -123,9 +123,19 @@ type Config struct {
 	origin origin // where the values come from
 }
 
-// AuditConfig is about the seals of the audit: every ten seconds the chain of events is
-// signed, so that nobody who can write the database can rewrite it unseen.
+// AuditConfig is about the audit: how long its events are kept, and its seals. Every ten
+// seconds the chain of events is signed, so that nobody who can write the database can
+// rewrite it unseen.
 type AuditConfig struct {
+	// How long events are kept, by their action as `ssobridge audit list` shows it;
+	// default stands for all actions that are not named. At least 24h; 0s: for ever.
+	// What is older is deleted for good. Its entry in the chain stays, with action and
+	// time, so that `ssobridge audit verify` still tells it from a removed one. As a
+	// variable: default=26280h,sign-in=8760h.
+	// Default none: all are kept for ever.
+	// Example: {default: 26280h, sign-in: 8760h, login: 2160h}
+	Keep map[string]time.Duration `yaml:"keep"`
+
 	// A file to which each seal is added, beside the log and the database. Keep it where
 	// the database's admins can't write, for example on another machine. `ssobridge audit
 	// verify --seals FILE` holds the audit against it.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
 	"net/url"
@@ -274,6 +275,8 @@ func checkProvisioning(c *Config, f *faults) {
 }
 
 // webhookSecret holds at least 128 bits.
+var auditAction = regexp.MustCompile(`^[a-z]([a-z-]{0,60}[a-z])?$`)
+
 var webhookSecret = regexp.MustCompile(`^[0-9a-fA-F]{32,128}$`)
 
 var operationRule = regexp.MustCompile(`^(GET|POST|PUT|PATCH|DELETE) (/[A-Za-z0-9._~*-]+)+$`)
@@ -311,6 +314,15 @@ func checkTimes(c *Config, f *faults) {
 	f.between("sessions.idle", c.Sessions.Idle, time.Minute, 30*24*time.Hour)
 	if c.Sessions.Idle > c.Sessions.Life {
 		f.add("sessions.idle", "is longer than sessions.life", "write at most "+short(c.Sessions.Life))
+	}
+	for _, action := range slices.Sorted(maps.Keys(c.Audit.Keep)) {
+		key := "audit.keep." + action
+		if !auditAction.MatchString(action) {
+			f.add(key, "is not the name of an action", "take one that `ssobridge audit list` shows, or default")
+		}
+		if keep := c.Audit.Keep[action]; keep != 0 {
+			f.between(key, keep, 24*time.Hour, 100*365*24*time.Hour)
+		}
 	}
 	if c.Traces.Keep != 0 {
 		f.between("traces.keep", c.Traces.Keep, time.Hour, 366*24*time.Hour)

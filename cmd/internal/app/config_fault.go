@@ -54,23 +54,25 @@ type origin struct {
 // where tells the place of a key: the variable that set it, or its line, or the
 // line of the section that it is missing in.
 func (o *origin) where(key string) string {
-	if name, ok := o.vars[key]; ok {
-		return name
+	// A variable takes the place of all that the file has below its key.
+	for above := key; above != ""; above = section(above) {
+		if name, ok := o.vars[above]; ok {
+			return name
+		}
 	}
 	if o.file == "" {
 		return ""
 	}
-	for {
+	for ; key != ""; key = section(key) {
 		if line, ok := o.lines[key]; ok {
 			return fmt.Sprintf("%s:%d", o.file, line)
 		}
-		dot := strings.LastIndexByte(key, '.')
-		if dot < 0 {
-			return o.file
-		}
-		key = key[:dot]
 	}
+	return o.file
 }
+
+// section is the key of the section that a key stands in, "" at the top.
+func section(key string) string { return key[:max(strings.LastIndexByte(key, '.'), 0)] }
 
 // faults collects what is wrong with one configuration.
 type faults struct {

@@ -121,6 +121,8 @@ func readValue(node *yaml.Node, field reflect.Value, path string, f *faults) {
 			list = append(list, item.Value)
 		}
 		field.Set(reflect.ValueOf(list))
+	case field.Type() == reflect.TypeFor[map[string]time.Duration]():
+		readTimes(node, field, path, f)
 	case node.Kind != yaml.ScalarNode:
 		f.addAt(node.Line, path, "want one value, got "+kindName(node), "write it on the key's line")
 	default:
@@ -130,14 +132,56 @@ func readValue(node *yaml.Node, field reflect.Value, path string, f *faults) {
 	}
 }
 
+// readTimes reads a section whose keys are free and whose values are times.
+func readTimes(node *yaml.Node, field reflect.Value, path string, f *faults) {
+	if node.Kind != yaml.MappingNode {
+		f.addAt(node.Line, path, "want a section with names and times, got "+kindName(node), "write one name: time on each line below it")
+		return
+	}
+	times := map[string]time.Duration{}
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		key, value := node.Content[i], resolveAlias(node.Content[i+1])
+		full := join(path, key.Value)
+		if _, twice := times[key.Value]; twice {
+			f.addAt(key.Line, full, "stands twice", "keep one of the two")
+			continue
+		}
+		f.origin.lines[full] = key.Line
+		d, err := time.ParseDuration(value.Value)
+		if value.Kind != yaml.ScalarNode || err != nil {
+			f.addAt(value.Line, full, kindName(value)+" is not a time", timeMend)
+		}
+		times[key.Value] = d
+	}
+	field.Set(reflect.ValueOf(times))
+}
+
+const timeMend = "write a number with a unit: 90s, 15m, 10h"
+
 // setScalar sets a field from text, or says what is wrong with the text.
 func setScalar(field reflect.Value, text string) (fault, mend string) {
 	if field.Type() == reflect.TypeFor[time.Duration]() {
 		d, err := time.ParseDuration(text)
 		if err != nil {
-			return fmt.Sprintf("%s is not a time", quote(text)), "write a number with a unit: 90s, 15m, 10h"
+			return fmt.Sprintf("%s is not a time", quote(text)), timeMend
 		}
 		field.SetInt(int64(d))
+		return "", ""
+	}
+	if field.Type() == reflect.TypeFor[map[string]time.Duration]() {
+		times := map[string]time.Duration{}
+		for item := range strings.SplitSeq(text, ",") {
+			if item = strings.TrimSpace(item); item == "" {
+				continue
+			}
+			name, value, _ := strings.Cut(item, "=")
+			d, err := time.ParseDuration(value)
+			if _, twice := times[name]; err != nil || name == "" || twice {
+				return fmt.Sprintf("%s is not a name and its time, each name once", quote(item)), "write NAME=TIME with commas between, such as default=26280h,sign-in=8760h"
+			}
+			times[name] = d
+		}
+		field.Set(reflect.ValueOf(times))
 		return "", ""
 	}
 	switch field.Kind() {

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/url"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -60,6 +62,12 @@ func settingText(field reflect.Value) string {
 		return strings.Join(v, ", ")
 	case time.Duration:
 		return v.String()
+	case map[string]time.Duration:
+		all := make([]string, 0, len(v))
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			all = append(all, name+"="+v[name].String())
+		}
+		return strings.Join(all, ", ")
 	case string:
 		return maskedDSN(v)
 	}

@@ -51,6 +51,8 @@ func TestScripts(t *testing.T) {
 			"softhsm": softHSMCommand,
 			"code":    codeCommand,
 			"mode":    modeCommand,
+			"serve":   serveCommand,
+			"sql":     sqlCommand,
 		},
 	})
 }

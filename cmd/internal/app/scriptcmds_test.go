@@ -1,16 +1,22 @@
 package app_test
 
 import (
+	"context"
+	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
+	_ "github.com/mattn/go-sqlite3" // what somebody with the database file has
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"ssobridge/cmd/internal/app"
 	"ssobridge/partnerapi/sandbox"
 )
 
@@ -107,6 +113,56 @@ func codeCommand(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if got != want {
 		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+// serveCommand runs the bridge until TEXT stands in its log, at level debug, and then stops it in order: serve [TEXT]
+func serveCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 1 {
+		ts.Fatalf("usage: serve [text]")
+	}
+	text := `"msg":"ready"`
+	if len(args) > 0 {
+		text = args[0]
+	}
+	environ := []string{"SSOBRIDGE_LOG_LEVEL=debug"}
+	for _, name := range []string{"SSOBRIDGE_CONFIG", "SSOBRIDGE_AUDIT_KEEP"} {
+		if value := ts.Getenv(name); value != "" {
+			environ = append(environ, name+"="+value)
+		}
+	}
+	ctx, stop := context.WithTimeout(context.Background(), 30*time.Second)
+	defer stop()
+	log, done := &buffer{}, make(chan int, 1)
+	go func() {
+		done <- app.Main(ctx, []string{"serve"}, environ, strings.NewReader(""), io.Discard, log)
+	}()
+	look := time.NewTicker(20 * time.Millisecond)
+	defer look.Stop()
+	for !strings.Contains(log.String(), text) {
+		select {
+		case <-look.C:
+		case code := <-done:
+			ts.Fatalf("serve ended with code %d before its log had %s:\n%s", code, text, log)
+		}
+	}
+	stop()
+	if code := <-done; code != 0 {
+		ts.Fatalf("serve ended with code %d:\n%s", code, log)
+	}
+}
+
+// sqlCommand does what somebody can who has the database file: sql 'statement' …
+func sqlCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: sql statement …")
+	}
+	db, err := sql.Open("sqlite3", "file:"+ts.MkAbs("conf/data/ssobridge.db"))
+	ts.Check(err)
+	defer func() { ts.Check(db.Close()) }()
+	for _, statement := range args {
+		_, err := db.Exec(statement)
+		ts.Check(err)
 	}
 }
 

@@ -205,6 +205,7 @@ func (p *Parts) purge(ctx context.Context) error {
 			"forms":    func() (int, error) { return p.Store.Forms().Purge(ctx) },
 			"traces":   func() (int, error) { return p.Store.Traces().Purge(ctx, p.Config.Traces.Keep) },
 			"figures":  func() (int, error) { return p.Store.Figures().Purge(ctx) },
+			"audit":    func() (int, error) { return p.purgeAudit(ctx) },
 		} {
 			n, err := bite()
 			if err != nil {

@@ -53,10 +53,16 @@ CREATE INDEX mapping_history_mapping ON mapping_history (mapping, id);
 
 -- Audit: its chain and the seals of it. The chain stands apart from the events: the version before this one goes on
 -- writing events, which are chained a moment later.
+-- at and action are those of the event, content is a hash of the rest, with salt. They stay when the event is purged, but for the
+-- salt: without it nobody finds out by guessing what stood in the event.
 CREATE TABLE audit_chain (
-    seq   INTEGER NOT NULL PRIMARY KEY,
-    event INTEGER NOT NULL,
-    hash  BLOB NOT NULL
+    seq     INTEGER NOT NULL PRIMARY KEY,
+    event   INTEGER NOT NULL,
+    at      INTEGER NOT NULL,
+    action  TEXT    NOT NULL,
+    salt    BLOB    NOT NULL,
+    content BLOB    NOT NULL,
+    hash    BLOB    NOT NULL
 ) STRICT;
 
 CREATE UNIQUE INDEX audit_chain_event ON audit_chain (event);
@@ -66,6 +72,13 @@ CREATE TABLE audit_seals (
     hash      BLOB NOT NULL,
     at        INTEGER NOT NULL,
     signature BLOB NOT NULL
+) STRICT;
+
+-- For how long events of each action are kept (JSON), and when events were last purged by that. One row for each setting there was.
+CREATE TABLE audit_retention (
+    keep      TEXT    NOT NULL PRIMARY KEY,
+    at        INTEGER NOT NULL,
+    signature BLOB    NOT NULL
 ) STRICT;
 
 CREATE INDEX audit_events_account ON audit_events (account, id) WHERE account <> '';
