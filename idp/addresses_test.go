@@ -1,7 +1,6 @@
 package idp_test
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/crewjam/saml"
@@ -138,22 +137,5 @@ func TestMayReceive(t *testing.T) {
 		if err := sp.MayReceive(action); (err == nil) != want {
 			t.Errorf("%q: %v, want passed: %v", action, err, want)
 		}
-	}
-}
-
-// TestBareLogin brings spellings of one login to one count.
-func TestBareLogin(t *testing.T) {
-	for _, spelling := range []string{"alice", "ALICE", " alice ", "a lice", `EXAMPLE\alice`, "alice@example.com", "álice", "ａlice", "al\u00adice", "a\u200blice"} {
-		if got := idp.BareLogin(spelling); got != "alice" {
-			t.Errorf("%q becomes %q", spelling, got)
-		}
-	}
-	for _, other := range []string{"alic", "alicee", "bob"} {
-		if idp.BareLogin(other) == "alice" {
-			t.Errorf("%q is taken for alice", other)
-		}
-	}
-	if strings.Contains(idp.BareLogin("@x"), "\x00") || idp.BareLogin("@x") == "" {
-		t.Error("a login that is all domain has no name")
 	}
 }

@@ -48,8 +48,5 @@ func (sp *provider) Addresses(acs string, relayState *string, launch bool) (acti
 // MayReceive is the check that every form action passes last.
 func (sp *provider) MayReceive(action string) error { return sp.mayReceive(action) }
 
-// BareLogin is the form of a login name under which failures are counted.
-func BareLogin(login string) string { return bareLogin(login) }
-
 // MaxXML is the bound of an inflated request.
 const MaxXML = maxXML

@@ -8,9 +8,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
-	"unicode"
 
-	"golang.org/x/text/unicode/norm"
+	"ssobridge/idp/directory"
 )
 
 // How failed logins slow the address that they come from (row LDAP-10).
@@ -30,7 +29,7 @@ const (
 // from outside and as many from its own browser in one LoginWindow: the
 // directory's lockout threshold should be above twice LoginFailures.
 type attempt struct {
-	name    string // the login name, by bareLogin
+	name    string // the login name, by directory.BareLogin
 	login   []byte // key of the login name
 	browser []byte // key of login and browser; nil for a browser that is not known
 	address []byte
@@ -38,7 +37,7 @@ type attempt struct {
 
 // throttle makes an attempt wait its time, or refuses it.
 func (p *Provider) throttle(ctx context.Context, f *flow, login string) (attempt, Page, error) {
-	name := bareLogin(login)
+	name := directory.BareLogin(login)
 	a := attempt{name: name, login: key("login", name), address: key("address", addressBlock(f.v.Address))}
 	browser := hash(f.v.Browser)
 	known, err := p.o.Throttle.KnownBrowser(ctx, name, browser)
@@ -154,23 +153,4 @@ func addressBlock(address string) string {
 func key(kind string, parts ...string) []byte {
 	sum := sha256.Sum256([]byte(kind + "\x00" + strings.Join(parts, "\x00")))
 	return sum[:]
-}
-
-// bareLogin brings the spellings that a directory may take for one login to one
-// form: case, accents, spaces, invisible characters, EXAMPLE\alice,
-// alice@example.com. Two people whose logins differ in the domain alone share a
-// count; that costs them little, since a browser they used has its own.
-func bareLogin(login string) string {
-	if _, name, ok := strings.Cut(login, `\`); ok && name != "" {
-		login = name
-	}
-	if name, _, ok := strings.Cut(login, "@"); ok && name != "" {
-		login = name
-	}
-	return strings.Map(func(r rune) rune {
-		if unicode.In(r, unicode.Mn, unicode.Cf, unicode.Cc) || unicode.IsSpace(r) {
-			return -1
-		}
-		return unicode.ToLower(r)
-	}, norm.NFKD.String(login))
 }

@@ -59,6 +59,7 @@ func Run(t *testing.T, fresh func(testing.TB) store.Options) {
 		{"Doubt", testDoubt},
 		{"Claims", testClaims},
 		{"Users", testUsers},
+		{"Forget", testForget},
 		{"Adopt", testAdopt},
 		{"Confirm", testConfirm},
 		{"Hold", testHold},

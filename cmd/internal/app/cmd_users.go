@@ -25,6 +25,7 @@ type usersCmd struct {
 	Resume  usersResumeCmd  `cmd:"" help:"Let a suspended SSO user go on."`
 	Work    usersWorkCmd    `cmd:"" help:"List what is to be done by hand at Constant Contact."`
 	Done    usersDoneCmd    `cmd:"" help:"Tick off what was done by hand."`
+	Forget  usersForgetCmd  `cmd:"" help:"Remove all that tells who a person is."`
 }
 
 // userFilter are the flags that choose rows of the ledger.

@@ -16,6 +16,7 @@ func TestAuditSeals(t *testing.T) {
 	sink := filepath.Join(t.TempDir(), "seals.jsonl")
 	w := newWorld(t, setting{set: map[string]string{"audit.sink": sink}})
 	c := newClient(t)
+	c.login(c.get(w.launch(club)), "bob", "wrong")
 	c.deliver(c.goOn(c.login(c.get(w.launch(club)), "bob", password)))
 	sealed := func() string {
 		data, _ := os.ReadFile(sink)
@@ -38,6 +39,16 @@ func TestAuditSeals(t *testing.T) {
 	out := w.command(t, "audit", "verify", "--seals", sink)
 	if !strings.Contains(out, "events are as they were") || strings.Contains(out, "not sealed yet") {
 		t.Errorf("verify: %s", out)
+	}
+	// Events name people by their id alone.
+	export := w.command(t, "audit", "export")
+	for _, action := range []string{`"login"`, `"create-user"`, `"sign-in"`, "bad_credentials"} {
+		if !strings.Contains(export, action) {
+			t.Errorf("the audit has no %s", action)
+		}
+	}
+	if strings.Contains(strings.ToLower(export), "bob") || strings.Contains(export, "@") || strings.Contains(export, "sso-") {
+		t.Errorf("the audit tells who somebody is:\n%s", export)
 	}
 	log := filepath.Join(t.TempDir(), "log")
 	if err := os.WriteFile(log, []byte(w.out.String()), 0o600); err != nil {

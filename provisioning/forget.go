@@ -1,0 +1,70 @@
+package provisioning
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"ssobridge/idp/directory"
+	"ssobridge/store"
+)
+
+// Forgotten is what became of somebody who was to be forgotten.
+type Forgotten struct {
+	store.Forgotten
+	// Known: the directory still has the person. With their next sign-in, or the next plan, the bridge knows them again.
+	Known bool
+}
+
+// ForgetPerson removes all that tells who a person is: see [store.Ledger.ForgetPerson]. deleted is the admin's word that the person's users at
+// Constant Contact were deleted by hand, which its API can't do. What stands against it are *FieldErrors. ErrNotFound of the store: nothing
+// is kept of a person with this id.
+func (s *Service) ForgetPerson(ctx context.Context, p store.PersonID, deleted bool, actor string) (f Forgotten, err error) {
+	who := store.Forget{Person: p, Deleted: deleted, Bare: directory.BareLogin}
+	// It helps to find browsers by a login name, and is missed by nobody where the directory is down.
+	e, err := s.people.Read(ctx, string(p))
+	switch {
+	case err != nil:
+		s.log.Debug("the directory was not asked about a person who is forgotten", "person", p, "error", err)
+	case e.DN != "": // see directory.Read: who is gone has no more than an id
+		f.Known = true
+		who.Logins = []string{e.Login, e.Mail}
+	}
+	var remains store.Remains
+	f.Forgotten, remains, err = s.ledger.ForgetPerson(ctx, who, store.Event{At: s.now(), Actor: actor, Action: "forget-person", Outcome: "ok"})
+	if err == nil {
+		err = remaining(remains)
+	}
+	if err != nil {
+		return Forgotten{}, fmt.Errorf("forget person %s: %w", p, err)
+	}
+	return f, nil
+}
+
+// remaining says what stands against forgetting somebody; nil: nothing.
+func remaining(r store.Remains) error {
+	var faults []error
+	add := func(field, fault, mend string) { faults = append(faults, &FieldError{field, fault, mend}) }
+	if len(r.Sending) > 0 {
+		add("person", "is being created at this moment in "+list(r.Sending), "try again in a minute")
+	}
+	if len(r.Users) > 0 {
+		add("person", "may have a user at Constant Contact in "+list(r.Users), "delete it there by hand, then say so: ssobridge users forget --deleted")
+	}
+	if len(r.Requests) > 0 {
+		add("person", "is to own a client account that is being ordered: request "+list(r.Requests), "let the request come to its end: ssobridge accounts retry")
+	}
+	if len(r.Mappings) > 0 {
+		add("person", "is named by mapping "+list(r.Mappings), "remove it: ssobridge mapping remove")
+	}
+	return errors.Join(faults...)
+}
+
+func list[T any](all []T) string {
+	text := make([]string, len(all))
+	for i, one := range all {
+		text[i] = fmt.Sprint(one)
+	}
+	return strings.Join(text, ", ")
+}

@@ -1,0 +1,200 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+)
+
+// Forget says whom to forget.
+type Forget struct {
+	Person PersonID
+	// Deleted is an admin's word that the users which may exist at Constant Contact were deleted there.
+	Deleted bool
+	Logins  []string // names that they log in by, beside those that are stored
+	// Bare is the form of a login name under which browsers are known.
+	Bare func(login string) string
+}
+
+// Forgotten is what was removed of a person, or emptied.
+type Forgotten struct {
+	Users    int64 `json:"users,omitempty"`    // rows of the ledger
+	Sessions int64 `json:"sessions,omitempty"` // with what service providers knew the person by
+	SignIns  int64 `json:"sign_ins,omitempty"`
+	Browsers int64 `json:"browsers,omitempty"` // that a login name was used from
+	Traces   int64 `json:"traces,omitempty"`
+	Items    int64 `json:"items,omitempty"` // of plans; their names were emptied
+	Work     int64 `json:"work,omitempty"`  // by hand at Constant Contact
+	Requests int64 `json:"requests,omitempty"`
+}
+
+// Remains is why a person can't be forgotten yet.
+type Remains struct {
+	Sending  []AccountID // a user is being created there at this moment
+	Users    []AccountID // a user may exist there
+	Requests []int64     // orders of client accounts that are not at their end
+	Mappings []int64     // mappings that name the person, on or off
+}
+
+func (r Remains) any() bool {
+	return len(r.Sending)+len(r.Users)+len(r.Requests)+len(r.Mappings) > 0
+}
+
+// ForgetPerson removes or empties, in one transaction with the event, all that tells who a person is. The event's Subject and Detail are filled in.
+// What stays names the person by id alone: audit events, whose chain goes on holding, plans, and who made what. With something in Remains
+// nothing was changed. ErrNotFound: nothing of the person is kept.
+//
+// A row goes only if its user surely does not exist at Constant Contact, or an admin says so: the ledger is the only record of who has a user
+// there, and without it a second one could be made.
+//
+// Started sign-ins that nobody has logged in to, running single logouts and counts of wrong passwords can't be told to be the person's. They
+// end by themselves, within sign_in.life and sign_in.login_window.
+func (s *Ledger) ForgetPerson(ctx context.Context, f Forget, e Event) (done Forgotten, remains Remains, err error) {
+	const what = "forget person"
+	if f.Person == "" {
+		return done, remains, s.db.explain(what, errors.New("no person id"))
+	}
+	errRemains := errors.New("something remains")
+	err = s.db.write(ctx, what, func(ctx context.Context, tx querier) error {
+		done = Forgotten{}
+		now, err := s.db.engine.clock(ctx, tx)
+		if err != nil {
+			return err
+		}
+		names, err := loginsOf(ctx, tx, f)
+		if err != nil {
+			return err
+		}
+		// The statement itself leaves alone what must stay: a worker may take a row at this moment.
+		if done.Users, err = touched(ctx, tx, `
+			DELETE FROM sso_users
+			 WHERE person_id = $1 AND NOT (state IN ('sending', 'suspended') AND lease_until > $2)
+			   AND ($3 OR NOT (maybe_sent OR state IN ('sending', 'active', 'assumed', 'unknown')
+			        OR state = 'suspended' AND before_state IN ('active', 'assumed', 'unknown')))`,
+			string(f.Person), micros(now), f.Deleted); err != nil {
+			return err
+		}
+		if remains, err = remainsOf(ctx, tx, f.Person, now); err != nil {
+			return err
+		}
+		if remains.any() {
+			return errRemains
+		}
+		if err := forget(ctx, tx, f.Person, names, micros(now), &done); err != nil {
+			return err
+		}
+		if done == (Forgotten{}) {
+			return ErrNotFound
+		}
+		e.Subject = string(f.Person)
+		e.Detail, _ = json.Marshal(done) // numbers always encode
+		return addEvents(ctx, tx, now, []Event{e})
+	})
+	if errors.Is(err, errRemains) {
+		return Forgotten{}, remains, nil
+	}
+	if err != nil {
+		return Forgotten{}, Remains{}, err
+	}
+	return done, Remains{}, nil
+}
+
+// loginsOf are the names under which browsers are known to be the person's, as far as they can be found.
+func loginsOf(ctx context.Context, tx querier, f Forget) (map[string]bool, error) {
+	stored, err := collect(ctx, tx, scanText, `
+		SELECT login FROM sessions WHERE person_id = $1
+		UNION SELECT login FROM plan_items WHERE person_id = $1
+		UNION SELECT login FROM manual_work WHERE person_id = $1
+		UNION SELECT contact_email FROM sso_users WHERE person_id = $1`, string(f.Person))
+	if err != nil {
+		return nil, err
+	}
+	names := map[string]bool{}
+	for _, login := range append(stored, f.Logins...) {
+		names[f.Bare(login)] = true
+	}
+	delete(names, "")
+	return names, nil
+}
+
+func scanText(row scanner) (text string, err error) {
+	err = row.Scan(&text)
+	return text, err
+}
+
+func scanID(row scanner) (id int64, err error) {
+	err = row.Scan(&id)
+	return id, err
+}
+
+func remainsOf(ctx context.Context, tx querier, p PersonID, now time.Time) (r Remains, err error) {
+	rows, err := collect(ctx, tx, scanUser, `
+		SELECT `+userColumns+` FROM sso_users WHERE person_id = $1 ORDER BY account`, string(p))
+	if err != nil {
+		return r, err
+	}
+	for _, u := range rows {
+		if (u.State == Sending || u.State == Suspended) && u.LeaseUntil.After(now) { // a call may be under way
+			r.Sending = append(r.Sending, u.Account)
+		} else {
+			r.Users = append(r.Users, u.Account)
+		}
+	}
+	if r.Requests, err = collect(ctx, tx, scanID, `
+		SELECT id FROM account_requests
+		 WHERE person_id = $1 AND state NOT IN ('created', 'conflict', 'refused') ORDER BY id`, string(p)); err != nil {
+		return r, err
+	}
+	r.Mappings, err = collect(ctx, tx, scanID, `
+		SELECT id FROM mappings WHERE person_id = $1
+		UNION SELECT id FROM mappings_off WHERE person_id = $1
+		ORDER BY id`, string(p))
+	return r, err
+}
+
+// forget removes or empties everything but the ledger's rows.
+func forget(ctx context.Context, tx querier, p PersonID, logins map[string]bool, now int64, done *Forgotten) error {
+	for _, step := range []struct {
+		count *int64
+		text  string
+		args  []any
+	}{
+		// A sign-in is also the record against its request's coming again, so it stays until it expires. Its address counts for the
+		// limits until a session goes on with it.
+		{&done.SignIns, `
+			UPDATE sign_ins SET session = NULL, data = NULL, account = '',
+			       address = CASE WHEN counted THEN address ELSE '' END,
+			       finished_at = CASE WHEN finished_at = 0 THEN CAST($1 AS BIGINT) ELSE finished_at END
+			 WHERE session IN (SELECT token_hash FROM sessions WHERE person_id = $2)`, []any{now, string(p)}},
+		{&done.Sessions, `
+			DELETE FROM sessions WHERE person_id = $1`, []any{string(p)}},
+		{&done.Traces, `
+			DELETE FROM traces WHERE sign_in IN (SELECT sign_in FROM traces WHERE person = $1)`, []any{string(p)}},
+		// The counts of a plan go on holding. Why may name a user that was there.
+		{&done.Items, `
+			UPDATE plan_items SET login = '', name = '', why = ''
+			 WHERE person_id = $1 AND (login <> '' OR name <> '' OR why <> '')`, []any{string(p)}},
+		{&done.Work, `
+			DELETE FROM manual_work WHERE person_id = $1`, []any{string(p)}},
+		// The client account stays on record with who ordered it. Its login name is there once, so another takes its place.
+		{&done.Requests, `
+			UPDATE account_requests SET login_name = 'forgotten-' || CAST(id AS TEXT), body = '{}', external_id = ''
+			 WHERE person_id = $1 AND body <> '{}'`, []any{string(p)}},
+	} {
+		n, err := touched(ctx, tx, step.text, step.args...)
+		if err != nil {
+			return err
+		}
+		*step.count = n
+	}
+	for login := range logins {
+		n, err := touched(ctx, tx, `
+			DELETE FROM known_browsers WHERE login = $1`, login)
+		if err != nil {
+			return err
+		}
+		done.Browsers += n
+	}
+	return nil
+}
