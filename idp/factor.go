@@ -15,6 +15,7 @@ import (
 
 	"github.com/go-webauthn/webauthn/webauthn"
 
+	"ssobridge/idp/directory"
 	"ssobridge/store"
 )
 
@@ -340,7 +341,7 @@ func (p *Provider) strengthen(ctx context.Context, s store.Session, method strin
 	}
 	old := s.TokenHash
 	s.TokenHash, s.Methods, s.SeenAt = hash(token), append(slices.Clone(s.Methods), method), p.o.Now()
-	s.KnownAs, s.Clears = bareLogin(s.Login), [][]byte{factorKey(s.Person)}
+	s.KnownAs, s.Clears = directory.BareLogin(s.Login), [][]byte{factorKey(s.Person)}
 	if err := p.o.Sessions.Create(ctx, s, old, event); err != nil {
 		return "", fmt.Errorf("store session: %w", err)
 	}

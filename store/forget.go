@@ -27,6 +27,7 @@ type Forgotten struct {
 	Items    int64 `json:"items,omitempty"` // of plans; their names were emptied
 	Work     int64 `json:"work,omitempty"`  // by hand at Constant Contact
 	Requests int64 `json:"requests,omitempty"`
+	Factors  int64 `json:"second_factors,omitempty"`
 }
 
 // Remains is why a person can't be forgotten yet.
@@ -171,6 +172,10 @@ func forget(ctx context.Context, tx querier, p PersonID, logins map[string]bool,
 			DELETE FROM sessions WHERE person_id = $1`, []any{string(p)}},
 		{&done.Traces, `
 			DELETE FROM traces WHERE sign_in IN (SELECT sign_in FROM traces WHERE person = $1)`, []any{string(p)}},
+		{&done.Factors, `
+			DELETE FROM second_factors WHERE person_id = $1`, []any{string(p)}},
+		{new(int64), `
+			DELETE FROM second_factor_people WHERE person_id = $1`, []any{string(p)}},
 		// The counts of a plan go on holding. Why may name a user that was there.
 		{&done.Items, `
 			UPDATE plan_items SET login = '', name = '', why = ''

@@ -51,6 +51,9 @@ func known(tb testing.TB, db *store.DB, p store.PersonID, mark string, items ...
 		store.Trace{SignIn: "t-" + string(p), Ref: "1" + string(p), At: time.Now(), Outcome: "pending", Steps: []store.TraceStep{{Name: "request", Detail: mark}}},
 		store.Trace{SignIn: "t-" + string(p), Ref: "2" + string(p), At: time.Now(), Outcome: "ok", Person: p, Steps: []store.TraceStep{{Name: "person", Detail: mark}}}))
 
+	must(tb, db.SecondFactors().Enrol(ctx, p, store.Enrolment{Factors: []store.SecondFactor{{ID: mark + "-factor", Person: p, Kind: "totp", Sealed: []byte(mark)}}}))
+	must(tb, db.SecondFactors().Delay(ctx, p))
+
 	for i, kind := range []string{store.ItemLeaver, store.ItemDrift, "blocked"} {
 		item := creation(mark)
 		item.Kind, item.Person, item.Account, item.Why = kind, p, store.AccountID(fmt.Sprint("a", i)), "the user "+mark
@@ -152,7 +155,7 @@ func testForget(t *testing.T, fresh func(testing.TB) store.Options) {
 		}
 		done, remains, err = db.Ledger().ForgetPerson(ctx, who("p1", true), forget)
 		must(t, err)
-		want := store.Forgotten{Users: 2, Sessions: 2, SignIns: 1, Browsers: 2, Traces: 2, Items: 6, Work: 2, Requests: 1}
+		want := store.Forgotten{Users: 2, Sessions: 2, SignIns: 1, Browsers: 2, Traces: 2, Items: 6, Work: 2, Requests: 1, Factors: 1}
 		if done != want || len(remains.Users) > 0 {
 			t.Errorf("forgotten %+v, %+v, want %+v", done, remains, want)
 		}
@@ -275,7 +278,7 @@ func testForget(t *testing.T, fresh func(testing.TB) store.Options) {
 		slices.Sort(got)
 		want := []string{
 			"account_requests.person_id", "known_browsers.login", "manual_work.login", "manual_work.person_id", "mappings.person_id", "mappings_off.person_id",
-			"participations.name_id", "plan_items.login", "plan_items.person_id", "sessions.login", "sessions.person_id", "sso_users.contact_email", "sso_users.person_id",
+			"participations.name_id", "plan_items.login", "plan_items.person_id", "second_factor_people.person_id", "second_factors.person_id", "sessions.login", "sessions.person_id", "sso_users.contact_email", "sso_users.person_id",
 			"traces.person",
 		}
 		if !slices.Equal(got, want) {
