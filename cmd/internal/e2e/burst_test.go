@@ -12,13 +12,15 @@ import (
 
 // 200 people sign in for the first time within a second, at the real four calls a second: all get in, in the order of their
 // arrival, each with a page that shows their place and how long it takes. People who are known already never see that page.
-func TestBurst(t *testing.T) {
+func TestCrowdBurst(t *testing.T) {
 	const (
 		people = 200
 		known  = 10
 	)
 	s := crowd(t, people+known)
-	s.sandbox.PerSecond, s.sandbox.PerDay = 5, 0 // one more than the bridge makes, for a machine so busy that calls go out late
+	// More than the bridge makes: on a busy machine calls go out late and bunch, and one that is throttled for that would be
+	// created out of order. The bridge's own pace is looked at below.
+	s.sandbox.PerSecond, s.sandbox.PerDay = 12, 0
 	delete(s.set, "constant_contact.limits.per_second")
 	delete(s.set, "constant_contact.limits.per_day")
 	w := newWorld(t, s)
@@ -73,9 +75,9 @@ func TestBurst(t *testing.T) {
 	}
 	w.agree(t, people+known)
 	inOrder(t, w, base)
-	// A tenth of a second is for a machine so busy that calls go out late.
-	if n := w.sandbox.CallsIn(900 * time.Millisecond); n > 4 {
-		t.Errorf("%d calls within nine tenths of a second, want at most 4", n)
+	// Over ten seconds a call that went out late counts for nothing.
+	if n := w.sandbox.CallsIn(10 * time.Second); n > 42 {
+		t.Errorf("%d calls within ten seconds, want about 40", n)
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 // A backup that is 5,000 creations old is restored. The first people sign in before anybody has done anything: Constant Contact answers that they
 // exist, and they are taken as the persons' own. Then an admin marks everybody else by a plan, without any call. All sign in, none is created
 // twice, and the ledger ends up saying what the sandbox says.
-func TestRestoreOfAnOldBackup(t *testing.T) {
+func TestCrowdRestore(t *testing.T) {
 	const (
 		people = 5000
 		early  = 300

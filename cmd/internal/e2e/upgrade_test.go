@@ -57,7 +57,7 @@ func buildBefore(t testing.TB) string {
 
 // An upgrade under load, one replica after the other, and back again: the former version and this one on one PostgreSQL. Nobody's sign-in fails,
 // whether they have their user or get it on the way.
-func TestUpgrade(t *testing.T) {
+func TestCrowdUpgrade(t *testing.T) {
 	const people = 240
 	former := buildBefore(t)
 	s := crowd(t, people).onPostgres(t, postgres(t))
