@@ -135,6 +135,17 @@ func (f Filter) conditions() *conditions {
 			c.text.WriteString(" AND " + e.column + " = " + c.param(e.value))
 		}
 	}
+	// What the partial indexes hold, in their words, so that they are used.
+	for _, e := range []struct {
+		filters bool
+		text    string
+	}{
+		{f.SP != "", "sp <> ''"}, {f.Account != "", "account <> ''"}, {f.Outcome != "" && f.Outcome != "ok", "outcome <> 'ok'"},
+	} {
+		if e.filters {
+			c.text.WriteString(" AND " + e.text)
+		}
+	}
 	if f.About != "" {
 		// Each index by itself, not an OR over the table.
 		c.text.WriteString(" AND id IN (SELECT id FROM audit_events WHERE actor = " + c.param(f.About) + " UNION SELECT id FROM audit_events WHERE subject = " + c.param(f.About) + ")")

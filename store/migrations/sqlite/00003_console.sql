@@ -81,7 +81,11 @@ CREATE TABLE audit_retention (
     signature BLOB    NOT NULL
 ) STRICT;
 
+-- Partial, so that the many events of sign-ins that went well cost little.
 CREATE INDEX audit_events_account ON audit_events (account, id) WHERE account <> '';
+CREATE INDEX audit_events_sp ON audit_events (sp, id) WHERE sp <> '';
+CREATE INDEX audit_events_outcome ON audit_events (outcome, id) WHERE outcome <> 'ok';
+CREATE INDEX audit_events_action_outcome ON audit_events (action, outcome, id) WHERE outcome <> 'ok';
 
 
 -- Sign-in traces: one row for each HTTP request of a sign-in. The newest one of a
