@@ -8,10 +8,24 @@ type (
 	NewAccount   = partnerapi.NewAccount
 	PlanChange   = partnerapi.PlanChange
 	Cancellation = partnerapi.Cancellation
+
+	Subscription   = partnerapi.Subscription
+	Unsubscription = partnerapi.Unsubscription
+	Operation      = partnerapi.Operation
+	OperationParam = partnerapi.Param
 )
 
 // CancelReasons are the published ids of reasons for a cancellation.
 var CancelReasons = partnerapi.CancelReasons
+
+// WebhookTopics are what Constant Contact can tell of client accounts.
+var WebhookTopics = []int{partnerapi.TopicTierUp, partnerapi.TopicTierDown, partnerapi.TopicCancelled, partnerapi.TopicDisabled}
+
+// OperationMethods are those of calls on behalf of client accounts.
+var OperationMethods = []string{"GET", "POST", "PUT", "PATCH", "DELETE"}
+
+// UpdateSources say who asked to be unsubscribed.
+var UpdateSources = []string{"Account", "Contact", "System"}
 
 // PlanTypes are the plans that a client account can be changed to.
 var PlanTypes = []string{"BRONZE", "SILVER", "GOLD"}

@@ -20,6 +20,9 @@ type OperationRule struct {
 	Path   string
 }
 
+// CallsAllowed tells whether any call on behalf of client accounts is allowed.
+func (s *Service) CallsAllowed() bool { return len(s.operations) > 0 }
+
 // ErrNotAllowed is that of a call on behalf of a client account that no rule allows.
 var ErrNotAllowed = errors.New("not allowed")
 

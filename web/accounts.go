@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"ssobridge/idp"
 	"ssobridge/provisioning"
@@ -21,6 +22,8 @@ func (k *console) accountsRoutes() []consoleRoute {
 	return []consoleRoute{
 		{method: http.MethodGet, path: "/admin/accounts", role: idp.Viewer, handle: k.accounts},
 		{method: http.MethodPost, path: "/admin/accounts/refresh", role: idp.Operator, handle: k.refreshAccounts},
+		{method: http.MethodGet, path: webhooksPath, role: idp.Operator, handle: k.webhooks},
+		{method: http.MethodPost, path: webhooksPath, role: idp.Admin, fresh: true, handle: k.changeWebhook},
 		{method: http.MethodGet, path: "/admin/accounts/new", role: idp.Admin, fresh: true, handle: k.newAccount},
 		{method: http.MethodPost, path: "/admin/accounts/new", role: idp.Admin, fresh: true, handle: k.createAccount},
 		{method: http.MethodPost, path: "/admin/accounts/requests/:id", role: idp.Admin, fresh: true, handle: k.retryAccount},
@@ -29,6 +32,8 @@ func (k *console) accountsRoutes() []consoleRoute {
 		{method: http.MethodPost, path: "/admin/accounts/of/:account/factor", role: idp.Admin, fresh: true, handle: k.setAccountFactor},
 		{method: http.MethodPost, path: "/admin/accounts/of/:account/plan", role: idp.Admin, fresh: true, handle: k.setAccountPlan},
 		{method: http.MethodPost, path: "/admin/accounts/of/:account/cancel", role: idp.Admin, fresh: true, handle: k.cancelAccount},
+		{method: http.MethodPost, path: "/admin/accounts/of/:account/unsubscribe", role: idp.Admin, fresh: true, handle: k.unsubscribe},
+		{method: http.MethodPost, path: "/admin/accounts/of/:account/call", role: idp.Admin, fresh: true, handle: k.callAccount},
 	}
 }
 
@@ -96,6 +101,12 @@ func (k *console) refreshAccounts(r *consoleRequest) error {
 // else is a fault of ours.
 func (k *console) accountFault(r *consoleRequest, err error, show func(form) error) error {
 	faults := provisioning.FieldErrors(err)
+	for field, text := range faults {
+		if own := fieldOf(field); own != field {
+			delete(faults, field)
+			faults[own] = strings.TrimPrefix(faults[own]+"; "+text, "; ")
+		}
+	}
 	if text := k.PartnerFault(err); text != "" {
 		faults[""] = text
 	}
@@ -108,6 +119,19 @@ func (k *console) accountFault(r *consoleRequest, err error, show func(form) err
 		return ferr
 	}
 	return show(f)
+}
+
+// fieldOf is the field of a form that a fault belongs to: Constant Contact's names of some
+// stand for several of ours, by their place.
+func fieldOf(name string) string {
+	for prefix, own := range map[string]string{
+		"email_addresses": "addresses", "update_source": "source", "account_operation_url": "path", "account_operation_path": "path", "account_operation_payload": "body", "account_operation_query": "query", "account_operation_method": "method",
+	} {
+		if strings.HasPrefix(name, prefix) {
+			return own
+		}
+	}
+	return name
 }
 
 // accountFields are the form's fields in order; those of the owner are filled in
@@ -245,6 +269,11 @@ func (k *console) account(r *consoleRequest) error {
 }
 
 func (k *console) showAccount(r *consoleRequest, status int, a store.Account, f form) error {
+	return k.showAccountWith(r, status, a, f, "")
+}
+
+// showAccountWith shows an account with the answer of a call on its behalf.
+func (k *console) showAccountWith(r *consoleRequest, status int, a store.Account, f form, answer string) error {
 	users, err := k.Store.Ledger().List(r.ctx(), store.UserFilter{
 		Account: a.ID, After: store.UserKey{Person: store.PersonID(cut(r.QueryParam("after"), 200)), Account: a.ID}, Limit: pageSize,
 	})
@@ -269,11 +298,17 @@ func (k *console) showAccount(r *consoleRequest, status int, a store.Account, f 
 		Factor       string // what the account asks for beside the password
 		OwnFactor    bool   // by a policy of its own
 		Policies     []string
+		Sources      []string // who asked to be unsubscribed
+		Methods      []string // of calls on behalf of the account; none: they are off
+		Answer       string   // of such a call
 		Admin, Helps bool
 	}{
 		Form: f, Account: a, Own: own, Link: link, Button: `<a href="` + link + `">` + k.pages.brand.ProductName + `</a>`,
 		Users: users, Plans: provisioning.PlanTypes, Reasons: provisioning.CancelReasons, Admin: r.may(idp.Admin), Helps: r.may(idp.Operator),
-		Factor: string(policy), OwnFactor: ownPolicy, Policies: []string{"default", string(idp.FactorOff), string(idp.FactorOffered), string(idp.FactorRequired)},
+		Factor: string(policy), OwnFactor: ownPolicy, Sources: provisioning.UpdateSources, Answer: answer, Policies: []string{"default", string(idp.FactorOff), string(idp.FactorOffered), string(idp.FactorRequired)},
+	}
+	if k.Provisioning.CallsAllowed() {
+		view.Methods = provisioning.OperationMethods
 	}
 	if len(users) == pageSize {
 		view.Next = own + "?" + url.Values{"after": {string(users[pageSize-1].Person)}}.Encode()
@@ -360,3 +395,132 @@ func (k *console) cancelAccount(r *consoleRequest) error {
 		return err
 	})
 }
+
+const webhooksPath = "/admin/accounts/webhooks"
+
+// webhookRow is a topic and where Constant Contact posts it.
+type webhookRow struct {
+	provisioning.Subscription
+	Here bool // to this bridge; its address holds a secret and is not shown
+}
+
+// webhooks lists the topics. It takes one call of the day's budget, so the page is no
+// viewer's.
+func (k *console) webhooks(r *consoleRequest) error {
+	f, err := r.newForm(nil, nil)
+	if err != nil {
+		return err
+	}
+	return k.showWebhooks(r, http.StatusOK, f)
+}
+
+func (k *console) showWebhooks(r *consoleRequest, status int, f form) error {
+	view := struct {
+		Form  form
+		Rows  []webhookRow
+		Off   bool // this bridge takes none
+		Admin bool
+		Fault string
+	}{Form: f, Off: k.WebhookURL == "", Admin: r.may(idp.Admin)}
+	list, err := k.Provisioning.Webhooks(r.ctx())
+	if err != nil {
+		if view.Fault = k.PartnerFault(err); view.Fault == "" {
+			return err
+		}
+		r.visit.cause = err
+	}
+	for _, s := range list {
+		row := webhookRow{Subscription: s, Here: k.WebhookURL != "" && s.HookURI == k.WebhookURL}
+		if row.Here {
+			row.HookURI = ""
+		}
+		view.Rows = append(view.Rows, row)
+	}
+	return r.show(status, "accounts-webhooks", r.text("accounts.webhooks"), view)
+}
+
+// changeWebhook has a topic posted to this bridge, ends that, or has a test posted.
+func (k *console) changeWebhook(r *consoleRequest) error {
+	topic, err := strconv.Atoi(r.form["topic"])
+	if err != nil || !slices.Contains(provisioning.WebhookTopics, topic) {
+		return r.missing("topic")
+	}
+	word := r.form["do"]
+	switch {
+	case word == "set" && k.WebhookURL != "":
+		_, err = k.Provisioning.SetWebhook(r.ctx(), topic, k.WebhookURL, r.actor())
+	case word == "remove":
+		err = k.Provisioning.RemoveWebhook(r.ctx(), topic, r.actor())
+	case word == "test":
+		_, err = k.Provisioning.TestWebhook(r.ctx(), topic, r.actor())
+	default:
+		return r.missing("button")
+	}
+	if err != nil {
+		return k.accountFault(r, err, func(f form) error { return k.showWebhooks(r, http.StatusUnprocessableEntity, f) })
+	}
+	return r.done(webhooksPath, "webhook."+word)
+}
+
+// unsubscribe unsubscribes addresses in an account.
+func (k *console) unsubscribe(r *consoleRequest) error {
+	return k.onAccount(r, "unsubscribed", func(a store.Account) error {
+		u := provisioning.Unsubscription{
+			EmailAddresses: strings.FieldsFunc(r.form["addresses"], func(c rune) bool { return unicode.IsSpace(c) || c == ',' || c == ';' }),
+			UpdateSource:   r.form["source"], OptOutReason: strings.TrimSpace(r.form["opt_out_reason"]),
+		}
+		if len(u.EmailAddresses) == 0 {
+			return &provisioning.FieldError{Field: "addresses", Fault: r.text("accounts.unsubscribe.none")}
+		}
+		_, err := k.Provisioning.Unsubscribe(r.ctx(), a.ID, u, r.actor())
+		return err
+	})
+}
+
+// callAccount makes a call on behalf of an account, and shows the answer. One that writes
+// is sent only with its box ticked.
+func (k *console) callAccount(r *consoleRequest) error {
+	a, err := k.accountOf(r)
+	if err != nil {
+		return err
+	}
+	refuse := func(err error) error {
+		if errors.Is(err, provisioning.ErrNotAllowed) {
+			err = &provisioning.FieldError{Field: "path", Fault: r.text("accounts.call.refused")}
+		}
+		return k.accountFault(r, err, func(f form) error { return k.showAccount(r, http.StatusUnprocessableEntity, a, f) })
+	}
+	o := provisioning.Operation{Method: r.form["method"], URL: strings.TrimSpace(r.form["path"]), Payload: r.form["body"]}
+	for line := range strings.Lines(r.form["query"]) {
+		if line = strings.TrimSpace(line); line == "" {
+			continue
+		}
+		key, value, ok := strings.Cut(line, "=")
+		if !ok || key == "" {
+			return refuse(&provisioning.FieldError{Field: "query", Fault: r.text("accounts.call.badquery")})
+		}
+		o.Query = append(o.Query, provisioning.OperationParam{Key: key, Value: value})
+	}
+	switch {
+	case !slices.Contains(provisioning.OperationMethods, o.Method):
+		return refuse(&provisioning.FieldError{Field: "method", Fault: r.text("accounts.call.badmethod")})
+	case o.Method != http.MethodGet && r.form["writes"] != "1":
+		return refuse(&provisioning.FieldError{Field: "writes", Fault: r.text("accounts.call.tick")})
+	}
+	answer, err := k.Provisioning.CallAccount(r.ctx(), a.ID, o, r.actor())
+	if err != nil {
+		return refuse(err)
+	}
+	values := fields{}
+	for _, name := range []string{"method", "path", "query", "body"} {
+		values[name] = r.form[name]
+	}
+	f, err := r.newForm(values, nil)
+	if err != nil {
+		return err
+	}
+	return k.showAccountWith(r, http.StatusOK, a, f, cmp.Or(cut(strings.ToValidUTF8(string(answer), "\ufffd"), maxAnswer), r.text("accounts.call.empty")))
+}
+
+// maxAnswer is how much of an answer a page shows.
+const maxAnswer = 64 << 10

@@ -31,6 +31,7 @@ type Console struct {
 	MappingFiles MappingFiles
 	EntityID     string           // ours
 	Contacts     []string         // whom to ask, for the hand-over sheet
+	WebhookURL   string           // where our own webhooks come in, with its secret: never shown; "": off
 	Settings     func() []Setting // the effective configuration, secrets masked
 	// PartnerFault and DirectoryFault put an error of Constant Contact or of the
 	// directory into a sentence for an admin; "" for another error.
@@ -58,6 +59,7 @@ type consoleRoute struct {
 	method, path string
 	role         idp.ConsoleRole // the least that is needed; a route without one is refused to all
 	fresh        bool            // needs a login of the last minutes: what can't be taken back
+	long         bool            // its form may hold a whole file
 	stream       bool            // asked for by our script: answers a status in place of a page
 	handle       func(*consoleRequest) error
 }
@@ -90,6 +92,9 @@ const consoleHome = "/admin/"
 // maxConsoleForm is what a form of the console may have, in bytes: pasted metadata of
 // a service provider is the longest of what they hold.
 const maxConsoleForm = 512 << 10
+
+// maxConsoleFile is what a form may have that holds a file of users.
+const maxConsoleFile = 8 << 20
 
 // newConsole reads the templates. s must be complete but for its routes.
 func newConsole(s *Server, o Console, b Branding) (*console, error) {

@@ -35,7 +35,7 @@ func (k *console) admit(area string, route consoleRoute) echo.HandlerFunc {
 		}
 		r := &consoleRequest{Context: c, k: k, area: area, visit: v, admin: admin}
 		if route.method == http.MethodPost {
-			if r.form, err = k.takeForm(c, v); err != nil {
+			if r.form, err = k.takeForm(c, v, route.long); err != nil {
 				return err
 			}
 		}
@@ -111,8 +111,12 @@ func (k *console) deny(c echo.Context, v *visit, admin idp.Administrator, route 
 
 // takeForm reads a form and takes it once. Its random id is the page's, drawn anew
 // each time the form is shown.
-func (k *console) takeForm(c echo.Context, v *visit) (fields, error) {
-	f, err := k.formUpTo(c, v, maxConsoleForm)
+func (k *console) takeForm(c echo.Context, v *visit, long bool) (fields, error) {
+	most := int64(maxConsoleForm)
+	if long {
+		most = maxConsoleFile
+	}
+	f, err := k.formUpTo(c, v, most)
 	if err != nil {
 		if r := (*refusal)(nil); errors.As(err, &r) {
 			r.again = consoleHome

@@ -3,6 +3,7 @@ package web
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -29,6 +30,10 @@ func (k *console) provisioningRoutes() []consoleRoute {
 		{method: http.MethodPost, path: provisioningPath + "/plans/:plan/pause", role: idp.Operator, handle: k.pausePlan},
 		{method: http.MethodGet, path: provisioningPath + "/users", role: idp.Viewer, handle: k.users},
 		{method: http.MethodPost, path: provisioningPath + "/users", role: idp.Operator, handle: k.changeUsers},
+		{method: http.MethodGet, path: provisioningPath + "/users/export.csv", role: idp.Operator, handle: k.exportUsers},
+		{method: http.MethodGet, path: tellPath, role: idp.Admin, handle: k.tellPage},
+		{method: http.MethodPost, path: tellPath, role: idp.Admin, fresh: true, long: true, handle: k.tellUsers},
+		{method: http.MethodPost, path: provisioningPath + "/plans/:plan/adopt", role: idp.Admin, fresh: true, handle: k.adoptPlan},
 		{method: http.MethodGet, path: provisioningPath + "/work", role: idp.Viewer, handle: k.work},
 		{method: http.MethodPost, path: provisioningPath + "/work", role: idp.Operator, handle: k.workDone},
 	}
@@ -232,10 +237,10 @@ func (k *console) showPlan(r *consoleRequest, status int, p store.Plan, f form) 
 		Kinds, States []string
 		Items         []store.PlanItem
 		First, Next   string
-		Helps         bool
+		Admin, Helps  bool
 		Open          bool // can be applied
 	}{
-		Form: f, Own: own, Now: now, Plan: p, Forecast: forecast, Share: int(100 * forecast.TodayShare), Filter: filter, Kinds: itemKinds, States: itemStates, Items: items, Helps: r.may(idp.Operator),
+		Form: f, Own: own, Now: now, Plan: p, Forecast: forecast, Share: int(100 * forecast.TodayShare), Filter: filter, Kinds: itemKinds, States: itemStates, Items: items, Admin: r.may(idp.Admin), Helps: r.may(idp.Operator),
 		Open: p.State == store.PlanReady || p.State == store.PlanPaused || p.State == store.PlanStopped,
 	}
 	if filter.After > 0 {
@@ -455,4 +460,147 @@ func (k *console) workDone(r *consoleRequest) error {
 		return err
 	}
 	return r.done(provisioningPath+"/work", "ticked")
+}
+
+// exportUsers writes the whole ledger, names and mail addresses of people among it.
+func (k *console) exportUsers(r *consoleRequest) error {
+	if err := k.Store.Audit().Add(r.ctx(), r.event("users-export", "ledger")); err != nil {
+		return fmt.Errorf("record an export of users: %w", err)
+	}
+	r.Response().Header().Set("Content-Disposition", `attachment; filename="users.csv"`)
+	r.Response().Header().Set("Content-Type", "text/csv; charset=utf-8")
+	if err := k.Provisioning.ExportUsers(r.ctx(), r.Response(), store.UserFilter{}, "csv"); err != nil {
+		return fmt.Errorf("export users: %w", err)
+	}
+	return nil
+}
+
+const tellPath = provisioningPath + "/users/tell"
+
+// tellView is the page on which users are told that exist already.
+type tellView struct {
+	Form   form
+	Seen   []provisioning.Telling // what would become of each line
+	More   int
+	Faults int
+	Counts []tellCount // what became of all
+}
+
+type tellCount struct {
+	Outcome store.Adoption
+	Count   int
+}
+
+// shownTellings is how many lines of a file a page shows.
+const shownTellings = 200
+
+func (k *console) tellPage(r *consoleRequest) error {
+	f, err := r.newForm(nil, nil)
+	if err != nil {
+		return err
+	}
+	return r.show(http.StatusOK, "provisioning-tell", r.text("provisioning.tell"), tellView{Form: f})
+}
+
+// tellUsers takes a CSV file of users that exist already: what would become of each line
+// is shown first. An export of the ledger is imported at once, as by the command.
+func (k *console) tellUsers(r *consoleRequest) error {
+	refuse := func(err error) error {
+		faults := provisioning.FieldErrors(err)
+		if text := k.DirectoryFault(err); text != "" {
+			faults[""] = text
+		}
+		if len(faults) == 0 {
+			return err
+		}
+		all := ""
+		for _, field := range slices.Sorted(maps.Keys(faults)) {
+			all += strings.TrimPrefix(field+": "+faults[field]+"\n", ": ")
+		}
+		f, ferr := r.newForm(fields{"file": r.form["file"]}, map[string]string{"": all})
+		if ferr != nil {
+			return ferr
+		}
+		return r.show(http.StatusUnprocessableEntity, "provisioning-tell", r.text("provisioning.tell"), tellView{Form: f})
+	}
+	counts := map[store.Adoption]int{}
+	if r.form["do"] == "import" {
+		done, err := k.Provisioning.ImportUsers(r.ctx(), strings.NewReader(r.form["file"]), r.actor())
+		if err != nil {
+			return refuse(err)
+		}
+		counts = done
+	} else {
+		told, err := provisioning.ReadTold(strings.NewReader(r.form["file"]))
+		if err != nil {
+			return refuse(err)
+		}
+		seen, err := k.Provisioning.PreviewAdoption(r.ctx(), told)
+		if err != nil {
+			return refuse(err)
+		}
+		if r.form["do"] != "tell" || r.form["seen"] != fingerprint(fmt.Appendf(nil, "%+v", seen)) {
+			return k.previewTold(r, seen)
+		}
+		done, err := k.Provisioning.AdoptUsers(r.ctx(), seen, r.actor())
+		if err != nil {
+			return err
+		}
+		for _, t := range done {
+			if t.Fault == "" {
+				counts[t.Outcome]++
+			}
+		}
+	}
+	return k.showTold(r, counts)
+}
+
+func (k *console) previewTold(r *consoleRequest, seen []provisioning.Telling) error {
+	f, err := r.newForm(fields{"file": r.form["file"], "seen": fingerprint(fmt.Appendf(nil, "%+v", seen))}, nil)
+	if err != nil {
+		return err
+	}
+	v := tellView{Form: f, Seen: seen}
+	for _, t := range seen {
+		if t.Fault != "" {
+			v.Faults++
+		}
+	}
+	if len(v.Seen) > shownTellings {
+		v.Seen, v.More = v.Seen[:shownTellings], len(v.Seen)-shownTellings
+	}
+	return r.show(http.StatusOK, "provisioning-tell", r.text("provisioning.tell"), v)
+}
+
+func (k *console) showTold(r *consoleRequest, counts map[store.Adoption]int) error {
+	f, err := r.newForm(nil, nil)
+	if err != nil {
+		return err
+	}
+	v := tellView{Form: f}
+	for _, outcome := range slices.Sorted(maps.Keys(counts)) {
+		v.Counts = append(v.Counts, tellCount{outcome, counts[outcome]})
+	}
+	return r.show(http.StatusOK, "provisioning-tell", r.text("provisioning.tell"), v)
+}
+
+// adoptPlan takes all whom a plan would create as created already: for a ledger that was
+// lost, or restored from an old backup. It wants the plan's number typed.
+func (k *console) adoptPlan(r *consoleRequest) error {
+	p, err := k.planOf(r)
+	if err != nil {
+		return err
+	}
+	if strings.TrimSpace(r.form["typed"]) != strconv.FormatInt(p.ID, 10) {
+		f, err := r.newForm(r.form, map[string]string{"typed": r.text("provisioning.adopt.typed")})
+		if err != nil {
+			return err
+		}
+		return k.showPlan(r, http.StatusUnprocessableEntity, p, f)
+	}
+	counts, err := k.Provisioning.AdoptPlan(r.ctx(), p.ID, r.actor())
+	if err != nil {
+		return fmt.Errorf("adopt plan %d: %w", p.ID, err)
+	}
+	return k.showTold(r, counts)
 }

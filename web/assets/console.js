@@ -42,6 +42,14 @@
     for (const f of document.forms) delete f.dataset.sent;
   });
 
+  // A chosen file is read into the field beside it, and sent as if it had been pasted.
+  for (const input of document.querySelectorAll("input[type=file][data-into]")) {
+    input.parentElement.hidden = false;
+    input.addEventListener("change", async () => {
+      if (input.files.length) document.getElementById(input.dataset.into).value = await input.files[0].text();
+    });
+  }
+
   const follow = (root) => {
     for (const e of root.querySelectorAll("[data-live]")) {
       const source = new EventSource(e.dataset.live);

@@ -2,12 +2,18 @@ package e2e_test
 
 import (
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
 
 func TestConsoleAccounts(t *testing.T) {
-	w := newConsoleWorld(t, setting{})
+	secret := filepath.Join(t.TempDir(), "webhook_secret")
+	if err := os.WriteFile(secret, []byte(hookSecret+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w := newConsoleWorld(t, setting{set: map[string]string{"constant_contact.webhook.secret_file": secret, "constant_contact.operations": "GET /contacts,POST /contacts"}})
 	c := w.enter(t, consoleAdmin)
 	p := c.get(w.url + "/admin/accounts")
 	p = c.submitForm(p, "/admin/accounts/refresh")
@@ -57,7 +63,49 @@ func TestConsoleAccounts(t *testing.T) {
 		t.Errorf("cancel: %d\n%s", p.Status, p.text())
 	}
 
+	// Contacts are unsubscribed, and calls on behalf of an account made, as far as the configuration lists them.
+	club := "/admin/accounts/of/" + club
+	if p = c.submitForm(c.get(w.url+club), club+"/unsubscribe", "addresses", "no address"); p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.Body, "no address</textarea>") || !strings.Contains(p.Body, `id="e-addresses"`) {
+		t.Errorf("addresses that are none: %d\n%s", p.Status, p.text())
+	}
+	if p = c.submitForm(p, club+"/unsubscribe", "addresses", "a@example.com\nb@example.com", "source", "Contact"); !strings.Contains(p.text(), "They were unsubscribed.") {
+		t.Errorf("unsubscribed: %d\n%s", p.Status, p.text())
+	}
+	if p = c.submitForm(c.get(w.url+club), club+"/call", "method", "GET", "path", "/contacts", "query", "limit=10"); p.Status != http.StatusOK || !strings.Contains(p.text(), "Answer") {
+		t.Errorf("a call: %d\n%s", p.Status, p.text())
+	}
+	calls := len(w.sandbox.Calls())
+	for name, k := range map[string]struct{ method, path, query, writes, says string }{
+		"not listed":      {"DELETE", "/contacts", "", "1", "does not list this method and path"},
+		"up and away":     {"GET", "/contacts/../account", "", "", "has the part . or .."},
+		"a query of text": {"GET", "/contacts", "limit", "", "Write KEY=VALUE"},
+		"unticked":        {"POST", "/contacts", "", "", "Tick the box"},
+	} {
+		p = c.submitForm(c.get(w.url+club), club+"/call", "method", k.method, "path", k.path, "query", k.query, "writes", k.writes)
+		if p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.text(), k.says) || !strings.Contains(p.Body, `value="`+k.path+`"`) {
+			t.Errorf("%s: %d\n%s", name, p.Status, p.text())
+		}
+	}
+	if n := len(w.sandbox.Calls()); n != calls {
+		t.Errorf("%d calls went out that are not allowed", n-calls)
+	}
+
+	// Webhooks are posted here and end; the secret in their address is never shown.
+	const hooks = "/admin/accounts/webhooks"
+	p = c.get(w.url + hooks).says("nowhere")
+	p = c.submitForm(p, hooks, "topic", "3", "do", "set").says("The topic is posted to this bridge.", "this bridge")
+	if strings.Contains(p.Body, hookSecret) {
+		t.Error("the page shows the secret of the webhook")
+	}
+	p = c.submitForm(p, hooks, "topic", "3", "do", "test").says("posts a test")
+	c.submitForm(p, hooks, "topic", "3", "do", "remove").says("not posted any more")
+	c.submitForm(c.get(w.url+hooks), hooks, "topic", "9", "do", "set").status(http.StatusNotFound)
+
 	b := w.console(t, consoleAdmin, "/admin/accounts")
+	b.open(w.url + hooks)
+	b.sees("Posted to")
+	b.inspect("accounts-webhooks")
+	b.open(w.url + "/admin/accounts")
 	b.inspect("accounts")
 	b.open(w.url + own)
 	b.sees("Launch link")

@@ -79,3 +79,54 @@ func TestConsoleProvisioning(t *testing.T) {
 		t.Errorf("release: %d\n%s", p.Status, p.text())
 	}
 }
+
+// Users who exist already are told by a file, the whole ledger is exported and imported, and a lost one is made good by a plan.
+func TestConsoleTellsUsers(t *testing.T) {
+	w := newConsoleWorld(t, setting{})
+	const tell = "/admin/provisioning/users/tell"
+	c := w.enter(t, consoleAdmin)
+	p := c.submitForm(c.get(w.url+tell), tell, "file", "shoe_size\n42\n", "do", "look")
+	if p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.text(), "shoe_size") || !strings.Contains(p.Body, "42\n</textarea>") {
+		t.Errorf("a file with another column: %d\n%s", p.Status, p.text())
+	}
+	file := "login,account,external_id,role\nbob," + club + ",bob-at-club,campaign_creator\nnobody-of-that-name," + club + ",x,campaign_creator\n"
+	p = c.submitForm(p, tell, "file", file, "do", "look").says("What would become of each line", "1 lines have faults", "bob-at-club")
+	if rows := w.ledger(t); len(rows) != 0 {
+		t.Errorf("looking stored %+v", rows)
+	}
+	// Another file than the one that was looked at is looked at first.
+	c.submitForm(p, tell, "file", file+"eve,"+books+",eve-at-books,campaign_creator\n", "do", "tell").says("eve-at-books", "What would become of each line")
+	p = c.submitForm(c.get(w.url+tell), tell, "file", file, "do", "look")
+	c.submitForm(p, tell, "do", "tell").says("new in the ledger")
+	if rows := w.ledger(t); len(rows) != 1 || rows[0].ExternalID != "bob-at-club" || rows[0].State != "active" {
+		t.Errorf("told: %+v", rows)
+	}
+	if n := len(w.sandbox.Created()); n != 0 {
+		t.Errorf("%d were created", n)
+	}
+	export := c.get(w.url + "/admin/provisioning/users/export.csv")
+	if !strings.Contains(export.Body, "bob-at-club") {
+		t.Errorf("export: %d\n%s", export.Status, export.Body)
+	}
+	c.submitForm(c.get(w.url+tell), tell, "file", export.Body, "do", "import").says("known already")
+
+	// A lost ledger: all whom a plan would create are taken as created, when its number was typed.
+	p = c.submitForm(c.get(w.url+"/admin/provisioning"), "/admin/provisioning/plan")
+	own := p.URL.Path
+	number := strings.TrimPrefix(own, "/admin/provisioning/plans/")
+	p = c.submitForm(p, own+"/adopt", "typed", "0").status(http.StatusUnprocessableEntity).says("That is not the number of this plan")
+	c.submitForm(p, own+"/adopt", "typed", number).says("new in the ledger")
+	assumed := 0
+	for _, u := range w.ledger(t) {
+		if u.State == "assumed" {
+			assumed++
+		}
+	}
+	if assumed == 0 || w.creations() != 0 {
+		t.Errorf("%d assumed, %d creations", assumed, w.creations())
+	}
+
+	b := w.console(t, consoleAdmin, tell)
+	b.sees("Choose a file")
+	b.inspect("provisioning-tell")
+}
