@@ -132,6 +132,22 @@ func purgeEvents(ctx context.Context, tx querier, r Retention, action string, un
 	return len(gone), err
 }
 
+// PurgeSeals deletes the seals that are older than a day but the last of each day; it
+// returns how many. A later seal covers all that an earlier one does, and the chain up to
+// it: nothing is lost but how closely they tell when something was sealed.
+func (a *Audit) PurgeSeals(ctx context.Context) (int, error) {
+	const day = int64(24 * time.Hour / time.Microsecond)
+	return a.db.inBites(ctx, "purge seals of the audit", purgeBite, func(ctx context.Context, tx querier) (int, error) {
+		n, err := touched(ctx, tx, `
+			DELETE FROM audit_seals WHERE seq IN (
+			    SELECT s.seq FROM audit_seals s
+			     WHERE s.at < $1
+			       AND s.at / $2 = (SELECT next.at FROM audit_seals next WHERE next.seq > s.seq ORDER BY next.seq LIMIT 1) / $2
+			     ORDER BY s.seq LIMIT $3)`, micros(a.db.now())-day, day, purgeBite)
+		return int(n), err
+	})
+}
+
 // retentions reads all of them. One whose signature does not hold is a *ChainError.
 func (a *Audit) retentions(ctx context.Context, holds func(message, signature []byte) bool) (retentions, error) {
 	all, err := collect(ctx, a.db.engine.reader(), scanRetention, `

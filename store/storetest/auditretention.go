@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"crypto/ed25519"
 	"errors"
 	"strings"
 	"testing"
@@ -132,4 +133,36 @@ func testAuditPurge(t *testing.T, fresh func(testing.TB) store.Options) {
 			t.Errorf("got %v, want entry 2", err)
 		}
 	})
+}
+
+// testAuditSeals: one seal a day stays, and all of the last day.
+func testAuditSeals(t *testing.T, fresh func(testing.TB) store.Options) {
+	ctx := t.Context()
+	o := fresh(t)
+	now := time.Date(2026, 11, 10, 12, 0, 0, 0, time.UTC)
+	o.Now = func() time.Time { return now }
+	a, key := open(t, o).Audit(), auditKey(1)
+	const hours = 240 // a seal each hour up to now: of eleven days, the first and the last are cut
+	for i := range hours {
+		must(t, a.Add(ctx, event("seal")))
+		head, _, err := a.Chain(ctx)
+		must(t, err)
+		s := store.Seal{Seq: head.Seq, Hash: head.Hash, At: now.Add(time.Duration(i-hours+1) * time.Hour)}
+		s.Signature = ed25519.Sign(key.key, s.Message())
+		must(t, a.AddSeal(ctx, s))
+	}
+	// Those from the day before at 12 on stay, 25 in all, and one of each of the nine days before that one.
+	for _, want := range []int{hours - 25 - 9, 0} {
+		if n, err := a.PurgeSeals(ctx); err != nil || n != want {
+			t.Errorf("purged %d seals, %v, want %d", n, err, want)
+		}
+	}
+	v, err := a.Verify(ctx, nil, key.holds)
+	if err != nil || v.Seals != 34 || v.Unsealed != 0 || !v.LastSeal.Equal(now) {
+		t.Errorf("got %+v, %v, want 34 seals, the last of now", v, err)
+	}
+	now = now.AddDate(1, 0, 0)
+	if n, err := a.PurgeSeals(ctx); err != nil || n != 34-11 {
+		t.Errorf("a year later: purged %d seals, %v, want all but one of each of eleven days", n, err)
+	}
 }

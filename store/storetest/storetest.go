@@ -75,6 +75,7 @@ func Run(t *testing.T, fresh func(testing.TB) store.Options) {
 		{"AuditTampering", testAuditTampering},
 		{"AuditContention", testAuditContention},
 		{"AuditPurge", testAuditPurge},
+		{"AuditSeals", testAuditSeals},
 		{"Forms", testForms},
 		{"SecondFactors", testSecondFactors},
 		{"Guesses", testGuesses},

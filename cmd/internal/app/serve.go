@@ -206,6 +206,7 @@ func (p *Parts) purge(ctx context.Context) error {
 			"traces":   func() (int, error) { return p.Store.Traces().Purge(ctx, p.Config.Traces.Keep) },
 			"figures":  func() (int, error) { return p.Store.Figures().Purge(ctx) },
 			"audit":    func() (int, error) { return p.purgeAudit(ctx) },
+			"seals":    func() (int, error) { return p.Store.Audit().PurgeSeals(ctx) },
 		} {
 			n, err := bite()
 			if err != nil {
