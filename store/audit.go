@@ -10,7 +10,8 @@ import (
 )
 
 // Event is one audit event: who did what on whom, from where, with which outcome.
-// It carries no secret, token, assertion or password.
+// It carries no secret, token, assertion or password. People stand in it by their id
+// alone: it stays as it is when a person is forgotten.
 type Event struct {
 	ID      int64           `json:"id"`
 	At      time.Time       `json:"at"`                // zero: when it is stored
@@ -26,7 +27,7 @@ type Event struct {
 	Detail  json.RawMessage `json:"detail,omitempty"`
 }
 
-// Audit keeps the audit events. They are only ever added.
+// Audit keeps the audit events. They are only ever added, and purged when they are old.
 type Audit struct{ db *DB }
 
 // Audit returns the audit events of this database.

@@ -59,7 +59,7 @@ func openSQLite(ctx context.Context, path string, o Options) (_ *sqlite, err err
 	if err := ownFile(path); err != nil {
 		return nil, err
 	}
-	if s.writer, err = sql.Open("sqlite3", sqliteDSN(path, "rw", "_txlock=immediate")); err != nil {
+	if s.writer, err = sql.Open("sqlite3", writerDSN(path)); err != nil {
 		return nil, err
 	}
 	s.writer.SetMaxOpenConns(1)
@@ -108,6 +108,12 @@ func sqliteDSN(path, mode string, more ...string) string {
 	return u.String()
 }
 
+// writerDSN is for a connection that writes. What is deleted is overwritten with zeros: a
+// forgotten person or a retired key must not be found in a free page.
+func writerDSN(path string) string {
+	return sqliteDSN(path, "rw", "_txlock=immediate", "_secure_delete=true")
+}
+
 // ownFile creates the file for its owner alone, or takes the rights of others
 // away: it holds sealed keys and people's names. SQLite gives the files that it
 // puts beside it the same mode. A file that exists is never opened here:
@@ -144,7 +150,7 @@ func migrateSQLite(ctx context.Context, path string, db *sql.DB, logger *slog.Lo
 		exists:  sqliteVersionTable,
 		db:      db,
 		open: func() (*sql.DB, error) {
-			return sql.Open("sqlite3", sqliteDSN(path, "rw", "_txlock=immediate"))
+			return sql.Open("sqlite3", writerDSN(path))
 		},
 		logger: logger,
 	})

@@ -1,9 +1,11 @@
 package storetest
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -87,7 +89,9 @@ func dump(tb testing.TB, o store.Options) (rows []string) {
 // read is what a query gives: its columns, and each row as text.
 func read(tb testing.TB, o store.Options, query string) (columns, texts []string) {
 	tb.Helper()
-	rows, err := rawDB(tb, o).Query(query)
+	db := rawDB(tb, o)
+	defer db.Close() // the last one that closes brings SQLite's log into its file
+	rows, err := db.Query(query)
 	must(tb, err)
 	defer func() { must(tb, rows.Close()) }()
 	columns, err = rows.Columns()
@@ -190,6 +194,14 @@ func testForget(t *testing.T, fresh func(testing.TB) store.Options) {
 		back.Person = "p1"
 		if _, isNew, err := db.Ledger().Want(ctx, back, event("back")); err != nil || !isNew {
 			t.Errorf("who comes back: new %v, %v", isNew, err)
+		}
+		must(t, db.Close())
+		if path, is := strings.CutPrefix(o.DSN, "sqlite:"); is {
+			file, err := os.ReadFile(path)
+			must(t, err)
+			if at := bytes.Index(bytes.ToLower(file), []byte("marker")); at >= 0 {
+				t.Errorf("the file still has, in what is free: %q", file[max(at-40, 0):at+40])
+			}
 		}
 	})
 	for _, c := range []struct {
