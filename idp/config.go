@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"ssobridge/provisioning"
 	"ssobridge/store"
@@ -24,6 +25,7 @@ type config struct {
 	counter   int64
 	providers map[string]*provider
 	order     []*provider                      // by entityID
+	captured  map[store.PersonID]time.Time     // whose assertions are captured, until when
 	factors   map[store.AccountID]FactorPolicy // of client accounts that have one of their own
 	*keyring
 }
@@ -78,7 +80,11 @@ func (p *Provider) read(ctx context.Context) (*config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &config{keyring: keys, factors: policies, providers: make(map[string]*provider, len(records))}
+	captured, err := p.readCaptures(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c := &config{keyring: keys, factors: policies, captured: captured, providers: make(map[string]*provider, len(records))}
 	for _, r := range records {
 		sp := newProvider(r)
 		c.providers[r.EntityID] = sp

@@ -60,6 +60,7 @@ func (p *Provider) deliver(ctx context.Context, f *flow, s store.Session, e dire
 	if err != nil {
 		return nil, err
 	}
+	o.capture = p.captures(f.config, s.Person)
 	began := traceOf(ctx).begin()
 	out, err := p.success(by, o, s, r)
 	if err != nil {
@@ -69,7 +70,6 @@ func (p *Provider) deliver(ctx context.Context, f *flow, s store.Session, e dire
 	if f.sp.recipient != nil {
 		encrypted = "encrypted"
 	}
-	traceOf(ctx).step(StepAssertion, began, "", "to %s, NameID format %s, signed by key %s, %s", o.to.action, r.format, by.key.ID, encrypted)
 	event := p.event(f, "sign-in", s.Person)
 	event.Account, event.Outcome = d.Assignment.Account, "ok"
 	event.Detail, err = json.Marshal(issueDetail{
@@ -78,7 +78,7 @@ func (p *Provider) deliver(ctx context.Context, f *flow, s store.Session, e dire
 	if err != nil {
 		return nil, fmt.Errorf("response for %s: %w", f.sp.EntityID, err)
 	}
-	return p.send(ctx, f, o, out, store.Issue{
+	page, err := p.send(ctx, f, o, out, store.Issue{
 		SignIn: f.in.ID,
 		Participation: &store.Participation{
 			TokenHash: s.TokenHash, EntityID: f.sp.EntityID, NameID: r.nameID, NameIDFormat: r.format,
@@ -86,6 +86,18 @@ func (p *Provider) deliver(ctx context.Context, f *flow, s store.Session, e dire
 		},
 		Events: []store.Event{event},
 	})
+	reason := ""
+	if _, sent := page.(Deliver); !sent { // it was built, and could not be recorded: nothing went out
+		reason = ReasonUnavailable
+		if refused, ok := page.(Refusal); ok {
+			reason = refused.Reason
+		}
+	}
+	traceOf(ctx).step(StepAssertion, began, reason, "to %s, NameID format %s, signed by key %s, %s", o.to.action, r.format, by.key.ID, encrypted)
+	if reason == "" {
+		p.capture(ctx, f, s.Person, out.assertion)
+	}
+	return page, err
 }
 
 // answerStatus tells the service provider by a status why there is no assertion

@@ -61,6 +61,7 @@ type Options struct {
 	Providers     *store.ServiceProviders
 	Keys          *store.Keys
 	Throttle      *store.Throttle
+	Captures      *store.Captures      // assertions that admins look into
 	Forms         *store.Forms         // pages of second factors that were sent
 	SecondFactors *store.SecondFactors // what people prove themselves by beside the password
 	Audit         *store.Audit
@@ -149,6 +150,7 @@ func New(o Options) (*Provider, error) {
 		{"Keys", o.Keys == nil},
 		{"Throttle", o.Throttle == nil},
 		{"Forms", o.Forms == nil},
+		{"Captures", o.Captures == nil},
 		{"SecondFactors", o.SecondFactors == nil},
 		{"Audit", o.Audit == nil},
 		{"Changes", o.Changes == nil},

@@ -22,6 +22,7 @@ type outgoing struct {
 	sp           *provider
 	to           addresses
 	inResponseTo string   // ID of the AuthnRequest; "" for a launch (rows RSP-02, RSP-03)
+	capture      bool     // the assertion is kept for an admin
 	asked        []string // of our authentication context classes, those that the request is content with; none: any
 }
 
@@ -32,6 +33,7 @@ type issued struct {
 	assertionID  string
 	sessionIndex string
 	at           time.Time
+	assertion    []byte // as it was signed, where it is captured
 }
 
 // success builds and signs a Response with one assertion about the person of
@@ -59,6 +61,11 @@ func (p *Provider) success(by *signer, o outgoing, s store.Session, r release) (
 	if o.sp.SignAssertion {
 		if err := by.sign(assertion); err != nil {
 			return issued{}, err
+		}
+	}
+	if o.capture {
+		if out.assertion, err = writeXML(assertion); err != nil {
+			return issued{}, fmt.Errorf("capture the assertion: %w", err)
 		}
 	}
 	if o.sp.encryptFault != nil { // asked before, and asked again where it counts: nothing leaves in clear by mistake

@@ -176,6 +176,10 @@ func forget(ctx context.Context, tx querier, p PersonID, logins map[string]bool,
 			DELETE FROM second_factors WHERE person_id = $1`, []any{string(p)}},
 		{new(int64), `
 			DELETE FROM second_factor_people WHERE person_id = $1`, []any{string(p)}},
+		{new(int64), `
+			DELETE FROM trace_captures WHERE person = $1`, []any{string(p)}},
+		{new(int64), `
+			DELETE FROM trace_captured WHERE person = $1`, []any{string(p)}},
 		// The counts of a plan go on holding. Why may name a user that was there.
 		{&done.Items, `
 			UPDATE plan_items SET login = '', name = '', why = ''

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -27,6 +28,7 @@ func (k *console) peopleRoutes() []consoleRoute {
 		{method: http.MethodPost, path: peoplePath + "/of/:person/adopt", role: idp.Admin, fresh: true, handle: k.adoptUser},
 		{method: http.MethodPost, path: peoplePath + "/of/:person/end", role: idp.Operator, handle: k.endPersonSessions},
 		{method: http.MethodPost, path: peoplePath + "/of/:person/factors", role: idp.Admin, fresh: true, handle: k.changePersonFactors},
+		{method: http.MethodPost, path: peoplePath + "/of/:person/capture", role: idp.Admin, fresh: true, handle: k.capturePerson},
 	}
 }
 
@@ -71,6 +73,7 @@ type personView struct {
 	Former       []store.SSOUser // users without an assignment
 	Sessions     []store.Session
 	Factors      []idp.Factor
+	Captured     time.Time // until when assertions are captured; zero: they are not
 	Events       []store.Event
 	Providers    []store.ServiceProvider
 	Admin, Helps bool
@@ -139,6 +142,9 @@ func (k *console) showPerson(r *consoleRequest, status int, f form) error {
 		return fmt.Errorf("list the sessions of %s: %w", id, err)
 	}
 	if v.Factors, err = k.Provider.Factors().List(r.ctx(), id); err != nil {
+		return err
+	}
+	if v.Captured, err = k.Provider.CapturedUntil(r.ctx(), id); err != nil {
 		return err
 	}
 	if v.Events, err = k.Store.Audit().List(r.ctx(), store.Filter{Subject: string(id), Limit: 20}); err != nil {
@@ -335,6 +341,32 @@ func (k *console) changePersonFactors(r *consoleRequest) error {
 		Ends       time.Time
 	}{personPath(id), code, ends})
 }
+
+// capturePerson has the person's assertions captured for a while, or ends that.
+func (k *console) capturePerson(r *consoleRequest) error {
+	id := store.PersonID(cut(r.Param("person"), 200))
+	if r.form["do"] == "end" {
+		if err := k.Provider.EndCapture(r.ctx(), id, r.event("", "")); err != nil {
+			return err
+		}
+		return r.done(personPath(id), "capture.end")
+	}
+	minutes, err := strconv.Atoi(r.form["minutes"])
+	if err != nil || !slices.Contains(captureMinutes, minutes) {
+		return r.missing("time")
+	}
+	if e, err := k.entryOf(r, id); err != nil || e.Login == "" {
+		r.visit.cause = err
+		return r.missing("person")
+	}
+	if _, err := k.Provider.CaptureFor(r.ctx(), id, time.Duration(minutes)*time.Minute, r.event("", "")); err != nil {
+		return err
+	}
+	return r.done(personPath(id), "capture.begin")
+}
+
+// captureMinutes are what the page offers.
+var captureMinutes = []int{15, 30, 60}
 
 // previewAssertion shows what a service provider would get of the person.
 func (k *console) previewAssertion(r *consoleRequest) error {

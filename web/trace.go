@@ -19,6 +19,7 @@ func (k *console) traceRoutes() []consoleRoute {
 	return []consoleRoute{
 		{method: http.MethodGet, path: tracePath, role: idp.Viewer, handle: k.traces},
 		{method: http.MethodGet, path: tracePath + "/of/:ref", role: idp.Viewer, handle: k.trace},
+		{method: http.MethodPost, path: tracePath + "/of/:ref/captured", role: idp.Admin, fresh: true, handle: k.captured},
 	}
 }
 
@@ -43,19 +44,35 @@ func (k *console) traces(r *consoleRequest) error {
 		return err
 	}
 	f := store.TraceFilter{Person: store.PersonID(about.About), Outcome: text("outcome"), SP: text("sp"), Limit: pageSize}
-	f.Account, _ = store.ParseAccountID(text("account"))
-	if day, err := time.Parse(time.DateOnly, text("since")); err == nil {
-		f.From = day
+	faults := map[string]string{}
+	if wanted := text("account"); wanted != "" {
+		var err error
+		if f.Account, err = store.ParseAccountID(wanted); err != nil {
+			faults["account"] = r.text("trace.badaccount")
+		}
 	}
-	if day, err := time.Parse(time.DateOnly, text("until")); err == nil {
-		f.To = day.AddDate(0, 0, 1)
+	for name, day := range map[string]*time.Time{"since": &f.From, "until": &f.To} {
+		if wanted := text(name); wanted != "" {
+			var err error
+			if *day, err = time.Parse(time.DateOnly, wanted); err != nil {
+				faults[name] = r.text("trace.badday")
+			}
+		}
+	}
+	if !f.To.IsZero() {
+		f.To = f.To.AddDate(0, 0, 1)
 	}
 	if before, err := strconv.ParseInt(q.Get("before"), 10, 64); err == nil && before > 0 {
 		f.Before = before
 	}
-	list, err := k.Store.Traces().List(r.ctx(), f)
-	if err != nil {
-		return err
+	var list []store.Trace
+	status := http.StatusUnprocessableEntity // a filter that can't be read shows nothing, rather than everything
+	if len(faults) == 0 {
+		status = http.StatusOK
+		var err error
+		if list, err = k.Store.Traces().List(r.ctx(), f); err != nil {
+			return err
+		}
 	}
 	rows, err := k.traceRows(r, list)
 	if err != nil {
@@ -71,7 +88,7 @@ func (k *console) traces(r *consoleRequest) error {
 		Form        form
 		Traces      []traceRow
 		First, Next string
-	}{Form: form{Values: values}, Traces: rows}
+	}{Form: form{Values: values, Errors: faults}, Traces: rows}
 	if f.Before > 0 {
 		view.First = tracePath + "?" + same.Encode()
 	}
@@ -79,7 +96,7 @@ func (k *console) traces(r *consoleRequest) error {
 		same.Set("before", strconv.FormatInt(list[pageSize-1].ID, 10))
 		view.Next = tracePath + "?" + same.Encode()
 	}
-	return r.show(http.StatusOK, "trace", r.text("area.trace"), view)
+	return r.show(status, "trace", r.text("area.trace"), view)
 }
 
 func (k *console) traceRows(r *consoleRequest, list []store.Trace) ([]traceRow, error) {
@@ -112,9 +129,43 @@ func (k *console) trace(r *consoleRequest) error {
 	if err != nil {
 		return err
 	}
-	return r.show(http.StatusOK, "trace-one", r.text("trace.one", "ref", ref), struct {
+	view := struct {
+		Form     form
 		Ref      string
 		Last     traceRow
 		Requests []traceRow
-	}{ref, rows[len(rows)-1], rows})
+		Captured []string // references of requests of which an assertion was captured
+	}{Ref: ref, Last: rows[len(rows)-1], Requests: rows}
+	if r.may(idp.Admin) {
+		for _, row := range rows {
+			has, err := k.Store.Captures().Has(r.ctx(), row.Ref)
+			if err != nil {
+				return err
+			}
+			if has {
+				view.Captured = append(view.Captured, row.Ref)
+			}
+		}
+		if view.Form, err = r.newForm(nil, nil); err != nil {
+			return err
+		}
+	}
+	return r.show(http.StatusOK, "trace-one", r.text("trace.one", "ref", ref), view)
+}
+
+// captured shows the assertions that were captured under a reference. It is a form, and
+// leaves an event: what stands in an assertion is looked at by nobody in passing.
+func (k *console) captured(r *consoleRequest) error {
+	ref := strings.ToUpper(cut(r.Param("ref"), 40))
+	all, err := k.Provider.CapturedAssertions(r.ctx(), ref, r.event("", ""))
+	if errors.Is(err, store.ErrNotFound) {
+		return r.missing("captured assertion")
+	}
+	if err != nil {
+		return err
+	}
+	return r.show(http.StatusOK, "trace-captured", r.text("trace.captured"), struct {
+		Ref        string
+		Assertions []idp.CapturedAssertion
+	}{ref, all})
 }

@@ -56,6 +56,9 @@ func known(tb testing.TB, db *store.DB, p store.PersonID, mark string, items ...
 	must(tb, db.SecondFactors().Enrol(ctx, p, store.Enrolment{Factors: []store.SecondFactor{{ID: mark + "-factor", Person: p, Kind: "totp", Sealed: []byte(mark)}}}))
 	must(tb, db.SecondFactors().Delay(ctx, p))
 
+	must(tb, db.Captures().Set(ctx, store.Capture{Person: p, Until: time.Now().Add(time.Hour), By: "admin:x"}, event("known")))
+	must(tb, db.Captures().Keep(ctx, store.Captured{Person: p, Ref: "1" + string(p), At: time.Now(), Sealed: []byte(mark)}))
+
 	for i, kind := range []string{store.ItemLeaver, store.ItemDrift, "blocked"} {
 		item := creation(mark)
 		item.Kind, item.Person, item.Account, item.Why = kind, p, store.AccountID(fmt.Sprint("a", i)), "the user "+mark
@@ -291,7 +294,7 @@ func testForget(t *testing.T, fresh func(testing.TB) store.Options) {
 		want := []string{
 			"account_requests.person_id", "known_browsers.login", "manual_work.login", "manual_work.person_id", "mappings.person_id", "mappings_off.person_id",
 			"participations.name_id", "plan_items.login", "plan_items.person_id", "second_factor_people.person_id", "second_factors.person_id", "sessions.login", "sessions.person_id", "sso_users.contact_email", "sso_users.person_id",
-			"traces.person",
+			"trace_captured.person", "trace_captures.person", "traces.person",
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("columns about people: %q, want %q; what is new has to be forgotten by ForgetPerson, and stand in the test's function known", got, want)

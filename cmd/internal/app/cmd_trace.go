@@ -15,6 +15,9 @@ import (
 type traceCmd struct {
 	List traceListCmd `cmd:"" help:"List sign-ins, the newest first."`
 	Show traceShowCmd `cmd:"" help:"Show a sign-in step by step, by the reference on the person's page."`
+
+	Capture  traceCaptureCmd  `cmd:"" help:"Keep the assertions of one person for a while, to see what a service provider gets."`
+	Captures traceCapturesCmd `cmd:"" help:"List whose assertions are kept at present."`
 }
 
 type traceListCmd struct {
@@ -74,6 +77,8 @@ func (c *traceListCmd) Run(s *session) (err error) {
 type traceShowCmd struct {
 	Ref  string `arg:"" help:"The reference on the person's page, ten letters and digits."`
 	JSON bool   `name:"json" help:"Print JSON lines, one for each request."`
+
+	Captured bool `help:"Print the captured assertions instead. The audit says who looked."`
 }
 
 // Help is shown by trace show --help.
@@ -86,6 +91,9 @@ func (c *traceShowCmd) Run(s *session) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
+	if c.Captured {
+		return c.captured(s, p)
+	}
 	list, err := p.Store.Traces().ByRef(s.ctx, strings.ToUpper(c.Ref))
 	if errors.Is(err, store.ErrNotFound) {
 		return badInput(fmt.Errorf("no sign-in with the reference %s is known", quote(c.Ref)), "it may be older than traces.keep, or belong to a page that is no sign-in; ssobridge audit list --ref looks in the audit")
@@ -108,6 +116,83 @@ func (c *traceShowCmd) Run(s *session) (err error) {
 		for _, step := range t.Steps {
 			fmt.Fprintf(w, "  %s\t%s\t%s\t%s\n", step.Name, step.Took.Round(10*time.Microsecond), cmp.Or(step.Reason, "passed"), step.Detail)
 		}
+	}
+	return w.Flush()
+}
+
+func (c *traceShowCmd) captured(s *session, p *Parts) error {
+	all, err := p.IdP.CapturedAssertions(s.ctx, strings.ToUpper(c.Ref), s.event("", ""))
+	if errors.Is(err, store.ErrNotFound) {
+		return badInput(fmt.Errorf("nothing was captured under the reference %s", quote(c.Ref)), "ssobridge trace capture LOGIN, then let the person sign in; what is captured is kept for a day")
+	}
+	if err != nil {
+		return err
+	}
+	for _, a := range all {
+		s.printf("%s\n", a.XML)
+	}
+	return nil
+}
+
+type traceCaptureCmd struct {
+	Login string        `arg:"" help:"Login name or person id."`
+	For   time.Duration `default:"30m" help:"For how long, at most 1h."`
+	Off   bool          `help:"End it."`
+}
+
+// Help is shown by trace capture --help.
+func (traceCaptureCmd) Help() string {
+	return `The assertions that go out for this person are kept as they were signed, sealed with secret_key, for a day: trace show REF --captured prints them. Nobody else's are.
+
+Examples:
+
+    ssobridge trace capture alice --for 15m
+
+    ssobridge trace capture alice --off`
+}
+
+// Run begins or ends it.
+func (c *traceCaptureCmd) Run(s *session) error {
+	if !c.Off && (c.For <= 0 || c.For > time.Hour) {
+		return badInput(fmt.Errorf("--for %s is out of range", c.For), "write at most 1h")
+	}
+	return s.withPerson(c.Login, func(p *Parts, person store.PersonID) error {
+		if c.Off {
+			if err := p.IdP.EndCapture(s.ctx, person, s.event("", "")); err != nil {
+				return err
+			}
+			s.printf("assertions of %s are not captured\n", c.Login)
+			return nil
+		}
+		until, err := p.IdP.CaptureFor(s.ctx, person, c.For, s.event("", ""))
+		if err != nil {
+			return err
+		}
+		s.printf("assertions of %s are captured until %s\n", c.Login, until.UTC().Format(time.RFC3339))
+		return nil
+	})
+}
+
+type traceCapturesCmd struct{}
+
+// Help is shown by trace captures --help.
+func (traceCapturesCmd) Help() string { return "Example:\n\n    ssobridge trace captures" }
+
+// Run lists them.
+func (traceCapturesCmd) Run(s *session) (err error) {
+	p, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	all, err := p.Store.Captures().Running(s.ctx)
+	if err != nil {
+		return err
+	}
+	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "PERSON\tUNTIL\tBY")
+	for _, c := range all {
+		fmt.Fprintf(w, "%s\t%s\t%s\n", c.Person, c.Until.UTC().Format(time.DateTime), c.By)
 	}
 	return w.Flush()
 }

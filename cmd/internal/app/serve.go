@@ -204,6 +204,7 @@ func (p *Parts) purge(ctx context.Context) error {
 			"failures": func() (int, error) { return p.Store.Throttle().Purge(ctx) },
 			"forms":    func() (int, error) { return p.Store.Forms().Purge(ctx) },
 			"traces":   func() (int, error) { return p.Store.Traces().Purge(ctx, p.Config.Traces.Keep) },
+			"captures": func() (int, error) { return p.Store.Captures().Purge(ctx) },
 			"figures":  func() (int, error) { return p.Store.Figures().Purge(ctx) },
 			"audit":    func() (int, error) { return p.purgeAudit(ctx) },
 			"seals":    func() (int, error) { return p.Store.Audit().PurgeSeals(ctx) },

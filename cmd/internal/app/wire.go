@@ -104,7 +104,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (_ *Parts, err erro
 		Directory: p.Directory, Gate: p.Provisioning,
 		SessionIdle: cfg.Sessions.Idle, SessionLife: cfg.Sessions.Life, SignInLife: cfg.SignIn.Life,
 		ReadingFresh: cfg.Readings.Fresh, ReadingStale: cfg.Readings.Stale, Patience: cfg.SignIn.Patience,
-		Traces: traces, Console: cfg.consoleGroups(), SecondFactor: cfg.factors(), SecondFactors: p.Store.SecondFactors(), Forms: p.Store.Forms(),
+		Traces: traces, Console: cfg.consoleGroups(), SecondFactor: cfg.factors(), SecondFactors: p.Store.SecondFactors(), Forms: p.Store.Forms(), Captures: p.Store.Captures(),
 		SingleLogout: cfg.Logout.Enabled, Published: cfg.published(),
 		Caps:          store.Caps{PerAddress: cfg.SignIn.PendingPerAddress, Total: cfg.SignIn.PendingTotal},
 		LoginFailures: cfg.SignIn.LoginFailures, LoginWindow: cfg.SignIn.LoginWindow,

@@ -89,6 +89,43 @@ func TestConsoleTrace(t *testing.T) {
 	if p := a.get(w.url + "/admin/trace?until=2001-01-01"); !strings.Contains(p.text(), "No sign-in like that") {
 		t.Errorf("long ago:\n%s", p.text())
 	}
+	for _, field := range []string{"account", "since", "until"} {
+		p := a.get(w.url + "/admin/trace?" + field + "=%3Cb%3Enone")
+		if p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.Body, `id="e-`+field+`"`) || !strings.Contains(p.Body, `value="&lt;b&gt;none"`) || strings.Contains(p.Body, "/admin/trace/of/") {
+			t.Errorf("a filter that can't be read, %s: %d\n%s", field, p.Status, p.text())
+		}
+	}
+
+	// An admin has bob's assertions captured for a while; a viewer is shown none.
+	d := w.enter(t, consoleAdmin)
+	person := regexp.MustCompile(`/admin/people/of/([0-9a-f-]{36})`).FindStringSubmatch(a.get(w.url + "/admin/trace/of/" + ref).Body)[1]
+	bob := "/admin/people/of/" + person
+	d.submitForm(d.get(w.url+bob), bob+"/capture", "do", "begin", "minutes", "15").says("are captured for now", "Captured until")
+	d.submitForm(d.get(w.url+bob), bob+"/capture", "do", "begin", "minutes", "61").status(http.StatusNotFound)
+	c.deliver(c.goOn(c.get(w.launch(club))))
+	capturedRef := ""
+	if !eventually(func() bool {
+		m := regexp.MustCompile(`/admin/trace/of/([0-9A-Z]{10})`).FindStringSubmatch(a.get(w.url + "/admin/trace?person=bob&outcome=ok").Body)
+		if m != nil {
+			capturedRef = m[1]
+		}
+		return capturedRef != "" && capturedRef != ref
+	}) {
+		t.Fatal("the second sign-in is not listed")
+	}
+	if strings.Contains(a.get(w.url+"/admin/trace/of/"+capturedRef).text(), "Show the assertion captured") {
+		t.Error("a viewer is offered the captured assertion")
+	}
+	p = d.get(w.url + "/admin/trace/of/" + capturedRef).says("Show the assertion captured")
+	d.submitForm(p, "/admin/trace/of/"+capturedRef+"/captured").says("<saml:Assertion", external)
+	if out := w.command(t, "trace", "show", capturedRef, "--captured"); !strings.Contains(out, external) {
+		t.Errorf("trace show --captured:\n%s", out)
+	}
+	if out := w.command(t, "audit", "list", "--json"); strings.Count(out, "capture-read") != 2 {
+		t.Errorf("two looks left %d events", strings.Count(out, "capture-read"))
+	}
+	d.submitForm(d.get(w.url+bob), bob+"/capture", "do", "end").says("Nothing is captured any more")
+
 	b := w.console(t, consoleViewer, "/admin/trace")
 	b.sees("not_this_account")
 	b.inspect("trace")

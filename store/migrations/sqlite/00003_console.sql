@@ -116,6 +116,25 @@ CREATE INDEX traces_account ON traces (account, id);
 CREATE INDEX traces_sp ON traces (sp, id);
 CREATE INDEX traces_outcome ON traces (outcome, id);
 
+-- Whose assertions are captured until when, and what was captured, sealed with secret_key.
+CREATE TABLE trace_captures (
+    person  TEXT    NOT NULL PRIMARY KEY,
+    ends_at INTEGER NOT NULL,
+    actor   TEXT    NOT NULL
+) STRICT;
+
+CREATE TABLE trace_captured (
+    id     INTEGER PRIMARY KEY,
+    person TEXT    NOT NULL,
+    ref    TEXT    NOT NULL,
+    at     INTEGER NOT NULL,
+    sealed BLOB    NOT NULL
+) STRICT;
+
+CREATE INDEX trace_captured_ref ON trace_captured (ref, id);
+CREATE INDEX trace_captured_at ON trace_captured (at);
+CREATE INDEX trace_captured_person ON trace_captured (person);
+
 
 -- Second factors.
 -- What proves a factor is sealed with secret_key, for its person and row: who writes into the database alone can't give
