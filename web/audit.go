@@ -1,6 +1,7 @@
 package web
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -17,11 +18,11 @@ func (k *console) auditRoutes() []consoleRoute {
 	return []consoleRoute{
 		{method: http.MethodGet, path: "/admin/audit", role: idp.Viewer, handle: k.audit},
 		{method: http.MethodGet, path: "/admin/audit/export", role: idp.Operator, handle: k.exportAudit},
+		{method: http.MethodPost, path: "/admin/audit/verify", role: idp.Operator, handle: k.verifyAudit},
 	}
 }
 
-// auditFilter is what a query asks for. A day that can't be read is no filter, and the
-// form shows what was typed.
+// auditFilter is what a query asks for, as far as it can be read; see filterFaults.
 func auditFilter(q url.Values) store.Filter {
 	text := func(name string) string { return strings.TrimSpace(cut(q.Get(name), 400)) }
 	f := store.Filter{About: text("person"), Action: text("action"), Outcome: text("outcome"), SP: text("sp"), Ref: strings.ToUpper(text("ref")), Limit: pageSize}
@@ -36,6 +37,41 @@ func auditFilter(q url.Values) store.Filter {
 		f.Before = before
 	}
 	return f
+}
+
+// verifyAudit walks the chain and holds it against the seals in the database. Seals that
+// were kept outside are for the command: whoever can change the database can see to what
+// this bridge reads of it.
+func (k *console) verifyAudit(r *consoleRequest) error {
+	v, err := k.VerifyAudit(r.ctx())
+	view := struct {
+		store.Verified
+		Broken string
+	}{Verified: v}
+	if broken, ok := errors.AsType[*store.ChainError](err); ok {
+		view.Broken = broken.Error()
+	} else if err != nil {
+		return fmt.Errorf("verify the audit: %w", err)
+	}
+	return r.show(http.StatusOK, "audit-verified", r.text("audit.verify"), view)
+}
+
+// filterFaults says which parts of a filter can't be read, by field.
+func filterFaults(r *consoleRequest, q url.Values) map[string]string {
+	faults := map[string]string{}
+	if text := strings.TrimSpace(q.Get("account")); text != "" {
+		if _, err := store.ParseAccountID(text); err != nil {
+			faults["account"] = r.text("filter.badaccount")
+		}
+	}
+	for _, name := range []string{"since", "until"} {
+		if text := strings.TrimSpace(q.Get(name)); text != "" {
+			if _, err := time.Parse(time.DateOnly, text); err != nil {
+				faults[name] = r.text("filter.badday")
+			}
+		}
+	}
+	return faults
 }
 
 // auditFields are the filter's parts, as they stand in the query.
@@ -53,9 +89,15 @@ func (k *console) audit(r *consoleRequest) error {
 	if err := k.personByLogin(r, &filter); err != nil {
 		return err
 	}
-	events, err := k.Store.Audit().List(r.ctx(), filter)
-	if err != nil {
-		return err
+	faults := filterFaults(r, q)
+	var events []store.Event
+	status := http.StatusUnprocessableEntity // a filter that can't be read shows nothing, rather than everything
+	if len(faults) == 0 {
+		status = http.StatusOK
+		var err error
+		if events, err = k.Store.Audit().List(r.ctx(), filter); err != nil {
+			return err
+		}
 	}
 	rows, err := k.eventRows(r, events)
 	if err != nil {
@@ -69,13 +111,17 @@ func (k *console) audit(r *consoleRequest) error {
 			same.Set(name, values[name])
 		}
 	}
+	f, err := r.newForm(values, faults)
+	if err != nil {
+		return err
+	}
 	view := struct {
 		Form        form
 		Events      []eventRow
 		Export      string
 		First, Next string
 		Exports     bool
-	}{Form: form{Values: values}, Events: rows, Export: same.Encode(), Exports: r.may(idp.Operator)}
+	}{Form: f, Events: rows, Export: same.Encode(), Exports: r.may(idp.Operator)}
 	if filter.Before > 0 {
 		view.First = "/admin/audit?" + same.Encode()
 	}
@@ -86,7 +132,7 @@ func (k *console) audit(r *consoleRequest) error {
 		}
 		view.Next = "/admin/audit?" + next.Encode()
 	}
-	return r.show(http.StatusOK, "audit", r.text("area.audit"), view)
+	return r.show(status, "audit", r.text("area.audit"), view)
 }
 
 // personByLogin lets a person be asked for by login name: events hold ids alone. A text

@@ -29,8 +29,9 @@ type Console struct {
 	Keyring      Keyring
 	Providers    Providers
 	MappingFiles MappingFiles
-	EntityID     string           // ours
-	Contacts     []string         // whom to ask, for the hand-over sheet
+	EntityID     string   // ours
+	Contacts     []string // whom to ask, for the hand-over sheet
+	VerifyAudit  func(ctx context.Context) (store.Verified, error)
 	WebhookURL   string           // where our own webhooks come in, with its secret: never shown; "": off
 	Settings     func() []Setting // the effective configuration, secrets masked
 	// PartnerFault and DirectoryFault put an error of Constant Contact or of the

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -29,6 +30,7 @@ func (k *console) peopleRoutes() []consoleRoute {
 		{method: http.MethodPost, path: peoplePath + "/of/:person/end", role: idp.Operator, handle: k.endPersonSessions},
 		{method: http.MethodPost, path: peoplePath + "/of/:person/factors", role: idp.Admin, fresh: true, handle: k.changePersonFactors},
 		{method: http.MethodPost, path: peoplePath + "/of/:person/capture", role: idp.Admin, fresh: true, handle: k.capturePerson},
+		{method: http.MethodPost, path: peoplePath + "/of/:person/forget", role: idp.Admin, fresh: true, handle: k.forgetPerson},
 	}
 }
 
@@ -363,6 +365,37 @@ func (k *console) capturePerson(r *consoleRequest) error {
 		return err
 	}
 	return r.done(personPath(id), "capture.begin")
+}
+
+// forgetPerson removes all that tells who somebody is. It wants the person's id typed: it
+// can't be taken back.
+func (k *console) forgetPerson(r *consoleRequest) error {
+	id := store.PersonID(cut(r.Param("person"), 200))
+	refuse := func(faults map[string]string) error {
+		f, err := r.newForm(r.form, faults)
+		if err != nil {
+			return err
+		}
+		return k.showPerson(r, http.StatusUnprocessableEntity, f)
+	}
+	if strings.TrimSpace(r.form["typed"]) != string(id) {
+		return refuse(map[string]string{"typed": r.text("people.forget.typed")})
+	}
+	done, err := k.Provisioning.ForgetPerson(r.ctx(), id, r.form["deleted"] == "1", r.actor())
+	if faults := provisioning.FieldErrors(err); len(faults) > 0 {
+		all := ""
+		for _, field := range slices.Sorted(maps.Keys(faults)) {
+			all += faults[field] + ". "
+		}
+		return refuse(map[string]string{"typed": all})
+	}
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return r.missing("person")
+	case err != nil:
+		return err
+	}
+	return r.show(http.StatusOK, "people-forgotten", r.text("people.forgotten"), done)
 }
 
 // captureMinutes are what the page offers.

@@ -29,8 +29,6 @@ var traceWords = map[string]string{
 	"trace.detail":       "What came of it",
 	"trace.passed":       "passed",
 	"trace.started":      "Begun",
-	"trace.badaccount":   "That is no id of a client account.",
-	"trace.badday":       "Write a day such as 2026-12-31.",
 	"trace.captured":     "Captured assertion",
 	"trace.capturedlead": "As it was signed, before it was encrypted. It is kept for a day, and the audit says who looked.",
 	"trace.showcaptured": "Show the assertion captured with request {ref}",

@@ -44,23 +44,13 @@ func (k *console) traces(r *consoleRequest) error {
 		return err
 	}
 	f := store.TraceFilter{Person: store.PersonID(about.About), Outcome: text("outcome"), SP: text("sp"), Limit: pageSize}
-	faults := map[string]string{}
-	if wanted := text("account"); wanted != "" {
-		var err error
-		if f.Account, err = store.ParseAccountID(wanted); err != nil {
-			faults["account"] = r.text("trace.badaccount")
-		}
+	faults := filterFaults(r, q)
+	f.Account, _ = store.ParseAccountID(text("account"))
+	if day, err := time.Parse(time.DateOnly, text("since")); err == nil {
+		f.From = day
 	}
-	for name, day := range map[string]*time.Time{"since": &f.From, "until": &f.To} {
-		if wanted := text(name); wanted != "" {
-			var err error
-			if *day, err = time.Parse(time.DateOnly, wanted); err != nil {
-				faults[name] = r.text("trace.badday")
-			}
-		}
-	}
-	if !f.To.IsZero() {
-		f.To = f.To.AddDate(0, 0, 1)
+	if day, err := time.Parse(time.DateOnly, text("until")); err == nil {
+		f.To = day.AddDate(0, 0, 1) // the day itself is meant
 	}
 	if before, err := strconv.ParseInt(q.Get("before"), 10, 64); err == nil && before > 0 {
 		f.Before = before

@@ -2,6 +2,7 @@ package app
 
 import (
 	"bufio"
+	"context"
 	"crypto/ed25519"
 	"encoding/json"
 	"errors"
@@ -50,11 +51,7 @@ func (c *auditVerifyCmd) Run(s *session) (err error) {
 			return badInput(fmt.Errorf("%s has no seal", c.Seals), "give the file of audit.sink, or the log of the bridge")
 		}
 	}
-	public, ok := p.sealKey().Public().(ed25519.PublicKey)
-	if !ok {
-		return errors.New("the key of the seals is none of Ed25519")
-	}
-	v, err := p.Store.Audit().Verify(s.ctx, outside, func(message, signature []byte) bool { return ed25519.Verify(public, message, signature) })
+	v, err := p.verifyAudit(s.ctx, outside)
 	var broken *store.ChainError
 	if errors.As(err, &broken) {
 		s.printf("NOT AS IT WAS: %s\n", broken)
@@ -78,6 +75,19 @@ func (c *auditVerifyCmd) Run(s *session) (err error) {
 		s.printf("%d events are not sealed yet; the running bridge does it every ten seconds\n", v.Unsealed)
 	}
 	return nil
+}
+
+// verifyAudit holds the audit against its seals.
+func (p *Parts) verifyAudit(ctx context.Context, outside []store.Seal) (store.Verified, error) {
+	public, ok := p.sealKey().Public().(ed25519.PublicKey)
+	if !ok {
+		return store.Verified{}, errors.New("the key of the seals is none of Ed25519")
+	}
+	v, err := p.Store.Audit().Verify(ctx, outside, func(message, signature []byte) bool { return ed25519.Verify(public, message, signature) })
+	if err != nil {
+		return v, fmt.Errorf("verify the audit: %w", err)
+	}
+	return v, nil
 }
 
 // readSeals reads lines of audit.sink or of the log; other lines of the log are passed over.

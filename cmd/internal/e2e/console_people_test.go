@@ -79,6 +79,17 @@ func TestConsolePeople(t *testing.T) {
 		t.Errorf("adopt: %d\n%s", p.Status, p.text())
 	}
 
+	// Zoe's user was told by mistake, and was never there: everything goes, when her id was typed.
+	zoeID := strings.TrimPrefix(zoe, "/admin/people/of/")
+	p = c.submitForm(c.get(w.url+zoe), zoe+"/forget", "typed", "zoe", "deleted", "1").status(http.StatusUnprocessableEntity).says("That is not the id of this person")
+	p = c.submitForm(p, zoe+"/forget", "typed", zoeID).status(http.StatusUnprocessableEntity).says(bakery)
+	c.submitForm(p, zoe+"/forget", "typed", zoeID, "deleted", "1").status(http.StatusOK).says("Nothing here tells any more who this was", "The directory still has this person")
+	for _, u := range w.ledger(t) {
+		if u.Person == zoeID {
+			t.Errorf("the ledger still has %+v", u)
+		}
+	}
+
 	// Names that are HTML come out harmless: the browser runs none of it.
 	eve := find("eve")
 	b := w.console(t, consoleAdmin, eve)
