@@ -137,6 +137,17 @@ func TestWebhook(t *testing.T) {
 	if n := w.creations(); n != 1 {
 		t.Errorf("%d creations, want that of bob alone", n)
 	}
+
+	// The whole way: subscribed by the command, a third account is cancelled, and Constant Contact posts by itself.
+	if out := w.command(t, "webhooks", "set"); !strings.Contains(out, "topic 3 is posted to "+w.url) || strings.Contains(out, hookSecret) {
+		t.Errorf("webhooks set:\n%s", out)
+	}
+	if err := w.sandbox.SetBillingStatus(bakery, "Canceled"); err != nil {
+		t.Fatal(err)
+	}
+	if !eventually(func() bool { return strings.Count(w.command(t, "accounts", "list"), "Canceled") == 2 }) {
+		t.Errorf("what Constant Contact posted was not followed:\n%s", w.command(t, "accounts", "list"))
+	}
 	// Neither the secret nor the key stands in the log.
 	if log := w.out.String(); strings.Contains(log, hookSecret) || strings.Contains(log, key) {
 		t.Error("the log has the webhook's secret or the API key")
