@@ -81,26 +81,43 @@ func (p *Provider) FactorPolicy(ctx context.Context, account store.AccountID) (p
 // Factors are the second factors of people.
 func (p *Provider) Factors() *Factors { return p.factors }
 
+// asks tells whether a policy asks anybody for a second factor.
+func (policy FactorPolicy) asks() bool { return policy == FactorOffered || policy == FactorRequired }
+
 // factorsOn tells whether second factors are asked for anywhere.
 func (p *Provider) factorsOn(c *config) bool {
-	asks := func(policy FactorPolicy) bool { return policy == FactorOffered || policy == FactorRequired }
-	if asks(p.o.SecondFactor.People) || asks(p.o.SecondFactor.Console) && len(p.roles) > 0 {
+	return p.peopleAsked(c) || p.o.SecondFactor.Console.asks() && len(p.roles) > 0
+}
+
+// peopleAsked tells whether they are asked for at a client account or service provider.
+func (p *Provider) peopleAsked(c *config) bool {
+	if p.o.SecondFactor.People.asks() {
 		return true
 	}
 	for _, policy := range c.factors {
-		if asks(policy) {
+		if policy.asks() {
 			return true
 		}
 	}
 	return false
 }
 
+// asked tells whether this person may be asked for one: where the console alone does, they
+// are of use to those who may enter it.
+func (p *Provider) asked(c *config, s store.Session) bool {
+	if p.peopleAsked(c) {
+		return true
+	}
+	e, ok := stored(s)
+	return ok && p.o.SecondFactor.Console.asks() && p.roles.of(e) != NoConsole
+}
+
 // stepUp asks for a second factor where the sign-in needs one that the session does not
 // have. It returns no page where nothing stands in the way.
 func (p *Provider) stepUp(ctx context.Context, f *flow, s store.Session, account store.AccountID) (Page, error) {
 	policy := p.needFactor(f, account)
-	if policy != FactorOffered && policy != FactorRequired || secondFactor(s.Methods) {
-		if policy == FactorOffered || policy == FactorRequired {
+	if !policy.asks() || secondFactor(s.Methods) {
+		if policy.asks() {
 			traceOf(ctx).step(StepFactor, traceOf(ctx).begin(), "", "%s, %s: proved by %s", forWhat(f), policy, s.Methods[len(s.Methods)-1])
 		}
 		return nil, nil

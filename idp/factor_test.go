@@ -465,6 +465,19 @@ func TestOwnFactors(t *testing.T) {
 		t.Errorf("refused for %s", p.Reason)
 	}
 
+	// Where the console alone asks, there is something to look after for those who may enter it.
+	f = newFactorFixture(t, idp.FactorOptions{Console: idp.FactorRequired})
+	for login, want := range map[string]bool{"alice": true, "bob": false} {
+		v := f.signIn(t, login, map[string]string{"alice": "correct horse", "bob": "battery staple"}[login])
+		if on, err := f.FactorsOn(ctx, v); on != want || err != nil {
+			t.Errorf("%s: factors %t, %v", login, on, err)
+		}
+		a, err := f.OwnFactors(ctx, v)
+		if _, refused := a.Page.(idp.Refusal); refused == want || err != nil {
+			t.Errorf("%s: %T, %v", login, a.Page, err)
+		}
+	}
+
 	f = newFactorFixture(t, idp.FactorOptions{People: idp.FactorOffered, Console: idp.FactorRequired})
 	own := func(w *traveller, change idp.FactorChange) idp.Answer {
 		t.Helper()

@@ -41,13 +41,18 @@ type FactorChange struct {
 	Add    bool   // another factor
 }
 
-// FactorsOn tells whether second factors are asked for anywhere here.
-func (p *Provider) FactorsOn(ctx context.Context) (bool, error) {
+// FactorsOn tells whether the visitor may be asked for a second factor somewhere, and so
+// has some to look after.
+func (p *Provider) FactorsOn(ctx context.Context, v Visitor) (bool, error) {
+	s, known, err := p.session(ctx, v)
+	if err != nil || !known {
+		return false, err
+	}
 	c, err := p.loadConfig(ctx)
 	if err != nil {
 		return false, err
 	}
-	return p.factorsOn(c), nil
+	return p.asked(c, s), nil
 }
 
 // OwnFactors shows the visitor's own factors. Who has not logged in within the last minutes
@@ -69,7 +74,11 @@ func (p *Provider) own(ctx context.Context, v Visitor, change FactorChange) (a A
 	if err != nil {
 		return Answer{}, err
 	}
-	if !p.factorsOn(c) {
+	s, known, err := p.session(ctx, v)
+	if err != nil {
+		return Answer{}, err
+	}
+	if !p.factorsOn(c) || known && !p.asked(c, s) {
 		return Answer{Page: Refusal{Reason: ReasonNoFactors, Status: http.StatusNotFound}}, nil
 	}
 	f := &flow{config: c, sp: p.ownPage, v: v}
@@ -78,10 +87,6 @@ func (p *Provider) own(ctx context.Context, v Visitor, change FactorChange) (a A
 	f.in.Browser = hash(v.Browser)
 	f.in.CreatedAt = p.o.Now()
 	f.data = pending{Own: &pendingOwn{Add: change.Add}}
-	s, known, err := p.session(ctx, v)
-	if err != nil {
-		return Answer{}, err
-	}
 	f.data.Own.Fresh = known && p.o.Now().Sub(s.AuthenticatedAt) >= consoleFresh
 	if !known || f.data.Own.Fresh || change.Add {
 		return p.proceed(ctx, f)

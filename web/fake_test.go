@@ -309,10 +309,10 @@ func (f *fakeIdP) factor(ctx context.Context, c call) (idp.Answer, error) {
 	return idp.Answer{Page: idp.OwnPage{}}, nil
 }
 
-func (f *fakeIdP) FactorsOn(ctx context.Context) (bool, error) {
+func (f *fakeIdP) FactorsOn(ctx context.Context, v idp.Visitor) (bool, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	_, _, err := f.note(ctx, call{name: "FactorsOn"})
+	_, _, err := f.note(ctx, call{name: "FactorsOn", visitor: v})
 	return true, err
 }
 

@@ -76,7 +76,7 @@ type Factors interface {
 	EnrolFactor(ctx context.Context, id string, sent idp.FactorEnrolment, v idp.Visitor) (idp.Answer, error)
 	OwnFactors(ctx context.Context, v idp.Visitor) (idp.Answer, error)
 	ChangeOwnFactors(ctx context.Context, change idp.FactorChange, v idp.Visitor) (idp.Answer, error)
-	FactorsOn(ctx context.Context) (bool, error)
+	FactorsOn(ctx context.Context, v idp.Visitor) (bool, error)
 }
 
 // Logouts lead a single logout through the services that took part in a session.

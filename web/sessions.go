@@ -42,7 +42,7 @@ func (s *Server) sessions(c echo.Context) error {
 		Others   bool // there are others than this one
 		Factors  bool // there are second factors to look after
 	}{token: s.token(v, ""), Login: login}
-	if view.Factors, err = s.idp.FactorsOn(ctx); err != nil {
+	if view.Factors, err = s.idp.FactorsOn(ctx, v.visitor()); err != nil {
 		return fmt.Errorf("look whether there are second factors: %w", err)
 	}
 	now := s.now()
