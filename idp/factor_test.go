@@ -599,3 +599,25 @@ func TestPasskeyRefusals(t *testing.T) {
 		t.Errorf("the same state again: %q", p.Problem)
 	}
 }
+
+// Passkeys belong to the public URL's host as browsers write it; an address has none.
+func TestPasskeyOrigin(t *testing.T) {
+	for address, want := range map[string]string{
+		"https://SSO.Partner.test:443": "sso.partner.test", "https://sso.partner.test:8443": "sso.partner.test", "http://127.0.0.1:8080": "",
+	} {
+		f := newFixture(t, "rsa-2048", func(o *idp.Options) {
+			o.PublicURL, o.SecondFactor = address, idp.FactorOptions{People: idp.FactorRequired, Issuer: "Acme: Partners"}
+		})
+		w := f.travel(t, "bob", "battery staple")
+		page := must[idp.EnrolFactor](t, w.resume(), nil)
+		var options struct{ RP struct{ ID, Name string } }
+		if page.Passkey != "" {
+			if err := json.Unmarshal([]byte(page.Passkey), &options); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if options.RP.ID != want || want != "" && options.RP.Name != "Acme: Partners" {
+			t.Errorf("%s: passkeys of %+v, want of %q", address, options.RP, want)
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"strings"
 
 	"github.com/go-webauthn/webauthn/protocol"
 	"github.com/go-webauthn/webauthn/webauthn"
@@ -18,11 +19,17 @@ import (
 type passkeys struct{ party *webauthn.WebAuthn }
 
 func newPasskeys(base *url.URL, name string) (*passkeys, error) {
-	if _, err := netip.ParseAddr(base.Hostname()); err == nil {
+	host := strings.ToLower(base.Hostname())
+	if _, err := netip.ParseAddr(host); err == nil {
 		return nil, nil //nolint:nilnil // without passkeys is how it works then
 	}
+	// As browsers write an origin: small letters, and no port that is the scheme's own.
+	origin := base.Scheme + "://" + host
+	if port := base.Port(); port != "" && port != map[string]string{"https": "443", "http": "80"}[base.Scheme] {
+		origin += ":" + port
+	}
 	party, err := webauthn.New(&webauthn.Config{
-		RPID: base.Hostname(), RPDisplayName: name, RPOrigins: []string{base.String()},
+		RPID: host, RPDisplayName: name, RPOrigins: []string{origin},
 		AttestationPreference: protocol.PreferNoAttestation, // which make it is does not matter here
 		AuthenticatorSelection: protocol.AuthenticatorSelection{
 			ResidentKey: protocol.ResidentKeyRequirementDiscouraged, // it is asked for by name, after the password

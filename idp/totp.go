@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"image/png"
+	"strings"
 	"time"
 
 	"github.com/pquerna/otp"
@@ -24,7 +25,7 @@ const (
 // newCode makes the secret of an authenticator app for a login.
 func (p *Provider) newCode(login string) (*otp.Key, error) {
 	key, err := totp.Generate(totp.GenerateOpts{
-		Issuer: p.o.SecondFactor.Issuer, AccountName: login, SecretSize: codeSecret, Rand: p.o.Random,
+		Issuer: p.codeIssuer(), AccountName: login, SecretSize: codeSecret, Rand: p.o.Random,
 		Period: uint(codeStep / time.Second), Digits: otp.DigitsSix, Algorithm: otp.AlgorithmSHA1,
 	})
 	if err != nil {
@@ -40,7 +41,7 @@ func (p *Provider) codeKey(secret, login string) (*otp.Key, error) {
 		return nil, fmt.Errorf("read the secret of an authenticator app: %w", err)
 	}
 	key, err := totp.Generate(totp.GenerateOpts{
-		Issuer: p.o.SecondFactor.Issuer, AccountName: login, Secret: raw,
+		Issuer: p.codeIssuer(), AccountName: login, Secret: raw,
 		Period: uint(codeStep / time.Second), Digits: otp.DigitsSix, Algorithm: otp.AlgorithmSHA1,
 	})
 	if err != nil {
@@ -81,3 +82,6 @@ func checkCode(secret, typed string, last int64, now time.Time) (step int64, ok 
 
 // base32Secret is how authenticator apps take a secret.
 var base32Secret = base32.StdEncoding.WithPadding(base32.NoPadding)
+
+// codeIssuer names this sign-in in the app, which takes a colon for the end of the name.
+func (p *Provider) codeIssuer() string { return strings.ReplaceAll(p.o.SecondFactor.Issuer, ":", " ") }
