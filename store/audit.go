@@ -66,14 +66,19 @@ func addEvents(ctx context.Context, tx querier, now time.Time, events []Event) e
 		case !json.Valid(e.Detail) || !utf8.ValidString(detail) || strings.Contains(detail, "\x00"):
 			return fmt.Errorf("audit event %q: detail is not JSON", e.Action)
 		}
-		if _, err := tx.ExecContext(ctx, `
+		e = Event{
+			At: fromMicros(micros(e.At)), Ref: tame(e.Ref), Actor: tame(e.Actor), Action: tame(e.Action), Subject: tame(e.Subject), Account: AccountID(tame(string(e.Account))),
+			SP: tame(e.SP), Address: tame(e.Address), Outcome: tame(e.Outcome), Reason: tame(e.Reason), Detail: json.RawMessage(detail),
+		}
+		if err := tx.QueryRowContext(ctx, `
 			INSERT INTO audit_events (at, ref, actor, action, subject, account, sp, address,
 			    outcome, reason, detail)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
-			micros(e.At), tame(e.Ref), tame(e.Actor), tame(e.Action), tame(e.Subject), tame(string(e.Account)),
-			tame(e.SP), tame(e.Address), tame(e.Outcome), tame(e.Reason), detail); err != nil {
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+			RETURNING id`,
+			micros(e.At), e.Ref, e.Actor, e.Action, e.Subject, string(e.Account), e.SP, e.Address, e.Outcome, e.Reason, detail).Scan(&e.ID); err != nil {
 			return err
 		}
+		written(ctx, e)
 	}
 	return nil
 }

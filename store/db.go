@@ -28,6 +28,7 @@ type DB struct {
 	now     func() time.Time
 	changes counterCache
 	alive   pulse
+	own     ownEventsWritten
 	closing sync.Once
 	closed  error
 }

@@ -53,7 +53,15 @@ func (db *DB) write(ctx context.Context, what string, fn work) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
-	return db.explain(what, db.engine.write(ctx, fn))
+	var own []Event // that this transaction writes
+	err := db.engine.write(ctx, func(ctx context.Context, tx querier) error {
+		own = nil // it is run again where another one crossed it
+		return fn(context.WithValue(ctx, ownEvents{}, &own), tx)
+	})
+	if err == nil {
+		db.own.add(own)
+	}
+	return db.explain(what, err)
 }
 
 // change is write for configuration: it raises the change counter first, whose

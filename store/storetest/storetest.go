@@ -76,6 +76,7 @@ func Run(t *testing.T, fresh func(testing.TB) store.Options) {
 		{"AuditContention", testAuditContention},
 		{"AuditPurge", testAuditPurge},
 		{"AuditSeals", testAuditSeals},
+		{"AuditOwn", testAuditOwn},
 		{"Captures", testCaptures},
 		{"Forms", testForms},
 		{"SecondFactors", testSecondFactors},

@@ -36,6 +36,7 @@ func (p *Parts) sealAudit(ctx context.Context) error {
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 			defer cancel()
+			defer p.compareAudit(last)
 			if err := errors.Join(p.sealOnce(last, holder), p.Store.Leases().Release(last, sealName, holder)); err != nil {
 				p.log.Warn("the audit was not sealed at the end; the next start does it", "error", err)
 			}
@@ -44,6 +45,7 @@ func (p *Parts) sealAudit(ctx context.Context) error {
 			if err := p.sealOnce(ctx, holder); err != nil && ctx.Err() == nil {
 				p.log.Warn("the audit was not sealed; tried again in ten seconds", "error", err)
 			}
+			p.compareAudit(ctx)
 		}
 	}
 }
@@ -74,6 +76,19 @@ func (p *Parts) sealOnce(ctx context.Context, holder string) error {
 		p.log.Warn("a seal of the audit was not written to audit.sink", "error", err)
 	}
 	return p.Store.Audit().AddSeal(ctx, s)
+}
+
+// compareAudit holds the events that this replica has written against the database. The chain
+// is built from what stands there, so that what was changed within these seconds is told here,
+// and in the log, where the admins of the database can't take it back.
+func (p *Parts) compareAudit(ctx context.Context) {
+	changed, err := p.Store.Audit().OwnChanged(ctx)
+	if err != nil && ctx.Err() == nil {
+		p.log.Warn("the audit was not compared with what was written; tried again in ten seconds", "error", err)
+	}
+	for _, c := range changed {
+		p.log.Error("THE AUDIT IS NOT AS IT WAS WRITTEN", "event", c.ID, "action", c.Action, "at", c.At, "what", c.String())
+	}
 }
 
 // purgeAudit deletes the events that are older than audit.keep lets them be, and signs

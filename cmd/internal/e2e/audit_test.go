@@ -28,10 +28,26 @@ func TestAuditSeals(t *testing.T) {
 	if !strings.Contains(w.out.String(), `"msg":"audit seal"`) {
 		t.Error("the log has no seal")
 	}
+	// The database itself is made to lie about an event as it is written: the chain believes it, and the bridge does not.
+	lying, err := sql.Open("sqlite3", "file:"+filepath.Join(w.dir, "data", "ssobridge.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lying.Exec("CREATE TRIGGER lie AFTER INSERT ON audit_events WHEN NEW.outcome = 'refused' BEGIN UPDATE audit_events SET outcome = 'ok' WHERE id = NEW.id; END"); err != nil {
+		t.Fatal(err)
+	}
+	d := newClient(t)
+	d.login(d.get(w.launch(club)), "bob", "wrong")
+	w.logs(t, "THE AUDIT IS NOT AS IT WAS WRITTEN")
+	if _, err := lying.Exec("DROP TRIGGER lie"); err != nil {
+		t.Fatal(err)
+	}
+	_ = lying.Close()
 	w.kill(t)
+	before := strings.Count(sealed(), `"signature"`)
 	w.start(t)
 	c.deliver(c.goOn(c.get(w.launch(club))))
-	if !eventually(func() bool { return strings.Count(sealed(), `"signature"`) > 1 }) {
+	if !eventually(func() bool { return strings.Count(sealed(), `"signature"`) > before }) {
 		t.Fatal("nobody seals after a replica was killed")
 	}
 	c.deliver(c.goOn(c.get(w.launch(club))))

@@ -1,0 +1,121 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// maxOwnEvents bounds what is remembered of one's own events: those of a few seconds.
+const maxOwnEvents = 10_000
+
+// ownEvents is the key under which a transaction's context collects the events that it
+// writes.
+type ownEvents struct{}
+
+func written(ctx context.Context, e Event) {
+	if own, ok := ctx.Value(ownEvents{}).(*[]Event); ok {
+		*own = append(*own, e)
+	}
+}
+
+// ownEventsWritten remembers the events that this process has written until they stand in the
+// chain. The chain is built from the database: who changes an event there before that would be
+// believed, but for this memory.
+type ownEventsWritten struct {
+	mu  sync.Mutex
+	all []Event
+}
+
+func (o *ownEventsWritten) add(events []Event) {
+	if len(events) == 0 {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.all = append(o.all, events...); len(o.all) > maxOwnEvents {
+		o.all = append([]Event(nil), o.all[len(o.all)-maxOwnEvents:]...)
+	}
+}
+
+func (o *ownEventsWritten) take() []Event {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	all := o.all
+	o.all = nil
+	return all
+}
+
+// ChangedEvent is an event that is not in the database as this process wrote it.
+type ChangedEvent struct {
+	ID     int64
+	Action string
+	At     time.Time
+	Gone   bool // it is not there at all
+}
+
+// OwnChanged holds the events that this process has written since it was last asked against the
+// database and the chain, and returns those that somebody changed or removed. Those that are not in
+// the chain yet are looked at again the next time. To be called every few seconds: memory holds
+// no more than 10,000.
+func (a *Audit) OwnChanged(ctx context.Context) (changed []ChangedEvent, err error) {
+	own := a.db.own.take()
+	for len(own) > 0 {
+		some := own[:min(len(own), chainBatch)]
+		own = own[len(some):]
+		wait, bad, err := a.compareOwn(ctx, some)
+		if err != nil {
+			a.db.own.add(append(some, own...))
+			return changed, a.db.explain("compare events with those that were written", err)
+		}
+		a.db.own.add(wait)
+		changed = append(changed, bad...)
+	}
+	return changed, nil
+}
+
+func (a *Audit) compareOwn(ctx context.Context, own []Event) (wait []Event, changed []ChangedEvent, err error) {
+	from, to := own[0].ID, own[0].ID
+	for _, e := range own {
+		from, to = min(from, e.ID), max(to, e.ID)
+	}
+	stored, err := collect(ctx, a.db.engine.reader(), scanEvent, `
+		SELECT `+eventColumns+` FROM audit_events WHERE id BETWEEN $1 AND $2`, from, to)
+	if err != nil {
+		return nil, nil, err
+	}
+	links, err := collect(ctx, a.db.engine.reader(), scanChained, `
+		SELECT `+chainColumns+` FROM audit_chain WHERE event BETWEEN $1 AND $2`, from, to)
+	if err != nil {
+		return nil, nil, err
+	}
+	events, chain := map[int64]Event{}, map[int64]chained{}
+	for _, e := range stored {
+		events[e.ID] = e
+	}
+	for _, l := range links {
+		chain[l.Event] = l
+	}
+	for _, e := range own {
+		now, there := events[e.ID]
+		link, linked := chain[e.ID]
+		switch {
+		case !there:
+			changed = append(changed, ChangedEvent{e.ID, e.Action, e.At, true})
+		case string(encodeContent(now, nil)) != string(encodeContent(e, nil)) || now.Action != e.Action || micros(now.At) != micros(e.At), linked && !link.tells(e, link.salt):
+			changed = append(changed, ChangedEvent{e.ID, e.Action, e.At, false})
+		case !linked:
+			wait = append(wait, e)
+		}
+	}
+	return wait, changed, nil
+}
+
+func (c ChangedEvent) String() string {
+	what := "was changed"
+	if c.Gone {
+		what = "was removed"
+	}
+	return fmt.Sprintf("event %d (%s of %s) %s", c.ID, c.Action, c.At.UTC().Format(time.RFC3339), what)
+}
