@@ -6,11 +6,17 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/beevik/etree"
+
 	"ssobridge/store"
 )
 
 // maxCapture is how long the assertions of one person can be captured by one order.
 const maxCapture = time.Hour
+
+// harmlessAfter is when no service provider takes an assertion any more: five minutes of life, and
+// clocks that differ.
+const harmlessAfter = maxLifetime + 10*time.Minute
 
 // CapturedAssertion is an assertion as it was signed, before it was encrypted.
 type CapturedAssertion struct {
@@ -53,7 +59,8 @@ func (p *Provider) CapturedUntil(ctx context.Context, person store.PersonID) (ti
 	return c.captured[person], nil
 }
 
-// CapturedAssertions opens what was captured under a reference. Each look leaves an audit
+// CapturedAssertions opens what was captured under a reference. As long as it could be used, its
+// signature is left out. Each look leaves an audit
 // event. store.ErrNotFound: nothing was, or it is over its day.
 func (p *Provider) CapturedAssertions(ctx context.Context, ref string, e store.Event) ([]CapturedAssertion, error) {
 	e.Action, e.Outcome = "capture-read", "ok"
@@ -67,9 +74,31 @@ func (p *Provider) CapturedAssertions(ctx context.Context, ref string, e store.E
 		if err != nil {
 			return nil, fmt.Errorf("captured under %.40q: %w", ref, err)
 		}
+		if p.o.Now().Before(r.At.Add(harmlessAfter)) {
+			if plain, err = withoutSignature(plain); err != nil {
+				return nil, fmt.Errorf("captured under %.40q: %w", ref, err)
+			}
+		}
 		all = append(all, CapturedAssertion{Person: r.Person, Ref: r.Ref, At: r.At, XML: string(plain)})
 	}
 	return all, nil
+}
+
+// withoutSignature leaves the signature out of an assertion: with it, whoever looks could sign in as the
+// person for as long as it is valid.
+func withoutSignature(assertion []byte) ([]byte, error) {
+	doc := etree.NewDocument()
+	if err := doc.ReadFromBytes(assertion); err != nil {
+		return nil, fmt.Errorf("read a captured assertion: %w", err)
+	}
+	for _, value := range doc.FindElements("//SignatureValue") {
+		value.SetText("left out as long as the assertion could be used")
+	}
+	text, err := doc.WriteToBytes()
+	if err != nil {
+		return nil, fmt.Errorf("write a captured assertion: %w", err)
+	}
+	return text, nil
 }
 
 // captures tells whether assertions of this person are captured now.

@@ -21,6 +21,7 @@ func TestConsoleFirstSteps(t *testing.T) {
 	b.open(w.url + "/admin/")
 	b.login(consoleAdmin, password)
 	b.fill("invite", w.invite(t, consoleAdmin))
+	b.sees("With a passkey") // it is there once the script runs
 	b.press("Set up a passkey")
 	b.press("I have kept them")
 	picture := func(name string) {

@@ -111,6 +111,7 @@ func TestBrowserPasskey(t *testing.T) {
 	other.withAuthenticator()
 	other.open(w.url + "/admin/")
 	other.login(consoleAdmin, password)
+	other.sees("Use your passkey") // it is there once the script runs
 	other.press("Use your passkey")
 	other.sees("The passkey was not used")
 
