@@ -16,6 +16,11 @@ type Throttle struct{ db *DB }
 // Throttle returns the counts of this database.
 func (db *DB) Throttle() *Throttle { return &Throttle{db} }
 
+// windowSlack is how much later than by one's own clock a window may end and still be today's: transactions that wait
+// for one another were not begun in the order of their turns, and replicas have clocks of their own. Without it, one
+// that comes late would take the window for another one, and begin to count anew.
+const windowSlack = time.Minute
+
 // browserMemory is how long a browser stays known to a login that is not used from it.
 const browserMemory = 180 * 24 * time.Hour
 
@@ -29,7 +34,7 @@ func (t *Throttle) Failures(ctx context.Context, window time.Duration, keys ...[
 		if err := t.db.engine.reader().QueryRowContext(ctx, `
 			SELECT COALESCE(SUM(failures), 0) FROM login_failures
 			 WHERE key_hash = $1 AND ends_at > $2 AND ends_at <= $3`,
-			blob(key), micros(now), micros(now.Add(window))).Scan(&counts[i]); err != nil {
+			blob(key), micros(now), micros(now.Add(window+windowSlack))).Scan(&counts[i]); err != nil {
 			return nil, t.db.explain("read login failures", err)
 		}
 	}
@@ -59,11 +64,11 @@ func (t *Throttle) Fail(ctx context.Context, window time.Duration, e Event, keys
 			if _, err := tx.ExecContext(ctx, `
 				INSERT INTO login_failures (key_hash, failures, ends_at) VALUES ($1, 1, $2)
 				ON CONFLICT (key_hash) DO UPDATE SET
-				    failures = CASE WHEN login_failures.ends_at > $3 AND login_failures.ends_at <= $2
+				    failures = CASE WHEN login_failures.ends_at > $3 AND login_failures.ends_at <= $4
 				                    THEN login_failures.failures + 1 ELSE 1 END,
-				    ends_at  = CASE WHEN login_failures.ends_at > $3 AND login_failures.ends_at <= $2
+				    ends_at  = CASE WHEN login_failures.ends_at > $3 AND login_failures.ends_at <= $4
 				                    THEN login_failures.ends_at ELSE $2 END`,
-				blob(key), micros(now.Add(window)), micros(now)); err != nil {
+				blob(key), micros(now.Add(window)), micros(now), micros(now.Add(window+windowSlack))); err != nil {
 				return err
 			}
 		}
@@ -127,11 +132,11 @@ func (t *Throttle) Take(ctx context.Context, window time.Duration, limit int, ke
 		err := tx.QueryRowContext(ctx, `
 			INSERT INTO login_failures (key_hash, failures, ends_at) VALUES ($1, 1, $2)
 			ON CONFLICT (key_hash) DO UPDATE SET
-			    failures = CASE WHEN login_failures.ends_at > $3 AND login_failures.ends_at <= $2
+			    failures = CASE WHEN login_failures.ends_at > $3 AND login_failures.ends_at <= $4
 			                    THEN login_failures.failures + 1 ELSE 1 END,
-			    ends_at  = CASE WHEN login_failures.ends_at > $3 AND login_failures.ends_at <= $2
+			    ends_at  = CASE WHEN login_failures.ends_at > $3 AND login_failures.ends_at <= $4
 			                    THEN login_failures.ends_at ELSE $2 END
-			RETURNING failures`, blob(key), micros(now.Add(window)), micros(now)).Scan(&n)
+			RETURNING failures`, blob(key), micros(now.Add(window)), micros(now), micros(now.Add(window+windowSlack))).Scan(&n)
 		left = n <= limit
 		return err
 	})

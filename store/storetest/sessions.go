@@ -180,7 +180,8 @@ func testSessions(t *testing.T, fresh func(testing.TB) store.Options) {
 // testThrottle: LDAP-10.
 func testThrottle(t *testing.T, fresh func(testing.TB) store.Options) {
 	ctx := t.Context()
-	db := open(t, fresh(t))
+	o := fresh(t)
+	db := open(t, o)
 	th := db.Throttle()
 	a, b := hash("login"), hash("address")
 	count := func(t *testing.T, window time.Duration, want ...int) {
@@ -208,6 +209,21 @@ func testThrottle(t *testing.T, fresh func(testing.TB) store.Options) {
 	count(t, time.Hour, 0, 20)
 	must(t, th.Fail(ctx, time.Hour, event("f"), a))
 	count(t, time.Hour, 1, 20)
+
+	// Whoever comes late, or has a clock that is behind, counts on in the window of the others.
+	behindTime := o
+	behindTime.Now = func() time.Time { return time.Now().Add(-10 * time.Second) }
+	late := open(t, behindTime).Throttle()
+	must(t, th.Fail(ctx, time.Hour, event("late"), hash("late")))
+	must(t, late.Fail(ctx, time.Hour, event("late"), hash("late")))
+	for _, clock := range []*store.Throttle{th, late} {
+		if n, err := clock.Failures(ctx, time.Hour, hash("late")); err != nil || n[0] != 2 {
+			t.Errorf("failures by two clocks: %v, %v, want 2", n, err)
+		}
+	}
+	if left, err := late.Take(ctx, time.Hour, 2, hash("late")); left || err != nil {
+		t.Errorf("a third guess by the late clock: %t, %v", left, err)
+	}
 
 	// A window that is over counts nothing, and the next failure begins a new one.
 	c := hash("over")
