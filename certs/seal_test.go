@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"ssobridge/certs"
 )
@@ -141,5 +143,111 @@ func TestSecret(t *testing.T) {
 				t.Errorf("the error repeats the secret: %v", err)
 			}
 		})
+	}
+}
+
+// newRing is a Sealer with several secret keys.
+func newRing(t testing.TB, fills ...byte) *certs.Sealer {
+	t.Helper()
+	var secrets [][]byte
+	for _, fill := range fills {
+		secrets = append(secrets, bytes.Repeat([]byte{fill}, certs.MinSecret))
+	}
+	s, err := certs.NewSealer(secrets...)
+	if err != nil {
+		t.Fatalf("NewSealer: %v", err)
+	}
+	return s
+}
+
+// Another secret key is first known everywhere, then seals, and then the former one goes.
+func TestSecretKeysRotate(t *testing.T) {
+	const context = "signing-key:01ab"
+	states := []*certs.Sealer{newRing(t, 1), newRing(t, 1, 2), newRing(t, 2, 1), newRing(t, 2)}
+	for i, by := range states {
+		sealed, err := by.Seal([]byte("k"), context)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mac := by.MAC("session", []byte("a"))
+		for j, at := range states {
+			// Neighbouring states run side by side.
+			want := i-j <= 1 && j-i <= 1
+			if _, err := at.Open(sealed, context); want && err != nil {
+				t.Errorf("sealed in state %d, opened in state %d: %v", i, j, err)
+			}
+			if err := at.CheckMAC(mac, "session", []byte("a")); want && err != nil {
+				t.Errorf("vouched for in state %d, checked in state %d: %v", i, j, err)
+			}
+		}
+		if id, ok := states[1].SealedBy(sealed, context); !ok || id != by.KeyIDs()[0] {
+			t.Errorf("state %d: sealed by %s, %t; want %s", i, id, ok, by.KeyIDs()[0])
+		}
+	}
+	old, _ := states[0].Seal([]byte("k"), context)
+	if _, err := states[3].Open(old, context); !errors.Is(err, certs.ErrSealed) {
+		t.Errorf("the former secret key is gone: got %v, want ErrSealed", err)
+	}
+	if err := states[3].CheckMAC(states[0].MAC("session"), "session"); !errors.Is(err, certs.ErrSealed) {
+		t.Errorf("MAC by a secret key that is gone: got %v, want ErrSealed", err)
+	}
+	if _, err := certs.NewSealer(bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{1}, 32)); err == nil {
+		t.Error("one secret key twice: got no error")
+	}
+	if key, known := states[1].DeriveBy(states[3].KeyIDs()[0], "csrf"); !known || !bytes.Equal(key, states[3].Derive("csrf")) {
+		t.Error("DeriveBy gives another key than Derive")
+	}
+}
+
+func TestSealDay(t *testing.T) {
+	s, now := newSealer(t, 1), time.Date(2026, 3, 1, 23, 59, 0, 0, time.UTC)
+	sealed, err := s.SealDay([]byte("started"), "start", "browser", now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, later := range []time.Duration{-time.Hour, 0, 2 * time.Minute, 24 * time.Hour} {
+		if plain, err := newSealer(t, 1).OpenDay(sealed, "start", "browser", now.Add(later)); err != nil || string(plain) != "started" {
+			t.Errorf("after %v: got %q, %v", later, plain, err)
+		}
+	}
+	refused := func(name string, by *certs.Sealer, sealed []byte, purpose, context string, at time.Time) {
+		t.Helper()
+		if plain, err := by.OpenDay(sealed, purpose, context, at); !errors.Is(err, certs.ErrSealed) || plain != nil {
+			t.Errorf("%s: got %q, %v; want ErrSealed", name, plain, err)
+		}
+	}
+	refused("two days later", s, sealed, "start", "browser", now.Add(48*time.Hour))
+	refused("two days before", s, sealed, "start", "browser", now.Add(-48*time.Hour))
+	refused("another purpose", s, sealed, "page", "browser", now)
+	refused("another context", s, sealed, "start", "other", now)
+	refused("another secret key", newSealer(t, 2), sealed, "start", "browser", now)
+	refused("empty", s, nil, "start", "browser", now)
+	for i := range sealed {
+		tampered := bytes.Clone(sealed)
+		tampered[i] ^= 1
+		refused(fmt.Sprintf("byte %d changed", i), s, tampered, "start", "browser", now)
+	}
+	if _, err := s.Open(sealed, "browser"); err == nil {
+		t.Error("Open opens what was sealed for a day")
+	}
+}
+
+func TestMAC(t *testing.T) {
+	s := newSealer(t, 1)
+	mac := s.MAC("session", []byte("ab"), []byte("c"))
+	if err := newSealer(t, 1).CheckMAC(mac, "session", []byte("ab"), []byte("c")); err != nil {
+		t.Errorf("CheckMAC: %v", err)
+	}
+	for name, err := range map[string]error{
+		"fields cut elsewhere": s.CheckMAC(mac, "session", []byte("a"), []byte("bc")),
+		"another purpose":      s.CheckMAC(mac, "factor", []byte("ab"), []byte("c")),
+		"one field more":       s.CheckMAC(mac, "session", []byte("ab"), []byte("c"), nil),
+		"another secret key":   newSealer(t, 2).CheckMAC(mac, "session", []byte("ab"), []byte("c")),
+		"cut short":            s.CheckMAC(mac[:len(mac)-1], "session", []byte("ab"), []byte("c")),
+		"empty":                s.CheckMAC(nil, "session", []byte("ab"), []byte("c")),
+	} {
+		if !errors.Is(err, certs.ErrSealed) {
+			t.Errorf("%s: got %v, want ErrSealed", name, err)
+		}
 	}
 }

@@ -177,12 +177,15 @@ func endSession(ctx context.Context, tx querier, tokenHash []byte) (int64, error
 		DELETE FROM sessions WHERE token_hash = $1`, blob(tokenHash))
 }
 
-// EndPerson ends all sessions of a person and returns how many.
+// EndPerson ends all sessions of a person, raises their epoch, and returns how many there were.
 func (s *Sessions) EndPerson(ctx context.Context, p PersonID, events ...Event) (int, error) {
 	var n int64
 	err := s.db.write(ctx, "end sessions of a person", func(ctx context.Context, tx querier) (err error) {
 		if n, err = touched(ctx, tx, `
 			DELETE FROM sessions WHERE person_id = $1`, string(p)); err != nil {
+			return err
+		}
+		if err := raiseEpoch(ctx, tx, p); err != nil {
 			return err
 		}
 		return addEvents(ctx, tx, s.db.now(), events)
