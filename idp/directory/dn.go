@@ -78,12 +78,15 @@ func parseDN(dn string) (*ldap.DN, error) {
 	return parsed, nil
 }
 
+// malformedKey begins the keys of DNs that do not parse.
+const malformedKey = "malformed:"
+
 // dnKey is NormalDN for DNs that a directory gave: one that does not parse is a key of its own.
 func dnKey(dn string) string {
 	if key, err := NormalDN(dn); err == nil {
 		return key
 	}
-	return "malformed:" + fold(dn)
+	return malformedKey + fold(dn)
 }
 
 // under tells whether dn is base or below it.
@@ -96,7 +99,23 @@ func under(dn, base string) bool {
 	if err != nil {
 		return false
 	}
-	return n == b || strings.HasSuffix(n, ","+b)
+	return keyUnder(n, b)
+}
+
+// keyUnder reports whether the normalised DN or dnKey is the normalised base or below it.
+func keyUnder(key, base string) bool {
+	if key == base {
+		return true
+	}
+	head, ok := strings.CutSuffix(key, ","+base)
+	if !ok || strings.HasPrefix(key, malformedKey) {
+		return false
+	}
+	// An escaped comma is part of a value. Without this check, whoever may name a group "x,2.5.4.10=example"
+	// (cn=x\,2.5.4.10=example) would place it below the base 2.5.4.10=example, wherever the group really is.
+	// A backslash is itself escaped by one, so the comma separates exactly after an even number of them.
+	escapes := len(head) - len(strings.TrimRight(head, `\`))
+	return escapes%2 == 0
 }
 
 // rdnValue is a value of the attribute in the leftmost part of the DN, "" if it has none. An empty name takes the first attribute

@@ -49,6 +49,37 @@ func TestNormalDN(t *testing.T) {
 	}
 }
 
+// LDAP-07: an escaped comma is part of a value and never ends an RDN, however short the base is and however its
+// attribute is written.
+func TestLDAP07Under(t *testing.T) {
+	cases := []struct {
+		dn, base string
+		want     bool
+	}{
+		{"o=example", "O=Example", true},
+		{"cn=x,o=example", "o=example", true},
+		{"cn=x, 2.5.4.10=example", "2.5.4.10=Example", true},
+		{`cn=x\\,2.5.4.10=example`, "2.5.4.10=example", true}, // the value ends with a backslash
+		{`cn=a\,b,2.5.4.10=example`, "2.5.4.10=example", true},
+		{"cn=x,2.5.4.10=example,dc=test", "2.5.4.10=example,dc=test", true},
+		{`cn=x\,o=example`, "o=example", false},
+		{`cn=x\,2.5.4.10=example`, "2.5.4.10=example", false},
+		{`cn=x\2c2.5.4.10\3dexample`, "2.5.4.10=example", false},
+		{`cn=x\\\,2.5.4.10=example`, "2.5.4.10=example", false},
+		{`cn=x\,2.5.4.10=example,dc=test`, "2.5.4.10=example,dc=test", false},
+		{"cn=x+2.5.4.10=example", "2.5.4.10=example", false},
+		{"cn=x,1.2.5.4.10=example", "2.5.4.10=example", false},
+		{"cn=x,2.5.4.10=example,dc=test", "2.5.4.10=example", false},
+		{"cn=<x,2.5.4.10=example", "2.5.4.10=example", false}, // malformed
+		{"", "2.5.4.10=example", false},
+	}
+	for _, c := range cases {
+		if signIn, walk := directory.Under(c.dn, c.base); signIn != c.want || walk != c.want {
+			t.Errorf("%s below %s: at a sign-in %v, in a walk %v, want %v", c.dn, c.base, signIn, walk, c.want)
+		}
+	}
+}
+
 func FuzzNormalDN(f *testing.F) {
 	for _, s := range []string{"cn=a,dc=x", `cn=\3Cb\3E+sn=ö,dc=x`, "cn=#04024869", `cn=a\ `, "cn= ,dc=x"} {
 		f.Add(s)

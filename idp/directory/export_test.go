@@ -15,6 +15,11 @@ func PlainDN(dn string) (string, bool) { return plainDN(dn) }
 
 func SlowDN(dn string) (string, error) { return normalDN(dn) }
 
+// Under reports whether dn is base or below it, as a sign-in sees it and as a walk over the directory does.
+func Under(dn, base string) (signIn, walk bool) {
+	return under(dn, base), keyUnder(dnKey(dn), dnKey(base))
+}
+
 // Taken reads a stream of LDAP messages to its end: the DNs and values of the entries that are taken out of it, and what goes through.
 func Taken(c net.Conn) (taken []*ldap.Entry, through []byte, err error) {
 	s := newEntryStream(c)

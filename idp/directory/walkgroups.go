@@ -67,7 +67,7 @@ func (w *walk) nodes(list []string) []int32 {
 	var nodes []int32
 	for _, dn := range list {
 		key := dnKey(dn)
-		if w.d.o.GroupMode == modeAD || key == w.base || strings.HasSuffix(key, ","+w.base) {
+		if w.d.o.GroupMode == modeAD || keyUnder(key, w.base) {
 			nodes = append(nodes, w.graph.node(key, dn))
 		}
 	}
