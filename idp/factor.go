@@ -358,6 +358,8 @@ func (p *Provider) strengthen(ctx context.Context, s store.Session, method strin
 	}
 	old := s.TokenHash
 	s.TokenHash, s.Methods, s.SeenAt = hash(token), append(slices.Clone(s.Methods), method), p.o.Now()
+	// Nothing of the person may have been revoked since the session began.
+	s.Mark = s.Epoch
 	s.KnownAs, s.Clears = directory.BareLogin(s.Login), [][]byte{factorKey(s.Person)}
 	if err := p.o.Sessions.Create(ctx, s, old, event); err != nil {
 		return "", fmt.Errorf("store session: %w", err)

@@ -13,6 +13,9 @@ import (
 	"ssobridge/store"
 )
 
+// reasonRevoked stands in the log and the audit for a login or proof that a revocation has overtaken. The person is asked again.
+const reasonRevoked = "revoked"
+
 // Bounds of what the login form sends.
 const (
 	maxLogin    = 256
@@ -43,6 +46,11 @@ func (p *Provider) Login(ctx context.Context, id, login, password string, v Visi
 	if page != nil || err != nil {
 		return Answer{Page: page}, err
 	}
+	// Before the password is looked at: what is revoked from here on ends this login too.
+	mark, err := p.o.Sessions.Mark(ctx)
+	if err != nil {
+		return Answer{}, fmt.Errorf("log in: %w", err)
+	}
 	began := traceOf(ctx).begin()
 	e, err := p.o.Directory.Authenticate(ctx, login, password)
 	traceOf(ctx).bound(began, e, err)
@@ -61,8 +69,17 @@ func (p *Provider) Login(ctx context.Context, id, login, password string, v Visi
 		return p.askPassword(ctx, f, form)
 	}
 
-	token, err := p.startSession(ctx, f, attempt, e)
-	if err != nil {
+	token, err := p.startSession(ctx, f, attempt, e, mark)
+	switch {
+	case errors.Is(err, store.ErrRevoked):
+		p.logRefusal(ctx, v, f.sp.EntityID, reasonRevoked, "the person's sessions were ended while the password was checked", "log in again")
+		event := p.event(f, "login", store.PersonID(e.ID))
+		event.Outcome, event.Reason = "refused", reasonRevoked
+		if err := p.o.Audit.Add(ctx, event); err != nil {
+			return Answer{}, fmt.Errorf("record login: %w", err)
+		}
+		return p.askPassword(ctx, f, AskPassword{Login: form.Login})
+	case err != nil:
 		return Answer{}, err
 	}
 	traceOf(ctx).person(store.PersonID(e.ID))
@@ -71,7 +88,7 @@ func (p *Provider) Login(ctx context.Context, id, login, password string, v Visi
 
 // startSession stores a session with a token of its own: a login never goes on
 // with an old one (row WEB-02).
-func (p *Provider) startSession(ctx context.Context, f *flow, a attempt, e directory.Entry) (string, error) {
+func (p *Provider) startSession(ctx context.Context, f *flow, a attempt, e directory.Entry, mark int64) (string, error) {
 	now := p.o.Now()
 	if e.ID == "" {
 		return "", errors.New("directory gave a person without an immutable id")
@@ -100,6 +117,7 @@ func (p *Provider) startSession(ctx context.Context, f *flow, a attempt, e direc
 		ReadAt:          e.ReadAt,
 		SeenAt:          now,
 		EndsAt:          now.Add(p.o.SessionLife),
+		Mark:            mark,
 		KnownAs:         a.name,
 		Clears:          a.clears(e.ID),
 	}, hash(f.v.Session), event)

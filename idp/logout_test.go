@@ -455,8 +455,7 @@ func TestSLO02Match(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			f := logoutFixture(t, "rsa-2048", nil)
 			one := f.signIn(t, "alice", "correct horse")
-			two := f.signIn(t, "alice", "correct horse") // in its own browser: signIn starts without a session
-			two.Browser = "another"
+			two := f.signInAt(t, "another", "alice", "correct horse")
 			_, first := f.used(t, one, plain)
 			_, second := f.used(t, two, plain)
 			f.used(t, one, ctct)

@@ -375,7 +375,7 @@ func TestLogoutBrowser(t *testing.T) {
 		}
 	}
 	// A live session of somebody else in this browser is left alone.
-	bob := f.signIn(t, "bob", "battery staple")
+	bob := f.signInAt(t, v.Browser, "bob", "battery staple")
 	v.Session = bob.Session
 	if a, err = f.LogoutPage(ctx, id, v); err != nil || a.EndSession || !f.live(t, bob) {
 		t.Errorf("answer %+v, %v", a, err)

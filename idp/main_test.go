@@ -89,6 +89,7 @@ const (
 type fixture struct {
 	*idp.Provider
 	db        *store.DB
+	dsn       string
 	directory *people
 	gate      *gate
 	log       *lockedBuffer
@@ -119,7 +120,12 @@ func newFixture(t testing.TB, key string, change func(*idp.Options)) *fixture {
 	ctx := context.Background()
 	log := &lockedBuffer{}
 	logger := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	db, err := store.Open(ctx, store.Options{DSN: "sqlite:" + filepath.Join(t.TempDir(), "store.db"), Now: now.Now, Logger: logger})
+	sealer, err := certs.NewSealer(bytes.Repeat([]byte("k"), 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dsn := "sqlite:" + filepath.Join(t.TempDir(), "store.db")
+	db, err := store.Open(ctx, store.Options{DSN: dsn, Now: now.Now, Logger: logger, Voucher: sealer})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,12 +134,8 @@ func newFixture(t testing.TB, key string, change func(*idp.Options)) *fixture {
 			t.Error(err)
 		}
 	})
-	sealer, err := certs.NewSealer(bytes.Repeat([]byte("k"), 32))
-	if err != nil {
-		t.Fatal(err)
-	}
 	f := &fixture{
-		db: db, log: log, sealer: sealer,
+		db: db, dsn: dsn, log: log, sealer: sealer,
 		directory: &people{all: map[string]*person{}},
 		gate:      &gate{},
 	}
@@ -258,6 +260,7 @@ type people struct {
 	down  bool
 	reads int
 	binds int
+	bound func() // called after a password was right; nil: nothing
 }
 
 type person struct {
@@ -312,6 +315,9 @@ func (d *people) Authenticate(_ context.Context, login, password string) (direct
 	}
 	e := who.entry
 	e.ReadAt = now.Now()
+	if d.bound != nil {
+		d.bound()
+	}
 	return e, nil
 }
 
@@ -468,7 +474,13 @@ func must[P idp.Page](t testing.TB, a idp.Answer, err error) P {
 // returns the browser with its session.
 func (f *fixture) signIn(t testing.TB, login, password string) idp.Visitor {
 	t.Helper()
-	v := visitor("browser of " + login)
+	return f.signInAt(t, "browser of "+login, login, password)
+}
+
+// signInAt is signIn in a browser of this name.
+func (f *fixture) signInAt(t testing.TB, browser, login, password string) idp.Visitor {
+	t.Helper()
+	v := visitor(browser)
 	a, err := f.Launch(context.Background(), idp.LaunchRequest{EntityID: plain}, v)
 	on := must[idp.GoOn](t, a, err)
 	a, err = f.Login(context.Background(), on.SignIn, login, password, v)

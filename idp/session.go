@@ -2,6 +2,7 @@ package idp
 
 import (
 	"context"
+	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,6 +30,13 @@ func (p *Provider) session(ctx context.Context, v Visitor) (store.Session, bool,
 		return store.Session{}, false, nil
 	case err != nil:
 		return store.Session{}, false, fmt.Errorf("read session: %w", err)
+	}
+	// The session belongs to the browser that logged in: its cookie alone, taken from there, opens nothing elsewhere. Both
+	// are secrets, so they are compared in constant time.
+	if browser := hash(v.Browser); len(browser) == 0 || subtle.ConstantTimeCompare(s.Browser, browser) != 1 {
+		p.o.Logger.LogAttrs(ctx, slog.LevelWarn, "session cookie comes from another browser than the login",
+			slog.String("ref", v.Ref), slog.String("person", string(s.Person)), slog.String("address", v.Address))
+		return store.Session{}, false, nil
 	}
 	return s, true, nil
 }

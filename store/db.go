@@ -19,6 +19,9 @@ type Options struct {
 	Now func() time.Time
 	// Logger hears of migrations and of trouble that no caller is told; nil means nobody.
 	Logger *slog.Logger
+	// Voucher vouches for rows that grant access. Without one no session is stored, and none that is stored counts: a
+	// tool that looks at other tables needs none.
+	Voucher Voucher
 }
 
 // DB is the open database. One small type for each concern hangs off it; each
@@ -29,6 +32,9 @@ type DB struct {
 	changes counterCache
 	alive   pulse
 	own     ownEventsWritten
+	voucher Voucher
+	log     *slog.Logger
+	foreign foreignRows
 	closing sync.Once
 	closed  error
 }
@@ -47,7 +53,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{now: o.Now}
+	db := &DB{now: o.Now, voucher: o.Voucher, log: o.Logger}
 	switch kind {
 	case "sqlite":
 		db.engine, err = openSQLite(ctx, rest, o)

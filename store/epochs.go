@@ -6,8 +6,18 @@ import (
 	"errors"
 )
 
-// Epoch is a person's epoch, which a revocation raises (EndPerson). Whoever begins a login or a proof remembers it; what is stored at the end is refused
-// where it has moved meanwhile. It is 0 for somebody of whom nothing was ever revoked.
+// A person's epoch is the number of the last revocation that concerned them, 0 for none. All revocations have one
+// sequence of numbers. So a login can remember how far the sequence was (Mark) before it knows who logs in.
+
+// Mark is the number of the last revocation of anybody. Whoever begins a login reads it before the password is looked at,
+// and hands it to Create.
+func (s *Sessions) Mark(ctx context.Context) (mark int64, err error) {
+	err = s.db.engine.reader().QueryRowContext(ctx, `
+		SELECT value FROM counters WHERE name = 'epochs'`).Scan(&mark)
+	return mark, s.db.explain("read the number of revocations", err)
+}
+
+// Epoch is a person's epoch. It is 0 for somebody of whom nothing was ever revoked.
 func (s *Sessions) Epoch(ctx context.Context, p PersonID) (epoch int64, err error) {
 	epoch, err = personEpoch(ctx, s.db.engine.reader(), p)
 	return epoch, s.db.explain("read epoch of a person", err)
@@ -22,11 +32,21 @@ func personEpoch(ctx context.Context, q querier, p PersonID) (epoch int64, err e
 	return epoch, err
 }
 
-// raiseEpoch moves a person's epoch on. Its row's lock puts revocations of one person one
-// after the other.
+// raiseEpoch moves a person's epoch on.
 func raiseEpoch(ctx context.Context, tx querier, p PersonID) error {
-	_, err := tx.ExecContext(ctx, `
-		INSERT INTO person_epochs (person_id, epoch) VALUES ($1, 1)
-		ON CONFLICT (person_id) DO UPDATE SET epoch = person_epochs.epoch + 1`, string(p))
+	_, err := nextEpoch(ctx, tx, p)
 	return err
+}
+
+// nextEpoch is raiseEpoch that returns the new epoch. The counter's row lock is kept until the commit: numbers become
+// visible in their order, so that no revocation can appear below a mark that was read before it.
+func nextEpoch(ctx context.Context, tx querier, p PersonID) (epoch int64, err error) {
+	if err := tx.QueryRowContext(ctx, `
+		UPDATE counters SET value = value + 1 WHERE name = 'epochs' RETURNING value`).Scan(&epoch); err != nil {
+		return 0, err
+	}
+	_, err = tx.ExecContext(ctx, `
+		INSERT INTO person_epochs (person_id, epoch) VALUES ($1, $2)
+		ON CONFLICT (person_id) DO UPDATE SET epoch = excluded.epoch`, string(p), epoch)
+	return epoch, err
 }

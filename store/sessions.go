@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"time"
 )
@@ -20,7 +21,12 @@ type Session struct {
 	ReadAt          time.Time // when the reading was taken
 	SeenAt          time.Time
 	EndsAt          time.Time // absolute end
+	Factor          string    // id of the second factor that was proved in it; "" for none
+	Epoch           int64     // the person's when it was stored; a session of another epoch is over
 
+	// Mark is what Sessions.Mark returned before the password was looked at; used by Create only. A login that was
+	// begun before a revocation stores nothing.
+	Mark int64
 	// KnownAs is the login under which the browser is known from now on (see
 	// Throttle.KnownBrowser), in the form in which it will be asked for; ""
 	// stands for Login. Used by Create only.
@@ -54,23 +60,18 @@ const seenGrain = time.Minute
 // records the events: one transaction. A zero SeenAt becomes the present. The
 // participations of a replaced session of the same person go over to the new one: who
 // proves themselves again still wants to be signed out everywhere.
+// ErrRevoked: something of the person was revoked since n.Mark was read.
 func (s *Sessions) Create(ctx context.Context, n Session, replaces []byte, events ...Event) error {
-	methods, err := json.Marshal(n.Methods)
-	if err != nil {
-		return s.db.explain("create session", err)
-	}
-	return s.db.write(ctx, "create session", func(ctx context.Context, tx querier) error {
+	return s.db.write(ctx, "create session", func(ctx context.Context, tx querier) (err error) {
 		now := s.db.now()
-		seen := n.SeenAt
-		if seen.IsZero() {
-			seen = now
+		// A revocation that commits after this is read leaves a session of an older epoch, which is none.
+		if n.Epoch, err = personEpoch(ctx, tx, n.Person); err != nil {
+			return err
 		}
-		if _, err := tx.ExecContext(ctx, `
-			INSERT INTO sessions (token_hash, person_id, login, browser, authenticated_at,
-			    methods, reading, read_at, seen_at, ends_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-			n.TokenHash, string(n.Person), n.Login, maybe(n.Browser), micros(n.AuthenticatedAt),
-			string(methods), maybe(n.Reading), micros(n.ReadAt), micros(seen), micros(n.EndsAt)); err != nil {
+		if n.Epoch > n.Mark {
+			return ErrRevoked
+		}
+		if err := s.db.insertSession(ctx, tx, n, now); err != nil {
 			return err
 		}
 		if len(replaces) > 0 {
@@ -93,6 +94,33 @@ func (s *Sessions) Create(ctx context.Context, n Session, replaces []byte, event
 	})
 }
 
+// insertSession stores a session of n.Epoch.
+func (db *DB) insertSession(ctx context.Context, tx querier, n Session, now time.Time) error {
+	if n.SeenAt.IsZero() {
+		n.SeenAt = now
+	}
+	methods, err := json.Marshal(n.Methods)
+	if err != nil {
+		return err
+	}
+	row := sessionRow{Session: n, methods: string(methods)}
+	mac, err := db.vouch(sessionPurpose, row.fields()...)
+	if err != nil {
+		return err
+	}
+	reading, err := db.vouch(readingPurpose, n.TokenHash, n.Reading, number(micros(n.ReadAt)))
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `
+		INSERT INTO sessions (token_hash, person_id, login, browser, authenticated_at, methods, factor,
+		    reading, read_at, seen_at, ends_at, epoch, mac, reading_mac)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
+		n.TokenHash, string(n.Person), n.Login, maybe(n.Browser), micros(n.AuthenticatedAt), row.methods, n.Factor,
+		maybe(n.Reading), micros(n.ReadAt), micros(n.SeenAt), micros(n.EndsAt), n.Epoch, mac, reading)
+	return err
+}
+
 // replace ends the session that a new login takes the place of.
 func replace(ctx context.Context, tx querier, old []byte, n Session) error {
 	if bytes.Equal(old, n.TokenHash) {
@@ -109,17 +137,87 @@ func replace(ctx context.Context, tx querier, old []byte, n Session) error {
 	return err
 }
 
+// Purposes of the MACs of a session. The reading has its own: it is replaced alone, and the version before replaces it
+// without one. Then the directory is read again, and nobody is signed out.
+const (
+	sessionPurpose = "session"
+	readingPurpose = "session reading"
+)
+
+// sessionRow is a session as it stands in its row.
+type sessionRow struct {
+	Session
+	methods         string // JSON
+	mac, readingMAC []byte
+	current         int64 // the person's epoch
+}
+
+// fields are what the row's MAC covers: all that says who is signed in, how, where and until when. SeenAt is left out: it
+// moves with each use, and says only whether the session has idled out before its end.
+func (r *sessionRow) fields() [][]byte {
+	return [][]byte{
+		r.TokenHash, []byte(r.Person), []byte(r.Login), r.Browser, number(micros(r.AuthenticatedAt)), []byte(r.methods),
+		[]byte(r.Factor), number(micros(r.EndsAt)), number(r.Epoch),
+	}
+}
+
+// sessionColumns are those of a sessionRow, with the person's epoch in the same statement.
+const sessionColumns = `s.token_hash, s.person_id, s.login, s.browser, s.authenticated_at, s.methods, s.factor,
+		       s.reading, s.read_at, s.seen_at, s.ends_at, s.epoch, s.mac, s.reading_mac,
+		       COALESCE((SELECT e.epoch FROM person_epochs e WHERE e.person_id = s.person_id), 0)`
+
+func scanSession(row scanner) (r sessionRow, err error) {
+	var authenticated, readAt, seenAt, endsAt int64
+	if err = row.Scan(&r.TokenHash, &r.Person, &r.Login, &r.Browser, &authenticated, &r.methods, &r.Factor,
+		&r.Reading, &readAt, &seenAt, &endsAt, &r.Epoch, &r.mac, &r.readingMAC, &r.current); err != nil {
+		return r, err
+	}
+	r.AuthenticatedAt, r.ReadAt = fromMicros(authenticated), fromMicros(readAt)
+	r.SeenAt, r.EndsAt = fromMicros(seenAt), fromMicros(endsAt)
+	return r, nil
+}
+
+// trusted is the session of a row, where there is one: a program of ours wrote it, and nothing of the person was
+// revoked since. A reading that no program of ours wrote is left out, so that the directory is asked again.
+func (db *DB) trusted(r sessionRow) (n Session, ok bool) {
+	if !db.vouched(r.mac, sessionPurpose, r.fields()...) {
+		db.foreignRow("sessions")
+		return n, false
+	}
+	// Not only a lower one: a person's epoch that was set back is as wrong as a session that is too old.
+	if r.Epoch != r.current {
+		return n, false
+	}
+	if !db.vouched(r.readingMAC, readingPurpose, r.TokenHash, r.Reading, number(micros(r.ReadAt))) {
+		db.foreignRow("sessions")
+		r.Reading, r.ReadAt = nil, time.Time{}
+	}
+	if err := json.Unmarshal([]byte(r.methods), &r.Methods); err != nil {
+		return n, false
+	}
+	return r.Session, true
+}
+
 // Get returns a session whose absolute end and idle limit have not passed.
-// ErrNotFound. An idle of zero or less means no idle limit.
+// ErrNotFound: also for a row that this program did not write, or that is of an older epoch of the person. An idle of zero
+// or less means no idle limit.
 func (s *Sessions) Get(ctx context.Context, tokenHash []byte, idle time.Duration) (Session, error) {
+	const what = "get session"
 	now := s.db.now()
-	n, err := scanSession(s.db.engine.reader().QueryRowContext(ctx, `
-		SELECT token_hash, person_id, login, browser, authenticated_at, methods,
-		       reading, read_at, seen_at, ends_at
-		  FROM sessions
-		 WHERE token_hash = $1 AND ends_at > $2 AND seen_at > $3`,
+	row, err := scanSession(s.db.engine.reader().QueryRowContext(ctx, `
+		SELECT `+sessionColumns+`
+		  FROM sessions s
+		 WHERE s.token_hash = $1 AND s.ends_at > $2 AND s.seen_at > $3`,
 		blob(tokenHash), micros(now), idleSince(now, idle)))
-	return n, s.db.explain("get session", err)
+	if err != nil {
+		return Session{}, s.db.explain(what, err)
+	}
+	n, ok := s.db.trusted(row)
+	s.db.reportForeign(ctx)
+	if !ok {
+		return Session{}, s.db.explain(what, sql.ErrNoRows)
+	}
+	return n, nil
 }
 
 // idleSince is the SeenAt at which a session has idled out by now.
@@ -130,27 +228,18 @@ func idleSince(now time.Time, idle time.Duration) int64 {
 	return micros(now.Add(-idle))
 }
 
-func scanSession(row scanner) (n Session, err error) {
-	var (
-		methods                              string
-		authenticated, readAt, seenAt, endAt int64
-	)
-	if err = row.Scan(&n.TokenHash, &n.Person, &n.Login, &n.Browser, &authenticated, &methods,
-		&n.Reading, &readAt, &seenAt, &endAt); err != nil {
-		return n, err
-	}
-	n.AuthenticatedAt, n.ReadAt = fromMicros(authenticated), fromMicros(readAt)
-	n.SeenAt, n.EndsAt = fromMicros(seenAt), fromMicros(endAt)
-	return n, json.Unmarshal([]byte(methods), &n.Methods)
-}
-
 // SetReading stores a new directory reading, unless a newer one is there
 // already. ErrNotFound: the session has ended.
 func (s *Sessions) SetReading(ctx context.Context, tokenHash, reading []byte, at time.Time) error {
-	return s.db.write(ctx, "store directory reading", func(ctx context.Context, tx querier) error {
+	const what = "store directory reading"
+	mac, err := s.db.vouch(readingPurpose, tokenHash, reading, number(micros(at)))
+	if err != nil {
+		return s.db.explain(what, err)
+	}
+	return s.db.write(ctx, what, func(ctx context.Context, tx querier) error {
 		n, err := touched(ctx, tx, `
-			UPDATE sessions SET reading = $1, read_at = $2 WHERE token_hash = $3 AND read_at <= $2`,
-			maybe(reading), micros(at), blob(tokenHash))
+			UPDATE sessions SET reading = $1, read_at = $2, reading_mac = $3 WHERE token_hash = $4 AND read_at <= $2`,
+			maybe(reading), micros(at), mac, blob(tokenHash))
 		if err != nil || n == 1 {
 			return err
 		}
@@ -197,14 +286,23 @@ func (s *Sessions) EndPerson(ctx context.Context, p PersonID, events ...Event) (
 // An idle of zero or less means no idle limit.
 func (s *Sessions) OfPerson(ctx context.Context, p PersonID, idle time.Duration) ([]Session, error) {
 	now := s.db.now()
-	all, err := collect(ctx, s.db.engine.reader(), scanSession, `
-		SELECT token_hash, person_id, login, browser, authenticated_at, methods,
-		       reading, read_at, seen_at, ends_at
-		  FROM sessions
-		 WHERE person_id = $1 AND ends_at > $2 AND seen_at > $3
-		 ORDER BY seen_at DESC, token_hash LIMIT 100`,
+	rows, err := collect(ctx, s.db.engine.reader(), scanSession, `
+		SELECT `+sessionColumns+`
+		  FROM sessions s
+		 WHERE s.person_id = $1 AND s.ends_at > $2 AND s.seen_at > $3
+		 ORDER BY s.seen_at DESC, s.token_hash LIMIT 100`,
 		string(p), micros(now), idleSince(now, idle))
-	return all, s.db.explain("list sessions of a person", err)
+	if err != nil {
+		return nil, s.db.explain("list sessions of a person", err)
+	}
+	var all []Session
+	for _, row := range rows {
+		if n, ok := s.db.trusted(row); ok {
+			all = append(all, n)
+		}
+	}
+	s.db.reportForeign(ctx)
+	return all, nil
 }
 
 // EndOthers ends all sessions of a person but one and returns how many.
@@ -294,6 +392,7 @@ func (s *Sessions) Count(ctx context.Context) (n int, err error) {
 
 // Purge deletes what has ended or idled out, in small bites; it returns how many.
 func (s *Sessions) Purge(ctx context.Context, idle time.Duration) (int, error) {
+	s.db.reportForeign(ctx) // those of the last minute, when no more are found
 	const bite = 100
 	ended, err := s.db.inBites(ctx, "purge ended sessions", bite, func(ctx context.Context, tx querier) (int, error) {
 		n, err := touched(ctx, tx, `

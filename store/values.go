@@ -53,6 +53,8 @@ var (
 	ErrFinished = errors.New("sign-in is finished")
 	// ErrLimit: callers without a session keep too many sign-ins waiting.
 	ErrLimit = errors.New("too many pending sign-ins")
+	// ErrRevoked: what is to be stored was begun before the sessions, a factor or a user of the person were revoked.
+	ErrRevoked = errors.New("revoked meanwhile")
 	// ErrNewerSchema: a later version of the program has changed the database too far for this one.
 	ErrNewerSchema = errors.New("database schema is too new for this version of the program")
 	// ErrInUse: a program has the store open, so it can't be replaced.

@@ -39,7 +39,7 @@ func Postgres(tb testing.TB) func(testing.TB) store.Options {
 	}
 	return func(tb testing.TB) store.Options {
 		tb.Helper()
-		return store.Options{DSN: createDatabase(tb, admin)}
+		return store.Options{DSN: createDatabase(tb, admin), Voucher: Voucher("key of the tests")}
 	}
 }
 

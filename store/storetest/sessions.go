@@ -56,6 +56,80 @@ func testSessions(t *testing.T, fresh func(testing.TB) store.Options) {
 			}
 		}
 	})
+	// ID-17, and while replicas are upgraded one after the other.
+	t.Run("written by the program before", func(t *testing.T) {
+		o := fresh(t)
+		db, raw := open(t, o), rawDB(t, o)
+		s := db.Sessions()
+		insert := func(name, person string) {
+			t.Helper()
+			_, err := raw.Exec(`
+				INSERT INTO sessions (token_hash, person_id, login, browser, authenticated_at,
+				    methods, reading, read_at, seen_at, ends_at)
+				VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+				hash(name), person, person, hash("b"), now.UnixMicro(), `["password"]`, []byte("r"), now.UnixMicro(), now.UnixMicro(), now.Add(time.Hour).UnixMicro())
+			must(t, err)
+		}
+		insert("old", "p")
+		if _, err := s.Get(ctx, hash("old"), time.Hour); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("a session without a MAC: %v, want ErrNotFound", err)
+		}
+		ours := store.Session{
+			TokenHash: hash("new"), Person: "p", Login: "p", AuthenticatedAt: now, Methods: []string{"password"}, Reading: []byte("r"), ReadAt: now, EndsAt: now.Add(time.Hour),
+		}
+		must(t, s.Create(ctx, ours, nil))
+		if list, err := s.OfPerson(ctx, "p", time.Hour); err != nil || len(list) != 1 || list[0].Login != "p" {
+			t.Errorf("sessions %+v, %v, want ours alone", list, err)
+		}
+		// It reads the directory for a session of ours: nobody is signed out, and its reading is not believed.
+		_, err := raw.Exec(`UPDATE sessions SET reading = $1, read_at = $2 WHERE token_hash = $3`, []byte("theirs"), now.Add(time.Second).UnixMicro(), hash("new"))
+		must(t, err)
+		got, err := s.Get(ctx, hash("new"), time.Hour)
+		if err != nil || got.Reading != nil || !got.ReadAt.IsZero() || got.Login != "p" {
+			t.Errorf("session %+v, %v, want it without a reading", got, err)
+		}
+		must(t, s.SetReading(ctx, hash("new"), []byte("ours"), now.Add(time.Minute)))
+		if got, err = s.Get(ctx, hash("new"), time.Hour); err != nil || string(got.Reading) != "ours" {
+			t.Errorf("session %+v, %v, want our reading", got, err)
+		}
+		// Another secret key vouches for nothing here.
+		o.Voucher = Voucher("another key")
+		if _, err := open(t, o).Sessions().Get(ctx, hash("new"), time.Hour); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("by another key: %v, want ErrNotFound", err)
+		}
+		o.Voucher = nil
+		without := open(t, o).Sessions()
+		if _, err := without.Get(ctx, hash("new"), time.Hour); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("without a key: %v, want ErrNotFound", err)
+		}
+		if err := without.Create(ctx, store.Session{TokenHash: hash("third"), Person: "p"}, nil); err == nil {
+			t.Error("stored a session without a key")
+		}
+	})
+	t.Run("begun before a revocation", func(t *testing.T) { // ID-06
+		mark, err := s.Mark(ctx)
+		must(t, err)
+		n := store.Session{TokenHash: hash("begun"), Person: "revoked", EndsAt: now.Add(time.Hour), Mark: mark}
+		must(t, s.Create(ctx, n, nil))
+		_, err = s.EndPerson(ctx, "revoked")
+		must(t, err)
+		n.TokenHash = hash("begun 2")
+		if err := s.Create(ctx, n, nil, event("begun")); !errors.Is(err, store.ErrRevoked) {
+			t.Errorf("%v, want ErrRevoked", err)
+		}
+		if n := events(t, db, "begun"); n != 0 {
+			t.Errorf("%d events of a session that was refused", n)
+		}
+		// Others are not concerned, and the next login of this one is none of before.
+		must(t, s.Create(ctx, store.Session{TokenHash: hash("else"), Person: "else", EndsAt: now.Add(time.Hour), Mark: mark}, nil))
+		if n.Mark, err = s.Mark(ctx); err != nil || n.Mark != mark+1 {
+			t.Errorf("mark %d, %v, want %d", n.Mark, err, mark+1)
+		}
+		must(t, s.Create(ctx, n, nil))
+		if got, err := s.Get(ctx, n.TokenHash, time.Hour); err != nil || got.Epoch != n.Mark {
+			t.Errorf("%+v, %v, want a session of epoch %d", got, err, n.Mark)
+		}
+	})
 	t.Run("same token twice", func(t *testing.T) {
 		if err := s.Create(ctx, full, nil, event("twice")); !errors.Is(err, store.ErrConflict) {
 			t.Errorf("%v, want ErrConflict", err)

@@ -22,7 +22,7 @@ func Open(tb testing.TB) *store.DB {
 // SQLite returns options for a fresh SQLite file that goes with the test.
 func SQLite(tb testing.TB) store.Options {
 	tb.Helper()
-	return store.Options{DSN: "sqlite:" + filepath.Join(tb.TempDir(), "store.db")}
+	return store.Options{DSN: "sqlite:" + filepath.Join(tb.TempDir(), "store.db"), Voucher: Voucher("key of the tests")}
 }
 
 // Run runs the suite. fresh returns the options of a new, empty database at

@@ -66,7 +66,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (_ *Parts, err erro
 		}
 		held = p.Token
 	}
-	if p.Store, err = store.Open(ctx, store.Options{DSN: cfg.dsn(), Now: p.now, Logger: log}); err != nil {
+	if p.Store, err = store.Open(ctx, store.Options{DSN: cfg.dsn(), Now: p.now, Logger: log, Voucher: p.Sealer}); err != nil {
 		return nil, fmt.Errorf("open the store: %w", err)
 	}
 	if p.Directory, err = directory.New(cfg.directoryOptions(p.now, log)); err != nil {

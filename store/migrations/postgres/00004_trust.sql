@@ -36,6 +36,15 @@ CREATE TABLE replicas (
 
 
 -- Sessions.
+-- mac vouches for the row and reading_mac for the directory reading in it, both under a key that is not in the database. A row
+-- without them, as the version before writes it, is no session. epoch is the person's when the session was stored, factor
+-- the id of the second factor that was proved in it.
+ALTER TABLE sessions ADD COLUMN epoch BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE sessions ADD COLUMN factor TEXT NOT NULL DEFAULT '';
+ALTER TABLE sessions ADD COLUMN mac BYTEA NOT NULL DEFAULT '\x';
+ALTER TABLE sessions ADD COLUMN reading_mac BYTEA NOT NULL DEFAULT '\x';
+-- The number of the last revocation; people's epochs are such numbers.
+INSERT INTO counters (name, value) VALUES ('epochs', 0);
 
 
 -- Second factors.
