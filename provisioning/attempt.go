@@ -21,7 +21,7 @@ func (w *worker) attempt(j job) {
 
 	ctx, cancel := context.WithTimeout(w.settling, settleLimit)
 	defer cancel()
-	c := circumstances{cut: cut, outage: w.report(ctx, j, find(err, cut))}
+	c := circumstances{cut: cut, stopped: cut && w.calls.Err() != nil, outage: w.report(ctx, j, find(err, cut))}
 	switch partnerapi.KindOf(err) {
 	case partnerapi.Conflict:
 		c.forgotten = s.forgotten(ctx, row)

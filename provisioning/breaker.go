@@ -22,8 +22,8 @@ const (
 	// not: others succeed between them, and after that their failures say nothing any more.
 	outageFailures = 5
 	outagePeople   = 3
-	// From so many attempts on a row's failure says more about its data than about Constant Contact.
-	dataAttempts = 8
+	// After so many failures another one says more about the row's data than about Constant Contact.
+	dataFailures = 8
 	maxSuspects  = 10_000
 )
 
@@ -118,9 +118,9 @@ func (h *health) note(j job, f finding) (trip, closes, itsOwn bool) {
 	case refusesUs:
 		trip = true
 	case fails, outOfReach:
-		// The number of attempts makes up for what a process that was started again does not remember. A call that finds out is taken at its word:
-		// in a long outage all rows have many attempts.
-		if f == fails && (h.suspects[j.row.Person] || !j.probe && j.row.Attempts > dataAttempts) {
+		// The number of failures makes up for what a process that was started again does not remember. A call that finds out is taken at its
+		// word: before the breaker opens, rows may have many.
+		if f == fails && (h.suspects[j.row.Person] || !j.probe && j.row.Failures >= dataFailures) {
 			return false, false, true
 		}
 		h.failures++

@@ -129,21 +129,33 @@ func (s *Service) begin(ctx context.Context, q Question, a Assignment, act bool)
 	return row, Decision{}, nil
 }
 
-// raise puts a row that was made for a plan, or that nobody seemed to wait for, before all other work: its person is here.
+// raise puts a row before all other work and brings its next attempt forward, as far as Constant Contact's state allows: its person is
+// here, and must not wait for a back-off that was meant for nobody. What the breaker, the budget and the rate forbid stays forbidden.
 func (s *Service) raise(ctx context.Context, row *store.SSOUser) error {
-	if row.Class == store.SignInClass || row.State == store.Sending {
+	if row.State == store.Sending {
+		return nil // one attempt at a time
+	}
+	at := s.now()
+	if least := row.Raisable(); least.After(at) {
+		at = least
+	}
+	if row.Class == store.SignInClass && !row.NextAttempt.After(at) {
 		return nil
 	}
 	key := store.UserKey{Person: row.Person, Account: row.Account}
 	var err error
-	if cause(*row) == CauseQuota {
+	switch {
+	case cause(*row) != CauseQuota:
+		err = s.ledger.Raise(ctx, key, store.SignInClass)
+		if row.NextAttempt.After(at) {
+			row.NextAttempt = at
+		}
+	case row.Class != store.SignInClass:
 		// It waits for tomorrow because background work has had its part of the day. What is left of the day is kept for this person.
 		_, err = s.ledger.Again(ctx, key, store.SignInClass, store.Event{
 			At: s.now(), Actor: string(row.Person), Action: "create-user-wanted", Subject: string(row.Person), Account: row.Account, Outcome: "ok", Reason: "signed-in",
 		})
 		row.NextAttempt = time.Time{}
-	} else {
-		err = s.ledger.Raise(ctx, key, store.SignInClass)
 	}
 	if err != nil {
 		return fmt.Errorf("raise SSO user in account %s in the queue: %w", row.Account, err)

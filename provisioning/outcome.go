@@ -15,10 +15,16 @@ const (
 	forbiddenRetry = 5 * time.Minute
 	quotaSpread    = time.Minute // over which replicas begin again after midnight
 	// A row that gets no clear answer again and again, while others do, is at fault itself. Each attempt takes a call of the day.
-	manyAttempts     = 8
-	manyRetry        = 5 * time.Minute
-	tooManyAttempts  = 12
-	tooManyRetry     = time.Hour
+	manyFailures    = 8
+	manyRetry       = 5 * time.Minute
+	tooManyFailures = 12
+	tooManyRetry    = time.Hour
+	// What is no fault of the row brings its back-off to longestRetry, and no further.
+	passingFailures = manyFailures - 1
+	// A person who waits gets the next attempt of a row at fault earlier, yet not whenever the page asks: somebody whose data make
+	// Constant Contact fail must not use up the calls of the day by waiting. For fewer failures the ledger's own pause is enough.
+	manyPresent      = time.Minute
+	tooManyPresent   = 5 * time.Minute
 	credentialsRetry = 5 * time.Second // the breaker says when a call is made at all
 	// A row stays in its class so long after it was made, since a person may wait for it.
 	mayWait = 2 * time.Minute
@@ -29,13 +35,16 @@ type circumstances struct {
 	forgotten bool // the ledger may have forgotten that the user is ours
 	outage    bool // calls fail for everybody
 	cut       bool // the call's time was over, or this process stops
+	stopped   bool // this process stops
 }
 
 // outcome turns what became of a call into the row to store and its audit event (row API-03). row is as it was claimed:
 // its MaybeSent tells whether an earlier attempt may have arrived.
 func (s *Service) outcome(row store.SSOUser, err error, c circumstances) (store.SSOUser, store.Event) {
 	now := s.now()
-	row.UpdatedAt, row.NextAttempt, row.ErrorKey, row.ErrorText = now, time.Time{}, "", ""
+	row.UpdatedAt, row.NextAttempt, row.Earliest, row.ErrorKey, row.ErrorText = now, time.Time{}, time.Time{}, "", ""
+	// A program of the version before begins the attempts anew without the failures.
+	row.Failures = min(row.Failures, max(row.Attempts-1, 0))
 
 	var e *partnerapi.Error
 	if err != nil && !errors.As(err, &e) {
@@ -63,13 +72,22 @@ func (s *Service) outcome(row store.SSOUser, err error, c circumstances) (store.
 
 func (s *Service) failed(row *store.SSOUser, event *store.Event, e *partnerapi.Error, c circumstances, now time.Time) {
 	before := row.MaybeSent
-	// again puts the row back in the queue: as unknown where an attempt may have arrived, so that it is never changed any more.
+	// again puts the row back in the queue: as unknown where an attempt may have arrived, so that it is never changed any more. What
+	// Constant Contact asked for, and what holds for everybody, is waited for by people too: earliest is the same time.
 	again := func(at time.Time, cause, words string) {
 		row.State = store.Wanted
 		if before {
 			row.State = store.Unknown
 		}
-		row.NextAttempt, row.ErrorText = at, errorText(cause, words)
+		row.NextAttempt, row.Earliest, row.ErrorText = at, at, errorText(cause, words)
+	}
+	// fails counts an attempt toward the back-off; passing: it says nothing of the row itself. It sets the two times.
+	fails := func(passing bool) {
+		if !passing || row.Failures < passingFailures {
+			row.Failures++
+		}
+		row.NextAttempt = now.Add(max(e.Wait, s.backoff(row.Failures, passing)))
+		row.Earliest = now.Add(max(e.Wait, s.present(row.Failures, passing)))
 	}
 	switch e.Kind {
 	case partnerapi.Conflict:
@@ -118,11 +136,17 @@ func (s *Service) failed(row *store.SSOUser, event *store.Event, e *partnerapi.E
 			return
 		}
 		// These back off as well: each attempt takes a slot of the day's budget, whether or not it arrives.
-		again(now.Add(max(e.Wait, s.backoff(row.Attempts, true))), CauseUnreachable, "Constant Contact could not be reached and nothing was sent; goes on by itself when it can")
+		again(now, CauseUnreachable, "Constant Contact could not be reached and nothing was sent; goes on by itself when it can")
+		fails(true)
 	default:
 		row.State, row.MaybeSent = store.Unknown, true
 		event.Outcome = "unknown"
-		row.NextAttempt = now.Add(max(e.Wait, s.backoff(row.Attempts, c.outage || c.cut)))
+		if c.stopped {
+			// We cut it short ourselves, which says nothing of the other side.
+			row.NextAttempt = now.Add(s.spread(time.Second))
+		} else {
+			fails(c.outage || c.cut)
+		}
 		row.ErrorText = errorText(CauseUnknown, "no clear answer, the user may exist; the same data are sent again until there is one")
 	}
 }
@@ -146,20 +170,31 @@ func outcomeDetail(row store.SSOUser, e *partnerapi.Error) json.RawMessage {
 	return raw
 }
 
-// backoff is 1, 2, 4 … 60 seconds after the given attempt, and much longer after many, spread. With an outage it stays at 60 seconds: it is no fault of
-// the row, and when the breaker closes all are soon due.
-func (s *Service) backoff(attempts int, outage bool) time.Duration {
+// backoff is 1, 2, 4 … 60 seconds after so many failures, and much longer after many, spread. With an outage it stays at 60 seconds: it is
+// no fault of the row, and when the breaker closes all are soon due.
+func (s *Service) backoff(failures int, outage bool) time.Duration {
 	d := longestRetry
 	switch {
-	case attempts < 7:
-		d = min(d, time.Second<<max(attempts-1, 0))
+	case failures < passingFailures:
+		d = min(d, time.Second<<max(failures-1, 0))
 	case outage:
-	case attempts >= tooManyAttempts:
+	case failures >= tooManyFailures:
 		d = tooManyRetry
-	case attempts >= manyAttempts:
+	case failures >= manyFailures:
 		d = manyRetry
 	}
 	return s.spread(d)
+}
+
+// present is how long a person who waits has to, where backoff is longer.
+func (s *Service) present(failures int, outage bool) time.Duration {
+	switch {
+	case outage || failures < manyFailures:
+		return 0 // the ledger's least pause holds
+	case failures < tooManyFailures:
+		return s.spread(manyPresent)
+	}
+	return s.spread(tooManyPresent)
 }
 
 // spread adds up to a quarter, so that what failed together does not come again together.

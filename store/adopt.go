@@ -137,6 +137,7 @@ func adopt(ctx context.Context, tx querier, u SSOUser, now time.Time) (Adoption,
 	if isNew {
 		u.MaybeSent, u.Attempts, u.NextAttempt, u.LeaseUntil = false, 0, time.Time{}, time.Time{}
 		u.ErrorKey, u.ErrorText, u.Class, u.Plan, u.Before = "", "", SignInClass, 0, ""
+		u.Failures, u.Earliest = 0, time.Time{}
 		added, err := insertUser(ctx, tx, u, now)
 		if err == nil && !added {
 			err = ErrConflict // it came in between: see Adopt
@@ -146,7 +147,7 @@ func adopt(ctx context.Context, tx querier, u SSOUser, now time.Time) (Adoption,
 	_, err = tx.ExecContext(ctx, `
 		UPDATE sso_users SET external_id = $1, external_provider = $2, login_name = $3, contact_email = $4,
 		       first_name = $5, last_name = $6, role = $7, state = $8, next_attempt = 0, lease_until = 0, due_at = 0,
-		       error_key = '', error_text = '', updated_at = $9
+		       failures = 0, earliest_attempt = 0, error_key = '', error_text = '', updated_at = $9
 		 WHERE person_id = $10 AND account = $11`,
 		u.ExternalID, u.ExternalProvider, u.LoginName, u.ContactEmail, u.FirstName, u.LastName, string(u.Role),
 		string(u.State), micros(now), string(u.Person), string(u.Account))

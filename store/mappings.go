@@ -183,8 +183,8 @@ var errOwnerMapping = errors.New("an owner's mapping is added and removed by its
 // tellOwner puts an SSO user that exists already into the ledger.
 func tellOwner(ctx context.Context, tx querier, u SSOUser, mapping int64, now time.Time) error {
 	u.Mapping, u.State, u.Role = mapping, Active, Owner
-	u.MaybeSent, u.Attempts = false, 0
-	u.NextAttempt, u.LeaseUntil = time.Time{}, time.Time{}
+	u.MaybeSent, u.Attempts, u.Failures = false, 0, 0
+	u.NextAttempt, u.LeaseUntil, u.Earliest = time.Time{}, time.Time{}, time.Time{}
 	isNew, err := insertUser(ctx, tx, u, now)
 	if err != nil || isNew {
 		return err

@@ -142,8 +142,8 @@ func (s *Ledger) Renew(ctx context.Context, u SSOUser, lease time.Duration) (tim
 	return until, nil
 }
 
-// Settle stores the outcome of a claimed row (State, MaybeSent, NextAttempt, ErrorKey, ErrorText, and the Class in which it goes on),
-// with its event, if Attempts and LeaseUntil are still those of this claim and the row is still being sent. A row that was suspended
+// Settle stores the outcome of a claimed row (State, MaybeSent, Failures, NextAttempt, Earliest, ErrorKey, ErrorText, and the Class in
+// which it goes on), with its event, if Attempts and LeaseUntil are still those of this claim and the row is still being sent. A row that was suspended
 // meanwhile stays so, and goes back to this outcome. An item of a plan ends with its row. ErrConflict: another worker
 // has taken it over since, and its outcome counts.
 func (s *Ledger) Settle(ctx context.Context, u SSOUser, e Event) error {
@@ -168,12 +168,13 @@ func (s *Ledger) Settle(ctx context.Context, u SSOUser, e Event) error {
 			       state = CASE WHEN state = 'suspended' THEN 'suspended' ELSE $1 END,
 			       before_state = CASE WHEN state = 'suspended' THEN $1 ELSE '' END,
 			       due_at = CASE WHEN state = 'suspended' THEN 0 ELSE CAST($2 AS BIGINT) END,
-			       maybe_sent = $3, next_attempt = $4, lease_until = 0, error_key = $5, error_text = $6, updated_at = $7, class = $8
-			 WHERE person_id = $9 AND account = $10 AND state IN ('sending', 'suspended')
-			   AND attempts = $11 AND lease_until = $12 AND lease_until <> 0
+			       maybe_sent = $3, next_attempt = $4, lease_until = 0, error_key = $5, error_text = $6, updated_at = $7, class = $8,
+			       failures = $9, earliest_attempt = $10
+			 WHERE person_id = $11 AND account = $12 AND state IN ('sending', 'suspended')
+			   AND attempts = $13 AND lease_until = $14 AND lease_until <> 0
 			RETURNING state, plan`,
 			string(u.State), dueAt(u.State, u.NextAttempt, now), u.MaybeSent, micros(u.NextAttempt),
-			u.ErrorKey, u.ErrorText, micros(now), int(u.Class),
+			u.ErrorKey, u.ErrorText, micros(now), int(u.Class), u.Failures, micros(u.Earliest),
 			string(u.Person), string(u.Account), u.Attempts, micros(u.LeaseUntil)).Scan(&state, &plan)
 		if errors.Is(err, sql.ErrNoRows) {
 			return ErrConflict
@@ -228,23 +229,53 @@ func (s *Ledger) Queue(ctx context.Context, p PersonID, a AccountID) (place, tot
 	return place, total, s.db.explain("find place in the queue", err)
 }
 
-// Raise puts a row that waits (wanted, unknown) into a class that goes earlier, because a person waits for it now. It leaves
-// the time of its next attempt alone and does nothing where the row is not behind that class.
+// raisePause is the least time between an outcome and an attempt that a waiting person brings forward. A page that is loaded again and
+// again must not use up the calls of the day.
+const raisePause = 10 * time.Second
+
+// Raisable is the earliest time to which Raise brings the next attempt of a waiting row forward, if that is ahead.
+func (u SSOUser) Raisable() time.Time {
+	at := u.UpdatedAt.Add(raisePause)
+	if u.Earliest.After(at) {
+		return u.Earliest
+	}
+	return at
+}
+
+// Raise puts a row that waits (wanted, unknown) into a class that goes earlier, because a person waits for it now, and brings its next
+// attempt forward: to now, but never to before Raisable. It does nothing where the row is in that class and due by then. The clock is
+// the database's.
 func (s *Ledger) Raise(ctx context.Context, k UserKey, c Class) error {
 	const what = "raise SSO user"
 	// A page that waits asks again and again; once is enough.
-	var behind bool
-	if err := s.db.engine.reader().QueryRowContext(ctx, `
-		SELECT EXISTS (SELECT 1 FROM sso_users
-		                WHERE person_id = $1 AND account = $2 AND state IN ('wanted', 'unknown') AND class > $3)`,
-		string(k.Person), string(k.Account), int(c)).Scan(&behind); err != nil || !behind {
+	now, err := s.db.engine.clock(ctx, s.db.engine.reader())
+	if err != nil {
 		return s.db.explain(what, err)
 	}
+	row, err := getUser(ctx, s.db.engine.reader(), k.Person, k.Account)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil || (row.State != Wanted && row.State != Unknown) {
+		return s.db.explain(what, err)
+	}
+	at := now
+	if least := row.Raisable(); least.After(at) {
+		at = least
+	}
+	if row.Class <= c && !row.NextAttempt.After(at) {
+		return nil
+	}
 	return s.db.write(ctx, what, func(ctx context.Context, tx querier) error {
+		// updated_at and earliest_attempt are compared: after another outcome, other times hold.
 		_, err := tx.ExecContext(ctx, `
-			UPDATE sso_users SET class = $1
-			 WHERE person_id = $2 AND account = $3 AND state IN ('wanted', 'unknown') AND class > $1`,
-			int(c), string(k.Person), string(k.Account))
+			UPDATE sso_users SET
+			       class = CASE WHEN class > $1 THEN $1 ELSE class END,
+			       due_at = CASE WHEN due_at > $2 THEN $2 ELSE due_at END,
+			       next_attempt = CASE WHEN next_attempt > $2 THEN $2 ELSE next_attempt END
+			 WHERE person_id = $3 AND account = $4 AND state IN ('wanted', 'unknown')
+			   AND (class > $1 OR due_at > $2) AND updated_at = $5 AND earliest_attempt = $6`,
+			int(c), micros(at), string(k.Person), string(k.Account), micros(row.UpdatedAt), micros(row.Earliest))
 		return err
 	})
 }
@@ -264,7 +295,8 @@ func (s *Ledger) Again(ctx context.Context, k UserKey, c Class, e Event) (bool, 
 			UPDATE sso_users SET
 			       due_at = CASE WHEN due_at > 0 AND due_at < $1 THEN due_at ELSE $1 END,
 			       state = CASE WHEN state = 'unknown' THEN 'unknown' ELSE 'wanted' END,
-			       attempts = 0, next_attempt = 0, lease_until = 0, error_key = '', error_text = '', updated_at = $1, class = $2
+			       attempts = 0, failures = 0, next_attempt = 0, earliest_attempt = 0, lease_until = 0,
+			       error_key = '', error_text = '', updated_at = $1, class = $2
 			 WHERE person_id = $3 AND account = $4
 			   AND (state IN ('wanted', 'unknown') OR (state IN ('refused', 'conflict') AND NOT maybe_sent))`,
 			micros(now), int(c), string(k.Person), string(k.Account))
@@ -289,8 +321,8 @@ func (s *Ledger) Doubt(ctx context.Context, k UserKey, c Class, e Event) (bool, 
 		// maybe_sent: that the user exists is what was assumed, so an answer that it does is no conflict.
 		n, err := touched(ctx, tx, `
 			UPDATE sso_users SET
-			       due_at = $1, state = 'unknown', maybe_sent = TRUE, attempts = 0, next_attempt = 0, lease_until = 0,
-			       error_key = '', error_text = '', updated_at = $1, class = $2
+			       due_at = $1, state = 'unknown', maybe_sent = TRUE, attempts = 0, failures = 0,
+			       next_attempt = 0, earliest_attempt = 0, lease_until = 0, error_key = '', error_text = '', updated_at = $1, class = $2
 			 WHERE person_id = $3 AND account = $4
 			   AND state = 'assumed' AND role <> 'owner' AND login_name <> '' AND contact_email <> ''`,
 			micros(now), int(c), string(k.Person), string(k.Account))

@@ -188,9 +188,11 @@ func (m *ledgerModel) settle(rt *rapid.T) {
 	}
 	u.MaybeSent = u.MaybeSent || u.State == store.Unknown
 	u.Class, u.ErrorKey, u.ErrorText = m.class(rt), "key", "text"
+	u.Failures = rapid.IntRange(0, 20).Draw(rt, "failures")
 	later := rapid.Bool().Draw(rt, "later")
-	if u.NextAttempt = (time.Time{}); later {
+	if u.NextAttempt, u.Earliest = (time.Time{}), (time.Time{}); later {
 		u.NextAttempt = time.Now().Add(time.Hour)
+		u.Earliest = u.NextAttempt // so that to raise it does not make it due
 	}
 	err := m.l.Settle(m.ctx, u, store.Event{})
 	if r == nil {
@@ -204,6 +206,7 @@ func (m *ledgerModel) settle(rt *rapid.T) {
 		r.u.State = u.State
 	}
 	r.u.MaybeSent, r.u.Class, r.u.ErrorKey, r.u.ErrorText = u.MaybeSent, u.Class, "key", "text"
+	r.u.Failures = u.Failures
 	r.later, r.claim, r.leased = later, 0, false
 }
 
@@ -227,7 +230,7 @@ func (m *ledgerModel) again(rt *rapid.T) {
 		if r.u.State != store.Unknown {
 			r.u.State = store.Wanted
 		}
-		r.u.Class, r.u.Attempts, r.u.ErrorKey, r.u.ErrorText, r.later = c, 0, "", "", false
+		r.u.Class, r.u.Attempts, r.u.Failures, r.u.ErrorKey, r.u.ErrorText, r.later = c, 0, 0, "", "", false
 	}
 }
 
@@ -240,7 +243,8 @@ func (m *ledgerModel) doubt(rt *rapid.T) {
 		rt.Fatalf("doubted: %t, want %t", did, can)
 	}
 	if did {
-		r.u.State, r.u.MaybeSent, r.u.Class, r.u.Attempts, r.u.ErrorKey, r.u.ErrorText, r.later = store.Unknown, true, c, 0, "", "", false
+		r.u.State, r.u.MaybeSent, r.u.Class, r.later = store.Unknown, true, c, false
+		r.u.Attempts, r.u.Failures, r.u.ErrorKey, r.u.ErrorText = 0, 0, "", ""
 	}
 }
 
@@ -394,7 +398,7 @@ func (m *ledgerModel) check(rt *rapid.T) {
 	for k, r := range m.rows {
 		want[k] = r.u
 	}
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(store.SSOUser{}, "NextAttempt", "LeaseUntil", "CreatedAt", "UpdatedAt")); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(store.SSOUser{}, "NextAttempt", "Earliest", "LeaseUntil", "CreatedAt", "UpdatedAt")); diff != "" {
 		rt.Fatalf("after %s (-model +ledger):\n%s", m.did, diff)
 	}
 	body := func(u store.SSOUser) string {

@@ -149,7 +149,7 @@ func testQueue(t *testing.T, fresh func(testing.TB) store.Options) {
 			got := stored(t, l, keyOf(row))
 			want := before
 			if c.raised {
-				want.Class = store.SignInClass
+				want.Class, want.NextAttempt = store.SignInClass, before.Raisable()
 			}
 			if got != want {
 				t.Errorf("%s: got %+v, want %+v", c.state, got, want)
@@ -160,6 +160,9 @@ func testQueue(t *testing.T, fresh func(testing.TB) store.Options) {
 			}
 		}
 		must(t, l.Raise(ctx, store.UserKey{Person: "nobody", Account: "a1"}, store.SignInClass))
+	})
+	t.Run("raise brings the time forward", func(t *testing.T) {
+		testRaiseTime(t, fresh)
 	})
 	t.Run("again", func(t *testing.T) {
 		for _, c := range []struct {
@@ -208,6 +211,70 @@ func testQueue(t *testing.T, fresh func(testing.TB) store.Options) {
 			}
 		})
 	})
+}
+
+// testRaiseTime: a person who comes does not wait for a back-off, yet neither brings anything forward past what the outcome allows, nor
+// past the least pause; and who asks again and again moves nothing.
+func testRaiseTime(t *testing.T, fresh func(testing.TB) store.Options) {
+	ctx := t.Context()
+	const now = time.Duration(-1)
+	for _, c := range []struct {
+		name                  string
+		state                 store.State
+		ago, next, earliest   time.Duration // since the outcome; from it to the next attempt, and to the earliest
+		want                  time.Duration // from the outcome; now: at once
+		class                 store.Class
+		unchanged, claimedNow bool
+	}{
+		{name: "long back-off", state: store.Unknown, ago: time.Minute, next: time.Hour, want: now, claimedNow: true},
+		{name: "surely not sent", state: store.Wanted, ago: time.Minute, next: time.Hour, want: now, claimedNow: true},
+		{name: "nobody waited", state: store.Unknown, ago: time.Minute, next: time.Hour, want: now, class: store.RetryClass, claimedNow: true},
+		{name: "outcome of just now", state: store.Unknown, next: time.Hour, want: 10 * time.Second},
+		{name: "earliest ahead", state: store.Unknown, ago: time.Minute, next: time.Hour, earliest: 5 * time.Minute, want: 5 * time.Minute},
+		{name: "earliest over", state: store.Unknown, ago: 10 * time.Minute, next: time.Hour, earliest: 5 * time.Minute, want: now, claimedNow: true},
+		{name: "as asked for", state: store.Wanted, ago: time.Minute, next: time.Hour, earliest: time.Hour, want: time.Hour, unchanged: true},
+		{name: "sooner than the pause", state: store.Unknown, next: 2 * time.Second, want: 2 * time.Second, unchanged: true},
+		{name: "due already", state: store.Unknown, ago: time.Hour, next: time.Minute, want: time.Minute, unchanged: true, claimedNow: true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o := fresh(t)
+			l := open(t, o).Ledger()
+			row := inState(t, l, "anna", store.Sending, false)
+			outcome := row.UpdatedAt.Add(-c.ago)
+			row.State, row.Class, row.NextAttempt = c.state, c.class, outcome.Add(c.next)
+			if c.earliest > 0 {
+				row.Earliest = outcome.Add(c.earliest)
+			}
+			must(t, l.Settle(ctx, row, event("s")))
+			_, err := rawDB(t, o).Exec(`UPDATE sso_users SET updated_at = $1`, outcome.UnixMicro())
+			must(t, err)
+			before := stored(t, l, keyOf(row))
+			must(t, l.Raise(ctx, keyOf(row), store.SignInClass))
+			got := stored(t, l, keyOf(row))
+			if c.want == now {
+				if late := time.Since(got.NextAttempt); late < 0 || late > time.Minute {
+					t.Errorf("next attempt %v, want now", got.NextAttempt)
+				}
+			} else if want := outcome.Add(c.want); !got.NextAttempt.Equal(want) {
+				t.Errorf("next attempt %v, want %v", got.NextAttempt, want)
+			}
+			if got.Class != store.SignInClass || c.unchanged && got != before {
+				t.Errorf("got %+v, want class sign-in and unchanged: %t", got, c.unchanged)
+			}
+			if due, err := l.NextDue(ctx, store.SignInClass); err != nil || !due.Equal(got.NextAttempt) {
+				t.Errorf("due %v, %v, want the next attempt", due, err)
+			}
+			for range 3 {
+				must(t, l.Raise(ctx, keyOf(row), store.SignInClass))
+			}
+			if again := stored(t, l, keyOf(row)); again != got {
+				t.Errorf("asked again: got %+v, want %+v", again, got)
+			}
+			if _, err := l.Claim(ctx, time.Hour, store.SignInClass); (err == nil) != c.claimedNow {
+				t.Errorf("claim: %v, want it claimed: %t", err, c.claimedNow)
+			}
+		})
+	}
 }
 
 // testDoubt: only an assumed user that a call could be made for is doubted, and then it is due at once.
@@ -313,6 +380,32 @@ func testClaims(t *testing.T, fresh func(testing.TB) store.Options) {
 		}
 		if _, err := l.Renew(ctx, slow, time.Hour); !errors.Is(err, store.ErrConflict) {
 			t.Errorf("renewed after it was taken over: %v, want ErrConflict", err)
+		}
+	})
+	t.Run("died", func(t *testing.T) {
+		// Claims whose process died are attempts, and no failures: what the back-off depends on is settled alone.
+		l := open(t, fresh(t)).Ledger()
+		wanted(t, l, "anna", store.SignInClass)
+		for range 20 {
+			_, err := l.Claim(ctx, -time.Second, store.PlanClass)
+			must(t, err)
+		}
+		row, err := l.Claim(ctx, time.Hour, store.PlanClass)
+		must(t, err)
+		if row.Attempts != 21 || row.Failures != 0 || !row.MaybeSent {
+			t.Errorf("after 20 claims that died: %+v, want 21 attempts, no failures, possibly sent", row)
+		}
+		row.State, row.Failures, row.NextAttempt = store.Unknown, 1, time.Now().Add(time.Hour)
+		row.Earliest = time.Now().Add(time.Minute).UTC().Truncate(time.Microsecond)
+		must(t, l.Settle(ctx, row, event("s")))
+		if got := stored(t, l, keyOf(row)); got.Failures != 1 || !got.Earliest.Equal(row.Earliest) {
+			t.Errorf("settled: got %d failures and earliest %v, want those of the outcome", got.Failures, got.Earliest)
+		}
+		if _, err := l.Again(ctx, keyOf(row), store.RetryClass, event("again")); err != nil {
+			t.Fatal(err)
+		}
+		if got := stored(t, l, keyOf(row)); got.Failures != 0 || !got.Earliest.IsZero() {
+			t.Errorf("tried again: got %d failures and earliest %v, want neither", got.Failures, got.Earliest)
 		}
 	})
 	t.Run("suspended", func(t *testing.T) {

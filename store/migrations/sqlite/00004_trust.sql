@@ -20,6 +20,17 @@ CREATE TABLE replicas (
 ) STRICT;
 
 
+-- The ledger.
+-- failures: attempts in a row that Constant Contact did not answer clearly; the back-off depends on them alone, and not on claims
+-- whose process died. earliest_attempt: until when not even a waiting person brings the next attempt forward.
+ALTER TABLE sso_users ADD COLUMN failures INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE sso_users ADD COLUMN earliest_attempt INTEGER NOT NULL DEFAULT 0;
+
+-- Of what the version before counted nobody knows which attempts were answered: such a row waits a minute at most.
+UPDATE sso_users SET failures = CASE WHEN attempts > 7 THEN 7 ELSE attempts END
+ WHERE state IN ('wanted', 'sending', 'unknown');
+
+
 -- Client accounts in one form.
 
 
