@@ -306,6 +306,7 @@ func (p *Provider) prove(ctx context.Context, s store.Session, records []store.S
 			hash := p.factors.recoveryHash(s.Person, code)
 			left := slices.DeleteFunc(slices.Clone(spare.Codes), func(c []byte) bool { return subtle.ConstantTimeCompare(c, hash) == 1 })
 			if len(left) < len(spare.Codes) {
+				r.Spent = store.CodeObject(r.ID, hash)
 				return p.used(ctx, r, recoveryProof{left})
 			}
 		}

@@ -22,6 +22,8 @@ type Options struct {
 	// Voucher vouches for rows that grant access. Without one no session is stored, and none that is stored counts: a
 	// tool that looks at other tables needs none.
 	Voucher Voucher
+	// Journal gets what is revoked, before its commit; nil means nobody.
+	Journal Journal
 }
 
 // DB is the open database. One small type for each concern hangs off it; each
@@ -35,6 +37,7 @@ type DB struct {
 	voucher Voucher
 	log     *slog.Logger
 	foreign foreignRows
+	journal Journal
 	closing sync.Once
 	closed  error
 }
@@ -53,7 +56,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{now: o.Now, voucher: o.Voucher, log: o.Logger}
+	db := &DB{now: o.Now, voucher: o.Voucher, journal: o.Journal, log: o.Logger}
 	switch kind {
 	case "sqlite":
 		db.engine, err = openSQLite(ctx, rest, o)

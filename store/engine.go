@@ -32,6 +32,8 @@ type engine interface {
 	fault(err error) fault
 	// staleness is how old an answer of Changes may be.
 	staleness() time.Duration
+	// place names where the database stands; "" where a copy stands in the same place as what it was copied from.
+	place(ctx context.Context) string
 	// backup writes a consistent copy into the existing empty file at path.
 	backup(ctx context.Context, path string) error
 	close() error
@@ -54,10 +56,17 @@ func (db *DB) write(ctx context.Context, what string, fn work) error {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	var own []Event // that this transaction writes
+	revoked := &words{}
 	err := db.engine.write(ctx, func(ctx context.Context, tx querier) error {
 		own = nil // it is run again where another one crossed it
-		return fn(context.WithValue(ctx, ownEvents{}, &own), tx)
+		revoked.noted, revoked.entries = nil, nil
+		ctx = context.WithValue(context.WithValue(ctx, ownEvents{}, &own), revoking{}, revoked)
+		if err := fn(ctx, tx); err != nil {
+			return err
+		}
+		return db.writeWords(ctx, tx, revoked)
 	})
+	db.finishWords(ctx, revoked, err == nil)
 	if err == nil {
 		db.own.add(own)
 	}

@@ -156,6 +156,14 @@ func remainsOf(ctx context.Context, tx querier, p PersonID, now time.Time) (r Re
 
 // forget removes or empties everything but the ledger's rows.
 func forget(ctx context.Context, tx querier, p PersonID, logins map[string]bool, now int64, done *Forgotten) error {
+	var err error
+	if done.Factors, err = removeFactorRows(ctx, tx, `
+		DELETE FROM second_factors WHERE person_id = $1 RETURNING id`, string(p)); err != nil {
+		return err
+	}
+	if err := revokeInvitation(ctx, tx, p); err != nil {
+		return err
+	}
 	for _, step := range []struct {
 		count *int64
 		text  string
@@ -172,8 +180,6 @@ func forget(ctx context.Context, tx querier, p PersonID, logins map[string]bool,
 			DELETE FROM sessions WHERE person_id = $1`, []any{string(p)}},
 		{&done.Traces, `
 			DELETE FROM traces WHERE sign_in IN (SELECT sign_in FROM traces WHERE person = $1)`, []any{string(p)}},
-		{&done.Factors, `
-			DELETE FROM second_factors WHERE person_id = $1`, []any{string(p)}},
 		{new(int64), `
 			DELETE FROM second_factor_people WHERE person_id = $1`, []any{string(p)}},
 		{new(int64), `

@@ -7,6 +7,9 @@ import (
 	"time"
 )
 
+// retiredKey is the state of a key that never comes back.
+const retiredKey = "retired"
+
 // SigningKey is a key of ours. Private is sealed by whoever made it; store never sees it in clear.
 type SigningKey struct {
 	ID          string
@@ -66,6 +69,7 @@ func (s *Keys) Add(ctx context.Context, k SigningKey, e Event) error {
 			micros(created), micros(k.PublishedAt), micros(k.ActiveAt), micros(k.RetiringAt), micros(k.RetiredAt)); err != nil {
 			return err
 		}
+		note(ctx, KeyObject, k.ID, Allowed)
 		return addEvents(ctx, tx, now, []Event{e})
 	})
 }
@@ -129,6 +133,9 @@ func (s *Keys) Change(ctx context.Context, do func(*KeyRing) ([]Event, error)) e
 		for i, k := range ring.Keys {
 			if !k.changed(keys[i]) {
 				continue
+			}
+			if k.State == retiredKey && keys[i].State != retiredKey {
+				note(ctx, KeyObject, k.ID, Revoked)
 			}
 			if _, err := tx.ExecContext(ctx, `
 				UPDATE signing_keys

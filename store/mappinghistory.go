@@ -207,7 +207,25 @@ func takeMapping(ctx context.Context, tx querier, table string, id int64) (Mappi
 		DELETE FROM `+table+` WHERE id = $1
 		RETURNING `+mappingColumns, id))
 	m.Off = table == "mappings_off"
+	if err == nil {
+		err = noteTaken(ctx, tx, m)
+	}
 	return m, err
+}
+
+// noteTaken notes that a mapping is gone, unless the same rule stands a second time: one that is switched off can.
+func noteTaken(ctx context.Context, tx querier, m Mapping) error {
+	if m.Off {
+		var on bool
+		if err := tx.QueryRowContext(ctx, `
+			SELECT EXISTS (SELECT 1 FROM mappings
+			 WHERE kind = $1 AND group_id = $2 AND attribute = $3 AND pattern = $4 AND person_id = $5 AND account = $6 AND role = $7)`,
+			m.Kind, m.GroupID, m.Attribute, m.Pattern, string(m.Person), string(m.Account), string(m.Role)).Scan(&on); err != nil || on {
+			return err
+		}
+	}
+	note(ctx, MappingObject, mappingObject(m), Revoked)
+	return nil
 }
 
 // placeMapping stores a mapping that has a number, on or off.
@@ -216,6 +234,7 @@ func placeMapping(ctx context.Context, tx querier, m Mapping, now time.Time) err
 		_, err := addMapping(ctx, tx, m, now)
 		return err
 	}
+	note(ctx, MappingObject, mappingObject(m), SwitchedOff)
 	_, err := tx.ExecContext(ctx, `
 		INSERT INTO mappings_off (id, kind, group_id, group_dn, attribute, pattern, person_id,
 		    account, role, priority, created_at, created_by)

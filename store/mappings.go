@@ -94,6 +94,7 @@ func addMapping(ctx context.Context, tx querier, m Mapping, now time.Time) (id i
 	if clashes > 0 {
 		return 0, ErrConflict
 	}
+	note(ctx, MappingObject, mappingObject(m), Allowed)
 	created := m.CreatedAt
 	if created.IsZero() {
 		created = now

@@ -167,6 +167,11 @@ func (s *ServiceProviders) put(ctx context.Context, tx querier, sp ServiceProvid
 	if err != nil {
 		return err
 	}
+	word := SwitchedOff
+	if sp.Enabled {
+		word = Allowed
+	}
+	note(ctx, ProviderObject, providerObject(sp.EntityID), word)
 	if _, err := tx.ExecContext(ctx, `
 		INSERT INTO service_providers (entity_id, kind, enabled, record, refresh_at, updated_at)
 		VALUES ($1, $2, $3, $4, $5, $6)
@@ -225,6 +230,7 @@ func (s *ServiceProviders) Remove(ctx context.Context, entityID string, e Event)
 		if n == 0 {
 			return ErrNotFound
 		}
+		note(ctx, ProviderObject, providerObject(entityID), Revoked)
 		// One that is registered anew under this name begins with the key of all.
 		if _, err := tx.ExecContext(ctx, `
 			DELETE FROM sp_keys WHERE entity_id = $1`, entityID); err != nil {

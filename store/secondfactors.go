@@ -19,6 +19,7 @@ type SecondFactor struct {
 	Version   int    // counts the changes of Sealed
 	CreatedAt time.Time
 	UsedAt    time.Time // zero: never
+	Spent     string    // for Use: the object (CodeObject) of the recovery code that was used up; "": none
 }
 
 // SecondFactors keeps what people prove themselves by beside the password, and which
@@ -64,8 +65,8 @@ func (s *SecondFactors) Enrol(ctx context.Context, person PersonID, e Enrolment,
 			return err
 		}
 		if e.Replaces != "" {
-			if _, err := tx.ExecContext(ctx, `
-				DELETE FROM second_factors WHERE person_id = $1 AND kind = $2`, string(person), e.Replaces); err != nil {
+			if _, err := removeFactorRows(ctx, tx, `
+				DELETE FROM second_factors WHERE person_id = $1 AND kind = $2 RETURNING id`, string(person), e.Replaces); err != nil {
 				return err
 			}
 		}
@@ -91,6 +92,7 @@ func (s *SecondFactors) Enrol(ctx context.Context, person PersonID, e Enrolment,
 			if n == 0 {
 				return ErrNotFound
 			}
+			note(ctx, InvitationObject, invitationObject(e.Invite), Revoked) // it is used up
 		}
 		for _, f := range e.Factors {
 			if f.CreatedAt.IsZero() {
@@ -127,6 +129,7 @@ func (s *SecondFactors) Use(ctx context.Context, f SecondFactor) error {
 		if err == nil && n == 0 {
 			return ErrConflict
 		}
+		note(ctx, RecoveryCodeObject, f.Spent, Revoked)
 		return err
 	})
 }
@@ -138,17 +141,18 @@ func (s *SecondFactors) Remove(ctx context.Context, person PersonID, id, alone s
 		if err := aboutPerson(ctx, tx, person); err != nil {
 			return err
 		}
-		n, err := touched(ctx, tx, `
-			DELETE FROM second_factors WHERE id = $1 AND person_id = $2`, id, string(person))
+		n, err := removeFactorRows(ctx, tx, `
+			DELETE FROM second_factors WHERE id = $1 AND person_id = $2 RETURNING id`, id, string(person))
 		if err != nil {
 			return err
 		}
 		if n == 0 {
 			return ErrNotFound
 		}
-		if _, err := tx.ExecContext(ctx, `
+		if _, err := removeFactorRows(ctx, tx, `
 			DELETE FROM second_factors WHERE person_id = $1 AND NOT EXISTS
-			    (SELECT 1 FROM second_factors other WHERE other.person_id = $1 AND other.kind <> $2)`, string(person), alone); err != nil {
+			    (SELECT 1 FROM second_factors other WHERE other.person_id = $1 AND other.kind <> $2)
+			RETURNING id`, string(person), alone); err != nil {
 			return err
 		}
 		return addEvents(ctx, tx, s.db.now(), events)
@@ -173,8 +177,8 @@ func removeFactors(ctx context.Context, tx querier, person PersonID) (int64, err
 	if err := aboutPerson(ctx, tx, person); err != nil {
 		return 0, err
 	}
-	n, err := touched(ctx, tx, `
-		DELETE FROM second_factors WHERE person_id = $1`, string(person))
+	n, err := removeFactorRows(ctx, tx, `
+		DELETE FROM second_factors WHERE person_id = $1 RETURNING id`, string(person))
 	if err != nil {
 		return 0, err
 	}
@@ -205,6 +209,9 @@ func (s *SecondFactors) Invite(ctx context.Context, person PersonID, code []byte
 		if has {
 			return ErrConflict
 		}
+		if err := revokeInvitation(ctx, tx, person); err != nil {
+			return err
+		}
 		if _, err := tx.ExecContext(ctx, `
 			UPDATE second_factor_people SET invite = $1, invite_ends_at = $2 WHERE person_id = $3`,
 			blob(code), micros(now.Add(life)), string(person)); err != nil {
@@ -212,6 +219,18 @@ func (s *SecondFactors) Invite(ctx context.Context, person PersonID, code []byte
 		}
 		return addEvents(ctx, tx, now, events)
 	})
+}
+
+// revokeInvitation notes that the invitation of a person, if there is one, holds no more.
+func revokeInvitation(ctx context.Context, tx querier, person PersonID) error {
+	codes, err := collect(ctx, tx, func(row scanner) (code []byte, err error) { return code, row.Scan(&code) }, `
+		SELECT invite FROM second_factor_people WHERE person_id = $1`, string(person))
+	for _, code := range codes {
+		if len(code) > 0 {
+			note(ctx, InvitationObject, invitationObject(code), Revoked)
+		}
+	}
+	return err
 }
 
 // Delay notes that a person put the offer of a factor off.

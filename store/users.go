@@ -103,14 +103,19 @@ func (s *Ledger) People(ctx context.Context, people []PersonID) ([]SSOUser, erro
 // when it is resumed. ErrNotFound; ErrConflict: it is suspended already.
 func (s *Ledger) Suspend(ctx context.Context, k UserKey, e Event) error {
 	return s.changeUser(ctx, "suspend SSO user", k, e, func(ctx context.Context, tx querier, now int64) (int64, error) {
-		// The lease stays, by which Settle knows its row.
-		return touched(ctx, tx, `
-			UPDATE sso_users SET
-			       maybe_sent = maybe_sent OR state = 'sending',
-			       before_state = CASE WHEN state = 'sending' THEN 'unknown' ELSE state END,
-			       state = 'suspended', due_at = 0, updated_at = $1
-			 WHERE person_id = $2 AND account = $3 AND state <> 'suspended'`, now, string(k.Person), string(k.Account))
+		note(ctx, UserObject, userObject(k), SwitchedOff)
+		return suspendUser(ctx, tx, k, now)
 	})
+}
+
+func suspendUser(ctx context.Context, tx querier, k UserKey, now int64) (int64, error) {
+	// The lease stays, by which Settle knows its row.
+	return touched(ctx, tx, `
+		UPDATE sso_users SET
+		       maybe_sent = maybe_sent OR state = 'sending',
+		       before_state = CASE WHEN state = 'sending' THEN 'unknown' ELSE state END,
+		       state = 'suspended', due_at = 0, updated_at = $1
+		 WHERE person_id = $2 AND account = $3 AND state <> 'suspended'`, now, string(k.Person), string(k.Account))
 }
 
 // Resume puts a suspended row back to what it was; one that waits is due at once. One that was being sent goes on being sent while its
@@ -118,6 +123,7 @@ func (s *Ledger) Suspend(ctx context.Context, k UserKey, e Event) error {
 // ErrConflict: it is not suspended.
 func (s *Ledger) Resume(ctx context.Context, k UserKey, e Event) error {
 	return s.changeUser(ctx, "resume SSO user", k, e, func(ctx context.Context, tx querier, now int64) (int64, error) {
+		note(ctx, UserObject, userObject(k), Allowed)
 		return touched(ctx, tx, `
 			UPDATE sso_users SET
 			       due_at = CASE WHEN lease_until > $1 THEN lease_until WHEN before_state IN ('wanted', 'unknown') THEN $1 ELSE 0 END,

@@ -80,6 +80,7 @@ func Run(t *testing.T, fresh func(testing.TB) store.Options) {
 		{"Captures", testCaptures},
 		{"Forms", testForms},
 		{"SecondFactors", testSecondFactors},
+		{"Revocations", testRevocations},
 		{"Guesses", testGuesses},
 		{"Figures", testFigures},
 		{"Traces", testTraces},

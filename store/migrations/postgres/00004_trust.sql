@@ -62,6 +62,33 @@ INSERT INTO counters (name, value) VALUES ('epochs', 0);
 
 
 -- The journal of revocations.
+-- What was revoked, and allowed again, in the order of its commits: id is counted up in the table counters, whose row is locked until the
+-- commit. Each is written to the journals outside of the database as well. object is a random id or a hash, and names nobody.
+CREATE TABLE revocations (
+    id     BIGINT NOT NULL PRIMARY KEY,
+    entry  TEXT   NOT NULL,
+    kind   TEXT   NOT NULL,
+    object TEXT   NOT NULL,
+    word   TEXT   NOT NULL,
+    at     BIGINT NOT NULL
+);
+
+CREATE UNIQUE INDEX revocations_entry ON revocations (entry);
+CREATE INDEX revocations_object ON revocations (kind, object, id);
+CREATE INDEX revocations_at ON revocations (at);
+
+INSERT INTO counters (name, value) VALUES ('revocations', 0);
+
+-- One row: where this database stands (empty until it is known), since when it has kept revocations, and whether it was restored and waits for
+-- an admin.
+CREATE TABLE store_place (
+    id        INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+    place     TEXT    NOT NULL,
+    began_at  BIGINT NOT NULL,
+    unsettled BOOLEAN NOT NULL
+);
+
+INSERT INTO store_place (id, place, began_at, unsettled) VALUES (1, '', CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS BIGINT) * 1000000, FALSE);
 
 
 -- Audit.

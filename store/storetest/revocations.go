@@ -1,0 +1,257 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"ssobridge/store"
+)
+
+// journal remembers what it was given.
+type journal struct {
+	mu     sync.Mutex
+	before []string
+	after  []string
+	lost   []string
+	full   bool
+}
+
+func (j *journal) Before(_ context.Context, entries []store.Revocation) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.full {
+		return errors.New("no space left on device")
+	}
+	j.before = append(j.before, said(entries)...)
+	return nil
+}
+
+func (j *journal) After(_ context.Context, entries []store.Revocation, committed bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if committed {
+		j.after = append(j.after, said(entries)...)
+	} else {
+		j.lost = append(j.lost, said(entries)...)
+	}
+}
+
+// said are the words in short.
+func said(entries []store.Revocation) (all []string) {
+	for _, r := range entries {
+		all = append(all, r.Kind+" "+r.Word)
+	}
+	return all
+}
+
+// kept is what a restore must not undo, in a store of its own.
+type kept struct {
+	db       *store.DB
+	factor   store.SecondFactor
+	mappings []store.Mapping
+}
+
+func keep(tb testing.TB, db *store.DB) kept {
+	ctx := tb.Context()
+	k := kept{db: db, factor: store.SecondFactor{ID: "factor-1", Person: "p1", Kind: "code", Sealed: []byte{1}}}
+	must(tb, db.SecondFactors().Enrol(ctx, "p1", store.Enrolment{Factors: []store.SecondFactor{
+		k.factor, {ID: "codes-1", Person: "p1", Kind: "spare", Sealed: []byte("abc")},
+	}}))
+	must(tb, db.SecondFactors().Enrol(ctx, "p2", store.Enrolment{Factors: []store.SecondFactor{
+		{ID: "factor-2", Person: "p2", Kind: "code", Sealed: []byte{1}}, {ID: "codes-2", Person: "p2", Kind: "spare", Sealed: []byte("abc")},
+	}}))
+	must(tb, db.SecondFactors().Invite(ctx, "p3", hash("invitation"), time.Hour, false))
+	must(tb, db.SecondFactors().Invite(ctx, "p4", hash("another"), time.Hour, false))
+	for _, id := range []string{"key-1", "key-2"} {
+		must(tb, db.Keys().Add(ctx, store.SigningKey{ID: id, Use: "signing", State: "active", Private: []byte{1}}, event("k")))
+	}
+	for i, group := range []string{"g1", "g2", "g3"} {
+		_, err := db.Mappings().Add(ctx, store.Mapping{
+			Kind: store.GroupMapping, GroupID: group, GroupDN: "cn=" + group, Account: "a1", Role: store.CampaignCreator, Priority: 10 * (i + 1),
+		}, nil, event("m"))
+		must(tb, err)
+	}
+	for _, id := range []string{"https://sp1", "https://sp2", "https://sp3"} {
+		must(tb, db.ServiceProviders().Put(ctx, store.ServiceProvider{EntityID: id, Kind: store.PlainSAML, Enabled: true}, event("s")))
+	}
+	for _, name := range []string{"x", "y"} {
+		_, _, err := db.Ledger().Want(ctx, ssoUser(name), event("u"))
+		must(tb, err)
+	}
+	var err error
+	k.mappings, err = db.Mappings().List(ctx)
+	must(tb, err)
+	return k
+}
+
+// revoke does everything that a restore must not undo, and two things that are taken back.
+func (k kept) revoke(tb testing.TB) {
+	ctx, db := tb.Context(), k.db
+	must(tb, db.SecondFactors().Remove(ctx, "p1", "factor-1", "spare", event("r")))
+	spent, err := db.SecondFactors().OfPerson(ctx, "p2")
+	must(tb, err)
+	codes := spent[slices.IndexFunc(spent, func(f store.SecondFactor) bool { return f.Kind == "spare" })]
+	codes.Sealed, codes.Spent = []byte("bc"), store.CodeObject("codes-2", []byte("a"))
+	must(tb, db.SecondFactors().Use(ctx, codes))
+	must(tb, db.SecondFactors().Enrol(ctx, "p3", store.Enrolment{Factors: []store.SecondFactor{{ID: "factor-3", Person: "p3", Kind: "code"}}, Invite: hash("invitation")}))
+	must(tb, db.Keys().Change(ctx, func(r *store.KeyRing) ([]store.Event, error) {
+		r.Keys[0].State, r.Keys[0].Private, r.Keys[0].RetiredAt = "retired", nil, time.Now()
+		return nil, nil
+	}))
+	must(tb, db.Keys().Add(ctx, store.SigningKey{ID: "key-3", Use: "signing", State: "next", Private: []byte{1}}, event("k")))
+	must(tb, db.Mappings().Remove(ctx, k.mappings[0], event("r")))
+	must(tb, db.Mappings().Switch(ctx, k.mappings[1], event("r")))
+	must(tb, db.Mappings().Remove(ctx, k.mappings[2], event("r")))
+	again := k.mappings[2]
+	again.ID = 0
+	_, err = db.Mappings().Add(ctx, again, nil, event("r"))
+	must(tb, err)
+	must(tb, db.ServiceProviders().Remove(ctx, "https://sp1", event("r")))
+	must(tb, db.ServiceProviders().Remove(ctx, "https://sp2", event("r")))
+	must(tb, db.ServiceProviders().Put(ctx, store.ServiceProvider{EntityID: "https://sp2", Kind: store.PlainSAML, Enabled: true}, event("r")))
+	must(tb, db.ServiceProviders().Change(ctx, "https://sp3", func(sp *store.ServiceProvider) (store.Event, error) {
+		sp.Enabled = false
+		return event("r"), nil
+	}))
+	x, y := ssoUser("x"), ssoUser("y")
+	for _, u := range []store.SSOUser{x, y} {
+		must(tb, db.Ledger().Suspend(ctx, store.UserKey{Person: u.Person, Account: u.Account}, event("r")))
+	}
+	must(tb, db.Ledger().Resume(ctx, store.UserKey{Person: y.Person, Account: y.Account}, event("r")))
+}
+
+// testRevocations: what is revoked stands in the table with its transaction, and in the journal before its commit; what is allowed
+// again after it; what is allowed for the first time, nowhere. ID-16.
+func testRevocations(t *testing.T, fresh func(testing.TB) store.Options) {
+	ctx := t.Context()
+	o := fresh(t)
+	j := &journal{}
+	o.Journal = j
+	db := open(t, o)
+	k := keep(t, db)
+	keys := []string{"key allowed", "key allowed"}
+	if len(j.before) > 0 || !slices.Equal(j.after, keys) {
+		t.Fatalf("before anything is revoked the journal has %q and %q, want keys alone", j.before, j.after)
+	}
+	k.revoke(t)
+	revoked := []string{
+		"factor revoked", "factor revoked", // what was left were recovery codes, which alone are none
+		"recovery-code revoked", "invitation revoked", "key revoked", "mapping revoked", "mapping off", "mapping revoked",
+		"provider revoked", "provider revoked", "provider off", "user off", "user off",
+	}
+	if diff := cmp.Diff(revoked, j.before); diff != "" {
+		t.Errorf("journal before the commits (-want +got):\n%s", diff)
+	}
+	if n := len(j.after) - len(keys) - len(revoked); n != 4 || len(j.lost) > 0 { // a key, a mapping, a provider and a user
+		t.Errorf("%d words that allow, want 4; %q were not committed", n, j.lost)
+	}
+	all, err := db.Revocations().After(ctx, 0, 1000)
+	must(t, err)
+	if len(all) != len(j.after) {
+		t.Fatalf("%d words stand in the table, the journal has %d", len(all), len(j.after))
+	}
+	ids := map[string]bool{}
+	for i, r := range all {
+		ids[r.Entry] = true
+		if r.Seq != int64(i+1) || r.At.IsZero() || len(r.Object) < 5 {
+			t.Errorf("word %d: %+v", i+1, r)
+		}
+	}
+	if len(ids) != len(all) {
+		t.Error("entries share their ids")
+	}
+
+	t.Run("a transaction that fails leaves no word", func(t *testing.T) {
+		before := len(j.before)
+		err := db.Keys().Change(ctx, func(r *store.KeyRing) ([]store.Event, error) {
+			r.Keys[1].State = "retired"
+			return nil, errors.New("no")
+		})
+		if err == nil || len(j.before) != before {
+			t.Errorf("%v, and the journal has %q", err, j.before[before:])
+		}
+		// Refused by the database at the end: nothing was said.
+		if err := db.ServiceProviders().Remove(ctx, "https://nobody", event("r")); !errors.Is(err, store.ErrNotFound) || len(j.before) != before {
+			t.Errorf("%v, and the journal has %q", err, j.before[before:])
+		}
+	})
+	t.Run("a full disk stops no revocation", func(t *testing.T) {
+		j.full = true
+		defer func() { j.full = false }()
+		must(t, db.Ledger().Suspend(ctx, store.UserKey{Person: "person-y", Account: "a1"}, event("r")))
+		last, err := db.Revocations().After(ctx, int64(len(all)), 10)
+		must(t, err)
+		if !slices.Equal(said(last), []string{"user off"}) {
+			t.Errorf("the table has %q", said(last))
+		}
+	})
+	t.Run("numbers are seen in their order", func(t *testing.T) {
+		other := open(t, o)
+		seen := make(chan []store.Revocation)
+		stop := make(chan struct{})
+		go func() {
+			var got []store.Revocation
+			for done := false; ; {
+				next, err := other.Revocations().After(ctx, last(got), 100)
+				if err != nil {
+					t.Error(err)
+				}
+				got = append(got, next...)
+				if done && len(next) == 0 {
+					seen <- got
+					return
+				}
+				select {
+				case <-stop:
+					done = true
+				default:
+				}
+			}
+		}()
+		for _, err := range all2(db, other, 20, func(db *store.DB, i int) error {
+			p := store.PersonID(rune('A' + i))
+			if err := db.SecondFactors().Enrol(ctx, p, store.Enrolment{Factors: []store.SecondFactor{{ID: "many-" + string(p), Person: p, Kind: "code"}}}); err != nil {
+				return err
+			}
+			_, err := db.SecondFactors().RemoveAll(ctx, p)
+			return err
+		}) {
+			must(t, err)
+		}
+		close(stop)
+		got := <-seen
+		for i, r := range got {
+			if r.Seq != int64(i+1) {
+				t.Fatalf("word %d has number %d: one was passed over", i+1, r.Seq)
+			}
+		}
+		if len(got) != len(all)+1+20 {
+			t.Errorf("%d words, want %d", len(got), len(all)+21)
+		}
+	})
+	n, err := db.Revocations().Purge(ctx, time.Now().Add(-time.Hour))
+	if err != nil || n != 0 {
+		t.Errorf("purged %d young words, %v", n, err)
+	}
+	if n, err = db.Revocations().Purge(ctx, time.Now().Add(time.Hour)); err != nil || n != len(all)+21 {
+		t.Errorf("purged %d words, %v", n, err)
+	}
+}
+
+func last(all []store.Revocation) int64 {
+	if len(all) == 0 {
+		return 0
+	}
+	return all[len(all)-1].Seq
+}
+
+// all2 is all over two replicas.
+func all2(a, b *store.DB, n int, f func(db *store.DB, i int) error) []error {
+	return all(n, func(i int) error { return f([]*store.DB{a, b}[i%2], i) })
+}
