@@ -154,7 +154,7 @@ func TestAPI03ConflictAfterRestore(t *testing.T) {
 	stop()
 
 	fresh := t.TempDir() + "/restored.db"
-	if _, err := store.Restore(t.Context(), backup, "sqlite:"+fresh); err != nil {
+	if _, err := store.Restore(t.Context(), backup, "sqlite:"+fresh, nil); err != nil {
 		t.Fatalf("Restore: %v", err)
 	}
 	db, err := store.Open(t.Context(), store.Options{DSN: "sqlite:" + fresh, Now: w.now})

@@ -245,13 +245,19 @@ func (s *Mappings) Remove(ctx context.Context, was Mapping, e Event) error {
 			return err
 		}
 		if was.Kind == PersonMapping {
-			if _, err := tx.ExecContext(ctx, `
-				DELETE FROM sso_users WHERE mapping = $1 AND role = 'owner' AND attempts = 0`, was.ID); err != nil {
+			if err := removeOwner(ctx, tx, was.ID); err != nil {
 				return err
 			}
 		}
 		return addEvents(ctx, tx, s.db.now(), []Event{e})
 	})
+}
+
+// removeOwner removes the owner's SSO user that was told with a mapping.
+func removeOwner(ctx context.Context, tx querier, mapping int64) error {
+	_, err := tx.ExecContext(ctx, `
+		DELETE FROM sso_users WHERE mapping = $1 AND role = 'owner' AND attempts = 0`, mapping)
+	return err
 }
 
 // SetGroupDN notes that the group of a mapping was renamed. ErrNotFound.

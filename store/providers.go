@@ -159,6 +159,18 @@ func (s *ServiceProviders) Put(ctx context.Context, sp ServiceProvider, e Event)
 
 func (s *ServiceProviders) put(ctx context.Context, tx querier, sp ServiceProvider, e Event) error {
 	sp.UpdatedAt = fromMicros(micros(s.db.now()))
+	word := SwitchedOff
+	if sp.Enabled {
+		word = Allowed
+	}
+	note(ctx, ProviderObject, providerObject(sp.EntityID), word)
+	if err := writeProvider(ctx, tx, sp); err != nil {
+		return err
+	}
+	return addEvents(ctx, tx, s.db.now(), []Event{e})
+}
+
+func writeProvider(ctx context.Context, tx querier, sp ServiceProvider) error {
 	var refreshAt time.Time
 	if sp.Source != nil {
 		refreshAt = sp.Source.NextAt
@@ -167,20 +179,13 @@ func (s *ServiceProviders) put(ctx context.Context, tx querier, sp ServiceProvid
 	if err != nil {
 		return err
 	}
-	word := SwitchedOff
-	if sp.Enabled {
-		word = Allowed
-	}
-	note(ctx, ProviderObject, providerObject(sp.EntityID), word)
-	if _, err := tx.ExecContext(ctx, `
+	_, err = tx.ExecContext(ctx, `
 		INSERT INTO service_providers (entity_id, kind, enabled, record, refresh_at, updated_at)
 		VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (entity_id) DO UPDATE SET kind = excluded.kind, enabled = excluded.enabled,
 		    record = excluded.record, refresh_at = excluded.refresh_at, updated_at = excluded.updated_at`,
-		sp.EntityID, sp.Kind, sp.Enabled, string(record), micros(refreshAt), micros(sp.UpdatedAt)); err != nil {
-		return err
-	}
-	return addEvents(ctx, tx, s.db.now(), []Event{e})
+		sp.EntityID, sp.Kind, sp.Enabled, string(record), micros(refreshAt), micros(sp.UpdatedAt))
+	return err
 }
 
 // Change reads one, has change alter it, and stores it with the event that change
@@ -222,20 +227,25 @@ func (s *ServiceProviders) ClaimRefresh(ctx context.Context, entityID string, du
 // Remove deletes one, with its event. ErrNotFound.
 func (s *ServiceProviders) Remove(ctx context.Context, entityID string, e Event) error {
 	return s.db.change(ctx, "remove service provider", func(ctx context.Context, tx querier) error {
-		n, err := touched(ctx, tx, `
-			DELETE FROM service_providers WHERE entity_id = $1`, entityID)
-		if err != nil {
+		if err := removeProvider(ctx, tx, entityID); err != nil {
 			return err
-		}
-		if n == 0 {
-			return ErrNotFound
 		}
 		note(ctx, ProviderObject, providerObject(entityID), Revoked)
-		// One that is registered anew under this name begins with the key of all.
-		if _, err := tx.ExecContext(ctx, `
-			DELETE FROM sp_keys WHERE entity_id = $1`, entityID); err != nil {
-			return err
-		}
 		return addEvents(ctx, tx, s.db.now(), []Event{e})
 	})
+}
+
+func removeProvider(ctx context.Context, tx querier, entityID string) error {
+	n, err := touched(ctx, tx, `
+		DELETE FROM service_providers WHERE entity_id = $1`, entityID)
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return ErrNotFound
+	}
+	// One that is registered anew under this name begins with the key of all.
+	_, err = tx.ExecContext(ctx, `
+		DELETE FROM sp_keys WHERE entity_id = $1`, entityID)
+	return err
 }

@@ -24,7 +24,10 @@ import (
 // on their way count as maybe sent, a plan that was being applied is paused,
 // creations are on hold, and Ledger.Restored tells when this happened.
 // ErrUnsupported for PostgreSQL.
-func Restore(ctx context.Context, from, dsn string) (kept string, err error) {
+//
+// settle is called with the DSN of the copy before that is put in place: it opens, changes and closes it. With its error nothing is replaced. nil:
+// nothing else is done with the copy.
+func Restore(ctx context.Context, from, dsn string, settle func(ctx context.Context, dsn string) error) (kept string, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("restore the store from %s: %w", from, err)
@@ -53,9 +56,7 @@ func Restore(ctx context.Context, from, dsn string) (kept string, err error) {
 	}
 	defer func() {
 		if err != nil {
-			for _, tail := range []string{"", "-wal", "-shm", "-journal"} {
-				_ = os.Remove(ready + tail)
-			}
+			removeTails(ready, "", "-wal", "-shm", "-journal", ".lock", ".migrate.lock")
 		}
 	}()
 	if err := copyHealthy(ctx, from, ready); err != nil {
@@ -63,6 +64,11 @@ func Restore(ctx context.Context, from, dsn string) (kept string, err error) {
 	}
 	if err := forgetPassing(ctx, ready, now); err != nil {
 		return "", err
+	}
+	if settle != nil {
+		if err := settleCopy(ctx, ready, settle); err != nil {
+			return "", err
+		}
 	}
 	if err := syncPath(ready); err != nil {
 		return "", err
@@ -75,6 +81,25 @@ func Restore(ctx context.Context, from, dsn string) (kept string, err error) {
 		return kept, err
 	}
 	return kept, syncPath(filepath.Dir(path))
+}
+
+// settleCopy has the copy settled before anybody can open it under its name.
+func settleCopy(ctx context.Context, path string, settle func(ctx context.Context, dsn string) error) error {
+	if err := settle(ctx, "sqlite:"+path); err != nil {
+		return err
+	}
+	// The last one who closes it has put the WAL into the file; the locks were of this name.
+	if info, err := os.Stat(path + "-wal"); err == nil && info.Size() > 0 {
+		return fmt.Errorf("the copy is not whole in its file: %s-wal is left", path)
+	}
+	removeTails(path, "-wal", "-shm", ".lock", ".migrate.lock")
+	return nil
+}
+
+func removeTails(path string, tails ...string) {
+	for _, tail := range tails {
+		_ = os.Remove(path + tail) // what is not there need not go
+	}
 }
 
 // copyHealthy copies by SQLite itself, so that a copy of a running database
@@ -156,11 +181,27 @@ func forgetPassing(ctx context.Context, path string, now time.Time) (err error) 
 		return err
 	}
 	defer func() { _ = tx.Rollback() }() // after a commit it does nothing; before, the first error counts
-	for _, s := range []struct {
-		since int64 // the version of the schema that brought what is changed
-		text  string
-		args  []any
-	}{
+	for _, s := range passedBy(now) {
+		if version < s.since {
+			continue
+		}
+		if _, err := tx.ExecContext(ctx, s.text, s.args...); err != nil {
+			return fmt.Errorf("leave out what has passed: %w", err)
+		}
+	}
+	return tx.Commit()
+}
+
+// passed is a statement that leaves something out of a copy.
+type passed struct {
+	since int64 // the version of the schema that brought what is changed
+	text  string
+	args  []any
+}
+
+// passedBy is what must not come back with a copy.
+func passedBy(now time.Time) []passed {
+	return []passed{
 		{1, `DELETE FROM sessions`, nil},
 		{1, `DELETE FROM sign_ins`, nil},
 		{1, `DELETE FROM logouts`, nil},
@@ -175,15 +216,7 @@ func forgetPassing(ctx context.Context, path string, now time.Time) (err error) 
 		{2, `DELETE FROM leases`, nil},
 		{2, `UPDATE plans SET state = 'paused', reason = 'restore' WHERE state = 'applying'`, nil},
 		{2, `UPDATE account_hints SET due_at = 0, hints = 0 WHERE due_at > 0`, nil},
-	} {
-		if version < s.since {
-			continue
-		}
-		if _, err := tx.ExecContext(ctx, s.text, s.args...); err != nil {
-			return fmt.Errorf("leave out what has passed: %w", err)
-		}
 	}
-	return tx.Commit()
 }
 
 // setAside gives the database that is there a second name and takes its WAL

@@ -34,7 +34,7 @@ func TestRestoreHolds(t *testing.T) {
 		t.Fatal(err)
 	}
 	target := store.Options{DSN: "sqlite:" + filepath.Join(dir, "restored.db")}
-	if _, err := store.Restore(ctx, filepath.Join(dir, "copy.db"), target.DSN); err != nil {
+	if _, err := store.Restore(ctx, filepath.Join(dir, "copy.db"), target.DSN, nil); err != nil {
 		t.Fatal(err)
 	}
 	db = openStore(t, target)
@@ -81,7 +81,7 @@ func TestRestoreOfFirstSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	target := store.Options{DSN: "sqlite:" + filepath.Join(dir, "restored.db")}
-	if _, err := store.Restore(ctx, from, target.DSN); err != nil {
+	if _, err := store.Restore(ctx, from, target.DSN, nil); err != nil {
 		t.Fatal(err)
 	}
 	l := openStore(t, target).Ledger()

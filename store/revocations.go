@@ -260,13 +260,12 @@ func (s *Revocations) Purge(ctx context.Context, before time.Time) (int, error) 
 
 // Standing is how far a database has come.
 type Standing struct {
-	Seq       int64     // of its last word
-	Audit     int64     // number of the last event in the audit's chain
-	Newest    time.Time // when its last event happened; zero: it has none
-	Began     time.Time // when it began to keep words
-	Place     string    // where it stands; "" where that can't be said
-	WasAt     string    // where it stood when that was last written down
-	Unsettled bool      // it was restored, and an admin has not said yes yet
+	Seq    int64     // of its last word
+	Audit  int64     // number of the last event in the audit's chain
+	Newest time.Time // when its last event happened; zero: it has none
+	Began  time.Time // when it began to keep words
+	Place  string    // where it stands; "" where that can't be said
+	WasAt  string    // where it stood when that was last written down
 }
 
 // Moved tells whether the database stands elsewhere than it did: it was dumped there and read in here.
@@ -278,10 +277,10 @@ func (s *Revocations) Standing(ctx context.Context) (st Standing, err error) {
 	q := s.db.engine.reader()
 	var began, newest int64
 	if err := q.QueryRowContext(ctx, `
-		SELECT c.value, p.place, p.began_at, p.unsettled,
-		       COALESCE((SELECT MAX(seq) FROM audit_chain), 0), COALESCE((SELECT MAX(at) FROM audit_events), 0)
+		SELECT c.value, p.place, p.began_at,
+		       COALESCE((SELECT MAX(seq) FROM audit_chain), (SELECT MAX(seq) FROM audit_seals), 0), COALESCE((SELECT MAX(at) FROM audit_events), 0)
 		  FROM counters c, store_place p
-		 WHERE c.name = 'revocations' AND p.id = 1`).Scan(&st.Seq, &st.WasAt, &began, &st.Unsettled, &st.Audit, &newest); err != nil {
+		 WHERE c.name = 'revocations' AND p.id = 1`).Scan(&st.Seq, &st.WasAt, &began, &st.Audit, &newest); err != nil {
 		return st, s.db.explain(what, err)
 	}
 	st.Began, st.Newest = fromMicros(began), fromMicros(newest)

@@ -256,13 +256,13 @@ func TestBackupAndRestore(t *testing.T) {
 		t.Errorf("the refused backup changed the file: %v, %v", after, err)
 	}
 
-	if _, err := store.Restore(ctx, copyPath, o.DSN); !errors.Is(err, store.ErrInUse) {
+	if _, err := store.Restore(ctx, copyPath, o.DSN, nil); !errors.Is(err, store.ErrInUse) {
 		t.Errorf("restore under an open store: %v, want ErrInUse", err)
 	}
 	if err := other.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := store.Restore(ctx, copyPath, o.DSN); !errors.Is(err, store.ErrInUse) {
+	if _, err := store.Restore(ctx, copyPath, o.DSN, nil); !errors.Is(err, store.ErrInUse) {
 		t.Errorf("restore while one still has it open: %v, want ErrInUse", err)
 	}
 	_, _, err = db.Ledger().Want(ctx, store.SSOUser{Person: "later", Account: "a1", ExternalID: "x2",
@@ -274,7 +274,7 @@ func TestBackupAndRestore(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	kept, err := store.Restore(ctx, copyPath, o.DSN)
+	kept, err := store.Restore(ctx, copyPath, o.DSN, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -355,12 +355,12 @@ func TestRestoreRefusals(t *testing.T) {
 		{"none", fs.ErrNotExist}, {"newer", store.ErrNewerSchema}, {"other", nil}, {"cut", nil},
 		{"garbled", nil}, {"empty", nil}, {"text", nil}, {".", nil},
 	} {
-		_, err := store.Restore(ctx, path(c.from), o.DSN)
+		_, err := store.Restore(ctx, path(c.from), o.DSN, nil)
 		if err == nil || (c.want != nil && !errors.Is(err, c.want)) {
 			t.Errorf("restore from %s: %v, want a refusal", c.from, err)
 		}
 	}
-	if _, err := store.Restore(ctx, path("good"), "postgres://app@127.0.0.1/db"); !errors.Is(err, store.ErrUnsupported) {
+	if _, err := store.Restore(ctx, path("good"), "postgres://app@127.0.0.1/db", nil); !errors.Is(err, store.ErrUnsupported) {
 		t.Errorf("restore to PostgreSQL: %v, want ErrUnsupported", err)
 	}
 	again := openStore(t, o)
@@ -378,7 +378,7 @@ func TestRestoreRefusals(t *testing.T) {
 	}
 	// Onto an empty place, as on a new machine.
 	newer := "sqlite:" + path("elsewhere.db")
-	if kept, err := store.Restore(ctx, path("good"), newer); err != nil || kept != "" {
+	if kept, err := store.Restore(ctx, path("good"), newer, nil); err != nil || kept != "" {
 		t.Errorf("restore onto nothing: kept %q, %v", kept, err)
 	}
 	if _, err := openStore(t, store.Options{DSN: newer}).Ledger().Get(ctx, "p1", "a1"); err != nil {
@@ -404,7 +404,7 @@ func TestFolderOwner(t *testing.T) {
 	if err := db.Backup(t.Context(), filepath.Join(dir, "copy.db")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := store.Restore(t.Context(), filepath.Join(dir, "copy.db"), "sqlite:"+filepath.Join(dir, "restored.db")); err != nil {
+	if _, err := store.Restore(t.Context(), filepath.Join(dir, "copy.db"), "sqlite:"+filepath.Join(dir, "restored.db"), nil); err != nil {
 		t.Fatal(err)
 	}
 	entries, err := os.ReadDir(dir)

@@ -124,15 +124,19 @@ func suspendUser(ctx context.Context, tx querier, k UserKey, now int64) (int64, 
 func (s *Ledger) Resume(ctx context.Context, k UserKey, e Event) error {
 	return s.changeUser(ctx, "resume SSO user", k, e, func(ctx context.Context, tx querier, now int64) (int64, error) {
 		note(ctx, UserObject, userObject(k), Allowed)
-		return touched(ctx, tx, `
-			UPDATE sso_users SET
-			       due_at = CASE WHEN lease_until > $1 THEN lease_until WHEN before_state IN ('wanted', 'unknown') THEN $1 ELSE 0 END,
-			       state = CASE WHEN lease_until > $1 THEN 'sending' ELSE before_state END,
-			       lease_until = CASE WHEN lease_until > $1 THEN lease_until ELSE 0 END,
-			       next_attempt = CASE WHEN before_state IN ('wanted', 'unknown') THEN 0 ELSE next_attempt END,
-			       before_state = '', updated_at = $1
-			 WHERE person_id = $2 AND account = $3 AND state = 'suspended'`, now, string(k.Person), string(k.Account))
+		return resumeUser(ctx, tx, k, now)
 	})
+}
+
+func resumeUser(ctx context.Context, tx querier, k UserKey, now int64) (int64, error) {
+	return touched(ctx, tx, `
+		UPDATE sso_users SET
+		       due_at = CASE WHEN lease_until > $1 THEN lease_until WHEN before_state IN ('wanted', 'unknown') THEN $1 ELSE 0 END,
+		       state = CASE WHEN lease_until > $1 THEN 'sending' ELSE before_state END,
+		       lease_until = CASE WHEN lease_until > $1 THEN lease_until ELSE 0 END,
+		       next_attempt = CASE WHEN before_state IN ('wanted', 'unknown') THEN 0 ELSE next_attempt END,
+		       before_state = '', updated_at = $1
+		 WHERE person_id = $2 AND account = $3 AND state = 'suspended'`, now, string(k.Person), string(k.Account))
 }
 
 // Forget removes a row whose user an admin has deleted at Constant Contact, so that the person would be created anew. ErrNotFound;

@@ -255,3 +255,195 @@ func last(all []store.Revocation) int64 {
 func all2(a, b *store.DB, n int, f func(db *store.DB, i int) error) []error {
 	return all(n, func(i int) error { return f([]*store.DB{a, b}[i%2], i) })
 }
+
+// testSettle: what a copy brings back is revoked again by the words of the journal, once, and last words count. ID-16.
+func testSettle(t *testing.T, fresh func(testing.TB) store.Options) {
+	ctx := t.Context()
+	now := open(t, fresh(t))
+	k := keep(t, now)
+	k.revoke(t)
+	words, err := now.Revocations().After(ctx, 0, 1000)
+	must(t, err)
+	spend := func(f store.SecondFactor, spent func(string) bool) (left store.SecondFactor, changed, ok bool) {
+		left = f
+		left.Sealed = slices.DeleteFunc(slices.Clone(f.Sealed), func(b byte) bool { return spent(store.CodeObject(f.ID, []byte{b})) })
+		return left, len(left.Sealed) < len(f.Sealed), true
+	}
+	settlement := func() store.Settlement {
+		return store.Settlement{Words: slices.Clone(words), Restored: true, Codes: "spare", Spend: spend, Event: event("settle")}
+	}
+	want := store.Settled{
+		Factors: 1, Codes: 2, Invitations: 1, Users: 1, Keys: 1, Mappings: 2, Providers: 2, Sessions: 1, Missing: []string{"key-3"}, Signing: 1,
+	}
+	state := func(db *store.DB) (all []string) {
+		for _, p := range []store.PersonID{"p1", "p2", "p3"} {
+			factors, err := db.SecondFactors().OfPerson(ctx, p)
+			must(t, err)
+			for _, f := range factors {
+				all = append(all, f.ID+" "+string(f.Sealed))
+			}
+		}
+		keys, err := db.Keys().List(ctx)
+		must(t, err)
+		for _, k := range keys {
+			all = append(all, k.ID+" "+k.State+" "+string(rune('0'+len(k.Private))))
+		}
+		mappings, err := db.Mappings().List(ctx)
+		must(t, err)
+		for _, m := range mappings {
+			all = append(all, m.GroupID+" on")
+		}
+		off, err := db.Mappings().ListOff(ctx)
+		must(t, err)
+		for _, m := range off {
+			all = append(all, m.GroupID+" off")
+		}
+		providers, err := db.ServiceProviders().List(ctx)
+		must(t, err)
+		for _, sp := range providers {
+			word := " off"
+			if sp.Enabled {
+				word = " on"
+			}
+			all = append(all, sp.EntityID+word)
+		}
+		users, err := db.Ledger().List(ctx, store.UserFilter{})
+		must(t, err)
+		for _, u := range users {
+			all = append(all, string(u.Person)+" "+string(u.State))
+		}
+		return all
+	}
+	after := []string{
+		"codes-2 bc", "factor-2 \x01", "key-1 retired 0", "key-2 active 1", "g3 on", "g2 off", "https://sp2 on", "https://sp3 off",
+		"person-x suspended", "person-y wanted",
+	}
+	o := fresh(t)
+	db := open(t, o)
+	keep(t, db)
+	session(t, db, "somebody")
+	before := state(db)
+
+	trial := settlement()
+	trial.Try = true
+	done, err := db.Revocations().Settle(ctx, trial)
+	must(t, err)
+	if diff := cmp.Diff(want, done); diff != "" {
+		t.Errorf("a trial (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(before, state(db)); diff != "" || events(t, db, "settle") > 0 {
+		t.Errorf("a trial has changed something:\n%s", diff)
+	}
+	// Two replicas that start at once do it once.
+	other := open(t, o)
+	both := make([]store.Settled, 2)
+	for _, err := range all(2, func(i int) (err error) {
+		both[i], err = []*store.DB{db, other}[i].Revocations().Settle(ctx, settlement())
+		return err
+	}) {
+		must(t, err)
+	}
+	if both[0].Factors == 0 {
+		both[0], both[1] = both[1], both[0]
+	}
+	if diff := cmp.Diff(want, both[0]); diff != "" {
+		t.Errorf("settled (-want +got):\n%s", diff)
+	}
+	if both[1].Factors+both[1].Keys+both[1].Mappings+both[1].Users > 0 {
+		t.Errorf("settled twice: %+v", both[1])
+	}
+	if diff := cmp.Diff(after, state(db)); diff != "" {
+		t.Errorf("after it (-want +got):\n%s", diff)
+	}
+	if n := len(invitationsOf(t, o)); n != 1 {
+		t.Errorf("%d invitations hold, want the one that was not used", n)
+	}
+	hold, err := db.Ledger().Hold(ctx)
+	if err != nil || hold.Reason != "restore" {
+		t.Errorf("creations: %+v, %v, want a hold", hold, err)
+	}
+	// Words that are said from now on are later than those of the journal.
+	must(t, db.ServiceProviders().Remove(ctx, "https://sp2", event("later")))
+	said, err := db.Revocations().After(ctx, 0, 1000)
+	must(t, err)
+	if len(said) < 2 || last(said) <= last(words) || said[len(said)-1].Word != store.Revoked {
+		t.Errorf("the last word is %d (%+v), want one behind %d", last(said), said[len(said)-1], last(words))
+	}
+
+	t.Run("without a journal", func(t *testing.T) {
+		o := fresh(t)
+		db := open(t, o)
+		keep(t, db)
+		must(t, db.Ledger().Suspend(ctx, store.UserKey{Person: "person-x", Account: "a1"}, event("s")))
+		s := settlement()
+		s.Words, s.Void = nil, true
+		done, err := db.Revocations().Settle(ctx, s)
+		must(t, err)
+		if diff := cmp.Diff(store.Settled{Codes: 2, Invitations: 2, Signing: 2}, done); diff != "" {
+			t.Errorf("settled (-want +got):\n%s", diff)
+		}
+		got := state(db)
+		if slices.Contains(got, "codes-1 abc") || !slices.Contains(got, "factor-1 \x01") || !slices.Contains(got, "person-x suspended") || len(invitationsOf(t, o)) > 0 {
+			t.Errorf("left: %q", got)
+		}
+	})
+	t.Run("a word whose transaction was cut off", func(t *testing.T) {
+		o := fresh(t)
+		db := open(t, o)
+		keep(t, db)
+		cut := store.Settlement{Words: []store.Revocation{{Seq: 99, Entry: "cut", Kind: store.UserObject, Word: store.SwitchedOff, At: time.Now()}}, Event: event("cut")}
+		must(t, db.Ledger().Suspend(ctx, store.UserKey{Person: "person-x", Account: "a1"}, event("s")))
+		all, err := db.Revocations().After(ctx, 0, 100)
+		must(t, err)
+		cut.Words[0].Object = all[len(all)-1].Object
+		must(t, db.Ledger().Resume(ctx, store.UserKey{Person: "person-x", Account: "a1"}, event("s")))
+		// Somebody has resumed the user since, under a number that the cut word had too.
+		cut.Words[0].Seq = last(all) + 1
+		done, err := db.Revocations().Settle(ctx, cut)
+		if err != nil || done.Users != 0 || len(done.Outdated) != 1 {
+			t.Errorf("an outdated word: %+v, %v", done, err)
+		}
+		// Nobody has: what was asked for happens now. No session ends for it.
+		cut.Words[0].Seq = last(all) + 2
+		session(t, db, "somebody")
+		done, err = db.Revocations().Settle(ctx, cut)
+		if err != nil || done.Users != 1 || done.Sessions != 0 {
+			t.Errorf("a cut word: %+v, %v", done, err)
+		}
+		if hold, err := db.Ledger().Hold(ctx); err != nil || !hold.Since.IsZero() {
+			t.Errorf("creations: %+v, %v, want no hold", hold, err)
+		}
+	})
+	t.Run("resumed since", func(t *testing.T) {
+		db := open(t, fresh(t))
+		keep(t, db)
+		k := store.UserKey{Person: "person-y", Account: "a1"}
+		must(t, db.Ledger().Suspend(ctx, k, event("s"))) // stands in the copy
+		done, err := db.Revocations().Settle(ctx, settlement())
+		if u, uerr := db.Ledger().Get(ctx, k.Person, k.Account); err != nil || uerr != nil || u.State == store.Suspended || done.Resumed != 1 {
+			t.Errorf("%+v, user %+v, %v, %v", done, u, err, uerr)
+		}
+	})
+	t.Run("no key is left", func(t *testing.T) {
+		db := open(t, fresh(t))
+		must(t, db.Keys().Add(ctx, store.SigningKey{ID: "key-1", Use: "signing", State: "active", Private: []byte{1}}, event("k")))
+		must(t, db.Keys().Change(ctx, func(r *store.KeyRing) ([]store.Event, error) {
+			r.Choices[""] = store.KeyChoice{Key: "key-1"}
+			return nil, nil
+		}))
+		done, err := db.Revocations().Settle(ctx, settlement())
+		if err != nil || done.Signing != 0 || !slices.Equal(done.Missing, []string{"key-2", "key-3"}) {
+			t.Errorf("%+v, %v", done, err)
+		}
+		if choices, err := db.Keys().Choices(ctx); err != nil || len(choices) != 0 {
+			t.Errorf("a retired key is still chosen: %+v, %v", choices, err)
+		}
+	})
+}
+
+// invitationsOf are the people whose invitation holds.
+func invitationsOf(t *testing.T, o store.Options) []string {
+	t.Helper()
+	_, rows := read(t, o, `SELECT person_id FROM second_factor_people WHERE invite_ends_at > 0`)
+	return rows
+}

@@ -81,6 +81,7 @@ func Run(t *testing.T, fresh func(testing.TB) store.Options) {
 		{"Forms", testForms},
 		{"SecondFactors", testSecondFactors},
 		{"Revocations", testRevocations},
+		{"Settle", testSettle},
 		{"Guesses", testGuesses},
 		{"Figures", testFigures},
 		{"Traces", testTraces},

@@ -76,7 +76,7 @@ func (c *restoreCmd) Run(s *session) error {
 	if _, err := os.Stat(c.File); err != nil {
 		return badInput(fmt.Errorf("read the backup %s: %s", c.File, plainCause(err)), "name a file that `ssobridge backup` wrote")
 	}
-	kept, err := store.Restore(s.ctx, c.File, cfg.dsn())
+	kept, err := store.Restore(s.ctx, c.File, cfg.dsn(), nil)
 	if err != nil {
 		return failed(fmt.Errorf("restore %s: %w", c.File, err), "nothing was replaced; is the bridge stopped?")
 	}

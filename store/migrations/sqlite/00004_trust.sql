@@ -79,16 +79,14 @@ CREATE INDEX revocations_at ON revocations (at);
 
 INSERT INTO counters (name, value) VALUES ('revocations', 0);
 
--- One row: where this database stands (empty until it is known), since when it has kept revocations, and whether it was restored and waits for
--- an admin.
+-- One row: where this database stands (empty until it is known), and since when it has kept revocations.
 CREATE TABLE store_place (
     id        INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
     place     TEXT    NOT NULL,
-    began_at  INTEGER NOT NULL,
-    unsettled INTEGER NOT NULL CHECK (unsettled IN (0, 1))
+    began_at  INTEGER NOT NULL
 ) STRICT;
 
-INSERT INTO store_place (id, place, began_at, unsettled) VALUES (1, '', CAST(strftime('%s', 'now') AS INTEGER) * 1000000, 0);
+INSERT INTO store_place (id, place, began_at) VALUES (1, '', CAST(strftime('%s', 'now') AS INTEGER) * 1000000);
 
 
 -- Audit.
