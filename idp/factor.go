@@ -244,9 +244,10 @@ func (p *Provider) ProveFactor(ctx context.Context, id string, proof FactorProof
 
 // guess counts a proof before it is looked at: of many that come at once, no more are
 // looked at than there may be wrong ones (row LDAP-10). The count is the person's, and
-// reaching it takes the right password.
+// reaching it takes the right password; a browser in which they proved a factor before has
+// one of its own (row ID-09).
 func (p *Provider) guess(ctx context.Context, f *flow, s store.Session) (Page, error) {
-	left, err := p.o.Throttle.Take(ctx, p.o.LoginWindow, p.o.LoginFailures, factorKey(s.Person))
+	left, err := p.o.Throttle.TakeGuess(ctx, store.Guess{Person: s.Person, Browser: s.Browser, Limit: p.o.LoginFailures, Window: p.o.LoginWindow})
 	if err != nil || left {
 		return nil, err
 	}
@@ -256,15 +257,19 @@ func (p *Provider) guess(ctx context.Context, f *flow, s store.Session) (Page, e
 	}, nil
 }
 
-func factorKey(person store.PersonID) []byte { return key("second factor", string(person)) }
-
 // failedFactor records a wrong proof.
 func (p *Provider) failedFactor(ctx context.Context, f *flow, s store.Session, problem string, cause error) error {
 	p.o.Logger.LogAttrs(ctx, slog.LevelInfo, "second factor refused", slog.String("ref", f.v.Ref), slog.String("reason", problem),
 		slog.String("sp", f.sp.EntityID), slog.String("address", f.v.Address), slog.Any("cause", cause))
 	event := p.event(f, "second-factor", s.Person)
 	event.Outcome, event.Reason = "refused", problem
-	if err := p.o.Audit.Add(ctx, event); err != nil {
+	var err error
+	if problem == FactorWrong {
+		err = p.o.Throttle.WrongCode(ctx, s.Person, s.Browser, event) // the owner sees it at the next proof
+	} else {
+		err = p.o.Audit.Add(ctx, event)
+	}
+	if err != nil {
 		return fmt.Errorf("record a second factor: %w", err)
 	}
 	return nil
@@ -361,7 +366,7 @@ func (p *Provider) strengthen(ctx context.Context, s store.Session, method strin
 	s.TokenHash, s.Methods, s.SeenAt = hash(token), append(slices.Clone(s.Methods), method), p.o.Now()
 	// Nothing of the person may have been revoked since the session began.
 	s.Mark = s.Epoch
-	s.KnownAs, s.Clears = directory.BareLogin(s.Login), [][]byte{factorKey(s.Person)}
+	s.KnownAs, s.Proof = directory.BareLogin(s.Login), store.Proof{Person: s.Person, Browser: s.Browser}
 	if err := p.o.Sessions.Create(ctx, s, old, event); err != nil {
 		return "", fmt.Errorf("store session: %w", err)
 	}

@@ -18,7 +18,8 @@ type Gate interface {
 // Directory is what a sign-in needs of the directory. Its errors are
 // *directory.Error; every other error counts as a directory that is down.
 type Directory interface {
-	Authenticate(ctx context.Context, login, password string) (directory.Entry, error)
+	Lookup(ctx context.Context, login string) (directory.Found, error)
+	Bind(ctx context.Context, f directory.Found, password string, slow bool) (directory.Entry, error)
 	Read(ctx context.Context, id string) (directory.Entry, error)
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"ssobridge/idp"
+	"ssobridge/idp/directory"
 	"ssobridge/store"
 )
 
@@ -198,8 +199,8 @@ func TestLDAP10KnownBrowserBySpelling(t *testing.T) {
 	for range 3 { // somebody else uses up the limit of the login name
 		try("elsewhere", "alice", "guess")
 	}
-	if r, ok := try("elsewhere", "ALICE", "correct horse").(idp.Refusal); !ok || r.Reason != idp.ReasonTooManyAttempts {
-		t.Errorf("the limit does not hold: %+v", r)
+	if page, ok := try("elsewhere", "ALICE", "correct horse").(idp.AskPassword); !ok || page.Problem != directory.BadCredentials {
+		t.Errorf("the limit does not hold: %+v", page)
 	}
 	for _, spelling := range []string{"alice", "ALICE", "Alice", `EXAMPLE\alice`} {
 		if page, ok := try("home", spelling, "correct horse").(idp.GoOn); !ok {

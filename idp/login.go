@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"time"
 	"unicode/utf8"
 
 	"ssobridge/idp/directory"
@@ -42,34 +43,47 @@ func (p *Provider) Login(ctx context.Context, id, login, password string, v Visi
 		}
 		return p.askPassword(ctx, f, form) // nothing that a directory could know: not worth a count
 	}
-	attempt, page, err := p.throttle(ctx, f, login)
-	if page != nil || err != nil {
-		return Answer{Page: page}, err
+	began, step := p.o.Now(), traceOf(ctx).begin()
+	found, err := p.o.Directory.Lookup(ctx, login)
+	if err != nil {
+		traceOf(ctx).bound(step, directory.Entry{}, err)
+		return p.nobody(ctx, f, form, began, err)
+	}
+	// The try is taken before the bind: of passwords that come together no more are judged than the limit, whatever spelling of the
+	// login, address or replica they come by (row ID-08).
+	try := attempt{person: found.Person(), id: found.Entry.ID, blocks: addressBlocks(f.v.Address), done: func() {}}
+	if try.known, err = p.knownBrowser(ctx, f, found.Entry); err != nil {
+		return Answer{}, err
+	}
+	verdict, err := p.take(ctx, &try)
+	defer func() { try.done() }()
+	switch {
+	case err != nil:
+		return Answer{}, err
+	case verdict == tryBusy:
+		return p.busy(ctx, f), nil
+	case verdict == trySpent:
+		return p.tooMany(ctx, f, form, try, began)
 	}
 	// Before the password is looked at: what is revoked from here on ends this login too.
 	mark, err := p.o.Sessions.Mark(ctx)
 	if err != nil {
+		p.settle(ctx, try, store.TryReturned) // no bind was sent
 		return Answer{}, fmt.Errorf("log in: %w", err)
 	}
-	began := traceOf(ctx).begin()
-	e, err := p.o.Directory.Authenticate(ctx, login, password)
-	traceOf(ctx).bound(began, e, err)
+	e, err := p.bind(ctx, found, password, &try)
+	traceOf(ctx).bound(step, e, err)
 	if err == nil && e.Problem != "" {
-		err = &directory.Error{Problem: e.Problem, Op: "sign in", PersonID: e.ID, Err: errors.New("the entry says so")}
+		err = &directory.Error{Problem: e.Problem, Op: "sign in", PersonID: e.ID, Err: errors.New("the entry says so"), Try: directory.Proved}
 	}
 	if err != nil {
-		return p.failedLogin(ctx, f, form, attempt, err)
-	}
-	if over, err := p.overLimit(ctx, attempt, e.ID); err != nil {
-		return Answer{}, err
-	} else if over {
-		// The limit holds for the person, whatever spelling of the login was used. The
-		// answer is that of a wrong password, so that it tells nothing about this one.
-		p.logRefusal(ctx, v, f.sp.EntityID, ReasonTooManyAttempts, "the password is right, and this person has too many failed logins under other spellings of the login", "wait until login_window is over")
-		return p.askPassword(ctx, f, form)
+		return p.failedLogin(ctx, f, form, try, began, err)
 	}
 
-	token, err := p.startSession(ctx, f, attempt, e, mark)
+	token, err := p.startSession(ctx, f, try, e, mark)
+	if err != nil {
+		p.settle(ctx, try, store.TryReturned) // the password was right
+	}
 	switch {
 	case errors.Is(err, store.ErrRevoked):
 		p.logRefusal(ctx, v, f.sp.EntityID, reasonRevoked, "the person's sessions were ended while the password was checked", "log in again")
@@ -82,8 +96,59 @@ func (p *Provider) Login(ctx context.Context, id, login, password string, v Visi
 	case err != nil:
 		return Answer{}, err
 	}
+	p.flights.end(try.person)
 	traceOf(ctx).person(store.PersonID(e.ID))
 	return Answer{Page: GoOn{id}, NewSession: token}, nil
+}
+
+// bind has the directory judge the password. Where the answer got lost on a connection that had been idle, it is asked once more, and
+// that is another try: the first one may have been counted there.
+func (p *Provider) bind(ctx context.Context, found directory.Found, password string, a *attempt) (directory.Entry, error) {
+	began := p.o.Now()
+	e, err := p.o.Directory.Bind(ctx, found, password, a.slow)
+	var failed *directory.Error
+	if errors.As(err, &failed) && failed.Again && failed.Try == directory.MaybeJudged {
+		if err := p.o.Throttle.Settle(ctx, a.settled(store.TryFailed)); err != nil {
+			return directory.Entry{}, fmt.Errorf("count a try: %w", err)
+		}
+		verdict, took := p.take(ctx, a)
+		if took != nil || verdict != tryTaken {
+			// Nothing is in flight any more, so nothing is to be settled.
+			a.person = ""
+			return directory.Entry{}, errors.Join(err, took)
+		}
+		e, err = p.o.Directory.Bind(ctx, found, password, a.slow)
+	}
+	if !a.slow {
+		p.pace.record(p.o.Now().Sub(began))
+	}
+	return e, err
+}
+
+// nobody answers where no one person has this login, or the directory could not be asked. Nothing is taken and nothing counted.
+func (p *Provider) nobody(ctx context.Context, f *flow, form AskPassword, began time.Time, cause error) (Answer, error) {
+	var failed *directory.Error
+	if ctx.Err() != nil || !errors.As(cause, &failed) || failed.Problem == directory.Unavailable || failed.Problem == "" {
+		return p.failedLogin(ctx, f, form, attempt{}, began, cause)
+	}
+	p.logFailure(ctx, f, failed.Problem, cause)
+	a := attempt{blocks: addressBlocks(f.v.Address), done: func() {}}
+	counters, err := p.o.Throttle.Counters(ctx, "", a.blocks)
+	if err != nil {
+		return Answer{}, fmt.Errorf("count tries: %w", err)
+	}
+	verdict, err := p.line(ctx, &a, counters)
+	defer func() { a.done() }()
+	switch {
+	case err != nil:
+		return Answer{}, err
+	case verdict == tryBusy:
+		return p.busy(ctx, f), nil
+	}
+	event := p.event(f, "login", "")
+	event.Outcome, event.Reason = "refused", string(failed.Problem)
+	p.unknownLogin(ctx, event)
+	return p.wrongPassword(ctx, f, form, began)
 }
 
 // startSession stores a session with a token of its own: a login never goes on
@@ -118,8 +183,8 @@ func (p *Provider) startSession(ctx context.Context, f *flow, a attempt, e direc
 		SeenAt:          now,
 		EndsAt:          now.Add(p.o.SessionLife),
 		Mark:            mark,
-		KnownAs:         a.name,
-		Clears:          a.clears(e.ID),
+		KnownAs:         directory.BareLogin(e.Login),
+		Try:             a.settled(store.TrySucceeded),
 	}, hash(f.v.Session), event)
 	if err != nil {
 		return "", fmt.Errorf("store session: %w", err)
@@ -128,43 +193,49 @@ func (p *Provider) startSession(ctx context.Context, f *flow, a attempt, e direc
 }
 
 // failedLogin turns an error of the directory into a page.
-func (p *Provider) failedLogin(ctx context.Context, f *flow, form AskPassword, a attempt, cause error) (Answer, error) {
-	if ctx.Err() != nil {
-		return Answer{}, fmt.Errorf("sign in: %w", cause)
-	}
-	problem, person := directory.Unavailable, ""
+func (p *Provider) failedLogin(ctx context.Context, f *flow, form AskPassword, a attempt, began time.Time, cause error) (Answer, error) {
+	problem, person, result := directory.Unavailable, "", store.TryFailed
 	var failed *directory.Error
 	if errors.As(cause, &failed) && failed.Problem != "" {
 		problem, person = failed.Problem, failed.PersonID
+		if failed.Try != directory.MaybeJudged {
+			result = store.TryReturned
+		}
 	}
-	p.o.Logger.LogAttrs(ctx, slog.LevelInfo, "login failed", slog.String("ref", f.v.Ref), slog.String("reason", string(problem)),
-		slog.String("sp", f.sp.EntityID), slog.String("address", f.v.Address), slog.Any("cause", cause))
-
+	if ctx.Err() != nil {
+		// Whoever gave up may have had an answer on its way: the try stays as it was judged.
+		p.settle(ctx, a, result)
+		return Answer{}, fmt.Errorf("sign in: %w", cause)
+	}
+	p.logFailure(ctx, f, problem, cause)
 	event := p.event(f, "login", store.PersonID(person))
 	event.Outcome, event.Reason = "refused", string(problem)
 	switch problem {
 	case directory.Unavailable:
+		p.settle(ctx, a, result)
 		page, err := p.refuse(ctx, f, refusal{reason: ReasonDirectoryDown, status: http.StatusServiceUnavailable, retry: true,
 			detail: "the directory does not answer", mend: "look after the directory"})
 		return Answer{Page: page}, err
 	case directory.Disabled, directory.Expired, directory.PasswordExpired, directory.MustChange, directory.NotNow, directory.NotHere:
 		// Only told after the right password (row LDAP-08), so it is no guess to count.
 		form.Problem = problem
-		if err := p.o.Audit.Add(ctx, event); err != nil {
-			return Answer{}, fmt.Errorf("record login: %w", err)
-		}
+		p.settle(ctx, a, store.TryReturned, event)
 		return p.askPassword(ctx, f, form)
 	case directory.BadData:
 		if person == "" {
 			break // found before the password was checked: not to be told apart
 		}
+		p.settle(ctx, a, store.TryReturned)
 		page, err := p.refuse(ctx, f, refusal{reason: string(problem), status: http.StatusForbidden,
 			detail: "what the directory holds of this person can't be used", mend: "see the line before"})
 		return Answer{Page: page}, err
 	}
 	// BadCredentials, Locked, Ambiguous and whatever is not known: one text for all.
-	if err := p.o.Throttle.Fail(ctx, p.o.LoginWindow, event, a.counts(person)...); err != nil {
-		return Answer{}, fmt.Errorf("count failed login: %w", err)
-	}
-	return p.askPassword(ctx, f, form)
+	p.settle(ctx, a, result, event)
+	return p.wrongPassword(ctx, f, form, began)
+}
+
+func (p *Provider) logFailure(ctx context.Context, f *flow, problem directory.Problem, cause error) {
+	p.o.Logger.LogAttrs(ctx, slog.LevelInfo, "login failed", slog.String("ref", f.v.Ref), slog.String("reason", string(problem)),
+		slog.String("sp", f.sp.EntityID), slog.String("address", f.v.Address), slog.Any("cause", cause))
 }

@@ -156,7 +156,7 @@ func newFixture(t testing.TB, key string, change func(*idp.Options)) *fixture {
 		EntityID: entityID, PublicURL: publicURL,
 		SignIns: db.SignIns(), Sessions: db.Sessions(), Logouts: db.Logouts(), Providers: db.ServiceProviders(), Keys: db.Keys(),
 		Throttle: db.Throttle(), Forms: db.Forms(), Captures: db.Captures(), SecondFactors: db.SecondFactors(), Audit: db.Audit(), Changes: db.Changes, Sealer: sealer,
-		Directory: f.directory, Gate: f.gate, ReadingStale: 15 * time.Minute,
+		Directory: f.directory, Gate: f.gate, ReadingStale: 15 * time.Minute, LoginFloor: time.Millisecond,
 		Now: now.Now, Random: rand.Reader, Logger: logger,
 	}
 	if change != nil {
@@ -165,6 +165,7 @@ func newFixture(t testing.TB, key string, change func(*idp.Options)) *fixture {
 	if f.Provider, err = idp.New(o); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(f.Drain) // before the store is closed
 	return f
 }
 
@@ -261,6 +262,11 @@ type people struct {
 	reads int
 	binds int
 	bound func() // called after a password was right; nil: nothing
+	slow  int    // of the binds, those in the share of slow ones
+
+	held   chan struct{} // binds wait until it is closed; nil: they don't
+	lost   int           // so many answers get lost on a connection that had been idle
+	unsent bool          // no bind can be sent
 }
 
 type person struct {
@@ -292,12 +298,11 @@ func (d *people) counts() (reads, binds int) {
 	return d.reads, d.binds
 }
 
-func (d *people) Authenticate(_ context.Context, login, password string) (directory.Entry, error) {
+func (d *people) Lookup(_ context.Context, login string) (directory.Found, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.binds++
 	if d.down {
-		return directory.Entry{}, &directory.Error{Problem: directory.Unavailable, Op: "sign in", Err: errors.New("connection refused")}
+		return directory.Found{}, &directory.Error{Problem: directory.Unavailable, Op: "sign in", Err: errors.New("connection refused")}
 	}
 	login = strings.ToLower(login)
 	if _, name, ok := strings.Cut(login, `\`); ok {
@@ -305,20 +310,56 @@ func (d *people) Authenticate(_ context.Context, login, password string) (direct
 	}
 	who := d.all[login]
 	if who == nil {
-		return directory.Entry{}, &directory.Error{Problem: directory.BadCredentials, Op: "sign in", Err: directory.ErrNotFound}
+		name, _, _ := strings.Cut(strings.TrimSpace(login), "@")
+		who = d.all[name]
 	}
-	if who.password != password {
-		return directory.Entry{}, &directory.Error{Problem: directory.BadCredentials, Op: "sign in", PersonID: who.entry.ID, Err: errors.New("code 49")}
+	if who == nil {
+		return directory.Found{}, &directory.Error{Problem: directory.BadCredentials, Op: "sign in", Err: directory.ErrNotFound}
 	}
-	if who.problem != "" {
-		return directory.Entry{}, &directory.Error{Problem: who.problem, Op: "sign in", PersonID: who.entry.ID, Err: errors.New("the entry says so")}
+	return directory.Found{Entry: directory.Entry{ID: who.entry.ID, DN: who.entry.DN, Login: who.entry.Login}}, nil
+}
+
+func (d *people) Bind(_ context.Context, f directory.Found, password string, slow bool) (directory.Entry, error) {
+	d.mu.Lock()
+	d.binds++
+	if slow {
+		d.slow++
 	}
-	e := who.entry
-	e.ReadAt = now.Now()
-	if d.bound != nil {
-		d.bound()
+	held := d.held
+	d.mu.Unlock()
+	if held != nil {
+		<-held
 	}
-	return e, nil
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, who := range d.all {
+		if who.entry.ID != f.Entry.ID {
+			continue
+		}
+		refused := func(problem directory.Problem, try directory.Try) (directory.Entry, error) {
+			return directory.Entry{}, &directory.Error{Problem: problem, Op: "sign in", PersonID: who.entry.ID, Err: errors.New("code 49"), Try: try}
+		}
+		switch {
+		case d.lost > 0:
+			d.lost--
+			return directory.Entry{}, &directory.Error{Problem: directory.Unavailable, Op: "sign in", PersonID: who.entry.ID, Err: io.EOF, Again: true}
+		case d.unsent:
+			return refused(directory.Unavailable, directory.NotSent)
+		case who.password != password:
+			return refused(directory.BadCredentials, directory.MaybeJudged)
+		case who.problem == directory.Locked, who.problem == directory.BadCredentials, who.problem == directory.Ambiguous, who.problem == directory.Unavailable:
+			return refused(who.problem, directory.MaybeJudged)
+		case who.problem != "":
+			return refused(who.problem, directory.Proved)
+		}
+		e := who.entry
+		e.ReadAt = now.Now()
+		if d.bound != nil {
+			d.bound()
+		}
+		return e, nil
+	}
+	return directory.Entry{}, &directory.Error{Problem: directory.BadCredentials, Op: "sign in", Err: directory.ErrNotFound}
 }
 
 func (d *people) Read(_ context.Context, id string) (directory.Entry, error) {
@@ -550,6 +591,7 @@ func status(t testing.TB, d idp.Deliver) (top, second string) {
 // events lists the audit, newest first.
 func (f *fixture) events(t testing.TB) []store.Event {
 	t.Helper()
+	f.Drain()
 	all, err := f.db.Audit().List(context.Background(), store.Filter{Limit: 1000})
 	if err != nil {
 		t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -95,8 +96,9 @@ type Options struct {
 	Published Published // what our metadata says about who runs this
 
 	Caps          store.Caps    // of pending sign-ins without a session (row WEB-09)
-	LoginFailures int           // failed logins of one login name in LoginWindow before it must wait, 5
-	LoginWindow   time.Duration // 15 min
+	LoginFailures int           // failed logins of one person in LoginWindow before they must wait, 5; the last two are for browsers that are known
+	LoginWindow   time.Duration // 15 min, counted from the last one
+	LoginFloor    time.Duration // the least time until a login is refused, 250 ms
 
 	Now    func() time.Time
 	Random io.Reader // of cryptographic quality; safe for concurrent use
@@ -120,7 +122,12 @@ type Provider struct {
 	config   configCache
 	readings singleflight.Group // one re-read of the directory for each session at a time
 	parsing  chan struct{}      // slots for inflating and parsing
-	slowed   chan struct{}      // slots for logins that are made to wait
+	pace     *pace              // when refused logins are answered
+	turns    *turns             // of logins from addresses past their limit
+	flights  *inFlight          // logins that wait for others of their person
+
+	laterSlots  chan struct{} // for what is written down behind an answer
+	laterWrites sync.WaitGroup
 }
 
 // New checks the options, all of them at once, and returns a Provider. It
@@ -239,7 +246,10 @@ func New(o Options) (*Provider, error) {
 		logoutEndpoint: base.String() + sloPath,
 		classes:        classes{protected: base.Scheme == "https", second: o.SecondFactor.Class},
 		parsing:        make(chan struct{}, parsingSlots),
-		slowed:         make(chan struct{}, slowedSlots),
+		pace:           newPace(o.LoginFloor, o.Random),
+		turns:          newTurns(),
+		flights:        newInFlight(),
+		laterSlots:     make(chan struct{}, laterSlots),
 	}, nil
 }
 

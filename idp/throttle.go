@@ -2,155 +2,291 @@ package idp
 
 import (
 	"context"
-	"crypto/sha256"
+	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/netip"
-	"strings"
 	"time"
 
 	"ssobridge/idp/directory"
+	"ssobridge/store"
 )
 
-// How failed logins slow the address that they come from (row LDAP-10).
+// The limits of tries to log in (rows LDAP-10, ID-08, ID-13).
 const (
-	slowedSlots  = 256 // logins that may be made to wait at the same time
-	freeFailures = 10  // of an address, before it is slowed: an office has many who mistype
-	slowStep     = 100 * time.Millisecond
-	slowLimit    = 2 * time.Second
+	// reservedTries are the last ones of a person's LoginFailures. Only browsers that the person used before get them, so that
+	// strangers can't shut anybody out. All together stay below the directory's own threshold, which LoginFailures must.
+	reservedTries = 2
+
+	addressWindow   = time.Hour
+	addressFailures = 300 // judged failures of an IPv4 address, or of a /64, within the window; past it, its tries go one at a time
+
+	// What is written down after an answer: so many at once, each within a time.
+	laterSlots = 64
+	laterTime  = 15 * time.Second
 )
 
-// attempt is one try to log in, as the limits see it. The limit by login refuses.
-// A browser that this login was used from before has a limit of its own in its
-// place, so that outsiders can't lock people out. The limit by address only
-// slows: many people share an address.
-//
-// An account in the directory can so be tried with LoginFailures wrong passwords
-// from outside and as many from its own browser in one LoginWindow: the
-// directory's lockout threshold should be above twice LoginFailures.
+// attempt is one try to log in, as the limits see it.
 type attempt struct {
-	name    string // the login name, by directory.BareLogin
-	login   []byte // key of the login name
-	browser []byte // key of login and browser; nil for a browser that is not known
-	address []byte
+	person string // whose tries are counted
+	id     string // their immutable id, "" where the entry shows none
+	known  bool   // the browser was used by this person before
+	blocks []store.Block
+	slow   bool // the address is past its limit
+	done   func()
 }
 
-// throttle makes an attempt wait its time, or refuses it.
-func (p *Provider) throttle(ctx context.Context, f *flow, login string) (attempt, Page, error) {
-	name := directory.BareLogin(login)
-	a := attempt{name: name, login: key("login", name), address: key("address", addressBlock(f.v.Address))}
-	browser := hash(f.v.Browser)
-	known, err := p.o.Throttle.KnownBrowser(ctx, name, browser)
-	if err != nil {
-		return a, nil, fmt.Errorf("look up browser: %w", err)
-	}
+// verdict is what the limits say to an attempt.
+type tryVerdict int
+
+const (
+	tryTaken tryVerdict = iota
+	trySpent            // the person's tries are used up
+	tryBusy             // too many wait their turn at this address
+)
+
+// limit is how many tries of the person there may be with this one.
+func (p *Provider) limit(known bool) int {
 	if known {
-		a.browser = key("browser", name, string(browser))
+		return p.o.LoginFailures
 	}
-	counts, err := p.o.Throttle.Failures(ctx, p.o.LoginWindow, a.limit(a.login), a.address)
+	return max(1, p.o.LoginFailures-reservedTries)
+}
+
+// line waits for a turn where the address is past its limit. Unknown logins wait as known ones do, so that the time tells nothing;
+// only those who are known from this browser go before them.
+func (p *Provider) line(ctx context.Context, a *attempt, counters []store.Counter) (tryVerdict, error) {
+	widest := ""
+	for _, b := range a.blocks { // from narrow to wide
+		for _, c := range counters {
+			if c.Kind == store.TryAddress && c.Subject == b.Name && c.Taken >= b.Limit {
+				widest = b.Name
+			}
+		}
+	}
+	if widest == "" {
+		return tryTaken, nil
+	}
+	return p.turn(ctx, a, widest, counters)
+}
+
+// turn waits for one at this block.
+func (p *Provider) turn(ctx context.Context, a *attempt, block string, counters []store.Counter) (tryVerdict, error) {
+	class := turnFirst
+	for _, c := range counters {
+		if c.Kind == store.TryPerson && c.Taken > 0 {
+			class = turnOthers
+		}
+	}
+	if a.known && class == turnFirst {
+		class = turnKnown
+	}
+	done, err := p.turns.take(ctx, block, class)
+	switch {
+	case errors.Is(err, errNoTurn):
+		return tryBusy, nil
+	case err != nil:
+		return 0, fmt.Errorf("wait for a turn to log in: %w", err)
+	}
+	a.slow, a.done = true, done
+	return tryTaken, nil
+}
+
+// take takes one try of the person and of the address before the password is judged. A try past the limit waits for those in flight:
+// somebody's tabs that come together all get in with the right password.
+func (p *Provider) take(ctx context.Context, a *attempt) (tryVerdict, error) {
+	counters, err := p.o.Throttle.Counters(ctx, a.person, a.blocks)
 	if err != nil {
-		return a, nil, fmt.Errorf("count failed logins: %w", err)
+		return 0, fmt.Errorf("count tries: %w", err)
 	}
-	if counts[0] >= p.o.LoginFailures {
-		// Logged and not audited: the failures that led here are, and each further try
-		// would add a row for nothing.
-		p.logRefusal(ctx, f.v, f.sp.EntityID, ReasonTooManyAttempts, "too many failed logins for this login name", "wait until login_window is over")
-		return a, Refusal{
+	for _, c := range counters {
+		// Without a write, so that a flood against one person costs little.
+		if c.Kind == store.TryPerson && c.Taken >= p.limit(a.known) && c.InFlight == 0 {
+			return trySpent, nil
+		}
+	}
+	if verdict, err := p.line(ctx, a, counters); verdict != tryTaken || err != nil {
+		return verdict, err
+	}
+	waiting, leave := false, func() {}
+	defer func() { leave() }()
+	var patience context.Context
+	for pause := flightLeast; ; pause = min(2*pause, flightMost) {
+		outcome, at, err := p.o.Throttle.Take(ctx, store.TakeTry{
+			Person: a.person, Limit: p.limit(a.known), Window: p.o.LoginWindow,
+			Blocks: a.blocks, BlockWindow: addressWindow, Turn: a.slow, Pace: turnPace,
+		})
+		if err != nil {
+			return 0, fmt.Errorf("take a try: %w", err)
+		}
+		switch outcome {
+		case store.TryTaken:
+			return tryTaken, nil
+		case store.TrySpent:
+			return trySpent, nil
+		case store.TrySlow:
+			if a.slow { // another replica had the last turn
+				if err := wait(ctx, max(at.Sub(p.o.Now()), flightLeast)); err != nil {
+					return 0, fmt.Errorf("wait for a turn to log in: %w", err)
+				}
+				continue
+			}
+			verdict, err := p.turn(ctx, a, a.blocks[len(a.blocks)-1].Name, counters)
+			if verdict != tryTaken || err != nil {
+				return verdict, err
+			}
+		case store.TryWait:
+			if !waiting {
+				if leave, waiting = p.flights.join(a.person); !waiting {
+					leave = func() {}
+					return trySpent, nil
+				}
+				var stop func()
+				patience, stop = context.WithTimeout(ctx, flightPatience)
+				defer stop()
+			}
+			if err := p.flights.next(patience, a.person, pause); err != nil {
+				if ctx.Err() != nil {
+					return 0, fmt.Errorf("wait for other tries: %w", err)
+				}
+				return trySpent, nil
+			}
+		}
+	}
+}
+
+// settled is the end of a taken try.
+func (a attempt) settled(r store.TryResult) store.EndedTry {
+	return store.EndedTry{Person: a.person, Blocks: a.blocks, Result: r}
+}
+
+// settle ends a taken try and records the events, behind the answer.
+func (p *Provider) settle(ctx context.Context, a attempt, r store.TryResult, events ...store.Event) {
+	if a.person == "" && len(events) == 0 {
+		return
+	}
+	p.later(ctx, "record a login", func(ctx context.Context) error {
+		defer p.flights.end(a.person)
+		return p.o.Throttle.Settle(ctx, a.settled(r), events...)
+	})
+}
+
+// unknownLogin records that somebody tried a login that names nobody. Nothing is counted and nothing stored but this.
+func (p *Provider) unknownLogin(ctx context.Context, event store.Event) {
+	p.later(ctx, "record a login", func(ctx context.Context) error { return p.o.Audit.Add(ctx, event) })
+}
+
+// later writes something down that no answer may wait for: how long a write takes would tell which kind it is. Past the bound the
+// caller waits after all, whichever kind it is. Drain waits for what is left.
+func (p *Provider) later(ctx context.Context, what string, write func(context.Context) error) {
+	ctx = context.WithoutCancel(ctx)
+	p.laterSlots <- struct{}{}
+	p.laterWrites.Go(func() {
+		defer func() { <-p.laterSlots }()
+		ctx, cancel := context.WithTimeout(ctx, laterTime)
+		defer cancel()
+		if err := write(ctx); err != nil {
+			p.o.Logger.LogAttrs(ctx, slog.LevelError, "a write after an answer failed", slog.String("what", what), slog.Any("error", err))
+		}
+	})
+}
+
+// Drain waits until everything is written down that answers did not wait for. Call it when no more requests come, before the store
+// is closed.
+func (p *Provider) Drain() { p.laterWrites.Wait() }
+
+// evenOut waits until the drawn time of a login that is refused.
+func (p *Provider) evenOut(ctx context.Context, began time.Time) error {
+	after, err := p.pace.draw()
+	if err != nil {
+		return err
+	}
+	if err := wait(ctx, after-p.o.Now().Sub(began)); err != nil {
+		return fmt.Errorf("wait before an answer: %w", err)
+	}
+	return nil
+}
+
+// tooMany answers an attempt past the person's limit. A browser that the person used before is told so. Any other gets the answer
+// to a wrong password, at the same drawn time: tries for a login that nobody has are never used up, so a refusal would tell that
+// this one exists. The text of that answer says that signing in is blocked after several wrong tries.
+func (p *Provider) tooMany(ctx context.Context, f *flow, form AskPassword, a attempt, began time.Time) (Answer, error) {
+	if t := traceOf(ctx); t != nil {
+		t.step(StepDirectory, t.begin(), ReasonTooManyAttempts, "no try is left")
+		t.guessed(store.PersonID(a.id))
+	}
+	// Logged and not audited: the failures that led here are, and each further try would add a row for nothing.
+	p.logRefusal(ctx, f.v, f.sp.EntityID, ReasonTooManyAttempts, "too many failed logins of this person", "wait until login_window is over, or lift the lockout")
+	if a.known {
+		return Answer{Page: Refusal{
 			SignIn: f.in.ID, Provider: f.sp.name(), Reason: ReasonTooManyAttempts, Status: http.StatusTooManyRequests,
 			CanCancel: f.fromSP(), Retry: true,
-		}, nil
+		}}, nil
 	}
-	page, err := p.slow(ctx, f, counts[1])
-	return a, page, err
+	return p.wrongPassword(ctx, f, form, began)
 }
 
-// slow waits for a time that grows with the failures of the address.
-func (p *Provider) slow(ctx context.Context, f *flow, failures int) (Page, error) {
-	if failures <= freeFailures {
-		return nil, nil
-	}
-	select {
-	case p.slowed <- struct{}{}:
-		defer func() { <-p.slowed }()
-	default:
-		// A flood of guesses fills the slots; without a bound it would fill the memory.
-		p.logRefusal(ctx, f.v, f.sp.EntityID, ReasonBusy, "too many slowed logins are waiting", "look for a flood of logins from one address")
-		return Refusal{
-			SignIn: f.in.ID, Provider: f.sp.name(), Reason: ReasonBusy, Status: http.StatusServiceUnavailable,
-			CanCancel: f.fromSP(), Retry: true,
-		}, nil
-	}
-	timer := time.NewTimer(min(time.Duration(failures-freeFailures)*slowStep, slowLimit))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil, nil
-	case <-ctx.Done():
-		return nil, fmt.Errorf("wait before a login: %w", ctx.Err())
-	}
-}
-
-// overLimit tells whether the person behind the login has too many failures:
-// a directory takes several spellings for one person.
-func (p *Provider) overLimit(ctx context.Context, a attempt, person string) (bool, error) {
-	counts, err := p.o.Throttle.Failures(ctx, p.o.LoginWindow, a.limit(key("person", person)))
+// wrongPassword is the one answer to a wrong password, an unknown login and whatever must not be told from them.
+func (p *Provider) wrongPassword(ctx context.Context, f *flow, form AskPassword, began time.Time) (Answer, error) {
+	answer, err := p.askPassword(ctx, f, form)
 	if err != nil {
-		return false, fmt.Errorf("count failed logins: %w", err)
+		return Answer{}, err
 	}
-	return counts[0] >= p.o.LoginFailures, nil
+	if err := p.evenOut(ctx, began); err != nil {
+		return Answer{}, err
+	}
+	return answer, nil
 }
 
-// limit is the key whose limit refuses: the browser's own, where there is one.
-func (a attempt) limit(other []byte) []byte {
-	if a.browser != nil {
-		return a.browser
-	}
-	return other
+// busy answers where too many wait at an address.
+func (p *Provider) busy(ctx context.Context, f *flow) Answer {
+	p.logRefusal(ctx, f.v, f.sp.EntityID, ReasonBusy, "too many logins from this address wait for their turn", "look for a flood of logins from one address")
+	return Answer{Page: Refusal{
+		SignIn: f.in.ID, Provider: f.sp.name(), Reason: ReasonBusy, Status: http.StatusServiceUnavailable,
+		CanCancel: f.fromSP(), Retry: true,
+	}}
 }
 
-// counts are the keys that a failure counts for.
-func (a attempt) counts(person string) [][]byte {
-	keys := [][]byte{a.login, a.address}
-	if a.browser != nil {
-		keys = append(keys, a.browser)
+// knownBrowser tells whether a person used this browser before. Their login is taken in the directory's form: what was typed may be
+// somebody else's.
+func (p *Provider) knownBrowser(ctx context.Context, f *flow, e directory.Entry) (bool, error) {
+	if e.Login == "" {
+		return false, nil
 	}
-	if person != "" {
-		keys = append(keys, key("person", person))
+	known, err := p.o.Throttle.KnownBrowser(ctx, directory.BareLogin(e.Login), hash(f.v.Browser))
+	if err != nil {
+		return false, fmt.Errorf("look up browser: %w", err)
 	}
-	return keys
+	return known, nil
 }
 
-// clears are the keys that a success wipes out. The address keeps its count: one
-// who has an account of their own must not use it to go on guessing.
-func (a attempt) clears(person string) [][]byte {
-	keys := [][]byte{a.login, key("person", person)}
-	if a.browser != nil {
-		keys = append(keys, a.browser)
-	}
-	return keys
-}
-
-// addressBlock is what a client address counts for: itself, and in IPv6 the /64
-// that it is in. One customer has at least that many addresses (RFC 6177), so a
-// limit for a single one would limit nobody.
+// addressBlock is the narrowest of these.
 func addressBlock(address string) string {
+	if blocks := addressBlocks(address); len(blocks) > 0 {
+		return blocks[0].Name
+	}
+	return ""
+}
+
+// addressBlocks are what a client address counts for: itself, and in IPv6 the /64 that it is in, and with more room the /56 and the
+// /48. One customer has at least a /64 and often as much as a /48 (RFC 6177), so a limit for a single address would limit nobody.
+func addressBlocks(address string) []store.Block {
 	a, err := netip.ParseAddr(address)
-	if err != nil {
-		return address
+	switch {
+	case address == "":
+		return nil
+	case err != nil:
+		return []store.Block{{Name: address, Limit: addressFailures}}
 	}
 	if a = a.Unmap().WithZone(""); a.Is4() {
-		return a.String()
+		return []store.Block{{Name: a.String(), Limit: addressFailures}}
 	}
-	block, err := a.Prefix(64)
-	if err != nil {
-		return address
+	var blocks []store.Block
+	for _, size := range []struct{ bits, times int }{{64, 1}, {56, 4}, {48, 16}} {
+		if block, err := a.Prefix(size.bits); err == nil {
+			blocks = append(blocks, store.Block{Name: block.String(), Limit: addressFailures * size.times})
+		}
 	}
-	return block.String()
-}
-
-// key names a counter. Only its hash is stored: the table of failures must not
-// become a list of logins, and sometimes of passwords typed in the wrong field.
-func key(kind string, parts ...string) []byte {
-	sum := sha256.Sum256([]byte(kind + "\x00" + strings.Join(parts, "\x00")))
-	return sum[:]
+	return blocks
 }

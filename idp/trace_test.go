@@ -59,7 +59,7 @@ func TestTraceReasons(t *testing.T) {
 	ctx := context.Background()
 	newTraced := func(t *testing.T) (*fixture, *told) {
 		kept := &told{}
-		return newFixture(t, "rsa-2048", func(o *idp.Options) { o.Traces, o.LoginFailures = kept, 2 }), kept
+		return newFixture(t, "rsa-2048", func(o *idp.Options) { o.Traces, o.LoginFailures = kept, 4 }), kept
 	}
 	login := func(t *testing.T, f *fixture, v idp.Visitor, name, password string) idp.Answer {
 		t.Helper()

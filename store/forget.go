@@ -49,8 +49,8 @@ func (r Remains) any() bool {
 // A row goes only if its user surely does not exist at Constant Contact, or an admin says so: the ledger is the only record of who has a user
 // there, and without it a second one could be made.
 //
-// Started sign-ins that nobody has logged in to, running single logouts and counts of wrong passwords can't be told to be the person's. They
-// end by themselves, within sign_in.life and sign_in.login_window.
+// Started sign-ins that nobody has logged in to and running single logouts can't be told to be the person's. They end by themselves,
+// within sign_in.life.
 func (s *Ledger) ForgetPerson(ctx context.Context, f Forget, e Event) (done Forgotten, remains Remains, err error) {
 	const what = "forget person"
 	if f.Person == "" {
@@ -182,6 +182,12 @@ func forget(ctx context.Context, tx querier, p PersonID, logins map[string]bool,
 			DELETE FROM traces WHERE sign_in IN (SELECT sign_in FROM traces WHERE person = $1)`, []any{string(p)}},
 		{new(int64), `
 			DELETE FROM second_factor_people WHERE person_id = $1`, []any{string(p)}},
+		{new(int64), `
+			DELETE FROM tries WHERE kind IN ('person', 'code') AND subject = $1`, []any{string(p)}},
+		{new(int64), `
+			DELETE FROM proved_browsers WHERE person_id = $1`, []any{string(p)}},
+		{new(int64), `
+			DELETE FROM wrong_codes WHERE person_id = $1`, []any{string(p)}},
 		{new(int64), `
 			DELETE FROM trace_captures WHERE person = $1`, []any{string(p)}},
 		{new(int64), `

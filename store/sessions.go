@@ -31,9 +31,10 @@ type Session struct {
 	// Throttle.KnownBrowser), in the form in which it will be asked for; ""
 	// stands for Login. Used by Create only.
 	KnownAs string
-	// Clears are the throttle's keys whose failures this login wipes out, used
-	// by Create only and not stored.
-	Clears [][]byte
+	// Try is the try to log in that this session comes of, and Proof the second factor that was proved: what is counted of
+	// either ends with it. Used by Create only and not stored.
+	Try   EndedTry
+	Proof Proof
 }
 
 // Participation is one SP's part in a session: what its logout will name.
@@ -56,7 +57,7 @@ func (db *DB) Sessions() *Sessions { return &Sessions{db} }
 const seenGrain = time.Minute
 
 // Create stores a session, ends the one it replaces (replaces may be nil), notes
-// that this browser was used by this login, clears the failures of n.Clears, and
+// that this browser was used by this login, ends the try and the guesses that it comes of, and
 // records the events: one transaction. A zero SeenAt becomes the present. The
 // participations of a replaced session of the same person go over to the new one: who
 // proves themselves again still wants to be signed out everywhere.
@@ -87,7 +88,10 @@ func (s *Sessions) Create(ctx context.Context, n Session, replaces []byte, event
 				return err
 			}
 		}
-		if err := clearFailures(ctx, tx, n.Clears); err != nil {
+		if err := endTry(ctx, tx, n.Try); err != nil {
+			return err
+		}
+		if err := proved(ctx, tx, n.Proof, now); err != nil {
 			return err
 		}
 		return addEvents(ctx, tx, now, events)

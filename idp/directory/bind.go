@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/go-ldap/ldap/v3"
 )
@@ -38,11 +36,10 @@ var adCodes = map[string]Problem{
 type verdict struct {
 	problem Problem
 	cause   error
-	took    time.Duration // the one request, without getting a connection
 }
 
 // bind proves a password: a simple bind with the person's own DN, on a connection that is only ever bound as people. An error means
-// that the directory could not judge.
+// that the directory could not judge, or that its answer got lost; it says which.
 func (d *Directory) bind(ctx context.Context, dn, password string) (verdict, error) {
 	// Callers have checked both. Either one empty would make a bind that succeeds and proves nothing, so this is no place to trust
 	// callers.
@@ -54,12 +51,14 @@ func (d *Directory) bind(ctx context.Context, dn, password string) (verdict, err
 		controls = append(controls, ldap.NewControlBeheraPasswordPolicy())
 	}
 	var result *ldap.SimpleBindResult
-	var took time.Duration
-	err := d.binds.do(ctx, func(l *ldap.Conn) error {
+	const op = "bind as a person"
+	sent := false
+	// Once: a request whose answer got lost may have been judged and counted, so sending it again is the caller's business, who
+	// counts as well.
+	again, err := d.binds.once(ctx, func(l *ldap.Conn) error {
 		var err error
-		start := d.o.Now()
+		sent = true
 		result, err = l.SimpleBind(ldap.NewSimpleBindRequest(dn, password, controls))
-		took = d.o.Now().Sub(start)
 		return err
 	}, func(err error) bool {
 		// After a refusal the connection's state is the server's guess; it goes. One whose password must be changed is restricted
@@ -67,13 +66,23 @@ func (d *Directory) bind(ctx context.Context, dn, password string) (verdict, err
 		return err == nil && policyProblem(result) == ""
 	})
 	if _, answered := resultCode(err); err != nil && !answered {
-		return verdict{}, unavailable("bind as a person", err)
+		e := &Error{Problem: Unavailable, Op: op, Err: err, Again: again}
+		if !sent {
+			e.Try = NotSent
+		}
+		return verdict{}, e
 	}
 	problem, cause := bindProblem(err, result)
 	if problem == Unavailable {
-		return verdict{}, unavailable("bind as a person", cause)
+		e := &Error{Problem: Unavailable, Op: op, Err: cause}
+		// These refuse the request before the password is looked at; after any other answer it may have been.
+		if hasCode(cause, ldap.LDAPResultBusy, ldap.LDAPResultUnavailable, ldap.LDAPResultUnwillingToPerform, ldap.LDAPResultConfidentialityRequired,
+			ldap.LDAPResultStrongAuthRequired, ldap.LDAPResultAuthMethodNotSupported, ldap.LDAPResultInvalidDNSyntax) {
+			e.Try = NotSent
+		}
+		return verdict{}, e
 	}
-	return verdict{problem, cause, took}, nil
+	return verdict{problem, cause}, nil
 }
 
 // bindProblem reads the answer to a bind.
@@ -138,56 +147,4 @@ func adProblem(err error) Problem {
 		return p
 	}
 	return BadCredentials
-}
-
-// unknownPerson stands for the DN of a login that nobody has. A bind with it costs the same way to the directory and back.
-const unknownPerson = "cn=there is no such person"
-
-// bindNobody spends the time that a wrong password would take, so that the time of an answer does not tell which logins exist.
-// Connection, round trip and refusal are those of a real bind; what the directory spends on comparing a password hash is waited
-// for, by the running mean of real binds.
-func (d *Directory) bindNobody(ctx context.Context, password string) error {
-	// Whatever the directory answers, nobody is signed in by it.
-	v, err := d.bind(ctx, unknownPerson+","+d.o.BaseDN, password)
-	if err != nil {
-		return err
-	}
-	rest := d.pace.usual() - v.took
-	if rest <= 0 {
-		return nil
-	}
-	timer := time.NewTimer(rest)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return unavailable("bind as a person", context.Cause(ctx))
-	}
-}
-
-// pace is the running mean of how long binds of people take.
-type pace struct {
-	mu   sync.Mutex
-	mean time.Duration
-}
-
-// maxPace bounds what one slow answer can add.
-const maxPace = 2 * time.Second
-
-func (p *pace) record(d time.Duration) {
-	d = min(max(d, 0), maxPace)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.mean == 0 {
-		p.mean = d
-		return
-	}
-	p.mean += (d - p.mean) / 8
-}
-
-func (p *pace) usual() time.Duration {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.mean
 }

@@ -19,10 +19,10 @@ type Directory struct {
 	attributes []string  // of a person
 
 	servers  []*server
-	searches *pool // bound as the service account
-	binds    *pool // bound as people only
+	searches *pool         // bound as the service account
+	binds    *pool         // bound as people only
+	slow     chan struct{} // the share of binds that tries of addresses past their limit have
 	cache    groupCache
-	pace     pace
 
 	referrals atomic.Int64
 	closed    atomic.Bool
@@ -47,6 +47,7 @@ func New(o Options) (*Directory, error) {
 	d.searches.open, d.searches.probe = d.openSearch, d.probeSearch
 	d.binds = newPool(&d.o, d.servers, o.BindPoolSize)
 	d.binds.open = d.openBind
+	d.slow = make(chan struct{}, max(1, o.BindPoolSize/slowShare))
 	d.attributes = append([]string{o.LoginAttribute, o.IDAttribute, o.FirstNameAttribute, o.LastNameAttribute, o.MailAttribute}, o.ExtraAttributes...)
 	d.attributes = append(d.attributes, o.stateAttributes()...)
 	if o.GroupMode != modeSearch {
@@ -66,53 +67,6 @@ func (d *Directory) Close() error {
 // Referrals is the number of referral entries that searches have found and ignored since the start. A high one means that base_dn
 // is wider than this server: for Active Directory, use the domain's DN or the global catalog at port 3269.
 func (d *Directory) Referrals() int64 { return d.referrals.Load() }
-
-// Authenticate finds the one person with this login, binds as them, and reads person and groups. Its Entry has no Problem.
-// The error is an *Error; with Unavailable nothing is known about the password.
-func (d *Directory) Authenticate(ctx context.Context, login, password string) (Entry, error) {
-	const op = "sign in"
-	// Before any network: see checkPassword.
-	if err := checkPassword(password); err != nil {
-		return Entry{}, &Error{Problem: BadCredentials, Op: op, Err: err}
-	}
-	filter, err := d.loginFilter(login)
-	if err != nil {
-		return Entry{}, &Error{Problem: BadCredentials, Op: op, Err: err}
-	}
-	ctx, cancel := d.bounded(ctx)
-	defer cancel()
-	found, err := d.findPerson(ctx, filter)
-	if problem := nobody(err); problem != "" {
-		if err := d.bindNobody(ctx, password); err != nil {
-			return Entry{}, unavailable(op, err)
-		}
-		return Entry{}, &Error{Problem: problem, Op: op, Err: err}
-	}
-	if err != nil {
-		return Entry{}, unavailable(op, err)
-	}
-	e, st, unusable := d.entry(found)
-	v, err := d.bind(ctx, found.DN, password)
-	if err != nil {
-		return Entry{}, unavailable("sign in "+found.DN, err)
-	}
-	d.pace.record(v.took)
-	if v.problem != "" {
-		return Entry{}, &Error{Problem: v.problem, Op: "sign in " + found.DN, PersonID: e.ID, Err: v.cause}
-	}
-	// That an entry can't be used is told only to who knows its password, as everything else about it.
-	if unusable != nil {
-		return Entry{}, unavailable("sign in "+found.DN, unusable)
-	}
-	// The password is right. The server lets some in whom the entry forbids, and may have let this one in.
-	if st.problem != "" {
-		return Entry{}, &Error{Problem: st.problem, Op: "sign in " + e.DN, PersonID: e.ID, Err: errors.New("the password is right, and the entry says so")}
-	}
-	if e.Groups, err = d.personGroups(ctx, e, found); err != nil {
-		return Entry{}, withPerson(err, e.ID)
-	}
-	return e, nil
-}
 
 // Read reads a person again by immutable id, for a live session. A person who is gone, or whom the login filter no longer takes, is
 // an Entry with Problem Disabled and the id. An Entry whose Problem is set is returned without error.

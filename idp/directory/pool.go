@@ -45,17 +45,29 @@ func newPool(o *Options, servers []*server, size int) *pool {
 //
 // keep tells whether the connection may serve others after the call; nil: unless it broke.
 func (p *pool) do(ctx context.Context, fn func(*ldap.Conn) error, keep func(error) bool) error {
+	_, err := p.try(ctx, 2, fn, keep)
+	return err
+}
+
+// once is do for what must not be sent again after an answer that got lost. again tells that this happened on a connection that had
+// been idle: the server or a firewall may have closed it, and a fresh one may do.
+func (p *pool) once(ctx context.Context, fn func(*ldap.Conn) error, keep func(error) bool) (again bool, err error) {
+	return p.try(ctx, 1, fn, keep)
+}
+
+// try makes at most so many tries of which the answer got lost.
+func (p *pool) try(ctx context.Context, tries int, fn func(*ldap.Conn) error, keep func(error) bool) (again bool, err error) {
 	select {
 	case p.slots <- struct{}{}:
 	case <-ctx.Done():
-		return &Error{Problem: Unavailable, Op: "wait for a directory connection", Err: context.Cause(ctx)}
+		return false, &Error{Problem: Unavailable, Op: "wait for a directory connection", Err: context.Cause(ctx)}
 	}
 	defer func() { <-p.slots }()
 	var first error
 	for try := range 2 {
 		c, err := p.get(ctx, try > 0)
 		if err != nil {
-			return &Error{Problem: Unavailable, Op: "connect to the directory", Err: errors.Join(first, err)}
+			return false, &Error{Problem: Unavailable, Op: "connect to the directory", Err: errors.Join(first, err)}
 		}
 		hung, err := c.do(ctx, p.o.OpTimeout, fn)
 		_, answered := resultCode(err)
@@ -65,19 +77,23 @@ func (p *pool) do(ctx context.Context, fn func(*ldap.Conn) error, keep func(erro
 			} else {
 				c.close()
 			}
-			return err
+			return false, err
 		}
 		c.close()
 		if ctx.Err() != nil || errors.Is(err, errTooMuch) {
-			return &Error{Problem: Unavailable, Op: "ask the directory", Err: err}
+			return false, &Error{Problem: Unavailable, Op: "ask the directory", Err: err}
 		}
 		// An idle connection that turns out to be dead says little about its server; anything else counts against it.
 		if hung || answered || !c.reused {
 			p.failed(c.server, err, false)
 		}
 		first = err
+		if !answered && try+1 >= tries {
+			again = c.reused && !hung
+			break
+		}
 	}
-	return &Error{Problem: Unavailable, Op: "ask the directory", Err: first}
+	return again, &Error{Problem: Unavailable, Op: "ask the directory", Err: first}
 }
 
 // get gives a connection: an idle one of the best server, or a fresh one.

@@ -38,7 +38,20 @@ type Error struct {
 	// one login (case, spaces, accents), so failures are best counted by it.
 	PersonID string
 	Err      error
+
+	Try   Try  // of Bind: what is known of the password
+	Again bool // of Bind: the answer got lost on a connection that had been idle, so another bind may do; it is another try
 }
+
+// Try says what an Error of Bind knows of the password. The zero value says nothing: it may have been judged.
+type Try int
+
+// The values of Try.
+const (
+	MaybeJudged Try = iota // judged and wrong, or nobody knows
+	NotSent                // surely not judged
+	Proved                 // the password is right, and something else stands in the way
+)
 
 func (e *Error) Error() string { return fmt.Sprintf("%s: %s: %v", e.Op, e.Problem, e.Err) }
 func (e *Error) Unwrap() error { return e.Err }
@@ -46,7 +59,7 @@ func (e *Error) Unwrap() error { return e.Err }
 // unavailable wraps whatever kept the directory from answering. An error that is typed already keeps its problem.
 func unavailable(op string, err error) error {
 	if e, ok := errors.AsType[*Error](err); ok {
-		return &Error{Problem: e.Problem, Op: op, PersonID: e.PersonID, Err: err}
+		return &Error{Problem: e.Problem, Op: op, PersonID: e.PersonID, Err: err, Try: e.Try, Again: e.Again}
 	}
 	return &Error{Problem: Unavailable, Op: op, Err: err}
 }

@@ -39,6 +39,7 @@ func known(tb testing.TB, db *store.DB, p store.PersonID, mark string, items ...
 	}, nil))
 	must(tb, db.Sessions().Create(ctx, store.Session{
 		TokenHash: hash(mark + "2"), Person: p, KnownAs: mark, Browser: hash("other browser " + mark), EndsAt: time.Now().Add(time.Hour),
+		Proof: store.Proof{Person: p, Browser: hash("other browser " + mark)},
 	}, nil))
 	in := signIn("in-" + string(p))
 	in.RequestID, in.Address = "request-"+string(p), mark+" address"
@@ -55,6 +56,14 @@ func known(tb testing.TB, db *store.DB, p store.PersonID, mark string, items ...
 
 	must(tb, db.SecondFactors().Enrol(ctx, p, store.Enrolment{Factors: []store.SecondFactor{{ID: mark + "-factor", Person: p, Kind: "totp", Sealed: []byte(mark)}}}))
 	must(tb, db.SecondFactors().Delay(ctx, p))
+
+	for _, browser := range []string{"", "browser " + mark} {
+		_, err := db.Throttle().TakeGuess(ctx, store.Guess{Person: p, Browser: hash(browser), Limit: 5, Window: time.Hour})
+		must(tb, err)
+		must(tb, db.Throttle().WrongCode(ctx, p, hash(browser), event("known")))
+	}
+	_, _, err = db.Throttle().Take(ctx, store.TakeTry{Person: string(p), Limit: 5, Window: time.Hour})
+	must(tb, err)
 
 	must(tb, db.Captures().Set(ctx, store.Capture{Person: p, Until: time.Now().Add(time.Hour), By: "admin:x"}, event("known")))
 	must(tb, db.Captures().Keep(ctx, store.Captured{Person: p, Ref: "1" + string(p), At: time.Now(), Sealed: []byte(mark)}))
@@ -294,8 +303,8 @@ func testForget(t *testing.T, fresh func(testing.TB) store.Options) {
 		want := []string{
 			"account_requests.person_id", "known_browsers.login", "manual_work.login", "manual_work.person_id", "mappings.person_id", "mappings_off.person_id",
 			// person_epochs stays: it holds an id, as the audit does, and a number without which what was revoked could come back.
-			"participations.name_id", "person_epochs.person_id", "plan_items.login", "plan_items.person_id", "second_factor_people.person_id", "second_factors.person_id", "sessions.login", "sessions.person_id", "sso_users.contact_email", "sso_users.person_id",
-			"trace_captured.person", "trace_captures.person", "traces.person",
+			"participations.name_id", "person_epochs.person_id", "plan_items.login", "plan_items.person_id", "proved_browsers.person_id", "second_factor_people.person_id", "second_factors.person_id", "sessions.login", "sessions.person_id", "sso_users.contact_email", "sso_users.person_id",
+			"trace_captured.person", "trace_captures.person", "traces.person", "wrong_codes.person_id",
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("columns about people: %q, want %q; what is new has to be forgotten by ForgetPerson, and stand in the test's function known", got, want)

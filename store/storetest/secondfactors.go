@@ -137,33 +137,3 @@ func testSecondFactors(t *testing.T, fresh func(testing.TB) store.Options) {
 		t.Errorf("policies %v, %v after %d changes", policies, err, after-before)
 	}
 }
-
-// testGuesses: of guesses that come together no more are looked at than there may be.
-func testGuesses(t *testing.T, fresh func(testing.TB) store.Options) {
-	db := open(t, fresh(t))
-	var (
-		wait sync.WaitGroup
-		left atomic.Int64
-	)
-	for range 20 {
-		wait.Go(func() {
-			ok, err := db.Throttle().Take(t.Context(), time.Minute, 5, []byte("key"))
-			if err != nil {
-				t.Error(err)
-			}
-			if ok {
-				left.Add(1)
-			}
-		})
-	}
-	wait.Wait()
-	if left.Load() != 5 {
-		t.Errorf("%d guesses were looked at, want 5", left.Load())
-	}
-	if err := db.Throttle().Clear(t.Context(), []byte("key")); err != nil {
-		t.Fatal(err)
-	}
-	if ok, err := db.Throttle().Take(t.Context(), time.Minute, 5, []byte("key")); !ok || err != nil {
-		t.Errorf("after it was cleared: %v, %v", ok, err)
-	}
-}

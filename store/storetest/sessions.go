@@ -156,9 +156,18 @@ func testSessions(t *testing.T, fresh func(testing.TB) store.Options) {
 	})
 	t.Run("known browser and cleared failures", func(t *testing.T) {
 		th := db.Throttle()
-		must(t, th.Fail(ctx, time.Hour, event("fail"), hash("k1"), hash("k2")))
+		blocks := []store.Block{{Name: "192.0.2.1", Limit: 300}}
+		for _, person := range []string{"known", "other"} {
+			for range 2 {
+				got, _, err := th.Take(ctx, store.TakeTry{Person: person, Limit: 5, Window: time.Hour, Blocks: blocks, BlockWindow: time.Hour})
+				if must(t, err); got != store.TryTaken {
+					t.Fatalf("a try of %s: %v", person, got)
+				}
+			}
+		}
+		must(t, th.Settle(ctx, store.EndedTry{Person: "known"}, event("fail")))
 		n := session(t, db, "known")
-		n.TokenHash, n.Browser, n.Clears = hash("known2"), hash("laptop"), [][]byte{hash("k1")}
+		n.TokenHash, n.Browser, n.Try = hash("known2"), hash("laptop"), store.EndedTry{Person: "known", Blocks: blocks, Result: store.TrySucceeded}
 		must(t, s.Create(ctx, n, nil))
 		for _, c := range []struct {
 			login   string
@@ -169,10 +178,10 @@ func testSessions(t *testing.T, fresh func(testing.TB) store.Options) {
 				t.Errorf("known browser of %s: %t, %v, want %t", c.login, got, err, c.want)
 			}
 		}
-		counts, err := th.Failures(ctx, time.Hour, hash("k1"), hash("k2"))
-		must(t, err)
-		if diff := cmp.Diff([]int{0, 1}, counts); diff != "" {
-			t.Errorf("failures after the login (-want +got):\n%s", diff)
+		for person, want := range map[string][2]int{"known": {0, 3}, "other": {2, 3}} {
+			if got := taken(t, th, person, blocks); got != want {
+				t.Errorf("%s after the login: %v tries, want %v", person, got, want)
+			}
 		}
 	})
 	t.Run("reading", func(t *testing.T) {
@@ -249,68 +258,4 @@ func testSessions(t *testing.T, fresh func(testing.TB) store.Options) {
 			t.Errorf("count %d, %v, want 1", n, err)
 		}
 	})
-}
-
-// testThrottle: LDAP-10.
-func testThrottle(t *testing.T, fresh func(testing.TB) store.Options) {
-	ctx := t.Context()
-	o := fresh(t)
-	db := open(t, o)
-	th := db.Throttle()
-	a, b := hash("login"), hash("address")
-	count := func(t *testing.T, window time.Duration, want ...int) {
-		t.Helper()
-		got, err := th.Failures(ctx, window, a, b)
-		must(t, err)
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("failures (-want +got):\n%s", diff)
-		}
-	}
-	count(t, time.Hour, 0, 0)
-	for _, err := range all(20, func(i int) error {
-		if i%2 == 0 {
-			return th.Fail(ctx, time.Hour, event("f"), a, b)
-		}
-		return th.Fail(ctx, time.Hour, event("f"), b, a)
-	}) {
-		must(t, err)
-	}
-	count(t, time.Hour, 20, 20)
-	if n := events(t, db, "f"); n != 20 {
-		t.Errorf("%d events, want 20", n)
-	}
-	must(t, th.Clear(ctx, a))
-	count(t, time.Hour, 0, 20)
-	must(t, th.Fail(ctx, time.Hour, event("f"), a))
-	count(t, time.Hour, 1, 20)
-
-	// Whoever comes late, or has a clock that is behind, counts on in the window of the others.
-	behindTime := o
-	behindTime.Now = func() time.Time { return time.Now().Add(-10 * time.Second) }
-	late := open(t, behindTime).Throttle()
-	must(t, th.Fail(ctx, time.Hour, event("late"), hash("late")))
-	must(t, late.Fail(ctx, time.Hour, event("late"), hash("late")))
-	for _, clock := range []*store.Throttle{th, late} {
-		if n, err := clock.Failures(ctx, time.Hour, hash("late")); err != nil || n[0] != 2 {
-			t.Errorf("failures by two clocks: %v, %v, want 2", n, err)
-		}
-	}
-	if left, err := late.Take(ctx, time.Hour, 2, hash("late")); left || err != nil {
-		t.Errorf("a third guess by the late clock: %t, %v", left, err)
-	}
-
-	// A window that is over counts nothing, and the next failure begins a new one.
-	c := hash("over")
-	must(t, th.Fail(ctx, -time.Second, event("f"), c))
-	if n, err := th.Failures(ctx, time.Hour, c); err != nil || n[0] != 0 {
-		t.Errorf("failures of a window that is over: %v, %v, want 0", n, err)
-	}
-	must(t, th.Fail(ctx, -time.Second, event("f"), hash("over2")))
-	must(t, th.Fail(ctx, time.Hour, event("f"), c))
-	if n, err := th.Failures(ctx, time.Hour, c); err != nil || n[0] != 1 {
-		t.Errorf("failures of the new window: %v, %v, want 1", n, err)
-	}
-	if n, err := th.Purge(ctx); err != nil || n != 1 {
-		t.Errorf("purged %d, %v, want the one window that is over", n, err)
-	}
 }

@@ -304,13 +304,17 @@ type SignInConfig struct {
 	// Example: 1s
 	Patience time.Duration `yaml:"patience"`
 
-	// Wrong passwords for one login name within login_window after which further
-	// tries are refused. Set it below the directory's own lockout threshold.
+	// Wrong passwords for one person within login_window, by whatever spelling of the
+	// login, after which further tries are refused without asking the directory. The
+	// last two are reserved for browsers in which the person signed in before: others
+	// have two less, so that strangers can't shut anybody out. Set it below the
+	// directory's own lockout threshold, which check compares.
 	// Default 5.
 	// Example: 5
 	LoginFailures int `yaml:"login_failures"`
 
-	// The time in which wrong passwords are counted.
+	// How long after the last one wrong passwords are forgotten. Set it no shorter than
+	// the time after which the directory forgets them.
 	// Default 15m.
 	// Example: 15m
 	LoginWindow time.Duration `yaml:"login_window"`

@@ -154,6 +154,9 @@ func (p *Parts) openPartner() (err error) {
 // Close closes what was opened, the store last.
 func (p *Parts) Close() error {
 	var errs []error
+	if p.IdP != nil {
+		p.IdP.Drain() // what answers did not wait for is written before the store closes
+	}
 	if p.Directory != nil {
 		errs = append(errs, p.Directory.Close())
 	}

@@ -41,6 +41,45 @@ UPDATE sso_users SET failures = CASE WHEN attempts > 7 THEN 7 ELSE attempts END
 
 
 -- Tries.
+-- What may be guessed is counted before it is judged. kind 'person': wrong passwords, subject is the person's id; 'code': wrong
+-- second factors of a person, in all browsers that never proved one (browser is empty) or in one that did; 'address': judged
+-- failures, subject is the block of addresses. taken counts the tries in flight too; in_flight says how many these are, and is
+-- not believed past in_flight_until, since a program may die. next_at spaces the tries of an address that is past its limit.
+-- The table login_failures stays for the program of the version before.
+CREATE TABLE tries (
+    kind            TEXT    NOT NULL,
+    subject         TEXT    NOT NULL,
+    browser         BLOB    NOT NULL,
+    taken           INTEGER NOT NULL,
+    in_flight       INTEGER NOT NULL,
+    in_flight_until INTEGER NOT NULL,
+    ends_at         INTEGER NOT NULL,
+    next_at         INTEGER NOT NULL,
+    PRIMARY KEY (kind, subject, browser)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX tries_end ON tries (ends_at);
+
+-- The browsers in which a person proved a second factor: a limit of their own for wrong ones hangs on it.
+CREATE TABLE proved_browsers (
+    person_id TEXT    NOT NULL,
+    browser   BLOB    NOT NULL,
+    seen_at   INTEGER NOT NULL,
+    PRIMARY KEY (person_id, browser)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX proved_browsers_seen ON proved_browsers (seen_at);
+
+-- Wrong second factors by browser since the person last proved one: the owner sees those of other browsers at the next proof.
+CREATE TABLE wrong_codes (
+    person_id TEXT    NOT NULL,
+    browser   BLOB    NOT NULL,
+    codes     INTEGER NOT NULL,
+    last_at   INTEGER NOT NULL,
+    PRIMARY KEY (person_id, browser)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX wrong_codes_last ON wrong_codes (last_at);
 
 
 -- Sign-ins.
