@@ -3,6 +3,7 @@ package idp
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -26,7 +27,8 @@ type config struct {
 	providers map[string]*provider
 	order     []*provider                      // by entityID
 	captured  map[store.PersonID]time.Time     // whose assertions are captured, until when
-	factors   map[store.AccountID]FactorPolicy // of client accounts that have one of their own
+	forms     *store.AccountForms              // how client accounts are on record
+	factors   map[store.AccountID]FactorPolicy // of client accounts that have one of their own, by their recorded form
 	*keyring
 }
 
@@ -76,7 +78,11 @@ func (p *Provider) read(ctx context.Context) (*config, error) {
 	if err != nil {
 		return nil, err
 	}
-	policies, err := p.factors.Policies(ctx)
+	forms, err := p.o.Accounts.Forms(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read client accounts: %w", err)
+	}
+	stored, err := p.factors.Policies(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +90,7 @@ func (p *Provider) read(ctx context.Context) (*config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &config{keyring: keys, factors: policies, captured: captured, providers: make(map[string]*provider, len(records))}
+	c := &config{keyring: keys, forms: forms, factors: recordedPolicies(stored, forms, p.o.SecondFactor.People), captured: captured, providers: make(map[string]*provider, len(records))}
 	for _, r := range records {
 		sp := newProvider(r)
 		c.providers[r.EntityID] = sp
@@ -92,6 +98,46 @@ func (p *Provider) read(ctx context.Context) (*config, error) {
 	}
 	slices.SortFunc(c.order, func(a, b *provider) int { return cmp.Compare(a.EntityID, b.EntityID) })
 	return c, nil
+}
+
+// account brings a client account that a link or a form names to its recorded form. One that no list knows, or that
+// differs in case from several, stays as it was written: the gate compares byte for byte and refuses it, after the login
+// and with the same words as any other that is not the person's, so that a stranger doesn't find out which accounts exist.
+func (c *config) account(text string) (store.AccountID, error) {
+	id, err := c.forms.Resolve(text)
+	if errors.Is(err, store.ErrUnlistedAccount) || errors.Is(err, store.ErrAmbiguousAccount) {
+		return id, nil
+	}
+	return id, err
+}
+
+// recordedPolicies brings policies to the recorded form of their accounts. A version before this one stored an account as
+// it was typed, and then looked for the policy under another spelling. Of several for one account the strictest holds,
+// and one that stands under another spelling alone never asks for less than the common one.
+func recordedPolicies(stored map[store.AccountID]FactorPolicy, forms *store.AccountForms, common FactorPolicy) map[store.AccountID]FactorPolicy {
+	policies := make(map[store.AccountID]FactorPolicy, len(stored))
+	for account, policy := range stored {
+		targets := []store.AccountID{forms.Stored(account)}
+		if _, err := forms.Resolve(string(account)); errors.Is(err, store.ErrAmbiguousAccount) {
+			targets = forms.Similar(account) // it can mean any of them
+		}
+		for _, target := range targets {
+			if _, own := stored[target]; !own {
+				policy = stricter(policy, common)
+			}
+			policies[target] = stricter(policies[target], policy)
+		}
+	}
+	return policies
+}
+
+// stricter is the policy that asks for more; "" asks for nothing, and is none.
+func stricter(a, b FactorPolicy) FactorPolicy {
+	order := []FactorPolicy{"", FactorOff, FactorOffered, FactorRequired}
+	if slices.Index(order, b) > slices.Index(order, a) {
+		return b
+	}
+	return a
 }
 
 // provider is a service provider's record with what is worked out of it once.

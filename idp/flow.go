@@ -128,6 +128,7 @@ func (p *Provider) resume(ctx context.Context, id string, v Visitor, bind bool) 
 	if f.config, err = p.loadConfig(ctx); err != nil {
 		return nil, nil, err
 	}
+	f.in.Account = f.config.forms.Stored(in.Account) // a replica of the version before stores what was typed
 	f.sp = f.config.providers[in.EntityID]
 	switch in.EntityID {
 	case consoleID:

@@ -2,6 +2,7 @@ package idp
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 
 	"ssobridge/store"
@@ -10,9 +11,9 @@ import (
 // LaunchRequest is an IdP-initiated start. All of it comes from a link that
 // anybody can have made, so each field only ever selects from what is registered.
 type LaunchRequest struct {
-	EntityID   string          // "": the Constant Contact service provider
-	Account    store.AccountID // "": any; the person chooses where there are several
-	RelayState string          // id of an allowed RelayState (row WEB-04); "": the default one, if there is one
+	EntityID   string // "": the Constant Contact service provider
+	Account    string // as the link spells the client account; "": any, the person chooses where there are several
+	RelayState string // id of an allowed RelayState (row WEB-04); "": the default one, if there is one
 }
 
 // Launch starts an IdP-initiated sign-in. With a live session that satisfies it
@@ -54,8 +55,10 @@ func (p *Provider) Launch(ctx context.Context, l LaunchRequest, v Visitor) (a An
 	f.in.Address = addressBlock(v.Address)
 	f.in.Browser = hash(v.Browser)
 	f.in.CreatedAt = p.o.Now()
-	if sp.Kind == store.ConstantContact {
-		f.in.Account = l.Account
+	if sp.Kind == store.ConstantContact && l.Account != "" {
+		if f.in.Account, err = c.account(l.Account); err != nil {
+			return Answer{}, fmt.Errorf("launch: %w", err)
+		}
 	}
 	f.data = pending{RelayState: relayState}
 	return p.proceed(ctx, f)

@@ -24,15 +24,17 @@ func (p *Provider) Resume(ctx context.Context, id string, v Visitor) (a Answer, 
 	return p.proceed(ctx, f)
 }
 
-// Choose takes the person's choice of a client account and goes on.
-func (p *Provider) Choose(ctx context.Context, id string, account store.AccountID, v Visitor) (a Answer, err error) {
+// Choose takes the person's choice of a client account, as the form spells it, and goes on.
+func (p *Provider) Choose(ctx context.Context, id, account string, v Visitor) (a Answer, err error) {
 	ctx, end := p.traced(ctx, v, "")
 	defer func() { end(&a, &err) }()
 	f, page, err := p.resume(ctx, id, v, true)
 	if f == nil {
 		return Answer{Page: page}, err
 	}
-	f.chosen = account
+	if f.chosen, err = f.config.account(account); err != nil {
+		return Answer{}, fmt.Errorf("choose a client account: %w", err)
+	}
 	return p.proceed(ctx, f)
 }
 
@@ -126,7 +128,8 @@ func (p *Provider) ask(ctx context.Context, f *flow, s store.Session, e director
 	}
 	if d.Outcome == provisioning.Granted || d.Outcome == provisioning.Wait {
 		// While the user at Constant Contact is being created, too: nobody waits twice.
-		if page, err := p.stepUp(ctx, f, s, cmp.Or(account, d.Assignment.Account)); page != nil || err != nil {
+		// The policy is that of the account which the gate gives, whatever led to it.
+		if page, err := p.stepUp(ctx, f, s, cmp.Or(d.Assignment.Account, account)); page != nil || err != nil {
 			return Answer{Page: page}, err
 		}
 	}

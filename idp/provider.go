@@ -60,6 +60,7 @@ type Options struct {
 	Sessions      *store.Sessions
 	Logouts       *store.Logouts
 	Providers     *store.ServiceProviders
+	Accounts      *store.Accounts // how client accounts are on record
 	Keys          *store.Keys
 	Throttle      *store.Throttle
 	Captures      *store.Captures      // assertions that admins look into
@@ -154,6 +155,7 @@ func New(o Options) (*Provider, error) {
 		{"Sessions", o.Sessions == nil},
 		{"Logouts", o.Logouts == nil},
 		{"Providers", o.Providers == nil},
+		{"Accounts", o.Accounts == nil},
 		{"Keys", o.Keys == nil},
 		{"Throttle", o.Throttle == nil},
 		{"Forms", o.Forms == nil},

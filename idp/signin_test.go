@@ -174,7 +174,7 @@ func TestRestart(t *testing.T) {
 	id := f.request(t, newRequest(plain), v)
 	g, err := idp.New(idp.Options{
 		EntityID: entityID, PublicURL: publicURL,
-		SignIns: f.db.SignIns(), Sessions: f.db.Sessions(), Logouts: f.db.Logouts(), Providers: f.db.ServiceProviders(), Keys: f.db.Keys(),
+		SignIns: f.db.SignIns(), Sessions: f.db.Sessions(), Logouts: f.db.Logouts(), Providers: f.db.ServiceProviders(), Accounts: f.db.Accounts(), Keys: f.db.Keys(),
 		Throttle: f.db.Throttle(), Forms: f.db.Forms(), Captures: f.db.Captures(), SecondFactors: f.db.SecondFactors(), Audit: f.db.Audit(), Changes: f.db.Changes, Sealer: f.sealer,
 		Directory: f.directory, Gate: f.gate, Now: now.Now, Random: &counting{}, Logger: discard(),
 	})
@@ -383,7 +383,7 @@ func TestChoose(t *testing.T) {
 	}
 	// A deep link asks for no choice, and another account is one launch away.
 	for _, account := range []store.AccountID{"a1", "a2"} {
-		a, err = f.Launch(ctx, idp.LaunchRequest{Account: account}, v)
+		a, err = f.Launch(ctx, idp.LaunchRequest{Account: string(account)}, v)
 		if got := find(t, root(t, must[idp.Deliver](t, a, err)), "//NameID").Text(); !strings.HasSuffix(got, "."+string(account)) {
 			t.Errorf("NameID %s", got)
 		}

@@ -69,10 +69,14 @@ func (s *Service) telling(ctx context.Context, x *index, t Told) (Telling, error
 		tell.Fault = fault
 		return tell, err
 	}
-	account := store.AccountID(t.Account)
-	if id, ok := x.listed(account); ok {
-		account = id
-	} else {
+	account, err := x.forms.Resolve(t.Account)
+	switch {
+	case errors.Is(err, store.ErrUnlistedAccount):
+		tell.note("client account %s is not among those that Constant Contact lists", account)
+	case err != nil:
+		tell.Fault = err.Error()
+		return tell, nil
+	case !x.forms.Lists(account):
 		tell.note("client account %s is not among those that Constant Contact lists", account)
 	}
 	tell.User = store.SSOUser{

@@ -80,7 +80,7 @@ func (s *Service) pick(x *index, all []Assignment, wanted store.AccountID) (Assi
 		return Assignment{}, denied(Assignment{}, NoAssignment, "no mapping gives this person a client account")
 	}
 	if wanted != "" {
-		i := slices.IndexFunc(all, func(a Assignment) bool { return strings.EqualFold(string(a.Account), string(wanted)) })
+		i := slices.IndexFunc(all, func(a Assignment) bool { return a.Account == wanted }) // both are the recorded form
 		if i < 0 {
 			return Assignment{}, denied(Assignment{}, NotThisAccount, fmt.Sprintf("no mapping gives this person client account %s", wanted))
 		}

@@ -12,6 +12,7 @@ import (
 	"time"
 	"unicode"
 
+	"ssobridge/idp/directory"
 	"ssobridge/store"
 )
 
@@ -31,6 +32,11 @@ const NotCreated store.Adoption = "not_created"
 // run again: what is there already is unchanged.
 func (s *Service) ImportUsers(ctx context.Context, r io.Reader, actor string) (counts map[store.Adoption]int, err error) {
 	run := &importRun{s: s, actor: actor, counts: map[store.Adoption]int{}}
+	x, err := s.current(ctx)
+	if err != nil {
+		return run.counts, fmt.Errorf("import users: %w", err)
+	}
+	run.forms = x.forms
 	if run.mappings, err = s.mappings.List(ctx); err != nil {
 		return run.counts, fmt.Errorf("import users: list mappings: %w", err)
 	}
@@ -60,6 +66,7 @@ type importRun struct {
 	s        *Service
 	actor    string
 	mappings []store.Mapping
+	forms    *store.AccountForms
 	counts   map[store.Adoption]int
 	waiting  []store.SSOUser // not stored yet
 }
@@ -68,7 +75,7 @@ type importRun struct {
 func (r *importRun) user(line int, row map[string]string, faults *lineFaults) (u store.SSOUser, left bool) {
 	cell := importedCells{line: line, row: row, faults: faults, good: true}
 	u = store.SSOUser{
-		Person: store.PersonID(cell.text("person_id")), Account: store.AccountID(cell.text("account")), ExternalID: row["external_id"],
+		Person: store.PersonID(directory.CanonicalID(cell.id("person_id"))), Account: cell.account(r.forms), ExternalID: row["external_id"],
 		ExternalProvider: cmp.Or(cell.text("external_provider"), r.s.provider), LoginName: cell.text("login_name"),
 		ContactEmail: row["contact_email"], FirstName: row["first_name"], LastName: row["last_name"],
 		Role: store.Role(cell.word("role")), Mapping: cell.number("mapping"), MaybeSent: cell.flag("maybe_sent"), Attempts: int(cell.number("attempts")),
@@ -163,6 +170,25 @@ func (c *importedCells) text(field string) string {
 		c.fault(field, "has a control character", "take the line as it was exported")
 	}
 	return text
+}
+
+// id is a cell that names something: only blanks around it do not count.
+func (c *importedCells) id(field string) string {
+	c.text(field) // finds control characters
+	return store.TrimBlanks(c.row[field])
+}
+
+// account is the recorded form of a client account, or what stands in the cell: check refuses what is no id, and the ledger of
+// another database may name accounts that no list knows here.
+func (c *importedCells) account(forms *store.AccountForms) store.AccountID {
+	id, err := forms.Resolve(c.id("account"))
+	switch {
+	case errors.Is(err, store.ErrAmbiguousAccount):
+		c.fault("account", err.Error(), "write the account's id letter by letter, in its own case")
+	case errors.Is(err, store.ErrBadAccount):
+		return store.AccountID(c.row["account"])
+	}
+	return id
 }
 
 func (c *importedCells) word(field string) string { return strings.ToLower(c.text(field)) }

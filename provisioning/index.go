@@ -2,6 +2,7 @@ package provisioning
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sort"
@@ -27,9 +28,9 @@ type index struct {
 	onValues  map[string]*prefixes // attribute patterns, by attribute in lower case
 
 	accounts     map[store.AccountID]store.Account
-	folded       map[string][]store.AccountID // lower-cased id to the ids as listed
-	alreadyNoted sync.Map                     // what is logged or passed on once for this index
-	normalDNs    sync.Map                     // DN of a person's group to its normal form, "" for a malformed one
+	forms        *store.AccountForms // how client accounts are on record
+	alreadyNoted sync.Map            // what is logged or passed on once for this index
+	normalDNs    sync.Map            // DN of a person's group to its normal form, "" for a malformed one
 	normalCount  atomic.Int64
 	digest       func() string // of the mappings, made when first asked for
 }
@@ -114,7 +115,11 @@ func (s *Service) current(ctx context.Context) (*index, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list client accounts: %w", err)
 	}
-	x := newIndex(changes, mappings, accounts)
+	forms, err := s.accounts.Forms(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list client accounts: %w", err)
+	}
+	x := newIndex(changes, mappings, accounts, forms)
 	for _, r := range x.rules {
 		if r.fault != "" {
 			s.log.Error("mapping can't be used and gives nobody access", "mapping", r.mapping.ID, "fault", r.fault)
@@ -124,18 +129,17 @@ func (s *Service) current(ctx context.Context) (*index, error) {
 	return x, nil
 }
 
-func newIndex(changes int64, mappings []store.Mapping, accounts []store.Account) *index {
+func newIndex(changes int64, mappings []store.Mapping, accounts []store.Account, forms *store.AccountForms) *index {
 	x := &index{
 		changes: changes, rules: make([]rule, 0, len(mappings)),
 		byGroupID: map[string][]int{}, byGroupDN: map[string][]int{}, byPerson: map[store.PersonID][]int{}, onValues: map[string]*prefixes{},
-		accounts: make(map[store.AccountID]store.Account, len(accounts)), folded: make(map[string][]store.AccountID, len(accounts)),
+		accounts: make(map[store.AccountID]store.Account, len(accounts)), forms: forms,
 	}
 	for _, a := range accounts {
 		x.accounts[a.ID] = a
-		x.folded[strings.ToLower(string(a.ID))] = append(x.folded[strings.ToLower(string(a.ID))], a.ID)
 	}
 	for _, m := range mappings {
-		x.rules = append(x.rules, newRule(m))
+		x.rules = append(x.rules, newRule(m, forms))
 	}
 	sort.SliceStable(x.rules, func(i, j int) bool {
 		a, b := x.rules[i].mapping, x.rules[j].mapping
@@ -168,9 +172,17 @@ func newIndex(changes int64, mappings []store.Mapping, accounts []store.Account)
 }
 
 // newRule makes a stored mapping ready. It was checked when it was added; what does not pass now (an older or a newer program
-// stored it, or a hand) is kept with its fault and never hits.
-func newRule(m store.Mapping) rule {
+// stored it, or a hand) is kept with its fault and never hits. Its account is the recorded one from here on.
+func newRule(m store.Mapping, forms *store.AccountForms) rule {
 	r := rule{mapping: m}
+	if m.Account != "" {
+		switch id, err := forms.Resolve(string(m.Account)); {
+		case err == nil:
+			r.mapping.Account = id
+		case !errors.Is(err, store.ErrUnlistedAccount):
+			r.fault = err.Error() // of two accounts that differ in case, nobody gets into the wrong one
+		}
+	}
 	switch m.Kind {
 	case store.GroupMapping:
 		dn, err := directory.NormalDN(m.GroupDN)
@@ -182,6 +194,7 @@ func newRule(m store.Mapping) rule {
 		if m.Person == "" {
 			r.fault = "it names no person"
 		}
+		r.mapping.Person = store.PersonID(directory.CanonicalID(string(m.Person)))
 	case store.GroupPattern, store.AttributePattern:
 		pattern, err := ParsePattern(m.Pattern)
 		if err != nil {
@@ -208,22 +221,32 @@ func newRule(m store.Mapping) rule {
 // resolve finds the client account that a captured text names. Ids are compared without regard to case, since group names are often
 // written in one; the id as listed is what counts. why says what is wrong with ok false.
 func (x *index) resolve(captured string) (id store.AccountID, why string, ok bool) {
-	id, err := store.ParseAccountID(captured)
-	if err != nil {
-		return "", err.Error(), false
+	if _, err := store.ParseAccountID(captured); err != nil {
+		return "", err.Error(), false // blanks around it too: a group's name has none by mistake
 	}
-	if _, known := x.accounts[id]; known || len(x.accounts) == 0 {
-		// Before the list was ever read there is nothing to check against, and a text is taken as it stands.
-		return id, "", true
-	}
-	switch known := x.folded[strings.ToLower(captured)]; len(known) {
-	case 0:
-		return "", fmt.Sprintf("%s is not among the client accounts", id), false
-	case 1:
-		return known[0], "", true
-	default:
+	id, err := x.forms.Resolve(captured)
+	switch {
+	case errors.Is(err, store.ErrAmbiguousAccount):
 		return "", fmt.Sprintf("%s fits several client accounts that differ in letter case", id), false
+	case x.forms.Listed() && !x.forms.Lists(id):
+		return "", fmt.Sprintf("%s is not among the client accounts", id), false
 	}
+	// Before the list was ever read, a text is taken as a mapping or policy spells it, or else as it stands.
+	return id, "", true
+}
+
+// Account returns the recorded form of a client account that somebody wrote. Its errors are those of
+// store.AccountForms.Resolve; with ErrUnlistedAccount the id comes back as it was written.
+func (s *Service) Account(ctx context.Context, text string) (store.AccountID, error) {
+	x, err := s.current(ctx)
+	if err != nil {
+		return "", fmt.Errorf("look up client account %.70q: %w", text, err)
+	}
+	id, err := x.forms.Resolve(text)
+	if err != nil {
+		return id, fmt.Errorf("look up client account: %w", err)
+	}
+	return id, nil
 }
 
 // name of a client account as listed, or its id.

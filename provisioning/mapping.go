@@ -147,7 +147,7 @@ func draft(spec MappingSpec) (m store.Mapping, faults []error) {
 			fault("group", err.Error(), "write it like cn=sales,ou=groups,dc=example,dc=com")
 		}
 	case spec.Person != "":
-		m.Kind, m.Person = store.PersonMapping, spec.Person
+		m.Kind, m.Person = store.PersonMapping, store.PersonID(directory.CanonicalID(string(spec.Person)))
 	default:
 		m.Kind, m.Pattern = store.GroupPattern, spec.Pattern
 		if spec.Attribute != "" {
@@ -175,7 +175,7 @@ func draftAccount(m *store.Mapping, spec MappingSpec, pattern Pattern) []error {
 	case pattern.HasAccount():
 		return []error{&FieldError{"account", "the pattern captures the account already", "leave the account out, or {account} in the pattern"}}
 	default:
-		id, err := store.ParseAccountID(spec.Account)
+		id, err := store.ParseAccountID(store.TrimBlanks(spec.Account))
 		if err != nil {
 			return []error{&FieldError{"account", err.Error(), "give the encoded_account_id, such as a07e1lxqqqo0"}}
 		}
@@ -237,17 +237,18 @@ func (s *Service) ownersUser(m store.Mapping, externalID string) *store.SSOUser 
 	}
 }
 
-// knownAccount returns the account's id as listed, after asking Constant Contact once where it is not. Unchecked, an
+// knownAccount returns the account's id as it is on record, after asking Constant Contact once where it is not. Unchecked, an
 // account that is not known here is taken as it was given.
 func (s *Service) knownAccount(ctx context.Context, wanted store.AccountID, unchecked bool) (store.AccountID, error) {
 	x, err := s.current(ctx)
 	if err != nil {
 		return "", err
 	}
-	if id, ok := x.listed(wanted); ok {
+	id, err := x.forms.Resolve(string(wanted))
+	if err == nil {
 		return id, nil
 	}
-	if unchecked {
+	if unchecked && errors.Is(err, store.ErrUnlistedAccount) {
 		return wanted, nil
 	}
 	refreshed := s.RefreshAccounts(ctx)
@@ -255,18 +256,21 @@ func (s *Service) knownAccount(ctx context.Context, wanted store.AccountID, unch
 		if x, err = s.current(ctx); err != nil {
 			return "", err
 		}
-		if id, ok := x.listed(wanted); ok {
+		if id, err = x.forms.Resolve(string(wanted)); err == nil {
 			return id, nil
 		}
 	} else {
 		s.log.Warn("client accounts could not be looked up for a mapping", "account", wanted, "error", refreshed)
 	}
-	return "", x.unknownAccount(wanted, refreshed)
+	return "", x.unknownAccount(wanted, err, refreshed)
 }
 
-// unknownAccount is the fault of an account that is not listed, after the list was read anew or that failed with refreshed.
-func (x *index) unknownAccount(wanted store.AccountID, refreshed error) *FieldError {
-	if refreshed != nil {
+// unknownAccount is the fault of an account that can't be resolved, after the list was read anew or that failed with refreshed.
+func (x *index) unknownAccount(wanted store.AccountID, err, refreshed error) *FieldError {
+	switch {
+	case errors.Is(err, store.ErrAmbiguousAccount):
+		return &FieldError{Field: "account", Fault: err.Error(), Mend: "write the account's id letter by letter, in its own case"}
+	case refreshed != nil:
 		return &FieldError{
 			Field: "account",
 			Fault: fmt.Sprintf("%s is not among the %d client accounts known here, and the list could not be read anew", wanted, len(x.accounts)),
@@ -278,15 +282,6 @@ func (x *index) unknownAccount(wanted store.AccountID, refreshed error) *FieldEr
 		Fault: fmt.Sprintf("%s is not among the %d client accounts that Constant Contact lists for the partner", wanted, len(x.accounts)),
 		Mend:  "check the encoded_account_id, or add the mapping unchecked if the account is sure to come",
 	}
-}
-
-// listed is resolve without its leniency before the list was ever read.
-func (x *index) listed(wanted store.AccountID) (store.AccountID, bool) {
-	if len(x.accounts) == 0 {
-		return "", false
-	}
-	id, _, ok := x.resolve(string(wanted))
-	return id, ok
 }
 
 // lastPriority is the highest number that is taken.

@@ -79,19 +79,23 @@ func (s *Service) setAccounts(ctx context.Context, wanted []MappingSpec, set *ma
 	var refreshed error
 	for asked := false; ; {
 		var unknown []int
+		var why []error
 		for i, m := range set.drafts {
-			if id, ok := x.listed(m.Account); ok {
+			if m.Account == "" {
+				continue
+			}
+			if id, err := x.forms.Resolve(string(m.Account)); err == nil {
 				set.drafts[i].Account = id
-			} else if m.Account != "" && !wanted[i].Unchecked {
-				unknown = append(unknown, i)
+			} else if !wanted[i].Unchecked || !errors.Is(err, store.ErrUnlistedAccount) {
+				unknown, why = append(unknown, i), append(why, err)
 			}
 		}
 		if len(unknown) == 0 {
 			return nil
 		}
 		if asked {
-			for _, i := range unknown {
-				set.fault(i, x.unknownAccount(set.drafts[i].Account, refreshed))
+			for n, i := range unknown {
+				set.fault(i, x.unknownAccount(set.drafts[i].Account, why[n], refreshed))
 			}
 			return nil
 		}

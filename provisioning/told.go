@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode"
 
+	"ssobridge/idp/directory"
 	"ssobridge/partnerapi"
 	"ssobridge/store"
 )
@@ -42,7 +43,8 @@ func ReadTold(r io.Reader) ([]Told, error) {
 	columns := slices.Concat(toldColumns, exportColumns)
 	err := readTable(r, toldLimits, columns, &faults, func(line int, row map[string]string) bool {
 		t := Told{
-			Line: line, Person: strings.TrimSpace(row["person_id"]), Login: strings.TrimSpace(row["login"]), Account: strings.TrimSpace(row["account"]),
+			Line: line, Person: directory.CanonicalID(store.TrimBlanks(row["person_id"])), Login: store.TrimBlanks(row["login"]),
+			Account:    store.TrimBlanks(row["account"]),
 			ExternalID: row["external_id"], LoginName: strings.TrimSpace(row["login_name"]),
 			Role: strings.ToLower(strings.TrimSpace(row["role"])), State: strings.ToLower(strings.TrimSpace(row["state"])),
 		}

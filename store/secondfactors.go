@@ -278,12 +278,27 @@ func (s *SecondFactors) Policies(ctx context.Context) (map[AccountID]string, err
 	return policies, nil
 }
 
-// SetPolicy sets what a client account asks for; "" takes its own setting away.
+// SetPolicy sets what a client account asks for; "" takes its own setting away. What stands under another spelling of the
+// account goes with it, else it could never be lowered; the policies of two accounts that differ in case stay apart.
 func (s *SecondFactors) SetPolicy(ctx context.Context, account AccountID, policy string, e Event) error {
 	return s.db.change(ctx, "set what an account asks for", func(ctx context.Context, tx querier) error {
-		if _, err := tx.ExecContext(ctx, `
-			DELETE FROM second_factor_policies WHERE account = $1`, string(account)); err != nil {
+		forms, err := accountForms(ctx, tx)
+		if err != nil {
 			return err
+		}
+		spellings, err := collect(ctx, tx, scanText, `
+			SELECT account FROM second_factor_policies`)
+		if err != nil {
+			return err
+		}
+		for _, spelling := range spellings {
+			if AccountID(spelling) != account && (!forms.Lists(account) || forms.Stored(AccountID(spelling)) != account) {
+				continue
+			}
+			if _, err := tx.ExecContext(ctx, `
+				DELETE FROM second_factor_policies WHERE account = $1`, spelling); err != nil {
+				return err
+			}
 		}
 		if policy != "" {
 			if _, err := tx.ExecContext(ctx, `

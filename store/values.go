@@ -61,6 +61,12 @@ var (
 	ErrInUse = errors.New("store is in use")
 	// ErrClosed: the store was closed.
 	ErrClosed = errors.New("store is closed")
+	// ErrBadAccount: a text is no client account's id (see AccountForms).
+	ErrBadAccount = errors.New("no client account id")
+	// ErrUnlistedAccount: neither the list of client accounts nor a mapping or policy knows an id.
+	ErrUnlistedAccount = errors.New("client account is not known")
+	// ErrAmbiguousAccount: an id differs from several accounts' in the case of letters, and is none of them.
+	ErrAmbiguousAccount = errors.New("client account id is ambiguous")
 	// ErrUnsupported: this kind of database can't do that.
 	ErrUnsupported = errors.New("not supported by this database")
 )

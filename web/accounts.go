@@ -221,8 +221,8 @@ func (k *console) retryAccount(r *consoleRequest) error {
 		return r.missing("request")
 	}
 	var account store.AccountID
-	if text := strings.TrimSpace(r.form["account"]); text != "" {
-		if account, err = store.ParseAccountID(text); err != nil {
+	if text := store.TrimBlanks(r.form["account"]); text != "" {
+		if account, err = k.accountNamed(r, text); err != nil {
 			return k.accountFault(r, &provisioning.FieldError{Field: "", Fault: r.text("accounts.badid")},
 				func(f form) error { return k.showAccounts(r, http.StatusUnprocessableEntity, fields{}, f) })
 		}
@@ -242,9 +242,12 @@ func (k *console) retryAccount(r *consoleRequest) error {
 
 // accountOf is the account that a path names, if it is one of ours.
 func (k *console) accountOf(r *consoleRequest) (store.Account, error) {
-	id, err := store.ParseAccountID(r.Param("account"))
-	if err != nil {
+	id, err := k.accountNamed(r, r.Param("account"))
+	switch {
+	case errors.Is(err, store.ErrBadAccount), errors.Is(err, store.ErrAmbiguousAccount):
 		return store.Account{}, r.missing("client account")
+	case err != nil:
+		return store.Account{}, err
 	}
 	a, err := k.Store.Accounts().Get(r.ctx(), id)
 	if errors.Is(err, store.ErrNotFound) {
@@ -275,7 +278,7 @@ func (k *console) showAccount(r *consoleRequest, status int, a store.Account, f 
 // showAccountWith shows an account with the answer of a call on its behalf.
 func (k *console) showAccountWith(r *consoleRequest, status int, a store.Account, f form, answer string) error {
 	users, err := k.Store.Ledger().List(r.ctx(), store.UserFilter{
-		Account: a.ID, After: store.UserKey{Person: store.PersonID(cut(r.QueryParam("after"), 200)), Account: a.ID}, Limit: pageSize,
+		Account: a.ID, After: store.UserKey{Person: personNamed(r.QueryParam("after")), Account: a.ID}, Limit: pageSize,
 	})
 	if err != nil {
 		return fmt.Errorf("list the people of %s: %w", a.ID, err)

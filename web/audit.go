@@ -23,10 +23,13 @@ func (k *console) auditRoutes() []consoleRoute {
 }
 
 // auditFilter is what a query asks for, as far as it can be read; see filterFaults.
-func auditFilter(q url.Values) store.Filter {
+func (k *console) auditFilter(r *consoleRequest) (f store.Filter, err error) {
+	q := r.QueryParams()
 	text := func(name string) string { return strings.TrimSpace(cut(q.Get(name), 400)) }
-	f := store.Filter{About: text("person"), Action: text("action"), Outcome: text("outcome"), SP: text("sp"), Ref: strings.ToUpper(text("ref")), Limit: pageSize}
-	f.Account, _ = store.ParseAccountID(text("account"))
+	f = store.Filter{About: string(personNamed(text("person"))), Action: text("action"), Outcome: text("outcome"), SP: text("sp"), Ref: strings.ToUpper(text("ref")), Limit: pageSize}
+	if f.Account, err = k.accountFiltered(r, text("account")); err != nil {
+		return f, err
+	}
 	if day, err := time.Parse(time.DateOnly, text("since")); err == nil {
 		f.Since = day
 	}
@@ -36,7 +39,7 @@ func auditFilter(q url.Values) store.Filter {
 	if before, err := strconv.ParseInt(q.Get("before"), 10, 64); err == nil && before > 0 {
 		f.Before = before
 	}
-	return f
+	return f, nil
 }
 
 // verifyAudit walks the chain and holds it against the seals in the database. Seals that
@@ -59,8 +62,8 @@ func (k *console) verifyAudit(r *consoleRequest) error {
 // filterFaults says which parts of a filter can't be read, by field.
 func filterFaults(r *consoleRequest, q url.Values) map[string]string {
 	faults := map[string]string{}
-	if text := strings.TrimSpace(q.Get("account")); text != "" {
-		if _, err := store.ParseAccountID(text); err != nil {
+	if text := store.TrimBlanks(q.Get("account")); text != "" {
+		if _, err := r.k.accountNamed(r, text); err != nil {
 			faults["account"] = r.text("filter.badaccount")
 		}
 	}
@@ -85,7 +88,10 @@ type eventRow struct {
 
 func (k *console) audit(r *consoleRequest) error {
 	q := r.QueryParams()
-	filter := auditFilter(q)
+	filter, err := k.auditFilter(r)
+	if err != nil {
+		return err
+	}
 	if err := k.personByLogin(r, &filter); err != nil {
 		return err
 	}
@@ -181,7 +187,10 @@ func (k *console) exportAudit(r *consoleRequest) error {
 	if r.QueryParam("format") == "csv" {
 		format, kind = "csv", "text/csv; charset=utf-8"
 	}
-	filter := auditFilter(r.QueryParams())
+	filter, err := k.auditFilter(r)
+	if err != nil {
+		return err
+	}
 	if err := k.personByLogin(r, &filter); err != nil {
 		return err
 	}

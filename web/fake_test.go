@@ -98,7 +98,7 @@ func (f *fakeIdP) Launch(ctx context.Context, l idp.LaunchRequest, v idp.Visitor
 	if f.sessions[v.Session] != "" {
 		return idp.Answer{Page: delivery()}, nil
 	}
-	return f.begin(v.Browser, l.Account), nil
+	return f.begin(v.Browser, store.AccountID(l.Account)), nil
 }
 
 func (f *fakeIdP) Resume(ctx context.Context, id string, v idp.Visitor) (idp.Answer, error) {
@@ -142,14 +142,14 @@ func (f *fakeIdP) Login(ctx context.Context, id, login, password string, v idp.V
 	return idp.Answer{Page: idp.GoOn{SignIn: id}, NewSession: session}, nil
 }
 
-func (f *fakeIdP) Choose(ctx context.Context, id string, a store.AccountID, v idp.Visitor) (idp.Answer, error) {
+func (f *fakeIdP) Choose(ctx context.Context, id, a string, v idp.Visitor) (idp.Answer, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if answer, done, err := f.note(ctx, call{name: "Choose", id: id, visitor: v, account: a}); done {
+	if answer, done, err := f.note(ctx, call{name: "Choose", id: id, visitor: v, account: store.AccountID(a)}); done {
 		return answer, err
 	}
 	if p := f.pending[id]; p != nil {
-		p.account = a
+		p.account = store.AccountID(a)
 	}
 	return idp.Answer{Page: idp.GoOn{SignIn: id}}, nil
 }

@@ -114,7 +114,7 @@ func (k *console) person(r *consoleRequest) error {
 }
 
 func (k *console) showPerson(r *consoleRequest, status int, f form) error {
-	id := store.PersonID(cut(r.Param("person"), 200))
+	id := r.personOf()
 	v := personView{Form: f, Own: personPath(id), ID: id, Admin: r.may(idp.Admin), Helps: r.may(idp.Operator)}
 	users, err := k.Store.Ledger().Person(r.ctx(), id)
 	if err != nil {
@@ -195,11 +195,12 @@ func (k *console) explainPerson(r *consoleRequest, v *personView, users []store.
 
 // changeUser is one button of one SSO user.
 func (k *console) changeUser(r *consoleRequest) error {
-	account, err := store.ParseAccountID(r.form["account"])
+	account, err := k.accountNamed(r, r.form["account"])
 	if err != nil {
+		r.visit.cause = err
 		return r.missing("client account")
 	}
-	key := store.UserKey{Person: store.PersonID(cut(r.Param("person"), 200)), Account: account}
+	key := store.UserKey{Person: r.personOf(), Account: account}
 	word := r.form["do"]
 	switch word {
 	case "provision":
@@ -273,7 +274,7 @@ func (k *console) provisionNow(r *consoleRequest, key store.UserKey) error {
 // adoptUser takes a user that exists at Constant Contact already.
 func (k *console) adoptUser(r *consoleRequest) error {
 	told := provisioning.Told{
-		Person: cut(r.Param("person"), 200), Account: strings.TrimSpace(r.form["account"]), ExternalID: strings.TrimSpace(r.form["external_id"]),
+		Person: string(r.personOf()), Account: store.TrimBlanks(r.form["account"]), ExternalID: strings.TrimSpace(r.form["external_id"]),
 		LoginName: strings.TrimSpace(r.form["login_name"]), Role: r.form["role"],
 	}
 	tellings, err := k.Provisioning.PreviewAdoption(r.ctx(), []provisioning.Told{told})
@@ -304,7 +305,7 @@ func (k *console) adoptFault(r *consoleRequest, text string) error {
 }
 
 func (k *console) endPersonSessions(r *consoleRequest) error {
-	id := store.PersonID(cut(r.Param("person"), 200))
+	id := r.personOf()
 	event := r.event("session-end", string(id))
 	event.Reason = "by_admin"
 	if _, err := k.Store.Sessions().EndPerson(r.ctx(), id, event); err != nil {
@@ -316,7 +317,7 @@ func (k *console) endPersonSessions(r *consoleRequest) error {
 // changePersonFactors invites somebody to enrol a second factor, or removes those that they
 // have lost.
 func (k *console) changePersonFactors(r *consoleRequest) error {
-	id := store.PersonID(cut(r.Param("person"), 200))
+	id := r.personOf()
 	if r.form["what"] == "reset" {
 		if _, err := k.Provider.Factors().Reset(r.ctx(), id, r.event("", "")); err != nil {
 			return err
@@ -346,7 +347,7 @@ func (k *console) changePersonFactors(r *consoleRequest) error {
 
 // capturePerson has the person's assertions captured for a while, or ends that.
 func (k *console) capturePerson(r *consoleRequest) error {
-	id := store.PersonID(cut(r.Param("person"), 200))
+	id := r.personOf()
 	if r.form["do"] == "end" {
 		if err := k.Provider.EndCapture(r.ctx(), id, r.event("", "")); err != nil {
 			return err
@@ -370,7 +371,7 @@ func (k *console) capturePerson(r *consoleRequest) error {
 // forgetPerson removes all that tells who somebody is. It wants the person's id typed: it
 // can't be taken back.
 func (k *console) forgetPerson(r *consoleRequest) error {
-	id := store.PersonID(cut(r.Param("person"), 200))
+	id := r.personOf()
 	refuse := func(faults map[string]string) error {
 		f, err := r.newForm(r.form, faults)
 		if err != nil {
@@ -378,7 +379,7 @@ func (k *console) forgetPerson(r *consoleRequest) error {
 		}
 		return k.showPerson(r, http.StatusUnprocessableEntity, f)
 	}
-	if strings.TrimSpace(r.form["typed"]) != string(id) {
+	if string(personNamed(r.form["typed"])) != string(id) {
 		return refuse(map[string]string{"typed": r.text("people.forget.typed")})
 	}
 	done, err := k.Provisioning.ForgetPerson(r.ctx(), id, r.form["deleted"] == "1", r.actor())
@@ -403,13 +404,16 @@ var captureMinutes = []int{15, 30, 60}
 
 // previewAssertion shows what a service provider would get of the person.
 func (k *console) previewAssertion(r *consoleRequest) error {
-	id := store.PersonID(cut(r.Param("person"), 200))
+	id := r.personOf()
 	e, err := k.entryOf(r, id)
 	if err != nil || e.Login == "" {
 		r.visit.cause = err
 		return r.missing("person")
 	}
-	account, _ := store.ParseAccountID(r.QueryParam("account")) // none: the person's only one
+	account, err := k.accountFiltered(r, r.QueryParam("account")) // none: the person's only one
+	if err != nil {
+		return err
+	}
 	view := struct {
 		Back    string
 		Login   string

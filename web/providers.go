@@ -73,19 +73,26 @@ func (k *console) providerState(sp store.ServiceProvider) string {
 	return "enabled"
 }
 
-func (k *console) providers(r *consoleRequest) error {
+func (k *console) providers(r *consoleRequest) error { return k.showProviders(r, http.StatusOK, "") }
+
+// showProviders lists them; missing is the entityID that somebody looked for in vain.
+func (k *console) showProviders(r *consoleRequest, status int, missing string) error {
 	list, err := k.Store.ServiceProviders().List(r.ctx())
 	if err != nil {
 		return fmt.Errorf("list service providers: %w", err)
 	}
 	view := struct {
-		Providers []providerRow
-		Admin     bool
-	}{Admin: r.may(idp.Admin)}
+		Missing, Meant string
+		Providers      []providerRow
+		Admin          bool
+	}{Missing: missing, Admin: r.may(idp.Admin)}
+	if missing != "" {
+		view.Meant, _ = idp.NearestProvider(list, missing)
+	}
 	for _, sp := range list {
 		view.Providers = append(view.Providers, providerRow{sp, k.providerState(sp)})
 	}
-	return r.show(http.StatusOK, "providers", r.text("area.providers"), view)
+	return r.show(status, "providers", r.text("area.providers"), view)
 }
 
 func providerPath(entityID string) string {
@@ -94,7 +101,7 @@ func providerPath(entityID string) string {
 
 // providerOf is the service provider of that entityID.
 func (k *console) providerOf(r *consoleRequest, entityID string) (store.ServiceProvider, error) {
-	sp, err := k.Store.ServiceProviders().Get(r.ctx(), cut(entityID, 1024))
+	sp, err := k.Store.ServiceProviders().Get(r.ctx(), store.TrimBlanks(cut(entityID, 1024)))
 	if errors.Is(err, store.ErrNotFound) {
 		return sp, r.missing("service provider")
 	}
@@ -105,9 +112,13 @@ func (k *console) providerOf(r *consoleRequest, entityID string) (store.ServiceP
 }
 
 func (k *console) providerPage(r *consoleRequest) error {
-	sp, err := k.providerOf(r, r.QueryParam("id"))
-	if err != nil {
-		return err
+	id := store.TrimBlanks(cut(r.QueryParam("id"), 1024))
+	sp, err := k.Store.ServiceProviders().Get(r.ctx(), id)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return k.showProviders(r, http.StatusNotFound, id)
+	case err != nil:
+		return fmt.Errorf("read a service provider: %w", err)
 	}
 	f, err := r.newForm(nil, nil)
 	if err != nil {

@@ -214,8 +214,8 @@ func (k *console) showPlan(r *consoleRequest, status int, p store.Plan, f form) 
 	if state := q.Get("state"); slices.Contains(itemStates, state) {
 		filter.State = state
 	}
-	if id, err := store.ParseAccountID(q.Get("account")); err == nil {
-		filter.Account = id
+	if filter.Account, err = k.accountFiltered(r, q.Get("account")); err != nil {
+		return err
 	}
 	if after, err := strconv.ParseInt(q.Get("after"), 10, 64); err == nil && after > 0 {
 		filter.After = after
@@ -315,8 +315,9 @@ func (k *console) pausePlan(r *consoleRequest) error {
 }
 
 // usersFilter is what a query chooses of the ledger; all that want a hand by default.
-func usersFilter(q url.Values) store.UserFilter {
-	f := store.UserFilter{Limit: pageSize}
+func (k *console) usersFilter(r *consoleRequest) (f store.UserFilter, err error) {
+	q := r.QueryParams()
+	f = store.UserFilter{Limit: pageSize}
 	for _, s := range userStates {
 		if q.Get("state") == string(s) {
 			f.States = []store.State{s}
@@ -325,13 +326,13 @@ func usersFilter(q url.Values) store.UserFilter {
 	if len(f.States) == 0 {
 		f.States = userStates[:4]
 	}
-	if id, err := store.ParseAccountID(q.Get("account")); err == nil {
-		f.Account = id
+	if f.Account, err = k.accountFiltered(r, q.Get("account")); err != nil {
+		return f, err
 	}
-	if person := cut(q.Get("after"), 200); person != "" {
-		f.After = store.UserKey{Person: store.PersonID(person), Account: store.AccountID(cut(q.Get("after_account"), 100))}
+	if person := personNamed(q.Get("after")); person != "" {
+		f.After = store.UserKey{Person: person, Account: store.AccountID(cut(q.Get("after_account"), 100))}
 	}
-	return f
+	return f, nil
 }
 
 func (k *console) users(r *consoleRequest) error {
@@ -343,7 +344,10 @@ func (k *console) users(r *consoleRequest) error {
 }
 
 func (k *console) showUsers(r *consoleRequest, status int, f form) error {
-	filter := usersFilter(r.QueryParams())
+	filter, err := k.usersFilter(r)
+	if err != nil {
+		return err
+	}
 	list, err := k.Store.Ledger().List(r.ctx(), filter)
 	if err != nil {
 		return fmt.Errorf("list SSO users: %w", err)
@@ -379,8 +383,11 @@ func (r *consoleRequest) chosen() []store.UserKey {
 	var keys []store.UserKey
 	for name := range r.form {
 		person, account, ok := strings.Cut(strings.TrimPrefix(name, "user:"), " ")
-		if id, err := store.ParseAccountID(account); ok && err == nil && strings.HasPrefix(name, "user:") {
-			keys = append(keys, store.UserKey{Person: store.PersonID(person), Account: id})
+		if !ok || !strings.HasPrefix(name, "user:") {
+			continue
+		}
+		if id, err := r.k.accountNamed(r, account); err == nil {
+			keys = append(keys, store.UserKey{Person: personNamed(person), Account: id})
 		}
 	}
 	return keys
@@ -421,7 +428,7 @@ func (k *console) work(r *consoleRequest) error {
 		filter.Kind = kind
 	}
 	if after, err := parseMicros(q.Get("since")); err == nil {
-		filter.After = store.Work{Since: after, Person: store.PersonID(cut(q.Get("person"), 200)), Account: store.AccountID(cut(q.Get("account"), 100)), Kind: cut(q.Get("after_kind"), 20)}
+		filter.After = store.Work{Since: after, Person: personNamed(q.Get("person")), Account: store.AccountID(cut(q.Get("account"), 100)), Kind: cut(q.Get("after_kind"), 20)}
 	}
 	list, err := k.Store.Plans().Work(r.ctx(), filter)
 	if err != nil {
@@ -448,11 +455,12 @@ func (k *console) work(r *consoleRequest) error {
 
 // workDone ticks off what an admin did at Constant Contact.
 func (k *console) workDone(r *consoleRequest) error {
-	account, err := store.ParseAccountID(r.form["account"])
+	account, err := k.accountNamed(r, r.form["account"])
 	if err != nil {
+		r.visit.cause = err
 		return r.missing("work")
 	}
-	err = k.Provisioning.WorkDone(r.ctx(), store.UserKey{Person: store.PersonID(r.form["person"]), Account: account}, r.form["kind"], r.actor())
+	err = k.Provisioning.WorkDone(r.ctx(), store.UserKey{Person: personNamed(r.form["person"]), Account: account}, r.form["kind"], r.actor())
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return r.missing("work")

@@ -30,7 +30,6 @@ import (
 
 	"ssobridge/idp"
 	"ssobridge/provisioning"
-	"ssobridge/store"
 )
 
 // IdP is what the pages need of the identity provider; *idp.Provider is it.
@@ -56,7 +55,7 @@ type Starter interface {
 type Steps interface {
 	Resume(ctx context.Context, id string, v idp.Visitor) (idp.Answer, error)
 	Login(ctx context.Context, id, login, password string, v idp.Visitor) (idp.Answer, error)
-	Choose(ctx context.Context, id string, a store.AccountID, v idp.Visitor) (idp.Answer, error)
+	Choose(ctx context.Context, id, account string, v idp.Visitor) (idp.Answer, error)
 	Cancel(ctx context.Context, id string, v idp.Visitor) (idp.Answer, error)
 	Progress(ctx context.Context, id string, v idp.Visitor) (pr provisioning.Progress, ready bool, err error)
 }

@@ -47,11 +47,11 @@ func (s *Server) launch(c echo.Context) error {
 }
 
 func (s *Server) launchAccount(c echo.Context) error {
-	id, err := store.ParseAccountID(c.Param("encoded_account_id"))
+	id, err := store.ParseAccountID(store.TrimBlanks(c.Param("encoded_account_id")))
 	if err != nil {
 		return refuse(http.StatusNotFound, badLink, err)
 	}
-	return s.start(c, idp.LaunchRequest{Account: id}, "/launch/"+url.PathEscape(string(id)))
+	return s.start(c, idp.LaunchRequest{Account: string(id)}, "/launch/"+url.PathEscape(string(id)))
 }
 
 // launchProvider starts a sign-in at a registered service provider. The RelayState
@@ -160,11 +160,11 @@ func (s *Server) login(c echo.Context) error {
 
 func (s *Server) choose(c echo.Context) error {
 	return s.step(c, func(v *visit, id string, f fields) (idp.Answer, error) {
-		account, err := store.ParseAccountID(f["account"])
+		account, err := store.ParseAccountID(store.TrimBlanks(f["account"]))
 		if err != nil {
 			return idp.Answer{}, refuse(http.StatusBadRequest, badForm, err).goOnWith(id)
 		}
-		a, err := s.idp.Choose(c.Request().Context(), id, account, v.visitor())
+		a, err := s.idp.Choose(c.Request().Context(), id, string(account), v.visitor())
 		if err != nil {
 			return a, fmt.Errorf("choose a client account: %w", err)
 		}

@@ -5,6 +5,8 @@ var providersWords = map[string]string{
 	"providers.new":         "Register a service provider",
 	"providers.ours":        "Our metadata",
 	"providers.handover":    "Hand-over sheet",
+	"providers.missing":     "No service provider has the entity ID {id}. Entity IDs are compared letter by letter.",
+	"providers.meant":       "Did you mean this one?",
 	"providers.none":        "No service provider is registered. Begin with Constant Contact.",
 	"providers.name":        "Name",
 	"providers.kind":        "Kind",

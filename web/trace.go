@@ -39,13 +39,16 @@ func (k *console) traces(r *consoleRequest) error {
 		return r.Redirect(http.StatusSeeOther, tracePath+"/of/"+url.PathEscape(ref))
 	}
 	text := func(name string) string { return strings.TrimSpace(cut(q.Get(name), 400)) }
-	about := store.Filter{About: text("person")}
+	about := store.Filter{About: string(personNamed(text("person")))}
 	if err := k.personByLogin(r, &about); err != nil {
 		return err
 	}
 	f := store.TraceFilter{Person: store.PersonID(about.About), Outcome: text("outcome"), SP: text("sp"), Limit: pageSize}
 	faults := filterFaults(r, q)
-	f.Account, _ = store.ParseAccountID(text("account"))
+	var err error
+	if f.Account, err = k.accountFiltered(r, text("account")); err != nil {
+		return err
+	}
 	if day, err := time.Parse(time.DateOnly, text("since")); err == nil {
 		f.From = day
 	}

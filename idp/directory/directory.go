@@ -71,6 +71,7 @@ func (d *Directory) Referrals() int64 { return d.referrals.Load() }
 // Read reads a person again by immutable id, for a live session. A person who is gone, or whom the login filter no longer takes, is
 // an Entry with Problem Disabled and the id. An Entry whose Problem is set is returned without error.
 func (d *Directory) Read(ctx context.Context, id string) (Entry, error) {
+	id = CanonicalID(id)
 	op := "read the person " + id
 	value, err := idFilter(d.o.IDAttribute, id)
 	if err != nil {
@@ -89,6 +90,11 @@ func (d *Directory) Read(ctx context.Context, id string) (Entry, error) {
 	e, st, err := d.entry(found)
 	if err != nil {
 		return Entry{}, unavailable(op, err)
+	}
+	if e.ID != id {
+		// A server compares an id of text without regard to case or spaces. Nobody is somebody else's record by that: the
+		// id as the entry holds it is the only one.
+		return Entry{ID: id, Problem: Disabled, ReadAt: d.o.Now()}, nil
 	}
 	if e.Problem = st.problem; e.Problem != "" {
 		return e, nil

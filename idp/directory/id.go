@@ -29,10 +29,16 @@ func idText(attribute string, raw []byte) (string, error) {
 	if err := checkID(id); err != nil {
 		return "", err
 	}
-	if isUUID(id) {
-		id = strings.ToLower(id) // RFC 4122 3: written in lower case, read in either
+	return CanonicalID(id), nil // RFC 4122 3: written in lower case, read in either
+}
+
+// CanonicalID brings an immutable id that somebody typed to the one form in which ids are kept: a UUID in lower case, any
+// other text as it is. Callers use it where an id comes in; behind that, ids are compared byte for byte.
+func CanonicalID(typed string) string {
+	if isUUID(typed) {
+		return strings.ToLower(typed) // hexadecimal digits alone: no other letters can fold into them
 	}
-	return id, nil
+	return typed
 }
 
 // idFilter is the assertion value that finds an id: escaped text, or escaped octets for objectGUID.

@@ -173,6 +173,7 @@ func printRequest(s *session, r store.AccountRequest) error {
 type accountsRetryCmd struct {
 	ID      int64  `arg:"" help:"The number of the request, as accounts list shows it."`
 	Account string `placeholder:"ID" help:"The account that it became, where it can't be told from the list."`
+	unlistedFlag
 }
 
 // Help is shown by accounts retry --help.
@@ -180,15 +181,15 @@ func (accountsRetryCmd) Help() string { return "Example:\n\n    ssobridge accoun
 
 // Run goes on with a request.
 func (c *accountsRetryCmd) Run(s *session) (err error) {
-	account, err := accountFlag(c.Account)
-	if err != nil {
-		return err
-	}
 	p, err := s.open()
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
+	account, err := p.account(s.ctx, c.Account, c.Unlisted)
+	if err != nil {
+		return err
+	}
 	r, err := p.Provisioning.RetryAccount(s.ctx, c.ID, account, actor(s.environ))
 	if errors.Is(err, store.ErrNotFound) {
 		return badInput(fmt.Errorf("there is no request %d", c.ID), "ssobridge accounts list shows those that are open")
@@ -203,6 +204,8 @@ func (c *accountsRetryCmd) Run(s *session) (err error) {
 }
 
 type accountsPlanCmd struct {
+	unlistedFlag
+
 	Account string `arg:"" help:"The client account."`
 	JSON    bool   `name:"json" help:"Print JSON."`
 }
@@ -214,7 +217,7 @@ func (accountsPlanCmd) Help() string {
 
 // Run reads the plan.
 func (c *accountsPlanCmd) Run(s *session) error {
-	return s.withAccount(c.Account, func(p *Parts, id store.AccountID) error {
+	return s.withAccount(c.Account, c.Unlisted, func(p *Parts, id store.AccountID) error {
 		plan, err := p.Provisioning.AccountPlan(s.ctx, id, actor(s.environ))
 		if err != nil {
 			return err
@@ -241,16 +244,19 @@ func printPlan(s *session, plan partnerapi.Plan, asJSON bool) error {
 }
 
 // withAccount does something to one client account; a wrong id costs no call.
-func (s *session) withAccount(account string, do func(*Parts, store.AccountID) error) (err error) {
-	id, err := accountFlag(account)
-	if err != nil {
-		return err
-	}
+func (s *session) withAccount(account string, unlisted bool, do func(*Parts, store.AccountID) error) (err error) {
 	p, err := s.open()
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
+	id, err := p.account(s.ctx, account, unlisted)
+	if err == nil && id == "" {
+		err = badInput(errors.New("no client account is given"), "ssobridge accounts list shows them")
+	}
+	if err != nil {
+		return err
+	}
 	err = do(p, id)
 	if kindOf(err) == partnerapi.NotFound {
 		return badInput(fmt.Errorf("Constant Contact knows no client account %s of this partner", id), "ssobridge accounts list --refresh shows them")
@@ -262,6 +268,8 @@ func (s *session) withAccount(account string, do func(*Parts, store.AccountID) e
 }
 
 type accountsSetPlanCmd struct {
+	unlistedFlag
+
 	Account    string `arg:"" help:"The client account."`
 	Plan       string `arg:"" enum:"BRONZE,SILVER,GOLD" help:"${enum}. There is no way back to TRIAL."`
 	BillingDay int    `placeholder:"DAY" help:"Day of the month, 1 to 31; counts only when leaving TRIAL."`
@@ -275,7 +283,7 @@ func (accountsSetPlanCmd) Help() string {
 
 // Run changes the plan.
 func (c *accountsSetPlanCmd) Run(s *session) error {
-	return s.withAccount(c.Account, func(p *Parts, id store.AccountID) error {
+	return s.withAccount(c.Account, c.Unlisted, func(p *Parts, id store.AccountID) error {
 		if err := s.confirm(c.Yes, false, fmt.Sprintf("Change the plan of account %s to %s?", id, c.Plan)); err != nil {
 			return err
 		}
@@ -288,6 +296,8 @@ func (c *accountsSetPlanCmd) Run(s *session) error {
 }
 
 type accountsCancelCmd struct {
+	unlistedFlag
+
 	Account string `arg:"" help:"The client account."`
 	Reason  int    `placeholder:"ID" help:"One of the published reason ids 1, 2, 3, 11, 12, 14, 21, 27, 30."`
 	Date    string `placeholder:"TIME" help:"When it takes effect, as 2026-12-31 or RFC 3339. Default: now."`
@@ -308,7 +318,7 @@ func (c *accountsCancelCmd) Run(s *session) error {
 			return badInput(fmt.Errorf("--date %s is not a time", quote(c.Date)), "write 2026-12-31 or 2026-12-31T18:00:00Z")
 		}
 	}
-	return s.withAccount(c.Account, func(p *Parts, id store.AccountID) error {
+	return s.withAccount(c.Account, c.Unlisted, func(p *Parts, id store.AccountID) error {
 		typed := c.Confirm
 		if typed == "" {
 			typed = s.ask(fmt.Sprintf("Cancel account %s? Type its id to confirm: ", id))
@@ -338,6 +348,8 @@ func parseTime(text string) (time.Time, error) {
 }
 
 type accountsCallCmd struct {
+	unlistedFlag
+
 	Account string   `arg:"" help:"The client account."`
 	Method  string   `arg:"" enum:"GET,POST,PUT,PATCH,DELETE" help:"${enum}."`
 	Path    string   `arg:"" help:"Path of the V3 API, such as /contacts."`
@@ -374,7 +386,7 @@ func (c *accountsCallCmd) Run(s *session) error {
 		}
 		o.Payload = string(body)
 	}
-	return s.withAccount(c.Account, func(p *Parts, id store.AccountID) error {
+	return s.withAccount(c.Account, c.Unlisted, func(p *Parts, id store.AccountID) error {
 		if len(p.Config.ConstantContact.Operations) == 0 {
 			return badInput(errors.New("calls on behalf of client accounts are switched off"), "list method and path in constant_contact.operations")
 		}
@@ -396,6 +408,8 @@ func (c *accountsCallCmd) Run(s *session) error {
 }
 
 type accountsUnsubscribeCmd struct {
+	unlistedFlag
+
 	Account string   `arg:"" help:"The client account."`
 	Address []string `arg:"" optional:"" help:"Addresses, at most 500."`
 	File    string   `placeholder:"FILE" help:"A file with one address a line; - for standard input."`
@@ -423,7 +437,7 @@ func (c *accountsUnsubscribeCmd) Run(s *session) error {
 	if err := u.Validate(); err != nil {
 		return badInput(err, "give 1 to 500 addresses")
 	}
-	return s.withAccount(c.Account, func(p *Parts, id store.AccountID) error {
+	return s.withAccount(c.Account, c.Unlisted, func(p *Parts, id store.AccountID) error {
 		if err := s.confirm(c.Yes, c.File == "-", fmt.Sprintf("Unsubscribe %d addresses in account %s?", len(addresses), id)); err != nil {
 			return err
 		}

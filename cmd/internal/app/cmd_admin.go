@@ -146,6 +146,8 @@ func (s *session) withPerson(who string, do func(*Parts, store.PersonID) error) 
 }
 
 type accountsSetFactorCmd struct {
+	unlistedFlag
+
 	Account string `arg:"" help:"The client account."`
 	Policy  string `arg:"" enum:"off,offered,required,default" help:"${enum}. default: as second_factor.people says."`
 }
@@ -161,7 +163,7 @@ Example:
 
 // Run sets it.
 func (c *accountsSetFactorCmd) Run(s *session) error {
-	return s.withAccount(c.Account, func(p *Parts, id store.AccountID) error {
+	return s.withAccount(c.Account, c.Unlisted, func(p *Parts, id store.AccountID) error {
 		policy := idp.FactorPolicy(c.Policy)
 		if c.Policy == "default" {
 			policy = ""

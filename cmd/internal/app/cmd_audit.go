@@ -12,6 +12,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"ssobridge/idp/directory"
 	"ssobridge/store"
 )
 
@@ -27,14 +28,15 @@ type auditFilter struct {
 	Action  string `placeholder:"WORD" help:"Only this action, such as sign-in or mapping-add."`
 	Outcome string `enum:",ok,refused,failed,unknown" default:"" help:"Only this outcome: ok, refused, failed or unknown."`
 	Account string `placeholder:"ID" help:"Only about this client account."`
-	Ref     string `placeholder:"ID" help:"Only with this reference id."`
-	Since   string `placeholder:"TIME" help:"From then on, as 2026-12-31 or RFC 3339."`
-	Until   string `placeholder:"TIME" help:"Before then."`
+	unlistedFlag
+	Ref   string `placeholder:"ID" help:"Only with this reference id."`
+	Since string `placeholder:"TIME" help:"From then on, as 2026-12-31 or RFC 3339."`
+	Until string `placeholder:"TIME" help:"Before then."`
 }
 
 func (f auditFilter) filter(s *session, p *Parts) (out store.Filter, err error) {
 	out = store.Filter{Action: f.Action, Outcome: f.Outcome, Ref: f.Ref}
-	if out.Account, err = accountFlag(f.Account); err != nil {
+	if out.Account, err = p.account(s.ctx, f.Account, f.Unlisted); err != nil {
 		return out, err
 	}
 	for _, t := range []struct {
@@ -48,7 +50,7 @@ func (f auditFilter) filter(s *session, p *Parts) (out store.Filter, err error) 
 			return out, badInput(fmt.Errorf("%s %s is not a time", t.flag, quote(t.text)), "write 2026-12-31 or 2026-12-31T18:00:00Z")
 		}
 	}
-	if out.About = f.Person; f.Person != "" {
+	if out.About = directory.CanonicalID(store.TrimBlanks(f.Person)); f.Person != "" {
 		// Events hold ids. What is nobody's login is taken as it stands: a person id, or an admin of the command line.
 		if e, err := p.Directory.Find(s.ctx, f.Person); err == nil {
 			out.About = e.ID

@@ -275,6 +275,7 @@ func (c *keysPromoteCmd) Run(s *session) error {
 		if k.Use == useMetadata {
 			return c.promoteMetadata(s, p, k, e)
 		}
+		c.SP = store.TrimBlanks(c.SP)
 		if c.SP != "" && !slices.ContainsFunc(status.Ring.Holders, func(h certs.Holder) bool { return h.EntityID == c.SP }) {
 			// Before anything is asked.
 			return fmt.Errorf("promote key %s for %s: %w", k.ID, quote(c.SP), certs.ErrNoHolder)

@@ -36,7 +36,7 @@ type mappingAddCmd struct {
 	Role       string `placeholder:"ROLE" help:"account_manager, campaign_creator, or owner for one person. Left out where a pattern has {role}."`
 	Priority   int    `placeholder:"N" help:"Of several mappings to one account the lowest number wins. Default: after all others."`
 	ExternalID string `placeholder:"TEXT" help:"With --role owner: the external_id by which Constant Contact knows the owner."`
-	Unchecked  bool   `help:"Accept an account that Constant Contact does not list (yet)."`
+	Unchecked  bool   `name:"unlisted" aliases:"unchecked" help:"Accept an account that Constant Contact does not list (yet)."`
 	Preview    bool   `help:"Show what would change for whom, and save nothing."`
 }
 

@@ -79,7 +79,7 @@ type mappingSetCmd struct {
 	Account   string `placeholder:"ID" help:"Another client account."`
 	Role      string `placeholder:"ROLE" help:"Another role: account_manager or campaign_creator. Users that exist keep theirs."`
 	Priority  int    `placeholder:"N" help:"Another priority: of several mappings to one account the lowest number wins."`
-	Unchecked bool   `help:"Accept an account that Constant Contact does not list (yet)."`
+	Unchecked bool   `name:"unlisted" aliases:"unchecked" help:"Accept an account that Constant Contact does not list (yet)."`
 }
 
 // Help is shown by mapping set --help.

@@ -169,7 +169,7 @@ func (p *Parts) exportMappings(ctx context.Context, w io.Writer) error {
 
 type mappingPlanCmd struct {
 	File      string `arg:"" help:"The file; - for standard input."`
-	Unchecked bool   `help:"Accept accounts that Constant Contact does not list (yet)."`
+	Unchecked bool   `name:"unlisted" aliases:"unchecked" help:"Accept accounts that Constant Contact does not list (yet)."`
 }
 
 // Help is shown by mapping plan --help.
@@ -251,7 +251,7 @@ func (p *Parts) showEffects(s *session, change provisioning.MappingChange) error
 
 type mappingApplyCmd struct {
 	File      string `arg:"" help:"The file; - for standard input."`
-	Unchecked bool   `help:"Accept accounts that Constant Contact does not list (yet)."`
+	Unchecked bool   `name:"unlisted" aliases:"unchecked" help:"Accept accounts that Constant Contact does not list (yet)."`
 	Yes       bool   `help:"Do not ask."`
 }
 

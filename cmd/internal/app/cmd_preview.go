@@ -16,10 +16,10 @@ import (
 )
 
 type previewCmd struct {
-	User    string          `required:"" placeholder:"LOGIN" help:"The login name, as the person types it."`
-	SP      string          `required:"" name:"sp" placeholder:"ENTITY_ID" help:"The service provider, as sp list shows it."`
-	Account store.AccountID `placeholder:"ID" help:"The client account, where the person has several."`
-	JSON    bool            `name:"json" help:"Print JSON."`
+	User    string `required:"" placeholder:"LOGIN" help:"The login name, as the person types it."`
+	SP      string `required:"" name:"sp" placeholder:"ENTITY_ID" help:"The service provider, as sp list shows it."`
+	Account string `placeholder:"ID" help:"The client account, where the person has several."`
+	JSON    bool   `name:"json" help:"Print JSON."`
 }
 
 // Help is shown by preview --help.
@@ -51,7 +51,12 @@ func (c *previewCmd) Run(s *session) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	x, err := p.PreviewAssertion(s.ctx, c.User, c.SP, c.Account)
+	// Of an account that no list knows, the gate says whether it is the person's.
+	account, err := p.account(s.ctx, c.Account, true)
+	if err != nil {
+		return err
+	}
+	x, err := p.PreviewAssertion(s.ctx, c.User, c.SP, account)
 	if err != nil {
 		return err
 	}
@@ -73,12 +78,9 @@ func (c *previewCmd) Run(s *session) (err error) {
 // with the reason for each value. It only reads.
 func (p *Parts) PreviewAssertion(ctx context.Context, login, entityID string, account store.AccountID) (Previewed, error) {
 	var x Previewed
-	sp, err := p.Store.ServiceProviders().Get(ctx, entityID)
-	if errors.Is(err, store.ErrNotFound) {
-		return x, badInput(fmt.Errorf("there is no service provider %s", quote(entityID)), "ssobridge sp list shows all")
-	}
+	sp, err := p.provider(ctx, entityID)
 	if err != nil {
-		return x, fmt.Errorf("read service provider %s: %w", entityID, err)
+		return x, err
 	}
 	person, err := p.Directory.Find(ctx, login)
 	if err != nil {

@@ -207,7 +207,8 @@ func (c *budgetCmd) Run(s *session) (err error) {
 type provisionRetryCmd struct {
 	State   []string `help:"Only users in this state: refused, conflict, unknown, wanted, or assumed. Can be given several times. Default: all of these but assumed." enum:"refused,conflict,unknown,wanted,assumed"`
 	Account string   `placeholder:"ID" help:"Only in this client account."`
-	Person  string   `placeholder:"LOGIN" help:"Only this person: login name or person id."`
+	unlistedFlag
+	Person string `placeholder:"LOGIN" help:"Only this person: login name or person id."`
 }
 
 // Help is shown by provision retry --help.
@@ -233,7 +234,7 @@ func (c *provisionRetryCmd) Run(s *session) (err error) {
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
 	f := store.UserFilter{}
-	if f.Account, err = accountFlag(c.Account); err != nil {
+	if f.Account, err = p.account(s.ctx, c.Account, c.Unlisted); err != nil {
 		return err
 	}
 	if c.Person != "" {

@@ -121,6 +121,11 @@ func (c *spRemoveCmd) Run(s *session) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
+	sp, err := p.provider(s.ctx, c.EntityID)
+	if err != nil {
+		return err
+	}
+	c.EntityID = sp.EntityID
 	e := s.event("sp-remove", c.EntityID)
 	e.SP = c.EntityID
 	err = p.Store.ServiceProviders().Remove(s.ctx, c.EntityID, e)

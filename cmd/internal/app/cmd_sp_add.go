@@ -281,13 +281,21 @@ func registered(entityID string) error {
 	return badInput(fmt.Errorf("service provider %s is registered already", entityID), "give --replace to replace it")
 }
 
-// provider reads a service provider for a command.
+// provider reads a service provider for a command. Blanks around its entityID come from pasting; all else has to be as
+// it was registered.
 func (p *Parts) provider(ctx context.Context, entityID string) (store.ServiceProvider, error) {
+	entityID = store.TrimBlanks(entityID)
 	sp, err := p.Store.ServiceProviders().Get(ctx, entityID)
-	if errors.Is(err, store.ErrNotFound) {
-		return sp, noProvider(entityID)
+	if !errors.Is(err, store.ErrNotFound) {
+		return sp, err
 	}
-	return sp, err
+	fault := fmt.Errorf("there is no service provider %s", quote(entityID))
+	if all, err := p.Store.ServiceProviders().List(ctx); err == nil {
+		if near, ok := idp.NearestProvider(all, entityID); ok {
+			return sp, badInput(fault, "did you mean "+near+"? An entity id is compared letter by letter")
+		}
+	}
+	return sp, badInput(fault, "ssobridge sp list shows all")
 }
 
 func noProvider(entityID string) error {

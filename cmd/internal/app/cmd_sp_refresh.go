@@ -36,18 +36,24 @@ func (c *spRefreshCmd) Run(s *session) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	ids := []string{c.EntityID}
+	var ids []string
 	if c.All {
 		list, err := p.Store.ServiceProviders().List(s.ctx)
 		if err != nil {
 			return fmt.Errorf("list service providers: %w", err)
 		}
-		ids = nil
 		for _, sp := range list {
 			if sp.Source != nil && sp.Source.URL != "" {
 				ids = append(ids, sp.EntityID)
 			}
 		}
+	}
+	if !c.All {
+		sp, err := p.provider(s.ctx, c.EntityID)
+		if err != nil {
+			return err
+		}
+		ids = []string{sp.EntityID}
 	}
 	faults := 0
 	for _, id := range ids {

@@ -191,6 +191,11 @@ func (c *spSetCmd) Run(s *session) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
+	named, err := p.provider(s.ctx, c.EntityID)
+	if err != nil {
+		return err
+	}
+	c.EntityID = named.EntityID
 	e := s.event("sp-set", c.EntityID)
 	e.SP = c.EntityID
 	var keys []string

@@ -24,9 +24,10 @@ type traceListCmd struct {
 	Person  string `placeholder:"LOGIN" help:"Only of this person: login name or person id."`
 	Outcome string `enum:",ok,pending,refused,failed" default:"" help:"Only with this outcome: ok, pending, refused or failed."`
 	Account string `placeholder:"ID" help:"Only to this client account."`
-	SP      string `name:"sp" placeholder:"ENTITY_ID" help:"Only to this service provider."`
-	Limit   int    `default:"50" help:"At most so many, up to 1000."`
-	JSON    bool   `name:"json" help:"Print JSON lines."`
+	unlistedFlag
+	SP    string `name:"sp" placeholder:"ENTITY_ID" help:"Only to this service provider."`
+	Limit int    `default:"50" help:"At most so many, up to 1000."`
+	JSON  bool   `name:"json" help:"Print JSON lines."`
 }
 
 // Help is shown by trace list --help.
@@ -44,8 +45,8 @@ func (c *traceListCmd) Run(s *session) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	f := store.TraceFilter{Outcome: c.Outcome, SP: c.SP, Limit: c.Limit}
-	if f.Account, err = accountFlag(c.Account); err != nil {
+	f := store.TraceFilter{Outcome: c.Outcome, SP: store.TrimBlanks(c.SP), Limit: c.Limit}
+	if f.Account, err = p.account(s.ctx, c.Account, c.Unlisted); err != nil {
 		return err
 	}
 	if c.Person != "" {

@@ -2,6 +2,7 @@ package app
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,10 +33,11 @@ type usersCmd struct {
 type userFilter struct {
 	State   []string `enum:"wanted,sending,unknown,active,assumed,conflict,refused,suspended" help:"Only in this state (${enum}). Can be given several times."`
 	Account string   `placeholder:"ID" help:"Only in this client account."`
+	unlistedFlag
 }
 
-func (f userFilter) filter() (store.UserFilter, error) {
-	account, err := accountFlag(f.Account)
+func (f userFilter) filter(ctx context.Context, p *Parts) (store.UserFilter, error) {
+	account, err := p.account(ctx, f.Account, f.Unlisted)
 	out := store.UserFilter{Account: account}
 	for _, s := range f.State {
 		out.States = append(out.States, store.State(s))
@@ -93,15 +95,11 @@ func toJSONUser(u store.SSOUser) jsonUser {
 
 // Run lists one page.
 func (c *usersListCmd) Run(s *session) (err error) {
-	f, err := c.filter()
-	if err != nil {
-		return err
-	}
 	if c.Limit < 1 || c.Limit > 1000 {
 		return badInput(fmt.Errorf("--limit %d is out of range", c.Limit), "write 1 to 1000")
 	}
-	f.Limit = c.Limit
-	if f.After, err = afterKey(c.After); err != nil {
+	after, err := afterKey(c.After)
+	if err != nil {
 		return err
 	}
 	p, err := s.open()
@@ -109,6 +107,11 @@ func (c *usersListCmd) Run(s *session) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
+	f, err := c.filter(s.ctx, p)
+	if err != nil {
+		return err
+	}
+	f.Limit, f.After = c.Limit, after
 	rows, err := p.Store.Ledger().List(s.ctx, f)
 	if err != nil {
 		return err
@@ -264,15 +267,15 @@ func (usersExportCmd) Help() string {
 
 // Run writes the export.
 func (c *usersExportCmd) Run(s *session) (err error) {
-	f, err := c.filter()
-	if err != nil {
-		return err
-	}
 	p, err := s.open()
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
+	f, err := c.filter(s.ctx, p)
+	if err != nil {
+		return err
+	}
 	w := s.stdout
 	if c.Out != "" {
 		file, err := os.OpenFile(c.Out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"ssobridge/idp/directory"
 	"ssobridge/provisioning"
 	"ssobridge/store"
 )
@@ -23,7 +24,7 @@ func afterKey(text string) (store.UserKey, error) {
 	if err != nil {
 		return store.UserKey{}, badInput(fmt.Errorf("%s: %w", quote(text), err), "copy it from ssobridge users list")
 	}
-	return store.UserKey{Person: store.PersonID(text[:i]), Account: account}, nil
+	return store.UserKey{Person: store.PersonID(directory.CanonicalID(text[:i])), Account: account}, nil
 }
 
 type usersAdoptCmd struct {

@@ -77,7 +77,7 @@ func (c *usersForgetCmd) Run(s *session) (err error) {
 func (p *Parts) forgettable(ctx context.Context, who string) (id store.PersonID, name string, err error) {
 	id, err = p.personID(ctx, who)
 	if errors.Is(err, directory.ErrNotFound) {
-		id, err = store.PersonID(who), nil
+		id, err = store.PersonID(directory.CanonicalID(store.TrimBlanks(who))), nil
 	}
 	if err != nil {
 		return "", "", err

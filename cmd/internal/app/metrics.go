@@ -79,7 +79,7 @@ func (c *countedIdP) Login(ctx context.Context, id, login, password string, v id
 	return c.count(c.Provider.Login(ctx, id, login, password, v))
 }
 
-func (c *countedIdP) Choose(ctx context.Context, id string, a store.AccountID, v idp.Visitor) (idp.Answer, error) {
+func (c *countedIdP) Choose(ctx context.Context, id, a string, v idp.Visitor) (idp.Answer, error) {
 	return c.count(c.Provider.Choose(ctx, id, a, v))
 }
 

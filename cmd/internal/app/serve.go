@@ -165,9 +165,12 @@ func (p *Parts) webhook() *web.Webhook {
 	return &web.Webhook{
 		Secret: string(cc.Webhook.Secret), APIKeys: []string{string(cc.APIKey)},
 		Hint: func(ctx context.Context, account, event string) (bool, error) {
-			id, err := store.ParseAccountID(account)
-			if err != nil {
+			id, err := p.Provisioning.Account(ctx, account)
+			switch {
+			case errors.Is(err, store.ErrUnlistedAccount), errors.Is(err, store.ErrAmbiguousAccount), errors.Is(err, store.ErrBadAccount):
 				return false, nil // none of ours
+			case err != nil:
+				return false, err
 			}
 			return p.Provisioning.HintAccount(ctx, id, event)
 		},
