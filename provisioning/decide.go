@@ -119,6 +119,9 @@ func (s *Service) begin(ctx context.Context, q Question, a Assignment, act bool)
 		return store.SSOUser{}, Decision{Outcome: Wait, Assignment: a, User: want}, nil
 	}
 	row, _, err := s.ledger.Want(ctx, want, s.wantedEvent(q, a, "first"))
+	if clash, ok := errors.AsType[*store.CaseClashError](err); ok {
+		return store.SSOUser{}, denied(a, HeldConflict, caseClash(clash)), nil
+	}
 	if errors.Is(err, store.ErrConflict) {
 		return store.SSOUser{}, denied(a, HeldConflict, fmt.Sprintf(
 			"external_id %q or login_name %q stands in the ledger for somebody else; the templates do not tell people apart", want.ExternalID, want.LoginName)), nil
@@ -127,6 +130,12 @@ func (s *Service) begin(ctx context.Context, q Question, a Assignment, act bool)
 		return store.SSOUser{}, Decision{}, fmt.Errorf("store the intention to create an SSO user in account %s: %w", a.Account, err)
 	}
 	return row, Decision{}, nil
+}
+
+// caseClash says what an admin can do about two external ids that differ in letter case only.
+func caseClash(e *store.CaseClashError) string {
+	return e.Error() + "; Constant Contact may not distinguish them, so this user is not created: " +
+		"change what external_id is made of for one of the two people, or use {person_id} in its template"
 }
 
 // raise puts a row before all other work and brings its next attempt forward, as far as Constant Contact's state allows: its person is

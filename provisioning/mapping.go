@@ -72,9 +72,13 @@ func (s *Service) AddMapping(ctx context.Context, spec MappingSpec) (store.Mappi
 			}
 		}
 		m.ID, err = s.mappings.Add(ctx, m, owner, s.mappingEvent("mapping-add", spec.Actor, m))
+		clash, clashes := errors.AsType[*store.CaseClashError](err)
 		switch {
 		case err == nil:
 			return m, nil
+		case clashes:
+			return store.Mapping{}, fmt.Errorf("add mapping: %w", &FieldError{"external_id", clash.Error(),
+				"ask Constant Contact for the owner's external_id; it may not distinguish the two"})
 		case !errors.Is(err, store.ErrConflict):
 			return store.Mapping{}, fmt.Errorf("add mapping: %w", err)
 		}

@@ -21,6 +21,7 @@ const (
 	SkipPersonData    = "person_data"    // their data don't fit any more
 	SkipAccountClosed = "account_closed" // the client account is closed
 	SkipTaken         = "taken"          // the external id or login name stands at somebody else
+	SkipTakenCase     = "taken_case"     // the external id stands at somebody else in another letter case
 )
 
 const (
@@ -92,6 +93,10 @@ func (w *worker) beginItem(ctx context.Context, item store.PlanItem) (row store.
 		return row, "", err
 	}
 	row, err = s.plans.Begin(ctx, item, s.intention(p, a, body), s.lease, s.itemEvent(plan, item, a))
+	if clash, ok := errors.AsType[*store.CaseClashError](err); ok {
+		s.log.Warn("person of a plan is not created", "person", item.Person, "account", item.Account, "error", caseClash(clash))
+		return row, SkipTakenCase, nil
+	}
 	if errors.Is(err, store.ErrConflict) {
 		skip, err = w.whyConflict(ctx, item)
 	}

@@ -125,6 +125,12 @@ func TestPlanItemIsSkipped(t *testing.T) {
 		{"left the group", provisioning.SkipNoAssignment, odd(func(p *directory.Entry) { p.Groups = nil })},
 		{"another role", provisioning.SkipOtherRole, odd(func(p *directory.Entry) { p.Groups = []directory.Group{group("creators")} })},
 		{"no last name", provisioning.SkipPersonData, odd(func(p *directory.Entry) { p.LastName = "" })},
+		{"the id is taken in another case", provisioning.SkipTakenCase, func(w *world) {
+			u := store.SSOUser{Person: "other", Account: juniper, ExternalID: "P003." + string(harbour), ExternalProvider: provider, Role: store.AccountManager, State: store.Active}
+			if got, err := w.db.Ledger().Adopt(w.tb.Context(), []store.SSOUser{u}, store.Event{Action: "test"}); err != nil || got[0] != store.Adopted {
+				w.tb.Fatalf("Adopt: %v, %v", got, err)
+			}
+		}},
 		{"the id is taken", provisioning.SkipTaken, func(w *world) {
 			u := store.SSOUser{Person: "other", Account: juniper, ExternalID: "p003." + string(harbour), ExternalProvider: provider, Role: store.AccountManager, State: store.Active}
 			if got, err := w.db.Ledger().Adopt(w.tb.Context(), []store.SSOUser{u}, store.Event{Action: "test"}); err != nil || got[0] != store.Adopted {

@@ -22,6 +22,7 @@ const (
 	Unchanged    Adoption = "unchanged"     // says the same already
 	TakenPerson  Adoption = "taken_person"  // (person, account) has another external id, or is being sent
 	TakenID      Adoption = "taken_id"      // the external id or login name stands at another row
+	TakenCase    Adoption = "taken_case"    // the external id stands at another row in another letter case
 	NotAdoptable Adoption = "not_adoptable" // can't be stored: no external id, an unknown state
 )
 
@@ -37,7 +38,7 @@ const adoptMost = 1000
 //	anything else, or a row that is being sent: left alone
 //
 // What is not told of a row that is there (provider, login name, mail, names) stays. An external id or login name that stands at another
-// row leaves the row alone as well. What became of each is returned in order.
+// row, the external id in any letter case, leaves the row alone as well. What became of each is returned in order.
 func (s *Ledger) Adopt(ctx context.Context, users []SSOUser, e Event) ([]Adoption, error) {
 	const what = "adopt SSO users"
 	if len(users) > adoptMost {
@@ -48,6 +49,9 @@ func (s *Ledger) Adopt(ctx context.Context, users []SSOUser, e Event) ([]Adoptio
 	for try := 1; ; try++ {
 		became := make([]Adoption, len(users))
 		err := s.db.write(ctx, what, func(ctx context.Context, tx querier) error {
+			if err := lockExternalIDs(ctx, tx); err != nil {
+				return err
+			}
 			now, err := s.db.engine.clock(ctx, tx)
 			if err != nil {
 				return err
@@ -133,6 +137,12 @@ func adopt(ctx context.Context, tx querier, u SSOUser, now time.Time) (Adoption,
 		return "", err
 	case taken:
 		return TakenID, nil
+	}
+	switch err := findCaseClash(ctx, tx, u); {
+	case errors.Is(err, ErrConflict):
+		return TakenCase, nil
+	case err != nil:
+		return "", err
 	}
 	if isNew {
 		u.MaybeSent, u.Attempts, u.NextAttempt, u.LeaseUntil = false, 0, time.Time{}, time.Time{}

@@ -26,6 +26,9 @@ const (
 	EarliestQuery = earliestQuery
 )
 
+// ExternalIDQuery looks for an external id in another letter case.
+const ExternalIDQuery = externalIDQuery
+
 // EncodeEvent is what is hashed of an event: its content, and its entry in the chain.
 func EncodeEvent(before []byte, e Event, salt []byte) (content, entry []byte) {
 	l := Link{Event: e.ID, At: e.At, Action: e.Action, Content: contentHash(e, salt)}

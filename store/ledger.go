@@ -126,7 +126,8 @@ func (s *Ledger) Person(ctx context.Context, p PersonID) ([]SSOUser, error) {
 // already; it returns the row as it stands and whether it is new. A new row is
 // wanted, never sent, keeps Class and Plan, and is due at u.NextAttempt or, when
 // that is zero, at once; only then is the event recorded. ErrConflict: external_id
-// (with provider) or login_name stands at another row.
+// (with provider) or login_name stands at another row; a *CaseClashError: the
+// external_id does in another letter case.
 func (s *Ledger) Want(ctx context.Context, u SSOUser, e Event) (row SSOUser, isNew bool, err error) {
 	const what = "want SSO user"
 	// Most calls find the row: waiting pages ask again and again.
@@ -143,6 +144,9 @@ func (s *Ledger) Want(ctx context.Context, u SSOUser, e Event) (row SSOUser, isN
 		// The database's clock: who comes first on any replica is created first.
 		now, err := s.db.engine.clock(ctx, tx)
 		if err != nil {
+			return err
+		}
+		if err := checkExternalID(ctx, tx, u); err != nil {
 			return err
 		}
 		if isNew, err = insertUser(ctx, tx, u, now); err != nil {
@@ -189,9 +193,12 @@ func insertUser(ctx context.Context, tx querier, u SSOUser, now time.Time) (isNe
 // WantAgain puts a refused or conflicting row that surely was not created back to
 // wanted with new data (never after MaybeSent) in class u.Class, and records the
 // event. It does nothing if the row moved on. ErrConflict: the new external id or login name
-// stands at another row.
+// stands at another row, a *CaseClashError as for Want.
 func (s *Ledger) WantAgain(ctx context.Context, u SSOUser, e Event) error {
 	return s.db.write(ctx, "want SSO user again", func(ctx context.Context, tx querier) error {
+		if err := checkExternalID(ctx, tx, u); err != nil {
+			return err
+		}
 		now, err := s.db.engine.clock(ctx, tx)
 		if err != nil {
 			return err

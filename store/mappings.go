@@ -186,6 +186,9 @@ func tellOwner(ctx context.Context, tx querier, u SSOUser, mapping int64, now ti
 	u.Mapping, u.State, u.Role = mapping, Active, Owner
 	u.MaybeSent, u.Attempts, u.Failures = false, 0, 0
 	u.NextAttempt, u.LeaseUntil, u.Earliest = time.Time{}, time.Time{}, time.Time{}
+	if err := checkExternalID(ctx, tx, u); err != nil {
+		return err
+	}
 	isNew, err := insertUser(ctx, tx, u, now)
 	if err != nil || isNew {
 		return err

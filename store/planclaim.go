@@ -68,7 +68,8 @@ const nextItemQuery = `
 
 // Begin stores the intention of a claimed item: the ledger row u (state sending, one attempt, class plan, under a lease), and the
 // item is sending, in one transaction, with the event. ErrConflict: the item is no longer claimed, its plan no longer
-// applying, or (person, account), the external id or the login name has a row already; nothing is changed then.
+// applying, or (person, account), the external id (in any letter case, see CaseClashError) or the login name has a row already; nothing is
+// changed then.
 func (s *Plans) Begin(ctx context.Context, i PlanItem, u SSOUser, lease time.Duration, e Event) (SSOUser, error) {
 	const what = "begin plan item"
 	if u.Person != i.Person || u.Account != i.Account {
@@ -83,6 +84,9 @@ func (s *Plans) Begin(ctx context.Context, i PlanItem, u SSOUser, lease time.Dur
 		created := u.CreatedAt
 		if created.IsZero() {
 			created = now
+		}
+		if err := checkExternalID(ctx, tx, u); err != nil {
+			return err
 		}
 		// The ledger's row first, then the item, as Settle does: the same order of locks.
 		row, err = scanUser(tx.QueryRowContext(ctx, `

@@ -55,6 +55,7 @@ var provisioningWords = map[string]string{
 	"adoption.unchanged":       "known already",
 	"adoption.taken_person":    "left alone: the person has another user in this account",
 	"adoption.taken_id":        "left alone: the external id or login name is another person's",
+	"adoption.taken_case":      "left alone: the external id differs from another user's only in letter case",
 	"adoption.not_adoptable":   "left alone: can't be stored",
 	"adoption.not_created":     "left out: never created",
 	"provisioning.plans":       "Plans",
@@ -143,6 +144,7 @@ var provisioningWords = map[string]string{
 	"skip.person_data":    "their data do not fit any more",
 	"skip.account_closed": "the client account is closed",
 	"skip.taken":          "external id or login name stands at somebody else",
+	"skip.taken_case":     "external id differs from another user's only in letter case",
 
 	"plan.making": "being made", "plan.ready": "ready", "plan.applying": "being applied", "plan.paused": "paused",
 	"plan.stopped": "stopped, asks", "plan.done": "done", "plan.dropped": "out of date",

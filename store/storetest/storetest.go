@@ -58,6 +58,7 @@ func Run(t *testing.T, fresh func(testing.TB) store.Options) {
 		{"Queue", testQueue},
 		{"Doubt", testDoubt},
 		{"Claims", testClaims},
+		{"ExternalIDs", testExternalIDs},
 		{"Users", testUsers},
 		{"Forget", testForget},
 		{"Adopt", testAdopt},

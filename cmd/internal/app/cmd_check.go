@@ -95,6 +95,7 @@ func (c *checkCmd) Run(s *session) (err error) {
 	checkPartner(s.ctx, r, p, c.Accounts)
 	checkProviders(s.ctx, r, p)
 	checkMappings(s.ctx, r, p)
+	checkUsers(s.ctx, r, p)
 	checkAudit(s.ctx, r, p)
 	s.printf("\n%d failed, %d warnings\n", r.failures, r.warnings)
 	if r.failures > 0 {
@@ -231,6 +232,24 @@ func checkMappings(ctx context.Context, r *report, p *Parts) {
 		if m.Kind == store.AttributePattern && !p.Config.reads(m.Attribute) {
 			r.fail(fmt.Sprintf("mapping %d", m.ID), "the attribute "+m.Attribute+" is not read, so it hits nobody", "add it to directory.extra_attributes and restart the bridge")
 		}
+	}
+}
+
+// checkUsers looks for external ids that differ in letter case only, which versions before did not refuse.
+func checkUsers(ctx context.Context, r *report, p *Parts) {
+	const most = 20
+	clashes, err := p.Store.Ledger().CaseClashes(ctx, most)
+	if err != nil {
+		r.fail("SSO users", err, "")
+		return
+	}
+	for _, u := range clashes {
+		r.warn("SSO users", fmt.Sprintf("external_id %q of person %s in account %s (%s) differs from another one only in letter case",
+			u.ExternalID, u.Person, u.Account, u.State),
+			"ask Constant Contact whether it distinguishes the two; if not, one of the two people signs in as the other: ssobridge users suspend")
+	}
+	if len(clashes) == most {
+		r.warn("SSO users", "there may be more external ids that differ only in letter case", "")
 	}
 }
 

@@ -343,6 +343,7 @@ var adoptions = []struct {
 	{store.Unchanged, "known already"},
 	{store.TakenPerson, "left alone: the person has another user in this account"},
 	{store.TakenID, "left alone: the external id or login name is another person's"},
+	{store.TakenCase, "left alone: the external id differs from another user's only in letter case"},
 	{store.NotAdoptable, "left alone: can't be stored"},
 	{provisioning.NotCreated, "left out: never created"},
 }

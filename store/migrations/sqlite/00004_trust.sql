@@ -31,6 +31,12 @@ UPDATE sso_users SET failures = CASE WHEN attempts > 7 THEN 7 ELSE attempts END
  WHERE state IN ('wanted', 'sending', 'unknown');
 
 
+-- External ids that differ in letter case only are refused. No unique index: the version before stores them.
+CREATE INDEX sso_users_external_lower ON sso_users (LOWER(external_id));
+-- Whoever stores an external id takes this row first, so that two never check at the same time.
+INSERT INTO counters (name, value) VALUES ('external_ids', 0);
+
+
 -- Client accounts in one form.
 
 

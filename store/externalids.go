@@ -1,0 +1,89 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// CaseClashError is the ErrConflict of an external id that differs from that of another row in letter case only. Whether Constant Contact
+// tells the two apart is not published. If it does not, one person would sign in as the other, so no second one is stored.
+type CaseClashError struct {
+	ExternalID string
+	Other      UserKey // whose row has it in another case
+}
+
+// Error names both.
+func (e *CaseClashError) Error() string {
+	return fmt.Sprintf("external_id %q differs only in letter case from that of person %s in account %s", e.ExternalID, e.Other.Person, e.Other.Account)
+}
+
+// Is makes it an ErrConflict.
+func (e *CaseClashError) Is(target error) bool { return target == ErrConflict }
+
+// checkExternalID is called before a row with u's external id is stored, and before any other row is locked. It returns a *CaseClashError
+// where another row has the id in another letter case.
+func checkExternalID(ctx context.Context, tx querier, u SSOUser) error {
+	if err := lockExternalIDs(ctx, tx); err != nil {
+		return err
+	}
+	return findCaseClash(ctx, tx, u)
+}
+
+// lockExternalIDs lets those who store external ids come one after the other, until the end of their transaction. No unique index does it,
+// since the version before, which may run beside, stores ids that differ in letter case.
+func lockExternalIDs(ctx context.Context, tx querier) error {
+	n, err := touched(ctx, tx, `
+		UPDATE counters SET value = value WHERE name = 'external_ids'`)
+	if err == nil && n != 1 {
+		err = errors.New("table counters has lost its rows") // without the lock the check would prove nothing
+	}
+	return err
+}
+
+// findCaseClash looks for another row. The very same id is left to the unique index.
+func findCaseClash(ctx context.Context, tx querier, u SSOUser) error {
+	var other UserKey
+	id := caseForms(u.ExternalID)
+	err := tx.QueryRowContext(ctx, externalIDQuery,
+		id[0], id[1], id[2], id[3], u.ExternalProvider, string(u.Person), string(u.Account)).Scan(&other.Person, &other.Account)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil
+	case err != nil:
+		return err
+	}
+	return &CaseClashError{u.ExternalID, other}
+}
+
+// externalIDQuery stands apart for the test that it is a search of the index.
+const externalIDQuery = `
+		SELECT person_id, account FROM sso_users
+		 WHERE LOWER(external_id) IN (LOWER($1), LOWER($2), LOWER($3), LOWER($4))
+		   AND LOWER(external_provider) = LOWER($5)
+		   AND NOT (external_id = $1 AND external_provider = $5)
+		   AND NOT (person_id = $6 AND account = $7)
+		 LIMIT 1`
+
+// caseForms are an id as it is and in the other usual forms of its letters. The databases' LOWER does the rest: for ASCII both, for other
+// letters PostgreSQL as its locale has it. What SQLite does not find is a mixture of large and small letters beyond ASCII.
+func caseForms(id string) [4]string {
+	lower := strings.ToLower(id)
+	first, size := utf8.DecodeRuneInString(lower)
+	return [4]string{id, lower, strings.ToUpper(id), string(unicode.ToUpper(first)) + lower[size:]}
+}
+
+// CaseClashes lists rows whose external ids differ in letter case only, at most limit, those that clash one after the other. There are some
+// only where a version stored them that did not refuse them.
+func (s *Ledger) CaseClashes(ctx context.Context, limit int) ([]SSOUser, error) {
+	all, err := collect(ctx, s.db.engine.reader(), scanUser, `
+		SELECT `+userColumns+`
+		  FROM sso_users
+		 WHERE LOWER(external_id) IN (SELECT LOWER(external_id) FROM sso_users GROUP BY LOWER(external_id) HAVING COUNT(*) > 1 LIMIT $1)
+		 ORDER BY LOWER(external_id), person_id, account LIMIT $1`, limit)
+	return all, s.db.explain("list external ids that differ in letter case only", err)
+}
