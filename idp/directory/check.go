@@ -85,6 +85,10 @@ func (d *Directory) checkBase(ctx context.Context, c *conn, field, dn string) St
 	}
 	if step.Err != nil {
 		step.Mend = "set " + field + " to a DN that exists and that the service account may read"
+	} else if found := result.Entries[0].DN; d.o.GroupMode == modeMemberOf && dn == d.o.GroupBaseDN && !SameDN(dn, found) {
+		// Groups that memberOf lists are compared with the base here, and less is the same to us than to the server.
+		step.Err = fmt.Errorf("the directory spells it %q, and groups below it are not recognized by this spelling", found)
+		step.Mend = "write " + field + " as the directory spells it"
 	}
 	return step
 }

@@ -1,8 +1,10 @@
 package directory
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -13,7 +15,7 @@ import (
 // maxDN bounds a DN that somebody hands in.
 const maxDN = 4 << 10
 
-// SameDN compares two DNs normalised, case-insensitively. A malformed DN is like no other.
+// SameDN compares two DNs in their normal form. A malformed DN is like no other.
 func SameDN(a, b string) bool {
 	na, err := NormalDN(a)
 	if err != nil {
@@ -23,14 +25,28 @@ func SameDN(a, b string) bool {
 	return err == nil && na == nb
 }
 
-// NormalDN returns the form by which DNs are compared and indexed: spaces and escapes unified, upper and lower case folded, the
-// parts of a multi-valued RDN sorted (RFC 4514, RFC 4518 2.6.1). The error names the fault. It is for comparing, not for sending:
-// the directory's own spelling is kept elsewhere.
+// NormalDN returns the form by which DNs are compared without asking the directory: escapes are unified, the parts of a
+// multi-valued RDN are sorted, and in the values of the attributes that name entries (foldedTypes) the case of ASCII letters
+// and runs of U+0020 are folded. Nothing else is folded: no server may take two DNs for different that are one here, or
+// whoever may create a group would choose which one it is taken for. Servers may take more for the same than we do; whoever
+// needs that asks them (Group). The error names the fault. It is for comparing, not for sending: the directory's own
+// spelling is kept elsewhere.
 func NormalDN(dn string) (string, error) {
 	if normal, ok := plainDN(dn); ok {
 		return normal, nil
 	}
 	return normalDN(dn)
+}
+
+// foldedTypes are the attributes whose values every server compares without regard to ASCII case and to runs of spaces
+// (caseIgnoreMatch and caseIgnoreIA5Match). Values of all others are compared byte for byte.
+var foldedTypes = map[string]bool{
+	"cn": true, "commonname": true, "2.5.4.3": true,
+	"ou": true, "organizationalunitname": true, "2.5.4.11": true,
+	"o": true, "organizationname": true, "2.5.4.10": true,
+	"dc": true, "domaincomponent": true, "0.9.2342.19200300.100.1.25": true,
+	"uid": true, "userid": true, "0.9.2342.19200300.100.1.1": true,
+	"l": true, "st": true, "street": true, "c": true, "sn": true, "surname": true, "givenname": true, "mail": true,
 }
 
 // normalDN is NormalDN for any DN.
@@ -39,21 +55,105 @@ func normalDN(dn string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for _, rdn := range parsed.RDNs {
-		for _, a := range rdn.Attributes {
-			if !utf8.ValidString(a.Type) || !utf8.ValidString(a.Value) {
-				// Folding would make all broken characters one, and two DNs the same.
-				return "", fmt.Errorf("malformed DN %q: it is not UTF-8", dn)
-			}
-			a.Type = fold(a.Type)
-			a.Value = fold(strings.Join(strings.Fields(a.Value), " "))
-		}
+	if hasHexValue(dn) {
+		// Servers differ in what #hex stands for, so it is the same as nothing.
+		return "", fmt.Errorf("malformed DN %q: a value in the form #hex is not taken", dn)
 	}
-	normal := parsed.String()
+	rdns := make([]string, 0, len(parsed.RDNs))
+	for _, rdn := range parsed.RDNs {
+		parts := make([]string, 0, len(rdn.Attributes))
+		for _, a := range rdn.Attributes {
+			part, err := normalPart(a.Type, a.Value)
+			if err != nil {
+				return "", fmt.Errorf("malformed DN %q: %w", dn, err)
+			}
+			parts = append(parts, part)
+		}
+		slices.Sort(parts)
+		rdns = append(rdns, strings.Join(parts, "+"))
+	}
+	normal := strings.Join(rdns, ",")
 	if len(normal) > maxDN { // escapes can make it longer than what came
 		return "", fmt.Errorf("malformed DN: longer than %d bytes", maxDN)
 	}
 	return normal, nil
+}
+
+// normalPart is the normal form of one attribute and its value. Every byte that separates parts is written as \xx, so a
+// comma in it always begins another part.
+func normalPart(name, value string) (string, error) {
+	name = lowerASCII(name)
+	for i := range len(name) {
+		if c := name[i]; !typeByte(c) && (c < 'a' || c > 'z') {
+			return "", fmt.Errorf("%q is no attribute name", name)
+		}
+	}
+	if !utf8.ValidString(value) {
+		return "", errors.New("it is not UTF-8")
+	}
+	if foldedTypes[name] {
+		value = foldASCII(value)
+	}
+	var b strings.Builder
+	b.WriteString(name + "=")
+	for i := range len(value) {
+		c := value[i]
+		inside := c == ' ' && i > 0 && i < len(value)-1
+		if inside || 'a' <= c && c <= 'z' || plainByte(c) {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, `\%02x`, c)
+		}
+	}
+	return b.String(), nil
+}
+
+// foldASCII writes ASCII letters in capitals and runs of U+0020 as one, without those at either end. Spaces alone are one.
+func foldASCII(value string) string {
+	out := make([]byte, 0, len(value))
+	for i := range len(value) {
+		c := value[i]
+		if c == ' ' && (len(out) == 0 || out[len(out)-1] == ' ') {
+			continue
+		}
+		if 'a' <= c && c <= 'z' {
+			c -= 'a' - 'A'
+		}
+		out = append(out, c)
+	}
+	out = bytes.TrimSuffix(out, []byte(" "))
+	if len(out) == 0 && value != "" {
+		return " "
+	}
+	return string(out)
+}
+
+func lowerASCII(name string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, name)
+}
+
+// hasHexValue tells whether a value begins with an unescaped #.
+func hasHexValue(dn string) bool {
+	inValue := false
+	for i := 0; i < len(dn); i++ {
+		switch dn[i] {
+		case '\\':
+			i++
+		case ',', ';', '+':
+			inValue = false
+		case '=':
+			if !inValue && strings.HasPrefix(strings.TrimLeft(dn[i+1:], " "), "#") {
+				return true
+			}
+			inValue = true
+		}
+	}
+	return false
 }
 
 // parseDN parses a non-empty DN of bounded length.
@@ -86,8 +186,11 @@ func dnKey(dn string) string {
 	if key, err := NormalDN(dn); err == nil {
 		return key
 	}
-	return malformedKey + fold(dn)
+	return malformedKey + dn
 }
+
+// Under tells whether dn is base or below it, by their normal forms. The two must be spelled by the directory: see NormalDN.
+func Under(dn, base string) bool { return under(dn, base) }
 
 // under tells whether dn is base or below it.
 func under(dn, base string) bool {

@@ -19,7 +19,18 @@ func TestLDAP07SameDN(t *testing.T) {
 		{"cn=Söhne,dc=x", `cn=s\c3\b6hne,dc=x`, true},
 		{"cn=two  words,dc=x", "cn=Two words,dc=x", true},
 		{"cn=a+sn=b,dc=x", "sn=B+cn=A,dc=x", true},
-		{"cn=K,dc=x", "cn=\u212a,dc=x", true}, // the Kelvin sign folds to k
+		{"cn=K,dc=x", "cn=\u212a,dc=x", false}, // the Kelvin sign is another entry for Active Directory
+		{"cn=Söhne,dc=x", "cn=SÖHNE,dc=x", false},
+		{"cn=sso-admins,dc=x", "cn=sso-admins\u1680,dc=x", false},
+		{"cn=SSO Admins,dc=x", "cn=SSO\u00a0Admins,dc=x", false},
+		{"cn=a b,dc=x", "cn=a\tb,dc=x", false},
+		{`cn=a\ ,dc=x`, "cn=a,dc=x", true},
+		{`cn=\ ,dc=x`, `cn=\ \ ,dc=x`, true},
+		{`cn=\ ,dc=x`, "cn=,dc=x", false},
+		{"cn=Hi,dc=x", "cn=#04024869,dc=x", false},
+		{"cn=#04024869,dc=x", "cn=#04024869,dc=x", false}, // not taken at all
+		{"labeledURI=http://x,dc=x", "labeledURI=HTTP://x,dc=x", false},
+		{"labeledURI=http://x,dc=x", "LABELEDURI=http://x,dc=x", true},
 		{"cn=a,dc=x", "cn=b,dc=x", false},
 		{"cn=a,dc=x", "cn=a,dc=x,dc=y", false},
 		{`cn=a\,dc\=y,dc=x`, "cn=a,dc=y,dc=x", false},
@@ -29,6 +40,32 @@ func TestLDAP07SameDN(t *testing.T) {
 	for _, c := range cases {
 		if got := directory.SameDN(c.a, c.b); got != c.want {
 			t.Errorf("SameDN(%q, %q) = %v, want %v", c.a, c.b, got, c.want)
+		}
+	}
+}
+
+// ID-03: a base of one part is not the end of a value with an escaped comma, whatever its attribute's name looks like.
+func TestUnder(t *testing.T) {
+	const dc = "0.9.2342.19200300.100.1.25"
+	for _, c := range []struct {
+		dn, base string
+		want     bool
+	}{
+		{"cn=a,ou=g,dc=x", "OU=G, dc=x", true},
+		{"ou=g,dc=x", "ou=g,dc=x", true},
+		{"cn=a,ou=bigg,dc=x", "ou=g,dc=x", false},
+		{"dc=x", "ou=g,dc=x", false},
+		{`cn=a\,dc=x`, "dc=x", false},
+		{`cn=a\,` + dc + `=x`, dc + "=x", false},
+		{`cn=a\2c` + dc + `\3dx`, dc + "=x", false},
+		{"cn=a," + dc + "=x", dc + "=x", true},
+		{"cn=a+" + dc + "=x", dc + "=x", false},
+		{"cn=a,ou=g\u00a0,dc=x", "ou=g,dc=x", false},
+		{"cn=a,dc=x", "", false},
+		{"", "dc=x", false},
+	} {
+		if got := directory.Under(c.dn, c.base); got != c.want {
+			t.Errorf("Under(%q, %q) = %v, want %v", c.dn, c.base, got, c.want)
 		}
 	}
 }
@@ -74,7 +111,7 @@ func TestLDAP07Under(t *testing.T) {
 		{"", "2.5.4.10=example", false},
 	}
 	for _, c := range cases {
-		if signIn, walk := directory.Under(c.dn, c.base); signIn != c.want || walk != c.want {
+		if signIn, walk := directory.UnderBoth(c.dn, c.base); signIn != c.want || walk != c.want {
 			t.Errorf("%s below %s: at a sign-in %v, in a walk %v, want %v", c.dn, c.base, signIn, walk, c.want)
 		}
 	}

@@ -15,8 +15,8 @@ func PlainDN(dn string) (string, bool) { return plainDN(dn) }
 
 func SlowDN(dn string) (string, error) { return normalDN(dn) }
 
-// Under reports whether dn is base or below it, as a sign-in sees it and as a walk over the directory does.
-func Under(dn, base string) (signIn, walk bool) {
+// UnderBoth reports whether dn is base or below it, as a sign-in sees it and as a walk over the directory does.
+func UnderBoth(dn, base string) (signIn, walk bool) {
 	return under(dn, base), keyUnder(dnKey(dn), dnKey(base))
 }
 

@@ -8,7 +8,11 @@ func plainDN(dn string) (normal string, ok bool) {
 	}
 	out := make([]byte, 0, len(dn))
 	for at := 0; ; at++ {
+		start := len(out)
 		if out, at, ok = plainPart(out, dn, at, '='); !ok || at == len(dn) {
+			return "", false
+		}
+		if !foldedTypes[string(out[start:])] {
 			return "", false
 		}
 		out = append(out, '=')
@@ -22,8 +26,8 @@ func plainDN(dn string) (normal string, ok bool) {
 	}
 }
 
-// plainPart appends to out what stands from at to the next end sign, or to the end of dn: names in small letters, values in capitals (as the
-// library and fold have it), without spaces around it, runs of spaces made one. It returns where it has stopped.
+// plainPart appends to out what stands from at to the next end sign, or to the end of dn: names in small letters, values in capitals (as normalPart has
+// it), without spaces around it, runs of spaces made one. It returns where it has stopped.
 func plainPart(out []byte, dn string, at int, end byte) (_ []byte, stopped int, ok bool) {
 	start, space := len(out), false
 	for ; at < len(dn) && dn[at] != end; at++ {

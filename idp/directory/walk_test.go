@@ -226,6 +226,26 @@ func TestWalkActiveDirectory(t *testing.T) {
 	})
 }
 
+// Member lists may spell a DN beyond ASCII otherwise than its entry does. The server's matching rule says whether it is the same.
+func TestWalkOtherSpelling(t *testing.T) {
+	s := directorytest.StartSlapd(t)
+	groups, person := "ou=groups,"+s.BaseDN, "uid=jörg,ou=people,"+s.BaseDN
+	s.Apply(t, add(person, "objectClass: inetOrgPerson", "uid: jörg", "cn: J", "sn: J", "mail: j@example.test")+
+		add("cn=söhne,"+groups, "objectClass: groupOfNames", "cn: söhne", "member: uid=JÖRG,ou=people,"+s.BaseDN, "member: "+s.PersonDN("carol"))+
+		add("cn=nested söhne,"+groups, "objectClass: groupOfNames", "cn: nested söhne", "member: cn=SÖHNE,"+groups))
+	for _, mode := range []string{"search", "member_of"} {
+		t.Run(mode, func(t *testing.T) {
+			o := s.Options()
+			o.GroupMode, o.Nested = mode, true
+			people, _ := sameAsFind(t, o, findAll(t, o), nil)
+			wantGroups(t, people["jörg"].Groups, "söhne", "nested söhne")
+			for _, name := range []string{"söhne", "nested söhne"} {
+				groupNamed(t, people["carol"].Groups, name)
+			}
+		})
+	}
+}
+
 // People and groups that fill several pages.
 func TestWalkPages(t *testing.T) {
 	load := directorytest.SlapdOptions{Empty: true, People: 1300, Groups: 900, MembersPerGroup: 4, BigGroup: 1000, NestDepth: 5}

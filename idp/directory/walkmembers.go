@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/go-ldap/ldap/v3"
 )
@@ -19,18 +20,21 @@ type members struct {
 	found []uint32 // for each node, by which ways the filter finds it (bit i: ways[i])
 	kinds []way    // the ways whose value is a login, each kind of value once
 	all   []membership
+	// odd are the groups whose DN has letters beyond ASCII, by the coarse form. A member list may spell such a DN in another
+	// way that the server takes for the same.
+	odd map[walkKey]int32
 }
 
 // membership says that whoever has a DN or a login is in a group.
 type membership struct {
 	who   walkKey
 	group int32
-	// exact is a part of the hash of the value as it is spelled, for a value made of a login: see groupsOf.
+	// exact is a part of the hash of the value as it is spelled, of a DN in its normal form: see groupsOf.
 	exact uint32
 }
 
 func newMembers(w *walk, ways []way) *members {
-	m := &members{w: w, ways: ways}
+	m := &members{w: w, ways: ways, odd: map[walkKey]int32{}}
 	for _, y := range ways {
 		if !y.byDN && !slices.ContainsFunc(m.kinds, func(k way) bool { return k.of("\x00") == y.of("\x00") }) {
 			m.kinds = append(m.kinds, y)
@@ -54,6 +58,11 @@ func (m *members) read(ctx context.Context) error {
 		})
 		if err != nil {
 			return fmt.Errorf("list the groups: %w", m.w.conn.searchFault(err, "group_base_dn", m.w.d.o.GroupBaseDN))
+		}
+	}
+	for i := range g.nodes {
+		if dn := g.nodes[i].group.DN; !isASCII(dn) {
+			m.odd[keyOf(coarse(dn))] = int32(i)
 		}
 	}
 	g.begin()
@@ -98,7 +107,9 @@ func (m *members) readGroup(ctx context.Context, i int32, y way) error {
 		}
 		// Whatever the server calls it: nothing but this attribute, or a part of it, was asked for.
 		for _, a := range found[0].Attributes {
-			m.take(i, y, a.Values)
+			if err := m.take(ctx, i, y, a.Values); err != nil {
+				return err
+			}
 		}
 		values, end := rangePart(found[0], y.attribute)
 		if values == nil || end < 0 {
@@ -114,7 +125,7 @@ func (m *members) readGroup(ctx context.Context, i int32, y way) error {
 }
 
 // take notes the members of a group. A group among them is read in its turn.
-func (m *members) take(i int32, y way, values []string) {
+func (m *members) take(ctx context.Context, i int32, y way, values []string) error {
 	g := m.w.graph
 	m.all = slices.Grow(m.all, len(values))
 	for _, v := range values {
@@ -123,9 +134,11 @@ func (m *members) take(i int32, y way, values []string) {
 			m.all = append(m.all, membership{who: key, group: i, exact: exactly(v)})
 			continue
 		}
-		key := keyOf(dnKey(v))
-		m.all = append(m.all, membership{who: key, group: i})
-		child, isGroup := g.byDN[key]
+		m.all = append(m.all, membership{who: keyOf(coarse(v)), group: i, exact: exactly(dnKey(v))})
+		child, isGroup, err := m.group(ctx, v)
+		if err != nil {
+			return err
+		}
 		if !isGroup || !m.w.d.o.Nested {
 			continue
 		}
@@ -134,14 +147,48 @@ func (m *members) take(i int32, y way, values []string) {
 		}
 		g.come(child, -1, 0)
 	}
+	return nil
 }
 
-// coarse is the form by which values made of a login are looked for. Two that differ in it are not equal by any usual rule of comparing.
-func coarse(v string) string {
-	if dn, err := NormalDN(v); err == nil {
-		return dn
+// group is the group that a member list names. Where its DN only looks like a group's, the server says which entry it is.
+func (m *members) group(ctx context.Context, dn string) (i int32, ok bool, err error) {
+	if i, ok = m.w.graph.byDN[keyOf(dnKey(dn))]; ok || isASCII(dn) {
+		return i, ok, nil
 	}
-	return fold(strings.Join(strings.Fields(v), " "))
+	if _, like := m.odd[keyOf(coarse(dn))]; !like {
+		return 0, false, nil
+	}
+	found, _, err := m.w.conn.search(ctx, m.w.d.request(dn, ldap.ScopeBaseObject, 1, "(objectClass=*)", []string{"1.1"}))
+	if err != nil && !hasCode(err, ldap.LDAPResultNoSuchObject, ldap.LDAPResultInsufficientAccessRights, ldap.LDAPResultReferral) {
+		return 0, false, fmt.Errorf("read the group %q: %w", dn, err)
+	}
+	if len(found) != 1 {
+		return 0, false, nil
+	}
+	i, ok = m.w.graph.byDN[keyOf(dnKey(found[0].DN))]
+	return i, ok, nil
+}
+
+func isASCII(text string) bool {
+	return strings.IndexFunc(text, func(r rune) bool { return r > unicode.MaxASCII }) < 0
+}
+
+// coarse is the form by which values made of a login or a DN are looked for. Two that differ in it are not equal by any usual
+// rule of comparing; two that agree in it need not be equal by the server's.
+func coarse(v string) string {
+	if plain, ok := plainDN(v); ok {
+		return plain // what the rest of this function would make of it
+	}
+	parsed, err := parseDN(v)
+	if err != nil {
+		return fold(strings.Join(strings.Fields(v), " "))
+	}
+	for _, rdn := range parsed.RDNs {
+		for _, a := range rdn.Attributes {
+			a.Type, a.Value = fold(a.Type), fold(strings.Join(strings.Fields(a.Value), " "))
+		}
+	}
+	return parsed.String()
 }
 
 // exactly stands for the value as it is spelled.
@@ -153,7 +200,12 @@ func exactly(v string) uint32 {
 // groupsOf gives a person's groups.
 func (m *members) groupsOf(ctx context.Context, e Entry, found *ldap.Entry) ([]Group, error) {
 	var direct []int32
-	for _, is := range m.with(keyOf(dnKey(e.DN))) {
+	own := exactly(dnKey(e.DN))
+	for _, is := range m.with(keyOf(coarse(e.DN))) {
+		if is.exact != own {
+			// Whether that is the same DN is up to the server's matching rules.
+			return m.w.asked(ctx, e, found)
+		}
 		direct = append(direct, is.group)
 	}
 	for _, kind := range m.kinds {

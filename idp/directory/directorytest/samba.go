@@ -90,6 +90,9 @@ func (s *Samba) Options() directory.Options {
 	}
 }
 
+// TryApply is Apply for changes that the server may refuse.
+func (s *Samba) TryApply(ldif string) error { return s.apply(ldif) }
+
 // Apply changes the data of the running server as administrator. Records without changetype are added.
 func (s *Samba) Apply(tb testing.TB, ldif string) {
 	tb.Helper()

@@ -101,6 +101,9 @@ func (s *Slapd) Options() directory.Options {
 	}
 }
 
+// TryApply is Apply for changes that the server may refuse.
+func (s *Slapd) TryApply(ldif string) error { return s.apply(ldif) }
+
 // Apply changes the data of the running server as administrator. Records without changetype are added.
 func (s *Slapd) Apply(tb testing.TB, ldif string) {
 	tb.Helper()
