@@ -29,6 +29,7 @@ type config struct {
 	captured  map[store.PersonID]time.Time     // whose assertions are captured, until when
 	forms     *store.AccountForms              // how client accounts are on record
 	factors   map[store.AccountID]FactorPolicy // of client accounts that have one of their own, by their recorded form
+	groups    map[string]store.NamedGroup      // by the DN as it was written
 	*keyring
 }
 
@@ -97,6 +98,9 @@ func (p *Provider) read(ctx context.Context) (*config, error) {
 		c.order = append(c.order, sp)
 	}
 	slices.SortFunc(c.order, func(a, b *provider) int { return cmp.Compare(a.EntityID, b.EntityID) })
+	if err := p.readGroups(ctx, c); err != nil {
+		return nil, err
+	}
 	return c, nil
 }
 

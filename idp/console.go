@@ -71,7 +71,7 @@ type Administrator struct {
 	Fresh   bool // the login is young enough for dangerous actions
 }
 
-// consoleRoles maps groups, by normal DN, to the role that they give.
+// consoleRoles maps groups, by their DN as it was written, to the role that they give.
 type consoleRoles map[string]ConsoleRole
 
 func newConsoleRoles(g ConsoleGroups) (consoleRoles, error) {
@@ -80,21 +80,22 @@ func newConsoleRoles(g ConsoleGroups) (consoleRoles, error) {
 		if dn == "" {
 			continue
 		}
-		normal, err := directory.NormalDN(dn)
-		if err != nil {
+		if _, err := directory.NormalDN(dn); err != nil {
 			return nil, fmt.Errorf("console: group %.200q of the role %s: %w", dn, role, err)
 		}
-		roles[normal] = max(roles[normal], role)
+		roles[dn] = max(roles[dn], role)
 	}
 	return roles, nil
 }
 
-// of is the highest role that the person's groups give. What can't be read gives none.
-func (r consoleRoles) of(e directory.Entry) ConsoleRole {
+// of is the highest role that the person's groups give.
+func (r consoleRoles) of(c *config, e directory.Entry) ConsoleRole {
 	role := NoConsole
 	for _, g := range e.Groups {
-		if normal, err := directory.NormalDN(g.DN); err == nil {
-			role = max(role, r[normal])
+		for written, gives := range r {
+			if gives > role && c.groupIn(g, written) {
+				role = gives
+			}
 		}
 	}
 	return role
@@ -125,7 +126,7 @@ func (p *Provider) EnterConsole(ctx context.Context, path string, fresh bool, v 
 
 // enter is the last step of a sign-in to the console.
 func (p *Provider) enter(ctx context.Context, f *flow, s store.Session, e directory.Entry) (Answer, error) {
-	if p.roles.of(e) == NoConsole {
+	if p.roles.of(f.config, e) == NoConsole {
 		page, err := p.refuse(ctx, f, refusal{session: &s, reason: ReasonNoConsole, status: http.StatusForbidden,
 			detail: "the person is in no group that console names", mend: "add the person to such a group in the directory, or name one of theirs"})
 		return Answer{Page: page}, err
@@ -166,7 +167,11 @@ func (p *Provider) Administrator(ctx context.Context, v Visitor) (a Administrato
 	if lacks, err := p.lacksFactor(ctx, s); err != nil || lacks {
 		return a, false, err
 	}
-	role := p.roles.of(e)
+	c, err := p.loadConfig(ctx)
+	if err != nil {
+		return a, false, err
+	}
+	role := p.roles.of(c, e)
 	return Administrator{
 		Person: s.Person, Login: e.Login, Name: personName(e), Role: role, Session: s.TokenHash, Methods: s.Methods,
 		Fresh: p.o.Now().Sub(s.AuthenticatedAt) < consoleFresh,

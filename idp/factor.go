@@ -109,7 +109,7 @@ func (p *Provider) asked(c *config, s store.Session) bool {
 		return true
 	}
 	e, ok := stored(s)
-	return ok && p.o.SecondFactor.Console.asks() && p.roles.of(e) != NoConsole
+	return ok && p.o.SecondFactor.Console.asks() && p.roles.of(c, e) != NoConsole
 }
 
 // stepUp asks for a second factor where the sign-in needs one that the session does not

@@ -46,18 +46,18 @@ type FactorEnrolment struct {
 // invited tells whether somebody's first factor takes an invitation: with a role in a
 // console that asks for factors, the password alone must not be enough to enrol one, or a
 // stolen one were.
-func (p *Provider) invited(s store.Session) bool {
+func (p *Provider) invited(c *config, s store.Session) bool {
 	if p.o.SecondFactor.Console != FactorRequired {
 		return false
 	}
 	e, ok := stored(s)
-	return !ok || p.roles.of(e) != NoConsole
+	return !ok || p.roles.of(c, e) != NoConsole
 }
 
 func (p *Provider) showEnrolment(f *flow, s store.Session, records []store.SecondFactor, optional bool, problem, invite string) (Page, error) {
 	page := EnrolFactor{
 		SignIn: f.in.ID, Provider: f.sp.name(), Login: s.Login, Optional: optional, Adding: len(records) > 0, Invite: invite,
-		Invited: len(records) == 0 && p.invited(s), Problem: problem, CanCancel: f.fromSP(),
+		Invited: len(records) == 0 && p.invited(f.config, s), Problem: problem, CanCancel: f.fromSP(),
 	}
 	key, err := p.newCode(s.Login)
 	if err != nil {
@@ -228,7 +228,7 @@ func (p *Provider) enrol(ctx context.Context, f *flow, s store.Session, records 
 		return method, nil, "", nil, err
 	}
 	e := store.Enrolment{Factors: []store.SecondFactor{r}, First: len(records) == 0}
-	if e.First && p.invited(s) {
+	if e.First && p.invited(f.config, s) {
 		e.Invite = p.factors.inviteHash(s.Person, bareCode(cutText(sent.Invite, maxCode)))
 	}
 	if !slices.ContainsFunc(records, func(r store.SecondFactor) bool { return r.Kind == FactorRecovery }) {

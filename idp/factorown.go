@@ -122,7 +122,7 @@ func (p *Provider) changeOwn(ctx context.Context, f *flow, s store.Session, reco
 		if i < 0 {
 			return OwnPage{}, nil // gone already, which is what was asked for
 		}
-		if alone == 1 && p.invited(s) {
+		if alone == 1 && p.invited(f.config, s) {
 			page.Problem = FactorLast // without an invitation there would be no way to another
 			break
 		}

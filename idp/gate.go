@@ -21,31 +21,19 @@ type Directory interface {
 	Lookup(ctx context.Context, login string) (directory.Found, error)
 	Bind(ctx context.Context, f directory.Found, password string, slow bool) (directory.Entry, error)
 	Read(ctx context.Context, id string) (directory.Entry, error)
+	// Group is the group that the directory, by its own rules, takes a DN for.
+	Group(ctx context.Context, dn string) (directory.Group, error)
 }
 
 // groupGate lets members of named groups pass to a plain SAML service provider.
-type groupGate struct{}
+type groupGate struct{ config *config }
 
-// Decide compares DNs in their normal form (row LDAP-07). No groups: nobody
-// passes, so that a service provider that was only just registered is not open
-// to everybody.
-func (groupGate) Decide(_ context.Context, q provisioning.Question) (provisioning.Decision, error) {
-	allowed := make(map[string]bool, len(q.Groups))
-	for _, dn := range q.Groups {
-		normal, err := directory.NormalDN(dn)
-		if err != nil {
-			continue // CheckProvider names a malformed DN when the record is made; here it opens nothing
-		}
-		allowed[normal] = true
+// Decide compares ids (row ID-03). No groups: nobody passes, so that a service provider that was only just registered is not
+// open to everybody.
+func (g groupGate) Decide(_ context.Context, q provisioning.Question) (provisioning.Decision, error) {
+	group, in := g.config.groupOf(q.Person, q.Groups)
+	if !in {
+		return provisioning.Decision{Outcome: provisioning.Denied, Reason: provisioning.NotInGroup}, nil
 	}
-	for _, g := range q.Person.Groups {
-		normal, err := directory.NormalDN(g.DN)
-		if err == nil && allowed[normal] {
-			return provisioning.Decision{
-				Outcome:    provisioning.Granted,
-				Assignment: provisioning.Assignment{Group: g},
-			}, nil
-		}
-	}
-	return provisioning.Decision{Outcome: provisioning.Denied, Reason: provisioning.NotInGroup}, nil
+	return provisioning.Decision{Outcome: provisioning.Granted, Assignment: provisioning.Assignment{Group: group}}, nil
 }

@@ -136,7 +136,7 @@ func newFixture(t testing.TB, key string, change func(*idp.Options)) *fixture {
 	})
 	f := &fixture{
 		db: db, dsn: dsn, log: log, sealer: sealer,
-		directory: &people{all: map[string]*person{}},
+		directory: &people{all: map[string]*person{}, groups: []directory.Group{staffEntry}},
 		gate:      &gate{},
 	}
 	f.addKey(t, key)
@@ -146,7 +146,7 @@ func newFixture(t testing.TB, key string, change func(*idp.Options)) *fixture {
 		DN: "uid=alice,ou=people,dc=partner,dc=test", ID: "11111111-aaaa-4bbb-8ccc-000000000001", Login: "alice",
 		FirstName: "Alice", LastName: "Ångström", Mail: "alice@partner.test",
 		Attributes: map[string][]string{"department": {"Sales", "R&D <x>"}},
-		Groups:     []directory.Group{{DN: "CN=Staff, OU=groups,dc=partner,dc=test", Name: "Staff"}},
+		Groups:     []directory.Group{staffEntry},
 	})
 	f.directory.add("bob", "battery staple", directory.Entry{
 		DN: "uid=bob,ou=people,dc=partner,dc=test", ID: "11111111-aaaa-4bbb-8ccc-000000000002", Login: "bob",
@@ -154,7 +154,7 @@ func newFixture(t testing.TB, key string, change func(*idp.Options)) *fixture {
 	})
 	o := idp.Options{
 		EntityID: entityID, PublicURL: publicURL,
-		SignIns: db.SignIns(), Sessions: db.Sessions(), Logouts: db.Logouts(), Providers: db.ServiceProviders(), Accounts: db.Accounts(), Keys: db.Keys(),
+		SignIns: db.SignIns(), Sessions: db.Sessions(), Logouts: db.Logouts(), Providers: db.ServiceProviders(), Groups: db.NamedGroups(), Accounts: db.Accounts(), Keys: db.Keys(),
 		Throttle: db.Throttle(), Forms: db.Forms(), Captures: db.Captures(), SecondFactors: db.SecondFactors(), Audit: db.Audit(), Changes: db.Changes, Sealer: sealer,
 		Directory: f.directory, Gate: f.gate, ReadingStale: 15 * time.Minute, LoginFloor: time.Millisecond,
 		Now: now.Now, Random: rand.Reader, Logger: logger,
@@ -166,7 +166,21 @@ func newFixture(t testing.TB, key string, change func(*idp.Options)) *fixture {
 		t.Fatal(err)
 	}
 	t.Cleanup(f.Drain) // before the store is closed
+	f.resolve(t)
 	return f
+}
+
+// staffEntry is the group staff as the directory knows it.
+var staffEntry = directory.Group{DN: "CN=Staff, OU=groups,dc=partner,dc=test", Name: "Staff", ID: "99999999-aaaa-4bbb-8ccc-000000000001"}
+
+// resolve does what the background work does for groups that are named by a DN.
+func (f *fixture) resolve(t testing.TB) []idp.GroupUse {
+	t.Helper()
+	uses, err := f.ResolveGroups(context.Background(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return uses
 }
 
 // readKey reads a fixed key of the tests, which protects nothing.
@@ -213,6 +227,9 @@ func (f *fixture) put(t testing.TB, sp store.ServiceProvider) {
 	if err := f.db.ServiceProviders().Put(context.Background(), sp, store.Event{Action: "sp-add", Outcome: "ok"}); err != nil {
 		t.Fatal(err)
 	}
+	if f.Provider != nil {
+		f.resolve(t)
+	}
 }
 
 // constantContact is a record as the bridge's own command makes it.
@@ -256,13 +273,14 @@ func plainSP() store.ServiceProvider {
 
 // people is a directory with behaviour.
 type people struct {
-	mu    sync.Mutex
-	all   map[string]*person
-	down  bool
-	reads int
-	binds int
-	bound func() // called after a password was right; nil: nothing
-	slow  int    // of the binds, those in the share of slow ones
+	mu     sync.Mutex
+	all    map[string]*person
+	down   bool
+	groups []directory.Group // that can be asked for by DN
+	reads  int
+	binds  int
+	bound  func() // called after a password was right; nil: nothing
+	slow   int    // of the binds, those in the share of slow ones
 
 	held   chan struct{} // binds wait until it is closed; nil: they don't
 	lost   int           // so many answers get lost on a connection that had been idle
@@ -360,6 +378,21 @@ func (d *people) Bind(_ context.Context, f directory.Found, password string, slo
 		return e, nil
 	}
 	return directory.Entry{}, &directory.Error{Problem: directory.BadCredentials, Op: "sign in", Err: directory.ErrNotFound}
+}
+
+// Group answers as a server does: by its own matching rule, which here is letter case alone.
+func (d *people) Group(_ context.Context, dn string) (directory.Group, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.down {
+		return directory.Group{}, &directory.Error{Problem: directory.Unavailable, Op: "read a group", Err: errors.New("connection refused")}
+	}
+	for _, g := range d.groups {
+		if directory.SameDN(g.DN, dn) {
+			return g, nil
+		}
+	}
+	return directory.Group{}, &directory.Error{Problem: directory.BadData, Op: "read a group", Err: directory.ErrNotFound}
 }
 
 func (d *people) Read(_ context.Context, id string) (directory.Entry, error) {

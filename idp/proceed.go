@@ -116,7 +116,7 @@ func (p *Provider) ask(ctx context.Context, f *flow, s store.Session, e director
 	}
 	traceOf(ctx).step(StepGroups, traceOf(ctx).begin(), "", "%d groups", len(e.Groups))
 	began := traceOf(ctx).begin()
-	d, err := p.gate(f.sp).Decide(ctx, f.question(e, account, p.o.Patience))
+	d, err := p.gate(f).Decide(ctx, f.question(e, account, p.o.Patience))
 	traceOf(ctx).decided(began, d, err)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -170,12 +170,12 @@ func (p *Provider) ask(ctx context.Context, f *flow, s store.Session, e director
 	return Answer{Page: page}, err
 }
 
-// gate is who decides about this service provider.
-func (p *Provider) gate(sp *provider) Gate {
-	if sp.Kind == store.ConstantContact {
+// gate is who decides about the service provider of a sign-in.
+func (p *Provider) gate(f *flow) Gate {
+	if f.sp.Kind == store.ConstantContact {
 		return p.o.Gate
 	}
-	return groupGate{}
+	return groupGate{f.config}
 }
 
 func (f *flow) question(e directory.Entry, account store.AccountID, patience time.Duration) provisioning.Question {
@@ -211,7 +211,7 @@ func (p *Provider) Progress(ctx context.Context, id string, v Visitor) (pr provi
 	if !ok {
 		return pr, true, nil
 	}
-	d, err := p.gate(f.sp).Decide(ctx, f.question(e, f.in.Account, 0))
+	d, err := p.gate(f).Decide(ctx, f.question(e, f.in.Account, 0))
 	if err != nil {
 		return pr, false, fmt.Errorf("ask the gate for %s: %w", f.sp.EntityID, err)
 	}

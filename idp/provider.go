@@ -60,7 +60,8 @@ type Options struct {
 	Sessions      *store.Sessions
 	Logouts       *store.Logouts
 	Providers     *store.ServiceProviders
-	Accounts      *store.Accounts // how client accounts are on record
+	Accounts      *store.Accounts    // how client accounts are on record
+	Groups        *store.NamedGroups // groups that are named by a DN, by their ids
 	Keys          *store.Keys
 	Throttle      *store.Throttle
 	Captures      *store.Captures      // assertions that admins look into
@@ -120,12 +121,14 @@ type Provider struct {
 	console        *provider // stands in for a service provider in sign-ins to the console
 	ownPage        *provider // and on the way to a person's own page
 
-	config   configCache
-	readings singleflight.Group // one re-read of the directory for each session at a time
-	parsing  chan struct{}      // slots for inflating and parsing
-	pace     *pace              // when refused logins are answered
-	turns    *turns             // of logins from addresses past their limit
-	flights  *inFlight          // logins that wait for others of their person
+	config configCache
+	// unresolved wakes RunGroups: a group is named that was never asked for.
+	unresolved chan struct{}
+	readings   singleflight.Group // one re-read of the directory for each session at a time
+	parsing    chan struct{}      // slots for inflating and parsing
+	pace       *pace              // when refused logins are answered
+	turns      *turns             // of logins from addresses past their limit
+	flights    *inFlight          // logins that wait for others of their person
 
 	laterSlots  chan struct{} // for what is written down behind an answer
 	laterWrites sync.WaitGroup
@@ -156,6 +159,7 @@ func New(o Options) (*Provider, error) {
 		{"Logouts", o.Logouts == nil},
 		{"Providers", o.Providers == nil},
 		{"Accounts", o.Accounts == nil},
+		{"Groups", o.Groups == nil},
 		{"Keys", o.Keys == nil},
 		{"Throttle", o.Throttle == nil},
 		{"Forms", o.Forms == nil},
@@ -247,6 +251,7 @@ func New(o Options) (*Provider, error) {
 
 		logoutEndpoint: base.String() + sloPath,
 		classes:        classes{protected: base.Scheme == "https", second: o.SecondFactor.Class},
+		unresolved:     make(chan struct{}, 1),
 		parsing:        make(chan struct{}, parsingSlots),
 		pace:           newPace(o.LoginFloor, o.Random),
 		turns:          newTurns(),

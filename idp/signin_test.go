@@ -137,7 +137,7 @@ func TestFreshSignIn(t *testing.T) {
 	for _, e := range f.events(t) {
 		actions = append([]string{e.Action + ":" + e.Outcome}, actions...)
 	}
-	if got := strings.Join(actions[3:], " "); got != "login:refused login:ok sign-in:ok" {
+	if got := strings.Join(actions[4:], " "); got != "login:refused login:ok sign-in:ok" {
 		t.Errorf("audit: %s", got)
 	}
 }
@@ -174,7 +174,7 @@ func TestRestart(t *testing.T) {
 	id := f.request(t, newRequest(plain), v)
 	g, err := idp.New(idp.Options{
 		EntityID: entityID, PublicURL: publicURL,
-		SignIns: f.db.SignIns(), Sessions: f.db.Sessions(), Logouts: f.db.Logouts(), Providers: f.db.ServiceProviders(), Accounts: f.db.Accounts(), Keys: f.db.Keys(),
+		SignIns: f.db.SignIns(), Sessions: f.db.Sessions(), Logouts: f.db.Logouts(), Providers: f.db.ServiceProviders(), Groups: f.db.NamedGroups(), Accounts: f.db.Accounts(), Keys: f.db.Keys(),
 		Throttle: f.db.Throttle(), Forms: f.db.Forms(), Captures: f.db.Captures(), SecondFactors: f.db.SecondFactors(), Audit: f.db.Audit(), Changes: f.db.Changes, Sealer: f.sealer,
 		Directory: f.directory, Gate: f.gate, Now: now.Now, Random: &counting{}, Logger: discard(),
 	})
@@ -569,7 +569,7 @@ func TestCancel(t *testing.T) {
 	})
 }
 
-// TestPlainGate: groups decide for plain service providers, by DN in normal form.
+// TestPlainGate: groups decide for plain service providers.
 func TestPlainGate(t *testing.T) {
 	ctx := context.Background()
 	f := newFixture(t, "rsa-2048", nil)

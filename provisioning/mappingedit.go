@@ -264,6 +264,23 @@ func (s *Service) SaveEdit(ctx context.Context, e MappingEdit, actor string) err
 	return nil
 }
 
+// AcceptGroup makes a mapping one for another group, which has the DN of the one that was mapped. ErrConflict of the store: the
+// mapping was changed since it was read.
+func (s *Service) AcceptGroup(ctx context.Context, was store.Mapping, g directory.Group, actor string) error {
+	if was.Kind != store.GroupMapping || g.ID == "" {
+		return fmt.Errorf("accept the group of mapping %d: %w", was.ID, &FieldError{"group", "it has no id, or the mapping is not for one group", "add a mapping for the group"})
+	}
+	m := was
+	m.GroupID, m.GroupDN = g.ID, g.DN
+	event := s.mappingEvent("mapping-accept-group", actor, m)
+	event.Subject = fmt.Sprintf("mapping %d", m.ID)
+	event.Reason = "before: " + was.GroupID
+	if err := s.mappings.Set(ctx, was, m, event); err != nil {
+		return fmt.Errorf("accept the group of mapping %d: %w", m.ID, err)
+	}
+	return nil
+}
+
 func onlySwitched(a, b store.Mapping) bool {
 	if a.Off == b.Off {
 		return false

@@ -79,6 +79,7 @@ func Run(t *testing.T, fresh func(testing.TB) store.Options) {
 		{"AuditSeals", testAuditSeals},
 		{"AuditOwn", testAuditOwn},
 		{"Captures", testCaptures},
+		{"NamedGroups", testNamedGroups},
 		{"Forms", testForms},
 		{"SecondFactors", testSecondFactors},
 		{"Revocations", testRevocations},

@@ -96,6 +96,7 @@ func (c *checkCmd) Run(s *session) (err error) {
 	checkProviders(s.ctx, r, p)
 	checkMappings(s.ctx, r, p)
 	checkUsers(s.ctx, r, p)
+	checkGroups(s.ctx, r, p)
 	checkAudit(s.ctx, r, p)
 	s.printf("\n%d failed, %d warnings\n", r.failures, r.warnings)
 	if r.failures > 0 {

@@ -174,7 +174,11 @@ func (p *Parts) Explain(ctx context.Context, login string) (Explanation, error) 
 		if sp.Kind != store.PlainSAML || !sp.Enabled {
 			continue
 		}
-		if !inGroups(person, sp.Groups) {
+		in, err := p.IdP.InGroups(ctx, person, sp.Groups)
+		if err != nil {
+			return x, err
+		}
+		if !in {
 			x.Providers = append(x.Providers, ExplainedSP{EntityID: sp.EntityID, Refused: "in none of its groups"})
 			continue
 		}
@@ -222,18 +226,6 @@ func (p *Parts) preview(ctx context.Context, sp store.ServiceProvider, person di
 		x.Attributes[a.Name] = a.Values
 	}
 	return x
-}
-
-// inGroups is the check that a plain service provider's sign-in makes.
-func inGroups(person directory.Entry, groups []string) bool {
-	for _, g := range person.Groups {
-		for _, want := range groups {
-			if directory.SameDN(g.DN, want) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // willBeAsked says what a policy means for this person.

@@ -12,18 +12,19 @@ import (
 )
 
 type mappingCmd struct {
-	Add      mappingAddCmd      `cmd:"" help:"Add a mapping."`
-	List     mappingListCmd     `cmd:"" help:"List all mappings."`
-	Set      mappingSetCmd      `cmd:"" help:"Change account, role or priority of a mapping."`
-	Exchange mappingExchangeCmd `cmd:"" help:"Give two mappings each other's priority."`
-	Off      mappingOffCmd      `cmd:"" help:"Switch a mapping off: it is kept, and gives nobody anything."`
-	On       mappingOnCmd       `cmd:"" help:"Switch a mapping on again."`
-	Remove   mappingRemoveCmd   `cmd:"" help:"Remove a mapping."`
-	History  mappingHistoryCmd  `cmd:"" help:"Show what a mapping was, and who changed it."`
-	Return   mappingReturnCmd   `cmd:"" help:"Make a mapping what it was."`
-	Export   mappingExportCmd   `cmd:"" help:"Write all mappings as a file for plan and apply."`
-	Plan     mappingPlanCmd     `cmd:"" help:"Show what a file of mappings would change, and for whom."`
-	Apply    mappingApplyCmd    `cmd:"" help:"Make a file of mappings the ones that hold."`
+	Add         mappingAddCmd         `cmd:"" help:"Add a mapping."`
+	List        mappingListCmd        `cmd:"" help:"List all mappings."`
+	Set         mappingSetCmd         `cmd:"" help:"Change account, role or priority of a mapping."`
+	Exchange    mappingExchangeCmd    `cmd:"" help:"Give two mappings each other's priority."`
+	Off         mappingOffCmd         `cmd:"" help:"Switch a mapping off: it is kept, and gives nobody anything."`
+	On          mappingOnCmd          `cmd:"" help:"Switch a mapping on again."`
+	Remove      mappingRemoveCmd      `cmd:"" help:"Remove a mapping."`
+	History     mappingHistoryCmd     `cmd:"" help:"Show what a mapping was, and who changed it."`
+	AcceptGroup mappingAcceptGroupCmd `cmd:"" help:"Accept another group that now has the DN of the mapped one."`
+	Return      mappingReturnCmd      `cmd:"" help:"Make a mapping what it was."`
+	Export      mappingExportCmd      `cmd:"" help:"Write all mappings as a file for plan and apply."`
+	Plan        mappingPlanCmd        `cmd:"" help:"Show what a file of mappings would change, and for whom."`
+	Apply       mappingApplyCmd       `cmd:"" help:"Make a file of mappings the ones that hold."`
 }
 
 type mappingAddCmd struct {

@@ -122,7 +122,11 @@ func (p *Parts) previewDecision(ctx context.Context, sp store.ServiceProvider, p
 		if account != "" {
 			return d, "", badInput(fmt.Errorf("--account %s: %s is not Constant Contact and knows no client accounts", account, sp.EntityID), "leave --account out")
 		}
-		if !inGroups(person, sp.Groups) {
+		in, err := p.IdP.InGroups(ctx, person, sp.Groups)
+		if err != nil {
+			return d, "", err
+		}
+		if !in {
 			return d, "", refused(provisioning.NotInGroup, "in none of its groups")
 		}
 		return provisioning.Decision{Outcome: provisioning.Granted}, "", nil

@@ -92,6 +92,7 @@ func (c *spAddCmd) Run(s *session) (err error) {
 		return err
 	}
 	s.printf("registered %s (%s)\n", sp.EntityID, sp.Name)
+	p.resolveWritten(s, sp.Groups)
 	return nil
 }
 

@@ -203,12 +203,14 @@ func (c *spSetCmd) Run(s *session) (err error) {
 		keys = append(keys, ch.key)
 	}
 	e.Detail = detail(map[string]any{"settings": keys})
+	var groups []string
 	err = p.Store.ServiceProviders().Change(s.ctx, c.EntityID, func(sp *store.ServiceProvider) (store.Event, error) {
 		for _, ch := range changes {
 			if err := idp.SetProvider(sp, ch.key, ch.value); err != nil {
 				return e, badInput(err, "nothing was changed; ssobridge sp set --help names the settings")
 			}
 		}
+		groups = sp.Groups
 		return e, p.checkProvider(*sp, "the service provider can't be used like that:")
 	})
 	var command *commandError
@@ -221,5 +223,6 @@ func (c *spSetCmd) Run(s *session) (err error) {
 		return fmt.Errorf("change service provider %s: %w", c.EntityID, err)
 	}
 	s.printf("changed %s: %s\n", c.EntityID, strings.Join(keys, " "))
+	p.resolveWritten(s, groups)
 	return nil
 }

@@ -40,6 +40,8 @@ type grammar struct {
 	Webhooks  webhooksCmd  `cmd:"" help:"Constant Contact's notices that a client account has changed."`
 	Budget    budgetCmd    `cmd:"" help:"Show how many calls to Constant Contact today still allows."`
 
+	Console consoleCmd `cmd:"" help:"The admin console: the groups that give access."`
+
 	Admin adminCmd `cmd:"" help:"Second factors: invite to enrol one, list, remove."`
 
 	SP       spCmd       `cmd:"" name:"sp" help:"Register service providers."`

@@ -3,6 +3,7 @@ package app_test
 import (
 	"context"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -53,6 +54,15 @@ func TestScripts(t *testing.T) {
 			"mode":    modeCommand,
 			"serve":   serveCommand,
 			"sql":     sqlCommand,
+
+			// ldif FILE changes the directory.
+			"ldif": func(ts *testscript.TestScript, neg bool, args []string) {
+				if neg || len(args) != 1 {
+					ts.Fatalf("usage: ldif FILE")
+				}
+				text := strings.ReplaceAll(ts.ReadFile(args[0]), "BASE", ldap.BaseDN)
+				ts.Check(ldap.TryApply(text))
+			},
 		},
 	})
 }

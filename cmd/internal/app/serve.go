@@ -104,6 +104,8 @@ func (p *Parts) Serve(ctx context.Context, l Listeners, ready func()) error {
 		g.Go(func() error { return p.Traces.Run(ctx, p.log) })
 	}
 	g.Go(func() error { return p.Refresher.Run(ctx) })
+	p.resolveAtStart(ctx)
+	g.Go(func() error { return p.IdP.RunGroups(ctx) })
 	g.Go(func() error { return newExpiryLog(p).run(ctx) })
 	g.Go(func() error {
 		<-ctx.Done()
@@ -132,6 +134,25 @@ func (p *Parts) Serve(ctx context.Context, l Listeners, ready func()) error {
 		}
 	}
 	return err
+}
+
+// startPatience bounds how long the start waits for the directory.
+const startPatience = 5 * time.Second
+
+// resolveAtStart asks for the groups that are named by DNs. A directory that is down keeps nobody waiting: known groups go on by
+// the ids that are stored, new ones give nobody anything until they resolve.
+func (p *Parts) resolveAtStart(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, startPatience)
+	defer cancel()
+	uses, err := p.IdP.ResolveGroups(ctx, false)
+	if err != nil {
+		p.log.Warn("the groups that configuration and service providers name were not resolved; tried again in a minute", "error", err)
+	}
+	for _, u := range uses {
+		if act := u.Action(); act != "" {
+			p.log.Warn("a group that is named by its DN needs attention", "group", u.Written, "by", u.By, "what", act)
+		}
+	}
 }
 
 // pages makes the web room.

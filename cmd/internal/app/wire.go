@@ -98,7 +98,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (_ *Parts, err erro
 	}
 	p.IdP, err = idp.New(idp.Options{
 		EntityID: cfg.EntityID, PublicURL: cfg.PublicURL,
-		SignIns: p.Store.SignIns(), Sessions: p.Store.Sessions(), Logouts: p.Store.Logouts(), Providers: p.Store.ServiceProviders(), Accounts: p.Store.Accounts(), Keys: p.Store.Keys(),
+		SignIns: p.Store.SignIns(), Sessions: p.Store.Sessions(), Logouts: p.Store.Logouts(), Providers: p.Store.ServiceProviders(), Groups: p.Store.NamedGroups(), Accounts: p.Store.Accounts(), Keys: p.Store.Keys(),
 		Throttle: p.Store.Throttle(), Audit: p.Store.Audit(), Changes: p.Store.Changes, Sealer: p.Sealer, Token: held,
 		SwitchBefore: cfg.Keys.SwitchBefore, SwitchAfter: cfg.Keys.SwitchAfter,
 		Directory: p.Directory, Gate: p.Provisioning,

@@ -41,6 +41,18 @@ INSERT INTO counters (name, value) VALUES ('external_ids', 0);
 
 
 -- Groups by their immutable id.
+-- What the directory answered to a group's DN that somebody wrote into the configuration or at a service provider: the group's
+-- id decides from then on. Without one ('') the directory shows none, and the DN as it spells it decides. gone_at: since
+-- when the DN names nothing (0: it does). other_id: the group that the DN names now, which has no access until it is accepted.
+CREATE TABLE named_groups (
+    written     TEXT    NOT NULL PRIMARY KEY,
+    group_id    TEXT    NOT NULL,
+    group_dn    TEXT    NOT NULL,
+    resolved_at BIGINT  NOT NULL,
+    gone_at     BIGINT  NOT NULL DEFAULT 0,
+    other_id    TEXT    NOT NULL DEFAULT '',
+    other_dn    TEXT    NOT NULL DEFAULT ''
+);
 
 
 -- NameIDs.
