@@ -233,6 +233,23 @@ func (s *Factors) spare(person store.PersonID, id string) (store.SecondFactor, [
 	return r, codes, s.seal(&r, proof)
 }
 
+// Spend takes those recovery codes out of a factor that were spent, by the ids that the store has for them. ok is false for a factor that can't be read,
+// which proves nothing, and for one of which no code is left.
+func (s *Factors) Spend(r store.SecondFactor, spent func(object string) bool) (left store.SecondFactor, changed, ok bool) {
+	var proof recoveryProof
+	if err := s.open(r, &proof); err != nil {
+		return r, false, false
+	}
+	codes := slices.DeleteFunc(slices.Clone(proof.Codes), func(code []byte) bool { return spent(store.CodeObject(r.ID, code)) })
+	switch {
+	case len(codes) == len(proof.Codes):
+		return r, false, true
+	case len(codes) == 0 || s.seal(&r, recoveryProof{codes}) != nil:
+		return r, false, false
+	}
+	return r, true, true
+}
+
 // The hashes are keyed: a stolen database does not let the codes be guessed.
 func (s *Factors) inviteHash(person store.PersonID, code string) []byte {
 	return keyed(s.sealer.Derive("second-factor-invites"), person, code)

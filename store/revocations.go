@@ -240,6 +240,17 @@ func scanRevocation(row scanner) (r Revocation, err error) {
 	return r, err
 }
 
+// Entries are the ids of all words.
+func (s *Revocations) Entries(ctx context.Context) (map[string]bool, error) {
+	all, err := collect(ctx, s.db.engine.reader(), scanText, `
+		SELECT entry FROM revocations`)
+	entries := make(map[string]bool, len(all))
+	for _, entry := range all {
+		entries[entry] = true
+	}
+	return entries, s.db.explain("list the ids of revocations", err)
+}
+
 // After lists the words behind a number, in their order, at most limit.
 func (s *Revocations) After(ctx context.Context, seq int64, limit int) ([]Revocation, error) {
 	all, err := collect(ctx, s.db.engine.reader(), scanRevocation, `
@@ -247,12 +258,12 @@ func (s *Revocations) After(ctx context.Context, seq int64, limit int) ([]Revoca
 	return all, s.db.explain("list revocations", err)
 }
 
-// Purge removes words that are older than the audit is kept.
+// Purge removes words that are older than the audit is kept. The last one stays, as it does in the journal.
 func (s *Revocations) Purge(ctx context.Context, before time.Time) (int, error) {
 	var n int64
 	err := s.db.write(ctx, "purge revocations", func(ctx context.Context, tx querier) (err error) {
 		n, err = touched(ctx, tx, `
-			DELETE FROM revocations WHERE at < $1`, micros(before))
+			DELETE FROM revocations WHERE at < $1 AND id < (SELECT MAX(id) FROM revocations)`, micros(before))
 		return err
 	})
 	return int(n), err

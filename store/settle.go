@@ -15,7 +15,7 @@ type Settlement struct {
 	Restored bool         // the database is a copy: sessions end, creations are held, and what a copy must not go on with stops
 	Void     bool         // the journal is not whole: invitations and recovery codes are void
 	Codes    string       // the kind of factor that recovery codes are
-	// Spend takes from a factor of that kind the codes that are spent, by their objects (CodeObject). ok is false where that can't be done, or none is
+	// Spend takes from a factor of that kind (its ID, Person, Kind and Sealed) the codes that are spent, by their objects (CodeObject). ok is false where that can't be done, or none is
 	// left: then the factor goes.
 	Spend func(f SecondFactor, spent func(object string) bool) (left SecondFactor, changed, ok bool)
 	Try   bool  // only say what would be done
@@ -164,9 +164,10 @@ func (r *replay) factors(ctx context.Context, tx querier, done *Settled, _ time.
 	if !r.has(FactorObject, RecoveryCodeObject) && !r.st.Void {
 		return nil
 	}
-	all, err := collect(ctx, tx, scanSecondFactor, `
-		SELECT id, person_id, kind, sealed, version, created_at, used_at
-		  FROM second_factors`)
+	all, err := collect(ctx, tx, func(row scanner) (f SecondFactor, err error) {
+		return f, row.Scan(&f.ID, &f.Person, &f.Kind, &f.Sealed)
+	}, `
+		SELECT id, person_id, kind, sealed FROM second_factors`)
 	if err != nil {
 		return err
 	}

@@ -6,8 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-
-	"ssobridge/store"
 )
 
 type backupCmd struct {
@@ -30,6 +28,10 @@ func (c *backupCmd) Run(s *session) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
+	// A journal that begins after the backup can't say what was revoked since it.
+	if err := p.beginJournal(s.ctx, nil); err != nil {
+		s.log().Warn("the revocation journal is not written: a restore would undo what is revoked now", "error", err)
+	}
 	if _, err := os.Lstat(c.File); err == nil {
 		return badInput(fmt.Errorf("%s exists already", c.File), "give a new name; a backup is never overwritten")
 	}
@@ -44,54 +46,6 @@ func (c *backupCmd) Run(s *session) (err error) {
 		return fmt.Errorf("look at the backup: %w", err)
 	}
 	s.printf("wrote %s, %d bytes\n", c.File, info.Size())
-	return nil
-}
-
-type restoreCmd struct {
-	File string `arg:"" help:"The backup to put in place."`
-}
-
-// Help is shown by restore --help.
-func (restoreCmd) Help() string {
-	return `The bridge must be stopped: a store that is open is refused. The backup is checked first; the database in use is kept beside it with the time in its name.
-
-After a restore the ledger may lack users that were created since the backup. They can sign in all the same, and are not created twice: Constant Contact's answer that a user exists counts as theirs until ssobridge provision release, and no plan creates anybody. Mark them all without calls by ssobridge provision plan and ssobridge users adopt --plan.
-
-Example:
-
-    systemctl stop ssobridge
-    ssobridge restore /var/backups/ssobridge-2026-11-01.db
-    systemctl start ssobridge`
-}
-
-// Run replaces the database.
-func (c *restoreCmd) Run(s *session) error {
-	cfg, err := LoadConfig(s.config, s.environ)
-	if err != nil {
-		return err
-	}
-	if err := sqliteOnly(cfg); err != nil {
-		return err
-	}
-	if _, err := os.Stat(c.File); err != nil {
-		return badInput(fmt.Errorf("read the backup %s: %s", c.File, plainCause(err)), "name a file that `ssobridge backup` wrote")
-	}
-	kept, err := store.Restore(s.ctx, c.File, cfg.dsn(), nil)
-	if err != nil {
-		return failed(fmt.Errorf("restore %s: %w", c.File, err), "nothing was replaced; is the bridge stopped?")
-	}
-	p, err := Open(s.ctx, cfg, s.log())
-	if err != nil {
-		return failed(fmt.Errorf("open the restored store: %w", err), "the former database is "+kept)
-	}
-	err = p.Store.Audit().Add(s.ctx, s.event("restore", filepath.Base(c.File)))
-	if err = errors.Join(err, p.Close()); err != nil {
-		return fmt.Errorf("record the restore: %w", err)
-	}
-	s.printf("restored %s\n", c.File)
-	if kept != "" {
-		s.printf("the former database is %s\n", kept)
-	}
 	return nil
 }
 

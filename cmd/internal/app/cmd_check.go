@@ -84,6 +84,7 @@ func (c *checkCmd) Run(s *session) (err error) {
 	} else {
 		r.ok("store", strings.SplitN(cfg.dsn(), ":", 2)[0]+" can be read and written")
 	}
+	checkJournal(s.ctx, r, p)
 	checkKeys(s.ctx, r, p)
 	for _, step := range p.Directory.Check(s.ctx) {
 		if step.Err != nil {
@@ -135,6 +136,25 @@ func checkFiles(r *report, cfg Config) {
 	}
 	for _, e := range ends {
 		checkExpiry(r, e)
+	}
+}
+
+// checkJournal looks whether a restore would bring back what was revoked, and whether there was one.
+func checkJournal(ctx context.Context, r *report, p *Parts) {
+	if !p.Config.hasStateDir() {
+		return // this is no replica
+	}
+	const step = "revocation journal"
+	found, err := lookForRestore(ctx, p.Journal, p.Store, "")
+	switch {
+	case err != nil:
+		r.warn(step, err.Error(), "let the bridge's user read and write state_dir")
+	case found.Noticed != "":
+		r.fail(step, "the database was restored: "+found.Noticed, "ssobridge serve settles it where the journal is whole; else ssobridge restore --yes does, after ssobridge restore has listed what came back")
+	case len(found.Content.Faults) > 0:
+		r.warn(step, strings.Join(found.Content.Faults, "; "), "find out who changed it; a restore asks before it goes on. Put the file away to begin a new one")
+	case found.Content.Begun:
+		r.ok(step, fmt.Sprintf("%d entries, whole since %s", len(found.Content.Words), found.Content.Since.UTC().Format(time.DateOnly)))
 	}
 }
 

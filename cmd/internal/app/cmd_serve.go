@@ -28,6 +28,7 @@ func (serveCmd) Run(s *session) (err error) {
 	tuneMemory(s.environ)
 	log := NewLogger(cfg.Log, s.stderr)
 	started := s.now()
+	makeStateDir(cfg, log)
 	p, err := Open(s.ctx, cfg, log)
 	if err != nil {
 		return failed(err, "ssobridge check tries every part by itself")
@@ -48,8 +49,11 @@ func (serveCmd) Run(s *session) (err error) {
 			log.Warn("systemd was not told that the bridge is ready", "error", err)
 		}
 	})
-	if err == nil {
+	switch {
+	case err == nil:
 		log.Info("stopped")
+	case errors.Is(err, ErrUnsettled):
+		return failed(err, "ssobridge restore lists what the copy brought back; ssobridge restore --yes accepts it")
 	}
 	return err
 }

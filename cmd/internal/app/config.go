@@ -42,6 +42,15 @@ type Config struct {
 	// Example: /var/lib/ssobridge
 	DataDir string `yaml:"data_dir"`
 
+	// The folder for the journal of revocations: what was revoked (second factors, recovery codes, invitations, suspended
+	// users, retired keys, removed mappings and service providers) is written there before it is committed, so that a restored
+	// database does not bring it back. Each replica has a folder of its own, that stays when the replica is started
+	// again. Keep it on another disk than the database where you can, and out of the database's backups: a folder that is restored with the database
+	// knows no more than the database.
+	// Default: data_dir.
+	// Example: /var/lib/ssobridge-state
+	StateDir string `yaml:"state_dir"`
+
 	// Where everything is kept.
 	Store StoreConfig `yaml:"store"`
 

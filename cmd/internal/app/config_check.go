@@ -121,6 +121,9 @@ func checkListen(key, value string, f *faults) {
 }
 
 func checkStore(c *Config, f *faults) {
+	if c.StateDir != "" {
+		checkFolder("state_dir", c.StateDir, f)
+	}
 	kind, path, _ := strings.Cut(c.Store.DSN, ":")
 	switch {
 	case c.Store.DSN == "" && c.DataDir == "":

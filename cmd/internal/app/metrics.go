@@ -123,6 +123,7 @@ var (
 	throttled   = prometheus.NewDesc("ssobridge_budget_throttled", "How often Constant Contact throttled today.", nil, nil)
 	stopped     = prometheus.NewDesc("ssobridge_calls_stopped", "1 while calls to Constant Contact are stopped because of the cause.", []string{"cause"}, nil)
 	held        = prometheus.NewDesc("ssobridge_creations_held", "1 while creations by plans are held back.", nil, nil)
+	journaled   = prometheus.NewDesc("ssobridge_revocation_journal", "1 while the revocation journal is written, 0 while it can't be.", nil, nil)
 	ssoUsers    = prometheus.NewDesc("ssobridge_sso_users", "SSO users in the ledger by state.", []string{"state"}, nil)
 	sessions    = prometheus.NewDesc("ssobridge_sessions", "Live sessions.", nil, nil)
 	certEnd     = prometheus.NewDesc("ssobridge_certificate_not_after_seconds", "When a certificate, or the metadata of a service provider, ends, in Unix time.", []string{"use", "id", "sp"}, nil)
@@ -130,7 +131,7 @@ var (
 
 // Describe lists the figures.
 func (c *stateCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{budgetUsed, budgetLimit, budgetRate, throttled, stopped, held, ssoUsers, sessions, certEnd} {
+	for _, d := range []*prometheus.Desc{budgetUsed, budgetLimit, budgetRate, throttled, stopped, held, journaled, ssoUsers, sessions, certEnd} {
 		ch <- d
 	}
 }
@@ -147,6 +148,7 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 			c.p.log.Warn("a figure for the metrics can't be read", "figure", what, "error", err)
 		}
 	}
+	gauge(journaled, flag(c.p.Journal.Fault() == ""))
 	b, err := c.p.Budget.Status(ctx)
 	if failed("budget", err); err == nil {
 		gauge(budgetUsed, float64(b.Used))

@@ -58,7 +58,12 @@ func Listen(ctx context.Context, cfg Config) (Listeners, error) {
 // Serve serves the pages, runs the worker, refreshes metadata and clears what has expired, until ctx
 // ends; then it finishes running requests and partner calls within 15 seconds.
 // ready is called once all of it runs; it may be nil. The parts stay open.
+//
+// Before anything is served, a database that was restored is settled; ErrUnsettled where an admin has to look first.
 func (p *Parts) Serve(ctx context.Context, l Listeners, ready func()) error {
+	if err := p.settle(ctx); err != nil {
+		return errors.Join(err, l.close())
+	}
 	figures := newMetrics(p)
 	var stopping atomic.Bool
 	pages, err := p.pages(figures, func(ctx context.Context) error {
@@ -99,6 +104,7 @@ func (p *Parts) Serve(ctx context.Context, l Listeners, ready func()) error {
 	})
 	g.Go(func() error { return p.purge(ctx) })
 	g.Go(func() error { return p.sealAudit(ctx) })
+	g.Go(func() error { return p.keepJournal(ctx) })
 	if p.Traces != nil {
 		// It outlives the requests that are finished after ctx has ended; their traces are stored at the very end.
 		g.Go(func() error { return p.Traces.Run(ctx, p.log) })
@@ -232,6 +238,7 @@ func (p *Parts) purge(ctx context.Context) error {
 			"figures":  func() (int, error) { return p.Store.Figures().Purge(ctx) },
 			"audit":    func() (int, error) { return p.purgeAudit(ctx) },
 			"seals":    func() (int, error) { return p.Store.Audit().PurgeSeals(ctx) },
+			"words":    func() (int, error) { return p.purgeRevocations(ctx) },
 		} {
 			n, err := bite()
 			if err != nil {

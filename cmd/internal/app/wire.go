@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,6 +17,7 @@ import (
 
 	"ssobridge/certs"
 	"ssobridge/certs/pkcs11"
+	"ssobridge/cmd/internal/journal"
 	"ssobridge/idp"
 	"ssobridge/idp/directory"
 	"ssobridge/partnerapi"
@@ -28,6 +31,7 @@ type Parts struct {
 	Config       Config
 	Store        *store.DB
 	Sealer       *certs.Sealer
+	Journal      *journal.Journal
 	Token        *pkcs11.Token // nil: none is configured
 	Directory    *directory.Directory
 	Tokens       *partnerapi.TokenSource
@@ -44,7 +48,13 @@ type Parts struct {
 }
 
 // Open makes the parts from a configuration that passed its check. Close them after use.
-func Open(ctx context.Context, cfg Config, log *slog.Logger) (_ *Parts, err error) {
+func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Parts, error) {
+	return openParts(ctx, cfg, log, true)
+}
+
+// openParts opens them with the revocation journal or, where the database is one that may have to be settled first, without: then what is changed in it
+// is not said there.
+func openParts(ctx context.Context, cfg Config, log *slog.Logger, journaled bool) (_ *Parts, err error) {
 	p := &Parts{Config: cfg, log: log, now: time.Now}
 	defer func() {
 		if err != nil {
@@ -66,7 +76,12 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (_ *Parts, err erro
 		}
 		held = p.Token
 	}
-	if p.Store, err = store.Open(ctx, store.Options{DSN: cfg.dsn(), Now: p.now, Logger: log, Voucher: p.Sealer}); err != nil {
+	p.Journal = cfg.journal(p.Sealer, p.now, log)
+	options := store.Options{DSN: cfg.dsn(), Now: p.now, Logger: log, Voucher: p.Sealer}
+	if journaled && cfg.hasStateDir() {
+		options.Journal = p.Journal
+	}
+	if p.Store, err = store.Open(ctx, options); err != nil {
 		return nil, fmt.Errorf("open the store: %w", err)
 	}
 	if p.Directory, err = directory.New(cfg.directoryOptions(p.now, log)); err != nil {
@@ -175,6 +190,23 @@ func (c *Config) dsn() string {
 		return c.Store.DSN
 	}
 	return "sqlite:" + filepath.Join(c.DataDir, "ssobridge.db")
+}
+
+// stateDir is state_dir with its default filled in.
+func (c *Config) stateDir() string { return cmp.Or(c.StateDir, c.DataDir) }
+
+// hasStateDir tells whether there is a folder for the journal. A command that runs elsewhere than a replica needs none: the replicas write down what it
+// revokes. SQLite has no other replica, and its folder is there.
+func (c *Config) hasStateDir() bool {
+	if strings.HasPrefix(c.dsn(), "sqlite:") {
+		return true
+	}
+	_, err := os.Stat(c.stateDir())
+	return err == nil
+}
+
+func (c *Config) journal(sealer *certs.Sealer, now func() time.Time, log *slog.Logger) *journal.Journal {
+	return journal.New(journal.Options{Dir: c.stateDir(), Sink: c.Audit.Sink, Voucher: sealer, Now: now, Logger: log})
 }
 
 func (c *Config) directoryOptions(now func() time.Time, log *slog.Logger) directory.Options {
