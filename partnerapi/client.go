@@ -128,6 +128,10 @@ func (c *Client) attempt(ctx context.Context, k call) (answer, string, error) {
 	if err != nil {
 		return answer{}, "", err
 	}
+	c.gate.pass(ctx)
+	if err := ctx.Err(); err != nil {
+		return answer{}, "", &Error{Kind: NotSent, Op: k.op, Err: fmt.Errorf("wait for the other calls: %w", err)}
+	}
 	a, err := c.send(ctx, k, token)
 	return a, token, err
 }
@@ -155,9 +159,6 @@ func (c *Client) slot(ctx context.Context, k call) error {
 			return &Error{Kind: NotSent, Op: k.op, Err: fmt.Errorf("reserve a slot: unknown outcome %.40q", outcome)}
 		}
 		pause(ctx, wait)
-		if outcome == SlotTaken {
-			pause(ctx, c.gate.next(time.Now()))
-		}
 		if err := ctx.Err(); err != nil {
 			return &Error{Kind: NotSent, Op: k.op, Err: fmt.Errorf("wait for the slot: %w", err)}
 		}
