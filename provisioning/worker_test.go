@@ -215,6 +215,40 @@ func TestAPI03HeldConflictNeedsOurID(t *testing.T) {
 	expect(t, w.decide(john), provisioning.Denied, provisioning.HeldConflict)
 }
 
+// ID-16: while creations are held, a conflict is ours only where the external id holds the person's immutable id. A number that another
+// person had before is no proof: their user would become this one's.
+func TestHeldConflictNeedsTheImmutableID(t *testing.T) {
+	for template, want := range map[string]provisioning.Outcome{
+		"{attr:employeenumber}.{account}":             provisioning.Denied,
+		"{attr:employeenumber}.{person_id}.{account}": provisioning.Granted,
+	} {
+		t.Run(template, func(t *testing.T) {
+			w := newWorld(t, settings{service: provisioning.Options{ExternalID: template}})
+			w.mapGroup(group("sales"), harbour)
+			jane := person("jane", group("sales"))
+			jane.Attributes = map[string][]string{"employeenumber": {"7"}}
+			stop := w.run()
+			expect(t, w.decide(jane), provisioning.Granted, "")
+			stop()
+			// The ledger is lost. Where the number went to somebody else meanwhile, the user at Constant Contact is not theirs.
+			ledger := w.db.Ledger()
+			if err := ledger.Forget(t.Context(), store.UserKey{Person: "jane", Account: harbour}, store.Event{Action: "test"}); err != nil {
+				t.Fatal(err)
+			}
+			hold := store.Event{Actor: "admin:test", Action: "hold"}
+			if err := ledger.SetHold(t.Context(), "restore", hold); err != nil {
+				t.Fatal(err)
+			}
+			w.run()
+			reason := provisioning.Reason("")
+			if want == provisioning.Denied {
+				reason = provisioning.HeldConflict
+			}
+			expect(t, w.decide(jane), want, reason)
+		})
+	}
+}
+
 // API-02: throttled passes within the second; the quota does not pass before 00:00 UTC, and nothing is sent till then.
 func TestAPI02ThrottledAndQuota(t *testing.T) {
 	w := newWorld(t, settings{})

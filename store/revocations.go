@@ -46,9 +46,10 @@ type Revocation struct {
 
 // Journal keeps revocations outside of the database, so that they outlive its restore.
 type Journal interface {
-	// Before is called at the end of a transaction, right before its commit, with what the transaction revokes. When it returns,
-	// that is on the disk. An error does not stop the transaction: a full disk must not keep an admin from revoking. The
-	// journal says so wherever health is shown, and gets the entries later, from the database.
+	// Before is called at the end of a transaction, right before its commit, with what the transaction revokes.
+	// When it returns, that is on the disk. An error does not stop the transaction: a full disk must not keep an
+	// admin from revoking. The journal says so wherever health is shown, and gets the entries later, from the
+	// database.
 	Before(ctx context.Context, entries []Revocation) error
 	// After is called with what became of it.
 	After(ctx context.Context, entries []Revocation, committed bool)
@@ -76,8 +77,9 @@ func CodeObject(factor string, hash []byte) string {
 	return objectOf(RecoveryCodeObject, factor, string(hash))
 }
 
-// mappingObject names a rule by what it says: its number is used again after a restore, and a rule that is removed and added again is the
-// same one. Its priority, and a group's DN beside its id, are no part of whom it gives what.
+// mappingObject names a rule by what it says: its number is used again after a restore, and a rule that is removed
+// and added again is the same one. Its priority, and a group's DN beside its id, are no part of whom it gives
+// what.
 func mappingObject(m Mapping) string {
 	dn := m.GroupDN
 	if m.GroupID != "" {
@@ -117,8 +119,9 @@ func removeFactorRows(ctx context.Context, tx querier, query string, args ...any
 	return int64(len(ids)), err
 }
 
-// writeWords stores the words of a transaction at its end, and has what it revokes written to the journal before the commit. The counter's row
-// is locked until then, so that numbers become visible in their order: who has read up to one has missed none.
+// writeWords stores the words of a transaction at its end, and has what it revokes written to the journal before
+// the commit. The counter's row is locked until then, so that numbers become visible in their order: who has read
+// up to one has missed none.
 func (db *DB) writeWords(ctx context.Context, tx querier, w *words) error {
 	if len(w.noted) == 0 {
 		return nil
@@ -309,8 +312,8 @@ func (s *Revocations) Standing(ctx context.Context) (st Standing, err error) {
 // place is none: a file is copied with its place. That it was is noticed by the journal's being ahead.
 func (s *sqlite) place(context.Context) string { return "" }
 
-// place is the server's identifier with the ids of the database and of a table of ours: pg_restore makes those anew. What a database that is not quite
-// PostgreSQL can't tell is left out.
+// place is the server's identifier with the ids of the database and of a table of ours: pg_restore makes those
+// anew. What a database that is not quite PostgreSQL can't tell is left out.
 func (p *postgres) place(ctx context.Context) string {
 	var parts []string
 	for _, query := range []string{

@@ -9,14 +9,15 @@ import (
 	"time"
 )
 
-// Settlement is what to do with a database that was restored, or that a program left between a word in its journal and the commit.
+// Settlement is what to do with a database that was restored, or that a program left between a word in its journal
+// and the commit.
 type Settlement struct {
 	Words    []Revocation // the journal's, in their order
 	Restored bool         // the database is a copy: sessions end, creations are held, and what a copy must not go on with stops
 	Void     bool         // the journal is not whole: invitations and recovery codes are void
 	Codes    string       // the kind of factor that recovery codes are
-	// Spend takes from a factor of that kind (its ID, Person, Kind and Sealed) the codes that are spent, by their objects (CodeObject). ok is false where that can't be done, or none is
-	// left: then the factor goes.
+	// Spend takes from a factor of that kind (its ID, Person, Kind and Sealed) the codes that are spent, by their
+	// objects (CodeObject). ok is false where that can't be done, or none is left: then the factor goes.
 	Spend func(f SecondFactor, spent func(object string) bool) (left SecondFactor, changed, ok bool)
 	Try   bool  // only say what would be done
 	Event Event // Detail becomes what was done
@@ -43,8 +44,8 @@ type Settled struct {
 // errTried takes a trial back.
 var errTried = errors.New("only tried")
 
-// Settle revokes again what the words revoke and the database does not know, in one transaction with its event. Last words count. It
-// does nothing twice, and can be called by several replicas at once.
+// Settle revokes again what the words revoke and the database does not know, in one transaction with its event.
+// Last words count. It does nothing twice, and can be called by several replicas at once.
 func (s *Revocations) Settle(ctx context.Context, st Settlement) (done Settled, err error) {
 	place := s.db.engine.place(ctx)
 	err = s.db.write(ctx, "revoke again what was revoked", func(ctx context.Context, tx querier) error {
@@ -290,7 +291,8 @@ func (r *replay) keys(ctx context.Context, tx querier, done *Settled, now time.T
 	return nil
 }
 
-// retireAgain ends a key for good: its private part goes, and nobody is signed for with it, now or by a switch that was planned.
+// retireAgain ends a key for good: its private part goes, and nobody is signed for with it, now or by a switch
+// that was planned.
 func retireAgain(ctx context.Context, tx querier, id string, now time.Time) error {
 	for _, s := range []struct {
 		text string

@@ -126,8 +126,8 @@ func (k kept) revoke(tb testing.TB) {
 	must(tb, db.Ledger().Resume(ctx, store.UserKey{Person: y.Person, Account: y.Account}, event("r")))
 }
 
-// testRevocations: what is revoked stands in the table with its transaction, and in the journal before its commit; what is allowed
-// again after it; what is allowed for the first time, nowhere. ID-16.
+// testRevocations: what is revoked stands in the table with its transaction, and in the journal before its commit;
+// what is allowed again after it; what is allowed for the first time, nowhere. ID-16.
 func testRevocations(t *testing.T, fresh func(testing.TB) store.Options) {
 	ctx := t.Context()
 	o := fresh(t)

@@ -92,7 +92,8 @@ func (c *restoreCmd) Run(s *session) error {
 	return nil
 }
 
-// follow has the journal read what the database that is to be replaced knows, as far as that can still be read: what could not be written before.
+// follow has the journal read what the database that is to be replaced knows, as far as that can still be read:
+// what could not be written before.
 func (c *restoreCmd) follow(s *session, cfg Config) error {
 	path := strings.TrimPrefix(cfg.dsn(), "sqlite:")
 	if info, err := os.Stat(path); err != nil || info.Size() == 0 {
@@ -139,7 +140,8 @@ func (c *restoreCmd) settle(s *session) (err error) {
 	return p.settledMark(s.ctx)
 }
 
-// settleParts says what a settlement does, and does it. certain is why the database is surely a restored one; "" where that is to be found out.
+// settleParts says what a settlement does, and does it. certain is why the database is surely a restored one; ""
+// where that is to be found out.
 func (c *restoreCmd) settleParts(s *session, p *Parts, certain string) error {
 	r, err := lookForRestore(s.ctx, p.Journal, p.Store, certain)
 	if err != nil {

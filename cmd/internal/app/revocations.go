@@ -28,7 +28,8 @@ type restoration struct {
 // Whole tells whether the journal knows everything that was revoked since the copy was made.
 func (r restoration) Whole() bool { return len(r.Lacking) == 0 }
 
-// lookForRestore compares a database with the journal. certain is how it is known that it was restored; "" where that is to be found out.
+// lookForRestore compares a database with the journal. certain is how it is known that it was restored; "" where
+// that is to be found out.
 func lookForRestore(ctx context.Context, j *journal.Journal, db *store.DB, certain string) (r restoration, err error) {
 	if r.Content, err = j.Read(ctx); err != nil {
 		return r, fmt.Errorf("read the revocation journal: %w", err)
@@ -86,8 +87,9 @@ func (r restoration) highest() int64 {
 	return 0
 }
 
-// beginJournal begins the journal where there is none, writes down what the database knows and it does not, and notes how far the database has
-// come. A database that was settled just now is the present one, whatever was seen before.
+// beginJournal begins the journal where there is none, writes down what the database knows and it does not, and
+// notes how far the database has come. A database that was settled just now is the present one, whatever was seen
+// before.
 func (p *Parts) beginJournal(ctx context.Context, settled *restoration) error {
 	st, err := p.Store.Revocations().Standing(ctx)
 	if err != nil {
@@ -121,8 +123,8 @@ func makeStateDir(cfg Config, log *slog.Logger) {
 // ErrUnsettled says that the database was restored, and that what was revoked since is not known.
 var ErrUnsettled = errors.New("the database was restored, and what was revoked since then is not known")
 
-// settle is done before anything is served: where the database was restored, what was revoked since is revoked again. Where
-// the journal can't say what that is, nothing is served until an admin has looked (ErrUnsettled).
+// settle is done before anything is served: where the database was restored, what was revoked since is revoked
+// again. Where the journal can't say what that is, nothing is served until an admin has looked (ErrUnsettled).
 func (p *Parts) settle(ctx context.Context) error {
 	// First, so that what the database has purged is not taken for what it lacks.
 	if err := p.pruneJournal(ctx); err != nil {
@@ -130,7 +132,8 @@ func (p *Parts) settle(ctx context.Context) error {
 	}
 	r, err := lookForRestore(ctx, p.Journal, p.Store, "")
 	if err != nil {
-		// Serving goes on: a journal that can't be read, on a disk that is full or gone, must not shut everybody out. It is shown until it can.
+		// Serving goes on: a journal that can't be read, on a disk that is full or gone, must not shut everybody
+		// out. It is shown until it can.
 		p.log.Error("the revocation journal can't be used: a restore would undo what is revoked now, and is not noticed", "state_dir", p.Config.stateDir(), "error", err)
 		return nil
 	}
@@ -194,8 +197,8 @@ func (p *Parts) settleNow(ctx context.Context, r restoration, e store.Event) (st
 	return done, nil
 }
 
-// keepJournal follows what other replicas revoke until ctx ends. A database that is restored while this program runs ends it: the next start looks
-// before it serves.
+// keepJournal follows what other replicas revoke until ctx ends. A database that is restored while this program
+// runs ends it: the next start looks before it serves.
 func (p *Parts) keepJournal(ctx context.Context) error {
 	tick := time.NewTicker(followEvery)
 	defer tick.Stop()

@@ -1,11 +1,14 @@
-// Package journal keeps what was revoked in a file outside of the database, so that a restore of the database does not bring it back.
+// Package journal keeps what was revoked in a file outside of the database, so that a restore of the database does
+// not bring it back.
 //
-// The file has a line for each word: what it is about (a random id or a hash, never a name), what was said, when, and a MAC over all of it and
-// the MAC of the line before. So lines can't be made, changed, or taken out of the middle without the secret key. What is revoked is on
-// the disk before its transaction is committed; what is allowed again, after it. Lines that another replica wrote are read from the database.
-// A second, small file (the mark) says how far the database had come when it was last seen: a database that is behind it was restored.
+// The file has a line for each word: what it is about (a random id or a hash, never a name), what was said, when,
+// and a MAC over all of it and the MAC of the line before. So lines can't be made, changed, or taken out of the
+// middle without the secret key. What is revoked is on the disk before its transaction is committed; what is
+// allowed again, after it. Lines that another replica wrote are read from the database. A second, small file (the
+// mark) says how far the database had come when it was last seen: a database that is behind it was restored.
 //
-// Any number of processes on one machine write the file, one after the other. The package never reads the database, and decides nothing.
+// Any number of processes on one machine write the file, one after the other. The package never reads the
+// database, and decides nothing.
 package journal
 
 import (
@@ -103,7 +106,8 @@ func (j *Journal) Fault() string {
 	return ""
 }
 
-// Begin begins the file, unless there is one. since is the time from which on it knows everything, by what the database has kept.
+// Begin begins the file, unless there is one. since is the time from which on it knows everything, by what the
+// database has kept.
 func (j *Journal) Begin(ctx context.Context, since time.Time) error {
 	return j.locked(ctx, func() error {
 		if j.state.file != nil {
@@ -118,8 +122,8 @@ func (j *Journal) Before(ctx context.Context, entries []store.Revocation) error 
 	return j.locked(ctx, func() error { return j.write(entries) })
 }
 
-// After writes what was allowed, and that what was written before did not happen. It is part of store.Journal. What can't be
-// written now is read from the database later.
+// After writes what was allowed, and that what was written before did not happen. It is part of store.Journal.
+// What can't be written now is read from the database later.
 func (j *Journal) After(ctx context.Context, entries []store.Revocation, committed bool) {
 	err := j.locked(ctx, func() error {
 		if !committed {
@@ -294,7 +298,8 @@ func (j *Journal) refresh() error {
 	return err
 }
 
-// eachLine visits the whole lines of r, and returns how many bytes they have. A last line without an end is one that a crash has cut off.
+// eachLine visits the whole lines of r, and returns how many bytes they have. A last line without an end is one
+// that a crash has cut off.
 func eachLine(r io.Reader, visit func(text []byte)) (int64, error) {
 	var (
 		done int64

@@ -84,8 +84,9 @@ type Source interface {
 	After(ctx context.Context, seq int64, limit int) ([]store.Revocation, error)
 }
 
-// Follow writes down what the database has and the journal does not: what other replicas have revoked, what was allowed, and what could not be written.
-// ErrRestored: the database is behind the mark, or stands elsewhere; nothing is written.
+// Follow writes down what the database has and the journal does not: what other replicas have revoked, what was
+// allowed, and what could not be written. ErrRestored: the database is behind the mark, or stands elsewhere;
+// nothing is written.
 func (j *Journal) Follow(ctx context.Context, from Source) error {
 	const batch = 500
 	st, err := from.Standing(ctx)
@@ -168,8 +169,8 @@ func (j *Journal) failed(err error) error {
 	return err
 }
 
-// openOwned opens a file for writing, made for its owner alone. One that root makes belongs to the owner of its folder: the program runs as a user of its
-// own. No link is followed.
+// openOwned opens a file for writing, made for its owner alone. One that root makes belongs to the owner of its
+// folder: the program runs as a user of its own. No link is followed.
 func openOwned(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|syscall.O_NOFOLLOW, 0)
 	if err == nil || !errors.Is(err, os.ErrNotExist) {

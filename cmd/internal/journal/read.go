@@ -24,8 +24,8 @@ type Content struct {
 	Faults []string           // what is wrong with it; then it is not whole
 }
 
-// Read reads all of the journal, and of the sink, where there is one. A line whose MAC does not hold says nothing. One that holds counts, also beside
-// faults: nobody else can have made it.
+// Read reads all of the journal, and of the sink, where there is one. A line whose MAC does not hold says nothing.
+// One that holds counts, also beside faults: nobody else can have made it.
 func (j *Journal) Read(ctx context.Context) (c Content, err error) {
 	err = j.locked(ctx, func() error {
 		r := reader{j: j, last: map[string]line{}, known: map[string]bool{"": true}}
@@ -154,8 +154,8 @@ func allows(r store.Revocation) int {
 	return 0
 }
 
-// Prune leaves out what is older than before, and makes the MACs anew that an older secret key made. With a fault in it, it stays as it is: an admin is to
-// see that. It returns how many lines went.
+// Prune leaves out what is older than before, and makes the MACs anew that an older secret key made. With a fault
+// in it, it stays as it is: an admin is to see that. It returns how many lines went.
 func (j *Journal) Prune(ctx context.Context, before time.Time) (gone int, err error) {
 	err = j.locked(ctx, func() error {
 		if j.state.file == nil {
