@@ -119,7 +119,7 @@ func (c *providerCheck) nameID() {
 	switch f := c.sp.NameIDFormat; {
 	case f == "":
 		c.fault("name_id_format", "", "missing", "try "+formatPersistent)
-	case f == "urn:oasis:names:tc:SAML:2.0:nameid-format:transient" || f == "urn:oasis:names:tc:SAML:2.0:nameid-format:encrypted":
+	case f == formatTransient || f == "urn:oasis:names:tc:SAML:2.0:nameid-format:encrypted":
 		c.fault("name_id_format", f, "not offered: a person must be the same each time", "try "+formatPersistent)
 	case len(f) > 256 || strings.ContainsFunc(f, notInURI):
 		c.fault("name_id_format", f, "it is no URI", "give one of at most 256 characters, without blanks")

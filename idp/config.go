@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"ssobridge/certs"
 	"ssobridge/provisioning"
 	"ssobridge/store"
 )
@@ -25,11 +26,14 @@ type configCache struct {
 type config struct {
 	counter   int64
 	providers map[string]*provider
-	order     []*provider                      // by entityID
-	captured  map[store.PersonID]time.Time     // whose assertions are captured, until when
-	forms     *store.AccountForms              // how client accounts are on record
-	factors   map[store.AccountID]FactorPolicy // of client accounts that have one of their own, by their recorded form
-	groups    map[string]store.NamedGroup      // by the DN as it was written
+	order     []*provider                  // by entityID
+	captured  map[store.PersonID]time.Time // whose assertions are captured, until when
+	names     *nameHashes                  // of the NameIDs that were issued; nil with namesFault
+	// namesFault is why it can't be told whose a NameID is. No assertion leaves then; all else goes on.
+	namesFault error
+	forms      *store.AccountForms              // how client accounts are on record
+	factors    map[store.AccountID]FactorPolicy // of client accounts that have one of their own, by their recorded form
+	groups     map[string]store.NamedGroup      // by the DN as it was written
 	*keyring
 }
 
@@ -79,6 +83,10 @@ func (p *Provider) read(ctx context.Context) (*config, error) {
 	if err != nil {
 		return nil, err
 	}
+	names, namesFault := p.readNameKey(ctx)
+	if namesFault != nil && !errors.Is(namesFault, certs.ErrSealed) {
+		return nil, namesFault // the store; the next sign-in reads again
+	}
 	forms, err := p.o.Accounts.Forms(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read client accounts: %w", err)
@@ -91,7 +99,7 @@ func (p *Provider) read(ctx context.Context) (*config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &config{keyring: keys, forms: forms, factors: recordedPolicies(stored, forms, p.o.SecondFactor.People), captured: captured, providers: make(map[string]*provider, len(records))}
+	c := &config{keyring: keys, names: names, namesFault: namesFault, forms: forms, factors: recordedPolicies(stored, forms, p.o.SecondFactor.People), captured: captured, providers: make(map[string]*provider, len(records))}
 	for _, r := range records {
 		sp := newProvider(r)
 		c.providers[r.EntityID] = sp

@@ -40,6 +40,11 @@ func (p *Provider) deliver(ctx context.Context, f *flow, s store.Session, e dire
 			detail: "the assertion can't be encrypted: " + strings.ReplaceAll(f.sp.encryptFault.Error(), "\n", "; "),
 			mend:   "import the service provider's metadata with an RSA key for encryption, or change encryption in its record"})
 	}
+	if f.config.namesFault != nil {
+		return p.refuse(ctx, f, refusal{session: &s, account: d.Assignment.Account, reason: ReasonUnavailable, status: http.StatusServiceUnavailable, retry: true,
+			detail: "it can't be told whose a NameID is: " + f.config.namesFault.Error(),
+			mend:   "give the secret key that was in use before, too; if it is lost, sp release-name-id --all begins anew"})
+	}
 	r, err := f.sp.release(e, d)
 	if err != nil {
 		return p.refuse(ctx, f, refusal{session: &s, account: d.Assignment.Account, reason: string(provisioning.PersonData), status: http.StatusForbidden,
@@ -84,8 +89,15 @@ func (p *Provider) deliver(ctx context.Context, f *flow, s store.Session, e dire
 			TokenHash: s.TokenHash, EntityID: f.sp.EntityID, NameID: r.nameID, NameIDFormat: r.format,
 			SessionIndex: out.sessionIndex, IssuedAt: out.at,
 		},
+		NameID: f.noted(r, s.Person),
 		Events: []store.Event{event},
 	})
+	if errors.Is(err, store.ErrNameIDTaken) {
+		// Decided in the transaction that would have recorded the Response: of two people at once, one gets it.
+		page, err = p.refuse(ctx, f, refusal{session: &s, account: d.Assignment.Account, reason: ReasonNameIDTaken, status: http.StatusForbidden,
+			detail: "another person got this NameID at the service provider before",
+			mend:   "give each person a NameID of their own (sp set name_id); if it was passed on with intent, sp release-name-id shows who had it and releases it"})
+	}
 	reason := ""
 	if _, sent := page.(Deliver); !sent { // it was built, and could not be recorded: nothing went out
 		reason = ReasonUnavailable
@@ -98,6 +110,15 @@ func (p *Provider) deliver(ctx context.Context, f *flow, s store.Session, e dire
 		p.capture(ctx, f, s.Person, out.assertion)
 	}
 	return page, err
+}
+
+// noted is what is kept of the NameID that a person gets; nil for one that is another each time.
+func (f *flow) noted(r release, person store.PersonID) *store.NameID {
+	n, ok := f.config.names.of(f.sp.EntityID, r.format, r.nameID, person)
+	if !ok {
+		return nil
+	}
+	return &n
 }
 
 // answerStatus tells the service provider by a status why there is no assertion

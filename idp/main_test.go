@@ -154,7 +154,7 @@ func newFixture(t testing.TB, key string, change func(*idp.Options)) *fixture {
 	})
 	o := idp.Options{
 		EntityID: entityID, PublicURL: publicURL,
-		SignIns: db.SignIns(), Sessions: db.Sessions(), Logouts: db.Logouts(), Providers: db.ServiceProviders(), Groups: db.NamedGroups(), Accounts: db.Accounts(), Keys: db.Keys(),
+		SignIns: db.SignIns(), Sessions: db.Sessions(), Logouts: db.Logouts(), Providers: db.ServiceProviders(), Groups: db.NamedGroups(), Accounts: db.Accounts(), NameIDs: db.NameIDs(), Keys: db.Keys(),
 		Throttle: db.Throttle(), Forms: db.Forms(), Captures: db.Captures(), SecondFactors: db.SecondFactors(), Audit: db.Audit(), Changes: db.Changes, Sealer: sealer,
 		Directory: f.directory, Gate: f.gate, ReadingStale: 15 * time.Minute, LoginFloor: time.Millisecond,
 		Now: now.Now, Random: rand.Reader, Logger: logger,

@@ -62,6 +62,7 @@ type Options struct {
 	Providers     *store.ServiceProviders
 	Accounts      *store.Accounts    // how client accounts are on record
 	Groups        *store.NamedGroups // groups that are named by a DN, by their ids
+	NameIDs       *store.NameIDs     // to whom they were issued
 	Keys          *store.Keys
 	Throttle      *store.Throttle
 	Captures      *store.Captures      // assertions that admins look into
@@ -160,6 +161,7 @@ func New(o Options) (*Provider, error) {
 		{"Providers", o.Providers == nil},
 		{"Accounts", o.Accounts == nil},
 		{"Groups", o.Groups == nil},
+		{"NameIDs", o.NameIDs == nil},
 		{"Keys", o.Keys == nil},
 		{"Throttle", o.Throttle == nil},
 		{"Forms", o.Forms == nil},

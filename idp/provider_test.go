@@ -28,7 +28,7 @@ func TestNewChecksOptions(t *testing.T) {
 	good := func() idp.Options {
 		return idp.Options{
 			EntityID: entityID, PublicURL: publicURL,
-			SignIns: f.db.SignIns(), Sessions: f.db.Sessions(), Logouts: f.db.Logouts(), Providers: f.db.ServiceProviders(), Groups: f.db.NamedGroups(), Accounts: f.db.Accounts(), Keys: f.db.Keys(),
+			SignIns: f.db.SignIns(), Sessions: f.db.Sessions(), Logouts: f.db.Logouts(), Providers: f.db.ServiceProviders(), Groups: f.db.NamedGroups(), Accounts: f.db.Accounts(), NameIDs: f.db.NameIDs(), Keys: f.db.Keys(),
 			Throttle: f.db.Throttle(), Forms: f.db.Forms(), Captures: f.db.Captures(), SecondFactors: f.db.SecondFactors(), Audit: f.db.Audit(), Changes: f.db.Changes, Sealer: f.sealer,
 			Directory: f.directory, Gate: f.gate, Now: now.Now, Random: rand.Reader, Logger: discard(),
 		}

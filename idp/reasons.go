@@ -92,6 +92,8 @@ const (
 	ReasonOtherBrowser = "other_browser"
 	// ReasonOtherSubject: the request names another person than the one who signed in (403).
 	ReasonOtherSubject = "other_subject"
+	// ReasonNameIDTaken: another person got this NameID at the service provider before (403).
+	ReasonNameIDTaken = "name_id_taken"
 	// ReasonTooManyAttempts: too many failed logins for this login name; wait (429).
 	ReasonTooManyAttempts = "too_many_attempts"
 	// ReasonDirectoryDown: the directory does not answer (503).
@@ -139,7 +141,7 @@ func Reasons() []string {
 		ReasonReplayed, ReasonUnknownACS, ReasonTooManySignIns, ReasonBusy, ReasonEncryption,
 		ReasonNoSingleLogout, ReasonUnknownLogout,
 		ReasonNoConsole, ReasonNoFactors, ReasonNoProvider, ReasonChooseProvider, ReasonUnknownRelayState,
-		ReasonUnknownSignIn, ReasonOtherBrowser, ReasonOtherSubject, ReasonTooManyAttempts, ReasonDirectoryDown, ReasonUnavailable,
+		ReasonUnknownSignIn, ReasonOtherBrowser, ReasonOtherSubject, ReasonNameIDTaken, ReasonTooManyAttempts, ReasonDirectoryDown, ReasonUnavailable,
 	}
 	for _, r := range []provisioning.Reason{
 		provisioning.NoAssignment, provisioning.NotThisAccount, provisioning.PersonData, provisioning.MayNotCreate,

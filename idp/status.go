@@ -35,7 +35,7 @@ func statusOf(reason string) status {
 		return status{saml.StatusResponder, saml.StatusNoPassive, "The person would have to be shown a page."}
 	case ReasonAuthnContext:
 		return status{saml.StatusResponder, saml.StatusNoAuthnContext, "The requested authentication context is not available."}
-	case ReasonCancelled, ReasonTooManyAttempts,
+	case ReasonCancelled, ReasonTooManyAttempts, ReasonNameIDTaken,
 		string(directory.BadCredentials), string(directory.Locked), string(directory.Disabled), string(directory.Expired),
 		string(directory.PasswordExpired), string(directory.MustChange), string(directory.NotNow), string(directory.NotHere),
 		string(directory.Ambiguous), string(directory.BadData):

@@ -190,6 +190,9 @@ func forget(ctx context.Context, tx querier, p PersonID, logins map[string]bool,
 			DELETE FROM wrong_codes WHERE person_id = $1`, []any{string(p)}},
 		{new(int64), `
 			DELETE FROM trace_captures WHERE person = $1`, []any{string(p)}},
+		// Their NameIDs stay taken, as hashes: nobody else becomes them at a service provider that still has their account.
+		{new(int64), `
+			UPDATE name_ids SET person_id = '' WHERE person_id = $1`, []any{string(p)}},
 		{new(int64), `
 			DELETE FROM trace_captured WHERE person = $1`, []any{string(p)}},
 		// The counts of a plan go on holding. Why may name a user that was there.

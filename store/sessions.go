@@ -336,10 +336,10 @@ func participate(ctx context.Context, tx querier, p Participation, now time.Time
 		return err
 	}
 	_, err := tx.ExecContext(ctx, `
-		INSERT INTO participations (token_hash, entity_id, name_id, session_index, name_id_format, issued_at)
-		VALUES ($1, $2, $3, $4, $5, $6)
+		INSERT INTO participations (token_hash, entity_id, name_id, session_index, name_id_format, issued_at, registered)
+		VALUES ($1, $2, $3, $4, $5, $6, 1)
 		ON CONFLICT (token_hash, entity_id, name_id, session_index)
-		DO UPDATE SET name_id_format = excluded.name_id_format, issued_at = excluded.issued_at`,
+		DO UPDATE SET name_id_format = excluded.name_id_format, issued_at = excluded.issued_at, registered = 1`,
 		blob(p.TokenHash), p.EntityID, p.NameID, p.SessionIndex, p.NameIDFormat, micros(issued))
 	return err
 }

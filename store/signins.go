@@ -262,6 +262,7 @@ func (s *SignIns) Update(ctx context.Context, in SignIn, events ...Event) error 
 type Issue struct {
 	SignIn        string         // id of the pending sign-in; "" when there was none
 	Participation *Participation // nil for an error Response
+	NameID        *NameID        // what the Response gives; nil where it need not be noted
 	Events        []Event
 }
 
@@ -269,7 +270,7 @@ type Issue struct {
 // ErrFinished: another request was first, and its Response is the only one that
 // may leave (row SP-07). ErrNotFound: the sign-in has expired, or the session of the
 // participation has ended meanwhile; no Response may leave either. A live session's
-// SeenAt moves along when it is more than a minute old.
+// SeenAt moves along when it is more than a minute old. ErrNameIDTaken: the NameID was issued to another person; nothing is stored.
 func (s *SignIns) Finish(ctx context.Context, i Issue) error {
 	return s.db.write(ctx, "finish sign-in", func(ctx context.Context, tx querier) error {
 		now := s.db.now()
@@ -292,6 +293,12 @@ func (s *SignIns) Finish(ctx context.Context, i Issue) error {
 				if err := uncount(ctx, tx, i.SignIn); err != nil {
 					return err
 				}
+			}
+		}
+		// After the session's row: forgetting a person locks them in this order too.
+		if i.NameID != nil {
+			if err := issueNameID(ctx, tx, *i.NameID, now); err != nil {
+				return err
 			}
 		}
 		return addEvents(ctx, tx, now, i.Events)

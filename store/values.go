@@ -67,6 +67,8 @@ var (
 	ErrUnlistedAccount = errors.New("client account is not known")
 	// ErrAmbiguousAccount: an id differs from several accounts' in the case of letters, and is none of them.
 	ErrAmbiguousAccount = errors.New("client account id is ambiguous")
+	// ErrNameIDTaken: a NameID was issued to another person at this service provider.
+	ErrNameIDTaken = errors.New("name ID is another person's")
 	// ErrUnsupported: this kind of database can't do that.
 	ErrUnsupported = errors.New("not supported by this database")
 )

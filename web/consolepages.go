@@ -152,6 +152,7 @@ type form struct {
 	CSRF, Once string
 	Values     fields            // what was typed, kept
 	Errors     map[string]string // beside the field of that name; "" stands above the form
+	held       *store.NameID     // of the page of a service provider
 }
 
 // newForm makes one for a page: empty, or with what was typed and what is wrong with it.

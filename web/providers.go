@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,6 +47,7 @@ func (k *console) providersRoutes() []consoleRoute {
 		{method: http.MethodPost, path: providersPath + "/refresh", role: idp.Operator, handle: k.refreshProvider},
 		{method: http.MethodPost, path: providersPath + "/approve", role: idp.Admin, fresh: true, handle: k.approveProvider},
 		{method: http.MethodPost, path: providersPath + "/remove", role: idp.Admin, fresh: true, handle: k.removeProvider},
+		{method: http.MethodPost, path: providersPath + "/name-id", role: idp.Admin, fresh: true, handle: k.releaseNameID},
 		{method: http.MethodGet, path: providersPath + "/metadata", role: idp.Viewer, handle: k.ourMetadata},
 		{method: http.MethodGet, path: providersPath + "/metadata.xml", role: idp.Viewer, handle: k.metadataDownload},
 		{method: http.MethodGet, path: providersPath + "/handover", role: idp.Viewer, handle: k.handover},
@@ -141,7 +143,10 @@ func (k *console) showProvider(r *consoleRequest, status int, sp store.ServicePr
 		Certificates []string
 		Waiting      []idp.Difference
 		WaitingFault string
-		Seen         string // fingerprint of what waits
+		Seen         string        // fingerprint of what waits
+		Held         *store.NameID // to whom the NameID that was asked for was issued; nil: none was asked for
+		HeldSeen     string        // fingerprint of that
+		Holder       string        // their name; "" for none that is known
 		Launch       string
 		Admin, Helps bool
 	}{Form: f, SP: sp, State: k.providerState(sp), Admin: r.may(idp.Admin), Helps: r.may(idp.Operator)}
@@ -157,6 +162,9 @@ func (k *console) showProvider(r *consoleRequest, status int, sp store.ServicePr
 			view.WaitingFault = err.Error()
 		}
 		view.Seen = fingerprint(sp.Source.Pending)
+	}
+	if f.held != nil {
+		view.Held, view.Holder, view.HeldSeen = f.held, k.holderName(r, f.held.Person), holderSeen(*f.held)
 	}
 	view.Launch = k.public.JoinPath("launch").String()
 	if sp.Kind != store.ConstantContact {
@@ -345,6 +353,61 @@ func (k *console) approveProvider(r *consoleRequest) error {
 }
 
 // removeProvider wants the entityID typed: nobody can sign in there any more.
+// releaseNameID shows first who had a NameID and when last, and releases it when that was seen.
+func (k *console) releaseNameID(r *consoleRequest) error {
+	sp, err := k.providerOf(r, r.form["id"])
+	if err != nil {
+		return err
+	}
+	nameID := r.form["name_id"]
+	show := func(status int, held *store.NameID, fault string) error {
+		faults := map[string]string{}
+		if fault != "" {
+			faults["name_id"] = r.text(fault)
+		}
+		f, err := r.newForm(fields{"name_id": nameID}, faults)
+		if err != nil {
+			return err
+		}
+		f.held = held
+		return k.showProvider(r, status, sp, f)
+	}
+	held, err := k.Provider.IssuedNameID(r.ctx(), sp, nameID)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return show(http.StatusUnprocessableEntity, nil, "providers.release.nobody")
+	case err != nil:
+		return fmt.Errorf("look up a NameID: %w", err)
+	case r.form["seen"] != holderSeen(held): // not looked at, or another person's by now
+		return show(http.StatusOK, &held, "")
+	}
+	err = k.Provider.ReleaseNameID(r.ctx(), held, r.event("", ""))
+	switch {
+	case errors.Is(err, store.ErrConflict):
+		return show(http.StatusConflict, nil, "providers.release.nobody")
+	case err != nil:
+		return err
+	}
+	return r.done(providerPath(sp.EntityID), "nameid")
+}
+
+// holderSeen is what a confirmation was about: this name, and this person.
+func holderSeen(n store.NameID) string { return fingerprint(slices.Concat(n.Name, n.Owner)) }
+
+// holderName is what an administrator knows a person by; "" where neither ledger nor directory tells.
+func (k *console) holderName(r *consoleRequest, id store.PersonID) string {
+	if id == "" {
+		return ""
+	}
+	if e, err := k.Directory.Read(r.ctx(), string(id)); err == nil && e.DN != "" {
+		return cmp.Or(strings.TrimSpace(e.FirstName+" "+e.LastName), e.Login)
+	}
+	if users, err := k.Store.Ledger().Person(r.ctx(), id); err == nil && len(users) > 0 {
+		return who(users[0])
+	}
+	return ""
+}
+
 func (k *console) removeProvider(r *consoleRequest) error {
 	sp, err := k.providerOf(r, r.form["id"])
 	if err != nil {

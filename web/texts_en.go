@@ -230,6 +230,7 @@ var english = catalogue{
 		// The sign-in itself.
 		"unknown_sign_in":   {Title: "This sign-in is over", Text: "It was left for too long, or the link is not complete.", Do: "Start again.", Start: true},
 		"other_browser":     {Title: "This sign-in belongs to another browser", Text: "It was begun in another browser or on another device, or your browser's cookies were deleted since.", Do: "Start again in this browser.", Start: true},
+		"name_id_taken":     {Title: "{provider} knows somebody else by your name", Text: "The name under which you would be signed in at {provider} belonged to another person before. Nothing was sent, so that you don't get into that person's account.", Do: "Ask your help desk, and give the reference.", Link: linkHelp},
 		"other_subject":     {Title: "You are signed in as somebody else", Text: "{provider} asked for another person than the one who is signed in here.", Do: "Sign out here and sign in as that person, or go back to {provider} and start again.", Link: linkHelp},
 		"too_many_attempts": {Title: "Too many tries", Text: "There were too many tries with this login name.", Do: "Wait a quarter of an hour, then try again. If you don't know your password, set a new one.", Link: linkForgot},
 		"directory_down":    {Title: "Your password can't be checked right now", Text: "The directory that knows the passwords does not answer. It is not your fault, and your tries are not counted.", Do: "Try again in a minute.", Link: linkHelp},

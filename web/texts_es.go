@@ -224,6 +224,7 @@ var spanish = catalogue{
 
 		"unknown_sign_in":   {Title: "Este inicio de sesión ha terminado", Text: "Pasó demasiado tiempo, o el enlace no está completo.", Do: "Empiece de nuevo.", Start: true},
 		"other_browser":     {Title: "Este inicio de sesión pertenece a otro navegador", Text: "Se empezó en otro navegador o en otro dispositivo, o se borraron las cookies de su navegador desde entonces.", Do: "Empiece de nuevo en este navegador.", Start: true},
+		"name_id_taken":     {Title: "{provider} conoce a otra persona con su nombre", Text: "El nombre con el que iniciaría sesión en {provider} perteneció antes a otra persona. No se envió nada, para que no entre en la cuenta de esa persona.", Do: "Pregunte al servicio de asistencia e indique la referencia.", Link: linkHelp},
 		"other_subject":     {Title: "Ha iniciado sesión otra persona", Text: "{provider} pidió a una persona distinta de la que ha iniciado sesión aquí.", Do: "Cierre la sesión aquí e iníciela como esa persona, o vuelva a {provider} y empiece de nuevo.", Link: linkHelp},
 		"too_many_attempts": {Title: "Demasiados intentos", Text: "Hubo demasiados intentos con este nombre de usuario.", Do: "Espere un cuarto de hora e inténtelo de nuevo. Si no sabe su contraseña, establezca una nueva.", Link: linkForgot},
 		"directory_down":    {Title: "Ahora no se puede comprobar su contraseña", Text: "El directorio que conoce las contraseñas no responde. No es culpa suya, y sus intentos no se cuentan.", Do: "Inténtelo de nuevo en un minuto.", Link: linkHelp},

@@ -49,7 +49,7 @@ func known(tb testing.TB, db *store.DB, p store.PersonID, mark string, items ...
 	must(tb, db.SignIns().Create(ctx, signIn("out-"+string(p)), store.Caps{}))
 	must(tb, db.SignIns().Finish(ctx, store.Issue{SignIn: "out-" + string(p), Participation: &store.Participation{
 		TokenHash: hash(mark), EntityID: "sp", NameID: mark + "-name-id", SessionIndex: "1",
-	}}))
+	}, NameID: &store.NameID{Name: hash("name of " + mark), Owner: hash("owner " + mark), Person: p, EntityID: "sp"}}))
 	must(tb, db.Traces().Add(ctx,
 		store.Trace{SignIn: "t-" + string(p), Ref: "1" + string(p), At: time.Now(), Outcome: "pending", Steps: []store.TraceStep{{Name: "request", Detail: mark}}},
 		store.Trace{SignIn: "t-" + string(p), Ref: "2" + string(p), At: time.Now(), Outcome: "ok", Person: p, Steps: []store.TraceStep{{Name: "person", Detail: mark}}}))
@@ -179,6 +179,10 @@ func testForget(t *testing.T, fresh func(testing.TB) store.Options) {
 		if left := holding(after, "marker"); len(left) > 0 {
 			t.Errorf("still told:\n%s", strings.Join(left, "\n"))
 		}
+		// Nobody else gets the NameID that was theirs (row ID-05): what stays is a hash.
+		if n, err := db.NameIDs().Get(ctx, hash("name of marker")); err != nil || n.Person != "" {
+			t.Errorf("the person's NameID: %+v, %v", n, err)
+		}
 		if was, is := holding(before, "keeper"), holding(after, "keeper"); !slices.Equal(was, is) {
 			t.Errorf("somebody else had %d rows, has %d", len(was), len(is))
 		}
@@ -301,7 +305,7 @@ func testForget(t *testing.T, fresh func(testing.TB) store.Options) {
 		}
 		slices.Sort(got)
 		want := []string{
-			"account_requests.person_id", "known_browsers.login", "manual_work.login", "manual_work.person_id", "mappings.person_id", "mappings_off.person_id",
+			"account_requests.person_id", "known_browsers.login", "manual_work.login", "manual_work.person_id", "mappings.person_id", "mappings_off.person_id", "name_ids.person_id",
 			// person_epochs stays: it holds an id, as the audit does, and a number without which what was revoked could come back.
 			"participations.name_id", "person_epochs.person_id", "plan_items.login", "plan_items.person_id", "proved_browsers.person_id", "second_factor_people.person_id", "second_factors.person_id", "sessions.login", "sessions.person_id", "sso_users.contact_email", "sso_users.person_id",
 			"trace_captured.person", "trace_captures.person", "traces.person", "wrong_codes.person_id",

@@ -81,6 +81,7 @@ func Run(t *testing.T, fresh func(testing.TB) store.Options) {
 		{"Captures", testCaptures},
 		{"NamedGroups", testNamedGroups},
 		{"Forms", testForms},
+		{"NameIDs", testNameIDs},
 		{"SecondFactors", testSecondFactors},
 		{"Revocations", testRevocations},
 		{"Settle", testSettle},

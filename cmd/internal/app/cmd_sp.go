@@ -19,6 +19,7 @@ type spCmd struct {
 	Set                spSetCmd                `cmd:"" help:"Change settings of a service provider."`
 	Refresh            spRefreshCmd            `cmd:"" help:"Read metadata again from where it came, now."`
 	Approve            spApproveCmd            `cmd:"" help:"Take changed keys and addresses that a refresh has found."`
+	ReleaseNameID      spReleaseNameIDCmd      `cmd:"" name:"release-name-id" help:"Let the next person have a NameID that somebody got before."`
 	Remove             spRemoveCmd             `cmd:"" help:"Remove a service provider."`
 }
 

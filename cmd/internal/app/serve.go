@@ -88,6 +88,10 @@ func (p *Parts) Serve(ctx context.Context, l Listeners, ready func()) error {
 		server.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: reload.get, NextProtos: []string{"h2", "http/1.1"}}
 		pageListener = tls.NewListener(l.Pages, server.TLSConfig)
 	}
+	// Before the first sign-in: what the version before has issued is its people's.
+	if _, err := p.IdP.TakeOverNameIDs(ctx); err != nil && ctx.Err() == nil {
+		p.log.Warn("NameIDs that the version before has issued were not taken over; tried again in a minute", "error", err)
+	}
 	servers := []*http.Server{server}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return serve(server, pageListener) })
@@ -235,10 +239,12 @@ func (p *Parts) purge(ctx context.Context) error {
 			"forms":    func() (int, error) { return p.Store.Forms().Purge(ctx) },
 			"traces":   func() (int, error) { return p.Store.Traces().Purge(ctx, p.Config.Traces.Keep) },
 			"captures": func() (int, error) { return p.Store.Captures().Purge(ctx) },
-			"figures":  func() (int, error) { return p.Store.Figures().Purge(ctx) },
-			"audit":    func() (int, error) { return p.purgeAudit(ctx) },
-			"seals":    func() (int, error) { return p.Store.Audit().PurgeSeals(ctx) },
-			"words":    func() (int, error) { return p.purgeRevocations(ctx) },
+			// Replicas of the version before issue on, and note nothing.
+			"name IDs to take over": func() (int, error) { return p.IdP.TakeOverNameIDs(ctx) },
+			"figures":               func() (int, error) { return p.Store.Figures().Purge(ctx) },
+			"audit":                 func() (int, error) { return p.purgeAudit(ctx) },
+			"seals":                 func() (int, error) { return p.Store.Audit().PurgeSeals(ctx) },
+			"words":                 func() (int, error) { return p.purgeRevocations(ctx) },
 		} {
 			n, err := bite()
 			if err != nil {

@@ -113,7 +113,7 @@ func openParts(ctx context.Context, cfg Config, log *slog.Logger, journaled bool
 	}
 	p.IdP, err = idp.New(idp.Options{
 		EntityID: cfg.EntityID, PublicURL: cfg.PublicURL,
-		SignIns: p.Store.SignIns(), Sessions: p.Store.Sessions(), Logouts: p.Store.Logouts(), Providers: p.Store.ServiceProviders(), Groups: p.Store.NamedGroups(), Accounts: p.Store.Accounts(), Keys: p.Store.Keys(),
+		SignIns: p.Store.SignIns(), Sessions: p.Store.Sessions(), Logouts: p.Store.Logouts(), Providers: p.Store.ServiceProviders(), Groups: p.Store.NamedGroups(), Accounts: p.Store.Accounts(), NameIDs: p.Store.NameIDs(), Keys: p.Store.Keys(),
 		Throttle: p.Store.Throttle(), Audit: p.Store.Audit(), Changes: p.Store.Changes, Sealer: p.Sealer, Token: held,
 		SwitchBefore: cfg.Keys.SwitchBefore, SwitchAfter: cfg.Keys.SwitchAfter,
 		Directory: p.Directory, Gate: p.Provisioning,

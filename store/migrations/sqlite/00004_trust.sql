@@ -56,6 +56,30 @@ CREATE TABLE named_groups (
 
 
 -- NameIDs.
+-- To whom a NameID was first issued at a service provider: it is issued to nobody else there. name is a keyed hash of service
+-- provider and NameID, owner one of the person's id; both stay when a person is forgotten, person_id is emptied then.
+CREATE TABLE name_ids (
+    name      BLOB    NOT NULL PRIMARY KEY,
+    owner     BLOB    NOT NULL,
+    person_id TEXT    NOT NULL,
+    entity_id TEXT    NOT NULL,
+    first_at  INTEGER NOT NULL,
+    last_at   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX name_ids_person ON name_ids (person_id) WHERE person_id <> '';
+
+-- The key of these hashes, sealed with secret_key: another secret key seals it anew, and no hash has to change.
+CREATE TABLE name_id_key (
+    id     INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+    sealed BLOB NOT NULL
+) STRICT;
+
+-- What the version before issued is taken over: it writes 0.
+ALTER TABLE participations ADD COLUMN registered INTEGER NOT NULL DEFAULT 0;
+
+CREATE INDEX participations_unregistered ON participations (issued_at) WHERE registered = 0;
+
 
 
 -- Tries.
