@@ -11,6 +11,7 @@ type Visitor struct {
 	Address string // client address, through trusted proxies only
 	Session string // the session cookie's token, "" if none
 	Browser string // the browser cookie's token; "" only on a cross-site POST, which carries no Lax cookies
+	Own     string // token of the cookie that was made for the sign-in of this request alone (GoOn.Own), "" if none
 }
 
 // Answer is what web renders.
@@ -25,8 +26,13 @@ type Answer struct {
 // single logout: LogoutGoOn, SigningOut, LeaveFor and CarryMessage.
 type Page interface{ page() }
 
-// GoOn is no page of its own: a 303 to the page of this pending sign-in (/login?s=ID).
-type GoOn struct{ SignIn string }
+// GoOn is no page of its own: it leads to the page of this pending sign-in. SignIn is its handle, here and in all pages: the
+// id of a stored sign-in (/login?s=ID), or ID.TEXT of one that is only started, which the browser has to keep.
+type GoOn struct {
+	SignIn string
+	// Own is the token of a cookie to be set for this sign-in alone, which it is bound to; "" for none.
+	Own string
+}
 
 // AskPassword shows the login form.
 type AskPassword struct {

@@ -21,7 +21,7 @@ func TestCaptures(t *testing.T) {
 		v := visitor("of " + login)
 		v.Ref = ref
 		a, err := f.Launch(ctx, idp.LaunchRequest{}, v)
-		on := must[idp.GoOn](t, a, err)
+		on := begun(t, a, err)
 		a, err = f.Login(ctx, on.SignIn, login, password, v)
 		must[idp.GoOn](t, a, err)
 		v.Session = a.NewSession

@@ -21,7 +21,7 @@ func (f *fixture) enterAs(t *testing.T, login, password string) (idp.Visitor, id
 	t.Helper()
 	ctx, v := context.Background(), visitor("console of "+login)
 	a, err := f.EnterConsole(ctx, "/admin/keys", false, v)
-	on := must[idp.GoOn](t, a, err)
+	on := begun(t, a, err)
 	a, err = f.Resume(ctx, on.SignIn, v)
 	must[idp.AskPassword](t, a, err)
 	a, err = f.Login(ctx, on.SignIn, login, password, v)
@@ -77,7 +77,7 @@ func TestConsoleEntry(t *testing.T) {
 	a, err = f.EnterConsole(ctx, "/admin/keys", false, v)
 	must[idp.Entered](t, a, err)
 	a, err = f.EnterConsole(ctx, "/admin/keys", true, v)
-	on := must[idp.GoOn](t, a, err)
+	on := begun(t, a, err)
 	a, err = f.Resume(ctx, on.SignIn, v)
 	if page := must[idp.AskPassword](t, a, err); page.Login != "alice" {
 		t.Errorf("asks for the password of %q", page.Login)
@@ -109,12 +109,13 @@ func TestConsoleSignInIsItsOwn(t *testing.T) {
 	f := newConsoleFixture(t, idp.ConsoleGroups{Admin: staffGroup})
 	v := visitor("one")
 	a, err := f.EnterConsole(ctx, "/admin/", false, v)
-	on := must[idp.GoOn](t, a, err)
+	on := begun(t, a, err)
 	a, err = f.Login(ctx, on.SignIn, "alice", "correct horse", visitor("another"))
 	if page := must[idp.Refusal](t, a, err); page.Reason != idp.ReasonOtherBrowser {
 		t.Errorf("another browser: refused for %q", page.Reason)
 	}
-	in, err := f.db.SignIns().Get(ctx, on.SignIn)
+	a, err = f.Login(ctx, on.SignIn, "alice", "correct horse", v)
+	in, err := f.db.SignIns().Get(ctx, must[idp.GoOn](t, a, err).SignIn)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -83,8 +83,12 @@ func (p *Provider) deliver(ctx context.Context, f *flow, s store.Session, e dire
 	if err != nil {
 		return nil, fmt.Errorf("response for %s: %w", f.sp.EntityID, err)
 	}
-	page, err := p.send(ctx, f, o, out, store.Issue{
-		SignIn: f.in.ID,
+	begins, err := p.begins(f)
+	if err != nil {
+		return nil, err
+	}
+	page, err := p.send(ctx, f, o, out, &store.Issue{
+		SignIn: f.in.ID, Begins: begins,
 		Participation: &store.Participation{
 			TokenHash: s.TokenHash, EntityID: f.sp.EntityID, NameID: r.nameID, NameIDFormat: r.format,
 			SessionIndex: out.sessionIndex, IssuedAt: out.at,
@@ -122,7 +126,8 @@ func (f *flow) noted(r release, person store.PersonID) *store.NameID {
 }
 
 // answerStatus tells the service provider by a status why there is no assertion
-// (table C, row RSP-17), and uses the sign-in up.
+// (table C, row RSP-17), and uses the sign-in up. Of nobody's sign-in nothing is recorded, no more than of its beginning: a stranger
+// can have any number of such answers, and none of them lets anybody in.
 func (p *Provider) answerStatus(ctx context.Context, f *flow, reason string, person store.PersonID) (Page, error) {
 	by, err := f.config.signerFor(f.sp.EntityID, p.o.Now())
 	if err != nil {
@@ -132,32 +137,64 @@ func (p *Provider) answerStatus(ctx context.Context, f *flow, reason string, per
 	if err != nil {
 		return nil, err
 	}
+	if person == "" {
+		// Signing is the dearest thing that strangers can have done: it gets its share of the machine and no more.
+		free, ok, err := p.signing.take(ctx, addressBlock(f.v.Address), slotPatience)
+		if err != nil {
+			return nil, fmt.Errorf("wait for a slot to sign a status: %w", err)
+		}
+		if !ok {
+			p.logRefusal(ctx, f.v, f.sp.EntityID, ReasonBusy, "too many statuses are being signed at the same time", "look for a flood of requests that get a status")
+			return Refusal{SignIn: f.at(), Provider: f.sp.name(), Reason: ReasonBusy, Status: http.StatusServiceUnavailable, Retry: true}, nil
+		}
+		defer free()
+	}
 	out, err := p.failure(by, o, statusOf(reason))
 	if err != nil {
 		return nil, fmt.Errorf("status for %s: %w", f.sp.EntityID, err)
 	}
 	traceOf(ctx).refused(f.sp.EntityID, reason)
 	traceOf(ctx).step(StepAssertion, traceOf(ctx).begin(), reason, "a status in place of an assertion, to %s", o.to.action)
-	event := p.event(f, "refusal", person)
-	event.Account, event.Outcome, event.Reason = f.in.Account, "refused", reason
-	event.Detail, err = json.Marshal(issueDetail{Response: out.responseID, InResponseTo: o.inResponseTo, Key: by.key.ID})
-	if err != nil {
-		return nil, fmt.Errorf("status for %s: %w", f.sp.EntityID, err)
+	var record *store.Issue
+	switch {
+	case person != "":
+		record = &store.Issue{SignIn: f.in.ID}
+		if record.Begins, err = p.begins(f); err != nil {
+			return nil, err
+		}
+		event := p.event(f, "refusal", person)
+		event.Account, event.Outcome, event.Reason = f.in.Account, "refused", reason
+		event.Detail, err = json.Marshal(issueDetail{Response: out.responseID, InResponseTo: o.inResponseTo, Key: by.key.ID})
+		if err != nil {
+			return nil, fmt.Errorf("status for %s: %w", f.sp.EntityID, err)
+		}
+		record.Events = []store.Event{event}
+	case f.in.ID != "":
+		record = &store.Issue{SignIn: f.in.ID}
 	}
-	return p.send(ctx, f, o, out, store.Issue{SignIn: f.in.ID, Events: []store.Event{event}})
+	return p.send(ctx, f, o, out, record)
 }
 
 // errUnregistered is a fault of ours or of a record that changed meanwhile.
 var errUnregistered = errors.New("a Response was about to leave for an address that is not registered")
 
-// send is the one door through which a Response leaves.
-func (p *Provider) send(ctx context.Context, f *flow, o outgoing, out issued, record store.Issue) (Page, error) {
+// send is the one door through which a Response leaves. record is what is stored of it first; nil: nothing is, which is for a status
+// for nobody alone.
+func (p *Provider) send(ctx context.Context, f *flow, o outgoing, out issued, record *store.Issue) (Page, error) {
 	// Whatever went wrong before, a Response goes to a registered address or nowhere.
 	if err := f.sp.mayReceive(o.to.action); err != nil {
 		return nil, fmt.Errorf("%w: %w", errUnregistered, err)
 	}
-	err := p.o.SignIns.Finish(ctx, record)
+	if record == nil && out.assertionID != "" {
+		return nil, fmt.Errorf("an assertion for %s was about to leave without a record", f.sp.EntityID)
+	}
+	var err error
+	if record != nil {
+		err = p.o.SignIns.Finish(ctx, *record)
+	}
 	switch {
+	case errors.Is(err, store.ErrConflict): // the request was answered in another sign-in (row REQ-08)
+		return p.replayed(ctx, f), nil
 	case errors.Is(err, store.ErrFinished): // another tab was first (row SP-07)
 		return f.finished(), nil
 	case errors.Is(err, store.ErrNotFound): // it expired, or the session was ended, while this was going on

@@ -2,6 +2,7 @@ package idp
 
 import (
 	"context"
+	"time"
 
 	"ssobridge/idp/directory"
 	"ssobridge/provisioning"
@@ -50,3 +51,24 @@ func (sp *provider) MayReceive(action string) error { return sp.mayReceive(actio
 
 // MaxXML is the bound of an inflated request.
 const MaxXML = maxXML
+
+// Slots are slots, for tests.
+type Slots struct{ s *slots }
+
+// NewSlots makes n slots.
+func NewSlots(n int) Slots { return Slots{newSlots(n)} }
+
+// Take takes one.
+func (s Slots) Take(ctx context.Context, from string, patience time.Duration) (func(), bool, error) {
+	return s.s.take(ctx, from, patience)
+}
+
+// Waiting is how many wait.
+func (s Slots) Waiting() int {
+	s.s.mu.Lock()
+	defer s.s.mu.Unlock()
+	return s.s.total
+}
+
+// MaxWaitingBlock is how many of one address may wait.
+const MaxWaitingBlock = maxWaitingBlock

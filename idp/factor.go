@@ -239,7 +239,7 @@ func (p *Provider) ProveFactor(ctx context.Context, id string, proof FactorProof
 	event := p.event(f, "second-factor", s.Person)
 	event.Outcome, event.Reason = "ok", method
 	token, err := p.strengthen(ctx, s, method, event)
-	return Answer{Page: GoOn{id}, NewSession: token}, err
+	return Answer{Page: GoOn{SignIn: f.in.ID}, NewSession: token}, err
 }
 
 // guess counts a proof before it is looked at: of many that come at once, no more are

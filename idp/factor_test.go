@@ -55,7 +55,7 @@ func (f *fixture) travel(t *testing.T, login, password string) *traveller {
 	t.Helper()
 	w := &traveller{fixture: f, t: t, v: visitor("browser of " + login)}
 	a, err := f.Launch(context.Background(), idp.LaunchRequest{}, w.v)
-	w.id = must[idp.GoOn](t, a, err).SignIn
+	w.id = begun(t, a, err).SignIn
 	w.login(login, password)
 	return w
 }
@@ -69,7 +69,7 @@ func (w *traveller) login(login, password string) {
 
 func (w *traveller) resume() idp.Answer {
 	w.t.Helper()
-	a, err := w.Resume(context.Background(), w.id, w.v)
+	a, err := w.fixture.resume(w.id, w.v)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -275,7 +275,7 @@ func TestFactorPolicyOfAccounts(t *testing.T) {
 	launch := func() idp.Answer {
 		v := visitor("bob's")
 		a, err := f.Launch(ctx, idp.LaunchRequest{}, v)
-		on := must[idp.GoOn](t, a, err)
+		on := begun(t, a, err)
 		a, err = f.Login(ctx, on.SignIn, "bob", "battery staple", v)
 		must[idp.GoOn](t, a, err)
 		v.Session = a.NewSession
@@ -311,7 +311,7 @@ func TestFactorInvitation(t *testing.T) {
 	f := newFactorFixture(t, idp.FactorOptions{Console: idp.FactorRequired, People: idp.FactorRequired})
 	enter := func(v idp.Visitor) (*traveller, idp.Answer) {
 		a, err := f.EnterConsole(ctx, "/admin/", false, v)
-		on := must[idp.GoOn](t, a, err)
+		on := begun(t, a, err)
 		w := &traveller{fixture: f, t: t, v: v, id: on.SignIn}
 		w.login("alice", "correct horse")
 		return w, w.resume()
@@ -489,14 +489,14 @@ func TestOwnFactors(t *testing.T) {
 	}
 	// Nobody signed in logs in first.
 	w := &traveller{fixture: f, t: t, v: visitor("own")}
-	must[idp.GoOn](t, own(w, idp.FactorChange{}), nil)
+	w.id = begun(t, own(w, idp.FactorChange{}), nil).SignIn
 	must[idp.AskPassword](t, w.resume(), nil)
 	w.login("bob", "battery staple")
 	must[idp.OwnPage](t, w.resume(), nil)
 	if p := must[idp.OwnFactors](t, own(w, idp.FactorChange{}), nil); len(p.Factors) != 0 || p.Login != "bob" {
 		t.Errorf("own factors %+v", p)
 	}
-	must[idp.GoOn](t, own(w, idp.FactorChange{Add: true}), nil)
+	begun(t, own(w, idp.FactorChange{Add: true}), nil)
 	secret, old := w.app()
 	must[idp.OwnPage](t, w.resume(), nil)
 	p := must[idp.OwnFactors](t, own(w, idp.FactorChange{}), nil)
@@ -505,7 +505,7 @@ func TestOwnFactors(t *testing.T) {
 	}
 	// Another one, which shows no new recovery codes.
 	now.Advance(time.Second)
-	must[idp.GoOn](t, own(w, idp.FactorChange{Add: true}), nil)
+	begun(t, own(w, idp.FactorChange{Add: true}), nil)
 	page := must[idp.EnrolFactor](t, w.resume(), nil)
 	if !page.Adding {
 		t.Errorf("adding %+v", page)
@@ -517,7 +517,7 @@ func TestOwnFactors(t *testing.T) {
 	now.Advance(time.Minute)
 	x := f.travel(t, "bob", "battery staple")
 	for _, change := range []idp.FactorChange{{}, {Remove: p.Factors[0].ID}, {Renew: true}, {Add: true}} {
-		must[idp.GoOn](t, own(x, change), nil)
+		begun(t, own(x, change), nil)
 		must[idp.AskFactor](t, x.resume(), nil)
 	}
 	must[idp.AskFactor](t, x.enrol(idp.FactorEnrolment{Code: codeOf(t, secret)}), nil)
@@ -542,7 +542,7 @@ func TestOwnFactors(t *testing.T) {
 	}
 	f.directory.change("bob", func(p *person) { p.problem = "" })
 	now.Advance(11 * time.Minute)
-	must[idp.GoOn](t, own(w, idp.FactorChange{Renew: true}), nil)
+	w.id = begun(t, own(w, idp.FactorChange{Renew: true}), nil).SignIn
 	must[idp.AskPassword](t, w.resume(), nil)
 }
 
@@ -557,7 +557,7 @@ func TestLastFactor(t *testing.T) {
 	}
 	w := &traveller{fixture: f, t: t, v: visitor("own")}
 	a, err := f.ChangeOwnFactors(ctx, idp.FactorChange{Add: true}, w.v)
-	w.id = must[idp.GoOn](t, a, err).SignIn
+	w.id = begun(t, a, err).SignIn
 	w.login("alice", "correct horse")
 	page := must[idp.EnrolFactor](t, w.resume(), nil)
 	must[idp.RecoveryCodes](t, w.enrol(idp.FactorEnrolment{Code: codeOf(t, page.Secret), State: page.State, Invite: code}), nil)

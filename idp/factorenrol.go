@@ -151,7 +151,7 @@ func (p *Provider) EnrolFactor(ctx context.Context, id string, sent FactorEnrolm
 		if err := p.factors.records.Delay(ctx, s.Person, event); err != nil {
 			return Answer{}, fmt.Errorf("put a second factor off: %w", err)
 		}
-		return Answer{Page: GoOn{id}}, nil
+		return Answer{Page: GoOn{SignIn: f.in.ID}}, nil
 	}
 	if page, err := p.guess(ctx, f, s); page != nil || err != nil {
 		return Answer{Page: page}, err
@@ -176,9 +176,9 @@ func (p *Provider) EnrolFactor(ctx context.Context, id string, sent FactorEnrolm
 		return Answer{}, err
 	}
 	if len(codes) == 0 {
-		return Answer{Page: GoOn{id}, NewSession: token}, nil
+		return Answer{Page: GoOn{SignIn: f.in.ID}, NewSession: token}, nil
 	}
-	return Answer{Page: RecoveryCodes{SignIn: id, Codes: codes}, NewSession: token}, nil
+	return Answer{Page: RecoveryCodes{SignIn: f.in.ID, Codes: codes}, NewSession: token}, nil
 }
 
 // enrol checks the proof of a new factor and stores it, with recovery codes where the

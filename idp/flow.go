@@ -59,6 +59,8 @@ type flow struct {
 	config *config
 	sp     *provider
 	in     store.SignIn // ID "" as long as nothing is stored
+	id     string       // of a sign-in that is not stored: the id under which it will be; "" as long as none was drawn
+	sealed string       // handle of a sign-in that is not stored; "" where it is to be sealed anew
 	data   pending
 	chosen store.AccountID // by the person, in this HTTP request
 	v      Visitor
@@ -88,10 +90,13 @@ func (f *flow) outgoing() (outgoing, error) {
 	return o, nil
 }
 
-// resume loads a stored sign-in for v. Where it can't go on, the page that says
-// so is returned in place of the flow. With bind, a sign-in that belongs to no
-// browser yet belongs to this one from now on.
+// resume loads a sign-in for v by its handle. Where it can't go on, the page that says
+// so is returned in place of the flow. With bind, a stored sign-in that belongs to no
+// browser yet belongs to this one from now on: the version before this one stores such.
 func (p *Provider) resume(ctx context.Context, id string, v Visitor, bind bool) (*flow, Page, error) {
+	if id, text, sealed := handleID(id); sealed {
+		return p.resumeStarted(ctx, id, text, v)
+	}
 	unknown := Refusal{Reason: ReasonUnknownSignIn, Status: http.StatusNotFound}
 	if id == "" || len(id) > 128 {
 		return nil, unknown, nil
@@ -129,25 +134,15 @@ func (p *Provider) resume(ctx context.Context, id string, v Visitor, bind bool) 
 		return nil, nil, err
 	}
 	f.in.Account = f.config.forms.Stored(in.Account) // a replica of the version before stores what was typed
-	f.sp = f.config.providers[in.EntityID]
-	switch in.EntityID {
-	case consoleID:
-		f.sp = p.console
-	case ownID:
-		f.sp = p.ownPage
-	}
+	f.sp = p.peer(f.config, in.EntityID)
 	if !in.FinishedAt.IsZero() {
 		return nil, f.finished(), nil // row SP-07
 	}
 	if err := json.Unmarshal(in.Data, &f.data); err != nil {
 		return nil, nil, fmt.Errorf("read pending sign-in: %w", err)
 	}
-	traceOf(ctx).about(f)
-	if (f.data.Console != nil) != (in.EntityID == consoleID) || (f.data.Own != nil) != (in.EntityID == ownID) {
-		return nil, nil, fmt.Errorf("read pending sign-in: it is half one to the console or the own page")
-	}
-	if page := p.usable(ctx, f.sp, in.EntityID, http.StatusNotFound, v); page != nil {
-		return nil, page, nil
+	if page, err := p.partner(ctx, f); page != nil || err != nil {
+		return nil, page, err
 	}
 	return f, nil, nil
 }
@@ -183,51 +178,47 @@ func (sp *provider) expired(now time.Time) bool {
 	return sp.Source != nil && !sp.Source.ValidUntil.IsZero() && !now.Before(sp.Source.ValidUntil)
 }
 
-// create stores a new pending sign-in. A page says why not.
+// create stores a sign-in that nobody has logged in for: see Options.Older. A page says why not.
 func (p *Provider) create(ctx context.Context, f *flow) (Page, error) {
-	id, err := p.token()
+	if err := p.identify(f); err != nil {
+		return nil, err
+	}
+	in, err := p.begins(f)
 	if err != nil {
 		return nil, err
 	}
-	f.in.ID = id
-	if f.in.CreatedAt.IsZero() {
-		f.in.CreatedAt = p.o.Now()
-	}
-	f.in.ExpiresAt = f.in.CreatedAt.Add(p.o.SignInLife)
-	if f.in.Data, err = encode(f.data); err != nil {
-		return nil, err
-	}
-	err = p.o.SignIns.Create(ctx, f.in, p.o.Caps)
-	if err == nil {
-		traceOf(ctx).about(f)
-	}
+	err = p.o.SignIns.Create(ctx, *in, p.o.Caps)
 	switch {
 	case errors.Is(err, store.ErrConflict): // row REQ-08
-		f.in.ID = ""
-		p.logRefusal(ctx, f.v, f.in.EntityID, ReasonReplayed, "this AuthnRequest was used before", "start again at the service provider")
-		return Refusal{Provider: f.sp.name(), Reason: ReasonReplayed, Status: http.StatusBadRequest}, nil
+		return p.replayed(ctx, f), nil
 	case errors.Is(err, store.ErrLimit): // row WEB-09
-		f.in.ID = ""
 		p.logRefusal(ctx, f.v, f.in.EntityID, ReasonTooManySignIns, "a cap on pending sign-ins is reached", "raise the caps if these are people and not a flood")
 		return Refusal{Provider: f.sp.name(), Reason: ReasonTooManySignIns, Status: http.StatusTooManyRequests, Retry: true}, nil
 	case err != nil:
-		f.in.ID = ""
 		return nil, fmt.Errorf("store pending sign-in for %s: %w", f.in.EntityID, err)
 	}
+	f.in.ID, f.in.ExpiresAt, f.in.Data = in.ID, in.ExpiresAt, in.Data
+	traceOf(ctx).about(f)
 	return nil, nil
 }
 
-// hold sees to it that the sign-in is stored before a page is shown that goes on
-// with it. It returns the page to show instead, nil to go on showing.
+// hold sees to it that the sign-in is stored before a page is shown that goes on with it, of somebody with a session, or of anybody
+// as long as a replica of the version before is running. It returns the page to show instead, nil to go on showing.
 func (p *Provider) hold(ctx context.Context, f *flow) (Page, error) {
-	if f.in.ID == "" {
-		page, err := p.create(ctx, f)
-		if page != nil || err != nil {
-			return page, err
-		}
-		return GoOn{f.in.ID}, nil
+	if f.in.ID != "" {
+		return nil, nil
 	}
-	return nil, nil
+	var page Page
+	var err error
+	if len(f.in.Session) > 0 {
+		page, err = p.begin(ctx, f)
+	} else {
+		page, err = p.create(ctx, f)
+	}
+	if page != nil || err != nil {
+		return page, err
+	}
+	return GoOn{SignIn: f.in.ID}, nil
 }
 
 // remember stores the account that was chosen and why the sign-in stands still,

@@ -13,7 +13,6 @@ import (
 	"github.com/crewjam/saml"
 
 	"ssobridge/idp"
-	"ssobridge/store"
 )
 
 // registered are all addresses that a Response may leave for in these tests.
@@ -61,7 +60,7 @@ func fuzzed(t *testing.T, f *fixture, v idp.Visitor, r *http.Request) idp.Page {
 }
 
 func fuzzFixture(f *testing.F) (*fixture, idp.Visitor) {
-	x := newFixture(f, "p-256", func(o *idp.Options) { o.Caps = store.Caps{PerAddress: 1 << 40, Total: 1 << 40} })
+	x := newFixture(f, "p-256", nil)
 	return x, x.signIn(f, "alice", "correct horse")
 }
 

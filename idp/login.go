@@ -1,6 +1,7 @@
 package idp
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -93,12 +94,14 @@ func (p *Provider) Login(ctx context.Context, id, login, password string, v Visi
 			return Answer{}, fmt.Errorf("record login: %w", err)
 		}
 		return p.askPassword(ctx, f, AskPassword{Login: form.Login})
+	case errors.Is(err, store.ErrConflict) && f.in.RequestID != "":
+		return Answer{Page: p.replayed(ctx, f)}, nil // answered meanwhile, in another sign-in
 	case err != nil:
 		return Answer{}, err
 	}
 	p.flights.end(try.person)
 	traceOf(ctx).person(store.PersonID(e.ID))
-	return Answer{Page: GoOn{id}, NewSession: token}, nil
+	return Answer{Page: GoOn{SignIn: cmp.Or(f.in.ID, f.id)}, NewSession: token}, nil
 }
 
 // bind has the directory judge the password. Where the answer got lost on a connection that had been idle, it is asked once more, and
@@ -152,7 +155,7 @@ func (p *Provider) nobody(ctx context.Context, f *flow, form AskPassword, began 
 }
 
 // startSession stores a session with a token of its own: a login never goes on
-// with an old one (row WEB-02).
+// with an old one (row WEB-02). A sign-in that was only started until now is stored with it, in one transaction.
 func (p *Provider) startSession(ctx context.Context, f *flow, a attempt, e directory.Entry, mark int64) (string, error) {
 	now := p.o.Now()
 	if e.ID == "" {
@@ -168,6 +171,13 @@ func (p *Provider) startSession(ctx context.Context, f *flow, a attempt, e direc
 	token, err := p.token()
 	if err != nil {
 		return "", err
+	}
+	begins, err := p.begins(f)
+	if err != nil {
+		return "", err
+	}
+	if begins != nil {
+		begins.Session = hash(token)
 	}
 	event := p.event(f, "login", store.PersonID(e.ID))
 	event.Outcome = "ok"
@@ -185,6 +195,7 @@ func (p *Provider) startSession(ctx context.Context, f *flow, a attempt, e direc
 		Mark:            mark,
 		KnownAs:         directory.BareLogin(e.Login),
 		Try:             a.settled(store.TrySucceeded),
+		Begins:          begins,
 	}, hash(f.v.Session), event)
 	if err != nil {
 		return "", fmt.Errorf("store session: %w", err)
@@ -225,7 +236,7 @@ func (p *Provider) failedLogin(ctx context.Context, f *flow, form AskPassword, a
 		if person == "" {
 			break // found before the password was checked: not to be told apart
 		}
-		p.settle(ctx, a, store.TryReturned)
+		p.settle(ctx, a, store.TryReturned, event) // after the right password: it is somebody's
 		page, err := p.refuse(ctx, f, refusal{reason: string(problem), status: http.StatusForbidden,
 			detail: "what the directory holds of this person can't be used", mend: "see the line before"})
 		return Answer{Page: page}, err

@@ -43,7 +43,7 @@ func (p *Provider) SLO(ctx context.Context, r *http.Request, v Visitor) (Answer,
 	if bad != nil {
 		return Answer{Page: p.refuseRequest(ctx, v, "", bad)}, nil
 	}
-	free, bad, err := p.parsingSlot(ctx)
+	free, bad, err := p.parsingSlot(ctx, v)
 	if err != nil {
 		return Answer{}, err
 	}

@@ -544,6 +544,34 @@ func must[P idp.Page](t testing.TB, a idp.Answer, err error) P {
 	return page
 }
 
+// begun is how a sign-in stands that nobody has logged in for, or that somebody known goes on with: its handle.
+func begun(t testing.TB, a idp.Answer, err error) idp.GoOn {
+	t.Helper()
+	if form, ok := a.Page.(idp.AskPassword); ok && err == nil {
+		if form.Problem != "" || form.SignIn == "" || a.NewSession != "" {
+			t.Fatalf("form %+v", form)
+		}
+		return idp.GoOn{SignIn: form.SignIn}
+	}
+	return must[idp.GoOn](t, a, err)
+}
+
+// resume goes on with a sign-in until it comes to a page: the first step with a session may store it, and lead on by its id.
+func (f *fixture) resume(id string, v idp.Visitor) (idp.Answer, error) {
+	a, err := f.Resume(context.Background(), id, v)
+	if on, ok := a.Page.(idp.GoOn); ok && err == nil {
+		return f.Resume(context.Background(), on.SignIn, v)
+	}
+	return a, err
+}
+
+// same tells whether two handles name one sign-in.
+func same(a, b string) bool {
+	a, _, _ = strings.Cut(a, ".")
+	b, _, _ = strings.Cut(b, ".")
+	return a == b
+}
+
 // signIn logs a person in on a launch to the plain service provider and
 // returns the browser with its session.
 func (f *fixture) signIn(t testing.TB, login, password string) idp.Visitor {
@@ -556,7 +584,7 @@ func (f *fixture) signInAt(t testing.TB, browser, login, password string) idp.Vi
 	t.Helper()
 	v := visitor(browser)
 	a, err := f.Launch(context.Background(), idp.LaunchRequest{EntityID: plain}, v)
-	on := must[idp.GoOn](t, a, err)
+	on := begun(t, a, err)
 	a, err = f.Login(context.Background(), on.SignIn, login, password, v)
 	must[idp.GoOn](t, a, err)
 	if a.NewSession == "" {
@@ -655,4 +683,14 @@ type wrongSigner struct{ crypto.Signer }
 
 func (wrongSigner) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
 	return nil, errors.New("token removed")
+}
+
+// anotherSealer has another secret key than the fixture's.
+func anotherSealer(t testing.TB) *certs.Sealer {
+	t.Helper()
+	s, err := certs.NewSealer(bytes.Repeat([]byte("o"), 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }

@@ -22,7 +22,7 @@ const (
 	maxQuery      = 64 << 10
 	maxBody       = 512 << 10
 	maxXML        = 256 << 10
-	maxRelayState = 1 << 10 // theirs; row REQ-20
+	maxRelayState = 8 << 10 // theirs; row REQ-20
 	parsingSlots  = 16      // requests inflated and parsed at the same time
 )
 

@@ -13,7 +13,7 @@ func (f *fixture) second(t *testing.T, login, password string) idp.Visitor {
 	t.Helper()
 	v := visitor("second browser of " + login)
 	a, err := f.Launch(context.Background(), idp.LaunchRequest{EntityID: plain}, v)
-	on := must[idp.GoOn](t, a, err)
+	on := begun(t, a, err)
 	a, err = f.Login(context.Background(), on.SignIn, login, password, v)
 	must[idp.GoOn](t, a, err)
 	v.Session = a.NewSession

@@ -90,15 +90,23 @@ func (p *Provider) askPassword(ctx context.Context, f *flow, form AskPassword) (
 		page, err := p.answerStatus(ctx, f, ReasonPassive, "")
 		return Answer{Page: page}, err
 	}
-	page, err := p.hold(ctx, f)
-	if page != nil || err != nil {
-		return Answer{Page: page}, err
-	}
 	// What stood in the way before, such as a directory that was down, does no more.
-	if page, err := p.remember(ctx, f, f.in.Account, "", nil); page != nil || err != nil {
-		return Answer{Page: page}, err
+	if f.in.ID == "" && !p.older(ctx) {
+		// Nobody has shown who they are: nothing is stored, whatever number of such pages anybody asks for.
+		f.because("")
+		if _, err := p.seal(f); err != nil {
+			return Answer{}, err
+		}
+	} else {
+		page, err := p.hold(ctx, f)
+		if page != nil || err != nil {
+			return Answer{Page: page}, err
+		}
+		if page, err := p.remember(ctx, f, f.in.Account, "", nil); page != nil || err != nil {
+			return Answer{Page: page}, err
+		}
 	}
-	form.SignIn, form.Provider, form.CanCancel = f.in.ID, f.sp.name(), f.fromSP()
+	form.SignIn, form.Provider, form.CanCancel = f.at(), f.sp.name(), f.fromSP()
 	return Answer{Page: form}, nil
 }
 
@@ -234,7 +242,7 @@ func (p *Provider) Cancel(ctx context.Context, id string, v Visitor) (a Answer, 
 		return Answer{Page: page}, err
 	}
 	if !f.fromSP() {
-		return Answer{Page: GoOn{id}}, nil
+		return p.proceed(ctx, f)
 	}
 	var person store.PersonID
 	if s, known, err := p.session(ctx, v); err != nil {
@@ -275,11 +283,10 @@ func (p *Provider) refuse(ctx context.Context, f *flow, r refusal) (Page, error)
 	}
 	event := p.event(f, "refusal", person)
 	event.Account, event.Outcome, event.Reason = r.account, "refused", r.reason
-	page := Refusal{SignIn: f.in.ID, Provider: f.sp.name(), Reason: r.reason, Status: r.status, CanCancel: f.fromSP(), Retry: r.retry}
 	switch {
 	case f.in.ID == "":
-		if err := p.o.Audit.Add(ctx, event); err != nil {
-			return nil, fmt.Errorf("record refusal: %w", err)
+		if page, err := p.refuseStarted(ctx, f, r, event); page != nil || err != nil {
+			return page, err
 		}
 	case r.session == nil && f.data.Reason == r.reason:
 		// Nobody is signed in and the reason is known: a reload adds nothing, least of
@@ -290,7 +297,26 @@ func (p *Provider) refuse(ctx context.Context, f *flow, r refusal) (Page, error)
 			return instead, err
 		}
 	}
-	return page, nil
+	return Refusal{SignIn: f.at(), Provider: f.sp.name(), Reason: r.reason, Status: r.status, CanCancel: f.fromSP(), Retry: r.retry}, nil
+}
+
+// refuseStarted remembers the reason in a sign-in that is not stored. It returns the page to show instead, nil to go on.
+func (p *Provider) refuseStarted(ctx context.Context, f *flow, r refusal, event store.Event) (Page, error) {
+	switch {
+	case r.session == nil:
+		// Only what is known of somebody is recorded: strangers could fill the audit with the rest, and the log has it.
+		f.because(r.reason)
+		_, err := p.seal(f)
+		return nil, err
+	case f.fromSP():
+		f.because(r.reason)
+		f.in.Session = r.session.TokenHash
+		return p.begin(ctx, f, event)
+	}
+	if err := p.o.Audit.Add(ctx, event); err != nil {
+		return nil, fmt.Errorf("record refusal: %w", err)
+	}
+	return nil, nil
 }
 
 // event starts an audit event about this sign-in.

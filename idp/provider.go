@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"net/url"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -98,7 +99,11 @@ type Options struct {
 
 	Published Published // what our metadata says about who runs this
 
-	Caps          store.Caps    // of pending sign-ins without a session (row WEB-09)
+	// Older tells whether a replica of the version before this one is running, which knows no other sign-ins than stored ones: as
+	// long as it does, every sign-in is stored when it is started, within Caps (row WEB-09). nil: none is.
+	Older func(context.Context) bool
+	Caps  store.Caps
+
 	LoginFailures int           // failed logins of one person in LoginWindow before they must wait, 5; the last two are for browsers that are known
 	LoginWindow   time.Duration // 15 min, counted from the last one
 	LoginFloor    time.Duration // the least time until a login is refused, 250 ms
@@ -126,7 +131,8 @@ type Provider struct {
 	// unresolved wakes RunGroups: a group is named that was never asked for.
 	unresolved chan struct{}
 	readings   singleflight.Group // one re-read of the directory for each session at a time
-	parsing    chan struct{}      // slots for inflating and parsing
+	parsing    *slots             // for inflating, parsing and verifying
+	signing    *slots             // for the statuses that go out in nobody's sign-in
 	pace       *pace              // when refused logins are answered
 	turns      *turns             // of logins from addresses past their limit
 	flights    *inFlight          // logins that wait for others of their person
@@ -254,7 +260,8 @@ func New(o Options) (*Provider, error) {
 		logoutEndpoint: base.String() + sloPath,
 		classes:        classes{protected: base.Scheme == "https", second: o.SecondFactor.Class},
 		unresolved:     make(chan struct{}, 1),
-		parsing:        make(chan struct{}, parsingSlots),
+		parsing:        newSlots(parsingSlots),
+		signing:        newSlots(runtime.GOMAXPROCS(0) / 4),
 		pace:           newPace(o.LoginFloor, o.Random),
 		turns:          newTurns(),
 		flights:        newInFlight(),
@@ -288,6 +295,9 @@ func loopback(host string) bool {
 
 // notInURI tells which characters no URI has: blanks, controls, and everything past ASCII.
 func notInURI(r rune) bool { return r <= ' ' || r >= 0x7f }
+
+// older tells whether sign-ins have to be stored when they are started.
+func (p *Provider) older(ctx context.Context) bool { return p.o.Older != nil && p.o.Older(ctx) }
 
 // token returns 256 random bits as text that fits URLs and cookies.
 func (p *Provider) token() (string, error) {

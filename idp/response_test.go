@@ -252,7 +252,8 @@ func TestRequestByLibrary(t *testing.T) {
 		var id string
 		if binding == saml.HTTPPostBinding {
 			a, err := f.SSO(context.Background(), byPost(t, text), idp.Visitor{Ref: "R", Address: v.Address})
-			id = must[idp.GoOn](t, a, err).SignIn
+			on := must[idp.GoOn](t, a, err)
+			id, v.Own = on.SignIn, on.Own
 		} else {
 			a, err := f.SSO(context.Background(), byRedirect(t, text), v)
 			id = must[idp.GoOn](t, a, err).SignIn

@@ -199,7 +199,7 @@ func TestKEY01RollOverWithOne(t *testing.T) {
 				}
 				request := newRequest(ctct)
 				id := f.request(t, request, v)
-				b, err := f.Resume(context.Background(), id, v)
+				b, err := f.resume(id, v)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -262,7 +262,7 @@ func TestKEY01PassiveDuringSwitch(t *testing.T) {
 	responder(a, err)
 
 	id := f.request(t, newRequest(plain), v)
-	a, err = f.Resume(context.Background(), id, v)
+	a, err = f.resume(id, v)
 	must[idp.Waiting](t, a, err)
 	a, err = f.Cancel(context.Background(), id, v)
 	responder(a, err)
@@ -308,7 +308,7 @@ func TestKEY01SwitchByClock(t *testing.T) {
 	f.promote(t, certs.Promotion{Key: after.ID, EntityID: plain, At: at})
 	now.Set(at.Add(30 * time.Second))
 	a, err := f.Launch(context.Background(), idp.LaunchRequest{EntityID: plain}, v)
-	id := must[idp.GoOn](t, a, err).SignIn
+	id := begun(t, a, err).SignIn
 	a, err = other.Resume(context.Background(), id, v)
 	must[idp.Waiting](t, a, err)
 	f.turn(t, func(r *certs.Ring) error { _, err := r.Rollback(plain, now.Now()); return err })

@@ -12,15 +12,12 @@ import (
 // to either side (row REQ-07).
 const requestWindow = 5 * time.Minute
 
-// parsingPatience is how long a request waits for a free slot to be parsed.
-const parsingPatience = 2 * time.Second
-
 // SSO takes an AuthnRequest: by GET in the HTTP-Redirect binding, by POST in the
 // HTTP-POST binding. It reads the body itself, bounded. The checks run in a
 // fixed order (section B of the rows). A request that can't be answered is
 // refused on our own page; one that makes its own wish impossible is answered by
-// a status at once; every other is stored, and GoOn leads to its page, in both
-// bindings: a cross-site POST comes without cookies (row WEB-03).
+// a status at once; for every other, GoOn leads to its page, in both
+// bindings: a cross-site POST comes without cookies (row WEB-03). Nothing is stored of either.
 func (p *Provider) SSO(ctx context.Context, r *http.Request, v Visitor) (a Answer, err error) {
 	ctx, end := p.traced(ctx, v, "AuthnRequest")
 	defer func() { end(&a, &err) }()
@@ -28,17 +25,28 @@ func (p *Provider) SSO(ctx context.Context, r *http.Request, v Visitor) (a Answe
 	if page != nil || err != nil {
 		return Answer{Page: page}, err
 	}
-	if page, err := p.create(ctx, f); page != nil || err != nil {
-		return Answer{Page: page}, err
-	}
 	if reason != "" {
-		// The sign-in is stored first even now: its request counts as seen, and the
-		// caps bound how many Responses strangers can make us sign.
 		p.logRefusal(ctx, v, f.sp.EntityID, reason, "the request itself can't be met", "see the status sent to the service provider")
 		page, err := p.answerStatus(ctx, f, reason, "")
 		return Answer{Page: page}, err
 	}
-	return Answer{Page: GoOn{f.in.ID}}, nil
+	if p.older(ctx) {
+		if page, err := p.create(ctx, f); page != nil || err != nil {
+			return Answer{Page: page}, err
+		}
+		return Answer{Page: GoOn{SignIn: f.in.ID}}, nil
+	}
+	// A request that was answered is refused here already, so that nobody types a password for nothing. What decides is the
+	// transaction that stores the answer.
+	_, used, err := p.o.SignIns.Find(ctx, "", f.in.EntityID, f.in.RequestID)
+	switch {
+	case err != nil:
+		return Answer{}, fmt.Errorf("look for the request's answer: %w", err)
+	case used:
+		return Answer{Page: p.replayed(ctx, f)}, nil
+	}
+	own, err := p.seal(f)
+	return Answer{Page: GoOn{SignIn: f.sealed, Own: own}}, err
 }
 
 // accept reads and checks a request. A reason comes with the flow when its SP is
@@ -48,7 +56,7 @@ func (p *Provider) accept(ctx context.Context, r *http.Request, v Visitor) (f *f
 	if bad != nil {
 		return nil, "", p.refuseRequest(ctx, v, "", bad), nil
 	}
-	free, bad, err := p.parsingSlot(ctx)
+	free, bad, err := p.parsingSlot(ctx, v)
 	if err != nil {
 		return nil, "", nil, err
 	}
@@ -100,17 +108,15 @@ func (p *Provider) accept(ctx context.Context, r *http.Request, v Visitor) (f *f
 // parsingSlot waits for leave to unpack, parse and verify a message. There is a
 // bounded number of slots, so that a flood of messages takes no more than its
 // share of the machine. The caller calls free when it is done.
-func (p *Provider) parsingSlot(ctx context.Context) (free func(), bad *fault, err error) {
-	slot := time.NewTimer(parsingPatience)
-	defer slot.Stop()
-	select {
-	case p.parsing <- struct{}{}:
-		return func() { <-p.parsing }, nil, nil
-	case <-slot.C:
+func (p *Provider) parsingSlot(ctx context.Context, v Visitor) (free func(), bad *fault, err error) {
+	free, ok, err := p.parsing.take(ctx, addressBlock(v.Address), slotPatience)
+	switch {
+	case err != nil:
+		return nil, nil, fmt.Errorf("wait for a slot to read a message: %w", err)
+	case !ok:
 		return nil, &fault{ReasonBusy, http.StatusServiceUnavailable, "too many messages are being read at the same time", "look for a flood of them"}, nil
-	case <-ctx.Done():
-		return nil, nil, fmt.Errorf("wait for a slot to read a message: %w", ctx.Err())
 	}
+	return free, nil, nil
 }
 
 // trust is what a message of this service provider is verified with. What is

@@ -220,7 +220,7 @@ func (p *Provider) tooMany(ctx context.Context, f *flow, form AskPassword, a att
 	p.logRefusal(ctx, f.v, f.sp.EntityID, ReasonTooManyAttempts, "too many failed logins of this person", "wait until login_window is over, or lift the lockout")
 	if a.known {
 		return Answer{Page: Refusal{
-			SignIn: f.in.ID, Provider: f.sp.name(), Reason: ReasonTooManyAttempts, Status: http.StatusTooManyRequests,
+			SignIn: f.at(), Provider: f.sp.name(), Reason: ReasonTooManyAttempts, Status: http.StatusTooManyRequests,
 			CanCancel: f.fromSP(), Retry: true,
 		}}, nil
 	}
@@ -243,7 +243,7 @@ func (p *Provider) wrongPassword(ctx context.Context, f *flow, form AskPassword,
 func (p *Provider) busy(ctx context.Context, f *flow) Answer {
 	p.logRefusal(ctx, f.v, f.sp.EntityID, ReasonBusy, "too many logins from this address wait for their turn", "look for a flood of logins from one address")
 	return Answer{Page: Refusal{
-		SignIn: f.in.ID, Provider: f.sp.name(), Reason: ReasonBusy, Status: http.StatusServiceUnavailable,
+		SignIn: f.at(), Provider: f.sp.name(), Reason: ReasonBusy, Status: http.StatusServiceUnavailable,
 		CanCancel: f.fromSP(), Retry: true,
 	}}
 }

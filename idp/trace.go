@@ -1,6 +1,7 @@
 package idp
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -123,8 +124,8 @@ func (t *trace) about(f *flow) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if f.in.ID != "" {
-		t.t.SignIn = hex.EncodeToString(hash(f.in.ID))
+	if id := cmp.Or(f.in.ID, f.id); id != "" {
+		t.t.SignIn = hex.EncodeToString(hash(id))
 		t.t.StartedAt = f.in.CreatedAt
 	}
 	t.t.SP = f.in.EntityID

@@ -64,7 +64,7 @@ func TestTraceReasons(t *testing.T) {
 	login := func(t *testing.T, f *fixture, v idp.Visitor, name, password string) idp.Answer {
 		t.Helper()
 		a, err := f.Launch(ctx, idp.LaunchRequest{EntityID: plain}, v)
-		a, err = f.Login(ctx, must[idp.GoOn](t, a, err).SignIn, name, password, v)
+		a, err = f.Login(ctx, begun(t, a, err).SignIn, name, password, v)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -176,7 +176,7 @@ func TestLoginBegunBeforeTheEnd(t *testing.T) {
 	f := newFixture(t, "rsa-2048", nil)
 	v := visitor("b")
 	a, err := f.Launch(ctx, idp.LaunchRequest{EntityID: plain}, v)
-	on := must[idp.GoOn](t, a, err)
+	on := begun(t, a, err)
 	f.directory.bound = func() { // the password was right, and the answer is on its way
 		f.directory.bound = nil
 		if _, err := f.db.Sessions().EndPerson(ctx, aliceID, store.Event{Actor: "admin:test", Action: "session-end"}); err != nil {

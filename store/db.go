@@ -38,6 +38,7 @@ type DB struct {
 	log     *slog.Logger
 	foreign foreignRows
 	journal Journal
+	older   olderReplicas
 	closing sync.Once
 	closed  error
 }

@@ -34,6 +34,8 @@ type engine interface {
 	staleness() time.Duration
 	// place names where the database stands; "" where a copy stands in the same place as what it was copied from.
 	place(ctx context.Context) string
+	// older tells whether a program of the version before this one uses this database.
+	older(ctx context.Context) (bool, error)
 	// backup writes a consistent copy into the existing empty file at path.
 	backup(ctx context.Context, path string) error
 	close() error

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -38,6 +39,29 @@ const (
 type postgres struct {
 	db    *sql.DB
 	level sql.IsolationLevel // of transactions
+
+	olderName string // under which the version before this one shows in pg_stat_activity
+}
+
+const (
+	applicationName = "application_name"
+	// nameSuffix sets this program's connections apart from those of the version before it, which goes by the bare name.
+	nameSuffix = "/4"
+	maxName    = 63 // of PostgreSQL's names, in bytes
+)
+
+// ownName is the application name of this program's connections.
+func ownName(older string) string {
+	return older[:min(len(older), maxName-len(nameSuffix))] + nameSuffix
+}
+
+// older looks for connections under the name that the version before this one goes by, of the same user to the same database.
+func (p *postgres) older(ctx context.Context) (found bool, err error) {
+	err = p.db.QueryRowContext(ctx, `
+		SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_stat_activity
+		                WHERE datname = current_database() AND usename = current_user AND application_name = $1)`,
+		p.olderName).Scan(&found)
+	return found, err
 }
 
 // isolation is the parameter that says how transactions are kept apart.
@@ -56,8 +80,10 @@ func openPostgres(ctx context.Context, o Options) (*postgres, error) {
 		config.ConnectTimeout = 10 * time.Second
 	}
 	plain := config.Copy()
+	olderName := cmp.Or(config.RuntimeParams[applicationName], "ssobridge")
+	config.RuntimeParams[applicationName] = ownName(olderName)
+	plain.RuntimeParams[applicationName] = ownName(olderName)
 	for name, value := range map[string]string{
-		"application_name":                    "ssobridge",
 		"statement_timeout":                   "15s",
 		"lock_timeout":                        "10s",
 		"idle_in_transaction_session_timeout": "60s",
@@ -70,7 +96,7 @@ func openPostgres(ctx context.Context, o Options) (*postgres, error) {
 	// that they could cross with, and a refusal would reach their caller.
 	level := isolations[config.RuntimeParams[isolation]]
 	config.RuntimeParams[isolation] = "read committed"
-	p := &postgres{db: stdlib.OpenDB(*config), level: level}
+	p := &postgres{db: stdlib.OpenDB(*config), level: level, olderName: olderName}
 	p.db.SetMaxOpenConns(postgresConns)
 	p.db.SetMaxIdleConns(postgresConns)
 	p.db.SetConnMaxIdleTime(5 * time.Minute)

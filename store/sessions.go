@@ -35,6 +35,9 @@ type Session struct {
 	// either ends with it. Used by Create only and not stored.
 	Try   EndedTry
 	Proof Proof
+	// Begins is the sign-in that led to this login, where nothing was stored of it before; nil: none. Used
+	// by Create only.
+	Begins *SignIn
 }
 
 // Participation is one SP's part in a session: what its logout will name.
@@ -61,7 +64,8 @@ const seenGrain = time.Minute
 // records the events: one transaction. A zero SeenAt becomes the present. The
 // participations of a replaced session of the same person go over to the new one: who
 // proves themselves again still wants to be signed out everywhere.
-// ErrRevoked: something of the person was revoked since n.Mark was read.
+// ErrRevoked: something of the person was revoked since n.Mark was read. ErrConflict: the request of n.Begins belongs to
+// another sign-in already; no session is stored then.
 func (s *Sessions) Create(ctx context.Context, n Session, replaces []byte, events ...Event) error {
 	return s.db.write(ctx, "create session", func(ctx context.Context, tx querier) (err error) {
 		now := s.db.now()
@@ -71,6 +75,11 @@ func (s *Sessions) Create(ctx context.Context, n Session, replaces []byte, event
 		}
 		if n.Epoch > n.Mark {
 			return ErrRevoked
+		}
+		if n.Begins != nil {
+			if _, err := begin(ctx, tx, *n.Begins); err != nil {
+				return err
+			}
 		}
 		if err := s.db.insertSession(ctx, tx, n, now); err != nil {
 			return err

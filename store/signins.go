@@ -1,7 +1,9 @@
 package store
 
 import (
+	"bytes"
 	"context"
+	"database/sql"
 	"errors"
 	"time"
 )
@@ -197,6 +199,52 @@ func scanSignIn(row scanner) (in SignIn, err error) {
 	return in, err
 }
 
+// Find tells, of a sign-in that travels sealed, whether it is stored by now, and whether its request was used by this or another one
+// (a replay). An empty id or request is none.
+func (s *SignIns) Find(ctx context.Context, id, entityID, requestID string) (stored, used bool, err error) {
+	err = s.db.engine.reader().QueryRowContext(ctx, `
+		SELECT EXISTS (SELECT 1 FROM sign_ins WHERE id = $1),
+		       EXISTS (SELECT 1 FROM sign_ins WHERE entity_id = $2 AND request_id = $3 AND request_id <> '')`,
+		id, entityID, requestID).Scan(&stored, &used)
+	return stored, used, s.db.explain("find sign-in", err)
+}
+
+// Begin stores a sign-in that somebody known goes on with, and the events. Nothing bounds how many: in.Session names the session of
+// theirs. ErrConflict as in begin.
+func (s *SignIns) Begin(ctx context.Context, in SignIn, events ...Event) error {
+	return s.db.write(ctx, "begin sign-in", func(ctx context.Context, tx querier) error {
+		if _, err := begin(ctx, tx, in); err != nil {
+			return err
+		}
+		return addEvents(ctx, tx, s.db.now(), events)
+	})
+}
+
+// begin stores a sign-in that has travelled sealed until now. One of this id is there where another request of the same browser was
+// first: they go on together, and made is false. ErrConflict: its request is another sign-in's (a replay), or the id is another browser's.
+func begin(ctx context.Context, tx querier, in SignIn) (made bool, err error) {
+	n, err := touched(ctx, tx, `
+		INSERT INTO sign_ins (id, browser, address, entity_id, request_id, account,
+		    session, counted, data, created_at, expires_at, finished_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, FALSE, $8, $9, $10, $11)
+		ON CONFLICT DO NOTHING`,
+		in.ID, maybe(in.Browser), in.Address, in.EntityID, in.RequestID, string(in.Account),
+		maybe(in.Session), maybe(in.Data), micros(in.CreatedAt), micros(in.ExpiresAt), micros(in.FinishedAt))
+	if err != nil || n == 1 {
+		return n == 1, err
+	}
+	var browser []byte
+	err = tx.QueryRowContext(ctx, `
+		SELECT browser FROM sign_ins WHERE id = $1`, in.ID).Scan(&browser)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return false, ErrConflict
+	case err == nil && (len(browser) == 0 || !bytes.Equal(browser, in.Browser)):
+		return false, ErrConflict
+	}
+	return false, err
+}
+
 // Bind ties an unbound sign-in to a browser; binding it again to the same one
 // is fine. ErrConflict: it is bound to another one. ErrNotFound.
 func (s *SignIns) Bind(ctx context.Context, id string, browser []byte) error {
@@ -260,7 +308,8 @@ func (s *SignIns) Update(ctx context.Context, in SignIn, events ...Event) error 
 
 // Issue is what is stored, in one transaction, when a Response goes out.
 type Issue struct {
-	SignIn        string         // id of the pending sign-in; "" when there was none
+	SignIn        string         // id of the pending sign-in; "" when none is stored
+	Begins        *SignIn        // the sign-in, where nothing was stored of it before: it is stored as finished; nil: none
 	Participation *Participation // nil for an error Response
 	NameID        *NameID        // what the Response gives; nil where it need not be noted
 	Events        []Event
@@ -268,29 +317,41 @@ type Issue struct {
 
 // Finish uses the sign-in up, empties its data and records what was issued.
 // ErrFinished: another request was first, and its Response is the only one that
-// may leave (row SP-07). ErrNotFound: the sign-in has expired, or the session of the
+// may leave (row SP-07). ErrConflict: the request of i.Begins belongs to another sign-in. ErrNotFound: the sign-in has expired, or the session of the
 // participation has ended meanwhile; no Response may leave either. A live session's
 // SeenAt moves along when it is more than a minute old. ErrNameIDTaken: the NameID was issued to another person; nothing is stored.
 func (s *SignIns) Finish(ctx context.Context, i Issue) error {
 	return s.db.write(ctx, "finish sign-in", func(ctx context.Context, tx querier) error {
 		now := s.db.now()
-		if i.SignIn != "" {
+		id := i.SignIn
+		if i.Begins != nil {
+			in := *i.Begins
+			in.Data, in.FinishedAt = nil, now
+			made, err := begin(ctx, tx, in)
+			if err != nil {
+				return err
+			}
+			if !made { // stored by another request meanwhile: the first of the two finishes it
+				id = in.ID
+			}
+		}
+		if id != "" {
 			n, err := touched(ctx, tx, `
 				UPDATE sign_ins SET finished_at = $1, data = NULL
-				 WHERE id = $2 AND finished_at = 0 AND expires_at > $1`, micros(now), i.SignIn)
+				 WHERE id = $2 AND finished_at = 0 AND expires_at > $1`, micros(now), id)
 			if err != nil {
 				return err
 			}
 			if n == 0 {
-				return unusable(ctx, tx, i.SignIn, now)
+				return unusable(ctx, tx, id, now)
 			}
 		}
 		if i.Participation != nil {
 			if err := participate(ctx, tx, *i.Participation, now); err != nil {
 				return err
 			}
-			if i.SignIn != "" {
-				if err := uncount(ctx, tx, i.SignIn); err != nil {
+			if id != "" {
+				if err := uncount(ctx, tx, id); err != nil {
 					return err
 				}
 			}

@@ -27,8 +27,9 @@ func (s *Server) answer(c echo.Context, v *visit, a idp.Answer, self string) err
 
 	switch p := a.Page.(type) {
 	case idp.GoOn:
-		return c.Redirect(http.StatusSeeOther, loginPath(p.SignIn))
+		return s.goOn(c, v, p)
 	case idp.AskPassword:
+		s.renewStarted(c, p.SignIn)
 		return s.showLogin(c, v, p)
 	case idp.AskFactor:
 		return s.showFactor(c, v, p)
@@ -47,6 +48,7 @@ func (s *Server) answer(c echo.Context, v *visit, a idp.Answer, self string) err
 	case idp.Deliver:
 		return s.showDelivery(c, p, self)
 	case idp.Refusal:
+		s.renewStarted(c, p.SignIn)
 		return s.showIdPRefusal(c, v, p, self)
 	case idp.Finished:
 		return s.showFinished(c, p)
@@ -177,6 +179,7 @@ type refusalView struct {
 	Reason   string
 	Provider string
 	Again    string // path of ours, "" for none
+	Retry    bool   // again by the form of a started sign-in, which may have no address
 	Cancel   bool
 	// filled by showRefusal
 	Title, Text, Do, Link, Ref string
@@ -188,6 +191,9 @@ func (s *Server) showIdPRefusal(c echo.Context, v *visit, p idp.Refusal, self st
 		view.Again = ownPath(self)
 		if p.SignIn != "" {
 			view.Again = loginPath(p.SignIn)
+		}
+		if strings.Contains(p.SignIn, ".") {
+			view.Again, view.Retry = "", v.browser != ""
 		}
 	}
 	if tokenText(p.Logout) {
@@ -213,7 +219,7 @@ func (s *Server) showRefusal(c echo.Context, v *visit, view refusalView, status 
 	view.Title, view.Text, view.Do = texts.fill(said.Title, "provider", provider), texts.fill(said.Text, "provider", provider), texts.fill(said.Do, "provider", provider)
 	view.Link, view.Ref, view.Provider = said.Link, v.ref, provider
 	if said.Start {
-		view.Again = "/launch" // the same sign-in again would be refused again
+		view.Again, view.Retry = "/launch", false // the same sign-in again would be refused again
 	}
 	return s.show(c, status, "refusal", policy{}, view)
 }

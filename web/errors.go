@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -52,10 +53,16 @@ func refuse(status int, reason string, err error) *refusal {
 	return &refusal{status: status, reason: reason, err: err}
 }
 
-// goOnWith offers to go on with a pending sign-in.
-func (r *refusal) goOnWith(id string) *refusal {
-	if tokenText(id) {
-		r.again = loginPath(id)
+// goOnWith offers to go on with a pending sign-in, or to start again where it has no address.
+func (r *refusal) goOnWith(c echo.Context, handle string) *refusal {
+	if !handleText(handle) {
+		return r
+	}
+	r.again = loginPath(handle)
+	if id, _, sealed := strings.Cut(handle, "."); sealed {
+		if k, kept := startedOf(c.Request(), id); !kept || k.text == "" {
+			r.again = "/launch"
+		}
 	}
 	return r
 }

@@ -53,6 +53,21 @@ func (s *Server) form(c echo.Context, v *visit) (fields, error) { return s.formU
 
 // formUpTo is form with another bound, in bytes.
 func (s *Server) formUpTo(c echo.Context, v *visit, most int64) (fields, error) {
+	f, err := s.readForm(c, most)
+	if err != nil {
+		return nil, err
+	}
+	if v.browser == "" {
+		return nil, refuse(http.StatusForbidden, noCookies, errors.New("no browser cookie with a form")).goOnWith(c, f["s"])
+	}
+	if !s.csrfHolds(v.browser, f["csrf"]) {
+		return nil, refuse(http.StatusForbidden, staleForm, errors.New("form token does not hold")).goOnWith(c, f["s"])
+	}
+	return f, nil
+}
+
+// readForm reads a posted form, wherever it came from.
+func (s *Server) readForm(c echo.Context, most int64) (fields, error) {
 	r := c.Request()
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "application/x-www-form-urlencoded" {
@@ -74,22 +89,30 @@ func (s *Server) formUpTo(c echo.Context, v *visit, most int64) (fields, error) 
 	if err != nil {
 		return nil, refuse(http.StatusBadRequest, badForm, err)
 	}
-	if v.browser == "" {
-		return nil, refuse(http.StatusForbidden, noCookies, errors.New("no browser cookie with a form")).goOnWith(f["s"])
-	}
-	if !s.csrfHolds(v.browser, f["csrf"]) {
-		return nil, refuse(http.StatusForbidden, staleForm, errors.New("form token does not hold")).goOnWith(f["s"])
-	}
 	return f, nil
 }
 
-// signInID is the pending sign-in that a form or link names.
+// signInID is the pending sign-in that a form names: its id, or the sealed text of one that is only started.
 func signInID(f fields) (string, error) {
+	if id := f["s"]; handleText(id) {
+		return id, nil
+	}
+	return "", refuse(http.StatusBadRequest, badLink, errNoSignIn)
+}
+
+// linkedID is the pending sign-in that a link names: a sealed text is none of a link's.
+func linkedID(f fields) (string, error) {
 	if id := f["s"]; tokenText(id) {
 		return id, nil
 	}
-	return "", refuse(http.StatusBadRequest, badLink, errors.New("no sign-in named"))
+	return "", refuse(http.StatusBadRequest, badLink, errNoSignIn)
 }
 
-// loginPath shows a pending sign-in.
-func loginPath(id string) string { return "/login?s=" + url.QueryEscape(id) }
+// loginPath shows a pending sign-in. The sealed text of a started one never stands in it.
+func loginPath(handle string) string {
+	id, _, sealed := strings.Cut(handle, ".")
+	if sealed {
+		return startedPath(id)
+	}
+	return "/login?s=" + url.QueryEscape(id)
+}

@@ -134,6 +134,9 @@ func TestPagesAreAccessible(t *testing.T) {
 				if f.attr("method") != "post" || len(f.all("button")) == 0 {
 					t.Errorf("form to %q: want a post with a button, so that it works without script", f.attr("action"))
 				}
+				if f.attr("id") == "goon" {
+					continue // after a cross-site POST no cookie is known to make a token of; the form does what a GET may
+				}
 				if a := f.attr("action"); strings.HasPrefix(a, "/") && f.one(t, "input", "name", "csrf").attr("value") == "" {
 					t.Errorf("form to %q has no token", a)
 				}

@@ -37,6 +37,8 @@ func samples() []sample {
 		{name: "waiting-switch", answer: waiting(provisioning.Progress{Since: now.Add(-90 * time.Second), NextTry: now.Add(3*time.Minute + 25*time.Second), Cause: idp.CauseKeySwitch}), status: http.StatusOK},
 		{name: "deliver", answer: idp.Answer{Page: delivery()}, status: http.StatusOK},
 		{name: "deliver-bare", answer: idp.Answer{Page: idp.Deliver{Action: "https://sp.example/acs", SAMLResponse: "PHNhbWw+"}}, status: http.StatusOK},
+		{name: "goon", answer: idp.Answer{Page: idp.GoOn{SignIn: sealedAs("one", 2100)}}, status: http.StatusOK},
+		{name: "refusal-started", answer: idp.Answer{Page: idp.Refusal{SignIn: sealedAs("one", 40), Provider: sp, Reason: idp.ReasonDirectoryDown, Status: http.StatusServiceUnavailable, Retry: true, CanCancel: true}}, status: http.StatusServiceUnavailable},
 		{name: "refusal", answer: refused("no_assignment", http.StatusForbidden, false, true), status: http.StatusForbidden},
 		{name: "refusal-retry", answer: refused(idp.ReasonDirectoryDown, http.StatusServiceUnavailable, true, true), status: http.StatusServiceUnavailable},
 		{name: "refusal-password", answer: refused("password_expired", http.StatusForbidden, true, false), status: http.StatusForbidden},

@@ -22,6 +22,7 @@ type visit struct {
 	address  string
 	session  string    // token of the session cookie, "" for none
 	browser  string    // token of the browser cookie, "" for none
+	own      string    // token of the cookie of the started sign-in that the request names, "" for none
 	reason   string    // why the request was refused, for the log
 	cause    error     // the error behind it, for the log
 	language *language // of the page
@@ -41,7 +42,7 @@ func visitOf(c echo.Context) *visit {
 
 // visitor is the visit as idp wants it.
 func (v *visit) visitor() idp.Visitor {
-	return idp.Visitor{Ref: v.ref, Address: v.address, Session: v.session, Browser: v.browser}
+	return idp.Visitor{Ref: v.ref, Address: v.address, Session: v.session, Browser: v.browser, Own: v.own}
 }
 
 // serve stands around every request: reference id, headers, time limit, recovery

@@ -12,6 +12,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -127,6 +128,8 @@ type Options struct {
 	// SessionLife is how long a browser keeps the session cookie, at most as long as
 	// idp lets the session live. Default 0: until the browser is closed.
 	SessionLife time.Duration
+	// SignInLife is how long a browser keeps the cookie of a sign-in that was started, as long as idp takes it. Default 1 h.
+	SignInLife time.Duration
 }
 
 // Limits of what a request may take.
@@ -152,7 +155,8 @@ type Server struct {
 	random    io.Reader
 	hsts      bool
 	life      time.Duration
-	confirm   bool // launches from other sites
+	startLife time.Duration // of the cookie of a started sign-in
+	confirm   bool          // launches from other sites
 	hook      *hook
 	languages []language // the first is the default
 	matcher   xlanguage.Matcher
@@ -171,6 +175,9 @@ func New(o Options) (*Server, error) {
 	}
 	if len(o.CSRFKey) < 32 {
 		faults = append(faults, fmt.Errorf("web: CSRF key has %d bytes: want 32 or more", len(o.CSRFKey)))
+	}
+	if o.SignInLife < 0 {
+		faults = append(faults, fmt.Errorf("web: sign-in life %s: want 0 or more", o.SignInLife))
 	}
 	if o.SessionLife < 0 {
 		faults = append(faults, fmt.Errorf("web: session life %s: want 0 or more", o.SessionLife))
@@ -194,8 +201,10 @@ func New(o Options) (*Server, error) {
 		random:  o.Random,
 		hsts:    o.HSTS && public.Scheme == "https",
 		life:    o.SessionLife,
-		confirm: o.ConfirmLaunch,
-		hook:    hook,
+
+		startLife: cmp.Or(o.SignInLife, time.Hour),
+		confirm:   o.ConfirmLaunch,
+		hook:      hook,
 	}
 	if s.ready == nil {
 		s.ready = func(context.Context) error { return nil }
@@ -264,6 +273,7 @@ func (s *Server) routes() *echo.Echo {
 
 	page(e, "/login", s.resume)
 	e.POST("/login", s.login)
+	e.POST("/login/start", s.started)
 	e.POST("/login/account", s.choose)
 	e.POST("/login/factor", s.factor)
 	e.POST("/login/factor/enrol", s.enrol)

@@ -14,8 +14,12 @@ import (
 	"ssobridge/store"
 )
 
-// sso takes an AuthnRequest by the Redirect or the POST binding.
+// sso takes an AuthnRequest by the Redirect or the POST binding. What is no top-level navigation is refused before anything of it
+// is read: any page can make a browser send such requests, by any number of images, frames and fetches.
 func (s *Server) sso(c echo.Context) error {
+	if err := navigated(c); err != nil {
+		return err
+	}
 	a, err := s.message(c, s.idp.SSO)
 	if err != nil {
 		return fmt.Errorf("take an authentication request: %w", err)
@@ -93,14 +97,14 @@ func (s *Server) start(c echo.Context, l idp.LaunchRequest, self string) error {
 	return s.answer(c, v, a, self)
 }
 
-// navigated refuses a launch that is no top-level navigation. In a frame, or
+// navigated refuses what is no top-level navigation. In a frame, or
 // fetched by a script, it would sign somebody in without their seeing it. Browsers
 // that send no such headers get the frame refused by the framing headers alone.
 func navigated(c echo.Context) error {
 	h := c.Request().Header
 	mode, dest := h.Get("Sec-Fetch-Mode"), h.Get("Sec-Fetch-Dest")
 	if mode != "" && mode != "navigate" || dest != "" && dest != "document" {
-		return refuse(http.StatusForbidden, framed, fmt.Errorf("launch with mode %.20q into %.20q", mode, dest))
+		return refuse(http.StatusForbidden, framed, fmt.Errorf("a start with mode %.20q into %.20q", mode, dest))
 	}
 	return notAhead(c)
 }
@@ -126,14 +130,20 @@ func (s *Server) resume(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, named := f["s"]; !named {
+	id, started := f["t"]
+	if _, named := f["s"]; !named && !started {
 		return s.start(c, idp.LaunchRequest{}, "/launch")
 	}
-	id, err := signInID(f)
-	if err != nil {
+	if err := notAhead(c); err != nil {
 		return err
 	}
-	if err := notAhead(c); err != nil {
+	if started {
+		if !tokenText(id) || len(f) > 1 {
+			return refuse(http.StatusBadRequest, badLink, errNoSignIn)
+		}
+		return s.resumeStarted(c, id)
+	}
+	if id, err = linkedID(f); err != nil {
 		return err
 	}
 	v := visitOf(c)
@@ -162,7 +172,7 @@ func (s *Server) choose(c echo.Context) error {
 	return s.step(c, func(v *visit, id string, f fields) (idp.Answer, error) {
 		account, err := store.ParseAccountID(store.TrimBlanks(f["account"]))
 		if err != nil {
-			return idp.Answer{}, refuse(http.StatusBadRequest, badForm, err).goOnWith(id)
+			return idp.Answer{}, refuse(http.StatusBadRequest, badForm, err).goOnWith(c, id)
 		}
 		a, err := s.idp.Choose(c.Request().Context(), id, string(account), v.visitor())
 		if err != nil {
@@ -193,6 +203,7 @@ func (s *Server) step(c echo.Context, do func(*visit, string, fields) (idp.Answe
 	if err != nil {
 		return err
 	}
+	v.own = ownToken(c.Request(), id)
 	a, err := do(v, id, f)
 	if err != nil {
 		return err

@@ -109,6 +109,7 @@ var english = catalogue{
 		"confirm.text":  "Another site has sent you here to sign in. If you did not mean to, just close this page.",
 		"confirm.go":    "Sign in",
 
+		"goon.title":    "Going on to the sign-in",
 		"deliver.title": "Signing you in",
 		"deliver.lead":  "Taking you to {provider}.",
 		"deliver.how":   "If nothing happens, use the button.",

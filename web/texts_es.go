@@ -109,6 +109,7 @@ var spanish = catalogue{
 		"confirm.text":  "Otro sitio le ha enviado aquí para iniciar sesión. Si no era su intención, simplemente cierre esta página.",
 		"confirm.go":    "Iniciar sesión",
 
+		"goon.title":    "Un momento: seguimos con el inicio de sesión",
 		"deliver.title": "Iniciando su sesión",
 		"deliver.lead":  "Le llevamos a {provider}.",
 		"deliver.how":   "Si no ocurre nada, use el botón.",

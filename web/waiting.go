@@ -56,7 +56,7 @@ func (s *Server) progress(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	id, err := signInID(f)
+	id, err := linkedID(f)
 	if err != nil {
 		return err
 	}

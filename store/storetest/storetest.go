@@ -37,6 +37,7 @@ func Run(t *testing.T, fresh func(testing.TB) store.Options) {
 		{"SignIns", testSignIns},
 		{"Caps", testCaps},
 		{"Finish", testFinish},
+		{"Started", testStarted},
 		{"Sessions", testSessions},
 		{"Logouts", testLogouts},
 		{"Throttle", testThrottle},

@@ -328,15 +328,15 @@ type SignInConfig struct {
 	// Example: 15m
 	LoginWindow time.Duration `yaml:"login_window"`
 
-	// Started sign-ins without a session that one client address may have. Behind one
-	// office address many people may start at once.
+	// Started sign-ins without a session that one client address may have stored. It is of no
+	// effect but while a replica of the version before is running, during an upgrade: since
+	// then nothing is stored of a sign-in before the right password. It will go with the next version.
 	// Default 200.
 	// Example: 200
 	PendingPerAddress int `yaml:"pending_per_address"`
 
-	// Started sign-ins without a session in all. Requests of service providers
-	// get three quarters of it, launches all. A browser that somebody signed in from
-	// before is not held to it, only to pending_per_address.
+	// Started sign-ins without a session that may be stored in all. Of no effect but during an
+	// upgrade, like pending_per_address.
 	// Default 20000.
 	// Example: 20000
 	PendingTotal int `yaml:"pending_total"`

@@ -178,7 +178,7 @@ func (p *Parts) pages(figures *metrics, ready func(context.Context) error) (http
 	s, err := web.New(web.Options{
 		IdP: figures.counted(p.IdP), PublicURL: p.Config.PublicURL, TrustedProxies: p.Config.proxies(), Branding: branding,
 		CSRFKey: p.Sealer.Derive("csrf"), Ready: ready, Observe: figures.observe, Logger: p.log, Now: p.now, Random: rand.Reader,
-		HSTS: strings.HasPrefix(p.Config.PublicURL, "https://"), SessionLife: 0,
+		HSTS: strings.HasPrefix(p.Config.PublicURL, "https://"), SessionLife: 0, SignInLife: p.Config.SignIn.Life,
 		ConfirmLaunch: p.Config.SignIn.ConfirmLaunch, Webhook: p.webhook(), Console: p.console(),
 	})
 	if err != nil {

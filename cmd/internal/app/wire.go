@@ -121,6 +121,7 @@ func openParts(ctx context.Context, cfg Config, log *slog.Logger, journaled bool
 		ReadingFresh: cfg.Readings.Fresh, ReadingStale: cfg.Readings.Stale, Patience: cfg.SignIn.Patience,
 		Traces: traces, Console: cfg.consoleGroups(), SecondFactor: cfg.factors(), SecondFactors: p.Store.SecondFactors(), Forms: p.Store.Forms(), Captures: p.Store.Captures(),
 		SingleLogout: cfg.Logout.Enabled, Published: cfg.published(),
+		Older:         p.Store.OlderReplicas,
 		Caps:          store.Caps{PerAddress: cfg.SignIn.PendingPerAddress, Total: cfg.SignIn.PendingTotal},
 		LoginFailures: cfg.SignIn.LoginFailures, LoginWindow: cfg.SignIn.LoginWindow,
 		Now: p.now, Random: rand.Reader, Logger: log,

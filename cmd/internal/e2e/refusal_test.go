@@ -84,7 +84,11 @@ func TestREQ08Replay(t *testing.T) {
 	w := newWorld(t, setting{})
 	r := newRequest(w)
 	c := newClient(t)
-	c.authnRequest(w, r, "redirect", "").says("Sign in")
+	page := c.authnRequest(w, r, "redirect", "").says("Sign in")
+	newClient(t).authnRequest(w, r, "post", "").says("Sign in") // nobody has got anything for it yet
+	if p := c.goOn(c.login(page, "bob", password)); !p.delivers() {
+		t.Fatalf("no Response:\n%s", p.text())
+	}
 	c.authnRequest(w, r, "redirect", "").status(http.StatusBadRequest).says("used before")
 	newClient(t).authnRequest(w, r, "post", "").status(http.StatusBadRequest).says("used before")
 	w.kill(t)
@@ -125,7 +129,10 @@ func TestOtherBrowserAndBackButton(t *testing.T) {
 	w := newWorld(t, setting{})
 	mine := newClient(t)
 	login := mine.get(w.launch(club))
-	newClient(t).get(login.URL.String()).says("another browser")
+	asked := mine.authnRequest(w, newRequest(w), "redirect", "")
+	if p := newClient(t).get(asked.URL.String()); p.Status < 400 || p.delivers() {
+		t.Errorf("another browser got %d for the address of the login page:\n%s", p.Status, p.text())
+	}
 
 	thief := newClient(t)
 	thief.get(w.url + "/")
@@ -136,6 +143,7 @@ func TestOtherBrowserAndBackButton(t *testing.T) {
 		t.Errorf("WEB-01: another browser's form was taken: %d\n%s", p.Status, p.text())
 	}
 	handover := mine.goOn(mine.login(login, "bob", password))
+	newClient(t).get(handover.URL.String()).says("another browser")
 	mine.deliver(handover).says("Bob Brandt")
 	mine.get(handover.URL.String()).says("This sign-in is finished")
 
