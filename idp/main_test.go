@@ -117,6 +117,12 @@ func (b *lockedBuffer) String() string {
 func newFixture(t testing.TB, key string, change func(*idp.Options)) *fixture {
 	t.Helper()
 	now.Set(start)
+	return fixtureOn(t, "sqlite:"+filepath.Join(t.TempDir(), "store.db"), key, change)
+}
+
+// fixtureOn is one on a database that another may share, as replicas do.
+func fixtureOn(t testing.TB, dsn, key string, change func(*idp.Options)) *fixture {
+	t.Helper()
 	ctx := context.Background()
 	log := &lockedBuffer{}
 	logger := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -124,7 +130,6 @@ func newFixture(t testing.TB, key string, change func(*idp.Options)) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dsn := "sqlite:" + filepath.Join(t.TempDir(), "store.db")
 	db, err := store.Open(ctx, store.Options{DSN: dsn, Now: now.Now, Logger: logger, Voucher: sealer})
 	if err != nil {
 		t.Fatal(err)

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"ssobridge/certs"
+	"ssobridge/idp/directory"
 	"ssobridge/store"
 )
 
@@ -74,7 +75,9 @@ type Options struct {
 	Sealer        *certs.Sealer                        // opens the private keys
 	Token         Token                                // finds keys in a PKCS #11 token; nil: there is none
 	Directory     Directory
-	Gate          Gate // for Constant Contact
+	// Lockout reads what the directory says of a person's wrong passwords; nil: nothing can be read.
+	Lockout func(ctx context.Context, person string) (directory.Lockout, error)
+	Gate    Gate // for Constant Contact
 
 	SessionIdle  time.Duration // a session unused for so long is over, 1 h
 	SessionLife  time.Duration // absolute end of a session after its login, 10 h

@@ -254,3 +254,62 @@ func endTry(ctx context.Context, tx querier, s EndedTry) error {
 	}
 	return nil
 }
+
+// Locked returns the running counters that reached a number: of people's passwords, of their second factors, of addresses. Those that
+// run longest come first, at most limit.
+func (t *Throttle) Locked(ctx context.Context, person, code, address, limit int) ([]Counter, error) {
+	all, err := collect(ctx, t.db.engine.reader(), scanCounter, `
+		SELECT `+counterColumns+` FROM tries
+		 WHERE ends_at > $1 AND (kind = 'person' AND taken >= $2 OR kind = 'code' AND taken >= $3 OR kind = 'address' AND taken >= $4)
+		 ORDER BY ends_at DESC LIMIT $5`, micros(t.db.now()), person, code, address, limit)
+	return all, t.db.explain("list lockouts", err)
+}
+
+// CountersOf returns all running counters of a person or of a block of addresses.
+func (t *Throttle) CountersOf(ctx context.Context, subject string) ([]Counter, error) {
+	all, err := collect(ctx, t.db.engine.reader(), scanCounter, `
+		SELECT `+counterColumns+` FROM tries
+		 WHERE kind IN ('person', 'code', 'address') AND subject = $1 AND ends_at > $2
+		 ORDER BY kind, browser`, subject, micros(t.db.now()))
+	return all, t.db.explain("read tries", err)
+}
+
+// Lift gives back what is counted of a person or a block but keep tries of the person's password, and those in flight. It records
+// the events and tells how many tries were given back. ErrNotFound: nothing was.
+func (t *Throttle) Lift(ctx context.Context, subject string, keep int, event func(given int) Event) (given int, err error) {
+	const what = "lift a lockout"
+	err = t.db.write(ctx, what, func(ctx context.Context, tx querier) error {
+		given = 0
+		now := t.db.now()
+		all, err := collect(ctx, tx, scanCounter, `
+			SELECT `+counterColumns+` FROM tries
+			 WHERE kind IN ('person', 'code', 'address') AND subject = $1 AND ends_at > $2`, subject, micros(now))
+		if err != nil {
+			return err
+		}
+		for _, c := range all {
+			stays := 0
+			if c.Kind == TryPerson {
+				stays = min(c.Taken, max(keep, c.InFlight))
+			}
+			if stays == c.Taken {
+				continue
+			}
+			// The condition stands outside again: another try may have been taken since.
+			n, err := touched(ctx, tx, `
+				UPDATE tries SET taken = $1
+				 WHERE kind = $2 AND subject = $3 AND browser = $4 AND taken = $5`, stays, string(c.Kind), c.Subject, blob(c.Browser), c.Taken)
+			if err != nil {
+				return err
+			}
+			if n == 1 {
+				given += c.Taken - stays
+			}
+		}
+		if given == 0 {
+			return ErrNotFound
+		}
+		return addEvents(ctx, tx, now, []Event{event(given)})
+	})
+	return given, err
+}

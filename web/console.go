@@ -23,7 +23,9 @@ type Console struct {
 	Provider     *idp.Provider
 	Directory    *directory.Directory
 	// Preview is the assertion that a person would get, with notes of what stands in the way.
-	Preview      func(ctx context.Context, login, entityID string, account store.AccountID) (idp.AssertionPreview, []string, error)
+	Preview func(ctx context.Context, login, entityID string, account store.AccountID) (idp.AssertionPreview, []string, error)
+	// LiftLockout gives tries back to a person, by id or login name, or to an address.
+	LiftLockout  func(ctx context.Context, who string, event store.Event) (idp.Lifted, error)
 	SessionIdle  time.Duration // after which an unused session is over
 	Watch        Watch
 	Keyring      Keyring

@@ -23,6 +23,8 @@ const peoplePath = "/admin/people"
 func (k *console) peopleRoutes() []consoleRoute {
 	return []consoleRoute{
 		{method: http.MethodGet, path: peoplePath, role: idp.Viewer, handle: k.people},
+		{method: http.MethodGet, path: lockoutsPath, role: idp.Viewer, handle: k.lockouts},
+		{method: http.MethodPost, path: lockoutsPath, role: idp.Operator, handle: k.liftLockout},
 		{method: http.MethodGet, path: peoplePath + "/of/:person", role: idp.Viewer, handle: k.person},
 		{method: http.MethodGet, path: peoplePath + "/of/:person/preview", role: idp.Viewer, handle: k.previewAssertion},
 		{method: http.MethodPost, path: peoplePath + "/of/:person/user", role: idp.Operator, handle: k.changeUser},
@@ -75,7 +77,9 @@ type personView struct {
 	Former       []store.SSOUser // users without an assignment
 	Sessions     []store.Session
 	Factors      []idp.Factor
-	Captured     time.Time // until when assertions are captured; zero: they are not
+	Lockouts     []idp.Lockout
+	Locked       *directory.Lockout // by the directory itself; nil: it is not, or can't be read
+	Captured     time.Time          // until when assertions are captured; zero: they are not
 	Events       []store.Event
 	Providers    []store.ServiceProvider
 	Admin, Helps bool
@@ -145,6 +149,12 @@ func (k *console) showPerson(r *consoleRequest, status int, f form) error {
 	}
 	if v.Factors, err = k.Provider.Factors().List(r.ctx(), id); err != nil {
 		return err
+	}
+	if v.Lockouts, err = k.Provider.LockoutsOf(r.ctx(), id); err != nil {
+		return err
+	}
+	if there, ok := k.Provider.DirectoryLockout(r.ctx(), id); ok && there.Locked {
+		v.Locked = &there
 	}
 	if v.Captured, err = k.Provider.CapturedUntil(r.ctx(), id); err != nil {
 		return err

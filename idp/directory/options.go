@@ -26,6 +26,7 @@ type Options struct {
 	LoginFilter                                                                       string
 	LoginAttribute, IDAttribute, FirstNameAttribute, LastNameAttribute, MailAttribute string
 	ExtraAttributes                                                                   []string // for Entry.Attributes, at most 50
+	PasswordPolicyDN                                                                  string   // OpenLDAP: the policy of whom no pwdPolicySubentry names one; "" where nothing shows it
 	Domain                                                                            string   // AD: NetBIOS or DNS domain, stripped from DOMAIN\user; UPN logins search userPrincipalName
 
 	GroupBaseDN string // groups are searched below it; default BaseDN
@@ -239,6 +240,11 @@ func (o *Options) checkNames(f *faults) {
 	}
 	if _, err := parseDN(o.GroupBaseDN); err != nil && o.GroupBaseDN != o.BaseDN {
 		f.add("group_base_dn", err.Error(), "write the DN that groups are below, such as ou=groups,dc=example,dc=com")
+	}
+	if o.PasswordPolicyDN != "" {
+		if _, err := parseDN(o.PasswordPolicyDN); err != nil {
+			f.add("password_policy_dn", err.Error(), "write the DN of the policy's entry, such as cn=default,ou=policies,dc=example,dc=com")
+		}
 	}
 	attribute := func(field, name string) {
 		switch {

@@ -93,6 +93,7 @@ func (c *checkCmd) Run(s *session) (err error) {
 			r.ok("directory: "+step.Name, step.Detail)
 		}
 	}
+	checkLockout(s.ctx, r, p)
 	checkPartner(s.ctx, r, p, c.Accounts)
 	checkProviders(s.ctx, r, p)
 	checkMappings(s.ctx, r, p)

@@ -42,6 +42,9 @@ type Explanation struct {
 	Others      []ExplainedUser    `json:"former_users,omitempty"` // SSO users without an assignment
 	Providers   []ExplainedSP      `json:"service_providers,omitempty"`
 	Factors     []ExplainedFactor  `json:"second_factors,omitempty"`
+	Lockouts    []idp.Lockout      `json:"lockouts,omitempty"`
+	// Directory is what the directory itself counts; nil where it can't be read.
+	Directory *directory.Lockout `json:"directory_lockout,omitempty"`
 }
 
 // ExplainedFactor is a second factor that the person has.
@@ -142,6 +145,12 @@ func (p *Parts) Explain(ctx context.Context, login string) (Explanation, error) 
 	providers, err := p.Store.ServiceProviders().List(ctx)
 	if err != nil {
 		return x, fmt.Errorf("list service providers: %w", err)
+	}
+	if x.Lockouts, err = p.IdP.LockoutsOf(ctx, store.PersonID(person.ID)); err != nil {
+		return x, err
+	}
+	if there, ok := p.IdP.DirectoryLockout(ctx, store.PersonID(person.ID)); ok {
+		x.Directory = &there
 	}
 	factors, err := p.IdP.Factors().List(ctx, store.PersonID(person.ID))
 	if err != nil {
@@ -253,6 +262,12 @@ func (x Explanation) print(out io.Writer) error {
 	line("  mail\t%s", p.Mail)
 	if p.Problem != "" {
 		line("  can't sign in\t%s", p.Problem)
+	}
+	if there := x.Directory; there != nil && there.Locked {
+		line("  locked\tby the directory itself%s", lockedUntil(*there))
+	}
+	for _, l := range x.Lockouts {
+		line("  locked\t%s, until %s UTC (ssobridge lockouts lift)", lockoutText(l), l.Until.UTC().Format(time.DateTime))
 	}
 	line("\nSECOND FACTORS\t%d", len(x.Factors))
 	for _, f := range x.Factors {

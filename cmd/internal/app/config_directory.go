@@ -86,6 +86,13 @@ type DirectoryConfig struct {
 	// Example: [employeeNumber, departmentNumber]
 	ExtraAttributes []string `yaml:"extra_attributes"`
 
+	// OpenLDAP: the entry of the password policy that holds for everybody else
+	// (ppolicy_default), which no person's entry names. check and lockouts compare
+	// wrong passwords with it.
+	// Default none: only policies that a search finds.
+	// Example: cn=default,ou=policies,dc=example,dc=com
+	PasswordPolicyDN string `yaml:"password_policy_dn"`
+
 	// Active Directory: the domain that people may write before their login, as in
 	// EXAMPLE\alice. Another domain is refused.
 	// Default none.

@@ -42,7 +42,8 @@ type grammar struct {
 
 	Console consoleCmd `cmd:"" help:"The admin console: the groups that give access."`
 
-	Admin adminCmd `cmd:"" help:"Second factors: invite to enrol one, list, remove."`
+	Admin    adminCmd    `cmd:"" help:"Second factors: invite to enrol one, list, remove."`
+	Lockouts lockoutsCmd `cmd:"" help:"See and lift lockouts after wrong passwords."`
 
 	SP       spCmd       `cmd:"" name:"sp" help:"Register service providers."`
 	Keys     keysCmd     `cmd:"" help:"Make signing keys and roll them over."`

@@ -50,6 +50,7 @@ func setupCommand(ts *testscript.TestScript, neg bool, _ []string) {
 		"--set", "directory.bind_dn="+ts.Getenv("LDAP_BIND_DN"),
 		"--set", "directory.bind_password_file=bind_password",
 		"--set", "directory.base_dn="+ts.Getenv("LDAP_BASE_DN"),
+		"--set", "sign_in.login_failures=2", // one of the directory's policies locks at three
 		"--set", "constant_contact.base_url="+ts.Getenv("SANDBOX_URL")+sandbox.APIPath,
 		"--set", "constant_contact.token_url="+ts.Getenv("SANDBOX_URL")+sandbox.TokenPath,
 		"--set", "constant_contact.partner_client_id="+ts.Getenv("SANDBOX_CLIENT_ID"),

@@ -19,7 +19,8 @@ import (
 // restore, all against a bridge that serves.
 func TestOperations(t *testing.T) {
 	metrics := "127.0.0.1:" + freePort(t)
-	w := newWorld(t, setting{set: map[string]string{"metrics.listen": metrics}})
+	// One of the directory's policies locks at three wrong passwords.
+	w := newWorld(t, setting{set: map[string]string{"metrics.listen": metrics, "sign_in.login_failures": "2"}})
 	c := newClient(t)
 	c.deliver(c.goOn(c.login(c.get(w.launch(club)), "bob", password))).says("Bob Brandt")
 

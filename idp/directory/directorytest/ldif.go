@@ -64,7 +64,7 @@ func (s *Slapd) peopleLDIF(o SlapdOptions) string {
 	}
 	policy := func(cn string, pairs ...string) {
 		record(&b, "cn="+cn+",ou=policies,"+s.BaseDN, append([]string{"objectClass", "device", "objectClass", "pwdPolicy", "cn", cn,
-			"pwdAttribute", "userPassword", "pwdLockout", "TRUE", "pwdLockoutDuration", "900", "pwdMustChange", "TRUE"}, pairs...)...)
+			"pwdAttribute", "userPassword", "pwdLockout", "TRUE", "pwdLockoutDuration", "900", "pwdFailureCountInterval", "900", "pwdMustChange", "TRUE"}, pairs...)...)
 	}
 	policy("default", "pwdMaxFailure", "20")
 	policy("expiring", "pwdMaxFailure", "20", "pwdMaxAge", "86400")
