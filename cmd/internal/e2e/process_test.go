@@ -63,8 +63,9 @@ func (b *bridge) start(t testing.TB) {
 	if err := b.cmd.Start(); err != nil {
 		t.Fatalf("start ssobridge: %v", err)
 	}
-	c := &http.Client{Timeout: time.Second, Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}}
-	if !eventually(func() bool {
+	// The answer looks into the store, which a busy machine delays. An answer that takes longer than the client waits is never seen.
+	c := &http.Client{Timeout: 15 * time.Second, Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}}
+	if !within(2*time.Minute, func() bool {
 		res, err := c.Get(cmp.Or(b.listen, b.url) + "/readyz")
 		if err != nil {
 			return false
