@@ -142,6 +142,7 @@ type Provider struct {
 
 	laterSlots  chan struct{} // for what is written down behind an answer
 	laterWrites sync.WaitGroup
+	unknown     unknownLogins
 }
 
 // New checks the options, all of them at once, and returns a Provider. It

@@ -38,6 +38,7 @@ func (p *Provider) session(ctx context.Context, v Visitor) (store.Session, bool,
 			slog.String("ref", v.Ref), slog.String("person", string(s.Person)), slog.String("address", v.Address))
 		return store.Session{}, false, nil
 	}
+	FootprintOf(ctx).Known()
 	return s, true, nil
 }
 

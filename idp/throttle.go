@@ -172,11 +172,6 @@ func (p *Provider) settle(ctx context.Context, a attempt, r store.TryResult, eve
 	})
 }
 
-// unknownLogin records that somebody tried a login that names nobody. Nothing is counted and nothing stored but this.
-func (p *Provider) unknownLogin(ctx context.Context, event store.Event) {
-	p.later(ctx, "record a login", func(ctx context.Context) error { return p.o.Audit.Add(ctx, event) })
-}
-
 // later writes something down that no answer may wait for: how long a write takes would tell which kind it is. Past the bound the
 // caller waits after all, whichever kind it is. Drain waits for what is left.
 func (p *Provider) later(ctx context.Context, what string, write func(context.Context) error) {

@@ -39,17 +39,17 @@ type trace struct {
 	mu  sync.Mutex // a directory reading is shared by requests of one session
 	t   store.Trace
 	now func() time.Time
+
+	footprint *Footprint // of the request
 }
 
 type traceKey struct{}
 
 // traced begins a trace in ctx. end stores it, with what the answer came to.
 func (p *Provider) traced(ctx context.Context, v Visitor, about string) (_ context.Context, end func(a *Answer, err *error)) {
-	if p.o.Traces == nil {
-		return ctx, func(*Answer, *error) {}
-	}
+	footprint := FootprintOf(ctx)
 	began := p.o.Now()
-	t := &trace{now: p.o.Now, t: store.Trace{Ref: v.Ref, SignIn: v.Ref, StartedAt: began, At: began, Stranger: true}}
+	t := &trace{now: p.o.Now, footprint: footprint, t: store.Trace{Ref: v.Ref, SignIn: v.Ref, StartedAt: began, At: began, Stranger: true}}
 	return context.WithValue(ctx, traceKey{}, t), func(a *Answer, err *error) {
 		t.mu.Lock()
 		defer t.mu.Unlock()
@@ -60,7 +60,9 @@ func (p *Provider) traced(ctx context.Context, v Visitor, about string) (_ conte
 		if about != "" {
 			t.t.Steps = append([]store.TraceStep{{Name: StepRequest, Detail: about, Reason: t.requestFault()}}, t.t.Steps...)
 		}
-		p.o.Traces.Add(t.t)
+		if p.o.Traces != nil && !footprint.Over() { // past what strangers may leave behind, the reference carries the reason
+			p.o.Traces.Add(t.t)
+		}
 	}
 }
 
@@ -139,14 +141,19 @@ func (t *trace) person(id store.PersonID) {
 	if t == nil {
 		return
 	}
+	t.footprint.Known()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.t.Person, t.t.Stranger = id, false
 }
 
 // guessed says whom a login named that gave no right password. That makes nobody
-// known: guesses stay within the bounds for strangers.
+// known: of such traces the oldest go first, like those of strangers. But whose login exists has no bound by address: the limits of
+// tries bound them.
 func (t *trace) guessed(id store.PersonID) {
+	if id != "" {
+		t.footprint.Known()
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.t.Person = id

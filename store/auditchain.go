@@ -63,13 +63,27 @@ func (l Link) encode(before []byte) []byte {
 	return appendField(b, string(l.Content))
 }
 
-// tells whether the entry is of this event.
-func (l Link) tells(e Event, salt []byte) bool {
-	return micros(l.At) == micros(e.At) && l.Action == e.Action && bytes.Equal(l.Content, contentHash(e, salt))
+// tells whether the entry is of this event. foreign: it says itself that nobody of ours vouched for the event.
+func (l Link) tells(e Event, salt []byte) (ours, foreign bool) {
+	if micros(l.At) != micros(e.At) || l.Action != e.Action {
+		return false, false
+	}
+	return bytes.Equal(l.Content, contentHash(e, salt)), bytes.Equal(l.Content, foreignHash(e, salt))
 }
 
 func contentHash(e Event, salt []byte) []byte {
 	sum := sha256.Sum256(encodeContent(e, salt))
+	return sum[:]
+}
+
+// foreignLabel stands before the content of a foreign event. Content has ten fields, each with its length before it, and this has
+// eleven: whatever somebody puts into an event or its salt, one is never the other.
+const foreignLabel = "ssobridge foreign event 1"
+
+// foreignHash is the content of an entry whose event nobody of ours vouched for. The chain holds such an event fast as foreign, and no
+// seal of it can be read as a word for the event.
+func foreignHash(e Event, salt []byte) []byte {
+	sum := sha256.Sum256(append(appendField(nil, foreignLabel), encodeContent(e, salt)...))
 	return sum[:]
 }
 
@@ -92,42 +106,73 @@ func appendNumber(b []byte, n int64) []byte {
 	return binary.BigEndian.AppendUint64(b, uint64(n)) //nolint:gosec // G115: the bits count, not the sign
 }
 
+// Chained is what Chain did.
+type Chained struct {
+	Head    Link           // of the chain; Seq 0: there is none yet
+	More    bool           // other events wait
+	Foreign []ForeignEvent // those that nobody of ours vouched for
+	// Before is how many carry no MAC and were taken all the same, since a program of the version before, which makes none, was running.
+	Before int
+}
+
+// ForeignEvent is an event that somebody wrote into the database behind our back.
+type ForeignEvent struct {
+	ID     int64
+	At     time.Time
+	Action string
+	Why    string
+}
+
 // Chain adds the events to the chain that are not in it, in the order of their
-// numbers, and returns its head; Seq 0 means that there is none yet. more tells that
-// others wait. Whoever is faster of two replicas chains them; the other gets
-// ErrConflict.
-func (a *Audit) Chain(ctx context.Context) (head Link, more bool, err error) {
-	err = a.db.write(ctx, "chain audit events", func(ctx context.Context, tx querier) error {
-		if head, err = chainHead(ctx, tx); err != nil {
+// numbers. Whoever is faster of two replicas chains them; the other gets
+// ErrConflict. An event that no writer of ours vouched for is chained as what it is:
+// foreign.
+func (a *Audit) Chain(ctx context.Context) (c Chained, err error) {
+	err = a.db.write(ctx, "chain audit events", func(ctx context.Context, tx querier) (err error) {
+		c = Chained{}
+		if c.Head, err = chainHead(ctx, tx); err != nil {
 			return err
 		}
 		var highest int64
 		if err := tx.QueryRowContext(ctx, `SELECT COALESCE(MAX(event), 0) FROM audit_chain`).Scan(&highest); err != nil {
 			return err
 		}
-		events, err := collect(ctx, tx, scanEvent, `
-			SELECT `+eventColumns+` FROM audit_events
+		events, err := collect(ctx, tx, scanStored, `
+			SELECT `+storedColumns+` FROM audit_events
 			 WHERE id > $1 AND NOT EXISTS (SELECT 1 FROM audit_chain WHERE event = audit_events.id)
 			 ORDER BY id LIMIT $2`, max(highest-chainLookBack, 0), chainBatch)
 		if err != nil {
 			return err
 		}
-		more = len(events) == chainBatch
+		c.More = len(events) == chainBatch
+		look, err := a.newVouchLook(ctx, tx)
+		if err != nil {
+			return err
+		}
 		for _, e := range events {
+			why, err := look.at(ctx, e)
+			if err != nil {
+				return err
+			}
 			salt := make([]byte, saltSize)
 			_, _ = rand.Read(salt) // it never fails
-			next := Link{Seq: head.Seq + 1, Event: e.ID, At: e.At, Action: e.Action, Content: contentHash(e, salt)}
-			next.Hash = next.hash(head.Hash)
-			head = next
+			next, foreign := Link{Seq: c.Head.Seq + 1, Event: e.ID, At: e.At, Action: e.Action, Content: contentHash(e.Event, salt)}, 0
+			if why != "" {
+				next.Content, foreign = foreignHash(e.Event, salt), 1
+				c.Foreign = append(c.Foreign, ForeignEvent{e.ID, e.At, e.Action, why})
+			}
+			next.Hash = next.hash(c.Head.Hash)
+			c.Head = next
 			if _, err := tx.ExecContext(ctx, `
-				INSERT INTO audit_chain (seq, event, at, action, salt, content, hash) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-				head.Seq, head.Event, micros(head.At), head.Action, salt, head.Content, head.Hash); err != nil {
+				INSERT INTO audit_chain (seq, event, at, action, salt, content, hash, foreign_event) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+				next.Seq, next.Event, micros(next.At), next.Action, salt, next.Content, next.Hash, foreign); err != nil {
 				return err
 			}
 		}
+		c.Before = look.before
 		return nil
 	})
-	return head, more, err
+	return c, err
 }
 
 func chainHead(ctx context.Context, q querier) (l Link, err error) {
@@ -165,13 +210,32 @@ func scanSeal(row scanner) (s Seal, err error) {
 
 // Verified is what Verify found.
 type Verified struct {
-	Chained  int64     // events in the chain that are as they were
-	Purged   int64     // entries of the chain whose events were purged as a retention allowed
-	PurgedTo time.Time // the newest of those
-	Unsealed int64     // events that no seal covers yet
-	Seals    int       // that hold, of the database
-	Outside  int       // that hold, from elsewhere
+	Chained  int64         // events in the chain that are as they were, foreign ones among them
+	Foreign  int64         // of those, that nobody of ours vouched for: somebody wrote them into the database
+	First    *ForeignEvent // the first of them
+	NoMAC    int64         // of those, that carry no MAC: of the version before
+	NoMACTo  time.Time     // the newest of those
+	Purged   int64         // entries of the chain whose events were purged as a retention allowed
+	PurgedTo time.Time     // the newest of those
+	Unsealed int64         // events that no seal covers yet
+	Seals    int           // that hold, of the database
+	Outside  int           // that hold, from elsewhere
 	LastSeal time.Time
+}
+
+// count counts an event that is as the chain has it.
+func (v *Verified) count(e storedEvent, foreign bool) {
+	v.Chained++
+	switch {
+	case foreign:
+		if v.Foreign++; v.First == nil {
+			v.First = &ForeignEvent{ID: e.ID, At: e.At, Action: e.Action}
+		}
+	case len(e.mac) == 0:
+		if v.NoMAC++; e.At.After(v.NoMACTo) {
+			v.NoMACTo = e.At
+		}
+	}
 }
 
 // ChainError names the first entry that is not as it was.
@@ -255,10 +319,12 @@ func (a *Audit) Verify(ctx context.Context, outside []Seal, holds func(message, 
 				if l.At.After(v.PurgedTo) {
 					v.PurgedTo = l.At
 				}
-			case !l.tells(l.e, l.salt):
-				return v, &ChainError{Seq: l.Seq, Event: l.Event, At: l.At, What: "its event was changed"}
 			default:
-				v.Chained++
+				ours, foreign := l.tells(l.e.Event, l.salt)
+				if !ours && !foreign {
+					return v, &ChainError{Seq: l.Seq, Event: l.Event, At: l.At, What: "its event was changed"}
+				}
+				v.count(l.e, foreign)
 			}
 			for _, s := range seals[l.Seq] {
 				if !bytes.Equal(s.Hash, l.Hash) {
@@ -306,7 +372,7 @@ func (a *Audit) slippedIn(ctx context.Context) error {
 type chained struct {
 	Link
 	salt []byte
-	e    Event
+	e    storedEvent
 }
 
 const chainColumns = `seq, event, at, action, salt, content, hash`
@@ -328,12 +394,12 @@ func (a *Audit) links(ctx context.Context, after int64) ([]chained, error) {
 	for _, l := range links {
 		low, high = min(low, l.Event), max(high, l.Event)
 	}
-	events, err := collect(ctx, a.db.engine.reader(), scanEvent, `
-		SELECT `+eventColumns+` FROM audit_events WHERE id >= $1 AND id <= $2`, low, high)
+	events, err := collect(ctx, a.db.engine.reader(), scanStored, `
+		SELECT `+storedColumns+` FROM audit_events WHERE id >= $1 AND id <= $2`, low, high)
 	if err != nil {
 		return nil, err
 	}
-	byID := make(map[int64]Event, len(events))
+	byID := make(map[int64]storedEvent, len(events))
 	for _, e := range events {
 		byID[e.ID] = e
 	}

@@ -62,7 +62,7 @@ func (a *Audit) Export(ctx context.Context, w io.Writer, f Filter, format string
 			c.text.WriteString(" AND id < " + c.param(f.Before))
 		}
 		c.text.WriteString(" ORDER BY id LIMIT " + c.param(exportPage))
-		events, err := collect(ctx, a.db.engine.reader(), scanEvent, c.text.String(), c.args...)
+		events, err := a.events(ctx, c)
 		if err != nil {
 			return a.db.explain(what, err)
 		}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -10,14 +11,21 @@ import (
 // maxOwnEvents bounds what is remembered of one's own events: those of a few seconds.
 const maxOwnEvents = 10_000
 
-// ownEvents is the key under which a transaction's context collects the events that it
-// writes.
-type ownEvents struct{}
+// eventWriting is the key under which a transaction's context has its eventWriter.
+type eventWriting struct{}
 
-func written(ctx context.Context, e Event) {
-	if own, ok := ctx.Value(ownEvents{}).(*[]Event); ok {
-		*own = append(*own, e)
+// eventWriter is what the events of one transaction are written with.
+type eventWriter struct {
+	own  *[]Event // those that it wrote
+	macs vouching
+}
+
+func eventWriterOf(ctx context.Context) (*eventWriter, error) {
+	w, ok := ctx.Value(eventWriting{}).(*eventWriter)
+	if !ok {
+		return nil, errors.New("an audit event outside of a transaction of the store")
 	}
+	return w, nil
 }
 
 // ownEventsWritten remembers the events that this process has written until they stand in the
@@ -103,13 +111,18 @@ func (a *Audit) compareOwn(ctx context.Context, own []Event) (wait []Event, chan
 		switch {
 		case !there:
 			changed = append(changed, ChangedEvent{e.ID, e.Action, e.At, true})
-		case string(encodeContent(now, nil)) != string(encodeContent(e, nil)) || now.Action != e.Action || micros(now.At) != micros(e.At), linked && !link.tells(e, link.salt):
+		case string(encodeContent(now, nil)) != string(encodeContent(e, nil)) || now.Action != e.Action || micros(now.At) != micros(e.At), linked && !ours(link, e):
 			changed = append(changed, ChangedEvent{e.ID, e.Action, e.At, false})
 		case !linked:
 			wait = append(wait, e)
 		}
 	}
 	return wait, changed, nil
+}
+
+func ours(l chained, e Event) bool {
+	as, _ := l.tells(e, l.salt) // chained as foreign, it is not as it was written
+	return as
 }
 
 func (c ChangedEvent) String() string {

@@ -39,6 +39,7 @@ type DB struct {
 	foreign foreignRows
 	journal Journal
 	older   olderReplicas
+	before  beforeSeen
 	closing sync.Once
 	closed  error
 }
@@ -67,6 +68,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
+	db.before.seen = o.Now()
 	return db, nil
 }
 

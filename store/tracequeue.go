@@ -26,6 +26,7 @@ type TraceQueue struct {
 	mu        sync.Mutex
 	minute    time.Time
 	strangers int
+	guesses   int // at somebody's password
 }
 
 // Queue returns a queue in front of these traces. It does nothing by itself: see Run.
@@ -35,7 +36,7 @@ func (t *Traces) Queue() *TraceQueue {
 
 // Add takes a trace, or leaves it out and says so. It never waits.
 func (q *TraceQueue) Add(t Trace) bool {
-	if t.Stranger && !q.strangerFits() {
+	if t.Stranger && !q.strangerFits(t.Person != "") {
 		q.lost.Add(1)
 		return false
 	}
@@ -48,14 +49,19 @@ func (q *TraceQueue) Add(t Trace) bool {
 	}
 }
 
-func (q *TraceQueue) strangerFits() bool {
+// strangerFits counts strangers' traces. Guesses at the passwords of people are counted apart: a flood of others leaves them their room.
+func (q *TraceQueue) strangerFits(guess bool) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if minute := q.traces.db.now().Truncate(time.Minute); !minute.Equal(q.minute) {
-		q.minute, q.strangers = minute, 0
+		q.minute, q.strangers, q.guesses = minute, 0, 0
 	}
-	q.strangers++
-	return q.strangers <= strangersPerMinute
+	count := &q.strangers
+	if guess {
+		count = &q.guesses
+	}
+	*count++
+	return *count <= strangersPerMinute
 }
 
 // Flush stores what waits now. What can't be stored is lost.

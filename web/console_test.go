@@ -119,3 +119,49 @@ func TestConsoleRefusals(t *testing.T) {
 }
 
 func auditOf(action string) store.Filter { return store.Filter{Action: action} }
+
+// TestConsoleActsNameTheirOrigin: whatever a route of the console does, the audit event of it names the reference of the request and the
+// address (row ID-18). The context says so before any handler runs, and the store fills it in.
+func TestConsoleActsNameTheirOrigin(t *testing.T) {
+	db := storetest.Open(t)
+	f := &auditedIdP{consoleIdP: &consoleIdP{fakeIdP: newFakeIdP()}, db: db, t: t}
+	r := newRig(t, func(o *web.Options) {
+		o.IdP = f
+		o.Console = &web.Console{Store: db}
+	})
+	for _, route := range web.ConsoleRoutes() {
+		f.route = route.Method + " " + route.Path
+		req, err := http.NewRequestWithContext(t.Context(), route.Method, r.srv.URL+strings.ReplaceAll(route.Path, ":", ""), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Origin", r.srv.URL)
+		res, err := r.client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		list, err := db.Audit().List(t.Context(), store.Filter{Action: "probe", Subject: f.route})
+		if err != nil || len(list) != 1 {
+			t.Fatalf("%s: %d events, %v, want one", f.route, len(list), err)
+		}
+		if e := list[0]; e.Ref != res.Header.Get("X-Request-Id") || e.Address != "127.0.0.1" {
+			t.Errorf("%s: the event comes from %q at %q, want the reference %q and the address", f.route, e.Ref, e.Address, res.Header.Get("X-Request-Id"))
+		}
+	}
+}
+
+// auditedIdP writes an audit event that says nothing of where it comes from, as many functions behind the console do.
+type auditedIdP struct {
+	*consoleIdP
+	db    *store.DB
+	t     *testing.T
+	route string
+}
+
+func (f *auditedIdP) Administrator(ctx context.Context, v idp.Visitor) (idp.Administrator, bool, error) {
+	if err := f.db.Audit().Add(ctx, store.Event{Actor: "p1", Action: "probe", Subject: f.route}); err != nil {
+		f.t.Error(err)
+	}
+	return f.consoleIdP.Administrator(ctx, v)
+}

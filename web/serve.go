@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"encoding/base32"
 	"fmt"
 	"io"
 	"log/slog"
@@ -14,6 +13,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"ssobridge/idp"
+	"ssobridge/store"
 )
 
 // visit is what is known of one request beside the request itself.
@@ -27,6 +27,8 @@ type visit struct {
 	cause    error     // the error behind it, for the log
 	language *language // of the page
 	status   int       // what the log says where nothing was sent
+
+	footprint *idp.Footprint // what the request may leave behind
 }
 
 const visitKey = "visit"
@@ -57,10 +59,16 @@ func (s *Server) serve(next echo.HandlerFunc) echo.HandlerFunc {
 
 		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
 		defer cancel()
+		if s.strangers != nil {
+			ctx, v.footprint = s.strangers.Begin(ctx, v.address)
+		}
 		c.SetRequest(r.WithContext(ctx))
 
 		var err error
 		if v.ref, err = newRef(s.random); err == nil {
+			// Every audit event that is written for this request names it and its address, whichever room writes it: no act
+			// can forget to.
+			c.SetRequest(c.Request().WithContext(store.WithOrigin(ctx, store.Origin{Ref: v.ref, Address: v.address})))
 			c.Response().Header().Set("X-Request-Id", v.ref)
 			err = recovered(next, c)
 		}
@@ -86,6 +94,18 @@ func recovered(next echo.HandlerFunc, c echo.Context) (err error) {
 		err = fmt.Errorf("panic: %.500v\n%.8000s", p, debug.Stack())
 	}()
 	return next(c)
+}
+
+// overBound tells whether the request must leave nothing of its own behind. Whoever has a session has no bound, also where nothing has
+// looked at it yet.
+func (s *Server) overBound(c echo.Context, v *visit) bool {
+	if !v.footprint.Over() {
+		return false
+	}
+	if v.session != "" {
+		_, _, _ = s.idp.SignedIn(c.Request().Context(), v.visitor()) // who it finds is known from here on
+	}
+	return v.footprint.Over()
 }
 
 // finish logs and counts a request. The path is never logged, only the route: a
@@ -164,14 +184,11 @@ func (s *Server) hostIsOurs(host string) bool {
 		s.public.Port() == "" && strings.EqualFold(host, s.public.Host+":"+defaultPort(s.public.Scheme))
 }
 
-// readAloud is Crockford's base32: no letters that are taken for digits.
-var readAloud = base32.NewEncoding("0123456789ABCDEFGHJKMNPQRSTVWXYZ").WithPadding(base32.NoPadding)
-
 // newRef is a reference id, ten characters that a person can read out on the phone.
 func newRef(random io.Reader) (string, error) {
 	var raw [7]byte
 	if _, err := io.ReadFull(random, raw[:]); err != nil {
 		return "", fmt.Errorf("draw a reference id: %w", err)
 	}
-	return readAloud.EncodeToString(raw[:])[:10], nil
+	return idp.ReadAloud.EncodeToString(raw[:])[:10], nil
 }

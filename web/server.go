@@ -118,6 +118,10 @@ type Options struct {
 	Random io.Reader
 	// HSTS sends Strict-Transport-Security where PublicURL is https.
 	HSTS bool
+	// Strangers bounds what requests by nobody known leave behind in traces and log lines; References makes the references of pages of those
+	// that are past the bound. Default nil, both: there is no bound.
+	Strangers  *idp.Strangers
+	References *idp.References
 	// ConfirmLaunch asks for one click where another site leads a browser to a launch
 	// link. Browsers that do not say where they come from are not asked.
 	ConfirmLaunch bool
@@ -158,6 +162,8 @@ type Server struct {
 	startLife time.Duration // of the cookie of a started sign-in
 	confirm   bool          // launches from other sites
 	hook      *hook
+	strangers *idp.Strangers
+	refs      *idp.References
 	languages []language // the first is the default
 	matcher   xlanguage.Matcher
 	pages     *pages // of the default language, for what is the same in all
@@ -184,6 +190,9 @@ func New(o Options) (*Server, error) {
 	}
 	hook, err := newHook(o.Webhook)
 	faults = append(faults, err)
+	if (o.Strangers == nil) != (o.References == nil) {
+		faults = append(faults, errors.New("web: Strangers and References belong together, and one is missing"))
+	}
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
 	}
@@ -205,6 +214,8 @@ func New(o Options) (*Server, error) {
 		startLife: cmp.Or(o.SignInLife, time.Hour),
 		confirm:   o.ConfirmLaunch,
 		hook:      hook,
+
+		strangers: o.Strangers, refs: o.References,
 	}
 	if s.ready == nil {
 		s.ready = func(context.Context) error { return nil }

@@ -113,6 +113,15 @@ func (k *console) trace(r *consoleRequest) error {
 	ref := strings.ToUpper(cut(r.Param("ref"), 40))
 	list, err := k.Store.Traces().ByRef(r.ctx(), ref)
 	if errors.Is(err, store.ErrNotFound) {
+		if k.refs != nil {
+			if coded, ok := k.refs.Read(ref); ok {
+				return r.show(http.StatusOK, "trace-coded", r.text("trace.one", "ref", ref), struct {
+					Ref string
+					idp.CodedReason
+					idp.ReasonText
+				}{ref, coded, idp.TextOf(coded.Reason)})
+			}
+		}
 		return r.show(http.StatusNotFound, "trace-none", r.text("trace.one", "ref", ref), struct{ Ref string }{ref})
 	}
 	if err != nil {

@@ -85,7 +85,7 @@ func testAuditPurge(t *testing.T, fresh func(testing.TB) store.Options) {
 		must(t, a.Add(ctx, store.Event{At: noon, Actor: "p1", Action: "sign-in"}, store.Event{At: noon, Actor: "p1", Action: "sign-in"}, event("newest")))
 		r := key.retention(noon.Add(9000*time.Hour), monthly)
 		purge(t, a, 0, r)
-		head, _, err := a.Chain(ctx)
+		head, _, err := chain(ctx, a)
 		must(t, err)
 		purge(t, a, 0, r)
 		must(t, a.AddSeal(ctx, key.seal(head)))
@@ -145,7 +145,7 @@ func testAuditSeals(t *testing.T, fresh func(testing.TB) store.Options) {
 	const hours = 240 // a seal each hour up to now: of eleven days, the first and the last are cut
 	for i := range hours {
 		must(t, a.Add(ctx, event("seal")))
-		head, _, err := a.Chain(ctx)
+		head, _, err := chain(ctx, a)
 		must(t, err)
 		s := store.Seal{Seq: head.Seq, Hash: head.Hash, At: now.Add(time.Duration(i-hours+1) * time.Hour)}
 		s.Signature = ed25519.Sign(key.key, s.Message())

@@ -79,6 +79,8 @@ func Run(t *testing.T, fresh func(testing.TB) store.Options) {
 		{"AuditPurge", testAuditPurge},
 		{"AuditSeals", testAuditSeals},
 		{"AuditOwn", testAuditOwn},
+		{"AuditForeign", testAuditForeign},
+		{"AuditOrigin", testAuditOrigin},
 		{"Captures", testCaptures},
 		{"NamedGroups", testNamedGroups},
 		{"Forms", testForms},

@@ -58,10 +58,14 @@ func (p *Parts) sealOnce(ctx context.Context, holder string) error {
 	}
 	var head store.Link
 	for more := true; more && ctx.Err() == nil; {
-		if head, more, err = p.Store.Audit().Chain(ctx); err != nil {
+		c, err := p.Store.Audit().Chain(ctx)
+		if err != nil {
 			return err
 		}
+		head, more = c.Head, c.More
+		p.foreignEvents(c)
 	}
+	p.reportForeign(ctx)
 	switch sealed, err := p.Store.Audit().LastSeal(ctx); {
 	case err != nil && !errors.Is(err, store.ErrNotFound):
 		return err
@@ -76,6 +80,46 @@ func (p *Parts) sealOnce(ctx context.Context, holder string) error {
 		p.log.Warn("a seal of the audit was not written to audit.sink", "error", err)
 	}
 	return p.Store.Audit().AddSeal(ctx, s)
+}
+
+// foreignTally collects foreign events until they are reported.
+type foreignTally struct {
+	count, before int
+	first         store.ForeignEvent
+	reported      time.Time
+}
+
+// foreignEvents adds what one batch of the chain found.
+func (p *Parts) foreignEvents(c store.Chained) {
+	if p.foreign.count == 0 && len(c.Foreign) > 0 {
+		p.foreign.first = c.Foreign[0]
+	}
+	p.foreign.count += len(c.Foreign)
+	p.foreign.before += c.Before
+}
+
+// reportForeign reports, once a minute at most, the audit events that somebody wrote into the database: one line in the log and one event,
+// however many there are. Who writes a million rows must not get a million of ours.
+func (p *Parts) reportForeign(ctx context.Context) {
+	t := &p.foreign
+	if now := p.now(); t.count+t.before == 0 || now.Sub(t.reported) < time.Minute && !t.reported.IsZero() && ctx.Err() == nil {
+		return
+	}
+	if t.before > 0 {
+		p.log.Info("audit events without a MAC were taken into the chain: they are of the version before", "count", t.before)
+	}
+	if t.count > 0 {
+		p.log.Error("THE AUDIT LOG HOLDS EVENTS THAT SSOBRIDGE DID NOT WRITE", "count", t.count, "first_event", t.first.ID, "at", t.first.At,
+			"action", t.first.Action, "cause", t.first.Why,
+			"hint", "somebody writes the database, or a program of an earlier version was run on it; ssobridge audit verify counts such events")
+		e := store.Event{At: p.now().UTC(), Actor: "worker", Action: "audit-foreign", Subject: fmt.Sprintf("event %d", t.first.ID), Outcome: "failed", Reason: "not_vouched"}
+		e.Detail, _ = json.Marshal(map[string]any{"count": t.count}) // numbers always encode
+		if err := p.Store.Audit().Add(ctx, e); err != nil {
+			p.log.Warn("the report of foreign audit events was not stored; tried again in ten seconds", "error", err)
+			return
+		}
+	}
+	*t = foreignTally{reported: p.now()}
 }
 
 // compareAudit holds the events that this replica has written against the database. The chain

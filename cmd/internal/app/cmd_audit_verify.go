@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"ssobridge/store"
 )
@@ -61,6 +62,9 @@ func (c *auditVerifyCmd) Run(s *session) (err error) {
 		return err
 	}
 	s.printf("%d events are as they were; %d seals in the database hold, %d from outside\n", v.Chained, v.Seals, v.Outside)
+	if v.NoMAC > 0 {
+		s.printf("%d of them carry no MAC: they were written by the version before, the newest of %s\n", v.NoMAC, v.NoMACTo.UTC().Format("2006-01-02 15:04:05 MST"))
+	}
 	if v.Purged > 0 {
 		s.printf("%d more were purged as audit.keep says, the newest of them of %s\n", v.Purged, v.PurgedTo.UTC().Format("2006-01-02 15:04:05 MST"))
 	}
@@ -73,6 +77,10 @@ func (c *auditVerifyCmd) Run(s *session) (err error) {
 	}
 	if v.Unsealed > 0 {
 		s.printf("%d events are not sealed yet; the running bridge does it every ten seconds\n", v.Unsealed)
+	}
+	if v.Foreign > 0 {
+		s.printf("NOT WRITTEN BY SSOBRIDGE: %d events, the first of them event %d (%s of %s)\n", v.Foreign, v.First.ID, v.First.Action, v.First.At.UTC().Format(time.RFC3339))
+		return &commandError{err: errors.New("the audit log holds events that ssobridge did not write"), hint: "ssobridge audit export --format jsonl shows them with \"foreign\": true; find out who writes the database", code: exitDiffers}
 	}
 	return nil
 }

@@ -158,7 +158,7 @@ func (c *initCmd) firstKey(s *session, dsn, secret string) (_ *certs.Key, err er
 	if err != nil {
 		return nil, fmt.Errorf("use secret_key: %w", err)
 	}
-	db, err := store.Open(s.ctx, store.Options{DSN: dsn, Now: s.now, Logger: s.log()})
+	db, err := store.Open(s.ctx, store.Options{DSN: dsn, Now: s.now, Logger: s.log(), Voucher: sealer})
 	if err != nil {
 		return nil, failed(fmt.Errorf("open the store: %w", err), "can the folder be written?")
 	}

@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"ssobridge/idp"
 	"ssobridge/store"
 )
 
@@ -97,6 +98,9 @@ func (c *traceShowCmd) Run(s *session) (err error) {
 	}
 	list, err := p.Store.Traces().ByRef(s.ctx, strings.ToUpper(c.Ref))
 	if errors.Is(err, store.ErrNotFound) {
+		if coded, ok := p.References.Read(c.Ref); ok {
+			return c.coded(s, coded)
+		}
 		return badInput(fmt.Errorf("no sign-in with the reference %s is known", quote(c.Ref)), "it may be older than traces.keep, or belong to a page that is no sign-in; ssobridge audit list --ref looks in the audit")
 	}
 	if err != nil {
@@ -119,6 +123,25 @@ func (c *traceShowCmd) Run(s *session) (err error) {
 		}
 	}
 	return w.Flush()
+}
+
+// coded shows what a reference itself carries.
+func (c *traceShowCmd) coded(s *session, r idp.CodedReason) error {
+	text := idp.TextOf(r.Reason)
+	if c.JSON {
+		return json.NewEncoder(s.stdout).Encode(struct {
+			Ref    string    `json:"ref"`
+			Minute time.Time `json:"minute"`
+			Reason string    `json:"reason"`
+			Cause  string    `json:"cause"`
+			Fix    string    `json:"fix"`
+			Steps  bool      `json:"steps_kept"`
+		}{strings.ToUpper(c.Ref), r.Minute, r.Reason, text.Cause, text.Fix, false})
+	}
+	s.printf("%s UTC  %s  refused (%s)\n", r.Minute.Format("2006-01-02 15:04"), strings.ToUpper(c.Ref), cmp.Or(r.Reason, "unknown reason"))
+	s.printf("  %s\n  %s\n", text.Cause, text.Fix)
+	s.printf("no steps were kept: at that minute more requests came from this address, or from strangers in all, than traces are kept of\n")
+	return nil
 }
 
 func (c *traceShowCmd) captured(s *session, p *Parts) error {

@@ -136,6 +136,9 @@ func (p *Parts) Serve(ctx context.Context, l Listeners, ready func()) error {
 		ready()
 	}
 	err = g.Wait()
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	p.reportStrangers(end)
+	cancel()
 	if p.Traces != nil {
 		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 		defer cancel()
@@ -179,6 +182,7 @@ func (p *Parts) pages(figures *metrics, ready func(context.Context) error) (http
 		IdP: figures.counted(p.IdP), PublicURL: p.Config.PublicURL, TrustedProxies: p.Config.proxies(), Branding: branding,
 		CSRFKey: p.Sealer.Derive("csrf"), Ready: ready, Observe: figures.observe, Logger: p.log, Now: p.now, Random: rand.Reader,
 		HSTS: strings.HasPrefix(p.Config.PublicURL, "https://"), SessionLife: 0, SignInLife: p.Config.SignIn.Life,
+		Strangers: p.Strangers, References: &p.References,
 		ConfirmLaunch: p.Config.SignIn.ConfirmLaunch, Webhook: p.webhook(), Console: p.console(),
 	})
 	if err != nil {
@@ -253,6 +257,7 @@ func (p *Parts) purge(ctx context.Context) error {
 				p.log.Debug("cleared what had expired", "what", what, "count", n)
 			}
 		}
+		p.reportStrangers(ctx)
 		if err := p.countFigures(ctx); err != nil && ctx.Err() == nil {
 			p.log.Warn("the figures of the console's charts were not counted; tried again in a minute", "error", err)
 		}
@@ -267,6 +272,21 @@ func (p *Parts) purge(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
+	}
+}
+
+// reportStrangers writes down what requests by nobody known came to, as far as they had no traces, log lines and events of their own.
+func (p *Parts) reportStrangers(ctx context.Context) {
+	if err := p.IdP.ReportStrangers(ctx); err != nil && ctx.Err() == nil {
+		p.log.Warn("counts of failed logins were not stored; tried again in a minute", "error", err)
+	}
+	lines := p.Strangers.LeftOut()
+	count := 0
+	for _, n := range lines {
+		count += n
+	}
+	if count > 0 {
+		p.log.Info("log lines of strangers were left out", "count", count, "lines", lines)
 	}
 }
 

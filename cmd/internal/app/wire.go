@@ -42,9 +42,12 @@ type Parts struct {
 	Fetcher      *idp.Fetcher
 	Refresher    *idp.Refresher
 	Traces       *store.TraceQueue // nil: none are kept
+	Strangers    *idp.Strangers
+	References   idp.References
 
-	log *slog.Logger
-	now func() time.Time
+	log     *slog.Logger
+	now     func() time.Time
+	foreign foreignTally // audit events that somebody else wrote
 }
 
 // Open makes the parts from a configuration that passed its check. Close them after use.
@@ -55,7 +58,10 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Parts, error) {
 // openParts opens them with the revocation journal or, where the database is one that may have to be settled first, without: then what is changed in it
 // is not said there.
 func openParts(ctx context.Context, cfg Config, log *slog.Logger, journaled bool) (_ *Parts, err error) {
-	p := &Parts{Config: cfg, log: log, now: time.Now}
+	p := &Parts{Config: cfg, now: time.Now}
+	p.Strangers = idp.NewStrangers(p.now)
+	log = slog.New(idp.Quiet(log.Handler(), p.Strangers)) // for all rooms: each gets the context of the request
+	p.log = log
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.Close())
@@ -69,6 +75,7 @@ func openParts(ctx context.Context, cfg Config, log *slog.Logger, journaled bool
 	if p.Sealer, err = certs.NewSealer(secret); err != nil {
 		return nil, fmt.Errorf("use secret_key: %w", err)
 	}
+	p.References = idp.NewReferences(p.Sealer)
 	var held idp.Token // stays nil without a token: a nil *pkcs11.Token in it would not be
 	if t := cfg.PKCS11; t.Module != "" {
 		if p.Token, err = pkcs11.New(pkcs11.Options{Module: t.Module, TokenLabel: t.TokenLabel, PIN: string(t.PIN), Now: p.now}); err != nil {

@@ -52,9 +52,11 @@ func TestAuditSeals(t *testing.T) {
 	}
 	c.deliver(c.goOn(c.get(w.launch(club))))
 	w.stop(t) // seals what is left
-	out := w.command(t, "audit", "verify", "--seals", sink)
-	if !strings.Contains(out, "events are as they were") || strings.Contains(out, "not sealed yet") {
-		t.Errorf("verify: %s", out)
+	// The chain is whole, and holds the event that the database lied about as none of ours.
+	out, err := w.tryCommand("audit", "verify", "--seals", sink)
+	if err == nil || !strings.Contains(out, "events are as they were") || strings.Contains(out, "not sealed yet") ||
+		!strings.Contains(out, "NOT WRITTEN BY SSOBRIDGE: 1 events") || strings.Contains(out, "no MAC") {
+		t.Errorf("verify: %v\n%s", err, out)
 	}
 	// Events name people by their id alone.
 	export := w.command(t, "audit", "export")

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"crypto/rand"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
@@ -17,6 +18,7 @@ import (
 
 	"ssobridge/idp"
 	"ssobridge/idp/directory/directorytest"
+	"ssobridge/store"
 	"ssobridge/web"
 )
 
@@ -40,7 +42,36 @@ func newConsoleWorld(t testing.TB, s setting) *world {
 	}
 	maps.Copy(set, s.set)
 	s.set = set
-	return newWorld(t, s)
+	w := newWorld(t, s)
+	t.Cleanup(func() { w.actsNameTheirOrigin(t) })
+	return w
+}
+
+// actsNameTheirOrigin looks at all that was done in the console by a test: each audit event of a person names the address that the act
+// came from and the reference of its request (row ID-18).
+func (w *world) actsNameTheirOrigin(t testing.TB) {
+	t.Helper()
+	out, err := w.tryCommand("audit", "export")
+	if err != nil {
+		t.Errorf("ssobridge audit export: %v\n%s", err, out)
+		return
+	}
+	for line := range strings.Lines(out) {
+		var e store.Event
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			t.Errorf("a line of the export: %v\n%s", err, line)
+			continue
+		}
+		if e.Actor == "" || e.Actor == "worker" || e.Actor == "watch" || strings.HasPrefix(e.Actor, "admin:") {
+			continue // nobody's act, or one by command
+		}
+		if e.Action == "create-user-wanted" && strings.HasPrefix(e.Reason, "plan") {
+			continue // the worker's, of a plan that the person started: the event of that names where it came from
+		}
+		if e.Ref == "" || e.Address == "" {
+			t.Errorf("an act of a person does not say where it came from: %s", line)
+		}
+	}
 }
 
 // enter signs somebody in to the console by its own way.

@@ -171,6 +171,11 @@ INSERT INTO store_place (id, place, began_at) VALUES (1, '', CAST(EXTRACT(EPOCH 
 
 
 -- Audit.
+-- What the writer of an event vouched for it by: a random number and a MAC over that and the event. Who writes the database without a
+-- secret key can make none. Empty: by the version before, or by nobody of ours; foreign_event is 1 where the second was found.
+ALTER TABLE audit_events ADD COLUMN mac BYTEA   NOT NULL DEFAULT '';
+ALTER TABLE audit_chain ADD COLUMN foreign_event BIGINT NOT NULL DEFAULT 0;
+CREATE INDEX audit_chain_foreign ON audit_chain (event) WHERE foreign_event = 1;
 
 
 -- Traces.

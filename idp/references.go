@@ -1,0 +1,115 @@
+package idp
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base32"
+	bits "encoding/binary"
+	"slices"
+	"strings"
+	"time"
+
+	"ssobridge/certs"
+)
+
+// A reference that a page shows leads to its trace. Past what strangers may leave behind there is no trace: then the reference itself
+// carries the minute and the reason, with a short MAC, so that whoever is asked for help still finds out what it was.
+//
+// It has 14 characters where others have 10: 28 bits for the minute, 8 for the reason, 34 for the MAC. A MAC that short is guessed once
+// in 17,000 million tries, and all that is won by it is a reference that names a wrong reason.
+const (
+	codedReference = 14
+	minuteBits     = 28
+	reasonBits     = 8
+	referenceBits  = 34
+
+	referencePurpose = "reference"
+)
+
+// ReadAloud is Crockford's base32: no letters that are taken for digits.
+var ReadAloud = base32.NewEncoding("0123456789ABCDEFGHJKMNPQRSTVWXYZ").WithPadding(base32.NoPadding)
+
+// codes are the reasons that a reference can carry, by their number in it. New ones are put at the end: older references stay readable.
+// 0 is for a reason that has no number.
+var codes = append([]string{""}, strings.Fields(`
+	method_not_allowed too_large bad_request unsigned_request signature_parameters signature_in_xml signature_form signature_algorithm
+	no_signing_certificate bad_signature unknown_provider provider_disabled metadata_expired wrong_destination request_time
+	replayed_request unknown_acs too_many_sign_ins no_encryption_key no_single_logout unknown_logout busy no_console_role
+	no_second_factors no_provider choose_provider unknown_relay_state unknown_sign_in other_browser other_subject too_many_attempts
+	directory_down unavailable
+	bad_link bad_form stale_form no_cookies cross_origin wrong_host framed prefetched not_found too_slow internal console_session
+	console_role console_twice
+	cancelled version_too_high version_too_low unsupported_binding name_id_policy authn_context subject passive unknown_session
+	encrypted_name waiting key_switch
+	no_assignment not_this_account person_data may_not_create held_conflict refused_by_partner owner_unknown not_in_group account_closed
+	user_suspended
+	locked disabled expired password_expired must_change not_now not_here ambiguous bad_data`)...)
+
+// References makes and reads references that carry their reason.
+type References struct{ sealer *certs.Sealer }
+
+// NewReferences needs the secret keys.
+func NewReferences(sealer *certs.Sealer) References { return References{sealer} }
+
+// Coded is the reference for a reason at a moment.
+func (r References) Coded(reason string, now time.Time) string {
+	code := max(slices.Index(codes, reason), 0)
+	what := uint64(now.Unix()/60)<<reasonBits | uint64(code) //nolint:gosec // G115: times before 1970 are none
+	return writeReference(what, r.mac(r.sealer.KeyIDs()[0], what))
+}
+
+// CodedReason is what a reference carries.
+type CodedReason struct {
+	Minute time.Time
+	Reason string // "": none that has a number
+}
+
+// Read tells what a reference carries. ok is false for one that carries nothing, or that was not made here.
+func (r References) Read(ref string) (c CodedReason, ok bool) {
+	what, mac, ok := splitReference(strings.ToUpper(ref))
+	if !ok {
+		return c, false
+	}
+	// The reference has no room to name its key: each known one is tried.
+	if !slices.ContainsFunc(r.sealer.KeyIDs(), func(id certs.KeyID) bool {
+		want := r.mac(id, what)
+		return hmac.Equal(bits.BigEndian.AppendUint64(nil, want), bits.BigEndian.AppendUint64(nil, mac))
+	}) {
+		return c, false
+	}
+	c.Minute = time.Unix(int64(what>>reasonBits)*60, 0).UTC() //nolint:gosec // G115: 28 bits
+	if code := int(what & (1<<reasonBits - 1)); code < len(codes) {
+		c.Reason = codes[code]
+	}
+	return c, true
+}
+
+func (r References) mac(id certs.KeyID, what uint64) uint64 {
+	key, _ := r.sealer.DeriveBy(id, referencePurpose) // known: it came from KeyIDs
+	h := hmac.New(sha256.New, key)
+	h.Write(bits.BigEndian.AppendUint64(nil, what))
+	return bits.BigEndian.Uint64(h.Sum(nil)) >> (64 - referenceBits)
+}
+
+// writeReference puts the 70 bits into 14 characters: 36 of them in what, 34 in mac.
+func writeReference(what, mac uint64) string {
+	raw := make([]byte, 0, 9)
+	// 72 bits: two empty ones stand behind the MAC, and the last character of 15 is left out with them.
+	raw = bits.BigEndian.AppendUint32(raw, uint32(what>>4))                                      //nolint:gosec // G115: the upper 32 of 36 bits
+	rest := (what&0xf)<<(referenceBits+2) | mac<<2                                               // 40 bits
+	raw = append(raw, byte(rest>>32), byte(rest>>24), byte(rest>>16), byte(rest>>8), byte(rest)) //nolint:gosec // G115: byte by byte
+	return ReadAloud.EncodeToString(raw)[:codedReference]
+}
+
+func splitReference(ref string) (what, mac uint64, ok bool) {
+	if len(ref) != codedReference {
+		return 0, 0, false
+	}
+	raw, err := ReadAloud.DecodeString(ref + "0")
+	if err != nil || len(raw) != 9 {
+		return 0, 0, false
+	}
+	rest := uint64(raw[4])<<32 | uint64(raw[5])<<24 | uint64(raw[6])<<16 | uint64(raw[7])<<8 | uint64(raw[8])
+	what = uint64(bits.BigEndian.Uint32(raw))<<4 | rest>>(referenceBits+2)
+	return what, rest >> 2 & (1<<referenceBits - 1), what>>(minuteBits+reasonBits) == 0
+}
