@@ -248,6 +248,9 @@ func (x *index) try(r *rule, who *subject) []Hit {
 	case store.GroupPattern:
 		var all []Hit
 		for _, g := range who.entry.Groups {
+			if m.GroupDN != "" && !directory.Under(g.DN, m.GroupDN) {
+				continue // whoever may create groups elsewhere chooses no client account
+			}
 			if h, fits := x.tryPattern(r, g.Name, "group"); fits {
 				h.Group = g
 				all = append(all, h)
@@ -315,6 +318,9 @@ func miss(r *rule, who *subject) string {
 		}
 		return "is not a member of the group"
 	case m.Kind == store.GroupPattern:
+		if m.GroupDN != "" {
+			return "no group below " + m.GroupDN + " has a name that fits the pattern"
+		}
 		return "no group name fits the pattern"
 	}
 	if len(who.entry.Attributes[strings.ToLower(m.Attribute)]) == 0 {

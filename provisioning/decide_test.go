@@ -305,7 +305,7 @@ func TestOwnerUnknown(t *testing.T) {
 
 // A template that gives two people one name never makes the second one share the first one's user.
 func TestTemplateCollisionIsHeld(t *testing.T) {
-	w := newWorld(t, settings{service: provisioning.Options{ExternalID: "{attr:employeenumber}.{account}"}})
+	w := newWorld(t, settings{service: provisioning.Options{ExternalID: "{attr:employeenumber}.{account}", AllowMutableExternalID: true}})
 	w.mapGroup(group("sales"), harbour)
 	w.run()
 	one, two := person("one", group("sales")), person("two", group("sales"))

@@ -201,6 +201,11 @@ func newRule(m store.Mapping, forms *store.AccountForms) rule {
 			r.fault = err.Error()
 		}
 		r.pattern = pattern
+		if m.Kind == store.GroupPattern && m.GroupDN != "" {
+			if _, err := directory.NormalDN(m.GroupDN); err != nil {
+				r.fault = fmt.Sprintf("group base: %v", err)
+			}
+		}
 	default:
 		r.fault = fmt.Sprintf("kind %.40q is not known to this program", m.Kind)
 	}

@@ -24,6 +24,8 @@ type MappingSpec struct {
 	GroupDN string          // of a group that was not looked up in the directory
 	Group   directory.Group // as looked up; its id is kept beside the DN
 	Pattern string          // over group names, or over the values of Attribute
+	// GroupBase is the DN, as the directory spells it, below which the groups of a pattern over group names must be.
+	GroupBase string
 	// Attribute is the directory attribute that Pattern runs over; empty for group names.
 	Attribute string
 	Person    store.PersonID
@@ -156,11 +158,18 @@ func draft(spec MappingSpec) (m store.Mapping, faults []error) {
 		m.Kind, m.Pattern = store.GroupPattern, spec.Pattern
 		if spec.Attribute != "" {
 			m.Kind, m.Attribute = store.AttributePattern, strings.ToLower(spec.Attribute)
+		} else {
+			m.GroupDN = spec.GroupBase
 		}
 		var err error
 		if pattern, err = ParsePattern(spec.Pattern); err != nil {
 			fault("pattern", err.Error(), "write it like ctct-{account}-{role}, with * for anything")
 			return m, faults
+		}
+	}
+	if spec.GroupBase != "" {
+		if _, err := directory.NormalDN(spec.GroupBase); err != nil || m.Kind != store.GroupPattern {
+			fault("group_base", "it is not a DN, or there is no pattern of group names", "write it like ou=ctct,ou=groups,dc=example,dc=com, with a pattern of group names")
 		}
 	}
 	if spec.Attribute != "" && (spec.Pattern == "" || !mappedAttribute.MatchString(spec.Attribute)) {
@@ -353,12 +362,28 @@ func (s *Service) mappingEvent(action, actor string, m store.Mapping) store.Even
 	return store.Event{At: s.now(), Actor: actor, Action: action, Subject: "mapping", Account: m.Account, Outcome: "ok", Detail: raw}
 }
 
+// Risk says in plain words who beside the administrators can decide by a mapping who gets which client account; "" for nobody.
+func Risk(m store.Mapping) string {
+	switch {
+	case m.Kind == store.GroupPattern && m.GroupDN == "":
+		return "anybody who may create a group anywhere below group_base_dn can take any client account and role by its name; give the mapping a group base, a later version will refuse it without one"
+	case m.Kind == store.GroupPattern:
+		return "anybody who may create or rename a group below " + m.GroupDN + " can take any client account and role that the pattern captures"
+	case m.Kind == store.AttributePattern && directory.SelfWritten(m.Attribute):
+		return "people can often edit " + m.Attribute + " of their own entry, and would choose their client account by it; use an attribute that only administrators can write"
+	}
+	return ""
+}
+
 // Who says in a few words whom a mapping is for.
 func Who(m store.Mapping) string {
 	switch m.Kind {
 	case store.GroupMapping:
 		return "group " + m.GroupDN
 	case store.GroupPattern:
+		if m.GroupDN != "" {
+			return "groups named " + m.Pattern + " below " + m.GroupDN
+		}
 		return "groups named " + m.Pattern
 	case store.AttributePattern:
 		return m.Attribute + " = " + m.Pattern

@@ -284,3 +284,33 @@ func TestBrokenMappingNeverHits(t *testing.T) {
 		}
 	}
 }
+
+// ID-04: a pattern with a base takes groups below it alone, at a sign-in, in explain and in a plan; the text of the DN is no proof.
+func TestID04PatternBase(t *testing.T) {
+	w := newWorld(t, settings{})
+	w.add(provisioning.MappingSpec{Pattern: "ctct-{account}-{role}", GroupBase: "ou=ctct,ou=groups,dc=example,dc=test"})
+	name := "ctct-" + string(harbour) + "-account_manager"
+	for dn, want := range map[string]int{
+		"cn=" + name + ",ou=ctct,ou=groups,dc=example,dc=test":              1,
+		"CN=" + name + ",ou=deeper,OU=CTCT,ou=Groups,dc=example,dc=test":    1,
+		"cn=" + name + ",ou=groups,dc=example,dc=test":                      0,
+		"cn=" + name + ",ou=ctct\u00a0,ou=groups,dc=example,dc=test":        0,
+		"cn=" + name + `\,ou=ctct\,ou=groups,dc=example,dc=test`:            0,
+		"cn=" + name + ",ou=ctct,ou=groups,dc=example,dc=test,dc=elsewhere": 0,
+		"": 0,
+	} {
+		who := person("jane", directory.Group{ID: "1", DN: dn, Name: name})
+		got, err := w.Service.Assignments(t.Context(), who)
+		if err != nil || len(got) != want {
+			t.Errorf("%q: got %+v, %v; want %d", dn, got, err, want)
+		}
+	}
+	for _, bad := range []provisioning.MappingSpec{
+		{Pattern: "x-{account}", Role: "account_manager", GroupBase: "nonsense"},
+		{Pattern: "{account}", Attribute: "employeeType", Role: "account_manager", GroupBase: "ou=x,dc=test"},
+	} {
+		if _, err := w.Service.AddMapping(t.Context(), bad); err == nil || !strings.Contains(err.Error(), "group_base") {
+			t.Errorf("%+v: %v", bad, err)
+		}
+	}
+}

@@ -292,6 +292,9 @@ func onlySwitched(a, b store.Mapping) bool {
 // SpecOf is a mapping as an admin would ask for it, to be changed in parts.
 func SpecOf(m store.Mapping) MappingSpec {
 	spec := MappingSpec{Attribute: m.Attribute, Pattern: m.Pattern, Person: m.Person, Account: string(m.Account), Role: string(m.Role), Priority: m.Priority}
+	if m.Kind == store.GroupPattern {
+		spec.GroupBase = m.GroupDN
+	}
 	if m.Kind == store.GroupMapping {
 		spec.GroupDN = m.GroupDN
 		if m.GroupID != "" {

@@ -192,7 +192,10 @@ func sameMappings(a, b []store.Mapping) bool {
 	}
 	for _, m := range b {
 		was, is := states[m.ID]
-		was.GroupDN, was.CreatedAt = m.GroupDN, m.CreatedAt
+		if was.Kind == store.GroupMapping {
+			was.GroupDN = m.GroupDN
+		}
+		was.CreatedAt = m.CreatedAt
 		if !is || was != m {
 			return false
 		}

@@ -32,6 +32,8 @@ type Options struct {
 
 	ExternalProvider                    string
 	ExternalID, LoginName, ContactEmail string // templates, see Template; empty: the defaults
+	// AllowMutableExternalID takes an ExternalID without the person's immutable id.
+	AllowMutableExternalID bool
 
 	Workers   int           // calls to Constant Contact at the same time, 1 to 64; default: twice PerSecond and 2, so that slow calls do not lower the rate
 	PerSecond float64       // calls a second that we may make, to tell people how long; default 4
@@ -201,6 +203,11 @@ func (s *Service) parseTemplates(o Options) error {
 		*into = t
 	}
 	parse("external_id", o.ExternalID, DefaultExternalID, &s.externalID, true, "external_id", "login_name")
+	if !o.AllowMutableExternalID && len(faults) == 0 && !s.externalID.uses("person_id", "key") {
+		// Who can change the attribute, or gets a login that somebody had before, would be signed in as that user.
+		faults = append(faults, &FieldError{"external_id", fmt.Sprintf("template %q does not contain the person's immutable id", s.externalID),
+			"use {person_id} or {key}; if the attribute never changes and is never given to somebody else, set allow_mutable_external_id: true"})
+	}
 	parse("login_name", o.LoginName, DefaultLoginName, &s.loginName, true, "login_name")
 	parse("contact_email", o.ContactEmail, DefaultContactEmail, &s.contactEmail, false)
 	if len(faults) == 0 {

@@ -114,7 +114,10 @@ func takeUnchanged(ctx context.Context, tx querier, was Mapping) error {
 		return err
 	}
 	// A group's DN is noted when it is renamed; that is no change of an admin's.
-	stored.GroupDN, stored.Off, stored.CreatedAt = was.GroupDN, was.Off, was.CreatedAt
+	if stored.Kind == GroupMapping {
+		stored.GroupDN = was.GroupDN
+	}
+	stored.Off, stored.CreatedAt = was.Off, was.CreatedAt
 	if stored != was {
 		return fmt.Errorf("mapping %d was changed meanwhile: %w", was.ID, ErrConflict)
 	}

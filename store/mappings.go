@@ -21,7 +21,7 @@ type Mapping struct {
 	ID        int64
 	Kind      string
 	GroupID   string // immutable id of the group; decides when it is known
-	GroupDN   string // as last seen; decides only without GroupID
+	GroupDN   string // as last seen; decides only without GroupID. Of a GroupPattern: the base below which groups count, "" for anywhere
 	Attribute string
 	Pattern   string
 	Person    PersonID

@@ -21,6 +21,7 @@ import (
 // whom it is for.
 type MappingInput struct {
 	Group, GroupPattern, AttributePattern, Person string
+	GroupBase                                     string // of GroupPattern
 	Account, Role                                 string
 	Priority                                      int
 }
@@ -54,7 +55,8 @@ func (k *console) mappingsRoutes() []consoleRoute {
 
 type mappingRow struct {
 	store.Mapping
-	Who string
+	Who  string
+	Risk string // who else can decide by it
 }
 
 func (k *console) mappings(r *consoleRequest) error {
@@ -72,7 +74,7 @@ func (k *console) mappings(r *consoleRequest) error {
 	after, _ := strconv.Atoi(r.QueryParam("after")) // none: the first page
 	seen := 0
 	for _, m := range all {
-		row := mappingRow{m, provisioning.Who(m)}
+		row := mappingRow{m, provisioning.Who(m), provisioning.Risk(m)}
 		if !strings.Contains(strings.ToLower(row.Who+" "+string(m.Account)), strings.ToLower(view.Find)) {
 			continue
 		}
@@ -106,10 +108,10 @@ const shownEffects = 100
 func (k *console) effects(r *consoleRequest, change provisioning.MappingChange) (*effectsView, error) {
 	v := &effectsView{}
 	for _, m := range change.Add {
-		v.Add = append(v.Add, mappingRow{m, provisioning.Who(m)})
+		v.Add = append(v.Add, mappingRow{m, provisioning.Who(m), provisioning.Risk(m)})
 	}
 	for _, m := range change.Remove {
-		v.Drop = append(v.Drop, mappingRow{m, provisioning.Who(m)})
+		v.Drop = append(v.Drop, mappingRow{m, provisioning.Who(m), provisioning.Risk(m)})
 	}
 	var err error
 	v.Effects, err = k.Provisioning.PreviewMappings(r.ctx(), change, func(e provisioning.Effect) error {
@@ -225,6 +227,7 @@ func (k *console) mappingSpec(r *consoleRequest) (provisioning.MappingSpec, erro
 		in.Group = strings.TrimSpace(r.form["group"])
 	case "group_pattern":
 		in.GroupPattern = strings.TrimSpace(r.form["group_pattern"])
+		in.GroupBase = strings.TrimSpace(r.form["group_base"])
 	case "attribute_pattern":
 		in.AttributePattern = strings.TrimSpace(r.form["attribute_pattern"])
 	case "person":
@@ -375,7 +378,7 @@ func (k *console) showMapping(r *consoleRequest, status int, f form, effects *ef
 	case err != nil:
 		return err
 	}
-	v.Mapping = mappingRow{m, provisioning.Who(m)}
+	v.Mapping = mappingRow{m, provisioning.Who(m), provisioning.Risk(m)}
 	if v.Form.Values == nil {
 		v.Form.Values = fields{"account": string(m.Account), "role": string(m.Role), "priority": strconv.Itoa(m.Priority)}
 	}

@@ -146,7 +146,7 @@ func (d *demo) fill(ctx context.Context) error {
 		return err
 	}
 	if len(mappings) == 0 {
-		_, err := d.parts.Provisioning.AddMapping(ctx, provisioning.MappingSpec{Pattern: "ctct-{account}-{role}", Actor: actor})
+		_, err := d.parts.Provisioning.AddMapping(ctx, provisioning.MappingSpec{Pattern: "ctct-{account}-{role}", GroupBase: sample.GroupsDN, Actor: actor})
 		if err != nil {
 			return fmt.Errorf("add the sample mapping: %w", err)
 		}

@@ -143,6 +143,68 @@ func TestLDAP07ActiveDirectoryNested(t *testing.T) {
 	}
 }
 
+// ID-04: distribution groups give nothing unless that is asked for, at a sign-in and in a walk, in every mode; nor do they lead on to
+// what they are in where the bridge follows the nesting itself.
+func TestID04DistributionGroups(t *testing.T) {
+	s := directorytest.SharedSamba(t)
+	const distribution = "2" // global, without the bit that marks a security group
+	list, over := s.GroupDN("mailing list"), s.GroupDN("over the list")
+	s.Apply(t, add(list, "objectClass: group", "sAMAccountName: mailinglist", "groupType: "+distribution, "member: "+s.PersonDN("heidi"))+
+		add(over, "objectClass: group", "sAMAccountName: overthelist", "groupType: "+distribution, "member: "+list))
+	t.Cleanup(func() { s.Apply(t, "dn: "+over+"\nchangetype: delete\n\ndn: "+list+"\nchangetype: delete\n\n") })
+	for _, mode := range []string{"ad", "search", "member_of"} {
+		t.Run(mode, func(t *testing.T) {
+			o := s.Options()
+			o.GroupMode, o.Nested = mode, true
+			people, _ := walkAll(t, open(t, o), nil)
+			e, err := open(t, o).Authenticate(t.Context(), "heidi", directorytest.Password)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantGroups(t, e.Groups, "emea", "sales", "staff")
+			wantGroups(t, people["heidi"].Groups, "emea", "sales", "staff")
+			o.DistributionGroups = true
+			people, _ = walkAll(t, open(t, o), nil)
+			if e, err = open(t, o).Authenticate(t.Context(), "heidi", directorytest.Password); err != nil {
+				t.Fatal(err)
+			}
+			wantGroups(t, e.Groups, "emea", "sales", "staff", "mailing list", "over the list")
+			wantGroups(t, people["heidi"].Groups, "emea", "sales", "staff", "mailing list", "over the list")
+		})
+	}
+}
+
+// ID-04: the base of a pattern is looked up, and none that holds all groups is taken.
+func TestID04PatternBase(t *testing.T) {
+	ad, slapd := directorytest.SharedSamba(t), directorytest.SharedSlapd(t)
+	for _, c := range []struct {
+		d       *directory.Directory
+		dn      string
+		problem directory.Problem
+		want    string
+	}{
+		{open(t, ad.Options()), "ou=groups, " + strings.ToLower(ad.BaseDN), "", "OU=Groups," + ad.BaseDN},
+		{open(t, ad.Options()), ad.BaseDN, directory.BadData, ""},
+		{open(t, ad.Options()), "CN=Configuration," + ad.BaseDN, directory.BadData, ""}, // another naming context
+		{open(t, slapd.Options()), "OU=Groups," + slapd.BaseDN, "", "ou=groups," + slapd.BaseDN},
+		{open(t, slapd.Options()), "DC=Example, DC=test", directory.BadData, ""},
+		{open(t, slapd.Options()), "dc=test", directory.BadData, ""},
+		{open(t, slapd.Options()), "ou=nowhere," + slapd.BaseDN, directory.BadData, ""},
+		{open(t, slapd.Options()), "", directory.BadData, ""},
+		{open(t, slapd.Options()), "groups", directory.BadData, ""},
+	} {
+		got, err := c.d.PatternBase(t.Context(), c.dn)
+		if problemOf(t, err) != c.problem || got != c.want {
+			t.Errorf("%q: got %q, %v; want %q", c.dn, got, err, c.want)
+		}
+	}
+	for name, want := range map[string]bool{"Mail": true, "departmentnumber": true, "telephoneNumber;lang-de": true, "employeeType": false, "": false} {
+		if got := directory.SelfWritten(name); got != want {
+			t.Errorf("SelfWritten(%q) = %v, want %v", name, got, want)
+		}
+	}
+}
+
 // LDAP-08: the states that a real Active Directory tells by its codes; a wrong password learns none of them.
 func TestLDAP08ActiveDirectoryStates(t *testing.T) {
 	s := directorytest.SharedSamba(t)

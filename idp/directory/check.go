@@ -6,6 +6,8 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-ldap/ldap/v3"
@@ -121,6 +123,60 @@ func (d *Directory) checkSearches(ctx context.Context) []Step {
 		groups.Detail = fmt.Sprintf("%d groups by group_mode %s", len(list), d.o.GroupMode)
 	}
 	return []Step{person, groups}
+}
+
+// PatternBase reads the DN below which groups of a pattern are to count, and returns it as the directory spells it. One that
+// holds everybody's groups is refused: a naming context of the server, base_dn, and what is above them. Whoever may create a
+// group there would choose client accounts. Its error is an *Error; BadData for a DN that can't be taken.
+func (d *Directory) PatternBase(ctx context.Context, dn string) (string, error) {
+	const op = "read the base of a pattern"
+	bad := func(format string, args ...any) error {
+		return &Error{Problem: BadData, Op: op, Err: fmt.Errorf(format, args...)}
+	}
+	if _, err := NormalDN(dn); err != nil {
+		return "", bad("%w", err)
+	}
+	ctx, cancel := d.bounded(ctx)
+	defer cancel()
+	found, err := d.search(ctx, d.request(dn, ldap.ScopeBaseObject, 1, "(objectClass=*)", []string{"1.1"}))
+	switch {
+	case len(found) == 0 && (err == nil || hasCode(err, ldap.LDAPResultNoSuchObject, ldap.LDAPResultReferral, ldap.LDAPResultInvalidDNSyntax)):
+		return "", bad("%q: %w", dn, ErrNotFound)
+	case err != nil:
+		return "", unavailable(op, err)
+	}
+	base := found[0].DN
+	root, err := d.search(ctx, d.request("", ldap.ScopeBaseObject, 1, "(objectClass=*)", []string{"namingContexts"}))
+	if err != nil {
+		return "", unavailable("read the naming contexts", err)
+	}
+	wide := []string{d.o.BaseDN}
+	if len(root) > 0 {
+		wide = append(wide, root[0].GetEqualFoldAttributeValues("namingContexts")...)
+	}
+	for _, w := range wide {
+		if under(w, base) {
+			return "", bad("%q holds all of %q; name an organizational unit in which only trusted people may create groups", base, w)
+		}
+	}
+	return base, nil
+}
+
+// selfWritten are attributes that people can usually write at their own entry: Active Directory's property set Personal-Information
+// and what OpenLDAP servers usually allow by "self write", with mail, which many applications let people change.
+var selfWritten = []string{
+	"mail", "departmentNumber", "telephoneNumber", "mobile", "homePhone", "homePostalAddress", "postalAddress", "postalCode", "street", "streetAddress", "l", "st", "c", "co",
+	"physicalDeliveryOfficeName", "postOfficeBox", "pager", "facsimileTelephoneNumber", "internationalISDNNumber", "telexNumber", "primaryTelexNumber",
+	"primaryInternationalISDNNumber", "ipPhone", "otherTelephone", "otherMobile", "otherHomePhone", "otherPager", "otherFacsimileTelephoneNumber", "otherIpPhone",
+	"otherMailbox", "assistant", "info", "personalTitle", "thumbnailPhoto", "thumbnailLogo", "jpegPhoto", "userCert", "userCertificate", "userSMIMECertificate", "userSharedFolder",
+	"userSharedFolderOther", "registeredAddress", "preferredDeliveryMethod", "teletexTerminalIdentifier", "x121Address", "publicDelegates", "mSMQDigests", "mSMQSignCertificates",
+	"wWWHomePage", "url", "labeledURI", "displayName", "description", "initials", "preferredLanguage", "roomNumber", "carLicense", "title", "loginShell", "gecos",
+}
+
+// SelfWritten tells whether people can usually change an attribute of their own entry, by which nobody's access should be decided.
+func SelfWritten(attribute string) bool {
+	name, _, _ := strings.Cut(attribute, ";")
+	return slices.ContainsFunc(selfWritten, func(a string) bool { return strings.EqualFold(a, name) })
 }
 
 // connectMend says what to do about a failed connection.

@@ -29,6 +29,8 @@ type Group struct {
 	DN   string   `json:"dn"`
 	Name string   `json:"name"`          // cn
 	Via  []string `json:"via,omitempty"` // DNs from the direct group to this one's member; empty when direct, or where the path can't be told
+
+	distribution bool // of Active Directory, and not a security group: gives nobody anything
 }
 
 // The bounds of what is kept of one attribute.

@@ -59,6 +59,9 @@ func (d *Directory) walk(ctx context.Context, direct []Group) ([]Group, error) {
 					if g, err = d.identity(ctx, g.DN); err != nil {
 						return nil, err
 					}
+					if g.distribution {
+						continue // nor does it lead on, as in a token
+					}
 				}
 				g.Via = append(append([]string(nil), member.Via...), member.DN)
 				if groups = append(groups, g); len(groups) > d.o.MaxGroups {
@@ -157,6 +160,9 @@ func (d *Directory) identified(ctx context.Context, list []string) ([]Group, err
 		if err != nil {
 			return nil, err
 		}
+		if g.distribution {
+			continue
+		}
 		groups = append(groups, g)
 	}
 	return groups, nil
@@ -183,7 +189,7 @@ func (d *Directory) readGroup(ctx context.Context, dn string) (Group, []Group, e
 		return Group{}, nil, unavailable("read the group "+dn, err)
 	}
 	if len(found) == 0 {
-		g := Group{DN: dn, Name: rdnValue(dn, "")}
+		g := Group{DN: dn, Name: rdnValue(dn, ""), distribution: d.securityOnly()}
 		d.cache.keepGroup(g)
 		d.cache.keepParents(dn, nil)
 		return g, nil, nil
@@ -272,7 +278,15 @@ func tracePaths(groups []Group, index map[string]int, direct []string, memberOf 
 
 // groupAttributes are what is read of a group.
 func (d *Directory) groupAttributes() []string {
+	if d.securityOnly() {
+		return []string{d.o.GroupIDAttribute, d.o.GroupNameAttribute, "groupType"}
+	}
 	return []string{d.o.GroupIDAttribute, d.o.GroupNameAttribute}
+}
+
+// securityOnly tells whether memberOf, which lists groups of any kind, must be sifted. The other modes have it in their filter.
+func (d *Directory) securityOnly() bool {
+	return d.isAD && d.o.GroupMode == modeMemberOf && !d.o.DistributionGroups
 }
 
 // group makes a Group of an entry. A group without an id is one that mappings know by DN only; an id that is there and can't be
@@ -288,6 +302,10 @@ func (d *Directory) group(e *ldap.Entry) (Group, error) {
 			return Group{}, &Error{Problem: BadData, Op: "read the group " + e.DN, Err: err}
 		}
 		g.ID = id
+	}
+	if d.securityOnly() {
+		// The bit that marks security groups makes the number negative. Without a readable type it is none.
+		g.distribution = !strings.HasPrefix(e.GetEqualFoldAttributeValue("groupType"), "-")
 	}
 	return g, nil
 }

@@ -32,7 +32,9 @@ type Options struct {
 	GroupBaseDN string // groups are searched below it; default BaseDN
 	// GroupMode is "member_of" (the person's memberOf), "search" (GroupFilter by the person's DN) or "ad" (one search by the
 	// matching rule in chain, always nested; the primary group, such as Domain Users, is not among its results).
-	GroupMode                            string
+	GroupMode string
+	// DistributionGroups takes them beside security groups; Active Directory only. A GroupFilter of one's own decides by itself.
+	DistributionGroups                   bool
 	GroupFilter                          string // "{dn}" and "{login}" are replaced, escaped
 	GroupIDAttribute, GroupNameAttribute string
 	Nested                               bool // follow groups in groups; "ad" always does

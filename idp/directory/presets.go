@@ -19,6 +19,10 @@ const (
 	adUPNFilter   = "(&(objectCategory=person)(objectClass=user)(userPrincipalName=" + holdLogin + "))"
 )
 
+// securityGroup is the condition on groupType that security groups meet and distribution groups don't (MS-ADTS 2.2.12). Mail
+// administrators and owners of lists may often create and fill distribution groups, which are not meant to give access.
+const securityGroup = "(groupType:1.2.840.113556.1.4.803:=2147483648)"
+
 // preset fills what is empty.
 func (o *Options) preset() {
 	fill := func(field *string, value string) {
@@ -44,11 +48,15 @@ func (o *Options) preset() {
 		fill(&o.IDAttribute, "objectGUID")
 		fill(&o.GroupIDAttribute, "objectGUID")
 		fill(&o.GroupMode, modeAD)
+		kind := "(objectCategory=group)" + securityGroup
+		if o.DistributionGroups {
+			kind = "(objectCategory=group)"
+		}
 		switch o.GroupMode {
 		case modeAD:
-			fill(&o.GroupFilter, "(&(objectCategory=group)(member:"+inChain+":="+holdDN+"))")
+			fill(&o.GroupFilter, "(&"+kind+"(member:"+inChain+":="+holdDN+"))")
 		case modeSearch:
-			fill(&o.GroupFilter, "(&(objectCategory=group)(member="+holdDN+"))")
+			fill(&o.GroupFilter, "(&"+kind+"(member="+holdDN+"))")
 		}
 	default:
 		return

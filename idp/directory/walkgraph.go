@@ -67,9 +67,9 @@ func (g *groupGraph) fill(i int32, group Group, fault error) {
 		return
 	}
 	n.known, n.counts, n.fault = true, true, fault
-	n.wanted = fault == nil && g.wants(group)
+	n.wanted = fault == nil && !group.distribution && g.wants(group)
 	if n.group = group; !n.wanted {
-		n.group = Group{DN: group.DN}
+		n.group = Group{DN: group.DN, distribution: group.distribution}
 	}
 }
 
@@ -122,6 +122,9 @@ func (g *groupGraph) climb(ctx context.Context, direct []int32, nested bool) ([]
 		i := g.queue[at]
 		if err := g.ready(ctx, i); err != nil {
 			return nil, err
+		}
+		if g.nodes[i].group.distribution {
+			continue
 		}
 		if g.nodes[i].wanted {
 			groups = append(groups, g.found(i))

@@ -12,6 +12,7 @@ import (
 
 	"ssobridge/idp"
 	"ssobridge/partnerapi"
+	"ssobridge/provisioning"
 	"ssobridge/store"
 )
 
@@ -227,6 +228,9 @@ func checkProviders(ctx context.Context, r *report, p *Parts) {
 		if sp.Encryption == "required" && len(sp.EncryptionKeys) == 0 {
 			r.fail(name, "assertions have to be encrypted and no key for that is on record, so every sign-in is refused", "import its metadata with the key (sp add FILE --replace), or ssobridge sp set "+sp.EntityID+" encryption=off")
 		}
+		for _, risk := range p.nameIDRisks(sp) {
+			r.warn(name, risk, "ssobridge sp set "+sp.EntityID+" name_id=TEMPLATE with {person_id}")
+		}
 		for _, e := range providerExpiries(sp) {
 			checkExpiry(r, e)
 		}
@@ -251,6 +255,15 @@ func checkMappings(ctx context.Context, r *report, p *Parts) {
 		r.ok("mappings", fmt.Sprintf("%d", len(list)))
 	}
 	for _, m := range list {
+		switch risk := provisioning.Risk(m); {
+		case risk == "":
+		case m.Kind == store.GroupPattern && m.GroupDN != "":
+			r.ok(fmt.Sprintf("mapping %d", m.ID), risk)
+		case m.Kind == store.GroupPattern:
+			r.warn(fmt.Sprintf("mapping %d", m.ID), risk, fmt.Sprintf("ssobridge mapping set %d --group-base DN", m.ID))
+		default:
+			r.warn(fmt.Sprintf("mapping %d", m.ID), risk, "")
+		}
 		if m.Kind == store.AttributePattern && !p.Config.reads(m.Attribute) {
 			r.fail(fmt.Sprintf("mapping %d", m.ID), "the attribute "+m.Attribute+" is not read, so it hits nobody", "add it to directory.extra_attributes and restart the bridge")
 		}

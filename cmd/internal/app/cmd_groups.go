@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"text/tabwriter"
 
@@ -159,6 +160,27 @@ func (p *Parts) resolveWritten(s *session, groups []string) {
 			}
 		}
 	}
+}
+
+var placeholder = regexp.MustCompile(`\{([^{}]+)\}`)
+
+// nameIDRisks says of a service provider's NameID which attributes in it people can usually edit themselves: whoever does is
+// somebody else there.
+func (p *Parts) nameIDRisks(sp store.ServiceProvider) (risks []string) {
+	if strings.Contains(sp.NameID, "{person_id}") || sp.Kind == store.ConstantContact {
+		return nil // of Constant Contact's, provisioning checks the template
+	}
+	sources := p.Directory.Sources()
+	for _, m := range placeholder.FindAllStringSubmatch(sp.NameID, -1) {
+		attribute, ok := strings.CutPrefix(m[1], "attr:")
+		if !ok {
+			attribute = sources[m[1]]
+		}
+		if directory.SelfWritten(attribute) {
+			risks = append(risks, "its NameID is made of "+attribute+", which people can often edit at their own entry, and would become somebody else at this service provider")
+		}
+	}
+	return risks
 }
 
 type mappingAcceptGroupCmd struct {

@@ -33,6 +33,7 @@ type mappingAddCmd struct {
 	AttributePattern string `xor:"who" required:"" placeholder:"ATTR=PATTERN" help:"People with a value of this attribute that fits, such as employeeType=ctct:{account}:{role}."`
 	Person           string `xor:"who" required:"" placeholder:"LOGIN" help:"One person."`
 
+	GroupBase  string `placeholder:"DN" help:"With --group-pattern: only groups below this DN count. Whoever may create groups there chooses client accounts."`
 	Account    string `placeholder:"ID" help:"The client account (encoded_account_id). Left out where a pattern has {account}."`
 	Role       string `placeholder:"ROLE" help:"account_manager, campaign_creator, or owner for one person. Left out where a pattern has {role}."`
 	Priority   int    `placeholder:"N" help:"Of several mappings to one account the lowest number wins. Default: after all others."`
@@ -49,7 +50,7 @@ Examples:
 
     ssobridge mapping add --group "cn=marketing,ou=groups,dc=example,dc=com" --account a07e1lxqqqo0 --role campaign_creator
 
-    ssobridge mapping add --group-pattern "ctct-{account}-{role}"
+    ssobridge mapping add --group-pattern "ctct-{account}-{role}" --group-base "ou=ctct,ou=groups,dc=example,dc=com"
 
     ssobridge mapping add --attribute-pattern "employeeType=ctct:{account}" --role account_manager
 
@@ -65,7 +66,7 @@ func (c *mappingAddCmd) Run(s *session) (err error) {
 	defer func() { err = errors.Join(err, p.Close()) }()
 	spec, err := p.mappingSpec(s.ctx, mappingInput{
 		Group: c.Group, GroupPattern: c.GroupPattern, AttributePattern: c.AttributePattern, Person: c.Person,
-		Account: c.Account, Role: c.Role, Priority: c.Priority,
+		GroupBase: c.GroupBase, Account: c.Account, Role: c.Role, Priority: c.Priority,
 	})
 	if err != nil {
 		return err
@@ -79,6 +80,9 @@ func (c *mappingAddCmd) Run(s *session) (err error) {
 		return err
 	}
 	s.printf("added mapping %d: %s\n", m.ID, describeMapping(m))
+	if risk := provisioning.Risk(m); risk != "" {
+		s.printf("warning: %s\n", risk)
+	}
 	return nil
 }
 

@@ -76,6 +76,7 @@ func (c *mappingOnCmd) Run(s *session) error {
 type mappingSetCmd struct {
 	mappingEdit
 
+	GroupBase string `placeholder:"DN" help:"Of a pattern of group names: only groups below this DN count."`
 	Account   string `placeholder:"ID" help:"Another client account."`
 	Role      string `placeholder:"ROLE" help:"Another role: account_manager or campaign_creator. Users that exist keep theirs."`
 	Priority  int    `placeholder:"N" help:"Another priority: of several mappings to one account the lowest number wins."`
@@ -89,8 +90,8 @@ func (mappingSetCmd) Help() string {
 
 // Run changes it.
 func (c *mappingSetCmd) Run(s *session) error {
-	if c.Account == "" && c.Role == "" && c.Priority == 0 {
-		return badInput(errors.New("nothing is to be changed"), "give --account, --role or --priority")
+	if c.GroupBase == "" && c.Account == "" && c.Role == "" && c.Priority == 0 {
+		return badInput(errors.New("nothing is to be changed"), "give --group-base, --account, --role or --priority")
 	}
 	return c.edit(s, "is changed", func(p *Parts) (provisioning.MappingEdit, error) {
 		was, err := p.Provisioning.Mapping(s.ctx, c.ID)
@@ -106,6 +107,11 @@ func (c *mappingSetCmd) Run(s *session) error {
 		}
 		if c.Role != "" {
 			spec.Role = c.Role
+		}
+		if c.GroupBase != "" {
+			if spec.GroupBase, err = p.patternBase(s.ctx, c.GroupBase); err != nil {
+				return provisioning.MappingEdit{}, err
+			}
 		}
 		spec.Priority = c.Priority
 		return p.Provisioning.EditMapping(s.ctx, c.ID, spec)

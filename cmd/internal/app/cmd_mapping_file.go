@@ -26,10 +26,12 @@ type mappingFile struct {
 	Mappings []mappingInput `yaml:"mappings"`
 }
 
-// mappingInput is one mapping as an admin writes it: exactly one of the first four says whom it is for.
+// mappingInput is one mapping as an admin writes it: exactly one of group, group_pattern, attribute_pattern and person says
+// whom it is for.
 type mappingInput struct {
 	Group            string `yaml:"group,omitempty"`
 	GroupPattern     string `yaml:"group_pattern,omitempty"`
+	GroupBase        string `yaml:"group_base,omitempty"`
 	AttributePattern string `yaml:"attribute_pattern,omitempty"`
 	Person           string `yaml:"person,omitempty"`
 	Account          string `yaml:"account,omitempty"`
@@ -48,6 +50,11 @@ func (p *Parts) mappingSpec(ctx context.Context, in mappingInput) (spec provisio
 	}
 	if in.GroupPattern != "" {
 		spec.Pattern = in.GroupPattern
+		if spec.GroupBase, err = p.baseOfPattern(ctx, in); err != nil {
+			return spec, err
+		}
+	} else if in.GroupBase != "" {
+		return spec, badInput(errors.New("a group base is for patterns of group names only"), "leave it out, or give a group pattern")
 	}
 	if in.AttributePattern != "" {
 		attribute, pattern, ok := strings.Cut(in.AttributePattern, "=")
@@ -67,6 +74,34 @@ func (p *Parts) mappingSpec(ctx context.Context, in mappingInput) (spec provisio
 		spec.Person = store.PersonID(person.ID)
 	}
 	return spec, nil
+}
+
+// patternBase looks up the base of a pattern of group names.
+func (p *Parts) patternBase(ctx context.Context, written string) (string, error) {
+	base, err := p.Directory.PatternBase(ctx, written)
+	if err != nil {
+		return "", directoryError(err, "use the group base "+quote(written), "name an organizational unit in which only people whom you trust with client accounts may create groups")
+	}
+	return base, nil
+}
+
+// baseOfPattern is the base of a pattern of group names. A pattern that is stored without one goes on as it is; no other one is
+// taken without.
+func (p *Parts) baseOfPattern(ctx context.Context, in mappingInput) (string, error) {
+	if in.GroupBase != "" {
+		return p.patternBase(ctx, in.GroupBase)
+	}
+	all, err := p.Provisioning.AllMappings(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, m := range all {
+		if m.Kind == store.GroupPattern && m.GroupDN == "" && m.Pattern == in.GroupPattern && strings.EqualFold(string(m.Account), in.Account) && string(m.Role) == in.Role {
+			return "", nil
+		}
+	}
+	return "", badInput(fmt.Errorf("the group pattern %s has no group base", quote(in.GroupPattern)),
+		"give --group-base DN (group_base in a file): whoever may create groups below it chooses client accounts and roles, so name an organizational unit of its own")
 }
 
 // readMappings reads a file of mappings and looks up what it names. All faults are told together.
@@ -147,7 +182,7 @@ func (p *Parts) exportMappings(ctx context.Context, w io.Writer) error {
 		case m.Kind == store.GroupMapping:
 			in.Group = m.GroupDN
 		case m.Kind == store.GroupPattern:
-			in.GroupPattern = m.Pattern
+			in.GroupPattern, in.GroupBase = m.Pattern, m.GroupDN
 		case m.Kind == store.AttributePattern:
 			in.AttributePattern = m.Attribute + "=" + m.Pattern
 		default:

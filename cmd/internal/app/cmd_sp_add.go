@@ -93,6 +93,9 @@ func (c *spAddCmd) Run(s *session) (err error) {
 	}
 	s.printf("registered %s (%s)\n", sp.EntityID, sp.Name)
 	p.resolveWritten(s, sp.Groups)
+	for _, risk := range p.nameIDRisks(sp) {
+		s.printf("warning: %s\n", risk)
+	}
 	return nil
 }
 

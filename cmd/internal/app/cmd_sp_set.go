@@ -203,14 +203,14 @@ func (c *spSetCmd) Run(s *session) (err error) {
 		keys = append(keys, ch.key)
 	}
 	e.Detail = detail(map[string]any{"settings": keys})
-	var groups []string
+	var after store.ServiceProvider
 	err = p.Store.ServiceProviders().Change(s.ctx, c.EntityID, func(sp *store.ServiceProvider) (store.Event, error) {
 		for _, ch := range changes {
 			if err := idp.SetProvider(sp, ch.key, ch.value); err != nil {
 				return e, badInput(err, "nothing was changed; ssobridge sp set --help names the settings")
 			}
 		}
-		groups = sp.Groups
+		after = *sp
 		return e, p.checkProvider(*sp, "the service provider can't be used like that:")
 	})
 	var command *commandError
@@ -223,6 +223,9 @@ func (c *spSetCmd) Run(s *session) (err error) {
 		return fmt.Errorf("change service provider %s: %w", c.EntityID, err)
 	}
 	s.printf("changed %s: %s\n", c.EntityID, strings.Join(keys, " "))
-	p.resolveWritten(s, groups)
+	p.resolveWritten(s, after.Groups)
+	for _, risk := range p.nameIDRisks(after) {
+		s.printf("warning: %s\n", risk)
+	}
 	return nil
 }

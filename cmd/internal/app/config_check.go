@@ -264,7 +264,8 @@ func checkProvisioning(c *Config, f *faults) {
 		Changes:          func(context.Context) (int64, error) { return 0, nil },
 		ExternalProvider: cmp.Or(c.ConstantContact.ExternalProvider, "example"),
 		ExternalID:       c.Provisioning.ExternalID, LoginName: c.Provisioning.LoginName, ContactEmail: c.Provisioning.ContactEmail,
-		Logger: slog.New(slog.DiscardHandler),
+		AllowMutableExternalID: c.Provisioning.AllowMutableExternalID,
+		Logger:                 slog.New(slog.DiscardHandler),
 	})
 	for _, err := range eachError(err) {
 		var field *provisioning.FieldError

@@ -131,6 +131,13 @@ type ProvisioningConfig struct {
 	// Example: "{person_id}.{account}"
 	ExternalID string `yaml:"external_id"`
 
+	// Accepts an external_id template without {person_id} and {key}. Set it only for an
+	// attribute that never changes, that people can't edit and that is never given to
+	// somebody else: whoever gets another person's value is signed in as that person.
+	// Default false.
+	// Example: true
+	AllowMutableExternalID bool `yaml:"allow_mutable_external_id"`
+
 	// The login name at Constant Contact, unique across all of Constant Contact, at
 	// most 50 characters: letters, digits and - _ @ . +
 	// Default sso-{key}.

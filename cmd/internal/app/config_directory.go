@@ -115,6 +115,13 @@ type DirectoryConfig struct {
 	// Example: (&(objectClass=groupOfNames)(member={dn}))
 	GroupFilter string `yaml:"group_filter"`
 
+	// Active Directory: also takes distribution groups, which are meant for mail and which
+	// more people may create and fill. By default security groups alone give access.
+	// A group_filter of your own decides by itself.
+	// Default: false.
+	// Example: true
+	DistributionGroups bool `yaml:"distribution_groups"`
+
 	// The attribute with a group's id that never changes.
 	// Default: the preset's.
 	// Example: entryUUID

@@ -108,7 +108,8 @@ func openParts(ctx context.Context, cfg Config, log *slog.Logger, journaled bool
 		// A token, the call, its one repetition after a 401, and a few slots of the budget.
 		CallLimit:  cc.TokenTimeout + 2*cc.Timeout + 5*time.Second,
 		ExternalID: cfg.Provisioning.ExternalID, LoginName: cfg.Provisioning.LoginName, ContactEmail: cfg.Provisioning.ContactEmail,
-		Now: p.now, Logger: log,
+		AllowMutableExternalID: cfg.Provisioning.AllowMutableExternalID,
+		Now:                    p.now, Logger: log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up provisioning: %w", err)
@@ -224,7 +225,7 @@ func (c *Config) directoryOptions(now func() time.Time, log *slog.Logger) direct
 		BindDN: d.BindDN, BindPassword: string(d.BindPassword), BaseDN: d.BaseDN, LoginFilter: d.LoginFilter,
 		LoginAttribute: d.LoginAttribute, IDAttribute: d.IDAttribute, FirstNameAttribute: d.FirstNameAttribute,
 		LastNameAttribute: d.LastNameAttribute, MailAttribute: d.MailAttribute, ExtraAttributes: d.ExtraAttributes, Domain: d.Domain, PasswordPolicyDN: d.PasswordPolicyDN,
-		GroupBaseDN: d.GroupBaseDN, GroupMode: d.GroupMode, GroupFilter: d.GroupFilter, GroupIDAttribute: d.GroupIDAttribute,
+		GroupBaseDN: d.GroupBaseDN, GroupMode: d.GroupMode, GroupFilter: d.GroupFilter, DistributionGroups: d.DistributionGroups, GroupIDAttribute: d.GroupIDAttribute,
 		GroupNameAttribute: d.GroupNameAttribute, Nested: d.Nested, MaxDepth: d.MaxDepth, MaxGroups: d.MaxGroups,
 		PoolSize: d.PoolSize, BindPoolSize: d.BindPoolSize, DialTimeout: d.DialTimeout, OpTimeout: d.OpTimeout,
 		Timeout: d.Timeout, Cooldown: d.Cooldown, Now: now, Logger: log,

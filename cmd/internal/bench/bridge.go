@@ -105,7 +105,7 @@ func (b *bench) newBridgeAt(ctx context.Context, at place, name, algorithm strin
 	if _, err := br.command(ctx, "sp", "add-constant-contact", "--entity-id", box.EntityID(), "--acs", box.ACS()); err != nil {
 		return nil, err
 	}
-	if _, err := br.command(ctx, "mapping", "add", "--group-pattern", "ctct-{account}-{role}"); err != nil {
+	if _, err := br.command(ctx, "mapping", "add", "--group-pattern", "ctct-{account}-{role}", "--group-base", "ou=groups,"+slapd.BaseDN); err != nil {
 		return nil, err
 	}
 	return br, br.trust(ctx)

@@ -113,7 +113,7 @@ func TestConsoleMappings(t *testing.T) {
 	if q := c.submitForm(c.get(w.url+file), file, "file", "mappings: [{group: x, person: y}]"); q.Status != http.StatusUnprocessableEntity || !strings.Contains(q.text(), "exactly one of") {
 		t.Errorf("a faulty file: %d\n%s", q.Status, q.text())
 	}
-	p = c.submitForm(c.get(w.url+file), file, "file", "mappings:\n  - group_pattern: ctct-{account}-{role}\n")
+	p = c.submitForm(c.get(w.url+file), file, "file", "mappings:\n  - group_pattern: ctct-{account}-{role}\n    group_base: ou=groups,"+directorytest.SharedSlapd(t).BaseDN+"\n")
 	if !strings.Contains(p.text(), "lose it") {
 		t.Fatalf("the difference: %d\n%s", p.Status, p.text())
 	}

@@ -111,15 +111,18 @@ func TestMappingRemoved(t *testing.T) {
 func TestCommandRefusals(t *testing.T) {
 	w := newWorld(t, setting{})
 	before := w.command(t, "mapping", "list")
+	groups := "ou=groups," + directorytest.SharedSlapd(t).BaseDN
 	for _, c := range []struct {
 		name string
 		args []string
 		says string
 	}{
-		{"wrong role", []string{"mapping", "add", "--group-pattern", "x-{account}", "--role", "king"}, "role"},
+		{"wrong role", []string{"mapping", "add", "--group-pattern", "x-{account}", "--group-base", groups, "--role", "king"}, "role"},
 		{"unknown account", []string{"mapping", "add", "--person", "bob", "--account", "zzzzzz", "--role", "account_manager"}, "account"},
 		{"malformed DN", []string{"mapping", "add", "--group", "cn=a,,b", "--account", club, "--role", "account_manager"}, "DN"},
-		{"owner for a group", []string{"mapping", "add", "--group-pattern", "x-{account}", "--role", "owner"}, "owner"},
+		{"owner for a group", []string{"mapping", "add", "--group-pattern", "x-{account}", "--group-base", groups, "--role", "owner"}, "owner"},
+		{"pattern without a base", []string{"mapping", "add", "--group-pattern", "x-{account}", "--role", "account_manager"}, "group base"},
+		{"pattern over everything", []string{"mapping", "add", "--group-pattern", "x-{account}", "--group-base", directorytest.SharedSlapd(t).BaseDN, "--role", "account_manager"}, "holds all of"},
 		{"unknown person", []string{"mapping", "add", "--person", "nobody-here", "--account", club, "--role", "account_manager"}, "nobody-here"},
 		{"unknown command", []string{"frobnicate"}, "frobnicate"},
 	} {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -151,6 +152,9 @@ func newWorld(t testing.TB, s setting) *world {
 		}
 	}
 	for _, m := range s.mappings {
+		if m[0] == "--group-pattern" {
+			m = append(slices.Clone(m), "--group-base", "ou=groups,"+s.directory["directory.base_dn"])
+		}
 		w.command(t, append([]string{"mapping", "add"}, m...)...)
 	}
 	if !s.bare {
