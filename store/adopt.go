@@ -46,10 +46,14 @@ func (s *Ledger) Adopt(ctx context.Context, users []SSOUser, e Event) ([]Adoptio
 	}
 	// On PostgreSQL somebody may store the same id between the look and the insertion. Looked at again, it is seen.
 	const tries = 3
+	ids := make([]string, len(users))
+	for i, u := range users {
+		ids[i] = u.ExternalID
+	}
 	for try := 1; ; try++ {
 		became := make([]Adoption, len(users))
 		err := s.db.write(ctx, what, func(ctx context.Context, tx querier) error {
-			if err := lockExternalIDs(ctx, tx); err != nil {
+			if err := lockExternalIDs(ctx, tx, ids...); err != nil {
 				return err
 			}
 			now, err := s.db.engine.clock(ctx, tx)

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -28,21 +29,39 @@ func (e *CaseClashError) Is(target error) bool { return target == ErrConflict }
 // checkExternalID is called before a row with u's external id is stored, and before any other row is locked. It returns a *CaseClashError
 // where another row has the id in another letter case.
 func checkExternalID(ctx context.Context, tx querier, u SSOUser) error {
-	if err := lockExternalIDs(ctx, tx); err != nil {
+	if err := lockExternalIDs(ctx, tx, u.ExternalID); err != nil {
 		return err
 	}
 	return findCaseClash(ctx, tx, u)
 }
 
-// lockExternalIDs lets those who store external ids come one after the other, until the end of their transaction. No unique index does it,
-// since the version before, which may run beside, stores ids that differ in letter case.
-func lockExternalIDs(ctx context.Context, tx querier) error {
-	n, err := touched(ctx, tx, `
-		UPDATE counters SET value = value WHERE name = 'external_ids'`)
-	if err == nil && n != 1 {
-		err = errors.New("table counters has lost its rows") // without the lock the check would prove nothing
+// idLocks is how many rows of counters there are to be locked: enough that those who store ids seldom wait for each other.
+const idLocks = 16
+
+// lockExternalIDs lets those who store forms of one external id come one after the other, until the end of their transaction. No unique
+// index does it, since the version before, which may run beside, stores ids that differ in letter case.
+func lockExternalIDs(ctx context.Context, tx querier, ids ...string) error {
+	var locks [idLocks]bool
+	for _, id := range ids {
+		h := fnv.New32a()
+		_, _ = h.Write([]byte(strings.ToLower(id)))
+		locks[h.Sum32()%idLocks] = true
 	}
-	return err
+	// In one order, so that two who lock several do not wait for each other.
+	for i, lock := range locks {
+		if !lock {
+			continue
+		}
+		n, err := touched(ctx, tx, `
+			UPDATE counters SET value = value WHERE name = $1`, fmt.Sprintf("external_ids/%d", i))
+		if err == nil && n != 1 {
+			err = errors.New("table counters has lost its rows") // without the lock the check would prove nothing
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // findCaseClash looks for another row. The very same id is left to the unique index.

@@ -33,8 +33,13 @@ UPDATE sso_users SET failures = CASE WHEN attempts > 7 THEN 7 ELSE attempts END
 
 -- External ids that differ in letter case only are refused. No unique index: the version before stores them.
 CREATE INDEX sso_users_external_lower ON sso_users (LOWER(external_id));
--- Whoever stores an external id takes this row first, so that two never check at the same time.
-INSERT INTO counters (name, value) VALUES ('external_ids', 0);
+-- Whoever stores an external id takes one of these rows first, by the id without its case, so that two forms of one id are never
+-- checked at the same time.
+INSERT INTO counters (name, value) VALUES
+    ('external_ids/0', 0), ('external_ids/1', 0), ('external_ids/2', 0), ('external_ids/3', 0),
+    ('external_ids/4', 0), ('external_ids/5', 0), ('external_ids/6', 0), ('external_ids/7', 0),
+    ('external_ids/8', 0), ('external_ids/9', 0), ('external_ids/10', 0), ('external_ids/11', 0),
+    ('external_ids/12', 0), ('external_ids/13', 0), ('external_ids/14', 0), ('external_ids/15', 0);
 
 
 -- Client accounts in one form.
