@@ -143,6 +143,30 @@ func recordedPolicies(stored map[store.AccountID]FactorPolicy, forms *store.Acco
 	return policies
 }
 
+// AlignAccounts brings rows that name a client account in another case to the listed form. Of policies the strictest stays; one that
+// stood under another spelling alone never asks for less than the common one, as when it is read.
+func (p *Provider) AlignAccounts(ctx context.Context, e store.Event) ([]store.Misspelled, error) {
+	e.Action, e.Subject, e.Outcome = "account-form", "account", "ok"
+	done, err := p.o.Accounts.Align(ctx, func(words []string, own bool) string {
+		var all FactorPolicy
+		for _, word := range words {
+			policy, err := ParseFactorPolicy(word)
+			if err != nil {
+				return word // a later version's, which is read as the strictest
+			}
+			all = stricter(all, policy)
+		}
+		if !own && stricter(all, p.o.SecondFactor.People) != all {
+			return "" // the common one is stricter
+		}
+		return string(all)
+	}, e)
+	if err != nil {
+		return done, fmt.Errorf("align client accounts: %w", err)
+	}
+	return done, nil
+}
+
 // stricter is the policy that asks for more; "" asks for nothing, and is none.
 func stricter(a, b FactorPolicy) FactorPolicy {
 	order := []FactorPolicy{"", FactorOff, FactorOffered, FactorRequired}

@@ -85,6 +85,7 @@ func Run(t *testing.T, fresh func(testing.TB) store.Options) {
 		{"NamedGroups", testNamedGroups},
 		{"Forms", testForms},
 		{"NameIDs", testNameIDs},
+		{"AccountForms", testAccountForms},
 		{"SecondFactors", testSecondFactors},
 		{"Revocations", testRevocations},
 		{"Settle", testSettle},

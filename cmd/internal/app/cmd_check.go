@@ -254,6 +254,7 @@ func checkMappings(ctx context.Context, r *report, p *Parts) {
 	default:
 		r.ok("mappings", fmt.Sprintf("%d", len(list)))
 	}
+	p.checkForms(ctx, r)
 	for _, m := range list {
 		switch risk := provisioning.Risk(m); {
 		case risk == "":

@@ -88,6 +88,9 @@ func (p *Parts) Serve(ctx context.Context, l Listeners, ready func()) error {
 		server.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: reload.get, NextProtos: []string{"h2", "http/1.1"}}
 		pageListener = tls.NewListener(l.Pages, server.TLSConfig)
 	}
+	if _, err := p.alignAccounts(ctx); err != nil && ctx.Err() == nil {
+		p.log.Warn("client accounts that are stored in another case were not brought to the listed form; tried again in a minute", "error", err)
+	}
 	// Before the first sign-in: what the version before has issued is its people's.
 	if _, err := p.IdP.TakeOverNameIDs(ctx); err != nil && ctx.Err() == nil {
 		p.log.Warn("NameIDs that the version before has issued were not taken over; tried again in a minute", "error", err)
@@ -228,6 +231,25 @@ func serve(s *http.Server, l net.Listener) error {
 	return nil
 }
 
+// alignAccounts brings stored client accounts to the form of the list. Whoever reads them in between resolves them.
+func (p *Parts) alignAccounts(ctx context.Context) (int, error) {
+	changes, err := p.Store.Changes(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if p.aligned.Load() == changes {
+		return 0, nil // looked at since the last change of configuration
+	}
+	done, err := p.IdP.AlignAccounts(ctx, store.Event{At: p.now(), Actor: "worker"})
+	if err == nil {
+		p.aligned.Store(changes)
+	}
+	for _, m := range done {
+		p.log.Info("rows that named a client account in another case have the listed form now", "table", m.Table, "was", m.Account, "is", m.Listed)
+	}
+	return len(done), err
+}
+
 // purge deletes what has expired, and writes down switches of keys whose time has come, once a minute. A failure is logged and tried
 // again: what has expired is not used in any case.
 func (p *Parts) purge(ctx context.Context) error {
@@ -243,6 +265,8 @@ func (p *Parts) purge(ctx context.Context) error {
 			"forms":    func() (int, error) { return p.Store.Forms().Purge(ctx) },
 			"traces":   func() (int, error) { return p.Store.Traces().Purge(ctx, p.Config.Traces.Keep) },
 			"captures": func() (int, error) { return p.Store.Captures().Purge(ctx) },
+			// Rows in another case come from a version before, or from the time before the list of accounts was read.
+			"account forms": func() (int, error) { return p.alignAccounts(ctx) },
 			// Replicas of the version before issue on, and note nothing.
 			"name IDs to take over": func() (int, error) { return p.IdP.TakeOverNameIDs(ctx) },
 			"figures":               func() (int, error) { return p.Store.Figures().Purge(ctx) },

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"ssobridge/certs"
@@ -28,6 +29,7 @@ import (
 // Parts are the rooms of the bridge, made from one configuration. The commands use
 // those they need, the server all of them. Making them dials nobody but the store.
 type Parts struct {
+	aligned      atomic.Int64 // the change counter up to which client accounts were brought to the listed form
 	Config       Config
 	Store        *store.DB
 	Sealer       *certs.Sealer
