@@ -173,7 +173,8 @@ func TestRevocationsOutliveARestore(t *testing.T) {
 	backup := filepath.Join(t.TempDir(), "old.db")
 	w.command(t, "backup", backup)
 	r.revoke()
-	if out := w.command(t, "check"); !strings.Contains(out, "revocation journal: ") {
+	// Other steps of it may fail with the directory of the tests.
+	if out, _ := w.tryCommand("check"); !strings.Contains(out, "ok    revocation journal: ") {
 		t.Errorf("check says nothing of the journal:\n%s", out)
 	}
 	journal := filepath.Join(w.dir, "data", "revocations.jsonl")
