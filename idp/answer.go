@@ -1,6 +1,8 @@
 package idp
 
 import (
+	"time"
+
 	"ssobridge/idp/directory"
 	"ssobridge/provisioning"
 )
@@ -74,11 +76,12 @@ type Deliver struct {
 type Refusal struct {
 	SignIn    string // "" when there is none to go back to
 	Provider  string
-	Reason    string // one of Reasons: a fixed word, for which the page has a sentence
-	Status    int    // HTTP status
-	CanCancel bool   // "Back to …" answers the service provider by a status
-	Retry     bool   // trying the same again makes sense
-	Logout    string // a running logout to go on with, "" for none; the visitor's word, to be checked when it is followed
+	Reason    string        // one of Reasons: a fixed word, for which the page has a sentence
+	Status    int           // HTTP status
+	CanCancel bool          // "Back to …" answers the service provider by a status
+	Retry     bool          // trying the same again makes sense
+	Logout    string        // a running logout to go on with, "" for none; the visitor's word, to be checked when it is followed
+	Wait      time.Duration // for how long it stays so, where that is known; else 0
 }
 
 // Finished says that this sign-in is used up.

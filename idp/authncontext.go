@@ -22,10 +22,10 @@ const (
 )
 
 // secondFactor tells whether the methods hold one beside the password.
-func secondFactor(methods []string) bool {
-	return slices.ContainsFunc(methods, func(m string) bool {
-		return m == methodCode || m == methodPasskey || m == methodRecovery
-	})
+func secondFactor(methods []string) bool { return slices.ContainsFunc(methods, isFactor) }
+
+func isFactor(method string) bool {
+	return method == methodCode || method == methodPasskey || method == methodRecovery
 }
 
 // classes says which classes a session's methods amount to (row RSP-08).

@@ -26,16 +26,21 @@ const (
 	FactorExpired = "second_factor_expired" // the page was open for too long, or was used before
 	FactorMany    = "second_factor_many"    // the person has as many as anybody can have
 	FactorLast    = "second_factor_last"    // the last one, of somebody of whom one is required
+	// The factor is right, and the console takes confirmed ones alone.
+	FactorUnconfirmed = "second_factor_unconfirmed"
 )
 
 // AskFactor asks for a second factor.
 type AskFactor struct {
 	SignIn, Provider, Login string
 
-	Code      bool   // the person has an authenticator app
-	Passkey   string // options for navigator.credentials.get, JSON; "": the person has no passkey
-	State     string // to come back with the proof
-	Problem   string // "" the first time
+	Code      bool     // the person has an authenticator app
+	Passkey   string   // options for navigator.credentials.get, JSON; "": the person has no passkey
+	State     string   // to come back with the proof
+	Added     []Factor // that were added before this login, and that nobody has confirmed
+	Invited   bool     // takes an invitation's code as well, which confirms the factor
+	Invite    string   // as typed
+	Problem   string   // "" the first time
 	CanCancel bool
 }
 
@@ -45,6 +50,7 @@ func (AskFactor) page() {}
 type FactorProof struct {
 	Code       string // of an authenticator app, or a recovery code
 	Credential string // a passkey's answer, JSON
+	Invite     string // an invitation's code
 	State      string
 }
 
@@ -53,7 +59,7 @@ func (p *Provider) needFactor(f *flow, account store.AccountID) FactorPolicy {
 	switch {
 	case f.data.Console != nil:
 		return p.o.SecondFactor.Console
-	case f.fromSP() && p.classes.needsSecond(f.data.Request.Classes):
+	case p.demanded(f):
 		return FactorRequired // row REQ-18
 	}
 	return p.policy(f.config, account)
@@ -116,11 +122,13 @@ func (p *Provider) asked(c *config, s store.Session) bool {
 // have. It returns no page where nothing stands in the way.
 func (p *Provider) stepUp(ctx context.Context, f *flow, s store.Session, account store.AccountID) (Page, error) {
 	policy := p.needFactor(f, account)
-	if !policy.asks() || secondFactor(s.Methods) {
-		if policy.asks() {
-			traceOf(ctx).step(StepFactor, traceOf(ctx).begin(), "", "%s, %s: proved by %s", forWhat(f), policy, s.Methods[len(s.Methods)-1])
-		}
-		return nil, nil
+	if !policy.asks() {
+		return p.notice(ctx, f, s)
+	}
+	proved := secondFactor(s.Methods)
+	if proved && p.enough(f, s, s.Proved) {
+		traceOf(ctx).step(StepFactor, traceOf(ctx).begin(), "", "%s, %s: proved by %s", forWhat(f), policy, s.Methods[len(s.Methods)-1])
+		return p.notice(ctx, f, s)
 	}
 	began := traceOf(ctx).begin()
 	records, err := p.factors.records.OfPerson(ctx, s.Person)
@@ -137,21 +145,41 @@ func (p *Provider) stepUp(ctx context.Context, f *flow, s store.Session, account
 			return nil, nil
 		}
 	}
-	if f.passive() { // a visible page (row REQ-16)
+	late := p.demanded(f) && len(records) > 0 && !p.anyEnough(f, s, records)
+	switch {
+	case late && f.passive():
+		return p.notYet(ctx, f, s, records)
+	case f.passive(): // a visible page (row REQ-16)
 		return p.answerStatus(ctx, f, ReasonPassive, s.Person)
 	}
 	if page, err := p.hold(ctx, f); page != nil || err != nil {
 		return page, err
 	}
+	// The pages below show it together with what they ask for.
+	if err := p.noticed(ctx, f, s, records); err != nil {
+		return nil, err
+	}
+	if late {
+		return p.notYet(ctx, f, s, records)
+	}
 	if page, err := p.remember(ctx, f, account, "", s.TokenHash); page != nil || err != nil {
 		return page, err
 	}
-	if len(records) == 0 {
-		traceOf(ctx).step(StepFactor, began, "", "%s, %s: the person has none and is shown how to enrol one", forWhat(f), policy)
-		return p.showEnrolment(f, s, records, policy == FactorOffered, "", "")
+	switch {
+	case len(records) > 0:
+		problem := ""
+		if proved {
+			problem = FactorUnconfirmed
+		}
+		traceOf(ctx).step(StepFactor, began, "", "%s, %s: the person is asked for it", forWhat(f), policy)
+		return p.showFactor(f, s, records, problem, "")
+	case p.loginTooOld(s):
+		// What enrols one is a password of a moment ago, and not a browser that was left open.
+		traceOf(ctx).step(StepFactor, began, "", "%s, %s: the person has none, and logs in again to enrol one", forWhat(f), policy)
+		return AskPassword{SignIn: f.at(), Provider: f.sp.name(), Login: s.Login, CanCancel: f.fromSP()}, nil
 	}
-	traceOf(ctx).step(StepFactor, began, "", "%s, %s: the person is asked for it", forWhat(f), policy)
-	return p.showFactor(f, s, records, "")
+	traceOf(ctx).step(StepFactor, began, "", "%s, %s: the person has none and is shown how to enrol one", forWhat(f), policy)
+	return p.showEnrolment(f, s, records, policy == FactorOffered, "", "")
 }
 
 // forWhat names in a trace whose policy it is.
@@ -181,8 +209,14 @@ func (p *Provider) offerDue(ctx context.Context, f *flow, s store.Session) (bool
 }
 
 // showFactor is the page that asks for one of the person's factors.
-func (p *Provider) showFactor(f *flow, s store.Session, records []store.SecondFactor, problem string) (Page, error) {
-	page := AskFactor{SignIn: f.in.ID, Provider: f.sp.name(), Login: s.Login, Problem: problem, CanCancel: f.fromSP()}
+func (p *Provider) showFactor(f *flow, s store.Session, records []store.SecondFactor, problem, invite string) (Page, error) {
+	page := AskFactor{
+		SignIn: f.in.ID, Provider: f.sp.name(), Login: s.Login, Problem: problem, CanCancel: f.fromSP(),
+		Invited: p.confirming(f, records), Invite: cutText(invite, maxCode), Added: p.unconfirmed(f, s, records),
+	}
+	if page.Invited && problem == FactorUnconfirmed {
+		page.Problem = "" // there is no confirmed one to take in its place: the page says what is missing
+	}
 	page.Code = slices.ContainsFunc(records, func(r store.SecondFactor) bool { return r.Kind == FactorCode })
 	state := factorState{Person: s.Person, Session: s.TokenHash}
 	if holder := p.holder(s, records); p.passkeys != nil && len(holder.credentials) > 0 {
@@ -209,7 +243,7 @@ func (p *Provider) ProveFactor(ctx context.Context, id string, proof FactorProof
 	if err != nil {
 		return Answer{}, err
 	}
-	if !known || secondFactor(s.Methods) {
+	if !known || secondFactor(s.Methods) && p.enough(f, s, s.Proved) {
 		return p.proceed(ctx, f)
 	}
 	traceOf(ctx).person(s.Person)
@@ -224,22 +258,41 @@ func (p *Provider) ProveFactor(ctx context.Context, id string, proof FactorProof
 	if page, err := p.guess(ctx, f, s); page != nil || err != nil {
 		return Answer{Page: page}, err
 	}
-	method, problem, cause, err := p.prove(ctx, s, records, proof)
+	proved, problem, cause, err := p.prove(ctx, s, records, proof)
 	if err != nil {
 		return Answer{}, err
 	}
+	method, token := proved.Kind, ""
+	if problem == "" {
+		token, problem, cause, err = p.strengthen(ctx, f, s, proved, p.confirming(f, records), proof.Invite)
+		if err != nil {
+			return Answer{}, err
+		}
+	}
 	traceOf(ctx).step(StepFactor, began, problem, "%s", method)
-	if problem != "" {
+	switch {
+	case errors.Is(cause, store.ErrRevoked):
+		// The session was ended while this was proved: the way begins with a login again.
+		if err := p.failedFactor(ctx, f, s, reasonRevoked, cause); err != nil {
+			return Answer{}, err
+		}
+		return p.proceed(ctx, f)
+	case problem != "":
 		if err := p.failedFactor(ctx, f, s, problem, cause); err != nil {
 			return Answer{}, err
 		}
-		page, err := p.showFactor(f, s, records, problem)
+		if err := p.noticed(ctx, f, s, records); err != nil {
+			return Answer{}, err
+		}
+		if f.changed {
+			if page, err := p.keep(ctx, f); page != nil || err != nil {
+				return Answer{Page: page}, err
+			}
+		}
+		page, err := p.showFactor(f, s, records, problem, proof.Invite)
 		return Answer{Page: page}, err
 	}
-	event := p.event(f, "second-factor", s.Person)
-	event.Outcome, event.Reason = "ok", method
-	token, err := p.strengthen(ctx, s, method, event)
-	return Answer{Page: GoOn{SignIn: f.in.ID}, NewSession: token}, err
+	return Answer{Page: GoOn{SignIn: f.in.ID}, NewSession: token}, nil
 }
 
 // guess counts a proof before it is looked at: of many that come at once, no more are
@@ -275,15 +328,15 @@ func (p *Provider) failedFactor(ctx context.Context, f *flow, s store.Session, p
 	return nil
 }
 
-// prove checks a proof against the person's factors and uses it up. It returns the kind
-// that was proved, or a problem with its cause for the log.
-func (p *Provider) prove(ctx context.Context, s store.Session, records []store.SecondFactor, proof FactorProof) (method, problem string, cause, err error) {
+// prove checks a proof against the person's factors. It returns the one that was proved, as it is to be kept, or a problem
+// with its cause for the log. Nothing is stored but that a passkey's page was used.
+func (p *Provider) prove(ctx context.Context, s store.Session, records []store.SecondFactor, proof FactorProof) (proved store.SecondFactor, problem string, cause, err error) {
 	if proof.Credential != "" {
 		return p.provePasskey(ctx, s, records, proof)
 	}
 	code := bareCode(proof.Code)
 	if code == "" || len(code) > maxCode {
-		return "", FactorWrong, errors.New("no code"), nil
+		return proved, FactorWrong, errors.New("no code"), nil
 	}
 	cause = errors.New("no factor of the person takes this code")
 	for _, r := range records {
@@ -296,11 +349,12 @@ func (p *Provider) prove(ctx context.Context, s store.Session, records []store.S
 			}
 			step, right, err := checkCode(app.Secret, code, app.Last, p.o.Now())
 			if err != nil {
-				return "", "", nil, err
+				return proved, "", nil, err
 			}
 			if right {
 				app.Last = step
-				return p.used(ctx, r, app)
+				err := p.factors.seal(&r, app)
+				return r, "", nil, err
 			}
 		case FactorRecovery:
 			var spare recoveryProof
@@ -312,65 +366,75 @@ func (p *Provider) prove(ctx context.Context, s store.Session, records []store.S
 			left := slices.DeleteFunc(slices.Clone(spare.Codes), func(c []byte) bool { return subtle.ConstantTimeCompare(c, hash) == 1 })
 			if len(left) < len(spare.Codes) {
 				r.Spent = store.CodeObject(r.ID, hash)
-				return p.used(ctx, r, recoveryProof{left})
+				err := p.factors.seal(&r, recoveryProof{left})
+				return r, "", nil, err
 			}
 		}
 	}
-	return "", FactorWrong, cause, nil
+	return proved, FactorWrong, cause, nil
 }
 
-func (p *Provider) provePasskey(ctx context.Context, s store.Session, records []store.SecondFactor, proof FactorProof) (method, problem string, cause, err error) {
+func (p *Provider) provePasskey(ctx context.Context, s store.Session, records []store.SecondFactor, proof FactorProof) (proved store.SecondFactor, problem string, cause, err error) {
 	state, problem, cause, err := p.openState(ctx, s, proof.State)
 	if problem != "" || err != nil {
-		return "", problem, cause, err
+		return proved, problem, cause, err
 	}
 	if p.passkeys == nil || state.Ceremony == nil || len(proof.Credential) > maxCredential {
-		return "", FactorWrong, errors.New("no passkey was asked for"), nil
+		return proved, FactorWrong, errors.New("no passkey was asked for"), nil
 	}
 	credential, refused := p.passkeys.proved(p.holder(s, records), *state.Ceremony, proof.Credential)
 	if refused != nil {
-		return "", FactorWrong, refused, nil
+		return proved, FactorWrong, refused, nil
 	}
 	for _, r := range records {
 		var c webauthn.Credential
 		if r.Kind == FactorPasskey && p.factors.open(r, &c) == nil && slices.Equal(c.ID, credential.ID) {
-			return p.used(ctx, r, credential)
+			err := p.factors.seal(&r, credential)
+			return r, "", nil, err
 		}
 	}
-	return "", FactorWrong, errors.New("the passkey is gone"), nil
+	return proved, FactorWrong, errors.New("the passkey is gone"), nil
 }
 
-// used stores what a factor is proved by from now on. Of two who prove the same at once one
-// has proved it.
-func (p *Provider) used(ctx context.Context, r store.SecondFactor, proof any) (method, problem string, cause, err error) {
-	if err := p.factors.seal(&r, proof); err != nil {
+// strengthen stores that a factor was proved, and gives the session's place to one with a new token in which it was. With
+// confirm, an invitation has to stand for the factor. Of two who prove the same at once one has proved it.
+func (p *Provider) strengthen(ctx context.Context, f *flow, s store.Session, proved store.SecondFactor, confirm bool, invite string) (token, problem string, cause, err error) {
+	next, token, err := p.nextSession(s, proved.Kind)
+	if err != nil {
 		return "", "", nil, err
 	}
-	err = p.factors.records.Use(ctx, r)
+	proof := store.ProvedFactor{Factor: proved, Session: next, Old: s.TokenHash}
+	event := p.event(f, "second-factor", s.Person)
+	event.Outcome, event.Reason = "ok", proved.Kind
+	events := []store.Event{event}
+	if confirm {
+		proof.Invite = p.factors.inviteHash(s.Person, bareCode(cutText(invite, maxCode)))
+		event.Action = "second-factor-confirm"
+		events = append(events, event)
+	}
+	err = p.factors.records.Prove(ctx, proof, events...)
 	switch {
 	case errors.Is(err, store.ErrConflict):
-		return "", FactorWrong, errors.New("it was used by another request at the same time"), nil
+		return "", FactorWrong, errors.New("it was used by another request at the same time, or is gone"), nil
+	case errors.Is(err, store.ErrNotFound):
+		return "", FactorInvite, errors.New("the invitation is not this one, was used, or is over"), nil
+	case errors.Is(err, store.ErrRevoked):
+		return "", reasonRevoked, err, nil
 	case err != nil:
-		return "", "", nil, fmt.Errorf("use a second factor: %w", err)
+		return "", "", nil, fmt.Errorf("store a proved second factor: %w", err)
 	}
-	return r.Kind, "", nil, nil
+	return token, "", nil, nil
 }
 
-// strengthen gives the session's place to one with a new token and one more method.
-func (p *Provider) strengthen(ctx context.Context, s store.Session, method string, event store.Event) (string, error) {
-	token, err := p.token()
-	if err != nil {
-		return "", err
+// nextSession is the session that follows s when a factor of this kind was proved.
+func (p *Provider) nextSession(s store.Session, method string) (next store.Session, token string, err error) {
+	if token, err = p.token(); err != nil {
+		return s, "", err
 	}
-	old := s.TokenHash
-	s.TokenHash, s.Methods, s.SeenAt = hash(token), append(slices.Clone(s.Methods), method), p.o.Now()
-	// Nothing of the person may have been revoked since the session began.
-	s.Mark = s.Epoch
+	base := slices.DeleteFunc(slices.Clone(s.Methods), isFactor)
+	s.TokenHash, s.Methods, s.SeenAt = hash(token), append(base, method), p.o.Now()
 	s.KnownAs, s.Proof = directory.BareLogin(s.Login), store.Proof{Person: s.Person, Browser: s.Browser}
-	if err := p.o.Sessions.Create(ctx, s, old, event); err != nil {
-		return "", fmt.Errorf("store session: %w", err)
-	}
-	return token, nil
+	return s, token, nil
 }
 
 // holder is the session's person with their passkeys. One that can't be opened is left out.

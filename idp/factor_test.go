@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -106,6 +105,23 @@ func (w *traveller) app() (secret string, codes []string) {
 	page := must[idp.EnrolFactor](w.t, w.resume(), nil)
 	codes = must[idp.RecoveryCodes](w.t, w.enrol(idp.FactorEnrolment{Code: codeOf(w.t, page.Secret), State: page.State}), nil).Codes
 	return page.Secret, codes
+}
+
+// attested makes an app that the password has enrolled one that service providers are told of: its owner is shown it at a
+// login, and logs in again a day later.
+func (f *fixture) attested(t *testing.T, login, password, secret string) *traveller {
+	t.Helper()
+	now.Advance(time.Minute)
+	w := f.travel(t, login, password)
+	ask := must[idp.AskFactor](t, w.resume(), nil)
+	if len(ask.Added) != 1 || ask.Added[0].Kind != idp.FactorCode {
+		t.Errorf("shown at the login: %+v", ask.Added)
+	}
+	must[idp.GoOn](t, w.prove(idp.FactorProof{Code: codeOf(t, secret)}), nil)
+	now.Advance(24 * time.Hour)
+	w = f.travel(t, login, password)
+	must[idp.GoOn](t, w.prove(idp.FactorProof{Code: codeOf(t, secret)}), nil)
+	return w
 }
 
 func classOf(t *testing.T, a idp.Answer) string {
@@ -379,6 +395,8 @@ func TestFactorState(t *testing.T) {
 		}
 	}
 	now.Advance(31 * time.Minute)
+	must[idp.AskPassword](t, w.enrol(idp.FactorEnrolment{Code: codeOf(t, page.Secret), State: page.State}), nil)
+	w.login("bob", "battery staple") // the page was that of the session before
 	if p := must[idp.EnrolFactor](t, w.enrol(idp.FactorEnrolment{Code: codeOf(t, page.Secret), State: page.State}), nil); p.Problem != idp.FactorExpired {
 		t.Errorf("after half an hour: %q", p.Problem)
 	}
@@ -389,15 +407,10 @@ func TestFactorCopied(t *testing.T) {
 	ctx := context.Background()
 	f := newFactorFixture(t, idp.FactorOptions{People: idp.FactorRequired})
 	secret, _ := f.travel(t, "bob", "battery staple").app()
-	rows, err := f.db.SecondFactors().OfPerson(ctx, bobID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	rows = slices.DeleteFunc(rows, func(r store.SecondFactor) bool { return r.Kind == idp.FactorRecovery })
-	rows[0].ID, rows[0].Person = "copied", aliceID
-	if err := f.db.SecondFactors().Enrol(ctx, aliceID, store.Enrolment{Factors: rows[:1]}); err != nil {
-		t.Fatal(err)
-	}
+	f.exec(t, `
+		INSERT INTO second_factors (id, person_id, kind, sealed, version, created_at, used_at, enrolled_by, confirmed_at, noticed_at, epoch, mac)
+		SELECT 'copied', ?, kind, sealed, version, created_at, used_at, enrolled_by, confirmed_at, noticed_at, epoch, mac
+		  FROM second_factors WHERE person_id = ? AND kind = ?`, string(aliceID), string(bobID), idp.FactorCode)
 	now.Advance(time.Minute)
 	w := f.travel(t, "alice", "correct horse")
 	if p := must[idp.AskFactor](t, w.prove(idp.FactorProof{Code: codeOf(t, secret)}), nil); p.Problem != idp.FactorWrong {
@@ -430,10 +443,11 @@ func TestREQ18SecondFactor(t *testing.T) {
 		t.Error("a requested factor is optional")
 	}
 	must[idp.EnrolFactor](t, w.enrol(idp.FactorEnrolment{Later: true}), nil)
-	w.app()
-	if class := classOf(t, w.resume()); class != mfa {
-		t.Errorf("class %s", class)
+	secret, _ := w.app()
+	if p := must[idp.Refusal](t, w.resume(), nil); p.Reason != idp.ReasonFactorNew || p.Wait != 24*time.Hour || !p.CanCancel {
+		t.Errorf("with a factor of a moment ago: %+v", p)
 	}
+	w = f.attested(t, "bob", "battery staple", secret)
 	for _, c := range []struct{ comparison, class, want string }{
 		{"exact", password, password}, // the SP takes this one alone, and it was done
 		{"exact", mfa, mfa},
@@ -534,6 +548,12 @@ func TestOwnFactors(t *testing.T) {
 	must[idp.GoOn](t, x.prove(idp.FactorProof{Code: renewed.Codes[0]}), nil)
 	must[idp.OwnPage](t, own(w, idp.FactorChange{Remove: p.Factors[0].ID}), nil)
 	must[idp.OwnPage](t, own(w, idp.FactorChange{Remove: "another's"}), nil)
+	// A removal ends the other sessions.
+	if _, in, err := f.SignedIn(ctx, x.v); in || err != nil {
+		t.Errorf("another session after a removal: %t, %v", in, err)
+	}
+	x = f.travel(t, "bob", "battery staple")
+	must[idp.GoOn](t, x.prove(idp.FactorProof{Code: renewed.Codes[1]}), nil)
 	// Somebody switched off in the directory changes nothing any more.
 	f.directory.change("bob", func(p *person) { p.problem = directory.Disabled })
 	now.Advance(61 * time.Second)
@@ -589,6 +609,7 @@ func TestPasskeyRefusals(t *testing.T) {
 		page = p
 	}
 	now.Advance(16 * time.Minute)
+	w = f.travel(t, "bob", "battery staple")
 	w.app()
 	w = f.travel(t, "bob", "battery staple")
 	ask := must[idp.AskFactor](t, w.resume(), nil)

@@ -128,10 +128,12 @@ func (p *Provider) EnrolFactor(ctx context.Context, id string, sent FactorEnrolm
 	if !known || f.fresh() && s.AuthenticatedAt.Before(f.in.CreatedAt) {
 		return p.proceed(ctx, f)
 	}
-	if _, problem, err := p.reading(ctx, s, v); err != nil {
+	// The directory first: what it says now decides what the person may do.
+	s, problem, err := p.readNow(ctx, s, v)
+	if err != nil {
 		return Answer{}, err
 	} else if problem != "" {
-		return p.proceed(ctx, f) // which ends the session: it is no licence (row LDAP-11)
+		return p.cantChange(ctx, f, s, problem)
 	}
 	traceOf(ctx).person(s.Person)
 	records, err := p.factors.records.OfPerson(ctx, s.Person)
@@ -141,7 +143,8 @@ func (p *Provider) EnrolFactor(ctx context.Context, id string, sent FactorEnrolm
 	policy := p.needFactor(f, f.in.Account)
 	optional := policy == FactorOffered && f.data.Own == nil
 	switch {
-	case !p.factorsOn(f.config),
+	case f.data.Own == nil && !policy.asks(), f.data.Own != nil && !p.asked(f.config, s),
+		// Nobody asks this person for one: nothing is enrolled that could be asked for later.
 		len(records) > 0 && (f.data.Own == nil || !secondFactor(s.Methods)):
 		// Who has a factor proves it, and adds others from their own page alone.
 		return p.proceed(ctx, f)
@@ -157,62 +160,74 @@ func (p *Provider) EnrolFactor(ctx context.Context, id string, sent FactorEnrolm
 		return Answer{Page: page}, err
 	}
 	began := traceOf(ctx).begin()
-	method, codes, problem, cause, err := p.enrol(ctx, f, s, records, sent)
+	done, failed, cause, err := p.enrol(ctx, f, s, records, sent)
 	if err != nil {
 		return Answer{}, err
 	}
-	traceOf(ctx).step(StepFactor, began, problem, "enrolled %s", method)
-	if problem != "" {
-		if err := p.failedFactor(ctx, f, s, problem, cause); err != nil {
+	traceOf(ctx).step(StepFactor, began, failed, "enrolled %s", done.method)
+	if failed != "" {
+		if err := p.failedFactor(ctx, f, s, failed, cause); err != nil {
 			return Answer{}, err
 		}
-		page, err := p.again(f, s, records, optional, problem, sent)
+	}
+	switch {
+	case failed == reasonRevoked:
+		return p.proceed(ctx, f) // to a login
+	case failed == FactorExpired && p.loginTooOld(s):
+		return p.askPassword(ctx, f, AskPassword{Login: s.Login})
+	case failed != "":
+		page, err := p.again(f, s, records, optional, failed, sent)
 		return Answer{Page: page}, err
 	}
-	event := p.event(f, "second-factor", s.Person)
-	event.Outcome, event.Reason = "ok", method
-	token, err := p.strengthen(ctx, s, method, event)
-	if err != nil {
-		return Answer{}, err
-	}
+	token, codes := done.token, done.codes
 	if len(codes) == 0 {
 		return Answer{Page: GoOn{SignIn: f.in.ID}, NewSession: token}, nil
 	}
 	return Answer{Page: RecoveryCodes{SignIn: f.in.ID, Codes: codes}, NewSession: token}, nil
 }
 
+// enrolled is a new factor.
+type enrolled struct {
+	method string
+	codes  []string // new recovery codes, where the person had none
+	token  string   // of the session in which it was proved
+}
+
 // enrol checks the proof of a new factor and stores it, with recovery codes where the
-// person has none.
-func (p *Provider) enrol(ctx context.Context, f *flow, s store.Session, records []store.SecondFactor, sent FactorEnrolment) (method string, codes []string, problem string, cause, err error) {
-	fail := func(problem, why string) (string, []string, string, error, error) {
-		return method, nil, problem, errors.New(why), nil
+// person has none, and with the session in which it was proved.
+func (p *Provider) enrol(ctx context.Context, f *flow, s store.Session, records []store.SecondFactor, sent FactorEnrolment) (done enrolled, problem string, cause, err error) {
+	fail := func(problem, why string) (enrolled, string, error, error) {
+		return done, problem, errors.New(why), nil
 	}
 	state, cause := p.readState(s, sent.State)
 	if cause != nil {
-		return "", nil, FactorExpired, cause, nil
+		return done, FactorExpired, cause, nil
+	}
+	if p.loginTooOld(s) {
+		return fail(FactorExpired, "the login is too old to add a factor by")
 	}
 	id, err := p.token()
 	if err != nil {
-		return "", nil, "", nil, err
+		return done, "", nil, err
 	}
 	r := store.SecondFactor{ID: id, Person: s.Person, Kind: FactorCode, UsedAt: p.o.Now()}
 	var proof any
 	switch {
 	case sent.Credential != "":
-		method, r.Kind = FactorPasskey, FactorPasskey
+		done.method, r.Kind = FactorPasskey, FactorPasskey
 		if p.passkeys == nil || state.Ceremony == nil || len(sent.Credential) > maxCredential {
 			return fail(FactorWrong, "no passkey was offered")
 		}
 		credential, refused := p.passkeys.made(p.holder(s, records), *state.Ceremony, sent.Credential)
 		if refused != nil {
-			return method, nil, FactorWrong, refused, nil
+			return done, FactorWrong, refused, nil
 		}
 		proof = credential
 	default:
-		method = FactorCode
+		done.method = FactorCode
 		step, right, err := checkCode(state.Secret, bareCode(cutText(sent.Code, maxCode)), 0, p.o.Now())
 		if err != nil {
-			return method, nil, "", nil, err
+			return done, "", nil, err
 		}
 		if !right {
 			return fail(FactorWrong, "the code is not that of the new secret: the clock of the device or of this machine may be wrong")
@@ -220,30 +235,40 @@ func (p *Provider) enrol(ctx context.Context, f *flow, s store.Session, records 
 		proof = codeProof{Secret: state.Secret, Last: step}
 	}
 	if first, err := p.o.Forms.Use(ctx, state.ID); err != nil {
-		return method, nil, "", nil, fmt.Errorf("second factor: %w", err)
+		return done, "", nil, fmt.Errorf("second factor: %w", err)
 	} else if !first {
 		return fail(FactorExpired, "the page was used before")
 	}
 	if err := p.factors.seal(&r, proof); err != nil {
-		return method, nil, "", nil, err
+		return done, "", nil, err
 	}
-	e := store.Enrolment{Factors: []store.SecondFactor{r}, First: len(records) == 0}
+	next, token, err := p.nextSession(s, done.method)
+	if err != nil {
+		return done, "", nil, err
+	}
+	e := store.Enrolment{Act: p.act(f, s), Factors: []store.SecondFactor{r}, By: store.ByPassword, First: len(records) == 0, Session: &next}
+	if p.demanded(f) {
+		e.By = store.ByDemand
+	}
 	if e.First && p.invited(f.config, s) {
 		e.Invite = p.factors.inviteHash(s.Person, bareCode(cutText(sent.Invite, maxCode)))
 	}
+	var codes []string
 	if !slices.ContainsFunc(records, func(r store.SecondFactor) bool { return r.Kind == FactorRecovery }) {
 		if id, err = p.token(); err != nil {
-			return method, nil, "", nil, err
+			return done, "", nil, err
 		}
 		var spare store.SecondFactor
 		if spare, codes, err = p.factors.spare(s.Person, id); err != nil {
-			return method, nil, "", nil, err
+			return done, "", nil, err
 		}
 		e.Factors = append(e.Factors, spare)
 	}
 	event := p.event(f, "second-factor-enrol", s.Person)
-	event.Outcome, event.Reason = "ok", method
-	err = p.factors.records.Enrol(ctx, s.Person, e, event)
+	event.Outcome, event.Reason = "ok", done.method
+	proved := event
+	proved.Action = "second-factor"
+	err = p.factors.records.Enrol(ctx, s.Person, e, event, proved)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return fail(FactorInvite, "the invitation is not this one, was used, or is over; `ssobridge admin invite` makes another")
@@ -251,8 +276,13 @@ func (p *Provider) enrol(ctx context.Context, f *flow, s store.Session, records 
 		return fail(FactorExpired, "another factor was enrolled meanwhile")
 	case errors.Is(err, store.ErrLimit):
 		return fail(FactorMany, "the person has as many factors as anybody can have")
+	case errors.Is(err, store.ErrStale):
+		return fail(FactorExpired, "login, directory reading or configuration are not those any more by which this was decided")
+	case errors.Is(err, store.ErrRevoked):
+		return done, reasonRevoked, err, nil
 	case err != nil:
-		return method, nil, "", nil, fmt.Errorf("enrol a second factor: %w", err)
+		return done, "", nil, fmt.Errorf("enrol a second factor: %w", err)
 	}
-	return method, codes, "", nil, nil
+	done.codes, done.token = codes, token
+	return done, "", nil, nil
 }

@@ -91,10 +91,14 @@ func (p *Provider) own(ctx context.Context, v Visitor, change FactorChange) (a A
 	if !known || f.data.Own.Fresh || change.Add {
 		return p.proceed(ctx, f)
 	}
-	if _, problem, err := p.reading(ctx, s, v); err != nil {
+	s, problem, err := p.readNow(ctx, s, v)
+	if err != nil {
 		return Answer{}, err
 	} else if problem != "" {
-		return p.proceed(ctx, f) // which ends the session: it is no licence (row LDAP-11)
+		return p.cantChange(ctx, f, s, problem)
+	}
+	if !p.asked(c, s) { // as the directory says it now
+		return Answer{Page: Refusal{Reason: ReasonNoFactors, Status: http.StatusNotFound}}, nil
 	}
 	records, err := p.factors.records.OfPerson(ctx, s.Person)
 	if err != nil {
@@ -112,27 +116,28 @@ func (p *Provider) changeOwn(ctx context.Context, f *flow, s store.Session, reco
 	page := OwnFactors{Login: s.Login}
 	switch {
 	case change.Remove != "":
-		alone := 0 // factors beside recovery codes, which are none by themselves
-		for _, r := range records {
-			if r.Kind != FactorRecovery {
-				alone++
-			}
-		}
 		i := slices.IndexFunc(records, func(r store.SecondFactor) bool { return r.ID == change.Remove && r.Kind != FactorRecovery })
 		if i < 0 {
 			return OwnPage{}, nil // gone already, which is what was asked for
 		}
-		if alone == 1 && p.invited(f.config, s) {
-			page.Problem = FactorLast // without an invitation there would be no way to another
-			break
-		}
 		event := p.event(f, "second-factor-remove", s.Person)
 		event.Outcome, event.Reason = "ok", records[i].Kind
-		err := p.factors.records.Remove(ctx, s.Person, change.Remove, FactorRecovery, event)
-		if err != nil && !errors.Is(err, store.ErrNotFound) {
+		// Without an invitation there would be no way to another: somebody with a role keeps one. The store counts, in the
+		// transaction that removes.
+		err := p.factors.records.Remove(ctx, s.Person, store.Removal{Act: p.act(f, s), ID: change.Remove, Alone: FactorRecovery, Keep: p.invited(f.config, s)}, event)
+		switch {
+		case errors.Is(err, store.ErrLast):
+			page.Problem = FactorLast
+		case errors.Is(err, store.ErrStale), errors.Is(err, store.ErrRevoked):
+			page.Problem = FactorExpired
+			if err := p.failedFactor(ctx, f, s, FactorExpired, err); err != nil {
+				return nil, err
+			}
+		case err != nil && !errors.Is(err, store.ErrNotFound):
 			return nil, fmt.Errorf("remove an own second factor: %w", err)
+		default:
+			return OwnPage{}, nil
 		}
-		return OwnPage{}, nil
 	case change.Renew && len(records) > 0:
 		id, err := p.token()
 		if err != nil {
@@ -144,10 +149,21 @@ func (p *Provider) changeOwn(ctx context.Context, f *flow, s store.Session, reco
 		}
 		event := p.event(f, "second-factor-enrol", s.Person)
 		event.Outcome, event.Reason = "ok", FactorRecovery
-		if err := p.factors.records.Enrol(ctx, s.Person, store.Enrolment{Factors: []store.SecondFactor{spare}, Replaces: FactorRecovery}, event); err != nil {
+		act := p.act(f, s)
+		act.KeepOthers = true // the person has as many factors as before, and another list of codes
+		err = p.factors.records.Enrol(ctx, s.Person, store.Enrolment{
+			Act: act, Factors: []store.SecondFactor{spare}, By: store.ByPassword, Replaces: FactorRecovery,
+		}, event)
+		switch {
+		case err == nil:
+			return RecoveryCodes{Codes: codes}, nil
+		case !errors.Is(err, store.ErrStale) && !errors.Is(err, store.ErrRevoked):
 			return nil, fmt.Errorf("renew recovery codes: %w", err)
 		}
-		return RecoveryCodes{Codes: codes}, nil
+		page.Problem = FactorExpired
+		if err := p.failedFactor(ctx, f, s, FactorExpired, err); err != nil {
+			return nil, err
+		}
 	}
 	var err error
 	page.Factors, err = p.factors.List(ctx, s.Person)
@@ -157,6 +173,22 @@ func (p *Provider) changeOwn(ctx context.Context, f *flow, s store.Session, reco
 // arrive is the last step of the way to the own page: to it, or to the enrolment of another
 // factor.
 func (p *Provider) arrive(ctx context.Context, f *flow, s store.Session, _ directory.Entry) (Answer, error) {
+	// The way may have begun when it was not known who comes: what they may do here is decided now, by what the directory
+	// says now.
+	s, problem, err := p.readNow(ctx, s, f.v)
+	if err != nil {
+		return Answer{}, err
+	} else if problem != "" {
+		return p.cantChange(ctx, f, s, problem)
+	}
+	if !p.asked(f.config, s) {
+		page, err := p.refuse(ctx, f, refusal{session: &s, reason: ReasonNoFactors, status: http.StatusNotFound,
+			detail: "nothing asks this person for a second factor", mend: "nothing, unless a policy should ask for one"})
+		return Answer{Page: page}, err
+	}
+	if p.loginTooOld(s) {
+		return p.askPassword(ctx, f, AskPassword{Login: s.Login})
+	}
 	records, err := p.factors.records.OfPerson(ctx, s.Person)
 	if err != nil {
 		return Answer{}, fmt.Errorf("second factors: %w", err)
@@ -170,7 +202,7 @@ func (p *Provider) arrive(ctx context.Context, f *flow, s store.Session, _ direc
 		done := f.data.Own.Add && !waits && slices.ContainsFunc(records, func(r store.SecondFactor) bool { return !r.CreatedAt.Before(f.in.CreatedAt) })
 		switch {
 		case waits:
-			page, err := p.showFactor(f, s, records, "")
+			page, err := p.showFactor(f, s, records, "", "")
 			return Answer{Page: page}, err
 		case !done:
 			page, err := p.showEnrolment(f, s, records, false, "", "")

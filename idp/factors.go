@@ -50,6 +50,11 @@ type FactorOptions struct {
 	People  FactorPolicy // of client accounts without a policy of their own, and of other service providers
 	Class   string       // authentication context class of a sign-in with a second factor; "" is DefaultSecondFactorClass
 	Issuer  string       // name of this sign-in in authenticator apps and passkeys, "ssobridge"
+	// ConfirmAfter is the age from which a factor counts for service providers that demand one, if nobody else has confirmed it: at a
+	// login after that, where the person was shown before that it was added. 24 h; it never counts for the console.
+	ConfirmAfter time.Duration
+	// KeepOthers lets a person's other sessions go on when they add or remove a factor.
+	KeepOthers bool
 }
 
 // Bounds of second factors.
@@ -72,6 +77,10 @@ type Factor struct {
 	Used    time.Time // zero: never
 	Left    int       // recovery codes that are not used
 	Damaged bool      // it can't be read: sealed with another secret_key, or changed in the database
+	// By is how it was enrolled, one of the store's words; Confirmed tells whether an invitation or a confirmed factor stands for
+	// it, which the console asks for.
+	By        string
+	Confirmed bool
 }
 
 // Factors are the second factors of people: what proves them is sealed with secret_key
@@ -105,7 +114,7 @@ func (s *Factors) List(ctx context.Context, person store.PersonID) ([]Factor, er
 	}
 	var all []Factor
 	for _, r := range records {
-		f := Factor{ID: r.ID, Kind: r.Kind, Added: r.CreatedAt, Used: r.UsedAt}
+		f := Factor{ID: r.ID, Kind: r.Kind, Added: r.CreatedAt, Used: r.UsedAt, By: r.By, Confirmed: !r.ConfirmedAt.IsZero()}
 		var spare recoveryProof
 		if r.Kind == FactorRecovery {
 			f.Damaged = s.open(r, &spare) != nil
@@ -127,9 +136,9 @@ func rank(f Factor) int {
 	return 0
 }
 
-// Invite makes an invitation to enrol a person's first factor, good for once within a
-// day, and returns its code. With again, all factors that the person has are removed
-// and their sessions ended. store.ErrConflict: without it, and the person has one.
+// Invite makes an invitation to enrol a person's first factor, or to confirm one of those that are not confirmed, good for
+// once within a day, and returns its code. With again, all factors that the person has are removed
+// and their sessions ended. store.ErrConflict: without it, and the person has a confirmed one.
 func (s *Factors) Invite(ctx context.Context, person store.PersonID, again bool, e store.Event) (code string, ends time.Time, err error) {
 	code, err = s.code(inviteLength)
 	if err != nil {
@@ -194,6 +203,9 @@ func sealedFor(r store.SecondFactor) string {
 }
 
 func (s *Factors) open(r store.SecondFactor, into any) error {
+	if r.Foreign {
+		return fmt.Errorf("second factor %s: its row was changed in the database", r.ID)
+	}
 	plain, err := s.sealer.Open(r.Sealed, sealedFor(r))
 	if err != nil {
 		return fmt.Errorf("second factor %s: %w", r.ID, err)

@@ -21,6 +21,7 @@ type pending struct {
 	RelayState *string         `json:"relay_state,omitempty"`
 	Console    *pendingConsole `json:"console,omitempty"` // a sign-in to the console
 	Own        *pendingOwn     `json:"own,omitempty"`     // the way to the person's own page
+	Noticed    bool            `json:"noticed,omitempty"` // the person was shown which factors were added
 	Reason     string          `json:"reason,omitempty"`  // of the page shown last; Cancel answers by its status
 }
 
@@ -63,7 +64,9 @@ type flow struct {
 	sealed string       // handle of a sign-in that is not stored; "" where it is to be sealed anew
 	data   pending
 	chosen store.AccountID // by the person, in this HTTP request
-	v      Visitor
+	// changed says that data holds what is not stored yet.
+	changed bool
+	v       Visitor
 }
 
 func (f *flow) fromSP() bool  { return f.data.Request != nil }
@@ -224,13 +227,18 @@ func (p *Provider) hold(ctx context.Context, f *flow) (Page, error) {
 // remember stores the account that was chosen and why the sign-in stands still,
 // with events. It does nothing when all of it is known already.
 func (p *Provider) remember(ctx context.Context, f *flow, account store.AccountID, reason string, session []byte, events ...store.Event) (Page, error) {
-	if f.in.Account == account && f.data.Reason == reason && len(events) == 0 {
+	if f.in.Account == account && f.data.Reason == reason && len(events) == 0 && !f.changed {
 		return nil, nil
 	}
 	f.in.Account, f.data.Reason = account, reason
 	if session != nil && !bytes.Equal(f.in.Session, session) {
 		f.in.Session = session
 	}
+	return p.keep(ctx, f, events...)
+}
+
+// keep stores a sign-in as it is now, with events.
+func (p *Provider) keep(ctx context.Context, f *flow, events ...store.Event) (Page, error) {
 	var err error
 	if f.in.Data, err = encode(f.data); err != nil {
 		return nil, err

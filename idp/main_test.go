@@ -93,6 +93,7 @@ type fixture struct {
 	directory *people
 	gate      *gate
 	log       *lockedBuffer
+	random    *interrupted
 	sealer    *certs.Sealer
 }
 
@@ -111,6 +112,29 @@ func (b *lockedBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.b.String()
+}
+
+// interrupted is randomness that can be interrupted once: something is done while it is drawn.
+type interrupted struct {
+	mu sync.Mutex
+	do func()
+}
+
+func (i *interrupted) set(do func()) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.do = do
+}
+
+func (i *interrupted) Read(p []byte) (int, error) {
+	i.mu.Lock()
+	do := i.do
+	i.do = nil
+	i.mu.Unlock()
+	if do != nil {
+		do()
+	}
+	return rand.Read(p)
 }
 
 // newFixture builds one; change may alter the options.
@@ -143,6 +167,7 @@ func fixtureOn(t testing.TB, dsn, key string, change func(*idp.Options)) *fixtur
 		db: db, dsn: dsn, log: log, sealer: sealer,
 		directory: &people{all: map[string]*person{}, groups: []directory.Group{staffEntry}},
 		gate:      &gate{},
+		random:    &interrupted{},
 	}
 	f.addKey(t, key)
 	f.put(t, constantContact())
@@ -162,7 +187,7 @@ func fixtureOn(t testing.TB, dsn, key string, change func(*idp.Options)) *fixtur
 		SignIns: db.SignIns(), Sessions: db.Sessions(), Logouts: db.Logouts(), Providers: db.ServiceProviders(), Groups: db.NamedGroups(), Accounts: db.Accounts(), NameIDs: db.NameIDs(), Keys: db.Keys(),
 		Throttle: db.Throttle(), Forms: db.Forms(), Captures: db.Captures(), SecondFactors: db.SecondFactors(), Audit: db.Audit(), Changes: db.Changes, Sealer: sealer,
 		Directory: f.directory, Gate: f.gate, ReadingStale: 15 * time.Minute, LoginFloor: time.Millisecond,
-		Now: now.Now, Random: rand.Reader, Logger: logger,
+		Now: now.Now, Random: f.random, Logger: logger,
 	}
 	if change != nil {
 		change(&o)

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"time"
 
@@ -71,7 +72,7 @@ func (p *Provider) EndOtherSessions(ctx context.Context, v Visitor) error {
 	if err != nil || !known {
 		return err
 	}
-	if _, err := p.o.Sessions.EndOthers(ctx, own.Person, own.TokenHash, p.ended(own, v)); err != nil {
+	if _, err := p.o.Sessions.EndOthers(ctx, own.Person, own.TokenHash, p.ended(own, v)); err != nil && !errors.Is(err, store.ErrRevoked) {
 		return fmt.Errorf("end other own sessions: %w", err)
 	}
 	return nil

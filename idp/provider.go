@@ -204,6 +204,7 @@ func New(o Options) (*Provider, error) {
 		{"SwitchBefore", &o.SwitchBefore, defaultSwitchBefore},
 		{"SwitchAfter", &o.SwitchAfter, defaultSwitchAfter},
 		{"LoginWindow", &o.LoginWindow, defaultLoginWindow},
+		{"SecondFactor.ConfirmAfter", &o.SecondFactor.ConfirmAfter, DefaultConfirmAfter},
 	} {
 		if *d.value < 0 {
 			fault("%s %s: want no negative duration", d.name, *d.value)

@@ -76,6 +76,12 @@ const (
 	// look after (404).
 	ReasonNoFactors = "no_second_factors"
 
+	// ReasonFactorNew: the service provider demands a second factor, and the person's are
+	// too new to count there (403).
+	ReasonFactorNew = "second_factor_new"
+	// ReasonFactorLogin: the same, and the person's next login makes them count (403).
+	ReasonFactorLogin = "second_factor_login"
+
 	// ReasonNoProvider: a launch names no service provider, and no Constant
 	// Contact one is registered and enabled (404).
 	ReasonNoProvider = "no_provider"
@@ -140,7 +146,7 @@ func Reasons() []string {
 		ReasonUnknownProvider, ReasonProviderDisabled, ReasonMetadataExpired, ReasonWrongDestination, ReasonRequestTime,
 		ReasonReplayed, ReasonUnknownACS, ReasonTooManySignIns, ReasonBusy, ReasonEncryption,
 		ReasonNoSingleLogout, ReasonUnknownLogout,
-		ReasonNoConsole, ReasonNoFactors, ReasonNoProvider, ReasonChooseProvider, ReasonUnknownRelayState,
+		ReasonNoConsole, ReasonNoFactors, ReasonFactorNew, ReasonFactorLogin, ReasonNoProvider, ReasonChooseProvider, ReasonUnknownRelayState,
 		ReasonUnknownSignIn, ReasonOtherBrowser, ReasonOtherSubject, ReasonNameIDTaken, ReasonTooManyAttempts, ReasonDirectoryDown, ReasonUnavailable,
 	}
 	for _, r := range []provisioning.Reason{

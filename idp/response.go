@@ -189,7 +189,7 @@ func (p *Provider) assertion(out issued, o outgoing, s store.Session, r release)
 			SessionIndex:        out.sessionIndex,
 			SessionNotOnOrAfter: &sessionEnd,
 			AuthnContext: saml.AuthnContext{
-				AuthnContextClassRef: &saml.AuthnContextClassRef{Value: p.classes.of(s.Methods, o.asked)},
+				AuthnContextClassRef: &saml.AuthnContextClassRef{Value: p.classes.of(p.toldMethods(o, s), o.asked)},
 			},
 		}},
 	}).Element()

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"ssobridge/idp/directory"
@@ -39,6 +40,9 @@ func (p *Provider) session(ctx context.Context, v Visitor) (store.Session, bool,
 		return store.Session{}, false, nil
 	}
 	FootprintOf(ctx).Known()
+	if s.Proved.ID == "" {
+		s.Methods = slices.DeleteFunc(s.Methods, isFactor) // the factor that was proved is gone
+	}
 	return s, true, nil
 }
 
@@ -58,26 +62,36 @@ func (p *Provider) reading(ctx context.Context, s store.Session, v Visitor) (dir
 	if age <= p.o.ReadingFresh {
 		return old, "", nil
 	}
-	e, err := p.readAgain(ctx, s, old)
-	var failed *directory.Error
-	switch {
-	case err == nil:
-		return e, e.Problem, nil
-	case ctx.Err() != nil:
-		return directory.Entry{}, "", fmt.Errorf("read person again: %w", err)
-	case errors.Is(err, errStore):
-		return directory.Entry{}, "", err
-	case errors.As(err, &failed) && failed.Problem != directory.Unavailable && failed.Problem != "":
-		p.o.Logger.LogAttrs(ctx, slog.LevelInfo, "directory refuses a live session", slog.String("ref", v.Ref), slog.Any("cause", err))
-		return directory.Entry{}, failed.Problem, nil
+	e, problem, cause, err := p.directoryAgain(ctx, s, old, v)
+	if err != nil || problem != directory.Unavailable {
+		return e, problem, err
 	}
 	serves := age <= p.o.ReadingStale
 	p.o.Logger.LogAttrs(ctx, slog.LevelWarn, "directory does not answer", slog.String("ref", v.Ref),
-		slog.Any("cause", err), slog.Duration("reading_age", age), slog.Bool("reading_serves", serves))
+		slog.Any("cause", cause), slog.Duration("reading_age", age), slog.Bool("reading_serves", serves))
 	if serves {
 		return old, "", nil
 	}
 	return directory.Entry{}, directory.Unavailable, nil
+}
+
+// directoryAgain is readAgain that tells why there is no reading: a problem of the person, or Unavailable with its cause for
+// the log.
+func (p *Provider) directoryAgain(ctx context.Context, s store.Session, old directory.Entry, v Visitor) (e directory.Entry, problem directory.Problem, cause, err error) {
+	e, err = p.readAgain(ctx, s, old)
+	var failed *directory.Error
+	switch {
+	case err == nil:
+		return e, e.Problem, nil, nil
+	case ctx.Err() != nil:
+		return directory.Entry{}, "", nil, fmt.Errorf("read person again: %w", err)
+	case errors.Is(err, errStore):
+		return directory.Entry{}, "", nil, err
+	case errors.As(err, &failed) && failed.Problem != directory.Unavailable && failed.Problem != "":
+		p.o.Logger.LogAttrs(ctx, slog.LevelInfo, "directory refuses a live session", slog.String("ref", v.Ref), slog.Any("cause", err))
+		return directory.Entry{}, failed.Problem, nil, nil
+	}
+	return directory.Entry{}, directory.Unavailable, err, nil
 }
 
 // errStore marks a failure of the store among those of the directory.

@@ -33,7 +33,7 @@ func statusOf(reason string) status {
 		return status{saml.StatusRequester, saml.StatusInvalidNameIDPolicy, "The requested NameID is not available."}
 	case ReasonPassive:
 		return status{saml.StatusResponder, saml.StatusNoPassive, "The person would have to be shown a page."}
-	case ReasonAuthnContext:
+	case ReasonAuthnContext, ReasonFactorNew, ReasonFactorLogin:
 		return status{saml.StatusResponder, saml.StatusNoAuthnContext, "The requested authentication context is not available."}
 	case ReasonCancelled, ReasonTooManyAttempts, ReasonNameIDTaken,
 		string(directory.BadCredentials), string(directory.Locked), string(directory.Disabled), string(directory.Expired),

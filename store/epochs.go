@@ -32,13 +32,7 @@ func personEpoch(ctx context.Context, q querier, p PersonID) (epoch int64, err e
 	return epoch, err
 }
 
-// raiseEpoch moves a person's epoch on.
-func raiseEpoch(ctx context.Context, tx querier, p PersonID) error {
-	_, err := nextEpoch(ctx, tx, p)
-	return err
-}
-
-// nextEpoch is raiseEpoch that returns the new epoch. The counter's row lock is kept until the commit: numbers become
+// nextEpoch moves a person's epoch on and returns it. The counter's row lock is kept until the commit: numbers become
 // visible in their order, so that no revocation can appear below a mark that was read before it.
 func nextEpoch(ctx context.Context, tx querier, p PersonID) (epoch int64, err error) {
 	if err := tx.QueryRowContext(ctx, `

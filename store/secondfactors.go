@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -19,8 +20,23 @@ type SecondFactor struct {
 	Version   int    // counts the changes of Sealed
 	CreatedAt time.Time
 	UsedAt    time.Time // zero: never
-	Spent     string    // for Use: the object (CodeObject) of the recovery code that was used up; "": none
+	Spent     string    // for Prove: the object (CodeObject) of the recovery code that was used up; "": none
+
+	By          string    // how it was enrolled: one of the words below
+	ConfirmedAt time.Time // by an invitation, or by a factor that was confirmed itself; zero: it is not
+	NoticedAt   time.Time // when the person was first shown at a login that it was added; zero: not yet
+	Epoch       int64     // the person's when it was enrolled
+	Foreign     bool      // what stands here of its enrolment was changed in the database: it proves nothing
 }
+
+// How a factor was enrolled.
+const (
+	ByInvitation = "invitation"
+	ByFactor     = "factor"   // by somebody who had proved another one
+	ByPassword   = "password" // the first one, after the password alone
+	ByDemand     = "demand"   // the same, since a service provider asked for a second factor
+	ByBefore     = "before"   // it is not known: the program that enrolled it did not note it
+)
 
 // SecondFactors keeps what people prove themselves by beside the password, and which
 // client accounts ask for that.
@@ -29,39 +45,104 @@ type SecondFactors struct{ db *DB }
 // SecondFactors returns the second factors of this database.
 func (db *DB) SecondFactors() *SecondFactors { return &SecondFactors{db} }
 
+// factorPurpose is that of the MAC of a factor.
+const factorPurpose = "second factor"
+
+// factorRow is a factor as it stands in its row.
+type factorRow struct {
+	SecondFactor
+	mac []byte
+}
+
+// fields are what a factor's MAC covers: whose it is, and how much it is to be trusted. What it is proved by is left out,
+// since it is sealed for person and row, and changes with each use, by the version before too.
+func (f *SecondFactor) fields() [][]byte {
+	return [][]byte{
+		[]byte(f.ID), []byte(f.Person), []byte(f.Kind), []byte(f.By),
+		number(micros(f.CreatedAt)), number(micros(f.ConfirmedAt)), number(micros(f.NoticedAt)), number(f.Epoch),
+	}
+}
+
+// trustedFactor is the factor of a row. Of one without a MAC nothing is known but that it is there: the version before
+// writes such, and so can anybody.
+func (db *DB) trustedFactor(r factorRow) SecondFactor {
+	f := r.SecondFactor
+	switch {
+	case len(r.mac) == 0:
+		f.By, f.ConfirmedAt, f.NoticedAt, f.Epoch = ByBefore, time.Time{}, time.Time{}, 0
+	case !db.vouched(r.mac, factorPurpose, f.fields()...):
+		db.foreignRow("second_factors")
+		f.By, f.ConfirmedAt, f.NoticedAt, f.Epoch, f.Foreign = ByBefore, time.Time{}, time.Time{}, 0, true
+	}
+	return f
+}
+
 // OfPerson lists a person's factors, the oldest first.
 func (s *SecondFactors) OfPerson(ctx context.Context, p PersonID) ([]SecondFactor, error) {
-	all, err := collect(ctx, s.db.engine.reader(), scanSecondFactor, `
-		SELECT id, person_id, kind, sealed, version, created_at, used_at
-		  FROM second_factors WHERE person_id = $1 ORDER BY created_at, id`, string(p))
+	all, err := s.db.factorsOf(ctx, s.db.engine.reader(), p)
+	s.db.reportForeign(ctx)
 	return all, s.db.explain("list second factors", err)
 }
 
-func scanSecondFactor(row scanner) (f SecondFactor, err error) {
-	var created, used int64
-	err = row.Scan(&f.ID, &f.Person, &f.Kind, &f.Sealed, &f.Version, &created, &used)
-	f.CreatedAt, f.UsedAt = fromMicros(created), fromMicros(used)
+func (db *DB) factorsOf(ctx context.Context, q querier, p PersonID) (all []SecondFactor, err error) {
+	rows, err := collect(ctx, q, scanSecondFactor, `
+		SELECT `+factorColumns+`
+		  FROM second_factors WHERE person_id = $1 ORDER BY created_at, id`, string(p))
+	for _, row := range rows {
+		all = append(all, db.trustedFactor(row))
+	}
+	return all, err
+}
+
+// factorColumns are those of a factorRow.
+const factorColumns = `id, person_id, kind, sealed, version, created_at, used_at, enrolled_by, confirmed_at, noticed_at, epoch, mac`
+
+func scanSecondFactor(row scanner) (f factorRow, err error) {
+	var created, used, confirmed, noticed int64
+	err = row.Scan(&f.ID, &f.Person, &f.Kind, &f.Sealed, &f.Version, &created, &used, &f.By, &confirmed, &noticed, &f.Epoch, &f.mac)
+	f.CreatedAt, f.UsedAt, f.ConfirmedAt, f.NoticedAt = fromMicros(created), fromMicros(used), fromMicros(confirmed), fromMicros(noticed)
 	return f, err
+}
+
+// remark stores what is known of a factor's enrolment.
+func (db *DB) remark(ctx context.Context, tx querier, f SecondFactor) error {
+	mac, err := db.vouch(factorPurpose, f.fields()...)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `
+		UPDATE second_factors SET enrolled_by = $1, confirmed_at = $2, noticed_at = $3, epoch = $4, mac = $5
+		 WHERE id = $6 AND person_id = $7`,
+		f.By, micros(f.ConfirmedAt), micros(f.NoticedAt), f.Epoch, mac, f.ID, string(f.Person))
+	return err
 }
 
 // Enrolment is a factor to add.
 type Enrolment struct {
-	Factors  []SecondFactor // of one person
+	Act
+	Factors  []SecondFactor // of one person; the first is the one that was proved
+	By       string         // ByPassword or ByDemand, where neither an invitation nor a factor stands for it
 	Replaces string         // the kind of which all that the person had is removed; "" for none
 	First    bool           // only as the person's first one
 	Invite   []byte         // hash of the code without which it is not added; nil: none is needed
+	Session  *Session       // takes the place of the act's, as one in which the first factor was proved; nil: the act's stays
 }
 
-// Enrol adds factors, all or none. A zero CreatedAt becomes the present.
+// Enrol adds factors, all or none. A zero CreatedAt becomes the present. An invitation confirms them, and so does a
+// confirmed factor that was proved in the act's session.
 //
 // ErrConflict: it was to be the first, and there is one. ErrNotFound: the invitation is not
-// this one, or over. ErrLimit: the person has as many as anybody can have. The invitation
+// this one, or over. ErrLimit: the person has as many as anybody can have. ErrRevoked, ErrStale: see Act. The invitation
 // is used up.
 func (s *SecondFactors) Enrol(ctx context.Context, person PersonID, e Enrolment, events ...Event) error {
 	return s.db.write(ctx, "enrol second factor", func(ctx context.Context, tx querier) error {
 		now := s.db.now()
 		// The row's lock puts those who enrol for one person one after the other.
 		if err := aboutPerson(ctx, tx, person); err != nil {
+			return err
+		}
+		session, err := s.db.allowed(ctx, tx, person, e.Act, now)
+		if err != nil {
 			return err
 		}
 		if e.Replaces != "" {
@@ -81,32 +162,71 @@ func (s *SecondFactors) Enrol(ctx context.Context, person PersonID, e Enrolment,
 		case has+len(e.Factors) > maxSecondFactors:
 			return ErrLimit
 		}
-		if e.Invite != nil {
-			n, err := touched(ctx, tx, `
-				UPDATE second_factor_people SET invite = $1, invite_ends_at = 0
-				 WHERE person_id = $2 AND invite = $3 AND invite_ends_at > $4`,
-				blob(nil), string(person), e.Invite, micros(now))
-			if err != nil {
+		by, confirmed := e.By, time.Time{}
+		switch {
+		case e.Invite != nil:
+			if err := useInvitation(ctx, tx, person, e.Invite, now); err != nil {
 				return err
 			}
-			if n == 0 {
-				return ErrNotFound
+			by, confirmed = ByInvitation, now
+		case session.Proved.ID != "":
+			// One factor stands for the next as far as it was confirmed itself.
+			if by = ByFactor; !session.Proved.ConfirmedAt.IsZero() {
+				confirmed = now
 			}
-			note(ctx, InvitationObject, invitationObject(e.Invite), Revoked) // it is used up
+		}
+		if session.Proved.ID != "" && session.Proved.Kind == e.Replaces && len(e.Factors) > 0 {
+			session.Factor = e.Factors[0].ID // what was proved lives on in what replaces it
+		}
+		epoch, err := s.db.afterChange(ctx, tx, person, session, e.KeepOthers, false)
+		if err != nil {
+			return err
 		}
 		for _, f := range e.Factors {
 			if f.CreatedAt.IsZero() {
 				f.CreatedAt = now
 			}
-			if _, err := tx.ExecContext(ctx, `
-				INSERT INTO second_factors (id, person_id, kind, sealed, version, created_at, used_at)
-				VALUES ($1, $2, $3, $4, 1, $5, $6)`,
-				f.ID, string(person), f.Kind, blob(f.Sealed), micros(f.CreatedAt), micros(f.UsedAt)); err != nil {
+			f.Person, f.By, f.ConfirmedAt, f.NoticedAt, f.Epoch = person, by, confirmed, time.Time{}, epoch
+			if err := s.db.insertFactor(ctx, tx, f); err != nil {
+				return err
+			}
+		}
+		if e.Session != nil {
+			n := *e.Session
+			n.Epoch, n.Factor = epoch, e.Factors[0].ID
+			if err := s.db.follow(ctx, tx, n, e.Act.Session, now); err != nil {
 				return err
 			}
 		}
 		return addEvents(ctx, tx, now, events)
 	})
+}
+
+func (db *DB) insertFactor(ctx context.Context, tx querier, f SecondFactor) error {
+	mac, err := db.vouch(factorPurpose, f.fields()...)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `
+		INSERT INTO second_factors (id, person_id, kind, sealed, version, created_at, used_at,
+		    enrolled_by, confirmed_at, noticed_at, epoch, mac)
+		VALUES ($1, $2, $3, $4, 1, $5, $6, $7, $8, $9, $10, $11)`,
+		f.ID, string(f.Person), f.Kind, blob(f.Sealed), micros(f.CreatedAt), micros(f.UsedAt),
+		f.By, micros(f.ConfirmedAt), micros(f.NoticedAt), f.Epoch, mac)
+	return err
+}
+
+// useInvitation uses an invitation up. ErrNotFound: it is not this one, or over.
+func useInvitation(ctx context.Context, tx querier, person PersonID, invite []byte, now time.Time) error {
+	n, err := touched(ctx, tx, `
+		UPDATE second_factor_people SET invite = $1, invite_ends_at = 0
+		 WHERE person_id = $2 AND invite = $3 AND invite_ends_at > $4`,
+		blob(nil), string(person), invite, micros(now))
+	if err == nil && n == 0 {
+		return ErrNotFound
+	}
+	note(ctx, InvitationObject, invitationObject(invite), Revoked) // it is used up
+	return err
 }
 
 // aboutPerson takes the lock on a person's factors.
@@ -117,54 +237,155 @@ func aboutPerson(ctx context.Context, tx querier, person PersonID) error {
 	return err
 }
 
-// Use stores what a factor is proved by from now on, after it was proved. ErrConflict:
-// it was changed since f was read, by somebody who proved it at the same time, or is
-// gone.
-func (s *SecondFactors) Use(ctx context.Context, f SecondFactor) error {
-	return s.db.write(ctx, "use second factor", func(ctx context.Context, tx querier) error {
+// ProvedFactor is a factor that was proved in a session.
+type ProvedFactor struct {
+	Factor  SecondFactor // as it is kept from now on, of the version that was read
+	Session Session      // with a new token; stored as one in which the factor was proved
+	Old     []byte       // token hash of the session whose place it takes
+	Invite  []byte       // hash of the code of an invitation, which confirms the factor; nil: none
+}
+
+// Prove stores what a factor is proved by from now on, and the session in which it was proved. ErrConflict: the factor
+// was changed since it was read, by somebody who proved it at the same time, or is gone. ErrRevoked: the session is over.
+// ErrNotFound: the invitation is not this one, or over. Then nothing is stored.
+func (s *SecondFactors) Prove(ctx context.Context, p ProvedFactor, events ...Event) error {
+	return s.db.write(ctx, "prove second factor", func(ctx context.Context, tx querier) error {
+		now, person := s.db.now(), p.Factor.Person
+		if p.Invite != nil {
+			if err := aboutPerson(ctx, tx, person); err != nil {
+				return err
+			}
+		}
+		old, err := s.db.living(ctx, tx, person, p.Old)
+		if err != nil {
+			return err
+		}
 		n, err := touched(ctx, tx, `
 			UPDATE second_factors SET sealed = $1, version = version + 1, used_at = $2
 			 WHERE id = $3 AND person_id = $4 AND version = $5`,
-			blob(f.Sealed), micros(s.db.now()), f.ID, string(f.Person), f.Version)
-		if err == nil && n == 0 {
-			return ErrConflict
-		}
-		note(ctx, RecoveryCodeObject, f.Spent, Revoked)
-		return err
-	})
-}
-
-// Remove removes one of a person's factors; with it, where it was the last of any kind
-// but the one that alone is none, that one too. ErrNotFound.
-func (s *SecondFactors) Remove(ctx context.Context, person PersonID, id, alone string, events ...Event) error {
-	return s.db.write(ctx, "remove second factor", func(ctx context.Context, tx querier) error {
-		if err := aboutPerson(ctx, tx, person); err != nil {
-			return err
-		}
-		n, err := removeFactorRows(ctx, tx, `
-			DELETE FROM second_factors WHERE id = $1 AND person_id = $2 RETURNING id`, id, string(person))
+			blob(p.Factor.Sealed), micros(now), p.Factor.ID, string(person), p.Factor.Version)
 		if err != nil {
 			return err
 		}
 		if n == 0 {
+			return ErrConflict
+		}
+		note(ctx, RecoveryCodeObject, p.Factor.Spent, Revoked)
+		if p.Invite != nil {
+			if err := useInvitation(ctx, tx, person, p.Invite, now); err != nil {
+				return err
+			}
+			if err := s.db.confirm(ctx, tx, person, p.Factor.ID, now); err != nil {
+				return err
+			}
+		}
+		next := p.Session
+		next.Person, next.Epoch, next.Factor = person, old.Epoch, p.Factor.ID
+		if err := s.db.follow(ctx, tx, next, p.Old, now); err != nil {
+			return err
+		}
+		return addEvents(ctx, tx, now, events)
+	})
+}
+
+// confirm notes that an invitation stands for a factor.
+func (db *DB) confirm(ctx context.Context, tx querier, person PersonID, id string, now time.Time) error {
+	all, err := db.factorsOf(ctx, tx, person)
+	if err != nil {
+		return err
+	}
+	for _, f := range all {
+		if f.ID != id {
+			continue
+		}
+		if f.Foreign {
+			return ErrConflict
+		}
+		f.ConfirmedAt = now
+		return db.remark(ctx, tx, f)
+	}
+	return ErrConflict
+}
+
+// Notice notes that a person was shown at a login that these factors were added, with the events. What was noted before stays.
+func (s *SecondFactors) Notice(ctx context.Context, person PersonID, ids []string, events ...Event) error {
+	return s.db.write(ctx, "note that a second factor was shown", func(ctx context.Context, tx querier) error {
+		if err := aboutPerson(ctx, tx, person); err != nil {
+			return err
+		}
+		all, err := s.db.factorsOf(ctx, tx, person)
+		if err != nil {
+			return err
+		}
+		for _, f := range all {
+			if f.Foreign || !f.NoticedAt.IsZero() || !slices.Contains(ids, f.ID) {
+				continue
+			}
+			f.NoticedAt = s.db.now()
+			if err := s.db.remark(ctx, tx, f); err != nil {
+				return err
+			}
+		}
+		return addEvents(ctx, tx, s.db.now(), events)
+	})
+}
+
+// Removal is a factor to remove.
+type Removal struct {
+	Act
+	ID    string
+	Alone string // the kind that is none by itself: it goes with the last of any other
+	Keep  bool   // the person has to keep one, and a confirmed one if this one is confirmed
+}
+
+// Remove removes one of a person's factors; with it, where it was the last of any kind
+// but the one that alone is none, that one too. ErrNotFound. ErrLast: it has to be kept. ErrRevoked, ErrStale: see Act.
+func (s *SecondFactors) Remove(ctx context.Context, person PersonID, r Removal, events ...Event) error {
+	return s.db.write(ctx, "remove second factor", func(ctx context.Context, tx querier) error {
+		if err := aboutPerson(ctx, tx, person); err != nil {
+			return err
+		}
+		session, err := s.db.allowed(ctx, tx, person, r.Act, s.db.now())
+		if err != nil {
+			return err
+		}
+		all, err := s.db.factorsOf(ctx, tx, person)
+		if err != nil {
+			return err
+		}
+		i := slices.IndexFunc(all, func(f SecondFactor) bool { return f.ID == r.ID })
+		if i < 0 {
 			return ErrNotFound
+		}
+		gone := all[i]
+		left := slices.DeleteFunc(slices.Clone(all), func(f SecondFactor) bool { return f.ID == r.ID || f.Kind == r.Alone || f.Foreign })
+		confirmed := slices.ContainsFunc(left, func(f SecondFactor) bool { return !f.ConfirmedAt.IsZero() })
+		if r.Keep && (len(left) == 0 || !gone.ConfirmedAt.IsZero() && !confirmed) {
+			return ErrLast
+		}
+		if _, err := removeFactorRows(ctx, tx, `
+			DELETE FROM second_factors WHERE id = $1 AND person_id = $2 RETURNING id`, r.ID, string(person)); err != nil {
+			return err
 		}
 		if _, err := removeFactorRows(ctx, tx, `
 			DELETE FROM second_factors WHERE person_id = $1 AND NOT EXISTS
 			    (SELECT 1 FROM second_factors other WHERE other.person_id = $1 AND other.kind <> $2)
-			RETURNING id`, string(person), alone); err != nil {
+			RETURNING id`, string(person), r.Alone); err != nil {
+			return err
+		}
+		if _, err := s.db.afterChange(ctx, tx, person, session, r.KeepOthers, true); err != nil {
 			return err
 		}
 		return addEvents(ctx, tx, s.db.now(), events)
 	})
 }
 
-// RemoveAll removes all factors of a person, and ends their sessions, which may rest on
+// RemoveAll removes all factors of a person and an invitation that was not used, and ends their sessions, which may rest on
 // one. It returns how many factors there were.
 func (s *SecondFactors) RemoveAll(ctx context.Context, person PersonID, events ...Event) (int, error) {
 	var n int64
 	err := s.db.write(ctx, "remove second factors", func(ctx context.Context, tx querier) (err error) {
-		n, err = removeFactors(ctx, tx, person)
+		n, err = s.db.removeFactors(ctx, tx, person)
 		if err != nil {
 			return err
 		}
@@ -173,7 +394,7 @@ func (s *SecondFactors) RemoveAll(ctx context.Context, person PersonID, events .
 	return int(n), err
 }
 
-func removeFactors(ctx context.Context, tx querier, person PersonID) (int64, error) {
+func (db *DB) removeFactors(ctx context.Context, tx querier, person PersonID) (int64, error) {
 	if err := aboutPerson(ctx, tx, person); err != nil {
 		return 0, err
 	}
@@ -182,14 +403,21 @@ func removeFactors(ctx context.Context, tx querier, person PersonID) (int64, err
 	if err != nil {
 		return 0, err
 	}
-	_, err = tx.ExecContext(ctx, `
-		DELETE FROM sessions WHERE person_id = $1`, string(person))
+	// What nobody has used yet would let somebody enrol who found it.
+	if err := revokeInvitation(ctx, tx, person); err != nil {
+		return n, err
+	}
+	if _, err := tx.ExecContext(ctx, `
+		UPDATE second_factor_people SET invite = $1, invite_ends_at = 0 WHERE person_id = $2`, blob(nil), string(person)); err != nil {
+		return n, err
+	}
+	_, _, err = db.revoke(ctx, tx, person)
 	return n, err
 }
 
-// Invite stores an invitation to enrol a person's first factor, in place of any other:
-// the hash of its code, and its end. With again, the person's factors are removed and
-// their sessions ended. ErrConflict: without it, and there is a factor.
+// Invite stores an invitation to enrol a person's first factor, or to confirm one of those that are not, in place of any
+// other: the hash of its code, and its end. With again, the person's factors are removed and
+// their sessions ended. ErrConflict: without it, and there is a confirmed factor.
 func (s *SecondFactors) Invite(ctx context.Context, person PersonID, code []byte, life time.Duration, again bool, events ...Event) error {
 	return s.db.write(ctx, "invite to enrol a second factor", func(ctx context.Context, tx querier) error {
 		now := s.db.now()
@@ -197,16 +425,15 @@ func (s *SecondFactors) Invite(ctx context.Context, person PersonID, code []byte
 			return err
 		}
 		if again {
-			if _, err := removeFactors(ctx, tx, person); err != nil {
+			if _, err := s.db.removeFactors(ctx, tx, person); err != nil {
 				return err
 			}
 		}
-		var has bool
-		if err := tx.QueryRowContext(ctx, `
-			SELECT EXISTS (SELECT 1 FROM second_factors WHERE person_id = $1)`, string(person)).Scan(&has); err != nil {
+		all, err := s.db.factorsOf(ctx, tx, person)
+		if err != nil {
 			return err
 		}
-		if has {
+		if slices.ContainsFunc(all, func(f SecondFactor) bool { return !f.ConfirmedAt.IsZero() }) {
 			return ErrConflict
 		}
 		if err := revokeInvitation(ctx, tx, person); err != nil {

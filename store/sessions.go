@@ -24,6 +24,9 @@ type Session struct {
 	Factor          string    // id of the second factor that was proved in it; "" for none
 	Epoch           int64     // the person's when it was stored; a session of another epoch is over
 
+	// Proved is the factor that Factor names, without what it is proved by; zero where it is gone. It is read, and not stored.
+	Proved SecondFactor
+
 	// Mark is what Sessions.Mark returned before the password was looked at; used by Create only. A login that was
 	// begun before a revocation stores nothing.
 	Mark int64
@@ -89,22 +92,116 @@ func (s *Sessions) Create(ctx context.Context, n Session, replaces []byte, event
 				return err
 			}
 		}
-		if known := cmp.Or(n.KnownAs, n.Login); len(n.Browser) > 0 && known != "" {
-			if _, err := tx.ExecContext(ctx, `
-				INSERT INTO known_browsers (login, browser, seen_at) VALUES ($1, $2, $3)
-				ON CONFLICT (login, browser) DO UPDATE SET seen_at = excluded.seen_at`,
-				known, n.Browser, micros(now)); err != nil {
-				return err
-			}
-		}
-		if err := endTry(ctx, tx, n.Try); err != nil {
-			return err
-		}
-		if err := proved(ctx, tx, n.Proof, now); err != nil {
+		if err := arrived(ctx, tx, n, now); err != nil {
 			return err
 		}
 		return addEvents(ctx, tx, now, events)
 	})
+}
+
+// arrived notes that the browser of a new session is known from now on, and settles what is counted of its login and proof.
+func arrived(ctx context.Context, tx querier, n Session, now time.Time) error {
+	if known := cmp.Or(n.KnownAs, n.Login); len(n.Browser) > 0 && known != "" {
+		if _, err := tx.ExecContext(ctx, `
+			INSERT INTO known_browsers (login, browser, seen_at) VALUES ($1, $2, $3)
+			ON CONFLICT (login, browser) DO UPDATE SET seen_at = excluded.seen_at`,
+			known, n.Browser, micros(now)); err != nil {
+			return err
+		}
+	}
+	if err := endTry(ctx, tx, n.Try); err != nil {
+		return err
+	}
+	return proved(ctx, tx, n.Proof, now)
+}
+
+// follow stores a session that takes the place of old, which the transaction has looked at.
+func (db *DB) follow(ctx context.Context, tx querier, n Session, old []byte, now time.Time) error {
+	if err := db.insertSession(ctx, tx, n, now); err != nil {
+		return err
+	}
+	if err := replace(ctx, tx, old, n); err != nil {
+		return err
+	}
+	return arrived(ctx, tx, n, now)
+}
+
+// living is the session of a person that a transaction rests on. Its row is locked, so that whoever ends it waits, or has
+// ended it. ErrRevoked: it is over.
+func (db *DB) living(ctx context.Context, tx querier, p PersonID, tokenHash []byte) (n Session, err error) {
+	found, err := touched(ctx, tx, `
+		UPDATE sessions SET seen_at = seen_at WHERE token_hash = $1`, blob(tokenHash))
+	if err != nil {
+		return n, err
+	}
+	if found == 0 {
+		return n, ErrRevoked
+	}
+	row, err := scanSession(tx.QueryRowContext(ctx, `
+		SELECT `+sessionColumns+`
+		  FROM `+sessionTables+`
+		 WHERE s.token_hash = $1`, blob(tokenHash)))
+	if err != nil {
+		return n, err
+	}
+	n, ok := db.trusted(row)
+	if !ok || n.Person != p || !n.EndsAt.After(db.now()) {
+		return n, ErrRevoked
+	}
+	return n, nil
+}
+
+// revoke raises a person's epoch and ends their sessions but those that are kept, which go over to the new epoch. It
+// returns how many ended.
+func (db *DB) revoke(ctx context.Context, tx querier, p PersonID, kept ...Session) (ended, epoch int64, err error) {
+	// Sessions first and the counter after them, as whoever changes a factor in a session does: the same order of locks.
+	if _, err := tx.ExecContext(ctx, `
+		UPDATE sessions SET seen_at = seen_at WHERE person_id = $1`, string(p)); err != nil {
+		return 0, 0, err
+	}
+	if epoch, err = nextEpoch(ctx, tx, p); err != nil {
+		return 0, 0, err
+	}
+	for _, n := range kept {
+		n.Epoch = epoch
+		if err := db.carry(ctx, tx, n); err != nil {
+			return 0, 0, err
+		}
+	}
+	ended, err = touched(ctx, tx, `
+		DELETE FROM sessions WHERE person_id = $1 AND epoch <> $2`, string(p), epoch)
+	return ended, epoch, err
+}
+
+// carry stores epoch and factor of a session that the transaction has looked at.
+func (db *DB) carry(ctx context.Context, tx querier, n Session) error {
+	methods, err := json.Marshal(n.Methods)
+	if err != nil {
+		return err
+	}
+	row := sessionRow{Session: n, methods: string(methods)}
+	mac, err := db.vouch(sessionPurpose, row.fields()...)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `
+		UPDATE sessions SET methods = $1, factor = $2, epoch = $3, mac = $4 WHERE token_hash = $5`,
+		row.methods, n.Factor, n.Epoch, mac, n.TokenHash)
+	return err
+}
+
+// sessionsOf are a person's sessions that a transaction may keep.
+func (db *DB) sessionsOf(ctx context.Context, tx querier, p PersonID) (all []Session, err error) {
+	rows, err := collect(ctx, tx, scanSession, `
+		SELECT `+sessionColumns+`
+		  FROM `+sessionTables+`
+		 WHERE s.person_id = $1`, string(p))
+	for _, row := range rows {
+		if n, ok := db.trusted(row); ok {
+			all = append(all, n)
+		}
+	}
+	return all, err
 }
 
 // insertSession stores a session of n.Epoch.
@@ -163,6 +260,7 @@ type sessionRow struct {
 	methods         string // JSON
 	mac, readingMAC []byte
 	current         int64 // the person's epoch
+	proved          factorRow
 }
 
 // fields are what the row's MAC covers: all that says who is signed in, how, where and until when. SeenAt is left out: it
@@ -174,19 +272,28 @@ func (r *sessionRow) fields() [][]byte {
 	}
 }
 
-// sessionColumns are those of a sessionRow, with the person's epoch in the same statement.
-const sessionColumns = `s.token_hash, s.person_id, s.login, s.browser, s.authenticated_at, s.methods, s.factor,
+// sessionColumns of sessionTables are those of a sessionRow: with the person's epoch and the factor that was proved, in
+// one statement.
+const (
+	sessionColumns = `s.token_hash, s.person_id, s.login, s.browser, s.authenticated_at, s.methods, s.factor,
 		       s.reading, s.read_at, s.seen_at, s.ends_at, s.epoch, s.mac, s.reading_mac,
-		       COALESCE((SELECT e.epoch FROM person_epochs e WHERE e.person_id = s.person_id), 0)`
+		       COALESCE((SELECT e.epoch FROM person_epochs e WHERE e.person_id = s.person_id), 0),
+		       COALESCE(f.id, ''), COALESCE(f.kind, ''), COALESCE(f.created_at, 0), COALESCE(f.enrolled_by, ''),
+		       COALESCE(f.confirmed_at, 0), COALESCE(f.noticed_at, 0), COALESCE(f.epoch, 0), f.mac`
+	sessionTables = `sessions s LEFT JOIN second_factors f ON f.id = s.factor AND f.person_id = s.person_id`
+)
 
 func scanSession(row scanner) (r sessionRow, err error) {
-	var authenticated, readAt, seenAt, endsAt int64
+	var authenticated, readAt, seenAt, endsAt, created, confirmed, noticed int64
+	f := &r.proved
 	if err = row.Scan(&r.TokenHash, &r.Person, &r.Login, &r.Browser, &authenticated, &r.methods, &r.Factor,
-		&r.Reading, &readAt, &seenAt, &endsAt, &r.Epoch, &r.mac, &r.readingMAC, &r.current); err != nil {
+		&r.Reading, &readAt, &seenAt, &endsAt, &r.Epoch, &r.mac, &r.readingMAC, &r.current,
+		&f.ID, &f.Kind, &created, &f.By, &confirmed, &noticed, &f.Epoch, &f.mac); err != nil {
 		return r, err
 	}
 	r.AuthenticatedAt, r.ReadAt = fromMicros(authenticated), fromMicros(readAt)
 	r.SeenAt, r.EndsAt = fromMicros(seenAt), fromMicros(endsAt)
+	f.Person, f.CreatedAt, f.ConfirmedAt, f.NoticedAt = r.Person, fromMicros(created), fromMicros(confirmed), fromMicros(noticed)
 	return r, nil
 }
 
@@ -208,6 +315,11 @@ func (db *DB) trusted(r sessionRow) (n Session, ok bool) {
 	if err := json.Unmarshal([]byte(r.methods), &r.Methods); err != nil {
 		return n, false
 	}
+	if r.proved.ID != "" {
+		if f := db.trustedFactor(r.proved); !f.Foreign {
+			r.Proved = f
+		}
+	}
 	return r.Session, true
 }
 
@@ -219,7 +331,7 @@ func (s *Sessions) Get(ctx context.Context, tokenHash []byte, idle time.Duration
 	now := s.db.now()
 	row, err := scanSession(s.db.engine.reader().QueryRowContext(ctx, `
 		SELECT `+sessionColumns+`
-		  FROM sessions s
+		  FROM `+sessionTables+`
 		 WHERE s.token_hash = $1 AND s.ends_at > $2 AND s.seen_at > $3`,
 		blob(tokenHash), micros(now), idleSince(now, idle)))
 	if err != nil {
@@ -283,11 +395,7 @@ func endSession(ctx context.Context, tx querier, tokenHash []byte) (int64, error
 func (s *Sessions) EndPerson(ctx context.Context, p PersonID, events ...Event) (int, error) {
 	var n int64
 	err := s.db.write(ctx, "end sessions of a person", func(ctx context.Context, tx querier) (err error) {
-		if n, err = touched(ctx, tx, `
-			DELETE FROM sessions WHERE person_id = $1`, string(p)); err != nil {
-			return err
-		}
-		if err := raiseEpoch(ctx, tx, p); err != nil {
+		if n, _, err = s.db.revoke(ctx, tx, p); err != nil {
 			return err
 		}
 		return addEvents(ctx, tx, s.db.now(), events)
@@ -301,7 +409,7 @@ func (s *Sessions) OfPerson(ctx context.Context, p PersonID, idle time.Duration)
 	now := s.db.now()
 	rows, err := collect(ctx, s.db.engine.reader(), scanSession, `
 		SELECT `+sessionColumns+`
-		  FROM sessions s
+		  FROM `+sessionTables+`
 		 WHERE s.person_id = $1 AND s.ends_at > $2 AND s.seen_at > $3
 		 ORDER BY s.seen_at DESC, s.token_hash LIMIT 100`,
 		string(p), micros(now), idleSince(now, idle))
@@ -318,12 +426,16 @@ func (s *Sessions) OfPerson(ctx context.Context, p PersonID, idle time.Duration)
 	return all, nil
 }
 
-// EndOthers ends all sessions of a person but one and returns how many.
+// EndOthers ends all sessions of a person but one, raises their epoch, and returns how many there were.
+// ErrRevoked: the one that was to be kept is over, and nothing was done.
 func (s *Sessions) EndOthers(ctx context.Context, p PersonID, keep []byte, events ...Event) (int, error) {
 	var n int64
-	err := s.db.write(ctx, "end other sessions of a person", func(ctx context.Context, tx querier) (err error) {
-		if n, err = touched(ctx, tx, `
-			DELETE FROM sessions WHERE person_id = $1 AND token_hash <> $2`, string(p), blob(keep)); err != nil {
+	err := s.db.write(ctx, "end other sessions of a person", func(ctx context.Context, tx querier) error {
+		kept, err := s.db.living(ctx, tx, p, keep)
+		if err != nil {
+			return err
+		}
+		if n, _, err = s.db.revoke(ctx, tx, p, kept); err != nil {
 			return err
 		}
 		return addEvents(ctx, tx, s.db.now(), events)

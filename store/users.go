@@ -100,11 +100,17 @@ func (s *Ledger) People(ctx context.Context, people []PersonID) ([]SSOUser, erro
 }
 
 // Suspend stops a row: it refuses sign-ins and is not sent any more. One that is being sent may still arrive: its outcome is kept for
-// when it is resumed. ErrNotFound; ErrConflict: it is suspended already.
+// when it is resumed. The person's sessions end. ErrNotFound; ErrConflict: it is suspended already.
 func (s *Ledger) Suspend(ctx context.Context, k UserKey, e Event) error {
 	return s.changeUser(ctx, "suspend SSO user", k, e, func(ctx context.Context, tx querier, now int64) (int64, error) {
 		note(ctx, UserObject, userObject(k), SwitchedOff)
-		return suspendUser(ctx, tx, k, now)
+		n, err := suspendUser(ctx, tx, k, now)
+		if err != nil || n == 0 {
+			return n, err
+		}
+		// A login or proof that is under way stores nothing, and who is signed in logs in again.
+		_, _, err = s.db.revoke(ctx, tx, k.Person)
+		return n, err
 	})
 }
 

@@ -55,6 +55,10 @@ var (
 	ErrLimit = errors.New("too many pending sign-ins")
 	// ErrRevoked: what is to be stored was begun before the sessions, a factor or a user of the person were revoked.
 	ErrRevoked = errors.New("revoked meanwhile")
+	// ErrStale: what it was decided by is too old, or has changed since.
+	ErrStale = errors.New("decided by what is out of date")
+	// ErrLast: the last factor of somebody of whom one is required.
+	ErrLast = errors.New("the last second factor")
 	// ErrNewerSchema: a later version of the program has changed the database too far for this one.
 	ErrNewerSchema = errors.New("database schema is too new for this version of the program")
 	// ErrInUse: a program has the store open, so it can't be replaced.

@@ -5,6 +5,7 @@ import (
 	"html/template"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -33,6 +34,8 @@ func (s *Server) answer(c echo.Context, v *visit, a idp.Answer, self string) err
 		return s.showLogin(c, v, p)
 	case idp.AskFactor:
 		return s.showFactor(c, v, p)
+	case idp.FactorNotice:
+		return s.showNotice(c, p)
 	case idp.EnrolFactor:
 		return s.showEnrolment(c, v, p)
 	case idp.RecoveryCodes:
@@ -181,12 +184,16 @@ type refusalView struct {
 	Again    string // path of ours, "" for none
 	Retry    bool   // again by the form of a started sign-in, which may have no address
 	Cancel   bool
+	Wait     string // for how long it stays so, in words; "" where that is not known
 	// filled by showRefusal
 	Title, Text, Do, Link, Ref string
 }
 
 func (s *Server) showIdPRefusal(c echo.Context, v *visit, p idp.Refusal, self string) error {
 	view := refusalView{token: s.token(v, p.SignIn), Reason: p.Reason, Provider: p.Provider}
+	if p.Wait > 0 {
+		view.Wait = s.in(c).texts.duration(max(p.Wait, time.Minute))
+	}
 	if p.Retry {
 		view.Again = ownPath(self)
 		if p.SignIn != "" {
@@ -221,7 +228,8 @@ func (s *Server) showRefusal(c echo.Context, v *visit, view refusalView, status 
 	texts := s.in(c).texts
 	said := texts.reason(view.Reason)
 	provider := s.provider(view.Provider)
-	view.Title, view.Text, view.Do = texts.fill(said.Title, "provider", provider), texts.fill(said.Text, "provider", provider), texts.fill(said.Do, "provider", provider)
+	fill := func(text string) string { return texts.fill(text, "provider", provider, "wait", view.Wait) }
+	view.Title, view.Text, view.Do = fill(said.Title), fill(said.Text), fill(said.Do)
 	view.Link, view.Ref, view.Provider = said.Link, v.ref, provider
 	if said.Start {
 		view.Again, view.Retry = "/launch", false // the same sign-in again would be refused again

@@ -15,7 +15,7 @@ import (
 // factor takes a second factor in the middle of a sign-in.
 func (s *Server) factor(c echo.Context) error {
 	return s.step(c, func(v *visit, id string, f fields) (idp.Answer, error) {
-		proof := idp.FactorProof{Code: f["code"], Credential: f["credential"], State: f["state"]}
+		proof := idp.FactorProof{Code: f["code"], Credential: f["credential"], Invite: f["invite"], State: f["state"]}
 		a, err := s.idp.ProveFactor(c.Request().Context(), id, proof, v.visitor())
 		if err != nil {
 			return a, fmt.Errorf("prove a second factor: %w", err)
@@ -84,7 +84,8 @@ type factorView struct {
 	Problem         string // text
 	CanCancel       bool
 
-	Code bool // asks for an authenticator app's code, beside recovery codes
+	Code  bool        // asks for an authenticator app's code, beside recovery codes
+	Added []ownFactor // that nobody has confirmed yet
 
 	Secret                    []string     // in groups of four
 	Picture                   template.URL // of the secret
@@ -107,8 +108,37 @@ func (s *Server) showFactor(c echo.Context, v *visit, p idp.AskFactor) error {
 	view := factorView{
 		token: s.token(v, p.SignIn), Provider: s.provider(p.Provider), Login: p.Login, State: p.State,
 		Passkey: p.Passkey, Problem: text, CanCancel: p.CanCancel, Code: p.Code,
+		Invited: p.Invited, Invite: p.Invite, WrongInvite: p.Problem == idp.FactorInvite,
+	}
+	var err error
+	if view.Added, err = s.added(c, p.Added); err != nil {
+		return err
 	}
 	return s.show(c, status, "factor", policy{script: p.Passkey != ""}, view)
+}
+
+// added are factors as a page shows that they were added.
+func (s *Server) added(c echo.Context, factors []idp.Factor) (all []ownFactor, err error) {
+	for _, f := range factors {
+		name, err := s.in(c).texts.word("factor." + f.Kind)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, ownFactor{ID: f.ID, Name: name, Added: s.age(c, s.now(), f.Added)})
+	}
+	return all, nil
+}
+
+// showNotice tells somebody after a login which factors were added.
+func (s *Server) showNotice(c echo.Context, p idp.FactorNotice) error {
+	all, err := s.added(c, p.Factors)
+	if err != nil {
+		return err
+	}
+	return s.show(c, http.StatusOK, "notice", policy{}, struct {
+		Added       []ownFactor
+		Login, Next string
+	}{all, p.Login, loginPath(p.SignIn)})
 }
 
 func (s *Server) showEnrolment(c echo.Context, v *visit, p idp.EnrolFactor) error {

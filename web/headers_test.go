@@ -55,7 +55,7 @@ func TestWEB05And06HeadersOfEachPage(t *testing.T) {
 			}
 			nonce := nonceText.FindStringSubmatch(directives["script-src"])
 			scripts := resp.page(t).all("script")
-			passkey := strings.HasPrefix(s.name, "enrol") || s.name == "factor" || s.name == "factor-passkey"
+			passkey := strings.HasPrefix(s.name, "enrol") || s.name == "factor" || s.name == "factor-passkey" || s.name == "factor-confirm"
 			if deliver || waiting || passkey || s.name == "goon" || strings.HasPrefix(s.name, "signingout") {
 				if len(nonce) != 2 || len(scripts) != 1 || scripts[0].attr("nonce") != nonce[1] {
 					t.Errorf("script-src %q with scripts %v, want one with the nonce", directives["script-src"], scripts)

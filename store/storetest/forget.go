@@ -33,9 +33,10 @@ func known(tb testing.TB, db *store.DB, p store.PersonID, mark string, items ...
 	_, err = db.Ledger().Adopt(ctx, []store.SSOUser{there}, event("known"))
 	must(tb, err)
 
+	loggedIn := time.Now()
 	must(tb, db.Sessions().Create(ctx, store.Session{
-		TokenHash: hash(mark), Person: p, Login: mark + "-Login", KnownAs: strings.ToLower(mark + "-Login"), Browser: hash("browser " + mark), AuthenticatedAt: time.Now(),
-		Methods: []string{"password"}, Reading: []byte(`{"DN":"uid=` + mark + `,dc=example"}`), ReadAt: time.Now(), EndsAt: time.Now().Add(time.Hour),
+		TokenHash: hash(mark), Person: p, Login: mark + "-Login", KnownAs: strings.ToLower(mark + "-Login"), Browser: hash("browser " + mark), AuthenticatedAt: loggedIn,
+		Methods: []string{"password"}, Reading: []byte(`{"DN":"uid=` + mark + `,dc=example"}`), ReadAt: loggedIn, EndsAt: time.Now().Add(time.Hour),
 	}, nil))
 	must(tb, db.Sessions().Create(ctx, store.Session{
 		TokenHash: hash(mark + "2"), Person: p, KnownAs: mark, Browser: hash("other browser " + mark), EndsAt: time.Now().Add(time.Hour),
@@ -54,7 +55,12 @@ func known(tb testing.TB, db *store.DB, p store.PersonID, mark string, items ...
 		store.Trace{SignIn: "t-" + string(p), Ref: "1" + string(p), At: time.Now(), Outcome: "pending", Steps: []store.TraceStep{{Name: "request", Detail: mark}}},
 		store.Trace{SignIn: "t-" + string(p), Ref: "2" + string(p), At: time.Now(), Outcome: "ok", Person: p, Steps: []store.TraceStep{{Name: "person", Detail: mark}}}))
 
-	must(tb, db.SecondFactors().Enrol(ctx, p, store.Enrolment{Factors: []store.SecondFactor{{ID: mark + "-factor", Person: p, Kind: "totp", Sealed: []byte(mark)}}}))
+	changes, err := db.Changes(ctx)
+	must(tb, err)
+	must(tb, db.SecondFactors().Enrol(ctx, p, store.Enrolment{
+		Act:     store.Act{Session: hash(mark), ReadAt: loggedIn, Changes: changes, KeepOthers: true},
+		Factors: []store.SecondFactor{{ID: mark + "-factor", Person: p, Kind: "totp", Sealed: []byte(mark)}}, By: store.ByPassword,
+	}))
 	must(tb, db.SecondFactors().Delay(ctx, p))
 
 	for _, browser := range []string{"", "browser " + mark} {

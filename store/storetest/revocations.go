@@ -60,12 +60,14 @@ type kept struct {
 func keep(tb testing.TB, db *store.DB) kept {
 	ctx := tb.Context()
 	k := kept{db: db, factor: store.SecondFactor{ID: "factor-1", Person: "p1", Kind: "code", Sealed: []byte{1}}}
-	must(tb, db.SecondFactors().Enrol(ctx, "p1", store.Enrolment{Factors: []store.SecondFactor{
+	a := &actor{tb: tb, db: db, now: time.Now}
+	must(tb, db.SecondFactors().Enrol(ctx, "p1", store.Enrolment{Act: a.act("p1"), Factors: []store.SecondFactor{
 		k.factor, {ID: "codes-1", Person: "p1", Kind: "spare", Sealed: []byte("abc")},
 	}}))
-	must(tb, db.SecondFactors().Enrol(ctx, "p2", store.Enrolment{Factors: []store.SecondFactor{
+	must(tb, db.SecondFactors().Enrol(ctx, "p2", store.Enrolment{Act: a.act("p2"), Factors: []store.SecondFactor{
 		{ID: "factor-2", Person: "p2", Kind: "code", Sealed: []byte{1}}, {ID: "codes-2", Person: "p2", Kind: "spare", Sealed: []byte("abc")},
 	}}))
+	a.leave()
 	must(tb, db.SecondFactors().Invite(ctx, "p3", hash("invitation"), time.Hour, false))
 	must(tb, db.SecondFactors().Invite(ctx, "p4", hash("another"), time.Hour, false))
 	for _, id := range []string{"key-1", "key-2"} {
@@ -93,13 +95,17 @@ func keep(tb testing.TB, db *store.DB) kept {
 // revoke does everything that a restore must not undo, and two things that are taken back.
 func (k kept) revoke(tb testing.TB) {
 	ctx, db := tb.Context(), k.db
-	must(tb, db.SecondFactors().Remove(ctx, "p1", "factor-1", "spare", event("r")))
+	a := &actor{tb: tb, db: db, now: time.Now}
+	a.count.Store(100) // beside the sessions of keep
+	must(tb, db.SecondFactors().Remove(ctx, "p1", store.Removal{Act: a.act("p1"), ID: "factor-1", Alone: "spare"}, event("r")))
 	spent, err := db.SecondFactors().OfPerson(ctx, "p2")
 	must(tb, err)
 	codes := spent[slices.IndexFunc(spent, func(f store.SecondFactor) bool { return f.Kind == "spare" })]
 	codes.Sealed, codes.Spent = []byte("bc"), store.CodeObject("codes-2", []byte("a"))
-	must(tb, db.SecondFactors().Use(ctx, codes))
-	must(tb, db.SecondFactors().Enrol(ctx, "p3", store.Enrolment{Factors: []store.SecondFactor{{ID: "factor-3", Person: "p3", Kind: "code"}}, Invite: hash("invitation")}))
+	_, err = a.prove(a.act("p2").Session, codes, nil)
+	must(tb, err)
+	must(tb, db.SecondFactors().Enrol(ctx, "p3", store.Enrolment{Act: a.act("p3"), Factors: []store.SecondFactor{{ID: "factor-3", Person: "p3", Kind: "code"}}, Invite: hash("invitation")}))
+	a.leave()
 	must(tb, db.Keys().Change(ctx, func(r *store.KeyRing) ([]store.Event, error) {
 		r.Keys[0].State, r.Keys[0].Private, r.Keys[0].RetiredAt = "retired", nil, time.Now()
 		return nil, nil
@@ -214,9 +220,11 @@ func testRevocations(t *testing.T, fresh func(testing.TB) store.Options) {
 				}
 			}
 		}()
+		a := &actor{tb: t, db: db, now: time.Now}
+		a.count.Store(200)
 		for _, err := range all2(db, other, 20, func(db *store.DB, i int) error {
 			p := store.PersonID(rune('A' + i))
-			if err := db.SecondFactors().Enrol(ctx, p, store.Enrolment{Factors: []store.SecondFactor{{ID: "many-" + string(p), Person: p, Kind: "code"}}}); err != nil {
+			if err := db.SecondFactors().Enrol(ctx, p, store.Enrolment{Act: a.act(p), Factors: []store.SecondFactor{{ID: "many-" + string(p), Person: p, Kind: "code"}}}); err != nil {
 				return err
 			}
 			_, err := db.SecondFactors().RemoveAll(ctx, p)

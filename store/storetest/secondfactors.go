@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -24,17 +25,27 @@ func testSecondFactors(t *testing.T, fresh func(testing.TB) store.Options) {
 			t.Fatalf("got %v, want %v", got, want)
 		}
 	}
+	// Each change is made in a session of its own that may make it.
+	a := &actor{tb: t, db: db, now: o.Now}
+	act := a.act
+	enrol := func(person store.PersonID, e store.Enrolment) error {
+		e.Act, e.By = act(person), store.ByPassword
+		return s.Enrol(ctx, person, e)
+	}
+	remove := func(person store.PersonID, id, alone string) error {
+		return s.Remove(ctx, person, store.Removal{Act: act(person), ID: id, Alone: alone})
+	}
 	code := func(id string) store.SecondFactor {
 		return store.SecondFactor{ID: id, Person: "p", Kind: "code", Sealed: []byte{1, 2}}
 	}
 
-	is(store.ErrNotFound, s.Enrol(ctx, "p", store.Enrolment{Factors: []store.SecondFactor{code("a")}, Invite: []byte("wrong")}))
+	is(store.ErrNotFound, enrol("p", store.Enrolment{Factors: []store.SecondFactor{code("a")}, Invite: []byte("wrong")}))
 	is(nil, s.Invite(ctx, "p", []byte("hash"), time.Hour, false))
-	is(store.ErrNotFound, s.Enrol(ctx, "p", store.Enrolment{Factors: []store.SecondFactor{code("a")}, Invite: []byte("wrong")}))
-	is(store.ErrNotFound, s.Enrol(ctx, "q", store.Enrolment{Factors: []store.SecondFactor{code("a")}, Invite: []byte("hash")}))
-	is(store.ErrNotFound, s.Enrol(ctx, "p", store.Enrolment{Factors: []store.SecondFactor{code("a")}, Invite: []byte{}})) // the empty one is none
+	is(store.ErrNotFound, enrol("p", store.Enrolment{Factors: []store.SecondFactor{code("a")}, Invite: []byte("wrong")}))
+	is(store.ErrNotFound, enrol("q", store.Enrolment{Factors: []store.SecondFactor{code("a")}, Invite: []byte("hash")}))
+	is(store.ErrNotFound, enrol("p", store.Enrolment{Factors: []store.SecondFactor{code("a")}, Invite: []byte{}})) // the empty one is none
 	ahead.Store(int64(time.Hour))
-	is(store.ErrNotFound, s.Enrol(ctx, "p", store.Enrolment{Factors: []store.SecondFactor{code("a")}, Invite: []byte("hash")}))
+	is(store.ErrNotFound, enrol("p", store.Enrolment{Factors: []store.SecondFactor{code("a")}, Invite: []byte("hash")}))
 	ahead.Store(0)
 
 	// Of many who enrol a first factor at once, one does.
@@ -42,9 +53,13 @@ func testSecondFactors(t *testing.T, fresh func(testing.TB) store.Options) {
 		wait  sync.WaitGroup
 		first atomic.Int64
 	)
+	acts := make([]store.Act, 8)
+	for i := range acts {
+		acts[i] = act("p")
+	}
 	for i := range 8 {
 		wait.Go(func() {
-			err := s.Enrol(ctx, "p", store.Enrolment{Factors: []store.SecondFactor{code(string(rune('a' + i)))}, First: true, Invite: []byte("hash")})
+			err := s.Enrol(ctx, "p", store.Enrolment{Act: acts[i], Factors: []store.SecondFactor{code(string(rune('a' + i)))}, First: true, Invite: []byte("hash")})
 			switch {
 			case err == nil:
 				first.Add(1)
@@ -58,16 +73,17 @@ func testSecondFactors(t *testing.T, fresh func(testing.TB) store.Options) {
 	if err != nil || len(all) != 1 || first.Load() != 1 {
 		t.Fatalf("%d enrolled, and the person has %d factors, want 1: %v", first.Load(), len(all), err)
 	}
-	is(store.ErrNotFound, s.Enrol(ctx, "p", store.Enrolment{Factors: []store.SecondFactor{code("z")}, Invite: []byte("hash")})) // used up
+	is(store.ErrNotFound, enrol("p", store.Enrolment{Factors: []store.SecondFactor{code("z")}, Invite: []byte("hash")})) // used up
 	is(store.ErrConflict, s.Invite(ctx, "p", []byte("other"), time.Hour, false))
 
 	// Of many who use the same reading of it, one does.
 	first.Store(0)
-	for range 8 {
+	for i := range acts {
 		wait.Go(func() {
 			f := all[0]
 			f.Sealed = []byte{3}
-			switch err := s.Use(ctx, f); {
+			proof := store.ProvedFactor{Factor: f, Session: store.Session{TokenHash: hash(fmt.Sprint("proved", i)), EndsAt: time.Now().Add(time.Hour)}, Old: acts[i].Session}
+			switch err := s.Prove(ctx, proof); {
 			case err == nil:
 				first.Add(1)
 			case !errors.Is(err, store.ErrConflict):
@@ -82,20 +98,20 @@ func testSecondFactors(t *testing.T, fresh func(testing.TB) store.Options) {
 	}
 	other := used[0]
 	other.Person = "q"
-	is(store.ErrConflict, s.Use(ctx, other))
+	is(store.ErrConflict, s.Prove(ctx, store.ProvedFactor{Factor: other, Session: store.Session{TokenHash: hash("q"), EndsAt: time.Now().Add(time.Hour)}, Old: act("q").Session}))
 
 	// Codes for a lost one are replaced together, and go with the last other one.
 	spare := store.SecondFactor{ID: "spare", Person: "p", Kind: "spare"}
-	is(nil, s.Enrol(ctx, "p", store.Enrolment{Factors: []store.SecondFactor{spare}}))
+	is(nil, enrol("p", store.Enrolment{Factors: []store.SecondFactor{spare}}))
 	spare.ID = "spare2"
-	is(nil, s.Enrol(ctx, "p", store.Enrolment{Factors: []store.SecondFactor{spare}, Replaces: "spare"}))
-	is(store.ErrNotFound, s.Remove(ctx, "q", used[0].ID, "spare"))
-	is(nil, s.Enrol(ctx, "p", store.Enrolment{Factors: []store.SecondFactor{code("y")}}))
-	is(nil, s.Remove(ctx, "p", "y", "spare"))
+	is(nil, enrol("p", store.Enrolment{Factors: []store.SecondFactor{spare}, Replaces: "spare"}))
+	is(store.ErrNotFound, remove("q", used[0].ID, "spare"))
+	is(nil, enrol("p", store.Enrolment{Factors: []store.SecondFactor{code("y")}}))
+	is(nil, remove("p", "y", "spare"))
 	if all, err = s.OfPerson(ctx, "p"); err != nil || len(all) != 2 || all[1].ID != "spare2" {
 		t.Fatalf("got %+v, %v, want the first and spare2", all, err)
 	}
-	is(nil, s.Remove(ctx, "p", used[0].ID, "spare"))
+	is(nil, remove("p", used[0].ID, "spare"))
 	if all, err = s.OfPerson(ctx, "p"); err != nil || len(all) != 0 {
 		t.Fatalf("got %+v, %v, want none", all, err)
 	}
@@ -104,16 +120,19 @@ func testSecondFactors(t *testing.T, fresh func(testing.TB) store.Options) {
 	for i := range 20 {
 		many.Factors = append(many.Factors, code("m"+string(rune('a'+i))))
 	}
-	is(nil, s.Enrol(ctx, "p", many))
-	is(store.ErrLimit, s.Enrol(ctx, "p", store.Enrolment{Factors: []store.SecondFactor{code("more")}}))
+	is(nil, enrol("p", many))
+	is(store.ErrLimit, enrol("p", store.Enrolment{Factors: []store.SecondFactor{code("more")}}))
 
 	// With all factors the sessions go that may rest on one.
 	session := store.Session{TokenHash: []byte("session"), Person: "p", Methods: []string{"password"}, AuthenticatedAt: time.Now(), EndsAt: time.Now().Add(time.Hour)}
+	mark, err := db.Sessions().Mark(ctx)
+	is(nil, err)
+	session.Mark = mark
 	is(nil, db.Sessions().Create(ctx, session, nil))
 	is(nil, s.Invite(ctx, "p", []byte("again"), time.Hour, true))
 	_, err = db.Sessions().Get(ctx, session.TokenHash, 0)
 	is(store.ErrNotFound, err)
-	is(nil, s.Enrol(ctx, "p", store.Enrolment{Factors: []store.SecondFactor{code("a")}, First: true, Invite: []byte("again")}))
+	is(nil, enrol("p", store.Enrolment{Factors: []store.SecondFactor{code("a")}, First: true, Invite: []byte("again")}))
 	if n, err := s.RemoveAll(ctx, "p"); n != 1 || err != nil {
 		t.Fatalf("removed %d, %v, want 1", n, err)
 	}

@@ -87,6 +87,7 @@ func Run(t *testing.T, fresh func(testing.TB) store.Options) {
 		{"NameIDs", testNameIDs},
 		{"AccountForms", testAccountForms},
 		{"SecondFactors", testSecondFactors},
+		{"Acts", testActs},
 		{"Revocations", testRevocations},
 		{"Settle", testSettle},
 		{"Guesses", testGuesses},

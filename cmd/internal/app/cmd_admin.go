@@ -24,7 +24,7 @@ type adminInviteCmd struct {
 
 // Help is shown by admin invite --help.
 func (adminInviteCmd) Help() string {
-	return `Who has a role in the admin console needs the code for their first second factor, so that a stolen password alone can't enrol one. It holds for one day and for once; another one takes its place. Hand it over by another way than mail.
+	return `Who has a role in the admin console needs the code for their first second factor, so that a stolen password alone can't enrol one. Somebody whose factors are not confirmed, since the password alone or an earlier version enrolled them, proves one together with the code, which confirms it. The code is good for one day and for once; another one takes its place. Hand it over by another way than mail.
 
 Examples:
 
@@ -39,7 +39,7 @@ func (c *adminInviteCmd) Run(s *session) error {
 		code, ends, err := p.IdP.Factors().Invite(s.ctx, person, c.Again, s.event("", ""))
 		switch {
 		case errors.Is(err, store.ErrConflict):
-			return failed(fmt.Errorf("%s has a second factor already", quote(c.Login)), "if it is lost, --again removes it and invites anew")
+			return failed(fmt.Errorf("%s has a confirmed second factor already", quote(c.Login)), "if it is lost, --again removes it and invites anew")
 		case err != nil:
 			return err
 		}
@@ -93,13 +93,34 @@ func when(t time.Time) string {
 }
 
 func remark(f idp.Factor) string {
-	switch {
-	case f.Damaged:
+	if f.Damaged {
 		return "can't be read: sealed with another secret_key, or changed in the database"
-	case f.Kind == idp.FactorRecovery:
-		return fmt.Sprintf("%d left", f.Left)
 	}
-	return ""
+	text := "not confirmed for the console: "
+	switch {
+	case f.Confirmed:
+		text = "confirmed: "
+	case f.By == store.ByBefore:
+		text += "enrolled before the upgrade, or by a replica of the version before"
+	}
+	switch f.By {
+	case store.ByInvitation:
+		text += "enrolled by invitation"
+	case store.ByFactor:
+		text += "enrolled by another factor"
+	case store.ByPassword:
+		text += "enrolled after the password alone"
+	case store.ByDemand:
+		text += "enrolled after the password alone, for a service provider that demands one"
+	case store.ByBefore:
+		if f.Confirmed {
+			text += "enrolled before the upgrade, and confirmed by invitation"
+		}
+	}
+	if f.Kind == idp.FactorRecovery {
+		text = fmt.Sprintf("%d left, %s", f.Left, text)
+	}
+	return text
 }
 
 type adminResetCmd struct {

@@ -199,6 +199,19 @@ type SecondFactorConfig struct {
 	// Example: offered
 	People string `yaml:"people"`
 
+	// The age from which a second factor counts for a service provider that demands one, if neither an invitation
+	// nor a confirmed factor stands for it: at a login after that, where its owner was shown at a login before
+	// that it was added. Until then such a service provider is answered NoAuthnContext. It never counts for the
+	// admin console by its age. From 1m to 30 days.
+	// Default 24h.
+	// Example: 24h
+	ConfirmAfter time.Duration `yaml:"confirm_after"`
+
+	// Whether a person's other sessions end when they add or remove a second factor.
+	// Default true.
+	// Example: true
+	EndOtherSessions bool `yaml:"end_other_sessions"`
+
 	// The authentication context class that a sign-in with a second factor is told by. Where
 	// a service provider asks for the class of a password alone, it gets that one.
 	// Default https://refeds.org/profile/mfa.
@@ -441,7 +454,7 @@ func Defaults() Config {
 			PendingPerAddress: 200, PendingTotal: 20000,
 		},
 		Traces:       TracesConfig{Keep: 720 * time.Hour},
-		SecondFactor: SecondFactorConfig{Console: string(idp.FactorRequired), People: string(idp.FactorOff), AuthnContext: idp.DefaultSecondFactorClass},
+		SecondFactor: SecondFactorConfig{Console: string(idp.FactorRequired), People: string(idp.FactorOff), AuthnContext: idp.DefaultSecondFactorClass, ConfirmAfter: idp.DefaultConfirmAfter, EndOtherSessions: true},
 		Branding:     BrandingConfig{Name: "Single sign-on", Color: "#1856ed"},
 		Log:          LogConfig{Format: "json", Level: "info"},
 	}

@@ -383,6 +383,9 @@ func checkPages(c *Config, f *faults) {
 			f.add(key, quote(policy)+" is no policy for second factors", "write off, offered or required")
 		}
 	}
+	if d := c.SecondFactor.ConfirmAfter; d < time.Minute || d > 30*24*time.Hour {
+		f.add("second_factor.confirm_after", d.String()+" is not from 1m to 720h", "write how long its owner has to notice a factor that somebody else has added, such as 24h")
+	}
 	if class := c.SecondFactor.AuthnContext; len(class) > 256 || !strings.Contains(class, ":") || strings.ContainsFunc(class, unicode.IsSpace) {
 		f.add("second_factor.authn_context", quote(class)+" is not a URI", "write the class that the service providers know, such as "+idp.DefaultSecondFactorClass)
 	}

@@ -26,6 +26,7 @@ func (c *Config) factors() idp.FactorOptions {
 	return idp.FactorOptions{
 		Console: idp.FactorPolicy(c.SecondFactor.Console), People: idp.FactorPolicy(c.SecondFactor.People),
 		Class: c.SecondFactor.AuthnContext, Issuer: c.Branding.Name,
+		ConfirmAfter: c.SecondFactor.ConfirmAfter, KeepOthers: !c.SecondFactor.EndOtherSessions,
 	}
 }
 

@@ -145,6 +145,15 @@ INSERT INTO counters (name, value) VALUES ('epochs', 0);
 
 
 -- Second factors.
+-- How each was enrolled ("invitation", "factor", "password", "demand", "before" this column was there), when an invitation or
+-- a confirmed factor confirmed it, when the person was first shown at a login that it was added, and the person's epoch
+-- then. mac vouches for these under a key that is not in the database; without one nothing of them counts, as for what the
+-- version before enrols.
+ALTER TABLE second_factors ADD COLUMN enrolled_by TEXT NOT NULL DEFAULT '';
+ALTER TABLE second_factors ADD COLUMN confirmed_at INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE second_factors ADD COLUMN noticed_at INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE second_factors ADD COLUMN epoch INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE second_factors ADD COLUMN mac BLOB NOT NULL DEFAULT x'';
 
 
 -- The journal of revocations.
