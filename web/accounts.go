@@ -404,7 +404,8 @@ const webhooksPath = "/admin/accounts/webhooks"
 // webhookRow is a topic and where Constant Contact posts it.
 type webhookRow struct {
 	provisioning.Subscription
-	Here bool // to this bridge; its address holds a secret and is not shown
+	Here      bool // to this bridge; its address holds a secret and is not shown
+	Elsewhere bool // to another system
 }
 
 // webhooks lists the topics. It takes one call of the day's budget, so the page is no
@@ -434,8 +435,9 @@ func (k *console) showWebhooks(r *consoleRequest, status int, f form) error {
 	}
 	for _, s := range list {
 		row := webhookRow{Subscription: s, Here: k.WebhookURL != "" && s.HookURI == k.WebhookURL}
-		if row.Here {
-			row.HookURI = ""
+		row.Elsewhere = !row.Here && s.HookURI != ""
+		if row.Here || !view.Admin {
+			row.HookURI = "" // an address may hold another system's secret: only an admin sees those
 		}
 		view.Rows = append(view.Rows, row)
 	}

@@ -55,6 +55,8 @@ type console struct {
 	entry ConsoleEntry
 	texts catalogue
 	areas map[string]*areaPages
+
+	streams openStreams
 }
 
 // consoleRoute is one route and who may use it.

@@ -12,6 +12,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -186,11 +187,45 @@ func newInput(f form, name, label string, more ...string) input {
 const (
 	streamLife  = 25 * time.Second
 	streamEvery = time.Second
+	// streamsEach is how many a person may have open at once, of one replica: each asks the store once a second.
+	streamsEach = 6
 )
+
+// openStreams counts the streams of people.
+type openStreams struct {
+	mu   sync.Mutex
+	open map[store.PersonID]int
+}
+
+// take opens one, or says that the person has enough.
+func (o *openStreams) take(p store.PersonID) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.open == nil {
+		o.open = map[store.PersonID]int{}
+	}
+	if o.open[p] >= streamsEach {
+		return false
+	}
+	o.open[p]++
+	return true
+}
+
+func (o *openStreams) give(p store.PersonID) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.open[p]--; o.open[p] <= 0 {
+		delete(o.open, p)
+	}
+}
 
 // stream sends a part of a page again and again (text/event-stream), whenever it
 // looks different than before. name is a template of the area.
 func (r *consoleRequest) stream(name string, view func() (any, error)) error {
+	if !r.k.streams.take(r.admin.Person) {
+		return refuse(http.StatusTooManyRequests, busy, fmt.Errorf("%s has %d live pages open", r.admin.Person, streamsEach))
+	}
+	defer r.k.streams.give(r.admin.Person)
 	h := r.Response().Header()
 	h.Set(echo.HeaderContentType, "text/event-stream")
 	h.Set("X-Accel-Buffering", "no") // proxies that buffer would hold it back

@@ -110,6 +110,8 @@ func (s *Server) fail(err error, c echo.Context) {
 		return
 	}
 	if c.Response().Committed {
+		// The answer breaks off in its middle: its reader must not take what it has for the whole.
+		v.broken = true
 		return
 	}
 	retryLater(c, r.status)

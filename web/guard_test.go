@@ -196,10 +196,16 @@ func TestMethodsAndFreePaths(t *testing.T) {
 		{"PUT", "/login", "GET, HEAD, POST"},
 		{"GET", "/login/account", "POST"},
 		{"GET", "/login/cancel", "POST"},
+		{"OPTIONS", "/saml/sso", "GET, POST"},
+		{"OPTIONS", "/login", "GET, HEAD, POST"},
+		{"OPTIONS", "/healthz", "GET, HEAD"},
 	} {
 		resp := r.do(c.method, c.path, nil)
 		if resp.StatusCode != http.StatusMethodNotAllowed {
 			t.Errorf("%s %s: status = %d, want 405", c.method, c.path, resp.StatusCode)
+		}
+		if c.method == "OPTIONS" && strings.Contains(resp.Header.Get("Allow"), "OPTIONS") {
+			t.Errorf("%s: Allow = %q", c.path, resp.Header.Get("Allow"))
 		}
 		for _, m := range strings.Split(c.allow, ", ") {
 			if !strings.Contains(resp.Header.Get("Allow"), m) {

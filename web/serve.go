@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -27,6 +28,8 @@ type visit struct {
 	cause    error     // the error behind it, for the log
 	language *language // of the page
 	status   int       // what the log says where nothing was sent
+
+	broken bool // what was sent is not the whole: the connection is to break off too
 
 	footprint *idp.Footprint // what the request may leave behind
 }
@@ -76,6 +79,9 @@ func (s *Server) serve(next echo.HandlerFunc) echo.HandlerFunc {
 			c.Error(err) // fail, on this goroutine
 		}
 		s.finish(c, v, s.now().Sub(began))
+		if v.broken {
+			panic(http.ErrAbortHandler) // net/http then ends the connection without the last chunk
+		}
 		return nil
 	}
 }
@@ -158,6 +164,10 @@ func knownMethod(method string) string {
 func (s *Server) guard(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
+		if r.Method == http.MethodOptions {
+			// No page of another site may call us, so there is nothing to answer before it does. Without this, the router would answer 204.
+			return s.noOptions(c)
+		}
 		if path := c.Path(); path == "/healthz" || path == "/readyz" {
 			return next(c) // asked for by address, by whoever watches this replica
 		}
@@ -176,6 +186,16 @@ func (s *Server) guard(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		return next(c)
 	}
+}
+
+// noOptions refuses OPTIONS as any method that a path does not have.
+func (s *Server) noOptions(c echo.Context) error {
+	if !s.routed[c.Path()] {
+		return refuse(http.StatusNotFound, notFound, errors.New("OPTIONS of no page of ours"))
+	}
+	allowed, _ := c.Get(echo.ContextKeyHeaderAllow).(string)
+	c.Response().Header().Set(echo.HeaderAllow, strings.TrimPrefix(allowed, http.MethodOptions+", "))
+	return refuse(http.StatusMethodNotAllowed, wrongMethod, errors.New("OPTIONS"))
 }
 
 // hostIsOurs compares with the public host; the scheme's own port may be written out.

@@ -56,6 +56,7 @@ var accountsWords = map[string]string{
 	"accounts.postedto":         "Posted to",
 	"accounts.do":               "What to do",
 	"accounts.posted.here":      "this bridge",
+	"accounts.posted.elsewhere": "another system",
 	"accounts.posted.nowhere":   "nowhere",
 	"accounts.hook.set":         "Post it here",
 	"accounts.hook.test":        "Post a test",

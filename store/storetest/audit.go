@@ -2,7 +2,9 @@ package storetest
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/csv"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -75,8 +77,21 @@ func testAudit(t *testing.T, fresh func(testing.TB) store.Options) {
 		var out bytes.Buffer
 		must(t, a.Export(ctx, &out, store.Filter{Since: at.Add(100 * time.Second)}, "jsonl"))
 		lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
-		if len(lines) != 1100 {
-			t.Errorf("%d lines, want 1100", len(lines))
+		if len(lines) != 1101 {
+			t.Errorf("%d lines, want 1100 and the end", len(lines))
+		}
+		// The end tells that it is whole.
+		var end struct {
+			Action string
+			Detail struct {
+				Events int
+				SHA256 string
+			}
+		}
+		must(t, json.Unmarshal([]byte(lines[len(lines)-1]), &end))
+		sum := sha256.Sum256([]byte(strings.Join(lines[:len(lines)-1], "\n") + "\n"))
+		if end.Action != store.ExportEnd || end.Detail.Events != 1100 || end.Detail.SHA256 != hex.EncodeToString(sum[:]) {
+			t.Errorf("the end is %+v, want 1100 events and %x", end, sum)
 		}
 		var first store.Event
 		must(t, json.Unmarshal([]byte(lines[0]), &first))
@@ -88,7 +103,7 @@ func testAudit(t *testing.T, fresh func(testing.TB) store.Options) {
 		must(t, a.Export(ctx, &out, store.Filter{Ref: "formula"}, "csv"))
 		rows, err := csv.NewReader(&out).ReadAll()
 		must(t, err)
-		if len(rows) != 2 || rows[0][0] != "id" || rows[1][3] != "'=HYPERLINK(\"x\")" || rows[1][5] != "'+1" || rows[1][7] != "''quoted" {
+		if len(rows) != 3 || rows[2][4] != store.ExportEnd || rows[0][0] != "id" || rows[1][3] != "'=HYPERLINK(\"x\")" || rows[1][5] != "'+1" || rows[1][7] != "''quoted" {
 			t.Errorf("CSV: %q, want no cell that is a formula", rows)
 		}
 		if err := a.Export(ctx, &out, store.Filter{}, "xml"); err == nil {

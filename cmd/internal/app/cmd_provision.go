@@ -77,7 +77,7 @@ func (s *session) counter(what string) func(int) {
 	if !s.interactive() {
 		return nil
 	}
-	return func(n int) { fmt.Fprintf(s.stderr, "\r%d %s ", n, what) }
+	return func(n int) { fmt.Fprintf(s.terminal, "\r%d %s ", n, what) }
 }
 
 // planJSON writes one object whose items are streamed.

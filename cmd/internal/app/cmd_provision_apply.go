@@ -127,7 +127,7 @@ func (p *Parts) watchPlan(s *session, plan store.Plan) error {
 // followPlan shows the progress until the plan is not applied any more.
 func (p *Parts) followPlan(ctx context.Context, s *session, plan store.Plan) (store.Plan, error) {
 	bar := progressbar.NewOptions(plan.Creations,
-		progressbar.OptionSetWriter(s.stderr), progressbar.OptionSetVisibility(s.interactive()), progressbar.OptionShowCount(), progressbar.OptionSetWidth(20),
+		progressbar.OptionSetWriter(s.terminal), progressbar.OptionSetVisibility(s.interactive()), progressbar.OptionShowCount(), progressbar.OptionSetWidth(20),
 		progressbar.OptionSetPredictTime(true), progressbar.OptionSetElapsedTime(false), progressbar.OptionFullWidth())
 	defer func() { _ = bar.Finish() }()
 	tick := time.NewTicker(applyPoll)

@@ -68,7 +68,8 @@ type session struct {
 	environ        []string
 	stdin          io.Reader
 	stdout, stderr io.Writer
-	config         string // the file
+	terminal       io.Writer // standard error as it is, for progress bars of our own and nothing else
+	config         string    // the file
 	now            func() time.Time
 }
 
@@ -91,7 +92,10 @@ type helpShown struct{}
 // Main runs the command that args (without the program's name) ask for, and returns
 // the exit code. environ is in the form of os.Environ. It never exits the process.
 func Main(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
-	s := &session{ctx: ctx, environ: environ, stdin: stdin, stdout: stdout, stderr: stderr, now: time.Now}
+	terminal, out, errs := stderr, &cleanWriter{to: stdout}, &cleanWriter{to: stderr}
+	defer func() { _ = errors.Join(out.Close(), errs.Close()) }()
+	stdout, stderr = out, errs
+	s := &session{ctx: ctx, environ: environ, stdin: stdin, stdout: stdout, stderr: stderr, terminal: terminal, now: time.Now}
 	err := s.run(args)
 	if err == nil {
 		return exitOK

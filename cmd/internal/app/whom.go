@@ -13,7 +13,7 @@ import (
 
 // interactive tells whether standard error is a terminal, where a bar that moves is of use.
 func (s *session) interactive() bool {
-	f, ok := s.stderr.(*os.File)
+	f, ok := s.terminal.(*os.File)
 	if !ok {
 		return false
 	}
