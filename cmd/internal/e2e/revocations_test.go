@@ -15,6 +15,8 @@ import (
 	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib"
+
+	"ssobridge/idp/directory/directorytest"
 )
 
 // revoker is a world in which things were revoked after a copy of its database was made.
@@ -56,7 +58,8 @@ func grant(t testing.TB, w *world) *revoker {
 	r.arrives(other, books)
 	w.command(t, "sp", "add", writeFile(t, "sp.xml", []byte(strings.ReplaceAll(revokedMetadata, "REVOKED", revokedSP))), "--yes", "--name", "Old wiki",
 		"--name-id", "{mail}", "--name-id-format", "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent")
-	out := w.command(t, "mapping", "add", "--group-pattern", "old-{account}-{role}", "--priority", "70")
+	out := w.command(t, "mapping", "add", "--group", directorytest.SharedSlapd(t).GroupDN("emea"), "--account", bakery,
+		"--role", "account_manager", "--priority", "70")
 	if r.mapping = regexp.MustCompile(`mapping ([0-9]+)`).FindString(out); r.mapping == "" {
 		t.Fatalf("mapping add: %s", out)
 	}
@@ -116,7 +119,7 @@ func (r *revoker) stillRevokedByCommands() {
 	if out := lines("sp", "list"); strings.Contains(out, revokedSP) {
 		t.Errorf("the removed service provider is back:\n%s", out)
 	}
-	if out := lines("mapping", "list"); strings.Contains(out, "old-{account}") {
+	if out := lines("mapping", "list"); strings.Contains(out, bakery) {
 		t.Errorf("the removed mapping is back:\n%s", out)
 	}
 	for _, line := range strings.Split(lines("keys", "list"), "\n") {
