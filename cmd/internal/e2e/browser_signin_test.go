@@ -1,8 +1,11 @@
 package e2e_test
 
 import (
+	"encoding/base64"
+	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -127,6 +130,32 @@ func TestBrowserThirdOrigin(t *testing.T) {
 	}
 }
 
+// A request that is too long for a cookie is carried on by a form, which submits itself (row ID-10).
+func TestBrowserLongRequest(t *testing.T) {
+	w := newWorld(t, setting{})
+	text := base64.StdEncoding.EncodeToString(newRequest(w).document(t))
+	site := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, _ *http.Request) {
+		out.Header().Set("Content-Type", "text/html")
+		_, _ = fmt.Fprintf(out, `<form id="f" method="post" action="%s/saml/sso"><input type="hidden" name="SAMLRequest" value="%s">
+			<input type="hidden" name="RelayState" value="%s"></form><script>document.getElementById("f").submit()</script>`,
+			w.url, text, strings.Repeat("x", 8192))
+	}))
+	t.Cleanup(site.Close)
+	b := newBrowser(t)
+	b.open(site.URL) // 127.0.0.1 is another site than localhost
+	b.sees("Login name")
+	if at := b.location(); at != w.url+"/login/start" {
+		t.Errorf("the login page is at %s", at)
+	}
+	b.login("bob", "wrong")
+	b.sees("The login name or the password is not right.")
+	b.login("bob", password)
+	b.sees("response") // the sandbox's word about a Response to a request that it never sent
+	if at := b.location(); strings.HasPrefix(at, w.url) {
+		t.Errorf("the Response was not handed over, but the browser is at %s", at)
+	}
+}
+
 // Every other page that a person can meet, for people to look at.
 func TestBrowserPages(t *testing.T) {
 	slapd := directorytest.StartSlapd(t)
@@ -161,7 +190,8 @@ func TestBrowserPages(t *testing.T) {
 	slapd.Start(t)
 
 	e := newBrowser(t)
-	e.open(w.launch(books))
+	e.open(w.sandbox.URL() + "/sso/start?binding=redirect") // a launch's address would begin anew
+	e.sees("Login name")
 	login := e.location()
 	e.login("eve", password)
 	e.sees(books)

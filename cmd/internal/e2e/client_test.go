@@ -21,6 +21,7 @@ type client struct {
 	http *http.Client
 	// crossSite makes the next request one that another site caused.
 	crossSite bool
+	forwarded string // client address that a proxy names; "": none
 }
 
 // page is an answer with its forms.
@@ -94,6 +95,9 @@ func (c *client) try(method, target string, fields url.Values) (*page, error) {
 	if c.crossSite {
 		req.Header.Set("Sec-Fetch-Site", "cross-site")
 		c.crossSite = false
+	}
+	if c.forwarded != "" {
+		req.Header.Set("X-Forwarded-For", c.forwarded)
 	}
 	res, err := c.http.Do(req)
 	if err != nil {
