@@ -362,12 +362,13 @@ func (p *Provider) prove(ctx context.Context, s store.Session, records []store.S
 				cause = err
 				continue
 			}
-			hash := p.factors.recoveryHash(s.Person, code)
-			left := slices.DeleteFunc(slices.Clone(spare.Codes), func(c []byte) bool { return subtle.ConstantTimeCompare(c, hash) == 1 })
-			if len(left) < len(spare.Codes) {
-				r.Spent = store.CodeObject(r.ID, hash)
-				err := p.factors.seal(&r, recoveryProof{left})
-				return r, "", nil, err
+			for _, hash := range p.factors.recoveryHashes(s.Person, code) {
+				left := slices.DeleteFunc(slices.Clone(spare.Codes), func(c []byte) bool { return subtle.ConstantTimeCompare(c, hash) == 1 })
+				if len(left) < len(spare.Codes) {
+					r.Spent = store.CodeObject(r.ID, hash)
+					err := p.factors.seal(&r, recoveryProof{left, spare.Key})
+					return r, "", nil, err
+				}
 			}
 		}
 	}
@@ -408,7 +409,8 @@ func (p *Provider) strengthen(ctx context.Context, f *flow, s store.Session, pro
 	event.Outcome, event.Reason = "ok", proved.Kind
 	events := []store.Event{event}
 	if confirm {
-		proof.Invite = p.factors.inviteHash(s.Person, bareCode(cutText(invite, maxCode)))
+		hashes := p.factors.inviteHashes(s.Person, bareCode(cutText(invite, maxCode)))
+		proof.Invite, proof.Former = hashes[0], hashes[1:]
 		event.Action = "second-factor-confirm"
 		events = append(events, event)
 	}

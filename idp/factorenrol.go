@@ -251,7 +251,8 @@ func (p *Provider) enrol(ctx context.Context, f *flow, s store.Session, records 
 		e.By = store.ByDemand
 	}
 	if e.First && p.invited(f.config, s) {
-		e.Invite = p.factors.inviteHash(s.Person, bareCode(cutText(sent.Invite, maxCode)))
+		hashes := p.factors.inviteHashes(s.Person, bareCode(cutText(sent.Invite, maxCode)))
+		e.Invite, e.Former = hashes[0], hashes[1:]
 	}
 	var codes []string
 	if !slices.ContainsFunc(records, func(r store.SecondFactor) bool { return r.Kind == FactorRecovery }) {

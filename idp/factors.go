@@ -103,7 +103,8 @@ type codeProof struct {
 }
 
 type recoveryProof struct {
-	Codes [][]byte `json:"codes"` // keyed hashes of those not yet used
+	Codes [][]byte `json:"codes"`         // keyed hashes of those not yet used
+	Key   string   `json:"key,omitempty"` // id of the secret key that they were hashed with; "": from before this was noted
 }
 
 // List tells which factors a person has, the oldest first and recovery codes last.
@@ -148,7 +149,7 @@ func (s *Factors) Invite(ctx context.Context, person store.PersonID, again bool,
 	if again {
 		e.Reason = "again"
 	}
-	if err := s.records.Invite(ctx, person, s.inviteHash(person, code), inviteLife, again, e); err != nil {
+	if err := s.records.Invite(ctx, person, s.inviteHashes(person, code)[0], inviteLife, again, e); err != nil {
 		return "", time.Time{}, fmt.Errorf("invite %s to enrol a second factor: %w", person, err)
 	}
 	return grouped(code), e.At.Add(inviteLife), nil
@@ -231,7 +232,7 @@ func (s *Factors) seal(r *store.SecondFactor, proof any) error {
 func (s *Factors) spare(person store.PersonID, id string) (store.SecondFactor, []string, error) {
 	r := store.SecondFactor{ID: id, Person: person, Kind: FactorRecovery}
 	var (
-		proof recoveryProof
+		proof = recoveryProof{Key: s.sealer.KeyIDs()[0].String()}
 		codes []string
 	)
 	for range recoveryCodes {
@@ -239,7 +240,7 @@ func (s *Factors) spare(person store.PersonID, id string) (store.SecondFactor, [
 		if err != nil {
 			return r, nil, err
 		}
-		proof.Codes = append(proof.Codes, s.recoveryHash(person, code))
+		proof.Codes = append(proof.Codes, s.recoveryHashes(person, code)[0])
 		codes = append(codes, grouped(code))
 	}
 	return r, codes, s.seal(&r, proof)
@@ -256,19 +257,29 @@ func (s *Factors) Spend(r store.SecondFactor, spent func(object string) bool) (l
 	switch {
 	case len(codes) == len(proof.Codes):
 		return r, false, true
-	case len(codes) == 0 || s.seal(&r, recoveryProof{codes}) != nil:
+	case len(codes) == 0 || s.seal(&r, recoveryProof{codes, proof.Key}) != nil:
 		return r, false, false
 	}
 	return r, true, true
 }
 
-// The hashes are keyed: a stolen database does not let the codes be guessed.
-func (s *Factors) inviteHash(person store.PersonID, code string) []byte {
-	return keyed(s.sealer.Derive("second-factor-invites"), person, code)
+// The hashes are keyed: a stolen database does not let the codes be guessed. There is one by each secret key, the one in use
+// first: a code that was made before the secret key was replaced is still taken.
+func (s *Factors) inviteHashes(person store.PersonID, code string) [][]byte {
+	return s.hashes("second-factor-invites", person, code)
 }
 
-func (s *Factors) recoveryHash(person store.PersonID, code string) []byte {
-	return keyed(s.sealer.Derive("recovery-codes"), person, code)
+func (s *Factors) recoveryHashes(person store.PersonID, code string) [][]byte {
+	return s.hashes("recovery-codes", person, code)
+}
+
+func (s *Factors) hashes(purpose string, person store.PersonID, code string) [][]byte {
+	var all [][]byte
+	for _, id := range s.sealer.KeyIDs() {
+		key, _ := s.sealer.DeriveBy(id, purpose) // it is known
+		all = append(all, keyed(key, person, code))
+	}
+	return all
 }
 
 func keyed(key []byte, person store.PersonID, code string) []byte {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"maps"
 	"slices"
@@ -169,7 +170,7 @@ func (s *Keys) Change(ctx context.Context, do func(*KeyRing) ([]Event, error)) e
 
 // changed tells whether a change of keys has to write this one.
 func (k SigningKey) changed(before SigningKey) bool {
-	return k.State != before.State || len(k.Private) != len(before.Private) ||
+	return k.State != before.State || !bytes.Equal(k.Private, before.Private) ||
 		!k.PublishedAt.Equal(before.PublishedAt) || !k.ActiveAt.Equal(before.ActiveAt) ||
 		!k.RetiringAt.Equal(before.RetiringAt) || !k.RetiredAt.Equal(before.RetiredAt)
 }

@@ -125,6 +125,7 @@ type Enrolment struct {
 	Replaces string         // the kind of which all that the person had is removed; "" for none
 	First    bool           // only as the person's first one
 	Invite   []byte         // hash of the code without which it is not added; nil: none is needed
+	Former   [][]byte       // what Invite would be by each secret key but the one in use
 	Session  *Session       // takes the place of the act's, as one in which the first factor was proved; nil: the act's stays
 }
 
@@ -165,7 +166,7 @@ func (s *SecondFactors) Enrol(ctx context.Context, person PersonID, e Enrolment,
 		by, confirmed := e.By, time.Time{}
 		switch {
 		case e.Invite != nil:
-			if err := useInvitation(ctx, tx, person, e.Invite, now); err != nil {
+			if err := useInvitation(ctx, tx, person, append([][]byte{e.Invite}, e.Former...), now); err != nil {
 				return err
 			}
 			by, confirmed = ByInvitation, now
@@ -217,16 +218,21 @@ func (db *DB) insertFactor(ctx context.Context, tx querier, f SecondFactor) erro
 }
 
 // useInvitation uses an invitation up. ErrNotFound: it is not this one, or over.
-func useInvitation(ctx context.Context, tx querier, person PersonID, invite []byte, now time.Time) error {
-	n, err := touched(ctx, tx, `
-		UPDATE second_factor_people SET invite = $1, invite_ends_at = 0
-		 WHERE person_id = $2 AND invite = $3 AND invite_ends_at > $4`,
-		blob(nil), string(person), invite, micros(now))
-	if err == nil && n == 0 {
-		return ErrNotFound
+func useInvitation(ctx context.Context, tx querier, person PersonID, hashes [][]byte, now time.Time) error {
+	for _, invite := range hashes {
+		n, err := touched(ctx, tx, `
+			UPDATE second_factor_people SET invite = $1, invite_ends_at = 0
+			 WHERE person_id = $2 AND invite = $3 AND invite_ends_at > $4`,
+			blob(nil), string(person), invite, micros(now))
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			note(ctx, InvitationObject, invitationObject(invite), Revoked) // it is used up
+			return nil
+		}
 	}
-	note(ctx, InvitationObject, invitationObject(invite), Revoked) // it is used up
-	return err
+	return ErrNotFound
 }
 
 // aboutPerson takes the lock on a person's factors.
@@ -243,6 +249,7 @@ type ProvedFactor struct {
 	Session Session      // with a new token; stored as one in which the factor was proved
 	Old     []byte       // token hash of the session whose place it takes
 	Invite  []byte       // hash of the code of an invitation, which confirms the factor; nil: none
+	Former  [][]byte     // what Invite would be by each secret key but the one in use
 }
 
 // Prove stores what a factor is proved by from now on, and the session in which it was proved. ErrConflict: the factor
@@ -272,7 +279,7 @@ func (s *SecondFactors) Prove(ctx context.Context, p ProvedFactor, events ...Eve
 		}
 		note(ctx, RecoveryCodeObject, p.Factor.Spent, Revoked)
 		if p.Invite != nil {
-			if err := useInvitation(ctx, tx, person, p.Invite, now); err != nil {
+			if err := useInvitation(ctx, tx, person, append([][]byte{p.Invite}, p.Former...), now); err != nil {
 				return err
 			}
 			if err := s.db.confirm(ctx, tx, person, p.Factor.ID, now); err != nil {
@@ -535,4 +542,32 @@ func (s *SecondFactors) SetPolicy(ctx context.Context, account AccountID, policy
 		}
 		return addEvents(ctx, tx, s.db.now(), []Event{e})
 	})
+}
+
+// After returns up to limit factors of all people, those with the smallest ids greater than id.
+func (s *SecondFactors) After(ctx context.Context, id string, limit int) ([]SecondFactor, error) {
+	rows, err := collect(ctx, s.db.engine.reader(), scanSecondFactor, `
+		SELECT `+factorColumns+`
+		  FROM second_factors WHERE id > $1 ORDER BY id LIMIT $2`, id, limit)
+	if err != nil {
+		return nil, s.db.explain("list second factors", err)
+	}
+	var all []SecondFactor
+	for _, r := range rows {
+		all = append(all, s.db.trustedFactor(r))
+	}
+	return all, nil
+}
+
+// Reseal stores what a factor is proved by under another seal. It does nothing to one that was used or changed since f was read: call
+// it again then.
+func (s *SecondFactors) Reseal(ctx context.Context, f SecondFactor) (changed bool, err error) {
+	err = s.db.write(ctx, "seal a second factor again", func(ctx context.Context, tx querier) error {
+		n, err := touched(ctx, tx, `
+			UPDATE second_factors SET sealed = $1, version = version + 1 WHERE id = $2 AND version = $3`,
+			blob(f.Sealed), f.ID, f.Version)
+		changed = n == 1
+		return err
+	})
+	return changed, err
 }

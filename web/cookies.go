@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -102,14 +103,44 @@ func (s *Server) csrfToken(browser string) string {
 	if browser == "" {
 		return ""
 	}
-	mac := hmac.New(sha256.New, s.csrfKey)
+	token := formToken(s.csrfKeys[0], browser)
+	if len(s.csrfKeys) > 1 {
+		// With one key alone the token does not name it: the version before this one, which for one release runs beside it, knows
+		// no names.
+		token = keyName(s.csrfKeys[0]) + "." + token
+	}
+	return token
+}
+
+func formToken(key []byte, browser string) string {
+	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte("form\x00" + browser))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// keyName names a key in what it has made, and says nothing of it.
+func keyName(key []byte) string {
+	sum := sha256.Sum256(key)
+	return base64.RawURLEncoding.EncodeToString(sum[:6])
 }
 
 // csrfHolds compares in constant time: the time of an early exit would tell a
 // guesser how far a guess was right.
 func (s *Server) csrfHolds(browser, token string) bool {
-	want := s.csrfToken(browser)
-	return want != "" && hmac.Equal([]byte(want), []byte(token))
+	if browser == "" {
+		return false
+	}
+	name, mac, named := strings.Cut(token, ".")
+	if !named {
+		name, mac = "", token
+	}
+	for _, key := range s.csrfKeys {
+		if name != "" && name != keyName(key) {
+			continue
+		}
+		if hmac.Equal([]byte(formToken(key, browser)), []byte(mac)) {
+			return true
+		}
+	}
+	return false
 }

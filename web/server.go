@@ -105,6 +105,8 @@ type Options struct {
 	// CSRFKey derives the tokens of our forms from the browser cookie; at least 32
 	// bytes, the same on all replicas. Required.
 	CSRFKey []byte
+	// FormerCSRFKeys are those that tokens of pages still open may have been derived with.
+	FormerCSRFKeys [][]byte
 	// Ready says whether sign-ins can be served (store and keys). Default: always.
 	Ready func(ctx context.Context) error
 	// Observe is told of each request served; route is a pattern of ours, never a
@@ -150,7 +152,7 @@ type Server struct {
 	idp       IdP
 	public    *url.URL
 	trusted   []netip.Prefix
-	csrfKey   []byte
+	csrfKeys  [][]byte // the first is in use
 	cross     *http.CrossOriginProtection
 	ready     func(context.Context) error
 	observe   func(string, int, time.Duration)
@@ -198,18 +200,18 @@ func New(o Options) (*Server, error) {
 	}
 
 	s := &Server{
-		idp:     o.IdP,
-		public:  public,
-		trusted: o.TrustedProxies,
-		csrfKey: o.CSRFKey,
-		cross:   http.NewCrossOriginProtection(),
-		ready:   o.Ready,
-		observe: o.Observe,
-		log:     o.Logger,
-		now:     o.Now,
-		random:  o.Random,
-		hsts:    o.HSTS && public.Scheme == "https",
-		life:    o.SessionLife,
+		idp:      o.IdP,
+		public:   public,
+		trusted:  o.TrustedProxies,
+		csrfKeys: append([][]byte{o.CSRFKey}, o.FormerCSRFKeys...),
+		cross:    http.NewCrossOriginProtection(),
+		ready:    o.Ready,
+		observe:  o.Observe,
+		log:      o.Logger,
+		now:      o.Now,
+		random:   o.Random,
+		hsts:     o.HSTS && public.Scheme == "https",
+		life:     o.SessionLife,
 
 		startLife: cmp.Or(o.SignInLife, time.Hour),
 		confirm:   o.ConfirmLaunch,

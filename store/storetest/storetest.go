@@ -43,6 +43,8 @@ func Run(t *testing.T, fresh func(testing.TB) store.Options) {
 		{"Throttle", testThrottle},
 		{"Providers", testProviders},
 		{"ProviderChanges", testProviderChanges},
+		{"SecretKeys", testSecretKeys},
+		{"Replicas", testReplicas},
 		{"Keys", testKeys},
 		{"KeyChoices", testKeyChoices},
 		{"KeyChangesDoNotCross", testKeyChangesDoNotCross},

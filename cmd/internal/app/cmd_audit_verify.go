@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -87,11 +88,19 @@ func (c *auditVerifyCmd) Run(s *session) (err error) {
 
 // verifyAudit holds the audit against its seals.
 func (p *Parts) verifyAudit(ctx context.Context, outside []store.Seal) (store.Verified, error) {
-	public, ok := p.sealKey().Public().(ed25519.PublicKey)
-	if !ok {
-		return store.Verified{}, errors.New("the key of the seals is none of Ed25519")
+	// A checkpoint that was signed before the secret key was replaced is as good as a later one.
+	var known []ed25519.PublicKey
+	for _, id := range p.Sealer.KeyIDs() {
+		seed, _ := p.Sealer.DeriveBy(id, sealName) // it is known
+		public, ok := ed25519.NewKeyFromSeed(seed).Public().(ed25519.PublicKey)
+		if !ok {
+			return store.Verified{}, errors.New("the key of the seals is none of Ed25519")
+		}
+		known = append(known, public)
 	}
-	v, err := p.Store.Audit().Verify(ctx, outside, func(message, signature []byte) bool { return ed25519.Verify(public, message, signature) })
+	v, err := p.Store.Audit().Verify(ctx, outside, func(message, signature []byte) bool {
+		return slices.ContainsFunc(known, func(public ed25519.PublicKey) bool { return ed25519.Verify(public, message, signature) })
+	})
 	if err != nil {
 		return v, fmt.Errorf("verify the audit: %w", err)
 	}

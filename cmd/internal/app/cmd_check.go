@@ -86,6 +86,7 @@ func (c *checkCmd) Run(s *session) (err error) {
 		r.ok("store", strings.SplitN(cfg.dsn(), ":", 2)[0]+" can be read and written")
 	}
 	checkJournal(s.ctx, r, p)
+	checkSecrets(s.ctx, r, p)
 	checkKeys(s.ctx, r, p)
 	for _, step := range p.Directory.Check(s.ctx) {
 		if step.Err != nil {
@@ -110,7 +111,8 @@ func (c *checkCmd) Run(s *session) (err error) {
 
 // checkFiles looks at secrets that others may read and certificates that end soon.
 func checkFiles(r *report, cfg Config) {
-	for _, f := range []struct{ key, file string }{
+	type secretFile struct{ key, file string }
+	files := []secretFile{
 		{"secret_key_file", cfg.SecretKeyFile},
 		{"store.dsn_file", cfg.Store.DSNFile},
 		{"tls.key", cfg.TLS.Key},
@@ -119,7 +121,11 @@ func checkFiles(r *report, cfg Config) {
 		{"constant_contact.partner_secret_file", cfg.ConstantContact.PartnerSecretFile},
 		{"constant_contact.api_key_file", cfg.ConstantContact.APIKeyFile},
 		{"constant_contact.webhook.secret_file", cfg.ConstantContact.Webhook.SecretFile},
-	} {
+	}
+	for _, file := range cfg.SecretKeys {
+		files = append(files, secretFile{"secret_keys", file})
+	}
+	for _, f := range files {
 		if f.file == "" {
 			continue
 		}

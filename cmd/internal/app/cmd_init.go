@@ -88,7 +88,7 @@ func (c *initCmd) Run(s *session) error {
 		}
 		made = append(made, file(f.name))
 	}
-	target := Config{DataDir: values["data_dir"], Store: StoreConfig{DSN: values["store.dsn"]}}
+	target := Config{DataDir: values["data_dir"], Store: StoreConfig{DSN: values["store.dsn"]}, SecretKey: Secret(secret)}
 	resolvePaths(&target, c.Folder)
 	if _, err := os.Lstat(target.DataDir); errors.Is(err, os.ErrNotExist) && target.Store.DSN == "" {
 		if err := os.Mkdir(target.DataDir, 0o700); err != nil {
@@ -96,7 +96,11 @@ func (c *initCmd) Run(s *session) error {
 		}
 		made = append(made, target.DataDir)
 	}
-	key, err := c.firstKey(s, target.dsn(), secret)
+	sealer, err := target.sealer()
+	if err != nil {
+		return undo(err)
+	}
+	key, err := c.firstKey(s, target.dsn(), sealer)
 	if errors.Is(err, ErrHasKey) {
 		return undo(badInput(fmt.Errorf("%s holds a database already: %w", target.DataDir, err), "choose another folder, or keep using the secret_key and configuration that it belongs to"))
 	}
@@ -149,15 +153,7 @@ func (c *initCmd) values() (map[string]string, error) {
 }
 
 // firstKey makes the store and its first key.
-func (c *initCmd) firstKey(s *session, dsn, secret string) (_ *certs.Key, err error) {
-	raw, err := certs.ParseSecret(secret)
-	if err != nil {
-		return nil, fmt.Errorf("read secret_key: %w", err)
-	}
-	sealer, err := certs.NewSealer(raw)
-	if err != nil {
-		return nil, fmt.Errorf("use secret_key: %w", err)
-	}
+func (c *initCmd) firstKey(s *session, dsn string, sealer *certs.Sealer) (_ *certs.Key, err error) {
 	db, err := store.Open(s.ctx, store.Options{DSN: dsn, Now: s.now, Logger: s.log(), Voucher: sealer})
 	if err != nil {
 		return nil, failed(fmt.Errorf("open the store: %w", err), "can the folder be written?")
@@ -173,7 +169,11 @@ func (c *initCmd) addKey(s *session) error {
 		return err
 	}
 	c.PublicURL = cfg.PublicURL
-	key, err := c.firstKey(s, cfg.dsn(), string(cfg.SecretKey))
+	sealer, err := cfg.sealer()
+	if err != nil {
+		return err
+	}
+	key, err := c.firstKey(s, cfg.dsn(), sealer)
 	if errors.Is(err, ErrHasKey) {
 		return badInput(err, "nothing was changed; a first key is only made where none is")
 	}

@@ -64,6 +64,15 @@ type Config struct {
 	// Example: secret_key
 	SecretKeyFile string `yaml:"secret_key_file"`
 
+	// Files with secret keys, in place of secret_key_file, while one secret key is
+	// replaced by another. The first one is in use; what the others have made is
+	// still read. A new one is added as the second on every replica first, and
+	// becomes the first only then: see "Replace the secret key" in
+	// docs/operations.md. At most 8.
+	// Default none.
+	// Example: [secret_key_2027, secret_key]
+	SecretKeys []string `yaml:"secret_keys"`
+
 	// How signing keys are rolled over.
 	Keys KeysConfig `yaml:"keys"`
 
@@ -129,7 +138,8 @@ type Config struct {
 	// Figures for Prometheus.
 	Metrics MetricsConfig `yaml:"metrics"`
 
-	origin origin // where the values come from
+	secretKeys []Secret // what the files in SecretKeys hold
+	origin     origin   // where the values come from
 }
 
 // AuditConfig is about the audit: how long its events are kept, and its seals. Every ten

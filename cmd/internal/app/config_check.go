@@ -20,7 +20,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"ssobridge/certs"
 	"ssobridge/idp"
 	"ssobridge/idp/directory"
 	"ssobridge/partnerapi"
@@ -148,14 +147,7 @@ func checkStore(c *Config, f *faults) {
 	default:
 		f.add("store.dsn", "is neither sqlite: nor postgres://", "write sqlite:FILE or postgres://USER@HOST/DATABASE")
 	}
-	switch {
-	case c.SecretKey == "" && c.SecretKeyFile == "":
-		f.add("secret_key_file", "is missing", "name the file that `ssobridge init` made, or set "+variable("secret_key"))
-	case c.SecretKey != "":
-		if _, err := certs.ParseSecret(string(c.SecretKey)); err != nil {
-			f.add("secret_key", "can't be used: "+err.Error(), "take the one that `ssobridge init` made; a new one can't open what the old one sealed")
-		}
-	}
+	checkSecretKeys(c, f)
 }
 
 func checkToken(c *Config, f *faults) {

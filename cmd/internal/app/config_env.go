@@ -79,6 +79,11 @@ func resolvePaths(cfg *Config, folder string) {
 			*p = filepath.Join(folder, *p)
 		}
 	}
+	for i, p := range cfg.SecretKeys {
+		if p != "" && !filepath.IsAbs(p) {
+			cfg.SecretKeys[i] = filepath.Join(folder, p)
+		}
+	}
 	if path, ok := strings.CutPrefix(cfg.Store.DSN, "sqlite:"); ok && path != "" && !filepath.IsAbs(path) {
 		cfg.Store.DSN = "sqlite:" + filepath.Join(folder, path)
 	}
@@ -115,6 +120,11 @@ func readSecrets(cfg *Config, f *faults) {
 		cfg.Store.DSN += string(dsn)
 	}
 	read("secret_key", "secret_key_file", cfg.SecretKeyFile, &cfg.SecretKey)
+	for _, file := range cfg.SecretKeys[:min(len(cfg.SecretKeys), maxSecretKeys)] {
+		var key Secret
+		read("secret_keys", "secret_keys", file, &key)
+		cfg.secretKeys = append(cfg.secretKeys, key)
+	}
 	read("pkcs11.pin", "pkcs11.pin_file", cfg.PKCS11.PINFile, &cfg.PKCS11.PIN)
 	read("directory.bind_password", "directory.bind_password_file", cfg.Directory.BindPasswordFile, &cfg.Directory.BindPassword)
 	read("constant_contact.partner_secret", "constant_contact.partner_secret_file", cfg.ConstantContact.PartnerSecretFile, &cfg.ConstantContact.PartnerSecret)

@@ -49,6 +49,7 @@ func TestScripts(t *testing.T) {
 			"setup": setupCommand,
 			"keys":  keysCommand,
 
+			"secrets": secretsCommand,
 			"softhsm": softHSMCommand,
 			"code":    codeCommand,
 			"mode":    modeCommand,

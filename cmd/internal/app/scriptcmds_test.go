@@ -82,6 +82,21 @@ func keysCommand(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("AT", time.Now().Add(24*time.Hour).UTC().Format(time.RFC3339))
 }
 
+// secretsCommand sets the variables OLD_SECRET and NEW_SECRET to the ids of the first two secret keys that secrets status
+// shows, the newer one first.
+func secretsCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 0 {
+		ts.Fatalf("usage: secrets")
+	}
+	ts.Check(ts.Exec("ssobridge", "secrets", "status"))
+	found := regexp.MustCompile(`(?m)^([0-9a-f]{8}) +(?:in use|known|missing) `).FindAllStringSubmatch(ts.ReadFile("stdout"), -1)
+	if len(found) < 2 {
+		ts.Fatalf("there are not two secret keys")
+	}
+	ts.Setenv("NEW_SECRET", found[0][1])
+	ts.Setenv("OLD_SECRET", found[1][1])
+}
+
 // softHSMCommand writes SoftHSM's configuration and sets SOFTHSM to its library.
 func softHSMCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) > 0 {

@@ -61,6 +61,11 @@ func Listen(ctx context.Context, cfg Config) (Listeners, error) {
 //
 // Before anything is served, a database that was restored is settled; ErrUnsettled where an admin has to look first.
 func (p *Parts) Serve(ctx context.Context, l Listeners, ready func()) error {
+	// First the secret keys: what is read of the journal needs them.
+	replica := newReplica(p)
+	if err := replica.begin(ctx); err != nil {
+		return errors.Join(err, l.close())
+	}
 	if err := p.settle(ctx); err != nil {
 		return errors.Join(err, l.close())
 	}
@@ -110,6 +115,7 @@ func (p *Parts) Serve(ctx context.Context, l Listeners, ready func()) error {
 		return nil
 	})
 	g.Go(func() error { return p.purge(ctx) })
+	g.Go(func() error { return replica.run(ctx) })
 	g.Go(func() error { return p.sealAudit(ctx) })
 	g.Go(func() error { return p.keepJournal(ctx) })
 	if p.Traces != nil {
@@ -181,9 +187,14 @@ func (p *Parts) pages(figures *metrics, ready func(context.Context) error) (http
 			return nil, fmt.Errorf("read branding.logo %s: %w", b.Logo, err)
 		}
 	}
+	var former [][]byte
+	for _, id := range p.Sealer.KeyIDs()[1:] {
+		key, _ := p.Sealer.DeriveBy(id, "csrf") // it is known
+		former = append(former, key)
+	}
 	s, err := web.New(web.Options{
 		IdP: figures.counted(p.IdP), PublicURL: p.Config.PublicURL, TrustedProxies: p.Config.proxies(), Branding: branding,
-		CSRFKey: p.Sealer.Derive("csrf"), Ready: ready, Observe: figures.observe, Logger: p.log, Now: p.now, Random: rand.Reader,
+		CSRFKey: p.Sealer.Derive("csrf"), FormerCSRFKeys: former, Ready: ready, Observe: figures.observe, Logger: p.log, Now: p.now, Random: rand.Reader,
 		HSTS: strings.HasPrefix(p.Config.PublicURL, "https://"), SessionLife: 0, SignInLife: p.Config.SignIn.Life,
 		Strangers: p.Strangers, References: &p.References,
 		ConfirmLaunch: p.Config.SignIn.ConfirmLaunch, Webhook: p.webhook(), Console: p.console(),

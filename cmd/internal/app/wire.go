@@ -70,12 +70,8 @@ func openParts(ctx context.Context, cfg Config, log *slog.Logger, journaled bool
 		}
 	}()
 
-	secret, err := certs.ParseSecret(string(cfg.SecretKey))
-	if err != nil {
-		return nil, fmt.Errorf("read secret_key: %w", err)
-	}
-	if p.Sealer, err = certs.NewSealer(secret); err != nil {
-		return nil, fmt.Errorf("use secret_key: %w", err)
+	if p.Sealer, err = cfg.sealer(); err != nil {
+		return nil, err
 	}
 	p.References = idp.NewReferences(p.Sealer)
 	var held idp.Token // stays nil without a token: a nil *pkcs11.Token in it would not be

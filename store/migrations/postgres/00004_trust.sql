@@ -42,6 +42,15 @@ INSERT INTO counters (name, value) VALUES
     ('external_ids/12', 0), ('external_ids/13', 0), ('external_ids/14', 0), ('external_ids/15', 0);
 
 
+-- Secret keys.
+-- Which ones have made something that is kept here, by their ids; the keys themselves stand in files of each replica. Each of
+-- them has to be in the configuration of every replica.
+CREATE TABLE secret_keys (
+    id         TEXT    NOT NULL PRIMARY KEY,
+    first_used BIGINT  NOT NULL
+);
+
+
 -- Client accounts in one form.
 
 

@@ -1,0 +1,230 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"ssobridge/certs"
+	"ssobridge/store"
+)
+
+const (
+	announceEvery = 10 * time.Second // well within store.ReplicaLife
+
+	// A replica that was killed counts as running for store.ReplicaLife.
+	replicaPatience = store.ReplicaLife + 5*time.Second
+	replicaStep     = time.Second
+)
+
+// errSecretKey: the secret keys of the configuration are not those that the store and the other replicas need.
+var errSecretKey = errors.New("secret keys")
+
+// replica is this running program among the others on its store.
+type replica struct {
+	parts *Parts
+	self  store.Replica
+}
+
+func newReplica(p *Parts) *replica {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return &replica{p, store.Replica{
+		ID: fmt.Sprintf("%s-%d-%d", host, os.Getpid(), p.now().UnixNano()), SecretKeys: p.secretKeyIDs(),
+	}}
+}
+
+// secretKeyIDs are the ids of the secret keys of the configuration, the one in use first.
+func (p *Parts) secretKeyIDs() []string {
+	var ids []string
+	for _, id := range p.Sealer.KeyIDs() {
+		ids = append(ids, id.String())
+	}
+	return ids
+}
+
+// begin announces the replica. It refuses to begin where this would break sign-ins: without a secret key that something in the store
+// needs, or with one in use that another running replica does not know. Such a one may have been killed a moment ago, so begin waits
+// until it would be gone.
+func (r *replica) begin(ctx context.Context) error {
+	p := r.parts
+	if err := p.secretKeysThere(ctx); err != nil {
+		return err
+	}
+	for begun := p.now(); ; {
+		lacks, err := r.lacking(ctx)
+		switch {
+		case err != nil:
+			return err
+		case len(lacks) == 0:
+			return r.use(ctx)
+		case p.now().Sub(begun) > replicaPatience:
+			return fmt.Errorf("%w: the one in use, %s, is not known to the running %s: first add it as the second one of secret_keys on every replica, "+
+				"then put it first", errSecretKey, r.self.SecretKeys[0], strings.Join(lacks, ", "))
+		}
+		wait := time.NewTimer(replicaStep)
+		select {
+		case <-ctx.Done():
+			wait.Stop()
+			return fmt.Errorf("wait for replicas that do not know the secret key in use: %w", ctx.Err())
+		case <-wait.C:
+		}
+	}
+}
+
+// lacking lists the running replicas that can't read what this one is going to make.
+func (r *replica) lacking(ctx context.Context) ([]string, error) {
+	running, err := r.parts.Store.Replicas().Running(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var lacks []string
+	for _, other := range running {
+		if !other.Knows(r.self.SecretKeys[0]) {
+			lacks = append(lacks, other.ID)
+		}
+	}
+	return lacks, nil
+}
+
+// use notes the secret key in use, before anything is made with it.
+func (r *replica) use(ctx context.Context) error {
+	p, id := r.parts, r.self.SecretKeys[0]
+	if err := p.Store.SecretKeys().Use(ctx, id, store.Event{
+		At: p.now().UTC(), Actor: "bridge", Action: "secret-key-use", Subject: id, Outcome: "ok", Reason: "start",
+	}); err != nil {
+		return err
+	}
+	return p.Store.Replicas().Announce(ctx, r.self)
+}
+
+// run goes on announcing until ctx ends.
+func (r *replica) run(ctx context.Context) error {
+	tick := time.NewTicker(announceEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+			defer cancel()
+			if err := r.parts.Store.Replicas().Leave(last, r.self.ID); err != nil {
+				r.parts.log.Warn("this replica could not say that it stops; others count it for half a minute", "error", err)
+			}
+			return nil
+		case <-tick.C:
+			if err := r.parts.Store.Replicas().Announce(ctx, r.self); err != nil && ctx.Err() == nil {
+				r.parts.log.Warn("this replica could not announce itself; tried again in ten seconds", "error", err)
+			}
+		}
+	}
+}
+
+// secretKeysThere refuses a configuration without a secret key that something in the store may need.
+func (p *Parts) secretKeysThere(ctx context.Context) error {
+	used, err := p.Store.SecretKeys().List(ctx)
+	if err != nil {
+		return err
+	}
+	known := p.secretKeyIDs()
+	for _, k := range used {
+		if !slices.Contains(known, k.ID) {
+			return fmt.Errorf("%w: %s, in use since %s, is missing in the configuration, which has %s: add its file to secret_keys; "+
+				"`ssobridge secrets status` shows what needs it", errSecretKey, k.ID, day(k.FirstUsed), strings.Join(known, ", "))
+		}
+	}
+	return nil
+}
+
+// need is a kind of thing in the store that secret keys have made.
+type need struct {
+	what  string // in the plural
+	one   string
+	count map[string]int // by the id of the secret key; "" for what no known one opens
+	goes  string         // how what an old one has made goes away; "": it is made anew by rotate
+}
+
+// times is a count with its noun.
+func (n need) times(count int) string { return plural(count, n.one, n.what) }
+
+// needs lists what each secret key has made.
+func (p *Parts) needs(ctx context.Context) ([]need, error) {
+	keys, err := p.Store.Keys().List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	signing := need{what: "signing keys", one: "signing key", count: map[string]int{}}
+	for _, k := range keys {
+		if len(k.Private) > 0 {
+			signing.count[p.sealedBy(k.Private, "signing-key:"+k.ID)]++
+		}
+	}
+	factors, codes, err := p.IdP.Factors().SealedBy(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return []need{
+		signing,
+		{what: "second factors", one: "second factor", count: factors},
+		{what: "sets of recovery codes", one: "set of recovery codes", count: codes,
+			goes: "they work as long as their secret key is known; people get new ones at /factors"},
+	}, nil
+}
+
+func (p *Parts) sealedBy(sealed []byte, context string) string {
+	id, ok := p.Sealer.SealedBy(sealed, context)
+	if !ok {
+		return ""
+	}
+	return id.String()
+}
+
+// rotate makes anew, with the secret key in use, what another one has made. It returns how many things it has changed.
+func (p *Parts) rotate(ctx context.Context, e store.Event) (int, error) {
+	changed, inUse := 0, p.Sealer.KeyIDs()[0]
+	err := p.Store.Keys().Change(ctx, func(ring *store.KeyRing) ([]store.Event, error) {
+		changed = 0 // it can run twice
+		var events []store.Event
+		for i, k := range ring.Keys {
+			if len(k.Private) == 0 {
+				continue
+			}
+			name := "signing-key:" + k.ID
+			by, known := p.Sealer.SealedBy(k.Private, name)
+			if !known {
+				return nil, fmt.Errorf("open signing key %s: %w", k.ID, certs.ErrSealed)
+			}
+			if by == inUse {
+				continue
+			}
+			private, err := p.Sealer.Open(k.Private, name)
+			if err != nil {
+				return nil, err
+			}
+			ring.Keys[i].Private, err = p.Sealer.Seal(private, name)
+			clear(private)
+			if err != nil {
+				return nil, err
+			}
+			changed++
+			event := e
+			event.Action, event.Subject = "key-reseal", k.ID
+			event.Detail = detail(map[string]any{"from": by.String(), "to": inUse.String()})
+			events = append(events, event)
+		}
+		return events, nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("seal the signing keys with %s: %w", inUse, err)
+	}
+	factors, err := p.IdP.Factors().Reseal(ctx)
+	if err != nil {
+		return changed + factors, fmt.Errorf("seal the second factors with %s: %w", inUse, err)
+	}
+	return changed + factors, nil
+}
