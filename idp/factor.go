@@ -46,6 +46,16 @@ type AskFactor struct {
 
 func (AskFactor) page() {}
 
+// WrongCodes tells somebody who has just proved a second factor that others tried wrong ones,
+// in browsers other than this: whoever did knows the password. It is shown once.
+type WrongCodes struct {
+	SignIn, Provider string
+	Count            int
+	Last             time.Time
+}
+
+func (WrongCodes) page() {}
+
 // FactorProof is what AskFactor's form sends.
 type FactorProof struct {
 	Code       string // of an authenticator app, or a recovery code
@@ -258,6 +268,11 @@ func (p *Provider) ProveFactor(ctx context.Context, id string, proof FactorProof
 	if page, err := p.guess(ctx, f, s); page != nil || err != nil {
 		return Answer{Page: page}, err
 	}
+	// Looked up before: the proof forgets them, and its owner sees them now.
+	wrong, err := p.o.Throttle.WrongCodes(ctx, s.Person, s.Browser)
+	if err != nil {
+		return Answer{}, fmt.Errorf("second factors: %w", err)
+	}
 	proved, problem, cause, err := p.prove(ctx, s, records, proof)
 	if err != nil {
 		return Answer{}, err
@@ -291,6 +306,9 @@ func (p *Provider) ProveFactor(ctx context.Context, id string, proof FactorProof
 		}
 		page, err := p.showFactor(f, s, records, problem, proof.Invite)
 		return Answer{Page: page}, err
+	}
+	if wrong.Count > 0 {
+		return Answer{Page: WrongCodes{SignIn: f.in.ID, Provider: f.sp.name(), Count: wrong.Count, Last: wrong.Last}, NewSession: token}, nil
 	}
 	return Answer{Page: GoOn{SignIn: f.in.ID}, NewSession: token}, nil
 }

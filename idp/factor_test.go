@@ -642,3 +642,44 @@ func TestPasskeyOrigin(t *testing.T) {
 		}
 	}
 }
+
+// TestID09WrongCodes: who has the password and tries codes locks every browser that never proved one, and not the owner's, whose own
+// guesses are counted apart. The owner is told once, at the next proof.
+func TestID09WrongCodes(t *testing.T) {
+	f := newFactorFixture(t, idp.FactorOptions{People: idp.FactorRequired})
+	secret, _ := f.travel(t, "bob", "battery staple").app()
+	now.Advance(time.Minute)
+	must[idp.GoOn](t, f.travel(t, "bob", "battery staple").prove(idp.FactorProof{Code: codeOf(t, secret)}), nil) // nobody tried
+	now.Advance(time.Minute)
+
+	from := func(browser string) *traveller {
+		w := &traveller{fixture: f, t: t, v: visitor(browser)}
+		a, err := f.Launch(context.Background(), idp.LaunchRequest{}, w.v)
+		w.id = begun(t, a, err).SignIn
+		w.login("bob", "battery staple")
+		return w
+	}
+	thief := from("thief")
+	for range 5 {
+		must[idp.AskFactor](t, thief.prove(idp.FactorProof{Code: "000000"}), nil)
+	}
+	must[idp.Refusal](t, thief.prove(idp.FactorProof{Code: codeOf(t, secret)}), nil)
+	must[idp.Refusal](t, from("another").prove(idp.FactorProof{Code: "000000"}), nil)
+
+	owner := f.travel(t, "bob", "battery staple")
+	must[idp.AskFactor](t, owner.prove(idp.FactorProof{Code: "000000"}), nil)
+	if p := must[idp.WrongCodes](t, owner.prove(idp.FactorProof{Code: codeOf(t, secret)}), nil); p.Count != 5 || p.SignIn == "" || !p.Last.Equal(now.Now()) {
+		t.Errorf("told %+v, want the five of another browser", p)
+	}
+	must[idp.Deliver](t, owner.resume(), nil)
+	must[idp.Refusal](t, from("another").prove(idp.FactorProof{Code: "000000"}), nil) // the owner's proof gives others nothing
+	now.Advance(time.Minute)
+	owner = f.travel(t, "bob", "battery staple")
+	must[idp.GoOn](t, owner.prove(idp.FactorProof{Code: codeOf(t, secret)}), nil) // told once
+	// The owner's browser has a limit as well.
+	owner = f.travel(t, "bob", "battery staple")
+	for range 5 {
+		must[idp.AskFactor](t, owner.prove(idp.FactorProof{Code: "000000"}), nil)
+	}
+	must[idp.Refusal](t, owner.prove(idp.FactorProof{Code: "000000"}), nil)
+}

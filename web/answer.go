@@ -36,6 +36,8 @@ func (s *Server) answer(c echo.Context, v *visit, a idp.Answer, self string) err
 		return s.showFactor(c, v, p)
 	case idp.FactorNotice:
 		return s.showNotice(c, p)
+	case idp.WrongCodes:
+		return s.showWrongCodes(c, p)
 	case idp.EnrolFactor:
 		return s.showEnrolment(c, v, p)
 	case idp.RecoveryCodes:

@@ -141,6 +141,18 @@ func (s *Server) showNotice(c echo.Context, p idp.FactorNotice) error {
 	}{all, p.Login, loginPath(p.SignIn)})
 }
 
+// showWrongCodes tells of wrong second factors once, on the way of a sign-in.
+func (s *Server) showWrongCodes(c echo.Context, p idp.WrongCodes) error {
+	texts := s.in(c).texts
+	key := "wrongcodes.text"
+	if p.Count == 1 {
+		key = "wrongcodes.one"
+	}
+	return s.show(c, http.StatusOK, "wrongcodes", policy{}, struct{ Provider, Text, Next string }{
+		s.provider(p.Provider), texts.fill(texts.words[key], "count", p.Count, "age", s.age(c, s.now(), p.Last)), loginPath(p.SignIn),
+	})
+}
+
 func (s *Server) showEnrolment(c echo.Context, v *visit, p idp.EnrolFactor) error {
 	// The picture is drawn by idp; that it is one is checked where it would do the harm.
 	picture, ok := strings.CutPrefix(p.Picture, "data:image/png;base64,")

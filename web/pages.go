@@ -21,7 +21,7 @@ type pages struct {
 }
 
 // pageNames lists every page; templates/NAME.html is its file.
-var pageNames = []string{"login", "choose", "waiting", "switching", "confirm", "deliver", "goon", "refusal", "finished", "signedout", "signingout", "carry", "logout", "home", "sessions", "factor", "enrol", "recovery", "factors", "notice"}
+var pageNames = []string{"login", "choose", "waiting", "switching", "confirm", "deliver", "goon", "refusal", "finished", "signedout", "signingout", "carry", "logout", "home", "sessions", "factor", "wrongcodes", "enrol", "recovery", "factors", "notice"}
 
 // brandView is what the frame shows of the partner.
 type brandView struct {

@@ -319,6 +319,7 @@ func TestHTMLInEveryInputIsText(t *testing.T) {
 			"deliver":   idp.Deliver{Action: `https://sp.example/acs?"><script>alert(1)</script>`, SAMLResponse: "PHNhbWw+", RelayState: &relay, Provider: bad},
 			"refusal":   idp.Refusal{SignIn: bad, Provider: bad, Reason: bad, Status: 400, CanCancel: true, Retry: true},
 			"refused":   idp.Refusal{SignIn: bad, Provider: bad, Reason: "held_conflict", Status: 400},
+			"wrong":     idp.WrongCodes{SignIn: bad, Provider: bad, Count: 2},
 			"finished":  idp.Finished{Again: "/launch?x=" + bad},
 			"signedout": idp.SignedOut{Services: []idp.Service{{Name: bad, State: idp.ServiceState(bad)}}, Logout: bad, Provider: bad},
 			"signing":   idp.SigningOut{Logout: bad, Provider: bad, Next: bad, Services: []idp.Service{{Name: bad, State: idp.Asked}}},

@@ -60,6 +60,8 @@ func samples() []sample {
 		{name: "factor-confirm", answer: idp.Answer{Page: idp.AskFactor{SignIn: "one", Provider: sp, Login: "anna", Code: true, Passkey: options, State: "sealed", Invited: true, Invite: "WRONG<", Problem: idp.FactorInvite,
 			Added: []idp.Factor{{ID: "f1", Kind: idp.FactorCode, Added: now.Add(-3 * time.Hour)}}}}, status: http.StatusUnprocessableEntity},
 		{name: "notice", answer: idp.Answer{Page: idp.FactorNotice{SignIn: "one", Provider: sp, Login: "anna", Factors: []idp.Factor{{ID: "f1", Kind: idp.FactorPasskey, Added: now.Add(-3 * time.Hour)}}}}, status: http.StatusOK},
+		{name: "wrongcodes", answer: idp.Answer{Page: idp.WrongCodes{SignIn: "one", Provider: sp, Count: 5, Last: now.Add(-2 * time.Hour)}}, status: http.StatusOK},
+		{name: "wrongcodes-one", answer: idp.Answer{Page: idp.WrongCodes{SignIn: "one", Provider: sp, Count: 1, Last: now.Add(-time.Minute)}}, status: http.StatusOK},
 		{name: "factor-passkey", answer: idp.Answer{Page: idp.AskFactor{SignIn: "one", Provider: sp, Login: "anna", Passkey: options, State: "sealed"}}, status: http.StatusOK},
 		{name: "enrol", answer: idp.Answer{Page: enrolment(idp.EnrolFactor{Invited: true})}, status: http.StatusOK},
 		{name: "enrol-invite", answer: idp.Answer{Page: enrolment(idp.EnrolFactor{Invited: true, Invite: "WRONG<", Problem: idp.FactorInvite})}, status: http.StatusUnprocessableEntity},

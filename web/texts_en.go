@@ -25,6 +25,11 @@ var english = catalogue{
 		"login.forgot":   "Forgot your password?",
 		"login.newpass":  "Set a new password",
 
+		"wrongcodes.title":     "Somebody tried to sign in as you",
+		"wrongcodes.text":      "{count} wrong codes were tried in another browser, the last one {age} ago.",
+		"wrongcodes.one":       "A wrong code was tried in another browser {age} ago.",
+		"wrongcodes.do":        "If that was not you, somebody knows your password. Change it now, and tell your administrator.",
+		"wrongcodes.on":        "Continue to {provider}",
 		"factor.title":         "One more step",
 		"factor.lead":          "Show that it is you, to continue to {provider}",
 		"factor.use":           "Use your passkey",

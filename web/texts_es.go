@@ -25,6 +25,11 @@ var spanish = catalogue{
 		"login.forgot":   "¿Olvidó su contraseña?",
 		"login.newpass":  "Establecer una contraseña nueva",
 
+		"wrongcodes.title":     "Alguien intentó iniciar sesión con su nombre",
+		"wrongcodes.text":      "Se probaron {count} códigos incorrectos en otro navegador, el último hace {age}.",
+		"wrongcodes.one":       "Se probó un código incorrecto en otro navegador hace {age}.",
+		"wrongcodes.do":        "Si no fue usted, alguien conoce su contraseña. Cámbiela ahora y avise a su administrador.",
+		"wrongcodes.on":        "Continuar a {provider}",
 		"factor.title":         "Un paso más",
 		"factor.lead":          "Demuestre que es usted para continuar a {provider}",
 		"factor.use":           "Usar su clave de acceso",
