@@ -112,7 +112,7 @@ func TestFactorsChangeByAYoungLogin(t *testing.T) {
 	}
 	now.Advance(11 * time.Minute)
 	a, err := f.ChangeOwnFactors(ctx, idp.FactorChange{Remove: list[0].ID}, w.v)
-	must[idp.GoOn](t, a, err)
+	begun(t, a, err) // a login comes first
 	if list, err := f.Factors().List(ctx, bobID); err != nil || len(list) != 2 {
 		t.Errorf("removed by an old login: %+v, %v", list, err)
 	}
@@ -331,9 +331,10 @@ func TestNoticeOfAddedFactors(t *testing.T) {
 		w.id = begun(t, a, err).SignIn
 		w.login("bob", "battery staple")
 		p := must[idp.FactorNotice](t, w.resume(), nil)
-		if len(p.Factors) != 1 || p.Factors[0].Kind != idp.FactorCode || p.Factors[0].Added.IsZero() || p.SignIn != w.id {
+		if len(p.Factors) != 1 || p.Factors[0].Kind != idp.FactorCode || p.Factors[0].Added.IsZero() {
 			t.Errorf("notice %+v", p)
 		}
+		w.id = p.SignIn                       // by which it is stored now
 		must[idp.Deliver](t, w.resume(), nil) // once for each sign-in
 		a, err = f.Launch(ctx, idp.LaunchRequest{Account: "a2"}, w.v)
 		must[idp.Deliver](t, a, err) // and not without a login

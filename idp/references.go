@@ -43,7 +43,8 @@ var codes = append([]string{""}, strings.Fields(`
 	encrypted_name waiting key_switch
 	no_assignment not_this_account person_data may_not_create held_conflict refused_by_partner owner_unknown not_in_group account_closed
 	user_suspended
-	locked disabled expired password_expired must_change not_now not_here ambiguous bad_data`)...)
+	locked disabled expired password_expired must_change not_now not_here ambiguous bad_data
+	second_factor_new second_factor_login name_id_taken`)...)
 
 // References makes and reads references that carry their reason.
 type References struct{ sealer *certs.Sealer }
