@@ -97,7 +97,7 @@ func (r *replica) lacking(ctx context.Context) ([]string, error) {
 func (r *replica) use(ctx context.Context) error {
 	p, id := r.parts, r.self.SecretKeys[0]
 	if err := p.Store.SecretKeys().Use(ctx, id, store.Event{
-		At: p.now().UTC(), Actor: "bridge", Action: "secret-key-use", Subject: id, Outcome: "ok", Reason: "start",
+		At: p.now().UTC(), Actor: "worker", Action: "secret-key-use", Subject: id, Outcome: "ok", Reason: "start",
 	}); err != nil {
 		return err
 	}

@@ -152,7 +152,7 @@ func (p *Parts) settle(ctx context.Context) error {
 			"noticed", r.Noticed, "lacking", r.Lacking, "would_revoke", try)
 		return fmt.Errorf("%w: %s; %s", ErrUnsettled, r.Noticed, strings.Join(r.Lacking, "; "))
 	}
-	_, err = p.settleNow(ctx, r, store.Event{Actor: "serve"})
+	_, err = p.settleNow(ctx, r, store.Event{Actor: "worker"})
 	return err
 }
 
