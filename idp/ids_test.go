@@ -72,9 +72,9 @@ func TestAccountIsTheRecordedOne(t *testing.T) {
 					if err != nil && !c.means {
 						return // refused at the door
 					}
-					id := must[idp.GoOn](t, a, err).SignIn
+					id := begun(t, a, err).SignIn
 					a, err = f.Login(ctx, id, "bob", "battery staple", v)
-					must[idp.GoOn](t, a, err)
+					id = must[idp.GoOn](t, a, err).SignIn // the password stores the sign-in
 					v.Session = a.NewSession
 					if way == "form" {
 						a, err = f.Choose(ctx, id, c.typed, v)

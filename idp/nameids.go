@@ -3,11 +3,11 @@ package idp
 import (
 	"context"
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	bigendian "encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"strings"
 
@@ -43,9 +43,7 @@ func (p *Provider) readNameKey(ctx context.Context) (*nameHashes, error) {
 	sealed, err := p.o.NameIDs.Key(ctx, nil)
 	if errors.Is(err, store.ErrNotFound) {
 		key := make([]byte, nameKeySize)
-		if _, err := io.ReadFull(p.o.Random, key); err != nil {
-			return nil, fmt.Errorf("draw the key of NameIDs: %w", err)
-		}
+		rand.Read(key) // like the nonces of what is sealed: from no source that a caller could fix; it never fails
 		proposed, err := p.o.Sealer.Seal(key, nameKeyContext)
 		if err != nil {
 			return nil, fmt.Errorf("seal the key of NameIDs: %w", err)

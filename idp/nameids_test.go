@@ -28,9 +28,9 @@ func newMailFixture(t *testing.T, change func(*idp.Options)) *fixture {
 	other := sp
 	other.EntityID, other.ACS = "https://other.test", slices.Clone(sp.ACS)
 	f.put(t, other)
-	for _, login := range []string{"alice", "bob"} {
-		f.directory.change(login, func(who *person) { who.entry.Groups = []directory.Group{{DN: staff, Name: "staff"}} })
-	}
+	var groups []directory.Group
+	f.directory.change("alice", func(who *person) { groups = who.entry.Groups })
+	f.directory.change("bob", func(who *person) { who.entry.Groups = groups })
 	return f
 }
 
@@ -44,11 +44,11 @@ func (f *fixture) goTo(t *testing.T, entityID, login, password string) (idp.Page
 	ctx := context.Background()
 	v := visitor("browser of " + login + " " + t.Name() + entityID + now.Now().String())
 	a, err := f.Launch(ctx, idp.LaunchRequest{EntityID: entityID}, v)
-	id := must[idp.GoOn](t, a, err).SignIn
+	id := begun(t, a, err).SignIn
 	a, err = f.Login(ctx, id, login, password, v)
 	must[idp.GoOn](t, a, err)
 	v.Session = a.NewSession
-	a, err = f.Resume(ctx, id, v)
+	a, err = f.resume(id, v)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +139,7 @@ func TestNameIDOfTwoAtOnce(t *testing.T) {
 	for login, password := range map[string]string{"alice": "correct horse", "bob": "battery staple"} {
 		v := visitor("browser of " + login)
 		a, err := f.Launch(ctx, idp.LaunchRequest{EntityID: plain}, v)
-		w := way{must[idp.GoOn](t, a, err).SignIn, v}
+		w := way{begun(t, a, err).SignIn, v}
 		a, err = f.Login(ctx, w.id, login, password, v)
 		must[idp.GoOn](t, a, err)
 		w.v.Session = a.NewSession
@@ -149,7 +149,7 @@ func TestNameIDOfTwoAtOnce(t *testing.T) {
 	pages := make([]idp.Page, len(ways))
 	for i, w := range ways {
 		wg.Go(func() {
-			a, err := f.Resume(ctx, w.id, w.v)
+			a, err := f.resume(w.id, w.v)
 			if err != nil {
 				t.Error(err)
 			}
