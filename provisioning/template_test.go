@@ -119,24 +119,30 @@ func TestAPI01TemplatesAtTheStart(t *testing.T) {
 		name                         string
 		externalID, loginName, email string
 		fields                       []string
+		mutable                      bool // with AllowMutableExternalID
 	}{
-		{"defaults", "", "", "", nil},
-		{"by login and account", "{login}.{account}", "{login}.{account}", "{mail}", nil},
-		{"login from external id", "{key}", "u-{external_id}", "{login_name}@sso.example.test", nil},
-		{"own number", "{attr:employeeNumber}.{account}", "{key}", "", nil},
-		{"one for all accounts", "{person_id}", "", "", []string{"external_id"}},
-		{"one for all people", "", "{account}-user", "", []string{"login_name"}},
-		{"constant", "x", "y", "", []string{"external_id", "login_name"}},
-		{"too long", "", "constant-contact-user-of-{person_id}.{account}", "", []string{"login_name"}},
-		{"forbidden characters", "", "{key} {account}", "", []string{"login_name"}},
-		{"no address", "", "", "{login}", []string{"contact_email"}},
-		{"names itself", "{external_id}{key}", "{login_name}{key}", "", []string{"external_id", "login_name"}},
-		{"unknown placeholder", "{person}", "{key", "{post}", []string{"external_id", "login_name", "contact_email"}},
+		{"defaults", "", "", "", nil, false},
+		{"by login and account", "{login}.{account}", "{login}.{account}", "{mail}", nil, true},
+		{"login from external id", "{key}", "u-{external_id}", "{login_name}@sso.example.test", nil, false},
+		{"own number", "{attr:employeeNumber}.{account}", "{key}", "", nil, true},
+		{"by login and account, not allowed", "{login}.{account}", "", "", []string{"external_id"}, false},
+		{"own number, not allowed", "{attr:employeeNumber}.{account}", "", "", []string{"external_id"}, false},
+		{"own number with the immutable id", "{attr:employeeNumber}.{person_id}.{account}", "", "", nil, false},
+		{"one for all accounts, allowed to change", "{login}", "", "", []string{"external_id"}, true},
+		{"one for all accounts", "{person_id}", "", "", []string{"external_id"}, false},
+		{"one for all people", "", "{account}-user", "", []string{"login_name"}, false},
+		{"constant", "x", "y", "", []string{"external_id", "login_name"}, false},
+		{"too long", "", "constant-contact-user-of-{person_id}.{account}", "", []string{"login_name"}, false},
+		{"forbidden characters", "", "{key} {account}", "", []string{"login_name"}, false},
+		{"no address", "", "", "{login}", []string{"contact_email"}, false},
+		{"names itself", "{external_id}{key}", "{login_name}{key}", "", []string{"external_id", "login_name"}, false},
+		{"unknown placeholder", "{person}", "{key", "{post}", []string{"external_id", "login_name", "contact_email"}, false},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			o := w.options
 			w.stores(&o, w.db)
+			o.AllowMutableExternalID = c.mutable
 			o.ExternalID, o.LoginName, o.ContactEmail = c.externalID, c.loginName, c.email
 			_, err := provisioning.New(o)
 			if got := faultFields(err); strings.Join(got, " ") != strings.Join(c.fields, " ") {

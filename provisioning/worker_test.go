@@ -223,7 +223,7 @@ func TestHeldConflictNeedsTheImmutableID(t *testing.T) {
 		"{attr:employeenumber}.{person_id}.{account}": provisioning.Granted,
 	} {
 		t.Run(template, func(t *testing.T) {
-			w := newWorld(t, settings{service: provisioning.Options{ExternalID: template}})
+			w := newWorld(t, settings{service: provisioning.Options{ExternalID: template, AllowMutableExternalID: true}})
 			w.mapGroup(group("sales"), harbour)
 			jane := person("jane", group("sales"))
 			jane.Attributes = map[string][]string{"employeenumber": {"7"}}
