@@ -108,6 +108,13 @@ func (f *fake) person(dn string, attributes map[string][]string) {
 	f.people = append(f.people, fakeEntry{dn, attributes})
 }
 
+// group adds a group with a type of Active Directory.
+func (f *fake) group(dn, groupType string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.entries[strings.ToLower(dn)] = fakeEntry{dn, map[string][]string{"groupType": {groupType}}}
+}
+
 func (f *fake) set(change func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

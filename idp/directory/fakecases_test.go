@@ -141,8 +141,12 @@ func TestLDAP07RangedValues(t *testing.T) {
 	f.person("CN=Alice,dc=fake", adPerson(map[string][]string{
 		"memberOf;range=0-1": {group(0), group(1)},
 		"memberOf;range=2-3": {group(2), group(3)},
-		"memberOf;range=4-*": {group(4)},
+		"memberOf;range=4-*": {group(4), group(5), group(6)},
 	}))
+	for i := range 5 {
+		f.group(group(i), "-2147483646") // a global security group
+	}
+	f.group(group(5), "2") // a distribution group; and the last one can't be read, so that nobody knows its kind
 	o := f.options("active_directory")
 	e, err := open(t, o).Authenticate(t.Context(), "alice", "right")
 	if err != nil {
