@@ -154,11 +154,11 @@ func checkDockerfile(t *testing.T, file, target string) {
 	}
 }
 
-// TestComposeDirectoryAndConfiguration starts the compose file's directory by its own
-// script, and reads people through the bridge's configuration of the compose file,
-// with nothing but addresses and folders changed.
-func TestComposeDirectoryAndConfiguration(t *testing.T) {
-	folder := t.TempDir()
+// startComposeDirectory starts the compose file's directory by its own script. The file is the bridge's configuration of the compose
+// file, with nothing but addresses and folders changed, in a new folder.
+func startComposeDirectory(t *testing.T) (folder, file string, log *buffer) {
+	t.Helper()
+	folder = t.TempDir()
 	for _, name := range []string{"run", "pki", "data"} {
 		if err := os.Mkdir(filepath.Join(folder, name), 0o700); err != nil {
 			t.Fatal(err)
@@ -169,8 +169,8 @@ func TestComposeDirectoryAndConfiguration(t *testing.T) {
 	cmd := exec.Command("sh", filepath.Join(compose, "openldap/start.sh"))
 	cmd.WaitDelay = 5 * time.Second
 	cmd.Env = append(os.Environ(), "RUN="+folder+"/run", "PKI="+folder+"/pki", "SAMPLE="+filepath.Join(compose, "sample.ldif"), "LISTEN=ldaps://"+address)
-	var log buffer
-	cmd.Stdout, cmd.Stderr = &log, &log
+	log = new(buffer)
+	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -193,15 +193,21 @@ func TestComposeDirectoryAndConfiguration(t *testing.T) {
 		t.Fatal(err)
 	}
 	changed := strings.NewReplacer("/run/secrets", secrets, "/pki", folder+"/pki", "/var/lib/ssobridge", folder+"/data", "openldap:1636", address).Replace(string(text))
-	file := filepath.Join(folder, "ssobridge.yaml")
+	file = filepath.Join(folder, "ssobridge.yaml")
 	if err := os.WriteFile(file, []byte(changed), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	return folder, file, log
+}
+
+// TestComposeDirectoryAndConfiguration reads people through the bridge's configuration of the compose file.
+func TestComposeDirectoryAndConfiguration(t *testing.T) {
+	_, file, log := startComposeDirectory(t)
 	cfg, err := app.LoadConfig(file, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	parts, err := app.Open(t.Context(), cfg, app.NewLogger(cfg.Log, &log))
+	parts, err := app.Open(t.Context(), cfg, app.NewLogger(cfg.Log, log))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -220,26 +226,22 @@ func TestComposeDirectoryAndConfiguration(t *testing.T) {
 	}
 }
 
-// TestComposeSetupScript holds the commands of setup.sh against the command line.
+// TestComposeSetupScript runs setup.sh with the directory and the configuration of the compose file.
 func TestComposeSetupScript(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(root, "cmd/ssobridge/compose/setup.sh"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	folder := initFolder(t, "metadata.allow_loopback_http=true") // as compose/ssobridge.yaml has it
-	script := strings.NewReplacer("/var/lib/ssobridge", folder, "/metadata/", folder+"/").Replace(string(text))
-	// init has made a key already; the script's line would make the first one.
-	script = strings.Replace(script, "ssobridge init --key-only --algorithm rsa-2048", "true", 1)
-	cmd := exec.CommandContext(t.Context(), "sh", "-c", script)
-	cmd.Env = append(programEnv(t), "SSOBRIDGE_CONFIG="+filepath.Join(folder, "ssobridge.yaml"))
+	folder, file, _ := startComposeDirectory(t)
+	script := strings.NewReplacer("/var/lib/ssobridge", folder+"/data", "/metadata/", folder+"/").Replace(string(text))
 	for range 2 { // a second start changes nothing
+		cmd := exec.CommandContext(t.Context(), "sh", "-c", script)
+		cmd.Env = append(programEnv(t), "SSOBRIDGE_CONFIG="+file)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("setup.sh: %v\n%s", err, out)
 		}
-		cmd = exec.CommandContext(t.Context(), "sh", "-c", script)
-		cmd.Env = append(programEnv(t), "SSOBRIDGE_CONFIG="+filepath.Join(folder, "ssobridge.yaml"))
 	}
-	cfg, err := app.LoadConfig(filepath.Join(folder, "ssobridge.yaml"), nil)
+	cfg, err := app.LoadConfig(file, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -249,8 +251,8 @@ func TestComposeSetupScript(t *testing.T) {
 	}
 	defer db.Close()
 	mappings, err := db.Mappings().List(t.Context())
-	if err != nil || len(mappings) != 1 {
-		t.Errorf("mappings: %v, %v; want one", mappings, err)
+	if err != nil || len(mappings) != 1 || mappings[0].GroupDN != "ou=groups,dc=example,dc=test" {
+		t.Errorf("mappings: %+v, %v; want one, with a group base of its own", mappings, err)
 	}
 	if data, err := os.ReadFile(filepath.Join(folder, "idp.xml")); err != nil || !bytes.Contains(data, []byte("EntityDescriptor")) {
 		t.Errorf("idp.xml: %v, %.200s", err, data)
