@@ -139,6 +139,8 @@ CREATE INDEX wrong_codes_last ON wrong_codes (last_at);
 
 
 -- Sign-ins.
+-- When a replica of the version before was last seen: until an hour later sign-ins are stored when they are started, as it does.
+INSERT INTO counters (name, value) VALUES ('older_seen', 0);
 
 
 -- Sessions.
