@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"encoding/base64"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
@@ -14,7 +15,9 @@ import (
 // What can be answered to the SP is answered by a status to its registered ACS
 // (table C); all else is a local page, and nothing leaves.
 func TestRequestRefusals(t *testing.T) {
-	w := newWorld(t, setting{})
+	// Each request comes from an address of its own: a single one leaves no more than a few lines a minute.
+	w := newWorld(t, setting{set: map[string]string{"trusted_proxies": "127.0.0.1"}})
+	address := netip.MustParseAddr("192.0.2.1")
 	change := func(f func(*request)) request { r := newRequest(w); f(&r); return r }
 	root := func(name, value string) request {
 		return change(func(r *request) { r.attributes = map[string]string{name: value} })
@@ -56,6 +59,7 @@ func TestRequestRefusals(t *testing.T) {
 		for _, binding := range []string{"redirect", "post"} {
 			t.Run(c.name+" "+binding, func(t *testing.T) {
 				client := newClient(t)
+				client.forwarded, address = address.String(), address.Next()
 				r := c.request
 				if r.xml == "" {
 					r.id = "_" + randomHex() // one request, used once
