@@ -226,5 +226,12 @@ func (p *Parts) rotate(ctx context.Context, e store.Event) (int, error) {
 	if err != nil {
 		return changed + factors, fmt.Errorf("seal the second factors with %s: %w", inUse, err)
 	}
+	renewed, err := p.IdP.SealNameKey(ctx, e)
+	if err != nil {
+		return changed + factors, err
+	}
+	if renewed {
+		changed++
+	}
 	return changed + factors, nil
 }
