@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -30,7 +31,11 @@ type cluster struct {
 type balancer struct {
 	next     atomic.Int64
 	replicas atomic.Pointer[[]string] // addresses
+	sticky   atomic.Bool              // a browser stays with its replica as long as that is there
 }
+
+// stickyCookie names a browser's replica.
+const stickyCookie = "balancer"
 
 func (b *balancer) RoundTrip(r *http.Request) (*http.Response, error) {
 	var body []byte
@@ -42,12 +47,20 @@ func (b *balancer) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	all := *b.replicas.Load()
 	first := b.next.Add(1)
+	if stuck, err := r.Cookie(stickyCookie); err == nil && b.sticky.Load() {
+		if i := slices.Index(all, stuck.Value); i >= 0 {
+			first = int64(i)
+		}
+	}
 	var err error
 	for i := range int64(len(all)) {
 		out := r.Clone(r.Context())
 		out.URL.Host, out.Body = all[(first+i)%int64(len(all))], io.NopCloser(bytes.NewReader(body))
 		var res *http.Response
 		if res, err = direct.RoundTrip(out); err == nil {
+			if b.sticky.Load() {
+				res.Header.Add("Set-Cookie", (&http.Cookie{Name: stickyCookie, Value: out.URL.Host, Path: "/"}).String())
+			}
 			return res, nil
 		}
 		// Another one is tried only where nothing can have arrived.

@@ -59,7 +59,8 @@ func buildBefore(t testing.TB) string {
 }
 
 // An upgrade under load, one replica after the other, and back again: the former version and this one on one PostgreSQL. Nobody's sign-in fails,
-// whether they have their user or get it on the way; while both versions serve, some log in more than once.
+// whether they have their user or get it on the way; while both versions serve, some log in more than once. Browsers stay with
+// their replica: a session that the former version made is none to this one, so between the two a browser would log in again and again.
 func TestCrowdUpgrade(t *testing.T) {
 	const people = 240
 	former := buildBefore(t)
@@ -68,6 +69,7 @@ func TestCrowdUpgrade(t *testing.T) {
 	delete(s.set, "provisioning.lease")
 	s.binary = former
 	c := newCluster(t, s, 2)
+	c.balancer.sticky.Store(true)
 	current, err := quick()
 	if err != nil {
 		t.Fatal(err)
