@@ -11,13 +11,14 @@ import (
 	"time"
 
 	"ssobridge/store"
+	"ssobridge/store/storetest"
 )
 
 // openBench opens a store in the temporary folder. Writes are dominated by the
 // flushes of its disk: set TMPDIR to measure another one.
 func openBench(b *testing.B) *store.DB {
 	b.Helper()
-	db, err := store.Open(b.Context(), store.Options{DSN: "sqlite:" + filepath.Join(b.TempDir(), "store.db")})
+	db, err := store.Open(b.Context(), store.Options{DSN: "sqlite:" + filepath.Join(b.TempDir(), "store.db"), Voucher: storetest.Voucher("bench")})
 	if err != nil {
 		b.Fatal(err)
 	}

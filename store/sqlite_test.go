@@ -213,7 +213,7 @@ func fill(t *testing.T, db *store.DB) {
 func TestBackupAndRestore(t *testing.T) {
 	ctx := t.Context()
 	dir := t.TempDir()
-	o := store.Options{DSN: "sqlite:" + filepath.Join(dir, "store.db")}
+	o := store.Options{DSN: "sqlite:" + filepath.Join(dir, "store.db"), Voucher: storetest.Voucher("backup")}
 	db := openStore(t, o)
 	fill(t, db)
 	copyPath := filepath.Join(dir, "copy.db")
@@ -308,7 +308,7 @@ func TestBackupAndRestore(t *testing.T) {
 func TestRestoreRefusals(t *testing.T) {
 	ctx := t.Context()
 	dir := t.TempDir()
-	o := store.Options{DSN: "sqlite:" + filepath.Join(dir, "store.db")}
+	o := store.Options{DSN: "sqlite:" + filepath.Join(dir, "store.db"), Voucher: storetest.Voucher("backup")}
 	db := openStore(t, o)
 	fill(t, db)
 	path := func(name string) string { return filepath.Join(dir, name) }
