@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,6 +19,7 @@ func TestID13Line(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			q := newTurns()
 			began := time.Now()
+			var mu sync.Mutex
 			var order []int
 			var at []time.Duration
 			run := func(class int) {
@@ -26,7 +28,9 @@ func TestID13Line(t *testing.T) {
 					t.Error(err)
 					return
 				}
+				mu.Lock()
 				order, at = append(order, class), append(at, time.Since(began))
+				mu.Unlock()
 				time.Sleep(300 * time.Millisecond)
 				done()
 			}
@@ -40,6 +44,9 @@ func TestID13Line(t *testing.T) {
 				t.Errorf("another address: %v after %v", err, time.Since(began))
 			}
 			time.Sleep(10 * time.Second)
+			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
 			if want := []int{turnOthers, turnKnown, turnFirst, turnFirst, turnOthers, turnOthers}; !slices.Equal(order, want) {
 				t.Errorf("order %v, want %v", order, want)
 			}
@@ -61,8 +68,11 @@ func TestID13Line(t *testing.T) {
 				t.Fatal(err)
 			}
 			refused, in := 0, 0
+			var mu sync.Mutex // goroutines of one turn count at the same time; they are looked at after synctest.Wait
 			wait := func(ctx context.Context, class int) {
 				done, err := q.take(ctx, "a", class)
+				mu.Lock()
+				defer mu.Unlock()
 				switch {
 				case errors.Is(err, errNoTurn):
 					refused++
@@ -93,6 +103,7 @@ func TestID13Line(t *testing.T) {
 			}
 			done()
 			time.Sleep(5 * time.Second)
+			synctest.Wait()
 			if in != 1 || len(q.lines) != 0 {
 				t.Errorf("%d are in, %d lines left; want 1 and none", in, len(q.lines))
 			}
