@@ -332,7 +332,7 @@ func TestFactorInvitation(t *testing.T) {
 		w.login("alice", "correct horse")
 		return w, w.resume()
 	}
-	code, _, err := f.Factors().Invite(ctx, aliceID, false, store.Event{At: now.Now(), Actor: "admin:test"})
+	code, _, err := f.Invite(ctx, aliceID, false, store.Event{At: now.Now(), Actor: "admin:test"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -360,7 +360,7 @@ func TestFactorInvitation(t *testing.T) {
 	}
 	now.Advance(16 * time.Minute)
 
-	if code, _, err = f.Factors().Invite(ctx, aliceID, false, store.Event{At: now.Now(), Actor: "admin:test"}); err != nil {
+	if code, _, err = f.Invite(ctx, aliceID, false, store.Event{At: now.Now(), Actor: "admin:test"}); err != nil {
 		t.Fatal(err)
 	}
 	w, a = enter(visitor("console"))
@@ -371,15 +371,47 @@ func TestFactorInvitation(t *testing.T) {
 	if !in || err != nil || who.Role != idp.Admin {
 		t.Errorf("administrator %+v, %t, %v", who, in, err)
 	}
-	if _, _, err := f.Factors().Invite(ctx, aliceID, false, store.Event{At: now.Now()}); !errors.Is(err, store.ErrConflict) {
+	if _, _, err := f.Invite(ctx, aliceID, false, store.Event{At: now.Now()}); !errors.Is(err, store.ErrConflict) {
 		t.Errorf("invited with a factor: %v", err)
 	}
 	// Invited anew: the factors and the sessions are gone.
-	if _, _, err := f.Factors().Invite(ctx, aliceID, true, store.Event{At: now.Now(), Actor: "admin:test"}); err != nil {
+	if _, _, err := f.Invite(ctx, aliceID, true, store.Event{At: now.Now(), Actor: "admin:test"}); err != nil {
 		t.Fatal(err)
 	}
 	if _, in, _ := f.Administrator(ctx, w.v); in {
 		t.Error("the session outlived its factor")
+	}
+}
+
+// ID-24: whoever has no role in the console is not invited, by the directory's word at this moment.
+func TestInviteTakesARole(t *testing.T) {
+	ctx := context.Background()
+	f := newFactorFixture(t, idp.FactorOptions{Console: idp.FactorRequired})
+	invite := func(again bool) error {
+		_, _, err := f.Invite(ctx, bobID, again, store.Event{At: now.Now(), Actor: "admin:test"})
+		return err
+	}
+	if err := invite(false); !errors.Is(err, idp.ErrNoConsoleRole) {
+		t.Fatalf("without a role: %v", err)
+	}
+	f.makeAdmin("bob")
+	if err := invite(false); err != nil {
+		t.Fatalf("with a role: %v", err)
+	}
+	f.directory.change("bob", func(p *person) { p.entry.Groups = nil })
+	w := f.travel(t, "bob", "battery staple")
+	if err := invite(true); !errors.Is(err, idp.ErrNoConsoleRole) {
+		t.Errorf("after the role was taken away: %v", err)
+	}
+	must[idp.Deliver](t, w.resume(), nil) // what is refused removes no factor and ends no session
+	f.makeAdmin("bob")
+	f.directory.setDown(true)
+	if err := invite(false); err == nil || errors.Is(err, idp.ErrNoConsoleRole) {
+		t.Errorf("with the directory down: %v", err)
+	}
+	refused, err := f.db.Audit().List(ctx, store.Filter{Action: "second-factor-invite", Outcome: "refused"})
+	if err != nil || len(refused) != 2 || refused[0].Reason != idp.ReasonNoConsole || refused[0].Actor != "admin:test" || refused[0].Subject != string(bobID) {
+		t.Errorf("events %+v, %v", refused, err)
 	}
 }
 
@@ -571,7 +603,7 @@ func TestOwnFactors(t *testing.T) {
 func TestLastFactor(t *testing.T) {
 	ctx := context.Background()
 	f := newFactorFixture(t, idp.FactorOptions{Console: idp.FactorRequired})
-	code, _, err := f.Factors().Invite(ctx, aliceID, false, store.Event{At: now.Now(), Actor: "admin:test"})
+	code, _, err := f.Invite(ctx, aliceID, false, store.Event{At: now.Now(), Actor: "admin:test"})
 	if err != nil {
 		t.Fatal(err)
 	}

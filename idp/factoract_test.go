@@ -78,7 +78,7 @@ func TestOwnPageBegunWithoutASession(t *testing.T) {
 
 func (f *fixture) invite(t *testing.T, person store.PersonID) string {
 	t.Helper()
-	code, _, err := f.Factors().Invite(context.Background(), person, false, store.Event{At: now.Now(), Actor: "admin:test"})
+	code, _, err := f.Invite(context.Background(), person, false, store.Event{At: now.Now(), Actor: "admin:test"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -137,10 +137,10 @@ func rank(f Factor) int {
 	return 0
 }
 
-// Invite makes an invitation to enrol a person's first factor, or to confirm one of those that are not confirmed, good for
+// invite makes an invitation to enrol a person's first factor, or to confirm one of those that are not confirmed, good for
 // once within a day, and returns its code. With again, all factors that the person has are removed
 // and their sessions ended. store.ErrConflict: without it, and the person has a confirmed one.
-func (s *Factors) Invite(ctx context.Context, person store.PersonID, again bool, e store.Event) (code string, ends time.Time, err error) {
+func (s *Factors) invite(ctx context.Context, person store.PersonID, again bool, e store.Event) (code string, ends time.Time, err error) {
 	code, err = s.code(inviteLength)
 	if err != nil {
 		return "", time.Time{}, err

@@ -338,10 +338,18 @@ func (k *console) changePersonFactors(r *consoleRequest) error {
 		r.visit.cause = err
 		return r.missing("person")
 	}
-	code, ends, err := k.Provider.Factors().Invite(r.ctx(), id, r.form["what"] == "again", r.event("", ""))
+	code, ends, err := k.Provider.Invite(r.ctx(), id, r.form["what"] == "again", r.event("", ""))
+	text := ""
 	switch {
 	case errors.Is(err, store.ErrConflict): // one was enrolled since the page was shown
-		f, err := r.newForm(r.form, map[string]string{"": r.text("people.hasfactor")})
+		text = r.text("people.hasfactor")
+	case errors.Is(err, idp.ErrNoConsoleRole):
+		text = r.text("people.norole")
+	}
+	switch {
+	case text != "":
+		r.visit.cause = err
+		f, err := r.newForm(r.form, map[string]string{"": text})
 		if err != nil {
 			return err
 		}

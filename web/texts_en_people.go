@@ -92,6 +92,7 @@ var peopleWords = map[string]string{
 	"people.again":            "Remove all and invite anew",
 	"people.invitego":         "Invite to enrol one",
 	"people.invitelead":       "Who has a role in this console needs an invitation for the first one; others enrol it by themselves.",
+	"people.norole":           "This person is in no group of the console. Add them to one in the directory, then invite them.",
 	"people.hasfactor":        "A second factor was enrolled meanwhile.",
 	"people.invite":           "Invitation",
 	"people.invitesay":        "Hand this code over by another way than mail. It is shown this one time, and asked for at the next sign-in to this console.",

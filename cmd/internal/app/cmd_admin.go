@@ -24,7 +24,7 @@ type adminInviteCmd struct {
 
 // Help is shown by admin invite --help.
 func (adminInviteCmd) Help() string {
-	return `Who has a role in the admin console needs the code for their first second factor, so that a stolen password alone can't enrol one. Somebody whose factors are not confirmed, since the password alone or an earlier version enrolled them, proves one together with the code, which confirms it. The code is good for one day and for once; another one takes its place. Hand it over by another way than mail.
+	return `Who has a role in the admin console needs the code for their first second factor, so that a stolen password alone can't enrol one. Somebody whose factors are not confirmed, since the password alone or an earlier version enrolled them, proves one together with the code, which confirms it. The code is good for one day and for once; another one takes its place. Hand it over by another way than mail. Somebody without a role in the console is refused: others enrol their factors by themselves.
 
 Examples:
 
@@ -36,12 +36,14 @@ Examples:
 // Run prints the code.
 func (c *adminInviteCmd) Run(s *session) error {
 	return s.withPerson(c.Login, func(p *Parts, person store.PersonID) error {
-		code, ends, err := p.IdP.Factors().Invite(s.ctx, person, c.Again, s.event("", ""))
+		code, ends, err := p.IdP.Invite(s.ctx, person, c.Again, s.event("", ""))
 		switch {
+		case errors.Is(err, idp.ErrNoConsoleRole):
+			return badInput(fmt.Errorf("invite %s: %w", quote(c.Login), err), "add the person to a group that console.viewer_group, operator_group or admin_group names (ssobridge console groups list), then invite again")
 		case errors.Is(err, store.ErrConflict):
 			return failed(fmt.Errorf("%s has a confirmed second factor already", quote(c.Login)), "if it is lost, --again removes it and invites anew")
 		case err != nil:
-			return err
+			return directoryError(err, "invite "+quote(c.Login), "ssobridge explain --user "+quote(c.Login)+" shows what the directory says")
 		}
 		s.printf("invitation code: %s\nIt is asked for when %s signs in at %s/admin/ and holds until %s.\n", code, c.Login, p.Config.PublicURL, ends.UTC().Format(time.RFC3339))
 		return nil

@@ -90,6 +90,11 @@ func TestConsolePeople(t *testing.T) {
 		}
 	}
 
+	// ID-24: an invitation is for those who have a role in the console.
+	carol := find("carol")
+	c.submitForm(c.get(w.url+carol), carol+"/factors", "what", "invite").status(http.StatusConflict).says("This person is in no group of the console")
+	c.submitForm(c.get(w.url+bob), bob+"/factors", "what", "invite").status(http.StatusOK).says("It holds for once, until")
+
 	// Names that are HTML come out harmless: the browser runs none of it.
 	eve := find("eve")
 	b := w.console(t, consoleAdmin, eve)

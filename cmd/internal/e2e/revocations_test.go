@@ -66,7 +66,7 @@ func grant(t testing.TB, w *world) *revoker {
 	r.mapping = strings.TrimPrefix(r.mapping, "mapping ")
 	r.key = regexp.MustCompile(`key ([0-9a-f]{16})`).FindStringSubmatch(w.command(t, "keys", "generate"))[1]
 	w.command(t, "keys", "publish", r.key)
-	w.invite(t, "carol")
+	w.invite(t, "heidi")
 	return r
 }
 
@@ -86,7 +86,7 @@ func (r *revoker) revoke() {
 	r.command(r.t, "admin", "reset", "alice", "--yes")
 	c := newClient(r.t)
 	c.deliver(c.submit(c.login(c.get(r.launch(club)), "bob", password), "code", "code", r.spare[0])).says("Signed in")
-	r.command(r.t, "admin", "invite", "carol") // another one takes the place of the first
+	r.command(r.t, "admin", "invite", "heidi") // another one takes the place of the first
 	r.command(r.t, "sp", "remove", revokedSP)
 	r.command(r.t, "mapping", "remove", r.mapping)
 	r.command(r.t, "keys", "retire", r.key)
@@ -171,7 +171,7 @@ func (r *revoker) refusesToServe(texts ...string) {
 // ID-16: what was revoked after a backup was made stays revoked, whichever way it is put back; and where nobody
 // knows any more what was revoked, an admin is asked.
 func TestRevocationsOutliveARestore(t *testing.T) {
-	w := newWorld(t, setting{})
+	w := newWorld(t, setting{set: map[string]string{"console.viewer_group": directorytest.SharedSlapd(t).GroupDN("emea")}})
 	r := grant(t, w)
 	backup := filepath.Join(t.TempDir(), "old.db")
 	w.command(t, "backup", backup)
@@ -266,7 +266,7 @@ func TestRevocationsOutliveADump(t *testing.T) {
 	fresh := postgres(t)
 	dsn := fresh(t)
 	state := []string{t.TempDir(), t.TempDir()}
-	s := setting{set: map[string]string{}}
+	s := setting{set: map[string]string{"console.viewer_group": directorytest.SharedSlapd(t).GroupDN("emea")}}
 	s.env = append(s.env, "SSOBRIDGE_STORE_DSN="+dsn, "SSOBRIDGE_STATE_DIR="+state[0])
 	w := newWorld(t, s)
 	second := *w.bridge
