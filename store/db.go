@@ -15,6 +15,8 @@ type Options struct {
 	// DSN is "sqlite:PATH", where the folder of PATH must exist, or a
 	// PostgreSQL URL "postgres://USER:PASSWORD@HOST/DATABASE?sslmode=verify-full".
 	DSN string
+	// Insecure allows connections to PostgreSQL over a network that are not encrypted.
+	Insecure bool
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// Logger hears of migrations and of trouble that no caller is told; nil means nobody.

@@ -40,3 +40,9 @@ func EntryHash(e Event) []byte {
 	l := Link{Event: e.ID, At: e.At, Action: e.Action, Content: contentHash(e, nil)}
 	return l.hash(nil)
 }
+
+// PostgresRoutes is what a DSN would dial.
+func PostgresRoutes(dsn string, insecure bool) ([]Route, error) {
+	_, routes, err := postgresConfig(dsn, insecure)
+	return routes, err
+}

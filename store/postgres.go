@@ -8,9 +8,9 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
@@ -41,6 +41,7 @@ type postgres struct {
 	level sql.IsolationLevel // of transactions
 
 	olderName string // under which the version before this one shows in pg_stat_activity
+	routes    []Route
 }
 
 const (
@@ -72,9 +73,9 @@ var isolations = map[string]sql.IsolationLevel{
 }
 
 func openPostgres(ctx context.Context, o Options) (*postgres, error) {
-	config, err := pgx.ParseConfig(o.DSN)
+	config, routes, err := postgresConfig(o.DSN, o.Insecure)
 	if err != nil {
-		return nil, errors.New("postgres DSN can't be read: want postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full")
+		return nil, err
 	}
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = 10 * time.Second
@@ -96,7 +97,7 @@ func openPostgres(ctx context.Context, o Options) (*postgres, error) {
 	// that they could cross with, and a refusal would reach their caller.
 	level := isolations[config.RuntimeParams[isolation]]
 	config.RuntimeParams[isolation] = "read committed"
-	p := &postgres{db: stdlib.OpenDB(*config), level: level, olderName: olderName}
+	p := &postgres{db: stdlib.OpenDB(*config), level: level, olderName: olderName, routes: routes}
 	p.db.SetMaxOpenConns(postgresConns)
 	p.db.SetMaxIdleConns(postgresConns)
 	p.db.SetConnMaxIdleTime(5 * time.Minute)
@@ -115,6 +116,9 @@ func openPostgres(ctx context.Context, o Options) (*postgres, error) {
 		options: []goose.ProviderOption{goose.WithLocker(locker)},
 		logger:  o.Logger,
 	}); err != nil {
+		if slices.ContainsFunc(routes, func(r Route) bool { return r.Raised }) {
+			err = fmt.Errorf("%w (the DSN demands no TLS; over the network it is demanded all the same)", err)
+		}
 		return nil, errors.Join(err, p.db.Close())
 	}
 	return p, nil

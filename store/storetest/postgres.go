@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"database/sql"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -80,6 +81,13 @@ func createDatabase(tb testing.TB, admin string) string {
 // PostgreSQL refuses root. Its data are lost with the machine (fsync is off).
 func StartPostgres(tb testing.TB) string {
 	tb.Helper()
+	return StartPostgresOn(tb, "127.0.0.1", "", "")
+}
+
+// StartPostgresOn is StartPostgres at any address of this machine. With the files of a certificate and its key the server speaks TLS.
+// The URL names no encryption.
+func StartPostgresOn(tb testing.TB, address, certificate, key string) string {
+	tb.Helper()
 	bin := postgresBin(tb)
 	// Not tb.TempDir: its parents are closed to the user postgres.
 	dir, err := os.MkdirTemp("", "ssobridge-postgres-")
@@ -100,12 +108,40 @@ func StartPostgres(tb testing.TB) string {
 	command(tb, dir, append(as, filepath.Join(bin, "initdb"), "-D", data, "-U", "app", "-A", "scram-sha-256",
 		"--pwfile="+filepath.Join(dir, "pw"), "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")...)
 
+	options := ""
+	if certificate != "" {
+		// Copies that the server's user may read, and nobody else: it refuses a key that others read.
+		for name, from := range map[string]string{"server.crt": certificate, "server.key": key} {
+			text, err := os.ReadFile(from)
+			if err != nil {
+				tb.Fatal(err)
+			}
+			to := filepath.Join(dir, name)
+			if err := os.WriteFile(to, text, 0o600); err != nil {
+				tb.Fatal(err)
+			}
+			if as != nil {
+				giveTo(tb, "postgres", to)
+			}
+		}
+		options = fmt.Sprintf(" -c ssl=on -c ssl_cert_file=%s/server.crt -c ssl_key_file=%s/server.key", dir, dir)
+	}
+	if address != "127.0.0.1" { // to which alone initdb opens it
+		hba, err := os.OpenFile(filepath.Join(data, "pg_hba.conf"), os.O_WRONLY|os.O_APPEND, 0)
+		if err == nil {
+			_, err = fmt.Fprintf(hba, "host all all %s/32 scram-sha-256\n", address)
+			err = errors.Join(err, hba.Close())
+		}
+		if err != nil {
+			tb.Fatal(err)
+		}
+	}
 	port := freePort(tb)
 	start := append(as, filepath.Join(bin, "pg_ctl"), "-D", data, "-w", "-t", "30", "-l", filepath.Join(dir, "log"),
-		"-o", fmt.Sprintf("-h 127.0.0.1 -p %d -k %s -c fsync=off -c max_connections=200", port, dir), "start")
+		"-o", fmt.Sprintf("-h %s -p %d -k %s -c fsync=off -c max_connections=200%s", address, port, dir, options), "start")
 	command(tb, dir, start...)
 	tb.Cleanup(func() { stopPostgres(tb, filepath.Join(data, "postmaster.pid")) })
-	return fmt.Sprintf("postgres://app:%s@127.0.0.1:%d/postgres?sslmode=disable", password, port)
+	return fmt.Sprintf("postgres://app:%s@%s:%d/postgres?sslmode=disable", password, address, port)
 }
 
 // postgresBin finds the newest installed server's programs, which Debian keeps

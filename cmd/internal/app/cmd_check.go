@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -72,7 +73,8 @@ func (c *checkCmd) Run(s *session) (err error) {
 	// What the parts would log is what the steps say.
 	p, err := Open(s.ctx, cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
-		r.fail("store", err, "see the cause; for SQLite the folder must be writable, for PostgreSQL the server reachable")
+		_, hint := classify(err)
+		r.fail("store", err, cmp.Or(hint, "see the cause; for SQLite the folder must be writable, for PostgreSQL the server reachable, with TLS over a network"))
 		return failed(fmt.Errorf("%d of the steps failed", r.failures), "")
 	}
 	defer func() {
@@ -85,6 +87,7 @@ func (c *checkCmd) Run(s *session) (err error) {
 	} else {
 		r.ok("store", strings.SplitN(cfg.dsn(), ":", 2)[0]+" can be read and written")
 	}
+	checkRoutes(r, p)
 	checkJournal(s.ctx, r, p)
 	checkSecrets(s.ctx, r, p)
 	checkKeys(s.ctx, r, p)
@@ -107,6 +110,22 @@ func (c *checkCmd) Run(s *session) (err error) {
 		return failed(fmt.Errorf("%d of the steps failed", r.failures), "do what stands below each FAIL, then run check again")
 	}
 	return nil
+}
+
+// checkRoutes names the sslmode in force towards PostgreSQL.
+func checkRoutes(r *report, p *Parts) {
+	for _, route := range p.Store.Routes() {
+		switch {
+		case route.Verified():
+			r.ok("store connection", route.String())
+		case route.Mode == "require":
+			r.warn("store connection", route.String()+": encrypted, but whoever is on the way can pass for the server",
+				"write sslmode=verify-full and sslrootcert=FILE into the DSN")
+		default:
+			r.warn("store connection", route.String()+": it can be read and changed on the way, as store.insecure allows",
+				"write sslmode=verify-full and sslrootcert=FILE into the DSN, and take store.insecure away")
+		}
+	}
 }
 
 // checkFiles looks at secrets that others may read and certificates that end soon.

@@ -88,7 +88,7 @@ func (c *initCmd) Run(s *session) error {
 		}
 		made = append(made, file(f.name))
 	}
-	target := Config{DataDir: values["data_dir"], Store: StoreConfig{DSN: values["store.dsn"]}, SecretKey: Secret(secret)}
+	target := Config{DataDir: values["data_dir"], Store: StoreConfig{DSN: values["store.dsn"], Insecure: values["store.insecure"] == "true"}, SecretKey: Secret(secret)}
 	resolvePaths(&target, c.Folder)
 	if _, err := os.Lstat(target.DataDir); errors.Is(err, os.ErrNotExist) && target.Store.DSN == "" {
 		if err := os.Mkdir(target.DataDir, 0o700); err != nil {
@@ -100,7 +100,7 @@ func (c *initCmd) Run(s *session) error {
 	if err != nil {
 		return undo(err)
 	}
-	key, err := c.firstKey(s, target.dsn(), sealer)
+	key, err := c.firstKey(s, &target, sealer)
 	if errors.Is(err, ErrHasKey) {
 		return undo(badInput(fmt.Errorf("%s holds a database already: %w", target.DataDir, err), "choose another folder, or keep using the secret_key and configuration that it belongs to"))
 	}
@@ -153,8 +153,11 @@ func (c *initCmd) values() (map[string]string, error) {
 }
 
 // firstKey makes the store and its first key.
-func (c *initCmd) firstKey(s *session, dsn string, sealer *certs.Sealer) (_ *certs.Key, err error) {
-	db, err := store.Open(s.ctx, store.Options{DSN: dsn, Now: s.now, Logger: s.log(), Voucher: sealer})
+func (c *initCmd) firstKey(s *session, cfg *Config, sealer *certs.Sealer) (_ *certs.Key, err error) {
+	db, err := store.Open(s.ctx, store.Options{DSN: cfg.dsn(), Insecure: cfg.Store.Insecure, Now: s.now, Logger: s.log(), Voucher: sealer})
+	if errors.Is(err, store.ErrInsecure) {
+		return nil, storeFault(fmt.Errorf("open the store: %w", err))
+	}
 	if err != nil {
 		return nil, failed(fmt.Errorf("open the store: %w", err), "can the folder be written?")
 	}
@@ -173,7 +176,7 @@ func (c *initCmd) addKey(s *session) error {
 	if err != nil {
 		return err
 	}
-	key, err := c.firstKey(s, cfg.dsn(), sealer)
+	key, err := c.firstKey(s, &cfg, sealer)
 	if errors.Is(err, ErrHasKey) {
 		return badInput(err, "nothing was changed; a first key is only made where none is")
 	}

@@ -242,6 +242,15 @@ type StoreConfig struct {
 	// Default none.
 	// Example: store_dsn
 	DSNFile string `yaml:"dsn_file"`
+
+	// Allow connections to PostgreSQL over the network without TLS. Otherwise an sslmode
+	// of the DSN that is absent, prefer or allow is taken as require, and disable is
+	// refused. Unix sockets and loopback addresses need no TLS. Without TLS everybody on
+	// the way reads and changes what the bridge stores. `ssobridge check` names the
+	// sslmode in force.
+	// Default false.
+	// Example: false
+	Insecure bool `yaml:"insecure"`
 }
 
 // KeysConfig says how signing keys are rolled over.

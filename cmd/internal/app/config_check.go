@@ -135,7 +135,7 @@ func checkStore(c *Config, f *faults) {
 		}
 	case kind == "postgres" || kind == "postgresql":
 		u, err := url.Parse(c.Store.DSN)
-		if err != nil || u.Host == "" {
+		if err != nil || u.Host == "" && !u.Query().Has("host") { // a Unix socket is named by its folder, in the parameter host
 			// The text is not shown: it may hold a password.
 			f.add("store.dsn", "is not a valid postgres:// address", "write postgres://USER@HOST:5432/DATABASE?sslmode=verify-full")
 			break

@@ -82,12 +82,12 @@ func openParts(ctx context.Context, cfg Config, log *slog.Logger, journaled bool
 		held = p.Token
 	}
 	p.Journal = cfg.journal(p.Sealer, p.now, log)
-	options := store.Options{DSN: cfg.dsn(), Now: p.now, Logger: log, Voucher: p.Sealer}
+	options := store.Options{DSN: cfg.dsn(), Insecure: cfg.Store.Insecure, Now: p.now, Logger: log, Voucher: p.Sealer}
 	if journaled && cfg.hasStateDir() {
 		options.Journal = p.Journal
 	}
 	if p.Store, err = store.Open(ctx, options); err != nil {
-		return nil, fmt.Errorf("open the store: %w", err)
+		return nil, storeFault(fmt.Errorf("open the store: %w", err))
 	}
 	if p.Directory, err = directory.New(cfg.directoryOptions(p.now, log)); err != nil {
 		return nil, fmt.Errorf("set up the directory: %w", err)
@@ -189,6 +189,14 @@ func (p *Parts) Close() error {
 		errs = append(errs, p.Store.Close())
 	}
 	return errors.Join(errs...)
+}
+
+// storeFault says what to do about a store that could not be opened.
+func storeFault(err error) error {
+	if errors.Is(err, store.ErrInsecure) {
+		return badInput(err, "store.dsn: write sslmode=verify-full and sslrootcert=FILE; or, if nobody else can be on the way, set store.insecure: true")
+	}
+	return err
 }
 
 // dsn is the database's DSN with its default filled in.
