@@ -49,6 +49,15 @@ const consoleID = "admin console"
 // consoleFresh is how long after a login dangerous actions need no new one.
 const consoleFresh = 10 * time.Minute
 
+// Defaults of Options.
+const (
+	DefaultConsoleIdle = 15 * time.Minute
+	DefaultConsoleLife = 8 * time.Hour
+)
+
+// consoleGrain is how old the last use of the console must be before a later one is written.
+const consoleGrain = time.Minute
+
 // pendingConsole is the console's part of a pending sign-in.
 type pendingConsole struct {
 	Path  string `json:"path"`            // of ours, to go to afterwards
@@ -68,7 +77,8 @@ type Administrator struct {
 	Role    ConsoleRole
 	Session []byte // token hash of the session; identifies it, and gives no access
 	Methods []string
-	Fresh   bool // the login is young enough for dangerous actions
+	Fresh   bool      // the login is young enough for dangerous actions
+	Used    time.Time // last use of the console that is on record, or the login
 }
 
 // consoleRoles maps groups, by their DN as it was written, to the role that they give.
@@ -151,13 +161,40 @@ func (p *Provider) enter(ctx context.Context, f *flow, s store.Session, e direct
 	return Answer{Page: Entered{f.data.Console.Path}}, nil
 }
 
-// Administrator tells who uses the console. ok is false for everybody whom
+// consoleUsed is when somebody last used the console in a session. The login is such a use, and nothing else that is done in the
+// session: a browser left open at another service's page leads nobody into the console a quarter of an hour later.
+func consoleUsed(s store.Session) time.Time {
+	if s.ConsoleAt.After(s.AuthenticatedAt) {
+		return s.ConsoleAt
+	}
+	return s.AuthenticatedAt
+}
+
+// consoleOver tells whether the console of a session has idled out or reached its end. The session itself may go on.
+func (p *Provider) consoleOver(s store.Session) bool {
+	now := p.o.Now()
+	return now.Sub(consoleUsed(s)) >= p.o.ConsoleIdle || now.Sub(s.AuthenticatedAt) >= p.o.ConsoleLife
+}
+
+// UsedConsole notes that an administrator did something in the console that counts as use: opened a page, sent a form. It costs a
+// statement once a minute.
+func (p *Provider) UsedConsole(ctx context.Context, a Administrator) error {
+	if p.o.Now().Sub(a.Used) < consoleGrain {
+		return nil
+	}
+	if err := p.o.Sessions.UsedConsole(ctx, a.Session); err != nil {
+		return fmt.Errorf("note a use of the console: %w", err)
+	}
+	return nil
+}
+
+// Administrator tells who uses the console; asking is no use of it. ok is false for everybody whom
 // EnterConsole would not let in at once: it has the page that says why. The role is
 // that of a directory reading as young as a sign-in's: who leaves the group is out
 // within a minute.
 func (p *Provider) Administrator(ctx context.Context, v Visitor) (a Administrator, ok bool, err error) {
 	s, known, err := p.session(ctx, v)
-	if err != nil || !known {
+	if err != nil || !known || p.consoleOver(s) {
 		return a, false, err
 	}
 	e, problem, err := p.reading(ctx, s, v)
@@ -174,7 +211,7 @@ func (p *Provider) Administrator(ctx context.Context, v Visitor) (a Administrato
 	role := p.roles.of(c, e)
 	return Administrator{
 		Person: s.Person, Login: e.Login, Name: personName(e), Role: role, Session: s.TokenHash, Methods: s.Methods,
-		Fresh: p.o.Now().Sub(s.AuthenticatedAt) < consoleFresh,
+		Fresh: p.o.Now().Sub(s.AuthenticatedAt) < consoleFresh, Used: consoleUsed(s),
 	}, role != NoConsole, nil
 }
 

@@ -103,6 +103,84 @@ func TestConsoleEntry(t *testing.T) {
 	}
 }
 
+// ID-19: the console idles out by its own time of last use, and ends eight hours after the login. The session goes on.
+func TestConsoleIdle(t *testing.T) {
+	ctx := context.Background()
+	f := newConsoleFixture(t, idp.ConsoleGroups{Admin: staffGroup})
+	v, a := f.enterAs(t, "alice", "correct horse")
+	must[idp.Entered](t, a, nil)
+	open := func(what string) idp.Administrator {
+		t.Helper()
+		who, in, err := f.Administrator(ctx, v)
+		if err != nil || !in {
+			t.Fatalf("%s: let in: %v, %v", what, in, err)
+		}
+		return who
+	}
+	closed := func(what string) {
+		t.Helper()
+		if who, in, err := f.Administrator(ctx, v); in || err != nil {
+			t.Fatalf("%s: got %+v, %v", what, who, err)
+		}
+		a, err := f.EnterConsole(ctx, "/admin/keys", false, v)
+		on := begun(t, a, err)
+		a, err = f.Resume(ctx, on.SignIn, v)
+		if page := must[idp.AskPassword](t, a, err); page.Login != "alice" {
+			t.Errorf("%s: asks for the password of %q", what, page.Login)
+		}
+		if _, ok, err := f.SignedIn(ctx, v); !ok || err != nil {
+			t.Errorf("%s: the session is over: %v", what, err)
+		}
+	}
+	login := func() {
+		t.Helper()
+		a, err := f.EnterConsole(ctx, "/admin/keys", false, v)
+		on := begun(t, a, err)
+		a, err = f.Login(ctx, on.SignIn, "alice", "correct horse", v)
+		must[idp.GoOn](t, a, err)
+		v.Session = a.NewSession
+		a, err = f.Resume(ctx, on.SignIn, v)
+		must[idp.Entered](t, a, err)
+	}
+
+	// Looking is no use of it: what only watches does not keep it open.
+	now.Advance(14 * time.Minute)
+	open("after 14 minutes")
+	now.Advance(time.Minute - time.Second)
+	open("a second before the end")
+	now.Advance(time.Second)
+	closed("after 15 minutes of looking")
+
+	// Uses keep it open, and the session with it, until eight hours after the login.
+	login()
+	end := now.Now().Add(8 * time.Hour)
+	for now.Now().Add(14 * time.Minute).Before(end) {
+		now.Advance(14 * time.Minute)
+		if err := f.UsedConsole(ctx, open("in use")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	now.Set(end.Add(-time.Second))
+	if err := f.UsedConsole(ctx, open("a second before the absolute end")); err != nil {
+		t.Fatal(err)
+	}
+	now.Set(end)
+	closed("after eight hours")
+
+	// A session whose console was not used since the login opens it no more: signing in somewhere else is no use of the console.
+	login()
+	now.Advance(16 * time.Minute)
+	closed("after other services alone")
+
+	// Somebody who had got as far as the last page of a sign-in to the console comes no further through it.
+	a, err := f.EnterConsole(ctx, "/admin/", false, v)
+	on := begun(t, a, err)
+	login()
+	now.Advance(15 * time.Minute)
+	a, err = f.Resume(ctx, on.SignIn, v)
+	must[idp.AskPassword](t, a, err)
+}
+
 // A pending sign-in to the console is none to a service provider, nor the other way round, and belongs to its browser.
 func TestConsoleSignInIsItsOwn(t *testing.T) {
 	ctx := context.Background()

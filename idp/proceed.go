@@ -56,6 +56,11 @@ func (p *Provider) proceed(ctx context.Context, f *flow) (Answer, error) {
 	if f.fresh() && s.AuthenticatedAt.Before(f.in.CreatedAt) {
 		return p.askPassword(ctx, f, AskPassword{Login: s.Login}) // row REQ-15
 	}
+	if f.data.Console != nil && p.consoleOver(s) {
+		// Only a new login, with the second factor that the console asks for, opens it again: no other way through this sign-in
+		// makes the session's login younger.
+		return p.askPassword(ctx, f, AskPassword{Login: s.Login}) // row ID-19
+	}
 	began := traceOf(ctx).begin()
 	e, problem, err := p.reading(ctx, s, f.v)
 	if err != nil {

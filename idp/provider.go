@@ -98,6 +98,8 @@ type Options struct {
 	Traces Traces // is told how each sign-in went; nil: nobody
 
 	Console      ConsoleGroups // who may use the admin console
+	ConsoleIdle  time.Duration // the console asks for a login again when it was not used for so long, 15 min
+	ConsoleLife  time.Duration // and so long after the login at the latest, 8 h
 	SecondFactor FactorOptions // what is asked for beside the password
 
 	Published Published // what our metadata says about who runs this
@@ -204,6 +206,8 @@ func New(o Options) (*Provider, error) {
 		{"SwitchBefore", &o.SwitchBefore, defaultSwitchBefore},
 		{"SwitchAfter", &o.SwitchAfter, defaultSwitchAfter},
 		{"LoginWindow", &o.LoginWindow, defaultLoginWindow},
+		{"ConsoleIdle", &o.ConsoleIdle, DefaultConsoleIdle},
+		{"ConsoleLife", &o.ConsoleLife, DefaultConsoleLife},
 		{"SecondFactor.ConfirmAfter", &o.SecondFactor.ConfirmAfter, DefaultConfirmAfter},
 	} {
 		if *d.value < 0 {

@@ -20,6 +20,7 @@ type Session struct {
 	Reading         []byte    // last directory reading, idp's own encoding
 	ReadAt          time.Time // when the reading was taken
 	SeenAt          time.Time
+	ConsoleAt       time.Time // last use of the admin console; zero: none. Written by UsedConsole only
 	EndsAt          time.Time // absolute end
 	Factor          string    // id of the second factor that was proved in it; "" for none
 	Epoch           int64     // the person's when it was stored; a session of another epoch is over
@@ -263,8 +264,9 @@ type sessionRow struct {
 	proved          factorRow
 }
 
-// fields are what the row's MAC covers: all that says who is signed in, how, where and until when. SeenAt is left out: it
-// moves with each use, and says only whether the session has idled out before its end.
+// fields are what the row's MAC covers: all that says who is signed in, how, where and until when. SeenAt and
+// ConsoleAt are left out: they move with each use, and say only whether the session, or the console in it, has idled out before
+// its end.
 func (r *sessionRow) fields() [][]byte {
 	return [][]byte{
 		r.TokenHash, []byte(r.Person), []byte(r.Login), r.Browser, number(micros(r.AuthenticatedAt)), []byte(r.methods),
@@ -276,7 +278,7 @@ func (r *sessionRow) fields() [][]byte {
 // one statement.
 const (
 	sessionColumns = `s.token_hash, s.person_id, s.login, s.browser, s.authenticated_at, s.methods, s.factor,
-		       s.reading, s.read_at, s.seen_at, s.ends_at, s.epoch, s.mac, s.reading_mac,
+		       s.reading, s.read_at, s.seen_at, s.console_at, s.ends_at, s.epoch, s.mac, s.reading_mac,
 		       COALESCE((SELECT e.epoch FROM person_epochs e WHERE e.person_id = s.person_id), 0),
 		       COALESCE(f.id, ''), COALESCE(f.kind, ''), COALESCE(f.created_at, 0), COALESCE(f.enrolled_by, ''),
 		       COALESCE(f.confirmed_at, 0), COALESCE(f.noticed_at, 0), COALESCE(f.epoch, 0), f.mac`
@@ -284,15 +286,16 @@ const (
 )
 
 func scanSession(row scanner) (r sessionRow, err error) {
-	var authenticated, readAt, seenAt, endsAt, created, confirmed, noticed int64
+	var authenticated, readAt, seenAt, consoleAt, endsAt, created, confirmed, noticed int64
 	f := &r.proved
 	if err = row.Scan(&r.TokenHash, &r.Person, &r.Login, &r.Browser, &authenticated, &r.methods, &r.Factor,
-		&r.Reading, &readAt, &seenAt, &endsAt, &r.Epoch, &r.mac, &r.readingMAC, &r.current,
+		&r.Reading, &readAt, &seenAt, &consoleAt, &endsAt, &r.Epoch, &r.mac, &r.readingMAC, &r.current,
 		&f.ID, &f.Kind, &created, &f.By, &confirmed, &noticed, &f.Epoch, &f.mac); err != nil {
 		return r, err
 	}
 	r.AuthenticatedAt, r.ReadAt = fromMicros(authenticated), fromMicros(readAt)
 	r.SeenAt, r.EndsAt = fromMicros(seenAt), fromMicros(endsAt)
+	r.ConsoleAt = fromMicros(consoleAt)
 	f.Person, f.CreatedAt, f.ConfirmedAt, f.NoticedAt = r.Person, fromMicros(created), fromMicros(confirmed), fromMicros(noticed)
 	return r, nil
 }
@@ -371,6 +374,19 @@ func (s *Sessions) SetReading(ctx context.Context, tokenHash, reading []byte, at
 		var one int
 		return tx.QueryRowContext(ctx, `
 			SELECT 1 FROM sessions WHERE token_hash = $1`, blob(tokenHash)).Scan(&one)
+	})
+}
+
+// UsedConsole notes that the admin console was used in a session: a use of the session as well. It is written at most once a minute,
+// however many requests there are; a session that has ended stays so.
+func (s *Sessions) UsedConsole(ctx context.Context, tokenHash []byte) error {
+	return s.db.write(ctx, "note a use of the console", func(ctx context.Context, tx querier) error {
+		now := s.db.now()
+		_, err := tx.ExecContext(ctx, `
+			UPDATE sessions SET console_at = $1, seen_at = CASE WHEN seen_at < $1 THEN $1 ELSE seen_at END
+			 WHERE token_hash = $2 AND console_at <= $3`,
+			micros(now), blob(tokenHash), micros(now.Add(-seenGrain)))
+		return err
 	})
 }
 

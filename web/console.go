@@ -45,6 +45,7 @@ type Console struct {
 type ConsoleEntry interface {
 	EnterConsole(ctx context.Context, path string, fresh bool, v idp.Visitor) (idp.Answer, error)
 	Administrator(ctx context.Context, v idp.Visitor) (a idp.Administrator, ok bool, err error)
+	UsedConsole(ctx context.Context, a idp.Administrator) error
 }
 
 // console serves the pages under /admin/. Every one of its routes goes through
@@ -138,7 +139,8 @@ type consoleRequest struct {
 	area  string
 	visit *visit
 	admin idp.Administrator
-	form  fields // of a POST: from our own page, and for the first time
+	role  idp.ConsoleRole // the least that the route needs
+	form  fields          // of a POST: from our own page, and for the first time
 }
 
 // actor is how changes name the reader: the person, like in every audit event.

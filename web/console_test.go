@@ -20,10 +20,19 @@ type consoleIdP struct {
 	who     idp.Administrator
 	in      bool
 	entered []string // paths, with "fresh" before those that want a new login
+	used    int      // uses of the console that were noted
+	looked  int      // how often somebody asked who it is
+	until   int      // the look at which the console is over; 0: never
 }
 
 func (f *consoleIdP) Administrator(context.Context, idp.Visitor) (idp.Administrator, bool, error) {
-	return f.who, f.in, nil
+	f.looked++
+	return f.who, f.in && (f.until == 0 || f.looked < f.until), nil
+}
+
+func (f *consoleIdP) UsedConsole(context.Context, idp.Administrator) error {
+	f.used++
+	return nil
 }
 
 func (f *consoleIdP) EnterConsole(_ context.Context, path string, fresh bool, _ idp.Visitor) (idp.Answer, error) {
@@ -164,4 +173,64 @@ func (f *auditedIdP) Administrator(ctx context.Context, v idp.Visitor) (idp.Admi
 		f.t.Error(err)
 	}
 	return f.consoleIdP.Administrator(ctx, v)
+}
+
+// ID-19: pages that somebody goes to and forms are uses of the console. What scripts ask for is none.
+func TestConsoleUses(t *testing.T) {
+	db := storetest.Open(t)
+	f := &consoleIdP{fakeIdP: newFakeIdP(), in: true, who: idp.Administrator{Person: "p1", Login: "anna", Role: idp.Operator, Fresh: true}}
+	r := newRig(t, func(o *web.Options) {
+		o.IdP = f
+		o.Console = &web.Console{Store: db}
+	})
+	uses := func(what string, want int, resp response) {
+		t.Helper()
+		if f.used != want {
+			t.Errorf("%s (status %d): %d uses, want %d", what, resp.StatusCode, f.used, want)
+		}
+		f.used = 0
+	}
+	page := r.get("/admin/audit")
+	wantStatus(t, page, http.StatusOK)
+	uses("a page", 1, page)
+	uses("a page, from a browser that says how", 1, r.do(http.MethodGet, "/admin/audit", nil, "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"))
+	uses("a search as one types", 0, r.do(http.MethodGet, "/admin/audit", nil, "HX-Request", "true", "Sec-Fetch-Mode", "same-origin"))
+	uses("the same, of an old browser", 0, r.do(http.MethodGet, "/admin/audit", nil, "HX-Request", "true"))
+	uses("a script's own request", 0, r.do(http.MethodGet, "/admin/audit", nil, "Sec-Fetch-Mode", "cors"))
+	uses("a form without its token", 0, r.do(http.MethodPost, "/admin/fresh", url.Values{"once": {"a"}}, "Origin", r.srv.URL))
+	uses("a page that the role does not reach", 0, r.get("/admin/mappings/new"))
+	f.in = false
+	uses("nobody's", 0, r.get("/admin/audit"))
+	// A part of a page that is asked for when the console is over leads the page itself to the login.
+	resp := r.do(http.MethodGet, "/admin/audit", nil, "HX-Request", "true", "Sec-Fetch-Mode", "same-origin")
+	wantStatus(t, resp, http.StatusForbidden)
+	if resp.Header.Get("HX-Refresh") != "true" {
+		t.Error("a search when the console is over does not have the page reloaded")
+	}
+}
+
+// ID-19: a live page keeps no console open, and ends with it.
+func TestConsoleStreamEnds(t *testing.T) {
+	db := storetest.Open(t)
+	for name, end := range map[string]func(*consoleIdP){
+		"idle":             func(f *consoleIdP) { f.until = 2 },
+		"out of the group": func(f *consoleIdP) { f.until = 3 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := &consoleIdP{fakeIdP: newFakeIdP(), in: true, who: idp.Administrator{Person: "p1", Login: "anna", Role: idp.Viewer}}
+			end(f)
+			r := newRig(t, func(o *web.Options) {
+				o.IdP = f
+				o.Console = &web.Console{Store: db, Budget: db.Budget(store.BudgetLimits{PerSecond: 4, PerDay: 10000, Share: 1})}
+			})
+			resp := r.get("/admin/provisioning/live") // reads until it ends
+			wantStatus(t, resp, http.StatusOK)
+			if f.looked != f.until {
+				t.Errorf("the stream went on until look %d, want %d", f.looked, f.until)
+			}
+			if f.used != 0 {
+				t.Errorf("the stream counts as %d uses of the console", f.used)
+			}
+		})
+	}
 }

@@ -259,6 +259,14 @@ func (r *consoleRequest) stream(name string, view func() (any, error)) error {
 			return nil
 		case <-tick.C:
 		}
+		// Not only when it began: it ends with the console's idle limit, a sign-out, a group that the person left. Looking is no use.
+		a, in, err := r.k.entry.Administrator(r.ctx(), r.visit.visitor())
+		if err != nil {
+			return fmt.Errorf("look who watches: %w", err)
+		}
+		if !in || a.Role < r.role {
+			return nil
+		}
 	}
 }
 

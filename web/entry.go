@@ -33,9 +33,14 @@ func (k *console) admit(area string, route consoleRoute) echo.HandlerFunc {
 		if route.role == idp.NoConsole || admin.Role < route.role {
 			return k.deny(c, v, admin, route)
 		}
-		r := &consoleRequest{Context: c, k: k, area: area, visit: v, admin: admin}
+		r := &consoleRequest{Context: c, k: k, area: area, visit: v, admin: admin, role: route.role}
 		if route.method == http.MethodPost {
 			if r.form, err = k.takeForm(c, v, route.long); err != nil {
+				return err
+			}
+		}
+		if k.counts(c.Request(), route) {
+			if err := k.entry.UsedConsole(ctx, admin); err != nil {
 				return err
 			}
 		}
@@ -43,10 +48,25 @@ func (k *console) admit(area string, route consoleRoute) echo.HandlerFunc {
 	}
 }
 
+// counts tells whether a request is a use of the console, which its idle limit counts from: a form, or a page that somebody went to.
+// What scripts ask for (live pages, searches as one types, parts that load by themselves) keeps no console open that nobody sits at.
+func (k *console) counts(r *http.Request, route consoleRoute) bool {
+	return route.method == http.MethodPost || !route.stream && !byScript(r)
+}
+
+// byScript tells whether a page's script asks, as far as the browser says so.
+func byScript(r *http.Request) bool {
+	mode := r.Header.Get("Sec-Fetch-Mode")
+	return r.Header.Get("HX-Request") != "" || mode != "" && mode != "navigate"
+}
+
 // bringIn leads to the login and back to the page. What a form would have done is
 // not done: a form from before a login is not to be repeated unseen.
 func (k *console) bringIn(c echo.Context, v *visit, route consoleRoute, again bool) error {
-	if route.stream || route.method != http.MethodGet {
+	if route.stream || route.method != http.MethodGet || byScript(c.Request()) {
+		if byScript(c.Request()) {
+			c.Response().Header().Set("HX-Refresh", "true") // the page itself then leads to the login, and back to it
+		}
 		r := refuse(http.StatusForbidden, consoleSession, errors.New("no session that may use the console, or not fresh enough"))
 		r.again = freshPath + "?" + url.Values{"to": {referringPage(c.Request())}}.Encode()
 		return r

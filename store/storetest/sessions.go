@@ -32,6 +32,46 @@ func testSessions(t *testing.T, fresh func(testing.TB) store.Options) {
 		t.Errorf("%d events, want 1", n)
 	}
 
+	// ID-19
+	t.Run("uses of the console", func(t *testing.T) {
+		o := fresh(t)
+		at := now
+		o.Now = func() time.Time { return at }
+		db := open(t, o)
+		s := db.Sessions()
+		n := store.Session{TokenHash: hash("console"), Person: "p", AuthenticatedAt: now, SeenAt: now, EndsAt: now.Add(time.Hour)}
+		must(t, s.Create(ctx, n, nil))
+		is := func(what string, console, seen time.Time) {
+			t.Helper()
+			got, err := s.Get(ctx, n.TokenHash, time.Hour)
+			must(t, err)
+			if !got.ConsoleAt.Equal(console) || !got.SeenAt.Equal(seen) {
+				t.Errorf("%s: console used at %s, session at %s; want %s and %s", what, got.ConsoleAt, got.SeenAt, console, seen)
+			}
+		}
+		is("a new session", time.Time{}, now)
+		at = now.Add(10 * time.Minute)
+		first := at
+		must(t, s.UsedConsole(ctx, n.TokenHash))
+		is("used", first, first)
+		at = first.Add(59 * time.Second)
+		must(t, s.UsedConsole(ctx, n.TokenHash))
+		is("used again within a minute", first, first)
+		at = first.Add(time.Minute)
+		must(t, s.UsedConsole(ctx, n.TokenHash))
+		is("a minute later", at, at)
+		// A clock that runs behind on another replica takes nothing back.
+		later := at
+		at = now
+		must(t, s.UsedConsole(ctx, n.TokenHash))
+		at = later
+		is("by a clock behind", later, later)
+		must(t, s.End(ctx, n.TokenHash))
+		must(t, s.UsedConsole(ctx, n.TokenHash))
+		if _, err := s.Get(ctx, n.TokenHash, time.Hour); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("a session that has ended: %v, want ErrNotFound", err)
+		}
+	})
 	t.Run("what does not live", func(t *testing.T) {
 		for _, c := range []struct {
 			name       string

@@ -191,6 +191,19 @@ type ConsoleConfig struct {
 	// Default none.
 	// Example: cn=sso-admins,ou=groups,dc=example,dc=com
 	AdminGroup string `yaml:"admin_group"`
+
+	// The console asks for a login, with the second factor, when nobody has opened a page or sent a form in it for so
+	// long. Live pages and searches as one types don't count, and a session in which only other services were used has no
+	// console. From 1m to 1h.
+	// Default 15m.
+	// Example: 15m
+	Idle time.Duration `yaml:"idle"`
+
+	// The console asks for a login at the latest so long after the one before, however much it is used. sessions.life ends
+	// it earlier where that is shorter. From 5m to 24h.
+	// Default 8h.
+	// Example: 8h
+	Life time.Duration `yaml:"life"`
 }
 
 // SecondFactorConfig says what is asked for beside the password: off, offered or
@@ -472,6 +485,7 @@ func Defaults() Config {
 			Life: time.Hour, Patience: time.Second, LoginFailures: 5, LoginWindow: 15 * time.Minute,
 			PendingPerAddress: 200, PendingTotal: 20000,
 		},
+		Console:      ConsoleConfig{Idle: idp.DefaultConsoleIdle, Life: idp.DefaultConsoleLife},
 		Traces:       TracesConfig{Keep: 720 * time.Hour},
 		SecondFactor: SecondFactorConfig{Console: string(idp.FactorRequired), People: string(idp.FactorOff), AuthnContext: idp.DefaultSecondFactorClass, ConfirmAfter: idp.DefaultConfirmAfter, EndOtherSessions: true},
 		Branding:     BrandingConfig{Name: "Single sign-on", Color: "#1856ed"},

@@ -207,3 +207,5 @@ CREATE INDEX audit_chain_foreign ON audit_chain (event) WHERE foreign_event = 1;
 
 
 -- The console.
+-- When the console was last used in a session, by navigations and forms; 0: never. Live pages and searches as one types don't count.
+ALTER TABLE sessions ADD COLUMN console_at INTEGER NOT NULL DEFAULT 0;
