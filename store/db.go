@@ -60,17 +60,23 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
+	var upgraded bool
 	db := &DB{now: o.Now, voucher: o.Voucher, journal: o.Journal, log: o.Logger}
 	switch kind {
 	case "sqlite":
-		db.engine, err = openSQLite(ctx, rest, o)
+		db.engine, upgraded, err = openSQLite(ctx, rest, o)
 	default:
-		db.engine, err = openPostgres(ctx, o)
+		db.engine, upgraded, err = openPostgres(ctx, o)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	db.before.seen = o.Now()
+	if upgraded { // what the version before was asked for a moment ago goes on
+		if err := db.noteOlder(ctx); err != nil {
+			return nil, errors.Join(fmt.Errorf("open store: %w", err), db.Close())
+		}
+	}
 	return db, nil
 }
 

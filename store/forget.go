@@ -57,6 +57,7 @@ func (s *Ledger) ForgetPerson(ctx context.Context, f Forget, e Event) (done Forg
 		return done, remains, s.db.explain(what, errors.New("no person id"))
 	}
 	errRemains := errors.New("something remains")
+	upgrade := s.db.upgrade(ctx)
 	err = s.db.write(ctx, what, func(ctx context.Context, tx querier) error {
 		done = Forgotten{}
 		now, err := s.db.engine.clock(ctx, tx)
@@ -82,7 +83,7 @@ func (s *Ledger) ForgetPerson(ctx context.Context, f Forget, e Event) (done Forg
 		if remains.any() {
 			return errRemains
 		}
-		if err := forget(ctx, tx, f.Person, names, micros(now), &done); err != nil {
+		if err := s.db.forget(ctx, tx, f.Person, names, upgrade, now, &done); err != nil {
 			return err
 		}
 		if done == (Forgotten{}) {
@@ -155,7 +156,7 @@ func remainsOf(ctx context.Context, tx querier, p PersonID, now time.Time) (r Re
 }
 
 // forget removes or empties everything but the ledger's rows.
-func forget(ctx context.Context, tx querier, p PersonID, logins map[string]bool, now int64, done *Forgotten) error {
+func (db *DB) forget(ctx context.Context, tx querier, p PersonID, logins map[string]bool, u upgrade, now time.Time, done *Forgotten) error {
 	var err error
 	if done.Factors, err = removeFactorRows(ctx, tx, `
 		DELETE FROM second_factors WHERE person_id = $1 RETURNING id`, string(p)); err != nil {
@@ -164,18 +165,14 @@ func forget(ctx context.Context, tx querier, p PersonID, logins map[string]bool,
 	if err := revokeInvitation(ctx, tx, p); err != nil {
 		return err
 	}
+	if done.SignIns, err = db.emptySignIns(ctx, tx, p, u, now); err != nil {
+		return err
+	}
 	for _, step := range []struct {
 		count *int64
 		text  string
 		args  []any
 	}{
-		// A sign-in is also the record against its request's coming again, so it stays until it expires. Its address counts for the
-		// limits until a session goes on with it.
-		{&done.SignIns, `
-			UPDATE sign_ins SET session = NULL, data = NULL, account = '',
-			       address = CASE WHEN counted THEN address ELSE '' END,
-			       finished_at = CASE WHEN finished_at = 0 THEN CAST($1 AS BIGINT) ELSE finished_at END
-			 WHERE session IN (SELECT token_hash FROM sessions WHERE person_id = $2)`, []any{now, string(p)}},
 		{&done.Sessions, `
 			DELETE FROM sessions WHERE person_id = $1`, []any{string(p)}},
 		{&done.Traces, `

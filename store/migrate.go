@@ -33,46 +33,46 @@ type schema struct {
 
 // migrate runs the pending migrations. A program runs on its own schema and on
 // the next one, so that replicas can be upgraded one after the other; what is
-// two versions ahead may lack what this program needs.
-func migrate(ctx context.Context, s schema) error {
+// two versions ahead may lack what this program needs. upgraded says that a program of another version worked on the database until now.
+func migrate(ctx context.Context, s schema) (upgraded bool, err error) {
 	latest, err := latestVersion(s.folder)
 	if err != nil {
-		return err
+		return false, err
 	}
 	version, err := s.version(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if version >= latest {
-		return supported(version, latest)
+		return false, supported(version, latest)
 	}
 	db, err := s.open()
 	if err != nil {
-		return fmt.Errorf("migrate: %w", err)
+		return false, fmt.Errorf("migrate: %w", err)
 	}
 	files, err := fs.Sub(migrations, s.folder)
 	if err != nil {
-		return errors.Join(fmt.Errorf("migrate: %w", err), db.Close())
+		return false, errors.Join(fmt.Errorf("migrate: %w", err), db.Close())
 	}
 	provider, err := goose.NewProvider(s.dialect, db, files, append([]goose.ProviderOption{
 		goose.WithDisableGlobalRegistry(true),
 		goose.WithSlog(slog.New(slog.DiscardHandler)),
 	}, s.options...)...)
 	if err != nil {
-		return errors.Join(fmt.Errorf("migrate: %w", err), db.Close())
+		return false, errors.Join(fmt.Errorf("migrate: %w", err), db.Close())
 	}
 	done, err := provider.Up(ctx)
 	if err := errors.Join(err, db.Close()); err != nil {
 		// Another program may have migrated further while we waited for the lock.
 		if version, verr := s.version(ctx); verr == nil && version > latest {
-			return supported(version, latest)
+			return false, supported(version, latest)
 		}
-		return fmt.Errorf("migrate from version %d: %w", version, err)
+		return false, fmt.Errorf("migrate from version %d: %w", version, err)
 	}
 	for _, m := range done {
 		s.logger.InfoContext(ctx, "database migrated", "version", m.Source.Version, "took", m.Duration)
 	}
-	return nil
+	return version > 0 && len(done) > 0, nil
 }
 
 // version reads the schema's version, 0 for an empty database, without any lock:

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"sync"
 	"time"
 )
@@ -9,11 +11,17 @@ import (
 // olderFresh is how long it is taken to be so whether a replica of the version before is running.
 const olderFresh = 3 * time.Second
 
+// upgrade is how far an upgrade from the version before this one has come.
+type upgrade struct {
+	running bool // a replica of the version before uses this database, or did lately: it knows only what is stored, and no MAC
+	lately  bool // what one of them stored may still be under way
+}
+
 // olderReplicas keeps the last answer of whether a replica of the version before this one is running.
 type olderReplicas struct {
 	mu     sync.Mutex
 	asked  time.Time // monotonic; an age, not a rule about time
-	found  bool
+	found  upgrade
 	failed bool
 }
 
@@ -24,16 +32,20 @@ const olderGrace = time.Hour
 // OlderReplicas tells whether a replica of the version before this one uses this database, or did within the last hour, which knows only
 // what is stored. The answer may be a few seconds old. Where the database can't say, as some that speak PostgreSQL's protocol can't, there is none: whoever
 // meets such a replica then starts again, and strangers store nothing.
-func (db *DB) OlderReplicas(ctx context.Context) bool {
+func (db *DB) OlderReplicas(ctx context.Context) bool { return db.upgrade(ctx).running }
+
+// upgrade is OlderReplicas with what else follows. It must not be called in a transaction.
+func (db *DB) upgrade(ctx context.Context) upgrade {
 	o := &db.older
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if !o.asked.IsZero() && time.Since(o.asked) < olderFresh {
 		return o.found
 	}
-	found, err := db.engine.older(ctx)
+	running, err := db.engine.older(ctx)
+	var found upgrade
 	if err == nil {
-		found, err = db.olderLately(ctx, found)
+		found, err = db.olderLately(ctx, running)
 	}
 	if ctx.Err() != nil {
 		return o.found // the next one asks
@@ -41,30 +53,56 @@ func (db *DB) OlderReplicas(ctx context.Context) bool {
 	if err != nil && !o.failed {
 		db.log.WarnContext(ctx, "the database does not say whether an older version is running", "cause", err)
 	}
-	if found != o.found && err == nil {
-		db.log.InfoContext(ctx, "replicas of the version before this one", "running", found)
+	if found.running != o.found.running && err == nil {
+		db.log.InfoContext(ctx, "replicas of the version before this one", "running", found.running)
 	}
-	o.found, o.failed, o.asked = found && err == nil, err != nil, time.Now()
+	if err != nil {
+		found = upgrade{}
+	}
+	o.found, o.failed, o.asked = found, err != nil, time.Now()
 	return o.found
 }
 
+// olderPurpose is that of the MAC of the note of when a replica of the version before was last seen. Without it, whoever can write the
+// database could have rows count that nobody vouched for.
+const olderPurpose = "version before seen"
+
 // olderLately notes that one is running, for all replicas and for those that start later, or looks when one was seen.
-func (db *DB) olderLately(ctx context.Context, running bool) (bool, error) {
-	var seen int64
+func (db *DB) olderLately(ctx context.Context, running bool) (upgrade, error) {
+	var (
+		at  int64
+		mac []byte
+	)
 	if err := db.engine.reader().QueryRowContext(ctx, `
-		SELECT value FROM counters WHERE name = 'older_seen'`).Scan(&seen); err != nil {
-		return running, err
+		SELECT seen_at, mac FROM older_replicas WHERE id = 1`).Scan(&at, &mac); err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return upgrade{}, err
 	}
-	now := db.now()
-	if !running {
-		return now.Before(fromMicros(seen).Add(olderGrace)), nil
+	now, seen := db.now(), time.Time{}
+	if db.vouched(mac, olderPurpose, number(at)) {
+		seen = fromMicros(at)
 	}
-	if now.Before(fromMicros(seen).Add(time.Minute)) {
-		return true, nil
+	if running && !now.Before(seen.Add(time.Minute)) {
+		if err := db.noteOlder(ctx); err != nil {
+			return upgrade{}, err
+		}
+		seen = now
 	}
-	return true, db.write(ctx, "note an older replica", func(ctx context.Context, tx querier) error {
+	lately := now.Before(seen.Add(olderGrace))
+	_, file := db.engine.(*sqlite) // none runs beside this one: nothing has to be stored for one
+	return upgrade{running: running || lately && !file, lately: running || lately}, nil
+}
+
+// noteOlder notes that a program of the version before uses this database, or did until now.
+func (db *DB) noteOlder(ctx context.Context) error {
+	at := micros(db.now())
+	if db.voucher == nil {
+		return nil // nobody would believe it
+	}
+	return db.write(ctx, "note an older replica", func(ctx context.Context, tx querier) error {
 		_, err := tx.ExecContext(ctx, `
-			UPDATE counters SET value = $1 WHERE name = 'older_seen'`, micros(now))
+			INSERT INTO older_replicas (id, seen_at, mac) VALUES (1, $1, $2)
+			ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at, mac = excluded.mac`,
+			at, db.voucher.MAC(olderPurpose, number(at)))
 		return err
 	})
 }

@@ -72,10 +72,10 @@ var isolations = map[string]sql.IsolationLevel{
 	"serializable": sql.LevelSerializable, "repeatable read": sql.LevelRepeatableRead, // all else is read committed
 }
 
-func openPostgres(ctx context.Context, o Options) (*postgres, error) {
+func openPostgres(ctx context.Context, o Options) (_ *postgres, upgraded bool, err error) {
 	config, routes, err := postgresConfig(o.DSN, o.Insecure)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = 10 * time.Second
@@ -104,9 +104,9 @@ func openPostgres(ctx context.Context, o Options) (*postgres, error) {
 
 	locker, err := p.migrationLock()
 	if err != nil {
-		return nil, errors.Join(err, p.db.Close())
+		return nil, false, errors.Join(err, p.db.Close())
 	}
-	if err := migrate(ctx, schema{
+	if upgraded, err = migrate(ctx, schema{
 		folder:  "migrations/postgres",
 		dialect: postgresDialect,
 		exists:  `SELECT COUNT(*) FROM pg_catalog.pg_class WHERE oid = to_regclass('goose_db_version')`,
@@ -119,9 +119,9 @@ func openPostgres(ctx context.Context, o Options) (*postgres, error) {
 		if slices.ContainsFunc(routes, func(r Route) bool { return r.Raised }) {
 			err = fmt.Errorf("%w (the DSN demands no TLS; over the network it is demanded all the same)", err)
 		}
-		return nil, errors.Join(err, p.db.Close())
+		return nil, false, errors.Join(err, p.db.Close())
 	}
-	return p, nil
+	return p, upgraded, nil
 }
 
 const (

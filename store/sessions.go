@@ -71,6 +71,10 @@ const seenGrain = time.Minute
 // ErrRevoked: something of the person was revoked since n.Mark was read. ErrConflict: the request of n.Begins belongs to
 // another sign-in already; no session is stored then.
 func (s *Sessions) Create(ctx context.Context, n Session, replaces []byte, events ...Event) error {
+	var u upgrade
+	if n.Begins != nil {
+		u = s.db.upgrade(ctx)
+	}
 	return s.db.write(ctx, "create session", func(ctx context.Context, tx querier) (err error) {
 		now := s.db.now()
 		// A revocation that commits after this is read leaves a session of an older epoch, which is none.
@@ -81,7 +85,7 @@ func (s *Sessions) Create(ctx context.Context, n Session, replaces []byte, event
 			return ErrRevoked
 		}
 		if n.Begins != nil {
-			if _, err := begin(ctx, tx, *n.Begins); err != nil {
+			if _, err := s.db.begin(ctx, tx, *n.Begins, u); err != nil {
 				return err
 			}
 		}

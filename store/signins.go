@@ -73,6 +73,10 @@ func (s *SignIns) Create(ctx context.Context, in SignIn, caps Caps) error {
 	if err := s.refuse(ctx, in, caps, counted, now); err != nil {
 		return s.db.explain(what, err)
 	}
+	mac, err := s.db.vouchSignIn(in, s.db.upgrade(ctx))
+	if err != nil {
+		return s.db.explain(what, err)
+	}
 	return s.db.write(ctx, what, func(ctx context.Context, tx querier) error {
 		if counted {
 			if err := s.admit(ctx, tx, in, caps, now); err != nil {
@@ -81,11 +85,11 @@ func (s *SignIns) Create(ctx context.Context, in SignIn, caps Caps) error {
 		}
 		_, err := tx.ExecContext(ctx, `
 			INSERT INTO sign_ins (id, browser, address, entity_id, request_id, account,
-			    session, counted, data, created_at, expires_at, finished_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+			    session, counted, data, created_at, expires_at, finished_at, mac)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
 			in.ID, maybe(in.Browser), in.Address, in.EntityID, in.RequestID, string(in.Account),
 			maybe(in.Session), counted, maybe(in.Data),
-			micros(in.CreatedAt), micros(in.ExpiresAt), micros(in.FinishedAt))
+			micros(in.CreatedAt), micros(in.ExpiresAt), micros(in.FinishedAt), mac)
 		return err
 	})
 }
@@ -181,22 +185,22 @@ func uncount(ctx context.Context, tx querier, id string) error {
 	return err
 }
 
-// Get returns a sign-in that has not expired, finished or not. ErrNotFound.
+// Get returns a sign-in that has not expired, finished or not. ErrNotFound: also for a row that this program did not write.
 func (s *SignIns) Get(ctx context.Context, id string) (SignIn, error) {
-	in, err := scanSignIn(s.db.engine.reader().QueryRowContext(ctx, `
-		SELECT id, browser, address, entity_id, request_id, account, session, data,
-		       created_at, expires_at, finished_at
+	const what = "get sign-in"
+	row, err := scanSignIn(s.db.engine.reader().QueryRowContext(ctx, `
+		SELECT `+signInColumns+`
 		  FROM sign_ins
 		 WHERE id = $1 AND expires_at > $2`, id, micros(s.db.now())))
-	return in, s.db.explain("get sign-in", err)
-}
-
-func scanSignIn(row scanner) (in SignIn, err error) {
-	var created, expires, finished int64
-	err = row.Scan(&in.ID, &in.Browser, &in.Address, &in.EntityID, &in.RequestID, &in.Account,
-		&in.Session, &in.Data, &created, &expires, &finished)
-	in.CreatedAt, in.ExpiresAt, in.FinishedAt = fromMicros(created), fromMicros(expires), fromMicros(finished)
-	return in, err
+	if err != nil {
+		return SignIn{}, s.db.explain(what, err)
+	}
+	in, ok := s.db.trustedSignIn(row, s.db.upgrade(ctx))
+	s.db.reportForeign(ctx)
+	if !ok {
+		return SignIn{}, s.db.explain(what, sql.ErrNoRows)
+	}
+	return in, nil
 }
 
 // Find tells, of a sign-in that travels sealed, whether it is stored by now, and whether its request was used by this or another one
@@ -212,8 +216,9 @@ func (s *SignIns) Find(ctx context.Context, id, entityID, requestID string) (sto
 // Begin stores a sign-in that somebody known goes on with, and the events. Nothing bounds how many: in.Session names the session of
 // theirs. ErrConflict as in begin.
 func (s *SignIns) Begin(ctx context.Context, in SignIn, events ...Event) error {
+	u := s.db.upgrade(ctx)
 	return s.db.write(ctx, "begin sign-in", func(ctx context.Context, tx querier) error {
-		if _, err := begin(ctx, tx, in); err != nil {
+		if _, err := s.db.begin(ctx, tx, in, u); err != nil {
 			return err
 		}
 		return addEvents(ctx, tx, s.db.now(), events)
@@ -221,28 +226,36 @@ func (s *SignIns) Begin(ctx context.Context, in SignIn, events ...Event) error {
 }
 
 // begin stores a sign-in that has travelled sealed until now. One of this id is there where another request of the same browser was
-// first: they go on together, and made is false. ErrConflict: its request is another sign-in's (a replay), or the id is another browser's.
-func begin(ctx context.Context, tx querier, in SignIn) (made bool, err error) {
+// first: they go on together, and made is false. ErrConflict: its request is another sign-in's (a replay), or the id is another browser's,
+// or that of a row that no program of ours wrote.
+func (db *DB) begin(ctx context.Context, tx querier, in SignIn, u upgrade) (made bool, err error) {
+	mac, err := db.vouchSignIn(in, u)
+	if err != nil {
+		return false, err
+	}
 	n, err := touched(ctx, tx, `
 		INSERT INTO sign_ins (id, browser, address, entity_id, request_id, account,
-		    session, counted, data, created_at, expires_at, finished_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, FALSE, $8, $9, $10, $11)
+		    session, counted, data, created_at, expires_at, finished_at, mac)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, FALSE, $8, $9, $10, $11, $12)
 		ON CONFLICT DO NOTHING`,
 		in.ID, maybe(in.Browser), in.Address, in.EntityID, in.RequestID, string(in.Account),
-		maybe(in.Session), maybe(in.Data), micros(in.CreatedAt), micros(in.ExpiresAt), micros(in.FinishedAt))
+		maybe(in.Session), maybe(in.Data), micros(in.CreatedAt), micros(in.ExpiresAt), micros(in.FinishedAt), mac)
 	if err != nil || n == 1 {
 		return n == 1, err
 	}
-	var browser []byte
-	err = tx.QueryRowContext(ctx, `
-		SELECT browser FROM sign_ins WHERE id = $1`, in.ID).Scan(&browser)
+	row, err := scanSignIn(tx.QueryRowContext(ctx, `
+		SELECT `+signInColumns+` FROM sign_ins WHERE id = $1`, in.ID))
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return false, ErrConflict
-	case err == nil && (len(browser) == 0 || !bytes.Equal(browser, in.Browser)):
+	case err != nil:
+		return false, err
+	}
+	there, ok := db.trustedSignIn(row, u)
+	if !ok || len(there.Browser) == 0 || !bytes.Equal(there.Browser, in.Browser) {
 		return false, ErrConflict
 	}
-	return false, err
+	return false, nil
 }
 
 // Bind ties an unbound sign-in to a browser; binding it again to the same one
@@ -252,57 +265,54 @@ func (s *SignIns) Bind(ctx context.Context, id string, browser []byte) error {
 	if len(browser) == 0 {
 		return s.db.explain(what, errors.New("empty browser hash"))
 	}
+	u := s.db.upgrade(ctx)
 	return s.db.write(ctx, what, func(ctx context.Context, tx querier) error {
-		n, err := touched(ctx, tx, `
-			UPDATE sign_ins SET browser = $1
-			 WHERE id = $2 AND (browser IS NULL OR browser = $1) AND expires_at > $3`,
-			browser, id, micros(s.db.now()))
-		if err != nil || n == 1 {
+		in, err := s.db.takeSignIn(ctx, tx, id, u)
+		switch {
+		case err != nil:
+			return err
+		case len(in.Browser) > 0 && !bytes.Equal(in.Browser, browser):
+			return ErrConflict
+		}
+		in.Browser = browser
+		mac, err := s.db.vouchSignIn(in, u)
+		if err != nil {
 			return err
 		}
-		if err := exists(ctx, tx, id, s.db.now()); err != nil {
-			return err
-		}
-		return ErrConflict
-	})
-}
-
-// exists answers sql.ErrNoRows for a sign-in that is not there or has expired.
-func exists(ctx context.Context, tx querier, id string, now time.Time) error {
-	var one int
-	return tx.QueryRowContext(ctx, `
-		SELECT 1 FROM sign_ins WHERE id = $1 AND expires_at > $2`, id, micros(now)).Scan(&one)
-}
-
-// unusable tells why a pending sign-in could not be changed.
-func unusable(ctx context.Context, tx querier, id string, now time.Time) error {
-	if err := exists(ctx, tx, id, now); err != nil {
+		_, err = tx.ExecContext(ctx, `
+			UPDATE sign_ins SET browser = $1, mac = $2 WHERE id = $3`, browser, mac, id)
 		return err
-	}
-	return ErrFinished
+	})
 }
 
 // Update stores account, session and data of an unfinished sign-in, and the
 // events. ErrFinished, ErrNotFound.
 func (s *SignIns) Update(ctx context.Context, in SignIn, events ...Event) error {
+	u := s.db.upgrade(ctx)
 	return s.db.write(ctx, "update sign-in", func(ctx context.Context, tx querier) error {
-		now := s.db.now()
-		n, err := touched(ctx, tx, `
-			UPDATE sign_ins SET account = $1, session = $2, data = $3
-			 WHERE id = $4 AND finished_at = 0 AND expires_at > $5`,
-			string(in.Account), maybe(in.Session), maybe(in.Data), in.ID, micros(now))
+		there, err := s.db.takeSignIn(ctx, tx, in.ID, u)
+		switch {
+		case err != nil:
+			return err
+		case !there.FinishedAt.IsZero():
+			return ErrFinished
+		}
+		there.Account, there.Session, there.Data = in.Account, in.Session, in.Data
+		mac, err := s.db.vouchSignIn(there, u)
 		if err != nil {
 			return err
 		}
-		if n == 0 {
-			return unusable(ctx, tx, in.ID, now)
+		if _, err := tx.ExecContext(ctx, `
+			UPDATE sign_ins SET account = $1, session = $2, data = $3, mac = $4 WHERE id = $5`,
+			string(in.Account), maybe(in.Session), maybe(in.Data), mac, in.ID); err != nil {
+			return err
 		}
 		if len(in.Session) > 0 {
 			if err := uncount(ctx, tx, in.ID); err != nil {
 				return err
 			}
 		}
-		return addEvents(ctx, tx, now, events)
+		return addEvents(ctx, tx, s.db.now(), events)
 	})
 }
 
@@ -321,13 +331,17 @@ type Issue struct {
 // participation has ended meanwhile; no Response may leave either. A live session's
 // SeenAt moves along when it is more than a minute old. ErrNameIDTaken: the NameID was issued to another person; nothing is stored.
 func (s *SignIns) Finish(ctx context.Context, i Issue) error {
+	var u upgrade
+	if i.Begins != nil || i.SignIn != "" {
+		u = s.db.upgrade(ctx)
+	}
 	return s.db.write(ctx, "finish sign-in", func(ctx context.Context, tx querier) error {
 		now := s.db.now()
 		id := i.SignIn
 		if i.Begins != nil {
 			in := *i.Begins
 			in.Data, in.FinishedAt = nil, now
-			made, err := begin(ctx, tx, in)
+			made, err := s.db.begin(ctx, tx, in, u)
 			if err != nil {
 				return err
 			}
@@ -336,14 +350,8 @@ func (s *SignIns) Finish(ctx context.Context, i Issue) error {
 			}
 		}
 		if id != "" {
-			n, err := touched(ctx, tx, `
-				UPDATE sign_ins SET finished_at = $1, data = NULL
-				 WHERE id = $2 AND finished_at = 0 AND expires_at > $1`, micros(now), id)
-			if err != nil {
+			if err := s.db.useUp(ctx, tx, id, u, now); err != nil {
 				return err
-			}
-			if n == 0 {
-				return unusable(ctx, tx, id, now)
 			}
 		}
 		if i.Participation != nil {

@@ -33,10 +33,10 @@ type sqlite struct {
 	inUse  *fileLock
 }
 
-func openSQLite(ctx context.Context, path string, o Options) (_ *sqlite, err error) {
+func openSQLite(ctx context.Context, path string, o Options) (_ *sqlite, upgraded bool, err error) {
 	path, err = sqlitePath(path)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	s := &sqlite{now: o.Now}
 	defer func() {
@@ -47,32 +47,32 @@ func openSQLite(ctx context.Context, path string, o Options) (_ *sqlite, err err
 
 	// Held until Close: Restore takes it exclusively before it replaces the file.
 	if s.inUse, err = lockFile(ctx, path+".lock", sharedLock, lockPatience); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	// Creating the file, switching it to WAL and migrating are done by one opener at a time.
 	migrating, err := lockFile(ctx, path+".migrate.lock", exclusiveLock, lockPatience)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	defer func() { err = errors.Join(err, migrating.unlock()) }()
 
 	if err := ownFile(path); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if s.writer, err = sql.Open("sqlite3", writerDSN(path)); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	s.writer.SetMaxOpenConns(1)
-	if err := migrateSQLite(ctx, path, s.writer, o.Logger); err != nil {
-		return nil, err
+	if upgraded, err = migrateSQLite(ctx, path, s.writer, o.Logger); err != nil {
+		return nil, false, err
 	}
 	if s.read, err = sql.Open("sqlite3", sqliteDSN(path, "rw", "_query_only=true")); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	s.read.SetMaxOpenConns(sqliteReaders)
 	s.read.SetMaxIdleConns(sqliteReaders)
 	s.group = newGroup(s.writer, func(err error) bool { return s.fault(err) == passing })
-	return s, nil
+	return s, upgraded, nil
 }
 
 // sqlitePath makes the path absolute and refuses what can't work.
@@ -143,7 +143,7 @@ const sqliteVersionTable = `
 	SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = 'goose_db_version'`
 
 // migrateSQLite brings the schema up. The caller holds the migration lock.
-func migrateSQLite(ctx context.Context, path string, db *sql.DB, logger *slog.Logger) error {
+func migrateSQLite(ctx context.Context, path string, db *sql.DB, logger *slog.Logger) (upgraded bool, err error) {
 	return migrate(ctx, schema{
 		folder:  "migrations/sqlite",
 		dialect: sqliteDialect,

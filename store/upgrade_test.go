@@ -39,7 +39,10 @@ func beside(t *testing.T, o store.Options) *sql.DB {
 }
 
 // firstSchema makes an empty database of schema 1.
-func firstSchema(t *testing.T, o store.Options) *sql.DB {
+func firstSchema(t *testing.T, o store.Options) *sql.DB { t.Helper(); return schemaOf(t, o, 1) }
+
+// schemaOf makes an empty database of a schema.
+func schemaOf(t *testing.T, o store.Options, version int64) *sql.DB {
 	t.Helper()
 	db := beside(t, o)
 	dialect, folder := goose.DialectPostgres, "migrations/postgres"
@@ -50,7 +53,7 @@ func firstSchema(t *testing.T, o store.Options) *sql.DB {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.UpTo(t.Context(), 1); err != nil {
+	if _, err := p.UpTo(t.Context(), version); err != nil {
 		t.Fatal(err)
 	}
 	return db
@@ -419,4 +422,38 @@ func TestPostgresWithoutAdvisoryLocks(t *testing.T) {
 	} else if !strings.Contains(err.Error(), "permission denied") || time.Since(start) > 10*time.Second {
 		t.Errorf("after %v: %v, want a refusal at once", time.Since(start), err)
 	}
+}
+
+// TestUpgradeOfStartedSignIns: what people had started goes on behind an upgrade by stopping the version before, and what is written into
+// the database an hour later counts for nothing (row ID-17).
+func TestUpgradeOfStartedSignIns(t *testing.T) {
+	both(t, func(t *testing.T, o store.Options) {
+		raw := schemaOf(t, o, 3)
+		now := time.Now()
+		o.Now = func() time.Time { return now }
+		for _, id := range []string{"started", "late"} {
+			if _, err := raw.Exec(`
+				INSERT INTO sign_ins (id, browser, address, entity_id, request_id, account, session, counted, data, created_at, expires_at, finished_at)
+				VALUES ($1, $2, '', 'sp', '', '', NULL, $3, $4, $5, $6, 0)`,
+				id, []byte("browser"), false, []byte("{}"), now.UnixMicro(), now.Add(2*time.Hour).UnixMicro()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		o.Voucher = storetest.Voucher("upgrade")
+		db := openStore(t, o)
+		s := db.SignIns()
+		if _, err := s.Get(t.Context(), "started"); err != nil {
+			t.Errorf("started before the upgrade: %v", err)
+		}
+		if err := s.Finish(t.Context(), store.Issue{SignIn: "started"}); err != nil {
+			t.Errorf("finished behind the upgrade: %v", err)
+		}
+		if file := strings.HasPrefix(o.DSN, "sqlite:"); db.OlderReplicas(t.Context()) == file {
+			t.Errorf("older replicas may be running: %t", !file)
+		}
+		now = now.Add(61 * time.Minute)
+		if _, err := openStore(t, o).SignIns().Get(t.Context(), "late"); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("an hour later: %v, want ErrNotFound", err)
+		}
+	})
 }

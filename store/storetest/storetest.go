@@ -38,6 +38,8 @@ func Run(t *testing.T, fresh func(testing.TB) store.Options) {
 		{"Caps", testCaps},
 		{"Finish", testFinish},
 		{"Started", testStarted},
+		{"VouchedSignIns", testVouchedSignIns},
+		{"SignInsOfTheVersionBefore", testSignInsOfTheVersionBefore},
 		{"Sessions", testSessions},
 		{"Logouts", testLogouts},
 		{"Throttle", testThrottle},

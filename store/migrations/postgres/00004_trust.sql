@@ -139,8 +139,17 @@ CREATE INDEX wrong_codes_last ON wrong_codes (last_at);
 
 
 -- Sign-ins.
--- When a replica of the version before was last seen: until an hour later sign-ins are stored when they are started, as it does.
-INSERT INTO counters (name, value) VALUES ('older_seen', 0);
+-- mac vouches for the row under a key that is not in the database. A row without one, as the version before writes it, is a sign-in
+-- only as long as that version may have written it.
+ALTER TABLE sign_ins ADD COLUMN mac BYTEA NOT NULL DEFAULT '';
+
+-- One row: when a program of the version before was last seen, vouched for as well. Until an hour later sign-ins are stored when they are
+-- started, as it does.
+CREATE TABLE older_replicas (
+    id      INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+    seen_at BIGINT NOT NULL,
+    mac     BYTEA NOT NULL
+);
 
 
 -- Sessions.
