@@ -26,14 +26,14 @@ func TestActiveDirectorySignIn(t *testing.T) {
 		if e.ID != id || len(id) != 36 || e.Login != "alice" || e.Mail != "alice@example.test" || e.PasswordChanged.IsZero() {
 			t.Errorf("%s: got %+v", login, e)
 		}
-		wantGroups(t, e.Groups, "ctct-a07e1lxqqqo0-account_manager", "ctct-a07e1lxqqqo1-campaign_creator", "everybody")
+		wantGroups(t, e.Groups, "ctct-a07e1lxqqqo0-account_manager", "ctct-a07e1lxqqqo1-campaign_creator", "everybody", "Domain Users", "Users")
 	}
 	for _, login := range []string{`OTHER\alice`, "alice@other.test", "alice@example.test", "*", `EXAMPLE\*`, "nobody", "nobody@ad.example.test"} {
 		_, err := d.Authenticate(t.Context(), login, directorytest.Password)
 		t.Run(login, func(t *testing.T) { wantProblem(t, err, directory.BadCredentials) })
 	}
 	e, err := d.Read(t.Context(), id)
-	if err != nil || e.Login != "alice" || e.Problem != "" || len(e.Groups) != 3 {
+	if err != nil || e.Login != "alice" || e.Problem != "" || len(e.Groups) != 5 {
 		t.Errorf("Read by objectGUID: got %+v, %v", e, err)
 	}
 	if e, err := d.Read(t.Context(), strings.ToUpper(id)); err != nil || e.ID != id {
@@ -114,7 +114,7 @@ func TestLDAP07ActiveDirectoryNested(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			wantGroups(t, e.Groups, "emea", "sales", "staff")
+			wantGroups(t, e.Groups, "emea", "sales", "staff", "Domain Users", "Users")
 			for name, via := range map[string][]string{"emea": nil, "sales": {s.GroupDN("emea")}, "staff": {s.GroupDN("emea"), s.GroupDN("sales")}} {
 				g := groupNamed(t, e.Groups, name)
 				if !slices.Equal(g.Via, via) || len(g.ID) != 36 {
@@ -129,7 +129,7 @@ func TestLDAP07ActiveDirectoryNested(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			wantGroups(t, e.Groups, "everybody", "sales", "staff", "ring-a", "ring-b", "ring-c")
+			wantGroups(t, e.Groups, "everybody", "sales", "staff", "ring-a", "ring-b", "ring-c", "Domain Users", "Users")
 			o.MaxGroups = 2
 			_, err = open(t, o).Authenticate(t.Context(), "bob", directorytest.Password)
 			wantProblem(t, err, directory.BadData)
@@ -161,15 +161,15 @@ func TestID04DistributionGroups(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			wantGroups(t, e.Groups, "emea", "sales", "staff")
-			wantGroups(t, people["heidi"].Groups, "emea", "sales", "staff")
+			wantGroups(t, e.Groups, "emea", "sales", "staff", "Domain Users", "Users")
+			wantGroups(t, people["heidi"].Groups, "emea", "sales", "staff", "Domain Users", "Users")
 			o.DistributionGroups = true
 			people, _ = walkAll(t, open(t, o), nil)
 			if e, err = open(t, o).Authenticate(t.Context(), "heidi", directorytest.Password); err != nil {
 				t.Fatal(err)
 			}
-			wantGroups(t, e.Groups, "emea", "sales", "staff", "mailing list", "over the list")
-			wantGroups(t, people["heidi"].Groups, "emea", "sales", "staff", "mailing list", "over the list")
+			wantGroups(t, e.Groups, "emea", "sales", "staff", "mailing list", "over the list", "Domain Users", "Users")
+			wantGroups(t, people["heidi"].Groups, "emea", "sales", "staff", "mailing list", "over the list", "Domain Users", "Users")
 		})
 	}
 }

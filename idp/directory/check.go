@@ -13,11 +13,12 @@ import (
 	"github.com/go-ldap/ldap/v3"
 )
 
-// Step is one step of Check: what was tried, what came of it, and what to do if it failed.
+// Step is one step of Check: what was tried, what came of it, and what to do if it failed. One that passed can have something to do
+// too: a warning.
 type Step struct {
 	Name, Detail string
 	Err          error
-	Mend         string // "" when Err is nil
+	Mend         string
 }
 
 // Check tries each server: dial and TLS, service bind, base DN; and then, over the pool as a sign-in would, one person and that
@@ -121,6 +122,10 @@ func (d *Directory) checkSearches(ctx context.Context) []Step {
 		groups.Err, groups.Mend = err, "check group_base_dn, group_mode and group_filter, and that the service account may read groups"
 	} else {
 		groups.Detail = fmt.Sprintf("%d groups by group_mode %s", len(list), d.o.GroupMode)
+		if token, err := d.token(ctx, e.DN); d.byToken && err == nil && token == nil {
+			groups.Detail += ", without tokenGroups: members of a distribution group that is in a security group count as its members too"
+			groups.Mend = "let the service account read tokenGroups of people, for instance as a member of Windows Authorization Access Group"
+		}
 	}
 	return []Step{person, groups}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 
 	"github.com/go-ldap/ldap/v3"
@@ -13,6 +14,7 @@ import (
 type Directory struct {
 	o          Options
 	isAD       bool
+	byToken    bool // tokenGroups gives a person's groups, where it can be read
 	person     *template
 	upn        *template // finds by user principal name; nil: person does
 	groups     *template // nil in mode member_of
@@ -24,6 +26,7 @@ type Directory struct {
 	slow     chan struct{} // the share of binds that tries of addresses past their limit have
 	cache    groupCache
 
+	warnToken sync.Once
 	referrals atomic.Int64
 	closed    atomic.Bool
 }
@@ -36,6 +39,8 @@ func New(o Options) (*Directory, error) {
 		return nil, err
 	}
 	d := &Directory{o: o, isAD: o.Preset == presetAD, person: p.person, upn: p.upn, groups: p.groups, cache: newGroupCache(o.Now)}
+	// A filter of one's own and distribution groups ask for other groups than those of a token.
+	d.byToken = d.isAD && o.GroupMode == modeAD && o.GroupFilter == adTokenFilter
 	for _, u := range p.urls {
 		s := newServer(u, &d.o, p)
 		if s.tls == nil {
@@ -52,6 +57,9 @@ func New(o Options) (*Directory, error) {
 	d.attributes = append(d.attributes, o.stateAttributes()...)
 	if o.GroupMode != modeSearch {
 		d.attributes = append(d.attributes, "memberOf")
+	}
+	if d.isAD {
+		d.attributes = append(d.attributes, "objectSid", "primaryGroupID") // see primarySID
 	}
 	return d, nil
 }

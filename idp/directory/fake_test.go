@@ -22,6 +22,7 @@ type fake struct {
 	mu        sync.Mutex
 	people    []fakeEntry // found by every search below base that asks for a login
 	entries   map[string]fakeEntry
+	groups    []fakeEntry // found by the objectSid that a filter asks for
 	password  string
 	diag      string // message of a refused bind
 	code      int    // result code of a refused bind
@@ -173,6 +174,13 @@ func (f *fake) search(w *gldap.ResponseWriter, r *gldap.Request) {
 		for _, p := range f.people {
 			if p.dn == m.BaseDN {
 				found = append(found, p)
+			}
+		}
+	case strings.Contains(m.Filter, "(objectSid="):
+		for _, g := range f.groups {
+			// The library shows printable octets alone as they came, so the last number has to be one.
+			if last := g.attributes["objectSid"][0][24:25]; strings.Contains(m.Filter, last+`\00\00\00)`) {
+				found = append(found, g)
 			}
 		}
 	case !strings.Contains(m.Filter, "nobody"):

@@ -22,6 +22,9 @@ type groupCache struct {
 	mu     sync.Mutex
 	groups map[string]cached[Group]
 	in     map[string]cached[[]Group]
+	tokens map[sid]cached[tokenGroup]
+	// primaries are the DNs of primary groups, of which there are few.
+	primaries map[sid]cached[string]
 }
 
 type cached[T any] struct {
@@ -30,7 +33,10 @@ type cached[T any] struct {
 }
 
 func newGroupCache(now func() time.Time) groupCache {
-	return groupCache{now: now, groups: map[string]cached[Group]{}, in: map[string]cached[[]Group]{}}
+	return groupCache{
+		now: now, groups: map[string]cached[Group]{}, in: map[string]cached[[]Group]{},
+		tokens: map[sid]cached[tokenGroup]{}, primaries: map[sid]cached[string]{},
+	}
 }
 
 // group is the group with this DN, with id and name and without a path.
@@ -59,18 +65,44 @@ func (c *groupCache) keepParents(dn string, parents []Group) {
 	keep(c.in, dn, parents, c.now())
 }
 
-func look[T any](m map[string]cached[T], dn string, now time.Time, fresh time.Duration) (value T, ok bool) {
-	// The DN as the server spells it is the key: it spells one group in one way, and a miss costs only a reading.
-	c, ok := m[dn]
+// token is what is known of the group with this identifier.
+func (c *groupCache) token(s sid) (tokenGroup, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return look(c.tokens, s, c.now(), identityFresh)
+}
+
+func (c *groupCache) keepToken(s sid, g tokenGroup) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	keep(c.tokens, s, g, c.now())
+}
+
+// primary is the DN of the group with this identifier, "" for one that can't be read.
+func (c *groupCache) primary(s sid) (string, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return look(c.primaries, s, c.now(), identityFresh)
+}
+
+func (c *groupCache) keepPrimary(s sid, dn string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	keep(c.primaries, s, dn, c.now())
+}
+
+func look[K comparable, T any](m map[K]cached[T], key K, now time.Time, fresh time.Duration) (value T, ok bool) {
+	// A DN is a key as the server spells it: it spells one group in one way, and a miss costs only a reading.
+	c, ok := m[key]
 	if !ok || now.Sub(c.at) >= fresh {
 		return value, false
 	}
 	return c.value, true
 }
 
-func keep[T any](m map[string]cached[T], dn string, value T, now time.Time) {
+func keep[K comparable, T any](m map[K]cached[T], key K, value T, now time.Time) {
 	if len(m) >= maxCached {
 		clear(m)
 	}
-	m[dn] = cached[T]{value, now}
+	m[key] = cached[T]{value, now}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/go-ldap/ldap/v3"
@@ -15,11 +16,19 @@ func (d *Directory) groupsOf(ctx context.Context, e Entry, found *ldap.Entry) ([
 	var err error
 	switch d.o.GroupMode {
 	case modeAD:
+		if d.byToken {
+			if groups, ok, err := d.groupsInToken(ctx, found); ok || err != nil {
+				return groups, err
+			}
+			d.warnToken.Do(func() {
+				d.o.Logger.Warn("the service account can't read tokenGroups: groups are searched by the matching rule in chain", "bind_dn", d.o.BindDN)
+			})
+		}
 		return d.groupsInChain(ctx, e, found)
 	case modeSearch:
-		filter, ok := d.groups.fill(map[string]string{holdDN: e.DN, holdLogin: e.Login})
-		if !ok {
-			return nil, nil
+		filter, ok, failed := d.personFilter(ctx, e, found)
+		if !ok || failed != nil {
+			return nil, failed
 		}
 		direct, err = d.searchGroups(ctx, filter)
 	default:
@@ -145,7 +154,16 @@ func (d *Directory) listedGroups(ctx context.Context, found *ldap.Entry) ([]Grou
 	if err != nil {
 		return nil, err
 	}
-	return d.identified(ctx, list)
+	groups, err := d.identified(ctx, list)
+	s, has := primarySID(found)
+	if err != nil || !d.isAD || !has {
+		return groups, err
+	}
+	known, err := d.groupsBySID(ctx, []sid{s})
+	if err != nil || !known[s].here {
+		return groups, err
+	}
+	return append(groups, known[s].group), nil
 }
 
 // identified makes groups of DNs: each with id and name, from the cache or read. It leaves out those that are not below the group
@@ -221,11 +239,12 @@ func (d *Directory) readGroup(ctx context.Context, dn string) (Group, []Group, e
 }
 
 // groupsInChain lets Active Directory follow the nesting: one search finds all groups. The paths come from the memberOf of what it
-// found.
+// found. It is for group filters of one's own, distribution groups included, and where tokenGroups can't be read. Unlike a token,
+// the rule goes on through distribution groups.
 func (d *Directory) groupsInChain(ctx context.Context, e Entry, person *ldap.Entry) ([]Group, error) {
-	filter, ok := d.groups.fill(map[string]string{holdDN: e.DN, holdLogin: e.Login})
-	if !ok {
-		return nil, nil
+	filter, ok, err := d.personFilter(ctx, e, person)
+	if !ok || err != nil {
+		return nil, err
 	}
 	found, err := d.searchAll(ctx, d.o.GroupBaseDN, filter, append(d.groupAttributes(), "memberOf"), d.o.MaxGroups)
 	if errors.Is(err, errTooMany) {
@@ -247,6 +266,13 @@ func (d *Directory) groupsInChain(ctx context.Context, e Entry, person *ldap.Ent
 	listed, err := d.values(ctx, person, "memberOf", d.o.MaxGroups)
 	if err != nil && !errors.Is(err, errTooMany) {
 		return nil, err
+	}
+	if s, has := primarySID(person); has {
+		dn, err := d.primaryDN(ctx, s) // from the cache: personFilter has asked
+		if err != nil {
+			return nil, err
+		}
+		listed = append(slices.Clone(listed), dn)
 	}
 	tracePaths(groups, index, listed, func(i int) []string { return found[i].GetEqualFoldAttributeValues("memberOf") })
 	return groups, nil
@@ -304,10 +330,15 @@ func (d *Directory) group(e *ldap.Entry) (Group, error) {
 		g.ID = id
 	}
 	if d.securityOnly() {
-		// The bit that marks security groups makes the number negative. Without a readable type it is none.
-		g.distribution = !strings.HasPrefix(e.GetEqualFoldAttributeValue("groupType"), "-")
+		g.distribution = !isSecurity(e)
 	}
 	return g, nil
+}
+
+// isSecurity tells whether an entry is a security group. The bit that marks them makes the number negative. Without a readable
+// type it is none.
+func isSecurity(e *ldap.Entry) bool {
+	return strings.HasPrefix(e.GetEqualFoldAttributeValue("groupType"), "-")
 }
 
 // personClasses mark an entry that is a person, by whatever DN somebody asks for it.

@@ -30,8 +30,9 @@ type Options struct {
 	Domain                                                                            string   // AD: NetBIOS or DNS domain, stripped from DOMAIN\user; UPN logins search userPrincipalName
 
 	GroupBaseDN string // groups are searched below it; default BaseDN
-	// GroupMode is "member_of" (the person's memberOf), "search" (GroupFilter by the person's DN) or "ad" (one search by the
-	// matching rule in chain, always nested; the primary group, such as Domain Users, is not among its results).
+	// GroupMode is "member_of" (the person's memberOf), "search" (GroupFilter by the person's DN) or "ad" (always nested: the
+	// person's tokenGroups, or one search by the matching rule in chain). With the preset for Active Directory, the primary group,
+	// such as Domain Users, is among the groups in each mode.
 	GroupMode string
 	// DistributionGroups takes them beside security groups; Active Directory only. A GroupFilter of one's own decides by itself.
 	DistributionGroups                   bool

@@ -23,6 +23,10 @@ const (
 // administrators and owners of lists may often create and fill distribution groups, which are not meant to give access.
 const securityGroup = "(groupType:1.2.840.113556.1.4.803:=2147483648)"
 
+// adTokenFilter is the group filter of the preset. What it finds is what tokenGroups lists, but for the primary group and what is
+// nested by way of distribution groups.
+const adTokenFilter = "(&(objectCategory=group)" + securityGroup + "(member:" + inChain + ":=" + holdDN + "))"
+
 // preset fills what is empty.
 func (o *Options) preset() {
 	fill := func(field *string, value string) {

@@ -170,6 +170,33 @@ func (t *template) fill(values map[string]string) (filter string, ok bool) {
 	return "(" + string(t.op) + strings.Join(parts, "") + ")", true
 }
 
+// instead is the filter with a condition on the group in the place of the one that makes the person with a DN a member. ok is
+// false where the filter has none, or needs something else of the person: a login, or not to be a member.
+func (t *template) instead(condition string) (filter string, ok bool) {
+	switch {
+	case !t.uses(holdDN) && !t.uses(holdLogin):
+		return t.present(), true
+	case t.op == 0:
+		// Of other attributes, such as managedBy, nobody is a member.
+		return condition, t.exactly(holdDN) && (strings.EqualFold(t.left, "member=") || strings.EqualFold(t.left, "member:"+inChain+":="))
+	case t.op == '!':
+		return "", false
+	}
+	var parts []string
+	for _, c := range t.children {
+		part, ok := c.instead(condition)
+		if ok {
+			parts = append(parts, part)
+		} else if t.op == '&' {
+			return "", false
+		}
+	}
+	if len(parts) == 0 {
+		return "", false
+	}
+	return "(" + string(t.op) + strings.Join(parts, "") + ")", true
+}
+
 // present is the filter with each placeholder standing for any value. It keeps the operator's other conditions (an object class, a
 // department) when a person is looked up by id.
 func (t *template) present() string {

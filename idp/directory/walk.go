@@ -49,7 +49,7 @@ func (d *Directory) Walk(ctx context.Context, o WalkOptions, visit func(Entry) e
 		return Walked{}, unavailable(op, err)
 	}
 	defer conn.close()
-	w := &walk{d: d, conn: conn, graph: newGroupGraph(d, o.Wanted), base: dnKey(d.o.GroupBaseDN)}
+	w := &walk{d: d, conn: conn, graph: newGroupGraph(d, o.Wanted), base: dnKey(d.o.GroupBaseDN), bySID: map[sid]int32{}}
 	if w.groupsOf, err = w.readGroups(ctx); err != nil {
 		return w.seen(), unavailable(op, err)
 	}
@@ -87,7 +87,10 @@ type walk struct {
 	graph  *groupGraph
 	base   string           // dnKey of the group base
 	shared map[walkKey]bool // ids that several entries have
+	bySID  map[sid]int32    // of Active Directory: the node of a group, noNode for one that there is no use for
 	walked Walked
+	// byToken: sign-ins read tokenGroups, so the chain does not go through distribution groups. Known from the first person on.
+	byToken, tried bool
 	// groupsOf gives the groups of a person that matter, by the configured mode.
 	groupsOf func(context.Context, Entry, *ldap.Entry) ([]Group, error)
 }

@@ -16,7 +16,7 @@ const usualGroups = "(|(objectClass=groupOfNames)(objectClass=groupOfUniqueNames
 
 // list reads all groups that a filter finds below the group base, for each those that it is in, if there is a use for them.
 func (w *walk) list(ctx context.Context, filter string, parents bool) error {
-	attributes := w.d.groupAttributes()
+	attributes := w.attributes()
 	if parents {
 		attributes = append(attributes, "memberOf")
 	}
@@ -33,13 +33,25 @@ func (w *walk) list(ctx context.Context, filter string, parents bool) error {
 	return nil
 }
 
+// attributes are what is read of each group that counts.
+func (w *walk) attributes() []string {
+	if w.d.isAD {
+		return append(w.d.groupAttributes(), "objectSid")
+	}
+	return w.d.groupAttributes()
+}
+
 // add takes a group that a search found into the graph.
 func (w *walk) add(found *ldap.Entry) int32 {
 	g, fault := w.d.group(found)
 	if fault != nil {
 		g.DN = found.DN
 	}
-	return w.graph.add(g, fault)
+	i := w.graph.add(g, fault)
+	if s, ok := entrySID(found); ok && w.d.isAD {
+		w.bySID[s] = i
+	}
+	return i
 }
 
 // join notes which groups a group is in.
@@ -110,7 +122,13 @@ func (w *walk) listed(ctx context.Context, _ Entry, found *ldap.Entry) ([]Group,
 	if err != nil {
 		return nil, err
 	}
-	return w.graph.climb(ctx, w.nodes(list), w.d.o.Nested)
+	direct := w.nodes(list)
+	if s, ok := primarySID(found); ok {
+		if i, ok := w.bySID[s]; ok { // the list of the usual groups has each of Active Directory's below the base
+			direct = append(direct, i)
+		}
+	}
+	return w.graph.climb(ctx, direct, w.d.o.Nested)
 }
 
 // followsChain tells whether the filter is Active Directory's rule in chain for the person's DN, with other conditions on the group at most.
@@ -143,17 +161,17 @@ func (w *walk) loadChain(ctx context.Context, i int32) error {
 	defer cancel()
 	dn := w.graph.nodes[i].group.DN
 	w.graph.nodes[i].known = true
-	found, err := w.d.search(ctx, w.d.request(dn, ldap.ScopeBaseObject, 1, "(objectClass=*)", []string{"memberOf"}))
+	found, err := w.d.search(ctx, w.d.request(dn, ldap.ScopeBaseObject, 1, "(objectClass=*)", []string{"memberOf", "groupType"}))
 	if err != nil && !hasCode(err, ldap.LDAPResultNoSuchObject, ldap.LDAPResultInsufficientAccessRights, ldap.LDAPResultReferral) {
 		return unavailable("read the group "+dn, err)
 	}
-	if len(found) == 0 {
+	if len(found) == 0 || w.byToken && !isSecurity(found[0]) {
 		return nil
 	}
 	return w.join(ctx, i, found[0])
 }
 
-// inChain are the groups that the server would find in chain. The primary group is in no memberOf, and not among them either.
+// inChain are the groups that the server would find in chain, or in the person's token.
 func (w *walk) inChain(ctx context.Context, e Entry, found *ldap.Entry) ([]Group, error) {
 	list, err := w.d.values(ctx, found, "memberOf", w.d.o.MaxGroups)
 	if errors.Is(err, errTooMany) {
@@ -162,5 +180,75 @@ func (w *walk) inChain(ctx context.Context, e Entry, found *ldap.Entry) ([]Group
 	if err != nil {
 		return nil, err
 	}
-	return w.graph.chain(ctx, w.nodes(list))
+	if err := w.tryToken(ctx, found.DN); err != nil {
+		return nil, err
+	}
+	direct := w.nodes(list)
+	if s, ok := primarySID(found); ok {
+		i, err := w.primary(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		if i != noNode {
+			direct = append(direct, i)
+		}
+	}
+	return w.graph.chain(ctx, direct)
+}
+
+// noNode stands for a primary group that nobody is in by any rule of ours: it can't be read, or does not count and leads nowhere.
+const noNode int32 = -1
+
+// tryToken finds out by the first person whether sign-ins can read tokenGroups, which the walk does not read for each: it has to
+// follow the same groups.
+func (w *walk) tryToken(ctx context.Context, dn string) error {
+	if w.tried || !w.d.byToken {
+		return nil
+	}
+	ctx, cancel := w.d.bounded(ctx)
+	defer cancel()
+	token, err := w.d.token(ctx, dn)
+	if hasCode(err, ldap.LDAPResultNoSuchObject) {
+		return nil // moved away since it was listed; the next will tell
+	}
+	if err != nil {
+		return err
+	}
+	w.tried, w.byToken = true, token != nil
+	return nil
+}
+
+// primary is the node of a primary group. The lists of groups have those alone that list members, and it may list none; so each
+// is looked for once.
+func (w *walk) primary(ctx context.Context, s sid) (int32, error) {
+	if i, ok := w.bySID[s]; ok {
+		return i, nil
+	}
+	ctx, cancel := w.d.bounded(ctx)
+	defer cancel()
+	w.bySID[s] = noNode
+	if filter, ok := w.d.groupFilter(s.filter()); ok {
+		found, err := w.d.search(ctx, w.d.request(w.d.o.GroupBaseDN, ldap.ScopeWholeSubtree, 2, filter, append(w.attributes(), "memberOf")))
+		if err != nil {
+			return noNode, w.d.groupSearchError(err)
+		}
+		if len(found) == 1 {
+			i := w.add(found[0])
+			if w.d.o.GroupMode == modeAD {
+				return i, w.join(ctx, i, found[0])
+			}
+			return i, nil
+		}
+	}
+	if w.d.o.GroupMode != modeAD {
+		return noNode, nil
+	}
+	dn, err := w.d.primaryDN(ctx, s)
+	if err != nil {
+		return noNode, err
+	}
+	if dn != "" {
+		w.bySID[s] = w.graph.node(dnKey(dn), dn) // the chain goes through it
+	}
+	return w.bySID[s], nil
 }

@@ -23,6 +23,9 @@ type members struct {
 	// odd are the groups whose DN has letters beyond ASCII, by the coarse form. A member list may spell such a DN in another
 	// way that the server takes for the same.
 	odd map[walkKey]int32
+	// primaries are the primary groups whose own groups are known; doubtful is one whose DN is spelled in different ways.
+	primaries map[int32]bool
+	doubtful  map[int32]bool
 }
 
 // membership says that whoever has a DN or a login is in a group.
@@ -34,7 +37,7 @@ type membership struct {
 }
 
 func newMembers(w *walk, ways []way) *members {
-	m := &members{w: w, ways: ways, odd: map[walkKey]int32{}}
+	m := &members{w: w, ways: ways, odd: map[walkKey]int32{}, primaries: map[int32]bool{}, doubtful: map[int32]bool{}}
 	for _, y := range ways {
 		if !y.byDN && !slices.ContainsFunc(m.kinds, func(k way) bool { return k.of("\x00") == y.of("\x00") }) {
 			m.kinds = append(m.kinds, y)
@@ -48,7 +51,7 @@ func newMembers(w *walk, ways []way) *members {
 func (m *members) read(ctx context.Context) error {
 	g := m.w.graph
 	for bit, y := range m.ways {
-		err := m.w.conn.pages(ctx, m.w.d.o.GroupBaseDN, y.filter(), m.w.d.groupAttributes(), func(found *ldap.Entry) error {
+		err := m.w.conn.pages(ctx, m.w.d.o.GroupBaseDN, y.filter(), m.w.attributes(), func(found *ldap.Entry) error {
 			i := m.w.add(found)
 			for int(i) >= len(m.found) {
 				m.found = append(m.found, 0)
@@ -219,7 +222,40 @@ func (m *members) groupsOf(ctx context.Context, e Entry, found *ldap.Entry) ([]G
 		}
 	}
 	slices.Sort(direct)
+	if s, ok := primarySID(found); ok && m.w.d.isAD {
+		i, err := m.primary(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		if m.doubtful[i] {
+			return m.w.asked(ctx, e, found)
+		}
+		if i != noNode {
+			direct = append(direct, i)
+		}
+	}
 	return m.w.graph.climb(ctx, direct, m.w.d.o.Nested)
+}
+
+// primary is the node of a primary group. One that lists no members was not met when the groups were read: what it is in is known
+// from the members of the others.
+func (m *members) primary(ctx context.Context, s sid) (int32, error) {
+	i, err := m.w.primary(ctx, s)
+	if err != nil || i == noNode || m.primaries[i] {
+		return i, err
+	}
+	m.primaries[i] = true
+	dn := m.w.graph.nodes[i].group.DN
+	own := exactly(dnKey(dn))
+	for _, is := range m.with(keyOf(coarse(dn))) {
+		if is.exact != own {
+			m.doubtful[i] = true
+		}
+		if n := &m.w.graph.nodes[i]; m.w.d.o.Nested && !slices.Contains(n.parents, is.group) {
+			n.parents = append(n.parents, is.group)
+		}
+	}
+	return i, nil
 }
 
 // with are the memberships of one value.

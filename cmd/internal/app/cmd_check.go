@@ -92,9 +92,12 @@ func (c *checkCmd) Run(s *session) (err error) {
 	checkSecrets(s.ctx, r, p)
 	checkKeys(s.ctx, r, p)
 	for _, step := range p.Directory.Check(s.ctx) {
-		if step.Err != nil {
+		switch {
+		case step.Err != nil:
 			r.fail("directory: "+step.Name, step.Err, step.Mend)
-		} else {
+		case step.Mend != "":
+			r.warn("directory: "+step.Name, step.Detail, step.Mend)
+		default:
 			r.ok("directory: "+step.Name, step.Detail)
 		}
 	}

@@ -105,7 +105,8 @@ type DirectoryConfig struct {
 	GroupBaseDN string `yaml:"group_base_dn"`
 
 	// How groups are found: member_of (the person's memberOf), search (groups that
-	// name the person), ad (Active Directory's rule that follows nesting itself).
+	// name the person), ad (Active Directory's token of the person: nested groups and the
+	// primary group included).
 	// Default: the preset's.
 	// Example: member_of
 	GroupMode string `yaml:"group_mode"`

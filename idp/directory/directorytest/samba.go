@@ -1,6 +1,7 @@
 package directorytest
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -88,6 +89,36 @@ func (s *Samba) Options() directory.Options {
 		BaseDN:       s.BaseDN,
 		Domain:       s.Domain,
 	}
+}
+
+// RID is the last number of an entry's security identifier.
+func (s *Samba) RID(tb testing.TB, dn string) uint32 {
+	tb.Helper()
+	rid, err := s.rid(dn)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return rid
+}
+
+func (s *Samba) rid(dn string) (uint32, error) {
+	conn, err := dial(s.URL(), s.CAFile())
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = conn.Close() }()
+	if err := conn.Bind(s.AdminDN, s.AdminPassword); err != nil {
+		return 0, err
+	}
+	found, err := conn.Search(ldap.NewSearchRequest(dn, ldap.ScopeBaseObject, ldap.NeverDerefAliases, 1, 10, false, "(objectClass=*)", []string{"objectSid"}, nil))
+	if err != nil || len(found.Entries) != 1 {
+		return 0, fmt.Errorf("directorytest: read the objectSid of %s: %w", dn, err)
+	}
+	raw := found.Entries[0].GetRawAttributeValue("objectSid")
+	if len(raw) < 12 {
+		return 0, fmt.Errorf("directorytest: %s has an objectSid of %d bytes", dn, len(raw))
+	}
+	return binary.LittleEndian.Uint32(raw[len(raw)-4:]), nil
 }
 
 // TryApply is Apply for changes that the server may refuse.
