@@ -14,6 +14,9 @@ type Visitor struct {
 	Session string // the session cookie's token, "" if none
 	Browser string // the browser cookie's token; "" only on a cross-site POST, which carries no Lax cookies
 	Own     string // token of the cookie that was made for the sign-in of this request alone (GoOn.Own), "" if none
+
+	// NoConsole says that the admin console is not served where the visitor comes from: no step of a sign-in to it is taken there.
+	NoConsole bool
 }
 
 // Answer is what web renders.

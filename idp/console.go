@@ -118,6 +118,9 @@ func (r consoleRoles) of(c *config, e directory.Entry) ConsoleRole {
 func (p *Provider) EnterConsole(ctx context.Context, path string, fresh bool, v Visitor) (a Answer, err error) {
 	ctx, end := p.traced(ctx, v, "console")
 	defer func() { end(&a, &err) }()
+	if v.NoConsole {
+		return Answer{Page: p.elsewhere(ctx, consoleID, v)}, nil
+	}
 	if len(path) > 2048 {
 		path = "" // longer than any of ours
 	}
@@ -132,6 +135,13 @@ func (p *Provider) EnterConsole(ctx context.Context, path string, fresh bool, v 
 	f.in.CreatedAt = p.o.Now()
 	f.data = pending{Console: &pendingConsole{Path: path, Fresh: fresh}}
 	return p.proceed(ctx, f)
+}
+
+// elsewhere refuses a step of a sign-in that is not served where the visitor comes from, with the words for one that is not there.
+func (p *Provider) elsewhere(ctx context.Context, entityID string, v Visitor) Page {
+	p.logRefusal(ctx, v, entityID, ReasonUnknownSignIn, "the admin console is not served where this visitor comes from",
+		"see console.allow_from; the commands need no console")
+	return Refusal{Reason: ReasonUnknownSignIn, Status: http.StatusNotFound}
 }
 
 // enter is the last step of a sign-in to the console.
@@ -193,6 +203,9 @@ func (p *Provider) UsedConsole(ctx context.Context, a Administrator) error {
 // that of a directory reading as young as a sign-in's: who leaves the group is out
 // within a minute.
 func (p *Provider) Administrator(ctx context.Context, v Visitor) (a Administrator, ok bool, err error) {
+	if v.NoConsole {
+		return a, false, nil
+	}
 	s, known, err := p.session(ctx, v)
 	if err != nil || !known || p.consoleOver(s) {
 		return a, false, err

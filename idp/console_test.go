@@ -2,6 +2,7 @@ package idp_test
 
 import (
 	"context"
+	"net/http"
 	"testing"
 	"time"
 
@@ -179,6 +180,49 @@ func TestConsoleIdle(t *testing.T) {
 	now.Advance(15 * time.Minute)
 	a, err = f.Resume(ctx, on.SignIn, v)
 	must[idp.AskPassword](t, a, err)
+}
+
+// ID-19: no step of a sign-in to the console is taken where the console is not served, and no session opens it there.
+func TestConsoleElsewhere(t *testing.T) {
+	ctx := context.Background()
+	f := newConsoleFixture(t, idp.ConsoleGroups{Admin: staffGroup})
+	v, _ := f.enterAs(t, "alice", "correct horse")
+	outside := v
+	outside.NoConsole = true
+	gone := func(what string, a idp.Answer, err error) {
+		t.Helper()
+		if page := must[idp.Refusal](t, a, err); page.Status != http.StatusNotFound || page.Reason != idp.ReasonUnknownSignIn || a.NewSession != "" {
+			t.Errorf("%s: %+v", what, page)
+		}
+	}
+	if _, in, err := f.Administrator(ctx, outside); in || err != nil {
+		t.Errorf("let in from outside: %v, %v", in, err)
+	}
+	a, err := f.EnterConsole(ctx, "/admin/", false, outside)
+	gone("entry", a, err)
+
+	// A sign-in that was begun inside.
+	w := visitor("moves")
+	a, err = f.EnterConsole(ctx, "/admin/", false, w)
+	on := begun(t, a, err)
+	moved := w
+	moved.NoConsole = true
+	a, err = f.Resume(ctx, on.SignIn, moved)
+	gone("the login page", a, err)
+	a, err = f.Login(ctx, on.SignIn, "alice", "correct horse", moved)
+	gone("the login", a, err)
+	a, err = f.Login(ctx, on.SignIn, "alice", "correct horse", w)
+	stored := must[idp.GoOn](t, a, err).SignIn
+	w.Session, moved.Session = a.NewSession, a.NewSession
+	a, err = f.Resume(ctx, stored, moved)
+	gone("a stored sign-in", a, err)
+	a, err = f.ProveFactor(ctx, stored, idp.FactorProof{Code: "123456"}, moved)
+	gone("a second factor", a, err)
+	a, err = f.Resume(ctx, stored, w)
+	must[idp.Entered](t, a, err)
+	if _, ok, err := f.SignedIn(ctx, outside); !ok || err != nil {
+		t.Errorf("the session itself is over outside: %v", err)
+	}
 }
 
 // A pending sign-in to the console is none to a service provider, nor the other way round, and belongs to its browser.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -36,6 +37,8 @@ type Console struct {
 	VerifyAudit  func(ctx context.Context) (store.Verified, error)
 	WebhookURL   string           // where our own webhooks come in, with its secret: never shown; "": off
 	Settings     func() []Setting // the effective configuration, secrets masked
+	// AllowFrom are the networks from which the console is served; none: from everywhere.
+	AllowFrom []netip.Prefix
 	// PartnerFault and DirectoryFault put an error of Constant Contact or of the
 	// directory into a sentence for an admin; "" for another error.
 	PartnerFault, DirectoryFault func(error) string
@@ -58,6 +61,7 @@ type console struct {
 	areas map[string]*areaPages
 
 	streams openStreams
+	outside outsideCount
 }
 
 // consoleRoute is one route and who may use it.

@@ -2,11 +2,14 @@ package web_test
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"ssobridge/idp"
 	"ssobridge/store"
@@ -232,5 +235,91 @@ func TestConsoleStreamEnds(t *testing.T) {
 				t.Errorf("the stream counts as %d uses of the console", f.used)
 			}
 		})
+	}
+}
+
+// ID-19: from elsewhere than the networks of the console there is none, whatever the path or method, and the audit has one event a
+// minute.
+func TestConsoleAllowFrom(t *testing.T) {
+	db := storetest.Open(t)
+	f := &consoleIdP{fakeIdP: newFakeIdP(), in: true, who: idp.Administrator{Person: "p1", Login: "anna", Role: idp.Admin, Fresh: true}}
+	at := now
+	r := newRig(t, func(o *web.Options) {
+		o.IdP = f
+		o.Now = func() time.Time { return at }
+		o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("10.20.9.0/24")}
+		o.Console = &web.Console{Store: db, AllowFrom: []netip.Prefix{netip.MustParsePrefix("10.20.0.0/16"), netip.MustParsePrefix("2001:db8::/32")}}
+	})
+	unknown := r.get("/nothing", "X-Forwarded-For", "192.0.2.7")
+	for _, c := range []struct {
+		name, forwarded string
+		in              bool
+	}{
+		{"inside", "10.20.1.1", true},
+		{"inside, IPv6", "2001:db8::7", true},
+		{"inside, as the proxy writes a port", "10.20.1.1:4711", true},
+		{"inside, IPv4 in the form of IPv6", "::ffff:10.20.1.1", true},
+		{"outside", "192.0.2.7", false},
+		{"outside, IPv6", "2001:db9::7", false},
+		{"outside, who writes an address of the inside before it", "10.20.1.1, 192.0.2.7", false},
+		{"a trusted proxy, for nobody", "", false},
+		{"a trusted proxy of the inside, for nobody", "10.20.9.1", false},
+		{"what is no address", "inside", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f.looked = 0
+			header := []string{"Origin", r.srv.URL}
+			if c.forwarded != "" {
+				header = append(header, "X-Forwarded-For", c.forwarded)
+			}
+			for _, route := range [][2]string{
+				{http.MethodGet, "/admin/audit"}, {http.MethodGet, "/admin/"}, {http.MethodGet, "/admin"}, {http.MethodHead, "/admin/"},
+				{http.MethodPost, "/admin/keys/retire"}, {http.MethodGet, "/admin/provisioning/live"}, {http.MethodGet, "/admin/no-such-page"},
+				{http.MethodPut, "/admin/audit"}, {http.MethodOptions, "/admin/audit"},
+			} {
+				if c.in && route[1] == "/admin/provisioning/live" {
+					continue
+				}
+				resp := r.do(route[0], route[1], nil, header...)
+				if !c.in && resp.StatusCode != http.StatusNotFound {
+					t.Errorf("%s %s: %d, want 404", route[0], route[1], resp.StatusCode)
+				}
+				if c.in && resp.StatusCode == http.StatusNotFound && route[1] != "/admin/no-such-page" {
+					t.Errorf("%s %s: 404", route[0], route[1])
+				}
+				if !c.in && (resp.Header.Get("Allow") != "" || route[0] == http.MethodGet && len(resp.body) != len(unknown.body)) {
+					t.Errorf("%s %s: the answer differs from that to a page that does not exist:\n%v\n%s", route[0], route[1], resp.Header, resp.body)
+				}
+			}
+			if !c.in && f.looked+len(f.entered) != 0 {
+				t.Error("the identity provider was asked")
+			}
+		})
+	}
+	list := func() (total int) {
+		t.Helper()
+		events, err := db.Audit().List(t.Context(), store.Filter{Action: "console-refusal"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range events {
+			var detail struct{ Requests int }
+			if err := json.Unmarshal(e.Detail, &detail); err != nil || e.Outcome != "refused" || e.Reason != "console_address" || e.Actor != "" {
+				t.Errorf("event %+v, %v", e, err)
+			}
+			total += detail.Requests
+		}
+		if len(events) > 2 {
+			t.Errorf("%d events", len(events))
+		}
+		return total
+	}
+	if n := list(); n != 1 {
+		t.Errorf("the audit counts %d requests, want the first one", n)
+	}
+	at = at.Add(time.Minute)
+	r.get("/admin/", "X-Forwarded-For", "192.0.2.7")
+	if n := list(); n != 6*9+1 {
+		t.Errorf("the audit counts %d requests after a minute, want %d", n, 6*9+1)
 	}
 }

@@ -29,6 +29,8 @@ type visit struct {
 	language *language // of the page
 	status   int       // what the log says where nothing was sent
 
+	console bool // the console is served where the request comes from
+
 	broken bool // what was sent is not the whole: the connection is to break off too
 
 	footprint *idp.Footprint // what the request may leave behind
@@ -47,7 +49,7 @@ func visitOf(c echo.Context) *visit {
 
 // visitor is the visit as idp wants it.
 func (v *visit) visitor() idp.Visitor {
-	return idp.Visitor{Ref: v.ref, Address: v.address, Session: v.session, Browser: v.browser, Own: v.own}
+	return idp.Visitor{Ref: v.ref, Address: v.address, Session: v.session, Browser: v.browser, Own: v.own, NoConsole: !v.console}
 }
 
 // serve stands around every request: reference id, headers, time limit, recovery
@@ -58,6 +60,7 @@ func (s *Server) serve(next echo.HandlerFunc) echo.HandlerFunc {
 		r := c.Request()
 		v := &visit{address: clientAddress(r, s.trusted), session: sessionToken(r), browser: browserToken(r), language: s.languageOf(r)}
 		c.Set(visitKey, v)
+		v.console = s.console != nil && s.console.from(v.address)
 		s.secure(c.Response().Header())
 
 		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
@@ -164,6 +167,10 @@ func knownMethod(method string) string {
 func (s *Server) guard(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
+		// Before anything that would answer differently for a path that is there and one that is not.
+		if v := visitOf(c); s.console != nil && !v.console && (isConsolePath(r.URL.Path) || isConsolePath(c.Path())) {
+			return s.console.elsewhere(c, v)
+		}
 		if r.Method == http.MethodOptions {
 			// No page of another site may call us, so there is nothing to answer before it does. Without this, the router would answer 204.
 			return s.noOptions(c)

@@ -170,6 +170,7 @@ type Server struct {
 	matcher   xlanguage.Matcher
 	pages     *pages // of the default language, for what is the same in all
 	assets    map[string]asset
+	console   *console // nil: there is none
 	echo      *echo.Echo
 	routed    map[string]bool // patterns of the routes
 }
@@ -253,6 +254,7 @@ func New(o Options) (*Server, error) {
 			return nil, err
 		}
 		k.mount(s.echo)
+		s.console = k
 	}
 	s.routed = map[string]bool{}
 	for _, r := range s.echo.Routes() {

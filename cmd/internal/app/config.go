@@ -192,6 +192,13 @@ type ConsoleConfig struct {
 	// Example: cn=sso-admins,ou=groups,dc=example,dc=com
 	AdminGroup string `yaml:"admin_group"`
 
+	// Networks from which the console is served; from elsewhere its pages don't exist, and no sign-in to it goes on. Clients
+	// are known by their address, so that the bridge's own TLS or trusted_proxies is needed, and the address of a trusted
+	// proxy itself is never let in. Commands need no console: whoever locks themselves out changes this.
+	// Default none: served to everybody.
+	// Example: [10.20.0.0/16, 192.0.2.7]
+	AllowFrom []string `yaml:"allow_from"`
+
 	// The console asks for a login, with the second factor, when nobody has opened a page or sent a form in it for so
 	// long. Live pages and searches as one types don't count, and a session in which only other services were used has no
 	// console. From 1m to 1h.

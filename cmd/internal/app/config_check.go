@@ -43,6 +43,7 @@ func checkConfig(c *Config, f *faults) {
 	checkConstantContact(c, f)
 	checkProvisioning(c, f)
 	checkTimes(c, f)
+	checkConsole(c, f)
 	checkMetadata(c, f)
 	checkPages(c, f)
 }
@@ -310,11 +311,6 @@ func checkTimes(c *Config, f *faults) {
 	f.between("sessions.idle", c.Sessions.Idle, time.Minute, 30*24*time.Hour)
 	if c.Sessions.Idle > c.Sessions.Life {
 		f.add("sessions.idle", "is longer than sessions.life", "write at most "+short(c.Sessions.Life))
-	}
-	f.between("console.idle", c.Console.Idle, time.Minute, time.Hour)
-	f.between("console.life", c.Console.Life, 5*time.Minute, 24*time.Hour)
-	if c.Console.Idle > c.Console.Life {
-		f.add("console.idle", "is longer than console.life", "write at most "+short(c.Console.Life))
 	}
 	for _, action := range slices.Sorted(maps.Keys(c.Audit.Keep)) {
 		key := "audit.keep." + action

@@ -42,7 +42,8 @@ func (p *Parts) console() *web.Console {
 	}
 	return &web.Console{
 		Store: p.Store, Budget: p.Budget, Provisioning: p.Provisioning, Provider: p.IdP, Directory: p.Directory,
-		EntityID: p.Config.EntityID, Contacts: p.Config.contacts(), Preview: p.consolePreview, LiftLockout: p.LiftLockout, SessionIdle: p.Config.Sessions.Idle, Watch: consoleWatch{p}, Keyring: consoleKeys{p}, Providers: consoleProviders{p}, MappingFiles: consoleMappings{p}, Settings: p.settings, WebhookURL: p.webhookURL(), VerifyAudit: func(ctx context.Context) (store.Verified, error) { return p.verifyAudit(ctx, nil) }, PartnerFault: partnerFault, DirectoryFault: directoryFault,
+		AllowFrom: prefixes(p.Config.Console.AllowFrom),
+		EntityID:  p.Config.EntityID, Contacts: p.Config.contacts(), Preview: p.consolePreview, LiftLockout: p.LiftLockout, SessionIdle: p.Config.Sessions.Idle, Watch: consoleWatch{p}, Keyring: consoleKeys{p}, Providers: consoleProviders{p}, MappingFiles: consoleMappings{p}, Settings: p.settings, WebhookURL: p.webhookURL(), VerifyAudit: func(ctx context.Context) (store.Verified, error) { return p.verifyAudit(ctx, nil) }, PartnerFault: partnerFault, DirectoryFault: directoryFault,
 	}
 }
 

@@ -116,7 +116,7 @@ func TestConsoleIdle(t *testing.T) {
 		if c.begins(w.url + "/admin/provisioning/live") {
 			t.Errorf("%s: a stream begins", name)
 		}
-		if p := c.get(w.launch(club)); asks(p) {
+		if p := c.get(w.launch(bakery)); asks(p) {
 			t.Errorf("%s: another service asks for a login", name)
 		}
 		p := c.get(w.url + "/admin/settings?x=1")

@@ -1,0 +1,42 @@
+package app_test
+
+import (
+	"strings"
+	"testing"
+)
+
+// ID-19: what says from where the console is served must hold, or the start stops.
+func TestConsoleConfiguration(t *testing.T) {
+	folder := initFolder(t)
+	const group = "SSOBRIDGE_CONSOLE_ADMIN_GROUP=cn=admins,dc=example,dc=com"
+	const proxy = "SSOBRIDGE_TRUSTED_PROXIES=10.0.0.1"
+	for name, c := range map[string]struct {
+		set  []string
+		want string // part of the fault; "": none
+	}{
+		"by a proxy":            {[]string{group, proxy, "CONSOLE_ALLOW_FROM=10.20.0.0/16,192.0.2.7,2001:db8::/32"}, ""},
+		"no way to know":        {[]string{group, "CONSOLE_ALLOW_FROM=10.20.0.0/16"}, "console.allow_from: needs clients' addresses"},
+		"no network":            {[]string{group, proxy, "CONSOLE_ALLOW_FROM=office"}, `console.allow_from: "office" is neither`},
+		"too many bits":         {[]string{group, proxy, "CONSOLE_ALLOW_FROM=10.0.0.0/33"}, "console.allow_from: "},
+		"IPv4 as IPv6":          {[]string{group, proxy, "CONSOLE_ALLOW_FROM=::ffff:10.20.0.0/112"}, "matches nobody"},
+		"no console":            {[]string{proxy, "CONSOLE_ALLOW_FROM=10.20.0.0/16"}, "nobody has a role in the console"},
+		"idle too short":        {[]string{group, "CONSOLE_IDLE=10s"}, "console.idle: 10s is out of range"},
+		"idle too long":         {[]string{group, "CONSOLE_IDLE=2h"}, "console.idle: 2h is out of range"},
+		"life too long":         {[]string{group, "CONSOLE_LIFE=48h"}, "console.life: 48h is out of range"},
+		"idle longer than life": {[]string{group, "CONSOLE_IDLE=50m", "CONSOLE_LIFE=30m"}, "console.idle: is longer than console.life"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var set []string
+			for _, v := range c.set {
+				set = append(set, "SSOBRIDGE_"+strings.TrimPrefix(v, "SSOBRIDGE_"))
+			}
+			_, err := loadFolder(t, folder, set...)
+			switch {
+			case c.want == "" && err != nil:
+				t.Errorf("got %v, want no fault", err)
+			case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
+				t.Errorf("got %v, want %s", err, c.want)
+			}
+		})
+	}
+}

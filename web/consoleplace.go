@@ -1,0 +1,77 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"ssobridge/store"
+)
+
+// isConsolePath tells whether a path belongs to the console, whether a route of it is there or not.
+func isConsolePath(path string) bool { return path == "/admin" || strings.HasPrefix(path, consoleHome) }
+
+// from tells whether the console is served to a client's address. Without Console.AllowFrom it is served to all. An address
+// that is a trusted proxy's own is nobody's: the proxy did not say for whom it asks, and everybody behind it would have it.
+func (k *console) from(address string) bool {
+	if len(k.AllowFrom) == 0 {
+		return true
+	}
+	a, err := netip.ParseAddr(address)
+	return err == nil && within(k.AllowFrom, a) && !within(k.trusted, a)
+}
+
+// elsewhere refuses a request for the console from where it is not served, as one for a page that does not exist: who may not come
+// here does not learn that there is something. Nobody has shown who they are, so the audit has one event a minute, with a count.
+func (k *console) elsewhere(c echo.Context, v *visit) error {
+	if n := k.outside.add(k.now()); n > 0 {
+		detail, _ := json.Marshal(map[string]int{"requests": n}) // a number always encodes
+		// The request's end must not take the event with it: the count is gone by now.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request().Context()), outsideTimeout)
+		defer cancel()
+		err := k.Store.Audit().Add(ctx, store.Event{
+			At: k.now(), Ref: v.ref, Action: "console-refusal", Subject: "console", Address: v.address, Outcome: "refused",
+			Reason: "console_address", Detail: detail,
+		})
+		if err != nil {
+			return fmt.Errorf("record a refusal of the console: %w", err)
+		}
+		k.log.LogAttrs(ctx, slog.LevelWarn, "requests for the console from addresses that console.allow_from does not name were refused",
+			slog.Int("requests", n), slog.String("last", v.address), slog.String("ref", v.ref))
+	}
+	return refuse(http.StatusNotFound, notFound, errors.New("the console is not served to this address: see console.allow_from"))
+}
+
+const (
+	outsideEvery   = time.Minute // at most one event in it
+	outsideTimeout = 5 * time.Second
+)
+
+// outsideCount counts the requests for the console from where it is not served.
+type outsideCount struct {
+	mu       sync.Mutex
+	requests int
+	reported time.Time
+}
+
+// add counts one, and returns how many there were since the last report where one is due, or 0.
+func (o *outsideCount) add(now time.Time) int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.requests++
+	if !o.reported.IsZero() && now.Sub(o.reported) < outsideEvery {
+		return 0
+	}
+	n := o.requests
+	o.requests, o.reported = 0, now
+	return n
+}
