@@ -111,6 +111,15 @@ func (r consoleRoles) of(c *config, e directory.Entry) ConsoleRole {
 	return role
 }
 
+// ConsoleRole is the role that a person of the directory has in the console.
+func (p *Provider) ConsoleRole(ctx context.Context, e directory.Entry) (ConsoleRole, error) {
+	c, err := p.loadConfig(ctx)
+	if err != nil {
+		return NoConsole, err
+	}
+	return p.roles.of(c, e), nil
+}
+
 // EnterConsole lets a visitor into the console whose session and role satisfy it:
 // the answer is Entered, to path, which must be one of ours. Anybody else gets the
 // page that stands in the way: a login, a refusal. With fresh, a login before this

@@ -84,6 +84,18 @@ func (s *SecondFactors) OfPerson(ctx context.Context, p PersonID) ([]SecondFacto
 	return all, s.db.explain("list second factors", err)
 }
 
+// Confirmed lists the factors of everybody that an invitation, or a confirmed factor, stands for, by person.
+func (s *SecondFactors) Confirmed(ctx context.Context) (all []SecondFactor, err error) {
+	rows, err := collect(ctx, s.db.engine.reader(), scanSecondFactor, `
+		SELECT `+factorColumns+` FROM second_factors WHERE confirmed_at > 0 ORDER BY person_id, created_at, id`)
+	for _, row := range rows {
+		if f := s.db.trustedFactor(row); !f.ConfirmedAt.IsZero() {
+			all = append(all, f)
+		}
+	}
+	return all, s.db.explain("list confirmed second factors", err)
+}
+
 func (db *DB) factorsOf(ctx context.Context, q querier, p PersonID) (all []SecondFactor, err error) {
 	rows, err := collect(ctx, q, scanSecondFactor, `
 		SELECT `+factorColumns+`

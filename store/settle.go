@@ -16,6 +16,9 @@ type Settlement struct {
 	Restored bool         // the database is a copy: sessions end, creations are held, and what a copy must not go on with stops
 	Void     bool         // the journal is not whole: invitations and recovery codes are void
 	Codes    string       // the kind of factor that recovery codes are
+	// Unconfirm tells of whom factors are not confirmed any more, where the journal is not whole: one that was removed since must
+	// not open the console. nil: of nobody.
+	Unconfirm func(PersonID) bool
 	// Spend takes from a factor of that kind (its ID, Person, Kind and Sealed) the codes that are spent, by their
 	// objects (CodeObject). ok is false where that can't be done, or none is left: then the factor goes.
 	Spend func(f SecondFactor, spent func(object string) bool) (left SecondFactor, changed, ok bool)
@@ -27,6 +30,7 @@ type Settlement struct {
 type Settled struct {
 	Factors     int64 `json:"factors"`
 	Codes       int64 `json:"recovery_codes"` // people whose recovery codes are fewer, or void
+	Unconfirmed int64 `json:"unconfirmed"`    // factors that an invitation has to confirm anew
 	Invitations int64 `json:"invitations"`
 	Users       int64 `json:"suspended"`
 	Resumed     int64 `json:"resumed"`
@@ -166,9 +170,12 @@ func (r *replay) factors(ctx context.Context, tx querier, done *Settled, _ time.
 		return nil
 	}
 	all, err := collect(ctx, tx, func(row scanner) (f SecondFactor, err error) {
-		return f, row.Scan(&f.ID, &f.Person, &f.Kind, &f.Sealed)
+		var confirmed int64
+		err = row.Scan(&f.ID, &f.Person, &f.Kind, &f.Sealed, &confirmed)
+		f.ConfirmedAt = fromMicros(confirmed)
+		return f, err
 	}, `
-		SELECT id, person_id, kind, sealed FROM second_factors`)
+		SELECT id, person_id, kind, sealed, confirmed_at FROM second_factors`)
 	if err != nil {
 		return err
 	}
@@ -191,6 +198,14 @@ func (r *replay) factors(ctx context.Context, tx querier, done *Settled, _ time.
 			}
 		}
 		if !gone {
+			if r.st.Void && !codes && !f.ConfirmedAt.IsZero() && r.st.Unconfirm != nil && r.st.Unconfirm(f.Person) {
+				done.Unconfirmed++
+				// Without a MAC nothing is known of how it was enrolled, so it is not confirmed.
+				if _, err := tx.ExecContext(ctx, `
+					UPDATE second_factors SET confirmed_at = 0, mac = $1 WHERE id = $2`, blob(nil), f.ID); err != nil {
+					return err
+				}
+			}
 			continue
 		}
 		if codes {

@@ -383,12 +383,28 @@ func testSettle(t *testing.T, fresh func(testing.TB) store.Options) {
 		db := open(t, o)
 		keep(t, db)
 		must(t, db.Ledger().Suspend(ctx, store.UserKey{Person: "person-x", Account: "a1"}, event("s")))
+		a := &actor{tb: t, db: db, now: time.Now}
+		for _, p := range []store.PersonID{"admin", "other"} {
+			must(t, db.SecondFactors().Invite(ctx, p, hash("for "+string(p)), time.Hour, false))
+			must(t, db.SecondFactors().Enrol(ctx, p, store.Enrolment{
+				Act: a.act(p), Factors: []store.SecondFactor{{ID: "of-" + string(p), Person: p, Kind: "code"}}, Invite: hash("for " + string(p)),
+			}))
+		}
+		a.leave()
 		s := settlement()
-		s.Words, s.Void = nil, true
+		s.Words, s.Void, s.Unconfirm = nil, true, func(p store.PersonID) bool { return p == "admin" }
 		done, err := db.Revocations().Settle(ctx, s)
 		must(t, err)
-		if diff := cmp.Diff(store.Settled{Codes: 2, Invitations: 2, Signing: 2}, done); diff != "" {
+		if diff := cmp.Diff(store.Settled{Codes: 2, Unconfirmed: 1, Invitations: 2, Signing: 2}, done); diff != "" {
 			t.Errorf("settled (-want +got):\n%s", diff)
+		}
+		confirmed, err := db.SecondFactors().Confirmed(ctx)
+		must(t, err)
+		if len(confirmed) != 1 || confirmed[0].ID != "of-other" {
+			t.Errorf("confirmed are %+v, want that of the other alone", confirmed)
+		}
+		if f, err := db.SecondFactors().OfPerson(ctx, "admin"); err != nil || len(f) != 1 || f[0].Foreign || !f[0].ConfirmedAt.IsZero() {
+			t.Errorf("the admin's factors: %+v, %v", f, err)
 		}
 		got := state(db)
 		if slices.Contains(got, "codes-1 abc") || !slices.Contains(got, "factor-1 \x01") || !slices.Contains(got, "person-x suspended") || len(invitationsOf(t, o)) > 0 {

@@ -103,7 +103,7 @@ func remark(f idp.Factor) string {
 	case f.Confirmed:
 		text = "confirmed: "
 	case f.By == store.ByBefore:
-		text += "enrolled before the upgrade, or by a replica of the version before"
+		text += "how it was enrolled is not known (before the upgrade, by a replica of the version before, or restored without a journal)"
 	}
 	switch f.By {
 	case store.ByInvitation:
@@ -116,7 +116,7 @@ func remark(f idp.Factor) string {
 		text += "enrolled after the password alone, for a service provider that demands one"
 	case store.ByBefore:
 		if f.Confirmed {
-			text += "enrolled before the upgrade, and confirmed by invitation"
+			text += "by invitation; how it was enrolled is not known"
 		}
 	}
 	if f.Kind == idp.FactorRecovery {

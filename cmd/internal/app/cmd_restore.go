@@ -12,6 +12,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"ssobridge/idp"
+	"ssobridge/idp/directory"
 	"ssobridge/store"
 )
 
@@ -28,7 +30,7 @@ Without a file: a database that pg_restore, a point-in-time recovery or a copied
 
 What was revoked since the backup is revoked again, by the revocation journal in state_dir: removed second factors, used recovery codes and invitations, suspended users, retired keys, removed mappings and service providers. The last word counts: who was resumed since stays resumed. All sessions end.
 
-Without a whole journal, invitations and recovery codes are void, suspended users stay suspended, second factors stay as the copy has them (look at those of administrators by ssobridge admin factors LOGIN), and keys, service providers and mappings are listed with their last change. Nothing is done until --yes.
+Without a whole journal, invitations and recovery codes are void, suspended users stay suspended, second factors stay good for client accounts, those of people with a role in the admin console are listed and open it only after an invitation has confirmed each (ssobridge admin invite LOGIN), and keys, service providers and mappings are listed with their last change. Nothing is done until --yes.
 
 After a restore the ledger may lack users that were created since the backup. They can sign in all the same, and are not created twice: Constant Contact's answer that a user exists counts as theirs until ssobridge provision release, and no plan creates anybody. Mark them all without calls by ssobridge provision plan and ssobridge users adopt --plan.
 
@@ -152,11 +154,17 @@ func (c *restoreCmd) settleParts(s *session, p *Parts, certain string) error {
 		return nil
 	}
 	if !r.Whole() {
+		console, err := p.consoleFactors(s.ctx)
+		if err != nil {
+			return err
+		}
+		r.unconfirm = console.has
 		try, err := p.trySettle(s.ctx, r)
 		if err != nil {
 			return err
 		}
 		s.printf("What was revoked since the backup is not known: %s.\n", strings.Join(r.Lacking, "; "))
+		console.list(s)
 		if err := p.listUnknown(s, try); err != nil {
 			return err
 		}
@@ -178,9 +186,89 @@ func (c *restoreCmd) settleParts(s *session, p *Parts, certain string) error {
 	return nil
 }
 
+// consoleFactors are the confirmed second factors of people with a role in the console. One that was removed since the backup must not
+// open it, so an invitation confirms each anew.
+type consoleFactors struct {
+	factors []store.SecondFactor
+	people  map[store.PersonID]string // their logins
+	unknown int                       // people of whom the directory can't say it; they are taken as having one
+}
+
+func (c consoleFactors) has(p store.PersonID) bool { _, is := c.people[p]; return is }
+
+func (p *Parts) consoleFactors(ctx context.Context) (c consoleFactors, err error) {
+	all, err := p.Store.SecondFactors().Confirmed(ctx)
+	if err != nil {
+		return c, err
+	}
+	c.people = map[store.PersonID]string{}
+	asked := map[store.PersonID]bool{}
+	down := false
+	for _, f := range all {
+		if f.Kind == idp.FactorRecovery {
+			continue // void, see Settlement.Void
+		}
+		if !asked[f.Person] {
+			asked[f.Person] = true
+			login, is := "", true
+			if !down {
+				var unavailable error
+				login, is, unavailable = p.inConsole(ctx, f.Person)
+				down = unavailable != nil // it is not waited for with each of them
+			}
+			if down {
+				c.unknown++
+			}
+			if is {
+				c.people[f.Person] = login
+			}
+		}
+		if c.has(f.Person) {
+			c.factors = append(c.factors, f)
+		}
+	}
+	return c, nil
+}
+
+// inConsole tells whether somebody has a role in the console. With an error, which is the directory's, it is taken as so.
+func (p *Parts) inConsole(ctx context.Context, person store.PersonID) (login string, is bool, err error) {
+	e, err := p.Directory.Read(ctx, string(person))
+	switch {
+	case errors.Is(err, directory.ErrNotFound):
+		return "", false, nil // who is not in the directory signs in nowhere
+	case err != nil:
+		return "", true, err
+	}
+	role, err := p.IdP.ConsoleRole(ctx, e)
+	return e.Login, err != nil || role != idp.NoConsole, err
+}
+
+func (c consoleFactors) list(s *session) {
+	if len(c.factors) == 0 {
+		return
+	}
+	s.printf("\nSecond factors of people with a role in the admin console. They do not open it until an invitation confirms each (ssobridge admin invite):\n")
+	if c.unknown > 0 {
+		s.printf("The directory can't be asked: %d people are taken as having a role.\n", c.unknown)
+	}
+	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "LOGIN\tPERSON\tKIND\tADDED")
+	for _, f := range c.factors {
+		login := "-"
+		if known := c.people[f.Person]; known != "" {
+			login = quote(known) // it comes from the directory
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", login, f.Person, f.Kind, lastChange(f.CreatedAt))
+	}
+	_ = w.Flush() // what can't be printed here can't be printed below, where it is an error
+}
+
 func settledText(d store.Settled) string {
 	text := fmt.Sprintf("%d second factors, recovery codes of %d people, %d invitations, %d suspended users, %d keys, %d mappings, %d service providers; %d sessions ended",
 		d.Factors, d.Codes, d.Invitations, d.Users, d.Keys, d.Mappings, d.Providers, d.Sessions)
+	if d.Unconfirmed > 0 {
+		text += fmt.Sprintf("; %d second factors open the admin console only after an invitation", d.Unconfirmed)
+	}
 	if d.Resumed > 0 {
 		text += fmt.Sprintf("; %d users that were resumed since are resumed", d.Resumed)
 	}

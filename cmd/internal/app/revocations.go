@@ -23,6 +23,8 @@ type restoration struct {
 	Lacking []string        // why the journal can't say everything that was revoked since; empty: it can
 	Content journal.Content // of the journal
 	Cut     bool            // the journal has words that the database lacks, and the database was not restored: a program ended before a commit
+
+	unconfirm func(store.PersonID) bool // whose factors open the console no more, where the journal is not whole
 }
 
 // Whole tells whether the journal knows everything that was revoked since the copy was made.
@@ -75,7 +77,7 @@ func lookForRestore(ctx context.Context, j *journal.Journal, db *store.DB, certa
 func (r restoration) settlement(factors *idp.Factors, e store.Event) store.Settlement {
 	return store.Settlement{
 		Words: r.Content.Words, Restored: r.Noticed != "", Void: r.Noticed != "" && !r.Whole(),
-		Codes: idp.FactorRecovery, Spend: factors.Spend, Event: e,
+		Codes: idp.FactorRecovery, Spend: factors.Spend, Unconfirm: r.unconfirm, Event: e,
 	}
 }
 
