@@ -448,6 +448,7 @@ func testSettle(t *testing.T, fresh func(testing.TB) store.Options) {
 			t.Errorf("%+v, user %+v, %v, %v", done, u, err, uerr)
 		}
 	})
+	t.Run("another group, another base", func(t *testing.T) { testSettleMappings(t, fresh) })
 	t.Run("no key is left", func(t *testing.T) {
 		db := open(t, fresh(t))
 		must(t, db.Keys().Add(ctx, store.SigningKey{ID: "key-1", Use: "signing", State: "active", Private: []byte{1}}, event("k")))
