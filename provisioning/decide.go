@@ -251,7 +251,7 @@ func (s *Service) progress(ctx context.Context, row store.SSOUser) (Progress, er
 		p.NextTry, p.Expected = time.Time{}, time.Second
 		return p, nil
 	}
-	place, _, err := s.ledger.Queue(ctx, row.Person, row.Account)
+	place, err := s.ledger.Queue(ctx, row.Person, row.Account)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return Progress{}, fmt.Errorf("place in the queue for account %s: %w", row.Account, err)
 	}

@@ -30,11 +30,17 @@ func misspelled(ctx context.Context, q querier) (all []Misspelled, err error) {
 		return nil, err
 	}
 	for _, table := range accountTables {
+		// One look into the index for each account that there is.
 		ids, err := collect(ctx, q, scanText, `
-			SELECT DISTINCT account FROM `+table+` WHERE account <> '' ORDER BY account`)
+			WITH RECURSIVE named(account) AS (
+			    SELECT MIN(account) FROM `+table+` WHERE account > ''
+			    UNION ALL
+			    SELECT (SELECT MIN(t.account) FROM `+table+` t WHERE t.account > named.account) FROM named WHERE named.account IS NOT NULL)
+			SELECT account FROM named WHERE account IS NOT NULL`)
 		if err != nil {
 			return nil, err
 		}
+		slices.Sort(ids)
 		for _, id := range ids {
 			if similar := forms.Similar(AccountID(id)); len(similar) > 0 && !forms.Lists(AccountID(id)) {
 				all = append(all, Misspelled{table, AccountID(id), similar})

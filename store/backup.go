@@ -18,7 +18,7 @@ func (db *DB) Backup(ctx context.Context, path string) (err error) {
 			err = fmt.Errorf("back up the store to %s: %w", path, err)
 		}
 	}()
-	if _, ok := db.engine.(*sqlite); !ok {
+	if !db.engine.file() {
 		return db.engine.backup(ctx, path)
 	}
 	// The name is taken first, so that two backups can't both get it.

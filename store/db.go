@@ -41,6 +41,7 @@ type DB struct {
 	foreign foreignRows
 	journal Journal
 	older   olderReplicas
+	large   largeCounts
 	before  beforeSeen
 	closing sync.Once
 	closed  error
@@ -71,6 +72,9 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
+	if observe != nil {
+		db.engine = observe(db.engine)
+	}
 	db.before.seen = o.Now()
 	if upgraded { // what the version before was asked for a moment ago goes on
 		if err := db.noteOlder(ctx); err != nil {
@@ -79,6 +83,9 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	}
 	return db, nil
 }
+
+// observe is set by tests alone: it puts something in front of an engine that sees each statement.
+var observe func(engine) engine
 
 // splitDSN tells which database is meant. Its error does not repeat the DSN,
 // which may hold a password.

@@ -36,6 +36,8 @@ type engine interface {
 	place(ctx context.Context) string
 	// older tells whether a program of the version before this one uses this database.
 	older(ctx context.Context) (bool, error)
+	// file tells that the database is one file of this machine, which one program at a time has.
+	file() bool
 	// backup writes a consistent copy into the existing empty file at path.
 	backup(ctx context.Context, path string) error
 	close() error

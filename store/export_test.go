@@ -2,6 +2,11 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"time"
 )
 
 // WriteRaw runs fn as one change, for tests of what happens to changes that share a commit.
@@ -45,4 +50,91 @@ func EntryHash(e Event) []byte {
 func PostgresRoutes(dsn string, insecure bool) ([]Route, error) {
 	_, routes, err := postgresConfig(dsn, insecure)
 	return routes, err
+}
+
+// SetCountBite sets how many rows are counted at once; the function that it returns puts it back.
+func SetCountBite(n int) func() {
+	was := countBite
+	countBite = n
+	return func() { countBite = was }
+}
+
+// Seen is a statement that ran, and from which lines of this package ("traces.go:84"), the innermost first.
+type Seen struct {
+	Text  string
+	Args  []any
+	Sites []string
+}
+
+// Observe hands every statement to see, and every database to ends before it closes, in stores that are opened from now on. Nil
+// ends it.
+func Observe(see func(Seen), ends func(read func(query string, args ...any) (*sql.Rows, error))) {
+	if see == nil {
+		observe = nil
+		return
+	}
+	observe = func(e engine) engine { return observed{e, see, ends} }
+}
+
+type observed struct {
+	engine
+	see  func(Seen)
+	ends func(func(string, ...any) (*sql.Rows, error))
+}
+
+func (o observed) write(ctx context.Context, fn work) error {
+	return o.engine.write(ctx, func(ctx context.Context, tx querier) error { return fn(ctx, watching{tx, o.see}) })
+}
+
+func (o observed) reader() querier { return watching{o.engine.reader(), o.see} }
+
+func (o observed) clock(ctx context.Context, q querier) (time.Time, error) {
+	if w, ok := q.(watching); ok {
+		q = w.querier
+	}
+	return o.engine.clock(ctx, q)
+}
+
+func (o observed) close() error {
+	o.ends(func(query string, args ...any) (*sql.Rows, error) {
+		return o.engine.reader().QueryContext(context.Background(), query, args...)
+	})
+	return o.engine.close()
+}
+
+// watching is a querier whose statements are seen.
+type watching struct {
+	querier
+	see func(Seen)
+}
+
+func (w watching) look(query string, args []any) {
+	pcs := make([]uintptr, 32)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(1, pcs)])
+	s := Seen{Text: query, Args: args}
+	for {
+		f, more := frames.Next()
+		if filepath.Base(filepath.Dir(f.File)) == "store" { // a closure is named after where it was inlined
+			s.Sites = append(s.Sites, fmt.Sprintf("%s:%d", filepath.Base(f.File), f.Line))
+		}
+		if !more {
+			break
+		}
+	}
+	w.see(s)
+}
+
+func (w watching) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	w.look(query, args)
+	return w.querier.ExecContext(ctx, query, args...)
+}
+
+func (w watching) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	w.look(query, args)
+	return w.querier.QueryContext(ctx, query, args...)
+}
+
+func (w watching) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	w.look(query, args)
+	return w.querier.QueryRowContext(ctx, query, args...)
 }

@@ -33,12 +33,14 @@ type Figures struct{ db *DB }
 // Figures returns the figures of this database.
 func (db *DB) Figures() *Figures { return &Figures{db} }
 
-// Count counts the quarter of an hour that is running and the one before, which may
-// have ended since the last time. used are today's calls. All replicas may do it: the
+// Count counts the events of the quarter of an hour that is running and of the one before, which may
+// have ended since the last time, as far as they were chained. used are today's calls. All replicas may do it: the
 // last one says it best.
 func (f *Figures) Count(ctx context.Context, used int) error {
-	now := f.db.now()
-	current := now.Truncate(FigureStep)
+	if err := f.sum(ctx); err != nil {
+		return err
+	}
+	current := f.db.now().Truncate(FigureStep)
 	var all []Figure
 	for _, at := range []time.Time{current.Add(-FigureStep), current} {
 		for _, c := range []struct{ kind, action, outcome string }{
@@ -46,9 +48,8 @@ func (f *Figures) Count(ctx context.Context, used int) error {
 		} {
 			figure := Figure{Kind: c.kind, At: at}
 			if err := f.db.engine.reader().QueryRowContext(ctx, `
-				SELECT COUNT(*) FROM audit_events
-				 WHERE at >= $1 AND at < $2 AND action = $3 AND outcome = $4`,
-				micros(at), micros(at.Add(FigureStep)), c.action, c.outcome).Scan(&figure.Value); err != nil {
+				SELECT COALESCE(SUM(events), 0) FROM event_sums WHERE at = $1 AND action = $2 AND outcome = $3`,
+				micros(at), c.action, c.outcome).Scan(&figure.Value); err != nil {
 				return f.db.explain("count figures", err)
 			}
 			all = append(all, figure)
@@ -59,13 +60,71 @@ func (f *Figures) Count(ctx context.Context, used int) error {
 		for _, figure := range all {
 			if _, err := tx.ExecContext(ctx, `
 				INSERT INTO figures (kind, at, value) VALUES ($1, $2, $3)
-				ON CONFLICT (kind, at) DO UPDATE SET value = excluded.value`,
+				ON CONFLICT (kind, at) DO UPDATE
+				   SET value = CASE WHEN excluded.value > figures.value THEN excluded.value ELSE figures.value END`,
 				figure.Kind, micros(figure.At), figure.Value); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+// sumBite is how many events one transaction sums up.
+const sumBite = 1000
+
+// sum adds the events that were chained since the last time to the sums of their quarters. The chain has each event once, also one
+// that was committed late.
+func (f *Figures) sum(ctx context.Context) error {
+	type kind struct {
+		at                          int64
+		action, outcome, reason, sp string
+	}
+	for more := true; more; {
+		err := f.db.write(ctx, "sum up events", func(ctx context.Context, tx querier) error {
+			var from int64
+			// The row lock lets one replica sum up at a time.
+			if err := tx.QueryRowContext(ctx, `
+				UPDATE counters SET value = value WHERE name = 'events_summed' RETURNING value`).Scan(&from); err != nil {
+				return err
+			}
+			all, err := collect(ctx, tx, func(row scanner) (k kind, err error) {
+				return k, row.Scan(&from, &k.at, &k.action, &k.outcome, &k.reason, &k.sp)
+			}, `
+				SELECT c.seq, c.at, c.action, COALESCE(e.outcome, ''), COALESCE(e.reason, ''),
+				       CASE WHEN e.subject = '' THEN '' ELSE COALESCE(e.sp, '') END
+				  FROM (SELECT seq, event, at, action, foreign_event FROM audit_chain WHERE seq > $1 ORDER BY seq LIMIT $2) AS c
+				  LEFT JOIN audit_events e ON e.id = c.event AND c.foreign_event = 0
+				 ORDER BY c.seq`, from, sumBite)
+			if err != nil {
+				return err
+			}
+			sums := map[kind]int64{}
+			for _, k := range all {
+				if k.outcome == "" {
+					continue // it was purged, or is nobody's of ours
+				}
+				k.at = micros(fromMicros(k.at).Truncate(FigureStep))
+				sums[k]++
+			}
+			for k, n := range sums {
+				if _, err := tx.ExecContext(ctx, `
+					INSERT INTO event_sums (at, action, outcome, reason, sp, events) VALUES ($1, $2, $3, $4, $5, $6)
+					ON CONFLICT (at, action, outcome, reason, sp) DO UPDATE SET events = event_sums.events + excluded.events`,
+					k.at, k.action, k.outcome, k.reason, k.sp, n); err != nil {
+					return err
+				}
+			}
+			more = len(all) == sumBite
+			_, err = tx.ExecContext(ctx, `
+				UPDATE counters SET value = $1 WHERE name = 'events_summed'`, from)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Since returns the figures from a time on, the oldest first.
@@ -84,11 +143,23 @@ func (f *Figures) Since(ctx context.Context, since time.Time) ([]Figure, error) 
 
 // Purge forgets old figures, in small bites; it returns how many.
 func (f *Figures) Purge(ctx context.Context) (int, error) {
-	return f.db.inBites(ctx, "purge figures", sweep, func(ctx context.Context, tx querier) (int, error) {
+	sums, err := f.db.inBites(ctx, "purge sums of events", sweep, func(ctx context.Context, tx querier) (int, error) {
+		n, err := touched(ctx, tx, `
+			DELETE FROM event_sums
+			 WHERE (at, action, outcome, reason, sp) IN (
+			       SELECT at, action, outcome, reason, sp FROM event_sums WHERE at < $1 ORDER BY at LIMIT $2)`,
+			micros(f.db.now().Add(-figureLife)), sweep)
+		return int(n), err
+	})
+	if err != nil {
+		return sums, err
+	}
+	n, err := f.db.inBites(ctx, "purge figures", sweep, func(ctx context.Context, tx querier) (int, error) {
 		n, err := touched(ctx, tx, `
 			DELETE FROM figures
 			 WHERE (kind, at) IN (SELECT kind, at FROM figures WHERE at < $1 ORDER BY at LIMIT $2)`,
 			micros(f.db.now().Add(-figureLife)), sweep)
 		return int(n), err
 	})
+	return sums + n, err
 }

@@ -56,6 +56,10 @@ func (s *Ledger) ForgetPerson(ctx context.Context, f Forget, e Event) (done Forg
 	if f.Person == "" {
 		return done, remains, s.db.explain(what, errors.New("no person id"))
 	}
+	spread, err := s.findSpread(ctx, f.Person)
+	if err != nil {
+		return done, remains, s.db.explain(what, err)
+	}
 	errRemains := errors.New("something remains")
 	upgrade := s.db.upgrade(ctx)
 	err = s.db.write(ctx, what, func(ctx context.Context, tx querier) error {
@@ -64,7 +68,7 @@ func (s *Ledger) ForgetPerson(ctx context.Context, f Forget, e Event) (done Forg
 		if err != nil {
 			return err
 		}
-		names, err := loginsOf(ctx, tx, f)
+		names, err := loginsOf(ctx, tx, f, spread)
 		if err != nil {
 			return err
 		}
@@ -83,7 +87,7 @@ func (s *Ledger) ForgetPerson(ctx context.Context, f Forget, e Event) (done Forg
 		if remains.any() {
 			return errRemains
 		}
-		if err := s.db.forget(ctx, tx, f.Person, names, upgrade, now, &done); err != nil {
+		if err := s.db.forget(ctx, tx, f.Person, spread, names, upgrade, now, &done); err != nil {
 			return err
 		}
 		if done == (Forgotten{}) {
@@ -102,11 +106,31 @@ func (s *Ledger) ForgetPerson(ctx context.Context, f Forget, e Event) (done Forg
 	return done, Remains{}, nil
 }
 
+// spread is what is known of a person in tables that have no index by person, since each sign-in and each plan would pay for it.
+// These are read through outside of the writer, before the transaction that changes single rows. A sign-in that ends between the two
+// keeps its row until it expires; it names nobody by then.
+type spread struct {
+	signIns []string
+	items   []PlanItem
+}
+
+func (s *Ledger) findSpread(ctx context.Context, p PersonID) (found spread, err error) {
+	if found.signIns, err = collect(ctx, s.db.engine.reader(), scanText, `
+		SELECT id FROM sign_ins WHERE session IN (SELECT token_hash FROM sessions WHERE person_id = $1)`, string(p)); err != nil {
+		return found, err
+	}
+	found.items, err = collect(ctx, s.db.engine.reader(), func(row scanner) (i PlanItem, err error) {
+		return i, row.Scan(&i.Plan, &i.Position, &i.Login)
+	}, `
+		SELECT plan, position, login FROM plan_items
+		 WHERE person_id = $1 AND (login <> '' OR name <> '' OR why <> '')`, string(p))
+	return found, err
+}
+
 // loginsOf are the names under which browsers are known to be the person's, as far as they can be found.
-func loginsOf(ctx context.Context, tx querier, f Forget) (map[string]bool, error) {
+func loginsOf(ctx context.Context, tx querier, f Forget, found spread) (map[string]bool, error) {
 	stored, err := collect(ctx, tx, scanText, `
 		SELECT login FROM sessions WHERE person_id = $1
-		UNION SELECT login FROM plan_items WHERE person_id = $1
 		UNION SELECT login FROM manual_work WHERE person_id = $1
 		UNION SELECT contact_email FROM sso_users WHERE person_id = $1`, string(f.Person))
 	if err != nil {
@@ -115,6 +139,9 @@ func loginsOf(ctx context.Context, tx querier, f Forget) (map[string]bool, error
 	names := map[string]bool{}
 	for _, login := range append(stored, f.Logins...) {
 		names[f.Bare(login)] = true
+	}
+	for _, i := range found.items {
+		names[f.Bare(i.Login)] = true
 	}
 	delete(names, "")
 	return names, nil
@@ -145,7 +172,7 @@ func remainsOf(ctx context.Context, tx querier, p PersonID, now time.Time) (r Re
 	}
 	if r.Requests, err = collect(ctx, tx, scanID, `
 		SELECT id FROM account_requests
-		 WHERE person_id = $1 AND state NOT IN ('created', 'conflict', 'refused') ORDER BY id`, string(p)); err != nil {
+		 WHERE person_id = $1 AND person_id <> '' AND state NOT IN ('created', 'conflict', 'refused') ORDER BY id`, string(p)); err != nil {
 		return r, err
 	}
 	r.Mappings, err = collect(ctx, tx, scanID, `
@@ -156,7 +183,9 @@ func remainsOf(ctx context.Context, tx querier, p PersonID, now time.Time) (r Re
 }
 
 // forget removes or empties everything but the ledger's rows.
-func (db *DB) forget(ctx context.Context, tx querier, p PersonID, logins map[string]bool, u upgrade, now time.Time, done *Forgotten) error {
+func (db *DB) forget(
+	ctx context.Context, tx querier, p PersonID, found spread, logins map[string]bool, u upgrade, now time.Time, done *Forgotten,
+) error {
 	var err error
 	if done.Factors, err = removeFactorRows(ctx, tx, `
 		DELETE FROM second_factors WHERE person_id = $1 RETURNING id`, string(p)); err != nil {
@@ -165,8 +194,18 @@ func (db *DB) forget(ctx context.Context, tx querier, p PersonID, logins map[str
 	if err := revokeInvitation(ctx, tx, p); err != nil {
 		return err
 	}
-	if done.SignIns, err = db.emptySignIns(ctx, tx, p, u, now); err != nil {
+	if done.SignIns, err = db.emptySignIns(ctx, tx, p, found.signIns, u, now); err != nil {
 		return err
+	}
+	// The counts of a plan go on holding. Why may name a user that was there.
+	for _, i := range found.items {
+		n, err := touched(ctx, tx, `
+			UPDATE plan_items SET login = '', name = '', why = ''
+			 WHERE plan = $1 AND position = $2 AND person_id = $3`, i.Plan, i.Position, string(p))
+		if err != nil {
+			return err
+		}
+		done.Items += n
 	}
 	for _, step := range []struct {
 		count *int64
@@ -176,7 +215,7 @@ func (db *DB) forget(ctx context.Context, tx querier, p PersonID, logins map[str
 		{&done.Sessions, `
 			DELETE FROM sessions WHERE person_id = $1`, []any{string(p)}},
 		{&done.Traces, `
-			DELETE FROM traces WHERE sign_in IN (SELECT sign_in FROM traces WHERE person = $1)`, []any{string(p)}},
+			DELETE FROM traces WHERE sign_in IN (SELECT sign_in FROM traces WHERE person = $1 AND person <> '')`, []any{string(p)}},
 		{new(int64), `
 			DELETE FROM second_factor_people WHERE person_id = $1`, []any{string(p)}},
 		{new(int64), `
@@ -189,19 +228,15 @@ func (db *DB) forget(ctx context.Context, tx querier, p PersonID, logins map[str
 			DELETE FROM trace_captures WHERE person = $1`, []any{string(p)}},
 		// Their NameIDs stay taken, as hashes: nobody else becomes them at a service provider that still has their account.
 		{new(int64), `
-			UPDATE name_ids SET person_id = '' WHERE person_id = $1`, []any{string(p)}},
+			UPDATE name_ids SET person_id = '' WHERE person_id = $1 AND person_id <> ''`, []any{string(p)}},
 		{new(int64), `
 			DELETE FROM trace_captured WHERE person = $1`, []any{string(p)}},
-		// The counts of a plan go on holding. Why may name a user that was there.
-		{&done.Items, `
-			UPDATE plan_items SET login = '', name = '', why = ''
-			 WHERE person_id = $1 AND (login <> '' OR name <> '' OR why <> '')`, []any{string(p)}},
 		{&done.Work, `
 			DELETE FROM manual_work WHERE person_id = $1`, []any{string(p)}},
 		// The client account stays on record with who ordered it. Its login name is there once, so another takes its place.
 		{&done.Requests, `
 			UPDATE account_requests SET login_name = 'forgotten-' || CAST(id AS TEXT), body = '{}', external_id = ''
-			 WHERE person_id = $1 AND body <> '{}'`, []any{string(p)}},
+			 WHERE person_id = $1 AND person_id <> '' AND body <> '{}'`, []any{string(p)}},
 	} {
 		n, err := touched(ctx, tx, step.text, step.args...)
 		if err != nil {

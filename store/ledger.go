@@ -220,28 +220,6 @@ func (s *Ledger) WantAgain(ctx context.Context, u SSOUser, e Event) error {
 	})
 }
 
-// CountByState counts the rows of each state that has any.
-func (s *Ledger) CountByState(ctx context.Context) (map[State]int, error) {
-	const what = "count SSO users"
-	type count struct {
-		state State
-		n     int
-	}
-	counts, err := collect(ctx, s.db.engine.reader(), func(row scanner) (c count, err error) {
-		err = row.Scan(&c.state, &c.n)
-		return c, err
-	}, `
-		SELECT state, COUNT(*) FROM sso_users GROUP BY state`)
-	if err != nil {
-		return nil, s.db.explain(what, err)
-	}
-	all := make(map[State]int, len(counts))
-	for _, c := range counts {
-		all[c.state] = c.n
-	}
-	return all, nil
-}
-
 // Restored tells when this database was last restored from a copy; zero: never.
 // The copy did not know whom we created after it was made, so after a restore a
 // 409 for a row that is new here may well be our own user (row API-03).

@@ -213,6 +213,8 @@ func (p *postgres) fault(err error) fault {
 	return otherFault
 }
 
+func (p *postgres) file() bool { return false }
+
 // backup is left to the tools of PostgreSQL, which know roles, versions and replicas.
 func (p *postgres) backup(context.Context, string) error {
 	return fmt.Errorf("%w: use pg_dump for PostgreSQL", ErrUnsupported)

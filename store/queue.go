@@ -215,18 +215,21 @@ func endItem(ctx context.Context, tx querier, u SSOUser, s State, plan int64, no
 	return countItems(ctx, tx, plan, done, failed, 0)
 }
 
-// Queue tells a waiting row's place (1 = first) in the order of arrival in its class, behind all of lower classes, and how many wait in all; rows
+// countedPlaces is how far Queue counts those ahead: a page asks for each person who waits.
+const countedPlaces = 10_000
+
+// Queue tells a waiting row's place (1 = first, at most 10,000) in the order of arrival in its class, behind all of lower classes; rows
 // that are being sent wait too. ErrNotFound: this one does not wait.
-func (s *Ledger) Queue(ctx context.Context, p PersonID, a AccountID) (place, total int, err error) {
+func (s *Ledger) Queue(ctx context.Context, p PersonID, a AccountID) (place int, err error) {
 	err = s.db.engine.reader().QueryRowContext(ctx, `
-		SELECT (SELECT COUNT(*) FROM sso_users o
-		         WHERE o.due_at > 0
-		           AND (o.class < u.class OR (o.class = u.class AND o.created_at <= u.created_at))),
-		       (SELECT COUNT(*) FROM sso_users WHERE due_at > 0)
+		SELECT (SELECT COUNT(*) FROM (
+		            SELECT 1 FROM sso_users o
+		             WHERE o.due_at > 0
+		               AND (o.class < u.class OR (o.class = u.class AND o.created_at <= u.created_at)) LIMIT $1) AS ahead)
 		  FROM sso_users u
-		 WHERE u.person_id = $1 AND u.account = $2 AND u.due_at > 0`,
-		string(p), string(a)).Scan(&place, &total)
-	return place, total, s.db.explain("find place in the queue", err)
+		 WHERE u.person_id = $2 AND u.account = $3 AND u.due_at > 0`,
+		countedPlaces, string(p), string(a)).Scan(&place)
+	return place, s.db.explain("find place in the queue", err)
 }
 
 // raisePause is the least time between an outcome and an attempt that a waiting person brings forward. A page that is loaded again and

@@ -263,13 +263,13 @@ func (s *Revocations) After(ctx context.Context, seq int64, limit int) ([]Revoca
 
 // Purge removes words that are older than the audit is kept. The last one stays, as it does in the journal.
 func (s *Revocations) Purge(ctx context.Context, before time.Time) (int, error) {
-	var n int64
-	err := s.db.write(ctx, "purge revocations", func(ctx context.Context, tx querier) (err error) {
-		n, err = touched(ctx, tx, `
-			DELETE FROM revocations WHERE at < $1 AND id < (SELECT MAX(id) FROM revocations)`, micros(before))
-		return err
+	return s.db.inBites(ctx, "purge revocations", sweep, func(ctx context.Context, tx querier) (int, error) {
+		n, err := touched(ctx, tx, `
+			DELETE FROM revocations
+			 WHERE id IN (SELECT id FROM revocations WHERE at < $1 ORDER BY at LIMIT $2)
+			   AND id < (SELECT MAX(id) FROM revocations)`, micros(before), sweep)
+		return int(n), err
 	})
-	return int(n), err
 }
 
 // Standing is how far a database has come.

@@ -528,13 +528,6 @@ func (s *Sessions) Named(ctx context.Context, entityID, nameID string) ([]NamedS
 	return all, s.db.explain("list sessions of a name", err)
 }
 
-// Count tells how many sessions have not reached their absolute end.
-func (s *Sessions) Count(ctx context.Context) (n int, err error) {
-	err = s.db.engine.reader().QueryRowContext(ctx, `
-		SELECT COUNT(*) FROM sessions WHERE ends_at > $1`, micros(s.db.now())).Scan(&n)
-	return n, s.db.explain("count sessions", err)
-}
-
 // Purge deletes what has ended or idled out, in small bites; it returns how many.
 func (s *Sessions) Purge(ctx context.Context, idle time.Duration) (int, error) {
 	s.db.reportForeign(ctx) // those of the last minute, when no more are found

@@ -94,14 +94,19 @@ func (db *DB) useUp(ctx context.Context, tx querier, id string, u upgrade, now t
 
 // emptySignIns takes out of a person's sign-ins what is about them. A sign-in is also the record against its request's coming again,
 // so it stays until it expires, used up. Its address counts for the caps until a session goes on with it.
-func (db *DB) emptySignIns(ctx context.Context, tx querier, p PersonID, u upgrade, now time.Time) (int64, error) {
-	rows, err := collect(ctx, tx, scanSignIn, `
-		SELECT `+signInColumns+`
-		  FROM sign_ins WHERE session IN (SELECT token_hash FROM sessions WHERE person_id = $1)`, string(p))
-	if err != nil {
-		return 0, err
-	}
-	for _, row := range rows {
+// ids are those found before the transaction.
+func (db *DB) emptySignIns(ctx context.Context, tx querier, p PersonID, ids []string, u upgrade, now time.Time) (n int64, err error) {
+	for _, id := range ids {
+		rows, err := collect(ctx, tx, scanSignIn, `
+			SELECT `+signInColumns+`
+			  FROM sign_ins WHERE id = $1 AND session IN (SELECT token_hash FROM sessions WHERE person_id = $2)`, id, string(p))
+		if err != nil {
+			return 0, err
+		}
+		if len(rows) == 0 {
+			continue // another has emptied it
+		}
+		row := rows[0]
 		in, ok := db.trustedSignIn(row, u)
 		if !ok {
 			in = row.SignIn // emptied like the others
@@ -122,6 +127,7 @@ func (db *DB) emptySignIns(ctx context.Context, tx querier, p PersonID, u upgrad
 			 WHERE id = $3`, micros(in.FinishedAt), mac, in.ID); err != nil {
 			return 0, err
 		}
+		n++
 	}
-	return int64(len(rows)), nil
+	return n, nil
 }

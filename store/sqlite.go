@@ -169,6 +169,8 @@ func (s *sqlite) clock(context.Context, querier) (time.Time, error) {
 // staleness is none: the counter costs a few microseconds to read.
 func (s *sqlite) staleness() time.Duration { return 0 }
 
+func (s *sqlite) file() bool { return true }
+
 // older: one process at a time has the file.
 func (s *sqlite) older(context.Context) (bool, error) { return false, nil }
 

@@ -3,8 +3,10 @@ package store_test
 import (
 	"database/sql"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -12,7 +14,68 @@ import (
 	"ssobridge/store/storetest"
 )
 
-func TestSQLite(t *testing.T) { storetest.Run(t, storetest.SQLite) }
+func TestSQLite(t *testing.T) {
+	seen := watchStatements(t, sqliteTables)
+	storetest.Run(t, storetest.SQLite)
+	t.Run("Counts", func(t *testing.T) { testCounts(t, storetest.SQLite(t)) })
+	t.Run("Statements", func(t *testing.T) { seen.allSeen(t, unseen) })
+	t.Run("Planner", func(t *testing.T) { testSQLitePlans(t, seen, storetest.SQLite(t)) })
+}
+
+// testCounts: few rows are counted as they are, many in bites, and again a minute later.
+func testCounts(t *testing.T, o store.Options) {
+	t.Cleanup(store.SetCountBite(3))
+	ctx, db := t.Context(), openStore(t, o)
+	adopt := func(n int, state store.State) {
+		t.Helper()
+		var all []store.SSOUser
+		for i := range n {
+			id := fmt.Sprint(state, i)
+			all = append(all, store.SSOUser{Person: store.PersonID(id), Account: "a1", ExternalID: id, ExternalProvider: "partner", Role: store.AccountManager, State: state})
+		}
+		if _, err := db.Ledger().Adopt(ctx, all, store.Event{Actor: "admin:x", Action: "adopt", Outcome: "ok"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	adopt(2, store.Assumed)
+	adopt(9, store.Active)
+	for i := range 7 {
+		must(t, db.Sessions().Create(ctx, store.Session{
+			TokenHash: []byte{byte(i)}, Person: "p", AuthenticatedAt: time.Now(), Methods: []string{"password"}, ReadAt: time.Now(),
+			EndsAt: time.Now().Add(time.Duration(i+1) * time.Hour),
+		}, nil))
+	}
+	for range 2 {
+		counts, err := db.Ledger().CountByState(ctx)
+		if diff := cmp.Diff(map[store.State]int{store.Assumed: 2, store.Active: 9}, counts); err != nil || diff != "" {
+			t.Errorf("%v (-want +got):\n%s", err, diff)
+		}
+		if n, err := db.Sessions().Count(ctx); n != 7 || err != nil {
+			t.Errorf("%d sessions, %v, want 7", n, err)
+		}
+		adopt(2, store.Assumed)
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// unseen are files, and statements, that the suite does not run, with the reason.
+var unseen = map[string]string{
+	"backup.go":               "of SQLite, see TestBackup",
+	"group.go":                "savepoints",
+	"migrate.go":              "before the store is open, see testOpen",
+	"postgres.go":             "what PostgreSQL alone has",
+	"restore.go":              "before the store is open, see TestRestore",
+	"sqlite.go":               "before the store is open",
+	"older.go noteOlder":      "a program of the version before has to run, see TestCrowdUpgrade",
+	"revocations.go Standing": "where SQLite stands is not known",
+	"revocations.go place":    "what PostgreSQL alone has",
+}
 
 func TestPostgres(t *testing.T) {
 	fresh := storetest.Postgres(t)

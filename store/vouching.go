@@ -137,7 +137,7 @@ const versionBeforeFor = time.Minute
 // versionBeforeLately tells whether a program of the version before is running, or was a moment ago: what it wrote last waits to be
 // chained. A process that has just started does not know what was a moment ago, and takes it that there was one.
 func (db *DB) versionBeforeLately(ctx context.Context) (bool, error) {
-	if _, file := db.engine.(*sqlite); file {
+	if db.engine.file() {
 		return false, nil // none runs beside this one, and the events that one left are older than the first of ours
 	}
 	there, err := db.engine.older(ctx)

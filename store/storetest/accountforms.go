@@ -30,6 +30,11 @@ func testAccountForms(t *testing.T, fresh func(testing.TB) store.Options) {
 	add("g1", "one", 2)
 	add("g2", "ONE", 3)
 	add("g3", "twin", 4)
+	must(t, db.Mappings().Replace(ctx, nil, []store.Mapping{{Kind: store.GroupMapping, GroupID: "g4", GroupDN: "cn=g4", Account: "ONE", Role: store.AccountManager, Off: true}},
+		[]store.Event{event("off")}))
+	work := leaverItem("p9")
+	work.Account = "ONE"
+	must(t, db.Plans().SetWork(ctx, plan(t, db, "watch", work).ID))
 	adopt := func(p store.PersonID, account store.AccountID) {
 		t.Helper()
 		_, err := db.Ledger().Adopt(ctx, []store.SSOUser{{
@@ -55,7 +60,7 @@ func testAccountForms(t *testing.T, fresh func(testing.TB) store.Options) {
 		}
 		return all
 	}
-	if got, want := left(), []string{"second_factor_policies ONE", "second_factor_policies Two", "second_factor_policies twin", "mappings ONE", "mappings twin", "sso_users ONE", "sso_users twin"}; !sameTexts(got, want) {
+	if got, want := left(), []string{"second_factor_policies ONE", "second_factor_policies Two", "second_factor_policies twin", "mappings ONE", "mappings twin", "mappings_off ONE", "manual_work ONE", "sso_users ONE", "sso_users twin"}; !sameTexts(got, want) {
 		t.Fatalf("misspelled %q, want %q", got, want)
 	}
 	strictest := func(policies []string, own bool) string {
@@ -87,6 +92,12 @@ func testAccountForms(t *testing.T, fresh func(testing.TB) store.Options) {
 	must(t, raw.QueryRow(`SELECT COUNT(*) FROM mappings WHERE account = 'one'`).Scan(&n))
 	if n != 2 {
 		t.Errorf("%d mappings of one, want 2", n)
+	}
+	if off, err := db.Mappings().ListOff(ctx); err != nil || len(off) != 1 || off[0].Account != "one" {
+		t.Errorf("switched off: %+v, %v", off, err)
+	}
+	if left, err := db.Plans().Work(ctx, store.WorkFilter{}); err != nil || len(left) != 1 || left[0].Account != "one" {
+		t.Errorf("work by hand: %+v, %v", left, err)
 	}
 	if done, err := s.Align(ctx, strictest, event("account-form")); err != nil || len(done) != 0 {
 		t.Errorf("aligned again: %v, %v", done, err)

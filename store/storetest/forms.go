@@ -45,4 +45,7 @@ func testForms(t *testing.T, fresh func(testing.TB) store.Options) {
 	if n, err := db.Forms().Purge(t.Context()); n != 2 || err != nil {
 		t.Errorf("purge a day later: got %d, %v, want 2", n, err)
 	}
+	if ok, err := db.Forms().Use(t.Context(), "two"); !ok || err != nil {
+		t.Errorf("a form that was forgotten: got %v, %v", ok, err)
+	}
 }

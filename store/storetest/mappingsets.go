@@ -35,6 +35,15 @@ func testMappingSets(t *testing.T, fresh func(testing.TB) store.Options) {
 	must(t, s.Replace(ctx, nil, []store.Mapping{group("cn=a", "a1", manager), group("cn=b", "a2", manager)}, []store.Event{event("set"), event("set")}))
 	same("two added", group("cn=a", "a1", manager), group("cn=b", "a2", manager))
 
+	off := group("cn=off", "a1", creator)
+	off.Off = true
+	must(t, s.Replace(ctx, nil, []store.Mapping{off}, []store.Event{event("off")}))
+	same("one added that is off", group("cn=a", "a1", manager), group("cn=b", "a2", manager))
+	switchedOff, err := s.ListOff(ctx)
+	if err != nil || len(switchedOff) != 1 || switchedOff[0].GroupDN != "cn=off" {
+		t.Errorf("off: %+v, %v", switchedOff, err)
+	}
+
 	owner := store.Mapping{Kind: store.PersonMapping, Person: "p1", Account: "a9", Role: store.Owner}
 	ownerID, err := s.Add(ctx, owner, &store.SSOUser{Person: "p1", Account: "a9", ExternalID: "x1", ExternalProvider: "partner"}, event("m"))
 	must(t, err)

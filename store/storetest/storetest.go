@@ -97,6 +97,10 @@ func Run(t *testing.T, fresh func(testing.TB) store.Options) {
 		{"Guesses", testGuesses},
 		{"Figures", testFigures},
 		{"Traces", testTraces},
+		{"Begun", testBegun},
+		{"Reseal", testReseal},
+		{"Lockouts", testLockouts},
+		{"Standing", testStanding},
 		{"Isolation", testIsolation},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.run(t, fresh) })

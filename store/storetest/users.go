@@ -40,7 +40,7 @@ func testUsers(t *testing.T, fresh func(testing.TB) store.Options) {
 				if _, err := l.Claim(ctx, time.Hour, store.PlanClass); !errors.Is(err, store.ErrNotFound) {
 					t.Errorf("claimed while suspended: %v", err)
 				}
-				if _, _, err := l.Queue(ctx, k.Person, k.Account); !errors.Is(err, store.ErrNotFound) {
+				if _, err := l.Queue(ctx, k.Person, k.Account); !errors.Is(err, store.ErrNotFound) {
 					t.Errorf("waits while suspended: %v", err)
 				}
 				if err := l.Suspend(ctx, k, event("bad")); !errors.Is(err, store.ErrConflict) {

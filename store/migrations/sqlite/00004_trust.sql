@@ -26,6 +26,12 @@ CREATE TABLE replicas (
 ALTER TABLE sso_users ADD COLUMN failures INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE sso_users ADD COLUMN earliest_attempt INTEGER NOT NULL DEFAULT 0;
 
+-- Whoever ordered a client account, and the users that were told of with a mapping.
+CREATE INDEX account_requests_person ON account_requests (person_id) WHERE person_id <> '';
+CREATE INDEX sso_users_owner ON sso_users (mapping) WHERE role = 'owner' AND attempts = 0;
+-- Each column that points to another table has an index: a removal there looks for it.
+CREATE INDEX sp_keys_key ON sp_keys (key_id);
+
 -- Of what the version before counted nobody knows which attempts were answered: such a row waits a minute at most.
 UPDATE sso_users SET failures = CASE WHEN attempts > 7 THEN 7 ELSE attempts END
  WHERE state IN ('wanted', 'sending', 'unknown');
@@ -52,6 +58,8 @@ CREATE TABLE secret_keys (
 
 
 -- Client accounts in one form.
+-- What stands in another form is looked for by account.
+CREATE INDEX manual_work_account ON manual_work (account);
 
 
 -- Groups by their immutable id.
@@ -212,7 +220,35 @@ ALTER TABLE audit_chain ADD COLUMN foreign_event INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX audit_chain_foreign ON audit_chain (event) WHERE foreign_event = 1;
 
 
+-- How many events of a kind there were in a quarter of an hour, so that nobody counts events. sp is empty where nobody is known: strangers
+-- name any. The counter says how far the chain was summed up.
+CREATE TABLE event_sums (
+    at      INTEGER NOT NULL,
+    action  TEXT NOT NULL,
+    outcome TEXT NOT NULL,
+    reason  TEXT NOT NULL,
+    sp      TEXT NOT NULL,
+    events  INTEGER NOT NULL,
+    PRIMARY KEY (at, action, outcome, reason, sp)
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO counters (name, value) SELECT 'events_summed', COALESCE(MAX(seq), 0) FROM audit_chain;
+
+
 -- Traces.
+-- The requests of a sign-in are found by it. An index whose rows are all alike is one that SQLite without statistics may take all the
+-- same, and read every trace by. The others have what somebody looks for, and no more.
+DROP INDEX traces_newest;
+DROP INDEX traces_stranger;
+DROP INDEX traces_person;
+DROP INDEX traces_account;
+DROP INDEX traces_sp;
+DROP INDEX traces_outcome;
+CREATE INDEX traces_of_strangers ON traces (id) WHERE stranger = 1;
+CREATE INDEX traces_of_person ON traces (person, id) WHERE person <> '';
+CREATE INDEX traces_of_account ON traces (account, id) WHERE account <> '';
+CREATE INDEX traces_of_sp ON traces (sp, id) WHERE sp <> '';
+CREATE INDEX traces_not_ok ON traces (outcome, id) WHERE outcome <> 'ok';
 
 
 -- The console.

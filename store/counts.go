@@ -1,0 +1,98 @@
+package store
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// countedFor is how long a large number is given out again: charts and metrics ask all the time.
+const countedFor = time.Minute
+
+// countBite is how many rows one statement counts, and how far rows are counted anew each time somebody asks.
+var countBite = 10_000
+
+// largeCounts remembers how many rows there were where these are many.
+type largeCounts struct {
+	mu    sync.Mutex
+	known map[string]largeCount
+}
+
+type largeCount struct {
+	n  int
+	at time.Time // monotonic; an age, not a rule about time
+}
+
+// tally counts rows: exactly while these are few, else as they were at most a minute ago. bite counts those behind a place
+// in an index (nil: from its start), countBite at most, and tells where these end if they are as many. So no statement is long.
+func (db *DB) tally(what string, bite func(from any) (n int, to any, err error)) (int, error) {
+	n, to, err := bite(nil)
+	if err != nil || n < countBite {
+		return n, err
+	}
+	db.large.mu.Lock()
+	defer db.large.mu.Unlock() // one counts, the others wait for its number
+	if c, ok := db.large.known[what]; ok && time.Since(c.at) < countedFor {
+		return c.n, nil
+	}
+	for more := n; more == countBite; n += more {
+		if more, to, err = bite(to); err != nil {
+			return 0, err
+		}
+	}
+	if db.large.known == nil {
+		db.large.known = map[string]largeCount{}
+	}
+	db.large.known[what] = largeCount{n, time.Now()}
+	return n, nil
+}
+
+// CountByState tells how many rows of the ledger are in each state; a number of 10,000 and more may be a minute old.
+func (s *Ledger) CountByState(ctx context.Context) (map[State]int, error) {
+	all := map[State]int{}
+	for _, state := range []State{Wanted, Sending, Unknown, Active, Assumed, Conflict, Refused, Suspended} {
+		n, err := s.db.tally("users "+string(state), func(from any) (n int, to any, err error) {
+			after, _ := from.(UserKey)
+			q := s.db.engine.reader()
+			if err := q.QueryRowContext(ctx, `
+				SELECT COUNT(*) FROM (
+				    SELECT 1 FROM sso_users WHERE state = $1 AND (person_id, account) > ($2, $3) LIMIT $4) AS some`,
+				string(state), string(after.Person), string(after.Account), countBite).Scan(&n); err != nil || n < countBite {
+				return n, nil, err
+			}
+			var end UserKey
+			err = q.QueryRowContext(ctx, `
+				SELECT person_id, account FROM sso_users WHERE state = $1 AND (person_id, account) > ($2, $3)
+				 ORDER BY person_id, account LIMIT 1 OFFSET $4`,
+				string(state), string(after.Person), string(after.Account), countBite-1).Scan(&end.Person, &end.Account)
+			return n, end, err
+		})
+		if err != nil {
+			return nil, s.db.explain("count SSO users", err)
+		}
+		if n > 0 {
+			all[state] = n
+		}
+	}
+	return all, nil
+}
+
+// Count tells how many sessions have not reached their absolute end; a number of 10,000 and more may be a minute old.
+func (s *Sessions) Count(ctx context.Context) (int, error) {
+	n, err := s.db.tally("sessions", func(from any) (n int, to any, err error) {
+		after, ok := from.(int64)
+		if !ok {
+			after = micros(s.db.now())
+		}
+		q := s.db.engine.reader()
+		if err := q.QueryRowContext(ctx, `
+			SELECT COUNT(*) FROM (SELECT 1 FROM sessions WHERE ends_at > $1 LIMIT $2) AS some`, after, countBite).Scan(&n); err != nil || n < countBite {
+			return n, nil, err
+		}
+		var end int64
+		err = q.QueryRowContext(ctx, `
+			SELECT ends_at FROM sessions WHERE ends_at > $1 ORDER BY ends_at LIMIT 1 OFFSET $2`, after, countBite-1).Scan(&end)
+		return n, end, err
+	})
+	return n, s.db.explain("count sessions", err)
+}

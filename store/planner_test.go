@@ -1,0 +1,352 @@
+package store_test
+
+import (
+	"database/sql"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"ssobridge/store"
+)
+
+const (
+	manyRows = 100_000
+	// fewRows is how many rows a statement may look at that no LIMIT stops.
+	fewRows = 1000
+
+	sqliteTables = `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name NOT LIKE 'goose%'`
+)
+
+// smallTables don't grow with people and sign-ins: some of them are read as a whole.
+var smallTables = map[string]string{
+	"account_hints":          "one for each client account at most",
+	"accounts":               "client accounts, thousands at most",
+	"audit_retention":        "one for each setting there was",
+	"breaker":                "one row",
+	"budget":                 "one row",
+	"counters":               "a fixed number",
+	"event_sums":             "tens for a quarter of an hour, eight days",
+	"figures":                "ten kinds, 96 a day for eight days",
+	"hold":                   "one row",
+	"leases":                 "one for each kind of work",
+	"login_failures":         "only the version before writes it",
+	"mapping_history":        "changes that admins made",
+	"mappings":               "thousands at most",
+	"mappings_off":           "thousands at most",
+	"name_id_key":            "one row",
+	"named_groups":           "those of the configuration",
+	"older_replicas":         "one row",
+	"plans":                  "those that were not purged",
+	"replicas":               "the running programs",
+	"second_factor_policies": "one for each client account at most",
+	"secret_keys":            "a few",
+	"service_providers":      "hundreds at most",
+	"signing_keys":           "a few for each year",
+	"sp_keys":                "one for each service provider at most",
+	"store_place":            "one row",
+}
+
+// different are columns of large tables that differ from row to row though no index says so, and in how many rows each of
+// their values stands.
+var different = map[string]int{
+	"traces.sign_in": 3, "traces.ref": 1, "traces.person": 500,
+	"audit_events.ref": 2, "audit_events.subject": 500, "audit_events.actor": 500,
+	"sessions.person_id": 5, "participations.name_id": 5, "sign_ins.session": 3, "sign_ins.address": 50,
+	"logouts.browser": 3, "known_browsers.browser": 3, "plan_items.person_id": 3,
+	"name_ids.person_id": 5, "second_factors.person_id": 5, "account_requests.person_id": 5, "trace_captured.ref": 1,
+	"trace_captured.person": 100, "revocations.object": 3, "manual_work.person_id": 3,
+	"plan_items.plan": 20_000,
+}
+
+// timeColumn tells columns that hold a time.
+var timeColumn = regexp.MustCompile(`(_at|^at|_until|^since|next_attempt)$`)
+
+// table is what the catalog says of one.
+type table struct {
+	name    string
+	columns []column
+	unique  [][]string // the key first
+	indexes map[string]index
+}
+
+type column struct{ name, kind string }
+
+type index struct {
+	columns []string // or expressions
+	where   string
+}
+
+// fills are statements that put many rows into a table, made of those that tests put there: nine in ten look like the first of
+// these. text, number and bytes make a value differ in row i.
+func (tb table) fills(templates [][]any, text, number, bytes func(column, i string) string, source func(n int) string) (all []string) {
+	changed := map[string]int{}
+	for i, key := range tb.unique {
+		// A later key may have got a differing column by an earlier one.
+		if !slices.ContainsFunc(key, func(c string) bool { return changed[c] > 0 }) {
+			changed[key[len(key)-1]] = 1
+			if i == 0 {
+				changed[key[len(key)-1]] = 0
+				changed[key[0]] = 1
+			}
+		}
+	}
+	for i, row := range templates {
+		n := manyRows / 10 / max(1, len(templates)-1)
+		if i == 0 {
+			n = manyRows - manyRows/10
+		}
+		if len(templates) == 1 {
+			n = manyRows
+		}
+		var names, values []string
+		for j, c := range tb.columns {
+			names = append(names, c.name)
+			at := "$" + fmt.Sprint(j+1)
+			every, differs := different[tb.name+"."+c.name]
+			if changed[c.name] == 1 {
+				every, differs = 1, true
+			}
+			number := number(at, fmt.Sprintf("(%d + i)", i*manyRows))
+			turn := fmt.Sprintf("((%d + i) / %d)", i*manyRows, max(1, every))
+			switch {
+			case row[j] == nil:
+				values = append(values, at)
+			case differs && c.kind == "INTEGER":
+				values = append(values, fmt.Sprintf("%s + %s", at, turn))
+			case differs && c.kind == "TEXT":
+				values = append(values, text(at, turn))
+			case differs && c.kind == "BLOB":
+				values = append(values, bytes(at, turn))
+			case c.kind == "INTEGER" && timeColumn.MatchString(c.name) && row[j] != int64(0):
+				values = append(values, number)
+			default:
+				values = append(values, at)
+			}
+		}
+		all = append(all, fmt.Sprintf("INSERT INTO %s (%s) SELECT %s FROM %s", tb.name,
+			strings.Join(names, ", "), strings.Join(values, ", "), source(n)))
+	}
+	return all
+}
+
+// testSQLitePlans: SQLite finds what each statement wants without reading through a table, with and without statistics.
+func testSQLitePlans(t *testing.T, s *statements, o store.Options) {
+	openStore(t, o)
+	db := beside(t, o)
+	db.SetMaxOpenConns(1)
+	run := func(text string, args ...any) {
+		t.Helper()
+		if _, err := db.Exec(text, args...); err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+	}
+	run("PRAGMA foreign_keys = off")
+	run("PRAGMA synchronous = off")
+	tables := map[string]table{}
+	for _, name := range texts(db.Query(sqliteTables)) {
+		tb := sqliteTable(t, db, name)
+		tables[name] = tb
+		if smallTables[name] != "" {
+			continue
+		}
+		templates := s.rows[name]
+		if len(templates) == 0 {
+			t.Errorf("no test stores a row in %s", name)
+			continue
+		}
+		fills := tb.fills(templates,
+			func(c, i string) string { return c + " || '-' || " + i },
+			func(c, i string) string { return c + " + " + i + " * 1000000" },
+			func(c, i string) string { return "CAST(" + c + " || '-' || " + i + " AS BLOB)" },
+			func(n int) string {
+				return fmt.Sprintf("(WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < %d) SELECT i FROM n)", n-1)
+			})
+		for i, fill := range fills {
+			run(strings.Replace(fill, "INSERT", "INSERT OR IGNORE", 1), templates[i]...)
+		}
+		var n int
+		if err := db.QueryRow("SELECT COUNT(*) FROM " + name).Scan(&n); err != nil || n < manyRows/2 {
+			t.Errorf("%s was filled with %d rows only: %v", name, n, err)
+		}
+	}
+	for name, tb := range tables {
+		for _, c := range texts(db.Query(`SELECT "from" FROM pragma_foreign_key_list($1)`, name)) {
+			if !slices.ContainsFunc(slices.Collect(maps.Values(tb.indexes)), func(ix index) bool { return len(ix.columns) > 0 && ix.columns[0] == c }) {
+				t.Errorf("no index of %s begins with %s, which points to another table: a removal there reads all", name, c)
+			}
+		}
+	}
+	for _, statistics := range []string{"without", "with"} {
+		if statistics == "with" {
+			run("ANALYZE")
+			// A connection reads the statistics when it opens.
+			db = beside(t, o)
+		}
+		t.Run(statistics+" statistics", func(t *testing.T) {
+			groups := map[string]int{}
+			for _, text := range slices.Sorted(maps.Keys(s.args)) {
+				judgeSQLite(t, db, tables, groups, text, s.args[text])
+			}
+		})
+	}
+}
+
+func sqliteTable(t *testing.T, db *sql.DB, name string) table {
+	t.Helper()
+	tb := table{name: name, indexes: map[string]index{}}
+	key := map[int]string{}
+	rows, err := db.Query(`SELECT name, type, pk FROM pragma_table_info($1)`, name)
+	must(t, eachRow(rows, err, func(rows *sql.Rows) error {
+		var (
+			c  column
+			pk int
+		)
+		err := rows.Scan(&c.name, &c.kind, &pk)
+		tb.columns = append(tb.columns, c)
+		if pk > 0 {
+			key[pk] = c.name
+		}
+		return err
+	}))
+	var primary []string
+	for i := 1; key[i] != ""; i++ {
+		primary = append(primary, key[i])
+	}
+	tb.unique = append(tb.unique, primary)
+	tb.indexes["PRIMARY KEY"] = index{columns: primary}
+	for _, list := range texts(db.Query(`SELECT name || '|' || "unique" FROM pragma_index_list($1)`, name)) {
+		found, unique, _ := strings.Cut(list, "|")
+		ix := index{columns: texts(db.Query(`SELECT COALESCE(name, '') FROM pragma_index_info($1) ORDER BY seqno`, found))}
+		if all := texts(db.Query(`SELECT sql FROM sqlite_master WHERE name = $1 AND sql IS NOT NULL`, found)); len(all) == 1 {
+			_, ix.where, _ = strings.Cut(all[0], " WHERE ")
+			if slices.Contains(ix.columns, "") { // an expression
+				list := all[0][strings.Index(all[0], "(")+1:]
+				ix.columns = []string{list[:strings.LastIndex(list, ")")]}
+			}
+		}
+		tb.indexes[found] = ix
+		if unique == "1" && !slices.Equal(ix.columns, primary) {
+			tb.unique = append(tb.unique, ix.columns)
+		}
+	}
+	return tb
+}
+
+var (
+	planStep   = regexp.MustCompile(`^(SCAN|SEARCH) (\S+)(?: USING (?:(AUTOMATIC )?(?:PARTIAL )?(?:COVERING )?INDEX (\S+)|(INTEGER PRIMARY KEY|PRIMARY KEY)))?(?: \((.*)\))?`)
+	tableNames = regexp.MustCompile(`(?i)\b(?:FROM|JOIN|INTO|UPDATE|,)\s+([a-z_]+)(?:\s+(?:AS\s+)?([a-z_]+))?`)
+	equality   = regexp.MustCompile(`(?:^|\s|\()(<expr>|[a-z_]+)(?:=\?| IS \?)`)
+)
+
+// judgeSQLite fails where a statement may look at many rows: the largest group of rows that its equalities leave is counted.
+func judgeSQLite(t *testing.T, db *sql.DB, tables map[string]table, groups map[string]int, text string, args [][]any) {
+	t.Helper()
+	if reason := mayScan(text); reason != "" {
+		return
+	}
+	var with []any
+	if len(args) > 0 {
+		with = args[0]
+	}
+	var steps []string
+	rows, err := db.Query("EXPLAIN QUERY PLAN "+text, with...)
+	if err := eachRow(rows, err, func(rows *sql.Rows) error {
+		var (
+			id, parent, unused int
+			step               string
+		)
+		err := rows.Scan(&id, &parent, &unused, &step)
+		steps = append(steps, step)
+		return err
+	}); err != nil {
+		t.Errorf("%s: %v", flat(text), err)
+		return
+	}
+	names := map[string]string{}
+	for _, m := range tableNames.FindAllStringSubmatch(flat(text), -1) {
+		if _, ok := tables[m[1]]; ok {
+			names[m[1]] = m[1]
+			if m[2] != "" {
+				names[m[2]] = m[1]
+			}
+		}
+	}
+	upper := strings.ToUpper(text)
+	stops := (strings.Contains(upper, "LIMIT ") || strings.Contains(upper, "EXISTS") || strings.Contains(upper, "MIN(")) &&
+		!slices.ContainsFunc(steps, func(s string) bool { return strings.HasPrefix(s, "USE TEMP B-TREE FOR ORDER BY") })
+	for _, step := range steps {
+		m := planStep.FindStringSubmatch(step)
+		if m == nil || names[m[2]] == "" || smallTables[names[m[2]]] != "" {
+			continue
+		}
+		tb := tables[names[m[2]]]
+		n := manyRows
+		if m[1] == "SEARCH" && m[3] == "" {
+			switch equal := len(equality.FindAllString(m[6], -1)); {
+			case m[6] == "":
+				n = 1 // the smallest or largest of an index
+			case m[5] == "INTEGER PRIMARY KEY" && strings.Contains(m[6], "rowid=?"):
+				n = 1
+			case m[4] != "" || equal > 0: // a range without equality may be the whole index, which may be a part of the table
+				n = tb.largest(t, db, groups, m[4]+strings.TrimPrefix(m[5], "INTEGER "), equal)
+			}
+		}
+		if n > fewRows && !stops {
+			t.Errorf("%s\n  reads %d rows of %s: %s", flat(text), n, tb.name, strings.Join(steps, "; "))
+			return
+		}
+	}
+}
+
+// largest counts the largest group of rows that are the same in the first columns of an index.
+func (tb table) largest(t *testing.T, db *sql.DB, known map[string]int, name string, columns int) int {
+	t.Helper()
+	ix, ok := tb.indexes[name]
+	if !ok {
+		t.Errorf("%s has no index %q", tb.name, name)
+		return manyRows
+	}
+	list := strings.Join(ix.columns[:min(columns, len(ix.columns))], ", ")
+	key := tb.name + " " + name + " " + list
+	if n, ok := known[key]; ok {
+		return n
+	}
+	where := ""
+	if ix.where != "" {
+		where = " WHERE " + ix.where
+	}
+	if list != "" {
+		where += " GROUP BY " + list
+	}
+	var n int
+	if err := db.QueryRow(fmt.Sprintf("SELECT COALESCE(MAX(n), 0) FROM (SELECT COUNT(*) AS n FROM %s%s)", tb.name, where)).Scan(&n); err != nil {
+		t.Fatalf("%s: %v", key, err)
+	}
+	known[key] = n
+	return n
+}
+
+// scans are statements that may read through a large table, by what stands in them, with the reason.
+var scans = map[string]string{
+	"FROM plan_items WHERE person_id = $1 AND (login":                  "forgets a person: read outside of the writer",
+	"SELECT id FROM sign_ins WHERE session IN (":                       "forgets a person: read outside of the writer",
+	"SELECT COUNT(*) FROM sessions":                                    "after a restore, once, before anybody signs in",
+	"DELETE FROM sso_users WHERE mapping = $1 AND role = 'owner'":      "removes as many as were stored with the mapping",
+	"SELECT entry FROM revocations":                                    "compares a journal with the store, at the start of a replica",
+	"UPDATE sso_users SET maybe_sent = TRUE WHERE due_at > 0":          "after a restore, once, before anybody signs in",
+	"UPDATE sso_users SET maybe_sent = TRUE WHERE state = 'suspended'": "after a restore, once, before anybody signs in",
+	"SELECT due_at FROM ( SELECT * FROM (SELECT due_at":                "sorts three rows, each the first of its index",
+}
+
+func mayScan(text string) string {
+	text = flat(text)
+	for piece, reason := range scans {
+		if strings.Contains(text, piece) {
+			return reason
+		}
+	}
+	return ""
+}
