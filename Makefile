@@ -2,13 +2,16 @@
 # make demo     the bridge, a sandbox and a sample directory on this machine
 # make build    the program, in the file ssobridge; TAGS=openssl: RSA signatures by OpenSSL (needs libssl-dev)
 #
+# GOTOOLCHAIN=local make …: with the Go that is installed, instead of the one in .go-toolchain, which is downloaded once
 # FUZZTIME=1m   make fuzz looks longer than the few thousand inputs that each target gets in make test
 # INSTALL=no    make test installs nothing; it says what is missing and fails
 
+include .go-toolchain
+export GOTOOLCHAIN
+
 GO            ?= go
 FUZZTIME      ?= 3000x
-GOLANGCI      := .tools/golangci-lint
-GOLANGCI_VERS := v2.15.0
+GOLANGCI      := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 # Packages share two cores with browsers and servers that the tests start.
 TESTFLAGS     ?= -p 2 -timeout 60m
@@ -20,14 +23,9 @@ test: install lint vet fuzz gotest
 install:
 	@INSTALL="$(INSTALL)" .ci/install
 
-lint: $(GOLANGCI)
-	$(GOLANGCI) run ./...
-
-# About two minutes, once.
-$(GOLANGCI):
-	@echo "installing golangci-lint $(GOLANGCI_VERS) into .tools (about two minutes, once)"
-	@if [ "$(INSTALL)" = no ]; then echo "missing: $(GOLANGCI) $(GOLANGCI_VERS); leave INSTALL=no out, or put it there" >&2; exit 1; fi
-	GOBIN="$(CURDIR)/.tools" $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERS)
+lint:
+	@GO="$(GO)" INSTALL="$(INSTALL)" .ci/tool golangci-lint "$(GOLANGCI)"
+	.tools/golangci-lint run ./...
 
 vet:
 	$(GO) vet ./...

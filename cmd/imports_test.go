@@ -29,9 +29,10 @@ var allowed = map[string][]string{
 }
 
 // pretended are the packages that no product code may link: they imitate what is
-// outside, or serve tests and benchmarks.
+// outside, or serve tests, benchmarks, scans and releases.
 var pretended = []string{
 	"cmd/demo", "cmd/sandbox", "cmd/internal/sample", "cmd/internal/bench", "cmd/internal/e2e",
+	"cmd/internal/vuln",
 	"partnerapi/sandbox", "store/storetest", "idp/directory/directorytest",
 }
 

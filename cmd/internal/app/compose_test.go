@@ -36,9 +36,10 @@ type composeFile struct {
 
 type composeService struct {
 	Build struct {
-		Context    string `yaml:"context"`
-		Dockerfile string `yaml:"dockerfile"`
-		Target     string `yaml:"target"`
+		Context    string            `yaml:"context"`
+		Dockerfile string            `yaml:"dockerfile"`
+		Target     string            `yaml:"target"`
+		Args       map[string]string `yaml:"args"`
 	} `yaml:"build"`
 	Image       string   `yaml:"image"`
 	Entrypoint  []string `yaml:"entrypoint"`

@@ -1,0 +1,61 @@
+package cmd_test
+
+import (
+	"bufio"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestOneToolchain: plain go commands need Go 1.26 alone, and the toolchain of tests and releases stands in one file. ID-23
+func TestOneToolchain(t *testing.T) {
+	mod := readFile(t, "go.mod")
+	// 1.26.0 is what the go command writes where a dependency says so.
+	if !regexp.MustCompile(`(?m)^go 1\.26(\.0)?$`).MatchString(mod) {
+		t.Error("go.mod asks for more than Go 1.26")
+	}
+	if regexp.MustCompile(`(?m)^toolchain `).MatchString(mod) {
+		t.Error("go.mod has a toolchain line: plain go commands would download a toolchain where GOTOOLCHAIN is auto")
+	}
+	file := regexp.MustCompile(`(?m)^GOTOOLCHAIN \?= (go1\.\d+\.\d+)$`).FindStringSubmatch(readFile(t, ".go-toolchain"))
+	if file == nil {
+		t.Fatal(".go-toolchain names no toolchain")
+	}
+	for name, reads := range map[string]string{
+		"Makefile":                 "include .go-toolchain",
+		".ci/run":                  ".go-toolchain",
+		"cmd/ssobridge/Dockerfile": "COPY .go-toolchain",
+	} {
+		if !strings.Contains(readFile(t, name), reads) {
+			t.Errorf("%s does not read .go-toolchain", name)
+		}
+	}
+	list := exec.CommandContext(t.Context(), "git", "ls-files", "--cached", "--others", "--exclude-standard")
+	list.Dir = ".."
+	out, err := list.Output()
+	if err != nil {
+		t.Fatalf("list the project's files: %v", err)
+	}
+	for lines := bufio.NewScanner(strings.NewReader(string(out))); lines.Scan(); {
+		name := lines.Text()
+		if name == ".go-toolchain" {
+			continue
+		}
+		// A file may be removed and not yet committed.
+		if text, err := os.ReadFile("../" + name); err == nil && strings.Contains(string(text), file[1]) {
+			t.Errorf("%s names the toolchain %s too: it would be forgotten at the next change", name, file[1])
+		}
+	}
+}
+
+// readFile returns a file of the project.
+func readFile(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile("../" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
