@@ -1,4 +1,5 @@
 # make test     everything that has to hold: lint, vet, tests with the race detector, short fuzz runs
+# make vuln     looks for known vulnerabilities in what is called, in the newest database of Go (part of make test)
 # make demo     the bridge, a sandbox and a sample directory on this machine
 # make build    the program, in the file ssobridge; TAGS=openssl: RSA signatures by OpenSSL (needs libssl-dev)
 #
@@ -12,13 +13,17 @@ export GOTOOLCHAIN
 GO            ?= go
 FUZZTIME      ?= 3000x
 GOLANGCI      := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+GOVULNCHECK   := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+# What makes the index. The vulnerabilities themselves come from the newest version, or from VULNDB=version.
+INDEXDB       := golang.org/x/vulndb/cmd/indexdb@v0.0.0-20261105234957-e22db6528018
+VULNDB        ?= latest
 
 # Packages share two cores with browsers and servers that the tests start.
 TESTFLAGS     ?= -p 2 -timeout 60m
 
-.PHONY: test install lint vet gotest fuzz bench build demo screenshots
+.PHONY: test install lint vet vuln gotest fuzz bench build demo screenshots
 
-test: install lint vet fuzz gotest
+test: install lint vet vuln fuzz gotest
 
 install:
 	@INSTALL="$(INSTALL)" .ci/install
@@ -29,6 +34,11 @@ lint:
 
 vet:
 	$(GO) vet ./...
+
+vuln:
+	@GO="$(GO)" INSTALL="$(INSTALL)" .ci/tool govulncheck "$(GOVULNCHECK)"
+	@GO="$(GO)" INSTALL="$(INSTALL)" .ci/tool indexdb "$(INDEXDB)"
+	$(GO) run ./cmd/internal/vuln -db "$(VULNDB)"
 
 # The tests of the store also run on a PostgreSQL that they start themselves. End-to-end tests of thousands of people
 # run without the race detector, which would slow these people down: the program runs without it there anyway.

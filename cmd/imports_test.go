@@ -65,7 +65,7 @@ var homes = map[string][]string{
 var topLevel = []string{
 	"go.mod", "go.sum", "cmd", "idp", "provisioning", "partnerapi", "store", "web", "certs", "docs",
 	"docker-compose.yml", "README.md", "Makefile", "CHANGELOG.md", "SECURITY.md",
-	".ci", ".git", ".gitignore", ".dockerignore", ".golangci.yml",
+	".ci", ".git", ".gitignore", ".dockerignore", ".golangci.yml", ".go-toolchain",
 	".tools", ".screenshots", "ssobridge", // git-ignored: tools, pictures, and what make build writes
 }
 

@@ -2,9 +2,14 @@ package cmd_test
 
 import (
 	"bufio"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -58,4 +63,47 @@ func readFile(t *testing.T, name string) string {
 		t.Fatal(err)
 	}
 	return string(text)
+}
+
+// TestEchoIsOnlyTheRouter: the program takes nothing of Echo's middleware, nor its opinion on who a client is. Exemptions
+// of the scan for known vulnerabilities rest on it. ID-23
+func TestEchoIsOnlyTheRouter(t *testing.T) {
+	const library = "github.com/labstack/echo/v4"
+	for _, d := range goList(t, "ssobridge/cmd/ssobridge")[0].Deps {
+		if strings.HasPrefix(d, library+"/") {
+			t.Errorf("ssobridge links %s", d)
+		}
+	}
+	banned := []string{"RealIP", "IPExtractor", "Scheme", "Static", "StaticFS", "JSONP", "JSONPBlob"}
+	files, err := filepath.Glob("../web/*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("find web's files: %v, %v", files, err)
+	}
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		set := token.NewFileSet()
+		parsed, err := parser.ParseFile(set, name, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		imports := slices.ContainsFunc(parsed.Imports, func(i *ast.ImportSpec) bool { return i.Path.Value == `"`+library+`"` })
+		ast.Inspect(parsed, func(n ast.Node) bool {
+			// URL.Scheme is a field of the standard library: only calls count there.
+			switch n := n.(type) {
+			case *ast.CallExpr:
+				if f, ok := n.Fun.(*ast.SelectorExpr); ok && imports && slices.Contains(banned, f.Sel.Name) {
+					t.Errorf("%s calls %s of Echo", set.Position(n.Pos()), f.Sel.Name)
+				}
+			case *ast.AssignStmt:
+				for _, left := range n.Lhs {
+					if f, ok := left.(*ast.SelectorExpr); ok && f.Sel.Name == "IPExtractor" {
+						t.Errorf("%s sets Echo's IPExtractor", set.Position(n.Pos()))
+					}
+				}
+			}
+			return true
+		})
+	}
 }
