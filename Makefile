@@ -1,5 +1,6 @@
 # make test     everything that has to hold: lint, vet, tests with the race detector, short fuzz runs
 # make vuln     looks for known vulnerabilities in what is called, in the newest database of Go (part of make test)
+# make release  what is handed out of VERSION=1.2.3, or of a tagged commit, in dist: archive, components, checksums
 # make demo     the bridge, a sandbox and a sample directory on this machine
 # make build    the program, in the file ssobridge; TAGS=openssl: RSA signatures by OpenSSL (needs libssl-dev)
 #
@@ -17,11 +18,12 @@ GOVULNCHECK   := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 # What makes the index. The vulnerabilities themselves come from the newest version, or from VULNDB=version.
 INDEXDB       := golang.org/x/vulndb/cmd/indexdb@v0.0.0-20261105234957-e22db6528018
 VULNDB        ?= latest
+CYCLONEDX     := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 
 # Packages share two cores with browsers and servers that the tests start.
 TESTFLAGS     ?= -p 2 -timeout 60m
 
-.PHONY: test install lint vet vuln gotest fuzz bench build demo screenshots
+.PHONY: test install lint vet vuln gotest fuzz bench build release release-tools demo screenshots
 
 test: install lint vet vuln fuzz gotest
 
@@ -42,7 +44,7 @@ vuln:
 
 # The tests of the store also run on a PostgreSQL that they start themselves. End-to-end tests of thousands of people
 # run without the race detector, which would slow these people down: the program runs without it there anyway.
-gotest:
+gotest: release-tools
 	GORACE=atexit_sleep_ms=0 SSOBRIDGE_TEST_POSTGRES=start $(GO) test -race $(TESTFLAGS) -skip '^TestCrowd' ./...
 	SSOBRIDGE_TEST_POSTGRES=start $(GO) test $(TESTFLAGS) -run '^TestCrowd' ./cmd/internal/e2e
 	$(GO) vet -tags openssl ./certs && $(GO) test -race -tags openssl $(TESTFLAGS) ./certs
@@ -55,6 +57,13 @@ bench:
 
 build:
 	$(GO) build -trimpath -tags "$(TAGS)" -o ssobridge ./cmd/ssobridge
+
+release: release-tools
+	$(GO) run ./cmd/internal/release -version "$(VERSION)" -tags "$(TAGS)"
+
+# The test of reproducible releases needs them too.
+release-tools:
+	@GO="$(GO)" INSTALL="$(INSTALL)" .ci/tool cyclonedx-gomod "$(CYCLONEDX)"
 
 demo:
 	$(GO) run ./cmd/demo

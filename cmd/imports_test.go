@@ -32,7 +32,7 @@ var allowed = map[string][]string{
 // outside, or serve tests, benchmarks, scans and releases.
 var pretended = []string{
 	"cmd/demo", "cmd/sandbox", "cmd/internal/sample", "cmd/internal/bench", "cmd/internal/e2e",
-	"cmd/internal/vuln",
+	"cmd/internal/vuln", "cmd/internal/release",
 	"partnerapi/sandbox", "store/storetest", "idp/directory/directorytest",
 }
 
@@ -66,7 +66,7 @@ var topLevel = []string{
 	"go.mod", "go.sum", "cmd", "idp", "provisioning", "partnerapi", "store", "web", "certs", "docs",
 	"docker-compose.yml", "README.md", "Makefile", "CHANGELOG.md", "SECURITY.md",
 	".ci", ".git", ".gitignore", ".dockerignore", ".golangci.yml", ".go-toolchain",
-	".tools", ".screenshots", "ssobridge", // git-ignored: tools, pictures, and what make build writes
+	".tools", ".screenshots", "ssobridge", "dist", // git-ignored: tools, pictures, and what make build and make release write
 }
 
 // maxModules is what the product needs, and no more: who adds one, removes one or says here what for. The last two are for
