@@ -221,19 +221,29 @@ type Verified struct {
 	Seals    int           // that hold, of the database
 	Outside  int           // that hold, from elsewhere
 	LastSeal time.Time
+	// Cut is where the chain begins, nil where it was never cut; BeforeCut is how many seals from elsewhere are older and can't be compared
+	// any more.
+	Cut       *Cut
+	BeforeCut int
 }
 
-// count counts an event that is as the chain has it.
-func (v *Verified) count(e storedEvent, foreign bool) {
+// count counts an entry that is as it was.
+func (v *Verified) count(l chained) {
+	if l.e.ID == 0 {
+		if v.Purged++; l.At.After(v.PurgedTo) {
+			v.PurgedTo = l.At
+		}
+		return
+	}
 	v.Chained++
-	switch {
+	switch _, foreign := l.tells(l.e.Event, l.salt); {
 	case foreign:
 		if v.Foreign++; v.First == nil {
-			v.First = &ForeignEvent{ID: e.ID, At: e.At, Action: e.Action}
+			v.First = &ForeignEvent{ID: l.e.ID, At: l.e.At, Action: l.e.Action}
 		}
-	case len(e.mac) == 0:
-		if v.NoMAC++; e.At.After(v.NoMACTo) {
-			v.NoMACTo = e.At
+	case len(l.e.mac) == 0:
+		if v.NoMAC++; l.e.At.After(v.NoMACTo) {
+			v.NoMACTo = l.e.At
 		}
 	}
 }
@@ -260,95 +270,82 @@ func (e *ChainError) Error() string {
 	return text
 }
 
-// Verify walks the whole chain and holds it against its events, its seals, and seals
+// Verify walks the chain from its last cut on and holds it against its events, its seals, and seals
 // that were kept elsewhere. holds checks a signature. An event may be missing if it was
-// of an action and an age that a signed Retention allowed to purge. The first entry that
+// of a kind and an age that a signed Retention allowed to purge. The first entry that
 // is broken or missing is a *ChainError.
 func (a *Audit) Verify(ctx context.Context, outside []Seal, holds func(message, signature []byte) bool) (v Verified, err error) {
-	const what = "verify the audit"
-	allowed, err := a.retentions(ctx, holds)
-	if err != nil {
-		return v, err
-	}
-	seals := map[int64][]Seal{}
-	all, err := collect(ctx, a.db.engine.reader(), scanSeal, `SELECT seq, hash, at, signature FROM audit_seals ORDER BY seq`)
-	if err != nil {
-		return v, a.db.explain(what, err)
-	}
-	last := int64(0)
-	for _, s := range all {
-		if !holds(s.Message(), s.Signature) {
-			return v, &ChainError{Seq: s.Seq, At: s.At, What: "its seal in the database is not ours"}
+	for try := 1; ; try++ {
+		var begin Cut
+		v, begin, err = a.verify(ctx, outside, holds)
+		var broken *ChainError
+		if err == nil || !errors.As(err, &broken) || try == verifyTries {
+			return v, err
 		}
+		// What was cut off meanwhile is no missing entry.
+		if now, cerr := a.lastCut(ctx, holds); cerr != nil || now.Seq == begin.Seq {
+			return v, err
+		}
+	}
+}
+
+// verifyTries bounds how often a verification begins anew since the chain was cut under it.
+const verifyTries = 5
+
+func (a *Audit) verify(ctx context.Context, outside []Seal, holds func(message, signature []byte) bool) (v Verified, begin Cut, err error) {
+	const what = "verify the audit"
+	w, begin, err := a.newWalk(ctx, holds)
+	if err != nil {
+		return v, begin, err
+	}
+	if begin.Seq > 0 {
+		v.Cut = &begin
+	}
+	last := begin.Seq
+	for _, s := range w.kept {
 		v.Seals++
 		v.LastSeal = s.At
-		seals[s.Seq] = append(seals[s.Seq], s)
 		last = max(last, s.Seq)
 	}
 	for _, s := range outside {
 		if !holds(s.Message(), s.Signature) {
-			return v, &ChainError{Seq: s.Seq, At: s.At, What: "a seal from outside is not ours"}
+			return v, begin, &ChainError{Seq: s.Seq, At: s.At, What: "a seal from outside is not ours"}
+		}
+		if s.Seq < begin.Seq {
+			v.BeforeCut++ // what it sealed went with the cut, which is signed
+			continue
 		}
 		v.Outside++
-		seals[s.Seq] = append(seals[s.Seq], s)
+		if err := w.seal(s, begin); err != nil {
+			return v, begin, err
+		}
 		last = max(last, s.Seq)
 	}
-	var before Link
-	for {
-		links, err := a.links(ctx, before.Seq)
+	for more := true; more; {
+		links, err := a.links(ctx, w.before.Seq)
 		if err != nil {
-			return v, a.db.explain(what, err)
+			return v, begin, a.db.explain(what, err)
 		}
 		for _, l := range links {
-			switch {
-			case l.Seq != before.Seq+1:
-				return v, &ChainError{Seq: before.Seq + 1, What: "it is missing"}
-			case !bytes.Equal(l.Hash, l.hash(before.Hash)):
-				return v, &ChainError{Seq: l.Seq, Event: l.Event, At: l.At, What: "it, or one before it, was changed"}
-			case l.e.ID == 0:
-				if !allowed.allow(l.Link) {
-					// It may have been purged since they were read.
-					if allowed, err = a.retentions(ctx, holds); err != nil {
-						return v, err
-					}
-				}
-				if !allowed.allow(l.Link) {
-					return v, &ChainError{Seq: l.Seq, Event: l.Event, At: l.At, What: "its event is missing, and no retention let it go"}
-				}
-				v.Purged++
-				if l.At.After(v.PurgedTo) {
-					v.PurgedTo = l.At
-				}
-			default:
-				ours, foreign := l.tells(l.e.Event, l.salt)
-				if !ours && !foreign {
-					return v, &ChainError{Seq: l.Seq, Event: l.Event, At: l.At, What: "its event was changed"}
-				}
-				v.count(l.e, foreign)
+			if err := w.step(ctx, &l); err != nil {
+				return v, begin, err
 			}
-			for _, s := range seals[l.Seq] {
-				if !bytes.Equal(s.Hash, l.Hash) {
-					return v, &ChainError{Seq: l.Seq, Event: l.Event, At: l.At, What: "the chain up to it is another one than was sealed on " + s.At.UTC().Format(time.RFC3339)}
-				}
-			}
-			before = l.Link
+			v.count(l)
 		}
-		if len(links) < chainBatch {
-			break
-		}
+		more = len(links) == chainBatch
 	}
-	if last > before.Seq {
-		return v, &ChainError{Seq: before.Seq + 1, What: fmt.Sprintf("it is missing, with all up to the sealed entry %d", last)}
+	if last > w.before.Seq {
+		return v, begin, &ChainError{Seq: w.before.Seq + 1, What: fmt.Sprintf("it is missing, with all up to the sealed entry %d", last)}
 	}
 	if err := a.slippedIn(ctx); err != nil {
-		return v, err
+		return v, begin, err
 	}
 	if err := a.db.engine.reader().QueryRowContext(ctx, `
 		SELECT COUNT(*) FROM audit_events
 		 WHERE NOT EXISTS (SELECT 1 FROM audit_chain WHERE event = audit_events.id AND seq <= $1)`, last).Scan(&v.Unsealed); err != nil {
-		return v, a.db.explain(what, err)
+		return v, begin, a.db.explain(what, err)
 	}
-	return v, nil
+	return v, begin, nil
 }
 
 // slippedIn finds an event among those that were chained long ago that is itself in no
@@ -373,13 +370,16 @@ type chained struct {
 	Link
 	salt []byte
 	e    storedEvent
+	// Of a purged event: its outcome, and what vouches for that.
+	outcome string
+	purged  []byte
 }
 
-const chainColumns = `seq, event, at, action, salt, content, hash`
+const chainColumns = `seq, event, at, action, salt, content, hash, outcome, purge_mac`
 
 func scanChained(row scanner) (c chained, err error) {
 	var at int64
-	err = row.Scan(&c.Seq, &c.Event, &at, &c.Action, &c.salt, &c.Content, &c.Hash)
+	err = row.Scan(&c.Seq, &c.Event, &at, &c.Action, &c.salt, &c.Content, &c.Hash, &c.outcome, &c.purged)
 	c.At = fromMicros(at)
 	return c, err
 }

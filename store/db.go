@@ -43,6 +43,7 @@ type DB struct {
 	older   olderReplicas
 	large   largeCounts
 	before  beforeSeen
+	purged  purgedUpTo
 	closing sync.Once
 	closed  error
 }

@@ -58,17 +58,17 @@ type storedEvent struct {
 const storedColumns = eventColumns + `, mac`
 
 func scanStored(row scanner) (e storedEvent, err error) {
-	e.Event, err = scanEvent(rowAnd{row, &e.mac})
+	e.Event, err = scanEvent(rowAnd{row, []any{&e.mac}})
 	return e, err
 }
 
-// rowAnd reads one column more than its reader knows of.
+// rowAnd reads more columns than its reader knows of.
 type rowAnd struct {
 	scanner
-	last any
+	more []any
 }
 
-func (r rowAnd) Scan(dest ...any) error { return r.scanner.Scan(append(dest, r.last)...) }
+func (r rowAnd) Scan(dest ...any) error { return r.scanner.Scan(append(dest, r.more...)...) }
 
 // vouchedFrom is the counter that holds the number of the first event that was vouched for. One behind it that is not vouched for is
 // foreign, or of a program of the version before.

@@ -29,6 +29,8 @@ var auditWords = map[string]string{
 	"audit.foreigncount": "Events not written by ssobridge",
 	"audit.nomac":        "Events of the version before, without a MAC",
 	"audit.purged":       "Purged, as audit.keep says",
+	"audit.cut":          "Chain cut, since all before was purged",
+	"audit.cutentries":   "older entries: {count}",
 	"audit.unsealed":     "Not sealed yet",
 	"audit.seals":        "Seals in the database",
 	"audit.lastseal":     "Last seal",

@@ -204,7 +204,7 @@ func testAuditTampering(t *testing.T, fresh func(testing.TB) store.Options) {
 	})
 }
 
-// testAuditContention: several replicas chain, seal, purge and verify while events come in.
+// testAuditContention: several replicas chain, seal, purge, cut and verify while events come in.
 // Each event is chained once, and nothing ever looks tampered with.
 func testAuditContention(t *testing.T, fresh func(testing.TB) store.Options) {
 	ctx := t.Context()
@@ -259,6 +259,14 @@ func testAuditContention(t *testing.T, fresh func(testing.TB) store.Options) {
 			return err
 		})
 	}
+	until("cut", func() error {
+		_, _, err := replicas[1].Cut(ctx, key.signing(), store.Event{})
+		return err
+	})
+	until("cut, too", func() error {
+		_, _, err := replicas[2].Cut(ctx, key.signing(), store.Event{})
+		return err
+	})
 	until("verify", func() error {
 		_, err := replicas[0].Verify(ctx, nil, key.holds)
 		return err
@@ -272,6 +280,9 @@ func testAuditContention(t *testing.T, fresh func(testing.TB) store.Options) {
 	}
 	v, err := replicas[2].Verify(ctx, []store.Seal{seal}, key.holds)
 	must(t, err)
+	if v.Cut != nil {
+		v.Purged += v.Cut.Entries()
+	}
 	if v.Chained+v.Purged != writers*each || v.Purged != writers*old || v.Unsealed != 0 {
 		t.Errorf("got %+v, want %d events, %d of them purged", v, writers*each, writers*old)
 	}

@@ -33,8 +33,8 @@ func testAuditPurge(t *testing.T, fresh func(testing.TB) store.Options) {
 	}
 	purge := func(t *testing.T, a *store.Audit, want int, r store.Retention) {
 		t.Helper()
-		if n, err := a.Purge(ctx, r); err != nil || n != want {
-			t.Errorf("purged %d events, %v, want %d", n, err, want)
+		if p, err := a.Purge(ctx, r); err != nil || p.Count != want {
+			t.Errorf("purged %d events, %v, want %d", p.Count, err, want)
 		}
 	}
 	whole := func(t *testing.T, a *store.Audit, chained, purged int64) store.Verified {

@@ -81,6 +81,8 @@ func Run(t *testing.T, fresh func(testing.TB) store.Options) {
 		{"AuditTampering", testAuditTampering},
 		{"AuditContention", testAuditContention},
 		{"AuditPurge", testAuditPurge},
+		{"AuditOutcomes", testAuditOutcomes},
+		{"AuditCut", testAuditCut},
 		{"AuditSeals", testAuditSeals},
 		{"AuditOwn", testAuditOwn},
 		{"AuditForeign", testAuditForeign},

@@ -135,17 +135,6 @@ func (p *Parts) compareAudit(ctx context.Context) {
 	}
 }
 
-// purgeAudit deletes the events that are older than audit.keep lets them be, and signs
-// that it was this that let them go.
-func (p *Parts) purgeAudit(ctx context.Context) (int, error) {
-	if len(p.Config.Audit.Keep) == 0 {
-		return 0, nil
-	}
-	r := store.Retention{Keep: p.Config.Audit.Keep, At: p.now().UTC().Truncate(time.Microsecond)}
-	r.Signature = ed25519.Sign(p.sealKey(), r.Message())
-	return p.Store.Audit().Purge(ctx, r)
-}
-
 // appendSeal adds a line to the sink and has it on the disk before it returns.
 func appendSeal(file string, s store.Seal) (err error) {
 	if file == "" {

@@ -21,7 +21,7 @@ type auditVerifyCmd struct {
 
 // Help is shown by audit verify --help.
 func (auditVerifyCmd) Help() string {
-	return `Each event is bound to the one before it by a hash, and the chain is sealed every ten seconds with a key that is not in the database. So who changes or removes events in the database is found out; who also cuts its end off is found out by seals that were kept elsewhere. Events that the bridge itself purged, since audit.keep says so, are counted apart: that they were old enough is signed too. Exit code 3 says that something is not as it was, and names the first such entry.
+	return `Each event is bound to the one before it by a hash, and the chain is sealed every ten seconds with a key that is not in the database. So who changes or removes events in the database is found out; who also cuts its end off is found out by seals that were kept elsewhere. Events that the bridge itself purged, since audit.keep says so, are counted apart: that they were old enough is signed too. Where all events of the chain's beginning were purged, it is cut off at a seal; the cut is signed and counts what went, and seals from outside that are older are reported as from before the cut. Exit code 3 says that something is not as it was, and names the first such entry.
 
 Examples:
 
@@ -63,6 +63,12 @@ func (c *auditVerifyCmd) Run(s *session) (err error) {
 		return err
 	}
 	s.printf("%d events are as they were; %d seals in the database hold, %d from outside\n", v.Chained, v.Seals, v.Outside)
+	if v.Cut != nil {
+		s.printf("the chain begins at its cut of %s: %d older entries are gone, all of whose events were purged\n", v.Cut.At.UTC().Format("2006-01-02 15:04:05 MST"), v.Cut.Entries())
+	}
+	if v.BeforeCut > 0 {
+		s.printf("%d seals from outside are from before the cut, and can't be compared any more\n", v.BeforeCut)
+	}
 	if v.NoMAC > 0 {
 		s.printf("%d of them carry no MAC: they were written by the version before, the newest of %s\n", v.NoMAC, v.NoMACTo.UTC().Format("2006-01-02 15:04:05 MST"))
 	}
@@ -86,21 +92,30 @@ func (c *auditVerifyCmd) Run(s *session) (err error) {
 	return nil
 }
 
-// verifyAudit holds the audit against its seals.
-func (p *Parts) verifyAudit(ctx context.Context, outside []store.Seal) (store.Verified, error) {
+// sealsHold checks signatures of the audit by the keys that are known.
+func (p *Parts) sealsHold() (func(message, signature []byte) bool, error) {
 	// A checkpoint that was signed before the secret key was replaced is as good as a later one.
 	var known []ed25519.PublicKey
 	for _, id := range p.Sealer.KeyIDs() {
 		seed, _ := p.Sealer.DeriveBy(id, sealName) // it is known
 		public, ok := ed25519.NewKeyFromSeed(seed).Public().(ed25519.PublicKey)
 		if !ok {
-			return store.Verified{}, errors.New("the key of the seals is none of Ed25519")
+			return nil, errors.New("the key of the seals is none of Ed25519")
 		}
 		known = append(known, public)
 	}
-	v, err := p.Store.Audit().Verify(ctx, outside, func(message, signature []byte) bool {
+	return func(message, signature []byte) bool {
 		return slices.ContainsFunc(known, func(public ed25519.PublicKey) bool { return ed25519.Verify(public, message, signature) })
-	})
+	}, nil
+}
+
+// verifyAudit holds the audit against its seals.
+func (p *Parts) verifyAudit(ctx context.Context, outside []store.Seal) (store.Verified, error) {
+	holds, err := p.sealsHold()
+	if err != nil {
+		return store.Verified{}, err
+	}
+	v, err := p.Store.Audit().Verify(ctx, outside, holds)
 	if err != nil {
 		return v, fmt.Errorf("verify the audit: %w", err)
 	}

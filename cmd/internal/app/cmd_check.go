@@ -317,18 +317,49 @@ func checkUsers(ctx context.Context, r *report, p *Parts) {
 	}
 }
 
-// checkAudit looks for actions in audit.keep that no event has: a mistyped one is kept for ever, or as long as all others.
+// checkAudit says for how long events are kept, and looks for actions in audit.keep that no event has: a mistyped one is kept as long as
+// all others.
 func checkAudit(ctx context.Context, r *report, p *Parts) {
-	for _, action := range slices.Sorted(maps.Keys(p.Config.Audit.Keep)) {
-		if action == store.KeepDefault {
+	kept := p.Config.Audit.kept()
+	var texts []string
+	for _, kind := range slices.Sorted(maps.Keys(kept)) {
+		texts = append(texts, kind+" "+keptFor(kept[kind]))
+	}
+	r.ok("audit.keep", strings.Join(texts, ", "))
+	if len(p.Config.Audit.Keep) == 0 {
+		checkOldEvents(ctx, r, p, kept)
+	}
+	for _, kind := range slices.Sorted(maps.Keys(p.Config.Audit.Keep)) {
+		if kind == store.KeepDefault {
 			continue
 		}
-		found, err := p.Store.Audit().List(ctx, store.Filter{Action: action, Limit: 1})
+		action, outcome, _ := strings.Cut(kind, ".")
+		found, err := p.Store.Audit().List(ctx, store.Filter{Action: action, Outcome: outcome, Limit: 1})
 		switch {
 		case err != nil:
 			r.fail("audit.keep", err, "")
 		case len(found) == 0:
-			r.warn("audit.keep", "there is no event of the action "+action+" so far", "compare it with what ssobridge audit list shows")
+			r.warn("audit.keep", "there is no event of the action "+kind+" so far", "compare it with what ssobridge audit list shows")
+		}
+	}
+}
+
+// checkOldEvents warns of events that go by the defaults, which nobody may have read.
+func checkOldEvents(ctx context.Context, r *report, p *Parts, kept map[string]time.Duration) {
+	for _, kind := range slices.Sorted(maps.Keys(kept)) {
+		f := store.Filter{Until: p.now().Add(-kept[kind]), Limit: 1}
+		if kind != store.KeepDefault {
+			f.Action, f.Outcome, _ = strings.Cut(kind, ".")
+		}
+		old, err := p.Store.Audit().List(ctx, f)
+		if err != nil {
+			r.fail("audit.keep", err, "")
+			return
+		}
+		if len(old) > 0 {
+			r.warn("audit.keep", "there are events older than "+keptFor(kept[kind])+", which the running bridge deletes, since audit.keep says nothing",
+				"to keep them set audit.keep to {default: 0s, login.refused: 0s, second-factor.refused: 0s}, or export them first: ssobridge audit export")
+			return
 		}
 	}
 }

@@ -147,12 +147,16 @@ type Config struct {
 // rewrite it unseen.
 type AuditConfig struct {
 	// How long events are kept, by their action as `ssobridge audit list` shows it;
+	// ACTION.refused, ACTION.failed and ACTION.unknown name those of one outcome alone,
 	// default stands for all actions that are not named. At least 24h; 0s: for ever.
-	// What is older is deleted for good. Its entry in the chain stays, with action and
-	// time, so that `ssobridge audit verify` still tells it from a removed one. As a
+	// What is older is deleted for good. Its entry in the chain stays, with action,
+	// outcome and time, so that `ssobridge audit verify` still tells it from a removed
+	// one; when all events before a seal are gone, the chain is cut there. An action that
+	// is kept for ever keeps the chain from its first event on. Each key here takes the
+	// place of the same one below; login takes that of login.refused too. As a
 	// variable: default=26280h,sign-in=8760h.
-	// Default none: all are kept for ever.
-	// Example: {default: 26280h, sign-in: 8760h, login: 2160h}
+	// Default {default: 9600h, login.refused: 2160h, second-factor.refused: 2160h}.
+	// Example: {default: 26280h, login: 8760h, login.refused: 2160h}
 	Keep map[string]time.Duration `yaml:"keep"`
 
 	// A file to which each seal is added, beside the log and the database. Keep it where

@@ -272,7 +272,7 @@ func checkProvisioning(c *Config, f *faults) {
 }
 
 // webhookSecret holds at least 128 bits.
-var auditAction = regexp.MustCompile(`^[a-z]([a-z-]{0,60}[a-z])?$`)
+var auditAction = regexp.MustCompile(`^[a-z]([a-z-]{0,60}[a-z])?(\.(refused|failed|unknown))?$`)
 
 var webhookSecret = regexp.MustCompile(`^[0-9a-fA-F]{32,128}$`)
 
@@ -314,8 +314,8 @@ func checkTimes(c *Config, f *faults) {
 	}
 	for _, action := range slices.Sorted(maps.Keys(c.Audit.Keep)) {
 		key := "audit.keep." + action
-		if !auditAction.MatchString(action) {
-			f.add(key, "is not the name of an action", "take one that `ssobridge audit list` shows, or default")
+		if !auditAction.MatchString(action) || strings.HasPrefix(action, store.KeepDefault+".") {
+			f.add(key, "is not the name of an action", "take one that `ssobridge audit list` shows, with .refused, .failed or .unknown behind it for one outcome alone, or default")
 		}
 		if keep := c.Audit.Keep[action]; keep != 0 {
 			f.between(key, keep, 24*time.Hour, 100*365*24*time.Hour)

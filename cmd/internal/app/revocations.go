@@ -241,15 +241,3 @@ func (p *Parts) purgeRevocations(ctx context.Context) (int, error) {
 	}
 	return p.Store.Revocations().Purge(ctx, p.now().Add(-keep))
 }
-
-// longest is how long the events that are kept longest are kept; 0: for ever.
-func (c AuditConfig) longest() time.Duration {
-	longest := c.Keep["default"]
-	for _, keep := range c.Keep {
-		if keep == 0 || longest == 0 {
-			return 0
-		}
-		longest = max(longest, keep)
-	}
-	return longest
-}

@@ -142,7 +142,7 @@ func serveCommand(ts *testscript.TestScript, neg bool, args []string) {
 		text = args[0]
 	}
 	environ := []string{"SSOBRIDGE_LOG_LEVEL=debug"}
-	for _, name := range []string{"SSOBRIDGE_CONFIG", "SSOBRIDGE_AUDIT_KEEP"} {
+	for _, name := range []string{"SSOBRIDGE_CONFIG", "SSOBRIDGE_AUDIT_KEEP", "SSOBRIDGE_AUDIT_SINK"} {
 		if value := ts.Getenv(name); value != "" {
 			environ = append(environ, name+"="+value)
 		}

@@ -50,6 +50,9 @@ type Parts struct {
 	log     *slog.Logger
 	now     func() time.Time
 	foreign foreignTally // audit events that somebody else wrote
+
+	auditCut time.Time      // when the chain was last looked at for a cut
+	unpurged map[int64]bool // changed events that were reported instead of purged
 }
 
 // Open makes the parts from a configuration that passed its check. Close them after use.

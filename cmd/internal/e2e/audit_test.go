@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"database/sql"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -98,5 +99,52 @@ func TestAuditSeals(t *testing.T) {
 	}
 	if out, err := w.tryCommand("audit", "verify", "--seals", os.DevNull); err == nil || !strings.Contains(out, "has no seal") {
 		t.Errorf("a file without seals: %v, %s", err, out)
+	}
+}
+
+// ID-26: what is older than the defaults say goes, guesses first; the chain is cut where all has gone, and verification, by command and in
+// the console, goes on from there.
+func TestAuditEnds(t *testing.T) {
+	sink := filepath.Join(t.TempDir(), "seals.jsonl")
+	w := newConsoleWorld(t, setting{set: map[string]string{"audit.sink": sink}})
+	db, err := sql.Open("sqlite3", "file:"+filepath.Join(w.dir, "data", "ssobridge.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	c := newClient(t)
+	c.deliver(c.goOn(c.login(c.get(w.launch(club)), "bob", password)))
+	d := newClient(t)
+	d.login(d.get(w.launch(club)), "bob", "wrong")
+	c.deliver(c.goOn(c.get(w.launch(club)))) // the newest event of all is never purged
+	w.stop(t)
+	// All of that was 600 days ago, as the version before left it, and the refused login 100 days.
+	for _, statement := range []string{
+		"DELETE FROM audit_chain", "DELETE FROM audit_seals", "DELETE FROM counters WHERE name = 'audit_vouched_from'",
+		"UPDATE audit_events SET at = at - 600 * 86400000000, mac = x''",
+		"UPDATE audit_events SET at = at + 500 * 86400000000 WHERE action = 'login' AND outcome = 'refused'",
+	} {
+		if _, err := db.Exec(statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Remove(sink); err != nil {
+		t.Fatal(err)
+	}
+	w.start(t)
+	w.stop(t)                        // seals it
+	w.command(t, "keys", "generate") // an entry behind the seal
+	w.start(t)
+	w.stop(t)
+	w.start(t)
+	w.logs(t, `"msg":"audit chain cut"`)
+	admin := w.enter(t, consoleAdmin)
+	admin.submitForm(admin.get(w.url+"/admin/audit"), "/admin/audit/verify").status(http.StatusOK).says("Every event is as it was", "Chain cut, since all before was purged", "older entries: ")
+	w.stop(t)
+	if out := w.command(t, "audit", "verify", "--seals", sink); !strings.Contains(out, "the chain begins at its cut") || strings.Contains(out, "before the cut") {
+		t.Errorf("verify after the cut:\n%s", out)
+	}
+	if out := w.command(t, "audit", "list", "--action", "login"); strings.Contains(out, "bad_credentials") {
+		t.Errorf("the refused login is still there:\n%s", out)
 	}
 }

@@ -219,6 +219,20 @@ ALTER TABLE audit_events ADD COLUMN mac BLOB    NOT NULL DEFAULT x'';
 ALTER TABLE audit_chain ADD COLUMN foreign_event INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX audit_chain_foreign ON audit_chain (event) WHERE foreign_event = 1;
 
+-- Of a purged event: its outcome, and a MAC that vouches for it, since outcomes may be kept for different times.
+ALTER TABLE audit_chain ADD COLUMN outcome   TEXT NOT NULL DEFAULT '';
+ALTER TABLE audit_chain ADD COLUMN purge_mac BLOB NOT NULL DEFAULT x'';
+
+-- Where the chain begins after its oldest entries were removed, all of whose events had been purged: number and hash of the last one
+-- that went, and how many went, by action and outcome (JSON). The last row counts, and is signed.
+CREATE TABLE audit_cuts (
+    seq       INTEGER NOT NULL PRIMARY KEY,
+    hash      BLOB    NOT NULL,
+    at        INTEGER NOT NULL,
+    counts    TEXT    NOT NULL,
+    signature BLOB    NOT NULL
+);
+
 
 -- How many events of a kind there were in a quarter of an hour, so that nobody counts events. sp is empty where nobody is known: strangers
 -- name any. The counter says how far the chain was summed up.
