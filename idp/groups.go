@@ -255,7 +255,7 @@ func (p *Provider) AcceptGroup(ctx context.Context, written, id string, e store.
 	}
 	u := uses[i]
 	if u.Fault != "" {
-		return fmt.Errorf("accept the group %q: %s", written, u.Fault)
+		return fmt.Errorf("accept the group %q: %s: %w", written, u.Fault, ErrGroupChanged)
 	}
 	if id == "" || u.Known.OtherID != id {
 		return fmt.Errorf("accept the group %q: %w", written, ErrGroupChanged)

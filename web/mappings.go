@@ -30,6 +30,12 @@ type MappingInput struct {
 // functions of the commands. Fault puts a refusal into a sentence; "" for another error.
 type MappingFiles interface {
 	Spec(ctx context.Context, in MappingInput) (provisioning.MappingSpec, error)
+	// Base looks up the base of a pattern of group names, as Spec does.
+	Base(ctx context.Context, written string) (string, error)
+	// Replaced lists, by number, the mappings whose group's DN belongs to another group now: that one.
+	Replaced(ctx context.Context, list []store.Mapping) (map[int64]directory.Group, error)
+	// AcceptGroup lets that group take the place of the mapped one, if it still has this id.
+	AcceptGroup(ctx context.Context, m store.Mapping, id, actor string) error
 	Parse(ctx context.Context, data []byte, actor string) ([]provisioning.MappingSpec, error)
 	Export(ctx context.Context, w io.Writer) error
 	Fault(err error) string
@@ -44,6 +50,9 @@ func (k *console) mappingsRoutes() []consoleRoute {
 		{method: http.MethodPost, path: mappingsPath + "/new", role: idp.Admin, fresh: true, handle: k.addMapping},
 		{method: http.MethodGet, path: mappingsPath + "/groups", role: idp.Viewer, handle: k.findGroups},
 		{method: http.MethodGet, path: mappingsPath + "/group", role: idp.Viewer, handle: k.groupMembers},
+		{method: http.MethodGet, path: namedPath, role: idp.Viewer, handle: k.namedGroups},
+		{method: http.MethodPost, path: namedPath, role: idp.Admin, fresh: true, handle: k.acceptNamed},
+		{method: http.MethodPost, path: namedPath + "/look", role: idp.Operator, handle: k.lookNamed},
 		{method: http.MethodGet, path: mappingsPath + "/of/:id", role: idp.Viewer, handle: k.mapping},
 		{method: http.MethodPost, path: mappingsPath + "/of/:id", role: idp.Admin, fresh: true, handle: k.editMapping},
 		{method: http.MethodGet, path: mappingsPath + "/history", role: idp.Viewer, handle: k.mappingHistory},
@@ -57,6 +66,10 @@ type mappingRow struct {
 	store.Mapping
 	Who  string
 	Risk string // who else can decide by it
+}
+
+func rowOf(m store.Mapping) mappingRow {
+	return mappingRow{m, provisioning.Who(m), provisioning.Risk(m)}
 }
 
 func (k *console) mappings(r *consoleRequest) error {
@@ -74,7 +87,7 @@ func (k *console) mappings(r *consoleRequest) error {
 	after, _ := strconv.Atoi(r.QueryParam("after")) // none: the first page
 	seen := 0
 	for _, m := range all {
-		row := mappingRow{m, provisioning.Who(m), provisioning.Risk(m)}
+		row := rowOf(m)
 		if !strings.Contains(strings.ToLower(row.Who+" "+string(m.Account)), strings.ToLower(view.Find)) {
 			continue
 		}
@@ -108,10 +121,10 @@ const shownEffects = 100
 func (k *console) effects(r *consoleRequest, change provisioning.MappingChange) (*effectsView, error) {
 	v := &effectsView{}
 	for _, m := range change.Add {
-		v.Add = append(v.Add, mappingRow{m, provisioning.Who(m), provisioning.Risk(m)})
+		v.Add = append(v.Add, rowOf(m))
 	}
 	for _, m := range change.Remove {
-		v.Drop = append(v.Drop, mappingRow{m, provisioning.Who(m), provisioning.Risk(m)})
+		v.Drop = append(v.Drop, rowOf(m))
 	}
 	var err error
 	v.Effects, err = k.Provisioning.PreviewMappings(r.ctx(), change, func(e provisioning.Effect) error {
@@ -248,6 +261,15 @@ func (k *console) mappingSpec(r *consoleRequest) (provisioning.MappingSpec, erro
 	return spec, err
 }
 
+// fieldFault is a refusal that belongs to one field of a form.
+type fieldFault struct {
+	field string
+	err   error
+}
+
+func (f *fieldFault) Error() string { return f.field + ": " + f.err.Error() }
+func (f *fieldFault) Unwrap() error { return f.err }
+
 // mappingFaults puts a refusal beside its fields; false for an error of ours.
 func (k *console) mappingFaults(r *consoleRequest, err error) (map[string]string, bool) {
 	faults := provisioning.FieldErrors(err)
@@ -262,7 +284,11 @@ func (k *console) mappingFaults(r *consoleRequest, err error) (map[string]string
 		if text == "" {
 			return nil, false
 		}
-		faults[""] = text
+		field := ""
+		if f, ok := errors.AsType[*fieldFault](err); ok {
+			field = f.field
+		}
+		faults[field] = text
 	}
 	r.visit.cause = err
 	return faults, true
@@ -345,6 +371,8 @@ type mappingView struct {
 	Roles   []store.Role
 	Effects *effectsView
 	Admin   bool
+	// Changed: the DN of the mapping's group belongs to another group now.
+	Changed *directory.GroupChange
 }
 
 func (k *console) mapping(r *consoleRequest) error {
@@ -378,9 +406,15 @@ func (k *console) showMapping(r *consoleRequest, status int, f form, effects *ef
 	case err != nil:
 		return err
 	}
-	v.Mapping = mappingRow{m, provisioning.Who(m), provisioning.Risk(m)}
+	v.Mapping = rowOf(m)
 	if v.Form.Values == nil {
 		v.Form.Values = fields{"account": string(m.Account), "role": string(m.Role), "priority": strconv.Itoa(m.Priority)}
+		if m.Kind == store.GroupPattern {
+			v.Form.Values["group_base"] = m.GroupDN
+		}
+	}
+	if !v.Gone {
+		v.Changed = k.changedGroup(r, m)
 	}
 	return r.show(status, "mappings-one", r.text("mappings.one", "id", id), v)
 }
@@ -420,6 +454,14 @@ func (k *console) draftEdit(r *consoleRequest, id int64) (provisioning.MappingEd
 	} else {
 		spec.Unchecked = true // it is as it was
 	}
+	if base := strings.TrimSpace(r.form["group_base"]); was.Kind == store.GroupPattern && base != was.GroupDN {
+		if base == "" {
+			return provisioning.MappingEdit{}, &provisioning.FieldError{Field: "group_base", Fault: r.text("mappings.nobase")}
+		}
+		if spec.GroupBase, err = k.MappingFiles.Base(r.ctx(), base); err != nil {
+			return provisioning.MappingEdit{}, &fieldFault{"group_base", err}
+		}
+	}
 	spec.Role = r.form["role"]
 	if spec.Priority, err = strconv.Atoi(strings.TrimSpace(r.form["priority"])); err != nil || spec.Priority < 1 {
 		return provisioning.MappingEdit{}, &provisioning.FieldError{Field: "priority", Fault: r.text("mappings.badpriority")}
@@ -447,6 +489,12 @@ func (k *console) editMapping(r *consoleRequest) error {
 			return ferr
 		}
 		return k.showMapping(r, http.StatusUnprocessableEntity, f, nil)
+	}
+	if r.form["do"] == "accept-group" {
+		if err := k.acceptMapped(r, id); err != nil {
+			return refuse(err)
+		}
+		return r.done(mappingPath(id), "group.accepted")
 	}
 	edit, err := k.draftEdit(r, id)
 	if err != nil {

@@ -148,8 +148,9 @@ func (k *console) showProvider(r *consoleRequest, status int, sp store.ServicePr
 		HeldSeen     string        // fingerprint of that
 		Holder       string        // their name; "" for none that is known
 		Launch       string
+		Editable     []string // attributes in the NameID that people can often edit at their own entry
 		Admin, Helps bool
-	}{Form: f, SP: sp, State: k.providerState(sp), Admin: r.may(idp.Admin), Helps: r.may(idp.Operator)}
+	}{Form: f, SP: sp, Editable: idp.NameIDRisks(sp, k.Directory.Sources()), State: k.providerState(sp), Admin: r.may(idp.Admin), Helps: r.may(idp.Operator)}
 	for _, key := range idp.ProviderKeys() {
 		view.Settings = append(view.Settings, providerSetting{key, key.Show(sp)})
 	}

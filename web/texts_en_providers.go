@@ -5,6 +5,7 @@ var providersWords = map[string]string{
 	"providers.new":         "Register a service provider",
 	"providers.ours":        "Our metadata",
 	"providers.handover":    "Hand-over sheet",
+	"providers.editable":    "The NameID is made of {attribute}, which people can often edit at their own entry. Whoever does becomes somebody else at this service provider.",
 	"providers.missing":     "No service provider has the entity ID {id}. Entity IDs are compared letter by letter.",
 	"providers.meant":       "Did you mean this one?",
 	"providers.none":        "No service provider is registered. Begin with Constant Contact.",

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 	"text/tabwriter"
 
@@ -86,8 +85,7 @@ func (c *groupsAcceptCmd) Run(s *session) (err error) {
 		if u.Known.OtherID == "" {
 			return failed(fmt.Errorf("no other group has the DN %s: %s", quote(c.Group), cmp.Or(u.Action(), u.Fault, "it is the group that is known")), "ssobridge console groups list shows the groups")
 		}
-		change := p.groupChange(s.ctx, u.Known.ID, u.Known.DN, directory.Group{ID: u.Known.OtherID, DN: u.Known.OtherDN})
-		s.printf("%s", change)
+		s.printChange(p.Directory.CompareGroups(s.ctx, u.Known.ID, u.Known.DN, directory.Group{ID: u.Known.OtherID, DN: u.Known.OtherDN}))
 		if err := s.confirm(c.Yes, false, fmt.Sprintf("Give the group with id %s the access of %s (%s)?", u.Known.OtherID, c.Group, strings.Join(u.By, ", "))); err != nil {
 			return err
 		}
@@ -104,42 +102,31 @@ func (c *groupsAcceptCmd) Run(s *session) (err error) {
 	return badInput(fmt.Errorf("nothing names the group %s", quote(c.Group)), "copy the DN from ssobridge console groups list")
 }
 
-// maxShownMembers bounds the names that are shown of a group's members.
-const maxShownMembers = 10
-
-// groupLine says in words which group has an id, and who is in it.
-func (p *Parts) groupLine(ctx context.Context, g directory.Group) string {
-	members, total, err := p.Directory.Members(ctx, g.DN, maxShownMembers)
-	if err != nil {
-		return fmt.Sprintf("id %s, %s, members unknown: the directory does not list them", cmp.Or(g.ID, "none"), g.DN)
+// seenLine says in words which group has an id, and who is in it.
+func seenLine(g directory.SeenGroup) string {
+	text := fmt.Sprintf("id %s, %s", cmp.Or(g.ID, "none"), g.DN)
+	switch {
+	case g.Gone:
+		return fmt.Sprintf("id %s, last seen as %s, no longer in the directory", g.ID, g.DN)
+	case g.Unlisted:
+		return text + ", members unknown: the directory does not list them"
+	case g.Total == 0:
+		return text + ", no direct members"
 	}
-	names := make([]string, 0, len(members))
-	for _, m := range members {
+	names := make([]string, 0, len(g.Members))
+	for _, m := range g.Members {
 		names = append(names, m.Name)
 	}
-	text := "no direct members"
-	if total > 0 {
-		text = fmt.Sprintf("%d direct members: %s", total, strings.Join(names, ", "))
-		if total > len(names) {
-			text += ", …"
-		}
+	text += fmt.Sprintf(", %d direct members: %s", g.Total, strings.Join(names, ", "))
+	if g.Total > len(names) {
+		text += ", …"
 	}
-	return fmt.Sprintf("id %s, %s, %s", cmp.Or(g.ID, "none"), g.DN, text)
+	return text
 }
 
-// groupChange shows the group that had a name and the one that has it now.
-func (p *Parts) groupChange(ctx context.Context, wasID, wasDN string, now directory.Group) string {
-	before := fmt.Sprintf("id %s, last seen as %s", cmp.Or(wasID, "none"), wasDN)
-	if wasID != "" {
-		was, err := p.Directory.GroupByID(ctx, wasID)
-		switch {
-		case err == nil:
-			before = p.groupLine(ctx, was)
-		case errors.Is(err, directory.ErrNotFound):
-			before += ", no longer in the directory"
-		}
-	}
-	return fmt.Sprintf("before: %s\nnow:    %s\n", before, p.groupLine(ctx, now))
+// printChange shows the group that had a name and the one that has it now.
+func (s *session) printChange(change directory.GroupChange) {
+	s.printf("before: %s\nnow:    %s\n", seenLine(change.Before), seenLine(change.Now))
 }
 
 // resolveWritten asks for groups that a command has just named, and says what came of it. The command has done its work: what
@@ -162,23 +149,10 @@ func (p *Parts) resolveWritten(s *session, groups []string) {
 	}
 }
 
-var placeholder = regexp.MustCompile(`\{([^{}]+)\}`)
-
-// nameIDRisks says of a service provider's NameID which attributes in it people can usually edit themselves: whoever does is
-// somebody else there.
+// nameIDRisks says of a service provider's NameID which attributes in it people can usually edit themselves.
 func (p *Parts) nameIDRisks(sp store.ServiceProvider) (risks []string) {
-	if strings.Contains(sp.NameID, "{person_id}") || sp.Kind == store.ConstantContact {
-		return nil // of Constant Contact's, provisioning checks the template
-	}
-	sources := p.Directory.Sources()
-	for _, m := range placeholder.FindAllStringSubmatch(sp.NameID, -1) {
-		attribute, ok := strings.CutPrefix(m[1], "attr:")
-		if !ok {
-			attribute = sources[m[1]]
-		}
-		if directory.SelfWritten(attribute) {
-			risks = append(risks, "its NameID is made of "+attribute+", which people can often edit at their own entry, and would become somebody else at this service provider")
-		}
+	for _, attribute := range idp.NameIDRisks(sp, p.Directory.Sources()) {
+		risks = append(risks, "its NameID is made of "+attribute+", which people can often edit at their own entry, and would become somebody else at this service provider")
 	}
 	return risks
 }
@@ -215,7 +189,7 @@ func (c *mappingAcceptGroupCmd) Run(s *session) (err error) {
 	if err != nil {
 		return err
 	}
-	s.printf("%s", p.groupChange(s.ctx, m.GroupID, m.GroupDN, now))
+	s.printChange(p.Directory.CompareGroups(s.ctx, m.GroupID, m.GroupDN, now))
 	if err := s.confirm(c.Yes, false, fmt.Sprintf("Give the group with id %s the access of mapping %d?", now.ID, m.ID)); err != nil {
 		return err
 	}

@@ -196,6 +196,21 @@ func (p consoleMappings) Spec(ctx context.Context, in web.MappingInput) (provisi
 	})
 }
 
+// Base looks up the base of a pattern of group names.
+func (p consoleMappings) Base(ctx context.Context, written string) (string, error) {
+	return p.patternBase(ctx, written)
+}
+
+// Replaced lists the mappings whose group's DN belongs to another group now.
+func (p consoleMappings) Replaced(ctx context.Context, list []store.Mapping) (map[int64]directory.Group, error) {
+	return p.replacedGroups(ctx, list)
+}
+
+// AcceptGroup lets the group that has the DN of a mapping's group now take its place.
+func (p consoleMappings) AcceptGroup(ctx context.Context, m store.Mapping, id, actor string) error {
+	return p.AcceptMappingGroup(ctx, m, id, actor)
+}
+
 // Parse reads a whole set.
 func (p consoleMappings) Parse(ctx context.Context, data []byte, actor string) ([]provisioning.MappingSpec, error) {
 	return p.parseMappings(ctx, data, "the file", false, actor)

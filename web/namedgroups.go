@@ -1,0 +1,149 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"ssobridge/idp"
+	"ssobridge/idp/directory"
+	"ssobridge/store"
+)
+
+const namedPath = mappingsPath + "/named"
+
+// namedRow is a group that the console or service providers name.
+type namedRow struct {
+	idp.GroupUse
+	Changed *directory.GroupChange // another group has its DN now
+}
+
+// mappedRow is a mapping whose group's DN belongs to another group now.
+type mappedRow struct {
+	mappingRow
+	Now directory.Group
+}
+
+// namedGroups lists the groups that give access to the console and to service providers, as console groups list does.
+func (k *console) namedGroups(r *consoleRequest) error {
+	f, err := r.newForm(nil, nil)
+	if err != nil {
+		return err
+	}
+	return k.showNamed(r, http.StatusOK, f)
+}
+
+func (k *console) showNamed(r *consoleRequest, status int, f form) error {
+	uses, err := k.Provider.Groups(r.ctx())
+	if err != nil {
+		return err
+	}
+	view := struct {
+		Form         form
+		Groups       []namedRow
+		Mapped       []mappedRow
+		Compared     bool // the groups of mappings were asked for
+		Fault        string
+		Admin, Helps bool
+	}{Form: f, Admin: r.may(idp.Admin), Helps: r.may(idp.Operator), Compared: r.QueryParam("mappings") == "1"}
+	for _, u := range uses {
+		row := namedRow{GroupUse: u}
+		if u.Known.OtherID != "" {
+			change := k.Directory.CompareGroups(r.ctx(), u.Known.ID, u.Known.DN, directory.Group{ID: u.Known.OtherID, DN: u.Known.OtherDN})
+			row.Changed = &change
+		}
+		view.Groups = append(view.Groups, row)
+	}
+	if view.Compared {
+		if view.Mapped, view.Fault, err = k.replacedMappings(r); err != nil {
+			return err
+		}
+	}
+	return r.show(status, "mappings-named", r.text("named.title"), view)
+}
+
+// replacedMappings asks the directory for the groups of all mappings. fault: it does not answer.
+func (k *console) replacedMappings(r *consoleRequest) (rows []mappedRow, fault string, err error) {
+	all, err := k.Provisioning.AllMappings(r.ctx())
+	if err != nil {
+		return nil, "", err
+	}
+	replaced, err := k.MappingFiles.Replaced(r.ctx(), all)
+	if err != nil {
+		r.visit.cause = err
+		if fault = k.DirectoryFault(err); fault != "" {
+			err = nil
+		}
+		return nil, fault, err
+	}
+	for _, m := range all {
+		if g, ok := replaced[m.ID]; ok {
+			rows = append(rows, mappedRow{rowOf(m), g})
+		}
+	}
+	return rows, "", nil
+}
+
+// lookNamed asks the directory for each group now, instead of within the next minutes.
+func (k *console) lookNamed(r *consoleRequest) error {
+	uses, err := k.Provider.ResolveGroups(r.ctx(), false)
+	if err != nil {
+		return err
+	}
+	for _, u := range uses {
+		if u.Fault != "" && u.Resolved && u.Known.GoneAt.IsZero() {
+			f, err := r.newForm(nil, map[string]string{"": u.Written + ": " + u.Fault})
+			if err != nil {
+				return err
+			}
+			return k.showNamed(r, http.StatusOK, f)
+		}
+	}
+	return r.done(namedPath, "group.looked")
+}
+
+// acceptNamed lets another group take the place of the one that had its DN, as console groups accept does. The form names the
+// group that was shown, and the directory is asked again: what was looked at is what is accepted.
+func (k *console) acceptNamed(r *consoleRequest) error {
+	written, id := cut(r.form["group"], 1024), directory.CanonicalID(strings.TrimSpace(cut(r.form["id"], 300)))
+	err := k.Provider.AcceptGroup(r.ctx(), written, id, r.event("", ""))
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return r.missing("group")
+	case errors.Is(err, idp.ErrGroupChanged):
+		r.visit.cause = err
+		f, err := r.newForm(nil, map[string]string{"": r.text("named.changed")})
+		if err != nil {
+			return err
+		}
+		return k.showNamed(r, http.StatusConflict, f)
+	case err != nil:
+		return err
+	}
+	return r.done(namedPath, "group.accepted")
+}
+
+// changedGroup is set where the DN of a mapping's group belongs to another group now. With the directory down the page shows what
+// is stored: check says that it is down.
+func (k *console) changedGroup(r *consoleRequest, m store.Mapping) *directory.GroupChange {
+	replaced, err := k.MappingFiles.Replaced(r.ctx(), []store.Mapping{m})
+	if err != nil {
+		r.visit.cause = err
+		return nil
+	}
+	now, ok := replaced[m.ID]
+	if !ok {
+		return nil
+	}
+	change := k.Directory.CompareGroups(r.ctx(), m.GroupID, m.GroupDN, now)
+	return &change
+}
+
+// acceptMapped is acceptNamed for the group of a mapping, as mapping accept-group does.
+func (k *console) acceptMapped(r *consoleRequest, id int64) error {
+	m, err := k.Provisioning.Mapping(r.ctx(), id)
+	if err != nil {
+		return err
+	}
+	return k.MappingFiles.AcceptGroup(r.ctx(), m, directory.CanonicalID(strings.TrimSpace(cut(r.form["group"], 300))), r.actor())
+}
