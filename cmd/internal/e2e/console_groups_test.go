@@ -46,7 +46,7 @@ func TestConsoleNamedGroups(t *testing.T) {
 	remake(mapped, "mallory")
 	p = c.submitForm(c.get(w.url+page), look)
 	text := p.text()
-	for _, want := range []string{"The directory was asked", "Another group has this name now", "no longer in the directory", "1: mallory"} {
+	for _, want := range []string{"The directory was asked", "Another group has this name now", "no longer in the directory", "1, mallory"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page lacks %q:\n%s", want, text)
 		}
@@ -88,7 +88,7 @@ func TestConsoleNamedGroups(t *testing.T) {
 
 	// The group of a mapping.
 	p = c.get(w.url + own)
-	if !strings.Contains(p.text(), "1: mallory") {
+	if !strings.Contains(p.text(), "1, mallory") {
 		t.Fatalf("the mapping:\n%s", p.text())
 	}
 	remake(mapped, "zoe")
