@@ -111,7 +111,12 @@ func (s *Service) storedDigest(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("list mappings: %w", err)
 	}
-	return mappingsDigest(all), nil
+	ends, err := s.stopsOf(ctx)
+	if err != nil {
+		return "", err
+	}
+	stopped, _ := ends.stopped(s.now())
+	return mappingsDigest(stopped.giving(all)), nil
 }
 
 // runCap is how many creations a run may make.

@@ -135,7 +135,7 @@ func (s *Service) Explain(ctx context.Context, p directory.Entry) ([]Hit, error)
 
 // explainOff says of mappings that are off whether they would hit: a forgotten one is a common reason for missing access.
 func explainOff(now *index, off []store.Mapping, p directory.Entry) (all []Hit) {
-	x := newIndex(now.changes, off, slices.Collect(maps.Values(now.accounts)), now.forms)
+	x := newIndex(now.changes, off, slices.Collect(maps.Values(now.accounts)), now.forms, now.stopped)
 	who := x.newSubject(p)
 	for i := range x.rules {
 		r := &x.rules[i]

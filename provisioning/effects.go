@@ -50,8 +50,8 @@ func (s *Service) PreviewMappings(ctx context.Context, c MappingChange, visit fu
 	for _, a := range now.accounts {
 		accounts = append(accounts, a)
 	}
-	before := newIndex(now.changes, slices.Concat(c.Keep, switchedOn(c.Remove)), accounts, now.forms)
-	after := newIndex(now.changes, slices.Concat(c.Keep, switchedOn(c.Add)), accounts, now.forms)
+	before := newIndex(now.changes, slices.Concat(c.Keep, switchedOn(c.Remove)), accounts, now.forms, now.stopped)
+	after := newIndex(now.changes, slices.Concat(c.Keep, switchedOn(c.Add)), accounts, now.forms, now.stopped)
 
 	var sum Effects
 	walked, err := s.walkPeople(ctx, []*index{before, after}, nil, nil, func(page []visited, rows map[userID]store.SSOUser) error {

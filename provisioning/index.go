@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"ssobridge/idp/directory"
 	"ssobridge/store"
@@ -33,6 +34,14 @@ type index struct {
 	normalDNs    sync.Map            // DN of a person's group to its normal form, "" for a malformed one
 	normalCount  atomic.Int64
 	digest       func() string // of the mappings, made when first asked for
+
+	stopped stops     // patterns without a base that give nothing any more
+	until   time.Time // when the next one stops, and this index is over; zero: none does
+}
+
+// holds tells whether no change has overtaken the index, and no pattern has stopped since it was made.
+func (x *index) holds(changes int64, now time.Time) bool {
+	return x.changes == changes && (x.until.IsZero() || now.Before(x.until))
 }
 
 // maxNormalDNs bounds what is remembered of groups' DNs: some megabytes.
@@ -98,12 +107,12 @@ func (s *Service) current(ctx context.Context) (*index, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read change counter: %w", err)
 	}
-	if x := s.indexed.Load(); x != nil && x.changes == changes {
+	if x := s.indexed.Load(); x != nil && x.holds(changes, s.now()) {
 		return x, nil
 	}
 	s.indexing.Lock()
 	defer s.indexing.Unlock()
-	if x := s.indexed.Load(); x != nil && x.changes == changes {
+	if x := s.indexed.Load(); x != nil && x.holds(changes, s.now()) {
 		return x, nil // made by another caller meanwhile
 	}
 	// The counter was read before the records: a change in between makes this index be overtaken at once, never wrong for long.
@@ -119,7 +128,13 @@ func (s *Service) current(ctx context.Context) (*index, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list client accounts: %w", err)
 	}
-	x := newIndex(changes, mappings, accounts, forms)
+	ends, err := s.stopsOf(ctx)
+	if err != nil {
+		return nil, err
+	}
+	stopped, until := ends.stopped(s.now())
+	x := newIndex(changes, mappings, accounts, forms, stopped)
+	x.until = until
 	for _, r := range x.rules {
 		if r.fault != "" {
 			s.log.Error("mapping can't be used and gives nobody access", "mapping", r.mapping.ID, "fault", r.fault)
@@ -129,9 +144,9 @@ func (s *Service) current(ctx context.Context) (*index, error) {
 	return x, nil
 }
 
-func newIndex(changes int64, mappings []store.Mapping, accounts []store.Account, forms *store.AccountForms) *index {
+func newIndex(changes int64, mappings []store.Mapping, accounts []store.Account, forms *store.AccountForms, stopped stops) *index {
 	x := &index{
-		changes: changes, rules: make([]rule, 0, len(mappings)),
+		changes: changes, stopped: stopped, rules: make([]rule, 0, len(mappings)),
 		byGroupID: map[string][]int{}, byGroupDN: map[string][]int{}, byPerson: map[store.PersonID][]int{}, onValues: map[string]*prefixes{},
 		accounts: make(map[store.AccountID]store.Account, len(accounts)), forms: forms,
 	}
@@ -139,7 +154,11 @@ func newIndex(changes int64, mappings []store.Mapping, accounts []store.Account,
 		x.accounts[a.ID] = a
 	}
 	for _, m := range mappings {
-		x.rules = append(x.rules, newRule(m, forms))
+		r := newRule(m, forms)
+		if at, over := stopped[m.ID]; over && baseless(m) && r.fault == "" {
+			r.fault = StopText(Stop{At: at, Over: true})
+		}
+		x.rules = append(x.rules, r)
 	}
 	sort.SliceStable(x.rules, func(i, j int) bool {
 		a, b := x.rules[i].mapping, x.rules[j].mapping
@@ -148,7 +167,7 @@ func newIndex(changes int64, mappings []store.Mapping, accounts []store.Account,
 		}
 		return a.ID < b.ID
 	})
-	x.digest = sync.OnceValue(func() string { return mappingsDigest(mappings) })
+	x.digest = sync.OnceValue(func() string { return mappingsDigest(stopped.giving(mappings)) })
 	for i, r := range x.rules {
 		switch {
 		case r.fault != "":

@@ -366,7 +366,7 @@ func (s *Service) mappingEvent(action, actor string, m store.Mapping) store.Even
 func Risk(m store.Mapping) string {
 	switch {
 	case m.Kind == store.GroupPattern && m.GroupDN == "":
-		return "anybody who may create a group anywhere below group_base_dn can take any client account and role by its name; give the mapping a group base, a later version will refuse it without one"
+		return "anybody who may create a group anywhere below group_base_dn can take any client account and role by its name"
 	case m.Kind == store.GroupPattern:
 		return "anybody who may create or rename a group below " + m.GroupDN + " can take any client account and role that the pattern captures"
 	case m.Kind == store.AttributePattern && directory.SelfWritten(m.Attribute):

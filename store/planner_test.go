@@ -25,6 +25,7 @@ var smallTables = map[string]string{
 	"account_hints":          "one for each client account at most",
 	"accounts":               "client accounts, thousands at most",
 	"audit_retention":        "one for each setting there was",
+	"baseless_patterns":      "patterns that the version before stored",
 	"breaker":                "one row",
 	"budget":                 "one row",
 	"counters":               "a fixed number",

@@ -66,10 +66,33 @@ type mappingRow struct {
 	store.Mapping
 	Who  string
 	Risk string // who else can decide by it
+	Stop string // of a pattern without a group base: when it stops
 }
 
 func rowOf(m store.Mapping) mappingRow {
-	return mappingRow{m, provisioning.Who(m), provisioning.Risk(m)}
+	return mappingRow{Mapping: m, Who: provisioning.Who(m), Risk: provisioning.Risk(m)}
+}
+
+// nameBaseless says of the patterns among the rows that have no group base when they stop. Shown to an administrator, who can give
+// them one, they count as named.
+func (k *console) nameBaseless(r *consoleRequest, rows []mappingRow) error {
+	list := make([]store.Mapping, 0, len(rows))
+	for _, row := range rows {
+		list = append(list, row.Mapping)
+	}
+	var ends map[int64]provisioning.Stop
+	var err error
+	if r.may(idp.Admin) {
+		ends, err = k.Provisioning.NamePatterns(r.ctx(), list, store.NoticeInConsole, r.actor())
+	} else {
+		ends, err = k.Provisioning.PatternStops(r.ctx(), list)
+	}
+	for i := range rows {
+		if stop, ok := ends[rows[i].ID]; ok {
+			rows[i].Stop = provisioning.StopText(stop)
+		}
+	}
+	return err
 }
 
 func (k *console) mappings(r *consoleRequest) error {
@@ -99,6 +122,9 @@ func (k *console) mappings(r *consoleRequest) error {
 			break
 		}
 		view.Mappings = append(view.Mappings, row)
+	}
+	if err := k.nameBaseless(r, view.Mappings); err != nil {
+		return err
 	}
 	if after > 0 {
 		view.First = mappingsPath + "?" + url.Values{"find": {view.Find}}.Encode()
@@ -407,6 +433,13 @@ func (k *console) showMapping(r *consoleRequest, status int, f form, effects *ef
 		return err
 	}
 	v.Mapping = rowOf(m)
+	if !v.Gone {
+		rows := []mappingRow{v.Mapping}
+		if err := k.nameBaseless(r, rows); err != nil {
+			return err
+		}
+		v.Mapping = rows[0]
+	}
 	if v.Form.Values == nil {
 		v.Form.Values = fields{"account": string(m.Account), "role": string(m.Role), "priority": strconv.Itoa(m.Priority)}
 		if m.Kind == store.GroupPattern {

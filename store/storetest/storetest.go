@@ -96,6 +96,7 @@ func Run(t *testing.T, fresh func(testing.TB) store.Options) {
 		{"Acts", testActs},
 		{"Revocations", testRevocations},
 		{"Settle", testSettle},
+		{"Baseless", testBaseless},
 		{"Guesses", testGuesses},
 		{"Figures", testFigures},
 		{"Traces", testTraces},

@@ -27,7 +27,7 @@ type checkCmd struct {
 
 // Help is shown by check --help.
 func (checkCmd) Help() string {
-	return `Each step says ok, WARN or FAIL, why, and what to do. Nothing is changed, except that the list of client accounts is stored with --accounts. Exit codes: 0 no step failed, 1 a step failed, 2 the configuration has faults.
+	return `Each step says ok, WARN or FAIL, why, and what to do. Nothing is changed, except that the list of client accounts is stored with --accounts, and that a pattern without a group base was named: 30 days after check and the console have both named one, it stops giving access. Exit codes: 0 no step failed, 1 a step failed, 2 the configuration has faults.
 
 Examples:
 
@@ -283,13 +283,19 @@ func checkMappings(ctx context.Context, r *report, p *Parts) {
 		r.ok("mappings", fmt.Sprintf("%d", len(list)))
 	}
 	p.checkForms(ctx, r)
+	ends, err := p.Provisioning.NamePatterns(ctx, list, store.NoticeByCheck, actor(r.s.environ))
+	if err != nil {
+		r.fail("patterns without a group base", err, "")
+	}
 	for _, m := range list {
 		switch risk := provisioning.Risk(m); {
 		case risk == "":
 		case m.Kind == store.GroupPattern && m.GroupDN != "":
 			r.ok(fmt.Sprintf("mapping %d", m.ID), risk)
+		case m.Kind == store.GroupPattern && ends[m.ID].Over:
+			r.fail(fmt.Sprintf("mapping %d", m.ID), provisioning.StopText(ends[m.ID]), fmt.Sprintf("ssobridge mapping set %d --group-base DN", m.ID))
 		case m.Kind == store.GroupPattern:
-			r.warn(fmt.Sprintf("mapping %d", m.ID), risk, fmt.Sprintf("ssobridge mapping set %d --group-base DN", m.ID))
+			r.warn(fmt.Sprintf("mapping %d", m.ID), risk+"; "+provisioning.StopText(ends[m.ID]), fmt.Sprintf("ssobridge mapping set %d --group-base DN", m.ID))
 		default:
 			r.warn(fmt.Sprintf("mapping %d", m.ID), risk, "")
 		}

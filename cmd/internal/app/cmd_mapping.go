@@ -115,6 +115,10 @@ func (mappingListCmd) Run(s *session) (err error) {
 	if err != nil {
 		return err
 	}
+	ends, err := p.Provisioning.PatternStops(s.ctx, list)
+	if err != nil {
+		return err
+	}
 	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "ID\tPRIORITY\tWHO\tACCOUNT\tROLE\tBY")
 	for _, m := range list {
@@ -123,7 +127,15 @@ func (mappingListCmd) Run(s *session) (err error) {
 		}
 		fmt.Fprintf(w, "%d\t%d\t%s\t%s\t%s\t%s\n", m.ID, m.Priority, provisioning.Who(m), cmp.Or(string(m.Account), "{account}"), cmp.Or(string(m.Role), "{role}"), m.CreatedBy)
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for _, m := range list {
+		if stop, ok := ends[m.ID]; ok {
+			s.printf("warning: mapping %d: %s\n", m.ID, provisioning.StopText(stop))
+		}
+	}
+	return nil
 }
 
 type mappingRemoveCmd struct {

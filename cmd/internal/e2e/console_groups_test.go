@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"database/sql"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -172,4 +173,67 @@ func TestConsoleGroupBase(t *testing.T) {
 	b.open(w.url + notes)
 	b.sees("The NameID is made of mail")
 	b.inspect("providers-one-editable")
+}
+
+// ID-04: a pattern from before bases is named in the console, once an administrator looks; when check has named it too, both say
+// on which day it stops, and after that day nobody comes in by it.
+func TestConsoleBaselessPattern(t *testing.T) {
+	w := newConsoleWorld(t, setting{mappings: [][]string{{"--group-pattern", "ctct-{account}-{role}"}}})
+	db, err := sql.Open("sqlite3", "file:"+filepath.Join(w.dir, "data", "ssobridge.db")+"?_busy_timeout=10000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	change := func(statement string) {
+		t.Helper()
+		if _, err := db.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.ExecContext(t.Context(), `UPDATE counters SET value = value + 1 WHERE name = 'changes'`); err != nil {
+			t.Fatal(err)
+		}
+	}
+	change(`UPDATE mappings SET group_dn = ''`) // as the version before stores it
+	const list, own, open = "/admin/mappings", "/admin/mappings/of/1", "30 days after both check and the console have named it"
+	noticed := func(want int) {
+		t.Helper()
+		if n := strings.Count(w.command(t, "audit", "list", "--action", "mapping-notice"), "mapping-notice"); n != want {
+			t.Errorf("%d notices, want %d", n, want)
+		}
+	}
+	viewer := w.enter(t, consoleViewer)
+	if p := viewer.get(w.url + list); !strings.Contains(p.text(), open) {
+		t.Errorf("the list for a viewer:\n%s", p.text())
+	}
+	noticed(0) // who can't change it was not given notice
+	c := w.enter(t, consoleAdmin)
+	for range 2 {
+		if p := c.get(w.url + list); !strings.Contains(p.text(), open) {
+			t.Errorf("the list:\n%s", p.text())
+		}
+	}
+	noticed(1)
+	if out, _ := w.tryCommand("check"); !strings.Contains(out, "or it stops giving access on") {
+		t.Errorf("check:\n%s", out)
+	}
+	noticed(2)
+	if p := c.get(w.url + own); !strings.Contains(p.text(), "or it stops giving access on") {
+		t.Errorf("the mapping:\n%s", p.text())
+	}
+	d := newClient(t)
+	d.login(d.get(w.launch("")), "zoe", password).status(http.StatusOK)
+
+	change(`UPDATE baseless_patterns SET check_at = 1, console_at = 1`)
+	d.get(w.launch("")).status(http.StatusForbidden)
+	b := w.console(t, consoleAdmin, own)
+	b.sees("it has no group base and stopped giving access on")
+	b.inspect("mappings-one-stopped")
+	b.open(w.url + list)
+	b.sees("stopped giving access on")
+	b.inspect("mappings-stopped")
+	p := c.submitForm(c.get(w.url+own), own, "do", "set", "group_base", "ou=groups,"+directorytest.SharedSlapd(t).BaseDN)
+	if p = c.submitForm(p, own); !strings.Contains(p.text(), "Saved.") {
+		t.Errorf("with a base: %d\n%s", p.Status, p.text())
+	}
+	d.get(w.launch("")).status(http.StatusOK)
 }

@@ -76,6 +76,14 @@ CREATE TABLE named_groups (
     other_dn    TEXT    NOT NULL DEFAULT ''
 ) STRICT;
 
+-- Patterns over group names without a base, as the version before stores them: when check and the console first named one to an
+-- administrator (0: not yet). Thirty days after both it gives nobody anything any more.
+CREATE TABLE baseless_patterns (
+    mapping    INTEGER NOT NULL PRIMARY KEY,
+    check_at   INTEGER NOT NULL DEFAULT 0,
+    console_at INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
 
 -- NameIDs.
 -- To whom a NameID was first issued at a service provider: it is issued to nobody else there. name is a keyed hash of service
