@@ -121,6 +121,22 @@ func (p *Provider) capture(ctx context.Context, f *flow, person store.PersonID, 
 	}
 }
 
+// CapturedBy counts the captured assertions by the id of the secret key that has sealed each; "" for what no known one opens.
+func (p *Provider) CapturedBy(ctx context.Context) (map[string]int, error) {
+	count := map[string]int{}
+	err := p.o.Captures.Each(ctx, func(r store.Captured) {
+		if id, ok := p.o.Sealer.SealedBy(r.Sealed, capturedOf(r.Person, r.Ref)); ok {
+			count[id.String()]++
+		} else {
+			count[""]++
+		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("captured assertions: %w", err)
+	}
+	return count, nil
+}
+
 func capturedOf(person store.PersonID, ref string) string {
 	return "captured-assertion:" + ref + ":" + string(person)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"ssobridge/certs"
 	"ssobridge/store"
 )
 
@@ -40,12 +41,8 @@ func (s *Factors) SealedBy(ctx context.Context) (factors, codes map[string]int, 
 			return nil
 		}
 		factors[id.String()]++
-		var proof recoveryProof
-		if r.Kind == FactorRecovery && s.open(r, &proof) == nil {
-			if proof.Key == "" {
-				proof.Key = id.String() // there was one key when it was not noted
-			}
-			codes[proof.Key]++
+		if by, ok := s.codesBy(r); ok {
+			codes[by]++
 		}
 		return nil
 	})
@@ -83,4 +80,72 @@ func (s *Factors) Reseal(ctx context.Context) (changed int, err error) {
 		return err
 	})
 	return changed, err
+}
+
+// InvitedBy counts the invitations that can still be used by the id of the secret key that each needs; "" for those that name none, which
+// were made when only one was known.
+func (s *Factors) InvitedBy(ctx context.Context) (map[string]int, error) {
+	open, err := s.records.Invitations(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("second factors: %w", err)
+	}
+	count := map[string]int{}
+	for _, i := range open {
+		count[invitedBy(i.Code)]++
+	}
+	return count, nil
+}
+
+// Void removes what can't be made anew with another secret key and needs this one: sets of recovery codes, and invitations, also those that
+// name none. It returns how many. Each leaves the event.
+func (s *Factors) Void(ctx context.Context, id certs.KeyID, e store.Event) (sets, invitations int, err error) {
+	e.Outcome, e.Reason = "ok", "secret_key"
+	err = s.each(ctx, func(r store.SecondFactor) error {
+		by, ok := s.codesBy(r)
+		if !ok || by != id.String() {
+			return nil
+		}
+		e := e
+		e.Action, e.Subject = "second-factor-remove", string(r.Person)
+		done, err := s.records.VoidCodes(ctx, r, e)
+		if done {
+			sets++
+		}
+		return err
+	})
+	if err != nil {
+		return sets, 0, err
+	}
+	open, err := s.records.Invitations(ctx)
+	if err != nil {
+		return sets, 0, fmt.Errorf("second factors: %w", err)
+	}
+	for _, i := range open {
+		if by := invitedBy(i.Code); by != "" && by != id.String() {
+			continue
+		}
+		e := e
+		e.Action, e.Subject = "second-factor-invite-void", string(i.Person)
+		done, err := s.records.VoidInvitation(ctx, i, e)
+		if err != nil {
+			return sets, invitations, fmt.Errorf("second factors: %w", err)
+		}
+		if done {
+			invitations++
+		}
+	}
+	return sets, invitations, nil
+}
+
+// codesBy is the id of the secret key without which the codes of a set are worth nothing. ok is false for what is no such set, or can't be read.
+func (s *Factors) codesBy(r store.SecondFactor) (id string, ok bool) {
+	var proof recoveryProof
+	if r.Kind != FactorRecovery || s.open(r, &proof) != nil {
+		return "", false
+	}
+	if proof.Key == "" { // there was one key when it was not noted
+		by, _ := s.sealer.SealedBy(r.Sealed, sealedFor(r)) // it does open
+		proof.Key = by.String()
+	}
+	return proof.Key, true
 }

@@ -1,6 +1,7 @@
 package idp
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/hmac"
@@ -265,8 +266,29 @@ func (s *Factors) Spend(r store.SecondFactor, spent func(object string) bool) (l
 
 // The hashes are keyed: a stolen database does not let the codes be guessed. There is one by each secret key, the one in use
 // first: a code that was made before the secret key was replaced is still taken.
+
+// inviteHashes are what an invitation may be stored as; the first is what it is stored as now. Where several secret keys are known it begins
+// with the id of its own, so that it is known what still needs that. The version before, which knows one alone, takes it without.
 func (s *Factors) inviteHashes(person store.PersonID, code string) [][]byte {
-	return s.hashes("second-factor-invites", person, code)
+	ids := s.sealer.KeyIDs()
+	var all [][]byte
+	for i, plain := range s.hashes("second-factor-invites", person, code) {
+		all = append(all, append(bytes.Clone(ids[i][:]), plain...), plain)
+	}
+	if len(ids) == 1 {
+		slices.Reverse(all)
+	}
+	return all
+}
+
+// invitedBy is the id of the secret key of an invitation's hash; "" where it names none.
+func invitedBy(hash []byte) string {
+	var id certs.KeyID
+	if len(hash) != len(id)+sha256.Size {
+		return ""
+	}
+	copy(id[:], hash)
+	return id.String()
 }
 
 func (s *Factors) recoveryHashes(person store.PersonID, code string) [][]byte {

@@ -88,6 +88,21 @@ func (p *Provider) SealNameKey(ctx context.Context, events ...store.Event) (chan
 	return true, nil
 }
 
+// NameKeyBy counts the key of NameIDs, where there is one, by the id of the secret key that has sealed it; "" where no known one opens it.
+func (p *Provider) NameKeyBy(ctx context.Context) (map[string]int, error) {
+	sealed, err := p.o.NameIDs.Key(ctx, nil)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return map[string]int{}, nil
+	case err != nil:
+		return nil, fmt.Errorf("read the key of NameIDs: %w", err)
+	}
+	if id, ok := p.o.Sealer.SealedBy(sealed, nameKeyContext); ok {
+		return map[string]int{id.String(): 1}, nil
+	}
+	return map[string]int{"": 1}, nil
+}
+
 // hash is a keyed hash of fields, which are kept apart by their lengths.
 func (h *nameHashes) hash(what string, fields ...string) []byte {
 	m := hmac.New(sha256.New, h.key)

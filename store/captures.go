@@ -106,6 +106,29 @@ func (s *Captures) Has(ctx context.Context, ref string) (has bool, err error) {
 	return has, s.db.explain("look for what was captured", err)
 }
 
+// Each calls do with all that is kept, a batch at a time.
+func (s *Captures) Each(ctx context.Context, do func(Captured)) error {
+	const batch = 20 // an assertion may be large
+	for last := int64(0); ; {
+		rows, err := collect(ctx, s.db.engine.reader(), func(row scanner) (c Captured, err error) {
+			var at int64
+			err = row.Scan(&last, &c.Person, &c.Ref, &at, &c.Sealed)
+			c.At = fromMicros(at)
+			return c, err
+		}, `
+			SELECT id, person, ref, at, sealed FROM trace_captured WHERE id > $1 ORDER BY id LIMIT $2`, last, batch)
+		if err != nil {
+			return s.db.explain("list captured assertions", err)
+		}
+		for _, c := range rows {
+			do(c)
+		}
+		if len(rows) < batch {
+			return nil
+		}
+	}
+}
+
 // Purge deletes what is a day old, and captures that are over; it returns how many.
 func (s *Captures) Purge(ctx context.Context) (int, error) {
 	old, err := s.db.inBites(ctx, "purge what was captured", sweep, func(ctx context.Context, tx querier) (int, error) {

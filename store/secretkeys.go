@@ -12,6 +12,8 @@ import (
 type SecretKey struct {
 	ID        string
 	FirstUsed time.Time
+	RemovedAt time.Time // zero: it may be needed
+	AuditKey  []byte    // of a removed one: verifies what it has signed of the audit log
 }
 
 // SecretKeys remembers which secret keys have made what is kept here.
@@ -20,16 +22,40 @@ type SecretKeys struct{ db *DB }
 // SecretKeys returns the secret keys of this database.
 func (db *DB) SecretKeys() *SecretKeys { return &SecretKeys{db} }
 
-// List returns all that were ever used, the oldest first.
+// removedPurpose is that of the MAC of a secret key that was removed: without it, whoever can write the database could have checkpoints of
+// the audit log verified by a key of their own.
+const removedPurpose = "removed secret key"
+
+func (k SecretKey) fields() [][]byte {
+	return [][]byte{[]byte(k.ID), number(micros(k.FirstUsed)), number(micros(k.RemovedAt)), k.AuditKey}
+}
+
+// List returns all that were ever used, the oldest first. One whose removal nobody vouched for counts as not removed.
 func (s *SecretKeys) List(ctx context.Context) ([]SecretKey, error) {
-	all, err := collect(ctx, s.db.engine.reader(), func(row scanner) (k SecretKey, err error) {
-		var first int64
-		err = row.Scan(&k.ID, &first)
-		k.FirstUsed = fromMicros(first)
-		return k, err
-	}, `
-		SELECT id, first_used FROM secret_keys ORDER BY first_used, id`)
+	all, err := s.db.secretKeys(ctx, s.db.engine.reader())
+	s.db.reportForeign(ctx)
 	return all, s.db.explain("list secret keys", err)
+}
+
+func (db *DB) secretKeys(ctx context.Context, q querier) ([]SecretKey, error) {
+	return collect(ctx, q, func(row scanner) (k SecretKey, err error) {
+		var (
+			first, removed int64
+			mac            []byte
+		)
+		if err := row.Scan(&k.ID, &first, &removed, &k.AuditKey, &mac); err != nil {
+			return k, err
+		}
+		k.FirstUsed, k.RemovedAt = fromMicros(first), fromMicros(removed)
+		if removed == 0 {
+			k.AuditKey = nil
+		} else if !db.vouched(mac, removedPurpose, k.fields()...) {
+			db.foreignRow("secret_keys")
+			k.RemovedAt, k.AuditKey = time.Time{}, nil
+		}
+		return k, nil
+	}, `
+		SELECT id, first_used, removed_at, audit_key, mac FROM secret_keys ORDER BY first_used, id`)
 }
 
 // Use notes that a secret key is in use from now on, with the events if it was not before.
@@ -37,8 +63,41 @@ func (s *SecretKeys) Use(ctx context.Context, id string, events ...Event) error 
 	return s.db.write(ctx, "note a secret key", func(ctx context.Context, tx querier) error {
 		now := s.db.now()
 		n, err := touched(ctx, tx, `
-			INSERT INTO secret_keys (id, first_used) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING`, id, micros(now))
+			INSERT INTO secret_keys (id, first_used) VALUES ($1, $2)
+			ON CONFLICT (id) DO UPDATE SET removed_at = 0, audit_key = $3, mac = $3 WHERE secret_keys.removed_at > 0`, id, micros(now), blob(nil))
 		if err != nil || n == 0 {
+			return err
+		}
+		return addEvents(ctx, tx, now, events)
+	})
+}
+
+// Remove notes that nothing needs a secret key any more, with the events. auditKey verifies what it has signed of the audit log.
+// ErrNotFound: it was never used, or is removed.
+func (s *SecretKeys) Remove(ctx context.Context, id string, auditKey []byte, events ...Event) error {
+	return s.db.write(ctx, "remove a secret key", func(ctx context.Context, tx querier) error {
+		now := s.db.now()
+		// The lock, so that of two who remove it one finds it removed.
+		if _, err := tx.ExecContext(ctx, `
+			UPDATE secret_keys SET first_used = first_used WHERE id = $1`, id); err != nil {
+			return err
+		}
+		all, err := s.db.secretKeys(ctx, tx)
+		if err != nil {
+			return err
+		}
+		i := slices.IndexFunc(all, func(k SecretKey) bool { return k.ID == id })
+		if i < 0 || !all[i].RemovedAt.IsZero() {
+			return ErrNotFound
+		}
+		k := all[i]
+		k.RemovedAt, k.AuditKey = fromMicros(micros(now)), auditKey
+		mac, err := s.db.vouch(removedPurpose, k.fields()...)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `
+			UPDATE secret_keys SET removed_at = $1, audit_key = $2, mac = $3 WHERE id = $4`, micros(now), blob(auditKey), mac, id); err != nil {
 			return err
 		}
 		return addEvents(ctx, tx, now, events)

@@ -46,6 +46,7 @@ func Run(t *testing.T, fresh func(testing.TB) store.Options) {
 		{"Providers", testProviders},
 		{"ProviderChanges", testProviderChanges},
 		{"SecretKeys", testSecretKeys},
+		{"Revouch", testRevouch},
 		{"Replicas", testReplicas},
 		{"Keys", testKeys},
 		{"KeyChoices", testKeyChoices},

@@ -76,7 +76,7 @@ func (p *Parts) purgeAudit(ctx context.Context) (int, error) {
 	if now := p.now(); now.Sub(p.auditCut) < cutEvery && !p.auditCut.IsZero() {
 		return done.Count, nil
 	}
-	holds, err := p.sealsHold()
+	holds, err := p.sealsHold(ctx)
 	if err != nil {
 		return done.Count, err
 	}

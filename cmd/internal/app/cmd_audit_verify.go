@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"ssobridge/certs"
 	"ssobridge/store"
 )
 
@@ -92,17 +93,38 @@ func (c *auditVerifyCmd) Run(s *session) (err error) {
 	return nil
 }
 
-// sealsHold checks signatures of the audit by the keys that are known.
-func (p *Parts) sealsHold() (func(message, signature []byte) bool, error) {
+// auditKey is the public key of what a known secret key has signed of the audit log.
+func (p *Parts) auditKey(id certs.KeyID) (ed25519.PublicKey, error) {
+	seed, known := p.Sealer.DeriveBy(id, sealName)
+	if !known {
+		return nil, fmt.Errorf("secret key %s is not known", id)
+	}
+	public, ok := ed25519.NewKeyFromSeed(seed).Public().(ed25519.PublicKey)
+	if !ok {
+		return nil, errors.New("the key of the seals is none of Ed25519")
+	}
+	return public, nil
+}
+
+// sealsHold checks signatures of the audit by the keys that are known, and by those of secret keys that were removed.
+func (p *Parts) sealsHold(ctx context.Context) (func(message, signature []byte) bool, error) {
 	// A checkpoint that was signed before the secret key was replaced is as good as a later one.
 	var known []ed25519.PublicKey
 	for _, id := range p.Sealer.KeyIDs() {
-		seed, _ := p.Sealer.DeriveBy(id, sealName) // it is known
-		public, ok := ed25519.NewKeyFromSeed(seed).Public().(ed25519.PublicKey)
-		if !ok {
-			return nil, errors.New("the key of the seals is none of Ed25519")
+		public, err := p.auditKey(id)
+		if err != nil {
+			return nil, err
 		}
 		known = append(known, public)
+	}
+	removed, err := p.Store.SecretKeys().List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range removed { // the store gives it for a removed one alone, whose row is vouched for
+		if len(k.AuditKey) == ed25519.PublicKeySize {
+			known = append(known, ed25519.PublicKey(k.AuditKey))
+		}
 	}
 	return func(message, signature []byte) bool {
 		return slices.ContainsFunc(known, func(public ed25519.PublicKey) bool { return ed25519.Verify(public, message, signature) })
@@ -111,7 +133,7 @@ func (p *Parts) sealsHold() (func(message, signature []byte) bool, error) {
 
 // verifyAudit holds the audit against its seals.
 func (p *Parts) verifyAudit(ctx context.Context, outside []store.Seal) (store.Verified, error) {
-	holds, err := p.sealsHold()
+	holds, err := p.sealsHold(ctx)
 	if err != nil {
 		return store.Verified{}, err
 	}

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,12 +12,14 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"ssobridge/certs"
 	"ssobridge/store"
 )
 
 type secretsCmd struct {
 	Status secretsStatusCmd `cmd:"" help:"Show which secret keys are in use, and what still needs an old one."`
 	Rotate secretsRotateCmd `cmd:"" help:"Make anew, with the secret key in use, what an old one has made."`
+	Remove secretsRemoveCmd `cmd:"" help:"Remove an old secret key, when nothing needs it any more."`
 }
 
 const secretsHelp = `Replace the secret key, while everybody goes on signing in:
@@ -25,9 +28,10 @@ const secretsHelp = `Replace the secret key, while everybody goes on signing in:
   2. secret_keys: [secret_key, secret_key_2027]     on every replica, then restart each: now all know both
   3. secret_keys: [secret_key_2027, secret_key]     on every replica, then restart each: now the new one is in use
   4. ssobridge secrets rotate
+  5. ssobridge secrets remove ID                    with the id that ssobridge secrets status shows for the old one
+  6. secret_keys: [secret_key_2027]                 on every replica, then restart each: the old one can be destroyed
 
-The old one stays in secret_keys: sessions, recovery codes, the journal and checkpoints of the audit log that it has vouched for are still
-read with it. It makes nothing new.`
+Rotate makes anew what the old one has sealed or vouched for: signing keys, second factors, sessions, started sign-ins. Recovery codes and invitations can't be made anew: remove is refused while there are some, or ends them with --void.`
 
 // withSecrets runs a command on the parts.
 func withSecrets(s *session, do func(*Parts) error) (err error) {
@@ -49,7 +53,7 @@ func (secretsStatusCmd) Help() string { return secretsHelp }
 // secretKeyStatus is one secret key, as secrets status shows it.
 type secretKeyStatus struct {
 	ID        string         `json:"id"`
-	State     string         `json:"state"` // in_use, known, missing
+	State     string         `json:"state"` // in_use, known, missing, removed
 	FirstUsed string         `json:"first_used,omitempty"`
 	NeededBy  map[string]int `json:"needed_by"`
 }
@@ -92,6 +96,8 @@ func (p *Parts) secretsStatus(s *session) (status secretsStatus, err error) {
 		switch {
 		case id == known[0]:
 			k.State = "in_use"
+		case !first[id].RemovedAt.IsZero():
+			k.State = "removed"
 		case !slices.Contains(known, id):
 			k.State = "missing"
 		}
@@ -188,6 +194,117 @@ func (secretsRotateCmd) Run(s *session) error {
 		s.printf("made anew with secret key %s: %s\n", p.secretKeyIDs()[0], plural(changed, "thing", "things"))
 		return nil
 	})
+}
+
+type secretsRemoveCmd struct {
+	ID   string `arg:"" help:"Id of the secret key, as ssobridge secrets status shows it."`
+	Void bool   `help:"End the recovery codes and invitations that need it. People make new codes at /factors."`
+}
+
+// Help is shown by secrets remove --help.
+func (secretsRemoveCmd) Help() string {
+	return secretsHelp + `
+
+What it has signed of the audit log is still verified: its public key stays, vouched for by the secret key in use. Whoever stands on a login page that was opened before step 3 starts that sign-in again, and so do forms of the admin console; references on error pages from then carry no reason any more. Start a new file for audit.sink: lines of the revocation journal in the old one are no longer read.`
+}
+
+// Run removes it.
+func (c *secretsRemoveCmd) Run(s *session) error {
+	return withSecrets(s, func(p *Parts) error {
+		id, public, err := p.removableSecret(s.ctx, c.ID)
+		if err != nil {
+			return err
+		}
+		if c.Void {
+			sets, invitations, err := p.IdP.Factors().Void(s.ctx, id, s.event("", ""))
+			if err != nil {
+				return err
+			}
+			s.printf("ended: %s, %s\n", plural(sets, "set of recovery codes", "sets of recovery codes"), plural(invitations, "invitation", "invitations"))
+		}
+		changed, err := p.rotate(s.ctx, s.event("", ""))
+		if err != nil {
+			return err
+		}
+		// What it has vouched for and is not in the chain yet would count as foreign later.
+		if err := p.chainAll(s.ctx); err != nil {
+			return err
+		}
+		needs, err := p.needs(s.ctx)
+		if err != nil {
+			return err
+		}
+		var left, fixes []string
+		for _, n := range needs {
+			if count := n.count[id.String()]; count > 0 {
+				left = append(left, n.times(count))
+				fixes = append(fixes, cmp.Or(n.goes, "ssobridge secrets rotate makes them anew; what was changed in the database can't be"))
+			}
+		}
+		if len(left) > 0 {
+			return badInput(fmt.Errorf("secret key %s is still needed by %s", id, strings.Join(left, ", ")), strings.Join(slices.Compact(fixes), "; "))
+		}
+		switch err := p.Store.SecretKeys().Remove(s.ctx, id.String(), public, s.event("secret-key-remove", id.String())); {
+		case errors.Is(err, store.ErrNotFound):
+			return badInput(fmt.Errorf("secret key %s was removed before, or never used", id), "take it out of secret_keys on every replica, and restart each")
+		case err != nil:
+			return fmt.Errorf("secret key %s: %w", id, err)
+		}
+		s.printf("made anew: %s\nsecret key %s is removed: take it out of secret_keys on every replica, and restart each\n", plural(changed, "thing", "things"), id)
+		return nil
+	})
+}
+
+// removableSecret looks whether a secret key may go, as far as the configuration and the running replicas are concerned. It returns the
+// public key of what it has signed of the audit log.
+func (p *Parts) removableSecret(ctx context.Context, text string) (id certs.KeyID, public []byte, err error) {
+	known := p.Sealer.KeyIDs()
+	i := slices.IndexFunc(known, func(k certs.KeyID) bool { return k.String() == strings.ToLower(store.TrimBlanks(text)) })
+	switch {
+	case i < 0:
+		return id, nil, badInput(fmt.Errorf("secret key %.40q is not in secret_keys", text),
+			"ssobridge secrets status lists the ids; one that is to be removed is still needed here, to read what it has made")
+	case i == 0:
+		return id, nil, badInput(fmt.Errorf("secret key %s is the one in use", known[0]), "put the new one first in secret_keys on every replica, and restart each")
+	}
+	id = known[i]
+	running, err := p.Store.Replicas().Running(ctx)
+	if err != nil {
+		return id, nil, err
+	}
+	for _, r := range running {
+		// It would make what nobody can read after the removal.
+		if len(r.SecretKeys) > 0 && r.SecretKeys[0] == id.String() {
+			return id, nil, badInput(fmt.Errorf("replica %s still uses secret key %s", r.ID, id), "put the new one first in its secret_keys, and restart it")
+		}
+		if !r.Knows(known[0].String()) {
+			return id, nil, badInput(fmt.Errorf("replica %s does not know the secret key in use here, %s", r.ID, known[0]), "add it to its secret_keys, and restart it")
+		}
+	}
+	key, err := p.auditKey(id)
+	return id, key, err
+}
+
+// chainAll puts the audit events that wait into the chain. A running replica may do the same.
+func (p *Parts) chainAll(ctx context.Context) error {
+	for {
+		switch c, err := p.Store.Audit().Chain(ctx); {
+		case errors.Is(err, store.ErrConflict):
+		case err != nil:
+			return err
+		case len(c.Foreign) > 0 || c.Before > 0:
+			p.foreignEvents(c)
+			fallthrough
+		default:
+			if !c.More {
+				p.reportForeign(ctx)
+				return nil
+			}
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
 }
 
 func plural(n int, one, many string) string {

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"ssobridge/certs"
 	"ssobridge/store"
 )
 
@@ -133,105 +132,10 @@ func (p *Parts) secretKeysThere(ctx context.Context) error {
 	}
 	known := p.secretKeyIDs()
 	for _, k := range used {
-		if !slices.Contains(known, k.ID) {
+		if k.RemovedAt.IsZero() && !slices.Contains(known, k.ID) {
 			return fmt.Errorf("%w: %s, in use since %s, is missing in the configuration, which has %s: add its file to secret_keys; "+
 				"`ssobridge secrets status` shows what needs it", errSecretKey, k.ID, day(k.FirstUsed), strings.Join(known, ", "))
 		}
 	}
 	return nil
-}
-
-// need is a kind of thing in the store that secret keys have made.
-type need struct {
-	what  string // in the plural
-	one   string
-	count map[string]int // by the id of the secret key; "" for what no known one opens
-	goes  string         // how what an old one has made goes away; "": it is made anew by rotate
-}
-
-// times is a count with its noun.
-func (n need) times(count int) string { return plural(count, n.one, n.what) }
-
-// needs lists what each secret key has made.
-func (p *Parts) needs(ctx context.Context) ([]need, error) {
-	keys, err := p.Store.Keys().List(ctx)
-	if err != nil {
-		return nil, err
-	}
-	signing := need{what: "signing keys", one: "signing key", count: map[string]int{}}
-	for _, k := range keys {
-		if len(k.Private) > 0 {
-			signing.count[p.sealedBy(k.Private, "signing-key:"+k.ID)]++
-		}
-	}
-	factors, codes, err := p.IdP.Factors().SealedBy(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return []need{
-		signing,
-		{what: "second factors", one: "second factor", count: factors},
-		{what: "sets of recovery codes", one: "set of recovery codes", count: codes,
-			goes: "they work as long as their secret key is known; people get new ones at /factors"},
-	}, nil
-}
-
-func (p *Parts) sealedBy(sealed []byte, context string) string {
-	id, ok := p.Sealer.SealedBy(sealed, context)
-	if !ok {
-		return ""
-	}
-	return id.String()
-}
-
-// rotate makes anew, with the secret key in use, what another one has made. It returns how many things it has changed.
-func (p *Parts) rotate(ctx context.Context, e store.Event) (int, error) {
-	changed, inUse := 0, p.Sealer.KeyIDs()[0]
-	err := p.Store.Keys().Change(ctx, func(ring *store.KeyRing) ([]store.Event, error) {
-		changed = 0 // it can run twice
-		var events []store.Event
-		for i, k := range ring.Keys {
-			if len(k.Private) == 0 {
-				continue
-			}
-			name := "signing-key:" + k.ID
-			by, known := p.Sealer.SealedBy(k.Private, name)
-			if !known {
-				return nil, fmt.Errorf("open signing key %s: %w", k.ID, certs.ErrSealed)
-			}
-			if by == inUse {
-				continue
-			}
-			private, err := p.Sealer.Open(k.Private, name)
-			if err != nil {
-				return nil, err
-			}
-			ring.Keys[i].Private, err = p.Sealer.Seal(private, name)
-			clear(private)
-			if err != nil {
-				return nil, err
-			}
-			changed++
-			event := e
-			event.Action, event.Subject = "key-reseal", k.ID
-			event.Detail = detail(map[string]any{"from": by.String(), "to": inUse.String()})
-			events = append(events, event)
-		}
-		return events, nil
-	})
-	if err != nil {
-		return 0, fmt.Errorf("seal the signing keys with %s: %w", inUse, err)
-	}
-	factors, err := p.IdP.Factors().Reseal(ctx)
-	if err != nil {
-		return changed + factors, fmt.Errorf("seal the second factors with %s: %w", inUse, err)
-	}
-	renewed, err := p.IdP.SealNameKey(ctx, e)
-	if err != nil {
-		return changed + factors, err
-	}
-	if renewed {
-		changed++
-	}
-	return changed + factors, nil
 }

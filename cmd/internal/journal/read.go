@@ -188,6 +188,12 @@ func (j *Journal) Prune(ctx context.Context, before time.Time) (gone int, err er
 		if err := j.refresh(); err != nil {
 			return err
 		}
+		// The mark too: the secret key that made it may be removed next.
+		if m := j.readMark(); m.Seq > 0 || m.Audit > 0 {
+			if err := j.writeMark(m); err != nil {
+				return err
+			}
+		}
 		// What follows in the sink goes on from here.
 		text, _ = j.encode([]store.Revocation{{Kind: own, Word: begun, Object: last, At: since}}, "")
 		return j.toSink(text)

@@ -50,10 +50,14 @@ INSERT INTO counters (name, value) VALUES
 
 -- Secret keys.
 -- Which ones have made something that is kept here, by their ids; the keys themselves stand in files of each replica. Each of
--- them has to be in the configuration of every replica.
+-- them has to be in the configuration of every replica, until it is removed (removed_at): then audit_key is the public key by which its
+-- checkpoints of the audit log are still verified, and mac vouches for the row under a secret key that is known.
 CREATE TABLE secret_keys (
     id         TEXT    NOT NULL PRIMARY KEY,
-    first_used INTEGER NOT NULL
+    first_used INTEGER NOT NULL,
+    removed_at INTEGER NOT NULL DEFAULT 0,
+    audit_key  BLOB   NOT NULL DEFAULT x'',
+    mac        BLOB   NOT NULL DEFAULT x''
 ) STRICT;
 
 
