@@ -32,6 +32,7 @@ type process struct {
 	cmd    *exec.Cmd
 	output *tail
 	done   chan struct{} // closed when the process has ended
+	frozen bool          // by freeze; the process says that only once
 }
 
 // start runs the program and waits until it answers.
@@ -99,7 +100,7 @@ func (p *process) end() error {
 	if p.cmd == nil {
 		return nil
 	}
-	defer func() { p.cmd = nil }()
+	defer func() { p.cmd, p.frozen = nil, false }()
 	// A stopped process takes no SIGTERM until it goes on.
 	_ = p.cmd.Process.Signal(syscall.SIGCONT)
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
@@ -116,14 +117,44 @@ func (p *process) end() error {
 	return nil
 }
 
-// signal sends a signal to a running process.
-func (p *process) signal(s os.Signal) error {
+// freeze halts the process, and returns when all of it stands still: some threads go on for a moment after the signal.
+func (p *process) freeze() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.cmd == nil {
 		return errors.New("the server does not run")
 	}
-	return p.cmd.Process.Signal(s)
+	if p.frozen {
+		return nil
+	}
+	if err := p.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	for {
+		var status syscall.WaitStatus
+		_, err := syscall.Wait4(p.cmd.Process.Pid, &status, syscall.WUNTRACED, nil)
+		switch {
+		case errors.Is(err, syscall.EINTR):
+			continue
+		case err != nil:
+			return fmt.Errorf("wait until the server stands still: %w", err)
+		case !status.Stopped():
+			return errors.New("the server ended while it was to be frozen")
+		}
+		p.frozen = true
+		return nil
+	}
+}
+
+// thaw ends freeze.
+func (p *process) thaw() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cmd == nil {
+		return errors.New("the server does not run")
+	}
+	p.frozen = false
+	return p.cmd.Process.Signal(syscall.SIGCONT)
 }
 
 // run runs a command to its end. The error carries what it printed.

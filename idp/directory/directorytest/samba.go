@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"unicode/utf16"
 
@@ -151,7 +150,7 @@ func (s *Samba) Start(tb testing.TB) {
 // Freeze halts the server without closing anything; Thaw lets it go on.
 func (s *Samba) Freeze(tb testing.TB) {
 	tb.Helper()
-	if err := s.proc.signal(syscall.SIGSTOP); err != nil {
+	if err := s.proc.freeze(); err != nil {
 		tb.Fatal("freeze samba:", err)
 	}
 }
@@ -159,7 +158,7 @@ func (s *Samba) Freeze(tb testing.TB) {
 // Thaw ends Freeze.
 func (s *Samba) Thaw(tb testing.TB) {
 	tb.Helper()
-	if err := s.proc.signal(syscall.SIGCONT); err != nil {
+	if err := s.proc.thaw(); err != nil {
 		tb.Fatal("thaw samba:", err)
 	}
 }

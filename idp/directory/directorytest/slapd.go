@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -138,7 +137,7 @@ func (s *Slapd) Restart(tb testing.TB) {
 // Freeze halts the server without closing anything: it takes connections (the kernel does) and answers nothing. Thaw lets it go on.
 func (s *Slapd) Freeze(tb testing.TB) {
 	tb.Helper()
-	if err := s.proc.signal(syscall.SIGSTOP); err != nil {
+	if err := s.proc.freeze(); err != nil {
 		tb.Fatal("freeze slapd:", err)
 	}
 }
@@ -146,7 +145,7 @@ func (s *Slapd) Freeze(tb testing.TB) {
 // Thaw ends Freeze.
 func (s *Slapd) Thaw(tb testing.TB) {
 	tb.Helper()
-	if err := s.proc.signal(syscall.SIGCONT); err != nil {
+	if err := s.proc.thaw(); err != nil {
 		tb.Fatal("thaw slapd:", err)
 	}
 }
