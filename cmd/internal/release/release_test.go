@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -44,21 +45,32 @@ func tools(t *testing.T) string {
 // copyProject copies what a release is made of into a folder of its own.
 func copyProject(t *testing.T, to string) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-	cmd.Dir = root
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("list the project's files: %v", err)
-	}
-	for name := range strings.SplitSeq(strings.TrimRight(string(out), "\x00"), "\x00") {
-		data, err := os.ReadFile(filepath.Join(root, name))
+	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
-			continue // removed, and not committed yet
+			return nil // another test's, and gone again
 		}
-		target := filepath.Join(to, name)
-		if err := errors.Join(err, os.MkdirAll(filepath.Dir(target), 0o755), os.WriteFile(target, data, 0o600)); err != nil {
-			t.Fatal(err)
+		if err != nil {
+			return err
 		}
+		if name != root && slices.Contains([]string{".git", ".tools", ".screenshots", "dist"}, d.Name()) {
+			if d.IsDir() {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if !d.Type().IsRegular() {
+			return nil
+		}
+		relative, err := filepath.Rel(root, name)
+		if err != nil {
+			return err
+		}
+		data, err := os.ReadFile(name)
+		target := filepath.Join(to, relative)
+		return errors.Join(err, os.MkdirAll(filepath.Dir(target), 0o755), os.WriteFile(target, data, 0o600))
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -68,8 +80,9 @@ func copyProject(t *testing.T, to string) {
 func TestReproducible(t *testing.T) {
 	folder, generator := t.TempDir(), tools(t)
 	first, second := filepath.Join(folder, "a"), filepath.Join(folder, "a much longer name", "of a folder")
+	copyProject(t, first)
+	copyProject(t, second)
 	for _, f := range []string{first, second} {
-		copyProject(t, f)
 		args := []string{"-root", f, "-out", filepath.Join(f, "dist"), "-version", "v1.2.3", "-tools", generator}
 		var out, errs bytes.Buffer
 		if err := run(t.Context(), args, epoch, &out, &errs); err != nil {
