@@ -129,14 +129,14 @@ func (s *Service) NamePatterns(ctx context.Context, list []store.Mapping, place,
 	return s.PatternStops(ctx, list)
 }
 
-// StopText says when a pattern without a base stops, in the words of all places that name it.
+// StopText says when a pattern without a base stops, as the end of a sentence that begins with its having none.
 func StopText(stop Stop) string {
 	const day = "2 January 2006"
 	switch {
 	case stop.Over:
-		return "it has no group base and stopped giving access on " + stop.At.UTC().Format(day) + "; give it a group base"
+		return "it stopped giving access on " + stop.At.UTC().Format(day) + "; give it a group base"
 	case stop.At.IsZero():
-		return "give it a group base; it stops giving access 30 days after both check and the console have named it"
+		return "it stops giving access 30 days after both check and the console have named it; give it a group base"
 	}
-	return "give it a group base, or it stops giving access on " + stop.At.UTC().Format(day)
+	return "it stops giving access on " + stop.At.UTC().Format(day) + "; give it a group base before"
 }

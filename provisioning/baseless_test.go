@@ -79,7 +79,7 @@ func TestID04PatternWithoutBaseStops(t *testing.T) {
 		t.Error("a plan from before is not told apart from one after the end")
 	}
 	hits, err := w.Explain(ctx, who)
-	if err != nil || !strings.Contains(hits[0].Why, "has no group base and stopped giving access on") {
+	if err != nil || !strings.Contains(hits[0].Why, "has no group base: it stopped giving access on") {
 		t.Errorf("explain: %+v, %v", hits, err)
 	}
 

@@ -156,7 +156,7 @@ func newIndex(changes int64, mappings []store.Mapping, accounts []store.Account,
 	for _, m := range mappings {
 		r := newRule(m, forms)
 		if at, over := stopped[m.ID]; over && baseless(m) && r.fault == "" {
-			r.fault = StopText(Stop{At: at, Over: true})
+			r.fault = "it has no group base: " + StopText(Stop{At: at, Over: true})
 		}
 		x.rules = append(x.rules, r)
 	}

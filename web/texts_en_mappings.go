@@ -34,7 +34,7 @@ var mappingsWords = map[string]string{
 	"mappings.groupbasehint": "For a pattern: only groups below this DN count. Anybody who may create groups there can take client accounts.",
 	"mappings.nobase":        "A pattern needs a group base. Name an organizational unit in which only trusted people may create groups.",
 	"mappings.risk":          "Security:",
-	"mappings.nobaseyet":     "No group base:",
+	"mappings.baseless":      "It has no group base: {stop}.",
 	"mappings.risky":         "Security warning: see the mapping.",
 	"mappings.attribute":     "Attribute and pattern",
 	"mappings.attributehint": "Such as employeeType=ctct:{account}:{role}",

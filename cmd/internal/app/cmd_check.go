@@ -293,9 +293,9 @@ func checkMappings(ctx context.Context, r *report, p *Parts) {
 		case m.Kind == store.GroupPattern && m.GroupDN != "":
 			r.ok(fmt.Sprintf("mapping %d", m.ID), risk)
 		case m.Kind == store.GroupPattern && ends[m.ID].Over:
-			r.fail(fmt.Sprintf("mapping %d", m.ID), provisioning.StopText(ends[m.ID]), fmt.Sprintf("ssobridge mapping set %d --group-base DN", m.ID))
+			r.fail(fmt.Sprintf("mapping %d", m.ID), "it has no group base: "+provisioning.StopText(ends[m.ID]), fmt.Sprintf("ssobridge mapping set %d --group-base DN", m.ID))
 		case m.Kind == store.GroupPattern:
-			r.warn(fmt.Sprintf("mapping %d", m.ID), risk+"; "+provisioning.StopText(ends[m.ID]), fmt.Sprintf("ssobridge mapping set %d --group-base DN", m.ID))
+			r.warn(fmt.Sprintf("mapping %d", m.ID), risk+"; it has no group base: "+provisioning.StopText(ends[m.ID]), fmt.Sprintf("ssobridge mapping set %d --group-base DN", m.ID))
 		default:
 			r.warn(fmt.Sprintf("mapping %d", m.ID), risk, "")
 		}

@@ -132,7 +132,7 @@ func (mappingListCmd) Run(s *session) (err error) {
 	}
 	for _, m := range list {
 		if stop, ok := ends[m.ID]; ok {
-			s.printf("warning: mapping %d: %s\n", m.ID, provisioning.StopText(stop))
+			s.printf("warning: mapping %d has no group base: %s\n", m.ID, provisioning.StopText(stop))
 		}
 	}
 	return nil

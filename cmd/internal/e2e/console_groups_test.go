@@ -213,11 +213,11 @@ func TestConsoleBaselessPattern(t *testing.T) {
 		}
 	}
 	noticed(1)
-	if out, _ := w.tryCommand("check"); !strings.Contains(out, "or it stops giving access on") {
+	if out, _ := w.tryCommand("check"); !strings.Contains(out, "it stops giving access on") {
 		t.Errorf("check:\n%s", out)
 	}
 	noticed(2)
-	if p := c.get(w.url + own); !strings.Contains(p.text(), "or it stops giving access on") {
+	if p := c.get(w.url + own); !strings.Contains(p.text(), "it stops giving access on") {
 		t.Errorf("the mapping:\n%s", p.text())
 	}
 	d := newClient(t)
@@ -226,7 +226,7 @@ func TestConsoleBaselessPattern(t *testing.T) {
 	change(`UPDATE baseless_patterns SET check_at = 1, console_at = 1`)
 	d.get(w.launch("")).status(http.StatusForbidden)
 	b := w.console(t, consoleAdmin, own)
-	b.sees("it has no group base and stopped giving access on")
+	b.sees("It has no group base: it stopped giving access on")
 	b.inspect("mappings-one-stopped")
 	b.open(w.url + list)
 	b.sees("stopped giving access on")
