@@ -163,7 +163,15 @@ func TestID04DistributionGroups(t *testing.T) {
 			}
 			wantGroups(t, e.Groups, "emea", "sales", "staff", "Domain Users", "Users")
 			wantGroups(t, people["heidi"].Groups, "emea", "sales", "staff", "Domain Users", "Users")
+			_, err = open(t, o).Group(t.Context(), list)
+			wantProblem(t, err, directory.BadData)
+			if g, err := open(t, o).Group(t.Context(), "CN=Users,CN=Builtin,"+s.BaseDN); err != nil || g.Name != "Users" {
+				t.Errorf("a security group of the system: got %+v, %v", g, err)
+			}
 			o.DistributionGroups = true
+			if g, err := open(t, o).Group(t.Context(), list); err != nil || g.Name != "mailing list" {
+				t.Errorf("where distribution groups count: got %+v, %v", g, err)
+			}
 			people, _ = walkAll(t, open(t, o), nil)
 			if e, err = open(t, o).Authenticate(t.Context(), "heidi", directorytest.Password); err != nil {
 				t.Fatal(err)

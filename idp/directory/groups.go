@@ -344,8 +344,8 @@ func isSecurity(e *ldap.Entry) bool {
 // personClasses mark an entry that is a person, by whatever DN somebody asks for it.
 var personClasses = []string{"person", "inetOrgPerson", "posixAccount"}
 
-// Group reads a group by DN. A malformed DN, one that is not there (ErrNotFound in the chain) and one that is a person are each an
-// Error with Problem BadData.
+// Group reads a group by DN. A malformed DN, one that is not there (ErrNotFound in the chain), one that is a person and, where
+// security groups alone count, a distribution group are each an Error with Problem BadData.
 func (d *Directory) Group(ctx context.Context, dn string) (Group, error) {
 	const op = "read a group by DN"
 	if _, err := parseDN(dn); err != nil {
@@ -353,7 +353,7 @@ func (d *Directory) Group(ctx context.Context, dn string) (Group, error) {
 	}
 	ctx, cancel := d.bounded(ctx)
 	defer cancel()
-	found, err := d.search(ctx, d.request(dn, ldap.ScopeBaseObject, 1, "(objectClass=*)", append(d.groupAttributes(), "objectClass")))
+	found, err := d.search(ctx, d.request(dn, ldap.ScopeBaseObject, 1, "(objectClass=*)", append(d.groupAttributes(), "objectClass", "groupType")))
 	if len(found) == 0 && (err == nil || hasCode(err, ldap.LDAPResultNoSuchObject, ldap.LDAPResultReferral)) {
 		return Group{}, &Error{Problem: BadData, Op: op, Err: fmt.Errorf("%q: %w", dn, ErrNotFound)}
 	}
@@ -370,7 +370,16 @@ func (d *Directory) Group(ctx context.Context, dn string) (Group, error) {
 			}
 		}
 	}
+	// Otherwise a mapping for it would be taken, and give nobody anything.
+	if d.refuses() && !isSecurity(found[0]) {
+		return Group{}, &Error{Problem: BadData, Op: op, Err: fmt.Errorf("%q is not a security group, and others give nobody access", dn)}
+	}
 	return d.group(found[0])
+}
+
+// refuses tells whether distribution groups count nowhere. A group filter of one's own decides that by itself.
+func (d *Directory) refuses() bool {
+	return d.isAD && !d.o.DistributionGroups && (d.o.GroupMode == modeMemberOf || strings.HasPrefix(d.o.GroupFilter, "(&(objectCategory=group)"+securityGroup))
 }
 
 // GroupByID finds a group below the group base by its immutable id, wherever it is now: it shows the present DN of a renamed one.
