@@ -2,7 +2,6 @@ package idp_test
 
 import (
 	"bytes"
-	"compress/flate"
 	"context"
 	"crypto"
 	"crypto/rand"
@@ -516,22 +515,6 @@ func (r authnRequest) xml() string {
 	return `<samlp:AuthnRequest xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion" ID="` +
 		r.id + `" Version="` + r.version + `" IssueInstant="` + r.instant + `"` + destination + ` ` + r.attributes + `>` +
 		r.issuer + r.inner + `</samlp:AuthnRequest>`
-}
-
-func deflated(t testing.TB, text string) string {
-	t.Helper()
-	var b bytes.Buffer
-	w, err := flate.NewWriter(&b, flate.BestCompression)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.WriteString(w, text); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return base64.StdEncoding.EncodeToString(b.Bytes())
 }
 
 // byRedirect sends a request by GET.
