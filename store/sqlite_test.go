@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 // sign-in once it was answered.
 func writeForever(dsn string) {
 	ctx := context.Background()
-	db, err := store.Open(ctx, store.Options{DSN: dsn})
+	db, err := store.Open(ctx, store.Options{DSN: dsn, Voucher: storetest.Voucher("key of the tests")}) // that of the parent
 	if err != nil {
 		fmt.Println("error:", err)
 		os.Exit(1)
