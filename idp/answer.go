@@ -17,6 +17,9 @@ type Visitor struct {
 
 	// NoConsole says that the admin console is not served where the visitor comes from: no step of a sign-in to it is taken there.
 	NoConsole bool
+	// ConsoleSite says that the visitor is at the console's own address: nothing but the console and the person's own pages is served
+	// there, and where it has another host, its own passkeys.
+	ConsoleSite bool
 }
 
 // Answer is what web renders.

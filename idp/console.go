@@ -148,8 +148,8 @@ func (p *Provider) EnterConsole(ctx context.Context, path string, fresh bool, v 
 
 // elsewhere refuses a step of a sign-in that is not served where the visitor comes from, with the words for one that is not there.
 func (p *Provider) elsewhere(ctx context.Context, entityID string, v Visitor) Page {
-	p.logRefusal(ctx, v, entityID, ReasonUnknownSignIn, "the admin console is not served where this visitor comes from",
-		"see console.allow_from; the commands need no console")
+	p.logRefusal(ctx, v, entityID, ReasonUnknownSignIn, "it is not served where this visitor comes from",
+		"see console.allow_from and console.public_url; the commands need no console")
 	return Refusal{Reason: ReasonUnknownSignIn, Status: http.StatusNotFound}
 }
 

@@ -2,7 +2,9 @@ package idp_test
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -270,4 +272,79 @@ func TestConsoleRoles(t *testing.T) {
 			t.Errorf("%+v: got %s, %v, %v, want %s", c.groups, who.Role, in, err, c.want)
 		}
 	}
+}
+
+// ID-19: at the console's own address nothing but the console and the person's own pages is served, and passkeys belong to its host.
+func TestConsoleSite(t *testing.T) {
+	ctx := context.Background()
+	for address, rp := range map[string]string{
+		"https://sso.partner.test:8444": "sso.partner.test", "https://admin.partner.test": "admin.partner.test", "https://ADMIN.partner.test:8444": "admin.partner.test",
+		"https://192.0.2.7:8444": "",
+	} {
+		f := newFixture(t, "rsa-2048", func(o *idp.Options) {
+			o.Console, o.ConsoleURL = idp.ConsoleGroups{Admin: staffGroup}, address
+			o.SecondFactor = idp.FactorOptions{Console: idp.FactorOffered, People: idp.FactorRequired}
+		})
+		v := visitor("console")
+		v.ConsoleSite = true
+		a, err := f.EnterConsole(ctx, "/admin/", false, v)
+		on := begun(t, a, err)
+		a, err = f.Login(ctx, on.SignIn, "alice", "correct horse", v)
+		on = must[idp.GoOn](t, a, err)
+		v.Session = a.NewSession
+		a, err = f.Resume(ctx, on.SignIn, v)
+		if got := rpOf(t, must[idp.EnrolFactor](t, a, err).Passkey); got != rp {
+			t.Errorf("%s: passkeys of %q, want %q", address, got, rp)
+		}
+		public := v
+		public.ConsoleSite, public.NoConsole = false, true
+		a, err = f.Resume(ctx, on.SignIn, public)
+		if page := must[idp.Refusal](t, a, err); page.Status != http.StatusNotFound {
+			t.Errorf("%s: a sign-in to the console at the public address: %+v", address, page)
+		}
+		a, err = f.OwnFactors(ctx, v)
+		if _, refused := a.Page.(idp.Refusal); refused || err != nil {
+			t.Errorf("%s: the person's own page: %+v, %v", address, a.Page, err)
+		}
+
+		// A sign-in to a service provider, by whatever step.
+		a, err = f.Launch(ctx, idp.LaunchRequest{}, v)
+		if page := must[idp.Refusal](t, a, err); page.Status != http.StatusNotFound {
+			t.Errorf("%s: a launch: %+v", address, page)
+		}
+		w := visitor("person")
+		a, err = f.Launch(ctx, idp.LaunchRequest{}, w)
+		on = begun(t, a, err)
+		there := w
+		there.ConsoleSite = true
+		a, err = f.Login(ctx, on.SignIn, "bob", "battery staple", there)
+		if must[idp.Refusal](t, a, err); a.NewSession != "" {
+			t.Errorf("%s: a login to a service provider at the console's address", address)
+		}
+		a, err = f.Login(ctx, on.SignIn, "bob", "battery staple", w)
+		on = must[idp.GoOn](t, a, err)
+		w.Session, there.Session = a.NewSession, a.NewSession
+		a, err = f.Resume(ctx, on.SignIn, there)
+		must[idp.Refusal](t, a, err)
+		a, err = f.Resume(ctx, on.SignIn, w)
+		if got := rpOf(t, must[idp.EnrolFactor](t, a, err).Passkey); got != "sso.partner.test" {
+			t.Errorf("%s: passkeys of %q at the public address", address, got)
+		}
+	}
+	if _, err := idp.New(idp.Options{PublicURL: publicURL, ConsoleURL: "http://admin.partner.test"}); err == nil || !strings.Contains(err.Error(), "ConsoleURL") {
+		t.Errorf("a console by http: %v", err)
+	}
+}
+
+// rpOf is the host that the options for a new passkey name, "" without options.
+func rpOf(t *testing.T, options string) string {
+	t.Helper()
+	var o struct{ RP struct{ ID string } }
+	if options == "" {
+		return ""
+	}
+	if err := json.Unmarshal([]byte(options), &o); err != nil {
+		t.Fatal(err)
+	}
+	return o.RP.ID
 }

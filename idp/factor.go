@@ -36,6 +36,7 @@ type AskFactor struct {
 
 	Code      bool     // the person has an authenticator app
 	Passkey   string   // options for navigator.credentials.get, JSON; "": the person has no passkey
+	Elsewhere bool     // the person has passkeys that belong to another host
 	State     string   // to come back with the proof
 	Added     []Factor // that were added before this login, and that nobody has confirmed
 	Invited   bool     // takes an invitation's code as well, which confirms the factor
@@ -229,9 +230,12 @@ func (p *Provider) showFactor(f *flow, s store.Session, records []store.SecondFa
 	}
 	page.Code = slices.ContainsFunc(records, func(r store.SecondFactor) bool { return r.Kind == FactorCode })
 	state := factorState{Person: s.Person, Session: s.TokenHash}
-	if holder := p.holder(s, records); p.passkeys != nil && len(holder.credentials) > 0 {
+	keys := p.passkeysAt(f.v)
+	holder, others := p.holder(keys, s, records)
+	page.Elsewhere = others
+	if keys != nil && len(holder.credentials) > 0 {
 		var err error
-		if page.Passkey, state.Ceremony, err = p.passkeys.ask(holder); err != nil {
+		if page.Passkey, state.Ceremony, err = keys.ask(holder); err != nil {
 			return nil, err
 		}
 	}
@@ -273,7 +277,7 @@ func (p *Provider) ProveFactor(ctx context.Context, id string, proof FactorProof
 	if err != nil {
 		return Answer{}, fmt.Errorf("second factors: %w", err)
 	}
-	proved, problem, cause, err := p.prove(ctx, s, records, proof)
+	proved, problem, cause, err := p.prove(ctx, p.passkeysAt(v), s, records, proof)
 	if err != nil {
 		return Answer{}, err
 	}
@@ -348,9 +352,9 @@ func (p *Provider) failedFactor(ctx context.Context, f *flow, s store.Session, p
 
 // prove checks a proof against the person's factors. It returns the one that was proved, as it is to be kept, or a problem
 // with its cause for the log. Nothing is stored but that a passkey's page was used.
-func (p *Provider) prove(ctx context.Context, s store.Session, records []store.SecondFactor, proof FactorProof) (proved store.SecondFactor, problem string, cause, err error) {
+func (p *Provider) prove(ctx context.Context, keys *passkeys, s store.Session, records []store.SecondFactor, proof FactorProof) (proved store.SecondFactor, problem string, cause, err error) {
 	if proof.Credential != "" {
-		return p.provePasskey(ctx, s, records, proof)
+		return p.provePasskey(ctx, keys, s, records, proof)
 	}
 	code := bareCode(proof.Code)
 	if code == "" || len(code) > maxCode {
@@ -393,22 +397,23 @@ func (p *Provider) prove(ctx context.Context, s store.Session, records []store.S
 	return proved, FactorWrong, cause, nil
 }
 
-func (p *Provider) provePasskey(ctx context.Context, s store.Session, records []store.SecondFactor, proof FactorProof) (proved store.SecondFactor, problem string, cause, err error) {
+func (p *Provider) provePasskey(ctx context.Context, keys *passkeys, s store.Session, records []store.SecondFactor, proof FactorProof) (proved store.SecondFactor, problem string, cause, err error) {
 	state, problem, cause, err := p.openState(ctx, s, proof.State)
 	if problem != "" || err != nil {
 		return proved, problem, cause, err
 	}
-	if p.passkeys == nil || state.Ceremony == nil || len(proof.Credential) > maxCredential {
+	if keys == nil || state.Ceremony == nil || len(proof.Credential) > maxCredential {
 		return proved, FactorWrong, errors.New("no passkey was asked for"), nil
 	}
-	credential, refused := p.passkeys.proved(p.holder(s, records), *state.Ceremony, proof.Credential)
+	holder, _ := p.holder(keys, s, records)
+	credential, refused := keys.proved(holder, *state.Ceremony, proof.Credential)
 	if refused != nil {
 		return proved, FactorWrong, refused, nil
 	}
 	for _, r := range records {
-		var c webauthn.Credential
-		if r.Kind == FactorPasskey && p.factors.open(r, &c) == nil && slices.Equal(c.ID, credential.ID) {
-			err := p.factors.seal(&r, credential)
+		var c passkeyProof
+		if r.Kind == FactorPasskey && p.factors.open(r, &c) == nil && keys.of(c) && slices.Equal(c.ID, credential.ID) {
+			err := p.factors.seal(&r, passkeyProof{*credential, c.Host})
 			return r, "", nil, err
 		}
 	}
@@ -457,16 +462,21 @@ func (p *Provider) nextSession(s store.Session, method string) (next store.Sessi
 	return s, token, nil
 }
 
-// holder is the session's person with their passkeys. One that can't be opened is left out.
-func (p *Provider) holder(s store.Session, records []store.SecondFactor) keyHolder {
-	h := keyHolder{person: s.Person, login: s.Login}
+// holder is the session's person with their passkeys of one host. One that can't be opened is left out; others tells whether
+// there are some of another host.
+func (p *Provider) holder(keys *passkeys, s store.Session, records []store.SecondFactor) (h keyHolder, others bool) {
+	h = keyHolder{person: s.Person, login: s.Login}
 	for _, r := range records {
-		var c webauthn.Credential
-		if r.Kind == FactorPasskey && p.factors.open(r, &c) == nil {
-			h.credentials = append(h.credentials, c)
+		var c passkeyProof
+		switch {
+		case r.Kind != FactorPasskey || p.factors.open(r, &c) != nil:
+		case keys.of(c):
+			h.credentials = append(h.credentials, c.Credential)
+		default:
+			others = true
 		}
 	}
-	return h
+	return h, others
 }
 
 // factorState goes out with a page and comes back with its form, sealed: nothing has to be

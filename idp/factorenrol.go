@@ -68,8 +68,9 @@ func (p *Provider) showEnrolment(f *flow, s store.Session, records []store.Secon
 		return nil, err
 	}
 	state := factorState{Person: s.Person, Session: s.TokenHash, Secret: key.Secret()}
-	if p.passkeys != nil {
-		if page.Passkey, state.Ceremony, err = p.passkeys.offer(p.holder(s, records)); err != nil {
+	if keys := p.passkeysAt(f.v); keys != nil {
+		holder, _ := p.holder(keys, s, records)
+		if page.Passkey, state.Ceremony, err = keys.offer(holder); err != nil {
 			return nil, err
 		}
 	}
@@ -215,14 +216,16 @@ func (p *Provider) enrol(ctx context.Context, f *flow, s store.Session, records 
 	switch {
 	case sent.Credential != "":
 		done.method, r.Kind = FactorPasskey, FactorPasskey
-		if p.passkeys == nil || state.Ceremony == nil || len(sent.Credential) > maxCredential {
+		keys := p.passkeysAt(f.v)
+		if keys == nil || state.Ceremony == nil || len(sent.Credential) > maxCredential {
 			return fail(FactorWrong, "no passkey was offered")
 		}
-		credential, refused := p.passkeys.made(p.holder(s, records), *state.Ceremony, sent.Credential)
+		holder, _ := p.holder(keys, s, records)
+		credential, refused := keys.made(holder, *state.Ceremony, sent.Credential)
 		if refused != nil {
 			return done, FactorWrong, refused, nil
 		}
-		proof = credential
+		proof = passkeyProof{*credential, keys.host}
 	default:
 		done.method = FactorCode
 		step, right, err := checkCode(state.Secret, bareCode(cutText(sent.Code, maxCode)), 0, p.o.Now())

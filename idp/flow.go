@@ -157,13 +157,15 @@ func (p *Provider) otherBrowser(ctx context.Context, in store.SignIn, v Visitor)
 	return Refusal{Reason: ReasonOtherBrowser, Status: http.StatusForbidden}
 }
 
-// usable returns the page that refuses an unknown or disabled service provider,
+// usable returns the page that refuses an unknown or disabled service provider, and one that is not served where the visitor is;
 // nil if there is none to refuse. Nothing is ever sent to such a one.
 func (p *Provider) usable(ctx context.Context, sp *provider, entityID string, unknown int, v Visitor) Page {
 	switch {
 	case sp == nil:
 		p.logRefusal(ctx, v, entityID, ReasonUnknownProvider, "no service provider of this entityID is registered", "add it (sp add), or compare the entityID letter by letter")
 		return Refusal{Reason: ReasonUnknownProvider, Status: unknown}
+	case sp == p.console && v.NoConsole, v.ConsoleSite && sp != p.console && sp != p.ownPage: // row ID-19
+		return p.elsewhere(ctx, entityID, v)
 	case !sp.Enabled:
 		p.logRefusal(ctx, v, entityID, ReasonProviderDisabled, "the service provider is disabled", "enable it")
 		return Refusal{Provider: sp.name(), Reason: ReasonProviderDisabled, Status: http.StatusForbidden}

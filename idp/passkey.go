@@ -16,9 +16,50 @@ import (
 
 // passkeys is the relying party of WebAuthn. It is nil where the public URL's host is an
 // address: passkeys belong to a name (https://www.w3.org/TR/webauthn-3/#relying-party-identifier).
-type passkeys struct{ party *webauthn.WebAuthn }
+type passkeys struct {
+	party *webauthn.WebAuthn
+	host  string // to which they belong; "": the public one, whichever that is
+}
 
-func newPasskeys(base *url.URL, name string) (*passkeys, error) {
+// passkeyProof is what is sealed of a passkey. Those of before the console could have a host of its own belong to the
+// public one.
+type passkeyProof struct {
+	webauthn.Credential
+	Host string `json:"host,omitempty"`
+}
+
+// of tells whether a passkey belongs to this host.
+func (k *passkeys) of(c passkeyProof) bool {
+	return k != nil && (c.Host == k.host || c.Host == k.party.Config.RPID)
+}
+
+// UnmarshalJSON reads both parts: the credential's own would be called for the whole, and leave the host out.
+func (k *passkeyProof) UnmarshalJSON(data []byte) error {
+	var at struct {
+		Host string `json:"host"`
+	}
+	if err := json.Unmarshal(data, &at); err != nil {
+		return fmt.Errorf("decode the host of a passkey: %w", err)
+	}
+	k.Host = at.Host
+	if err := json.Unmarshal(data, &k.Credential); err != nil {
+		return fmt.Errorf("decode a passkey: %w", err)
+	}
+	return nil
+}
+
+// passkeysAt are those of the address that a visitor is at: browsers use none for another host than that it was made
+// for.
+func (p *Provider) passkeysAt(v Visitor) *passkeys {
+	if v.ConsoleSite {
+		return p.consolePasskeys
+	}
+	return p.passkeys
+}
+
+// newPasskeys makes the relying party of an address. Several addresses of the public URL's host, by their port, share
+// their passkeys.
+func newPasskeys(base, public *url.URL, name string) (*passkeys, error) {
 	host := strings.ToLower(base.Hostname())
 	if _, err := netip.ParseAddr(host); err == nil {
 		return nil, nil //nolint:nilnil // without passkeys is how it works then
@@ -40,7 +81,11 @@ func newPasskeys(base *url.URL, name string) (*passkeys, error) {
 	if err != nil {
 		return nil, fmt.Errorf("passkeys: %w", err)
 	}
-	return &passkeys{party}, nil
+	k := &passkeys{party: party}
+	if host != strings.ToLower(public.Hostname()) {
+		k.host = host
+	}
+	return k, nil
 }
 
 // keyHolder is a person as the library wants them. The handle says nothing about who it is:
@@ -114,7 +159,8 @@ func (k *passkeys) proved(h keyHolder, ceremony webauthn.SessionData, answer str
 	case err != nil:
 		return nil, fmt.Errorf("check a passkey's answer: %w", err)
 	case c.Authenticator.CloneWarning:
-		// Its counter went back: two devices hold what one should (https://www.w3.org/TR/webauthn-3/#sctn-sign-counter).
+		// Its counter went back: two devices hold what one should
+		// (https://www.w3.org/TR/webauthn-3/#sctn-sign-counter).
 		return nil, fmt.Errorf("check a passkey's answer: its counter went back, so it has been copied")
 	}
 	return c, nil

@@ -98,6 +98,7 @@ type Options struct {
 	Traces Traces // is told how each sign-in went; nil: nobody
 
 	Console      ConsoleGroups // who may use the admin console
+	ConsoleURL   string        // scheme and host of the console where it has an address of its own; "": PublicURL
 	ConsoleIdle  time.Duration // the console asks for a login again when it was not used for so long, 15 min
 	ConsoleLife  time.Duration // and so long after the login at the latest, 8 h
 	SecondFactor FactorOptions // what is asked for beside the password
@@ -128,9 +129,11 @@ type Provider struct {
 	classes        classes
 	factors        *Factors
 	passkeys       *passkeys // nil: there can be none
-	roles          consoleRoles
-	console        *provider // stands in for a service provider in sign-ins to the console
-	ownPage        *provider // and on the way to a person's own page
+	// consolePasskeys are those of the console's own address.
+	consolePasskeys *passkeys
+	roles           consoleRoles
+	console         *provider // stands in for a service provider in sign-ins to the console
+	ownPage         *provider // and on the way to a person's own page
 
 	config configCache
 	// unresolved wakes RunGroups: a group is named that was never asked for.
@@ -247,9 +250,18 @@ func New(o Options) (*Provider, error) {
 	}
 	o.SecondFactor.Issuer = cmp.Or(o.SecondFactor.Issuer, "ssobridge")
 	o.SecondFactor.Class = cmp.Or(o.SecondFactor.Class, DefaultSecondFactorClass)
-	var keys *passkeys
+	var keys, consoleKeys *passkeys
 	if base != nil {
-		if keys, err = newPasskeys(base, o.SecondFactor.Issuer); err != nil {
+		if keys, err = newPasskeys(base, base, o.SecondFactor.Issuer); err != nil {
+			faults = append(faults, err)
+		}
+		consoleKeys = keys
+	}
+	if base != nil && o.ConsoleURL != "" {
+		at, err := publicURL(o.ConsoleURL)
+		if err != nil {
+			fault("ConsoleURL %.80q: %w", o.ConsoleURL, err)
+		} else if consoleKeys, err = newPasskeys(at, base, o.SecondFactor.Issuer); err != nil {
 			faults = append(faults, err)
 		}
 	}
@@ -262,9 +274,9 @@ func New(o Options) (*Provider, error) {
 		endpoint: base.String() + ssoPath,
 		roles:    roles,
 		factors:  NewFactors(o.SecondFactors, o.Sealer, o.Random),
-		passkeys: keys,
-		ownPage:  &provider{ServiceProvider: store.ServiceProvider{EntityID: ownID, Name: o.SecondFactor.Issuer, Enabled: true}},
-		console:  &provider{ServiceProvider: store.ServiceProvider{EntityID: consoleID, Name: "ssobridge", Enabled: true}},
+		passkeys: keys, consolePasskeys: consoleKeys,
+		ownPage: &provider{ServiceProvider: store.ServiceProvider{EntityID: ownID, Name: o.SecondFactor.Issuer, Enabled: true}},
+		console: &provider{ServiceProvider: store.ServiceProvider{EntityID: consoleID, Name: "ssobridge", Enabled: true}},
 
 		logoutEndpoint: base.String() + sloPath,
 		classes:        classes{protected: base.Scheme == "https", second: o.SecondFactor.Class},

@@ -168,9 +168,6 @@ func (p *Provider) partner(ctx context.Context, f *flow) (Page, error) {
 	if (f.data.Console != nil) != (f.in.EntityID == consoleID) || (f.data.Own != nil) != (f.in.EntityID == ownID) {
 		return nil, errors.New("read pending sign-in: it is half one to the console or the own page")
 	}
-	if f.data.Console != nil && f.v.NoConsole {
-		return p.elsewhere(ctx, consoleID, f.v), nil // row ID-19
-	}
 	return p.usable(ctx, f.sp, f.in.EntityID, http.StatusNotFound, f.v), nil
 }
 

@@ -234,7 +234,7 @@ func (s *Server) showRefusal(c echo.Context, v *visit, view refusalView, status 
 	view.Title, view.Text, view.Do = fill(said.Title), fill(said.Text), fill(said.Do)
 	view.Link, view.Ref, view.Provider = said.Link, v.ref, provider
 	if said.Start {
-		view.Again, view.Retry = "/launch", false // the same sign-in again would be refused again
+		view.Again, view.Retry = v.site.start(), false // the same sign-in again would be refused again
 	}
 	return s.show(c, status, "refusal", policy{}, view)
 }
@@ -242,7 +242,7 @@ func (s *Server) showRefusal(c echo.Context, v *visit, view refusalView, status 
 func (s *Server) showFinished(c echo.Context, p idp.Finished) error {
 	again := ownPath(p.Again)
 	if again == "" {
-		again = "/launch"
+		again = visitOf(c).site.start()
 	}
 	return s.show(c, http.StatusOK, "finished", policy{}, struct{ Again string }{again})
 }

@@ -37,6 +37,9 @@ type Console struct {
 	VerifyAudit  func(ctx context.Context) (store.Verified, error)
 	WebhookURL   string           // where our own webhooks come in, with its secret: never shown; "": off
 	Settings     func() []Setting // the effective configuration, secrets masked
+	// PublicURL is scheme and host of the console where it has an address of its own, that ConsoleHandler serves: the same host with
+	// another port, or another host. "": it is served at the public address.
+	PublicURL string
 	// AllowFrom are the networks from which the console is served; none: from everywhere.
 	AllowFrom []netip.Prefix
 	// PartnerFault and DirectoryFault put an error of Constant Contact or of the

@@ -20,8 +20,9 @@ import (
 // isConsolePath tells whether a path belongs to the console, whether a route of it is there or not.
 func isConsolePath(path string) bool { return path == "/admin" || strings.HasPrefix(path, consoleHome) }
 
-// from tells whether the console is served to a client's address. Without Console.AllowFrom it is served to all. An address
-// that is a trusted proxy's own is nobody's: the proxy did not say for whom it asks, and everybody behind it would have it.
+// from tells whether the console is served to a client's address. Without Console.AllowFrom it is served to all. An
+// address that is a trusted proxy's own is nobody's: the proxy did not say for whom it asks, and everybody behind it
+// would have it.
 func (k *console) from(address string) bool {
 	if len(k.AllowFrom) == 0 {
 		return true
@@ -30,8 +31,9 @@ func (k *console) from(address string) bool {
 	return err == nil && within(k.AllowFrom, a) && !within(k.trusted, a)
 }
 
-// elsewhere refuses a request for the console from where it is not served, as one for a page that does not exist: who may not come
-// here does not learn that there is something. Nobody has shown who they are, so the audit has one event a minute, with a count.
+// elsewhere refuses a request for the console from where it is not served, as one for a page that does not exist: who
+// may not come here does not learn that there is something. Nobody has shown who they are, so the audit has one event
+// a minute, with a count.
 func (k *console) elsewhere(c echo.Context, v *visit) error {
 	if n := k.outside.add(k.now()); n > 0 {
 		detail, _ := json.Marshal(map[string]int{"requests": n}) // a number always encodes

@@ -61,7 +61,7 @@ func (r *refusal) goOnWith(c echo.Context, handle string) *refusal {
 	r.again = loginPath(handle)
 	if id, _, sealed := strings.Cut(handle, "."); sealed {
 		if k, kept := startedOf(c.Request(), id); !kept || k.text == "" {
-			r.again = "/launch"
+			r.again = visitOf(c).site.start()
 		}
 	}
 	return r

@@ -84,8 +84,9 @@ type factorView struct {
 	Problem         string // text
 	CanCancel       bool
 
-	Code  bool        // asks for an authenticator app's code, beside recovery codes
-	Added []ownFactor // that nobody has confirmed yet
+	Code      bool        // asks for an authenticator app's code, beside recovery codes
+	Added     []ownFactor // that nobody has confirmed yet
+	Elsewhere bool        // has passkeys that belong to another host
 
 	Secret                    []string     // in groups of four
 	Picture                   template.URL // of the secret
@@ -107,7 +108,7 @@ func (s *Server) showFactor(c echo.Context, v *visit, p idp.AskFactor) error {
 	text, status := s.problemOf(c, v, p.Problem)
 	view := factorView{
 		token: s.token(v, p.SignIn), Provider: s.provider(p.Provider), Login: p.Login, State: p.State,
-		Passkey: p.Passkey, Problem: text, CanCancel: p.CanCancel, Code: p.Code,
+		Passkey: p.Passkey, Problem: text, CanCancel: p.CanCancel, Code: p.Code, Elsewhere: p.Elsewhere,
 		Invited: p.Invited, Invite: p.Invite, WrongInvite: p.Problem == idp.FactorInvite,
 	}
 	var err error

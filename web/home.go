@@ -13,6 +13,9 @@ import (
 // home says who is signed in and where to go. It starts nothing.
 func (s *Server) home(c echo.Context) error {
 	v := visitOf(c)
+	if v.site.console {
+		return c.Redirect(http.StatusSeeOther, consoleHome)
+	}
 	login, in, err := s.idp.SignedIn(c.Request().Context(), v.visitor())
 	if err != nil {
 		return fmt.Errorf("look who is signed in: %w", err)

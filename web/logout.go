@@ -163,7 +163,8 @@ func (s *Server) showSignedOut(c echo.Context, p idp.SignedOut) error {
 		Open     bool // somewhere the person is still signed in, or may be
 		Provider string
 		Back     string // path, "" when nobody waits for an answer
-	}{Services: s.services(c, p.Services), Provider: p.Provider}
+		Start    string // path to begin anew
+	}{Services: s.services(c, p.Services), Provider: p.Provider, Start: visitOf(c).site.start()}
 	for _, one := range p.Services {
 		view.Open = view.Open || one.State != idp.LoggedOut
 	}

@@ -29,7 +29,8 @@ type visit struct {
 	language *language // of the page
 	status   int       // what the log says where nothing was sent
 
-	console bool // the console is served where the request comes from
+	site    *site // the address that it came to
+	console bool  // the console is served there, and to this client
 
 	broken bool // what was sent is not the whole: the connection is to break off too
 
@@ -41,7 +42,7 @@ const visitKey = "visit"
 func visitOf(c echo.Context) *visit {
 	v, ok := c.Get(visitKey).(*visit)
 	if !ok {
-		v = &visit{} // serve runs before everything; this is for errors ahead of it
+		v = &visit{site: &site{}} // serve runs before everything; this is for errors ahead of it
 		c.Set(visitKey, v)
 	}
 	return v
@@ -49,7 +50,10 @@ func visitOf(c echo.Context) *visit {
 
 // visitor is the visit as idp wants it.
 func (v *visit) visitor() idp.Visitor {
-	return idp.Visitor{Ref: v.ref, Address: v.address, Session: v.session, Browser: v.browser, Own: v.own, NoConsole: !v.console}
+	return idp.Visitor{
+		Ref: v.ref, Address: v.address, Session: v.session, Browser: v.site.browserAt(v.browser), Own: v.own,
+		NoConsole: !v.console, ConsoleSite: v.site.console,
+	}
 }
 
 // serve stands around every request: reference id, headers, time limit, recovery
@@ -58,9 +62,9 @@ func (s *Server) serve(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		began := s.now()
 		r := c.Request()
-		v := &visit{address: clientAddress(r, s.trusted), session: sessionToken(r), browser: browserToken(r), language: s.languageOf(r)}
+		v := &visit{site: s.siteOf(r.Context()), address: clientAddress(r, s.trusted), session: sessionToken(r), browser: browserToken(r), language: s.languageOf(r)}
 		c.Set(visitKey, v)
-		v.console = s.console != nil && s.console.from(v.address)
+		v.console = s.console != nil && v.site.console == (s.consoleSite != nil) && s.console.from(v.address)
 		s.secure(c.Response().Header())
 
 		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
@@ -167,9 +171,9 @@ func knownMethod(method string) string {
 func (s *Server) guard(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
-		// Before anything that would answer differently for a path that is there and one that is not.
-		if v := visitOf(c); s.console != nil && !v.console && (isConsolePath(r.URL.Path) || isConsolePath(c.Path())) {
-			return s.console.elsewhere(c, v)
+		v := visitOf(c)
+		if err := s.placed(c, v); err != nil {
+			return err
 		}
 		if r.Method == http.MethodOptions {
 			// No page of another site may call us, so there is nothing to answer before it does. Without this, the router would answer 204.
@@ -180,14 +184,14 @@ func (s *Server) guard(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		// Cookies and links belong to one name. Under another one (a planted Host header,
 		// a name bound to our address) nothing is served (row WEB-07).
-		if !s.hostIsOurs(r.Host) {
+		if !v.site.host(r.Host) {
 			return refuse(http.StatusMisdirectedRequest, wrongHost, fmt.Errorf("host %.100q is not the public one", r.Host))
 		}
 		// The POST binding comes from other sites by its nature. Its two endpoints are exempt:
 		// nothing is changed there before the message is validated (row WEB-01). So is the
 		// webhook, which looks at no cookie: its secret and key say who posts.
 		if path := c.Path(); path != "/saml/sso" && path != "/saml/slo" && path != webhookRoute {
-			if err := s.cross.Check(r); err != nil {
+			if err := v.site.cross.Check(r); err != nil {
 				return refuse(http.StatusForbidden, crossOrigin, err)
 			}
 		}
@@ -203,12 +207,6 @@ func (s *Server) noOptions(c echo.Context) error {
 	allowed, _ := c.Get(echo.ContextKeyHeaderAllow).(string)
 	c.Response().Header().Set(echo.HeaderAllow, strings.TrimPrefix(allowed, http.MethodOptions+", "))
 	return refuse(http.StatusMethodNotAllowed, wrongMethod, errors.New("OPTIONS"))
-}
-
-// hostIsOurs compares with the public host; the scheme's own port may be written out.
-func (s *Server) hostIsOurs(host string) bool {
-	return strings.EqualFold(host, s.public.Host) ||
-		s.public.Port() == "" && strings.EqualFold(host, s.public.Host+":"+defaultPort(s.public.Scheme))
 }
 
 // newRef is a reference id, ten characters that a person can read out on the phone.

@@ -149,30 +149,31 @@ const (
 // Server serves the end-user pages. It is safe for concurrent use and starts
 // nothing in the background.
 type Server struct {
-	idp       IdP
-	public    *url.URL
-	trusted   []netip.Prefix
-	csrfKeys  [][]byte // the first is in use
-	cross     *http.CrossOriginProtection
-	ready     func(context.Context) error
-	observe   func(string, int, time.Duration)
-	log       *slog.Logger
-	now       func() time.Time
-	random    io.Reader
-	hsts      bool
-	life      time.Duration
-	startLife time.Duration // of the cookie of a started sign-in
-	confirm   bool          // launches from other sites
-	hook      *hook
-	strangers *idp.Strangers
-	refs      *idp.References
-	languages []language // the first is the default
-	matcher   xlanguage.Matcher
-	pages     *pages // of the default language, for what is the same in all
-	assets    map[string]asset
-	console   *console // nil: there is none
-	echo      *echo.Echo
-	routed    map[string]bool // patterns of the routes
+	idp         IdP
+	public      *url.URL
+	trusted     []netip.Prefix
+	csrfKeys    [][]byte // the first is in use
+	site        *site    // of the public URL
+	consoleSite *site    // of the console's own address; nil: it has none
+	ready       func(context.Context) error
+	observe     func(string, int, time.Duration)
+	log         *slog.Logger
+	now         func() time.Time
+	random      io.Reader
+	hsts        bool
+	life        time.Duration
+	startLife   time.Duration // of the cookie of a started sign-in
+	confirm     bool          // launches from other sites
+	hook        *hook
+	strangers   *idp.Strangers
+	refs        *idp.References
+	languages   []language // the first is the default
+	matcher     xlanguage.Matcher
+	pages       *pages // of the default language, for what is the same in all
+	assets      map[string]asset
+	console     *console // nil: there is none
+	echo        *echo.Echo
+	routed      map[string]bool // patterns of the routes
 }
 
 // New checks the options and builds the server. All faults are reported together.
@@ -205,7 +206,6 @@ func New(o Options) (*Server, error) {
 		public:   public,
 		trusted:  o.TrustedProxies,
 		csrfKeys: append([][]byte{o.CSRFKey}, o.FormerCSRFKeys...),
-		cross:    http.NewCrossOriginProtection(),
 		ready:    o.Ready,
 		observe:  o.Observe,
 		log:      o.Logger,
@@ -235,9 +235,8 @@ func New(o Options) (*Server, error) {
 	if s.random == nil {
 		s.random = rand.Reader
 	}
-	// Behind a proxy that rewrites Host, Go can't see by itself which origin is ours.
-	if err := s.cross.AddTrustedOrigin(public.Scheme + "://" + public.Host); err != nil {
-		return nil, fmt.Errorf("web: trust the origin of the public URL: %w", err)
+	if s.site, err = newSite(public); err != nil {
+		return nil, err
 	}
 	brand := o.Branding.withDefaults()
 	if s.assets, err = loadAssets(brand); err != nil {
@@ -255,6 +254,9 @@ func New(o Options) (*Server, error) {
 		}
 		k.mount(s.echo)
 		s.console = k
+		if s.consoleSite, err = newConsoleSite(o.Console.PublicURL, public); err != nil {
+			return nil, err
+		}
 	}
 	s.routed = map[string]bool{}
 	for _, r := range s.echo.Routes() {
@@ -263,7 +265,7 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
-// Handler serves all routes.
+// Handler serves all routes of the public address.
 func (s *Server) Handler() http.Handler { return s.echo }
 
 // routes lists every path but those of the admin console, which stand in console.go.
@@ -361,8 +363,8 @@ func defaultPort(scheme string) string {
 }
 
 func loopback(host string) bool {
-	if host == "localhost" {
-		return true
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true // RFC 6761 6.3
 	}
 	ip := net.ParseIP(host)
 	return ip != nil && ip.IsLoopback()

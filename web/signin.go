@@ -78,6 +78,9 @@ func (s *Server) launchProvider(c echo.Context) error {
 
 // start is a launch; self is its own path, built anew from what was understood of it.
 func (s *Server) start(c echo.Context, l idp.LaunchRequest, self string) error {
+	if visitOf(c).site.console {
+		return c.Redirect(http.StatusSeeOther, consoleHome) // nobody launches anything from there
+	}
 	if err := navigated(c); err != nil {
 		return err
 	}

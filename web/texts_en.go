@@ -39,6 +39,7 @@ var english = catalogue{
 		"factor.lost":          "If you don't have your device, type one of your recovery codes here.",
 		"factor.spare":         "Recovery code",
 		"factor.sparehint":     "If you don't have your passkey, type one of the codes that you kept.",
+		"factor.elsewhere":     "A passkey works only at the address where it was set up. You have one at another address of this service.",
 		"factor.submit":        "Continue",
 		"factor.person":        "Signed in as {login}.",
 		"factor.invitehint":    "Your administrator gives you an invitation code, good for one day and for once. It confirms this device for the console.",

@@ -39,6 +39,7 @@ var spanish = catalogue{
 		"factor.lost":          "Si no tiene su dispositivo, escriba aquí uno de sus códigos de recuperación.",
 		"factor.spare":         "Código de recuperación",
 		"factor.sparehint":     "Si no tiene su clave de acceso, escriba uno de los códigos que guardó.",
+		"factor.elsewhere":     "Una clave de acceso solo funciona en la dirección donde se creó. Usted tiene una en otra dirección de este servicio.",
 		"factor.submit":        "Continuar",
 		"factor.person":        "Ha iniciado sesión como {login}.",
 		"factor.invitehint":    "Su administrador le da un código de invitación, válido un día y una sola vez. Confirma este dispositivo para la consola.",

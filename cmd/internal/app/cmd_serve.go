@@ -43,7 +43,11 @@ func (serveCmd) Run(s *session) (err error) {
 		if l.Metrics != nil {
 			metrics = l.Metrics.Addr().String()
 		}
-		log.Info("ready", "public_url", cfg.PublicURL, "listen", l.Pages.Addr().String(), "metrics", metrics,
+		console := "at listen"
+		if l.Console != nil {
+			console = l.Console.Addr().String()
+		}
+		log.Info("ready", "public_url", cfg.PublicURL, "listen", l.Pages.Addr().String(), "console", console, "metrics", metrics,
 			"version", version(), "after", s.now().Sub(started).Round(time.Millisecond).String())
 		if err := notifySystemd(s.environ, "READY=1"); err != nil {
 			log.Warn("systemd was not told that the bridge is ready", "error", err)

@@ -196,6 +196,19 @@ type ConsoleConfig struct {
 	// Example: cn=sso-admins,ou=groups,dc=example,dc=com
 	AdminGroup string `yaml:"admin_group"`
 
+	// Address and port of a listener for the console alone, with the same certificate as listen. The console and signing in to
+	// it are then served there, under public_url of this section, and not at listen, where /admin/ does not exist.
+	// Default none: the console is served at listen.
+	// Example: 10.20.0.5:8444
+	Listen string `yaml:"listen"`
+
+	// Scheme, host and port of that listener as browsers reach it. With the host of the other public_url and another port,
+	// sessions and passkeys are the same for both. Another host has sessions, a login and passkeys of its own; an
+	// authenticator app and recovery codes are good at both.
+	// Default none; required with listen of this section.
+	// Example: https://sso-admin.example.com:8444
+	PublicURL string `yaml:"public_url"`
+
 	// Networks from which the console is served; from elsewhere its pages don't exist, and no sign-in to it goes on. Clients
 	// are known by their address, so that the bridge's own TLS or trusted_proxies is needed, and the address of a trusted
 	// proxy itself is never let in. Commands need no console: whoever locks themselves out changes this.

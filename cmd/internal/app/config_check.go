@@ -59,21 +59,8 @@ func (f *faults) required(key, value, example string) bool {
 func checkAddresses(c *Config, f *faults) {
 	https := false
 	if f.required("public_url", c.PublicURL, "https://sso.example.com") {
-		c.PublicURL = strings.TrimSuffix(c.PublicURL, "/")
-		switch u, err := url.Parse(c.PublicURL); {
-		case err != nil || u.Host == "" || u.Opaque != "" || (u.Scheme != "https" && u.Scheme != "http"):
-			f.add("public_url", quote(c.PublicURL)+" is not the address of a web site", "write scheme and host: https://sso.example.com")
-		case u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil:
-			f.add("public_url", quote(c.PublicURL)+" has more than scheme, host and port", "write "+u.Scheme+"://"+u.Host)
-		case u.Scheme == "http" && !loopback(u.Hostname()):
-			// Session cookies are Secure and passwords are typed in: plain HTTP is for one machine alone.
-			f.add("public_url", "is http for a host that others reach", "write https://"+u.Host+"; http is for localhost only")
-		default:
-			https = u.Scheme == "https"
-			if u.Host != strings.ToLower(u.Host) {
-				f.add("public_url", quote(c.PublicURL)+" has capitals in the host", "write "+u.Scheme+"://"+strings.ToLower(u.Host))
-			}
-		}
+		u := checkPublicURL("public_url", &c.PublicURL, f)
+		https = u != nil && u.Scheme == "https"
 	}
 	if f.required("entity_id", c.EntityID, "https://sso.example.com/saml/metadata") {
 		u, err := url.Parse(c.EntityID)
@@ -110,6 +97,27 @@ func checkAddresses(c *Config, f *faults) {
 		// its limits; without a proxy nobody would end TLS.
 		f.add("public_url", "is https, yet there is neither tls.cert nor a proxy in trusted_proxies", "set tls.cert and tls.key, or name the proxy that ends TLS")
 	}
+}
+
+// checkPublicURL checks an address as browsers reach it; nil for one that is none.
+func checkPublicURL(key string, value *string, f *faults) *url.URL {
+	*value = strings.TrimSuffix(*value, "/")
+	switch u, err := url.Parse(*value); {
+	case err != nil || u.Host == "" || u.Opaque != "" || (u.Scheme != "https" && u.Scheme != "http"):
+		f.add(key, quote(*value)+" is not the address of a web site", "write scheme and host: https://sso.example.com")
+	case u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil:
+		f.add(key, quote(*value)+" has more than scheme, host and port", "write "+u.Scheme+"://"+u.Host)
+	case u.Scheme == "http" && !loopback(u.Hostname()) && !strings.HasSuffix(u.Hostname(), ".localhost"):
+		// Session cookies are Secure and passwords are typed in: plain HTTP is for one machine alone. Browsers take names below
+		// localhost for this machine, whatever a DNS server says (RFC 6761 6.3).
+		f.add(key, "is http for a host that others reach", "write https://"+u.Host+"; http is for localhost only")
+	default:
+		if u.Host != strings.ToLower(u.Host) {
+			f.add(key, quote(*value)+" has capitals in the host", "write "+u.Scheme+"://"+strings.ToLower(u.Host))
+		}
+		return u
+	}
+	return nil
 }
 
 func checkListen(key, value string, f *faults) {

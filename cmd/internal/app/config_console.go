@@ -1,7 +1,10 @@
 package app
 
 import (
+	"net"
 	"net/netip"
+	"net/url"
+	"strings"
 	"time"
 )
 
@@ -12,6 +15,54 @@ func checkConsole(c *Config, f *faults) {
 	if c.Console.Idle > c.Console.Life {
 		f.add("console.idle", "is longer than console.life", "write at most "+short(c.Console.Life))
 	}
+	checkConsolePlace(c, f)
+	checkConsoleNetworks(c, f)
+}
+
+// checkConsolePlace checks the console's own listener and address.
+func checkConsolePlace(c *Config, f *faults) {
+	at := &c.Console
+	switch {
+	case at.Listen == "" && at.PublicURL == "":
+		return
+	case at.Listen == "":
+		f.add("console.public_url", "is set without console.listen", "set console.listen, or remove console.public_url")
+		return
+	case at.PublicURL == "":
+		f.add("console.listen", "is set without console.public_url", "say how browsers reach it: console.public_url: https://sso-admin.example.com")
+		return
+	}
+	checkListen("console.listen", at.Listen, f)
+	for key, taken := range map[string]string{"listen": c.Listen, "metrics.listen": c.Metrics.Listen} {
+		if at.Listen == taken && !strings.HasSuffix(taken, ":0") {
+			f.add("console.listen", "is the same as "+key, "give the console a port of its own")
+		}
+	}
+	if c.consoleGroups().Empty() {
+		f.add("console.listen", "is set, and nobody has a role in the console", "set console.admin_group, or remove console.listen")
+	}
+	public, err := url.Parse(c.PublicURL)
+	if u := checkPublicURL("console.public_url", &at.PublicURL, f); u != nil && err == nil {
+		switch {
+		case strings.EqualFold(hostAndPort(u), hostAndPort(public)):
+			f.add("console.public_url", "is the address of public_url", "write another host or another port")
+		case u.Scheme != public.Scheme:
+			f.add("console.public_url", "has another scheme than public_url", "write "+public.Scheme+"://"+u.Host)
+		}
+	}
+}
+
+// hostAndPort of an address, with the port that is its scheme's own.
+func hostAndPort(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"https": "443", "http": "80"}[u.Scheme]
+	}
+	return net.JoinHostPort(u.Hostname(), port)
+}
+
+// checkConsoleNetworks checks console.allow_from.
+func checkConsoleNetworks(c *Config, f *faults) {
 	if len(c.Console.AllowFrom) == 0 {
 		return
 	}

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,6 +31,9 @@ func (c *Config) factors() idp.FactorOptions {
 	}
 }
 
+// consoleURL is where browsers reach the admin console, without its path.
+func (c *Config) consoleURL() string { return cmp.Or(c.Console.PublicURL, c.PublicURL) }
+
 // consoleGroups says who may use the console.
 func (c *Config) consoleGroups() idp.ConsoleGroups {
 	return idp.ConsoleGroups{Viewer: c.Console.ViewerGroup, Operator: c.Console.OperatorGroup, Admin: c.Console.AdminGroup}
@@ -42,8 +46,8 @@ func (p *Parts) console() *web.Console {
 	}
 	return &web.Console{
 		Store: p.Store, Budget: p.Budget, Provisioning: p.Provisioning, Provider: p.IdP, Directory: p.Directory,
-		AllowFrom: prefixes(p.Config.Console.AllowFrom),
-		EntityID:  p.Config.EntityID, Contacts: p.Config.contacts(), Preview: p.consolePreview, LiftLockout: p.LiftLockout, SessionIdle: p.Config.Sessions.Idle, Watch: consoleWatch{p}, Keyring: consoleKeys{p}, Providers: consoleProviders{p}, MappingFiles: consoleMappings{p}, Settings: p.settings, WebhookURL: p.webhookURL(), VerifyAudit: func(ctx context.Context) (store.Verified, error) { return p.verifyAudit(ctx, nil) }, PartnerFault: partnerFault, DirectoryFault: directoryFault,
+		PublicURL: p.Config.Console.PublicURL, AllowFrom: prefixes(p.Config.Console.AllowFrom),
+		EntityID: p.Config.EntityID, Contacts: p.Config.contacts(), Preview: p.consolePreview, LiftLockout: p.LiftLockout, SessionIdle: p.Config.Sessions.Idle, Watch: consoleWatch{p}, Keyring: consoleKeys{p}, Providers: consoleProviders{p}, MappingFiles: consoleMappings{p}, Settings: p.settings, WebhookURL: p.webhookURL(), VerifyAudit: func(ctx context.Context) (store.Verified, error) { return p.verifyAudit(ctx, nil) }, PartnerFault: partnerFault, DirectoryFault: directoryFault,
 	}
 }
 

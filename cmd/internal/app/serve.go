@@ -35,6 +35,7 @@ const (
 // Listeners are what Serve serves on. Serve closes them.
 type Listeners struct {
 	Pages   net.Listener
+	Console net.Listener // of the console alone; nil: it is served on Pages
 	Metrics net.Listener // nil: none
 }
 
@@ -47,10 +48,18 @@ func Listen(ctx context.Context, cfg Config) (Listeners, error) {
 		return Listeners{}, fmt.Errorf("listen on %s: %w", cfg.Listen, err)
 	}
 	l := Listeners{Pages: pages}
-	if cfg.Metrics.Listen != "" {
-		if l.Metrics, err = lc.Listen(ctx, "tcp", cfg.Metrics.Listen); err != nil {
-			return Listeners{}, errors.Join(fmt.Errorf("listen on %s for metrics: %w", cfg.Metrics.Listen, err), pages.Close())
+	for _, more := range []struct {
+		listener      *net.Listener
+		address, what string
+	}{{&l.Console, cfg.Console.Listen, "the console"}, {&l.Metrics, cfg.Metrics.Listen, "metrics"}} {
+		if more.address == "" {
+			continue
 		}
+		opened, err := lc.Listen(ctx, "tcp", more.address)
+		if err != nil {
+			return Listeners{}, errors.Join(fmt.Errorf("listen on %s for %s: %w", more.address, more.what, err), l.close())
+		}
+		*more.listener = opened
 	}
 	return l, nil
 }
@@ -83,15 +92,28 @@ func (p *Parts) Serve(ctx context.Context, l Listeners, ready func()) error {
 	if err != nil {
 		return errors.Join(err, l.close())
 	}
-	server := newServer(pages, p.log)
-	pageListener := l.Pages
+	// The console's own listener, where there is one, serves the same program under the same certificate.
+	all := []served{{newServer(pages.Handler(), p.log), l.Pages}}
+	if l.Console != nil {
+		console := pages.ConsoleHandler()
+		if console == nil {
+			return errors.Join(errors.New("console.listen is open, and there is no console of an address of its own"), l.close())
+		}
+		all = append(all, served{newServer(console, p.log), l.Console})
+	}
 	if t := p.Config.TLS; t.Cert != "" {
 		reload, err := newCertificate(t.Cert, t.Key, p.now, p.log)
 		if err != nil {
 			return errors.Join(err, l.close())
 		}
-		server.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: reload.get, NextProtos: []string{"h2", "http/1.1"}}
-		pageListener = tls.NewListener(l.Pages, server.TLSConfig)
+		for i := range all {
+			one := &all[i]
+			one.server.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: reload.get, NextProtos: []string{"h2", "http/1.1"}}
+			one.listener = tls.NewListener(one.listener, one.server.TLSConfig)
+		}
+	}
+	if l.Metrics != nil {
+		all = append(all, served{newServer(figures.handler(), p.log), l.Metrics})
 	}
 	if _, err := p.alignAccounts(ctx); err != nil && ctx.Err() == nil {
 		p.log.Warn("client accounts that are stored in another case were not brought to the listed form; tried again in a minute", "error", err)
@@ -100,13 +122,9 @@ func (p *Parts) Serve(ctx context.Context, l Listeners, ready func()) error {
 	if _, err := p.IdP.TakeOverNameIDs(ctx); err != nil && ctx.Err() == nil {
 		p.log.Warn("NameIDs that the version before has issued were not taken over; tried again in a minute", "error", err)
 	}
-	servers := []*http.Server{server}
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return serve(server, pageListener) })
-	if l.Metrics != nil {
-		metrics := newServer(figures.handler(), p.log)
-		servers = append(servers, metrics)
-		g.Go(func() error { return serve(metrics, l.Metrics) })
+	for _, one := range all {
+		g.Go(func() error { return serve(one.server, one.listener) })
 	}
 	g.Go(func() error {
 		if err := p.Provisioning.Run(ctx); err != nil && ctx.Err() == nil {
@@ -134,9 +152,9 @@ func (p *Parts) Serve(ctx context.Context, l Listeners, ready func()) error {
 		wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 		defer cancel()
 		var errs []error
-		for _, s := range servers {
-			if err := s.Shutdown(wait); err != nil {
-				errs = append(errs, fmt.Errorf("finish running requests: %w", err), s.Close())
+		for _, one := range all {
+			if err := one.server.Shutdown(wait); err != nil {
+				errs = append(errs, fmt.Errorf("finish running requests: %w", err), one.server.Close())
 			}
 		}
 		return errors.Join(errs...)
@@ -178,7 +196,7 @@ func (p *Parts) resolveAtStart(ctx context.Context) {
 }
 
 // pages makes the web room.
-func (p *Parts) pages(figures *metrics, ready func(context.Context) error) (http.Handler, error) {
+func (p *Parts) pages(figures *metrics, ready func(context.Context) error) (*web.Server, error) {
 	b := p.Config.Branding
 	branding := web.Branding{Name: b.Name, Color: b.Color, HelpURL: b.HelpURL, ForgotPasswordURL: b.ForgottenPasswordURL}
 	if b.Logo != "" {
@@ -202,7 +220,7 @@ func (p *Parts) pages(figures *metrics, ready func(context.Context) error) (http
 	if err != nil {
 		return nil, fmt.Errorf("set up the pages: %w", err)
 	}
-	return s.Handler(), nil
+	return s, nil
 }
 
 // webhook is what Constant Contact's webhooks lead to; nil when they are off.
@@ -224,6 +242,12 @@ func (p *Parts) webhook() *web.Webhook {
 			return p.Provisioning.HintAccount(ctx, id, event)
 		},
 	}
+}
+
+// served is a listener with its server.
+type served struct {
+	server   *http.Server
+	listener net.Listener
 }
 
 func newServer(h http.Handler, log *slog.Logger) *http.Server {
@@ -326,11 +350,13 @@ func (p *Parts) reportStrangers(ctx context.Context) {
 }
 
 func (l Listeners) close() error {
-	err := l.Pages.Close()
-	if l.Metrics != nil {
-		err = errors.Join(err, l.Metrics.Close())
+	var errs []error
+	for _, one := range []net.Listener{l.Pages, l.Console, l.Metrics} {
+		if one != nil {
+			errs = append(errs, one.Close())
+		}
 	}
-	return err
+	return errors.Join(errs...)
 }
 
 // countFigures counts what the console's charts show.

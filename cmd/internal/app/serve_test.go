@@ -256,7 +256,9 @@ func TestServeOwnTLS(t *testing.T) {
 	folder := initFolder(t)
 	cert, key := filepath.Join(folder, "tls.crt"), filepath.Join(folder, "tls.key")
 	pair(t, cert, key, 1)
-	s := startServe(t, folder, "SSOBRIDGE_PUBLIC_URL=https://localhost:8080", "SSOBRIDGE_TLS_CERT=tls.crt", "SSOBRIDGE_TLS_KEY=tls.key")
+	s := startServe(t, folder, "SSOBRIDGE_PUBLIC_URL=https://localhost:8080", "SSOBRIDGE_TLS_CERT=tls.crt", "SSOBRIDGE_TLS_KEY=tls.key",
+		"SSOBRIDGE_CONSOLE_ADMIN_GROUP=cn=admins,dc=example,dc=com", "SSOBRIDGE_CONSOLE_LISTEN=127.0.0.1:0",
+		"SSOBRIDGE_CONSOLE_PUBLIC_URL=https://localhost:8444")
 	roots := x509.NewCertPool()
 	data, err := os.ReadFile(cert)
 	if err != nil {
@@ -268,6 +270,11 @@ func TestServeOwnTLS(t *testing.T) {
 	defer transport.CloseIdleConnections()
 	if status, _ := s.get(&http.Client{Transport: transport}, "https://localhost:"+port+"/readyz"); status != http.StatusOK {
 		t.Errorf("status %d over TLS, want 200", status)
+	}
+	// The console's own listener has the same certificate (row ID-19).
+	_, consolePort, _ := net.SplitHostPort(s.logged("console"))
+	if status, _ := s.get(&http.Client{Transport: transport}, "https://localhost:"+consolePort+"/readyz"); status != http.StatusOK {
+		t.Errorf("the console's listener: status %d over TLS, want 200", status)
 	}
 	if code, _, stderr := command(t, nil, "health", "https://"+s.pages); code != 0 {
 		t.Errorf("health over TLS: exit code %d\n%s", code, stderr)

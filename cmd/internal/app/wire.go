@@ -128,7 +128,7 @@ func openParts(ctx context.Context, cfg Config, log *slog.Logger, journaled bool
 		Directory: p.Directory, Lockout: p.Directory.Lockout, Gate: p.Provisioning,
 		SessionIdle: cfg.Sessions.Idle, SessionLife: cfg.Sessions.Life, SignInLife: cfg.SignIn.Life,
 		ReadingFresh: cfg.Readings.Fresh, ReadingStale: cfg.Readings.Stale, Patience: cfg.SignIn.Patience,
-		Traces: traces, Console: cfg.consoleGroups(), ConsoleIdle: cfg.Console.Idle, ConsoleLife: cfg.Console.Life, SecondFactor: cfg.factors(), SecondFactors: p.Store.SecondFactors(), Forms: p.Store.Forms(), Captures: p.Store.Captures(),
+		Traces: traces, Console: cfg.consoleGroups(), ConsoleURL: cfg.Console.PublicURL, ConsoleIdle: cfg.Console.Idle, ConsoleLife: cfg.Console.Life, SecondFactor: cfg.factors(), SecondFactors: p.Store.SecondFactors(), Forms: p.Store.Forms(), Captures: p.Store.Captures(),
 		SingleLogout: cfg.Logout.Enabled, Published: cfg.published(),
 		Older:         p.Store.OlderReplicas,
 		Caps:          store.Caps{PerAddress: cfg.SignIn.PendingPerAddress, Total: cfg.SignIn.PendingTotal},

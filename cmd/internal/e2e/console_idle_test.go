@@ -50,8 +50,8 @@ func (w *world) voucher(t testing.TB) *certs.Sealer {
 	return sealer
 }
 
-// aged makes a client's session one whose login is so long ago, and in which the console was last used so long ago. The store is opened
-// beside the running program, with its secret key: without that no such session could be written.
+// aged makes a client's session one whose login is so long ago, and in which the console was last used so long ago.
+// The store is opened beside the running program, with its secret key: without that no such session could be written.
 func (w *world) aged(t testing.TB, c *client, login, used time.Duration) {
 	t.Helper()
 	ctx := context.Background()
@@ -86,8 +86,8 @@ func (w *world) aged(t testing.TB, c *client, login, used time.Duration) {
 	}
 }
 
-// TestConsoleIdle: a quarter of an hour without use, or eight hours after the login, the console asks for a login and leads back to the
-// page; other services go on in the same session (row ID-19).
+// TestConsoleIdle: a quarter of an hour without use, or eight hours after the login, the console asks for a login and
+// leads back to the page; other services go on in the same session (row ID-19).
 func TestConsoleIdle(t *testing.T) {
 	w := newConsoleWorld(t, setting{})
 	c := w.enter(t, consoleAdmin)
