@@ -28,6 +28,7 @@ func vouchedTables() []vouchedTable {
 		{"mark of a second factor", "marks of second factors", "second_factors", "id", `substr(mac, 1, 4) = $1`, "", revouchFactor},
 		{"started sign-in", "started sign-ins", "sign_ins", "id", `substr(mac, 1, 4) = $1`, "", revouchSignIn},
 		{"removed secret key", "removed secret keys", "secret_keys", "id", `substr(mac, 1, 4) = $1`, "", revouchRemoved},
+		{"purged audit event", "purged audit events", "audit_chain", "seq", `substr(purge_mac, 1, 4) = $1`, int64(0), revouchPurged},
 	}
 }
 
@@ -60,10 +61,13 @@ func (s *SecretKeys) Revouch(ctx context.Context, id []byte) (changed int, err e
 	for _, t := range vouchedTables() {
 		for after := t.first; ; {
 			keys, err := collect(ctx, s.db.engine.reader(), func(row scanner) (key any, err error) {
-				if _, bytes := t.first.([]byte); bytes {
+				switch t.first.(type) {
+				case []byte:
 					var b []byte
 					err = row.Scan(&b)
 					return b, err
+				case int64:
+					return scanID(row)
 				}
 				return scanText(row)
 			}, `
@@ -170,5 +174,21 @@ func revouchRemoved(ctx context.Context, db *DB, tx querier, key any) (bool, err
 	}
 	_, err = tx.ExecContext(ctx, `
 		UPDATE secret_keys SET mac = $1 WHERE id = $2`, mac, key)
+	return err == nil, err
+}
+
+// revouchPurged is about the outcome of a purged event: without it, one that was kept for a shorter time looks removed.
+func revouchPurged(ctx context.Context, db *DB, tx querier, key any) (bool, error) {
+	row, err := scanChained(tx.QueryRowContext(ctx, `
+		UPDATE audit_chain SET outcome = outcome WHERE seq = $1 RETURNING `+chainColumns, key))
+	if err != nil || !db.vouched(row.purged, purgePurpose, row.purgeFields(row.outcome)...) {
+		return false, err
+	}
+	mac, err := db.vouch(purgePurpose, row.purgeFields(row.outcome)...)
+	if err != nil {
+		return false, err
+	}
+	_, err = tx.ExecContext(ctx, `
+		UPDATE audit_chain SET purge_mac = $1 WHERE seq = $2`, mac, key)
 	return err == nil, err
 }

@@ -57,6 +57,18 @@ func testRevouch(t *testing.T, fresh func(testing.TB) store.Options) {
 	must(t, before.SecretKeys().Use(ctx, "older", event("use")))
 	must(t, before.SecretKeys().Remove(ctx, "older", []byte("public"), event("remove")))
 
+	// Four refused logins that were purged after a shorter time than others; somebody changes what vouches for one.
+	refused := store.Event{At: at.Add(-200 * time.Hour), Action: "login", Outcome: "refused"}
+	must(t, before.Audit().Add(ctx, refused, refused, refused, refused, event("newest")))
+	key := auditKey(1)
+	key.sealed(t, before.Audit())
+	purged, err := before.Audit().Purge(ctx, key.retention(at, map[string]time.Duration{"login.refused": 100 * time.Hour}))
+	if err != nil || purged.Count != 4 {
+		t.Fatalf("purged %+v, %v", purged, err)
+	}
+	_, err = raw.Exec(`UPDATE audit_chain SET outcome = 'failed' WHERE seq = (SELECT MAX(seq) FROM audit_chain WHERE outcome = 'refused')`)
+	must(t, err)
+
 	o.Voucher = keyRing{"new key", "old key"}
 	both := open(t, o)
 	counts := func() (all []int) {
@@ -68,15 +80,15 @@ func testRevouch(t *testing.T, fresh func(testing.TB) store.Options) {
 		}
 		return all
 	}
-	if got := counts(); len(got) != 4 || got[0] != 4 || got[1] != 1 || got[2] != 4 || got[3] != 1 {
+	if got := counts(); len(got) != 5 || got[0] != 4 || got[1] != 1 || got[2] != 4 || got[3] != 1 || got[4] != 4 {
 		t.Fatalf("vouched for by the old key: %v", got)
 	}
 	n, err := both.SecretKeys().Revouch(ctx, []byte("old "))
 	must(t, err)
-	if n != 3+1+3+1 {
-		t.Errorf("%d rows were vouched for again, want 8", n)
+	if n != 3+1+3+1+3 {
+		t.Errorf("%d rows were vouched for again, want 11", n)
 	}
-	if got := counts(); got[0] != 1 || got[1] != 0 || got[2] != 1 || got[3] != 0 {
+	if got := counts(); got[0] != 1 || got[1] != 0 || got[2] != 1 || got[3] != 0 || got[4] != 1 {
 		t.Errorf("left: %v, want what was changed alone", got)
 	}
 	if n, err := both.SecretKeys().Revouch(ctx, []byte("old ")); err != nil || n != 0 {
@@ -102,6 +114,13 @@ func testRevouch(t *testing.T, fresh func(testing.TB) store.Options) {
 	}
 	if f, err := after.SecondFactors().OfPerson(ctx, "p-one"); err != nil || len(f) != 1 || f[0].Foreign || f[0].By != store.ByPassword {
 		t.Errorf("factors %+v, %v", f, err)
+	}
+	// The audit is whole up to what was changed.
+	_, err = raw.Exec(`UPDATE audit_chain SET outcome = 'refused' WHERE outcome = 'failed'`)
+	must(t, err)
+	var broken *store.ChainError
+	if v, err := after.Audit().Verify(ctx, nil, key.holds); !errors.As(err, &broken) || v.Purged != 3 {
+		t.Errorf("audit by the new key alone: %+v, %v", v, err)
 	}
 	removed := func(id string) (k store.SecretKey) {
 		t.Helper()
