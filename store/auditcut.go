@@ -126,12 +126,24 @@ func (a *Audit) removeCut(ctx context.Context, c Cut) error {
 	if c.Seq == 0 {
 		return nil
 	}
+	const what = "remove what was cut off the audit's chain"
+	if _, err := a.db.inBites(ctx, what, chainBatch, func(ctx context.Context, tx querier) (int, error) {
+		var first int64
+		if err := tx.QueryRowContext(ctx, `SELECT COALESCE(MIN(seq), 0) FROM audit_chain`).Scan(&first); err != nil || first == 0 || first > c.Seq {
+			return 0, err
+		}
+		last := min(first+chainBatch-1, c.Seq)
+		_, err := tx.ExecContext(ctx, cutChainStatement, first, last)
+		return int(last - first + 1), err
+	}); err != nil {
+		return err
+	}
+	// Of seals there is one a day, of cuts hardly one.
 	for _, statement := range []string{
-		`DELETE FROM audit_chain WHERE seq IN (SELECT seq FROM audit_chain WHERE seq <= $1 ORDER BY seq LIMIT $2)`,
 		`DELETE FROM audit_seals WHERE seq IN (SELECT seq FROM audit_seals WHERE seq < $1 ORDER BY seq LIMIT $2)`,
 		`DELETE FROM audit_cuts WHERE seq IN (SELECT seq FROM audit_cuts WHERE seq < $1 ORDER BY seq LIMIT $2)`,
 	} {
-		if _, err := a.db.inBites(ctx, "remove what was cut off the audit's chain", chainBatch, func(ctx context.Context, tx querier) (int, error) {
+		if _, err := a.db.inBites(ctx, what, chainBatch, func(ctx context.Context, tx querier) (int, error) {
 			n, err := touched(ctx, tx, statement, c.Seq, chainBatch)
 			return int(n), err
 		}); err != nil {
@@ -140,6 +152,9 @@ func (a *Audit) removeCut(ctx context.Context, c Cut) error {
 	}
 	return nil
 }
+
+// Both bounds, so that a planner that knows nothing of the table takes its key.
+const cutChainStatement = `DELETE FROM audit_chain WHERE seq >= $1 AND seq <= $2`
 
 // lastCut is where the chain begins; the zero Cut where it was never cut. One that is not ours is a *ChainError.
 func (a *Audit) lastCut(ctx context.Context, holds func(message, signature []byte) bool) (last Cut, err error) {

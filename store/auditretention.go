@@ -134,6 +134,29 @@ func (k eventKind) where(c *conditions) string {
 	return text
 }
 
+// pageQuery finds the next events of the kind.
+func (k eventKind) pageQuery(after int64) *conditions {
+	c := &conditions{}
+	c.text.WriteString(`
+		SELECT e.id, e.at, e.outcome FROM audit_events e
+		 WHERE ` + k.where(c) + ` AND e.id > ` + c.param(after) + ` ORDER BY e.id LIMIT ` + c.param(purgeBite))
+	return c
+}
+
+// entriesQuery reads events of the kind, from one number to another, with their entries in the chain, as far as they may be purged. The
+// newest event of all stays: SQLite gives the number of the newest that is gone to the next one, which would stand in the chain already.
+func (k eventKind) entriesQuery(from, to int64) *conditions {
+	c := &conditions{}
+	c.text.WriteString(`
+		SELECT e.` + strings.ReplaceAll(eventColumns, ", ", ", e.") + `, c.` + strings.ReplaceAll(chainColumns, ", ", ", c.") + `
+		  FROM audit_events e JOIN audit_chain c ON c.event = e.id
+		 WHERE ` + k.where(c) + ` AND e.id >= ` + c.param(from) + ` AND e.id <= ` + c.param(to) + `
+		   AND c.seq <= (SELECT COALESCE(MAX(seq), 0) FROM audit_seals)
+		   AND e.id < (SELECT MAX(id) FROM audit_events)
+		 ORDER BY e.id`)
+	return c
+}
+
 // aged is what the purge looks at first.
 type aged struct {
 	id, at  int64
@@ -151,8 +174,7 @@ func (a *Audit) purgeKind(ctx context.Context, r Retention, kind eventKind, p *P
 	yesterday := micros(r.At.Add(-24 * time.Hour))
 	leading := true // only events of other kinds were met
 	for after := a.db.purged.after(kind); ; {
-		c := &conditions{}
-		c.text.WriteString("SELECT e.id, e.at, e.outcome FROM audit_events e WHERE " + kind.where(c) + " AND e.id > " + c.param(after) + " ORDER BY e.id LIMIT " + c.param(purgeBite))
+		c := kind.pageQuery(after)
 		page, err := collect(ctx, a.db.engine.reader(), func(row scanner) (e aged, err error) {
 			return e, row.Scan(&e.id, &e.at, &e.outcome)
 		}, c.text.String(), c.args...)
@@ -182,17 +204,9 @@ func (a *Audit) purgeKind(ctx context.Context, r Retention, kind eventKind, p *P
 	}
 }
 
-// purgeEvents deletes those of one page that are still as the chain has them. The newest event of all stays: SQLite gives the number of
-// the newest that is gone to the next one, which would stand in the chain already.
+// purgeEvents deletes those of one page that are still as the chain has them.
 func (a *Audit) purgeEvents(ctx context.Context, tx querier, r Retention, kind eventKind, due []aged) (p Purged, err error) {
-	c := &conditions{}
-	c.text.WriteString(`
-		SELECT e.` + strings.ReplaceAll(eventColumns, ", ", ", e.") + `, c.` + strings.ReplaceAll(chainColumns, ", ", ", c.") + `
-		  FROM audit_events e JOIN audit_chain c ON c.event = e.id
-		 WHERE ` + kind.where(c) + ` AND e.id >= ` + c.param(due[0].id) + ` AND e.id <= ` + c.param(due[len(due)-1].id) + `
-		   AND c.seq <= (SELECT COALESCE(MAX(seq), 0) FROM audit_seals)
-		   AND e.id < (SELECT MAX(id) FROM audit_events)
-		 ORDER BY e.id`)
+	c := kind.entriesQuery(due[0].id, due[len(due)-1].id)
 	rows, err := collect(ctx, tx, scanBoth, c.text.String(), c.args...)
 	if err != nil {
 		return p, err

@@ -138,3 +138,21 @@ func (w watching) QueryRowContext(ctx context.Context, query string, args ...any
 	w.look(query, args)
 	return w.querier.QueryRowContext(ctx, query, args...)
 }
+
+// Query is a statement with its parameters.
+type Query struct {
+	Text string
+	Args []any
+}
+
+// AuditQueries are those of a purge and a cut that read tables that grow.
+func AuditQueries() map[string]Query {
+	all := map[string]Query{}
+	for name, kind := range map[string]eventKind{"an action": {"login", ""}, "an outcome": {"login", "refused"}} {
+		for what, c := range map[string]*conditions{"page": kind.pageQuery(7), "entries": kind.entriesQuery(7, 900)} {
+			all[what+" of "+name] = Query{c.text.String(), c.args}
+		}
+	}
+	all["entries to cut"] = Query{cutChainStatement, []any{int64(1), int64(chainBatch)}}
+	return all
+}
