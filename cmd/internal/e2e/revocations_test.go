@@ -275,6 +275,10 @@ func TestRevocationsOutliveADump(t *testing.T) {
 	second.env = append(append([]string(nil), w.env...), "SSOBRIDGE_LISTEN=127.0.0.1:"+port, "SSOBRIDGE_STATE_DIR="+state[1])
 	second.start(t)
 	t.Cleanup(func() { second.stop(t) })
+	// The sslmode in force is named (row ID-25). Other steps may fail with the directory of the tests.
+	if out, _ := w.tryCommand("check"); !strings.Contains(out, "ok    store connection: loopback (127.0.0.1), sslmode disable") {
+		t.Errorf("check does not name the sslmode:\n%s", out)
+	}
 	r := grant(t, w)
 	dump := filepath.Join(t.TempDir(), "dump")
 	tool := func(name string, args ...string) {

@@ -18,7 +18,7 @@ import (
 
 // startTimeout bounds how long a server may take until it answers; stopTimeout how long it may take to end by itself.
 const (
-	startTimeout = 60 * time.Second
+	startTimeout = 4 * time.Minute
 	stopTimeout  = 10 * time.Second
 	pollEvery    = 20 * time.Millisecond
 )
