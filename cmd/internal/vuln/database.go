@@ -18,12 +18,15 @@ import (
 
 const databaseModule = "golang.org/x/vulndb"
 
+// stale is the age from which a database is said to be old: entries are added every few days.
+const stale = 60 * 24 * time.Hour
+
 // versionPattern keeps versions to what may be the name of a folder.
 var versionPattern = regexp.MustCompile(`^(latest|v[0-9][0-9A-Za-z.+-]*)$`)
 
 // openDatabase returns the folder of the index of a database, and makes it if it is not there. Where the newest
 // version cannot be asked for, the newest that is there is used, and said to be.
-func openDatabase(ctx context.Context, o options, stdout io.Writer) (string, error) {
+func openDatabase(ctx context.Context, o options, now time.Time, stdout io.Writer) (string, error) {
 	if !versionPattern.MatchString(o.database) {
 		return "", usageError{fmt.Errorf("-db %q is not a version of %s", o.database, databaseModule)}
 	}
@@ -42,6 +45,9 @@ func openDatabase(ctx context.Context, o options, stdout io.Writer) (string, err
 		version = newest
 	}
 	fmt.Fprintf(stdout, "database %s of %s\n", version, day(version))
+	if at, err := time.Parse(time.DateOnly, day(version)); err == nil && now.Sub(at) > stale {
+		fmt.Fprintf(stdout, "warning: the database is %d days old: does the module proxy have no newer one?\n", int(now.Sub(at)/(24*time.Hour)))
+	}
 	index := filepath.Join(indexes, version)
 	if slices.Contains(indexed(indexes), version) {
 		return index, nil

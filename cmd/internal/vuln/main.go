@@ -70,7 +70,7 @@ func run(ctx context.Context, args []string, now time.Time, stdout, stderr io.Wr
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Minute)
 	defer cancel()
-	index, err := openDatabase(ctx, o, stdout)
+	index, err := openDatabase(ctx, o, now, stdout)
 	if err != nil {
 		return err
 	}

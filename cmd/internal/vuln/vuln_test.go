@@ -171,7 +171,7 @@ func TestDatabase(t *testing.T) {
 	t.Setenv("GOPROXY", "off")
 	t.Setenv("GOFLAGS", "")
 	tools := t.TempDir()
-	if _, err := openDatabase(t.Context(), options{tools: tools, database: "latest"}, io.Discard); err == nil {
+	if _, err := openDatabase(t.Context(), options{tools: tools, database: "latest"}, today, io.Discard); err == nil {
 		t.Error("there is neither a network nor an index, and no error")
 	}
 	const old, newer, broken = "v0.0.0-20260101000000-aaaaaaaaaaaa", "v0.0.0-20261105234957-bbbbbbbbbbbb", "v0.0.0-20261201000000-cccccccccccc"
@@ -185,9 +185,16 @@ func TestDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	index, err := openDatabase(t.Context(), options{tools: tools, database: "latest"}, &out)
+	index, err := openDatabase(t.Context(), options{tools: tools, database: "latest"}, today, &out)
 	if err != nil || filepath.Base(index) != newer || !strings.Contains(out.String(), "after 2026-11-05 is not looked for") {
 		t.Errorf("index %s, %v:\n%s", index, err, out.String())
+	}
+	for version, warned := range map[string]bool{old: true, newer: false} {
+		out.Reset()
+		_, err := openDatabase(t.Context(), options{tools: tools, database: version}, today, &out)
+		if err != nil || strings.Contains(out.String(), "days old") != warned {
+			t.Errorf("%s: %v:\n%s\nwant a warning of its age: %v", version, err, out.String(), warned)
+		}
 	}
 }
 
