@@ -104,3 +104,19 @@ func proved(ctx context.Context, tx querier, p Proof, now time.Time) error {
 		ON CONFLICT (person_id, browser) DO UPDATE SET seen_at = excluded.seen_at`, string(p.Person), blob(p.Browser), micros(now))
 	return err
 }
+
+// forgetGuesses forgets where a person has proved a factor, and what wrong ones were counted, when all of their factors are removed. A
+// browser that proved one of those, which may have been a thief's, has no limit of its own any more, and what was tried against
+// them neither locks the person out of the next one nor is shown as tried against it.
+func forgetGuesses(ctx context.Context, tx querier, p PersonID) error {
+	for _, statement := range []string{
+		`DELETE FROM tries WHERE kind = 'code' AND subject = $1`,
+		`DELETE FROM wrong_codes WHERE person_id = $1`,
+		`DELETE FROM proved_browsers WHERE person_id = $1`,
+	} {
+		if _, err := tx.ExecContext(ctx, statement, string(p)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

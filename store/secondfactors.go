@@ -430,8 +430,11 @@ func (db *DB) removeFactors(ctx context.Context, tx querier, person PersonID) (i
 		UPDATE second_factor_people SET invite = $1, invite_ends_at = 0 WHERE person_id = $2`, blob(nil), string(person)); err != nil {
 		return n, err
 	}
-	_, _, err = db.revoke(ctx, tx, person)
-	return n, err
+	if _, _, err = db.revoke(ctx, tx, person); err != nil {
+		return n, err
+	}
+	// Sessions first, as where a factor is proved.
+	return n, forgetGuesses(ctx, tx, person)
 }
 
 // Invite stores an invitation to enrol a person's first factor, or to confirm one of those that are not, in place of any

@@ -269,4 +269,25 @@ func testGuesses(t *testing.T, fresh func(testing.TB) store.Options) {
 	if w, err := th.WrongCodes(ctx, "q", hash("elsewhere")); err != nil || w.Count != 1 {
 		t.Errorf("another person's: %+v, %v", w, err)
 	}
+
+	// All factors of the person are reset: nothing of what was counted for them is left, and no browser is known by them.
+	must(t, th.WrongCode(ctx, "p", hash("anywhere"), event("wrong")))
+	for range 5 {
+		_, err := th.TakeGuess(ctx, guess("home"))
+		must(t, err)
+	}
+	left(t, "home", false)
+	_, err := db.SecondFactors().RemoveAll(ctx, "p")
+	must(t, err)
+	if w, err := th.WrongCodes(ctx, "p", hash("home")); err != nil || w.Count != 0 {
+		t.Errorf("after the reset: %+v, %v", w, err)
+	}
+	for range 5 {
+		left(t, "home", true)
+	}
+	left(t, "home", false)
+	left(t, "anywhere", false) // they share one limit again
+	if w, err := th.WrongCodes(ctx, "q", hash("elsewhere")); err != nil || w.Count != 1 {
+		t.Errorf("another person's after the reset: %+v, %v", w, err)
+	}
 }
