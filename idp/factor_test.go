@@ -468,7 +468,7 @@ func TestREQ18SecondFactor(t *testing.T) {
 
 	f = newFactorFixture(t, idp.FactorOptions{People: idp.FactorOffered})
 	// The request asks for one: nobody can put it off.
-	w := &traveller{fixture: f, t: t, v: visitor("b")}
+	w := &traveller{fixture: f, t: t, v: visitor("browser of bob")}
 	w.id = f.request(t, asking("minimum", mfa), w.v)
 	w.login("bob", "battery staple")
 	if p := must[idp.EnrolFactor](t, w.resume(), nil); p.Optional {

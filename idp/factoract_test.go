@@ -315,6 +315,49 @@ func TestDemandedFactorIsConfirmedByTime(t *testing.T) {
 	}
 }
 
+// ID-07: whoever has the password alone does not confirm by time what they have enrolled, in whatever browser they are shown it. In the
+// one that the person has used for longest it counts.
+func TestThiefConfirmsNothingByTime(t *testing.T) {
+	f := newFactorFixture(t, idp.FactorOptions{People: idp.FactorOffered, ConfirmAfter: 24 * time.Hour})
+	login := func(browser string) *traveller {
+		t.Helper()
+		now.Advance(time.Minute)
+		w := &traveller{fixture: f, t: t, v: visitor(browser)}
+		r := newRequest(plain)
+		r.inner = `<samlp:RequestedAuthnContext Comparison="exact"><saml:AuthnContextClassRef>` + mfa + `</saml:AuthnContextClassRef></samlp:RequestedAuthnContext>`
+		w.id = f.request(t, r, w.v)
+		w.login("alice", "correct horse")
+		return w
+	}
+	login("owner's") // long before
+	secret, _ := login("thief's").app()
+	for range 3 {
+		now.Advance(25 * time.Hour)
+		for _, browser := range []string{"thief's", "thief's second"} {
+			if p := must[idp.Refusal](t, login(browser).resume(), nil); p.Reason != idp.ReasonFactorLogin {
+				t.Errorf("in %s browser: refused for %s", browser, p.Reason)
+			}
+		}
+	}
+	reasons := map[string]int{}
+	for _, e := range f.events(t) {
+		if e.Action == "second-factor-notice" {
+			reasons[e.Reason]++
+		}
+	}
+	if reasons["another_browser"] != 6 || reasons[""] != 0 {
+		t.Errorf("notices by reason %v, want six in another browser", reasons)
+	}
+	// The owner is shown it, and leaves it: it may be theirs.
+	must[idp.Refusal](t, login("owner's").resume(), nil)
+	w := login("owner's second")
+	must[idp.AskFactor](t, w.resume(), nil)
+	must[idp.GoOn](t, w.prove(idp.FactorProof{Code: codeOf(t, secret)}), nil)
+	if class := classOf(t, w.resume()); class != mfa {
+		t.Errorf("class %s", class)
+	}
+}
+
 // ID-07: the owner is shown at each login which factors were added, also where no factor is asked for.
 func TestNoticeOfAddedFactors(t *testing.T) {
 	ctx := context.Background()

@@ -102,7 +102,7 @@ func (p *Provider) notYet(ctx context.Context, f *flow, s store.Session, records
 	if wait <= 0 {
 		r.reason = ReasonFactorLogin
 		r.detail = "the service provider demands a second factor, and the person has not logged in again since theirs was old enough and shown to them"
-		r.mend = "the person signs out and in again"
+		r.mend = "the person signs out and in again, once in the browser that they have used for longest"
 		wait = 0
 	}
 	page, err := p.refuse(ctx, f, r)
@@ -136,7 +136,8 @@ func (p *Provider) unconfirmed(f *flow, s store.Session, records []store.SecondF
 	return all
 }
 
-// noticed notes, once for each sign-in, that a page shows the person which factors were added.
+// noticed notes, once for each sign-in, that a page shows the person which factors were added. Whether that counts is the store's
+// to say: it does in the browser that the person has used for longest.
 func (p *Provider) noticed(ctx context.Context, f *flow, s store.Session, records []store.SecondFactor) error {
 	all := p.unconfirmed(f, s, records)
 	if len(all) == 0 || f.data.Noticed {
@@ -148,7 +149,8 @@ func (p *Provider) noticed(ctx context.Context, f *flow, s store.Session, record
 	}
 	event := p.event(f, "second-factor-notice", s.Person)
 	event.Outcome = "ok"
-	if err := p.factors.records.Notice(ctx, s.Person, ids, event); err != nil {
+	n := store.Notice{Person: s.Person, IDs: ids, Browser: s.Browser, Proved: p.attested(s.Proved, s.AuthenticatedAt)}
+	if err := p.factors.records.Notice(ctx, n, event); err != nil {
 		return fmt.Errorf("second factors: %w", err)
 	}
 	f.data.Noticed, f.changed = true, true

@@ -51,7 +51,7 @@ var reasonTexts = map[string]ReasonText{
 	ReasonNoConsole:           {"The person has no role in the admin console.", "Put the person into one of the groups in console.viewer_group, operator_group or admin_group."},
 	ReasonNoFactors:           {"Second factors are asked for nowhere.", "Nothing: there are none to look after."},
 	ReasonFactorNew:           {"The service provider demands a second factor, and the person's are too new to count there.", "Wait for second_factor.confirm_after; the person then signs in again."},
-	ReasonFactorLogin:         {"The service provider demands a second factor, and the person's counts from the next login on.", "The person signs out and in again."},
+	ReasonFactorLogin:         {"The service provider demands a second factor, and the person's counts from the next login on.", "The person signs out and in again, once in the browser that they have used for longest."},
 	ReasonNameIDTaken:         {"Another person got this NameID at the service provider before.", "ssobridge sp release-name-id, if it was given back."},
 	ReasonNoProvider:          {"The launch names no service provider, and no Constant Contact one is registered and enabled.", "ssobridge sp add-constant-contact."},
 	ReasonChooseProvider:      {"The launch names no service provider, and there are several.", "Use a launch link that names one: /launch/sp?entity_id=…"},

@@ -225,6 +225,8 @@ func (db *DB) forget(
 		{new(int64), `
 			DELETE FROM wrong_codes WHERE person_id = $1`, []any{string(p)}},
 		{new(int64), `
+			DELETE FROM person_browsers WHERE person_id = $1`, []any{string(p)}},
+		{new(int64), `
 			DELETE FROM trace_captures WHERE person = $1`, []any{string(p)}},
 		// Their NameIDs stay taken, as hashes: nobody else becomes them at a service provider that still has their account.
 		{new(int64), `

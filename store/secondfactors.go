@@ -326,9 +326,31 @@ func (db *DB) confirm(ctx context.Context, tx querier, person PersonID, id strin
 	return ErrConflict
 }
 
-// Notice notes that a person was shown at a login that these factors were added, with the events. What was noted before stays.
-func (s *SecondFactors) Notice(ctx context.Context, person PersonID, ids []string, events ...Event) error {
+// Notice is that a person was shown at a login which factors were added.
+type Notice struct {
+	Person  PersonID
+	IDs     []string // of the factors
+	Browser []byte   // of the login
+	Proved  bool     // it was proved by an older factor that counts
+}
+
+// Notice notes it, with the event. What was noted before stays. Where the password alone was shown, it counts only in the browser that
+// the person has used for longest: whoever has stolen the password would else show themselves what they have added. The event says
+// why where it does not count.
+func (s *SecondFactors) Notice(ctx context.Context, n Notice, e Event) error {
 	return s.db.write(ctx, "note that a second factor was shown", func(ctx context.Context, tx querier) error {
+		now, person := s.db.now(), n.Person
+		if !n.Proved {
+			longest, err := longestUsed(ctx, tx, person, n.Browser, now)
+			if err != nil {
+				return err
+			}
+			if !longest {
+				e := e // the function can run twice
+				e.Reason = "another_browser"
+				return addEvents(ctx, tx, now, []Event{e})
+			}
+		}
 		if err := aboutPerson(ctx, tx, person); err != nil {
 			return err
 		}
@@ -337,15 +359,15 @@ func (s *SecondFactors) Notice(ctx context.Context, person PersonID, ids []strin
 			return err
 		}
 		for _, f := range all {
-			if f.Foreign || !f.NoticedAt.IsZero() || !slices.Contains(ids, f.ID) {
+			if f.Foreign || !f.NoticedAt.IsZero() || !slices.Contains(n.IDs, f.ID) {
 				continue
 			}
-			f.NoticedAt = s.db.now()
+			f.NoticedAt = now
 			if err := s.db.remark(ctx, tx, f); err != nil {
 				return err
 			}
 		}
-		return addEvents(ctx, tx, s.db.now(), events)
+		return addEvents(ctx, tx, now, []Event{e})
 	})
 }
 

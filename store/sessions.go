@@ -114,6 +114,9 @@ func arrived(ctx context.Context, tx querier, n Session, now time.Time) error {
 			return err
 		}
 	}
+	if err := useBrowser(ctx, tx, n.Person, n.Browser, now); err != nil {
+		return err
+	}
 	if err := endTry(ctx, tx, n.Try); err != nil {
 		return err
 	}

@@ -50,6 +50,9 @@ func (t *Throttle) Purge(ctx context.Context) (int, error) {
 		{"browsers that proved a factor", `
 			DELETE FROM proved_browsers WHERE seen_at <= $1 AND (person_id, browser) IN
 			    (SELECT person_id, browser FROM proved_browsers WHERE seen_at <= $1 ORDER BY seen_at LIMIT $2)`, old},
+		{"browsers of people", `
+			DELETE FROM person_browsers WHERE seen_at <= $1 AND (person_id, browser) IN
+			    (SELECT person_id, browser FROM person_browsers WHERE seen_at <= $1 ORDER BY seen_at LIMIT $2)`, old},
 		{"wrong codes", `
 			DELETE FROM wrong_codes WHERE last_at <= $1 AND (person_id, browser) IN
 			    (SELECT person_id, browser FROM wrong_codes WHERE last_at <= $1 ORDER BY last_at LIMIT $2)`, old},

@@ -167,12 +167,57 @@ func testActs(t *testing.T, fresh func(testing.TB) store.Options) {
 	})
 	t.Run("shown at a login", func(t *testing.T) {
 		must(t, a.enrol(a.act("n"), "n", "shown", store.Enrolment{}))
-		must(t, s.Notice(ctx, "n", []string{"shown", "another's"}))
+		must(t, s.Notice(ctx, store.Notice{Person: "n", IDs: []string{"shown", "another's"}, Proved: true}, event("shown")))
 		first := a.factors("n")["shown"].NoticedAt
 		ahead.Add(int64(time.Hour))
-		must(t, s.Notice(ctx, "n", []string{"shown"}))
+		must(t, s.Notice(ctx, store.Notice{Person: "n", IDs: []string{"shown"}, Proved: true}, event("shown")))
 		if f := a.factors("n")["shown"]; first.IsZero() || !f.NoticedAt.Equal(first) || f.Foreign {
 			t.Errorf("shown first at %s: %+v", first, f)
+		}
+	})
+	t.Run("shown to its owner", func(t *testing.T) {
+		const person = "shown"
+		login := func(browser string) {
+			t.Helper()
+			mark, err := db.Sessions().Mark(ctx)
+			must(t, err)
+			n := store.Session{TokenHash: hash(fmt.Sprint(browser, ahead.Load())), Person: person, Login: person, EndsAt: a.now().Add(time.Hour), Mark: mark}
+			if browser != "" {
+				n.Browser = hash(browser)
+			}
+			must(t, db.Sessions().Create(ctx, n, nil))
+		}
+		counts := func(browser string, want bool) {
+			t.Helper()
+			ahead.Add(int64(time.Minute))
+			login(browser)
+			id := fmt.Sprint("shown in ", browser, ahead.Load())
+			must(t, a.enrol(a.act(person), person, id, store.Enrolment{}))
+			n := store.Notice{Person: person, IDs: []string{id}, Browser: hash(browser)}
+			if browser == "" {
+				n.Browser = nil
+			}
+			must(t, s.Notice(ctx, n, event("in a browser")))
+			if got := !a.factors(person)[id].NoticedAt.IsZero(); got != want {
+				t.Errorf("shown in the browser %s: counts %t, want %t", browser, got, want)
+			}
+			must(t, s.Remove(ctx, person, store.Removal{Act: a.act(person), ID: id}))
+		}
+		counts("owner's", true)
+		counts("thief's", false)
+		counts("thief's second", false)
+		ahead.Add(int64(20 * 24 * time.Hour))
+		counts("thief's", false) // waiting does not help while the owner goes on
+		counts("owner's", true)
+		ahead.Add(int64(20 * 24 * time.Hour)) // the owner has another computer
+		counts("new", false)
+		ahead.Add(int64(20 * 24 * time.Hour)) // and uses the old one no more
+		login("new")
+		ahead.Add(int64(time.Minute))
+		counts("new", true)
+		counts("", false)
+		if n := events(t, db, "in a browser"); n != 8 {
+			t.Errorf("%d events, want 8", n)
 		}
 	})
 	t.Run("other sessions", func(t *testing.T) {

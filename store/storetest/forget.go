@@ -313,7 +313,7 @@ func testForget(t *testing.T, fresh func(testing.TB) store.Options) {
 		want := []string{
 			"account_requests.person_id", "known_browsers.login", "manual_work.login", "manual_work.person_id", "mappings.person_id", "mappings_off.person_id", "name_ids.person_id",
 			// person_epochs stays: it holds an id, as the audit does, and a number without which what was revoked could come back.
-			"participations.name_id", "person_epochs.person_id", "plan_items.login", "plan_items.person_id", "proved_browsers.person_id", "second_factor_people.person_id", "second_factors.person_id", "sessions.login", "sessions.person_id", "sso_users.contact_email", "sso_users.person_id",
+			"participations.name_id", "person_browsers.person_id", "person_epochs.person_id", "plan_items.login", "plan_items.person_id", "proved_browsers.person_id", "second_factor_people.person_id", "second_factors.person_id", "sessions.login", "sessions.person_id", "sso_users.contact_email", "sso_users.person_id",
 			"trace_captured.person", "trace_captures.person", "traces.person", "wrong_codes.person_id",
 		}
 		if !slices.Equal(got, want) {

@@ -248,8 +248,8 @@ type SecondFactorConfig struct {
 
 	// The age from which a second factor counts for a service provider that demands one, if neither an invitation
 	// nor a confirmed factor stands for it: at a login after that, where its owner was shown at a login before
-	// that it was added. Until then such a service provider is answered NoAuthnContext. It never counts for the
-	// admin console by its age. From 1m to 30 days.
+	// that it was added, in the browser that they have used for longest. Until then such a service provider is
+	// answered NoAuthnContext. It never counts for the admin console by its age. From 1m to 30 days.
 	// Default 24h.
 	// Example: 24h
 	ConfirmAfter time.Duration `yaml:"confirm_after"`

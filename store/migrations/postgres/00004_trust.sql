@@ -157,6 +157,22 @@ CREATE TABLE wrong_codes (
 
 CREATE INDEX wrong_codes_last ON wrong_codes (last_at);
 
+-- Since when each browser has been used by a person, and when it was last: a factor that the password alone enrolled counts as shown to its
+-- owner in the one that was used for longest. Those of the living sessions are taken over.
+CREATE TABLE person_browsers (
+    person_id TEXT    NOT NULL,
+    browser   BYTEA    NOT NULL,
+    first_at  BIGINT NOT NULL,
+    seen_at   BIGINT NOT NULL,
+    PRIMARY KEY (person_id, browser)
+);
+
+CREATE INDEX person_browsers_seen ON person_browsers (seen_at);
+
+INSERT INTO person_browsers (person_id, browser, first_at, seen_at)
+SELECT person_id, browser, MIN(authenticated_at), MAX(authenticated_at) FROM sessions WHERE browser IS NOT NULL GROUP BY person_id, browser;
+
+
 
 -- Sign-ins.
 -- mac vouches for the row under a key that is not in the database. A row without one, as the version before writes it, is a sign-in
