@@ -56,7 +56,7 @@ func (s *Ledger) CountByState(ctx context.Context) (map[State]int, error) {
 			q := s.db.engine.reader()
 			if err := q.QueryRowContext(ctx, `
 				SELECT COUNT(*) FROM (
-				    SELECT 1 FROM sso_users WHERE state = $1 AND (person_id, account) > ($2, $3) LIMIT $4) AS some`,
+				    SELECT 1 FROM sso_users WHERE state = $1 AND (person_id, account) > ($2, $3) LIMIT $4) AS few`,
 				string(state), string(after.Person), string(after.Account), countBite).Scan(&n); err != nil || n < countBite {
 				return n, nil, err
 			}
@@ -86,7 +86,7 @@ func (s *Sessions) Count(ctx context.Context) (int, error) {
 		}
 		q := s.db.engine.reader()
 		if err := q.QueryRowContext(ctx, `
-			SELECT COUNT(*) FROM (SELECT 1 FROM sessions WHERE ends_at > $1 LIMIT $2) AS some`, after, countBite).Scan(&n); err != nil || n < countBite {
+			SELECT COUNT(*) FROM (SELECT 1 FROM sessions WHERE ends_at > $1 LIMIT $2) AS few`, after, countBite).Scan(&n); err != nil || n < countBite {
 			return n, nil, err
 		}
 		var end int64
