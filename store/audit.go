@@ -144,7 +144,7 @@ func (a *Audit) List(ctx context.Context, f Filter) ([]Event, error) {
 
 // events reads those of a query, and marks those that are foreign.
 func (a *Audit) events(ctx context.Context, c *conditions) ([]Event, error) {
-	all, err := collect(ctx, a.db.engine.reader(), scanEvent, c.text.String(), c.args...)
+	all, err := collect(ctx, a.db.engine.lister(), scanEvent, c.text.String(), c.args...)
 	if err != nil || len(all) == 0 {
 		return all, err
 	}

@@ -133,8 +133,8 @@ func (s *Captures) Each(ctx context.Context, do func(Captured)) error {
 func (s *Captures) Purge(ctx context.Context) (int, error) {
 	old, err := s.db.inBites(ctx, "purge what was captured", sweep, func(ctx context.Context, tx querier) (int, error) {
 		n, err := touched(ctx, tx, `
-			DELETE FROM trace_captured WHERE id IN (SELECT id FROM trace_captured WHERE at <= $1 ORDER BY at LIMIT $2)`,
-			micros(s.db.now().Add(-CaptureLife)), sweep)
+			DELETE FROM trace_captured WHERE id IN (SELECT id FROM trace_captured WHERE at <= $1 ORDER BY at LIMIT `+inSweep+`)`,
+			micros(s.db.now().Add(-CaptureLife)))
 		return int(n), err
 	})
 	if err != nil {
@@ -142,8 +142,8 @@ func (s *Captures) Purge(ctx context.Context) (int, error) {
 	}
 	over, err := s.db.inBites(ctx, "purge captures", sweep, func(ctx context.Context, tx querier) (int, error) {
 		n, err := touched(ctx, tx, `
-			DELETE FROM trace_captures WHERE person IN (SELECT person FROM trace_captures WHERE ends_at <= $1 ORDER BY person LIMIT $2)`,
-			micros(s.db.now()), sweep)
+			DELETE FROM trace_captures WHERE person IN (SELECT person FROM trace_captures WHERE ends_at <= $1 ORDER BY person LIMIT `+inSweep+`)`,
+			micros(s.db.now()))
 		return int(n), err
 	})
 	return old + over, err

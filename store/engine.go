@@ -26,6 +26,8 @@ type engine interface {
 	write(ctx context.Context, fn work) error
 	// reader serves single statements that only read.
 	reader() querier
+	// lister is reader for lists with filters, whose best plan depends on what is looked for: each is planned for its arguments.
+	lister() querier
 	// clock reads the time that all who share this database agree on.
 	clock(ctx context.Context, q querier) (time.Time, error)
 	// fault classifies a driver's error by its code.

@@ -64,6 +64,7 @@ type Seen struct {
 	Text  string
 	Args  []any
 	Sites []string
+	Each  bool // it is planned for its arguments each time
 }
 
 // Observe hands every statement to see, and every database to ends before it closes, in stores that are opened from now on. Nil
@@ -87,6 +88,13 @@ func (o observed) write(ctx context.Context, fn work) error {
 }
 
 func (o observed) reader() querier { return watching{o.engine.reader(), o.see} }
+
+func (o observed) lister() querier {
+	return watching{o.engine.lister(), func(s Seen) {
+		s.Each = true
+		o.see(s)
+	}}
+}
 
 func (o observed) clock(ctx context.Context, q querier) (time.Time, error) {
 	if w, ok := q.(watching); ok {

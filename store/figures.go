@@ -71,7 +71,7 @@ func (f *Figures) Count(ctx context.Context, used int) error {
 }
 
 // sumBite is how many events one transaction sums up.
-const sumBite = 1000
+const sumBite = 200
 
 // sum adds the events that were chained since the last time to the sums of their quarters. The chain has each event once, also one
 // that was committed late.
@@ -147,8 +147,8 @@ func (f *Figures) Purge(ctx context.Context) (int, error) {
 		n, err := touched(ctx, tx, `
 			DELETE FROM event_sums
 			 WHERE (at, action, outcome, reason, sp) IN (
-			       SELECT at, action, outcome, reason, sp FROM event_sums WHERE at < $1 ORDER BY at LIMIT $2)`,
-			micros(f.db.now().Add(-figureLife)), sweep)
+			       SELECT at, action, outcome, reason, sp FROM event_sums WHERE at < $1 ORDER BY at LIMIT `+inSweep+`)`,
+			micros(f.db.now().Add(-figureLife)))
 		return int(n), err
 	})
 	if err != nil {
@@ -157,8 +157,8 @@ func (f *Figures) Purge(ctx context.Context) (int, error) {
 	n, err := f.db.inBites(ctx, "purge figures", sweep, func(ctx context.Context, tx querier) (int, error) {
 		n, err := touched(ctx, tx, `
 			DELETE FROM figures
-			 WHERE (kind, at) IN (SELECT kind, at FROM figures WHERE at < $1 ORDER BY at LIMIT $2)`,
-			micros(f.db.now().Add(-figureLife)), sweep)
+			 WHERE (kind, at) IN (SELECT kind, at FROM figures WHERE at < $1 ORDER BY at LIMIT `+inSweep+`)`,
+			micros(f.db.now().Add(-figureLife)))
 		return int(n), err
 	})
 	return sums + n, err

@@ -215,7 +215,7 @@ func (db *DB) forget(
 		{&done.Sessions, `
 			DELETE FROM sessions WHERE person_id = $1`, []any{string(p)}},
 		{&done.Traces, `
-			DELETE FROM traces WHERE sign_in IN (SELECT sign_in FROM traces WHERE person = $1 AND person <> '')`, []any{string(p)}},
+			DELETE FROM traces WHERE sign_in IN (SELECT sign_in FROM traces WHERE newest = 1 AND person = $1 AND person <> '')`, []any{string(p)}},
 		{new(int64), `
 			DELETE FROM second_factor_people WHERE person_id = $1`, []any{string(p)}},
 		{new(int64), `

@@ -35,8 +35,8 @@ func (f *Forms) Purge(ctx context.Context) (int, error) {
 	return f.db.inBites(ctx, "purge used forms", sweep, func(ctx context.Context, tx querier) (int, error) {
 		n, err := touched(ctx, tx, `
 			DELETE FROM used_forms
-			 WHERE id IN (SELECT id FROM used_forms WHERE used_at <= $1 ORDER BY used_at LIMIT $2)`,
-			micros(f.db.now().Add(-formLife)), sweep)
+			 WHERE id IN (SELECT id FROM used_forms WHERE used_at <= $1 ORDER BY used_at LIMIT `+inSweep+`)`,
+			micros(f.db.now().Add(-formLife)))
 		return int(n), err
 	})
 }

@@ -201,8 +201,8 @@ func (s *Logouts) Purge(ctx context.Context) (int, error) {
 	return s.db.inBites(ctx, "purge logouts", sweep, func(ctx context.Context, tx querier) (int, error) {
 		n, err := touched(ctx, tx, `
 			DELETE FROM logouts
-			 WHERE id IN (SELECT id FROM logouts WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)`,
-			micros(s.db.now()), sweep)
+			 WHERE id IN (SELECT id FROM logouts WHERE expires_at <= $1 ORDER BY expires_at LIMIT `+inSweep+`)`,
+			micros(s.db.now()))
 		return int(n), err
 	})
 }

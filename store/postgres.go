@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
@@ -183,6 +184,16 @@ func (p *postgres) once(ctx context.Context, fn work) error {
 }
 
 func (p *postgres) reader() querier { return p.db }
+
+func (p *postgres) lister() querier { return plannedEach{p.db} }
+
+// plannedEach has each query planned for its arguments. A prepared one is planned for any after a while, and a list of what is rare is then
+// looked for along all rows, as if it were common.
+type plannedEach struct{ *sql.DB }
+
+func (p plannedEach) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	return p.DB.QueryContext(ctx, query, append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)
+}
 
 // clock is the server's, read at the call and not at the start of the
 // transaction: the transaction may have waited for a row lock since.

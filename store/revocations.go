@@ -266,8 +266,8 @@ func (s *Revocations) Purge(ctx context.Context, before time.Time) (int, error) 
 	return s.db.inBites(ctx, "purge revocations", sweep, func(ctx context.Context, tx querier) (int, error) {
 		n, err := touched(ctx, tx, `
 			DELETE FROM revocations
-			 WHERE id IN (SELECT id FROM revocations WHERE at < $1 ORDER BY at LIMIT $2)
-			   AND id < (SELECT MAX(id) FROM revocations)`, micros(before), sweep)
+			 WHERE id IN (SELECT id FROM revocations WHERE at < $1 AND id < (SELECT MAX(id) FROM revocations) ORDER BY at LIMIT `+inSweep+`)`,
+			micros(before))
 		return int(n), err
 	})
 }

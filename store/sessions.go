@@ -534,24 +534,23 @@ func (s *Sessions) Named(ctx context.Context, entityID, nameID string) ([]NamedS
 // Purge deletes what has ended or idled out, in small bites; it returns how many.
 func (s *Sessions) Purge(ctx context.Context, idle time.Duration) (int, error) {
 	s.db.reportForeign(ctx) // those of the last minute, when no more are found
-	const bite = 100
-	ended, err := s.db.inBites(ctx, "purge ended sessions", bite, func(ctx context.Context, tx querier) (int, error) {
+	ended, err := s.db.inBites(ctx, "purge ended sessions", sweep, func(ctx context.Context, tx querier) (int, error) {
 		n, err := touched(ctx, tx, `
 			DELETE FROM sessions WHERE token_hash IN
-			    (SELECT token_hash FROM sessions WHERE ends_at <= $1 ORDER BY ends_at LIMIT $2)`,
-			micros(s.db.now()), bite)
+			    (SELECT token_hash FROM sessions WHERE ends_at <= $1 ORDER BY ends_at LIMIT `+inSweep+`)`,
+			micros(s.db.now()))
 		return int(n), err
 	})
 	if err != nil {
 		return ended, err
 	}
-	idled, err := s.db.inBites(ctx, "purge idle sessions", bite, func(ctx context.Context, tx querier) (int, error) {
+	idled, err := s.db.inBites(ctx, "purge idle sessions", sweep, func(ctx context.Context, tx querier) (int, error) {
 		// The condition stands outside again: on PostgreSQL a session may have
 		// been seen since the inner query read it.
 		n, err := touched(ctx, tx, `
 			DELETE FROM sessions WHERE seen_at <= $1 AND token_hash IN
-			    (SELECT token_hash FROM sessions WHERE seen_at <= $1 ORDER BY seen_at LIMIT $2)`,
-			idleSince(s.db.now(), idle), bite)
+			    (SELECT token_hash FROM sessions WHERE seen_at <= $1 ORDER BY seen_at LIMIT `+inSweep+`)`,
+			idleSince(s.db.now(), idle))
 		return int(n), err
 	})
 	return ended + idled, err

@@ -160,6 +160,8 @@ func (s *sqlite) write(ctx context.Context, fn work) error { return s.group.writ
 
 func (s *sqlite) reader() querier { return s.read }
 
+func (s *sqlite) lister() querier { return s.read }
+
 // clock is the machine's, since every process that opens the file runs on the
 // same machine.
 func (s *sqlite) clock(context.Context, querier) (time.Time, error) {

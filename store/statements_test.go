@@ -25,6 +25,7 @@ type statements struct {
 	mu    sync.Mutex
 	args  map[string][][]any
 	sites map[string]bool // lines that a statement came from
+	each  map[string]bool // texts that are planned for their arguments each time
 	rows  map[string][][]any
 }
 
@@ -36,7 +37,7 @@ const (
 // watchStatements sees all that runs in stores opened until the test ends.
 func watchStatements(t *testing.T, tables string) *statements {
 	t.Helper()
-	s := &statements{args: map[string][][]any{}, sites: map[string]bool{}, rows: map[string][][]any{}}
+	s := &statements{args: map[string][][]any{}, sites: map[string]bool{}, each: map[string]bool{}, rows: map[string][][]any{}}
 	store.Observe(s.see, func(read func(string, ...any) (*sql.Rows, error)) { s.keep(read, tables) })
 	t.Cleanup(func() { store.Observe(nil, nil) })
 	return s
@@ -47,6 +48,9 @@ func (s *statements) see(one store.Seen) {
 	defer s.mu.Unlock()
 	for _, site := range one.Sites {
 		s.sites[site] = true
+	}
+	if one.Each {
+		s.each[one.Text] = true
 	}
 	kept := s.args[one.Text]
 	if len(kept) < argsKept && !slices.ContainsFunc(kept, func(a []any) bool { return reflect.DeepEqual(a, one.Args) }) {

@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +20,10 @@ func TestSQLite(t *testing.T) {
 	storetest.Run(t, storetest.SQLite)
 	t.Run("Counts", func(t *testing.T) { testCounts(t, storetest.SQLite(t)) })
 	t.Run("Statements", func(t *testing.T) { seen.allSeen(t, unseen) })
+	if os.Getenv("DEVPG") != "" {
+		t.Run("PG", func(t *testing.T) { testPostgresPlans(t, seen, storetest.Postgres(t)(t)) })
+		return
+	}
 	t.Run("Planner", func(t *testing.T) { testSQLitePlans(t, seen, storetest.SQLite(t)) })
 }
 

@@ -30,7 +30,6 @@ func (t *Throttle) KnownBrowser(ctx context.Context, login string, browser []byt
 // Purge deletes counts whose window is over and browsers not used for half a
 // year, in small bites; it returns how many.
 func (t *Throttle) Purge(ctx context.Context) (int, error) {
-	const bite = 200
 	now, old := micros(t.db.now()), micros(t.db.now().Add(-browserMemory))
 	total := 0
 	for _, what := range []struct {
@@ -40,25 +39,25 @@ func (t *Throttle) Purge(ctx context.Context) (int, error) {
 		// The program of the version before counts in this table.
 		{"login failures", `
 			DELETE FROM login_failures WHERE ends_at <= $1 AND key_hash IN
-			    (SELECT key_hash FROM login_failures WHERE ends_at <= $1 ORDER BY ends_at LIMIT $2)`, now},
+			    (SELECT key_hash FROM login_failures WHERE ends_at <= $1 ORDER BY ends_at LIMIT ` + inSweep + `)`, now},
 		{"tries", `
 			DELETE FROM tries WHERE ends_at <= $1 AND (kind, subject, browser) IN
-			    (SELECT kind, subject, browser FROM tries WHERE ends_at <= $1 ORDER BY ends_at LIMIT $2)`, now},
+			    (SELECT kind, subject, browser FROM tries WHERE ends_at <= $1 ORDER BY ends_at LIMIT ` + inSweep + `)`, now},
 		{"known browsers", `
 			DELETE FROM known_browsers WHERE seen_at <= $1 AND (login, browser) IN
-			    (SELECT login, browser FROM known_browsers WHERE seen_at <= $1 ORDER BY seen_at LIMIT $2)`, old},
+			    (SELECT login, browser FROM known_browsers WHERE seen_at <= $1 ORDER BY seen_at LIMIT ` + inSweep + `)`, old},
 		{"browsers that proved a factor", `
 			DELETE FROM proved_browsers WHERE seen_at <= $1 AND (person_id, browser) IN
-			    (SELECT person_id, browser FROM proved_browsers WHERE seen_at <= $1 ORDER BY seen_at LIMIT $2)`, old},
+			    (SELECT person_id, browser FROM proved_browsers WHERE seen_at <= $1 ORDER BY seen_at LIMIT ` + inSweep + `)`, old},
 		{"browsers of people", `
 			DELETE FROM person_browsers WHERE seen_at <= $1 AND (person_id, browser) IN
-			    (SELECT person_id, browser FROM person_browsers WHERE seen_at <= $1 ORDER BY seen_at LIMIT $2)`, old},
+			    (SELECT person_id, browser FROM person_browsers WHERE seen_at <= $1 ORDER BY seen_at LIMIT ` + inSweep + `)`, old},
 		{"wrong codes", `
 			DELETE FROM wrong_codes WHERE last_at <= $1 AND (person_id, browser) IN
-			    (SELECT person_id, browser FROM wrong_codes WHERE last_at <= $1 ORDER BY last_at LIMIT $2)`, old},
+			    (SELECT person_id, browser FROM wrong_codes WHERE last_at <= $1 ORDER BY last_at LIMIT ` + inSweep + `)`, old},
 	} {
-		n, err := t.db.inBites(ctx, "purge "+what.name, bite, func(ctx context.Context, tx querier) (int, error) {
-			n, err := touched(ctx, tx, what.text, what.before, bite)
+		n, err := t.db.inBites(ctx, "purge "+what.name, sweep, func(ctx context.Context, tx querier) (int, error) {
+			n, err := touched(ctx, tx, what.text, what.before)
 			return int(n), err
 		})
 		total += n

@@ -180,7 +180,7 @@ func (t *Traces) List(ctx context.Context, f TraceFilter) ([]Trace, error) {
 	}
 	query += " ORDER BY id DESC"
 	bind(" LIMIT ", f.Limit)
-	all, err := collect(ctx, t.db.engine.reader(), scanTrace, query, args...)
+	all, err := collect(ctx, t.db.engine.lister(), scanTrace, query, args...)
 	return all, t.db.explain(what, err)
 }
 
@@ -200,11 +200,10 @@ func (t *Traces) ByRef(ctx context.Context, ref string) ([]Trace, error) {
 // Purge deletes traces older than keep (0: all), and of strangers' all but the newest 10,000; it
 // returns how many.
 func (t *Traces) Purge(ctx context.Context, keep time.Duration) (int, error) {
-	const bite = 200
-	old, err := t.db.inBites(ctx, "purge traces", bite, func(ctx context.Context, tx querier) (int, error) {
+	old, err := t.db.inBites(ctx, "purge traces", sweep, func(ctx context.Context, tx querier) (int, error) {
 		n, err := touched(ctx, tx, `
-			DELETE FROM traces WHERE id IN (SELECT id FROM traces WHERE at <= $1 ORDER BY at LIMIT $2)`,
-			micros(t.db.now().Add(-keep)), bite)
+			DELETE FROM traces WHERE id IN (SELECT id FROM traces WHERE at <= $1 ORDER BY at LIMIT `+inSweep+`)`,
+			micros(t.db.now().Add(-keep)))
 		return int(n), err
 	})
 	if err != nil {
@@ -219,9 +218,9 @@ func (t *Traces) Purge(ctx context.Context, keep time.Duration) (int, error) {
 		}
 		return old, err
 	}
-	more, err := t.db.inBites(ctx, "purge traces", bite, func(ctx context.Context, tx querier) (int, error) {
+	more, err := t.db.inBites(ctx, "purge traces", sweep, func(ctx context.Context, tx querier) (int, error) {
 		n, err := touched(ctx, tx, `
-			DELETE FROM traces WHERE id IN (SELECT id FROM traces WHERE stranger = 1 AND id <= $1 ORDER BY id LIMIT $2)`, bound, bite)
+			DELETE FROM traces WHERE id IN (SELECT id FROM traces WHERE stranger = 1 AND id <= $1 ORDER BY id LIMIT `+inSweep+`)`, bound)
 		return int(n), err
 	})
 	return old + more, err

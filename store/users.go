@@ -68,7 +68,7 @@ func (s *Ledger) List(ctx context.Context, f UserFilter) ([]SSOUser, error) {
 		c.text.WriteString(" ORDER BY person_id, account LIMIT " + c.param(f.Limit) + ") AS s" + strconv.Itoa(i))
 	}
 	c.text.WriteString(") AS found ORDER BY person_id, account LIMIT " + c.param(f.Limit))
-	all, err := collect(ctx, s.db.engine.reader(), scanUser, c.text.String(), c.args...)
+	all, err := collect(ctx, s.db.engine.lister(), scanUser, c.text.String(), c.args...)
 	return all, s.db.explain(what, err)
 }
 

@@ -64,6 +64,8 @@ CREATE TABLE secret_keys (
 -- Client accounts in one form.
 -- What stands in another form is looked for by account.
 CREATE INDEX manual_work_account ON manual_work (account);
+CREATE INDEX manual_work_done ON manual_work (since, person_id, account, kind) WHERE done_at > 0;
+CREATE INDEX sso_users_account_state ON sso_users (account, state, person_id);
 
 
 -- Groups by their immutable id.
@@ -287,10 +289,10 @@ DROP INDEX traces_account;
 DROP INDEX traces_sp;
 DROP INDEX traces_outcome;
 CREATE INDEX traces_of_strangers ON traces (id) WHERE stranger = 1;
-CREATE INDEX traces_of_person ON traces (person, id) WHERE person <> '';
-CREATE INDEX traces_of_account ON traces (account, id) WHERE account <> '';
-CREATE INDEX traces_of_sp ON traces (sp, id) WHERE sp <> '';
-CREATE INDEX traces_not_ok ON traces (outcome, id) WHERE outcome <> 'ok';
+CREATE INDEX traces_of_person ON traces (person, id) WHERE newest = 1 AND person <> '';
+CREATE INDEX traces_of_account ON traces (account, id) WHERE newest = 1 AND account <> '';
+CREATE INDEX traces_of_sp ON traces (sp, id) WHERE newest = 1 AND sp <> '';
+CREATE INDEX traces_not_ok ON traces (outcome, id) WHERE newest = 1 AND outcome <> 'ok';
 
 
 -- The console.
