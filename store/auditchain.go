@@ -139,7 +139,7 @@ func (a *Audit) Chain(ctx context.Context) (c Chained, err error) {
 		}
 		events, err := collect(ctx, tx, scanStored, `
 			SELECT `+storedColumns+` FROM audit_events
-			 WHERE id > $1 AND NOT EXISTS (SELECT 1 FROM audit_chain WHERE event = audit_events.id)
+			 WHERE id > $1 AND NOT EXISTS (SELECT 1 FROM audit_chain WHERE event > $1 AND event = audit_events.id)
 			 ORDER BY id LIMIT $2`, max(highest-chainLookBack, 0), chainBatch)
 		if err != nil {
 			return err

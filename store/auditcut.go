@@ -140,11 +140,11 @@ func (a *Audit) removeCut(ctx context.Context, c Cut) error {
 	}
 	// Of seals there is one a day, of cuts hardly one.
 	for _, statement := range []string{
-		`DELETE FROM audit_seals WHERE seq IN (SELECT seq FROM audit_seals WHERE seq < $1 ORDER BY seq LIMIT $2)`,
-		`DELETE FROM audit_cuts WHERE seq IN (SELECT seq FROM audit_cuts WHERE seq < $1 ORDER BY seq LIMIT $2)`,
+		`DELETE FROM audit_seals WHERE seq IN (SELECT seq FROM audit_seals WHERE seq < $1 ORDER BY seq LIMIT ` + inSweep + `)`,
+		`DELETE FROM audit_cuts WHERE seq IN (SELECT seq FROM audit_cuts WHERE seq < $1 ORDER BY seq LIMIT ` + inSweep + `)`,
 	} {
-		if _, err := a.db.inBites(ctx, what, chainBatch, func(ctx context.Context, tx querier) (int, error) {
-			n, err := touched(ctx, tx, statement, c.Seq, chainBatch)
+		if _, err := a.db.inBites(ctx, what, sweep, func(ctx context.Context, tx querier) (int, error) {
+			n, err := touched(ctx, tx, statement, c.Seq)
 			return int(n), err
 		}); err != nil {
 			return err

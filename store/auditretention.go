@@ -175,7 +175,7 @@ func (a *Audit) purgeKind(ctx context.Context, r Retention, kind eventKind, p *P
 	leading := true // only events of other kinds were met
 	for after := a.db.purged.after(kind); ; {
 		c := kind.pageQuery(after)
-		page, err := collect(ctx, a.db.engine.reader(), func(row scanner) (e aged, err error) {
+		page, err := collect(ctx, a.db.engine.lister(), func(row scanner) (e aged, err error) {
 			return e, row.Scan(&e.id, &e.at, &e.outcome)
 		}, c.text.String(), c.args...)
 		if err != nil || len(page) == 0 {

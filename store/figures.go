@@ -71,7 +71,10 @@ func (f *Figures) Count(ctx context.Context, used int) error {
 }
 
 // sumBite is how many events one transaction sums up.
-const sumBite = 200
+const (
+	sumBite   = 200
+	inSumBite = "200" // see sweep
+)
 
 // sum adds the events that were chained since the last time to the sums of their quarters. The chain has each event once, also one
 // that was committed late.
@@ -93,9 +96,9 @@ func (f *Figures) sum(ctx context.Context) error {
 			}, `
 				SELECT c.seq, c.at, c.action, COALESCE(e.outcome, ''), COALESCE(e.reason, ''),
 				       CASE WHEN e.subject = '' THEN '' ELSE COALESCE(e.sp, '') END
-				  FROM (SELECT seq, event, at, action, foreign_event FROM audit_chain WHERE seq > $1 ORDER BY seq LIMIT $2) AS c
+				  FROM (SELECT seq, event, at, action, foreign_event FROM audit_chain WHERE seq > $1 ORDER BY seq LIMIT `+inSumBite+`) AS c
 				  LEFT JOIN audit_events e ON e.id = c.event AND c.foreign_event = 0
-				 ORDER BY c.seq`, from, sumBite)
+				 ORDER BY c.seq`, from)
 			if err != nil {
 				return err
 			}

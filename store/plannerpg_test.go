@@ -19,7 +19,7 @@ import (
 const postgresTables = `SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' AND table_name NOT LIKE 'goose%'`
 
 // fewBuffers is how many pages a statement may look at for each row that it looks at, and for 20 more.
-const fewBuffers = 40
+const fewBuffers = 60
 
 var postgresDialect = dialect{
 	own: " OVERRIDING SYSTEM VALUE",

@@ -4,7 +4,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -20,10 +19,6 @@ func TestSQLite(t *testing.T) {
 	storetest.Run(t, storetest.SQLite)
 	t.Run("Counts", func(t *testing.T) { testCounts(t, storetest.SQLite(t)) })
 	t.Run("Statements", func(t *testing.T) { seen.allSeen(t, unseen) })
-	if os.Getenv("DEVPG") != "" {
-		t.Run("PG", func(t *testing.T) { testPostgresPlans(t, seen, storetest.Postgres(t)(t)) })
-		return
-	}
 	t.Run("Planner", func(t *testing.T) { testSQLitePlans(t, seen, storetest.SQLite(t)) })
 }
 
@@ -84,7 +79,10 @@ var unseen = map[string]string{
 
 func TestPostgres(t *testing.T) {
 	fresh := storetest.Postgres(t)
+	seen := watchStatements(t, postgresTables)
 	storetest.Run(t, fresh)
+	t.Run("Planner", func(t *testing.T) { testPostgresPlans(t, seen, fresh(t)) })
+	t.Run("Counts", func(t *testing.T) { testCounts(t, fresh(t)) })
 	t.Run("SameSchema", func(t *testing.T) { sameSchema(t, fresh(t)) })
 	t.Run("Backup", func(t *testing.T) {
 		if err := openStore(t, fresh(t)).Backup(t.Context(), t.TempDir()+"/copy"); !errors.Is(err, store.ErrUnsupported) {
