@@ -35,6 +35,10 @@ func testCaptures(t *testing.T, fresh func(testing.TB) store.Options) {
 	if has, err := s.Has(ctx, "R1"); !has || err != nil {
 		t.Errorf("has: %t, %v", has, err)
 	}
+	n := 0
+	if err := s.Each(ctx, func(c store.Captured) { n += len(c.Sealed) }); err != nil || n != 1 {
+		t.Errorf("walked through %d bytes, %v, want 1", n, err)
+	}
 	if has, err := s.Has(ctx, "R2"); has || err != nil {
 		t.Errorf("has another: %t, %v", has, err)
 	}

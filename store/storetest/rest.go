@@ -65,6 +65,46 @@ func testReseal(t *testing.T, fresh func(testing.TB) store.Options) {
 	}
 }
 
+// testVoid: invitations and recovery codes are made void once, and only as they were read.
+func testVoid(t *testing.T, fresh func(testing.TB) store.Options) {
+	ctx := t.Context()
+	db := open(t, fresh(t))
+	s := db.SecondFactors()
+	must(t, s.Invite(ctx, "p", []byte("old"), time.Hour, false))
+	must(t, s.Invite(ctx, "q", []byte("kept"), time.Hour, false))
+	read, err := s.Invitations(ctx)
+	if err != nil || len(read) != 2 || read[0].Person != "p" {
+		t.Fatalf("invitations %+v, %v", read, err)
+	}
+	must(t, s.Invite(ctx, "q", []byte("new"), time.Hour, false)) // replaced since
+	for i, want := range []bool{true, false} {
+		if done, err := s.VoidInvitation(ctx, read[i], event("void")); err != nil || done != want {
+			t.Errorf("invitation of %s: %t, %v, want %t", read[i].Person, done, err, want)
+		}
+	}
+	a := &actor{tb: t, db: db, now: time.Now}
+	codes := store.SecondFactor{ID: "codes", Person: "r", Kind: "recovery", Sealed: []byte("old")}
+	must(t, s.Enrol(ctx, "r", store.Enrolment{Act: a.act("r"), By: store.ByPassword, Factors: []store.SecondFactor{codes}}))
+	all, err := s.After(ctx, "", 10)
+	if err != nil || len(all) != 1 {
+		t.Fatalf("factors %+v, %v", all, err)
+	}
+	used := all[0]
+	used.Version++
+	for _, c := range []struct {
+		name string
+		f    store.SecondFactor
+		want bool
+	}{{"changed since", used, false}, {"as they were read", all[0], true}, {"gone", all[0], false}} {
+		if done, err := s.VoidCodes(ctx, c.f, event("void")); err != nil || done != c.want {
+			t.Errorf("%s: %t, %v, want %t", c.name, done, err, c.want)
+		}
+	}
+	if events(t, db, "void") != 2 {
+		t.Errorf("%d events, want one for each that was made void", events(t, db, "void"))
+	}
+}
+
 // testLockouts: row ID-21. Who is locked is listed, and lifting gives back what is to be given back.
 func testLockouts(t *testing.T, fresh func(testing.TB) store.Options) {
 	ctx := t.Context()

@@ -103,6 +103,7 @@ func Run(t *testing.T, fresh func(testing.TB) store.Options) {
 		{"Traces", testTraces},
 		{"Begun", testBegun},
 		{"Reseal", testReseal},
+		{"Void", testVoid},
 		{"Lockouts", testLockouts},
 		{"Standing", testStanding},
 		{"Isolation", testIsolation},
