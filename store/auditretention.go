@@ -143,14 +143,18 @@ func (k eventKind) pageQuery(after int64) *conditions {
 	return c
 }
 
-// entriesQuery reads events of the kind, from one number to another, with their entries in the chain, as far as they may be purged. The
-// newest event of all stays: SQLite gives the number of the newest that is gone to the next one, which would stand in the chain already.
-func (k eventKind) entriesQuery(from, to int64) *conditions {
+// entriesQuery reads events with their entries in the chain, as far as they may be purged. It has always as many numbers, so that it is
+// always the same statement: from the first to the last, between two of a rare kind all the others may lie. The newest event of all stays: SQLite gives the number of the newest that is gone to the next one, which would stand in the chain already.
+func entriesQuery(due []aged) *conditions {
 	c := &conditions{}
+	ids := make([]string, purgeBite)
+	for i := range ids {
+		ids[i] = c.param(due[min(i, len(due)-1)].id)
+	}
 	c.text.WriteString(`
 		SELECT e.` + strings.ReplaceAll(eventColumns, ", ", ", e.") + `, c.` + strings.ReplaceAll(chainColumns, ", ", ", c.") + `
 		  FROM audit_events e JOIN audit_chain c ON c.event = e.id
-		 WHERE ` + k.where(c) + ` AND e.id >= ` + c.param(from) + ` AND e.id <= ` + c.param(to) + `
+		 WHERE e.id IN (` + strings.Join(ids, ", ") + `)
 		   AND c.seq <= (SELECT COALESCE(MAX(seq), 0) FROM audit_seals)
 		   AND e.id < (SELECT MAX(id) FROM audit_events)
 		 ORDER BY e.id`)
@@ -186,7 +190,7 @@ func (a *Audit) purgeKind(ctx context.Context, r Retention, kind eventKind, p *P
 		if len(due) > 0 {
 			var done Purged
 			if err := a.db.write(ctx, "purge audit events", func(ctx context.Context, tx querier) (err error) {
-				done, err = a.purgeEvents(ctx, tx, r, kind, due)
+				done, err = a.purgeEvents(ctx, tx, r, due)
 				return err
 			}); err != nil {
 				return err
@@ -205,16 +209,13 @@ func (a *Audit) purgeKind(ctx context.Context, r Retention, kind eventKind, p *P
 }
 
 // purgeEvents deletes those of one page that are still as the chain has them.
-func (a *Audit) purgeEvents(ctx context.Context, tx querier, r Retention, kind eventKind, due []aged) (p Purged, err error) {
-	c := kind.entriesQuery(due[0].id, due[len(due)-1].id)
+func (a *Audit) purgeEvents(ctx context.Context, tx querier, r Retention, due []aged) (p Purged, err error) {
+	c := entriesQuery(due)
 	rows, err := collect(ctx, tx, scanBoth, c.text.String(), c.args...)
 	if err != nil {
 		return p, err
 	}
 	for _, l := range rows {
-		if !slices.ContainsFunc(due, func(e aged) bool { return e.id == l.e.ID }) {
-			continue
-		}
 		// What somebody changed must not go as if it had been so: its time and outcome say that it is old enough.
 		if ours, foreign := l.tells(l.e.Event, l.salt); !ours && !foreign {
 			p.Changed = append(p.Changed, ChangedEvent{ID: l.e.ID, Action: l.e.Action, At: l.e.At})

@@ -157,7 +157,7 @@ type Query struct {
 func AuditQueries() map[string]Query {
 	all := map[string]Query{}
 	for name, kind := range map[string]eventKind{"an action": {"login", ""}, "an outcome": {"login", "refused"}} {
-		for what, c := range map[string]*conditions{"page": kind.pageQuery(7), "entries": kind.entriesQuery(7, 900)} {
+		for what, c := range map[string]*conditions{"page": kind.pageQuery(7), "entries": entriesQuery([]aged{{id: 7}, {id: 900}})} {
 			all[what+" of "+name] = Query{c.text.String(), c.args}
 		}
 	}

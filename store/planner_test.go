@@ -354,6 +354,8 @@ var scans = map[string]string{
 	"FROM traces WHERE newest = 1 AND outcome = $1 AND outcome <> 'ok' ORDER BY":                         "what is pending was mostly superseded, which no statistics tell",
 	"FROM sso_users WHERE person_id IN (":                                                                "up to a thousand people at once",
 	"DELETE FROM manual_work WHERE (person_id, account) > ($1, $2) AND (person_id, account) <= ($3, $4)": "its bounds are those of a bite",
+	" WHERE substr(purge_mac, 1, 4) = $1":                                                                "an admin asks what still needs an old secret key",
+	"DELETE FROM audit_chain WHERE seq >= $1 AND seq <= $2":                                              "its bounds are those of a bite",
 	" WHERE substr(mac, 1, 4) = $1":                                                                      "an admin asks what still needs an old secret key",
 	"SELECT COUNT(*) FROM audit_events WHERE NOT EXISTS":                                                 "verifies the whole audit",
 	"AND NOT EXISTS (SELECT 1 FROM audit_chain WHERE event = audit_events.id) ORDER BY id LIMIT 1":       "verifies the whole audit",
