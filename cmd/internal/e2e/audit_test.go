@@ -148,3 +148,43 @@ func TestAuditEnds(t *testing.T) {
 		t.Errorf("the refused login is still there:\n%s", out)
 	}
 }
+
+// ID-26: while a replica of the version before uses the database, nothing is purged by outcome or cut: its verification knows neither.
+func TestAuditWaitsForTheUpgrade(t *testing.T) {
+	dsn := postgres(t)(t)
+	w := newWorld(t, setting{env: []string{"SSOBRIDGE_STORE_DSN=" + dsn, "SSOBRIDGE_STATE_DIR=" + t.TempDir()}})
+	c := newClient(t)
+	c.login(c.get(w.launch(club)), "bob", "wrong")
+	c.deliver(c.goOn(c.login(c.get(w.launch(club)), "bob", password)))
+	w.stop(t)
+	// The version before goes by the bare name.
+	before, err := sql.Open("pgx", dsn+"&application_name=ssobridge")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = before.Close() }()
+	before.SetMaxOpenConns(1)
+	for _, statement := range []string{
+		"DELETE FROM audit_chain", "DELETE FROM audit_seals", "DELETE FROM counters WHERE name = 'audit_vouched_from'",
+		"UPDATE audit_events SET at = at - 600 * 86400000000, mac = ''",
+	} {
+		if _, err := before.Exec(statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.start(t)
+	w.stop(t) // seals it
+	w.command(t, "keys", "generate")
+	w.start(t)
+	seals := strings.Count(w.out.String(), `"msg":"audit seal"`)
+	// It purges when it starts, and seals ten seconds later.
+	if !eventually(func() bool { return strings.Count(w.out.String(), `"msg":"audit seal"`) > seals }) {
+		t.Fatal("nothing is sealed")
+	}
+	if out := w.command(t, "audit", "verify"); strings.Contains(out, "purged") || strings.Contains(out, "cut") {
+		t.Errorf("beside the version before:\n%s", out)
+	}
+	if out := w.command(t, "audit", "list", "--action", "login"); !strings.Contains(out, "bad_credentials") {
+		t.Errorf("the refused login is gone:\n%s", out)
+	}
+}
