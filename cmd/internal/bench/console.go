@@ -97,20 +97,9 @@ func (v *visitor) enterConsole(login string) error {
 	if err != nil {
 		return err
 	}
-	page := string(field(a.head, "Location: "))
-	if v.browser = a.setCookie(browserCookie); a.status != 303 || page == "" || v.browser == "" {
-		return fmt.Errorf("console: got status %d, location %q, want the way to the login page", a.status, page)
-	}
-	if a, err = v.send("GET", page, ""); err != nil {
+	page, err := v.logIn(a, login)
+	if err != nil {
 		return err
-	}
-	id, csrf := page[len("/login?s="):], a.between(`name="csrf" value="`, `"`)
-	form := "s=" + id + "&csrf=" + string(csrf) + "&login=" + url.QueryEscape(login) + "&password=" + url.QueryEscape(directorytest.Password)
-	if a, err = v.send("POST", "/login", form); err != nil {
-		return err
-	}
-	if v.session = a.setCookie(sessionCookie); a.status != 303 || v.session == "" {
-		return fmt.Errorf("log in as %s: got status %d, want 303 and a session", login, a.status)
 	}
 	if a, err = v.send("GET", page, ""); err != nil {
 		return err

@@ -41,32 +41,35 @@ func (v *visitor) signIn(login string) (answer, error) {
 	if err != nil {
 		return a, err
 	}
-	if a.status == 429 {
-		return a, errRefused
-	}
-	page := string(field(a.head, "Location: "))
-	if v.browser = a.setCookie(browserCookie); a.status != 303 || page == "" || v.browser == "" {
-		return a, fmt.Errorf("launch: got status %d, location %q, want the way to the login page", a.status, page)
-	}
-	if a, err = v.send("GET", page, ""); err != nil {
+	page, err := v.logIn(a, login)
+	if err != nil {
 		return a, err
-	}
-	_, id, _ := strings.Cut(page, "s=")
-	csrf := a.between(`name="csrf" value="`, `"`)
-	if a.status != 200 || csrf == nil {
-		return a, fmt.Errorf("login page: got status %d, want a form", a.status)
-	}
-	form := "s=" + id + "&csrf=" + string(csrf) + "&login=" + url.QueryEscape(login) + "&password=" + url.QueryEscape(directorytest.Password)
-	if a, err = v.send("POST", "/login", form); err != nil {
-		return a, err
-	}
-	if v.session = a.setCookie(sessionCookie); a.status != 303 || v.session == "" {
-		return a, fmt.Errorf("log in as %s: got status %d, want 303 and a session", login, a.status)
 	}
 	if a, err = v.send("GET", page, ""); err != nil {
 		return a, err
 	}
 	return a, delivered(a)
+}
+
+// logIn fills in the login page that is the answer to a first request, and returns where the bridge leads from there.
+func (v *visitor) logIn(a answer, login string) (string, error) {
+	started, csrf := a.between(`name="s" value="`, `"`), a.between(`name="csrf" value="`, `"`)
+	if v.browser = a.setCookie(browserCookie); a.status != 200 || started == nil || csrf == nil || v.browser == "" {
+		return "", fmt.Errorf("first request: got status %d, want the login page and a cookie", a.status)
+	}
+	form := url.Values{
+		"s": {html.UnescapeString(string(started))}, "csrf": {html.UnescapeString(string(csrf))},
+		"login": {login}, "password": {directorytest.Password},
+	}
+	a, err := v.send("POST", "/login", form.Encode())
+	if err != nil {
+		return "", err
+	}
+	to := string(field(a.head, "Location: "))
+	if v.session = a.setCookie(sessionCookie); a.status != 303 || v.session == "" || to == "" {
+		return "", fmt.Errorf("log in as %s: got status %d, want 303 and a session", login, a.status)
+	}
+	return to, nil
 }
 
 // launch goes to the client account with the session that the visitor has.
