@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"ssobridge/idp"
-	"ssobridge/idp/directory"
 	"ssobridge/store"
 )
 
@@ -191,7 +190,7 @@ func (c *restoreCmd) settleParts(s *session, p *Parts, certain string) error {
 type consoleFactors struct {
 	factors []store.SecondFactor
 	people  map[store.PersonID]string // their logins
-	unknown int                       // people of whom the directory can't say it; they are taken as having one
+	unknown int                       // people of whom the directory does not say it now; they are taken as having one
 }
 
 func (c consoleFactors) has(p store.PersonID) bool { _, is := c.people[p]; return is }
@@ -202,6 +201,13 @@ func (p *Parts) consoleFactors(ctx context.Context) (c consoleFactors, err error
 		return c, err
 	}
 	c.people = map[store.PersonID]string{}
+	if len(all) == 0 {
+		return c, nil
+	}
+	// A group that the copy does not know yet gives nobody a role.
+	if _, err := p.IdP.ResolveGroups(ctx, true); err != nil {
+		return c, fmt.Errorf("resolve the groups of the console: %w", err)
+	}
 	asked := map[store.PersonID]bool{}
 	down := false
 	for _, f := range all {
@@ -210,13 +216,13 @@ func (p *Parts) consoleFactors(ctx context.Context) (c consoleFactors, err error
 		}
 		if !asked[f.Person] {
 			asked[f.Person] = true
-			login, is := "", true
+			login, is, told := "", true, false
 			if !down {
 				var unavailable error
-				login, is, unavailable = p.inConsole(ctx, f.Person)
+				login, is, told, unavailable = p.inConsole(ctx, f.Person)
 				down = unavailable != nil // it is not waited for with each of them
 			}
-			if down {
+			if !told {
 				c.unknown++
 			}
 			if is {
@@ -230,17 +236,19 @@ func (p *Parts) consoleFactors(ctx context.Context) (c consoleFactors, err error
 	return c, nil
 }
 
-// inConsole tells whether somebody has a role in the console. With an error, which is the directory's, it is taken as so.
-func (p *Parts) inConsole(ctx context.Context, person store.PersonID) (login string, is bool, err error) {
+// inConsole tells whether somebody has a role in the console. told is false where the directory does not say it, and then it is taken as
+// so: an account that is disabled, expired or not to be found is shown without its groups, and may be let in again tomorrow. With an
+// error, the directory can't be asked.
+func (p *Parts) inConsole(ctx context.Context, person store.PersonID) (login string, is, told bool, err error) {
 	e, err := p.Directory.Read(ctx, string(person))
-	switch {
-	case errors.Is(err, directory.ErrNotFound):
-		return "", false, nil // who is not in the directory signs in nowhere
-	case err != nil:
-		return "", true, err
+	if err != nil {
+		return "", true, false, err
+	}
+	if e.Problem != "" {
+		return e.Login, true, false, nil
 	}
 	role, err := p.IdP.ConsoleRole(ctx, e)
-	return e.Login, err != nil || role != idp.NoConsole, err
+	return e.Login, err != nil || role != idp.NoConsole, err == nil, err
 }
 
 func (c consoleFactors) list(s *session) {
@@ -249,7 +257,7 @@ func (c consoleFactors) list(s *session) {
 	}
 	s.printf("\nSecond factors of people with a role in the admin console. They do not open it until an invitation confirms each (ssobridge admin invite):\n")
 	if c.unknown > 0 {
-		s.printf("The directory can't be asked: %d people are taken as having a role.\n", c.unknown)
+		s.printf("The directory does not say of %d people whether they have a role, since it does not answer, or their account is disabled, expired or gone: they are taken as having one.\n", c.unknown)
 	}
 	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "LOGIN\tPERSON\tKIND\tADDED")

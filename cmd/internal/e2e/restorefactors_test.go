@@ -4,13 +4,15 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 )
 
 // ID-16: a restore without the journal may bring a removed second factor back. Those of people with a role in the console stay good for
-// client accounts, and open the console only after an invitation has confirmed them; everybody else's stay as they are. With the journal
+// client accounts, and open the console only after an invitation has confirmed them, and so do those of people of whom the directory can't
+// say it now; everybody else's stay as they are. With the journal
 // nothing has to be confirmed again.
 func TestRestoredFactorsAreConfirmed(t *testing.T) {
 	w := newConsoleWorld(t, setting{set: map[string]string{"second_factor.console": "required"}})
@@ -66,6 +68,14 @@ func TestRestoredFactorsAreConfirmed(t *testing.T) {
 	out, err = w.tryCommand("restore", backup)
 	if err == nil || !strings.Contains(out, "alice") || strings.Contains(out, "bob") || !strings.Contains(out, "ssobridge admin invite") {
 		t.Errorf("looking without the journal: %v\n%s", err, out)
+	}
+	// Of an account that is out of use the directory shows no groups. It may be back tomorrow, and so would its removed factors.
+	env := w.env
+	w.env = append(slices.Clone(env), "SSOBRIDGE_DIRECTORY_LOGIN_FILTER=(&(uid={login})(!(uid=alice)))")
+	out, err = w.tryCommand("restore", backup)
+	w.env = env
+	if err == nil || !strings.Contains(out, "does not say of 1 people") || !strings.Contains(out, "1 second factors open the admin console only after an invitation") {
+		t.Errorf("looking without the journal, with the administrator's account disabled: %v\n%s", err, out)
 	}
 	confirmed(consoleAdmin, true) // looking changes nothing
 	out = w.command(t, "restore", backup, "--yes")
