@@ -14,7 +14,7 @@ const olderFresh = 3 * time.Second
 // upgrade is how far an upgrade from the version before this one has come.
 type upgrade struct {
 	running bool // a replica of the version before uses this database, or did lately: it knows only what is stored, and no MAC
-	lately  bool // what one of them stored may still be under way
+	lately  bool // what was stored without a MAC, by one of them or for one of them, may still be under way
 }
 
 // olderReplicas keeps the last answer of whether a replica of the version before this one is running.
@@ -28,6 +28,10 @@ type olderReplicas struct {
 // olderGrace is how long after the last one was seen replicas of the version before may come back: an upgrade that is taken back
 // must not lose what people have started.
 const olderGrace = time.Hour
+
+// olderWay is how long a sign-in that was stored without a MAC goes on: until the grace ends this program stores such ones too, and whoever
+// stands on a login page at that moment must not be sent away.
+const olderWay = time.Hour
 
 // OlderReplicas tells whether a replica of the version before this one uses this database, or did within the last hour, which knows only
 // what is stored. The answer may be a few seconds old. Where the database can't say, as some that speak PostgreSQL's protocol can't, there is none: whoever
@@ -87,9 +91,11 @@ func (db *DB) olderLately(ctx context.Context, running bool) (upgrade, error) {
 		}
 		seen = now
 	}
-	lately := now.Before(seen.Add(olderGrace))
-	_, file := db.engine.(*sqlite) // none runs beside this one: nothing has to be stored for one
-	return upgrade{running: running || lately && !file, lately: running || lately}, nil
+	if db.engine.file() { // none runs beside this one: nothing has to be stored for one
+		return upgrade{running: running, lately: running || now.Before(seen.Add(olderWay))}, nil
+	}
+	running = running || now.Before(seen.Add(olderGrace))
+	return upgrade{running: running, lately: running || now.Before(seen.Add(olderGrace+olderWay))}, nil
 }
 
 // noteOlder notes that a program of the version before uses this database, or did until now.
