@@ -223,11 +223,20 @@ func passedBy(now time.Time) []passed {
 // away from the first: SQLite would apply it to whatever file has that name. A
 // store that was closed in order has no WAL.
 func setAside(path string, now time.Time) (string, error) {
-	old := path + ".before-" + now.UTC().Format("20060102T150405Z")
-	if err := os.Link(path, old); errors.Is(err, fs.ErrNotExist) {
-		return "", nil // nothing was there
-	} else if err != nil {
-		return "", fmt.Errorf("keep the old database: %w", err)
+	name := path + ".before-" + now.UTC().Format("20060102T150405Z")
+	old := name
+	for n := 2; ; n++ {
+		err := os.Link(path, old)
+		if errors.Is(err, fs.ErrNotExist) {
+			return "", nil // nothing was there
+		}
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, fs.ErrExist) || n > 9 {
+			return "", fmt.Errorf("keep the old database: %w", err)
+		}
+		old = fmt.Sprintf("%s-%d", name, n) // of the same second
 	}
 	if err := os.Rename(path+"-wal", old+"-wal"); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("keep the old database: %w", err)

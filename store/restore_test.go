@@ -94,3 +94,22 @@ func TestRestoreOfFirstSchema(t *testing.T) {
 		}
 	}
 }
+
+// TestRestoreTwice: who restores again within the same second keeps each database that was there.
+func TestRestoreTwice(t *testing.T) {
+	dir := t.TempDir()
+	o := store.Options{DSN: "sqlite:" + filepath.Join(dir, "store.db"), Voucher: storetest.Voucher("twice")}
+	db := openStore(t, o)
+	copied := filepath.Join(dir, "copy.db")
+	if err := errors.Join(db.Backup(t.Context(), copied), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for range 5 {
+		kept, err := store.Restore(t.Context(), copied, o.DSN, nil)
+		if err != nil || seen[kept] {
+			t.Fatalf("kept %s: %v", kept, err)
+		}
+		seen[kept] = true
+	}
+}
