@@ -43,7 +43,7 @@ type Seal struct {
 
 // Message is what a seal signs.
 func (s Seal) Message() []byte {
-	m := []byte("ssobridge audit seal 1\x00")
+	m := []byte(sealLabel)
 	m = binary.BigEndian.AppendUint64(m, uint64(s.Seq))
 	m = binary.BigEndian.AppendUint64(m, uint64(micros(s.At)))
 	return append(m, s.Hash...)

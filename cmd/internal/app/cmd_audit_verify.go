@@ -106,10 +106,11 @@ func (p *Parts) auditKey(id certs.KeyID) (ed25519.PublicKey, error) {
 	return public, nil
 }
 
-// sealsHold checks signatures of the audit by the keys that are known, and by those of secret keys that were removed.
+// sealsHold checks signatures of the audit by the keys that are known, and seals by those of secret keys that were removed. One may have
+// been removed since it leaked: what it says was purged or cut counts only as far as it was signed anew at its removal.
 func (p *Parts) sealsHold(ctx context.Context) (func(message, signature []byte) bool, error) {
 	// A checkpoint that was signed before the secret key was replaced is as good as a later one.
-	var known []ed25519.PublicKey
+	var known, former []ed25519.PublicKey
 	for _, id := range p.Sealer.KeyIDs() {
 		public, err := p.auditKey(id)
 		if err != nil {
@@ -123,12 +124,36 @@ func (p *Parts) sealsHold(ctx context.Context) (func(message, signature []byte) 
 	}
 	for _, k := range removed { // the store gives it for a removed one alone, whose row is vouched for
 		if len(k.AuditKey) == ed25519.PublicKeySize {
-			known = append(known, ed25519.PublicKey(k.AuditKey))
+			former = append(former, ed25519.PublicKey(k.AuditKey))
 		}
 	}
 	return func(message, signature []byte) bool {
-		return slices.ContainsFunc(known, func(public ed25519.PublicKey) bool { return ed25519.Verify(public, message, signature) })
+		by := func(public ed25519.PublicKey) bool { return ed25519.Verify(public, message, signature) }
+		return slices.ContainsFunc(known, by) || store.OfSeal(message) && slices.ContainsFunc(former, by)
 	}, nil
+}
+
+// resignAudit signs anew, with the secret key in use, what an older one has signed of purges and cuts.
+func (p *Parts) resignAudit(ctx context.Context) (int, error) {
+	var known []ed25519.PublicKey
+	for _, id := range p.Sealer.KeyIDs() {
+		public, err := p.auditKey(id)
+		if err != nil {
+			return 0, err
+		}
+		known = append(known, public)
+	}
+	by := func(keys []ed25519.PublicKey) func(message, signature []byte) bool {
+		return func(message, signature []byte) bool {
+			return slices.ContainsFunc(keys, func(public ed25519.PublicKey) bool { return ed25519.Verify(public, message, signature) })
+		}
+	}
+	sign := func(message []byte) []byte { return ed25519.Sign(p.sealKey(), message) }
+	changed, err := p.Store.Audit().Resign(ctx, store.Signing{Sign: sign, Holds: by(known)}, by(known[:1]))
+	if err != nil {
+		return 0, fmt.Errorf("sign the audit's purges and cuts anew: %w", err)
+	}
+	return changed, nil
 }
 
 // verifyAudit holds the audit against its seals.

@@ -29,7 +29,7 @@ const secretsHelp = `Replace the secret key, while everybody goes on signing in:
   3. secret_keys: [secret_key_2027, secret_key]     on every replica, then restart each: now the new one is in use
   4. ssobridge secrets rotate
   5. ssobridge secrets remove ID                    with the id that ssobridge secrets status shows for the old one
-  6. secret_keys: [secret_key_2027]                 on every replica, then restart each: the old one can be destroyed
+  6. secret_keys: [secret_key_2027]                 on every replica, then restart each: the old one can be destroyed with the backups from before, which need it
 
 Rotate makes anew what the old one has sealed or vouched for: signing keys, second factors, sessions, started sign-ins. Recovery codes and invitations can't be made anew: remove is refused while there are some, or ends them with --void.`
 

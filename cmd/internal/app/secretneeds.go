@@ -148,6 +148,11 @@ func (p *Parts) rotate(ctx context.Context, e store.Event) (int, error) {
 		changed++
 	}
 	changed += factors
+	signed, err := p.resignAudit(ctx)
+	if err != nil {
+		return changed, err
+	}
+	changed += signed
 	// Last: what was made anew so far is vouched for by the secret key in use already.
 	for _, id := range p.Sealer.KeyIDs()[1:] {
 		vouched, err := p.Store.SecretKeys().Revouch(ctx, id[:])
