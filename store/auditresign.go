@@ -15,7 +15,9 @@ func OfSeal(message []byte) bool { return bytes.HasPrefix(message, []byte(sealLa
 // Resign signs anew what lets events and entries go, as far as by.Holds says that it is ours and inUse that another key than the one in
 // use has signed it. It returns how many there were. After it, no older key has to hold for more than seals.
 func (a *Audit) Resign(ctx context.Context, by Signing, inUse func(message, signature []byte) bool) (changed int, err error) {
-	again := func(message, signature []byte) bool { return by.Holds(message, signature) && !inUse(message, signature) }
+	again := func(message, signature []byte) bool {
+		return by.Holds(message, signature) && !inUse(message, signature)
+	}
 	err = a.db.write(ctx, "sign the audit's purges and cuts anew", func(ctx context.Context, tx querier) error {
 		changed = 0
 		purges, err := collect(ctx, tx, scanRetention, `

@@ -84,6 +84,7 @@ func Run(t *testing.T, fresh func(testing.TB) store.Options) {
 		{"AuditPurge", testAuditPurge},
 		{"AuditOutcomes", testAuditOutcomes},
 		{"AuditCut", testAuditCut},
+		{"AuditResign", testAuditResign},
 		{"AuditSeals", testAuditSeals},
 		{"AuditOwn", testAuditOwn},
 		{"AuditForeign", testAuditForeign},
