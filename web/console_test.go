@@ -238,6 +238,27 @@ func TestConsoleStreamEnds(t *testing.T) {
 	}
 }
 
+// ID-19: a proxy that is not trusted is not let in for its own address: it says itself that it asks for somebody else.
+func TestConsoleAllowFromUnknownProxy(t *testing.T) {
+	f := &consoleIdP{fakeIdP: newFakeIdP(), in: true, who: idp.Administrator{Person: "p1", Login: "anna", Role: idp.Admin, Fresh: true}}
+	r := newRig(t, func(o *web.Options) {
+		o.IdP = f
+		o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.20.9.0/24")}
+		o.Console = &web.Console{Store: storetest.Open(t), AllowFrom: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
+	})
+	for name, header := range map[string][]string{
+		"X-Forwarded-For": {"X-Forwarded-For", "192.0.2.7"}, "X-Forwarded-For, an address of the inside": {"X-Forwarded-For", "127.0.0.1"},
+		"Forwarded": {"Forwarded", "for=192.0.2.7"},
+	} {
+		if resp := r.get("/admin/audit", header...); resp.StatusCode != http.StatusNotFound {
+			t.Errorf("%s: %d, want 404", name, resp.StatusCode)
+		}
+	}
+	if resp := r.get("/admin/audit"); resp.StatusCode != http.StatusOK {
+		t.Errorf("directly: %d, want 200", resp.StatusCode)
+	}
+}
+
 // ID-19: from elsewhere than the networks of the console there is none, whatever the path or method, and the audit has one event a
 // minute.
 func TestConsoleAllowFrom(t *testing.T) {
@@ -262,6 +283,9 @@ func TestConsoleAllowFrom(t *testing.T) {
 		{"outside", "192.0.2.7", false},
 		{"outside, IPv6", "2001:db9::7", false},
 		{"outside, who writes an address of the inside before it", "10.20.1.1, 192.0.2.7", false},
+		{"a proxy of the inside that is not trusted, for the outside", "192.0.2.7, 10.20.1.1", false},
+		{"a proxy of the inside that is not trusted, for whom it does not say", "unknown, 10.20.1.1", false},
+		{"a trusted proxy behind another one", "10.20.1.1, 10.20.9.1", true},
 		{"a trusted proxy, for nobody", "", false},
 		{"a trusted proxy of the inside, for nobody", "10.20.9.1", false},
 		{"what is no address", "inside", false},
@@ -319,7 +343,7 @@ func TestConsoleAllowFrom(t *testing.T) {
 	}
 	at = at.Add(time.Minute)
 	r.get("/admin/", "X-Forwarded-For", "192.0.2.7")
-	if n := list(); n != 6*9+1 {
-		t.Errorf("the audit counts %d requests after a minute, want %d", n, 6*9+1)
+	if n := list(); n != 8*9+1 {
+		t.Errorf("the audit counts %d requests after a minute, want %d", n, 8*9+1)
 	}
 }

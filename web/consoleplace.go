@@ -20,15 +20,23 @@ import (
 // isConsolePath tells whether a path belongs to the console, whether a route of it is there or not.
 func isConsolePath(path string) bool { return path == "/admin" || strings.HasPrefix(path, consoleHome) }
 
-// from tells whether the console is served to a client's address. Without Console.AllowFrom it is served to all. An
-// address that is a trusted proxy's own is nobody's: the proxy did not say for whom it asks, and everybody behind it
-// would have it.
-func (k *console) from(address string) bool {
+// servesTo tells whether the console is served to a request's client, of whom this is the address. Without Console.AllowFrom it is served to all. A
+// proxy that is not trusted, and says that it asks for another client, is let in as little as a trusted one that does not say
+// for whom: everybody behind it has its address.
+func (k *console) servesTo(r *http.Request, address string) bool {
 	if len(k.AllowFrom) == 0 {
 		return true
 	}
 	a, err := netip.ParseAddr(address)
-	return err == nil && within(k.AllowFrom, a) && !within(k.trusted, a)
+	if err != nil || !within(k.AllowFrom, a) || within(k.trusted, a) {
+		return false
+	}
+	first, _, _ := strings.Cut(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	if peer, err := netip.ParseAddrPort(r.RemoteAddr); err != nil || !within(k.trusted, plain(peer.Addr())) {
+		return err == nil && first == "" && r.Header.Get("Forwarded") == ""
+	}
+	origin, err := parseHop(strings.TrimSpace(first))
+	return err == nil && origin == a
 }
 
 // elsewhere refuses a request for the console from where it is not served, as one for a page that does not exist: who

@@ -64,7 +64,7 @@ func (s *Server) serve(next echo.HandlerFunc) echo.HandlerFunc {
 		r := c.Request()
 		v := &visit{site: s.siteOf(r.Context()), address: clientAddress(r, s.trusted), session: sessionToken(r), browser: browserToken(r), language: s.languageOf(r)}
 		c.Set(visitKey, v)
-		v.console = s.console != nil && v.site.console == (s.consoleSite != nil) && s.console.from(v.address)
+		v.console = s.console != nil && v.site.console == (s.consoleSite != nil) && s.console.servesTo(r, v.address)
 		s.secure(c.Response().Header())
 
 		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)

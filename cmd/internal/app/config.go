@@ -218,7 +218,7 @@ type ConsoleConfig struct {
 
 	// The console asks for a login, with the second factor, when nobody has opened a page or sent a form in it for so
 	// long. Live pages and searches as one types don't count, and a session in which only other services were used has no
-	// console. From 1m to 1h.
+	// console. From 5m to 1h.
 	// Default 15m.
 	// Example: 15m
 	Idle time.Duration `yaml:"idle"`

@@ -78,8 +78,12 @@ func checkAddresses(c *Config, f *faults) {
 		}
 	}
 	for _, p := range c.TrustedProxies {
-		if _, err := parsePrefix(p); err != nil {
+		switch prefix, err := parsePrefix(p); {
+		case err != nil:
 			f.add("trusted_proxies", quote(p)+" is neither an address nor a network", "write for example 10.0.0.7 or 10.1.0.0/16")
+		case prefix.Addr().Is4In6():
+			// Addresses are compared in their own form, which this one never is: all clients would have the proxy's.
+			f.add("trusted_proxies", quote(p)+" is an IPv4 network in the form of IPv6, and matches nobody", "write it as IPv4, such as 10.1.0.0/16")
 		}
 	}
 	switch {

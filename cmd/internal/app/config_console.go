@@ -4,13 +4,15 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
 
 // checkConsole checks for how long and from where the admin console is served.
 func checkConsole(c *Config, f *faults) {
-	f.between("console.idle", c.Console.Idle, time.Minute, time.Hour)
+	// Uses are noted once a minute: a limit of about that would end a console that is in use.
+	f.between("console.idle", c.Console.Idle, 5*time.Minute, time.Hour)
 	f.between("console.life", c.Console.Life, 5*time.Minute, 24*time.Hour)
 	if c.Console.Idle > c.Console.Life {
 		f.add("console.idle", "is longer than console.life", "write at most "+short(c.Console.Life))
@@ -79,6 +81,11 @@ func checkConsoleNetworks(c *Config, f *faults) {
 		// Every client would have the address of whatever stands before the bridge.
 		f.add("console.allow_from", "needs clients' addresses, and there is neither tls.cert nor a proxy in trusted_proxies",
 			"set tls.cert and tls.key, or name the proxy in trusted_proxies")
+	}
+	if proxies, networks := prefixes(c.TrustedProxies), prefixes(c.Console.AllowFrom); !slices.ContainsFunc(networks, func(p netip.Prefix) bool {
+		return !slices.ContainsFunc(proxies, func(proxy netip.Prefix) bool { return proxy.Bits() <= p.Bits() && proxy.Contains(p.Addr()) })
+	}) {
+		f.add("console.allow_from", "names addresses of trusted_proxies alone, from which nobody is let in", "name the proxies alone in trusted_proxies, or networks of clients here")
 	}
 	if c.consoleGroups().Empty() {
 		f.add("console.allow_from", "is set, and nobody has a role in the console", "set console.admin_group, or remove console.allow_from")
