@@ -72,6 +72,10 @@ func TestID04PatternWithoutBaseStops(t *testing.T) {
 	digest := planned(t, w)
 	w.advance(2 * day)
 	gives(0, "after the end, without any change in the store")
+	w.advance(-2 * day)
+	gives(1, "with the clock put right that had jumped ahead")
+	w.advance(2 * day)
+	gives(0, "after the end again")
 	if again := named(store.NoticeInConsole); !again.Over {
 		t.Errorf("after the end: %+v", again)
 	}

@@ -36,12 +36,13 @@ type index struct {
 	digest       func() string // of the mappings, made when first asked for
 
 	stopped stops     // patterns without a base that give nothing any more
+	from    time.Time // when the last of them stopped: for a clock that is set back to before, this index is none
 	until   time.Time // when the next one stops, and this index is over; zero: none does
 }
 
 // holds tells whether no change has overtaken the index, and no pattern has stopped since it was made.
 func (x *index) holds(changes int64, now time.Time) bool {
-	return x.changes == changes && (x.until.IsZero() || now.Before(x.until))
+	return x.changes == changes && !now.Before(x.from) && (x.until.IsZero() || now.Before(x.until))
 }
 
 // maxNormalDNs bounds what is remembered of groups' DNs: some megabytes.
@@ -135,6 +136,11 @@ func (s *Service) current(ctx context.Context) (*index, error) {
 	stopped, until := ends.stopped(s.now())
 	x := newIndex(changes, mappings, accounts, forms, stopped)
 	x.until = until
+	for _, at := range stopped {
+		if at.After(x.from) {
+			x.from = at
+		}
+	}
 	for _, r := range x.rules {
 		if r.fault != "" {
 			s.log.Error("mapping can't be used and gives nobody access", "mapping", r.mapping.ID, "fault", r.fault)
