@@ -143,11 +143,17 @@ func (k eventKind) pageQuery(after int64) *conditions {
 	return c
 }
 
-// entriesQuery reads events with their entries in the chain, as far as they may be purged. It has always as many numbers, so that it is
-// always the same statement: from the first to the last, between two of a rare kind all the others may lie. The newest event of all stays: SQLite gives the number of the newest that is gone to the next one, which would stand in the chain already.
+// entriesAtOnce is how many events are read by their numbers in one statement. For many more PostgreSQL reads a table that is not large as
+// a whole.
+const entriesAtOnce = 50
+
+// entriesQuery reads at most entriesAtOnce events with their entries in the chain, as far as they may be purged. It has always as many
+// numbers, so that it is always the same statement; by the first and the last of them it would read all that lies between, which is much
+// for a rare kind. The newest event of all stays: SQLite gives the number of the newest that is gone to the next one, which would stand
+// in the chain already.
 func entriesQuery(due []aged) *conditions {
 	c := &conditions{}
-	ids := make([]string, purgeBite)
+	ids := make([]string, entriesAtOnce)
 	for i := range ids {
 		ids[i] = c.param(due[min(i, len(due)-1)].id)
 	}
@@ -210,10 +216,14 @@ func (a *Audit) purgeKind(ctx context.Context, r Retention, kind eventKind, p *P
 
 // purgeEvents deletes those of one page that are still as the chain has them.
 func (a *Audit) purgeEvents(ctx context.Context, tx querier, r Retention, due []aged) (p Purged, err error) {
-	c := entriesQuery(due)
-	rows, err := collect(ctx, tx, scanBoth, c.text.String(), c.args...)
-	if err != nil {
-		return p, err
+	var rows []chained
+	for some := range slices.Chunk(due, entriesAtOnce) {
+		c := entriesQuery(some)
+		found, err := collect(ctx, tx, scanBoth, c.text.String(), c.args...)
+		if err != nil {
+			return p, err
+		}
+		rows = append(rows, found...)
 	}
 	for _, l := range rows {
 		// What somebody changed must not go as if it had been so: its time and outcome say that it is old enough.

@@ -357,6 +357,7 @@ var scans = map[string]string{
 	" WHERE substr(purge_mac, 1, 4) = $1":                                                                "an admin asks what still needs an old secret key",
 	"DELETE FROM audit_chain WHERE seq >= $1 AND seq <= $2":                                              "its bounds are those of a bite",
 	" WHERE substr(mac, 1, 4) = $1":                                                                      "an admin asks what still needs an old secret key",
+	"SELECT token_hash FROM sessions WHERE (substr(mac, 1, 4) = $1":                                      "makes anew what an old secret key vouches for, in pages, at a command",
 	"SELECT COUNT(*) FROM audit_events WHERE NOT EXISTS":                                                 "verifies the whole audit",
 	"AND NOT EXISTS (SELECT 1 FROM audit_chain WHERE event = audit_events.id) ORDER BY id LIMIT 1":       "verifies the whole audit",
 	"FROM second_factors WHERE confirmed_at > 0":                                                         "after a restore, once",
