@@ -106,50 +106,57 @@ func (p *Parts) auditKey(id certs.KeyID) (ed25519.PublicKey, error) {
 	return public, nil
 }
 
-// sealsHold checks signatures of the audit by the keys that are known, and seals by those of secret keys that were removed. One may have
-// been removed since it leaked: what it says was purged or cut counts only as far as it was signed anew at its removal.
-func (p *Parts) sealsHold(ctx context.Context) (func(message, signature []byte) bool, error) {
-	// A checkpoint that was signed before the secret key was replaced is as good as a later one.
-	var known, former []ed25519.PublicKey
+// auditKeys are those of all known secret keys, the one in use first.
+func (p *Parts) auditKeys() (all []ed25519.PublicKey, err error) {
 	for _, id := range p.Sealer.KeyIDs() {
 		public, err := p.auditKey(id)
 		if err != nil {
 			return nil, err
 		}
-		known = append(known, public)
+		all = append(all, public)
+	}
+	return all, nil
+}
+
+// signedBy checks that one of these keys has signed.
+func signedBy(keys []ed25519.PublicKey) func(message, signature []byte) bool {
+	return func(message, signature []byte) bool {
+		return slices.ContainsFunc(keys, func(public ed25519.PublicKey) bool { return ed25519.Verify(public, message, signature) })
+	}
+}
+
+// sealsHold checks signatures of the audit by the keys that are known, and seals by those of secret keys that were removed. One may have
+// been removed since it leaked: what it says was purged or cut counts only as far as it was signed anew at its removal.
+func (p *Parts) sealsHold(ctx context.Context) (func(message, signature []byte) bool, error) {
+	// A checkpoint that was signed before the secret key was replaced is as good as a later one.
+	known, err := p.auditKeys()
+	if err != nil {
+		return nil, err
 	}
 	removed, err := p.Store.SecretKeys().List(ctx)
 	if err != nil {
 		return nil, err
 	}
+	var former []ed25519.PublicKey
 	for _, k := range removed { // the store gives it for a removed one alone, whose row is vouched for
 		if len(k.AuditKey) == ed25519.PublicKeySize {
 			former = append(former, ed25519.PublicKey(k.AuditKey))
 		}
 	}
+	byKnown, byFormer := signedBy(known), signedBy(former)
 	return func(message, signature []byte) bool {
-		by := func(public ed25519.PublicKey) bool { return ed25519.Verify(public, message, signature) }
-		return slices.ContainsFunc(known, by) || store.OfSeal(message) && slices.ContainsFunc(former, by)
+		return byKnown(message, signature) || store.OfSeal(message) && byFormer(message, signature)
 	}, nil
 }
 
 // resignAudit signs anew, with the secret key in use, what an older one has signed of purges and cuts.
 func (p *Parts) resignAudit(ctx context.Context) (int, error) {
-	var known []ed25519.PublicKey
-	for _, id := range p.Sealer.KeyIDs() {
-		public, err := p.auditKey(id)
-		if err != nil {
-			return 0, err
-		}
-		known = append(known, public)
-	}
-	by := func(keys []ed25519.PublicKey) func(message, signature []byte) bool {
-		return func(message, signature []byte) bool {
-			return slices.ContainsFunc(keys, func(public ed25519.PublicKey) bool { return ed25519.Verify(public, message, signature) })
-		}
+	known, err := p.auditKeys()
+	if err != nil {
+		return 0, err
 	}
 	sign := func(message []byte) []byte { return ed25519.Sign(p.sealKey(), message) }
-	changed, err := p.Store.Audit().Resign(ctx, store.Signing{Sign: sign, Holds: by(known)}, by(known[:1]))
+	changed, err := p.Store.Audit().Resign(ctx, store.Signing{Sign: sign, Holds: signedBy(known)}, signedBy(known[:1]))
 	if err != nil {
 		return 0, fmt.Errorf("sign the audit's purges and cuts anew: %w", err)
 	}

@@ -216,13 +216,13 @@ func (p *Parts) consoleFactors(ctx context.Context) (c consoleFactors, err error
 		}
 		if !asked[f.Person] {
 			asked[f.Person] = true
-			login, is, told := "", true, false
+			login, is, known := "", true, false
 			if !down {
 				var unavailable error
-				login, is, told, unavailable = p.inConsole(ctx, f.Person)
+				login, is, known, unavailable = p.inConsole(ctx, f.Person)
 				down = unavailable != nil // it is not waited for with each of them
 			}
-			if !told {
+			if !known {
 				c.unknown++
 			}
 			if is {
@@ -236,10 +236,10 @@ func (p *Parts) consoleFactors(ctx context.Context) (c consoleFactors, err error
 	return c, nil
 }
 
-// inConsole tells whether somebody has a role in the console. told is false where the directory does not say it, and then it is taken as
+// inConsole tells whether somebody has a role in the console. known is false where the directory does not say it, and then it is taken as
 // so: an account that is disabled, expired or not to be found is shown without its groups, and may be let in again tomorrow. With an
 // error, the directory can't be asked.
-func (p *Parts) inConsole(ctx context.Context, person store.PersonID) (login string, is, told bool, err error) {
+func (p *Parts) inConsole(ctx context.Context, person store.PersonID) (login string, is, known bool, err error) {
 	e, err := p.Directory.Read(ctx, string(person))
 	if err != nil {
 		return "", true, false, err
