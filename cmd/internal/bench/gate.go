@@ -4,14 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"sync"
 	"time"
 
-	"ssobridge/cmd/internal/app"
 	"ssobridge/idp/directory"
 	"ssobridge/provisioning"
 	"ssobridge/store"
@@ -33,11 +30,7 @@ func (b *bench) measureGate(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("set up a bridge: %w", err)
 	}
-	cfg, err := app.LoadConfig(br.config(), os.Environ())
-	if err != nil {
-		return err
-	}
-	parts, err := app.Open(ctx, cfg, slog.New(slog.DiscardHandler))
+	parts, err := br.open(ctx)
 	if err != nil {
 		return err
 	}

@@ -55,15 +55,15 @@ func (b *bench) measureKeys(ctx context.Context) error {
 // signBoth says whether the Response is signed beside the assertion. A running bridge
 // heeds it with the next launch.
 func (br *bridge) signBoth(ctx context.Context, both bool) (err error) {
-	db, err := br.store(ctx)
+	parts, err := br.open(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	sp, err := db.ServiceProviders().Get(ctx, br.box.EntityID())
+	defer func() { err = errors.Join(err, parts.Close()) }()
+	sp, err := parts.Store.ServiceProviders().Get(ctx, br.box.EntityID())
 	if err != nil {
 		return fmt.Errorf("change what is signed: %w", err)
 	}
 	sp.SignResponse = both
-	return db.ServiceProviders().Put(ctx, sp, store.Event{At: time.Now(), Actor: "bench", Action: "sp-add", Subject: sp.EntityID, Outcome: "ok"})
+	return parts.Store.ServiceProviders().Put(ctx, sp, store.Event{At: time.Now(), Actor: "bench", Action: "sp-add", Subject: sp.EntityID, Outcome: "ok"})
 }

@@ -6,9 +6,12 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"log/slog"
+	"os"
 	"sync"
 	"time"
 
+	"ssobridge/cmd/internal/app"
 	"ssobridge/idp/directory/directorytest"
 	"ssobridge/store"
 )
@@ -80,22 +83,22 @@ func (br *bridge) sampleSession(ctx context.Context) (_ store.Session, err error
 	if _, err := v.signIn(directorytest.LoadLogin(0)); err != nil {
 		return store.Session{}, err
 	}
-	db, err := br.store(ctx)
+	parts, err := br.open(ctx)
 	if err != nil {
 		return store.Session{}, err
 	}
-	defer func() { err = errors.Join(err, db.Close()) }()
+	defer func() { err = errors.Join(err, parts.Close()) }()
 	hash := sha256.Sum256([]byte(v.session))
-	return db.Sessions().Get(ctx, hash[:], 0)
+	return parts.Store.Sessions().Get(ctx, hash[:], 0)
 }
 
 // fill stores copies of a session, each with a token, a browser and a login of its own.
 func (br *bridge) fill(ctx context.Context, sample store.Session, n int) (err error) {
-	db, err := br.store(ctx)
+	parts, err := br.open(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, db.Close()) }()
+	defer func() { err = errors.Join(err, parts.Close()) }()
 	// Those who wait at the same time share a commit.
 	const writers = 64
 	var (
@@ -110,7 +113,7 @@ func (br *bridge) fill(ctx context.Context, sample store.Session, n int) (err er
 				s.TokenHash, s.Browser = randomHash(), randomHash()
 				s.Login = fmt.Sprintf("filler%06d", i)
 				s.Person = store.PersonID(fmt.Sprintf("00000000-0000-4000-8000-%012d", i))
-				if err := db.Sessions().Create(ctx, s, nil); err != nil {
+				if err := parts.Store.Sessions().Create(ctx, s, nil); err != nil {
 					failed <- err
 					return
 				}
@@ -128,7 +131,12 @@ func randomHash() []byte {
 	return b
 }
 
-// store opens the store of the set-up, beside the bridge where that runs.
-func (br *bridge) store(ctx context.Context) (*store.DB, error) {
-	return store.Open(ctx, store.Options{DSN: "sqlite:" + br.database()})
+// open wires the parts of the set-up in this process, as the bridge wires them, beside it where it runs: what it stores counts only where
+// its secret key vouches for it.
+func (br *bridge) open(ctx context.Context) (*app.Parts, error) {
+	cfg, err := app.LoadConfig(br.config(), os.Environ())
+	if err != nil {
+		return nil, err
+	}
+	return app.Open(ctx, cfg, slog.New(slog.DiscardHandler))
 }
