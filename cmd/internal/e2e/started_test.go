@@ -1,22 +1,51 @@
 package e2e_test
 
 import (
+	"bytes"
 	"encoding/base64"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"strings"
 	"testing"
 )
 
-// Limits of nginx as it is installed: large_client_header_buffers 4 8k for requests, and a proxy_buffer_size of 4k for an answer's header.
+// Limits of nginx as it is installed: large_client_header_buffers 4 8k for requests, a client_max_body_size of 1m, and a
+// proxy_buffer_size of 4k for an answer's header.
 const (
 	proxyLine   = 8 << 10
 	proxyHeader = 4 * proxyLine
+	proxyBody   = 1 << 20
 	proxyAnswer = 4 << 10
 )
+
+// proxied forwards requests as nginx does, which reads a request's body whole before it sends it (proxy_request_buffering on).
+// Without that, Go's server closes the body of a request whose answer is under way, Go's transport then finds no end of
+// the body that it has sent already, and cuts the connection that the answer comes from.
+func proxied(forward *httputil.ReverseProxy) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		longest, all := headerSize(r.Header)
+		switch line := len(r.Method) + len(r.RequestURI) + len("  HTTP/1.1\r\n"); {
+		case line > proxyLine:
+			http.Error(w, "414", http.StatusRequestURITooLong)
+			return
+		case longest > proxyLine, line+all > proxyHeader:
+			http.Error(w, "400 Request Header Or Cookie Too Large", http.StatusBadRequest)
+			return
+		}
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, proxyBody))
+		if err != nil {
+			http.Error(w, "413", http.StatusRequestEntityTooLarge)
+			return
+		}
+		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+		forward.ServeHTTP(w, r)
+	})
+}
 
 // behindProxy has a proxy with these limits stand before the bridge.
 func behindProxy(t testing.TB, s setting) *world {
@@ -40,17 +69,7 @@ func behindProxy(t testing.TB, s setting) *world {
 			return nil
 		},
 	}
-	server := &http.Server{ReadHeaderTimeout: patience, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		longest, all := headerSize(r.Header)
-		switch line := len(r.Method) + len(r.RequestURI) + len("  HTTP/1.1\r\n"); {
-		case line > proxyLine:
-			http.Error(w, "414", http.StatusRequestURITooLong)
-		case longest > proxyLine, line+all > proxyHeader:
-			http.Error(w, "400 Request Header Or Cookie Too Large", http.StatusBadRequest)
-		default:
-			forward.ServeHTTP(w, r)
-		}
-	})}
+	server := &http.Server{ReadHeaderTimeout: patience, Handler: proxied(forward)}
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(func() { _ = server.Close() })
 	if _, s.public, err = net.SplitHostPort(listener.Addr().String()); err != nil {
@@ -63,6 +82,69 @@ func behindProxy(t testing.TB, s setting) *world {
 	w := newWorld(t, s)
 	target.Host = strings.TrimPrefix(w.listen, "http://")
 	return w
+}
+
+// An answer that is on its way when the proxy has yet to see the end of a request's body comes whole.
+func TestProxyBuffersRequests(t *testing.T) {
+	answer := strings.Repeat("x", 8<<20)
+	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		_, _ = io.WriteString(w, answer)
+	}))
+	t.Cleanup(backend.Close)
+	target, err := url.Parse(backend.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	underway := make(chan struct{})
+	proxy := httptest.NewServer(proxied(&httputil.ReverseProxy{
+		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(target) },
+		Transport: lateEnd{direct, underway},
+	}))
+	t.Cleanup(proxy.Close)
+
+	res, err := http.Post(proxy.URL, "application/x-www-form-urlencoded", strings.NewReader(strings.Repeat("a", 24<<10)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	first := make([]byte, 1)
+	if _, err := io.ReadFull(res.Body, first); err != nil {
+		t.Fatal(err)
+	}
+	close(underway)
+	rest, err := io.ReadAll(res.Body)
+	if err != nil || len(rest)+1 != len(answer) {
+		t.Errorf("%d of %d bytes came: %v", len(rest)+1, len(answer), err)
+	}
+}
+
+// lateEnd is a transport that looks for the end of a request's body only when the answer is under way.
+type lateEnd struct {
+	http.RoundTripper
+	underway <-chan struct{}
+}
+
+func (l lateEnd) RoundTrip(r *http.Request) (*http.Response, error) {
+	out := r.Clone(r.Context())
+	out.Body = &lateBody{r.Body, r.ContentLength, l.underway}
+	return l.RoundTripper.RoundTrip(out)
+}
+
+type lateBody struct {
+	io.ReadCloser
+	left     int64
+	underway <-chan struct{}
+}
+
+func (b *lateBody) Read(p []byte) (int, error) {
+	if b.left == 0 {
+		<-b.underway
+		return b.ReadCloser.Read(p)
+	}
+	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left)])
+	b.left -= int64(n)
+	return n, err
 }
 
 func headerSize(h http.Header) (longest, all int) {
