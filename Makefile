@@ -2,6 +2,7 @@
 # make vuln     looks for known vulnerabilities in what is called, in the newest database of Go (part of make test)
 # make release  what is handed out of VERSION=1.2.3, or of a tagged commit, in dist: archive, components, checksums
 # make demo     the bridge, a sandbox and a sample directory on this machine
+# make bench    measures against the targets, writes docs/benchmarks.md, fails where one is missed; see docs/operations.md
 # make build    the program, in the file ssobridge; TAGS=openssl: RSA signatures by OpenSSL (needs libssl-dev)
 #
 # GOTOOLCHAIN=local make …: with the Go that is installed, instead of the one in .go-toolchain, which is downloaded once
@@ -52,8 +53,12 @@ gotest: release-tools
 fuzz:
 	@FUZZTIME="$(FUZZTIME)" GO="$(GO)" .ci/fuzz
 
+# Not by go run, which turns every exit code but 0 into 1.
+BENCH := .tools/bench
 bench:
-	$(GO) run ./cmd/internal/bench
+	@mkdir -p .tools
+	$(GO) build -o $(BENCH) ./cmd/internal/bench
+	$(BENCH)
 
 build:
 	$(GO) build -trimpath -tags "$(TAGS)" -o ssobridge ./cmd/ssobridge

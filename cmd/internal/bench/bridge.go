@@ -38,9 +38,12 @@ type bridge struct {
 	box     *sandbox.Sandbox
 	env     []string // of the server, on top of this process's
 	cmd     *exec.Cmd
-	ended   chan error // of the process; holds one
+	ended   chan error // of the process: one, then it is closed
 	control *os.File   // only under the profiler
 }
+
+// errEnded says that a process is gone, which none does by itself while it is measured.
+var errEnded = errors.New("the process has ended")
 
 // set are the settings that differ between set-ups.
 type set map[string]string
@@ -59,6 +62,9 @@ func (b *bench) newBridge(ctx context.Context, name, algorithm string, more set)
 // newBridgeAt sets it up at a place of its own.
 func (b *bench) newBridgeAt(ctx context.Context, at place, name, algorithm string, more set) (*bridge, error) {
 	slapd := cmp.Or(at.slapd, b.slapd)
+	if slapd == nil {
+		return nil, errNoSlapd
+	}
 	at.sandbox.Accounts = []sandbox.Account{{ID: account, OrganizationName: "Harbour Books"}}
 	at.sandbox.TokensPerSecond = sandbox.Unlimited
 	box, err := sandbox.Start("127.0.0.1:0", at.sandbox)
@@ -184,7 +190,10 @@ func (br *bridge) start(ctx context.Context) (time.Duration, error) {
 		return 0, fmt.Errorf("start the bridge: %w", err)
 	}
 	br.cmd, br.ended = cmd, make(chan error, 1)
-	go func() { br.ended <- cmd.Wait() }()
+	go func(ended chan<- error) {
+		ended <- errors.Join(cmd.Wait(), errEnded)
+		close(ended) // so that a second reader does not wait for ever
+	}(br.ended)
 	request := []byte("GET /readyz HTTP/1.1\r\nHost: " + br.host + "\r\nConnection: close\r\n\r\n")
 	for time.Since(began) < 30*time.Second {
 		if br.ready(ctx, request) {
@@ -225,7 +234,7 @@ func (br *bridge) stop() error {
 	defer timer.Stop()
 	select {
 	case err := <-br.ended:
-		if err != nil {
+		if err != nil && cmd.ProcessState != nil && !cmd.ProcessState.Success() {
 			return fmt.Errorf("the bridge ended with %w", err)
 		}
 		return nil

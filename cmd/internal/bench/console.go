@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -23,8 +22,7 @@ const (
 // measureConsole asks for the pages of the console over a large directory and a full store, one after the other, as an admin does. What counts is the
 // slowest page, from the request to its last byte.
 func (b *bench) measureConsole(ctx context.Context) error {
-	b.progress("  loading %d people and %d groups into slapd", walkPeople, walkGroups)
-	slapd, err := b.newSlapd("console-directory", walkDirectory())
+	slapd, err := b.bigSlapd()
 	if err != nil {
 		return err
 	}
@@ -116,25 +114,24 @@ func fillerPerson(i int) string {
 }
 
 // fillAudit adds audit events to the store of a bridge that is stopped: sign-ins of the ledger's people over a month, every tenth a refusal.
-func fillAudit(ctx context.Context, path string) (err error) {
-	db, err := sql.Open("sqlite3", "file:"+path+"?_synchronous=OFF&_cache_size=-200000")
-	if err != nil {
-		return fmt.Errorf("open the store: %w", err)
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
+func fillAudit(ctx context.Context, path string) error {
 	began := time.Now().Add(-30 * 24 * time.Hour).UnixMicro()
-	if _, err := db.ExecContext(ctx, `
-		WITH RECURSIVE n (i, p) AS (SELECT 1, 1 UNION ALL SELECT i + 1, 1 + (i + 1) % $1 FROM n WHERE i < $2)
-		INSERT INTO audit_events (at, ref, actor, action, subject, account, sp, address, outcome, reason, detail)
-		SELECT $3 + i * 2592000, printf('R%010d', i), printf('%08x-0000-4000-8000-%012x', (p * 2654435761) & 4294967295, p),
-		    CASE WHEN i % 10 = 0 THEN 'refusal' ELSE 'sign-in' END, printf('%08x-0000-4000-8000-%012x', (p * 2654435761) & 4294967295, p),
-		    'filler', 'https://sp.example/', '192.0.2.1', CASE WHEN i % 10 = 0 THEN 'refused' ELSE 'ok' END, CASE WHEN i % 10 = 0 THEN 'no_assignment' ELSE '' END, ''
-		  FROM n`, consoleUsers, consoleEvents, began); err != nil {
+	err := bulkSQLite(ctx, path, []string{"audit_events"}, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `
+			WITH RECURSIVE n (i, p) AS (SELECT 1, 1 UNION ALL SELECT i + 1, 1 + (i + 1) % $1 FROM n WHERE i < $2)
+			INSERT INTO audit_events (at, ref, actor, action, subject, account, sp, address, outcome, reason, detail)
+			SELECT $3 + i * 2592000, printf('R%010d', i), printf('%08x-0000-4000-8000-%012x', (p * 2654435761) & 4294967295, p),
+			    CASE WHEN i % 10 = 0 THEN 'refusal' ELSE 'sign-in' END, printf('%08x-0000-4000-8000-%012x', (p * 2654435761) & 4294967295, p),
+			    'filler', 'https://sp.example/', '192.0.2.1', CASE WHEN i % 10 = 0 THEN 'refused' ELSE 'ok' END,
+			    CASE WHEN i % 10 = 0 THEN 'no_assignment' ELSE '' END, ''
+			  FROM n`, consoleUsers, consoleEvents, began); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, "INSERT INTO accounts (id, name, billing_status, seen_at) VALUES ('filler', 'Filler', 'Open', 1) ON CONFLICT DO NOTHING")
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("fill the audit: %w", err)
 	}
-	if _, err := db.ExecContext(ctx, "INSERT INTO accounts (id, name, billing_status, seen_at) VALUES ('filler', 'Filler', 'Open', 1) ON CONFLICT DO NOTHING"); err != nil {
-		return fmt.Errorf("add an account: %w", err)
-	}
-	_, err = db.ExecContext(ctx, "ANALYZE")
-	return err
+	return nil
 }

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,25 +24,47 @@ func processorTime(pid int) (time.Duration, error) {
 	return own, err
 }
 
-// processorTimes also tells what its children had used that have ended.
 func processorTimes(pid int) (own, ended time.Duration, err error) {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	st, err := readStat(pid)
 	if errors.Is(err, os.ErrNotExist) {
 		return 0, 0, nil
 	}
+	return st.own, st.ended, err
+}
+
+// stat is what /proc tells of a process.
+type stat struct {
+	parent     int
+	kernel     bool          // a thread of the kernel
+	own, ended time.Duration // processor time of the process, and of its children that have ended
+}
+
+// ofKernel is the flag of the kernel's own threads (PF_KTHREAD in linux/sched.h).
+const ofKernel = 0x00200000
+
+func readStat(pid int) (st stat, err error) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		return 0, 0, fmt.Errorf("read processor time: %w", err)
+		return st, fmt.Errorf("read processor time: %w", err)
 	}
-	// The name of the program is in brackets and may hold anything; the times are the
-	// 12th to 15th field behind it (proc_pid_stat(5)).
+	// The name of the program is in brackets and may hold anything; behind it are the state and the parent, the flags as the 7th
+	// field, and the times as the 12th to the 15th (proc_pid_stat(5)).
 	fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
 	if len(fields) < 15 {
-		return 0, 0, errors.New("read processor time: /proc tells something else")
+		return st, errors.New("read processor time: /proc has something else")
 	}
-	if own, err = ticks(fields[11:13]); err == nil {
-		ended, err = ticks(fields[13:15])
+	flags, err := strconv.ParseUint(fields[6], 10, 64)
+	if err == nil {
+		st.kernel = flags&ofKernel != 0
+		st.parent, err = strconv.Atoi(fields[1])
 	}
-	return own, ended, err
+	if err != nil {
+		return st, fmt.Errorf("read processor time: %w", err)
+	}
+	if st.own, err = ticks(fields[11:13]); err == nil {
+		st.ended, err = ticks(fields[13:15])
+	}
+	return st, err
 }
 
 func ticks(fields []string) (sum time.Duration, err error) {
@@ -75,69 +97,72 @@ func (m *meter) read() error {
 	return err
 }
 
-// disturbance watches what other work takes of the processors meanwhile: where that is
+// disturbance watches what other processes take of the processors meanwhile: where that is
 // much, what is measured says little.
 type disturbance struct {
-	began           time.Time
-	everybody, ours time.Duration
-	known           bool
+	began   time.Time
+	others  time.Duration
+	helpers []int
+	known   bool
 }
 
-func watch() disturbance {
-	everybody, ours, err := usage()
-	return disturbance{time.Now(), everybody, ours, err == nil && everybody > 0}
+// watch begins to watch. helpers are processes of ours that are not among our children.
+func watch(helpers ...int) disturbance {
+	others, err := othersTime(helpers)
+	return disturbance{time.Now(), others, helpers, err == nil && others > 0}
 }
 
-// share is the part of all processors that others had since watch, 0 where the
-// kernel does not tell.
-func (d disturbance) share() float64 {
-	everybody, ours, err := usage()
-	all := time.Since(d.began) * time.Duration(runtime.NumCPU())
-	if !d.known || err != nil || all <= 0 {
+func (b *bench) watch() disturbance { return watch(b.helpers...) }
+
+// cores tells how many cores others used on average since watch, 0 where the kernel does not tell.
+func (d disturbance) cores() float64 {
+	others, err := othersTime(d.helpers)
+	took := time.Since(d.began)
+	if !d.known || err != nil || took <= 0 {
 		return 0
 	}
-	return max(0, float64(everybody-d.everybody-(ours-d.ours))/float64(all))
+	return max(0, float64(others-d.others)/float64(took))
 }
 
-// usage is the processor time of everybody since the machine started, and that of this
-// process with its children, which are the bridges and the directory.
-func usage() (everybody, ours time.Duration, err error) {
-	data, err := os.ReadFile("/proc/stat")
+// share is the part of all processors that others had.
+func (d disturbance) share() float64 { return d.cores() / float64(runtime.NumCPU()) }
+
+// othersTime is the processor time so far of all processes but this one, its descendants, the helpers and theirs. The
+// kernel's own threads don't count: what they do is mostly for us. Of a process that has ended the time is its
+// parent's, so a sum over those that live loses nothing.
+func othersTime(helpers []int) (sum time.Duration, err error) {
+	entries, err := os.ReadDir("/proc")
 	if err != nil {
-		return 0, 0, err
+		return 0, err
 	}
-	line, _, _ := strings.Cut(string(data), "\n")
-	fields := strings.Fields(line)
-	if len(fields) < 9 || fields[0] != "cpu" {
-		return 0, 0, errors.New("read processor time: /proc tells something else")
-	}
-	// user, nice and system; then idle and waiting, which are nobody's; then
-	// interrupts and what the machine below took (proc_stat(5)).
-	if everybody, err = ticks(append(fields[1:4:4], fields[6:9]...)); err != nil {
-		return 0, 0, err
-	}
-	own, ended, err := processorTimes(os.Getpid())
-	if err != nil {
-		return 0, 0, err
-	}
-	ours = own + ended
-	lists, err := filepath.Glob("/proc/self/task/*/children")
-	for _, list := range lists {
-		children, err := os.ReadFile(list)
+	all := map[int]stat{}
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
 		if err != nil {
-			continue // the thread has ended
+			continue // no process
 		}
-		for _, child := range strings.Fields(string(children)) {
-			pid, err := strconv.Atoi(child)
-			if err != nil {
-				return 0, 0, fmt.Errorf("read processor time: %w", err)
-			}
-			t, err := processorTime(pid)
-			if err != nil {
-				return 0, 0, err
-			}
-			ours += t
+		if st, err := readStat(pid); err == nil && !st.kernel { // else it has ended
+			all[pid] = st
 		}
 	}
-	return everybody, ours, err
+	roots := append([]int{os.Getpid()}, helpers...)
+	ours := func(pid int) bool {
+		for range all { // no longer than any line of ancestors
+			if slices.Contains(roots, pid) {
+				return true
+			}
+			st, ok := all[pid]
+			if !ok {
+				return false
+			}
+			pid = st.parent
+		}
+		return false
+	}
+	for pid, st := range all {
+		if !ours(pid) {
+			sum += st.own + st.ended
+		}
+	}
+	return sum, nil
 }

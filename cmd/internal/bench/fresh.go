@@ -25,35 +25,45 @@ func (o *opened) signer(ctx context.Context, br *bridge) func(int) (step, error)
 	}
 }
 
-// measureFresh measures fresh sign-ins between two measurements of launches.
+// freshTurn is fresh sign-ins between two measurements of launches.
+type freshTurn struct{ launches, fresh pace }
+
+func (t freshTurn) over() float64 { return float64(t.fresh.each - t.launches.each) }
+
+// measureFresh compares the processor time of a fresh sign-in with a launch's, which is a part of it.
 func (b *bench) measureFresh(ctx context.Context) error {
 	br, err := b.mainBridge(ctx)
 	if err != nil {
 		return err
 	}
-	var all []comparison
-	before, err := br.launches(ctx, b.o.span(1), b.o.span(3))
-	if err != nil {
-		return err
-	}
-	for range b.o.rounds {
-		fresh, err := br.fresh(ctx, b.o.span(1), b.o.span(5))
+	all, again, why, err := inTurns(ctx, b.o.rounds, b.cores, func() (t freshTurn, err error) {
+		before, err := br.launches(ctx, b.o.span(1), b.o.span(3))
 		if err != nil {
-			return err
+			return t, err
+		}
+		if t.fresh, err = br.fresh(ctx, b.o.span(1), b.o.span(5)); err != nil {
+			return t, err
 		}
 		after, err := br.launches(ctx, b.o.span(1), b.o.span(3))
 		if err != nil {
-			return err
+			return t, err
 		}
-		round := comparison{launches: mean(before, after), fresh: fresh}
-		b.progress("  %.0f fresh sign-ins a second, %.0f launches a second", fresh.rate, round.launches.rate)
-		all, before = append(all, round), after
+		t.launches = mean(before, after)
+		b.progress("  %.0f fresh sign-ins a second, %s each; %.0f launches, %s", t.fresh.rate, ms(t.fresh.each), t.launches.rate, ms(t.launches.each))
+		return t, nil
+	})
+	if err != nil {
+		return err
 	}
-	c := median(all, func(c comparison) float64 { return c.fresh.rate / c.launches.rate })
-	b.report.note("fresh sign-ins a second, LDAP by TLS, 8 connections", "%.0f (beside %.0f launches)", c.fresh.rate, c.launches.rate)
-	b.report.figure(freshRatio, c.fresh.rate/c.launches.rate)
-	b.report.note("the same by processor time", "%.2f (%s a launch, %s a fresh sign-in, without slapd)",
-		float64(c.launches.each)/float64(c.fresh.each), ms(c.launches.each), ms(c.fresh.each))
+	t := median(all, freshTurn.over)
+	from := len(b.report.lines)
+	b.report.note("fresh sign-ins a second, LDAP by TLS, 8 connections", "%.0f (beside %.0f launches; %d turns, %d repeated)",
+		t.fresh.rate, t.launches.rate, len(all), again)
+	b.report.note("processor time of a fresh sign-in", "%s (of a launch: %s)", ms(t.fresh.each), ms(t.launches.each))
+	b.report.figure(freshOverLaunch, t.over())
+	if why != "" {
+		b.report.doubt(from, why)
+	}
 	return nil
 }
 

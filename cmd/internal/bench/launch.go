@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"os"
 	"time"
-
-	"ssobridge/certs"
 )
 
 // connections at the same time, for everything that is measured as a rate.
@@ -16,11 +14,14 @@ const connections = 8
 // launchers are people with live sessions; more than connections, as in life.
 const launchers = 64
 
+// tailLaunches are how many launches at half load have their time taken.
+const tailLaunches = 20_000
+
 // pace is how fast something goes.
 type pace struct {
 	rate float64       // a second
-	each time.Duration // processor time for one, of bridge and load together
-	load time.Duration // what of it is the load's
+	each time.Duration // processor time of the server for one
+	load time.Duration // and of the load
 }
 
 // mean is the pace between two measurements of the same.
@@ -45,15 +46,21 @@ func (br *bridge) launches(ctx context.Context, warm, count time.Duration) (pace
 
 // pace runs a loop over the usual connections. The profiler runs while it counts.
 func (br *bridge) pace(ctx context.Context, warm, count time.Duration, worker func(int) (step, error)) (pace, error) {
-	load, bridge := &meter{pid: os.Getpid()}, &meter{pid: br.cmd.Process.Pid}
+	return measurePace(ctx, br.cmd.Process.Pid, warm, count, worker, br.profile)
+}
+
+// measurePace runs a loop over the usual connections and reads the processor time of a server. around is called when
+// counting begins and when it ends.
+func measurePace(ctx context.Context, pid int, warm, count time.Duration, worker func(int) (step, error), around func() error) (pace, error) {
+	load, server := &meter{pid: os.Getpid()}, &meter{pid: pid}
 	rate, done, err := loop(ctx, connections, warm, count, worker, func() error {
-		return errors.Join(load.read(), bridge.read(), br.profile())
+		return errors.Join(load.read(), server.read(), around())
 	})
 	if err != nil {
 		return pace{}, err
 	}
 	n := time.Duration(done)
-	return pace{rate, (load.used + bridge.used) / n, load.used / n}, nil
+	return pace{rate, server.used / n, load.used / n}, nil
 }
 
 // opened are connections to be closed after use.
@@ -93,69 +100,141 @@ func (o *opened) launcher(ctx context.Context, br *bridge, requests [][]byte) fu
 	}
 }
 
-// measureLaunch compares launches with what the cores can sign at all. Loop and
-// launches take turns, since other work on the machine comes and goes: a round is
-// launches between two loops, and the median of the rounds counts.
+// pair is the floor and the bridge, one right after the other.
+type pair struct{ floor, bridge pace }
+
+func (p pair) over() float64 { return float64(p.bridge.each - p.floor.each) }
+func (p pair) rate() float64 { return p.bridge.rate / p.floor.rate }
+
+// rival is a bridge and the floor that it is compared with.
+type rival struct {
+	engine  engine
+	bridge  *bridge
+	floor   *floorProcess
+	request []byte // of a launch
+	pairs   []pair
+	again   int    // how many pairs were measured again
+	why     string // they are not to be relied on; "" where they are
+}
+
+// newRival sets both up by an engine.
+func (b *bench) newRival(ctx context.Context, e engine) (r *rival, err error) {
+	r = &rival{engine: e}
+	if r.bridge, err = b.engineBridge(ctx, e); err != nil {
+		return nil, err
+	}
+	requests, err := r.bridge.sessions(ctx, 1)
+	if err != nil {
+		return nil, err
+	}
+	r.request = requests[0]
+	c, err := dial(ctx, r.bridge.address)
+	if err != nil {
+		return nil, err
+	}
+	defer c.close()
+	a, err := c.do(r.request)
+	if err == nil {
+		err = delivered(a)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("launch once for the size of the page: %w", err)
+	}
+	r.floor, err = b.startFloor(ctx, e, len(a.body))
+	return r, err
+}
+
+// measure measures pairs, of which each takes turns in who is first.
+func (r *rival) measure(ctx context.Context, b *bench) (err error) {
+	turn := 0
+	r.pairs, r.again, r.why, err = inTurns(ctx, b.o.pairs, b.cores, func() (p pair, err error) {
+		floor := func() (err error) {
+			p.floor, err = r.floor.pace(ctx, b.o.span(1), b.o.span(10), r.request)
+			return err
+		}
+		bridge := func() (err error) {
+			p.bridge, err = r.bridge.launches(ctx, b.o.span(1), b.o.span(10))
+			return err
+		}
+		if turn++; turn%2 == 0 {
+			floor, bridge = bridge, floor
+		}
+		if err := floor(); err != nil {
+			return p, err
+		}
+		if err := bridge(); err != nil {
+			return p, err
+		}
+		b.progress("  %s: the floor %.0f a second, %s each; the bridge %.0f, %s", r.engine.name, p.floor.rate, ms(p.floor.each), p.bridge.rate, ms(p.bridge.each))
+		return p, nil
+	})
+	return err
+}
+
+// note reports the pair in the middle by what of gives.
+func (r *rival) note(b *bench) {
+	p, q := median(r.pairs, pair.rate), median(r.pairs, pair.over)
+	b.report.note("launches a second, live session, both signatures RSA-2048, "+r.engine.name, "%.0f (the floor's: %.0f; %.2f; %d pairs, %d repeated)",
+		p.bridge.rate, p.floor.rate, p.rate(), len(r.pairs), r.again)
+	b.report.note("processor time of a launch, "+r.engine.name, "%s (the floor's: %s; beside %s and %s of the load)",
+		ms(q.bridge.each), ms(q.floor.each), ms(q.bridge.load), ms(q.floor.load))
+}
+
+// measureLaunch compares launches with the floor, by Go's signer and by libcrypto. Floor and bridge take turns, since
+// other work on the machine comes and goes, and the median of the pairs counts.
 func (b *bench) measureLaunch(ctx context.Context) error {
-	br, err := b.mainBridge(ctx)
+	e, err := b.goEngine()
 	if err != nil {
 		return err
 	}
-	p, err := newPlain(certs.RSA2048, b.o.span(3))
+	byGo, err := b.newRival(ctx, e)
 	if err != nil {
 		return err
 	}
-	c, err := b.compare(ctx, br, p, b.o.rounds)
-	if err != nil {
+	if err := byGo.measure(ctx, b); err != nil {
 		return err
 	}
-	b.launchRate = c.launches.rate
-	b.report.note("RSA-2048 signatures a second, all cores, plain loop", "%.0f (before and after the launches: %s)", c.plain.rate, c.loops)
-	b.report.note("launches a second, live session, RSA-2048, both signatures", "%.0f (%s)", c.launches.rate, c.rates)
-	b.report.note("signatures a second in launches", "%.0f", 2*c.launches.rate)
-	b.report.figure(launchRatio, 2*c.launches.rate/c.plain.rate)
-	t := c.steadiest
-	b.report.note("the same by processor time", "%.2f (%s a signature in the loop, %s a launch, of which %s are the load's)",
-		2*t.byTime(), ms(t.plain.each), ms(t.launches.each), ms(t.launches.load))
+	byGo.note(b)
+	from := len(b.report.lines)
+	b.report.figure(launchOverFloor, median(byGo.pairs, pair.over).over())
+	if byGo.why != "" {
+		b.report.doubt(from, byGo.why)
+	}
+	if e, err = b.libcryptoEngine(ctx); err != nil {
+		return fmt.Errorf("by libcrypto: %w", err)
+	}
+	fast, err := b.newRival(ctx, e)
+	if err != nil {
+		return fmt.Errorf("by libcrypto: %w", err)
+	}
+	if err := fast.measure(ctx, b); err != nil {
+		return fmt.Errorf("by libcrypto: %w", err)
+	}
+	fast.note(b)
+	from = len(b.report.lines)
+	b.report.figure(launchOverFloorLibcrypto, median(fast.pairs, pair.over).over())
+	b.report.figure(launchRateOfFloor, median(fast.pairs, pair.rate).rate())
+	if fast.why != "" {
+		b.report.doubt(from, fast.why)
+	}
+	for _, r := range []*rival{byGo, fast} {
+		if main, err := b.mainBridge(ctx); err == nil && main == r.bridge {
+			b.launchRate = median(r.pairs, func(p pair) float64 { return p.bridge.rate }).bridge.rate
+		}
+	}
 	return nil
 }
 
-// comparison is what compare found: the round in the middle, and all rates as text.
-type comparison struct {
-	plain, launches, fresh pace
-	loops, rates           string
-	steadiest              *comparison // the round in the middle by processor time
-}
-
-// byTime is how many launches take the processor time of one signature.
-func (c comparison) byTime() float64 { return float64(c.plain.each) / float64(c.launches.each) }
-
-func (b *bench) compare(ctx context.Context, br *bridge, p plain, rounds int) (comparison, error) {
-	before, err := p.measure(ctx)
-	if err != nil {
-		return comparison{}, err
-	}
-	loops, rates := []float64{before.rate}, []float64{}
-	var all []comparison
-	for range rounds {
-		launches, err := br.launches(ctx, b.o.span(1), b.o.span(5))
+// halfLoad is half of the rate of launches, which is measured unless it is known.
+func (b *bench) halfLoad(ctx context.Context, br *bridge) (float64, error) {
+	if b.launchRate == 0 {
+		p, err := br.launches(ctx, b.o.span(1), b.o.span(5))
 		if err != nil {
-			return comparison{}, err
+			return 0, err
 		}
-		after, err := p.measure(ctx)
-		if err != nil {
-			return comparison{}, err
-		}
-		round := comparison{plain: mean(before, after), launches: launches}
-		b.progress("  %.0f launches a second, %.0f signatures a second in the plain loop", launches.rate, round.plain.rate)
-		all = append(all, round)
-		loops, rates, before = append(loops, after.rate), append(rates, launches.rate), after
+		b.launchRate = p.rate
 	}
-	middle := median(all, func(c comparison) float64 { return c.launches.rate / c.plain.rate })
-	middle.loops, middle.rates = numbers(loops), numbers(rates)
-	steadiest := median(all, comparison.byTime)
-	middle.steadiest = &steadiest
-	return middle, nil
+	return b.launchRate / 2, nil
 }
 
 // measureLatency launches at half of the rate that was measured, at fixed moments.
@@ -164,12 +243,9 @@ func (b *bench) measureLatency(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if b.launchRate == 0 {
-		p, err := br.launches(ctx, b.o.span(1), b.o.span(5))
-		if err != nil {
-			return err
-		}
-		b.launchRate = p.rate
+	half, err := b.halfLoad(ctx, br)
+	if err != nil {
+		return err
 	}
 	requests, err := br.sessions(ctx, launchers)
 	if err != nil {
@@ -177,11 +253,14 @@ func (b *bench) measureLatency(ctx context.Context) error {
 	}
 	open := &opened{}
 	defer open.close()
-	took, err := schedule(ctx, 4*connections, b.launchRate/2, b.o.span(10), open.launcher(ctx, br, requests))
+	// The first tenth warms up.
+	run := time.Duration(float64(b.o.span(tailLaunches)) / 0.9 / half)
+	took, err := schedule(ctx, 4*connections, half, run, open.launcher(ctx, br, requests))
 	if err != nil {
 		return fmt.Errorf("launch at fixed moments: %w", err)
 	}
-	b.report.note("launches at half that rate", "p50 %s, p90 %s, p99 %s, longest %s, %d of them", ms(took.at(0.5)), ms(took.at(0.9)), ms(took.at(0.99)), ms(took.at(1)), len(took))
+	b.report.note("launches at half that rate", "p50 %s, p90 %s, p99 %s, longest %s, %d of them",
+		ms(took.at(0.5)), ms(took.at(0.9)), ms(took.at(0.99)), ms(took.at(1)), len(took))
 	b.report.figure(launchTail, float64(took.at(0.99))/float64(took.at(0.5)))
 	return nil
 }

@@ -8,8 +8,6 @@ import (
 	"math/rand/v2"
 	"time"
 
-	_ "github.com/mattn/go-sqlite3" // fills the ledger in one statement
-
 	"ssobridge/store"
 )
 
@@ -70,19 +68,18 @@ func (b *bench) measureLedger(ctx context.Context) error {
 }
 
 // fillLedger adds active SSO users to the store of a bridge that is stopped.
-func fillLedger(ctx context.Context, path string, rows int) (err error) {
-	db, err := sql.Open("sqlite3", "file:"+path+"?_synchronous=OFF&_cache_size=-200000")
+func fillLedger(ctx context.Context, path string, rows int) error {
+	err := bulkSQLite(ctx, path, []string{"sso_users"}, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `
+			WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
+			INSERT INTO sso_users (person_id, account, external_id, external_provider, login_name, contact_email, first_name, last_name,
+			    role, mapping, state, maybe_sent, attempts, next_attempt, lease_until, due_at, error_key, error_text, created_at, updated_at)
+			SELECT printf('%08x-0000-4000-8000-%012x', (i * 2654435761) & 4294967295, i) AS person, 'filler', printf('filler-%d', i), 'filler',
+			    printf('filler-%d', i), 'filler@example.test', 'Fill', 'Er', 'account_manager', 1, 'active', 0, 1, 0, 0, 0, '', '', 1, 1
+			  FROM n ORDER BY person`, rows)
+		return err
+	})
 	if err != nil {
-		return fmt.Errorf("open the store: %w", err)
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	if _, err := db.ExecContext(ctx, `
-		WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
-		INSERT INTO sso_users (person_id, account, external_id, external_provider, login_name, contact_email, first_name, last_name,
-		    role, mapping, state, maybe_sent, attempts, next_attempt, lease_until, due_at, error_key, error_text, created_at, updated_at)
-		SELECT printf('%08x-0000-4000-8000-%012x', (i * 2654435761) & 4294967295, i), 'filler', printf('filler-%d', i), 'filler', printf('filler-%d', i),
-		    'filler@example.test', 'Fill', 'Er', 'account_manager', 1, 'active', 0, 1, 0, 0, 0, '', '', 1, 1
-		  FROM n`, rows); err != nil {
 		return fmt.Errorf("fill the ledger: %w", err)
 	}
 	return nil

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -114,12 +115,15 @@ func TestCommitsAreCounted(t *testing.T) {
 
 // TestEveryFigureHasATarget holds a value on either side of each bound.
 func TestEveryFigureHasATarget(t *testing.T) {
-	for f := launchRatio; f <= floodGrowth; f++ {
+	for f := range figures {
 		target, ok := targets[f]
 		if !ok {
 			t.Fatalf("figure %d has no target", f)
 		}
 		better, worse := target.bound*0.9, target.bound*1.1
+		if target.bound == 0 {
+			worse = 1
+		}
 		if target.atLeast {
 			better, worse = worse, better
 		}
@@ -142,19 +146,19 @@ func TestEveryFigureHasATarget(t *testing.T) {
 
 func TestVerdictsTellOfDisturbance(t *testing.T) {
 	var r report
-	r.figure(launchRatio, 0.7)
+	r.figure(launchRateOfFloor, 0.9)
 	r.note("a note", "1")
 	r.disturbed(0, tolerable)
 	if got := r.lines[0].verdict; got != "reached" {
 		t.Errorf("with little other work: got %q, want reached", got)
 	}
-	r.figure(freshRatio, 0.1)
+	r.figure(freshOverLaunch, float64(time.Second))
 	r.disturbed(1, 0.4)
 	if r.lines[0].verdict != "reached" || r.lines[1].verdict != "" || !strings.Contains(r.lines[2].verdict, "missed, yet disturbed: other work had 40 %") {
 		t.Errorf("with much other work: got %+v", r.lines)
 	}
 	// The kernel counts in hundredths of a second: over a shorter while, one tick is more than there is.
-	w := watch()
+	w := watch(os.Getpid())
 	<-time.After(300 * time.Millisecond)
 	if share := w.share(); share < 0 || share > 2 {
 		t.Errorf("others had %v of the processors", share)

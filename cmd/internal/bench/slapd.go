@@ -1,12 +1,16 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"testing"
 
 	"ssobridge/idp/directory/directorytest"
 )
+
+// errNoSlapd says why a part is left out.
+var errNoSlapd = errors.New("slapd did not start, and people sign in by it (Debian: slapd, ldap-utils)")
 
 // startSlapd starts the directory that most parts share.
 func (b *bench) startSlapd() (err error) {
