@@ -21,8 +21,12 @@ INDEXDB       := golang.org/x/vulndb/cmd/indexdb@v0.0.0-20261105234957-e22db6528
 VULNDB        ?= latest
 CYCLONEDX     := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 
-# Packages share two cores with browsers and servers that the tests start.
+# Packages share two cores with browsers and servers that the tests start. What takes longest begins first.
 TESTFLAGS     ?= -p 2 -timeout 60m
+PACKAGES      ?= ./store ./cmd/internal/e2e ./idp ./provisioning ./...
+# Tests write into memory where there is room; TESTDIR=/tmp says otherwise.
+TESTDIR       ?= $(shell .ci/testdir)
+gotest: export TMPDIR = $(TESTDIR)
 
 .PHONY: test install lint vet vuln gotest fuzz bench build release release-tools demo screenshots
 
@@ -46,7 +50,7 @@ vuln:
 # The tests of the store also run on a PostgreSQL that they start themselves. End-to-end tests of thousands of people
 # run without the race detector, which would slow these people down: the program runs without it there anyway.
 gotest: release-tools
-	GORACE=atexit_sleep_ms=0 SSOBRIDGE_TEST_POSTGRES=start $(GO) test -race $(TESTFLAGS) -skip '^TestCrowd' ./...
+	GORACE=atexit_sleep_ms=0 SSOBRIDGE_TEST_POSTGRES=start $(GO) test -race $(TESTFLAGS) -skip '^TestCrowd' $(PACKAGES)
 	SSOBRIDGE_TEST_POSTGRES=start $(GO) test $(TESTFLAGS) -run '^TestCrowd' ./cmd/internal/e2e
 	$(GO) vet -tags openssl ./certs && $(GO) test -race -tags openssl $(TESTFLAGS) ./certs
 
