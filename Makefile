@@ -1,4 +1,6 @@
-# make test     everything that has to hold: lint, vet, tests with the race detector, short fuzz runs
+# make check    what is quick: lint, and the tests that need no root, no server and no browser
+# make test     everything that each commit has to pass: those, vet, all other tests with the race detector, short fuzz runs
+# make acceptance  what takes minutes: crowds, a release built twice; before a piece of work is called done
 # make vuln     looks for known vulnerabilities in what is called, in the newest database of Go (part of make test)
 # make release  what is handed out of VERSION=1.2.3, or of a tagged commit, in dist: archive, components, checksums
 # make demo     the bridge, a sandbox and a sample directory on this machine
@@ -26,9 +28,16 @@ TESTFLAGS     ?= -p 2 -timeout 60m
 PACKAGES      ?= ./store ./cmd/internal/e2e ./idp ./provisioning ./...
 # Tests write into memory where there is room; TESTDIR=/tmp says otherwise.
 TESTDIR       ?= $(shell .ci/testdir)
-gotest: export TMPDIR = $(TESTDIR)
+check gotest acceptance: export TMPDIR = $(TESTDIR)
 
-.PHONY: test install lint vet vuln gotest fuzz bench build release release-tools demo screenshots
+# The names of the tests of make acceptance. make check and make test leave them out (see internal/testkind).
+ACCEPTANCE    := ^Test(Acceptance|Crowd)
+
+.PHONY: check test acceptance install lint vet vuln gotest fuzz bench build release release-tools demo screenshots
+
+# PostgreSQL is left out too: SSOBRIDGE_TEST_POSTGRES is empty.
+check: lint
+	GORACE=atexit_sleep_ms=0 SSOBRIDGE_TESTS=check SSOBRIDGE_TEST_POSTGRES= $(GO) test -race $(TESTFLAGS) -skip '$(ACCEPTANCE)' $(PACKAGES)
 
 test: install lint vet vuln fuzz gotest
 
@@ -47,12 +56,15 @@ vuln:
 	@GO="$(GO)" INSTALL="$(INSTALL)" .ci/tool indexdb "$(INDEXDB)"
 	$(GO) run ./cmd/internal/vuln -db "$(VULNDB)"
 
-# The tests of the store also run on a PostgreSQL that they start themselves. End-to-end tests of thousands of people
-# run without the race detector, which would slow these people down: the program runs without it there anyway.
+# The tests of the store also run on a PostgreSQL that they start themselves.
 gotest: release-tools
-	GORACE=atexit_sleep_ms=0 SSOBRIDGE_TEST_POSTGRES=start $(GO) test -race $(TESTFLAGS) -skip '^TestCrowd' $(PACKAGES)
-	SSOBRIDGE_TEST_POSTGRES=start $(GO) test $(TESTFLAGS) -run '^TestCrowd' ./cmd/internal/e2e
+	GORACE=atexit_sleep_ms=0 SSOBRIDGE_TEST_POSTGRES=start $(GO) test -race $(TESTFLAGS) -skip '$(ACCEPTANCE)' $(PACKAGES)
 	$(GO) vet -tags openssl ./certs && $(GO) test -race -tags openssl $(TESTFLAGS) ./certs
+
+# End-to-end tests of thousands of people run without the race detector, which would slow these people down: the program
+# runs without it there anyway. The rest of make acceptance starts other programs and waits for them.
+acceptance: install release-tools
+	SSOBRIDGE_TEST_POSTGRES=start $(GO) test $(TESTFLAGS) -v -run '$(ACCEPTANCE)' ./cmd/internal/e2e ./cmd/internal/release
 
 fuzz:
 	@FUZZTIME="$(FUZZTIME)" GO="$(GO)" .ci/fuzz

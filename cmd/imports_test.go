@@ -33,7 +33,7 @@ var allowed = map[string][]string{
 var pretended = []string{
 	"cmd/demo", "cmd/sandbox", "cmd/internal/sample", "cmd/internal/bench", "cmd/internal/e2e",
 	"cmd/internal/vuln", "cmd/internal/release",
-	"partnerapi/sandbox", "store/storetest", "idp/directory/directorytest",
+	"partnerapi/sandbox", "store/storetest", "idp/directory/directorytest", "internal/testkind",
 }
 
 // homes says in which room each third-party library lives.
@@ -63,7 +63,7 @@ var homes = map[string][]string{
 
 // topLevel is everything that may stand at the top of the project.
 var topLevel = []string{
-	"go.mod", "go.sum", "cmd", "idp", "provisioning", "partnerapi", "store", "web", "certs", "docs",
+	"go.mod", "go.sum", "cmd", "idp", "provisioning", "partnerapi", "store", "web", "certs", "internal", "docs",
 	"docker-compose.yml", "README.md", "Makefile", "CHANGELOG.md", "SECURITY.md",
 	".ci", ".git", ".gitignore", ".dockerignore", ".golangci.yml", ".go-toolchain",
 	".tools", ".screenshots", "ssobridge", "dist", // git-ignored: tools, pictures, and what make build and make release write

@@ -12,6 +12,8 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
+
+	"ssobridge/internal/testkind"
 )
 
 // TestScreenshots writes a picture of each page, on a phone and on a screen, light
@@ -50,6 +52,7 @@ func TestScreenshots(t *testing.T) {
 // chromium starts a browser with a profile of its own.
 func chromium(t *testing.T) context.Context {
 	t.Helper()
+	testkind.Starts(t, "chromium")
 	path, err := exec.LookPath("chromium")
 	if err != nil {
 		t.Fatalf("this test needs Debian's package chromium: %v", err)

@@ -21,6 +21,7 @@ import (
 
 	"ssobridge/certs"
 	"ssobridge/certs/pkcs11"
+	"ssobridge/internal/testkind"
 )
 
 const pin = "1234-Pin"
@@ -43,6 +44,7 @@ func module(t testing.TB) string {
 // newToken makes a token of its own for the test.
 func newToken(t testing.TB, label string) pkcs11.Options {
 	t.Helper()
+	testkind.Starts(t, "softhsm2-util")
 	o := pkcs11.Options{Module: module(t), TokenLabel: label, PIN: pin}
 	dir := t.TempDir()
 	if err := os.Mkdir(filepath.Join(dir, "tokens"), 0o700); err != nil {

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"ssobridge/internal/testkind"
 )
 
 // TestFirstCommand runs README's first command with Go 1.26 as somebody has it who only installed it: without the
@@ -46,6 +48,7 @@ func TestFirstCommand(t *testing.T) {
 // plainGo finds Go 1.26: one that is installed, or else the very first release, which is downloaded.
 func plainGo(t *testing.T) string {
 	t.Helper()
+	testkind.Starts(t, "another Go")
 	local := append(os.Environ(), "GOTOOLCHAIN=local")
 	// go test puts the folder of its own toolchain in front.
 	for _, folder := range append(filepath.SplitList(os.Getenv("PATH")), "/usr/local/go/bin") {
@@ -62,6 +65,7 @@ func plainGo(t *testing.T) string {
 
 func goOutput(t *testing.T, program string, env []string, args ...string) string {
 	t.Helper()
+	testkind.Starts(t, "another Go")
 	cmd := exec.CommandContext(t.Context(), program, args...)
 	cmd.Env = env
 	var errs bytes.Buffer
@@ -76,6 +80,7 @@ func goOutput(t *testing.T, program string, env []string, args ...string) string
 // runDemo runs a command until the demo says that it is ready, and stops it as Ctrl-C does.
 func runDemo(t *testing.T, env []string, program string, args ...string) {
 	t.Helper()
+	testkind.Starts(t, "another Go")
 	// The first build takes a minute or two, more on a machine that does other things meanwhile.
 	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()

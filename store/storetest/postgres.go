@@ -19,6 +19,7 @@ import (
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx", for making databases
 
+	"ssobridge/internal/testkind"
 	"ssobridge/store"
 )
 
@@ -88,6 +89,7 @@ func StartPostgres(tb testing.TB) string {
 // The URL names no encryption.
 func StartPostgresOn(tb testing.TB, address, certificate, key string) string {
 	tb.Helper()
+	testkind.Starts(tb, "postgres")
 	bin := postgresBin(tb)
 	// Not tb.TempDir: its parents are closed to the user postgres.
 	dir, err := os.MkdirTemp("", "ssobridge-postgres-")
@@ -179,6 +181,7 @@ func giveTo(tb testing.TB, name string, paths ...string) {
 
 func command(tb testing.TB, dir string, args ...string) {
 	tb.Helper()
+	testkind.Starts(tb, args[0])
 	c := exec.Command(args[0], args[1:]...)
 	c.Dir = dir // the caller's folder may be closed to the other user
 	// Files, not pipes: the server keeps them open, and Run would wait for it.

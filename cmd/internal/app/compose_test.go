@@ -16,6 +16,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"ssobridge/cmd/internal/app"
+	"ssobridge/internal/testkind"
 	"ssobridge/store"
 )
 
@@ -159,6 +160,7 @@ func checkDockerfile(t *testing.T, file, target string) {
 // file, with nothing but addresses and folders changed, in a new folder.
 func startComposeDirectory(t *testing.T) (folder, file string, log *buffer) {
 	t.Helper()
+	testkind.Starts(t, "slapd")
 	folder = t.TempDir()
 	for _, name := range []string{"run", "pki", "data"} {
 		if err := os.Mkdir(filepath.Join(folder, name), 0o700); err != nil {
@@ -229,6 +231,7 @@ func TestComposeDirectoryAndConfiguration(t *testing.T) {
 
 // TestComposeSetupScript runs setup.sh with the directory and the configuration of the compose file.
 func TestComposeSetupScript(t *testing.T) {
+	testkind.Starts(t, "sh")
 	text, err := os.ReadFile(filepath.Join(root, "cmd/ssobridge/compose/setup.sh"))
 	if err != nil {
 		t.Fatal(err)

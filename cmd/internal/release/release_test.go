@@ -22,6 +22,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"ssobridge/internal/testkind"
 )
 
 const (
@@ -74,10 +76,10 @@ func copyProject(t *testing.T, to string) {
 	}
 }
 
-// TestReproducible makes a release twice, in folders of other names, by other users' settings and without anything
+// TestAcceptanceReproducible makes a release twice, in folders of other names, by other users' settings and without anything
 // that the first build left: archive, list of components and checksums are equal byte by byte. It then looks at what
 // is in them. ID-23
-func TestReproducible(t *testing.T) {
+func TestAcceptanceReproducible(t *testing.T) {
 	folder, generator := t.TempDir(), tools(t)
 	first, second := filepath.Join(folder, "a"), filepath.Join(folder, "a much longer name", "of a folder")
 	copyProject(t, first)
@@ -231,6 +233,7 @@ func checkComponents(t *testing.T, list []byte, modules []module) {
 
 // TestContainerSaysItsVersion runs the commands by which the Dockerfile builds, and asks the program.
 func TestContainerSaysItsVersion(t *testing.T) {
+	testkind.Starts(t, "sh")
 	text, err := os.ReadFile(filepath.Join(root, "cmd/ssobridge/Dockerfile"))
 	if err != nil {
 		t.Fatal(err)

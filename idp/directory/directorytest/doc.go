@@ -24,6 +24,8 @@ import (
 	"os"
 	"sync"
 	"testing"
+
+	"ssobridge/internal/testkind"
 )
 
 // Password is the password of every sample person of both servers.
@@ -135,6 +137,7 @@ func Main(m *testing.M) int {
 // test that does, or that stops the server, takes [StartSlapd]. It needs [Main].
 func SharedSlapd(tb testing.TB) *Slapd {
 	tb.Helper()
+	testkind.Starts(tb, "slapd")
 	shared.Lock()
 	defer shared.Unlock()
 	if !shared.running {
@@ -152,6 +155,7 @@ func SharedSlapd(tb testing.TB) *Slapd {
 // SharedSamba is one Samba domain controller with the sample data for all tests of this test binary. It needs [Main].
 func SharedSamba(tb testing.TB) *Samba {
 	tb.Helper()
+	testkind.Starts(tb, "samba")
 	shared.Lock()
 	defer shared.Unlock()
 	if !shared.running {

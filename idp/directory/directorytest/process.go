@@ -14,6 +14,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"ssobridge/internal/testkind"
 )
 
 // startTimeout bounds how long a server may take until it answers; stopTimeout how long it may take to end by itself.
@@ -41,6 +43,9 @@ func (p *process) start() error {
 	defer p.mu.Unlock()
 	if p.cmd != nil {
 		return nil
+	}
+	if err := testkind.May(p.argv[0]); err != nil {
+		return err
 	}
 	cmd := exec.Command(p.argv[0], p.argv[1:]...)
 	p.output = &tail{}
@@ -164,6 +169,9 @@ func run(stdin string, argv ...string) error {
 
 // runFed is run with an input that is not held in memory whole.
 func runFed(stdin io.Reader, argv ...string) error {
+	if err := testkind.May(argv[0]); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)

@@ -15,6 +15,7 @@ import (
 	"github.com/go-ldap/ldap/v3"
 
 	"ssobridge/idp/directory"
+	"ssobridge/internal/testkind"
 )
 
 // Samba is a running Active Directory domain controller (Samba) on a loopback address of its own, since its ports can't be chosen:
@@ -41,6 +42,7 @@ type Samba struct {
 // needs root, and takes some seconds: see SharedSamba.
 func StartSamba(tb testing.TB) *Samba {
 	tb.Helper()
+	testkind.Starts(tb, "samba")
 	s, err := newSamba(filepath.Join(tb.TempDir(), "samba"))
 	if err != nil {
 		tb.Fatal(err)

@@ -15,6 +15,7 @@ import (
 	"github.com/go-ldap/ldap/v3"
 
 	"ssobridge/idp/directory"
+	"ssobridge/internal/testkind"
 )
 
 // SlapdOptions change what StartSlapdWith starts.
@@ -57,6 +58,7 @@ func StartSlapd(tb testing.TB) *Slapd {
 // StartSlapdWith is StartSlapd with options.
 func StartSlapdWith(tb testing.TB, o SlapdOptions) *Slapd {
 	tb.Helper()
+	testkind.Starts(tb, "slapd")
 	s, err := newSlapd(filepath.Join(tb.TempDir(), "slapd"), o)
 	if err != nil {
 		tb.Fatal(err)
