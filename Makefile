@@ -5,6 +5,7 @@
 # make release  what is handed out of VERSION=1.2.3, or of a tagged commit, in dist: archive, components, checksums
 # make demo     the bridge, a sandbox and a sample directory on this machine
 # make bench    measures against the targets, writes docs/benchmarks.md, fails where one is missed; see docs/operations.md
+# make bench-history  the same over an empty and a large store, into docs/benchmarks-history.md
 # make build    the program, in the file ssobridge; TAGS=openssl: RSA signatures by OpenSSL (needs libssl-dev)
 #
 # GOTOOLCHAIN=local make …: with the Go that is installed, instead of the one in .go-toolchain, which is downloaded once
@@ -33,7 +34,7 @@ check gotest acceptance: export TMPDIR = $(TESTDIR)
 # The names of the tests of make acceptance. make check and make test leave them out (see internal/testkind).
 ACCEPTANCE    := ^Test(Acceptance|Crowd)
 
-.PHONY: check test acceptance install lint vet vuln gotest fuzz bench build release release-tools demo screenshots
+.PHONY: check test acceptance install lint vet vuln gotest fuzz bench build release release-tools demo screenshots bench-history
 
 # PostgreSQL is left out too: SSOBRIDGE_TEST_POSTGRES is empty.
 check: lint
@@ -71,10 +72,10 @@ fuzz:
 
 # Not by go run, which turns every exit code but 0 into 1.
 BENCH := .tools/bench
-bench:
+bench bench-history:
 	@mkdir -p .tools
 	$(GO) build -o $(BENCH) ./cmd/internal/bench
-	$(BENCH)
+	$(BENCH) $(if $(filter bench-history,$@),--parts history)
 
 build:
 	$(GO) build -trimpath -tags "$(TAGS)" -o ssobridge ./cmd/ssobridge

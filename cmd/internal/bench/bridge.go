@@ -52,6 +52,8 @@ type set map[string]string
 type place struct {
 	slapd   *directorytest.Slapd // nil: the one that most parts share
 	sandbox sandbox.Options
+	// database is a file of SQLite that the bridge begins with; "" for none. It stays as it is.
+	database string
 }
 
 // newBridge sets the program up by its own commands, as an admin would, with a sandbox that has no limits.
@@ -97,6 +99,14 @@ func (b *bench) newBridgeAt(ctx context.Context, at place, name, algorithm strin
 	args := []string{"init", br.dir, "--public-url", "http://" + br.host, "--algorithm", algorithm}
 	for _, key := range slices.Sorted(maps.Keys(settings)) {
 		args = append(args, "--set", key+"="+settings[key])
+	}
+	if at.database != "" {
+		if err := os.MkdirAll(filepath.Dir(br.database()), 0o700); err != nil {
+			return nil, fmt.Errorf("copy the store: %w", err)
+		}
+		if err := runQuietly(exec.CommandContext(ctx, "cp", "--reflink=auto", at.database, br.database())); err != nil {
+			return nil, fmt.Errorf("copy the store: %w", err)
+		}
 	}
 	if _, err := b.program(ctx, args...); err != nil {
 		return nil, err

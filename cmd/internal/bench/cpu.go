@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -95,6 +96,48 @@ func (m *meter) read() error {
 	}
 	m.started = !m.started
 	return err
+}
+
+// treeTime is the processor time so far of a process and its descendants, those that have ended included.
+func treeTime(pid int) (sum time.Duration, err error) {
+	st, err := readStat(pid)
+	if err != nil {
+		return 0, err
+	}
+	sum = st.own + st.ended
+	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, list := range lists {
+		children, err := os.ReadFile(list)
+		if err != nil {
+			continue // the thread has ended
+		}
+		for _, child := range strings.Fields(string(children)) {
+			pid, err := strconv.Atoi(child)
+			if err != nil {
+				return 0, fmt.Errorf("read processor time: %w", err)
+			}
+			t, err := treeTime(pid)
+			if err != nil && !errors.Is(err, os.ErrNotExist) {
+				return 0, err
+			}
+			sum += t
+		}
+	}
+	return sum, err
+}
+
+// bytesRead is what a process has read so far from files and connections, from memory or disk (rchar in proc_pid_io(5)).
+func bytesRead(pid int) (float64, error) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", pid))
+	if err != nil {
+		return 0, fmt.Errorf("count what is read: %w", err)
+	}
+	for line := range strings.Lines(string(data)) {
+		if value, ok := strings.CutPrefix(line, "rchar: "); ok {
+			return strconv.ParseFloat(strings.TrimSpace(value), 64)
+		}
+	}
+	return 0, errors.New("count what is read: /proc has something else")
 }
 
 // disturbance watches what other processes take of the processors meanwhile: where that is

@@ -69,10 +69,13 @@ func TestOnlyAWholeRunIsKept(t *testing.T) {
 	}{
 		{"usual", nil, "docs/benchmarks.md"},
 		{"all by name, in any order", []string{"--parts", "latency,launch," + strings.Join(partNames(usual[2:]), ",")}, "docs/benchmarks.md"},
+		{"history", []string{"--parts", "history"}, "docs/benchmarks-history.md"},
 		{"one part", []string{"--parts", "launch"}, ""},
 		{"all but one", []string{"--parts", strings.Join(partNames(usual[1:]), ",")}, ""},
+		{"more than belongs together", []string{"--parts", "history,launch"}, ""},
 		{"shorter", []string{"--seconds", "1"}, ""},
 		{"fewer pairs", []string{"--pairs", "3"}, ""},
+		{"fewer rows", []string{"--parts", "history", "--rows", "1000"}, ""},
 		{"another program", []string{"--binary", "ssobridge"}, ""},
 		{"under the profiler", []string{"--profile", "cpu"}, ""},
 		{"to look", []string{"--report-only"}, ""},
@@ -122,7 +125,7 @@ func TestBadFlagsAreRefused(t *testing.T) {
 		{[]string{"launch"}, `unexpected argument "launch": parts are named by --parts`},
 		{[]string{"--seconds", "0"}, "numbers must be positive"},
 		{[]string{"--pairs", "0"}, "numbers must be positive"},
-		{[]string{"--people", "3"}, "and people at least 64"},
+		{[]string{"--people", "3"}, "people at least 64"},
 		{[]string{"--wrong"}, "flag provided but not defined"},
 	} {
 		var said bytes.Buffer
@@ -185,7 +188,7 @@ func TestReportAsDocument(t *testing.T) {
 	b := &bench{}
 	b.o.parts = strings.Join(partNames(usual), ",")
 	about := strings.Join(b.about(t.Context()), "\n")
-	for _, want := range []string{"machine: ", "Go: ", "signer of the program as it is: ", "commit: ", "date: ", "not in this table: "} {
+	for _, want := range []string{"machine: ", "Go: ", "signer of the program as it is: ", "commit: ", "date: ", "not in this table: " + strings.Join(partNames(named), ", ")} {
 		if !strings.Contains(about, want) {
 			t.Errorf("the lines about the run do not have %q:\n%s", want, about)
 		}

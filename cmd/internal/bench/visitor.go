@@ -53,15 +53,7 @@ func (v *visitor) signIn(login string) (answer, error) {
 
 // logIn fills in the login page that is the answer to a first request, and returns where the bridge leads from there.
 func (v *visitor) logIn(a answer, login string) (string, error) {
-	started, csrf := a.between(`name="s" value="`, `"`), a.between(`name="csrf" value="`, `"`)
-	if v.browser = a.setCookie(browserCookie); a.status != 200 || started == nil || csrf == nil || v.browser == "" {
-		return "", fmt.Errorf("first request: got status %d, want the login page and a cookie", a.status)
-	}
-	form := url.Values{
-		"s": {html.UnescapeString(string(started))}, "csrf": {html.UnescapeString(string(csrf))},
-		"login": {login}, "password": {directorytest.Password},
-	}
-	a, err := v.send("POST", "/login", form.Encode())
+	a, err := v.try(a, login, directorytest.Password)
 	if err != nil {
 		return "", err
 	}
@@ -70,6 +62,32 @@ func (v *visitor) logIn(a answer, login string) (string, error) {
 		return "", fmt.Errorf("log in as %s: got status %d, want 303 and a session", login, a.status)
 	}
 	return to, nil
+}
+
+// try fills in the login page that is the answer to a first request, with any password.
+func (v *visitor) try(a answer, login, password string) (answer, error) {
+	started, csrf := a.between(`name="s" value="`, `"`), a.between(`name="csrf" value="`, `"`)
+	if v.browser = a.setCookie(browserCookie); a.status != 200 || started == nil || csrf == nil || v.browser == "" {
+		return a, fmt.Errorf("first request: got status %d, want the login page and a cookie", a.status)
+	}
+	form := url.Values{
+		"s": {html.UnescapeString(string(started))}, "csrf": {html.UnescapeString(string(csrf))},
+		"login": {login}, "password": {password},
+	}
+	return v.send("POST", "/login", form.Encode())
+}
+
+// mistake comes with an empty browser and a wrong password, and is refused.
+func (v *visitor) mistake(login string) error {
+	v.browser, v.session = "", ""
+	a, err := v.send("GET", "/launch/"+account, "")
+	if err == nil {
+		a, err = v.try(a, login, "wrong")
+	}
+	if err == nil && (a.status != 422 || a.setCookie(sessionCookie) != "") {
+		err = fmt.Errorf("log in with a wrong password: got status %d, want 422 and no session", a.status)
+	}
+	return err
 }
 
 // launch goes to the client account with the session that the visitor has.
