@@ -334,6 +334,7 @@ func (p *Provider) guess(ctx context.Context, f *flow, s store.Session) (Page, e
 
 // failedFactor records a wrong proof.
 func (p *Provider) failedFactor(ctx context.Context, f *flow, s store.Session, problem string, cause error) error {
+	FootprintOf(ctx).Refused(problem)
 	p.o.Logger.LogAttrs(ctx, slog.LevelInfo, "second factor refused", slog.String("ref", f.v.Ref), slog.String("reason", problem),
 		slog.String("sp", f.sp.EntityID), slog.String("address", f.v.Address), slog.Any("cause", cause))
 	event := p.event(f, "second-factor", s.Person)

@@ -276,6 +276,7 @@ func (p *Provider) logRefusal(ctx context.Context, v Visitor, entityID, reason, 
 	if len(entityID) > 256 {
 		entityID = entityID[:256]
 	}
+	FootprintOf(ctx).Refused(reason) // before the line: past so many of a kind it is only counted
 	traceOf(ctx).refused(entityID, reason)
 	p.o.Logger.LogAttrs(ctx, slog.LevelInfo, "sign-in refused",
 		slog.String("ref", v.Ref), slog.String("reason", reason), slog.String("detail", detail),

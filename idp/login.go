@@ -247,6 +247,7 @@ func (p *Provider) failedLogin(ctx context.Context, f *flow, form AskPassword, a
 }
 
 func (p *Provider) logFailure(ctx context.Context, f *flow, problem directory.Problem, cause error) {
+	FootprintOf(ctx).Refused(string(problem))
 	p.o.Logger.LogAttrs(ctx, slog.LevelInfo, "login failed", slog.String("ref", f.v.Ref), slog.String("reason", string(problem)),
 		slog.String("sp", f.sp.EntityID), slog.String("address", f.v.Address), slog.Any("cause", cause))
 }

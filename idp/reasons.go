@@ -136,6 +136,8 @@ const (
 	// ReasonKeySwitch: the service provider is changing our certificate at this
 	// moment, and the person did not or could not wait.
 	ReasonKeySwitch = "key_switch"
+	// ReasonAnswered is none: references of requests that were only counted carry it where nothing was refused.
+	ReasonAnswered = "answered"
 )
 
 // Reasons returns every word that Refusal.Reason can have.

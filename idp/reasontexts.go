@@ -111,4 +111,17 @@ var reasonTexts = map[string]ReasonText{
 	"not_here":         {"The account may not sign in from here.", fixAccount},
 	"ambiguous":        {"Several accounts match the login name.", "Make directory.login_filter exact."},
 	"bad_data":         {"What the directory holds of the person can't be used.", fixAccount},
+	"password_changed": {"The password was changed after the login.", "The person signs in again."},
+	"bad_credentials":  {"The password was wrong, or nobody has the login name.", "Have the person try again, or set a new password in the directory."},
+	reasonRevoked:      {"The person's sessions were ended while the password was checked.", "The person signs in again."},
+
+	FactorWrong:       {"The second factor was wrong.", "Have the person try again; ssobridge admin factors LOGIN lists what they have."},
+	FactorInvite:      {"The invitation to enroll a second factor was wrong, or is over.", "ssobridge admin invite LOGIN makes a new one."},
+	FactorExpired:     {"The page that asked for the second factor was open for too long, or was used before.", fixStart},
+	FactorMany:        {"The person has as many second factors as anybody can have.", "Have the person remove one at /factors."},
+	FactorLast:        {"The last second factor of somebody who needs one can't be removed.", "Have the person add another one first."},
+	FactorUnconfirmed: {"The person's second factors do not count for the console yet.", "ssobridge admin invite LOGIN makes an invitation, which confirms one."},
+
+	ReasonAnswered:  {"Nothing was refused: a page was shown.", "Nothing."},
+	"client_closed": {"The browser went away before the answer.", "Nothing."},
 }

@@ -1,19 +1,26 @@
 package idp
 
 import (
+	"cmp"
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base32"
 	bits "encoding/binary"
+	"errors"
+	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"ssobridge/certs"
+	"ssobridge/store"
 )
 
-// A reference that a page shows leads to its trace. Past what strangers may leave behind there is no trace: then the reference itself
-// carries the minute and the reason, with a short MAC, so that whoever is asked for help still finds out what it was.
+// A reference that a page shows leads to its trace. Past what requests may leave behind there is no trace: then the reference itself
+// carries the minute and the reason, with a short MAC, so that whoever is asked for help still finds out what it was, and how many there
+// were of it.
 //
 // It has 14 characters where others have 10: 28 bits for the minute, 8 for the reason, 34 for the MAC. A MAC that short is guessed once
 // in 17,000 million tries, and all that is won by it is a reference that names a wrong reason.
@@ -44,7 +51,17 @@ var codes = append([]string{""}, strings.Fields(`
 	no_assignment not_this_account person_data may_not_create held_conflict refused_by_partner owner_unknown not_in_group account_closed
 	user_suspended
 	locked disabled expired password_expired must_change not_now not_here ambiguous bad_data
-	second_factor_new second_factor_login name_id_taken`)...)
+	second_factor_new second_factor_login name_id_taken
+	answered bad_credentials revoked password_changed client_closed
+	second_factor_wrong second_factor_invite second_factor_expired second_factor_many second_factor_last second_factor_unconfirmed`)...)
+
+// maxCodes is how many numbers there are.
+const maxCodes = 1 << reasonBits
+
+// codeOf is the number of a reason, 0 for one that has none.
+func codeOf(reason string) uint8 {
+	return uint8(max(slices.Index(codes, reason), 0)) //nolint:gosec // G115: a test counts that there are fewer than maxCodes
+}
 
 // References makes and reads references that carry their reason.
 type References struct{ sealer *certs.Sealer }
@@ -54,8 +71,7 @@ func NewReferences(sealer *certs.Sealer) References { return References{sealer} 
 
 // Coded is the reference for a reason at a moment.
 func (r References) Coded(reason string, now time.Time) string {
-	code := max(slices.Index(codes, reason), 0)
-	what := uint64(now.Unix()/60)<<reasonBits | uint64(code) //nolint:gosec // G115: times before 1970 are none
+	what := uint64(now.Unix()/60)<<reasonBits | uint64(codeOf(reason)) //nolint:gosec // G115: times before 1970 are none
 	return writeReference(what, r.mac(r.sealer.KeyIDs()[0], what))
 }
 
@@ -113,4 +129,69 @@ func splitReference(ref string) (what, mac uint64, ok bool) {
 	rest := uint64(raw[4])<<32 | uint64(raw[5])<<24 | uint64(raw[6])<<16 | uint64(raw[7])<<8 | uint64(raw[8])
 	what = uint64(bits.BigEndian.Uint32(raw))<<4 | rest>>(referenceBits+2)
 	return what, rest >> 2 & (1<<referenceBits - 1), what>>(minuteBits+reasonBits) == 0
+}
+
+// CodedRequest is what is known of a request by a reference that carries its reason: what it was, and how many there were of it.
+type CodedRequest struct {
+	CodedReason
+	ReasonText
+
+	Requests int64     // that were refused for this reason between From and To, and only counted; 0: the count is not written (yet)
+	From, To time.Time // whole minutes
+}
+
+// RequestCounts finds how many requests were only counted; store.RequestCounts is it.
+type RequestCounts interface {
+	Around(ctx context.Context, reason string, minute time.Time) (store.RequestCount, error)
+}
+
+// Find reads a reference, and finds how many requests there were like its own. ok is false for a reference that carries nothing, or that
+// was not made here: then nothing is looked for, so that made-up references cost nothing.
+func (r References) Find(ctx context.Context, counts RequestCounts, ref string) (q CodedRequest, ok bool, err error) {
+	if q.CodedReason, ok = r.Read(ref); !ok {
+		return q, false, nil
+	}
+	q.ReasonText = TextOf(q.Reason)
+	n, err := counts.Around(ctx, q.Reason, q.Minute)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return q, true, nil
+	case err != nil:
+		return q, true, fmt.Errorf("look for the count of reference %.20q: %w", ref, err)
+	}
+	// Whole minutes around them: the reference itself knows no more.
+	q.Requests, q.From, q.To = n.Requests, n.First.Truncate(time.Minute), n.Last.Truncate(time.Minute).Add(time.Minute)
+	return q, true, nil
+}
+
+// Summary says it in a sentence.
+func (q CodedRequest) Summary() string {
+	what := "refused for " + cmp.Or(q.Reason, "a reason that is not recorded")
+	if q.Reason == ReasonAnswered {
+		what = "answered, not refused,"
+	}
+	if q.Requests == 0 {
+		return fmt.Sprintf("A request %s at %s UTC. How many there were is not recorded: counts are written every ten seconds, "+
+			"and a program that is killed loses the last ones.", what, q.Minute.UTC().Format(minuteLayout))
+	}
+	to := q.To.UTC().Format("15:04")
+	if q.To.UTC().YearDay() != q.From.UTC().YearDay() {
+		to = q.To.UTC().Format(minuteLayout)
+	}
+	which := "The only request"
+	if q.Requests > 1 {
+		which = "One of " + thousands(q.Requests) + " requests"
+	}
+	return fmt.Sprintf("%s %s between %s and %s UTC.", which, what, q.From.UTC().Format(minuteLayout), to)
+}
+
+const minuteLayout = "2006-01-02 15:04"
+
+// thousands writes a number with a comma before each three digits.
+func thousands(n int64) string {
+	text := strconv.FormatInt(n, 10)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
 }

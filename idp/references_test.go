@@ -14,6 +14,7 @@ import (
 
 	"ssobridge/certs"
 	"ssobridge/idp"
+	"ssobridge/idp/directory"
 )
 
 func references(t testing.TB, fills ...byte) idp.References {
@@ -34,7 +35,9 @@ func references(t testing.TB, fills ...byte) idp.References {
 func TestReferencesCarryTheirReason(t *testing.T) {
 	r := references(t, 1)
 	at := time.Date(2026, 11, 28, 23, 59, 58, 0, time.UTC)
-	for _, reason := range idp.Reasons() {
+	all := append(idp.Reasons(), idp.ReasonAnswered, string(directory.BadCredentials), "revoked", "password_changed", "client_closed",
+		idp.FactorWrong, idp.FactorInvite, idp.FactorExpired, idp.FactorMany, idp.FactorLast, idp.FactorUnconfirmed)
+	for _, reason := range all {
 		ref := r.Coded(reason, at)
 		got, ok := references(t, 2, 1).Read(strings.ToLower(ref))
 		if !ok || got.Reason != reason || !got.Minute.Equal(at.Truncate(time.Minute)) {

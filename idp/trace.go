@@ -60,8 +60,13 @@ func (p *Provider) traced(ctx context.Context, v Visitor, about string) (_ conte
 		if about != "" {
 			t.t.Steps = append([]store.TraceStep{{Name: StepRequest, Detail: about, Reason: t.requestFault()}}, t.t.Steps...)
 		}
-		if p.o.Traces != nil && !footprint.Over() { // past what strangers may leave behind, the reference carries the reason
-			p.o.Traces.Add(t.t)
+		refused := t.t.Outcome == "refused" || t.t.Outcome == "failed"
+		if refused {
+			footprint.Refused(t.t.Reason)
+		}
+		// Past what requests may leave behind, the reference carries the reason.
+		if p.o.Traces != nil && !footprint.Over() && !p.o.Traces.Add(t.t) && refused {
+			footprint.NoRoom()
 		}
 	}
 }
@@ -175,6 +180,7 @@ func (t *trace) refused(entityID, reason string) {
 	if t == nil {
 		return
 	}
+	t.footprint.Refused(reason)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.t.Outcome, t.t.Reason = "refused", reason

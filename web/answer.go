@@ -222,11 +222,7 @@ func (s *Server) showIdPRefusal(c echo.Context, v *visit, p idp.Refusal, self st
 // showRefusal puts a reason into words. The reference id stands on the page and in
 // the log line, the cause only there.
 func (s *Server) showRefusal(c echo.Context, v *visit, view refusalView, status int) error {
-	if s.overBound(c, v) {
-		// There is neither a trace nor a log line under the request's own reference.
-		v.ref = s.refs.Coded(view.Reason, s.now())
-		c.Response().Header().Set("X-Request-Id", v.ref)
-	}
+	s.refusedFor(c, v, view.Reason)
 	texts := s.in(c).texts
 	said := texts.reason(view.Reason)
 	provider := s.provider(view.Provider)

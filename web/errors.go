@@ -107,8 +107,10 @@ func (s *Server) fail(err error, c echo.Context) {
 	v.cause, v.reason = err, r.reason
 	if r.status == statusClientGone {
 		v.status = statusClientGone
+		v.footprint.Refused(r.reason)
 		return
 	}
+	s.refusedFor(c, v, r.reason)
 	if c.Response().Committed {
 		// The answer breaks off in its middle: its reader must not take what it has for the whole.
 		v.broken = true

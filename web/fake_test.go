@@ -249,6 +249,9 @@ func (f *fakeIdP) SignedIn(ctx context.Context, v idp.Visitor) (string, bool, er
 		return "", false, err
 	}
 	login := f.sessions[v.Session]
+	if login != "" {
+		idp.FootprintOf(ctx).Known()
+	}
 	return login, login != "", nil
 }
 

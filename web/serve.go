@@ -20,6 +20,7 @@ import (
 // visit is what is known of one request beside the request itself.
 type visit struct {
 	ref      string
+	coded    bool // ref carries its reason
 	address  string
 	session  string    // token of the session cookie, "" for none
 	browser  string    // token of the browser cookie, "" for none
@@ -71,6 +72,7 @@ func (s *Server) serve(next echo.HandlerFunc) echo.HandlerFunc {
 		defer cancel()
 		if s.strangers != nil {
 			ctx, v.footprint = s.strangers.Begin(ctx, v.address)
+			s.follow(c, v)
 		}
 		c.SetRequest(r.WithContext(ctx))
 
@@ -109,16 +111,35 @@ func recovered(next echo.HandlerFunc, c echo.Context) (err error) {
 	return next(c)
 }
 
-// overBound tells whether the request must leave nothing of its own behind. Whoever has a session has no bound, also where nothing has
-// looked at it yet.
-func (s *Server) overBound(c echo.Context, v *visit) bool {
-	if !v.footprint.Over() {
-		return false
-	}
+// follow has the request known by its session, also where nothing else looks at it, and by the reference in its headers, also where no
+// page shows it.
+func (s *Server) follow(c echo.Context, v *visit) {
 	if v.session != "" {
-		_, _, _ = s.idp.SignedIn(c.Request().Context(), v.visitor()) // who it finds is known from here on
+		v.footprint.Ask(func() {
+			_, _, _ = s.idp.SignedIn(c.Request().Context(), v.visitor()) // who it finds is known from here on
+		})
 	}
-	return v.footprint.Over()
+	c.Response().Before(func() {
+		if !polled(c.Path()) && v.footprint.Over() {
+			s.codeReference(c, v)
+		}
+	})
+}
+
+// refusedFor says why a request was refused, before its reference is shown. Where neither a trace nor a log line will be found under
+// that, it becomes one that carries the reason itself.
+func (s *Server) refusedFor(c echo.Context, v *visit, reason string) {
+	v.footprint.Refused(reason)
+	if v.footprint.Over() {
+		s.codeReference(c, v)
+	}
+}
+
+func (s *Server) codeReference(c echo.Context, v *visit) {
+	if !v.coded {
+		v.ref, v.coded = s.refs.Coded(v.footprint.Reason(), s.now()), true
+		c.Response().Header().Set("X-Request-Id", v.ref)
+	}
 }
 
 // finish logs and counts a request. The path is never logged, only the route: a
@@ -132,13 +153,14 @@ func (s *Server) finish(c echo.Context, v *visit, took time.Duration) {
 		status = v.status
 	}
 	s.observe(route, status, took)
+	defer v.footprint.Done()
 
 	level := slog.LevelInfo
 	switch {
 	case status >= 500:
 		level = slog.LevelError
-	case v.cause == nil && (route == "/healthz" || route == "/readyz" || route == "/assets/:name" || route == "/login/progress"):
-		level = slog.LevelDebug // asked for all the time, by machines
+	case v.cause == nil && polled(route):
+		level = slog.LevelDebug
 	}
 	ctx := c.Request().Context()
 	if !s.log.Enabled(ctx, level) {
@@ -155,6 +177,11 @@ func (s *Server) finish(c echo.Context, v *visit, took time.Duration) {
 		attrs = append(attrs, slog.String("error", v.cause.Error()))
 	}
 	s.log.LogAttrs(ctx, level, "request", attrs...)
+}
+
+// polled tells which routes are asked for all the time, by machines.
+func polled(route string) bool {
+	return route == "/healthz" || route == "/readyz" || route == "/assets/:name" || route == "/login/progress"
 }
 
 // knownMethod keeps a stranger's word out of the log.

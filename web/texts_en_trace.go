@@ -21,7 +21,7 @@ var traceWords = map[string]string{
 	"trace.none":         "No sign-in like that.",
 	"trace.one":          "Sign-in {ref}",
 	"trace.missing":      "No sign-in with the reference {ref} is known. It may be older than traces are kept (traces.keep), or be of a page that is no sign-in.",
-	"trace.coded":        "No steps were kept: more requests came from this address, or from strangers in all, than traces are kept of. The reference itself carries the minute and the reason.",
+	"trace.nostepskept":  "No steps were kept: there were more requests like this than traces and log lines are kept of. The rest is counted.",
 	"trace.cause":        "What happened",
 	"trace.fix":          "What to do",
 	"trace.events":       "What the audit has under this reference",

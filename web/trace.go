@@ -114,12 +114,15 @@ func (k *console) trace(r *consoleRequest) error {
 	list, err := k.Store.Traces().ByRef(r.ctx(), ref)
 	if errors.Is(err, store.ErrNotFound) {
 		if k.refs != nil {
-			if coded, ok := k.refs.Read(ref); ok {
+			coded, ok, err := k.refs.Find(r.ctx(), k.Store.RequestCounts(), ref)
+			if err != nil {
+				return err
+			}
+			if ok {
 				return r.show(http.StatusOK, "trace-coded", r.text("trace.one", "ref", ref), struct {
 					Ref string
-					idp.CodedReason
-					idp.ReasonText
-				}{ref, coded, idp.TextOf(coded.Reason)})
+					idp.CodedRequest
+				}{ref, coded})
 			}
 		}
 		return r.show(http.StatusNotFound, "trace-none", r.text("trace.one", "ref", ref), struct{ Ref string }{ref})

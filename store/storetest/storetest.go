@@ -101,6 +101,7 @@ func Run(t *testing.T, fresh func(testing.TB) store.Options) {
 		{"Baseless", testBaseless},
 		{"Guesses", testGuesses},
 		{"Figures", testFigures},
+		{"RequestCounts", testRequestCounts},
 		{"Traces", testTraces},
 		{"Begun", testBegun},
 		{"Reseal", testReseal},

@@ -77,7 +77,7 @@ func (c *traceListCmd) Run(s *session) (err error) {
 }
 
 type traceShowCmd struct {
-	Ref  string `arg:"" help:"The reference on the person's page, ten letters and digits."`
+	Ref  string `arg:"" help:"The reference on the person's page, 10 or 14 letters and digits."`
 	JSON bool   `name:"json" help:"Print JSON lines, one for each request."`
 
 	Captured bool `help:"Print the captured assertions instead. The audit says who looked."`
@@ -98,7 +98,11 @@ func (c *traceShowCmd) Run(s *session) (err error) {
 	}
 	list, err := p.Store.Traces().ByRef(s.ctx, strings.ToUpper(c.Ref))
 	if errors.Is(err, store.ErrNotFound) {
-		if coded, ok := p.References.Read(c.Ref); ok {
+		coded, ok, err := p.References.Find(s.ctx, p.Store.RequestCounts(), c.Ref)
+		if err != nil {
+			return err
+		}
+		if ok {
 			return c.coded(s, coded)
 		}
 		return badInput(fmt.Errorf("no sign-in with the reference %s is known", quote(c.Ref)), "it may be older than traces.keep, or belong to a page that is no sign-in; ssobridge audit list --ref looks in the audit")
@@ -125,22 +129,24 @@ func (c *traceShowCmd) Run(s *session) (err error) {
 	return w.Flush()
 }
 
-// coded shows what a reference itself carries.
-func (c *traceShowCmd) coded(s *session, r idp.CodedReason) error {
-	text := idp.TextOf(r.Reason)
+// coded shows what a reference itself carries, and how many requests there were like its own.
+func (c *traceShowCmd) coded(s *session, q idp.CodedRequest) error {
 	if c.JSON {
 		return json.NewEncoder(s.stdout).Encode(struct {
-			Ref    string    `json:"ref"`
-			Minute time.Time `json:"minute"`
-			Reason string    `json:"reason"`
-			Cause  string    `json:"cause"`
-			Fix    string    `json:"fix"`
-			Steps  bool      `json:"steps_kept"`
-		}{strings.ToUpper(c.Ref), r.Minute, r.Reason, text.Cause, text.Fix, false})
+			Ref      string    `json:"ref"`
+			Minute   time.Time `json:"minute"`
+			Reason   string    `json:"reason"`
+			Cause    string    `json:"cause"`
+			Fix      string    `json:"fix"`
+			Steps    bool      `json:"steps_kept"`
+			Requests int64     `json:"requests"`
+			From     time.Time `json:"from,omitzero"`
+			To       time.Time `json:"to,omitzero"`
+		}{strings.ToUpper(c.Ref), q.Minute, q.Reason, q.Cause, q.Fix, false, q.Requests, q.From, q.To})
 	}
-	s.printf("%s UTC  %s  refused (%s)\n", r.Minute.Format("2006-01-02 15:04"), strings.ToUpper(c.Ref), cmp.Or(r.Reason, "unknown reason"))
-	s.printf("  %s\n  %s\n", text.Cause, text.Fix)
-	s.printf("no steps were kept: at that minute more requests came from this address, or from strangers in all, than traces are kept of\n")
+	s.printf("%s UTC  %s  (%s)\n", q.Minute.Format("2006-01-02 15:04"), strings.ToUpper(c.Ref), cmp.Or(q.Reason, "unknown reason"))
+	s.printf("  %s\n  %s\n  %s\n", q.Summary(), q.Cause, q.Fix)
+	s.printf("no steps were kept: there were more requests like this than traces and log lines are kept of; the rest is counted\n")
 	return nil
 }
 

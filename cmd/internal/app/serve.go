@@ -133,6 +133,7 @@ func (p *Parts) Serve(ctx context.Context, l Listeners, ready func()) error {
 		return nil
 	})
 	g.Go(func() error { return p.purge(ctx) })
+	g.Go(func() error { return p.countRequests(ctx) })
 	g.Go(func() error { return replica.run(ctx) })
 	g.Go(func() error { return p.sealAudit(ctx) })
 	g.Go(func() error { return p.keepJournal(ctx) })
@@ -165,6 +166,7 @@ func (p *Parts) Serve(ctx context.Context, l Listeners, ready func()) error {
 	err = g.Wait()
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	p.reportStrangers(end)
+	p.storeCounts(end)
 	cancel()
 	if p.Traces != nil {
 		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
@@ -300,6 +302,7 @@ func (p *Parts) purge(ctx context.Context) error {
 			"forms":    func() (int, error) { return p.Store.Forms().Purge(ctx) },
 			"traces":   func() (int, error) { return p.Store.Traces().Purge(ctx, p.Config.Traces.Keep) },
 			"captures": func() (int, error) { return p.Store.Captures().Purge(ctx) },
+			"counts":   func() (int, error) { return p.Store.RequestCounts().Purge(ctx, max(p.Config.Traces.Keep, countsKept)) },
 			// Rows in another case come from a version before, or from the time before the list of accounts was read.
 			"account forms": func() (int, error) { return p.alignAccounts(ctx) },
 			// Replicas of the version before issue on, and note nothing.
@@ -339,13 +342,44 @@ func (p *Parts) reportStrangers(ctx context.Context) {
 	if err := p.IdP.ReportStrangers(ctx); err != nil && ctx.Err() == nil {
 		p.log.Warn("counts of failed logins were not stored; tried again in a minute", "error", err)
 	}
-	lines := p.Strangers.LeftOut()
-	count := 0
-	for _, n := range lines {
-		count += n
+	lines, reasons := p.Strangers.LeftOut(), p.Strangers.Reasons()
+	requests := int64(0)
+	for _, n := range reasons {
+		requests += n
 	}
-	if count > 0 {
-		p.log.Info("log lines of strangers were left out", "count", count, "lines", lines)
+	// One line a minute, whatever there was: a flood must not fill the log.
+	if requests > 0 || len(lines) > 0 {
+		p.log.Info("requests were only counted", "requests", requests, "reasons", reasons, "log_lines_left_out", lines)
+	}
+}
+
+// countsKept is how long counts of requests are kept at least, also where no traces are.
+const countsKept = 8 * 24 * time.Hour
+
+// countInterval is how often counts of requests are stored: a program that is killed loses so much of them.
+const countInterval = 10 * time.Second
+
+// countRequests stores how many requests were only counted, until ctx ends. A failure is logged and tried again.
+func (p *Parts) countRequests(ctx context.Context) error {
+	tick := time.NewTicker(countInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil // the last ones are stored after the last request
+		case <-tick.C:
+			p.storeCounts(ctx)
+		}
+	}
+}
+
+func (p *Parts) storeCounts(ctx context.Context) {
+	all := p.Strangers.Counted()
+	if err := p.Store.RequestCounts().Add(ctx, all...); err != nil {
+		p.Strangers.Uncounted(all)
+		if ctx.Err() == nil {
+			p.log.Warn("counts of requests were not stored; tried again in ten seconds", "reasons", len(all), "error", err)
+		}
 	}
 }
 

@@ -294,6 +294,18 @@ CREATE INDEX traces_of_account ON traces (account, id) WHERE newest = 1 AND acco
 CREATE INDEX traces_of_sp ON traces (sp, id) WHERE newest = 1 AND sp <> '';
 CREATE INDEX traces_not_ok ON traces (outcome, id) WHERE newest = 1 AND outcome <> 'ok';
 
+-- How many requests of a reason were only counted in a quarter of an hour, and between which moments: past a bound they leave neither
+-- trace nor log line. Their references carry reason and minute, and are answered from here.
+CREATE TABLE request_counts (
+    reason   TEXT NOT NULL,
+    at       INTEGER NOT NULL,
+    first_at INTEGER NOT NULL,
+    last_at  INTEGER NOT NULL,
+    requests INTEGER NOT NULL,
+    PRIMARY KEY (reason, at)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX request_counts_at ON request_counts (at);
+
 
 -- The console.
 -- When the console was last used in a session, by navigations and forms; 0: never. Live pages and searches as one types don't count.

@@ -1,0 +1,102 @@
+package web_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"log/slog"
+	"maps"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"ssobridge/certs"
+	"ssobridge/idp"
+	"ssobridge/web"
+)
+
+// TestRefusalsAreOnlyCounted: past ten in a second of a kind, the page, the header and the JSON answer name a reference that carries its
+// reason; there is no log line, and the request is counted (rows COST-01 and COST-03).
+func TestRefusalsAreOnlyCounted(t *testing.T) {
+	sealer, err := certs.NewSealer(bytes.Repeat([]byte{1}, certs.MinSecret))
+	if err != nil {
+		t.Fatal(err)
+	}
+	refs := idp.NewReferences(sealer)
+	var strangers *idp.Strangers
+	r := newRig(t, func(o *web.Options) {
+		strangers = idp.NewStrangers(o.Now)
+		o.Strangers, o.References = strangers, &refs
+		o.Logger = slog.New(idp.Quiet(o.Logger.Handler(), strangers))
+	})
+	shown := regexp.MustCompile(`[0-9A-Z]{14}|[0-9A-Z]{10}`)
+	pageRef := func(body string) string {
+		t.Helper()
+		i := strings.Index(body, "Reference")
+		if i < 0 {
+			t.Fatalf("no reference on the page:\n%s", body)
+		}
+		return shown.FindString(body[i:])
+	}
+	coded := func(what, ref, reason string) {
+		t.Helper()
+		got, ok := refs.Read(ref)
+		if !ok || got.Reason != reason || !got.Minute.Equal(now.Truncate(time.Minute)) {
+			t.Errorf("%s: the reference %q is read as %+v, %v, want %s", what, ref, got, ok, reason)
+		}
+	}
+	for i := range 30 {
+		res := r.get("/no/such/page")
+		ref := pageRef(res.body)
+		if header := res.Header.Get("X-Request-Id"); header != ref {
+			t.Errorf("request %d: %s on the page, %s in the header", i+1, ref, header)
+		}
+		switch {
+		case res.StatusCode != http.StatusNotFound:
+			t.Fatalf("request %d: status %d", i+1, res.StatusCode)
+		case i < 10 && len(ref) != 10:
+			t.Errorf("request %d has the reference %s: the first ten are kept", i+1, ref)
+		case i >= 10:
+			coded("page", ref, "not_found")
+		}
+	}
+	if n, left := strings.Count(r.logged(), `"reason":"not_found"`), strangers.LeftOut(); n != 10 || left["request"] != 20 {
+		t.Errorf("%d lines are written and %v left out, want 10 and 20", n, left)
+	}
+	// Another kind in the middle of it, from the same address.
+	if ref := pageRef(r.do(http.MethodDelete, "/launch", nil).body); len(ref) != 10 {
+		t.Errorf("the first refusal of another kind has the reference %s", ref)
+	}
+	for range 10 {
+		r.get("/login/progress?t=none")
+	}
+	res := r.get("/login/progress?t=none")
+	var told struct{ Error, Ref string }
+	if err := json.Unmarshal([]byte(res.body), &told); err != nil || told.Ref != res.Header.Get("X-Request-Id") {
+		t.Fatalf("JSON: %s, %v; header %s", res.body, err, res.Header.Get("X-Request-Id"))
+	}
+	coded("JSON", told.Ref, told.Error)
+
+	// A page that is no refusal says so: past the strangers' bound it has no log line either.
+	r.idp.answer = &idp.Answer{Page: idp.AskPassword{SignIn: "x"}}
+	coded("login page", r.get("/launch").Header.Get("X-Request-Id"), idp.ReasonAnswered)
+
+	// Somebody with a session is no stranger, also where nothing but the refusal looks at it.
+	r.idp.answer = nil
+	r.idp.sessions["token"] = "anna"
+	if ref := pageRef(r.get("/no/such/page", "Cookie", sessionCookie+"=token").body); len(ref) != 10 {
+		t.Errorf("a known person's first refusal has the reference %s", ref)
+	}
+
+	sums := map[string]int64{}
+	for _, n := range strangers.Counted() {
+		sums[n.Reason] += n.Requests
+	}
+	if want := map[string]int64{"not_found": 20, told.Error: 1, idp.ReasonAnswered: 1}; !maps.Equal(sums, want) {
+		t.Errorf("counted: %v, want %v", sums, want)
+	}
+	if got := strangers.Reasons(); !maps.Equal(got, sums) {
+		t.Errorf("for the log: %v, stored: %v", got, sums)
+	}
+}
