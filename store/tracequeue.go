@@ -4,29 +4,23 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"time"
 )
 
 const (
-	traceQueue         = 4096
-	traceBatch         = 200
-	traceEvery         = 250 * time.Millisecond
-	strangersPerMinute = 600 // a flood of refused requests must not keep the store writing
+	traceQueue = 4096
+	traceBatch = 200
+	traceEvery = 250 * time.Millisecond
 )
 
 // TraceQueue stores traces a moment later and many at once, so that no sign-in
-// waits for its own. It is bounded: what does not fit is left out and counted.
+// waits for its own. It is bounded: what does not fit is left out and counted. How much strangers and refusals may leave is for the caller
+// to bound, before it adds anything.
 type TraceQueue struct {
 	traces *Traces
 	wait   chan Trace
 	lost   atomic.Int64
-
-	mu        sync.Mutex
-	minute    time.Time
-	strangers int
-	guesses   int // at somebody's password
 }
 
 // Queue returns a queue in front of these traces. It does nothing by itself: see Run.
@@ -36,10 +30,6 @@ func (t *Traces) Queue() *TraceQueue {
 
 // Add takes a trace, or leaves it out and says so. It never waits.
 func (q *TraceQueue) Add(t Trace) bool {
-	if t.Stranger && !q.strangerFits(t.Person != "") {
-		q.lost.Add(1)
-		return false
-	}
 	select {
 	case q.wait <- t:
 		return true
@@ -47,21 +37,6 @@ func (q *TraceQueue) Add(t Trace) bool {
 		q.lost.Add(1)
 		return false
 	}
-}
-
-// strangerFits counts strangers' traces. Guesses at the passwords of people are counted apart: a flood of others leaves them their room.
-func (q *TraceQueue) strangerFits(guess bool) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if minute := q.traces.db.now().Truncate(time.Minute); !minute.Equal(q.minute) {
-		q.minute, q.strangers, q.guesses = minute, 0, 0
-	}
-	count := &q.strangers
-	if guess {
-		count = &q.guesses
-	}
-	*count++
-	return *count <= strangersPerMinute
 }
 
 // Flush stores what waits now. What can't be stored is lost.

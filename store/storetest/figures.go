@@ -11,7 +11,7 @@ import (
 )
 
 // testFigures: each quarter of an hour has its own numbers, counted again until it is
-// over, and they go after eight days.
+// over, and they go after eight days (row COST-04).
 func testFigures(t *testing.T, fresh func(testing.TB) store.Options) {
 	var ahead atomic.Int64
 	began := time.Now().UTC().Truncate(store.FigureStep).Add(time.Minute)
