@@ -141,7 +141,8 @@ func TestOneRequestIsCountedOnce(t *testing.T) {
 	f.Known()
 	f.Refused(idp.ReasonBusy)
 	f.Refused(idp.ReasonUnknownSignIn)
-	if !f.Over() || !f.Over() || f.Reason() != idp.ReasonBusy {
+	first := f.Over()
+	if !first || f.Over() != first || f.Reason() != idp.ReasonBusy {
 		t.Errorf("over %v, reason %q", f.Over(), f.Reason())
 	}
 	f.Done()
@@ -160,7 +161,8 @@ func TestOneRequestIsCountedOnce(t *testing.T) {
 		f.Known()
 	})
 	f.Refused(idp.ReasonReplayed)
-	if f.Over() || f.Over() || looked != 1 {
+	first = f.Over()
+	if first || f.Over() != first || looked != 1 {
 		t.Errorf("somebody known is taken for a stranger; looked %d times", looked)
 	}
 	f.Done()
