@@ -123,7 +123,7 @@ func (d *Directory) checkSearches(ctx context.Context) []Step {
 	} else {
 		groups.Detail = fmt.Sprintf("%d groups by group_mode %s", len(list), d.o.GroupMode)
 		if token, err := d.token(ctx, e.DN); d.byToken && err == nil && token == nil {
-			groups.Detail += ", without tokenGroups: members of a distribution group that is in a security group count as its members too"
+			groups.Detail += ", without tokenGroups: groups are read one by one, and none of another domain is found"
 			groups.Mend = "let the service account read tokenGroups of people, for instance as a member of Windows Authorization Access Group"
 		}
 	}

@@ -15,6 +15,7 @@ type Directory struct {
 	o          Options
 	isAD       bool
 	byToken    bool // tokenGroups gives a person's groups, where it can be read
+	sifts      bool // the rule in chain finds security groups, and would find them by way of distribution groups too
 	person     *template
 	upn        *template // finds by user principal name; nil: person does
 	groups     *template // nil in mode member_of
@@ -41,6 +42,7 @@ func New(o Options) (*Directory, error) {
 	d := &Directory{o: o, isAD: o.Preset == presetAD, person: p.person, upn: p.upn, groups: p.groups, cache: newGroupCache(o.Now)}
 	// A filter of one's own and distribution groups ask for other groups than those of a token.
 	d.byToken = d.isAD && o.GroupMode == modeAD && o.GroupFilter == adTokenFilter
+	d.sifts = o.GroupMode == modeAD && d.refuses() && d.groups.followsChain()
 	for _, u := range p.urls {
 		s := newServer(u, &d.o, p)
 		if s.tls == nil {

@@ -21,7 +21,8 @@ func (d *Directory) groupsOf(ctx context.Context, e Entry, found *ldap.Entry) ([
 				return groups, err
 			}
 			d.warnToken.Do(func() {
-				d.o.Logger.Warn("the service account can't read tokenGroups: groups are searched by the matching rule in chain", "bind_dn", d.o.BindDN)
+				d.o.Logger.Warn("the service account can't read tokenGroups: groups are searched by the matching rule in chain",
+					"bind_dn", d.o.BindDN, "person", found.DN)
 			})
 		}
 		return d.groupsInChain(ctx, e, found)
@@ -240,7 +241,7 @@ func (d *Directory) readGroup(ctx context.Context, dn string) (Group, []Group, e
 
 // groupsInChain lets Active Directory follow the nesting: one search finds all groups. The paths come from the memberOf of what it
 // found. It is for group filters of one's own, distribution groups included, and where tokenGroups can't be read. Unlike a token,
-// the rule goes on through distribution groups.
+// the rule goes on through distribution groups, so where these count nowhere, what it reached by way of one is taken out again.
 func (d *Directory) groupsInChain(ctx context.Context, e Entry, person *ldap.Entry) ([]Group, error) {
 	filter, ok, err := d.personFilter(ctx, e, person)
 	if !ok || err != nil {
@@ -263,8 +264,15 @@ func (d *Directory) groupsInChain(ctx context.Context, e Entry, person *ldap.Ent
 		index[dnKey(g.DN)] = len(groups)
 		groups = append(groups, g)
 	}
-	listed, err := d.values(ctx, person, "memberOf", d.o.MaxGroups)
-	if err != nil && !errors.Is(err, errTooMany) {
+	most := d.o.MaxGroups
+	if d.sifts {
+		most = maxGroups // the list decides, and not the paths alone
+	}
+	listed, err := d.values(ctx, person, "memberOf", most)
+	switch {
+	case errors.Is(err, errTooMany) && d.sifts:
+		return nil, d.tooManyGroups()
+	case err != nil && !errors.Is(err, errTooMany):
 		return nil, err
 	}
 	if s, has := primarySID(person); has {
@@ -275,6 +283,9 @@ func (d *Directory) groupsInChain(ctx context.Context, e Entry, person *ldap.Ent
 		listed = append(slices.Clone(listed), dn)
 	}
 	tracePaths(groups, index, listed, func(i int) []string { return found[i].GetEqualFoldAttributeValues("memberOf") })
+	if d.sifts {
+		return d.bySecurityGroups(ctx, groups, index, found, listed)
+	}
 	return groups, nil
 }
 

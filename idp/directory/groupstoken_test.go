@@ -16,6 +16,7 @@ import (
 //
 //	inprimary: primary group "prime", which is in "above prime"; prime lists no members
 //	inlist:    in the distribution group "the list", which is in the security group "behind the list"
+//	inouter:   in the security group "outer", which is not below the base of groups, and is in the security group "holds outer"
 func tokenWorld(t *testing.T, s *directorytest.Samba) {
 	t.Helper()
 	person := func(login string) string {
@@ -23,14 +24,17 @@ func tokenWorld(t *testing.T, s *directorytest.Samba) {
 			"userAccountControl: 512", strings.TrimSpace(s.Password(directorytest.Password)))
 	}
 	prime, above, list, behind := s.GroupDN("prime"), s.GroupDN("above prime"), s.GroupDN("the list"), s.GroupDN("behind the list")
-	s.Apply(t, person("inprimary")+person("inlist")+
+	outer, holds := "CN=outer,OU=People,"+s.BaseDN, s.GroupDN("holds outer")
+	s.Apply(t, person("inprimary")+person("inlist")+person("inouter")+
+		add(outer, "objectClass: group", "sAMAccountName: outer", "member: "+s.PersonDN("inouter"))+
+		add(holds, "objectClass: group", "sAMAccountName: holdsouter", "member: "+outer)+
 		add(prime, "objectClass: group", "sAMAccountName: prime", "member: "+s.PersonDN("inprimary"))+
 		add(above, "objectClass: group", "sAMAccountName: aboveprime", "member: "+prime)+
 		add(list, "objectClass: group", "sAMAccountName: thelist", "groupType: 2", "member: "+s.PersonDN("inlist"))+
 		add(behind, "objectClass: group", "sAMAccountName: behindthelist", "member: "+list))
 	t.Cleanup(func() {
 		var ldif strings.Builder
-		for _, dn := range []string{s.PersonDN("inprimary"), s.PersonDN("inlist"), behind, list, above, prime} {
+		for _, dn := range []string{s.PersonDN("inprimary"), s.PersonDN("inlist"), s.PersonDN("inouter"), holds, outer, behind, list, above, prime} {
 			ldif.WriteString("dn: " + dn + "\nchangetype: delete\n\n")
 		}
 		s.Apply(t, ldif.String())
@@ -53,6 +57,13 @@ func TestID04TokenGroups(t *testing.T) {
 				if base != "" {
 					everybody = nil
 				}
+				outer := append([]string{"holds outer", "outer"}, everybody...)
+				switch { // these modes follow groups below the base alone
+				case base != "" && mode == "ad":
+					outer = []string{"holds outer"}
+				case base != "":
+					outer = nil
+				}
 				people, walked := walkAll(t, open(t, o), nil)
 				if walked.Skipped > 0 {
 					t.Errorf("skipped: %q", walked.Why)
@@ -61,6 +72,7 @@ func TestID04TokenGroups(t *testing.T) {
 					"heidi":     append([]string{"emea", "sales", "staff"}, everybody...),
 					"inprimary": append([]string{"prime", "above prime"}, everybody...), // the primary group before stays one by member
 					"inlist":    everybody,
+					"inouter":   outer,
 				} {
 					e, err := open(t, o).Find(t.Context(), login)
 					if err != nil {
@@ -103,6 +115,59 @@ func TestID04TokenGroups(t *testing.T) {
 				want = append([]string{"prime", "above prime"}, everybody...)
 				wantGroups(t, e.Groups, slices.Clone(want)...)
 				wantGroups(t, people["inprimary"].Groups, slices.Clone(want)...)
+			})
+		}
+	}
+}
+
+// denyToken takes the right to read a person's tokenGroups from everybody, as whoever may write the permissions of the entry can.
+func denyToken(t *testing.T, s *directorytest.Samba, login string) {
+	t.Helper()
+	s.Deny(t, s.PersonDN(login), "b7c69e6d-2cc7-11d2-854e-00a0c983f608") // tokenGroups
+}
+
+// ID-31: where tokenGroups can't be read, by the service account or of one person alone, and with a filter of one's own for
+// security groups, the rule in chain gives nobody a group by way of a distribution group, at a sign-in and in a walk.
+func TestID31ChainWithoutToken(t *testing.T) {
+	s := directorytest.SharedSamba(t)
+	tokenWorld(t, s)
+	const own = "(&(objectCategory=group)(groupType:1.2.840.113556.1.4.803:=2147483648)(cn=*)(member:1.2.840.113556.1.4.1941:={dn}))"
+	for _, filter := range []string{own, ""} {
+		if filter == "" {
+			for _, login := range []string{"heidi", "inprimary", "inlist", "inouter"} {
+				denyToken(t, s, login)
+			}
+		}
+		for _, base := range []string{"", "OU=Groups," + s.BaseDN} {
+			t.Run(filter+" "+base, func(t *testing.T) {
+				var log strings.Builder
+				o := s.Options()
+				o.GroupFilter, o.GroupBaseDN, o.Logger = filter, base, slog.New(slog.NewTextHandler(&log, nil))
+				everybody, outer := []string{"Domain Users", "Users"}, []string{"holds outer", "outer", "Domain Users", "Users"}
+				if base != "" {
+					everybody, outer = nil, []string{"holds outer"}
+				}
+				people, walked := walkAll(t, open(t, o), nil)
+				if walked.Skipped > 0 {
+					t.Errorf("skipped: %q", walked.Why)
+				}
+				d := open(t, o)
+				for login, want := range map[string][]string{
+					"heidi":     append([]string{"emea", "sales", "staff"}, everybody...),
+					"inprimary": append([]string{"prime", "above prime"}, everybody...),
+					"inlist":    everybody,
+					"inouter":   outer,
+				} {
+					e, err := d.Find(t.Context(), login)
+					if err != nil {
+						t.Fatal(login, err)
+					}
+					wantGroups(t, e.Groups, slices.Clone(want)...)
+					wantGroups(t, people[login].Groups, slices.Clone(want)...)
+				}
+				if filter == "" && !strings.Contains(log.String(), "can't read tokenGroups") {
+					t.Error("tokenGroups was read")
+				}
 			})
 		}
 	}

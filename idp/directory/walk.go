@@ -89,8 +89,6 @@ type walk struct {
 	shared map[walkKey]bool // ids that several entries have
 	bySID  map[sid]int32    // of Active Directory: the node of a group, noNode for one that there is no use for
 	walked Walked
-	// byToken: sign-ins read tokenGroups, so the chain does not go through distribution groups. Known from the first person on.
-	byToken, tried bool
 	// groupsOf gives the groups of a person that matter, by the configured mode.
 	groupsOf func(context.Context, Entry, *ldap.Entry) ([]Group, error)
 }

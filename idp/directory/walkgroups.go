@@ -165,7 +165,7 @@ func (w *walk) loadChain(ctx context.Context, i int32) error {
 	if err != nil && !hasCode(err, ldap.LDAPResultNoSuchObject, ldap.LDAPResultInsufficientAccessRights, ldap.LDAPResultReferral) {
 		return unavailable("read the group "+dn, err)
 	}
-	if len(found) == 0 || w.byToken && !isSecurity(found[0]) {
+	if len(found) == 0 || w.d.sifts && !isSecurity(found[0]) {
 		return nil
 	}
 	return w.join(ctx, i, found[0])
@@ -178,9 +178,6 @@ func (w *walk) inChain(ctx context.Context, e Entry, found *ldap.Entry) ([]Group
 		return w.asked(ctx, e, found) // not all of them need be groups that count
 	}
 	if err != nil {
-		return nil, err
-	}
-	if err := w.tryToken(ctx, found.DN); err != nil {
 		return nil, err
 	}
 	direct := w.nodes(list)
@@ -198,25 +195,6 @@ func (w *walk) inChain(ctx context.Context, e Entry, found *ldap.Entry) ([]Group
 
 // noNode stands for a primary group that nobody is in by any rule of ours: it can't be read, or does not count and leads nowhere.
 const noNode int32 = -1
-
-// tryToken finds out by the first person whether sign-ins can read tokenGroups, which the walk does not read for each: it has to
-// follow the same groups.
-func (w *walk) tryToken(ctx context.Context, dn string) error {
-	if w.tried || !w.d.byToken {
-		return nil
-	}
-	ctx, cancel := w.d.bounded(ctx)
-	defer cancel()
-	token, err := w.d.token(ctx, dn)
-	if hasCode(err, ldap.LDAPResultNoSuchObject) {
-		return nil // moved away since it was listed; the next will tell
-	}
-	if err != nil {
-		return err
-	}
-	w.tried, w.byToken = true, token != nil
-	return nil
-}
 
 // primary is the node of a primary group. The lists of groups have those alone that list members, and it may list none; so each
 // is looked for once.

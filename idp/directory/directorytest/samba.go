@@ -133,6 +133,20 @@ func (s *Samba) Apply(tb testing.TB, ldif string) {
 	}
 }
 
+// Deny takes the right to read an attribute of an entry from everybody. The attribute is named by its schemaIDGUID.
+func (s *Samba) Deny(tb testing.TB, dn, attribute string) {
+	tb.Helper()
+	tool, err := program("samba-tool", "samba")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	err = run("", tool, "dsacl", "set", "-s", filepath.Join(s.dir, "smb.conf"), "-H", filepath.Join(s.dir, "private", "sam.ldb"),
+		"--objectdn="+dn, "--sddl=(OD;;RP;"+attribute+";;WD)")
+	if err != nil {
+		tb.Fatal("deny the reading of an attribute: ", err)
+	}
+}
+
 // Stop stops the server; the data stays.
 func (s *Samba) Stop(tb testing.TB) {
 	tb.Helper()
