@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -53,7 +52,10 @@ func (k *console) elsewhere(c echo.Context, v *visit) error {
 			Reason: "console_address", Detail: detail,
 		})
 		if err != nil {
-			return fmt.Errorf("record a refusal of the console: %w", err)
+			// The answer stays that to a page that does not exist: any other would show that there is something here.
+			k.outside.back(n)
+			k.log.LogAttrs(ctx, slog.LevelError, "record a refusal of the console; the next event counts these requests too",
+				slog.Int("requests", n), slog.String("cause", err.Error()), slog.String("ref", v.ref))
 		}
 		k.log.LogAttrs(ctx, slog.LevelWarn, "requests for the console from addresses that console.allow_from does not name were refused",
 			slog.Int("requests", n), slog.String("last", v.address), slog.String("ref", v.ref))
@@ -84,4 +86,11 @@ func (o *outsideCount) add(now time.Time) int {
 	n := o.requests
 	o.requests, o.reported = 0, now
 	return n
+}
+
+// back takes back requests that could not be reported.
+func (o *outsideCount) back(n int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.requests += n
 }

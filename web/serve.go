@@ -206,7 +206,7 @@ func (s *Server) guard(next echo.HandlerFunc) echo.HandlerFunc {
 			// No page of another site may call us, so there is nothing to answer before it does. Without this, the router would answer 204.
 			return s.noOptions(c)
 		}
-		if path := c.Path(); path == "/healthz" || path == "/readyz" {
+		if probes(c.Path()) {
 			return next(c) // asked for by address, by whoever watches this replica
 		}
 		// Cookies and links belong to one name. Under another one (a planted Host header,

@@ -3,13 +3,19 @@ package web_test
 import (
 	"bytes"
 	"context"
+	"database/sql"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"ssobridge/idp"
+	"ssobridge/store"
 	"ssobridge/store/storetest"
 	"ssobridge/web"
 )
@@ -122,6 +128,122 @@ func TestConsoleSite(t *testing.T) {
 				t.Errorf("a sign-in that is over at the console's address leads to\n%s", w.Body)
 			}
 		})
+	}
+}
+
+// ID-34: from elsewhere than the networks of the console, its own address serves nothing: no login page, no page of a
+// person's own, and no method of any path. Only whoever watches the replica gets its health.
+func TestConsoleSiteAllowFrom(t *testing.T) {
+	const public, console = "https://sso.partner.test", "https://sso.partner.test:8444"
+	db := storetest.Open(t)
+	f := &siteIdP{consoleIdP: &consoleIdP{fakeIdP: newFakeIdP(), in: true, who: idp.Administrator{Person: "p1", Login: "anna", Role: idp.Admin, Fresh: true}}}
+	s, err := web.New(web.Options{
+		IdP: f, PublicURL: public, CSRFKey: bytes.Repeat([]byte{7}, 32), Logger: slog.New(slog.DiscardHandler),
+		Console: &web.Console{Store: db, PublicURL: console, AllowFrom: []netip.Prefix{netip.MustParsePrefix("10.20.0.0/16")}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	from := func(h http.Handler, client, method, address string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest(method, address, nil)
+		r.RemoteAddr = client + ":4711"
+		r.Header.Set("Origin", console)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		return w
+	}
+	const inside, outside = "10.20.1.1", "192.0.2.7"
+	missing := from(s.ConsoleHandler(), outside, http.MethodGet, console+"/nothing")
+	if missing.Code != http.StatusNotFound {
+		t.Fatalf("a page that does not exist: %d", missing.Code)
+	}
+	for _, path := range append(web.OwnOfConsole(), "/admin/", "/admin/audit", "/saml/sso") {
+		path = strings.ReplaceAll(path, ":", "")
+		watched := path == "/healthz" || path == "/readyz"
+		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodOptions, http.MethodPut} {
+			w := from(s.ConsoleHandler(), outside, method, console+path)
+			if watched && (method == http.MethodGet || method == http.MethodHead) {
+				if w.Code != http.StatusOK {
+					t.Errorf("%s %s from outside: %d, want 200", method, path, w.Code)
+				}
+				continue
+			}
+			if !watched && (w.Code != http.StatusNotFound || w.Header().Get("Allow") != "" || w.Header().Get("Set-Cookie") != "") {
+				t.Errorf("%s %s from outside: %d %v, want 404 and nothing else", method, path, w.Code, w.Header())
+			}
+			if !watched && method == http.MethodGet && w.Body.Len() != missing.Body.Len() {
+				t.Errorf("%s from outside differs from a page that does not exist:\n%s", path, w.Body)
+			}
+		}
+	}
+	if f.looked+len(f.entered) != 0 {
+		t.Error("the identity provider was asked")
+	}
+	for path, want := range map[string]int{"/": http.StatusSeeOther, "/login": http.StatusSeeOther, "/logout": http.StatusOK, "/admin/audit": http.StatusOK, "/nothing": http.StatusNotFound} {
+		if w := from(s.ConsoleHandler(), inside, http.MethodGet, console+path); w.Code != want {
+			t.Errorf("%s from inside: %d, want %d", path, w.Code, want)
+		}
+	}
+	// The public address is everybody's.
+	if w := from(s.Handler(), outside, http.MethodGet, public+"/logout"); w.Code != http.StatusOK {
+		t.Errorf("/logout at the public address: %d, want 200", w.Code)
+	}
+	events, err := db.Audit().List(t.Context(), store.Filter{Action: "console-refusal"})
+	if err != nil || len(events) != 1 {
+		t.Errorf("%d events, %v; want 1", len(events), err)
+	}
+}
+
+// ID-35: whoever is refused from elsewhere gets the answer to a page that does not exist also while the audit can't be written. The
+// requests are counted when it can be again.
+func TestConsoleAllowFromWithoutAudit(t *testing.T) {
+	const public = "https://sso.partner.test"
+	file := filepath.Join(t.TempDir(), "store.db")
+	db, err := store.Open(t.Context(), store.Options{DSN: "sqlite:" + file, Voucher: storetest.Voucher("key")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	raw, err := sql.Open("sqlite3", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()
+	rename := func(from, to string) {
+		t.Helper()
+		if _, err := raw.ExecContext(t.Context(), "ALTER TABLE "+from+" RENAME TO "+to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var log bytes.Buffer
+	at := now
+	s, err := web.New(web.Options{
+		IdP: &consoleIdP{fakeIdP: newFakeIdP()}, PublicURL: public, CSRFKey: bytes.Repeat([]byte{7}, 32), Logger: slog.New(slog.NewTextHandler(&log, nil)),
+		Now:     func() time.Time { return at },
+		Console: &web.Console{Store: db, AllowFrom: []netip.Prefix{netip.MustParsePrefix("10.20.0.0/16")}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	missing := ask(s.Handler(), http.MethodGet, public+"/nothing", nil)
+	refused := func() {
+		t.Helper()
+		if w := ask(s.Handler(), http.MethodGet, public+"/admin/", nil); w.Code != http.StatusNotFound || w.Body.Len() != missing.Body.Len() {
+			t.Errorf("%d, want 404 as a page that does not exist:\n%s", w.Code, w.Body)
+		}
+	}
+	rename("audit_events", "gone")
+	refused()
+	if !strings.Contains(log.String(), "record a refusal of the console") {
+		t.Errorf("the log does not say that the audit was not written:\n%s", &log)
+	}
+	refused()
+	rename("gone", "audit_events")
+	at = at.Add(time.Minute)
+	refused()
+	events, err := db.Audit().List(t.Context(), store.Filter{Action: "console-refusal"})
+	if err != nil || len(events) != 1 || string(events[0].Detail) != `{"requests":3}` {
+		t.Errorf("events %+v, %v; want one of 3 requests", events, err)
 	}
 }
 
