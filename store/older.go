@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 )
@@ -37,6 +38,16 @@ const olderWay = time.Hour
 // what is stored. The answer may be a few seconds old. Where the database can't say, as some that speak PostgreSQL's protocol can't, there is none: whoever
 // meets such a replica then starts again, and strangers store nothing.
 func (db *DB) OlderReplicas(ctx context.Context) bool { return db.upgrade(ctx).running }
+
+// OlderReplicaNow asks whether a replica of the version before this one is connected at this moment. One that lost its connections a moment
+// ago is not seen: what can't be taken back goes by OlderReplicas.
+func (db *DB) OlderReplicaNow(ctx context.Context) (bool, error) {
+	found, err := db.engine.older(ctx)
+	if err != nil {
+		return false, fmt.Errorf("look for replicas of the version before this one: %w", err)
+	}
+	return found, nil
+}
 
 // upgrade is OlderReplicas with what else follows. It must not be called in a transaction.
 func (db *DB) upgrade(ctx context.Context) upgrade {

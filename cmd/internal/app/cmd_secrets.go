@@ -175,6 +175,9 @@ func (secretsRotateCmd) Help() string { return secretsHelp }
 // Run makes it anew.
 func (secretsRotateCmd) Run(s *session) error {
 	return withSecrets(s, func(p *Parts) error {
+		if err := p.allUpgraded(s.ctx); err != nil {
+			return err
+		}
 		// A replica that does not know the secret key in use could not read what is made now.
 		lacks, err := newReplica(p).lacking(s.ctx)
 		if err != nil {
@@ -211,6 +214,9 @@ What it has signed of the audit log is still verified: its public key stays, vou
 // Run removes it.
 func (c *secretsRemoveCmd) Run(s *session) error {
 	return withSecrets(s, func(p *Parts) error {
+		if err := p.allUpgraded(s.ctx); err != nil {
+			return err
+		}
 		id, public, err := p.removableSecret(s.ctx, c.ID)
 		if err != nil {
 			return err
@@ -253,6 +259,16 @@ func (c *secretsRemoveCmd) Run(s *session) error {
 		s.printf("made anew: %s\nsecret key %s is removed: take it out of secret_keys on every replica, and restart each\n", plural(changed, "thing", "things"), id)
 		return nil
 	})
+}
+
+// allUpgraded refuses to make things anew with another secret key beside replicas of the version before. They know one alone, and announce
+// themselves nowhere: what is made anew can't be read there, and for an hour the upgrade can still be taken back.
+func (p *Parts) allUpgraded(ctx context.Context) error {
+	if !p.Store.OlderReplicas(ctx) {
+		return nil
+	}
+	return badInput(errors.New("a replica of the version before this one uses this database, or did within the last hour; it knows one secret key alone"),
+		"upgrade every replica, and come back an hour after the last one was seen. Nothing was changed")
 }
 
 // removableSecret looks whether a secret key may go, as far as the configuration and the running replicas are concerned. It returns the
@@ -326,8 +342,7 @@ func checkSecrets(ctx context.Context, r *report, p *Parts) {
 	case err != nil:
 		r.fail(what, err, "")
 	case len(lacks) > 0:
-		r.fail(what, fmt.Errorf("the one in use here, %s, is not known to the running %s", p.secretKeyIDs()[0], strings.Join(lacks, ", ")),
-			"add it as the second one of secret_keys on every replica before it becomes the first one on any")
+		r.fail(what, fmt.Errorf("the one in use here, %s, is not known to the running %s", p.secretKeyIDs()[0], strings.Join(lacks, ", ")), lackingFix(lacks))
 	default:
 		r.ok(what, "in use "+p.secretKeyIDs()[0]+", known "+strconv.Itoa(len(p.secretKeyIDs())))
 	}

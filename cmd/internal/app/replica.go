@@ -64,8 +64,8 @@ func (r *replica) begin(ctx context.Context) error {
 		case len(lacks) == 0:
 			return r.use(ctx)
 		case p.now().Sub(begun) > replicaPatience:
-			return fmt.Errorf("%w: the one in use, %s, is not known to the running %s: first add it as the second one of secret_keys on every replica, "+
-				"then put it first", errSecretKey, r.self.SecretKeys[0], strings.Join(lacks, ", "))
+			return fmt.Errorf("%w: the one in use, %s, is not known to the running %s: %s", errSecretKey, r.self.SecretKeys[0],
+				strings.Join(lacks, ", "), lackingFix(lacks))
 		}
 		wait := time.NewTimer(replicaStep)
 		select {
@@ -89,7 +89,38 @@ func (r *replica) lacking(ctx context.Context) ([]string, error) {
 			lacks = append(lacks, other.ID)
 		}
 	}
-	return lacks, nil
+	older, err := r.olderLacks(ctx)
+	if older {
+		lacks = append(lacks, versionBefore)
+	}
+	return lacks, err
+}
+
+// versionBefore stands among the ids of replicas for those of the version before, which announce themselves nowhere.
+const versionBefore = "replica of the version before this one, which knows one secret key alone"
+
+// lackingFix says what to do where replicas don't know the secret key in use.
+func lackingFix(lacks []string) string {
+	if slices.Contains(lacks, versionBefore) {
+		return "upgrade every replica first, with the secret key that they know as the first one"
+	}
+	return "first add it as the second one of secret_keys on every replica, then put it first"
+}
+
+// olderLacks tells whether a replica of the version before is running, and does not know the secret key that this one is to use: its own is
+// the one that sealed the signing keys.
+func (r *replica) olderLacks(ctx context.Context) (bool, error) {
+	p := r.parts
+	if running, err := p.Store.OlderReplicaNow(ctx); err != nil || !running {
+		return false, err
+	}
+	keys, err := p.Store.Keys().List(ctx)
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(keys, func(k store.SigningKey) bool {
+		return len(k.Private) > 0 && p.sealedBy(k.Private, "signing-key:"+k.ID) != r.self.SecretKeys[0]
+	}), nil
 }
 
 // use notes the secret key in use, before anything is made with it.

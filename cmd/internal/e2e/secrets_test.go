@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"crypto/rand"
+	"database/sql"
 	"encoding/base64"
 	"net/http"
 	"os"
@@ -14,12 +15,9 @@ import (
 	"ssobridge/idp/directory/directorytest"
 )
 
-// ID-17: the secret key is replaced on two replicas, and the old one removed, while people stay signed in. What it has made is made anew, or
-// refuses the removal.
-func TestSecretKeyIsReplaced(t *testing.T) {
-	c := newCluster(t, setting{set: map[string]string{"console.viewer_group": directorytest.SharedSlapd(t).GroupDN("emea")}}.onPostgres(t, postgres(t)), 2)
-	w := c.world
-	w.command(t, "accounts", "set-factor", club, "required")
+// newSecret makes a file new_key with a new secret key. The returned function writes secret_keys into the configuration.
+func (w *world) newSecret(t *testing.T) (keys func(names string)) {
+	t.Helper()
 	secret := make([]byte, 32)
 	_, _ = rand.Read(secret) // it never fails
 	if err := os.WriteFile(filepath.Join(w.dir, "new_key"), []byte(base64.StdEncoding.EncodeToString(secret)+"\n"), 0o600); err != nil {
@@ -27,7 +25,7 @@ func TestSecretKeyIsReplaced(t *testing.T) {
 	}
 	file := filepath.Join(w.dir, "ssobridge.yaml")
 	line := regexp.MustCompile(`(?m)^secret_keys?(_file)?: .*$`)
-	keys := func(names string) {
+	return func(names string) {
 		t.Helper()
 		raw, err := os.ReadFile(file)
 		if err != nil {
@@ -40,6 +38,63 @@ func TestSecretKeyIsReplaced(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// ID-32: beside a replica of the version before, which knows one secret key alone, nothing is made with another one: no replica starts
+// with it, and rotate and remove are refused and change nothing.
+func TestSecretKeyBesideTheVersionBefore(t *testing.T) {
+	dsn := postgres(t)(t)
+	w := newWorld(t, setting{env: []string{"SSOBRIDGE_STORE_DSN=" + dsn, "SSOBRIDGE_STATE_DIR=" + t.TempDir()}})
+	keys := w.newSecret(t)
+	old := regexp.MustCompile(`(?m)^([0-9a-f]{8}) +in use`).FindStringSubmatch(w.command(t, "secrets", "status"))[1]
+	w.stop(t)
+	// The version before goes by the bare name.
+	before, err := sql.Open("pgx", dsn+"&application_name=ssobridge")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = before.Close() }()
+	before.SetMaxOpenConns(1)
+	if err := before.PingContext(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	keys("secret_key, new_key")
+	w.start(t) // it goes on with the one that both know
+	w.stop(t)
+	keys("new_key, secret_key")
+	status := w.command(t, "secrets", "status")
+	for _, args := range [][]string{{"secrets", "rotate"}, {"secrets", "remove", old}, {"secrets", "remove", old, "--void"}} {
+		out, err := w.tryCommand(args...)
+		if err == nil || !strings.Contains(out, "a replica of the version before") || !strings.Contains(out, "upgrade every replica") {
+			t.Errorf("%v: %v\n%s", args, err, out)
+		}
+	}
+	if out := w.command(t, "secrets", "status"); out != status {
+		t.Errorf("a refused command has changed something:\n%s\nwas\n%s", out, status)
+	}
+	if out, err := w.tryCommand("check"); err == nil || !regexp.MustCompile(`FAIL  secret keys: .*version before`).MatchString(out) {
+		t.Errorf("check: %v\n%s", err, out)
+	}
+	if out, err := w.tryCommand("serve"); err == nil || !strings.Contains(out, "upgrade every replica first") {
+		t.Errorf("serve: %v\n%s", err, out)
+	}
+	if err := before.Close(); err != nil {
+		t.Fatal(err)
+	}
+	w.start(t)
+	// Within the hour the upgrade can still be taken back.
+	if out, err := w.tryCommand("secrets", "rotate"); err == nil || !strings.Contains(out, "within the last hour") {
+		t.Errorf("within the hour: %v\n%s", err, out)
+	}
+}
+
+// ID-17: the secret key is replaced on two replicas, and the old one removed, while people stay signed in. What it has made is made anew, or
+// refuses the removal.
+func TestSecretKeyIsReplaced(t *testing.T) {
+	c := newCluster(t, setting{set: map[string]string{"console.viewer_group": directorytest.SharedSlapd(t).GroupDN("emea")}}.onPostgres(t, postgres(t)), 2)
+	w := c.world
+	w.command(t, "accounts", "set-factor", club, "required")
+	keys := w.newSecret(t)
 	restart := func() {
 		t.Helper()
 		for _, r := range c.replicas {
