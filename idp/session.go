@@ -46,6 +46,19 @@ func (p *Provider) session(ctx context.Context, v Visitor) (store.Session, bool,
 	return s, true, nil
 }
 
+// SessionElsewhere tells whether a replica of the version before this one may know the visitor's session, while one is running or did within
+// the last hour. Here it is none: it lacks what this version demands, and so would one that somebody wrote into the database.
+func (p *Provider) SessionElsewhere(ctx context.Context, v Visitor) (bool, error) {
+	if v.Session == "" || len(v.Session) > 256 || !p.older(ctx) {
+		return false, nil
+	}
+	found, err := p.o.Sessions.Unvouched(ctx, hash(v.Session))
+	if err != nil {
+		return false, fmt.Errorf("look for a session of the version before: %w", err)
+	}
+	return found, nil
+}
+
 // reading returns what the directory says of the session's person: a live
 // session is not a licence (row LDAP-11). One that is older than ReadingFresh is
 // taken again. With the directory down, one up to ReadingStale old still serves.

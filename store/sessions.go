@@ -6,6 +6,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"time"
 )
 
@@ -353,6 +354,23 @@ func (s *Sessions) Get(ctx context.Context, tokenHash []byte, idle time.Duration
 		return Session{}, s.db.explain(what, sql.ErrNoRows)
 	}
 	return n, nil
+}
+
+// Unvouched tells whether there is a live session under this token that no program of this version wrote: one of a replica of the version
+// before, or a forged one. It is a session to nobody here.
+func (s *Sessions) Unvouched(ctx context.Context, tokenHash []byte) (bool, error) {
+	const what = "look for a session of the version before"
+	row, err := scanSession(s.db.engine.reader().QueryRowContext(ctx, `
+		SELECT `+sessionColumns+`
+		  FROM `+sessionTables+`
+		 WHERE s.token_hash = $1 AND s.ends_at > $2`, blob(tokenHash), micros(s.db.now())))
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return false, nil
+	case err != nil:
+		return false, s.db.explain(what, err)
+	}
+	return !s.db.vouched(row.mac, sessionPurpose, row.fields()...), nil
 }
 
 // idleSince is the SeenAt at which a session has idled out by now.

@@ -16,18 +16,19 @@ import (
 // sessions, and knows one person, "anna" with the password "right". Pages that it
 // would not come to by itself are put into answer.
 type fakeIdP struct {
-	mu       sync.Mutex
-	pending  map[string]*fakeSignIn
-	sessions map[string]string
-	answer   *idp.Answer // given to every step when set
-	err      error       // returned by every call when set
-	panics   bool
-	calls    []call
-	progress provisioning.Progress
-	ready    bool
-	services []idp.Service
-	running  string // id of a logout that stands still
-	own      []idp.OwnSession
+	mu        sync.Mutex
+	pending   map[string]*fakeSignIn
+	sessions  map[string]string
+	elsewhere map[string]bool // sessions of the version before
+	answer    *idp.Answer     // given to every step when set
+	err       error           // returned by every call when set
+	panics    bool
+	calls     []call
+	progress  provisioning.Progress
+	ready     bool
+	services  []idp.Service
+	running   string // id of a logout that stands still
+	own       []idp.OwnSession
 }
 
 type fakeSignIn struct {
@@ -240,6 +241,12 @@ func (f *fakeIdP) logoutStep(ctx context.Context, name, id string, step int, v i
 		return a, err
 	}
 	return idp.Answer{Page: idp.LogoutGoOn{Logout: id}}, nil
+}
+
+func (f *fakeIdP) SessionElsewhere(_ context.Context, v idp.Visitor) (bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.elsewhere[v.Session], nil
 }
 
 func (f *fakeIdP) SignedIn(ctx context.Context, v idp.Visitor) (string, bool, error) {

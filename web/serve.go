@@ -222,6 +222,9 @@ func (s *Server) guard(next echo.HandlerFunc) echo.HandlerFunc {
 				return refuse(http.StatusForbidden, crossOrigin, err)
 			}
 		}
+		if s.passedOn(c, v) {
+			return nil
+		}
 		return next(c)
 	}
 }

@@ -64,6 +64,7 @@ type Steps interface {
 // Sessions tell of and end a person's session.
 type Sessions interface {
 	SignedIn(ctx context.Context, v idp.Visitor) (login string, ok bool, err error)
+	SessionElsewhere(ctx context.Context, v idp.Visitor) (bool, error)
 	Logout(ctx context.Context, v idp.Visitor) (idp.Answer, error)
 	OwnSessions(ctx context.Context, v idp.Visitor) ([]idp.OwnSession, error)
 	EndOwnSession(ctx context.Context, id string, v idp.Visitor) (here bool, err error)

@@ -118,6 +118,12 @@ func testSessions(t *testing.T, fresh func(testing.TB) store.Options) {
 			TokenHash: hash("new"), Person: "p", Login: "p", AuthenticatedAt: now, Methods: []string{"password"}, Reading: []byte("r"), ReadAt: now, EndsAt: now.Add(time.Hour),
 		}
 		must(t, s.Create(ctx, ours, nil))
+		// ID-29: it is seen that there is one, and that ours is none of these.
+		for name, want := range map[string]bool{"old": true, "new": false, "none": false} {
+			if got, err := s.Unvouched(ctx, hash(name)); err != nil || got != want {
+				t.Errorf("%s is a session of the version before: %v, %v, want %v", name, got, err, want)
+			}
+		}
 		if list, err := s.OfPerson(ctx, "p", time.Hour); err != nil || len(list) != 1 || list[0].Login != "p" {
 			t.Errorf("sessions %+v, %v, want ours alone", list, err)
 		}
