@@ -6,7 +6,7 @@
 # make demo     the bridge, a sandbox and a sample directory on this machine
 # make bench    measures against the targets, writes docs/benchmarks.md, fails where one is missed; see docs/operations.md
 # make bench-history  the same over an empty and a large store, into docs/benchmarks-history.md
-# make build    the program, in the file ssobridge; TAGS=openssl: RSA signatures by OpenSSL (needs libssl-dev)
+# make build    the program, in the file ssobridge
 #
 # GOTOOLCHAIN=local make …: with the Go that is installed, instead of the one in .go-toolchain, which is downloaded once
 # FUZZTIME=1m   make fuzz looks longer than the few thousand inputs that each target gets in make test
@@ -60,7 +60,6 @@ vuln:
 # The tests of the store also run on a PostgreSQL that they start themselves.
 gotest: release-tools
 	GORACE=atexit_sleep_ms=0 SSOBRIDGE_TEST_POSTGRES=start $(GO) test -race $(TESTFLAGS) -skip '$(ACCEPTANCE)' $(PACKAGES)
-	$(GO) vet -tags openssl ./certs && $(GO) test -race -tags openssl $(TESTFLAGS) ./certs
 
 # End-to-end tests of thousands of people run without the race detector, which would slow these people down: the program
 # runs without it there anyway. The rest of make acceptance starts other programs and waits for them.
@@ -78,10 +77,10 @@ bench bench-history:
 	$(BENCH) $(if $(filter bench-history,$@),--parts history)
 
 build:
-	$(GO) build -trimpath -tags "$(TAGS)" -o ssobridge ./cmd/ssobridge
+	$(GO) build -trimpath -o ssobridge ./cmd/ssobridge
 
 release: release-tools
-	$(GO) run ./cmd/internal/release -version "$(VERSION)" -tags "$(TAGS)"
+	$(GO) run ./cmd/internal/release -version "$(VERSION)"
 
 # The test of reproducible releases needs them too.
 release-tools:

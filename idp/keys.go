@@ -166,10 +166,7 @@ func (p *Provider) open(k store.SigningKey) (*certs.Key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load signing key %s: %w", k.ID, err)
 	}
-	if key, err = certs.Accelerate(key); err != nil {
-		return nil, fmt.Errorf("load signing key %s: %w", k.ID, err)
-	}
-	return key, nil
+	return p.o.Engine.Key(key), nil
 }
 
 // choice is by which key a service provider is signed for.

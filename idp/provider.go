@@ -74,6 +74,7 @@ type Options struct {
 	Changes       func(context.Context) (int64, error) // the store's change counter
 	Sealer        *certs.Sealer                        // opens the private keys
 	Token         Token                                // finds keys in a PKCS #11 token; nil: there is none
+	Engine        *certs.Engine                        // makes the signatures of the other keys; nil: one that looks for libcrypto
 	Directory     Directory
 	// Lockout reads what the directory says of a person's wrong passwords; nil: nothing can be read.
 	Lockout func(ctx context.Context, person string) (directory.Lockout, error)
@@ -153,6 +154,9 @@ type Provider struct {
 // New checks the options, all of them at once, and returns a Provider. It
 // starts nothing and reads nothing yet.
 func New(o Options) (*Provider, error) {
+	if o.Engine == nil {
+		o.Engine = certs.NewEngine(certs.EngineOptions{})
+	}
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
 

@@ -47,6 +47,7 @@ func (serveCmd) Run(s *session) (err error) {
 		if l.Console != nil {
 			console = l.Console.Addr().String()
 		}
+		log.Info("RSA signatures", "by", p.Engine.Status().String())
 		log.Info("ready", "public_url", cfg.PublicURL, "listen", l.Pages.Addr().String(), "console", console, "metrics", metrics,
 			"version", version(), "after", s.now().Sub(started).Round(time.Millisecond).String())
 		if err := notifySystemd(s.environ, "READY=1"); err != nil {

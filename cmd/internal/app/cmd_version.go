@@ -3,6 +3,8 @@ package app
 import (
 	"runtime"
 	"runtime/debug"
+
+	"ssobridge/certs"
 )
 
 type versionCmd struct{}
@@ -10,9 +12,10 @@ type versionCmd struct{}
 // Help is shown by version --help.
 func (versionCmd) Help() string { return "Example:\n\n    ssobridge version" }
 
-// Run prints the version.
+// Run prints the version, and who would make RSA signatures on this machine.
 func (versionCmd) Run(s *session) error {
 	s.printf("ssobridge %s (%s, %s/%s)\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	s.printf("RSA signatures by %s\n", certs.NewEngine(certs.EngineOptions{}).Status())
 	return nil
 }
 

@@ -394,6 +394,9 @@ func checkPages(c *Config, f *faults) {
 	if class := c.SecondFactor.AuthnContext; len(class) > 256 || !strings.Contains(class, ":") || strings.ContainsFunc(class, unicode.IsSpace) {
 		f.add("second_factor.authn_context", quote(class)+" is not a URI", "write the class that the service providers know, such as "+idp.DefaultSecondFactorClass)
 	}
+	if !slices.Contains([]string{libcryptoAuto, libcryptoOff}, c.Signing.Libcrypto) {
+		f.add("signing.libcrypto", quote(c.Signing.Libcrypto)+" is unknown", "write auto or off")
+	}
 	if _, ok := logLevels[c.Log.Level]; !ok {
 		f.add("log.level", quote(c.Log.Level)+" is unknown", "write debug, info, warn or error")
 	}

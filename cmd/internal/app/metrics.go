@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"net/http"
+	"runtime"
 	"strconv"
 	"time"
 
@@ -124,6 +125,8 @@ var (
 	stopped     = prometheus.NewDesc("ssobridge_calls_stopped", "1 while calls to Constant Contact are stopped because of the cause.", []string{"cause"}, nil)
 	held        = prometheus.NewDesc("ssobridge_creations_held", "1 while creations by plans are held back.", nil, nil)
 	journaled   = prometheus.NewDesc("ssobridge_revocation_journal", "1 while the revocation journal is written, 0 while it can't be.", nil, nil)
+	rsaSigner   = prometheus.NewDesc("ssobridge_rsa_signer_info", "1 for who makes RSA signatures: libcrypto with its version, or go.", []string{"signer", "version"}, nil)
+	libcrypto   = prometheus.NewDesc("ssobridge_libcrypto_failed", "1 after libcrypto failed and was given up, until the next start.", nil, nil)
 	ssoUsers    = prometheus.NewDesc("ssobridge_sso_users", "SSO users in the ledger by state.", []string{"state"}, nil)
 	sessions    = prometheus.NewDesc("ssobridge_sessions", "Live sessions.", nil, nil)
 	certEnd     = prometheus.NewDesc("ssobridge_certificate_not_after_seconds", "When a certificate, or the metadata of a service provider, ends, in Unix time.", []string{"use", "id", "sp"}, nil)
@@ -131,7 +134,7 @@ var (
 
 // Describe lists the figures.
 func (c *stateCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{budgetUsed, budgetLimit, budgetRate, throttled, stopped, held, journaled, ssoUsers, sessions, certEnd} {
+	for _, d := range []*prometheus.Desc{budgetUsed, budgetLimit, budgetRate, throttled, stopped, held, journaled, rsaSigner, libcrypto, ssoUsers, sessions, certEnd} {
 		ch <- d
 	}
 }
@@ -149,6 +152,13 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 		}
 	}
 	gauge(journaled, flag(c.p.Journal.Fault() == ""))
+	signer := c.p.Engine.Status()
+	if signer.Libcrypto {
+		gauge(rsaSigner, 1, "libcrypto", signer.Version)
+	} else {
+		gauge(rsaSigner, 1, "go", runtime.Version())
+	}
+	gauge(libcrypto, flag(signer.Failed))
 	b, err := c.p.Budget.Status(ctx)
 	if failed("budget", err); err == nil {
 		gauge(budgetUsed, float64(b.Used))

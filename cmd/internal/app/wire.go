@@ -35,6 +35,7 @@ type Parts struct {
 	Sealer       *certs.Sealer
 	Journal      *journal.Journal
 	Token        *pkcs11.Token // nil: none is configured
+	Engine       *certs.Engine
 	Directory    *directory.Directory
 	Tokens       *partnerapi.TokenSource
 	Budget       *store.Budget
@@ -84,6 +85,7 @@ func openParts(ctx context.Context, cfg Config, log *slog.Logger, journaled bool
 		}
 		held = p.Token
 	}
+	p.Engine = certs.NewEngine(certs.EngineOptions{Off: cfg.Signing.Libcrypto == libcryptoOff, Report: p.reportLibcrypto})
 	p.Journal = cfg.journal(p.Sealer, p.now, log)
 	options := store.Options{DSN: cfg.dsn(), Insecure: cfg.Store.Insecure, Now: p.now, Logger: log, Voucher: p.Sealer}
 	if journaled && cfg.hasStateDir() {
@@ -123,7 +125,7 @@ func openParts(ctx context.Context, cfg Config, log *slog.Logger, journaled bool
 	p.IdP, err = idp.New(idp.Options{
 		EntityID: cfg.EntityID, PublicURL: cfg.PublicURL,
 		SignIns: p.Store.SignIns(), Sessions: p.Store.Sessions(), Logouts: p.Store.Logouts(), Providers: p.Store.ServiceProviders(), Groups: p.Store.NamedGroups(), Accounts: p.Store.Accounts(), NameIDs: p.Store.NameIDs(), Keys: p.Store.Keys(),
-		Throttle: p.Store.Throttle(), Audit: p.Store.Audit(), Changes: p.Store.Changes, Sealer: p.Sealer, Token: held,
+		Throttle: p.Store.Throttle(), Audit: p.Store.Audit(), Changes: p.Store.Changes, Sealer: p.Sealer, Token: held, Engine: p.Engine,
 		SwitchBefore: cfg.Keys.SwitchBefore, SwitchAfter: cfg.Keys.SwitchAfter,
 		Directory: p.Directory, Lockout: p.Directory.Lockout, Gate: p.Provisioning,
 		SessionIdle: cfg.Sessions.Idle, SessionLife: cfg.Sessions.Life, SignInLife: cfg.SignIn.Life,

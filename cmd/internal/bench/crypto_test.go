@@ -11,18 +11,3 @@ func TestMetric(t *testing.T) {
 		t.Errorf("a unit that is not there: got %v, want an error", v)
 	}
 }
-
-// TestMissing holds messages of the go command where something is not installed.
-func TestMissing(t *testing.T) {
-	for _, c := range []struct{ name, out, want string }{
-		{"compiler", "# runtime/cgo\ncgo: C compiler \"gcc\" not found: exec: \"gcc\": executable file not found in $PATH\n", "a C compiler is missing (Debian: gcc): "},
-		{"headers", "certs/openssl.go:7:10: fatal error: openssl/crypto.h: No such file or directory\n", "OpenSSL's headers or library are missing (Debian: libssl-dev): "},
-		{"library", "/usr/bin/ld: cannot find -lcrypto: No such file or directory\n", "OpenSSL's headers or library are missing (Debian: libssl-dev): "},
-		{"C library", "fatal error: stdlib.h: No such file or directory\n", "the C library's headers are missing (Debian: libc6-dev): "},
-		{"something else", "certs/openssl.go:7: syntax error\n", ""},
-	} {
-		if got := missing(c.out); got != c.want {
-			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
-		}
-	}
-}

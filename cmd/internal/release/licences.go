@@ -110,7 +110,7 @@ type source struct {
 
 // packageFolders asks which folders the program is made of.
 func packageFolders(ctx context.Context, o options) (map[module]source, error) {
-	out, err := command(ctx, o.root, environment, "go", "list", "-mod=readonly", "-deps", "-tags", o.tags, "-json=Dir,Module", "./cmd/ssobridge")
+	out, err := command(ctx, o.root, environment, "go", "list", "-mod=readonly", "-deps", "-json=Dir,Module", "./cmd/ssobridge")
 	if err != nil {
 		return nil, fmt.Errorf("list the packages that the program links: %w", err)
 	}

@@ -32,7 +32,6 @@ type options struct {
 	root, tools, out string
 	version          string
 	date             time.Time
-	tags             string
 }
 
 func main() {
@@ -97,7 +96,6 @@ func parse(ctx context.Context, args []string, epoch string, stderr io.Writer) (
 	flags.StringVar(&o.tools, "tools", ".tools", "`folder` of cyclonedx-gomod")
 	flags.StringVar(&o.out, "out", "dist", "`folder` that gets the files, made if it is not there")
 	flags.StringVar(&o.version, "version", "", "`version` such as 1.2.3 (default: the tag of the commit)")
-	flags.StringVar(&o.tags, "tags", "", "build `tags`")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return o, err
 	} else if err != nil {
