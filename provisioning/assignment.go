@@ -80,13 +80,18 @@ func (s *Service) winners(x *index, p directory.Entry) []Hit {
 }
 
 // before tells which of two hits on one account counts. Equal priorities are refused when a mapping is added, as far as can be
-// seen then; where they meet all the same, the lesser role is taken, so that chance never gives more than was meant.
+// seen then; where they meet all the same, the lesser role is taken, so that chance never gives more than was meant. The hit that counts
+// also says when the user is created, so that one mapping, which explain names, decides on everything.
 func before(a, b Hit) bool {
 	if a.Mapping.Priority != b.Mapping.Priority {
 		return a.Mapping.Priority < b.Mapping.Priority
 	}
 	if pa, pb := power(a.Role), power(b.Role); pa != pb {
 		return pa < pb
+	}
+	// Two that give the same role by the same priority: what one of them asks to be created in advance is.
+	if a.Mapping.AtSignIn != b.Mapping.AtSignIn {
+		return b.Mapping.AtSignIn
 	}
 	if a.Mapping.ID != b.Mapping.ID {
 		return a.Mapping.ID < b.Mapping.ID

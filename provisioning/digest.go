@@ -19,6 +19,9 @@ func mappingsDigest(all []store.Mapping) string {
 			group = "" // its DN is only shown then
 		}
 		lines[i] = fmt.Sprintf("%q %q %q %q %q %q %q %q %d", m.Kind, m.GroupID, group, m.Attribute, m.Pattern, m.Person, m.Account, m.Role, m.Priority)
+		if m.AtSignIn { // only there, since the version before makes and compares digests too
+			lines[i] += " " + CreateAtSignIn
+		}
 	}
 	slices.Sort(lines)
 	sum := sha256.New()

@@ -36,6 +36,7 @@ type Effects struct {
 	Losses    int
 	Roles     int
 	Creations int // of the gains, those whom a plan would create
+	AtSignIn  int // of the gains, those who are created at their first sign-in
 	Forecast  Forecast
 }
 
@@ -61,8 +62,11 @@ func (s *Service) PreviewMappings(ctx context.Context, c MappingChange, visit fu
 				e := pair.effect(v, row)
 				sum.count(e)
 				if e.Kind == EffectGains { // an owner is told, never created: verdict knows
-					if kind, _ := s.verdict(after, v.person, pair.after, row, there); kind == store.ItemCreate {
+					switch kind, _ := s.verdict(after, v.person, pair.after, row, there); kind {
+					case store.ItemCreate:
 						sum.Creations++
+					case leftToSignIn:
+						sum.AtSignIn++
 					}
 				}
 				if visit == nil {

@@ -17,3 +17,6 @@ func (s *Service) KeepWatch(ctx context.Context) { s.keepWatch(ctx) }
 
 // MappingsDigest is what a plan keeps of the mappings that it was made with.
 func MappingsDigest(all []store.Mapping) string { return mappingsDigest(all) }
+
+// MakeStarted is the part of Run that makes plans that StartPlan began.
+func (s *Service) MakeStarted(ctx context.Context) { s.makeStarted(ctx) }

@@ -35,11 +35,18 @@ type MappingSpec struct {
 	// Priority, the lowest wins; 0 takes the next free one behind all others.
 	Priority   int
 	Off        bool   // switched off; in a set only
+	AtSignIn   bool   // users are created at their first sign-in only; plans leave them out
 	ExternalID string // of the owner's user at Constant Contact; with role owner only
 
 	Actor     string // for the audit, such as "admin:NAME"
 	Unchecked bool   // accept a client account that Constant Contact does not list
 }
+
+// When the users of a mapping are created, as it is written in files and on the command line.
+const (
+	CreateInAdvance = "in-advance" // by plans, or at the first sign-in where that comes before
+	CreateAtSignIn  = "at-sign-in" // at the first sign-in only
+)
 
 var mappedAttribute = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9;-]{0,127}$`)
 
@@ -127,7 +134,7 @@ func (s *Service) RemoveMapping(ctx context.Context, id int64, actor string) err
 // draft turns what was asked for into a mapping and collects what is wrong with it.
 func draft(spec MappingSpec) (m store.Mapping, faults []error) {
 	fault := func(field, fault, mend string) { faults = append(faults, &FieldError{field, fault, mend}) }
-	m.Priority = spec.Priority
+	m.Priority, m.AtSignIn = spec.Priority, spec.AtSignIn
 	if spec.Priority < 0 || spec.Priority > maxPriority {
 		fault("priority", fmt.Sprintf("%d is out of bounds", spec.Priority), fmt.Sprintf("give a number from 1 to %d, or none for the next free one", maxPriority))
 	}
@@ -217,6 +224,8 @@ func draftRole(m *store.Mapping, spec MappingSpec, pattern Pattern) (faults []er
 	case m.Role == store.Owner && m.Kind != store.PersonMapping:
 		// A group or a pattern would sign each of its members in as the one owner.
 		fault("role", "owner can be given to one person only", "give the person, with the owner's external_id")
+	case m.Role == store.Owner && m.AtSignIn:
+		fault("create", "the user of an owner exists already", "leave it out for an owner")
 	case m.Role == store.Owner:
 		if why := badExternalID(spec.ExternalID); why != "" {
 			fault("external_id", why, "give the external_id under which the account owner's user is known at Constant Contact, at most 255 characters")
@@ -318,7 +327,7 @@ func nextPriority(last int) (int, error) {
 func (s *Service) clash(ctx context.Context, m store.Mapping, owner *store.SSOUser, taken []store.Mapping) error {
 	for _, t := range taken {
 		same := t
-		same.ID, same.Priority, same.CreatedAt, same.CreatedBy = m.ID, m.Priority, m.CreatedAt, m.CreatedBy
+		same.ID, same.Priority, same.CreatedAt, same.CreatedBy, same.AtSignIn = m.ID, m.Priority, m.CreatedAt, m.CreatedBy, m.AtSignIn
 		if same != m {
 			continue
 		}
@@ -351,6 +360,9 @@ func (s *Service) clash(ctx context.Context, m store.Mapping, owner *store.SSOUs
 
 func (s *Service) mappingEvent(action, actor string, m store.Mapping) store.Event {
 	detail := map[string]any{"kind": m.Kind, "role": m.Role, "priority": m.Priority}
+	if m.AtSignIn {
+		detail["create"] = CreateAtSignIn
+	}
 	for name, value := range map[string]string{
 		"group": m.GroupDN, "group_id": m.GroupID, "pattern": m.Pattern, "attribute": m.Attribute, "person": string(m.Person),
 	} {
@@ -360,6 +372,17 @@ func (s *Service) mappingEvent(action, actor string, m store.Mapping) store.Even
 	}
 	raw, _ := json.Marshal(detail) // strings and numbers always encode
 	return store.Event{At: s.now(), Actor: actor, Action: action, Subject: "mapping", Account: m.Account, Outcome: "ok", Detail: raw}
+}
+
+// Creates says when the users of a mapping are created.
+func Creates(m store.Mapping) string {
+	switch {
+	case m.Role == store.Owner:
+		return "never"
+	case m.AtSignIn:
+		return CreateAtSignIn
+	}
+	return CreateInAdvance
 }
 
 // Risk says in plain words who beside the administrators can decide by a mapping who gets which client account; "" for nobody.

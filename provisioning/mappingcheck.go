@@ -48,13 +48,16 @@ func (set *mappingSet) compare(stored []store.Mapping) (c MappingChange) {
 		switch {
 		case found && named[at] != 0:
 			set.fault(i, &FieldError{"group", fmt.Sprintf("mapping %d of the set says the same already", named[at]), "leave one of them out"})
-		case found && (m.Priority == 0 || m.Priority == stored[at].Priority):
+		case found && (m.Priority == 0 || m.Priority == stored[at].Priority) && m.AtSignIn == stored[at].AtSignIn:
 			named[at] = i + 1
-		case m.Priority == 0:
+		case !found && m.Priority == 0:
 			last = append(last, i)
 		default:
 			if found {
-				// Another priority: what is stored is not named, so it goes. The id that is known of its group stays.
+				if m.Priority == 0 {
+					m.Priority = stored[at].Priority
+				}
+				// Another priority, or created at another time: what is stored is not named, so it goes. The id that is known of its group stays.
 				m.GroupID, m.GroupDN = stored[at].GroupID, stored[at].GroupDN
 			}
 			add = append(add, i)
@@ -91,7 +94,7 @@ func (set *mappingSet) compareOff(c *MappingChange, off []store.Mapping) {
 			continue
 		}
 		at := slices.IndexFunc(off, func(t store.Mapping) bool { return ruleKey(t, m.GroupID == "") == ruleKey(m, m.GroupID == "") })
-		same := at >= 0 && m.Off && (m.Priority == 0 || m.Priority == off[at].Priority)
+		same := at >= 0 && m.Off && (m.Priority == 0 || m.Priority == off[at].Priority) && m.AtSignIn == off[at].AtSignIn
 		if at >= 0 && !same {
 			c.Remove = append(c.Remove, off[at])
 		}

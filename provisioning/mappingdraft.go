@@ -59,6 +59,6 @@ func (s *Service) draftClash(ctx context.Context, m store.Mapping, spec MappingS
 
 // identical tells whether the store takes two mappings for the same rule.
 func identical(a, b store.Mapping) bool {
-	a.ID, a.Priority, a.CreatedAt, a.CreatedBy = b.ID, b.Priority, b.CreatedAt, b.CreatedBy
+	a.ID, a.Priority, a.CreatedAt, a.CreatedBy, a.AtSignIn = b.ID, b.Priority, b.CreatedAt, b.CreatedBy, b.AtSignIn
 	return a == b
 }

@@ -291,7 +291,7 @@ func onlySwitched(a, b store.Mapping) bool {
 
 // SpecOf is a mapping as an admin would ask for it, to be changed in parts.
 func SpecOf(m store.Mapping) MappingSpec {
-	spec := MappingSpec{Attribute: m.Attribute, Pattern: m.Pattern, Person: m.Person, Account: string(m.Account), Role: string(m.Role), Priority: m.Priority}
+	spec := MappingSpec{Attribute: m.Attribute, Pattern: m.Pattern, Person: m.Person, Account: string(m.Account), Role: string(m.Role), Priority: m.Priority, AtSignIn: m.AtSignIn}
 	if m.Kind == store.GroupPattern {
 		spec.GroupBase = m.GroupDN
 	}

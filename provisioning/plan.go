@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"ssobridge/idp/directory"
@@ -30,15 +31,20 @@ const (
 	fewUsers = 20
 )
 
-// PlanOptions are for MakePlan.
+// PlanOptions are for MakePlan and StartPlan.
 type PlanOptions struct {
 	Kind     string // "admin" or "watch"
 	Actor    string
-	Progress func(people int) // told now and then, from the same goroutine; nil: nobody
+	Progress func(PlanProgress) // called now and then, from the goroutine of MakePlan; nil: nobody is
 }
 
+// PlanProgress is how far the making of a plan is.
+type PlanProgress struct{ Groups, People, Items int }
+
 // MakePlan walks the directory, compares it with mappings and ledger, and saves the difference as a plan that is ready. The
-// leavers and drifted roles become the list of manual work.
+// leavers and drifted roles become the list of manual work. StartPlan does the same in the background.
+//
+// One plan is made at a time, whoever asks and on whichever replica: *PlanRunningError otherwise. It takes at most two hours.
 //
 // A walk that fails makes no plan: half a walk would take everybody behind its end for a leaver. A walk that succeeds can be as wrong: a base_dn
 // with a typing error that names an empty branch, or mappings that were removed for a moment. So where more than half of the users in the ledger (and at
@@ -48,38 +54,41 @@ type PlanOptions struct {
 // Creations stand in the order of the walk, which is the server's. Sorting them would take memory or an index for each line, to no one's good:
 // a plan that is interrupted goes on where it was, and who signs in meanwhile is created at once.
 //
-// Somebody who can't sign in at present but will again (a password that must be changed, a passing lock) is neither created nor a leaver.
+// Somebody who can't sign in at present but will again (a password that must be changed, a passing lock) is neither created nor a leaver. Whose
+// mapping creates users at the first sign-in only is counted, and not created by the plan.
 func (s *Service) MakePlan(ctx context.Context, o PlanOptions) (store.Plan, directory.Walked, error) {
-	plan, walked, err := s.makePlan(ctx, o)
+	d, err := s.startPlan(ctx, o)
+	if err != nil {
+		return store.Plan{}, directory.Walked{}, fmt.Errorf("make a plan: %w", err)
+	}
+	plan, walked, err := d.run(ctx)
 	if err != nil {
 		return plan, walked, fmt.Errorf("make a plan: %w", err)
 	}
 	return plan, walked, nil
 }
 
-func (s *Service) makePlan(ctx context.Context, o PlanOptions) (plan store.Plan, walked directory.Walked, err error) {
-	if o.Kind != adminPlan && o.Kind != watchPlan {
-		return plan, walked, fmt.Errorf("kind %.40q: want %s or %s", o.Kind, adminPlan, watchPlan)
-	}
-	x, err := s.current(ctx)
-	if err != nil {
+// make is what run does under the lease.
+func (d *planDraft) make(ctx context.Context) (plan store.Plan, walked directory.Walked, err error) {
+	s, actor := d.s, d.o.Actor
+	if walked, err = d.fill(ctx); err != nil {
 		return plan, walked, err
 	}
-	d := &planDraft{s: s, x: x, began: s.now(), seen: seen{}}
-	if d.id, err = s.plans.Create(ctx, store.Plan{Kind: o.Kind, Mappings: x.digest(), CreatedBy: o.Actor}); err != nil {
+	// What was seen is stored for the last time: Ready does not know it.
+	if err := s.plans.Progress(ctx, d.id, d.maker, d.seenSoFar(), s.lease); err != nil {
 		return plan, walked, err
 	}
-	if walked, err = d.fill(ctx, o.Progress); err == nil {
-		plan, err = s.plans.Ready(ctx, d.id, walked.People, s.planEvent("plan-make", o.Actor, d.id, map[string]any{"kind": o.Kind, "people": walked.People}))
+	detail := map[string]any{"kind": d.o.Kind, "people": walked.People}
+	if n := d.atSignIn.Load(); n > 0 {
+		detail["at_sign_in"] = n
 	}
-	if err != nil {
-		s.dropPlan(ctx, store.Plan{ID: d.id, State: store.PlanMaking}, o.Actor)
+	if plan, err = s.plans.Ready(ctx, d.id, walked.People, s.planEvent("plan-make", actor, d.id, detail)); err != nil {
 		return plan, walked, err
 	}
-	s.dropOvertaken(ctx, plan, o.Actor)
+	s.dropOvertaken(ctx, plan, actor)
 	if d.absurd() {
 		change := store.PlanChange{Reason: StopLeavers}
-		event := s.planEvent("plan-stop", o.Actor, d.id, map[string]any{"reason": StopLeavers, "leavers": d.leavers, "users": d.users})
+		event := s.planEvent("plan-stop", actor, d.id, map[string]any{"reason": StopLeavers, "leavers": d.leavers, "users": d.users})
 		if err := s.plans.SetState(ctx, d.id, store.PlanReady, store.PlanStopped, change, event); err != nil {
 			return plan, walked, fmt.Errorf("stop plan %d, by which %d of %d users have left: %w", d.id, d.leavers, d.users, err)
 		}
@@ -95,8 +104,11 @@ func (s *Service) makePlan(ctx context.Context, o PlanOptions) (plan store.Plan,
 // planDraft is a plan while it is made.
 type planDraft struct {
 	s     *Service
+	o     PlanOptions
 	x     *index
 	id    int64
+	maker string       // of the lease
+	from  store.Origin // of the request that asked for it
 	began time.Time
 	seen  seen
 	items []store.PlanItem // not stored yet
@@ -104,11 +116,14 @@ type planDraft struct {
 	skipped int // entries of the directory that can't be used
 	users   int // rows whose user is there, or may be
 	leavers int // of them
+
+	// Read by the goroutine that stores the progress.
+	groups, people, found, atSignIn atomic.Int64
 }
 
 // fill walks the directory and then the ledger, and stores what it finds.
-func (d *planDraft) fill(ctx context.Context, progress func(int)) (directory.Walked, error) {
-	walked, err := d.s.walkPeople(ctx, []*index{d.x}, progress, d.seen.person, func(page []visited, rows map[userID]store.SSOUser) error {
+func (d *planDraft) fill(ctx context.Context) (directory.Walked, error) {
+	walked, err := d.s.walkPeople(ctx, []*index{d.x}, d.progress, d.seen.person, func(page []visited, rows map[userID]store.SSOUser) error {
 		for _, v := range page {
 			if err := d.compare(ctx, v, rows); err != nil {
 				return err
@@ -137,7 +152,11 @@ func (d *planDraft) compare(ctx context.Context, v visited, rows map[userID]stor
 		}
 		row, there := rows[userID{person, h.Account}]
 		kind, why := d.s.verdict(d.x, v.person, h, row, there)
-		if kind == "" {
+		switch kind {
+		case "":
+			continue
+		case leftToSignIn:
+			d.atSignIn.Add(1)
 			continue
 		}
 		if err := d.add(ctx, item(kind, v.person, h, row, why)); err != nil {
@@ -171,6 +190,7 @@ func (d *planDraft) compareRow(ctx context.Context, row store.SSOUser) error {
 func (d *planDraft) absurd() bool { return d.users >= fewUsers && 2*d.leavers > d.users }
 
 func (d *planDraft) add(ctx context.Context, i store.PlanItem) error {
+	d.found.Add(1)
 	if d.items = append(d.items, i); len(d.items) < itemsAtOnce {
 		return nil
 	}
@@ -214,6 +234,19 @@ func (s *Service) dropPlan(ctx context.Context, p store.Plan, actor string) {
 	if err != nil && !errors.Is(err, store.ErrConflict) {
 		s.log.Warn("plan could not be dropped", "plan", p.ID, "error", err)
 	}
+}
+
+// progress notes how far the walk is.
+func (d *planDraft) progress(people, groups int) {
+	d.people.Store(int64(people))
+	d.groups.Store(int64(groups))
+	if d.o.Progress != nil {
+		d.o.Progress(PlanProgress{Groups: groups, People: people, Items: int(d.found.Load())})
+	}
+}
+
+func (d *planDraft) seenSoFar() store.PlanSeen {
+	return store.PlanSeen{People: int(d.people.Load()), Groups: int(d.groups.Load()), AtSignIn: int(d.atSignIn.Load())}
 }
 
 func (s *Service) planEvent(action, actor string, plan int64, detail map[string]any) store.Event {

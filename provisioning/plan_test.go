@@ -278,7 +278,7 @@ func TestPlanOfManyPeople(t *testing.T) {
 	w.maps("sales", harbour, store.AccountManager)
 	w.maps("riders", cycling, store.AccountManager)
 	var told []int
-	p, walked, err := w.MakePlan(t.Context(), provisioning.PlanOptions{Kind: "admin", Progress: func(n int) { told = append(told, n) }})
+	p, walked, err := w.MakePlan(t.Context(), provisioning.PlanOptions{Kind: "admin", Progress: func(p provisioning.PlanProgress) { told = append(told, p.People) }})
 	if err != nil {
 		t.Fatal(err)
 	}

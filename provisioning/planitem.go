@@ -21,6 +21,7 @@ const (
 	SkipPersonData    = "person_data"    // their data don't fit any more
 	SkipAccountClosed = "account_closed" // the client account is closed
 	SkipTaken         = "taken"          // the external id or login name stands at somebody else
+	SkipAtSignIn      = "at_sign_in"     // their user is created at their first sign-in only
 	SkipTakenCase     = "taken_case"     // the external id stands at somebody else in another letter case
 )
 
@@ -169,6 +170,8 @@ func (w *worker) lookAgain(ctx context.Context, x *index, item store.PlanItem) (
 		case now.Account != item.Account:
 		case now.Role != item.Role:
 			return p, a, SkipOtherRole, nil
+		case now.Mapping.AtSignIn:
+			return p, a, SkipAtSignIn, nil // another mapping counts for them by now
 		default:
 			return p, now, "", nil
 		}

@@ -12,7 +12,7 @@ import (
 	"ssobridge/store"
 )
 
-// walkPage is how many people with an assignment are compared with the ledger at a time, and after how many the progress is told.
+// walkPage is how many people with an assignment are compared with the ledger at a time, and after how many people or groups the progress is reported.
 const walkPage = 500
 
 // visited is a person of a walk, with the hits that count for them in each index, sorted by client account.
@@ -24,9 +24,9 @@ type visited struct {
 // walkPeople visits everybody in the directory: each tells everybody as they come, page those to whom one of the indexes gives something, with their
 // rows of the ledger. What page gets is good until it returns. It streams: one page of people is in memory.
 func (s *Service) walkPeople(
-	ctx context.Context, indexes []*index, progress func(people int), each func(directory.Entry), page func([]visited, map[userID]store.SSOUser) error,
+	ctx context.Context, indexes []*index, progress func(people, groups int), each func(directory.Entry), page func([]visited, map[userID]store.SSOUser) error,
 ) (directory.Walked, error) {
-	people, waiting := 0, make([]visited, 0, walkPage)
+	people, groups, waiting := 0, 0, make([]visited, 0, walkPage)
 	rows := map[userID]store.SSOUser{}
 	compare := func() error {
 		if len(waiting) == 0 {
@@ -41,11 +41,14 @@ func (s *Service) walkPeople(
 		return err
 	}
 	wanted := func(g directory.Group) bool {
+		if groups++; progress != nil && people == 0 && groups%walkPage == 0 { // groups are read before people
+			progress(people, groups)
+		}
 		return slices.ContainsFunc(indexes, func(x *index) bool { return x.wants(g) })
 	}
 	walked, err := s.people.Walk(ctx, directory.WalkOptions{Wanted: wanted}, func(p directory.Entry) error {
 		if people++; progress != nil && people%walkPage == 0 {
-			progress(people)
+			progress(people, groups)
 		}
 		if each != nil {
 			each(p)
@@ -74,7 +77,7 @@ func (s *Service) walkPeople(
 		return walked, fmt.Errorf("walk the directory: %w", err)
 	}
 	if progress != nil {
-		progress(people)
+		progress(people, walked.Groups)
 	}
 	return walked, nil
 }

@@ -14,7 +14,8 @@ type GroupReadiness struct {
 	There   int // of them with an SSO user that can sign in
 	Waiting int // wanted or being created
 	Failing int // conflict, refused, suspended, blocked by their data, or in a client account that is closed
-	Missing int // nothing stored yet
+	Missing int // nothing stored yet: a plan creates them
+	Later   int // nothing stored yet: created at their first sign-in
 }
 
 // Readiness walks the directory and tells for each mapping which share of its people is provisioned, and what it would take to create all who are missing.
@@ -30,7 +31,11 @@ func (s *Service) Readiness(ctx context.Context, progress func(people int)) ([]G
 		at[r.mapping.ID] = &all[i]
 	}
 	missing := 0
-	_, err = s.walkPeople(ctx, []*index{x}, progress, nil, func(page []visited, rows map[userID]store.SSOUser) error {
+	var noted func(people, groups int)
+	if progress != nil {
+		noted = func(people, _ int) { progress(people) }
+	}
+	_, err = s.walkPeople(ctx, []*index{x}, noted, nil, func(page []visited, rows map[userID]store.SSOUser) error {
 		for _, v := range page {
 			for _, h := range v.hits[0] {
 				row, there := rows[userID{store.PersonID(v.person.ID), h.Account}]
@@ -42,6 +47,8 @@ func (s *Service) Readiness(ctx context.Context, progress func(people int)) ([]G
 				case kind == store.ItemCreate:
 					g.Missing++
 					missing++
+				case kind == leftToSignIn:
+					g.Later++
 				case closed || kind == store.ItemBlocked:
 					g.Failing++
 				case usable(row):

@@ -29,6 +29,8 @@ type Options struct {
 	Changes   func(context.Context) (int64, error) // the store's change counter
 	Client    *partnerapi.Client
 	Directory Directory // for plans
+	// DirectoryFault puts an error of the directory into a sentence for an administrator, with what to do; "" for another error. nil: none is.
+	DirectoryFault func(error) string
 
 	ExternalProvider                    string
 	ExternalID, LoginName, ContactEmail string // templates, see Template; empty: the defaults
@@ -98,6 +100,9 @@ type Service struct {
 	indexed  atomic.Pointer[index]
 	indexing sync.Mutex
 
+	directoryFault func(error) string
+	started        chan *planDraft // plans that Run is to make
+
 	waiters waiters
 	known   knownLanes
 	wake    chan struct{} // something new may be due
@@ -122,10 +127,13 @@ func New(o Options) (*Service, error) {
 		watchEvery: o.WatchEvery, watchApply: o.WatchApply, operations: o.Operations, hintsPerDay: o.HintsPerDay,
 		closed: make(map[string]bool, len(o.ClosedStatuses)),
 		poll:   o.Poll, pollState: o.PollState, random: o.Random, now: o.Now, log: o.Logger,
-		waiters:    waiters{open: map[userID]*waiter{}},
-		wake:       make(chan struct{}, 1),
-		renamed:    make(chan renamed, 64),
-		refreshing: make(chan struct{}, 1),
+		waiters: waiters{open: map[userID]*waiter{}},
+		wake:    make(chan struct{}, 1),
+		started: make(chan *planDraft, 1),
+
+		directoryFault: o.DirectoryFault,
+		renamed:        make(chan renamed, 64),
+		refreshing:     make(chan struct{}, 1),
 	}
 	s.refreshing <- struct{}{}
 	for _, status := range o.ClosedStatuses {
@@ -174,6 +182,9 @@ func (s *Service) setDefaults() {
 	}
 	if s.pollState == 0 {
 		s.pollState = 200 * time.Millisecond
+	}
+	if s.directoryFault == nil {
+		s.directoryFault = func(error) string { return "" }
 	}
 	if s.random == nil {
 		s.random = rand.Float64

@@ -14,8 +14,11 @@ const (
 	shownWhy  = 1000 // and of a reason: a path through groups can be long
 )
 
+// leftToSignIn is a verdict beside the kinds of items: a user who is created at the first sign-in, and by no plan.
+const leftToSignIn = "at_sign_in"
+
 // verdict is what a plan says of one person in one client account: a kind of item, or "" where nothing is to be done, or it is being done. row is theirs in the
-// ledger, if it is there. It follows decide: whom decide would create is a creation, whom it would refuse though mapped is blocked.
+// ledger, if it is there. It follows decide: whom decide would create is a creation, or left to the sign-in; whom it would refuse though mapped is blocked.
 func (s *Service) verdict(x *index, p directory.Entry, h Hit, row store.SSOUser, there bool) (kind, why string) {
 	if status, closed := s.shut(x, h.Account); closed {
 		if there {
@@ -52,6 +55,9 @@ func (s *Service) missing(p directory.Entry, h Hit) (kind, why string) {
 	}
 	if _, err := s.Body(p, Assignment{Account: h.Account, Role: h.Role, Mapping: h.Mapping, Group: h.Group}); err != nil {
 		return store.ItemBlocked, err.Error()
+	}
+	if h.Mapping.AtSignIn {
+		return leftToSignIn, h.reason()
 	}
 	return store.ItemCreate, h.reason()
 }

@@ -13,7 +13,7 @@ import (
 const (
 	watchLease = "watch"
 	watchAgain = 15 * time.Minute // after a failure, unless the interval is shorter
-	watchLimit = 2 * time.Hour    // one plan; a walk has no limit of its own
+	watchLimit = planLimit + time.Minute
 )
 
 // errLostLease ends work that another replica has taken over.
@@ -75,7 +75,11 @@ func (w *watch) turn(ctx context.Context) (time.Time, error) {
 	if due, err = w.due(ctx); err != nil || w.s.now().Before(due) {
 		return due, err
 	}
-	if err := w.underLease(ctx, w.once); err != nil {
+	err = w.underLease(ctx, w.once)
+	if _, running := errors.AsType[*PlanRunningError](err); running {
+		return w.s.now().Add(w.s.lease), nil // an administrator's plan: the watch comes after it
+	}
+	if err != nil {
 		return due, err
 	}
 	return w.due(ctx)

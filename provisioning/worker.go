@@ -20,7 +20,7 @@ const (
 )
 
 // Run is the worker: it claims due rows and then items of the plan that is being applied, calls Constant Contact within the budget, and stores
-// outcomes. Beside that it refreshes the list of client accounts, watches the directory, and reads accounts again that webhooks have named.
+// outcomes. Beside that it refreshes the list of client accounts, makes plans that were started, watches the directory, and reads accounts again that webhooks have named.
 // Several may run over one store, in one process or in many. It returns nil when ctx has ended and running calls are settled; after Drain,
 // calls that still run are cut short and stored as of unknown outcome.
 func (s *Service) Run(ctx context.Context) error {
@@ -34,6 +34,7 @@ func (s *Service) Run(ctx context.Context) error {
 	background.Go(func() { s.keepAccounts(ctx) })
 	background.Go(func() { s.keepGroupNames(ctx) })
 	background.Go(func() { s.keepWatch(ctx) })
+	background.Go(func() { s.makeStarted(ctx) })
 	background.Go(func() { s.keepHints(ctx) })
 
 	w := s.newWorker(calls, settling)

@@ -22,20 +22,26 @@ func (l *Leases) Take(ctx context.Context, name, holder string, ttl time.Duratio
 	}
 	got := false
 	err := l.db.write(ctx, what, func(ctx context.Context, tx querier) error {
-		now, err := l.db.engine.clock(ctx, tx)
-		if err != nil {
-			return err
-		}
-		// One that lies further ahead than any is given was left by a clock that ran ahead and was put right.
-		n, err := touched(ctx, tx, `
-			INSERT INTO leases (name, holder, held_until) VALUES ($1, $2, $3)
-			ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, held_until = excluded.held_until
-			 WHERE leases.holder = excluded.holder OR leases.held_until <= $4 OR leases.held_until > $5`,
-			name, holder, micros(now.Add(ttl)), micros(now), micros(now.Add(longestLease)))
-		got = n == 1
+		var err error
+		got, err = takeLease(ctx, l.db.engine, tx, name, holder, ttl)
 		return err
 	})
 	return got && err == nil, err
+}
+
+// takeLease is Take within a transaction.
+func takeLease(ctx context.Context, on engine, tx querier, name, holder string, ttl time.Duration) (bool, error) {
+	now, err := on.clock(ctx, tx)
+	if err != nil {
+		return false, err
+	}
+	// One that lies further ahead than any is given was left by a clock that ran ahead and was put right.
+	n, err := touched(ctx, tx, `
+		INSERT INTO leases (name, holder, held_until) VALUES ($1, $2, $3)
+		ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, held_until = excluded.held_until
+		 WHERE leases.holder = excluded.holder OR leases.held_until <= $4 OR leases.held_until > $5`,
+		name, holder, micros(now.Add(ttl)), micros(now), micros(now.Add(longestLease)))
+	return n == 1 && err == nil, err
 }
 
 // Release gives it back; it does nothing where another has it.

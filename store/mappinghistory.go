@@ -241,10 +241,10 @@ func placeMapping(ctx context.Context, tx querier, m Mapping, now time.Time) err
 	note(ctx, MappingObject, mappingObject(m), SwitchedOff)
 	_, err := tx.ExecContext(ctx, `
 		INSERT INTO mappings_off (id, kind, group_id, group_dn, attribute, pattern, person_id,
-		    account, role, priority, created_at, created_by)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+		    account, role, priority, created_at, created_by, at_sign_in)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
 		m.ID, m.Kind, m.GroupID, m.GroupDN, m.Attribute, m.Pattern, string(m.Person),
-		string(m.Account), string(m.Role), m.Priority, micros(m.CreatedAt), m.CreatedBy)
+		string(m.Account), string(m.Role), m.Priority, micros(m.CreatedAt), m.CreatedBy, flag(m.AtSignIn))
 	return err
 }
 

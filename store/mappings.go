@@ -31,6 +31,8 @@ type Mapping struct {
 	CreatedAt time.Time
 	CreatedBy string
 	Off       bool // switched off: it gives nobody anything
+	// AtSignIn: whom it gives an account get their user there at their first sign-in; plans leave them out.
+	AtSignIn bool
 }
 
 // Mappings keeps the admins' rules.
@@ -102,19 +104,19 @@ func addMapping(ctx context.Context, tx querier, m Mapping, now time.Time) (id i
 	if m.ID != 0 { // it was there before, and keeps its number
 		_, err = tx.ExecContext(ctx, `
 			INSERT INTO mappings (id, kind, group_id, group_dn, attribute, pattern, person_id,
-			    account, role, priority, created_at, created_by)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+			    account, role, priority, created_at, created_by, at_sign_in)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
 			m.ID, m.Kind, m.GroupID, m.GroupDN, m.Attribute, m.Pattern, string(m.Person),
-			string(m.Account), string(m.Role), m.Priority, micros(created), m.CreatedBy)
+			string(m.Account), string(m.Role), m.Priority, micros(created), m.CreatedBy, flag(m.AtSignIn))
 		return m.ID, err
 	}
 	err = tx.QueryRowContext(ctx, `
 		INSERT INTO mappings (kind, group_id, group_dn, attribute, pattern, person_id,
-		    account, role, priority, created_at, created_by)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+		    account, role, priority, created_at, created_by, at_sign_in)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 		RETURNING id`,
 		m.Kind, m.GroupID, m.GroupDN, m.Attribute, m.Pattern, string(m.Person),
-		string(m.Account), string(m.Role), m.Priority, micros(created), m.CreatedBy).Scan(&id)
+		string(m.Account), string(m.Role), m.Priority, micros(created), m.CreatedBy, flag(m.AtSignIn)).Scan(&id)
 	return id, err
 }
 
@@ -166,11 +168,11 @@ func addSwitched(ctx context.Context, tx querier, m Mapping, now time.Time) (id 
 	}
 	if err := tx.QueryRowContext(ctx, `
 		INSERT INTO mappings (kind, group_id, group_dn, attribute, pattern, person_id,
-		    account, role, priority, created_at, created_by)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+		    account, role, priority, created_at, created_by, at_sign_in)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 		RETURNING id`,
 		m.Kind, m.GroupID, m.GroupDN, m.Attribute, m.Pattern, string(m.Person),
-		string(m.Account), string(m.Role), m.Priority, micros(m.CreatedAt), m.CreatedBy).Scan(&m.ID); err != nil {
+		string(m.Account), string(m.Role), m.Priority, micros(m.CreatedAt), m.CreatedBy, flag(m.AtSignIn)).Scan(&m.ID); err != nil {
 		return 0, err
 	}
 	if _, err := takeMapping(ctx, tx, "mappings", m.ID); err != nil {
@@ -205,13 +207,13 @@ func tellOwner(ctx context.Context, tx querier, u SSOUser, mapping int64, now ti
 }
 
 const mappingColumns = `id, kind, group_id, group_dn, attribute, pattern, person_id, account, role,
-		       priority, created_at, created_by`
+		       priority, created_at, created_by, at_sign_in`
 
 func scanMapping(row scanner) (m Mapping, err error) {
-	var created int64
+	var created, atSignIn int64
 	err = row.Scan(&m.ID, &m.Kind, &m.GroupID, &m.GroupDN, &m.Attribute, &m.Pattern,
-		&m.Person, &m.Account, &m.Role, &m.Priority, &created, &m.CreatedBy)
-	m.CreatedAt = fromMicros(created)
+		&m.Person, &m.Account, &m.Role, &m.Priority, &created, &m.CreatedBy, &atSignIn)
+	m.CreatedAt, m.AtSignIn = fromMicros(created), atSignIn == 1
 	return m, err
 }
 

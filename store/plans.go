@@ -39,7 +39,11 @@ type Plan struct {
 	Done       int // creations by how they ended
 	Failed     int
 	Skipped    int
-	Reason     string // why it stopped: a fixed word
+	Reason     string // why it stopped, or was dropped while it was made: a fixed word
+	Fault      string // why the making failed, for an administrator to read
+	Groups     int    // of the directory, that were read
+	AtSignIn   int    // users that are created at their first sign-in, and by no plan
+	Maker      string // the process that makes it, as it calls itself
 	CreatedAt  time.Time
 	CreatedBy  string
 	AppliedAt  time.Time
@@ -54,12 +58,14 @@ type Plans struct{ db *DB }
 func (db *DB) Plans() *Plans { return &Plans{db} }
 
 const planColumns = `id, kind, state, mappings, people, creations, leavers, drifted, blocked, max_create, max_skipped,
-	done, failed, skipped, reason, created_at, created_by, applied_at, applied_by, finished_at`
+	done, failed, skipped, reason, created_at, created_by, applied_at, applied_by, finished_at,
+	groups_read, at_sign_in, maker, fault`
 
 func scanPlan(row scanner) (p Plan, err error) {
 	var created, applied, finished int64
 	err = row.Scan(&p.ID, &p.Kind, &p.State, &p.Mappings, &p.People, &p.Creations, &p.Leavers, &p.Drifted, &p.Blocked,
-		&p.MaxCreate, &p.MaxSkipped, &p.Done, &p.Failed, &p.Skipped, &p.Reason, &created, &p.CreatedBy, &applied, &p.AppliedBy, &finished)
+		&p.MaxCreate, &p.MaxSkipped, &p.Done, &p.Failed, &p.Skipped, &p.Reason, &created, &p.CreatedBy, &applied, &p.AppliedBy, &finished,
+		&p.Groups, &p.AtSignIn, &p.Maker, &p.Fault)
 	p.CreatedAt, p.AppliedAt, p.FinishedAt = fromMicros(created), fromMicros(applied), fromMicros(finished)
 	return p, err
 }

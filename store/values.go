@@ -76,3 +76,11 @@ var (
 	// ErrUnsupported: this kind of database can't do that.
 	ErrUnsupported = errors.New("not supported by this database")
 )
+
+// flag is how a yes or no is stored.
+func flag(yes bool) int64 {
+	if yes {
+		return 1
+	}
+	return 0
+}

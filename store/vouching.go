@@ -172,9 +172,15 @@ func WithOrigin(ctx context.Context, o Origin) context.Context {
 	return context.WithValue(ctx, originKey{}, o)
 }
 
+// OriginOf is what WithOrigin gave, for work that goes on when the request that began it has ended.
+func OriginOf(ctx context.Context) Origin {
+	o, _ := ctx.Value(originKey{}).(Origin)
+	return o
+}
+
 // from fills in the origin.
 func (e Event) from(ctx context.Context) Event {
-	o, _ := ctx.Value(originKey{}).(Origin)
+	o := OriginOf(ctx)
 	if e.Ref == "" {
 		e.Ref = o.Ref
 	}

@@ -148,6 +148,9 @@ type consoleRequest struct {
 	admin idp.Administrator
 	role  idp.ConsoleRole // the least that the route needs
 	form  fields          // of a POST: from our own page, and for the first time
+
+	again      string // where the page goes on by itself where no script runs; "": it stays
+	againAfter int    // seconds
 }
 
 // actor is how changes name the reader: the person, like in every audit event.

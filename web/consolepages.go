@@ -70,12 +70,17 @@ type consoleFrame struct {
 	Done      string // text key of what was just done, "" for none
 	Body      template.HTML
 	SignedOut string // form token of the sign-out button
+	Again     string // see consoleRequest
+	After     int
 }
 
 type menuEntry struct {
 	Name, Path string
 	Here       bool
 }
+
+// byItself marks in a query that a page loads itself again: nobody sits there for that.
+const byItself = "by_itself"
 
 // show answers with a page of the reader's area, in the frame. name is the
 // template's; title the page's own, already a text.
@@ -92,11 +97,14 @@ func (r *consoleRequest) show(status int, name, title string, view any) error {
 		return r.HTMLBlob(status, body.Bytes())
 	}
 	f := consoleFrame{
-		Title: title, Area: r.area, Admin: r.admin, Brand: r.k.pages.brand,
+		Title: title, Area: r.area, Admin: r.admin, Brand: r.k.pages.brand, After: r.againAfter,
 		Body: template.HTML(body.String()), // #nosec G203: a template of ours wrote it, and escaped what is in it
 	}
 	for _, a := range consoleAreas() {
 		f.Menu = append(f.Menu, menuEntry{Name: a.name, Path: a.routes(r.k)[0].path, Here: a.name == r.area})
+	}
+	if r.again != "" {
+		f.Again = r.again + "?" + byItself + "=1"
 	}
 	if done := "done." + r.QueryParam("done"); r.k.texts.words[done] != "" {
 		f.Done = done // a key of ours: nothing of the query itself is shown

@@ -49,9 +49,10 @@ func (k *console) admit(area string, route consoleRoute) echo.HandlerFunc {
 }
 
 // counts tells whether a request is a use of the console, which its idle limit counts from: a form, or a page that somebody went to.
-// What scripts ask for (live pages, searches as one types, parts that load by themselves) keeps no console open that nobody sits at.
+// What scripts ask for (live pages, searches as one types, parts that load by themselves) keeps no console open that nobody sits at, nor does
+// a page that loads itself again.
 func (k *console) counts(r *http.Request, route consoleRoute) bool {
-	return route.method == http.MethodPost || !route.stream && !byScript(r)
+	return route.method == http.MethodPost || !route.stream && !byScript(r) && !r.URL.Query().Has(byItself)
 }
 
 // byScript tells whether a page's script asks, as far as the browser says so.

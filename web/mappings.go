@@ -24,6 +24,7 @@ type MappingInput struct {
 	GroupBase                                     string // of GroupPattern
 	Account, Role                                 string
 	Priority                                      int
+	Create                                        string // provisioning.CreateInAdvance (or "") or CreateAtSignIn
 }
 
 // MappingFiles looks up what a mapping names, and reads and writes whole sets, by the
@@ -194,7 +195,9 @@ func (k *console) mappingView(r *consoleRequest, f form) (newMappingView, error)
 }
 
 func (k *console) newMapping(r *consoleRequest) error {
-	values := fields{"group": cut(r.QueryParam("group"), 1024), "account": cut(r.QueryParam("account"), 100), "kind": "group"}
+	values := fields{
+		"group": cut(r.QueryParam("group"), 1024), "account": cut(r.QueryParam("account"), 100), "kind": "group", "create": provisioning.CreateInAdvance,
+	}
 	f, err := r.newForm(values, nil)
 	if err != nil {
 		return err
@@ -260,7 +263,7 @@ func (k *console) groupMembers(r *consoleRequest) error {
 
 // mappingSpec is what the form asks for.
 func (k *console) mappingSpec(r *consoleRequest) (provisioning.MappingSpec, error) {
-	in := MappingInput{Account: strings.TrimSpace(r.form["account"]), Role: r.form["role"]}
+	in := MappingInput{Account: strings.TrimSpace(r.form["account"]), Role: r.form["role"], Create: r.form["create"]}
 	switch r.form["kind"] {
 	case "group":
 		in.Group = strings.TrimSpace(r.form["group"])
@@ -346,7 +349,7 @@ func (k *console) addMapping(r *consoleRequest) error {
 	if err != nil {
 		return refuse(err)
 	}
-	seen := fingerprint(fmt.Appendf(nil, "%s|%s|%s|%s|%s|%s|%d", provisioning.Who(m), m.GroupID, m.Person, m.Account, m.Role, spec.ExternalID, m.Priority))
+	seen := fingerprint(fmt.Appendf(nil, "%s|%s|%s|%s|%s|%s|%d|%t", provisioning.Who(m), m.GroupID, m.Person, m.Account, m.Role, spec.ExternalID, m.Priority, m.AtSignIn))
 	if r.form["seen"] == seen {
 		spec.Priority = m.Priority
 		added, err := k.Provisioning.AddMapping(r.ctx(), spec)
@@ -441,7 +444,7 @@ func (k *console) showMapping(r *consoleRequest, status int, f form, effects *ef
 		v.Mapping = rows[0]
 	}
 	if v.Form.Values == nil {
-		v.Form.Values = fields{"account": string(m.Account), "role": string(m.Role), "priority": strconv.Itoa(m.Priority)}
+		v.Form.Values = fields{"account": string(m.Account), "role": string(m.Role), "priority": strconv.Itoa(m.Priority), "create": provisioning.Creates(m)}
 		if m.Kind == store.GroupPattern {
 			v.Form.Values["group_base"] = m.GroupDN
 		}
@@ -496,6 +499,12 @@ func (k *console) draftEdit(r *consoleRequest, id int64) (provisioning.MappingEd
 		}
 	}
 	spec.Role = r.form["role"]
+	switch r.form["create"] { // a form that an older page holds says nothing, and changes nothing
+	case provisioning.CreateInAdvance:
+		spec.AtSignIn = false
+	case provisioning.CreateAtSignIn:
+		spec.AtSignIn = true
+	}
 	if spec.Priority, err = strconv.Atoi(strings.TrimSpace(r.form["priority"])); err != nil || spec.Priority < 1 {
 		return provisioning.MappingEdit{}, &provisioning.FieldError{Field: "priority", Fault: r.text("mappings.badpriority")}
 	}
@@ -650,7 +659,7 @@ func (k *console) importMappings(r *consoleRequest) error {
 		text += fmt.Sprintf("-%d|", m.ID)
 	}
 	for _, m := range change.Add {
-		text += fmt.Sprintf("+%s|%s|%s|%d|%t", provisioning.Who(m), m.Account, m.Role, m.Priority, m.Off)
+		text += fmt.Sprintf("+%s|%s|%s|%d|%t|%t", provisioning.Who(m), m.Account, m.Role, m.Priority, m.Off, m.AtSignIn)
 	}
 	if seen := fingerprint([]byte(text)); r.form["seen"] != seen {
 		effects, err := k.effects(r, change)

@@ -22,6 +22,7 @@ func (k *console) provisioningRoutes() []consoleRoute {
 		{method: http.MethodGet, path: provisioningPath, role: idp.Viewer, handle: k.provisioning},
 		{method: http.MethodGet, path: provisioningPath + "/live", role: idp.Viewer, stream: true, handle: k.provisioningLive},
 		{method: http.MethodPost, path: provisioningPath + "/plan", role: idp.Operator, handle: k.makePlan},
+		{method: http.MethodPost, path: provisioningPath + "/plans/:plan/cancel", role: idp.Operator, handle: k.cancelPlan},
 		{method: http.MethodPost, path: provisioningPath + "/hold", role: idp.Operator, handle: k.hold},
 		{method: http.MethodPost, path: provisioningPath + "/release", role: idp.Admin, fresh: true, handle: k.release},
 		{method: http.MethodGet, path: provisioningPath + "/plans/:plan", role: idp.Viewer, handle: k.plan},
@@ -97,35 +98,21 @@ func (k *console) showProvisioning(r *consoleRequest, status int, f form) error 
 	if err != nil {
 		return fmt.Errorf("list plans: %w", err)
 	}
+	making, err := k.makingNow(r)
+	if err != nil {
+		return err
+	}
 	return r.show(status, "provisioning", r.text("area.provisioning"), struct {
 		Form         form
 		Now          provisioningNow
 		Plans        []store.Plan
+		Making       int64 // the plan that is being made
 		Admin, Helps bool
-	}{f, now, plans, r.may(idp.Admin), r.may(idp.Operator)})
+	}{f, now, plans, making, r.may(idp.Admin), r.may(idp.Operator)})
 }
 
 func (k *console) provisioningLive(r *consoleRequest) error {
 	return r.stream("provisioning-now", func() (any, error) { return k.provisioningNow(r) })
-}
-
-// makePlan walks the directory within the request: as long as a plan of the largest
-// directory that is planned for takes.
-func (k *console) makePlan(r *consoleRequest) error {
-	plan, _, err := k.Provisioning.MakePlan(r.ctx(), provisioning.PlanOptions{Kind: "admin", Actor: r.actor()})
-	if err != nil {
-		text := k.DirectoryFault(err)
-		if text == "" {
-			return fmt.Errorf("make a plan: %w", err)
-		}
-		r.visit.cause = err
-		f, ferr := r.newForm(nil, map[string]string{"": text})
-		if ferr != nil {
-			return ferr
-		}
-		return k.showProvisioning(r, http.StatusBadGateway, f)
-	}
-	return r.done(planPath(plan.ID), "planned")
 }
 
 func planPath(id int64) string { return provisioningPath + "/plans/" + strconv.FormatInt(id, 10) }
@@ -198,6 +185,9 @@ var (
 )
 
 func (k *console) showPlan(r *consoleRequest, status int, p store.Plan, f form) error {
+	if notMade(p) {
+		return k.showMaking(r, status, p, f)
+	}
 	now, err := k.planNow(r, p.ID)
 	if err != nil {
 		return err
@@ -257,6 +247,9 @@ func (k *console) planLive(r *consoleRequest) error {
 	p, err := k.planOf(r)
 	if err != nil {
 		return err
+	}
+	if r.QueryParam("making") == "1" {
+		return r.stream("provisioning-making", func() (any, error) { return k.makingView(r, p.ID) })
 	}
 	return r.stream("provisioning-progress", func() (any, error) { return k.planNow(r, p.ID) })
 }

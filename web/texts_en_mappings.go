@@ -129,4 +129,10 @@ var mappingsWords = map[string]string{
 	"done.mapping.added":    "The mapping holds from the next sign-in on.",
 	"done.mapping.saved":    "Saved. It holds from the next sign-in on.",
 	"done.mapping.imported": "The mappings are as the file says.",
+
+	"mappings.create":            "Users are created",
+	"mappings.createhint":        "Plans do not create users of mappings with “at the first sign-in only”. Of several mappings, the one that counts decides.",
+	"mappings.create.in-advance": "in advance, by plans",
+	"mappings.create.at-sign-in": "at the first sign-in only",
+	"mappings.later":             "{count} more would be created at their first sign-in.",
 }

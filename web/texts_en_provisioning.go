@@ -149,13 +149,15 @@ var provisioningWords = map[string]string{
 	"plan.making": "being made", "plan.ready": "ready", "plan.applying": "being applied", "plan.paused": "paused",
 	"plan.stopped": "stopped, asks", "plan.done": "done", "plan.dropped": "out of date",
 
+	"made.cancelled": "cancelled", "made.interrupted": "interrupted", "made.failed": "failed",
+
 	"stop.mappings_changed": "The mappings have changed since it was made.",
 	"stop.many_changed":     "More than 5 % of its lines have changed since it was made.",
 	"stop.cap_reached":      "The cap of creations for one run is reached.",
 	"stop.held":             "Creations are held back.",
 	"stop.many_leavers":     "By it more than half of all users would have left. Are base_dn, login filter and mappings right?",
 
-	"done.planned":   "The plan is made. Nobody was created yet.",
+	"done.planned":   "The plan is being made. Nobody is created by it.",
 	"done.held":      "Creations by plans are held back.",
 	"done.released":  "Creations go on.",
 	"done.applying":  "The plan is being applied.",
@@ -163,4 +165,21 @@ var provisioningWords = map[string]string{
 	"done.retried":   "The chosen users are tried again.",
 	"done.confirmed": "The chosen users that were assumed are confirmed.",
 	"done.ticked":    "Ticked off.",
+
+	"provisioning.making":       "A plan is being made:",
+	"provisioning.makinglead":   "The directory is read in the background. You can close this page and come back.",
+	"provisioning.ismade":       "The plan is made.",
+	"provisioning.showplan":     "Show the plan",
+	"provisioning.began":        "Started",
+	"provisioning.groupsread":   "Groups read",
+	"provisioning.interrupted":  "The process that made it has ended. Nothing of it can be applied. Make a new plan.",
+	"provisioning.fault":        "Cause:",
+	"provisioning.notmade":      "Nothing of it can be applied. Make a new plan when the cause is gone.",
+	"provisioning.cancelmaking": "Cancel",
+	"provisioning.ended":        "This plan is not being made any more, so it can't be cancelled.",
+	"provisioning.soon":         "The plan before is about to end. Try again in some seconds.",
+	"provisioning.atsignin":     "Left to the first sign-in",
+	"done.plan.running":         "A plan is being made already.",
+	"done.plan.cancelled":       "The plan is cancelled.",
+	"skip.at_sign_in":           "is created at the first sign-in only",
 }

@@ -76,6 +76,7 @@ func Run(t *testing.T, fresh func(testing.TB) store.Options) {
 		{"Plans", testPlans},
 		{"PlanItems", testPlanItems},
 		{"PlanWorkers", testPlanWorkers},
+		{"PlanMaking", testPlanMaking},
 		{"Work", testWork},
 		{"Audit", testAudit},
 		{"AuditChain", testAuditChain},

@@ -63,6 +63,7 @@ type ExplainedMapping struct {
 	Why      string          `json:"why"`
 	Account  store.AccountID `json:"account,omitempty"`
 	Role     store.Role      `json:"role,omitempty"`
+	Create   string          `json:"create"` // in-advance, at-sign-in, never (an owner)
 }
 
 // ExplainedAccount is one client account that the person gets into.
@@ -78,7 +79,7 @@ type ExplainedAccount struct {
 // ExplainedUser is the Constant Contact user, or the one that would be created.
 type ExplainedUser struct {
 	Account      store.AccountID `json:"account"`
-	State        string          `json:"state"` // of the ledger, "not created yet", or "can't be created"
+	State        string          `json:"state"` // of the ledger, "not created yet", "created at the first sign-in" (only), or "can't be created"
 	ExternalID   string          `json:"external_id,omitempty"`
 	LoginName    string          `json:"login_name,omitempty"`
 	ContactEmail string          `json:"contact_email,omitempty"`
@@ -128,7 +129,7 @@ func (p *Parts) Explain(ctx context.Context, login string) (Explanation, error) 
 		return x, fmt.Errorf("explain the mappings: %w", err)
 	}
 	for _, h := range hits {
-		x.Mappings = append(x.Mappings, ExplainedMapping{h.Mapping.ID, provisioning.Who(h.Mapping), h.Mapping.Priority, h.Hit, h.Why, h.Account, h.Role})
+		x.Mappings = append(x.Mappings, ExplainedMapping{h.Mapping.ID, provisioning.Who(h.Mapping), h.Mapping.Priority, h.Hit, h.Why, h.Account, h.Role, provisioning.Creates(h.Mapping)})
 	}
 	assignments, err := p.Provisioning.Assignments(ctx, person)
 	if err != nil {
@@ -215,6 +216,9 @@ func (p *Parts) userOf(person directory.Entry, a provisioning.Assignment, users 
 	}
 	shown := shownUser(u)
 	shown.State = "not created yet"
+	if a.Mapping.AtSignIn {
+		shown.State = "created at the first sign-in"
+	}
 	return u, shown
 }
 

@@ -14,7 +14,7 @@ import (
 type mappingCmd struct {
 	Add         mappingAddCmd         `cmd:"" help:"Add a mapping."`
 	List        mappingListCmd        `cmd:"" help:"List all mappings."`
-	Set         mappingSetCmd         `cmd:"" help:"Change account, role or priority of a mapping."`
+	Set         mappingSetCmd         `cmd:"" help:"Change account, role, priority of a mapping, or when its users are created."`
 	Exchange    mappingExchangeCmd    `cmd:"" help:"Give two mappings each other's priority."`
 	Off         mappingOffCmd         `cmd:"" help:"Switch a mapping off: it is kept, and gives nobody anything."`
 	On          mappingOnCmd          `cmd:"" help:"Switch a mapping on again."`
@@ -37,6 +37,7 @@ type mappingAddCmd struct {
 	Account    string `placeholder:"ID" help:"The client account (encoded_account_id). Left out where a pattern has {account}."`
 	Role       string `placeholder:"ROLE" help:"account_manager, campaign_creator, or owner for one person. Left out where a pattern has {role}."`
 	Priority   int    `placeholder:"N" help:"Of several mappings to one account the lowest number wins. Default: after all others."`
+	Create     string `enum:"in-advance,at-sign-in" default:"in-advance" help:"When users are created: in-advance by plans, or at-sign-in, which is at each person's first sign-in only."`
 	ExternalID string `placeholder:"TEXT" help:"With --role owner: the external_id by which Constant Contact knows the owner."`
 	Unchecked  bool   `name:"unlisted" aliases:"unchecked" help:"Accept an account that Constant Contact does not list (yet)."`
 	Preview    bool   `help:"Show what would change for whom, and save nothing."`
@@ -54,6 +55,8 @@ Examples:
 
     ssobridge mapping add --attribute-pattern "employeeType=ctct:{account}" --role account_manager
 
+    ssobridge mapping add --group-pattern "seldom-{account}-{role}" --group-base "ou=seldom,ou=groups,dc=example,dc=com" --create at-sign-in
+
     ssobridge mapping add --person alice --account a07e1lxqqqo0 --role owner --external-id 4711`
 }
 
@@ -66,7 +69,7 @@ func (c *mappingAddCmd) Run(s *session) (err error) {
 	defer func() { err = errors.Join(err, p.Close()) }()
 	spec, err := p.mappingSpec(s.ctx, mappingInput{
 		Group: c.Group, GroupPattern: c.GroupPattern, AttributePattern: c.AttributePattern, Person: c.Person,
-		GroupBase: c.GroupBase, Account: c.Account, Role: c.Role, Priority: c.Priority,
+		GroupBase: c.GroupBase, Account: c.Account, Role: c.Role, Priority: c.Priority, Create: c.Create,
 	})
 	if err != nil {
 		return err
@@ -120,12 +123,13 @@ func (mappingListCmd) Run(s *session) (err error) {
 		return err
 	}
 	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ID\tPRIORITY\tWHO\tACCOUNT\tROLE\tBY")
+	fmt.Fprintln(w, "ID\tPRIORITY\tWHO\tACCOUNT\tROLE\tCREATES\tBY")
 	for _, m := range list {
 		if m.Off {
 			m.CreatedBy += " (off)"
 		}
-		fmt.Fprintf(w, "%d\t%d\t%s\t%s\t%s\t%s\n", m.ID, m.Priority, provisioning.Who(m), cmp.Or(string(m.Account), "{account}"), cmp.Or(string(m.Role), "{role}"), m.CreatedBy)
+		fmt.Fprintf(w, "%d\t%d\t%s\t%s\t%s\t%s\t%s\n", m.ID, m.Priority, provisioning.Who(m), cmp.Or(string(m.Account), "{account}"),
+			cmp.Or(string(m.Role), "{role}"), provisioning.Creates(m), m.CreatedBy)
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -194,5 +198,9 @@ func describeMapping(m store.Mapping) string {
 		m.Off = false
 		return describeMapping(m) + " (off)"
 	}
-	return fmt.Sprintf("%s -> account %s, role %s, priority %d", provisioning.Who(m), cmp.Or(string(m.Account), "{account}"), cmp.Or(string(m.Role), "{role}"), m.Priority)
+	text := fmt.Sprintf("%s -> account %s, role %s, priority %d", provisioning.Who(m), cmp.Or(string(m.Account), "{account}"), cmp.Or(string(m.Role), "{role}"), m.Priority)
+	if m.AtSignIn {
+		text += ", users created at their first sign-in only"
+	}
+	return text
 }

@@ -80,18 +80,19 @@ type mappingSetCmd struct {
 	Account   string `placeholder:"ID" help:"Another client account."`
 	Role      string `placeholder:"ROLE" help:"Another role: account_manager or campaign_creator. Users that exist keep theirs."`
 	Priority  int    `placeholder:"N" help:"Another priority: of several mappings to one account the lowest number wins."`
+	Create    string `enum:",in-advance,at-sign-in" default:"" placeholder:"WHEN" help:"When users are created: in-advance by plans, or at-sign-in, which is at each person's first sign-in only."`
 	Unchecked bool   `name:"unlisted" aliases:"unchecked" help:"Accept an account that Constant Contact does not list (yet)."`
 }
 
 // Help is shown by mapping set --help.
 func (mappingSetCmd) Help() string {
-	return "What is not given stays as it is. Whom a mapping is for can't be changed: add another one.\n\nExamples:\n\n    ssobridge mapping set 7 --priority 5\n\n    ssobridge mapping set 7 --role account_manager --preview"
+	return "What is not given stays as it is. Whom a mapping is for can't be changed: add another one.\n\nExamples:\n\n    ssobridge mapping set 7 --priority 5\n\n    ssobridge mapping set 7 --role account_manager --preview\n\n    ssobridge mapping set 7 --create at-sign-in"
 }
 
 // Run changes it.
 func (c *mappingSetCmd) Run(s *session) error {
-	if c.GroupBase == "" && c.Account == "" && c.Role == "" && c.Priority == 0 {
-		return badInput(errors.New("nothing is to be changed"), "give --group-base, --account, --role or --priority")
+	if c.GroupBase == "" && c.Account == "" && c.Role == "" && c.Priority == 0 && c.Create == "" {
+		return badInput(errors.New("nothing is to be changed"), "give --group-base, --account, --role, --priority or --create")
 	}
 	return c.edit(s, "is changed", func(p *Parts) (provisioning.MappingEdit, error) {
 		was, err := p.Provisioning.Mapping(s.ctx, c.ID)
@@ -112,6 +113,9 @@ func (c *mappingSetCmd) Run(s *session) error {
 			if spec.GroupBase, err = p.patternBase(s.ctx, c.GroupBase); err != nil {
 				return provisioning.MappingEdit{}, err
 			}
+		}
+		if c.Create != "" {
+			spec.AtSignIn = c.Create == provisioning.CreateAtSignIn
 		}
 		spec.Priority = c.Priority
 		return p.Provisioning.EditMapping(s.ctx, c.ID, spec)

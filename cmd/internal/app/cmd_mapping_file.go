@@ -37,12 +37,20 @@ type mappingInput struct {
 	Account          string `yaml:"account,omitempty"`
 	Role             string `yaml:"role,omitempty"`
 	Priority         int    `yaml:"priority,omitempty"`
+	Create           string `yaml:"create,omitempty"` // in-advance (default) or at-sign-in
 	Off              bool   `yaml:"switched_off,omitempty"`
 }
 
 // mappingSpec looks up what a mapping names: groups and people are kept by their immutable ids.
 func (p *Parts) mappingSpec(ctx context.Context, in mappingInput) (spec provisioning.MappingSpec, err error) {
 	spec = provisioning.MappingSpec{GroupDN: in.Group, Account: in.Account, Role: in.Role, Priority: in.Priority, Off: in.Off}
+	switch in.Create {
+	case "", provisioning.CreateInAdvance:
+	case provisioning.CreateAtSignIn:
+		spec.AtSignIn = true
+	default:
+		return spec, badInput(fmt.Errorf("create: %s is not known", quote(in.Create)), "write in-advance, or at-sign-in where users are created at their first sign-in only")
+	}
 	if in.Group != "" {
 		if spec.Group, err = p.Directory.Group(ctx, in.Group); err != nil {
 			return spec, directoryError(err, "find the group "+quote(in.Group), "copy the group's DN from the directory; ssobridge check shows whether the directory answers")
@@ -176,6 +184,9 @@ func (p *Parts) exportMappings(ctx context.Context, w io.Writer) error {
 	file := mappingFile{Mappings: []mappingInput{}}
 	for _, m := range all {
 		in := mappingInput{Account: string(m.Account), Role: string(m.Role), Priority: m.Priority, Off: m.Off}
+		if m.AtSignIn {
+			in.Create = provisioning.CreateAtSignIn
+		}
 		switch {
 		case m.Role == store.Owner:
 			continue
@@ -278,6 +289,9 @@ func (p *Parts) showEffects(s *session, change provisioning.MappingChange) error
 	}
 	s.printf("\n%d people read: %d gain access, %d lose it, %d get another role (which can't be changed by API); %d users would be created\n",
 		effects.People, effects.Gains, effects.Losses, effects.Roles, effects.Creations)
+	if effects.AtSignIn > 0 {
+		s.printf("%d more would be created at their first sign-in\n", effects.AtSignIn)
+	}
 	if effects.Creations > 0 {
 		s.printf("%s\n", forecastText(effects.Forecast))
 	}

@@ -15,6 +15,7 @@ import (
 
 type provisionCmd struct {
 	Plan      provisionPlanCmd      `cmd:"" help:"Compare directory, mappings and ledger, and save the difference as a plan. Creates nobody."`
+	Cancel    provisionCancelCmd    `cmd:"" help:"End the making of a plan, wherever it is made."`
 	Show      provisionShowCmd      `cmd:"" help:"Show the lines of a saved plan."`
 	Apply     provisionApplyCmd     `cmd:"" help:"Create the users of a plan; goes on where it was interrupted."`
 	Pause     provisionPauseCmd     `cmd:"" help:"Stop the plan that is being applied until apply is called again."`
@@ -48,7 +49,10 @@ func (c *provisionPlanCmd) Run(s *session) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	plan, walked, err := p.Provisioning.MakePlan(s.ctx, provisioning.PlanOptions{Kind: "admin", Actor: actor(s.environ), Progress: s.counter("people read")})
+	plan, walked, err := p.Provisioning.MakePlan(s.ctx, provisioning.PlanOptions{Kind: "admin", Actor: actor(s.environ), Progress: s.planProgress()})
+	if err := runningError(err); err != nil {
+		return err
+	}
 	if err != nil {
 		return directoryError(err, "make a plan", "ssobridge check shows what is wrong")
 	}
@@ -78,6 +82,70 @@ func (s *session) counter(what string) func(int) {
 		return nil
 	}
 	return func(n int) { fmt.Fprintf(s.terminal, "\r%d %s ", n, what) }
+}
+
+// planProgress shows on a terminal how far a plan is; elsewhere nothing.
+func (s *session) planProgress() func(provisioning.PlanProgress) {
+	if !s.interactive() {
+		return nil
+	}
+	return func(p provisioning.PlanProgress) {
+		fmt.Fprintf(s.terminal, "\r%d groups and %d people read, %d lines ", p.Groups, p.People, p.Items)
+	}
+}
+
+// runningError says what to do about a plan that is being made already, or was cancelled; nil for another error.
+func runningError(err error) error {
+	if running, ok := errors.AsType[*provisioning.PlanRunningError](err); ok {
+		if running.ID == 0 {
+			return failed(err, "try again in some seconds")
+		}
+		return failed(err, fmt.Sprintf("wait for it (ssobridge provision status), or end it: ssobridge provision cancel %d", running.ID))
+	}
+	if errors.Is(err, provisioning.ErrPlanCancelled) {
+		return failed(err, "somebody cancelled it, in the console or by ssobridge provision cancel; the audit log says who")
+	}
+	return nil
+}
+
+type provisionCancelCmd struct {
+	ID int64 `arg:"" optional:"" help:"The number of the plan. Default: the one that is being made."`
+}
+
+// Help is shown by provision cancel --help.
+func (provisionCancelCmd) Help() string {
+	return "Nothing of a plan that was cancelled while it was made can be applied. A plan that is being applied is stopped by provision pause.\n\nExample:\n\n    ssobridge provision cancel"
+}
+
+// Run cancels it.
+func (c *provisionCancelCmd) Run(s *session) (err error) {
+	p, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	id := c.ID
+	if id == 0 {
+		plan, err := p.Provisioning.Making(s.ctx)
+		if errors.Is(err, store.ErrNotFound) {
+			return failed(errors.New("no plan is being made"), "ssobridge provision status lists the last ones")
+		}
+		if err != nil {
+			return err
+		}
+		id = plan.ID
+	}
+	err = p.Provisioning.CancelPlan(s.ctx, id, actor(s.environ))
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return badInput(fmt.Errorf("there is no plan %d", id), "ssobridge provision status lists the last ones")
+	case errors.Is(err, store.ErrConflict):
+		return failed(fmt.Errorf("plan %d is not being made any more", id), fmt.Sprintf("look at it: ssobridge provision show %d", id))
+	case err != nil:
+		return err
+	}
+	s.printf("plan %d is cancelled\n", id)
+	return nil
 }
 
 // planJSON writes one object whose items are streamed.
@@ -144,10 +212,13 @@ type jsonPlan struct {
 	Done      int       `json:"done"`
 	Failed    int       `json:"failed"`
 	Skipped   int       `json:"skipped"`
+	AtSignIn  int       `json:"at_sign_in"` // users that are created at their first sign-in, and by no plan
+	Groups    int       `json:"groups"`
+	Fault     string    `json:"fault,omitempty"` // why it was not made
 }
 
 func toJSONPlan(p store.Plan) jsonPlan {
-	return jsonPlan{p.ID, string(p.State), p.Reason, p.CreatedAt, p.People, p.Creations, p.Leavers, p.Drifted, p.Blocked, p.Done, p.Failed, p.Skipped}
+	return jsonPlan{p.ID, string(p.State), p.Reason, p.CreatedAt, p.People, p.Creations, p.Leavers, p.Drifted, p.Blocked, p.Done, p.Failed, p.Skipped, p.AtSignIn, p.Groups, p.Fault}
 }
 
 type jsonForecast struct {
@@ -198,8 +269,14 @@ var kinds = []struct{ kind, title string }{
 func (p *Parts) planText(ctx context.Context, w io.Writer, plan store.Plan, f provisioning.Forecast, limit int) error {
 	fmt.Fprintf(w, "Plan %d of %s: %d people read, %d to be created, %d left, %d with another role, %d can't be created.\n",
 		plan.ID, plan.CreatedAt.Format(time.DateTime+" MST"), plan.People, plan.Creations, plan.Leavers, plan.Drifted, plan.Blocked)
+	if plan.AtSignIn > 0 {
+		fmt.Fprintf(w, "%d more are left to the first sign-in, as their mappings say.\n", plan.AtSignIn)
+	}
 	if plan.Reason != "" {
 		fmt.Fprintf(w, "Attention: %s\n", stopText(plan.Reason))
+	}
+	if plan.Fault != "" {
+		fmt.Fprintf(w, "Cause: %s\n", plan.Fault)
 	}
 	if f.Calls > 0 {
 		fmt.Fprintln(w, forecastText(f))

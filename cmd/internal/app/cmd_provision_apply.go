@@ -197,6 +197,14 @@ func stopText(reason string) string {
 	case provisioning.StopLeavers:
 		return "by it more than half of all users would have left; are base_dn, login filter and mappings right?"
 	}
+	switch reason {
+	case store.MakingCancelled:
+		return "it was cancelled while it was made"
+	case store.MakingInterrupted:
+		return "the process that made it has ended; make a new one"
+	case store.MakingFailed:
+		return "it could not be made"
+	}
 	return reason
 }
 

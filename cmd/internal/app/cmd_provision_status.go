@@ -76,8 +76,12 @@ func (c *provisionStatusCmd) Run(s *session) (err error) {
 	}
 	s.printf("%s\n", st.Budget.text())
 	for _, plan := range st.Plans {
+		if plan.State == string(store.PlanMaking) {
+			s.printf("plan %d: being made, %d groups and %d people read; ssobridge provision cancel ends it\n", plan.ID, plan.Groups, plan.People)
+			continue
+		}
 		s.printf("plan %d: %s, %d created, %d failed, %d skipped of %d", plan.ID, plan.State, plan.Done, plan.Failed, plan.Skipped, plan.Creations)
-		if plan.State == string(store.PlanStopped) {
+		if plan.State == string(store.PlanStopped) || plan.State == string(store.PlanDropped) && plan.Reason != "" {
 			s.printf("; %s", stopText(plan.Reason))
 		}
 		s.printf("\n")
@@ -124,11 +128,18 @@ func (p *Parts) provisioningStatus(ctx context.Context) (st provisioningStatus, 
 	if st.Budget, err = p.budgetStatus(ctx); err != nil {
 		return st, err
 	}
+	making, err := p.Provisioning.Making(ctx)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return st, err
+	}
 	plans, err := p.Store.Plans().List(ctx, 5)
 	if err != nil {
 		return st, err
 	}
 	for _, plan := range plans {
+		if plan.State == store.PlanMaking && plan.Maker != "" && plan.ID != making.ID {
+			plan.State, plan.Reason = store.PlanDropped, store.MakingInterrupted // it will be, by the next one
+		}
 		st.Plans = append(st.Plans, toJSONPlan(plan))
 	}
 	work, err := p.Store.Plans().Work(ctx, store.WorkFilter{Limit: 1000})
@@ -275,9 +286,10 @@ func (c *provisionReadinessCmd) Run(s *session) (err error) {
 		return readinessJSON(s, list, forecast)
 	}
 	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "MAPPING\tWHO\tPEOPLE\tREADY\tWAITING\tFAILING\tMISSING")
+	fmt.Fprintln(w, "MAPPING\tWHO\tPEOPLE\tREADY\tWAITING\tFAILING\tMISSING\tAT SIGN-IN")
 	for _, r := range list {
-		fmt.Fprintf(w, "%d\t%s\t%d\t%s\t%d\t%d\t%d\n", r.Mapping.ID, provisioning.Who(r.Mapping), r.People, share(r.There, r.People), r.Waiting, r.Failing, r.Missing)
+		fmt.Fprintf(w, "%d\t%s\t%d\t%s\t%d\t%d\t%d\t%d\n", r.Mapping.ID, provisioning.Who(r.Mapping), r.People, share(r.There, r.People),
+			r.Waiting, r.Failing, r.Missing, r.Later)
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -297,13 +309,14 @@ func readinessJSON(s *session, list []provisioning.GroupReadiness, f provisionin
 		Waiting int    `json:"waiting"`
 		Failing int    `json:"failing"`
 		Missing int    `json:"missing"`
+		Later   int    `json:"at_sign_in,omitempty"`
 	}
 	out := struct {
 		Mappings []group      `json:"mappings"`
 		Forecast jsonForecast `json:"forecast"`
 	}{Forecast: toJSONForecast(f)}
 	for _, r := range list {
-		out.Mappings = append(out.Mappings, group{r.Mapping.ID, provisioning.Who(r.Mapping), r.People, r.There, r.Waiting, r.Failing, r.Missing})
+		out.Mappings = append(out.Mappings, group{r.Mapping.ID, provisioning.Who(r.Mapping), r.People, r.There, r.Waiting, r.Failing, r.Missing, r.Later})
 	}
 	enc := json.NewEncoder(s.stdout)
 	enc.SetIndent("", "  ")

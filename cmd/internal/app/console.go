@@ -196,7 +196,7 @@ type consoleMappings struct{ *Parts }
 func (p consoleMappings) Spec(ctx context.Context, in web.MappingInput) (provisioning.MappingSpec, error) {
 	return p.mappingSpec(ctx, mappingInput{
 		Group: in.Group, GroupPattern: in.GroupPattern, GroupBase: in.GroupBase, AttributePattern: in.AttributePattern, Person: in.Person,
-		Account: in.Account, Role: in.Role, Priority: in.Priority,
+		Account: in.Account, Role: in.Role, Priority: in.Priority, Create: in.Create,
 	})
 }
 

@@ -310,3 +310,19 @@ CREATE INDEX request_counts_at ON request_counts (at);
 -- The console.
 -- When the console was last used in a session, by navigations and forms; 0: never. Live pages and searches as one types don't count.
 ALTER TABLE sessions ADD COLUMN console_at BIGINT NOT NULL DEFAULT 0;
+
+
+-- Mappings.
+-- 1: whom the mapping gives an account get their user there at their first sign-in, and no plan creates them. The version before creates
+-- everybody by plans, and writes 0 where it changes a mapping.
+ALTER TABLE mappings ADD COLUMN at_sign_in BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE mappings_off ADD COLUMN at_sign_in BIGINT NOT NULL DEFAULT 0;
+
+
+-- Plans.
+-- at_sign_in: users that are left to the first sign-in. groups_read: those of the directory that were read. maker: the process that makes
+-- the plan; it has the lease "plan" while it runs. fault: why the making ended without a plan, in a sentence for an administrator.
+ALTER TABLE plans ADD COLUMN at_sign_in BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE plans ADD COLUMN groups_read BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE plans ADD COLUMN maker TEXT NOT NULL DEFAULT '';
+ALTER TABLE plans ADD COLUMN fault TEXT NOT NULL DEFAULT '';
