@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"ssobridge/idp"
+	"ssobridge/provisioning"
 )
 
 // answer renders what idp answered: cookies first, then the page. self is the path
@@ -116,14 +118,32 @@ type choiceView struct {
 	token
 	Provider, Person string
 	Choices          []choice
+	Many             bool // more than one page shows: they are searched, and shown page by page
+	Part             part
+	All              string // address of the whole list
 	CanCancel        bool
 }
 
 type choice struct{ Account, Name, Role string }
 
+// choicesShown is how many accounts a page offers.
+const choicesShown = 25
+
+// showChoice offers the person's accounts. What is searched for and the number of the page only choose what is shown: whichever account the
+// form then names is compared with the person's assignments.
 func (s *Server) showChoice(c echo.Context, v *visit, p idp.ChooseAccount) error {
 	view := choiceView{token: s.token(v, p.SignIn), Provider: s.provider(p.Provider), Person: p.Person, CanCancel: p.CanCancel}
-	for _, a := range p.Choices {
+	choices := p.Choices
+	if view.Many = len(choices) > choicesShown; view.Many {
+		view.All = loginPath(p.SignIn)
+		find, fits := found(c.QueryParam("find")), finder(found(c.QueryParam("find")))
+		choices = slices.DeleteFunc(slices.Clone(choices), func(a provisioning.Assignment) bool { return !fits(a.Name, string(a.Account)) })
+		view.Part = partOf(len(choices), choicesShown, c.QueryParam("page"), find, func(page string) string {
+			return withQuery(view.All, "find", find, "page", page)
+		})
+		choices = cutPart(choices, view.Part)
+	}
+	for _, a := range choices {
 		name := a.Name
 		if name == "" {
 			name = string(a.Account)

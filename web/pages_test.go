@@ -131,6 +131,9 @@ func TestPagesAreAccessible(t *testing.T) {
 				}
 			}
 			for _, f := range page.all("form") {
+				if f.attr("role") == "search" && f.attr("method") == "get" && len(f.all("button")) == 1 {
+					continue // asks for another part of the page, and does nothing
+				}
 				if f.attr("method") != "post" || len(f.all("button")) == 0 {
 					t.Errorf("form to %q: want a post with a button, so that it works without script", f.attr("action"))
 				}
@@ -374,17 +377,20 @@ func TestHTMLInEveryInputIsText(t *testing.T) {
 	}
 }
 
-// TestChooseManyAccounts: a person of an agency may have hundreds.
+// TestChooseManyAccounts: a person of an agency may have hundreds, and gets to each by the pages.
 func TestChooseManyAccounts(t *testing.T) {
 	r := newRig(t, nil)
 	r.idp.answer = &idp.Answer{Page: idp.ChooseAccount{SignIn: "one", Person: "anna", Choices: choices(200)}}
-	buttons := r.get("/login?s=one").page(t).all("button", "name", "account")
-	if len(buttons) != 200 {
-		t.Fatalf("%d buttons, want 200", len(buttons))
-	}
 	values := map[string]bool{}
-	for _, b := range buttons {
-		values[b.attr("value")] = true
+	for path := "/login?s=one"; path != ""; {
+		page := r.get(path).page(t)
+		for _, b := range page.all("button", "name", "account") {
+			values[b.attr("value")] = true
+		}
+		path = ""
+		for _, next := range page.all("a", "rel", "next") {
+			path = next.attr("href")
+		}
 	}
 	if len(values) != 200 {
 		t.Errorf("%d different accounts, want 200", len(values))

@@ -32,6 +32,7 @@ func samples() []sample {
 		{name: "login-wrong", answer: idp.Answer{Page: idp.AskPassword{SignIn: "one", Provider: sp, Login: "anna", Problem: "bad_credentials", CanCancel: true}}, status: http.StatusUnprocessableEntity},
 		{name: "login-expired", answer: idp.Answer{Page: idp.AskPassword{SignIn: "one", Login: "anna", Problem: "expired"}}, status: http.StatusUnprocessableEntity},
 		{name: "choose", answer: idp.Answer{Page: idp.ChooseAccount{SignIn: "one", Provider: sp, Person: "anna.example", Choices: named()}}, status: http.StatusOK},
+		{name: "choose-many", answer: idp.Answer{Page: idp.ChooseAccount{SignIn: "one", Provider: sp, Person: "anna.example", Choices: manyChoices(60)}}, status: http.StatusOK},
 		{name: "waiting", answer: waiting(provisioning.Progress{State: store.Wanted, Since: now, Place: 3, Expected: 4 * time.Second, Cause: "queued"}), status: http.StatusOK},
 		{name: "waiting-quota", answer: waiting(provisioning.Progress{State: store.Wanted, Since: now.Add(-time.Hour), Place: 12, NextTry: now.Add(14 * time.Hour), Attempts: 1, Cause: "quota"}), status: http.StatusOK},
 		{name: "waiting-switch", answer: waiting(provisioning.Progress{Since: now.Add(-90 * time.Second), NextTry: now.Add(3*time.Minute + 25*time.Second), Cause: idp.CauseKeySwitch}), status: http.StatusOK},
