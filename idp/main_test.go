@@ -31,6 +31,7 @@ import (
 	"ssobridge/idp/directory"
 	"ssobridge/provisioning"
 	"ssobridge/store"
+	"ssobridge/store/storetest"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -140,7 +141,7 @@ func (i *interrupted) Read(p []byte) (int, error) {
 func newFixture(t testing.TB, key string, change func(*idp.Options)) *fixture {
 	t.Helper()
 	now.Set(start)
-	return fixtureOn(t, "sqlite:"+filepath.Join(t.TempDir(), "store.db"), key, change)
+	return fixtureOn(t, storetest.Migrated(t).DSN, key, change)
 }
 
 // fixtureOn is one on a database that another may share, as replicas do.

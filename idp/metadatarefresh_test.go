@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,6 +18,7 @@ import (
 
 	"ssobridge/idp"
 	"ssobridge/store"
+	"ssobridge/store/storetest"
 )
 
 // publisher serves one document and can change it.
@@ -66,7 +66,7 @@ func newRefreshing(t *testing.T) *refreshing {
 	r := &refreshing{pub: newPublisher(t), log: &lockedBuffer{}}
 	logger := slog.New(slog.NewTextHandler(r.log, nil))
 	var err error
-	if r.db, err = store.Open(t.Context(), store.Options{DSN: "sqlite:" + filepath.Join(t.TempDir(), "store.db"), Now: now.Now}); err != nil {
+	if r.db, err = store.Open(t.Context(), store.Options{DSN: storetest.Migrated(t).DSN, Now: now.Now}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = r.db.Close() })

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -17,6 +16,7 @@ import (
 	"ssobridge/partnerapi"
 	"ssobridge/provisioning"
 	"ssobridge/store"
+	"ssobridge/store/storetest"
 )
 
 // planWorld is the real store and a directory in memory around one service. Constant Contact can't be reached: plans never call it.
@@ -37,7 +37,7 @@ func newPlanWorld(tb testing.TB, people []directory.Entry, change ...func(*provi
 	w := &planWorld{tb: tb, people: &peopleFake{people: people}, log: &syncBuffer{}}
 	w.ahead.Store(int64(12*time.Hour - time.Since(time.Now().UTC().Truncate(24*time.Hour)))) // noon
 	var err error
-	w.db, err = store.Open(context.Background(), store.Options{DSN: "sqlite:" + filepath.Join(tb.TempDir(), "test.db"), Now: w.now, Logger: slog.New(slog.DiscardHandler)})
+	w.db, err = store.Open(context.Background(), store.Options{DSN: storetest.Migrated(tb).DSN, Now: w.now, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		tb.Fatalf("open store: %v", err)
 	}

@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -22,6 +21,7 @@ import (
 	"ssobridge/partnerapi/sandbox"
 	"ssobridge/provisioning"
 	"ssobridge/store"
+	"ssobridge/store/storetest"
 )
 
 // The client accounts of the sandbox, by the names of their organisations there.
@@ -97,7 +97,7 @@ func newWorld(tb testing.TB, o settings) *world {
 	})
 
 	if o.store.DSN == "" {
-		o.store.DSN = "sqlite:" + filepath.Join(tb.TempDir(), "test.db")
+		o.store.DSN = storetest.Migrated(tb).DSN
 	}
 	o.store.Now, o.store.Logger = w.now, slog.New(slog.DiscardHandler)
 	db, err := store.Open(tb.Context(), o.store)

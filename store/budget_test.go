@@ -25,7 +25,7 @@ type clocked struct {
 func newClocked(t testing.TB, now time.Time) *clocked {
 	t.Helper()
 	c := &clocked{now: now}
-	o := storetest.SQLite(t)
+	o := storetest.Migrated(t)
 	o.Now = func() time.Time { return c.now }
 	c.dsn = "file:" + strings.TrimPrefix(o.DSN, "sqlite:") + "?_busy_timeout=5000"
 	db, err := store.Open(t.Context(), o)

@@ -50,7 +50,7 @@ func openStore(t *testing.T, o store.Options) *store.DB {
 // TestGroupCommitIsolation: of changes that gather behind a held lock and
 // share a commit, one that fails or panics takes nothing of the others along.
 func TestGroupCommitIsolation(t *testing.T) {
-	o := storetest.SQLite(t)
+	o := storetest.Migrated(t)
 	db := openStore(t, o)
 	release := holdWriter(t, o)
 	failure := errors.New("by itself")
@@ -107,7 +107,7 @@ func TestGroupCommitIsolation(t *testing.T) {
 // TestGroupCommitFailure: a commit that fails fails every change in it. A
 // deferred foreign key is checked by the commit itself.
 func TestGroupCommitFailure(t *testing.T) {
-	db := openStore(t, storetest.SQLite(t))
+	db := openStore(t, storetest.Migrated(t))
 	err := db.WriteRaw(t.Context(), func(exec func(string, ...any) error) error {
 		if err := exec(`PRAGMA defer_foreign_keys = ON`); err != nil {
 			return err
@@ -125,7 +125,7 @@ func TestGroupCommitFailure(t *testing.T) {
 
 // TestQueuedWriteCancelled: a change whose caller goes before its turn never runs.
 func TestQueuedWriteCancelled(t *testing.T) {
-	o := storetest.SQLite(t)
+	o := storetest.Migrated(t)
 	db := openStore(t, o)
 	release := holdWriter(t, o)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -150,7 +150,7 @@ func TestQueuedWriteCancelled(t *testing.T) {
 // TestLockedByAnother: while another process keeps the write lock, a deadline is
 // heeded, reading goes on, and the store works again afterwards.
 func TestLockedByAnother(t *testing.T) {
-	o := storetest.SQLite(t)
+	o := storetest.Migrated(t)
 	db := openStore(t, o)
 	release := holdWriter(t, o)
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)

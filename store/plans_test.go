@@ -15,7 +15,7 @@ import (
 // TestPlanIndexes: what is done for each item is a search of a small index on SQLite, whose planner could also walk along the key of the table, past
 // all that a plan has. The statements have the conditions of those in use.
 func TestPlanIndexes(t *testing.T) {
-	o := storetest.SQLite(t)
+	o := storetest.Migrated(t)
 	openStore(t, o)
 	raw, err := sql.Open("sqlite3", "file:"+strings.TrimPrefix(o.DSN, "sqlite:"))
 	if err != nil {

@@ -24,11 +24,13 @@ func serializable(tb testing.TB, o store.Options) store.Options {
 
 // TestPostgresSerializable: the same suite where PostgreSQL runs every transaction serializable, and so refuses those that cross.
 func TestPostgresSerializable(t *testing.T) {
-	fresh := storetest.Postgres(t)
+	empty := storetest.Postgres(t)
+	fresh := storetest.PostgresMigrated(t, empty)
 	if err := openStore(t, serializable(t, fresh(t))).WriteRaw(t.Context(), func(exec func(string, ...any) error) error {
 		return exec(`SELECT 1 / (CASE current_setting('transaction_isolation') WHEN 'serializable' THEN 1 ELSE 0 END)`)
 	}); err != nil {
 		t.Fatalf("transactions are not serializable: %v", err)
 	}
-	storetest.Run(t, func(tb testing.TB) store.Options { return serializable(tb, fresh(tb)) })
+	storetest.Run(t, func(tb testing.TB) store.Options { return serializable(tb, fresh(tb)) },
+		func(tb testing.TB) store.Options { return serializable(tb, empty(tb)) })
 }

@@ -12,7 +12,7 @@ import (
 
 // TestQueueIndexes: what is done for each call and each page is a search of an index, however many rows there are.
 func TestQueueIndexes(t *testing.T) {
-	o := storetest.SQLite(t)
+	o := storetest.Migrated(t)
 	openStore(t, o)
 	raw := beside(t, o)
 	const due = "SEARCH sso_users USING INDEX sso_users_queue (class=? AND due_at>? AND due_at<?)"

@@ -16,8 +16,8 @@ import (
 
 func TestSQLite(t *testing.T) {
 	seen := watchStatements(t, sqliteTables)
-	storetest.Run(t, storetest.SQLite)
-	t.Run("Counts", func(t *testing.T) { testCounts(t, storetest.SQLite(t)) })
+	storetest.Run(t, storetest.Migrated, storetest.SQLite)
+	t.Run("Counts", func(t *testing.T) { testCounts(t, storetest.Migrated(t)) })
 	t.Run("Statements", func(t *testing.T) { seen.allSeen(t, unseen) })
 	t.Run("Planner", func(t *testing.T) { testSQLitePlans(t, seen, storetest.SQLite(t)) })
 }
@@ -78,12 +78,13 @@ var unseen = map[string]string{
 }
 
 func TestPostgres(t *testing.T) {
-	fresh := storetest.Postgres(t)
+	empty := storetest.Postgres(t)
+	fresh := storetest.PostgresMigrated(t, empty)
 	seen := watchStatements(t, postgresTables)
-	storetest.Run(t, fresh)
+	storetest.Run(t, fresh, empty)
 	t.Run("Planner", func(t *testing.T) { testPostgresPlans(t, seen, fresh(t)) })
 	t.Run("Counts", func(t *testing.T) { testCounts(t, fresh(t)) })
-	t.Run("SameSchema", func(t *testing.T) { sameSchema(t, fresh(t)) })
+	t.Run("SameSchema", func(t *testing.T) { sameSchema(t, empty(t)) })
 	t.Run("Backup", func(t *testing.T) {
 		if err := openStore(t, fresh(t)).Backup(t.Context(), t.TempDir()+"/copy"); !errors.Is(err, store.ErrUnsupported) {
 			t.Errorf("%v, want ErrUnsupported", err)

@@ -15,7 +15,7 @@ import (
 
 func TestTraceQueue(t *testing.T) {
 	now := time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
-	o := storetest.SQLite(t)
+	o := storetest.Migrated(t)
 	o.Now = func() time.Time { return now }
 	db, err := store.Open(t.Context(), o)
 	if err != nil {

@@ -28,8 +28,7 @@ import (
 // which databases may be created.
 const PostgresVariable = "SSOBRIDGE_TEST_POSTGRES"
 
-// Postgres returns a maker of fresh databases, as Run wants it. Without the
-// variable the test is skipped.
+// Postgres returns a maker of fresh, empty databases. Without the variable the test is skipped.
 func Postgres(tb testing.TB) func(testing.TB) store.Options {
 	tb.Helper()
 	admin := os.Getenv(PostgresVariable)
@@ -41,14 +40,14 @@ func Postgres(tb testing.TB) func(testing.TB) store.Options {
 	}
 	return func(tb testing.TB) store.Options {
 		tb.Helper()
-		return store.Options{DSN: createDatabase(tb, admin), Voucher: Voucher("key of the tests")}
+		return store.Options{DSN: createDatabase(tb, admin, ""), Voucher: Voucher("key of the tests")}
 	}
 }
 
 var databases atomic.Int64
 
-// createDatabase makes an empty database that goes with the test.
-func createDatabase(tb testing.TB, admin string) string {
+// createDatabase makes a database that goes with the test: an empty one, or a copy of template, which nobody uses meanwhile.
+func createDatabase(tb testing.TB, admin, template string) string {
 	tb.Helper()
 	name := fmt.Sprintf("ssobridge_test_%d_%d", os.Getpid(), databases.Add(1))
 	run := func(statement string) error {
@@ -60,7 +59,11 @@ func createDatabase(tb testing.TB, admin string) string {
 		_, err = db.Exec(statement)
 		return err
 	}
-	if err := run("CREATE DATABASE " + name); err != nil {
+	create := "CREATE DATABASE " + name
+	if template != "" {
+		create += " TEMPLATE " + template
+	}
+	if err := run(create); err != nil {
 		tb.Fatalf("create test database: %v", err)
 	}
 	tb.Cleanup(func() {

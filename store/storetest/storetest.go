@@ -16,23 +16,24 @@ import (
 // Open opens a fresh SQLite store that ends with the test.
 func Open(tb testing.TB) *store.DB {
 	tb.Helper()
-	return open(tb, SQLite(tb))
+	return open(tb, Migrated(tb))
 }
 
-// SQLite returns options for a fresh SQLite file that goes with the test.
+// SQLite returns options for a SQLite file that is not there yet, and goes with the test.
 func SQLite(tb testing.TB) store.Options {
 	tb.Helper()
 	return store.Options{DSN: "sqlite:" + filepath.Join(tb.TempDir(), "store.db"), Voucher: Voucher("key of the tests")}
 }
 
-// Run runs the suite. fresh returns the options of a new, empty database at
-// each call; the suite opens some of them more than once, as replicas do.
-func Run(t *testing.T, fresh func(testing.TB) store.Options) {
+// Run runs the suite. fresh returns the options of a new database of the newest schema
+// at each call, and empty those of one without a schema. The suite opens some of them more
+// than once, as replicas do.
+func Run(t *testing.T, fresh, empty func(testing.TB) store.Options) {
+	t.Run("Open", func(t *testing.T) { testOpen(t, empty) })
 	for _, part := range []struct {
 		name string
 		run  func(*testing.T, func(testing.TB) store.Options)
 	}{
-		{"Open", testOpen},
 		{"Changes", testChanges},
 		{"SignIns", testSignIns},
 		{"Caps", testCaps},
