@@ -242,7 +242,7 @@ func (p *Provider) Administrator(ctx context.Context, v Visitor) (a Administrato
 func (p *Provider) lacksFactor(ctx context.Context, s store.Session) (bool, error) {
 	switch policy := p.o.SecondFactor.Console; {
 	case policy == FactorRequired:
-		return !secondFactor(s.Methods) || !confirmed(s.Proved), nil
+		return !secondFactor(s.Methods) || !s.Proved.OpensConsole(), nil
 	case policy == FactorOffered && !secondFactor(s.Methods):
 		records, err := p.factors.records.OfPerson(ctx, s.Person)
 		if err != nil {

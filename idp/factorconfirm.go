@@ -35,14 +35,15 @@ func (p *Provider) consoleDemands(f *flow) bool {
 func (p *Provider) enough(f *flow, s store.Session, factor store.SecondFactor) bool {
 	switch {
 	case p.consoleDemands(f):
-		return confirmed(factor)
+		return factor.OpensConsole()
 	case p.demanded(f):
 		return p.attested(factor, s.AuthenticatedAt)
 	}
 	return true
 }
 
-// confirmed tells whether an invitation or a confirmed factor stands for this one. Time never does.
+// confirmed tells whether an invitation or a confirmed factor stands for this one. Time never does. For the console it is not enough where a
+// backup was restored since: see store.SecondFactor.OpensConsole.
 func confirmed(factor store.SecondFactor) bool {
 	return !factor.Foreign && !factor.ConfirmedAt.IsZero()
 }
@@ -83,7 +84,7 @@ func (p *Provider) anyEnough(f *flow, s store.Session, records []store.SecondFac
 // confirming tells whether the person is to prove a factor together with an invitation, which confirms it: the console takes
 // confirmed ones alone, and they have none.
 func (p *Provider) confirming(f *flow, records []store.SecondFactor) bool {
-	return p.consoleDemands(f) && len(records) > 0 && !slices.ContainsFunc(records, confirmed)
+	return p.consoleDemands(f) && len(records) > 0 && !slices.ContainsFunc(records, store.SecondFactor.OpensConsole)
 }
 
 // notYet answers a service provider that demands a second factor while none of the person's counts: a page that says from

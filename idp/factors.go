@@ -116,7 +116,7 @@ func (s *Factors) List(ctx context.Context, person store.PersonID) ([]Factor, er
 	}
 	var all []Factor
 	for _, r := range records {
-		f := Factor{ID: r.ID, Kind: r.Kind, Added: r.CreatedAt, Used: r.UsedAt, By: r.By, Confirmed: !r.ConfirmedAt.IsZero()}
+		f := Factor{ID: r.ID, Kind: r.Kind, Added: r.CreatedAt, Used: r.UsedAt, By: r.By, Confirmed: r.OpensConsole()}
 		var spare recoveryProof
 		if r.Kind == FactorRecovery {
 			f.Damaged = s.open(r, &spare) != nil

@@ -36,7 +36,14 @@ const (
 	ByPassword   = "password" // the first one, after the password alone
 	ByDemand     = "demand"   // the same, since a service provider asked for a second factor
 	ByBefore     = "before"   // it is not known: the program that enrolled it did not note it
+	ByRestored   = "restored" // by a backup that was restored without a whole journal; it may have been removed since
 )
+
+// OpensConsole tells whether the factor is one that the console takes: an invitation, or a factor that was confirmed itself, stands for it.
+// One that a backup brought back may have been removed after it, by somebody who has a role in the console today.
+func (f SecondFactor) OpensConsole() bool {
+	return !f.Foreign && !f.ConfirmedAt.IsZero() && f.By != ByRestored
+}
 
 // SecondFactors keeps what people prove themselves by beside the password, and which
 // client accounts ask for that.
@@ -184,8 +191,11 @@ func (s *SecondFactors) Enrol(ctx context.Context, person PersonID, e Enrolment,
 			by, confirmed = ByInvitation, now
 		case session.Proved.ID != "":
 			// One factor stands for the next as far as it was confirmed itself.
-			if by = ByFactor; !session.Proved.ConfirmedAt.IsZero() {
+			switch by = ByFactor; {
+			case session.Proved.OpensConsole():
 				confirmed = now
+			case session.Proved.By == ByRestored && !session.Proved.ConfirmedAt.IsZero():
+				by, confirmed = ByRestored, now
 			}
 		}
 		if session.Proved.ID != "" && session.Proved.Kind == e.Replaces && len(e.Factors) > 0 {
@@ -320,7 +330,9 @@ func (db *DB) confirm(ctx context.Context, tx querier, person PersonID, id strin
 		if f.Foreign {
 			return ErrConflict
 		}
-		f.ConfirmedAt = now
+		if f.ConfirmedAt = now; f.By == ByRestored {
+			f.By = ByInvitation
+		}
 		return db.remark(ctx, tx, f)
 	}
 	return ErrConflict
@@ -400,8 +412,8 @@ func (s *SecondFactors) Remove(ctx context.Context, person PersonID, r Removal, 
 		}
 		gone := all[i]
 		left := slices.DeleteFunc(slices.Clone(all), func(f SecondFactor) bool { return f.ID == r.ID || f.Kind == r.Alone || f.Foreign })
-		confirmed := slices.ContainsFunc(left, func(f SecondFactor) bool { return !f.ConfirmedAt.IsZero() })
-		if r.Keep && (len(left) == 0 || !gone.ConfirmedAt.IsZero() && !confirmed) {
+		confirmed := slices.ContainsFunc(left, SecondFactor.OpensConsole)
+		if r.Keep && (len(left) == 0 || gone.OpensConsole() && !confirmed) {
 			return ErrLast
 		}
 		if _, err := removeFactorRows(ctx, tx, `
@@ -477,7 +489,7 @@ func (s *SecondFactors) Invite(ctx context.Context, person PersonID, code []byte
 		if err != nil {
 			return err
 		}
-		if slices.ContainsFunc(all, func(f SecondFactor) bool { return !f.ConfirmedAt.IsZero() }) {
+		if slices.ContainsFunc(all, SecondFactor.OpensConsole) {
 			return ErrConflict
 		}
 		if err := revokeInvitation(ctx, tx, person); err != nil {

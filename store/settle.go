@@ -17,7 +17,7 @@ type Settlement struct {
 	Void     bool         // the journal is not whole: invitations and recovery codes are void
 	Codes    string       // the kind of factor that recovery codes are
 	// Unconfirm tells of whom factors are not confirmed any more, where the journal is not whole: one that was removed since must
-	// not open the console. nil: of nobody.
+	// not open the console. nil: of nobody. Those of everybody else become ByRestored, for who gets a role in it later.
 	Unconfirm func(PersonID) bool
 	// Spend takes from a factor of that kind (its ID, Person, Kind and Sealed) the codes that are spent, by their
 	// objects (CodeObject). ok is false where that can't be done, or none is left: then the factor goes.
@@ -56,7 +56,7 @@ func (s *Revocations) Settle(ctx context.Context, st Settlement) (done Settled, 
 		ctx = unnoted(ctx) // what is revoked again was said before
 		done = Settled{}
 		now := s.db.now()
-		r, err := readReplay(ctx, tx, st)
+		r, err := s.db.readReplay(ctx, tx, st)
 		if err != nil {
 			return err
 		}
@@ -107,6 +107,7 @@ func (s *Revocations) Settle(ctx context.Context, st Settlement) (done Settled, 
 
 // replay is what there is to say again.
 type replay struct {
+	db       *DB
 	st       Settlement
 	missing  []Revocation // words that the database does not know, in their order
 	outdated []Revocation
@@ -115,7 +116,7 @@ type replay struct {
 }
 
 // readReplay takes the lock on the words and compares them with the journal's.
-func readReplay(ctx context.Context, tx querier, st Settlement) (*replay, error) {
+func (db *DB) readReplay(ctx context.Context, tx querier, st Settlement) (*replay, error) {
 	if _, err := tx.ExecContext(ctx, `
 		UPDATE counters SET value = value WHERE name = 'revocations'`); err != nil {
 		return nil, err
@@ -125,7 +126,7 @@ func readReplay(ctx context.Context, tx querier, st Settlement) (*replay, error)
 	if err != nil {
 		return nil, err
 	}
-	r := &replay{st: st, last: map[string]string{}, made: map[string]bool{}}
+	r := &replay{db: db, st: st, last: map[string]string{}, made: map[string]bool{}}
 	known, at := map[string]bool{}, map[string]int64{}
 	for _, w := range stored {
 		known[w.Entry] = true
@@ -169,17 +170,13 @@ func (r *replay) factors(ctx context.Context, tx querier, done *Settled, _ time.
 	if !r.has(FactorObject, RecoveryCodeObject) && !r.st.Void {
 		return nil
 	}
-	all, err := collect(ctx, tx, func(row scanner) (f SecondFactor, err error) {
-		var confirmed int64
-		err = row.Scan(&f.ID, &f.Person, &f.Kind, &f.Sealed, &confirmed)
-		f.ConfirmedAt = fromMicros(confirmed)
-		return f, err
-	}, `
-		SELECT id, person_id, kind, sealed, confirmed_at FROM second_factors`)
+	rows, err := collect(ctx, tx, scanSecondFactor, `
+		SELECT `+factorColumns+` FROM second_factors`)
 	if err != nil {
 		return err
 	}
-	for _, f := range all {
+	for _, row := range rows {
+		f := row.SecondFactor
 		gone, codes := r.word(FactorObject, factorObject(f.ID)) == Revoked, f.Kind == r.st.Codes
 		if !gone && codes {
 			left, changed, ok := f, false, !r.st.Void
@@ -205,6 +202,10 @@ func (r *replay) factors(ctx context.Context, tx querier, done *Settled, _ time.
 					UPDATE second_factors SET confirmed_at = 0, mac = $1 WHERE id = $2`, blob(nil), f.ID); err != nil {
 					return err
 				}
+			} else if r.st.Void && !codes {
+				if err := r.db.restoredFactor(ctx, tx, row); err != nil {
+					return err
+				}
 			}
 			continue
 		}
@@ -219,6 +220,16 @@ func (r *replay) factors(ctx context.Context, tx querier, done *Settled, _ time.
 		}
 	}
 	return nil
+}
+
+// restoredFactor notes of a confirmed factor that a backup brought it back.
+func (db *DB) restoredFactor(ctx context.Context, tx querier, row factorRow) error {
+	f := db.trustedFactor(row)
+	if !f.OpensConsole() {
+		return nil
+	}
+	f.By = ByRestored
+	return db.remark(ctx, tx, f)
 }
 
 func (r *replay) invitations(ctx context.Context, tx querier, done *Settled, _ time.Time) error {

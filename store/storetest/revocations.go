@@ -403,6 +403,25 @@ func testSettle(t *testing.T, fresh func(testing.TB) store.Options) {
 		if len(confirmed) != 1 || confirmed[0].ID != "of-other" {
 			t.Errorf("confirmed are %+v, want that of the other alone", confirmed)
 		}
+		// ID-33: somebody who gets a role in the console later does not open it by one that may have been removed, nor by what it enrols.
+		if f := a.factors("other")["of-other"]; f.Foreign || f.By != store.ByRestored || f.ConfirmedAt.IsZero() || f.OpensConsole() {
+			t.Errorf("the factor of somebody without a role is %+v, want it confirmed and of no use for the console", f)
+		}
+		by := a.act("other")
+		var proved error
+		by.Session, proved = a.prove(by.Session, a.factors("other")["of-other"], nil)
+		must(t, proved)
+		must(t, a.enrol(by, "other", "next", store.Enrolment{}))
+		if f := a.factors("other")["next"]; f.OpensConsole() || f.ConfirmedAt.IsZero() {
+			t.Errorf("what it has enrolled is %+v, want it as the first one", f)
+		}
+		must(t, db.SecondFactors().Invite(ctx, "other", hash("again"), time.Hour, false))
+		_, err = a.prove(a.act("other").Session, a.factors("other")["of-other"], hash("again"))
+		must(t, err)
+		if f := a.factors("other"); !f["of-other"].OpensConsole() || f["next"].OpensConsole() {
+			t.Errorf("after an invitation: %+v, want the one that it confirms to open the console", f)
+		}
+		a.leave()
 		if f, err := db.SecondFactors().OfPerson(ctx, "admin"); err != nil || len(f) != 1 || f[0].Foreign || !f[0].ConfirmedAt.IsZero() {
 			t.Errorf("the admin's factors: %+v, %v", f, err)
 		}

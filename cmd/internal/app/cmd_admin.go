@@ -106,6 +106,8 @@ func remark(f idp.Factor) string {
 		text += "how it was enrolled is not known (before the upgrade, by a replica of the version before, or restored without a journal)"
 	}
 	switch f.By {
+	case store.ByRestored:
+		text += "confirmed before a backup was restored without a journal"
 	case store.ByInvitation:
 		text += "enrolled by invitation"
 	case store.ByFactor:

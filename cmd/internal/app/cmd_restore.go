@@ -29,7 +29,7 @@ Without a file: a database that pg_restore, a point-in-time recovery or a copied
 
 What was revoked since the backup is revoked again, by the revocation journal in state_dir: removed second factors, used recovery codes and invitations, suspended users, retired keys, removed mappings and service providers. The last word counts: who was resumed since stays resumed. All sessions end.
 
-Without a whole journal, invitations and recovery codes are void, suspended users stay suspended, second factors stay good for client accounts, those of people with a role in the admin console are listed and open it only after an invitation has confirmed each (ssobridge admin invite LOGIN), and keys, service providers and mappings are listed with their last change. Nothing is done until --yes.
+Without a whole journal, invitations and recovery codes are void, suspended users stay suspended, second factors stay good for client accounts, those of people with a role in the admin console are listed and open it only after an invitation has confirmed each (ssobridge admin invite LOGIN), as do those of people who get a role later, and keys, service providers and mappings are listed with their last change. Nothing is done until --yes.
 
 After a restore the ledger may lack users that were created since the backup. They can sign in all the same, and are not created twice: Constant Contact's answer that a user exists counts as theirs until ssobridge provision release, and no plan creates anybody. Mark them all without calls by ssobridge provision plan and ssobridge users adopt --plan.
 
