@@ -144,6 +144,26 @@ func (f *Figures) Since(ctx context.Context, since time.Time) ([]Figure, error) 
 	return all, f.db.explain("read figures", err)
 }
 
+// RefusalSum is how often people were refused at a service provider for a reason.
+type RefusalSum struct {
+	Action   string `json:"action"` // of the audit events: refusal, login, second-factor
+	Reason   string `json:"reason"`
+	SP       string `json:"sp,omitempty"` // "" where nobody was known
+	Requests int64  `json:"requests"`
+}
+
+// Refusals returns what was refused since a time, by the sums of events, the most frequent first, at most limit.
+func (f *Figures) Refusals(ctx context.Context, since time.Time, limit int) ([]RefusalSum, error) {
+	all, err := collect(ctx, f.db.engine.reader(), func(row scanner) (r RefusalSum, err error) {
+		return r, row.Scan(&r.Action, &r.Reason, &r.SP, &r.Requests)
+	}, `
+		SELECT action, reason, sp, SUM(events) AS requests FROM event_sums
+		 WHERE at >= $1 AND outcome = 'refused'
+		 GROUP BY action, reason, sp
+		 ORDER BY requests DESC, action, reason, sp LIMIT $2`, micros(since.Truncate(FigureStep)), limit)
+	return all, f.db.explain("sum up refusals", err)
+}
+
 // Purge forgets old figures, in small bites; it returns how many.
 func (f *Figures) Purge(ctx context.Context) (int, error) {
 	sums, err := f.db.inBites(ctx, "purge sums of events", sweep, func(ctx context.Context, tx querier) (int, error) {

@@ -17,9 +17,10 @@ func (db *DB) RequestCounts() *RequestCounts { return &RequestCounts{db} }
 
 // RequestCount is how many requests of one reason were counted between two moments.
 type RequestCount struct {
-	Reason      string // a fixed word
-	First, Last time.Time
-	Requests    int64
+	Reason   string    `json:"reason"` // a fixed word
+	First    time.Time `json:"first"`
+	Last     time.Time `json:"last"`
+	Requests int64     `json:"requests"`
 }
 
 // floodGap is how far apart two requests of a reason are at most that belong together. Counts are written in batches, and carry the times

@@ -18,6 +18,7 @@ const tracePath = "/admin/trace"
 func (k *console) traceRoutes() []consoleRoute {
 	return []consoleRoute{
 		{method: http.MethodGet, path: tracePath, role: idp.Viewer, handle: k.traces},
+		{method: http.MethodGet, path: tracePath + "/refusals", role: idp.Viewer, handle: k.refusals},
 		{method: http.MethodGet, path: tracePath + "/of/:ref", role: idp.Viewer, handle: k.trace},
 		{method: http.MethodPost, path: tracePath + "/of/:ref/captured", role: idp.Admin, fresh: true, handle: k.captured},
 	}
@@ -173,4 +174,22 @@ func (k *console) captured(r *consoleRequest) error {
 		Ref        string
 		Assertions []idp.CapturedAssertion
 	}{ref, all})
+}
+
+// refusals shows why and how often requests were refused in the last day, also those that were only counted: by sums, so it costs the same
+// after a flood.
+func (k *console) refusals(r *consoleRequest) error {
+	since := k.now().Add(-24 * time.Hour)
+	refused, err := k.Store.Figures().Refusals(r.ctx(), since, pageSize)
+	if err != nil {
+		return err
+	}
+	counted, err := k.Store.RequestCounts().Since(r.ctx(), since, pageSize)
+	if err != nil {
+		return err
+	}
+	return r.show(http.StatusOK, "trace-refusals", r.text("trace.refusals"), struct {
+		Refused []store.RefusalSum
+		Counted []store.RequestCount
+	}{refused, counted})
 }

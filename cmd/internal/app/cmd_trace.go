@@ -17,6 +17,8 @@ type traceCmd struct {
 	List traceListCmd `cmd:"" help:"List sign-ins, the newest first."`
 	Show traceShowCmd `cmd:"" help:"Show a sign-in step by step, by the reference on the person's page."`
 
+	Refusals traceRefusalsCmd `cmd:"" help:"Show why and how often requests were refused, also those that were only counted."`
+
 	Capture  traceCaptureCmd  `cmd:"" help:"Keep the assertions of one person for a while, to see what a service provider gets."`
 	Captures traceCapturesCmd `cmd:"" help:"List whose assertions are kept at present."`
 }
@@ -162,6 +164,69 @@ func (c *traceShowCmd) captured(s *session, p *Parts) error {
 		s.printf("%s\n", a.XML)
 	}
 	return nil
+}
+
+type traceRefusalsCmd struct {
+	Since time.Duration `default:"24h" help:"Of how long, up to 8 days (192h)."`
+	JSON  bool          `name:"json" help:"Print JSON."`
+}
+
+// Help is shown by trace refusals --help.
+func (traceRefusalsCmd) Help() string {
+	return `Refusals of people who are known come from the audit log, summed up by quarter of an hour. Requests that were only counted left neither trace nor log line: of a kind, ten a second do.
+
+Examples:
+
+    ssobridge trace refusals
+
+    ssobridge trace refusals --since 1h --json`
+}
+
+// maxRefusals is how many lines each list of refusals has at most, here and in the console.
+const maxRefusals = 100
+
+// Run shows them.
+func (c *traceRefusalsCmd) Run(s *session) (err error) {
+	if c.Since <= 0 || c.Since > countsKept {
+		return badInput(fmt.Errorf("--since %s is out of range", c.Since), "write up to 192h")
+	}
+	p, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	since := p.now().Add(-c.Since)
+	refused, err := p.Store.Figures().Refusals(s.ctx, since, maxRefusals)
+	if err != nil {
+		return err
+	}
+	counted, err := p.Store.RequestCounts().Since(s.ctx, since, maxRefusals)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return json.NewEncoder(s.stdout).Encode(struct {
+			Refused []store.RefusalSum   `json:"refused"`
+			Counted []store.RequestCount `json:"only_counted"`
+		}{refused, counted})
+	}
+	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "REQUESTS\tWHAT\tREASON\tAT")
+	for _, r := range refused {
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\n", r.Requests, r.Action, cmp.Or(r.Reason, "-"), cmp.Or(r.SP, "-"))
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if len(counted) == 0 {
+		s.printf("\nno request was only counted\n")
+		return nil
+	}
+	fmt.Fprintln(w, "\nONLY COUNTED\tREASON\tFROM\tTO")
+	for _, n := range counted {
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\n", n.Requests, cmp.Or(n.Reason, "-"), n.First.UTC().Format(time.DateTime), n.Last.UTC().Format(time.DateTime))
+	}
+	return w.Flush()
 }
 
 type traceCaptureCmd struct {

@@ -393,11 +393,8 @@ func (l Listeners) close() error {
 	return errors.Join(errs...)
 }
 
-// countFigures counts what the console's charts show.
+// countFigures counts what the console's charts and the lists of refusals show.
 func (p *Parts) countFigures(ctx context.Context) error {
-	if p.Config.consoleGroups().Empty() {
-		return nil // nobody looks at them
-	}
 	b, err := p.Budget.Status(ctx)
 	if err != nil {
 		return err
