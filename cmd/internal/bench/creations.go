@@ -158,7 +158,7 @@ func (b *bench) measureJitter(ctx context.Context) error {
 	var plans []creations
 	for _, w := range windows {
 		plans = append(plans, creations{
-			name: "jitter-" + string(w.window), people: b.o.atMost(5000), perSecond: perSecond, share: float64(perSecond-foreign) / perSecond,
+			name: "jitter-" + string(w.window), people: b.o.atMost(3600), perSecond: perSecond, share: float64(perSecond-foreign) / perSecond,
 			box: sandbox.Options{Window: w.window, Jitter: 300 * time.Millisecond, Foreign: foreign},
 		})
 	}

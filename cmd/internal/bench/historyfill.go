@@ -17,7 +17,7 @@ import (
 )
 
 // fillVersion goes up with what the statements below store.
-const fillVersion = "1"
+const fillVersion = "2"
 
 // dialect is what differs between the databases in a statement that fills.
 type dialect struct {
@@ -66,12 +66,12 @@ func fillHistory(ctx context.Context, tx *sql.Tx, d dialect, rows int) error {
 			INSERT INTO sessions (token_hash, person_id, login, browser, authenticated_at, methods, reading, read_at, seen_at, ends_at)
 			SELECT ` + d.blob(`((i * 2654435761) % 4294967296) || '-session-of-nobody-' || i`) + ` AS hash, ` + person + `, 'filler' || i,
 			    ` + d.blob(`'browser-' || i`) + `, CAST($2 AS BIGINT), 'password', ` + d.blob(`'`+strings.Repeat("x", 300)+`'`) + `,
-			    CAST($2 AS BIGINT), CAST($3 AS BIGINT), CAST($3 AS BIGINT)
+			    CAST($2 AS BIGINT), CAST($3 AS BIGINT) + i, CAST($3 AS BIGINT) + i
 			  FROM n ORDER BY hash`, []any{rows, began, far}},
 		{"replay records", series + `
 			INSERT INTO sign_ins (id, browser, address, entity_id, request_id, account, session, counted, data, created_at, expires_at, finished_at)
 			SELECT ((i * 2654435761) % 4294967296) || '-sign-in-' || i AS name, ` + d.blob(`'browser-' || i`) + `, '192.0.2.1', 'https://sp.example/',
-			    '_' || ((i * 40503) % 1000003) || '-' || i, '', NULL, ` + d.no + `, NULL, CAST($2 AS BIGINT), CAST($3 AS BIGINT), CAST($2 AS BIGINT)
+			    '_' || ((i * 40503) % 1000003) || '-' || i, '', NULL, ` + d.no + `, NULL, CAST($2 AS BIGINT), CAST($3 AS BIGINT) + i, CAST($2 AS BIGINT)
 			  FROM n ORDER BY name`, []any{rows, began, far}},
 		{"audit events", series + `
 			INSERT INTO audit_events (at, ref, actor, action, subject, account, sp, address, outcome, reason, detail)

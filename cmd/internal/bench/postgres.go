@@ -176,7 +176,8 @@ func (b *bench) fillPostgres(ctx context.Context, c *cluster, kept string) error
 	if err := c.program(ctx, "initdb", "-D", c.data(), "-U", "app", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"); err != nil {
 		return fmt.Errorf("set PostgreSQL up: %w", err)
 	}
-	if err := c.start(ctx, "fsync=off", "full_page_writes=off", "synchronous_commit=off", "max_wal_size=4GB", "maintenance_work_mem=512MB"); err != nil {
+	if err := c.start(ctx, "fsync=off", "full_page_writes=off", "synchronous_commit=off", "max_wal_size=4GB", "maintenance_work_mem=512MB",
+		"autovacuum=off"); err != nil {
 		return err
 	}
 	for _, name := range []string{emptyDatabase, fullDatabase} {

@@ -99,6 +99,18 @@ func (v *visitor) launch() (answer, error) {
 	return a, delivered(a)
 }
 
+// launchAgain is a launch of somebody whose SSO user may be missing still: then the bridge leads to the page that waits.
+func (v *visitor) launchAgain() (answer, error) {
+	a, err := v.send("GET", "/launch/"+account, "")
+	if to := string(field(a.head, "Location: ")); err == nil && a.status == 303 && strings.HasPrefix(to, "/login") {
+		a, err = v.send("GET", to, "")
+	}
+	if err != nil {
+		return a, err
+	}
+	return a, delivered(a)
+}
+
 // delivered checks that an answer is the page that delivers a Response.
 func delivered(a answer) error {
 	switch {
@@ -191,7 +203,7 @@ func (br *bridge) introduce(ctx context.Context, people int, verify bool) error 
 			if err := pause(ctx, 100*time.Millisecond, nil); err != nil {
 				return err
 			}
-			a, err = v.launch()
+			a, err = v.launchAgain()
 		}
 		if err == nil && i == 0 && verify {
 			err = br.accepted(ctx, a)
