@@ -54,16 +54,19 @@ func (s *Ledger) CountByState(ctx context.Context) (map[State]int, error) {
 		n, err := s.db.tally("users "+string(state), func(from any) (n int, to any, err error) {
 			after, _ := from.(UserKey)
 			q := s.db.engine.reader()
+			// The index is walked from the state's place on. With state = $1, PostgreSQL, which knows for any state only how many there
+			// are, would read the whole table for one that nobody is in.
 			if err := q.QueryRowContext(ctx, `
 				SELECT COUNT(*) FROM (
-				    SELECT 1 FROM sso_users WHERE state = $1 AND (person_id, account) > ($2, $3) LIMIT $4) AS few`,
+				    SELECT 1 FROM sso_users WHERE (state, person_id, account) > ($1, $2, $3) AND state <= $1
+				     ORDER BY state, person_id, account LIMIT $4) AS few`,
 				string(state), string(after.Person), string(after.Account), countBite).Scan(&n); err != nil || n < countBite {
 				return n, nil, err
 			}
 			var end UserKey
 			err = q.QueryRowContext(ctx, `
-				SELECT person_id, account FROM sso_users WHERE state = $1 AND (person_id, account) > ($2, $3)
-				 ORDER BY person_id, account LIMIT 1 OFFSET $4`,
+				SELECT person_id, account FROM sso_users WHERE (state, person_id, account) > ($1, $2, $3) AND state <= $1
+				 ORDER BY state, person_id, account LIMIT 1 OFFSET $4`,
 				string(state), string(after.Person), string(after.Account), countBite-1).Scan(&end.Person, &end.Account)
 			return n, end, err
 		})
@@ -86,7 +89,7 @@ func (s *Sessions) Count(ctx context.Context) (int, error) {
 		}
 		q := s.db.engine.reader()
 		if err := q.QueryRowContext(ctx, `
-			SELECT COUNT(*) FROM (SELECT 1 FROM sessions WHERE ends_at > $1 LIMIT $2) AS few`, after, countBite).Scan(&n); err != nil || n < countBite {
+			SELECT COUNT(*) FROM (SELECT 1 FROM sessions WHERE ends_at > $1 ORDER BY ends_at LIMIT $2) AS few`, after, countBite).Scan(&n); err != nil || n < countBite {
 			return n, nil, err
 		}
 		var end int64
