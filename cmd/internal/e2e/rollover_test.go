@@ -87,18 +87,20 @@ func TestBrowserKEY01SwitchAtAgreedTime(t *testing.T) {
 
 	before, after := w.newKey()
 	w.loads(w.certificateOf(before))
+	began := time.Now()
 	if out, err := w.tryCommand("keys", "promote", "--sp", w.providerID(), "--confirmed-by", "Kim Lee", after); err == nil {
 		t.Fatalf("switched without an agreed time:\n%s", out)
 	}
-	at := time.Now().Add(4 * time.Second)
+	// The time is still to come when the command has it, however long a command takes here.
+	at := time.Now().Add(min(4*time.Second+4*time.Since(began), 50*time.Second))
 	w.command(t, "keys", "promote", "--sp", w.providerID(), "--at", at.Format(time.RFC3339Nano), after)
 	b.open(w.launch(club))
-	b.sees("One moment, please", "0:0")
+	b.sees("One moment, please", "0:")
 	b.shot("switching")
 	b.phone()
 	b.dark()
 	b.shot("switching-phone-dark")
-	if !within(10*time.Second, func() bool { return !time.Now().Before(at) }) {
+	if !within(time.Minute, func() bool { return !time.Now().Before(at) }) {
 		t.Fatal("the time of the switch did not come")
 	}
 	w.loads(w.certificateOf(after))
