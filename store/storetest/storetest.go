@@ -98,6 +98,7 @@ func Run(t *testing.T, fresh, empty func(testing.TB) store.Options) {
 		{"AccountForms", testAccountForms},
 		{"SecondFactors", testSecondFactors},
 		{"Acts", testActs},
+		{"Clock", testClock},
 		{"Revocations", testRevocations},
 		{"Settle", testSettle},
 		{"Baseless", testBaseless},

@@ -90,6 +90,7 @@ func (c *checkCmd) Run(s *session) (err error) {
 	checkRoutes(r, p)
 	checkJournal(s.ctx, r, p)
 	checkSecrets(s.ctx, r, p)
+	checkClock(s.ctx, r, p)
 	checkKeys(s.ctx, r, p)
 	for _, step := range p.Directory.Check(s.ctx) {
 		switch {

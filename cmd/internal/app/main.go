@@ -48,6 +48,7 @@ type grammar struct {
 	SP       spCmd       `cmd:"" name:"sp" help:"Register service providers."`
 	Keys     keysCmd     `cmd:"" help:"Make signing keys and roll them over."`
 	Secrets  secretsCmd  `cmd:"" help:"Replace the secret key that seals keys and second factors."`
+	Clock    clockCmd    `cmd:"" help:"Say that the clock is right, where retention waits for that."`
 	Audit    auditCmd    `cmd:"" help:"Show and export who did what."`
 	Trace    traceCmd    `cmd:"" help:"Show what sign-ins did, step by step."`
 	Explain  explainCmd  `cmd:"" help:"Show what would happen if a person signed in. Changes nothing."`

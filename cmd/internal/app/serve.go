@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"strings"
@@ -294,24 +295,16 @@ func (p *Parts) purge(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		var errs []error
-		for what, bite := range map[string]func() (int, error){
-			"sign-ins": func() (int, error) { return p.Store.SignIns().Purge(ctx) },
-			"sessions": func() (int, error) { return p.Store.Sessions().Purge(ctx, p.Config.Sessions.Idle) },
-			"logouts":  func() (int, error) { return p.Store.Logouts().Purge(ctx) },
-			"failures": func() (int, error) { return p.Store.Throttle().Purge(ctx) },
-			"forms":    func() (int, error) { return p.Store.Forms().Purge(ctx) },
-			"traces":   func() (int, error) { return p.Store.Traces().Purge(ctx, p.Config.Traces.Keep) },
-			"captures": func() (int, error) { return p.Store.Captures().Purge(ctx) },
-			"counts":   func() (int, error) { return p.Store.RequestCounts().Purge(ctx, max(p.Config.Traces.Keep, countsKept)) },
+		bites := map[string]func() (int, error){
 			// Rows in another case come from a version before, or from the time before the list of accounts was read.
 			"account forms": func() (int, error) { return p.alignAccounts(ctx) },
 			// Replicas of the version before issue on, and note nothing.
 			"name IDs to take over": func() (int, error) { return p.IdP.TakeOverNameIDs(ctx) },
-			"figures":               func() (int, error) { return p.Store.Figures().Purge(ctx) },
-			"audit":                 func() (int, error) { return p.purgeAudit(ctx) },
-			"seals":                 func() (int, error) { return p.Store.Audit().PurgeSeals(ctx) },
-			"words":                 func() (int, error) { return p.purgeRevocations(ctx) },
-		} {
+		}
+		if p.mayDelete(ctx) {
+			maps.Copy(bites, p.retention(ctx))
+		}
+		for what, bite := range bites {
 			n, err := bite()
 			if err != nil {
 				errs = append(errs, fmt.Errorf("clear expired %s: %w", what, err))
@@ -334,6 +327,24 @@ func (p *Parts) purge(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
+	}
+}
+
+// retention is everything that deletes for its age, by name.
+func (p *Parts) retention(ctx context.Context) map[string]func() (int, error) {
+	return map[string]func() (int, error){
+		"sign-ins": func() (int, error) { return p.Store.SignIns().Purge(ctx) },
+		"sessions": func() (int, error) { return p.Store.Sessions().Purge(ctx, p.Config.Sessions.Idle) },
+		"logouts":  func() (int, error) { return p.Store.Logouts().Purge(ctx) },
+		"failures": func() (int, error) { return p.Store.Throttle().Purge(ctx) },
+		"forms":    func() (int, error) { return p.Store.Forms().Purge(ctx) },
+		"traces":   func() (int, error) { return p.Store.Traces().Purge(ctx, p.Config.Traces.Keep) },
+		"captures": func() (int, error) { return p.Store.Captures().Purge(ctx) },
+		"counts":   func() (int, error) { return p.Store.RequestCounts().Purge(ctx, max(p.Config.Traces.Keep, countsKept)) },
+		"figures":  func() (int, error) { return p.Store.Figures().Purge(ctx) },
+		"audit":    func() (int, error) { return p.purgeAudit(ctx) },
+		"seals":    func() (int, error) { return p.Store.Audit().PurgeSeals(ctx) },
+		"words":    func() (int, error) { return p.purgeRevocations(ctx) },
 	}
 }
 

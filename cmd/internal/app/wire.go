@@ -54,6 +54,8 @@ type Parts struct {
 
 	auditCut time.Time      // when the chain was last looked at for a cut
 	unpurged map[int64]bool // changed events that were reported instead of purged
+
+	clockDoubted time.Time // when it was last logged that the clock is not believed; zero: it is
 }
 
 // Open makes the parts from a configuration that passed its check. Close them after use.

@@ -5,8 +5,10 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	_ "github.com/mattn/go-sqlite3" // what somebody with the database file has
 )
@@ -146,6 +148,79 @@ func TestAuditEnds(t *testing.T) {
 	}
 	if out := w.command(t, "audit", "list", "--action", "login"); strings.Contains(out, "bad_credentials") {
 		t.Errorf("the refused login is still there:\n%s", out)
+	}
+}
+
+// ID-30: where the clock has jumped, or nothing ran for long, nothing is deleted for its age until it is put right or accepted. That it is
+// asked for once more after the next jump, and not otherwise.
+func TestRetentionWaitsForTheClock(t *testing.T) {
+	w := newWorld(t, setting{})
+	db, err := sql.Open("sqlite3", "file:"+filepath.Join(w.dir, "data", "ssobridge.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	c := newClient(t)
+	c.deliver(c.goOn(c.login(c.get(w.launch(club)), "bob", password)))
+	// Old by the clock: what the store deletes by its own time, and what the audit does by audit.keep.
+	age := func(clock time.Duration) {
+		t.Helper()
+		w.stop(t)
+		for _, statement := range []string{
+			"DELETE FROM audit_chain", "DELETE FROM audit_seals", "DELETE FROM counters WHERE name = 'audit_vouched_from'",
+			"UPDATE audit_events SET at = at - 600 * 86400000000, mac = x''", "UPDATE traces SET at = at - 600 * 86400000000",
+		} {
+			if _, err := db.Exec(statement); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := db.Exec("UPDATE counters SET value = $1 WHERE name = 'clock_seen'", time.Now().Add(-clock).UnixMicro()); err != nil {
+			t.Fatal(err)
+		}
+		w.start(t)
+		w.stop(t)                        // seals it
+		w.command(t, "keys", "generate") // the newest event is never purged
+		w.start(t)
+	}
+	left := func() (n int) {
+		t.Helper()
+		if err := db.QueryRow("SELECT COUNT(*) FROM audit_events WHERE action = 'login' AND at < $1", time.Now().AddDate(0, 0, -400).UnixMicro()).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	traces := func() (n int) {
+		t.Helper()
+		if err := db.QueryRow("SELECT COUNT(*) FROM traces WHERE at < $1", time.Now().AddDate(0, 0, -400).UnixMicro()).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	age(600 * 24 * time.Hour)
+	w.logs(t, "NOTHING IS DELETED FOR ITS AGE")
+	if left() == 0 || traces() == 0 {
+		t.Fatalf("after a jump %d logins and %d traces are left", left(), traces())
+	}
+	if out, err := w.tryCommand("check"); err == nil || !regexp.MustCompile(`FAIL  retention: the clock says .*\n.*ssobridge clock accept`).MatchString(out) {
+		t.Errorf("check: %v\n%s", err, out)
+	}
+	if out, err := w.tryCommand("clock", "accept"); err == nil || !strings.Contains(out, "it was") {
+		t.Errorf("accept without a yes: %v\n%s", err, out)
+	}
+	w.command(t, "clock", "accept", "--yes")
+	if out := w.command(t, "clock", "accept", "--yes"); !strings.Contains(out, "nothing to accept") {
+		t.Errorf("accept again:\n%s", out)
+	}
+	w.stop(t)
+	w.start(t) // it deletes when it starts, and each minute
+	if !eventually(func() bool { return left() == 0 && traces() == 0 }) {
+		t.Errorf("after it was accepted %d logins and %d traces are left", left(), traces())
+	}
+	if out := w.command(t, "audit", "list", "--action", "clock-accept"); !strings.Contains(out, "retention") {
+		t.Errorf("the audit says nothing of it:\n%s", out)
+	}
+	if out := w.command(t, "audit", "verify"); !strings.Contains(out, "purged") {
+		t.Errorf("verify:\n%s", out)
 	}
 }
 
