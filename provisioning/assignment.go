@@ -1,12 +1,12 @@
 package provisioning
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"sort"
 	"strings"
 
 	"ssobridge/idp/directory"
@@ -48,12 +48,13 @@ func (s *Service) assignments(x *index, p directory.Entry) []Assignment {
 	for _, h := range best {
 		all = append(all, Assignment{Account: h.Account, Name: x.name(h.Account), Role: h.Role, Mapping: h.Mapping, Group: h.Group})
 	}
-	sort.Slice(all, func(i, j int) bool {
-		a, b := strings.ToLower(all[i].Name), strings.ToLower(all[j].Name)
-		if a != b {
-			return a < b
-		}
-		return all[i].Account < all[j].Account
+	// A person may have thousands: each name is brought to lower case once.
+	names := make(map[store.AccountID]string, len(all))
+	for _, a := range all {
+		names[a.Account] = strings.ToLower(a.Name)
+	}
+	slices.SortFunc(all, func(a, b Assignment) int {
+		return cmp.Or(strings.Compare(names[a.Account], names[b.Account]), strings.Compare(string(a.Account), string(b.Account)))
 	})
 	return all
 }

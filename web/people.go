@@ -66,6 +66,8 @@ func (k *console) people(r *consoleRequest) error {
 
 // personView is all that is known of somebody.
 type personView struct {
+	personLists
+
 	Form         form
 	Own          string
 	ID           store.PersonID
@@ -75,6 +77,7 @@ type personView struct {
 	Hits         []personHit
 	Access       []personAccess
 	Former       []store.SSOUser // users without an assignment
+	Groups       []directory.Group
 	Sessions     []store.Session
 	Factors      []idp.Factor
 	Lockouts     []idp.Lockout
@@ -137,12 +140,8 @@ func (k *console) showPerson(r *consoleRequest, status int, f form) error {
 	if v.Gone && len(users) == 0 {
 		return r.missing("person")
 	}
-	if !v.Gone && v.Fault == "" {
-		if err := k.explainPerson(r, &v, users); err != nil {
-			return err
-		}
-	} else {
-		v.Former = users
+	if err := k.listPerson(r, &v, users); err != nil {
+		return err
 	}
 	if v.Sessions, err = k.Store.Sessions().OfPerson(r.ctx(), id, k.SessionIdle); err != nil {
 		return fmt.Errorf("list the sessions of %s: %w", id, err)
@@ -170,37 +169,6 @@ func (k *console) showPerson(r *consoleRequest, status int, f form) error {
 		name = who(users[0])
 	}
 	return r.show(status, "people-one", cmp.Or(name, string(id)), v)
-}
-
-// explainPerson holds mappings and ledger against a person, as explain does.
-func (k *console) explainPerson(r *consoleRequest, v *personView, users []store.SSOUser) error {
-	hits, err := k.Provisioning.Explain(r.ctx(), v.Entry)
-	if err != nil {
-		return fmt.Errorf("explain the mappings: %w", err)
-	}
-	for _, h := range hits {
-		v.Hits = append(v.Hits, personHit{h, provisioning.Who(h.Mapping)})
-	}
-	assignments, err := k.Provisioning.Assignments(r.ctx(), v.Entry)
-	if err != nil {
-		return fmt.Errorf("work out the assignments: %w", err)
-	}
-	for _, a := range assignments {
-		access := personAccess{Assignment: a}
-		if access.Factor, _, err = k.Provider.FactorPolicy(r.ctx(), a.Account); err != nil {
-			return err
-		}
-		if i := slices.IndexFunc(users, func(u store.SSOUser) bool { return u.Account == a.Account }); i >= 0 {
-			access.User = users[i]
-		}
-		v.Access = append(v.Access, access)
-	}
-	for _, u := range users {
-		if !slices.ContainsFunc(assignments, func(a provisioning.Assignment) bool { return a.Account == u.Account }) {
-			v.Former = append(v.Former, u)
-		}
-	}
-	return nil
 }
 
 // changeUser is one button of one SSO user.

@@ -154,4 +154,11 @@ var peopleWords = map[string]string{
 	"done.user.resume":    "It goes on.",
 	"done.adopted":        "Adopted.",
 	"done.ended":          "All sessions of this person are ended.",
+
+	"people.findin":   "Account, mapping or group",
+	"people.shown":    "{from} to {to} of {count}.",
+	"people.prev":     "Previous page",
+	"people.all":      "Show all",
+	"people.nofind":   "Nothing fits the search.",
+	"people.atsignin": "created at the first sign-in",
 }

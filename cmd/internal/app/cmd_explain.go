@@ -19,8 +19,10 @@ import (
 )
 
 type explainCmd struct {
-	User string `required:"" placeholder:"LOGIN" help:"The login name, as the person types it."`
-	JSON bool   `name:"json" help:"Print JSON."`
+	User    string `required:"" placeholder:"LOGIN" help:"The login name, as the person types it."`
+	Account string `placeholder:"ID" help:"Only this client account, and the mappings that give it."`
+	Limit   int    `default:"50" placeholder:"N" help:"At most so many groups, mappings and client accounts each; 0 for all."`
+	JSON    bool   `name:"json" help:"Print JSON."`
 }
 
 // Help is shown by explain --help.
@@ -31,7 +33,9 @@ Examples:
 
     ssobridge explain --user alice
 
-    ssobridge explain --user alice --json`
+    ssobridge explain --user alice --account a07e1lxqqqo0
+
+    ssobridge explain --user alice --json --limit 0`
 }
 
 // Explanation is what explain prints.
@@ -45,6 +49,16 @@ type Explanation struct {
 	Lockouts    []idp.Lockout      `json:"lockouts,omitempty"`
 	// Directory is what the directory itself counts; nil where it can't be read.
 	Directory *directory.Lockout `json:"directory_lockout,omitempty"`
+	// LeftOut says of each list how many entries the limit leaves out; nil where it leaves out none.
+	LeftOut map[string]int `json:"left_out,omitempty"`
+
+	what ExplainWhat
+}
+
+// ExplainWhat chooses what Explain looks at.
+type ExplainWhat struct {
+	Account store.AccountID // only this client account; "": all
+	Limit   int             // entries of each list; 0: all
 }
 
 // ExplainedFactor is a second factor that the person has.
@@ -104,7 +118,18 @@ func (c *explainCmd) Run(s *session) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	x, err := p.Explain(s.ctx, c.User)
+	if c.Limit < 0 {
+		return badInput(fmt.Errorf("--limit %d is out of range", c.Limit), "write how many entries of each list to show, or 0 for all")
+	}
+	what := ExplainWhat{Limit: c.Limit}
+	if c.Account != "" {
+		// One that no list knows stays as it was typed: no mapping gives it then.
+		what.Account, err = p.Provisioning.Account(s.ctx, store.TrimBlanks(c.Account))
+		if err != nil && !errors.Is(err, store.ErrUnlistedAccount) {
+			return badInput(err, "ssobridge accounts list shows the ids")
+		}
+	}
+	x, err := p.Explain(s.ctx, c.User, what)
 	if err != nil {
 		return err
 	}
@@ -116,9 +141,24 @@ func (c *explainCmd) Run(s *session) (err error) {
 	return x.print(s.stdout)
 }
 
-// Explain says what would happen if this person signed in. It only reads.
-func (p *Parts) Explain(ctx context.Context, login string) (Explanation, error) {
-	var x Explanation
+// shorten cuts a list to the limit, and notes what is left out.
+func shorten[T any](x *Explanation, name string, list []T, limit int) []T {
+	if limit == 0 || len(list) <= limit {
+		return list
+	}
+	if x.LeftOut == nil {
+		x.LeftOut = map[string]int{}
+	}
+	x.LeftOut[name] += len(list) - limit
+	return list[:limit]
+}
+
+// of leaves out what is another client account's.
+func (w ExplainWhat) of(account store.AccountID) bool { return w.Account == "" || account == w.Account }
+
+// Explain says what would happen if this person signed in. It only reads, and works out no more than it shows.
+func (p *Parts) Explain(ctx context.Context, login string, what ExplainWhat) (Explanation, error) {
+	x := Explanation{what: what}
 	person, err := p.Directory.Find(ctx, login)
 	if err != nil {
 		return x, directoryError(err, "find the person "+quote(login), "write the login name as the person types it")
@@ -128,7 +168,9 @@ func (p *Parts) Explain(ctx context.Context, login string) (Explanation, error) 
 	if err != nil {
 		return x, fmt.Errorf("explain the mappings: %w", err)
 	}
-	for _, h := range hits {
+	x.Person.Groups = shorten(&x, "groups", person.Groups, what.Limit)
+	hits = slices.DeleteFunc(hits, func(h provisioning.Hit) bool { return h.Account != "" && !what.of(h.Account) }) // a pattern that misses could give any
+	for _, h := range shorten(&x, "mappings", hits, what.Limit) {
 		x.Mappings = append(x.Mappings, ExplainedMapping{h.Mapping.ID, provisioning.Who(h.Mapping), h.Mapping.Priority, h.Hit, h.Why, h.Account, h.Role, provisioning.Creates(h.Mapping)})
 	}
 	assignments, err := p.Provisioning.Assignments(ctx, person)
@@ -160,13 +202,17 @@ func (p *Parts) Explain(ctx context.Context, login string) (Explanation, error) 
 	for _, f := range factors {
 		x.Factors = append(x.Factors, ExplainedFactor{f.Kind, f.Added, remark(f)})
 	}
+	given := make(map[store.AccountID]bool, len(assignments))
 	for _, a := range assignments {
+		given[a.Account] = true
+	}
+	assignments = slices.DeleteFunc(assignments, func(a provisioning.Assignment) bool { return !what.of(a.Account) })
+	for _, a := range shorten(&x, "assignments", assignments, what.Limit) {
 		policy, _, err := p.IdP.FactorPolicy(ctx, a.Account)
 		if err != nil {
 			return x, err
 		}
 		user, shown := p.userOf(person, a, users)
-		delete(users, a.Account)
 		x.Assignments = append(x.Assignments, ExplainedAccount{a.Account, a.Name, a.Role, a.Mapping.ID, shown, string(policy)})
 		for _, sp := range providers {
 			if sp.Kind == store.ConstantContact && sp.Enabled && user.ExternalID != "" {
@@ -175,10 +221,9 @@ func (p *Parts) Explain(ctx context.Context, login string) (Explanation, error) 
 			}
 		}
 	}
-	for _, u := range rows {
-		if _, left := users[u.Account]; left {
-			x.Others = append(x.Others, shownUser(u))
-		}
+	rows = slices.DeleteFunc(rows, func(u store.SSOUser) bool { return given[u.Account] || !what.of(u.Account) })
+	for _, u := range shorten(&x, "former_users", rows, what.Limit) {
+		x.Others = append(x.Others, shownUser(u))
 	}
 	for _, sp := range providers {
 		if sp.Kind != store.PlainSAML || !sp.Enabled {
@@ -277,7 +322,12 @@ func (x Explanation) print(out io.Writer) error {
 	for _, f := range x.Factors {
 		line("  %s\tadded %s\t%s", f.Kind, f.Added.UTC().Format(time.DateTime), f.Fault)
 	}
-	line("\nGROUPS\t%d", len(p.Groups))
+	more := func(name string) {
+		if n := x.LeftOut[name]; n > 0 {
+			line("  and %d more: --limit 0 shows all, --account ID one client account", n)
+		}
+	}
+	line("\nGROUPS\t%d", len(p.Groups)+x.LeftOut["groups"])
 	for _, g := range p.Groups {
 		path := "direct"
 		if len(g.Via) > 0 {
@@ -285,7 +335,8 @@ func (x Explanation) print(out io.Writer) error {
 		}
 		line("  %s\t%s", g.DN, path)
 	}
-	line("\nMAPPINGS\t%d", len(x.Mappings))
+	more("groups")
+	line("\nMAPPINGS\t%d", len(x.Mappings)+x.LeftOut["mappings"])
 	for _, m := range x.Mappings {
 		mark := "no"
 		if m.Hit {
@@ -293,7 +344,8 @@ func (x Explanation) print(out io.Writer) error {
 		}
 		line("  %s\t%d\t%s\t%s", mark, m.ID, m.Who, m.Why)
 	}
-	line("\nCLIENT ACCOUNTS\t%d", len(x.Assignments))
+	more("mappings")
+	line("\nCLIENT ACCOUNTS\t%d", len(x.Assignments)+x.LeftOut["assignments"])
 	for _, a := range x.Assignments {
 		line("  %s\t%s\t%s\tby mapping %d", a.Account, a.Name, a.Role, a.Mapping)
 		line("    user\t%s\t%s", a.User.State, a.User.Error)
@@ -303,12 +355,18 @@ func (x Explanation) print(out io.Writer) error {
 		}
 		line("    second factor\t%s\t%s", a.Factor, x.willBeAsked(a.Factor))
 	}
-	if len(x.Assignments) == 0 {
+	more("assignments")
+	switch {
+	case len(x.Assignments) > 0:
+	case x.what.Account != "":
+		line("  no mapping gives client account %s: a sign-in to it is refused", x.what.Account)
+	default:
 		line("  no mapping hits: a sign-in to Constant Contact is refused")
 	}
 	for _, u := range x.Others {
 		line("  %s\tno assignment any more; the user stays at Constant Contact\t%s", u.Account, u.ExternalID)
 	}
+	more("former_users")
 	line("\nASSERTION")
 	for _, sp := range x.Providers {
 		line("  %s\t%s", sp.EntityID, sp.Account)

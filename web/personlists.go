@@ -1,0 +1,100 @@
+package web
+
+import (
+	"fmt"
+	"net/url"
+
+	"ssobridge/idp/directory"
+	"ssobridge/provisioning"
+	"ssobridge/store"
+)
+
+// personShown is how many lines of each list a person's page shows: somebody may have thousands of client accounts and groups.
+const personShown = 25
+
+// personList is a list on a person's page, of which one page is shown.
+type personList struct {
+	part
+	Label string // the list's heading, for links that say which list they turn
+}
+
+// personLists are the lists of a person's page, and what is searched for in all of them.
+type personLists struct {
+	Find string
+	Many bool // one of the lists has more than a page
+
+	AccessPart, FormerPart, HitsPart, GroupsPart personList
+}
+
+// listed chooses the page of a list. key names its number in the query, and its place on the page.
+func (l *personLists) listed(r *consoleRequest, own, key, label string, total int) personList {
+	return personList{partOf(total, personShown, r.QueryParam(key), l.Find, func(page string) string {
+		return own + "?" + url.Values{"find": {l.Find}, key: {page}}.Encode() + "#" + key
+	}), r.text(label)}
+}
+
+// listPerson fills the lists of a person's page: what fits the search, and of that one page. Only of what is shown more is read.
+func (k *console) listPerson(r *consoleRequest, v *personView, users []store.SSOUser) error {
+	v.Find = found(r.QueryParam("find"))
+	fits := finder(v.Find)
+	var assignments []provisioning.Assignment
+	var hits []provisioning.Hit
+	if !v.Gone && v.Fault == "" {
+		var err error
+		if hits, err = k.Provisioning.Explain(r.ctx(), v.Entry); err != nil {
+			return fmt.Errorf("explain the mappings: %w", err)
+		}
+		if assignments, err = k.Provisioning.Assignments(r.ctx(), v.Entry); err != nil {
+			return fmt.Errorf("work out the assignments: %w", err)
+		}
+	}
+	v.Many = max(len(assignments), len(users), len(hits), len(v.Entry.Groups)) > personShown
+
+	given := make(map[store.AccountID]bool, len(assignments))
+	accounts := make([]provisioning.Assignment, 0, len(assignments))
+	for _, a := range assignments {
+		given[a.Account] = true
+		if fits(a.Name, string(a.Account)) {
+			accounts = append(accounts, a)
+		}
+	}
+	there := make(map[store.AccountID]store.SSOUser, len(users))
+	var former []store.SSOUser
+	for _, u := range users {
+		there[u.Account] = u
+		if !given[u.Account] && fits(string(u.Account), u.LoginName) {
+			former = append(former, u)
+		}
+	}
+	v.AccessPart = v.listed(r, v.Own, "access", "people.access", len(accounts))
+	for _, a := range cutPart(accounts, v.AccessPart.part) {
+		policy, _, err := k.Provider.FactorPolicy(r.ctx(), a.Account)
+		if err != nil {
+			return err
+		}
+		v.Access = append(v.Access, personAccess{Assignment: a, User: there[a.Account], Factor: policy})
+	}
+	v.FormerPart = v.listed(r, v.Own, "former", "people.former", len(former))
+	v.Former = cutPart(former, v.FormerPart.part)
+
+	var mapped []provisioning.Hit
+	for _, h := range hits {
+		if v.Find == "" || fits(string(h.Account), h.Group.Name, h.Group.DN, provisioning.Who(h.Mapping)) {
+			mapped = append(mapped, h)
+		}
+	}
+	v.HitsPart = v.listed(r, v.Own, "hits", "people.mappings", len(mapped))
+	for _, h := range cutPart(mapped, v.HitsPart.part) {
+		v.Hits = append(v.Hits, personHit{h, provisioning.Who(h.Mapping)})
+	}
+
+	var groups []directory.Group
+	for _, g := range v.Entry.Groups {
+		if fits(g.Name, g.DN) {
+			groups = append(groups, g)
+		}
+	}
+	v.GroupsPart = v.listed(r, v.Own, "groups", "people.groups", len(groups))
+	v.Groups = cutPart(groups, v.GroupsPart.part)
+	return nil
+}
