@@ -61,7 +61,7 @@ func (c *provisionPlanCmd) Run(s *session) (err error) {
 		return err
 	}
 	if c.JSON {
-		return p.planJSON(s.ctx, s.stdout, plan, forecast)
+		return p.planJSON(s.ctx, s.stdout, plan, forecast, "")
 	}
 	for _, why := range walked.Why {
 		s.printf("left out: %s\n", why)
@@ -73,7 +73,7 @@ func (c *provisionPlanCmd) Run(s *session) (err error) {
 	if c.All {
 		limit = 0
 	}
-	return p.planText(s.ctx, s.stdout, plan, forecast, limit)
+	return p.planText(s.ctx, s.stdout, plan, forecast, limit, "")
 }
 
 // counter shows on a terminal how far a walk is; elsewhere nothing.
@@ -149,7 +149,7 @@ func (c *provisionCancelCmd) Run(s *session) (err error) {
 }
 
 // planJSON writes one object whose items are streamed.
-func (p *Parts) planJSON(ctx context.Context, w io.Writer, plan store.Plan, f provisioning.Forecast) error {
+func (p *Parts) planJSON(ctx context.Context, w io.Writer, plan store.Plan, f provisioning.Forecast, kind string) error {
 	head, err := json.Marshal(struct {
 		Plan     jsonPlan     `json:"plan"`
 		Forecast jsonForecast `json:"forecast"`
@@ -161,7 +161,7 @@ func (p *Parts) planJSON(ctx context.Context, w io.Writer, plan store.Plan, f pr
 		return err
 	}
 	first := true
-	err = p.eachItem(ctx, plan.ID, store.ItemFilter{}, func(i store.PlanItem) error {
+	err = p.eachItem(ctx, plan.ID, store.ItemFilter{Kind: kind}, func(i store.PlanItem) error {
 		line, err := json.Marshal(toJSONItem(i))
 		if err != nil {
 			return err
@@ -257,16 +257,8 @@ func toJSONItem(i store.PlanItem) jsonItem {
 	return j
 }
 
-// kinds are the parts of a plan as people read them.
-var kinds = []struct{ kind, title string }{
-	{store.ItemCreate, "To be created"},
-	{store.ItemLeaver, "Have left: delete them at Constant Contact by hand, then ssobridge users done"},
-	{store.ItemDrift, "Role has changed: change it at Constant Contact by hand, then ssobridge users done"},
-	{store.ItemBlocked, "Can't be created"},
-}
-
-// planText prints a plan, the first limit lines of each kind (0: all).
-func (p *Parts) planText(ctx context.Context, w io.Writer, plan store.Plan, f provisioning.Forecast, limit int) error {
+// planText prints a plan, the first limit lines of each kind (0: all), or of one kind alone.
+func (p *Parts) planText(ctx context.Context, w io.Writer, plan store.Plan, f provisioning.Forecast, limit int, kind string) error {
 	fmt.Fprintf(w, "Plan %d of %s: %d people read, %d to be created, %d left, %d with another role, %d can't be created.\n",
 		plan.ID, plan.CreatedAt.Format(time.DateTime+" MST"), plan.People, plan.Creations, plan.Leavers, plan.Drifted, plan.Blocked)
 	if plan.AtSignIn > 0 {
@@ -281,40 +273,62 @@ func (p *Parts) planText(ctx context.Context, w io.Writer, plan store.Plan, f pr
 	if f.Calls > 0 {
 		fmt.Fprintln(w, forecastText(f))
 	}
-	for _, k := range kinds {
-		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-		n, more := 0, 0
-		err := p.eachItem(ctx, plan.ID, store.ItemFilter{Kind: k.kind}, func(i store.PlanItem) error {
-			if n++; limit > 0 && n > limit {
-				more++
-				return nil
-			}
-			if n == 1 {
-				fmt.Fprintf(w, "\n%s:\n", k.title)
-			}
-			role := string(i.Role)
-			if i.Told != "" && i.Told != i.Role {
-				role = string(i.Told) + " -> " + role
-			}
-			state := ""
-			if i.Kind == store.ItemCreate && i.State != store.ItemOpen {
-				state = i.State + " " + i.Reason
-			}
-			fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\t%s\n", i.Login, i.Name, i.Account, role, i.Why, state)
-			return nil
-		})
-		if err != nil {
+	for _, k := range []struct {
+		kind, title string
+		count       int
+	}{
+		{store.ItemCreate, "To be created", plan.Creations},
+		{store.ItemLeaver, "Have left: delete them at Constant Contact by hand, then ssobridge users done", plan.Leavers},
+		{store.ItemDrift, "Role has changed: change it at Constant Contact by hand, then ssobridge users done", plan.Drifted},
+		{store.ItemBlocked, "Can't be created", plan.Blocked},
+	} {
+		if k.count == 0 || kind != "" && kind != k.kind {
+			continue
+		}
+		fmt.Fprintf(w, "\n%s:\n", k.title)
+		if err := p.planLines(ctx, w, plan.ID, k.kind, limit); err != nil {
 			return fmt.Errorf("print plan %d: %w", plan.ID, err)
 		}
-		if err := t.Flush(); err != nil {
-			return err
-		}
-		if more > 0 {
+		if more := k.count - limit; limit > 0 && more > 0 {
 			fmt.Fprintf(w, "  and %d more: ssobridge provision show %d --kind %s --all\n", more, plan.ID, k.kind)
 		}
 	}
 	return nil
 }
+
+// alignedLines is how many lines of a plan have the same columns: aligning all would hold all in memory.
+const alignedLines = 1000
+
+// planLines prints the first limit lines of one kind (0: all) as they are read.
+func (p *Parts) planLines(ctx context.Context, w io.Writer, plan int64, kind string, limit int) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	n := 0
+	err := p.eachItem(ctx, plan, store.ItemFilter{Kind: kind}, func(i store.PlanItem) error {
+		if n++; limit > 0 && n > limit {
+			return errEnough
+		}
+		role := string(i.Role)
+		if i.Told != "" && i.Told != i.Role {
+			role = string(i.Told) + " -> " + role
+		}
+		state := ""
+		if i.Kind == store.ItemCreate && i.State != store.ItemOpen {
+			state = i.State + " " + i.Reason
+		}
+		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\t%s\n", i.Login, i.Name, i.Account, role, i.Why, state)
+		if n%alignedLines == 0 {
+			return t.Flush()
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errEnough) {
+		return err
+	}
+	return t.Flush()
+}
+
+// errEnough ends the reading of lines of which no more are wanted.
+var errEnough = errors.New("enough")
 
 // forecastText says what calls take, in one sentence.
 func forecastText(f provisioning.Forecast) string {
@@ -361,13 +375,13 @@ func (c *provisionShowCmd) Run(s *session) (err error) {
 		return err
 	}
 	if c.JSON {
-		return p.planJSON(s.ctx, s.stdout, plan, forecast)
+		return p.planJSON(s.ctx, s.stdout, plan, forecast, c.Kind)
 	}
 	limit := 20
 	if c.All {
 		limit = 0
 	}
-	return p.planText(s.ctx, s.stdout, plan, forecast, limit)
+	return p.planText(s.ctx, s.stdout, plan, forecast, limit, c.Kind)
 }
 
 // plan finds a saved plan, the newest for 0.
