@@ -29,7 +29,7 @@ TESTFLAGS     ?= -p 2 -timeout 60m
 PACKAGES      ?= ./store ./cmd/internal/e2e ./idp ./provisioning ./...
 # Tests write into memory where there is room; TESTDIR=/tmp says otherwise.
 TESTDIR       ?= $(shell .ci/testdir)
-check gotest acceptance: export TMPDIR = $(TESTDIR)
+check gotest fuzz acceptance: export TMPDIR = $(TESTDIR)
 
 # The names of the tests of make acceptance. make check and make test leave them out (see internal/testkind).
 ACCEPTANCE    := ^Test(Acceptance|Crowd)
@@ -64,7 +64,7 @@ gotest: release-tools
 # End-to-end tests of thousands of people run without the race detector, which would slow these people down: the program
 # runs without it there anyway. The rest of make acceptance starts other programs and waits for them.
 acceptance: install release-tools
-	SSOBRIDGE_TEST_POSTGRES=start $(GO) test $(TESTFLAGS) -v -run '$(ACCEPTANCE)' ./cmd/internal/e2e ./cmd/internal/release
+	GO="$(GO)" TESTFLAGS="$(TESTFLAGS)" SSOBRIDGE_TEST_POSTGRES=start .ci/acceptance '$(ACCEPTANCE)' ./cmd/internal/e2e ./cmd/internal/release
 
 fuzz:
 	@FUZZTIME="$(FUZZTIME)" GO="$(GO)" .ci/fuzz
