@@ -31,6 +31,9 @@ func TestPostgresSerializable(t *testing.T) {
 	}); err != nil {
 		t.Fatalf("transactions are not serializable: %v", err)
 	}
-	storetest.Run(t, func(tb testing.TB) store.Options { return serializable(tb, fresh(tb)) },
-		func(tb testing.TB) store.Options { return serializable(tb, empty(tb)) })
+	storetest.Run(t, storetest.Suite{
+		Fresh:    func(tb testing.TB) store.Options { return serializable(tb, fresh(tb)) },
+		Empty:    func(tb testing.TB) store.Options { return serializable(tb, empty(tb)) },
+		Parallel: true, // no part knows another one's database
+	})
 }

@@ -16,7 +16,7 @@ import (
 
 func TestSQLite(t *testing.T) {
 	seen := watchStatements(t, sqliteTables)
-	storetest.Run(t, storetest.Migrated, storetest.SQLite)
+	storetest.Run(t, storetest.Suite{Fresh: storetest.Migrated, Empty: storetest.SQLite})
 	t.Run("Counts", func(t *testing.T) { testCounts(t, storetest.Migrated(t)) })
 	t.Run("Statements", func(t *testing.T) { seen.allSeen(t, unseen) })
 	t.Run("Planner", func(t *testing.T) { testSQLitePlans(t, seen, storetest.SQLite(t)) })
@@ -81,7 +81,7 @@ func TestPostgres(t *testing.T) {
 	empty := storetest.Postgres(t)
 	fresh := storetest.PostgresMigrated(t, empty)
 	seen := watchStatements(t, postgresTables)
-	storetest.Run(t, fresh, empty)
+	storetest.Run(t, storetest.Suite{Fresh: fresh, Empty: empty})
 	t.Run("Planner", func(t *testing.T) { testPostgresPlans(t, seen, fresh(t)) })
 	t.Run("Counts", func(t *testing.T) { testCounts(t, fresh(t)) })
 	t.Run("SameSchema", func(t *testing.T) { sameSchema(t, empty(t)) })

@@ -25,11 +25,16 @@ func SQLite(tb testing.TB) store.Options {
 	return store.Options{DSN: "sqlite:" + filepath.Join(tb.TempDir(), "store.db"), Voucher: Voucher("key of the tests")}
 }
 
-// Run runs the suite. fresh returns the options of a new database of the newest schema
-// at each call, and empty those of one without a schema. The suite opens some of them more
-// than once, as replicas do.
-func Run(t *testing.T, fresh, empty func(testing.TB) store.Options) {
-	t.Run("Open", func(t *testing.T) { testOpen(t, empty) })
+// Suite says on which databases the suite runs. It opens some of them more than once, as replicas do.
+type Suite struct {
+	Fresh    func(testing.TB) store.Options // a new database of the newest schema at each call
+	Empty    func(testing.TB) store.Options // one without a schema
+	Parallel bool                           // parts run side by side
+}
+
+// Run runs the suite.
+func Run(t *testing.T, o Suite) {
+	t.Run("Open", func(t *testing.T) { testOpen(t, o.Empty) })
 	for _, part := range []struct {
 		name string
 		run  func(*testing.T, func(testing.TB) store.Options)
@@ -113,7 +118,12 @@ func Run(t *testing.T, fresh, empty func(testing.TB) store.Options) {
 		{"Standing", testStanding},
 		{"Isolation", testIsolation},
 	} {
-		t.Run(part.name, func(t *testing.T) { part.run(t, fresh) })
+		t.Run(part.name, func(t *testing.T) {
+			if o.Parallel {
+				t.Parallel()
+			}
+			part.run(t, o.Fresh)
+		})
 	}
 }
 
