@@ -106,7 +106,7 @@ func (b *bench) measureCommits(ctx context.Context) error {
 			each, sum = append(each, float64(n)), sum+float64(n)
 		}
 		b.report.figure(what.figure, median(each, func(n float64) float64 { return n }))
-		b.report.note("the same with background work, mean of "+fmt.Sprint(times), "%.2f for %s", sum/times, what.name)
+		b.report.note(fmt.Sprintf("commits %s, background work included, mean of %d", what.name, times), "%.2f", sum/times)
 	}
 	return nil
 }

@@ -58,9 +58,9 @@ var targets = map[figure]target{
 		name: "processor time of a launch over the floor's, Go's signer", bound: float64(350 * time.Microsecond), show: span,
 	},
 	launchOverFloorLibcrypto: {
-		name: "the same by libcrypto", bound: float64(350 * time.Microsecond), show: span,
+		name: "processor time of a launch over the floor's, libcrypto", bound: float64(350 * time.Microsecond), show: span,
 	},
-	launchRateOfFloor: {name: "launches a second / the floor's, by libcrypto", bound: 0.8, atLeast: true, show: ratio, more: ", aim at 0.85"},
+	launchRateOfFloor: {name: "launches a second / the floor's, libcrypto", bound: 0.8, atLeast: true, show: ratio, more: ", aim at 0.85"},
 	launchTail:        {name: "launch at half load: p99 / p50", bound: 3, show: ratio},
 	launchCommits:     {name: "durable commits a launch", bound: 1, show: count, counted: true},
 	freshOverLaunch: {
