@@ -33,7 +33,7 @@ var smallTables = map[string]string{
 	"budget":                 "one row",
 	"counters":               "a fixed number",
 	"event_sums":             "tens for a quarter of an hour, eight days",
-	"request_counts":         "tens for a quarter of an hour",
+	"request_counts":         "as many for a quarter of an hour as there were reasons, a month",
 	"figures":                "ten kinds, 96 a day for eight days",
 	"hold":                   "one row",
 	"leases":                 "one for each kind of work",

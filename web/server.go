@@ -121,8 +121,8 @@ type Options struct {
 	Random io.Reader
 	// HSTS sends Strict-Transport-Security where PublicURL is https.
 	HSTS bool
-	// Strangers bounds what requests by nobody known leave behind in traces and log lines; References makes the references of pages of those
-	// that are past the bound. Default nil, both: there is no bound.
+	// Strangers bounds what refused requests, and all those by nobody known, leave behind in traces and log lines; References makes the
+	// references of those that are past the bound. Default nil, both: there is no bound.
 	Strangers  *idp.Strangers
 	References *idp.References
 	// ConfirmLaunch asks for one click where another site leads a browser to a launch

@@ -132,4 +132,7 @@ func TestConsoleTrace(t *testing.T) {
 	b.open(w.url + "/admin/trace/of/" + ref)
 	b.sees("Step by step")
 	b.inspect("trace-one")
+	b.open(w.url + "/admin/trace/refusals")
+	b.sees("Only counted")
+	b.inspect("trace-refusals")
 }
