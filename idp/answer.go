@@ -76,6 +76,9 @@ type Deliver struct {
 	SAMLResponse string  // base64
 	RelayState   *string // nil: no field
 	Provider     string
+
+	// For the log of the request, which tells by them what went to whom.
+	EntityID, Response, Assertion string
 }
 
 // Refusal is our own page about a sign-in that does not go on.

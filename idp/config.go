@@ -56,7 +56,7 @@ func (p *Provider) loadConfig(ctx context.Context) (*config, error) {
 	defer p.config.reading.Unlock()
 	// The counter is read before what it counts: a change in between makes the next
 	// sign-in read again, and is never missed.
-	if counter, err = p.o.Changes(ctx); err != nil {
+	if counter, err = p.o.Changes(store.NewReading(ctx)); err != nil {
 		return nil, fmt.Errorf("read the change counter: %w", err)
 	}
 	if c := p.config.current.Load(); c != nil && c.counter == counter && !c.stale() {

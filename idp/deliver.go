@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"strings"
 
@@ -91,7 +90,7 @@ func (p *Provider) deliver(ctx context.Context, f *flow, s store.Session, e dire
 		SignIn: f.in.ID, Begins: begins,
 		Participation: &store.Participation{
 			TokenHash: s.TokenHash, EntityID: f.sp.EntityID, NameID: r.nameID, NameIDFormat: r.format,
-			SessionIndex: out.sessionIndex, IssuedAt: out.at,
+			SessionIndex: out.sessionIndex, IssuedAt: out.at, SeenAt: s.SeenAt,
 		},
 		NameID: f.noted(r, s.Person),
 		Events: []store.Event{event},
@@ -202,7 +201,8 @@ func (p *Provider) send(ctx context.Context, f *flow, o outgoing, out issued, re
 	case err != nil:
 		return nil, fmt.Errorf("record response %s for %s: %w", out.responseID, f.sp.EntityID, err)
 	}
-	p.o.Logger.LogAttrs(ctx, slog.LevelInfo, "response issued", slog.String("ref", f.v.Ref), slog.String("sp", f.sp.EntityID),
-		slog.String("response", out.responseID), slog.String("assertion", out.assertionID))
-	return Deliver{Action: o.to.action, SAMLResponse: out.body, RelayState: o.to.field, Provider: f.sp.name()}, nil
+	return Deliver{
+		Action: o.to.action, SAMLResponse: out.body, RelayState: o.to.field, Provider: f.sp.name(),
+		EntityID: f.sp.EntityID, Response: out.responseID, Assertion: out.assertionID,
+	}, nil
 }

@@ -22,6 +22,11 @@ type LaunchRequest struct {
 func (p *Provider) Launch(ctx context.Context, l LaunchRequest, v Visitor) (a Answer, err error) {
 	ctx, end := p.traced(ctx, v, "launch link")
 	defer func() { end(&a, &err) }()
+	// The session first: the change counter comes with it, and the configuration is compared with that.
+	s, known, err := p.session(ctx, v)
+	if err != nil {
+		return Answer{}, err
+	}
 	c, err := p.loadConfig(ctx)
 	if err != nil {
 		return Answer{}, err
@@ -61,7 +66,7 @@ func (p *Provider) Launch(ctx context.Context, l LaunchRequest, v Visitor) (a An
 		}
 	}
 	f.data = pending{RelayState: relayState}
-	return p.proceed(ctx, f)
+	return p.proceedIn(ctx, f, s, known)
 }
 
 // relayState finds an allowed RelayState by its id, the default one for "".

@@ -45,6 +45,11 @@ func (p *Provider) proceed(ctx context.Context, f *flow) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
+	return p.proceedIn(ctx, f, s, known)
+}
+
+// proceedIn is proceed in a session that was just read. Whether it has ended meanwhile shows when the Response is recorded.
+func (p *Provider) proceedIn(ctx context.Context, f *flow, s store.Session, known bool) (Answer, error) {
 	if !known {
 		return p.askPassword(ctx, f, AskPassword{})
 	}

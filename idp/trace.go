@@ -50,7 +50,7 @@ func (p *Provider) traced(ctx context.Context, v Visitor, about string) (_ conte
 	footprint := FootprintOf(ctx)
 	began := p.o.Now()
 	t := &trace{now: p.o.Now, footprint: footprint, t: store.Trace{Ref: v.Ref, SignIn: v.Ref, StartedAt: began, At: began, Stranger: true}}
-	return context.WithValue(ctx, traceKey{}, t), func(a *Answer, err *error) {
+	return context.WithValue(store.OneReading(ctx), traceKey{}, t), func(a *Answer, err *error) {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		if _, over := a.Page.(Finished); over && *err == nil {

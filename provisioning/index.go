@@ -113,6 +113,9 @@ func (s *Service) current(ctx context.Context) (*index, error) {
 	}
 	s.indexing.Lock()
 	defer s.indexing.Unlock()
+	if changes, err = s.changes(store.NewReading(ctx)); err != nil {
+		return nil, fmt.Errorf("read change counter: %w", err)
+	}
 	if x := s.indexed.Load(); x != nil && x.holds(changes, s.now()) {
 		return x, nil // made by another caller meanwhile
 	}

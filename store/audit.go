@@ -55,12 +55,21 @@ const (
 // addEvents stores events in the transaction of the change that they tell of.
 // An event with neither action nor actor is none, and left out.
 func addEvents(ctx context.Context, tx querier, now time.Time, events []Event) error {
+	all, err := eventSteps(ctx, now, events)
+	if err != nil || len(all) == 0 {
+		return err
+	}
+	return inSteps(ctx, tx, all...)
+}
+
+// eventSteps are the statements of addEvents.
+func eventSteps(ctx context.Context, now time.Time, events []Event) (all []step, err error) {
 	if len(events) == 0 {
-		return nil
+		return nil, nil
 	}
 	w, err := eventWriterOf(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, e := range events {
 		if e.Action == "" && e.Actor == "" {
@@ -76,24 +85,32 @@ func addEvents(ctx context.Context, tx querier, now time.Time, events []Event) e
 		case len(detail) > maxEventDetail:
 			detail = fmt.Sprintf(`{"left_out":"%d bytes"}`, len(detail))
 		case !json.Valid(e.Detail) || !utf8.ValidString(detail) || strings.Contains(detail, "\x00"):
-			return fmt.Errorf("audit event %q: detail is not JSON", e.Action)
+			return nil, fmt.Errorf("audit event %q: detail is not JSON", e.Action)
 		}
 		e = Event{
 			At: fromMicros(micros(e.At)), Ref: tame(e.Ref), Actor: tame(e.Actor), Action: tame(e.Action), Subject: tame(e.Subject), Account: AccountID(tame(string(e.Account))),
 			SP: tame(e.SP), Address: tame(e.Address), Outcome: tame(e.Outcome), Reason: tame(e.Reason), Detail: json.RawMessage(detail),
 		}
-		if err := tx.QueryRowContext(ctx, `
-			INSERT INTO audit_events (at, ref, actor, action, subject, account, sp, address,
-			    outcome, reason, detail, mac)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-			RETURNING id`,
-			micros(e.At), e.Ref, e.Actor, e.Action, e.Subject, string(e.Account), e.SP, e.Address, e.Outcome, e.Reason, detail,
-			w.macs.event(e)).Scan(&e.ID); err != nil {
-			return err
-		}
-		*w.own = append(*w.own, e)
+		all = append(all, step{
+			text: `
+				INSERT INTO audit_events (at, ref, actor, action, subject, account, sp, address,
+				    outcome, reason, detail, mac)
+				VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+				RETURNING id`,
+			args: []any{
+				micros(e.At), e.Ref, e.Actor, e.Action, e.Subject, string(e.Account), e.SP, e.Address, e.Outcome, e.Reason, detail,
+				w.macs.event(e),
+			},
+			row: func(r scanner) error {
+				if err := r.Scan(&e.ID); err != nil {
+					return err
+				}
+				*w.own = append(*w.own, e)
+				return nil
+			},
+		})
 	}
-	return nil
+	return all, nil
 }
 
 // tame makes any text storable: cut to a bound, valid UTF-8, no NUL, which

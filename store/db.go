@@ -41,6 +41,7 @@ type DB struct {
 	foreign foreignRows
 	journal Journal
 	older   olderReplicas
+	work    workCounter
 	large   largeCounts
 	before  beforeSeen
 	purged  purgedUpTo
@@ -73,6 +74,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
+	db.engine = newCounted(db.engine, &db.work)
 	if observe != nil {
 		db.engine = observe(db.engine)
 	}
@@ -125,6 +127,12 @@ func (db *DB) Ping(ctx context.Context) error {
 			return err
 		})
 	})
+}
+
+// Optimize has the database look at how its tables have changed, for the plans of statements. It is called once when a program that
+// serves begins (first), and every hour.
+func (db *DB) Optimize(ctx context.Context, first bool) error {
+	return db.explain("renew the planner's statistics", db.engine.optimize(ctx, first))
 }
 
 // pulse keeps the last good answer of a check for a second.

@@ -40,6 +40,8 @@ type engine interface {
 	older(ctx context.Context) (bool, error)
 	// file tells that the database is one file of this machine, which one program at a time has.
 	file() bool
+	// optimize has statistics for the planner renewed where that is not done by the database itself; first: of all tables.
+	optimize(ctx context.Context, first bool) error
 	// backup writes a consistent copy into the existing empty file at path.
 	backup(ctx context.Context, path string) error
 	close() error
@@ -90,6 +92,7 @@ func (db *DB) change(ctx context.Context, what string, fn work) error {
 		return fn(ctx, tx)
 	})
 	db.changes.forget()
+	readingOf(ctx).forget()
 	return err
 }
 

@@ -132,6 +132,21 @@ func (w watching) look(query string, args []any) {
 	w.see(s)
 }
 
+func (w watching) steps(ctx context.Context, all []step) error {
+	if s, ok := w.querier.(stepper); ok {
+		for _, one := range all {
+			w.look(one.text, one.args)
+		}
+		return s.steps(ctx, all)
+	}
+	for _, one := range all {
+		if err := one.run(ctx, w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (w watching) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
 	w.look(query, args)
 	return w.querier.ExecContext(ctx, query, args...)

@@ -11,8 +11,8 @@ import (
 // Group commit. A durable commit costs a disk flush, about a millisecond, and
 // SQLite has one writer at a time: one transaction for each change would end at
 // a thousand changes a second however many wait. So one goroutine takes all
-// changes that wait, runs each inside a savepoint of one transaction, commits
-// once, and then answers all. Nobody is made to wait for company: a change
+// changes that wait, runs them in one transaction, each but the first inside a
+// savepoint, commits once, and then answers all. Nobody is made to wait for company: a change
 // that comes alone is committed alone, and others gather meanwhile.
 
 const (
@@ -38,8 +38,10 @@ const (
 
 // group is the writer of one SQLite file.
 type group struct {
-	db   *sql.DB // one connection, immediate transactions
-	busy func(error) bool
+	db      *sql.DB // one connection, immediate transactions
+	busy    func(error) bool
+	writing sync.Locker // held during a transaction: who takes it keeps the writer waiting
+	after   func()      // a commit
 
 	mu      sync.RWMutex // held for reading while a job is put into the queue
 	closed  bool
@@ -47,8 +49,8 @@ type group struct {
 	stopped chan struct{}
 }
 
-func newGroup(db *sql.DB, busy func(error) bool) *group {
-	g := &group{db: db, busy: busy, queue: make(chan *job, groupQueue), stopped: make(chan struct{})}
+func newGroup(db *sql.DB, writing sync.Locker, busy func(error) bool, after func()) *group {
+	g := &group{db: db, busy: busy, writing: writing, after: after, queue: make(chan *job, groupQueue), stopped: make(chan struct{})}
 	go g.run()
 	return g
 }
@@ -109,6 +111,8 @@ func (g *group) run() {
 
 // commit runs first and all that waits behind it, up to groupSize, in one transaction.
 func (g *group) commit(first *job) {
+	g.writing.Lock()
+	defer g.writing.Unlock()
 	tx, err := g.begin()
 	if err != nil {
 		// The file can't be written: everyone who waits now is told, rather
@@ -128,6 +132,16 @@ func (g *group) commit(first *job) {
 		if !j.take() {
 			continue
 		}
+		if len(ran) == 0 {
+			// Nothing was done before it: what it leaves behind when it fails goes with the transaction, without a savepoint.
+			if j.err = j.call(tx); j.err != nil {
+				_ = tx.Rollback() // the error of the change is the one to tell
+				j.done <- j.err
+				return // those behind it come next
+			}
+			ran, good = append(ran, j), 1
+			continue
+		}
 		ran = append(ran, j)
 		if err = j.run(tx); err != nil {
 			break // the transaction is lost, and all in it
@@ -145,7 +159,9 @@ func (g *group) commit(first *job) {
 	case good == 0:
 		err = tx.Rollback()
 	default:
-		err = tx.Commit()
+		if err = tx.Commit(); err == nil {
+			g.after()
+		}
 	}
 	for _, j := range ran {
 		// A refusal too is told only now, and only if the commit worked: it
@@ -186,13 +202,12 @@ func (j *job) take() bool { return j.state.CompareAndSwap(jobWaiting, jobTaken) 
 // whole transaction; the function's own error is kept in j.err.
 func (j *job) run(tx *sql.Tx) error {
 	ctx := context.Background()
-	if _, err := tx.ExecContext(ctx, "SAVEPOINT one"); err != nil {
+	if err := prepared(ctx, tx, "SAVEPOINT one"); err != nil {
 		return err
 	}
 	j.err = j.call(tx)
 	if j.err == nil {
-		_, err := tx.ExecContext(ctx, "RELEASE one")
-		return err
+		return prepared(ctx, tx, "RELEASE one")
 	}
 	// Some errors (disk full, I/O) end the transaction by themselves; then this
 	// fails too, and the group with it.
@@ -200,6 +215,17 @@ func (j *job) run(tx *sql.Tx) error {
 		return fmt.Errorf("%w, after: %w", err, j.err)
 	}
 	return nil
+}
+
+// prepared runs a statement as a query: the driver keeps those, and parses again what is executed without parameters.
+func prepared(ctx context.Context, tx *sql.Tx, query string) error {
+	rows, err := tx.QueryContext(ctx, query)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	rows.Next() // it returns none
+	return rows.Err()
 }
 
 // call runs the function without its caller's cancellation: interrupting a

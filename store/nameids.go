@@ -73,13 +73,18 @@ func (s *NameIDs) Get(ctx context.Context, name []byte) (NameID, error) {
 	return n, s.db.explain("look up a NameID", err)
 }
 
-func getNameID(ctx context.Context, q querier, name []byte) (n NameID, err error) {
+const nameIDStatement = `
+		SELECT name, owner, person_id, entity_id, first_at, last_at FROM name_ids WHERE name = $1`
+
+func scanNameID(row scanner) (n NameID, err error) {
 	var first, last int64
-	err = q.QueryRowContext(ctx, `
-		SELECT name, owner, person_id, entity_id, first_at, last_at FROM name_ids WHERE name = $1`, blob(name)).
-		Scan(&n.Name, &n.Owner, &n.Person, &n.EntityID, &first, &last)
+	err = row.Scan(&n.Name, &n.Owner, &n.Person, &n.EntityID, &first, &last)
 	n.FirstAt, n.LastAt = fromMicros(first), fromMicros(last)
 	return n, err
+}
+
+func getNameID(ctx context.Context, q querier, name []byte) (NameID, error) {
+	return scanNameID(q.QueryRowContext(ctx, nameIDStatement, blob(name)))
 }
 
 // Release forgets to whom a NameID was issued, so that the next person can get it. ErrConflict: it is no longer as was says.
@@ -109,10 +114,33 @@ func (s *NameIDs) ReleaseAll(ctx context.Context, e Event) error {
 	})
 }
 
+// nameIDLook is a look at whose a NameID is, in the transaction that issues it.
+type nameIDLook struct {
+	found bool
+	was   NameID
+}
+
+func (l *nameIDLook) step(name []byte) step {
+	return step{text: nameIDStatement, args: []any{blob(name)}, none: true, row: func(row scanner) (err error) {
+		l.was, err = scanNameID(row)
+		l.found = err == nil
+		return err
+	}}
+}
+
 // issueNameID notes that a person gets a NameID, in the transaction that issues it. ErrNameIDTaken: it is another's.
 func issueNameID(ctx context.Context, tx querier, n NameID, at time.Time) error {
-	was, err := getNameID(ctx, tx, n.Name)
-	if errors.Is(err, sql.ErrNoRows) {
+	var l nameIDLook
+	if err := inSteps(ctx, tx, l.step(n.Name)); err != nil {
+		return err
+	}
+	return l.issue(ctx, tx, n, at)
+}
+
+// issue is issueNameID after the look.
+func (l *nameIDLook) issue(ctx context.Context, tx querier, n NameID, at time.Time) error {
+	was := l.was
+	if !l.found {
 		added, err := touched(ctx, tx, `
 			INSERT INTO name_ids (name, owner, person_id, entity_id, first_at, last_at) VALUES ($1, $2, $3, $4, $5, $5)
 			ON CONFLICT (name) DO NOTHING`,
@@ -121,12 +149,9 @@ func issueNameID(ctx context.Context, tx querier, n NameID, at time.Time) error 
 			return err
 		}
 		// Another replica issued it between the two statements, and has committed.
-		was, err = getNameID(ctx, tx, n.Name)
-		if err != nil {
+		if was, err = getNameID(ctx, tx, n.Name); err != nil {
 			return err
 		}
-	} else if err != nil {
-		return err
 	}
 	switch {
 	case !bytes.Equal(was.Owner, n.Owner):
@@ -135,7 +160,7 @@ func issueNameID(ctx context.Context, tx querier, n NameID, at time.Time) error 
 		return nil
 	}
 	// Somebody who was forgotten and comes back is known again.
-	_, err = tx.ExecContext(ctx, `
+	_, err := tx.ExecContext(ctx, `
 		UPDATE name_ids SET person_id = $1, last_at = $2 WHERE name = $3`, string(n.Person), micros(at), blob(n.Name))
 	return err
 }

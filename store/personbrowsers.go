@@ -9,14 +9,13 @@ import (
 const browserInUse = 30 * 24 * time.Hour
 
 // useBrowser notes a login of a person in a browser.
-func useBrowser(ctx context.Context, tx querier, p PersonID, browser []byte, now time.Time) error {
-	if len(browser) == 0 {
-		return nil
+func useBrowser(p PersonID, browser []byte, now time.Time) step {
+	return step{
+		text: `
+			INSERT INTO person_browsers (person_id, browser, first_at, seen_at) VALUES ($1, $2, $3, $3)
+			ON CONFLICT (person_id, browser) DO UPDATE SET seen_at = excluded.seen_at`,
+		args: []any{string(p), browser, micros(now)},
 	}
-	_, err := tx.ExecContext(ctx, `
-		INSERT INTO person_browsers (person_id, browser, first_at, seen_at) VALUES ($1, $2, $3, $3)
-		ON CONFLICT (person_id, browser) DO UPDATE SET seen_at = excluded.seen_at`, string(p), browser, micros(now))
-	return err
 }
 
 // longestUsed tells whether no other browser that the person still uses has been theirs for longer. One of a thief never is, as long as

@@ -168,21 +168,6 @@ func (p *postgres) write(ctx context.Context, fn work) error {
 	}
 }
 
-func (p *postgres) once(ctx context.Context, fn work) error {
-	tx, err := p.db.BeginTx(ctx, &sql.TxOptions{Isolation: p.level})
-	if err != nil {
-		return err
-	}
-	defer func() { _ = tx.Rollback() }() // after a commit it does nothing; before, the first error counts
-	if err := fn(ctx, tx); err != nil {
-		return err
-	}
-	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("commit: %w", err)
-	}
-	return nil
-}
-
 func (p *postgres) reader() querier { return p.db }
 
 func (p *postgres) lister() querier { return plannedEach{p.db} }
@@ -225,6 +210,9 @@ func (p *postgres) fault(err error) fault {
 }
 
 func (p *postgres) file() bool { return false }
+
+// optimize is left to autovacuum.
+func (p *postgres) optimize(context.Context, bool) error { return nil }
 
 // backup is left to the tools of PostgreSQL, which know roles, versions and replicas.
 func (p *postgres) backup(context.Context, string) error {

@@ -217,7 +217,7 @@ func (s *SecondFactors) Enrol(ctx context.Context, person PersonID, e Enrolment,
 		if e.Session != nil {
 			n := *e.Session
 			n.Epoch, n.Factor = epoch, e.Factors[0].ID
-			if err := s.db.follow(ctx, tx, n, e.Act.Session, now); err != nil {
+			if err := s.db.follow(ctx, tx, n, e.Act.Session, now, nil); err != nil {
 				return err
 			}
 		}
@@ -310,7 +310,7 @@ func (s *SecondFactors) Prove(ctx context.Context, p ProvedFactor, events ...Eve
 		}
 		next := p.Session
 		next.Person, next.Epoch, next.Factor = person, old.Epoch, p.Factor.ID
-		if err := s.db.follow(ctx, tx, next, p.Old, now); err != nil {
+		if err := s.db.follow(ctx, tx, next, p.Old, now, nil); err != nil {
 			return err
 		}
 		return addEvents(ctx, tx, now, events)

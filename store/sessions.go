@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -53,6 +54,8 @@ type Participation struct {
 	NameIDFormat string
 	SessionIndex string
 	IssuedAt     time.Time
+	// SeenAt is that of the session, as it was read: what is newer is not moved. Zero: unknown. It is not stored.
+	SeenAt time.Time
 }
 
 // Sessions keeps the sessions and their participations.
@@ -90,49 +93,44 @@ func (s *Sessions) Create(ctx context.Context, n Session, replaces []byte, event
 				return err
 			}
 		}
-		if err := s.db.insertSession(ctx, tx, n, now); err != nil {
-			return err
-		}
-		if len(replaces) > 0 {
-			if err := replace(ctx, tx, replaces, n); err != nil {
-				return err
-			}
-		}
-		if err := arrived(ctx, tx, n, now); err != nil {
-			return err
-		}
-		return addEvents(ctx, tx, now, events)
+		return s.db.follow(ctx, tx, n, replaces, now, events)
 	})
 }
 
-// arrived notes that the browser of a new session is known from now on, and settles what is counted of its login and proof.
-func arrived(ctx context.Context, tx querier, n Session, now time.Time) error {
+// arrived notes that the browser of a new session is known from now on, and settles what is counted of its login.
+func arrived(n Session, now time.Time) (all []step) {
 	if known := cmp.Or(n.KnownAs, n.Login); len(n.Browser) > 0 && known != "" {
-		if _, err := tx.ExecContext(ctx, `
-			INSERT INTO known_browsers (login, browser, seen_at) VALUES ($1, $2, $3)
-			ON CONFLICT (login, browser) DO UPDATE SET seen_at = excluded.seen_at`,
-			known, n.Browser, micros(now)); err != nil {
-			return err
-		}
+		all = append(all, step{
+			text: `
+				INSERT INTO known_browsers (login, browser, seen_at) VALUES ($1, $2, $3)
+				ON CONFLICT (login, browser) DO UPDATE SET seen_at = excluded.seen_at`,
+			args: []any{known, n.Browser, micros(now)},
+		})
 	}
-	if err := useBrowser(ctx, tx, n.Person, n.Browser, now); err != nil {
+	if len(n.Browser) > 0 {
+		all = append(all, useBrowser(n.Person, n.Browser, now))
+	}
+	return append(all, n.Try.end()...)
+}
+
+// follow stores a session with its events. Where old is not empty, the session takes the place of that one.
+func (db *DB) follow(ctx context.Context, tx querier, n Session, old []byte, now time.Time, events []Event) error {
+	session, err := db.insertSession(n, now)
+	if err != nil {
 		return err
 	}
-	if err := endTry(ctx, tx, n.Try); err != nil {
+	recorded, err := eventSteps(ctx, now, events)
+	if err != nil {
+		return err
+	}
+	all := []step{session}
+	if len(old) > 0 && !bytes.Equal(old, n.TokenHash) {
+		all = append(all, replace(old, n)...)
+	}
+	if err := inSteps(ctx, tx, slices.Concat(all, arrived(n, now), recorded)...); err != nil {
 		return err
 	}
 	return proved(ctx, tx, n.Proof, now)
-}
-
-// follow stores a session that takes the place of old, which the transaction has looked at.
-func (db *DB) follow(ctx context.Context, tx querier, n Session, old []byte, now time.Time) error {
-	if err := db.insertSession(ctx, tx, n, now); err != nil {
-		return err
-	}
-	if err := replace(ctx, tx, old, n); err != nil {
-		return err
-	}
-	return arrived(ctx, tx, n, now)
 }
 
 // living is the session of a person that a transaction rests on. Its row is locked, so that whoever ends it waits, or has
@@ -214,46 +212,47 @@ func (db *DB) sessionsOf(ctx context.Context, tx querier, p PersonID) (all []Ses
 }
 
 // insertSession stores a session of n.Epoch.
-func (db *DB) insertSession(ctx context.Context, tx querier, n Session, now time.Time) error {
+func (db *DB) insertSession(n Session, now time.Time) (step, error) {
 	if n.SeenAt.IsZero() {
 		n.SeenAt = now
 	}
 	methods, err := json.Marshal(n.Methods)
 	if err != nil {
-		return err
+		return step{}, err
 	}
 	row := sessionRow{Session: n, methods: string(methods)}
 	mac, err := db.vouch(sessionPurpose, row.fields()...)
 	if err != nil {
-		return err
+		return step{}, err
 	}
 	reading, err := db.vouch(readingPurpose, n.TokenHash, n.Reading, number(micros(n.ReadAt)))
 	if err != nil {
-		return err
+		return step{}, err
 	}
-	_, err = tx.ExecContext(ctx, `
-		INSERT INTO sessions (token_hash, person_id, login, browser, authenticated_at, methods, factor,
-		    reading, read_at, seen_at, ends_at, epoch, mac, reading_mac)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
-		n.TokenHash, string(n.Person), n.Login, maybe(n.Browser), micros(n.AuthenticatedAt), row.methods, n.Factor,
-		maybe(n.Reading), micros(n.ReadAt), micros(n.SeenAt), micros(n.EndsAt), n.Epoch, mac, reading)
-	return err
+	return step{
+		text: `
+			INSERT INTO sessions (token_hash, person_id, login, browser, authenticated_at, methods, factor,
+			    reading, read_at, seen_at, ends_at, epoch, mac, reading_mac)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
+		args: []any{
+			n.TokenHash, string(n.Person), n.Login, maybe(n.Browser), micros(n.AuthenticatedAt), row.methods, n.Factor,
+			maybe(n.Reading), micros(n.ReadAt), micros(n.SeenAt), micros(n.EndsAt), n.Epoch, mac, reading,
+		},
+	}, nil
 }
 
 // replace ends the session that a new login takes the place of.
-func replace(ctx context.Context, tx querier, old []byte, n Session) error {
-	if bytes.Equal(old, n.TokenHash) {
-		return nil
+func replace(old []byte, n Session) []step {
+	return []step{
+		{
+			text: `
+				UPDATE participations SET token_hash = $1
+				 WHERE token_hash = $2
+				   AND token_hash IN (SELECT token_hash FROM sessions WHERE token_hash = $2 AND person_id = $3)`,
+			args: []any{n.TokenHash, blob(old), string(n.Person)},
+		},
+		{text: endSessionStatement, args: []any{blob(old)}},
 	}
-	if _, err := tx.ExecContext(ctx, `
-		UPDATE participations SET token_hash = $1
-		 WHERE token_hash = $2
-		   AND token_hash IN (SELECT token_hash FROM sessions WHERE token_hash = $2 AND person_id = $3)`,
-		n.TokenHash, blob(old), string(n.Person)); err != nil {
-		return err
-	}
-	_, err := endSession(ctx, tx, old)
-	return err
 }
 
 // Purposes of the MACs of a session. The reading has its own: it is replaced alone, and the version before replaces it
@@ -340,14 +339,17 @@ func (db *DB) trusted(r sessionRow) (n Session, ok bool) {
 func (s *Sessions) Get(ctx context.Context, tokenHash []byte, idle time.Duration) (Session, error) {
 	const what = "get session"
 	now := s.db.now()
-	row, err := scanSession(s.db.engine.reader().QueryRowContext(ctx, `
-		SELECT `+sessionColumns+`
+	var changes int64 // whoever reads a session compares caches next
+	row, err := scanSession(rowAnd{s.db.engine.reader().QueryRowContext(ctx, `
+		SELECT `+sessionColumns+`,
+		       (SELECT value FROM counters WHERE name = 'changes')
 		  FROM `+sessionTables+`
 		 WHERE s.token_hash = $1 AND s.ends_at > $2 AND s.seen_at > $3`,
-		blob(tokenHash), micros(now), idleSince(now, idle)))
+		blob(tokenHash), micros(now), idleSince(now, idle)), []any{&changes}})
 	if err != nil {
 		return Session{}, s.db.explain(what, err)
 	}
+	readingOf(ctx).set(changes)
 	n, ok := s.db.trusted(row)
 	s.db.reportForeign(ctx)
 	if !ok {
@@ -428,9 +430,11 @@ func (s *Sessions) End(ctx context.Context, tokenHash []byte, events ...Event) e
 
 // endSession deletes by token hash; the participations go by foreign key.
 func endSession(ctx context.Context, tx querier, tokenHash []byte) (int64, error) {
-	return touched(ctx, tx, `
-		DELETE FROM sessions WHERE token_hash = $1`, blob(tokenHash))
+	return touched(ctx, tx, endSessionStatement, blob(tokenHash))
 }
+
+const endSessionStatement = `
+		DELETE FROM sessions WHERE token_hash = $1`
 
 // EndPerson ends all sessions of a person, raises their epoch, and returns how many there were.
 func (s *Sessions) EndPerson(ctx context.Context, p PersonID, events ...Event) (int, error) {
@@ -484,26 +488,28 @@ func (s *Sessions) EndOthers(ctx context.Context, p PersonID, keep []byte, event
 	return int(n), err
 }
 
-// participate records an SP's part in a live session and moves its SeenAt. A
+// steps record an SP's part in a live session and move its SeenAt. A
 // session that has ended meanwhile is refused by the foreign key.
-func participate(ctx context.Context, tx querier, p Participation, now time.Time) error {
+func (p Participation) steps(now time.Time) (all []step) {
 	issued := p.IssuedAt
 	if issued.IsZero() {
 		issued = now
 	}
-	// The session's row first: the same order of locks as End.
-	if _, err := tx.ExecContext(ctx, `
-		UPDATE sessions SET seen_at = $1 WHERE token_hash = $2 AND seen_at < $3`,
-		micros(now), blob(p.TokenHash), micros(now.Add(-seenGrain))); err != nil {
-		return err
+	// The session's row first: the same order of locks as End. Where the session was seen a moment ago there is nothing to move.
+	if due := now.Add(-seenGrain); p.SeenAt.Before(due) {
+		all = append(all, step{
+			text: `UPDATE sessions SET seen_at = $1 WHERE token_hash = $2 AND seen_at < $3`,
+			args: []any{micros(now), blob(p.TokenHash), micros(due)},
+		})
 	}
-	_, err := tx.ExecContext(ctx, `
-		INSERT INTO participations (token_hash, entity_id, name_id, session_index, name_id_format, issued_at, registered)
-		VALUES ($1, $2, $3, $4, $5, $6, 1)
-		ON CONFLICT (token_hash, entity_id, name_id, session_index)
-		DO UPDATE SET name_id_format = excluded.name_id_format, issued_at = excluded.issued_at, registered = 1`,
-		blob(p.TokenHash), p.EntityID, p.NameID, p.SessionIndex, p.NameIDFormat, micros(issued))
-	return err
+	return append(all, step{
+		text: `
+			INSERT INTO participations (token_hash, entity_id, name_id, session_index, name_id_format, issued_at, registered)
+			VALUES ($1, $2, $3, $4, $5, $6, 1)
+			ON CONFLICT (token_hash, entity_id, name_id, session_index)
+			DO UPDATE SET name_id_format = excluded.name_id_format, issued_at = excluded.issued_at, registered = 1`,
+		args: []any{blob(p.TokenHash), p.EntityID, p.NameID, p.SessionIndex, p.NameIDFormat, micros(issued)},
+	})
 }
 
 // Participations lists the SPs' parts in a session, oldest first. One SP stands

@@ -73,23 +73,25 @@ func (db *DB) takeSignIn(ctx context.Context, tx querier, id string, u upgrade) 
 	return in, nil
 }
 
-// useUp finishes a sign-in. ErrFinished: it was finished before.
-func (db *DB) useUp(ctx context.Context, tx querier, id string, u upgrade, now time.Time) error {
+// useUp locks a sign-in and returns what finishes it. ErrFinished: it was finished before.
+func (db *DB) useUp(ctx context.Context, tx querier, id string, u upgrade, now time.Time) (step, error) {
 	in, err := db.takeSignIn(ctx, tx, id, u)
 	switch {
 	case err != nil:
-		return err
+		return step{}, err
 	case !in.FinishedAt.IsZero():
-		return ErrFinished
+		return step{}, ErrFinished
 	}
 	in.Data, in.FinishedAt = nil, now
 	mac, err := db.vouchSignIn(in, u)
 	if err != nil {
-		return err
+		return step{}, err
 	}
-	_, err = tx.ExecContext(ctx, `
-		UPDATE sign_ins SET finished_at = $1, data = NULL, mac = $2 WHERE id = $3`, micros(now), mac, id)
-	return err
+	return step{
+		text: `
+			UPDATE sign_ins SET finished_at = $1, data = NULL, mac = $2 WHERE id = $3`,
+		args: []any{micros(now), mac, id},
+	}, nil
 }
 
 // emptySignIns takes out of a person's sign-ins what is about them. A sign-in is also the record against its request's coming again,

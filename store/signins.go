@@ -178,15 +178,19 @@ func countPending(ctx context.Context, tx querier, by int) (total int, err error
 	return total, err
 }
 
-// uncount takes a sign-in out of the caps: a session has gone on with it.
-func uncount(ctx context.Context, tx querier, id string) error {
-	n, err := touched(ctx, tx, `
-		UPDATE sign_ins SET counted = FALSE WHERE id = $1 AND counted`, id)
-	if err != nil || n == 0 {
-		return err
+// uncount takes a sign-in out of the caps: a session has gone on with it. Where was becomes true, the counter has to follow.
+func uncount(id string, was *bool) step {
+	return step{
+		text: `
+			UPDATE sign_ins SET counted = FALSE WHERE id = $1 AND counted RETURNING id`,
+		args: []any{id}, none: true,
+		row: func(row scanner) error {
+			var same string
+			err := row.Scan(&same)
+			*was = err == nil
+			return err
+		},
 	}
-	_, err = countPending(ctx, tx, -1)
-	return err
 }
 
 // Get returns a sign-in that has not expired, finished or not. ErrNotFound: also for a row that this program did not write.
@@ -312,8 +316,14 @@ func (s *SignIns) Update(ctx context.Context, in SignIn, events ...Event) error 
 			return err
 		}
 		if len(in.Session) > 0 {
-			if err := uncount(ctx, tx, in.ID); err != nil {
+			var counted bool
+			if err := inSteps(ctx, tx, uncount(in.ID, &counted)); err != nil {
 				return err
+			}
+			if counted {
+				if _, err := countPending(ctx, tx, -1); err != nil {
+					return err
+				}
 			}
 		}
 		return addEvents(ctx, tx, s.db.now(), events)
@@ -353,29 +363,51 @@ func (s *SignIns) Finish(ctx context.Context, i Issue) error {
 				id = in.ID
 			}
 		}
+		var first []step
 		if id != "" {
-			if err := s.db.useUp(ctx, tx, id, u, now); err != nil {
+			used, err := s.db.useUp(ctx, tx, id, u, now)
+			if err != nil {
 				return err
 			}
+			first = append(first, used)
 		}
-		if i.Participation != nil {
-			if err := participate(ctx, tx, *i.Participation, now); err != nil {
-				return err
-			}
-			if id != "" {
-				if err := uncount(ctx, tx, id); err != nil {
-					return err
-				}
-			}
-		}
-		// After the session's row: forgetting a person locks them in this order too.
-		if i.NameID != nil {
-			if err := issueNameID(ctx, tx, *i.NameID, now); err != nil {
-				return err
-			}
-		}
-		return addEvents(ctx, tx, now, i.Events)
+		return i.record(ctx, tx, id, first, now)
 	})
+}
+
+// record stores what goes out, behind what comes first.
+func (i Issue) record(ctx context.Context, tx querier, id string, first []step, now time.Time) error {
+	var (
+		all     = first
+		issued  nameIDLook
+		counted bool
+	)
+	if i.Participation != nil {
+		all = append(all, i.Participation.steps(now)...)
+		if id != "" {
+			all = append(all, uncount(id, &counted))
+		}
+	}
+	// After the session's row: forgetting a person locks them in this order too.
+	if i.NameID != nil {
+		all = append(all, issued.step(i.NameID.Name))
+	}
+	events, err := eventSteps(ctx, now, i.Events)
+	if err != nil {
+		return err
+	}
+	if err := inSteps(ctx, tx, append(all, events...)...); err != nil {
+		return err
+	}
+	if counted {
+		if _, err := countPending(ctx, tx, -1); err != nil {
+			return err
+		}
+	}
+	if i.NameID != nil {
+		return issued.issue(ctx, tx, *i.NameID, now)
+	}
+	return nil
 }
 
 // Purge deletes what has expired, in small bites; it returns how many.

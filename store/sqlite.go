@@ -29,6 +29,7 @@ type sqlite struct {
 	now    func() time.Time
 	writer *sql.DB
 	group  *group
+	copies *checkpoints
 	read   *sql.DB
 	inUse  *fileLock
 }
@@ -59,10 +60,7 @@ func openSQLite(ctx context.Context, path string, o Options) (_ *sqlite, upgrade
 	if err := ownFile(path); err != nil {
 		return nil, false, err
 	}
-	if s.writer, err = sql.Open("sqlite3", writerDSN(path)); err != nil {
-		return nil, false, err
-	}
-	s.writer.SetMaxOpenConns(1)
+	s.writer = openSQLiteWriter(path)
 	if upgraded, err = migrateSQLite(ctx, path, s.writer, o.Logger); err != nil {
 		return nil, false, err
 	}
@@ -71,7 +69,8 @@ func openSQLite(ctx context.Context, path string, o Options) (_ *sqlite, upgrade
 	}
 	s.read.SetMaxOpenConns(sqliteReaders)
 	s.read.SetMaxIdleConns(sqliteReaders)
-	s.group = newGroup(s.writer, func(err error) bool { return s.fault(err) == passing })
+	s.copies = newCheckpoints(path, o.Logger)
+	s.group = newGroup(s.writer, &s.copies.writing, func(err error) bool { return s.fault(err) == passing }, s.copies.committed)
 	return s, upgraded, nil
 }
 
@@ -197,6 +196,9 @@ func (s *sqlite) close() error {
 		s.group.close()
 	}
 	var errs []error
+	if s.copies != nil {
+		errs = append(errs, s.copies.close())
+	}
 	for _, db := range []*sql.DB{s.read, s.writer} {
 		if db != nil {
 			errs = append(errs, db.Close())

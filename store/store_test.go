@@ -67,9 +67,13 @@ func must(t *testing.T, err error) {
 // unseen are files, and statements, that the suite does not run, with the reason.
 var unseen = map[string]string{
 	"backup.go":               "of SQLite, see TestBackup",
+	"checkpoint.go":           "see TestCheckpoints and TestOptimize",
+	"counted.go":              "it passes on what others run",
 	"group.go":                "savepoints",
+	"steps.go":                "it runs what stands elsewhere",
 	"migrate.go":              "before the store is open, see testOpen",
 	"postgres.go":             "what PostgreSQL alone has",
+	"postgrestx.go":           "what PostgreSQL alone has",
 	"restore.go":              "before the store is open, see TestRestore",
 	"sqlite.go":               "before the store is open",
 	"older.go noteOlder":      "a program of the version before has to run, see TestCrowdUpgrade",

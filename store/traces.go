@@ -63,23 +63,32 @@ func (t *Traces) Add(ctx context.Context, all ...Trace) error {
 		return nil
 	}
 	return t.db.write(ctx, "store traces", func(ctx context.Context, tx querier) error {
+		var rows []step
 		for _, one := range all {
-			if err := addTrace(ctx, tx, one); err != nil {
+			// One that is tied to no sign-in stands under its own reference: no request came before it.
+			if one.SignIn != one.Ref {
+				if err := inSteps(ctx, tx, rows...); err != nil { // they may be of the same sign-in
+					return err
+				}
+				rows = nil
+				if err := one.follow(ctx, tx); err != nil {
+					return err
+				}
+			} else {
+				one.StartedAt = one.At
+			}
+			row, err := one.step()
+			if err != nil {
 				return err
 			}
+			rows = append(rows, row)
 		}
-		return nil
+		return inSteps(ctx, tx, rows...)
 	})
 }
 
-func addTrace(ctx context.Context, tx querier, t Trace) error {
-	steps, err := json.Marshal(t.Steps)
-	if err != nil {
-		return err
-	}
-	if len(steps) > maxTraceSteps {
-		steps = []byte(`[{"name":"left_out"}]`)
-	}
+// follow takes over what the request before this one knew of the sign-in. It is the newest no longer.
+func (t *Trace) follow(ctx context.Context, tx querier) error {
 	former, err := collect(ctx, tx, scanTrace, `
 		UPDATE traces SET newest = 0 WHERE sign_in = $1 AND newest = 1
 		RETURNING `+traceColumns, tame(t.SignIn))
@@ -99,16 +108,31 @@ func addTrace(ctx context.Context, tx querier, t Trace) error {
 			t.SP = f.SP
 		}
 	}
+	return nil
+}
+
+// step stores the trace.
+func (t *Trace) step() (step, error) {
+	steps, err := json.Marshal(t.Steps)
+	if err != nil {
+		return step{}, err
+	}
+	if len(steps) > maxTraceSteps {
+		steps = []byte(`[{"name":"left_out"}]`)
+	}
 	stranger := 0
 	if t.Stranger {
 		stranger = 1
 	}
-	_, err = tx.ExecContext(ctx, `
-		INSERT INTO traces (sign_in, ref, started_at, at, newest, stranger, person, account, sp, outcome, reason, steps)
-		VALUES ($1, $2, $3, $4, 1, $5, $6, $7, $8, $9, $10, $11)`,
-		tame(t.SignIn), tame(t.Ref), micros(t.StartedAt), micros(t.At), stranger, tame(string(t.Person)),
-		tame(string(t.Account)), tame(t.SP), tame(t.Outcome), tame(t.Reason), tameSteps(steps))
-	return err
+	return step{
+		text: `
+			INSERT INTO traces (sign_in, ref, started_at, at, newest, stranger, person, account, sp, outcome, reason, steps)
+			VALUES ($1, $2, $3, $4, 1, $5, $6, $7, $8, $9, $10, $11)`,
+		args: []any{
+			tame(t.SignIn), tame(t.Ref), micros(t.StartedAt), micros(t.At), stranger, tame(string(t.Person)),
+			tame(string(t.Account)), tame(t.SP), tame(t.Outcome), tame(t.Reason), tameSteps(steps),
+		},
+	}, nil
 }
 
 // tameSteps is tame for the steps, which have a bound of their own.

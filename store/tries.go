@@ -212,14 +212,16 @@ type EndedTry struct {
 // Settle ends a try and records the events.
 func (t *Throttle) Settle(ctx context.Context, s EndedTry, events ...Event) error {
 	return t.db.write(ctx, "end a try", func(ctx context.Context, tx querier) error {
-		if err := endTry(ctx, tx, s); err != nil {
+		recorded, err := eventSteps(ctx, t.db.now(), events)
+		if err != nil {
 			return err
 		}
-		return addEvents(ctx, tx, t.db.now(), events)
+		return inSteps(ctx, tx, append(s.end(), recorded...)...)
 	})
 }
 
-func endTry(ctx context.Context, tx querier, s EndedTry) error {
+// end are the statements that end a try: none where there was none.
+func (s EndedTry) end() (all []step) {
 	if s.Person == "" {
 		return nil
 	}
@@ -239,20 +241,19 @@ func endTry(ctx context.Context, tx querier, s EndedTry) error {
 			                 in_flight = CASE WHEN in_flight > 0 THEN in_flight - 1 ELSE 0 END
 			 WHERE kind = 'person' AND subject = $1`
 	}
-	if _, err := tx.ExecContext(ctx, text, s.Person); err != nil {
-		return err
-	}
+	all = append(all, step{text: text, args: []any{s.Person}})
 	if s.Result == TryFailed {
-		return nil
+		return all
 	}
 	for _, b := range s.Blocks {
-		if _, err := tx.ExecContext(ctx, `
-			UPDATE tries SET taken = taken - 1
-			 WHERE kind = 'address' AND subject = $1 AND taken > 0`, b.Name); err != nil {
-			return err
-		}
+		all = append(all, step{
+			text: `
+				UPDATE tries SET taken = taken - 1
+				 WHERE kind = 'address' AND subject = $1 AND taken > 0`,
+			args: []any{b.Name},
+		})
 	}
-	return nil
+	return all
 }
 
 // Locked returns the running counters that reached a number: of people's passwords, of their second factors, of addresses. Those that

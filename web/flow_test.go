@@ -269,6 +269,21 @@ func TestWEB04NoLinkElsewhere(t *testing.T) {
 		r.idp.answer = &idp.Answer{Page: idp.Deliver{Action: "https://sp.example/acs", SAMLResponse: response}}
 		wantStatus(t, r.get("/login?s=one"), http.StatusInternalServerError)
 	}
+	// One line says what was issued to whom: the ids, never the Response.
+	r.idp.answer = &idp.Answer{Page: idp.Deliver{
+		Action: "https://sp.example/acs", SAMLResponse: "secretresponse", EntityID: "https://sp.example/entity", Response: "_r1", Assertion: "_a1",
+	}}
+	before := len(r.logged())
+	r.get("/login?s=one")
+	line := r.logged()[before:]
+	for _, want := range []string{"https://sp.example/entity", "_r1", "_a1"} {
+		if strings.Count(line, "\n") != 1 || !strings.Contains(line, want) {
+			t.Errorf("the log has no %s in one line:\n%s", want, line)
+		}
+	}
+	if strings.Contains(line, "secretresponse") {
+		t.Errorf("the log has the Response:\n%s", line)
+	}
 	for _, action := range []string{"https://sp.example/acs", "http://127.0.0.1:8081/acs", "http://localhost/acs"} {
 		r.idp.answer = &idp.Answer{Page: idp.Deliver{Action: action, SAMLResponse: "x"}}
 		if got := r.get("/login?s=one").page(t).one(t, "form").attr("action"); got != action {

@@ -22,13 +22,14 @@ type visit struct {
 	ref      string
 	coded    bool // ref carries its reason
 	address  string
-	session  string    // token of the session cookie, "" for none
-	browser  string    // token of the browser cookie, "" for none
-	own      string    // token of the cookie of the started sign-in that the request names, "" for none
-	reason   string    // why the request was refused, for the log
-	cause    error     // the error behind it, for the log
-	language *language // of the page
-	status   int       // what the log says where nothing was sent
+	session  string      // token of the session cookie, "" for none
+	browser  string      // token of the browser cookie, "" for none
+	own      string      // token of the cookie of the started sign-in that the request names, "" for none
+	reason   string      // why the request was refused, for the log
+	cause    error       // the error behind it, for the log
+	issued   idp.Deliver // what the answer hands over, for the log
+	language *language   // of the page
+	status   int         // what the log says where nothing was sent
 
 	site    *site // the address that it came to
 	console bool  // the console is served there, and to this client
@@ -169,6 +170,12 @@ func (s *Server) finish(c echo.Context, v *visit, took time.Duration) {
 	attrs := []slog.Attr{
 		slog.String("ref", v.ref), slog.String("method", knownMethod(c.Request().Method)), slog.String("route", route),
 		slog.Int("status", status), slog.Duration("took", took), slog.String("client", v.address),
+	}
+	if v.issued.Response != "" {
+		attrs = append(attrs, slog.String("sp", v.issued.EntityID), slog.String("response", v.issued.Response))
+	}
+	if v.issued.Assertion != "" {
+		attrs = append(attrs, slog.String("assertion", v.issued.Assertion))
 	}
 	if v.reason != "" {
 		attrs = append(attrs, slog.String("reason", v.reason))

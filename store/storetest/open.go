@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"strings"
@@ -135,10 +136,36 @@ func testChanges(t *testing.T, fresh func(testing.TB) store.Options) {
 		}
 		last = now
 	}
+	testOneReading(t, db, last)
+	last, err = db.Changes(ctx)
+	must(t, err)
 	// The other replica has not asked yet, so it has nothing old to answer with.
 	if n, err := other.Changes(ctx); err != nil || n != last {
 		t.Errorf("other replica: got %d, %v, want %d", n, err, last)
 	}
+}
+
+// testOneReading: a request compares with one reading, but for its own changes and where it asks anew (row COST-32).
+func testOneReading(t *testing.T, db *store.DB, last int64) {
+	t.Helper()
+	ctx := t.Context()
+	request := store.OneReading(ctx)
+	change := func(ctx context.Context, name string) {
+		t.Helper()
+		must(t, db.ServiceProviders().Put(ctx, store.ServiceProvider{EntityID: name, Kind: store.PlainSAML}, event("c")))
+	}
+	is := func(ctx context.Context, want int64, when string) {
+		t.Helper()
+		if n, err := db.Changes(ctx); n != want || err != nil {
+			t.Errorf("%s: %d, %v, want %d", when, n, err, want)
+		}
+	}
+	is(request, last, "before")
+	change(ctx, "of another request")
+	is(store.NewReading(request), last+1, "asked anew")
+	is(ctx, last+1, "without a request")
+	change(request, "of its own")
+	is(request, last+2, "after a change of its own")
 }
 
 // switchedOn are the mappings that are on.

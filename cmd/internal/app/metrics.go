@@ -40,7 +40,13 @@ func newMetrics(p *Parts) *metrics {
 		}, []string{"outcome", "reason"}),
 	}
 	m.registry.MustRegister(m.requests, m.duration, m.signIns, collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &stateCollector{p})
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &stateCollector{p},
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "ssobridge_store_statements_total", Help: "Statements that this process ran in the database.",
+		}, func() float64 { return float64(p.Store.Usage().Statements) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "ssobridge_store_transactions_total", Help: "Transactions that this process ran in the database to change something.",
+		}, func() float64 { return float64(p.Store.Usage().Transactions) }))
 	return m
 }
 

@@ -29,8 +29,9 @@ const (
 	idleTimeout       = 2 * time.Minute
 	maxHeaderBytes    = 32 << 10
 
-	stopTimeout   = 15 * time.Second // for running requests and partner calls after SIGTERM
-	purgeInterval = time.Minute
+	stopTimeout    = 15 * time.Second // for running requests and partner calls after SIGTERM
+	optimizeRounds = 60               // of purges
+	purgeInterval  = time.Minute
 )
 
 // Listeners are what Serve serves on. Serve closes them.
@@ -293,8 +294,13 @@ func (p *Parts) alignAccounts(ctx context.Context) (int, error) {
 func (p *Parts) purge(ctx context.Context) error {
 	tick := time.NewTicker(purgeInterval)
 	defer tick.Stop()
-	for {
+	for round := 0; ; round++ {
 		var errs []error
+		if round%optimizeRounds == 0 {
+			if err := p.Store.Optimize(ctx, round == 0); err != nil {
+				errs = append(errs, err)
+			}
+		}
 		bites := map[string]func() (int, error){
 			// Rows in another case come from a version before, or from the time before the list of accounts was read.
 			"account forms": func() (int, error) { return p.alignAccounts(ctx) },
