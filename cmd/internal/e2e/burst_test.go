@@ -48,7 +48,8 @@ func TestCrowdBurst(t *testing.T) {
 		})
 	}
 	// Meanwhile those who have their user come and go.
-	if !eventually(func() bool { return len(w.sandbox.Created()) > base+10 }) {
+	// 200 people who log in come before it on a machine that does other work too.
+	if !within(3*time.Minute, func() bool { return len(w.sandbox.Created()) > base+10 }) {
 		t.Error("nobody is created")
 	}
 	for range 5 {
