@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -354,6 +355,25 @@ func TestEngineLooksAgain(t *testing.T) {
 	}
 	if s := e.Status(); wrong != 31 || !s.Failed || reports != 1 {
 		t.Errorf("%d wrong signatures left, want the 31 before the one that is looked at; %+v, %d reports", wrong, s, reports)
+	}
+}
+
+// COST-21: the first signature of each copy of a key is verified, however many others the slot has made: the copy itself may be wrong.
+func TestEngineLooksAtEachCopy(t *testing.T) {
+	first, second := generate(t, certs.RSA2048), generate(t, certs.RSA2048)
+	const right = 12
+	reports := 0
+	e := certs.NewEngine(certs.EngineOptions{Slots: 1, Libraries: []string{standIn(t, strconv.Itoa(right))}, Report: func(context.Context, string) error {
+		reports++
+		return nil
+	}})
+	signs(t, first, e.Key(first).Signer, right)
+	if s := e.Status(); s.Failed || reports != 0 {
+		t.Fatalf("given up too early: %+v", s)
+	}
+	signs(t, second, e.Key(second).Signer, 1)
+	if s := e.Status(); !s.Failed || reports != 1 {
+		t.Errorf("the first signature of another key was not looked at: %+v, %d reports", s, reports)
 	}
 }
 
