@@ -12,16 +12,17 @@ func testClock(t *testing.T, fresh func(testing.TB) store.Options) {
 	ctx := t.Context()
 	o := fresh(t)
 	db := open(t, o)
-	database, seen, err := db.Clock().Read(ctx)
+	r, err := db.Clock().Read(ctx)
 	must(t, err)
-	if !seen.IsZero() || time.Since(database).Abs() > time.Minute {
-		t.Errorf("the clock is %v, noted is %v", database, seen)
+	if !r.Seen.IsZero() || !r.Accepted.IsZero() || time.Since(r.Database).Abs() > time.Minute {
+		t.Errorf("%+v", r)
 	}
-	for _, at := range []time.Time{database.Add(time.Hour), database.Add(-time.Hour)} {
-		at = at.UTC().Truncate(time.Microsecond)
-		must(t, db.Clock().Note(ctx, at, event("noted")))
-		if _, seen, err = open(t, o).Clock().Read(ctx); err != nil || !seen.Equal(at) {
-			t.Errorf("noted is %v, %v, want %v", seen, err, at)
+	now := r.Database.UTC().Truncate(time.Microsecond)
+	for _, at := range []time.Time{now.Add(time.Hour), now.Add(-time.Hour)} {
+		must(t, db.Clock().Accept(ctx, at, event("noted")))
+		must(t, db.Clock().Note(ctx, at.Add(time.Minute)))
+		if r, err = open(t, o).Clock().Read(ctx); err != nil || !r.Seen.Equal(at.Add(time.Minute)) || !r.Accepted.Equal(at) {
+			t.Errorf("noted is %+v, %v, want %v", r, err, at)
 		}
 	}
 	if n := events(t, db, "noted"); n != 2 {

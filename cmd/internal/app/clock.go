@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 )
 
 const (
-	// clockJump is how much later it may be than when it was last looked. Nothing that is kept for less is worth a question to an
+	// clockJump is how far the clock may be apart from when it was last looked, and how far it may jump in all while a program runs. Nothing that is kept for less is worth a question to an
 	// administrator after a longer stop.
 	clockJump = 30 * 24 * time.Hour
 	// clockApart is how far the clocks of this replica and of the database may be apart.
@@ -27,29 +28,62 @@ type clockFault struct {
 
 func (f *clockFault) Error() string { return f.what }
 
+// clockWatch compares the clock with the time that passes while this process runs.
+type clockWatch struct {
+	steady func() time.Duration // nil: the monotonic clock, which nobody sets
+
+	mu       sync.Mutex
+	began    time.Time // by the clock; zero: not yet
+	at       time.Duration
+	start    time.Time // has a monotonic reading
+	accepted time.Time // what an administrator had last said when it began
+}
+
+// drift is how much more the clock has advanced than time has passed, since the watch began or an administrator last accepted a time. Each look
+// alone sees a step, and many small ones erase as much as a large one.
+func (w *clockWatch) drift(now, accepted time.Time) time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.start.IsZero() {
+		w.start = time.Now()
+	}
+	passed := time.Since(w.start)
+	if w.steady != nil {
+		passed = w.steady()
+	}
+	now = now.Round(0) // without its monotonic reading: only what the clock says counts
+	if w.began.IsZero() || !w.accepted.Equal(accepted) {
+		w.began, w.at, w.accepted = now, passed, accepted
+	}
+	return now.Sub(w.began) - (passed - w.at)
+}
+
 // believeClock returns a *clockFault where this replica's clock is not to be trusted with deleting what is old: audit events, traces, sessions
 // and records of replays would all be gone after a jump of years, and an attacker who can move the clock could erase the audit. It
 // notes the time where it is.
 func (p *Parts) believeClock(ctx context.Context) error {
-	database, seen, err := p.Store.Clock().Read(ctx)
+	c, err := p.Store.Clock().Read(ctx)
 	if err != nil {
 		return err
 	}
 	now := p.now()
+	drift := p.clock.drift(now, c.Accepted)
+	const fix = "set the clock if it is wrong. If it is right, since nothing ran in between or an old backup was restored: ssobridge clock accept. " +
+		"Nothing is deleted for its age until then"
 	switch {
-	case now.Sub(database).Abs() > clockApart:
+	case now.Sub(c.Database).Abs() > clockApart:
 		return &clockFault{
-			what: fmt.Sprintf("this computer's clock says %s, the database's %s", minute(now), minute(database)),
+			what: fmt.Sprintf("this computer's clock says %s, the database's %s", minute(now), minute(c.Database)),
 			fix:  "set both clocks, for instance by NTP; nothing is deleted for its age meanwhile",
 		}
-	case !seen.IsZero() && now.Sub(seen) > clockJump:
+	case !c.Seen.IsZero() && now.Sub(c.Seen).Abs() > clockJump: // back as well: noted, it would make the right time a jump
+		return &clockFault{what: fmt.Sprintf("the clock says %s, and it was %s when it was last looked", minute(now), minute(c.Seen)), fix: fix, jumped: true}
+	case drift.Abs() > clockJump:
 		return &clockFault{
-			what: fmt.Sprintf("the clock says %s, and it was %s when it was last looked", minute(now), minute(seen)),
-			fix: "set the clock if it is wrong. If it is right, since nothing ran in between or an old backup was restored: ssobridge clock accept. " +
-				"Nothing is deleted for its age until then",
-			jumped: true,
+			what: fmt.Sprintf("the clock says %s, and jumped by %d days in all while this program ran", minute(now), int64(drift.Hours()/24)),
+			fix:  fix, jumped: true,
 		}
-	case seen.IsZero(), now.Sub(seen).Abs() >= clockNoted:
+	case c.Seen.IsZero(), now.Sub(c.Seen).Abs() >= clockNoted:
 		return p.Store.Clock().Note(ctx, now) // back as well: a clock that was ahead for less than the bound is put right
 	}
 	return nil

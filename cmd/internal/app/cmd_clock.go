@@ -14,7 +14,7 @@ type clockAcceptCmd struct {
 
 // Help is shown by clock accept --help.
 func (clockAcceptCmd) Help() string {
-	return `Audit events, traces, sessions and other records are deleted when they are older than they are kept for. A clock that jumps ahead by years would delete them all, so where it is more than 30 days later than when a bridge last looked, nothing is deleted until the clock is put right or this command says that it is right. The running bridge goes on within a minute.`
+	return `Audit events, traces, sessions and other records are deleted when they are older than they are kept for. A clock that jumps ahead by years would delete them all, so where it is more than 30 days apart from when a bridge last looked, or jumped by so much in several steps while the bridge ran, nothing is deleted until the clock is put right or this command says that it is right. The running bridge goes on within a minute.`
 }
 
 // Run accepts the time.
@@ -38,7 +38,7 @@ func (c *clockAcceptCmd) Run(s *session) error {
 		now := p.now()
 		e := s.event("clock-accept", "retention")
 		e.Detail = detail(map[string]any{"time": now.UTC()})
-		if err := p.Store.Clock().Note(s.ctx, now, e); err != nil {
+		if err := p.Store.Clock().Accept(s.ctx, now, e); err != nil {
 			return err
 		}
 		s.printf("accepted: retention goes on from %s\n", minute(now))

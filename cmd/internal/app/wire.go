@@ -55,6 +55,7 @@ type Parts struct {
 	auditCut time.Time      // when the chain was last looked at for a cut
 	unpurged map[int64]bool // changed events that were reported instead of purged
 
+	clock        clockWatch
 	clockDoubted time.Time // when it was last logged that the clock is not believed; zero: it is
 }
 
