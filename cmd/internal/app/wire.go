@@ -81,6 +81,8 @@ func openParts(ctx context.Context, cfg Config, log *slog.Logger, journaled bool
 		return nil, err
 	}
 	p.References = idp.NewReferences(p.Sealer)
+	// Before the token: its module may use OpenSSL too, and who comes first decides how that is initialised.
+	p.Engine = certs.NewEngine(certs.EngineOptions{Off: cfg.Signing.Libcrypto == libcryptoOff, Report: p.reportLibcrypto})
 	var held idp.Token // stays nil without a token: a nil *pkcs11.Token in it would not be
 	if t := cfg.PKCS11; t.Module != "" {
 		if p.Token, err = pkcs11.New(pkcs11.Options{Module: t.Module, TokenLabel: t.TokenLabel, PIN: string(t.PIN), Now: p.now}); err != nil {
@@ -88,7 +90,6 @@ func openParts(ctx context.Context, cfg Config, log *slog.Logger, journaled bool
 		}
 		held = p.Token
 	}
-	p.Engine = certs.NewEngine(certs.EngineOptions{Off: cfg.Signing.Libcrypto == libcryptoOff, Report: p.reportLibcrypto})
 	p.Journal = cfg.journal(p.Sealer, p.now, log)
 	options := store.Options{DSN: cfg.dsn(), Insecure: cfg.Store.Insecure, Now: p.now, Logger: log, Voucher: p.Sealer}
 	if journaled && cfg.hasStateDir() {
