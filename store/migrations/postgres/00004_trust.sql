@@ -280,6 +280,10 @@ INSERT INTO counters (name, value) SELECT 'events_summed', COALESCE(MAX(seq), 0)
 
 
 -- Traces.
+-- The indexes that a launch writes to, and which query needs each. Of traces: sign_in the next request of the sign-in and its page; ref
+-- whoever looks a reference up; at the purge, and lists of a period; person, account and sp lists that are filtered by them.
+-- Of audit_events: at the purge, and lists of a period; ref a reference; actor and subject what was done by and to a person; action,
+-- account and sp lists that are filtered by them. What went well is in no index of outcomes.
 -- The requests of a sign-in are found by it. An index whose rows are all alike is one that SQLite without statistics may take all the
 -- same, and read every trace by. The others have what somebody looks for, and no more.
 DROP INDEX traces_newest;
