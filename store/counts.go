@@ -14,8 +14,9 @@ var countBite = 10_000
 
 // largeCounts remembers how many rows there were where these are many.
 type largeCounts struct {
-	mu    sync.Mutex
-	known map[string]largeCount
+	counting sync.Mutex // while a large number is counted
+	mu       sync.Mutex // of what follows
+	known    map[string]largeCount
 }
 
 type largeCount struct {
@@ -23,28 +24,45 @@ type largeCount struct {
 	at time.Time // monotonic; an age, not a rule about time
 }
 
-// tally counts rows: exactly while these are few, else as they were at most a minute ago. bite counts those behind a place
+// tally counts rows: exactly while these are few, and where they were many, as they were at most a minute ago. bite counts those behind a place
 // in an index (nil: from its start), countBite at most, and tells where these end if they are as many. So no statement is long.
 func (db *DB) tally(what string, bite func(from any) (n int, to any, err error)) (int, error) {
+	if n, ok := db.large.get(what); ok {
+		return n, nil
+	}
 	n, to, err := bite(nil)
 	if err != nil || n < countBite {
 		return n, err
 	}
-	db.large.mu.Lock()
-	defer db.large.mu.Unlock() // one counts, the others wait for its number
-	if c, ok := db.large.known[what]; ok && time.Since(c.at) < countedFor {
-		return c.n, nil
+	db.large.counting.Lock()
+	defer db.large.counting.Unlock() // one counts, the others wait for its number
+	if n, ok := db.large.get(what); ok {
+		return n, nil
 	}
 	for more := n; more == countBite; n += more {
 		if more, to, err = bite(to); err != nil {
 			return 0, err
 		}
 	}
-	if db.large.known == nil {
-		db.large.known = map[string]largeCount{}
-	}
-	db.large.known[what] = largeCount{n, time.Now()}
+	db.large.put(what, n)
 	return n, nil
+}
+
+// get is a number that is remembered still.
+func (l *largeCounts) get(what string) (int, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c, ok := l.known[what]
+	return c.n, ok && time.Since(c.at) < countedFor
+}
+
+func (l *largeCounts) put(what string, n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.known == nil {
+		l.known = map[string]largeCount{}
+	}
+	l.known[what] = largeCount{n, time.Now()}
 }
 
 // CountByState tells how many rows of the ledger are in each state; a number of 10,000 and more may be a minute old.
