@@ -43,41 +43,63 @@ func (s *Service) Assignments(ctx context.Context, p directory.Entry) ([]Assignm
 }
 
 func (s *Service) assignments(x *index, p directory.Entry) []Assignment {
-	best := s.winners(x, p)
-	all := make([]Assignment, 0, len(best))
-	for _, h := range best {
-		all = append(all, Assignment{Account: h.Account, Name: x.name(h.Account), Role: h.Role, Mapping: h.Mapping, Group: h.Group})
+	return assignmentsOf(x, s.winners(x, p))
+}
+
+// assignmentsOf are the assignments of the hits that count, sorted. A person may have thousands: what is sorted is small, and each name is
+// brought to lower case once.
+func assignmentsOf(x *index, best []Hit) []Assignment {
+	type place struct {
+		name    string
+		account store.AccountID
+		at      int
 	}
-	// A person may have thousands: each name is brought to lower case once.
-	names := make(map[store.AccountID]string, len(all))
-	for _, a := range all {
-		names[a.Account] = strings.ToLower(a.Name)
+	places := make([]place, len(best))
+	for i, h := range best {
+		places[i] = place{strings.ToLower(x.name(h.Account)), h.Account, i}
 	}
-	slices.SortFunc(all, func(a, b Assignment) int {
-		return cmp.Or(strings.Compare(names[a.Account], names[b.Account]), strings.Compare(string(a.Account), string(b.Account)))
+	slices.SortFunc(places, func(a, b place) int {
+		return cmp.Or(strings.Compare(a.name, b.name), strings.Compare(string(a.account), string(b.account)))
 	})
+	all := make([]Assignment, len(best))
+	for i, p := range places {
+		h := best[p.at]
+		all[i] = Assignment{Account: h.Account, Name: x.name(h.Account), Role: h.Role, Mapping: h.Mapping, Group: h.Group}
+	}
 	return all
 }
 
 // winners are the hits that count for one person, at most one in a client account, in no order. Sign-ins, plans and previews of
 // mappings all ask here, so that they can't differ.
 func (s *Service) winners(x *index, p directory.Entry) []Hit {
-	best := map[store.AccountID]Hit{}
-	for _, h := range x.hits(x.newSubject(p)) {
+	return s.winnersOf(x, x.hits(x.newSubject(p)))
+}
+
+// winnersOf is winners for hits that are known.
+func (s *Service) winnersOf(x *index, hits []Hit) []Hit {
+	places := make(map[store.AccountID]int, len(hits)) // in best
+	best := make([]Hit, 0, len(hits))
+	for _, h := range hits {
 		if !h.Hit {
 			continue
 		}
 		s.noteRenamed(x, h)
-		old, taken := best[h.Account]
-		if taken && old.Mapping.Priority == h.Mapping.Priority && old.Role != h.Role && x.once([2]int64{old.Mapping.ID, h.Mapping.ID}) {
+		at, taken := places[h.Account]
+		if !taken {
+			places[h.Account] = len(best)
+			best = append(best, h)
+			continue
+		}
+		old := best[at]
+		if old.Mapping.Priority == h.Mapping.Priority && old.Role != h.Role && x.once([2]int64{old.Mapping.ID, h.Mapping.ID}) {
 			s.log.Warn("two mappings of equal priority give different roles, the lesser one is taken; give them different priorities",
 				"account", h.Account, "mapping", old.Mapping.ID, "role", old.Role, "other_mapping", h.Mapping.ID, "other_role", h.Role)
 		}
-		if !taken || before(h, old) {
-			best[h.Account] = h
+		if before(h, old) {
+			best[at] = h
 		}
 	}
-	return slices.Collect(maps.Values(best))
+	return best
 }
 
 // before tells which of two hits on one account counts. Equal priorities are refused when a mapping is added, as far as can be
@@ -113,9 +135,15 @@ func power(r store.Role) int {
 // Explain holds every mapping against a person and says for each whether and why it hits. A pattern that fits several groups or values
 // gives a Hit for each. The order is that of the priorities.
 func (s *Service) Explain(ctx context.Context, p directory.Entry) ([]Hit, error) {
+	all, _, err := s.ExplainAccess(ctx, p)
+	return all, err
+}
+
+// ExplainAccess is Explain with the assignments that come of it: those of Assignments, from the same hits.
+func (s *Service) ExplainAccess(ctx context.Context, p directory.Entry) ([]Hit, []Assignment, error) {
 	x, err := s.current(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("explain mappings for person %s: %w", p.ID, err)
+		return nil, nil, fmt.Errorf("explain mappings for person %s: %w", p.ID, err)
 	}
 	who := x.newSubject(p)
 	var all []Hit
@@ -132,11 +160,12 @@ func (s *Service) Explain(ctx context.Context, p directory.Entry) ([]Hit, error)
 		}
 		all = append(all, hits...)
 	}
+	assigned := assignmentsOf(x, s.winnersOf(x, all))
 	off, err := s.mappings.ListOff(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("explain mappings for person %s: %w", p.ID, err)
+		return nil, nil, fmt.Errorf("explain mappings for person %s: %w", p.ID, err)
 	}
-	return append(all, explainOff(x, off, p)...), nil
+	return append(all, explainOff(x, off, p)...), assigned, nil
 }
 
 // explainOff says of mappings that are off whether they would hit: a forgotten one is a common reason for missing access.

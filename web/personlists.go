@@ -41,11 +41,8 @@ func (k *console) listPerson(r *consoleRequest, v *personView, users []store.SSO
 	var hits []provisioning.Hit
 	if !v.Gone && v.Fault == "" {
 		var err error
-		if hits, err = k.Provisioning.Explain(r.ctx(), v.Entry); err != nil {
+		if hits, assignments, err = k.Provisioning.ExplainAccess(r.ctx(), v.Entry); err != nil {
 			return fmt.Errorf("explain the mappings: %w", err)
-		}
-		if assignments, err = k.Provisioning.Assignments(r.ctx(), v.Entry); err != nil {
-			return fmt.Errorf("work out the assignments: %w", err)
 		}
 	}
 	v.Many = max(len(assignments), len(users), len(hits), len(v.Entry.Groups)) > personShown

@@ -164,7 +164,7 @@ func (p *Parts) Explain(ctx context.Context, login string, what ExplainWhat) (Ex
 		return x, directoryError(err, "find the person "+quote(login), "write the login name as the person types it")
 	}
 	x.Person = person
-	hits, err := p.Provisioning.Explain(ctx, person)
+	hits, assignments, err := p.Provisioning.ExplainAccess(ctx, person)
 	if err != nil {
 		return x, fmt.Errorf("explain the mappings: %w", err)
 	}
@@ -172,10 +172,6 @@ func (p *Parts) Explain(ctx context.Context, login string, what ExplainWhat) (Ex
 	hits = slices.DeleteFunc(hits, func(h provisioning.Hit) bool { return h.Account != "" && !what.of(h.Account) }) // a pattern that misses could give any
 	for _, h := range shorten(&x, "mappings", hits, what.Limit) {
 		x.Mappings = append(x.Mappings, ExplainedMapping{h.Mapping.ID, provisioning.Who(h.Mapping), h.Mapping.Priority, h.Hit, h.Why, h.Account, h.Role, provisioning.Creates(h.Mapping)})
-	}
-	assignments, err := p.Provisioning.Assignments(ctx, person)
-	if err != nil {
-		return x, fmt.Errorf("work out the assignments: %w", err)
 	}
 	rows, err := p.Store.Ledger().Person(ctx, store.PersonID(person.ID))
 	if err != nil {
