@@ -5,27 +5,14 @@ import (
 	"encoding/xml"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/beevik/etree"
-	dsig "github.com/russellhaering/goxmldsig"
 )
 
-// ownCanonical is exclusive canonicalization without comments (xml-exc-c14n 3) of
-// elements that this package has built. goxmldsig's own gives the same octets, but
-// rearranges the tree and copies two maps of namespaces for each element, which cost
-// more than everything else of a launch beside RSA. What others send is not verified
-// by it.
-type ownCanonical struct{}
-
-func (ownCanonical) Algorithm() dsig.AlgorithmID { return dsig.CanonicalXML10ExclusiveAlgorithmId }
-
-// Canonicalize returns the canonical octets of el, and leaves it as it is.
-func (ownCanonical) Canonicalize(el *etree.Element) ([]byte, error) { return writeXML(el) }
-
-// writeXML writes an element in canonical form: what leaves is octet for octet what
-// was signed. The declarations around el count as its own; those that nothing uses
-// as a prefix of a name are left out.
+// writeXML writes a tree that this package has built, such as our metadata, in exclusive canonical form without comments
+// (xml-exc-c14n 3). goxmldsig's own canonicalizer gives the same octets, but rearranges the tree and copies two maps of
+// namespaces for each element. What others send is not verified by this. The declarations around el count as its own;
+// those that nothing uses as a prefix of a name are left out.
 func writeXML(el *etree.Element) ([]byte, error) {
 	var out bytes.Buffer
 	out.Grow(8 << 10) // a Response with an assertion, at once
@@ -87,22 +74,4 @@ func (t *treeWriter) element(el *etree.Element) error {
 	}
 	t.names.close()
 	return t.to.end(start.Name)
-}
-
-// characters puts U+FFFD in the place of what XML has no way to write (xml 2.2): a
-// control character in a person's record must not make the document unreadable.
-func characters(s string) string {
-	for i := range len(s) {
-		if s[i] >= ' ' && s[i] < 0x7f || s[i] == '\t' || s[i] == '\n' || s[i] == '\r' {
-			continue
-		}
-		return strings.Map(func(r rune) rune {
-			switch {
-			case r == '\t', r == '\n', r == '\r', r >= ' ' && r <= 0xd7ff, r >= 0xe000 && r <= 0xfffd, r >= 0x10000:
-				return r
-			}
-			return '\ufffd'
-		}, s)
-	}
-	return s
 }

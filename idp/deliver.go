@@ -66,7 +66,7 @@ func (p *Provider) deliver(ctx context.Context, f *flow, s store.Session, e dire
 	}
 	o.capture = p.captures(f.config, s.Person)
 	began := traceOf(ctx).begin()
-	out, err := p.success(by, o, s, r)
+	out, err := p.success(ctx, by, o, s, r)
 	if err != nil {
 		return nil, fmt.Errorf("response for %s: %w", f.sp.EntityID, err)
 	}
@@ -148,7 +148,7 @@ func (p *Provider) answerStatus(ctx context.Context, f *flow, reason string, per
 		}
 		defer free()
 	}
-	out, err := p.failure(by, o, statusOf(reason))
+	out, err := p.failure(ctx, by, o, statusOf(reason))
 	if err != nil {
 		return nil, fmt.Errorf("status for %s: %w", f.sp.EntityID, err)
 	}

@@ -12,8 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-
-	"github.com/beevik/etree"
+	"slices"
 )
 
 // Values of ServiceProvider.Encryption. The empty one means off.
@@ -188,14 +187,10 @@ func (sp *provider) encryptTo() (*recipient, error) {
 	return nil, errors.Join(faults...)
 }
 
-// encrypt turns an assertion into its saml:EncryptedAssertion (saml-core 2.3.4).
+// encrypt adds the saml:EncryptedAssertion (saml-core 2.3.4) of an assertion.
 // random must be of cryptographic quality. The assertion has to declare every
 // namespace that it uses itself: it is read alone after decryption.
-func (r *recipient) encrypt(assertion *etree.Element, random io.Reader) (*etree.Element, error) {
-	plain, err := writeXML(assertion)
-	if err != nil {
-		return nil, fmt.Errorf("write the assertion to encrypt: %w", err)
-	}
+func (r *recipient) encrypt(to octets, plain []byte, random io.Reader) (octets, error) {
 	// A fresh key for each assertion, so a nonce can't meet its like.
 	key := make([]byte, r.content.size)
 	if _, err := io.ReadFull(random, key); err != nil {
@@ -209,7 +204,7 @@ func (r *recipient) encrypt(assertion *etree.Element, random io.Reader) (*etree.
 	if err != nil {
 		return nil, fmt.Errorf("encrypt a content key by %s: %w", r.transport.algorithm, err)
 	}
-	return r.element(wrapped, content), nil
+	return r.write(to, wrapped, content), nil
 }
 
 // seal encrypts with a key that is used once. What comes out starts with the
@@ -244,37 +239,30 @@ func (c contentCipher) seal(key, plain []byte, random io.Reader) ([]byte, error)
 	return gcm.Seal(nonce, nonce, plain, nil), nil
 }
 
-// element writes the XML. The wrapped key stands inside the encrypted data,
+// write adds the XML. The wrapped key stands inside the encrypted data,
 // where every reader looks for the one key of one recipient (saml-core 6.1,
 // erratum E43), and names the certificate, so that a service provider with two
 // keys takes the right one.
-func (r *recipient) element(wrapped, content []byte) *etree.Element {
-	el := etree.NewElement("saml:EncryptedAssertion")
-	el.CreateAttr("xmlns:saml", nsAssertion)
-	data := el.CreateElement("xenc:EncryptedData")
-	data.CreateAttr("xmlns:xenc", nsEncryption)
-	data.CreateAttr("Type", nsEncryption+"Element")
-	data.CreateElement("xenc:EncryptionMethod").CreateAttr("Algorithm", r.content.algorithm)
-
-	info := data.CreateElement("ds:KeyInfo")
-	info.CreateAttr("xmlns:ds", nsSignature)
-	key := info.CreateElement("xenc:EncryptedKey")
-	method := key.CreateElement("xenc:EncryptionMethod")
-	method.CreateAttr("Algorithm", r.transport.algorithm)
-	method.CreateElement("ds:DigestMethod").CreateAttr("Algorithm", r.transport.digest)
+func (r *recipient) write(to octets, wrapped, content []byte) octets {
+	to = slices.Grow(to, 4<<10+base64.StdEncoding.EncodedLen(len(content)))
+	to.markup("<saml:EncryptedAssertion" + declareAssertion + `><xenc:EncryptedData xmlns:xenc="` + nsEncryption + `" Type="` + nsEncryption + `Element"><xenc:EncryptionMethod`)
+	to.attribute("Algorithm", r.content.algorithm)
+	to.markup(`></xenc:EncryptionMethod><ds:KeyInfo xmlns:ds="` + nsSignature + `"><xenc:EncryptedKey><xenc:EncryptionMethod`)
+	to.attribute("Algorithm", r.transport.algorithm)
+	to.markup("><ds:DigestMethod")
+	to.attribute("Algorithm", r.transport.digest)
+	to.markup("></ds:DigestMethod>")
 	if r.transport.mgf != "" {
-		mgf := method.CreateElement("xenc11:MGF")
-		mgf.CreateAttr("xmlns:xenc11", nsEncryption11)
-		mgf.CreateAttr("Algorithm", r.transport.mgf)
+		to.markup(`<xenc11:MGF xmlns:xenc11="` + nsEncryption11 + `"`)
+		to.attribute("Algorithm", r.transport.mgf)
+		to.markup("></xenc11:MGF>")
 	}
-	key.CreateElement("ds:KeyInfo").CreateElement("ds:X509Data").CreateElement("ds:X509Certificate").
-		SetText(base64.StdEncoding.EncodeToString(r.certificate.Raw))
-	cipherValue(key, wrapped)
-
-	cipherValue(data, content)
-	return el
-}
-
-func cipherValue(parent *etree.Element, value []byte) {
-	parent.CreateElement("xenc:CipherData").CreateElement("xenc:CipherValue").SetText(base64.StdEncoding.EncodeToString(value))
+	to.markup("</xenc:EncryptionMethod><ds:KeyInfo><ds:X509Data><ds:X509Certificate>")
+	to = base64.StdEncoding.AppendEncode(to, r.certificate.Raw)
+	to.markup("</ds:X509Certificate></ds:X509Data></ds:KeyInfo><xenc:CipherData><xenc:CipherValue>")
+	to = base64.StdEncoding.AppendEncode(to, wrapped)
+	to.markup("</xenc:CipherValue></xenc:CipherData></xenc:EncryptedKey></ds:KeyInfo><xenc:CipherData><xenc:CipherValue>")
+	to = base64.StdEncoding.AppendEncode(to, content)
+	to.markup("</xenc:CipherValue></xenc:CipherData></xenc:EncryptedData></saml:EncryptedAssertion>")
+	return to
 }

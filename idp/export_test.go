@@ -29,7 +29,7 @@ func (p *Provider) Build(ctx context.Context, sp *Compiled, s store.Session, e d
 	if err != nil {
 		return "", err
 	}
-	out, err := p.success(by, o, s, r)
+	out, err := p.success(ctx, by, o, s, r)
 	return out.body, err
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"compress/flate"
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -12,7 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/beevik/etree"
 	"github.com/crewjam/saml"
 
 	"ssobridge/store"
@@ -54,17 +54,27 @@ func (sp *provider) takesLogout(address string) error {
 	return nil
 }
 
-// logoutHeader starts a message of ours (saml-core 3.2.1, 3.2.2).
-func (p *Provider) logoutHeader(name, id, destination string) *etree.Element {
-	el := etree.NewElement("samlp:" + name)
-	el.CreateAttr("xmlns:samlp", nsProtocol)
-	el.CreateAttr("xmlns:saml", nsAssertion)
-	el.CreateAttr("ID", id)
-	el.CreateAttr("Version", "2.0")
-	el.CreateAttr("IssueInstant", xmlTime(p.o.Now()))
-	el.CreateAttr("Destination", destination)
-	el.CreateElement("saml:Issuer").SetText(p.o.EntityID)
-	return el
+// logoutHeader is what stands at the start of a message of single logout. The second line can be empty.
+type logoutHeader struct {
+	name, id, destination               string
+	inResponseTo, notOnOrAfter, because string
+}
+
+// logout writes the start of a message of single logout, its Issuer included (saml-core 3.2.1, 3.2.2).
+func (p *Provider) logout(h logoutHeader) written {
+	head := make(octets, 0, headRoom)
+	head.markup("<samlp:" + h.name + declareProtocol)
+	head.attribute("Destination", h.destination)
+	head.attribute("ID", h.id)
+	head.optional("InResponseTo", h.inResponseTo)
+	head.attribute("IssueInstant", xmlTime(p.o.Now()))
+	head.optional("NotOnOrAfter", h.notOnOrAfter)
+	head.optional("Reason", h.because)
+	head.attribute("Version", "2.0")
+	head.markup("><saml:Issuer" + declareAssertion + ">")
+	head.text(p.o.EntityID)
+	head.markup("</saml:Issuer>")
+	return written{name: h.name, id: h.id, head: head}
 }
 
 // xmlTime is in UTC and no finer than milliseconds (saml-core 1.3.3).
@@ -72,7 +82,7 @@ func xmlTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.00
 
 // askLogout is the LogoutRequest for a participant (saml-core 3.7.1). The NameID
 // is, letter by letter, the one that the assertion had.
-func (p *Provider) askLogout(by *signer, sp *provider, part store.Participant) (Page, error) {
+func (p *Provider) askLogout(ctx context.Context, by *signer, sp *provider, part store.Participant) (Page, error) {
 	wanted := saml.HTTPRedirectBinding
 	if len(part.SessionIndexes) > 4 {
 		wanted = saml.HTTPPostBinding // a URL has no room for many
@@ -81,60 +91,50 @@ func (p *Provider) askLogout(by *signer, sp *provider, part store.Participant) (
 	if !ok {
 		return nil, fmt.Errorf("service provider %s has no logout endpoint", part.EntityID)
 	}
-	el := p.logoutHeader("LogoutRequest", part.Request, e.URL)
-	el.CreateAttr("NotOnOrAfter", xmlTime(p.o.Now().Add(requestLife)))
-	el.CreateAttr("Reason", "urn:oasis:names:tc:SAML:2.0:logout:user")
-	nameID := el.CreateElement("saml:NameID")
-	if part.NameIDFormat != "" {
-		nameID.CreateAttr("Format", part.NameIDFormat)
-	}
-	nameID.SetText(part.NameID)
+	w := p.logout(logoutHeader{
+		name: "LogoutRequest", id: part.Request, destination: e.URL,
+		notOnOrAfter: xmlTime(p.o.Now().Add(requestLife)), because: "urn:oasis:names:tc:SAML:2.0:logout:user",
+	})
+	w.rest.markup("<saml:NameID" + declareAssertion)
+	w.rest.optional("Format", part.NameIDFormat)
+	w.rest.markup(">")
+	w.rest.text(part.NameID)
+	w.rest.markup("</saml:NameID>")
 	for _, index := range part.SessionIndexes {
-		el.CreateElement("samlp:SessionIndex").SetText(index)
+		w.rest.markup("<samlp:SessionIndex>")
+		w.rest.text(index)
+		w.rest.markup("</samlp:SessionIndex>")
 	}
-	return by.carry(sp, e.Binding, e.URL, "SAMLRequest", el, nil)
+	w.rest.markup("</samlp:LogoutRequest>")
+	return by.carry(ctx, sp, e.Binding, e.URL, "SAMLRequest", w, nil)
 }
 
 // answerLogout is the LogoutResponse to the service provider that asked (saml-core 3.7.2).
-func (p *Provider) answerLogout(by *signer, sp *provider, wanted, id, inResponseTo string, relayState *string, st status) (Page, error) {
+func (p *Provider) answerLogout(ctx context.Context, by *signer, sp *provider, wanted, id, inResponseTo string, relayState *string, st status) (Page, error) {
 	e, ok := sp.logoutEndpoint(wanted)
 	if !ok {
 		return nil, fmt.Errorf("service provider %s has no logout endpoint", sp.EntityID)
 	}
 	address := cmp.Or(e.ResponseURL, e.URL)
-	el := p.logoutHeader("LogoutResponse", id, address)
-	el.CreateAttr("InResponseTo", inResponseTo)
-	s := el.CreateElement("samlp:Status")
-	code := s.CreateElement("samlp:StatusCode")
-	code.CreateAttr("Value", st.top)
-	if st.second != "" {
-		code.CreateElement("samlp:StatusCode").CreateAttr("Value", st.second)
-	}
-	if st.message != "" {
-		s.CreateElement("samlp:StatusMessage").SetText(st.message)
-	}
-	return by.carry(sp, e.Binding, address, "SAMLResponse", el, relayState)
+	w := p.logout(logoutHeader{name: "LogoutResponse", id: id, destination: address, inResponseTo: inResponseTo})
+	w.rest = st.write(w.rest)
+	w.rest.markup("</samlp:LogoutResponse>")
+	return by.carry(ctx, sp, e.Binding, address, "SAMLResponse", w, relayState)
 }
 
 // carry signs a message of single logout in the way of its binding, and is the
 // one door through which it leaves.
-func (s *signer) carry(sp *provider, binding, address, parameter string, el *etree.Element, relayState *string) (Page, error) {
+func (s *signer) carry(ctx context.Context, sp *provider, binding, address, parameter string, w written, relayState *string) (Page, error) {
 	if err := sp.takesLogout(address); err != nil {
 		return nil, err
 	}
 	if binding == saml.HTTPPostBinding {
-		if err := s.sign(el); err != nil {
+		if err := s.sign(ctx, &w); err != nil {
 			return nil, err
 		}
+		return CarryMessage{Action: address, Parameter: parameter, Message: w.base64(), RelayState: relayState, Provider: sp.name()}, nil
 	}
-	data, err := writeXML(el)
-	if err != nil {
-		return nil, fmt.Errorf("write %s for %s: %w", el.Tag, sp.EntityID, err)
-	}
-	if binding == saml.HTTPPostBinding {
-		return CarryMessage{Action: address, Parameter: parameter, Message: base64.StdEncoding.EncodeToString(data), RelayState: relayState, Provider: sp.name()}, nil
-	}
-	query, err := s.signedQuery(parameter, data, relayState)
+	query, err := s.signedQuery(ctx, parameter, w.bytes(), relayState)
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +147,7 @@ func (s *signer) carry(sp *provider, binding, address, parameter string, el *etr
 
 // signedQuery is the message in the HTTP-Redirect binding with its signature over
 // the query (saml-bindings 3.4.4.1).
-func (s *signer) signedQuery(parameter string, data []byte, relayState *string) (string, error) {
+func (s *signer) signedQuery(ctx context.Context, parameter string, data []byte, relayState *string) (string, error) {
 	var packed bytes.Buffer
 	w, err := flate.NewWriter(&packed, flate.BestCompression)
 	if err == nil {
@@ -163,8 +163,10 @@ func (s *signer) signedQuery(parameter string, data []byte, relayState *string) 
 	if relayState != nil {
 		query += "&RelayState=" + url.QueryEscape(*relayState)
 	}
-	query += "&SigAlg=" + url.QueryEscape(s.context.GetSignatureMethodIdentifier())
-	signature, err := s.context.SignString(query)
+	query += "&SigAlg=" + url.QueryEscape(s.method)
+	digest := s.hash.New()
+	digest.Write([]byte(query))
+	signature, err := s.raw(ctx, digest.Sum(nil))
 	switch {
 	case err != nil:
 		return "", fmt.Errorf("sign a query with key %s: %w", s.key.ID, err)

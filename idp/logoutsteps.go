@@ -85,7 +85,7 @@ func (p *Provider) LogoutPage(ctx context.Context, id string, v Visitor) (Answer
 			return SigningOut{Logout: l.ID, Services: c.services(l), Provider: c.askedBy(l), Next: c.partName(l.Participants[n]), Step: n, Pause: pause}, nil, nil
 		}
 		if l.EntityID != "" && l.FinishedAt.IsZero() && c.allDone(l) {
-			return p.finishLogout(c, l, data, v)
+			return p.finishLogout(ctx, c, l, data, v)
 		}
 		return c.signedOut(l), nil, nil
 	})
@@ -148,7 +148,7 @@ func (p *Provider) NextLogout(ctx context.Context, id string, past int, v Visito
 				return nil, nil, err
 			}
 			part.State, part.AskedAt = partAsked, now.UTC().Truncate(time.Microsecond)
-			page, err := p.askLogout(by, sp, *part)
+			page, err := p.askLogout(ctx, by, sp, *part)
 			return page, events, err
 		}
 	})
@@ -180,12 +180,12 @@ func (p *Provider) EndLogout(ctx context.Context, id string, v Visitor) (Answer,
 		if l.EntityID == "" || !l.FinishedAt.IsZero() {
 			return c.signedOut(l), nil, nil
 		}
-		return p.finishLogout(c, l, data, v)
+		return p.finishLogout(ctx, c, l, data, v)
 	})
 }
 
 // finishLogout makes the one LogoutResponse (row SLO-03).
-func (p *Provider) finishLogout(c *config, l *store.Logout, data logoutData, v Visitor) (Page, []store.Event, error) {
+func (p *Provider) finishLogout(ctx context.Context, c *config, l *store.Logout, data logoutData, v Visitor) (Page, []store.Event, error) {
 	now := p.o.Now()
 	l.FinishedAt = now.UTC().Truncate(time.Microsecond)
 	sp := c.providers[l.EntityID]
@@ -225,7 +225,7 @@ func (p *Provider) finishLogout(c *config, l *store.Logout, data logoutData, v V
 	if err != nil {
 		return nil, nil, err
 	}
-	page, err := p.answerLogout(by, sp, data.Binding, id, l.RequestID, data.RelayState, st)
+	page, err := p.answerLogout(ctx, by, sp, data.Binding, id, l.RequestID, data.RelayState, st)
 	return page, []store.Event{event}, err
 }
 

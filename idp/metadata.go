@@ -52,7 +52,7 @@ func (p *Provider) Metadata(ctx context.Context) ([]byte, error) {
 	}
 	// A key that is there and can't be used is no reason to drop the signature: who
 	// checks it must not see it come and go.
-	return p.describe(c, until, c.metadata != nil || c.metadataFault != nil)
+	return p.describe(ctx, c, until, c.metadata != nil || c.metadataFault != nil)
 }
 
 // MetadataFile is the copy to hand over. It has no validUntil (row MD-03): it is
@@ -63,10 +63,10 @@ func (p *Provider) MetadataFile(ctx context.Context, signed bool) ([]byte, error
 	if err != nil {
 		return nil, err
 	}
-	return p.describe(c, time.Time{}, signed)
+	return p.describe(ctx, c, time.Time{}, signed)
 }
 
-func (p *Provider) describe(c *config, until time.Time, signed bool) ([]byte, error) {
+func (p *Provider) describe(ctx context.Context, c *config, until time.Time, signed bool) ([]byte, error) {
 	if _, err := c.active(); err != nil {
 		return nil, err
 	}
@@ -108,7 +108,7 @@ func (p *Provider) describe(c *config, until time.Time, signed bool) ([]byte, er
 	p.people(root)
 	doc.Indent(2)
 	if signed {
-		if err := p.signMetadata(c, doc); err != nil {
+		if err := p.signMetadata(ctx, c, doc); err != nil {
 			return nil, err
 		}
 	}
@@ -121,7 +121,7 @@ func (p *Provider) describe(c *config, until time.Time, signed bool) ([]byte, er
 
 // signMetadata signs with the key that signs nothing else: it stays what it is
 // when the signing keys roll over. The signature is the first child (saml-metadata 2.3.2).
-func (p *Provider) signMetadata(c *config, doc *etree.Document) error {
+func (p *Provider) signMetadata(ctx context.Context, c *config, doc *etree.Document) error {
 	switch {
 	case c.metadataFault != nil:
 		return fmt.Errorf("sign metadata: %w", c.metadataFault)
@@ -134,8 +134,9 @@ func (p *Provider) signMetadata(c *config, doc *etree.Document) error {
 	}
 	sum := sha256.Sum256(plain)
 	root := doc.Root()
-	root.CreateAttr("ID", "_"+hex.EncodeToString(sum[:20]))
-	signature, err := c.metadata.context.ConstructSignature(root, true)
+	id := "_" + hex.EncodeToString(sum[:20])
+	root.CreateAttr("ID", id)
+	signature, err := c.metadata.element(ctx, id, root)
 	if err != nil {
 		return fmt.Errorf("sign metadata with key %s: %w", c.metadata.key.ID, err)
 	}

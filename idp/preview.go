@@ -107,9 +107,11 @@ func (p *Provider) PreviewAssertion(ctx context.Context, record store.ServicePro
 
 	x := AssertionPreview{EntityID: sp.EntityID}
 	assertion := p.assertion(out, o, session, r)
-	assertion.InsertChildAt(0, etree.NewComment(previewComment))
 	doc := etree.NewDocument()
-	doc.SetRoot(assertion)
+	if err := doc.ReadFromBytes(assertion.bytes()); err != nil {
+		return fail(fmt.Errorf("read the assertion: %w", err))
+	}
+	doc.Root().InsertChildAt(0, etree.NewComment(previewComment))
 	doc.Indent(2)
 	if x.XML, err = doc.WriteToString(); err != nil {
 		return fail(fmt.Errorf("write the assertion: %w", err))

@@ -6,8 +6,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/beevik/etree"
-
 	"ssobridge/idp/directory"
 	"ssobridge/provisioning"
 	"ssobridge/store"
@@ -129,26 +127,28 @@ func checkValue(v string) error {
 	return nil
 }
 
-// attributeStatement builds the one AttributeStatement, nil where nothing is
+// write adds the one AttributeStatement, nothing where nothing is
 // released. Each value has an AttributeValue of its own and each attribute says
-// its NameFormat (saml-core 2.7.3.1). It is written here and not by
-// crewjam/saml, whose values carry xsi:type="xs:string" with a prefix that
-// exclusive canonicalization then leaves undeclared.
-func (r release) attributeStatement() *etree.Element {
+// its NameFormat (saml-core 2.7.3.1). Values carry no xsi:type="xs:string": exclusive
+// canonicalization would leave its prefix undeclared.
+func (r release) write(to octets) octets {
 	if len(r.attributes) == 0 {
-		return nil
+		return to
 	}
-	statement := etree.NewElement("saml:AttributeStatement")
+	to.markup("<saml:AttributeStatement>")
 	for _, a := range r.attributes {
-		el := statement.CreateElement("saml:Attribute")
-		if a.FriendlyName != "" {
-			el.CreateAttr("FriendlyName", a.FriendlyName)
-		}
-		el.CreateAttr("Name", a.Name)
-		el.CreateAttr("NameFormat", a.NameFormat)
+		to.markup("<saml:Attribute")
+		to.optional("FriendlyName", a.FriendlyName)
+		to.attribute("Name", a.Name)
+		to.attribute("NameFormat", a.NameFormat)
+		to.markup(">")
 		for _, v := range a.values {
-			el.CreateElement("saml:AttributeValue").SetText(v)
+			to.markup("<saml:AttributeValue>")
+			to.text(v)
+			to.markup("</saml:AttributeValue>")
 		}
+		to.markup("</saml:Attribute>")
 	}
-	return statement
+	to.markup("</saml:AttributeStatement>")
+	return to
 }

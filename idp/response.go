@@ -1,14 +1,13 @@
 package idp
 
 import (
-	"encoding/base64"
+	"context"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
-	"github.com/beevik/etree"
 	"github.com/crewjam/saml"
 
 	"ssobridge/store"
@@ -38,7 +37,7 @@ type issued struct {
 
 // success builds and signs a Response with one assertion about the person of
 // session s (rows RSP-01 to RSP-11).
-func (p *Provider) success(by *signer, o outgoing, s store.Session, r release) (issued, error) {
+func (p *Provider) success(ctx context.Context, by *signer, o outgoing, s store.Session, r release) (issued, error) {
 	if !o.sp.SignAssertion && !o.sp.SignResponse {
 		return issued{}, fmt.Errorf("service provider %s: neither assertion nor Response is to be signed", o.sp.EntityID) // row RSP-09
 	}
@@ -59,48 +58,50 @@ func (p *Provider) success(by *signer, o outgoing, s store.Session, r release) (
 	// The order is that of saml-core 6.2 (row RSP-11): sign the assertion, then
 	// encrypt it, then sign the Response around it.
 	if o.sp.SignAssertion {
-		if err := by.sign(assertion); err != nil {
+		if err := by.sign(ctx, &assertion); err != nil {
 			return issued{}, err
 		}
 	}
 	if o.capture {
-		if out.assertion, err = writeXML(assertion); err != nil {
-			return issued{}, fmt.Errorf("capture the assertion: %w", err)
-		}
+		out.assertion = assertion.bytes()
 	}
 	if o.sp.encryptFault != nil { // asked before, and asked again where it counts: nothing leaves in clear by mistake
 		return issued{}, fmt.Errorf("service provider %s: %w", o.sp.EntityID, o.sp.encryptFault)
 	}
+	response := p.response(out, o, status{top: saml.StatusSuccess})
 	if o.sp.recipient != nil { // row RSP-12
-		encrypted, err := o.sp.recipient.encrypt(assertion, p.o.Random)
-		if err != nil {
+		if response.rest, err = o.sp.recipient.encrypt(response.rest, assertion.bytes(), p.o.Random); err != nil {
 			return issued{}, fmt.Errorf("service provider %s: %w", o.sp.EntityID, err)
 		}
-		assertion = encrypted
+	} else {
+		response.rest = slices.Grow(response.rest, assertion.size()+len(responseEnd))
+		response.rest = append(append(response.rest, assertion.head...), assertion.rest...)
 	}
-	response := p.response(out, o, status{top: saml.StatusSuccess})
-	response.AddChild(assertion)
+	response.rest.markup(responseEnd)
 	if o.sp.SignResponse {
-		if err := by.sign(response); err != nil {
+		if err := by.sign(ctx, &response); err != nil {
 			return issued{}, err
 		}
 	}
-	return out.with(response)
+	out.body = response.base64()
+	return out, nil
 }
 
 // failure builds a Response that carries a status and no assertion (row
 // RSP-17). It is always signed: the record's switches are about assertions, and
 // an SP that believed an unsigned refusal could be told any.
-func (p *Provider) failure(by *signer, o outgoing, st status) (issued, error) {
+func (p *Provider) failure(ctx context.Context, by *signer, o outgoing, st status) (issued, error) {
 	out, err := p.envelope()
 	if err != nil {
 		return issued{}, err
 	}
 	response := p.response(out, o, st)
-	if err := by.sign(response); err != nil {
+	response.rest.markup(responseEnd)
+	if err := by.sign(ctx, &response); err != nil {
 		return issued{}, err
 	}
-	return out.with(response)
+	out.body = response.base64()
+	return out, nil
 }
 
 // envelope starts a Response: its ID and its moment. Times come from our clock
@@ -111,41 +112,55 @@ func (p *Provider) envelope() (issued, error) {
 	return issued{responseID: id, at: p.o.Now().UTC().Truncate(time.Millisecond)}, err
 }
 
-func (out issued) with(response *etree.Element) (issued, error) {
-	data, err := writeXML(response)
-	if err != nil {
-		return issued{}, fmt.Errorf("write response %s: %w", out.responseID, err)
-	}
-	if len(data) == 0 {
-		return issued{}, errors.New("write response: nothing was written")
-	}
-	out.body = base64.StdEncoding.EncodeToString(data)
-	return out, nil
+// The prefixes of what leaves, declared where they are used for the first time.
+const (
+	declareAssertion = ` xmlns:saml="` + nsAssertion + `"`
+	declareProtocol  = ` xmlns:samlp="` + nsProtocol + `"`
+	responseEnd      = "</samlp:Response>"
+)
+
+// headRoom is about what comes before a signature, and the signature with a certificate.
+const headRoom = 4 << 10
+
+// response writes a Response up to where an assertion has its place. responseEnd ends it.
+func (p *Provider) response(out issued, o outgoing, st status) written {
+	head := make(octets, 0, headRoom)
+	head.markup("<samlp:Response" + declareProtocol)
+	head.optional("Destination", o.to.destination)
+	head.attribute("ID", out.responseID)
+	head.optional("InResponseTo", o.inResponseTo)
+	head.attribute("IssueInstant", instant(out.at))
+	head.attribute("Version", "2.0")
+	head.markup(">")
+	// Our entityID, byte for byte as registered (row SP-02). Its Format is left out: entity is the default (saml-core 8.3.6).
+	head.markup("<saml:Issuer" + declareAssertion + ">")
+	head.text(p.o.EntityID)
+	head.markup("</saml:Issuer>")
+	return written{name: "Response", id: out.responseID, head: head, rest: st.write(nil)}
 }
 
-func (p *Provider) response(out issued, o outgoing, st status) *etree.Element {
-	code := saml.StatusCode{Value: st.top}
+// write adds the Status (saml-core 3.2.2.1).
+func (st status) write(to octets) octets {
+	to.markup("<samlp:Status><samlp:StatusCode")
+	to.attribute("Value", st.top)
+	to.markup(">")
 	if st.second != "" {
-		code.StatusCode = &saml.StatusCode{Value: st.second}
+		to.markup("<samlp:StatusCode")
+		to.attribute("Value", st.second)
+		to.markup("></samlp:StatusCode>")
 	}
-	var message *saml.StatusMessage
+	to.markup("</samlp:StatusCode>")
 	if st.message != "" {
-		message = &saml.StatusMessage{Value: st.message}
+		to.markup("<samlp:StatusMessage>")
+		to.text(st.message)
+		to.markup("</samlp:StatusMessage>")
 	}
-	return (&saml.Response{
-		ID:           out.responseID,
-		InResponseTo: o.inResponseTo,
-		Version:      "2.0",
-		IssueInstant: out.at,
-		Destination:  o.to.destination,
-		Issuer:       p.issuer(),
-		Status:       saml.Status{StatusCode: code, StatusMessage: message},
-	}).Element()
+	to.markup("</samlp:Status>")
+	return to
 }
 
-// issuer is our entityID, byte for byte as registered (row SP-02). Its Format is
-// left out: entity is the default (saml-core 8.3.6).
-func (p *Provider) issuer() *saml.Issuer { return &saml.Issuer{Value: p.o.EntityID} }
+// instant is a time without the zeros at the end of its milliseconds.
+func instant(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.999Z07:00") }
 
 // life is how long an assertion for this service provider can be used.
 func (sp *provider) life() time.Duration {
@@ -155,46 +170,43 @@ func (sp *provider) life() time.Duration {
 	return sp.Lifetime
 }
 
-func (p *Provider) assertion(out issued, o outgoing, s store.Session, r release) *etree.Element {
+// assertion writes the assertion, which declares all its prefixes itself: an SP may move it, and reads it alone after
+// decryption.
+func (p *Provider) assertion(out issued, o outgoing, s store.Session, r release) written {
 	until := out.at.Add(o.sp.life())
-	sessionEnd := s.EndsAt.UTC().Truncate(time.Millisecond)
-	el := (&saml.Assertion{
-		ID:           out.assertionID,
-		IssueInstant: out.at,
-		Version:      "2.0",
-		Issuer:       *p.issuer(),
-		Subject: &saml.Subject{
-			// No qualifiers: they default to the two entityIDs (saml-core 8.3.7).
-			NameID: &saml.NameID{Format: r.format, Value: r.nameID},
-			SubjectConfirmations: []saml.SubjectConfirmation{{
-				Method: "urn:oasis:names:tc:SAML:2.0:cm:bearer",
-				// No NotBefore (saml-profiles 4.1.4.2), and no Address: what we see of the
-				// person's address is not what the SP sees (row RSP-06).
-				SubjectConfirmationData: &saml.SubjectConfirmationData{
-					Recipient:    o.to.recipient,
-					NotOnOrAfter: until,
-					InResponseTo: o.inResponseTo,
-				},
-			}},
-		},
-		Conditions: &saml.Conditions{
-			NotBefore:    out.at.Add(-max(o.sp.Skew, 0)), // their clock may be behind ours (row RSP-07)
-			NotOnOrAfter: until,
-			AudienceRestrictions: []saml.AudienceRestriction{{
-				Audience: saml.Audience{Value: o.to.audience},
-			}},
-		},
-		AuthnStatements: []saml.AuthnStatement{{
-			AuthnInstant:        s.AuthenticatedAt.UTC().Truncate(time.Millisecond),
-			SessionIndex:        out.sessionIndex,
-			SessionNotOnOrAfter: &sessionEnd,
-			AuthnContext: saml.AuthnContext{
-				AuthnContextClassRef: &saml.AuthnContextClassRef{Value: p.classes.of(p.toldMethods(o, s), o.asked)},
-			},
-		}},
-	}).Element()
-	if statement := r.attributeStatement(); statement != nil {
-		el.AddChild(statement)
-	}
-	return el
+	head := make(octets, 0, headRoom)
+	head.markup("<saml:Assertion" + declareAssertion)
+	head.attribute("ID", out.assertionID)
+	head.attribute("IssueInstant", instant(out.at))
+	head.attribute("Version", "2.0")
+	head.markup("><saml:Issuer>")
+	head.text(p.o.EntityID)
+	head.markup("</saml:Issuer>")
+
+	rest := make(octets, 0, 2<<10)
+	rest.markup("<saml:Subject><saml:NameID") // no qualifiers: they default to the two entityIDs (saml-core 8.3.7)
+	rest.optional("Format", r.format)
+	rest.markup(">")
+	rest.text(r.nameID)
+	rest.markup(`</saml:NameID><saml:SubjectConfirmation Method="urn:oasis:names:tc:SAML:2.0:cm:bearer"><saml:SubjectConfirmationData`)
+	// No NotBefore (saml-profiles 4.1.4.2), and no Address: what we see of the
+	// person's address is not what the SP sees (row RSP-06).
+	rest.optional("InResponseTo", o.inResponseTo)
+	rest.attribute("NotOnOrAfter", instant(until))
+	rest.optional("Recipient", o.to.recipient)
+	rest.markup("></saml:SubjectConfirmationData></saml:SubjectConfirmation></saml:Subject><saml:Conditions")
+	rest.attribute("NotBefore", instant(out.at.Add(-max(o.sp.Skew, 0)))) // their clock may be behind ours (row RSP-07)
+	rest.attribute("NotOnOrAfter", instant(until))
+	rest.markup("><saml:AudienceRestriction><saml:Audience>")
+	rest.text(o.to.audience)
+	rest.markup("</saml:Audience></saml:AudienceRestriction></saml:Conditions><saml:AuthnStatement")
+	rest.attribute("AuthnInstant", instant(s.AuthenticatedAt.Truncate(time.Millisecond)))
+	rest.attribute("SessionIndex", out.sessionIndex)
+	rest.attribute("SessionNotOnOrAfter", instant(s.EndsAt.Truncate(time.Millisecond)))
+	rest.markup("><saml:AuthnContext><saml:AuthnContextClassRef>")
+	rest.text(p.classes.of(p.toldMethods(o, s), o.asked))
+	rest.markup("</saml:AuthnContextClassRef></saml:AuthnContext></saml:AuthnStatement>")
+	rest = r.write(rest)
+	rest.markup("</saml:Assertion>")
+	return written{name: "Assertion", id: out.assertionID, head: head, rest: rest}
 }
