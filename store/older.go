@@ -39,10 +39,17 @@ const olderWay = time.Hour
 // meets such a replica then starts again, and strangers store nothing.
 func (db *DB) OlderReplicas(ctx context.Context) bool { return db.upgrade(ctx).running }
 
+// errNeverSays: the database has no way to say which programs are connected, or none for this role.
+var errNeverSays = errors.New("the database does not say who is connected")
+
 // OlderReplicaNow asks whether a replica of the version before this one is connected at this moment. One that lost its connections a moment
-// ago is not seen: what can't be taken back goes by OlderReplicas.
+// ago is not seen: what can't be taken back goes by OlderReplicas as well. As there, a database that never says has none; one that gave no
+// answer this time is an error.
 func (db *DB) OlderReplicaNow(ctx context.Context) (bool, error) {
 	found, err := db.engine.older(ctx)
+	if errors.Is(err, errNeverSays) {
+		return false, nil
+	}
 	if err != nil {
 		return false, fmt.Errorf("look for replicas of the version before this one: %w", err)
 	}

@@ -63,6 +63,11 @@ func (p *postgres) older(ctx context.Context) (found bool, err error) {
 		SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_stat_activity
 		                WHERE datname = current_database() AND usename = current_user AND application_name = $1)`,
 		p.olderName).Scan(&found)
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) && slices.Contains([]string{"42501", "42P01", "42703", "0A000"}, refused.Code) {
+		// insufficient_privilege, undefined_table, undefined_column, feature_not_supported: it will never say.
+		err = fmt.Errorf("%w: %w", errNeverSays, err)
+	}
 	return found, err
 }
 

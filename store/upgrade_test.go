@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -421,6 +422,40 @@ func TestPostgresWithoutAdvisoryLocks(t *testing.T) {
 		t.Error("opened a database in which no table can be made")
 	} else if !strings.Contains(err.Error(), "permission denied") || time.Since(start) > 10*time.Second {
 		t.Errorf("after %v: %v, want a refusal at once", time.Since(start), err)
+	}
+}
+
+// TestPostgresWithoutActivity: where a role may not see who is connected, none of the version before is: the program starts, and secret keys are
+// rotated.
+func TestPostgresWithoutActivity(t *testing.T) {
+	o := storetest.Postgres(t)(t)
+	admin := beside(t, o)
+	role := fmt.Sprintf("blind_%d", os.Getpid())
+	if _, err := admin.Exec(fmt.Sprintf(`
+		CREATE ROLE %[1]s LOGIN PASSWORD 'only-on-loopback';
+		GRANT ALL ON SCHEMA public TO %[1]s;
+		REVOKE ALL ON pg_catalog.pg_stat_activity FROM PUBLIC`, role)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if _, err := admin.Exec(`DROP OWNED BY ` + role + `; DROP ROLE ` + role); err != nil {
+			t.Errorf("drop role: %v", err)
+		}
+	})
+	_, after, _ := strings.Cut(o.DSN, "@")
+	blind := store.Options{DSN: "postgres://" + role + ":only-on-loopback@" + after}
+	if _, err := beside(t, blind).Exec(`SELECT 1 FROM pg_stat_activity`); err == nil {
+		t.Fatal("the role may see who is connected")
+	}
+	db := openStore(t, blind)
+	if found, err := db.OlderReplicaNow(t.Context()); found || err != nil {
+		t.Errorf("a replica of the version before: %t, %v, want none", found, err)
+	}
+	// Any other error is one.
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if _, err := db.OlderReplicaNow(ended); err == nil {
+		t.Error("a question that got no answer was taken for a no")
 	}
 }
 

@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// clockJump is how far the clock may be apart from when it was last looked, and how far it may jump in all while a program runs. Nothing that is kept for less is worth a question to an
-	// administrator after a longer stop.
+	// clockJump is how far the clock may be apart from when it was last looked, and how far it may jump in all while a program
+	// runs. Nothing that is kept for less is worth a question to an administrator after a longer stop.
 	clockJump = 30 * 24 * time.Hour
 	// clockApart is how far the clocks of this replica and of the database may be apart.
 	clockApart = time.Hour

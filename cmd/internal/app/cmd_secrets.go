@@ -264,7 +264,11 @@ func (c *secretsRemoveCmd) Run(s *session) error {
 // allUpgraded refuses to make things anew with another secret key beside replicas of the version before. They know one alone, and announce
 // themselves nowhere: what is made anew can't be read there, and for an hour the upgrade can still be taken back.
 func (p *Parts) allUpgraded(ctx context.Context) error {
-	if !p.Store.OlderReplicas(ctx) {
+	now, err := p.Store.OlderReplicaNow(ctx)
+	if err != nil {
+		return err // OlderReplicas takes a question without an answer for a no
+	}
+	if !now && !p.Store.OlderReplicas(ctx) {
 		return nil
 	}
 	return badInput(errors.New("a replica of the version before this one uses this database, or did within the last hour; it knows one secret key alone"),
