@@ -72,3 +72,6 @@ func (s Slots) Waiting() int {
 
 // MaxWaitingBlock is how many of one address may wait.
 const MaxWaitingBlock = maxWaitingBlock
+
+// Codes are the reasons that a reference can carry, and how many numbers there are for them.
+func Codes() (all []string, numbers int) { return codes, maxCodes }

@@ -60,7 +60,7 @@ const maxCodes = 1 << reasonBits
 
 // codeOf is the number of a reason, 0 for one that has none.
 func codeOf(reason string) uint8 {
-	return uint8(max(slices.Index(codes, reason), 0)) //nolint:gosec // G115: a test counts that there are fewer than maxCodes
+	return uint8(max(slices.Index(codes, reason), 0)) //nolint:gosec // G115: TestCodesFit: there are no more than maxCodes
 }
 
 // References makes and reads references that carry their reason.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -65,6 +66,19 @@ func TestReferencesCarryTheirReason(t *testing.T) {
 			if _, ok := r.Read(changed); ok && changed != ref {
 				t.Errorf("%s is read, made from %s", changed, ref)
 			}
+		}
+	}
+}
+
+// TestCodesFit: each reason has a number of its own, and there is one for each: the next one would be read as the first.
+func TestCodesFit(t *testing.T) {
+	all, numbers := idp.Codes()
+	if len(all) > numbers {
+		t.Errorf("%d reasons for %d numbers", len(all), numbers)
+	}
+	for i, reason := range all {
+		if slices.Index(all, reason) != i {
+			t.Errorf("%s stands in codes twice", reason)
 		}
 	}
 }

@@ -202,6 +202,28 @@ func TestOneRequestIsCountedOnce(t *testing.T) {
 	}
 }
 
+// TestCountsHaveTheMomentOfTheReference: a request that ends in the next minute is counted in the one that its reference names, or the
+// reference would be answered by nothing (row COST-03).
+func TestCountsHaveTheMomentOfTheReference(t *testing.T) {
+	began := start.Truncate(time.Minute).Add(59 * time.Second)
+	at := began
+	s := idp.NewStrangers(func() time.Time { return at })
+	for range 11 {
+		at = began
+		_, f := s.Begin(context.Background(), "192.0.2.1")
+		f.Refused(idp.ReasonBusy)
+		f.Over()
+		at = at.Add(2 * time.Second)
+		f.Done()
+		if !f.Began().Equal(began) {
+			t.Errorf("began %v, want %v", f.Began(), began)
+		}
+	}
+	if all := s.Counted(); len(all) != 1 || !all[0].First.Equal(began) || !all[0].Last.Equal(began) {
+		t.Errorf("counted: %+v, want one at %v", all, began)
+	}
+}
+
 // TestCountsAreStoredInTheEnd: what could not be stored is not lost, and stays in few entries.
 func TestCountsAreStoredInTheEnd(t *testing.T) {
 	at := start.Truncate(store.FigureStep)

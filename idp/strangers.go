@@ -128,13 +128,13 @@ func (s *Strangers) warns(message string) bool {
 	return ok
 }
 
-// count counts a request that left nothing.
-func (s *Strangers) count(code uint8) {
-	now := s.now().UTC()
+// count counts a request that left nothing, at the moment that its reference carries.
+func (s *Strangers) count(code uint8, at time.Time) {
+	at = at.UTC()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.reasons[code]++
-	s.add(code, store.RequestCount{Reason: codes[code], First: now, Last: now, Requests: 1})
+	s.add(code, store.RequestCount{Reason: codes[code], First: at, Last: at, Requests: 1})
 }
 
 // add adds to the counts that are to be stored. The lock is held.
@@ -202,7 +202,7 @@ func (s *Strangers) Reasons() map[string]int64 {
 
 // Begin starts to follow a request of this address.
 func (s *Strangers) Begin(ctx context.Context, address string) (context.Context, *Footprint) {
-	f := &Footprint{strangers: s, address: address}
+	f := &Footprint{strangers: s, address: address, began: s.now()}
 	return context.WithValue(ctx, footprintKey{}, f), f
 }
 
@@ -210,8 +210,10 @@ func (s *Strangers) Begin(ctx context.Context, address string) (context.Context,
 type Footprint struct {
 	strangers *Strangers
 	address   string
+	began     time.Time
 
 	mu      sync.Mutex
+	alike   bool // the answer must not tell whether a login exists
 	known   bool // somebody with a session, or whose login exists, is behind it
 	refused bool
 	code    uint8  // of its reason
@@ -276,6 +278,30 @@ func (f *Footprint) Reason() string {
 	return codes[f.code]
 }
 
+// Alike says that the answer must be the same for a login that exists and for one that does not. Whoever is known has another bound than a
+// stranger, and another reason: a reference that depended on these would tell the two apart.
+func (f *Footprint) Alike() {
+	if f == nil {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.alike = true
+}
+
+// IsAlike tells whether Alike was said.
+func (f *Footprint) IsAlike() bool {
+	if f == nil {
+		return false
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.alike
+}
+
+// Began is when the request began. A reference carries this moment and the count has it, so that a request at the end of a minute is found.
+func (f *Footprint) Began() time.Time { return f.began }
+
 // Over tells whether the request must leave nothing of its own: it is only counted. The first time it is asked it takes one of what there
 // is room for; a request takes one at most, unless it turns out later to be another kind of request.
 func (f *Footprint) Over() bool {
@@ -335,7 +361,7 @@ func (f *Footprint) NoRoom() {
 // Done counts the request, if it left nothing. It is to be called once, at its end.
 func (f *Footprint) Done() {
 	if f.LeftNothing() {
-		f.strangers.count(codeOf(f.Reason()))
+		f.strangers.count(codeOf(f.Reason()), f.began)
 	}
 }
 

@@ -224,6 +224,7 @@ func (p *Provider) tooMany(ctx context.Context, f *flow, form AskPassword, a att
 
 // wrongPassword is the one answer to a wrong password, an unknown login and whatever must not be told from them.
 func (p *Provider) wrongPassword(ctx context.Context, f *flow, form AskPassword, began time.Time) (Answer, error) {
+	FootprintOf(ctx).Alike()
 	answer, err := p.askPassword(ctx, f, form)
 	if err != nil {
 		return Answer{}, err
@@ -234,8 +235,9 @@ func (p *Provider) wrongPassword(ctx context.Context, f *flow, form AskPassword,
 	return answer, nil
 }
 
-// busy answers where too many wait at an address.
+// busy answers where too many wait at an address, whether the login exists or not.
 func (p *Provider) busy(ctx context.Context, f *flow) Answer {
+	FootprintOf(ctx).Alike()
 	p.logRefusal(ctx, f.v, f.sp.EntityID, ReasonBusy, "too many logins from this address wait for their turn", "look for a flood of logins from one address")
 	return Answer{Page: Refusal{
 		SignIn: f.at(), Provider: f.sp.name(), Reason: ReasonBusy, Status: http.StatusServiceUnavailable,

@@ -100,3 +100,32 @@ func TestRefusalsAreOnlyCounted(t *testing.T) {
 		t.Errorf("for the log: %v, stored: %v", got, sums)
 	}
 }
+
+// TestAlikeAnswersHaveAlikeReferences: where an answer must not tell whether a login exists, its reference does not either, though one
+// person's trace is kept and a stranger's is not (row COST-03).
+func TestAlikeAnswersHaveAlikeReferences(t *testing.T) {
+	sealer, err := certs.NewSealer(bytes.Repeat([]byte{1}, certs.MinSecret))
+	if err != nil {
+		t.Fatal(err)
+	}
+	refs := idp.NewReferences(sealer)
+	r := newRig(t, func(o *web.Options) { o.Strangers, o.References = idp.NewStrangers(o.Now), &refs })
+	refused := idp.Answer{Page: idp.Refusal{Provider: "Constant Contact", Reason: idp.ReasonBusy, Status: http.StatusServiceUnavailable}}
+	wrong := idp.Answer{Page: idp.AskPassword{SignIn: "x", Problem: "bad_credentials"}}
+	for i := range 30 { // past the bound from the middle on
+		for what, f := range map[string]func(*idp.Footprint){
+			"a login that exists":    func(f *idp.Footprint) { f.Known(); f.Alike() },
+			"one that does not":      func(f *idp.Footprint) { f.Refused("bad_credentials"); f.Alike() },
+			"one that several match": func(f *idp.Footprint) { f.Refused("ambiguous"); f.Alike() },
+		} {
+			r.idp.footprint, r.idp.answer = f, &refused
+			if got, ok := refs.Read(r.get("/launch").Header.Get("X-Request-Id")); !ok || got.Reason != idp.ReasonBusy {
+				t.Errorf("request %d: refused, %s has a reference of %+v, %v", i+1, what, got, ok)
+			}
+			r.idp.answer = &wrong
+			if ref := r.get("/launch").Header.Get("X-Request-Id"); len(ref) != 10 {
+				t.Errorf("request %d: asked again, %s has the reference %s", i+1, what, ref)
+			}
+		}
+	}
+}

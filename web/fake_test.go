@@ -19,9 +19,10 @@ type fakeIdP struct {
 	mu        sync.Mutex
 	pending   map[string]*fakeSignIn
 	sessions  map[string]string
-	elsewhere map[string]bool // sessions of the version before
-	answer    *idp.Answer     // given to every step when set
-	err       error           // returned by every call when set
+	elsewhere map[string]bool      // sessions of the version before
+	answer    *idp.Answer          // given to every step when set
+	footprint func(*idp.Footprint) // what is learned of the request then
+	err       error                // returned by every call when set
 	panics    bool
 	calls     []call
 	progress  provisioning.Progress
@@ -64,6 +65,9 @@ func (f *fakeIdP) note(ctx context.Context, c call) (idp.Answer, bool, error) {
 	}
 	if f.err != nil {
 		return idp.Answer{}, true, f.err
+	}
+	if f.footprint != nil {
+		f.footprint(idp.FootprintOf(ctx))
 	}
 	if f.answer != nil {
 		return *f.answer, true, nil

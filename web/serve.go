@@ -121,8 +121,9 @@ func (s *Server) follow(c echo.Context, v *visit) {
 		})
 	}
 	c.Response().Before(func() {
-		if !polled(c.Path()) && v.footprint.Over() {
-			s.codeReference(c, v)
+		// The page after a wrong password shows no reference. Its header's stays as it is: its length would tell which logins exist.
+		if !polled(c.Path()) && !v.footprint.IsAlike() && v.footprint.Over() {
+			s.codeReference(c, v, v.footprint.Reason())
 		}
 	})
 }
@@ -131,14 +132,18 @@ func (s *Server) follow(c echo.Context, v *visit) {
 // that, it becomes one that carries the reason itself.
 func (s *Server) refusedFor(c echo.Context, v *visit, reason string) {
 	v.footprint.Refused(reason)
-	if v.footprint.Over() {
-		s.codeReference(c, v)
+	switch over := v.footprint.Over(); {
+	case v.footprint.IsAlike():
+		// Whoever is known may have a trace, and a more exact reason: the page would tell which logins exist by either.
+		s.codeReference(c, v, reason)
+	case over:
+		s.codeReference(c, v, v.footprint.Reason())
 	}
 }
 
-func (s *Server) codeReference(c echo.Context, v *visit) {
+func (s *Server) codeReference(c echo.Context, v *visit, reason string) {
 	if !v.coded {
-		v.ref, v.coded = s.refs.Coded(v.footprint.Reason(), s.now()), true
+		v.ref, v.coded = s.refs.Coded(reason, v.footprint.Began()), true
 		c.Response().Header().Set("X-Request-Id", v.ref)
 	}
 }
