@@ -36,6 +36,8 @@ type engine interface {
 	staleness() time.Duration
 	// place names where the database stands; "" where a copy stands in the same place as what it was copied from.
 	place(ctx context.Context) string
+	// reached tells by which ways the database is reached; none for a file.
+	reached() []Route
 	// older tells whether a program of the version before this one uses this database.
 	older(ctx context.Context) (bool, error)
 	// file tells that the database is one file of this machine, which one program at a time has.

@@ -216,6 +216,8 @@ func (p *postgres) fault(err error) fault {
 
 func (p *postgres) file() bool { return false }
 
+func (p *postgres) reached() []Route { return p.routes }
+
 // optimize is left to autovacuum.
 func (p *postgres) optimize(context.Context, bool) error { return nil }
 

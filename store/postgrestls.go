@@ -52,10 +52,7 @@ func (r Route) String() string {
 
 // Routes tells how PostgreSQL is reached, in the order in which the addresses are tried; none for SQLite.
 func (db *DB) Routes() []Route {
-	if p, ok := db.engine.(*postgres); ok {
-		return p.routes
-	}
-	return nil
+	return db.engine.reached()
 }
 
 // postgresConfig reads a DSN, with all that the environment and service files add to it. Unless insecure is set, nothing is sent over a

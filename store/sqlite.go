@@ -172,6 +172,8 @@ func (s *sqlite) staleness() time.Duration { return 0 }
 
 func (s *sqlite) file() bool { return true }
 
+func (s *sqlite) reached() []Route { return nil }
+
 // older: one process at a time has the file.
 func (s *sqlite) older(context.Context) (bool, error) { return false, nil }
 

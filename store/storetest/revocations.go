@@ -383,7 +383,8 @@ func testSettle(t *testing.T, fresh func(testing.TB) store.Options) {
 		db := open(t, o)
 		keep(t, db)
 		must(t, db.Ledger().Suspend(ctx, store.UserKey{Person: "person-x", Account: "a1"}, event("s")))
-		a := &actor{tb: t, db: db, now: time.Now}
+		now := time.Now() // of one moment, so that a proof is of the same reading as the act
+		a := &actor{tb: t, db: db, now: func() time.Time { return now }}
 		for _, p := range []store.PersonID{"admin", "other"} {
 			must(t, db.SecondFactors().Invite(ctx, p, hash("for "+string(p)), time.Hour, false))
 			must(t, db.SecondFactors().Enrol(ctx, p, store.Enrolment{
