@@ -272,7 +272,7 @@ func (b *bench) measurePart(ctx context.Context, p part) {
 		b.report.disturbed(from, others.share())
 	}
 	switch {
-	case err != nil && ctx.Err() != nil:
+	case ctx.Err() != nil: // also without an error: what it measured is cut short
 		b.report.leaveOut(p.name, errInterrupted)
 	case err != nil:
 		b.progress("  not measured: %s", err)
