@@ -23,7 +23,8 @@ var anyRun = []string{`"go"`, `"git"`, `"cc"`, "self"}
 // the others, one that starts a program says so in the function that starts it, by testkind: make check leaves it out there, and
 // make test runs it.
 func TestEachTestIsOfOneKind(t *testing.T) {
-	acceptance := regexp.MustCompile(acceptancePattern(t))
+	pattern, packages := acceptanceRun(t)
+	acceptance := regexp.MustCompile(pattern)
 	tests, starts, long := 0, 0, 0
 	err := filepath.WalkDir("..", func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -50,6 +51,9 @@ func TestEachTestIsOfOneKind(t *testing.T) {
 				tests++
 				if acceptance.MatchString(f.Name.Name) {
 					long++
+					if !slices.Contains(packages, folder) {
+						t.Errorf("%s: %s is in no run: make acceptance runs %s, and the others leave it out by its name", name, f.Name.Name, packages)
+					}
 				}
 			}
 			started, says := programs(f)
@@ -116,16 +120,16 @@ func programs(f *ast.FuncDecl) (started []string, says bool) {
 	return started, says
 }
 
-// acceptancePattern is what the names of the tests of make acceptance match: the Makefile has it once, make acceptance runs
-// what matches, and make check and make test what does not.
-func acceptancePattern(t *testing.T) string {
+// acceptanceRun is what the names of the tests of make acceptance match, and in which folders it runs them: the Makefile has each once,
+// make acceptance runs what matches, and make check and make test what does not.
+func acceptanceRun(t *testing.T) (pattern string, packages []string) {
 	t.Helper()
 	text, err := os.ReadFile("../Makefile")
 	if err != nil {
 		t.Fatal(err)
 	}
-	pattern := regexp.MustCompile(`(?m)^ACCEPTANCE\s+:= (\S+)$`).FindSubmatch(text)
-	if pattern == nil {
+	found := regexp.MustCompile(`(?m)^ACCEPTANCE\s+:= (\S+)$`).FindSubmatch(text)
+	if found == nil {
 		t.Fatal("the Makefile has no ACCEPTANCE")
 	}
 	target := ""
@@ -133,19 +137,27 @@ func acceptancePattern(t *testing.T) string {
 		if m := regexp.MustCompile(`^([a-z]+):`).FindStringSubmatch(line); m != nil {
 			target = m[1]
 		}
-		if !strings.Contains(line, "$(GO) test ") {
+		if _, rest, ok := strings.Cut(line, ".ci/acceptance '$(ACCEPTANCE)'"); ok {
+			for _, folder := range strings.Fields(rest) {
+				packages = append(packages, strings.TrimPrefix(folder, "./"))
+			}
+		}
+		if !strings.Contains(line, "$(GO) test ") || target == "screenshots" { // for the pictures
 			continue
 		}
-		want := "-skip '$(ACCEPTANCE)'"
-		switch target {
-		case "acceptance":
-			want = "-run '$(ACCEPTANCE)'"
-		case "screenshots":
-			continue // for the pictures
+		if !strings.Contains(line, "-skip '$(ACCEPTANCE)'") {
+			t.Errorf("make %s: %q does not leave the tests of make acceptance out", target, strings.TrimSpace(line))
 		}
-		if !strings.Contains(line, want) {
-			t.Errorf("make %s: %q lacks %s", target, strings.TrimSpace(line), want)
+		kind := "SSOBRIDGE_TESTS= " // whatever a shell has set: make test leaves nothing out
+		if target == "check" {
+			kind = "SSOBRIDGE_TESTS=check "
+		}
+		if !strings.Contains(line, kind) {
+			t.Errorf("make %s: %q lacks %s", target, strings.TrimSpace(line), kind)
 		}
 	}
-	return strings.ReplaceAll(string(pattern[1]), "$$", "$")
+	if len(packages) == 0 {
+		t.Fatal("make acceptance runs no package")
+	}
+	return strings.ReplaceAll(string(found[1]), "$$", "$"), packages
 }
