@@ -24,6 +24,9 @@ import (
 //
 // It has 14 characters where others have 10: 28 bits for the minute, 8 for the reason, 34 for the MAC. A MAC that short is guessed once
 // in 17,000 million tries, and all that is won by it is a reference that names a wrong reason.
+//
+// Minute and reason are not encrypted: whoever sees a reference can read them. An answer that must not tell why it refuses says so by
+// Footprint.Alike.
 const (
 	codedReference = 14
 	minuteBits     = 28
@@ -34,7 +37,9 @@ const (
 )
 
 // ReadAloud is Crockford's base32: no letters that are taken for digits.
-var ReadAloud = base32.NewEncoding("0123456789ABCDEFGHJKMNPQRSTVWXYZ").WithPadding(base32.NoPadding)
+var ReadAloud = base32.NewEncoding(readAloud).WithPadding(base32.NoPadding)
+
+const readAloud = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 // codes are the reasons that a reference can carry, by their number in it. New ones are put at the end: older references stay readable.
 // 0 is for a reason that has no number.
@@ -145,23 +150,65 @@ type RequestCounts interface {
 	Around(ctx context.Context, reason string, minute time.Time) (store.RequestCount, error)
 }
 
-// Find reads a reference, and finds how many requests there were like its own. ok is false for a reference that carries nothing, or that
-// was not made here: then nothing is looked for, so that made-up references cost nothing.
-func (r References) Find(ctx context.Context, counts RequestCounts, ref string) (q CodedRequest, ok bool, err error) {
-	if q.CodedReason, ok = r.Read(ref); !ok {
+// AuditEvents finds events; store.Audit is it.
+type AuditEvents interface {
+	List(ctx context.Context, f store.Filter) ([]store.Event, error)
+}
+
+// plainReference is how long a reference is that carries nothing.
+const plainReference = 10
+
+// Find reads a reference, and finds how many requests there were like its own. One that carries nothing may stand in the audit: the event
+// says why the request was refused, and where only its trace found no room, it was counted all the same. ok is false for a reference of
+// which neither is known, or that was not made here: then nothing is looked for, so that made-up references cost nothing.
+func (r References) Find(ctx context.Context, counts RequestCounts, audit AuditEvents, ref string) (q CodedRequest, ok bool, err error) {
+	ref = strings.ToUpper(ref)
+	if q.CodedReason, ok = r.Read(ref); ok {
+		_, err = q.count(ctx, counts, q.Minute)
+		return q, true, wrapReference(err, ref)
+	}
+	if len(ref) != plainReference || strings.Trim(ref, readAloud) != "" {
 		return q, false, nil
 	}
+	events, err := audit.List(ctx, store.Filter{Ref: ref, Limit: 10})
+	if err != nil {
+		return q, false, wrapReference(err, ref)
+	}
+	for _, e := range events {
+		if e.Outcome != "refused" || e.Reason == "" {
+			continue
+		}
+		q.CodedReason = CodedReason{e.At.UTC().Truncate(time.Minute), e.Reason}
+		// The event is written when the request is judged; it was counted where it began.
+		for _, minute := range []time.Time{q.Minute, q.Minute.Add(-time.Minute)} {
+			if ok, err = q.count(ctx, counts, minute); ok || err != nil {
+				return q, ok, wrapReference(err, ref)
+			}
+		}
+	}
+	return CodedRequest{}, false, nil // its trace went by age
+}
+
+func wrapReference(err error, ref string) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("look for the count of reference %.20q: %w", ref, err)
+}
+
+// count finds how many there were at a minute, and says whether any were counted then.
+func (q *CodedRequest) count(ctx context.Context, counts RequestCounts, minute time.Time) (found bool, err error) {
 	q.ReasonText = TextOf(q.Reason)
-	n, err := counts.Around(ctx, q.Reason, q.Minute)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return q, true, nil
-	case err != nil:
-		return q, true, fmt.Errorf("look for the count of reference %.20q: %w", ref, err)
+	n, err := counts.Around(ctx, q.Reason, minute)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
 	}
 	// Whole minutes around them: the reference itself knows no more.
 	q.Requests, q.From, q.To = n.Requests, n.First.Truncate(time.Minute), n.Last.Truncate(time.Minute).Add(time.Minute)
-	return q, true, nil
+	return true, nil
 }
 
 // Summary says it in a sentence.

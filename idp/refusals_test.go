@@ -309,13 +309,13 @@ func TestReferencesAreAnswered(t *testing.T) {
 		"not written": {ref, store.RequestCount{}, store.ErrNotFound,
 			"A request refused for unknown_acs at 2026-11-28 10:02 UTC. How many there were is not recorded: counts are written every ten seconds, and a program that is killed loses the last ones."},
 	} {
-		got, ok, err := r.Find(t.Context(), &around{count: c.count, err: c.err}, c.ref)
+		got, ok, err := r.Find(t.Context(), &around{count: c.count, err: c.err}, audited(nil), c.ref)
 		if err != nil || !ok || got.Summary() != c.want || got.Cause == "" || got.Fix == "" {
 			t.Errorf("%s: got %+v, %v, %v\n%s\nwant\n%s", name, got, ok, err, got.Summary(), c.want)
 		}
 	}
 	down := &around{err: errors.New("no database")}
-	if _, ok, err := r.Find(t.Context(), down, ref); !ok || err == nil {
+	if _, ok, err := r.Find(t.Context(), down, audited(nil), ref); !ok || err == nil {
 		t.Errorf("the store is down: got %v, %v", ok, err)
 	}
 	if !slices.Equal(down.asked, []string{"unknown_acs 10:02:00"}) {
@@ -323,11 +323,56 @@ func TestReferencesAreAnswered(t *testing.T) {
 	}
 	none := &around{count: counted}
 	for _, bad := range []string{"", "KD2T2QB11D", ref[:13], ref + "0", strings.Repeat("0", 14), references(t, 2).Coded(idp.ReasonUnknownACS, at)} {
-		if got, ok, err := r.Find(t.Context(), none, bad); ok || err != nil {
+		if got, ok, err := r.Find(t.Context(), none, audited(nil), bad); ok || err != nil {
 			t.Errorf("%q is answered: %+v, %v", bad, got, err)
 		}
 	}
 	if len(none.asked) > 0 {
 		t.Errorf("made-up references had %v looked for", none.asked)
+	}
+}
+
+// audited are events that a test gives.
+type audited []store.Event
+
+func (a audited) List(_ context.Context, f store.Filter) (found []store.Event, err error) {
+	for _, e := range a {
+		if e.Ref == f.Ref {
+			found = append(found, e)
+		}
+	}
+	return found, nil
+}
+
+// TestAuditedReferencesAreAnswered: what a known person was refused stands in the audit, each time. Where there was no room for its trace,
+// the event's reference is answered by the count too, also where the request began in the minute before; one whose trace went by age is not
+// (row COST-03).
+func TestAuditedReferencesAreAnswered(t *testing.T) {
+	r, at := references(t, 1), time.Date(2026, 11, 28, 10, 2, 5, 0, time.UTC)
+	events := audited{
+		{Ref: "KD2T2QB11D", At: at, Action: "login", Outcome: "ok"},
+		{Ref: "KD2T2QB11D", At: at, Action: "refusal", Outcome: "refused", Reason: idp.ReasonUnknownRelayState},
+		{Ref: "0000000000", At: at, Action: "login", Outcome: "ok"},
+	}
+	counted := store.RequestCount{Requests: 41_200, First: at.Add(-time.Minute), Last: at.Add(time.Minute)}
+	got, ok, err := r.Find(t.Context(), &around{count: counted}, events, "kd2t2qb11d")
+	const want = "One of 41,200 requests refused for unknown_relay_state between 2026-11-28 10:01 and 10:04 UTC."
+	if err != nil || !ok || got.Summary() != want || got.Cause == "" {
+		t.Errorf("got %+v, %v, %v\n%s\nwant\n%s", got, ok, err, got.Summary(), want)
+	}
+	old := &around{err: store.ErrNotFound}
+	if got, ok, err := r.Find(t.Context(), old, events, "KD2T2QB11D"); ok || err != nil {
+		t.Errorf("not counted: got %+v, %v", got, err)
+	}
+	if want := []string{"unknown_relay_state 10:02:00", "unknown_relay_state 10:01:00"}; !slices.Equal(old.asked, want) {
+		t.Errorf("asked for %v, want %v", old.asked, want)
+	}
+	if _, ok, err := r.Find(t.Context(), &around{err: errors.New("no database")}, events, "KD2T2QB11D"); ok || err == nil {
+		t.Errorf("the store is down: got %v, %v", ok, err)
+	}
+	for _, ref := range []string{"0000000000", "1111111111", "KD2T2QB11", "KD2T2QB11!"} { // nothing was refused, or nothing is known
+		if got, ok, err := r.Find(t.Context(), &around{count: counted}, events, ref); ok || err != nil {
+			t.Errorf("%s: got %+v, %v", ref, got, err)
+		}
 	}
 }

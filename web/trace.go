@@ -115,7 +115,7 @@ func (k *console) trace(r *consoleRequest) error {
 	list, err := k.Store.Traces().ByRef(r.ctx(), ref)
 	if errors.Is(err, store.ErrNotFound) {
 		if k.refs != nil {
-			coded, ok, err := k.refs.Find(r.ctx(), k.Store.RequestCounts(), ref)
+			coded, ok, err := k.refs.Find(r.ctx(), k.Store.RequestCounts(), k.Store.Audit(), ref)
 			if err != nil {
 				return err
 			}

@@ -100,7 +100,7 @@ func (c *traceShowCmd) Run(s *session) (err error) {
 	}
 	list, err := p.Store.Traces().ByRef(s.ctx, strings.ToUpper(c.Ref))
 	if errors.Is(err, store.ErrNotFound) {
-		coded, ok, err := p.References.Find(s.ctx, p.Store.RequestCounts(), c.Ref)
+		coded, ok, err := p.References.Find(s.ctx, p.Store.RequestCounts(), p.Store.Audit(), c.Ref)
 		if err != nil {
 			return err
 		}
