@@ -2,10 +2,14 @@ package provisioning
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"ssobridge/store"
 )
+
+// ErrPlanUnmade refuses a plan that was not made to its end: whoever is missing in it would be taken for somebody who has no user.
+var ErrPlanUnmade = errors.New("it is still being made, or was not made to its end")
 
 // AdoptPlan marks everybody whom a plan would create as assumed, without any call: after the ledger was lost, or restored from an old copy. It begins a hold on
 // creations if none runs. counts says how many had which outcome.
@@ -18,8 +22,8 @@ func (s *Service) AdoptPlan(ctx context.Context, plan int64, actor string) (coun
 	if err != nil {
 		return counts, fmt.Errorf("adopt the users of plan %d: %w", plan, err)
 	}
-	if p.State == store.PlanMaking {
-		return counts, fmt.Errorf("adopt the users of plan %d: it is still being made", plan)
+	if p.Unmade() {
+		return counts, fmt.Errorf("adopt the users of plan %d: %w", plan, ErrPlanUnmade)
 	}
 	// The hold comes first: no worker is to create somebody who is about to be assumed.
 	if err := s.SetHold(ctx, holdLost, actor); err != nil {

@@ -155,6 +155,13 @@ func TestCancelPlan(t *testing.T) {
 	if got := w.audited("plan-drop"); len(got) != 0 {
 		t.Errorf("audit of the end: got %+v, want the cancellation alone", got)
 	}
+	// Its list of users is not whole: a lost ledger is not restored from it.
+	if counts, err := w.AdoptPlan(t.Context(), p.ID, "admin:test"); !errors.Is(err, provisioning.ErrPlanUnmade) || len(counts) != 0 {
+		t.Errorf("the users of a cancelled plan are assumed: %v, %v", counts, err)
+	}
+	if hold, err := w.db.Ledger().Hold(t.Context()); err != nil || !hold.Since.IsZero() {
+		t.Errorf("hold: %+v, %v, want none", hold, err)
+	}
 	// What has ended can't be cancelled: a plan that was made stays as it is.
 	if err := other.CancelPlan(t.Context(), p.ID, "admin:other"); !errors.Is(err, store.ErrConflict) {
 		t.Errorf("a second time: got %v, want ErrConflict", err)

@@ -15,6 +15,15 @@ const (
 	MakingFailed      = "failed"      // Fault says why
 )
 
+// Unmade tells of a plan that it is still being made, or that its making ended without one. Lines of it may be missing then.
+func (p Plan) Unmade() bool {
+	switch p.Reason {
+	case MakingCancelled, MakingInterrupted, MakingFailed:
+		return p.State == PlanDropped
+	}
+	return p.State == PlanMaking
+}
+
 // planLease is the lease of whoever makes a plan: one is made at a time, whichever replica or command does it.
 const planLease = "plan"
 

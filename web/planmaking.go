@@ -63,15 +63,6 @@ func (k *console) makingNow(r *consoleRequest) (int64, error) {
 	return p.ID, err
 }
 
-// notMade tells of a plan that it is being made, or never was.
-func notMade(p store.Plan) bool {
-	switch p.Reason {
-	case store.MakingCancelled, store.MakingInterrupted, store.MakingFailed:
-		return p.State == store.PlanDropped
-	}
-	return p.State == store.PlanMaking
-}
-
 // makingView is how far the making of a plan is, for the page and its stream.
 type makingView struct {
 	Form        form
@@ -96,7 +87,7 @@ func (k *console) makingView(r *consoleRequest, id int64) (makingView, error) {
 	}
 	open := p.State == store.PlanMaking
 	return makingView{
-		Own: planPath(id), Plan: p, Items: p.Creations + p.Leavers + p.Drifted + p.Blocked, Made: !notMade(p), Helps: r.may(idp.Operator),
+		Own: planPath(id), Plan: p, Items: p.Creations + p.Leavers + p.Drifted + p.Blocked, Made: !p.Unmade(), Helps: r.may(idp.Operator),
 		// One without a maker is made by a replica of the version before, which says no more.
 		Running:     open && (making == id || p.Maker == ""),
 		Interrupted: open && making != id && p.Maker != "" || p.Reason == store.MakingInterrupted,

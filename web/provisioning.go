@@ -185,7 +185,7 @@ var (
 )
 
 func (k *console) showPlan(r *consoleRequest, status int, p store.Plan, f form) error {
-	if notMade(p) {
+	if p.Unmade() {
 		return k.showMaking(r, status, p, f)
 	}
 	now, err := k.planNow(r, p.ID)
@@ -600,6 +600,14 @@ func (k *console) adoptPlan(r *consoleRequest) error {
 		return k.showPlan(r, http.StatusUnprocessableEntity, p, f)
 	}
 	counts, err := k.Provisioning.AdoptPlan(r.ctx(), p.ID, r.actor())
+	if errors.Is(err, provisioning.ErrPlanUnmade) {
+		r.visit.cause = err
+		f, ferr := r.newForm(nil, map[string]string{"": r.text("provisioning.notadopted")})
+		if ferr != nil {
+			return ferr
+		}
+		return k.showPlan(r, http.StatusConflict, p, f)
+	}
 	if err != nil {
 		return fmt.Errorf("adopt plan %d: %w", p.ID, err)
 	}

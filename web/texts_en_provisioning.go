@@ -176,6 +176,7 @@ var provisioningWords = map[string]string{
 	"provisioning.fault":        "Cause:",
 	"provisioning.notmade":      "Nothing of it can be applied. Make a new plan when the cause is gone.",
 	"provisioning.cancelmaking": "Cancel",
+	"provisioning.notadopted":   "This plan was not made to its end, so its list of users is not whole. Nobody was taken as created. Make a new plan.",
 	"provisioning.ended":        "This plan is not being made any more, so it can't be cancelled.",
 	"provisioning.soon":         "The plan before is about to end. Try again in some seconds.",
 	"provisioning.atsignin":     "Left to the first sign-in",

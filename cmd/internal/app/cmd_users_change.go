@@ -72,6 +72,9 @@ func (c *usersAdoptCmd) adoptPlan(s *session, p *Parts) error {
 	if err != nil {
 		return err
 	}
+	if plan.Unmade() {
+		return failed(fmt.Errorf("plan %d: %w", plan.ID, provisioning.ErrPlanUnmade), "make a new one, and give its number: ssobridge provision plan")
+	}
 	s.printf("plan %d of %s would create %d users\n", plan.ID, plan.CreatedAt.Format("2006-01-02 15:04 MST"), plan.Creations)
 	if c.Preview {
 		return nil
