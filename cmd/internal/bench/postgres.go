@@ -27,7 +27,8 @@ var errNoPostgres = errors.New("no initdb found (Debian: postgresql)")
 type cluster struct {
 	bin, dir string
 	as       []string // how to run a program as the user who may run it
-	pid      int      // while it runs
+	begun    bool     // it was started, or may have been
+	pid      int      // of the server, once it is known
 }
 
 // newCluster finds PostgreSQL and makes the folder for it, which goes at the end.
@@ -98,27 +99,46 @@ func (c *cluster) start(ctx context.Context, settings ...string) error {
 	for _, s := range settings {
 		options += " -c " + s
 	}
-	if err := c.program(ctx, "pg_ctl", "-D", c.data(), "-w", "-t", "120", "-l", filepath.Join(c.dir, "log"), "-o", options, "start"); err != nil {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	// Not ended with ctx: a starter that is killed leaves a server behind. It gives up by itself.
+	c.begun = true
+	err := c.program(context.WithoutCancel(ctx), "pg_ctl", "-D", c.data(), "-w", "-t", "120", "-l", filepath.Join(c.dir, "log"), "-o", options, "start")
+	if err != nil {
 		return fmt.Errorf("start PostgreSQL: %w", err)
 	}
+	c.pid, err = c.server()
+	return err
+}
+
+// server is the id of the server that runs on the data.
+func (c *cluster) server() (pid int, err error) {
 	text, err := os.ReadFile(filepath.Join(c.data(), "postmaster.pid"))
+	if err == nil {
+		line, _, _ := strings.Cut(string(text), "\n")
+		pid, err = strconv.Atoi(line)
+	}
 	if err != nil {
-		return fmt.Errorf("find the server of PostgreSQL: %w", err)
+		return 0, fmt.Errorf("find the server of PostgreSQL: %w", err)
 	}
-	line, _, _ := strings.Cut(string(text), "\n")
-	if c.pid, err = strconv.Atoi(line); err != nil {
-		return fmt.Errorf("find the server of PostgreSQL: %w", err)
-	}
-	return nil
+	return pid, nil
 }
 
 // stop ends the server by its id and waits until it is gone. It does nothing when none runs.
 func (c *cluster) stop() error {
-	if c.pid == 0 {
+	if !c.begun {
 		return nil
 	}
-	pid := c.pid
-	c.pid = 0
+	c.begun = false
+	// Also after a start that failed: the server may have come up later than was waited for.
+	pid, err := c.server()
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
 	// SIGINT is its fast shutdown: nobody is waited for, everything is kept.
 	if err := syscall.Kill(pid, syscall.SIGINT); err != nil {
 		return fmt.Errorf("stop PostgreSQL: %w", err)
