@@ -44,7 +44,7 @@ var errNeverSays = errors.New("the database does not say who is connected")
 
 // OlderReplicaNow asks whether a replica of the version before this one is connected at this moment. One that lost its connections a moment
 // ago is not seen: what can't be taken back goes by OlderReplicas as well. As there, a database that never says has none; one that gave no
-// answer this time is an error.
+// answer this time is an error. One that is connected is noted, for OlderReplicas. It must not be called in a transaction.
 func (db *DB) OlderReplicaNow(ctx context.Context) (bool, error) {
 	found, err := db.engine.older(ctx)
 	if errors.Is(err, errNeverSays) {
@@ -53,7 +53,10 @@ func (db *DB) OlderReplicaNow(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("look for replicas of the version before this one: %w", err)
 	}
-	return found, nil
+	if found { // for an hour from now the upgrade can be taken back
+		return true, db.noteOlder(ctx)
+	}
+	return false, nil
 }
 
 // upgrade is OlderReplicas with what else follows. It must not be called in a transaction.

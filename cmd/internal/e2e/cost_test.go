@@ -66,11 +66,12 @@ func TestCost(t *testing.T) { // rows COST-30 to COST-31
 		launch, fresh cost
 	}{
 		{
+			// The store grows by whole pages: one more in 25 sign-ins is 164 bytes each.
 			// A launch reads the session (with the change counter) and the SSO user, and stores the participation, the event and,
 			// later, the trace; it looks whose the NameID is.
 			"SQLite", false,
 			cost{statements: 6, transactions: 1, commits: 1, page: 10_900, log: 380, store: 1500, allocations: 1500},
-			cost{statements: 31, transactions: 3, commits: 3, page: 10_900, log: 540, store: 4200, allocations: 5000},
+			cost{statements: 31, transactions: 3, commits: 3, page: 10_900, log: 540, store: 4600, allocations: 5000},
 		},
 		{
 			// Session, SSO user, all that is stored, commit.

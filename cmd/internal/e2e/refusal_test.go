@@ -73,7 +73,13 @@ func TestRequestRefusals(t *testing.T) {
 					t.Fatalf("something leaves:\n%s", p.Body)
 				}
 				p.status(c.status)
-				w.logs(t, reference(t, p))
+				ref := reference(t, p)
+				for until := time.Now().Add(patience); len(ref) > shortReference && time.Now().Before(until); ref = reference(t, p) {
+					// Past ten of a kind a second a refusal is counted, and leaves no lines: it is asked for again, from elsewhere.
+					client.forwarded, address = address.String(), address.Next()
+					p = client.authnRequest(w, r, binding, `"><script>alert(2)</script>`)
+				}
+				w.logs(t, ref)
 				for _, hostile := range []string{"<script>alert", "example.test/<b>", "javascript:alert"} {
 					if strings.Contains(p.Body, hostile) {
 						t.Errorf("the page repeats %q as HTML", hostile)

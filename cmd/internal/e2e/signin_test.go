@@ -94,6 +94,9 @@ func TestPersonWithoutMapping(t *testing.T) {
 	}
 }
 
+// shortReference is the length of a reference whose request left log lines and a trace. One that was only counted is longer.
+const shortReference = 10
+
 // reference is the reference id that the page shows.
 func reference(t testing.TB, p *page) string {
 	t.Helper()
