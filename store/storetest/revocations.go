@@ -412,6 +412,7 @@ func testSettle(t *testing.T, fresh func(testing.TB) store.Options) {
 		var proved error
 		by.Session, proved = a.prove(by.Session, a.factors("other")["of-other"], nil)
 		must(t, proved)
+		by.ReadAt = sessionOf(t, db, by.Session).ReadAt
 		must(t, a.enrol(by, "other", "next", store.Enrolment{}))
 		if f := a.factors("other")["next"]; f.OpensConsole() || f.ConfirmedAt.IsZero() {
 			t.Errorf("what it has enrolled is %+v, want it as the first one", f)
