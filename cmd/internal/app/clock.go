@@ -39,9 +39,9 @@ type clockWatch struct {
 	accepted time.Time // what an administrator had last said when it began
 }
 
-// drift is how much more the clock has advanced than time has passed, since the watch began or an administrator last accepted a time. Each look
-// alone sees a step, and many small ones erase as much as a large one.
-func (w *clockWatch) drift(now, accepted time.Time) time.Duration {
+// expected is how late it should be: the time when the watch began, or when an administrator last accepted one, and what has
+// passed since. Each look alone sees a step, and many small ones erase as much as a large one.
+func (w *clockWatch) expected(now, accepted time.Time) time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.start.IsZero() {
@@ -55,7 +55,7 @@ func (w *clockWatch) drift(now, accepted time.Time) time.Duration {
 	if w.began.IsZero() || !w.accepted.Equal(accepted) {
 		w.began, w.at, w.accepted = now, passed, accepted
 	}
-	return now.Sub(w.began) - (passed - w.at)
+	return w.began.Add(passed - w.at)
 }
 
 // believeClock returns a *clockFault where this replica's clock is not to be trusted with deleting what is old: audit events, traces, sessions
@@ -67,7 +67,6 @@ func (p *Parts) believeClock(ctx context.Context) error {
 		return err
 	}
 	now := p.now()
-	drift := p.clock.drift(now, c.Accepted)
 	const fix = "set the clock if it is wrong. If it is right, since nothing ran in between or an old backup was restored: ssobridge clock accept. " +
 		"Nothing is deleted for its age until then"
 	switch {
@@ -78,9 +77,16 @@ func (p *Parts) believeClock(ctx context.Context) error {
 		}
 	case !c.Seen.IsZero() && now.Sub(c.Seen).Abs() > clockJump: // back as well: noted, it would make the right time a jump
 		return &clockFault{what: fmt.Sprintf("the clock says %s, and it was %s when it was last looked", minute(now), minute(c.Seen)), fix: fix, jumped: true}
-	case drift.Abs() > clockJump:
+	}
+	// A time that is in doubt begins no watch: it may yet be put right.
+	switch expected := p.clock.expected(now, c.Accepted); {
+	case now.Sub(expected).Abs() > clockJump:
+		// Noted as it should be, it is a jump to every program, also to the one that accepts it and to this one after a restart.
+		if err := p.Store.Clock().Note(ctx, expected); err != nil {
+			return err
+		}
 		return &clockFault{
-			what: fmt.Sprintf("the clock says %s, and jumped by %d days in all while this program ran", minute(now), int64(drift.Hours()/24)),
+			what: fmt.Sprintf("the clock says %s, and by the time that has passed while this program ran it should be %s", minute(now), minute(expected)),
 			fix:  fix, jumped: true,
 		}
 	case c.Seen.IsZero(), now.Sub(c.Seen).Abs() >= clockNoted:

@@ -58,6 +58,9 @@ func TestClockCreeps(t *testing.T) {
 		if !doubted(t, p) {
 			t.Fatal("200 days in 20 minutes were believed")
 		}
+		if other := (&Parts{Store: p.Store, now: p.now}); !doubted(t, other) {
+			t.Error("a program that starts now, such as the one that accepts the time, believes it")
+		}
 		accepted := p.now()
 		if err := p.Store.Clock().Accept(t.Context(), accepted, store.Event{Actor: "admin:x", Action: "clock-accept"}); err != nil {
 			t.Fatal(err)
@@ -76,7 +79,12 @@ func TestClockCreeps(t *testing.T) {
 		if pass(2 * time.Hour); !doubted(t, p) {
 			t.Error("a clock that is years back is believed")
 		}
-		if jump(1000 * day); doubted(t, p) {
+		restarted := &Parts{Store: p.Store, now: p.now}
+		restarted.clock.steady = p.clock.steady
+		if !doubted(t, restarted) {
+			t.Error("a clock that is years back is believed after a restart")
+		}
+		if jump(1000 * day); doubted(t, p) || doubted(t, restarted) {
 			t.Error("a clock that was put right is doubted")
 		}
 	})
