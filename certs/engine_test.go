@@ -377,6 +377,22 @@ func TestEngineLooksAtEachCopy(t *testing.T) {
 	}
 }
 
+// The copies of a key that nobody uses any more are given back: each change of the configuration reads the keys again.
+func TestEngineGivesCopiesBack(t *testing.T) {
+	k := generate(t, certs.RSA2048)
+	e := certs.NewEngine(certs.EngineOptions{Slots: 1, Libraries: []string{standIn(t, "FEW")}, Report: noReport(t)})
+	for range 120 {
+		signs(t, k, e.Key(k).Signer, 1)
+		collected := make(chan struct{})
+		runtime.AddCleanup(new([64]byte), func(c chan struct{}) { close(c) }, collected)
+		runtime.GC()
+		<-collected // and with it most of what was let go before
+	}
+	if s := e.Status(); !s.Libcrypto {
+		t.Errorf("%+v", s)
+	}
+}
+
 // COST-21: the same through the dynamic linker and the machine's configuration: in processes of their own, with a library
 // put in the way by LD_LIBRARY_PATH, and with a configuration that wants a FIPS provider that is not there.
 func TestEngineOfEnvironment(t *testing.T) {

@@ -16,8 +16,9 @@
 #define WRONG 9
 #define SHORT 10
 #define LATER 11
+#define FEW 1000000 // no more than 30 keys at a time
 
-static int ready;
+static int ready, alive;
 static void *real(const char *name) {
 	static void *handle;
 	if (handle == NULL) handle = dlopen(REAL, RTLD_NOW | RTLD_LOCAL);
@@ -36,10 +37,12 @@ int OPENSSL_init_crypto(uint64_t options, const void *settings) {
 void ERR_clear_error(void) {}
 unsigned long ERR_peek_error(void) { return ready ? 0x1234 : 0xdead; }
 void *d2i_PrivateKey(int type, void **to, const unsigned char **der, long size) {
+	if (FAULT == FEW && __atomic_add_fetch(&alive, 1, __ATOMIC_SEQ_CST) > 30) return NULL;
 	if (FAULT >= LATER) return ((void *(*)(int, void **, const unsigned char **, long))real("d2i_PrivateKey"))(type, to, der, size);
 	return FAULT == KEY || !ready ? NULL : &ready;
 }
 void EVP_PKEY_free(void *key) {
+	if (FAULT == FEW) __atomic_sub_fetch(&alive, 1, __ATOMIC_SEQ_CST);
 	if (FAULT >= LATER) ((void (*)(void *))real("EVP_PKEY_free"))(key);
 }
 void *EVP_PKEY_CTX_new(void *key, void *engine) {
