@@ -136,15 +136,44 @@ func (w *sqliteWriter) Connect(context.Context) (driver.Conn, error) { return w.
 
 func (w *sqliteWriter) Driver() driver.Driver { return &w.driver }
 
-// optimize has statistics made of tables that have changed much, as https://www.sqlite.org/lang_analyze.html advises for programs that
-// keep a database open: at first of all tables (0x10002), later of those that were looked into. Each looks at some rows only.
-func (s *sqlite) optimize(ctx context.Context, first bool) error {
+// statisticsFrom is how many rows a table has when statistics are kept of it. Those of a small one say that reading all of it
+// costs no more than an index does. They would still say so a month later of a large one: a connection reads statistics when it
+// opens. Without any, SQLite takes a table to be large.
+const statisticsFrom = 10_000
+
+// optimizePragma has statistics made of tables that have changed much, as https://www.sqlite.org/pragma.html#pragma_optimize
+// advises for programs that keep a database open. The bits are: analyze (0x2); look at a bounded number of rows (0x10), since the
+// writer waits, and a first look at all of millions of events would take long; all tables (0x10000) and not only those that this
+// connection has looked into: most are read by others.
+const optimizePragma = `PRAGMA optimize = 0x10012`
+
+// optimize renews the statistics.
+func (s *sqlite) optimize(ctx context.Context) error {
 	s.copies.writing.Lock()
 	defer s.copies.writing.Unlock()
-	text := `PRAGMA optimize`
-	if first {
-		text = `PRAGMA optimize = 0x10002`
+	// One transaction: nobody must read those of small tables in between.
+	tx, err := s.writer.BeginTx(ctx, nil)
+	if err != nil {
+		return err
 	}
-	_, err := s.writer.ExecContext(ctx, text)
-	return err
+	defer func() { _ = tx.Rollback() }() // after a commit it does nothing; before, the first error counts
+	if _, err := tx.ExecContext(ctx, optimizePragma); err != nil {
+		return err
+	}
+	var made bool
+	if err := tx.QueryRowContext(ctx, `
+		SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_stat1')`).Scan(&made); err != nil || !made {
+		return err
+	}
+	// The first number of each text is that of the rows.
+	if _, err := tx.ExecContext(ctx, `
+		DELETE FROM sqlite_stat1
+		 WHERE tbl IN (SELECT tbl FROM sqlite_stat1 GROUP BY tbl HAVING MAX(CAST(stat AS INTEGER)) < $1)`, statisticsFrom); err != nil {
+		return err
+	}
+	// This connection has read them already.
+	if _, err := tx.ExecContext(ctx, `ANALYZE sqlite_schema`); err != nil {
+		return err
+	}
+	return tx.Commit()
 }

@@ -130,9 +130,9 @@ func (db *DB) Ping(ctx context.Context) error {
 }
 
 // Optimize has the database look at how its tables have changed, for the plans of statements. It is called once when a program that
-// serves begins (first), and every hour.
-func (db *DB) Optimize(ctx context.Context, first bool) error {
-	return db.explain("renew the planner's statistics", db.engine.optimize(ctx, first))
+// serves begins, and every hour.
+func (db *DB) Optimize(ctx context.Context) error {
+	return db.explain("renew the planner's statistics", db.engine.optimize(ctx))
 }
 
 // pulse keeps the last good answer of a check for a second.

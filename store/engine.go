@@ -42,8 +42,8 @@ type engine interface {
 	older(ctx context.Context) (bool, error)
 	// file tells that the database is one file of this machine, which one program at a time has.
 	file() bool
-	// optimize has statistics for the planner renewed where that is not done by the database itself; first: of all tables.
-	optimize(ctx context.Context, first bool) error
+	// optimize has statistics for the planner renewed where that is not done by the database itself.
+	optimize(ctx context.Context) error
 	// backup writes a consistent copy into the existing empty file at path.
 	backup(ctx context.Context, path string) error
 	close() error

@@ -162,6 +162,12 @@ func (w watching) QueryRowContext(ctx context.Context, query string, args ...any
 	return w.querier.QueryRowContext(ctx, query, args...)
 }
 
+// StatisticsFrom is how many rows a table of SQLite has when statistics are kept of it.
+const StatisticsFrom = statisticsFrom
+
+// OptimizePragma is how SQLite renews them.
+const OptimizePragma = optimizePragma
+
 // Query is a statement with its parameters.
 type Query struct {
 	Text string

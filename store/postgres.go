@@ -219,7 +219,7 @@ func (p *postgres) file() bool { return false }
 func (p *postgres) reached() []Route { return p.routes }
 
 // optimize is left to autovacuum.
-func (p *postgres) optimize(context.Context, bool) error { return nil }
+func (p *postgres) optimize(context.Context) error { return nil }
 
 // backup is left to the tools of PostgreSQL, which know roles, versions and replicas.
 func (p *postgres) backup(context.Context, string) error {

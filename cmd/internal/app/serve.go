@@ -297,7 +297,7 @@ func (p *Parts) purge(ctx context.Context) error {
 	for round := 0; ; round++ {
 		var errs []error
 		if round%optimizeRounds == 0 {
-			if err := p.Store.Optimize(ctx, round == 0); err != nil {
+			if err := p.Store.Optimize(ctx); err != nil {
 				errs = append(errs, err)
 			}
 		}
