@@ -38,7 +38,7 @@ ACCEPTANCE    := ^Test(Acceptance|Crowd)
 
 # PostgreSQL is left out too: SSOBRIDGE_TEST_POSTGRES is empty.
 check: lint
-	GORACE=atexit_sleep_ms=0 SSOBRIDGE_TESTS=check SSOBRIDGE_TEST_POSTGRES= $(GO) test -race $(TESTFLAGS) -skip '$(ACCEPTANCE)' $(PACKAGES)
+	GORACE=atexit_sleep_ms=0 SSOBRIDGE_TEST_RUN=check SSOBRIDGE_TEST_POSTGRES= $(GO) test -race $(TESTFLAGS) -skip '$(ACCEPTANCE)' $(PACKAGES)
 
 test: install lint vet vuln fuzz gotest
 
@@ -59,12 +59,12 @@ vuln:
 
 # The tests of the store also run on a PostgreSQL that they start themselves.
 gotest: release-tools
-	GORACE=atexit_sleep_ms=0 SSOBRIDGE_TESTS= SSOBRIDGE_TEST_POSTGRES=start $(GO) test -race $(TESTFLAGS) -skip '$(ACCEPTANCE)' $(PACKAGES)
+	GORACE=atexit_sleep_ms=0 SSOBRIDGE_TEST_RUN= SSOBRIDGE_TEST_POSTGRES=start $(GO) test -race $(TESTFLAGS) -skip '$(ACCEPTANCE)' $(PACKAGES)
 
 # End-to-end tests of thousands of people run without the race detector, which would slow these people down: the program
 # runs without it there anyway. The rest of make acceptance starts other programs and waits for them.
 acceptance: install release-tools
-	GO="$(GO)" TESTFLAGS="$(TESTFLAGS)" SSOBRIDGE_TESTS= SSOBRIDGE_TEST_POSTGRES=start .ci/acceptance '$(ACCEPTANCE)' ./cmd/internal/e2e ./cmd/internal/release
+	GO="$(GO)" TESTFLAGS="$(TESTFLAGS)" SSOBRIDGE_TEST_RUN= SSOBRIDGE_TEST_POSTGRES=start .ci/acceptance '$(ACCEPTANCE)' ./cmd/internal/e2e ./cmd/internal/release
 
 fuzz:
 	@FUZZTIME="$(FUZZTIME)" GO="$(GO)" .ci/fuzz

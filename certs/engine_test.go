@@ -184,6 +184,17 @@ func (s slowSigner) Sign(random io.Reader, digest []byte, opts crypto.SignerOpts
 	return s.Signer.Sign(random, digest, opts)
 }
 
+// notingSigner says when it signs.
+type notingSigner struct {
+	crypto.Signer
+	note func()
+}
+
+func (s notingSigner) Sign(random io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	s.note()
+	return s.Signer.Sign(random, digest, opts)
+}
+
 // COST-22: signatures are made in as many slots as there are, first come first served; who waits is heard when the
 // request ends, and a signature that fails or panics gives its slot back.
 func TestEngineSlots(t *testing.T) {
@@ -209,13 +220,16 @@ func TestEngineSlots(t *testing.T) {
 		var mu sync.Mutex
 		var order []int
 		for i := range 20 {
-			wg.Go(func() {
-				if _, err := certs.Sign(t.Context(), fast, digest[:], crypto.SHA256); err != nil {
-					t.Error(err)
-				}
+			// It is noted in the slot: who gave it back may be overtaken.
+			noted := certs.Through(e, notingSigner{k.Signer, func() {
 				mu.Lock()
 				defer mu.Unlock()
 				order = append(order, i)
+			}})
+			wg.Go(func() {
+				if _, err := certs.Sign(t.Context(), noted, digest[:], crypto.SHA256); err != nil {
+					t.Error(err)
+				}
 			})
 			synctest.Wait() // it stands in the queue
 		}

@@ -148,9 +148,9 @@ func acceptanceRun(t *testing.T) (pattern string, packages []string) {
 		if !strings.Contains(line, "-skip '$(ACCEPTANCE)'") {
 			t.Errorf("make %s: %q does not leave the tests of make acceptance out", target, strings.TrimSpace(line))
 		}
-		kind := "SSOBRIDGE_TESTS= " // whatever a shell has set: make test leaves nothing out
+		kind := "SSOBRIDGE_TEST_RUN= " // whatever a shell has set: make test leaves nothing out
 		if target == "check" {
-			kind = "SSOBRIDGE_TESTS=check "
+			kind = "SSOBRIDGE_TEST_RUN=check "
 		}
 		if !strings.Contains(line, kind) {
 			t.Errorf("make %s: %q lacks %s", target, strings.TrimSpace(line), kind)

@@ -14,7 +14,7 @@ import (
 )
 
 // Variable names the environment variable that make check sets to "check". Without it nothing is left out.
-const Variable = "SSOBRIDGE_TESTS"
+const Variable = "SSOBRIDGE_TEST_RUN"
 
 // Check tells whether no program may be started.
 func Check() bool { return os.Getenv(Variable) == "check" }
