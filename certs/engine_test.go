@@ -172,26 +172,14 @@ func TestEngineIsSafeForMany(t *testing.T) {
 	}
 }
 
-// slowSigner signs when it is let to.
-type slowSigner struct {
+// heraldedSigner does something before it signs, in its slot.
+type heraldedSigner struct {
 	crypto.Signer
-	begun, free chan struct{}
+	before func()
 }
 
-func (s slowSigner) Sign(random io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
-	s.begun <- struct{}{}
-	<-s.free
-	return s.Signer.Sign(random, digest, opts)
-}
-
-// notingSigner says when it signs.
-type notingSigner struct {
-	crypto.Signer
-	note func()
-}
-
-func (s notingSigner) Sign(random io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
-	s.note()
+func (s heraldedSigner) Sign(random io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	s.before()
 	return s.Signer.Sign(random, digest, opts)
 }
 
@@ -203,8 +191,11 @@ func TestEngineSlots(t *testing.T) {
 		e := certs.NewEngine(certs.EngineOptions{Off: true, Slots: 2})
 		digest := sha256.Sum256([]byte("message"))
 		// Both slots are taken.
-		slow := slowSigner{k.Signer, make(chan struct{}), make(chan struct{})}
-		busy := certs.Through(e, slow)
+		begun, free := make(chan struct{}), make(chan struct{})
+		busy := certs.Through(e, heraldedSigner{k.Signer, func() {
+			begun <- struct{}{}
+			<-free
+		}})
 		var wg sync.WaitGroup
 		for range 2 {
 			wg.Go(func() {
@@ -213,15 +204,15 @@ func TestEngineSlots(t *testing.T) {
 				}
 			})
 		}
-		<-slow.begun
-		<-slow.begun
+		<-begun
+		<-begun
 
 		fast := e.Key(k).Signer
 		var mu sync.Mutex
 		var order []int
 		for i := range 20 {
 			// It is noted in the slot: who gave it back may be overtaken.
-			noted := certs.Through(e, notingSigner{k.Signer, func() {
+			noted := certs.Through(e, heraldedSigner{k.Signer, func() {
 				mu.Lock()
 				defer mu.Unlock()
 				order = append(order, i)
@@ -248,7 +239,7 @@ func TestEngineSlots(t *testing.T) {
 			t.Errorf("a request that ended while it waited: %v", err)
 		}
 		// One slot is given back and serves all twenty, by turns.
-		slow.free <- struct{}{}
+		free <- struct{}{}
 		synctest.Wait()
 		for i, got := range order {
 			if got != i {
@@ -258,7 +249,7 @@ func TestEngineSlots(t *testing.T) {
 		if len(order) != 20 {
 			t.Errorf("%d of 20 were served", len(order))
 		}
-		slow.free <- struct{}{}
+		free <- struct{}{}
 		wg.Wait()
 
 		// More failures than slots.

@@ -60,7 +60,7 @@ func buildBefore(t testing.TB) string {
 
 // An upgrade under load, one replica after the other, and back again: the former version and this one on one PostgreSQL. Nobody's sign-in fails,
 // whether they have their user or get it on the way; while both versions serve, some log in more than once. Browsers stay with
-// their replica: a session that the former version made is none to this one, so between the two a browser would log in again and again.
+// their replica here; TestUpgradeBehindAlternatingBalancer is about those that don't.
 func TestCrowdUpgrade(t *testing.T) {
 	const people = 240
 	former := buildBefore(t)
