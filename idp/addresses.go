@@ -2,7 +2,6 @@ package idp
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/crewjam/saml"
 
+	"ssobridge/idp/netname"
 	"ssobridge/store"
 )
 
@@ -129,7 +129,7 @@ func unknownACS(detail, mend string) *fault {
 // query. It works from the record alone, not from how the action came about.
 func (sp *provider) mayReceive(action string) error {
 	bare := withoutRelayState(action)
-	if err := checkAddress(bare, true); err != nil {
+	if err := netname.CheckAddress(bare, true); err != nil {
 		return fmt.Errorf("form action of service provider %s: %w", sp.EntityID, err)
 	}
 	for _, e := range sp.ACS {
@@ -141,30 +141,6 @@ func (sp *provider) mayReceive(action string) error {
 		return nil
 	}
 	return fmt.Errorf("form action of service provider %s is not registered", sp.EntityID)
-}
-
-// checkAddress accepts what a browser may be told to post a Response to: https,
-// or http on this very machine. Everything else, javascript: above all
-// (CVE-2023-45683), is refused when a record is made and again on the way out.
-func checkAddress(address string, allowLoopbackHTTP bool) error {
-	u, err := url.Parse(address)
-	switch {
-	case err != nil, strings.ContainsFunc(address, notInURI), strings.Contains(address, `\`):
-		return errors.New("it is not a URL")
-	case len(address) > 2048:
-		return errors.New("it has more than 2048 characters")
-	case u.Host == "" || u.Hostname() == "" || u.Opaque != "":
-		return errors.New("it is not a complete URL: want https://HOST/PATH")
-	case u.User != nil:
-		return errors.New("it has a user name or password in it: leave that out")
-	case u.Fragment != "" || strings.Contains(address, "#"):
-		return errors.New("it has a #fragment: leave that out")
-	case u.Scheme == "https", u.Scheme == "http" && allowLoopbackHTTP && loopback(u.Hostname()):
-		return nil
-	case u.Scheme == "http":
-		return errors.New("http would send the Response in clear: use https")
-	}
-	return fmt.Errorf("its scheme is %.20q: use https", u.Scheme)
 }
 
 // withoutRelayState takes RelayState out of an address's query and leaves every

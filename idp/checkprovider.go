@@ -10,6 +10,7 @@ import (
 	"github.com/crewjam/saml"
 
 	"ssobridge/idp/directory"
+	"ssobridge/idp/netname"
 	"ssobridge/provisioning"
 	"ssobridge/store"
 )
@@ -50,7 +51,7 @@ func (c *providerCheck) names() {
 	switch id := c.sp.EntityID; {
 	case id == "":
 		c.fault("entity_id", "", "missing", "give the URI by which the service provider names itself")
-	case len(id) > 1024 || strings.ContainsFunc(id, notInURI): // saml-core 8.3.6
+	case len(id) > 1024 || strings.ContainsFunc(id, netname.NotInURI): // saml-core 8.3.6
 		c.fault("entity_id", id, "it is no URI", "give one of at most 1024 characters, without blanks")
 	}
 	if !utf8.ValidString(c.sp.Name) || utf8.RuneCountInString(c.sp.Name) > 200 || strings.ContainsFunc(c.sp.Name, isControl) {
@@ -65,7 +66,7 @@ func (c *providerCheck) names() {
 const addressMend = "give the address as the service provider states it, such as https://sp.example.com/saml/acs"
 
 func (c *providerCheck) address(field, value string) {
-	if err := checkAddress(value, c.loopback); err != nil {
+	if err := netname.CheckAddress(value, c.loopback); err != nil {
 		c.fault(field, value, err.Error(), addressMend)
 	}
 }
@@ -100,7 +101,7 @@ func (c *providerCheck) addresses() {
 			c.address(a.field, a.value)
 		}
 	}
-	if a := c.sp.Audience; len(a) > 1024 || strings.ContainsFunc(a, notInURI) {
+	if a := c.sp.Audience; len(a) > 1024 || strings.ContainsFunc(a, netname.NotInURI) {
 		c.fault("audience", a, "it is no URI", "give one of at most 1024 characters, without blanks")
 	}
 	for i, l := range c.sp.Logout {
@@ -121,7 +122,7 @@ func (c *providerCheck) nameID() {
 		c.fault("name_id_format", "", "missing", "try "+formatPersistent)
 	case f == formatTransient || f == "urn:oasis:names:tc:SAML:2.0:nameid-format:encrypted":
 		c.fault("name_id_format", f, "not offered: a person must be the same each time", "try "+formatPersistent)
-	case len(f) > 256 || strings.ContainsFunc(f, notInURI):
+	case len(f) > 256 || strings.ContainsFunc(f, netname.NotInURI):
 		c.fault("name_id_format", f, "it is no URI", "give one of at most 256 characters, without blanks")
 	}
 	if c.sp.NameID == "" {
@@ -141,7 +142,7 @@ func (c *providerCheck) attributes() {
 		if len(a.FriendlyName) > 256 || strings.ContainsFunc(a.FriendlyName, isControl) || !utf8.ValidString(a.FriendlyName) {
 			c.fault(field+".friendly_name", a.FriendlyName, "it is too long or not printable", "give at most 256 printable characters")
 		}
-		if a.NameFormat == "" || len(a.NameFormat) > 256 || strings.ContainsFunc(a.NameFormat, notInURI) {
+		if a.NameFormat == "" || len(a.NameFormat) > 256 || strings.ContainsFunc(a.NameFormat, netname.NotInURI) {
 			c.fault(field+".name_format", a.NameFormat, "it is no URI", "try "+formatBasicAttr)
 		}
 		id := a.NameFormat + "\x00" + a.Name

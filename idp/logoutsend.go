@@ -15,6 +15,7 @@ import (
 
 	"github.com/crewjam/saml"
 
+	"ssobridge/idp/netname"
 	"ssobridge/store"
 )
 
@@ -34,7 +35,7 @@ func (sp *provider) logoutEndpoint(wanted string) (e store.LogoutEndpoint, ok bo
 				continue
 			}
 			// Checked on the way out as well, whatever is on record (CVE-2023-45683).
-			if checkAddress(e.URL, true) == nil && checkAddress(cmp.Or(e.ResponseURL, e.URL), true) == nil {
+			if netname.CheckAddress(e.URL, true) == nil && netname.CheckAddress(cmp.Or(e.ResponseURL, e.URL), true) == nil {
 				return e, true
 			}
 		}
@@ -45,7 +46,7 @@ func (sp *provider) logoutEndpoint(wanted string) (e store.LogoutEndpoint, ok bo
 // takesLogout is the last look at an address before a message of single logout
 // leaves: it must be registered for this. It works from the record alone.
 func (sp *provider) takesLogout(address string) error {
-	if err := checkAddress(address, true); err != nil {
+	if err := netname.CheckAddress(address, true); err != nil {
 		return fmt.Errorf("logout address of service provider %s: %w", sp.EntityID, err)
 	}
 	if !slices.ContainsFunc(sp.Logout, func(e store.LogoutEndpoint) bool { return address == e.URL || address == e.ResponseURL }) {

@@ -13,6 +13,8 @@ import (
 	"net/url"
 	"syscall"
 	"time"
+
+	"ssobridge/idp/netname"
 )
 
 // Limits of one fetch. A federation's file is large and its servers are slow.
@@ -80,7 +82,7 @@ func NewFetcher(o FetchOptions) *Fetcher {
 func (f *Fetcher) Check(address string) error { return f.check(address) }
 
 func (f *Fetcher) check(address string) error {
-	if err := checkAddress(address, f.loopback); err != nil {
+	if err := netname.CheckAddress(address, f.loopback); err != nil {
 		return fmt.Errorf("metadata address %.120q: %w", address, err)
 	}
 	return nil

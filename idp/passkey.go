@@ -11,6 +11,7 @@ import (
 	"github.com/go-webauthn/webauthn/protocol"
 	"github.com/go-webauthn/webauthn/webauthn"
 
+	"ssobridge/idp/netname"
 	"ssobridge/store"
 )
 
@@ -64,13 +65,8 @@ func newPasskeys(base, public *url.URL, name string) (*passkeys, error) {
 	if _, err := netip.ParseAddr(host); err == nil {
 		return nil, nil //nolint:nilnil // without passkeys is how it works then
 	}
-	// As browsers write an origin: small letters, and no port that is the scheme's own.
-	origin := base.Scheme + "://" + host
-	if port := base.Port(); port != "" && port != map[string]string{"https": "443", "http": "80"}[base.Scheme] {
-		origin += ":" + port
-	}
 	party, err := webauthn.New(&webauthn.Config{
-		RPID: host, RPDisplayName: name, RPOrigins: []string{origin},
+		RPID: host, RPDisplayName: name, RPOrigins: []string{netname.Origin(base)},
 		AttestationPreference: protocol.PreferNoAttestation, // which make it is does not matter here
 		AuthenticatorSelection: protocol.AuthenticatorSelection{
 			ResidentKey: protocol.ResidentKeyRequirementDiscouraged, // it is asked for by name, after the password

@@ -10,8 +10,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/netip"
-	"net/url"
 	"runtime"
 	"strings"
 	"sync"
@@ -21,6 +19,7 @@ import (
 
 	"ssobridge/certs"
 	"ssobridge/idp/directory"
+	"ssobridge/idp/netname"
 	"ssobridge/store"
 )
 
@@ -163,10 +162,10 @@ func New(o Options) (*Provider, error) {
 	switch {
 	case o.EntityID == "":
 		fault("EntityID: missing: give the identity provider's own entityID")
-	case len(o.EntityID) > 256 || strings.ContainsFunc(o.EntityID, notInURI):
+	case len(o.EntityID) > 256 || strings.ContainsFunc(o.EntityID, netname.NotInURI):
 		fault("EntityID %.80q: want a URI of at most 256 characters, without blanks", o.EntityID)
 	}
-	base, err := publicURL(o.PublicURL)
+	base, err := netname.ParsePublicURL(o.PublicURL)
 	if err != nil {
 		fault("PublicURL %.80q: %w", o.PublicURL, err)
 	}
@@ -262,7 +261,7 @@ func New(o Options) (*Provider, error) {
 		consoleKeys = keys
 	}
 	if base != nil && o.ConsoleURL != "" {
-		at, err := publicURL(o.ConsoleURL)
+		at, err := netname.ParsePublicURL(o.ConsoleURL)
 		if err != nil {
 			fault("ConsoleURL %.80q: %w", o.ConsoleURL, err)
 		} else if consoleKeys, err = newPasskeys(at, base, o.SecondFactor.Issuer); err != nil {
@@ -293,33 +292,6 @@ func New(o Options) (*Provider, error) {
 		laterSlots:     make(chan struct{}, laterSlots),
 	}, nil
 }
-
-// publicURL accepts the scheme and host that all endpoints start with.
-func publicURL(text string) (*url.URL, error) {
-	u, err := url.Parse(strings.TrimSuffix(text, "/"))
-	switch {
-	case err != nil:
-		return nil, errors.New("not a URL")
-	case u.Host == "" || u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil:
-		return nil, errors.New("want a scheme and a host alone, such as https://sso.example.com")
-	case u.Scheme == "https", u.Scheme == "http" && loopback(u.Hostname()):
-		return u, nil
-	}
-	return nil, errors.New("want https, or http on a loopback host")
-}
-
-// loopback tells whether a URL's host never leaves this machine.
-func loopback(host string) bool {
-	host = strings.ToLower(host)
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true // RFC 6761 6.3
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.IsLoopback()
-}
-
-// notInURI tells which characters no URI has: blanks, controls, and everything past ASCII.
-func notInURI(r rune) bool { return r <= ' ' || r >= 0x7f }
 
 // older tells whether sign-ins have to be stored when they are started.
 func (p *Provider) older(ctx context.Context) bool { return p.o.Older != nil && p.o.Older(ctx) }

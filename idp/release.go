@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"ssobridge/idp/directory"
+	"ssobridge/idp/netname"
 	"ssobridge/provisioning"
 	"ssobridge/store"
 )
@@ -51,7 +52,7 @@ type releasedAttribute struct {
 
 func newReleasedAttribute(a store.Attribute) (releasedAttribute, error) {
 	if name, all := strings.CutPrefix(a.Value, "attr:"); all {
-		if name == "" || strings.ContainsFunc(name, notInURI) {
+		if name == "" || strings.ContainsFunc(name, netname.NotInURI) {
 			return releasedAttribute{}, fmt.Errorf("value %.60q: want attr:NAME with the name of a directory attribute", a.Value)
 		}
 		return releasedAttribute{Attribute: a, from: strings.ToLower(name)}, nil

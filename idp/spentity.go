@@ -15,6 +15,7 @@ import (
 	"github.com/beevik/etree"
 	"github.com/crewjam/saml"
 
+	"ssobridge/idp/netname"
 	"ssobridge/store"
 )
 
@@ -150,7 +151,7 @@ func (e *spEntity) location(el *etree.Element, name string, required bool) strin
 		e.fault(el, "", "md:%s has no %s", el.Tag, name)
 		return ""
 	}
-	if err := checkAddress(value, e.o.AllowLoopbackHTTP); err != nil {
+	if err := netname.CheckAddress(value, e.o.AllowLoopbackHTTP); err != nil {
 		e.fault(el, "", "md:%s: %s %.120q: %s", el.Tag, name, value, err)
 	}
 	return value

@@ -3,11 +3,12 @@ package partnerapi
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
+
+	"ssobridge/idp/netname"
 )
 
 // Topics of webhooks.
@@ -159,13 +160,8 @@ func hookFault(uri string) string {
 		return ""
 	case u.Scheme != "http":
 		return "is no https URL"
-	case !loopback(u.Hostname()):
+	case !netname.LoopbackPeer(u.Hostname()):
 		return "is http, which is for loopback addresses only; want https"
 	}
 	return ""
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }

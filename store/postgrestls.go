@@ -5,13 +5,14 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"ssobridge/idp/netname"
 )
 
 // ErrInsecure says that the connection to PostgreSQL would not be encrypted.
@@ -105,9 +106,9 @@ func postgresConfig(dsn string, insecure bool) (*pgx.ConnConfig, []Route, error)
 	lookup := config.LookupFunc
 	config.LookupFunc = func(ctx context.Context, host string) ([]string, error) {
 		addresses, err := lookup(ctx, host)
-		if err == nil && isLocalhost(host) {
+		if err == nil && strings.EqualFold(host, "localhost") {
 			// Its name alone exempts it from TLS, so it has to be this machine.
-			addresses = slices.DeleteFunc(addresses, func(a string) bool { return !isLoopback(a) })
+			addresses = slices.DeleteFunc(addresses, func(a string) bool { return !netname.LoopbackPeer(a) })
 		}
 		return addresses, err
 	}
@@ -167,12 +168,5 @@ func modeOf(c *tls.Config) string {
 // taken as another one's.
 func overNetwork(host string, port uint16) bool {
 	network, _ := pgconn.NetworkAddress(host, port)
-	return network != "unix" && !isLocalhost(host) && !isLoopback(host)
-}
-
-func isLocalhost(host string) bool { return strings.EqualFold(host, "localhost") }
-
-func isLoopback(address string) bool {
-	ip, err := netip.ParseAddr(address)
-	return err == nil && ip.Unmap().IsLoopback()
+	return network != "unix" && !netname.LoopbackPeer(host)
 }

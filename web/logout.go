@@ -14,6 +14,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"ssobridge/idp"
+	"ssobridge/idp/netname"
 )
 
 // slo takes a message of single logout by the Redirect or the POST binding.
@@ -214,7 +215,7 @@ func (s *Server) carry(c echo.Context, p idp.CarryMessage, self string) error {
 // safeAddress accepts what a browser may be sent to with a SAML message.
 func safeAddress(address string) error {
 	u, err := url.Parse(address)
-	if err != nil || u.Host == "" || u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())) {
+	if err != nil || u.Host == "" || u.Scheme != "https" && (u.Scheme != "http" || !netname.Loopback(u.Hostname())) {
 		// Without the query: it may hold a message.
 		cut, _, _ := strings.Cut(address, "?")
 		return fmt.Errorf("send to %.200q: not an https address", cut)

@@ -19,17 +19,16 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
 	xlanguage "golang.org/x/text/language"
 
 	"ssobridge/idp"
+	"ssobridge/idp/netname"
 	"ssobridge/provisioning"
 )
 
@@ -330,43 +329,17 @@ func page(e *echo.Echo, path string, h echo.HandlerFunc) {
 	e.HEAD(path, func(c echo.Context) error { return c.NoContent(http.StatusOK) })
 }
 
-// parsePublicURL accepts https://host[:port], and http where the host is this
-// machine itself: browsers keep Secure cookies there.
+// parsePublicURL reads the address at which browsers reach a site.
 func parsePublicURL(text string) (*url.URL, error) {
-	u, err := url.Parse(text)
-	if err != nil {
+	u, err := netname.ParsePublicURL(text)
+	switch {
+	case errors.Is(err, netname.ErrPublicHTTP):
+		return nil, fmt.Errorf("web: public URL %q: http is only possible on localhost; use https", text)
+	case errors.Is(err, netname.ErrMoreThan):
+		return nil, fmt.Errorf("web: public URL %q: want https://host[:port] and nothing more; a path is not possible, cookies belong to the whole host", text)
+	case err != nil:
 		return nil, fmt.Errorf("web: public URL %q: want https://host[:port]", text)
 	}
-	u.Host = strings.ToLower(u.Host)
-	switch {
-	case u.Host == "" || u.Opaque != "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return nil, fmt.Errorf("web: public URL %q: want https://host[:port] and nothing more", text)
-	case u.Path != "" && u.Path != "/":
-		return nil, fmt.Errorf("web: public URL %q: a path is not possible, cookies belong to the whole host", text)
-	case u.Scheme == "http" && !loopback(u.Hostname()):
-		return nil, fmt.Errorf("web: public URL %q: http is only possible on localhost; use https", text)
-	case u.Scheme != "https" && u.Scheme != "http":
-		return nil, fmt.Errorf("web: public URL %q: want https", text)
-	}
-	// Browsers leave the scheme's own port out of Host and Origin.
-	if u.Port() == defaultPort(u.Scheme) {
-		u.Host = strings.TrimSuffix(u.Host, ":"+u.Port())
-	}
-	u.Path = ""
+	u.Host = netname.HostPort(u) // browsers leave the scheme's own port out of Host and Origin
 	return u, nil
-}
-
-func defaultPort(scheme string) string {
-	if scheme == "http" {
-		return "80"
-	}
-	return "443"
-}
-
-func loopback(host string) bool {
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true // RFC 6761 6.3
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/labstack/echo/v4"
+
+	"ssobridge/idp/netname"
 )
 
 // site is an address at which the bridge is reached: the public one, and the console's own where it has one.
@@ -72,7 +74,7 @@ func (at *site) browserAt(token string) string {
 // host compares with the address's host; the scheme's own port may be written out.
 func (at *site) host(host string) bool {
 	return strings.EqualFold(host, at.url.Host) ||
-		at.url.Port() == "" && strings.EqualFold(host, at.url.Host+":"+defaultPort(at.url.Scheme))
+		at.url.Port() == "" && strings.EqualFold(host, at.url.Host+":"+netname.DefaultPort(at.url.Scheme))
 }
 
 // start is where somebody begins anew.

@@ -2,11 +2,11 @@ package sandbox
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
+
+	"ssobridge/idp/netname"
 )
 
 // The topics of webhooks.
@@ -121,9 +121,7 @@ func hookAllowed(text string) bool {
 	if err != nil || u.Hostname() == "" || u.User != nil || u.Fragment != "" {
 		return false
 	}
-	address := net.ParseIP(u.Hostname())
-	loopback := strings.EqualFold(u.Hostname(), "localhost") || (address != nil && address.IsLoopback())
-	return u.Scheme == "https" || (u.Scheme == "http" && loopback)
+	return u.Scheme == "https" || (u.Scheme == "http" && netname.LoopbackPeer(u.Hostname()))
 }
 
 // unsubscribe is DELETE /partner/webhooks/subscriptions/{topic_id}. It is no error where there was no subscription.

@@ -22,6 +22,7 @@ import (
 
 	"ssobridge/idp"
 	"ssobridge/idp/directory"
+	"ssobridge/idp/netname"
 	"ssobridge/partnerapi"
 	"ssobridge/provisioning"
 	"ssobridge/store"
@@ -106,18 +107,16 @@ func checkAddresses(c *Config, f *faults) {
 // checkPublicURL checks an address as browsers reach it; nil for one that is none.
 func checkPublicURL(key string, value *string, f *faults) *url.URL {
 	*value = strings.TrimSuffix(*value, "/")
-	switch u, err := url.Parse(*value); {
-	case err != nil || u.Host == "" || u.Opaque != "" || (u.Scheme != "https" && u.Scheme != "http"):
-		f.add(key, quote(*value)+" is not the address of a web site", "write scheme and host: https://sso.example.com")
-	case u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil:
+	switch u, err := netname.ParsePublicURL(*value); {
+	case errors.Is(err, netname.ErrMoreThan):
 		f.add(key, quote(*value)+" has more than scheme, host and port", "write "+u.Scheme+"://"+u.Host)
-	case u.Scheme == "http" && !loopback(u.Hostname()) && !strings.HasSuffix(u.Hostname(), ".localhost"):
-		// Session cookies are Secure and passwords are typed in: plain HTTP is for one machine alone. Browsers take names below
-		// localhost for this machine, whatever a DNS server says (RFC 6761 6.3).
+	case errors.Is(err, netname.ErrPublicHTTP):
 		f.add(key, "is http for a host that others reach", "write https://"+u.Host+"; http is for localhost only")
+	case err != nil:
+		f.add(key, quote(*value)+" is not the address of a web site", "write scheme and host: https://sso.example.com")
 	default:
-		if u.Host != strings.ToLower(u.Host) {
-			f.add(key, quote(*value)+" has capitals in the host", "write "+u.Scheme+"://"+strings.ToLower(u.Host))
+		if _, host, _ := strings.Cut(*value, "://"); host != strings.ToLower(host) {
+			f.add(key, quote(*value)+" has capitals in the host", "write "+u.Scheme+"://"+u.Host)
 		}
 		return u
 	}
@@ -222,7 +221,7 @@ func checkConstantContact(c *Config, f *faults) {
 		switch {
 		case err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || u.RawQuery != "" || u.Fragment != "" || u.User != nil:
 			f.add(e.key, quote(e.value)+" is not a plain web address", "leave the key out to use the default")
-		case u.Scheme == "http" && !loopback(u.Hostname()) && !cc.Insecure:
+		case u.Scheme == "http" && !netname.LoopbackPeer(u.Hostname()) && !cc.Insecure:
 			f.add(e.key, "is http, so the partner secret would cross the network in clear", "write https, or for a sandbox set constant_contact.insecure: true")
 		}
 	}
@@ -417,15 +416,6 @@ func checkLink(key, value string, mail bool, f *faults) {
 		mend += " or mailto:"
 	}
 	f.add(key, quote(value)+" is not such a link", mend)
-}
-
-// loopback tells whether a host name can only mean this machine (RFC 6761 6.3 for localhost).
-func loopback(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.IsLoopback()
 }
 
 // parsePrefix reads an address or a network.

@@ -5,6 +5,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+
+	"ssobridge/idp/netname"
 )
 
 // localURL is where the bridge of a configuration can be asked from its own machine.
@@ -24,7 +26,7 @@ func localURL(cfg Config) string {
 // fit, and nothing secret is sent or believed, so it is not checked there.
 func healthTransport(base string) *http.Transport {
 	t := &http.Transport{Proxy: nil}
-	if u, err := url.Parse(base); err == nil && loopback(u.Hostname()) {
+	if u, err := url.Parse(base); err == nil && netname.LoopbackPeer(u.Hostname()) {
 		t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true} // loopback only, see above
 	}
 	return t
