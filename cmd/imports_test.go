@@ -18,11 +18,12 @@ const everywhere = "idp/netname"
 // outside of it, and so is what is pretended (see pretended).
 var allowed = map[string][]string{
 	"cmd/ssobridge":        {"cmd/internal/app"},
-	"cmd/internal/app":     {"web", "idp", "idp/directory", "provisioning", "partnerapi", "store", "certs", "certs/pkcs11", "cmd/internal/journal"},
+	"cmd/internal/app":     {"web", "idp", "idp/directory", "idp/fetch", "provisioning", "partnerapi", "store", "certs", "certs/pkcs11", "cmd/internal/journal"},
 	"cmd/internal/journal": {"store"},
 	"web":                  {"idp", "idp/directory", "provisioning", "store"},
-	"idp":                  {"idp/directory", "provisioning", "store", "certs"},
+	"idp":                  {"idp/directory", "idp/fetch", "provisioning", "store", "certs"},
 	"idp/directory":        {},
+	"idp/fetch":            {},
 	everywhere:             {},
 	"provisioning":         {"partnerapi", "store", "idp/directory"},
 	"partnerapi":           {},

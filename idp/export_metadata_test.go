@@ -42,6 +42,3 @@ func CanonicalStream(data []byte, prefixes string) ([]byte, error) {
 		}
 	}
 }
-
-// MayDial tells whether metadata may be fetched from an address and port.
-func MayDial(address string, allowInternal bool) error { return mayDial(address, allowInternal) }

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"time"
 
+	"ssobridge/idp/fetch"
 	"ssobridge/store"
 )
 
@@ -31,7 +32,7 @@ var ErrNoSource = errors.New("its metadata was given by hand, so there is no add
 // RefreshOptions for NewRefresher. All are required.
 type RefreshOptions struct {
 	Providers         *store.ServiceProviders
-	Fetcher           *Fetcher
+	Fetcher           *fetch.Client
 	AllowLoopbackHTTP bool
 	Now               func() time.Time
 	Random            io.Reader // spreads the refreshes of many service providers

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/x509"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -394,4 +395,10 @@ func FuzzMetadata(f *testing.F) {
 			t.Errorf("not signed: %+v", im.Provider)
 		}
 	})
+}
+
+func roots(server *httptest.Server) *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AddCert(server.Certificate())
+	return pool
 }

@@ -21,6 +21,7 @@ import (
 	"ssobridge/cmd/internal/journal"
 	"ssobridge/idp"
 	"ssobridge/idp/directory"
+	"ssobridge/idp/fetch"
 	"ssobridge/partnerapi"
 	"ssobridge/provisioning"
 	"ssobridge/store"
@@ -42,7 +43,7 @@ type Parts struct {
 	Client       *partnerapi.Client
 	Provisioning *provisioning.Service
 	IdP          *idp.Provider
-	Fetcher      *idp.Fetcher
+	Fetcher      *fetch.Client
 	Refresher    *idp.Refresher
 	Traces       *store.TraceQueue // nil: none are kept
 	Strangers    *idp.Strangers

@@ -1,8 +1,9 @@
-package idp_test
+package fetch_test
 
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,7 +12,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"ssobridge/idp"
+	"ssobridge/idp/fetch"
 )
 
 // TestMD05Addresses: where metadata may be fetched from (MD-05). What embeds
@@ -64,21 +65,58 @@ func TestMD05Addresses(t *testing.T) {
 		{"[::ffff:0.0.0.0]:443", false, false},
 		{"localhost:443", false, false}, // names are resolved before
 	} {
-		if err := idp.MayDial(c.address, false); (err == nil) != c.usually {
+		if err := fetch.MayDial(c.address, options()); (err == nil) != c.usually {
 			t.Errorf("%s: %v", c.address, err)
 		}
-		if err := idp.MayDial(c.address, true); (err == nil) != c.ifAllowed {
+		if err := fetch.MayDial(c.address, options(internal)); (err == nil) != c.ifAllowed {
 			t.Errorf("%s with internal addresses allowed: %v", c.address, err)
 		}
 	}
 }
 
-func roots(servers ...*httptest.Server) *x509.CertPool {
-	pool := x509.NewCertPool()
-	for _, s := range servers {
-		pool.AddCert(s.Certificate())
+// errTooLarge is the error of a document that is too large.
+var errTooLarge = errors.New("the document has more than 64 MiB")
+
+// options are those of metadata, with changes.
+func options(changes ...func(*fetch.Options)) fetch.Options {
+	o := fetch.Options{What: "metadata", Setting: "metadata.allow_internal", MaxBytes: 64 << 20, TooLarge: errTooLarge}
+	for _, change := range changes {
+		change(&o)
 	}
-	return pool
+	return o
+}
+
+func internal(o *fetch.Options) { o.AllowInternal = true }
+
+func trusting(server *httptest.Server) func(*fetch.Options) {
+	return func(o *fetch.Options) {
+		o.Roots = x509.NewCertPool()
+		o.Roots.AddCert(server.Certificate())
+	}
+}
+
+// TestBound: a server that does not say how much it sends is read up to the bound, and one byte more is refused.
+func TestBound(t *testing.T) {
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.(http.Flusher).Flush() // so that no Content-Length is sent
+		_, _ = io.WriteString(w, strings.Repeat("x", 1000)+r.URL.RawQuery)
+	}))
+	t.Cleanup(server.Close)
+	client := fetch.New(options(internal, trusting(server), func(o *fetch.Options) { o.MaxBytes = 1000 }))
+	for query, want := range map[string]error{"": nil, "?y": errTooLarge, "?" + strings.Repeat("y", 900): errTooLarge} {
+		body, err := client.Open(t.Context(), server.URL+query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := io.ReadAll(body)
+		_ = body.Close()
+		if !errors.Is(err, want) || len(data) != 1000 {
+			t.Errorf("query %.10q: %d bytes, error %v; want 1000, %v", query, len(data), err, want)
+		}
+		if n, err := body.Read(make([]byte, 10)); n != 0 || err == nil {
+			t.Errorf("query %.10q: read %d bytes after the end, error %v", query, n, err)
+		}
+	}
 }
 
 // TestMD05Fetch asks real servers.
@@ -118,7 +156,7 @@ func TestMD05Fetch(t *testing.T) {
 		}
 	}))
 	t.Cleanup(server.Close)
-	open := func(f *idp.Fetcher, address string) (string, error) {
+	open := func(f *fetch.Client, address string) (string, error) {
 		body, err := f.Open(t.Context(), address)
 		if err != nil {
 			return "", err
@@ -127,7 +165,7 @@ func TestMD05Fetch(t *testing.T) {
 		data, err := io.ReadAll(body)
 		return string(data), err
 	}
-	f := idp.NewFetcher(idp.FetchOptions{AllowInternal: true, Roots: roots(server)})
+	f := fetch.New(options(internal, trusting(server)))
 	for _, path := range []string{"/metadata", "/to-metadata"} {
 		if got, err := open(f, server.URL+path); err != nil || got != "<x/>" {
 			t.Errorf("%s: %q %v", path, got, err)
@@ -155,16 +193,16 @@ func TestMD05Fetch(t *testing.T) {
 		t.Errorf("a server inside was asked %d times", n)
 	}
 	// Off, the same server is not asked, whatever its name: the address decides.
-	off := idp.NewFetcher(idp.FetchOptions{Roots: roots(server)})
+	off := fetch.New(options(trusting(server)))
 	for _, address := range []string{server.URL, strings.Replace(server.URL, "127.0.0.1", "localhost", 1), strings.Replace(server.URL, "127.0.0.1", "[::ffff:127.0.0.1]", 1)} {
 		if _, err := open(off, address+"/metadata"); err == nil || !strings.Contains(err.Error(), "internal") && !strings.Contains(err.Error(), "refused") {
 			t.Errorf("%s: %v", address, err)
 		}
 	}
-	if _, err := open(idp.NewFetcher(idp.FetchOptions{AllowInternal: true}), server.URL+"/metadata"); err == nil || !strings.Contains(err.Error(), "certificate") {
+	if _, err := open(fetch.New(options(internal)), server.URL+"/metadata"); err == nil || !strings.Contains(err.Error(), "certificate") {
 		t.Errorf("unknown authority: %v", err)
 	}
-	both := idp.NewFetcher(idp.FetchOptions{AllowInternal: true, AllowLoopbackHTTP: true})
+	both := fetch.New(options(internal, func(o *fetch.Options) { o.AllowLoopbackHTTP = true }))
 	if got, err := open(both, inside.URL); err != nil || got != "secret" {
 		t.Errorf("loopback under both switches: %q %v", got, err)
 	}
