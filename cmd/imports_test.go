@@ -18,7 +18,8 @@ const everywhere = "idp/netname"
 // outside of it, and so is what is pretended (see pretended).
 var allowed = map[string][]string{
 	"cmd/ssobridge":        {"cmd/internal/app"},
-	"cmd/internal/app":     {"web", "idp", "idp/directory", "idp/fetch", "provisioning", "partnerapi", "store", "certs", "certs/pkcs11", "cmd/internal/journal"},
+	"cmd/internal/app":     {"cmd/internal/config", "web", "idp", "idp/directory", "idp/fetch", "provisioning", "partnerapi", "store", "certs", "certs/pkcs11", "cmd/internal/journal"},
+	"cmd/internal/config":  {"idp", "idp/directory", "provisioning", "partnerapi", "store", "certs"},
 	"cmd/internal/journal": {"store"},
 	"web":                  {"idp", "idp/directory", "provisioning", "store"},
 	"idp":                  {"idp/directory", "idp/fetch", "provisioning", "store", "certs"},
@@ -46,7 +47,7 @@ var homes = map[string][]string{
 	"github.com/alecthomas/kong":                    {"cmd/internal/app"},
 	"github.com/prometheus/client_golang":           {"cmd/internal/app"},
 	"github.com/schollz/progressbar/v3":             {"cmd/internal/app"},
-	"go.yaml.in/yaml/v3":                            {"cmd/internal/app"},
+	"go.yaml.in/yaml/v3":                            {"cmd/internal/app", "cmd/internal/config"},
 	"github.com/labstack/echo/v4":                   {"web"},
 	"github.com/beevik/etree":                       {"idp"},
 	"github.com/crewjam/saml":                       {"idp"},

@@ -18,6 +18,7 @@ import (
 
 	"ssobridge/certs"
 	"ssobridge/cmd/internal/app"
+	"ssobridge/cmd/internal/config"
 	"ssobridge/cmd/internal/sample"
 	"ssobridge/idp"
 	"ssobridge/partnerapi/sandbox"
@@ -55,12 +56,12 @@ func (d *demo) open(ctx context.Context, listen string) error {
 	if err != nil {
 		return err
 	}
-	cfg := app.Defaults()
+	cfg := config.Defaults()
 	cfg.PublicURL = d.bridgeURL
 	cfg.EntityID = d.bridgeURL + "/saml/metadata"
 	cfg.Listen = listen
 	cfg.DataDir = d.data
-	cfg.SecretKey = app.Secret(secret)
+	cfg.SecretKey = config.Secret(secret)
 	cfg.Directory.Preset = "openldap"
 	cfg.Directory.URLs = []string{d.directory.URL}
 	cfg.Directory.CAFile = caFile

@@ -4,44 +4,11 @@ import (
 	"context"
 	"crypto/ed25519"
 	"fmt"
-	"maps"
-	"strings"
 	"time"
 
+	"ssobridge/cmd/internal/config"
 	"ssobridge/store"
 )
-
-// auditKeep is for how long events are kept that the configuration says nothing of: guesses of strangers for 90 days, all else for 400.
-func auditKeep() map[string]time.Duration {
-	const day = 24 * time.Hour
-	return map[string]time.Duration{store.KeepDefault: 400 * day, "login.refused": 90 * day, "second-factor.refused": 90 * day}
-}
-
-// kept is Keep with its defaults filled in.
-func (c AuditConfig) kept() map[string]time.Duration {
-	all := auditKeep()
-	for kind := range c.Keep {
-		if !strings.Contains(kind, ".") {
-			// Who says how long logins are kept means the refused ones too, unless they are named.
-			maps.DeleteFunc(all, func(named string, _ time.Duration) bool { return strings.HasPrefix(named, kind+".") })
-		}
-	}
-	maps.Copy(all, c.Keep)
-	return all
-}
-
-// longest is how long the events that are kept longest are kept; 0: for ever.
-func (c AuditConfig) longest() time.Duration {
-	all := c.kept()
-	longest := all[store.KeepDefault]
-	for _, keep := range all {
-		if keep == 0 || longest == 0 {
-			return 0
-		}
-		longest = max(longest, keep)
-	}
-	return longest
-}
 
 // keptFor is a time of audit.keep in days.
 func keptFor(keep time.Duration) string {
@@ -52,7 +19,7 @@ func keptFor(keep time.Duration) string {
 	case keep%day == 0:
 		return fmt.Sprintf("%d days", keep/day)
 	}
-	return short(keep)
+	return config.FormatDuration(keep)
 }
 
 // cutEvery is how often the audit's chain is looked at for entries that can go.
@@ -66,7 +33,7 @@ func (p *Parts) purgeAudit(ctx context.Context) (int, error) {
 		return 0, nil
 	}
 	sign := func(message []byte) []byte { return ed25519.Sign(p.sealKey(), message) }
-	r := store.Retention{Keep: p.Config.Audit.kept(), At: p.now().UTC().Truncate(time.Microsecond)}
+	r := store.Retention{Keep: p.Config.Audit.Kept(), At: p.now().UTC().Truncate(time.Microsecond)}
 	r.Signature = sign(r.Message())
 	done, err := p.Store.Audit().Purge(ctx, r)
 	p.reportUnpurged(done.Changed)

@@ -45,7 +45,7 @@ func (c *adminInviteCmd) Run(s *session) error {
 		case err != nil:
 			return directoryError(err, "invite "+quote(c.Login), "ssobridge explain --user "+quote(c.Login)+" shows what the directory says")
 		}
-		s.printf("invitation code: %s\nIt is asked for when %s signs in at %s/admin/ and holds until %s.\n", code, c.Login, p.Config.consoleURL(), ends.UTC().Format(time.RFC3339))
+		s.printf("invitation code: %s\nIt is asked for when %s signs in at %s/admin/ and holds until %s.\n", code, c.Login, p.Config.ConsoleURL(), ends.UTC().Format(time.RFC3339))
 		return nil
 	})
 }

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"ssobridge/cmd/internal/config"
 )
 
 type backupCmd struct {
@@ -50,7 +52,7 @@ func (c *backupCmd) Run(s *session) (err error) {
 }
 
 func (s *session) openSQLite() (*Parts, error) {
-	cfg, err := LoadConfig(s.config, s.environ)
+	cfg, err := config.Load(s.config, s.environ)
 	if err != nil {
 		return nil, err
 	}
@@ -60,8 +62,8 @@ func (s *session) openSQLite() (*Parts, error) {
 	return Open(s.ctx, cfg, s.log())
 }
 
-func sqliteOnly(cfg Config) error {
-	if strings.HasPrefix(cfg.dsn(), "sqlite:") {
+func sqliteOnly(cfg config.Config) error {
+	if strings.HasPrefix(cfg.DSN(), "sqlite:") {
 		return nil
 	}
 	return badInput(errors.New("the store is PostgreSQL"), "use its own tools: pg_dump and pg_restore")

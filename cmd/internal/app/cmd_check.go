@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"ssobridge/cmd/internal/config"
 	"ssobridge/idp"
 	"ssobridge/partnerapi"
 	"ssobridge/provisioning"
@@ -63,7 +64,7 @@ func (r *report) line(mark, step, detail, mend string) {
 
 // Run runs the steps.
 func (c *checkCmd) Run(s *session) (err error) {
-	cfg, err := LoadConfig(s.config, s.environ)
+	cfg, err := config.Load(s.config, s.environ)
 	if err != nil {
 		return err
 	}
@@ -85,7 +86,7 @@ func (c *checkCmd) Run(s *session) (err error) {
 	if err := p.Store.Ping(s.ctx); err != nil {
 		r.fail("store", err, "see the cause; the bridge can't run without its store")
 	} else {
-		r.ok("store", strings.SplitN(cfg.dsn(), ":", 2)[0]+" can be read and written")
+		r.ok("store", strings.SplitN(cfg.DSN(), ":", 2)[0]+" can be read and written")
 	}
 	checkRoutes(r, p)
 	checkJournal(s.ctx, r, p)
@@ -133,7 +134,7 @@ func checkRoutes(r *report, p *Parts) {
 }
 
 // checkFiles looks at secrets that others may read and certificates that end soon.
-func checkFiles(r *report, cfg Config) {
+func checkFiles(r *report, cfg config.Config) {
 	type secretFile struct{ key, file string }
 	files := []secretFile{
 		{"secret_key_file", cfg.SecretKeyFile},
@@ -172,7 +173,7 @@ func checkFiles(r *report, cfg Config) {
 
 // checkJournal looks whether a restore would bring back what was revoked, and whether there was one.
 func checkJournal(ctx context.Context, r *report, p *Parts) {
-	if !p.Config.hasStateDir() {
+	if !p.Config.HasJournalDir() {
 		return // this is no replica
 	}
 	const step = "revocation journal"
@@ -300,7 +301,7 @@ func checkMappings(ctx context.Context, r *report, p *Parts) {
 		default:
 			r.warn(fmt.Sprintf("mapping %d", m.ID), risk, "")
 		}
-		if m.Kind == store.AttributePattern && !p.Config.reads(m.Attribute) {
+		if m.Kind == store.AttributePattern && !p.Config.ReadsAttribute(m.Attribute) {
 			r.fail(fmt.Sprintf("mapping %d", m.ID), "the attribute "+m.Attribute+" is not read, so it hits nobody", "add it to directory.extra_attributes and restart the bridge")
 		}
 	}
@@ -327,7 +328,7 @@ func checkUsers(ctx context.Context, r *report, p *Parts) {
 // checkAudit says for how long events are kept, and looks for actions in audit.keep that no event has: a mistyped one is kept as long as
 // all others.
 func checkAudit(ctx context.Context, r *report, p *Parts) {
-	kept := p.Config.Audit.kept()
+	kept := p.Config.Audit.Kept()
 	var texts []string
 	for _, kind := range slices.Sorted(maps.Keys(kept)) {
 		texts = append(texts, kind+" "+keptFor(kept[kind]))

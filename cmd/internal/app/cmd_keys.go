@@ -16,6 +16,7 @@ import (
 
 	"ssobridge/certs"
 	"ssobridge/certs/pkcs11"
+	"ssobridge/cmd/internal/config"
 	"ssobridge/store"
 )
 
@@ -293,7 +294,7 @@ func (c *keysPromoteCmd) Run(s *session) error {
 			s.printf("%s signs for %s now\n", k.ID, whom)
 		default:
 			s.printf("%s will sign for %s from %s on, in %s\n", k.ID, whom, c.At.UTC().Format(time.RFC3339), c.At.Sub(s.now()).Round(time.Second))
-			s.printf("from %s before it until %s after it, people who sign in where one certificate is held wait on a page\n", short(p.Config.Keys.SwitchBefore), short(p.Config.Keys.SwitchAfter))
+			s.printf("from %s before it until %s after it, people who sign in where one certificate is held wait on a page\n", config.FormatDuration(p.Config.Keys.SwitchBefore), config.FormatDuration(p.Config.Keys.SwitchAfter))
 		}
 		for _, entityID := range left {
 			s.printf("left out, since it holds one certificate: ssobridge keys promote --sp %s --at TIME %s\n", entityID, k.ID)

@@ -69,7 +69,7 @@ func (p *Parts) mappingSpec(ctx context.Context, in mappingInput) (spec provisio
 		if !ok || attribute == "" || pattern == "" {
 			return spec, badInput(fmt.Errorf("--attribute-pattern %s: want ATTR=PATTERN", quote(in.AttributePattern)), "write for example employeeType=ctct:{account}:{role}")
 		}
-		if !p.Config.reads(attribute) {
+		if !p.Config.ReadsAttribute(attribute) {
 			return spec, badInput(fmt.Errorf("the attribute %s is not read from the directory, so the mapping would hit nobody", quote(attribute)), "add it to directory.extra_attributes, restart the bridge, then add the mapping")
 		}
 		spec.Attribute, spec.Pattern = attribute, pattern

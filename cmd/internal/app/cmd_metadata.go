@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 
+	"ssobridge/cmd/internal/config"
 	"ssobridge/idp"
 )
 
@@ -79,7 +80,7 @@ func (s *session) metadata(file string, do func(*Parts) ([]byte, error)) (err er
 		return err
 	}
 	if err := os.WriteFile(file, append(data, '\n'), 0o644); err != nil { //nolint:gosec // it is public
-		return failed(fmt.Errorf("write %s: %s", file, plainCause(err)), "name a file in a folder that you can write to")
+		return failed(fmt.Errorf("write %s: %s", file, config.PlainCause(err)), "name a file in a folder that you can write to")
 	}
 	s.printf("wrote %s\n", file)
 	return nil

@@ -12,6 +12,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"ssobridge/cmd/internal/config"
 	"ssobridge/idp"
 	"ssobridge/store"
 )
@@ -47,7 +48,7 @@ func (c *restoreCmd) Run(s *session) error {
 	if c.File == "" {
 		return c.settle(s)
 	}
-	cfg, err := LoadConfig(s.config, s.environ)
+	cfg, err := config.Load(s.config, s.environ)
 	if err != nil {
 		return err
 	}
@@ -55,13 +56,13 @@ func (c *restoreCmd) Run(s *session) error {
 		return err
 	}
 	if _, err := os.Stat(c.File); err != nil {
-		return badInput(fmt.Errorf("read the backup %s: %s", c.File, plainCause(err)), "name a file that `ssobridge backup` wrote")
+		return badInput(fmt.Errorf("read the backup %s: %s", c.File, config.PlainCause(err)), "name a file that `ssobridge backup` wrote")
 	}
 	if err := c.follow(s, cfg); err != nil {
 		return err
 	}
 	var asked error
-	kept, err := store.Restore(s.ctx, c.File, cfg.dsn(), func(ctx context.Context, dsn string) (err error) {
+	kept, err := store.Restore(s.ctx, c.File, cfg.DSN(), func(ctx context.Context, dsn string) (err error) {
 		copied := cfg
 		copied.Store.DSN = dsn
 		p, err := openParts(ctx, copied, s.log(), false)
@@ -95,12 +96,12 @@ func (c *restoreCmd) Run(s *session) error {
 
 // follow has the journal read what the database that is to be replaced knows, as far as that can still be read:
 // what could not be written before.
-func (c *restoreCmd) follow(s *session, cfg Config) error {
-	path := strings.TrimPrefix(cfg.dsn(), "sqlite:")
+func (c *restoreCmd) follow(s *session, cfg config.Config) error {
+	path := strings.TrimPrefix(cfg.DSN(), "sqlite:")
 	if info, err := os.Stat(path); err != nil || info.Size() == 0 {
 		return nil
 	}
-	if _, err := os.Stat(cfg.journal(nil, s.now, s.log()).Path()); err != nil {
+	if _, err := os.Stat(newJournal(&cfg, nil, s.now, s.log()).Path()); err != nil {
 		return nil // there is none to go on with; one that began now would seem whole
 	}
 	p, err := openParts(s.ctx, cfg, s.log(), false)
@@ -125,7 +126,7 @@ func (p *Parts) settledMark(ctx context.Context) error {
 
 // settle settles a database that other tools have put back.
 func (c *restoreCmd) settle(s *session) (err error) {
-	cfg, err := LoadConfig(s.config, s.environ)
+	cfg, err := config.Load(s.config, s.environ)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"ssobridge/cmd/internal/config"
 )
 
 type serveCmd struct{}
@@ -21,7 +23,7 @@ Example:
 
 // Run serves until the context ends.
 func (serveCmd) Run(s *session) (err error) {
-	cfg, err := LoadConfig(s.config, s.environ)
+	cfg, err := config.Load(s.config, s.environ)
 	if err != nil {
 		return err
 	}
@@ -82,7 +84,7 @@ Examples:
 func (c *healthCmd) Run(s *session) error {
 	base := c.URL
 	if base == "" {
-		cfg, err := LoadConfig(s.config, s.environ)
+		cfg, err := config.Load(s.config, s.environ)
 		if err != nil {
 			return err
 		}

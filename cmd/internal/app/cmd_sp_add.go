@@ -15,9 +15,13 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"ssobridge/cmd/internal/config"
 	"ssobridge/idp"
 	"ssobridge/store"
 )
+
+// maxCertificateFile is far above any certificate.
+const maxCertificateFile = 1 << 20
 
 type spAddCmd struct {
 	From         string            `arg:"" name:"file-or-url" help:"SAML metadata of the service provider: a file, an https address, or - for what is pasted."`
@@ -118,7 +122,7 @@ func (c *spAddCmd) read(s *session, p *Parts, remote bool, o idp.ReadOptions) (i
 	default:
 		file, err := os.Open(c.From)
 		if err != nil {
-			return idp.Imported{}, badInput(fmt.Errorf("read %s: %s", c.From, plainCause(err)), "name the metadata file that the service provider gave")
+			return idp.Imported{}, badInput(fmt.Errorf("read %s: %s", c.From, config.PlainCause(err)), "name the metadata file that the service provider gave")
 		}
 		defer file.Close()
 		from = file
@@ -133,7 +137,7 @@ func (c *spAddCmd) read(s *session, p *Parts, remote bool, o idp.ReadOptions) (i
 		}
 		return im, badInput(fmt.Errorf("read the metadata in %s: %w", c.From, err), hint)
 	case err != nil:
-		return im, failed(fmt.Errorf("read the metadata in %s: %s", c.From, plainCause(err)), "try again, or give a file")
+		return im, failed(fmt.Errorf("read the metadata in %s: %s", c.From, config.PlainCause(err)), "try again, or give a file")
 	}
 	return im, nil
 }
@@ -180,9 +184,9 @@ func (c *spAddCmd) record(s *session, p *Parts, im idp.Imported, remote bool, tr
 
 // readTrustKey reads one certificate, PEM or DER.
 func readTrustKey(file string) (*x509.Certificate, error) {
-	data, err := readBounded(file, maxConfigFile)
+	data, err := config.ReadFile(file, maxCertificateFile)
 	if err != nil {
-		return nil, badInput(fmt.Errorf("read the trust key %s: %s", file, plainCause(err)), "name the certificate that the publisher of the metadata announces")
+		return nil, badInput(fmt.Errorf("read the trust key %s: %s", file, config.PlainCause(err)), "name the certificate that the publisher of the metadata announces")
 	}
 	if block, _ := pem.Decode(data); block != nil {
 		data = block.Bytes

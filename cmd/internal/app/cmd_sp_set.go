@@ -7,6 +7,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"ssobridge/cmd/internal/config"
 	"ssobridge/idp"
 	"ssobridge/store"
 )
@@ -178,9 +179,9 @@ func (c *spSetCmd) Run(s *session) (err error) {
 		}
 		// What is removed is named by its fingerprint.
 		if files[strings.TrimSuffix(key, "+")] && value != "" {
-			data, err := readBounded(value, maxConfigFile)
+			data, err := config.ReadFile(value, maxCertificateFile)
 			if err != nil {
-				return badInput(fmt.Errorf("%s: read %s: %s", key, value, plainCause(err)), "name a PEM file with the certificate")
+				return badInput(fmt.Errorf("%s: read %s: %s", key, value, config.PlainCause(err)), "name a PEM file with the certificate")
 			}
 			value = string(data)
 		}

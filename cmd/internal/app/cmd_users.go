@@ -11,6 +11,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"ssobridge/cmd/internal/config"
 	"ssobridge/provisioning"
 	"ssobridge/store"
 )
@@ -280,7 +281,7 @@ func (c *usersExportCmd) Run(s *session) (err error) {
 	if c.Out != "" {
 		file, err := os.OpenFile(c.Out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 		if err != nil {
-			return badInput(fmt.Errorf("write %s: %s", c.Out, plainCause(err)), "give a new name")
+			return badInput(fmt.Errorf("write %s: %s", c.Out, config.PlainCause(err)), "give a new name")
 		}
 		defer func() { err = errors.Join(err, file.Close()) }()
 		w = file
@@ -327,7 +328,7 @@ func (s *session) input(name string) (io.Reader, func() error, error) {
 	}
 	file, err := os.Open(name)
 	if err != nil {
-		return nil, nil, badInput(fmt.Errorf("read %s: %s", name, plainCause(err)), "name a file that is there")
+		return nil, nil, badInput(fmt.Errorf("read %s: %s", name, config.PlainCause(err)), "name a file that is there")
 	}
 	return file, file.Close, nil
 }

@@ -16,6 +16,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"ssobridge/cmd/internal/app"
+	"ssobridge/cmd/internal/config"
 	"ssobridge/internal/testkind"
 	"ssobridge/store"
 )
@@ -206,7 +207,7 @@ func startComposeDirectory(t *testing.T) (folder, file string, log *buffer) {
 // TestComposeDirectoryAndConfiguration reads people through the bridge's configuration of the compose file.
 func TestComposeDirectoryAndConfiguration(t *testing.T) {
 	_, file, log := startComposeDirectory(t)
-	cfg, err := app.LoadConfig(file, nil)
+	cfg, err := config.Load(file, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -245,7 +246,7 @@ func TestComposeSetupScript(t *testing.T) {
 			t.Fatalf("setup.sh: %v\n%s", err, out)
 		}
 	}
-	cfg, err := app.LoadConfig(file, nil)
+	cfg, err := config.Load(file, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,18 +1,10 @@
 package app
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"maps"
-	"net/url"
-	"path/filepath"
-	"reflect"
-	"slices"
 	"strings"
-	"time"
 
 	"ssobridge/idp"
 	"ssobridge/idp/directory"
@@ -22,96 +14,25 @@ import (
 	"ssobridge/web"
 )
 
-// factors says what is asked for beside the password.
-func (c *Config) factors() idp.FactorOptions {
-	return idp.FactorOptions{
-		Console: idp.FactorPolicy(c.SecondFactor.Console), People: idp.FactorPolicy(c.SecondFactor.People),
-		Class: c.SecondFactor.AuthnContext, Issuer: c.Branding.Name,
-		ConfirmAfter: c.SecondFactor.ConfirmAfter, KeepOthers: !c.SecondFactor.EndOtherSessions,
-	}
-}
-
-// consoleURL is where browsers reach the admin console, without its path.
-func (c *Config) consoleURL() string { return cmp.Or(c.Console.PublicURL, c.PublicURL) }
-
-// consoleGroups says who may use the console.
-func (c *Config) consoleGroups() idp.ConsoleGroups {
-	return idp.ConsoleGroups{Viewer: c.Console.ViewerGroup, Operator: c.Console.OperatorGroup, Admin: c.Console.AdminGroup}
-}
-
 // console is the admin console; nil where nobody has a role in it.
 func (p *Parts) console() *web.Console {
-	if p.Config.consoleGroups().Empty() {
+	if p.Config.ConsoleGroups().Empty() {
 		return nil
 	}
 	return &web.Console{
 		Store: p.Store, Budget: p.Budget, Provisioning: p.Provisioning, Provider: p.IdP, Directory: p.Directory,
-		PublicURL: p.Config.Console.PublicURL, AllowFrom: prefixes(p.Config.Console.AllowFrom),
-		EntityID: p.Config.EntityID, Contacts: p.Config.contacts(), Preview: p.consolePreview, LiftLockout: p.LiftLockout, SessionIdle: p.Config.Sessions.Idle, Watch: consoleWatch{p}, Keyring: consoleKeys{p}, Providers: consoleProviders{p}, MappingFiles: consoleMappings{p}, Settings: p.settings, WebhookURL: p.webhookURL(), VerifyAudit: func(ctx context.Context) (store.Verified, error) { return p.verifyAudit(ctx, nil) }, PartnerFault: partnerFault, DirectoryFault: directoryFault,
+		PublicURL: p.Config.Console.PublicURL, AllowFrom: p.Config.ConsoleNetworks(),
+		EntityID: p.Config.EntityID, Contacts: p.Config.Contacts(), Preview: p.consolePreview, LiftLockout: p.LiftLockout, SessionIdle: p.Config.Sessions.Idle, Watch: consoleWatch{p}, Keyring: consoleKeys{p}, Providers: consoleProviders{p}, MappingFiles: consoleMappings{p}, Settings: p.settings, WebhookURL: p.webhookURL(), VerifyAudit: func(ctx context.Context) (store.Verified, error) { return p.verifyAudit(ctx, nil) }, PartnerFault: partnerFault, DirectoryFault: directoryFault,
 	}
 }
 
 // settings is the effective configuration, key by key, with secrets masked.
 func (p *Parts) settings() []web.Setting {
 	var all []web.Setting
-	eachKey(reflect.ValueOf(&p.Config).Elem(), "", func(path string, field reflect.Value) {
-		all = append(all, web.Setting{Key: path, Value: settingText(field), Source: p.Config.origin.source(path)})
-	})
+	for _, s := range p.Config.Settings() {
+		all = append(all, web.Setting{Key: s.Key, Value: s.Value, Source: s.Source})
+	}
 	return all
-}
-
-// settingText writes a value as the configuration file would hold it. A Secret
-// masks itself; a DSN that came by a file has a password in it.
-func settingText(field reflect.Value) string {
-	switch v := field.Interface().(type) {
-	case []string:
-		return strings.Join(v, ", ")
-	case time.Duration:
-		return v.String()
-	case map[string]time.Duration:
-		all := make([]string, 0, len(v))
-		for _, name := range slices.Sorted(maps.Keys(v)) {
-			all = append(all, name+"="+v[name].String())
-		}
-		return strings.Join(all, ", ")
-	case string:
-		return maskedDSN(v)
-	}
-	return fmt.Sprint(field.Interface())
-}
-
-// maskedDSN hides the password of a database's address, and leaves other texts alone.
-func maskedDSN(text string) string {
-	if !strings.HasPrefix(text, "postgres://") && !strings.HasPrefix(text, "postgresql://") {
-		return text
-	}
-	u, err := url.Parse(text)
-	if err != nil {
-		return "***"
-	}
-	if u.User != nil {
-		u.User = url.User(u.User.Username())
-	}
-	u.RawQuery = "" // may hold a password too
-	return u.String()
-}
-
-// source tells where a key's value comes from: "default", "file", the variable, or
-// the file of a secret.
-func (o *origin) source(key string) string {
-	if name, ok := o.vars[key]; ok {
-		return name
-	}
-	if _, ok := o.lines[key]; ok {
-		return "file"
-	}
-	if name, ok := o.vars[key+"_file"]; ok {
-		return name
-	}
-	if _, ok := o.lines[key+"_file"]; ok {
-		return filepath.Base(o.file) + ": " + key + "_file"
-	}
-	return "default"
 }
 
 // partnerFault says what Constant Contact answered and what to do; "" for another error.
@@ -133,18 +54,6 @@ func directoryFault(err error) string {
 		return "the directory does not answer; try again later"
 	}
 	return "the directory says " + strings.ReplaceAll(string(d.Problem), "_", " ")
-}
-
-// contacts are whom our metadata names, in a line each.
-func (c *Config) contacts() []string {
-	var all []string
-	p := c.published()
-	for _, who := range []idp.Contact{p.Technical, p.Support} {
-		if who.Mail != "" {
-			all = append(all, strings.TrimSpace(who.Name+" <"+who.Mail+">"))
-		}
-	}
-	return all
 }
 
 // consoleWatch is the console's way to the functions of check.

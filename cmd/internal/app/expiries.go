@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"ssobridge/certs"
+	"ssobridge/cmd/internal/config"
 	"ssobridge/store"
 )
 
@@ -90,7 +91,7 @@ func providerExpiries(sp store.ServiceProvider) []certs.Expiry {
 }
 
 // fileExpiries are the ends of the certificates in files.
-func fileExpiries(cfg Config) ([]certs.Expiry, error) {
+func fileExpiries(cfg config.Config) ([]certs.Expiry, error) {
 	var all []certs.Expiry
 	var errs []error
 	for _, f := range []struct{ use, what, file string }{
@@ -100,9 +101,9 @@ func fileExpiries(cfg Config) ([]certs.Expiry, error) {
 		if f.file == "" {
 			continue
 		}
-		data, err := readBounded(f.file, maxConfigFile)
+		data, err := config.ReadFile(f.file, maxCertificateFile)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: read %s: %s", f.what, f.file, plainCause(err)))
+			errs = append(errs, fmt.Errorf("%s: read %s: %s", f.what, f.file, config.PlainCause(err)))
 			continue
 		}
 		for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {

@@ -21,9 +21,3 @@ func (p *Parts) SetNow(now func() time.Time) { p.now = now }
 
 // ExpiryLog is what the server writes ends of certificates into its log with.
 func (p *Parts) ExpiryLog() (look func(context.Context)) { return newExpiryLog(p).look }
-
-// Kept is for how long events are kept by this audit.keep, and how long the longest.
-func Kept(keep map[string]time.Duration) (all map[string]time.Duration, longest time.Duration) {
-	c := AuditConfig{Keep: keep}
-	return c.kept(), c.longest()
-}

@@ -6,11 +6,12 @@ import (
 	"net/http"
 	"net/url"
 
+	"ssobridge/cmd/internal/config"
 	"ssobridge/idp/netname"
 )
 
 // localURL is where the bridge of a configuration can be asked from its own machine.
-func localURL(cfg Config) string {
+func localURL(cfg config.Config) string {
 	scheme := "http"
 	if cfg.TLS.Cert != "" {
 		scheme = "https"

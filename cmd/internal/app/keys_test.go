@@ -13,6 +13,7 @@ import (
 
 	"ssobridge/certs"
 	"ssobridge/cmd/internal/app"
+	"ssobridge/cmd/internal/config"
 	"ssobridge/store"
 )
 
@@ -22,10 +23,10 @@ type at struct{ time.Time }
 func (a *at) now() time.Time { return a.Time }
 
 // newParts are the parts of a fresh folder, with a clock and a log of the test's.
-func newParts(t testing.TB, change func(*app.Config)) (*app.Parts, *at, *buffer) {
+func newParts(t testing.TB, change func(*config.Config)) (*app.Parts, *at, *buffer) {
 	t.Helper()
 	folder := initFolder(t)
-	cfg, err := app.LoadConfig(filepath.Join(folder, "ssobridge.yaml"), nil)
+	cfg, err := config.Load(filepath.Join(folder, "ssobridge.yaml"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +68,7 @@ func TestKEY03Expiries(t *testing.T) {
 	if err := os.WriteFile(file, slices.Concat(block, block), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p, clock, log := newParts(t, func(c *app.Config) { c.Directory.CAFile = file })
+	p, clock, log := newParts(t, func(c *config.Config) { c.Directory.CAFile = file })
 	signing, sealing := selfSigned(t, "sp", start, 10*24*time.Hour), selfSigned(t, "sp", start, 300*24*time.Hour)
 	sp := store.ServiceProvider{
 		EntityID: "https://wiki.example.test", Kind: store.PlainSAML, Enabled: true,
@@ -121,7 +122,7 @@ func TestKEY03Expiries(t *testing.T) {
 
 // KEY-03: what can't be read is said, and the rest is still there.
 func TestKEY03ExpiriesWithFault(t *testing.T) {
-	p, _, _ := newParts(t, func(c *app.Config) { c.TLS.Cert = filepath.Join(t.TempDir(), "none.crt") })
+	p, _, _ := newParts(t, func(c *config.Config) { c.TLS.Cert = filepath.Join(t.TempDir(), "none.crt") })
 	ends, err := p.Expiries(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "none.crt") || len(ends) != 1 {
 		t.Errorf("%d ends, %v", len(ends), err)
@@ -189,25 +190,25 @@ func TestKEY01SettleKeys(t *testing.T) {
 
 // People who wait for a switch must still have their sign-in when it is over; half a token is none.
 func TestKeyConfigurationFaults(t *testing.T) {
-	cfg, err := app.LoadConfig(filepath.Join(initFolder(t), "ssobridge.yaml"), nil)
+	cfg, err := config.Load(filepath.Join(initFolder(t), "ssobridge.yaml"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
 		name   string
-		change func(*app.Config)
+		change func(*config.Config)
 		want   string
 	}{
-		{"longer than a sign-in", func(c *app.Config) {
+		{"longer than a sign-in", func(c *config.Config) {
 			c.Keys.SwitchBefore, c.Keys.SwitchAfter, c.SignIn.Life = 10*time.Minute, 10*time.Minute, 20*time.Minute
 		}, "keys.switch_after"},
-		{"too long", func(c *app.Config) { c.Keys.SwitchBefore = 31 * time.Minute }, "keys.switch_before"},
-		{"none", func(c *app.Config) { c.Keys.SwitchAfter = 0 }, "keys.switch_after"},
-		{"module that is not there", func(c *app.Config) {
-			c.PKCS11 = app.PKCS11Config{Module: "/nowhere.so", TokenLabel: "x", PIN: "1"}
+		{"too long", func(c *config.Config) { c.Keys.SwitchBefore = 31 * time.Minute }, "keys.switch_before"},
+		{"none", func(c *config.Config) { c.Keys.SwitchAfter = 0 }, "keys.switch_after"},
+		{"module that is not there", func(c *config.Config) {
+			c.PKCS11 = config.PKCS11{Module: "/nowhere.so", TokenLabel: "x", PIN: "1"}
 		}, "pkcs11.module"},
-		{"label alone", func(c *app.Config) { c.PKCS11.TokenLabel = "x" }, "pkcs11.module"},
-		{"PIN alone", func(c *app.Config) { c.PKCS11.PIN = "1234-Pin" }, "pkcs11.module"},
+		{"label alone", func(c *config.Config) { c.PKCS11.TokenLabel = "x" }, "pkcs11.module"},
+		{"PIN alone", func(c *config.Config) { c.PKCS11.PIN = "1234-Pin" }, "pkcs11.module"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			changed := cfg

@@ -13,6 +13,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"ssobridge/cmd/internal/config"
 	"ssobridge/store"
 )
 
@@ -139,13 +140,7 @@ func (s *session) run(args []string) (err error) {
 		}
 		return badInput(err, hint)
 	}
-	s.config = g.Config
-	if s.config == "" {
-		s.config = lookup(s.environ, configVariable)
-	}
-	if s.config == "" {
-		s.config = "/etc/ssobridge/ssobridge.yaml"
-	}
+	s.config = config.File(g.Config, s.environ)
 	return command.Run(s)
 }
 
@@ -153,12 +148,12 @@ func (s *session) run(args []string) (err error) {
 func classify(err error) (code int, hint string) {
 	var (
 		command *commandError
-		config  *ConfigError
+		fault   *config.Error
 	)
 	switch {
 	case errors.As(err, &command):
 		return command.code, command.hint
-	case errors.As(err, &config):
+	case errors.As(err, &fault):
 		return exitUsage, "docs/configuration.md explains every key; nothing was changed"
 	}
 	if mends := fieldMends(err); len(mends) > 0 {
@@ -182,7 +177,7 @@ func lookup(environ []string, name string) string {
 // open reads the configuration and makes the parts. The log of a command shows
 // warnings only, as text: its output is for the person who typed it.
 func (s *session) open() (*Parts, error) {
-	cfg, err := LoadConfig(s.config, s.environ)
+	cfg, err := config.Load(s.config, s.environ)
 	if err != nil {
 		return nil, err
 	}
@@ -190,7 +185,7 @@ func (s *session) open() (*Parts, error) {
 }
 
 func (s *session) log() *slog.Logger {
-	return NewLogger(LogConfig{Format: "text", Level: "warn"}, s.stderr)
+	return NewLogger(config.Log{Format: "text", Level: "warn"}, s.stderr)
 }
 
 // actor names who gave a command, for the audit: the user of the operating system.
@@ -215,3 +210,6 @@ func (s *session) event(action, subject string) store.Event {
 func (s *session) printf(format string, args ...any) {
 	fmt.Fprintf(s.stdout, format, args...)
 }
+
+// quote shows a value in a message, shortened.
+func quote(s string) string { return fmt.Sprintf("%.60q", s) }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"ssobridge/cmd/internal/config"
 	"ssobridge/cmd/internal/journal"
 	"ssobridge/idp"
 	"ssobridge/store"
@@ -116,9 +117,9 @@ func (p *Parts) followJournal(ctx context.Context) error {
 }
 
 // makeStateDir makes the folder of the journal: with PostgreSQL nothing else needs data_dir, so it may not be there.
-func makeStateDir(cfg Config, log *slog.Logger) {
-	if err := os.MkdirAll(cfg.stateDir(), 0o700); err != nil {
-		log.Error("the folder for the revocation journal can't be made: a restore would undo what is revoked now", "state_dir", cfg.stateDir(), "error", err)
+func makeStateDir(cfg config.Config, log *slog.Logger) {
+	if err := os.MkdirAll(cfg.JournalDir(), 0o700); err != nil {
+		log.Error("the folder for the revocation journal can't be made: a restore would undo what is revoked now", "state_dir", cfg.JournalDir(), "error", err)
 	}
 }
 
@@ -136,12 +137,12 @@ func (p *Parts) settle(ctx context.Context) error {
 	if err != nil {
 		// Serving goes on: a journal that can't be read, on a disk that is full or gone, must not shut everybody
 		// out. It is shown until it can.
-		p.log.Error("the revocation journal can't be used: a restore would undo what is revoked now, and is not noticed", "state_dir", p.Config.stateDir(), "error", err)
+		p.log.Error("the revocation journal can't be used: a restore would undo what is revoked now, and is not noticed", "state_dir", p.Config.JournalDir(), "error", err)
 		return nil
 	}
 	if r.Noticed == "" && !r.Cut {
 		if err := p.beginJournal(ctx, nil); err != nil {
-			p.log.Error("the revocation journal can't be written: a restore would undo what is revoked now", "state_dir", p.Config.stateDir(), "error", err)
+			p.log.Error("the revocation journal can't be written: a restore would undo what is revoked now", "state_dir", p.Config.JournalDir(), "error", err)
 		}
 		return nil
 	}
@@ -194,7 +195,7 @@ func (p *Parts) settleNow(ctx context.Context, r restoration, e store.Event) (st
 		err = p.beginJournal(ctx, nil)
 	}
 	if err != nil {
-		p.log.Error("the revocation journal can't be written: a restore would undo what is revoked now", "state_dir", p.Config.stateDir(), "error", err)
+		p.log.Error("the revocation journal can't be written: a restore would undo what is revoked now", "state_dir", p.Config.JournalDir(), "error", err)
 	}
 	return done, nil
 }
@@ -214,7 +215,7 @@ func (p *Parts) keepJournal(ctx context.Context) error {
 		case errors.Is(err, journal.ErrRestored):
 			return fmt.Errorf("%w; start it again", err)
 		case err != nil && ctx.Err() == nil:
-			p.log.Error("the revocation journal is not written: a restore would undo what is revoked now", "state_dir", p.Config.stateDir(), "error", err)
+			p.log.Error("the revocation journal is not written: a restore would undo what is revoked now", "state_dir", p.Config.JournalDir(), "error", err)
 		}
 	}
 }
@@ -222,7 +223,7 @@ func (p *Parts) keepJournal(ctx context.Context) error {
 // pruneJournal removes from the journal, and then from the database, what is older than the audit.
 func (p *Parts) pruneJournal(ctx context.Context) error {
 	before := time.Time{} // of nothing, so that only MACs of a replaced secret key are made anew; also where the clock may be wrong
-	if keep := p.Config.Audit.longest(); keep > 0 && p.believeClock(ctx) == nil {
+	if keep := p.Config.Audit.Longest(); keep > 0 && p.believeClock(ctx) == nil {
 		before = p.now().Add(-keep)
 	}
 	if _, err := p.Journal.Prune(ctx, before); err != nil {
@@ -235,7 +236,7 @@ func (p *Parts) purgeRevocations(ctx context.Context) (int, error) {
 	if err := p.pruneJournal(ctx); err != nil {
 		return 0, err
 	}
-	keep := p.Config.Audit.longest()
+	keep := p.Config.Audit.Longest()
 	if keep == 0 {
 		return 0, nil
 	}

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"ssobridge/cmd/internal/config"
 	"ssobridge/store"
 	"ssobridge/web"
 )
@@ -43,7 +44,7 @@ type Listeners struct {
 
 // Listen opens the listeners of the configuration, so that a port that is taken is
 // known before anything is reported ready.
-func Listen(ctx context.Context, cfg Config) (Listeners, error) {
+func Listen(ctx context.Context, cfg config.Config) (Listeners, error) {
 	var lc net.ListenConfig
 	pages, err := lc.Listen(ctx, "tcp", cfg.Listen)
 	if err != nil {
@@ -205,7 +206,7 @@ func (p *Parts) pages(figures *metrics, ready func(context.Context) error) (*web
 	branding := web.Branding{Name: b.Name, Color: b.Color, HelpURL: b.HelpURL, ForgotPasswordURL: b.ForgottenPasswordURL}
 	if b.Logo != "" {
 		var err error
-		if branding.Logo, branding.LogoType, err = readLogo(b.Logo); err != nil {
+		if branding.Logo, branding.LogoType, err = config.ReadLogo(b.Logo); err != nil {
 			return nil, fmt.Errorf("read branding.logo %s: %w", b.Logo, err)
 		}
 	}
@@ -215,7 +216,7 @@ func (p *Parts) pages(figures *metrics, ready func(context.Context) error) (*web
 		former = append(former, key)
 	}
 	s, err := web.New(web.Options{
-		IdP: figures.counted(p.IdP), PublicURL: p.Config.PublicURL, TrustedProxies: p.Config.proxies(), Branding: branding,
+		IdP: figures.counted(p.IdP), PublicURL: p.Config.PublicURL, TrustedProxies: p.Config.Proxies(), Branding: branding,
 		CSRFKey: p.Sealer.Derive("csrf"), FormerCSRFKeys: former, Ready: ready, Observe: figures.observe, Logger: p.log, Now: p.now, Random: rand.Reader,
 		HSTS: strings.HasPrefix(p.Config.PublicURL, "https://"), SessionLife: 0, SignInLife: p.Config.SignIn.Life,
 		Strangers: p.Strangers, References: &p.References,

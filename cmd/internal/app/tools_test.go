@@ -3,6 +3,7 @@ package app_test
 import (
 	"bytes"
 	"context"
+	"flag"
 	"net"
 	"os"
 	"path/filepath"
@@ -13,6 +14,8 @@ import (
 
 	"ssobridge/cmd/internal/app"
 )
+
+var update = flag.Bool("update", false, "rewrite golden files")
 
 // buffer may be written and read by several goroutines.
 type buffer struct {

@@ -1,23 +1,18 @@
 package app
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/netip"
-	"os"
-	"path/filepath"
-	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"ssobridge/certs"
 	"ssobridge/certs/pkcs11"
+	"ssobridge/cmd/internal/config"
 	"ssobridge/cmd/internal/journal"
 	"ssobridge/idp"
 	"ssobridge/idp/directory"
@@ -31,7 +26,7 @@ import (
 // those they need, the server all of them. Making them dials nobody but the store.
 type Parts struct {
 	aligned      atomic.Int64 // the change counter up to which client accounts were brought to the listed form
-	Config       Config
+	Config       config.Config
 	Store        *store.DB
 	Sealer       *certs.Sealer
 	Journal      *journal.Journal
@@ -61,13 +56,13 @@ type Parts struct {
 }
 
 // Open makes the parts from a configuration that passed its check. Close them after use.
-func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Parts, error) {
+func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*Parts, error) {
 	return openParts(ctx, cfg, log, true)
 }
 
 // openParts opens them with the revocation journal or, where the database is one that may have to be settled first, without: then what is changed in it
 // is not said there.
-func openParts(ctx context.Context, cfg Config, log *slog.Logger, journaled bool) (_ *Parts, err error) {
+func openParts(ctx context.Context, cfg config.Config, log *slog.Logger, journaled bool) (_ *Parts, err error) {
 	p := &Parts{Config: cfg, now: time.Now}
 	p.Strangers = idp.NewStrangers(p.now)
 	log = slog.New(idp.Quiet(log.Handler(), p.Strangers)) // for all rooms: each gets the context of the request
@@ -78,12 +73,12 @@ func openParts(ctx context.Context, cfg Config, log *slog.Logger, journaled bool
 		}
 	}()
 
-	if p.Sealer, err = cfg.sealer(); err != nil {
+	if p.Sealer, err = cfg.NewSealer(); err != nil {
 		return nil, err
 	}
 	p.References = idp.NewReferences(p.Sealer)
 	// Before the token: its module may use OpenSSL too, and who comes first decides how that is initialised.
-	p.Engine = certs.NewEngine(certs.EngineOptions{Off: cfg.Signing.Libcrypto == libcryptoOff, Report: p.reportLibcrypto})
+	p.Engine = certs.NewEngine(certs.EngineOptions{Off: cfg.Signing.Libcrypto == config.LibcryptoOff, Report: p.reportLibcrypto})
 	var held idp.Token // stays nil without a token: a nil *pkcs11.Token in it would not be
 	if t := cfg.PKCS11; t.Module != "" {
 		if p.Token, err = pkcs11.New(pkcs11.Options{Module: t.Module, TokenLabel: t.TokenLabel, PIN: string(t.PIN), Now: p.now}); err != nil {
@@ -91,15 +86,15 @@ func openParts(ctx context.Context, cfg Config, log *slog.Logger, journaled bool
 		}
 		held = p.Token
 	}
-	p.Journal = cfg.journal(p.Sealer, p.now, log)
-	options := store.Options{DSN: cfg.dsn(), Insecure: cfg.Store.Insecure, Now: p.now, Logger: log, Voucher: p.Sealer}
-	if journaled && cfg.hasStateDir() {
+	p.Journal = newJournal(&cfg, p.Sealer, p.now, log)
+	options := store.Options{DSN: cfg.DSN(), Insecure: cfg.Store.Insecure, Now: p.now, Logger: log, Voucher: p.Sealer}
+	if journaled && cfg.HasJournalDir() {
 		options.Journal = p.Journal
 	}
 	if p.Store, err = store.Open(ctx, options); err != nil {
 		return nil, storeFault(fmt.Errorf("open the store: %w", err))
 	}
-	if p.Directory, err = directory.New(cfg.directoryOptions(p.now, log)); err != nil {
+	if p.Directory, err = directory.New(cfg.DirectoryOptions(p.now, log)); err != nil {
 		return nil, fmt.Errorf("set up the directory: %w", err)
 	}
 	if err := p.openPartner(); err != nil {
@@ -112,7 +107,7 @@ func openParts(ctx context.Context, cfg Config, log *slog.Logger, journaled bool
 		Client: p.Client, Directory: p.Directory, DirectoryFault: directoryFault, ExternalProvider: cc.ExternalProvider, PerSecond: cc.Limits.PerSecond * cc.Limits.Share,
 		Lease: cfg.Provisioning.Lease, MaxCreate: cfg.Provisioning.MaxCreate,
 		WatchEvery: cfg.Provisioning.WatchEvery, WatchApply: cfg.Provisioning.WatchApply,
-		ClosedStatuses: cc.ClosedStatuses, Operations: cfg.operations(), HintsPerDay: int(hintShare * float64(cc.Limits.PerDay) * cc.Limits.Share),
+		ClosedStatuses: cc.ClosedStatuses, Operations: cfg.Operations(), HintsPerDay: int(hintShare * float64(cc.Limits.PerDay) * cc.Limits.Share),
 		// A token, the call, its one repetition after a 401, and a few slots of the budget.
 		CallLimit:  cc.TokenTimeout + 2*cc.Timeout + 5*time.Second,
 		ExternalID: cfg.Provisioning.ExternalID, LoginName: cfg.Provisioning.LoginName, ContactEmail: cfg.Provisioning.ContactEmail,
@@ -135,8 +130,8 @@ func openParts(ctx context.Context, cfg Config, log *slog.Logger, journaled bool
 		Directory: p.Directory, Lockout: p.Directory.Lockout, Gate: p.Provisioning,
 		SessionIdle: cfg.Sessions.Idle, SessionLife: cfg.Sessions.Life, SignInLife: cfg.SignIn.Life,
 		ReadingFresh: cfg.Readings.Fresh, ReadingStale: cfg.Readings.Stale, Patience: cfg.SignIn.Patience,
-		Traces: traces, Console: cfg.consoleGroups(), ConsoleURL: cfg.Console.PublicURL, ConsoleIdle: cfg.Console.Idle, ConsoleLife: cfg.Console.Life, SecondFactor: cfg.factors(), SecondFactors: p.Store.SecondFactors(), Forms: p.Store.Forms(), Captures: p.Store.Captures(),
-		SingleLogout: cfg.Logout.Enabled, Published: cfg.published(),
+		Traces: traces, Console: cfg.ConsoleGroups(), ConsoleURL: cfg.Console.PublicURL, ConsoleIdle: cfg.Console.Idle, ConsoleLife: cfg.Console.Life, SecondFactor: cfg.FactorOptions(), SecondFactors: p.Store.SecondFactors(), Forms: p.Store.Forms(), Captures: p.Store.Captures(),
+		SingleLogout: cfg.Logout.Enabled, Published: cfg.Published(),
 		Older:         p.Store.OlderReplicas,
 		Caps:          store.Caps{PerAddress: cfg.SignIn.PendingPerAddress, Total: cfg.SignIn.PendingTotal},
 		LoginFailures: cfg.SignIn.LoginFailures, LoginWindow: cfg.SignIn.LoginWindow,
@@ -209,71 +204,10 @@ func storeFault(err error) error {
 	return err
 }
 
-// dsn is the database's DSN with its default filled in.
-func (c *Config) dsn() string {
-	if c.Store.DSN != "" {
-		return c.Store.DSN
-	}
-	return "sqlite:" + filepath.Join(c.DataDir, "ssobridge.db")
-}
-
-// stateDir is state_dir with its default filled in.
-func (c *Config) stateDir() string { return cmp.Or(c.StateDir, c.DataDir) }
-
-// hasStateDir tells whether there is a folder for the journal. A command that runs elsewhere than a replica needs none: the replicas write down what it
-// revokes. SQLite has no other replica, and its folder is there.
-func (c *Config) hasStateDir() bool {
-	if strings.HasPrefix(c.dsn(), "sqlite:") {
-		return true
-	}
-	_, err := os.Stat(c.stateDir())
-	return err == nil
-}
-
-func (c *Config) journal(sealer *certs.Sealer, now func() time.Time, log *slog.Logger) *journal.Journal {
-	return journal.New(journal.Options{Dir: c.stateDir(), Sink: c.Audit.Sink, Voucher: sealer, Now: now, Logger: log})
-}
-
-func (c *Config) directoryOptions(now func() time.Time, log *slog.Logger) directory.Options {
-	d := c.Directory
-	return directory.Options{
-		Preset: d.Preset, URLs: d.URLs, StartTLS: d.StartTLS, CAFile: d.CAFile, Insecure: d.Insecure,
-		BindDN: d.BindDN, BindPassword: string(d.BindPassword), BaseDN: d.BaseDN, LoginFilter: d.LoginFilter,
-		LoginAttribute: d.LoginAttribute, IDAttribute: d.IDAttribute, FirstNameAttribute: d.FirstNameAttribute,
-		LastNameAttribute: d.LastNameAttribute, MailAttribute: d.MailAttribute, ExtraAttributes: d.ExtraAttributes, Domain: d.Domain, PasswordPolicyDN: d.PasswordPolicyDN,
-		GroupBaseDN: d.GroupBaseDN, GroupMode: d.GroupMode, GroupFilter: d.GroupFilter, DistributionGroups: d.DistributionGroups, GroupIDAttribute: d.GroupIDAttribute,
-		GroupNameAttribute: d.GroupNameAttribute, Nested: d.Nested, MaxDepth: d.MaxDepth, MaxGroups: d.MaxGroups,
-		PoolSize: d.PoolSize, BindPoolSize: d.BindPoolSize, DialTimeout: d.DialTimeout, OpTimeout: d.OpTimeout,
-		Timeout: d.Timeout, Cooldown: d.Cooldown, Now: now, Logger: log,
-	}
-}
-
-// proxies parses trusted_proxies, which passed the check.
-func (c *Config) proxies() []netip.Prefix {
-	var list []netip.Prefix
-	for _, s := range c.TrustedProxies {
-		if p, err := parsePrefix(s); err == nil {
-			list = append(list, p)
-		}
-	}
-	return list
-}
-
 // hintShare is the part of the day's calls that webhooks may cause: who knew their secret could waste no more.
 const hintShare = 0.02
 
-// operations are the rules of constant_contact.operations, which passed the check.
-func (c *Config) operations() []provisioning.OperationRule {
-	var rules []provisioning.OperationRule
-	for _, text := range c.ConstantContact.Operations {
-		if rule, err := parseOperation(text); err == nil {
-			rules = append(rules, rule)
-		}
-	}
-	return rules
-}
-
-// reads tells whether an attribute is among those that are read for mappings.
-func (c *Config) reads(attribute string) bool {
-	return slices.ContainsFunc(c.Directory.ExtraAttributes, func(a string) bool { return strings.EqualFold(a, attribute) })
+// newJournal is the revocation journal of a configuration.
+func newJournal(c *config.Config, sealer *certs.Sealer, now func() time.Time, log *slog.Logger) *journal.Journal {
+	return journal.New(journal.Options{Dir: c.JournalDir(), Sink: c.Audit.Sink, Voucher: sealer, Now: now, Logger: log})
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"ssobridge/cmd/internal/app"
+	"ssobridge/cmd/internal/config"
 	"ssobridge/idp/directory/directorytest"
 	"ssobridge/store"
 )
@@ -134,7 +135,7 @@ func randomHash() []byte {
 // open wires the parts of the set-up in this process, as the bridge wires them, beside it where it runs: what it stores counts only where
 // its secret key vouches for it.
 func (br *bridge) open(ctx context.Context) (*app.Parts, error) {
-	cfg, err := app.LoadConfig(br.config(), os.Environ())
+	cfg, err := config.Load(br.config(), os.Environ())
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-package app
+package config
 
 import (
 	"net"
@@ -15,7 +15,7 @@ func checkConsole(c *Config, f *faults) {
 	f.between("console.idle", c.Console.Idle, 5*time.Minute, time.Hour)
 	f.between("console.life", c.Console.Life, 5*time.Minute, 24*time.Hour)
 	if c.Console.Idle > c.Console.Life {
-		f.add("console.idle", "is longer than console.life", "write at most "+short(c.Console.Life))
+		f.add("console.idle", "is longer than console.life", "write at most "+FormatDuration(c.Console.Life))
 	}
 	checkConsolePlace(c, f)
 	checkConsoleNetworks(c, f)
@@ -40,7 +40,7 @@ func checkConsolePlace(c *Config, f *faults) {
 			f.add("console.listen", "is the same as "+key, "give the console a port of its own")
 		}
 	}
-	if c.consoleGroups().Empty() {
+	if c.ConsoleGroups().Empty() {
 		f.add("console.listen", "is set, and nobody has a role in the console", "set console.admin_group, or remove console.listen")
 	}
 	public, err := url.Parse(c.PublicURL)
@@ -87,7 +87,7 @@ func checkConsoleNetworks(c *Config, f *faults) {
 	}) {
 		f.add("console.allow_from", "names addresses of trusted_proxies alone, from which nobody is let in", "name the proxies alone in trusted_proxies, or networks of clients here")
 	}
-	if c.consoleGroups().Empty() {
+	if c.ConsoleGroups().Empty() {
 		f.add("console.allow_from", "is set, and nobody has a role in the console", "set console.admin_group, or remove console.allow_from")
 	}
 }

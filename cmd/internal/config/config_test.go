@@ -1,4 +1,4 @@
-package app_test
+package config_test
 
 import (
 	"encoding/json"
@@ -9,13 +9,13 @@ import (
 	"strings"
 	"testing"
 
-	"ssobridge/cmd/internal/app"
+	"ssobridge/cmd/internal/config"
 )
 
 // loadFolder loads the configuration of a folder that init made, with lines added.
-func loadFolder(t *testing.T, folder string, environ ...string) (app.Config, error) {
+func loadFolder(t *testing.T, folder string, environ ...string) (config.Config, error) {
 	t.Helper()
-	return app.LoadConfig(filepath.Join(folder, "ssobridge.yaml"), environ)
+	return config.Load(filepath.Join(folder, "ssobridge.yaml"), environ)
 }
 
 func TestInitConfigurationLoads(t *testing.T) {
@@ -23,7 +23,7 @@ func TestInitConfigurationLoads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := app.Defaults()
+	want := config.Defaults()
 	if cfg.Sessions != want.Sessions || cfg.SignIn != want.SignIn || cfg.Log != want.Log || cfg.Provisioning != want.Provisioning {
 		t.Errorf("defaults are not kept: %+v", cfg)
 	}
@@ -44,7 +44,7 @@ func TestExampleUncommented(t *testing.T) {
 	if err := os.WriteFile(file, []byte(all), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err = app.LoadConfig(file, nil)
+	_, err = config.Load(file, nil)
 	for _, wrong := range []string{"unknown key", "is not a time", "is not a number", "is not a whole number", "neither true nor false", "want a list", "want one value", "yaml"} {
 		for line := range strings.Lines(fmt.Sprint(err)) {
 			if strings.Contains(strings.ReplaceAll(line, "all.yaml", ""), wrong) {
@@ -183,7 +183,7 @@ func TestSecretsAreNeverShown(t *testing.T) {
 // TestVariablesAreDistinct: two keys must not share a variable.
 func TestVariablesAreDistinct(t *testing.T) {
 	seen := map[string]string{}
-	for _, key := range app.Keys() {
+	for _, key := range config.Paths() {
 		name := strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
 		if other, twice := seen[name]; twice {
 			t.Errorf("%s and %s share the variable SSOBRIDGE_%s", key, other, name)
@@ -208,7 +208,7 @@ func FuzzConfiguration(f *testing.F) {
 			t.Fatal(err)
 		}
 		// Without secrets nothing is complete: whatever the file says, it is refused and never panics.
-		if _, err := app.LoadConfig(file, nil); err == nil {
+		if _, err := config.Load(file, nil); err == nil {
 			t.Errorf("a configuration without secrets is accepted:\n%s", data)
 		}
 	})

@@ -1,11 +1,11 @@
-package app_test
+package config_test
 
 import (
 	"maps"
 	"testing"
 	"time"
 
-	"ssobridge/cmd/internal/app"
+	"ssobridge/cmd/internal/config"
 )
 
 // ID-26: what the configuration says of the audit goes over its defaults, which are finite; the revocation journal is kept as long.
@@ -26,7 +26,8 @@ func TestAuditKept(t *testing.T) {
 		{"one for ever", keep{"key-promote": 0}, keep{"default": 400 * day, "key-promote": 0, "login.refused": 90 * day, "second-factor.refused": 90 * day}, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			all, longest := app.Kept(c.configured)
+			audit := config.Audit{Keep: c.configured}
+			all, longest := audit.Kept(), audit.Longest()
 			if !maps.Equal(all, c.all) || longest != c.longest {
 				t.Errorf("got %v, longest %v, want %v and %v", all, longest, c.all, c.longest)
 			}

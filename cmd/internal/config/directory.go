@@ -1,9 +1,9 @@
-package app
+package config
 
 import "time"
 
-// DirectoryConfig says how people and groups are found by LDAP.
-type DirectoryConfig struct {
+// Directory says how people and groups are found by LDAP.
+type Directory struct {
 	// Fills every key below that is left out: openldap or active_directory. Without
 	// a preset every attribute and filter is set by hand.
 	// Default none.

@@ -1,4 +1,4 @@
-package app_test
+package config_test
 
 import (
 	"flag"
@@ -15,7 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"ssobridge/cmd/internal/app"
+	"ssobridge/cmd/internal/config"
 )
 
 var update = flag.Bool("update", false, "rewrite generated documents and golden files")
@@ -41,7 +41,7 @@ func TestConfigurationDocuments(t *testing.T) {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(want, string(got)); diff != "" {
-			t.Errorf("%s is not what the comments of Config say; run go test ./cmd/internal/app -run ConfigurationDocuments -update\n%s", name, diff)
+			t.Errorf("%s is not what the comments of Config say; run go test ./cmd/internal/config -run ConfigurationDocuments -update\n%s", name, diff)
 		}
 	}
 }
@@ -49,7 +49,7 @@ func TestConfigurationDocuments(t *testing.T) {
 // TestConfigurationCommentsTellDefaults holds each "Default …" against Defaults.
 func TestConfigurationCommentsTellDefaults(t *testing.T) {
 	doc := readConfigComments(t)
-	defaults := app.Defaults()
+	defaults := config.Defaults()
 	for _, f := range doc.fields {
 		if f.section {
 			continue
@@ -58,7 +58,7 @@ func TestConfigurationCommentsTellDefaults(t *testing.T) {
 		text := strings.Join(f.text, "\n")
 		var want string
 		switch v := value.Interface().(type) {
-		case app.Secret:
+		case config.Secret:
 			continue
 		case time.Duration:
 			want = "Default " + strings.TrimSuffix(strings.TrimSuffix(v.String(), "0s"), "0m")
@@ -100,7 +100,14 @@ type configField struct {
 func readConfigComments(t *testing.T) configDoc {
 	t.Helper()
 	structs := map[string]*ast.StructType{}
-	for _, name := range []string{"config.go", "config_constantcontact.go", "config_directory.go", "config_metadata.go"} {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
 		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
 		if err != nil {
 			t.Fatal(err)
@@ -186,7 +193,7 @@ func (d configDoc) manual() string {
 	var b strings.Builder
 	b.WriteString(`# Configuration
 
-<!-- Made from the comments in cmd/internal/app/config*.go; change those. -->
+<!-- Made from the comments in cmd/internal/config; change those. -->
 
 One YAML file, given by ` + "`--config`" + ` or the variable ` + "`SSOBRIDGE_CONFIG`" + `, else ` + "`/etc/ssobridge/ssobridge.yaml`" + `.
 ` + "`ssobridge init`" + ` writes one with all of this in it, and ` + "`ssobridge check`" + ` tries it out.

@@ -1,4 +1,4 @@
-package app
+package config
 
 import (
 	"log/slog"
@@ -52,7 +52,7 @@ type Config struct {
 	StateDir string `yaml:"state_dir"`
 
 	// Where everything is kept.
-	Store StoreConfig `yaml:"store"`
+	Store Store `yaml:"store"`
 
 	// The key that seals private keys in the store: at least 32 random bytes as
 	// base64, as `ssobridge init` makes it. Without it a backup can't sign anybody
@@ -74,19 +74,19 @@ type Config struct {
 	SecretKeys []string `yaml:"secret_keys"`
 
 	// How signing keys are rolled over.
-	Keys KeysConfig `yaml:"keys"`
+	Keys Keys `yaml:"keys"`
 
 	// How signatures are made.
-	Signing SigningConfig `yaml:"signing"`
+	Signing Signing `yaml:"signing"`
 
 	// A token that holds signing keys: a hardware security module, or SoftHSM. Keys
 	// are made in it by `ssobridge keys generate --pkcs11 LABEL`. Without module no
 	// token is used.
-	PKCS11 PKCS11Config `yaml:"pkcs11"`
+	PKCS11 PKCS11 `yaml:"pkcs11"`
 
 	// The bridge's own TLS. Without it the bridge speaks plain HTTP, and a proxy in
 	// trusted_proxies ends TLS before it.
-	TLS TLSConfig `yaml:"tls"`
+	TLS TLS `yaml:"tls"`
 
 	// Addresses or networks of the proxies whose X-Forwarded-For header is believed.
 	// Only the client's address is taken from it, never scheme or host.
@@ -95,60 +95,60 @@ type Config struct {
 	TrustedProxies []string `yaml:"trusted_proxies"`
 
 	// The directory with the people: OpenLDAP, Active Directory or another LDAP server.
-	Directory DirectoryConfig `yaml:"directory"`
+	Directory Directory `yaml:"directory"`
 
 	// Constant Contact's partner API and how it knows this partner.
-	ConstantContact ConstantContactConfig `yaml:"constant_contact"`
+	ConstantContact ConstantContact `yaml:"constant_contact"`
 
 	// What a new Constant Contact user is called.
-	Provisioning ProvisioningConfig `yaml:"provisioning"`
+	Provisioning Provisioning `yaml:"provisioning"`
 
 	// How long people stay signed in at the bridge.
-	Sessions SessionsConfig `yaml:"sessions"`
+	Sessions Sessions `yaml:"sessions"`
 
 	// How old a reading of a person's groups and account state may be.
-	Readings ReadingsConfig `yaml:"readings"`
+	Readings Readings `yaml:"readings"`
 
 	// Limits of a sign-in.
-	SignIn SignInConfig `yaml:"sign_in"`
+	SignIn SignIn `yaml:"sign_in"`
 
 	// Who may use the admin console, at /admin/. Without any of its groups there is no
 	// console.
-	Console ConsoleConfig `yaml:"console"`
+	Console Console `yaml:"console"`
 
 	// What is asked for beside the password: a code of an authenticator app, a passkey, or a recovery code.
-	SecondFactor SecondFactorConfig `yaml:"second_factor"`
+	SecondFactor SecondFactor `yaml:"second_factor"`
 
 	// How long the audit is kept, and where its seals go.
-	Audit AuditConfig `yaml:"audit"`
+	Audit Audit `yaml:"audit"`
 
 	// What is kept of how each sign-in went.
-	Traces TracesConfig `yaml:"traces"`
+	Traces Traces `yaml:"traces"`
 
 	// Signing out at all services at once.
-	Logout LogoutConfig `yaml:"logout"`
+	Logout Logout `yaml:"logout"`
 
 	// What our SAML metadata says about who runs the bridge, and how that of service
 	// providers is read.
-	Metadata MetadataConfig `yaml:"metadata"`
+	Metadata Metadata `yaml:"metadata"`
 
 	// What the pages show of the partner.
-	Branding BrandingConfig `yaml:"branding"`
+	Branding Branding `yaml:"branding"`
 
 	// The log, on standard error.
-	Log LogConfig `yaml:"log"`
+	Log Log `yaml:"log"`
 
 	// Figures for Prometheus.
-	Metrics MetricsConfig `yaml:"metrics"`
+	Metrics Metrics `yaml:"metrics"`
 
 	secretKeys []Secret // what the files in SecretKeys hold
 	origin     origin   // where the values come from
 }
 
-// AuditConfig is about the audit: how long its events are kept, and its seals. Every ten
+// Audit is about the audit: how long its events are kept, and its seals. Every ten
 // seconds the chain of events is signed, so that nobody who can write the database can
 // rewrite it unseen.
-type AuditConfig struct {
+type Audit struct {
 	// How long events are kept, by their action as `ssobridge audit list` shows it;
 	// ACTION.refused, ACTION.failed and ACTION.unknown name those of one outcome alone,
 	// default stands for all actions that are not named. At least 24h; 0s: for ever.
@@ -170,18 +170,18 @@ type AuditConfig struct {
 	Sink string `yaml:"sink"`
 }
 
-// TracesConfig is about traces: for each sign-in its steps with their durations and
+// Traces is about traces: for each sign-in its steps with their durations and
 // reasons, found by the reference id on a person's error page.
-type TracesConfig struct {
+type Traces struct {
 	// How long traces are kept. 0s: none are written.
 	// Default 720h.
 	// Example: 720h
 	Keep time.Duration `yaml:"keep"`
 }
 
-// ConsoleConfig says who may use the admin console. A role belongs to the members of
+// Console says who may use the admin console. A role belongs to the members of
 // one group of the directory, direct or nested; who is in several has the highest.
-type ConsoleConfig struct {
+type Console struct {
 	// The DN of the group whose members may look at everything and change nothing.
 	// Default none.
 	// Example: cn=sso-viewers,ou=groups,dc=example,dc=com
@@ -233,10 +233,10 @@ type ConsoleConfig struct {
 	Life time.Duration `yaml:"life"`
 }
 
-// SecondFactorConfig says what is asked for beside the password: off, offered or
+// SecondFactor says what is asked for beside the password: off, offered or
 // required. offered asks those who have enrolled a second factor, and offers one to
 // others after a login; required has everybody enrol one before they go on.
-type SecondFactorConfig struct {
+type SecondFactor struct {
 	// What the admin console asks for. With required, an administrator's first factor is
 	// enrolled with an invitation, which `ssobridge admin invite LOGIN` prints.
 	// Default required.
@@ -269,8 +269,8 @@ type SecondFactorConfig struct {
 	AuthnContext string `yaml:"authn_context"`
 }
 
-// StoreConfig says where everything is kept.
-type StoreConfig struct {
+// Store says where everything is kept.
+type Store struct {
 	// The database: sqlite: and a file name, or a postgres:// address without a
 	// password (a DSN with one comes by dsn_file or SSOBRIDGE_STORE_DSN). Several
 	// replicas need PostgreSQL.
@@ -293,8 +293,8 @@ type StoreConfig struct {
 	Insecure bool `yaml:"insecure"`
 }
 
-// KeysConfig says how signing keys are rolled over.
-type KeysConfig struct {
+// Keys says how signing keys are rolled over.
+type Keys struct {
 	// Around the agreed switch to another key at a service provider that holds one
 	// certificate, people wait on a page: nobody knows which of the two certificates
 	// it holds at that moment. This is how long before the switch the waiting begins.
@@ -308,8 +308,8 @@ type KeysConfig struct {
 	SwitchAfter time.Duration `yaml:"switch_after"`
 }
 
-// SigningConfig is about how signatures are made.
-type SigningConfig struct {
+// Signing is about how signatures are made.
+type Signing struct {
 	// Who makes RSA signatures with keys in the store. With auto it is OpenSSL's library libcrypto, 3 or later, where the
 	// machine has it: the same signatures in about a third of the time at 2048 bits. It is configured by the machine's
 	// openssl.cnf, a FIPS provider included. Without it, after a fault of its, and with off, the program makes them
@@ -319,14 +319,14 @@ type SigningConfig struct {
 	Libcrypto string `yaml:"libcrypto"`
 }
 
-// Values of SigningConfig.Libcrypto.
+// Values of Signing.Libcrypto.
 const (
 	libcryptoAuto = "auto"
-	libcryptoOff  = "off"
+	LibcryptoOff  = "off"
 )
 
-// PKCS11Config is a PKCS #11 token.
-type PKCS11Config struct {
+// PKCS11 is a PKCS #11 token.
+type PKCS11 struct {
 	// The library of the token's vendor.
 	// Default none.
 	// Example: /usr/lib/softhsm/libsofthsm2.so
@@ -347,8 +347,8 @@ type PKCS11Config struct {
 	PINFile string `yaml:"pin_file"`
 }
 
-// TLSConfig is the bridge's own TLS.
-type TLSConfig struct {
+// TLS is the bridge's own TLS.
+type TLS struct {
 	// The certificate with its chain, PEM. It is read again when the file changes.
 	// This is not the key that signs sign-ins.
 	// Default none.
@@ -361,8 +361,8 @@ type TLSConfig struct {
 	Key string `yaml:"key"`
 }
 
-// SessionsConfig says how long people stay signed in at the bridge.
-type SessionsConfig struct {
+// Sessions says how long people stay signed in at the bridge.
+type Sessions struct {
 	// How long a session lasts without use.
 	// Default 1h.
 	// Example: 1h
@@ -374,8 +374,8 @@ type SessionsConfig struct {
 	Life time.Duration `yaml:"life"`
 }
 
-// ReadingsConfig says how old a reading of a person may be.
-type ReadingsConfig struct {
+// Readings says how old a reading of a person may be.
+type Readings struct {
 	// A reading older than this is taken again before the next assertion.
 	// Default 1m.
 	// Example: 1m
@@ -388,8 +388,8 @@ type ReadingsConfig struct {
 	Stale time.Duration `yaml:"stale"`
 }
 
-// SignInConfig limits a sign-in.
-type SignInConfig struct {
+// SignIn limits a sign-in.
+type SignIn struct {
 	// How long a started sign-in can be finished. At least 15m, since it is also the
 	// record that refuses a request that comes a second time.
 	// Default 1h.
@@ -438,8 +438,8 @@ type SignInConfig struct {
 	ConfirmLaunch bool `yaml:"confirm_launch"`
 }
 
-// LogoutConfig is about signing out at all services at once (SAML single logout).
-type LogoutConfig struct {
+// Logout is about signing out at all services at once (SAML single logout).
+type Logout struct {
 	// Serve single logout at /saml/slo and name it in the metadata: service providers
 	// with a logout address can sign people out here and at each other, and the page
 	// /logout offers to sign out everywhere. Messages must be signed both ways, so
@@ -450,8 +450,8 @@ type LogoutConfig struct {
 	Enabled bool `yaml:"enabled"`
 }
 
-// BrandingConfig is what the pages show of the partner.
-type BrandingConfig struct {
+// Branding is what the pages show of the partner.
+type Branding struct {
 	// The partner's name.
 	// Default Single sign-on.
 	// Example: Example Marketing
@@ -478,8 +478,8 @@ type BrandingConfig struct {
 	ForgottenPasswordURL string `yaml:"forgotten_password_url"`
 }
 
-// LogConfig is the log on standard error.
-type LogConfig struct {
+// Log is the log on standard error.
+type Log struct {
 	// json for machines, text for people.
 	// Default json.
 	// Example: json
@@ -491,8 +491,8 @@ type LogConfig struct {
 	Level string `yaml:"level"`
 }
 
-// MetricsConfig is the listener for Prometheus.
-type MetricsConfig struct {
+// Metrics is the listener for Prometheus.
+type Metrics struct {
 	// Address and port that serve /metrics, apart from the pages. Anybody who reaches
 	// it can read it, so keep it on loopback or an inner network.
 	// Default none: off.
@@ -506,35 +506,35 @@ func Defaults() Config {
 	return Config{
 		Listen:  "127.0.0.1:8080",
 		DataDir: "data",
-		Keys:    KeysConfig{SwitchBefore: 2 * time.Minute, SwitchAfter: 3 * time.Minute},
-		Signing: SigningConfig{Libcrypto: libcryptoAuto},
-		Directory: DirectoryConfig{
+		Keys:    Keys{SwitchBefore: 2 * time.Minute, SwitchAfter: 3 * time.Minute},
+		Signing: Signing{Libcrypto: libcryptoAuto},
+		Directory: Directory{
 			MaxDepth: 10, MaxGroups: 2000,
 			PoolSize: 8, BindPoolSize: 8,
 			DialTimeout: 3 * time.Second, OpTimeout: 4 * time.Second, Timeout: 10 * time.Second, Cooldown: 30 * time.Second,
 		},
-		ConstantContact: ConstantContactConfig{
+		ConstantContact: ConstantContact{
 			BaseURL:  "https://api.cc.email/v3",
 			TokenURL: "https://authz.constantcontact.com/partners/oauth2/default/v1/token",
-			Limits:   LimitsConfig{PerSecond: 4, PerDay: 10000, Reserve: 0.2, Share: 1},
+			Limits:   Limits{PerSecond: 4, PerDay: 10000, Reserve: 0.2, Share: 1},
 			Timeout:  10 * time.Second, TokenTimeout: 10 * time.Second,
 			ClosedStatuses: []string{"Canceled", "Cancelled", "Disabled"},
 		},
-		Provisioning: ProvisioningConfig{
+		Provisioning: Provisioning{
 			ExternalID: "{person_id}.{account}", LoginName: "sso-{key}", ContactEmail: "{mail}",
 			MaxCreate: 1000, Lease: 15 * time.Second,
 		},
-		Sessions: SessionsConfig{Idle: time.Hour, Life: 10 * time.Hour},
-		Readings: ReadingsConfig{Fresh: time.Minute, Stale: 15 * time.Minute},
-		SignIn: SignInConfig{
+		Sessions: Sessions{Idle: time.Hour, Life: 10 * time.Hour},
+		Readings: Readings{Fresh: time.Minute, Stale: 15 * time.Minute},
+		SignIn: SignIn{
 			Life: time.Hour, Patience: time.Second, LoginFailures: 5, LoginWindow: 15 * time.Minute,
 			PendingPerAddress: 200, PendingTotal: 20000,
 		},
-		Console:      ConsoleConfig{Idle: idp.DefaultConsoleIdle, Life: idp.DefaultConsoleLife},
-		Traces:       TracesConfig{Keep: 720 * time.Hour},
-		SecondFactor: SecondFactorConfig{Console: string(idp.FactorRequired), People: string(idp.FactorOff), AuthnContext: idp.DefaultSecondFactorClass, ConfirmAfter: idp.DefaultConfirmAfter, EndOtherSessions: true},
-		Branding:     BrandingConfig{Name: "Single sign-on", Color: "#1856ed"},
-		Log:          LogConfig{Format: "json", Level: "info"},
+		Console:      Console{Idle: idp.DefaultConsoleIdle, Life: idp.DefaultConsoleLife},
+		Traces:       Traces{Keep: 720 * time.Hour},
+		SecondFactor: SecondFactor{Console: string(idp.FactorRequired), People: string(idp.FactorOff), AuthnContext: idp.DefaultSecondFactorClass, ConfirmAfter: idp.DefaultConfirmAfter, EndOtherSessions: true},
+		Branding:     Branding{Name: "Single sign-on", Color: "#1856ed"},
+		Log:          Log{Format: "json", Level: "info"},
 	}
 }
 

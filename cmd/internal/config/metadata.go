@@ -1,4 +1,4 @@
-package app
+package config
 
 import (
 	"net/mail"
@@ -11,9 +11,9 @@ import (
 	"ssobridge/idp"
 )
 
-// MetadataConfig is about SAML metadata: ours, which everybody may read, and that
+// Metadata is about SAML metadata: ours, which everybody may read, and that
 // of service providers.
-type MetadataConfig struct {
+type Metadata struct {
 	// Who runs the bridge, for our metadata.
 	// Default none: nothing is published.
 	// Example: Example Marketing Ltd
@@ -106,8 +106,8 @@ func checkMetadata(c *Config, f *faults) {
 	}
 }
 
-// published is what our metadata says about who runs the bridge.
-func (c *Config) published() idp.Published {
+// Published is what our metadata says about who runs the bridge.
+func (c *Config) Published() idp.Published {
 	m := c.Metadata
 	return idp.Published{
 		Organization: idp.Organization{Name: m.OrganizationName, DisplayName: m.OrganizationDisplayName, URL: m.OrganizationURL},

@@ -1,4 +1,4 @@
-package app
+package config
 
 import (
 	"bytes"
@@ -22,24 +22,24 @@ const (
 	maxSecretFile = 64 << 10
 )
 
-// LoadConfig reads a configuration file, lays the environment over it, reads the
+// Load reads a configuration file, lays the environment over it, reads the
 // secrets' files and checks the whole. environ is in the form of os.Environ.
-// Every fault found is in the returned *ConfigError.
+// Every fault found is in the returned *Error.
 //
 // The file is walked as a tree of nodes rather than decoded into the struct: only
 // so do all faults come with their lines, and an unknown key with the name that
 // was meant.
-func LoadConfig(file string, environ []string) (Config, error) {
+func Load(file string, environ []string) (Config, error) {
 	f := &faults{origin: origin{file: file, lines: map[string]int{}, vars: map[string]string{}}}
 	cfg := Defaults()
-	data, err := readBounded(file, maxConfigFile)
+	data, err := ReadFile(file, maxConfigFile)
 	if err != nil {
-		f.list = append(f.list, Fault{Where: file, Text: "can't be read: " + plainCause(err), Mend: "name the file by --config, or make one with `ssobridge init`"})
+		f.list = append(f.list, Fault{Where: file, Text: "can't be read: " + PlainCause(err), Mend: "name the file by --config, or make one with `ssobridge init`"})
 		return cfg, f.err()
 	}
 	readYAML(data, &cfg, f)
 	readEnvironment(environ, &cfg, f)
-	resolvePaths(&cfg, filepath.Dir(file))
+	ResolvePaths(&cfg, filepath.Dir(file))
 	readSecrets(&cfg, f)
 	checkConfig(&cfg, f)
 	cfg.origin = f.origin
@@ -270,8 +270,8 @@ func eachKey(section reflect.Value, path string, do func(path string, field refl
 	}
 }
 
-// Keys lists the paths of all keys in the order of the configuration.
-func Keys() []string {
+// Paths lists the paths of all keys in the order of the configuration.
+func Paths() []string {
 	var keys []string
 	eachKey(reflect.ValueOf(&Config{}).Elem(), "", func(path string, _ reflect.Value) { keys = append(keys, path) })
 	return keys
@@ -280,7 +280,7 @@ func Keys() []string {
 // nearest says which key was probably meant.
 func nearest(wrong string) string {
 	last := func(key string) string { return key[strings.LastIndexByte(key, '.')+1:] }
-	all := Keys()
+	all := Paths()
 	for _, key := range slices.Clone(all) { // sections can be mistyped too
 		for dot := strings.LastIndexByte(key, '.'); dot > 0; dot = strings.LastIndexByte(key[:dot], '.') {
 			if !slices.Contains(all, key[:dot]) {
@@ -324,8 +324,8 @@ func editDistance(a, b string) int {
 	return row[len(b)]
 }
 
-// readBounded reads a file of at most limit bytes.
-func readBounded(file string, limit int64) ([]byte, error) {
+// ReadFile reads a file of at most limit bytes.
+func ReadFile(file string, limit int64) ([]byte, error) {
 	r, err := os.Open(file)
 	if err != nil {
 		return nil, err
@@ -344,8 +344,8 @@ func readBounded(file string, limit int64) ([]byte, error) {
 	return data, nil
 }
 
-// plainCause takes the operation and path off a file error: the message names them already.
-func plainCause(err error) string {
+// PlainCause takes the operation and path off a file error: the message names them already.
+func PlainCause(err error) string {
 	var pathErr *os.PathError
 	if errors.As(err, &pathErr) {
 		return pathErr.Err.Error()

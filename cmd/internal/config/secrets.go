@@ -1,4 +1,4 @@
-package app
+package config
 
 import (
 	"bytes"
@@ -42,8 +42,8 @@ func checkSecretKeys(c *Config, f *faults) {
 	}
 }
 
-// sealer is made of all secret keys of the configuration, the one in use first.
-func (c *Config) sealer() (*certs.Sealer, error) {
+// NewSealer is made of all secret keys of the configuration, the one in use first.
+func (c *Config) NewSealer() (*certs.Sealer, error) {
 	keys := c.secretKeys
 	if len(keys) == 0 {
 		keys = []Secret{c.SecretKey}

@@ -1,9 +1,9 @@
-package app
+package config
 
 import "time"
 
-// ConstantContactConfig is the partner API and how it knows this partner.
-type ConstantContactConfig struct {
+// ConstantContact is the partner API and how it knows this partner.
+type ConstantContact struct {
 	// Where the partner API is.
 	// Default https://api.cc.email/v3.
 	// Example: https://api.cc.email/v3
@@ -50,7 +50,7 @@ type ConstantContactConfig struct {
 
 	// How many calls Constant Contact allows. They count for the whole API key: all
 	// client accounts and replicas together.
-	Limits LimitsConfig `yaml:"limits"`
+	Limits Limits `yaml:"limits"`
 
 	// Billing statuses, in any letter case, whose client accounts take no sign-ins: people
 	// get a page that says so. Constant Contact publishes Trial, Open, Canceled and Trial
@@ -68,7 +68,7 @@ type ConstantContactConfig struct {
 
 	// Constant Contact's webhooks, which tell that the state of a client account has
 	// changed. Without a secret the bridge takes none.
-	Webhook WebhookConfig `yaml:"webhook"`
+	Webhook Webhook `yaml:"webhook"`
 
 	// How long one call may take, without its waiting for a place in the budget.
 	// Constant Contact does not publish how long its calls take.
@@ -82,8 +82,8 @@ type ConstantContactConfig struct {
 	TokenTimeout time.Duration `yaml:"token_timeout"`
 }
 
-// WebhookConfig is how webhooks come in.
-type WebhookConfig struct {
+// Webhook is how webhooks come in.
+type Webhook struct {
 	// The last part of the address that Constant Contact posts to,
 	// /webhooks/constant-contact/SECRET: at least 32 hexadecimal digits (128 bits), as
 	// `openssl rand -hex 16` makes them.
@@ -95,8 +95,8 @@ type WebhookConfig struct {
 	SecretFile string `yaml:"secret_file"`
 }
 
-// LimitsConfig is the budget of calls.
-type LimitsConfig struct {
+// Limits is the budget of calls.
+type Limits struct {
 	// Calls a second. Constant Contact publishes 4, and does not publish how it
 	// counts: the bridge spaces its calls evenly.
 	// Default 4.
@@ -120,10 +120,10 @@ type LimitsConfig struct {
 	Share float64 `yaml:"share"`
 }
 
-// ProvisioningConfig says what a new Constant Contact user is called. The templates
+// Provisioning says what a new Constant Contact user is called. The templates
 // know {person_id} {account} {key} {login} {mail} {first_name} {last_name} and
 // {attr:NAME}; {key} is 20 characters that are unique for (person, client account).
-type ProvisioningConfig struct {
+type Provisioning struct {
 	// The external_id, which is also the NameID of each sign-in. It must be unique for
 	// (person, client account), must never be given to somebody else, and has at most
 	// 255 characters. Users that exist already keep theirs when this changes.

@@ -1,4 +1,4 @@
-package app
+package config
 
 import (
 	"bytes"
@@ -8,12 +8,12 @@ import (
 
 const maxLogo = 256 << 10
 
-// readLogo reads the branding picture and tells its media type by its content, so
+// ReadLogo reads the branding picture and tells its media type by its content, so
 // that a wrong file name can't make a browser take it for something else.
-func readLogo(file string) (data []byte, mediaType string, err error) {
-	data, err = readBounded(file, maxLogo)
+func ReadLogo(file string) (data []byte, mediaType string, err error) {
+	data, err = ReadFile(file, maxLogo)
 	if err != nil {
-		return nil, "", errors.New(plainCause(err))
+		return nil, "", errors.New(PlainCause(err))
 	}
 	switch t := http.DetectContentType(data); t {
 	case "image/png", "image/jpeg", "image/webp":

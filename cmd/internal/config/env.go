@@ -1,6 +1,7 @@
-package app
+package config
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"reflect"
@@ -11,8 +12,17 @@ import (
 
 const prefix = "SSOBRIDGE_"
 
-// configVariable names the configuration file for every command.
-const configVariable = prefix + "CONFIG"
+// Variable names the configuration file for every command.
+const Variable = prefix + "CONFIG"
+
+// File is the configuration file: the one that is given, else the one that SSOBRIDGE_CONFIG names, else the usual one.
+func File(given string, environ []string) string {
+	named := ""
+	if i := slices.IndexFunc(environ, func(e string) bool { return strings.HasPrefix(e, Variable+"=") }); i >= 0 {
+		named = strings.TrimPrefix(environ[i], Variable+"=")
+	}
+	return cmp.Or(given, named, "/etc/ssobridge/ssobridge.yaml")
+}
 
 // foreign are variables that begin like ours and are none of the configuration:
 // those of the project's tests, and those that Kubernetes sets for a service named
@@ -67,9 +77,9 @@ func nearestVariable(wrong string, names []string) string {
 	return "did you mean " + best + "?"
 }
 
-// resolvePaths makes file names relative to the configuration file's folder, so
+// ResolvePaths makes file names relative to the configuration file's folder, so
 // that the program behaves alike wherever it is started.
-func resolvePaths(cfg *Config, folder string) {
+func ResolvePaths(cfg *Config, folder string) {
 	for _, p := range []*string{
 		&cfg.DataDir, &cfg.StateDir, &cfg.Store.DSNFile, &cfg.SecretKeyFile, &cfg.PKCS11.PINFile, &cfg.TLS.Cert, &cfg.TLS.Key, &cfg.Directory.CAFile,
 		&cfg.Directory.BindPasswordFile, &cfg.ConstantContact.PartnerSecretFile, &cfg.ConstantContact.APIKeyFile,
@@ -98,9 +108,9 @@ func readSecrets(cfg *Config, f *faults) {
 		case *into != "":
 			f.add(fileKey, "the secret comes twice, by this file and by "+f.origin.vars[key], "keep one of the two")
 		default:
-			data, err := readBounded(file, maxSecretFile)
+			data, err := ReadFile(file, maxSecretFile)
 			if err != nil {
-				f.add(fileKey, fmt.Sprintf("%s can't be read: %s", file, plainCause(err)), "write the secret into it, readable for the bridge's user alone")
+				f.add(fileKey, fmt.Sprintf("%s can't be read: %s", file, PlainCause(err)), "write the secret into it, readable for the bridge's user alone")
 				return
 			}
 			// Editors and echo end a file with a line break, which is not part of the secret.

@@ -1,4 +1,4 @@
-package app
+package config
 
 import (
 	"fmt"
@@ -28,11 +28,11 @@ func (f Fault) String() string {
 	return b.String()
 }
 
-// ConfigError carries all faults of a configuration at once.
-type ConfigError struct{ Faults []Fault }
+// Error carries all faults of a configuration at once.
+type Error struct{ Faults []Fault }
 
 // Error lists one fault on each line.
-func (e *ConfigError) Error() string {
+func (e *Error) Error() string {
 	if len(e.Faults) == 1 {
 		return "configuration: " + e.Faults[0].String()
 	}
@@ -92,10 +92,10 @@ func (f *faults) addAt(line int, key, text, mend string) {
 	f.list = append(f.list, Fault{Where: where, Key: key, Text: text, Mend: mend})
 }
 
-// err returns nil, or all faults as one *ConfigError.
+// err returns nil, or all faults as one *Error.
 func (f *faults) err() error {
 	if len(f.list) == 0 {
 		return nil
 	}
-	return &ConfigError{Faults: f.list}
+	return &Error{Faults: f.list}
 }

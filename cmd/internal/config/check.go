@@ -1,4 +1,4 @@
-package app
+package config
 
 import (
 	"cmp"
@@ -28,8 +28,8 @@ import (
 	"ssobridge/store"
 )
 
-// Check checks a configuration that was made in code, as LoadConfig checks a file.
-// It returns a *ConfigError with every fault.
+// Check checks a configuration that was made in code, as Load checks a file.
+// It returns a *Error with every fault.
 func (c *Config) Check() error {
 	f := &faults{}
 	checkConfig(c, f)
@@ -185,7 +185,7 @@ func checkFolder(key, path string, f *faults) {
 	case errors.Is(err, os.ErrNotExist):
 		f.add(key, path+" does not exist", "make it: install -d -m 700 -o USER "+path)
 	case err != nil:
-		f.add(key, path+" can't be used: "+plainCause(err), "let the bridge's user read and write it")
+		f.add(key, path+" can't be used: "+PlainCause(err), "let the bridge's user read and write it")
 	case !info.IsDir():
 		f.add(key, path+" is not a folder", "name a folder")
 	}
@@ -195,7 +195,7 @@ func checkDirectory(c *Config, f *faults) {
 	if c.Directory.BindDN != "" && c.Directory.BindPassword == "" && c.Directory.BindPasswordFile == "" {
 		f.add("directory.bind_password_file", "is missing", "name the file with the password of bind_dn, or set "+variable("directory.bind_password"))
 	}
-	d, err := directory.New(c.directoryOptions(time.Now, slog.New(slog.DiscardHandler)))
+	d, err := directory.New(c.DirectoryOptions(time.Now, slog.New(slog.DiscardHandler)))
 	if err == nil {
 		// Nothing was dialled, so nothing can go wrong here.
 		_ = d.Close()
@@ -301,7 +301,7 @@ func parseOperation(text string) (provisioning.OperationRule, error) {
 // between checks that a time lies in a range.
 func (f *faults) between(key string, d, least, most time.Duration) {
 	if d < least || d > most {
-		f.add(key, fmt.Sprintf("%s is out of range", short(d)), fmt.Sprintf("write a time from %s to %s", short(least), short(most)))
+		f.add(key, fmt.Sprintf("%s is out of range", FormatDuration(d)), fmt.Sprintf("write a time from %s to %s", FormatDuration(least), FormatDuration(most)))
 	}
 }
 
@@ -316,12 +316,12 @@ func checkTimes(c *Config, f *faults) {
 	f.between("keys.switch_before", c.Keys.SwitchBefore, time.Second, 30*time.Minute)
 	f.between("keys.switch_after", c.Keys.SwitchAfter, time.Second, 30*time.Minute)
 	if c.Keys.SwitchBefore+c.Keys.SwitchAfter >= c.SignIn.Life {
-		f.add("keys.switch_after", "is with keys.switch_before as long as a started sign-in is kept, so those who wait would have to start again", "write less than "+short(c.SignIn.Life)+" for both together, or raise sign_in.life")
+		f.add("keys.switch_after", "is with keys.switch_before as long as a started sign-in is kept, so those who wait would have to start again", "write less than "+FormatDuration(c.SignIn.Life)+" for both together, or raise sign_in.life")
 	}
 	f.between("sessions.life", c.Sessions.Life, time.Minute, 30*24*time.Hour)
 	f.between("sessions.idle", c.Sessions.Idle, time.Minute, 30*24*time.Hour)
 	if c.Sessions.Idle > c.Sessions.Life {
-		f.add("sessions.idle", "is longer than sessions.life", "write at most "+short(c.Sessions.Life))
+		f.add("sessions.idle", "is longer than sessions.life", "write at most "+FormatDuration(c.Sessions.Life))
 	}
 	for _, action := range slices.Sorted(maps.Keys(c.Audit.Keep)) {
 		key := "audit.keep." + action
@@ -338,7 +338,7 @@ func checkTimes(c *Config, f *faults) {
 	f.between("readings.fresh", c.Readings.Fresh, 0, time.Hour)
 	f.between("readings.stale", c.Readings.Stale, 0, 24*time.Hour)
 	if c.Readings.Stale != 0 && c.Readings.Stale < c.Readings.Fresh {
-		f.add("readings.stale", "is shorter than readings.fresh", "write at least "+short(c.Readings.Fresh)+", or 0s for never")
+		f.add("readings.stale", "is shorter than readings.fresh", "write at least "+FormatDuration(c.Readings.Fresh)+", or 0s for never")
 	}
 	f.between("sign_in.life", c.SignIn.Life, 15*time.Minute, 24*time.Hour)
 	f.between("sign_in.patience", c.SignIn.Patience, 0, 5*time.Second)
@@ -355,6 +355,11 @@ func checkTimes(c *Config, f *faults) {
 	}
 }
 
+var logLevels = map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
+
+// MinLevel is the least level that is written; the check knows every name.
+func (l Log) MinLevel() slog.Level { return logLevels[l.Level] }
+
 var colorPattern = regexp.MustCompile(`^#[0-9a-fA-F]{6}$`)
 
 func checkPages(c *Config, f *faults) {
@@ -363,7 +368,7 @@ func checkPages(c *Config, f *faults) {
 		f.add("branding.name", fmt.Sprintf("has %d characters", n), "write 1 to 80")
 	}
 	if b.Logo != "" {
-		if _, _, err := readLogo(b.Logo); err != nil {
+		if _, _, err := ReadLogo(b.Logo); err != nil {
 			f.add("branding.logo", "can't be used: "+err.Error(), "give a PNG, JPEG, WebP or SVG file of at most 256 KiB")
 		}
 	}
@@ -393,7 +398,7 @@ func checkPages(c *Config, f *faults) {
 	if class := c.SecondFactor.AuthnContext; len(class) > 256 || !strings.Contains(class, ":") || strings.ContainsFunc(class, unicode.IsSpace) {
 		f.add("second_factor.authn_context", quote(class)+" is not a URI", "write the class that the service providers know, such as "+idp.DefaultSecondFactorClass)
 	}
-	if !slices.Contains([]string{libcryptoAuto, libcryptoOff}, c.Signing.Libcrypto) {
+	if !slices.Contains([]string{libcryptoAuto, LibcryptoOff}, c.Signing.Libcrypto) {
 		f.add("signing.libcrypto", quote(c.Signing.Libcrypto)+" is unknown", "write auto or off")
 	}
 	if _, ok := logLevels[c.Log.Level]; !ok {
@@ -438,8 +443,8 @@ func eachError(err error) []error {
 	return []error{err}
 }
 
-// short writes a time as people write it in the file: 15m, not 15m0s.
-func short(d time.Duration) string {
+// FormatDuration writes a time as people write it in the file: 15m, not 15m0s.
+func FormatDuration(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
 		s = strings.TrimSuffix(s, "0s")
