@@ -7,9 +7,8 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/crewjam/saml"
-
 	"ssobridge/idp/netname"
+	"ssobridge/idp/saml"
 	"ssobridge/store"
 )
 
@@ -71,7 +70,7 @@ func (sp *provider) defaultACS() (store.Endpoint, bool) {
 	for i := range sp.ACS {
 		e := &sp.ACS[i]
 		switch {
-		case e.Binding != saml.HTTPPostBinding:
+		case e.Binding != saml.BindingPost:
 			continue
 		case e.IsDefault != nil && *e.IsDefault:
 			return *e, true
@@ -91,37 +90,37 @@ func (sp *provider) defaultACS() (store.Endpoint, bool) {
 // acsFor finds the ACS that a request asks for (row REQ-14). Only what stands in
 // the record can ever be the outcome. reason, when set, is for a status: the
 // request is understood and its answer has a place to go, yet not as it wishes.
-func (sp *provider) acsFor(r *authnRequest) (acs, reason string, bad *fault) {
+func (sp *provider) acsFor(r *saml.AuthnRequest) (acs, reason string, bad *saml.Fault) {
 	main, ok := sp.defaultACS()
 	if !ok {
 		return "", "", unknownACS("the service provider has no assertion consumer service with the HTTP-POST binding", "register one")
 	}
-	if r.acsIndex != nil && (r.acsURL != "" || r.binding != "") { // saml-core 3.4.1
+	if r.ACSIndex != nil && (r.ACSURL != "" || r.Binding != "") { // saml-core 3.4.1
 		return "", "", unknownACS("AssertionConsumerServiceIndex stands beside AssertionConsumerServiceURL or ProtocolBinding", "send one or the other")
 	}
 	var named, takesPOST bool
 	acs = main.URL
 	for _, e := range sp.ACS {
-		if r.acsIndex != nil && e.Index == *r.acsIndex || r.acsURL != "" && e.URL == r.acsURL {
+		if r.ACSIndex != nil && e.Index == *r.ACSIndex || r.ACSURL != "" && e.URL == r.ACSURL {
 			named = true
-			if e.Binding == saml.HTTPPostBinding {
+			if e.Binding == saml.BindingPost {
 				takesPOST = true
 				acs = e.URL
 			}
 		}
 	}
-	switch asks := r.acsIndex != nil || r.acsURL != ""; {
+	switch asks := r.ACSIndex != nil || r.ACSURL != ""; {
 	case asks && !named:
 		return "", "", unknownACS("the request names an assertion consumer service that is not registered",
 			"compare it with the service provider's record, letter by letter; import its metadata again if it has moved")
-	case asks && !takesPOST, r.binding != "" && r.binding != saml.HTTPPostBinding:
+	case asks && !takesPOST, r.Binding != "" && r.Binding != saml.BindingPost:
 		return acs, ReasonBinding, nil
 	}
 	return acs, "", nil
 }
 
-func unknownACS(detail, mend string) *fault {
-	return &fault{ReasonUnknownACS, http.StatusBadRequest, detail, mend}
+func unknownACS(detail, mend string) *saml.Fault {
+	return newFault(ReasonUnknownACS, http.StatusBadRequest, detail, mend)
 }
 
 // mayReceive is the last look at a form action before a Response leaves: it must
@@ -133,7 +132,7 @@ func (sp *provider) mayReceive(action string) error {
 		return fmt.Errorf("form action of service provider %s: %w", sp.EntityID, err)
 	}
 	for _, e := range sp.ACS {
-		if e.Binding == saml.HTTPPostBinding && withoutRelayState(e.URL) == bare {
+		if e.Binding == saml.BindingPost && withoutRelayState(e.URL) == bare {
 			return nil
 		}
 	}

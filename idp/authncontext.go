@@ -1,11 +1,9 @@
 package idp
 
-import "slices"
+import (
+	"slices"
 
-// Authentication context classes (saml-authn-context 3.4).
-const (
-	classPassword          = "urn:oasis:names:tc:SAML:2.0:ac:classes:Password"
-	classPasswordProtected = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"
+	"ssobridge/idp/saml"
 )
 
 // DefaultSecondFactorClass says that a second factor was proved beside the password. SAML
@@ -36,16 +34,16 @@ type classes struct {
 
 // order goes from weak to strong.
 func (c classes) order() []string {
-	return []string{classPassword, classPasswordProtected, c.second}
+	return []string{saml.ClassPassword, saml.ClassPasswordProtected, c.second}
 }
 
 // byPassword names the class of a login by password. A password that came over plain
 // HTTP, as on loopback, was not protected on its way, and the class says so.
 func (c classes) byPassword() string {
 	if c.protected {
-		return classPasswordProtected
+		return saml.ClassPasswordProtected
 	}
-	return classPassword
+	return saml.ClassPassword
 }
 
 // reached are the classes that the methods amount to, from weak to strong. Who proved
@@ -72,7 +70,7 @@ func (c classes) of(methods, asked []string) string {
 
 // meeting are the classes of ours that a request is content with. It is nil where
 // nothing was asked for; ok is false where none of ours would do.
-func (c classes) meeting(want *requestedContext, withSecond bool) (asked []string, ok bool) {
+func (c classes) meeting(want *saml.RequestedContext, withSecond bool) (asked []string, ok bool) {
 	if want == nil {
 		return nil, true
 	}
@@ -81,7 +79,7 @@ func (c classes) meeting(want *requestedContext, withSecond bool) (asked []strin
 		ours = c.reached([]string{methodPassword, methodCode})
 	}
 	for _, class := range ours {
-		if c.meets(class, want) {
+		if want.Meets(class, c.order()) {
 			asked = append(asked, class)
 		}
 	}
@@ -91,27 +89,4 @@ func (c classes) meeting(want *requestedContext, withSecond bool) (asked []strin
 // needsSecond tells whether what was asked for takes a second factor.
 func (c classes) needsSecond(asked []string) bool {
 	return len(asked) > 0 && !slices.Contains(asked, c.byPassword())
-}
-
-// meets tells whether a class is what a request asks for (saml-core
-// 3.3.2.2.1). A class that is not in the order has no place in it, so it is
-// only ever met exactly.
-func (c classes) meets(class string, want *requestedContext) bool {
-	if len(want.classes) == 0 {
-		return false // declarations alone: none are published
-	}
-	order := c.order()
-	ours := slices.Index(order, class)
-	better := true
-	for _, asked := range want.classes {
-		place := slices.Index(order, asked)
-		switch {
-		case want.comparison == "exact" && asked == class,
-			want.comparison == "minimum" && place >= 0 && ours >= place,
-			want.comparison == "maximum" && place >= 0 && ours <= place:
-			return true
-		}
-		better = better && place >= 0 && ours > place // stronger than all that are named
-	}
-	return want.comparison == "better" && better
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/beevik/etree"
 
+	"ssobridge/idp/saml"
 	"ssobridge/store"
 )
 
@@ -16,7 +17,7 @@ const maxCapture = time.Hour
 
 // harmlessAfter is when no service provider takes an assertion any more: five minutes of life, and
 // clocks that differ.
-const harmlessAfter = maxLifetime + 10*time.Minute
+const harmlessAfter = saml.MaxLifetime + 10*time.Minute
 
 // CapturedAssertion is an assertion as it was signed, before it was encrypted.
 type CapturedAssertion struct {

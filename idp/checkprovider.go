@@ -7,10 +7,9 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/crewjam/saml"
-
 	"ssobridge/idp/directory"
 	"ssobridge/idp/netname"
+	"ssobridge/idp/saml"
 	"ssobridge/provisioning"
 	"ssobridge/store"
 )
@@ -54,7 +53,7 @@ func (c *providerCheck) names() {
 	case len(id) > 1024 || strings.ContainsFunc(id, netname.NotInURI): // saml-core 8.3.6
 		c.fault("entity_id", id, "it is no URI", "give one of at most 1024 characters, without blanks")
 	}
-	if !utf8.ValidString(c.sp.Name) || utf8.RuneCountInString(c.sp.Name) > 200 || strings.ContainsFunc(c.sp.Name, isControl) {
+	if !utf8.ValidString(c.sp.Name) || utf8.RuneCountInString(c.sp.Name) > 200 || strings.ContainsFunc(c.sp.Name, saml.IsControl) {
 		c.fault("name", c.sp.Name, "it is too long or not printable", "give at most 200 printable characters")
 	}
 	if c.sp.Kind != store.ConstantContact && c.sp.Kind != store.PlainSAML {
@@ -78,10 +77,10 @@ func (c *providerCheck) addresses() {
 		field := fmt.Sprintf("acs[%d]", i)
 		c.address(field+".url", e.URL)
 		switch {
-		case e.Binding == saml.HTTPPostBinding:
+		case e.Binding == saml.BindingPost:
 			posts++
-		case !strings.HasPrefix(e.Binding, "urn:oasis:names:tc:SAML:2.0:bindings:"):
-			c.fault(field+".binding", e.Binding, "it is not known", "want "+saml.HTTPPostBinding)
+		case !strings.HasPrefix(e.Binding, saml.BindingPrefix):
+			c.fault(field+".binding", e.Binding, "it is not known", "want "+saml.BindingPost)
 		}
 		if e.Index < 0 || e.Index > 65535 {
 			c.fault(field+".index", fmt.Sprint(e.Index), "it is out of range", "want a number from 0 to 65535")
@@ -92,7 +91,7 @@ func (c *providerCheck) addresses() {
 		indexes[e.Index] = true
 	}
 	if posts == 0 {
-		c.fault("acs", "", "none with the binding "+saml.HTTPPostBinding+", and Responses are sent by no other", "add one")
+		c.fault("acs", "", "none with the binding "+saml.BindingPost+", and Responses are sent by no other", "add one")
 	}
 	for _, a := range []struct{ field, value string }{
 		{"form_action", c.sp.FormAction}, {"destination", c.sp.Destination}, {"recipient", c.sp.Recipient},
@@ -110,8 +109,8 @@ func (c *providerCheck) addresses() {
 		if l.ResponseURL != "" {
 			c.address(field+".response_url", l.ResponseURL)
 		}
-		if !strings.HasPrefix(l.Binding, "urn:oasis:names:tc:SAML:2.0:bindings:") {
-			c.fault(field+".binding", l.Binding, "it is not known", "want "+saml.HTTPRedirectBinding+" or "+saml.HTTPPostBinding)
+		if !strings.HasPrefix(l.Binding, saml.BindingPrefix) {
+			c.fault(field+".binding", l.Binding, "it is not known", "want "+saml.BindingRedirect+" or "+saml.BindingPost)
 		}
 	}
 }
@@ -119,9 +118,9 @@ func (c *providerCheck) addresses() {
 func (c *providerCheck) nameID() {
 	switch f := c.sp.NameIDFormat; {
 	case f == "":
-		c.fault("name_id_format", "", "missing", "try "+formatPersistent)
-	case f == formatTransient || f == "urn:oasis:names:tc:SAML:2.0:nameid-format:encrypted":
-		c.fault("name_id_format", f, "not offered: a person must be the same each time", "try "+formatPersistent)
+		c.fault("name_id_format", "", "missing", "try "+saml.FormatPersistent)
+	case f == saml.FormatTransient || f == saml.FormatEncrypted:
+		c.fault("name_id_format", f, "not offered: a person must be the same each time", "try "+saml.FormatPersistent)
 	case len(f) > 256 || strings.ContainsFunc(f, netname.NotInURI):
 		c.fault("name_id_format", f, "it is no URI", "give one of at most 256 characters, without blanks")
 	}
@@ -136,14 +135,14 @@ func (c *providerCheck) attributes() {
 	seen := map[string]bool{}
 	for i, a := range c.sp.Attributes {
 		field := fmt.Sprintf("attributes[%d]", i)
-		if a.Name == "" || len(a.Name) > 256 || strings.ContainsFunc(a.Name, isControl) || !utf8.ValidString(a.Name) {
+		if a.Name == "" || len(a.Name) > 256 || strings.ContainsFunc(a.Name, saml.IsControl) || !utf8.ValidString(a.Name) {
 			c.fault(field+".name", a.Name, "it is empty, too long or not printable", "give 1 to 256 printable characters")
 		}
-		if len(a.FriendlyName) > 256 || strings.ContainsFunc(a.FriendlyName, isControl) || !utf8.ValidString(a.FriendlyName) {
+		if len(a.FriendlyName) > 256 || strings.ContainsFunc(a.FriendlyName, saml.IsControl) || !utf8.ValidString(a.FriendlyName) {
 			c.fault(field+".friendly_name", a.FriendlyName, "it is too long or not printable", "give at most 256 printable characters")
 		}
 		if a.NameFormat == "" || len(a.NameFormat) > 256 || strings.ContainsFunc(a.NameFormat, netname.NotInURI) {
-			c.fault(field+".name_format", a.NameFormat, "it is no URI", "try "+formatBasicAttr)
+			c.fault(field+".name_format", a.NameFormat, "it is no URI", "try "+saml.FormatBasicAttribute)
 		}
 		id := a.NameFormat + "\x00" + a.Name
 		if seen[id] {
@@ -185,7 +184,7 @@ func (c *providerCheck) word(field, value string, words ...string) {
 // RSP-12). That there is no key at all is left to sign-ins: a record can be made
 // before its key has come, and until then nobody gets in.
 func (c *providerCheck) encryption() {
-	c.word("encryption", c.sp.Encryption, encryptionOff, encryptionIfPublished, encryptionRequired)
+	c.word("encryption", c.sp.Encryption, saml.EncryptionOff, saml.EncryptionIfPublished, saml.EncryptionRequired)
 	for i, k := range c.sp.EncryptionKeys {
 		if _, err := x509.ParseCertificate(k.Certificate); err != nil {
 			c.fault(fmt.Sprintf("encryption_keys[%d]", i), "", err.Error(), "import the service provider's metadata again")
@@ -195,18 +194,18 @@ func (c *providerCheck) encryption() {
 		c.fault("allow_cbc", "", "CBC has no integrity of its own, and the Response that would give it one is not signed", "set sign to response or both, or allow_cbc to false")
 		return
 	}
-	if _, err := (&provider{ServiceProvider: c.sp}).encryptTo(); err != nil && len(c.sp.EncryptionKeys) > 0 {
+	if _, err := encryptionOf(c.sp).Recipient(); err != nil && len(c.sp.EncryptionKeys) > 0 {
 		c.fault("encryption_keys", "", "none of the keys can be used: "+strings.ReplaceAll(err.Error(), "\n", "; "),
 			"ask the service provider for an RSA key of 2048 bits or more with AES-GCM and RSA-OAEP, or set encryption to off")
 	}
 }
 
 func (c *providerCheck) times() {
-	if l := c.sp.Lifetime; l <= 0 || l > maxLifetime {
-		c.fault("lifetime", l.String(), "it is out of range", fmt.Sprintf("want more than 0s and at most %s", maxLifetime))
+	if l := c.sp.Lifetime; l <= 0 || l > saml.MaxLifetime {
+		c.fault("lifetime", l.String(), "it is out of range", fmt.Sprintf("want more than 0s and at most %s", saml.MaxLifetime))
 	}
-	if s := c.sp.Skew; s < 0 || s > maxLifetime {
-		c.fault("skew", s.String(), "it is out of range", fmt.Sprintf("want 0s to %s", maxLifetime))
+	if s := c.sp.Skew; s < 0 || s > saml.MaxLifetime {
+		c.fault("skew", s.String(), "it is out of range", fmt.Sprintf("want 0s to %s", saml.MaxLifetime))
 	}
 }
 
@@ -239,7 +238,7 @@ func (c *providerCheck) relayStates() {
 			c.fault(field+".id", r.ID, "it is used twice", "give each its own")
 		}
 		ids[r.ID] = true
-		if r.Value == "" || len(r.Value) > maxOurRelayState || !utf8.ValidString(r.Value) || strings.ContainsFunc(r.Value, isControl) {
+		if r.Value == "" || len(r.Value) > maxOurRelayState || !utf8.ValidString(r.Value) || strings.ContainsFunc(r.Value, saml.IsControl) {
 			c.fault(field+".value", r.Value, "it is empty, too long or not printable", fmt.Sprintf("give 1 to %d bytes of printable text", maxOurRelayState))
 		}
 		if r.Default {

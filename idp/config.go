@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"ssobridge/certs"
+	"ssobridge/idp/saml"
 	"ssobridge/provisioning"
 	"ssobridge/store"
 )
@@ -181,17 +182,17 @@ type provider struct {
 	store.ServiceProvider
 	nameID       provisioning.Template
 	attributes   []releasedAttribute
-	trust        trust      // for its messages
-	recipient    *recipient // for whom assertions are encrypted; nil: they go in clear
-	encryptFault error      // why they would have to be encrypted and can't be; such a sign-in is refused
-	lost         []error    // certificates on record that can't be read
-	fault        error      // the record can't be used; told to whoever tries
+	trust        saml.Trust      // for its messages
+	recipient    *saml.Recipient // for whom assertions are encrypted; nil: they go in clear
+	encryptFault error           // why they would have to be encrypted and can't be; such a sign-in is refused
+	lost         []error         // certificates on record that can't be read
+	fault        error           // the record can't be used; told to whoever tries
 }
 
 func newProvider(r store.ServiceProvider) *provider {
 	sp := &provider{ServiceProvider: r}
-	sp.trust, sp.lost = newTrust(r)
-	sp.recipient, sp.encryptFault = sp.encryptTo()
+	sp.trust, sp.lost = saml.NewTrust(r.Certificates, r.AllowSHA1)
+	sp.recipient, sp.encryptFault = encryptionOf(r).Recipient()
 	var err error
 	if sp.nameID, err = provisioning.ParseTemplate(r.NameID); err != nil {
 		sp.fault = fmt.Errorf("service provider %s: name_id: %w", r.EntityID, err)

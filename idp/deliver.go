@@ -49,7 +49,7 @@ func (p *Provider) deliver(ctx context.Context, f *flow, s store.Session, e dire
 		return p.refuse(ctx, f, refusal{session: &s, account: d.Assignment.Account, reason: string(provisioning.PersonData), status: http.StatusForbidden,
 			detail: err.Error(), mend: "mend the person's data in the directory, or the template in the service provider's record"})
 	}
-	if f.fromSP() && f.data.Request.Subject != nil && !f.data.Request.Subject.is(r, p.o.EntityID, f.sp.EntityID) {
+	if f.fromSP() && f.data.Request.Subject != nil && !f.data.Request.Subject.Is(r.nameID, r.format, p.o.EntityID, f.sp.EntityID) {
 		return p.refuse(ctx, f, refusal{session: &s, account: d.Assignment.Account, reason: ReasonOtherSubject, status: http.StatusForbidden,
 			detail: "the request's Subject is not the NameID of the person who signed in", mend: "sign in as the person whom the service provider asks for, or compare the NameID that it has on record"})
 	}
@@ -77,7 +77,7 @@ func (p *Provider) deliver(ctx context.Context, f *flow, s store.Session, e dire
 	event := p.event(f, "sign-in", s.Person)
 	event.Account, event.Outcome = d.Assignment.Account, "ok"
 	event.Detail, err = json.Marshal(issueDetail{
-		Response: out.responseID, Assertion: out.assertionID, InResponseTo: o.inResponseTo, Role: d.Assignment.Role, Key: by.key.ID,
+		Response: out.responseID, Assertion: out.assertionID, InResponseTo: o.inResponseTo, Role: d.Assignment.Role, Key: by.KeyID(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("response for %s: %w", f.sp.EntityID, err)
@@ -108,7 +108,7 @@ func (p *Provider) deliver(ctx context.Context, f *flow, s store.Session, e dire
 			reason = refused.Reason
 		}
 	}
-	traceOf(ctx).step(StepAssertion, began, reason, "to %s, NameID format %s, signed by key %s, %s", o.to.action, r.format, by.key.ID, encrypted)
+	traceOf(ctx).step(StepAssertion, began, reason, "to %s, NameID format %s, signed by key %s, %s", o.to.action, r.format, by.KeyID(), encrypted)
 	if reason == "" {
 		p.capture(ctx, f, s.Person, out.assertion)
 	}
@@ -163,7 +163,7 @@ func (p *Provider) answerStatus(ctx context.Context, f *flow, reason string, per
 		}
 		event := p.event(f, "refusal", person)
 		event.Account, event.Outcome, event.Reason = f.in.Account, "refused", reason
-		event.Detail, err = json.Marshal(issueDetail{Response: out.responseID, InResponseTo: o.inResponseTo, Key: by.key.ID})
+		event.Detail, err = json.Marshal(issueDetail{Response: out.responseID, InResponseTo: o.inResponseTo, Key: by.KeyID()})
 		if err != nil {
 			return nil, fmt.Errorf("status for %s: %w", f.sp.EntityID, err)
 		}

@@ -2,9 +2,9 @@
 // launches, leads a sign-in from the login page to the Response, keeps sessions,
 // and describes itself in metadata.
 //
-// It stands on crewjam/saml's types and on goxmldsig for signatures, but the
-// flow is its own: which requests are valid, what is remembered of them, which
-// status answers what.
+// It decides which requests are valid, what is remembered of them, and which
+// status answers what. Messages are read, verified, built, signed and encrypted by
+// idp/saml.
 //
 // The way of one sign-in: SSO or Launch takes the request and stores a pending
 // sign-in; Resume shows where it stands, each time from the beginning (session,
@@ -26,6 +26,4 @@
 // It must never write to an http.ResponseWriter, send a Response to an address
 // that is not registered for its service provider, or let a check that could
 // not run pass as one that succeeded.
-//
-// Still to come, with places that show: encryption (RSP-12), metadata refresh. None of it is advertised.
 package idp

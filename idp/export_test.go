@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"ssobridge/idp/directory"
+	"ssobridge/idp/saml"
 	"ssobridge/provisioning"
 	"ssobridge/store"
 )
@@ -50,7 +51,7 @@ func (sp *provider) Addresses(acs string, relayState *string, launch bool) (acti
 func (sp *provider) MayReceive(action string) error { return sp.mayReceive(action) }
 
 // MaxXML is the bound of an inflated request.
-const MaxXML = maxXML
+const MaxXML = saml.MaxXML
 
 // Slots are slots, for tests.
 type Slots struct{ s *slots }

@@ -6,27 +6,33 @@ import (
 	"fmt"
 	"net/http"
 
+	"ssobridge/idp/saml"
 	"ssobridge/store"
 )
 
 // Fault is a fault as tests see it.
 type Fault struct{ Reason, Detail, Mend string }
 
-func exported(bad *fault) *Fault {
+func exported(bad *saml.Fault) *Fault {
 	if bad == nil {
 		return nil
 	}
-	return &Fault{bad.reason, bad.detail, bad.mend}
+	return &Fault{bad.Reason, bad.Detail, bad.Fix}
+}
+
+func trusting(certificates []*x509.Certificate, allowSHA1 bool) saml.Trust {
+	var all [][]byte
+	for _, c := range certificates {
+		all = append(all, c.Raw)
+	}
+	t, _ := saml.NewTrust(all, allowSHA1)
+	return t
 }
 
 // VerifyElement parses a document, verifies its signature and returns what the
 // verified element says of its root: the content that may be read.
 func VerifyElement(document []byte, certificates []*x509.Certificate, allowSHA1 bool) (content string, signed bool, bad *Fault) {
-	root, err := parseXML(document, maxDepth, maxElements)
-	if err != nil {
-		return "", false, exported(badRequest(err.Error(), ""))
-	}
-	el, signed, fault := verifyElement(root, trust{certificates: certificates, allowSHA1: allowSHA1})
+	el, signed, fault := saml.VerifyDocument(document, trusting(certificates, allowSHA1))
 	if fault != nil || !signed {
 		return "", signed, exported(fault)
 	}
@@ -42,7 +48,7 @@ func VerifyElement(document []byte, certificates []*x509.Certificate, allowSHA1 
 
 // VerifyQuery verifies the signature of a query.
 func VerifyQuery(query, message string, certificates []*x509.Certificate, allowSHA1 bool) (signed bool, bad *Fault) {
-	signed, fault := verifyQuery(query, message, trust{certificates: certificates, allowSHA1: allowSHA1})
+	signed, fault := saml.VerifyQuery(query, message, trusting(certificates, allowSHA1))
 	return signed, exported(fault)
 }
 
@@ -54,19 +60,19 @@ func ReadRequest(r *http.Request, record store.ServiceProvider) (read string, si
 		return "", signed, bad
 	}
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "%q %q %s %q %q %q %q", q.id, q.version, q.issueInstant, q.destination, q.issuer, q.acsURL, q.binding)
-	if q.acsIndex != nil {
-		fmt.Fprintf(&b, " index %d", *q.acsIndex)
+	fmt.Fprintf(&b, "%q %q %s %q %q %q %q", q.ID, q.Version, q.IssueInstant, q.Destination, q.Issuer, q.ACSURL, q.Binding)
+	if q.ACSIndex != nil {
+		fmt.Fprintf(&b, " index %d", *q.ACSIndex)
 	}
-	fmt.Fprintf(&b, " %t %t %t %t %q %q", q.forceAuthn, q.isPassive, q.noCreate, q.noNameID, q.nameIDFormat, q.spNameQualifier)
-	if q.subject != nil {
-		fmt.Fprintf(&b, " subject %+v", *q.subject)
+	fmt.Fprintf(&b, " %t %t %t %t %q %q", q.ForceAuthn, q.IsPassive, q.NoCreate, q.NoNameID, q.NameIDFormat, q.SPNameQualifier)
+	if q.Subject != nil {
+		fmt.Fprintf(&b, " subject %+v", *q.Subject)
 	}
-	if q.context != nil {
-		fmt.Fprintf(&b, " context %+v", *q.context)
+	if q.Context != nil {
+		fmt.Fprintf(&b, " context %+v", *q.Context)
 	}
-	if m.redirect && m.relayState != nil { // the HTTP-POST binding signs none
-		fmt.Fprintf(&b, " state %q", *m.relayState)
+	if r.Method == http.MethodGet && m.RelayState() != nil { // the HTTP-POST binding signs none
+		fmt.Fprintf(&b, " state %q", *m.RelayState())
 	}
 	return b.String(), signed, nil
 }
@@ -77,26 +83,24 @@ func ReadCompiled(r *http.Request, sp *Compiled) (id string, signed bool, bad *F
 	if bad != nil {
 		return "", signed, bad
 	}
-	return q.id, signed, nil
+	return q.ID, signed, nil
 }
 
-func readCompiled(r *http.Request, sp *provider) (q *authnRequest, m message, signed bool, bad *Fault) {
-	text, fault := raw(r)
+func readCompiled(r *http.Request, sp *provider) (q *saml.AuthnRequest, m *saml.ReceivedRequest, signed bool, bad *Fault) {
+	text, fault := saml.ReadParameters(r)
 	if fault != nil {
-		return nil, message{}, false, exported(fault)
+		return nil, nil, false, exported(fault)
 	}
-	m, fault = unpack(text, r.Method, "SAMLRequest")
+	if m, fault = saml.ReadAuthnRequest(text, r.Method); fault != nil {
+		return nil, nil, false, exported(fault)
+	}
+	if m.Issuer() != sp.EntityID {
+		return nil, nil, false, &Fault{Reason: ReasonUnknownProvider}
+	}
+	if q, signed, fault = m.Verify(sp.trust); fault == nil && !signed {
+		fault = unsigned(sp.ServiceProvider)
+	}
 	if fault != nil {
-		return nil, message{}, false, exported(fault)
-	}
-	root, q, fault := parseAuthnRequest(m)
-	if fault != nil {
-		return nil, message{}, false, exported(fault)
-	}
-	if q.issuer != sp.EntityID {
-		return nil, message{}, false, &Fault{Reason: ReasonUnknownProvider}
-	}
-	if q, signed, fault = verified(sp, sp.trust, m, root, q); fault != nil {
 		return nil, m, signed, exported(fault)
 	}
 	return q, m, signed, nil

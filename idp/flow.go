@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"time"
 
+	"ssobridge/idp/saml"
 	"ssobridge/store"
 )
 
@@ -33,26 +34,8 @@ type pendingRequest struct {
 	Passive  bool   `json:"passive,omitempty"`
 	NoCreate bool   `json:"no_create,omitempty"`
 
-	Subject *pendingSubject `json:"subject,omitempty"` // who must be the one who logs in; nil: anybody
-	Classes []string        `json:"classes,omitempty"` // of ours that the requested context is content with; none: any
-}
-
-// pendingSubject is the NameID of a request's Subject.
-type pendingSubject struct {
-	NameID          string `json:"name_id"`
-	Format          string `json:"format,omitempty"`
-	NameQualifier   string `json:"name_qualifier,omitempty"`
-	SPNameQualifier string `json:"sp_name_qualifier,omitempty"`
-}
-
-// is tells whether the subject strongly matches the NameID that the service
-// provider would get (row REQ-19, saml-core 3.3.4). What is left out matches
-// whatever it is; our NameIDs have no qualifiers, which stand for the two entityIDs.
-func (s *pendingSubject) is(r release, idp, sp string) bool {
-	return s.NameID == r.nameID &&
-		(s.Format == "" || s.Format == formatUnspecified || s.Format == r.format) &&
-		(s.NameQualifier == "" || s.NameQualifier == idp) &&
-		(s.SPNameQualifier == "" || s.SPNameQualifier == sp)
+	Subject *saml.Subject `json:"subject,omitempty"` // who must be the one who logs in; nil: anybody
+	Classes []string      `json:"classes,omitempty"` // of ours that the requested context is content with; none: any
 }
 
 // flow is one sign-in while one HTTP request goes on with it.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"ssobridge/certs"
+	"ssobridge/idp/saml"
 	"ssobridge/provisioning"
 	"ssobridge/store"
 )
@@ -42,7 +43,7 @@ type publicKey struct {
 type keyring struct {
 	now     func() time.Time
 	public  []publicKey             // in metadata: those that sign first, then the newest
-	signers map[string]*signer      // by id; those that can be used
+	signers map[string]*saml.Signer // by id; those that can be used
 	faults  map[string]error        // by id; why one can't be used
 	choices map[string]certs.Choice // by entityID
 	newest  string                  // the newest active key that can be used
@@ -52,8 +53,8 @@ type keyring struct {
 	// although nothing has changed in the store. Zero: no need.
 	readAgainAt time.Time
 
-	metadata      *signer // signs our metadata; nil: nothing does
-	metadataFault error   // why it is nil although there is such a key
+	metadata      *saml.Signer // signs our metadata; nil: nothing does
+	metadataFault error        // why it is nil although there is such a key
 }
 
 // tokenPause is how long a token that failed is left alone.
@@ -83,7 +84,7 @@ func (p *Provider) readKeys(ctx context.Context) (*keyring, error) {
 		}
 		return cmp.Or(cmp.Compare(first(a), first(b)), b.CreatedAt.Compare(a.CreatedAt), cmp.Compare(a.ID, b.ID))
 	})
-	r := &keyring{now: p.o.Now, signers: map[string]*signer{}, faults: map[string]error{}, choices: make(map[string]certs.Choice, len(choices))}
+	r := &keyring{now: p.o.Now, signers: map[string]*saml.Signer{}, faults: map[string]error{}, choices: make(map[string]certs.Choice, len(choices))}
 	for _, c := range choices {
 		r.choices[c.EntityID] = certs.Choice{Key: c.Key, Previous: c.Previous, Next: c.Next, SwitchAt: c.SwitchAt, Window: c.Window}
 	}
@@ -118,7 +119,7 @@ func (p *Provider) readKey(ctx context.Context, r *keyring, k store.SigningKey) 
 	by, err := p.signerOf(k)
 	if err == nil {
 		r.signers[k.ID] = by
-		r.public = append(r.public, publicKey{k.ID, by.key.Certificate})
+		r.public = append(r.public, publicKey{k.ID, by.Certificate()})
 		if certs.State(k.State) == certs.Active && r.newest == "" {
 			r.newest = k.ID
 		}
@@ -137,12 +138,12 @@ func (p *Provider) readKey(ctx context.Context, r *keyring, k store.SigningKey) 
 }
 
 // signerOf opens a stored key: unseals it, or finds it in the token.
-func (p *Provider) signerOf(k store.SigningKey) (*signer, error) {
+func (p *Provider) signerOf(k store.SigningKey) (*saml.Signer, error) {
 	key, err := p.open(k)
 	if err != nil {
 		return nil, err
 	}
-	return newSigner(key)
+	return saml.NewSigner(key)
 }
 
 // open unseals and checks a stored key.
@@ -181,7 +182,7 @@ func (r *keyring) choice(entityID string) (certs.Choice, bool) {
 // signerFor is the signer of messages to a service provider at a moment. The clock
 // decides between two keys, so that all replicas switch at the agreed time
 // without being told.
-func (r *keyring) signerFor(entityID string, at time.Time) (*signer, error) {
+func (r *keyring) signerFor(entityID string, at time.Time) (*saml.Signer, error) {
 	id := r.newest
 	if c, ok := r.choice(entityID); ok {
 		id = c.At(at)
@@ -202,7 +203,7 @@ func (r *keyring) signerFor(entityID string, at time.Time) (*signer, error) {
 }
 
 // active is the signer for service providers that have no key of their own.
-func (r *keyring) active() (*signer, error) { return r.signerFor("", r.now()) }
+func (r *keyring) active() (*saml.Signer, error) { return r.signerFor("", r.now()) }
 
 // switching tells whether sign-ins at a service provider wait for the switch to
 // another key. since and until bound the wait.

@@ -9,8 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 
-	"github.com/beevik/etree"
-
+	"ssobridge/idp/saml"
 	"ssobridge/store"
 )
 
@@ -39,7 +38,7 @@ func (p *Provider) SLO(ctx context.Context, r *http.Request, v Visitor) (Answer,
 		p.logRefusal(ctx, v, "", ReasonNoSingleLogout, "single logout is off", "set logout.enabled, or take the address out of the service provider's settings")
 		return Answer{Page: Refusal{Reason: ReasonNoSingleLogout, Status: http.StatusNotFound}}, nil
 	}
-	text, bad := raw(r)
+	text, bad := saml.ReadParameters(r)
 	if bad != nil {
 		return Answer{Page: p.refuseRequest(ctx, v, "", bad)}, nil
 	}
@@ -51,33 +50,27 @@ func (p *Provider) SLO(ctx context.Context, r *http.Request, v Visitor) (Answer,
 		return Answer{Page: p.refuseRequest(ctx, v, "", bad)}, nil
 	}
 	defer free()
-	m, root, bad := unpackLogout(text, r.Method)
+	received, bad := saml.ReadLogout(text, r.Method)
 	if bad != nil {
 		return Answer{Page: p.refuseRequest(ctx, v, "", bad)}, nil
-	}
-	issuer, err := issuerOf(root)
-	if err != nil {
-		return Answer{Page: p.refuseRequest(ctx, v, "", badRequest(root.Tag+": "+err.Error(), "name the sender as saml-profiles 4.4.4.1 describes it"))}, nil
 	}
 	c, err := p.loadConfig(ctx)
 	if err != nil {
 		return Answer{}, err
 	}
-	sp := c.providers[issuer]
-	if page := p.usable(ctx, sp, issuer, http.StatusBadRequest, v); page != nil {
+	sp := c.providers[received.Issuer()]
+	if page := p.usable(ctx, sp, received.Issuer(), http.StatusBadRequest, v); page != nil {
 		return Answer{Page: page}, nil
 	}
-	el, bad := verifyLogout(m, root, p.trust(ctx, sp, v))
+	verified, bad := received.Verify(p.trust(ctx, sp, v))
 	if bad != nil {
-		inResponseTo, _ := attribute(root, "InResponseTo") // of a LogoutResponse alone
-		return Answer{Page: goOnAfter(p.refuseRequest(ctx, v, sp.EntityID, bad), inResponseTo)}, nil
+		return Answer{Page: goOnAfter(p.refuseRequest(ctx, v, sp.EntityID, bad), received.InResponseTo())}, nil
 	}
-	// From here on el is what was signed, and nothing else is read.
-	if m.name == "SAMLResponse" {
-		page, err := p.takeLogoutResponse(ctx, sp, el, v)
+	if verified.IsResponse() {
+		page, err := p.takeLogoutResponse(ctx, sp, verified, v)
 		return Answer{Page: page}, err
 	}
-	return p.takeLogoutRequest(ctx, sp, el, m, v)
+	return p.takeLogoutRequest(ctx, sp, verified, v)
 }
 
 // goOnAfter lets the person go on with a running logout after a LogoutResponse
@@ -92,30 +85,31 @@ func goOnAfter(page Page, inResponseTo string) Page {
 }
 
 // takeLogoutRequest ends the sessions that a verified LogoutRequest names.
-func (p *Provider) takeLogoutRequest(ctx context.Context, sp *provider, el *etree.Element, m message, v Visitor) (Answer, error) {
-	r, err := readLogoutRequest(el)
-	if err != nil {
-		return Answer{Page: p.refuseRequest(ctx, v, sp.EntityID, badRequest("LogoutRequest: "+err.Error(), "send a LogoutRequest as saml-core 3.7.1 describes it"))}, nil
+func (p *Provider) takeLogoutRequest(ctx context.Context, sp *provider, m *saml.VerifiedLogout, v Visitor) (Answer, error) {
+	r, bad := m.Request()
+	if bad != nil {
+		return Answer{Page: p.refuseRequest(ctx, v, sp.EntityID, bad)}, nil
 	}
 	now := p.o.Now()
-	bad := r.check(p.logoutEndpoint, now)
+	bad = r.Check(p.logoutEndpoint, now)
 	switch {
 	case bad != nil:
-	case r.issuer != sp.EntityID:
-		bad = badRequest("the signed Issuer is another than the message's", "send one message from one sender")
-	case !r.notOnOrAfter.IsZero() && !now.Before(r.notOnOrAfter.Add(max(sp.Skew, 0))):
-		bad = &fault{ReasonRequestTime, http.StatusBadRequest, "the request's NotOnOrAfter has passed", "compare the clocks; the back button does it too"}
+	case r.Issuer != sp.EntityID:
+		bad = saml.BadRequest("the signed Issuer is another than the message's", "send one message from one sender")
+	case !r.NotOnOrAfter.IsZero() && !now.Before(r.NotOnOrAfter.Add(max(sp.Skew, 0))):
+		bad = newFault(ReasonRequestTime, http.StatusBadRequest, "the request's NotOnOrAfter has passed", "compare the clocks; the back button does it too")
 	}
 	if bad != nil {
 		return Answer{Page: p.refuseRequest(ctx, v, sp.EntityID, bad)}, nil
 	}
 
-	data := logoutData{Binding: bindingOf(m), RelayState: m.relayState}
+	data := logoutData{Binding: m.Binding(), RelayState: m.RelayState()}
 	var sessions []store.NamedSession
-	switch above, known := versionAbove(r.version); {
-	case r.version == "2.0" && r.unsupported:
+	switch above, known := versionAbove(r.Version); {
+	case r.Version == "2.0" && r.Unsupported:
 		data.Reason = ReasonEncryptedName
-	case r.version == "2.0":
+	case r.Version == "2.0":
+		var err error
 		if sessions, err = p.named(ctx, sp, r); err != nil {
 			return Answer{}, err
 		}
@@ -123,14 +117,14 @@ func (p *Provider) takeLogoutRequest(ctx context.Context, sp *provider, el *etre
 			data.Reason = ReasonUnknownSession
 		}
 	case !known:
-		return Answer{Page: p.refuseRequest(ctx, v, sp.EntityID, badRequest("Version is missing or no version", "send Version=\"2.0\""))}, nil
+		return Answer{Page: p.refuseRequest(ctx, v, sp.EntityID, saml.BadRequest("Version is missing or no version", "send Version=\"2.0\""))}, nil
 	case above:
 		data.Reason = ReasonVersionHigh
 	default:
 		data.Reason = ReasonVersionLow
 	}
 
-	l := store.Logout{EntityID: sp.EntityID, RequestID: r.id, Browser: hash(v.Browser)}
+	l := store.Logout{EntityID: sp.EntityID, RequestID: r.ID, Browser: hash(v.Browser)}
 	var ends [][]byte
 	var events []store.Event
 	for _, s := range sessions {
@@ -147,15 +141,15 @@ func (p *Provider) takeLogoutRequest(ctx context.Context, sp *provider, el *etre
 }
 
 // named finds the sessions that a request means, each once.
-func (p *Provider) named(ctx context.Context, sp *provider, r *logoutRequest) ([]store.NamedSession, error) {
-	all, err := p.o.Sessions.Named(ctx, sp.EntityID, r.nameID)
+func (p *Provider) named(ctx context.Context, sp *provider, r *saml.LogoutRequest) ([]store.NamedSession, error) {
+	all, err := p.o.Sessions.Named(ctx, sp.EntityID, r.NameID)
 	if err != nil {
 		return nil, fmt.Errorf("find the sessions that %s names: %w", sp.EntityID, err)
 	}
 	var found []store.NamedSession
 	seen := map[string]bool{}
 	for _, s := range all {
-		if !seen[string(s.TokenHash)] && r.names(sp.EntityID, p.o.EntityID, s.NameIDFormat, s.SessionIndex) {
+		if !seen[string(s.TokenHash)] && r.Names(sp.EntityID, p.o.EntityID, s.NameIDFormat, s.SessionIndex) {
 			seen[string(s.TokenHash)] = true
 			found = append(found, s)
 		}
@@ -218,31 +212,31 @@ func (p *Provider) logoutEvent(v Visitor, person store.PersonID, sp string) stor
 
 // takeLogoutResponse notes what a participant has answered. It may come twice, or
 // late: it then changes nothing, or for the better.
-func (p *Provider) takeLogoutResponse(ctx context.Context, sp *provider, el *etree.Element, v Visitor) (Page, error) {
-	r, err := readLogoutResponse(el)
-	if err != nil {
-		return p.refuseRequest(ctx, v, sp.EntityID, badRequest("LogoutResponse: "+err.Error(), "send a LogoutResponse as saml-core 3.7.2 describes it")), nil
+func (p *Provider) takeLogoutResponse(ctx context.Context, sp *provider, m *saml.VerifiedLogout, v Visitor) (Page, error) {
+	r, bad := m.Response()
+	if bad != nil {
+		return p.refuseRequest(ctx, v, sp.EntityID, bad), nil
 	}
-	bad := r.check(p.logoutEndpoint, p.o.Now())
+	bad = r.Check(p.logoutEndpoint, p.o.Now())
 	switch {
 	case bad != nil:
-	case r.issuer != sp.EntityID:
-		bad = badRequest("the signed Issuer is another than the message's", "send one message from one sender")
-	case r.version != "2.0":
-		bad = badRequest("Version is not 2.0", "send Version=\"2.0\"")
+	case r.Issuer != sp.EntityID:
+		bad = saml.BadRequest("the signed Issuer is another than the message's", "send one message from one sender")
+	case r.Version != "2.0":
+		bad = saml.BadRequest("Version is not 2.0", "send Version=\"2.0\"")
 	}
 	if bad != nil {
-		return goOnAfter(p.refuseRequest(ctx, v, sp.EntityID, bad), r.inResponseTo), nil
+		return goOnAfter(p.refuseRequest(ctx, v, sp.EntityID, bad), r.InResponseTo), nil
 	}
-	id, n, ok := splitRequestID(r.inResponseTo)
+	id, n, ok := splitRequestID(r.InResponseTo)
 	if !ok {
 		return p.refuseRequest(ctx, v, sp.EntityID, unknownRequest()), nil
 	}
 	var page Page = LogoutGoOn{id}
-	err = p.changeLogout(ctx, id, func(l *store.Logout) ([]store.Event, error) {
+	err := p.changeLogout(ctx, id, func(l *store.Logout) ([]store.Event, error) {
 		page = LogoutGoOn{id}
 		// The answer must be to the request that was sent, and from whom it was sent to.
-		if n >= len(l.Participants) || l.Participants[n].EntityID != sp.EntityID || l.Participants[n].Request != r.inResponseTo {
+		if n >= len(l.Participants) || l.Participants[n].EntityID != sp.EntityID || l.Participants[n].Request != r.InResponseTo {
 			page = p.refuseRequest(ctx, v, sp.EntityID, unknownRequest())
 			return nil, nil
 		}
@@ -251,7 +245,7 @@ func (p *Provider) takeLogoutResponse(ctx context.Context, sp *provider, el *etr
 			return nil, nil
 		}
 		part.State = partDone
-		if !r.success {
+		if !r.Success {
 			part.State = partFailed
 		}
 		return []store.Event{p.partEvent(v, *part)}, nil
@@ -262,9 +256,9 @@ func (p *Provider) takeLogoutResponse(ctx context.Context, sp *provider, el *etr
 	return page, err
 }
 
-func unknownRequest() *fault {
-	return &fault{ReasonUnknownLogout, http.StatusNotFound, "InResponseTo names no LogoutRequest that is on its way to this service provider",
-		"nothing, if the logout was finished or given up meanwhile"}
+func unknownRequest() *saml.Fault {
+	return newFault(ReasonUnknownLogout, http.StatusNotFound, "InResponseTo names no LogoutRequest that is on its way to this service provider",
+		"nothing, if the logout was finished or given up meanwhile")
 }
 
 // partEvent says what came of a participant.

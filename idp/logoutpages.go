@@ -6,8 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/crewjam/saml"
-
+	"ssobridge/idp/saml"
 	"ssobridge/store"
 )
 
@@ -110,7 +109,7 @@ func (c *config) state(part store.Participant) ServiceState {
 	case partSkipped:
 		return Skipped
 	}
-	if _, ok := c.providers[part.EntityID].logoutEndpoint(saml.HTTPRedirectBinding); !ok {
+	if _, ok := c.providers[part.EntityID].logoutEndpoint(saml.BindingRedirect); !ok {
 		return Unreachable
 	}
 	return ToBeAsked
@@ -124,7 +123,7 @@ func (c *config) nextPart(l *store.Logout) (n int, left bool) {
 			if c.state(part) != want {
 				continue
 			}
-			if _, ok := c.providers[part.EntityID].logoutEndpoint(saml.HTTPRedirectBinding); ok {
+			if _, ok := c.providers[part.EntityID].logoutEndpoint(saml.BindingRedirect); ok {
 				return i, true
 			}
 		}
@@ -159,7 +158,7 @@ func (c *config) services(l *store.Logout) []Service {
 // askedBy is the name of the service provider that asked and waits for an answer.
 func (c *config) askedBy(l *store.Logout) string {
 	sp := c.providers[l.EntityID]
-	if _, ok := sp.logoutEndpoint(saml.HTTPRedirectBinding); !ok {
+	if _, ok := sp.logoutEndpoint(saml.BindingRedirect); !ok {
 		return ""
 	}
 	return sp.name()

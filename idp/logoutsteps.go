@@ -14,8 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/crewjam/saml"
-
+	"ssobridge/idp/saml"
 	"ssobridge/store"
 )
 
@@ -40,14 +39,6 @@ const (
 	// logoutRecent is how long a person is led back to a logout that stands still.
 	logoutRecent = 15 * time.Minute
 )
-
-// bindingOf names the binding that a message came by.
-func bindingOf(m message) string {
-	if m.redirect {
-		return saml.HTTPRedirectBinding
-	}
-	return saml.HTTPPostBinding
-}
 
 // requestID names our LogoutRequest: which logout, which participant, and 80
 // random bits, since it can be asked again. So an answer finds its way whatever the
@@ -189,12 +180,12 @@ func (p *Provider) finishLogout(ctx context.Context, c *config, l *store.Logout,
 	now := p.o.Now()
 	l.FinishedAt = now.UTC().Truncate(time.Microsecond)
 	sp := c.providers[l.EntityID]
-	st := status{top: saml.StatusSuccess}
+	st := saml.Status{Top: saml.StatusSuccess}
 	switch {
 	case data.Reason != "":
 		st = statusOf(data.Reason)
 	case !c.allDone(l):
-		st.second = saml.StatusPartialLogout // saml-core 3.7.3.2
+		st.Second = saml.StatusPartialLogout // saml-core 3.7.3.2
 	}
 	id, err := p.messageID()
 	if err != nil {
@@ -202,7 +193,7 @@ func (p *Provider) finishLogout(ctx context.Context, c *config, l *store.Logout,
 	}
 	event := p.logoutEvent(v, "", l.EntityID)
 	event.Action = "logout-response"
-	if st.top != saml.StatusSuccess || st.second != "" {
+	if st.Top != saml.StatusSuccess || st.Second != "" {
 		event.Outcome, event.Reason = "failed", data.Reason
 	}
 	detail := struct {

@@ -13,7 +13,8 @@ import (
 	"time"
 
 	"github.com/beevik/etree"
-	"github.com/crewjam/saml"
+
+	"ssobridge/idp/saml"
 )
 
 // Published is what our metadata says about who runs this identity provider. All
@@ -71,14 +72,14 @@ func (p *Provider) describe(ctx context.Context, c *config, until time.Time, sig
 		return nil, err
 	}
 	root := etree.NewElement("md:EntityDescriptor")
-	root.CreateAttr("xmlns:md", nsMetadata)
-	root.CreateAttr("xmlns:ds", nsSignature)
+	root.CreateAttr("xmlns:md", saml.NSMetadata)
+	root.CreateAttr("xmlns:ds", saml.NSSignature)
 	root.CreateAttr("entityID", p.o.EntityID) // row MD-01: configured, not made from the URL
 	if !until.IsZero() {
 		root.CreateAttr("validUntil", until.UTC().Format(time.RFC3339))
 	}
 	role := root.CreateElement("md:IDPSSODescriptor")
-	role.CreateAttr("protocolSupportEnumeration", nsProtocol)
+	role.CreateAttr("protocolSupportEnumeration", saml.NSProtocol)
 	role.CreateAttr("WantAuthnRequestsSigned", strconv.FormatBool(c.wantsSigned()))
 	role.CreateAttr("errorURL", cmp.Or(p.o.Published.ErrorURL, p.base+"/"))
 	for _, k := range c.public {
@@ -88,7 +89,7 @@ func (p *Provider) describe(ctx context.Context, c *config, until time.Time, sig
 			SetText(base64.StdEncoding.EncodeToString(k.Certificate.Raw))
 	}
 	if p.o.SingleLogout { // row SLO-01: only where it works
-		for _, binding := range []string{saml.HTTPRedirectBinding, saml.HTTPPostBinding} {
+		for _, binding := range []string{saml.BindingRedirect, saml.BindingPost} {
 			service := role.CreateElement("md:SingleLogoutService")
 			service.CreateAttr("Binding", binding)
 			service.CreateAttr("Location", p.logoutEndpoint)
@@ -97,7 +98,7 @@ func (p *Provider) describe(ctx context.Context, c *config, until time.Time, sig
 	for _, format := range c.formats() {
 		role.CreateElement("md:NameIDFormat").SetText(format)
 	}
-	for _, binding := range []string{saml.HTTPPostBinding, saml.HTTPRedirectBinding} {
+	for _, binding := range []string{saml.BindingPost, saml.BindingRedirect} {
 		service := role.CreateElement("md:SingleSignOnService")
 		service.CreateAttr("Binding", binding)
 		service.CreateAttr("Location", p.endpoint)
@@ -136,9 +137,9 @@ func (p *Provider) signMetadata(ctx context.Context, c *config, doc *etree.Docum
 	root := doc.Root()
 	id := "_" + hex.EncodeToString(sum[:20])
 	root.CreateAttr("ID", id)
-	signature, err := c.metadata.element(ctx, id, root)
+	signature, err := c.metadata.SignElement(ctx, id, root)
 	if err != nil {
-		return fmt.Errorf("sign metadata with key %s: %w", c.metadata.key.ID, err)
+		return fmt.Errorf("sign metadata with key %s: %w", c.metadata.KeyID(), err)
 	}
 	root.InsertChildAt(0, signature)
 	return nil

@@ -11,20 +11,20 @@ import (
 	"strings"
 
 	"github.com/beevik/etree"
+
+	"ssobridge/idp/saml"
 )
 
 // Limits for a metadata document. A federation's file is read as a stream, of
 // which one entity at a time is in memory: with its tree less than 2 MB.
 const (
-	maxMetadataSize     = 64 << 20
-	maxEntity           = 512 << 10 // bytes of one EntityDescriptor
-	maxEntityElements   = 3000
-	maxMetadataToken    = 256 << 10 // bytes of one tag, text or comment
-	maxMetadataDepth    = 32
-	maxElementAttrs     = 128
-	maxNamedEntities    = 10 // that an error names
-	maxSignatureBytes   = 64 << 10
-	maxSignatureElement = 200
+	maxMetadataSize   = 64 << 20
+	maxEntity         = 512 << 10 // bytes of one EntityDescriptor
+	maxEntityElements = 3000
+	maxMetadataToken  = 256 << 10 // bytes of one tag, text or comment
+	maxMetadataDepth  = 32
+	maxElementAttrs   = 128
+	maxNamedEntities  = 10 // that an error names
 )
 
 // entity is the one md:EntityDescriptor of a document that was asked for.
@@ -111,13 +111,13 @@ type entityReader struct {
 	line     int // where the present token starts
 	first    bool
 	rooted   bool
-	names    namespaces
+	names    saml.Namespaces
 	path     []xml.Name // open elements, as written
 	groups   []period   // open md:EntitiesDescriptor; all of path while between entities
-	root     *seal
-	kept     *seal
-	building *tree // the entity that is being kept
-	began    int64 // where it began
+	root     *saml.EnvelopedVerifier
+	kept     *saml.EnvelopedVerifier
+	building *saml.ElementBuilder // the entity that is being kept
+	began    int64                // where it began
 	found    *entity
 	ids      []string // of the first entities, for the error that asks to choose
 	total    int
@@ -149,7 +149,7 @@ func (e *entityReader) read() (*entity, error) {
 			err = e.text(t)
 		case xml.Comment:
 			if e.building != nil {
-				e.building.comment(t)
+				e.building.Comment(t)
 			}
 		case xml.ProcInst:
 			if t.Target != "xml" || !e.first {
@@ -195,7 +195,7 @@ func (e *entityReader) start(t xml.StartElement) error {
 	}
 	between := len(e.groups) == len(e.path)
 	e.path = append(e.path, t.Name)
-	is := func(name string) bool { return namespace == nsMetadata && t.Name.Local == name }
+	is := func(name string) bool { return namespace == saml.NSMetadata && t.Name.Local == name }
 	switch {
 	case !between:
 	case is("EntitiesDescriptor"):
@@ -207,27 +207,27 @@ func (e *entityReader) start(t xml.StartElement) error {
 	case !e.rooted:
 		return e.fault("give the file that the service provider calls its SAML 2.0 metadata", "the root element is %.60q, not md:EntityDescriptor", t.Name.Local)
 	}
-	signature := namespace == nsSignature && t.Name.Local == "Signature"
+	signature := namespace == saml.NSSignature && t.Name.Local == "Signature"
 	if !e.rooted {
 		e.rooted = true
-		e.root = e.seal(t)
-	} else if err := e.root.start(t, &e.names, signature); err != nil {
+		e.root = e.verifier(t)
+	} else if err := e.root.Start(t, &e.names, signature); err != nil {
 		return e.sealed(err)
 	}
 	if e.building == nil {
 		return nil
 	}
-	if e.building.root == nil {
+	if e.building.Root() == nil {
 		// With the whole document signed, a signature of the entity's own says nothing more.
-		if e.kept = e.root; !e.root.open() {
-			e.kept = e.seal(t)
+		if e.kept = e.root; !e.root.MaybeSigned() {
+			e.kept = e.verifier(t)
 		}
 	} else if e.kept != e.root {
-		if err := e.kept.start(t, &e.names, signature); err != nil {
+		if err := e.kept.Start(t, &e.names, signature); err != nil {
 			return e.sealed(err)
 		}
 	}
-	return e.keep(func() error { return e.building.start(t, &e.names, e.line) })
+	return e.keep(func() error { return e.building.Start(t, &e.names, e.line) })
 }
 
 // check looks at names, of which no two parsers may think differently, and opens
@@ -236,10 +236,10 @@ func (e *entityReader) check(t xml.StartElement) (namespace string, err error) {
 	if len(t.Attr) > maxElementAttrs {
 		return "", e.fault("", "an element has more than %d attributes", maxElementAttrs)
 	}
-	if err := e.names.open(t); err != nil {
+	if err := e.names.Open(t); err != nil {
 		return "", e.fault("", "%s", err)
 	}
-	namespace, ok := e.names.uri(t.Name.Space)
+	namespace, ok := e.names.URI(t.Name.Space)
 	if !ok || !plainName(t.Name) {
 		return "", e.fault("declare the namespace of its prefix", "element name %.60q has no namespace to its prefix", t.Name.Local)
 	}
@@ -249,8 +249,8 @@ func (e *entityReader) check(t xml.StartElement) (namespace string, err error) {
 			return "", e.fault("", "attribute name %.60q is none", a.Name.Local)
 		}
 		expanded := a.Name
-		if _, declaration := declares(a); !declaration && a.Name.Space != "" {
-			if expanded.Space, ok = e.names.uri(a.Name.Space); !ok {
+		if _, declaration := saml.Declares(a); !declaration && a.Name.Space != "" {
+			if expanded.Space, ok = e.names.URI(a.Name.Space); !ok {
 				return "", e.fault("declare the namespace of its prefix", "attribute name %.60q has no namespace to its prefix", a.Name.Local)
 			}
 		}
@@ -303,7 +303,7 @@ func (e *entityReader) enter(t xml.StartElement) error {
 	case e.twice:
 		return nil
 	}
-	e.building = &tree{lines: map[*etree.Element]int{}, left: maxEntityElements}
+	e.building = saml.NewElementBuilder(maxEntityElements, true)
 	e.began = e.decoder.InputOffset()
 	e.found = &entity{validity: append([]period(nil), e.groups...)}
 	return nil
@@ -325,24 +325,24 @@ func (e *entityReader) end(t xml.EndElement) error {
 		return e.fault("", "it is not well-formed XML: the end tag %.60q has no start", t.Name.Local)
 	}
 	e.path = e.path[:len(e.path)-1]
-	if err := e.root.end(t.Name); err != nil {
+	if err := e.root.End(t.Name); err != nil {
 		return e.sealed(err)
 	}
 	if e.building != nil {
 		if e.kept != e.root {
-			if err := e.kept.end(t.Name); err != nil {
+			if err := e.kept.End(t.Name); err != nil {
 				return e.sealed(err)
 			}
 		}
-		if e.building.end() {
-			e.found.element, e.found.lines = e.building.root, e.building.lines
+		if e.building.End() {
+			e.found.element, e.found.lines = e.building.Root(), e.building.Lines()
 			e.building = nil
 		}
 	}
 	if len(e.groups) > len(e.path) {
 		e.groups = e.groups[:len(e.path)]
 	}
-	e.names.close()
+	e.names.Close()
 	return nil
 }
 
@@ -353,18 +353,18 @@ func (e *entityReader) text(data []byte) error {
 		}
 		return nil
 	}
-	if err := e.root.text(data); err != nil {
+	if err := e.root.Text(data); err != nil {
 		return e.sealed(err)
 	}
 	if e.building == nil {
 		return nil
 	}
 	if e.kept != e.root {
-		if err := e.kept.text(data); err != nil {
+		if err := e.kept.Text(data); err != nil {
 			return e.sealed(err)
 		}
 	}
-	return e.keep(func() error { e.building.text(data); return nil })
+	return e.keep(func() error { e.building.Text(data); return nil })
 }
 
 // result is told once the whole document was read without a fault.
@@ -390,11 +390,11 @@ func (e *entityReader) result() (*entity, error) {
 		return e.found, nil
 	}
 	by := e.root
-	if !by.open() {
+	if !by.MaybeSigned() {
 		by = e.kept
 	}
-	if err := by.verify(e.key); err != nil {
-		return nil, err
+	if bad := by.Verify(e.key); bad != nil {
+		return nil, metadataFault(0, bad.Fix, "%s", bad.Detail)
 	}
 	e.found.signed = true
 	return e.found, nil
@@ -402,66 +402,10 @@ func (e *entityReader) result() (*entity, error) {
 
 func (e *entityReader) sealed(err error) error { return e.fault("", "the signed part: %s", err) }
 
-// tree builds an element out of tokens.
-type tree struct {
-	root, at *etree.Element
-	left     int
-	lines    map[*etree.Element]int
-	ids      map[string]bool
-}
-
-func (b *tree) start(t xml.StartElement, in *namespaces, line int) error {
-	if b.left--; b.left < 0 {
-		return errors.New("it has too many elements")
+// verifier watches the element that starts here, if there is a key to check with.
+func (e *entityReader) verifier(t xml.StartElement) *saml.EnvelopedVerifier {
+	if e.key == nil {
+		return nil
 	}
-	el := etree.NewElement(fullName(t.Name))
-	for _, a := range t.Attr {
-		if a.Name.Space == "" && a.Name.Local == "ID" {
-			if b.ids[a.Value] {
-				return errors.New("one ID is used twice")
-			}
-			if b.ids == nil {
-				b.ids = map[string]bool{}
-			}
-			b.ids[a.Value] = true
-		}
-		el.CreateAttr(fullName(a.Name), a.Value)
-	}
-	if b.root == nil {
-		// What the elements around it declare holds inside too.
-		in.inScope(func(prefix, uri string) {
-			key := "xmlns"
-			if prefix != "" {
-				key += ":" + prefix
-			}
-			if el.SelectAttr(key) == nil && uri != "" {
-				el.CreateAttr(key, uri)
-			}
-		})
-		b.root = el
-	} else {
-		b.at.AddChild(el)
-	}
-	b.at = el
-	if b.lines != nil {
-		b.lines[el] = line
-	}
-	return nil
-}
-
-// end tells whether the whole element has ended.
-func (b *tree) end() bool {
-	b.at = b.at.Parent()
-	return b.at == nil
-}
-
-func (b *tree) text(data []byte) { b.at.CreateText(string(data)) }
-
-func (b *tree) comment(data []byte) { b.at.CreateComment(string(data)) }
-
-func fullName(n xml.Name) string {
-	if n.Space == "" {
-		return n.Local
-	}
-	return n.Space + ":" + n.Local
+	return saml.NewEnvelopedVerifier(t, &e.names)
 }

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 
+	"ssobridge/idp/saml"
 	"ssobridge/store"
 )
 
@@ -20,12 +21,6 @@ import (
 // second the account of the first: by a template over an attribute that people edit themselves, by a mail address that is
 // given to somebody new, by an id that is used again. So a NameID that a person got once is given to nobody else there,
 // until an administrator releases it.
-
-// Formats of NameIDs (saml-core 8.3).
-const (
-	formatTransient     = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
-	formatWindowsDomain = "urn:oasis:names:tc:SAML:1.1:nameid-format:WindowsDomainQualifiedName"
-)
 
 const (
 	nameKeyContext = "name-id-key"
@@ -115,7 +110,7 @@ func (h *nameHashes) hash(what string, fields ...string) []byte {
 
 // of is what is noted of a NameID; ok is false for one that is another each time.
 func (h *nameHashes) of(entityID, format, nameID string, person store.PersonID) (n store.NameID, ok bool) {
-	if format == formatTransient {
+	if format == saml.FormatTransient {
 		return n, false
 	}
 	return store.NameID{
@@ -127,7 +122,7 @@ func (h *nameHashes) of(entityID, format, nameID string, person store.PersonID) 
 // under a format that says nothing of it; so is a Windows name. The formats are not told apart otherwise: with another
 // format in the record, a NameID is still the same person's.
 func nameForm(format, nameID string) string {
-	if format == formatEmail || format == formatWindowsDomain || strings.Contains(nameID, "@") {
+	if format == saml.FormatEmail || format == saml.FormatWindowsDomain || strings.Contains(nameID, "@") {
 		return "folded " + strings.ToLower(norm.NFKC.String(nameID))
 	}
 	return "exact " + nameID

@@ -11,6 +11,7 @@ import (
 	"github.com/beevik/etree"
 
 	"ssobridge/idp/directory"
+	"ssobridge/idp/saml"
 	"ssobridge/provisioning"
 	"ssobridge/store"
 )
@@ -106,9 +107,9 @@ func (p *Provider) PreviewAssertion(ctx context.Context, record store.ServicePro
 	}
 
 	x := AssertionPreview{EntityID: sp.EntityID}
-	assertion := p.assertion(out, o, session, r)
+	assertion := saml.UnsignedAssertion(p.responseOf(out, o), p.assertionOf(out, o, session, r))
 	doc := etree.NewDocument()
-	if err := doc.ReadFromBytes(assertion.bytes()); err != nil {
+	if err := doc.ReadFromBytes(assertion); err != nil {
 		return fail(fmt.Errorf("read the assertion: %w", err))
 	}
 	doc.Root().InsertChildAt(0, etree.NewComment(previewComment))
@@ -221,15 +222,16 @@ func (x *AssertionPreview) protection(ctx context.Context, p *Provider, sp *prov
 	if by, err := c.signerFor(sp.EntityID, p.o.Now()); err != nil {
 		refused = append(refused, err.Error())
 	} else {
-		x.Signed += ", with key " + by.key.ID
+		x.Signed += ", with key " + by.KeyID()
 	}
 	switch to := sp.recipient; {
 	case sp.encryptFault != nil:
 		x.Encrypted = "it would have to be, and can't be"
 		refused = append(refused, "the assertion can't be encrypted: "+strings.ReplaceAll(sp.encryptFault.Error(), "\n", "; "))
 	case to != nil:
-		x.Encrypted = fmt.Sprintf("by %s, the key by %s, for the certificate %s", shortAlgorithm(to.content.algorithm), shortAlgorithm(to.transport.algorithm), fingerprint(to.certificate.Raw))
-	case sp.Encryption == encryptionIfPublished:
+		content, key := to.Algorithms()
+		x.Encrypted = fmt.Sprintf("by %s, the key by %s, for the certificate %s", shortAlgorithm(content), shortAlgorithm(key), fingerprint(to.Certificate().Raw))
+	case sp.Encryption == saml.EncryptionIfPublished:
 		x.Encrypted = "no: encryption = if-published, and no key is published"
 	default:
 		x.Encrypted = "no: encryption = off"

@@ -41,6 +41,8 @@ const (
 	defaultLoginFailures = 5
 	defaultLoginWindow   = 15 * time.Minute
 
+	parsingSlots = 16 // requests inflated and parsed at the same time
+
 	// At most about 2 KB each, all pending sign-ins of callers without a session
 	// stay under 50 MB (row WEB-09).
 	defaultPerAddress = 1000

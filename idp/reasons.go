@@ -2,6 +2,7 @@ package idp
 
 import (
 	"ssobridge/idp/directory"
+	"ssobridge/idp/saml"
 	"ssobridge/provisioning"
 )
 
@@ -13,31 +14,31 @@ import (
 // no) or of directory.Problem (the directory did). Reasons lists them all.
 const (
 	// ReasonMethod: neither GET nor POST (405).
-	ReasonMethod = "method_not_allowed"
+	ReasonMethod = saml.ReasonMethod
 	// ReasonTooLarge: query, form or inflated request over its limit (413).
-	ReasonTooLarge = "too_large"
+	ReasonTooLarge = saml.ReasonTooLarge
 	// ReasonBadRequest: the request cannot be read as one SAML AuthnRequest (400).
-	ReasonBadRequest = "bad_request"
+	ReasonBadRequest = saml.ReasonBadRequest
 	// ReasonUnsignedRequest: the service provider's metadata promises signed
 	// requests, or its record demands them, and this one is not (400).
-	ReasonUnsignedRequest = "unsigned_request"
+	ReasonUnsignedRequest = saml.ReasonUnsigned
 	// ReasonSignatureParameters: SigAlg and Signature don't belong together, or not
 	// to this binding (400).
-	ReasonSignatureParameters = "signature_parameters"
+	ReasonSignatureParameters = saml.ReasonSignatureParameters
 	// ReasonSignatureInXML: a signature stands inside the XML on the HTTP-Redirect
 	// binding, where the query is signed in its place (400).
-	ReasonSignatureInXML = "signature_in_xml"
+	ReasonSignatureInXML = saml.ReasonSignatureInXML
 	// ReasonSignatureForm: the signature in the XML is not built as SAML wants it,
 	// or is not over the whole message (400).
-	ReasonSignatureForm = "signature_form"
+	ReasonSignatureForm = saml.ReasonSignatureForm
 	// ReasonSignatureAlgorithm: the signature's algorithm is not accepted (400).
-	ReasonSignatureAlgorithm = "signature_algorithm"
+	ReasonSignatureAlgorithm = saml.ReasonSignatureAlgorithm
 	// ReasonNoCertificate: the request is signed and no certificate is on record to
 	// check it with (400).
-	ReasonNoCertificate = "no_signing_certificate"
+	ReasonNoCertificate = saml.ReasonNoCertificate
 	// ReasonBadSignature: no certificate on record verifies the signature, or the
 	// content is not what was signed (400).
-	ReasonBadSignature = "bad_signature"
+	ReasonBadSignature = saml.ReasonBadSignature
 	// ReasonUnknownProvider: nobody of that entityID is registered (400 for a
 	// request, 404 for a launch).
 	ReasonUnknownProvider = "unknown_provider"
@@ -47,10 +48,10 @@ const (
 	// that has passed, and no newer copy was had (403).
 	ReasonMetadataExpired = "metadata_expired"
 	// ReasonWrongDestination: the request was meant for another address (400).
-	ReasonWrongDestination = "wrong_destination"
+	ReasonWrongDestination = saml.ReasonWrongDestination
 	// ReasonRequestTime: the request is more than five minutes old, or from the
 	// future: an old link, or two clocks that differ (400).
-	ReasonRequestTime = "request_time"
+	ReasonRequestTime = saml.ReasonRequestTime
 	// ReasonReplayed: this request was used before, as by a reload (400).
 	ReasonReplayed = "replayed_request"
 	// ReasonUnknownACS: the request wants its answer at an address that is not

@@ -8,6 +8,7 @@ import (
 
 	"ssobridge/idp/directory"
 	"ssobridge/idp/netname"
+	"ssobridge/idp/saml"
 	"ssobridge/provisioning"
 	"ssobridge/store"
 )
@@ -120,36 +121,10 @@ func checkValue(v string) error {
 		return errors.New("it is not UTF-8")
 	case utf8.RuneCountInString(v) > maxValue:
 		return fmt.Errorf("it has more than %d characters", maxValue)
-	case strings.ContainsFunc(v, func(r rune) bool { return isControl(r) || r >= 0xfffd && r <= 0xffff }):
+	case strings.ContainsFunc(v, func(r rune) bool { return saml.IsControl(r) || r >= 0xfffd && r <= 0xffff }):
 		// U+FFFD stands where bytes were lost that were no UTF-8: two people could
 		// become one.
 		return errors.New("it has control characters or others that XML forbids")
 	}
 	return nil
-}
-
-// write adds the one AttributeStatement, nothing where nothing is
-// released. Each value has an AttributeValue of its own and each attribute says
-// its NameFormat (saml-core 2.7.3.1). Values carry no xsi:type="xs:string": exclusive
-// canonicalization would leave its prefix undeclared.
-func (r release) write(to octets) octets {
-	if len(r.attributes) == 0 {
-		return to
-	}
-	to.markup("<saml:AttributeStatement>")
-	for _, a := range r.attributes {
-		to.markup("<saml:Attribute")
-		to.optional("FriendlyName", a.FriendlyName)
-		to.attribute("Name", a.Name)
-		to.attribute("NameFormat", a.NameFormat)
-		to.markup(">")
-		for _, v := range a.values {
-			to.markup("<saml:AttributeValue>")
-			to.text(v)
-			to.markup("</saml:AttributeValue>")
-		}
-		to.markup("</saml:Attribute>")
-	}
-	to.markup("</saml:AttributeStatement>")
-	return to
 }

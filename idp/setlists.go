@@ -11,9 +11,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/crewjam/saml"
-
 	"ssobridge/idp/directory"
+	"ssobridge/idp/saml"
 	"ssobridge/store"
 )
 
@@ -57,7 +56,7 @@ func setACS(sp *store.ServiceProvider, value string, wish listWish) error {
 	if value == "" {
 		return fieldError("acs", "", "the list can't be empty", "give the address where Responses are posted")
 	}
-	e := store.Endpoint{URL: value, Binding: saml.HTTPPostBinding}
+	e := store.Endpoint{URL: value, Binding: saml.BindingPost}
 	if wish == addToList {
 		for _, other := range sp.ACS {
 			if other.URL == value && other.Binding == e.Binding {
@@ -77,7 +76,7 @@ func setACS(sp *store.ServiceProvider, value string, wish listWish) error {
 
 // Short words for the formats of attribute names (saml-core 8.2).
 var attributeFormats = []struct{ word, urn string }{
-	{"basic", formatBasicAttr},
+	{"basic", saml.FormatBasicAttribute},
 	{"uri", "urn:oasis:names:tc:SAML:2.0:attrname-format:uri"},
 	{"unspecified", "urn:oasis:names:tc:SAML:2.0:attrname-format:unspecified"},
 }
@@ -85,7 +84,7 @@ var attributeFormats = []struct{ word, urn string }{
 // parseAttribute reads NAME=VALUE with ;format=… and ;friendly=… behind it. The
 // options are looked for from the end, so that a template may have a semicolon.
 func parseAttribute(value string) (store.Attribute, error) {
-	a := store.Attribute{NameFormat: formatBasicAttr}
+	a := store.Attribute{NameFormat: saml.FormatBasicAttribute}
 	rest := value
 	for {
 		at := strings.LastIndexByte(rest, ';')
@@ -116,7 +115,7 @@ func parseAttribute(value string) (store.Attribute, error) {
 
 func showAttribute(a store.Attribute) string {
 	text := a.Name + "=" + a.Value
-	if a.NameFormat != formatBasicAttr {
+	if a.NameFormat != saml.FormatBasicAttribute {
 		format := a.NameFormat
 		for _, f := range attributeFormats {
 			if f.urn == format {
@@ -233,14 +232,9 @@ func showEncryptionMethods(sp store.ServiceProvider) []string {
 
 func setEncryptionMethods(sp *store.ServiceProvider, value string, wish listWish) error {
 	method := ""
-	for _, c := range contentCiphers {
-		if shortAlgorithm(c.algorithm) == value || c.algorithm == value {
-			method = c.algorithm
-		}
-	}
-	for _, t := range transports {
-		if shortAlgorithm(t.algorithm) == value || t.algorithm == value {
-			method = t.algorithm
+	for _, algorithm := range saml.EncryptionAlgorithms() {
+		if shortAlgorithm(algorithm) == value || algorithm == value {
+			method = algorithm
 		}
 	}
 	switch {

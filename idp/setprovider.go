@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"ssobridge/idp/saml"
 	"ssobridge/store"
 )
 
@@ -200,7 +201,7 @@ func providerKeys() []ProviderKey {
 			},
 		},
 		choiceKey("encryption", "Whether assertions are encrypted for it: never, when its metadata has a key for that, or always, so that without a key nobody gets in.",
-			func(sp *store.ServiceProvider) *string { return &sp.Encryption }, encryptionOff, encryptionIfPublished, encryptionRequired),
+			func(sp *store.ServiceProvider) *string { return &sp.Encryption }, saml.EncryptionOff, saml.EncryptionIfPublished, saml.EncryptionRequired),
 		{
 			Name: "encryption_keys", Values: "PEM", List: true, File: true, Help: "Certificates for whose keys assertions are encrypted. Removed by SHA-256 fingerprint.",
 			show: func(sp store.ServiceProvider) []string {
@@ -263,7 +264,7 @@ func providerKeys() []ProviderKey {
 
 // Short words for NameID formats.
 var nameIDFormats = []struct{ word, urn string }{
-	{"persistent", formatPersistent}, {"email", formatEmail}, {"unspecified", formatUnspecified},
+	{"persistent", saml.FormatPersistent}, {"email", saml.FormatEmail}, {"unspecified", saml.FormatUnspecified},
 }
 
 // tried makes a change and takes it back where CheckProvider finds a new fault

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"ssobridge/idp/saml"
 	"ssobridge/store"
 )
 
@@ -140,7 +141,7 @@ func CertificateLine(der []byte) string {
 	return fmt.Sprintf("%.80q, %s, until %s, sha256 %s", subject, c.PublicKeyAlgorithm, c.NotAfter.UTC().Format(time.DateOnly), fingerprint(der))
 }
 
-func shortBinding(binding string) string { return strings.TrimPrefix(binding, saml2Bindings) }
+func shortBinding(binding string) string { return strings.TrimPrefix(binding, saml.BindingPrefix) }
 
 // sameMetadata tells whether two documents are the same but for white space at their ends.
 func sameMetadata(a, b []byte) bool { return bytes.Equal(bytes.TrimSpace(a), bytes.TrimSpace(b)) }

@@ -13,14 +13,11 @@ import (
 	"time"
 
 	"github.com/beevik/etree"
-	"github.com/crewjam/saml"
 
 	"ssobridge/idp/netname"
+	"ssobridge/idp/saml"
 	"ssobridge/store"
 )
-
-// saml2Bindings is what the names of all SAML 2.0 bindings begin with.
-const saml2Bindings = "urn:oasis:names:tc:SAML:2.0:bindings:"
 
 // nsUI is the namespace of the user interface extension of metadata.
 const nsUI = "urn:oasis:names:tc:SAML:metadata:ui"
@@ -49,16 +46,16 @@ func importEntity(found *entity, o ReadOptions) (Imported, error) {
 	sp.Enabled = true
 	sp.SignAssertion, sp.SignResponse = true, true
 	sp.RelayStateIn = "field"
-	sp.Lifetime, sp.Skew = maxLifetime, defaultSkew
+	sp.Lifetime, sp.Skew = saml.MaxLifetime, defaultSkew
 
 	root := found.element
-	if sp.EntityID, _ = attribute(root, "entityID"); sp.EntityID == "" {
+	if sp.EntityID, _ = saml.AttributeOf(root, "entityID"); sp.EntityID == "" {
 		e.fault(root, "", "md:EntityDescriptor has no entityID")
 	}
 	role := e.role(root)
 	if role != nil {
 		e.period(role)
-		signed, _, err := boolean(role, "AuthnRequestsSigned")
+		signed, _, err := saml.BooleanOf(role, "AuthnRequestsSigned")
 		if err != nil {
 			e.fault(role, "write true or false", "md:SPSSODescriptor: %s", err)
 		}
@@ -88,10 +85,10 @@ func importEntity(found *entity, o ReadOptions) (Imported, error) {
 
 // role finds the one md:SPSSODescriptor that supports SAML 2.0.
 func (e *spEntity) role(root *etree.Element) *etree.Element {
-	all := children(root, nsMetadata, "SPSSODescriptor")
+	all := saml.Children(root, saml.NSMetadata, "SPSSODescriptor")
 	fit := slices.DeleteFunc(slices.Clone(all), func(r *etree.Element) bool {
-		protocols, _ := attribute(r, "protocolSupportEnumeration")
-		return !slices.Contains(strings.Fields(protocols), nsProtocol)
+		protocols, _ := saml.AttributeOf(r, "protocolSupportEnumeration")
+		return !slices.Contains(strings.Fields(protocols), saml.NSProtocol)
 	})
 	switch {
 	case len(fit) == 1:
@@ -100,7 +97,7 @@ func (e *spEntity) role(root *etree.Element) *etree.Element {
 		e.fault(fit[1], "leave one", "a second md:SPSSODescriptor supports SAML 2.0")
 	case len(all) > 0:
 		e.fault(all[0], "ask for metadata of SAML 2.0", "no md:SPSSODescriptor supports SAML 2.0 (protocolSupportEnumeration)")
-	case len(children(root, nsMetadata, "IDPSSODescriptor")) > 0:
+	case len(saml.Children(root, saml.NSMetadata, "IDPSSODescriptor")) > 0:
 		e.fault(root, "ask the peer for its SP metadata", "this describes an identity provider, not a service provider")
 	default:
 		e.fault(root, "ask the peer for its SP metadata", "it has no md:SPSSODescriptor")
@@ -114,13 +111,13 @@ func (e *spEntity) period(role *etree.Element) {
 	all := slices.Clone(e.validity)
 	for _, el := range []*etree.Element{e.element, role} {
 		p := period{line: e.lines[el]}
-		p.validUntil, _ = attribute(el, "validUntil")
-		p.cacheDuration, _ = attribute(el, "cacheDuration")
+		p.validUntil, _ = saml.AttributeOf(el, "validUntil")
+		p.cacheDuration, _ = saml.AttributeOf(el, "cacheDuration")
 		all = append(all, p)
 	}
 	for _, p := range all {
 		if p.validUntil != "" {
-			switch until, err := dateTime(p.validUntil); {
+			switch until, err := saml.DateTime(p.validUntil); {
 			case err != nil:
 				e.faults = append(e.faults, MetadataFault{p.line, fmt.Sprintf("validUntil %.40q is no time", p.validUntil), "write it like 2027-01-05T10:00:00Z"})
 			case !e.o.Now.IsZero() && !until.After(e.o.Now):
@@ -143,7 +140,7 @@ func (e *spEntity) period(role *etree.Element) {
 // location reads and checks an address. javascript: and its like are refused
 // here, by CheckProvider, and once more on the way out (CVE-2023-45683).
 func (e *spEntity) location(el *etree.Element, name string, required bool) string {
-	value, given := attribute(el, name)
+	value, given := saml.AttributeOf(el, name)
 	if !given && !required {
 		return ""
 	}
@@ -160,14 +157,14 @@ func (e *spEntity) location(el *etree.Element, name string, required bool) strin
 func (e *spEntity) consumers(role *etree.Element) {
 	posts := 0
 	indexes := map[int]bool{}
-	for _, el := range children(role, nsMetadata, "AssertionConsumerService") {
+	for _, el := range saml.Children(role, saml.NSMetadata, "AssertionConsumerService") {
 		var c store.Endpoint
-		if c.Binding, _ = attribute(el, "Binding"); !strings.HasPrefix(c.Binding, saml2Bindings) {
+		if c.Binding, _ = saml.AttributeOf(el, "Binding"); !strings.HasPrefix(c.Binding, saml.BindingPrefix) {
 			e.note(el, "passed over an assertion consumer service with the binding %.80q, which is not of SAML 2.0", c.Binding)
 			continue
 		}
 		c.URL = e.location(el, "Location", true)
-		index, _ := attribute(el, "index")
+		index, _ := saml.AttributeOf(el, "index")
 		n, err := strconv.ParseUint(strings.TrimSpace(index), 10, 16)
 		c.Index = int(n)
 		switch {
@@ -177,14 +174,14 @@ func (e *spEntity) consumers(role *etree.Element) {
 			e.fault(el, "give each its own", "md:AssertionConsumerService: index %d is used twice", c.Index)
 		}
 		indexes[c.Index] = true
-		isDefault, given, err := boolean(el, "isDefault")
+		isDefault, given, err := saml.BooleanOf(el, "isDefault")
 		if err != nil {
 			e.fault(el, "", "md:AssertionConsumerService: %s", err)
 		}
 		if given {
 			c.IsDefault = &isDefault
 		}
-		if c.Binding == saml.HTTPPostBinding {
+		if c.Binding == saml.BindingPost {
 			posts++
 		}
 		e.im.Provider.ACS = append(e.im.Provider.ACS, c)
@@ -200,8 +197,8 @@ func (e *spEntity) consumers(role *etree.Element) {
 // has ended is noted and no fault.
 func (e *spEntity) keys(role *etree.Element) {
 	sp := &e.im.Provider
-	for _, k := range children(role, nsMetadata, "KeyDescriptor") {
-		use, _ := attribute(k, "use")
+	for _, k := range saml.Children(role, saml.NSMetadata, "KeyDescriptor") {
+		use, _ := saml.AttributeOf(k, "use")
 		if use != "" && use != "signing" && use != "encryption" {
 			e.fault(k, "write signing or encryption, or leave it out", "md:KeyDescriptor: use %.40q is not known", use)
 			continue
@@ -215,8 +212,8 @@ func (e *spEntity) keys(role *etree.Element) {
 			continue
 		}
 		var methods []string
-		for _, m := range children(k, nsMetadata, "EncryptionMethod") {
-			if algorithm, _ := attribute(m, "Algorithm"); algorithm != "" {
+		for _, m := range saml.Children(k, saml.NSMetadata, "EncryptionMethod") {
+			if algorithm, _ := saml.AttributeOf(m, "Algorithm"); algorithm != "" {
 				methods = append(methods, algorithm)
 			}
 		}
@@ -234,7 +231,7 @@ func (e *spEntity) keys(role *etree.Element) {
 			if use == "signing" {
 				continue
 			}
-			if _, err := encryptionKey(c.Raw); err != nil {
+			if _, err := saml.ReadEncryptionKey(c.Raw); err != nil {
 				if use == "encryption" {
 					e.note(k, "passed over a key for encryption: %s", err)
 				}
@@ -250,10 +247,10 @@ func (e *spEntity) keys(role *etree.Element) {
 // certificates reads those of one key; whole is false where a fault was told.
 func (e *spEntity) certificates(k *etree.Element) (held []*x509.Certificate, whole bool) {
 	whole = true
-	for _, info := range children(k, nsSignature, "KeyInfo") {
-		for _, data := range children(info, nsSignature, "X509Data") {
-			for _, el := range children(data, nsSignature, "X509Certificate") {
-				value, err := text(el)
+	for _, info := range saml.Children(k, saml.NSSignature, "KeyInfo") {
+		for _, data := range saml.Children(info, saml.NSSignature, "X509Data") {
+			for _, el := range saml.Children(data, saml.NSSignature, "X509Certificate") {
+				value, err := saml.TextOf(el)
 				if err != nil {
 					e.fault(el, "", "md:KeyDescriptor: %s", err)
 					whole = false
@@ -282,10 +279,10 @@ func (e *spEntity) certificates(k *etree.Element) (held []*x509.Certificate, who
 }
 
 func (e *spEntity) logout(role *etree.Element) {
-	for _, el := range children(role, nsMetadata, "SingleLogoutService") {
+	for _, el := range saml.Children(role, saml.NSMetadata, "SingleLogoutService") {
 		var l store.LogoutEndpoint
-		l.Binding, _ = attribute(el, "Binding")
-		if l.Binding != saml.HTTPPostBinding && l.Binding != saml.HTTPRedirectBinding {
+		l.Binding, _ = saml.AttributeOf(el, "Binding")
+		if l.Binding != saml.BindingPost && l.Binding != saml.BindingRedirect {
 			continue // SOAP and artifacts, which are not offered
 		}
 		l.URL = e.location(el, "Location", true)
@@ -298,13 +295,13 @@ func (e *spEntity) logout(role *etree.Element) {
 // that can be issued, persistent where it names none.
 func (e *spEntity) nameIDs(role *etree.Element) {
 	templates := map[string]string{
-		formatPersistent:  "{person_id}",
-		formatEmail:       "{mail}",
-		formatUnspecified: "{login}",
+		saml.FormatPersistent:  "{person_id}",
+		saml.FormatEmail:       "{mail}",
+		saml.FormatUnspecified: "{login}",
 	}
-	all := children(role, nsMetadata, "NameIDFormat")
+	all := saml.Children(role, saml.NSMetadata, "NameIDFormat")
 	for _, el := range all {
-		format, err := text(el)
+		format, err := saml.TextOf(el)
 		if err != nil {
 			e.fault(el, "", "%s", err)
 			return
@@ -317,18 +314,18 @@ func (e *spEntity) nameIDs(role *etree.Element) {
 	if len(all) > 0 {
 		e.note(all[0], "none of the NameID formats that it names is offered; persistent is taken")
 	}
-	e.im.Provider.NameIDFormat, e.im.Provider.NameID = formatPersistent, templates[formatPersistent]
+	e.im.Provider.NameIDFormat, e.im.Provider.NameID = saml.FormatPersistent, templates[saml.FormatPersistent]
 }
 
 func (e *spEntity) requested(role *etree.Element) {
-	for _, service := range children(role, nsMetadata, "AttributeConsumingService") {
-		for _, el := range children(service, nsMetadata, "RequestedAttribute") {
+	for _, service := range saml.Children(role, saml.NSMetadata, "AttributeConsumingService") {
+		for _, el := range saml.Children(service, saml.NSMetadata, "RequestedAttribute") {
 			var a RequestedAttribute
-			a.Name, _ = attribute(el, "Name")
-			a.NameFormat, _ = attribute(el, "NameFormat")
-			a.FriendlyName, _ = attribute(el, "FriendlyName")
+			a.Name, _ = saml.AttributeOf(el, "Name")
+			a.NameFormat, _ = saml.AttributeOf(el, "NameFormat")
+			a.FriendlyName, _ = saml.AttributeOf(el, "FriendlyName")
 			var err error
-			if a.Required, _, err = boolean(el, "isRequired"); err != nil {
+			if a.Required, _, err = saml.BooleanOf(el, "isRequired"); err != nil {
 				e.fault(el, "", "md:RequestedAttribute: %s", err)
 			}
 			if a.Name != "" && !slices.Contains(e.im.Requested, a) {
@@ -343,21 +340,21 @@ func (e *spEntity) requested(role *etree.Element) {
 // entityID, else the entityID.
 func (e *spEntity) name(role *etree.Element) string {
 	var candidates []*etree.Element
-	for _, extensions := range children(role, nsMetadata, "Extensions") {
-		for _, info := range children(extensions, nsUI, "UIInfo") {
-			candidates = append(candidates, inEnglish(children(info, nsUI, "DisplayName"))...)
+	for _, extensions := range saml.Children(role, saml.NSMetadata, "Extensions") {
+		for _, info := range saml.Children(extensions, nsUI, "UIInfo") {
+			candidates = append(candidates, inEnglish(saml.Children(info, nsUI, "DisplayName"))...)
 		}
 	}
-	for _, organization := range children(e.element, nsMetadata, "Organization") {
-		candidates = append(candidates, inEnglish(children(organization, nsMetadata, "OrganizationDisplayName"))...)
+	for _, organization := range saml.Children(e.element, saml.NSMetadata, "Organization") {
+		candidates = append(candidates, inEnglish(saml.Children(organization, saml.NSMetadata, "OrganizationDisplayName"))...)
 	}
 	for _, el := range candidates {
-		name, err := text(el)
+		name, err := saml.TextOf(el)
 		if err != nil {
 			e.fault(el, "", "%s", err)
 			continue
 		}
-		if name != "" && len([]rune(name)) <= 200 && !strings.ContainsFunc(name, isControl) {
+		if name != "" && len([]rune(name)) <= 200 && !strings.ContainsFunc(name, saml.IsControl) {
 			return name
 		}
 	}

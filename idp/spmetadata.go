@@ -9,18 +9,8 @@ import (
 	"ssobridge/store"
 )
 
-// NameID formats that are issued.
-const (
-	formatPersistent  = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
-	formatEmail       = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"
-	formatUnspecified = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified"
-)
-
-// Defaults of an imported record.
-const (
-	defaultSkew     = time.Minute
-	formatBasicAttr = "urn:oasis:names:tc:SAML:2.0:attrname-format:basic"
-)
+// defaultSkew is that of an imported record.
+const defaultSkew = time.Minute
 
 // ReadOptions for ReadMetadata.
 type ReadOptions struct {

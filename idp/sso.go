@@ -6,11 +6,9 @@ import (
 	"log/slog"
 	"net/http"
 	"time"
-)
 
-// requestWindow is how far a request's IssueInstant may lie from its arrival,
-// to either side (row REQ-07).
-const requestWindow = 5 * time.Minute
+	"ssobridge/idp/saml"
+)
 
 // SSO takes an AuthnRequest: by GET in the HTTP-Redirect binding, by POST in the
 // HTTP-POST binding. It reads the body itself, bounded. The checks run in a
@@ -52,7 +50,7 @@ func (p *Provider) SSO(ctx context.Context, r *http.Request, v Visitor) (a Answe
 // accept reads and checks a request. A reason comes with the flow when its SP is
 // to be told a status at once.
 func (p *Provider) accept(ctx context.Context, r *http.Request, v Visitor) (f *flow, reason string, page Page, err error) {
-	text, bad := raw(r)
+	text, bad := saml.ReadParameters(r)
 	if bad != nil {
 		return nil, "", p.refuseRequest(ctx, v, "", bad), nil
 	}
@@ -64,11 +62,7 @@ func (p *Provider) accept(ctx context.Context, r *http.Request, v Visitor) (f *f
 		return nil, "", p.refuseRequest(ctx, v, "", bad), nil
 	}
 	defer free()
-	m, bad := unpack(text, r.Method, "SAMLRequest")
-	if bad != nil {
-		return nil, "", p.refuseRequest(ctx, v, "", bad), nil
-	}
-	root, request, bad := parseAuthnRequest(m)
+	received, bad := saml.ReadAuthnRequest(text, r.Method)
 	if bad != nil {
 		return nil, "", p.refuseRequest(ctx, v, "", bad), nil
 	}
@@ -76,30 +70,33 @@ func (p *Provider) accept(ctx context.Context, r *http.Request, v Visitor) (f *f
 	if err != nil {
 		return nil, "", nil, err
 	}
-	sp := c.providers[request.issuer] // row REQ-05
-	if page := p.usable(ctx, sp, request.issuer, http.StatusBadRequest, v); page != nil {
+	sp := c.providers[received.Issuer()] // row REQ-05
+	if page := p.usable(ctx, sp, received.Issuer(), http.StatusBadRequest, v); page != nil {
 		return nil, "", page, nil
 	}
-	request, signed, bad := verified(sp, p.trust(ctx, sp, v), m, root, request)
+	request, signed, bad := received.Verify(p.trust(ctx, sp, v))
+	if bad == nil && !signed {
+		bad = unsigned(sp.ServiceProvider)
+	}
 	if bad != nil {
 		return nil, "", p.refuseRequest(ctx, v, sp.EntityID, bad), nil
 	}
 	now := p.o.Now()
-	asked, reachable := p.classes.meeting(request.context, p.factorsOn(c))
+	asked, reachable := p.classes.meeting(request.Context, p.factorsOn(c))
 	acs, reason, bad := p.check(sp, request, signed, reachable, now)
 	if bad != nil {
 		return nil, "", p.refuseRequest(ctx, v, sp.EntityID, bad), nil
 	}
 	f = &flow{config: c, sp: sp, v: v}
 	f.in.EntityID = sp.EntityID
-	f.in.RequestID = request.id
+	f.in.RequestID = request.ID
 	f.in.Address = addressBlock(v.Address)
 	f.in.Browser = hash(v.Browser) // nil for a cross-site POST; bound at the first Resume
 	f.in.CreatedAt = now
 	f.data = pending{
-		RelayState: m.relayState,
+		RelayState: received.RelayState(),
 		Request: &pendingRequest{
-			ACS: acs, Force: request.forceAuthn, Passive: request.isPassive, NoCreate: request.noCreate, Subject: request.subject, Classes: asked,
+			ACS: acs, Force: request.ForceAuthn, Passive: request.IsPassive, NoCreate: request.NoCreate, Subject: request.Subject, Classes: asked,
 		},
 	}
 	return f, reason, nil, nil
@@ -108,51 +105,49 @@ func (p *Provider) accept(ctx context.Context, r *http.Request, v Visitor) (f *f
 // parsingSlot waits for leave to unpack, parse and verify a message. There is a
 // bounded number of slots, so that a flood of messages takes no more than its
 // share of the machine. The caller calls free when it is done.
-func (p *Provider) parsingSlot(ctx context.Context, v Visitor) (free func(), bad *fault, err error) {
+func (p *Provider) parsingSlot(ctx context.Context, v Visitor) (free func(), bad *saml.Fault, err error) {
 	free, ok, err := p.parsing.take(ctx, addressBlock(v.Address), slotPatience)
 	switch {
 	case err != nil:
 		return nil, nil, fmt.Errorf("wait for a slot to read a message: %w", err)
 	case !ok:
-		return nil, &fault{ReasonBusy, http.StatusServiceUnavailable, "too many messages are being read at the same time", "look for a flood of them"}, nil
+		return nil, newFault(ReasonBusy, http.StatusServiceUnavailable, "too many messages are being read at the same time", "look for a flood of them"), nil
 	}
 	return free, nil, nil
 }
 
 // trust is what a message of this service provider is verified with. What is
 // weak and allowed is told in the log.
-func (p *Provider) trust(ctx context.Context, sp *provider, v Visitor) trust {
-	t := sp.trust
-	t.warn = func(detail, mend string) {
+func (p *Provider) trust(ctx context.Context, sp *provider, v Visitor) saml.Trust {
+	return sp.trust.Warning(func(detail, mend string) {
 		p.o.Logger.LogAttrs(ctx, slog.LevelWarn, "weak signature accepted", slog.String("ref", v.Ref), slog.String("sp", sp.EntityID),
 			slog.String("detail", detail), slog.String("mend", mend))
-	}
-	return t
+	})
 }
 
 // check holds a request of a known service provider against its record and the
 // clock; reachable tells whether the
 // requested context can be met. A fault is for our own page; a reason is for a status, and comes with
 // the registered ACS that it goes to.
-func (p *Provider) check(sp *provider, r *authnRequest, signed, reachable bool, now time.Time) (acs, reason string, bad *fault) {
-	switch age := now.Sub(r.issueInstant); {
-	case signed && r.destination == "":
+func (p *Provider) check(sp *provider, r *saml.AuthnRequest, signed, reachable bool, now time.Time) (acs, reason string, bad *saml.Fault) {
+	switch age := now.Sub(r.IssueInstant); {
+	case signed && r.Destination == "":
 		// Who got hold of a signed message must not be able to pass it on elsewhere
 		// (row REQ-06, saml-bindings 3.4.5.2 and 3.5.5.2).
-		return "", "", &fault{ReasonWrongDestination, http.StatusBadRequest, "the request is signed and has no Destination",
-			"let the service provider name " + p.endpoint + " as Destination"}
-	case r.destination != "" && r.destination != p.endpoint: // row REQ-06
-		return "", "", &fault{ReasonWrongDestination, http.StatusBadRequest,
-			fmt.Sprintf("Destination is %.200q, not %s", r.destination, p.endpoint),
-			"import this identity provider's metadata again at the service provider"}
-	case age > requestWindow: // row REQ-07
-		return "", "", &fault{ReasonRequestTime, http.StatusBadRequest,
-			fmt.Sprintf("the request is %s old, %s are allowed", age.Round(time.Second), requestWindow),
-			"compare the clocks; an old link or the back button does it too"}
-	case age < -requestWindow:
-		return "", "", &fault{ReasonRequestTime, http.StatusBadRequest,
-			fmt.Sprintf("the request is from %s in the future, %s are allowed", -age.Round(time.Second), requestWindow),
-			"compare the clocks"}
+		return "", "", newFault(ReasonWrongDestination, http.StatusBadRequest, "the request is signed and has no Destination",
+			"let the service provider name "+p.endpoint+" as Destination")
+	case r.Destination != "" && r.Destination != p.endpoint: // row REQ-06
+		return "", "", newFault(ReasonWrongDestination, http.StatusBadRequest,
+			fmt.Sprintf("Destination is %.200q, not %s", r.Destination, p.endpoint),
+			"import this identity provider's metadata again at the service provider")
+	case age > saml.RequestWindow: // row REQ-07
+		return "", "", newFault(ReasonRequestTime, http.StatusBadRequest,
+			fmt.Sprintf("the request is %s old, %s are allowed", age.Round(time.Second), saml.RequestWindow),
+			"compare the clocks; an old link or the back button does it too")
+	case age < -saml.RequestWindow:
+		return "", "", newFault(ReasonRequestTime, http.StatusBadRequest,
+			fmt.Sprintf("the request is from %s in the future, %s are allowed", -age.Round(time.Second), saml.RequestWindow),
+			"compare the clocks")
 	}
 	acs, reason, bad = sp.acsFor(r) // row REQ-14
 	if bad != nil {
@@ -160,23 +155,23 @@ func (p *Provider) check(sp *provider, r *authnRequest, signed, reachable bool, 
 	}
 	// From here on the SP is known and has a place for an answer (table C).
 	switch {
-	case r.version != "2.0": // row REQ-04
-		switch high, ok := versionAbove(r.version); {
+	case r.Version != "2.0": // row REQ-04
+		switch high, ok := versionAbove(r.Version); {
 		case !ok:
-			return "", "", badRequest("Version is missing or no version", "send Version=\"2.0\"")
+			return "", "", saml.BadRequest("Version is missing or no version", "send Version=\"2.0\"")
 		case high:
 			reason = ReasonVersionHigh
 		default:
 			reason = ReasonVersionLow
 		}
 	case reason != "":
-	case r.noNameID:
+	case r.NoNameID:
 		reason = ReasonSubject
 	case !sp.issues(r):
 		reason = ReasonNameIDPolicy
 	case !reachable:
 		reason = ReasonAuthnContext
-	case r.isPassive && r.forceAuthn:
+	case r.IsPassive && r.ForceAuthn:
 		// New credentials can't be asked for without a page (row REQ-16).
 		reason = ReasonPassive
 	}
@@ -185,10 +180,10 @@ func (p *Provider) check(sp *provider, r *authnRequest, signed, reachable bool, 
 
 // issues tells whether the NameID that this service provider gets is one that
 // the request's NameIDPolicy takes (row REQ-17, saml-core 3.4.1.1).
-func (sp *provider) issues(r *authnRequest) bool {
-	const unspecified = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified" // as good as none (saml-core 8.3.1)
-	return (r.nameIDFormat == "" || r.nameIDFormat == unspecified || r.nameIDFormat == sp.NameIDFormat) &&
-		(r.spNameQualifier == "" || r.spNameQualifier == sp.EntityID)
+func (sp *provider) issues(r *saml.AuthnRequest) bool {
+	// Unspecified is as good as none (saml-core 8.3.1).
+	return (r.NameIDFormat == "" || r.NameIDFormat == saml.FormatUnspecified || r.NameIDFormat == sp.NameIDFormat) &&
+		(r.SPNameQualifier == "" || r.SPNameQualifier == sp.EntityID)
 }
 
 // versionAbove compares a Version that is not "2.0" with it.
@@ -203,7 +198,7 @@ func versionAbove(v string) (above, ok bool) {
 // refuseRequest is the local page about a request that gets no answer. It is
 // logged and not audited: strangers can cause as many as they like, and an audit
 // row for each would be theirs to fill the store with (row WEB-09).
-func (p *Provider) refuseRequest(ctx context.Context, v Visitor, entityID string, bad *fault) Page {
-	p.logRefusal(ctx, v, entityID, bad.reason, bad.detail, bad.mend)
-	return Refusal{Reason: bad.reason, Status: bad.status, Retry: bad.reason == ReasonBusy}
+func (p *Provider) refuseRequest(ctx context.Context, v Visitor, entityID string, bad *saml.Fault) Page {
+	p.logRefusal(ctx, v, entityID, bad.Reason, bad.Detail, bad.Fix)
+	return Refusal{Reason: bad.Reason, Status: bad.Status, Retry: bad.Reason == ReasonBusy}
 }

@@ -1,4 +1,4 @@
-package idp
+package saml
 
 import (
 	"bytes"
@@ -24,14 +24,6 @@ const (
 
 // declaredEncoding finds the encoding in an XML declaration.
 var declaredEncoding = regexp.MustCompile(`encoding\s*=\s*["']([^"']*)["']`)
-
-// XML namespaces.
-const (
-	nsAssertion = "urn:oasis:names:tc:SAML:2.0:assertion"
-	nsProtocol  = "urn:oasis:names:tc:SAML:2.0:protocol"
-	nsMetadata  = "urn:oasis:names:tc:SAML:2.0:metadata"
-	nsSignature = "http://www.w3.org/2000/09/xmldsig#"
-)
 
 // parseXML reads a document from outside and returns its root. One parser reads
 // it, and what that parser returned is all that is ever looked at (row REQ-03:
@@ -199,106 +191,4 @@ func tag(data []byte) (length int, closed bool, err error) {
 		}
 	}
 	return 0, false, errors.New("it is not well-formed XML")
-}
-
-// treeCheck walks a parsed document. Its depth is bounded by the parser.
-type treeCheck struct {
-	left int
-	ids  map[string]bool
-}
-
-func (t *treeCheck) element(el *etree.Element) error {
-	if t.left--; t.left < 0 {
-		return errors.New("it has too many elements")
-	}
-	// Names must be sound by the rules of XML namespaces: what :x or an undeclared
-	// prefix means, parsers do not agree on.
-	if el.Tag == "" || strings.Contains(el.Tag, ":") || el.Space != "" && el.NamespaceURI() == "" {
-		return errors.New("it has an element name with no namespace to its prefix")
-	}
-	for i, a := range el.Attr {
-		if a.Key == "" || strings.Contains(a.Key, ":") || a.Space != "" && a.Space != "xmlns" && a.Space != "xml" && a.NamespaceURI() == "" {
-			return errors.New("it has an attribute name with no namespace to its prefix")
-		}
-		for _, b := range el.Attr[:i] {
-			if a.Space == b.Space && a.Key == b.Key {
-				return errors.New("an attribute is given twice")
-			}
-		}
-		if a.Space == "" && a.Key == "ID" {
-			if t.ids[a.Value] {
-				return errors.New("one ID is used twice")
-			}
-			t.ids[a.Value] = true
-		}
-	}
-	for _, child := range el.Child {
-		switch c := child.(type) {
-		case *etree.Element:
-			if err := t.element(c); err != nil {
-				return err
-			}
-		case *etree.ProcInst:
-			return errors.New("it has a processing instruction")
-		case *etree.Directive:
-			return errors.New("it has a declaration inside")
-		}
-	}
-	return nil
-}
-
-// is tells whether el has this name in this namespace.
-func is(el *etree.Element, namespace, name string) bool {
-	return el.Tag == name && el.NamespaceURI() == namespace
-}
-
-// children returns the children of this name.
-func children(el *etree.Element, namespace, name string) []*etree.Element {
-	var found []*etree.Element
-	for _, c := range el.ChildElements() {
-		if is(c, namespace, name) {
-			found = append(found, c)
-		}
-	}
-	return found
-}
-
-// attribute returns an attribute without namespace, as SAML's own all are.
-func attribute(el *etree.Element, name string) (string, bool) {
-	for _, a := range el.Attr {
-		if a.Space == "" && a.Key == name {
-			return a.Value, true
-		}
-	}
-	return "", false
-}
-
-// text returns an element's text without the white space around it. Elements
-// and comments inside are refused: what reads the text up to a comment and what
-// reads past it would see two different values.
-func text(el *etree.Element) (string, error) {
-	var b strings.Builder
-	for _, child := range el.Child {
-		c, ok := child.(*etree.CharData)
-		if !ok {
-			return "", fmt.Errorf("%s holds more than text", el.Tag)
-		}
-		b.WriteString(c.Data)
-	}
-	return strings.Trim(b.String(), " \t\r\n"), nil
-}
-
-// boolean reads an xs:boolean attribute; ok is false where it is absent.
-func boolean(el *etree.Element, name string) (value, ok bool, err error) {
-	v, ok := attribute(el, name)
-	if !ok {
-		return false, false, nil
-	}
-	switch strings.Trim(v, " \t\r\n") {
-	case "true", "1":
-		return true, true, nil
-	case "false", "0":
-		return false, true, nil
-	}
-	return false, true, fmt.Errorf("%s is neither true nor false", name)
 }

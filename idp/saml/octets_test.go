@@ -1,4 +1,4 @@
-package idp
+package saml
 
 import (
 	"bytes"
@@ -18,22 +18,17 @@ import (
 	"time"
 
 	"github.com/beevik/etree"
-	"github.com/crewjam/saml"
+	crewjam "github.com/crewjam/saml"
 	dsig "github.com/russellhaering/goxmldsig"
 
 	"ssobridge/certs"
-	"ssobridge/store"
 )
 
 // The test of this file stands inside the package: what it feeds the writers with, no record and no directory lets through.
 
 // library is the way that messages are compared with: types of crewjam/saml and trees of etree, which goxmldsig brings into
 // exclusive canonical form and signs.
-type library struct {
-	p       *Provider
-	context *dsig.SigningContext
-	random  io.Reader
-}
+type library struct{ context *dsig.SigningContext }
 
 // canonicalByLibrary is goxmldsig's exclusive canonical form. It rearranges the tree, so it gets a copy.
 func canonicalByLibrary(t testing.TB, el *etree.Element) []byte {
@@ -55,53 +50,56 @@ func (l library) sign(t testing.TB, el *etree.Element) {
 	el.InsertChildAt(1, signature)
 }
 
-func (l library) response(id string, at time.Time, o outgoing, st status) *etree.Element {
-	code := saml.StatusCode{Value: st.top}
-	if st.second != "" {
-		code.StatusCode = &saml.StatusCode{Value: st.second}
+func (l library) response(r ResponseParams, st Status) *etree.Element {
+	code := crewjam.StatusCode{Value: st.Top}
+	if st.Second != "" {
+		code.StatusCode = &crewjam.StatusCode{Value: st.Second}
 	}
-	var message *saml.StatusMessage
-	if st.message != "" {
-		message = &saml.StatusMessage{Value: st.message}
+	var message *crewjam.StatusMessage
+	if st.Message != "" {
+		message = &crewjam.StatusMessage{Value: st.Message}
 	}
-	return (&saml.Response{
-		ID: id, InResponseTo: o.inResponseTo, Version: "2.0", IssueInstant: at, Destination: o.to.destination,
-		Issuer: &saml.Issuer{Value: l.p.o.EntityID}, Status: saml.Status{StatusCode: code, StatusMessage: message},
+	return (&crewjam.Response{
+		ID: r.ID, InResponseTo: r.InResponseTo, Version: "2.0", IssueInstant: r.At, Destination: r.Destination,
+		Issuer: &crewjam.Issuer{Value: r.Issuer}, Status: crewjam.Status{StatusCode: code, StatusMessage: message},
 	}).Element()
 }
 
-func (l library) assertion(id, index string, at time.Time, o outgoing, s store.Session, r release) *etree.Element {
-	until, end := at.Add(o.sp.life()), s.EndsAt.UTC().Truncate(time.Millisecond)
-	el := (&saml.Assertion{
-		ID: id, IssueInstant: at, Version: "2.0", Issuer: saml.Issuer{Value: l.p.o.EntityID},
-		Subject: &saml.Subject{
-			NameID: &saml.NameID{Format: r.format, Value: r.nameID},
-			SubjectConfirmations: []saml.SubjectConfirmation{{
+func (l library) assertion(r ResponseParams, a Assertion) *etree.Element {
+	until, end := r.At.Add(min(a.Lifetime, MaxLifetime)), a.SessionEnds.UTC().Truncate(time.Millisecond)
+	if a.Lifetime == 0 {
+		until = r.At.Add(MaxLifetime)
+	}
+	el := (&crewjam.Assertion{
+		ID: a.ID, IssueInstant: r.At, Version: "2.0", Issuer: crewjam.Issuer{Value: r.Issuer},
+		Subject: &crewjam.Subject{
+			NameID: &crewjam.NameID{Format: a.NameIDFormat, Value: a.NameID},
+			SubjectConfirmations: []crewjam.SubjectConfirmation{{
 				Method: "urn:oasis:names:tc:SAML:2.0:cm:bearer",
-				SubjectConfirmationData: &saml.SubjectConfirmationData{
-					Recipient: o.to.recipient, NotOnOrAfter: until, InResponseTo: o.inResponseTo,
+				SubjectConfirmationData: &crewjam.SubjectConfirmationData{
+					Recipient: a.Recipient, NotOnOrAfter: until, InResponseTo: r.InResponseTo,
 				},
 			}},
 		},
-		Conditions: &saml.Conditions{
-			NotBefore: at.Add(-max(o.sp.Skew, 0)), NotOnOrAfter: until,
-			AudienceRestrictions: []saml.AudienceRestriction{{Audience: saml.Audience{Value: o.to.audience}}},
+		Conditions: &crewjam.Conditions{
+			NotBefore: r.At.Add(-max(a.Skew, 0)), NotOnOrAfter: until,
+			AudienceRestrictions: []crewjam.AudienceRestriction{{Audience: crewjam.Audience{Value: a.Audience}}},
 		},
-		AuthnStatements: []saml.AuthnStatement{{
-			AuthnInstant: s.AuthenticatedAt.UTC().Truncate(time.Millisecond), SessionIndex: index, SessionNotOnOrAfter: &end,
-			AuthnContext: saml.AuthnContext{AuthnContextClassRef: &saml.AuthnContextClassRef{Value: l.p.classes.of(l.p.toldMethods(o, s), o.asked)}},
+		AuthnStatements: []crewjam.AuthnStatement{{
+			AuthnInstant: a.AuthenticatedAt.UTC().Truncate(time.Millisecond), SessionIndex: a.SessionIndex, SessionNotOnOrAfter: &end,
+			AuthnContext: crewjam.AuthnContext{AuthnContextClassRef: &crewjam.AuthnContextClassRef{Value: a.Class}},
 		}},
 	}).Element()
-	if len(r.attributes) > 0 {
+	if len(a.Attributes) > 0 {
 		statement := el.CreateElement("saml:AttributeStatement")
-		for _, a := range r.attributes {
+		for _, released := range a.Attributes {
 			attribute := statement.CreateElement("saml:Attribute")
-			if a.FriendlyName != "" {
-				attribute.CreateAttr("FriendlyName", a.FriendlyName)
+			if released.FriendlyName != "" {
+				attribute.CreateAttr("FriendlyName", released.FriendlyName)
 			}
-			attribute.CreateAttr("Name", a.Name)
-			attribute.CreateAttr("NameFormat", a.NameFormat)
-			for _, v := range a.values {
+			attribute.CreateAttr("Name", released.Name)
+			attribute.CreateAttr("NameFormat", released.NameFormat)
+			for _, v := range released.Values {
 				attribute.CreateElement("saml:AttributeValue").SetText(v)
 			}
 		}
@@ -110,64 +108,51 @@ func (l library) assertion(id, index string, at time.Time, o outgoing, s store.S
 }
 
 // success is the Response as octets.
-func (l library) success(t testing.TB, at time.Time, o outgoing, s store.Session, r release) []byte {
+func (l library) success(t testing.TB, r ResponseParams, a Assertion, how Protection) []byte {
 	t.Helper()
-	id, assertionID, index := l.id(t), l.id(t), make([]byte, 16)
-	if _, err := io.ReadFull(l.random, index); err != nil {
-		t.Fatal(err)
-	}
-	assertion := l.assertion(assertionID, fmt.Sprintf("%x", index), at, o, s, r)
-	if o.sp.SignAssertion {
+	assertion := l.assertion(r, a)
+	if how.SignAssertion {
 		l.sign(t, assertion)
 	}
-	response := l.response(id, at, o, status{top: saml.StatusSuccess})
+	response := l.response(r, Status{Top: crewjam.StatusSuccess})
 	response.AddChild(assertion)
-	if o.sp.SignResponse {
+	if how.SignResponse {
 		l.sign(t, response)
 	}
 	return canonicalByLibrary(t, response)
 }
 
-func (l library) id(t testing.TB) string {
-	t.Helper()
-	b := make([]byte, 20)
-	if _, err := io.ReadFull(l.random, b); err != nil {
-		t.Fatal(err)
-	}
-	return fmt.Sprintf("_%x", b)
-}
-
 // logout is a message of single logout as a tree.
-func (l library) logout(h logoutHeader) *etree.Element {
-	el := etree.NewElement("samlp:" + h.name)
-	el.CreateAttr("xmlns:samlp", nsProtocol)
-	el.CreateAttr("xmlns:saml", nsAssertion)
-	el.CreateAttr("ID", h.id)
+func (l library) logout(name string, p LogoutParams, h logoutAttributes) *etree.Element {
+	el := etree.NewElement("samlp:" + name)
+	el.CreateAttr("xmlns:samlp", NSProtocol)
+	el.CreateAttr("xmlns:saml", NSAssertion)
+	el.CreateAttr("ID", p.ID)
 	el.CreateAttr("Version", "2.0")
-	el.CreateAttr("IssueInstant", xmlTime(l.p.o.Now()))
-	el.CreateAttr("Destination", h.destination)
+	el.CreateAttr("IssueInstant", logoutTime(p.At))
+	el.CreateAttr("Destination", p.Destination)
 	for _, a := range [][2]string{{"InResponseTo", h.inResponseTo}, {"NotOnOrAfter", h.notOnOrAfter}, {"Reason", h.because}} {
 		if a[1] != "" {
 			el.CreateAttr(a[0], a[1])
 		}
 	}
-	el.CreateElement("saml:Issuer").SetText(l.p.o.EntityID)
+	el.CreateElement("saml:Issuer").SetText(p.Issuer)
 	return el
 }
 
 // encrypted is a saml:EncryptedAssertion as a tree.
-func (l library) encrypted(r *recipient, wrapped, content []byte) *etree.Element {
+func (l library) encrypted(r *Recipient, wrapped, content []byte) *etree.Element {
 	value := func(parent *etree.Element, v []byte) {
 		parent.CreateElement("xenc:CipherData").CreateElement("xenc:CipherValue").SetText(base64.StdEncoding.EncodeToString(v))
 	}
 	el := etree.NewElement("saml:EncryptedAssertion")
-	el.CreateAttr("xmlns:saml", nsAssertion)
+	el.CreateAttr("xmlns:saml", NSAssertion)
 	data := el.CreateElement("xenc:EncryptedData")
 	data.CreateAttr("xmlns:xenc", nsEncryption)
 	data.CreateAttr("Type", nsEncryption+"Element")
 	data.CreateElement("xenc:EncryptionMethod").CreateAttr("Algorithm", r.content.algorithm)
 	info := data.CreateElement("ds:KeyInfo")
-	info.CreateAttr("xmlns:ds", nsSignature)
+	info.CreateAttr("xmlns:ds", NSSignature)
 	key := info.CreateElement("xenc:EncryptedKey")
 	method := key.CreateElement("xenc:EncryptionMethod")
 	method.CreateAttr("Algorithm", r.transport.algorithm)
@@ -193,13 +178,6 @@ func (q quickRSA) Sign(_ io.Reader, digest []byte, _ crypto.SignerOpts) ([]byte,
 	return bytes.Repeat(sum[:], 8), nil
 }
 
-// seeded is randomness that can be had twice.
-func seeded(seed uint64) io.Reader {
-	var key [32]byte
-	key[0], key[1] = byte(seed), byte(seed>>8)
-	return rand.NewChaCha8(key)
-}
-
 // hostile draws values that a document could be broken or changed by.
 type hostile struct{ *rand.Rand }
 
@@ -219,22 +197,21 @@ func (h hostile) value() string {
 // present is a value that is not empty, as those are that no record is without.
 func (h hostile) present() string { return hostileBits[h.IntN(len(hostileBits))] + h.value() }
 
-func (h hostile) release() release {
-	r := release{nameID: h.value(), format: h.value()}
+func (h hostile) attributes() (all []Attribute) {
 	for range h.IntN(4) {
-		a := attributeValues{Attribute: store.Attribute{Name: h.value(), FriendlyName: h.value(), NameFormat: h.value()}}
+		a := Attribute{Name: h.value(), FriendlyName: h.value(), NameFormat: h.value()}
 		for range h.IntN(4) {
-			a.values = append(a.values, h.value())
+			a.Values = append(a.Values, h.value())
 		}
-		r.attributes = append(r.attributes, a)
+		all = append(all, a)
 	}
-	return r
+	return all
 }
 
 // readableKey is the key of a file in testdata.
 func readableKey(t testing.TB, name string) *certs.Key {
 	t.Helper()
-	data, err := os.ReadFile("testdata/" + name + ".pem")
+	data, err := os.ReadFile("../testdata/" + name + ".pem")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -275,7 +252,7 @@ func TestOctetsAreTheLibrarys(t *testing.T) {
 	real := readableKey(t, "rsa-2048")
 	key := *real
 	key.Signer = quickRSA{real.Signer.Public()}
-	by, err := newSigner(&key)
+	by, err := NewSigner(&key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -283,45 +260,45 @@ func TestOctetsAreTheLibrarys(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			h := hostile{rand.New(rand.NewPCG(seed, 24))}
 			at := time.Date(2027, 1, 5, 10, 0, h.IntN(60), h.IntN(1000)*1e6, time.UTC)
-			p := &Provider{o: Options{EntityID: h.present(), Random: seeded(seed), Now: func() time.Time { return at }}}
 			context, err := dsig.NewSigningContext(key.Signer, [][]byte{key.Certificate.Raw})
 			if err != nil {
 				t.Fatal(err)
 			}
 			context.Canonicalizer = dsig.MakeC14N10ExclusiveCanonicalizerWithPrefixList("")
-			l := library{p, context, seeded(seed)}
-			sp := &provider{}
-			sp.SignAssertion, sp.SignResponse = h.IntN(2) == 0, true
-			if sp.SignAssertion {
-				sp.SignResponse = h.IntN(2) == 0
+			l := library{context}
+			how := Protection{SignAssertion: h.IntN(2) == 0, SignResponse: true, Keep: true}
+			if how.SignAssertion {
+				how.SignResponse = h.IntN(2) == 0
 			}
-			sp.Skew, sp.Lifetime = time.Duration(h.IntN(90))*time.Second, time.Duration(h.IntN(400))*time.Second
-			o := outgoing{sp: sp, inResponseTo: h.value(), capture: true}
-			o.to.destination, o.to.recipient, o.to.audience = h.value(), h.value(), h.value()
-			s := store.Session{AuthenticatedAt: at.Add(-time.Duration(h.IntN(1e9))), EndsAt: at.Add(time.Duration(h.IntN(1e9))), Methods: []string{methodPassword}}
-			r := h.release()
-
-			out, err := p.success(t.Context(), by, o, s, r)
+			r := ResponseParams{Issuer: h.present(), ID: "_response", At: at, Destination: h.value(), InResponseTo: h.value()}
+			a := Assertion{
+				ID: "_assertion", NameID: h.value(), NameIDFormat: h.value(), Recipient: h.value(), Audience: h.value(),
+				Skew: time.Duration(h.IntN(90)) * time.Second, Lifetime: time.Duration(h.IntN(400)) * time.Second,
+				AuthenticatedAt: at.Add(-time.Duration(h.IntN(1e9))), SessionEnds: at.Add(time.Duration(h.IntN(1e9))),
+				SessionIndex: h.present(), Class: h.value(), Attributes: h.attributes(),
+			}
+			out, err := by.Response(t.Context(), r, a, how)
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := base64.StdEncoding.DecodeString(out.body)
+			got, err := base64.StdEncoding.DecodeString(out.Body)
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := l.success(t, at, o, s, r)
-			same(t, "Response", got, want)
-			if !bytes.Contains(got, out.assertion) {
-				t.Errorf("the captured assertion is another one: %q", out.assertion)
+			same(t, "Response", got, l.success(t, r, a, how))
+			if !bytes.Contains(got, out.Assertion) {
+				t.Errorf("the assertion that was kept is another one: %q", out.Assertion)
 			}
+			same(t, "assertion to look at", UnsignedAssertion(r, a), canonicalByLibrary(t, l.assertion(r, a)))
 
-			st := status{h.present(), h.value(), h.value()}
-			if out, err = p.failure(t.Context(), by, o, st); err != nil {
+			st := Status{h.present(), h.value(), h.value()}
+			body, err := by.StatusResponse(t.Context(), r, st)
+			if err != nil {
 				t.Fatal(err)
 			}
-			refused := l.response(l.id(t), at, o, st)
+			refused := l.response(r, st)
 			l.sign(t, refused)
-			if got, err = base64.StdEncoding.DecodeString(out.body); err != nil {
+			if got, err = base64.StdEncoding.DecodeString(body); err != nil {
 				t.Fatal(err)
 			}
 			same(t, "refusal", got, canonicalByLibrary(t, refused))
@@ -331,54 +308,53 @@ func TestOctetsAreTheLibrarys(t *testing.T) {
 }
 
 // logouts compares the two messages of single logout.
-func (l library) logouts(t *testing.T, h hostile, by *signer) {
+func (l library) logouts(t *testing.T, h hostile, by *Signer) {
 	t.Helper()
-	address := "https://sp.example.test/logout?a=1&b='2'"
-	sp := &provider{}
-	sp.Enabled, sp.Logout = true, []store.LogoutEndpoint{{Binding: saml.HTTPPostBinding, URL: address}}
-	octetsOf := func(page Page, err error) []byte {
+	octetsOf := func(m LogoutMessage) []byte {
 		t.Helper()
+		text, err := by.Form(t.Context(), m)
 		if err != nil {
 			t.Fatal(err)
 		}
-		data, err := base64.StdEncoding.DecodeString(page.(CarryMessage).Message)
+		data, err := base64.StdEncoding.DecodeString(text)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return data
 	}
-	part := store.Participant{EntityID: "sp", NameID: h.value(), NameIDFormat: h.value(), Request: h.present()}
+	p := LogoutParams{Issuer: h.present(), ID: h.present(), At: time.Date(2027, 1, 5, 10, 0, 0, 7e6, time.UTC), Destination: "https://sp.example.test/logout?a=1&b='2'"}
+	name, format := h.value(), h.value()
+	var indexes []string
 	for range h.IntN(3) {
-		part.SessionIndexes = append(part.SessionIndexes, h.value())
+		indexes = append(indexes, h.value())
 	}
-	request := l.logout(logoutHeader{
-		name: "LogoutRequest", id: part.Request, destination: address,
-		notOnOrAfter: xmlTime(l.p.o.Now().Add(requestLife)), because: "urn:oasis:names:tc:SAML:2.0:logout:user",
+	request := l.logout("LogoutRequest", p, logoutAttributes{
+		notOnOrAfter: logoutTime(p.At.Add(logoutLife)), because: "urn:oasis:names:tc:SAML:2.0:logout:user",
 	})
 	nameID := request.CreateElement("saml:NameID")
-	if part.NameIDFormat != "" {
-		nameID.CreateAttr("Format", part.NameIDFormat)
+	if format != "" {
+		nameID.CreateAttr("Format", format)
 	}
-	nameID.SetText(part.NameID)
-	for _, index := range part.SessionIndexes {
+	nameID.SetText(name)
+	for _, index := range indexes {
 		request.CreateElement("samlp:SessionIndex").SetText(index)
 	}
 	l.sign(t, request)
-	same(t, "LogoutRequest", octetsOf(l.p.askLogout(t.Context(), by, sp, part)), canonicalByLibrary(t, request))
+	same(t, "LogoutRequest", octetsOf(NewLogoutRequest(p, name, format, indexes)), canonicalByLibrary(t, request))
 
-	st, id, asked := status{h.present(), h.value(), h.value()}, h.present(), h.present()
-	answer := l.logout(logoutHeader{name: "LogoutResponse", id: id, destination: address, inResponseTo: asked})
+	st, asked := Status{h.present(), h.value(), h.value()}, h.present()
+	answer := l.logout("LogoutResponse", p, logoutAttributes{inResponseTo: asked})
 	element := answer.CreateElement("samlp:Status")
 	code := element.CreateElement("samlp:StatusCode")
-	code.CreateAttr("Value", st.top)
-	if st.second != "" {
-		code.CreateElement("samlp:StatusCode").CreateAttr("Value", st.second)
+	code.CreateAttr("Value", st.Top)
+	if st.Second != "" {
+		code.CreateElement("samlp:StatusCode").CreateAttr("Value", st.Second)
 	}
-	if st.message != "" {
-		element.CreateElement("samlp:StatusMessage").SetText(st.message)
+	if st.Message != "" {
+		element.CreateElement("samlp:StatusMessage").SetText(st.Message)
 	}
 	l.sign(t, answer)
-	same(t, "LogoutResponse", octetsOf(l.p.answerLogout(t.Context(), by, sp, saml.HTTPPostBinding, id, asked, nil, st)), canonicalByLibrary(t, answer))
+	same(t, "LogoutResponse", octetsOf(NewLogoutResponse(p, asked, st)), canonicalByLibrary(t, answer))
 }
 
 // COST-24: the same of what carries an encrypted assertion, for each combination of algorithms.
@@ -386,7 +362,7 @@ func TestOctetsEncryptedAreTheLibrarys(t *testing.T) {
 	certificate := readableKey(t, "rsa-2048").Certificate
 	for _, content := range contentCiphers {
 		for _, transport := range transports {
-			r := &recipient{certificate, certificate.PublicKey.(*rsa.PublicKey), content, transport}
+			r := &Recipient{certificate, certificate.PublicKey.(*rsa.PublicKey), content, transport}
 			wrapped, sealed := []byte("a wrapped key"), bytes.Repeat([]byte("sealed"), 1000)
 			same(t, content.algorithm+" "+transport.algorithm, r.write(nil, wrapped, sealed), canonicalByLibrary(t, library{}.encrypted(r, wrapped, sealed)))
 		}
@@ -399,7 +375,7 @@ func verifyECDSA(t *testing.T, el *etree.Element, certificate *x509.Certificate)
 	signature := el.ChildElements()[1]
 	parsed, bad := readSignature(signature)
 	if bad != nil {
-		return errors.New(bad.detail)
+		return errors.New(bad.Detail)
 	}
 	signed, err := canonicalSignedInfo(signature, parsed)
 	if err != nil {
@@ -407,13 +383,13 @@ func verifyECDSA(t *testing.T, el *etree.Element, certificate *x509.Certificate)
 	}
 	info, bad := signedInfoOf(signed)
 	if bad != nil {
-		return errors.New(bad.detail)
+		return errors.New(bad.Detail)
 	}
 	bare := el.Copy()
 	bare.RemoveChildAt(1)
 	digest := info.digest.hash.New()
 	digest.Write(canonicalByLibrary(t, bare))
-	trusted := trust{certificates: []*x509.Certificate{certificate}}
+	trusted := Trust{certificates: []*x509.Certificate{certificate}}
 	switch {
 	case !bytes.Equal(digest.Sum(nil), info.digestValue):
 		return errors.New("the digest differs")
@@ -428,21 +404,22 @@ func TestOctetsVerify(t *testing.T) {
 	for engine, e := range map[string]*certs.Engine{"libcrypto": certs.NewEngine(certs.EngineOptions{}), "Go": certs.NewEngine(certs.EngineOptions{Off: true})} {
 		for _, name := range []string{"rsa-2048", "p-256", "p-384"} {
 			key := readableKey(t, name)
-			by, err := newSigner(e.Key(key))
+			by, err := NewSigner(e.Key(key))
 			if err != nil {
 				t.Fatal(err)
 			}
 			for seed := range uint64(20) {
 				h := hostile{rand.New(rand.NewPCG(seed, 25))}
 				at := time.Date(2027, 1, 5, 10, 0, 0, 0, time.UTC)
-				p := &Provider{o: Options{EntityID: h.present(), Random: seeded(seed), Now: func() time.Time { return at }}}
-				sp := &provider{}
-				sp.SignAssertion, sp.SignResponse = true, true
-				out, err := p.success(t.Context(), by, outgoing{sp: sp, inResponseTo: h.value()}, store.Session{AuthenticatedAt: at, EndsAt: at.Add(time.Hour)}, h.release())
+				r := ResponseParams{Issuer: h.present(), ID: "_response", At: at, InResponseTo: h.value()}
+				a := Assertion{
+					ID: "_assertion", NameID: h.value(), NameIDFormat: h.value(), AuthenticatedAt: at, SessionEnds: at.Add(time.Hour), Attributes: h.attributes(),
+				}
+				out, err := by.Response(t.Context(), r, a, Protection{SignAssertion: true, SignResponse: true})
 				if err != nil {
 					t.Fatal(err)
 				}
-				data, err := base64.StdEncoding.DecodeString(out.body)
+				data, err := base64.StdEncoding.DecodeString(out.Body)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -1,4 +1,4 @@
-package idp
+package saml
 
 import (
 	"bytes"
@@ -21,9 +21,8 @@ import (
 const (
 	maxQuery      = 64 << 10
 	maxBody       = 512 << 10
-	maxXML        = 256 << 10
-	maxRelayState = 8 << 10 // theirs; row REQ-20
-	parsingSlots  = 16      // requests inflated and parsed at the same time
+	MaxXML        = 256 << 10 // of a message that is unpacked
+	maxRelayState = 8 << 10   // theirs; row REQ-20
 )
 
 // message is a SAML message as its binding carried it.
@@ -37,7 +36,7 @@ type message struct {
 
 // placed refuses a signature that does not stand where the binding has it,
 // before anything is read from the message. It verifies nothing.
-func (m message) placed(root *etree.Element) *fault {
+func (m message) placed(root *etree.Element) *Fault {
 	if m.redirect {
 		return unsignedXML(root)
 	}
@@ -45,16 +44,24 @@ func (m message) placed(root *etree.Element) *fault {
 	return bad
 }
 
+// binding names the binding that a message came by.
+func (m message) binding() string {
+	if m.redirect {
+		return BindingRedirect
+	}
+	return BindingPost
+}
+
 // verify checks the message's signature by the rules of its binding. Where it is
 // signed, read the message from verified and from nothing else (row REQ-11).
-func (m message) verify(root *etree.Element, t trust) (verified *etree.Element, signed bool, bad *fault) {
+func (m message) verify(root *etree.Element, t Trust) (verified *etree.Element, signed bool, bad *Fault) {
 	if !m.redirect {
 		return verifyElement(root, t)
 	}
 	if bad := unsignedXML(root); bad != nil {
 		return nil, true, bad
 	}
-	signed, bad = verifyQuery(m.query, m.name, t)
+	signed, bad = VerifyQuery(m.query, m.name, t)
 	if bad != nil || !signed {
 		return nil, signed, bad
 	}
@@ -66,11 +73,11 @@ func (m message) verify(root *etree.Element, t trust) (verified *etree.Element, 
 // SAML's and is passed over.
 var carried = []string{"SAMLRequest", "SAMLResponse", "RelayState", "SigAlg", "Signature", "SAMLEncoding"}
 
-// raw takes the still encoded parameters off a request, by the rules of its
+// ReadParameters takes the still encoded parameters off a request, by the rules of its
 // method (row REQ-01): the query of a GET (HTTP-Redirect, saml-bindings 3.4), the
 // form of a POST (HTTP-POST, saml-bindings 3.5). Nothing is unpacked here, so a
 // slow sender costs a connection and no more.
-func raw(r *http.Request) (string, *fault) {
+func ReadParameters(r *http.Request) (string, *Fault) {
 	if len(r.URL.RawQuery) > maxQuery {
 		return "", tooLarge(fmt.Sprintf("the query has %d bytes, %d are allowed", len(r.URL.RawQuery), maxQuery))
 	}
@@ -79,18 +86,18 @@ func raw(r *http.Request) (string, *fault) {
 		return r.URL.RawQuery, nil
 	case http.MethodPost:
 	default:
-		return "", &fault{ReasonMethod, http.StatusMethodNotAllowed, "the method is neither GET nor POST", "use the HTTP-Redirect or the HTTP-POST binding"}
+		return "", &Fault{ReasonMethod, http.StatusMethodNotAllowed, "the method is neither GET nor POST", "use the HTTP-Redirect or the HTTP-POST binding"}
 	}
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "application/x-www-form-urlencoded" {
-		return "", badRequest("the form is not application/x-www-form-urlencoded", "send the SAMLRequest as a plain HTML form does (saml-bindings 3.5.4)")
+		return "", BadRequest("the form is not application/x-www-form-urlencoded", "send the SAMLRequest as a plain HTML form does (saml-bindings 3.5.4)")
 	}
 	inQuery, bad := parameters(r.URL.RawQuery)
 	if bad != nil {
 		return "", bad
 	}
 	if len(inQuery) > 0 {
-		return "", badRequest("SAML parameters stand in the query of a POST", "send them in the form only")
+		return "", BadRequest("SAML parameters stand in the query of a POST", "send them in the form only")
 	}
 	if r.ContentLength > maxBody {
 		return "", tooLarge(fmt.Sprintf("the form has %d bytes, %d are allowed", r.ContentLength, maxBody))
@@ -101,7 +108,7 @@ func raw(r *http.Request) (string, *fault) {
 	case errors.As(err, &past), more:
 		return "", tooLarge(fmt.Sprintf("the form has more than the allowed bytes (%d)", maxBody))
 	case err != nil:
-		return "", badRequest("the form ended early", "send it again")
+		return "", BadRequest("the form ended early", "send it again")
 	}
 	return string(body), nil
 }
@@ -132,14 +139,14 @@ func readUpTo(r io.Reader, limit int) (data []byte, more bool, err error) {
 
 // unpack reads the message called name, SAMLRequest or SAMLResponse, out of the
 // parameters.
-func unpack(encoded, method, name string) (message, *fault) {
+func unpack(encoded, method, name string) (message, *Fault) {
 	values, bad := parameters(encoded)
 	if bad != nil {
 		return message{}, bad
 	}
 	if encoding, sent := values["SAMLEncoding"]; sent && encoding != "urn:oasis:names:tc:SAML:2.0:bindings:URL-Encoding:DEFLATE" {
 		// saml-bindings 3.4.4: an encoding that is not understood is not guessed at.
-		return message{}, badRequest("SAMLEncoding is not DEFLATE", "leave SAMLEncoding out, or use the DEFLATE encoding of saml-bindings 3.4.4.1")
+		return message{}, BadRequest("SAMLEncoding is not DEFLATE", "leave SAMLEncoding out, or use the DEFLATE encoding of saml-bindings 3.4.4.1")
 	}
 	m, plain, bad := decode(values, name)
 	switch {
@@ -156,8 +163,8 @@ func unpack(encoded, method, name string) (message, *fault) {
 			return message{}, badParameters(part+" is sent in a form", "sign inside the XML on the HTTP-POST binding (saml-bindings 3.5.4.2), or use HTTP-Redirect")
 		}
 	}
-	if len(plain) > maxXML {
-		return message{}, tooLarge(fmt.Sprintf("the request has %d bytes, %d are allowed", len(plain), maxXML))
+	if len(plain) > MaxXML {
+		return message{}, tooLarge(fmt.Sprintf("the request has %d bytes, %d are allowed", len(plain), MaxXML))
 	}
 	m.xml = plain
 	return m, nil
@@ -165,24 +172,24 @@ func unpack(encoded, method, name string) (message, *fault) {
 
 // parameters reads a query or form and keeps what the bindings carry. One that
 // comes twice is refused: two readers may take two different ones (row REQ-02).
-func parameters(raw string) (map[string]string, *fault) {
+func parameters(raw string) (map[string]string, *Fault) {
 	found := make(map[string]string, len(carried))
 	for pair := range strings.SplitSeq(raw, "&") {
 		key, value, _ := strings.Cut(pair, "=")
 		name, err := url.QueryUnescape(key)
 		if err != nil {
-			return nil, badRequest("a parameter's name is not URL-encoded", "encode the parameters (saml-bindings 3.4.4.1)")
+			return nil, BadRequest("a parameter's name is not URL-encoded", "encode the parameters (saml-bindings 3.4.4.1)")
 		}
 		for _, want := range carried {
 			if name != want {
 				continue
 			}
 			if _, twice := found[name]; twice {
-				return nil, badRequest(name+" is given twice", "send each parameter once")
+				return nil, BadRequest(name+" is given twice", "send each parameter once")
 			}
 			text, err := url.QueryUnescape(value)
 			if err != nil {
-				return nil, badRequest(name+" is not URL-encoded", "encode the parameters (saml-bindings 3.4.4.1)")
+				return nil, BadRequest(name+" is not URL-encoded", "encode the parameters (saml-bindings 3.4.4.1)")
 			}
 			found[name] = text
 		}
@@ -191,51 +198,52 @@ func parameters(raw string) (map[string]string, *fault) {
 }
 
 // decode checks what both bindings share and takes the base64 off.
-func decode(values map[string]string, name string) (message, []byte, *fault) {
+func decode(values map[string]string, name string) (message, []byte, *Fault) {
 	m := message{name: name}
 	text := values[name]
 	if text == "" {
-		return m, nil, badRequest(name+" is missing", "send one message as "+name+"; to sign in without one, use the launch link")
+		return m, nil, BadRequest(name+" is missing", "send one message as "+name+"; to sign in without one, use the launch link")
 	}
 	for _, other := range []string{"SAMLRequest", "SAMLResponse"} {
 		if _, sent := values[other]; sent && other != name {
-			return m, nil, badRequest(other+" is sent beside "+name, "send one message")
+			return m, nil, BadRequest(other+" is sent beside "+name, "send one message")
 		}
 	}
 	if state, sent := values["RelayState"]; sent {
 		switch {
 		case len(state) > maxRelayState:
 			return m, nil, tooLarge(fmt.Sprintf("RelayState has %d bytes, %d are allowed", len(state), maxRelayState))
-		case !utf8.ValidString(state) || strings.ContainsFunc(state, isControl):
+		case !utf8.ValidString(state) || strings.ContainsFunc(state, IsControl):
 			// It must go back byte for byte (saml-bindings 3.5.3), through an HTML form
 			// that keeps neither broken UTF-8 nor line ends as they were.
-			return m, nil, badRequest("RelayState has control characters or is not UTF-8", "use printable characters in RelayState")
+			return m, nil, BadRequest("RelayState has control characters or is not UTF-8", "use printable characters in RelayState")
 		}
 		m.relayState = &state
 	}
 	// Strict: one text has one meaning. Line ends are what encoders of RFC 2045 add.
 	plain, err := base64.StdEncoding.Strict().DecodeString(text)
 	if err != nil {
-		return m, nil, badRequest(name+" is not base64", "encode it with the standard alphabet, padded; in a URL, escape + as %2B")
+		return m, nil, BadRequest(name+" is not base64", "encode it with the standard alphabet, padded; in a URL, escape + as %2B")
 	}
 	return m, plain, nil
 }
 
-// inflate unpacks raw DEFLATE (RFC 1951) up to maxXML bytes, so that a few
+// inflate unpacks raw DEFLATE (RFC 1951) up to MaxXML bytes, so that a few
 // bytes can't become a gigabyte.
-func inflate(packed []byte) ([]byte, *fault) {
+func inflate(packed []byte) ([]byte, *Fault) {
 	source := bytes.NewReader(packed) // has ReadByte, so flate reads not one byte too far
 	reader := flate.NewReader(source)
-	plain, more, err := readUpTo(reader, maxXML)
+	plain, more, err := readUpTo(reader, MaxXML)
 	switch {
 	case more:
-		return nil, tooLarge(fmt.Sprintf("the request inflates to more than %d bytes", maxXML))
+		return nil, tooLarge(fmt.Sprintf("the request inflates to more than %d bytes", MaxXML))
 	case err != nil:
-		return nil, badRequest("the message is not raw DEFLATE", "compress it by RFC 1951, without a zlib or gzip header (saml-bindings 3.4.4.1)")
+		return nil, BadRequest("the message is not raw DEFLATE", "compress it by RFC 1951, without a zlib or gzip header (saml-bindings 3.4.4.1)")
 	case source.Len() > 0:
-		return nil, badRequest("bytes follow the compressed request", "send one compressed request")
+		return nil, BadRequest("bytes follow the compressed request", "send one compressed request")
 	}
 	return plain, nil
 }
 
-func isControl(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 }
+// IsControl reports the control characters of ASCII and Latin-1.
+func IsControl(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 }

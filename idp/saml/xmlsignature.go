@@ -1,4 +1,4 @@
-package idp
+package saml
 
 import (
 	"crypto"
@@ -33,7 +33,7 @@ type algorithm struct {
 }
 
 // signatureMethods and digestMethods are the allow-list (row REQ-12). SHA-1 is
-// in it so that it can be named; trust.accepts decides about it.
+// in it so that it can be named; Trust.accepts decides about it.
 var (
 	signatureMethods = map[string]algorithm{
 		"http://www.w3.org/2001/04/xmldsig-more#rsa-sha256":   {x509.RSA, crypto.SHA256},
@@ -76,7 +76,7 @@ type signedInfo struct {
 
 // hasSignature looks for a ds:Signature, wherever it stands.
 func hasSignature(el *etree.Element) bool {
-	if is(el, nsSignature, "Signature") {
+	if Is(el, NSSignature, "Signature") {
 		return true
 	}
 	return slices.ContainsFunc(el.ChildElements(), hasSignature)
@@ -85,11 +85,11 @@ func hasSignature(el *etree.Element) bool {
 // unsignedXML refuses a signature inside a message of the HTTP-Redirect binding:
 // there it must have been taken out, and the query is signed in its place
 // (saml-bindings 3.4.4.1). To pass over it would be to let a wrong one pass.
-func unsignedXML(root *etree.Element) *fault {
+func unsignedXML(root *etree.Element) *Fault {
 	if !hasSignature(root) {
 		return nil
 	}
-	return &fault{ReasonSignatureInXML, http.StatusBadRequest, "the service provider signs inside the XML on the HTTP-Redirect binding",
+	return &Fault{ReasonSignatureInXML, http.StatusBadRequest, "the service provider signs inside the XML on the HTTP-Redirect binding",
 		"let it sign the query (SigAlg and Signature, saml-bindings 3.4.4.1), or send its request by HTTP-POST"}
 }
 
@@ -97,7 +97,7 @@ func unsignedXML(root *etree.Element) *fault {
 // Issuer. A document without any has none to return. Signatures in other places,
 // or several, are what signature wrapping is made of, and refused whatever they
 // are worth (saml-core 5.4.1).
-func signatureOf(root *etree.Element) (*etree.Element, *fault) {
+func signatureOf(root *etree.Element) (*etree.Element, *Fault) {
 	w := signatureWalk{}
 	w.element(root)
 	switch {
@@ -119,14 +119,14 @@ func signatureOf(root *etree.Element) (*etree.Element, *fault) {
 		if c == signature {
 			at = i
 		}
-		if is(c, nsAssertion, "Issuer") {
+		if Is(c, NSAssertion, "Issuer") {
 			issuers++
 		}
 	}
-	if at > 1 || at != issuers || at == 1 && !is(root.ChildElements()[0], nsAssertion, "Issuer") {
+	if at > 1 || at != issuers || at == 1 && !Is(root.ChildElements()[0], NSAssertion, "Issuer") {
 		return nil, badForm("the signature does not stand right behind the Issuer", "put it where the schema wants it (saml-core 3.2.1)")
 	}
-	id, _ := attribute(root, "ID")
+	id, _ := AttributeOf(root, "ID")
 	if !isID(id) {
 		return nil, badForm("the signed message has no ID", "give it one (saml-core 5.4.2)")
 	}
@@ -152,11 +152,11 @@ type signatureWalk struct {
 func (w *signatureWalk) element(el *etree.Element) {
 	w.elements++
 	switch namespace := el.NamespaceURI(); {
-	case el.Tag == "Signature" && namespace == nsSignature:
+	case el.Tag == "Signature" && namespace == NSSignature:
 		w.found = append(w.found, el)
 	case el.Tag == "Signature":
 		w.foreign = true
-	case namespace == nsSignature && (el.Tag == "Object" || el.Tag == "Manifest"):
+	case namespace == NSSignature && (el.Tag == "Object" || el.Tag == "Manifest"):
 		w.object = true
 	}
 	for _, a := range el.Attr {
@@ -192,13 +192,13 @@ func sameID(el *etree.Element, id string) int {
 // readSignature checks the form of a ds:Signature: what stands in it, how often
 // and in which order (xmldsig-core1 4.1), so that two readers can't find two
 // different things.
-func readSignature(el *etree.Element) (*xmlSignature, *fault) {
+func readSignature(el *etree.Element) (*xmlSignature, *Fault) {
 	parts, err := elements(el)
 	if err != nil {
 		return nil, brokenSignature(err)
 	}
-	if len(parts) < 2 || len(parts) > 3 || !is(parts[0], nsSignature, "SignedInfo") || !is(parts[1], nsSignature, "SignatureValue") ||
-		len(parts) == 3 && !is(parts[2], nsSignature, "KeyInfo") {
+	if len(parts) < 2 || len(parts) > 3 || !Is(parts[0], NSSignature, "SignedInfo") || !Is(parts[1], NSSignature, "SignatureValue") ||
+		len(parts) == 3 && !Is(parts[2], NSSignature, "KeyInfo") {
 		return nil, brokenSignature(errors.New("it wants one SignedInfo, one SignatureValue and at most one KeyInfo, in this order"))
 	}
 	s := &xmlSignature{info: parts[0]}
@@ -223,19 +223,19 @@ func readSignature(el *etree.Element) (*xmlSignature, *fault) {
 
 // readSignedInfo reads a ds:SignedInfo: one reference, with the two transforms
 // that SAML allows and no others (saml-core 5.4.2 to 5.4.4).
-func readSignedInfo(el *etree.Element) (info signedInfo, bad *fault) {
-	fail := func(format string, args ...any) (signedInfo, *fault) {
+func readSignedInfo(el *etree.Element) (info signedInfo, bad *Fault) {
+	fail := func(format string, args ...any) (signedInfo, *Fault) {
 		return signedInfo{}, brokenSignature(fmt.Errorf(format, args...))
 	}
 	parts, err := elements(el)
 	if err != nil {
 		return fail("SignedInfo: %w", err)
 	}
-	references := children(el, nsSignature, "Reference")
+	references := Children(el, NSSignature, "Reference")
 	if len(references) != 1 {
 		return fail("it has %d references, and one is allowed", len(references))
 	}
-	if len(parts) != 3 || !is(parts[0], nsSignature, "CanonicalizationMethod") || !is(parts[1], nsSignature, "SignatureMethod") || parts[2] != references[0] {
+	if len(parts) != 3 || !Is(parts[0], NSSignature, "CanonicalizationMethod") || !Is(parts[1], NSSignature, "SignatureMethod") || parts[2] != references[0] {
 		return fail("SignedInfo wants CanonicalizationMethod, SignatureMethod and Reference, in this order")
 	}
 	if _, err := exclusive(parts[0]); err != nil {
@@ -244,18 +244,18 @@ func readSignedInfo(el *etree.Element) (info signedInfo, bad *fault) {
 	if len(parts[1].Child) > 0 && len(parts[1].ChildElements()) > 0 {
 		return fail("SignatureMethod has parameters") // such as a shorter output of an HMAC
 	}
-	info.methodURI, _ = attribute(parts[1], "Algorithm")
+	info.methodURI, _ = AttributeOf(parts[1], "Algorithm")
 	info.method, info.methodKnown = signatureMethods[info.methodURI]
 
 	var sent bool
-	if info.uri, sent = attribute(references[0], "URI"); !sent || info.uri == "" {
+	if info.uri, sent = AttributeOf(references[0], "URI"); !sent || info.uri == "" {
 		return fail("the reference has no URI")
 	}
 	inner, err := elements(references[0])
 	if err != nil {
 		return fail("Reference: %w", err)
 	}
-	if len(inner) != 3 || !is(inner[0], nsSignature, "Transforms") || !is(inner[1], nsSignature, "DigestMethod") || !is(inner[2], nsSignature, "DigestValue") {
+	if len(inner) != 3 || !Is(inner[0], NSSignature, "Transforms") || !Is(inner[1], NSSignature, "DigestMethod") || !Is(inner[2], NSSignature, "DigestValue") {
 		return fail("Reference wants Transforms, DigestMethod and DigestValue, in this order")
 	}
 	if info.prefixes, err = transforms(inner[0]); err != nil {
@@ -264,7 +264,7 @@ func readSignedInfo(el *etree.Element) (info signedInfo, bad *fault) {
 	if len(inner[1].ChildElements()) > 0 {
 		return fail("DigestMethod has parameters")
 	}
-	info.digestURI, _ = attribute(inner[1], "Algorithm")
+	info.digestURI, _ = AttributeOf(inner[1], "Algorithm")
 	info.digest, info.digestKnown = digestMethods[info.digestURI]
 	if info.digestValue, err = binary(inner[2]); err != nil {
 		return fail("%w", err)
@@ -281,8 +281,8 @@ func transforms(el *etree.Element) (prefixes string, err error) {
 		return "", err
 	}
 	for _, t := range parts {
-		algorithm, _ := attribute(t, "Algorithm")
-		if !is(t, nsSignature, "Transform") || algorithm != algEnveloped && algorithm != algExclusive && algorithm != algExclusiveComment {
+		algorithm, _ := AttributeOf(t, "Algorithm")
+		if !Is(t, NSSignature, "Transform") || algorithm != algEnveloped && algorithm != algExclusive && algorithm != algExclusiveComment {
 			return "", fmt.Errorf("the transform %.80q is not accepted, only enveloped-signature and exclusive canonicalization are", algorithm)
 		}
 	}
@@ -298,7 +298,7 @@ func transforms(el *etree.Element) (prefixes string, err error) {
 // exclusive reads a method of exclusive canonicalization and its prefix list. The
 // form with comments is the same here, where a signed message has none.
 func exclusive(el *etree.Element) (prefixes string, err error) {
-	if a, _ := attribute(el, "Algorithm"); a != algExclusive && a != algExclusiveComment {
+	if a, _ := AttributeOf(el, "Algorithm"); a != algExclusive && a != algExclusiveComment {
 		return "", fmt.Errorf("%.80q is not exclusive canonicalization", a)
 	}
 	parts, err := elements(el)
@@ -308,10 +308,10 @@ func exclusive(el *etree.Element) (prefixes string, err error) {
 	switch {
 	case len(parts) == 0:
 		return "", nil
-	case len(parts) > 1 || !is(parts[0], algExclusive, "InclusiveNamespaces") || len(parts[0].Child) > 0:
+	case len(parts) > 1 || !Is(parts[0], algExclusive, "InclusiveNamespaces") || len(parts[0].Child) > 0:
 		return "", errors.New("it has unknown parameters")
 	}
-	prefixes, _ = attribute(parts[0], "PrefixList")
+	prefixes, _ = AttributeOf(parts[0], "PrefixList")
 	if len(prefixes) > 1024 {
 		return "", errors.New("its PrefixList is too long")
 	}
@@ -323,10 +323,10 @@ func exclusive(el *etree.Element) (prefixes string, err error) {
 func readKeyInfo(el *etree.Element) ([]byte, error) {
 	for _, c := range el.ChildElements() {
 		switch {
-		case is(c, nsSignature, "RetrievalMethod"), is(c, nsSignature, "Transforms"):
+		case Is(c, NSSignature, "RetrievalMethod"), Is(c, NSSignature, "Transforms"):
 			return nil, fmt.Errorf("KeyInfo has a %s", c.Tag)
-		case is(c, nsSignature, "X509Data"):
-			for _, holder := range children(c, nsSignature, "X509Certificate") {
+		case Is(c, NSSignature, "X509Data"):
+			for _, holder := range Children(c, NSSignature, "X509Certificate") {
 				if der, err := binary(holder); err == nil {
 					return der, nil
 				}
@@ -352,12 +352,12 @@ func canonicalSignedInfo(signature *etree.Element, s *xmlSignature) ([]byte, err
 }
 
 // signedInfoOf reads SignedInfo from its canonical octets.
-func signedInfoOf(canonical []byte) (signedInfo, *fault) {
+func signedInfoOf(canonical []byte) (signedInfo, *Fault) {
 	el, err := readXML(canonical, maxDepth, maxElements)
 	if err != nil {
 		return signedInfo{}, brokenSignature(fmt.Errorf("SignedInfo: %w", err))
 	}
-	if !is(el, nsSignature, "SignedInfo") {
+	if !Is(el, NSSignature, "SignedInfo") {
 		return signedInfo{}, brokenSignature(errors.New("SignedInfo is something else in canonical form"))
 	}
 	return readSignedInfo(el)
@@ -385,7 +385,7 @@ func elements(el *etree.Element) ([]*etree.Element, error) {
 // binary reads an element of type xs:base64Binary, which may have white space
 // anywhere (xmlschema-2 3.2.16).
 func binary(el *etree.Element) ([]byte, error) {
-	s, err := text(el)
+	s, err := TextOf(el)
 	if err != nil {
 		return nil, err
 	}
@@ -405,6 +405,6 @@ func binary(el *etree.Element) ([]byte, error) {
 	return b, nil
 }
 
-func brokenSignature(err error) *fault {
+func brokenSignature(err error) *Fault {
 	return badForm("the signature: "+err.Error(), "sign as saml-core 5.4 describes it: enveloped, one reference, exclusive canonicalization")
 }

@@ -1,10 +1,11 @@
-package idp
+package saml
 
 import (
 	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/rsa"
+	"crypto/x509"
 	"encoding/asn1"
 	"encoding/base64"
 	"errors"
@@ -17,8 +18,8 @@ import (
 	"ssobridge/certs"
 )
 
-// signer makes enveloped XML signatures with one key. It is safe for concurrent use.
-type signer struct {
+// Signer makes enveloped XML signatures with one key. It is safe for concurrent use.
+type Signer struct {
 	key    *certs.Key
 	hash   crypto.Hash
 	method string
@@ -31,13 +32,14 @@ type signer struct {
 // The start of a ds:Signature. In canonical form a part that stands alone declares the prefix that around it is declared
 // further up (xml-exc-c14n 3): SignedInfo is signed as one of the two and stands as the other.
 const (
-	signatureStart  = `<ds:Signature xmlns:ds="` + nsSignature + `"><ds:SignedInfo>`
-	signedInfoStart = `<ds:SignedInfo xmlns:ds="` + nsSignature + `">`
+	signatureStart  = `<ds:Signature xmlns:ds="` + NSSignature + `"><ds:SignedInfo>`
+	signedInfoStart = `<ds:SignedInfo xmlns:ds="` + NSSignature + `">`
 	signedInfoEnd   = `</ds:DigestValue></ds:Reference></ds:SignedInfo>`
 )
 
-func newSigner(key *certs.Key) (*signer, error) {
-	s := &signer{key: key, hash: crypto.SHA256}
+// NewSigner prepares the signatures of a key.
+func NewSigner(key *certs.Key) (*Signer, error) {
+	s := &Signer{key: key, hash: crypto.SHA256}
 	// Never SHA-1, whatever the key (row RSP-10).
 	var digest string
 	switch public := key.Signer.Public().(type) {
@@ -64,8 +66,14 @@ func newSigner(key *certs.Key) (*signer, error) {
 	return s, nil
 }
 
+// KeyID names the key.
+func (s *Signer) KeyID() string { return s.key.ID }
+
+// Certificate is the key's.
+func (s *Signer) Certificate() *x509.Certificate { return s.key.Certificate }
+
 // sign puts a signature behind the Issuer of an element, which must have an ID (saml-core 5.4.2).
-func (s *signer) sign(ctx context.Context, w *written) error {
+func (s *Signer) sign(ctx context.Context, w *written) error {
 	signed, err := s.signature(ctx, w.head, w.id, w.head, w.rest)
 	if err != nil {
 		return fmt.Errorf("sign %s with key %s: %w", w.name, s.key.ID, err)
@@ -75,7 +83,7 @@ func (s *signer) sign(ctx context.Context, w *written) error {
 }
 
 // signature adds the ds:Signature of an element whose canonical form has these parts.
-func (s *signer) signature(ctx context.Context, o octets, id string, parts ...octets) (octets, error) {
+func (s *Signer) signature(ctx context.Context, o octets, id string, parts ...octets) (octets, error) {
 	if id == "" {
 		return nil, errors.New("it has no ID") // a reference to "" would be to whatever document it ends up in
 	}
@@ -104,8 +112,8 @@ func (s *signer) signature(ctx context.Context, o octets, id string, parts ...oc
 	return o, nil
 }
 
-// element makes the ds:Signature of a tree that has this ID.
-func (s *signer) element(ctx context.Context, id string, el *etree.Element) (*etree.Element, error) {
+// SignElement makes the ds:Signature of a tree that has this ID.
+func (s *Signer) SignElement(ctx context.Context, id string, el *etree.Element) (*etree.Element, error) {
 	canonical, err := writeXML(el)
 	if err != nil {
 		return nil, err
@@ -122,7 +130,7 @@ func (s *signer) element(ctx context.Context, id string, el *etree.Element) (*et
 }
 
 // raw makes the signature of a digest in the form that XML Signature wants.
-func (s *signer) raw(ctx context.Context, digest []byte) ([]byte, error) {
+func (s *Signer) raw(ctx context.Context, digest []byte) ([]byte, error) {
 	value, err := certs.Sign(ctx, s.key.Signer, digest, s.hash)
 	if err != nil {
 		return nil, err

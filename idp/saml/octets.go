@@ -1,4 +1,4 @@
-package idp
+package saml
 
 import (
 	"encoding/base64"

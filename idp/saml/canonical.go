@@ -1,4 +1,4 @@
-package idp
+package saml
 
 import (
 	"bytes"
@@ -10,88 +10,6 @@ import (
 	"strings"
 )
 
-// xmlNamespace is what the prefix xml always stands for.
-const xmlNamespace = "http://www.w3.org/XML/1998/namespace"
-
-// namespaces are the declarations in scope while a document is read: a stack, the
-// innermost last.
-type namespaces struct {
-	all   []namespace
-	depth int
-}
-
-type namespace struct {
-	prefix, uri string
-	depth       int
-}
-
-// maxNamespaces bounds the declarations in scope at one place. Federations' files
-// come to about twenty.
-const maxNamespaces = 256
-
-// open enters an element and takes its declarations.
-func (n *namespaces) open(el xml.StartElement) error {
-	n.depth++
-	for _, a := range el.Attr {
-		prefix, ok := declares(a)
-		if !ok {
-			continue
-		}
-		switch {
-		case prefix == "xmlns", prefix == "xml" && a.Value != xmlNamespace, prefix != "xml" && a.Value == xmlNamespace:
-			return errors.New("a namespace declaration touches xml or xmlns")
-		case prefix != "" && a.Value == "":
-			return errors.New("a namespace prefix is declared as nothing") // namespaces in XML 1.0, section 5
-		case len(n.all) == maxNamespaces:
-			return errors.New("too many namespace declarations are in scope")
-		}
-		n.all = append(n.all, namespace{prefix, a.Value, n.depth})
-	}
-	return nil
-}
-
-func (n *namespaces) close() {
-	for len(n.all) > 0 && n.all[len(n.all)-1].depth == n.depth {
-		n.all = n.all[:len(n.all)-1]
-	}
-	n.depth--
-}
-
-// uri returns what a prefix stands for; ok is false for one that is not declared.
-// No prefix and no default namespace is the empty one, which is fine.
-func (n *namespaces) uri(prefix string) (uri string, ok bool) {
-	if prefix == "xml" {
-		return xmlNamespace, true
-	}
-	for i := len(n.all) - 1; i >= 0; i-- {
-		if n.all[i].prefix == prefix {
-			return n.all[i].uri, true
-		}
-	}
-	return "", prefix == ""
-}
-
-// inScope calls do for each prefix that is declared, with its innermost meaning.
-func (n *namespaces) inScope(do func(prefix, uri string)) {
-	for i := len(n.all) - 1; i >= 0; i-- {
-		hidden := slices.ContainsFunc(n.all[i+1:], func(in namespace) bool { return in.prefix == n.all[i].prefix })
-		if !hidden {
-			do(n.all[i].prefix, n.all[i].uri)
-		}
-	}
-}
-
-// declares tells whether an attribute is a namespace declaration, and of which prefix.
-func declares(a xml.Attr) (prefix string, ok bool) {
-	switch {
-	case a.Name.Space == "xmlns":
-		return a.Name.Local, true
-	case a.Name.Space == "" && a.Name.Local == "xmlns":
-		return "", true
-	}
-	return "", false
-}
-
 // canonical writes one element in exclusive canonical form without comments
 // (xml-exc-c14n 3), token by token as the element is read. A library would need
 // the whole of it in memory, and a federation's file has tens of megabytes.
@@ -101,7 +19,7 @@ func declares(a xml.Attr) (prefix string, ok bool) {
 type canonical struct {
 	to        io.Writer
 	inclusive []string   // prefixes of the InclusiveNamespaces list, "" for #default
-	rendered  namespaces // what the output has declared
+	rendered  Namespaces // what the output has declared
 	line      bytes.Buffer
 
 	// Of the start tag at hand; kept so that their memory is used again.
@@ -120,11 +38,11 @@ func newCanonical(to io.Writer, prefixList string) *canonical {
 }
 
 // start writes a start tag. in are the declarations in scope, its own included.
-func (c *canonical) start(el xml.StartElement, in *namespaces) error {
+func (c *canonical) start(el xml.StartElement, in *Namespaces) error {
 	attributes, declared := c.attributes[:0], c.declared[:0]
 	seen := append(c.seen[:0], el.Name.Space)
 	for _, a := range el.Attr {
-		if _, ok := declares(a); ok {
+		if _, ok := Declares(a); ok {
 			continue
 		}
 		attributes = append(attributes, a)
@@ -139,8 +57,8 @@ func (c *canonical) start(el xml.StartElement, in *namespaces) error {
 		if prefix == "xml" {
 			continue
 		}
-		uri, ok := in.uri(prefix)
-		switch before, _ := c.rendered.uri(prefix); {
+		uri, ok := in.URI(prefix)
+		switch before, _ := c.rendered.URI(prefix); {
 		case !ok && slices.Contains(seen, prefix):
 			return errors.New("a namespace prefix is not declared")
 		case !ok, before == uri: // a prefix is never declared as "", so that nothing before is nothing now
@@ -153,7 +71,7 @@ func (c *canonical) start(el xml.StartElement, in *namespaces) error {
 		declared = append(declared, xml.Attr{Name: name, Value: uri})
 	}
 	c.seen, c.used, c.declared, c.attributes = seen, used, declared, attributes
-	if err := c.rendered.open(xml.StartElement{Attr: declared}); err != nil {
+	if err := c.rendered.Open(xml.StartElement{Attr: declared}); err != nil {
 		return err
 	}
 	slices.SortStableFunc(attributes, func(a, b xml.Attr) int {
@@ -175,16 +93,16 @@ func (c *canonical) start(el xml.StartElement, in *namespaces) error {
 	return c.flush()
 }
 
-func attributeNamespace(a xml.Attr, in *namespaces) string {
+func attributeNamespace(a xml.Attr, in *Namespaces) string {
 	if a.Name.Space == "" {
 		return "" // the default namespace is not an attribute's
 	}
-	uri, _ := in.uri(a.Name.Space)
+	uri, _ := in.URI(a.Name.Space)
 	return uri
 }
 
 func (c *canonical) end(name xml.Name) error {
-	c.rendered.close()
+	c.rendered.Close()
 	c.line.Reset()
 	c.line.WriteString("</")
 	c.name(name)

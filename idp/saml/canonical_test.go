@@ -1,4 +1,4 @@
-package idp_test
+package saml_test
 
 import (
 	"bytes"
@@ -10,7 +10,7 @@ import (
 	"github.com/beevik/etree"
 	dsig "github.com/russellhaering/goxmldsig"
 
-	"ssobridge/idp"
+	"ssobridge/idp/saml"
 )
 
 // RSP-10: our canonical form is that of the library which signatures are verified
@@ -62,7 +62,7 @@ func TestRSP10OwnCanonicalFormByTheStandard(t *testing.T) {
 		`<x xmlns=""><y xmlns=""/></x>`:                                       `<x><y></y></x>`,
 		`<a:x xmlns:a="u" xmlns="d"><y xmlns=""/></a:x>`:                      `<a:x xmlns:a="u"><y></y></a:x>`,
 	} {
-		if got, err := idp.OwnCanonical().Canonicalize(parse(t, []byte(text))); err != nil || string(got) != want {
+		if got, err := saml.OwnCanonical().Canonicalize(parse(t, []byte(text))); err != nil || string(got) != want {
 			t.Errorf("%s: %s %v", text, got, err)
 		}
 	}
@@ -72,7 +72,7 @@ func TestRSP10OwnCanonicalFormByTheStandard(t *testing.T) {
 // replaced, and what nobody can read alike is refused.
 func TestRSP10OwnCanonicalFormOfParts(t *testing.T) {
 	part := parse(t, []byte(`<a:x xmlns:a="u" xmlns="d"><y xmlns:a="v"><a:z><w/></a:z></y></a:x>`)).FindElement("./y/z")
-	if got, err := idp.OwnCanonical().Canonicalize(part); err != nil || string(got) != `<a:z xmlns:a="v"><w xmlns="d"></w></a:z>` {
+	if got, err := saml.OwnCanonical().Canonicalize(part); err != nil || string(got) != `<a:z xmlns:a="v"><w xmlns="d"></w></a:z>` {
 		t.Errorf("a part: %s %v", got, err)
 	}
 	el := etree.NewElement("x")
@@ -89,7 +89,7 @@ func TestRSP10OwnCanonicalFormOfParts(t *testing.T) {
 	} {
 		el := etree.NewElement("x")
 		spoil(el)
-		if got, err := idp.OwnCanonical().Canonicalize(el); err == nil {
+		if got, err := saml.OwnCanonical().Canonicalize(el); err == nil {
 			t.Errorf("%s: no error, but %s", name, got)
 		}
 	}
@@ -100,7 +100,7 @@ func TestRSP10OwnCanonicalFormOfParts(t *testing.T) {
 func sameCanonical(t *testing.T, el *etree.Element) string {
 	t.Helper()
 	before := inside(t, el)
-	got, err := idp.OwnCanonical().Canonicalize(el)
+	got, err := saml.OwnCanonical().Canonicalize(el)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +114,7 @@ func sameCanonical(t *testing.T, el *etree.Element) string {
 	if !bytes.Equal(got, want) {
 		t.Errorf("%s\ngot  %q\nwant %q", before, got, want)
 	}
-	if again, err := idp.OwnCanonical().Canonicalize(parse(t, got)); err != nil || !bytes.Equal(again, got) {
+	if again, err := saml.OwnCanonical().Canonicalize(parse(t, got)); err != nil || !bytes.Equal(again, got) {
 		t.Errorf("read again: %q, %v", again, err)
 	}
 	return string(got)
@@ -184,4 +184,13 @@ func grow(random *rand.Rand, el *etree.Element, depth int) {
 			}
 		}
 	}
+}
+
+func parse(t testing.TB, data []byte) *etree.Element {
+	t.Helper()
+	doc := etree.NewDocument()
+	if err := doc.ReadFromBytes(data); err != nil {
+		t.Fatalf("%v\n%s", err, data)
+	}
+	return doc.Root()
 }

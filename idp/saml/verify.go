@@ -1,8 +1,7 @@
-package idp
+package saml
 
 import (
 	"bytes"
-	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/rsa"
@@ -12,7 +11,6 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"fmt"
-	"log/slog"
 	"math/big"
 	"net/http"
 	"net/url"
@@ -20,25 +18,22 @@ import (
 
 	"github.com/beevik/etree"
 	dsig "github.com/russellhaering/goxmldsig"
-
-	"ssobridge/store"
 )
 
-// trust is what signatures of one service provider are held against.
-type trust struct {
+// Trust is what signatures of one service provider are verified with.
+type Trust struct {
 	// certificates hold the public keys, signing or unmarked (row REQ-13). They are
 	// key holders and no more: expiry and chain say nothing here, since whoever
 	// registered the service provider vouched for the key (saml-metadata 2.4.1.1).
 	certificates []*x509.Certificate
 	allowSHA1    bool
-	warn         func(detail, mend string) // nil: nobody is told of what is weak and allowed
+	warn         func(detail, fix string) // nil: nobody learns what is weak and allowed
 }
 
-// newTrust reads the certificates of a record. One that can't be read is left
-// out and told in faults: the others still serve.
-func newTrust(r store.ServiceProvider) (t trust, faults []error) {
-	t.allowSHA1 = r.AllowSHA1
-	for i, der := range r.Certificates {
+// NewTrust reads certificates. One that can't be read is left out and named in faults: the others still serve.
+func NewTrust(certificates [][]byte, allowSHA1 bool) (t Trust, faults []error) {
+	t.allowSHA1 = allowSHA1
+	for i, der := range certificates {
 		c, err := x509.ParseCertificate(der)
 		if err != nil {
 			faults = append(faults, fmt.Errorf("certificates[%d]: %w", i, err))
@@ -49,28 +44,18 @@ func newTrust(r store.ServiceProvider) (t trust, faults []error) {
 	return t, faults
 }
 
-// warnOfCertificates tells once for each reading of the configuration which
-// certificates of service providers are out of date or unreadable. Out of date
-// they still serve (row REQ-13).
-func (p *Provider) warnOfCertificates(ctx context.Context, c *config) {
-	now := p.o.Now()
-	for _, sp := range c.order {
-		for _, err := range sp.lost {
-			p.o.Logger.LogAttrs(ctx, slog.LevelWarn, "certificate of a service provider can't be read", slog.String("sp", sp.EntityID),
-				slog.Any("cause", err), slog.String("mend", "import its metadata again"))
-		}
-		for _, x := range sp.trust.certificates {
-			if now.After(x.NotAfter) {
-				p.o.Logger.LogAttrs(ctx, slog.LevelWarn, "certificate of a service provider has expired", slog.String("sp", sp.EntityID),
-					slog.Time("expired", x.NotAfter), slog.String("mend", "its signatures are still accepted; ask for the new certificate before it changes its key"))
-			}
-		}
-	}
+// Certificates are those that could be read.
+func (t Trust) Certificates() []*x509.Certificate { return t.certificates }
+
+// Warning is the same trust, which calls warn where it accepts what is weak and allowed.
+func (t Trust) Warning(warn func(detail, fix string)) Trust {
+	t.warn = warn
+	return t
 }
 
 // accepts checks an algorithm against the allow-list (row REQ-12), before
 // anything is computed with it.
-func (t trust) accepts(a algorithm, known bool, kind, uri string) *fault {
+func (t Trust) accepts(a algorithm, known bool, kind, uri string) *Fault {
 	switch {
 	case strings.Contains(uri, "hmac"):
 		// Its key would be the public key, which is no secret.
@@ -85,13 +70,13 @@ func (t trust) accepts(a algorithm, known bool, kind, uri string) *fault {
 	return nil
 }
 
-// verifyQuery checks the signature of a message in the HTTP-Redirect binding
+// VerifyQuery checks the signature of a message in the HTTP-Redirect binding
 // (row REQ-10, saml-bindings 3.4.4.1). message is SAMLRequest or SAMLResponse.
 // What is verified are the octets of the query as they were received, put in the
 // order of the specification; they are never decoded and encoded again. signed
 // is false where neither SigAlg nor Signature is sent: whether that will do is
 // the caller's to decide, and so is a ds:Signature in the XML (see unsignedXML).
-func verifyQuery(rawQuery, message string, t trust) (signed bool, bad *fault) {
+func VerifyQuery(rawQuery, message string, t Trust) (signed bool, bad *Fault) {
 	found, bad := rawParameters(rawQuery, message)
 	if bad != nil {
 		return false, bad
@@ -147,23 +132,23 @@ func verifyQuery(rawQuery, message string, t trust) (signed bool, bad *fault) {
 }
 
 // rawParameters finds the still encoded values that a signature covers.
-func rawParameters(rawQuery, message string) (map[string]string, *fault) {
+func rawParameters(rawQuery, message string) (map[string]string, *Fault) {
 	found := make(map[string]string, 4)
 	for pair := range strings.SplitSeq(rawQuery, "&") {
 		key, value, _ := strings.Cut(pair, "=")
 		name, err := url.QueryUnescape(key)
 		if err != nil {
-			return nil, badRequest("a parameter's name is not URL-encoded", "encode the parameters (saml-bindings 3.4.4.1)")
+			return nil, BadRequest("a parameter's name is not URL-encoded", "encode the parameters (saml-bindings 3.4.4.1)")
 		}
 		switch name {
 		case message, "RelayState", "SigAlg", "Signature":
 		case "SAMLRequest", "SAMLResponse":
-			return nil, badRequest(name+" is sent beside "+message, "send one message")
+			return nil, BadRequest(name+" is sent beside "+message, "send one message")
 		default:
 			continue
 		}
 		if _, twice := found[name]; twice {
-			return nil, badRequest(name+" is given twice", "send each parameter once") // row REQ-02
+			return nil, BadRequest(name+" is given twice", "send each parameter once") // row REQ-02
 		}
 		found[name] = value
 	}
@@ -208,12 +193,22 @@ func encodedLower(value string) string {
 	return string(again)
 }
 
+// VerifyDocument reads a document and checks its enveloped signature as that of a message in the HTTP-POST binding.
+// signed is false, with nothing verified, where there is no signature at all.
+func VerifyDocument(document []byte, t Trust) (verified *etree.Element, signed bool, bad *Fault) {
+	root, err := parseXML(document, maxDepth, maxElements)
+	if err != nil {
+		return nil, false, BadRequest(err.Error(), "send one document as XML in UTF-8")
+	}
+	return verifyElement(root, t)
+}
+
 // verifyElement checks the enveloped signature of a message in the HTTP-POST
 // binding, or of another signed document, whose root parseXML returned (row
 // REQ-11, saml-core 5.4). signed is false, with nothing verified, where there is
 // no signature at all. Else verified is read back from the very octets whose
 // digest was signed: read the message from it and never from root.
-func verifyElement(root *etree.Element, t trust) (verified *etree.Element, signed bool, bad *fault) {
+func verifyElement(root *etree.Element, t Trust) (verified *etree.Element, signed bool, bad *Fault) {
 	signature, bad := signatureOf(root)
 	if bad != nil || signature == nil {
 		return nil, bad != nil, bad
@@ -233,7 +228,7 @@ func verifyElement(root *etree.Element, t trust) (verified *etree.Element, signe
 	if bad != nil {
 		return nil, true, bad
 	}
-	id, _ := attribute(root, "ID")
+	id, _ := AttributeOf(root, "ID")
 	if id == "" || info.uri != "#"+id {
 		return nil, true, badForm(fmt.Sprintf("the signature's reference %.80q is not the message's own ID", info.uri), "sign the whole message, by a reference to its ID (saml-core 5.4.2)")
 	}
@@ -260,7 +255,7 @@ func verifyElement(root *etree.Element, t trust) (verified *etree.Element, signe
 	if err != nil {
 		return nil, true, badForm("the signed octets: "+err.Error(), "sign as saml-core 5.4 describes it")
 	}
-	if again, _ := attribute(verified, "ID"); again != id || hasSignature(verified) {
+	if again, _ := AttributeOf(verified, "ID"); again != id || hasSignature(verified) {
 		return nil, true, badForm("the signed octets are another message", "sign as saml-core 5.4 describes it")
 	}
 	return verified, true, nil
@@ -276,7 +271,7 @@ func canonicalWithout(root, signature *etree.Element, prefixes string) ([]byte, 
 }
 
 // unverified says why no certificate verifies a signature, as far as it can be told.
-func (t trust) unverified(s *xmlSignature) *fault {
+func (t Trust) unverified(s *xmlSignature) *Fault {
 	if s.certificate != nil {
 		known := false
 		for _, c := range t.certificates {
@@ -292,7 +287,7 @@ func (t trust) unverified(s *xmlSignature) *fault {
 }
 
 // verifies tries each certificate, one by one (row REQ-13).
-func (t trust) verifies(a algorithm, signed, value []byte) bool {
+func (t Trust) verifies(a algorithm, signed, value []byte) bool {
 	sum := digest(a.hash, signed)
 	for _, c := range t.certificates {
 		switch public := c.PublicKey.(type) {
@@ -329,23 +324,23 @@ func digest(h crypto.Hash, data []byte) []byte {
 	return w.Sum(nil)
 }
 
-func badParameters(detail, mend string) *fault {
-	return &fault{ReasonSignatureParameters, http.StatusBadRequest, detail, mend}
+func badParameters(detail, fix string) *Fault {
+	return &Fault{ReasonSignatureParameters, http.StatusBadRequest, detail, fix}
 }
 
-func badForm(detail, mend string) *fault {
-	return &fault{ReasonSignatureForm, http.StatusBadRequest, detail, mend}
+func badForm(detail, fix string) *Fault {
+	return &Fault{ReasonSignatureForm, http.StatusBadRequest, detail, fix}
 }
 
-func badAlgorithm(detail, mend string) *fault {
-	return &fault{ReasonSignatureAlgorithm, http.StatusBadRequest, detail, mend}
+func badAlgorithm(detail, fix string) *Fault {
+	return &Fault{ReasonSignatureAlgorithm, http.StatusBadRequest, detail, fix}
 }
 
-func badSignature(detail, mend string) *fault {
-	return &fault{ReasonBadSignature, http.StatusBadRequest, detail, mend}
+func badSignature(detail, fix string) *Fault {
+	return &Fault{ReasonBadSignature, http.StatusBadRequest, detail, fix}
 }
 
-func noCertificate() *fault {
-	return &fault{ReasonNoCertificate, http.StatusBadRequest, "the message is signed and there is no certificate on record to check it with",
+func noCertificate() *Fault {
+	return &Fault{ReasonNoCertificate, http.StatusBadRequest, "the message is signed and there is no certificate on record to check it with",
 		"import the service provider's metadata with its signing certificate"}
 }

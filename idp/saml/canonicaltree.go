@@ -1,4 +1,4 @@
-package idp
+package saml
 
 import (
 	"bytes"
@@ -11,7 +11,7 @@ import (
 
 // writeXML writes a tree that this package has built, such as our metadata, in exclusive canonical form without comments
 // (xml-exc-c14n 3). goxmldsig's own canonicalizer gives the same octets, but rearranges the tree and copies two maps of
-// namespaces for each element. What others send is not verified by this. The declarations around el count as its own;
+// Namespaces for each element. What others send is not verified by this. The declarations around el count as its own;
 // those that nothing uses as a prefix of a name are left out.
 func writeXML(el *etree.Element) ([]byte, error) {
 	var out bytes.Buffer
@@ -22,7 +22,7 @@ func writeXML(el *etree.Element) ([]byte, error) {
 		around = append(around, up)
 	}
 	for _, up := range slices.Backward(around) {
-		if err := t.names.open(t.tag(up)); err != nil {
+		if err := t.names.Open(t.tag(up)); err != nil {
 			return nil, fmt.Errorf("%s around %s: %w", up.Tag, el.Tag, err)
 		}
 	}
@@ -35,7 +35,7 @@ func writeXML(el *etree.Element) ([]byte, error) {
 // treeWriter hands a tree to the canonical writer, token by token.
 type treeWriter struct {
 	to         *canonical
-	names      namespaces
+	names      Namespaces
 	attributes []xml.Attr // of the tag at hand
 	data       []byte     // the text at hand
 }
@@ -50,7 +50,7 @@ func (t *treeWriter) tag(el *etree.Element) xml.StartElement {
 
 func (t *treeWriter) element(el *etree.Element) error {
 	start := t.tag(el)
-	if err := t.names.open(start); err != nil {
+	if err := t.names.Open(start); err != nil {
 		return err
 	}
 	if err := t.to.start(start, &t.names); err != nil {
@@ -72,6 +72,6 @@ func (t *treeWriter) element(el *etree.Element) error {
 			return err
 		}
 	}
-	t.names.close()
+	t.names.Close()
 	return t.to.end(start.Name)
 }

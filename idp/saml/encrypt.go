@@ -1,4 +1,4 @@
-package idp
+package saml
 
 import (
 	"crypto"
@@ -15,11 +15,11 @@ import (
 	"slices"
 )
 
-// Values of ServiceProvider.Encryption. The empty one means off.
+// Values of Encryption.Mode. The empty one means off.
 const (
-	encryptionOff         = "off"
-	encryptionIfPublished = "if-published"
-	encryptionRequired    = "required"
+	EncryptionOff         = "off"
+	EncryptionIfPublished = "if-published"
+	EncryptionRequired    = "required"
 )
 
 const (
@@ -63,23 +63,35 @@ var (
 	// who knows rsa-oaep-mgf1p knows; that algorithm's mask generation is defined
 	// with it (xmlenc-core1 5.5.2).
 	transports = []keyTransport{
-		{nsEncryption + "rsa-oaep-mgf1p", crypto.SHA1, nsSignature + "sha1", ""},
+		{nsEncryption + "rsa-oaep-mgf1p", crypto.SHA1, NSSignature + "sha1", ""},
 		{nsEncryption11 + "rsa-oaep", crypto.SHA256, nsEncryption + "sha256", nsEncryption11 + "mgf1sha256"},
 	}
 )
 
-// recipient is a key of a service provider with the algorithms that are used
+// EncryptionAlgorithms are those that can be used, for contents first, then for keys.
+func EncryptionAlgorithms() []string {
+	var all []string
+	for _, c := range contentCiphers {
+		all = append(all, c.algorithm)
+	}
+	for _, t := range transports {
+		all = append(all, t.algorithm)
+	}
+	return all
+}
+
+// Recipient is a key of a service provider with the algorithms that are used
 // towards it.
-type recipient struct {
+type Recipient struct {
 	certificate *x509.Certificate
 	public      *rsa.PublicKey
 	content     contentCipher
 	transport   keyTransport
 }
 
-// encryptionKey reads the key of a certificate. The certificate is only a holder
+// ReadEncryptionKey reads the key of a certificate. The certificate is only a holder
 // of its key: dates and chain are ignored (saml-metadata 2.4.1.1, erratum E62).
-func encryptionKey(der []byte) (*x509.Certificate, error) {
+func ReadEncryptionKey(der []byte) (*x509.Certificate, error) {
 	certificate, err := x509.ParseCertificate(der)
 	if err != nil {
 		return nil, fmt.Errorf("its certificate can't be read: %w", err)
@@ -99,12 +111,12 @@ func encryptionKey(der []byte) (*x509.Certificate, error) {
 // list, or one that names none of a kind, leaves the choice to us. CBC comes
 // after every GCM, whatever the order: preferring what protects less is no
 // preference to honour.
-func newRecipient(der []byte, methods []string, cbc bool) (recipient, error) {
-	certificate, err := encryptionKey(der)
+func newRecipient(der []byte, methods []string, cbc bool) (Recipient, error) {
+	certificate, err := ReadEncryptionKey(der)
 	if err != nil {
-		return recipient{}, err
+		return Recipient{}, err
 	}
-	r := recipient{certificate: certificate, public: certificate.PublicKey.(*rsa.PublicKey)}
+	r := Recipient{certificate: certificate, public: certificate.PublicKey.(*rsa.PublicKey)}
 	var contentNamed, transportNamed bool
 	for _, m := range methods {
 		if isKeyTransport(m) {
@@ -131,11 +143,11 @@ func newRecipient(der []byte, methods []string, cbc bool) (recipient, error) {
 	}
 	switch {
 	case r.content.algorithm == "" && !cbc:
-		return recipient{}, errors.New("its metadata names no AES-GCM for it, and CBC is not allowed")
+		return Recipient{}, errors.New("its metadata names no AES-GCM for it, and CBC is not allowed")
 	case r.content.algorithm == "":
-		return recipient{}, errors.New("its metadata names neither AES-GCM nor AES-CBC for it")
+		return Recipient{}, errors.New("its metadata names neither AES-GCM nor AES-CBC for it")
 	case r.transport.algorithm == "":
-		return recipient{}, errors.New("its metadata names no RSA-OAEP for it, and RSA 1.5 is never used")
+		return Recipient{}, errors.New("its metadata names no RSA-OAEP for it, and RSA 1.5 is never used")
 	}
 	return r, nil
 }
@@ -152,33 +164,47 @@ func isKeyTransport(algorithm string) bool {
 	return false
 }
 
-// encryptTo returns for whom assertions are encrypted (row RSP-12); nil: they go
+// EncryptionKey is a key of a service provider for encryption, with the algorithms that its metadata names for it.
+type EncryptionKey struct {
+	Certificate []byte
+	Methods     []string
+}
+
+// Encryption is what a service provider's record says of the encryption of assertions.
+type Encryption struct {
+	Mode         string // one of the words below; "" is EncryptionOff
+	Keys         []EncryptionKey
+	AllowCBC     bool
+	SignResponse bool // whether the Response around the assertion is signed, without which CBC is not used
+}
+
+// Recipient returns for whom assertions are encrypted (row RSP-12); nil: they go
 // in clear, as the record wants. An error means that they would have to be
 // encrypted and can't: then nothing is sent. A key that was published asks for
 // encryption, so one that can't be used is no reason to send in clear either.
-func (sp *provider) encryptTo() (*recipient, error) {
-	switch sp.Encryption {
-	case "", encryptionOff:
+func (e Encryption) Recipient() (*Recipient, error) {
+	switch e.Mode {
+	case "", EncryptionOff:
 		return nil, nil
-	case encryptionIfPublished:
-		if len(sp.EncryptionKeys) == 0 {
+	case EncryptionIfPublished:
+		if len(e.Keys) == 0 {
 			return nil, nil
 		}
-	case encryptionRequired:
+	case EncryptionRequired:
 	default:
-		return nil, fmt.Errorf("encryption %.40q is not known", sp.Encryption)
+		return nil, fmt.Errorf("encryption %.40q is not known", e.Mode)
 	}
-	if len(sp.EncryptionKeys) == 0 {
+	if len(e.Keys) == 0 {
 		return nil, errors.New("the record holds no key for encryption")
 	}
 	var faults []error
-	for i, k := range sp.EncryptionKeys {
-		r, err := newRecipient(k.Certificate, k.Methods, sp.AllowCBC)
+	for i, k := range e.Keys {
+		r, err := newRecipient(k.Certificate, k.Methods, e.AllowCBC)
 		if err != nil {
 			faults = append(faults, fmt.Errorf("key %d: %w", i+1, err))
 			continue
 		}
-		if r.content.cbc && !sp.SignResponse {
+		if r.content.cbc && !e.SignResponse {
 			faults = append(faults, fmt.Errorf("key %d: CBC without a signature of the Response around it", i+1))
 			continue
 		}
@@ -187,10 +213,18 @@ func (sp *provider) encryptTo() (*recipient, error) {
 	return nil, errors.Join(faults...)
 }
 
+// Algorithms are those that are used towards the recipient: for the content and for its key.
+func (r *Recipient) Algorithms() (content, key string) {
+	return r.content.algorithm, r.transport.algorithm
+}
+
+// Certificate is the one whose key is used.
+func (r *Recipient) Certificate() *x509.Certificate { return r.certificate }
+
 // encrypt adds the saml:EncryptedAssertion (saml-core 2.3.4) of an assertion.
 // random must be of cryptographic quality. The assertion has to declare every
 // namespace that it uses itself: it is read alone after decryption.
-func (r *recipient) encrypt(to octets, plain []byte, random io.Reader) (octets, error) {
+func (r *Recipient) encrypt(to octets, plain []byte, random io.Reader) (octets, error) {
 	// A fresh key for each assertion, so a nonce can't meet its like.
 	key := make([]byte, r.content.size)
 	if _, err := io.ReadFull(random, key); err != nil {
@@ -240,14 +274,14 @@ func (c contentCipher) seal(key, plain []byte, random io.Reader) ([]byte, error)
 }
 
 // write adds the XML. The wrapped key stands inside the encrypted data,
-// where every reader looks for the one key of one recipient (saml-core 6.1,
+// where every reader looks for the one key of one Recipient (saml-core 6.1,
 // erratum E43), and names the certificate, so that a service provider with two
 // keys takes the right one.
-func (r *recipient) write(to octets, wrapped, content []byte) octets {
+func (r *Recipient) write(to octets, wrapped, content []byte) octets {
 	to = slices.Grow(to, 4<<10+base64.StdEncoding.EncodedLen(len(content)))
 	to.markup("<saml:EncryptedAssertion" + declareAssertion + `><xenc:EncryptedData xmlns:xenc="` + nsEncryption + `" Type="` + nsEncryption + `Element"><xenc:EncryptionMethod`)
 	to.attribute("Algorithm", r.content.algorithm)
-	to.markup(`></xenc:EncryptionMethod><ds:KeyInfo xmlns:ds="` + nsSignature + `"><xenc:EncryptedKey><xenc:EncryptionMethod`)
+	to.markup(`></xenc:EncryptionMethod><ds:KeyInfo xmlns:ds="` + NSSignature + `"><xenc:EncryptedKey><xenc:EncryptionMethod`)
 	to.attribute("Algorithm", r.transport.algorithm)
 	to.markup("><ds:DigestMethod")
 	to.attribute("Algorithm", r.transport.digest)
