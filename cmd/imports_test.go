@@ -17,8 +17,8 @@ const everywhere = "idp/netname"
 // allowed is the map of the rooms: what each package may import of ours beside that. Tests are
 // outside of it, and so is what is pretended (see pretended).
 var allowed = map[string][]string{
-	"cmd/ssobridge":        {"cmd/internal/app"},
-	"cmd/internal/app":     {"cmd/internal/config", "web", "idp", "idp/directory", "idp/fetch", "provisioning", "partnerapi", "store", "certs", "certs/pkcs11", "cmd/internal/journal"},
+	"cmd/ssobridge":        {"cmd/internal/cli"},
+	"cmd/internal/cli":     {"cmd/internal/config", "web", "idp", "idp/directory", "idp/fetch", "provisioning", "partnerapi", "store", "certs", "certs/pkcs11", "cmd/internal/journal"},
 	"cmd/internal/config":  {"idp", "idp/directory", "provisioning", "partnerapi", "store", "certs"},
 	"cmd/internal/journal": {"store"},
 	"web":                  {"idp", "idp/directory", "provisioning", "store"},
@@ -45,10 +45,10 @@ var pretended = []string{
 
 // homes says in which room each third-party library lives.
 var homes = map[string][]string{
-	"github.com/alecthomas/kong":                    {"cmd/internal/app"},
-	"github.com/prometheus/client_golang":           {"cmd/internal/app"},
-	"github.com/schollz/progressbar/v3":             {"cmd/internal/app"},
-	"go.yaml.in/yaml/v3":                            {"cmd/internal/app", "cmd/internal/config"},
+	"github.com/alecthomas/kong":                    {"cmd/internal/cli"},
+	"github.com/prometheus/client_golang":           {"cmd/internal/cli"},
+	"github.com/schollz/progressbar/v3":             {"cmd/internal/cli"},
+	"go.yaml.in/yaml/v3":                            {"cmd/internal/cli", "cmd/internal/config"},
 	"github.com/labstack/echo/v4":                   {"web"},
 	"github.com/beevik/etree":                       {"idp", "idp/saml"},
 	"github.com/crewjam/saml":                       {}, // of tests: the other implementation that ours is compared with

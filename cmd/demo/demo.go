@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"ssobridge/certs"
-	"ssobridge/cmd/internal/app"
+	"ssobridge/cmd/internal/cli"
 	"ssobridge/cmd/internal/config"
 	"ssobridge/cmd/internal/sample"
 	"ssobridge/idp"
@@ -37,7 +37,7 @@ type demo struct {
 	log                   *slog.Logger
 
 	sandbox *sandbox.Sandbox
-	parts   *app.Parts
+	parts   *cli.Parts
 }
 
 // open makes the sandbox and the parts of the bridge. The configuration passes the
@@ -82,7 +82,7 @@ func (d *demo) open(ctx context.Context, listen string) error {
 	if err := cfg.Check(); err != nil {
 		return err
 	}
-	d.parts, err = app.Open(ctx, cfg, d.log)
+	d.parts, err = cli.Open(ctx, cfg, d.log)
 	return err
 }
 
@@ -128,11 +128,11 @@ func (d *demo) fill(ctx context.Context) error {
 		return store.Event{At: time.Now().UTC(), Actor: actor, Action: action, Outcome: "ok", Reason: "demo"}
 	}
 	// RSA with 2048 bits for a quick start: 3072, as init makes it, can take seconds.
-	_, err := app.AddFirstKey(ctx, d.parts.Store, d.parts.Sealer, d.bridgeURL, certs.RSA2048, event("key-add"))
-	if err != nil && !errors.Is(err, app.ErrHasKey) {
+	_, err := cli.AddFirstKey(ctx, d.parts.Store, d.parts.Sealer, d.bridgeURL, certs.RSA2048, event("key-add"))
+	if err != nil && !errors.Is(err, cli.ErrHasKey) {
 		return err
 	}
-	sp := app.ConstantContactSP{
+	sp := cli.ConstantContactSP{
 		EntityID: d.sandboxURL + sandbox.SPMetadata, ACS: d.sandboxURL + sandbox.ACSPath, Name: "Constant Contact (sandbox)",
 		RelayState: d.sandboxURL + sandbox.LandingPath, RelayStateIn: "query",
 	}.Record()

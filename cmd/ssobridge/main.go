@@ -1,5 +1,5 @@
 // Command ssobridge is a SAML identity provider over LDAP that signs a partner's
-// people into Constant Contact. The program itself is package app.
+// people into Constant Contact. The program itself is package cli.
 package main
 
 import (
@@ -8,12 +8,12 @@ import (
 	"os/signal"
 	"syscall"
 
-	"ssobridge/cmd/internal/app"
+	"ssobridge/cmd/internal/cli"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := app.Main(ctx, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr)
+	code := cli.Main(ctx, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
 }

@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"ssobridge/cmd/internal/app"
+	"ssobridge/cmd/internal/cli"
 	"ssobridge/cmd/internal/config"
 	"ssobridge/idp/directory/directorytest"
 	"ssobridge/store"
@@ -134,10 +134,10 @@ func randomHash() []byte {
 
 // open wires the parts of the set-up in this process, as the bridge wires them, beside it where it runs: what it stores counts only where
 // its secret key vouches for it.
-func (br *bridge) open(ctx context.Context) (*app.Parts, error) {
+func (br *bridge) open(ctx context.Context) (*cli.Parts, error) {
 	cfg, err := config.Load(br.config(), os.Environ())
 	if err != nil {
 		return nil, err
 	}
-	return app.Open(ctx, cfg, slog.New(slog.DiscardHandler))
+	return cli.Open(ctx, cfg, slog.New(slog.DiscardHandler))
 }

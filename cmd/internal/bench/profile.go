@@ -9,7 +9,7 @@ import (
 	"runtime/pprof"
 	"syscall"
 
-	"ssobridge/cmd/internal/app"
+	"ssobridge/cmd/internal/cli"
 )
 
 // profiled is the first argument of the benchmark when it starts itself as the
@@ -41,7 +41,7 @@ func serveProfiled(args []string) int {
 			}
 		}
 	}()
-	return app.Main(ctx, args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr)
+	return cli.Main(ctx, args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr)
 }
 
 // profile switches the profiler of the bridge on, or off if it is on. Without one

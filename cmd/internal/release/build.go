@@ -21,7 +21,7 @@ func build(ctx context.Context, o options, program string) error {
 	// -trimpath keeps folders out, for the C compiler too; the commit is in the version, and a build in a copy without a
 	// history must not differ. What the linker would make of the build's own ids is left out.
 	_, err := command(ctx, o.root, environment, "go", "build", "-mod=readonly", "-trimpath", "-buildvcs=false",
-		"-ldflags", "-s -w -buildid= -extldflags=-Wl,--build-id=none -X ssobridge/cmd/internal/app.release="+o.version,
+		"-ldflags", "-s -w -buildid= -extldflags=-Wl,--build-id=none -X ssobridge/cmd/internal/cli.release="+o.version,
 		"-o", program, "./cmd/ssobridge")
 	if err != nil {
 		return fmt.Errorf("build ssobridge: %w", err)

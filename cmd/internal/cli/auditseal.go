@@ -1,0 +1,156 @@
+package cli
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"ssobridge/store"
+)
+
+const (
+	sealEvery  = 10 * time.Second
+	sealLease  = 15 * time.Second // a replica that died is followed by another then
+	sealName   = "audit-seal"     // of the lease and of the key
+	sealLogged = "audit seal"     // the line in the log
+)
+
+// sealKey signs the seals of the audit and its purges. It is derived from secret_key, which never
+// stands in the database: who can write that can make no seal.
+func (p *Parts) sealKey() ed25519.PrivateKey {
+	return ed25519.NewKeyFromSeed(p.Sealer.Derive(sealName))
+}
+
+// sealAudit chains the audit's events and seals the chain every ten seconds, on one
+// replica at a time, and a last time when ctx ends.
+func (p *Parts) sealAudit(ctx context.Context) error {
+	holder := fmt.Sprintf("%d-%d", os.Getpid(), p.now().UnixNano())
+	tick := time.NewTicker(sealEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+			defer cancel()
+			defer p.compareAudit(last)
+			if err := errors.Join(p.sealOnce(last, holder), p.Store.Leases().Release(last, sealName, holder)); err != nil {
+				p.log.Warn("the audit was not sealed at the end; the next start does it", "error", err)
+			}
+			return nil
+		case <-tick.C:
+			if err := p.sealOnce(ctx, holder); err != nil && ctx.Err() == nil {
+				p.log.Warn("the audit was not sealed; tried again in ten seconds", "error", err)
+			}
+			p.compareAudit(ctx)
+		}
+	}
+}
+
+// sealOnce chains what waits and seals it, if this replica has the lease.
+func (p *Parts) sealOnce(ctx context.Context, holder string) error {
+	ours, err := p.Store.Leases().Take(ctx, sealName, holder, sealLease)
+	if err != nil || !ours {
+		return err
+	}
+	var head store.Link
+	for more := true; more && ctx.Err() == nil; {
+		c, err := p.Store.Audit().Chain(ctx)
+		if err != nil {
+			return err
+		}
+		head, more = c.Head, c.More
+		p.foreignEvents(c)
+	}
+	p.reportForeign(ctx)
+	switch sealed, err := p.Store.Audit().LastSeal(ctx); {
+	case err != nil && !errors.Is(err, store.ErrNotFound):
+		return err
+	case head.Seq == 0 || err == nil && sealed.Seq >= head.Seq:
+		return nil // nothing new
+	}
+	s := store.Seal{Seq: head.Seq, Hash: head.Hash, At: p.now().UTC().Truncate(time.Microsecond)}
+	s.Signature = ed25519.Sign(p.sealKey(), s.Message())
+	// Outside first: a seal that only the database has protects from nobody who writes it.
+	p.log.Info(sealLogged, "seq", s.Seq, "hash", s.Hash, "at", s.At, "signature", s.Signature)
+	if err := appendSeal(p.Config.Audit.Sink, s); err != nil {
+		p.log.Warn("a seal of the audit was not written to audit.sink", "error", err)
+	}
+	return p.Store.Audit().AddSeal(ctx, s)
+}
+
+// foreignTally collects foreign events until they are reported.
+type foreignTally struct {
+	count, before int
+	first         store.ForeignEvent
+	reported      time.Time
+}
+
+// foreignEvents adds what one batch of the chain found.
+func (p *Parts) foreignEvents(c store.Chained) {
+	if p.foreign.count == 0 && len(c.Foreign) > 0 {
+		p.foreign.first = c.Foreign[0]
+	}
+	p.foreign.count += len(c.Foreign)
+	p.foreign.before += c.Before
+}
+
+// reportForeign reports, once a minute at most, the audit events that somebody wrote into the database: one line in the log and one event,
+// however many there are. Who writes a million rows must not get a million of ours.
+func (p *Parts) reportForeign(ctx context.Context) {
+	t := &p.foreign
+	if now := p.now(); t.count+t.before == 0 || now.Sub(t.reported) < time.Minute && !t.reported.IsZero() && ctx.Err() == nil {
+		return
+	}
+	if t.before > 0 {
+		p.log.Info("audit events without a MAC were taken into the chain: they are of the version before", "count", t.before)
+	}
+	if t.count > 0 {
+		p.log.Error("THE AUDIT LOG HOLDS EVENTS THAT SSOBRIDGE DID NOT WRITE", "count", t.count, "first_event", t.first.ID, "at", t.first.At,
+			"action", t.first.Action, "cause", t.first.Why,
+			"hint", "somebody writes the database, or a program of an earlier version was run on it; ssobridge audit verify counts such events")
+		e := store.Event{At: p.now().UTC(), Actor: "worker", Action: "audit-foreign", Subject: fmt.Sprintf("event %d", t.first.ID), Outcome: "failed", Reason: "not_vouched"}
+		e.Detail, _ = json.Marshal(map[string]any{"count": t.count}) // numbers always encode
+		if err := p.Store.Audit().Add(ctx, e); err != nil {
+			p.log.Warn("the report of foreign audit events was not stored; tried again in ten seconds", "error", err)
+			return
+		}
+	}
+	*t = foreignTally{reported: p.now()}
+}
+
+// compareAudit holds the events that this replica has written against the database. The chain
+// is built from what stands there, so that what was changed within these seconds is told here,
+// and in the log, where the admins of the database can't take it back.
+func (p *Parts) compareAudit(ctx context.Context) {
+	changed, err := p.Store.Audit().OwnChanged(ctx)
+	if err != nil && ctx.Err() == nil {
+		p.log.Warn("the audit was not compared with what was written; tried again in ten seconds", "error", err)
+	}
+	for _, c := range changed {
+		p.log.Error("THE AUDIT IS NOT AS IT WAS WRITTEN", "event", c.ID, "action", c.Action, "at", c.At, "what", c.String())
+	}
+}
+
+// appendSeal adds a line to the sink and has it on the disk before it returns.
+func appendSeal(file string, s store.Seal) (err error) {
+	if file == "" {
+		return nil
+	}
+	line, err := json.Marshal(s)
+	if err != nil {
+		return fmt.Errorf("encode a seal: %w", err)
+	}
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		return fmt.Errorf("open audit.sink: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if _, err := f.Write(append(line, '\n')); err != nil {
+		return fmt.Errorf("write audit.sink: %w", err)
+	}
+	return f.Sync()
+}

@@ -1,0 +1,47 @@
+package cli
+
+import (
+	"errors"
+)
+
+type clockCmd struct {
+	Accept clockAcceptCmd `cmd:"" help:"Say that it is as late as the clock says, after a long stop or the restore of an old backup."`
+}
+
+type clockAcceptCmd struct {
+	Yes bool `help:"Accept it without asking."`
+}
+
+// Help is shown by clock accept --help.
+func (clockAcceptCmd) Help() string {
+	return `Audit events, traces, sessions and other records are deleted when they are older than they are kept for. A clock that jumps ahead by years would delete them all, so where it is more than 30 days apart from when a bridge last looked, or jumped by so much in several steps while the bridge ran, nothing is deleted until the clock is put right or this command says that it is right. The running bridge goes on within a minute.`
+}
+
+// Run accepts the time.
+func (c *clockAcceptCmd) Run(s *invocation) error {
+	return withSecrets(s, func(p *Parts) error {
+		err := p.believeClock(s.ctx)
+		var fault *clockFault
+		switch {
+		case err == nil:
+			s.printf("the clock is believed: there is nothing to accept\n")
+			return nil
+		case !errors.As(err, &fault):
+			return err
+		case !fault.jumped:
+			return badInput(fault, fault.fix)
+		}
+		s.printf("%s.\nWhat is older than it is kept for by that is deleted then, audit events by audit.keep.\n", fault.what)
+		if err := s.confirm(c.Yes, false, "Is it as late as that?"); err != nil {
+			return err
+		}
+		now := p.now()
+		e := s.event("clock-accept", "retention")
+		e.Detail = detail(map[string]any{"time": now.UTC()})
+		if err := p.Store.Clock().Accept(s.ctx, now, e); err != nil {
+			return err
+		}
+		s.printf("accepted: retention goes on from %s\n", minute(now))
+		return nil
+	})
+}

@@ -1,0 +1,147 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+
+	"ssobridge/idp"
+	"ssobridge/idp/directory"
+	"ssobridge/partnerapi"
+	"ssobridge/provisioning"
+	"ssobridge/store"
+	"ssobridge/web"
+)
+
+// console is the admin console; nil where nobody has a role in it.
+func (p *Parts) console() *web.Console {
+	if p.Config.ConsoleGroups().Empty() {
+		return nil
+	}
+	return &web.Console{
+		Store: p.Store, Budget: p.Budget, Provisioning: p.Provisioning, Provider: p.IdP, Directory: p.Directory,
+		PublicURL: p.Config.Console.PublicURL, AllowFrom: p.Config.ConsoleNetworks(),
+		EntityID: p.Config.EntityID, Contacts: p.Config.Contacts(), Preview: p.consolePreview, LiftLockout: p.LiftLockout, SessionIdle: p.Config.Sessions.Idle, Watch: consoleWatch{p}, Keyring: consoleKeys{p}, Providers: consoleProviders{p}, MappingFiles: consoleMappings{p}, Settings: p.settings, WebhookURL: p.webhookURL(), VerifyAudit: func(ctx context.Context) (store.Verified, error) { return p.verifyAudit(ctx, nil) }, PartnerFault: partnerFault, DirectoryFault: directoryFault,
+	}
+}
+
+// settings is the effective configuration, key by key, with secrets masked.
+func (p *Parts) settings() []web.Setting {
+	var all []web.Setting
+	for _, s := range p.Config.Settings() {
+		all = append(all, web.Setting{Key: s.Key, Value: s.Value, Source: s.Source})
+	}
+	return all
+}
+
+// partnerFault says what Constant Contact answered and what to do; "" for another error.
+func partnerFault(err error) string {
+	var p *partnerapi.Error
+	if !errors.As(err, &p) {
+		return ""
+	}
+	return p.Error() + "; " + partnerMend(err)
+}
+
+// directoryFault says what the directory has against something; "" for another error.
+func directoryFault(err error) string {
+	var d *directory.Error
+	switch {
+	case !errors.As(err, &d):
+		return ""
+	case d.Problem == directory.Unavailable:
+		return "the directory does not answer; try again later"
+	}
+	return "the directory says " + strings.ReplaceAll(string(d.Problem), "_", " ")
+}
+
+// consoleWatch is the console's way to the functions of check.
+type consoleWatch struct{ *Parts }
+
+// Expiries lists what ends, the next first.
+func (p consoleWatch) Expiries(ctx context.Context) ([]web.Expiry, error) {
+	list, err := p.Parts.Expiries(ctx)
+	all := make([]web.Expiry, 0, len(list))
+	for _, e := range list {
+		all = append(all, web.Expiry{What: e.What, NotAfter: e.NotAfter, Days: e.Days, Due: e.Due, Message: e.Message})
+	}
+	return all, err
+}
+
+// Probe tries the directory's servers and the token of Constant Contact.
+func (p consoleWatch) Probe(ctx context.Context) []web.Probe {
+	var all []web.Probe
+	for _, step := range p.Directory.Check(ctx) {
+		probe := web.Probe{Name: "directory: " + step.Name, Detail: step.Detail, Mend: step.Mend}
+		if step.Err != nil {
+			probe.Fault = step.Err.Error()
+		}
+		all = append(all, probe)
+	}
+	token := web.Probe{Name: "Constant Contact: partner token", Detail: p.Config.ConstantContact.TokenURL}
+	if _, err := p.Tokens.Token(ctx); err != nil {
+		token.Fault, token.Mend = err.Error(), "compare token_url, partner_client_id and the partner secret with what Constant Contact gave"
+	}
+	api := web.Probe{Name: "Constant Contact: partner API", Detail: p.Config.ConstantContact.BaseURL}
+	if state, err := p.Store.Breaker().State(ctx); err != nil {
+		api.Fault = err.Error()
+	} else if state.Cause != "" {
+		api.Fault, api.Mend = breakerText(state.Cause), "calls are tried again by themselves at "+state.Until.UTC().Format("15:04 MST")
+	}
+	return append(all, token, api)
+}
+
+// consolePreview is the preview command's.
+func (p *Parts) consolePreview(ctx context.Context, login, entityID string, account store.AccountID) (idp.AssertionPreview, []string, error) {
+	x, err := p.PreviewAssertion(ctx, login, entityID, account)
+	return x.AssertionPreview, x.Notes, err
+}
+
+// consoleMappings is the console's way to the functions of the mapping commands.
+type consoleMappings struct{ *Parts }
+
+// Spec looks up what a mapping names.
+func (p consoleMappings) Spec(ctx context.Context, in web.MappingInput) (provisioning.MappingSpec, error) {
+	return p.mappingSpec(ctx, mappingInput{
+		Group: in.Group, GroupPattern: in.GroupPattern, GroupBase: in.GroupBase, AttributePattern: in.AttributePattern, Person: in.Person,
+		Account: in.Account, Role: in.Role, Priority: in.Priority, Create: in.Create,
+	})
+}
+
+// Base looks up the base of a pattern of group names.
+func (p consoleMappings) Base(ctx context.Context, written string) (string, error) {
+	return p.patternBase(ctx, written)
+}
+
+// Replaced lists the mappings whose group's DN belongs to another group now.
+func (p consoleMappings) Replaced(ctx context.Context, list []store.Mapping) (map[int64]directory.Group, error) {
+	return p.replacedGroups(ctx, list)
+}
+
+// AcceptGroup lets the group that has the DN of a mapping's group now take its place.
+func (p consoleMappings) AcceptGroup(ctx context.Context, m store.Mapping, id, actor string) error {
+	return p.AcceptMappingGroup(ctx, m, id, actor)
+}
+
+// Parse reads a whole set.
+func (p consoleMappings) Parse(ctx context.Context, data []byte, actor string) ([]provisioning.MappingSpec, error) {
+	return p.parseMappings(ctx, data, "the file", false, actor)
+}
+
+// Export writes the set that holds.
+func (p consoleMappings) Export(ctx context.Context, w io.Writer) error {
+	return p.exportMappings(ctx, w)
+}
+
+// Fault puts a refusal into a sentence.
+func (consoleMappings) Fault(err error) string {
+	var command *commandError
+	if !errors.As(err, &command) {
+		return ""
+	}
+	if command.hint != "" {
+		return command.Error() + "; " + command.hint
+	}
+	return command.Error()
+}

@@ -1,0 +1,299 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"ssobridge/idp"
+	"ssobridge/idp/directory"
+	"ssobridge/provisioning"
+	"ssobridge/store"
+)
+
+type consoleCmd struct {
+	Groups consoleGroupsCmd `cmd:"" help:"The groups that give access to the console and to service providers."`
+}
+
+type consoleGroupsCmd struct {
+	List   groupsListCmd   `cmd:"" help:"Ask the directory for these groups and list them."`
+	Accept groupsAcceptCmd `cmd:"" help:"Accept another group that now has the DN of a configured one."`
+}
+
+type groupsListCmd struct{}
+
+// Help is shown by console groups list --help.
+func (groupsListCmd) Help() string {
+	return `The configuration and service providers name groups by DN. Each DN is looked up in the directory once; the group's id decides from then on, so a renamed group keeps its rights, and another group that gets the name has none.
+
+Example:
+
+    ssobridge console groups list`
+}
+
+// Run lists them.
+func (groupsListCmd) Run(s *invocation) (err error) {
+	p, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	uses, err := p.IdP.ResolveGroups(s.ctx, false)
+	if err != nil {
+		return err
+	}
+	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "GROUP\tGIVES ACCESS TO\tID\tSTATE")
+	for _, u := range uses {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", u.Written, strings.Join(u.By, ", "), dash(u.Known.ID), cmp.Or(u.Action(), u.Fault, "OK"))
+	}
+	return w.Flush()
+}
+
+type groupsAcceptCmd struct {
+	Group string `arg:"" help:"The DN as console groups list shows it."`
+	Yes   bool   `help:"Do not ask."`
+}
+
+// Help is shown by console groups accept --help.
+func (groupsAcceptCmd) Help() string {
+	return `After an organizational unit was rebuilt or the directory reloaded, a group has its old DN and a new id. It has no access until you accept it here. Look at its members first: somebody who may create groups can give any group this name.
+
+Example:
+
+    ssobridge console groups accept "cn=sso-admins,ou=groups,dc=example,dc=com"`
+}
+
+// Run accepts it.
+func (c *groupsAcceptCmd) Run(s *invocation) (err error) {
+	p, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	uses, err := p.IdP.ResolveGroups(s.ctx, false)
+	if err != nil {
+		return err
+	}
+	for _, u := range uses {
+		if u.Written != c.Group {
+			continue
+		}
+		if u.Known.OtherID == "" {
+			return failed(fmt.Errorf("no other group has the DN %s: %s", quote(c.Group), cmp.Or(u.Action(), u.Fault, "it is the group that is known")), "ssobridge console groups list shows the groups")
+		}
+		s.printChange(p.Directory.CompareGroups(s.ctx, u.Known.ID, u.Known.DN, directory.Group{ID: u.Known.OtherID, DN: u.Known.OtherDN}))
+		if err := s.confirm(c.Yes, false, fmt.Sprintf("Give the group with id %s the access of %s (%s)?", u.Known.OtherID, c.Group, strings.Join(u.By, ", "))); err != nil {
+			return err
+		}
+		err := p.IdP.AcceptGroup(s.ctx, c.Group, u.Known.OtherID, s.event("", ""))
+		if errors.Is(err, idp.ErrGroupChanged) {
+			return failed(err, "the directory changed meanwhile; run the command again")
+		}
+		if err != nil {
+			return err
+		}
+		s.printf("accepted the group with id %s\n", u.Known.OtherID)
+		return nil
+	}
+	return badInput(fmt.Errorf("nothing names the group %s", quote(c.Group)), "copy the DN from ssobridge console groups list")
+}
+
+// seenLine says in words which group has an id, and who is in it.
+func seenLine(g directory.SeenGroup) string {
+	text := fmt.Sprintf("id %s, %s", cmp.Or(g.ID, "none"), g.DN)
+	switch {
+	case g.Gone:
+		return fmt.Sprintf("id %s, last seen as %s, no longer in the directory", g.ID, g.DN)
+	case g.Unlisted:
+		return text + ", members unknown: the directory does not list them"
+	case g.Total == 0:
+		return text + ", no direct members"
+	}
+	names := make([]string, 0, len(g.Members))
+	for _, m := range g.Members {
+		names = append(names, m.Name)
+	}
+	text += fmt.Sprintf(", %d direct members: %s", g.Total, strings.Join(names, ", "))
+	if g.Total > len(names) {
+		text += ", …"
+	}
+	return text
+}
+
+// printChange shows the group that had a name and the one that has it now.
+func (s *invocation) printChange(change directory.GroupChange) {
+	s.printf("before: %s\nnow:    %s\n", seenLine(change.Before), seenLine(change.Now))
+}
+
+// resolveWritten asks for groups that a command has just named, and says what came of it. The command has done its work: what
+// does not resolve now is tried again by the server.
+func (p *Parts) resolveWritten(s *invocation, groups []string) {
+	if len(groups) == 0 {
+		return
+	}
+	uses, err := p.IdP.ResolveGroups(s.ctx, true)
+	if err != nil {
+		s.printf("warning: the groups were not looked up: %v\n", err)
+		return
+	}
+	for _, u := range uses {
+		for _, g := range groups {
+			if act := u.Action(); u.Written == g && act != "" {
+				s.printf("warning: group %s: %s\n", g, act)
+			}
+		}
+	}
+}
+
+// nameIDRisks says of a service provider's NameID which attributes in it people can usually edit themselves.
+func (p *Parts) nameIDRisks(sp store.ServiceProvider) (risks []string) {
+	for _, attribute := range idp.NameIDRisks(sp, p.Directory.Sources()) {
+		risks = append(risks, "its NameID is made of "+attribute+", which people can often edit at their own entry, and would become somebody else at this service provider")
+	}
+	return risks
+}
+
+type mappingAcceptGroupCmd struct {
+	ID  int64 `arg:"" name:"id" help:"The number that mapping list shows."`
+	Yes bool  `help:"Do not ask."`
+}
+
+// Help is shown by mapping accept-group --help.
+func (mappingAcceptGroupCmd) Help() string {
+	return `A mapping keeps its group by the group's id. After a group was deleted and made again under the same DN, the new one has no access until you accept it here. Look at its members first.
+
+Example:
+
+    ssobridge mapping accept-group 7`
+}
+
+// Run accepts the group.
+func (c *mappingAcceptGroupCmd) Run(s *invocation) (err error) {
+	p, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	m, err := p.Provisioning.Mapping(s.ctx, c.ID)
+	if errors.Is(err, store.ErrNotFound) {
+		return badInput(fmt.Errorf("there is no mapping %d", c.ID), "ssobridge mapping list shows all")
+	}
+	if err != nil {
+		return err
+	}
+	now, err := p.mappingGroup(s.ctx, m)
+	if err != nil {
+		return err
+	}
+	s.printChange(p.Directory.CompareGroups(s.ctx, m.GroupID, m.GroupDN, now))
+	if err := s.confirm(c.Yes, false, fmt.Sprintf("Give the group with id %s the access of mapping %d?", now.ID, m.ID)); err != nil {
+		return err
+	}
+	if err := p.AcceptMappingGroup(s.ctx, m, now.ID, actor(s.environ)); err != nil {
+		return err
+	}
+	s.printf("mapping %d is for the group with id %s\n", m.ID, now.ID)
+	return nil
+}
+
+// mappingGroup is the group that has the DN of a mapping's group now and is another one.
+func (p *Parts) mappingGroup(ctx context.Context, m store.Mapping) (directory.Group, error) {
+	if m.Kind != store.GroupMapping {
+		return directory.Group{}, badInput(fmt.Errorf("mapping %d is not for one group", m.ID), "ssobridge mapping list shows whom it is for")
+	}
+	now, err := p.Directory.Group(ctx, m.GroupDN)
+	if err != nil {
+		return now, directoryError(err, "find the group "+quote(m.GroupDN), "no group has this DN; add a mapping for the right one")
+	}
+	if now.ID == "" || now.ID == m.GroupID {
+		return now, failed(fmt.Errorf("the DN of mapping %d belongs to the group that is mapped", m.ID), "there is nothing to accept")
+	}
+	return now, nil
+}
+
+// AcceptMappingGroup lets the group that has the DN of a mapping's group now take its place, if it still is the one with this
+// id. Console and command both call it.
+func (p *Parts) AcceptMappingGroup(ctx context.Context, m store.Mapping, id, actor string) error {
+	// Asked again at this moment: the one who looked may have seen another group.
+	now, err := p.mappingGroup(ctx, m)
+	if err != nil {
+		return err
+	}
+	if now.ID != id {
+		return failed(fmt.Errorf("accept the group of mapping %d: %w", m.ID, idp.ErrGroupChanged), "the directory changed meanwhile; look at it again")
+	}
+	return p.Provisioning.AcceptGroup(ctx, m, now, actor)
+}
+
+// replacedGroups lists the mappings whose group's DN belongs to another group now. It asks the directory once for each.
+func (p *Parts) replacedGroups(ctx context.Context, list []store.Mapping) (map[int64]directory.Group, error) {
+	found := map[int64]directory.Group{}
+	known := map[string]directory.Group{}
+	for _, m := range list {
+		if m.Kind != store.GroupMapping || m.GroupID == "" {
+			continue
+		}
+		g, seen := known[m.GroupDN]
+		if !seen {
+			var err error
+			g, err = p.Directory.Group(ctx, m.GroupDN)
+			var problem *directory.Error
+			switch {
+			case errors.As(err, &problem) && problem.Problem == directory.BadData:
+				g = directory.Group{}
+			case err != nil:
+				return nil, fmt.Errorf("look up the groups of mappings: %w", err)
+			}
+			known[m.GroupDN] = g
+		}
+		if g.ID != "" && g.ID != m.GroupID {
+			found[m.ID] = g
+		}
+	}
+	return found, nil
+}
+
+// checkGroups asks for the groups that are named by DN and looks for those whose name was taken by another.
+func checkGroups(ctx context.Context, r *report, p *Parts) {
+	uses, err := p.IdP.ResolveGroups(ctx, false)
+	if err != nil {
+		r.fail("groups", err, "")
+		return
+	}
+	for _, u := range uses {
+		step, act := "group "+u.Written+" ("+strings.Join(u.By, ", ")+")", u.Action()
+		switch {
+		case u.Known.OtherID != "":
+			r.fail(step, act, "look at both groups and accept the new one: ssobridge console groups accept "+quote(u.Written))
+		case act != "":
+			r.warn(step, act, "compare the DN with the directory; ssobridge console groups list shows all")
+		case u.Fault != "":
+			r.warn(step, u.Fault, "")
+		default:
+			r.ok(step, "id "+u.Known.ID)
+		}
+	}
+	list, err := p.Provisioning.ListMappings(ctx)
+	if err != nil {
+		return // checkMappings says so
+	}
+	replaced, err := p.replacedGroups(ctx, list)
+	if err != nil {
+		r.warn("groups of mappings", err.Error(), "")
+		return
+	}
+	for _, m := range list {
+		if m.Kind == store.GroupMapping && m.GroupID == "" {
+			r.warn(fmt.Sprintf("mapping %d", m.ID), "its group is known by DN alone, so whoever can create a group with this DN gets its access",
+				"let the service account read "+cmp.Or(p.Config.Directory.GroupIDAttribute, "the id")+" of groups, then add the mapping again: "+provisioning.Who(m))
+		}
+		if g, ok := replaced[m.ID]; ok {
+			r.fail(fmt.Sprintf("mapping %d", m.ID), fmt.Sprintf("its DN %s now belongs to another group (id %s, before %s), which is refused", m.GroupDN, g.ID, m.GroupID),
+				fmt.Sprintf("look at both groups and accept the new one: ssobridge mapping accept-group %d", m.ID))
+		}
+	}
+}

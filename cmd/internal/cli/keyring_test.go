@@ -1,0 +1,221 @@
+package cli_test
+
+import (
+	"encoding/pem"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"ssobridge/certs"
+	"ssobridge/cmd/internal/cli"
+	"ssobridge/cmd/internal/config"
+	"ssobridge/store"
+)
+
+// at is a clock that the test moves.
+type at struct{ time.Time }
+
+func (a *at) now() time.Time { return a.Time }
+
+// newParts are the parts of a fresh folder, with a clock and a log of the test's.
+func newParts(t testing.TB, change func(*config.Config)) (*cli.Parts, *at, *buffer) {
+	t.Helper()
+	folder := initFolder(t)
+	cfg, err := config.Load(filepath.Join(folder, "ssobridge.yaml"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	log := &buffer{}
+	p, err := cli.Open(t.Context(), cfg, slog.New(slog.NewTextHandler(log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	clock := &at{time.Now().UTC().Truncate(time.Second).Add(time.Second)}
+	p.SetNow(clock.now)
+	return p, clock, log
+}
+
+// selfSigned is a certificate that ends after life.
+func selfSigned(t testing.TB, name string, from time.Time, life time.Duration) *certs.Key {
+	t.Helper()
+	key, err := certs.Generate(certs.P256, name, life, from, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// KEY-03: everything that ends is there as data: our keys, certificates of service providers,
+// their metadata, the directory's authority, our TLS certificate; each once.
+func TestKEY03Expiries(t *testing.T) {
+	start := time.Now().UTC().Truncate(time.Second)
+	authority := selfSigned(t, "Example CA", start, 20*24*time.Hour)
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: authority.Certificate.Raw})
+	if err := os.WriteFile(file, slices.Concat(block, block), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p, clock, log := newParts(t, func(c *config.Config) { c.Directory.CAFile = file })
+	signing, sealing := selfSigned(t, "sp", start, 10*24*time.Hour), selfSigned(t, "sp", start, 300*24*time.Hour)
+	sp := store.ServiceProvider{
+		EntityID: "https://wiki.example.test", Kind: store.PlainSAML, Enabled: true,
+		Certificates:   [][]byte{signing.Certificate.Raw, signing.Certificate.Raw, {1, 2}},
+		EncryptionKeys: []store.EncryptionKey{{Certificate: sealing.Certificate.Raw}},
+		Source:         &store.Source{URL: "https://wiki.example.test/metadata", ValidUntil: start.Add(5 * 24 * time.Hour)},
+	}
+	if err := p.Store.ServiceProviders().Put(t.Context(), sp, store.Event{Action: "sp-add"}); err != nil {
+		t.Fatal(err)
+	}
+	sp.EntityID, sp.Enabled = "https://off.example.test", false
+	if err := p.Store.ServiceProviders().Put(t.Context(), sp, store.Event{Action: "sp-add"}); err != nil {
+		t.Fatal(err)
+	}
+	ends, err := p.Expiries(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range ends {
+		got = append(got, e.Use)
+		if e.Due != (e.NotAfter.Sub(clock.now()) < 90*24*time.Hour) || e.Due != (e.Message != "") {
+			t.Errorf("%+v: due or not?", e)
+		}
+	}
+	want := []string{"sp_metadata", "sp_signing", "directory_ca", "sp_encryption", "signing"}
+	if !slices.Equal(got, want) {
+		t.Errorf("ends %v, want %v", got, want)
+	}
+
+	// In the log at the start, and once a day for each; more of them as time passes.
+	look := p.ExpiryLog()
+	lines := func() int { return strings.Count(log.String(), "not_after=") }
+	for _, c := range []struct {
+		after time.Duration
+		want  int
+	}{
+		{0, 3}, {0, 3}, {23 * time.Hour, 3}, {time.Hour, 6}, {time.Hour, 6},
+		{210 * 24 * time.Hour, 10}, // 91 days before its end the encryption certificate is not due yet, 89 days before it is
+	} {
+		clock.Time = clock.Add(c.after)
+		look(t.Context())
+		if got := lines(); got != c.want {
+			t.Fatalf("%s later: %d lines, want %d:\n%s", c.after, got, c.want, log.String())
+		}
+	}
+	if text := log.String(); !strings.Contains(text, "certificate of https://wiki.example.test ends in 9 days") && !strings.Contains(text, "certificate of https://wiki.example.test ends in 10 days") {
+		t.Errorf("log:\n%s", text)
+	}
+}
+
+// KEY-03: what can't be read is said, and the rest is still there.
+func TestKEY03ExpiriesWithFault(t *testing.T) {
+	p, _, _ := newParts(t, func(c *config.Config) { c.TLS.Cert = filepath.Join(t.TempDir(), "none.crt") })
+	ends, err := p.Expiries(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "none.crt") || len(ends) != 1 {
+		t.Errorf("%d ends, %v", len(ends), err)
+	}
+}
+
+// KEY-01: a switch is written down once, with an event, by whichever replica comes first; how
+// the keys stand is told by the clock before that.
+func TestKEY01SettleKeys(t *testing.T) {
+	p, clock, _ := newParts(t, nil)
+	ctx := t.Context()
+	const entityID = "https://wiki.example.test"
+	if err := p.Store.ServiceProviders().Put(ctx, store.ServiceProvider{EntityID: entityID, Kind: store.PlainSAML, HoldsCertificates: "one"}, store.Event{Action: "sp-add"}); err != nil {
+		t.Fatal(err)
+	}
+	event := func(action string) store.Event {
+		return store.Event{At: clock.now(), Actor: "admin:test", Action: action, Outcome: "ok"}
+	}
+	key, state, err := p.GenerateKey(ctx, cli.NewKey{Algorithm: certs.P256}, event("key-add"))
+	if err != nil || state != certs.Next {
+		t.Fatal(state, err)
+	}
+	if err := p.PublishKey(ctx, key.ID, event("key-publish")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.PromoteKey(ctx, certs.Promotion{Key: key.ID, EntityID: entityID, By: "Kim"}, event("key-promote")); !errors.Is(err, certs.ErrHoldsOne) {
+		t.Errorf("promoted without a time: %v", err)
+	}
+	when := clock.Add(time.Hour)
+	if _, err := p.PromoteKey(ctx, certs.Promotion{Key: key.ID, EntityID: entityID, At: when}, event("key-promote")); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.SettleKeys(ctx); err != nil {
+		t.Fatal(err)
+	}
+	clock.Time = when
+	status, err := p.KeyStatus(ctx)
+	if err != nil || status.Ring.KeyFor(entityID, when) != key.ID {
+		t.Errorf("status %+v, %v", status.Ring, err)
+	}
+	for range 2 {
+		if err := p.SettleKeys(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	switches, err := p.Store.Audit().List(ctx, store.Filter{Action: "key-switch"})
+	if err != nil || len(switches) != 1 {
+		t.Errorf("events %+v, %v", switches, err)
+	}
+	for action, want := range map[string]int{"key-add": 2, "key-publish": 1, "key-promote": 1} {
+		if list, err := p.Store.Audit().List(ctx, store.Filter{Action: action}); err != nil || len(list) != want {
+			t.Errorf("%d events %s, %v, want %d", len(list), action, err, want)
+		}
+	}
+
+	// KEY-02: a retired key's private part is gone from the store.
+	old := status.Keys[0]
+	if err := p.RetireKey(ctx, old.ID, event("key-retire")); err != nil {
+		t.Fatal(err)
+	}
+	if status, err = p.KeyStatus(ctx); err != nil || len(status.Keys[0].Private) > 0 || status.Keys[0].State != "retired" || len(status.Keys[1].Private) == 0 {
+		t.Errorf("keys %+v, %v", status.Keys, err)
+	}
+}
+
+// People who wait for a switch must still have their sign-in when it is over; half a token is none.
+func TestKeyConfigurationFaults(t *testing.T) {
+	cfg, err := config.Load(filepath.Join(initFolder(t), "ssobridge.yaml"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name   string
+		change func(*config.Config)
+		want   string
+	}{
+		{"longer than a sign-in", func(c *config.Config) {
+			c.Keys.SwitchBefore, c.Keys.SwitchAfter, c.SignIn.Life = 10*time.Minute, 10*time.Minute, 20*time.Minute
+		}, "keys.switch_after"},
+		{"too long", func(c *config.Config) { c.Keys.SwitchBefore = 31 * time.Minute }, "keys.switch_before"},
+		{"none", func(c *config.Config) { c.Keys.SwitchAfter = 0 }, "keys.switch_after"},
+		{"module that is not there", func(c *config.Config) {
+			c.PKCS11 = config.PKCS11{Module: "/nowhere.so", TokenLabel: "x", PIN: "1"}
+		}, "pkcs11.module"},
+		{"label alone", func(c *config.Config) { c.PKCS11.TokenLabel = "x" }, "pkcs11.module"},
+		{"PIN alone", func(c *config.Config) { c.PKCS11.PIN = "1234-Pin" }, "pkcs11.module"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			changed := cfg
+			c.change(&changed)
+			if err := changed.Check(); err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "1234-Pin") {
+				t.Errorf("%v, want a fault of %s", err, c.want)
+			}
+		})
+	}
+}

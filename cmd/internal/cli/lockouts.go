@@ -1,0 +1,225 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"ssobridge/idp"
+	"ssobridge/idp/directory"
+	"ssobridge/store"
+)
+
+type lockoutsCmd struct {
+	List lockoutsListCmd `cmd:"" help:"List the people and addresses whose tries to log in are used up."`
+	Lift lockoutsLiftCmd `cmd:"" help:"Give tries back to a person or an address."`
+}
+
+type lockoutsListCmd struct {
+	JSON bool `name:"json" help:"Print JSON lines."`
+}
+
+// Help is shown by lockouts list --help.
+func (lockoutsListCmd) Help() string {
+	return `People whose wrong passwords or second factors reached sign_in.login_failures, until when, and addresses whose tries go one at a time because of 300 failures within an hour. Up to 200 are shown.
+
+Examples:
+
+    ssobridge lockouts list
+
+    ssobridge lockouts list --json`
+}
+
+// Run lists them.
+func (c *lockoutsListCmd) Run(s *invocation) (err error) {
+	p, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	all, err := p.IdP.Lockouts(s.ctx)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		enc := json.NewEncoder(s.stdout)
+		for _, l := range all {
+			if err := enc.Encode(l); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if len(all) == 0 {
+		s.printf("nobody is locked out\n")
+		return nil
+	}
+	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "WHO\tLOGIN\tTRIES\tLIMIT\tUNTIL (UTC)\tWHAT")
+	for _, l := range all {
+		who := l.Address
+		if l.Person != "" {
+			who = string(l.Person)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\n", who, plainText(l.Login), l.Tries, l.Limit, l.Until.UTC().Format(time.DateTime), lockoutText(l))
+	}
+	return w.Flush()
+}
+
+// plainText is a value of the directory without what a terminal would act on.
+func plainText(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 {
+			return '?'
+		}
+		return r
+	}, text)
+}
+
+// lockoutText says what a lockout means.
+func lockoutText(l idp.Lockout) string {
+	switch {
+	case l.Kind == store.TryAddress:
+		return "tries of this address go one at a time"
+	case l.Kind == store.TryCode && l.Browser:
+		return "second factor locked in one browser"
+	case l.Kind == store.TryCode:
+		return "second factor locked in browsers that never proved one"
+	case l.Everybody:
+		return "password locked in every browser"
+	}
+	return "password locked in browsers that the person did not use before"
+}
+
+type lockoutsLiftCmd struct {
+	Who  string `arg:"" placeholder:"PERSON|LOGIN|ADDRESS" help:"Person id, login name, or client address (also a block such as 2001:db8::/64)."`
+	JSON bool   `name:"json" help:"Print JSON."`
+}
+
+// Help is shown by lockouts lift --help.
+func (lockoutsLiftCmd) Help() string {
+	return `A person gets back as many tries as the directory still leaves: it counts wrong passwords itself, and past its own limit it would lock the account there. Where it has locked the account already, this says so and until when; only the directory's tools unlock it.
+
+Examples:
+
+    ssobridge lockouts lift alice
+
+    ssobridge lockouts lift 192.0.2.7`
+}
+
+// Run lifts.
+func (c *lockoutsLiftCmd) Run(s *invocation) (err error) {
+	p, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	l, err := p.LiftLockout(s.ctx, c.Who, s.event("", ""))
+	if err != nil && !errors.Is(err, idp.ErrNotLocked) {
+		return err
+	}
+	if c.JSON {
+		if err := json.NewEncoder(s.stdout).Encode(l); err != nil {
+			return err
+		}
+	}
+	there := l.Directory
+	switch {
+	case there != nil && there.Locked:
+		return failed(fmt.Errorf("the directory itself has locked the account of %s%s", quote(c.Who), lockedUntil(*there)), "unlock it with the directory's tools; until then no password is taken")
+	case err != nil:
+		return badInput(fmt.Errorf("no tries of %s are counted that can be given back%s", quote(c.Who), leaves(l)), "ssobridge lockouts list shows who is locked out")
+	case c.JSON:
+		return nil
+	}
+	s.printf("gave back %d tries of %s\n", l.Given, c.Who)
+	if text := leaves(l); text != "" {
+		s.printf("%s\n", strings.TrimPrefix(text, ": "))
+	}
+	return nil
+}
+
+// leaves says what the directory leaves, where that is less than our own limit or can't be told.
+func leaves(l idp.Lifted) string {
+	switch there := l.Directory; {
+	case l.Limit == 0 || there == nil:
+		return ""
+	case l.Left < l.Limit && there.Policy != nil:
+		return fmt.Sprintf(": the directory counts %d wrong passwords and locks the account at %d, so %d tries are left", there.Failures, there.Policy.Threshold, l.Left)
+	case !there.Counted:
+		return ": the directory does not show its own count of wrong passwords"
+	}
+	return ""
+}
+
+func lockedUntil(l directory.Lockout) string {
+	if l.Until.IsZero() {
+		return ""
+	}
+	return " until " + l.Until.UTC().Format(time.DateTime) + " UTC"
+}
+
+// LiftLockout lifts what is counted of a person, a login name or a client address. Console and command come here.
+func (p *Parts) LiftLockout(ctx context.Context, who string, event store.Event) (idp.Lifted, error) {
+	who = strings.TrimSpace(who)
+	if _, err := netip.ParseAddr(who); err == nil {
+		return p.IdP.LiftAddress(ctx, who, event)
+	}
+	if _, err := netip.ParsePrefix(who); err == nil {
+		return p.IdP.LiftAddress(ctx, who, event)
+	}
+	person := store.PersonID(who)
+	locked, err := p.IdP.LockoutsOf(ctx, person)
+	if err != nil {
+		return idp.Lifted{}, err
+	}
+	if len(locked) == 0 {
+		if person, err = p.personID(ctx, who); err != nil {
+			return idp.Lifted{}, err
+		}
+	}
+	l, err := p.IdP.LiftPerson(ctx, person, event)
+	var failed *directory.Error
+	if errors.As(err, &failed) {
+		return l, directoryError(err, "lift the lockout of "+quote(who), "try again when the directory answers")
+	}
+	return l, err
+}
+
+// checkLockout compares our limit of wrong passwords with the directory's: it must stay below.
+func checkLockout(ctx context.Context, r *report, p *Parts) {
+	const step = "directory: lockout"
+	ours, window := p.Config.SignIn.LoginFailures, p.Config.SignIn.LoginWindow
+	policies, err := p.Directory.LockoutPolicies(ctx)
+	if err != nil {
+		r.ok(step, fmt.Sprintf("its password policies can't be read (%v): see to it that no account is locked before %d wrong passwords", err, ours+1))
+		return
+	}
+	fine := true
+	for _, policy := range policies {
+		if policy.Threshold == 0 {
+			continue
+		}
+		switch {
+		case ours >= policy.Threshold:
+			fine = false
+			r.fail(step, fmt.Sprintf("%s locks an account at %d wrong passwords, and sign_in.login_failures lets %d through: a stranger can lock people out of everything", policy.DN, policy.Threshold, ours),
+				fmt.Sprintf("set sign_in.login_failures below %d, or raise the directory's limit", policy.Threshold))
+		case policy.Window == 0:
+			fine = false
+			r.warn(step, fmt.Sprintf("%s never forgets wrong passwords: those of several windows add up to its limit of %d", policy.DN, policy.Threshold), "let the directory forget them after a time (pwdFailureCountInterval)")
+		case policy.Window > window:
+			fine = false
+			r.warn(step, fmt.Sprintf("%s remembers wrong passwords for %v, and sign_in.login_window is %v: those of several windows add up to its limit of %d", policy.DN, policy.Window, window, policy.Threshold),
+				fmt.Sprintf("set sign_in.login_window to %v", policy.Window))
+		}
+	}
+	if fine {
+		r.ok(step, fmt.Sprintf("sign_in.login_failures of %d stays below the limits of %d password policies", ours, len(policies)))
+	}
+}

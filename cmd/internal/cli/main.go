@@ -1,0 +1,215 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os/user"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"ssobridge/cmd/internal/config"
+	"ssobridge/store"
+)
+
+// Exit codes of the program.
+const (
+	exitOK     = 0 // done; for check: no step failed
+	exitFailed = 1 // it could not be done, or a step of check failed
+	exitUsage  = 2 // bad input: arguments, configuration, a file that was given
+
+	exitDiffers = 3 // there are differences, of commands that compare
+)
+
+// grammar is the command line.
+type grammar struct {
+	Config string `short:"c" placeholder:"FILE" help:"The configuration file. Default: what SSOBRIDGE_CONFIG names, else /etc/ssobridge/ssobridge.yaml."`
+
+	Serve   serveCmd   `cmd:"" help:"Run the bridge."`
+	Init    initCmd    `cmd:"" help:"Write a commented configuration and make the first signing key."`
+	Check   checkCmd   `cmd:"" help:"Check configuration, store, directory, partner token, keys and service providers."`
+	Mapping mappingCmd `cmd:"" help:"Say who gets which role in which client account."`
+
+	Provision provisionCmd `cmd:"" help:"See and create everybody who is to have a Constant Contact user."`
+	Users     usersCmd     `cmd:"" help:"The ledger of Constant Contact users: list, tell, suspend, tick off."`
+	Accounts  accountsCmd  `cmd:"" help:"The client accounts: list, create, change the plan, cancel."`
+	Webhooks  webhooksCmd  `cmd:"" help:"Constant Contact's notices that a client account has changed."`
+	Budget    budgetCmd    `cmd:"" help:"Show how many calls to Constant Contact today still allows."`
+
+	Console consoleCmd `cmd:"" help:"The admin console: the groups that give access."`
+
+	Admin    adminCmd    `cmd:"" help:"Second factors: invite to enrol one, list, remove."`
+	Lockouts lockoutsCmd `cmd:"" help:"See and lift lockouts after wrong passwords."`
+
+	SP       spCmd       `cmd:"" name:"sp" help:"Register service providers."`
+	Keys     keysCmd     `cmd:"" help:"Make signing keys and roll them over."`
+	Secrets  secretsCmd  `cmd:"" help:"Replace the secret key that seals keys and second factors."`
+	Clock    clockCmd    `cmd:"" help:"Say that the clock is right, where retention waits for that."`
+	Audit    auditCmd    `cmd:"" help:"Show and export who did what."`
+	Trace    traceCmd    `cmd:"" help:"Show what sign-ins did, step by step."`
+	Explain  explainCmd  `cmd:"" help:"Show what would happen if a person signed in. Changes nothing."`
+	Preview  previewCmd  `cmd:"" help:"Show the assertion that a person would get at a service provider. Sends nothing."`
+	Metadata metadataCmd `cmd:"" help:"Print the SAML metadata of this identity provider."`
+	Backup   backupCmd   `cmd:"" help:"Copy the SQLite database, also while the bridge runs."`
+	Restore  restoreCmd  `cmd:"" help:"Put a backup in the place of the SQLite database. The bridge must be stopped."`
+	Health   healthCmd   `cmd:"" help:"Ask a running bridge whether it is ready."`
+	Version  versionCmd  `cmd:"" help:"Print the version."`
+}
+
+const description = `A SAML identity provider over LDAP that signs a partner's people into Constant Contact.
+
+Exit codes: 0 done, 1 failed, 2 bad input (arguments, configuration, a given file), 3 there are differences (of commands that compare).`
+
+// invocation is what a command runs with.
+type invocation struct {
+	ctx            context.Context
+	environ        []string
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	terminal       io.Writer // standard error as it is, for progress bars of our own and nothing else
+	config         string    // the file
+	now            func() time.Time
+}
+
+// commandError is an error with the next step for the person at the keyboard.
+type commandError struct {
+	err  error
+	hint string
+	code int
+}
+
+func (e *commandError) Error() string { return e.err.Error() }
+func (e *commandError) Unwrap() error { return e.err }
+
+func badInput(err error, hint string) error { return &commandError{err, hint, exitUsage} }
+func failed(err error, hint string) error   { return &commandError{err, hint, exitFailed} }
+
+// helpShown ends the parsing after --help.
+type helpShown struct{}
+
+// Main runs the command that args (without the program's name) ask for, and returns
+// the exit code. environ is in the form of os.Environ. It never exits the process.
+func Main(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
+	terminal, out, errs := stderr, &cleanWriter{to: stdout}, &cleanWriter{to: stderr}
+	defer func() { _ = errors.Join(out.Close(), errs.Close()) }()
+	stdout, stderr = out, errs
+	s := &invocation{ctx: ctx, environ: environ, stdin: stdin, stdout: stdout, stderr: stderr, terminal: terminal, now: time.Now}
+	err := s.run(args)
+	if err == nil {
+		return exitOK
+	}
+	code, hint := classify(err)
+	if code != exitDiffers { // which is an answer, not a failure
+		fmt.Fprintf(stderr, "ssobridge: error: %v\n", err)
+	}
+	if hint != "" {
+		fmt.Fprintf(stderr, "hint: %s\n", hint)
+	}
+	return code
+}
+
+func (s *invocation) run(args []string) (err error) {
+	var g grammar
+	parser, err := kong.New(&g, kong.Name("ssobridge"), kong.Description(description), kong.Writers(s.stdout, s.stderr),
+		kong.Exit(func(int) { panic(helpShown{}) }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 110}))
+	if err != nil {
+		return fmt.Errorf("build the command line: %w", err)
+	}
+	defer func() {
+		switch r := recover(); r.(type) {
+		case nil, helpShown:
+		default:
+			panic(r)
+		}
+	}()
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	command, err := parser.Parse(args)
+	if err != nil {
+		var parse *kong.ParseError
+		hint := "see ssobridge --help"
+		if errors.As(err, &parse) && parse.Context != nil && parse.Context.Selected() != nil {
+			hint = "see " + parse.Context.Selected().FullPath() + " --help"
+		}
+		return badInput(err, hint)
+	}
+	s.config = config.File(g.Config, s.environ)
+	return command.Run(s)
+}
+
+// classify gives an error its exit code, in this one place (kong has codes of its own).
+func classify(err error) (code int, hint string) {
+	var (
+		command *commandError
+		fault   *config.Error
+	)
+	switch {
+	case errors.As(err, &command):
+		return command.code, command.hint
+	case errors.As(err, &fault):
+		return exitUsage, "docs/configuration.md explains every key; nothing was changed"
+	}
+	if mends := fieldMends(err); len(mends) > 0 {
+		return exitUsage, strings.Join(mends, "\nhint: ")
+	}
+	switch {
+	case errors.Is(err, context.Canceled):
+		return exitFailed, "it was interrupted"
+	}
+	return exitFailed, ""
+}
+
+func lookup(environ []string, name string) string {
+	i := slices.IndexFunc(environ, func(e string) bool { return strings.HasPrefix(e, name+"=") })
+	if i < 0 {
+		return ""
+	}
+	return environ[i][len(name)+1:]
+}
+
+// open reads the configuration and makes the parts. The log of a command shows
+// warnings only, as text: its output is for the person who typed it.
+func (s *invocation) open() (*Parts, error) {
+	cfg, err := config.Load(s.config, s.environ)
+	if err != nil {
+		return nil, err
+	}
+	return Open(s.ctx, cfg, s.log())
+}
+
+func (s *invocation) log() *slog.Logger {
+	return NewLogger(config.Log{Format: "text", Level: "warn"}, s.stderr)
+}
+
+// actor names who gave a command, for the audit: the user of the operating system.
+func actor(environ []string) string {
+	name := "unknown"
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		name = u.Username
+	}
+	// Under sudo the user is root; who called it is the better answer, and root may
+	// set SUDO_USER to anything anyway.
+	if caller := lookup(environ, "SUDO_USER"); name == "root" && caller != "" {
+		name = caller + " (root)"
+	}
+	return "admin:" + name
+}
+
+// event is the audit event of a change by command.
+func (s *invocation) event(action, subject string) store.Event {
+	return store.Event{At: s.now().UTC(), Actor: actor(s.environ), Action: action, Subject: subject, Outcome: "ok", Reason: "command"}
+}
+
+func (s *invocation) printf(format string, args ...any) {
+	fmt.Fprintf(s.stdout, format, args...)
+}
+
+// quote shows a value in a message, shortened.
+func quote(s string) string { return fmt.Sprintf("%.60q", s) }

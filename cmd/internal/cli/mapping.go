@@ -1,0 +1,206 @@
+package cli
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"strconv"
+	"text/tabwriter"
+
+	"ssobridge/provisioning"
+	"ssobridge/store"
+)
+
+type mappingCmd struct {
+	Add         mappingAddCmd         `cmd:"" help:"Add a mapping."`
+	List        mappingListCmd        `cmd:"" help:"List all mappings."`
+	Set         mappingSetCmd         `cmd:"" help:"Change account, role, priority of a mapping, or when its users are created."`
+	Exchange    mappingExchangeCmd    `cmd:"" help:"Give two mappings each other's priority."`
+	Off         mappingOffCmd         `cmd:"" help:"Switch a mapping off: it is kept, and gives nobody anything."`
+	On          mappingOnCmd          `cmd:"" help:"Switch a mapping on again."`
+	Remove      mappingRemoveCmd      `cmd:"" help:"Remove a mapping."`
+	History     mappingHistoryCmd     `cmd:"" help:"Show what a mapping was, and who changed it."`
+	AcceptGroup mappingAcceptGroupCmd `cmd:"" help:"Accept another group that now has the DN of the mapped one."`
+	Return      mappingReturnCmd      `cmd:"" help:"Make a mapping what it was."`
+	Export      mappingExportCmd      `cmd:"" help:"Write all mappings as a file for plan and apply."`
+	Plan        mappingPlanCmd        `cmd:"" help:"Show what a file of mappings would change, and for whom."`
+	Apply       mappingApplyCmd       `cmd:"" help:"Make a file of mappings the ones that hold."`
+}
+
+type mappingAddCmd struct {
+	Group            string `xor:"who" required:"" placeholder:"DN" help:"Members of this group."`
+	GroupPattern     string `xor:"who" required:"" placeholder:"PATTERN" help:"Members of the groups whose name fits, such as ctct-{account}-{role}."`
+	AttributePattern string `xor:"who" required:"" placeholder:"ATTR=PATTERN" help:"People with a value of this attribute that fits, such as employeeType=ctct:{account}:{role}."`
+	Person           string `xor:"who" required:"" placeholder:"LOGIN" help:"One person."`
+
+	GroupBase  string `placeholder:"DN" help:"With --group-pattern: only groups below this DN count. Whoever may create groups there chooses client accounts."`
+	Account    string `placeholder:"ID" help:"The client account (encoded_account_id). Left out where a pattern has {account}."`
+	Role       string `placeholder:"ROLE" help:"account_manager, campaign_creator, or owner for one person. Left out where a pattern has {role}."`
+	Priority   int    `placeholder:"N" help:"Of several mappings to one account the lowest number wins. Default: after all others."`
+	Create     string `enum:"in-advance,at-sign-in" default:"in-advance" help:"When users are created: in-advance by plans, or at-sign-in, which is at each person's first sign-in only."`
+	ExternalID string `placeholder:"TEXT" help:"With --role owner: the external_id by which Constant Contact knows the owner."`
+	Unchecked  bool   `name:"unlisted" aliases:"unchecked" help:"Accept an account that Constant Contact does not list (yet)."`
+	Preview    bool   `help:"Show what would change for whom, and save nothing."`
+}
+
+// Help is shown by mapping add --help.
+func (mappingAddCmd) Help() string {
+	return `A group is kept by its immutable id: it may be renamed or moved. The role is given when a person's Constant Contact user is made; it can't be changed by API afterwards.
+
+Examples:
+
+    ssobridge mapping add --group "cn=marketing,ou=groups,dc=example,dc=com" --account a07e1lxqqqo0 --role campaign_creator
+
+    ssobridge mapping add --group-pattern "ctct-{account}-{role}" --group-base "ou=ctct,ou=groups,dc=example,dc=com"
+
+    ssobridge mapping add --attribute-pattern "employeeType=ctct:{account}" --role account_manager
+
+    ssobridge mapping add --group-pattern "seldom-{account}-{role}" --group-base "ou=seldom,ou=groups,dc=example,dc=com" --create at-sign-in
+
+    ssobridge mapping add --person alice --account a07e1lxqqqo0 --role owner --external-id 4711`
+}
+
+// Run adds one mapping.
+func (c *mappingAddCmd) Run(s *invocation) (err error) {
+	p, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	spec, err := p.mappingSpec(s.ctx, mappingInput{
+		Group: c.Group, GroupPattern: c.GroupPattern, AttributePattern: c.AttributePattern, Person: c.Person,
+		GroupBase: c.GroupBase, Account: c.Account, Role: c.Role, Priority: c.Priority, Create: c.Create,
+	})
+	if err != nil {
+		return err
+	}
+	spec.ExternalID, spec.Unchecked, spec.Actor = c.ExternalID, c.Unchecked, actor(s.environ)
+	if c.Preview {
+		return c.preview(s, p, spec)
+	}
+	m, err := p.Provisioning.AddMapping(s.ctx, spec)
+	if err != nil {
+		return err
+	}
+	s.printf("added mapping %d: %s\n", m.ID, describeMapping(m))
+	if risk := provisioning.Risk(m); risk != "" {
+		s.printf("warning: %s\n", risk)
+	}
+	return nil
+}
+
+// preview shows what one more mapping would change.
+func (c *mappingAddCmd) preview(s *invocation, p *Parts, spec provisioning.MappingSpec) error {
+	m, err := p.Provisioning.DraftMapping(s.ctx, spec)
+	if err != nil {
+		return err
+	}
+	kept, err := p.Provisioning.ListMappings(s.ctx)
+	if err != nil {
+		return err
+	}
+	return p.showEffects(s, provisioning.MappingChange{Add: []store.Mapping{m}, Keep: kept})
+}
+
+type mappingListCmd struct{}
+
+// Help is shown by mapping list --help.
+func (mappingListCmd) Help() string { return "Example:\n\n    ssobridge mapping list" }
+
+// Run lists the mappings, the one that wins first.
+func (mappingListCmd) Run(s *invocation) (err error) {
+	p, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	list, err := p.Provisioning.AllMappings(s.ctx)
+	if err != nil {
+		return err
+	}
+	ends, err := p.Provisioning.PatternStops(s.ctx, list)
+	if err != nil {
+		return err
+	}
+	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "ID\tPRIORITY\tWHO\tACCOUNT\tROLE\tCREATES\tBY")
+	for _, m := range list {
+		if m.Off {
+			m.CreatedBy += " (off)"
+		}
+		fmt.Fprintf(w, "%d\t%d\t%s\t%s\t%s\t%s\t%s\n", m.ID, m.Priority, provisioning.Who(m), cmp.Or(string(m.Account), "{account}"),
+			cmp.Or(string(m.Role), "{role}"), provisioning.Creates(m), m.CreatedBy)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for _, m := range list {
+		if stop, ok := ends[m.ID]; ok {
+			s.printf("warning: mapping %d has no group base: %s\n", m.ID, provisioning.StopText(stop))
+		}
+	}
+	return nil
+}
+
+type mappingRemoveCmd struct {
+	ID      string `arg:"" name:"id" help:"The number that mapping list shows."`
+	Preview bool   `help:"Show what would change for whom, and remove nothing."`
+}
+
+// Help is shown by mapping remove --help.
+func (mappingRemoveCmd) Help() string {
+	return `Whoever had access by this mapping alone can't sign in any more, at once. Their Constant Contact user stays: it can't be deleted by API, and a password that it has still works there.
+
+Example:
+
+    ssobridge mapping remove 7`
+}
+
+// Run removes one mapping.
+func (c *mappingRemoveCmd) Run(s *invocation) (err error) {
+	id, err := strconv.ParseInt(c.ID, 10, 64)
+	if err != nil {
+		return badInput(fmt.Errorf("mapping %s: not a number", quote(c.ID)), "ssobridge mapping list shows the numbers")
+	}
+	p, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	if c.Preview {
+		return c.preview(s, p, id)
+	}
+	err = p.Provisioning.RemoveMapping(s.ctx, id, actor(s.environ))
+	if errors.Is(err, store.ErrNotFound) {
+		return badInput(fmt.Errorf("there is no mapping %d", id), "ssobridge mapping list shows all")
+	}
+	if err != nil {
+		return err
+	}
+	s.printf("removed mapping %d\n", id)
+	return nil
+}
+
+// preview shows what would change without the mapping.
+func (c *mappingRemoveCmd) preview(s *invocation, p *Parts, id int64) error {
+	e, err := p.Provisioning.DropMapping(s.ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return badInput(fmt.Errorf("there is no mapping %d", id), "ssobridge mapping list shows all")
+	}
+	if err != nil {
+		return err
+	}
+	return p.showEffects(s, e.Change)
+}
+
+func describeMapping(m store.Mapping) string {
+	if m.Off {
+		m.Off = false
+		return describeMapping(m) + " (off)"
+	}
+	text := fmt.Sprintf("%s -> account %s, role %s, priority %d", provisioning.Who(m), cmp.Or(string(m.Account), "{account}"), cmp.Or(string(m.Role), "{role}"), m.Priority)
+	if m.AtSignIn {
+		text += ", users created at their first sign-in only"
+	}
+	return text
+}

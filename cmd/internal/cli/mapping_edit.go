@@ -1,0 +1,199 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"ssobridge/provisioning"
+	"ssobridge/store"
+)
+
+// mappingEdit is what the commands that change one mapping have in common.
+type mappingEdit struct {
+	ID      int64 `arg:"" name:"id" help:"The number that mapping list shows."`
+	Preview bool  `help:"Show what would change for whom, and change nothing."`
+}
+
+// edit drafts a change, and shows or stores it.
+func (c *mappingEdit) edit(s *invocation, done string, draft func(*Parts) (provisioning.MappingEdit, error)) (err error) {
+	p, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	e, err := draft(p)
+	if errors.Is(err, store.ErrNotFound) {
+		return badInput(fmt.Errorf("there is no mapping %d", c.ID), "ssobridge mapping list shows all")
+	}
+	if err != nil {
+		return err
+	}
+	if c.Preview {
+		return p.showEffects(s, e.Change)
+	}
+	err = p.Provisioning.SaveEdit(s.ctx, e, actor(s.environ))
+	if errors.Is(err, store.ErrConflict) {
+		return failed(err, "somebody else changed the mappings meanwhile; look at them with ssobridge mapping list, then try again")
+	}
+	if err != nil {
+		return err
+	}
+	if done != "" {
+		s.printf("mapping %d "+done+"\n", c.ID)
+	}
+	return nil
+}
+
+type mappingOffCmd struct{ mappingEdit }
+
+// Help is shown by mapping off --help.
+func (mappingOffCmd) Help() string {
+	return "Whoever had access by this mapping alone can't sign in any more, at once. It keeps its number and its place.\n\nExample:\n\n    ssobridge mapping off 7"
+}
+
+// Run switches it off.
+func (c *mappingOffCmd) Run(s *invocation) error {
+	return c.edit(s, "is off", func(p *Parts) (provisioning.MappingEdit, error) {
+		return p.Provisioning.SwitchMapping(s.ctx, c.ID, true)
+	})
+}
+
+type mappingOnCmd struct{ mappingEdit }
+
+// Help is shown by mapping on --help.
+func (mappingOnCmd) Help() string { return "Example:\n\n    ssobridge mapping on 7" }
+
+// Run switches it on.
+func (c *mappingOnCmd) Run(s *invocation) error {
+	return c.edit(s, "is on", func(p *Parts) (provisioning.MappingEdit, error) {
+		return p.Provisioning.SwitchMapping(s.ctx, c.ID, false)
+	})
+}
+
+type mappingSetCmd struct {
+	mappingEdit
+
+	GroupBase string `placeholder:"DN" help:"Of a pattern of group names: only groups below this DN count."`
+	Account   string `placeholder:"ID" help:"Another client account."`
+	Role      string `placeholder:"ROLE" help:"Another role: account_manager or campaign_creator. Users that exist keep theirs."`
+	Priority  int    `placeholder:"N" help:"Another priority: of several mappings to one account the lowest number wins."`
+	Create    string `enum:",in-advance,at-sign-in" default:"" placeholder:"WHEN" help:"When users are created: in-advance by plans, or at-sign-in, which is at each person's first sign-in only."`
+	Unchecked bool   `name:"unlisted" aliases:"unchecked" help:"Accept an account that Constant Contact does not list (yet)."`
+}
+
+// Help is shown by mapping set --help.
+func (mappingSetCmd) Help() string {
+	return "What is not given stays as it is. Whom a mapping is for can't be changed: add another one.\n\nExamples:\n\n    ssobridge mapping set 7 --priority 5\n\n    ssobridge mapping set 7 --role account_manager --preview\n\n    ssobridge mapping set 7 --create at-sign-in"
+}
+
+// Run changes it.
+func (c *mappingSetCmd) Run(s *invocation) error {
+	if c.GroupBase == "" && c.Account == "" && c.Role == "" && c.Priority == 0 && c.Create == "" {
+		return badInput(errors.New("nothing is to be changed"), "give --group-base, --account, --role, --priority or --create")
+	}
+	return c.edit(s, "is changed", func(p *Parts) (provisioning.MappingEdit, error) {
+		was, err := p.Provisioning.Mapping(s.ctx, c.ID)
+		if err != nil {
+			return provisioning.MappingEdit{}, err
+		}
+		spec := provisioning.SpecOf(was)
+		spec.Unchecked = c.Unchecked
+		if c.Account != "" {
+			spec.Account = c.Account
+		} else {
+			spec.Unchecked = true // it is as it was
+		}
+		if c.Role != "" {
+			spec.Role = c.Role
+		}
+		if c.GroupBase != "" {
+			if spec.GroupBase, err = p.patternBase(s.ctx, c.GroupBase); err != nil {
+				return provisioning.MappingEdit{}, err
+			}
+		}
+		if c.Create != "" {
+			spec.AtSignIn = c.Create == provisioning.CreateAtSignIn
+		}
+		spec.Priority = c.Priority
+		return p.Provisioning.EditMapping(s.ctx, c.ID, spec)
+	})
+}
+
+type mappingExchangeCmd struct {
+	mappingEdit
+
+	Other int64 `arg:"" help:"The number of the other mapping."`
+}
+
+// Help is shown by mapping exchange --help.
+func (mappingExchangeCmd) Help() string {
+	return "Of several mappings to one account the lowest priority number wins. Two that would clash on the way take each other's in one step.\n\nExample:\n\n    ssobridge mapping exchange 7 3 --preview"
+}
+
+// Run exchanges them.
+func (c *mappingExchangeCmd) Run(s *invocation) error {
+	return c.edit(s, fmt.Sprintf("and mapping %d have each other's priority", c.Other), func(p *Parts) (provisioning.MappingEdit, error) {
+		return p.Provisioning.ExchangeMappings(s.ctx, c.ID, c.Other)
+	})
+}
+
+type mappingHistoryCmd struct {
+	ID    int64 `arg:"" optional:"" name:"id" help:"The number of the mapping, also of one that was removed. Default: all."`
+	Limit int   `default:"50" help:"At most so many entries, up to 1000."`
+}
+
+// Help is shown by mapping history --help.
+func (mappingHistoryCmd) Help() string { return "Example:\n\n    ssobridge mapping history 7" }
+
+// Run shows it, the newest entry first.
+func (c *mappingHistoryCmd) Run(s *invocation) (err error) {
+	if c.Limit < 1 || c.Limit > 1000 {
+		return badInput(fmt.Errorf("--limit %d is out of range", c.Limit), "write 1 to 1000")
+	}
+	p, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	list, err := p.Provisioning.History(s.ctx, c.ID, 0, c.Limit)
+	if err != nil {
+		return err
+	}
+	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "ENTRY\tMAPPING\tWHEN\tWHAT\tBY\tSTATE")
+	for _, v := range list {
+		fmt.Fprintf(w, "%d\t%d\t%s\t%s\t%s\t%s\n", v.ID, v.State.ID, v.At.UTC().Format(time.DateTime), v.What, v.By, describeMapping(v.State))
+	}
+	return w.Flush()
+}
+
+type mappingReturnCmd struct {
+	Entry   int64 `arg:"" help:"The entry that mapping history shows."`
+	Preview bool  `help:"Show what would change for whom, and change nothing."`
+}
+
+// Help is shown by mapping return --help.
+func (mappingReturnCmd) Help() string {
+	return "The mapping becomes what the entry says, also when it was removed since. That is a change like any other, and has its own entry.\n\nExample:\n\n    ssobridge mapping return 12"
+}
+
+// Run returns to it.
+func (c *mappingReturnCmd) Run(s *invocation) error {
+	e := mappingEdit{Preview: c.Preview}
+	err := e.edit(s, "", func(p *Parts) (provisioning.MappingEdit, error) {
+		edit, err := p.Provisioning.ReturnMapping(s.ctx, c.Entry)
+		e.ID = edit.Now.ID
+		return edit, err
+	})
+	var command *commandError
+	if errors.As(err, &command) && strings.Contains(err.Error(), "there is no mapping") {
+		return badInput(fmt.Errorf("there is no entry %d", c.Entry), "ssobridge mapping history shows all")
+	}
+	if err == nil && !c.Preview {
+		s.printf("mapping %d is as entry %d says\n", e.ID, c.Entry)
+	}
+	return err
+}

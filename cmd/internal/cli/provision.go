@@ -1,0 +1,404 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"ssobridge/provisioning"
+	"ssobridge/store"
+)
+
+type provisionCmd struct {
+	Plan      provisionPlanCmd      `cmd:"" help:"Compare directory, mappings and ledger, and save the difference as a plan. Creates nobody."`
+	Cancel    provisionCancelCmd    `cmd:"" help:"End the making of a plan, wherever it is made."`
+	Show      provisionShowCmd      `cmd:"" help:"Show the lines of a saved plan."`
+	Apply     provisionApplyCmd     `cmd:"" help:"Create the users of a plan; goes on where it was interrupted."`
+	Pause     provisionPauseCmd     `cmd:"" help:"Stop the plan that is being applied until apply is called again."`
+	Status    provisionStatusCmd    `cmd:"" help:"Show the queue, the plan that is being applied, the budget and what is in the way."`
+	Retry     provisionRetryCmd     `cmd:"" help:"Try failed or waiting users again now."`
+	Readiness provisionReadinessCmd `cmd:"" help:"Show which share of each mapping's people has its user, and when all would."`
+	Hold      provisionHoldCmd      `cmd:"" help:"Hold back creations by plans."`
+	Release   provisionReleaseCmd   `cmd:"" help:"Lift the hold on creations."`
+}
+
+type provisionPlanCmd struct {
+	JSON bool `name:"json" help:"Print JSON: the plan, the forecast and every line."`
+	All  bool `help:"Print every line, not the first 20 of each kind."`
+}
+
+// Help is shown by provision plan --help.
+func (provisionPlanCmd) Help() string {
+	return `It reads the whole directory, page by page, and says who would be created where and why, who has left (their access has ended; delete their user at Constant Contact by hand), whose role has changed (change it there by hand: its API can't), and who can't be created. Nobody is created. The plan is saved for provision apply.
+
+Examples:
+
+    ssobridge provision plan
+
+    ssobridge provision plan --json > plan.json`
+}
+
+// Run makes a plan and shows it.
+func (c *provisionPlanCmd) Run(s *invocation) (err error) {
+	p, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	plan, walked, err := p.Provisioning.MakePlan(s.ctx, provisioning.PlanOptions{Kind: "admin", Actor: actor(s.environ), Progress: s.planProgress()})
+	if err := runningError(err); err != nil {
+		return err
+	}
+	if err != nil {
+		return directoryError(err, "make a plan", "ssobridge check shows what is wrong")
+	}
+	forecast, err := p.Provisioning.Forecast(s.ctx, plan.Creations)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return p.planJSON(s.ctx, s.stdout, plan, forecast, "")
+	}
+	for _, why := range walked.Why {
+		s.printf("left out: %s\n", why)
+	}
+	if walked.Skipped > len(walked.Why) {
+		s.printf("left out: %d more entries\n", walked.Skipped-len(walked.Why))
+	}
+	limit := 20
+	if c.All {
+		limit = 0
+	}
+	return p.planText(s.ctx, s.stdout, plan, forecast, limit, "")
+}
+
+// counter shows on a terminal how far a walk is; elsewhere nothing.
+func (s *invocation) counter(what string) func(int) {
+	if !s.interactive() {
+		return nil
+	}
+	return func(n int) { fmt.Fprintf(s.terminal, "\r%d %s ", n, what) }
+}
+
+// planProgress shows on a terminal how far a plan is; elsewhere nothing.
+func (s *invocation) planProgress() func(provisioning.PlanProgress) {
+	if !s.interactive() {
+		return nil
+	}
+	return func(p provisioning.PlanProgress) {
+		fmt.Fprintf(s.terminal, "\r%d groups and %d people read, %d lines ", p.Groups, p.People, p.Items)
+	}
+}
+
+// runningError says what to do about a plan that is being made already, or was cancelled; nil for another error.
+func runningError(err error) error {
+	if running, ok := errors.AsType[*provisioning.PlanRunningError](err); ok {
+		if running.ID == 0 {
+			return failed(err, "try again in some seconds")
+		}
+		return failed(err, fmt.Sprintf("wait for it (ssobridge provision status), or end it: ssobridge provision cancel %d", running.ID))
+	}
+	if errors.Is(err, provisioning.ErrPlanCancelled) {
+		return failed(err, "somebody cancelled it, in the console or by ssobridge provision cancel; the audit log says who")
+	}
+	return nil
+}
+
+type provisionCancelCmd struct {
+	ID int64 `arg:"" optional:"" help:"The number of the plan. Default: the one that is being made."`
+}
+
+// Help is shown by provision cancel --help.
+func (provisionCancelCmd) Help() string {
+	return "Nothing of a plan that was cancelled while it was made can be applied. A plan that is being applied is stopped by provision pause.\n\nExample:\n\n    ssobridge provision cancel"
+}
+
+// Run cancels it.
+func (c *provisionCancelCmd) Run(s *invocation) (err error) {
+	p, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	id := c.ID
+	if id == 0 {
+		plan, err := p.Provisioning.Making(s.ctx)
+		if errors.Is(err, store.ErrNotFound) {
+			return failed(errors.New("no plan is being made"), "ssobridge provision status lists the last ones")
+		}
+		if err != nil {
+			return err
+		}
+		id = plan.ID
+	}
+	err = p.Provisioning.CancelPlan(s.ctx, id, actor(s.environ))
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return badInput(fmt.Errorf("there is no plan %d", id), "ssobridge provision status lists the last ones")
+	case errors.Is(err, store.ErrConflict):
+		return failed(fmt.Errorf("plan %d is not being made any more", id), fmt.Sprintf("look at it: ssobridge provision show %d", id))
+	case err != nil:
+		return err
+	}
+	s.printf("plan %d is cancelled\n", id)
+	return nil
+}
+
+// planJSON writes one object whose items are streamed.
+func (p *Parts) planJSON(ctx context.Context, w io.Writer, plan store.Plan, f provisioning.Forecast, kind string) error {
+	head, err := json.Marshal(struct {
+		Plan     jsonPlan     `json:"plan"`
+		Forecast jsonForecast `json:"forecast"`
+	}{toJSONPlan(plan), toJSONForecast(f)})
+	if err != nil {
+		return fmt.Errorf("print plan %d: %w", plan.ID, err)
+	}
+	if _, err := fmt.Fprintf(w, "%s,\"items\":[", head[:len(head)-1]); err != nil {
+		return err
+	}
+	first := true
+	err = p.eachItem(ctx, plan.ID, store.ItemFilter{Kind: kind}, func(i store.PlanItem) error {
+		line, err := json.Marshal(toJSONItem(i))
+		if err != nil {
+			return err
+		}
+		comma := ",\n"
+		if first {
+			comma, first = "\n", false
+		}
+		_, err = fmt.Fprintf(w, "%s%s", comma, line)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("print plan %d: %w", plan.ID, err)
+	}
+	_, err = fmt.Fprintln(w, "\n]}")
+	return err
+}
+
+// eachItem pages through the lines of a plan.
+func (p *Parts) eachItem(ctx context.Context, plan int64, f store.ItemFilter, visit func(store.PlanItem) error) error {
+	for f.Limit = 1000; ; {
+		items, err := p.Store.Plans().Items(ctx, plan, f)
+		if err != nil {
+			return err
+		}
+		for _, i := range items {
+			if err := visit(i); err != nil {
+				return err
+			}
+		}
+		if len(items) < f.Limit {
+			return nil
+		}
+		f.After = items[len(items)-1].Position
+	}
+}
+
+type jsonPlan struct {
+	ID        int64     `json:"id"`
+	State     string    `json:"state"`
+	Reason    string    `json:"reason,omitempty"`
+	CreatedAt time.Time `json:"created_at"`
+	People    int       `json:"people"`
+	Creations int       `json:"creations"`
+	Leavers   int       `json:"leavers"`
+	Drifted   int       `json:"drifted"`
+	Blocked   int       `json:"blocked"`
+	Done      int       `json:"done"`
+	Failed    int       `json:"failed"`
+	Skipped   int       `json:"skipped"`
+	AtSignIn  int       `json:"at_sign_in"` // users that are created at their first sign-in, and by no plan
+	Groups    int       `json:"groups"`
+	Fault     string    `json:"fault,omitempty"` // why it was not made
+}
+
+func toJSONPlan(p store.Plan) jsonPlan {
+	return jsonPlan{p.ID, string(p.State), p.Reason, p.CreatedAt, p.People, p.Creations, p.Leavers, p.Drifted, p.Blocked, p.Done, p.Failed, p.Skipped, p.AtSignIn, p.Groups, p.Fault}
+}
+
+type jsonForecast struct {
+	Calls      int       `json:"calls"`
+	PerSecond  float64   `json:"per_second"`
+	Seconds    float64   `json:"seconds"`
+	LeftToday  int       `json:"left_today"`
+	TodayShare float64   `json:"today_share"`
+	Days       int       `json:"days"`
+	Ends       time.Time `json:"ends"`
+}
+
+func toJSONForecast(f provisioning.Forecast) jsonForecast {
+	return jsonForecast{f.Calls, f.PerSecond, f.Takes.Seconds(), f.Left, f.TodayShare, f.Days, f.Ends}
+}
+
+type jsonItem struct {
+	Kind    string          `json:"kind"`
+	Person  store.PersonID  `json:"person_id"`
+	Login   string          `json:"login"`
+	Name    string          `json:"name"`
+	Account store.AccountID `json:"account"`
+	Role    store.Role      `json:"role,omitempty"`
+	Told    store.Role      `json:"told_role,omitempty"`
+	Mapping int64           `json:"mapping,omitempty"`
+	Why     string          `json:"why"`
+	State   string          `json:"state,omitempty"`
+	Reason  string          `json:"reason,omitempty"`
+}
+
+func toJSONItem(i store.PlanItem) jsonItem {
+	j := jsonItem{i.Kind, i.Person, i.Login, i.Name, i.Account, i.Role, i.Told, i.Mapping, i.Why, "", i.Reason}
+	if i.Kind == store.ItemCreate {
+		j.State = i.State
+	}
+	return j
+}
+
+// planText prints a plan, the first limit lines of each kind (0: all), or of one kind alone.
+func (p *Parts) planText(ctx context.Context, w io.Writer, plan store.Plan, f provisioning.Forecast, limit int, kind string) error {
+	fmt.Fprintf(w, "Plan %d of %s: %d people read, %d to be created, %d left, %d with another role, %d can't be created.\n",
+		plan.ID, plan.CreatedAt.Format(time.DateTime+" MST"), plan.People, plan.Creations, plan.Leavers, plan.Drifted, plan.Blocked)
+	if plan.AtSignIn > 0 {
+		fmt.Fprintf(w, "%d more are left to the first sign-in, as their mappings say.\n", plan.AtSignIn)
+	}
+	if plan.Reason != "" {
+		fmt.Fprintf(w, "Attention: %s\n", stopText(plan.Reason))
+	}
+	if plan.Fault != "" {
+		fmt.Fprintf(w, "Cause: %s\n", plan.Fault)
+	}
+	if f.Calls > 0 {
+		fmt.Fprintln(w, forecastText(f))
+	}
+	for _, k := range []struct {
+		kind, title string
+		count       int
+	}{
+		{store.ItemCreate, "To be created", plan.Creations},
+		{store.ItemLeaver, "Have left: delete them at Constant Contact by hand, then ssobridge users done", plan.Leavers},
+		{store.ItemDrift, "Role has changed: change it at Constant Contact by hand, then ssobridge users done", plan.Drifted},
+		{store.ItemBlocked, "Can't be created", plan.Blocked},
+	} {
+		if k.count == 0 || kind != "" && kind != k.kind {
+			continue
+		}
+		fmt.Fprintf(w, "\n%s:\n", k.title)
+		if err := p.planLines(ctx, w, plan.ID, k.kind, limit); err != nil {
+			return fmt.Errorf("print plan %d: %w", plan.ID, err)
+		}
+		if more := k.count - limit; limit > 0 && more > 0 {
+			fmt.Fprintf(w, "  and %d more: ssobridge provision show %d --kind %s --all\n", more, plan.ID, k.kind)
+		}
+	}
+	return nil
+}
+
+// alignedLines is how many lines of a plan have the same columns: aligning all would hold all in memory.
+const alignedLines = 1000
+
+// planLines prints the first limit lines of one kind (0: all) as they are read.
+func (p *Parts) planLines(ctx context.Context, w io.Writer, plan int64, kind string, limit int) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	n := 0
+	err := p.eachItem(ctx, plan, store.ItemFilter{Kind: kind}, func(i store.PlanItem) error {
+		if n++; limit > 0 && n > limit {
+			return errEnough
+		}
+		role := string(i.Role)
+		if i.Told != "" && i.Told != i.Role {
+			role = string(i.Told) + " -> " + role
+		}
+		state := ""
+		if i.Kind == store.ItemCreate && i.State != store.ItemOpen {
+			state = i.State + " " + i.Reason
+		}
+		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\t%s\n", i.Login, i.Name, i.Account, role, i.Why, state)
+		if n%alignedLines == 0 {
+			return t.Flush()
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errEnough) {
+		return err
+	}
+	return t.Flush()
+}
+
+// errEnough ends the reading of lines of which no more are wanted.
+var errEnough = errors.New("enough")
+
+// forecastText says what calls take, in one sentence.
+func forecastText(f provisioning.Forecast) string {
+	text := fmt.Sprintf("%d calls take about %s at %.3g a second", f.Calls, max(f.Takes.Round(time.Second), time.Second), f.PerSecond)
+	if f.Calls == 1 {
+		text = "One call takes less than a second"
+	}
+	if f.Left > 0 {
+		text += fmt.Sprintf(" and %.0f %% of the %d that background work may still make today", 100*f.TodayShare, f.Left)
+	} else {
+		text += "; background work may make none today any more"
+	}
+	if f.Days > 1 {
+		text += fmt.Sprintf(": over %d days, until about %s", f.Days, f.Ends.Format("2006-01-02 15:04 MST"))
+	}
+	return text + "."
+}
+
+type provisionShowCmd struct {
+	ID   int64  `arg:"" optional:"" help:"The number of the plan. Default: the newest."`
+	Kind string `help:"Only these lines: create, leaver, drift or blocked." enum:",create,leaver,drift,blocked" default:""`
+	All  bool   `help:"Print every line, not the first 20 of each kind."`
+	JSON bool   `name:"json" help:"Print JSON."`
+}
+
+// Help is shown by provision show --help.
+func (provisionShowCmd) Help() string {
+	return "Examples:\n\n    ssobridge provision show\n\n    ssobridge provision show 12 --json"
+}
+
+// Run shows a plan.
+func (c *provisionShowCmd) Run(s *invocation) (err error) {
+	p, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	plan, err := p.plan(s.ctx, c.ID)
+	if err != nil {
+		return err
+	}
+	forecast, err := p.Provisioning.Forecast(s.ctx, max(0, plan.Creations-plan.Done-plan.Failed-plan.Skipped))
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return p.planJSON(s.ctx, s.stdout, plan, forecast, c.Kind)
+	}
+	limit := 20
+	if c.All {
+		limit = 0
+	}
+	return p.planText(s.ctx, s.stdout, plan, forecast, limit, c.Kind)
+}
+
+// plan finds a saved plan, the newest for 0.
+func (p *Parts) plan(ctx context.Context, id int64) (store.Plan, error) {
+	if id != 0 {
+		plan, err := p.Store.Plans().Get(ctx, id)
+		if errors.Is(err, store.ErrNotFound) {
+			return plan, badInput(fmt.Errorf("there is no plan %d", id), "ssobridge provision status lists the last ones")
+		}
+		return plan, err
+	}
+	list, err := p.Store.Plans().List(ctx, 1)
+	switch {
+	case err != nil:
+		return store.Plan{}, err
+	case len(list) == 0:
+		return store.Plan{}, badInput(errors.New("there is no plan yet"), "make one: ssobridge provision plan")
+	}
+	return list[0], nil
+}

@@ -1,0 +1,242 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/sync/errgroup"
+
+	"ssobridge/provisioning"
+	"ssobridge/store"
+)
+
+type provisionApplyCmd struct {
+	ID     int64 `arg:"" optional:"" help:"The number of the plan. Default: the newest that is not done."`
+	Max    int   `placeholder:"N" help:"Stop and ask after so many creations. Default: provisioning.max_create."`
+	Yes    bool  `help:"Do not ask."`
+	Detach bool  `help:"Leave the work to the running bridge and return at once."`
+}
+
+// Help is shown by provision apply --help.
+func (provisionApplyCmd) Help() string {
+	return `Each person is looked at again right before their call: who has changed since the plan was made is skipped and listed. The plan stops and asks when the mappings have changed, when more than 5 % of its lines were skipped, and at the cap of creations. The budget of calls keeps a reserve for sign-ins; what does not fit into today goes on after 00:00 UTC, as long as this command or the bridge runs.
+
+Ctrl-C pauses the plan; the same command resumes it. A plan whose command was killed is taken up by the running bridge.
+
+Examples:
+
+    ssobridge provision apply
+
+    ssobridge provision apply 12 --max 5000 --yes --detach`
+}
+
+const applyPoll = 500 * time.Millisecond
+
+// Run applies a plan.
+func (c *provisionApplyCmd) Run(s *invocation) (err error) {
+	if c.Max < 0 {
+		return badInput(fmt.Errorf("--max %d is out of range", c.Max), "write a number over 0")
+	}
+	p, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	plan, err := c.begin(s, p)
+	if err != nil {
+		return err
+	}
+	if c.Detach {
+		s.printf("plan %d is being applied by the running bridge: ssobridge provision status\n", plan.ID)
+		return nil
+	}
+	return p.watchPlan(s, plan)
+}
+
+// begin makes the plan the one that is applied, and asks where it would stop.
+func (c *provisionApplyCmd) begin(s *invocation, p *Parts) (store.Plan, error) {
+	plan, err := p.plan(s.ctx, c.ID)
+	if err != nil {
+		return plan, err
+	}
+	if plan.State == store.PlanApplying {
+		return plan, nil // one more who looks on, and works
+	}
+	o := provisioning.ApplyOptions{ID: c.ID, Actor: actor(s.environ), MaxCreate: c.Max}
+	plan, err = p.Provisioning.ApplyPlan(s.ctx, o)
+	var stop *provisioning.StopError
+	if errors.As(err, &stop) && stop.Reason != provisioning.StopHold {
+		fmt.Fprintf(s.stderr, "%s (%s)\n", stop.Detail, stop.Mend)
+		if err := s.confirm(c.Yes, false, "Go on all the same?"); err != nil {
+			return plan, err
+		}
+		o.Accept = true
+		plan, err = p.Provisioning.ApplyPlan(s.ctx, o)
+	}
+	switch {
+	case errors.As(err, &stop):
+		return plan, failed(stop, stop.Mend)
+	case errors.Is(err, store.ErrConflict):
+		return plan, failed(errors.New("another plan is being applied"), "wait for it, or ssobridge provision pause")
+	case errors.Is(err, store.ErrNotFound):
+		return plan, badInput(errors.New("there is no plan that could be applied"), "make one: ssobridge provision plan")
+	}
+	return plan, err
+}
+
+// watchPlan works at the plan and shows how far it is, until it ends or the command is interrupted: that pauses it.
+func (p *Parts) watchPlan(s *invocation, plan store.Plan) error {
+	work, stop := context.WithCancel(s.ctx)
+	defer stop()
+	g, work := errgroup.WithContext(work)
+	g.Go(func() error { return p.Provisioning.Run(work) })
+	g.Go(func() (err error) {
+		defer stop()
+		plan, err = p.followPlan(work, s, plan)
+		return err
+	})
+	err := g.Wait()
+	if s.ctx.Err() != nil {
+		// The command's context has ended; the pause must be stored all the same.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), 5*time.Second)
+		defer cancel()
+		if err := p.Provisioning.PausePlan(ctx, plan.ID, actor(s.environ)); err != nil && !errors.Is(err, store.ErrConflict) {
+			return fmt.Errorf("pause plan %d: %w", plan.ID, err)
+		}
+		return failed(fmt.Errorf("plan %d is paused, %d of %d created", plan.ID, plan.Done, plan.Creations), fmt.Sprintf("go on with: ssobridge provision apply %d", plan.ID))
+	}
+	if err != nil {
+		return err
+	}
+	s.printf("plan %d: %d created, %d failed, %d skipped of %d\n", plan.ID, plan.Done, plan.Failed, plan.Skipped, plan.Creations)
+	if plan.Failed+plan.Skipped > 0 {
+		s.printf("ssobridge provision show %d tells why\n", plan.ID)
+	}
+	switch plan.State {
+	case store.PlanStopped:
+		return failed(fmt.Errorf("plan %d has stopped: %s", plan.ID, stopText(plan.Reason)), fmt.Sprintf("look at it, then: ssobridge provision apply %d", plan.ID))
+	case store.PlanPaused:
+		return failed(fmt.Errorf("plan %d was paused by an admin", plan.ID), fmt.Sprintf("go on with: ssobridge provision apply %d", plan.ID))
+	}
+	return nil
+}
+
+// followPlan shows the progress until the plan is not applied any more.
+func (p *Parts) followPlan(ctx context.Context, s *invocation, plan store.Plan) (store.Plan, error) {
+	bar := progressbar.NewOptions(plan.Creations,
+		progressbar.OptionSetWriter(s.terminal), progressbar.OptionSetVisibility(s.interactive()), progressbar.OptionShowCount(), progressbar.OptionSetWidth(20),
+		progressbar.OptionSetPredictTime(true), progressbar.OptionSetElapsedTime(false), progressbar.OptionFullWidth())
+	defer func() { _ = bar.Finish() }()
+	tick := time.NewTicker(applyPoll)
+	defer tick.Stop()
+	began, before := s.now(), ended(plan)
+	for told := began; ; {
+		now, err := p.Store.Plans().Get(ctx, plan.ID)
+		if err != nil {
+			if ctx.Err() != nil {
+				return plan, nil
+			}
+			return plan, fmt.Errorf("follow plan %d: %w", plan.ID, err)
+		}
+		plan = now
+		line := p.progressText(ctx, plan, float64(ended(plan)-before)/max(s.now().Sub(began).Seconds(), 1))
+		bar.Describe(line)
+		_ = bar.Set(min(ended(plan), plan.Creations)) // a bar that can't be drawn stops nobody
+		if !s.interactive() && s.now().Sub(told) >= 10*time.Second {
+			told = s.now()
+			fmt.Fprintf(s.stderr, "%d of %d, %s\n", ended(plan), plan.Creations, line)
+		}
+		if plan.State != store.PlanApplying {
+			return plan, nil
+		}
+		select {
+		case <-ctx.Done():
+			return plan, nil
+		case <-tick.C:
+		}
+	}
+}
+
+// ended counts the creations of a plan that are decided.
+func ended(p store.Plan) int { return p.Done + p.Failed + p.Skipped }
+
+// progressText is what stands at the bar: rate, failures, budget, and what is in the way.
+func (p *Parts) progressText(ctx context.Context, plan store.Plan, rate float64) string {
+	text := fmt.Sprintf("%.1f/s", rate)
+	if plan.Failed+plan.Skipped > 0 {
+		text += fmt.Sprintf(", %d failed, %d skipped", plan.Failed, plan.Skipped)
+	}
+	b, err := p.Budget.Status(ctx)
+	if err != nil {
+		return text
+	}
+	if left := b.Background - b.Used; left > 0 && !b.Exhausted {
+		text += fmt.Sprintf(", %d calls left today", left)
+	} else {
+		text += ", today's calls are used up: goes on at 00:00 UTC"
+	}
+	if state, err := p.Store.Breaker().State(ctx); err == nil && state.Cause != "" {
+		text += ", stopped: " + breakerText(state.Cause)
+	}
+	return text
+}
+
+func stopText(reason string) string {
+	switch reason {
+	case provisioning.StopMappings:
+		return "the mappings have changed since it was made"
+	case provisioning.StopSkipped:
+		return "more than 5 % of its lines have changed since it was made"
+	case provisioning.StopCap:
+		return "the cap of creations for one run is reached"
+	case provisioning.StopHold:
+		return "creations are held back"
+	case provisioning.StopLeavers:
+		return "by it more than half of all users would have left; are base_dn, login filter and mappings right?"
+	}
+	switch reason {
+	case store.MakingCancelled:
+		return "it was cancelled while it was made"
+	case store.MakingInterrupted:
+		return "the process that made it has ended; make a new one"
+	case store.MakingFailed:
+		return "it could not be made"
+	}
+	return reason
+}
+
+func breakerText(cause string) string {
+	if cause == "credentials" {
+		return "Constant Contact does not accept the partner's credentials"
+	}
+	return "Constant Contact does not answer as it should"
+}
+
+type provisionPauseCmd struct{}
+
+// Help is shown by provision pause --help.
+func (provisionPauseCmd) Help() string { return "Example:\n\n    ssobridge provision pause" }
+
+// Run pauses the plan that is being applied.
+func (provisionPauseCmd) Run(s *invocation) (err error) {
+	p, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	plan, err := p.Store.Plans().Applying(s.ctx)
+	if errors.Is(err, store.ErrNotFound) {
+		return badInput(errors.New("no plan is being applied"), "ssobridge provision status shows the plans")
+	}
+	if err != nil {
+		return err
+	}
+	if err := p.Provisioning.PausePlan(s.ctx, plan.ID, actor(s.environ)); err != nil {
+		return err
+	}
+	s.printf("plan %d is paused; go on with ssobridge provision apply %d\n", plan.ID, plan.ID)
+	return nil
+}

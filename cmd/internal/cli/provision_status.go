@@ -1,0 +1,383 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"ssobridge/provisioning"
+	"ssobridge/store"
+)
+
+type provisionStatusCmd struct {
+	JSON bool `name:"json" help:"Print JSON."`
+}
+
+// Help is shown by provision status --help.
+func (provisionStatusCmd) Help() string {
+	return "Examples:\n\n    ssobridge provision status\n\n    ssobridge provision status --json"
+}
+
+// provisioningStatus is what provision status prints.
+type provisioningStatus struct {
+	Users    map[store.State]int `json:"users"`
+	Hold     *heldStatus         `json:"hold,omitempty"`
+	Stopped  *stoppedStatus      `json:"stopped,omitempty"`
+	Budget   budgetStatus        `json:"budget"`
+	Plans    []jsonPlan          `json:"plans"`
+	OpenWork int                 `json:"open_work"` // at most 1000 are counted
+}
+
+type heldStatus struct {
+	Since  time.Time `json:"since"`
+	By     string    `json:"by"`
+	Reason string    `json:"reason"`
+}
+
+type stoppedStatus struct {
+	Cause string    `json:"cause"`
+	Since time.Time `json:"since"`
+	Next  time.Time `json:"next_try"`
+}
+
+// Run prints how provisioning stands.
+func (c *provisionStatusCmd) Run(s *invocation) (err error) {
+	p, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	st, err := p.provisioningStatus(s.ctx)
+	if err != nil {
+		return fmt.Errorf("read how provisioning stands: %w", err)
+	}
+	if c.JSON {
+		enc := json.NewEncoder(s.stdout)
+		enc.SetIndent("", "  ")
+		return enc.Encode(st)
+	}
+	if st.Hold != nil {
+		s.printf("HELD since %s by %s (%s): no plan creates anybody; ssobridge provision release lifts it\n", st.Hold.Since.Format(time.DateTime+" MST"), st.Hold.By, st.Hold.Reason)
+	}
+	if st.Stopped != nil {
+		s.printf("STOPPED since %s: %s; next try %s\n", st.Stopped.Since.Format(time.DateTime+" MST"), breakerText(st.Stopped.Cause), st.Stopped.Next.Format(time.TimeOnly))
+	}
+	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
+	for _, u := range userStates {
+		if n := st.Users[u.state]; n > 0 {
+			fmt.Fprintf(w, "%s\t%d\t%s\n", u.state, n, u.means)
+		}
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	s.printf("%s\n", st.Budget.text())
+	for _, plan := range st.Plans {
+		if plan.State == string(store.PlanMaking) {
+			s.printf("plan %d: being made, %d groups and %d people read; ssobridge provision cancel ends it\n", plan.ID, plan.Groups, plan.People)
+			continue
+		}
+		s.printf("plan %d: %s, %d created, %d failed, %d skipped of %d", plan.ID, plan.State, plan.Done, plan.Failed, plan.Skipped, plan.Creations)
+		if plan.State == string(store.PlanStopped) || plan.State == string(store.PlanDropped) && plan.Reason != "" {
+			s.printf("; %s", stopText(plan.Reason))
+		}
+		s.printf("\n")
+	}
+	if st.OpenWork > 0 {
+		s.printf("%d to be done by hand at Constant Contact: ssobridge users work\n", st.OpenWork)
+	}
+	return nil
+}
+
+// userStates are the states of SSO users in the order in which an admin wants them, with what each means.
+var userStates = []struct {
+	state store.State
+	means string
+}{
+	{store.Conflict, "name, mail or id belong to another user; look at them: ssobridge users list --state conflict"},
+	{store.Refused, "Constant Contact refuses the data; ssobridge users list --state refused"},
+	{store.Unknown, "sent, no clear answer yet; tried again by itself"},
+	{store.Assumed, "taken as there, not confirmed; ssobridge users confirm"},
+	{store.Suspended, "by an admin"},
+	{store.Wanted, "in the queue"},
+	{store.Sending, "being created"},
+	{store.Active, "can sign in"},
+}
+
+func (p *Parts) provisioningStatus(ctx context.Context) (st provisioningStatus, err error) {
+	if st.Users, err = p.Store.Ledger().CountByState(ctx); err != nil {
+		return st, err
+	}
+	hold, err := p.Store.Ledger().Hold(ctx)
+	if err != nil {
+		return st, err
+	}
+	if !hold.Since.IsZero() {
+		st.Hold = &heldStatus{hold.Since, hold.By, hold.Reason}
+	}
+	open, err := p.Store.Breaker().State(ctx)
+	if err != nil {
+		return st, err
+	}
+	if open.Cause != "" {
+		st.Stopped = &stoppedStatus{open.Cause, open.OpenedAt, open.Until}
+	}
+	if st.Budget, err = p.budgetStatus(ctx); err != nil {
+		return st, err
+	}
+	making, err := p.Provisioning.Making(ctx)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return st, err
+	}
+	plans, err := p.Store.Plans().List(ctx, 5)
+	if err != nil {
+		return st, err
+	}
+	for _, plan := range plans {
+		if plan.State == store.PlanMaking && plan.Maker != "" && plan.ID != making.ID {
+			plan.State, plan.Reason = store.PlanDropped, store.MakingInterrupted // it will be, by the next one
+		}
+		st.Plans = append(st.Plans, toJSONPlan(plan))
+	}
+	work, err := p.Store.Plans().Work(ctx, store.WorkFilter{Limit: 1000})
+	st.OpenWork = len(work)
+	return st, err
+}
+
+type budgetCmd struct {
+	JSON bool `name:"json" help:"Print JSON."`
+}
+
+// Help is shown by budget --help.
+func (budgetCmd) Help() string {
+	return `The day is Constant Contact's: it begins at 00:00 UTC. Only calls of this bridge and its replicas are counted; those of other programs with the same API key are not known.
+
+Example:
+
+    ssobridge budget`
+}
+
+// budgetStatus is what budget prints.
+type budgetStatus struct {
+	Used       int       `json:"used"`
+	UsedSignIn int       `json:"used_sign_in"`
+	UsedRetry  int       `json:"used_retry"`
+	UsedPlan   int       `json:"used_plan"`
+	Limit      int       `json:"limit"`
+	Background int       `json:"background_limit"`
+	PerSecond  float64   `json:"per_second"`
+	Rate       float64   `json:"rate"`
+	Throttled  int       `json:"throttled"`
+	Exhausted  bool      `json:"exhausted"`
+	Reset      time.Time `json:"reset"`
+}
+
+func (p *Parts) budgetStatus(ctx context.Context) (budgetStatus, error) {
+	b, err := p.Budget.Status(ctx)
+	return budgetStatus{b.Used, b.Used - b.UsedRetry - b.UsedPlan, b.UsedRetry, b.UsedPlan, b.Limit, b.Background, b.PerSecond, b.Rate, b.Throttled, b.Exhausted, b.Reset}, err
+}
+
+func (b budgetStatus) text() string {
+	text := fmt.Sprintf("budget: %d of %d calls used today (%d sign-ins, %d retries, %d plans), background work may use %d; %.3g of %.3g a second; reset %s",
+		b.Used, b.Limit, b.UsedSignIn, b.UsedRetry, b.UsedPlan, b.Background, b.Rate, b.PerSecond, b.Reset.Format("2006-01-02 15:04 MST"))
+	if b.Throttled > 0 {
+		text += fmt.Sprintf("; throttled %d times today", b.Throttled)
+	}
+	if b.Rate < b.PerSecond {
+		text += ", so the rate is lowered for a while: does another program use this API key? Then set constant_contact.limits.share"
+	}
+	if b.Exhausted {
+		text += "; Constant Contact says that the day is used up"
+	}
+	return text
+}
+
+// Run prints the budget.
+func (c *budgetCmd) Run(s *invocation) (err error) {
+	p, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	b, err := p.budgetStatus(s.ctx)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		enc := json.NewEncoder(s.stdout)
+		enc.SetIndent("", "  ")
+		return enc.Encode(b)
+	}
+	s.printf("%s\n", b.text())
+	return nil
+}
+
+type provisionRetryCmd struct {
+	State   []string `help:"Only users in this state: refused, conflict, unknown, wanted, or assumed. Can be given several times. Default: all of these but assumed." enum:"refused,conflict,unknown,wanted,assumed"`
+	Account string   `placeholder:"ID" help:"Only in this client account."`
+	unlistedFlag
+	Person string `placeholder:"LOGIN" help:"Only this person: login name or person id."`
+}
+
+// Help is shown by provision retry --help.
+func (provisionRetryCmd) Help() string {
+	return `Refused and conflicting users are sent with the data that they have; data that changed in the directory are taken at the person's next sign-in or by a new plan. A user that may have been created before is only ever sent again as it was.
+
+Assumed users are taken as there, so none is tried by default. Where one turns out to be missing at Constant Contact, --state assumed makes the call that finds out: a missing one is created, one that is there stays. It wants --person or --account.
+
+Examples:
+
+    ssobridge provision retry --state refused --account a07e1lxqqqo0
+
+    ssobridge provision retry --person alice
+
+    ssobridge provision retry --person alice --state assumed`
+}
+
+// Run puts users at the head of the queue.
+func (c *provisionRetryCmd) Run(s *invocation) (err error) {
+	p, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	f := store.UserFilter{}
+	if f.Account, err = p.account(s.ctx, c.Account, c.Unlisted); err != nil {
+		return err
+	}
+	if c.Person != "" {
+		if f.Person, err = p.personID(s.ctx, c.Person); err != nil {
+			return err
+		}
+	}
+	for _, state := range c.State {
+		f.States = append(f.States, store.State(state))
+	}
+	n, err := p.Provisioning.RetryUsers(s.ctx, f, actor(s.environ))
+	if err != nil {
+		return err
+	}
+	s.printf("%d users are tried again; the running bridge makes the calls\n", n)
+	return nil
+}
+
+type provisionReadinessCmd struct {
+	JSON bool `name:"json" help:"Print JSON."`
+}
+
+// Help is shown by provision readiness --help.
+func (provisionReadinessCmd) Help() string { return "Example:\n\n    ssobridge provision readiness" }
+
+// Run walks the directory and shows how far each mapping's people are.
+func (c *provisionReadinessCmd) Run(s *invocation) (err error) {
+	p, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	list, forecast, err := p.Provisioning.Readiness(s.ctx, s.counter("people read"))
+	if err != nil {
+		return directoryError(err, "read who is ready", "ssobridge check shows what is wrong")
+	}
+	if c.JSON {
+		return readinessJSON(s, list, forecast)
+	}
+	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "MAPPING\tWHO\tPEOPLE\tREADY\tWAITING\tFAILING\tMISSING\tAT SIGN-IN")
+	for _, r := range list {
+		fmt.Fprintf(w, "%d\t%s\t%d\t%s\t%d\t%d\t%d\t%d\n", r.Mapping.ID, provisioning.Who(r.Mapping), r.People, share(r.There, r.People),
+			r.Waiting, r.Failing, r.Missing, r.Later)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if forecast.Calls > 0 {
+		s.printf("%s\n", forecastText(forecast))
+	}
+	return nil
+}
+
+func readinessJSON(s *invocation, list []provisioning.GroupReadiness, f provisioning.Forecast) error {
+	type group struct {
+		Mapping int64  `json:"mapping"`
+		Who     string `json:"who"`
+		People  int    `json:"people"`
+		There   int    `json:"there"`
+		Waiting int    `json:"waiting"`
+		Failing int    `json:"failing"`
+		Missing int    `json:"missing"`
+		Later   int    `json:"at_sign_in,omitempty"`
+	}
+	out := struct {
+		Mappings []group      `json:"mappings"`
+		Forecast jsonForecast `json:"forecast"`
+	}{Forecast: toJSONForecast(f)}
+	for _, r := range list {
+		out.Mappings = append(out.Mappings, group{r.Mapping.ID, provisioning.Who(r.Mapping), r.People, r.There, r.Waiting, r.Failing, r.Missing, r.Later})
+	}
+	enc := json.NewEncoder(s.stdout)
+	enc.SetIndent("", "  ")
+	return enc.Encode(out)
+}
+
+// share is a number with its percentage.
+func share(part, whole int) string {
+	if whole == 0 {
+		return "0"
+	}
+	return fmt.Sprintf("%d (%d %%)", part, part*100/whole)
+}
+
+type provisionHoldCmd struct {
+	LedgerLost bool `help:"The ledger was lost: users that exist at Constant Contact are not known here, and its answer that one exists counts as ours."`
+}
+
+// Help is shown by provision hold --help.
+func (provisionHoldCmd) Help() string {
+	return `While creations are held, no plan creates anybody. Sign-ins go on: who is not known is created, and when Constant Contact answers that the user exists already, it counts as the person's own (state assumed). A restore begins a hold by itself.
+
+Example:
+
+    ssobridge provision hold --ledger-lost`
+}
+
+// Run begins a hold.
+func (c *provisionHoldCmd) Run(s *invocation) (err error) {
+	reason := "admin"
+	if c.LedgerLost {
+		reason = "ledger-lost"
+	}
+	return s.setHold(reason, "creations by plans are held; lift it with ssobridge provision release")
+}
+
+type provisionReleaseCmd struct{}
+
+// Help is shown by provision release --help.
+func (provisionReleaseCmd) Help() string {
+	return `Before you lift a hold that a restore began, mark the users that the backup had forgotten: ssobridge provision plan, then ssobridge users adopt --plan. Afterwards Constant Contact's answer that a user exists already is a conflict again.
+
+Example:
+
+    ssobridge provision release`
+}
+
+// Run lifts the hold.
+func (provisionReleaseCmd) Run(s *invocation) error {
+	return s.setHold("", "creations are no longer held")
+}
+
+func (s *invocation) setHold(reason, done string) (err error) {
+	p, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	if err := p.Provisioning.SetHold(s.ctx, reason, actor(s.environ)); err != nil {
+		return err
+	}
+	s.printf("%s\n", done)
+	return nil
+}

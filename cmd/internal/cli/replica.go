@@ -1,0 +1,172 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"ssobridge/store"
+)
+
+const (
+	announceEvery = 10 * time.Second // well within store.ReplicaLife
+
+	// A replica that was killed counts as running for store.ReplicaLife.
+	replicaPatience = store.ReplicaLife + 5*time.Second
+	replicaStep     = time.Second
+)
+
+// errSecretKey: the secret keys of the configuration are not those that the store and the other replicas need.
+var errSecretKey = errors.New("secret keys")
+
+// replica is this running program among the others on its store.
+type replica struct {
+	parts *Parts
+	self  store.Replica
+}
+
+func newReplica(p *Parts) *replica {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return &replica{p, store.Replica{
+		ID: fmt.Sprintf("%s-%d-%d", host, os.Getpid(), p.now().UnixNano()), SecretKeys: p.secretKeyIDs(),
+	}}
+}
+
+// secretKeyIDs are the ids of the secret keys of the configuration, the one in use first.
+func (p *Parts) secretKeyIDs() []string {
+	var ids []string
+	for _, id := range p.Sealer.KeyIDs() {
+		ids = append(ids, id.String())
+	}
+	return ids
+}
+
+// begin announces the replica. It refuses to begin where this would break sign-ins: without a secret key that something in the store
+// needs, or with one in use that another running replica does not know. Such a one may have been killed a moment ago, so begin waits
+// until it would be gone.
+func (r *replica) begin(ctx context.Context) error {
+	p := r.parts
+	if err := p.secretKeysThere(ctx); err != nil {
+		return err
+	}
+	for begun := p.now(); ; {
+		lacks, err := r.lacking(ctx)
+		switch {
+		case err != nil:
+			return err
+		case len(lacks) == 0:
+			return r.use(ctx)
+		case p.now().Sub(begun) > replicaPatience:
+			return fmt.Errorf("%w: the one in use, %s, is not known to the running %s: %s", errSecretKey, r.self.SecretKeys[0],
+				strings.Join(lacks, ", "), lackingFix(lacks))
+		}
+		wait := time.NewTimer(replicaStep)
+		select {
+		case <-ctx.Done():
+			wait.Stop()
+			return fmt.Errorf("wait for replicas that do not know the secret key in use: %w", ctx.Err())
+		case <-wait.C:
+		}
+	}
+}
+
+// lacking lists the running replicas that can't read what this one is going to make.
+func (r *replica) lacking(ctx context.Context) ([]string, error) {
+	running, err := r.parts.Store.Replicas().Running(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var lacks []string
+	for _, other := range running {
+		if !other.Knows(r.self.SecretKeys[0]) {
+			lacks = append(lacks, other.ID)
+		}
+	}
+	older, err := r.olderLacks(ctx)
+	if older {
+		lacks = append(lacks, versionBefore)
+	}
+	return lacks, err
+}
+
+// versionBefore stands among the ids of replicas for those of the version before, which announce themselves nowhere.
+const versionBefore = "replica of the version before this one, which knows one secret key alone"
+
+// lackingFix says what to do where replicas don't know the secret key in use.
+func lackingFix(lacks []string) string {
+	if slices.Contains(lacks, versionBefore) {
+		return "upgrade every replica first, with the secret key that they know as the first one"
+	}
+	return "first add it as the second one of secret_keys on every replica, then put it first"
+}
+
+// olderLacks tells whether a replica of the version before is running, and does not know the secret key that this one is to use: its own is
+// the one that sealed the signing keys.
+func (r *replica) olderLacks(ctx context.Context) (bool, error) {
+	p := r.parts
+	if running, err := p.Store.OlderReplicaNow(ctx); err != nil || !running {
+		return false, err
+	}
+	keys, err := p.Store.Keys().List(ctx)
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(keys, func(k store.SigningKey) bool {
+		return len(k.Private) > 0 && p.sealedBy(k.Private, "signing-key:"+k.ID) != r.self.SecretKeys[0]
+	}), nil
+}
+
+// use notes the secret key in use, before anything is made with it.
+func (r *replica) use(ctx context.Context) error {
+	p, id := r.parts, r.self.SecretKeys[0]
+	if err := p.Store.SecretKeys().Use(ctx, id, store.Event{
+		At: p.now().UTC(), Actor: "worker", Action: "secret-key-use", Subject: id, Outcome: "ok", Reason: "start",
+	}); err != nil {
+		return err
+	}
+	return p.Store.Replicas().Announce(ctx, r.self)
+}
+
+// run goes on announcing until ctx ends.
+func (r *replica) run(ctx context.Context) error {
+	tick := time.NewTicker(announceEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+			defer cancel()
+			if err := r.parts.Store.Replicas().Leave(last, r.self.ID); err != nil {
+				r.parts.log.Warn("this replica could not say that it stops; others count it for half a minute", "error", err)
+			}
+			return nil
+		case <-tick.C:
+			if err := r.parts.Store.Replicas().Announce(ctx, r.self); err != nil && ctx.Err() == nil {
+				r.parts.log.Warn("this replica could not announce itself; tried again in ten seconds", "error", err)
+			}
+		}
+	}
+}
+
+// secretKeysThere refuses a configuration without a secret key that something in the store may need.
+func (p *Parts) secretKeysThere(ctx context.Context) error {
+	used, err := p.Store.SecretKeys().List(ctx)
+	if err != nil {
+		return err
+	}
+	known := p.secretKeyIDs()
+	for _, k := range used {
+		if k.RemovedAt.IsZero() && !slices.Contains(known, k.ID) {
+			return fmt.Errorf("%w: %s, in use since %s, is missing in the configuration, which has %s: add its file to secret_keys; "+
+				"`ssobridge secrets status` shows what needs it", errSecretKey, k.ID, day(k.FirstUsed), strings.Join(known, ", "))
+		}
+	}
+	return nil
+}

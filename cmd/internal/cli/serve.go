@@ -1,0 +1,112 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"ssobridge/cmd/internal/config"
+)
+
+type serveCmd struct{}
+
+// Help is shown by serve --help.
+func (serveCmd) Help() string {
+	return `It serves until SIGTERM or SIGINT; then it takes no new requests, finishes running ones and running calls to Constant Contact within 15 seconds, and exits with 0. The log goes to standard error.
+
+Example:
+
+    ssobridge serve --config /etc/ssobridge/ssobridge.yaml`
+}
+
+// Run serves until the context ends.
+func (serveCmd) Run(s *invocation) (err error) {
+	cfg, err := config.Load(s.config, s.environ)
+	if err != nil {
+		return err
+	}
+	tuneMemory(s.environ)
+	log := NewLogger(cfg.Log, s.stderr)
+	started := s.now()
+	makeStateDir(cfg, log)
+	p, err := Open(s.ctx, cfg, log)
+	if err != nil {
+		return failed(err, "ssobridge check tries every part by itself")
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	l, err := Listen(s.ctx, cfg)
+	if err != nil {
+		return failed(err, "is another program on this port? Change listen, or stop that program")
+	}
+	err = p.Serve(s.ctx, l, func() {
+		metrics := "off"
+		if l.Metrics != nil {
+			metrics = l.Metrics.Addr().String()
+		}
+		console := "at listen"
+		if l.Console != nil {
+			console = l.Console.Addr().String()
+		}
+		log.Info("RSA signatures", "by", p.Engine.Status().String())
+		log.Info("ready", "public_url", cfg.PublicURL, "listen", l.Pages.Addr().String(), "console", console, "metrics", metrics,
+			"version", version(), "after", s.now().Sub(started).Round(time.Millisecond).String())
+		if err := notifySystemd(s.environ, "READY=1"); err != nil {
+			log.Warn("systemd was not told that the bridge is ready", "error", err)
+		}
+	})
+	switch {
+	case err == nil:
+		log.Info("stopped")
+	case errors.Is(err, ErrUnsettled):
+		return failed(err, "ssobridge restore lists what the copy brought back; ssobridge restore --yes accepts it")
+	}
+	return err
+}
+
+type healthCmd struct {
+	URL     string        `arg:"" optional:"" help:"Scheme, host and port to ask. Default: listen of the configuration."`
+	Timeout time.Duration `default:"3s" help:"How long the answer may take."`
+}
+
+// Help is shown by health --help.
+func (healthCmd) Help() string {
+	return `It asks /readyz: exit code 0 when the bridge is ready, else 1. Made for health checks of containers.
+
+Examples:
+
+    ssobridge health
+    ssobridge health http://127.0.0.1:8080`
+}
+
+// Run asks once.
+func (c *healthCmd) Run(s *invocation) error {
+	base := c.URL
+	if base == "" {
+		cfg, err := config.Load(s.config, s.environ)
+		if err != nil {
+			return err
+		}
+		base = localURL(cfg)
+	}
+	if !strings.HasPrefix(base, "http://") && !strings.HasPrefix(base, "https://") {
+		return badInput(fmt.Errorf("%s is not a web address", quote(base)), "write for example http://127.0.0.1:8080")
+	}
+	req, err := http.NewRequestWithContext(s.ctx, http.MethodGet, strings.TrimSuffix(base, "/")+"/readyz", nil)
+	if err != nil {
+		return badInput(fmt.Errorf("ask %s: %w", quote(base), err), "write for example http://127.0.0.1:8080")
+	}
+	client := &http.Client{Timeout: c.Timeout, Transport: healthTransport(base)}
+	defer client.CloseIdleConnections()
+	res, err := client.Do(req)
+	if err != nil {
+		return failed(fmt.Errorf("ask %s: %w", base, err), "is the bridge running?")
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return failed(fmt.Errorf("the bridge at %s is not ready: status %d", base, res.StatusCode), "its log names the cause")
+	}
+	s.printf("ready\n")
+	return nil
+}

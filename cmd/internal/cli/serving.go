@@ -1,0 +1,421 @@
+package cli
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"ssobridge/cmd/internal/config"
+	"ssobridge/store"
+	"ssobridge/web"
+)
+
+// What one connection may take. The write timeout covers the slowest page: a sign-in
+// that waits for the directory and for the outcome of a creation.
+const (
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 20 * time.Second
+	writeTimeout      = 45 * time.Second
+	idleTimeout       = 2 * time.Minute
+	maxHeaderBytes    = 32 << 10
+
+	stopTimeout    = 15 * time.Second // for running requests and partner calls after SIGTERM
+	optimizeRounds = 60               // of purges
+	purgeInterval  = time.Minute
+)
+
+// Listeners are what Serve serves on. Serve closes them.
+type Listeners struct {
+	Pages   net.Listener
+	Console net.Listener // of the console alone; nil: it is served on Pages
+	Metrics net.Listener // nil: none
+}
+
+// Listen opens the listeners of the configuration, so that a port that is taken is
+// known before anything is reported ready.
+func Listen(ctx context.Context, cfg config.Config) (Listeners, error) {
+	var lc net.ListenConfig
+	pages, err := lc.Listen(ctx, "tcp", cfg.Listen)
+	if err != nil {
+		return Listeners{}, fmt.Errorf("listen on %s: %w", cfg.Listen, err)
+	}
+	l := Listeners{Pages: pages}
+	for _, more := range []struct {
+		listener      *net.Listener
+		address, what string
+	}{{&l.Console, cfg.Console.Listen, "the console"}, {&l.Metrics, cfg.Metrics.Listen, "metrics"}} {
+		if more.address == "" {
+			continue
+		}
+		opened, err := lc.Listen(ctx, "tcp", more.address)
+		if err != nil {
+			return Listeners{}, errors.Join(fmt.Errorf("listen on %s for %s: %w", more.address, more.what, err), l.close())
+		}
+		*more.listener = opened
+	}
+	return l, nil
+}
+
+// Serve serves the pages, runs the worker, refreshes metadata and clears what has expired, until ctx
+// ends; then it finishes running requests and partner calls within 15 seconds.
+// ready is called once all of it runs; it may be nil. The parts stay open.
+//
+// Before anything is served, a database that was restored is settled; ErrUnsettled where an admin has to look first.
+func (p *Parts) Serve(ctx context.Context, l Listeners, ready func()) error {
+	// First the secret keys: what is read of the journal needs them.
+	replica := newReplica(p)
+	if err := replica.begin(ctx); err != nil {
+		return errors.Join(err, l.close())
+	}
+	if err := p.settle(ctx); err != nil {
+		return errors.Join(err, l.close())
+	}
+	figures := newMetrics(p)
+	var stopping atomic.Bool
+	pages, err := p.pages(figures, func(ctx context.Context) error {
+		if stopping.Load() {
+			return errors.New("the program is stopping")
+		}
+		if err := p.Store.Ping(ctx); err != nil {
+			return fmt.Errorf("reach the store: %w", err)
+		}
+		return p.IdP.Ready(ctx)
+	})
+	if err != nil {
+		return errors.Join(err, l.close())
+	}
+	// The console's own listener, where there is one, serves the same program under the same certificate.
+	all := []served{{newServer(pages.Handler(), p.log), l.Pages}}
+	if l.Console != nil {
+		console := pages.ConsoleHandler()
+		if console == nil {
+			return errors.Join(errors.New("console.listen is open, and there is no console of an address of its own"), l.close())
+		}
+		all = append(all, served{newServer(console, p.log), l.Console})
+	}
+	if t := p.Config.TLS; t.Cert != "" {
+		reload, err := newCertificate(t.Cert, t.Key, p.now, p.log)
+		if err != nil {
+			return errors.Join(err, l.close())
+		}
+		for i := range all {
+			one := &all[i]
+			one.server.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: reload.get, NextProtos: []string{"h2", "http/1.1"}}
+			one.listener = tls.NewListener(one.listener, one.server.TLSConfig)
+		}
+	}
+	if l.Metrics != nil {
+		all = append(all, served{newServer(figures.handler(), p.log), l.Metrics})
+	}
+	if _, err := p.alignAccounts(ctx); err != nil && ctx.Err() == nil {
+		p.log.Warn("client accounts that are stored in another case were not brought to the listed form; tried again in a minute", "error", err)
+	}
+	// Before the first sign-in: what the version before has issued is its people's.
+	if _, err := p.IdP.TakeOverNameIDs(ctx); err != nil && ctx.Err() == nil {
+		p.log.Warn("NameIDs that the version before has issued were not taken over; tried again in a minute", "error", err)
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	for _, one := range all {
+		g.Go(func() error { return serve(one.server, one.listener) })
+	}
+	g.Go(func() error {
+		if err := p.Provisioning.Run(ctx); err != nil && ctx.Err() == nil {
+			return fmt.Errorf("run the worker: %w", err)
+		}
+		return nil
+	})
+	g.Go(func() error { return p.purge(ctx) })
+	g.Go(func() error { return p.countRequests(ctx) })
+	g.Go(func() error { return replica.run(ctx) })
+	g.Go(func() error { return p.sealAudit(ctx) })
+	g.Go(func() error { return p.keepJournal(ctx) })
+	if p.Traces != nil {
+		// It outlives the requests that are finished after ctx has ended; their traces are stored at the very end.
+		g.Go(func() error { return p.Traces.Run(ctx, p.log) })
+	}
+	g.Go(func() error { return p.Refresher.Run(ctx) })
+	p.resolveAtStart(ctx)
+	g.Go(func() error { return p.IdP.RunGroups(ctx) })
+	g.Go(func() error { return newExpiryLog(p).run(ctx) })
+	g.Go(func() error {
+		<-ctx.Done()
+		stopping.Store(true)
+		p.log.Info("stopping: no new requests, running ones are finished", "within", stopTimeout)
+		// The ended ctx must not cut the running requests short.
+		wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+		defer cancel()
+		var errs []error
+		for _, one := range all {
+			if err := one.server.Shutdown(wait); err != nil {
+				errs = append(errs, fmt.Errorf("finish running requests: %w", err), one.server.Close())
+			}
+		}
+		return errors.Join(errs...)
+	})
+	if ready != nil {
+		ready()
+	}
+	err = g.Wait()
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	p.reportStrangers(end)
+	p.storeCounts(end)
+	cancel()
+	if p.Traces != nil {
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+		defer cancel()
+		if flush := p.Traces.Flush(last); flush != nil {
+			p.log.Warn("the last traces of sign-ins are lost", "error", flush)
+		}
+	}
+	return err
+}
+
+// startPatience bounds how long the start waits for the directory.
+const startPatience = 5 * time.Second
+
+// resolveAtStart asks for the groups that are named by DNs. A directory that is down keeps nobody waiting: known groups go on by
+// the ids that are stored, new ones give nobody anything until they resolve.
+func (p *Parts) resolveAtStart(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, startPatience)
+	defer cancel()
+	uses, err := p.IdP.ResolveGroups(ctx, false)
+	if err != nil {
+		p.log.Warn("the groups that configuration and service providers name were not resolved; tried again in a minute", "error", err)
+	}
+	for _, u := range uses {
+		if act := u.Action(); act != "" {
+			p.log.Warn("a group that is named by its DN needs attention", "group", u.Written, "by", u.By, "what", act)
+		}
+	}
+}
+
+// pages makes the web room.
+func (p *Parts) pages(figures *metrics, ready func(context.Context) error) (*web.Server, error) {
+	b := p.Config.Branding
+	branding := web.Branding{Name: b.Name, Color: b.Color, HelpURL: b.HelpURL, ForgotPasswordURL: b.ForgottenPasswordURL}
+	if b.Logo != "" {
+		var err error
+		if branding.Logo, branding.LogoType, err = config.ReadLogo(b.Logo); err != nil {
+			return nil, fmt.Errorf("read branding.logo %s: %w", b.Logo, err)
+		}
+	}
+	var former [][]byte
+	for _, id := range p.Sealer.KeyIDs()[1:] {
+		key, _ := p.Sealer.DeriveBy(id, "csrf") // it is known
+		former = append(former, key)
+	}
+	s, err := web.New(web.Options{
+		IdP: figures.counted(p.IdP), PublicURL: p.Config.PublicURL, TrustedProxies: p.Config.Proxies(), Branding: branding,
+		CSRFKey: p.Sealer.Derive("csrf"), FormerCSRFKeys: former, Ready: ready, Observe: figures.observe, Logger: p.log, Now: p.now, Random: rand.Reader,
+		HSTS: strings.HasPrefix(p.Config.PublicURL, "https://"), SessionLife: 0, SignInLife: p.Config.SignIn.Life,
+		Strangers: p.Strangers, References: &p.References,
+		ConfirmLaunch: p.Config.SignIn.ConfirmLaunch, Webhook: p.webhook(), Console: p.console(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("set up the pages: %w", err)
+	}
+	return s, nil
+}
+
+// webhook is what Constant Contact's webhooks lead to; nil when they are off.
+func (p *Parts) webhook() *web.Webhook {
+	cc := p.Config.ConstantContact
+	if cc.Webhook.Secret == "" {
+		return nil
+	}
+	return &web.Webhook{
+		Secret: string(cc.Webhook.Secret), APIKeys: []string{string(cc.APIKey)},
+		Hint: func(ctx context.Context, account, event string) (bool, error) {
+			id, err := p.Provisioning.Account(ctx, account)
+			switch {
+			case errors.Is(err, store.ErrUnlistedAccount), errors.Is(err, store.ErrAmbiguousAccount), errors.Is(err, store.ErrBadAccount):
+				return false, nil // none of ours
+			case err != nil:
+				return false, err
+			}
+			return p.Provisioning.HintAccount(ctx, id, event)
+		},
+	}
+}
+
+// served is a listener with its server.
+type served struct {
+	server   *http.Server
+	listener net.Listener
+}
+
+func newServer(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler: h, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
+		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
+		// Broken handshakes and the like are a stranger's doing, not a fault of ours.
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}
+
+func serve(s *http.Server, l net.Listener) error {
+	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve on %s: %w", l.Addr(), err)
+	}
+	return nil
+}
+
+// alignAccounts brings stored client accounts to the form of the list. Whoever reads them in between resolves them.
+func (p *Parts) alignAccounts(ctx context.Context) (int, error) {
+	changes, err := p.Store.Changes(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if p.aligned.Load() == changes {
+		return 0, nil // looked at since the last change of configuration
+	}
+	done, err := p.IdP.AlignAccounts(ctx, store.Event{At: p.now(), Actor: "worker"})
+	if err == nil {
+		p.aligned.Store(changes)
+	}
+	for _, m := range done {
+		p.log.Info("rows that named a client account in another case have the listed form now", "table", m.Table, "was", m.Account, "is", m.Listed)
+	}
+	return len(done), err
+}
+
+// purge deletes what has expired, and writes down switches of keys whose time has come, once a minute. A failure is logged and tried
+// again: what has expired is not used in any case.
+func (p *Parts) purge(ctx context.Context) error {
+	tick := time.NewTicker(purgeInterval)
+	defer tick.Stop()
+	for round := 0; ; round++ {
+		var errs []error
+		if round%optimizeRounds == 0 {
+			if err := p.Store.Optimize(ctx); err != nil {
+				errs = append(errs, err)
+			}
+		}
+		bites := map[string]func() (int, error){
+			// Rows in another case come from a version before, or from the time before the list of accounts was read.
+			"account forms": func() (int, error) { return p.alignAccounts(ctx) },
+			// Replicas of the version before issue on, and note nothing.
+			"name IDs to take over": func() (int, error) { return p.IdP.TakeOverNameIDs(ctx) },
+		}
+		if p.mayDelete(ctx) {
+			maps.Copy(bites, p.retention(ctx))
+		}
+		for what, bite := range bites {
+			n, err := bite()
+			if err != nil {
+				errs = append(errs, fmt.Errorf("clear expired %s: %w", what, err))
+			} else if n > 0 {
+				p.log.Debug("cleared what had expired", "what", what, "count", n)
+			}
+		}
+		p.reportStrangers(ctx)
+		if err := p.countFigures(ctx); err != nil && ctx.Err() == nil {
+			p.log.Warn("the figures of the console's charts were not counted; tried again in a minute", "error", err)
+		}
+		if err := p.SettleKeys(ctx); err != nil && ctx.Err() == nil {
+			p.log.Warn("a switch of signing keys was not written down; tried again in a minute, and it holds all the same", "error", err)
+		}
+		if err := errors.Join(errs...); err != nil && ctx.Err() == nil {
+			p.log.Warn("clearing what has expired failed; tried again in a minute", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// retention is everything that deletes for its age, by name.
+func (p *Parts) retention(ctx context.Context) map[string]func() (int, error) {
+	return map[string]func() (int, error){
+		"sign-ins": func() (int, error) { return p.Store.SignIns().Purge(ctx) },
+		"sessions": func() (int, error) { return p.Store.Sessions().Purge(ctx, p.Config.Sessions.Idle) },
+		"logouts":  func() (int, error) { return p.Store.Logouts().Purge(ctx) },
+		"failures": func() (int, error) { return p.Store.Throttle().Purge(ctx) },
+		"forms":    func() (int, error) { return p.Store.Forms().Purge(ctx) },
+		"traces":   func() (int, error) { return p.Store.Traces().Purge(ctx, p.Config.Traces.Keep) },
+		"captures": func() (int, error) { return p.Store.Captures().Purge(ctx) },
+		"counts":   func() (int, error) { return p.Store.RequestCounts().Purge(ctx, max(p.Config.Traces.Keep, countsKept)) },
+		"figures":  func() (int, error) { return p.Store.Figures().Purge(ctx) },
+		"audit":    func() (int, error) { return p.purgeAudit(ctx) },
+		"seals":    func() (int, error) { return p.Store.Audit().PurgeSeals(ctx) },
+		"words":    func() (int, error) { return p.purgeRevocations(ctx) },
+	}
+}
+
+// reportStrangers writes down what requests by nobody known came to, as far as they had no traces, log lines and events of their own.
+func (p *Parts) reportStrangers(ctx context.Context) {
+	if err := p.IdP.ReportStrangers(ctx); err != nil && ctx.Err() == nil {
+		p.log.Warn("counts of failed logins were not stored; tried again in a minute", "error", err)
+	}
+	lines, reasons := p.Strangers.LeftOut(), p.Strangers.Reasons()
+	requests := int64(0)
+	for _, n := range reasons {
+		requests += n
+	}
+	// One line a minute, whatever there was: a flood must not fill the log.
+	if requests > 0 || len(lines) > 0 {
+		p.log.Info("requests were only counted", "requests", requests, "reasons", reasons, "log_lines_left_out", lines)
+	}
+}
+
+// countsKept is how long counts of requests are kept at least, also where no traces are.
+const countsKept = 8 * 24 * time.Hour
+
+// countInterval is how often counts of requests are stored: a program that is killed loses so much of them.
+const countInterval = 10 * time.Second
+
+// countRequests stores how many requests were only counted, until ctx ends. A failure is logged and tried again.
+func (p *Parts) countRequests(ctx context.Context) error {
+	tick := time.NewTicker(countInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil // the last ones are stored after the last request
+		case <-tick.C:
+			p.storeCounts(ctx)
+		}
+	}
+}
+
+func (p *Parts) storeCounts(ctx context.Context) {
+	all := p.Strangers.Counted()
+	if err := p.Store.RequestCounts().Add(ctx, all...); err != nil {
+		p.Strangers.Uncounted(all)
+		if ctx.Err() == nil {
+			p.log.Warn("counts of requests were not stored; tried again in ten seconds", "reasons", len(all), "error", err)
+		}
+	}
+}
+
+func (l Listeners) close() error {
+	var errs []error
+	for _, one := range []net.Listener{l.Pages, l.Console, l.Metrics} {
+		if one != nil {
+			errs = append(errs, one.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// countFigures counts what the console's charts and the lists of refusals show.
+func (p *Parts) countFigures(ctx context.Context) error {
+	b, err := p.Budget.Status(ctx)
+	if err != nil {
+		return err
+	}
+	return p.Store.Figures().Count(ctx, b.Used)
+}

@@ -1,0 +1,63 @@
+package cli
+
+import (
+	"context"
+	"crypto"
+	"crypto/rsa"
+	"crypto/sha256"
+	"fmt"
+	"time"
+
+	"ssobridge/certs"
+	"ssobridge/store"
+)
+
+// reportPatience bounds how long the signature that found a fault of libcrypto waits for its audit event.
+const reportPatience = 5 * time.Second
+
+// reportLibcrypto records that libcrypto was given up: a library that makes wrong signatures is a broken machine, or
+// somebody's doing.
+func (p *Parts) reportLibcrypto(ctx context.Context, reason string) error {
+	// The end of the request that found it must not lose the event.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reportPatience)
+	defer cancel()
+	s := p.Engine.Status()
+	p.log.ErrorContext(ctx, "libcrypto failed and is not used until the next start; Go makes RSA signatures",
+		"library", s.Library, "version", s.Version, "cause", reason, "hint", "reinstall OpenSSL's library, or set signing.libcrypto to off")
+	e := store.Event{
+		At: p.now().UTC(), Actor: "worker", Action: "libcrypto-failed", Subject: "libcrypto", Outcome: "failed", Reason: "signature",
+		Detail: detail(map[string]any{"library": s.Library, "version": s.Version, "cause": reason}),
+	}
+	if err := p.Store.Audit().Add(ctx, e); err != nil {
+		p.log.ErrorContext(ctx, "the audit event about libcrypto was not stored; tried again with the next signature", "error", err)
+		return fmt.Errorf("record that libcrypto failed: %w", err)
+	}
+	return nil
+}
+
+// signsOnce makes a signature with an RSA key of the store and verifies it, as the first sign-in would.
+func (p *Parts) signsOnce(ctx context.Context, k *certs.Key) error {
+	public, ok := k.Signer.Public().(*rsa.PublicKey)
+	if !ok {
+		return nil
+	}
+	digest := sha256.Sum256([]byte("check of the key " + k.ID))
+	signature, err := certs.Sign(ctx, p.Engine.Key(k).Signer, digest[:], crypto.SHA256)
+	if err == nil {
+		err = rsa.VerifyPKCS1v15(public, crypto.SHA256, digest[:], signature)
+	}
+	if err != nil {
+		return fmt.Errorf("sign with key %s: %w", k.ID, err)
+	}
+	return nil
+}
+
+// checkSignatures says who makes RSA signatures.
+func checkSignatures(r *report, p *Parts) {
+	switch s := p.Engine.Status(); {
+	case s.Failed:
+		r.warn("RSA signatures", "made by "+s.String(), "reinstall OpenSSL's library "+s.Library+", or set signing.libcrypto to off")
+	default:
+		r.ok("RSA signatures", "made by "+s.String())
+	}
+}

@@ -1,0 +1,232 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"ssobridge/cmd/internal/config"
+	"ssobridge/idp"
+	"ssobridge/store"
+)
+
+type spShowCmd struct {
+	EntityID string `arg:"" help:"Its entity id, as sp list shows it."`
+	Metadata bool   `help:"Print the metadata that it was imported from instead."`
+}
+
+// Help is shown by sp show --help.
+func (spShowCmd) Help() string {
+	return `Every setting is shown as sp set takes it, then where the metadata comes from and what waits for approval.
+
+Examples:
+
+    ssobridge sp show https://wiki.example.com/saml
+
+    ssobridge sp show https://wiki.example.com/saml --metadata`
+}
+
+// Run shows it.
+func (c *spShowCmd) Run(s *invocation) (err error) {
+	p, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	sp, err := p.provider(s.ctx, c.EntityID)
+	if err != nil {
+		return err
+	}
+	if c.Metadata {
+		if len(sp.Metadata) == 0 {
+			return failed(fmt.Errorf("%s was not registered by metadata", sp.EntityID), "sp add FILE --replace takes its metadata in")
+		}
+		_, err := s.stdout.Write(append(sp.Metadata, '\n'))
+		return err
+	}
+	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
+	line := func(name, value string) { fmt.Fprintf(w, "%s\t%s\n", name, value) }
+	line("entity_id", sp.EntityID)
+	line("kind", sp.Kind)
+	for _, k := range idp.ProviderKeys() {
+		values := k.Show(sp)
+		switch k.Name {
+		case "certificates":
+			values = certificateLines(sp.Certificates)
+		case "encryption_keys":
+			values = nil
+			for _, e := range sp.EncryptionKeys {
+				values = append(values, idp.CertificateLine(e.Certificate))
+			}
+		}
+		if len(values) == 0 {
+			line(k.Name, "-")
+		}
+		for i, v := range values {
+			name := k.Name
+			if i > 0 {
+				name = ""
+			}
+			line(name, v)
+		}
+	}
+	line("signs its requests", fmt.Sprint(sp.AuthnRequestsSigned))
+	for _, l := range sp.Logout {
+		line("logout", l.URL)
+	}
+	line("changed", sp.UpdatedAt.UTC().Format(time.RFC3339))
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	return showSource(s, p, sp)
+}
+
+func certificateLines(all [][]byte) []string {
+	var lines []string
+	for _, der := range all {
+		lines = append(lines, idp.CertificateLine(der))
+	}
+	return lines
+}
+
+func showSource(s *invocation, p *Parts, sp store.ServiceProvider) error {
+	src := sp.Source
+	if src == nil {
+		return nil
+	}
+	at := func(t time.Time) string {
+		if t.IsZero() {
+			return "-"
+		}
+		return t.UTC().Format(time.RFC3339)
+	}
+	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "\nmetadata from\t%s\n", dash(src.URL))
+	fmt.Fprintf(w, "last good copy\t%s\n", at(src.ReadAt))
+	fmt.Fprintf(w, "valid until\t%s\n", at(src.ValidUntil))
+	if src.URL != "" {
+		trust := "none: the signature is not checked"
+		if len(src.TrustKey) > 0 {
+			trust = idp.CertificateLine(src.TrustKey)
+		}
+		fmt.Fprintf(w, "trust key\t%s\n", trust)
+		fmt.Fprintf(w, "read again at\t%s\n", at(src.NextAt))
+		fmt.Fprintf(w, "last fault\t%s\n", dash(strings.ReplaceAll(src.Fault, "\n", " ")))
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if len(src.Pending) == 0 {
+		return nil
+	}
+	s.printf("\nThese changes wait for approval since %s (ssobridge sp approve %s):\n\n", at(src.PendingAt), sp.EntityID)
+	_, changes, _, err := idp.Approve(sp, p.Config.Metadata.AllowLoopbackHTTP, s.now())
+	if err != nil {
+		return failed(fmt.Errorf("read the metadata that waits: %w", err), "ssobridge sp refresh "+sp.EntityID)
+	}
+	showDifferences(s, changes)
+	return nil
+}
+
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+type spSetCmd struct {
+	EntityID string   `arg:"" help:"Its entity id, as sp list shows it."`
+	Setting  []string `arg:"" name:"key=value" help:"What to change; KEY+=VALUE adds to a list, KEY-=VALUE takes from it."`
+}
+
+// Help is shown by sp set --help. It names every setting.
+func (spSetCmd) Help() string {
+	var b strings.Builder
+	b.WriteString("All changes are made together, or none of them. An empty value puts the default back.\n\nSettings:\n\n")
+	for _, k := range idp.ProviderKeys() {
+		values := k.Values
+		if k.File {
+			values = "FILE with " + values
+		}
+		if k.List {
+			values += ", list"
+		}
+		fmt.Fprintf(&b, "    %s (%s): %s\n\n", k.Name, values, k.Help)
+	}
+	b.WriteString(`Examples:
+
+    ssobridge sp set https://wiki.example.com/saml name=Wiki encryption=if-published
+
+    ssobridge sp set https://wiki.example.com/saml "groups+=cn=staff,ou=groups,dc=example,dc=com" certificates+=wiki.pem`)
+	return b.String()
+}
+
+// Run changes the settings.
+func (c *spSetCmd) Run(s *invocation) (err error) {
+	files := map[string]bool{}
+	for _, k := range idp.ProviderKeys() {
+		files[k.Name] = k.File
+	}
+	type change struct{ key, value string }
+	var changes []change
+	for _, setting := range c.Setting {
+		key, value, ok := strings.Cut(setting, "=")
+		if !ok || key == "" {
+			return badInput(fmt.Errorf("%s is no KEY=VALUE", quote(setting)), "ssobridge sp set --help names the keys")
+		}
+		// What is removed is named by its fingerprint.
+		if files[strings.TrimSuffix(key, "+")] && value != "" {
+			data, err := config.ReadFile(value, maxCertificateFile)
+			if err != nil {
+				return badInput(fmt.Errorf("%s: read %s: %s", key, value, config.PlainCause(err)), "name a PEM file with the certificate")
+			}
+			value = string(data)
+		}
+		changes = append(changes, change{key, value})
+	}
+	p, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	named, err := p.provider(s.ctx, c.EntityID)
+	if err != nil {
+		return err
+	}
+	c.EntityID = named.EntityID
+	e := s.event("sp-set", c.EntityID)
+	e.SP = c.EntityID
+	var keys []string
+	for _, ch := range changes {
+		keys = append(keys, ch.key)
+	}
+	e.Detail = detail(map[string]any{"settings": keys})
+	var after store.ServiceProvider
+	err = p.Store.ServiceProviders().Change(s.ctx, c.EntityID, func(sp *store.ServiceProvider) (store.Event, error) {
+		for _, ch := range changes {
+			if err := idp.SetProvider(sp, ch.key, ch.value); err != nil {
+				return e, badInput(err, "nothing was changed; ssobridge sp set --help names the settings")
+			}
+		}
+		after = *sp
+		return e, p.checkProvider(*sp, "the service provider can't be used like that:")
+	})
+	var command *commandError
+	switch {
+	case errors.As(err, &command):
+		return command
+	case errors.Is(err, store.ErrNotFound):
+		return noProvider(c.EntityID)
+	case err != nil:
+		return fmt.Errorf("change service provider %s: %w", c.EntityID, err)
+	}
+	s.printf("changed %s: %s\n", c.EntityID, strings.Join(keys, " "))
+	p.resolveWritten(s, after.Groups)
+	for _, risk := range p.nameIDRisks(after) {
+		s.printf("warning: %s\n", risk)
+	}
+	return nil
+}

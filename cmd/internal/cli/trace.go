@@ -1,0 +1,293 @@
+package cli
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"ssobridge/idp"
+	"ssobridge/store"
+)
+
+type traceCmd struct {
+	List traceListCmd `cmd:"" help:"List sign-ins, the newest first."`
+	Show traceShowCmd `cmd:"" help:"Show a sign-in step by step, by the reference on the person's page."`
+
+	Refusals traceRefusalsCmd `cmd:"" help:"Show why and how often requests were refused, also those that were only counted."`
+
+	Capture  traceCaptureCmd  `cmd:"" help:"Keep the assertions of one person for a while, to see what a service provider gets."`
+	Captures traceCapturesCmd `cmd:"" help:"List whose assertions are kept at present."`
+}
+
+type traceListCmd struct {
+	Person  string `placeholder:"LOGIN" help:"Only of this person: login name or person id."`
+	Outcome string `enum:",ok,pending,refused,failed" default:"" help:"Only with this outcome: ok, pending, refused or failed."`
+	Account string `placeholder:"ID" help:"Only to this client account."`
+	unlistedFlag
+	SP    string `name:"sp" placeholder:"ENTITY_ID" help:"Only to this service provider."`
+	Limit int    `default:"50" help:"At most so many, up to 1000."`
+	JSON  bool   `name:"json" help:"Print JSON lines."`
+}
+
+// Help is shown by trace list --help.
+func (traceListCmd) Help() string {
+	return "Examples:\n\n    ssobridge trace list --outcome refused\n\n    ssobridge trace list --person alice --json"
+}
+
+// Run lists sign-ins.
+func (c *traceListCmd) Run(s *invocation) (err error) {
+	if c.Limit < 1 || c.Limit > 1000 {
+		return badInput(fmt.Errorf("--limit %d is out of range", c.Limit), "write 1 to 1000")
+	}
+	p, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	f := store.TraceFilter{Outcome: c.Outcome, SP: store.TrimBlanks(c.SP), Limit: c.Limit}
+	if f.Account, err = p.account(s.ctx, c.Account, c.Unlisted); err != nil {
+		return err
+	}
+	if c.Person != "" {
+		if f.Person, err = p.personID(s.ctx, c.Person); err != nil {
+			return err
+		}
+	}
+	list, err := p.Store.Traces().List(s.ctx, f)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		enc := json.NewEncoder(s.stdout)
+		for _, t := range list {
+			if err := enc.Encode(t); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "WHEN\tREF\tPERSON\tTO\tACCOUNT\tOUTCOME")
+	for _, t := range list {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", t.At.UTC().Format(time.DateTime), t.Ref, cmp.Or(string(t.Person), "-"), cmp.Or(t.SP, "-"), cmp.Or(string(t.Account), "-"), joined(t.Outcome, t.Reason))
+	}
+	return w.Flush()
+}
+
+type traceShowCmd struct {
+	Ref  string `arg:"" help:"The reference on the person's page, 10 or 14 letters and digits."`
+	JSON bool   `name:"json" help:"Print JSON lines, one for each request."`
+
+	Captured bool `help:"Print the captured assertions instead. The audit says who looked."`
+}
+
+// Help is shown by trace show --help.
+func (traceShowCmd) Help() string { return "Example:\n\n    ssobridge trace show KD2T2QB11D" }
+
+// Run shows one sign-in.
+func (c *traceShowCmd) Run(s *invocation) (err error) {
+	p, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	if c.Captured {
+		return c.captured(s, p)
+	}
+	list, err := p.Store.Traces().ByRef(s.ctx, strings.ToUpper(c.Ref))
+	if errors.Is(err, store.ErrNotFound) {
+		coded, ok, err := p.References.Find(s.ctx, p.Store.RequestCounts(), p.Store.Audit(), c.Ref)
+		if err != nil {
+			return err
+		}
+		if ok {
+			return c.coded(s, coded)
+		}
+		return badInput(fmt.Errorf("no sign-in with the reference %s is known", quote(c.Ref)), "it may be older than traces.keep, or belong to a page that is no sign-in; ssobridge audit list --ref looks in the audit")
+	}
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		enc := json.NewEncoder(s.stdout)
+		for _, t := range list {
+			if err := enc.Encode(t); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
+	for _, t := range list {
+		fmt.Fprintf(w, "%s  %s  %s\n", t.At.UTC().Format(time.DateTime), t.Ref, joined(t.Outcome, t.Reason))
+		for _, step := range t.Steps {
+			fmt.Fprintf(w, "  %s\t%s\t%s\t%s\n", step.Name, step.Took.Round(10*time.Microsecond), cmp.Or(step.Reason, "passed"), step.Detail)
+		}
+	}
+	return w.Flush()
+}
+
+// coded shows what a reference itself carries, and how many requests there were like its own.
+func (c *traceShowCmd) coded(s *invocation, q idp.CodedRequest) error {
+	if c.JSON {
+		return json.NewEncoder(s.stdout).Encode(struct {
+			Ref      string    `json:"ref"`
+			Minute   time.Time `json:"minute"`
+			Reason   string    `json:"reason"`
+			Cause    string    `json:"cause"`
+			Fix      string    `json:"fix"`
+			Steps    bool      `json:"steps_kept"`
+			Requests int64     `json:"requests"`
+			From     time.Time `json:"from,omitzero"`
+			To       time.Time `json:"to,omitzero"`
+		}{strings.ToUpper(c.Ref), q.Minute, q.Reason, q.Cause, q.Fix, false, q.Requests, q.From, q.To})
+	}
+	s.printf("%s UTC  %s  (%s)\n", q.Minute.Format("2006-01-02 15:04"), strings.ToUpper(c.Ref), cmp.Or(q.Reason, "unknown reason"))
+	s.printf("  %s\n  %s\n  %s\n", q.Summary(), q.Cause, q.Fix)
+	s.printf("no steps were kept: there were more requests like this than traces and log lines are kept of; the rest is counted\n")
+	return nil
+}
+
+func (c *traceShowCmd) captured(s *invocation, p *Parts) error {
+	all, err := p.IdP.CapturedAssertions(s.ctx, strings.ToUpper(c.Ref), s.event("", ""))
+	if errors.Is(err, store.ErrNotFound) {
+		return badInput(fmt.Errorf("nothing was captured under the reference %s", quote(c.Ref)), "ssobridge trace capture LOGIN, then let the person sign in; what is captured is kept for a day")
+	}
+	if err != nil {
+		return err
+	}
+	for _, a := range all {
+		s.printf("%s\n", a.XML)
+	}
+	return nil
+}
+
+type traceRefusalsCmd struct {
+	Since time.Duration `default:"24h" help:"Of how long, up to 8 days (192h)."`
+	JSON  bool          `name:"json" help:"Print JSON."`
+}
+
+// Help is shown by trace refusals --help.
+func (traceRefusalsCmd) Help() string {
+	return `Refusals of people who are known come from the audit log, summed up by quarter of an hour. Requests that were only counted left neither trace nor log line: of a kind, ten a second do.
+
+Examples:
+
+    ssobridge trace refusals
+
+    ssobridge trace refusals --since 1h --json`
+}
+
+// maxRefusals is how many lines each list of refusals has at most, here and in the console.
+const maxRefusals = 100
+
+// Run shows them.
+func (c *traceRefusalsCmd) Run(s *invocation) (err error) {
+	if c.Since <= 0 || c.Since > countsKept {
+		return badInput(fmt.Errorf("--since %s is out of range", c.Since), "write up to 192h")
+	}
+	p, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	since := p.now().Add(-c.Since)
+	refused, err := p.Store.Figures().Refusals(s.ctx, since, maxRefusals)
+	if err != nil {
+		return err
+	}
+	counted, err := p.Store.RequestCounts().Since(s.ctx, since, maxRefusals)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return json.NewEncoder(s.stdout).Encode(struct {
+			Refused []store.RefusalSum   `json:"refused"`
+			Counted []store.RequestCount `json:"only_counted"`
+		}{refused, counted})
+	}
+	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "REQUESTS\tWHAT\tREASON\tAT")
+	for _, r := range refused {
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\n", r.Requests, r.Action, cmp.Or(r.Reason, "-"), cmp.Or(r.SP, "-"))
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if len(counted) == 0 {
+		s.printf("\nno request was only counted\n")
+		return nil
+	}
+	fmt.Fprintln(w, "\nONLY COUNTED\tREASON\tFROM\tTO")
+	for _, n := range counted {
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\n", n.Requests, cmp.Or(n.Reason, "-"), n.First.UTC().Format(time.DateTime), n.Last.UTC().Format(time.DateTime))
+	}
+	return w.Flush()
+}
+
+type traceCaptureCmd struct {
+	Login string        `arg:"" help:"Login name or person id."`
+	For   time.Duration `default:"30m" help:"For how long, at most 1h."`
+	Off   bool          `help:"End it."`
+}
+
+// Help is shown by trace capture --help.
+func (traceCaptureCmd) Help() string {
+	return `The assertions that go out for this person are kept as they were signed, sealed with secret_key, for a day: trace show REF --captured prints them. Nobody else's are.
+
+Examples:
+
+    ssobridge trace capture alice --for 15m
+
+    ssobridge trace capture alice --off`
+}
+
+// Run begins or ends it.
+func (c *traceCaptureCmd) Run(s *invocation) error {
+	if !c.Off && (c.For <= 0 || c.For > time.Hour) {
+		return badInput(fmt.Errorf("--for %s is out of range", c.For), "write at most 1h")
+	}
+	return s.withPerson(c.Login, func(p *Parts, person store.PersonID) error {
+		if c.Off {
+			if err := p.IdP.EndCapture(s.ctx, person, s.event("", "")); err != nil {
+				return err
+			}
+			s.printf("assertions of %s are not captured\n", c.Login)
+			return nil
+		}
+		until, err := p.IdP.CaptureFor(s.ctx, person, c.For, s.event("", ""))
+		if err != nil {
+			return err
+		}
+		s.printf("assertions of %s are captured until %s\n", c.Login, until.UTC().Format(time.RFC3339))
+		return nil
+	})
+}
+
+type traceCapturesCmd struct{}
+
+// Help is shown by trace captures --help.
+func (traceCapturesCmd) Help() string { return "Example:\n\n    ssobridge trace captures" }
+
+// Run lists them.
+func (traceCapturesCmd) Run(s *invocation) (err error) {
+	p, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	all, err := p.Store.Captures().Running(s.ctx)
+	if err != nil {
+		return err
+	}
+	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "PERSON\tUNTIL\tBY")
+	for _, c := range all {
+		fmt.Fprintf(w, "%s\t%s\t%s\n", c.Person, c.Until.UTC().Format(time.DateTime), c.By)
+	}
+	return w.Flush()
+}

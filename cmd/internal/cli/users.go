@@ -1,0 +1,432 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	"ssobridge/cmd/internal/config"
+	"ssobridge/provisioning"
+	"ssobridge/store"
+)
+
+type usersCmd struct {
+	List    usersListCmd    `cmd:"" help:"List the SSO users of the ledger."`
+	Show    usersShowCmd    `cmd:"" help:"Show all that is known of a person's SSO users."`
+	Adopt   usersAdoptCmd   `cmd:"" help:"Tell of users that exist at Constant Contact already: from a CSV file, or all of a plan."`
+	Confirm usersConfirmCmd `cmd:"" help:"Confirm assumed users."`
+	Import  usersImportCmd  `cmd:"" help:"Put an export back into the ledger."`
+	Export  usersExportCmd  `cmd:"" help:"Write the ledger as CSV or JSON lines."`
+	Suspend usersSuspendCmd `cmd:"" help:"Stop an SSO user: no sign-ins, no creation."`
+	Resume  usersResumeCmd  `cmd:"" help:"Let a suspended SSO user go on."`
+	Work    usersWorkCmd    `cmd:"" help:"List what is to be done by hand at Constant Contact."`
+	Done    usersDoneCmd    `cmd:"" help:"Tick off what was done by hand."`
+	Forget  usersForgetCmd  `cmd:"" help:"Remove all that tells who a person is."`
+}
+
+// userFilter are the flags that choose rows of the ledger.
+type userFilter struct {
+	State   []string `enum:"wanted,sending,unknown,active,assumed,conflict,refused,suspended" help:"Only in this state (${enum}). Can be given several times."`
+	Account string   `placeholder:"ID" help:"Only in this client account."`
+	unlistedFlag
+}
+
+func (f userFilter) filter(ctx context.Context, p *Parts) (store.UserFilter, error) {
+	account, err := p.account(ctx, f.Account, f.Unlisted)
+	out := store.UserFilter{Account: account}
+	for _, s := range f.State {
+		out.States = append(out.States, store.State(s))
+	}
+	return out, err
+}
+
+type usersListCmd struct {
+	userFilter
+	Limit int    `default:"100" help:"At most so many, up to 1000."`
+	After string `placeholder:"PERSON/ACCOUNT" help:"Those behind this one: the last line of the page before."`
+	JSON  bool   `name:"json" help:"Print JSON lines."`
+}
+
+// Help is shown by users list --help.
+func (usersListCmd) Help() string {
+	return "Examples:\n\n    ssobridge users list --state conflict --state refused\n\n    ssobridge users list --account a07e1lxqqqo0 --json"
+}
+
+// jsonUser is a row of the ledger as JSON.
+type jsonUser struct {
+	Person           store.PersonID  `json:"person_id"`
+	Account          store.AccountID `json:"account"`
+	State            store.State     `json:"state"`
+	Before           store.State     `json:"before_suspension,omitempty"`
+	ExternalID       string          `json:"external_id"`
+	ExternalProvider string          `json:"external_provider"`
+	LoginName        string          `json:"login_name"`
+	ContactEmail     string          `json:"contact_email"`
+	FirstName        string          `json:"first_name"`
+	LastName         string          `json:"last_name"`
+	Role             store.Role      `json:"role"`
+	Mapping          int64           `json:"mapping"`
+	Plan             int64           `json:"plan,omitempty"`
+	Class            string          `json:"class"`
+	Attempts         int             `json:"attempts"`
+	MaybeSent        bool            `json:"maybe_sent"`
+	NextAttempt      *time.Time      `json:"next_attempt,omitempty"`
+	ErrorKey         string          `json:"error_key,omitempty"`
+	Error            string          `json:"error,omitempty"`
+	CreatedAt        time.Time       `json:"created_at"`
+	UpdatedAt        time.Time       `json:"updated_at"`
+}
+
+func toJSONUser(u store.SSOUser) jsonUser {
+	j := jsonUser{
+		u.Person, u.Account, u.State, u.Before, u.ExternalID, u.ExternalProvider, u.LoginName, u.ContactEmail, u.FirstName, u.LastName,
+		u.Role, u.Mapping, u.Plan, u.Class.String(), u.Attempts, u.MaybeSent, nil, u.ErrorKey, u.ErrorText, u.CreatedAt, u.UpdatedAt,
+	}
+	if !u.NextAttempt.IsZero() {
+		j.NextAttempt = &u.NextAttempt
+	}
+	return j
+}
+
+// Run lists one page.
+func (c *usersListCmd) Run(s *invocation) (err error) {
+	if c.Limit < 1 || c.Limit > 1000 {
+		return badInput(fmt.Errorf("--limit %d is out of range", c.Limit), "write 1 to 1000")
+	}
+	after, err := afterKey(c.After)
+	if err != nil {
+		return err
+	}
+	p, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	f, err := c.filter(s.ctx, p)
+	if err != nil {
+		return err
+	}
+	f.Limit, f.After = c.Limit, after
+	rows, err := p.Store.Ledger().List(s.ctx, f)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		enc := json.NewEncoder(s.stdout)
+		for _, u := range rows {
+			if err := enc.Encode(toJSONUser(u)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "PERSON/ACCOUNT\tNAME\tROLE\tSTATE\tLOGIN NAME\tERROR")
+	for _, u := range rows {
+		fmt.Fprintf(w, "%s/%s\t%s %s\t%s\t%s\t%s\t%s\n", u.Person, u.Account, u.FirstName, u.LastName, u.Role, u.State, u.LoginName, u.ErrorText)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if len(rows) == c.Limit {
+		last := rows[len(rows)-1]
+		s.printf("there may be more: --after %s/%s\n", last.Person, last.Account)
+	}
+	return nil
+}
+
+type usersShowCmd struct {
+	Person string `arg:"" help:"Login name or person id."`
+	JSON   bool   `name:"json" help:"Print JSON lines."`
+}
+
+// Help is shown by users show --help.
+func (usersShowCmd) Help() string { return "Example:\n\n    ssobridge users show alice" }
+
+// Run shows the rows of one person.
+func (c *usersShowCmd) Run(s *invocation) (err error) {
+	p, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	person, err := p.personID(s.ctx, c.Person)
+	if err != nil {
+		return err
+	}
+	rows, err := p.Store.Ledger().Person(s.ctx, person)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		enc := json.NewEncoder(s.stdout)
+		for _, u := range rows {
+			if err := enc.Encode(toJSONUser(u)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if len(rows) == 0 {
+		s.printf("person %s has no SSO user yet; ssobridge explain --user shows what would come\n", person)
+	}
+	for _, u := range rows {
+		showUser(s, u)
+	}
+	return nil
+}
+
+func showUser(s *invocation, u store.SSOUser) {
+	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
+	state := string(u.State)
+	if u.State == store.Suspended {
+		state += " (before: " + string(u.Before) + ")"
+	}
+	at := func(t time.Time) string {
+		if t.IsZero() {
+			return ""
+		}
+		return t.Format(time.DateTime + " MST")
+	}
+	for _, line := range [][2]string{
+		{"person", string(u.Person)}, {"account", string(u.Account)}, {"state", state},
+		{"name", u.FirstName + " " + u.LastName}, {"role as told", string(u.Role)}, {"mapping", fmt.Sprint(u.Mapping)},
+		{"external_id", u.ExternalID}, {"external_provider", u.ExternalProvider}, {"login_name", u.LoginName}, {"contact_email", u.ContactEmail},
+		{"attempts", fmt.Sprint(u.Attempts)}, {"next attempt", at(u.NextAttempt)}, {"error key", u.ErrorKey}, {"error", u.ErrorText},
+		{"created", at(u.CreatedAt)}, {"changed", at(u.UpdatedAt)},
+	} {
+		if line[1] != "" {
+			fmt.Fprintf(w, "%s:\t%s\n", line[0], line[1])
+		}
+	}
+	fmt.Fprintln(w)
+	_ = w.Flush() // standard output that is gone is seen by the next write
+}
+
+type usersConfirmCmd struct {
+	User []string `arg:"" optional:"" placeholder:"PERSON/ACCOUNT" help:"Which, as users list shows them."`
+	All  bool     `help:"All that are assumed."`
+	Yes  bool     `help:"Do not ask."`
+}
+
+// Help is shown by users confirm --help.
+func (usersConfirmCmd) Help() string {
+	return "Look at them first: ssobridge users list --state assumed\n\nExamples:\n\n    ssobridge users confirm --all\n\n    ssobridge users confirm 5f2c…/a07e1lxqqqo0"
+}
+
+// Run confirms.
+func (c *usersConfirmCmd) Run(s *invocation) (err error) {
+	if c.All == (len(c.User) > 0) {
+		return badInput(errors.New("say which users, or --all"), "ssobridge users list --state assumed shows them")
+	}
+	var keys []store.UserKey
+	for _, text := range c.User {
+		key, err := afterKey(text)
+		if err != nil {
+			return err
+		}
+		keys = append(keys, key)
+	}
+	p, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	if c.All {
+		counts, err := p.Store.Ledger().CountByState(s.ctx)
+		if err != nil {
+			return err
+		}
+		if err := s.confirm(c.Yes, false, fmt.Sprintf("Confirm %d assumed users?", counts[store.Assumed])); err != nil {
+			return err
+		}
+	}
+	n, err := p.Provisioning.ConfirmUsers(s.ctx, keys, actor(s.environ))
+	if err != nil {
+		return err
+	}
+	s.printf("confirmed %d users\n", n)
+	return nil
+}
+
+type usersExportCmd struct {
+	userFilter
+	Format string `enum:"csv,jsonl" default:"csv" help:"csv or jsonl."`
+	Out    string `short:"o" placeholder:"FILE" help:"The file to write; it must not exist. Default: standard output."`
+}
+
+// Help is shown by users export --help.
+func (usersExportCmd) Help() string {
+	return "The file holds names and mail addresses of people: keep it safe.\n\nExample:\n\n    ssobridge users export -o users.csv"
+}
+
+// Run writes the export.
+func (c *usersExportCmd) Run(s *invocation) (err error) {
+	p, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	f, err := c.filter(s.ctx, p)
+	if err != nil {
+		return err
+	}
+	w := s.stdout
+	if c.Out != "" {
+		file, err := os.OpenFile(c.Out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if err != nil {
+			return badInput(fmt.Errorf("write %s: %s", c.Out, config.PlainCause(err)), "give a new name")
+		}
+		defer func() { err = errors.Join(err, file.Close()) }()
+		w = file
+	}
+	if err := p.Provisioning.ExportUsers(s.ctx, w, f, c.Format); err != nil {
+		return fmt.Errorf("export users: %w", err)
+	}
+	return nil
+}
+
+type usersImportCmd struct {
+	File string `arg:"" help:"The file that users export wrote as CSV; - for standard input."`
+}
+
+// Help is shown by users import --help.
+func (usersImportCmd) Help() string {
+	return "Users that the ledger does not know are added as they were; those on their way then count as assumed. Rows that are there are kept.\n\nExample:\n\n    ssobridge users import users.csv"
+}
+
+// Run imports.
+func (c *usersImportCmd) Run(s *invocation) (err error) {
+	r, closeFile, err := s.input(c.File)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeFile()) }()
+	p, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	counts, err := p.Provisioning.ImportUsers(s.ctx, r, actor(s.environ))
+	if err != nil {
+		return err
+	}
+	printAdoptions(s, counts)
+	return nil
+}
+
+// input opens a file that a command was given.
+func (s *invocation) input(name string) (io.Reader, func() error, error) {
+	if name == "-" {
+		return s.stdin, func() error { return nil }, nil
+	}
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, nil, badInput(fmt.Errorf("read %s: %s", name, config.PlainCause(err)), "name a file that is there")
+	}
+	return file, file.Close, nil
+}
+
+// adoptions are the outcomes of telling users, as people read them.
+var adoptions = []struct {
+	outcome store.Adoption
+	words   string
+}{
+	{store.Adopted, "new in the ledger"},
+	{store.Changed, "was in the ledger without a user, now the told one"},
+	{store.Confirmed, "confirmed"},
+	{store.Unchanged, "known already"},
+	{store.TakenPerson, "left alone: the person has another user in this account"},
+	{store.TakenID, "left alone: the external id or login name is another person's"},
+	{store.TakenCase, "left alone: the external id differs from another user's only in letter case"},
+	{store.NotAdoptable, "left alone: can't be stored"},
+	{provisioning.NotCreated, "left out: never created"},
+}
+
+func printAdoptions(s *invocation, counts map[store.Adoption]int) {
+	for _, a := range adoptions {
+		if n := counts[a.outcome]; n > 0 {
+			s.printf("%d %s\n", n, a.words)
+		}
+	}
+}
+
+type usersWorkCmd struct {
+	Kind string `enum:",leaver,drift" default:"" help:"leaver or drift."`
+	Done bool   `help:"What was ticked off."`
+	JSON bool   `name:"json" help:"Print JSON lines."`
+}
+
+// Help is shown by users work --help.
+func (usersWorkCmd) Help() string {
+	return `leaver: the person's access has ended here, at once; their user still stands at Constant Contact and may have a password there: delete it by hand. drift: the mappings give another role than Constant Contact was told: change it by hand.
+
+Example:
+
+    ssobridge users work`
+}
+
+// Run lists the work.
+func (c *usersWorkCmd) Run(s *invocation) (err error) {
+	p, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
+	enc := json.NewEncoder(s.stdout)
+	if !c.JSON {
+		fmt.Fprintln(w, "SINCE\tKIND\tPERSON\tLOGIN\tNAME\tACCOUNT\tTOLD\tNOW\tWHY\tDONE")
+	}
+	for f := (store.WorkFilter{Kind: c.Kind, Done: c.Done, Limit: 1000}); ; {
+		list, err := p.Store.Plans().Work(s.ctx, f)
+		if err != nil {
+			return err
+		}
+		for _, one := range list {
+			if c.JSON {
+				if err := enc.Encode(toJSONWork(one)); err != nil {
+					return err
+				}
+				continue
+			}
+			done := ""
+			if !one.DoneAt.IsZero() {
+				done = one.DoneAt.Format(time.DateOnly) + " by " + one.DoneBy
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", one.Since.Format(time.DateOnly), one.Kind, one.Person, one.Login, one.Name, one.Account, one.Told, cmp.Or(string(one.Role), "none"), one.Why, done)
+		}
+		if len(list) < f.Limit {
+			return w.Flush()
+		}
+		f.After = list[len(list)-1]
+	}
+}
+
+type jsonWork struct {
+	Kind    string          `json:"kind"`
+	Person  store.PersonID  `json:"person_id"`
+	Login   string          `json:"login"`
+	Name    string          `json:"name"`
+	Account store.AccountID `json:"account"`
+	Told    store.Role      `json:"told_role"`
+	Role    store.Role      `json:"role,omitempty"`
+	Why     string          `json:"why"`
+	Since   time.Time       `json:"since"`
+	DoneAt  *time.Time      `json:"done_at,omitempty"`
+	DoneBy  string          `json:"done_by,omitempty"`
+}
+
+func toJSONWork(w store.Work) jsonWork {
+	j := jsonWork{w.Kind, w.Person, w.Login, w.Name, w.Account, w.Told, w.Role, w.Why, w.Since, nil, w.DoneBy}
+	if !w.DoneAt.IsZero() {
+		j.DoneAt = &w.DoneAt
+	}
+	return j
+}

@@ -1,0 +1,225 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"ssobridge/idp/directory"
+	"ssobridge/provisioning"
+	"ssobridge/store"
+)
+
+// afterKey reads PERSON/ACCOUNT, as users list prints it; "" is none. A person id may hold slashes, an account can't.
+func afterKey(text string) (store.UserKey, error) {
+	if text == "" {
+		return store.UserKey{}, nil
+	}
+	i := strings.LastIndexByte(text, '/')
+	if i < 1 {
+		return store.UserKey{}, badInput(fmt.Errorf("%s: want PERSON/ACCOUNT", quote(text)), "copy it from ssobridge users list")
+	}
+	account, err := store.ParseAccountID(text[i+1:])
+	if err != nil {
+		return store.UserKey{}, badInput(fmt.Errorf("%s: %w", quote(text), err), "copy it from ssobridge users list")
+	}
+	return store.UserKey{Person: store.PersonID(directory.CanonicalID(text[:i])), Account: account}, nil
+}
+
+type usersAdoptCmd struct {
+	File    string `arg:"" optional:"" help:"A CSV file; - for standard input."`
+	Plan    bool   `help:"All whom the newest plan would create, or the one given by --id: they are marked as assumed, without any call."`
+	ID      int64  `placeholder:"N" help:"With --plan: the number of the plan."`
+	Preview bool   `help:"Show what would become of each line, and change nothing."`
+	Yes     bool   `help:"Do not ask."`
+}
+
+// Help is shown by users adopt --help.
+func (usersAdoptCmd) Help() string {
+	return `The CSV file has a header line with person_id or login, and account; and may have external_id (else it is made by the template), login_name, role (owner for the account's owner) and state (active, or assumed for those who are not sure). What would become of each line is shown first.
+
+--plan is for a ledger that was lost, or restored from an old backup: everybody who would be created is taken as created already. They can sign in; who was not created in truth is refused by Constant Contact, and can be created after ssobridge users done. Creations are then held until ssobridge provision release.
+
+Examples:
+
+    ssobridge users adopt owners.csv --preview
+
+    ssobridge provision plan && ssobridge users adopt --plan`
+}
+
+// Run adopts.
+func (c *usersAdoptCmd) Run(s *invocation) (err error) {
+	if c.Plan == (c.File != "") {
+		return badInput(errors.New("give a CSV file, or --plan"), "see ssobridge users adopt --help")
+	}
+	if c.ID != 0 && !c.Plan {
+		return badInput(errors.New("--id goes with --plan"), "see ssobridge users adopt --help")
+	}
+	p, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	if c.Plan {
+		return c.adoptPlan(s, p)
+	}
+	return c.adoptFile(s, p)
+}
+
+func (c *usersAdoptCmd) adoptPlan(s *invocation, p *Parts) error {
+	plan, err := p.plan(s.ctx, c.ID)
+	if err != nil {
+		return err
+	}
+	if plan.Unmade() {
+		return failed(fmt.Errorf("plan %d: %w", plan.ID, provisioning.ErrPlanUnmade), "make a new one, and give its number: ssobridge provision plan")
+	}
+	s.printf("plan %d of %s would create %d users\n", plan.ID, plan.CreatedAt.Format("2006-01-02 15:04 MST"), plan.Creations)
+	if c.Preview {
+		return nil
+	}
+	if err := s.confirm(c.Yes, false, "Take all of them as created already, and hold back creations?"); err != nil {
+		return err
+	}
+	counts, err := p.Provisioning.AdoptPlan(s.ctx, plan.ID, actor(s.environ))
+	if err != nil {
+		return err
+	}
+	printAdoptions(s, counts)
+	s.printf("creations are held: look at ssobridge users list --state assumed, confirm them (users confirm), then ssobridge provision release\n")
+	return nil
+}
+
+func (c *usersAdoptCmd) adoptFile(s *invocation, p *Parts) (err error) {
+	r, closeFile, err := s.input(c.File)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeFile()) }()
+	told, err := provisioning.ReadTold(r)
+	if err != nil {
+		return err
+	}
+	previewed, err := p.Provisioning.PreviewAdoption(s.ctx, told)
+	if err != nil {
+		return directoryError(err, "look up the told users", "ssobridge check shows what is wrong")
+	}
+	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "LINE\tPERSON\tACCOUNT\tEXTERNAL ID\tROLE\tSTATE\tREMARK")
+	faults := 0
+	for _, t := range previewed {
+		remark := t.Note
+		if t.Fault != "" {
+			faults++
+			remark = "FAULT: " + t.Fault
+		}
+		who := t.Told.Login
+		if who == "" {
+			who = t.Told.Person
+		}
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", t.Told.Line, who, t.Told.Account, t.User.ExternalID, t.User.Role, t.User.State, remark)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	s.printf("%d users, %d with faults\n", len(previewed), faults)
+	if c.Preview {
+		return nil
+	}
+	if faults == len(previewed) {
+		return badInput(errors.New("no line can be taken"), "mend the file by the remarks above")
+	}
+	if err := s.confirm(c.Yes, c.File == "-", fmt.Sprintf("Take the %d without faults?", len(previewed)-faults)); err != nil {
+		return err
+	}
+	done, err := p.Provisioning.AdoptUsers(s.ctx, previewed, actor(s.environ))
+	if err != nil {
+		return err
+	}
+	counts := map[store.Adoption]int{}
+	for _, t := range done {
+		if t.Outcome != "" {
+			counts[t.Outcome]++
+		}
+	}
+	printAdoptions(s, counts)
+	return nil
+}
+
+// oneUser names one row of the ledger.
+type oneUser struct {
+	Person  string `arg:"" help:"Login name or person id."`
+	Account string `arg:"" help:"The client account."`
+}
+
+// change opens the parts, finds the row, and does something with it.
+func (o oneUser) change(s *invocation, done string, do func(p *Parts, k store.UserKey, actor string) error) (err error) {
+	p, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	k, err := p.userKey(s.ctx, o.Person, o.Account)
+	if err != nil {
+		return err
+	}
+	if err := do(p, k, actor(s.environ)); err != nil {
+		return noUser(err, k)
+	}
+	s.printf(done+"\n", k.Person, k.Account)
+	return nil
+}
+
+type usersSuspendCmd struct{ oneUser }
+
+// Help is shown by users suspend --help.
+func (usersSuspendCmd) Help() string {
+	return "The person can't sign in to this client account any more, at once; a password that they may have at Constant Contact still works there.\n\nExample:\n\n    ssobridge users suspend alice a07e1lxqqqo0"
+}
+
+// Run suspends.
+func (c *usersSuspendCmd) Run(s *invocation) error {
+	return c.change(s, "suspended %s in %s", func(p *Parts, k store.UserKey, actor string) error {
+		return p.Provisioning.SuspendUser(s.ctx, k, actor)
+	})
+}
+
+type usersResumeCmd struct{ oneUser }
+
+// Help is shown by users resume --help.
+func (usersResumeCmd) Help() string {
+	return "Example:\n\n    ssobridge users resume alice a07e1lxqqqo0"
+}
+
+// Run resumes.
+func (c *usersResumeCmd) Run(s *invocation) error {
+	return c.change(s, "%s may go on in %s", func(p *Parts, k store.UserKey, actor string) error {
+		return p.Provisioning.ResumeUser(s.ctx, k, actor)
+	})
+}
+
+type usersDoneCmd struct {
+	oneUser
+	Kind string `enum:"leaver,drift" default:"leaver" help:"What was done: leaver (the user was deleted) or drift (the role was changed)."`
+}
+
+// Help is shown by users done --help.
+func (usersDoneCmd) Help() string {
+	return `leaver: the user was deleted at Constant Contact; the ledger forgets them, and if the person comes back a new one is created. drift: the role was changed there; the ledger notes it.
+
+Example:
+
+    ssobridge users done 5f2c9a1e-0000-1111-2222-333344445555 a07e1lxqqqo0`
+}
+
+// Run ticks work off.
+func (c *usersDoneCmd) Run(s *invocation) error {
+	return c.change(s, "noted for %s in %s", func(p *Parts, k store.UserKey, actor string) error {
+		err := p.Provisioning.WorkDone(s.ctx, k, c.Kind, actor)
+		if errors.Is(err, store.ErrNotFound) {
+			return badInput(fmt.Errorf("no work of kind %s is open for person %s in account %s", c.Kind, k.Person, k.Account), "ssobridge users work lists it; a new plan brings it up to date")
+		}
+		return err
+	})
+}

@@ -1,0 +1,94 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"ssobridge/idp/directory"
+	"ssobridge/store"
+)
+
+type usersForgetCmd struct {
+	Person  string `arg:"" help:"Person id, or login name while the directory has the person."`
+	Deleted bool   `help:"The person's users were deleted at Constant Contact by hand."`
+	Yes     bool   `help:"Do not ask."`
+}
+
+// Help is shown by users forget --help.
+func (usersForgetCmd) Help() string {
+	return `Removes all that tells who a person is: users in the ledger, sessions, started sign-ins, traces, known browsers, work by hand, and the names in plans and in orders of client accounts. Audit events stay and name the person by id alone, so audit verify goes on holding; nobody can look the name up any more. Backups that were made before still hold the person.
+
+It is refused while the person may have a user at Constant Contact, since only the ledger knows of it: delete it there first, then give --deleted. If the person comes back and the user was not deleted after all, Constant Contact refuses the second one, and it waits for an admin.
+
+Examples:
+
+    ssobridge users forget 5f2c9a1e-0000-1111-2222-333344445555
+
+    ssobridge users forget alice --deleted`
+}
+
+// Run forgets.
+func (c *usersForgetCmd) Run(s *invocation) (err error) {
+	p, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	person, name, err := p.forgettable(s.ctx, c.Person)
+	if err != nil {
+		return err
+	}
+	if err := s.confirm(c.Yes, false, fmt.Sprintf("Forget %s? It can't be taken back.", name)); err != nil {
+		return err
+	}
+	f, err := p.Provisioning.ForgetPerson(s.ctx, person, c.Deleted, actor(s.environ))
+	if errors.Is(err, store.ErrNotFound) {
+		return badInput(fmt.Errorf("nothing is kept of person %s but audit events, if any", quote(string(person))),
+			"give the person id that ssobridge audit list or users work shows: login names are known of people in the directory alone")
+	}
+	if err != nil {
+		return err
+	}
+	s.printf("forgot person %s\n", person)
+	for _, part := range []struct {
+		n     int64
+		words string
+	}{
+		{f.Users, "users of the ledger"}, {f.Sessions, "sessions"}, {f.SignIns, "started sign-ins"}, {f.Browsers, "known browsers"},
+		{f.Traces, "traces"}, {f.Work, "items of work by hand"}, {f.Items, "items of plans, which stay without names"},
+		{f.Factors, "second factors"},
+		{f.Requests, "orders of client accounts, which stay without names"},
+	} {
+		if part.n > 0 {
+			s.printf("%d %s\n", part.n, part.words)
+		}
+	}
+	if f.Known {
+		s.printf("the directory still has this person: with the next sign-in or plan, the bridge knows them again\n")
+	}
+	s.printf("backups that were made before, and users export, still hold the person\n")
+	return nil
+}
+
+// forgettable finds who is meant, and how to call them. Who is neither in the ledger nor in the directory is taken by their id.
+func (p *Parts) forgettable(ctx context.Context, who string) (id store.PersonID, name string, err error) {
+	id, err = p.personID(ctx, who)
+	if errors.Is(err, directory.ErrNotFound) {
+		id, err = store.PersonID(directory.CanonicalID(store.TrimBlanks(who))), nil
+	}
+	if err != nil {
+		return "", "", err
+	}
+	rows, err := p.Store.Ledger().Person(ctx, id)
+	if err != nil {
+		return "", "", fmt.Errorf("look for person %s: %w", quote(string(id)), err)
+	}
+	name = "person " + string(id)
+	if len(rows) > 0 {
+		name += " (" + cmp.Or(strings.TrimSpace(rows[0].FirstName+" "+rows[0].LastName), rows[0].LoginName) + ")"
+	}
+	return id, name, nil
+}

@@ -1,0 +1,144 @@
+package cli
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"text/tabwriter"
+
+	"ssobridge/partnerapi"
+)
+
+type webhooksCmd struct {
+	List   webhooksListCmd   `cmd:"" help:"List the topics and where Constant Contact posts them."`
+	Set    webhooksSetCmd    `cmd:"" help:"Have topics posted to this bridge, or to another address."`
+	Remove webhooksRemoveCmd `cmd:"" help:"End a subscription."`
+	Test   webhooksTestCmd   `cmd:"" help:"Have Constant Contact post a test."`
+}
+
+type webhooksListCmd struct{}
+
+// Help is shown by webhooks list --help.
+func (webhooksListCmd) Help() string {
+	return "It takes one call of the day's budget.\n\nExample:\n\n    ssobridge webhooks list"
+}
+
+// Run lists the topics.
+func (webhooksListCmd) Run(s *invocation) error {
+	return s.withPartner(func(p *Parts) error {
+		list, err := p.Provisioning.Webhooks(s.ctx)
+		if err != nil {
+			return err
+		}
+		w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(w, "TOPIC\tNAME\tPOSTED TO")
+		for _, t := range list {
+			fmt.Fprintf(w, "%d\t%s\t%s\n", t.TopicID, t.Name, cmp.Or(p.hideSecret(t.HookURI), "not subscribed"))
+		}
+		return w.Flush()
+	})
+}
+
+// withPartner does something that calls Constant Contact.
+func (s *invocation) withPartner(do func(*Parts) error) (err error) {
+	p, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	err = do(p)
+	if kindOf(err) != "" {
+		return failed(err, partnerMend(err))
+	}
+	return err
+}
+
+// hideSecret shows our own address without the part that proves who posts.
+func (p *Parts) hideSecret(uri string) string {
+	if own := p.webhookURL(); own != "" && uri == own {
+		return p.Config.PublicURL + webhookPath + "***"
+	}
+	return uri
+}
+
+const webhookPath = "/webhooks/constant-contact/"
+
+// webhookURL is where our own webhooks come in; "" when they are off.
+func (p *Parts) webhookURL() string {
+	secret := string(p.Config.ConstantContact.Webhook.Secret)
+	if secret == "" {
+		return ""
+	}
+	return p.Config.PublicURL + webhookPath + secret
+}
+
+type webhooksSetCmd struct {
+	Topic []int  `arg:"" optional:"" help:"Topics: 1 tier up, 2 tier down, 3 account cancelled, 4 account disabled. Default: all four."`
+	URL   string `name:"url" placeholder:"URL" help:"Default: this bridge, by constant_contact.webhook."`
+}
+
+// Help is shown by webhooks set --help.
+func (webhooksSetCmd) Help() string {
+	return "Examples:\n\n    ssobridge webhooks set\n\n    ssobridge webhooks set 3 4"
+}
+
+// Run subscribes.
+func (c *webhooksSetCmd) Run(s *invocation) error {
+	return s.withPartner(func(p *Parts) error {
+		uri := cmp.Or(c.URL, p.webhookURL())
+		if uri == "" {
+			return badInput(errors.New("this bridge takes no webhooks: constant_contact.webhook has no secret"), "set constant_contact.webhook.secret_file, or give --url")
+		}
+		topics := c.Topic
+		if len(topics) == 0 {
+			topics = []int{partnerapi.TopicTierUp, partnerapi.TopicTierDown, partnerapi.TopicCancelled, partnerapi.TopicDisabled}
+		}
+		for _, topic := range topics {
+			t, err := p.Provisioning.SetWebhook(s.ctx, topic, uri, actor(s.environ))
+			if err != nil {
+				return fmt.Errorf("subscribe topic %d: %w", topic, err)
+			}
+			s.printf("topic %d is posted to %s\n", t.TopicID, p.hideSecret(t.HookURI))
+		}
+		return nil
+	})
+}
+
+type webhooksRemoveCmd struct {
+	Topic int `arg:"" help:"The topic, as webhooks list shows it."`
+}
+
+// Help is shown by webhooks remove --help.
+func (webhooksRemoveCmd) Help() string { return "Example:\n\n    ssobridge webhooks remove 1" }
+
+// Run ends a subscription.
+func (c *webhooksRemoveCmd) Run(s *invocation) error {
+	return s.withPartner(func(p *Parts) error {
+		if err := p.Provisioning.RemoveWebhook(s.ctx, c.Topic, actor(s.environ)); err != nil {
+			return err
+		}
+		s.printf("topic %d is not posted any more\n", c.Topic)
+		return nil
+	})
+}
+
+type webhooksTestCmd struct {
+	Topic int `arg:"" help:"The topic, as webhooks list shows it."`
+}
+
+// Help is shown by webhooks test --help.
+func (webhooksTestCmd) Help() string {
+	return "The log of the running bridge tells what came.\n\nExample:\n\n    ssobridge webhooks test 3"
+}
+
+// Run asks for a test.
+func (c *webhooksTestCmd) Run(s *invocation) error {
+	return s.withPartner(func(p *Parts) error {
+		t, err := p.Provisioning.TestWebhook(s.ctx, c.Topic, actor(s.environ))
+		if err != nil {
+			return err
+		}
+		s.printf("Constant Contact posts a test of topic %d to %s\n", t.TopicID, p.hideSecret(t.HookURI))
+		return nil
+	})
+}

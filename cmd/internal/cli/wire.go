@@ -1,0 +1,213 @@
+package cli
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"ssobridge/certs"
+	"ssobridge/certs/pkcs11"
+	"ssobridge/cmd/internal/config"
+	"ssobridge/cmd/internal/journal"
+	"ssobridge/idp"
+	"ssobridge/idp/directory"
+	"ssobridge/idp/fetch"
+	"ssobridge/partnerapi"
+	"ssobridge/provisioning"
+	"ssobridge/store"
+)
+
+// Parts are the rooms of the bridge, made from one configuration. The commands use
+// those they need, the server all of them. Making them dials nobody but the store.
+type Parts struct {
+	aligned      atomic.Int64 // the change counter up to which client accounts were brought to the listed form
+	Config       config.Config
+	Store        *store.DB
+	Sealer       *certs.Sealer
+	Journal      *journal.Journal
+	Token        *pkcs11.Token // nil: none is configured
+	Engine       *certs.Engine
+	Directory    *directory.Directory
+	Tokens       *partnerapi.TokenSource
+	Budget       *store.Budget
+	Client       *partnerapi.Client
+	Provisioning *provisioning.Service
+	IdP          *idp.Provider
+	Fetcher      *fetch.Client
+	Refresher    *idp.Refresher
+	Traces       *store.TraceQueue // nil: none are kept
+	Strangers    *idp.Strangers
+	References   idp.References
+
+	log     *slog.Logger
+	now     func() time.Time
+	foreign foreignTally // audit events that somebody else wrote
+
+	auditCut time.Time      // when the chain was last looked at for a cut
+	unpurged map[int64]bool // changed events that were reported instead of purged
+
+	clock        clockWatch
+	clockDoubted time.Time // when it was last logged that the clock is not believed; zero: it is
+}
+
+// Open makes the parts from a configuration that passed its check. Close them after use.
+func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*Parts, error) {
+	return openParts(ctx, cfg, log, true)
+}
+
+// openParts opens them with the revocation journal or, where the database is one that may have to be settled first, without: then what is changed in it
+// is not said there.
+func openParts(ctx context.Context, cfg config.Config, log *slog.Logger, journaled bool) (_ *Parts, err error) {
+	p := &Parts{Config: cfg, now: time.Now}
+	p.Strangers = idp.NewStrangers(p.now)
+	log = slog.New(idp.Quiet(log.Handler(), p.Strangers)) // for all rooms: each gets the context of the request
+	p.log = log
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.Close())
+		}
+	}()
+
+	if p.Sealer, err = cfg.NewSealer(); err != nil {
+		return nil, err
+	}
+	p.References = idp.NewReferences(p.Sealer)
+	// Before the token: its module may use OpenSSL too, and who comes first decides how that is initialised.
+	p.Engine = certs.NewEngine(certs.EngineOptions{Off: cfg.Signing.Libcrypto == config.LibcryptoOff, Report: p.reportLibcrypto})
+	var held idp.Token // stays nil without a token: a nil *pkcs11.Token in it would not be
+	if t := cfg.PKCS11; t.Module != "" {
+		if p.Token, err = pkcs11.New(pkcs11.Options{Module: t.Module, TokenLabel: t.TokenLabel, PIN: string(t.PIN), Now: p.now}); err != nil {
+			return nil, fmt.Errorf("set up the PKCS #11 token: %w", err)
+		}
+		held = p.Token
+	}
+	p.Journal = newJournal(&cfg, p.Sealer, p.now, log)
+	options := store.Options{DSN: cfg.DSN(), Insecure: cfg.Store.Insecure, Now: p.now, Logger: log, Voucher: p.Sealer}
+	if journaled && cfg.HasJournalDir() {
+		options.Journal = p.Journal
+	}
+	if p.Store, err = store.Open(ctx, options); err != nil {
+		return nil, storeFault(fmt.Errorf("open the store: %w", err))
+	}
+	if p.Directory, err = directory.New(cfg.DirectoryOptions(p.now, log)); err != nil {
+		return nil, fmt.Errorf("set up the directory: %w", err)
+	}
+	if err := p.openPartner(); err != nil {
+		return nil, err
+	}
+	cc := cfg.ConstantContact
+	p.Provisioning, err = provisioning.New(provisioning.Options{
+		Mappings: p.Store.Mappings(), Ledger: p.Store.Ledger(), Accounts: p.Store.Accounts(), Plans: p.Store.Plans(),
+		Budget: p.Budget, Breaker: p.Store.Breaker(), Leases: p.Store.Leases(), Audit: p.Store.Audit(), Changes: p.Store.Changes,
+		Client: p.Client, Directory: p.Directory, DirectoryFault: directoryFault, ExternalProvider: cc.ExternalProvider, PerSecond: cc.Limits.PerSecond * cc.Limits.Share,
+		Lease: cfg.Provisioning.Lease, MaxCreate: cfg.Provisioning.MaxCreate,
+		WatchEvery: cfg.Provisioning.WatchEvery, WatchApply: cfg.Provisioning.WatchApply,
+		ClosedStatuses: cc.ClosedStatuses, Operations: cfg.Operations(), HintsPerDay: int(hintShare * float64(cc.Limits.PerDay) * cc.Limits.Share),
+		// A token, the call, its one repetition after a 401, and a few slots of the budget.
+		CallLimit:  cc.TokenTimeout + 2*cc.Timeout + 5*time.Second,
+		ExternalID: cfg.Provisioning.ExternalID, LoginName: cfg.Provisioning.LoginName, ContactEmail: cfg.Provisioning.ContactEmail,
+		AllowMutableExternalID: cfg.Provisioning.AllowMutableExternalID,
+		Now:                    p.now, Logger: log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("set up provisioning: %w", err)
+	}
+	var traces idp.Traces // stays nil without: a nil *store.TraceQueue in it would not be
+	if cfg.Traces.Keep > 0 {
+		p.Traces = p.Store.Traces().Queue()
+		traces = p.Traces
+	}
+	p.IdP, err = idp.New(idp.Options{
+		EntityID: cfg.EntityID, PublicURL: cfg.PublicURL,
+		SignIns: p.Store.SignIns(), Sessions: p.Store.Sessions(), Logouts: p.Store.Logouts(), Providers: p.Store.ServiceProviders(), Groups: p.Store.NamedGroups(), Accounts: p.Store.Accounts(), NameIDs: p.Store.NameIDs(), Keys: p.Store.Keys(),
+		Throttle: p.Store.Throttle(), Audit: p.Store.Audit(), Changes: p.Store.Changes, Sealer: p.Sealer, Token: held, Engine: p.Engine,
+		SwitchBefore: cfg.Keys.SwitchBefore, SwitchAfter: cfg.Keys.SwitchAfter,
+		Directory: p.Directory, Lockout: p.Directory.Lockout, Gate: p.Provisioning,
+		SessionIdle: cfg.Sessions.Idle, SessionLife: cfg.Sessions.Life, SignInLife: cfg.SignIn.Life,
+		ReadingFresh: cfg.Readings.Fresh, ReadingStale: cfg.Readings.Stale, Patience: cfg.SignIn.Patience,
+		Traces: traces, Console: cfg.ConsoleGroups(), ConsoleURL: cfg.Console.PublicURL, ConsoleIdle: cfg.Console.Idle, ConsoleLife: cfg.Console.Life, SecondFactor: cfg.FactorOptions(), SecondFactors: p.Store.SecondFactors(), Forms: p.Store.Forms(), Captures: p.Store.Captures(),
+		SingleLogout: cfg.Logout.Enabled, Published: cfg.Published(),
+		Older:         p.Store.OlderReplicas,
+		Caps:          store.Caps{PerAddress: cfg.SignIn.PendingPerAddress, Total: cfg.SignIn.PendingTotal},
+		LoginFailures: cfg.SignIn.LoginFailures, LoginWindow: cfg.SignIn.LoginWindow,
+		Now: p.now, Random: rand.Reader, Logger: log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("set up the identity provider: %w", err)
+	}
+	m := cfg.Metadata
+	p.Fetcher = idp.NewFetcher(idp.FetchOptions{AllowInternal: m.AllowInternal, AllowLoopbackHTTP: m.AllowLoopbackHTTP})
+	p.Refresher, err = idp.NewRefresher(idp.RefreshOptions{
+		Providers: p.Store.ServiceProviders(), Fetcher: p.Fetcher, AllowLoopbackHTTP: m.AllowLoopbackHTTP,
+		Now: p.now, Random: rand.Reader, Logger: log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("set up the metadata refresh: %w", err)
+	}
+	return p, nil
+}
+
+// openPartner makes the budget, the token source and the client of the partner API.
+func (p *Parts) openPartner() (err error) {
+	cc := p.Config.ConstantContact
+	// One transport for both hosts. It bounds what its timeouts don't: idle
+	// connections, and a peer that never answers the handshake.
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConnsPerHost = 8
+	p.Tokens, err = partnerapi.NewTokenSource(partnerapi.TokenOptions{
+		URL: cc.TokenURL, ClientID: cc.PartnerClientID, ClientSecret: string(cc.PartnerSecret),
+		Timeout: cc.TokenTimeout, Transport: transport, Now: p.now,
+	})
+	if err != nil {
+		return fmt.Errorf("set up the partner token: %w", err)
+	}
+	p.Budget = p.Store.Budget(store.BudgetLimits{PerSecond: cc.Limits.PerSecond, PerDay: cc.Limits.PerDay, Reserve: cc.Limits.Reserve, Share: cc.Limits.Share})
+	p.Client, err = partnerapi.New(partnerapi.Options{
+		BaseURL: cc.BaseURL, APIKey: string(cc.APIKey), Tokens: p.Tokens, Budget: p.Budget,
+		PerSecond: cc.Limits.PerSecond * cc.Limits.Share,
+		Timeout:   cc.Timeout, Transport: transport, Now: p.now, Logger: p.log,
+	})
+	if err != nil {
+		return fmt.Errorf("set up the partner API: %w", err)
+	}
+	return nil
+}
+
+// Close closes what was opened, the store last.
+func (p *Parts) Close() error {
+	var errs []error
+	if p.IdP != nil {
+		p.IdP.Drain() // what answers did not wait for is written before the store closes
+	}
+	if p.Directory != nil {
+		errs = append(errs, p.Directory.Close())
+	}
+	if p.Token != nil {
+		errs = append(errs, p.Token.Close())
+	}
+	if p.Store != nil {
+		errs = append(errs, p.Store.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// storeFault says what to do about a store that could not be opened.
+func storeFault(err error) error {
+	if errors.Is(err, store.ErrInsecure) {
+		return badInput(err, "store.dsn: write sslmode=verify-full and sslrootcert=FILE; or, if nobody else can be on the way, set store.insecure: true")
+	}
+	return err
+}
+
+// hintShare is the part of the day's calls that webhooks may cause: who knew their secret could waste no more.
+const hintShare = 0.02
+
+// newJournal is the revocation journal of a configuration.
+func newJournal(c *config.Config, sealer *certs.Sealer, now func() time.Time, log *slog.Logger) *journal.Journal {
+	return journal.New(journal.Options{Dir: c.JournalDir(), Sink: c.Audit.Sink, Voucher: sealer, Now: now, Logger: log})
+}
