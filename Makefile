@@ -4,7 +4,7 @@
 # make vuln     looks for known vulnerabilities in what is called, in the newest database of Go (part of make test)
 # make release  what is handed out of VERSION=1.2.3, or of a tagged commit, in dist: archive, components, checksums
 # make demo     the bridge, a sandbox and a sample directory on this machine
-# make bench    measures against the targets, writes docs/benchmarks.md, fails where one is missed; see docs/operations.md
+# make bench    measures against the targets, writes docs/benchmarks.md, fails where one is missed; see docs/testing.md
 # make bench-history  the same over an empty and a large store, into docs/benchmarks-history.md
 # make build    the program, in the file ssobridge
 #

@@ -216,7 +216,7 @@ func (r *report) print(w io.Writer) error {
 func (r *report) markdown(about []string) []byte {
 	var b bytes.Buffer
 	b.WriteString("# Benchmarks\n\nWritten by a whole run of `make bench` or `make bench-history`, and never by hand. " +
-		"[operations.md](operations.md#benchmarks) says what the figures mean.\n\n")
+		"[testing.md](testing.md#benchmarks) says what the figures mean.\n\n")
 	for _, line := range about {
 		fmt.Fprintf(&b, "- %s\n", line)
 	}

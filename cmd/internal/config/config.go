@@ -68,7 +68,7 @@ type Config struct {
 	// replaced by another. The first one is in use; what the others have made is
 	// still read. A new one is added as the second on every replica first, and
 	// becomes the first only then: see "Replace the secret key" in
-	// docs/operations.md. At most 8.
+	// docs/keys.md. At most 8.
 	// Default none.
 	// Example: [secret_key_2027, secret_key]
 	SecretKeys []string `yaml:"secret_keys"`

@@ -39,7 +39,7 @@ func (w *world) newKey() (before, after string) {
 	return before, after
 }
 
-// KEY-01: the steps of a roll-over as docs/operations.md lists them, on a program that
+// KEY-01: the steps of a roll-over as docs/keys.md lists them, on a program that
 // runs, towards a service provider that verifies: it knows only the old certificate, then both,
 // then only the new one.
 func TestKEY01RollOver(t *testing.T) {

@@ -173,7 +173,7 @@ func unpack(t *testing.T, archive []byte, folder string) map[string][]byte {
 // checkContents wants all that an admin needs, and no path of the machine that built it.
 func checkContents(t *testing.T, files map[string][]byte, folder string) {
 	t.Helper()
-	for _, name := range []string{"ssobridge", "ssobridge.service", "README.md", "CHANGELOG.md", "SECURITY.md", "docs/operations.md", "LICENSES/INDEX.txt", components} {
+	for _, name := range []string{"ssobridge", "ssobridge.service", "README.md", "CHANGELOG.md", "SECURITY.md", "docs/run.md", "LICENSES/INDEX.txt", components} {
 		if len(files[name]) == 0 {
 			t.Errorf("the archive has no %s", name)
 		}
