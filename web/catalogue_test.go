@@ -1,6 +1,7 @@
 package web
 
 import (
+	"io/fs"
 	"maps"
 	"regexp"
 	"slices"
@@ -9,7 +10,7 @@ import (
 	"time"
 )
 
-var placeholder = regexp.MustCompile(`\{[a-z]+\}`)
+var placeholder = regexp.MustCompile(`\{[a-z]+[:}]`)
 
 // TestLanguagesSayTheSame compares each language with the first: the same keys, the
 // same placeholders, links and ways out, and nothing left untranslated.
@@ -95,3 +96,76 @@ func TestConsoleTextsFit(t *testing.T) {
 		}
 	}
 }
+
+func TestNumbersAndNouns(t *testing.T) {
+	for text, want := range map[string]string{
+		"{calls:call takes|calls take} a while": "1,234 calls take a while",
+		"{one:call takes|calls take} a while":   "1 call takes a while",
+		"{none:call|calls}":                     "0 calls",
+		"{calls:} of {big:}":                    "1,234 of 1,000,000",
+		"plan {calls}":                          "plan 1234",
+		"{later} and {name}":                    "{later} and {one:call|calls}",
+		"{calls":                                "{calls",
+	} {
+		if got := english.fill(text, "calls", 1234, "one", 1, "none", 0, "big", int64(1_000_000), "name", "{one:call|calls}"); got != want {
+			t.Errorf("%q becomes %q, want %q", text, got, want)
+		}
+	}
+	if got := spanish.fill("{n:cuenta|cuentas}", "n", 3000); got != "3.000 cuentas" {
+		t.Errorf("in Spanish %q", got)
+	}
+}
+
+// dialect are words of this project's early days, each with the word of the field. None may come back into what people
+// read. The words of CamelCase or dotted keys are not looked at.
+var dialect = regexp.MustCompile(`(?i)\b(told|tell of|mends?|hold no more|would hold|needs? a hand|wants? a hand|` +
+	`seals?|sealed|spares?|lanes?|bites?|figures|in order|not in order|held against|for whom|on whom|let go on|readings?|as it was|taken as there|` +
+	`said yes|held back)\b`)
+
+// TestPlainEnglish: rows of every catalogue and every template use the words of the field, and name no flag of a
+// command: whoever reads a page has buttons.
+func TestPlainEnglish(t *testing.T) {
+	check := func(where, text string) {
+		t.Helper()
+		if found := dialect.FindString(text); found != "" {
+			t.Errorf("%s says %q: %s", where, found, text)
+		}
+		if found := flagName.FindString(text); found != "" {
+			t.Errorf("%s names the flag %q: %s", where, found, text)
+		}
+	}
+	for _, c := range []catalogue{english, consoleEnglish} {
+		for key, text := range c.words {
+			check(key, text)
+		}
+		for key, text := range c.causes {
+			check(key, text)
+		}
+		for key, text := range c.services {
+			check(key, text)
+		}
+		for key, e := range c.reasons {
+			check(key, e.Title+" "+e.Text+" "+e.Do)
+		}
+		for key, p := range c.problems {
+			check(key, p.Text)
+		}
+	}
+	err := fs.WalkDir(templateFiles, "templates", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		page, err := fs.ReadFile(templateFiles, path)
+		check(path, templateText.ReplaceAllString(string(page), " "))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+var (
+	flagName = regexp.MustCompile(`(?:^|\s)--[a-z]`)
+	// What a template has beside words: actions, comments, tags with their attributes.
+	templateText = regexp.MustCompile(`(?s)\{\{.*?\}\}|<!--.*?-->|<[^>]*>`)
+)

@@ -22,6 +22,8 @@ type catalogue struct {
 	services map[string]string // states of a service in a single logout
 	roles    map[store.Role]string
 	duration func(time.Duration) string
+
+	thousands string // what stands between thousands
 }
 
 // Links that a text can offer.
@@ -84,24 +86,62 @@ func (c catalogue) word(key string, pairs ...any) (string, error) {
 	return c.fill(text, pairs...), nil
 }
 
-// fill puts values in the place of {keys}, in one pass: braces in a value stay as
-// they are. Escaping is the template's work.
+// fill puts values in the place of {keys}, in one pass: braces in a value stay as they are. {key:one|other} is a number
+// with the noun that goes with it ("1 call", "2,000 calls"), {key:} a number alone; both have their thousands apart, as
+// ids, which are {key}, have not. A key without a value stays for a later call. Escaping is the template's work.
 func (c catalogue) fill(text string, pairs ...any) string {
-	if !strings.Contains(text, "{") {
-		return text
+	var b strings.Builder
+	for {
+		before, rest, found := strings.Cut(text, "{")
+		b.WriteString(before)
+		if !found {
+			return b.String()
+		}
+		inner, after, closed := strings.Cut(rest, "}")
+		key, nouns, counted := strings.Cut(inner, ":")
+		value, known := valueOf(key, pairs)
+		switch {
+		case !closed || !known:
+			b.WriteString("{")
+			text = rest
+			continue
+		case counted:
+			one, noun, _ := strings.Cut(nouns, "|")
+			if value == "1" {
+				noun = one
+			}
+			b.WriteString(strings.TrimSuffix(c.grouped(value)+" "+noun, " "))
+		default:
+			b.WriteString(value)
+		}
+		text = after
 	}
-	old := make([]string, 0, len(pairs))
+}
+
+// valueOf finds a key among pairs of keys and values.
+func valueOf(key string, pairs []any) (text string, known bool) {
 	for i := 0; i+1 < len(pairs); i += 2 {
-		old = append(old, fmt.Sprintf("{%v}", pairs[i]), fmt.Sprint(pairs[i+1]))
+		if pairs[i] == key {
+			return fmt.Sprint(pairs[i+1]), true
+		}
 	}
-	return strings.NewReplacer(old...).Replace(text)
+	return "", false
+}
+
+// grouped writes a whole number, not below zero, with its thousands apart: 1,234,567.
+func (c catalogue) grouped(digits string) string {
+	text := ""
+	for ; len(digits) > 3; digits = digits[:len(digits)-3] {
+		text = c.thousands + digits[len(digits)-3:] + text
+	}
+	return digits + text
 }
 
 // withBrand fills in what is the same on every page, once.
 func (c catalogue) withBrand(b Branding) catalogue {
 	fill := func(text string) string { return c.fill(text, "name", b.Name, "product", b.ProductName) }
 	d := catalogue{
-		lang: c.lang, services: c.services, roles: c.roles, duration: c.duration,
+		lang: c.lang, services: c.services, roles: c.roles, duration: c.duration, thousands: c.thousands,
 		words: map[string]string{}, reasons: map[string]explanation{}, problems: map[string]problem{}, causes: map[string]string{},
 	}
 	for k, t := range c.words {

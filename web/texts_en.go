@@ -10,7 +10,7 @@ import (
 
 // english is the one language so far. Another is another value of this type.
 var english = catalogue{
-	lang: "en",
+	lang: "en", thousands: ",",
 	words: map[string]string{
 		"help":           "Get help",
 		"reference":      "Reference",
@@ -42,14 +42,14 @@ var english = catalogue{
 		"factor.elsewhere":     "A passkey works only at the address where it was set up. You have one at another address of this service.",
 		"factor.submit":        "Continue",
 		"factor.person":        "Signed in as {login}.",
-		"factor.invitehint":    "Your administrator gives you an invitation code, good for one day and for once. It confirms this device for the console.",
+		"factor.invitehint":    "Your administrator gives you an invitation code. It can be used once, within one day, and confirms this device for the console.",
 		"factor.totp":          "Authenticator app",
 		"factor.passkey":       "Passkey",
 		"factor.recovery_code": "Recovery codes",
 
 		"enrol.title":      "Protect your sign-in",
 		"enrol.lead":       "For {provider} you need something beside your password. Set it up once: it takes a minute.",
-		"enrol.offered":    "With something beside your password, nobody gets into {provider} who has only stolen that. Setting it up takes a minute.",
+		"enrol.offered":    "A second factor protects your account even if your password is stolen. Setting it up takes a minute.",
 		"enrol.another":    "Add another way to show that it is you.",
 		"enrol.invite":     "Invitation code",
 		"enrol.invitehint": "An administrator gives it to you. It holds for one day.",
@@ -79,7 +79,7 @@ var english = catalogue{
 		"factors.remove":  "Remove",
 		"factors.left":    "{count} not used.",
 		"factors.renew":   "Make new ones",
-		"factors.none":    "Nothing so far: your password alone lets you in.",
+		"factors.none":    "No second factor so far: your password alone lets you in.",
 		"factors.add":     "Add another way",
 
 		"notice.title":  "Was this you?",
@@ -96,7 +96,7 @@ var english = catalogue{
 		"choose.list":   "Accounts",
 		"choose.find":   "Find an account by name or id",
 		"choose.search": "Search",
-		"choose.shown":  "{from} to {to} of {count} accounts.",
+		"choose.shown":  "{from:} to {to:} of {count:account|accounts}.",
 		"choose.none":   "No account has this name or id.",
 		"choose.all":    "Show all accounts",
 		"choose.pages":  "Pages of accounts",
@@ -117,7 +117,7 @@ var english = catalogue{
 		"wait.ready":    "Ready. Taking you there.",
 		"wait.first":    "You are next in line.",
 		"wait.one":      "One person is ahead of you.",
-		"wait.many":     "{count} people are ahead of you.",
+		"wait.many":     "{count:} people are ahead of you.",
 		"wait.expected": "This should take {time}.",
 		"wait.retry":    "The next try is in {time}.",
 		"wait.soon":     "The next try is under way.",
@@ -155,7 +155,7 @@ var english = catalogue{
 
 		"signingout.title":   "Signing you out everywhere",
 		"signingout.asked":   "You signed out at {provider}. You are signed out here as well.",
-		"signingout.lead":    "You are signed out here. Now the services that you used are told, one after the other.",
+		"signingout.lead":    "You are signed out here. Now you are signed out of the services that you used, one after the other.",
 		"signingout.next":    "Next is {provider}. This page goes on by itself.",
 		"signingout.waiting": "{provider} has not answered. This page soon goes on without it.",
 		"signingout.go":      "Continue",
@@ -271,7 +271,7 @@ var english = catalogue{
 		"refused_by_partner": {Title: "{provider} did not accept you", Text: "{provider} refused to set up a user for you.", Do: "Ask for help and give the reference.", Link: linkHelp},
 		"owner_unknown":      {Title: "Your access is not complete", Text: "You are entered as the owner of this account, but it is not known yet which owner you are at {provider}.", Do: "Ask for help and give the reference.", Link: linkHelp},
 		"account_closed":     {Title: "This account is closed", Text: "Your account at {provider} has been cancelled or switched off, so nobody can sign in to it.", Do: "Ask the people who look after the account, and give the reference.", Link: linkHelp},
-		"user_suspended":     {Title: "Your user is stopped for now", Text: "The people who look after your access have stopped your user at {provider}.", Do: "Ask them to let it go on, and give the reference.", Link: linkHelp},
+		"user_suspended":     {Title: "Your user is stopped for now", Text: "The people who look after your access have stopped your user at {provider}.", Do: "Ask them to resume it, and give the reference.", Link: linkHelp},
 		"no_encryption_key":  {Title: "Your sign-in can't be protected", Text: "{provider} is to get your details encrypted, and the key for that is missing here. Nothing was sent.", Do: "Ask for help and give the reference. There is nothing you can do yourself.", Link: linkHelp},
 		"not_in_group":       {Title: "You have no access", Text: "You are not among the people who may use {provider}.", Do: "Ask the people who look after your access.", Link: linkHelp},
 
@@ -284,7 +284,7 @@ var english = catalogue{
 		"must_change":      {Title: "Set your own password first", Text: "You have to set a password of your own before you can sign in here.", Do: "Set one, then start again.", Link: linkForgot},
 		"not_now":          {Title: "Not at this time", Text: "You are not allowed to sign in at this time of day.", Do: "Come back at another time, or ask your help desk.", Link: linkHelp},
 		"not_here":         {Title: "Not from here", Text: "You are not allowed to sign in from here.", Do: "Ask your help desk.", Link: linkHelp},
-		"ambiguous":        {Title: "More than one person has this login name", Text: "It can't be told which one you are.", Do: "Use your full login name, or ask your help desk.", Link: linkHelp},
+		"ambiguous":        {Title: "More than one person has this login name", Text: "Several accounts match this login name.", Do: "Use your full login name, or ask your help desk.", Link: linkHelp},
 		"bad_data":         {Title: "Your entry is not complete", Text: "Your entry in the directory is not complete, so you can't be signed in.", Do: "Ask your help desk and give the reference.", Link: linkHelp},
 
 		// This page, this form.
@@ -314,13 +314,13 @@ var english = catalogue{
 	},
 
 	services: map[string]string{
-		"waiting":     "to be told",
+		"waiting":     "waiting",
 		"asked":       "no answer so far",
 		"done":        "signed out",
 		"failed":      "could not sign you out: sign out there",
 		"no_answer":   "did not answer: sign out there",
 		"skipped":     "left out: you may still be signed in there",
-		"unreachable": "can't be told from here: sign out there",
+		"unreachable": "can't be reached from here: sign out there",
 	},
 	roles: map[store.Role]string{
 		store.AccountManager:  "Account manager",

@@ -4,7 +4,7 @@ import "maps"
 
 // consoleEnglish are the words of the console. Each area has a file of its own.
 var consoleEnglish = catalogue{
-	lang: "en", roles: english.roles, duration: english.duration,
+	lang: "en", thousands: ",", roles: english.roles, duration: english.duration,
 	words: together(frameWords, overviewWords, mappingsWords, peopleWords, traceWords, accountsWords, provisioningWords, providersWords, keysWords, auditWords, settingsWords),
 }
 
@@ -22,7 +22,7 @@ var frameWords = map[string]string{
 	"menu":              "Menu",
 	"signed.in":         "{login} ({role})",
 	"sign.out":          "Sign out",
-	"role.viewer":       "may look",
+	"role.viewer":       "viewer",
 	"role.operator":     "operator",
 	"role.admin":        "admin",
 	"area.overview":     "Overview",
@@ -33,23 +33,23 @@ var frameWords = map[string]string{
 	"area.provisioning": "Provisioning",
 	"area.providers":    "Service providers",
 	"area.keys":         "Keys",
-	"area.audit":        "Audit",
+	"area.audit":        "Audit log",
 	"area.settings":     "Settings",
 	"next":              "Next page",
 	"first":             "First page",
 	"none":              "None.",
 	"copy":              "Copy",
 	"copied":            "Copied",
-	"numbers":           "The numbers",
+	"numbers":           "Show the numbers",
 	"required":          "required",
-	"fault":             "Something in the form has to be changed. Nothing was saved.",
+	"fault":             "Please correct the marked fields. Nothing was saved.",
 }
 
 var settingsWords = map[string]string{
-	"settings.lead":    "What is in effect now. It is changed in the configuration file or the environment, and read at the start of the program.",
+	"settings.lead":    "The configuration in effect. Change it in the configuration file or the environment, then restart the program.",
 	"settings.key":     "Key",
 	"settings.value":   "Value",
-	"settings.source":  "From",
+	"settings.source":  "Source",
 	"settings.default": "default",
 	"settings.file":    "configuration file",
 	"settings.general": "General",

@@ -10,7 +10,7 @@ import (
 
 // spanish says the same as english, key by key; a test compares the two.
 var spanish = catalogue{
-	lang: "es",
+	lang: "es", thousands: ".",
 	words: map[string]string{
 		"help":           "Obtener ayuda",
 		"reference":      "Referencia",
@@ -49,7 +49,7 @@ var spanish = catalogue{
 
 		"enrol.title":      "Proteja su inicio de sesión",
 		"enrol.lead":       "Para {provider} necesita algo más que su contraseña. Configúrelo una vez: lleva un minuto.",
-		"enrol.offered":    "Con algo más que su contraseña, nadie que solo la haya robado entra en {provider}. Configurarlo lleva un minuto.",
+		"enrol.offered":    "Un segundo factor protege su cuenta aunque le roben la contraseña. Configurarlo lleva un minuto.",
 		"enrol.another":    "Añada otra forma de demostrar que es usted.",
 		"enrol.invite":     "Código de invitación",
 		"enrol.invitehint": "Se lo da un administrador. Vale un día.",
@@ -96,7 +96,7 @@ var spanish = catalogue{
 		"choose.list":   "Cuentas",
 		"choose.find":   "Busque una cuenta por nombre o identificador",
 		"choose.search": "Buscar",
-		"choose.shown":  "{from} a {to} de {count} cuentas.",
+		"choose.shown":  "{from:} a {to:} de {count:cuenta|cuentas}.",
 		"choose.none":   "Ninguna cuenta tiene ese nombre o identificador.",
 		"choose.all":    "Mostrar todas las cuentas",
 		"choose.pages":  "Páginas de cuentas",
@@ -117,7 +117,7 @@ var spanish = catalogue{
 		"wait.ready":    "Listo. Le llevamos allí.",
 		"wait.first":    "Usted es la siguiente persona.",
 		"wait.one":      "Hay una persona delante de usted.",
-		"wait.many":     "Hay {count} personas delante de usted.",
+		"wait.many":     "Hay {count:} personas delante de usted.",
 		"wait.expected": "Debería tardar {time}.",
 		"wait.retry":    "El próximo intento será en {time}.",
 		"wait.soon":     "El próximo intento está en curso.",

@@ -97,11 +97,11 @@ var userStates = []struct {
 	state store.State
 	means string
 }{
-	{store.Conflict, "name, mail or id belong to another user; look at them: ssobridge users list --state conflict"},
-	{store.Refused, "Constant Contact refuses the data; ssobridge users list --state refused"},
-	{store.Unknown, "sent, no clear answer yet; tried again by itself"},
-	{store.Assumed, "taken as there, not confirmed; ssobridge users confirm"},
-	{store.Suspended, "by an admin"},
+	{store.Conflict, "name, mail or id belongs to another user; look at them: ssobridge users list --state conflict"},
+	{store.Refused, "Constant Contact rejected the data; ssobridge users list --state refused"},
+	{store.Unknown, "sent, outcome unknown; retried automatically"},
+	{store.Assumed, "assumed to exist (not confirmed); ssobridge users confirm"},
+	{store.Suspended, "suspended by an administrator"},
 	{store.Wanted, "in the queue"},
 	{store.Sending, "being created"},
 	{store.Active, "can sign in"},

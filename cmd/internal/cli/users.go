@@ -339,14 +339,14 @@ var adoptions = []struct {
 	words   string
 }{
 	{store.Adopted, "new in the ledger"},
-	{store.Changed, "was in the ledger without a user, now the told one"},
+	{store.Changed, "was in the ledger without a user; now has the imported one"},
 	{store.Confirmed, "confirmed"},
-	{store.Unchanged, "known already"},
-	{store.TakenPerson, "left alone: the person has another user in this account"},
-	{store.TakenID, "left alone: the external id or login name is another person's"},
-	{store.TakenCase, "left alone: the external id differs from another user's only in letter case"},
-	{store.NotAdoptable, "left alone: can't be stored"},
-	{provisioning.NotCreated, "left out: never created"},
+	{store.Unchanged, "already known"},
+	{store.TakenPerson, "skipped: the person has another user in this account"},
+	{store.TakenID, "skipped: the external id or login name belongs to another person"},
+	{store.TakenCase, "skipped: the external id differs from another user's only in letter case"},
+	{store.NotAdoptable, "skipped: can't be stored"},
+	{provisioning.NotCreated, "skipped: never created"},
 }
 
 func printAdoptions(s *invocation, counts map[store.Adoption]int) {

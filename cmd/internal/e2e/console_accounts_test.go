@@ -35,7 +35,7 @@ func TestConsoleAccounts(t *testing.T) {
 	}
 	before := len(w.sandbox.Calls())
 	p = c.submitForm(p, "/admin/accounts/new", "owner", "bob", "country_code", "us")
-	if p.Status != http.StatusOK || !strings.Contains(p.text(), "This is what would be sent") || len(w.sandbox.Calls()) != before {
+	if p.Status != http.StatusOK || !strings.Contains(p.text(), "This will be sent") || len(w.sandbox.Calls()) != before {
 		t.Fatalf("the order: %d\n%s", p.Status, p.text())
 	}
 	sent := p
@@ -68,7 +68,7 @@ func TestConsoleAccounts(t *testing.T) {
 	if p = c.submitForm(c.get(w.url+club), club+"/unsubscribe", "addresses", "no address"); p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.Body, "no address</textarea>") || !strings.Contains(p.Body, `id="e-addresses"`) {
 		t.Errorf("addresses that are none: %d\n%s", p.Status, p.text())
 	}
-	if p = c.submitForm(p, club+"/unsubscribe", "addresses", "a@example.com\nb@example.com", "source", "Contact"); !strings.Contains(p.text(), "They were unsubscribed.") {
+	if p = c.submitForm(p, club+"/unsubscribe", "addresses", "a@example.com\nb@example.com", "source", "Contact"); !strings.Contains(p.text(), "The contacts were unsubscribed.") {
 		t.Errorf("unsubscribed: %d\n%s", p.Status, p.text())
 	}
 	if p = c.submitForm(c.get(w.url+club), club+"/call", "method", "GET", "path", "/contacts", "query", "limit=10"); p.Status != http.StatusOK || !strings.Contains(p.text(), "Answer") {
@@ -93,17 +93,17 @@ func TestConsoleAccounts(t *testing.T) {
 	// Webhooks are posted here and end; the secret in their address is never shown.
 	const hooks = "/admin/accounts/webhooks"
 	p = c.get(w.url + hooks).says("nowhere")
-	p = c.submitForm(p, hooks, "topic", "3", "do", "set").says("The topic is posted to this bridge.", "this bridge")
+	p = c.submitForm(p, hooks, "topic", "3", "do", "set").says("This topic is now sent to the bridge.", "this bridge")
 	if strings.Contains(p.Body, hookSecret) {
 		t.Error("the page shows the secret of the webhook")
 	}
-	p = c.submitForm(p, hooks, "topic", "3", "do", "test").says("posts a test")
-	c.submitForm(p, hooks, "topic", "3", "do", "remove").says("not posted any more")
+	p = c.submitForm(p, hooks, "topic", "3", "do", "test").says("sending a test")
+	c.submitForm(p, hooks, "topic", "3", "do", "remove").says("no longer sent")
 	c.submitForm(c.get(w.url+hooks), hooks, "topic", "9", "do", "set").status(http.StatusNotFound)
 
 	b := w.console(t, consoleAdmin, "/admin/accounts")
 	b.open(w.url + hooks)
-	b.sees("Posted to")
+	b.sees("Sent to")
 	b.inspect("accounts-webhooks")
 	b.open(w.url + "/admin/accounts")
 	b.inspect("accounts")
@@ -111,6 +111,6 @@ func TestConsoleAccounts(t *testing.T) {
 	b.sees("Launch link")
 	b.inspect("accounts-one")
 	b.open(w.url + "/admin/accounts/new")
-	b.sees("Look at it first")
+	b.sees("Review")
 	b.inspect("accounts-new")
 }

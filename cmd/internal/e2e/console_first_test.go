@@ -42,7 +42,7 @@ func TestConsoleFirstSteps(t *testing.T) {
 		}
 	}
 
-	b.sees("What needs a hand", "Constant Contact is not registered yet", "directory: connect to", "in order")
+	b.sees("Action needed", "Constant Contact is not registered yet", "directory: connect to", "OK")
 	picture("overview")
 	b.press("Constant Contact is not registered yet")
 	b.sees("Register Constant Contact")
@@ -59,7 +59,7 @@ func TestConsoleFirstSteps(t *testing.T) {
 	w.trust(w.sandbox) // what the support engineer does with the sheet
 
 	b.press("Client accounts")
-	b.press("Read the list now")
+	b.press("Refresh list")
 	b.sees("Juniper Bakery")
 
 	b.press("Mappings")
@@ -73,10 +73,10 @@ func TestConsoleFirstSteps(t *testing.T) {
 	}
 	b.fill("account", club)
 	b.choose("role", "campaign_creator")
-	b.press("What would change?")
-	b.sees("What would change, and for whom", "Bob Brandt", "1 gain access")
+	b.press("Preview changes")
+	b.sees("What would change", "Bob Brandt", "1 gain access")
 	picture("mapping")
-	b.press("Save this")
+	b.press("Save mapping")
 	b.sees("The mapping holds from the next sign-in on")
 
 	bob := newBrowser(t)

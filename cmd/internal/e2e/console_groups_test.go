@@ -145,7 +145,7 @@ func TestConsoleGroupBase(t *testing.T) {
 		}
 	}
 	p = c.submitForm(c.get(w.url+own), own, "do", "set", "group_base", "OU=People,"+slapd.BaseDN)
-	if !strings.Contains(p.text(), "What would change, and for whom") {
+	if !strings.Contains(p.text(), "What would change") {
 		t.Fatalf("the effects of another base: %d\n%s", p.Status, p.text())
 	}
 	if p = c.submitForm(p, own); !strings.Contains(p.text(), "Saved.") || !strings.Contains(p.text(), "below ou=people,"+slapd.BaseDN) {

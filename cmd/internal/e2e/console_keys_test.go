@@ -25,7 +25,7 @@ func TestConsoleKeys(t *testing.T) {
 		t.Errorf("a kind of key that is none: %d", p.Status)
 	}
 	p = c.submitForm(p, "/admin/keys/generate", "algorithm", "rsa-2048")
-	if !strings.Contains(p.text(), "The key is made. Next: publish it.") {
+	if !strings.Contains(p.text(), "The key was generated. Next: publish it.") {
 		t.Fatalf("generate: %d\n%s", p.Status, p.text())
 	}
 	p = c.submitForm(p, "/admin/keys/publish")

@@ -75,7 +75,7 @@ func TestConsolePeople(t *testing.T) {
 	if p = c.submitForm(p, zoe+"/adopt", "account", "not an account!", "external_id", "z-1"); p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.Body, `value="z-1"`) {
 		t.Errorf("adopt into no account: %d\n%s", p.Status, p.text())
 	}
-	if p = c.submitForm(p, zoe+"/adopt", "account", bakery, "external_id", "z-1"); !strings.Contains(p.text(), "Adopted.") {
+	if p = c.submitForm(p, zoe+"/adopt", "account", bakery, "external_id", "z-1"); !strings.Contains(p.text(), "The user was imported.") {
 		t.Errorf("adopt: %d\n%s", p.Status, p.text())
 	}
 
@@ -93,7 +93,7 @@ func TestConsolePeople(t *testing.T) {
 	// ID-24: an invitation is for those who have a role in the console.
 	carol := find("carol")
 	c.submitForm(c.get(w.url+carol), carol+"/factors", "what", "invite").status(http.StatusConflict).says("This person is in no group of the console")
-	c.submitForm(c.get(w.url+bob), bob+"/factors", "what", "invite").status(http.StatusOK).says("It holds for once, until")
+	c.submitForm(c.get(w.url+bob), bob+"/factors", "what", "invite").status(http.StatusOK).says("Single use, valid until")
 
 	// Names that are HTML come out harmless: the browser runs none of it.
 	eve := find("eve")

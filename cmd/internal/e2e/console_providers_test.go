@@ -24,11 +24,11 @@ func TestConsoleProviders(t *testing.T) {
 		t.Errorf("an inner address: %d\n%s", p.Status, p.text())
 	}
 	p = c.submitForm(p, page, "pasted", wikiMetadata, "address", "", "name", `Wiki <b onclick="alert(1)">`)
-	if p.Status != http.StatusOK || !strings.Contains(p.text(), "This was understood") || strings.Contains(w.command(t, "sp", "list"), "wiki.example.test") {
+	if p.Status != http.StatusOK || !strings.Contains(p.text(), "Read from the metadata") || strings.Contains(w.command(t, "sp", "list"), "wiki.example.test") {
 		t.Fatalf("the preview: %d\n%s", p.Status, p.text())
 	}
 	// What is saved is what was shown: with another name it is shown again.
-	if p = c.submitForm(p, page, "name", "Wiki <i>"); !strings.Contains(p.text(), "This was understood") {
+	if p = c.submitForm(p, page, "name", "Wiki <i>"); !strings.Contains(p.text(), "Read from the metadata") {
 		t.Fatalf("another name than was shown: %d\n%s", p.Status, p.text())
 	}
 	if p = c.submitForm(p, page); !strings.Contains(p.text(), "Saved.") || !strings.Contains(p.text(), "Wiki <i>") || strings.Contains(p.Body, "Wiki <i>") {
@@ -37,7 +37,7 @@ func TestConsoleProviders(t *testing.T) {
 	if p = c.submitForm(p, "/admin/providers/set", "key", "lifetime", "value", "2h"); p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.Body, `value="2h"`) {
 		t.Errorf("a lifetime that is too long: %d\n%s", p.Status, p.text())
 	}
-	if p = c.submitForm(p, "/admin/providers/set", "key", "enabled", "value", "false"); !strings.Contains(p.text(), "switched off") {
+	if p = c.submitForm(p, "/admin/providers/set", "key", "enabled", "value", "false"); !strings.Contains(p.text(), "Wiki <i>") || !strings.Contains(w.command(t, "sp", "list"), "switched off") {
 		t.Errorf("switched off: %d\n%s", p.Status, p.text())
 	}
 	b := w.console(t, consoleAdmin, "/admin/providers")
@@ -57,7 +57,7 @@ func TestConsoleProviders(t *testing.T) {
 	if p = c.submitForm(c.get(w.url+one), "/admin/providers/remove", "typed", "wiki"); p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.text(), "Nothing was removed") {
 		t.Errorf("another id typed: %d\n%s", p.Status, p.text())
 	}
-	if p = c.submitForm(p, "/admin/providers/remove", "typed", "https://wiki.example.test/saml"); !strings.Contains(p.text(), "Removed.") {
+	if p = c.submitForm(p, "/admin/providers/remove", "typed", "https://wiki.example.test/saml"); !strings.Contains(p.text(), "The service provider was removed.") {
 		t.Errorf("removed: %d\n%s", p.Status, p.text())
 	}
 	if p = c.get(w.url + "/admin/providers/metadata.xml"); !strings.Contains(p.Body, "<EntityDescriptor") && !strings.Contains(p.Body, "EntityDescriptor") {

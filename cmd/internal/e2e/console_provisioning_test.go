@@ -87,7 +87,7 @@ func TestConsoleProvisioning(t *testing.T) {
 	}
 
 	// A hold stops plans; a viewer sees it and can't lift it.
-	if p = c.submitForm(c.get(w.url+"/admin/provisioning"), "/admin/provisioning/hold"); !strings.Contains(p.text(), "Creations by plans are held back") {
+	if p = c.submitForm(c.get(w.url+"/admin/provisioning"), "/admin/provisioning/hold"); !strings.Contains(p.text(), "Provisioning is paused") {
 		t.Errorf("hold: %d\n%s", p.Status, p.text())
 	}
 	if strings.Contains(w.enter(t, consoleViewer).get(w.url+"/admin/provisioning").Body, "<form method=\"post\"") {
@@ -109,12 +109,12 @@ func TestConsoleTellsUsers(t *testing.T) {
 		t.Errorf("a file with another column: %d\n%s", p.Status, p.text())
 	}
 	file := "login,account,external_id,role\nbob," + club + ",bob-at-club,campaign_creator\nnobody-of-that-name," + club + ",x,campaign_creator\n"
-	p = c.submitForm(p, tell, "file", file, "do", "look").says("What would become of each line", "1 lines have faults", "bob-at-club")
+	p = c.submitForm(p, tell, "file", file, "do", "look").says("Preview", "1 line has errors", "bob-at-club")
 	if rows := w.ledger(t); len(rows) != 0 {
 		t.Errorf("looking stored %+v", rows)
 	}
 	// Another file than the one that was looked at is looked at first.
-	c.submitForm(p, tell, "file", file+"eve,"+books+",eve-at-books,campaign_creator\n", "do", "tell").says("eve-at-books", "What would become of each line")
+	c.submitForm(p, tell, "file", file+"eve,"+books+",eve-at-books,campaign_creator\n", "do", "tell").says("eve-at-books", "Preview")
 	p = c.submitForm(c.get(w.url+tell), tell, "file", file, "do", "look")
 	c.submitForm(p, tell, "do", "tell").says("new in the ledger")
 	if rows := w.ledger(t); len(rows) != 1 || rows[0].ExternalID != "bob-at-club" || rows[0].State != "active" {
@@ -127,7 +127,7 @@ func TestConsoleTellsUsers(t *testing.T) {
 	if !strings.Contains(export.Body, "bob-at-club") {
 		t.Errorf("export: %d\n%s", export.Status, export.Body)
 	}
-	c.submitForm(c.get(w.url+tell), tell, "file", export.Body, "do", "import").says("known already")
+	c.submitForm(c.get(w.url+tell), tell, "file", export.Body, "do", "import").says("already known")
 
 	// A lost ledger: all whom a plan would create are taken as created, when its number was typed.
 	p = w.planned(t, c)

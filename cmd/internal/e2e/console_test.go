@@ -223,7 +223,7 @@ func TestConsoleEntry(t *testing.T) {
 		t.Errorf("a wrong password: got %d, want 422", p.Status)
 	}
 	p = c.login(p, consoleViewer, password)
-	if p.URL.Path != "/admin/settings" || p.URL.RawQuery != "x=1" || !strings.Contains(p.text(), "heidi (may look)") {
+	if p.URL.Path != "/admin/settings" || p.URL.RawQuery != "x=1" || !strings.Contains(p.text(), "heidi (viewer)") {
 		t.Errorf("after the login at %s:\n%s", p.URL, p.text())
 	}
 	for _, secret := range []string{w.sandbox.TokenOptions().ClientSecret, password} {

@@ -52,7 +52,7 @@ func TestConsoleTrace(t *testing.T) {
 
 	// A link to nobody.
 	p = newClient(t).get(w.url + "/launch/sp?entity_id=https%3A%2F%2Fnobody.example%2F%3Cb%3E")
-	wants("unknown service provider", find(shown(p)), "unknown_provider", "Request checked", "nobody known")
+	wants("unknown service provider", find(shown(p)), "unknown_provider", "Request checked", "unknown")
 
 	// Not this account; then in.
 	c = newClient(t)
@@ -133,6 +133,6 @@ func TestConsoleTrace(t *testing.T) {
 	b.sees("Step by step")
 	b.inspect("trace-one")
 	b.open(w.url + "/admin/trace/refusals")
-	b.sees("Only counted")
+	b.sees("Counted only")
 	b.inspect("trace-refusals")
 }

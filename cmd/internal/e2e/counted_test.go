@@ -159,7 +159,7 @@ func TestFloodsAreCounted(t *testing.T) {
 	}) {
 		t.Errorf("trace refusals says:\n%s", out)
 	}
-	a.get(w.url+"/admin/trace/refusals").says("unknown_provider", "not_this_account", "Only counted")
+	a.get(w.url+"/admin/trace/refusals").says("unknown_provider", "not_this_account", "Counted only")
 
 	// A reference that was never given is not found, whatever it looks like.
 	for _, made := range []string{"0" + last[1:], last[:13] + "0", last[:13] + "1", last[:12], "NOSUCHREF0"} {

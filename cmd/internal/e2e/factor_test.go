@@ -87,7 +87,7 @@ func TestBrowserPasskey(t *testing.T) {
 	b.sees("Keep these codes")
 	b.inspect("factor-recovery")
 	b.press("I have kept them")
-	b.sees("Admin console", "partner token: in order")
+	b.sees("Admin console", "partner token: OK")
 
 	b.open(w.url + "/sessions")
 	b.press("How you show that it is you")
@@ -104,7 +104,7 @@ func TestBrowserPasskey(t *testing.T) {
 	b.sees("One more step", "Use your passkey", "Recovery code")
 	b.inspect("factor-ask")
 	b.press("Use your passkey")
-	b.sees("Admin console", "partner token: in order")
+	b.sees("Admin console", "partner token: OK")
 
 	// Another device does not hold the key.
 	other := newBrowser(t)
@@ -120,8 +120,8 @@ func TestBrowserPasskey(t *testing.T) {
 	b.fill("find", consoleOperator)
 	b.sees("Bob Brandt")
 	b.press("Bob Brandt")
-	b.sees("Second factors", "None: the password alone.")
-	b.press("Invite to enrol one")
+	b.sees("Second factors", "None: password only.")
+	b.press("Invite to set up a second factor")
 	b.sees("Hand this code over")
 	b.inspect("people-invite")
 	w.logs(t, "second factor refused")

@@ -231,7 +231,11 @@ func TestCrowdFlood(t *testing.T) {
 		delete(s.set, "sign_in.pending_per_address")
 		s.set["trusted_proxies"] = "127.0.0.1"
 		w := newWorld(t, s)
-		run(t, w, func() int64 { return folderSize(t, filepath.Join(w.dir, "data")) }, w.bridge)
+		run(t, w, func() int64 {
+			// What is kept. The log beside the database is bounded by itself, and written again from its beginning.
+			emptyLog(t, filepath.Join(w.dir, "data", "ssobridge.db"))
+			return folderSize(t, filepath.Join(w.dir, "data"))
+		}, w.bridge)
 	})
 	t.Run("PostgreSQL", func(t *testing.T) {
 		dsn := postgres(t)(t)
@@ -328,6 +332,20 @@ func (c *client) enterByPost(w *world, login string) error {
 		return &errNotIn{login, p.text()}
 	}
 	return nil
+}
+
+// emptyLog has everything in the write-ahead log written into the database, which the bridge goes on using.
+func emptyLog(t testing.TB, file string) {
+	t.Helper()
+	db, err := sql.Open("sqlite3", "file:"+file+"?_busy_timeout=10000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	var busy, frames, done int
+	if err := db.QueryRowContext(t.Context(), "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &frames, &done); err != nil || busy != 0 {
+		t.Fatalf("empty the write-ahead log: busy %d, %v", busy, err)
+	}
 }
 
 // folderSize is what the files below a folder have together.

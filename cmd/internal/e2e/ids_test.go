@@ -84,8 +84,8 @@ func TestNameIDIsReleased(t *testing.T) {
 		t.Errorf("one that nobody got: %d\n%s", p.Status, p.text())
 	}
 	p = c.submitForm(p, "/admin/providers/name-id", "name_id", nameID).status(http.StatusOK)
-	p.says("Alice Anders", "first given", "Release name ID")
-	c.submitForm(p, "/admin/providers/name-id").says("The name ID is released.")
+	p.says("Alice Anders", "first issued", "Release NameID")
+	c.submitForm(p, "/admin/providers/name-id").says("The NameID was released.")
 	if out := w.command(t, "audit", "list", "--action", "name-id-release"); strings.Count(out, "name-id-release") != 2 {
 		t.Errorf("audit:\n%s", out)
 	}

@@ -116,7 +116,7 @@ func TestByKeyboard(t *testing.T) {
 	press("C") // Campaign creator, by its first letter
 	to("main form button[type=submit]")
 	press(kb.Enter)
-	b.sees("What would change, and for whom")
+	b.sees("What would change")
 	to("main form button[type=submit]")
 	press(kb.Enter)
 	b.sees("The mapping holds from the next sign-in on")
