@@ -10,7 +10,7 @@ import (
 	"ssobridge/idp/directory"
 	"ssobridge/idp/netname"
 	"ssobridge/idp/saml"
-	"ssobridge/provisioning"
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
@@ -212,7 +212,7 @@ func (c *providerCheck) times() {
 // template checks one, and that a plain service provider asks for nothing that
 // only Constant Contact's users have.
 func (c *providerCheck) template(field, value string) {
-	if _, err := provisioning.ParseTemplate(value); err != nil {
+	if _, err := mapping.ParseTemplate(value); err != nil {
 		c.fault(field, value, err.Error(), "write it like {person_id} or {first_name} {last_name}")
 		return
 	}

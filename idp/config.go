@@ -12,7 +12,7 @@ import (
 
 	"ssobridge/certs"
 	"ssobridge/idp/saml"
-	"ssobridge/provisioning"
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
@@ -180,7 +180,7 @@ func stricter(a, b FactorPolicy) FactorPolicy {
 // provider is a service provider's record with what is worked out of it once.
 type provider struct {
 	store.ServiceProvider
-	nameID       provisioning.Template
+	nameID       mapping.Template
 	attributes   []releasedAttribute
 	trust        saml.Trust      // for its messages
 	recipient    *saml.Recipient // for whom assertions are encrypted; nil: they go in clear
@@ -194,7 +194,7 @@ func newProvider(r store.ServiceProvider) *provider {
 	sp.trust, sp.lost = saml.NewTrust(r.Certificates, r.AllowSHA1)
 	sp.recipient, sp.encryptFault = encryptionOf(r).Recipient()
 	var err error
-	if sp.nameID, err = provisioning.ParseTemplate(r.NameID); err != nil {
+	if sp.nameID, err = mapping.ParseTemplate(r.NameID); err != nil {
 		sp.fault = fmt.Errorf("service provider %s: name_id: %w", r.EntityID, err)
 		return sp
 	}

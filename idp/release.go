@@ -10,6 +10,7 @@ import (
 	"ssobridge/idp/netname"
 	"ssobridge/idp/saml"
 	"ssobridge/provisioning"
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
@@ -48,7 +49,7 @@ type attributeValues struct {
 type releasedAttribute struct {
 	store.Attribute
 	from     string // directory attribute whose values are all sent; "" where template is used
-	template provisioning.Template
+	template mapping.Template
 }
 
 func newReleasedAttribute(a store.Attribute) (releasedAttribute, error) {
@@ -58,7 +59,7 @@ func newReleasedAttribute(a store.Attribute) (releasedAttribute, error) {
 		}
 		return releasedAttribute{Attribute: a, from: strings.ToLower(name)}, nil
 	}
-	t, err := provisioning.ParseTemplate(a.Value)
+	t, err := mapping.ParseTemplate(a.Value)
 	return releasedAttribute{Attribute: a, template: t}, err
 }
 
@@ -74,7 +75,7 @@ func (sp *provider) release(e directory.Entry, d provisioning.Decision) (release
 	if d.User.Account != "" {
 		account = d.User.Account
 	}
-	values := provisioning.Values{Person: e, Account: account, ExternalID: d.User.ExternalID, LoginName: d.User.LoginName}
+	values := mapping.Values{Person: e, Account: account, ExternalID: d.User.ExternalID, LoginName: d.User.LoginName}
 	nameID, err := sp.nameID.Render(values)
 	if err != nil {
 		return release{}, fmt.Errorf("name_id: %w", err)

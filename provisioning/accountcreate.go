@@ -46,7 +46,7 @@ func (s *Service) knowAccounts(ctx context.Context) {
 }
 
 // RetryAccount sends a request again as it stands, or looks for its account in the list where it was accepted for later or is known to exist (409 after an unknown outcome). account, when
-// not empty, says which one it became. A *FieldError of field account asks for that.
+// not empty, says which one it became. A *InputError of field account asks for that.
 func (s *Service) RetryAccount(ctx context.Context, id int64, account store.AccountID, actor string) (store.AccountRequest, error) {
 	r, err := s.accounts.AccountRequest(ctx, id)
 	if err == nil {
@@ -61,7 +61,10 @@ func (s *Service) RetryAccount(ctx context.Context, id int64, account store.Acco
 func (s *Service) retryAccount(ctx context.Context, r store.AccountRequest, account store.AccountID, actor string) (store.AccountRequest, error) {
 	if r.State == store.RequestSending {
 		if wait := r.UpdatedAt.Add(s.callLimit + settleLimit + leaseMargin).Sub(s.now()); wait > 0 {
-			return r, &FieldError{"request", "is being sent at this moment, by another command or by one that was killed", fmt.Sprintf("try again in %s", wait.Round(time.Second)+time.Second)}
+			return r, &InputError{
+				Field: "request", Fault: "is being sent at this moment, by another command or by one that was killed",
+				Fix: fmt.Sprintf("try again in %s", wait.Round(time.Second)+time.Second),
+			}
 		}
 		// Two callers can get past this at the same moment only if one is late by a whole call. Then the login name, which can be there once, keeps the
 		// account single: the later call is told 409.
@@ -72,13 +75,19 @@ func (s *Service) retryAccount(ctx context.Context, r store.AccountRequest, acco
 	case r.Account != "" && (account == "" || account == r.Account):
 		return s.finishAccount(ctx, r, actor)
 	case r.ProvisionUUID != "" && r.Account != "":
-		return r, &FieldError{"account", "Constant Contact said that it became " + string(r.Account), "go on without --account"}
+		return r, &InputError{
+			Field: "account", Fault: "Constant Contact said that it became " + string(r.Account),
+			Fix: "go on without --account",
+		}
 	case account != "":
 		return s.nameAccount(ctx, r, account, actor)
 	case r.State == store.RequestAccepted:
 		return s.findAccount(ctx, r, actor)
 	case r.State == store.RequestConflict || r.State == store.RequestRefused:
-		return r, &FieldError{"request", "was refused: " + r.ErrorText, "mend it and order anew; if the account is there all the same, say which by --account"}
+		return r, &InputError{
+			Field: "request", Fault: "was refused: " + r.ErrorText,
+			Fix: "mend it and order anew; if the account is there all the same, say which by --account",
+		}
 	}
 	body, err := orderBody(r)
 	if err != nil {
@@ -102,7 +111,7 @@ func orderBody(r store.AccountRequest) (n partnerapi.NewAccount, err error) {
 		return n, err
 	}
 	if r.Person == "" || n.LoginName != r.LoginName || n.ExternalID != r.ExternalID || n.OrganizationName != r.OrganizationName {
-		return n, &FieldError{"body", "says something else than the order", "order anew"}
+		return n, &InputError{Field: "body", Fault: "says something else than the order", Fix: "order anew"}
 	}
 	return n, nil
 }

@@ -12,6 +12,7 @@ import (
 	"ssobridge/partnerapi"
 	"ssobridge/partnerapi/sandbox"
 	"ssobridge/provisioning"
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
@@ -101,7 +102,7 @@ func (w *world) complete(id int64) {
 
 func TestCreateAccount(t *testing.T) {
 	w := accountWorld(t, settings{})
-	w.add(provisioning.MappingSpec{Pattern: "ctct-{account}-{role}"})
+	w.add(mapping.Spec{Pattern: "ctct-{account}-{role}"})
 	r := w.order()
 	var body partnerapi.NewAccount
 	if err := json.Unmarshal(r.Body, &body); err != nil {
@@ -301,7 +302,7 @@ func TestCreateAccountCrashes(t *testing.T) {
 			if err := w.db.Accounts().Put(w.tb.Context(), store.Account{ID: id, Name: newShop}, store.Event{}); err != nil {
 				w.tb.Fatal(err)
 			}
-			w.add(provisioning.MappingSpec{Person: "alice", Account: string(id), Role: "owner", ExternalID: r.ExternalID})
+			w.add(mapping.Spec{Person: "alice", Account: string(id), Role: "owner", ExternalID: r.ExternalID})
 		}},
 	} {
 		for _, by := range []string{"a command", "the worker"} {

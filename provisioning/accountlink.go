@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"ssobridge/partnerapi"
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
@@ -48,11 +49,15 @@ func (s *Service) mapOwner(ctx context.Context, r store.AccountRequest, actor st
 			return fmt.Errorf("look up the owner's SSO user: %w", err)
 		}
 		if row.ExternalID != r.ExternalID {
-			return &FieldError{"external_id", fmt.Sprintf("the person is mapped as owner with external_id %s, the account was created with %s", row.ExternalID, r.ExternalID), "remove that mapping, and go on with this request"}
+			return &InputError{
+				Field: "external_id",
+				Fault: fmt.Sprintf("the person is mapped as owner with external_id %s, the account was created with %s", row.ExternalID, r.ExternalID),
+				Fix:   "remove that mapping, and go on with this request",
+			}
 		}
 		return nil
 	}
-	_, err = s.AddMapping(ctx, MappingSpec{
+	_, err = s.AddMapping(ctx, mapping.Spec{
 		Person: r.Person, Account: string(r.Account), Role: string(store.Owner), Priority: frontPriority(all), ExternalID: r.ExternalID, Actor: actor,
 		Unchecked: true, // it was created, or is in the list
 	})
@@ -69,7 +74,7 @@ func frontPriority(all []store.Mapping) int {
 		}
 	}
 	if first == 0 {
-		return priorityStep
+		return mapping.PriorityStep
 	}
 	return first - 1
 }
@@ -84,7 +89,11 @@ func (s *Service) nameAccount(ctx context.Context, r store.AccountRequest, accou
 		_, err = s.accounts.Get(ctx, account)
 	}
 	if errors.Is(err, store.ErrNotFound) {
-		return r, &FieldError{"account", fmt.Sprintf("%s is not among the client accounts that Constant Contact lists", account), "ssobridge accounts list shows them"}
+		return r, &InputError{
+			Field: "account",
+			Fault: fmt.Sprintf("%s is not among the client accounts that Constant Contact lists", account),
+			Fix:   "ssobridge accounts list shows them",
+		}
 	}
 	if err != nil {
 		return r, fmt.Errorf("look up client account %s: %w", account, err)
@@ -95,7 +104,10 @@ func (s *Service) nameAccount(ctx context.Context, r store.AccountRequest, accou
 	}
 	for _, other := range all {
 		if other.Account == account && other.ID != r.ID {
-			return r, &FieldError{"account", fmt.Sprintf("%s is what request %d became", account, other.ID), "name another one"}
+			return r, &InputError{
+				Field: "account", Fault: fmt.Sprintf("%s is what request %d became", account, other.ID),
+				Fix: "name another one",
+			}
 		}
 	}
 	return s.linkAccount(ctx, r, account, "named", actor)
@@ -136,12 +148,17 @@ func (s *Service) findAccount(ctx context.Context, r store.AccountRequest, actor
 	}
 	switch {
 	case len(same) > 0:
-		return r, &FieldError{
-			"account", fmt.Sprintf("the list shows %s by the name %q, and it can't be told whether one is this request's", strings.Join(same[:min(len(same), 10)], ", "), r.OrganizationName),
-			"say which by --account",
+		return r, &InputError{
+			Field: "account",
+			Fault: fmt.Sprintf("the list shows %s by the name %q, and it can't be told whether one is this request's", strings.Join(same[:min(len(same), 10)], ", "), r.OrganizationName),
+			Fix:   "say which by --account",
 		}
+
 	case r.ErrorKey != "":
-		return r, &FieldError{"account", "the list shows none by this name: " + r.ErrorText, "if it is there by another name, say which by --account"}
+		return r, &InputError{
+			Field: "account", Fault: "the list shows none by this name: " + r.ErrorText,
+			Fix: "if it is there by another name, say which by --account",
+		}
 	}
 	return r, nil // still to come
 }

@@ -12,6 +12,7 @@ import (
 
 	"ssobridge/idp/directory"
 	"ssobridge/partnerapi"
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
@@ -30,7 +31,7 @@ const (
 	sameOrderMax = 100 // conflicts of one person and organisation
 )
 
-// OrderAccount checks an order and returns it as it would be sent. Nothing is stored. Faults are joined *FieldErrors; an error of the directory about the owner is
+// OrderAccount checks an order and returns it as it would be sent. Nothing is stored. Faults are joined *InputErrors; an error of the directory about the owner is
 // its own.
 //
 // The made login name is the same for the same owner and organisation, so that an order given twice is found. Only after a conflict is
@@ -50,9 +51,15 @@ func (s *Service) orderAccount(ctx context.Context, o AccountOrder) (r store.Acc
 	}
 	switch {
 	case p.ID == "":
-		return r, &FieldError{"owner", "has no immutable id in the directory", "correct the person's entry, or take another owner"}
+		return r, &InputError{
+			Field: "owner", Fault: "has no immutable id in the directory",
+			Fix: "correct the person's entry, or take another owner",
+		}
 	case p.Problem == directory.Disabled || p.Problem == directory.Expired:
-		return r, &FieldError{"owner", "can't sign in: " + string(p.Problem), "take an owner who can"}
+		return r, &InputError{
+			Field: "owner", Fault: "can't sign in: " + string(p.Problem),
+			Fix: "take an owner who can",
+		}
 	}
 	before, err := s.accounts.AccountRequests(ctx, maxRequests)
 	if err != nil {
@@ -66,7 +73,7 @@ func (s *Service) orderAccount(ctx context.Context, o AccountOrder) (r store.Acc
 		n.LoginName = freeAccountLogin(p.ID, n.OrganizationName, before)
 	}
 	if n.ExternalID = cmp.Or(o.ExternalID, n.ExternalID); n.ExternalID == "" {
-		n.ExternalID = p.ID + ".owner." + userKey(store.PersonID(p.ID), store.AccountID(n.LoginName))[:accountKey]
+		n.ExternalID = p.ID + ".owner." + mapping.Key(store.PersonID(p.ID), store.AccountID(n.LoginName))[:accountKey]
 	}
 	faults := fieldFaults(n.Validate(), "give it by its own option, or correct it where it comes from")
 	if err := s.freeOwnerID(ctx, p.ID, n, before); err != nil {
@@ -119,7 +126,7 @@ func accountLogin(person, organization string, n int) string {
 	if n > 0 {
 		of = fmt.Sprintf("new account %d %s", n, organization)
 	}
-	return slug + "-" + userKey(store.PersonID(person), store.AccountID(of))[:accountKey]
+	return slug + "-" + mapping.Key(store.PersonID(person), store.AccountID(of))[:accountKey]
 }
 
 // freeOwnerID refuses an external_id that stands elsewhere: the ledger would not take it once the account is there.
@@ -130,24 +137,31 @@ func (s *Service) freeOwnerID(ctx context.Context, person string, n partnerapi.N
 	}
 	for _, row := range rows {
 		if row.ExternalID == n.ExternalID {
-			return &FieldError{"external_id", fmt.Sprintf("is that of the person's SSO user in client account %s", row.Account), "leave it out: each user has one of its own"}
+			return &InputError{
+				Field: "external_id",
+				Fault: fmt.Sprintf("is that of the person's SSO user in client account %s", row.Account),
+				Fix:   "leave it out: each user has one of its own",
+			}
 		}
 	}
 	for _, r := range before {
 		if r.ExternalID == n.ExternalID && r.LoginName != n.LoginName && r.State != store.RequestRefused && r.State != store.RequestConflict {
-			return &FieldError{"external_id", fmt.Sprintf("was given to the owner of request %d", r.ID), "leave it out: each user has one of its own"}
+			return &InputError{
+				Field: "external_id", Fault: fmt.Sprintf("was given to the owner of request %d", r.ID),
+				Fix: "leave it out: each user has one of its own",
+			}
 		}
 	}
 	return nil
 }
 
-// fieldFaults are the faults that the client finds in a body, each as a *FieldError with this mend.
+// fieldFaults are the faults that the client finds in a body, each as a *InputError with this mend.
 func fieldFaults(err error, mend string) []error {
 	switch e := err.(type) { //nolint:errorlint // walks the tree by itself, to find all of them
 	case nil:
 		return nil
 	case *partnerapi.FieldError:
-		return []error{&FieldError{e.Field, e.Fault, mend}}
+		return []error{&InputError{Field: e.Field, Fault: e.Fault, Fix: mend}}
 	case interface{ Unwrap() []error }:
 		var all []error
 		for _, part := range e.Unwrap() {

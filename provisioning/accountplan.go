@@ -51,7 +51,7 @@ func (s *Service) keepPlan(ctx context.Context, id store.AccountID, plan partner
 	return nil
 }
 
-// SetAccountPlan changes the plan, and reads it again: what stands there then is returned and stored. Faults of the change are *FieldErrors.
+// SetAccountPlan changes the plan, and reads it again: what stands there then is returned and stored. Faults of the change are *InputErrors.
 func (s *Service) SetAccountPlan(ctx context.Context, id store.AccountID, c partnerapi.PlanChange, actor string) (partnerapi.Plan, error) {
 	if err := errors.Join(fieldFaults(c.Validate(), "give BRONZE, SILVER or GOLD, and a day from 1 to 31")...); err != nil {
 		return partnerapi.Plan{}, fmt.Errorf("change the plan of client account %s: %w", id, err)
@@ -84,10 +84,10 @@ func (s *Service) readAfter(ctx context.Context, id store.AccountID, said partne
 	return said, err
 }
 
-// CancelAccount cancels a client account and reads its state again. Faults of the cancellation are *FieldErrors.
+// CancelAccount cancels a client account and reads its state again. Faults of the cancellation are *InputErrors.
 func (s *Service) CancelAccount(ctx context.Context, id store.AccountID, o partnerapi.Cancellation, actor string) (partnerapi.Cancellation, error) {
 	if !o.EffectiveDate.IsZero() && !o.EffectiveDate.After(s.now()) {
-		return o, &FieldError{"effective_date", "is past", "give a time to come, or none for now"}
+		return o, &InputError{Field: "effective_date", Fault: "is past", Fix: "give a time to come, or none for now"}
 	}
 	detail := map[string]any{"reason_id": o.ReasonID}
 	if !o.EffectiveDate.IsZero() {

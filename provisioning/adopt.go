@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"ssobridge/idp/directory"
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
@@ -53,7 +54,7 @@ func (s *Service) PreviewAdoption(ctx context.Context, told []Told) ([]Telling, 
 }
 
 // telling looks one told user up in directory and mappings. An error means that the directory could not answer.
-func (s *Service) telling(ctx context.Context, x *index, t Told) (Telling, error) {
+func (s *Service) telling(ctx context.Context, x *mapping.Index, t Told) (Telling, error) {
 	tell := Telling{Told: t}
 	switch state := store.State(t.State); state {
 	case store.Suspended:
@@ -69,14 +70,14 @@ func (s *Service) telling(ctx context.Context, x *index, t Told) (Telling, error
 		tell.Fault = fault
 		return tell, err
 	}
-	account, err := x.forms.Resolve(t.Account)
+	account, err := x.Forms().Resolve(t.Account)
 	switch {
 	case errors.Is(err, store.ErrUnlistedAccount):
 		tell.note("client account %s is not among those that Constant Contact lists", account)
 	case err != nil:
 		tell.Fault = err.Error()
 		return tell, nil
-	case !x.forms.Lists(account):
+	case !x.Forms().Lists(account):
 		tell.note("client account %s is not among those that Constant Contact lists", account)
 	}
 	tell.User = store.SSOUser{
@@ -122,7 +123,7 @@ func (s *Service) toldPerson(ctx context.Context, t Told) (p directory.Entry, fa
 }
 
 // tellRole compares with what the mappings give.
-func (s *Service) tellRole(x *index, t *Telling, p directory.Entry) {
+func (s *Service) tellRole(x *mapping.Index, t *Telling, p directory.Entry) {
 	switch {
 	case p.DN == "" && p.Problem != "":
 		t.note("is not in the directory, or not among those whom the login filter takes")
@@ -132,7 +133,7 @@ func (s *Service) tellRole(x *index, t *Telling, p directory.Entry) {
 	// The groups of somebody with a problem are not read, so nothing can be said of their mappings.
 	if p.Problem == "" {
 		hits := s.winners(x, p)
-		i := slices.IndexFunc(hits, func(h Hit) bool { return h.Account == t.User.Account })
+		i := slices.IndexFunc(hits, func(h mapping.Hit) bool { return h.Account == t.User.Account })
 		switch {
 		case i < 0:
 			t.note("no mapping gives this person the client account, so no sign-in uses the user")
@@ -152,7 +153,7 @@ func (s *Service) tellRole(x *index, t *Telling, p directory.Entry) {
 // tellNames fills in by the templates what was not told.
 func (s *Service) tellNames(t *Telling, p directory.Entry) {
 	u := &t.User
-	if u.ContactEmail, _ = s.contactEmail.Render(Values{Person: p, Account: u.Account}); u.ContactEmail == "" {
+	if u.ContactEmail, _ = s.contactEmail.Render(mapping.Values{Person: p, Account: u.Account}); u.ContactEmail == "" {
 		u.ContactEmail = p.Mail // it is only shown
 	}
 	if u.ExternalID != "" || t.Fault != "" {
@@ -179,7 +180,7 @@ func (s *Service) tellNames(t *Telling, p directory.Entry) {
 
 // derivedNames are the external_id that the template gives, and the login name; "" where that one can't be filled in.
 func (s *Service) derivedNames(p directory.Entry, a store.AccountID) (externalID, login string, err error) {
-	v := Values{Person: p, Account: a}
+	v := mapping.Values{Person: p, Account: a}
 	if v.ExternalID, err = s.externalID.Render(v); err != nil {
 		return "", "", err
 	}

@@ -7,6 +7,7 @@ import (
 	"ssobridge/idp/directory"
 	"ssobridge/idp/directory/directorytest"
 	"ssobridge/provisioning"
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
@@ -23,7 +24,7 @@ func TestAdoptOnSlapd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.add(provisioning.MappingSpec{Person: store.PersonID(alice.ID), Account: string(juniper), Role: "campaign_creator"})
+	w.add(mapping.Spec{Person: store.PersonID(alice.ID), Account: string(juniper), Role: "campaign_creator"})
 	const gone = "00000000-0000-0000-0000-000000000000"
 	previewed := must(w.PreviewAdoption(t.Context(), toldFile(t, "login,person_id,account,external_id,role",
 		"ALICE,,"+string(juniper)+",crm-1,",

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
@@ -123,7 +124,7 @@ func (s *Service) plannedUser(ctx context.Context, i store.PlanItem) (store.SSOU
 		return u, nil //nolint:nilerr // such a user could not have been created either
 	}
 	u.ExternalID, u.LoginName = id, login
-	u.ContactEmail, _ = s.contactEmail.Render(Values{Person: p, Account: i.Account, ExternalID: id, LoginName: login})
+	u.ContactEmail, _ = s.contactEmail.Render(mapping.Values{Person: p, Account: i.Account, ExternalID: id, LoginName: login})
 	return u, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
@@ -115,8 +116,8 @@ func (s *Service) storedDigest(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	stopped, _ := ends.stopped(s.now())
-	return mappingsDigest(stopped.giving(all)), nil
+	stopped, _ := ends.Stopped(s.now())
+	return mapping.Digest(stopped.Giving(all)), nil
 }
 
 // runCap is how many creations a run may make.
@@ -145,7 +146,7 @@ func (s *Service) stops(p store.Plan, open int, o ApplyOptions, digest string) *
 	stop := &StopError{Plan: p.ID}
 	ask := func(reason, detail, mend string) {
 		if stop.Reason == "" {
-			stop.Reason, stop.Mend = reason, mend
+			stop.Reason, stop.Fix = reason, mend
 		}
 		words = append(words, detail)
 	}
@@ -177,12 +178,12 @@ func (s *Service) stops(p store.Plan, open int, o ApplyOptions, digest string) *
 	return stop
 }
 
-// StopError says why a plan does not go on without an admin. With several reasons, Reason and Mend are of the first, Detail of all.
+// StopError says why a plan does not go on without an admin. With several reasons, Reason and Fix are of the first, Detail of all.
 type StopError struct {
 	Plan   int64
 	Reason string // one of the Stop words
 	Detail string // in words
-	Mend   string
+	Fix    string
 }
 
 func (e *StopError) Error() string { return e.Detail }

@@ -8,6 +8,7 @@ import (
 
 	"ssobridge/idp/directory"
 	"ssobridge/provisioning"
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
@@ -42,7 +43,7 @@ func (w *planWorld) stopsFor(o provisioning.ApplyOptions, plan store.Plan, reaso
 	w.tb.Helper()
 	_, err := w.apply(o)
 	stop, ok := errors.AsType[*provisioning.StopError](err)
-	if !ok || stop.Reason != reason || stop.Plan != plan.ID || stop.Detail == "" || stop.Mend == "" {
+	if !ok || stop.Reason != reason || stop.Plan != plan.ID || stop.Detail == "" || stop.Fix == "" {
 		w.tb.Fatalf("ApplyPlan(%+v): got %v, want a StopError for %s with detail and mend", o, err, reason)
 	}
 	if now := w.get(plan.ID); now != plan {
@@ -222,7 +223,7 @@ func TestApplyPlanAsksWhenMappingsHaveChanged(t *testing.T) {
 	w.stopsFor(provisioning.ApplyOptions{MaxCreate: 20}, plan, provisioning.StopMappings)
 	got := w.mustApply(provisioning.ApplyOptions{Accept: true, MaxCreate: 20})
 	all, err := w.ListMappings(t.Context())
-	if err != nil || got.Mappings != provisioning.MappingsDigest(all) || got.Mappings == plan.Mappings {
+	if err != nil || got.Mappings != mapping.Digest(all) || got.Mappings == plan.Mappings {
 		t.Errorf("accepted: got the digest %s, %v; want that of the mappings as they are", got.Mappings, err)
 	}
 	if err := w.PausePlan(t.Context(), plan.ID, "admin:test"); err != nil {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"ssobridge/partnerapi"
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
@@ -106,16 +107,16 @@ func (s *Service) forgotten(ctx context.Context, row store.SSOUser) bool {
 
 // derived tells whether a row's external id is the one that the template gives its person in its account.
 func (s *Service) derived(row store.SSOUser) bool {
-	if !s.externalID.uses("person_id", "key") {
+	if !s.externalID.Uses("person_id", "key") {
 		// A login, a name or an attribute can be given to another person, whose user would then be taken for this one's: of an external
 		// id without the immutable id a conflict is kept for an admin.
 		return false
 	}
-	if s.externalID.uses("login", "mail", "first_name", "last_name", "attr") {
+	if s.externalID.Uses("login", "mail", "first_name", "last_name", "attr") {
 		// It can't be rendered from the row alone. But what is sent was rendered by us when it was wanted: what an admin tells is never sent.
 		return row.Attempts > 0
 	}
-	v := Values{Account: row.Account}
+	v := mapping.Values{Account: row.Account}
 	v.Person.ID = string(row.Person)
 	id, err := s.externalID.Render(v)
 	return err == nil && id == row.ExternalID && row.ExternalProvider == s.provider

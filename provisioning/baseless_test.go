@@ -7,6 +7,7 @@ import (
 
 	"ssobridge/idp/directory"
 	"ssobridge/provisioning"
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
@@ -26,8 +27,8 @@ func TestID04PatternWithoutBaseStops(t *testing.T) {
 	w := newWorld(t, settings{})
 	ctx := t.Context()
 	const day = 24 * time.Hour
-	m := w.add(provisioning.MappingSpec{Pattern: "ctct-{account}-{role}"}) // as the version before stored it
-	w.add(provisioning.MappingSpec{Group: group("other"), Account: string(cycling), Role: "campaign_creator"})
+	m := w.add(mapping.Spec{Pattern: "ctct-{account}-{role}"}) // as the version before stored it
+	w.add(mapping.Spec{Group: group("other"), Account: string(cycling), Role: "campaign_creator"})
 	name := "ctct-" + string(harbour) + "-account_manager"
 	who := person("jane", directory.Group{ID: "1", DN: "cn=" + name + ",ou=groups,dc=test", Name: name})
 	gives := func(want int, when string) {
@@ -37,7 +38,7 @@ func TestID04PatternWithoutBaseStops(t *testing.T) {
 			t.Errorf("%s: got %+v, %v; want %d", when, got, err, want)
 		}
 	}
-	named := func(place string) provisioning.Stop {
+	named := func(place string) mapping.Stop {
 		t.Helper()
 		all, err := w.ListMappings(ctx)
 		if err != nil {
@@ -61,7 +62,7 @@ func TestID04PatternWithoutBaseStops(t *testing.T) {
 	if stop.Over || stop.At.Sub(w.now()) < 29*day || stop.At.Sub(w.now()) > 30*day {
 		t.Fatalf("named in both places: stops at %v, now %v", stop.At, w.now())
 	}
-	if text := provisioning.StopText(stop); !strings.Contains(text, stop.At.UTC().Format("2 January 2006")) {
+	if text := mapping.StopText(stop); !strings.Contains(text, stop.At.UTC().Format("2 January 2006")) {
 		t.Errorf("the text does not name the day: %s", text)
 	}
 	w.advance(29 * day)
@@ -88,7 +89,7 @@ func TestID04PatternWithoutBaseStops(t *testing.T) {
 	}
 
 	// A base of its own gives it back, and the preview of that shows what it gains.
-	spec := provisioning.SpecOf(m)
+	spec := mapping.SpecOf(m)
 	spec.GroupBase, spec.Unchecked = "ou=groups,dc=test", true
 	edit, err := w.EditMapping(ctx, m.ID, spec)
 	if err != nil {

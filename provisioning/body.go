@@ -5,6 +5,7 @@ import (
 
 	"ssobridge/idp/directory"
 	"ssobridge/partnerapi"
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
@@ -13,7 +14,7 @@ import (
 //
 // It is the freshly rendered body. What was stored with an intention is sent as it stands, whatever this gives later.
 func (s *Service) Body(p directory.Entry, a Assignment) (partnerapi.SSOUser, error) {
-	v := Values{Person: p, Account: a.Account}
+	v := mapping.Values{Person: p, Account: a.Account}
 	u := partnerapi.SSOUser{
 		FirstName:        strings.TrimSpace(p.FirstName),
 		LastName:         strings.TrimSpace(p.LastName),

@@ -30,7 +30,7 @@ var UpdateSources = []string{"Account", "Contact", "System"}
 // PlanTypes are the plans that a client account can be changed to.
 var PlanTypes = []string{"BRONZE", "SILVER", "GOLD"}
 
-// FieldErrors collects every *FieldError in an error, by field: what is wrong and
+// FieldErrors collects every *InputError in an error, by field: what is wrong and
 // the mend, in one sentence. It is empty where there is none.
 func FieldErrors(err error) map[string]string {
 	all := map[string]string{}
@@ -41,10 +41,10 @@ func FieldErrors(err error) map[string]string {
 func collectFields(err error, all map[string]string) {
 	switch e := err.(type) { //nolint:errorlint // walks the tree by itself, to find all of them
 	case nil:
-	case *FieldError:
+	case *InputError:
 		text := e.Fault
-		if e.Mend != "" {
-			text += "; " + e.Mend
+		if e.Fix != "" {
+			text += "; " + e.Fix
 		}
 		addField(all, e.Field, text)
 	case *partnerapi.FieldError:

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
@@ -75,7 +76,7 @@ func (s *Service) decide(ctx context.Context, q Question, act bool) (Decision, e
 }
 
 // pick finds the assignment that is asked about, or the decision that there is none. Client accounts that are closed are left out where others are open.
-func (s *Service) pick(x *index, all []Assignment, wanted store.AccountID) (Assignment, Decision) {
+func (s *Service) pick(x *mapping.Index, all []Assignment, wanted store.AccountID) (Assignment, Decision) {
 	if len(all) == 0 {
 		return Assignment{}, denied(Assignment{}, NoAssignment, "no mapping gives this person a client account")
 	}

@@ -12,6 +12,7 @@ import (
 	"ssobridge/idp/directory"
 	"ssobridge/partnerapi/sandbox"
 	"ssobridge/provisioning"
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
@@ -228,7 +229,7 @@ func TestAPI03ConflictIsHeld(t *testing.T) {
 func TestRefusedUntilDataChange(t *testing.T) {
 	w := newWorld(t, settings{})
 	// An account that the sandbox does not know: it refuses the data.
-	w.add(provisioning.MappingSpec{Group: group("sales"), Account: "gone0000", Role: "account_manager", Unchecked: true})
+	w.add(mapping.Spec{Group: group("sales"), Account: "gone0000", Role: "account_manager", Unchecked: true})
 	w.run()
 	jane := person("jane", group("sales"))
 	expect(t, w.decide(jane), provisioning.Denied, provisioning.RefusedByPartner)
@@ -268,14 +269,14 @@ func TestOwner(t *testing.T) {
 	w := newWorld(t, settings{})
 	w.run()
 	mina := person("mina", group("sales"))
-	owner := w.add(provisioning.MappingSpec{Person: "mina", Account: string(harbour), Role: "owner", ExternalID: "owner-harbour", Priority: 10})
+	owner := w.add(mapping.Spec{Person: "mina", Account: string(harbour), Role: "owner", ExternalID: "owner-harbour", Priority: 10})
 	d := w.decide(mina)
 	expect(t, d, provisioning.Granted, "")
 	if d.User.ExternalID != "owner-harbour" || d.Assignment.Role != store.Owner {
 		t.Errorf("granted as %q with role %s, want the told external id and owner", d.User.ExternalID, d.Assignment.Role)
 	}
 	// A mapping that wins over the owner's gives less; the owner's user must not serve it.
-	less := w.add(provisioning.MappingSpec{Group: group("sales"), Account: string(harbour), Role: "campaign_creator", Priority: 5})
+	less := w.add(mapping.Spec{Group: group("sales"), Account: string(harbour), Role: "campaign_creator", Priority: 5})
 	expect(t, w.decide(mina), provisioning.Denied, provisioning.HeldConflict)
 	if err := w.RemoveMapping(t.Context(), less.ID, "admin:test"); err != nil {
 		t.Fatal(err)
@@ -325,7 +326,7 @@ func TestRoleDriftPasses(t *testing.T) {
 	w.run()
 	jane := person("jane", group("sales"), group("writers"))
 	expect(t, w.decide(jane), provisioning.Granted, "")
-	w.add(provisioning.MappingSpec{Group: group("writers"), Account: string(harbour), Role: "campaign_creator", Priority: 1})
+	w.add(mapping.Spec{Group: group("writers"), Account: string(harbour), Role: "campaign_creator", Priority: 1})
 	d := w.decide(jane)
 	expect(t, d, provisioning.Granted, "")
 	if d.Assignment.Role != store.CampaignCreator || d.User.Role != store.AccountManager {

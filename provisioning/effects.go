@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
@@ -42,20 +43,16 @@ type Effects struct {
 
 // PreviewMappings walks the directory and tells what change would mean for whom; visit may be nil. People who can't sign in at present
 // are left out. Nothing is stored.
-func (s *Service) PreviewMappings(ctx context.Context, c MappingChange, visit func(Effect) error) (Effects, error) {
+func (s *Service) PreviewMappings(ctx context.Context, c mapping.Change, visit func(Effect) error) (Effects, error) {
 	now, err := s.current(ctx)
 	if err != nil {
 		return Effects{}, fmt.Errorf("preview a change of mappings: %w", err)
 	}
-	accounts := make([]store.Account, 0, len(now.accounts))
-	for _, a := range now.accounts {
-		accounts = append(accounts, a)
-	}
-	before := newIndex(now.changes, slices.Concat(c.Keep, switchedOn(c.Remove)), accounts, now.forms, now.stopped)
-	after := newIndex(now.changes, slices.Concat(c.Keep, switchedOn(c.Add)), accounts, now.forms, now.stopped)
+	before := now.With(slices.Concat(c.Keep, mapping.SwitchedOn(c.Remove)))
+	after := now.With(slices.Concat(c.Keep, mapping.SwitchedOn(c.Add)))
 
 	var sum Effects
-	walked, err := s.walkPeople(ctx, []*index{before, after}, nil, nil, func(page []visited, rows map[userID]store.SSOUser) error {
+	walked, err := s.walkPeople(ctx, []*mapping.Index{before, after}, nil, nil, func(page []visited, rows map[userID]store.SSOUser) error {
 		for _, v := range page {
 			for _, pair := range changes(v.hits[0], v.hits[1]) {
 				row, there := rows[userID{store.PersonID(v.person.ID), pair.account()}]
@@ -101,7 +98,7 @@ func (sum *Effects) count(e Effect) {
 }
 
 // changed is a person's assignment in one client account before and after; a zero Hit is none.
-type changed struct{ before, after Hit }
+type changed struct{ before, after mapping.Hit }
 
 func (c changed) account() store.AccountID {
 	if c.after.Hit {
@@ -111,7 +108,7 @@ func (c changed) account() store.AccountID {
 }
 
 // changes pairs two lists that are sorted by client account, and leaves out what stays as it is. The same role by another mapping is no change.
-func changes(before, after []Hit) (all []changed) {
+func changes(before, after []mapping.Hit) (all []changed) {
 	for len(before) > 0 || len(after) > 0 {
 		var c changed
 		order := 0
@@ -148,6 +145,6 @@ func (c changed) effect(v visited, row store.SSOUser) Effect {
 	case !c.after.Hit:
 		e.Kind, counts = EffectLoses, c.before
 	}
-	e.Why = bounded(counts.reason(), shownWhy)
+	e.Why = bounded(counts.Reason(), shownWhy)
 	return e
 }

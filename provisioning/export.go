@@ -39,7 +39,7 @@ func (s *Service) ExportUsers(ctx context.Context, w io.Writer, f store.UserFilt
 		enc.SetEscapeHTML(false)
 		write = func(u store.SSOUser) error { return enc.Encode(toExported(u)) }
 	default:
-		return &FieldError{"format", fmt.Sprintf("%.40q is not known", format), "give csv or jsonl"}
+		return &InputError{Field: "format", Fault: fmt.Sprintf("%.40q is not known", format), Fix: "give csv or jsonl"}
 	}
 	f.Limit = 1000
 	for {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
@@ -16,7 +17,7 @@ func ForecastOf(b store.BudgetStatus, calls int, now time.Time) Forecast {
 func (s *Service) KeepWatch(ctx context.Context) { s.keepWatch(ctx) }
 
 // MappingsDigest is what a plan keeps of the mappings that it was made with.
-func MappingsDigest(all []store.Mapping) string { return mappingsDigest(all) }
+func MappingsDigest(all []store.Mapping) string { return mapping.Digest(all) }
 
 // MakeStarted is the part of Run that makes plans that StartPlan began.
 func (s *Service) MakeStarted(ctx context.Context) { s.makeStarted(ctx) }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"ssobridge/provisioning"
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
@@ -30,10 +31,10 @@ func TestAPI03ExternalIDsInAnotherCase(t *testing.T) {
 	expect(t, w.decide(person("jane", group("sales"))), provisioning.Granted, "")
 	expect(t, w.decide(person("john", group("sales"))), provisioning.Granted, "")
 
-	_, err := w.AddMapping(t.Context(), provisioning.MappingSpec{
+	_, err := w.AddMapping(t.Context(), mapping.Spec{
 		Person: "olga", Account: string(juniper), Role: "owner", ExternalID: "Jane." + strings.ToUpper(string(harbour)), Actor: "admin:test",
 	})
-	var field *provisioning.FieldError
+	var field *provisioning.InputError
 	if !errors.As(err, &field) || field.Field != "external_id" || !strings.Contains(field.Fault, "only in letter case") {
 		t.Errorf("an owner's: %v, want a fault of external_id", err)
 	}

@@ -18,7 +18,7 @@ type Forgotten struct {
 }
 
 // ForgetPerson removes all that tells who a person is: see [store.Ledger.ForgetPerson]. deleted is the admin's word that the person's users at
-// Constant Contact were deleted by hand, which its API can't do. What stands against it are *FieldErrors. ErrNotFound of the store: nothing
+// Constant Contact were deleted by hand, which its API can't do. What stands against it are *InputErrors. ErrNotFound of the store: nothing
 // is kept of a person with this id.
 func (s *Service) ForgetPerson(ctx context.Context, p store.PersonID, deleted bool, actor string) (f Forgotten, err error) {
 	who := store.Forget{Person: p, Deleted: deleted, Bare: directory.BareLogin}
@@ -45,7 +45,9 @@ func (s *Service) ForgetPerson(ctx context.Context, p store.PersonID, deleted bo
 // remaining says what stands against forgetting somebody; nil: nothing.
 func remaining(r store.Remains) error {
 	var faults []error
-	add := func(field, fault, mend string) { faults = append(faults, &FieldError{field, fault, mend}) }
+	add := func(field, fault, mend string) {
+		faults = append(faults, &InputError{Field: field, Fault: fault, Fix: mend})
+	}
 	if len(r.Sending) > 0 {
 		add("person", "is being created at this moment in "+list(r.Sending), "try again in a minute")
 	}

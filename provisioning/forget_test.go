@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"ssobridge/provisioning"
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
@@ -62,7 +63,7 @@ func TestForgetPersonFaults(t *testing.T) {
 	w := newPlanWorld(t, nil)
 	w.row("jane", harbour, store.Active)
 	w.row("jane", cycling, store.Suspended)
-	w.add(provisioning.MappingSpec{Person: "jane", Account: string(juniper), Role: "account_manager", Unchecked: true})
+	w.add(mapping.Spec{Person: "jane", Account: string(juniper), Role: "account_manager", Unchecked: true})
 	w.people.fail(errors.New("the directory is down")) // which does not matter
 	_, err := w.ForgetPerson(t.Context(), "jane", false, "admin:test")
 	text := provisioning.FieldErrors(err)["person"]

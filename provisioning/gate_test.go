@@ -6,6 +6,7 @@ import (
 
 	"ssobridge/idp/directory"
 	"ssobridge/provisioning"
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
@@ -99,7 +100,7 @@ func TestSuspendedUserRefuses(t *testing.T) {
 // A client account that Constant Contact does not know is told as such, and is not asked about again and again.
 func TestUnknownAccountIsRefused(t *testing.T) {
 	w := newWorld(t, settings{})
-	w.add(provisioning.MappingSpec{Group: group("sales"), Account: "a07nosuchone", Role: "account_manager", Unchecked: true})
+	w.add(mapping.Spec{Group: group("sales"), Account: "a07nosuchone", Role: "account_manager", Unchecked: true})
 	w.run()
 	d := w.decide(person("jane", group("sales")))
 	expect(t, d, provisioning.Denied, provisioning.RefusedByPartner)

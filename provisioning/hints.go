@@ -26,7 +26,10 @@ var hintEvent = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 // It stores and calls nobody. However many come, an account is read once a minute at most, and all of them HintsPerDay times a day.
 func (s *Service) HintAccount(ctx context.Context, id store.AccountID, event string) (known bool, err error) {
 	if !hintEvent.MatchString(event) {
-		return false, &FieldError{"event_type", "has a form that is not known", "send a word of letters, digits and dots"}
+		return false, &InputError{
+			Field: "event_type", Fault: "has a form that is not known",
+			Fix: "send a word of letters, digits and dots",
+		}
 	}
 	known, err = s.accounts.Hint(ctx, id, event, hintGap)
 	if err != nil {

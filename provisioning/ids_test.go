@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"ssobridge/provisioning"
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
@@ -43,11 +44,11 @@ func TestAccountsAreTheListedOnes(t *testing.T) {
 	}{
 		{"a webhook, a command, the console", func(typed string) (store.AccountID, error) { return w.Account(ctx, typed) }},
 		{"one mapping", func(typed string) (store.AccountID, error) {
-			m, err := w.DraftMapping(ctx, provisioning.MappingSpec{Group: group("sales"), Account: typed, Role: "account_manager"})
+			m, err := w.DraftMapping(ctx, mapping.Spec{Group: group("sales"), Account: typed, Role: "account_manager"})
 			return m.Account, err
 		}},
 		{"a file of mappings", func(typed string) (store.AccountID, error) {
-			c, err := w.CompareMappings(ctx, []provisioning.MappingSpec{{Group: group("sales"), Account: typed, Role: "account_manager"}})
+			c, err := w.CompareMappings(ctx, []mapping.Spec{{Group: group("sales"), Account: typed, Role: "account_manager"}})
 			if err != nil {
 				return "", err
 			}
@@ -118,7 +119,7 @@ func TestMappingsInAnotherCase(t *testing.T) {
 	if err := w.db.Accounts().ReplaceAll(ctx, all, store.Event{Actor: "test", Action: "accounts-refresh"}); err != nil {
 		t.Fatal(err)
 	}
-	w.add(provisioning.MappingSpec{Pattern: "ctct-{account}", Role: "campaign_creator"})
+	w.add(mapping.Spec{Pattern: "ctct-{account}", Role: "campaign_creator"})
 	given := func(groups ...string) (accounts []store.AccountID) {
 		t.Helper()
 		p := person("jane")
@@ -166,9 +167,9 @@ func TestMappingsInAnotherCase(t *testing.T) {
 func TestUnlistedAccountsAreAsMappingsSpellThem(t *testing.T) {
 	w := newWorld(t, settings{})
 	w.offline.Store(true)
-	w.add(provisioning.MappingSpec{Group: group("sales"), Account: "NewOne", Role: "account_manager", Unchecked: true})
-	w.add(provisioning.MappingSpec{Pattern: "ctct-{account}", Role: "campaign_creator"})
-	m := w.add(provisioning.MappingSpec{Group: group("riders"), Account: "NEWONE", Role: "account_manager"})
+	w.add(mapping.Spec{Group: group("sales"), Account: "NewOne", Role: "account_manager", Unchecked: true})
+	w.add(mapping.Spec{Pattern: "ctct-{account}", Role: "campaign_creator"})
+	m := w.add(mapping.Spec{Group: group("riders"), Account: "NEWONE", Role: "account_manager"})
 	if m.Account != "NewOne" {
 		t.Errorf("a mapping's account is %q", m.Account)
 	}
@@ -203,7 +204,7 @@ func TestPersonIDsHaveOneForm(t *testing.T) {
 	if rows, err := w.db.Ledger().Person(t.Context(), id); err != nil || len(rows) != 1 {
 		t.Errorf("%d rows, %v", len(rows), err)
 	}
-	m, err := w.DraftMapping(t.Context(), provisioning.MappingSpec{Person: store.PersonID(strings.ToUpper(id)), Account: "a07e1lxqqqo0", Role: "account_manager"})
+	m, err := w.DraftMapping(t.Context(), mapping.Spec{Person: store.PersonID(strings.ToUpper(id)), Account: "a07e1lxqqqo0", Role: "account_manager"})
 	if err != nil || m.Person != id {
 		t.Errorf("mapping of %q, %v", m.Person, err)
 	}

@@ -28,7 +28,7 @@ const NotCreated store.Adoption = "not_created"
 // were never sent, or surely refused, are left out, as NotCreated. Suspended users come back suspended, whatever they were before: an import must not
 // give access back that was taken.
 //
-// It streams, and stores 500 at a time. Faults are joined *FieldErrors with the line in Field, at most 100; lines with faults are left out and the others stored. It can be
+// It streams, and stores 500 at a time. Faults are joined *InputErrors with the line in Field, at most 100; lines with faults are left out and the others stored. It can be
 // run again: what is there already is unchanged.
 func (s *Service) ImportUsers(ctx context.Context, r io.Reader, actor string) (counts map[store.Adoption]int, err error) {
 	run := &importRun{s: s, actor: actor, counts: map[store.Adoption]int{}}
@@ -36,7 +36,7 @@ func (s *Service) ImportUsers(ctx context.Context, r io.Reader, actor string) (c
 	if err != nil {
 		return run.counts, fmt.Errorf("import users: %w", err)
 	}
-	run.forms = x.forms
+	run.forms = x.Forms()
 	if run.mappings, err = s.mappings.List(ctx); err != nil {
 		return run.counts, fmt.Errorf("import users: list mappings: %w", err)
 	}

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"ssobridge/idp/directory"
-	"ssobridge/provisioning"
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
@@ -22,7 +22,7 @@ func BenchmarkThousandsOfAccounts(b *testing.B) {
 		groups = append(groups, group("ctct-"+string(id)))
 	}
 	w.accounts(accounts...)
-	w.add(provisioning.MappingSpec{Pattern: "ctct-{account}", GroupBase: "dc=example,dc=test", Role: string(store.AccountManager)})
+	w.add(mapping.Spec{Pattern: "ctct-{account}", GroupBase: "dc=example,dc=test", Role: string(store.AccountManager)})
 	p := person("jane", groups...)
 	for name, do := range map[string]func() (int, error){
 		"assignments": func() (int, error) { all, err := w.Assignments(b.Context(), p); return len(all), err },

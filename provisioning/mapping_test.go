@@ -10,22 +10,23 @@ import (
 	"ssobridge/idp/directory"
 	"ssobridge/partnerapi/sandbox"
 	"ssobridge/provisioning"
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
 func TestAddMapping(t *testing.T) {
 	w := newWorld(t, settings{})
-	first := w.add(provisioning.MappingSpec{Group: group("sales"), Account: "A07E1LXQQQO0", Role: "account_manager"})
+	first := w.add(mapping.Spec{Group: group("sales"), Account: "A07E1LXQQQO0", Role: "account_manager"})
 	if first.Account != harbour || first.Priority != 10 || first.GroupID != "id-of-sales" || first.ID == 0 || first.CreatedBy != "admin:test" {
 		t.Errorf("first: got %+v, want the account as listed, priority 10, the group's id", first)
 	}
-	second := w.add(provisioning.MappingSpec{GroupDN: "cn=old,dc=example", Account: string(juniper), Role: "campaign_creator"})
+	second := w.add(mapping.Spec{GroupDN: "cn=old,dc=example", Account: string(juniper), Role: "campaign_creator"})
 	if second.Priority != 20 || second.GroupID != "" || second.Kind != store.GroupMapping {
 		t.Errorf("second: got %+v", second)
 	}
-	w.add(provisioning.MappingSpec{Pattern: "ctct-{account}-{role}", Priority: 5})
-	w.add(provisioning.MappingSpec{Pattern: "{account}", Attribute: "departmentNumber", Role: "campaign_creator"})
-	w.add(provisioning.MappingSpec{Person: "p1", Account: string(cycling), Role: "owner", ExternalID: "owner-northside"})
+	w.add(mapping.Spec{Pattern: "ctct-{account}-{role}", Priority: 5})
+	w.add(mapping.Spec{Pattern: "{account}", Attribute: "departmentNumber", Role: "campaign_creator"})
+	w.add(mapping.Spec{Person: "p1", Account: string(cycling), Role: "owner", ExternalID: "owner-northside"})
 
 	all, err := w.ListMappings(t.Context())
 	if err != nil {
@@ -56,39 +57,39 @@ func TestAddMapping(t *testing.T) {
 // Each fault of the input is told with its field and mend, all of one input together, and nothing is stored.
 func TestAddMappingRefuses(t *testing.T) {
 	w := newWorld(t, settings{})
-	w.add(provisioning.MappingSpec{Group: group("sales"), Account: string(harbour), Role: "account_manager", Priority: 10})
-	w.add(provisioning.MappingSpec{Person: "mina", Account: string(harbour), Role: "owner", ExternalID: "owner-harbour", Priority: 3})
+	w.add(mapping.Spec{Group: group("sales"), Account: string(harbour), Role: "account_manager", Priority: 10})
+	w.add(mapping.Spec{Person: "mina", Account: string(harbour), Role: "owner", ExternalID: "owner-harbour", Priority: 3})
 	sales := group("sales")
 	ok := string(harbour)
 	cases := []struct {
 		name   string
-		spec   provisioning.MappingSpec
+		spec   mapping.Spec
 		fields string
 	}{
-		{"nothing", provisioning.MappingSpec{Account: ok, Role: "account_manager"}, "group"},
-		{"group and person", provisioning.MappingSpec{Group: sales, Person: "p", Account: ok, Role: "account_manager"}, "group"},
-		{"malformed DN", provisioning.MappingSpec{GroupDN: "sales", Account: ok, Role: "account_manager"}, "group"},
-		{"role and account", provisioning.MappingSpec{Group: sales, Account: "a b", Role: "admin"}, "account role"},
-		{"no role, no account", provisioning.MappingSpec{Group: sales}, "account role"},
-		{"unknown account", provisioning.MappingSpec{Group: sales, Account: "nosuch00", Role: "account_manager"}, "account"},
-		{"pattern", provisioning.MappingSpec{Pattern: "{acount}", Role: "account_manager"}, "pattern"},
-		{"pattern without account", provisioning.MappingSpec{Pattern: "sales*", Role: "account_manager"}, "account"},
-		{"account twice", provisioning.MappingSpec{Pattern: "x-{account}", Account: ok, Role: "account_manager"}, "account"},
-		{"role twice", provisioning.MappingSpec{Pattern: "x-{account}-{role}", Role: "account_manager"}, "role"},
-		{"odd attribute", provisioning.MappingSpec{Pattern: "{account}", Attribute: "a=b", Role: "account_manager"}, "attribute"},
-		{"attribute without pattern", provisioning.MappingSpec{Group: sales, Attribute: "x", Account: ok, Role: "account_manager"}, "attribute"},
-		{"owner of a group", provisioning.MappingSpec{Group: sales, Account: ok, Role: "owner", ExternalID: "x"}, "role"},
-		{"owner by pattern", provisioning.MappingSpec{Pattern: "own-{account}", Role: "owner"}, "role"},
-		{"owner without id", provisioning.MappingSpec{Person: "p", Account: ok, Role: "owner"}, "external_id"},
-		{"owner with a long id", provisioning.MappingSpec{Person: "p", Account: ok, Role: "owner", ExternalID: strings.Repeat("x", 256)}, "external_id"},
-		{"owner with an odd id", provisioning.MappingSpec{Person: "p", Account: ok, Role: "owner", ExternalID: "a\x01"}, "external_id"},
-		{"external id for others", provisioning.MappingSpec{Person: "p", Account: ok, Role: "account_manager", ExternalID: "x"}, "external_id"},
-		{"negative priority", provisioning.MappingSpec{Group: sales, Account: ok, Role: "campaign_creator", Priority: -1}, "priority"},
-		{"the same again", provisioning.MappingSpec{Group: sales, Account: ok, Role: "account_manager"}, "group"},
-		{"equal priority, other role", provisioning.MappingSpec{Group: group("b"), Account: ok, Role: "campaign_creator", Priority: 10}, "priority"},
-		{"equal priority with a pattern", provisioning.MappingSpec{Pattern: "x-{account}-{role}", Priority: 10}, "priority"},
-		{"owner's id of somebody else", provisioning.MappingSpec{Person: "p", Account: ok, Role: "owner", ExternalID: "owner-harbour", Priority: 77}, "external_id"},
-		{"owner has another id", provisioning.MappingSpec{Person: "mina", Account: ok, Role: "owner", ExternalID: "other", Priority: 78}, "external_id"},
+		{"nothing", mapping.Spec{Account: ok, Role: "account_manager"}, "group"},
+		{"group and person", mapping.Spec{Group: sales, Person: "p", Account: ok, Role: "account_manager"}, "group"},
+		{"malformed DN", mapping.Spec{GroupDN: "sales", Account: ok, Role: "account_manager"}, "group"},
+		{"role and account", mapping.Spec{Group: sales, Account: "a b", Role: "admin"}, "account role"},
+		{"no role, no account", mapping.Spec{Group: sales}, "account role"},
+		{"unknown account", mapping.Spec{Group: sales, Account: "nosuch00", Role: "account_manager"}, "account"},
+		{"pattern", mapping.Spec{Pattern: "{acount}", Role: "account_manager"}, "pattern"},
+		{"pattern without account", mapping.Spec{Pattern: "sales*", Role: "account_manager"}, "account"},
+		{"account twice", mapping.Spec{Pattern: "x-{account}", Account: ok, Role: "account_manager"}, "account"},
+		{"role twice", mapping.Spec{Pattern: "x-{account}-{role}", Role: "account_manager"}, "role"},
+		{"odd attribute", mapping.Spec{Pattern: "{account}", Attribute: "a=b", Role: "account_manager"}, "attribute"},
+		{"attribute without pattern", mapping.Spec{Group: sales, Attribute: "x", Account: ok, Role: "account_manager"}, "attribute"},
+		{"owner of a group", mapping.Spec{Group: sales, Account: ok, Role: "owner", ExternalID: "x"}, "role"},
+		{"owner by pattern", mapping.Spec{Pattern: "own-{account}", Role: "owner"}, "role"},
+		{"owner without id", mapping.Spec{Person: "p", Account: ok, Role: "owner"}, "external_id"},
+		{"owner with a long id", mapping.Spec{Person: "p", Account: ok, Role: "owner", ExternalID: strings.Repeat("x", 256)}, "external_id"},
+		{"owner with an odd id", mapping.Spec{Person: "p", Account: ok, Role: "owner", ExternalID: "a\x01"}, "external_id"},
+		{"external id for others", mapping.Spec{Person: "p", Account: ok, Role: "account_manager", ExternalID: "x"}, "external_id"},
+		{"negative priority", mapping.Spec{Group: sales, Account: ok, Role: "campaign_creator", Priority: -1}, "priority"},
+		{"the same again", mapping.Spec{Group: sales, Account: ok, Role: "account_manager"}, "group"},
+		{"equal priority, other role", mapping.Spec{Group: group("b"), Account: ok, Role: "campaign_creator", Priority: 10}, "priority"},
+		{"equal priority with a pattern", mapping.Spec{Pattern: "x-{account}-{role}", Priority: 10}, "priority"},
+		{"owner's id of somebody else", mapping.Spec{Person: "p", Account: ok, Role: "owner", ExternalID: "owner-harbour", Priority: 77}, "external_id"},
+		{"owner has another id", mapping.Spec{Person: "mina", Account: ok, Role: "owner", ExternalID: "other", Priority: 78}, "external_id"},
 	}
 	before, err := w.ListMappings(t.Context())
 	if err != nil {
@@ -112,16 +113,16 @@ func TestAddMappingRefuses(t *testing.T) {
 func TestAddMappingAsksForUnknownAccounts(t *testing.T) {
 	w := newWorld(t, settings{})
 	w.offline.Store(true)
-	spec := provisioning.MappingSpec{Group: group("sales"), Account: string(harbour), Role: "account_manager"}
+	spec := mapping.Spec{Group: group("sales"), Account: string(harbour), Role: "account_manager"}
 	_, err := w.AddMapping(t.Context(), spec)
-	var field *provisioning.FieldError
-	if !errors.As(err, &field) || field.Field != "account" || !strings.Contains(field.Mend, "unchecked") {
+	var field *provisioning.InputError
+	if !errors.As(err, &field) || field.Field != "account" || !strings.Contains(field.Fix, "unchecked") {
 		t.Fatalf("offline: got %v, want a fault of account with its mend", err)
 	}
 	spec.Unchecked = true
 	w.add(spec)
 	w.offline.Store(false)
-	w.add(provisioning.MappingSpec{Group: group("riders"), Account: string(cycling), Role: "account_manager"})
+	w.add(mapping.Spec{Group: group("riders"), Account: string(cycling), Role: "account_manager"})
 	if all, err := w.db.Accounts().List(t.Context()); err != nil || len(all) != 3 {
 		t.Errorf("accounts: got %v, %v; want the three of the sandbox", all, err)
 	}
@@ -136,7 +137,7 @@ func TestFreePrioritiesAreNotGivenTwice(t *testing.T) {
 	for i := range 3 {
 		role := []string{"account_manager", "campaign_creator", "account_manager"}[i]
 		all.Go(func() {
-			_, err := w.AddMapping(t.Context(), provisioning.MappingSpec{Group: group(fmt.Sprint("g", i)), Account: string(harbour), Role: role})
+			_, err := w.AddMapping(t.Context(), mapping.Spec{Group: group(fmt.Sprint("g", i)), Account: string(harbour), Role: role})
 			if err != nil {
 				t.Errorf("mapping %d: %v", i, err)
 			}
@@ -182,7 +183,7 @@ func TestGroupsAreKnownByID(t *testing.T) {
 
 func TestGroupByDNAlone(t *testing.T) {
 	w := newWorld(t, settings{})
-	w.add(provisioning.MappingSpec{GroupDN: "CN=Sales,  OU=Groups,dc=example,dc=test", Account: string(harbour), Role: "account_manager"})
+	w.add(mapping.Spec{GroupDN: "CN=Sales,  OU=Groups,dc=example,dc=test", Account: string(harbour), Role: "account_manager"})
 	w.run()
 	expect(t, w.decide(person("jane", group("sales"))), provisioning.Granted, "")
 	expect(t, w.decide(person("jim", group("sales2"))), provisioning.Denied, provisioning.NoAssignment)
@@ -190,8 +191,8 @@ func TestGroupByDNAlone(t *testing.T) {
 
 func TestPatternsGiveAccountAndRole(t *testing.T) {
 	w := newWorld(t, settings{})
-	w.add(provisioning.MappingSpec{Pattern: "ctct-{account}-{role}"})
-	w.add(provisioning.MappingSpec{Pattern: "{account}", Attribute: "departmentNumber", Role: "campaign_creator"})
+	w.add(mapping.Spec{Pattern: "ctct-{account}-{role}"})
+	w.add(mapping.Spec{Pattern: "{account}", Attribute: "departmentNumber", Role: "campaign_creator"})
 	if err := w.RefreshAccounts(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -231,7 +232,7 @@ func TestPatternsGiveAccountAndRole(t *testing.T) {
 	}
 	// Before the list was ever read there is nothing to check against.
 	fresh := newWorld(t, settings{sandbox: sandbox.Options{Accounts: []sandbox.Account{}}})
-	fresh.add(provisioning.MappingSpec{Pattern: "ctct-{account}-{role}"})
+	fresh.add(mapping.Spec{Pattern: "ctct-{account}-{role}"})
 	got, err = fresh.Assignments(t.Context(), person("jane", group("ctct-unknown0-account_manager")))
 	if err != nil || len(got) != 1 || got[0].Account != "unknown0" {
 		t.Errorf("without a list: got %+v, %v", got, err)
@@ -240,9 +241,9 @@ func TestPatternsGiveAccountAndRole(t *testing.T) {
 
 func TestPriorities(t *testing.T) {
 	w := newWorld(t, settings{})
-	w.add(provisioning.MappingSpec{Group: group("a"), Account: string(harbour), Role: "account_manager", Priority: 20})
-	w.add(provisioning.MappingSpec{Group: group("b"), Account: string(harbour), Role: "campaign_creator", Priority: 10})
-	w.add(provisioning.MappingSpec{Person: "jane", Account: string(harbour), Role: "account_manager", Priority: 5})
+	w.add(mapping.Spec{Group: group("a"), Account: string(harbour), Role: "account_manager", Priority: 20})
+	w.add(mapping.Spec{Group: group("b"), Account: string(harbour), Role: "campaign_creator", Priority: 10})
+	w.add(mapping.Spec{Person: "jane", Account: string(harbour), Role: "account_manager", Priority: 5})
 	for name, want := range map[string]store.Role{"jane": store.AccountManager, "jim": store.CampaignCreator} {
 		got, err := w.Assignments(t.Context(), person(name, group("a"), group("b")))
 		if err != nil || len(got) != 1 || got[0].Role != want {
@@ -288,7 +289,7 @@ func TestBrokenMappingNeverHits(t *testing.T) {
 // ID-04: a pattern with a base takes groups below it alone, at a sign-in, in explain and in a plan; the text of the DN is no proof.
 func TestID04PatternBase(t *testing.T) {
 	w := newWorld(t, settings{})
-	w.add(provisioning.MappingSpec{Pattern: "ctct-{account}-{role}", GroupBase: "ou=ctct,ou=groups,dc=example,dc=test"})
+	w.add(mapping.Spec{Pattern: "ctct-{account}-{role}", GroupBase: "ou=ctct,ou=groups,dc=example,dc=test"})
 	name := "ctct-" + string(harbour) + "-account_manager"
 	for dn, want := range map[string]int{
 		"cn=" + name + ",ou=ctct,ou=groups,dc=example,dc=test":              1,
@@ -305,7 +306,7 @@ func TestID04PatternBase(t *testing.T) {
 			t.Errorf("%q: got %+v, %v; want %d", dn, got, err, want)
 		}
 	}
-	for _, bad := range []provisioning.MappingSpec{
+	for _, bad := range []mapping.Spec{
 		{Pattern: "x-{account}", Role: "account_manager", GroupBase: "nonsense"},
 		{Pattern: "{account}", Attribute: "employeeType", Role: "account_manager", GroupBase: "ou=x,dc=test"},
 	} {

@@ -6,11 +6,12 @@ import (
 	"fmt"
 	"slices"
 
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
 // DraftMapping checks one mapping as AddMapping would, its priority included, and returns it without storing it.
-func (s *Service) DraftMapping(ctx context.Context, spec MappingSpec) (store.Mapping, error) {
+func (s *Service) DraftMapping(ctx context.Context, spec mapping.Spec) (store.Mapping, error) {
 	m, faults := draft(spec)
 	if m.Account != "" {
 		id, err := s.knownAccount(ctx, m.Account, spec.Unchecked)
@@ -27,7 +28,7 @@ func (s *Service) DraftMapping(ctx context.Context, spec MappingSpec) (store.Map
 		return store.Mapping{}, fmt.Errorf("draft mapping: %w", err)
 	}
 	if m.Priority == 0 {
-		if m.Priority, err = nextPriority(lastPriority(taken)); err != nil {
+		if m.Priority, err = mapping.NextPriority(mapping.LastPriority(taken)); err != nil {
 			return store.Mapping{}, fmt.Errorf("draft mapping: %w", err)
 		}
 	}
@@ -39,7 +40,7 @@ func (s *Service) DraftMapping(ctx context.Context, spec MappingSpec) (store.Map
 }
 
 // draftClash foresees why the store would refuse a mapping. That an owner's external_id is somebody else's is seen only then.
-func (s *Service) draftClash(ctx context.Context, m store.Mapping, spec MappingSpec, taken []store.Mapping) error {
+func (s *Service) draftClash(ctx context.Context, m store.Mapping, spec mapping.Spec, taken []store.Mapping) error {
 	var owner *store.SSOUser
 	if m.Role == store.Owner {
 		owner = s.ownersUser(m, spec.ExternalID)
@@ -51,14 +52,8 @@ func (s *Service) draftClash(ctx context.Context, m store.Mapping, spec MappingS
 			return s.clash(ctx, m, owner, nil)
 		}
 	}
-	if slices.ContainsFunc(taken, func(t store.Mapping) bool { return identical(t, m) || contradict(t, m) }) {
-		return s.clash(ctx, m, owner, slices.DeleteFunc(slices.Clone(taken), func(t store.Mapping) bool { return !identical(t, m) && !contradict(t, m) }))
+	if slices.ContainsFunc(taken, func(t store.Mapping) bool { return mapping.Identical(t, m) || mapping.Contradict(t, m) }) {
+		return s.clash(ctx, m, owner, slices.DeleteFunc(slices.Clone(taken), func(t store.Mapping) bool { return !mapping.Identical(t, m) && !mapping.Contradict(t, m) }))
 	}
 	return nil
-}
-
-// identical tells whether the store takes two mappings for the same rule.
-func identical(a, b store.Mapping) bool {
-	a.ID, a.Priority, a.CreatedAt, a.CreatedBy, a.AtSignIn = b.ID, b.Priority, b.CreatedAt, b.CreatedBy, b.AtSignIn
-	return a == b
 }

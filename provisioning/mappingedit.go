@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"ssobridge/idp/directory"
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
@@ -16,10 +17,13 @@ type MappingEdit struct {
 	Was    store.Mapping  // ID 0: it was removed before
 	Now    store.Mapping  // ID 0: it goes
 	Other  *store.Mapping // as it is, of an exchange: the mapping that gets Was's priority
-	Change MappingChange  // what the switched-on mappings come to
+	Change mapping.Change // what the switched-on mappings come to
 }
 
-var errOwnerEdit = &FieldError{"role", "an owner's mapping can't be changed", "remove it and add another one"}
+var errOwnerEdit = &InputError{
+	Field: "role", Fault: "an owner's mapping can't be changed",
+	Fix: "remove it and add another one",
+}
 
 // AllMappings returns the mappings that are on and those that are off, in the order in
 // which they count or would.
@@ -55,8 +59,8 @@ func (s *Service) Mapping(ctx context.Context, id int64) (store.Mapping, error) 
 }
 
 // EditMapping checks what a mapping would become, as AddMapping would check a new one.
-// Without a priority it keeps its own. Faults are joined *FieldErrors.
-func (s *Service) EditMapping(ctx context.Context, id int64, spec MappingSpec) (MappingEdit, error) {
+// Without a priority it keeps its own. Faults are joined *InputErrors.
+func (s *Service) EditMapping(ctx context.Context, id int64, spec mapping.Spec) (MappingEdit, error) {
 	was, err := s.Mapping(ctx, id)
 	if err != nil {
 		return MappingEdit{}, fmt.Errorf("edit mapping: %w", err)
@@ -99,8 +103,11 @@ func (s *Service) MoveMapping(ctx context.Context, id int64, priority int) (Mapp
 	if err != nil {
 		return MappingEdit{}, fmt.Errorf("move mapping: %w", err)
 	}
-	if priority < 1 || priority > maxPriority {
-		return MappingEdit{}, fmt.Errorf("move mapping %d: %w", id, &FieldError{"priority", fmt.Sprintf("%d is out of range", priority), fmt.Sprintf("write 1 to %d", maxPriority)})
+	if priority < 1 || priority > mapping.MaxPriority {
+		return MappingEdit{}, fmt.Errorf("move mapping %d: %w", id, &InputError{
+			Field: "priority", Fault: fmt.Sprintf("%d is out of range", priority),
+			Fix: fmt.Sprintf("write 1 to %d", mapping.MaxPriority),
+		})
 	}
 	m := was
 	m.Priority = priority
@@ -117,7 +124,10 @@ func (s *Service) ExchangeMappings(ctx context.Context, id, other int64) (Mappin
 	with, err := s.Mapping(ctx, other)
 	switch {
 	case errors.Is(err, store.ErrNotFound) || id == other:
-		return MappingEdit{}, fmt.Errorf("exchange mapping %d: %w", id, &FieldError{"other", fmt.Sprintf("there is no other mapping %d", other), "write the number of another mapping"})
+		return MappingEdit{}, fmt.Errorf("exchange mapping %d: %w", id, &InputError{
+			Field: "other", Fault: fmt.Sprintf("there is no other mapping %d", other),
+			Fix: "write the number of another mapping",
+		})
 	case err != nil:
 		return MappingEdit{}, fmt.Errorf("exchange mappings: %w", err)
 	case was.Role == store.Owner || with.Role == store.Owner:
@@ -144,16 +154,11 @@ func (s *Service) ExchangeMappings(ctx context.Context, id, other int64) (Mappin
 			continue
 		}
 		e.Change.Remove, e.Change.Add = append(e.Change.Remove, pair[0]), append(e.Change.Add, pair[1])
-		if clashing := clashes(e.Change.Keep, pair[1]); len(clashing) > 0 {
+		if clashing := mapping.Clashing(e.Change.Keep, pair[1]); len(clashing) > 0 {
 			return e, fmt.Errorf("exchange mappings %d and %d: %w", id, other, s.clash(ctx, pair[1], nil, clashing))
 		}
 	}
 	return e, nil
-}
-
-// clashes are those of others that can't stand beside a mapping.
-func clashes(others []store.Mapping, m store.Mapping) []store.Mapping {
-	return slices.DeleteFunc(slices.Clone(others), func(t store.Mapping) bool { return !identical(t, m) && !contradict(t, m) })
 }
 
 // DropMapping drafts the removal of a mapping.
@@ -185,10 +190,10 @@ func (s *Service) ReturnMapping(ctx context.Context, version int64) (MappingEdit
 
 // History tells what a mapping was, the newest first; all mappings for 0. before is the entry
 // after which a page begins, 0 for the first page.
-func (s *Service) History(ctx context.Context, mapping, before int64, limit int) ([]store.MappingVersion, error) {
-	list, err := s.mappings.History(ctx, mapping, before, limit)
+func (s *Service) History(ctx context.Context, id, before int64, limit int) ([]store.MappingVersion, error) {
+	list, err := s.mappings.History(ctx, id, before, limit)
 	if err != nil {
-		return nil, fmt.Errorf("read the history of mapping %d: %w", mapping, err)
+		return nil, fmt.Errorf("read the history of mapping %d: %w", id, err)
 	}
 	return list, nil
 }
@@ -223,7 +228,7 @@ func (s *Service) edit(ctx context.Context, was, now store.Mapping) (MappingEdit
 		return e, nil
 	}
 	e.Change.Add = []store.Mapping{now}
-	if clashing := clashes(e.Change.Keep, now); len(clashing) > 0 {
+	if clashing := mapping.Clashing(e.Change.Keep, now); len(clashing) > 0 {
 		return e, fmt.Errorf("edit mapping %d: %w", now.ID, s.clash(ctx, now, nil, clashing))
 	}
 	return e, nil
@@ -268,7 +273,10 @@ func (s *Service) SaveEdit(ctx context.Context, e MappingEdit, actor string) err
 // mapping was changed since it was read.
 func (s *Service) AcceptGroup(ctx context.Context, was store.Mapping, g directory.Group, actor string) error {
 	if was.Kind != store.GroupMapping || g.ID == "" {
-		return fmt.Errorf("accept the group of mapping %d: %w", was.ID, &FieldError{"group", "it has no id, or the mapping is not for one group", "add a mapping for the group"})
+		return fmt.Errorf("accept the group of mapping %d: %w", was.ID, &InputError{
+			Field: "group", Fault: "it has no id, or the mapping is not for one group",
+			Fix: "add a mapping for the group",
+		})
 	}
 	m := was
 	m.GroupID, m.GroupDN = g.ID, g.DN
@@ -287,19 +295,4 @@ func onlySwitched(a, b store.Mapping) bool {
 	}
 	a.Off = b.Off
 	return a == b
-}
-
-// SpecOf is a mapping as an admin would ask for it, to be changed in parts.
-func SpecOf(m store.Mapping) MappingSpec {
-	spec := MappingSpec{Attribute: m.Attribute, Pattern: m.Pattern, Person: m.Person, Account: string(m.Account), Role: string(m.Role), Priority: m.Priority, AtSignIn: m.AtSignIn}
-	if m.Kind == store.GroupPattern {
-		spec.GroupBase = m.GroupDN
-	}
-	if m.Kind == store.GroupMapping {
-		spec.GroupDN = m.GroupDN
-		if m.GroupID != "" {
-			spec.GroupDN, spec.Group = "", directory.Group{ID: m.GroupID, DN: m.GroupDN}
-		}
-	}
-	return spec
 }

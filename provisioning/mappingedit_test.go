@@ -8,6 +8,7 @@ import (
 
 	"ssobridge/idp/directory"
 	"ssobridge/provisioning"
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
@@ -42,7 +43,7 @@ func TestMappingEdits(t *testing.T) {
 	// Who would have access by it is told why not.
 	ann := directory.Entry{ID: "ann", Login: "ann", Groups: []directory.Group{group("a")}}
 	hits := must(w.Explain(ctx, ann))(t)
-	if i := slices.IndexFunc(hits, func(h provisioning.Hit) bool { return h.Mapping.ID == first.ID }); i < 0 || hits[i].Hit || !strings.Contains(hits[i].Why, "switched off, else it would hit: ") {
+	if i := slices.IndexFunc(hits, func(h mapping.Hit) bool { return h.Mapping.ID == first.ID }); i < 0 || hits[i].Hit || !strings.Contains(hits[i].Why, "switched off, else it would hit: ") {
 		t.Errorf("explained as %+v", hits)
 	}
 	if list := must(w.ListMappings(ctx))(t); len(list) != 1 || list[0].ID != second.ID {
@@ -54,7 +55,7 @@ func TestMappingEdits(t *testing.T) {
 	e, err = w.SwitchMapping(ctx, first.ID, false)
 	save("on", e, err)
 
-	spec := provisioning.SpecOf(now(first.ID))
+	spec := mapping.SpecOf(now(first.ID))
 	spec.Role = string(store.CampaignCreator)
 	e, err = w.EditMapping(ctx, first.ID, spec)
 	save("another role", e, err)
@@ -128,11 +129,11 @@ func TestApplyMappingsSeesChangesInPlace(t *testing.T) {
 	ctx := t.Context()
 	w := newPlanWorld(t, nil)
 	m := w.maps("a", harbour, store.AccountManager)
-	change, err := w.CompareMappings(ctx, []provisioning.MappingSpec{provisioning.SpecOf(m), {Pattern: "ctct-{account}-{role}"}})
+	change, err := w.CompareMappings(ctx, []mapping.Spec{mapping.SpecOf(m), {Pattern: "ctct-{account}-{role}"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	spec := provisioning.SpecOf(m)
+	spec := mapping.SpecOf(m)
 	spec.Role = string(store.CampaignCreator)
 	e, err := w.EditMapping(ctx, m.ID, spec)
 	if err == nil {

@@ -6,72 +6,56 @@ import (
 	"fmt"
 	"slices"
 
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
-const (
-	maxMappingSet = 20_000
-	maxSetFaults  = 100 // that are told at once
-)
-
-// MappingChange is the difference between the stored mappings and a wanted set, or one edit. Keep, and those of Remove that are on, are all that are on
-// now; among Add and Remove are such that are off.
-type MappingChange struct {
-	Add    []store.Mapping
-	Remove []store.Mapping
-	Keep   []store.Mapping
-}
-
-// Empty tells whether nothing would change.
-func (c MappingChange) Empty() bool { return len(c.Add) == 0 && len(c.Remove) == 0 }
-
 // CompareMappings checks a whole set of mappings as AddMapping would and tells how it differs from the stored one. A mapping whose priority alone differs is
 // removed and added. One without a priority keeps the stored one, or goes behind all others, in the order of the set: the same set twice makes no difference. A
-// group given by its DN alone is the stored one of that DN, whose id is known. Faults are joined *FieldErrors, whose Field begins with "mapping N: ", counted
+// group given by its DN alone is the stored one of that DN, whose id is known. Faults are joined *InputErrors, whose Field begins with "mapping N: ", counted
 // from 1; at most 100 are told.
 //
 // Those that are off are part of the set where it says so. One that it does not name, neither on nor off, stays as it is: it gives nobody anything.
 //
 // Mappings of owners (kind person with role owner) are kept when the set does not name them. The set can't change them or tell new ones, since
 // an owner's external_id goes into the ledger together with the mapping: AddMapping and RemoveMapping do that.
-func (s *Service) CompareMappings(ctx context.Context, wanted []MappingSpec) (MappingChange, error) {
-	if len(wanted) > maxMappingSet {
-		fault := &FieldError{"mappings", fmt.Sprintf("there are %d", len(wanted)), fmt.Sprintf("write at most %d; a pattern does for many", maxMappingSet)}
-		return MappingChange{}, fmt.Errorf("compare mappings: %w", fault)
+func (s *Service) CompareMappings(ctx context.Context, wanted []mapping.Spec) (mapping.Change, error) {
+	if len(wanted) > mapping.MaxSet {
+		fault := &InputError{
+			Field: "mappings", Fault: fmt.Sprintf("there are %d", len(wanted)),
+			Fix: fmt.Sprintf("write at most %d; a pattern does for many", mapping.MaxSet),
+		}
+		return mapping.Change{}, fmt.Errorf("compare mappings: %w", fault)
 	}
-	set := mappingSet{drafts: make([]store.Mapping, len(wanted)), faulty: make([]bool, len(wanted))}
+	set := mapping.NewSet(len(wanted))
 	for i, spec := range wanted {
 		m, faults := draft(spec)
 		m.Off = spec.Off
-		set.drafts[i] = m
-		for _, fault := range faults {
-			set.fault(i, fault)
-		}
+		set.Put(i, m, faults...)
 	}
-	if err := s.setAccounts(ctx, wanted, &set); err != nil {
-		return MappingChange{}, fmt.Errorf("compare mappings: %w", err)
+	if err := s.setAccounts(ctx, wanted, set); err != nil {
+		return mapping.Change{}, fmt.Errorf("compare mappings: %w", err)
 	}
 	stored, err := s.ListMappings(ctx)
 	if err != nil {
-		return MappingChange{}, fmt.Errorf("compare mappings: %w", err)
+		return mapping.Change{}, fmt.Errorf("compare mappings: %w", err)
 	}
-	if err := s.setOwners(ctx, wanted, stored, &set); err != nil {
-		return MappingChange{}, fmt.Errorf("compare mappings: %w", err)
+	if err := s.setOwners(ctx, wanted, stored, set); err != nil {
+		return mapping.Change{}, fmt.Errorf("compare mappings: %w", err)
 	}
 	off, err := s.mappings.ListOff(ctx)
 	if err != nil {
-		return MappingChange{}, fmt.Errorf("compare mappings: %w", err)
+		return mapping.Change{}, fmt.Errorf("compare mappings: %w", err)
 	}
-	change := set.compare(stored)
-	set.compareOff(&change, off)
-	if len(set.faults) > 0 {
-		return MappingChange{}, fmt.Errorf("compare mappings: %w", errors.Join(set.faults...))
+	change, err := set.Compare(stored, off)
+	if err != nil {
+		return mapping.Change{}, fmt.Errorf("compare mappings: %w", err)
 	}
 	return change, nil
 }
 
 // setAccounts finds the client accounts of a set as they are listed. However many are unknown, the list is read anew once.
-func (s *Service) setAccounts(ctx context.Context, wanted []MappingSpec, set *mappingSet) error {
+func (s *Service) setAccounts(ctx context.Context, wanted []mapping.Spec, set *mapping.Set) error {
 	x, err := s.current(ctx)
 	if err != nil {
 		return err
@@ -80,12 +64,12 @@ func (s *Service) setAccounts(ctx context.Context, wanted []MappingSpec, set *ma
 	for asked := false; ; {
 		var unknown []int
 		var why []error
-		for i, m := range set.drafts {
+		for i, m := range set.Drafts {
 			if m.Account == "" {
 				continue
 			}
-			if id, err := x.forms.Resolve(string(m.Account)); err == nil {
-				set.drafts[i].Account = id
+			if id, err := x.Forms().Resolve(string(m.Account)); err == nil {
+				set.Drafts[i].Account = id
 			} else if !wanted[i].Unchecked || !errors.Is(err, store.ErrUnlistedAccount) {
 				unknown, why = append(unknown, i), append(why, err)
 			}
@@ -95,7 +79,7 @@ func (s *Service) setAccounts(ctx context.Context, wanted []MappingSpec, set *ma
 		}
 		if asked {
 			for n, i := range unknown {
-				set.fault(i, x.unknownAccount(set.drafts[i].Account, why[n], refreshed))
+				set.Fault(i, unknownAccount(x, set.Drafts[i].Account, why[n], refreshed))
 			}
 			return nil
 		}
@@ -110,26 +94,34 @@ func (s *Service) setAccounts(ctx context.Context, wanted []MappingSpec, set *ma
 }
 
 // setOwners refuses owners that are not stored just as the set tells them.
-func (s *Service) setOwners(ctx context.Context, wanted []MappingSpec, stored []store.Mapping, set *mappingSet) error {
+func (s *Service) setOwners(ctx context.Context, wanted []mapping.Spec, stored []store.Mapping, set *mapping.Set) error {
 	const mend = "leave owners out of the set, they are kept; tell, change and remove them one by one (ssobridge mapping add, mapping remove)"
-	for i, m := range set.drafts {
-		if m.Role != store.Owner || set.faulty[i] {
+	for i, m := range set.Drafts {
+		if m.Role != store.Owner || set.Faulty(i) {
 			continue
 		}
-		at := slices.IndexFunc(stored, func(t store.Mapping) bool { return sameRule(t, m) })
+		at := slices.IndexFunc(stored, func(t store.Mapping) bool { return mapping.SameRule(t, m) })
 		if at < 0 {
-			set.fault(i, &FieldError{"role", "a set of mappings can't tell a new owner", mend})
+			set.Fault(i, &InputError{Field: "role", Fault: "a set of mappings can't tell a new owner", Fix: mend})
 			continue
 		}
 		if m.Priority != 0 && m.Priority != stored[at].Priority {
-			set.fault(i, &FieldError{"priority", fmt.Sprintf("%d differs from the stored %d, and a set of mappings can't change an owner", m.Priority, stored[at].Priority), mend})
+			set.Fault(i, &InputError{
+				Field: "priority",
+				Fault: fmt.Sprintf("%d differs from the stored %d, and a set of mappings can't change an owner", m.Priority, stored[at].Priority),
+				Fix:   mend,
+			})
 		}
 		row, err := s.ledger.Get(ctx, m.Person, m.Account)
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return fmt.Errorf("look up SSO user in account %s: %w", m.Account, err)
 		}
 		if row.ExternalID != wanted[i].ExternalID {
-			set.fault(i, &FieldError{"external_id", "it differs from the stored one, and a set of mappings can't change an owner", mend})
+			set.Fault(i, &InputError{
+				Field: "external_id",
+				Fault: "it differs from the stored one, and a set of mappings can't change an owner",
+				Fix:   mend,
+			})
 		}
 	}
 	return nil
@@ -137,10 +129,13 @@ func (s *Service) setOwners(ctx context.Context, wanted []MappingSpec, stored []
 
 // ApplyMappings stores a change in one transaction. ErrConflict of the store: the mappings have changed since it was compared. It takes no
 // mappings of owners, see CompareMappings.
-func (s *Service) ApplyMappings(ctx context.Context, c MappingChange, actor string) error {
+func (s *Service) ApplyMappings(ctx context.Context, c mapping.Change, actor string) error {
 	for _, m := range slices.Concat(c.Add, c.Remove) {
 		if m.Role == store.Owner {
-			return fmt.Errorf("apply mappings: %w", &FieldError{"role", "a set of mappings can't change an owner", "add and remove owners one by one"})
+			return fmt.Errorf("apply mappings: %w", &InputError{
+				Field: "role", Fault: "a set of mappings can't change an owner",
+				Fix: "add and remove owners one by one",
+			})
 		}
 	}
 	stored, err := s.mappings.List(ctx)
@@ -148,7 +143,7 @@ func (s *Service) ApplyMappings(ctx context.Context, c MappingChange, actor stri
 		return fmt.Errorf("apply mappings: %w", err)
 	}
 	// One that is added between here and the transaction stays beside the set, as if it had been added right after.
-	if !sameMappings(stored, slices.Concat(c.Keep, switchedOn(c.Remove))) {
+	if !mapping.SameState(stored, slices.Concat(c.Keep, mapping.SwitchedOn(c.Remove))) {
 		return fmt.Errorf("apply mappings: they have changed since they were compared: %w", store.ErrConflict)
 	}
 	if c.Empty() {
@@ -174,32 +169,4 @@ func (s *Service) ApplyMappings(ctx context.Context, c MappingChange, actor stri
 		return fmt.Errorf("apply mappings: %w", err)
 	}
 	return nil
-}
-
-// switchedOn are those of the mappings that are on.
-func switchedOn(all []store.Mapping) []store.Mapping {
-	return slices.DeleteFunc(slices.Clone(all), func(m store.Mapping) bool { return m.Off })
-}
-
-// sameMappings tells whether two sets are the same mappings in the same state. The DN of a group may differ: it is noted when it is renamed.
-func sameMappings(a, b []store.Mapping) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	states := make(map[int64]store.Mapping, len(a))
-	for _, m := range a {
-		states[m.ID] = m
-	}
-	for _, m := range b {
-		was, is := states[m.ID]
-		if was.Kind == store.GroupMapping {
-			was.GroupDN = m.GroupDN
-		}
-		was.CreatedAt = m.CreatedAt
-		if !is || was != m {
-			return false
-		}
-		delete(states, m.ID)
-	}
-	return true
 }

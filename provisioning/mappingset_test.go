@@ -9,6 +9,7 @@ import (
 
 	"ssobridge/idp/directory"
 	"ssobridge/provisioning"
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
@@ -29,7 +30,7 @@ func said(m store.Mapping) string {
 }
 
 // changeLines are a change as "+ mapping", "- mapping", "= mapping".
-func changeLines(c provisioning.MappingChange) (all []string) {
+func changeLines(c mapping.Change) (all []string) {
 	for sign, list := range map[string][]store.Mapping{"+ ": c.Add, "- ": c.Remove, "= ": c.Keep} {
 		for _, m := range list {
 			all = append(all, sign+said(m))
@@ -38,8 +39,8 @@ func changeLines(c provisioning.MappingChange) (all []string) {
 	return all
 }
 
-func specOf(name string, account store.AccountID, role string, priority int) provisioning.MappingSpec {
-	return provisioning.MappingSpec{Group: group(name), Account: string(account), Role: role, Priority: priority}
+func specOf(name string, account store.AccountID, role string, priority int) mapping.Spec {
+	return mapping.Spec{Group: group(name), Account: string(account), Role: role, Priority: priority}
 }
 
 func newMappingWorld(t *testing.T, people ...directory.Entry) *planWorld {
@@ -47,7 +48,7 @@ func newMappingWorld(t *testing.T, people ...directory.Entry) *planWorld {
 	w := newPlanWorld(t, people)
 	w.add(specOf("sales", harbour, "account_manager", 10))
 	w.add(specOf("riders", cycling, "campaign_creator", 20))
-	w.add(provisioning.MappingSpec{Person: "mina", Account: string(harbour), Role: "owner", ExternalID: "owner-harbour", Priority: 5})
+	w.add(mapping.Spec{Person: "mina", Account: string(harbour), Role: "owner", ExternalID: "owner-harbour", Priority: 5})
 	return w
 }
 
@@ -56,36 +57,36 @@ func TestCompareMappings(t *testing.T) {
 	owner := "= 5 mina " + h + " owner"
 	cases := []struct {
 		name   string
-		wanted []provisioning.MappingSpec
+		wanted []mapping.Spec
 		want   []string
 	}{
-		{"the same", []provisioning.MappingSpec{specOf("riders", cycling, "campaign_creator", 20), specOf("sales", harbour, "account_manager", 10)},
+		{"the same", []mapping.Spec{specOf("riders", cycling, "campaign_creator", 20), specOf("sales", harbour, "account_manager", 10)},
 			[]string{owner, "= 10 sales " + h + " account_manager", "= 20 riders " + c + " campaign_creator"}},
-		{"the same without priorities", []provisioning.MappingSpec{specOf("riders", cycling, "campaign_creator", 0), specOf("sales", harbour, "account_manager", 0)},
+		{"the same without priorities", []mapping.Spec{specOf("riders", cycling, "campaign_creator", 0), specOf("sales", harbour, "account_manager", 0)},
 			[]string{owner, "= 10 sales " + h + " account_manager", "= 20 riders " + c + " campaign_creator"}},
-		{"the account in another letter case", []provisioning.MappingSpec{specOf("riders", "A07E1LXQQQR2", "campaign_creator", 0), specOf("sales", harbour, "account_manager", 0)},
+		{"the account in another letter case", []mapping.Spec{specOf("riders", "A07E1LXQQQR2", "campaign_creator", 0), specOf("sales", harbour, "account_manager", 0)},
 			[]string{owner, "= 10 sales " + h + " account_manager", "= 20 riders " + c + " campaign_creator"}},
-		{"a group by its DN alone", []provisioning.MappingSpec{
+		{"a group by its DN alone", []mapping.Spec{
 			{GroupDN: "CN=Sales, ou=groups,dc=example,dc=test", Account: h, Role: "account_manager"}, specOf("riders", cycling, "campaign_creator", 0)},
 			[]string{owner, "= 10 sales " + h + " account_manager", "= 20 riders " + c + " campaign_creator"}},
-		{"a renamed group", []provisioning.MappingSpec{
+		{"a renamed group", []mapping.Spec{
 			{Group: directory.Group{ID: "id-of-sales", DN: "cn=revenue,dc=example"}, Account: h, Role: "account_manager"}, specOf("riders", cycling, "campaign_creator", 0)},
 			[]string{owner, "= 10 sales " + h + " account_manager", "= 20 riders " + c + " campaign_creator"}},
-		{"a group that was made again", []provisioning.MappingSpec{
+		{"a group that was made again", []mapping.Spec{
 			{Group: directory.Group{ID: "another", DN: group("sales").DN}, Account: h, Role: "account_manager"}, specOf("riders", cycling, "campaign_creator", 0)},
 			[]string{owner, "- 10 sales " + h + " account_manager", "+ 30 sales " + h + " account_manager", "= 20 riders " + c + " campaign_creator"}},
 		{"nothing", nil, []string{owner, "- 10 sales " + h + " account_manager", "- 20 riders " + c + " campaign_creator"}},
-		{"one more, one less", []provisioning.MappingSpec{specOf("sales", harbour, "account_manager", 0), {Pattern: "ctct-{account}-{role}"}},
+		{"one more, one less", []mapping.Spec{specOf("sales", harbour, "account_manager", 0), {Pattern: "ctct-{account}-{role}"}},
 			[]string{owner, "= 10 sales " + h + " account_manager", "- 20 riders " + c + " campaign_creator", "+ 20 ctct-{account}-{role}  "}},
-		{"another priority, role and account", []provisioning.MappingSpec{specOf("sales", harbour, "account_manager", 30), specOf("riders", juniper, "campaign_creator", 0), specOf("riders", cycling, "account_manager", 0)},
+		{"another priority, role and account", []mapping.Spec{specOf("sales", harbour, "account_manager", 30), specOf("riders", juniper, "campaign_creator", 0), specOf("riders", cycling, "account_manager", 0)},
 			[]string{owner, "- 10 sales " + h + " account_manager", "+ 30 sales " + h + " account_manager", "- 20 riders " + c + " campaign_creator",
 				"+ 40 riders " + j + " campaign_creator", "+ 50 riders " + c + " account_manager"}},
-		{"the owner named", []provisioning.MappingSpec{{Person: "mina", Account: h, Role: "owner", ExternalID: "owner-harbour"}, specOf("sales", harbour, "account_manager", 0), specOf("riders", cycling, "campaign_creator", 0)},
+		{"the owner named", []mapping.Spec{{Person: "mina", Account: h, Role: "owner", ExternalID: "owner-harbour"}, specOf("sales", harbour, "account_manager", 0), specOf("riders", cycling, "campaign_creator", 0)},
 			[]string{owner, "= 10 sales " + h + " account_manager", "= 20 riders " + c + " campaign_creator"}},
-		{"an account that is not listed, unchecked", []provisioning.MappingSpec{specOf("sales", harbour, "account_manager", 0), specOf("riders", cycling, "campaign_creator", 0),
+		{"an account that is not listed, unchecked", []mapping.Spec{specOf("sales", harbour, "account_manager", 0), specOf("riders", cycling, "campaign_creator", 0),
 			{Group: group("x"), Account: "later0", Role: "account_manager", Unchecked: true}},
 			[]string{owner, "= 10 sales " + h + " account_manager", "= 20 riders " + c + " campaign_creator", "+ 30 x later0 account_manager"}},
-		{"priorities that change places", []provisioning.MappingSpec{specOf("sales", harbour, "account_manager", 20), specOf("riders", cycling, "campaign_creator", 10)},
+		{"priorities that change places", []mapping.Spec{specOf("sales", harbour, "account_manager", 20), specOf("riders", cycling, "campaign_creator", 10)},
 			[]string{owner, "- 10 sales " + h + " account_manager", "+ 20 sales " + h + " account_manager", "- 20 riders " + c + " campaign_creator", "+ 10 riders " + c + " campaign_creator"}},
 	}
 	for _, c := range cases {
@@ -118,22 +119,22 @@ func TestCompareMappingsThatAreOff(t *testing.T) {
 	h, c := string(harbour), string(cycling)
 	owner, sales := "= 5 mina "+h+" owner", specOf("sales", harbour, "account_manager", 10)
 	riders := specOf("riders", cycling, "campaign_creator", 20)
-	off := func(spec provisioning.MappingSpec) provisioning.MappingSpec {
+	off := func(spec mapping.Spec) mapping.Spec {
 		spec.Off = true
 		return spec
 	}
 	for _, k := range []struct {
 		name   string
-		wanted []provisioning.MappingSpec
+		wanted []mapping.Spec
 		want   []string
 	}{
-		{"as it is", []provisioning.MappingSpec{sales, off(riders)}, []string{owner, "= 10 sales " + h + " account_manager"}},
-		{"without a priority", []provisioning.MappingSpec{sales, off(specOf("riders", cycling, "campaign_creator", 0))}, []string{owner, "= 10 sales " + h + " account_manager"}},
-		{"not named", []provisioning.MappingSpec{sales}, []string{owner, "= 10 sales " + h + " account_manager"}},
-		{"on again", []provisioning.MappingSpec{sales, riders}, []string{owner, "= 10 sales " + h + " account_manager", "- 20 riders " + c + " campaign_creator off", "+ 20 riders " + c + " campaign_creator"}},
-		{"moved", []provisioning.MappingSpec{sales, off(specOf("riders", cycling, "campaign_creator", 7))}, []string{owner, "= 10 sales " + h + " account_manager", "- 20 riders " + c + " campaign_creator off", "+ 7 riders " + c + " campaign_creator off"}},
-		{"another one off", []provisioning.MappingSpec{off(sales), off(riders)}, []string{owner, "- 10 sales " + h + " account_manager", "+ 10 sales " + h + " account_manager off"}},
-		{"a new one, which would clash if it were on", []provisioning.MappingSpec{sales, off(specOf("other", harbour, "campaign_creator", 10))},
+		{"as it is", []mapping.Spec{sales, off(riders)}, []string{owner, "= 10 sales " + h + " account_manager"}},
+		{"without a priority", []mapping.Spec{sales, off(specOf("riders", cycling, "campaign_creator", 0))}, []string{owner, "= 10 sales " + h + " account_manager"}},
+		{"not named", []mapping.Spec{sales}, []string{owner, "= 10 sales " + h + " account_manager"}},
+		{"on again", []mapping.Spec{sales, riders}, []string{owner, "= 10 sales " + h + " account_manager", "- 20 riders " + c + " campaign_creator off", "+ 20 riders " + c + " campaign_creator"}},
+		{"moved", []mapping.Spec{sales, off(specOf("riders", cycling, "campaign_creator", 7))}, []string{owner, "= 10 sales " + h + " account_manager", "- 20 riders " + c + " campaign_creator off", "+ 7 riders " + c + " campaign_creator off"}},
+		{"another one off", []mapping.Spec{off(sales), off(riders)}, []string{owner, "- 10 sales " + h + " account_manager", "+ 10 sales " + h + " account_manager off"}},
+		{"a new one, which would clash if it were on", []mapping.Spec{sales, off(specOf("other", harbour, "campaign_creator", 10))},
 			[]string{owner, "= 10 sales " + h + " account_manager", "+ 10 other " + h + " campaign_creator off"}},
 	} {
 		t.Run(k.name, func(t *testing.T) {
@@ -157,7 +158,7 @@ func TestCompareMappingsThatAreOff(t *testing.T) {
 		})
 	}
 	w := newMappingWorld(t)
-	if _, err := w.CompareMappings(t.Context(), []provisioning.MappingSpec{sales, off(sales)}); err == nil {
+	if _, err := w.CompareMappings(t.Context(), []mapping.Spec{sales, off(sales)}); err == nil {
 		t.Error("one that is on and off was taken")
 	}
 }
@@ -167,21 +168,21 @@ func TestCompareMappingsRefuses(t *testing.T) {
 	sales := specOf("sales", harbour, "account_manager", 0)
 	cases := []struct {
 		name   string
-		wanted []provisioning.MappingSpec
+		wanted []mapping.Spec
 		fields string
 	}{
-		{"several faults", []provisioning.MappingSpec{sales, {Account: h, Role: "account_manager"}, {Group: group("b"), Account: "nosuch00", Role: "boss"}},
+		{"several faults", []mapping.Spec{sales, {Account: h, Role: "account_manager"}, {Group: group("b"), Account: "nosuch00", Role: "boss"}},
 			"mapping 2: group|mapping 3: role|mapping 3: account"},
-		{"twice the same", []provisioning.MappingSpec{sales, specOf("b", harbour, "account_manager", 0), sales}, "mapping 3: group"},
-		{"twice the same, new", []provisioning.MappingSpec{specOf("b", harbour, "account_manager", 7), specOf("b", harbour, "account_manager", 0)}, "mapping 2: group"},
-		{"twice the same, one with another priority", []provisioning.MappingSpec{sales, specOf("sales", harbour, "account_manager", 77)}, "mapping 2: group"},
-		{"equal priorities, other role", []provisioning.MappingSpec{sales, specOf("b", harbour, "campaign_creator", 10)}, "mapping 2: priority"},
-		{"equal priorities with a pattern", []provisioning.MappingSpec{{Pattern: "x-{account}-{role}", Priority: 9}, specOf("b", harbour, "campaign_creator", 9)}, "mapping 2: priority"},
-		{"the priority of a kept owner", []provisioning.MappingSpec{specOf("b", harbour, "campaign_creator", 5)}, "mapping 1: priority"},
-		{"no priority left", []provisioning.MappingSpec{specOf("b", harbour, "campaign_creator", 1_000_000), specOf("d", harbour, "campaign_creator", 0)}, "mapping 2: priority"},
-		{"a new owner", []provisioning.MappingSpec{{Person: "p", Account: h, Role: "owner", ExternalID: "x"}}, "mapping 1: role"},
-		{"an owner's priority", []provisioning.MappingSpec{{Person: "mina", Account: h, Role: "owner", ExternalID: "owner-harbour", Priority: 6}}, "mapping 1: priority"},
-		{"an owner's external_id", []provisioning.MappingSpec{{Person: "mina", Account: h, Role: "owner", ExternalID: "other"}}, "mapping 1: external_id"},
+		{"twice the same", []mapping.Spec{sales, specOf("b", harbour, "account_manager", 0), sales}, "mapping 3: group"},
+		{"twice the same, new", []mapping.Spec{specOf("b", harbour, "account_manager", 7), specOf("b", harbour, "account_manager", 0)}, "mapping 2: group"},
+		{"twice the same, one with another priority", []mapping.Spec{sales, specOf("sales", harbour, "account_manager", 77)}, "mapping 2: group"},
+		{"equal priorities, other role", []mapping.Spec{sales, specOf("b", harbour, "campaign_creator", 10)}, "mapping 2: priority"},
+		{"equal priorities with a pattern", []mapping.Spec{{Pattern: "x-{account}-{role}", Priority: 9}, specOf("b", harbour, "campaign_creator", 9)}, "mapping 2: priority"},
+		{"the priority of a kept owner", []mapping.Spec{specOf("b", harbour, "campaign_creator", 5)}, "mapping 1: priority"},
+		{"no priority left", []mapping.Spec{specOf("b", harbour, "campaign_creator", 1_000_000), specOf("d", harbour, "campaign_creator", 0)}, "mapping 2: priority"},
+		{"a new owner", []mapping.Spec{{Person: "p", Account: h, Role: "owner", ExternalID: "x"}}, "mapping 1: role"},
+		{"an owner's priority", []mapping.Spec{{Person: "mina", Account: h, Role: "owner", ExternalID: "owner-harbour", Priority: 6}}, "mapping 1: priority"},
+		{"an owner's external_id", []mapping.Spec{{Person: "mina", Account: h, Role: "owner", ExternalID: "other"}}, "mapping 1: external_id"},
 	}
 	w := newMappingWorld(t)
 	for _, c := range cases {
@@ -195,7 +196,7 @@ func TestCompareMappingsRefuses(t *testing.T) {
 			}
 		})
 	}
-	many := make([]provisioning.MappingSpec, 20_001)
+	many := make([]mapping.Spec, 20_001)
 	if _, err := w.CompareMappings(t.Context(), many); strings.Join(faultFields(err), "|") != "mappings" {
 		t.Errorf("too many: got %v", err)
 	}
@@ -207,7 +208,7 @@ func TestCompareMappingsRefuses(t *testing.T) {
 // Equal priorities are fine where no person could get two roles in one account by them.
 func TestCompareMappingsTakesEqualPriorities(t *testing.T) {
 	w := newMappingWorld(t)
-	_, err := w.CompareMappings(t.Context(), []provisioning.MappingSpec{
+	_, err := w.CompareMappings(t.Context(), []mapping.Spec{
 		specOf("a", harbour, "account_manager", 7), specOf("b", harbour, "account_manager", 7), specOf("c", cycling, "campaign_creator", 7),
 		{Person: "p", Account: string(juniper), Role: "account_manager", Priority: 7}, {Person: "q", Account: string(juniper), Role: "campaign_creator", Priority: 7},
 	})
@@ -218,12 +219,12 @@ func TestCompareMappingsTakesEqualPriorities(t *testing.T) {
 
 func TestApplyMappingsRefuses(t *testing.T) {
 	w := newMappingWorld(t)
-	change, err := w.CompareMappings(t.Context(), []provisioning.MappingSpec{specOf("b", juniper, "account_manager", 0)})
+	change, err := w.CompareMappings(t.Context(), []mapping.Spec{specOf("b", juniper, "account_manager", 0)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, m := range change.Keep { // the owner
-		for _, owners := range []provisioning.MappingChange{{Add: change.Keep}, {Remove: []store.Mapping{m}}} {
+		for _, owners := range []mapping.Change{{Add: change.Keep}, {Remove: []store.Mapping{m}}} {
 			if err := w.ApplyMappings(t.Context(), owners, "admin:set"); strings.Join(faultFields(err), "|") != "role" {
 				t.Errorf("owners: got %v, want a fault of role", err)
 			}
@@ -250,26 +251,26 @@ func TestApplyMappingsRefuses(t *testing.T) {
 // A draft is what AddMapping would store, and has its faults.
 func TestDraftMapping(t *testing.T) {
 	w := newMappingWorld(t)
-	m, err := w.DraftMapping(t.Context(), provisioning.MappingSpec{Group: group("b"), Account: "A07E1LXQQQO0", Role: "account_manager", Actor: "admin:test"})
+	m, err := w.DraftMapping(t.Context(), mapping.Spec{Group: group("b"), Account: "A07E1LXQQQO0", Role: "account_manager", Actor: "admin:test"})
 	if err != nil || said(m) != "30 b "+string(harbour)+" account_manager" || m.ID != 0 {
 		t.Errorf("got %s, %v", said(m), err)
 	}
-	if m, err = w.DraftMapping(t.Context(), provisioning.MappingSpec{Person: "o", Account: string(juniper), Role: "owner", ExternalID: "x"}); err != nil || m.Role != store.Owner {
+	if m, err = w.DraftMapping(t.Context(), mapping.Spec{Person: "o", Account: string(juniper), Role: "owner", ExternalID: "x"}); err != nil || m.Role != store.Owner {
 		t.Errorf("owner: got %+v, %v", m, err)
 	}
 	w.row("taken", juniper, store.Active)
 	w.row("waiting", juniper, store.Wanted)
 	for _, c := range []struct {
 		name, fields string
-		spec         provisioning.MappingSpec
+		spec         mapping.Spec
 	}{
-		{"no account", "account", provisioning.MappingSpec{Group: group("b"), Role: "account_manager"}},
-		{"unknown account", "account", provisioning.MappingSpec{Group: group("b"), Account: "nosuch00", Role: "account_manager"}},
+		{"no account", "account", mapping.Spec{Group: group("b"), Role: "account_manager"}},
+		{"unknown account", "account", mapping.Spec{Group: group("b"), Account: "nosuch00", Role: "account_manager"}},
 		{"the same", "group", specOf("sales", harbour, "account_manager", 0)},
 		{"taken priority", "priority", specOf("b", harbour, "campaign_creator", 10)},
-		{"told owner", "external_id", provisioning.MappingSpec{Person: "mina", Account: string(harbour), Role: "owner", ExternalID: "owner-harbour"}},
-		{"owner with a user of their own", "external_id", provisioning.MappingSpec{Person: "taken", Account: string(juniper), Role: "owner", ExternalID: "x"}},
-		{"owner who is being created", "external_id", provisioning.MappingSpec{Person: "waiting", Account: string(juniper), Role: "owner", ExternalID: "waiting." + string(juniper)}},
+		{"told owner", "external_id", mapping.Spec{Person: "mina", Account: string(harbour), Role: "owner", ExternalID: "owner-harbour"}},
+		{"owner with a user of their own", "external_id", mapping.Spec{Person: "taken", Account: string(juniper), Role: "owner", ExternalID: "x"}},
+		{"owner who is being created", "external_id", mapping.Spec{Person: "waiting", Account: string(juniper), Role: "owner", ExternalID: "waiting." + string(juniper)}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := w.DraftMapping(t.Context(), c.spec)
@@ -297,7 +298,7 @@ func TestPreviewMappings(t *testing.T) {
 	w.row("there", juniper, store.Active)
 	w.row("waits", juniper, store.Wanted)
 	w.row("loses", harbour, store.Active)
-	change, err := w.CompareMappings(t.Context(), []provisioning.MappingSpec{
+	change, err := w.CompareMappings(t.Context(), []mapping.Spec{
 		specOf("b", juniper, "account_manager", 0), specOf("riders", cycling, "account_manager", 0)})
 	if err != nil {
 		t.Fatal(err)
@@ -342,19 +343,19 @@ func TestPreviewOneEdit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	owner, err := w.DraftMapping(t.Context(), provisioning.MappingSpec{Person: "o", Account: string(juniper), Role: "owner", ExternalID: "x"})
+	owner, err := w.DraftMapping(t.Context(), mapping.Spec{Person: "o", Account: string(juniper), Role: "owner", ExternalID: "x"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	sum, err := w.PreviewMappings(t.Context(), provisioning.MappingChange{Add: []store.Mapping{owner}, Keep: kept}, nil)
+	sum, err := w.PreviewMappings(t.Context(), mapping.Change{Add: []store.Mapping{owner}, Keep: kept}, nil)
 	if err != nil || sum.Gains != 1 || sum.Creations != 0 {
 		t.Errorf("owner: got %+v, %v; want one who gains and no call", sum, err)
 	}
-	again, err := w.DraftMapping(t.Context(), provisioning.MappingSpec{Person: "a", Account: string(harbour), Role: "account_manager", Priority: 1})
+	again, err := w.DraftMapping(t.Context(), mapping.Spec{Person: "a", Account: string(harbour), Role: "account_manager", Priority: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	sum, err = w.PreviewMappings(t.Context(), provisioning.MappingChange{Add: []store.Mapping{again}, Keep: kept}, nil)
+	sum, err = w.PreviewMappings(t.Context(), mapping.Change{Add: []store.Mapping{again}, Keep: kept}, nil)
 	if err != nil || sum.Gains+sum.Losses+sum.Roles != 0 {
 		t.Errorf("same role: got %+v, %v; want no effect", sum, err)
 	}

@@ -104,7 +104,7 @@ func (r OperationRule) fits(segments []string) bool {
 }
 
 // Unsubscribe unsubscribes addresses in a client account, at most 500: more are refused and not split, since half of a list that went out could not be told from the
-// other half by the number that comes back. Faults are *FieldErrors. The audit has how many, and no address.
+// other half by the number that comes back. Faults are *InputErrors. The audit has how many, and no address.
 func (s *Service) Unsubscribe(ctx context.Context, id store.AccountID, u partnerapi.Unsubscription, actor string) (int, error) {
 	if err := errors.Join(fieldFaults(u.Validate(), fmt.Sprintf("give 1 to %d addresses, and who asked for it: Account, Contact or System", partnerapi.MaxUnsubscribed))...); err != nil {
 		return 0, fmt.Errorf("unsubscribe contacts in client account %s: %w", id, err)

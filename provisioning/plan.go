@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"ssobridge/idp/directory"
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
@@ -105,7 +106,7 @@ func (d *planDraft) make(ctx context.Context) (plan store.Plan, walked directory
 type planDraft struct {
 	s     *Service
 	o     PlanOptions
-	x     *index
+	x     *mapping.Index
 	id    int64
 	maker string       // of the lease
 	from  store.Origin // of the request that asked for it
@@ -123,7 +124,7 @@ type planDraft struct {
 
 // fill walks the directory and then the ledger, and stores what it finds.
 func (d *planDraft) fill(ctx context.Context) (directory.Walked, error) {
-	walked, err := d.s.walkPeople(ctx, []*index{d.x}, d.progress, d.seen.person, func(page []visited, rows map[userID]store.SSOUser) error {
+	walked, err := d.s.walkPeople(ctx, []*mapping.Index{d.x}, d.progress, d.seen.person, func(page []visited, rows map[userID]store.SSOUser) error {
 		for _, v := range page {
 			if err := d.compare(ctx, v, rows); err != nil {
 				return err

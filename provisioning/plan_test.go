@@ -12,6 +12,7 @@ import (
 
 	"ssobridge/idp/directory"
 	"ssobridge/provisioning"
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
@@ -43,13 +44,13 @@ func TestPlanItems(t *testing.T) {
 	w.maps("riders", cycling, store.CampaignCreator)
 	w.maps("closed", juniper, store.AccountManager)
 	w.accounts(store.Account{ID: juniper, Name: "Juniper", BillingStatus: "canceled"})
-	w.add(provisioning.MappingSpec{Person: "owner", Account: string(cycling), Role: "owner", ExternalID: "owner-of-cycling"})
-	ownerless := w.add(provisioning.MappingSpec{Person: "ownerless", Account: string(cycling), Role: "owner", ExternalID: "second-owner"})
+	w.add(mapping.Spec{Person: "owner", Account: string(cycling), Role: "owner", ExternalID: "owner-of-cycling"})
+	ownerless := w.add(mapping.Spec{Person: "ownerless", Account: string(cycling), Role: "owner", ExternalID: "second-owner"})
 	if err := w.db.Ledger().Forget(t.Context(), store.UserKey{Person: "ownerless", Account: cycling}, store.Event{Action: "test"}); err != nil {
 		t.Fatal(err)
 	}
 	for _, named := range []store.PersonID{"must-named", "disabled-named"} { // what needs no group is not given to them either
-		w.add(provisioning.MappingSpec{Person: named, Account: string(cycling), Role: "campaign_creator"})
+		w.add(mapping.Spec{Person: named, Account: string(cycling), Role: "campaign_creator"})
 	}
 	w.row("lesser", harbour, store.Active, toldRole(store.Owner))
 	for person, state := range map[string]store.State{
@@ -206,7 +207,7 @@ func TestPlanOfAnAbsurdDirectory(t *testing.T) {
 			}
 			_, err := w.ApplyPlan(t.Context(), provisioning.ApplyOptions{Actor: "admin:test"})
 			stop, ok := errors.AsType[*provisioning.StopError](err)
-			if !ok || stop.Reason != provisioning.StopLeavers || !strings.Contains(stop.Mend, "base_dn") {
+			if !ok || stop.Reason != provisioning.StopLeavers || !strings.Contains(stop.Fix, "base_dn") {
 				t.Fatalf("ApplyPlan: got %v, want %s", err, provisioning.StopLeavers)
 			}
 			again := w.plan()
@@ -296,7 +297,7 @@ func TestPlanOfManyLeavers(t *testing.T) {
 	crowd := &crowdFake{people: 1300, groups: 1, mapped: 1}
 	w := newPlanWorld(t, nil, func(o *provisioning.Options) { o.Directory = crowd })
 	g := crowd.group(0)
-	w.add(provisioning.MappingSpec{Group: g, Account: string(harbour), Role: "account_manager"})
+	w.add(mapping.Spec{Group: g, Account: string(harbour), Role: "account_manager"})
 	w.fill(crowd, 2500)
 	if p := w.plan(); p.Leavers != 1200 || p.Creations != 0 || p.State != store.PlanReady {
 		t.Errorf("got %+v, want 1200 leavers", p)
@@ -306,10 +307,10 @@ func TestPlanOfManyLeavers(t *testing.T) {
 func TestMappingsDigest(t *testing.T) {
 	a := store.Mapping{ID: 1, Kind: store.GroupMapping, GroupID: "g", GroupDN: "cn=a", Account: harbour, Role: store.AccountManager, Priority: 10, CreatedBy: "x"}
 	b := store.Mapping{ID: 2, Kind: store.GroupPattern, Pattern: "x-{account}", Role: store.AccountManager, Priority: 20}
-	digest := provisioning.MappingsDigest([]store.Mapping{a, b})
+	digest := mapping.Digest([]store.Mapping{a, b})
 	renamed := a
 	renamed.ID, renamed.GroupDN, renamed.CreatedAt = 7, "cn=b", time.Now()
-	if got := provisioning.MappingsDigest([]store.Mapping{b, renamed}); got != digest {
+	if got := mapping.Digest([]store.Mapping{b, renamed}); got != digest {
 		t.Error("another order, id and DN of a group whose id is known: got another digest, want the same")
 	}
 	for name, change := range map[string]func(*store.Mapping){
@@ -320,11 +321,11 @@ func TestMappingsDigest(t *testing.T) {
 	} {
 		m := a
 		change(&m)
-		if provisioning.MappingsDigest([]store.Mapping{m, b}) == digest {
+		if mapping.Digest([]store.Mapping{m, b}) == digest {
 			t.Errorf("another %s: got the same digest", name)
 		}
 	}
-	if provisioning.MappingsDigest([]store.Mapping{a}) == digest || provisioning.MappingsDigest(nil) == provisioning.MappingsDigest([]store.Mapping{a}) {
+	if mapping.Digest([]store.Mapping{a}) == digest || mapping.Digest(nil) == mapping.Digest([]store.Mapping{a}) {
 		t.Error("fewer mappings: got the same digest")
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"ssobridge/idp/directory"
 	"ssobridge/idp/directory/directorytest"
 	"ssobridge/provisioning"
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
@@ -50,7 +51,7 @@ func planOnSlapd(t *testing.T, mode string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.add(provisioning.MappingSpec{Group: g, Account: string(account), Role: role})
+		w.add(mapping.Spec{Group: g, Account: string(account), Role: role})
 	}
 	id := func(login string) string {
 		p, err := d.Find(t.Context(), login)
@@ -62,7 +63,7 @@ func planOnSlapd(t *testing.T, mode string) {
 	mapped("staff", juniper, "account_manager")
 	mapped("ring-c", cycling, "campaign_creator")
 	mapped("<i>Marketing</i> & Söhne", second, "account_manager")
-	w.add(provisioning.MappingSpec{Pattern: "ctct-{account}-{role}"})
+	w.add(mapping.Spec{Pattern: "ctct-{account}-{role}"})
 	w.row(id("alice"), harbour, store.Active, toldRole(store.CampaignCreator))
 	w.row(id("zoe"), second, store.Refused)
 	w.row(id("dave"), second, store.Active)
@@ -126,7 +127,7 @@ func TestPlanOnActiveDirectory(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.add(provisioning.MappingSpec{Group: g, Account: string(account), Role: "account_manager"})
+		w.add(mapping.Spec{Group: g, Account: string(account), Role: "account_manager"})
 	}
 	people := map[store.PersonID]string{}
 	if _, err := d.Walk(t.Context(), directory.WalkOptions{}, func(p directory.Entry) error {

@@ -8,6 +8,7 @@ import (
 
 	"ssobridge/idp/directory"
 	"ssobridge/partnerapi"
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
@@ -105,7 +106,7 @@ func (w *worker) beginItem(ctx context.Context, item store.PlanItem) (row store.
 }
 
 // mayBegin tells by its error that the plan does not go on, and stops it where an admin is to be asked.
-func (w *worker) mayBegin(ctx context.Context, plan store.Plan, x *index) error {
+func (w *worker) mayBegin(ctx context.Context, plan store.Plan, x *mapping.Index) error {
 	if plan.State != store.PlanApplying {
 		w.s.forgetLanes()
 		return errNotThisRun
@@ -119,7 +120,7 @@ func (w *worker) mayBegin(ctx context.Context, plan store.Plan, x *index) error 
 		return errNotThisRun
 	}
 	// Compared with the same index by which the item is then looked at.
-	if x.digest() != plan.Mappings {
+	if x.Digest() != plan.Mappings {
 		w.stop(ctx, plan, StopMappings)
 		return errNotThisRun
 	}
@@ -132,7 +133,7 @@ func (w *worker) mayBegin(ctx context.Context, plan store.Plan, x *index) error 
 }
 
 // lookAgain reads the person and compares them with the item.
-func (w *worker) lookAgain(ctx context.Context, x *index, item store.PlanItem) (p directory.Entry, a Assignment, skip string, err error) {
+func (w *worker) lookAgain(ctx context.Context, x *mapping.Index, item store.PlanItem) (p directory.Entry, a Assignment, skip string, err error) {
 	s := w.s
 	// A row is a single reading here, and one that is there makes all others needless. Begin looks for itself again.
 	switch _, err := s.ledger.Get(ctx, item.Person, item.Account); {

@@ -8,6 +8,7 @@ import (
 	"ssobridge/idp/directory"
 	"ssobridge/partnerapi/sandbox"
 	"ssobridge/provisioning"
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 	"ssobridge/store/storetest"
 )
@@ -142,7 +143,7 @@ func TestPlanItemIsSkipped(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t, settings{})
 			w.mapGroup(group("sales"), harbour)
-			w.add(provisioning.MappingSpec{Group: group("creators"), Account: string(harbour), Role: "campaign_creator", Priority: 5})
+			w.add(mapping.Spec{Group: group("creators"), Account: string(harbour), Role: "campaign_creator", Priority: 5})
 			plan := w.applies(crowd(30)...)
 			c.change(w)
 			w.run()

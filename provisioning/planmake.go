@@ -86,7 +86,7 @@ func (s *Service) startPlan(ctx context.Context, o PlanOptions) (*planDraft, err
 		return nil, err
 	}
 	d := &planDraft{s: s, o: o, x: x, maker: rand.Text(), from: store.OriginOf(ctx), began: s.now(), seen: seen{}}
-	p := store.Plan{Kind: o.Kind, Mappings: x.digest(), CreatedBy: o.Actor, Maker: d.maker}
+	p := store.Plan{Kind: o.Kind, Mappings: x.Digest(), CreatedBy: o.Actor, Maker: d.maker}
 	d.id, err = s.plans.Start(ctx, p, s.lease, func(id int64) store.Event {
 		return s.planEvent("plan-start", o.Actor, id, map[string]any{"kind": o.Kind})
 	})

@@ -9,6 +9,7 @@ import (
 
 	"ssobridge/idp/directory"
 	"ssobridge/provisioning"
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
@@ -260,7 +261,7 @@ func TestCreatedAtSignIn(t *testing.T) {
 		person("alice", group("sales")), person("bob", group("seldom")), person("carol", group("seldom"), group("sales")),
 		person("dave", group("seldom")), {ID: "erin", Login: "erin", Groups: []directory.Group{group("seldom")}}, // no name: can't be created
 	})
-	seldom := w.add(provisioning.MappingSpec{Group: group("seldom"), Account: string(harbour), Role: string(store.AccountManager), Priority: 5, AtSignIn: true})
+	seldom := w.add(mapping.Spec{Group: group("seldom"), Account: string(harbour), Role: string(store.AccountManager), Priority: 5, AtSignIn: true})
 	w.maps("sales", harbour, store.AccountManager)
 	w.row("dave", harbour, store.Active)
 	w.row("left", harbour, store.Active)
@@ -305,7 +306,7 @@ func TestCreatedAtSignIn(t *testing.T) {
 	}
 
 	// It can be changed in place, and the history knows it.
-	spec := provisioning.SpecOf(must(w.Mapping(t.Context(), seldom.ID))(t))
+	spec := mapping.SpecOf(must(w.Mapping(t.Context(), seldom.ID))(t))
 	spec.AtSignIn, spec.Unchecked = false, true
 	if edit, err = w.EditMapping(t.Context(), seldom.ID, spec); err != nil {
 		t.Fatal(err)
@@ -318,10 +319,10 @@ func TestCreatedAtSignIn(t *testing.T) {
 		t.Errorf("history: got %+v, %v", history, err)
 	}
 	// The same rule a second time is refused, whenever its users are created; and an owner's user is never created.
-	if _, err := w.AddMapping(t.Context(), provisioning.MappingSpec{Group: group("seldom"), Account: string(harbour), Role: string(store.AccountManager), AtSignIn: true}); err == nil {
+	if _, err := w.AddMapping(t.Context(), mapping.Spec{Group: group("seldom"), Account: string(harbour), Role: string(store.AccountManager), AtSignIn: true}); err == nil {
 		t.Error("the same mapping was added twice")
 	}
-	owner := provisioning.MappingSpec{Person: "alice", Account: string(juniper), Role: "owner", ExternalID: "4711", AtSignIn: true}
+	owner := mapping.Spec{Person: "alice", Account: string(juniper), Role: "owner", ExternalID: "4711", AtSignIn: true}
 	if _, err := w.AddMapping(t.Context(), owner); strings.Join(faultFields(err), "") != "create" {
 		t.Errorf("an owner created at the first sign-in: got %v", err)
 	}
@@ -332,7 +333,7 @@ func TestCreatedAtSignInSincePlan(t *testing.T) {
 	w := newPlanWorld(t, []directory.Entry{person("alice", group("sales"))})
 	m := w.maps("sales", harbour, store.AccountManager)
 	p := w.plan()
-	spec := provisioning.SpecOf(m)
+	spec := mapping.SpecOf(m)
 	spec.AtSignIn = true
 	edit, err := w.EditMapping(t.Context(), m.ID, spec)
 	if err != nil {
@@ -351,16 +352,16 @@ func TestCreatedAtSignInSincePlan(t *testing.T) {
 func TestCompareMappingsCreatedAtSignIn(t *testing.T) {
 	w := newPlanWorld(t, nil)
 	m := w.maps("sales", harbour, store.AccountManager)
-	spec := provisioning.SpecOf(m)
+	spec := mapping.SpecOf(m)
 	spec.Priority, spec.AtSignIn = 0, true
-	change, err := w.CompareMappings(t.Context(), []provisioning.MappingSpec{spec})
+	change, err := w.CompareMappings(t.Context(), []mapping.Spec{spec})
 	if err != nil || len(change.Add) != 1 || len(change.Remove) != 1 || !change.Add[0].AtSignIn || change.Add[0].Priority != m.Priority {
 		t.Fatalf("got %+v, %v", change, err)
 	}
 	if err := w.ApplyMappings(t.Context(), change, "admin:test"); err != nil {
 		t.Fatal(err)
 	}
-	if change, err = w.CompareMappings(t.Context(), []provisioning.MappingSpec{spec}); err != nil || !change.Empty() {
+	if change, err = w.CompareMappings(t.Context(), []mapping.Spec{spec}); err != nil || !change.Empty() {
 		t.Errorf("the same again: got %+v, %v", change, err)
 	}
 }

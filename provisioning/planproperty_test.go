@@ -9,6 +9,7 @@ import (
 
 	"ssobridge/idp/directory"
 	"ssobridge/provisioning"
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
@@ -41,7 +42,7 @@ var groupNames = []string{"sales", "riders", "ctct-a07e1lxqqqo0-account_manager"
 func drawMappings(r *rapid.T, w *planWorld, accounts []store.AccountID) {
 	roles := []string{"account_manager", "campaign_creator"}
 	for range rapid.IntRange(0, 5).Draw(r, "mappings") {
-		spec := provisioning.MappingSpec{Account: string(rapid.SampledFrom(accounts).Draw(r, "account")), Role: rapid.SampledFrom(roles).Draw(r, "role")}
+		spec := mapping.Spec{Account: string(rapid.SampledFrom(accounts).Draw(r, "account")), Role: rapid.SampledFrom(roles).Draw(r, "role")}
 		switch rapid.SampledFrom([]string{"group", "DN", "pattern", "attribute", "person", "owner"}).Draw(r, "kind") {
 		case "group":
 			spec.Group = group(rapid.SampledFrom(groupNames[:2]).Draw(r, "group"))

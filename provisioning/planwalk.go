@@ -3,12 +3,12 @@ package provisioning
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"ssobridge/idp/directory"
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
@@ -18,13 +18,13 @@ const walkPage = 500
 // visited is a person of a walk, with the hits that count for them in each index, sorted by client account.
 type visited struct {
 	person directory.Entry
-	hits   [][]Hit
+	hits   [][]mapping.Hit
 }
 
 // walkPeople visits everybody in the directory: each tells everybody as they come, page those to whom one of the indexes gives something, with their
 // rows of the ledger. What page gets is good until it returns. It streams: one page of people is in memory.
 func (s *Service) walkPeople(
-	ctx context.Context, indexes []*index, progress func(people, groups int), each func(directory.Entry), page func([]visited, map[userID]store.SSOUser) error,
+	ctx context.Context, indexes []*mapping.Index, progress func(people, groups int), each func(directory.Entry), page func([]visited, map[userID]store.SSOUser) error,
 ) (directory.Walked, error) {
 	people, groups, waiting := 0, 0, make([]visited, 0, walkPage)
 	rows := map[userID]store.SSOUser{}
@@ -44,7 +44,7 @@ func (s *Service) walkPeople(
 		if groups++; progress != nil && people == 0 && groups%walkPage == 0 { // groups are read before people
 			progress(people, groups)
 		}
-		return slices.ContainsFunc(indexes, func(x *index) bool { return x.wants(g) })
+		return slices.ContainsFunc(indexes, func(x *mapping.Index) bool { return x.Wants(g) })
 	}
 	walked, err := s.people.Walk(ctx, directory.WalkOptions{Wanted: wanted}, func(p directory.Entry) error {
 		if people++; progress != nil && people%walkPage == 0 {
@@ -56,10 +56,10 @@ func (s *Service) walkPeople(
 		if p.Problem != "" {
 			return nil // see fate: nothing is given to them, whether for good or for now
 		}
-		v, any := visited{person: p, hits: make([][]Hit, len(indexes))}, false
+		v, any := visited{person: p, hits: make([][]mapping.Hit, len(indexes))}, false
 		for i, x := range indexes {
 			v.hits[i] = s.winners(x, p)
-			slices.SortFunc(v.hits[i], func(a, b Hit) int { return strings.Compare(string(a.Account), string(b.Account)) })
+			slices.SortFunc(v.hits[i], func(a, b mapping.Hit) int { return strings.Compare(string(a.Account), string(b.Account)) })
 			any = any || len(v.hits[i]) > 0
 		}
 		if !any {
@@ -97,27 +97,6 @@ func (s *Service) rowsOf(ctx context.Context, people []visited, rows map[userID]
 		rows[userID{row.Person, row.Account}] = row
 	}
 	return nil
-}
-
-// wants tells whether a group matters to any mapping. It lets through what try would look at, and may let through more.
-func (x *index) wants(g directory.Group) bool {
-	if g.ID != "" && len(x.byGroupID[g.ID]) > 0 {
-		return true
-	}
-	if len(x.byGroupDN) > 0 {
-		// Not x.normalDN: its memory is for the few groups of people who sign in, not for all there are.
-		if dn, err := directory.NormalDN(g.DN); err == nil && len(x.byGroupDN[dn]) > 0 {
-			return true
-		}
-	}
-	fitting := map[int]bool{}
-	x.onGroups.collect(g.Name, fitting)
-	for i := range fitting {
-		if _, err := x.rules[i].pattern.Match(g.Name); !errors.Is(err, ErrNoMatch) {
-			return true
-		}
-	}
-	return false
 }
 
 // fate is what has become of a person, as a walk saw it.
@@ -214,8 +193,8 @@ func (s *Service) eachRow(ctx context.Context, states []store.State, visit func(
 }
 
 // shut tells whether a client account is closed at Constant Contact, and by which status.
-func (s *Service) shut(x *index, id store.AccountID) (status string, is bool) {
-	status = x.accounts[id].BillingStatus
+func (s *Service) shut(x *mapping.Index, id store.AccountID) (status string, is bool) {
+	status = x.Account(id).BillingStatus
 	return status, s.closed[strings.ToLower(status)]
 }
 

@@ -15,6 +15,7 @@ import (
 	"ssobridge/idp/directory"
 	"ssobridge/partnerapi"
 	"ssobridge/provisioning"
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 	"ssobridge/store/storetest"
 )
@@ -106,10 +107,10 @@ func (w *planWorld) accounts(all ...store.Account) {
 // maps adds a mapping of a group.
 func (w *planWorld) maps(name string, account store.AccountID, role store.Role) store.Mapping {
 	w.tb.Helper()
-	return w.add(provisioning.MappingSpec{Group: group(name), Account: string(account), Role: string(role)})
+	return w.add(mapping.Spec{Group: group(name), Account: string(account), Role: string(role)})
 }
 
-func (w *planWorld) add(spec provisioning.MappingSpec) store.Mapping {
+func (w *planWorld) add(spec mapping.Spec) store.Mapping {
 	w.tb.Helper()
 	m, err := w.AddMapping(context.Background(), spec)
 	if err != nil {

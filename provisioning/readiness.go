@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
@@ -24,18 +25,18 @@ func (s *Service) Readiness(ctx context.Context, progress func(people int)) ([]G
 	if err != nil {
 		return nil, Forecast{}, fmt.Errorf("tell who is ready: %w", err)
 	}
-	all := make([]GroupReadiness, len(x.rules))
-	at := make(map[int64]*GroupReadiness, len(x.rules))
-	for i, r := range x.rules {
-		all[i].Mapping = r.mapping
-		at[r.mapping.ID] = &all[i]
+	all := make([]GroupReadiness, 0, x.Len())
+	at := make(map[int64]*GroupReadiness, x.Len())
+	for m := range x.Mappings() {
+		all = append(all, GroupReadiness{Mapping: m})
+		at[m.ID] = &all[len(all)-1]
 	}
 	missing := 0
 	var noted func(people, groups int)
 	if progress != nil {
 		noted = func(people, _ int) { progress(people) }
 	}
-	_, err = s.walkPeople(ctx, []*index{x}, noted, nil, func(page []visited, rows map[userID]store.SSOUser) error {
+	_, err = s.walkPeople(ctx, []*mapping.Index{x}, noted, nil, func(page []visited, rows map[userID]store.SSOUser) error {
 		for _, v := range page {
 			for _, h := range v.hits[0] {
 				row, there := rows[userID{store.PersonID(v.person.ID), h.Account}]

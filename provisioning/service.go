@@ -13,6 +13,7 @@ import (
 
 	"ssobridge/idp/directory"
 	"ssobridge/partnerapi"
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
@@ -74,9 +75,9 @@ type Service struct {
 	people   Directory
 
 	provider     string
-	externalID   Template
-	loginName    Template
-	contactEmail Template
+	externalID   mapping.Template
+	loginName    mapping.Template
+	contactEmail mapping.Template
 
 	workers   int
 	perSecond float64
@@ -97,7 +98,7 @@ type Service struct {
 	now    func() time.Time
 	log    *slog.Logger
 
-	indexed  atomic.Pointer[index]
+	indexed  atomic.Pointer[indexed]
 	indexing sync.Mutex
 
 	directoryFault func(error) string
@@ -112,7 +113,7 @@ type Service struct {
 	refreshedAt time.Time     // guarded by refreshing
 }
 
-// New checks the options and starts nothing. All faults in templates are reported together, each a *FieldError that names the
+// New checks the options and starts nothing. All faults in templates are reported together, each a *InputError that names the
 // template's field.
 func New(o Options) (*Service, error) {
 	if o.Mappings == nil || o.Ledger == nil || o.Accounts == nil || o.Plans == nil || o.Budget == nil || o.Breaker == nil || o.Leases == nil || o.Audit == nil ||
@@ -198,29 +199,43 @@ func (s *Service) setDefaults() {
 // stops the start, not the first sign-in.
 func (s *Service) parseTemplates(o Options) error {
 	var faults []error
-	parse := func(field, text, preset string, into *Template, unique bool, never ...string) {
+	parse := func(field, text, preset string, into *mapping.Template, unique bool, never ...string) {
 		if text == "" {
 			text = preset
 		}
-		t, err := ParseTemplate(text)
+		t, err := mapping.ParseTemplate(text)
 		switch {
 		case err != nil:
-			faults = append(faults, &FieldError{field, err.Error(), "use literals and " + knownPlaceholders})
-		case t.uses(never...):
-			faults = append(faults, &FieldError{field, fmt.Sprintf("template %q uses {%s}, which is not known yet when it is filled in", text, strings.Join(never, "} or {")), "take another placeholder"})
-		case unique && !t.canBeUnique() && (field != "login_name" || !t.uses("external_id")):
-			faults = append(faults, &FieldError{field, fmt.Sprintf("template %q gives several people, or one person in several client accounts, the same value", text), "use {key}, or one of {person_id}, {login}, {mail} together with {account}; the default is " + preset})
+			faults = append(faults, &InputError{
+				Field: field, Fault: err.Error(),
+				Fix: "use literals and " + mapping.Placeholders,
+			})
+		case t.Uses(never...):
+			faults = append(faults, &InputError{
+				Field: field,
+				Fault: fmt.Sprintf("template %q uses {%s}, which is not known yet when it is filled in", text, strings.Join(never, "} or {")),
+				Fix:   "take another placeholder",
+			})
+		case unique && !t.CanBeUnique() && (field != "login_name" || !t.Uses("external_id")):
+			faults = append(faults, &InputError{
+				Field: field,
+				Fault: fmt.Sprintf("template %q gives several people, or one person in several client accounts, the same value", text),
+				Fix:   "use {key}, or one of {person_id}, {login}, {mail} together with {account}; the default is " + preset,
+			})
 		}
 		*into = t
 	}
-	parse("external_id", o.ExternalID, DefaultExternalID, &s.externalID, true, "external_id", "login_name")
-	if !o.AllowMutableExternalID && len(faults) == 0 && !s.externalID.uses("person_id", "key") {
+	parse("external_id", o.ExternalID, mapping.DefaultExternalID, &s.externalID, true, "external_id", "login_name")
+	if !o.AllowMutableExternalID && len(faults) == 0 && !s.externalID.Uses("person_id", "key") {
 		// Who can change the attribute, or gets a login that somebody had before, would be signed in as that user.
-		faults = append(faults, &FieldError{"external_id", fmt.Sprintf("template %q does not contain the person's immutable id", s.externalID),
-			"use {person_id} or {key}; if the attribute never changes and is never given to somebody else, set allow_mutable_external_id: true"})
+		faults = append(faults, &InputError{
+			Field: "external_id",
+			Fault: fmt.Sprintf("template %q does not contain the person's immutable id", s.externalID),
+			Fix:   "use {person_id} or {key}; if the attribute never changes and is never given to somebody else, set allow_mutable_external_id: true",
+		})
 	}
-	parse("login_name", o.LoginName, DefaultLoginName, &s.loginName, true, "login_name")
-	parse("contact_email", o.ContactEmail, DefaultContactEmail, &s.contactEmail, false)
+	parse("login_name", o.LoginName, mapping.DefaultLoginName, &s.loginName, true, "login_name")
+	parse("contact_email", o.ContactEmail, mapping.DefaultContactEmail, &s.contactEmail, false)
 	if len(faults) == 0 {
 		faults = append(faults, s.trySample()...)
 	}
@@ -234,17 +249,19 @@ func (s *Service) trySample() []error {
 		ID: "01234567-89ab-cdef-0123-456789abcdef", Login: "jdoe", Mail: "j.doe@example.com", FirstName: "Jo", LastName: "Doe",
 		Attributes: map[string][]string{},
 	}
-	for _, t := range []Template{s.externalID, s.loginName, s.contactEmail} {
-		for _, part := range t.parts {
-			if part.attribute != "" {
-				p.Attributes[part.attribute] = []string{p.Mail}
-			}
+	for _, t := range []mapping.Template{s.externalID, s.loginName, s.contactEmail} {
+		for _, name := range t.Attributes() {
+			p.Attributes[name] = []string{p.Mail}
 		}
 	}
 	_, err := s.Body(p, Assignment{Account: "a07e1lxqqqo0", Role: store.AccountManager})
 	var field *partnerapi.FieldError
 	if errors.As(err, &field) {
-		return []error{&FieldError{field.Field, fmt.Sprintf("for a usual person (id of 36 characters, account id of 12): %s", field.Fault), "shorten or change its template"}}
+		return []error{&InputError{
+			Field: field.Field,
+			Fault: fmt.Sprintf("for a usual person (id of 36 characters, account id of 12): %s", field.Fault),
+			Fix:   "shorten or change its template",
+		}}
 	}
 	if err != nil {
 		return []error{err}
@@ -252,12 +269,5 @@ func (s *Service) trySample() []error {
 	return nil
 }
 
-// FieldError says which field of an input is at fault, how, and what would mend it. It is written for the admin who gave the input.
-type FieldError struct {
-	Field string
-	Fault string
-	Mend  string
-}
-
-// Error names field and fault; Mend is for a hint beside it.
-func (e *FieldError) Error() string { return e.Field + ": " + e.Fault }
+// InputError is the fault of one field of an input.
+type InputError = mapping.InputError

@@ -30,7 +30,7 @@ type lineFaults []error
 
 func (f *lineFaults) add(line int, field, fault, mend string) {
 	if len(*f) < maxLineFaults {
-		*f = append(*f, &FieldError{fmt.Sprintf("line %d, %s", line, field), fault, mend})
+		*f = append(*f, &InputError{Field: fmt.Sprintf("line %d, %s", line, field), Fault: fault, Fix: mend})
 	}
 }
 
@@ -47,7 +47,7 @@ func readTable(r io.Reader, limits tableLimits, known []string, faults *lineFaul
 	case bytes.Equal(start, []byte("\xef\xbb\xbf")):
 		_, _ = in.Discard(3) // they are there
 	case bytes.HasPrefix(start, []byte("\xff\xfe")), bytes.HasPrefix(start, []byte("\xfe\xff")):
-		return &FieldError{"file", "is UTF-16 text", "save it as CSV in UTF-8"}
+		return &InputError{Field: "file", Fault: "is UTF-16 text", Fix: "save it as CSV in UTF-8"}
 	case err != nil && !errors.Is(err, io.EOF):
 		return fmt.Errorf("read the file: %w", err)
 	}
@@ -80,7 +80,10 @@ func readTable(r io.Reader, limits tableLimits, known []string, faults *lineFaul
 		}
 		line, _ := rows.FieldPos(0)
 		if n++; n > limits.lines {
-			return &FieldError{"file", fmt.Sprintf("has more than %d lines", limits.lines), "split it"}
+			return &InputError{
+				Field: "file", Fault: fmt.Sprintf("has more than %d lines", limits.lines),
+				Fix: "split it",
+			}
 		}
 		if readCells(line, columns, record, row, faults) && !visit(line, row) {
 			return nil
@@ -93,7 +96,10 @@ func readTable(r io.Reader, limits tableLimits, known []string, faults *lineFaul
 func readHeader(rows *csv.Reader, known []string) ([]string, error) {
 	record, err := rows.Read()
 	if errors.Is(err, io.EOF) {
-		return nil, &FieldError{"file", "is empty", "begin it with a header line, such as: login,account,external_id"}
+		return nil, &InputError{
+			Field: "file", Fault: "is empty",
+			Fix: "begin it with a header line, such as: login,account,external_id",
+		}
 	}
 	if err != nil {
 		return nil, fileFault(err)
@@ -118,9 +124,12 @@ func fileFault(err error) error {
 	var broken *csv.ParseError
 	switch {
 	case errors.Is(err, errTooLarge):
-		return &FieldError{"file", err.Error(), "split it"}
+		return &InputError{Field: "file", Fault: err.Error(), Fix: "split it"}
 	case errors.As(err, &broken):
-		return &FieldError{fmt.Sprintf("line %d, quotes", broken.Line), broken.Err.Error(), `put a cell with quotes in it into quotes, and double those inside: "the ""best"" shop"`}
+		return &InputError{
+			Field: fmt.Sprintf("line %d, quotes", broken.Line), Fault: broken.Err.Error(),
+			Fix: `put a cell with quotes in it into quotes, and double those inside: "the ""best"" shop"`,
+		}
 	}
 	return fmt.Errorf("read the file: %w", err)
 }

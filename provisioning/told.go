@@ -32,7 +32,7 @@ var (
 )
 
 // ReadTold reads CSV with a header line (person_id or login, account, and optionally external_id, login_name, role, state; in any order), at
-// most 200,000 lines and 64 MiB. Faults are joined *FieldErrors with the line in Field, at most 100.
+// most 200,000 lines and 64 MiB. Faults are joined *InputErrors with the line in Field, at most 100.
 //
 // Spaces around a cell do not count, save in external_id, which is compared byte for byte. With person_id and login, person_id counts. The further
 // columns of an export are read over; any other column is refused, since a misspelt one would be left out in silence.

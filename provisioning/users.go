@@ -42,7 +42,7 @@ func (s *Service) ResumeUser(ctx context.Context, k store.UserKey, actor string)
 	return nil
 }
 
-// RetryUsers puts rows of the filter (default: refused, conflict, unknown and waiting ones; assumed ones where the filter names that state, and a person or an account: else it is a *FieldError) at the head of their class and wakes the worker; it returns how many.
+// RetryUsers puts rows of the filter (default: refused, conflict, unknown and waiting ones; assumed ones where the filter names that state, and a person or an account: else it is a *InputError) at the head of their class and wakes the worker; it returns how many.
 // Its Limit does not count. Rows go as class retry, since nobody waits for what an admin tries again; those for whom somebody does stay before them.
 func (s *Service) RetryUsers(ctx context.Context, f store.UserFilter, actor string) (int, error) {
 	if len(f.States) == 0 {
@@ -50,7 +50,10 @@ func (s *Service) RetryUsers(ctx context.Context, f store.UserFilter, actor stri
 	}
 	if slices.Contains(f.States, store.Assumed) && f.Person == "" && f.Account == "" {
 		// Each is a call, and after a restore there can be thousands.
-		return 0, fmt.Errorf("retry SSO users: %w", &FieldError{"state", "assumed says neither who nor where", "name the person or the account"})
+		return 0, fmt.Errorf("retry SSO users: %w", &InputError{
+			Field: "state", Fault: "assumed says neither who nor where",
+			Fix: "name the person or the account",
+		})
 	}
 	f.Limit = 1000
 	n := 0
@@ -93,7 +96,7 @@ func (s *Service) RetryUsers(ctx context.Context, f store.UserFilter, actor stri
 // WorkDone ticks manual work off. ErrNotFound of the store: no such work is open.
 func (s *Service) WorkDone(ctx context.Context, k store.UserKey, kind, actor string) error {
 	if kind != store.ItemLeaver && kind != store.ItemDrift {
-		return &FieldError{"kind", fmt.Sprintf("%.40q is not known", kind), "give leaver or drift"}
+		return &InputError{Field: "kind", Fault: fmt.Sprintf("%.40q is not known", kind), Fix: "give leaver or drift"}
 	}
 	event := s.userEvent("work-done", k, actor)
 	event.Reason = kind
@@ -111,7 +114,10 @@ func (s *Service) SetHold(ctx context.Context, reason, actor string) error {
 	case "":
 		event.Action = "release"
 	default:
-		return &FieldError{"reason", fmt.Sprintf("%.40q is not known", reason), "give admin or ledger-lost"}
+		return &InputError{
+			Field: "reason", Fault: fmt.Sprintf("%.40q is not known", reason),
+			Fix: "give admin or ledger-lost",
+		}
 	}
 	if err := s.ledger.SetHold(ctx, reason, event); err != nil {
 		return fmt.Errorf("%s creations: %w", event.Action, err)

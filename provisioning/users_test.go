@@ -100,7 +100,7 @@ func TestRetryAssumedUsers(t *testing.T) {
 	if n, err := w.RetryUsers(t.Context(), store.UserFilter{Account: harbour}, "admin:test"); err != nil || n != 0 {
 		t.Errorf("unasked: got %d, %v, want none", n, err)
 	}
-	var fault *provisioning.FieldError
+	var fault *provisioning.InputError
 	if n, err := w.RetryUsers(t.Context(), store.UserFilter{States: []store.State{store.Assumed}}, "admin:test"); !errors.As(err, &fault) || fault.Field != "state" || n != 0 {
 		t.Errorf("of everybody: got %d, %v", n, err)
 	}

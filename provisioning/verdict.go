@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"ssobridge/idp/directory"
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
@@ -19,7 +20,7 @@ const leftToSignIn = "at_sign_in"
 
 // verdict is what a plan says of one person in one client account: a kind of item, or "" where nothing is to be done, or it is being done. row is theirs in the
 // ledger, if it is there. It follows decide: whom decide would create is a creation, or left to the sign-in; whom it would refuse though mapped is blocked.
-func (s *Service) verdict(x *index, p directory.Entry, h Hit, row store.SSOUser, there bool) (kind, why string) {
+func (s *Service) verdict(x *mapping.Index, p directory.Entry, h mapping.Hit, row store.SSOUser, there bool) (kind, why string) {
 	if status, closed := s.shut(x, h.Account); closed {
 		if there {
 			return "", "" // nothing could be changed in it, by call or by hand
@@ -39,7 +40,7 @@ func (s *Service) verdict(x *index, p directory.Entry, h Hit, row store.SSOUser,
 			return store.ItemBlocked, fmt.Sprintf("the SSO user is the owner of account %s, but mapping %d gives role %s only; "+
 				"remove that mapping or map the person as owner with a lower priority number", h.Account, h.Mapping.ID, h.Role)
 		case row.Role != h.Role:
-			return store.ItemDrift, fmt.Sprintf("%s; Constant Contact was told %s", h.reason(), row.Role)
+			return store.ItemDrift, fmt.Sprintf("%s; Constant Contact was told %s", h.Reason(), row.Role)
 		}
 		return "", ""
 	case store.Conflict, store.Refused:
@@ -49,7 +50,7 @@ func (s *Service) verdict(x *index, p directory.Entry, h Hit, row store.SSOUser,
 }
 
 // missing is the verdict on somebody without a row.
-func (s *Service) missing(p directory.Entry, h Hit) (kind, why string) {
+func (s *Service) missing(p directory.Entry, h mapping.Hit) (kind, why string) {
 	if h.Role == store.Owner {
 		return store.ItemBlocked, fmt.Sprintf("mapping %d gives role owner, but no external_id of the owner was told", h.Mapping.ID)
 	}
@@ -57,9 +58,9 @@ func (s *Service) missing(p directory.Entry, h Hit) (kind, why string) {
 		return store.ItemBlocked, err.Error()
 	}
 	if h.Mapping.AtSignIn {
-		return leftToSignIn, h.reason()
+		return leftToSignIn, h.Reason()
 	}
-	return store.ItemCreate, h.reason()
+	return store.ItemCreate, h.Reason()
 }
 
 // toldOwner tells a user that an admin told to be the account owner's.
@@ -68,20 +69,8 @@ func toldOwner(row store.SSOUser) bool { return row.Role == store.Owner && row.A
 // usable tells whether a row's user can sign in.
 func usable(row store.SSOUser) bool { return row.State == store.Active || row.State == store.Assumed }
 
-// reason says by which mapping and group a person has an assignment.
-func (h Hit) reason() string {
-	text := "a new mapping"
-	if h.Mapping.ID != 0 {
-		text = fmt.Sprintf("mapping %d", h.Mapping.ID)
-	}
-	if h.Group.DN != "" {
-		text += ", group " + h.Group.DN
-	}
-	return text + ": " + h.Why
-}
-
 // item is a line of a plan about a person whom the walk has seen.
-func item(kind string, p directory.Entry, h Hit, row store.SSOUser, why string) store.PlanItem {
+func item(kind string, p directory.Entry, h mapping.Hit, row store.SSOUser, why string) store.PlanItem {
 	i := store.PlanItem{
 		Kind: kind, Person: store.PersonID(p.ID), Login: bounded(p.Login, shownName), Name: nameOf(p.FirstName, p.LastName),
 		Account: h.Account, Role: h.Role, Mapping: h.Mapping.ID, Why: bounded(why, shownWhy), State: store.ItemOpen,

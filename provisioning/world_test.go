@@ -20,6 +20,7 @@ import (
 	"ssobridge/partnerapi"
 	"ssobridge/partnerapi/sandbox"
 	"ssobridge/provisioning"
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 	"ssobridge/store/storetest"
 )
@@ -360,10 +361,10 @@ func wanting(a store.AccountID) func(*provisioning.Question) {
 // mapGroup maps a group of the directory with role account_manager.
 func (w *world) mapGroup(g directory.Group, account store.AccountID) store.Mapping {
 	w.tb.Helper()
-	return w.add(provisioning.MappingSpec{Group: g, Account: string(account), Role: "account_manager"})
+	return w.add(mapping.Spec{Group: g, Account: string(account), Role: "account_manager"})
 }
 
-func (w *world) add(spec provisioning.MappingSpec) store.Mapping {
+func (w *world) add(spec mapping.Spec) store.Mapping {
 	w.tb.Helper()
 	spec.Actor = "admin:test"
 	m, err := w.AddMapping(w.tb.Context(), spec)

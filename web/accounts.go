@@ -191,7 +191,7 @@ func (k *console) createAccount(r *consoleRequest) error {
 	done, err := k.Provisioning.CreateAccount(r.ctx(), order, r.actor())
 	switch {
 	case errors.Is(err, store.ErrConflict):
-		return k.accountFault(r, &provisioning.FieldError{Field: "login_name", Fault: r.text("accounts.again")},
+		return k.accountFault(r, &provisioning.InputError{Field: "login_name", Fault: r.text("accounts.again")},
 			func(f form) error { return k.showNewAccount(r, http.StatusConflict, f, "") })
 	case err != nil:
 		return k.orderFault(r, err)
@@ -201,7 +201,7 @@ func (k *console) createAccount(r *consoleRequest) error {
 
 func (k *console) orderFault(r *consoleRequest, err error) error {
 	if text := k.DirectoryFault(err); text != "" {
-		err = errors.Join(&provisioning.FieldError{Field: "owner", Fault: text}, err)
+		err = errors.Join(&provisioning.InputError{Field: "owner", Fault: text}, err)
 	}
 	return k.accountFault(r, err, func(f form) error { return k.showNewAccount(r, http.StatusUnprocessableEntity, f, "") })
 }
@@ -223,7 +223,7 @@ func (k *console) retryAccount(r *consoleRequest) error {
 	var account store.AccountID
 	if text := store.TrimBlanks(r.form["account"]); text != "" {
 		if account, err = k.accountNamed(r, text); err != nil {
-			return k.accountFault(r, &provisioning.FieldError{Field: "", Fault: r.text("accounts.badid")},
+			return k.accountFault(r, &provisioning.InputError{Field: "", Fault: r.text("accounts.badid")},
 				func(f form) error { return k.showAccounts(r, http.StatusUnprocessableEntity, fields{}, f) })
 		}
 	}
@@ -348,7 +348,7 @@ func (k *console) setAccountFactor(r *consoleRequest) error {
 		if word := r.form["policy"]; word != "default" {
 			var err error
 			if policy, err = idp.ParseFactorPolicy(word); err != nil {
-				return &provisioning.FieldError{Field: "policy", Fault: r.text("accounts.factor.choose")}
+				return &provisioning.InputError{Field: "policy", Fault: r.text("accounts.factor.choose")}
 			}
 		}
 		return k.Provider.Factors().SetPolicy(r.ctx(), a.ID, policy, r.event("", ""))
@@ -358,13 +358,13 @@ func (k *console) setAccountFactor(r *consoleRequest) error {
 func (k *console) setAccountPlan(r *consoleRequest) error {
 	return k.onAccount(r, "plan", func(a store.Account) error {
 		if !slices.Contains(provisioning.PlanTypes, r.form["plan"]) {
-			return &provisioning.FieldError{Field: "plan", Fault: r.text("accounts.plan.choose")}
+			return &provisioning.InputError{Field: "plan", Fault: r.text("accounts.plan.choose")}
 		}
 		c := provisioning.PlanChange{PlanType: r.form["plan"]}
 		if text := r.form["billing_day"]; text != "" {
 			day, err := strconv.Atoi(text)
 			if err != nil || day < 1 || day > 31 {
-				return &provisioning.FieldError{Field: "billing_day", Fault: r.text("accounts.day.range")}
+				return &provisioning.InputError{Field: "billing_day", Fault: r.text("accounts.day.range")}
 			}
 			c.BillingDayOfMonth = day
 		}
@@ -377,20 +377,20 @@ func (k *console) setAccountPlan(r *consoleRequest) error {
 func (k *console) cancelAccount(r *consoleRequest) error {
 	return k.onAccount(r, "cancelled", func(a store.Account) error {
 		if r.form["typed"] != string(a.ID) {
-			return &provisioning.FieldError{Field: "typed", Fault: r.text("accounts.typed")}
+			return &provisioning.InputError{Field: "typed", Fault: r.text("accounts.typed")}
 		}
 		o := provisioning.Cancellation{}
 		if text := r.form["reason_id"]; text != "" {
 			id, err := strconv.Atoi(text)
 			if err != nil || !slices.Contains(provisioning.CancelReasons, id) {
-				return &provisioning.FieldError{Field: "reason_id", Fault: r.text("accounts.reason.choose")}
+				return &provisioning.InputError{Field: "reason_id", Fault: r.text("accounts.reason.choose")}
 			}
 			o.ReasonID = id
 		}
 		if text := r.form["effective_date"]; text != "" {
 			at, err := time.Parse(time.DateOnly, text)
 			if err != nil {
-				return &provisioning.FieldError{Field: "effective_date", Fault: r.text("accounts.date.bad")}
+				return &provisioning.InputError{Field: "effective_date", Fault: r.text("accounts.date.bad")}
 			}
 			o.EffectiveDate = at
 		}
@@ -475,7 +475,7 @@ func (k *console) unsubscribe(r *consoleRequest) error {
 			UpdateSource:   r.form["source"], OptOutReason: strings.TrimSpace(r.form["opt_out_reason"]),
 		}
 		if len(u.EmailAddresses) == 0 {
-			return &provisioning.FieldError{Field: "addresses", Fault: r.text("accounts.unsubscribe.none")}
+			return &provisioning.InputError{Field: "addresses", Fault: r.text("accounts.unsubscribe.none")}
 		}
 		_, err := k.Provisioning.Unsubscribe(r.ctx(), a.ID, u, r.actor())
 		return err
@@ -491,7 +491,7 @@ func (k *console) callAccount(r *consoleRequest) error {
 	}
 	refuse := func(err error) error {
 		if errors.Is(err, provisioning.ErrNotAllowed) {
-			err = &provisioning.FieldError{Field: "path", Fault: r.text("accounts.call.refused")}
+			err = &provisioning.InputError{Field: "path", Fault: r.text("accounts.call.refused")}
 		}
 		return k.accountFault(r, err, func(f form) error { return k.showAccount(r, http.StatusUnprocessableEntity, a, f) })
 	}
@@ -502,15 +502,15 @@ func (k *console) callAccount(r *consoleRequest) error {
 		}
 		key, value, ok := strings.Cut(line, "=")
 		if !ok || key == "" {
-			return refuse(&provisioning.FieldError{Field: "query", Fault: r.text("accounts.call.badquery")})
+			return refuse(&provisioning.InputError{Field: "query", Fault: r.text("accounts.call.badquery")})
 		}
 		o.Query = append(o.Query, provisioning.OperationParam{Key: key, Value: value})
 	}
 	switch {
 	case !slices.Contains(provisioning.OperationMethods, o.Method):
-		return refuse(&provisioning.FieldError{Field: "method", Fault: r.text("accounts.call.badmethod")})
+		return refuse(&provisioning.InputError{Field: "method", Fault: r.text("accounts.call.badmethod")})
 	case o.Method != http.MethodGet && r.form["writes"] != "1":
-		return refuse(&provisioning.FieldError{Field: "writes", Fault: r.text("accounts.call.tick")})
+		return refuse(&provisioning.InputError{Field: "writes", Fault: r.text("accounts.call.tick")})
 	}
 	answer, err := k.Provisioning.CallAccount(r.ctx(), a.ID, o, r.actor())
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"ssobridge/idp"
 	"ssobridge/idp/directory"
 	"ssobridge/provisioning"
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
@@ -24,20 +25,20 @@ type MappingInput struct {
 	GroupBase                                     string // of GroupPattern
 	Account, Role                                 string
 	Priority                                      int
-	Create                                        string // provisioning.CreateInAdvance (or "") or CreateAtSignIn
+	Create                                        string // mapping.CreateInAdvance (or "") or CreateAtSignIn
 }
 
 // MappingFiles looks up what a mapping names, and reads and writes whole sets, by the
 // functions of the commands. Fault puts a refusal into a sentence; "" for another error.
 type MappingFiles interface {
-	Spec(ctx context.Context, in MappingInput) (provisioning.MappingSpec, error)
+	Spec(ctx context.Context, in MappingInput) (mapping.Spec, error)
 	// Base looks up the base of a pattern of group names, as Spec does.
 	Base(ctx context.Context, written string) (string, error)
 	// Replaced lists, by number, the mappings whose group's DN belongs to another group now: that one.
 	Replaced(ctx context.Context, list []store.Mapping) (map[int64]directory.Group, error)
 	// AcceptGroup lets that group take the place of the mapped one, if it still has this id.
 	AcceptGroup(ctx context.Context, m store.Mapping, id, actor string) error
-	Parse(ctx context.Context, data []byte, actor string) ([]provisioning.MappingSpec, error)
+	Parse(ctx context.Context, data []byte, actor string) ([]mapping.Spec, error)
 	Export(ctx context.Context, w io.Writer) error
 	Fault(err error) string
 }
@@ -71,7 +72,7 @@ type mappingRow struct {
 }
 
 func rowOf(m store.Mapping) mappingRow {
-	return mappingRow{Mapping: m, Who: provisioning.Who(m), Risk: provisioning.Risk(m)}
+	return mappingRow{Mapping: m, Who: mapping.Describe(m), Risk: mapping.Risk(m)}
 }
 
 // nameBaseless says of the patterns among the rows that have no group base when they stop. Shown to an administrator, who can give
@@ -81,7 +82,7 @@ func (k *console) nameBaseless(r *consoleRequest, rows []mappingRow) error {
 	for _, row := range rows {
 		list = append(list, row.Mapping)
 	}
-	var ends map[int64]provisioning.Stop
+	var ends map[int64]mapping.Stop
 	var err error
 	if r.may(idp.Admin) {
 		ends, err = k.Provisioning.NamePatterns(r.ctx(), list, store.NoticeInConsole, r.actor())
@@ -90,7 +91,7 @@ func (k *console) nameBaseless(r *consoleRequest, rows []mappingRow) error {
 	}
 	for i := range rows {
 		if stop, ok := ends[rows[i].ID]; ok {
-			rows[i].Stop = provisioning.StopText(stop)
+			rows[i].Stop = mapping.StopText(stop)
 		}
 	}
 	return err
@@ -145,7 +146,7 @@ type effectsView struct {
 
 const shownEffects = 100
 
-func (k *console) effects(r *consoleRequest, change provisioning.MappingChange) (*effectsView, error) {
+func (k *console) effects(r *consoleRequest, change mapping.Change) (*effectsView, error) {
 	v := &effectsView{}
 	for _, m := range change.Add {
 		v.Add = append(v.Add, rowOf(m))
@@ -196,7 +197,7 @@ func (k *console) mappingView(r *consoleRequest, f form) (newMappingView, error)
 
 func (k *console) newMapping(r *consoleRequest) error {
 	values := fields{
-		"group": cut(r.QueryParam("group"), 1024), "account": cut(r.QueryParam("account"), 100), "kind": "group", "create": provisioning.CreateInAdvance,
+		"group": cut(r.QueryParam("group"), 1024), "account": cut(r.QueryParam("account"), 100), "kind": "group", "create": mapping.CreateInAdvance,
 	}
 	f, err := r.newForm(values, nil)
 	if err != nil {
@@ -262,7 +263,7 @@ func (k *console) groupMembers(r *consoleRequest) error {
 }
 
 // mappingSpec is what the form asks for.
-func (k *console) mappingSpec(r *consoleRequest) (provisioning.MappingSpec, error) {
+func (k *console) mappingSpec(r *consoleRequest) (mapping.Spec, error) {
 	in := MappingInput{Account: strings.TrimSpace(r.form["account"]), Role: r.form["role"], Create: r.form["create"]}
 	switch r.form["kind"] {
 	case "group":
@@ -276,12 +277,12 @@ func (k *console) mappingSpec(r *consoleRequest) (provisioning.MappingSpec, erro
 		in.Person = strings.TrimSpace(r.form["person"])
 	}
 	if in.Group == "" && in.GroupPattern == "" && in.AttributePattern == "" && in.Person == "" {
-		return provisioning.MappingSpec{}, &provisioning.FieldError{Field: "group", Fault: r.text("mappings.nobody")}
+		return mapping.Spec{}, &provisioning.InputError{Field: "group", Fault: r.text("mappings.nobody")}
 	}
 	if text := strings.TrimSpace(r.form["priority"]); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 {
-			return provisioning.MappingSpec{}, &provisioning.FieldError{Field: "priority", Fault: r.text("mappings.badpriority")}
+			return mapping.Spec{}, &provisioning.InputError{Field: "priority", Fault: r.text("mappings.badpriority")}
 		}
 		in.Priority = n
 	}
@@ -349,7 +350,7 @@ func (k *console) addMapping(r *consoleRequest) error {
 	if err != nil {
 		return refuse(err)
 	}
-	seen := fingerprint(fmt.Appendf(nil, "%s|%s|%s|%s|%s|%s|%d|%t", provisioning.Who(m), m.GroupID, m.Person, m.Account, m.Role, spec.ExternalID, m.Priority, m.AtSignIn))
+	seen := fingerprint(fmt.Appendf(nil, "%s|%s|%s|%s|%s|%s|%d|%t", mapping.Describe(m), m.GroupID, m.Person, m.Account, m.Role, spec.ExternalID, m.Priority, m.AtSignIn))
 	if r.form["seen"] == seen {
 		spec.Priority = m.Priority
 		added, err := k.Provisioning.AddMapping(r.ctx(), spec)
@@ -362,7 +363,7 @@ func (k *console) addMapping(r *consoleRequest) error {
 	if err != nil {
 		return err
 	}
-	effects, err := k.effects(r, provisioning.MappingChange{Add: []store.Mapping{m}, Keep: kept})
+	effects, err := k.effects(r, mapping.Change{Add: []store.Mapping{m}, Keep: kept})
 	if err != nil {
 		return refuse(err)
 	}
@@ -423,7 +424,7 @@ func (k *console) showMapping(r *consoleRequest, status int, f form, effects *ef
 		return err
 	}
 	for _, h := range history {
-		v.History = append(v.History, versionRow{h, provisioning.Who(h.State)})
+		v.History = append(v.History, versionRow{h, mapping.Describe(h.State)})
 	}
 	m, err := k.Provisioning.Mapping(r.ctx(), id)
 	switch {
@@ -444,7 +445,7 @@ func (k *console) showMapping(r *consoleRequest, status int, f form, effects *ef
 		v.Mapping = rows[0]
 	}
 	if v.Form.Values == nil {
-		v.Form.Values = fields{"account": string(m.Account), "role": string(m.Role), "priority": strconv.Itoa(m.Priority), "create": provisioning.Creates(m)}
+		v.Form.Values = fields{"account": string(m.Account), "role": string(m.Role), "priority": strconv.Itoa(m.Priority), "create": mapping.Creates(m)}
 		if m.Kind == store.GroupPattern {
 			v.Form.Values["group_base"] = m.GroupDN
 		}
@@ -463,7 +464,7 @@ func (k *console) draftEdit(r *consoleRequest, id int64) (provisioning.MappingEd
 	case "exchange":
 		other, err := strconv.ParseInt(strings.TrimSpace(r.form["other"]), 10, 64)
 		if err != nil {
-			return provisioning.MappingEdit{}, &provisioning.FieldError{Field: "other", Fault: r.text("mappings.badother")}
+			return provisioning.MappingEdit{}, &provisioning.InputError{Field: "other", Fault: r.text("mappings.badother")}
 		}
 		return k.Provisioning.ExchangeMappings(r.ctx(), id, other)
 	case "remove":
@@ -483,7 +484,7 @@ func (k *console) draftEdit(r *consoleRequest, id int64) (provisioning.MappingEd
 	if err != nil {
 		return provisioning.MappingEdit{}, err
 	}
-	spec := provisioning.SpecOf(was)
+	spec := mapping.SpecOf(was)
 	if spec.Account != r.form["account"] {
 		spec.Account = strings.TrimSpace(r.form["account"])
 		spec.Unchecked = r.form["unchecked"] == "1"
@@ -492,7 +493,7 @@ func (k *console) draftEdit(r *consoleRequest, id int64) (provisioning.MappingEd
 	}
 	if base := strings.TrimSpace(r.form["group_base"]); was.Kind == store.GroupPattern && base != was.GroupDN {
 		if base == "" {
-			return provisioning.MappingEdit{}, &provisioning.FieldError{Field: "group_base", Fault: r.text("mappings.nobase")}
+			return provisioning.MappingEdit{}, &provisioning.InputError{Field: "group_base", Fault: r.text("mappings.nobase")}
 		}
 		if spec.GroupBase, err = k.MappingFiles.Base(r.ctx(), base); err != nil {
 			return provisioning.MappingEdit{}, &fieldFault{"group_base", err}
@@ -500,13 +501,13 @@ func (k *console) draftEdit(r *consoleRequest, id int64) (provisioning.MappingEd
 	}
 	spec.Role = r.form["role"]
 	switch r.form["create"] { // a form that an older page holds says nothing, and changes nothing
-	case provisioning.CreateInAdvance:
+	case mapping.CreateInAdvance:
 		spec.AtSignIn = false
-	case provisioning.CreateAtSignIn:
+	case mapping.CreateAtSignIn:
 		spec.AtSignIn = true
 	}
 	if spec.Priority, err = strconv.Atoi(strings.TrimSpace(r.form["priority"])); err != nil || spec.Priority < 1 {
-		return provisioning.MappingEdit{}, &provisioning.FieldError{Field: "priority", Fault: r.text("mappings.badpriority")}
+		return provisioning.MappingEdit{}, &provisioning.InputError{Field: "priority", Fault: r.text("mappings.badpriority")}
 	}
 	return k.Provisioning.EditMapping(r.ctx(), id, spec)
 }
@@ -574,7 +575,7 @@ func (k *console) mappingHistory(r *consoleRequest) error {
 	}
 	var rows []versionRow
 	for _, h := range history {
-		rows = append(rows, versionRow{h, provisioning.Who(h.State)})
+		rows = append(rows, versionRow{h, mapping.Describe(h.State)})
 	}
 	first, next := "", ""
 	if before > 0 {
@@ -659,7 +660,7 @@ func (k *console) importMappings(r *consoleRequest) error {
 		text += fmt.Sprintf("-%d|", m.ID)
 	}
 	for _, m := range change.Add {
-		text += fmt.Sprintf("+%s|%s|%s|%d|%t|%t", provisioning.Who(m), m.Account, m.Role, m.Priority, m.Off, m.AtSignIn)
+		text += fmt.Sprintf("+%s|%s|%s|%d|%t|%t", mapping.Describe(m), m.Account, m.Role, m.Priority, m.Off, m.AtSignIn)
 	}
 	if seen := fingerprint([]byte(text)); r.form["seen"] != seen {
 		effects, err := k.effects(r, change)

@@ -15,6 +15,7 @@ import (
 	"ssobridge/idp"
 	"ssobridge/idp/directory"
 	"ssobridge/provisioning"
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
@@ -89,7 +90,7 @@ type personView struct {
 }
 
 type personHit struct {
-	provisioning.Hit
+	mapping.Hit
 	Who string
 }
 

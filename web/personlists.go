@@ -6,6 +6,7 @@ import (
 
 	"ssobridge/idp/directory"
 	"ssobridge/provisioning"
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
@@ -38,7 +39,7 @@ func (k *console) listPerson(r *consoleRequest, v *personView, users []store.SSO
 	v.Find = found(r.QueryParam("find"))
 	fits := finder(v.Find)
 	var assignments []provisioning.Assignment
-	var hits []provisioning.Hit
+	var hits []mapping.Hit
 	if !v.Gone && v.Fault == "" {
 		var err error
 		if hits, assignments, err = k.Provisioning.ExplainAccess(r.ctx(), v.Entry); err != nil {
@@ -74,15 +75,15 @@ func (k *console) listPerson(r *consoleRequest, v *personView, users []store.SSO
 	v.FormerPart = v.listed(r, v.Own, "former", "people.former", len(former))
 	v.Former = cutPart(former, v.FormerPart.part)
 
-	var mapped []provisioning.Hit
+	var mapped []mapping.Hit
 	for _, h := range hits {
-		if v.Find == "" || fits(string(h.Account), h.Group.Name, h.Group.DN, provisioning.Who(h.Mapping)) {
+		if v.Find == "" || fits(string(h.Account), h.Group.Name, h.Group.DN, mapping.Describe(h.Mapping)) {
 			mapped = append(mapped, h)
 		}
 	}
 	v.HitsPart = v.listed(r, v.Own, "hits", "people.mappings", len(mapped))
 	for _, h := range cutPart(mapped, v.HitsPart.part) {
-		v.Hits = append(v.Hits, personHit{h, provisioning.Who(h.Mapping)})
+		v.Hits = append(v.Hits, personHit{h, mapping.Describe(h.Mapping)})
 	}
 
 	var groups []directory.Group

@@ -22,7 +22,7 @@ import (
 	"ssobridge/cmd/internal/sample"
 	"ssobridge/idp"
 	"ssobridge/partnerapi/sandbox"
-	"ssobridge/provisioning"
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
@@ -147,7 +147,7 @@ func (d *demo) fill(ctx context.Context) error {
 		return err
 	}
 	if len(mappings) == 0 {
-		_, err := d.parts.Provisioning.AddMapping(ctx, provisioning.MappingSpec{Pattern: "ctct-{account}-{role}", GroupBase: sample.GroupsDN, Actor: actor})
+		_, err := d.parts.Provisioning.AddMapping(ctx, mapping.Spec{Pattern: "ctct-{account}-{role}", GroupBase: sample.GroupsDN, Actor: actor})
 		if err != nil {
 			return fmt.Errorf("add the sample mapping: %w", err)
 		}

@@ -14,7 +14,7 @@ import (
 	"ssobridge/cmd/internal/config"
 	"ssobridge/idp"
 	"ssobridge/partnerapi"
-	"ssobridge/provisioning"
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
@@ -290,14 +290,14 @@ func checkMappings(ctx context.Context, r *report, p *Parts) {
 		r.fail("patterns without a group base", err, "")
 	}
 	for _, m := range list {
-		switch risk := provisioning.Risk(m); {
+		switch risk := mapping.Risk(m); {
 		case risk == "":
 		case m.Kind == store.GroupPattern && m.GroupDN != "":
 			r.ok(fmt.Sprintf("mapping %d", m.ID), risk)
 		case m.Kind == store.GroupPattern && ends[m.ID].Over:
-			r.fail(fmt.Sprintf("mapping %d", m.ID), "it has no group base: "+provisioning.StopText(ends[m.ID]), fmt.Sprintf("ssobridge mapping set %d --group-base DN", m.ID))
+			r.fail(fmt.Sprintf("mapping %d", m.ID), "it has no group base: "+mapping.StopText(ends[m.ID]), fmt.Sprintf("ssobridge mapping set %d --group-base DN", m.ID))
 		case m.Kind == store.GroupPattern:
-			r.warn(fmt.Sprintf("mapping %d", m.ID), risk+"; it has no group base: "+provisioning.StopText(ends[m.ID]), fmt.Sprintf("ssobridge mapping set %d --group-base DN", m.ID))
+			r.warn(fmt.Sprintf("mapping %d", m.ID), risk+"; it has no group base: "+mapping.StopText(ends[m.ID]), fmt.Sprintf("ssobridge mapping set %d --group-base DN", m.ID))
 		default:
 			r.warn(fmt.Sprintf("mapping %d", m.ID), risk, "")
 		}

@@ -9,7 +9,7 @@ import (
 	"ssobridge/idp"
 	"ssobridge/idp/directory"
 	"ssobridge/partnerapi"
-	"ssobridge/provisioning"
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 	"ssobridge/web"
 )
@@ -102,7 +102,7 @@ func (p *Parts) consolePreview(ctx context.Context, login, entityID string, acco
 type consoleMappings struct{ *Parts }
 
 // Spec looks up what a mapping names.
-func (p consoleMappings) Spec(ctx context.Context, in web.MappingInput) (provisioning.MappingSpec, error) {
+func (p consoleMappings) Spec(ctx context.Context, in web.MappingInput) (mapping.Spec, error) {
 	return p.mappingSpec(ctx, mappingInput{
 		Group: in.Group, GroupPattern: in.GroupPattern, GroupBase: in.GroupBase, AttributePattern: in.AttributePattern, Person: in.Person,
 		Account: in.Account, Role: in.Role, Priority: in.Priority, Create: in.Create,
@@ -125,7 +125,7 @@ func (p consoleMappings) AcceptGroup(ctx context.Context, m store.Mapping, id, a
 }
 
 // Parse reads a whole set.
-func (p consoleMappings) Parse(ctx context.Context, data []byte, actor string) ([]provisioning.MappingSpec, error) {
+func (p consoleMappings) Parse(ctx context.Context, data []byte, actor string) ([]mapping.Spec, error) {
 	return p.parseMappings(ctx, data, "the file", false, actor)
 }
 

@@ -36,8 +36,8 @@ func fieldMends(err error) []string {
 	switch e := err.(type) { //nolint:errorlint // walks the tree by itself, to find all of them
 	case nil:
 		return nil
-	case *provisioning.FieldError:
-		return []string{e.Field + ": " + e.Mend}
+	case *provisioning.InputError:
+		return []string{e.Field + ": " + e.Fix}
 	case interface{ Unwrap() error }:
 		return fieldMends(e.Unwrap())
 	case interface{ Unwrap() []error }:

@@ -15,6 +15,7 @@ import (
 	"ssobridge/idp"
 	"ssobridge/idp/directory"
 	"ssobridge/provisioning"
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
@@ -169,9 +170,9 @@ func (p *Parts) Explain(ctx context.Context, login string, what ExplainWhat) (Ex
 		return x, fmt.Errorf("explain the mappings: %w", err)
 	}
 	x.Person.Groups = shorten(&x, "groups", person.Groups, what.Limit)
-	hits = slices.DeleteFunc(hits, func(h provisioning.Hit) bool { return h.Account != "" && !what.of(h.Account) }) // a pattern that misses could give any
+	hits = slices.DeleteFunc(hits, func(h mapping.Hit) bool { return h.Account != "" && !what.of(h.Account) }) // a pattern that misses could give any
 	for _, h := range shorten(&x, "mappings", hits, what.Limit) {
-		x.Mappings = append(x.Mappings, ExplainedMapping{h.Mapping.ID, provisioning.Who(h.Mapping), h.Mapping.Priority, h.Hit, h.Why, h.Account, h.Role, provisioning.Creates(h.Mapping)})
+		x.Mappings = append(x.Mappings, ExplainedMapping{h.Mapping.ID, mapping.Describe(h.Mapping), h.Mapping.Priority, h.Hit, h.Why, h.Account, h.Role, mapping.Creates(h.Mapping)})
 	}
 	rows, err := p.Store.Ledger().Person(ctx, store.PersonID(person.ID))
 	if err != nil {

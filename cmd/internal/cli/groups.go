@@ -10,7 +10,7 @@ import (
 
 	"ssobridge/idp"
 	"ssobridge/idp/directory"
-	"ssobridge/provisioning"
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
@@ -289,7 +289,7 @@ func checkGroups(ctx context.Context, r *report, p *Parts) {
 	for _, m := range list {
 		if m.Kind == store.GroupMapping && m.GroupID == "" {
 			r.warn(fmt.Sprintf("mapping %d", m.ID), "its group is known by DN alone, so whoever can create a group with this DN gets its access",
-				"let the service account read "+cmp.Or(p.Config.Directory.GroupIDAttribute, "the id")+" of groups, then add the mapping again: "+provisioning.Who(m))
+				"let the service account read "+cmp.Or(p.Config.Directory.GroupIDAttribute, "the id")+" of groups, then add the mapping again: "+mapping.Describe(m))
 		}
 		if g, ok := replaced[m.ID]; ok {
 			r.fail(fmt.Sprintf("mapping %d", m.ID), fmt.Sprintf("its DN %s now belongs to another group (id %s, before %s), which is refused", m.GroupDN, g.ID, m.GroupID),

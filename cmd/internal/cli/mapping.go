@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"text/tabwriter"
 
-	"ssobridge/provisioning"
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
@@ -83,14 +83,14 @@ func (c *mappingAddCmd) Run(s *invocation) (err error) {
 		return err
 	}
 	s.printf("added mapping %d: %s\n", m.ID, describeMapping(m))
-	if risk := provisioning.Risk(m); risk != "" {
+	if risk := mapping.Risk(m); risk != "" {
 		s.printf("warning: %s\n", risk)
 	}
 	return nil
 }
 
 // preview shows what one more mapping would change.
-func (c *mappingAddCmd) preview(s *invocation, p *Parts, spec provisioning.MappingSpec) error {
+func (c *mappingAddCmd) preview(s *invocation, p *Parts, spec mapping.Spec) error {
 	m, err := p.Provisioning.DraftMapping(s.ctx, spec)
 	if err != nil {
 		return err
@@ -99,7 +99,7 @@ func (c *mappingAddCmd) preview(s *invocation, p *Parts, spec provisioning.Mappi
 	if err != nil {
 		return err
 	}
-	return p.showEffects(s, provisioning.MappingChange{Add: []store.Mapping{m}, Keep: kept})
+	return p.showEffects(s, mapping.Change{Add: []store.Mapping{m}, Keep: kept})
 }
 
 type mappingListCmd struct{}
@@ -128,15 +128,15 @@ func (mappingListCmd) Run(s *invocation) (err error) {
 		if m.Off {
 			m.CreatedBy += " (off)"
 		}
-		fmt.Fprintf(w, "%d\t%d\t%s\t%s\t%s\t%s\t%s\n", m.ID, m.Priority, provisioning.Who(m), cmp.Or(string(m.Account), "{account}"),
-			cmp.Or(string(m.Role), "{role}"), provisioning.Creates(m), m.CreatedBy)
+		fmt.Fprintf(w, "%d\t%d\t%s\t%s\t%s\t%s\t%s\n", m.ID, m.Priority, mapping.Describe(m), cmp.Or(string(m.Account), "{account}"),
+			cmp.Or(string(m.Role), "{role}"), mapping.Creates(m), m.CreatedBy)
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
 	for _, m := range list {
 		if stop, ok := ends[m.ID]; ok {
-			s.printf("warning: mapping %d has no group base: %s\n", m.ID, provisioning.StopText(stop))
+			s.printf("warning: mapping %d has no group base: %s\n", m.ID, mapping.StopText(stop))
 		}
 	}
 	return nil
@@ -198,7 +198,7 @@ func describeMapping(m store.Mapping) string {
 		m.Off = false
 		return describeMapping(m) + " (off)"
 	}
-	text := fmt.Sprintf("%s -> account %s, role %s, priority %d", provisioning.Who(m), cmp.Or(string(m.Account), "{account}"), cmp.Or(string(m.Role), "{role}"), m.Priority)
+	text := fmt.Sprintf("%s -> account %s, role %s, priority %d", mapping.Describe(m), cmp.Or(string(m.Account), "{account}"), cmp.Or(string(m.Role), "{role}"), m.Priority)
 	if m.AtSignIn {
 		text += ", users created at their first sign-in only"
 	}

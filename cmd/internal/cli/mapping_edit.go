@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"ssobridge/provisioning"
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
@@ -99,7 +100,7 @@ func (c *mappingSetCmd) Run(s *invocation) error {
 		if err != nil {
 			return provisioning.MappingEdit{}, err
 		}
-		spec := provisioning.SpecOf(was)
+		spec := mapping.SpecOf(was)
 		spec.Unchecked = c.Unchecked
 		if c.Account != "" {
 			spec.Account = c.Account
@@ -115,7 +116,7 @@ func (c *mappingSetCmd) Run(s *invocation) error {
 			}
 		}
 		if c.Create != "" {
-			spec.AtSignIn = c.Create == provisioning.CreateAtSignIn
+			spec.AtSignIn = c.Create == mapping.CreateAtSignIn
 		}
 		spec.Priority = c.Priority
 		return p.Provisioning.EditMapping(s.ctx, c.ID, spec)

@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"ssobridge/provisioning"
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
@@ -42,11 +43,11 @@ type mappingInput struct {
 }
 
 // mappingSpec looks up what a mapping names: groups and people are kept by their immutable ids.
-func (p *Parts) mappingSpec(ctx context.Context, in mappingInput) (spec provisioning.MappingSpec, err error) {
-	spec = provisioning.MappingSpec{GroupDN: in.Group, Account: in.Account, Role: in.Role, Priority: in.Priority, Off: in.Off}
+func (p *Parts) mappingSpec(ctx context.Context, in mappingInput) (spec mapping.Spec, err error) {
+	spec = mapping.Spec{GroupDN: in.Group, Account: in.Account, Role: in.Role, Priority: in.Priority, Off: in.Off}
 	switch in.Create {
-	case "", provisioning.CreateInAdvance:
-	case provisioning.CreateAtSignIn:
+	case "", mapping.CreateInAdvance:
+	case mapping.CreateAtSignIn:
 		spec.AtSignIn = true
 	default:
 		return spec, badInput(fmt.Errorf("create: %s is not known", quote(in.Create)), "write in-advance, or at-sign-in where users are created at their first sign-in only")
@@ -113,7 +114,7 @@ func (p *Parts) baseOfPattern(ctx context.Context, in mappingInput) (string, err
 }
 
 // readMappings reads a file of mappings and looks up what it names. All faults are told together.
-func (p *Parts) readMappings(s *invocation, name string, unchecked bool) ([]provisioning.MappingSpec, error) {
+func (p *Parts) readMappings(s *invocation, name string, unchecked bool) ([]mapping.Spec, error) {
 	data, err := s.readInput(name, maxMappingFile)
 	if err != nil {
 		return nil, err
@@ -122,7 +123,7 @@ func (p *Parts) readMappings(s *invocation, name string, unchecked bool) ([]prov
 }
 
 // parseMappings is readMappings for a file that was read.
-func (p *Parts) parseMappings(ctx context.Context, data []byte, name string, unchecked bool, actor string) ([]provisioning.MappingSpec, error) {
+func (p *Parts) parseMappings(ctx context.Context, data []byte, name string, unchecked bool, actor string) ([]mapping.Spec, error) {
 	var file mappingFile
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	dec.KnownFields(true)
@@ -130,7 +131,7 @@ func (p *Parts) parseMappings(ctx context.Context, data []byte, name string, unc
 		return nil, badInput(fmt.Errorf("%s is no file of mappings: %s", name, strings.TrimPrefix(err.Error(), "yaml: ")), "ssobridge mapping export shows the form")
 	}
 	var (
-		specs  []provisioning.MappingSpec
+		specs  []mapping.Spec
 		faults []error
 	)
 	for i, in := range file.Mappings {
@@ -185,7 +186,7 @@ func (p *Parts) exportMappings(ctx context.Context, w io.Writer) error {
 	for _, m := range all {
 		in := mappingInput{Account: string(m.Account), Role: string(m.Role), Priority: m.Priority, Off: m.Off}
 		if m.AtSignIn {
-			in.Create = provisioning.CreateAtSignIn
+			in.Create = mapping.CreateAtSignIn
 		}
 		switch {
 		case m.Role == store.Owner:
@@ -250,16 +251,16 @@ func (c *mappingPlanCmd) Run(s *invocation) (err error) {
 	return &commandError{err: errors.New("there are differences"), hint: "ssobridge mapping apply " + c.File, code: exitDiffers}
 }
 
-func (p *Parts) compareMappings(s *invocation, file string, unchecked bool) (provisioning.MappingChange, error) {
+func (p *Parts) compareMappings(s *invocation, file string, unchecked bool) (mapping.Change, error) {
 	specs, err := p.readMappings(s, file, unchecked)
 	if err != nil {
-		return provisioning.MappingChange{}, err
+		return mapping.Change{}, err
 	}
 	return p.Provisioning.CompareMappings(s.ctx, specs)
 }
 
 // showEffects prints a change of mappings and what it means for whom.
-func (p *Parts) showEffects(s *invocation, change provisioning.MappingChange) error {
+func (p *Parts) showEffects(s *invocation, change mapping.Change) error {
 	for _, m := range change.Remove {
 		s.printf("- %s\n", describeMapping(m))
 	}

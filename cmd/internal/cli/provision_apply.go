@@ -69,7 +69,7 @@ func (c *provisionApplyCmd) begin(s *invocation, p *Parts) (store.Plan, error) {
 	plan, err = p.Provisioning.ApplyPlan(s.ctx, o)
 	var stop *provisioning.StopError
 	if errors.As(err, &stop) && stop.Reason != provisioning.StopHold {
-		fmt.Fprintf(s.stderr, "%s (%s)\n", stop.Detail, stop.Mend)
+		fmt.Fprintf(s.stderr, "%s (%s)\n", stop.Detail, stop.Fix)
 		if err := s.confirm(c.Yes, false, "Go on all the same?"); err != nil {
 			return plan, err
 		}
@@ -78,7 +78,7 @@ func (c *provisionApplyCmd) begin(s *invocation, p *Parts) (store.Plan, error) {
 	}
 	switch {
 	case errors.As(err, &stop):
-		return plan, failed(stop, stop.Mend)
+		return plan, failed(stop, stop.Fix)
 	case errors.Is(err, store.ErrConflict):
 		return plan, failed(errors.New("another plan is being applied"), "wait for it, or ssobridge provision pause")
 	case errors.Is(err, store.ErrNotFound):

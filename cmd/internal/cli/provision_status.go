@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"ssobridge/provisioning"
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
@@ -288,7 +289,7 @@ func (c *provisionReadinessCmd) Run(s *invocation) (err error) {
 	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "MAPPING\tWHO\tPEOPLE\tREADY\tWAITING\tFAILING\tMISSING\tAT SIGN-IN")
 	for _, r := range list {
-		fmt.Fprintf(w, "%d\t%s\t%d\t%s\t%d\t%d\t%d\t%d\n", r.Mapping.ID, provisioning.Who(r.Mapping), r.People, share(r.There, r.People),
+		fmt.Fprintf(w, "%d\t%s\t%d\t%s\t%d\t%d\t%d\t%d\n", r.Mapping.ID, mapping.Describe(r.Mapping), r.People, share(r.There, r.People),
 			r.Waiting, r.Failing, r.Missing, r.Later)
 	}
 	if err := w.Flush(); err != nil {
@@ -316,7 +317,7 @@ func readinessJSON(s *invocation, list []provisioning.GroupReadiness, f provisio
 		Forecast jsonForecast `json:"forecast"`
 	}{Forecast: toJSONForecast(f)}
 	for _, r := range list {
-		out.Mappings = append(out.Mappings, group{r.Mapping.ID, provisioning.Who(r.Mapping), r.People, r.There, r.Waiting, r.Failing, r.Missing, r.Later})
+		out.Mappings = append(out.Mappings, group{r.Mapping.ID, mapping.Describe(r.Mapping), r.People, r.There, r.Waiting, r.Failing, r.Missing, r.Later})
 	}
 	enc := json.NewEncoder(s.stdout)
 	enc.SetIndent("", "  ")

@@ -272,12 +272,12 @@ func checkProvisioning(c *Config, f *faults) {
 		Logger:                 slog.New(slog.DiscardHandler),
 	})
 	for _, err := range eachError(err) {
-		var field *provisioning.FieldError
+		var field *provisioning.InputError
 		switch {
 		case !errors.As(err, &field):
 			f.add("provisioning", err.Error(), "")
 		case field.Field != "external_provider": // that one is said above
-			f.add("provisioning."+field.Field, field.Fault, field.Mend)
+			f.add("provisioning."+field.Field, field.Fault, field.Fix)
 		}
 	}
 }

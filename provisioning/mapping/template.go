@@ -1,4 +1,4 @@
-package provisioning
+package mapping
 
 import (
 	"crypto/sha256"
@@ -53,7 +53,8 @@ type Values struct {
 
 var attributeName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{0,63}$`)
 
-const knownPlaceholders = "{person_id}, {account}, {key}, {login}, {mail}, {first_name}, {last_name}, {external_id}, {login_name} or {attr:NAME}"
+// Placeholders lists what a template may hold, for a hint.
+const Placeholders = "{person_id}, {account}, {key}, {login}, {mail}, {first_name}, {last_name}, {external_id}, {login_name} or {attr:NAME}"
 
 // ParseTemplate checks a template. Its error says which part is wrong.
 func ParseTemplate(text string) (Template, error) {
@@ -101,7 +102,7 @@ func parsePlaceholder(name string) (templatePart, error) {
 		}
 		return templatePart{placeholder: name, attribute: strings.ToLower(attribute)}, nil
 	}
-	return templatePart{}, fmt.Errorf("{%s} is not known, want %s", name, knownPlaceholders)
+	return templatePart{}, fmt.Errorf("{%s} is not known, want %s", name, Placeholders)
 }
 
 // Render fills the template in. It fails when a placeholder is empty for these values: half a name is worse than none.
@@ -132,7 +133,7 @@ func (v Values) of(part templatePart) string {
 	case "account":
 		return string(v.Account)
 	case "key":
-		return userKey(store.PersonID(v.Person.ID), v.Account)
+		return Key(store.PersonID(v.Person.ID), v.Account)
 	case "login":
 		return v.Person.Login
 	case "mail":
@@ -155,8 +156,8 @@ func (v Values) of(part templatePart) string {
 // String is the template as it was written.
 func (t Template) String() string { return t.text }
 
-// uses tells whether a placeholder stands in the template; "attr" stands for any attribute.
-func (t Template) uses(names ...string) bool {
+// Uses tells whether a placeholder stands in the template; "attr" stands for any attribute.
+func (t Template) Uses(names ...string) bool {
 	for _, part := range t.parts {
 		for _, name := range names {
 			if part.placeholder == name || name == "attr" && part.attribute != "" {
@@ -167,16 +168,16 @@ func (t Template) uses(names ...string) bool {
 	return false
 }
 
-// canBeUnique tells whether the template may give each (person, account) a value of its own. An attribute may hold
+// CanBeUnique tells whether the template may give each (person, account) a value of its own. An attribute may hold
 // one person's own number, so it is believed; the store refuses a value that stands at another person all the same.
-func (t Template) canBeUnique() bool {
-	return t.uses("key") || t.uses("person_id", "login", "mail", "attr") && t.uses("account")
+func (t Template) CanBeUnique() bool {
+	return t.Uses("key") || t.Uses("person_id", "login", "mail", "attr") && t.Uses("account")
 }
 
-// userKey derives {key}. Both ids are preceded by their length, so that no two pairs run together into the same text.
+// Key derives {key}. Both ids are preceded by their length, so that no two pairs run together into the same text.
 // It must never change: an intention that was rendered before an upgrade is sent again as it stands, but templates of admins rely on
 // the key being the same for the same pair.
-func userKey(person store.PersonID, account store.AccountID) string {
+func Key(person store.PersonID, account store.AccountID) string {
 	if person == "" || account == "" {
 		return ""
 	}
@@ -188,4 +189,14 @@ func userKey(person store.PersonID, account store.AccountID) string {
 		h.Write([]byte(id))
 	}
 	return strings.ToLower(base32.StdEncoding.EncodeToString(h.Sum(nil)))[:keyLength]
+}
+
+// Attributes are the directory attributes that the template takes values from.
+func (t Template) Attributes() (names []string) {
+	for _, part := range t.parts {
+		if part.attribute != "" {
+			names = append(names, part.attribute)
+		}
+	}
+	return names
 }

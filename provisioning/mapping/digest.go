@@ -1,4 +1,4 @@
-package provisioning
+package mapping
 
 import (
 	"crypto/sha256"
@@ -9,9 +9,9 @@ import (
 	"ssobridge/store"
 )
 
-// mappingsDigest tells two sets of mappings apart by what they give to whom. A mapping that was removed and added again, or whose group was renamed, is
+// Digest tells two sets of mappings apart by what they give to whom. A mapping that was removed and added again, or whose group was renamed, is
 // the same.
-func mappingsDigest(all []store.Mapping) string {
+func Digest(all []store.Mapping) string {
 	lines := make([]string, len(all))
 	for i, m := range all {
 		group := m.GroupDN

@@ -1,4 +1,4 @@
-package provisioning_test
+package mapping_test
 
 import (
 	"errors"
@@ -7,13 +7,13 @@ import (
 
 	"pgregory.net/rapid"
 
-	"ssobridge/provisioning"
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
-func parse(tb testing.TB, text string) provisioning.Pattern {
+func parse(tb testing.TB, text string) mapping.Pattern {
 	tb.Helper()
-	p, err := provisioning.ParsePattern(text)
+	p, err := mapping.ParsePattern(text)
 	if err != nil {
 		tb.Fatalf("ParsePattern(%q): %v", text, err)
 	}
@@ -30,15 +30,15 @@ func TestPatternMatch(t *testing.T) {
 	}{
 		{"ctct-{account}-{role}", "ctct-a07e1lxqqqo0-account_manager", "a07e1lxqqqo0", store.AccountManager, nil},
 		{"ctct-{account}-{role}", "CTCT-A07e-Campaign-Creator", "A07e", store.CampaignCreator, nil},
-		{"ctct-{account}-{role}", "ctct-a07e-owner", none, none, provisioning.ErrNoMatch},
-		{"ctct-{account}-{role}", "ctct-a07e-account_manager-x", none, none, provisioning.ErrNoMatch},
-		{"ctct-{account}-{role}", "x-ctct-a07e-account_manager", none, none, provisioning.ErrNoMatch},
-		{"ctct-{account}-{role}", "ctct--account_manager", none, none, provisioning.ErrNoMatch},
-		{"ctct-{account}-{role}", "ctct-a_b-account_manager", none, none, provisioning.ErrNoMatch},
-		{"ctct-{account}-{role}", "ctct-a07e-account_manager\n", none, none, provisioning.ErrNoMatch},
+		{"ctct-{account}-{role}", "ctct-a07e-owner", none, none, mapping.ErrNoMatch},
+		{"ctct-{account}-{role}", "ctct-a07e-account_manager-x", none, none, mapping.ErrNoMatch},
+		{"ctct-{account}-{role}", "x-ctct-a07e-account_manager", none, none, mapping.ErrNoMatch},
+		{"ctct-{account}-{role}", "ctct--account_manager", none, none, mapping.ErrNoMatch},
+		{"ctct-{account}-{role}", "ctct-a_b-account_manager", none, none, mapping.ErrNoMatch},
+		{"ctct-{account}-{role}", "ctct-a07e-account_manager\n", none, none, mapping.ErrNoMatch},
 		{"ctct-{account}", "ctct-" + strings.Repeat("a", 64), strings.Repeat("a", 64), none, nil},
-		{"ctct-{account}", "ctct-" + strings.Repeat("a", 65), none, none, provisioning.ErrNoMatch},
-		{"ctct-{account}", "ctct-\u212a1", none, none, provisioning.ErrNoMatch}, // the Kelvin sign is no k
+		{"ctct-{account}", "ctct-" + strings.Repeat("a", 65), none, none, mapping.ErrNoMatch},
+		{"ctct-{account}", "ctct-\u212a1", none, none, mapping.ErrNoMatch}, // the Kelvin sign is no k
 		{"{account}", "a07e", "a07e", none, nil},
 		{"{role}@{account}.example", "account_manager@a07e.example", "a07e", store.AccountManager, nil},
 		{"{account}{role}", "a07eaccount_manager", "a07e", store.AccountManager, nil},
@@ -46,13 +46,13 @@ func TestPatternMatch(t *testing.T) {
 		{"cn=ctct-{account}-*", "cn=ctct-a07e-,ou=x", "a07e", none, nil},
 		{"*-{account}-*", "x-a07e-y", "a07e", none, nil},
 		// Fits with account b and with account c: access is not given by guess.
-		{"*-{account}-*", "a-b-c-d", none, none, provisioning.ErrAmbiguous},
-		{"*x{account}", "xaxb", none, none, provisioning.ErrAmbiguous},
-		{"a.c-{account}", "abc-a07e", none, none, provisioning.ErrNoMatch}, // literals are no expressions
-		{"größe-{account}", "GRÖSSE-a07e", none, none, provisioning.ErrNoMatch},
+		{"*-{account}-*", "a-b-c-d", none, none, mapping.ErrAmbiguous},
+		{"*x{account}", "xaxb", none, none, mapping.ErrAmbiguous},
+		{"a.c-{account}", "abc-a07e", none, none, mapping.ErrNoMatch}, // literals are no expressions
+		{"größe-{account}", "GRÖSSE-a07e", none, none, mapping.ErrNoMatch},
 		{"größe-{account}", "GRÖßE-a07e", "a07e", none, nil},
 		{"sales**", "Sales and more", none, none, nil},
-		{"sales*", strings.Repeat("sales", 300), none, none, provisioning.ErrNoMatch}, // too long a text
+		{"sales*", strings.Repeat("sales", 300), none, none, mapping.ErrNoMatch}, // too long a text
 	}
 	for _, c := range cases {
 		t.Run(c.pattern+" "+c.text[:min(len(c.text), 30)], func(t *testing.T) {
@@ -62,7 +62,7 @@ func TestPatternMatch(t *testing.T) {
 			}
 		})
 	}
-	if _, err := (provisioning.Pattern{}).Match(""); !errors.Is(err, provisioning.ErrNoMatch) {
+	if _, err := (mapping.Pattern{}).Match(""); !errors.Is(err, mapping.ErrNoMatch) {
 		t.Errorf("zero pattern: got %v, want no match", err)
 	}
 }
@@ -86,7 +86,7 @@ func TestParsePatternRefuses(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := provisioning.ParsePattern(c.text)
+			_, err := mapping.ParsePattern(c.text)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want an error with %q", err, c.want)
 			}
@@ -126,12 +126,12 @@ func TestPatternGivesWhatWasPutIn(t *testing.T) {
 				text.WriteString(written)
 			}
 		}
-		p, err := provisioning.ParsePattern(pattern.String())
+		p, err := mapping.ParsePattern(pattern.String())
 		if err != nil {
 			t.Skip("a pattern that is refused")
 		}
 		got, err := p.Match(text.String())
-		if errors.Is(err, provisioning.ErrAmbiguous) {
+		if errors.Is(err, mapping.ErrAmbiguous) {
 			return
 		}
 		if err != nil {
@@ -147,7 +147,7 @@ func FuzzPattern(f *testing.F) {
 	f.Add("ctct-{account}-{role}", "ctct-a07e-account_manager")
 	f.Add("*-{account}-*", "a-b-c-d")
 	f.Fuzz(func(t *testing.T, pattern, text string) {
-		p, err := provisioning.ParsePattern(pattern)
+		p, err := mapping.ParsePattern(pattern)
 		if err != nil {
 			return
 		}
