@@ -17,12 +17,12 @@ const everywhere = "idp/netname"
 // allowed is the map of the rooms: what each package may import of ours beside that. Tests are
 // outside of it, and so is what is pretended (see pretended).
 var allowed = map[string][]string{
-	"cmd/ssobridge":        {"cmd/internal/cli", "cmd/internal/app"},
-	"cmd/internal/cli":     {"cmd/internal/config", "web", "idp", "idp/directory", "idp/fetch", "provisioning", "provisioning/mapping", "partnerapi", "store", "certs", "certs/pkcs11", "cmd/internal/journal"},
+	"cmd/ssobridge":        {"cmd/internal/cli"},
+	"cmd/internal/cli":     {"cmd/internal/config", "web", "web/admin", "idp", "idp/directory", "idp/fetch", "provisioning", "provisioning/mapping", "partnerapi", "store", "certs", "certs/pkcs11", "cmd/internal/journal"},
 	"cmd/internal/config":  {"idp", "idp/directory", "provisioning", "provisioning/mapping", "partnerapi", "store", "certs"},
-	"cmd/internal/app":     {"cmd/internal/config", "web", "idp", "idp/directory", "idp/fetch", "provisioning", "provisioning/mapping", "partnerapi", "store", "certs", "certs/pkcs11", "cmd/internal/journal"},
 	"cmd/internal/journal": {"store"},
-	"web":                  {"idp", "idp/directory", "provisioning", "provisioning/mapping", "store"},
+	"web":                  {"web/admin", "idp", "idp/directory", "provisioning", "provisioning/mapping", "store"},
+	"web/admin":            {"idp", "idp/directory", "idp/fetch", "provisioning", "provisioning/mapping", "partnerapi", "store", "certs", "certs/pkcs11"},
 	"idp":                  {"idp/directory", "idp/fetch", "idp/saml", "provisioning", "provisioning/mapping", "store", "certs"},
 	"idp/directory":        {},
 	"idp/fetch":            {},
@@ -132,6 +132,16 @@ func TestImportMap(t *testing.T) {
 			if isOurs && ours != everywhere && !slices.Contains(may, ours) {
 				t.Errorf("%s imports %s; it may import %v", room, ours, may)
 			}
+		}
+	}
+}
+
+// TestAdminHasNoFace: what an administrator can do knows no page, no HTTP and no terminal.
+func TestAdminHasNoFace(t *testing.T) {
+	for _, i := range goList(t, "ssobridge/web/admin")[0].Imports {
+		switch i {
+		case "html/template", "net/http", "text/tabwriter", "os", "github.com/labstack/echo/v4", "github.com/alecthomas/kong":
+			t.Errorf("web/admin imports %s, which belongs to a face", i)
 		}
 	}
 }

@@ -161,6 +161,7 @@ type form struct {
 	CSRF, Once string
 	Values     fields            // what was typed, kept
 	Errors     map[string]string // beside the field of that name; "" stands above the form
+	Fixes      []fix             // what can be done about the errors
 	held       *store.NameID     // of the page of a service provider
 }
 

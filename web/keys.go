@@ -56,6 +56,8 @@ type KeyPromotion struct {
 	By            string // who at the service provider has confirmed that it is loaded
 }
 
+const keysPath = "/admin/keys"
+
 func (k *console) keysRoutes() []consoleRoute {
 	return []consoleRoute{
 		{method: http.MethodGet, path: "/admin/keys", role: idp.Viewer, handle: k.keys},

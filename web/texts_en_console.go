@@ -5,7 +5,7 @@ import "maps"
 // consoleEnglish are the words of the console. Each area has a file of its own.
 var consoleEnglish = catalogue{
 	lang: "en", thousands: ",", roles: english.roles, duration: english.duration,
-	words: together(frameWords, overviewWords, mappingsWords, peopleWords, traceWords, accountsWords, provisioningWords, providersWords, keysWords, auditWords, settingsWords),
+	words: together(frameWords, actWords, overviewWords, mappingsWords, peopleWords, traceWords, accountsWords, provisioningWords, providersWords, keysWords, auditWords, settingsWords),
 }
 
 func together(parts ...map[string]string) map[string]string {

@@ -15,6 +15,7 @@ import (
 
 	"ssobridge/cmd/internal/config"
 	"ssobridge/store"
+	"ssobridge/web/admin"
 )
 
 // Exit codes of the program.
@@ -149,12 +150,15 @@ func classify(err error) (code int, hint string) {
 	var (
 		command *commandError
 		fault   *config.Error
+		refused *admin.Error
 	)
 	switch {
 	case errors.As(err, &command):
 		return command.code, command.hint
 	case errors.As(err, &fault):
 		return exitUsage, "docs/configuration.md explains every key; nothing was changed"
+	case errors.As(err, &refused):
+		return refusalCode(refused), refusalHints(refused)
 	}
 	if mends := fieldMends(err); len(mends) > 0 {
 		return exitUsage, strings.Join(mends, "\nhint: ")

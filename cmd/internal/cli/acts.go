@@ -1,0 +1,79 @@
+package cli
+
+import (
+	"regexp"
+	"strings"
+
+	"ssobridge/web/admin"
+)
+
+// actHints says how each act of an administrator is done by command. {about} is what the act is about.
+var actHints = map[admin.Act]string{
+	admin.TryLater:  "try it again later",
+	admin.LookAgain: "run it again to see what has changed",
+	admin.RunCheck:  "ssobridge check shows what is wrong",
+
+	admin.ListKeys:        "ssobridge keys list shows all keys with their states. Nothing was changed",
+	admin.MakeFirstKey:    "ssobridge init --key-only --config FILE",
+	admin.RollOverKey:     "roll over to a new key: ssobridge keys generate --help",
+	admin.PromoteOther:    "promote another key for them first: ssobridge keys promote",
+	admin.ConfirmLoaded:   "ask them whether the new certificate is loaded, then give --confirmed-by NAME. In an emergency --force does without",
+	admin.AgreeOnTime:     "give --at TIME, such as --at 2026-12-01T22:00:00Z. In an emergency --force switches at once",
+	admin.ChooseLabel:     "choose another label",
+	admin.ConfigureToken:  "set pkcs11.module, pkcs11.token_label and pkcs11.pin_file",
+	admin.MakeMetadataKey: "ssobridge keys generate --use metadata makes one, or leave --signed out",
+
+	admin.SayForWhom: "give --sp ENTITY_ID or --all",
+	admin.NameKey:    "name the one that is meant; ssobridge keys list shows all",
+
+	admin.ListProviders:      "ssobridge sp list shows all",
+	admin.AddConstantContact: "ssobridge sp add-constant-contact --help",
+	admin.RemoveProvider:     "ssobridge sp remove {about}",
+	admin.ReplaceProvider:    "give --replace to replace it",
+	admin.ImportAgain:        "sp add FILE --replace takes a new file, sp add URL --replace an address",
+	admin.ShowProvider:       "ssobridge sp show {about}",
+	admin.ReviewProvider:     "ssobridge sp approve {about}",
+	admin.RefreshProvider:    "read its metadata again: ssobridge sp refresh {about}",
+	admin.ListSettings:       "nothing was changed; ssobridge sp set --help names the settings",
+	admin.NameEntity:         "--entity-id URI chooses one of several",
+	admin.SafeNameID:         "ssobridge sp set {about} name_id=TEMPLATE with {person_id}",
+	admin.StopEncryption:     "import its metadata with the key (sp add FILE --replace), or ssobridge sp set {about} encryption=off",
+
+	admin.ListLockouts: "ssobridge lockouts list shows who is locked out",
+}
+
+// actHint is the line of an act; "" for none.
+func actHint(act admin.Act, about string) string {
+	return strings.ReplaceAll(actHints[act], "{about}", shellWord(about))
+}
+
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_/:.,=@%+-]+$`)
+
+// shellWord is a value as a shell takes it for one word.
+func shellWord(text string) string {
+	if plainWord.MatchString(text) {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+}
+
+// refusalHints are what stands below an error of an administrator's act.
+func refusalHints(e *admin.Error) string {
+	var all []string
+	for _, hint := range []string{e.Hint, actHint(e.Act, e.About)} {
+		if hint != "" {
+			all = append(all, hint)
+		}
+	}
+	return strings.Join(all, "\nhint: ")
+}
+
+// refusalCode is the exit code of such an error: bad input, or something that failed.
+func refusalCode(e *admin.Error) int {
+	switch e.Kind {
+	case admin.Changed, admin.Outside, admin.Forbidden:
+		return exitFailed
+	default:
+		return exitUsage
+	}
+}

@@ -1,0 +1,52 @@
+package admin
+
+// Act is what an administrator can do about a fault or a finding. The list is closed: each face has a table of how each is
+// done there, and a test that the table is complete.
+type Act string
+
+// The acts. What Error.About and Finding.About hold stands behind each.
+const (
+	NoAct Act = ""
+
+	TryLater  Act = "try-later"  // wait, and do the same again
+	LookAgain Act = "look-again" // see what has changed, and do the same again
+	RunCheck  Act = "run-check"  // look at every part of the bridge
+
+	ListKeys        Act = "list-keys"
+	MakeFirstKey    Act = "make-first-key"
+	RollOverKey     Act = "roll-over-key"   // the key that ends
+	PromoteOther    Act = "promote-other"   // the key that is in use
+	ConfirmLoaded   Act = "confirm-loaded"  // the entity ID of who has to confirm
+	AgreeOnTime     Act = "agree-on-time"   // the entity ID of who holds one certificate
+	ChooseLabel     Act = "choose-label"    // in the token
+	ConfigureToken  Act = "configure-token" // the configuration's pkcs11
+	MakeMetadataKey Act = "make-metadata-key"
+	SayForWhom      Act = "say-for-whom" // one service provider, or all
+	NameKey         Act = "name-key"     // one of several
+
+	ListProviders      Act = "list-providers"
+	AddConstantContact Act = "add-constant-contact"
+	RemoveProvider     Act = "remove-provider"
+	ReplaceProvider    Act = "replace-provider" // entity ID: import its metadata again, over what is registered
+	ImportAgain        Act = "import-again"     // entity ID: give metadata or its address anew
+	ShowProvider       Act = "show-provider"    // entity ID
+	ReviewProvider     Act = "review-provider"  // entity ID: changes that wait for approval
+	RefreshProvider    Act = "refresh-provider" // entity ID
+	ListSettings       Act = "list-settings"    // entity ID: what can be set, and to what
+	NameEntity         Act = "name-entity"      // one of several in the metadata
+	SafeNameID         Act = "safe-name-id"     // entity ID: a NameID that people can't edit
+	StopEncryption     Act = "stop-encryption"  // entity ID
+
+	ListLockouts Act = "list-lockouts"
+)
+
+// Acts are all of them, for the tests of the faces.
+func Acts() []Act {
+	return []Act{
+		TryLater, LookAgain, RunCheck,
+		ListKeys, MakeFirstKey, RollOverKey, PromoteOther, ConfirmLoaded, AgreeOnTime, ChooseLabel, ConfigureToken, MakeMetadataKey, SayForWhom, NameKey,
+		ListProviders, AddConstantContact, RemoveProvider, ReplaceProvider, ImportAgain, ShowProvider, ReviewProvider, RefreshProvider,
+		ListSettings, NameEntity, SafeNameID, StopEncryption,
+		ListLockouts,
+	}
+}

@@ -1,0 +1,113 @@
+package admin_test
+
+import (
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"ssobridge/certs"
+	"ssobridge/idp"
+	"ssobridge/idp/directory"
+	"ssobridge/partnerapi"
+	"ssobridge/provisioning/mapping"
+	"ssobridge/store"
+	"ssobridge/web/admin"
+)
+
+// The typed errors of the rooms below become the field at fault, a sentence and the act that fixes it.
+func TestErrorsOfTheRooms(t *testing.T) {
+	inner := errors.New("ldap: 10.0.0.7:636 said 0x31")
+	for _, c := range []struct {
+		name  string
+		err   error
+		kind  admin.Kind
+		field string
+		text  string
+		act   admin.Act
+	}{
+		{"a rule of the roll-over", fmt.Errorf("retire key 4f2a: %w", certs.ErrKeyInUse), admin.Input, "key", "retire key 4f2a: the key is in use", admin.PromoteOther},
+		{"a field", &idp.FieldError{Field: "acs[0].url", Value: "x", Fault: "it is no URI", Mend: "write one"}, admin.Input, "acs[0].url", `acs[0].url "x": it is no URI`, admin.NoAct},
+		{"two fields", errors.Join(&mapping.FieldError{Field: "role", Fault: "missing", Mend: "give one"}, fmt.Errorf("check: %w", &mapping.FieldError{Field: "group", Fault: "missing"})),
+			admin.Input, "", "2 values can't be used\n  role: missing: give one\n  group: missing", admin.NoAct},
+		{"metadata", &idp.MetadataError{Faults: []idp.MetadataFault{{Line: 3, Fault: "no key", Mend: "add one"}}}, admin.Input, "metadata", "metadata: line 3: no key: add one", admin.NoAct},
+		{"the directory is down", fmt.Errorf("find: %w", &directory.Error{Problem: directory.Unavailable, Op: "dial", Err: inner}), admin.Outside, "", "the directory does not answer", admin.RunCheck},
+		{"nobody there", &directory.Error{Problem: directory.BadData, Op: "find", Err: directory.ErrNotFound}, admin.Missing, "", "the directory has no entry of that name", admin.NoAct},
+		{"Constant Contact refuses data", &partnerapi.Error{Kind: partnerapi.BadRequest, Op: "create", Message: "email is bad", Err: inner}, admin.Outside, "", "Constant Contact refused the data: email is bad", admin.NoAct},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			e, ok := admin.AsError(c.err)
+			if !ok || e.Kind != c.kind || e.Field != c.field || e.Text() != c.text || e.Act != c.act {
+				t.Fatalf("%+v, %v", e, ok)
+			}
+			if strings.Contains(e.Line(), "10.0.0.7") {
+				t.Errorf("the text for a page holds the cause: %s", e.Line())
+			}
+			if !errors.Is(e, errors.Unwrap(e)) || e.Err == nil {
+				t.Errorf("the cause is lost: %+v", e)
+			}
+		})
+	}
+	if _, ok := admin.AsError(inner); ok {
+		t.Error("a failure of ours is shown as a fault of the administrator")
+	}
+	if again, ok := admin.AsError(fmt.Errorf("wrapped: %w", &admin.Error{Fault: "as it is"})); !ok || again.Fault != "as it is" {
+		t.Errorf("an Error in a chain: %+v", again)
+	}
+}
+
+// Default deny: a scope that nobody has filled in holds no account.
+func TestScope(t *testing.T) {
+	const mine, other = store.AccountID("a1"), store.AccountID("a2")
+	for _, c := range []struct {
+		name  string
+		scope admin.Scope
+		mine  bool
+		other bool
+	}{{"zero", admin.Scope{}, false, false}, {"one", admin.Accounts(mine), true, false}, {"everything", admin.Everything(), true, true}} {
+		if got := c.scope.Includes(mine); got != c.mine {
+			t.Errorf("%s: its own account: %v", c.name, got)
+		}
+		if got := c.scope.Includes(other); got != c.other {
+			t.Errorf("%s: another account: %v", c.name, got)
+		}
+	}
+}
+
+// ofFaces is what only a face may say: flags, commands, buttons.
+var ofFaces = regexp.MustCompile(`(^|[^-])--[a-z]|\bssobridge [a-z]+|(?i)\b(click|button)\b`)
+
+// No text of this package names a flag, a command or a button.
+func TestNoWordsOfAFace(t *testing.T) {
+	files, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if !strings.HasSuffix(f.Name(), ".go") || strings.HasSuffix(f.Name(), "_test.go") {
+			continue
+		}
+		set := token.NewFileSet()
+		file, err := parser.ParseFile(set, f.Name(), nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			if _, imports := n.(*ast.ImportSpec); imports {
+				return false
+			}
+			if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+				if text, err := strconv.Unquote(lit.Value); err == nil && ofFaces.MatchString(text) {
+					t.Errorf("%s: %q is for a face to say", set.Position(lit.Pos()), text)
+				}
+			}
+			return true
+		})
+	}
+}

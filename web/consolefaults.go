@@ -1,0 +1,80 @@
+package web
+
+import (
+	"net/http"
+
+	"ssobridge/web/admin"
+)
+
+// actPaths says on which page an administrator does each act; "" where it is not done in the console. Its text is act.ACT.
+var actPaths = map[admin.Act]func(about string) string{
+	admin.TryLater:  nowhere,
+	admin.LookAgain: nowhere,
+	admin.RunCheck:  at(consoleHome),
+
+	admin.ListKeys: at(keysPath), admin.MakeFirstKey: at(keysPath), admin.RollOverKey: at(keysPath), admin.PromoteOther: at(keysPath),
+	admin.ConfirmLoaded: nowhere, admin.AgreeOnTime: nowhere, admin.ChooseLabel: nowhere,
+	admin.ConfigureToken: at("/admin/settings"), admin.MakeMetadataKey: nowhere, admin.SayForWhom: nowhere, admin.NameKey: at(keysPath),
+
+	admin.ListProviders: at(providersPath), admin.AddConstantContact: at(providersPath + "/new"),
+	admin.ReplaceProvider: at(providersPath + "/new"), admin.ImportAgain: at(providersPath + "/new"), admin.NameEntity: nowhere,
+	admin.RemoveProvider: providerPath, admin.ShowProvider: providerPath, admin.ReviewProvider: providerPath, admin.RefreshProvider: providerPath,
+	admin.ListSettings: nowhere, admin.SafeNameID: providerPath, admin.StopEncryption: providerPath,
+
+	admin.ListLockouts: at(lockoutsPath),
+}
+
+func nowhere(string) string              { return "" }
+func at(path string) func(string) string { return func(string) string { return path } }
+
+// fix is how a fault can be fixed: a link, or a sentence alone.
+type fix struct{ Text, Path string }
+
+// fixOf is the console's way to an act; ok is false for none.
+func (r *consoleRequest) fixOf(act admin.Act, about string) (f fix, ok bool) {
+	path, known := actPaths[act]
+	if !known {
+		return fix{}, false
+	}
+	return fix{Text: r.text("act." + string(act)), Path: path(about)}, true
+}
+
+// refusedForm is a form with what was typed and what is wrong with it. inputs are the form's own names of the fields of an
+// [admin.Error]; a fault of any other stands above the form. What is no such error is a failure, and comes back.
+func (r *consoleRequest) refusedForm(err error, inputs map[string]string) (form, int, error) {
+	e, ok := admin.AsError(err)
+	if !ok {
+		return form{}, 0, err
+	}
+	r.visit.cause = err
+	faults := map[string]string{}
+	if name, ok := inputs[e.Field]; ok && e.Field != "" {
+		faults[name] = e.Line()
+	} else {
+		faults[""] = e.Line()
+	}
+	f, err := r.newForm(r.form, faults)
+	if err != nil {
+		return form{}, 0, err
+	}
+	if fix, ok := r.fixOf(e.Act, e.About); ok {
+		f.Fixes = append(f.Fixes, fix)
+	}
+	return f, refusedStatus(e), nil
+}
+
+// refusedStatus is the HTTP status of a page that shows e.
+func refusedStatus(e *admin.Error) int {
+	switch e.Kind {
+	case admin.Missing:
+		return http.StatusNotFound
+	case admin.Changed:
+		return http.StatusConflict
+	case admin.Forbidden:
+		return http.StatusForbidden
+	case admin.Outside:
+		return http.StatusBadGateway
+	default:
+		return http.StatusUnprocessableEntity
+	}
+}
