@@ -13,6 +13,7 @@ import (
 	"ssobridge/idp/directory"
 	"ssobridge/provisioning"
 	"ssobridge/store"
+	"ssobridge/web/admin"
 )
 
 // Console is what the admin console needs beside the pages of a sign-in. It goes to
@@ -29,8 +30,9 @@ type Console struct {
 	LiftLockout  func(ctx context.Context, who string, event store.Event) (idp.Lifted, error)
 	SessionIdle  time.Duration // after which an unused session is over
 	Watch        Watch
-	Keyring      Keyring
-	Providers    Providers
+	Keys         admin.Keys
+	Expiries     admin.Expiries
+	Providers    admin.Providers
 	MappingFiles MappingFiles
 	EntityID     string   // ours
 	Contacts     []string // whom to ask, for the hand-over sheet
@@ -162,6 +164,9 @@ func (r *consoleRequest) ctx() context.Context { return r.Request().Context() }
 // may tells whether the reader has a role, for what a page offers. It protects
 // nothing: admit does.
 func (r *consoleRequest) may(role idp.ConsoleRole) bool { return r.admin.Role >= role }
+
+// scope is what the reader may see and change: all client accounts, for who has a role at all.
+func (r *consoleRequest) scope() admin.Scope { return admin.Everything() }
 
 // event starts the audit event of something that the reader does.
 func (r *consoleRequest) event(action, subject string) store.Event {

@@ -18,7 +18,7 @@ var actPaths = map[admin.Act]func(about string) string{
 
 	admin.ListProviders: at(providersPath), admin.AddConstantContact: at(providersPath + "/new"),
 	admin.ReplaceProvider: at(providersPath + "/new"), admin.ImportAgain: at(providersPath + "/new"), admin.NameEntity: nowhere,
-	admin.RemoveProvider: providerPath, admin.ShowProvider: providerPath, admin.ReviewProvider: providerPath, admin.RefreshProvider: providerPath,
+	admin.MeantProvider: providerPath, admin.PreviewAssertion: at(peoplePath), admin.RemoveProvider: providerPath, admin.ShowProvider: providerPath, admin.ReviewProvider: providerPath, admin.RefreshProvider: providerPath,
 	admin.ListSettings: nowhere, admin.SafeNameID: providerPath, admin.StopEncryption: providerPath,
 
 	admin.ListLockouts: at(lockoutsPath),
@@ -36,7 +36,7 @@ func (r *consoleRequest) fixOf(act admin.Act, about string) (f fix, ok bool) {
 	if !known {
 		return fix{}, false
 	}
-	return fix{Text: r.text("act." + string(act)), Path: path(about)}, true
+	return fix{Text: r.text("act."+string(act), "about", about), Path: path(about)}, true
 }
 
 // refusedForm is a form with what was typed and what is wrong with it. inputs are the form's own names of the fields of an
@@ -66,8 +66,6 @@ func (r *consoleRequest) refusedForm(err error, inputs map[string]string) (form,
 // refusedStatus is the HTTP status of a page that shows e.
 func refusedStatus(e *admin.Error) int {
 	switch e.Kind {
-	case admin.Missing:
-		return http.StatusNotFound
 	case admin.Changed:
 		return http.StatusConflict
 	case admin.Forbidden:

@@ -19,6 +19,7 @@ import (
 
 	"ssobridge/idp"
 	"ssobridge/store"
+	"ssobridge/web/admin"
 )
 
 // areaPages are the templates of one area with the shared parts.
@@ -159,10 +160,10 @@ func (r *consoleRequest) missing(what string) error {
 // form is what each form of a page starts from.
 type form struct {
 	CSRF, Once string
-	Values     fields            // what was typed, kept
-	Errors     map[string]string // beside the field of that name; "" stands above the form
-	Fixes      []fix             // what can be done about the errors
-	held       *store.NameID     // of the page of a service provider
+	Values     fields              // what was typed, kept
+	Errors     map[string]string   // beside the field of that name; "" stands above the form
+	Fixes      []fix               // what can be done about the errors
+	held       *admin.IssuedNameID // of the page of a service provider
 }
 
 // newForm makes one for a page: empty, or with what was typed and what is wrong with it.

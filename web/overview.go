@@ -8,16 +8,8 @@ import (
 
 	"ssobridge/idp"
 	"ssobridge/store"
+	"ssobridge/web/admin"
 )
-
-// Expiry is something that ends: a certificate, metadata.
-type Expiry struct {
-	What     string
-	NotAfter time.Time
-	Days     int
-	Due      bool   // an admin should do something about it
-	Message  string // what; "" where it is not due
-}
 
 // Probe is one step of a look at what is outside: the directory's servers, Constant
 // Contact.
@@ -27,7 +19,6 @@ type Probe struct {
 
 // Watch tells the console how things outside stand, by the functions of the commands.
 type Watch interface {
-	Expiries(ctx context.Context) ([]Expiry, error)
 	// Probe tries the directory's servers and the token of Constant Contact.
 	Probe(ctx context.Context) []Probe
 }
@@ -55,7 +46,7 @@ func (k *console) overview(r *consoleRequest) error {
 	view := struct {
 		Now         provisioningNow
 		Todo        []todo
-		Expiries    []Expiry
+		Expiries    []admin.Expiry
 		ExpiryFault bool
 		SignIns     chart
 		Calls       chart
@@ -66,7 +57,7 @@ func (k *console) overview(r *consoleRequest) error {
 		return err
 	}
 	// What could be read comes also with an error: one broken file hides no other.
-	if view.Expiries, err = k.Watch.Expiries(r.ctx()); err != nil {
+	if view.Expiries, err = k.Expiries.List(r.ctx(), r.scope()); err != nil {
 		r.visit.cause, view.ExpiryFault = err, true
 	}
 	due := 0
@@ -117,18 +108,18 @@ func (k *console) todo(r *consoleRequest, now provisioningNow) ([]todo, error) {
 		}
 		add("overview."+kind, len(work), provisioningPath+"/work?kind="+kind)
 	}
-	providers, err := k.Store.ServiceProviders().List(r.ctx())
+	providers, err := k.Providers.List(r.ctx(), r.scope())
 	if err != nil {
-		return nil, fmt.Errorf("list service providers: %w", err)
+		return nil, err
 	}
 	states := map[string]int{}
 	registered := false
 	for _, sp := range providers {
-		states[k.providerState(sp)]++
+		states[sp.State]++
 		registered = registered || sp.Kind == store.ConstantContact
 	}
-	add("overview.approval", states["approval"], providersPath)
-	add("overview.refreshfails", states["refreshfails"]+states["expired"], providersPath)
+	add("overview.approval", states[admin.ProviderApproval], providersPath)
+	add("overview.refreshfails", states[admin.ProviderRefreshFails]+states[admin.ProviderExpired], providersPath)
 	if !registered {
 		add("overview.noprovider", 1, providersPath+"/new")
 	}

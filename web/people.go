@@ -17,6 +17,7 @@ import (
 	"ssobridge/provisioning"
 	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
+	"ssobridge/web/admin"
 )
 
 const peoplePath = "/admin/people"
@@ -410,9 +411,11 @@ func (k *console) previewAssertion(r *consoleRequest) error {
 	}{Back: personPath(id), Login: e.Login}
 	view.Preview, view.Notes, err = k.Preview(r.ctx(), e.Login, cut(r.QueryParam("sp"), 1024), account)
 	if err != nil {
-		if view.Fault = k.Providers.Fault(err); view.Fault == "" {
+		e, ok := admin.AsError(err)
+		if !ok {
 			return err
 		}
+		r.visit.cause, view.Fault = err, e.Line()
 	}
 	return r.show(http.StatusOK, "people-preview", r.text("people.preview"), view)
 }

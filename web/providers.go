@@ -1,38 +1,18 @@
 package web
 
 import (
-	"bytes"
 	"cmp"
-	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
 	"ssobridge/idp"
 	"ssobridge/store"
+	"ssobridge/web/admin"
 )
-
-// Providers is what the console does with service providers, by the functions of the
-// commands. Fault puts a refusal into a sentence for an admin; "" for another error.
-type Providers interface {
-	// Read reads metadata that was pasted, or from an address.
-	Read(ctx context.Context, pasted, address, entityID string) (idp.Imported, error)
-	// Record is what would be saved; before is what is registered, nil for nothing.
-	Record(ctx context.Context, im idp.Imported, address string) (sp store.ServiceProvider, before *store.ServiceProvider, notes []string, err error)
-	ConstantContact(entityID, acs, environment string) (store.ServiceProvider, error)
-	Add(ctx context.Context, sp store.ServiceProvider, replace bool, e store.Event) error
-	Change(ctx context.Context, entityID string, e store.Event, change func(*store.ServiceProvider) error) error
-	Approve(ctx context.Context, entityID string, pending []byte, e store.Event) error
-	// Waiting is what waits for approval, in lines.
-	Waiting(sp store.ServiceProvider) ([]idp.Difference, error)
-	Refresh(ctx context.Context, entityID, actor string) (idp.Refreshed, error)
-	Fault(err error) string
-}
 
 const providersPath = "/admin/providers"
 
@@ -54,45 +34,24 @@ func (k *console) providersRoutes() []consoleRoute {
 	}
 }
 
-// providerRow is a service provider in the list, with what it needs.
-type providerRow struct {
-	store.ServiceProvider
-	State string // text key provider.STATE
-}
+func (k *console) providers(r *consoleRequest) error { return k.showProviders(r, http.StatusOK, nil) }
 
-func (k *console) providerState(sp store.ServiceProvider) string {
-	switch {
-	case !sp.Enabled:
-		return "disabled"
-	case sp.Source == nil:
-	case !sp.Source.ValidUntil.IsZero() && !k.now().Before(sp.Source.ValidUntil):
-		return "expired"
-	case len(sp.Source.Pending) > 0:
-		return "approval"
-	case sp.Source.Fault != "":
-		return "refreshfails"
-	}
-	return "enabled"
-}
-
-func (k *console) providers(r *consoleRequest) error { return k.showProviders(r, http.StatusOK, "") }
-
-// showProviders lists them; missing is the entityID that somebody looked for in vain.
-func (k *console) showProviders(r *consoleRequest, status int, missing string) error {
-	list, err := k.Store.ServiceProviders().List(r.ctx())
+// showProviders lists them. missing says that the one that somebody looked for is not there.
+func (k *console) showProviders(r *consoleRequest, status int, missing *admin.Error) error {
+	list, err := k.Providers.List(r.ctx(), r.scope())
 	if err != nil {
-		return fmt.Errorf("list service providers: %w", err)
+		return err
 	}
 	view := struct {
 		Missing, Meant string
-		Providers      []providerRow
+		Providers      []admin.Provider
 		Admin          bool
-	}{Missing: missing, Admin: r.may(idp.Admin)}
-	if missing != "" {
-		view.Meant, _ = idp.NearestProvider(list, missing)
-	}
-	for _, sp := range list {
-		view.Providers = append(view.Providers, providerRow{sp, k.providerState(sp)})
+	}{Providers: list, Admin: r.may(idp.Admin)}
+	if missing != nil {
+		view.Missing = cut(r.QueryParam("id"), 1024)
+		if missing.Act == admin.MeantProvider {
+			view.Meant = missing.About
+		}
 	}
 	return r.show(status, "providers", r.text("area.providers"), view)
 }
@@ -101,26 +60,22 @@ func providerPath(entityID string) string {
 	return providersPath + "/one?" + url.Values{"id": {entityID}}.Encode()
 }
 
-// providerOf is the service provider of that entityID.
-func (k *console) providerOf(r *consoleRequest, entityID string) (store.ServiceProvider, error) {
-	sp, err := k.Store.ServiceProviders().Get(r.ctx(), store.TrimBlanks(cut(entityID, 1024)))
-	if errors.Is(err, store.ErrNotFound) {
+// providerOf is the service provider of that entityID, for a form that changes it.
+func (k *console) providerOf(r *consoleRequest, entityID string) (admin.Provider, error) {
+	sp, err := k.Providers.Get(r.ctx(), r.scope(), cut(entityID, 1024))
+	if e, ok := admin.AsError(err); ok && e.Kind == admin.Missing {
 		return sp, r.missing("service provider")
 	}
-	if err != nil {
-		return sp, fmt.Errorf("read a service provider: %w", err)
-	}
-	return sp, nil
+	return sp, err
 }
 
 func (k *console) providerPage(r *consoleRequest) error {
-	id := store.TrimBlanks(cut(r.QueryParam("id"), 1024))
-	sp, err := k.Store.ServiceProviders().Get(r.ctx(), id)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return k.showProviders(r, http.StatusNotFound, id)
-	case err != nil:
-		return fmt.Errorf("read a service provider: %w", err)
+	sp, err := k.Providers.Get(r.ctx(), r.scope(), cut(r.QueryParam("id"), 1024))
+	if e, ok := admin.AsError(err); ok && e.Kind == admin.Missing {
+		return k.showProviders(r, http.StatusNotFound, e)
+	}
+	if err != nil {
+		return err
 	}
 	f, err := r.newForm(nil, nil)
 	if err != nil {
@@ -134,7 +89,7 @@ type providerSetting struct {
 	Now []string
 }
 
-func (k *console) showProvider(r *consoleRequest, status int, sp store.ServiceProvider, f form) error {
+func (k *console) showProvider(r *consoleRequest, status int, sp admin.Provider, f form) error {
 	view := struct {
 		Form         form
 		SP           store.ServiceProvider
@@ -143,29 +98,26 @@ func (k *console) showProvider(r *consoleRequest, status int, sp store.ServicePr
 		Certificates []string
 		Waiting      []idp.Difference
 		WaitingFault string
-		Seen         string        // fingerprint of what waits
-		Held         *store.NameID // to whom the NameID that was asked for was issued; nil: none was asked for
-		HeldSeen     string        // fingerprint of that
-		Holder       string        // their name; "" for none that is known
+		Seen         string              // names what waits
+		Held         *admin.IssuedNameID // to whom the NameID that was asked for was issued; nil: none was asked for
 		Launch       string
-		Editable     []string // attributes in the NameID that people can often edit at their own entry
+		Risks        []string
 		Admin, Helps bool
-	}{Form: f, SP: sp, Editable: idp.NameIDRisks(sp, k.Directory.Sources()), State: k.providerState(sp), Admin: r.may(idp.Admin), Helps: r.may(idp.Operator)}
+	}{Form: f, Held: f.held, SP: sp.ServiceProvider, Risks: k.Providers.Risks(sp.ServiceProvider), State: sp.State, Admin: r.may(idp.Admin), Helps: r.may(idp.Operator)}
 	for _, key := range idp.ProviderKeys() {
-		view.Settings = append(view.Settings, providerSetting{key, key.Show(sp)})
+		view.Settings = append(view.Settings, providerSetting{key, key.Show(sp.ServiceProvider)})
 	}
 	for _, der := range sp.Certificates {
 		view.Certificates = append(view.Certificates, idp.CertificateLine(der))
 	}
 	if sp.Source != nil && len(sp.Source.Pending) > 0 {
-		var err error
-		if view.Waiting, err = k.Providers.Waiting(sp); err != nil {
-			view.WaitingFault = err.Error()
+		review, err := k.Providers.Review(r.ctx(), r.scope(), sp.EntityID)
+		view.Waiting, view.Seen = review.Changes, review.Seen
+		if e, ok := admin.AsError(err); ok {
+			view.WaitingFault = e.Line()
+		} else if err != nil {
+			return err
 		}
-		view.Seen = fingerprint(sp.Source.Pending)
-	}
-	if f.held != nil {
-		view.Held, view.Holder, view.HeldSeen = f.held, k.holderName(r, f.held.Person), holderSeen(*f.held)
 	}
 	view.Launch = k.public.JoinPath("launch").String()
 	if sp.Kind != store.ConstantContact {
@@ -176,18 +128,13 @@ func (k *console) showProvider(r *consoleRequest, status int, sp store.ServicePr
 
 // importView is the page that takes metadata in: first it shows what was understood.
 type importView struct {
-	Form    form
-	Preview *providerPreview
+	Form       form
+	Preview    *admin.Import
+	DefaultACS string
 }
 
-type providerPreview struct {
-	SP        store.ServiceProvider
-	Facts     []idp.Difference // against nothing, everything it has is one
-	Changes   []idp.Difference // against what is registered
-	Known     bool
-	Notes     []string
-	Requested []idp.RequestedAttribute
-	Until     time.Time
+func (k *console) showNewProvider(r *consoleRequest, status int, f form, preview *admin.Import) error {
+	return r.show(status, "providers-new", r.text("providers.new"), importView{f, preview, admin.ConstantContactACS})
 }
 
 func (k *console) newProvider(r *consoleRequest) error {
@@ -195,77 +142,45 @@ func (k *console) newProvider(r *consoleRequest) error {
 	if err != nil {
 		return err
 	}
-	return r.show(http.StatusOK, "providers-new", r.text("providers.new"), importView{Form: f})
+	return k.showNewProvider(r, http.StatusOK, f, nil)
 }
 
-// providerFault shows a refusal above the form that asked.
-func (k *console) providerFault(r *consoleRequest, err error, show func(form) error) error {
-	faults := map[string]string{}
-	var field *idp.FieldError
-	switch text := k.Providers.Fault(err); {
-	case errors.As(err, &field):
-		faults["value"] = field.Error()
-	case text != "":
-		faults[""] = text
-	default:
-		return err
-	}
-	r.visit.cause = err
-	f, ferr := r.newForm(r.form, faults)
-	if ferr != nil {
-		return ferr
-	}
-	return show(f)
-}
+// importInputs are the names that the form of an import has for what it says.
+var importInputs = map[string]string{"document": "pasted", "address": "address", "entity_id": "entity_id", "name": "name"}
 
 // importProvider shows what the metadata says, and saves it when that was seen.
 func (k *console) importProvider(r *consoleRequest) error {
-	again := func(f form) error {
-		return r.show(http.StatusUnprocessableEntity, "providers-new", r.text("providers.new"), importView{Form: f})
-	}
-	address := strings.TrimSpace(r.form["address"])
-	im, err := k.Providers.Read(r.ctx(), r.form["pasted"], address, strings.TrimSpace(r.form["entity_id"]))
-	if err != nil {
-		return k.providerFault(r, err, again)
-	}
-	sp, before, notes, err := k.Providers.Record(r.ctx(), im, address)
-	if err != nil {
-		return k.providerFault(r, err, again)
-	}
-	sp.Name = cmp.Or(strings.TrimSpace(r.form["name"]), sp.Name, sp.EntityID)
-	if groups := lines(r.form["groups"]); len(groups) > 0 {
-		sp.Groups = groups
-	}
-	record, err := json.Marshal(struct {
-		store.ServiceProvider
-		Source *store.Source // its times move on from one look to the next
-	}{ServiceProvider: sp})
-	if err != nil {
-		return fmt.Errorf("look at a service provider's record: %w", err)
-	}
-	if r.form["seen"] == fingerprint(record) {
-		if err := k.Providers.Add(r.ctx(), sp, before != nil, r.event("sp-add", sp.EntityID)); err != nil {
-			return k.providerFault(r, err, again)
+	refused := func(err error) error {
+		f, status, err := r.refusedForm(err, importInputs)
+		if err != nil {
+			return err
 		}
-		return r.done(providerPath(sp.EntityID), "saved")
+		return k.showNewProvider(r, status, f, nil)
 	}
-	values := fields{}
-	for name, value := range r.form {
-		values[name] = value
+	n := admin.NewProvider{
+		Address: strings.TrimSpace(r.form["address"]), EntityID: strings.TrimSpace(r.form["entity_id"]),
+		Name: strings.TrimSpace(r.form["name"]), Groups: lines(r.form["groups"]), Replace: true, // the changes are shown before they are saved
 	}
-	values["seen"] = fingerprint(record)
+	if pasted := strings.TrimSpace(r.form["pasted"]); pasted != "" {
+		n.Document = strings.NewReader(pasted)
+	}
+	im, err := k.Providers.Import(r.ctx(), r.scope(), n)
+	if err != nil {
+		return refused(err)
+	}
+	if r.form["seen"] == im.Seen {
+		if err := k.Providers.Save(r.ctx(), r.scope(), im, r.event("", "")); err != nil {
+			return refused(err)
+		}
+		return r.done(providerPath(im.Record.EntityID), "saved")
+	}
+	values := maps.Clone(r.form)
+	values["seen"] = im.Seen
 	f, err := r.newForm(values, nil)
 	if err != nil {
 		return err
 	}
-	preview := &providerPreview{
-		SP: sp, Facts: idp.Differences(store.ServiceProvider{Name: sp.Name}, im.Provider), Known: before != nil,
-		Notes: append(im.Notes, notes...), Requested: im.Requested, Until: im.ValidUntil,
-	}
-	if before != nil {
-		preview.Changes = idp.Differences(*before, sp)
-	}
-	return r.show(http.StatusOK, "providers-new", r.text("providers.new"), importView{f, preview})
+	return k.showNewProvider(r, http.StatusOK, f, &im)
 }
 
 // lines are the lines of a text that are not empty.
@@ -279,42 +194,50 @@ func lines(text string) []string {
 	return all
 }
 
+// constantContactInputs are the names that the form of Constant Contact has.
+var constantContactInputs = map[string]string{"entity_id": "cc_entity_id", "acs[0].url": "cc_acs", "environment": "cc_environment"}
+
 func (k *console) addConstantContact(r *consoleRequest) error {
-	sp, err := k.Providers.ConstantContact(strings.TrimSpace(r.form["cc_entity_id"]), strings.TrimSpace(r.form["cc_acs"]), strings.TrimSpace(r.form["cc_environment"]))
-	if err == nil {
-		err = k.Providers.Add(r.ctx(), sp, false, r.event("sp-add", sp.EntityID))
-	}
+	sp, err := k.Providers.AddConstantContact(r.ctx(), r.scope(), admin.ConstantContact{
+		EntityID: strings.TrimSpace(r.form["cc_entity_id"]), ACS: strings.TrimSpace(r.form["cc_acs"]), Environment: strings.TrimSpace(r.form["cc_environment"]),
+	}, false, r.event("", ""))
 	if err != nil {
-		return k.providerFault(r, err, func(f form) error {
-			return r.show(http.StatusUnprocessableEntity, "providers-new", r.text("providers.new"), importView{Form: f})
-		})
+		f, status, err := r.refusedForm(err, constantContactInputs)
+		if err != nil {
+			return err
+		}
+		return k.showNewProvider(r, status, f, nil)
 	}
 	return r.done(providerPath(sp.EntityID), "saved")
 }
 
-// setProvider changes one setting, in the words of sp set.
+// providerStep shows a service provider after a change, or why that was refused. inputs are the form's names of fields.
+func (k *console) providerStep(r *consoleRequest, sp admin.Provider, word string, err error, inputs map[string]string) error {
+	if err == nil {
+		return r.done(providerPath(sp.EntityID), word)
+	}
+	f, status, err := r.refusedForm(err, inputs)
+	if err != nil {
+		return err
+	}
+	return k.showProvider(r, status, sp, f)
+}
+
+// setProvider changes one setting.
 func (k *console) setProvider(r *consoleRequest) error {
 	sp, err := k.providerOf(r, r.form["id"])
 	if err != nil {
 		return err
 	}
-	key := r.form["key"]
+	change := admin.Change{Key: r.form["key"], Value: r.form["value"]}
 	switch r.form["how"] {
 	case "add":
-		key += "+"
+		change.Key += "+"
 	case "remove":
-		key += "-"
+		change.Key += "-"
 	}
-	e := r.event("sp-set", sp.EntityID)
-	e.SP = sp.EntityID
-	if e.Detail, err = json.Marshal(map[string]string{"setting": cut(key, 100)}); err != nil {
-		return fmt.Errorf("describe a change: %w", err)
-	}
-	err = k.Providers.Change(r.ctx(), sp.EntityID, e, func(now *store.ServiceProvider) error { return idp.SetProvider(now, key, r.form["value"]) })
-	if err != nil {
-		return k.providerFault(r, err, func(f form) error { return k.showProvider(r, http.StatusUnprocessableEntity, sp, f) })
-	}
-	return r.done(providerPath(sp.EntityID), "saved")
+	_, err = k.Providers.Set(r.ctx(), r.scope(), sp.EntityID, []admin.Change{change}, r.event("", ""))
+	return k.providerStep(r, sp, "saved", err, map[string]string{r.form["key"]: "value"})
 }
 
 func (k *console) refreshProvider(r *consoleRequest) error {
@@ -322,14 +245,8 @@ func (k *console) refreshProvider(r *consoleRequest) error {
 	if err != nil {
 		return err
 	}
-	out, err := k.Providers.Refresh(r.ctx(), sp.EntityID, r.actor())
-	if err == nil {
-		err = out.Fault
-	}
-	if err != nil {
-		return k.providerFault(r, err, func(f form) error { return k.showProvider(r, http.StatusBadGateway, sp, f) })
-	}
-	return r.done(providerPath(sp.EntityID), "read")
+	_, err = k.Providers.Refresh(r.ctx(), r.scope(), sp.EntityID, r.actor())
+	return k.providerStep(r, sp, "read", err, nil)
 }
 
 // approveProvider takes what waits, if it still is what was shown.
@@ -338,93 +255,42 @@ func (k *console) approveProvider(r *consoleRequest) error {
 	if err != nil {
 		return err
 	}
-	if sp.Source == nil || len(sp.Source.Pending) == 0 || fingerprint(sp.Source.Pending) != r.form["seen"] {
-		f, err := r.newForm(nil, map[string]string{"": r.text("providers.moved")})
-		if err != nil {
-			return err
-		}
-		return k.showProvider(r, http.StatusConflict, sp, f)
-	}
-	e := r.event("sp-approve", sp.EntityID)
-	e.SP = sp.EntityID
-	if err := k.Providers.Approve(r.ctx(), sp.EntityID, bytes.Clone(sp.Source.Pending), e); err != nil {
-		return k.providerFault(r, err, func(f form) error { return k.showProvider(r, http.StatusConflict, sp, f) })
-	}
-	return r.done(providerPath(sp.EntityID), "approved")
+	return k.providerStep(r, sp, "approved", k.Providers.Approve(r.ctx(), r.scope(), sp.EntityID, r.form["seen"], r.event("", "")), nil)
 }
 
-// removeProvider wants the entityID typed: nobody can sign in there any more.
 // releaseNameID shows first who had a NameID and when last, and releases it when that was seen.
 func (k *console) releaseNameID(r *consoleRequest) error {
 	sp, err := k.providerOf(r, r.form["id"])
 	if err != nil {
 		return err
 	}
-	nameID := r.form["name_id"]
-	show := func(status int, held *store.NameID, fault string) error {
-		faults := map[string]string{}
-		if fault != "" {
-			faults["name_id"] = r.text(fault)
-		}
-		f, err := r.newForm(fields{"name_id": nameID}, faults)
+	inputs := map[string]string{"name_id": "name_id"}
+	issued, err := k.Providers.FindNameID(r.ctx(), r.scope(), sp.EntityID, r.form["name_id"])
+	if err != nil {
+		return k.providerStep(r, sp, "", err, inputs)
+	}
+	if r.form["seen"] != issued.Seen { // not looked at, or another person's by now
+		f, err := r.newForm(fields{"name_id": r.form["name_id"]}, nil)
 		if err != nil {
 			return err
 		}
-		f.held = held
-		return k.showProvider(r, status, sp, f)
+		f.held = &issued
+		return k.showProvider(r, http.StatusOK, sp, f)
 	}
-	held, err := k.Provider.IssuedNameID(r.ctx(), sp, nameID)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return show(http.StatusUnprocessableEntity, nil, "providers.release.nobody")
-	case err != nil:
-		return fmt.Errorf("look up a NameID: %w", err)
-	case r.form["seen"] != holderSeen(held): // not looked at, or another person's by now
-		return show(http.StatusOK, &held, "")
-	}
-	err = k.Provider.ReleaseNameID(r.ctx(), held, r.event("", ""))
-	switch {
-	case errors.Is(err, store.ErrConflict):
-		return show(http.StatusConflict, nil, "providers.release.nobody")
-	case err != nil:
-		return err
-	}
-	return r.done(providerPath(sp.EntityID), "nameid")
+	return k.providerStep(r, sp, "nameid", k.Providers.ReleaseNameID(r.ctx(), r.scope(), issued, r.event("", "")), inputs)
 }
 
-// holderSeen is what a confirmation was about: this name, and this person.
-func holderSeen(n store.NameID) string { return fingerprint(slices.Concat(n.Name, n.Owner)) }
-
-// holderName is what an administrator knows a person by; "" where neither ledger nor directory tells.
-func (k *console) holderName(r *consoleRequest, id store.PersonID) string {
-	if id == "" {
-		return ""
-	}
-	if e, err := k.Directory.Read(r.ctx(), string(id)); err == nil && e.DN != "" {
-		return cmp.Or(strings.TrimSpace(e.FirstName+" "+e.LastName), e.Login)
-	}
-	if users, err := k.Store.Ledger().Person(r.ctx(), id); err == nil && len(users) > 0 {
-		return who(users[0])
-	}
-	return ""
-}
-
+// removeProvider wants the entityID typed: nobody can sign in there any more.
 func (k *console) removeProvider(r *consoleRequest) error {
 	sp, err := k.providerOf(r, r.form["id"])
 	if err != nil {
 		return err
 	}
 	if r.form["typed"] != sp.EntityID {
-		f, err := r.newForm(r.form, map[string]string{"typed": r.text("providers.typed")})
-		if err != nil {
-			return err
-		}
-		return k.showProvider(r, http.StatusUnprocessableEntity, sp, f)
+		return k.providerStep(r, sp, "", &admin.Error{Field: "typed", Fault: r.text("providers.typed")}, map[string]string{"typed": "typed"})
 	}
-	e := r.event("sp-remove", sp.EntityID)
-	e.SP = sp.EntityID
-	if err := k.Store.ServiceProviders().Remove(r.ctx(), sp.EntityID, e); err != nil && !errors.Is(err, store.ErrNotFound) {
-		return fmt.Errorf("remove service provider %s: %w", sp.EntityID, err)
+	if err := k.Providers.Remove(r.ctx(), r.scope(), sp.EntityID, r.event("", "")); err != nil {
+		return k.providerStep(r, sp, "", err, nil)
 	}
 	return r.done(providersPath, "removed")
 }
@@ -451,17 +317,17 @@ func (k *console) metadataDownload(r *consoleRequest) error {
 
 // handover is the one page that the support engineer of Constant Contact needs.
 func (k *console) handover(r *consoleRequest) error {
-	b, err := k.Keyring.Board(r.ctx())
+	list, err := k.Keys.List(r.ctx(), r.scope())
 	if err != nil {
 		return fmt.Errorf("read how the keys stand: %w", err)
 	}
-	all, err := k.Store.ServiceProviders().List(r.ctx())
+	all, err := k.Providers.List(r.ctx(), r.scope())
 	if err != nil {
-		return fmt.Errorf("list service providers: %w", err)
+		return err
 	}
 	view := struct {
 		EntityID, SSO, Metadata string
-		Certificates            []Key
+		Certificates            []admin.Key
 		Provider                *store.ServiceProvider // Constant Contact, where it is registered
 		Contact                 []string
 		Date                    time.Time
@@ -469,14 +335,14 @@ func (k *console) handover(r *consoleRequest) error {
 		EntityID: k.EntityID, SSO: k.public.JoinPath("saml", "sso").String(), Metadata: k.public.JoinPath("saml", "metadata").String(),
 		Contact: k.Contacts, Date: k.now(),
 	}
-	for _, key := range b.Keys {
-		if key.Use == "signing" && (key.State == "active" || key.State == "published") {
+	for _, key := range list.Keys {
+		if key.Use == admin.Signing && (key.State == admin.KeyActive || key.State == admin.KeyPublished) {
 			view.Certificates = append(view.Certificates, key)
 		}
 	}
 	for i := range all {
 		if all[i].Kind == store.ConstantContact && view.Provider == nil {
-			view.Provider = &all[i]
+			view.Provider = &all[i].ServiceProvider
 		}
 	}
 	return r.show(http.StatusOK, "providers-handover", r.text("providers.handover"), view)

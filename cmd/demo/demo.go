@@ -24,6 +24,7 @@ import (
 	"ssobridge/partnerapi/sandbox"
 	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
+	"ssobridge/web/admin"
 )
 
 // actor stands in the audit for what the demo itself sets up.
@@ -128,18 +129,21 @@ func (d *demo) fill(ctx context.Context) error {
 		return store.Event{At: time.Now().UTC(), Actor: actor, Action: action, Outcome: "ok", Reason: "demo"}
 	}
 	// RSA with 2048 bits for a quick start: 3072, as init makes it, can take seconds.
-	_, err := cli.AddFirstKey(ctx, d.parts.Store, d.parts.Sealer, d.bridgeURL, certs.RSA2048, event("key-add"))
-	if err != nil && !errors.Is(err, cli.ErrHasKey) {
+	_, err := d.parts.Keys().MakeFirst(ctx, admin.Everything(), certs.RSA2048, event("key-add"))
+	if err != nil && !errors.Is(err, admin.ErrHasKey) {
 		return err
 	}
-	sp := cli.ConstantContactSP{
+	sp, err := admin.ConstantContact{
 		EntityID: d.sandboxURL + sandbox.SPMetadata, ACS: d.sandboxURL + sandbox.ACSPath, Name: "Constant Contact (sandbox)",
 		RelayState: d.sandboxURL + sandbox.LandingPath, RelayStateIn: "query",
 	}.Record()
+	if err != nil {
+		return err
+	}
 	if err := d.forgetFormer(ctx, sp.EntityID, event("sp-remove")); err != nil {
 		return err
 	}
-	if err := d.parts.AddProvider(ctx, sp, true, event("sp-add")); err != nil {
+	if err := d.parts.Providers().Add(ctx, admin.Everything(), sp, true, event("sp-add")); err != nil {
 		return err
 	}
 	mappings, err := d.parts.Provisioning.ListMappings(ctx)

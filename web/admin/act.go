@@ -27,15 +27,17 @@ const (
 	ListProviders      Act = "list-providers"
 	AddConstantContact Act = "add-constant-contact"
 	RemoveProvider     Act = "remove-provider"
-	ReplaceProvider    Act = "replace-provider" // entity ID: import its metadata again, over what is registered
-	ImportAgain        Act = "import-again"     // entity ID: give metadata or its address anew
-	ShowProvider       Act = "show-provider"    // entity ID
-	ReviewProvider     Act = "review-provider"  // entity ID: changes that wait for approval
-	RefreshProvider    Act = "refresh-provider" // entity ID
-	ListSettings       Act = "list-settings"    // entity ID: what can be set, and to what
-	NameEntity         Act = "name-entity"      // one of several in the metadata
-	SafeNameID         Act = "safe-name-id"     // entity ID: a NameID that people can't edit
-	StopEncryption     Act = "stop-encryption"  // entity ID
+	ReplaceProvider    Act = "replace-provider"  // entity ID: import its metadata again, over what is registered
+	MeantProvider      Act = "meant-provider"    // entity ID of the one that may have been meant
+	PreviewAssertion   Act = "preview-assertion" // entity ID: what a person would get there
+	ImportAgain        Act = "import-again"      // entity ID: give metadata or its address anew
+	ShowProvider       Act = "show-provider"     // entity ID
+	ReviewProvider     Act = "review-provider"   // entity ID: changes that wait for approval
+	RefreshProvider    Act = "refresh-provider"  // entity ID
+	ListSettings       Act = "list-settings"     // entity ID: what can be set, and to what
+	NameEntity         Act = "name-entity"       // one of several in the metadata
+	SafeNameID         Act = "safe-name-id"      // entity ID: a NameID that people can't edit
+	StopEncryption     Act = "stop-encryption"   // entity ID
 
 	ListLockouts Act = "list-lockouts"
 )
@@ -45,7 +47,7 @@ func Acts() []Act {
 	return []Act{
 		TryLater, LookAgain, RunCheck,
 		ListKeys, MakeFirstKey, RollOverKey, PromoteOther, ConfirmLoaded, AgreeOnTime, ChooseLabel, ConfigureToken, MakeMetadataKey, SayForWhom, NameKey,
-		ListProviders, AddConstantContact, RemoveProvider, ReplaceProvider, ImportAgain, ShowProvider, ReviewProvider, RefreshProvider,
+		ListProviders, AddConstantContact, RemoveProvider, ReplaceProvider, MeantProvider, PreviewAssertion, ImportAgain, ShowProvider, ReviewProvider, RefreshProvider,
 		ListSettings, NameEntity, SafeNameID, StopEncryption,
 		ListLockouts,
 	}

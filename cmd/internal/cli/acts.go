@@ -30,6 +30,8 @@ var actHints = map[admin.Act]string{
 	admin.AddConstantContact: "ssobridge sp add-constant-contact --help",
 	admin.RemoveProvider:     "ssobridge sp remove {about}",
 	admin.ReplaceProvider:    "give --replace to replace it",
+	admin.MeantProvider:      "did you mean {about}?",
+	admin.PreviewAssertion:   "ssobridge preview shows a person's",
 	admin.ImportAgain:        "sp add FILE --replace takes a new file, sp add URL --replace an address",
 	admin.ShowProvider:       "ssobridge sp show {about}",
 	admin.ReviewProvider:     "ssobridge sp approve {about}",

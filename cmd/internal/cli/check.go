@@ -16,6 +16,7 @@ import (
 	"ssobridge/partnerapi"
 	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
+	"ssobridge/web/admin"
 )
 
 // skewLimit is the clock difference from which check warns. The service provider is
@@ -49,6 +50,21 @@ func (r *report) warn(step, detail, mend string) { r.warnings++; r.line("WARN", 
 func (r *report) fail(step string, err any, mend string) {
 	r.failures++
 	r.line("FAIL", step, fmt.Sprint(err), mend)
+}
+
+// add prints a finding of the rules.
+func (r *report) add(all ...admin.Finding) {
+	for _, f := range all {
+		mend := cmp.Or(f.Hint, actHint(f.Act, f.About))
+		switch f.Level {
+		case admin.Failure:
+			r.fail(f.Name, f.Detail, mend)
+		case admin.Warning:
+			r.warn(f.Name, f.Detail, mend)
+		default:
+			r.ok(f.Name, f.Detail)
+		}
+	}
 }
 
 func (r *report) line(mark, step, detail, mend string) {
@@ -92,7 +108,7 @@ func (c *checkCmd) Run(s *invocation) (err error) {
 	checkJournal(s.ctx, r, p)
 	checkSecrets(s.ctx, r, p)
 	checkClock(s.ctx, r, p)
-	checkKeys(s.ctx, r, p)
+	r.add(p.Keys().Findings(s.ctx)...)
 	for _, step := range p.Directory.Check(s.ctx) {
 		switch {
 		case step.Err != nil:
@@ -167,7 +183,7 @@ func checkFiles(r *report, cfg config.Config) {
 		r.fail("certificates in files", err, "let the bridge's user read them")
 	}
 	for _, e := range ends {
-		checkExpiry(r, e)
+		r.add(admin.ExpiryFinding(e, r.s.now()))
 	}
 }
 
@@ -258,11 +274,11 @@ func checkProviders(ctx context.Context, r *report, p *Parts) {
 		if sp.Encryption == "required" && len(sp.EncryptionKeys) == 0 {
 			r.fail(name, "assertions have to be encrypted and no key for that is on record, so every sign-in is refused", "import its metadata with the key (sp add FILE --replace), or ssobridge sp set "+sp.EntityID+" encryption=off")
 		}
-		for _, risk := range p.nameIDRisks(sp) {
+		for _, risk := range p.Providers().Risks(sp) {
 			r.warn(name, risk, "ssobridge sp set "+sp.EntityID+" name_id=TEMPLATE with {person_id}")
 		}
-		for _, e := range providerExpiries(sp) {
-			checkExpiry(r, e)
+		for _, e := range admin.ProviderExpiries(sp) {
+			r.add(admin.ExpiryFinding(e, r.s.now()))
 		}
 	}
 	switch enabled {

@@ -12,6 +12,7 @@ import (
 	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 	"ssobridge/web"
+	"ssobridge/web/admin"
 )
 
 // console is the admin console; nil where nobody has a role in it.
@@ -22,7 +23,7 @@ func (p *Parts) console() *web.Console {
 	return &web.Console{
 		Store: p.Store, Budget: p.Budget, Provisioning: p.Provisioning, Provider: p.IdP, Directory: p.Directory,
 		PublicURL: p.Config.Console.PublicURL, AllowFrom: p.Config.ConsoleNetworks(),
-		EntityID: p.Config.EntityID, Contacts: p.Config.Contacts(), Preview: p.consolePreview, LiftLockout: p.LiftLockout, SessionIdle: p.Config.Sessions.Idle, Watch: consoleWatch{p}, Keyring: consoleKeys{p}, Providers: consoleProviders{p}, MappingFiles: consoleMappings{p}, Settings: p.settings, WebhookURL: p.webhookURL(), VerifyAudit: func(ctx context.Context) (store.Verified, error) { return p.verifyAudit(ctx, nil) }, PartnerFault: partnerFault, DirectoryFault: directoryFault,
+		EntityID: p.Config.EntityID, Contacts: p.Config.Contacts(), Preview: p.consolePreview, LiftLockout: p.LiftLockout, SessionIdle: p.Config.Sessions.Idle, Watch: consoleWatch{p}, Keys: p.Keys(), Expiries: p.Expiries(), Providers: p.Providers(), MappingFiles: consoleMappings{p}, Settings: p.settings, WebhookURL: p.webhookURL(), VerifyAudit: func(ctx context.Context) (store.Verified, error) { return p.verifyAudit(ctx, nil) }, PartnerFault: partnerFault, DirectoryFault: directoryFault,
 	}
 }
 
@@ -59,16 +60,6 @@ func directoryFault(err error) string {
 // consoleWatch is the console's way to the functions of check.
 type consoleWatch struct{ *Parts }
 
-// Expiries lists what ends, the next first.
-func (p consoleWatch) Expiries(ctx context.Context) ([]web.Expiry, error) {
-	list, err := p.Parts.Expiries(ctx)
-	all := make([]web.Expiry, 0, len(list))
-	for _, e := range list {
-		all = append(all, web.Expiry{What: e.What, NotAfter: e.NotAfter, Days: e.Days, Due: e.Due, Message: e.Message})
-	}
-	return all, err
-}
-
 // Probe tries the directory's servers and the token of Constant Contact.
 func (p consoleWatch) Probe(ctx context.Context) []web.Probe {
 	var all []web.Probe
@@ -95,6 +86,11 @@ func (p consoleWatch) Probe(ctx context.Context) []web.Probe {
 // consolePreview is the preview command's.
 func (p *Parts) consolePreview(ctx context.Context, login, entityID string, account store.AccountID) (idp.AssertionPreview, []string, error) {
 	x, err := p.PreviewAssertion(ctx, login, entityID, account)
+	if command, ok := errors.AsType[*commandError](err); ok {
+		if _, known := admin.AsError(err); !known {
+			err = &admin.Error{Fault: command.Error(), Err: err}
+		}
+	}
 	return x.AssertionPreview, x.Notes, err
 }
 

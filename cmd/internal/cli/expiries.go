@@ -12,83 +12,8 @@ import (
 
 	"ssobridge/certs"
 	"ssobridge/cmd/internal/config"
-	"ssobridge/store"
+	"ssobridge/web/admin"
 )
-
-// Expiries lists everything that ends, the next first: our certificates, those of
-// service providers and the validity of their metadata, those of the directory's
-// authority, and our TLS certificate (row KEY-03). What could be read comes also with an error.
-func (p *Parts) Expiries(ctx context.Context) ([]certs.Expiry, error) {
-	var all []certs.Expiry
-	var errs []error
-	status, err := p.KeyStatus(ctx)
-	if err != nil {
-		errs = append(errs, err)
-	}
-	for _, k := range status.Keys {
-		all = append(all, keyExpiry(k)...)
-	}
-	providers, err := p.Store.ServiceProviders().List(ctx)
-	if err != nil {
-		errs = append(errs, fmt.Errorf("list service providers: %w", err))
-	}
-	for _, sp := range providers {
-		all = append(all, providerExpiries(sp)...)
-	}
-	files, err := fileExpiries(p.Config)
-	if err != nil {
-		errs = append(errs, err)
-	}
-	all = append(all, files...)
-
-	now := p.now()
-	for i := range all {
-		all[i] = all[i].At(now)
-	}
-	slices.SortStableFunc(all, func(a, b certs.Expiry) int { return a.NotAfter.Compare(b.NotAfter) })
-	return all, errors.Join(errs...)
-}
-
-// keyExpiry is the end of a key's certificate. A retired one has none to tell of.
-func keyExpiry(k store.SigningKey) []certs.Expiry {
-	cert, err := x509.ParseCertificate(k.Certificate)
-	if err != nil || certs.State(k.State) == certs.Retired {
-		return nil
-	}
-	return []certs.Expiry{{Use: k.Use, ID: k.ID, What: keyName(k), NotAfter: cert.NotAfter}}
-}
-
-func keyName(k store.SigningKey) string {
-	return fmt.Sprintf("%s key %s (%s)", k.Use, k.ID, k.Algorithm)
-}
-
-// providerExpiries are the ends of a service provider's certificates and metadata.
-// Sign-ins go on past the end of a certificate, which only carries its key; the
-// service provider is likely to change it then, and has to tell us.
-func providerExpiries(sp store.ServiceProvider) []certs.Expiry {
-	var all []certs.Expiry
-	if !sp.Enabled {
-		return nil
-	}
-	add := func(use, what string, der []byte) {
-		cert, err := x509.ParseCertificate(der)
-		id := certs.ID(der)
-		if err != nil || slices.ContainsFunc(all, func(e certs.Expiry) bool { return e.Use == use && e.ID == id }) {
-			return
-		}
-		all = append(all, certs.Expiry{Use: use, ID: id, EntityID: sp.EntityID, What: what + " of " + sp.EntityID, NotAfter: cert.NotAfter})
-	}
-	for _, der := range sp.Certificates {
-		add("sp_signing", "certificate", der)
-	}
-	for _, k := range sp.EncryptionKeys {
-		add("sp_encryption", "encryption certificate", k.Certificate)
-	}
-	if sp.Source != nil && !sp.Source.ValidUntil.IsZero() {
-		all = append(all, certs.Expiry{Use: "sp_metadata", EntityID: sp.EntityID, What: "metadata of " + sp.EntityID, NotAfter: sp.Source.ValidUntil})
-	}
-	return all
-}
 
 // fileExpiries are the ends of the certificates in files.
 func fileExpiries(cfg config.Config) ([]certs.Expiry, error) {
@@ -138,7 +63,7 @@ func newExpiryLog(p *Parts) *expiryLog { return &expiryLog{p, map[string]time.Ti
 
 // look logs what is due and was not logged within a day.
 func (l *expiryLog) look(ctx context.Context) {
-	all, err := l.p.Expiries(ctx)
+	all, err := l.p.Expiries().List(ctx, admin.Everything())
 	if err != nil && ctx.Err() == nil {
 		l.p.log.Warn("some ends of certificates can't be read", "error", err)
 	}

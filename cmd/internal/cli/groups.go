@@ -149,14 +149,6 @@ func (p *Parts) resolveWritten(s *invocation, groups []string) {
 	}
 }
 
-// nameIDRisks says of a service provider's NameID which attributes in it people can usually edit themselves.
-func (p *Parts) nameIDRisks(sp store.ServiceProvider) (risks []string) {
-	for _, attribute := range idp.NameIDRisks(sp, p.Directory.Sources()) {
-		risks = append(risks, "its NameID is made of "+attribute+", which people can often edit at their own entry, and would become somebody else at this service provider")
-	}
-	return risks
-}
-
 type mappingAcceptGroupCmd struct {
 	ID  int64 `arg:"" name:"id" help:"The number that mapping list shows."`
 	Yes bool  `help:"Do not ask."`

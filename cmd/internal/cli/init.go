@@ -11,6 +11,7 @@ import (
 	"ssobridge/certs"
 	"ssobridge/cmd/internal/config"
 	"ssobridge/store"
+	"ssobridge/web/admin"
 )
 
 type initCmd struct {
@@ -90,7 +91,7 @@ func (c *initCmd) Run(s *invocation) error {
 		return undo(err)
 	}
 	key, err := c.firstKey(s, &target, sealer)
-	if errors.Is(err, ErrHasKey) {
+	if errors.Is(err, admin.ErrHasKey) {
 		return undo(badInput(fmt.Errorf("%s holds a database already: %w", target.DataDir, err), "choose another folder, or keep using the secret_key and configuration that it belongs to"))
 	}
 	if err != nil {
@@ -119,7 +120,8 @@ func (c *initCmd) firstKey(s *invocation, cfg *config.Config, sealer *certs.Seal
 		return nil, failed(fmt.Errorf("open the store: %w", err), "can the folder be written?")
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	return AddFirstKey(s.ctx, db, sealer, c.PublicURL, certs.Algorithm(c.Algorithm), s.event("key-add", ""))
+	keys := admin.Keys{Store: db, Sealer: sealer, PublicURL: c.PublicURL, Now: s.now}
+	return keys.MakeFirst(s.ctx, s.scope(), certs.Algorithm(c.Algorithm), s.event("", ""))
 }
 
 // addKey is --key-only.
@@ -134,7 +136,7 @@ func (c *initCmd) addKey(s *invocation) error {
 		return err
 	}
 	key, err := c.firstKey(s, &cfg, sealer)
-	if errors.Is(err, ErrHasKey) {
+	if errors.Is(err, admin.ErrHasKey) {
 		return badInput(err, "nothing was changed; a first key is only made where none is")
 	}
 	if err != nil {

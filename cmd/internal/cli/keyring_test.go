@@ -2,7 +2,6 @@ package cli_test
 
 import (
 	"encoding/pem"
-	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 	"ssobridge/cmd/internal/cli"
 	"ssobridge/cmd/internal/config"
 	"ssobridge/store"
+	"ssobridge/web/admin"
 )
 
 // at is a clock that the test moves.
@@ -83,7 +83,7 @@ func TestKEY03Expiries(t *testing.T) {
 	if err := p.Store.ServiceProviders().Put(t.Context(), sp, store.Event{Action: "sp-add"}); err != nil {
 		t.Fatal(err)
 	}
-	ends, err := p.Expiries(t.Context())
+	ends, err := p.Expiries().List(t.Context(), admin.Everything())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,68 +123,9 @@ func TestKEY03Expiries(t *testing.T) {
 // KEY-03: what can't be read is said, and the rest is still there.
 func TestKEY03ExpiriesWithFault(t *testing.T) {
 	p, _, _ := newParts(t, func(c *config.Config) { c.TLS.Cert = filepath.Join(t.TempDir(), "none.crt") })
-	ends, err := p.Expiries(t.Context())
+	ends, err := p.Expiries().List(t.Context(), admin.Everything())
 	if err == nil || !strings.Contains(err.Error(), "none.crt") || len(ends) != 1 {
 		t.Errorf("%d ends, %v", len(ends), err)
-	}
-}
-
-// KEY-01: a switch is written down once, with an event, by whichever replica comes first; how
-// the keys stand is told by the clock before that.
-func TestKEY01SettleKeys(t *testing.T) {
-	p, clock, _ := newParts(t, nil)
-	ctx := t.Context()
-	const entityID = "https://wiki.example.test"
-	if err := p.Store.ServiceProviders().Put(ctx, store.ServiceProvider{EntityID: entityID, Kind: store.PlainSAML, HoldsCertificates: "one"}, store.Event{Action: "sp-add"}); err != nil {
-		t.Fatal(err)
-	}
-	event := func(action string) store.Event {
-		return store.Event{At: clock.now(), Actor: "admin:test", Action: action, Outcome: "ok"}
-	}
-	key, state, err := p.GenerateKey(ctx, cli.NewKey{Algorithm: certs.P256}, event("key-add"))
-	if err != nil || state != certs.Next {
-		t.Fatal(state, err)
-	}
-	if err := p.PublishKey(ctx, key.ID, event("key-publish")); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := p.PromoteKey(ctx, certs.Promotion{Key: key.ID, EntityID: entityID, By: "Kim"}, event("key-promote")); !errors.Is(err, certs.ErrHoldsOne) {
-		t.Errorf("promoted without a time: %v", err)
-	}
-	when := clock.Add(time.Hour)
-	if _, err := p.PromoteKey(ctx, certs.Promotion{Key: key.ID, EntityID: entityID, At: when}, event("key-promote")); err != nil {
-		t.Fatal(err)
-	}
-	if err := p.SettleKeys(ctx); err != nil {
-		t.Fatal(err)
-	}
-	clock.Time = when
-	status, err := p.KeyStatus(ctx)
-	if err != nil || status.Ring.KeyFor(entityID, when) != key.ID {
-		t.Errorf("status %+v, %v", status.Ring, err)
-	}
-	for range 2 {
-		if err := p.SettleKeys(ctx); err != nil {
-			t.Fatal(err)
-		}
-	}
-	switches, err := p.Store.Audit().List(ctx, store.Filter{Action: "key-switch"})
-	if err != nil || len(switches) != 1 {
-		t.Errorf("events %+v, %v", switches, err)
-	}
-	for action, want := range map[string]int{"key-add": 2, "key-publish": 1, "key-promote": 1} {
-		if list, err := p.Store.Audit().List(ctx, store.Filter{Action: action}); err != nil || len(list) != want {
-			t.Errorf("%d events %s, %v, want %d", len(list), action, err, want)
-		}
-	}
-
-	// KEY-02: a retired key's private part is gone from the store.
-	old := status.Keys[0]
-	if err := p.RetireKey(ctx, old.ID, event("key-retire")); err != nil {
-		t.Fatal(err)
-	}
-	if status, err = p.KeyStatus(ctx); err != nil || len(status.Keys[0].Private) > 0 || status.Keys[0].State != "retired" || len(status.Keys[1].Private) == 0 {
-		t.Errorf("keys %+v, %v", status.Keys, err)
 	}
 }
 

@@ -3,21 +3,17 @@ package cli
 import (
 	"bufio"
 	"cmp"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
 
-	"ssobridge/certs"
-	"ssobridge/certs/pkcs11"
 	"ssobridge/cmd/internal/config"
 	"ssobridge/store"
+	"ssobridge/web/admin"
 )
 
 type keysCmd struct {
@@ -30,51 +26,14 @@ type keysCmd struct {
 	Export   keysExportCmd   `cmd:"" help:"Print a key's certificate (PEM)."`
 }
 
-// withKeys runs what a keys command does on the parts, and turns the rules' refusals
-// into bad input with the next step.
-func withKeys(s *invocation, do func(*Parts) error) (err error) {
+// withKeys runs what a keys command does.
+func withKeys(s *invocation, do func(admin.Keys) error) (err error) {
 	p, err := s.open()
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	return keyFault(do(p))
-}
-
-func keyFault(err error) error {
-	for _, c := range []struct {
-		is   error
-		hint string
-	}{
-		{certs.ErrNoKey, "ssobridge keys list shows all"},
-		{certs.ErrState, "ssobridge keys list shows the states: next, published, active, retiring, retired. Nothing was changed"},
-		{certs.ErrTime, "write the time with its zone, such as 2026-12-01T22:00:00Z. Nothing was changed"},
-		{certs.ErrNoHolder, "ssobridge sp list shows all"},
-		{certs.ErrUnconfirmed, "ask them whether the new certificate is loaded, then give --confirmed-by NAME. In an emergency --force does without"},
-		{certs.ErrHoldsOne, "give --at TIME, such as --at 2026-12-01T22:00:00Z. In an emergency --force switches at once"},
-		{certs.ErrKeyInUse, "promote another key for them first: ssobridge keys promote"},
-		{certs.ErrNoStepBack, "ssobridge keys list shows each service provider's key and the one before"},
-		{errNoToken, "set pkcs11.module, pkcs11.token_label and pkcs11.pin_file"},
-		{pkcs11.ErrTaken, "choose another label"},
-	} {
-		if errors.Is(err, c.is) {
-			return badInput(err, c.hint)
-		}
-	}
-	return err
-}
-
-// findKey resolves a key's id, or its first digits.
-func findKey(s *invocation, p *Parts, id string) (store.SigningKey, KeyStatus, error) {
-	status, err := p.KeyStatus(s.ctx)
-	if err != nil {
-		return store.SigningKey{}, status, err
-	}
-	k, err := status.find(id)
-	if err != nil {
-		return k, status, badInput(err, "ssobridge keys list shows all")
-	}
-	return k, status, nil
+	return do(p.Keys())
 }
 
 type keysListCmd struct{}
@@ -90,52 +49,36 @@ Example:
 
 // Run lists them.
 func (keysListCmd) Run(s *invocation) error {
-	return withKeys(s, func(p *Parts) error {
-		status, err := p.KeyStatus(s.ctx)
+	return withKeys(s, func(keys admin.Keys) error {
+		list, err := keys.List(s.ctx, s.scope())
 		if err != nil {
 			return err
 		}
 		w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(w, "KEY\tUSE\tSTATE\tSINCE\tALGORITHM\tHELD BY\tENDS")
-		for _, k := range status.Keys {
+		for _, k := range list.Keys {
 			ends, left := "unknown", ""
-			if cert, err := x509.ParseCertificate(k.Certificate); err == nil {
-				ends = cert.NotAfter.UTC().Format(time.DateOnly)
-				if days, _, due := certs.Warn("", cert.NotAfter, status.Now); due && certs.State(k.State) != certs.Retired {
-					left = fmt.Sprintf(" (%d days left)", days)
-				}
+			if !k.NotAfter.IsZero() {
+				ends = k.NotAfter.UTC().Format(time.DateOnly)
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s%s\n", k.ID, k.Use, k.State, day(since(k)), k.Algorithm, cmp.Or(k.Holder, "store"), ends, left)
+			if k.Due {
+				left = fmt.Sprintf(" (%d days left)", k.DaysLeft)
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s%s\n", k.ID, k.Use, k.State, day(k.Since), k.Algorithm, cmp.Or(k.Token, "store"), ends, left)
 		}
-		if len(status.Ring.Holders) > 0 {
+		if len(list.SignedFor) > 0 {
 			fmt.Fprintln(w, "\nSERVICE PROVIDER\tSIGNED BY\tBEFORE\tHOLDS\tSWITCH\tCONFIRMED")
-			for _, h := range status.Ring.Holders {
-				c := status.Ring.Choices[h.EntityID]
-				holds := "two"
-				if h.One {
-					holds = "one"
-				}
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", h.EntityID, cmp.Or(status.Ring.KeyFor(h.EntityID, status.Now), "-"),
-					cmp.Or(c.Previous, "-"), holds, p.switchText(c, status.Now), confirmedText(c))
+		}
+		for _, sp := range list.SignedFor {
+			holds := "two"
+			if sp.One {
+				holds = "one"
 			}
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", sp.EntityID, cmp.Or(sp.Key, "-"), cmp.Or(sp.Previous, "-"), holds,
+				switchText(sp, list.Now), confirmedText(sp))
 		}
 		return w.Flush()
 	})
-}
-
-// since when a key is in its state.
-func since(k store.SigningKey) time.Time {
-	switch certs.State(k.State) {
-	case certs.Published:
-		return k.PublishedAt
-	case certs.Active:
-		return k.ActiveAt
-	case certs.Retiring:
-		return k.RetiringAt
-	case certs.Retired:
-		return k.RetiredAt
-	}
-	return k.CreatedAt
 }
 
 func day(t time.Time) string {
@@ -146,26 +89,26 @@ func day(t time.Time) string {
 }
 
 // switchText tells of a planned switch, with a countdown, and of one that is under way.
-func (p *Parts) switchText(c certs.Choice, now time.Time) string {
-	before, after := p.Config.Keys.SwitchBefore, p.Config.Keys.SwitchAfter
+func switchText(sp admin.SignedFor, now time.Time) string {
 	var parts []string
-	if c.Next != "" {
-		parts = append(parts, fmt.Sprintf("to %s at %s, in %s", c.Next, c.SwitchAt.UTC().Format(time.RFC3339), c.SwitchAt.Sub(now).Round(time.Second)))
-		if c.Window {
-			parts = append(parts, fmt.Sprintf("people wait from %s to %s", c.SwitchAt.Add(-before).UTC().Format(time.TimeOnly), c.SwitchAt.Add(after).UTC().Format(time.TimeOnly)))
-		}
-	} else if until, waits := c.WaitsUntil(now, before, after); waits {
-		parts = append(parts, fmt.Sprintf("switched, people wait until %s", until.UTC().Format(time.TimeOnly)))
+	if sp.Next != "" {
+		parts = append(parts, fmt.Sprintf("to %s at %s, in %s", sp.Next, sp.SwitchAt.UTC().Format(time.RFC3339), sp.SwitchAt.Sub(now).Round(time.Second)))
+	}
+	switch {
+	case !sp.WaitFrom.IsZero():
+		parts = append(parts, fmt.Sprintf("people wait from %s to %s", sp.WaitFrom.UTC().Format(time.TimeOnly), sp.WaitUntil.UTC().Format(time.TimeOnly)))
+	case !sp.WaitUntil.IsZero():
+		parts = append(parts, fmt.Sprintf("switched, people wait until %s", sp.WaitUntil.UTC().Format(time.TimeOnly)))
 	}
 	return cmp.Or(strings.Join(parts, "; "), "-")
 }
 
-func confirmedText(c certs.Choice) string {
+func confirmedText(sp admin.SignedFor) string {
 	var parts []string
-	if c.ConfirmedBy != "" {
-		parts = append(parts, fmt.Sprintf("by %s on %s", c.ConfirmedBy, day(c.ConfirmedAt)))
+	if sp.ConfirmedBy != "" {
+		parts = append(parts, fmt.Sprintf("by %s on %s", sp.ConfirmedBy, day(sp.ConfirmedAt)))
 	}
-	if c.Forced {
+	if sp.Forced {
 		parts = append(parts, "forced")
 	}
 	return cmp.Or(strings.Join(parts, ", "), "-")
@@ -193,16 +136,13 @@ Examples:
 
 // Run makes it.
 func (c *keysGenerateCmd) Run(s *invocation) error {
-	return withKeys(s, func(p *Parts) error {
-		if c.Life < 24*time.Hour {
-			return badInput(fmt.Errorf("--life %s is too short", c.Life), "write at least 24h")
-		}
-		key, state, err := p.GenerateKey(s.ctx, NewKey{Algorithm: certs.Algorithm(c.Algorithm), Use: c.Use, Label: c.PKCS11, Life: c.Life}, s.event("key-add", ""))
+	return withKeys(s, func(keys admin.Keys) error {
+		key, err := keys.Generate(s.ctx, s.scope(), admin.NewKey{Algorithm: c.Algorithm, Use: c.Use, Label: c.PKCS11, Life: c.Life}, s.event("", ""))
 		if err != nil {
 			return err
 		}
-		s.printf("made %s key %s (%s), state %s, certificate until %s\n", c.Use, key.ID, key.Algorithm, state, key.Certificate.NotAfter.UTC().Format(time.DateOnly))
-		if state == certs.Next && c.Use == useSigning {
+		s.printf("made %s key %s (%s), state %s, certificate until %s\n", key.Use, key.ID, key.Algorithm, key.State, key.NotAfter.UTC().Format(time.DateOnly))
+		if key.State == admin.KeyNext && key.Use == admin.Signing {
 			s.printf("next: ssobridge keys publish %s\n", key.ID)
 		}
 		return nil
@@ -224,12 +164,12 @@ Example:
 
 // Run publishes it.
 func (c *keysPublishCmd) Run(s *invocation) error {
-	return withKeys(s, func(p *Parts) error {
-		k, _, err := findKey(s, p, c.Key)
+	return withKeys(s, func(keys admin.Keys) error {
+		k, err := keys.Find(s.ctx, s.scope(), c.Key)
 		if err != nil {
 			return err
 		}
-		if err := p.PublishKey(s.ctx, k.ID, s.event("key-publish", k.ID)); err != nil {
+		if err := keys.Publish(s.ctx, s.scope(), k.ID, s.event("", "")); err != nil {
 			return err
 		}
 		s.printf("%s is in the metadata now\nnext: hand the metadata or the certificate (ssobridge keys export %s) to each service provider, then ssobridge keys promote\n", k.ID, k.ID)
@@ -261,94 +201,56 @@ Examples:
 
 // Run promotes it.
 func (c *keysPromoteCmd) Run(s *invocation) error {
-	if c.SP == "" && !c.All {
-		return badInput(errors.New("it is not said for whom"), "give --sp ENTITY_ID or --all")
-	}
-	if len(c.ConfirmedBy) > 200 {
-		return badInput(errors.New("--confirmed-by is longer than 200 characters"), "write a name")
-	}
-	return withKeys(s, func(p *Parts) error {
-		k, status, err := c.key(s, p)
+	return withKeys(s, func(keys admin.Keys) error {
+		p := admin.Promotion{Key: c.Key, EntityID: store.TrimBlanks(c.SP), All: c.All, At: c.At, ConfirmedBy: c.ConfirmedBy, Force: c.Force}
+		if err := keys.Check(s.ctx, s.scope(), p, admin.Signing); err != nil { // before anything is asked
+			return err
+		}
+		k, err := keys.Find(s.ctx, s.scope(), c.Key)
 		if err != nil {
 			return err
 		}
-		e := s.event("key-promote", k.ID)
-		if k.Use == useMetadata {
-			return c.promoteMetadata(s, p, k, e)
-		}
-		c.SP = store.TrimBlanks(c.SP)
-		if c.SP != "" && !slices.ContainsFunc(status.Ring.Holders, func(h certs.Holder) bool { return h.EntityID == c.SP }) {
-			// Before anything is asked.
-			return fmt.Errorf("promote key %s for %s: %w", k.ID, quote(c.SP), certs.ErrNoHolder)
-		}
-		if c.ConfirmedBy == "" && c.At.IsZero() && !c.Force {
-			c.ConfirmedBy = s.ask(fmt.Sprintf("Who has confirmed that the certificate of %s is loaded at %s? Name: ", k.ID, cmp.Or(c.SP, "all of them")))
-		}
-		left, err := p.PromoteKey(s.ctx, certs.Promotion{Key: k.ID, EntityID: c.SP, At: c.At, By: c.ConfirmedBy, Force: c.Force}, e)
-		if err != nil {
+		p.Key = k.ID
+		if err := keys.Check(s.ctx, s.scope(), p, k.Use); err != nil {
 			return err
 		}
-		whom := cmp.Or(c.SP, "all service providers")
 		switch {
-		case c.At.IsZero():
-			s.printf("%s signs for %s now\n", k.ID, whom)
+		case p.ConfirmedBy != "" || p.Force || !p.At.IsZero():
+		case k.Use == admin.ForMetadata:
+			p.ConfirmedBy = s.ask(fmt.Sprintf("Who has confirmed that whoever checks our metadata trusts %s? Name: ", k.ID))
 		default:
-			s.printf("%s will sign for %s from %s on, in %s\n", k.ID, whom, c.At.UTC().Format(time.RFC3339), c.At.Sub(s.now()).Round(time.Second))
-			s.printf("from %s before it until %s after it, people who sign in where one certificate is held wait on a page\n", config.FormatDuration(p.Config.Keys.SwitchBefore), config.FormatDuration(p.Config.Keys.SwitchAfter))
+			p.ConfirmedBy = s.ask(fmt.Sprintf("Who has confirmed that the certificate of %s is loaded at %s? Name: ", k.ID, cmp.Or(p.EntityID, "all of them")))
 		}
-		for _, entityID := range left {
-			s.printf("left out, since it holds one certificate: ssobridge keys promote --sp %s --at TIME %s\n", entityID, k.ID)
+		left, err := keys.Promote(s.ctx, s.scope(), p, s.event("", ""))
+		if err != nil {
+			return err
 		}
-		s.printf("to take it back: ssobridge keys rollback %s\n", c.whomFlag())
+		c.printPromoted(s, keys, k, p, left)
 		return nil
 	})
 }
 
-func (c *keysPromoteCmd) whomFlag() string {
-	if c.All {
-		return "--all"
+// printPromoted says what has come of it.
+func (c *keysPromoteCmd) printPromoted(s *invocation, keys admin.Keys, k admin.Key, p admin.Promotion, left []string) {
+	whom := cmp.Or(p.EntityID, "all service providers")
+	switch {
+	case k.Use == admin.ForMetadata:
+		s.printf("%s signs the metadata now\n", k.ID)
+		return
+	case p.At.IsZero():
+		s.printf("%s signs for %s now\n", k.ID, whom)
+	default:
+		s.printf("%s will sign for %s from %s on, in %s\n", k.ID, whom, p.At.UTC().Format(time.RFC3339), p.At.Sub(s.now()).Round(time.Second))
+		s.printf("from %s before it until %s after it, people who sign in where one certificate is held wait on a page\n", config.FormatDuration(keys.SwitchBefore), config.FormatDuration(keys.SwitchAfter))
 	}
-	return "--sp " + c.SP
-}
-
-// key is the one that is named, or the one that is published.
-func (c *keysPromoteCmd) key(s *invocation, p *Parts) (store.SigningKey, KeyStatus, error) {
-	if c.Key != "" {
-		return findKey(s, p, c.Key)
+	for _, entityID := range left {
+		s.printf("left out, since it holds one certificate: ssobridge keys promote --sp %s --at TIME %s\n", entityID, k.ID)
 	}
-	status, err := p.KeyStatus(s.ctx)
-	if err != nil {
-		return store.SigningKey{}, status, err
+	back := "--sp " + p.EntityID
+	if p.All {
+		back = "--all"
 	}
-	var found []store.SigningKey
-	for _, k := range status.Keys {
-		if k.Use == useSigning && certs.State(k.State) == certs.Published {
-			found = append(found, k)
-		}
-	}
-	if len(found) != 1 {
-		return store.SigningKey{}, status, badInput(fmt.Errorf("%d keys are in state published", len(found)), "name the one that is meant; ssobridge keys list shows all")
-	}
-	return found[0], status, nil
-}
-
-// promoteMetadata is for the key that signs our metadata, which belongs to no service provider.
-func (c *keysPromoteCmd) promoteMetadata(s *invocation, p *Parts, k store.SigningKey, e store.Event) error {
-	if c.SP != "" || !c.At.IsZero() {
-		return badInput(fmt.Errorf("%s signs the metadata, which is the same for all", k.ID), "give --all, and no --at")
-	}
-	if c.ConfirmedBy == "" && !c.Force {
-		c.ConfirmedBy = s.ask(fmt.Sprintf("Who has confirmed that whoever checks our metadata trusts %s? Name: ", k.ID))
-	}
-	if c.ConfirmedBy == "" && !c.Force {
-		return certs.ErrUnconfirmed
-	}
-	e.Detail = detail(map[string]any{"confirmed_by": c.ConfirmedBy, "forced": c.Force})
-	if err := p.PromoteMetadataKey(s.ctx, k.ID, e); err != nil {
-		return err
-	}
-	s.printf("%s signs the metadata now\n", k.ID)
-	return nil
+	s.printf("to take it back: ssobridge keys rollback %s\n", back)
 }
 
 // ask puts a question to the person at the terminal; "" where there is none.
@@ -384,11 +286,8 @@ Example:
 
 // Run takes the step back.
 func (c *keysRollbackCmd) Run(s *invocation) error {
-	if c.SP == "" && !c.All {
-		return badInput(errors.New("it is not said for whom"), "give --sp ENTITY_ID or --all")
-	}
-	return withKeys(s, func(p *Parts) error {
-		to, err := p.RollbackKey(s.ctx, c.SP, s.event("key-rollback", ""))
+	return withKeys(s, func(keys admin.Keys) error {
+		to, err := keys.Rollback(s.ctx, s.scope(), c.SP, c.All, s.event("", ""))
 		if err != nil {
 			return err
 		}
@@ -416,12 +315,12 @@ Example:
 
 // Run retires it.
 func (c *keysRetireCmd) Run(s *invocation) error {
-	return withKeys(s, func(p *Parts) error {
-		k, _, err := findKey(s, p, c.Key)
+	return withKeys(s, func(keys admin.Keys) error {
+		k, err := keys.Find(s.ctx, s.scope(), c.Key)
 		if err != nil {
 			return err
 		}
-		if err := p.RetireKey(s.ctx, k.ID, s.event("key-retire", k.ID)); err != nil {
+		if err := keys.Retire(s.ctx, s.scope(), k.ID, s.event("", "")); err != nil {
 			return err
 		}
 		s.printf("%s is retired\n", k.ID)
@@ -444,12 +343,13 @@ Example:
 
 // Run prints the certificate.
 func (c *keysExportCmd) Run(s *invocation) error {
-	return withKeys(s, func(p *Parts) error {
-		k, _, err := findKey(s, p, c.Key)
+	return withKeys(s, func(keys admin.Keys) error {
+		k, err := keys.Find(s.ctx, s.scope(), c.Key)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(s.stderr, "SHA-256 fingerprint: %s\n", certs.Fingerprint(k.Certificate))
-		return pem.Encode(s.stdout, &pem.Block{Type: "CERTIFICATE", Bytes: k.Certificate})
+		fmt.Fprintf(s.stderr, "SHA-256 fingerprint: %s\n", k.Fingerprint)
+		_, err = io.WriteString(s.stdout, k.PEM())
+		return err
 	})
 }

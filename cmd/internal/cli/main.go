@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -210,6 +211,18 @@ func actor(environ []string) string {
 func (s *invocation) event(action, subject string) store.Event {
 	return store.Event{At: s.now().UTC(), Actor: actor(s.environ), Action: action, Subject: subject, Outcome: "ok", Reason: "command"}
 }
+
+// detail of an audit event. What is put in here can always be encoded.
+func detail(about map[string]any) json.RawMessage {
+	data, err := json.Marshal(about)
+	if err != nil {
+		return nil
+	}
+	return data
+}
+
+// scope is what a command may see and change: who runs the program has its database and its configuration.
+func (s *invocation) scope() admin.Scope { return admin.Everything() }
 
 func (s *invocation) printf(format string, args ...any) {
 	fmt.Fprintf(s.stdout, format, args...)

@@ -14,6 +14,7 @@ import (
 	"ssobridge/idp"
 	"ssobridge/store"
 	"ssobridge/web"
+	"ssobridge/web/admin"
 )
 
 // metrics are the program's figures for Prometheus. They carry no person, no
@@ -192,7 +193,7 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 	if failed("sessions", err); err == nil {
 		gauge(sessions, float64(n))
 	}
-	ends, err := c.p.Expiries(ctx)
+	ends, err := c.p.Expiries().List(ctx, admin.Everything())
 	failed("ends of certificates", err)
 	for _, e := range ends {
 		gauge(certEnd, float64(e.NotAfter.Unix()), e.Use, e.ID, e.EntityID)

@@ -13,6 +13,7 @@ import (
 	"ssobridge/idp/directory"
 	"ssobridge/provisioning"
 	"ssobridge/store"
+	"ssobridge/web/admin"
 )
 
 type previewCmd struct {
@@ -78,10 +79,11 @@ func (c *previewCmd) Run(s *invocation) (err error) {
 // with the reason for each value. It only reads.
 func (p *Parts) PreviewAssertion(ctx context.Context, login, entityID string, account store.AccountID) (Previewed, error) {
 	var x Previewed
-	sp, err := p.provider(ctx, entityID)
+	registered, err := p.Providers().Get(ctx, admin.Everything(), entityID)
 	if err != nil {
 		return x, err
 	}
+	sp := registered.ServiceProvider
 	person, err := p.Directory.Find(ctx, login)
 	if err != nil {
 		return x, directoryError(err, "find the person "+quote(login), "write the login name as the person types it")

@@ -323,7 +323,7 @@ func (p *Parts) purge(ctx context.Context) error {
 		if err := p.countFigures(ctx); err != nil && ctx.Err() == nil {
 			p.log.Warn("the figures of the console's charts were not counted; tried again in a minute", "error", err)
 		}
-		if err := p.SettleKeys(ctx); err != nil && ctx.Err() == nil {
+		if err := p.Keys().Settle(ctx); err != nil && ctx.Err() == nil {
 			p.log.Warn("a switch of signing keys was not written down; tried again in a minute, and it holds all the same", "error", err)
 		}
 		if err := errors.Join(errs...); err != nil && ctx.Err() == nil {

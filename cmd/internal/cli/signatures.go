@@ -2,13 +2,9 @@ package cli
 
 import (
 	"context"
-	"crypto"
-	"crypto/rsa"
-	"crypto/sha256"
 	"fmt"
 	"time"
 
-	"ssobridge/certs"
 	"ssobridge/store"
 )
 
@@ -33,31 +29,4 @@ func (p *Parts) reportLibcrypto(ctx context.Context, reason string) error {
 		return fmt.Errorf("record that libcrypto failed: %w", err)
 	}
 	return nil
-}
-
-// signsOnce makes a signature with an RSA key of the store and verifies it, as the first sign-in would.
-func (p *Parts) signsOnce(ctx context.Context, k *certs.Key) error {
-	public, ok := k.Signer.Public().(*rsa.PublicKey)
-	if !ok {
-		return nil
-	}
-	digest := sha256.Sum256([]byte("check of the key " + k.ID))
-	signature, err := certs.Sign(ctx, p.Engine.Key(k).Signer, digest[:], crypto.SHA256)
-	if err == nil {
-		err = rsa.VerifyPKCS1v15(public, crypto.SHA256, digest[:], signature)
-	}
-	if err != nil {
-		return fmt.Errorf("sign with key %s: %w", k.ID, err)
-	}
-	return nil
-}
-
-// checkSignatures says who makes RSA signatures.
-func checkSignatures(r *report, p *Parts) {
-	switch s := p.Engine.Status(); {
-	case s.Failed:
-		r.warn("RSA signatures", "made by "+s.String(), "reinstall OpenSSL's library "+s.Library+", or set signing.libcrypto to off")
-	default:
-		r.ok("RSA signatures", "made by "+s.String())
-	}
 }

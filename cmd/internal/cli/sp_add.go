@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"cmp"
-	"context"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -18,6 +16,7 @@ import (
 	"ssobridge/cmd/internal/config"
 	"ssobridge/idp"
 	"ssobridge/store"
+	"ssobridge/web/admin"
 )
 
 // maxCertificateFile is far above any certificate.
@@ -60,126 +59,77 @@ func (c *spAddCmd) Run(s *invocation) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	remote := strings.Contains(c.From, "://")
-	if (c.Every != 0 || c.Once) && !remote {
-		return badInput(errors.New("--every and --once are for an address, and this is none"), "leave them out")
-	}
-	if c.Every != 0 && (c.Once || c.Every < 5*time.Minute || c.Every > 720*time.Hour) {
-		return badInput(fmt.Errorf("--every %s can't be", c.Every), "write 5m to 720h, and not beside --once")
-	}
-	o := idp.ReadOptions{EntityID: c.EntityID, AllowLoopbackHTTP: p.Config.Metadata.AllowLoopbackHTTP, Now: s.now()}
-	if c.TrustKey != "" {
-		if o.TrustKey, err = readTrustKey(c.TrustKey); err != nil {
-			return err
-		}
-	}
-	im, err := c.read(s, p, remote, o)
+	n, closeFile, err := c.request(s)
 	if err != nil {
 		return err
 	}
-	sp, before, notes, err := c.record(s, p, im, remote, o.TrustKey)
-	if err != nil {
-		return err
+	im, err := p.Providers().Import(s.ctx, s.scope(), n)
+	if err := errors.Join(err, closeFile()); err != nil {
+		return c.importFault(err)
 	}
-	if err := p.checkProvider(sp, "the service provider can't be registered:"); err != nil {
-		return err
-	}
-	showImported(s.stdout, im, sp, append(im.Notes, notes...), o.TrustKey != nil)
-	if before != nil {
+	showImported(s.stdout, im, n.TrustKey != nil)
+	if im.Before != nil {
 		s.printf("\nChanges to what is registered:\n\n")
-		showDifferences(s, idp.Differences(*before, sp))
+		showDifferences(s, im.Changes)
 	}
 	if err := s.confirm(c.Yes, c.From == "-", "Save this?"); err != nil {
 		return err
 	}
-	if err := p.AddProvider(s.ctx, sp, c.Replace, s.event("sp-add", sp.EntityID)); err != nil {
+	if err := p.Providers().Save(s.ctx, s.scope(), im, s.event("", "")); err != nil {
 		return err
 	}
+	sp := im.Record
 	s.printf("registered %s (%s)\n", sp.EntityID, sp.Name)
 	p.resolveWritten(s, sp.Groups)
-	for _, risk := range p.nameIDRisks(sp) {
+	for _, risk := range p.Providers().Risks(sp) {
 		s.printf("warning: %s\n", risk)
 	}
 	return nil
 }
 
-// read reads the metadata from wherever it is, as a stream.
-func (c *spAddCmd) read(s *invocation, p *Parts, remote bool, o idp.ReadOptions) (idp.Imported, error) {
-	var from io.Reader
-	switch {
-	case c.From == "-":
-		from = s.stdin
-	case remote:
-		if err := p.Fetcher.Check(c.From); err != nil {
-			return idp.Imported{}, badInput(err, "give an https address, or a file")
-		}
-		body, err := p.Fetcher.Open(s.ctx, c.From)
-		if err != nil {
-			return idp.Imported{}, failed(err, "try it from this machine, or give a file")
-		}
-		defer body.Close()
-		from = body
-	default:
-		file, err := os.Open(c.From)
-		if err != nil {
-			return idp.Imported{}, badInput(fmt.Errorf("read %s: %s", c.From, config.PlainCause(err)), "name the metadata file that the service provider gave")
-		}
-		defer file.Close()
-		from = file
+// request is what is to be imported. close it after use.
+func (c *spAddCmd) request(s *invocation) (n admin.NewProvider, closeFile func() error, err error) {
+	closeFile = func() error { return nil }
+	n = admin.NewProvider{
+		EntityID: c.EntityID, Every: c.Every, Once: c.Once, Name: c.Name, NameID: c.NameID, NameIDFormat: c.NameIDFormat,
+		Groups: c.Group, Replace: c.Replace,
 	}
-	im, err := idp.ReadMetadata(from, o)
-	var faults *idp.MetadataError
-	switch {
-	case errors.As(err, &faults):
-		hint := "ask the service provider for its SAML 2.0 metadata"
-		if c.EntityID == "" && strings.Contains(err.Error(), "entityID") {
-			hint = "--entity-id URI chooses one of several"
-		}
-		return im, badInput(fmt.Errorf("read the metadata in %s: %w", c.From, err), hint)
-	case err != nil:
-		return im, failed(fmt.Errorf("read the metadata in %s: %s", c.From, config.PlainCause(err)), "try again, or give a file")
+	for _, name := range slices.Sorted(maps.Keys(c.Attribute)) {
+		n.Attributes = append(n.Attributes, admin.PlainAttribute(name, c.Attribute[name]))
 	}
-	return im, nil
+	if c.TrustKey != "" {
+		if n.TrustKey, err = readTrustKey(c.TrustKey); err != nil {
+			return n, closeFile, err
+		}
+	}
+	if strings.Contains(c.From, "://") {
+		n.Address = c.From
+		return n, closeFile, nil
+	}
+	if c.From == "-" {
+		n.Document = s.stdin
+		return n, closeFile, nil
+	}
+	file, err := os.Open(c.From)
+	if err != nil {
+		return n, closeFile, badInput(fmt.Errorf("read %s: %s", c.From, config.PlainCause(err)), "name the metadata file that the service provider gave")
+	}
+	n.Document = file
+	return n, file.Close, nil
 }
 
-// record makes what would be saved. before is what is registered now, nil for nothing.
-func (c *spAddCmd) record(s *invocation, p *Parts, im idp.Imported, remote bool, trust *x509.Certificate) (sp store.ServiceProvider, before *store.ServiceProvider, notes []string, err error) {
-	sp = im.Provider
-	old, err := p.Store.ServiceProviders().Get(s.ctx, sp.EntityID)
-	switch {
-	case err == nil && !c.Replace:
-		return sp, nil, nil, registered(sp.EntityID)
-	case err == nil:
-		sp, notes = im.Replacing(old)
-		before = &old
-	case !errors.Is(err, store.ErrNotFound):
-		return sp, nil, nil, fmt.Errorf("look for service provider %s: %w", sp.EntityID, err)
+// importFault names the file or address where the metadata itself is at fault.
+func (c *spAddCmd) importFault(err error) error {
+	e, ok := admin.AsError(err)
+	if !ok {
+		return err
 	}
-	sp.Name = cmp.Or(c.Name, sp.Name, sp.EntityID)
-	sp.NameID = cmp.Or(c.NameID, sp.NameID)
-	sp.NameIDFormat = cmp.Or(c.NameIDFormat, sp.NameIDFormat)
-	if len(c.Group) > 0 {
-		sp.Groups = c.Group
+	if _, ofDocument := errors.AsType[*idp.MetadataError](err); ofDocument {
+		named := *e
+		named.Fault = fmt.Sprintf("read the metadata in %s: %s", c.From, e.Fault)
+		return &named
 	}
-	if len(c.Attribute) > 0 {
-		sp.Attributes = nil
-		for _, name := range slices.Sorted(maps.Keys(c.Attribute)) {
-			sp.Attributes = append(sp.Attributes, store.Attribute{Name: name, NameFormat: formatBasic, Value: c.Attribute[name]})
-		}
-	}
-	now := s.now().UTC()
-	sp.Source = nil
-	if remote && !c.Once || !im.ValidUntil.IsZero() {
-		sp.Source = &store.Source{ReadAt: now, ValidUntil: im.ValidUntil}
-	}
-	if remote && !c.Once {
-		sp.Source.URL, sp.Source.EveryAtMost = c.From, c.Every
-		sp.Source.NextAt = im.NextRefresh(now, c.Every, 0)
-		if trust != nil {
-			sp.Source.TrustKey = trust.Raw
-		}
-	}
-	return sp, before, notes, nil
+	return err
 }
 
 // readTrustKey reads one certificate, PEM or DER.
@@ -199,17 +149,17 @@ func readTrustKey(file string) (*x509.Certificate, error) {
 }
 
 // showImported prints what was understood.
-func showImported(out io.Writer, im idp.Imported, sp store.ServiceProvider, notes []string, trusted bool) {
+func showImported(out io.Writer, im admin.Import, trusted bool) {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	line := func(name, value string) { fmt.Fprintf(w, "  %s\t%s\n", name, value) }
+	said, sp := im.Said, im.Record
 	fmt.Fprintf(w, "The metadata says:\n\n")
 	line("entity id", sp.EntityID)
-	if im.Entities > 1 {
-		line("", fmt.Sprintf("one of %d in the document", im.Entities))
+	if said.Entities > 1 {
+		line("", fmt.Sprintf("one of %d in the document", said.Entities))
 	}
-	line("name", im.Provider.Name)
-	// Against nothing, everything it has is a difference.
-	for _, d := range idp.Differences(store.ServiceProvider{Name: sp.Name}, im.Provider) {
+	line("name", said.Provider.Name)
+	for _, d := range im.Facts {
 		if d.Is != "" && d.Was == "" && d.Field != "default acs" {
 			line(strings.ReplaceAll(d.Field, "_", " "), d.Is)
 		}
@@ -218,7 +168,7 @@ func showImported(out io.Writer, im idp.Imported, sp store.ServiceProvider, note
 		line("certificate", "none: its requests can't be signed")
 	}
 	line("signs its requests", map[bool]string{true: "yes", false: "it does not say so"}[sp.AuthnRequestsSigned])
-	for _, a := range im.Requested {
+	for _, a := range said.Requested {
 		need := "wishes"
 		if a.Required {
 			need = "needs"
@@ -226,12 +176,12 @@ func showImported(out io.Writer, im idp.Imported, sp store.ServiceProvider, note
 		line(need+" attribute", strings.TrimSpace(a.Name+" "+a.FriendlyName))
 	}
 	until := "without end"
-	if !im.ValidUntil.IsZero() {
-		until = im.ValidUntil.UTC().Format(time.RFC3339)
+	if !said.ValidUntil.IsZero() {
+		until = said.ValidUntil.UTC().Format(time.RFC3339)
 	}
 	line("valid until", until)
 	switch {
-	case im.Signed:
+	case said.Signed:
 		line("signature", "checked with the trust key")
 	case !trusted:
 		line("signature", "not checked: no trust key was given")
@@ -255,7 +205,7 @@ func showImported(out io.Writer, im idp.Imported, sp store.ServiceProvider, note
 	if sp.Source != nil && sp.Source.URL != "" {
 		line("read again from", sp.Source.URL+", first at "+sp.Source.NextAt.Format(time.RFC3339))
 	}
-	for _, n := range notes {
+	for _, n := range im.Notes {
 		line("note", n)
 	}
 	_ = w.Flush() // fmt.Fprintf to a terminal: nothing sensible can be done about a failure
@@ -282,30 +232,4 @@ func (s *invocation) confirm(yes, taken bool, question string) error {
 		}
 	}
 	return badInput(errors.New("not saved: nobody said yes"), "look at what is shown above, then give --yes")
-}
-
-// registered says that there is one already.
-func registered(entityID string) error {
-	return badInput(fmt.Errorf("service provider %s is registered already", entityID), "give --replace to replace it")
-}
-
-// provider reads a service provider for a command. Blanks around its entityID come from pasting; all else has to be as
-// it was registered.
-func (p *Parts) provider(ctx context.Context, entityID string) (store.ServiceProvider, error) {
-	entityID = store.TrimBlanks(entityID)
-	sp, err := p.Store.ServiceProviders().Get(ctx, entityID)
-	if !errors.Is(err, store.ErrNotFound) {
-		return sp, err
-	}
-	fault := fmt.Errorf("there is no service provider %s", quote(entityID))
-	if all, err := p.Store.ServiceProviders().List(ctx); err == nil {
-		if near, ok := idp.NearestProvider(all, entityID); ok {
-			return sp, badInput(fault, "did you mean "+near+"? An entity id is compared letter by letter")
-		}
-	}
-	return sp, badInput(fault, "ssobridge sp list shows all")
-}
-
-func noProvider(entityID string) error {
-	return badInput(fmt.Errorf("there is no service provider %s", quote(entityID)), "ssobridge sp list shows all")
 }

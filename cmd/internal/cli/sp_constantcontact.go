@@ -1,18 +1,12 @@
 package cli
 
 import (
-	"cmp"
 	"errors"
-	"fmt"
-	"regexp"
-	"time"
 
-	"ssobridge/store"
+	"ssobridge/web/admin"
 )
 
-// ConstantContactSP is what Constant Contact tells about itself during set-up. What it
-// has not published has the defaults that ProviderRecord writes.
-type ConstantContactSP struct {
+type spAddConstantContactCmd struct {
 	EntityID     string `required:"" placeholder:"URI" help:"Its SAML entity id, as the support engineer reads it out."`
 	ACS          string `name:"acs" default:"https://identity.constantcontact.com/sso/saml2" placeholder:"URL" help:"Where Responses are posted (assertion consumer service)."`
 	Environment  string `placeholder:"NAME" help:"Its environment, such as l1. It makes the RelayState https://login.NAME.constantcontact.com/login/idp-redirect."`
@@ -21,12 +15,7 @@ type ConstantContactSP struct {
 	Audience     string `placeholder:"URI" help:"The audience that it expects. Default: its entity id."`
 	NameIDFormat string `name:"name-id-format" default:"urn:oasis:names:tc:SAML:2.0:nameid-format:persistent" placeholder:"URN" help:"Format of the NameID (not published). The second choice is urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified."`
 	Name         string `default:"Constant Contact" placeholder:"TEXT" help:"What people see."`
-}
-
-type spAddConstantContactCmd struct {
-	ConstantContactSP `embed:""`
-
-	Replace bool `help:"Replace it if it is registered already."`
+	Replace      bool   `help:"Replace it if it is registered already."`
 }
 
 // Help is shown by sp add-constant-contact --help.
@@ -42,45 +31,18 @@ When Constant Contact hands over metadata later, ssobridge sp add FILE --replace
 
 // Run registers it.
 func (c *spAddConstantContactCmd) Run(s *invocation) (err error) {
-	switch {
-	case c.Environment != "" && c.RelayState != "":
-		return badInput(errors.New("--environment and --relay-state both say what the RelayState is"), "give one of them")
-	case c.Environment != "" && !environmentPattern.MatchString(c.Environment):
-		return badInput(fmt.Errorf("environment %s is no part of a host name", quote(c.Environment)), "write it as Constant Contact gave it, such as l1; or give the whole --relay-state")
-	}
 	p, err := s.open()
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	sp := c.Record()
-	if err := p.AddProvider(s.ctx, sp, c.Replace, s.event("sp-add", sp.EntityID)); err != nil {
+	sp, err := p.Providers().AddConstantContact(s.ctx, s.scope(), admin.ConstantContact{
+		EntityID: c.EntityID, ACS: c.ACS, Environment: c.Environment, RelayState: c.RelayState, RelayStateIn: c.RelayStateIn,
+		Audience: c.Audience, NameIDFormat: c.NameIDFormat, Name: c.Name,
+	}, c.Replace, s.event("", ""))
+	if err != nil {
 		return err
 	}
 	s.printf("registered %s (%s)\n", sp.EntityID, sp.Name)
 	return nil
-}
-
-// environmentPattern keeps an environment from being anything but a label of the host.
-var environmentPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$`)
-
-// Record is the service provider's record.
-func (c ConstantContactSP) Record() store.ServiceProvider {
-	sp := store.ServiceProvider{
-		EntityID: c.EntityID, Name: c.Name, Kind: store.ConstantContact, Enabled: true,
-		ACS: []store.Endpoint{{URL: c.ACS, Binding: bindingPOST}}, Audience: c.Audience,
-		NameIDFormat: cmp.Or(c.NameIDFormat, formatPersistent), NameID: "{external_id}",
-		SignAssertion: true, SignResponse: true, RelayStateIn: cmp.Or(c.RelayStateIn, "query"),
-		Lifetime: 5 * time.Minute, Skew: time.Minute,
-	}
-	for _, a := range [][2]string{{"email", "{mail}"}, {"firstName", "{first_name}"}, {"lastName", "{last_name}"}} {
-		sp.Attributes = append(sp.Attributes, store.Attribute{Name: a[0], NameFormat: formatBasic, Value: a[1]})
-	}
-	if c.Environment != "" {
-		c.RelayState = "https://login." + c.Environment + ".constantcontact.com/login/idp-redirect"
-	}
-	if c.RelayState != "" {
-		sp.RelayStates = []store.RelayState{{ID: "default", Value: c.RelayState, Default: true}}
-	}
-	return sp
 }

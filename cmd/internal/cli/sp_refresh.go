@@ -1,13 +1,9 @@
 package cli
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"time"
-
-	"ssobridge/idp"
-	"ssobridge/store"
 )
 
 type spRefreshCmd struct {
@@ -36,38 +32,29 @@ func (c *spRefreshCmd) Run(s *invocation) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	var ids []string
+	providers := p.Providers()
+	ids := []string{c.EntityID}
 	if c.All {
-		list, err := p.Store.ServiceProviders().List(s.ctx)
+		list, err := providers.List(s.ctx, s.scope())
 		if err != nil {
-			return fmt.Errorf("list service providers: %w", err)
+			return err
 		}
+		ids = nil
 		for _, sp := range list {
 			if sp.Source != nil && sp.Source.URL != "" {
 				ids = append(ids, sp.EntityID)
 			}
 		}
 	}
-	if !c.All {
-		sp, err := p.provider(s.ctx, c.EntityID)
-		if err != nil {
-			return err
-		}
-		ids = []string{sp.EntityID}
-	}
 	faults := 0
 	for _, id := range ids {
-		out, err := p.Refresher.Refresh(s.ctx, id, actor(s.environ))
+		out, err := providers.Refresh(s.ctx, s.scope(), id, actor(s.environ))
 		switch {
-		case errors.Is(err, store.ErrNotFound):
-			return noProvider(id)
-		case errors.Is(err, idp.ErrNoSource):
-			return badInput(fmt.Errorf("service provider %s: %w", id, err), "sp add FILE --replace takes a new file, sp add URL --replace an address")
-		case err != nil:
-			return err
 		case out.Fault != nil:
 			faults++
 			s.printf("%s: failed, the last good copy stays in use: %s\n", id, out.Fault)
+		case err != nil:
+			return err
 		case len(out.Waiting) > 0:
 			s.printf("%s: these changes wait for ssobridge sp approve:\n", id)
 			showDifferences(s, out.Waiting)
@@ -106,45 +93,22 @@ func (c *spApproveCmd) Run(s *invocation) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	sp, err := p.provider(s.ctx, c.EntityID)
+	providers := p.Providers()
+	review, err := providers.Review(s.ctx, s.scope(), c.EntityID)
 	if err != nil {
 		return err
 	}
-	loopback := p.Config.Metadata.AllowLoopbackHTTP
-	_, changes, notes, err := idp.Approve(sp, loopback, s.now())
-	if err != nil {
-		return badInput(fmt.Errorf("approve %s: %w", c.EntityID, err), "ssobridge sp show tells where its metadata stands")
-	}
+	sp := review.Provider
 	s.printf("Changes of %s (%s):\n\n", sp.EntityID, sp.Name)
-	showDifferences(s, changes)
-	for _, n := range notes {
+	showDifferences(s, review.Changes)
+	for _, n := range review.Notes {
 		s.printf("  note: %s\n", n)
 	}
 	if err := s.confirm(c.Yes, false, "Approve?"); err != nil {
 		return err
 	}
-	e := s.event("sp-approve", sp.EntityID)
-	e.SP = sp.EntityID
-	var lines []string
-	for _, d := range changes {
-		lines = append(lines, d.String())
-	}
-	e.Detail = detail(map[string]any{"changes": lines})
-	err = p.Store.ServiceProviders().Change(s.ctx, sp.EntityID, func(now *store.ServiceProvider) (store.Event, error) {
-		// What is taken is what was shown.
-		if now.Source == nil || !bytes.Equal(now.Source.Pending, sp.Source.Pending) {
-			return e, failed(errors.New("other changes have come in meanwhile"), "look at them: run it again")
-		}
-		after, _, _, err := idp.Approve(*now, loopback, s.now())
-		*now = after
-		return e, err
-	})
-	var command *commandError
-	switch {
-	case errors.As(err, &command):
-		return command
-	case err != nil:
-		return fmt.Errorf("approve %s: %w", sp.EntityID, err)
+	if err := providers.Approve(s.ctx, s.scope(), sp.EntityID, review.Seen, s.event("", "")); err != nil {
+		return err
 	}
 	s.printf("approved %s\n", sp.EntityID)
 	return nil

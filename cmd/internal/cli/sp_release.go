@@ -1,13 +1,8 @@
 package cli
 
 import (
-	"cmp"
-	"context"
 	"errors"
 	"fmt"
-	"strings"
-
-	"ssobridge/store"
 )
 
 type spReleaseNameIDCmd struct {
@@ -39,30 +34,23 @@ func (c *spReleaseNameIDCmd) Run(s *invocation) (err error) {
 	case c.All || c.EntityID == "" || c.NameID == "":
 		return badInput(errors.New("say which NameID at which service provider"), "give both, or --all alone")
 	}
-	sp, err := p.provider(s.ctx, c.EntityID)
+	providers := p.Providers()
+	issued, err := providers.FindNameID(s.ctx, s.scope(), c.EntityID, c.NameID)
 	if err != nil {
 		return err
 	}
-	held, err := p.IdP.IssuedNameID(s.ctx, sp, c.NameID)
-	if errors.Is(err, store.ErrNotFound) {
-		return badInput(fmt.Errorf("nobody got the NameID %s at %s", quote(c.NameID), sp.EntityID), "write it as the service provider knows it; ssobridge preview shows a person's")
+	who := "person " + string(issued.Person)
+	switch {
+	case issued.Person == "":
+		who = "a person who was forgotten since"
+	case issued.Name != "":
+		who = fmt.Sprintf("%s (person %s)", issued.Name, issued.Person)
 	}
-	if err != nil {
-		return err
-	}
-	who, err := p.holderName(s.ctx, held)
-	if err != nil {
-		return err
-	}
-	s.printf("It was given to %s, first on %s, last on %s.\n", who, day(held.FirstAt), day(held.LastAt))
+	s.printf("It was given to %s, first on %s, last on %s.\n", who, day(issued.FirstAt), day(issued.LastAt))
 	if err := s.confirm(c.Yes, false, "Release it, so that the next person who would get it gets it?"); err != nil {
 		return err
 	}
-	err = p.IdP.ReleaseNameID(s.ctx, held, s.event("", ""))
-	if errors.Is(err, store.ErrConflict) {
-		return failed(errors.New("it was released meanwhile, nothing was done"), "run the command again to see who has it now")
-	}
-	if err != nil {
+	if err := providers.ReleaseNameID(s.ctx, s.scope(), issued, s.event("", "")); err != nil {
 		return err
 	}
 	s.printf("released\n")
@@ -74,31 +62,9 @@ func (c *spReleaseNameIDCmd) all(s *invocation, p *Parts) error {
 	if err := s.confirm(c.Yes, false, "Forget to whom every NameID was given, at all service providers? Each may then go to another person."); err != nil {
 		return err
 	}
-	if err := p.IdP.ReleaseAllNameIDs(s.ctx, s.event("", "")); err != nil {
+	if err := p.Providers().ReleaseAllNameIDs(s.ctx, s.scope(), s.event("", "")); err != nil {
 		return err
 	}
 	s.printf("released all\n")
 	return nil
-}
-
-// holderName is how people are told who had a NameID: by name where the ledger or the directory knows one, with the id.
-func (p *Parts) holderName(ctx context.Context, n store.NameID) (string, error) {
-	if n.Person == "" {
-		return "a person who was forgotten since", nil
-	}
-	rows, err := p.Store.Ledger().Person(ctx, n.Person)
-	if err != nil {
-		return "", fmt.Errorf("look for person %s: %w", n.Person, err)
-	}
-	name := ""
-	if len(rows) > 0 {
-		name = strings.TrimSpace(rows[0].FirstName + " " + rows[0].LastName)
-	}
-	if e, err := p.Directory.Read(ctx, string(n.Person)); err == nil && e.DN != "" { // down: the id has to do
-		name = cmp.Or(strings.TrimSpace(e.FirstName+" "+e.LastName), e.Login)
-	}
-	if name == "" {
-		return "person " + string(n.Person), nil
-	}
-	return fmt.Sprintf("%s (person %s)", name, n.Person), nil
 }

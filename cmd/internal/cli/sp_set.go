@@ -9,7 +9,7 @@ import (
 
 	"ssobridge/cmd/internal/config"
 	"ssobridge/idp"
-	"ssobridge/store"
+	"ssobridge/web/admin"
 )
 
 type spShowCmd struct {
@@ -35,7 +35,7 @@ func (c *spShowCmd) Run(s *invocation) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	sp, err := p.provider(s.ctx, c.EntityID)
+	sp, err := p.Providers().Get(s.ctx, s.scope(), c.EntityID)
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func (c *spShowCmd) Run(s *invocation) (err error) {
 	line("entity_id", sp.EntityID)
 	line("kind", sp.Kind)
 	for _, k := range idp.ProviderKeys() {
-		values := k.Show(sp)
+		values := k.Show(sp.ServiceProvider)
 		switch k.Name {
 		case "certificates":
 			values = certificateLines(sp.Certificates)
@@ -91,7 +91,7 @@ func certificateLines(all [][]byte) []string {
 	return lines
 }
 
-func showSource(s *invocation, p *Parts, sp store.ServiceProvider) error {
+func showSource(s *invocation, p *Parts, sp admin.Provider) error {
 	src := sp.Source
 	if src == nil {
 		return nil
@@ -122,11 +122,11 @@ func showSource(s *invocation, p *Parts, sp store.ServiceProvider) error {
 		return nil
 	}
 	s.printf("\nThese changes wait for approval since %s (ssobridge sp approve %s):\n\n", at(src.PendingAt), sp.EntityID)
-	_, changes, _, err := idp.Approve(sp, p.Config.Metadata.AllowLoopbackHTTP, s.now())
+	review, err := p.Providers().Review(s.ctx, s.scope(), sp.EntityID)
 	if err != nil {
 		return failed(fmt.Errorf("read the metadata that waits: %w", err), "ssobridge sp refresh "+sp.EntityID)
 	}
-	showDifferences(s, changes)
+	showDifferences(s, review.Changes)
 	return nil
 }
 
@@ -170,8 +170,8 @@ func (c *spSetCmd) Run(s *invocation) (err error) {
 	for _, k := range idp.ProviderKeys() {
 		files[k.Name] = k.File
 	}
-	type change struct{ key, value string }
-	var changes []change
+	var changes []admin.Change
+	var keys []string
 	for _, setting := range c.Setting {
 		key, value, ok := strings.Cut(setting, "=")
 		if !ok || key == "" {
@@ -185,47 +185,20 @@ func (c *spSetCmd) Run(s *invocation) (err error) {
 			}
 			value = string(data)
 		}
-		changes = append(changes, change{key, value})
+		changes, keys = append(changes, admin.Change{Key: key, Value: value}), append(keys, key)
 	}
 	p, err := s.open()
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	named, err := p.provider(s.ctx, c.EntityID)
+	after, err := p.Providers().Set(s.ctx, s.scope(), c.EntityID, changes, s.event("", ""))
 	if err != nil {
 		return err
 	}
-	c.EntityID = named.EntityID
-	e := s.event("sp-set", c.EntityID)
-	e.SP = c.EntityID
-	var keys []string
-	for _, ch := range changes {
-		keys = append(keys, ch.key)
-	}
-	e.Detail = detail(map[string]any{"settings": keys})
-	var after store.ServiceProvider
-	err = p.Store.ServiceProviders().Change(s.ctx, c.EntityID, func(sp *store.ServiceProvider) (store.Event, error) {
-		for _, ch := range changes {
-			if err := idp.SetProvider(sp, ch.key, ch.value); err != nil {
-				return e, badInput(err, "nothing was changed; ssobridge sp set --help names the settings")
-			}
-		}
-		after = *sp
-		return e, p.checkProvider(*sp, "the service provider can't be used like that:")
-	})
-	var command *commandError
-	switch {
-	case errors.As(err, &command):
-		return command
-	case errors.Is(err, store.ErrNotFound):
-		return noProvider(c.EntityID)
-	case err != nil:
-		return fmt.Errorf("change service provider %s: %w", c.EntityID, err)
-	}
-	s.printf("changed %s: %s\n", c.EntityID, strings.Join(keys, " "))
+	s.printf("changed %s: %s\n", after.EntityID, strings.Join(keys, " "))
 	p.resolveWritten(s, after.Groups)
-	for _, risk := range p.nameIDRisks(after) {
+	for _, risk := range p.Providers().Risks(after) {
 		s.printf("warning: %s\n", risk)
 	}
 	return nil

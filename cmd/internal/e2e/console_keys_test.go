@@ -33,7 +33,7 @@ func TestConsoleKeys(t *testing.T) {
 		t.Fatalf("publish: %d\n%s", p.Status, p.text())
 	}
 	signsIn("published")
-	if p = c.submitForm(p, "/admin/keys/promote"); p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.text(), "Write who has confirmed") {
+	if p = c.submitForm(p, "/admin/keys/promote"); p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.text(), "Enter who confirmed") {
 		t.Errorf("nobody confirmed: %d\n%s", p.Status, p.text())
 	}
 	b := w.console(t, consoleAdmin, "/admin/keys")

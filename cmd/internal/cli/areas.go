@@ -1,0 +1,27 @@
+package cli
+
+import (
+	"ssobridge/certs"
+	"ssobridge/web/admin"
+)
+
+// Keys is what can be done with our keys.
+func (p *Parts) Keys() admin.Keys {
+	return admin.Keys{
+		Store: p.Store, Sealer: p.Sealer, Token: p.Token, Engine: p.Engine, PublicURL: p.Config.PublicURL,
+		SwitchBefore: p.Config.Keys.SwitchBefore, SwitchAfter: p.Config.Keys.SwitchAfter, Now: p.now,
+	}
+}
+
+// Expiries is what ends, and when.
+func (p *Parts) Expiries() admin.Expiries {
+	return admin.Expiries{Keys: p.Keys(), Files: func() ([]certs.Expiry, error) { return fileExpiries(p.Config) }}
+}
+
+// Providers is what can be done with service providers.
+func (p *Parts) Providers() admin.Providers {
+	return admin.Providers{
+		Store: p.Store, IdP: p.IdP, Directory: p.Directory, Fetcher: p.Fetcher, Refresher: p.Refresher,
+		AllowLoopbackHTTP: p.Config.Metadata.AllowLoopbackHTTP, Now: p.now,
+	}
+}

@@ -1,0 +1,209 @@
+package admin
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"ssobridge/idp"
+	"ssobridge/store"
+)
+
+// NewProvider is a service provider to register by its metadata: by a document, or by the address of one.
+type NewProvider struct {
+	Document io.Reader         // nil or empty: Address says where it is
+	Address  string            // https; it is read again in the background then
+	EntityID string            // which one, where the metadata describes several
+	TrustKey *x509.Certificate // whose key must have signed it; nil: the signature is not checked
+	Every    time.Duration     // with an address: read it again at least so often; 0: as the metadata says
+	Once     bool              // with an address: do not read it again
+
+	// What is set beside the metadata; empty: as the metadata says, or as it is registered.
+	Name, NameID, NameIDFormat string
+	Groups                     []string
+	Attributes                 []store.Attribute
+
+	Replace bool // what is registered of it: addresses and keys are taken from the metadata, its settings stay
+}
+
+// How often metadata can be read again.
+const (
+	OftenestRefresh = 5 * time.Minute
+	RarestRefresh   = 720 * time.Hour
+)
+
+// Import is what was understood of metadata, and what would be saved.
+type Import struct {
+	Said    idp.Imported           // what the metadata says
+	Record  store.ServiceProvider  // what would be saved
+	Before  *store.ServiceProvider // what is registered now; nil: nothing
+	Facts   []idp.Difference       // of what the metadata says, against nothing
+	Changes []idp.Difference       // of the record against what is registered
+	Notes   []string               // to look at before it is saved
+	Seen    string                 // names what was shown: another record has another one
+}
+
+// Import reads the metadata and makes the record. It saves nothing. Nothing but the address that is given is fetched.
+func (p Providers) Import(ctx context.Context, scope Scope, n NewProvider) (Import, error) {
+	if err := scope.whole(); err != nil {
+		return Import{}, err
+	}
+	if n.Address == "" && (n.Every != 0 || n.Once) {
+		return Import{}, &Error{Field: "every", Fault: "reading again is for an address, and none was given"}
+	}
+	if n.Every != 0 && (n.Once || n.Every < OftenestRefresh || n.Every > RarestRefresh) {
+		return Import{}, &Error{Field: "every", Fault: fmt.Sprintf("metadata can't be read again every %s", n.Every), Hint: "choose 5m to 720h, and not beside reading it once"}
+	}
+	said, err := p.read(ctx, n)
+	if err != nil {
+		return Import{}, err
+	}
+	im := Import{Said: said, Record: said.Provider, Notes: said.Notes}
+	old, err := p.Store.ServiceProviders().Get(ctx, said.Provider.EntityID)
+	switch {
+	case err == nil && !n.Replace:
+		return im, registered(old.EntityID)
+	case err == nil:
+		record, notes := said.Replacing(old)
+		im.Record, im.Before, im.Notes = record, &old, append(im.Notes, notes...)
+	case !errors.Is(err, store.ErrNotFound):
+		return im, fmt.Errorf("look for service provider %s: %w", said.Provider.EntityID, err)
+	}
+	p.settle(&im, n)
+	if err := p.check(im.Record, cannotRegister); err != nil {
+		return im, err
+	}
+	im.Facts = idp.Differences(store.ServiceProvider{Name: im.Record.Name}, said.Provider)
+	if im.Before != nil {
+		im.Changes = idp.Differences(*im.Before, im.Record)
+	}
+	im.Seen, err = seenRecord(im.Record)
+	return im, err
+}
+
+// cannotRegister stands above the faults of a record.
+const cannotRegister = "the service provider can't be registered"
+
+// registered says that there is one already.
+func registered(entityID string) error {
+	return &Error{Field: "entity_id", Fault: fmt.Sprintf("service provider %s is registered already", entityID), Act: ReplaceProvider, About: entityID}
+}
+
+// read reads the metadata from wherever it is, as a stream.
+func (p Providers) read(ctx context.Context, n NewProvider) (idp.Imported, error) {
+	from, where := n.Document, "document"
+	if n.Address != "" {
+		where = "address"
+		if n.Document != nil {
+			return idp.Imported{}, &Error{Field: where, Fault: "a document and an address were given", Hint: "keep one of the two"}
+		}
+		if err := p.Fetcher.Check(n.Address); err != nil {
+			return idp.Imported{}, &Error{Field: where, Fault: fmt.Sprintf("metadata is not fetched from there: %v", err), Hint: "give an https address, or the document itself", Err: err}
+		}
+		body, err := p.Fetcher.Open(ctx, n.Address)
+		if err != nil {
+			return idp.Imported{}, unread(where, err)
+		}
+		defer body.Close()
+		from = body
+	}
+	if from == nil {
+		return idp.Imported{}, &Error{Field: where, Fault: "no metadata was given", Hint: "give the document, or its https address"}
+	}
+	im, err := idp.ReadMetadata(from, idp.ReadOptions{EntityID: n.EntityID, TrustKey: n.TrustKey, AllowLoopbackHTTP: p.AllowLoopbackHTTP, Now: p.Now()})
+	faults := metadataError(err)
+	switch {
+	case faults != nil:
+		faults.Field, faults.Err = where, err
+		faults.Hint = "ask the service provider for its SAML 2.0 metadata"
+		if n.EntityID == "" && strings.Contains(err.Error(), "entityID") {
+			faults.Field, faults.Hint, faults.Act = "entity_id", "", NameEntity
+		}
+		return im, faults
+	case err != nil:
+		return im, unread(where, err)
+	}
+	return im, nil
+}
+
+// unread is metadata that could not be had. What the network said helps who administers it, and is about an address that
+// the same administrator has given.
+func unread(where string, err error) error {
+	return &Error{Kind: Outside, Field: where, Fault: "the metadata could not be read: " + err.Error(), Hint: "try it again, or give the document itself", Err: err}
+}
+
+// settle puts into the record what is set beside the metadata.
+func (p Providers) settle(im *Import, n NewProvider) {
+	sp := &im.Record
+	sp.Name = cmp.Or(n.Name, sp.Name, sp.EntityID)
+	sp.NameID, sp.NameIDFormat = cmp.Or(n.NameID, sp.NameID), cmp.Or(n.NameIDFormat, sp.NameIDFormat)
+	if len(n.Groups) > 0 {
+		sp.Groups = n.Groups
+	}
+	if len(n.Attributes) > 0 {
+		sp.Attributes = n.Attributes
+	}
+	now, again := p.Now().UTC(), n.Address != "" && !n.Once
+	sp.Source = nil
+	if again || !im.Said.ValidUntil.IsZero() {
+		sp.Source = &store.Source{ReadAt: now, ValidUntil: im.Said.ValidUntil}
+	}
+	if again {
+		sp.Source.URL, sp.Source.EveryAtMost, sp.Source.NextAt = n.Address, n.Every, im.Said.NextRefresh(now, n.Every, 0)
+		if n.TrustKey != nil {
+			sp.Source.TrustKey = n.TrustKey.Raw
+		}
+	}
+}
+
+// seenRecord names a record. Its source's times move on from one look to the next, and are left out.
+func seenRecord(sp store.ServiceProvider) (string, error) {
+	sp.Source, sp.UpdatedAt = nil, time.Time{}
+	data, err := json.Marshal(sp)
+	if err != nil {
+		return "", fmt.Errorf("look at a service provider's record: %w", err)
+	}
+	return seen(data), nil
+}
+
+// seen names what was shown before it is done.
+func seen(data []byte) string {
+	sum := sha256.Sum256(data)
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
+}
+
+// Save saves what was imported and looked at.
+func (p Providers) Save(ctx context.Context, scope Scope, im Import, e store.Event) error {
+	return p.Add(ctx, scope, im.Record, im.Before != nil, e)
+}
+
+// Add checks a record and stores it with its event.
+func (p Providers) Add(ctx context.Context, scope Scope, sp store.ServiceProvider, replace bool, e store.Event) error {
+	if err := scope.whole(); err != nil {
+		return err
+	}
+	if err := p.check(sp, cannotRegister); err != nil {
+		return err
+	}
+	_, err := p.Store.ServiceProviders().Get(ctx, sp.EntityID)
+	switch {
+	case err == nil && !replace:
+		return registered(sp.EntityID)
+	case err != nil && !errors.Is(err, store.ErrNotFound):
+		return fmt.Errorf("look for service provider %s: %w", sp.EntityID, err)
+	}
+	sp.UpdatedAt = e.At
+	e.Action, e.Subject, e.SP = "sp-add", sp.EntityID, sp.EntityID
+	if err := p.Store.ServiceProviders().Put(ctx, sp, e); err != nil {
+		return fmt.Errorf("store service provider %s: %w", sp.EntityID, err)
+	}
+	return nil
+}

@@ -1,0 +1,187 @@
+package admin
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"ssobridge/idp"
+	"ssobridge/idp/directory"
+	"ssobridge/idp/fetch"
+	"ssobridge/store"
+)
+
+// Providers is what is done with service providers.
+type Providers struct {
+	Store             *store.DB
+	IdP               *idp.Provider
+	Directory         *directory.Directory
+	Fetcher           *fetch.Client
+	Refresher         *idp.Refresher
+	AllowLoopbackHTTP bool // http to this machine is taken, for tests and the demo
+	Now               func() time.Time
+}
+
+// States of a service provider.
+const (
+	ProviderEnabled      = "enabled"
+	ProviderDisabled     = "disabled"
+	ProviderExpired      = "expired"      // its metadata is out of date
+	ProviderApproval     = "approval"     // changes wait for approval
+	ProviderRefreshFails = "refreshfails" // its metadata can't be read again
+)
+
+// Provider is a service provider and how it stands.
+type Provider struct {
+	store.ServiceProvider
+	State string
+}
+
+// stateOf is the one place that says how a service provider stands: what stops sign-ins comes first.
+func stateOf(sp store.ServiceProvider, now time.Time) string {
+	switch {
+	case !sp.Enabled:
+		return ProviderDisabled
+	case sp.Source == nil:
+		return ProviderEnabled
+	case !sp.Source.ValidUntil.IsZero() && !now.Before(sp.Source.ValidUntil):
+		return ProviderExpired
+	case len(sp.Source.Pending) > 0:
+		return ProviderApproval
+	case sp.Source.Fault != "":
+		return ProviderRefreshFails
+	}
+	return ProviderEnabled
+}
+
+// List lists them.
+func (p Providers) List(ctx context.Context, scope Scope) ([]Provider, error) {
+	if err := scope.whole(); err != nil {
+		return nil, err
+	}
+	list, err := p.Store.ServiceProviders().List(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list service providers: %w", err)
+	}
+	all := make([]Provider, 0, len(list))
+	for _, sp := range list {
+		all = append(all, Provider{sp, stateOf(sp, p.Now())})
+	}
+	return all, nil
+}
+
+// Get is the service provider of this entity ID. Blanks around it come from pasting; all else has to be as it was
+// registered. Where there is none, the error is about the one that may have been meant.
+func (p Providers) Get(ctx context.Context, scope Scope, entityID string) (Provider, error) {
+	if err := scope.whole(); err != nil {
+		return Provider{}, err
+	}
+	entityID = store.TrimBlanks(entityID)
+	sp, err := p.Store.ServiceProviders().Get(ctx, entityID)
+	switch {
+	case err == nil:
+		return Provider{sp, stateOf(sp, p.Now())}, nil
+	case !errors.Is(err, store.ErrNotFound):
+		return Provider{}, fmt.Errorf("read service provider %.300s: %w", entityID, err)
+	}
+	missing := &Error{Kind: Missing, Field: "entity_id", Fault: fmt.Sprintf("there is no service provider %.300q", entityID), Act: ListProviders, Err: err}
+	if all, err := p.Store.ServiceProviders().List(ctx); err == nil {
+		if near, ok := idp.NearestProvider(all, entityID); ok {
+			missing.Hint, missing.Act, missing.About = "an entity ID is compared letter by letter", MeantProvider, near
+		}
+	}
+	return Provider{}, missing
+}
+
+// Remove removes a service provider: nobody can sign in there by this bridge any more, at once.
+func (p Providers) Remove(ctx context.Context, scope Scope, entityID string, e store.Event) error {
+	sp, err := p.Get(ctx, scope, entityID)
+	if err != nil {
+		return err
+	}
+	e.Action, e.Subject, e.SP = "sp-remove", sp.EntityID, sp.EntityID
+	if err := p.Store.ServiceProviders().Remove(ctx, sp.EntityID, e); err != nil && !errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("remove service provider %s: %w", sp.EntityID, err)
+	}
+	return nil
+}
+
+// Change is one setting to change, in the words of idp.SetProvider: NAME, and for lists NAME+ and NAME-.
+type Change struct{ Key, Value string }
+
+// Set changes settings of a service provider, all of them or none. after is the record that is in use then.
+func (p Providers) Set(ctx context.Context, scope Scope, entityID string, changes []Change, e store.Event) (after store.ServiceProvider, err error) {
+	sp, err := p.Get(ctx, scope, entityID)
+	if err != nil {
+		return after, err
+	}
+	keys := make([]string, 0, len(changes))
+	for _, c := range changes {
+		keys = append(keys, printable(c.Key, 100))
+	}
+	e.Action, e.Subject, e.SP, e.Detail = "sp-set", sp.EntityID, sp.EntityID, detail(map[string]any{"settings": keys})
+	var refused error
+	err = p.Store.ServiceProviders().Change(ctx, sp.EntityID, func(now *store.ServiceProvider) (store.Event, error) {
+		refused = nil // it can run twice
+		for _, c := range changes {
+			if refused = idp.SetProvider(now, c.Key, c.Value); refused != nil {
+				return e, refused
+			}
+		}
+		after = *now
+		refused = p.check(*now, "the service provider can't be used like that")
+		return e, refused
+	})
+	switch {
+	case refused != nil:
+		return after, about(sp.EntityID, ListSettings, refused)
+	case errors.Is(err, store.ErrNotFound): // removed meanwhile
+		return after, &Error{Kind: Missing, Fault: fmt.Sprintf("there is no service provider %.300q", sp.EntityID), Act: ListProviders, Err: err}
+	case err != nil:
+		return after, fmt.Errorf("change service provider %s: %w", sp.EntityID, err)
+	}
+	return after, nil
+}
+
+// check is the faults of a record together, under a sentence that says what they stand in the way of.
+func (p Providers) check(sp store.ServiceProvider, what string) error {
+	faults := idp.CheckProvider(sp, p.AllowLoopbackHTTP)
+	if len(faults) == 0 {
+		return nil
+	}
+	return &Error{Fault: what, Hint: "nothing was changed; compare it with what the service provider gave", Parts: fieldErrors(errors.Join(faults...)), Err: errors.Join(faults...)}
+}
+
+// Risks says which attributes in a service provider's NameID people can usually edit themselves, a sentence for each.
+func (p Providers) Risks(sp store.ServiceProvider) (risks []string) {
+	for _, attribute := range idp.NameIDRisks(sp, p.Directory.Sources()) {
+		risks = append(risks, "its NameID is made of "+attribute+", which people can often edit at their own entry. Whoever does becomes somebody else at this service provider")
+	}
+	return risks
+}
+
+// about puts to a refusal what it is about, and the act that fixes it where it has none.
+func about(what string, act Act, err error) error {
+	e, ok := AsError(err)
+	if !ok {
+		return err
+	}
+	e.About, e.Act = cmp.Or(e.About, what), cmp.Or(e.Act, act)
+	return e
+}
+
+// printable is a text for an audit event: bounded, and without what a terminal would act on.
+func printable(text string, most int) string {
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "")
+	}
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 {
+			return '?'
+		}
+		return r
+	}, text)
+}
