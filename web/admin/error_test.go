@@ -16,7 +16,7 @@ import (
 	"ssobridge/idp"
 	"ssobridge/idp/directory"
 	"ssobridge/partnerapi"
-	"ssobridge/provisioning/mapping"
+	"ssobridge/provisioning"
 	"ssobridge/store"
 	"ssobridge/web/admin"
 )
@@ -34,7 +34,7 @@ func TestErrorsOfTheRooms(t *testing.T) {
 	}{
 		{"a rule of the roll-over", fmt.Errorf("retire key 4f2a: %w", certs.ErrKeyInUse), admin.Input, "key", "retire key 4f2a: the key is in use", admin.PromoteOther},
 		{"a field", &idp.FieldError{Field: "acs[0].url", Value: "x", Fault: "it is no URI", Mend: "write one"}, admin.Input, "acs[0].url", `acs[0].url "x": it is no URI`, admin.NoAct},
-		{"two fields", errors.Join(&mapping.FieldError{Field: "role", Fault: "missing", Mend: "give one"}, fmt.Errorf("check: %w", &mapping.FieldError{Field: "group", Fault: "missing"})),
+		{"two fields", errors.Join(&provisioning.InputError{Field: "role", Fault: "missing", Fix: "give one"}, fmt.Errorf("check: %w", &provisioning.InputError{Field: "group", Fault: "missing"})),
 			admin.Input, "", "2 values can't be used\n  role: missing: give one\n  group: missing", admin.NoAct},
 		{"metadata", &idp.MetadataError{Faults: []idp.MetadataFault{{Line: 3, Fault: "no key", Mend: "add one"}}}, admin.Input, "metadata", "metadata: line 3: no key: add one", admin.NoAct},
 		{"the directory is down", fmt.Errorf("find: %w", &directory.Error{Problem: directory.Unavailable, Op: "dial", Err: inner}), admin.Outside, "", "the directory does not answer", admin.RunCheck},

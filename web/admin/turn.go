@@ -10,7 +10,7 @@ import (
 	"ssobridge/idp"
 	"ssobridge/idp/directory"
 	"ssobridge/partnerapi"
-	"ssobridge/provisioning/mapping"
+	"ssobridge/provisioning"
 )
 
 // ringError turns the refusals of the rules of a roll-over.
@@ -61,8 +61,8 @@ func fieldErrors(err error) []*Error {
 		bare := *e
 		bare.Mend = ""
 		return []*Error{{Field: e.Field, Fault: bare.Error(), Hint: e.Mend, Err: e}}
-	case *mapping.FieldError:
-		return []*Error{{Field: e.Field, Fault: e.Error(), Hint: e.Mend, Err: e}}
+	case *provisioning.InputError:
+		return []*Error{{Field: e.Field, Fault: e.Error(), Hint: e.Fix, Err: e}}
 	case interface{ Unwrap() error }:
 		return fieldErrors(e.Unwrap())
 	case interface{ Unwrap() []error }:
