@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 
+	"ssobridge/idp/metadata"
 	"ssobridge/idp/netname"
 	"ssobridge/idp/saml"
 	"ssobridge/store"
@@ -62,30 +63,8 @@ func (sp *provider) addresses(acs string, relayState *string, launch bool) addre
 	return a
 }
 
-// defaultACS is the first with isDefault="true", else the first that does not
-// say "false", else the first (saml-metadata 2.2.3, erratum E37), of those that
-// take a POST.
-func (sp *provider) defaultACS() (store.Endpoint, bool) {
-	var unmarked, first *store.Endpoint
-	for i := range sp.ACS {
-		e := &sp.ACS[i]
-		switch {
-		case e.Binding != saml.BindingPost:
-			continue
-		case e.IsDefault != nil && *e.IsDefault:
-			return *e, true
-		case e.IsDefault == nil && unmarked == nil:
-			unmarked = e
-		}
-		if first == nil {
-			first = e
-		}
-	}
-	if e := cmp.Or(unmarked, first); e != nil {
-		return *e, true
-	}
-	return store.Endpoint{}, false
-}
+// defaultACS is the one that Responses go to unless a request asks for another.
+func (sp *provider) defaultACS() (store.Endpoint, bool) { return metadata.DefaultACS(sp.ACS) }
 
 // acsFor finds the ACS that a request asks for (row REQ-14). Only what stands in
 // the record can ever be the outcome. reason, when set, is for a status: the

@@ -2,12 +2,15 @@ package idp
 
 import (
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"ssobridge/idp/directory"
+	"ssobridge/idp/metadata"
 	"ssobridge/idp/netname"
 	"ssobridge/idp/saml"
 	"ssobridge/provisioning/mapping"
@@ -34,6 +37,23 @@ func CheckProvider(sp store.ServiceProvider, allowLoopbackHTTP bool) []error {
 	c.relayStates()
 	c.rest()
 	return c.faults
+}
+
+// checked is CheckProvider as one error.
+func checked(allowLoopbackHTTP bool) metadata.Check {
+	return func(sp store.ServiceProvider) error { return errors.Join(CheckProvider(sp, allowLoopbackHTTP)...) }
+}
+
+// Approve makes the record that is in use once the metadata that waits is
+// accepted, and says what that changes. It stores nothing.
+func Approve(sp store.ServiceProvider, allowLoopbackHTTP bool, now time.Time) (after store.ServiceProvider, changes []metadata.Difference, notes []string, err error) {
+	return metadata.Approve(sp, checked(allowLoopbackHTTP), allowLoopbackHTTP, now)
+}
+
+// NewRefresher is what keeps the records of service providers in step with their metadata. Its Check is CheckProvider.
+func NewRefresher(o metadata.RefreshOptions) (*metadata.Refresher, error) {
+	o.Check = checked(o.AllowLoopbackHTTP)
+	return metadata.NewRefresher(o)
 }
 
 type providerCheck struct {

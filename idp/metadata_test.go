@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"encoding/xml"
 	"errors"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +21,7 @@ import (
 	"ssobridge/certs"
 	"ssobridge/idp"
 	"ssobridge/idp/directory"
+	"ssobridge/idp/metadata"
 	"ssobridge/internal/testkind"
 	"ssobridge/provisioning"
 	"ssobridge/store"
@@ -85,15 +87,6 @@ func TestMetadata(t *testing.T) {
 	if got := strings.TrimSpace(role.KeyDescriptors[0].KeyInfo.X509Data.X509Certificates[0].Data); got != base64.StdEncoding.EncodeToString(readKey(t, "p-256").Certificate.Raw) {
 		t.Error("the newest key is not the first")
 	}
-}
-
-func readFile(t testing.TB, name string) string {
-	t.Helper()
-	data, err := os.ReadFile(filepath.Join("testdata", name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(data)
 }
 
 // TestCheckProvider names each fault with its field.
@@ -210,10 +203,10 @@ func TestPreview(t *testing.T) {
 // really enforced (MD-02); a copy that is served may have an end (MD-03).
 func TestMD02Published(t *testing.T) {
 	f := newFixture(t, "rsa-2048", func(o *idp.Options) {
-		o.Published = idp.Published{
-			Organization: idp.Organization{Name: "Example <Ltd>", DisplayName: "Example"},
-			Technical:    idp.Contact{Name: "Identity team", Mail: "sso@example.test"},
-			Support:      idp.Contact{Mail: "help@example.test"},
+		o.Published = metadata.Published{
+			Organization: metadata.Organization{Name: "Example <Ltd>", DisplayName: "Example"},
+			Technical:    metadata.Contact{Name: "Identity team", Mail: "sso@example.test"},
+			Support:      metadata.Contact{Mail: "help@example.test"},
 			ErrorURL:     "https://help.example.test/?a=1&b=2", ValidFor: 14 * 24 * time.Hour,
 		}
 	})
@@ -246,7 +239,7 @@ func TestMD02Published(t *testing.T) {
 	if err != nil || strings.Contains(string(file), "validUntil") {
 		t.Errorf("the copy to hand over has an end (MD-03): %v", err)
 	}
-	if _, err := f.MetadataFile(ctx, true); !errors.Is(err, idp.ErrNoMetadataKey) {
+	if _, err := f.MetadataFile(ctx, true); !errors.Is(err, metadata.ErrNoKey) {
 		t.Errorf("signed copy without a key: %v", err)
 	}
 	now.Advance(90 * time.Minute)
@@ -312,12 +305,12 @@ func TestMD02Signature(t *testing.T) {
 			}
 			// Our own reader of streams, and xmlsec1 where it is installed. It is no SP: it says so only
 			// after the signature was found good.
-			_, err = idp.ReadMetadata(bytes.NewReader(data), idp.ReadOptions{TrustKey: key.Certificate, Now: start})
+			_, err = metadata.Read(bytes.NewReader(data), metadata.ReadOptions{TrustKey: key.Certificate, Now: start})
 			if err == nil || !strings.Contains(err.Error(), "identity provider") {
 				t.Errorf("%s %s: %v", name, kind, err)
 			}
 			tampered := bytes.Replace(data, []byte("/saml/sso"), []byte("/saml/sso2"), 1)
-			if _, err = idp.ReadMetadata(bytes.NewReader(tampered), idp.ReadOptions{TrustKey: key.Certificate, Now: start}); err == nil || !strings.Contains(err.Error(), "not what was signed") {
+			if _, err = metadata.Read(bytes.NewReader(tampered), metadata.ReadOptions{TrustKey: key.Certificate, Now: start}); err == nil || !strings.Contains(err.Error(), "not what was signed") {
 				t.Errorf("%s %s tampered: %v", name, kind, err)
 			}
 			xmlsecVerifies(t, data, key)
@@ -366,5 +359,44 @@ func (f *fixture) addMetadataKey(t *testing.T, name string) {
 	}, store.Event{Action: "key-add", Outcome: "ok"})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestMD04Expired: metadata that ended serves no sign-in, whichever way it begins.
+func TestMD04Expired(t *testing.T) {
+	f := newFixture(t, "p-256", nil)
+	ctx := context.Background()
+	sp := plainSP()
+	sp.Source = &store.Source{ValidUntil: start.Add(time.Hour)}
+	f.put(t, sp)
+	cc := constantContact()
+	cc.Source = &store.Source{ValidUntil: start.Add(time.Hour)}
+	f.put(t, cc)
+	v := f.signIn(t, "alice", "correct horse")
+	a, err := f.Launch(ctx, idp.LaunchRequest{EntityID: plain}, v)
+	must[idp.Deliver](t, a, err)
+	waiting := f.request(t, newRequest(plain), visitor("other"))
+
+	now.Advance(time.Hour)
+	refused := func(what string, a idp.Answer, err error) {
+		t.Helper()
+		if r := must[idp.Refusal](t, a, err); r.Reason != idp.ReasonMetadataExpired || r.Status != http.StatusForbidden {
+			t.Errorf("%s: refusal %+v", what, r)
+		}
+	}
+	a, err = f.Launch(ctx, idp.LaunchRequest{EntityID: plain}, v)
+	refused("launch", a, err)
+	a, err = f.Launch(ctx, idp.LaunchRequest{}, v)
+	refused("launch to Constant Contact", a, err)
+	a, err = f.SSO(ctx, byRedirect(t, newRequest(plain).xml()), v)
+	refused("request", a, err)
+	now.Set(start.Add(time.Hour - time.Second))
+	now.Advance(time.Second)
+	a, err = f.Resume(ctx, waiting, visitor("other"))
+	if r, ok := a.Page.(idp.Refusal); err != nil || !ok {
+		t.Errorf("a pending sign-in goes on: %T %v %v", a.Page, r, err)
+	}
+	if !strings.Contains(f.log.String(), "was valid until 2027-01-05T11:00:00Z") {
+		t.Error("the log does not tell until when")
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/beevik/etree"
 
 	"ssobridge/idp/directory"
+	"ssobridge/idp/metadata"
 	"ssobridge/idp/saml"
 	"ssobridge/provisioning"
 	"ssobridge/store"
@@ -230,7 +231,7 @@ func (x *AssertionPreview) protection(ctx context.Context, p *Provider, sp *prov
 		refused = append(refused, "the assertion can't be encrypted: "+strings.ReplaceAll(sp.encryptFault.Error(), "\n", "; "))
 	case to != nil:
 		content, key := to.Algorithms()
-		x.Encrypted = fmt.Sprintf("by %s, the key by %s, for the certificate %s", shortAlgorithm(content), shortAlgorithm(key), fingerprint(to.Certificate().Raw))
+		x.Encrypted = fmt.Sprintf("by %s, the key by %s, for the certificate %s", shortAlgorithm(content), shortAlgorithm(key), metadata.Fingerprint(to.Certificate().Raw))
 	case sp.Encryption == saml.EncryptionIfPublished:
 		x.Encrypted = "no: encryption = if-published, and no key is published"
 	default:

@@ -19,6 +19,7 @@ import (
 
 	"ssobridge/certs"
 	"ssobridge/idp/directory"
+	"ssobridge/idp/metadata"
 	"ssobridge/idp/netname"
 	"ssobridge/store"
 )
@@ -105,7 +106,7 @@ type Options struct {
 	ConsoleLife  time.Duration // and so long after the login at the latest, 8 h
 	SecondFactor FactorOptions // what is asked for beside the password
 
-	Published Published // what our metadata says about who runs this
+	Published metadata.Published // what our metadata says about who runs this
 
 	// Older tells whether a replica of the version before this one is running, which knows no other sign-ins than stored ones: as
 	// long as it does, every sign-in is stored when it is started, within Caps (row WEB-09). nil: none is.

@@ -2,16 +2,15 @@ package idp
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"slices"
 	"strings"
 
 	"ssobridge/idp/directory"
+	"ssobridge/idp/metadata"
 	"ssobridge/idp/saml"
 	"ssobridge/store"
 )
@@ -263,7 +262,7 @@ func changeCertificates(field string, all [][]byte, value string, wish listWish)
 		return nil, nil
 	}
 	if wish == removeFromList {
-		kept := slices.DeleteFunc(slices.Clone(all), func(der []byte) bool { return fingerprint(der) == plainFingerprint(value) })
+		kept := slices.DeleteFunc(slices.Clone(all), func(der []byte) bool { return metadata.Fingerprint(der) == plainFingerprint(value) })
 		if len(kept) == len(all) {
 			return nil, notInList(field, value)
 		}
@@ -313,12 +312,6 @@ func readCertificates(text string) ([][]byte, error) {
 		return nil, errors.New("there is no certificate in it")
 	}
 	return all, nil
-}
-
-// fingerprint names a certificate: SHA-256 in hex.
-func fingerprint(der []byte) string {
-	sum := sha256.Sum256(der)
-	return hex.EncodeToString(sum[:])
 }
 
 // plainFingerprint takes the form with colons and capitals that other programs print.

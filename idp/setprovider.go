@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"ssobridge/idp/metadata"
 	"ssobridge/idp/saml"
 	"ssobridge/store"
 )
@@ -207,7 +208,7 @@ func providerKeys() []ProviderKey {
 			show: func(sp store.ServiceProvider) []string {
 				var all []string
 				for _, k := range sp.EncryptionKeys {
-					all = append(all, fingerprint(k.Certificate))
+					all = append(all, metadata.Fingerprint(k.Certificate))
 				}
 				return all
 			}, list: setEncryptionKeys,
@@ -226,7 +227,7 @@ func providerKeys() []ProviderKey {
 			show: func(sp store.ServiceProvider) []string {
 				var all []string
 				for _, der := range sp.Certificates {
-					all = append(all, fingerprint(der))
+					all = append(all, metadata.Fingerprint(der))
 				}
 				return all
 			}, list: setCertificates,

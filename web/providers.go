@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"ssobridge/idp"
+	"ssobridge/idp/metadata"
 	"ssobridge/store"
 	"ssobridge/web/admin"
 )
@@ -96,7 +97,7 @@ func (k *console) showProvider(r *consoleRequest, status int, sp admin.Provider,
 		State        string
 		Settings     []providerSetting
 		Certificates []string
-		Waiting      []idp.Difference
+		Waiting      []metadata.Difference
 		WaitingFault string
 		Seen         string              // names what waits
 		Held         *admin.IssuedNameID // to whom the NameID that was asked for was issued; nil: none was asked for
@@ -108,7 +109,7 @@ func (k *console) showProvider(r *consoleRequest, status int, sp admin.Provider,
 		view.Settings = append(view.Settings, providerSetting{key, key.Show(sp.ServiceProvider)})
 	}
 	for _, der := range sp.Certificates {
-		view.Certificates = append(view.Certificates, idp.CertificateLine(der))
+		view.Certificates = append(view.Certificates, metadata.CertificateLine(der))
 	}
 	if sp.Source != nil && len(sp.Source.Pending) > 0 {
 		review, err := k.Providers.Review(r.ctx(), r.scope(), sp.EntityID)

@@ -15,6 +15,7 @@ import (
 	"ssobridge/certs"
 	"ssobridge/idp"
 	"ssobridge/idp/directory"
+	"ssobridge/idp/metadata"
 	"ssobridge/partnerapi"
 	"ssobridge/provisioning"
 	"ssobridge/store"
@@ -36,7 +37,7 @@ func TestErrorsOfTheRooms(t *testing.T) {
 		{"a field", &idp.FieldError{Field: "acs[0].url", Value: "x", Fault: "it is no URI", Mend: "write one"}, admin.Input, "acs[0].url", `acs[0].url "x": it is no URI`, admin.NoAct},
 		{"two fields", errors.Join(&provisioning.InputError{Field: "role", Fault: "missing", Fix: "give one"}, fmt.Errorf("check: %w", &provisioning.InputError{Field: "group", Fault: "missing"})),
 			admin.Input, "", "2 values can't be used\n  role: missing: give one\n  group: missing", admin.NoAct},
-		{"metadata", &idp.MetadataError{Faults: []idp.MetadataFault{{Line: 3, Fault: "no key", Mend: "add one"}}}, admin.Input, "metadata", "metadata: line 3: no key: add one", admin.NoAct},
+		{"metadata", &metadata.Error{Faults: []metadata.Fault{{Line: 3, Fault: "no key", Fix: "add one"}}}, admin.Input, "metadata", "metadata: line 3: no key: add one", admin.NoAct},
 		{"the directory is down", fmt.Errorf("find: %w", &directory.Error{Problem: directory.Unavailable, Op: "dial", Err: inner}), admin.Outside, "", "the directory does not answer", admin.RunCheck},
 		{"nobody there", &directory.Error{Problem: directory.BadData, Op: "find", Err: directory.ErrNotFound}, admin.Missing, "", "the directory has no entry of that name", admin.NoAct},
 		{"Constant Contact refuses data", &partnerapi.Error{Kind: partnerapi.BadRequest, Op: "create", Message: "email is bad", Err: inner}, admin.Outside, "", "Constant Contact refused the data: email is bad", admin.NoAct},

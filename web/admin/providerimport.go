@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"ssobridge/idp"
+	"ssobridge/idp/metadata"
 	"ssobridge/store"
 )
 
@@ -42,11 +42,11 @@ const (
 
 // Import is what was understood of metadata, and what would be saved.
 type Import struct {
-	Said    idp.Imported           // what the metadata says
+	Said    metadata.Imported      // what the metadata says
 	Record  store.ServiceProvider  // what would be saved
 	Before  *store.ServiceProvider // what is registered now; nil: nothing
-	Facts   []idp.Difference       // of what the metadata says, against nothing
-	Changes []idp.Difference       // of the record against what is registered
+	Facts   []metadata.Difference  // of what the metadata says, against nothing
+	Changes []metadata.Difference  // of the record against what is registered
 	Notes   []string               // to look at before it is saved
 	Seen    string                 // names what was shown: another record has another one
 }
@@ -81,9 +81,9 @@ func (p Providers) Import(ctx context.Context, scope Scope, n NewProvider) (Impo
 	if err := p.check(im.Record, cannotRegister); err != nil {
 		return im, err
 	}
-	im.Facts = idp.Differences(store.ServiceProvider{Name: im.Record.Name}, said.Provider)
+	im.Facts = metadata.Differences(store.ServiceProvider{Name: im.Record.Name}, said.Provider)
 	if im.Before != nil {
-		im.Changes = idp.Differences(*im.Before, im.Record)
+		im.Changes = metadata.Differences(*im.Before, im.Record)
 	}
 	im.Seen, err = seenRecord(im.Record)
 	return im, err
@@ -98,27 +98,27 @@ func registered(entityID string) error {
 }
 
 // read reads the metadata from wherever it is, as a stream.
-func (p Providers) read(ctx context.Context, n NewProvider) (idp.Imported, error) {
+func (p Providers) read(ctx context.Context, n NewProvider) (metadata.Imported, error) {
 	from, where := n.Document, "document"
 	if n.Address != "" {
 		where = "address"
 		if n.Document != nil {
-			return idp.Imported{}, &Error{Field: where, Fault: "a document and an address were given", Hint: "keep one of the two"}
+			return metadata.Imported{}, &Error{Field: where, Fault: "a document and an address were given", Hint: "keep one of the two"}
 		}
 		if err := p.Fetcher.Check(n.Address); err != nil {
-			return idp.Imported{}, &Error{Field: where, Fault: fmt.Sprintf("metadata is not fetched from there: %v", err), Hint: "give an https address, or the document itself", Err: err}
+			return metadata.Imported{}, &Error{Field: where, Fault: fmt.Sprintf("metadata is not fetched from there: %v", err), Hint: "give an https address, or the document itself", Err: err}
 		}
 		body, err := p.Fetcher.Open(ctx, n.Address)
 		if err != nil {
-			return idp.Imported{}, unread(where, err)
+			return metadata.Imported{}, unread(where, err)
 		}
 		defer body.Close()
 		from = body
 	}
 	if from == nil {
-		return idp.Imported{}, &Error{Field: where, Fault: "no metadata was given", Hint: "give the document, or its https address"}
+		return metadata.Imported{}, &Error{Field: where, Fault: "no metadata was given", Hint: "give the document, or its https address"}
 	}
-	im, err := idp.ReadMetadata(from, idp.ReadOptions{EntityID: n.EntityID, TrustKey: n.TrustKey, AllowLoopbackHTTP: p.AllowLoopbackHTTP, Now: p.Now()})
+	im, err := metadata.Read(from, metadata.ReadOptions{EntityID: n.EntityID, TrustKey: n.TrustKey, AllowLoopbackHTTP: p.AllowLoopbackHTTP, Now: p.Now()})
 	faults := metadataError(err)
 	switch {
 	case faults != nil:

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"ssobridge/idp"
+	"ssobridge/idp/metadata"
 	"ssobridge/store"
 )
 
@@ -14,7 +15,7 @@ import (
 // itself: whoever can change a service provider's metadata could have people's sign-ins sent elsewhere.
 type Review struct {
 	Provider Provider
-	Changes  []idp.Difference
+	Changes  []metadata.Difference
 	Notes    []string
 	Seen     string // names what was shown: other changes have another one
 
@@ -81,14 +82,14 @@ func changedReview(entityID string) error {
 
 // Refresh reads the metadata of one service provider now, as the running bridge does by itself in time. When that fails, the
 // last good copy stays in use: the result comes with the error.
-func (p Providers) Refresh(ctx context.Context, scope Scope, entityID, actor string) (idp.Refreshed, error) {
+func (p Providers) Refresh(ctx context.Context, scope Scope, entityID, actor string) (metadata.Refreshed, error) {
 	sp, err := p.Get(ctx, scope, entityID)
 	if err != nil {
-		return idp.Refreshed{}, err
+		return metadata.Refreshed{}, err
 	}
 	out, err := p.Refresher.Refresh(ctx, sp.EntityID, actor)
 	switch {
-	case errors.Is(err, idp.ErrNoSource):
+	case errors.Is(err, metadata.ErrNoSource):
 		return out, &Error{Fault: fmt.Sprintf("service provider %s: %v", sp.EntityID, err), Act: ImportAgain, About: sp.EntityID, Err: err}
 	case err != nil:
 		return out, err

@@ -11,6 +11,7 @@ import (
 	"ssobridge/idp"
 	"ssobridge/idp/directory"
 	"ssobridge/idp/fetch"
+	"ssobridge/idp/metadata"
 	"ssobridge/store"
 )
 
@@ -20,7 +21,7 @@ type Providers struct {
 	IdP               *idp.Provider
 	Directory         *directory.Directory
 	Fetcher           *fetch.Client
-	Refresher         *idp.Refresher
+	Refresher         *metadata.Refresher
 	AllowLoopbackHTTP bool // http to this machine is taken, for tests and the demo
 	Now               func() time.Time
 }

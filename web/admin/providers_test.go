@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"ssobridge/idp"
+	"ssobridge/idp/metadata"
 	"ssobridge/store"
 	"ssobridge/store/storetest"
 	"ssobridge/web/admin"
@@ -22,7 +22,7 @@ const wikiID = "https://wiki.example.test/saml"
 func newProviders(t *testing.T) (admin.Providers, *clock) {
 	t.Helper()
 	at := &clock{time.Now().UTC().Truncate(time.Second)}
-	return admin.Providers{Store: storetest.Open(t), Fetcher: idp.NewFetcher(idp.FetchOptions{}), Now: at.now}, at
+	return admin.Providers{Store: storetest.Open(t), Fetcher: metadata.NewFetcher(metadata.FetchOptions{}), Now: at.now}, at
 }
 
 // Metadata is looked at first, and what is saved is what was shown.

@@ -9,6 +9,7 @@ import (
 	"ssobridge/certs/pkcs11"
 	"ssobridge/idp"
 	"ssobridge/idp/directory"
+	"ssobridge/idp/metadata"
 	"ssobridge/partnerapi"
 	"ssobridge/provisioning"
 )
@@ -77,7 +78,7 @@ func fieldErrors(err error) []*Error {
 
 // metadataError turns what is wrong with a metadata document.
 func metadataError(err error) *Error {
-	faults, ok := errors.AsType[*idp.MetadataError](err)
+	faults, ok := errors.AsType[*metadata.Error](err)
 	if !ok {
 		return nil
 	}

@@ -6,7 +6,7 @@ import (
 	"os"
 
 	"ssobridge/cmd/internal/config"
-	"ssobridge/idp"
+	"ssobridge/idp/metadata"
 )
 
 type metadataCmd struct {
@@ -70,7 +70,7 @@ func (s *invocation) metadata(file string, do func(*Parts) ([]byte, error)) (err
 	defer func() { err = errors.Join(err, p.Close()) }()
 	data, err := do(p)
 	switch {
-	case errors.Is(err, idp.ErrNoMetadataKey):
+	case errors.Is(err, metadata.ErrNoKey):
 		return failed(err, "ssobridge keys generate --use metadata makes one, or leave --signed out")
 	case err != nil:
 		return failed(fmt.Errorf("make the metadata: %w", err), "ssobridge check shows whether the keys can be used")

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"ssobridge/cmd/internal/config"
-	"ssobridge/idp"
+	"ssobridge/idp/metadata"
 	"ssobridge/store"
 	"ssobridge/web/admin"
 )
@@ -124,7 +124,7 @@ func (c *spAddCmd) importFault(err error) error {
 	if !ok {
 		return err
 	}
-	if _, ofDocument := errors.AsType[*idp.MetadataError](err); ofDocument {
+	if _, ofDocument := errors.AsType[*metadata.Error](err); ofDocument {
 		named := *e
 		named.Fault = fmt.Sprintf("read the metadata in %s: %s", c.From, e.Fault)
 		return &named
@@ -211,7 +211,7 @@ func showImported(out io.Writer, im admin.Import, trusted bool) {
 	_ = w.Flush() // fmt.Fprintf to a terminal: nothing sensible can be done about a failure
 }
 
-func showDifferences(s *invocation, all []idp.Difference) {
+func showDifferences(s *invocation, all []metadata.Difference) {
 	for _, d := range all {
 		s.printf("  %s\n", d)
 	}

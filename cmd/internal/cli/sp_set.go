@@ -9,6 +9,7 @@ import (
 
 	"ssobridge/cmd/internal/config"
 	"ssobridge/idp"
+	"ssobridge/idp/metadata"
 	"ssobridge/web/admin"
 )
 
@@ -58,7 +59,7 @@ func (c *spShowCmd) Run(s *invocation) (err error) {
 		case "encryption_keys":
 			values = nil
 			for _, e := range sp.EncryptionKeys {
-				values = append(values, idp.CertificateLine(e.Certificate))
+				values = append(values, metadata.CertificateLine(e.Certificate))
 			}
 		}
 		if len(values) == 0 {
@@ -86,7 +87,7 @@ func (c *spShowCmd) Run(s *invocation) (err error) {
 func certificateLines(all [][]byte) []string {
 	var lines []string
 	for _, der := range all {
-		lines = append(lines, idp.CertificateLine(der))
+		lines = append(lines, metadata.CertificateLine(der))
 	}
 	return lines
 }
@@ -109,7 +110,7 @@ func showSource(s *invocation, p *Parts, sp admin.Provider) error {
 	if src.URL != "" {
 		trust := "none: the signature is not checked"
 		if len(src.TrustKey) > 0 {
-			trust = idp.CertificateLine(src.TrustKey)
+			trust = metadata.CertificateLine(src.TrustKey)
 		}
 		fmt.Fprintf(w, "trust key\t%s\n", trust)
 		fmt.Fprintf(w, "read again at\t%s\n", at(src.NextAt))

@@ -17,6 +17,7 @@ import (
 	"ssobridge/idp"
 	"ssobridge/idp/directory"
 	"ssobridge/idp/fetch"
+	"ssobridge/idp/metadata"
 	"ssobridge/partnerapi"
 	"ssobridge/provisioning"
 	"ssobridge/store"
@@ -39,7 +40,7 @@ type Parts struct {
 	Provisioning *provisioning.Service
 	IdP          *idp.Provider
 	Fetcher      *fetch.Client
-	Refresher    *idp.Refresher
+	Refresher    *metadata.Refresher
 	Traces       *store.TraceQueue // nil: none are kept
 	Strangers    *idp.Strangers
 	References   idp.References
@@ -141,8 +142,8 @@ func openParts(ctx context.Context, cfg config.Config, log *slog.Logger, journal
 		return nil, fmt.Errorf("set up the identity provider: %w", err)
 	}
 	m := cfg.Metadata
-	p.Fetcher = idp.NewFetcher(idp.FetchOptions{AllowInternal: m.AllowInternal, AllowLoopbackHTTP: m.AllowLoopbackHTTP})
-	p.Refresher, err = idp.NewRefresher(idp.RefreshOptions{
+	p.Fetcher = metadata.NewFetcher(metadata.FetchOptions{AllowInternal: m.AllowInternal, AllowLoopbackHTTP: m.AllowLoopbackHTTP})
+	p.Refresher, err = idp.NewRefresher(metadata.RefreshOptions{
 		Providers: p.Store.ServiceProviders(), Fetcher: p.Fetcher, AllowLoopbackHTTP: m.AllowLoopbackHTTP,
 		Now: p.now, Random: rand.Reader, Logger: log,
 	})

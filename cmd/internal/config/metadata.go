@@ -8,7 +8,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"ssobridge/idp"
+	"ssobridge/idp/metadata"
 )
 
 // Metadata is about SAML metadata: ours, which everybody may read, and that
@@ -107,12 +107,12 @@ func checkMetadata(c *Config, f *faults) {
 }
 
 // Published is what our metadata says about who runs the bridge.
-func (c *Config) Published() idp.Published {
+func (c *Config) Published() metadata.Published {
 	m := c.Metadata
-	return idp.Published{
-		Organization: idp.Organization{Name: m.OrganizationName, DisplayName: m.OrganizationDisplayName, URL: m.OrganizationURL},
-		Technical:    idp.Contact{Name: m.TechnicalContactName, Mail: m.TechnicalContactMail},
-		Support:      idp.Contact{Name: m.SupportContactName, Mail: m.SupportContactMail},
+	return metadata.Published{
+		Organization: metadata.Organization{Name: m.OrganizationName, DisplayName: m.OrganizationDisplayName, URL: m.OrganizationURL},
+		Technical:    metadata.Contact{Name: m.TechnicalContactName, Mail: m.TechnicalContactMail},
+		Support:      metadata.Contact{Name: m.SupportContactName, Mail: m.SupportContactMail},
 		ErrorURL:     m.ErrorURL, ValidFor: m.ValidFor,
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"ssobridge/idp"
 	"ssobridge/idp/directory"
+	"ssobridge/idp/metadata"
 	"ssobridge/provisioning"
 )
 
@@ -102,7 +103,7 @@ func (c *Config) ConsoleGroups() idp.ConsoleGroups {
 func (c *Config) Contacts() []string {
 	var all []string
 	p := c.Published()
-	for _, who := range []idp.Contact{p.Technical, p.Support} {
+	for _, who := range []metadata.Contact{p.Technical, p.Support} {
 		if who.Mail != "" {
 			all = append(all, strings.TrimSpace(who.Name+" <"+who.Mail+">"))
 		}

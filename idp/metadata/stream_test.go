@@ -1,4 +1,4 @@
-package idp_test
+package metadata_test
 
 import (
 	"crypto"
@@ -16,7 +16,7 @@ import (
 	dsig "github.com/russellhaering/goxmldsig"
 
 	"ssobridge/certs"
-	"ssobridge/idp"
+	"ssobridge/idp/metadata"
 )
 
 // group is a document of several entities. Declarations and dates stand on it.
@@ -42,7 +42,7 @@ const provider = `  <md:EntityDescriptor entityID="https://idp.test/"><md:IDPSSO
 func TestMD04Aggregate(t *testing.T) {
 	nested := group(`validUntil="2027-01-06T10:00:00Z" cacheDuration="PT2H"`, provider, member("https://a.test"),
 		`<md:EntitiesDescriptor Name="inner" validUntil="2027-01-05T20:00:00Z">`+member("https://bb.test")+`</md:EntitiesDescriptor>`)
-	im, err := readMetadata(nested, idp.ReadOptions{EntityID: "https://bb.test"})
+	im, err := readMetadata(nested, metadata.ReadOptions{EntityID: "https://bb.test"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,11 +51,11 @@ func TestMD04Aggregate(t *testing.T) {
 		t.Errorf("import %+v", im)
 	}
 	// What is kept stands alone, with the end that the groups around it gave.
-	alone, err := readMetadata(string(im.Provider.Metadata), idp.ReadOptions{})
+	alone, err := readMetadata(string(im.Provider.Metadata), metadata.ReadOptions{})
 	if err != nil || !alone.ValidUntil.Equal(im.ValidUntil) {
 		t.Errorf("kept %v %v", alone.ValidUntil, err)
 	}
-	if im, err = readMetadata(group("", member("https://a.test")), idp.ReadOptions{}); err != nil || im.Provider.EntityID != "https://a.test" {
+	if im, err = readMetadata(group("", member("https://a.test")), metadata.ReadOptions{}); err != nil || im.Provider.EntityID != "https://a.test" {
 		t.Errorf("the only one of a group: %v", err)
 	}
 	inside := strings.Replace(member("https://a.test"), "<md:SPSSO", `<md:Extensions><md:EntityDescriptor entityID="https://evil.test"/></md:Extensions><md:SPSSO`, 1)
@@ -70,7 +70,7 @@ func TestMD04Aggregate(t *testing.T) {
 		{"inside extensions", group("", inside), "https://evil.test", "not among the 1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if _, err := readMetadata(c.data, idp.ReadOptions{EntityID: c.wish}); err == nil || !strings.Contains(err.Error(), c.want) {
+			if _, err := readMetadata(c.data, metadata.ReadOptions{EntityID: c.wish}); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error %v, want one about %q", err, c.want)
 			}
 		})
@@ -139,8 +139,8 @@ func TestMD04Signature(t *testing.T) {
 	key, other := readKey(t, "rsa-2048"), readKey(t, "sp-other")
 	plain := group("", member("https://a.test"), member("https://bb.test"))
 	many := sealed(t, plain, "_group", dsig.RSASHA256SignatureMethod, "", key)
-	read := func(data string, trust *x509.Certificate) (idp.Imported, error) {
-		return readMetadata(data, idp.ReadOptions{EntityID: "https://bb.test", TrustKey: trust})
+	read := func(data string, trust *x509.Certificate) (metadata.Imported, error) {
+		return readMetadata(data, metadata.ReadOptions{EntityID: "https://bb.test", TrustKey: trust})
 	}
 	for name, data := range map[string]string{
 		"document":                   many,
@@ -258,9 +258,9 @@ func alive() uint64 {
 // largest entity that is taken included; past 64 MiB is refused (MD-05).
 func TestMD05Memory(t *testing.T) {
 	certificate := base64.StdEncoding.EncodeToString(readKey(t, "rsa-2048").Certificate.Raw)
-	read := func(f *federation, wish string, trust *x509.Certificate) (idp.Imported, uint64, error) {
+	read := func(f *federation, wish string, trust *x509.Certificate) (metadata.Imported, uint64, error) {
 		before := alive()
-		im, err := idp.ReadMetadata(f, idp.ReadOptions{EntityID: wish, Now: start, TrustKey: trust})
+		im, err := metadata.Read(f, metadata.ReadOptions{EntityID: wish, Now: start, TrustKey: trust})
 		return im, f.most - min(before, f.most), err
 	}
 	size := 60 << 20

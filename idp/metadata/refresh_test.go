@@ -1,4 +1,4 @@
-package idp_test
+package metadata_test
 
 import (
 	"bytes"
@@ -18,6 +18,7 @@ import (
 	dsig "github.com/russellhaering/goxmldsig"
 
 	"ssobridge/idp"
+	"ssobridge/idp/metadata"
 	"ssobridge/store"
 	"ssobridge/store/storetest"
 )
@@ -54,7 +55,7 @@ func newPublisher(t *testing.T) *publisher {
 
 // refreshing is a store, a publisher and what keeps the two in step.
 type refreshing struct {
-	*idp.Refresher
+	*metadata.Refresher
 	db  *store.DB
 	pub *publisher
 	log *lockedBuffer
@@ -76,10 +77,10 @@ func newRefreshing(t *testing.T) *refreshing {
 }
 
 // another is a second replica on the same store.
-func (r *refreshing) another(t *testing.T, logger *slog.Logger) *idp.Refresher {
+func (r *refreshing) another(t *testing.T, logger *slog.Logger) *metadata.Refresher {
 	t.Helper()
-	ref, err := idp.NewRefresher(idp.RefreshOptions{
-		Providers: r.db.ServiceProviders(), Fetcher: idp.NewFetcher(idp.FetchOptions{AllowInternal: true, Roots: roots(r.pub.Server)}),
+	ref, err := idp.NewRefresher(metadata.RefreshOptions{
+		Providers: r.db.ServiceProviders(), Fetcher: metadata.NewFetcher(metadata.FetchOptions{AllowInternal: true, Roots: roots(r.pub.Server)}),
 		Now: now.Now, Random: rand.Reader, Logger: logger,
 	})
 	if err != nil {
@@ -91,7 +92,7 @@ func (r *refreshing) another(t *testing.T, logger *slog.Logger) *idp.Refresher {
 // add registers what the publisher has now.
 func (r *refreshing) add(t *testing.T, text string, change func(*store.Source)) {
 	t.Helper()
-	im, err := readMetadata(text, idp.ReadOptions{})
+	im, err := readMetadata(text, metadata.ReadOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +167,7 @@ func TestMD05When(t *testing.T) {
 		{10 * hour, 0, 0, 0.5, 9*hour + 30*time.Minute},
 		{10 * hour, 0, 0, 0.999999, 9 * hour},
 	} {
-		im := idp.Imported{CacheDuration: c.cache}
+		im := metadata.Imported{CacheDuration: c.cache}
 		if c.left > 0 {
 			im.ValidUntil = start.Add(c.left)
 		}
@@ -355,7 +356,7 @@ func TestMD05Replicas(t *testing.T) {
 	if err := r.db.ServiceProviders().Put(t.Context(), sp, store.Event{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.Refresh(t.Context(), portal, "admin:test"); !errors.Is(err, idp.ErrNoSource) {
+	if _, err := r.Refresh(t.Context(), portal, "admin:test"); !errors.Is(err, metadata.ErrNoSource) {
 		t.Errorf("without an address: %v", err)
 	}
 	if _, err := r.Refresh(t.Context(), "https://nobody.test/", "admin:test"); !errors.Is(err, store.ErrNotFound) {
@@ -378,19 +379,19 @@ func FuzzMetadata(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		im, err := idp.ReadMetadata(bytes.NewReader(data), idp.ReadOptions{Now: start})
+		im, err := metadata.Read(bytes.NewReader(data), metadata.ReadOptions{Now: start})
 		if err == nil {
 			for _, e := range im.Provider.ACS {
 				if !strings.HasPrefix(strings.ToLower(e.URL), "https://") {
 					t.Errorf("address %q", e.URL)
 				}
 			}
-			if _, err := idp.ParseMetadata(im.Provider.Metadata); err != nil {
+			if _, err := metadata.Parse(im.Provider.Metadata); err != nil {
 				t.Errorf("what is kept can't be read: %v", err)
 			}
 			_ = idp.CheckProvider(im.Provider, false)
 		}
-		im, err = idp.ReadMetadata(bytes.NewReader(data), idp.ReadOptions{EntityID: "https://bb.test", TrustKey: key.Certificate, Now: start})
+		im, err = metadata.Read(bytes.NewReader(data), metadata.ReadOptions{EntityID: "https://bb.test", TrustKey: key.Certificate, Now: start})
 		if err == nil && (!im.Signed || im.Provider.ACS[0].URL != "https://bb.test/acs?a=1&b=2" || len(im.Provider.ACS) != 1 || len(im.Provider.Certificates) != 0) {
 			t.Errorf("not signed: %+v", im.Provider)
 		}

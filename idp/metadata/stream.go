@@ -1,4 +1,4 @@
-package idp
+package metadata
 
 import (
 	"bufio"
@@ -124,8 +124,8 @@ type entityReader struct {
 	twice    bool // several entities and none named
 }
 
-func (e *entityReader) fault(mend, format string, args ...any) error {
-	return metadataFault(e.line, mend, format, args...)
+func (e *entityReader) fault(fix, format string, args ...any) error {
+	return newFault(e.line, fix, format, args...)
 }
 
 func (e *entityReader) read() (*entity, error) {
@@ -171,11 +171,11 @@ func (e *entityReader) broken(err error) error {
 	var syntax *xml.SyntaxError
 	switch {
 	case errors.Is(err, errMetadataSize):
-		return metadataFault(0, "take the service provider's own metadata", "%s", err)
+		return newFault(0, "take the service provider's own metadata", "%s", err)
 	case errors.Is(err, errMetadataToken):
 		return e.fault("take the service provider's own metadata", "%s", err)
 	case errors.As(err, &syntax):
-		return metadataFault(syntax.Line, "", "it is not well-formed XML: %.200s", syntax.Msg)
+		return newFault(syntax.Line, "", "it is not well-formed XML: %.200s", syntax.Msg)
 	case strings.Contains(err.Error(), "encoding"): // encoding/xml has no type for it
 		return e.fault("save it as UTF-8", "the document declares an encoding other than UTF-8")
 	}
@@ -212,7 +212,7 @@ func (e *entityReader) start(t xml.StartElement) error {
 		e.rooted = true
 		e.root = e.verifier(t)
 	} else if err := e.root.Start(t, &e.names, signature); err != nil {
-		return e.sealed(err)
+		return e.unsound(err)
 	}
 	if e.building == nil {
 		return nil
@@ -224,7 +224,7 @@ func (e *entityReader) start(t xml.StartElement) error {
 		}
 	} else if e.kept != e.root {
 		if err := e.kept.Start(t, &e.names, signature); err != nil {
-			return e.sealed(err)
+			return e.unsound(err)
 		}
 	}
 	return e.keep(func() error { return e.building.Start(t, &e.names, e.line) })
@@ -326,12 +326,12 @@ func (e *entityReader) end(t xml.EndElement) error {
 	}
 	e.path = e.path[:len(e.path)-1]
 	if err := e.root.End(t.Name); err != nil {
-		return e.sealed(err)
+		return e.unsound(err)
 	}
 	if e.building != nil {
 		if e.kept != e.root {
 			if err := e.kept.End(t.Name); err != nil {
-				return e.sealed(err)
+				return e.unsound(err)
 			}
 		}
 		if e.building.End() {
@@ -354,14 +354,14 @@ func (e *entityReader) text(data []byte) error {
 		return nil
 	}
 	if err := e.root.Text(data); err != nil {
-		return e.sealed(err)
+		return e.unsound(err)
 	}
 	if e.building == nil {
 		return nil
 	}
 	if e.kept != e.root {
 		if err := e.kept.Text(data); err != nil {
-			return e.sealed(err)
+			return e.unsound(err)
 		}
 	}
 	return e.keep(func() error { e.building.Text(data); return nil })
@@ -373,17 +373,17 @@ func (e *entityReader) result() (*entity, error) {
 	case len(e.path) > 0:
 		return nil, e.fault("fetch it again", "the document ends in the middle")
 	case !e.rooted:
-		return nil, metadataFault(0, "", "the document has no root element")
+		return nil, newFault(0, "", "the document has no root element")
 	case e.twice:
 		names := strings.Join(e.ids, ", ")
 		if e.total > len(e.ids) {
 			names += ", …"
 		}
-		return nil, metadataFault(0, "name the one that is meant by its entityID", "the document describes %d entities: %.1500s", e.total, names)
+		return nil, newFault(0, "name the one that is meant by its entityID", "the document describes %d entities: %.1500s", e.total, names)
 	case e.found == nil && e.wish == "":
-		return nil, metadataFault(0, "", "the document describes no entity")
+		return nil, newFault(0, "", "the document describes no entity")
 	case e.found == nil:
-		return nil, metadataFault(0, "compare it letter by letter", "the entity %.200q is not among the %d that the document describes", e.wish, e.total)
+		return nil, newFault(0, "compare it letter by letter", "the entity %.200q is not among the %d that the document describes", e.wish, e.total)
 	}
 	e.found.total = e.total
 	if e.key == nil {
@@ -394,13 +394,13 @@ func (e *entityReader) result() (*entity, error) {
 		by = e.kept
 	}
 	if bad := by.Verify(e.key); bad != nil {
-		return nil, metadataFault(0, bad.Fix, "%s", bad.Detail)
+		return nil, newFault(0, bad.Fix, "%s", bad.Detail)
 	}
 	e.found.signed = true
 	return e.found, nil
 }
 
-func (e *entityReader) sealed(err error) error { return e.fault("", "the signed part: %s", err) }
+func (e *entityReader) unsound(err error) error { return e.fault("", "the signed part: %s", err) }
 
 // verifier watches the element that starts here, if there is a key to check with.
 func (e *entityReader) verifier(t xml.StartElement) *saml.EnvelopedVerifier {

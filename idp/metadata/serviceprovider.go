@@ -1,4 +1,4 @@
-package idp
+package metadata
 
 import (
 	"crypto/ecdsa"
@@ -27,11 +27,11 @@ type spEntity struct {
 	*entity
 	o      ReadOptions
 	im     Imported
-	faults []MetadataFault
+	faults []Fault
 }
 
-func (e *spEntity) fault(el *etree.Element, mend, format string, args ...any) {
-	e.faults = append(e.faults, MetadataFault{e.lines[el], fmt.Sprintf(format, args...), mend})
+func (e *spEntity) fault(el *etree.Element, fix, format string, args ...any) {
+	e.faults = append(e.faults, Fault{e.lines[el], fmt.Sprintf(format, args...), fix})
 }
 
 func (e *spEntity) note(el *etree.Element, format string, args ...any) {
@@ -68,7 +68,7 @@ func importEntity(found *entity, o ReadOptions) (Imported, error) {
 		sp.Name = e.name(role)
 	}
 	if len(e.faults) > 0 {
-		return Imported{}, &MetadataError{e.faults}
+		return Imported{}, &Error{e.faults}
 	}
 	kept := root.Copy()
 	if len(e.validity) > 0 && !e.im.ValidUntil.IsZero() {
@@ -119,9 +119,9 @@ func (e *spEntity) period(role *etree.Element) {
 		if p.validUntil != "" {
 			switch until, err := saml.DateTime(p.validUntil); {
 			case err != nil:
-				e.faults = append(e.faults, MetadataFault{p.line, fmt.Sprintf("validUntil %.40q is no time", p.validUntil), "write it like 2027-01-05T10:00:00Z"})
+				e.faults = append(e.faults, Fault{p.line, fmt.Sprintf("validUntil %.40q is no time", p.validUntil), "write it like 2027-01-05T10:00:00Z"})
 			case !e.o.Now.IsZero() && !until.After(e.o.Now):
-				e.faults = append(e.faults, MetadataFault{p.line, "the metadata was valid until " + until.Format(time.RFC3339), "ask for a new copy"})
+				e.faults = append(e.faults, Fault{p.line, "the metadata was valid until " + until.Format(time.RFC3339), "ask for a new copy"})
 			case e.im.ValidUntil.IsZero() || until.Before(e.im.ValidUntil):
 				e.im.ValidUntil = until
 			}
@@ -129,7 +129,7 @@ func (e *spEntity) period(role *etree.Element) {
 		if p.cacheDuration != "" {
 			switch d, err := xmlDuration(p.cacheDuration); {
 			case err != nil:
-				e.faults = append(e.faults, MetadataFault{p.line, fmt.Sprintf("cacheDuration %.40q is no duration", p.cacheDuration), "write it like PT6H"})
+				e.faults = append(e.faults, Fault{p.line, fmt.Sprintf("cacheDuration %.40q is no duration", p.cacheDuration), "write it like PT6H"})
 			case e.im.CacheDuration == 0 || d < e.im.CacheDuration:
 				e.im.CacheDuration = d
 			}
@@ -138,7 +138,7 @@ func (e *spEntity) period(role *etree.Element) {
 }
 
 // location reads and checks an address. javascript: and its like are refused
-// here, by CheckProvider, and once more on the way out (CVE-2023-45683).
+// here, by the checks of a record, and once more on the way out (CVE-2023-45683).
 func (e *spEntity) location(el *etree.Element, name string, required bool) string {
 	value, given := saml.AttributeOf(el, name)
 	if !given && !required {

@@ -1,4 +1,4 @@
-package idp
+package metadata
 
 import (
 	"bytes"
@@ -29,10 +29,14 @@ const (
 // ErrNoSource says that a service provider's metadata comes from no address.
 var ErrNoSource = errors.New("its metadata was given by hand, so there is no address to read it from again")
 
+// Check says what is wrong with a service provider's record as a whole; nil: nothing is.
+type Check func(store.ServiceProvider) error
+
 // RefreshOptions for NewRefresher. All are required.
 type RefreshOptions struct {
 	Providers         *store.ServiceProviders
 	Fetcher           *fetch.Client
+	Check             Check
 	AllowLoopbackHTTP bool
 	Now               func() time.Time
 	Random            io.Reader // spreads the refreshes of many service providers
@@ -46,7 +50,7 @@ type Refresher struct{ o RefreshOptions }
 
 // NewRefresher checks the options. It starts nothing.
 func NewRefresher(o RefreshOptions) (*Refresher, error) {
-	if o.Providers == nil || o.Fetcher == nil || o.Now == nil || o.Random == nil || o.Logger == nil {
+	if o.Providers == nil || o.Fetcher == nil || o.Check == nil || o.Now == nil || o.Random == nil || o.Logger == nil {
 		return nil, errors.New("metadata refresh: an option is missing")
 	}
 	return &Refresher{o}, nil
@@ -161,7 +165,7 @@ func (r *Refresher) read(ctx context.Context, sp store.ServiceProvider) (Importe
 		return Imported{}, err
 	}
 	defer body.Close()
-	return ReadMetadata(body, o)
+	return Read(body, o)
 }
 
 // apply works the outcome of a reading into the record. It touches nothing else.
@@ -178,7 +182,7 @@ func (r *Refresher) apply(sp *store.ServiceProvider, im Imported, fault error, s
 	var after store.ServiceProvider
 	if fault == nil {
 		after, _ = im.Replacing(*sp)
-		fault = errors.Join(CheckProvider(after, r.o.AllowLoopbackHTTP)...)
+		fault = r.o.Check(after)
 	}
 	if fault != nil {
 		text := cut(fault.Error(), maxRefreshFault)
@@ -242,17 +246,17 @@ func lines(all []Difference) []string {
 
 // Approve makes the record that is in use once the metadata that waits is
 // accepted, and says what that changes. It stores nothing.
-func Approve(sp store.ServiceProvider, allowLoopbackHTTP bool, now time.Time) (after store.ServiceProvider, changes []Difference, notes []string, err error) {
+func Approve(sp store.ServiceProvider, check Check, allowLoopbackHTTP bool, now time.Time) (after store.ServiceProvider, changes []Difference, notes []string, err error) {
 	if sp.Source == nil || len(sp.Source.Pending) == 0 {
 		return after, nil, nil, errors.New("nothing waits for approval")
 	}
 	// Its signature was checked when it was fetched, and the store is ours.
-	im, err := ReadMetadata(bytes.NewReader(sp.Source.Pending), ReadOptions{EntityID: sp.EntityID, AllowLoopbackHTTP: allowLoopbackHTTP, Now: now})
+	im, err := Read(bytes.NewReader(sp.Source.Pending), ReadOptions{EntityID: sp.EntityID, AllowLoopbackHTTP: allowLoopbackHTTP, Now: now})
 	if err != nil {
 		return after, nil, nil, err
 	}
 	after, notes = im.Replacing(sp)
-	if err := errors.Join(CheckProvider(after, allowLoopbackHTTP)...); err != nil {
+	if err := check(after); err != nil {
 		return after, nil, nil, err
 	}
 	source := *sp.Source

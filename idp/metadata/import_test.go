@@ -1,10 +1,8 @@
-package idp_test
+package metadata_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -13,19 +11,20 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"ssobridge/idp"
+	"ssobridge/idp/metadata"
 	"ssobridge/store"
 )
 
-func readMetadata(data string, o idp.ReadOptions) (idp.Imported, error) {
+func readMetadata(data string, o metadata.ReadOptions) (metadata.Imported, error) {
 	if o.Now.IsZero() {
 		o.Now = start
 	}
-	return idp.ReadMetadata(strings.NewReader(data), o)
+	return metadata.Read(strings.NewReader(data), o)
 }
 
 // TestMD04Import reads a service provider's metadata into a record (MD-04).
 func TestMD04Import(t *testing.T) {
-	im, err := readMetadata(readFile(t, "sp.xml"), idp.ReadOptions{})
+	im, err := readMetadata(readFile(t, "sp.xml"), metadata.ReadOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +68,7 @@ func TestMD04Import(t *testing.T) {
 		t.Errorf("import %+v", im)
 	}
 	// What is kept can be read again.
-	if again, err := idp.ParseMetadata(sp.Metadata); err != nil || again.Name != sp.Name {
+	if again, err := metadata.Parse(sp.Metadata); err != nil || again.Name != sp.Name {
 		t.Errorf("kept metadata: %v", err)
 	}
 }
@@ -80,21 +79,21 @@ func TestMD04Variants(t *testing.T) {
 	role := "<md:SPSSODescriptor"
 	for _, c := range []struct {
 		name, old, new string
-		check          func(idp.Imported) bool
+		check          func(metadata.Imported) bool
 	}{
-		{"byte order mark", good, "\ufeff" + good, func(im idp.Imported) bool { return im.Provider.Name == "Example Portal" }},
-		{"no declaration", `<?xml version="1.0" encoding="UTF-8"?>`, "", func(im idp.Imported) bool { return im.Provider.Name == "Example Portal" }},
-		{"signs its requests", role, role + ` AuthnRequestsSigned="1"`, func(im idp.Imported) bool { return im.Provider.AuthnRequestsSigned }},
-		{"valid for a day", role, role + ` validUntil="2027-01-06T10:00:00Z"`, func(im idp.Imported) bool { return im.ValidUntil.Equal(start.Add(24 * time.Hour)) }},
-		{"the earliest end counts", "<md:EntityDescriptor", `<md:EntityDescriptor validUntil="2027-01-05T12:00:00+01:00"`, func(im idp.Imported) bool { return im.ValidUntil.Equal(start.Add(time.Hour)) }},
-		{"kept for six hours", role, role + ` cacheDuration="PT6H"`, func(im idp.Imported) bool { return im.CacheDuration == 6*time.Hour }},
-		{"a role of SAML 1.1 beside it", role, `<md:SPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:1.1:protocol"/>` + role, func(im idp.Imported) bool { return len(im.Provider.ACS) == 3 }},
+		{"byte order mark", good, "\ufeff" + good, func(im metadata.Imported) bool { return im.Provider.Name == "Example Portal" }},
+		{"no declaration", `<?xml version="1.0" encoding="UTF-8"?>`, "", func(im metadata.Imported) bool { return im.Provider.Name == "Example Portal" }},
+		{"signs its requests", role, role + ` AuthnRequestsSigned="1"`, func(im metadata.Imported) bool { return im.Provider.AuthnRequestsSigned }},
+		{"valid for a day", role, role + ` validUntil="2027-01-06T10:00:00Z"`, func(im metadata.Imported) bool { return im.ValidUntil.Equal(start.Add(24 * time.Hour)) }},
+		{"the earliest end counts", "<md:EntityDescriptor", `<md:EntityDescriptor validUntil="2027-01-05T12:00:00+01:00"`, func(im metadata.Imported) bool { return im.ValidUntil.Equal(start.Add(time.Hour)) }},
+		{"kept for six hours", role, role + ` cacheDuration="PT6H"`, func(im metadata.Imported) bool { return im.CacheDuration == 6*time.Hour }},
+		{"a role of SAML 1.1 beside it", role, `<md:SPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:1.1:protocol"/>` + role, func(im metadata.Imported) bool { return len(im.Provider.ACS) == 3 }},
 		{"a display name of its own", role + ` protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol" WantAssertionsSigned="true">`,
 			role + ` protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol"><md:Extensions><ui:UIInfo xmlns:ui="urn:oasis:names:tc:SAML:metadata:ui"><ui:DisplayName xml:lang="de">Pforte</ui:DisplayName><ui:DisplayName xml:lang="en">Gate</ui:DisplayName></ui:UIInfo></md:Extensions>`,
-			func(im idp.Imported) bool { return im.Provider.Name == "Gate" }},
+			func(im metadata.Imported) bool { return im.Provider.Name == "Gate" }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			im, err := readMetadata(strings.Replace(good, c.old, c.new, 1), idp.ReadOptions{})
+			im, err := readMetadata(strings.Replace(good, c.old, c.new, 1), metadata.ReadOptions{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -103,12 +102,12 @@ func TestMD04Variants(t *testing.T) {
 			}
 		})
 	}
-	im, err := readMetadata(strings.Replace(good, "https://portal.example.test/acs\"", "http://127.0.0.1:8090/acs\"", 1), idp.ReadOptions{AllowLoopbackHTTP: true})
+	im, err := readMetadata(strings.Replace(good, "https://portal.example.test/acs\"", "http://127.0.0.1:8090/acs\"", 1), metadata.ReadOptions{AllowLoopbackHTTP: true})
 	if err != nil || im.Provider.ACS[0].URL != "http://127.0.0.1:8090/acs" {
 		t.Errorf("loopback under the development switch: %v", err)
 	}
 	old := strings.Replace(good, "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Artifact", "urn:oasis:names:tc:SAML:1.0:profiles:artifact-01", 1)
-	if im, err := readMetadata(old, idp.ReadOptions{}); err != nil || len(im.Provider.ACS) != 2 || len(im.Notes) != 1 || !strings.Contains(im.Notes[0], "passed over") {
+	if im, err := readMetadata(old, metadata.ReadOptions{}); err != nil || len(im.Provider.ACS) != 2 || len(im.Notes) != 1 || !strings.Contains(im.Notes[0], "passed over") {
 		t.Errorf("an endpoint of SAML 1.1: %v, %+v", err, im.Notes)
 	}
 }
@@ -172,8 +171,8 @@ func TestMD04Refusals(t *testing.T) {
 		{"many attributes", "<md:Organization>", "<md:Organization " + manyAttributes(200) + ">", "attributes", 31},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := readMetadata(strings.ReplaceAll(good, c.old, c.new), idp.ReadOptions{})
-			var faults *idp.MetadataError
+			_, err := readMetadata(strings.ReplaceAll(good, c.old, c.new), metadata.ReadOptions{})
+			var faults *metadata.Error
 			if !errors.As(err, &faults) || !strings.Contains(err.Error(), c.want) {
 				t.Fatalf("error %v, want one about %q", err, c.want)
 			}
@@ -185,7 +184,7 @@ func TestMD04Refusals(t *testing.T) {
 	// A key descriptor without certificate is a clear error (RSP-12), and faults come together.
 	bad := strings.Replace(good, `<md:KeyDescriptor use="encryption">`, `<md:KeyDescriptor use="encryption"/><md:KeyDescriptor use="encryption">`, 1)
 	bad = strings.Replace(bad, "https://portal.example.test/acs\"", "javascript:alert(1)\"", 1)
-	_, err := readMetadata(bad, idp.ReadOptions{})
+	_, err := readMetadata(bad, metadata.ReadOptions{})
 	if err == nil || !strings.Contains(err.Error(), "2 faults") || !strings.Contains(err.Error(), "line 10: md:KeyDescriptor holds no certificate") {
 		t.Errorf("error %v, want both faults with the line of each", err)
 	}
@@ -202,7 +201,7 @@ func manyAttributes(n int) string {
 // TestMD05Replacing: metadata takes the place of a hand-made record and leaves
 // what an admin has set.
 func TestMD05Replacing(t *testing.T) {
-	im, err := readMetadata(strings.ReplaceAll(readFile(t, "sp.xml"), "https://portal.example.test/saml", ctct), idp.ReadOptions{})
+	im, err := readMetadata(strings.ReplaceAll(readFile(t, "sp.xml"), "https://portal.example.test/saml", ctct), metadata.ReadOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -264,8 +263,8 @@ func TestDifferences(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			after := plainSP()
 			c.change(&after)
-			all := idp.Differences(plainSP(), after)
-			approval := slices.ContainsFunc(all, func(d idp.Difference) bool { return d.Approval })
+			all := metadata.Differences(plainSP(), after)
+			approval := slices.ContainsFunc(all, func(d metadata.Difference) bool { return d.Approval })
 			if c.want == "" && len(all) > 0 || c.want != "" && (len(all) == 0 || !strings.HasPrefix(all[0].String(), c.want)) || approval != c.approval {
 				t.Errorf("differences %v, approval %t; want %q, %t", all, approval, c.want, c.approval)
 			}
@@ -273,46 +272,7 @@ func TestDifferences(t *testing.T) {
 	}
 	was := plainSP()
 	was.AuthnRequestsSigned = true
-	if all := idp.Differences(was, plainSP()); len(all) != 1 || !all[0].Approval {
+	if all := metadata.Differences(was, plainSP()); len(all) != 1 || !all[0].Approval {
 		t.Errorf("no longer signing needs no approval: %v", all)
-	}
-}
-
-// TestMD04Expired: metadata that ended serves no sign-in, whichever way it begins.
-func TestMD04Expired(t *testing.T) {
-	f := newFixture(t, "p-256", nil)
-	ctx := context.Background()
-	sp := plainSP()
-	sp.Source = &store.Source{ValidUntil: start.Add(time.Hour)}
-	f.put(t, sp)
-	cc := constantContact()
-	cc.Source = &store.Source{ValidUntil: start.Add(time.Hour)}
-	f.put(t, cc)
-	v := f.signIn(t, "alice", "correct horse")
-	a, err := f.Launch(ctx, idp.LaunchRequest{EntityID: plain}, v)
-	must[idp.Deliver](t, a, err)
-	waiting := f.request(t, newRequest(plain), visitor("other"))
-
-	now.Advance(time.Hour)
-	refused := func(what string, a idp.Answer, err error) {
-		t.Helper()
-		if r := must[idp.Refusal](t, a, err); r.Reason != idp.ReasonMetadataExpired || r.Status != http.StatusForbidden {
-			t.Errorf("%s: refusal %+v", what, r)
-		}
-	}
-	a, err = f.Launch(ctx, idp.LaunchRequest{EntityID: plain}, v)
-	refused("launch", a, err)
-	a, err = f.Launch(ctx, idp.LaunchRequest{}, v)
-	refused("launch to Constant Contact", a, err)
-	a, err = f.SSO(ctx, byRedirect(t, newRequest(plain).xml()), v)
-	refused("request", a, err)
-	now.Set(start.Add(time.Hour - time.Second))
-	now.Advance(time.Second)
-	a, err = f.Resume(ctx, waiting, visitor("other"))
-	if r, ok := a.Page.(idp.Refusal); err != nil || !ok {
-		t.Errorf("a pending sign-in goes on: %T %v %v", a.Page, r, err)
-	}
-	if !strings.Contains(f.log.String(), "was valid until 2027-01-05T11:00:00Z") {
-		t.Error("the log does not tell until when")
 	}
 }

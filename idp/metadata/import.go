@@ -1,18 +1,20 @@
-package idp
+package metadata
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/x509"
 	"io"
 	"time"
 
+	"ssobridge/idp/saml"
 	"ssobridge/store"
 )
 
 // defaultSkew is that of an imported record.
 const defaultSkew = time.Minute
 
-// ReadOptions for ReadMetadata.
+// ReadOptions for Read.
 type ReadOptions struct {
 	EntityID          string            // which entity of a document that describes several; "": the only one
 	TrustKey          *x509.Certificate // whose key must have signed the document or the entity; nil: not checked
@@ -42,16 +44,16 @@ type RequestedAttribute struct {
 	Required                       bool
 }
 
-// ReadMetadata reads a service provider's metadata, alone or among many in one
+// Read reads a service provider's metadata, alone or among many in one
 // document, within fixed bounds: 64 MiB, of which one entity at a time is held
 // (rows MD-04, MD-05). Nothing is fetched and nothing is stored. What it can't
-// accept is a *MetadataError that names every fault with its line; other errors
+// accept is a *Error that names every fault with its line; other errors
 // are those of reading from r.
 //
 // What metadata does not say gets a default: both signatures, assertions of 5
 // minutes, a skew of 60 s, no attributes, and no groups, which means nobody. The
-// record still has to pass CheckProvider.
-func ReadMetadata(r io.Reader, o ReadOptions) (Imported, error) {
+// record still has to pass the checks of its settings.
+func Read(r io.Reader, o ReadOptions) (Imported, error) {
 	e, err := readEntity(r, o.EntityID, o.TrustKey)
 	if err != nil {
 		return Imported{}, err
@@ -59,10 +61,10 @@ func ReadMetadata(r io.Reader, o ReadOptions) (Imported, error) {
 	return importEntity(e, o)
 }
 
-// ParseMetadata is ReadMetadata of a document in memory that describes one
+// Parse is Read of a document in memory that describes one
 // entity, without a clock: its dates and its signature are not checked.
-func ParseMetadata(data []byte) (store.ServiceProvider, error) {
-	im, err := ReadMetadata(bytes.NewReader(data), ReadOptions{})
+func Parse(data []byte) (store.ServiceProvider, error) {
+	im, err := Read(bytes.NewReader(data), ReadOptions{})
 	return im.Provider, err
 }
 
@@ -79,11 +81,11 @@ func (im Imported) Replacing(old store.ServiceProvider) (sp store.ServiceProvide
 	from := im.Provider
 	sp.ACS, sp.Certificates, sp.EncryptionKeys, sp.Logout = from.ACS, from.Certificates, from.EncryptionKeys, from.Logout
 	sp.AuthnRequestsSigned, sp.Metadata = from.AuthnRequestsSigned, from.Metadata
-	if before, err := ParseMetadata(old.Metadata); err == nil && before.Name == old.Name {
+	if before, err := Parse(old.Metadata); err == nil && before.Name == old.Name {
 		sp.Name = from.Name
 	}
-	was, _ := newProvider(old).defaultACS()
-	is, _ := newProvider(sp).defaultACS()
+	was, _ := DefaultACS(old.ACS)
+	is, _ := DefaultACS(sp.ACS)
 	if was.URL != is.URL {
 		for _, a := range []struct {
 			field string
@@ -96,4 +98,29 @@ func (im Imported) Replacing(old store.ServiceProvider) (sp store.ServiceProvide
 		}
 	}
 	return sp, notes
+}
+
+// DefaultACS is the first with isDefault="true", else the first that does not
+// say "false", else the first (saml-metadata 2.2.3, erratum E37), of those that
+// take a POST.
+func DefaultACS(all []store.Endpoint) (store.Endpoint, bool) {
+	var unmarked, first *store.Endpoint
+	for i := range all {
+		e := &all[i]
+		switch {
+		case e.Binding != saml.BindingPost:
+			continue
+		case e.IsDefault != nil && *e.IsDefault:
+			return *e, true
+		case e.IsDefault == nil && unmarked == nil:
+			unmarked = e
+		}
+		if first == nil {
+			first = e
+		}
+	}
+	if e := cmp.Or(unmarked, first); e != nil {
+		return *e, true
+	}
+	return store.Endpoint{}, false
 }

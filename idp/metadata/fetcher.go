@@ -1,4 +1,4 @@
-package idp
+package metadata
 
 import (
 	"crypto/x509"

@@ -1,8 +1,10 @@
-package idp
+package metadata
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"crypto/x509"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -54,8 +56,8 @@ func Differences(was, is store.ServiceProvider) []Difference {
 	}
 	compare("acs", true, consumerLines(was), consumerLines(is))
 	// Without marks the order decides, and no line above would tell.
-	before, _ := newProvider(was).defaultACS()
-	after, _ := newProvider(is).defaultACS()
+	before, _ := DefaultACS(was.ACS)
+	after, _ := DefaultACS(is.ACS)
 	if before.URL != after.URL {
 		all = append(all, Difference{Field: "default acs", Was: before.URL, Is: after.URL, Approval: true})
 	}
@@ -132,16 +134,22 @@ func encryptionLines(sp store.ServiceProvider) []string {
 func CertificateLine(der []byte) string {
 	c, err := x509.ParseCertificate(der)
 	if err != nil {
-		return "can't be read, sha256 " + fingerprint(der)
+		return "can't be read, sha256 " + Fingerprint(der)
 	}
 	subject := c.Subject.CommonName
 	if subject == "" {
 		subject = c.Subject.String()
 	}
-	return fmt.Sprintf("%.80q, %s, until %s, sha256 %s", subject, c.PublicKeyAlgorithm, c.NotAfter.UTC().Format(time.DateOnly), fingerprint(der))
+	return fmt.Sprintf("%.80q, %s, until %s, sha256 %s", subject, c.PublicKeyAlgorithm, c.NotAfter.UTC().Format(time.DateOnly), Fingerprint(der))
 }
 
 func shortBinding(binding string) string { return strings.TrimPrefix(binding, saml.BindingPrefix) }
 
 // sameMetadata tells whether two documents are the same but for white space at their ends.
 func sameMetadata(a, b []byte) bool { return bytes.Equal(bytes.TrimSpace(a), bytes.TrimSpace(b)) }
+
+// Fingerprint names a certificate: SHA-256 in hex.
+func Fingerprint(der []byte) string {
+	sum := sha256.Sum256(der)
+	return hex.EncodeToString(sum[:])
+}
