@@ -48,11 +48,10 @@ func (s *Service) PreviewMappings(ctx context.Context, c mapping.Change, visit f
 	if err != nil {
 		return Effects{}, fmt.Errorf("preview a change of mappings: %w", err)
 	}
-	before := now.With(slices.Concat(c.Keep, mapping.SwitchedOn(c.Remove)))
-	after := now.With(slices.Concat(c.Keep, mapping.SwitchedOn(c.Add)))
+	after := now.With(slices.Concat(kept(now, c), mapping.SwitchedOn(c.Add)))
 
 	var sum Effects
-	walked, err := s.walkPeople(ctx, []*mapping.Index{before, after}, nil, nil, func(page []visited, rows map[userID]store.SSOUser) error {
+	walked, err := s.walkPeople(ctx, []*mapping.Index{now, after}, nil, nil, func(page []visited, rows map[userID]store.SSOUser) error {
 		for _, v := range page {
 			for _, pair := range changes(v.hits[0], v.hits[1]) {
 				row, there := rows[userID{store.PersonID(v.person.ID), pair.account()}]
@@ -84,6 +83,21 @@ func (s *Service) PreviewMappings(ctx context.Context, c mapping.Change, visit f
 		return sum, fmt.Errorf("preview a change of mappings: %w", err)
 	}
 	return sum, nil
+}
+
+// kept are the mappings that are on now, and stay.
+func kept(now *mapping.Index, c mapping.Change) []store.Mapping {
+	gone := make(map[int64]bool, len(c.Remove))
+	for _, m := range c.Remove {
+		gone[m.ID] = true
+	}
+	rest := make([]store.Mapping, 0, now.Len())
+	for m := range now.Mappings() {
+		if !gone[m.ID] {
+			rest = append(rest, m)
+		}
+	}
+	return rest
 }
 
 func (sum *Effects) count(e Effect) {

@@ -48,14 +48,7 @@ func (s *Service) AllMappings(ctx context.Context) ([]store.Mapping, error) {
 
 // Mapping returns one mapping, on or off. ErrNotFound of the store.
 func (s *Service) Mapping(ctx context.Context, id int64) (store.Mapping, error) {
-	all, err := s.AllMappings(ctx)
-	if err != nil {
-		return store.Mapping{}, err
-	}
-	if i := slices.IndexFunc(all, func(m store.Mapping) bool { return m.ID == id }); i >= 0 {
-		return all[i], nil
-	}
-	return store.Mapping{}, fmt.Errorf("mapping %d: %w", id, store.ErrNotFound)
+	return s.mappings.Get(ctx, id)
 }
 
 // EditMapping checks what a mapping would become, as AddMapping would check a new one.
@@ -137,24 +130,19 @@ func (s *Service) ExchangeMappings(ctx context.Context, id, other int64) (Mappin
 	e.Now.Priority = with.Priority
 	moved := with
 	moved.Priority = was.Priority
-	on, err := s.ListMappings(ctx)
-	if err != nil {
-		return e, err
-	}
-	for _, m := range on {
-		if m.ID != id && m.ID != other {
-			e.Change.Keep = append(e.Change.Keep, m)
-		}
-	}
 	if was.Priority == with.Priority {
 		return e, nil
+	}
+	others, err := s.others(ctx, id, other)
+	if err != nil {
+		return e, err
 	}
 	for _, pair := range [][2]store.Mapping{{was, e.Now}, {with, moved}} {
 		if pair[0].Off {
 			continue
 		}
 		e.Change.Remove, e.Change.Add = append(e.Change.Remove, pair[0]), append(e.Change.Add, pair[1])
-		if clashing := mapping.Clashing(e.Change.Keep, pair[1]); len(clashing) > 0 {
+		if clashing := mapping.Clashing(others, pair[1]); len(clashing) > 0 {
 			return e, fmt.Errorf("exchange mappings %d and %d: %w", id, other, s.clash(ctx, pair[1], nil, clashing))
 		}
 	}
@@ -206,20 +194,8 @@ func (s *Service) edit(ctx context.Context, was, now store.Mapping) (MappingEdit
 			return e, fmt.Errorf("edit mapping %d: %w", was.ID, errOwnerEdit)
 		}
 	}
-	on, err := s.ListMappings(ctx)
-	if err != nil {
-		return e, err
-	}
-	for _, m := range on {
-		if m.ID != was.ID {
-			e.Change.Keep = append(e.Change.Keep, m)
-		}
-	}
 	switch {
 	case was == now: // nothing would change
-		if !was.Off {
-			e.Change.Keep = append(e.Change.Keep, was)
-		}
 		return e, nil
 	case was.ID != 0 && !was.Off:
 		e.Change.Remove = []store.Mapping{was}
@@ -228,10 +204,30 @@ func (s *Service) edit(ctx context.Context, was, now store.Mapping) (MappingEdit
 		return e, nil
 	}
 	e.Change.Add = []store.Mapping{now}
-	if clashing := mapping.Clashing(e.Change.Keep, now); len(clashing) > 0 {
+	others, err := s.others(ctx, was.ID)
+	if err != nil {
+		return e, err
+	}
+	if clashing := mapping.Clashing(others, now); len(clashing) > 0 {
 		return e, fmt.Errorf("edit mapping %d: %w", now.ID, s.clash(ctx, now, nil, clashing))
 	}
 	return e, nil
+}
+
+// others are the mappings that are on, but for those that are being changed. They are those of the index, which is read anew only
+// after a change: an edit reads the one row that it is about.
+func (s *Service) others(ctx context.Context, changed ...int64) ([]store.Mapping, error) {
+	x, err := s.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rest := make([]store.Mapping, 0, x.Len())
+	for m := range x.Mappings() {
+		if !slices.Contains(changed, m.ID) {
+			rest = append(rest, m)
+		}
+	}
+	return rest, nil
 }
 
 // SaveEdit stores an edit. ErrConflict of the store: the mapping was changed since it

@@ -237,6 +237,25 @@ func (s *Mappings) ListOff(ctx context.Context) ([]Mapping, error) {
 	return all, s.db.explain("list mappings that are off", err)
 }
 
+// Get returns one mapping, on or off. ErrNotFound.
+func (s *Mappings) Get(ctx context.Context, id int64) (Mapping, error) {
+	var off int64
+	m, err := scanMapping(flagged{s.db.engine.reader().QueryRowContext(ctx, `
+		SELECT 0, `+mappingColumns+` FROM mappings WHERE id = $1
+		UNION ALL
+		SELECT 1, `+mappingColumns+` FROM mappings_off WHERE id = $1`, id), &off})
+	m.Off = off == 1
+	return m, s.db.explain(fmt.Sprintf("read mapping %d", id), err)
+}
+
+// flagged is a row with one column before those that are scanned.
+type flagged struct {
+	row  scanner
+	flag *int64
+}
+
+func (f flagged) Scan(dest ...any) error { return f.row.Scan(append([]any{f.flag}, dest...)...) }
+
 // Remove deletes a mapping, on or off, with its event. ErrConflict: it is no longer as was
 // says. ErrNotFound: it is gone. The owner's SSO user
 // that was told with this mapping goes with it, so that a wrong external id can

@@ -45,6 +45,15 @@ func testMappingHistory(t *testing.T, fresh func(testing.TB) store.Options) {
 		if len(off) != 1 || off[0].ID != id || !off[0].Off || off[0].GroupDN != "cn=a" {
 			t.Errorf("off: got %+v", off)
 		}
+		if got, err := s.Get(ctx, id); err != nil || got != off[0] {
+			t.Errorf("read one that is off: got %+v, %v, want %+v", got, err, off[0])
+		}
+		if got, err := s.Get(ctx, second.ID); err != nil || got != second {
+			t.Errorf("read one that is on: got %+v, %v, want %+v", got, err, second)
+		}
+		if got, err := s.Get(ctx, second.ID+100); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("read one that never was: got %+v, %v, want ErrNotFound", got, err)
+		}
 		if err := s.Switch(ctx, first, event("again")); !errors.Is(err, store.ErrConflict) {
 			t.Errorf("off once more: got %v, want ErrConflict", err)
 		}
