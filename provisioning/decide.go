@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"ssobridge/provisioning/mapping"
@@ -285,19 +284,20 @@ func (s *Service) progress(ctx context.Context, row store.SSOUser) (Progress, er
 	return p, nil
 }
 
-// errorText is what is kept with a row: the fixed word of the cause first, so that every replica reads the same cause from it,
-// then words for the admin.
-func errorText(cause, words string) string { return cause + ": " + words }
+// because notes with a row why its attempt has not ended it: the word of the cause for programs, a sentence for administrators. The
+// sentence begins with the word, where replicas of the version before read it.
+func because(row *store.SSOUser, cause, words string) {
+	row.Cause, row.ErrorText = cause, cause+": "+words
+}
 
-// cause reads the fixed word back.
+// cause is the word of the cause, as Progress has it.
 func cause(row store.SSOUser) string {
 	if row.State == store.Sending {
 		return CauseSending
 	}
-	word, _, _ := strings.Cut(row.ErrorText, ":")
-	switch word {
+	switch row.Cause {
 	case CauseThrottled, CauseQuota, CauseUnreachable, CauseCredentials, CauseUnknown:
-		return word
+		return row.Cause
 	}
 	if row.State == store.Unknown || row.MaybeSent {
 		return CauseUnknown

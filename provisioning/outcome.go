@@ -43,6 +43,7 @@ type circumstances struct {
 func (s *Service) outcome(row store.SSOUser, err error, c circumstances) (store.SSOUser, store.Event) {
 	now := s.now()
 	row.UpdatedAt, row.NextAttempt, row.Earliest, row.ErrorKey, row.ErrorText = now, time.Time{}, time.Time{}, "", ""
+	row.Cause = ""
 	// A program of the version before begins the attempts anew without the failures.
 	row.Failures = min(row.Failures, max(row.Attempts-1, 0))
 
@@ -79,7 +80,8 @@ func (s *Service) failed(row *store.SSOUser, event *store.Event, e *partnerapi.E
 		if before {
 			row.State = store.Unknown
 		}
-		row.NextAttempt, row.Earliest, row.ErrorText = at, at, errorText(cause, words)
+		row.NextAttempt, row.Earliest = at, at
+		because(row, cause, words)
 	}
 	// fails counts an attempt toward the back-off; passing: it says nothing of the row itself. It sets the two times.
 	fails := func(passing bool) {
@@ -95,20 +97,20 @@ func (s *Service) failed(row *store.SSOUser, event *store.Event, e *partnerapi.E
 			// An earlier attempt of ours had arrived. Safe even if it had not: the NameID is this person's alone, and the SP refuses one it does not know.
 			row.State = store.Assumed
 			event.Outcome, event.Reason = "ok", "assumed"
-			row.ErrorText = errorText("assumed", "Constant Contact says the user exists already; taken as ours, since an earlier attempt may have arrived, or the ledger was restored or lost and has forgotten it")
+			because(row, "assumed", "Constant Contact says the user exists already; taken as ours, since an earlier attempt may have arrived, or the ledger was restored or lost and has forgotten it")
 			return
 		}
 		row.State = store.Conflict
 		event.Outcome = "refused"
-		row.ErrorText = errorText("conflict", "login name, e-mail address or external id belong to another Constant Contact user; held for an admin, who asks Constant Contact whose user it is")
+		because(row, "conflict", "login name, e-mail address or external id belong to another Constant Contact user; held for an admin, who asks Constant Contact whose user it is")
 	case partnerapi.BadRequest:
 		row.State = store.Refused
 		event.Outcome = "refused"
-		row.ErrorText = errorText("refused", "Constant Contact does not take these data (see its error key); correct the person's names or mail address in the directory, or the client account in the mapping, and sign in again")
+		because(row, "refused", "Constant Contact does not take these data (see its error key); correct the person's names or mail address in the directory, or the client account in the mapping, and sign in again")
 	case partnerapi.NotFound:
 		row.State = store.Refused
 		event.Outcome = "refused"
-		row.ErrorText = errorText("refused", "Constant Contact does not know this client account; correct the mapping, or ask Constant Contact whether the account is the partner's, and sign in again")
+		because(row, "refused", "Constant Contact does not know this client account; correct the mapping, or ask Constant Contact whether the account is the partner's, and sign in again")
 	case partnerapi.Forbidden:
 		event.Outcome = "refused"
 		words := "Constant Contact forbids to create users in this client account; ask it whether SSO for all users is enabled for the partner and whether the account is the partner's"
@@ -117,7 +119,8 @@ func (s *Service) failed(row *store.SSOUser, event *store.Event, e *partnerapi.E
 			again(now.Add(forbiddenRetry), CauseUnknown, words)
 			return
 		}
-		row.State, row.NextAttempt, row.ErrorText = store.Refused, now.Add(forbiddenRetry), errorText("refused", words)
+		row.State, row.NextAttempt = store.Refused, now.Add(forbiddenRetry)
+		because(row, "refused", words)
 	case partnerapi.Unauthorized:
 		again(now.Add(s.spread(credentialsRetry)), CauseCredentials, "Constant Contact does not accept the partner's credentials; check partner_client_id, partner_secret and api_key")
 	case partnerapi.QuotaExceeded:
@@ -147,7 +150,7 @@ func (s *Service) failed(row *store.SSOUser, event *store.Event, e *partnerapi.E
 		} else {
 			fails(c.outage || c.cut)
 		}
-		row.ErrorText = errorText(CauseUnknown, "no clear answer, the user may exist; the same data are sent again until there is one")
+		because(row, CauseUnknown, "no clear answer, the user may exist; the same data are sent again until there is one")
 	}
 }
 

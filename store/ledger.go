@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strings"
 	"time"
 )
 
@@ -64,7 +65,8 @@ type SSOUser struct {
 	Earliest         time.Time // before which not even a waiting person gets the next attempt, see Raise
 	LeaseUntil       time.Time
 	ErrorKey         string // as Constant Contact said it
-	ErrorText        string // in our words, with the mend
+	ErrorText        string // in our words, with what fixes it
+	Cause            string // of ErrorText, in one word for programs; "" where there is none
 	CreatedAt        time.Time
 	UpdatedAt        time.Time
 	Class            Class
@@ -90,15 +92,25 @@ func (db *DB) Ledger() *Ledger { return &Ledger{db} }
 
 const userColumns = `person_id, account, external_id, external_provider, login_name, contact_email,
 	first_name, last_name, role, mapping, state, maybe_sent, attempts, next_attempt, lease_until,
-	error_key, error_text, created_at, updated_at, class, plan, before_state, failures, earliest_attempt`
+	error_key, error_text, created_at, updated_at, class, plan, before_state, failures, earliest_attempt, error_cause, cause_at`
 
 func scanUser(row scanner) (u SSOUser, err error) {
-	var next, lease, created, updated, earliest int64
+	var next, lease, created, updated, earliest, causeAt int64
 	err = row.Scan(&u.Person, &u.Account, &u.ExternalID, &u.ExternalProvider, &u.LoginName, &u.ContactEmail,
 		&u.FirstName, &u.LastName, &u.Role, &u.Mapping, &u.State, &u.MaybeSent, &u.Attempts, &next, &lease,
-		&u.ErrorKey, &u.ErrorText, &created, &updated, &u.Class, &u.Plan, &u.Before, &u.Failures, &earliest)
+		&u.ErrorKey, &u.ErrorText, &created, &updated, &u.Class, &u.Plan, &u.Before, &u.Failures, &earliest, &u.Cause, &causeAt)
 	u.NextAttempt, u.LeaseUntil, u.Earliest = fromMicros(next), fromMicros(lease), fromMicros(earliest)
 	u.CreatedAt, u.UpdatedAt = fromMicros(created), fromMicros(updated)
+	switch {
+	case u.ErrorText == "":
+		u.Cause = ""
+	case causeAt != updated:
+		// Another program, or another statement, wrote the row since: the text begins with the word.
+		word, _, found := strings.Cut(u.ErrorText, ": ")
+		if u.Cause = ""; found {
+			u.Cause = word
+		}
+	}
 	return u, err
 }
 
@@ -180,7 +192,7 @@ func insertUser(ctx context.Context, tx querier, u SSOUser, now time.Time) (isNe
 	n, err := touched(ctx, tx, `
 		INSERT INTO sso_users (`+userColumns+`, due_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-		    $21, $22, $23, $24, $25)
+		    $21, $22, $23, $24, '', 0, $25)
 		ON CONFLICT (person_id, account) DO NOTHING`,
 		string(u.Person), string(u.Account), u.ExternalID, u.ExternalProvider, u.LoginName, u.ContactEmail,
 		u.FirstName, u.LastName, string(u.Role), u.Mapping, string(u.State), u.MaybeSent, u.Attempts,

@@ -142,7 +142,7 @@ func (s *Ledger) Renew(ctx context.Context, u SSOUser, lease time.Duration) (tim
 	return until, nil
 }
 
-// Settle stores the outcome of a claimed row (State, MaybeSent, Failures, NextAttempt, Earliest, ErrorKey, ErrorText, and the Class in
+// Settle stores the outcome of a claimed row (State, MaybeSent, Failures, NextAttempt, Earliest, ErrorKey, ErrorText, Cause, and the Class in
 // which it goes on), with its event, if Attempts and LeaseUntil are still those of this claim and the row is still being sent. A row that was suspended
 // meanwhile stays so, and goes back to this outcome. An item of a plan ends with its row. ErrConflict: another worker
 // has taken it over since, and its outcome counts.
@@ -169,12 +169,12 @@ func (s *Ledger) Settle(ctx context.Context, u SSOUser, e Event) error {
 			       before_state = CASE WHEN state = 'suspended' THEN $1 ELSE '' END,
 			       due_at = CASE WHEN state = 'suspended' THEN 0 ELSE CAST($2 AS BIGINT) END,
 			       maybe_sent = $3, next_attempt = $4, lease_until = 0, error_key = $5, error_text = $6, updated_at = $7, class = $8,
-			       failures = $9, earliest_attempt = $10
-			 WHERE person_id = $11 AND account = $12 AND state IN ('sending', 'suspended')
-			   AND attempts = $13 AND lease_until = $14 AND lease_until <> 0
+			       failures = $9, earliest_attempt = $10, error_cause = $11, cause_at = $7
+			 WHERE person_id = $12 AND account = $13 AND state IN ('sending', 'suspended')
+			   AND attempts = $14 AND lease_until = $15 AND lease_until <> 0
 			RETURNING state, plan`,
 			string(u.State), dueAt(u.State, u.NextAttempt, now), u.MaybeSent, micros(u.NextAttempt),
-			u.ErrorKey, u.ErrorText, micros(now), int(u.Class), u.Failures, micros(u.Earliest),
+			u.ErrorKey, u.ErrorText, micros(now), int(u.Class), u.Failures, micros(u.Earliest), u.Cause,
 			string(u.Person), string(u.Account), u.Attempts, micros(u.LeaseUntil)).Scan(&state, &plan)
 		if errors.Is(err, sql.ErrNoRows) {
 			return ErrConflict

@@ -134,7 +134,18 @@ func TestOldProgramBeside(t *testing.T) {
 		if err != nil || row.Person != "anna" || row.Class != store.SignInClass || row.Plan != 0 {
 			t.Fatalf("claimed %+v, %v, want anna in the first class", row, err)
 		}
-		row.State = store.Active
+		// The cause is the one of the text that stands there, whichever program wrote it last.
+		row.State, row.ErrorText, row.Cause = store.Unknown, "quota: used up", "quota"
+		if err := l.Settle(ctx, row, store.Event{}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := raw.ExecContext(ctx, `UPDATE sso_users SET error_text = 'throttled: slower', updated_at = updated_at + 1, due_at = 1 WHERE person_id = 'anna'`); err != nil {
+			t.Fatal(err)
+		}
+		if row, err = l.Claim(ctx, time.Minute, store.SignInClass); err != nil || row.Cause != "throttled" {
+			t.Fatalf("claimed %+v, %v, want the cause that the old program wrote", row, err)
+		}
+		row.State, row.ErrorText, row.Cause = store.Active, "", ""
 		if err := l.Settle(ctx, row, store.Event{}); err != nil {
 			t.Fatal(err)
 		}

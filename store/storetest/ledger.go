@@ -124,7 +124,8 @@ func testLedger(t *testing.T, fresh func(testing.TB) store.Options) {
 		}
 
 		// Unknown: due again, later, and it may have been sent.
-		row.State, row.MaybeSent, row.ErrorKey, row.ErrorText = store.Unknown, true, "k", "text"
+		row.State, row.MaybeSent, row.ErrorKey, row.ErrorText = store.Unknown, true, "k", "word: text"
+		row.Cause = "cause"
 		row.NextAttempt = time.Now().Add(time.Hour).UTC().Truncate(time.Microsecond)
 		must(t, l.Settle(ctx, row, event("s")))
 		if err := l.Settle(ctx, row, event("bad")); !errors.Is(err, store.ErrConflict) {
@@ -138,7 +139,7 @@ func testLedger(t *testing.T, fresh func(testing.TB) store.Options) {
 		}
 		got, err := l.Get(ctx, row.Person, row.Account)
 		must(t, err)
-		if got.State != store.Unknown || !got.MaybeSent || got.ErrorKey != "k" || got.ErrorText != "text" || !got.LeaseUntil.IsZero() {
+		if got.State != store.Unknown || !got.MaybeSent || got.ErrorKey != "k" || got.ErrorText != "word: text" || got.Cause != "cause" || !got.LeaseUntil.IsZero() {
 			t.Errorf("unknown row %+v", got)
 		}
 		if good, bad := events(t, db, "s"), events(t, db, "bad"); good != 1 || bad != 0 {
