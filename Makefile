@@ -1,6 +1,7 @@
 # make check    what is quick: lint, and the tests that need no root, no server and no browser
 # make test     everything that each commit has to pass: those, vet, all other tests with the race detector, short fuzz runs
-# make acceptance  what takes minutes: crowds, a release built twice; before a piece of work is called done
+# make acceptance  what takes minutes: crowds, a store with history, every look of every page, an Apache, a release built twice;
+#                  before a piece of work is called done
 # make vuln     looks for known vulnerabilities in what is called, in the newest database of Go (part of make test)
 # make release  what is handed out of VERSION=1.2.3, or of a tagged commit, in dist: archive, components, checksums
 # make demo     the bridge, a sandbox and a sample directory on this machine
@@ -64,7 +65,7 @@ gotest: release-tools
 # End-to-end tests of thousands of people run without the race detector, which would slow these people down: the program
 # runs without it there anyway. The rest of make acceptance starts other programs and waits for them.
 acceptance: install release-tools
-	GO="$(GO)" TESTFLAGS="$(TESTFLAGS)" SSOBRIDGE_TEST_RUN= SSOBRIDGE_TEST_POSTGRES=start .ci/acceptance '$(ACCEPTANCE)' ./cmd/internal/e2e ./cmd/internal/release
+	GO="$(GO)" TESTFLAGS="$(TESTFLAGS)" SSOBRIDGE_TEST_RUN= SSOBRIDGE_TEST_POSTGRES=start .ci/acceptance '$(ACCEPTANCE)' ./cmd/internal/e2e ./web ./cmd/internal/release ./cmd/internal/bench
 
 fuzz:
 	@FUZZTIME="$(FUZZTIME)" GO="$(GO)" .ci/fuzz
@@ -91,4 +92,4 @@ demo:
 
 # A picture of each page, in .screenshots.
 screenshots:
-	SSOBRIDGE_SCREENSHOTS=1 $(GO) test -count=1 -timeout 20m ./web/... ./cmd/internal/e2e/...
+	SSOBRIDGE_SCREENSHOTS=1 $(GO) test -count=1 -timeout 20m -run '^Test(Screenshots|Browser|Console|AcceptancePages)' ./web/... ./cmd/internal/e2e/...

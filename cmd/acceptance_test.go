@@ -16,15 +16,16 @@ import (
 func TestTableOfAcceptance(t *testing.T) {
 	testkind.Starts(t, "bash")
 	const ended = "=== RUN   TestCrowdA\n--- PASS: TestCrowdA (1.60s)\n"
+	const here, failed = "ok  \tssobridge/cmd/internal/e2e\t9.1s\n", "FAIL\nFAIL\tssobridge/cmd/internal/e2e\t9.1s\n"
 	for name, c := range map[string]struct {
 		output string
 		exit   int // of go test
 		passes bool
 		table  string // a line of it; "": none is written
 	}{
-		"passed":                   {ended + "ok\n", 0, true, "| TestCrowdA | passed | 2 |"},
-		"failed":                   {ended + "=== RUN   TestCrowdB\n--- FAIL: TestCrowdB (0.20s)\nFAIL\n", 1, false, "| TestCrowdB | failed | 0 |"},
-		"left out":                 {ended + "=== RUN   TestCrowdB\n--- SKIP: TestCrowdB (0.00s)\nok\n", 0, false, "| TestCrowdB | left out | 0 |"},
+		"passed":                   {ended + here, 0, true, "| cmd/internal/e2e TestCrowdA | passed | 2 |"},
+		"failed":                   {ended + "=== RUN   TestCrowdB\n--- FAIL: TestCrowdB (0.20s)\n" + failed, 1, false, "| cmd/internal/e2e TestCrowdB | failed | 0 |"},
+		"left out":                 {ended + "=== RUN   TestCrowdB\n--- SKIP: TestCrowdB (0.00s)\n" + here, 0, false, "| cmd/internal/e2e TestCrowdB | left out | 0 |"},
 		"a process was killed":     {ended + "=== RUN   TestCrowdB\n=== RUN   TestCrowdB/part\nsignal: killed\nFAIL\tssobridge/cmd/internal/e2e\t9s\n", 1, false, ""},
 		"a package can't be built": {ended + "FAIL\tssobridge/cmd/internal/release [build failed]\nFAIL\n", 1, false, ""},
 		"a test panicked":          {ended + "=== RUN   TestCrowdB\n--- FAIL: TestCrowdB (0.00s)\npanic: broken\nFAIL\tssobridge/cmd/internal/e2e\t9s\n", 1, false, ""},
@@ -33,7 +34,7 @@ func TestTableOfAcceptance(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			tool, table := filepath.Join(dir, "go"), filepath.Join(dir, "table.md")
-			script := fmt.Sprintf("#!/bin/sh\n[ \"$1\" = test ] || { echo go1; exit 0; }\ncat <<'END'\n%sEND\nexit %d\n", c.output, c.exit)
+			script := fmt.Sprintf("#!/bin/sh\n[ \"$1\" = test ] || { echo go1; exit 0; }\necho 'all is flat' >\"$SSOBRIDGE_TEST_REPORTS/history.txt\"\ncat <<'END'\n%sEND\nexit %d\n", c.output, c.exit)
 			if err := os.WriteFile(tool, []byte(script), 0o700); err != nil { //nolint:gosec // G306: it is run
 				t.Fatal(err)
 			}
@@ -46,6 +47,9 @@ func TestTableOfAcceptance(t *testing.T) {
 			text, err := os.ReadFile(table)
 			if (err == nil) != (c.table != "") || !strings.Contains(string(text), c.table) {
 				t.Errorf("the table, %v:\n%s", err, text)
+			}
+			if kept := strings.Contains(string(text), "## history\n\n```\nall is flat\n```\n"); kept != (c.table != "") {
+				t.Errorf("the report of a test is kept: %t\n%s", kept, text)
 			}
 		})
 	}

@@ -25,8 +25,12 @@ var anyRun = []string{`"go"`, `"git"`, `"cc"`, "self"}
 func TestEachTestIsOfOneKind(t *testing.T) {
 	pattern, packages := acceptanceRun(t)
 	acceptance := regexp.MustCompile(pattern)
-	tests, starts, long := 0, 0, 0
-	err := filepath.WalkDir("..", func(name string, d fs.DirEntry, err error) error {
+	pages, err := os.ReadFile("internal/e2e/acceptance_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests, starts, long, inspecting := 0, 0, 0, 0
+	err = filepath.WalkDir("..", func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -56,6 +60,12 @@ func TestEachTestIsOfOneKind(t *testing.T) {
 					}
 				}
 			}
+			if f.Recv == nil && calls(f, "inspect") {
+				inspecting++
+				if !regexp.MustCompile(`:\s+` + f.Name.Name + `,\n`).Match(pages) {
+					t.Errorf("%s: %s has axe look at pages and is not in pageTests, which make acceptance runs in every look (row COST-72)", name, f.Name.Name)
+				}
+			}
 			started, says := programs(f)
 			starts += len(started)
 			if len(started) > 0 && !says && folder != "cmd/internal/e2e" { // whose TestMain says it for all
@@ -67,13 +77,27 @@ func TestEachTestIsOfOneKind(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if tests < 500 || starts < 15 || long < 7 {
-		t.Errorf("found %d tests, %d of make acceptance, and %d places that start programs: too few", tests, long, starts)
+	if tests < 500 || starts < 15 || long < 9 || inspecting < 15 {
+		t.Errorf("found %d tests, %d of make acceptance, %d that inspect pages, and %d places that start programs: too few", tests, long, inspecting, starts)
 	}
 	main, err := os.ReadFile("internal/e2e/world_test.go")
 	if err != nil || !strings.Contains(string(main), "if testkind.Check() {\n\t\treturn 0") {
 		t.Errorf("the end-to-end tests run in make check, or say otherwise where this test does not look: %v", err)
 	}
+}
+
+// calls tells whether a function calls a method of this name.
+func calls(f *ast.FuncDecl, method string) (found bool) {
+	ast.Inspect(f.Body, func(n ast.Node) bool {
+		call, ok := n.(*ast.CallExpr)
+		if !ok {
+			return true
+		}
+		selector, ok := call.Fun.(*ast.SelectorExpr)
+		found = found || ok && selector.Sel.Name == method
+		return true
+	})
+	return found
 }
 
 // programs lists what a function starts, but for what may be started anywhere, and tells whether it says so.

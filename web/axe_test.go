@@ -22,57 +22,60 @@ func axe(t *testing.T) string {
 	return string(script)
 }
 
-// TestAccessibility has axe look at every page, on a phone and on a screen, light
-// and dark, by the rules of WCAG 2.2 A and AA. axe must have looked at something and
-// find nothing.
+// view is how somebody may look at a page.
+type view struct {
+	language string
+	scheme   string
+	width    int64
+}
+
+// TestAccessibility has axe look at every page, on a phone and on a screen, light and dark, by the rules of WCAG 2.2 A and AA. axe
+// must have looked at something and find nothing. Spanish has longer words, so that a phone is where they would not fit.
+// TestAcceptancePages has every view of them.
 func TestAccessibility(t *testing.T) {
+	accessible(t, view{"en", "light", 1600}, view{"en", "dark", 360}, view{"es", "light", 360})
+}
+
+// TestAcceptancePages is TestAccessibility in every view: size, colour scheme and language (row COST-72).
+func TestAcceptancePages(t *testing.T) {
+	var all []view
+	for _, language := range []string{"en", "es"} {
+		for _, scheme := range []string{"light", "dark"} {
+			for _, width := range []int64{360, 1600} {
+				all = append(all, view{language, scheme, width})
+			}
+		}
+	}
+	accessible(t, all...)
+}
+
+func accessible(t *testing.T, views ...view) {
+	t.Helper()
 	script := axe(t)
 	ctx := chromium(t)
 	r := newRig(t, nil)
 	for _, s := range samples() {
 		t.Run(s.name, func(t *testing.T) {
 			url := r.srv.URL + s.prepare(r)
-			for _, scheme := range []string{"light", "dark"} {
-				for _, width := range []int64{360, 1600} {
-					if err := look(ctx, scheme, width, r.srv.URL, url); err != nil {
-						t.Fatalf("open in %s at %d: %v", scheme, width, err)
-					}
-					for _, fault := range faults(ctx, t, script) {
-						if goesOn(s.name) && strings.HasPrefix(fault, "meta-refresh:") {
-							continue
-						}
-						t.Errorf("%s, %d px wide: %s", scheme, width, fault)
-					}
+			for _, v := range views {
+				if _, err := chromedp.Call(ctx, emulation.SetUserAgentOverride, emulation.SetUserAgentOverrideParams{
+					UserAgent: "Mozilla/5.0", AcceptLanguage: v.language,
+				}); err != nil {
+					t.Fatal(err)
 				}
-			}
-		})
-	}
-}
-
-// TestAccessibilityInSpanish: its words are longer, so that a phone is where they
-// would not fit. That each page is Spanish is checked, or axe would see English twice.
-func TestAccessibilityInSpanish(t *testing.T) {
-	script := axe(t)
-	ctx := chromium(t)
-	if _, err := chromedp.Call(ctx, emulation.SetUserAgentOverride, emulation.SetUserAgentOverrideParams{
-		UserAgent: "Mozilla/5.0", AcceptLanguage: "es",
-	}); err != nil {
-		t.Fatal(err)
-	}
-	r := newRig(t, nil)
-	for _, s := range samples() {
-		t.Run(s.name, func(t *testing.T) {
-			if err := look(ctx, "light", 360, r.srv.URL, r.srv.URL+s.prepare(r)); err != nil {
-				t.Fatalf("open: %v", err)
-			}
-			for _, fault := range faults(ctx, t, script) {
-				if goesOn(s.name) && strings.HasPrefix(fault, "meta-refresh:") {
-					continue
+				if err := look(ctx, v.scheme, v.width, r.srv.URL, url); err != nil {
+					t.Fatalf("open %+v: %v", v, err)
 				}
-				t.Error(fault)
-			}
-			if lang, err := chromedp.Run(ctx, chromedp.Evaluate[string]("document.documentElement.lang")); err != nil || lang != "es" {
-				t.Errorf("the page is in %q: %v", lang, err)
+				for _, fault := range faults(ctx, t, script) {
+					if goesOn(s.name) && strings.HasPrefix(fault, "meta-refresh:") {
+						continue
+					}
+					t.Errorf("%+v: %s", v, fault)
+				}
+				// Or axe would see English twice.
+				if lang, err := chromedp.Run(ctx, chromedp.Evaluate[string]("document.documentElement.lang")); err != nil || lang != v.language {
+					t.Errorf("the page is in %q: %v, want %s", lang, err, v.language)
+				}
 			}
 		})
 	}

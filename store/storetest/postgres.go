@@ -38,6 +38,11 @@ func Postgres(tb testing.TB) func(testing.TB) store.Options {
 	case "start":
 		admin = StartPostgres(tb)
 	}
+	return PostgresAt(admin)
+}
+
+// PostgresAt returns a maker of fresh, empty databases on the server with this administrator's URL.
+func PostgresAt(admin string) func(testing.TB) store.Options {
 	return func(tb testing.TB) store.Options {
 		tb.Helper()
 		return store.Options{DSN: createDatabase(tb, admin, ""), Voucher: Voucher("key of the tests")}
@@ -93,41 +98,60 @@ func StartPostgres(tb testing.TB) string {
 func StartPostgresOn(tb testing.TB, address, certificate, key string) string {
 	tb.Helper()
 	testkind.Starts(tb, "postgres")
-	bin := postgresBin(tb)
-	// Not tb.TempDir: its parents are closed to the user postgres.
+	admin, stop, err := startPostgres(address, certificate, key)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := stop(); err != nil {
+			tb.Error(err)
+		}
+	})
+	return admin
+}
+
+// SharedPostgres starts a server for all tests of a test binary, whose TestMain stops it at the end. It returns the URL of the
+// administrator; tests make databases of their own by [PostgresAt].
+func SharedPostgres() (admin string, stop func() error, err error) {
+	return startPostgres("127.0.0.1", "", "")
+}
+
+func startPostgres(address, certificate, key string) (admin string, stop func() error, err error) {
+	bin, err := postgresBin()
+	if err != nil {
+		return "", nil, err
+	}
+	// Not a test's own folder: its parents are closed to the user postgres.
 	dir, err := os.MkdirTemp("", "ssobridge-postgres-")
 	if err != nil {
-		tb.Fatalf("folder for PostgreSQL: %v", err)
+		return "", nil, fmt.Errorf("folder for PostgreSQL: %w", err)
 	}
-	tb.Cleanup(func() { _ = os.RemoveAll(dir) })
+	defer func() {
+		if err != nil {
+			_ = os.RemoveAll(dir)
+		}
+	}()
 	const password = "only-on-loopback"
 	if err := os.WriteFile(filepath.Join(dir, "pw"), []byte(password), 0o600); err != nil {
-		tb.Fatal(err)
+		return "", nil, err
 	}
 	var as []string
 	if os.Getuid() == 0 {
 		as = []string{"runuser", "-u", "postgres", "--"}
-		giveTo(tb, "postgres", dir, filepath.Join(dir, "pw"))
+		if err := giveTo("postgres", dir, filepath.Join(dir, "pw")); err != nil {
+			return "", nil, err
+		}
 	}
 	data := filepath.Join(dir, "data")
-	command(tb, dir, append(as, filepath.Join(bin, "initdb"), "-D", data, "-U", "app", "-A", "scram-sha-256",
-		"--pwfile="+filepath.Join(dir, "pw"), "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")...)
+	if err := command(dir, append(as, filepath.Join(bin, "initdb"), "-D", data, "-U", "app", "-A", "scram-sha-256",
+		"--pwfile="+filepath.Join(dir, "pw"), "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")...); err != nil {
+		return "", nil, err
+	}
 
 	options := ""
 	if certificate != "" {
-		// Copies that the server's user may read, and nobody else: it refuses a key that others read.
-		for name, from := range map[string]string{"server.crt": certificate, "server.key": key} {
-			text, err := os.ReadFile(from)
-			if err != nil {
-				tb.Fatal(err)
-			}
-			to := filepath.Join(dir, name)
-			if err := os.WriteFile(to, text, 0o600); err != nil {
-				tb.Fatal(err)
-			}
-			if as != nil {
-				giveTo(tb, "postgres", to)
-			}
+		if err := copyTLS(dir, certificate, key, as != nil); err != nil {
+			return "", nil, err
 		}
 		options = fmt.Sprintf(" -c ssl=on -c ssl_cert_file=%s/server.crt -c ssl_key_file=%s/server.key", dir, dir)
 	}
@@ -138,95 +162,117 @@ func StartPostgresOn(tb testing.TB, address, certificate, key string) string {
 			err = errors.Join(err, hba.Close())
 		}
 		if err != nil {
-			tb.Fatal(err)
+			return "", nil, err
 		}
 	}
-	port := freePort(tb)
+	port, err := freePort()
+	if err != nil {
+		return "", nil, err
+	}
 	start := append(as, filepath.Join(bin, "pg_ctl"), "-D", data, "-w", "-t", "30", "-l", filepath.Join(dir, "log"),
 		"-o", fmt.Sprintf("-h %s -p %d -k %s -c fsync=off -c max_connections=200%s", address, port, dir, options), "start")
-	command(tb, dir, start...)
-	tb.Cleanup(func() { stopPostgres(tb, filepath.Join(data, "postmaster.pid")) })
-	return fmt.Sprintf("postgres://app:%s@%s:%d/postgres?sslmode=disable", password, address, port)
+	if err := command(dir, start...); err != nil {
+		return "", nil, err
+	}
+	stop = func() error {
+		return errors.Join(stopPostgres(filepath.Join(data, "postmaster.pid")), os.RemoveAll(dir))
+	}
+	return fmt.Sprintf("postgres://app:%s@%s:%d/postgres?sslmode=disable", password, address, port), stop, nil
+}
+
+// copyTLS makes copies that the server's user may read, and nobody else: it refuses a key that others read.
+func copyTLS(dir, certificate, key string, give bool) error {
+	for name, from := range map[string]string{"server.crt": certificate, "server.key": key} {
+		text, err := os.ReadFile(from)
+		if err != nil {
+			return err
+		}
+		to := filepath.Join(dir, name)
+		if err := os.WriteFile(to, text, 0o600); err != nil {
+			return err
+		}
+		if give {
+			if err := giveTo("postgres", to); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // postgresBin finds the newest installed server's programs, which Debian keeps
 // off the path.
-func postgresBin(tb testing.TB) string {
-	tb.Helper()
+func postgresBin() (string, error) {
 	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
 	if err == nil && len(found) > 0 {
-		return filepath.Dir(found[len(found)-1])
+		return filepath.Dir(found[len(found)-1]), nil
 	}
 	if path, err := exec.LookPath("initdb"); err == nil {
-		return filepath.Dir(path)
+		return filepath.Dir(path), nil
 	}
-	tb.Fatalf("%s=start: no initdb found: install postgresql-15", PostgresVariable)
-	return ""
+	return "", fmt.Errorf("%s=start: no initdb found: install postgresql-15", PostgresVariable)
 }
 
-func giveTo(tb testing.TB, name string, paths ...string) {
-	tb.Helper()
+func giveTo(name string, paths ...string) error {
 	u, err := user.Lookup(name)
 	if err != nil {
-		tb.Fatalf("user %s: %v", name, err)
+		return fmt.Errorf("user %s: %w", name, err)
 	}
 	uid, uerr := strconv.Atoi(u.Uid)
 	gid, gerr := strconv.Atoi(u.Gid)
 	if uerr != nil || gerr != nil {
-		tb.Fatalf("user %s has the ids %q and %q", name, u.Uid, u.Gid)
+		return fmt.Errorf("user %s has the ids %q and %q", name, u.Uid, u.Gid)
 	}
 	for _, path := range paths {
 		if err := os.Chown(path, uid, gid); err != nil {
-			tb.Fatal(err)
+			return err
 		}
 	}
+	return nil
 }
 
-func command(tb testing.TB, dir string, args ...string) {
-	tb.Helper()
-	testkind.Starts(tb, args[0])
+func command(dir string, args ...string) error {
+	if err := testkind.May(args[0]); err != nil {
+		return err
+	}
 	c := exec.Command(args[0], args[1:]...)
 	c.Dir = dir // the caller's folder may be closed to the other user
 	// Files, not pipes: the server keeps them open, and Run would wait for it.
 	out, err := os.CreateTemp("", "ssobridge-command-")
 	if err != nil {
-		tb.Fatal(err)
+		return err
 	}
 	defer func() { _ = os.Remove(out.Name()); _ = out.Close() }()
 	c.Stdout, c.Stderr = out, out
 	if err := c.Run(); err != nil {
 		said, _ := os.ReadFile(out.Name())
-		tb.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, said)
+		return fmt.Errorf("%s: %w\n%s", strings.Join(args, " "), err, said)
 	}
+	return nil
 }
 
-func freePort(tb testing.TB) int {
-	tb.Helper()
+func freePort() (int, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		tb.Fatalf("free port: %v", err)
+		return 0, fmt.Errorf("free port: %w", err)
 	}
 	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
 // stopPostgres asks for a fast shutdown and waits until the pid file is gone.
-func stopPostgres(tb testing.TB, pidFile string) {
-	tb.Helper()
+func stopPostgres(pidFile string) error {
 	text, err := os.ReadFile(pidFile)
 	if err != nil {
-		tb.Errorf("stop PostgreSQL: %v", err)
-		return
+		return fmt.Errorf("stop PostgreSQL: %w", err)
 	}
 	first, _, _ := strings.Cut(string(text), "\n")
 	pid, err := strconv.Atoi(first)
 	if err != nil {
-		tb.Errorf("stop PostgreSQL: pid %q", first)
-		return
+		return fmt.Errorf("stop PostgreSQL: pid %q", first)
 	}
 	if err := syscall.Kill(pid, syscall.SIGINT); err != nil {
-		tb.Errorf("stop PostgreSQL: %v", err)
-		return
+		return fmt.Errorf("stop PostgreSQL: %w", err)
 	}
 	end := time.NewTimer(20 * time.Second)
 	defer end.Stop()
@@ -234,13 +280,12 @@ func stopPostgres(tb testing.TB, pidFile string) {
 	defer look.Stop()
 	for {
 		if _, err := os.Stat(pidFile); os.IsNotExist(err) {
-			return
+			return nil
 		}
 		select {
 		case <-look.C:
 		case <-end.C:
-			tb.Errorf("PostgreSQL (pid %d) did not stop", pid)
-			return
+			return fmt.Errorf("PostgreSQL (pid %d) did not stop", pid)
 		}
 	}
 }

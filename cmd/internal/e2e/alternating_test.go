@@ -11,6 +11,7 @@ import (
 // in with one login, whichever serves which step, and comes again without another. The sessions that the version before makes count at
 // this one no more than ever.
 func TestUpgradeBehindAlternatingBalancer(t *testing.T) {
+	t.Parallel()
 	former := buildBefore(t)
 	current, err := quick()
 	if err != nil {

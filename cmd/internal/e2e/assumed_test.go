@@ -10,6 +10,7 @@ import (
 
 // Users that were taken as there after a restore, and whose call finds out: who is missing is created once, who is there stays, and both get in.
 func TestAssumedIsFoundOut(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setting{})
 	w.command(t, "provision", "plan")
 	w.command(t, "users", "adopt", "--plan", "--yes")

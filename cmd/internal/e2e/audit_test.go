@@ -16,6 +16,7 @@ import (
 // The audit is sealed while the bridge runs, also outside of the database; killed and started again, it is whole. Somebody who rewrites the
 // database is found out.
 func TestAuditSeals(t *testing.T) {
+	t.Parallel()
 	sink := filepath.Join(t.TempDir(), "seals.jsonl")
 	w := newWorld(t, setting{set: map[string]string{"audit.sink": sink}})
 	c := newClient(t)
@@ -107,6 +108,7 @@ func TestAuditSeals(t *testing.T) {
 // ID-26: what is older than the defaults say goes, guesses first; the chain is cut where all has gone, and verification, by command and in
 // the console, goes on from there.
 func TestAuditEnds(t *testing.T) {
+	t.Parallel()
 	sink := filepath.Join(t.TempDir(), "seals.jsonl")
 	w := newConsoleWorld(t, setting{set: map[string]string{"audit.sink": sink}})
 	db, err := sql.Open("sqlite3", "file:"+filepath.Join(w.dir, "data", "ssobridge.db"))
@@ -154,6 +156,7 @@ func TestAuditEnds(t *testing.T) {
 // ID-30: where the clock has jumped, or nothing ran for long, nothing is deleted for its age until it is put right or accepted. That it is
 // asked for once more after the next jump, and not otherwise.
 func TestRetentionWaitsForTheClock(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setting{})
 	db, err := sql.Open("sqlite3", "file:"+filepath.Join(w.dir, "data", "ssobridge.db"))
 	if err != nil {
@@ -226,6 +229,7 @@ func TestRetentionWaitsForTheClock(t *testing.T) {
 
 // ID-26: while a replica of the version before uses the database, nothing is purged by outcome or cut: its verification knows neither.
 func TestAuditWaitsForTheUpgrade(t *testing.T) {
+	t.Parallel()
 	dsn := postgres(t)(t)
 	w := newWorld(t, setting{env: []string{"SSOBRIDGE_STORE_DSN=" + dsn, "SSOBRIDGE_STATE_DIR=" + t.TempDir()}})
 	c := newClient(t)

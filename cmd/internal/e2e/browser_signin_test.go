@@ -15,6 +15,7 @@ import (
 
 // The main job in a real browser: link, password, waiting page, landing page.
 func TestBrowserLaunch(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setting{})
 	b := newBrowser(t)
 	b.open(w.launch(club))
@@ -44,6 +45,7 @@ func TestBrowserLaunch(t *testing.T) {
 
 // The waiting page goes on by itself when Constant Contact is back.
 func TestBrowserWaits(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setting{})
 	w.sandbox.Fault(sandbox.Fault{Kind: sandbox.FaultDownAPI})
 	b := newBrowser(t)
@@ -59,6 +61,7 @@ func TestBrowserWaits(t *testing.T) {
 }
 
 func TestBrowserChoosesAndSwitches(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setting{})
 	b := newBrowser(t)
 	b.open(w.launch(""))
@@ -73,6 +76,7 @@ func TestBrowserChoosesAndSwitches(t *testing.T) {
 
 // SP-initiated by both bindings, started on the sandbox's page on another site (row WEB-03).
 func TestBrowserSPInitiated(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setting{})
 	for _, binding := range []string{"redirect", "post"} {
 		t.Run(binding, func(t *testing.T) {
@@ -99,6 +103,7 @@ func TestBrowserSPInitiated(t *testing.T) {
 
 // Back to the SP from the login form: the SP gets a status.
 func TestBrowserCancel(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setting{})
 	b := newBrowser(t)
 	b.open(w.sandbox.URL() + "/sso/start?binding=redirect")
@@ -111,6 +116,7 @@ func TestBrowserCancel(t *testing.T) {
 
 // An ACS that redirects to a third origin works under our content security policy (row WEB-05).
 func TestBrowserThirdOrigin(t *testing.T) {
+	t.Parallel()
 	third, err := net.Listen("tcp", "127.0.0.2:0")
 	if err != nil {
 		t.Fatal(err)
@@ -132,6 +138,7 @@ func TestBrowserThirdOrigin(t *testing.T) {
 
 // A request that is too long for a cookie is carried on by a form, which submits itself (row ID-10).
 func TestBrowserLongRequest(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setting{})
 	text := base64.StdEncoding.EncodeToString(newRequest(w).document(t))
 	site := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, _ *http.Request) {
@@ -158,6 +165,7 @@ func TestBrowserLongRequest(t *testing.T) {
 
 // Every other page that a person can meet, for people to look at.
 func TestBrowserPages(t *testing.T) {
+	t.Parallel()
 	slapd := directorytest.StartSlapd(t)
 	w := newWorld(t, setting{directory: slapdSettings(slapd)})
 	b := newBrowser(t)

@@ -59,7 +59,12 @@ func newBrowser(t testing.TB) *browser {
 	ctx, stop := chromedp.NewContext(chromium, chromedp.WithNewBrowserContext())
 	t.Cleanup(stop)
 	b := &browser{t: t, ctx: ctx}
-	if err := chromedp.Do(ctx, chromedp.EmulateViewport(1000, 760)); err != nil {
+	// Several tests have a page open at the same time; each has the focus as if it were alone.
+	focused := func(ctx context.Context, _ *chromedp.Target) error {
+		_, err := chromedp.Call(ctx, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
+		return err
+	}
+	if err := chromedp.Do(ctx, chromedp.EmulateViewport(1000, 760), chromedp.Func(focused)); err != nil {
 		t.Fatalf("open a tab: %v", err)
 	}
 	return b
@@ -110,7 +115,7 @@ func (b *browser) sees(texts ...string) {
 		}
 		return true
 	}) {
-		b.shot("failed-" + strings.ReplaceAll(b.t.Name(), "/", "-"))
+		b.picture("failed-" + strings.ReplaceAll(b.t.Name(), "/", "-"))
 		b.t.Fatalf("the page at %s does not show %q, but:\n%s", b.location(), texts, last)
 	}
 }
@@ -143,8 +148,16 @@ func (b *browser) login(name, password string) {
 	b.press("Sign in")
 }
 
-// shot writes the page as a picture for people to look at.
+// shot writes the page as a picture for people to look at, who ask for it by make screenshots.
 func (b *browser) shot(name string) {
+	b.t.Helper()
+	if os.Getenv("SSOBRIDGE_SCREENSHOTS") != "" {
+		b.picture(name)
+	}
+}
+
+// picture writes the page as a picture.
+func (b *browser) picture(name string) {
 	b.t.Helper()
 	ctx, stop := context.WithTimeout(b.ctx, patience)
 	defer stop()

@@ -9,6 +9,7 @@ import (
 )
 
 func TestConsoleAccounts(t *testing.T) {
+	t.Parallel()
 	secret := filepath.Join(t.TempDir(), "webhook_secret")
 	if err := os.WriteFile(secret, []byte(hookSecret+"\n"), 0o600); err != nil {
 		t.Fatal(err)

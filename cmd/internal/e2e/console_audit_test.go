@@ -10,6 +10,7 @@ import (
 )
 
 func TestConsoleAudit(t *testing.T) {
+	t.Parallel()
 	w := newConsoleWorld(t, setting{})
 	d := newClient(t)
 	d.deliver(d.goOn(d.login(d.get(w.launch(club)), "bob", password)))

@@ -16,6 +16,7 @@ import (
 // ID-28: what people who are in the console can't do: hold the server by live pages, take a part of the audit for the whole, or read the
 // addresses of other systems, which may hold a secret.
 func TestConsoleBounds(t *testing.T) {
+	t.Parallel()
 	w := newWorldWithConsole(t)
 	t.Run("live pages", func(t *testing.T) {
 		ctx, end := context.WithCancel(t.Context())

@@ -15,6 +15,7 @@ const pictures = "../../../docs/pictures"
 // TestConsoleFirstSteps is the way of somebody who has never seen it: from an empty
 // store to a mapped group and a first person signed in, by the console alone.
 func TestConsoleFirstSteps(t *testing.T) {
+	t.Parallel()
 	w := newConsoleWorld(t, setting{bare: true, set: map[string]string{"second_factor.console": "required"}})
 	b := newBrowser(t)
 	b.withAuthenticator()

@@ -14,6 +14,7 @@ import (
 // ID-03, ID-04: the console shows which groups give access by DN, and a group that has taken the name of another has none until
 // an administrator has compared both and accepted it, by the button as by the command; the audit log says who did.
 func TestConsoleNamedGroups(t *testing.T) {
+	t.Parallel()
 	slapd := directorytest.StartSlapd(t)
 	admins, viewers, mapped := slapd.GroupDN("ring-b"), slapd.GroupDN("console viewers"), slapd.GroupDN("bakery people")
 	group := func(dn, login string) string {
@@ -117,6 +118,7 @@ func TestConsoleNamedGroups(t *testing.T) {
 // ID-04: the base of a pattern is set and changed in the console with the refusals of the command, and what the right to create
 // groups there means is said wherever the pattern is shown. So is a NameID that people can change themselves.
 func TestConsoleGroupBase(t *testing.T) {
+	t.Parallel()
 	w := newConsoleWorld(t, setting{})
 	slapd := directorytest.SharedSlapd(t)
 	c := w.enter(t, consoleAdmin)
@@ -178,6 +180,7 @@ func TestConsoleGroupBase(t *testing.T) {
 // ID-04: a pattern from before bases is named in the console, once an administrator looks; when check has named it too, both say
 // on which day it stops, and after that day nobody comes in by it.
 func TestConsoleBaselessPattern(t *testing.T) {
+	t.Parallel()
 	w := newConsoleWorld(t, setting{mappings: [][]string{{"--group-pattern", "ctct-{account}-{role}"}}})
 	db, err := sql.Open("sqlite3", "file:"+filepath.Join(w.dir, "data", "ssobridge.db")+"?_busy_timeout=10000")
 	if err != nil {

@@ -89,6 +89,7 @@ func (w *world) aged(t testing.TB, c *client, login, used time.Duration) {
 // TestConsoleIdle: a quarter of an hour without use, or eight hours after the login, the console asks for a login and
 // leads back to the page; other services go on in the same session (row ID-19).
 func TestConsoleIdle(t *testing.T) {
+	t.Parallel()
 	w := newConsoleWorld(t, setting{})
 	c := w.enter(t, consoleAdmin)
 	asks := func(p *page) bool { return strings.Contains(p.Body, `name="password"`) }

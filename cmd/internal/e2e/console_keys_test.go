@@ -9,6 +9,7 @@ import (
 
 // A roll-over by the console alone, with a sign-in at each step.
 func TestConsoleKeys(t *testing.T) {
+	t.Parallel()
 	w := newConsoleWorld(t, setting{})
 	c := w.enter(t, consoleAdmin)
 	signsIn := func(step string) {

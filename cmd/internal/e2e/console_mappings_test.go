@@ -9,6 +9,7 @@ import (
 )
 
 func TestConsoleMappings(t *testing.T) {
+	t.Parallel()
 	w := newConsoleWorld(t, setting{})
 	slapd := directorytest.SharedSlapd(t)
 	c := w.enter(t, consoleAdmin)

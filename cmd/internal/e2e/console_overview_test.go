@@ -9,6 +9,7 @@ import (
 )
 
 func TestConsoleOverview(t *testing.T) {
+	t.Parallel()
 	w := newConsoleWorld(t, setting{})
 	// Alice's second account is a conflict, which needs a hand.
 	w.sandbox.SetEmailRule(sandbox.EmailEverywhere)

@@ -8,6 +8,7 @@ import (
 )
 
 func TestConsolePeople(t *testing.T) {
+	t.Parallel()
 	w := newConsoleWorld(t, setting{})
 	c := w.enter(t, consoleAdmin)
 	find := func(text string) string {

@@ -11,6 +11,7 @@ import (
 // TestConsoleAllowFrom: from elsewhere the console does not exist, not even for somebody who is signed in to it, and
 // a sign-in to it goes no further; everything else is served. By command all goes on (row ID-19).
 func TestConsoleAllowFrom(t *testing.T) {
+	t.Parallel()
 	w := newConsoleWorld(t, setting{set: map[string]string{"trusted_proxies": "127.0.0.1", "console.allow_from": "10.20.0.0/16"}})
 	const inside, outside = "10.20.1.1", "192.0.2.7"
 	c := newClient(t)
@@ -64,6 +65,7 @@ func (s *setting) listensAt(t testing.TB, host string) (address string) {
 // TestConsoleListen: a console with a listener of its own is served there alone, and nothing of the rest is. With
 // another port of the same host, a session is one for both; with another host, each has its own (row ID-19).
 func TestConsoleListen(t *testing.T) {
+	t.Parallel()
 	for name, host := range map[string]string{"other port": "localhost", "other host": "127.0.0.1"} {
 		t.Run(name, func(t *testing.T) {
 			apart := host != "localhost"
@@ -166,6 +168,7 @@ func (c *client) cookies(at string) map[string]string {
 // TestBrowserConsoleHost: passkeys belong to a host. At the console's own one, somebody with a passkey of the public
 // address gets in by a recovery code, and adds a passkey there; each is asked for where it can be used (row ID-19).
 func TestBrowserConsoleHost(t *testing.T) {
+	t.Parallel()
 	s := setting{set: map[string]string{"second_factor.console": "required"}}
 	at := s.listensAt(t, "admin.localhost")
 	w := newConsoleWorld(t, s)

@@ -13,6 +13,7 @@ const wikiMetadata = `<EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metad
 </EntityDescriptor>`
 
 func TestConsoleProviders(t *testing.T) {
+	t.Parallel()
 	w := newConsoleWorld(t, setting{set: map[string]string{"metadata.technical_contact_mail": "sso@example.test", "metadata.technical_contact_name": "Sam <SSO>"}})
 	c := w.enter(t, consoleAdmin)
 	const page, one = "/admin/providers/new", "/admin/providers/one?id=https%3A%2F%2Fwiki.example.test%2Fsaml"

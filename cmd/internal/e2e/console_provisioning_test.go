@@ -28,6 +28,7 @@ func (w *world) planned(t *testing.T, c *client) *page {
 }
 
 func TestConsoleProvisioning(t *testing.T) {
+	t.Parallel()
 	w := newConsoleWorld(t, setting{set: map[string]string{"provisioning.max_create": "2"}})
 	c := w.enter(t, consoleOperator)
 	p := w.planned(t, c)
@@ -101,6 +102,7 @@ func TestConsoleProvisioning(t *testing.T) {
 
 // Users who exist already are told by a file, the whole ledger is exported and imported, and a lost one is made good by a plan.
 func TestConsoleTellsUsers(t *testing.T) {
+	t.Parallel()
 	w := newConsoleWorld(t, setting{})
 	const tell = "/admin/provisioning/users/tell"
 	c := w.enter(t, consoleAdmin)

@@ -12,6 +12,7 @@ var refPattern = regexp.MustCompile(`Reference ([0-9A-Z]{10})`)
 // Each outcome is found by the reference on the person's page, with its exact reason,
 // and nothing secret stands in it.
 func TestConsoleTrace(t *testing.T) {
+	t.Parallel()
 	w := newConsoleWorld(t, setting{})
 	a := w.enter(t, consoleViewer)
 	// find opens a sign-in by its reference, as support would.

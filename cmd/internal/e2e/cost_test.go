@@ -59,6 +59,7 @@ var background = cost{statements: 12, transactions: 5, commits: 5, trips: 15}
 // of bytes and allocations leave a twentieth or so for what differs from
 // run to run. Who makes a sign-in dearer on purpose raises its ceiling and says why.
 func TestCost(t *testing.T) { // rows COST-30 to COST-31
+	t.Parallel()
 	everything := math.Inf(1) // pages of PostgreSQL are its own affair
 	for _, c := range []struct {
 		name          string

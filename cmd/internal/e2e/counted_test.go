@@ -87,6 +87,7 @@ func answered(t testing.TB, b *bridge, ref string, want int) {
 // TestFloodsAreCounted: a flood leaves its first refusals in traces and log lines and the rest in a count, which answers the references of
 // all, also after a restart (rows COST-01 and COST-03).
 func TestFloodsAreCounted(t *testing.T) {
+	t.Parallel()
 	w := newConsoleWorld(t, setting{})
 	refusing := w.url + "/launch/sp?entity_id=" + url.QueryEscape("https://nobody.example/")
 	var strangers []*client
@@ -177,6 +178,7 @@ func TestFloodsAreCounted(t *testing.T) {
 
 // TestFloodsOfReplicas: what two replicas counted adds up.
 func TestFloodsOfReplicas(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, setting{set: map[string]string{}}.onPostgres(t, postgres(t)), 2)
 	var strangers []*client
 	for range 8 {

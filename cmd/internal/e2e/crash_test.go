@@ -78,6 +78,7 @@ func (k *killer) around(next http.Handler) http.Handler {
 
 // Killed at each step of a creation: the person's page goes on, and exactly one user exists (row API-03).
 func TestKilledAtEachStep(t *testing.T) {
+	t.Parallel()
 	onBothDatabases(t, func(t *testing.T, on func(setting) setting) {
 		k := &killer{}
 		s := on(crowd(t, 4))

@@ -47,11 +47,14 @@ func (s setting) onPostgres(t testing.TB, fresh func(testing.TB) string) setting
 	return s
 }
 
-// postgres starts one server for a test; each call of the returned function makes a database in it.
+// postgres makes databases on the one server of all tests: each call of the returned function makes one.
 func postgres(t testing.TB) func(testing.TB) string {
 	t.Helper()
-	t.Setenv(storetest.PostgresVariable, "start")
-	fresh := storetest.Postgres(t)
+	admin, err := databases()
+	if err != nil {
+		t.Fatal(err)
+	}
+	fresh := storetest.PostgresAt(admin)
 	return func(tb testing.TB) string { return fresh(tb).DSN }
 }
 

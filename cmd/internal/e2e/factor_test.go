@@ -72,6 +72,7 @@ func appCode(t testing.TB, secret string, steps int) string {
 // The admin console asks for a second factor unless it is told not to: an administrator enrols a passkey by invitation,
 // and gets in with it from then on.
 func TestBrowserPasskey(t *testing.T) {
+	t.Parallel()
 	w := newConsoleWorld(t, setting{set: map[string]string{"second_factor.console": "required"}})
 	b := newBrowser(t)
 	b.withAuthenticator()
@@ -130,6 +131,7 @@ func TestBrowserPasskey(t *testing.T) {
 // An account that requires a second factor: nobody passes by the password alone, the assertion tells what was done, and a
 // code is taken once.
 func TestFactorOfAccount(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setting{})
 	w.command(t, "accounts", "set-factor", club, "required")
 	if out := w.command(t, "explain", "--user", "bob"); !strings.Contains(out, "the person has none and enrols one first") {

@@ -11,6 +11,7 @@ import (
 // ID-03: on the running program over a real OpenLDAP, a group that is called like the console's group opens nothing, and the group
 // itself opens it under any name.
 func TestID03LookAlikeGroup(t *testing.T) {
+	t.Parallel()
 	slapd := directorytest.StartSlapd(t)
 	entry := func(cn, login string) string {
 		return "dn:: " + base64.StdEncoding.EncodeToString([]byte("cn="+cn+",ou=groups,"+slapd.BaseDN)) + "\nchangetype: add\nobjectClass: groupOfNames\ncn:: " + base64.StdEncoding.EncodeToString([]byte(cn)) + "\nmember: " + slapd.PersonDN(login) + "\n\n"

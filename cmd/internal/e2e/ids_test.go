@@ -9,6 +9,7 @@ import (
 
 // ID-01, end to end: a client account's second factor is asked for however link, form and command spell the account.
 func TestAccountIsWhatIsOnRecord(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setting{})
 	w.command(t, "accounts", "list", "--refresh")
 	if out := w.command(t, "accounts", "set-factor", " "+strings.ToUpper(bakery), "required"); !strings.Contains(out, "second factor for account "+bakery+": required") {
@@ -59,6 +60,7 @@ func TestAccountIsWhatIsOnRecord(t *testing.T) {
 
 // ID-05, end to end: who had a NameID is shown, and it is released, by command and in the console alike.
 func TestNameIDIsReleased(t *testing.T) {
+	t.Parallel()
 	w := newConsoleWorld(t, setting{})
 	b := newClient(t)
 	b.deliver(b.goOn(b.login(b.get(w.launch(books)), "alice", password))).says("Alice Anders", books)

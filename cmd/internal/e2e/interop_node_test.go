@@ -112,6 +112,7 @@ func (n *nodeSP) begin(c *client, w *world, binding, relayState string) *page {
 // node-saml takes what we send, by both flows and both bindings, with requests
 // signed and unsigned, and with encrypted assertions (rows REQ-10, REQ-11, RSP-02, RSP-03, RSP-09 to RSP-12).
 func TestInteropNodeSAML(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name            string
 		signs, encrypts bool
@@ -182,6 +183,7 @@ func TestInteropNodeSAML(t *testing.T) {
 // A request that was signed by somebody else, changed or stripped of its signature
 // is refused where node-saml's metadata promises signatures (rows REQ-09 to REQ-11).
 func TestInteropNodeSAMLRefusals(t *testing.T) {
+	t.Parallel()
 	w, n, options := nodeWorld(t, true, false, "")
 	c := newClient(t)
 
@@ -206,6 +208,7 @@ func TestInteropNodeSAMLRefusals(t *testing.T) {
 // node-saml signs a person out by a signed request, and takes our signed answer by
 // both bindings; xmlsec1 and the schemas agree about the posted one (rows SLO-01 to SLO-03).
 func TestInteropNodeSAMLLogout(t *testing.T) {
+	t.Parallel()
 	for _, binding := range []string{"post", "redirect"} {
 		t.Run(binding, func(t *testing.T) {
 			w, n, options := nodeWorld(t, true, false, binding)

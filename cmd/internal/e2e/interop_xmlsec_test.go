@@ -27,6 +27,7 @@ func (p *page) xml() string {
 // Every kind of signature that we make is one to xmlsec1 and the strict sandbox, what we write keeps
 // to the OASIS schemas, and a change is noticed (rows RSP-09, RSP-10, RSP-17, MD-02).
 func TestInteropXMLSec(t *testing.T) {
+	t.Parallel()
 	for _, algorithm := range []string{"rsa-2048", "rsa-3072", "p-256", "p-384"} {
 		t.Run(algorithm, func(t *testing.T) {
 			w := newWorld(t, setting{algorithm: algorithm})
@@ -100,6 +101,7 @@ func signedWith(t testing.TB, xml string) []byte {
 // xmlsec1 decrypts what we encrypt, finds the assertion's signature good, and the
 // schemas hold for the encrypted form (rows RSP-11 and RSP-12).
 func TestInteropXMLSecDecrypts(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setting{})
 	c := newClient(t)
 	c.goOn(c.login(c.get(w.launch(club)), "bob", password))
@@ -170,6 +172,7 @@ func TestInteropXMLSecDecrypts(t *testing.T) {
 // Encryption required, against a service provider that takes nothing in clear: people get in once its key is on
 // record, nobody does before, and nothing is ever sent in clear (row RSP-12).
 func TestEncryptionRequired(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setting{sandbox: sandbox.Options{Encryption: sandbox.EncryptionRequired}})
 	c := newClient(t)
 	handover := c.goOn(c.login(c.get(w.launch(club)), "bob", password))

@@ -76,6 +76,7 @@ func (b *browser) byKeyboard(name string) {
 
 // TestByKeyboard: whoever uses no mouse gets everywhere, and sees where they are. A mapping is made by keys alone.
 func TestByKeyboard(t *testing.T) {
+	t.Parallel()
 	w := newConsoleWorld(t, setting{})
 	w.command(t, "provision", "plan")
 	b := newBrowser(t)

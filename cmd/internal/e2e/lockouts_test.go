@@ -10,6 +10,7 @@ import (
 // ID-21: a lockout is seen in the console, by lockouts list and by explain, and is lifted by button and by command, as far as the
 // directory leaves tries; check compares the limits.
 func TestLockouts(t *testing.T) {
+	t.Parallel()
 	slapd := directorytest.StartSlapd(t)
 	policy := "cn=default,ou=policies," + slapd.BaseDN
 	limit := func(n string) {

@@ -12,6 +12,7 @@ import (
 // ID-02: a login is resolved to the person that the directory has, however it is typed: each spelling is refused, or it is that person's
 // in everything, the counter of wrong passwords included. Which spellings mean a person is the directory's matching rule alone.
 func TestLoginIsThePersonOnRecord(t *testing.T) {
+	t.Parallel()
 	const (
 		no     = iota
 		yes    // it means the person

@@ -63,6 +63,7 @@ func live(box *sandbox.Sandbox) int {
 // TestBrowserSLO03: somebody signs out at one service, by either binding, and is
 // signed out here (SLO-01, SLO-02) and at the other one.
 func TestBrowserSLO03(t *testing.T) {
+	t.Parallel()
 	for _, binding := range []string{"Redirect", "POST"} {
 		t.Run(binding, func(t *testing.T) {
 			w, wiki, calendar := newLogoutWorld(t)
@@ -86,6 +87,7 @@ func TestBrowserSLO03(t *testing.T) {
 // TestBrowserSLO03Partial: Constant Contact can't be told and one service does not
 // answer. The person sees that, is not held up, and the service that asked is told.
 func TestBrowserSLO03Partial(t *testing.T) {
+	t.Parallel()
 	w, wiki, calendar := newLogoutWorld(t)
 	calendar.SetSilentLogout(true)
 	b := newBrowser(t)
@@ -115,6 +117,7 @@ func TestBrowserSLO03Partial(t *testing.T) {
 
 // TestBrowserSLO03Everywhere starts at our own page.
 func TestBrowserSLO03Everywhere(t *testing.T) {
+	t.Parallel()
 	w, wiki, calendar := newLogoutWorld(t)
 	b := newBrowser(t)
 	b.open(w.launchSP(calendar))
@@ -145,6 +148,7 @@ func TestBrowserSLO03Everywhere(t *testing.T) {
 
 // TestBrowserSLO03GoesOn past a service that keeps the browser.
 func TestBrowserSLO03GoesOn(t *testing.T) {
+	t.Parallel()
 	w, wiki, calendar := newLogoutWorld(t)
 	wiki.SetSilentLogout(true)
 	b := newBrowser(t)
@@ -167,6 +171,7 @@ func TestBrowserSLO03GoesOn(t *testing.T) {
 
 // TestSLO04WithoutSingleLogout: by default nothing of it is there.
 func TestSLO04WithoutSingleLogout(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setting{})
 	if strings.Contains(w.command(t, "metadata"), "SingleLogoutService") {
 		t.Error("advertised")

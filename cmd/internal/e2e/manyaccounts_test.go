@@ -34,6 +34,7 @@ func (w *world) cpu(t *testing.T) time.Duration {
 // COST-57: a person whom a pattern gives 3,000 client accounts chooses one by page and search, is looked at in the console, and is explained by
 // command, each in answers of at most 100 KB; an account that is somebody else's is refused whatever the form says.
 func TestThousandsOfAccounts(t *testing.T) {
+	t.Parallel()
 	slapd := directorytest.StartSlapd(t)
 	var ldif strings.Builder
 	var accounts []sandbox.Account

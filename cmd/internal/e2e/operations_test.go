@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -18,9 +17,10 @@ import (
 // What an admin asks the program: check, explain, lists, metrics, backup and
 // restore, all against a bridge that serves.
 func TestOperations(t *testing.T) {
+	t.Parallel()
 	metrics := "127.0.0.1:" + freePort(t)
 	// One of the directory's policies locks at three wrong passwords.
-	w := newWorld(t, setting{set: map[string]string{"metrics.listen": metrics, "sign_in.login_failures": "2"}})
+	w := newWorld(t, setting{apart: true, set: map[string]string{"metrics.listen": metrics, "sign_in.login_failures": "2"}})
 	c := newClient(t)
 	c.deliver(c.goOn(c.login(c.get(w.launch(club)), "bob", password))).says("Bob Brandt")
 
@@ -98,6 +98,7 @@ func TestOperations(t *testing.T) {
 // What an admin changes by command holds for the running program within a second:
 // a mapping that is taken away ends access, whatever session there is.
 func TestMappingRemoved(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setting{})
 	c := newClient(t)
 	c.deliver(c.goOn(c.login(c.get(w.launch(club)), "bob", password))).says("Bob Brandt")
@@ -109,7 +110,8 @@ func TestMappingRemoved(t *testing.T) {
 
 // Bad input to the commands: the field, the fault, the mend; exit code 2; nothing changed.
 func TestCommandRefusals(t *testing.T) {
-	w := newWorld(t, setting{})
+	t.Parallel()
+	w := newWorld(t, setting{apart: true})
 	before := w.command(t, "mapping", "list")
 	groups := "ou=groups," + directorytest.SharedSlapd(t).BaseDN
 	for _, c := range []struct {
@@ -128,8 +130,7 @@ func TestCommandRefusals(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			out, err := w.tryCommand(c.args...)
-			exit, ok := err.(*exec.ExitError) //nolint:errorlint // exec.Cmd returns it unwrapped
-			if !ok || exit.ExitCode() != 2 {
+			if exitCodeOf(err) != 2 {
 				t.Errorf("got %v, want exit code 2\n%s", err, out)
 			}
 			if !strings.Contains(out, "ssobridge: error: ") || !strings.Contains(out, c.says) {
@@ -145,6 +146,7 @@ func TestCommandRefusals(t *testing.T) {
 // A person whose data the templates can't make a name of is refused before any call
 // (row API-01); a template that could never fit stops the start.
 func TestNamesThatDoNotFit(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setting{set: map[string]string{"provisioning.login_name": "{last_name}.{key}"}})
 	c := newClient(t)
 	p := c.goOn(c.login(c.get(w.launch(books)), "eve", password)).status(http.StatusForbidden).says("Your details don't fit")
@@ -163,7 +165,7 @@ func TestNamesThatDoNotFit(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, err := w.tryCommand("check")
-	if exit, ok := err.(*exec.ExitError); !ok || exit.ExitCode() != 2 { //nolint:errorlint // exec.Cmd returns it unwrapped
+	if exitCodeOf(err) != 2 {
 		t.Errorf("got %v, want exit code 2", err)
 	}
 	for _, want := range []string{"provisioning.login_name", "longer than 50", "no_such_key"} { // all faults at once
@@ -175,6 +177,7 @@ func TestNamesThatDoNotFit(t *testing.T) {
 
 // SIGTERM while a call to Constant Contact runs: it is finished, its outcome is stored.
 func TestStopFinishesTheCall(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setting{})
 	w.sandbox.Fault(sandbox.Fault{Kind: sandbox.FaultSlow, Path: "users/sso", Delay: 2 * time.Second, Times: 1})
 	c := newClient(t)
@@ -193,6 +196,7 @@ func TestStopFinishesTheCall(t *testing.T) {
 // Another service provider than Constant Contact: no provisioning, a plain group
 // check, and launches with an allowed RelayState by its id.
 func TestPlainServiceProvider(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setting{})
 	other := startSandbox(t, sandbox.Options{Profile: sandbox.Lenient})
 	w.trust(other)

@@ -10,11 +10,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"ssobridge/cmd/internal/cli"
 )
 
 // bridge is a running ssobridge with its folder, on an address that it keeps
@@ -25,6 +28,7 @@ type bridge struct {
 	listen string   // where it listens itself; "": at the address of url
 	binary string   // "": the one that was built for all
 	env    []string // on top of the test's own
+	apart  bool     // each command is a process of its own
 	cmd    *exec.Cmd
 	out    *output
 }
@@ -124,16 +128,62 @@ func (b *bridge) command(t testing.TB, args ...string) string {
 }
 
 func (b *bridge) tryCommand(args ...string) (string, error) {
+	return b.run(append(args, "--config", filepath.Join(b.dir, "ssobridge.yaml"))...)
+}
+
+// run runs the program to its end. What main calls is linked into this test too, with the same race detector: most of what a
+// command takes as a process of its own is the start of that process.
+func (b *bridge) run(args ...string) (string, error) {
 	ctx, stop := context.WithTimeout(context.Background(), 2*patience)
 	defer stop()
-	args = append(args, "--config", filepath.Join(b.dir, "ssobridge.yaml"))
-	out, err := b.program(ctx, args...).CombinedOutput()
-	return string(out), err
+	if b.apart || b.binary != "" {
+		out, err := b.program(ctx, args...).CombinedOutput()
+		return string(out), err
+	}
+	out := &output{}
+	if code := cli.Main(ctx, args, lastOfEach(append(os.Environ(), b.env...)), strings.NewReader(""), out, out); code != 0 {
+		return out.String(), exitCode(code)
+	}
+	return out.String(), nil
+}
+
+// lastOfEach keeps of each variable what a process would see: its last value.
+func lastOfEach(environ []string) []string {
+	var kept []string
+	seen := map[string]bool{}
+	for _, variable := range slices.Backward(environ) {
+		if name, _, _ := strings.Cut(variable, "="); !seen[name] {
+			seen[name] = true
+			kept = append(kept, variable)
+		}
+	}
+	return kept
+}
+
+// exitCode is the failure of a command that is no process of its own.
+type exitCode int
+
+func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
+
+// exitCodeOf is the exit code of a command that failed, or -1.
+func exitCodeOf(err error) int {
+	var (
+		code exitCode
+		exit *exec.ExitError
+	)
+	switch {
+	case errors.As(err, &code):
+		return int(code)
+	case errors.As(err, &exit):
+		return exit.ExitCode()
+	}
+	return -1
 }
 
 // build compiles the program, with the race detector or without.
 func build(path string, race bool) (string, error) {
-	args := []string{"build", "-o", path}
+	// Without the paths of this folder in it, what was compiled elsewhere can be taken.
+	args := []string{"build", "-trimpath", "-o", path}
 	if race {
 		args = append(args, "-race")
 	}

@@ -8,6 +8,7 @@ import (
 // TestReferencesTellNoLogins: past the strangers' bound, the answer to a wrong password has a reference of the same form for a login that
 // exists and for one that does not (row COST-03).
 func TestReferencesTellNoLogins(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setting{})
 	c := newClient(t)
 	guess := func(name string) string {

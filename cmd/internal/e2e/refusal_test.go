@@ -15,6 +15,7 @@ import (
 // What can be answered to the SP is answered by a status to its registered ACS
 // (table C); all else is a local page, and nothing leaves.
 func TestRequestRefusals(t *testing.T) {
+	t.Parallel()
 	// Each request comes from an address of its own: a single one leaves no more than a few lines a minute.
 	w := newWorld(t, setting{set: map[string]string{"trusted_proxies": "127.0.0.1"}})
 	address := netip.MustParseAddr("192.0.2.1")
@@ -91,6 +92,7 @@ func TestRequestRefusals(t *testing.T) {
 }
 
 func TestREQ08Replay(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setting{})
 	r := newRequest(w)
 	c := newClient(t)
@@ -108,6 +110,7 @@ func TestREQ08Replay(t *testing.T) {
 
 // Shapes of the message itself that no honest SP sends.
 func TestMessageRefusals(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setting{})
 	fresh := func() string { return url.QueryEscape(deflated(t, newRequest(w).document(t))) }
 	sso := w.url + "/saml/sso?"
@@ -136,6 +139,7 @@ func TestMessageRefusals(t *testing.T) {
 
 // A sign-in belongs to the browser that began it, forms to their page, and a used one is finished (rows WEB-01, SP-07).
 func TestOtherBrowserAndBackButton(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setting{})
 	mine := newClient(t)
 	login := mine.get(w.launch(club))
@@ -165,6 +169,7 @@ func TestOtherBrowserAndBackButton(t *testing.T) {
 
 // The Response can't be changed on its way (row RSP-09, RSP-10).
 func TestTamperedResponse(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setting{})
 	c := newClient(t)
 	c.goOn(c.login(c.get(w.launch(club)), "bob", password))
@@ -207,6 +212,7 @@ func cut(text, from, to string) string {
 }
 
 func TestLaunchRefusals(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setting{})
 	c := newClient(t)
 	for _, path := range []string{

@@ -15,6 +15,7 @@ import (
 // say it now. Everybody else's stay confirmed where no console is meant, and would open it only after an invitation too, should their
 // owner get a role (ID-33). With the journal nothing has to be confirmed again.
 func TestRestoredFactorsAreConfirmed(t *testing.T) {
+	t.Parallel()
 	w := newConsoleWorld(t, setting{set: map[string]string{"second_factor.console": "required"}})
 	r := &revoker{world: w, t: t}
 	w.command(t, "accounts", "set-factor", books, "required")

@@ -171,6 +171,7 @@ func (r *revoker) refusesToServe(texts ...string) {
 // ID-16: what was revoked after a backup was made stays revoked, whichever way it is put back; and where nobody
 // knows any more what was revoked, an admin is asked.
 func TestRevocationsOutliveARestore(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setting{set: map[string]string{"console.viewer_group": directorytest.SharedSlapd(t).GroupDN("emea")}})
 	r := grant(t, w)
 	backup := filepath.Join(t.TempDir(), "old.db")
@@ -263,6 +264,7 @@ func TestRevocationsOutliveARestore(t *testing.T) {
 // ID-16 on PostgreSQL: a dump that is read into a new database is noticed by where that stands, and the journal of
 // each of two replicas is whole.
 func TestRevocationsOutliveADump(t *testing.T) {
+	t.Parallel()
 	fresh := postgres(t)
 	dsn := fresh(t)
 	state := []string{t.TempDir(), t.TempDir()}
@@ -327,6 +329,7 @@ func TestRevocationsOutliveADump(t *testing.T) {
 // ID-16: a revocation that is killed between the journal and the commit is made at the next start, unless
 // something was said since.
 func TestRevocationCutOff(t *testing.T) {
+	t.Parallel()
 	fresh := postgres(t)
 	dsn := fresh(t)
 	state := t.TempDir()

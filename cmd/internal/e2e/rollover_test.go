@@ -43,6 +43,7 @@ func (w *world) newKey() (before, after string) {
 // runs, towards a service provider that verifies: it knows only the old certificate, then both,
 // then only the new one.
 func TestKEY01RollOver(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setting{})
 	c := newClient(t)
 	c.deliver(c.goOn(c.login(c.get(w.launch(club)), "bob", password))).says("Bob Brandt")
@@ -78,6 +79,7 @@ func TestKEY01RollOver(t *testing.T) {
 // KEY-01: a service provider that holds one certificate changes it a little after us. The
 // person waits on a page with a countdown, in a real browser, and lands signed in.
 func TestBrowserKEY01SwitchAtAgreedTime(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setting{set: map[string]string{"keys.switch_before": "1m", "keys.switch_after": "6s"}})
 	w.command(t, "sp", "set", w.providerID(), "holds_certificates=one")
 	b := newBrowser(t)

@@ -12,6 +12,7 @@ import (
 // The same program in front of an Active Directory: logins in all three forms,
 // a nested group, and the account states that only a right password reveals.
 func TestActiveDirectory(t *testing.T) {
+	t.Parallel()
 	ad := directorytest.SharedSamba(t)
 	o := ad.Options()
 	w := newWorld(t, setting{
@@ -56,6 +57,7 @@ func TestActiveDirectory(t *testing.T) {
 // ID-04: the primary group, such as Domain Users, counts wherever a group is named: in a mapping, at a service provider and for
 // the console. Who is in a distribution group is not in the security group that holds it.
 func TestActiveDirectoryPrimaryGroup(t *testing.T) {
+	t.Parallel()
 	ad := directorytest.SharedSamba(t)
 	o := ad.Options()
 	everybody := "CN=Domain Users,CN=Users," + ad.BaseDN

@@ -43,6 +43,7 @@ func (w *world) newSecret(t *testing.T) (keys func(names string)) {
 // ID-32: beside a replica of the version before, which knows one secret key alone, nothing is made with another one: no replica starts
 // with it, and rotate and remove are refused and change nothing.
 func TestSecretKeyBesideTheVersionBefore(t *testing.T) {
+	t.Parallel()
 	dsn := postgres(t)(t)
 	w := newWorld(t, setting{env: []string{"SSOBRIDGE_STORE_DSN=" + dsn, "SSOBRIDGE_STATE_DIR=" + t.TempDir()}})
 	keys := w.newSecret(t)
@@ -91,6 +92,7 @@ func TestSecretKeyBesideTheVersionBefore(t *testing.T) {
 // ID-17: the secret key is replaced on two replicas, and the old one removed, while people stay signed in. What it has made is made anew, or
 // refuses the removal.
 func TestSecretKeyIsReplaced(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, setting{set: map[string]string{"console.viewer_group": directorytest.SharedSlapd(t).GroupDN("emea")}}.onPostgres(t, postgres(t)), 2)
 	w := c.world
 	w.command(t, "accounts", "set-factor", club, "required")

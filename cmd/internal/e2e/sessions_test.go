@@ -9,6 +9,7 @@ import (
 // TestOwnSessions: a person with two browsers sees both, ends the other, and a third
 // person's session is not touched.
 func TestOwnSessions(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setting{})
 	office, home, stranger := newClient(t), newClient(t), newClient(t)
 	for c, login := range map[*client]string{office: "alice", home: "alice", stranger: "bob"} {

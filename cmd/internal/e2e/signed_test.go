@@ -38,6 +38,7 @@ func signingCertificate(t testing.TB, box *sandbox.Sandbox) string {
 
 // Requests that the SP signs are checked, in both bindings (rows REQ-09 to REQ-13).
 func TestSignedRequests(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setting{sandbox: sandbox.Options{SignRequests: sandbox.SigningAsked}})
 	start := func(query string) *page {
 		c := newClient(t)

@@ -12,6 +12,7 @@ import (
 // where the setting says so, and Go after a library that the dynamic linker was made to find makes wrong signatures. Then
 // nobody's sign-in fails, the service provider verifies what it gets, and one audit event says what happened.
 func TestSigner(t *testing.T) {
+	t.Parallel()
 	metrics := "127.0.0.1:" + freePort(t)
 	// One of the directory's policies locks at three wrong passwords, which check compares.
 	w := newWorld(t, setting{quick: true, set: map[string]string{"metrics.listen": metrics, "sign_in.login_failures": "2"}})

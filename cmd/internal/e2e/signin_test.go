@@ -17,6 +17,7 @@ const password = directorytest.Password
 // neither the person is asked nor Constant Contact (row API-04). The launch is the flow
 // that Constant Contact documents, and the sandbox judges it by its strict profile (row SP-01).
 func TestLaunchFirstAndSecondTime(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setting{})
 	c := newClient(t)
 
@@ -56,6 +57,7 @@ func (c *client) goOnFor(p *page, limit time.Duration) *page {
 }
 
 func TestTwoAccounts(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setting{})
 	c := newClient(t)
 	choice := c.login(c.get(w.launch("")), "alice", password).status(http.StatusOK)
@@ -84,6 +86,7 @@ func TestTwoAccounts(t *testing.T) {
 }
 
 func TestPersonWithoutMapping(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setting{})
 	c := newClient(t)
 	p := c.login(c.get(w.launch("")), "carol", password).status(http.StatusForbidden)
@@ -113,6 +116,7 @@ func reference(t testing.TB, p *page) string {
 // A wrong password, an unknown login and a locked account look alike; account
 // states that the directory tells only after a right password have their own text (row LDAP-08).
 func TestRefusedLogins(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setting{})
 	wrong := "The login name or the password is not right."
 	for _, c := range []struct{ name, login, password, says string }{
@@ -147,6 +151,7 @@ func TestRefusedLogins(t *testing.T) {
 // directory's own limit (rows LDAP-10, ID-08). The last two are for browsers that the
 // person used before; only such a one is told why.
 func TestTooManyWrongPasswords(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setting{set: map[string]string{"sign_in.login_failures": "5"}})
 	own := newClient(t)
 	own.goOn(own.login(own.get(w.launch(club)), "bob", password)).delivers()
@@ -170,6 +175,7 @@ func TestTooManyWrongPasswords(t *testing.T) {
 }
 
 func TestSPInitiated(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setting{})
 	for _, binding := range []string{"redirect", "post"} {
 		t.Run(binding, func(t *testing.T) {
@@ -200,6 +206,7 @@ func (c *client) authnRequest(w *world, r request, binding, relayState string) *
 }
 
 func TestForceAuthn(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setting{})
 	c := newClient(t)
 	c.deliver(c.goOn(c.login(c.get(w.launch(club)), "bob", password))).says("Bob Brandt")
@@ -218,6 +225,7 @@ func TestForceAuthn(t *testing.T) {
 }
 
 func TestIsPassive(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setting{})
 	passive := func(force string) request {
 		r := newRequest(w)
@@ -243,6 +251,7 @@ func TestIsPassive(t *testing.T) {
 
 // An owner exists already at Constant Contact: no call is made, the external id is told.
 func TestOwner(t *testing.T) {
+	t.Parallel()
 	const id = "owner-of-bakery"
 	w := newWorld(t, setting{
 		sandbox: sandbox.Options{},
@@ -265,6 +274,7 @@ func TestOwner(t *testing.T) {
 
 // Names from the directory reach Constant Contact as they are and every page as text.
 func TestHTMLInNames(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setting{})
 	c := newClient(t)
 	handover := c.goOn(c.login(c.get(w.launch(books)), "eve", password))
@@ -279,6 +289,7 @@ func TestHTMLInNames(t *testing.T) {
 }
 
 func TestLogout(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setting{})
 	c := newClient(t)
 	c.deliver(c.goOn(c.login(c.get(w.launch(club)), "bob", password)))

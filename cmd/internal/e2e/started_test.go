@@ -86,6 +86,7 @@ func behindProxy(t testing.TB, s setting) *world {
 
 // An answer that is on its way when the proxy has yet to see the end of a request's body comes whole.
 func TestProxyBuffersRequests(t *testing.T) {
+	t.Parallel()
 	answer := strings.Repeat("x", 8<<20)
 	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -171,6 +172,7 @@ func (c *client) through(p *page) *page {
 // Rows ID-10, REQ-20 and WEB-03: a RelayState of any length that is taken comes back, by both bindings, with and without a session, also behind a
 // proxy with the usual limits. Nothing that is sealed stands in an address.
 func TestStartedRelayStates(t *testing.T) {
+	t.Parallel()
 	for name, w := range map[string]*world{"direct": newWorld(t, setting{quick: true}), "proxy": behindProxy(t, setting{quick: true})} {
 		for _, size := range []int{0, 80, 1500, 8192} {
 			for _, binding := range []string{"redirect", "post"} {
@@ -216,6 +218,7 @@ func TestStartedRelayStates(t *testing.T) {
 // Rows ID-10 and ID-11: six tabs, each with a request of its own, by the post of another site; each comes to its own Response, in whatever
 // order. In another browser none of their pages is good for anything.
 func TestStartedTabs(t *testing.T) {
+	t.Parallel()
 	w := behindProxy(t, setting{quick: true})
 	c := newClient(t)
 	var requests []request
@@ -251,6 +254,7 @@ func TestStartedTabs(t *testing.T) {
 
 // Row WEB-09: 200 posts that other sites cause, and as many launches, keep nobody of the same address out.
 func TestStartedByOtherSites(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setting{quick: true, set: map[string]string{"sign_in.pending_per_address": "20", "sign_in.pending_total": "40"}})
 	victim := newClient(t)
 	for range 200 {

@@ -13,6 +13,7 @@ import (
 // A directory that is down is no wrong password: its own page, and nobody is
 // counted as having failed (row LDAP-09). A live session goes on for a while (row LDAP-11).
 func TestDirectoryDown(t *testing.T) {
+	t.Parallel()
 	slapd := directorytest.StartSlapd(t)
 	w := newWorld(t, setting{
 		directory: slapdSettings(slapd), mappings: [][]string{{"--group-pattern", "ctct-{account}-{role}"}},
@@ -51,6 +52,7 @@ func TestDirectoryDown(t *testing.T) {
 // Constant Contact's API is down: who has a user signs in, who has none waits on a
 // page that goes on by itself when it is back (row API-04).
 func TestAPIDown(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setting{})
 	known := newClient(t)
 	known.deliver(known.goOn(known.login(known.get(w.launch(club)), "bob", password))).says("Bob Brandt")
@@ -74,6 +76,7 @@ func TestAPIDown(t *testing.T) {
 // A call that acted and then timed out is sent again with the same body; the 409
 // that follows is ours (row API-03).
 func TestActThenTimeout(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setting{set: map[string]string{"constant_contact.timeout": "1s"}})
 	w.sandbox.Fault(sandbox.Fault{Kind: sandbox.FaultActAndHang, Path: "users/sso", Times: 1})
 	c := newClient(t)
@@ -97,6 +100,7 @@ func TestActThenTimeout(t *testing.T) {
 
 // Somebody else has the login name: an admin decides, and no second user is made.
 func TestConflictIsHeld(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setting{set: map[string]string{"provisioning.login_name": "{login}.{account}"}})
 	if err := w.sandbox.AddUser(sandbox.User{
 		FirstName: "Some", LastName: "Body", RoleName: "account_manager", ContactEmail: "somebody@example.test",
@@ -114,6 +118,7 @@ func TestConflictIsHeld(t *testing.T) {
 
 // Throttled by somebody else on the same key, and a token that is forgotten: it goes on by itself.
 func TestThrottleAndForgottenToken(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setting{})
 	w.sandbox.Fault(sandbox.Fault{Kind: sandbox.FaultThrottle, Path: "users/sso", Times: 1})
 	c := newClient(t)
@@ -129,6 +134,7 @@ func TestThrottleAndForgottenToken(t *testing.T) {
 
 // Many people, and one person in many browsers, at once: one call each, within the limit.
 func TestConcurrentFirstSignIns(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setting{})
 	const browsers = 12
 	done := make(chan *page, browsers)
@@ -179,6 +185,7 @@ func (c *client) trySignIn(link, login string) (*page, error) {
 
 // The program is stopped, and killed, while people are in the middle of a sign-in: they notice nothing.
 func TestRestartInTheMiddle(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setting{})
 	c := newClient(t)
 	login := c.get(w.launch(club)).says("Sign in")
@@ -197,6 +204,7 @@ func TestRestartInTheMiddle(t *testing.T) {
 
 // Killed while the call is under way: whether it arrived is unknown, and exactly one user exists in the end.
 func TestKilledDuringTheCall(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setting{set: map[string]string{"constant_contact.timeout": "2s"}})
 	w.sandbox.Fault(sandbox.Fault{Kind: sandbox.FaultActAndHang, Path: "users/sso", Times: 1})
 	c := newClient(t)

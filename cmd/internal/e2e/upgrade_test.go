@@ -50,7 +50,7 @@ func buildBefore(t testing.TB) string {
 		t.Fatalf("tar: %v\n%s", err, out)
 	}
 	binary := filepath.Join(t.TempDir(), "ssobridge-before")
-	build := exec.Command("go", "build", "-o", binary, "./cmd/ssobridge")
+	build := exec.Command("go", "build", "-trimpath", "-o", binary, "./cmd/ssobridge")
 	build.Dir = source
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build the former version: %v\n%s", err, out)

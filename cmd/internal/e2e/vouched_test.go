@@ -11,6 +11,7 @@ import (
 // ID-17: somebody who can write into the database changes a sign-in under way, or writes one of their own. Neither is gone on with, and
 // one event of the audit says so.
 func TestForeignSignIn(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, setting{})
 	db, err := sql.Open("sqlite3", "file:"+filepath.Join(w.dir, "data", "ssobridge.db")+"?_busy_timeout=5000")
 	if err != nil {

@@ -46,6 +46,7 @@ func (w *world) readings(account string) int {
 
 // A webhook is a hint: the state is read again from the API, and nothing that it says is believed.
 func TestWebhook(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "webhook_secret")
 	if err := os.WriteFile(file, []byte(hookSecret+"\n"), 0o600); err != nil {
 		t.Fatal(err)

@@ -4,14 +4,17 @@ import (
 	"cmp"
 	"context"
 	"encoding/pem"
+	"flag"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/crewjam/saml"
@@ -19,15 +22,21 @@ import (
 	"ssobridge/idp/directory/directorytest"
 	"ssobridge/internal/testkind"
 	"ssobridge/partnerapi/sandbox"
+	"ssobridge/store/storetest"
 )
 
-// binary is the compiled program, chromium the running browser; both are made
+// binary is the compiled program, chromium the running browser, databases a PostgreSQL server's URL; they are made
 // once for the whole run, since they are only used and never changed.
 var (
-	binary   string
-	quick    func() (string, error) // the program without the race detector, for tests of thousands of people
-	chromium context.Context
+	binary    string
+	quick     func() (string, error) // the program without the race detector, for tests of thousands of people
+	chromium  context.Context
+	databases func() (admin string, err error)
 )
+
+// sideBySide is how many tests run at the same time. Two cores have room for more than two: tests also wait for timers of the program,
+// for the pace of the sandbox and for pages that go on by themselves.
+const sideBySide = "6"
 
 func TestMain(m *testing.M) { os.Exit(setUpAndRun(m)) }
 
@@ -58,7 +67,33 @@ func setUpAndRun(m *testing.M) int {
 	}
 	defer stop()
 	chromium = ctx
+	stopDatabases := func() error { return nil }
+	databases = sync.OnceValues(func() (string, error) {
+		admin, stop, err := storetest.SharedPostgres()
+		if err == nil {
+			stopDatabases = stop
+		}
+		return admin, err
+	})
+	defer func() {
+		if err := stopDatabases(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}()
+	flag.Parse()
+	if !isSet("test.parallel") {
+		if err := flag.Set("test.parallel", sideBySide); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+	}
 	return directorytest.Main(m)
+}
+
+// isSet tells whether a flag stands on the command line.
+func isSet(name string) (set bool) {
+	flag.Visit(func(f *flag.Flag) { set = set || f.Name == name })
+	return set
 }
 
 // The client accounts of the sandbox. Their ids stand in the names of the sample
@@ -88,6 +123,7 @@ type setting struct {
 	env       []string                        // of every process
 	bare      bool                            // an empty store: no service provider, no mapping
 	quick     bool                            // without the race detector
+	apart     bool                            // everything by processes of the program, the setting up too
 	binary    string                          // another build of the program
 	public    string                          // port of the public address where something stands before the bridge; "": its own
 	around    func(http.Handler) http.Handler // stands before the sandbox
@@ -103,7 +139,7 @@ func newWorld(t testing.TB, s setting) *world {
 	port := freePort(t)
 	w := &world{t: t, sandbox: box, bridge: &bridge{
 		dir: filepath.Join(t.TempDir(), "bridge"), url: "http://localhost:" + cmp.Or(s.public, port), listen: "http://127.0.0.1:" + port,
-		env: s.env, out: &output{},
+		env: s.env, out: &output{}, apart: s.apart,
 	}}
 	w.binary = s.binary
 	if s.quick && s.binary == "" {
@@ -114,7 +150,7 @@ func newWorld(t testing.TB, s setting) *world {
 	}
 	w.ownSite = w.url + "/saml/metadata"
 
-	args := []string{"init", w.dir, "--public-url", w.url, "--algorithm", cmp.Or(s.algorithm, "rsa-2048")}
+	args := []string{"init", w.dir, "--public-url", w.url}
 	for _, more := range []map[string]string{s.directory, {
 		"listen": "127.0.0.1:" + port, "branding.name": "Example & Partners <Ltd>", "branding.help_url": "https://help.example.test/",
 		"branding.forgotten_password_url": "https://password.example.test/",
@@ -132,23 +168,60 @@ func newWorld(t testing.TB, s setting) *world {
 			}
 		}
 	}
-	if out, err := w.program(context.Background(), args...).CombinedOutput(); err != nil {
+	w.setUp(t, s, args)
+	w.start(t)
+	t.Cleanup(func() {
+		w.stop(t)
+		if t.Failed() {
+			t.Logf("log of ssobridge:\n%s", w.out)
+		}
+	})
+	return w
+}
+
+// setUp makes the folder and what is in the store, as an admin would. args are those of init.
+func (w *world) setUp(t testing.TB, s setting, args []string) {
+	t.Helper()
+	algorithm := cmp.Or(s.algorithm, "rsa-2048")
+	// Another build has another schema, and another database nothing of ours.
+	copied := !s.apart && s.binary == "" && len(s.env) == 0
+	var like prepared
+	if copied {
+		var err error
+		if like, err = prepare(algorithm); err != nil {
+			t.Fatal(err)
+		}
+		// Its own first key, which is cheap like this, is replaced below.
+		if err := like.layEmpty(w.dir); err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, "--algorithm", "p-256")
+	} else {
+		args = append(args, "--algorithm", algorithm)
+	}
+	if out, err := w.run(args...); err != nil {
 		t.Fatalf("ssobridge init: %v\n%s", err, out)
 	}
 	for name, secret := range map[string]string{
-		"bind_password": s.directory["bind_password"], "partner_secret": box.TokenOptions().ClientSecret, "api_key": apiKey(s.sandbox),
+		"bind_password": s.directory["bind_password"], "partner_secret": w.sandbox.TokenOptions().ClientSecret, "api_key": apiKey(s.sandbox),
 	} {
 		if err := os.WriteFile(filepath.Join(w.dir, name), []byte(secret+"\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if len(s.env) > 0 { // the first key is in the store of the file; the environment names another
-		w.command(t, "init", "--key-only", "--algorithm", cmp.Or(s.algorithm, "rsa-2048"))
+	switch {
+	case copied:
+		if err := like.lay(w.dir); err != nil {
+			t.Fatal(err)
+		}
+	case len(s.env) > 0: // the first key is in the store of the file; the environment names another
+		w.command(t, "init", "--key-only", "--algorithm", algorithm)
 	}
-	if !s.bare {
-		w.command(t, "sp", "add-constant-contact", "--entity-id", box.EntityID(), "--acs", box.ACS())
+	if s.bare {
+		return
 	}
-	if s.mappings == nil && !s.bare {
+	w.command(t, "sp", "add-constant-contact", "--entity-id", w.sandbox.EntityID(), "--acs", w.sandbox.ACS())
+	if s.mappings == nil {
 		slapd := directorytest.SharedSlapd(t)
 		s.mappings = [][]string{
 			{"--group", slapd.GroupDN("ring-a"), "--account", club, "--role", "campaign_creator"},
@@ -161,17 +234,7 @@ func newWorld(t testing.TB, s setting) *world {
 		}
 		w.command(t, append([]string{"mapping", "add"}, m...)...)
 	}
-	if !s.bare {
-		w.trust(box)
-	}
-	w.start(t)
-	t.Cleanup(func() {
-		w.stop(t)
-		if t.Failed() {
-			t.Logf("log of ssobridge:\n%s", w.out)
-		}
-	})
-	return w
+	w.trust(w.sandbox)
 }
 
 // trust hands the certificate over, as an admin hands it to the support engineer.
@@ -267,16 +330,22 @@ func certificate(t testing.TB, metadata string) []byte {
 	return block.Bytes
 }
 
+// ports are given out one after the other, from below those that the kernel gives to connections (32768 and up): one of these would be
+// somebody else's by the time a program listens there.
+var ports atomic.Int64
+
+// freePort is a port that nobody listens on, for a program that is told where to listen.
 func freePort(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	const first, all = 12_000, 20_000
+	ports.CompareAndSwap(0, 1+int64(os.Getpid())*97%all) // where another run is not
+	for range 1000 {
+		port := strconv.FormatInt(first+ports.Add(1)%all, 10)
+		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			_ = l.Close()
+			return port
+		}
 	}
-	defer func() { _ = l.Close() }()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
+	t.Fatal("no free port")
+	return ""
 }

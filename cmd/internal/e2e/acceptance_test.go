@@ -1,0 +1,31 @@
+package e2e_test
+
+import "testing"
+
+// pageTests are the tests that have axe look at pages.
+var pageTests = map[string]func(*testing.T){
+	"Accounts":        TestConsoleAccounts,
+	"Audit":           TestConsoleAudit,
+	"BaselessPattern": TestConsoleBaselessPattern,
+	"GroupBase":       TestConsoleGroupBase,
+	"Host":            TestBrowserConsoleHost,
+	"Keys":            TestConsoleKeys,
+	"Mappings":        TestConsoleMappings,
+	"NamedGroups":     TestConsoleNamedGroups,
+	"Overview":        TestConsoleOverview,
+	"Passkey":         TestBrowserPasskey,
+	"People":          TestConsolePeople,
+	"Providers":       TestConsoleProviders,
+	"Provisioning":    TestConsoleProvisioning,
+	"Settings":        TestConsoleSettings,
+	"TellsUsers":      TestConsoleTellsUsers,
+	"Trace":           TestConsoleTrace,
+}
+
+// TestAcceptancePages has axe look at every page of the console and of second factors as everybody may see it, where a commit's own run has
+// some of these looks (row COST-72).
+func TestAcceptancePages(t *testing.T) {
+	for name, test := range pageTests {
+		t.Run(name, test)
+	}
+}
