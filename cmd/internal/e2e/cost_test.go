@@ -42,6 +42,12 @@ func (c cost) least(d cost) cost {
 	}
 }
 
+// within tells whether nothing of it is above the ceiling.
+func (c cost) within(most cost) bool {
+	return c.statements <= most.statements && c.transactions <= most.transactions && c.commits <= most.commits && c.trips <= most.trips &&
+		c.page <= most.page && c.log <= most.log && c.store <= most.store && c.allocations <= most.allocations
+}
+
 func (c cost) times(f float64) cost {
 	return cost{c.statements * f, c.transactions * f, c.commits * f, c.trips * f, c.page * f, c.log * f, c.store * f, c.allocations * f, 0}
 }
@@ -58,8 +64,9 @@ var background = cost{statements: 12, transactions: 5, commits: 5, trips: 15}
 // of statements, transactions, commits and round trips leave less than one more of each, beside a purge that may fall into the time; those
 // of bytes and allocations leave a twentieth or so for what differs from
 // run to run. Who makes a sign-in dearer on purpose raises its ceiling and says why.
+//
+// It runs before the tests that run side by side: what goes on beside it is told from what sign-ins cost by time alone.
 func TestCost(t *testing.T) { // rows COST-30 to COST-31
-	t.Parallel()
 	everything := math.Inf(1) // pages of PostgreSQL are its own affair
 	for _, c := range []struct {
 		name          string
@@ -111,35 +118,51 @@ type costMeter struct {
 
 func (m *costMeter) check(what string, most cost, do func() *page) {
 	m.t.Helper()
-	const rounds, times = 4, 25
+	const times = 25
+	// What goes on beside the sign-ins may add to any round, on a busy machine to several: more are made until one is free of it. Who really
+	// costs more costs it in each.
+	const rounds = 16
 	do() // what is made ready once
 	// The meter itself reads the metrics, which cost statements too.
 	begin := m.read()
 	idle := m.read().minus(begin)
-	for range rounds {
+	for range 4 {
 		begin = m.read()
 		idle = idle.least(m.read().minus(begin))
 	}
-	least := cost{statements: math.Inf(1)}
+	var least cost
 	for i := range rounds {
 		begin, since := m.read(), time.Now()
+		commits, counted := 0.0, 0 // in SQLite's log, which may be begun anew meanwhile: in that sign-in they can't be counted
 		for range times {
+			log, at := m.log(), time.Now()
 			p := do()
 			if !p.delivers() {
 				m.t.Fatalf("%s: no Response\n%s", what, p.Body)
 			}
 			m.page += float64(len(p.Body))
+			if after := m.log(); after.wal == log.wal {
+				commits += after.commits - log.commits - background.commits*time.Since(at).Seconds()
+				counted++
+			}
 		}
 		end := m.read()
 		beside := background.times(time.Since(since).Seconds())
 		one := end.minus(begin).minus(idle).minus(beside).each(times)
-		if end.wal != begin.wal {
-			one.commits = math.Inf(1) // some of them can't be counted any more
+		switch {
+		case m.line != nil: // counted on the wire
+		case counted == 0:
+			one.commits = math.Inf(1)
+		default:
+			one.commits = commits / float64(counted)
 		}
 		if i == 0 {
 			least = one
 		}
 		least = least.least(one)
+		if i >= 1 && least.within(most) {
+			break
+		}
 	}
 	m.t.Logf("%s: %+v", what, least)
 	for _, c := range []struct {
@@ -164,7 +187,7 @@ func (m *costMeter) read() cost {
 	if m.line != nil {
 		c.trips, c.commits = float64(m.line.trips.Load()), float64(m.line.commits.Load())
 	} else {
-		m.file(&c)
+		m.size(&c)
 	}
 	body := newClient(m.t).get("http://" + m.metrics + "/metrics").status(http.StatusOK).Body
 	for name, into := range map[string]*float64{
@@ -181,24 +204,33 @@ func (m *costMeter) read() cost {
 	return c
 }
 
-// file counts the durable commits in the write-ahead log, whatever the program says of it: with synchronous FULL each frame that tells
-// the size of the database was flushed (https://www.sqlite.org/fileformat2.html, section 4). The store's bytes are those of the pages
-// in use.
-func (m *costMeter) file(c *cost) {
+func (m *costMeter) database() string { return filepath.Join(m.dir, "data", "ssobridge.db") }
+
+// size is that of SQLite's store, in the pages that are in use.
+func (m *costMeter) size(c *cost) {
 	m.t.Helper()
-	path := filepath.Join(m.dir, "data", "ssobridge.db")
-	db, err := sql.Open("sqlite3", "file:"+path+"?mode=ro")
+	db, err := sql.Open("sqlite3", "file:"+m.database()+"?mode=ro")
 	if err == nil {
 		defer db.Close()
 		err = db.QueryRow(`SELECT (p.page_count - f.freelist_count) * s.page_size
 		    FROM pragma_page_count p, pragma_freelist_count f, pragma_page_size s`).Scan(&c.store)
 	}
-	if err == nil {
-		err = c.readLog(path + "-wal")
-	}
 	if err != nil {
 		m.t.Fatal(err)
 	}
+}
+
+// log counts the durable commits in SQLite's write-ahead log, whatever the program says of it: with synchronous FULL each frame that tells
+// the size of the database was flushed (https://www.sqlite.org/fileformat2.html, section 4).
+func (m *costMeter) log() (c cost) {
+	m.t.Helper()
+	if m.line != nil {
+		return c
+	}
+	if err := c.readLog(m.database() + "-wal"); err != nil {
+		m.t.Fatal(err)
+	}
+	return c
 }
 
 func (c *cost) readLog(path string) error {
