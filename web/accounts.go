@@ -16,6 +16,7 @@ import (
 	"ssobridge/idp"
 	"ssobridge/provisioning"
 	"ssobridge/store"
+	"ssobridge/web/admin"
 )
 
 func (k *console) accountsRoutes() []consoleRoute {
@@ -107,7 +108,7 @@ func (k *console) accountFault(r *consoleRequest, err error, show func(form) err
 			faults[own] = strings.TrimPrefix(faults[own]+"; "+text, "; ")
 		}
 	}
-	if text := k.PartnerFault(err); text != "" {
+	if text := admin.PartnerFault(err); text != "" {
 		faults[""] = text
 	}
 	if len(faults) == 0 {
@@ -200,7 +201,7 @@ func (k *console) createAccount(r *consoleRequest) error {
 }
 
 func (k *console) orderFault(r *consoleRequest, err error) error {
-	if text := k.DirectoryFault(err); text != "" {
+	if text := admin.DirectoryFault(err); text != "" {
 		err = errors.Join(&provisioning.InputError{Field: "owner", Fault: text}, err)
 	}
 	return k.accountFault(r, err, func(f form) error { return k.showNewAccount(r, http.StatusUnprocessableEntity, f, "") })
@@ -428,7 +429,7 @@ func (k *console) showWebhooks(r *consoleRequest, status int, f form) error {
 	}{Form: f, Off: k.WebhookURL == "", Admin: r.may(idp.Admin)}
 	list, err := k.Provisioning.Webhooks(r.ctx())
 	if err != nil {
-		if view.Fault = k.PartnerFault(err); view.Fault == "" {
+		if view.Fault = admin.PartnerFault(err); view.Fault == "" {
 			return err
 		}
 		r.visit.cause = err

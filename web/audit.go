@@ -1,7 +1,6 @@
 package web
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -46,17 +45,11 @@ func (k *console) auditFilter(r *consoleRequest) (f store.Filter, err error) {
 // were kept outside are for the command: whoever can change the database can see to what
 // this bridge reads of it.
 func (k *console) verifyAudit(r *consoleRequest) error {
-	v, err := k.VerifyAudit(r.ctx())
-	view := struct {
-		store.Verified
-		Broken string
-	}{Verified: v}
-	if broken, ok := errors.AsType[*store.ChainError](err); ok {
-		view.Broken = broken.Error()
-	} else if err != nil {
-		return fmt.Errorf("verify the audit: %w", err)
+	v, err := k.Audit.Verify(r.ctx(), r.scope(), nil)
+	if err != nil {
+		return err
 	}
-	return r.show(http.StatusOK, "audit-verified", r.text("audit.verify"), view)
+	return r.show(http.StatusOK, "audit-verified", r.text("audit.verify"), v)
 }
 
 // filterFaults says which parts of a filter can't be read, by field.

@@ -25,28 +25,24 @@ type Console struct {
 	Provider     *idp.Provider
 	Directory    *directory.Directory
 	// Preview is the assertion that a person would get, with notes of what stands in the way.
-	Preview func(ctx context.Context, login, entityID string, account store.AccountID) (idp.AssertionPreview, []string, error)
-	// LiftLockout gives tries back to a person, by id or login name, or to an address.
-	LiftLockout  func(ctx context.Context, who string, event store.Event) (idp.Lifted, error)
+	Preview      func(ctx context.Context, login, entityID string, account store.AccountID) (idp.AssertionPreview, []string, error)
 	SessionIdle  time.Duration // after which an unused session is over
 	Watch        Watch
 	Keys         admin.Keys
+	Lockouts     admin.Lockouts
 	Expiries     admin.Expiries
 	Providers    admin.Providers
 	MappingFiles MappingFiles
 	EntityID     string   // ours
 	Contacts     []string // whom to ask, for the hand-over sheet
-	VerifyAudit  func(ctx context.Context) (store.Verified, error)
-	WebhookURL   string           // where our own webhooks come in, with its secret: never shown; "": off
-	Settings     func() []Setting // the effective configuration, secrets masked
+	Audit        admin.Audit
+	WebhookURL   string                 // where our own webhooks come in, with its secret: never shown; "": off
+	Settings     func() []admin.Setting // the effective configuration, secrets masked
 	// PublicURL is scheme and host of the console where it has an address of its own, that ConsoleHandler serves: the same host with
 	// another port, or another host. "": it is served at the public address.
 	PublicURL string
 	// AllowFrom are the networks from which the console is served; none: from everywhere.
 	AllowFrom []netip.Prefix
-	// PartnerFault and DirectoryFault put an error of Constant Contact or of the
-	// directory into a sentence for an admin; "" for another error.
-	PartnerFault, DirectoryFault func(error) string
 }
 
 // ConsoleEntry is what the console needs of the identity provider; *idp.Provider is it.

@@ -1,12 +1,10 @@
 package web
 
 import (
-	"errors"
 	"net/http"
 	"strings"
 
 	"ssobridge/idp"
-	"ssobridge/idp/directory"
 	"ssobridge/store"
 )
 
@@ -22,7 +20,7 @@ func (k *console) lockouts(r *consoleRequest) error {
 }
 
 func (k *console) showLockouts(r *consoleRequest, status int, f form) error {
-	all, err := k.Provider.Lockouts(r.ctx())
+	all, err := k.Lockouts.List(r.ctx(), r.scope())
 	if err != nil {
 		return err
 	}
@@ -40,31 +38,16 @@ func (k *console) liftLockout(r *consoleRequest) error {
 	if r.form["back"] == "person" {
 		back = personPath(store.PersonID(who))
 	}
-	l, err := k.LiftLockout(r.ctx(), who, r.event("", ""))
-	there, fault := l.Directory, ""
+	l, err := k.Lockouts.Lift(r.ctx(), r.scope(), who, r.event("", ""))
 	switch {
-	case there != nil && there.Locked:
-		fault = r.text("lockouts.there")
-	case errors.Is(err, idp.ErrNotLocked) && there != nil && there.Policy != nil && l.Left < l.Limit:
-		fault = r.text("lockouts.few", "failures", there.Failures, "threshold", there.Policy.Threshold)
-	case errors.Is(err, idp.ErrNotLocked):
-		fault = r.text("lockouts.nothing")
-	case err != nil:
-		r.visit.cause = err
-		switch fault = k.DirectoryFault(err); {
-		case fault == "":
-			return err
-		case errors.Is(err, directory.ErrNotFound):
-			fault = r.text("lockouts.nobody")
-		}
-	case l.Left < l.Limit:
+	case err == nil && l.Left < l.Limit:
 		return r.done(back, "liftedpart")
-	default:
+	case err == nil:
 		return r.done(back, "lifted")
 	}
-	f, err := r.newForm(r.form, map[string]string{"who": fault})
+	f, status, err := r.refusedForm(err, map[string]string{"who": "who"})
 	if err != nil {
 		return err
 	}
-	return k.showLockouts(r, http.StatusConflict, f)
+	return k.showLockouts(r, status, f)
 }

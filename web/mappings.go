@@ -16,6 +16,7 @@ import (
 	"ssobridge/provisioning"
 	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
+	"ssobridge/web/admin"
 )
 
 // MappingInput is a mapping as an admin writes it: exactly one of the first four says
@@ -220,7 +221,7 @@ func (k *console) lookUpGroups(r *consoleRequest, v *newMappingView) error {
 	}
 	var err error
 	v.Groups, v.More, err = k.Directory.SearchGroups(r.ctx(), v.Find, 20)
-	switch text := k.DirectoryFault(err); {
+	switch text := admin.DirectoryFault(err); {
 	case errors.Is(err, directory.ErrLookup):
 		v.Fault = r.text("people.short")
 	case text != "":
@@ -253,7 +254,7 @@ func (k *console) groupMembers(r *consoleRequest) error {
 		view.Members, view.Total, err = k.Directory.Members(r.ctx(), dn, 200)
 	}
 	if err != nil {
-		if k.DirectoryFault(err) != "" {
+		if admin.DirectoryFault(err) != "" {
 			r.visit.cause = err
 			return r.missing("group")
 		}
@@ -306,7 +307,7 @@ func (k *console) mappingFaults(r *consoleRequest, err error) (map[string]string
 	if len(faults) == 0 {
 		text := k.MappingFiles.Fault(err)
 		if text == "" {
-			text = k.DirectoryFault(err)
+			text = admin.DirectoryFault(err)
 		}
 		if text == "" && errors.Is(err, store.ErrConflict) {
 			text = r.text("mappings.moved")

@@ -8,6 +8,7 @@ import (
 	"ssobridge/idp"
 	"ssobridge/idp/directory"
 	"ssobridge/store"
+	"ssobridge/web/admin"
 )
 
 const namedPath = mappingsPath + "/named"
@@ -71,7 +72,7 @@ func (k *console) replacedMappings(r *consoleRequest) (rows []mappedRow, fault s
 	replaced, err := k.MappingFiles.Replaced(r.ctx(), all)
 	if err != nil {
 		r.visit.cause = err
-		if fault = k.DirectoryFault(err); fault != "" {
+		if fault = admin.DirectoryFault(err); fault != "" {
 			err = nil
 		}
 		return nil, fault, err

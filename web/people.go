@@ -53,7 +53,7 @@ func (k *console) people(r *consoleRequest) error {
 		view.Looked = true
 		var err error
 		view.Found, view.More, err = k.Directory.SearchPeople(r.ctx(), view.Find, pageSize)
-		switch text := k.DirectoryFault(err); {
+		switch text := admin.DirectoryFault(err); {
 		case errors.Is(err, directory.ErrLookup):
 			view.Fault = r.text("people.short")
 		case text != "":
@@ -130,7 +130,7 @@ func (k *console) showPerson(r *consoleRequest, status int, f form) error {
 		return fmt.Errorf("read the SSO users of %s: %w", id, err)
 	}
 	if v.Entry, err = k.entryOf(r, id); err != nil {
-		text := k.DirectoryFault(err)
+		text := admin.DirectoryFault(err)
 		if text == "" || len(users) == 0 && strings.Contains(err.Error(), "bad_data") {
 			r.visit.cause = err
 			return r.missing("person")
@@ -229,7 +229,7 @@ func (e *personRefusal) Error() string { return e.text }
 func (k *console) provisionNow(r *consoleRequest, key store.UserKey) error {
 	e, err := k.entryOf(r, key.Person)
 	if err != nil {
-		if text := k.DirectoryFault(err); text != "" {
+		if text := admin.DirectoryFault(err); text != "" {
 			return &personRefusal{text}
 		}
 		return err
@@ -259,7 +259,7 @@ func (k *console) adoptUser(r *consoleRequest) error {
 	}
 	tellings, err := k.Provisioning.PreviewAdoption(r.ctx(), []provisioning.Told{told})
 	if err != nil {
-		if text := k.DirectoryFault(err); text != "" {
+		if text := admin.DirectoryFault(err); text != "" {
 			return k.adoptFault(r, text)
 		}
 		return err

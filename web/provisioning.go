@@ -13,6 +13,7 @@ import (
 	"ssobridge/idp"
 	"ssobridge/provisioning"
 	"ssobridge/store"
+	"ssobridge/web/admin"
 )
 
 const provisioningPath = "/admin/provisioning"
@@ -508,7 +509,7 @@ func (k *console) tellPage(r *consoleRequest) error {
 func (k *console) tellUsers(r *consoleRequest) error {
 	refuse := func(err error) error {
 		faults := provisioning.FieldErrors(err)
-		if text := k.DirectoryFault(err); text != "" {
+		if text := admin.DirectoryFault(err); text != "" {
 			faults[""] = text
 		}
 		if len(faults) == 0 {

@@ -5,14 +5,8 @@ import (
 	"strings"
 
 	"ssobridge/idp"
+	"ssobridge/web/admin"
 )
-
-// Setting is one value of the effective configuration.
-type Setting struct {
-	Key    string // path, such as directory.base_dn
-	Value  string // as it would be written; *** for a secret that is set
-	Source string // "default", "file", or the name of the environment variable or of the secret's file
-}
 
 func (k *console) settingsRoutes() []consoleRoute {
 	return []consoleRoute{
@@ -25,7 +19,7 @@ func (k *console) settingsRoutes() []consoleRoute {
 func (k *console) settings(r *consoleRequest) error {
 	type group struct {
 		Name     string
-		Settings []Setting
+		Settings []admin.Setting
 	}
 	var groups []group
 	place := map[string]int{}

@@ -101,7 +101,7 @@ func directoryError(err error) *Error {
 	case errors.Is(err, directory.ErrNotFound):
 		return &Error{Kind: Missing, Fault: "the directory has no entry of that name"}
 	case d.Problem == directory.Unavailable:
-		return &Error{Kind: Outside, Fault: "the directory does not answer", Act: RunCheck}
+		return &Error{Kind: Outside, Fault: "the directory does not answer", Hint: "try again later", Act: RunCheck}
 	}
 	text, known := map[directory.Problem]string{
 		directory.BadCredentials:  "the directory refuses this login",
@@ -154,4 +154,17 @@ func partnerError(err error) *Error {
 		e.Fault += ": " + p.Message
 	}
 	return e
+}
+
+// DirectoryFault puts an error of the directory into a sentence for an administrator; "" for another error.
+func DirectoryFault(err error) string { return sentence(directoryError(err)) }
+
+// PartnerFault puts what Constant Contact answered into a sentence for an administrator; "" for another error.
+func PartnerFault(err error) string { return sentence(partnerError(err)) }
+
+func sentence(e *Error) string {
+	if e == nil {
+		return ""
+	}
+	return e.Line()
 }

@@ -46,7 +46,7 @@ func (c *accountsListCmd) Run(s *invocation) (err error) {
 	defer func() { err = errors.Join(err, p.Close()) }()
 	if c.Refresh {
 		if err := p.Provisioning.RefreshAccounts(s.ctx); err != nil {
-			return failed(err, partnerMend(err))
+			return failed(err, partnerHint(err))
 		}
 	}
 	list, err := p.Store.Accounts().List(s.ctx)
@@ -150,7 +150,7 @@ func (c *accountsCreateCmd) Run(s *invocation) (err error) {
 		return badInput(fmt.Errorf("an account with the login name %s was asked for before", r.LoginName), "ssobridge accounts list shows it; take another --login-name for another account")
 	}
 	if err != nil {
-		return failed(err, partnerMend(err))
+		return failed(err, partnerHint(err))
 	}
 	return printRequest(s, r)
 }
@@ -198,7 +198,7 @@ func (c *accountsRetryCmd) Run(s *invocation) (err error) {
 		return err
 	}
 	if err != nil {
-		return failed(err, partnerMend(err))
+		return failed(err, partnerHint(err))
 	}
 	return printRequest(s, r)
 }
@@ -262,7 +262,7 @@ func (s *invocation) withAccount(account string, unlisted bool, do func(*Parts, 
 		return badInput(fmt.Errorf("Constant Contact knows no client account %s of this partner", id), "ssobridge accounts list --refresh shows them")
 	}
 	if kindOf(err) != "" {
-		return failed(err, partnerMend(err))
+		return failed(err, partnerHint(err))
 	}
 	return err
 }

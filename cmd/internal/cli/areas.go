@@ -25,3 +25,11 @@ func (p *Parts) Providers() admin.Providers {
 		AllowLoopbackHTTP: p.Config.Metadata.AllowLoopbackHTTP, Now: p.now,
 	}
 }
+
+// Lockouts is what can be done with people and addresses that are locked out.
+func (p *Parts) Lockouts() admin.Lockouts {
+	return admin.Lockouts{Store: p.Store, IdP: p.IdP, Directory: p.Directory}
+}
+
+// Audit is what can be done with the audit log.
+func (p *Parts) Audit() admin.Audit { return admin.Audit{Store: p.Store, Sealer: p.Sealer, Now: p.now} }

@@ -1,19 +1,11 @@
 package cli
 
 import (
-	"bufio"
-	"context"
-	"crypto/ed25519"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
-	"slices"
-	"strings"
 	"time"
 
-	"ssobridge/certs"
 	"ssobridge/store"
+	"ssobridge/web/admin"
 )
 
 type auditVerifyCmd struct {
@@ -31,8 +23,6 @@ Examples:
     ssobridge audit verify --seals /var/log/ssobridge/audit-seals.jsonl`
 }
 
-const maxSealLine = 64 << 10
-
 // Run verifies.
 func (c *auditVerifyCmd) Run(s *invocation) (err error) {
 	p, err := s.open()
@@ -46,22 +36,21 @@ func (c *auditVerifyCmd) Run(s *invocation) (err error) {
 		if err != nil {
 			return err
 		}
-		outside, err = readSeals(in)
+		outside, err = admin.ReadCheckpoints(in)
+		if e, ok := admin.AsError(err); ok {
+			e.Fault = c.Seals + ": " + e.Fault
+		}
 		if err := errors.Join(err, closeFile()); err != nil {
-			return badInput(fmt.Errorf("read the seals in %s: %w", c.Seals, err), "give the file of audit.sink, or the log of the bridge")
-		}
-		if len(outside) == 0 {
-			return badInput(fmt.Errorf("%s has no seal", c.Seals), "give the file of audit.sink, or the log of the bridge")
+			return err
 		}
 	}
-	v, err := p.verifyAudit(s.ctx, outside)
-	var broken *store.ChainError
-	if errors.As(err, &broken) {
-		s.printf("NOT AS IT WAS: %s\n", broken)
-		return &commandError{err: errors.New("the audit is not as it was"), hint: "keep a copy of the database and of the seals before anything else is done", code: exitDiffers}
-	}
+	v, err := p.Audit().Verify(s.ctx, s.scope(), outside)
 	if err != nil {
 		return err
+	}
+	if v.Tampered != "" {
+		s.printf("NOT AS IT WAS: %s\n", v.Tampered)
+		return &commandError{err: errors.New("the audit is not as it was"), hint: "keep a copy of the database and of the seals before anything else is done", code: exitDiffers}
 	}
 	s.printf("%d events are as they were; %d seals in the database hold, %d from outside\n", v.Chained, v.Seals, v.Outside)
 	if v.Cut != nil {
@@ -91,108 +80,4 @@ func (c *auditVerifyCmd) Run(s *invocation) (err error) {
 		return &commandError{err: errors.New("the audit log holds events that ssobridge did not write"), hint: "ssobridge audit export --format jsonl shows them with \"foreign\": true; find out who writes the database", code: exitDiffers}
 	}
 	return nil
-}
-
-// auditKey is the public key of what a known secret key has signed of the audit log.
-func (p *Parts) auditKey(id certs.KeyID) (ed25519.PublicKey, error) {
-	seed, known := p.Sealer.DeriveBy(id, sealName)
-	if !known {
-		return nil, fmt.Errorf("secret key %s is not known", id)
-	}
-	public, ok := ed25519.NewKeyFromSeed(seed).Public().(ed25519.PublicKey)
-	if !ok {
-		return nil, errors.New("the key of the seals is none of Ed25519")
-	}
-	return public, nil
-}
-
-// auditKeys are those of all known secret keys, the one in use first.
-func (p *Parts) auditKeys() (all []ed25519.PublicKey, err error) {
-	for _, id := range p.Sealer.KeyIDs() {
-		public, err := p.auditKey(id)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, public)
-	}
-	return all, nil
-}
-
-// signedBy checks that one of these keys has signed.
-func signedBy(keys []ed25519.PublicKey) func(message, signature []byte) bool {
-	return func(message, signature []byte) bool {
-		return slices.ContainsFunc(keys, func(public ed25519.PublicKey) bool { return ed25519.Verify(public, message, signature) })
-	}
-}
-
-// sealsHold checks signatures of the audit by the keys that are known, and seals by those of secret keys that were removed. One may have
-// been removed since it leaked: what it says was purged or cut counts only as far as it was signed anew at its removal.
-func (p *Parts) sealsHold(ctx context.Context) (func(message, signature []byte) bool, error) {
-	// A checkpoint that was signed before the secret key was replaced is as good as a later one.
-	known, err := p.auditKeys()
-	if err != nil {
-		return nil, err
-	}
-	removed, err := p.Store.SecretKeys().List(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var former []ed25519.PublicKey
-	for _, k := range removed { // the store gives it for a removed one alone, whose row is vouched for
-		if len(k.AuditKey) == ed25519.PublicKeySize {
-			former = append(former, ed25519.PublicKey(k.AuditKey))
-		}
-	}
-	byKnown, byFormer := signedBy(known), signedBy(former)
-	return func(message, signature []byte) bool {
-		return byKnown(message, signature) || store.OfSeal(message) && byFormer(message, signature)
-	}, nil
-}
-
-// resignAudit signs anew, with the secret key in use, what an older one has signed of purges and cuts.
-func (p *Parts) resignAudit(ctx context.Context) (int, error) {
-	known, err := p.auditKeys()
-	if err != nil {
-		return 0, err
-	}
-	sign := func(message []byte) []byte { return ed25519.Sign(p.sealKey(), message) }
-	changed, err := p.Store.Audit().Resign(ctx, store.Signing{Sign: sign, Holds: signedBy(known)}, signedBy(known[:1]))
-	if err != nil {
-		return 0, fmt.Errorf("sign the audit's purges and cuts anew: %w", err)
-	}
-	return changed, nil
-}
-
-// verifyAudit holds the audit against its seals.
-func (p *Parts) verifyAudit(ctx context.Context, outside []store.Seal) (store.Verified, error) {
-	holds, err := p.sealsHold(ctx)
-	if err != nil {
-		return store.Verified{}, err
-	}
-	v, err := p.Store.Audit().Verify(ctx, outside, holds)
-	if err != nil {
-		return v, fmt.Errorf("verify the audit: %w", err)
-	}
-	return v, nil
-}
-
-// readSeals reads lines of audit.sink or of the log; other lines of the log are passed over.
-func readSeals(r io.Reader) ([]store.Seal, error) {
-	var all []store.Seal
-	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, maxSealLine)
-	for lines.Scan() {
-		text := strings.TrimSpace(lines.Text())
-		var line struct {
-			store.Seal
-			Message string `json:"msg"`
-		}
-		if !strings.Contains(text, `"signature"`) || json.Unmarshal([]byte(text), &line) != nil {
-			continue
-		}
-		if line.Message == "" || line.Message == sealLogged {
-			all = append(all, line.Seal)
-		}
-	}
-	return all, lines.Err()
 }

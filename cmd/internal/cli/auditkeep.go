@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"crypto/ed25519"
 	"fmt"
 	"time"
 
@@ -32,9 +31,9 @@ func (p *Parts) purgeAudit(ctx context.Context) (int, error) {
 	if p.Store.OlderReplicas(ctx) {
 		return 0, nil
 	}
-	sign := func(message []byte) []byte { return ed25519.Sign(p.sealKey(), message) }
+	audit := p.Audit()
 	r := store.Retention{Keep: p.Config.Audit.Kept(), At: p.now().UTC().Truncate(time.Microsecond)}
-	r.Signature = sign(r.Message())
+	r.Signature = audit.Sign(r.Message())
 	done, err := p.Store.Audit().Purge(ctx, r)
 	p.reportUnpurged(done.Changed)
 	if err != nil {
@@ -43,11 +42,11 @@ func (p *Parts) purgeAudit(ctx context.Context) (int, error) {
 	if now := p.now(); now.Sub(p.auditCut) < cutEvery && !p.auditCut.IsZero() {
 		return done.Count, nil
 	}
-	holds, err := p.sealsHold(ctx)
+	signing, err := audit.Signing(ctx)
 	if err != nil {
 		return done.Count, err
 	}
-	cut, ok, err := p.Store.Audit().Cut(ctx, store.Signing{Sign: sign, Holds: holds}, store.Event{Actor: "worker", Action: "audit-cut", Outcome: "ok"})
+	cut, ok, err := p.Store.Audit().Cut(ctx, signing, store.Event{Actor: "worker", Action: "audit-cut", Outcome: "ok"})
 	if err != nil {
 		return done.Count, fmt.Errorf("the audit's chain was not cut: %w", err)
 	}

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,20 +9,13 @@ import (
 	"time"
 
 	"ssobridge/store"
+	"ssobridge/web/admin"
 )
 
 const (
-	sealEvery  = 10 * time.Second
-	sealLease  = 15 * time.Second // a replica that died is followed by another then
-	sealName   = "audit-seal"     // of the lease and of the key
-	sealLogged = "audit seal"     // the line in the log
+	sealEvery = 10 * time.Second
+	sealLease = 15 * time.Second // a replica that died is followed by another then
 )
-
-// sealKey signs the seals of the audit and its purges. It is derived from secret_key, which never
-// stands in the database: who can write that can make no seal.
-func (p *Parts) sealKey() ed25519.PrivateKey {
-	return ed25519.NewKeyFromSeed(p.Sealer.Derive(sealName))
-}
 
 // sealAudit chains the audit's events and seals the chain every ten seconds, on one
 // replica at a time, and a last time when ctx ends.
@@ -37,7 +29,7 @@ func (p *Parts) sealAudit(ctx context.Context) error {
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 			defer cancel()
 			defer p.compareAudit(last)
-			if err := errors.Join(p.sealOnce(last, holder), p.Store.Leases().Release(last, sealName, holder)); err != nil {
+			if err := errors.Join(p.sealOnce(last, holder), p.Store.Leases().Release(last, admin.CheckpointKey, holder)); err != nil {
 				p.log.Warn("the audit was not sealed at the end; the next start does it", "error", err)
 			}
 			return nil
@@ -52,7 +44,7 @@ func (p *Parts) sealAudit(ctx context.Context) error {
 
 // sealOnce chains what waits and seals it, if this replica has the lease.
 func (p *Parts) sealOnce(ctx context.Context, holder string) error {
-	ours, err := p.Store.Leases().Take(ctx, sealName, holder, sealLease)
+	ours, err := p.Store.Leases().Take(ctx, admin.CheckpointKey, holder, sealLease)
 	if err != nil || !ours {
 		return err
 	}
@@ -72,10 +64,9 @@ func (p *Parts) sealOnce(ctx context.Context, holder string) error {
 	case head.Seq == 0 || err == nil && sealed.Seq >= head.Seq:
 		return nil // nothing new
 	}
-	s := store.Seal{Seq: head.Seq, Hash: head.Hash, At: p.now().UTC().Truncate(time.Microsecond)}
-	s.Signature = ed25519.Sign(p.sealKey(), s.Message())
+	s := p.Audit().Checkpoint(head)
 	// Outside first: a seal that only the database has protects from nobody who writes it.
-	p.log.Info(sealLogged, "seq", s.Seq, "hash", s.Hash, "at", s.At, "signature", s.Signature)
+	p.log.Info(admin.CheckpointLogged, "seq", s.Seq, "hash", s.Hash, "at", s.At, "signature", s.Signature)
 	if err := appendSeal(p.Config.Audit.Sink, s); err != nil {
 		p.log.Warn("a seal of the audit was not written to audit.sink", "error", err)
 	}

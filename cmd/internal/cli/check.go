@@ -13,7 +13,6 @@ import (
 
 	"ssobridge/cmd/internal/config"
 	"ssobridge/idp"
-	"ssobridge/partnerapi"
 	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 	"ssobridge/web/admin"
@@ -227,7 +226,7 @@ func checkPartner(ctx context.Context, r *report, p *Parts, accounts bool) {
 		return
 	}
 	if err := p.Provisioning.RefreshAccounts(ctx); err != nil {
-		r.fail("client accounts", err, partnerMend(err))
+		r.fail("client accounts", err, partnerHint(err))
 		return
 	}
 	list, err := p.Store.Accounts().List(ctx)
@@ -238,14 +237,12 @@ func checkPartner(ctx context.Context, r *report, p *Parts, accounts bool) {
 	r.ok("client accounts", fmt.Sprintf("%d listed", len(list)))
 }
 
-func partnerMend(err error) string {
-	switch kindOf(err) {
-	case partnerapi.Unauthorized, partnerapi.Forbidden:
-		return "compare the API key with the one of the registered application"
-	case partnerapi.QuotaExceeded:
-		return "the day's calls are used up; try again after 00:00 UTC"
+// partnerHint says what to do about an error of Constant Contact's API.
+func partnerHint(err error) string {
+	if e, ok := admin.AsError(err); ok {
+		return refusalHints(e)
 	}
-	return "compare constant_contact.base_url, and try again later"
+	return ""
 }
 
 func checkProviders(ctx context.Context, r *report, p *Parts) {

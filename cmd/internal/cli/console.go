@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
-	"strings"
 
 	"ssobridge/idp"
 	"ssobridge/idp/directory"
-	"ssobridge/partnerapi"
 	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 	"ssobridge/web"
@@ -23,38 +21,17 @@ func (p *Parts) console() *web.Console {
 	return &web.Console{
 		Store: p.Store, Budget: p.Budget, Provisioning: p.Provisioning, Provider: p.IdP, Directory: p.Directory,
 		PublicURL: p.Config.Console.PublicURL, AllowFrom: p.Config.ConsoleNetworks(),
-		EntityID: p.Config.EntityID, Contacts: p.Config.Contacts(), Preview: p.consolePreview, LiftLockout: p.LiftLockout, SessionIdle: p.Config.Sessions.Idle, Watch: consoleWatch{p}, Keys: p.Keys(), Expiries: p.Expiries(), Providers: p.Providers(), MappingFiles: consoleMappings{p}, Settings: p.settings, WebhookURL: p.webhookURL(), VerifyAudit: func(ctx context.Context) (store.Verified, error) { return p.verifyAudit(ctx, nil) }, PartnerFault: partnerFault, DirectoryFault: directoryFault,
+		EntityID: p.Config.EntityID, Contacts: p.Config.Contacts(), Preview: p.consolePreview, Lockouts: p.Lockouts(), SessionIdle: p.Config.Sessions.Idle, Watch: consoleWatch{p}, Keys: p.Keys(), Expiries: p.Expiries(), Providers: p.Providers(), MappingFiles: consoleMappings{p}, Settings: p.settings, WebhookURL: p.webhookURL(), Audit: p.Audit(),
 	}
 }
 
 // settings is the effective configuration, key by key, with secrets masked.
-func (p *Parts) settings() []web.Setting {
-	var all []web.Setting
+func (p *Parts) settings() []admin.Setting {
+	var all []admin.Setting
 	for _, s := range p.Config.Settings() {
-		all = append(all, web.Setting{Key: s.Key, Value: s.Value, Source: s.Source})
+		all = append(all, admin.Setting(s))
 	}
 	return all
-}
-
-// partnerFault says what Constant Contact answered and what to do; "" for another error.
-func partnerFault(err error) string {
-	var p *partnerapi.Error
-	if !errors.As(err, &p) {
-		return ""
-	}
-	return p.Error() + "; " + partnerMend(err)
-}
-
-// directoryFault says what the directory has against something; "" for another error.
-func directoryFault(err error) string {
-	var d *directory.Error
-	switch {
-	case !errors.As(err, &d):
-		return ""
-	case d.Problem == directory.Unavailable:
-		return "the directory does not answer; try again later"
-	}
-	return "the directory says " + strings.ReplaceAll(string(d.Problem), "_", " ")
 }
 
 // consoleWatch is the console's way to the functions of check.

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/netip"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"ssobridge/idp"
 	"ssobridge/idp/directory"
 	"ssobridge/store"
+	"ssobridge/web/admin"
 )
 
 type lockoutsCmd struct {
@@ -42,7 +42,7 @@ func (c *lockoutsListCmd) Run(s *invocation) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	all, err := p.IdP.Lockouts(s.ctx)
+	all, err := p.Lockouts().List(s.ctx, s.scope())
 	if err != nil {
 		return err
 	}
@@ -119,42 +119,20 @@ func (c *lockoutsLiftCmd) Run(s *invocation) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	l, err := p.LiftLockout(s.ctx, c.Who, s.event("", ""))
-	if err != nil && !errors.Is(err, idp.ErrNotLocked) {
-		return err
-	}
-	if c.JSON {
+	l, err := p.Lockouts().Lift(s.ctx, s.scope(), c.Who, s.event("", ""))
+	if c.JSON && (err == nil || l.Directory != nil || errors.Is(err, idp.ErrNotLocked)) {
 		if err := json.NewEncoder(s.stdout).Encode(l); err != nil {
 			return err
 		}
 	}
-	there := l.Directory
-	switch {
-	case there != nil && there.Locked:
-		return failed(fmt.Errorf("the directory itself has locked the account of %s%s", quote(c.Who), lockedUntil(*there)), "unlock it with the directory's tools; until then no password is taken")
-	case err != nil:
-		return badInput(fmt.Errorf("no tries of %s are counted that can be given back%s", quote(c.Who), leaves(l)), "ssobridge lockouts list shows who is locked out")
-	case c.JSON:
-		return nil
+	if err != nil || c.JSON {
+		return err
 	}
-	s.printf("gave back %d tries of %s\n", l.Given, c.Who)
-	if text := leaves(l); text != "" {
+	s.printf("gave back %s of %s\n", plural(l.Given, "try", "tries"), c.Who)
+	if text := admin.LeftByDirectory(l); text != "" {
 		s.printf("%s\n", strings.TrimPrefix(text, ": "))
 	}
 	return nil
-}
-
-// leaves says what the directory leaves, where that is less than our own limit or can't be told.
-func leaves(l idp.Lifted) string {
-	switch there := l.Directory; {
-	case l.Limit == 0 || there == nil:
-		return ""
-	case l.Left < l.Limit && there.Policy != nil:
-		return fmt.Sprintf(": the directory counts %d wrong passwords and locks the account at %d, so %d tries are left", there.Failures, there.Policy.Threshold, l.Left)
-	case !there.Counted:
-		return ": the directory does not show its own count of wrong passwords"
-	}
-	return ""
 }
 
 func lockedUntil(l directory.Lockout) string {
@@ -162,33 +140,6 @@ func lockedUntil(l directory.Lockout) string {
 		return ""
 	}
 	return " until " + l.Until.UTC().Format(time.DateTime) + " UTC"
-}
-
-// LiftLockout lifts what is counted of a person, a login name or a client address. Console and command come here.
-func (p *Parts) LiftLockout(ctx context.Context, who string, event store.Event) (idp.Lifted, error) {
-	who = strings.TrimSpace(who)
-	if _, err := netip.ParseAddr(who); err == nil {
-		return p.IdP.LiftAddress(ctx, who, event)
-	}
-	if _, err := netip.ParsePrefix(who); err == nil {
-		return p.IdP.LiftAddress(ctx, who, event)
-	}
-	person := store.PersonID(who)
-	locked, err := p.IdP.LockoutsOf(ctx, person)
-	if err != nil {
-		return idp.Lifted{}, err
-	}
-	if len(locked) == 0 {
-		if person, err = p.personID(ctx, who); err != nil {
-			return idp.Lifted{}, err
-		}
-	}
-	l, err := p.IdP.LiftPerson(ctx, person, event)
-	var failed *directory.Error
-	if errors.As(err, &failed) {
-		return l, directoryError(err, "lift the lockout of "+quote(who), "try again when the directory answers")
-	}
-	return l, err
 }
 
 // checkLockout compares our limit of wrong passwords with the directory's: it must stay below.

@@ -148,7 +148,7 @@ func (p *Parts) rotate(ctx context.Context, e store.Event) (int, error) {
 		changed++
 	}
 	changed += factors
-	signed, err := p.resignAudit(ctx)
+	signed, err := p.Audit().SignAnew(ctx)
 	if err != nil {
 		return changed, err
 	}

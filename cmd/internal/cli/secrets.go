@@ -301,7 +301,7 @@ func (p *Parts) removableSecret(ctx context.Context, text string) (id certs.KeyI
 			return id, nil, badInput(fmt.Errorf("replica %s does not know the secret key in use here, %s", r.ID, known[0]), "add it to its secret_keys, and restart it")
 		}
 	}
-	key, err := p.auditKey(id)
+	key, err := p.Audit().Key(id)
 	return id, key, err
 }
 

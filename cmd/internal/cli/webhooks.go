@@ -48,7 +48,7 @@ func (s *invocation) withPartner(do func(*Parts) error) (err error) {
 	defer func() { err = errors.Join(err, p.Close()) }()
 	err = do(p)
 	if kindOf(err) != "" {
-		return failed(err, partnerMend(err))
+		return failed(err, partnerHint(err))
 	}
 	return err
 }

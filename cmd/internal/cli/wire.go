@@ -21,6 +21,7 @@ import (
 	"ssobridge/partnerapi"
 	"ssobridge/provisioning"
 	"ssobridge/store"
+	"ssobridge/web/admin"
 )
 
 // Parts are the rooms of the bridge, made from one configuration. The commands use
@@ -105,7 +106,7 @@ func openParts(ctx context.Context, cfg config.Config, log *slog.Logger, journal
 	p.Provisioning, err = provisioning.New(provisioning.Options{
 		Mappings: p.Store.Mappings(), Ledger: p.Store.Ledger(), Accounts: p.Store.Accounts(), Plans: p.Store.Plans(),
 		Budget: p.Budget, Breaker: p.Store.Breaker(), Leases: p.Store.Leases(), Audit: p.Store.Audit(), Changes: p.Store.Changes,
-		Client: p.Client, Directory: p.Directory, DirectoryFault: directoryFault, ExternalProvider: cc.ExternalProvider, PerSecond: cc.Limits.PerSecond * cc.Limits.Share,
+		Client: p.Client, Directory: p.Directory, DirectoryFault: admin.DirectoryFault, ExternalProvider: cc.ExternalProvider, PerSecond: cc.Limits.PerSecond * cc.Limits.Share,
 		Lease: cfg.Provisioning.Lease, MaxCreate: cfg.Provisioning.MaxCreate,
 		WatchEvery: cfg.Provisioning.WatchEvery, WatchApply: cfg.Provisioning.WatchApply,
 		ClosedStatuses: cc.ClosedStatuses, Operations: cfg.Operations(), HintsPerDay: int(hintShare * float64(cc.Limits.PerDay) * cc.Limits.Share),
