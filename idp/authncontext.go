@@ -3,6 +3,7 @@ package idp
 import (
 	"slices"
 
+	"ssobridge/idp/mfa"
 	"ssobridge/idp/saml"
 )
 
@@ -11,20 +12,11 @@ import (
 // know (https://refeds.org/profile/mfa).
 const DefaultSecondFactorClass = "https://refeds.org/profile/mfa"
 
-// Methods of a session: what was really done.
-const (
-	methodPassword = "password"
-	methodCode     = FactorCode
-	methodPasskey  = FactorPasskey
-	methodRecovery = FactorRecovery
-)
+// methodPassword is a method of a session beside the kinds of second factor: what was really done.
+const methodPassword = "password"
 
 // secondFactor tells whether the methods hold one beside the password.
-func secondFactor(methods []string) bool { return slices.ContainsFunc(methods, isFactor) }
-
-func isFactor(method string) bool {
-	return method == methodCode || method == methodPasskey || method == methodRecovery
-}
+func secondFactor(methods []string) bool { return slices.ContainsFunc(methods, mfa.IsKind) }
 
 // classes says which classes a session's methods amount to (row RSP-08).
 type classes struct {
@@ -76,7 +68,7 @@ func (c classes) meeting(want *saml.RequestedContext, withSecond bool) (asked []
 	}
 	ours := []string{c.byPassword()}
 	if withSecond {
-		ours = c.reached([]string{methodPassword, methodCode})
+		ours = c.reached([]string{methodPassword, mfa.TOTP})
 	}
 	for _, class := range ours {
 		if want.Meets(class, c.order()) {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"ssobridge/certs"
+	"ssobridge/idp/mfa"
 	"ssobridge/idp/saml"
 	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
@@ -32,9 +33,9 @@ type config struct {
 	names     *nameHashes                  // of the NameIDs that were issued; nil with namesFault
 	// namesFault is why it can't be told whose a NameID is. No assertion leaves then; all else goes on.
 	namesFault error
-	forms      *store.AccountForms              // how client accounts are on record
-	factors    map[store.AccountID]FactorPolicy // of client accounts that have one of their own, by their recorded form
-	groups     map[string]store.NamedGroup      // by the DN as it was written
+	forms      *store.AccountForms            // how client accounts are on record
+	factors    map[store.AccountID]mfa.Policy // of client accounts that have one of their own, by their recorded form
+	groups     map[string]store.NamedGroup    // by the DN as it was written
 	*keyring
 }
 
@@ -127,8 +128,8 @@ func (c *config) account(text string) (store.AccountID, error) {
 // recordedPolicies brings policies to the recorded form of their accounts. A version before this one stored an account as
 // it was typed, and then looked for the policy under another spelling. Of several for one account the strictest holds,
 // and one that stands under another spelling alone never asks for less than the common one.
-func recordedPolicies(stored map[store.AccountID]FactorPolicy, forms *store.AccountForms, common FactorPolicy) map[store.AccountID]FactorPolicy {
-	policies := make(map[store.AccountID]FactorPolicy, len(stored))
+func recordedPolicies(stored map[store.AccountID]mfa.Policy, forms *store.AccountForms, common mfa.Policy) map[store.AccountID]mfa.Policy {
+	policies := make(map[store.AccountID]mfa.Policy, len(stored))
 	for account, policy := range stored {
 		targets := []store.AccountID{forms.Stored(account)}
 		if _, err := forms.Resolve(string(account)); errors.Is(err, store.ErrAmbiguousAccount) {
@@ -136,9 +137,9 @@ func recordedPolicies(stored map[store.AccountID]FactorPolicy, forms *store.Acco
 		}
 		for _, target := range targets {
 			if _, own := stored[target]; !own {
-				policy = stricter(policy, common)
+				policy = mfa.Stricter(policy, common)
 			}
-			policies[target] = stricter(policies[target], policy)
+			policies[target] = mfa.Stricter(policies[target], policy)
 		}
 	}
 	return policies
@@ -149,15 +150,15 @@ func recordedPolicies(stored map[store.AccountID]FactorPolicy, forms *store.Acco
 func (p *Provider) AlignAccounts(ctx context.Context, e store.Event) ([]store.Misspelled, error) {
 	e.Action, e.Subject, e.Outcome = "account-form", "account", "ok"
 	done, err := p.o.Accounts.Align(ctx, func(words []string, own bool) string {
-		var all FactorPolicy
+		var all mfa.Policy
 		for _, word := range words {
-			policy, err := ParseFactorPolicy(word)
+			policy, err := mfa.ParsePolicy(word)
 			if err != nil {
 				return word // a later version's, which is read as the strictest
 			}
-			all = stricter(all, policy)
+			all = mfa.Stricter(all, policy)
 		}
-		if !own && stricter(all, p.o.SecondFactor.People) != all {
+		if !own && mfa.Stricter(all, p.o.SecondFactor.People) != all {
 			return "" // the common one is stricter
 		}
 		return string(all)
@@ -166,15 +167,6 @@ func (p *Provider) AlignAccounts(ctx context.Context, e store.Event) ([]store.Mi
 		return done, fmt.Errorf("align client accounts: %w", err)
 	}
 	return done, nil
-}
-
-// stricter is the policy that asks for more; "" asks for nothing, and is none.
-func stricter(a, b FactorPolicy) FactorPolicy {
-	order := []FactorPolicy{"", FactorOff, FactorOffered, FactorRequired}
-	if slices.Index(order, b) > slices.Index(order, a) {
-		return b
-	}
-	return a
 }
 
 // provider is a service provider's record with what is worked out of it once.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"ssobridge/idp/directory"
+	"ssobridge/idp/mfa"
 	"ssobridge/store"
 )
 
@@ -241,10 +242,10 @@ func (p *Provider) Administrator(ctx context.Context, v Visitor) (a Administrato
 // have.
 func (p *Provider) lacksFactor(ctx context.Context, s store.Session) (bool, error) {
 	switch policy := p.o.SecondFactor.Console; {
-	case policy == FactorRequired:
+	case policy == mfa.Required:
 		return !secondFactor(s.Methods) || !s.Proved.OpensConsole(), nil
-	case policy == FactorOffered && !secondFactor(s.Methods):
-		records, err := p.factors.records.OfPerson(ctx, s.Person)
+	case policy == mfa.Offered && !secondFactor(s.Methods):
+		records, err := p.o.SecondFactors.OfPerson(ctx, s.Person)
 		if err != nil {
 			return false, fmt.Errorf("second factors: %w", err)
 		}

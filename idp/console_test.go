@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"ssobridge/idp"
+	"ssobridge/idp/mfa"
 	"ssobridge/store"
 )
 
@@ -283,7 +284,7 @@ func TestConsoleSite(t *testing.T) {
 	} {
 		f := newFixture(t, "rsa-2048", func(o *idp.Options) {
 			o.Console, o.ConsoleURL = idp.ConsoleGroups{Admin: staffGroup}, address
-			o.SecondFactor = idp.FactorOptions{Console: idp.FactorOffered, People: idp.FactorRequired}
+			o.SecondFactor = idp.FactorOptions{Console: mfa.Offered, People: mfa.Required}
 		})
 		v := visitor("console")
 		v.ConsoleSite = true

@@ -13,9 +13,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/go-webauthn/webauthn/webauthn"
-
 	"ssobridge/idp/directory"
+	"ssobridge/idp/mfa"
 	"ssobridge/store"
 )
 
@@ -30,18 +29,31 @@ const (
 	FactorUnconfirmed = "second_factor_unconfirmed"
 )
 
+// FactorOptions are the second factors' part of Options.
+type FactorOptions struct {
+	Console mfa.Policy // of the admin console
+	People  mfa.Policy // of client accounts without a policy of their own, and of other service providers
+	Class   string     // authentication context class of a sign-in with a second factor; "" is DefaultSecondFactorClass
+	Issuer  string     // name of this sign-in in authenticator apps and passkeys, "ssobridge"
+	// ConfirmAfter is the age from which a factor counts for service providers that demand one, if nobody else has confirmed it: at a
+	// login after that, where the person was shown before that it was added. 24 h; it never counts for the console.
+	ConfirmAfter time.Duration
+	// KeepOthers lets a person's other sessions go on when they add or remove a factor.
+	KeepOthers bool
+}
+
 // AskFactor asks for a second factor.
 type AskFactor struct {
 	SignIn, Provider, Login string
 
-	Code      bool     // the person has an authenticator app
-	Passkey   string   // options for navigator.credentials.get, JSON; "": the person has no passkey
-	Elsewhere bool     // the person has passkeys that belong to another host
-	State     string   // to come back with the proof
-	Added     []Factor // that were added before this login, and that nobody has confirmed
-	Invited   bool     // takes an invitation's code as well, which confirms the factor
-	Invite    string   // as typed
-	Problem   string   // "" the first time
+	Code      bool         // the person has an authenticator app
+	Passkey   string       // options for navigator.credentials.get, JSON; "": the person has no passkey
+	Elsewhere bool         // the person has passkeys that belong to another host
+	State     string       // to come back with the proof
+	Added     []mfa.Factor // that were added before this login, and that nobody has confirmed
+	Invited   bool         // takes an invitation's code as well, which confirms the factor
+	Invite    string       // as typed
+	Problem   string       // "" the first time
 	CanCancel bool
 }
 
@@ -66,18 +78,18 @@ type FactorProof struct {
 }
 
 // needFactor is what a sign-in asks for beside the password.
-func (p *Provider) needFactor(f *flow, account store.AccountID) FactorPolicy {
+func (p *Provider) needFactor(f *flow, account store.AccountID) mfa.Policy {
 	switch {
 	case f.data.Console != nil:
 		return p.o.SecondFactor.Console
 	case p.demanded(f):
-		return FactorRequired // row REQ-18
+		return mfa.Required // row REQ-18
 	}
 	return p.policy(f.config, account)
 }
 
 // policy is what a client account asks for; "" is another service provider.
-func (p *Provider) policy(c *config, account store.AccountID) FactorPolicy {
+func (p *Provider) policy(c *config, account store.AccountID) mfa.Policy {
 	if own, ok := c.factors[account]; ok {
 		return own
 	}
@@ -86,33 +98,30 @@ func (p *Provider) policy(c *config, account store.AccountID) FactorPolicy {
 
 // FactorPolicy tells what a client account asks for beside the password, and whether it
 // has a policy of its own.
-func (p *Provider) FactorPolicy(ctx context.Context, account store.AccountID) (policy FactorPolicy, own bool, err error) {
+func (p *Provider) FactorPolicy(ctx context.Context, account store.AccountID) (policy mfa.Policy, own bool, err error) {
 	c, err := p.loadConfig(ctx)
 	if err != nil {
 		return "", false, err
 	}
 	_, own = c.factors[account]
-	return cmp.Or(p.policy(c, account), FactorOff), own, nil
+	return cmp.Or(p.policy(c, account), mfa.Off), own, nil
 }
 
 // Factors are the second factors of people.
-func (p *Provider) Factors() *Factors { return p.factors }
-
-// asks tells whether a policy asks anybody for a second factor.
-func (policy FactorPolicy) asks() bool { return policy == FactorOffered || policy == FactorRequired }
+func (p *Provider) Factors() *mfa.Factors { return p.factors }
 
 // factorsOn tells whether second factors are asked for anywhere.
 func (p *Provider) factorsOn(c *config) bool {
-	return p.peopleAsked(c) || p.o.SecondFactor.Console.asks() && len(p.roles) > 0
+	return p.peopleAsked(c) || p.o.SecondFactor.Console.Asks() && len(p.roles) > 0
 }
 
 // peopleAsked tells whether they are asked for at a client account or service provider.
 func (p *Provider) peopleAsked(c *config) bool {
-	if p.o.SecondFactor.People.asks() {
+	if p.o.SecondFactor.People.Asks() {
 		return true
 	}
 	for _, policy := range c.factors {
-		if policy.asks() {
+		if policy.Asks() {
 			return true
 		}
 	}
@@ -126,14 +135,14 @@ func (p *Provider) asked(c *config, s store.Session) bool {
 		return true
 	}
 	e, ok := stored(s)
-	return ok && p.o.SecondFactor.Console.asks() && p.roles.of(c, e) != NoConsole
+	return ok && p.o.SecondFactor.Console.Asks() && p.roles.of(c, e) != NoConsole
 }
 
 // stepUp asks for a second factor where the sign-in needs one that the session does not
 // have. It returns no page where nothing stands in the way.
 func (p *Provider) stepUp(ctx context.Context, f *flow, s store.Session, account store.AccountID) (Page, error) {
 	policy := p.needFactor(f, account)
-	if !policy.asks() {
+	if !policy.Asks() {
 		return p.notice(ctx, f, s)
 	}
 	proved := secondFactor(s.Methods)
@@ -142,11 +151,11 @@ func (p *Provider) stepUp(ctx context.Context, f *flow, s store.Session, account
 		return p.notice(ctx, f, s)
 	}
 	began := traceOf(ctx).begin()
-	records, err := p.factors.records.OfPerson(ctx, s.Person)
+	records, err := p.o.SecondFactors.OfPerson(ctx, s.Person)
 	if err != nil {
 		return nil, fmt.Errorf("second factors: %w", err)
 	}
-	if len(records) == 0 && policy == FactorOffered {
+	if len(records) == 0 && policy == mfa.Offered {
 		due, err := p.offerDue(ctx, f, s)
 		if err != nil {
 			return nil, err
@@ -190,7 +199,7 @@ func (p *Provider) stepUp(ctx context.Context, f *flow, s store.Session, account
 		return AskPassword{SignIn: f.at(), Provider: f.sp.name(), Login: s.Login, CanCancel: f.fromSP()}, nil
 	}
 	traceOf(ctx).step(StepFactor, began, "", "%s, %s: the person has none and is shown how to enrol one", forWhat(f), policy)
-	return p.showEnrolment(f, s, records, policy == FactorOffered, "", "")
+	return p.showEnrolment(f, s, records, policy == mfa.Offered, "", "")
 }
 
 // forWhat names in a trace whose policy it is.
@@ -212,7 +221,7 @@ func (p *Provider) offerDue(ctx context.Context, f *flow, s store.Session) (bool
 	if f.passive() || f.in.ID == "" || s.AuthenticatedAt.Before(f.in.CreatedAt) {
 		return false, nil
 	}
-	at, err := p.factors.records.Delayed(ctx, s.Person)
+	at, err := p.o.SecondFactors.Delayed(ctx, s.Person)
 	if err != nil {
 		return false, fmt.Errorf("second factors: %w", err)
 	}
@@ -223,19 +232,19 @@ func (p *Provider) offerDue(ctx context.Context, f *flow, s store.Session) (bool
 func (p *Provider) showFactor(f *flow, s store.Session, records []store.SecondFactor, problem, invite string) (Page, error) {
 	page := AskFactor{
 		SignIn: f.in.ID, Provider: f.sp.name(), Login: s.Login, Problem: problem, CanCancel: f.fromSP(),
-		Invited: p.confirming(f, records), Invite: cutText(invite, maxCode), Added: p.unconfirmed(f, s, records),
+		Invited: p.confirming(f, records), Invite: cutText(invite, mfa.MaxCode), Added: p.unconfirmed(f, s, records),
 	}
 	if page.Invited && problem == FactorUnconfirmed {
 		page.Problem = "" // there is no confirmed one to take in its place: the page says what is missing
 	}
-	page.Code = slices.ContainsFunc(records, func(r store.SecondFactor) bool { return r.Kind == FactorCode })
+	page.Code = slices.ContainsFunc(records, func(r store.SecondFactor) bool { return r.Kind == mfa.TOTP })
 	state := factorState{Person: s.Person, Session: s.TokenHash}
 	keys := p.passkeysAt(f.v)
-	holder, others := p.holder(keys, s, records)
+	holder, others := p.factors.Holder(keys, s.Person, s.Login, records)
 	page.Elsewhere = others
-	if keys != nil && len(holder.credentials) > 0 {
+	if keys != nil && !holder.Empty() {
 		var err error
-		if page.Passkey, state.Ceremony, err = keys.ask(holder); err != nil {
+		if page.Passkey, state.Ceremony, err = keys.Ask(holder); err != nil {
 			return nil, err
 		}
 	}
@@ -261,7 +270,7 @@ func (p *Provider) ProveFactor(ctx context.Context, id string, proof FactorProof
 		return p.proceed(ctx, f)
 	}
 	traceOf(ctx).person(s.Person)
-	records, err := p.factors.records.OfPerson(ctx, s.Person)
+	records, err := p.o.SecondFactors.OfPerson(ctx, s.Person)
 	if err != nil {
 		return Answer{}, fmt.Errorf("second factors: %w", err)
 	}
@@ -353,72 +362,30 @@ func (p *Provider) failedFactor(ctx context.Context, f *flow, s store.Session, p
 
 // prove checks a proof against the person's factors. It returns the one that was proved, as it is to be kept, or a problem
 // with its cause for the log. Nothing is stored but that a passkey's page was used.
-func (p *Provider) prove(ctx context.Context, keys *passkeys, s store.Session, records []store.SecondFactor, proof FactorProof) (proved store.SecondFactor, problem string, cause, err error) {
+func (p *Provider) prove(ctx context.Context, keys *mfa.Passkeys, s store.Session, records []store.SecondFactor, proof FactorProof) (proved store.SecondFactor, problem string, cause, err error) {
 	if proof.Credential != "" {
 		return p.provePasskey(ctx, keys, s, records, proof)
 	}
-	code := bareCode(proof.Code)
-	if code == "" || len(code) > maxCode {
-		return proved, FactorWrong, errors.New("no code"), nil
+	proved, cause, err = p.factors.CheckCode(s.Person, records, proof.Code, p.o.Now())
+	if cause != nil {
+		problem = FactorWrong
 	}
-	cause = errors.New("no factor of the person takes this code")
-	for _, r := range records {
-		switch r.Kind {
-		case FactorCode:
-			var app codeProof
-			if err := p.factors.open(r, &app); err != nil {
-				cause = err
-				continue
-			}
-			step, right, err := checkCode(app.Secret, code, app.Last, p.o.Now())
-			if err != nil {
-				return proved, "", nil, err
-			}
-			if right {
-				app.Last = step
-				err := p.factors.seal(&r, app)
-				return r, "", nil, err
-			}
-		case FactorRecovery:
-			var spare recoveryProof
-			if err := p.factors.open(r, &spare); err != nil {
-				cause = err
-				continue
-			}
-			for _, hash := range p.factors.recoveryHashes(s.Person, code) {
-				left := slices.DeleteFunc(slices.Clone(spare.Codes), func(c []byte) bool { return subtle.ConstantTimeCompare(c, hash) == 1 })
-				if len(left) < len(spare.Codes) {
-					r.Spent = store.CodeObject(r.ID, hash)
-					err := p.factors.seal(&r, recoveryProof{left, spare.Key})
-					return r, "", nil, err
-				}
-			}
-		}
-	}
-	return proved, FactorWrong, cause, nil
+	return proved, problem, cause, err
 }
 
-func (p *Provider) provePasskey(ctx context.Context, keys *passkeys, s store.Session, records []store.SecondFactor, proof FactorProof) (proved store.SecondFactor, problem string, cause, err error) {
+func (p *Provider) provePasskey(ctx context.Context, keys *mfa.Passkeys, s store.Session, records []store.SecondFactor, proof FactorProof) (proved store.SecondFactor, problem string, cause, err error) {
 	state, problem, cause, err := p.openState(ctx, s, proof.State)
 	if problem != "" || err != nil {
 		return proved, problem, cause, err
 	}
-	if keys == nil || state.Ceremony == nil || len(proof.Credential) > maxCredential {
+	if keys == nil || state.Ceremony == nil || len(proof.Credential) > mfa.MaxCredential {
 		return proved, FactorWrong, errors.New("no passkey was asked for"), nil
 	}
-	holder, _ := p.holder(keys, s, records)
-	credential, refused := keys.proved(holder, *state.Ceremony, proof.Credential)
-	if refused != nil {
-		return proved, FactorWrong, refused, nil
+	holder, _ := p.factors.Holder(keys, s.Person, s.Login, records)
+	if proved, cause, err = p.factors.CheckPasskey(keys, holder, *state.Ceremony, proof.Credential, records); cause != nil {
+		problem = FactorWrong
 	}
-	for _, r := range records {
-		var c passkeyProof
-		if r.Kind == FactorPasskey && p.factors.open(r, &c) == nil && keys.of(c) && slices.Equal(c.ID, credential.ID) {
-			err := p.factors.seal(&r, passkeyProof{*credential, c.Host})
-			return r, "", nil, err
-		}
-	}
-	return proved, FactorWrong, errors.New("the passkey is gone"), nil
+	return proved, problem, cause, err
 }
 
 // strengthen stores that a factor was proved, and gives the session's place to one with a new token in which it was. With
@@ -433,12 +400,12 @@ func (p *Provider) strengthen(ctx context.Context, f *flow, s store.Session, pro
 	event.Outcome, event.Reason = "ok", proved.Kind
 	events := []store.Event{event}
 	if confirm {
-		hashes := p.factors.inviteHashes(s.Person, bareCode(cutText(invite, maxCode)))
+		hashes := p.factors.InviteHashes(s.Person, invite)
 		proof.Invite, proof.Former = hashes[0], hashes[1:]
 		event.Action = "second-factor-confirm"
 		events = append(events, event)
 	}
-	err = p.factors.records.Prove(ctx, proof, events...)
+	err = p.o.SecondFactors.Prove(ctx, proof, events...)
 	switch {
 	case errors.Is(err, store.ErrConflict):
 		return "", FactorWrong, errors.New("it was used by another request at the same time, or is gone"), nil
@@ -457,42 +424,38 @@ func (p *Provider) nextSession(s store.Session, method string) (next store.Sessi
 	if token, err = p.token(); err != nil {
 		return s, "", err
 	}
-	base := slices.DeleteFunc(slices.Clone(s.Methods), isFactor)
+	base := slices.DeleteFunc(slices.Clone(s.Methods), mfa.IsKind)
 	s.TokenHash, s.Methods, s.SeenAt = hash(token), append(base, method), p.o.Now()
 	s.KnownAs, s.Proof = directory.BareLogin(s.Login), store.Proof{Person: s.Person, Browser: s.Browser}
 	return s, token, nil
-}
-
-// holder is the session's person with their passkeys of one host. One that can't be opened is left out; others tells whether
-// there are some of another host.
-func (p *Provider) holder(keys *passkeys, s store.Session, records []store.SecondFactor) (h keyHolder, others bool) {
-	h = keyHolder{person: s.Person, login: s.Login}
-	for _, r := range records {
-		var c passkeyProof
-		switch {
-		case r.Kind != FactorPasskey || p.factors.open(r, &c) != nil:
-		case keys.of(c):
-			h.credentials = append(h.credentials, c.Credential)
-		default:
-			others = true
-		}
-	}
-	return h, others
 }
 
 // factorState goes out with a page and comes back with its form, sealed: nothing has to be
 // stored for a page that nobody may ever send. It holds for one session, for a while, and
 // for once.
 type factorState struct {
-	ID       string                `json:"id"`
-	Person   store.PersonID        `json:"person"`
-	Session  []byte                `json:"session"`
-	Ends     time.Time             `json:"ends"`
-	Secret   string                `json:"secret,omitempty"` // of an authenticator app that is being enrolled
-	Ceremony *webauthn.SessionData `json:"ceremony,omitempty"`
+	ID       string         `json:"id"`
+	Person   store.PersonID `json:"person"`
+	Session  []byte         `json:"session"`
+	Ends     time.Time      `json:"ends"`
+	Secret   string         `json:"secret,omitempty"` // of an authenticator app that is being enrolled
+	Ceremony *mfa.Ceremony  `json:"ceremony,omitempty"`
 }
 
-const stateContext = "second-factor-page"
+const (
+	stateContext = "second-factor-page"
+	factorWindow = 30 * time.Minute    // how long a page to enrol or prove one may stay open
+	offerAgain   = 30 * 24 * time.Hour // after who put it off is offered it again
+)
+
+// passkeysAt are those of the address that a visitor is at: browsers use none for another host than that it was made
+// for.
+func (p *Provider) passkeysAt(v Visitor) *mfa.Passkeys {
+	if v.ConsoleSite {
+		return p.consolePasskeys
+	}
+	return p.passkeys
+}
 
 func (p *Provider) sealState(state factorState) (string, error) {
 	var err error
@@ -514,7 +477,7 @@ func (p *Provider) sealState(state factorState) (string, error) {
 // readState opens a state that is this session's and not over.
 func (p *Provider) readState(s store.Session, text string) (state factorState, cause error) {
 	sealed, err := base64.RawURLEncoding.DecodeString(text)
-	if err != nil || len(text) > maxCredential {
+	if err != nil || len(text) > mfa.MaxCredential {
 		return state, errors.New("the page's state is none of ours")
 	}
 	plain, err := p.o.Sealer.Open(sealed, stateContext)

@@ -14,14 +14,15 @@ import (
 
 	"ssobridge/idp"
 	"ssobridge/idp/directory"
+	"ssobridge/idp/mfa"
 	"ssobridge/store"
 )
 
 const (
-	aliceID  = store.PersonID("11111111-aaaa-4bbb-8ccc-000000000001")
-	bobID    = store.PersonID("11111111-aaaa-4bbb-8ccc-000000000002")
-	mfa      = idp.DefaultSecondFactorClass
-	password = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"
+	aliceID   = store.PersonID("11111111-aaaa-4bbb-8ccc-000000000001")
+	bobID     = store.PersonID("11111111-aaaa-4bbb-8ccc-000000000002")
+	refedsMFA = idp.DefaultSecondFactorClass
+	password  = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"
 )
 
 func newFactorFixture(t *testing.T, o idp.FactorOptions) *fixture {
@@ -114,7 +115,7 @@ func (f *fixture) attested(t *testing.T, login, password, secret string) *travel
 	now.Advance(time.Minute)
 	w := f.travel(t, login, password)
 	ask := must[idp.AskFactor](t, w.resume(), nil)
-	if len(ask.Added) != 1 || ask.Added[0].Kind != idp.FactorCode {
+	if len(ask.Added) != 1 || ask.Added[0].Kind != mfa.TOTP {
 		t.Errorf("shown at the login: %+v", ask.Added)
 	}
 	must[idp.GoOn](t, w.prove(idp.FactorProof{Code: codeOf(t, secret)}), nil)
@@ -131,7 +132,7 @@ func classOf(t *testing.T, a idp.Answer) string {
 
 func TestFactorRequired(t *testing.T) {
 	ctx := context.Background()
-	f := newFactorFixture(t, idp.FactorOptions{People: idp.FactorRequired})
+	f := newFactorFixture(t, idp.FactorOptions{People: mfa.Required})
 	w := f.travel(t, "bob", "battery staple")
 	page := must[idp.EnrolFactor](t, w.resume(), nil)
 	if page.Optional || page.Invited || !strings.HasPrefix(page.Picture, "data:image/png;base64,") || page.Passkey == "" {
@@ -150,13 +151,13 @@ func TestFactorRequired(t *testing.T) {
 	if _, in, _ := f.SignedIn(ctx, before); in {
 		t.Error("the session without the factor lives on")
 	}
-	if class := classOf(t, w.resume()); class != mfa {
+	if class := classOf(t, w.resume()); class != refedsMFA {
 		t.Errorf("class %s", class)
 	}
 
 	// A launch with this session asks nothing more; a new login does.
 	a, err := f.Launch(ctx, idp.LaunchRequest{}, w.v)
-	if class := classOf(t, taken(t, a, err)); class != mfa {
+	if class := classOf(t, taken(t, a, err)); class != refedsMFA {
 		t.Errorf("class %s", class)
 	}
 	w = f.travel(t, "bob", "battery staple")
@@ -174,7 +175,7 @@ func TestFactorRequired(t *testing.T) {
 	// With blanks, as apps show it.
 	code := codeOf(t, page.Secret)
 	must[idp.GoOn](t, w.prove(idp.FactorProof{Code: code[:3] + " " + code[3:]}), nil)
-	if class := classOf(t, w.resume()); class != mfa {
+	if class := classOf(t, w.resume()); class != refedsMFA {
 		t.Errorf("class %s", class)
 	}
 	// No code twice, by whoever: not even within its time.
@@ -200,14 +201,14 @@ func taken(t *testing.T, a idp.Answer, err error) idp.Answer {
 }
 
 func TestRecoveryCodes(t *testing.T) {
-	f := newFactorFixture(t, idp.FactorOptions{People: idp.FactorRequired})
+	f := newFactorFixture(t, idp.FactorOptions{People: mfa.Required})
 	_, codes := f.travel(t, "bob", "battery staple").app()
 	typed := strings.ToLower(strings.ReplaceAll(codes[3], "-", " "))
 	w := f.travel(t, "bob", "battery staple")
 	must[idp.GoOn](t, w.prove(idp.FactorProof{Code: typed}), nil)
 	must[idp.Deliver](t, w.resume(), nil)
 	list, err := f.Factors().List(context.Background(), bobID)
-	if err != nil || len(list) != 2 || list[1].Kind != idp.FactorRecovery || list[1].Left != 9 {
+	if err != nil || len(list) != 2 || list[1].Kind != mfa.RecoveryCode || list[1].Left != 9 {
 		t.Errorf("factors %+v, %v", list, err)
 	}
 	w = f.travel(t, "bob", "battery staple")
@@ -224,7 +225,7 @@ func TestRecoveryCodes(t *testing.T) {
 // Of guesses that come together no more are looked at than there may be, and no login of
 // the person is counted for them.
 func TestFactorGuesses(t *testing.T) {
-	f := newFactorFixture(t, idp.FactorOptions{People: idp.FactorRequired})
+	f := newFactorFixture(t, idp.FactorOptions{People: mfa.Required})
 	secret, _ := f.travel(t, "bob", "battery staple").app()
 	now.Advance(time.Minute)
 	w := f.travel(t, "bob", "battery staple")
@@ -260,7 +261,7 @@ func TestFactorGuesses(t *testing.T) {
 }
 
 func TestFactorOffered(t *testing.T) {
-	f := newFactorFixture(t, idp.FactorOptions{People: idp.FactorOffered})
+	f := newFactorFixture(t, idp.FactorOptions{People: mfa.Offered})
 	w := f.travel(t, "bob", "battery staple")
 	if p := must[idp.EnrolFactor](t, w.resume(), nil); !p.Optional {
 		t.Errorf("offered as %+v", p)
@@ -286,7 +287,7 @@ func TestFactorOffered(t *testing.T) {
 
 func TestFactorPolicyOfAccounts(t *testing.T) {
 	ctx := context.Background()
-	f := newFactorFixture(t, idp.FactorOptions{People: idp.FactorRequired})
+	f := newFactorFixture(t, idp.FactorOptions{People: mfa.Required})
 	event := store.Event{At: now.Now(), Actor: "admin:test"}
 	launch := func() idp.Answer {
 		v := visitor("bob's")
@@ -303,11 +304,11 @@ func TestFactorPolicyOfAccounts(t *testing.T) {
 	if account == "" {
 		account = granted(f.gate.questions()[0]).Assignment.Account
 	}
-	if err := f.Factors().SetPolicy(ctx, account, idp.FactorOff, event); err != nil {
+	if err := f.Factors().SetPolicy(ctx, account, mfa.Off, event); err != nil {
 		t.Fatal(err)
 	}
 	must[idp.Deliver](t, launch(), nil)
-	if policy, own, err := f.FactorPolicy(ctx, account); policy != idp.FactorOff || !own || err != nil {
+	if policy, own, err := f.FactorPolicy(ctx, account); policy != mfa.Off || !own || err != nil {
 		t.Errorf("policy %s, own %t, %v", policy, own, err)
 	}
 	if err := f.Factors().SetPolicy(ctx, account, "", event); err != nil {
@@ -324,7 +325,7 @@ func TestFactorPolicyOfAccounts(t *testing.T) {
 // Who has a role in the console enrols the first factor by invitation alone, on whatever way.
 func TestFactorInvitation(t *testing.T) {
 	ctx := context.Background()
-	f := newFactorFixture(t, idp.FactorOptions{Console: idp.FactorRequired, People: idp.FactorRequired})
+	f := newFactorFixture(t, idp.FactorOptions{Console: mfa.Required, People: mfa.Required})
 	enter := func(v idp.Visitor) (*traveller, idp.Answer) {
 		a, err := f.EnterConsole(ctx, "/admin/", false, v)
 		on := begun(t, a, err)
@@ -386,7 +387,7 @@ func TestFactorInvitation(t *testing.T) {
 // ID-24: whoever has no role in the console is not invited, by the directory's word at this moment.
 func TestInviteTakesARole(t *testing.T) {
 	ctx := context.Background()
-	f := newFactorFixture(t, idp.FactorOptions{Console: idp.FactorRequired})
+	f := newFactorFixture(t, idp.FactorOptions{Console: mfa.Required})
 	invite := func(again bool) error {
 		_, _, err := f.Invite(ctx, bobID, again, store.Event{At: now.Now(), Actor: "admin:test"})
 		return err
@@ -417,7 +418,7 @@ func TestInviteTakesARole(t *testing.T) {
 
 // A state of one page holds for its session, for a while and for once.
 func TestFactorState(t *testing.T) {
-	f := newFactorFixture(t, idp.FactorOptions{People: idp.FactorRequired})
+	f := newFactorFixture(t, idp.FactorOptions{People: mfa.Required})
 	w := f.travel(t, "bob", "battery staple")
 	page := must[idp.EnrolFactor](t, w.resume(), nil)
 	x := f.travel(t, "alice", "correct horse")
@@ -437,12 +438,12 @@ func TestFactorState(t *testing.T) {
 // Nobody gains a factor by writing into the database.
 func TestFactorCopied(t *testing.T) {
 	ctx := context.Background()
-	f := newFactorFixture(t, idp.FactorOptions{People: idp.FactorRequired})
+	f := newFactorFixture(t, idp.FactorOptions{People: mfa.Required})
 	secret, _ := f.travel(t, "bob", "battery staple").app()
 	f.exec(t, `
 		INSERT INTO second_factors (id, person_id, kind, sealed, version, created_at, used_at, enrolled_by, confirmed_at, noticed_at, epoch, mac)
 		SELECT 'copied', ?, kind, sealed, version, created_at, used_at, enrolled_by, confirmed_at, noticed_at, epoch, mac
-		  FROM second_factors WHERE person_id = ? AND kind = ?`, string(aliceID), string(bobID), idp.FactorCode)
+		  FROM second_factors WHERE person_id = ? AND kind = ?`, string(aliceID), string(bobID), mfa.TOTP)
 	now.Advance(time.Minute)
 	w := f.travel(t, "alice", "correct horse")
 	if p := must[idp.AskFactor](t, w.prove(idp.FactorProof{Code: codeOf(t, secret)}), nil); p.Problem != idp.FactorWrong {
@@ -461,15 +462,15 @@ func TestREQ18SecondFactor(t *testing.T) {
 		return r
 	}
 	f := newFactorFixture(t, idp.FactorOptions{})
-	a, err := f.SSO(context.Background(), byRedirect(t, asking("exact", mfa).xml()), visitor("b"))
+	a, err := f.SSO(context.Background(), byRedirect(t, asking("exact", refedsMFA).xml()), visitor("b"))
 	if _, second := status(t, must[idp.Deliver](t, a, err)); second != "NoAuthnContext" {
 		t.Errorf("without second factors: status %s", second)
 	}
 
-	f = newFactorFixture(t, idp.FactorOptions{People: idp.FactorOffered})
+	f = newFactorFixture(t, idp.FactorOptions{People: mfa.Offered})
 	// The request asks for one: nobody can put it off.
 	w := &traveller{fixture: f, t: t, v: visitor("browser of bob")}
-	w.id = f.request(t, asking("minimum", mfa), w.v)
+	w.id = f.request(t, asking("minimum", refedsMFA), w.v)
 	w.login("bob", "battery staple")
 	if p := must[idp.EnrolFactor](t, w.resume(), nil); p.Optional {
 		t.Error("a requested factor is optional")
@@ -482,10 +483,10 @@ func TestREQ18SecondFactor(t *testing.T) {
 	w = f.attested(t, "bob", "battery staple", secret)
 	for _, c := range []struct{ comparison, class, want string }{
 		{"exact", password, password}, // the SP takes this one alone, and it was done
-		{"exact", mfa, mfa},
-		{"minimum", password, mfa},
+		{"exact", refedsMFA, refedsMFA},
+		{"minimum", password, refedsMFA},
 		{"maximum", password, password},
-		{"better", password, mfa},
+		{"better", password, refedsMFA},
 	} {
 		w.id = f.request(t, asking(c.comparison, c.class), w.v)
 		if class := classOf(t, w.resume()); class != c.want {
@@ -494,7 +495,7 @@ func TestREQ18SecondFactor(t *testing.T) {
 	}
 	// Where no page may be shown, a session without the factor is not enough.
 	v := f.signIn(t, "alice", "correct horse")
-	r := asking("exact", mfa)
+	r := asking("exact", refedsMFA)
 	r.attributes = `IsPassive="true"`
 	id := f.request(t, r, v)
 	a, err = f.Resume(context.Background(), id, v)
@@ -512,7 +513,7 @@ func TestOwnFactors(t *testing.T) {
 	}
 
 	// Where the console alone asks, there is something to look after for those who may enter it.
-	f = newFactorFixture(t, idp.FactorOptions{Console: idp.FactorRequired})
+	f = newFactorFixture(t, idp.FactorOptions{Console: mfa.Required})
 	for login, want := range map[string]bool{"alice": true, "bob": false} {
 		v := f.signIn(t, login, map[string]string{"alice": "correct horse", "bob": "battery staple"}[login])
 		if on, err := f.FactorsOn(ctx, v); on != want || err != nil {
@@ -524,7 +525,7 @@ func TestOwnFactors(t *testing.T) {
 		}
 	}
 
-	f = newFactorFixture(t, idp.FactorOptions{People: idp.FactorOffered, Console: idp.FactorRequired})
+	f = newFactorFixture(t, idp.FactorOptions{People: mfa.Offered, Console: mfa.Required})
 	own := func(w *traveller, change idp.FactorChange) idp.Answer {
 		t.Helper()
 		a, err := f.ChangeOwnFactors(ctx, change, w.v)
@@ -602,7 +603,7 @@ func TestOwnFactors(t *testing.T) {
 // next without an invitation.
 func TestLastFactor(t *testing.T) {
 	ctx := context.Background()
-	f := newFactorFixture(t, idp.FactorOptions{Console: idp.FactorRequired})
+	f := newFactorFixture(t, idp.FactorOptions{Console: mfa.Required})
 	code, _, err := f.Invite(ctx, aliceID, false, store.Event{At: now.Now(), Actor: "admin:test"})
 	if err != nil {
 		t.Fatal(err)
@@ -623,7 +624,7 @@ func TestLastFactor(t *testing.T) {
 
 // A passkey's answer that no authenticator gave is refused, and none but of the page that asked.
 func TestPasskeyRefusals(t *testing.T) {
-	f := newFactorFixture(t, idp.FactorOptions{People: idp.FactorRequired})
+	f := newFactorFixture(t, idp.FactorOptions{People: mfa.Required})
 	w := f.travel(t, "bob", "battery staple")
 	page := must[idp.EnrolFactor](t, w.resume(), nil)
 	var options struct {
@@ -659,7 +660,7 @@ func TestPasskeyOrigin(t *testing.T) {
 		"https://SSO.Partner.test:443": "sso.partner.test", "https://sso.partner.test:8443": "sso.partner.test", "http://127.0.0.1:8080": "",
 	} {
 		f := newFixture(t, "rsa-2048", func(o *idp.Options) {
-			o.PublicURL, o.SecondFactor = address, idp.FactorOptions{People: idp.FactorRequired, Issuer: "Acme: Partners"}
+			o.PublicURL, o.SecondFactor = address, idp.FactorOptions{People: mfa.Required, Issuer: "Acme: Partners"}
 		})
 		w := f.travel(t, "bob", "battery staple")
 		page := must[idp.EnrolFactor](t, w.resume(), nil)
@@ -678,7 +679,7 @@ func TestPasskeyOrigin(t *testing.T) {
 // TestID09WrongCodes: who has the password and tries codes locks every browser that never proved one, and not the owner's, whose own
 // guesses are counted apart. The owner is told once, at the next proof.
 func TestID09WrongCodes(t *testing.T) {
-	f := newFactorFixture(t, idp.FactorOptions{People: idp.FactorRequired})
+	f := newFactorFixture(t, idp.FactorOptions{People: mfa.Required})
 	secret, _ := f.travel(t, "bob", "battery staple").app()
 	now.Advance(time.Minute)
 	must[idp.GoOn](t, f.travel(t, "bob", "battery staple").prove(idp.FactorProof{Code: codeOf(t, secret)}), nil) // nobody tried

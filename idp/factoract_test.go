@@ -9,6 +9,7 @@ import (
 
 	"ssobridge/idp"
 	"ssobridge/idp/directory"
+	"ssobridge/idp/mfa"
 	"ssobridge/store"
 )
 
@@ -50,7 +51,7 @@ func (w *traveller) inConsole() bool {
 
 // ID-06: the way to the own page that began without a session enrols nothing for somebody whom no policy asks.
 func TestOwnPageBegunWithoutASession(t *testing.T) {
-	f := newFactorFixture(t, idp.FactorOptions{Console: idp.FactorRequired})
+	f := newFactorFixture(t, idp.FactorOptions{Console: mfa.Required})
 	w := f.toOwnPage(t, idp.FactorChange{Add: true})
 	w.login("bob", "battery staple")
 	if p := must[idp.Refusal](t, w.resume(), nil); p.Reason != idp.ReasonNoFactors {
@@ -89,7 +90,7 @@ func (f *fixture) invite(t *testing.T, person store.PersonID) string {
 // now.
 func TestFactorsChangeByAYoungLogin(t *testing.T) {
 	ctx := context.Background()
-	f := newFactorFixture(t, idp.FactorOptions{People: idp.FactorOffered})
+	f := newFactorFixture(t, idp.FactorOptions{People: mfa.Offered})
 	w := f.toOwnPage(t, idp.FactorChange{Add: true})
 	w.login("bob", "battery staple")
 	page := must[idp.EnrolFactor](t, w.resume(), nil)
@@ -118,9 +119,9 @@ func TestFactorsChangeByAYoungLogin(t *testing.T) {
 	}
 	// On the way to a service as well: a browser that was left open enrols nothing.
 	now.Advance(10 * time.Minute)
-	g := newFactorFixture(t, idp.FactorOptions{People: idp.FactorOff})
+	g := newFactorFixture(t, idp.FactorOptions{People: mfa.Off})
 	v := g.signIn(t, "alice", "correct horse")
-	if err := g.Factors().SetPolicy(ctx, "a1", idp.FactorRequired, store.Event{At: now.Now(), Actor: "admin:test"}); err != nil {
+	if err := g.Factors().SetPolicy(ctx, "a1", mfa.Required, store.Event{At: now.Now(), Actor: "admin:test"}); err != nil {
 		t.Fatal(err)
 	}
 	now.Advance(11 * time.Minute)
@@ -134,7 +135,7 @@ func TestFactorsChangeByAYoungLogin(t *testing.T) {
 // ID-07: a factor that the password alone enrolled opens no console after a promotion, by no passing of time, and an invitation
 // confirms it.
 func TestPromotionAfterAPasswordOnlyEnrolment(t *testing.T) {
-	f := newFactorFixture(t, idp.FactorOptions{Console: idp.FactorRequired, People: idp.FactorRequired})
+	f := newFactorFixture(t, idp.FactorOptions{Console: mfa.Required, People: mfa.Required})
 	secret, _ := f.travel(t, "bob", "battery staple").app()
 	f.makeAdmin("bob")
 	for _, wait := range []time.Duration{time.Minute, 25 * time.Hour, 100 * 24 * time.Hour} {
@@ -217,7 +218,7 @@ func TestFactorOfUnknownOrigin(t *testing.T) {
 		"confirmed by a writer": {`UPDATE second_factors SET confirmed_at = confirmed_at + 1`, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := newFactorFixture(t, idp.FactorOptions{Console: idp.FactorRequired, People: idp.FactorRequired})
+			f := newFactorFixture(t, idp.FactorOptions{Console: mfa.Required, People: mfa.Required})
 			code := f.invite(t, aliceID)
 			w := f.toConsole(t, "console", "alice", "correct horse")
 			page := must[idp.EnrolFactor](t, w.resume(), nil)
@@ -254,11 +255,11 @@ func TestFactorOfUnknownOrigin(t *testing.T) {
 // after another one at which the person was shown that it was added.
 func TestDemandedFactorIsConfirmedByTime(t *testing.T) {
 	ctx := context.Background()
-	f := newFactorFixture(t, idp.FactorOptions{People: idp.FactorOffered, ConfirmAfter: 24 * time.Hour})
+	f := newFactorFixture(t, idp.FactorOptions{People: mfa.Offered, ConfirmAfter: 24 * time.Hour})
 	demand := func(w *traveller, passive bool) {
 		t.Helper()
 		r := newRequest(plain)
-		r.inner = `<samlp:RequestedAuthnContext Comparison="exact"><saml:AuthnContextClassRef>` + mfa + `</saml:AuthnContextClassRef></samlp:RequestedAuthnContext>`
+		r.inner = `<samlp:RequestedAuthnContext Comparison="exact"><saml:AuthnContextClassRef>` + refedsMFA + `</saml:AuthnContextClassRef></samlp:RequestedAuthnContext>`
 		if passive {
 			r.attributes = `IsPassive="true"`
 		}
@@ -307,7 +308,7 @@ func TestDemandedFactorIsConfirmedByTime(t *testing.T) {
 	w = login()
 	must[idp.AskFactor](t, w.resume(), nil)
 	must[idp.GoOn](t, w.prove(idp.FactorProof{Code: codeOf(t, secret)}), nil)
-	if class := classOf(t, w.resume()); class != mfa {
+	if class := classOf(t, w.resume()); class != refedsMFA {
 		t.Errorf("class %s", class)
 	}
 	if n := count(f.events(t), "second-factor-notice", "ok"); n != 1 {
@@ -318,13 +319,13 @@ func TestDemandedFactorIsConfirmedByTime(t *testing.T) {
 // ID-07: whoever has the password alone does not confirm by time what they have enrolled, in whatever browser they are shown it. In the
 // one that the person has used for longest it counts.
 func TestThiefConfirmsNothingByTime(t *testing.T) {
-	f := newFactorFixture(t, idp.FactorOptions{People: idp.FactorOffered, ConfirmAfter: 24 * time.Hour})
+	f := newFactorFixture(t, idp.FactorOptions{People: mfa.Offered, ConfirmAfter: 24 * time.Hour})
 	login := func(browser string) *traveller {
 		t.Helper()
 		now.Advance(time.Minute)
 		w := &traveller{fixture: f, t: t, v: visitor(browser)}
 		r := newRequest(plain)
-		r.inner = `<samlp:RequestedAuthnContext Comparison="exact"><saml:AuthnContextClassRef>` + mfa + `</saml:AuthnContextClassRef></samlp:RequestedAuthnContext>`
+		r.inner = `<samlp:RequestedAuthnContext Comparison="exact"><saml:AuthnContextClassRef>` + refedsMFA + `</saml:AuthnContextClassRef></samlp:RequestedAuthnContext>`
 		w.id = f.request(t, r, w.v)
 		w.login("alice", "correct horse")
 		return w
@@ -353,7 +354,7 @@ func TestThiefConfirmsNothingByTime(t *testing.T) {
 	w := login("owner's second")
 	must[idp.AskFactor](t, w.resume(), nil)
 	must[idp.GoOn](t, w.prove(idp.FactorProof{Code: codeOf(t, secret)}), nil)
-	if class := classOf(t, w.resume()); class != mfa {
+	if class := classOf(t, w.resume()); class != refedsMFA {
 		t.Errorf("class %s", class)
 	}
 }
@@ -363,7 +364,7 @@ func TestNoticeOfAddedFactors(t *testing.T) {
 	ctx := context.Background()
 	f := newFactorFixture(t, idp.FactorOptions{})
 	event := store.Event{At: now.Now(), Actor: "admin:test"}
-	if err := f.Factors().SetPolicy(ctx, "a1", idp.FactorRequired, event); err != nil {
+	if err := f.Factors().SetPolicy(ctx, "a1", mfa.Required, event); err != nil {
 		t.Fatal(err)
 	}
 	f.travel(t, "bob", "battery staple").app() // by whoever has the password
@@ -374,7 +375,7 @@ func TestNoticeOfAddedFactors(t *testing.T) {
 		w.id = begun(t, a, err).SignIn
 		w.login("bob", "battery staple")
 		p := must[idp.FactorNotice](t, w.resume(), nil)
-		if len(p.Factors) != 1 || p.Factors[0].Kind != idp.FactorCode || p.Factors[0].Added.IsZero() {
+		if len(p.Factors) != 1 || p.Factors[0].Kind != mfa.TOTP || p.Factors[0].Added.IsZero() {
 			t.Errorf("notice %+v", p)
 		}
 		w.id = p.SignIn                       // by which it is stored now
@@ -387,7 +388,7 @@ func TestNoticeOfAddedFactors(t *testing.T) {
 // ID-06: of two removals at once that would take the last two factors of an administrator, one is done.
 func TestParallelRemovals(t *testing.T) {
 	ctx := context.Background()
-	f := newFactorFixture(t, idp.FactorOptions{Console: idp.FactorRequired, KeepOthers: true})
+	f := newFactorFixture(t, idp.FactorOptions{Console: mfa.Required, KeepOthers: true})
 	code := f.invite(t, aliceID)
 	w := f.toConsole(t, "console", "alice", "correct horse")
 	page := must[idp.EnrolFactor](t, w.resume(), nil)
@@ -448,7 +449,7 @@ func TestProofUnderWayAndTheEndOfAllSessions(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := newFactorFixture(t, idp.FactorOptions{People: idp.FactorRequired})
+			f := newFactorFixture(t, idp.FactorOptions{People: mfa.Required})
 			// An enrolment whose page is open.
 			w := f.travel(t, "bob", "battery staple")
 			page := must[idp.EnrolFactor](t, w.resume(), nil)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"ssobridge/idp/directory"
+	"ssobridge/idp/mfa"
 	"ssobridge/store"
 )
 
@@ -28,7 +29,7 @@ func (p *Provider) demanded(f *flow) bool {
 // consoleDemands tells whether the sign-in leads to the console, and it takes confirmed factors alone. Where it only offers
 // factors the password alone would do for somebody without one, and a factor of whatever kind does for the others.
 func (p *Provider) consoleDemands(f *flow) bool {
-	return f.data.Console != nil && p.o.SecondFactor.Console == FactorRequired
+	return f.data.Console != nil && p.o.SecondFactor.Console == mfa.Required
 }
 
 // enough tells whether a factor that is proved in this session is enough for the sign-in.
@@ -74,7 +75,7 @@ func (p *Provider) toldMethods(o outgoing, s store.Session) []string {
 	if ownPolicy || p.attested(s.Proved, s.AuthenticatedAt) {
 		return s.Methods
 	}
-	return slices.DeleteFunc(slices.Clone(s.Methods), isFactor)
+	return slices.DeleteFunc(slices.Clone(s.Methods), mfa.IsKind)
 }
 
 func (p *Provider) anyEnough(f *flow, s store.Session, records []store.SecondFactor) bool {
@@ -118,20 +119,20 @@ func (p *Provider) notYet(ctx context.Context, f *flow, s store.Session, records
 // sign-in.
 type FactorNotice struct {
 	SignIn, Provider, Login string
-	Factors                 []Factor
+	Factors                 []mfa.Factor
 }
 
 func (FactorNotice) page() {}
 
 // unconfirmed are a person's factors that were added before this login, right after which they are shown. Recovery codes are
 // made with the first of them.
-func (p *Provider) unconfirmed(f *flow, s store.Session, records []store.SecondFactor) (all []Factor) {
+func (p *Provider) unconfirmed(f *flow, s store.Session, records []store.SecondFactor) (all []mfa.Factor) {
 	if f.in.ID == "" || s.AuthenticatedAt.Before(f.in.CreatedAt) {
 		return nil // no login of this sign-in
 	}
 	for _, r := range records {
-		if r.Kind != FactorRecovery && !r.Foreign && !p.attested(r, s.AuthenticatedAt) && r.CreatedAt.Before(s.AuthenticatedAt) {
-			all = append(all, Factor{ID: r.ID, Kind: r.Kind, Added: r.CreatedAt})
+		if r.Kind != mfa.RecoveryCode && !r.Foreign && !p.attested(r, s.AuthenticatedAt) && r.CreatedAt.Before(s.AuthenticatedAt) {
+			all = append(all, mfa.Factor{ID: r.ID, Kind: r.Kind, Added: r.CreatedAt})
 		}
 	}
 	return all
@@ -151,7 +152,7 @@ func (p *Provider) noticed(ctx context.Context, f *flow, s store.Session, record
 	event := p.event(f, "second-factor-notice", s.Person)
 	event.Outcome = "ok"
 	n := store.Notice{Person: s.Person, IDs: ids, Browser: s.Browser, Proved: p.attested(s.Proved, s.AuthenticatedAt)}
-	if err := p.factors.records.Notice(ctx, n, event); err != nil {
+	if err := p.o.SecondFactors.Notice(ctx, n, event); err != nil {
 		return fmt.Errorf("second factors: %w", err)
 	}
 	f.data.Noticed, f.changed = true, true
@@ -164,7 +165,7 @@ func (p *Provider) notice(ctx context.Context, f *flow, s store.Session) (Page, 
 	if f.in.ID == "" || f.data.Noticed || f.passive() || s.AuthenticatedAt.Before(f.in.CreatedAt) || !p.factorsOn(f.config) {
 		return nil, nil
 	}
-	records, err := p.factors.records.OfPerson(ctx, s.Person)
+	records, err := p.o.SecondFactors.OfPerson(ctx, s.Person)
 	if err != nil {
 		return nil, fmt.Errorf("second factors: %w", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"ssobridge/idp/mfa"
 	"ssobridge/store"
 )
 
@@ -47,7 +48,7 @@ type FactorEnrolment struct {
 // console that asks for factors, the password alone must not be enough to enrol one, or a
 // stolen one were.
 func (p *Provider) invited(c *config, s store.Session) bool {
-	if p.o.SecondFactor.Console != FactorRequired {
+	if p.o.SecondFactor.Console != mfa.Required {
 		return false
 	}
 	e, ok := stored(s)
@@ -59,18 +60,15 @@ func (p *Provider) showEnrolment(f *flow, s store.Session, records []store.Secon
 		SignIn: f.in.ID, Provider: f.sp.name(), Login: s.Login, Optional: optional, Adding: len(records) > 0, Invite: invite,
 		Invited: len(records) == 0 && p.invited(f.config, s), Problem: problem, CanCancel: f.fromSP(),
 	}
-	key, err := p.newCode(s.Login)
+	secret, err := mfa.NewSecret(p.o.Random, p.o.SecondFactor.Issuer, s.Login)
 	if err != nil {
 		return nil, err
 	}
-	page.Secret = key.Secret()
-	if page.Picture, err = pictureOf(key); err != nil {
-		return nil, err
-	}
-	state := factorState{Person: s.Person, Session: s.TokenHash, Secret: key.Secret()}
+	page.Secret, page.Picture = secret.Text, secret.Picture
+	state := factorState{Person: s.Person, Session: s.TokenHash, Secret: secret.Text}
 	if keys := p.passkeysAt(f.v); keys != nil {
-		holder, _ := p.holder(keys, s, records)
-		if page.Passkey, state.Ceremony, err = keys.offer(holder); err != nil {
+		holder, _ := p.factors.Holder(keys, s.Person, s.Login, records)
+		if page.Passkey, state.Ceremony, err = keys.Offer(holder); err != nil {
 			return nil, err
 		}
 	}
@@ -80,7 +78,7 @@ func (p *Provider) showEnrolment(f *flow, s store.Session, records []store.Secon
 
 // again shows an enrolment page once more, with the same secret: the app has it already.
 func (p *Provider) again(f *flow, s store.Session, records []store.SecondFactor, optional bool, problem string, sent FactorEnrolment) (Page, error) {
-	page, err := p.showEnrolment(f, s, records, optional, problem, cutText(sent.Invite, maxCode))
+	page, err := p.showEnrolment(f, s, records, optional, problem, cutText(sent.Invite, mfa.MaxCode))
 	if err != nil {
 		return nil, err
 	}
@@ -94,14 +92,11 @@ func (p *Provider) again(f *flow, s store.Session, records []store.SecondFactor,
 		return nil, cause
 	}
 	fresh.Secret = state.Secret
-	key, err := p.codeKey(state.Secret, s.Login)
+	secret, err := mfa.Again(state.Secret, p.o.SecondFactor.Issuer, s.Login)
 	if err != nil {
 		return nil, err
 	}
-	if shown.Picture, err = pictureOf(key); err != nil {
-		return nil, err
-	}
-	shown.Secret = state.Secret
+	shown.Secret, shown.Picture = state.Secret, secret.Picture
 	shown.State, err = p.sealState(fresh)
 	return shown, err
 }
@@ -137,14 +132,14 @@ func (p *Provider) EnrolFactor(ctx context.Context, id string, sent FactorEnrolm
 		return p.cantChange(ctx, f, s, problem)
 	}
 	traceOf(ctx).person(s.Person)
-	records, err := p.factors.records.OfPerson(ctx, s.Person)
+	records, err := p.o.SecondFactors.OfPerson(ctx, s.Person)
 	if err != nil {
 		return Answer{}, fmt.Errorf("second factors: %w", err)
 	}
 	policy := p.needFactor(f, f.in.Account)
-	optional := policy == FactorOffered && f.data.Own == nil
+	optional := policy == mfa.Offered && f.data.Own == nil
 	switch {
-	case f.data.Own == nil && !policy.asks(), f.data.Own != nil && !p.asked(f.config, s),
+	case f.data.Own == nil && !policy.Asks(), f.data.Own != nil && !p.asked(f.config, s),
 		// Nobody asks this person for one: nothing is enrolled that could be asked for later.
 		len(records) > 0 && (f.data.Own == nil || !secondFactor(s.Methods)):
 		// Who has a factor proves it, and adds others from their own page alone.
@@ -152,7 +147,7 @@ func (p *Provider) EnrolFactor(ctx context.Context, id string, sent FactorEnrolm
 	case sent.Later && optional:
 		event := p.event(f, "second-factor-later", s.Person)
 		event.Outcome = "ok"
-		if err := p.factors.records.Delay(ctx, s.Person, event); err != nil {
+		if err := p.o.SecondFactors.Delay(ctx, s.Person, event); err != nil {
 			return Answer{}, fmt.Errorf("put a second factor off: %w", err)
 		}
 		return Answer{Page: GoOn{SignIn: f.in.ID}}, nil
@@ -211,38 +206,36 @@ func (p *Provider) enrol(ctx context.Context, f *flow, s store.Session, records 
 	if err != nil {
 		return done, "", nil, err
 	}
-	r := store.SecondFactor{ID: id, Person: s.Person, Kind: FactorCode, UsedAt: p.o.Now()}
-	var proof any
+	r := store.SecondFactor{ID: id, Person: s.Person, Kind: mfa.TOTP, UsedAt: p.o.Now()}
+	var proof mfa.Proof
 	switch {
 	case sent.Credential != "":
-		done.method, r.Kind = FactorPasskey, FactorPasskey
+		done.method, r.Kind = mfa.Passkey, mfa.Passkey
 		keys := p.passkeysAt(f.v)
-		if keys == nil || state.Ceremony == nil || len(sent.Credential) > maxCredential {
+		if keys == nil || state.Ceremony == nil || len(sent.Credential) > mfa.MaxCredential {
 			return fail(FactorWrong, "no passkey was offered")
 		}
-		holder, _ := p.holder(keys, s, records)
-		credential, refused := keys.made(holder, *state.Ceremony, sent.Credential)
-		if refused != nil {
+		holder, _ := p.factors.Holder(keys, s.Person, s.Login, records)
+		var refused error
+		if proof, refused = keys.CheckNew(holder, *state.Ceremony, sent.Credential); refused != nil {
 			return done, FactorWrong, refused, nil
 		}
-		proof = passkeyProof{*credential, keys.host}
 	default:
-		done.method = FactorCode
-		step, right, err := checkCode(state.Secret, bareCode(cutText(sent.Code, maxCode)), 0, p.o.Now())
-		if err != nil {
+		done.method = mfa.TOTP
+		var right bool
+		if proof, right, err = mfa.CheckNewCode(state.Secret, sent.Code, p.o.Now()); err != nil {
 			return done, "", nil, err
 		}
 		if !right {
 			return fail(FactorWrong, "the code is not that of the new secret: the clock of the device or of this machine may be wrong")
 		}
-		proof = codeProof{Secret: state.Secret, Last: step}
 	}
 	if first, err := p.o.Forms.Use(ctx, state.ID); err != nil {
 		return done, "", nil, fmt.Errorf("second factor: %w", err)
 	} else if !first {
 		return fail(FactorExpired, "the page was used before")
 	}
-	if err := p.factors.seal(&r, proof); err != nil {
+	if err := p.factors.Seal(&r, proof); err != nil {
 		return done, "", nil, err
 	}
 	next, token, err := p.nextSession(s, done.method)
@@ -254,25 +247,25 @@ func (p *Provider) enrol(ctx context.Context, f *flow, s store.Session, records 
 		e.By = store.ByDemand
 	}
 	if e.First && p.invited(f.config, s) {
-		hashes := p.factors.inviteHashes(s.Person, bareCode(cutText(sent.Invite, maxCode)))
+		hashes := p.factors.InviteHashes(s.Person, sent.Invite)
 		e.Invite, e.Former = hashes[0], hashes[1:]
 	}
 	var codes []string
-	if !slices.ContainsFunc(records, func(r store.SecondFactor) bool { return r.Kind == FactorRecovery }) {
+	if !slices.ContainsFunc(records, func(r store.SecondFactor) bool { return r.Kind == mfa.RecoveryCode }) {
 		if id, err = p.token(); err != nil {
 			return done, "", nil, err
 		}
-		var spare store.SecondFactor
-		if spare, codes, err = p.factors.spare(s.Person, id); err != nil {
+		var recovery store.SecondFactor
+		if recovery, codes, err = p.factors.NewRecoveryCodes(s.Person, id); err != nil {
 			return done, "", nil, err
 		}
-		e.Factors = append(e.Factors, spare)
+		e.Factors = append(e.Factors, recovery)
 	}
 	event := p.event(f, "second-factor-enrol", s.Person)
 	event.Outcome, event.Reason = "ok", done.method
 	proved := event
 	proved.Action = "second-factor"
-	err = p.factors.records.Enrol(ctx, s.Person, e, event, proved)
+	err = p.o.SecondFactors.Enrol(ctx, s.Person, e, event, proved)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return fail(FactorInvite, "the invitation is not this one, was used, or is over; `ssobridge admin invite` makes another")

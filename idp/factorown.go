@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"ssobridge/idp/directory"
+	"ssobridge/idp/mfa"
 	"ssobridge/store"
 )
 
@@ -24,7 +25,7 @@ type pendingOwn struct {
 // OwnFactors is the page on which people look after their second factors.
 type OwnFactors struct {
 	Login   string
-	Factors []Factor
+	Factors []mfa.Factor
 	Problem string
 }
 
@@ -100,7 +101,7 @@ func (p *Provider) own(ctx context.Context, v Visitor, change FactorChange) (a A
 	if !p.asked(c, s) { // as the directory says it now
 		return Answer{Page: Refusal{Reason: ReasonNoFactors, Status: http.StatusNotFound}}, nil
 	}
-	records, err := p.factors.records.OfPerson(ctx, s.Person)
+	records, err := p.o.SecondFactors.OfPerson(ctx, s.Person)
 	if err != nil {
 		return Answer{}, fmt.Errorf("second factors: %w", err)
 	}
@@ -116,7 +117,7 @@ func (p *Provider) changeOwn(ctx context.Context, f *flow, s store.Session, reco
 	page := OwnFactors{Login: s.Login}
 	switch {
 	case change.Remove != "":
-		i := slices.IndexFunc(records, func(r store.SecondFactor) bool { return r.ID == change.Remove && r.Kind != FactorRecovery })
+		i := slices.IndexFunc(records, func(r store.SecondFactor) bool { return r.ID == change.Remove && r.Kind != mfa.RecoveryCode })
 		if i < 0 {
 			return OwnPage{}, nil // gone already, which is what was asked for
 		}
@@ -124,7 +125,7 @@ func (p *Provider) changeOwn(ctx context.Context, f *flow, s store.Session, reco
 		event.Outcome, event.Reason = "ok", records[i].Kind
 		// Without an invitation there would be no way to another: somebody with a role keeps one. The store counts, in the
 		// transaction that removes.
-		err := p.factors.records.Remove(ctx, s.Person, store.Removal{Act: p.act(f, s), ID: change.Remove, Alone: FactorRecovery, Keep: p.invited(f.config, s)}, event)
+		err := p.o.SecondFactors.Remove(ctx, s.Person, store.Removal{Act: p.act(f, s), ID: change.Remove, Alone: mfa.RecoveryCode, Keep: p.invited(f.config, s)}, event)
 		switch {
 		case errors.Is(err, store.ErrLast):
 			page.Problem = FactorLast
@@ -143,16 +144,16 @@ func (p *Provider) changeOwn(ctx context.Context, f *flow, s store.Session, reco
 		if err != nil {
 			return nil, err
 		}
-		spare, codes, err := p.factors.spare(s.Person, id)
+		recovery, codes, err := p.factors.NewRecoveryCodes(s.Person, id)
 		if err != nil {
 			return nil, err
 		}
 		event := p.event(f, "second-factor-enrol", s.Person)
-		event.Outcome, event.Reason = "ok", FactorRecovery
+		event.Outcome, event.Reason = "ok", mfa.RecoveryCode
 		act := p.act(f, s)
 		act.KeepOthers = true // the person has as many factors as before, and another list of codes
-		err = p.factors.records.Enrol(ctx, s.Person, store.Enrolment{
-			Act: act, Factors: []store.SecondFactor{spare}, By: store.ByPassword, Replaces: FactorRecovery,
+		err = p.o.SecondFactors.Enrol(ctx, s.Person, store.Enrolment{
+			Act: act, Factors: []store.SecondFactor{recovery}, By: store.ByPassword, Replaces: mfa.RecoveryCode,
 		}, event)
 		switch {
 		case err == nil:
@@ -189,7 +190,7 @@ func (p *Provider) arrive(ctx context.Context, f *flow, s store.Session, _ direc
 	if p.loginTooOld(s) {
 		return p.askPassword(ctx, f, AskPassword{Login: s.Login})
 	}
-	records, err := p.factors.records.OfPerson(ctx, s.Person)
+	records, err := p.o.SecondFactors.OfPerson(ctx, s.Person)
 	if err != nil {
 		return Answer{}, fmt.Errorf("second factors: %w", err)
 	}

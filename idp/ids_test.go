@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"ssobridge/idp"
+	"ssobridge/idp/mfa"
 	"ssobridge/provisioning"
 	"ssobridge/store"
 )
@@ -16,7 +17,7 @@ const harbour = store.AccountID("a07e1lxqqqo0")
 func newIDFixture(t *testing.T, stored store.AccountID) *fixture {
 	t.Helper()
 	ctx := context.Background()
-	f := newFactorFixture(t, idp.FactorOptions{People: idp.FactorOff})
+	f := newFactorFixture(t, idp.FactorOptions{People: mfa.Off})
 	all := []store.Account{{ID: harbour, Name: "Harbour"}, {ID: "Twin"}, {ID: "TWIN"}}
 	if err := f.db.Accounts().ReplaceAll(ctx, all, store.Event{Actor: "test", Action: "accounts-refresh"}); err != nil {
 		t.Fatal(err)
@@ -118,17 +119,17 @@ func TestPolicyUnderAnotherSpelling(t *testing.T) {
 	ctx := context.Background()
 	for _, c := range []struct {
 		name   string
-		common idp.FactorPolicy
+		common mfa.Policy
 		stored map[store.AccountID]string
-		want   map[store.AccountID]idp.FactorPolicy
+		want   map[store.AccountID]mfa.Policy
 	}{
-		{"another case alone", idp.FactorOff, map[store.AccountID]string{"A07E1LXQQQO0": "offered"}, map[store.AccountID]idp.FactorPolicy{harbour: idp.FactorOffered}},
-		{"weaker than the common one", idp.FactorRequired, map[store.AccountID]string{"A07E1LXQQQO0": "off"}, map[store.AccountID]idp.FactorPolicy{harbour: idp.FactorRequired}},
-		{"its own, off", idp.FactorRequired, map[store.AccountID]string{harbour: "off"}, map[store.AccountID]idp.FactorPolicy{harbour: idp.FactorOff}},
-		{"two, the stricter under the other", idp.FactorOff, map[store.AccountID]string{harbour: "off", "A07E1LXQQQO0": "required"}, map[store.AccountID]idp.FactorPolicy{harbour: idp.FactorRequired}},
-		{"two, the stricter its own", idp.FactorOff, map[store.AccountID]string{harbour: "required", "A07E1LXQQQO0": "off"}, map[store.AccountID]idp.FactorPolicy{harbour: idp.FactorRequired}},
-		{"neither of two", idp.FactorOff, map[store.AccountID]string{"twin": "required"}, map[store.AccountID]idp.FactorPolicy{"Twin": idp.FactorRequired, "TWIN": idp.FactorRequired, harbour: idp.FactorOff}},
-		{"one of two", idp.FactorOff, map[store.AccountID]string{"Twin": "required"}, map[store.AccountID]idp.FactorPolicy{"Twin": idp.FactorRequired, "TWIN": idp.FactorOff}},
+		{"another case alone", mfa.Off, map[store.AccountID]string{"A07E1LXQQQO0": "offered"}, map[store.AccountID]mfa.Policy{harbour: mfa.Offered}},
+		{"weaker than the common one", mfa.Required, map[store.AccountID]string{"A07E1LXQQQO0": "off"}, map[store.AccountID]mfa.Policy{harbour: mfa.Required}},
+		{"its own, off", mfa.Required, map[store.AccountID]string{harbour: "off"}, map[store.AccountID]mfa.Policy{harbour: mfa.Off}},
+		{"two, the stricter under the other", mfa.Off, map[store.AccountID]string{harbour: "off", "A07E1LXQQQO0": "required"}, map[store.AccountID]mfa.Policy{harbour: mfa.Required}},
+		{"two, the stricter its own", mfa.Off, map[store.AccountID]string{harbour: "required", "A07E1LXQQQO0": "off"}, map[store.AccountID]mfa.Policy{harbour: mfa.Required}},
+		{"neither of two", mfa.Off, map[store.AccountID]string{"twin": "required"}, map[store.AccountID]mfa.Policy{"Twin": mfa.Required, "TWIN": mfa.Required, harbour: mfa.Off}},
+		{"one of two", mfa.Off, map[store.AccountID]string{"Twin": "required"}, map[store.AccountID]mfa.Policy{"Twin": mfa.Required, "TWIN": mfa.Off}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := newFactorFixture(t, idp.FactorOptions{People: c.common})
@@ -155,25 +156,25 @@ func TestPolicyUnderAnotherSpelling(t *testing.T) {
 func TestPolicyIsSetForAllSpellings(t *testing.T) {
 	ctx := context.Background()
 	f := newIDFixture(t, "A07E1LXQQQO0")
-	if got, _, err := f.FactorPolicy(ctx, harbour); got != idp.FactorRequired || err != nil {
+	if got, _, err := f.FactorPolicy(ctx, harbour); got != mfa.Required || err != nil {
 		t.Fatalf("%s, %v", got, err)
 	}
-	if err := f.Factors().SetPolicy(ctx, harbour, idp.FactorOff, store.Event{Actor: "admin:test"}); err != nil {
+	if err := f.Factors().SetPolicy(ctx, harbour, mfa.Off, store.Event{Actor: "admin:test"}); err != nil {
 		t.Fatal(err)
 	}
-	if got, own, err := f.FactorPolicy(ctx, harbour); got != idp.FactorOff || !own || err != nil {
+	if got, own, err := f.FactorPolicy(ctx, harbour); got != mfa.Off || !own || err != nil {
 		t.Errorf("%s, own %t, %v", got, own, err)
 	}
 	// The policy of a twin is another one.
 	for _, twin := range []store.AccountID{"Twin", "TWIN"} {
-		if err := f.Factors().SetPolicy(ctx, twin, idp.FactorRequired, store.Event{Actor: "admin:test"}); err != nil {
+		if err := f.Factors().SetPolicy(ctx, twin, mfa.Required, store.Event{Actor: "admin:test"}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if err := f.Factors().SetPolicy(ctx, "Twin", "", store.Event{Actor: "admin:test"}); err != nil {
 		t.Fatal(err)
 	}
-	if got, own, err := f.FactorPolicy(ctx, "TWIN"); got != idp.FactorRequired || !own || err != nil {
+	if got, own, err := f.FactorPolicy(ctx, "TWIN"); got != mfa.Required || !own || err != nil {
 		t.Errorf("%s, own %t, %v", got, own, err)
 	}
 }

@@ -37,5 +37,5 @@ func (p *Provider) Invite(ctx context.Context, person store.PersonID, again bool
 		refused.Action, refused.Subject, refused.Outcome, refused.Reason = "second-factor-invite", string(person), "refused", ReasonNoConsole
 		return "", time.Time{}, errors.Join(ErrNoConsoleRole, p.o.Audit.Add(ctx, refused))
 	}
-	return p.factors.invite(ctx, person, again, e)
+	return p.factors.Invite(ctx, person, again, e)
 }

@@ -12,6 +12,7 @@ import (
 
 	"ssobridge/idp/directory"
 	"ssobridge/idp/metadata"
+	"ssobridge/idp/mfa"
 	"ssobridge/idp/saml"
 	"ssobridge/provisioning"
 	"ssobridge/store"
@@ -103,8 +104,8 @@ func (p *Provider) PreviewAssertion(ctx context.Context, record store.ServicePro
 		return fail(err)
 	}
 	session := store.Session{AuthenticatedAt: at, EndsAt: at.Add(p.o.SessionLife), Methods: []string{methodPassword}}
-	if policy == FactorRequired {
-		session.Methods = append(session.Methods, methodCode)
+	if policy == mfa.Required {
+		session.Methods = append(session.Methods, mfa.TOTP)
 	}
 
 	x := AssertionPreview{EntityID: sp.EntityID}
@@ -126,7 +127,7 @@ func (p *Provider) PreviewAssertion(ctx context.Context, record store.ServicePro
 }
 
 // explain names the reason for each value, in the order of the message.
-func (x *AssertionPreview) explain(p *Provider, sp *provider, o outgoing, r release, sources map[string]string, s store.Session, policy FactorPolicy) {
+func (x *AssertionPreview) explain(p *Provider, sp *provider, o outgoing, r release, sources map[string]string, s store.Session, policy mfa.Policy) {
 	add := func(name, why string, values ...string) {
 		x.Values = append(x.Values, PreviewValue{name, values, why})
 	}
@@ -154,8 +155,8 @@ func (x *AssertionPreview) explain(p *Provider, sp *provider, o outgoing, r rele
 	life := sp.life()
 	add("NotOnOrAfter", "the moment of sending and the setting lifetime", "+"+life.String())
 	add("AuthnInstant", "the moment of the last login")
-	proves := map[FactorPolicy]string{
-		FactorOffered: "what a login by password proves; a second factor, which is offered, proves " + p.classes.second, FactorRequired: "what a login by password and second factor proves, which is required",
+	proves := map[mfa.Policy]string{
+		mfa.Offered: "what a login by password proves; a second factor, which is offered, proves " + p.classes.second, mfa.Required: "what a login by password and second factor proves, which is required",
 	}
 	add("AuthnContextClassRef", cmp.Or(proves[policy], "what a login by password proves"), p.classes.of(s.Methods, nil))
 	add("SessionIndex", "random, another one for each sign-in")

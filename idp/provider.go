@@ -20,6 +20,7 @@ import (
 	"ssobridge/certs"
 	"ssobridge/idp/directory"
 	"ssobridge/idp/metadata"
+	"ssobridge/idp/mfa"
 	"ssobridge/idp/netname"
 	"ssobridge/store"
 )
@@ -130,10 +131,10 @@ type Provider struct {
 	// logoutEndpoint is the URL of the single logout endpoint.
 	logoutEndpoint string
 	classes        classes
-	factors        *Factors
-	passkeys       *passkeys // nil: there can be none
+	factors        *mfa.Factors
+	passkeys       *mfa.Passkeys // nil: there can be none
 	// consolePasskeys are those of the console's own address.
-	consolePasskeys *passkeys
+	consolePasskeys *mfa.Passkeys
 	roles           consoleRoles
 	console         *provider // stands in for a service provider in sign-ins to the console
 	ownPage         *provider // and on the way to a person's own page
@@ -249,16 +250,16 @@ func New(o Options) (*Provider, error) {
 	if err != nil {
 		faults = append(faults, err)
 	}
-	for name, policy := range map[string]FactorPolicy{"SecondFactor.Console": o.SecondFactor.Console, "SecondFactor.People": o.SecondFactor.People} {
-		if _, err := ParseFactorPolicy(cmp.Or(string(policy), string(FactorOff))); err != nil {
+	for name, policy := range map[string]mfa.Policy{"SecondFactor.Console": o.SecondFactor.Console, "SecondFactor.People": o.SecondFactor.People} {
+		if _, err := mfa.ParsePolicy(cmp.Or(string(policy), string(mfa.Off))); err != nil {
 			fault("%s: %w", name, err)
 		}
 	}
 	o.SecondFactor.Issuer = cmp.Or(o.SecondFactor.Issuer, "ssobridge")
 	o.SecondFactor.Class = cmp.Or(o.SecondFactor.Class, DefaultSecondFactorClass)
-	var keys, consoleKeys *passkeys
+	var keys, consoleKeys *mfa.Passkeys
 	if base != nil {
-		if keys, err = newPasskeys(base, base, o.SecondFactor.Issuer); err != nil {
+		if keys, err = mfa.NewPasskeys(base, base, o.SecondFactor.Issuer); err != nil {
 			faults = append(faults, err)
 		}
 		consoleKeys = keys
@@ -267,7 +268,7 @@ func New(o Options) (*Provider, error) {
 		at, err := netname.ParsePublicURL(o.ConsoleURL)
 		if err != nil {
 			fault("ConsoleURL %.80q: %w", o.ConsoleURL, err)
-		} else if consoleKeys, err = newPasskeys(at, base, o.SecondFactor.Issuer); err != nil {
+		} else if consoleKeys, err = mfa.NewPasskeys(at, base, o.SecondFactor.Issuer); err != nil {
 			faults = append(faults, err)
 		}
 	}
@@ -279,7 +280,7 @@ func New(o Options) (*Provider, error) {
 		base:     base.String(),
 		endpoint: base.String() + ssoPath,
 		roles:    roles,
-		factors:  NewFactors(o.SecondFactors, o.Sealer, o.Random),
+		factors:  mfa.New(o.SecondFactors, o.Sealer, o.Random),
 		passkeys: keys, consolePasskeys: consoleKeys,
 		ownPage: &provider{ServiceProvider: store.ServiceProvider{EntityID: ownID, Name: o.SecondFactor.Issuer, Enabled: true}},
 		console: &provider{ServiceProvider: store.ServiceProvider{EntityID: consoleID, Name: "ssobridge", Enabled: true}},

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"ssobridge/idp/directory"
+	"ssobridge/idp/mfa"
 	"ssobridge/store"
 )
 
@@ -41,7 +42,7 @@ func (p *Provider) session(ctx context.Context, v Visitor) (store.Session, bool,
 	}
 	FootprintOf(ctx).Known()
 	if s.Proved.ID == "" {
-		s.Methods = slices.DeleteFunc(s.Methods, isFactor) // the factor that was proved is gone
+		s.Methods = slices.DeleteFunc(s.Methods, mfa.IsKind) // the factor that was proved is gone
 	}
 	return s, true, nil
 }

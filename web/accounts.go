@@ -14,6 +14,7 @@ import (
 	"unicode"
 
 	"ssobridge/idp"
+	"ssobridge/idp/mfa"
 	"ssobridge/provisioning"
 	"ssobridge/store"
 	"ssobridge/web/admin"
@@ -309,7 +310,7 @@ func (k *console) showAccountWith(r *consoleRequest, status int, a store.Account
 	}{
 		Form: f, Account: a, Own: own, Link: link, Button: `<a href="` + link + `">` + k.pages.brand.ProductName + `</a>`,
 		Users: users, Plans: provisioning.PlanTypes, Reasons: provisioning.CancelReasons, Admin: r.may(idp.Admin), Helps: r.may(idp.Operator),
-		Factor: string(policy), OwnFactor: ownPolicy, Sources: provisioning.UpdateSources, Answer: answer, Policies: []string{"default", string(idp.FactorOff), string(idp.FactorOffered), string(idp.FactorRequired)},
+		Factor: string(policy), OwnFactor: ownPolicy, Sources: provisioning.UpdateSources, Answer: answer, Policies: []string{"default", string(mfa.Off), string(mfa.Offered), string(mfa.Required)},
 	}
 	if k.Provisioning.CallsAllowed() {
 		view.Methods = provisioning.OperationMethods
@@ -345,10 +346,10 @@ func (k *console) readAccount(r *consoleRequest) error {
 // setAccountFactor sets what the account asks for beside the password.
 func (k *console) setAccountFactor(r *consoleRequest) error {
 	return k.onAccount(r, "factor", func(a store.Account) error {
-		var policy idp.FactorPolicy // of its own; none for "default"
+		var policy mfa.Policy // of its own; none for "default"
 		if word := r.form["policy"]; word != "default" {
 			var err error
-			if policy, err = idp.ParseFactorPolicy(word); err != nil {
+			if policy, err = mfa.ParsePolicy(word); err != nil {
 				return &provisioning.InputError{Field: "policy", Fault: r.text("accounts.factor.choose")}
 			}
 		}

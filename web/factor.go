@@ -10,6 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"ssobridge/idp"
+	"ssobridge/idp/mfa"
 )
 
 // factor takes a second factor in the middle of a sign-in.
@@ -119,7 +120,7 @@ func (s *Server) showFactor(c echo.Context, v *visit, p idp.AskFactor) error {
 }
 
 // added are factors as a page shows that they were added.
-func (s *Server) added(c echo.Context, factors []idp.Factor) (all []ownFactor, err error) {
+func (s *Server) added(c echo.Context, factors []mfa.Factor) (all []ownFactor, err error) {
 	for _, f := range factors {
 		name, err := s.in(c).texts.word("factor." + f.Kind)
 		if err != nil {
@@ -211,7 +212,7 @@ func (s *Server) showOwnFactors(c echo.Context, v *visit, p idp.OwnFactors) erro
 		if err != nil {
 			return err
 		}
-		own := ownFactor{ID: f.ID, Name: name, Added: s.age(c, now, f.Added), Left: f.Left, Spare: f.Kind == idp.FactorRecovery, Damaged: f.Damaged}
+		own := ownFactor{ID: f.ID, Name: name, Added: s.age(c, now, f.Added), Left: f.Left, Spare: f.Kind == mfa.RecoveryCode, Damaged: f.Damaged}
 		if !f.Used.IsZero() {
 			own.Used = s.age(c, now, f.Used)
 		}

@@ -14,6 +14,7 @@ import (
 
 	"ssobridge/idp"
 	"ssobridge/idp/directory"
+	"ssobridge/idp/mfa"
 	"ssobridge/provisioning"
 	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
@@ -81,7 +82,7 @@ type personView struct {
 	Former       []store.SSOUser // users without an assignment
 	Groups       []directory.Group
 	Sessions     []store.Session
-	Factors      []idp.Factor
+	Factors      []mfa.Factor
 	Lockouts     []idp.Lockout
 	Locked       *directory.Lockout // by the directory itself; nil: it is not, or can't be read
 	Captured     time.Time          // until when assertions are captured; zero: they are not
@@ -98,8 +99,8 @@ type personHit struct {
 // personAccess is one client account that the mappings give, with its user.
 type personAccess struct {
 	provisioning.Assignment
-	User   store.SSOUser    // State "" while there is none
-	Factor idp.FactorPolicy // what the account asks for beside the password
+	User   store.SSOUser // State "" while there is none
+	Factor mfa.Policy    // what the account asks for beside the password
 }
 
 // entryOf reads a person with the groups, whatever state the account is in.

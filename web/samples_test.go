@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"ssobridge/idp"
+	"ssobridge/idp/mfa"
 	"ssobridge/provisioning"
 	"ssobridge/store"
 )
@@ -59,8 +60,8 @@ func samples() []sample {
 		{name: "factor", answer: idp.Answer{Page: idp.AskFactor{SignIn: "one", Provider: sp, Login: "anna", Code: true, Passkey: options, State: "sealed", CanCancel: true}}, status: http.StatusOK},
 		{name: "factor-wrong", answer: idp.Answer{Page: idp.AskFactor{SignIn: "one", Provider: sp, Login: "anna", Code: true, State: "sealed", Problem: idp.FactorWrong}}, status: http.StatusUnprocessableEntity},
 		{name: "factor-confirm", answer: idp.Answer{Page: idp.AskFactor{SignIn: "one", Provider: sp, Login: "anna", Code: true, Passkey: options, State: "sealed", Invited: true, Invite: "WRONG<", Problem: idp.FactorInvite,
-			Added: []idp.Factor{{ID: "f1", Kind: idp.FactorCode, Added: now.Add(-3 * time.Hour)}}}}, status: http.StatusUnprocessableEntity},
-		{name: "notice", answer: idp.Answer{Page: idp.FactorNotice{SignIn: "one", Provider: sp, Login: "anna", Factors: []idp.Factor{{ID: "f1", Kind: idp.FactorPasskey, Added: now.Add(-3 * time.Hour)}}}}, status: http.StatusOK},
+			Added: []mfa.Factor{{ID: "f1", Kind: mfa.TOTP, Added: now.Add(-3 * time.Hour)}}}}, status: http.StatusUnprocessableEntity},
+		{name: "notice", answer: idp.Answer{Page: idp.FactorNotice{SignIn: "one", Provider: sp, Login: "anna", Factors: []mfa.Factor{{ID: "f1", Kind: mfa.Passkey, Added: now.Add(-3 * time.Hour)}}}}, status: http.StatusOK},
 		{name: "wrongcodes", answer: idp.Answer{Page: idp.WrongCodes{SignIn: "one", Provider: sp, Count: 5, Last: now.Add(-2 * time.Hour)}}, status: http.StatusOK},
 		{name: "wrongcodes-one", answer: idp.Answer{Page: idp.WrongCodes{SignIn: "one", Provider: sp, Count: 1, Last: now.Add(-time.Minute)}}, status: http.StatusOK},
 		{name: "factor-passkey", answer: idp.Answer{Page: idp.AskFactor{SignIn: "one", Provider: sp, Login: "anna", Passkey: options, State: "sealed"}}, status: http.StatusOK},
@@ -69,10 +70,10 @@ func samples() []sample {
 		{name: "enrol-offered", answer: idp.Answer{Page: enrolment(idp.EnrolFactor{Optional: true, CanCancel: true})}, status: http.StatusOK},
 		{name: "enrol-another", answer: idp.Answer{Page: enrolment(idp.EnrolFactor{Adding: true, Problem: idp.FactorWrong})}, status: http.StatusUnprocessableEntity},
 		{name: "recovery", answer: idp.Answer{Page: idp.RecoveryCodes{SignIn: "one", Codes: []string{"7ZK4M-0PQRS", "11111-22222", "ABCDE-FGHJK", "VWXYZ-00000"}}}, status: http.StatusOK},
-		{name: "factors", path: "/factors", answer: idp.Answer{Page: idp.OwnFactors{Login: "anna", Factors: []idp.Factor{
-			{ID: "f1", Kind: idp.FactorCode, Added: now.Add(-48 * time.Hour), Used: now.Add(-time.Hour)},
-			{ID: "f2", Kind: idp.FactorPasskey, Added: now.Add(-24 * time.Hour), Damaged: true},
-			{ID: "f3", Kind: idp.FactorRecovery, Added: now.Add(-48 * time.Hour), Left: 9},
+		{name: "factors", path: "/factors", answer: idp.Answer{Page: idp.OwnFactors{Login: "anna", Factors: []mfa.Factor{
+			{ID: "f1", Kind: mfa.TOTP, Added: now.Add(-48 * time.Hour), Used: now.Add(-time.Hour)},
+			{ID: "f2", Kind: mfa.Passkey, Added: now.Add(-24 * time.Hour), Damaged: true},
+			{ID: "f3", Kind: mfa.RecoveryCode, Added: now.Add(-48 * time.Hour), Left: 9},
 		}, Problem: idp.FactorLast}}, status: http.StatusUnprocessableEntity},
 		{name: "factors-none", path: "/factors", answer: idp.Answer{Page: idp.OwnFactors{Login: "anna"}}, status: http.StatusOK},
 	}

@@ -20,7 +20,7 @@ import (
 	"ssobridge/cmd/internal/cli"
 	"ssobridge/cmd/internal/config"
 	"ssobridge/cmd/internal/sample"
-	"ssobridge/idp"
+	"ssobridge/idp/mfa"
 	"ssobridge/partnerapi/sandbox"
 	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
@@ -77,7 +77,7 @@ func (d *demo) open(ctx context.Context, listen string) error {
 	cfg.ConstantContact.APIKey = sandbox.DefaultAPIKey
 	cfg.ConstantContact.ExternalProvider = sandbox.DefaultExternalProvider
 	cfg.Console.AdminGroup = "cn=" + sample.GroupStaff + "," + sample.GroupsDN // everybody of the sample
-	cfg.SecondFactor.Console = string(idp.FactorOff)                           // one click, and the sample's passwords are known to all
+	cfg.SecondFactor.Console = string(mfa.Off)                                 // one click, and the sample's passwords are known to all
 	cfg.Metadata.AllowLoopbackHTTP = true                                      // the sandbox's address
 	cfg.Branding.Name = "Example Marketing"
 	if err := cfg.Check(); err != nil {

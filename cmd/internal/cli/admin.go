@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"ssobridge/idp"
+	"ssobridge/idp/mfa"
 	"ssobridge/store"
 )
 
@@ -94,7 +95,7 @@ func when(t time.Time) string {
 	return t.UTC().Format(time.DateTime)
 }
 
-func remark(f idp.Factor) string {
+func remark(f mfa.Factor) string {
 	if f.Damaged {
 		return "can't be read: sealed with another secret_key, or changed in the database"
 	}
@@ -121,7 +122,7 @@ func remark(f idp.Factor) string {
 			text += "by invitation; how it was enrolled is not known"
 		}
 	}
-	if f.Kind == idp.FactorRecovery {
+	if f.Kind == mfa.RecoveryCode {
 		text = fmt.Sprintf("%d left, %s", f.Left, text)
 	}
 	return text
@@ -189,7 +190,7 @@ Example:
 // Run sets it.
 func (c *accountsSetFactorCmd) Run(s *invocation) error {
 	return s.withAccount(c.Account, c.Unlisted, func(p *Parts, id store.AccountID) error {
-		policy := idp.FactorPolicy(c.Policy)
+		policy := mfa.Policy(c.Policy)
 		if c.Policy == "default" {
 			policy = ""
 		}

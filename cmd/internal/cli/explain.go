@@ -14,6 +14,7 @@ import (
 
 	"ssobridge/idp"
 	"ssobridge/idp/directory"
+	"ssobridge/idp/mfa"
 	"ssobridge/provisioning"
 	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
@@ -286,11 +287,11 @@ func (p *Parts) preview(ctx context.Context, sp store.ServiceProvider, person di
 // willBeAsked says what a policy means for this person.
 func (x Explanation) willBeAsked(policy string) string {
 	switch has := len(x.Factors) > 0; {
-	case policy == string(idp.FactorOff):
+	case policy == string(mfa.Off):
 		return "the password alone"
 	case has:
 		return "the person is asked for it"
-	case policy == string(idp.FactorRequired):
+	case policy == string(mfa.Required):
 		return "the person has none and enrols one first"
 	}
 	return "the person has none and is offered to enrol one"

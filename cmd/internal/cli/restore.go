@@ -14,6 +14,7 @@ import (
 
 	"ssobridge/cmd/internal/config"
 	"ssobridge/idp"
+	"ssobridge/idp/mfa"
 	"ssobridge/store"
 )
 
@@ -212,7 +213,7 @@ func (p *Parts) consoleFactors(ctx context.Context) (c consoleFactors, err error
 	asked := map[store.PersonID]bool{}
 	down := false
 	for _, f := range all {
-		if f.Kind == idp.FactorRecovery {
+		if f.Kind == mfa.RecoveryCode {
 			continue // void, see Settlement.Void
 		}
 		if !asked[f.Person] {

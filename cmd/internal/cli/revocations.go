@@ -12,7 +12,7 @@ import (
 
 	"ssobridge/cmd/internal/config"
 	"ssobridge/cmd/internal/journal"
-	"ssobridge/idp"
+	"ssobridge/idp/mfa"
 	"ssobridge/store"
 )
 
@@ -75,10 +75,10 @@ func lookForRestore(ctx context.Context, j *journal.Journal, db *store.DB, certa
 }
 
 // settlement is what is to be done about it.
-func (r restoration) settlement(factors *idp.Factors, e store.Event) store.Settlement {
+func (r restoration) settlement(factors *mfa.Factors, e store.Event) store.Settlement {
 	return store.Settlement{
 		Words: r.Content.Words, Restored: r.Noticed != "", Void: r.Noticed != "" && !r.Whole(),
-		Codes: idp.FactorRecovery, Spend: factors.Spend, Unconfirm: r.unconfirm, Event: e,
+		Codes: mfa.RecoveryCode, Spend: factors.Spend, Unconfirm: r.unconfirm, Event: e,
 	}
 }
 

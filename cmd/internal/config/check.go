@@ -22,6 +22,7 @@ import (
 
 	"ssobridge/idp"
 	"ssobridge/idp/directory"
+	"ssobridge/idp/mfa"
 	"ssobridge/idp/netname"
 	"ssobridge/partnerapi"
 	"ssobridge/provisioning"
@@ -388,7 +389,7 @@ func checkPages(c *Config, f *faults) {
 		}
 	}
 	for key, policy := range map[string]string{"second_factor.console": c.SecondFactor.Console, "second_factor.people": c.SecondFactor.People} {
-		if _, err := idp.ParseFactorPolicy(policy); err != nil {
+		if _, err := mfa.ParsePolicy(policy); err != nil {
 			f.add(key, quote(policy)+" is no policy for second factors", "write off, offered or required")
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"ssobridge/idp"
+	"ssobridge/idp/mfa"
 )
 
 // Config is the whole configuration of the bridge. The comments of its fields are
@@ -532,7 +533,7 @@ func Defaults() Config {
 		},
 		Console:      Console{Idle: idp.DefaultConsoleIdle, Life: idp.DefaultConsoleLife},
 		Traces:       Traces{Keep: 720 * time.Hour},
-		SecondFactor: SecondFactor{Console: string(idp.FactorRequired), People: string(idp.FactorOff), AuthnContext: idp.DefaultSecondFactorClass, ConfirmAfter: idp.DefaultConfirmAfter, EndOtherSessions: true},
+		SecondFactor: SecondFactor{Console: string(mfa.Required), People: string(mfa.Off), AuthnContext: idp.DefaultSecondFactorClass, ConfirmAfter: idp.DefaultConfirmAfter, EndOtherSessions: true},
 		Branding:     Branding{Name: "Single sign-on", Color: "#1856ed"},
 		Log:          Log{Format: "json", Level: "info"},
 	}

@@ -13,6 +13,7 @@ import (
 	"ssobridge/idp"
 	"ssobridge/idp/directory"
 	"ssobridge/idp/metadata"
+	"ssobridge/idp/mfa"
 	"ssobridge/provisioning"
 )
 
@@ -85,7 +86,7 @@ func (c *Config) ReadsAttribute(attribute string) bool {
 // FactorOptions says what is asked for beside the password.
 func (c *Config) FactorOptions() idp.FactorOptions {
 	return idp.FactorOptions{
-		Console: idp.FactorPolicy(c.SecondFactor.Console), People: idp.FactorPolicy(c.SecondFactor.People),
+		Console: mfa.Policy(c.SecondFactor.Console), People: mfa.Policy(c.SecondFactor.People),
 		Class: c.SecondFactor.AuthnContext, Issuer: c.Branding.Name,
 		ConfirmAfter: c.SecondFactor.ConfirmAfter, KeepOthers: !c.SecondFactor.EndOtherSessions,
 	}

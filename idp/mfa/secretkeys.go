@@ -1,4 +1,4 @@
-package idp
+package mfa
 
 import (
 	"context"
@@ -63,7 +63,7 @@ func (s *Factors) Reseal(ctx context.Context) (changed int, err error) {
 			return err
 		}
 		var proof recoveryProof
-		if r.Kind == FactorRecovery && s.open(r, &proof) == nil && proof.Key == "" {
+		if r.Kind == RecoveryCode && s.open(r, &proof) == nil && proof.Key == "" {
 			proof.Key = by.String()
 			err = s.seal(&r, proof)
 		} else {
@@ -140,7 +140,7 @@ func (s *Factors) Void(ctx context.Context, id certs.KeyID, e store.Event) (sets
 // codesBy is the id of the secret key without which the codes of a set are worth nothing. ok is false for what is no such set, or can't be read.
 func (s *Factors) codesBy(r store.SecondFactor) (id string, ok bool) {
 	var proof recoveryProof
-	if r.Kind != FactorRecovery || s.open(r, &proof) != nil {
+	if r.Kind != RecoveryCode || s.open(r, &proof) != nil {
 		return "", false
 	}
 	if proof.Key == "" { // there was one key when it was not noted

@@ -1,4 +1,4 @@
-package idp
+package mfa
 
 import (
 	"crypto/sha256"
@@ -15,9 +15,9 @@ import (
 	"ssobridge/store"
 )
 
-// passkeys is the relying party of WebAuthn. It is nil where the public URL's host is an
+// Passkeys is the relying party of WebAuthn. It is nil where the public URL's host is an
 // address: passkeys belong to a name (https://www.w3.org/TR/webauthn-3/#relying-party-identifier).
-type passkeys struct {
+type Passkeys struct {
 	party *webauthn.WebAuthn
 	host  string // to which they belong; "": the public one, whichever that is
 }
@@ -30,7 +30,7 @@ type passkeyProof struct {
 }
 
 // of tells whether a passkey belongs to this host.
-func (k *passkeys) of(c passkeyProof) bool {
+func (k *Passkeys) of(c passkeyProof) bool {
 	return k != nil && (c.Host == k.host || c.Host == k.party.Config.RPID)
 }
 
@@ -49,18 +49,9 @@ func (k *passkeyProof) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// passkeysAt are those of the address that a visitor is at: browsers use none for another host than that it was made
-// for.
-func (p *Provider) passkeysAt(v Visitor) *passkeys {
-	if v.ConsoleSite {
-		return p.consolePasskeys
-	}
-	return p.passkeys
-}
-
-// newPasskeys makes the relying party of an address. Several addresses of the public URL's host, by their port, share
-// their passkeys.
-func newPasskeys(base, public *url.URL, name string) (*passkeys, error) {
+// NewPasskeys makes the relying party of an address. Several addresses of the public URL's host, by their port, share
+// their passkeys. nil: there can be none.
+func NewPasskeys(base, public *url.URL, name string) (*Passkeys, error) {
 	host := strings.ToLower(base.Hostname())
 	if _, err := netip.ParseAddr(host); err == nil {
 		return nil, nil //nolint:nilnil // without passkeys is how it works then
@@ -77,30 +68,36 @@ func newPasskeys(base, public *url.URL, name string) (*passkeys, error) {
 	if err != nil {
 		return nil, fmt.Errorf("passkeys: %w", err)
 	}
-	k := &passkeys{party: party}
+	k := &Passkeys{party: party}
 	if host != strings.ToLower(public.Hostname()) {
 		k.host = host
 	}
 	return k, nil
 }
 
-// keyHolder is a person as the library wants them. The handle says nothing about who it is:
+// Holder is a person as the library wants them. The handle says nothing about who it is:
 // authenticators keep and show it (https://www.w3.org/TR/webauthn-3/#user-handle).
-type keyHolder struct {
+type Holder struct {
 	person      store.PersonID
 	login       string
 	credentials []webauthn.Credential
 }
 
-func (h keyHolder) WebAuthnID() []byte {
+// Empty reports whether the person has no passkey of the host.
+func (h Holder) Empty() bool { return len(h.credentials) == 0 }
+
+// Ceremony is what an answer of the browser is checked with.
+type Ceremony = webauthn.SessionData
+
+func (h Holder) WebAuthnID() []byte {
 	sum := sha256.Sum256([]byte("passkey holder\x00" + string(h.person)))
 	return sum[:]
 }
-func (h keyHolder) WebAuthnName() string                       { return h.login }
-func (h keyHolder) WebAuthnDisplayName() string                { return h.login }
-func (h keyHolder) WebAuthnCredentials() []webauthn.Credential { return h.credentials }
+func (h Holder) WebAuthnName() string                       { return h.login }
+func (h Holder) WebAuthnDisplayName() string                { return h.login }
+func (h Holder) WebAuthnCredentials() []webauthn.Credential { return h.credentials }
 
-func (h keyHolder) descriptors() []protocol.CredentialDescriptor {
+func (h Holder) descriptors() []protocol.CredentialDescriptor {
 	var all []protocol.CredentialDescriptor
 	for _, c := range h.credentials {
 		all = append(all, c.Descriptor())
@@ -108,9 +105,9 @@ func (h keyHolder) descriptors() []protocol.CredentialDescriptor {
 	return all
 }
 
-// offer begins the making of a passkey: options for the browser (JSON), and what to check its
+// Offer begins the making of a passkey: options for the browser (JSON), and what to check its
 // answer with.
-func (k *passkeys) offer(h keyHolder) (options string, ceremony *webauthn.SessionData, err error) {
+func (k *Passkeys) Offer(h Holder) (options string, ceremony *Ceremony, err error) {
 	creation, ceremony, err := k.party.BeginRegistration(h, webauthn.WithExclusions(h.descriptors()))
 	if err != nil {
 		return "", nil, fmt.Errorf("offer a passkey: %w", err)
@@ -119,22 +116,22 @@ func (k *passkeys) offer(h keyHolder) (options string, ceremony *webauthn.Sessio
 	return string(raw), ceremony, err
 }
 
-// made checks the browser's answer to offer. refused says why it is not taken; it is for the log.
-func (k *passkeys) made(h keyHolder, ceremony webauthn.SessionData, answer string) (c *webauthn.Credential, refused error) {
+// CheckNew checks the browser's answer to Offer. refused says why it is not taken; it is for the log.
+func (k *Passkeys) CheckNew(h Holder, ceremony Ceremony, answer string) (proof Proof, refused error) {
 	parsed, err := protocol.ParseCredentialCreationResponseBytes([]byte(answer))
 	if err != nil {
-		return nil, fmt.Errorf("read a new passkey: %w", err)
+		return proof, fmt.Errorf("read a new passkey: %w", err)
 	}
-	c, err = k.party.CreateCredential(h, ceremony, parsed)
+	c, err := k.party.CreateCredential(h, ceremony, parsed)
 	if err != nil {
-		return nil, fmt.Errorf("check a new passkey: %w", err)
+		return proof, fmt.Errorf("check a new passkey: %w", err)
 	}
 	c.Attestation = webauthn.CredentialAttestation{} // none was asked for
-	return c, nil
+	return Proof{passkeyProof{*c, k.host}}, nil
 }
 
-// ask begins the proof of a passkey.
-func (k *passkeys) ask(h keyHolder) (options string, ceremony *webauthn.SessionData, err error) {
+// Ask begins the proof of a passkey.
+func (k *Passkeys) Ask(h Holder) (options string, ceremony *Ceremony, err error) {
 	assertion, ceremony, err := k.party.BeginLogin(h)
 	if err != nil {
 		return "", nil, fmt.Errorf("ask for a passkey: %w", err)
@@ -143,9 +140,9 @@ func (k *passkeys) ask(h keyHolder) (options string, ceremony *webauthn.SessionD
 	return string(raw), ceremony, err
 }
 
-// proved checks the browser's answer to ask, and returns the credential as it is to be kept
+// proved checks the browser's answer to Ask, and returns the credential as it is to be kept
 // from now on.
-func (k *passkeys) proved(h keyHolder, ceremony webauthn.SessionData, answer string) (c *webauthn.Credential, refused error) {
+func (k *Passkeys) proved(h Holder, ceremony Ceremony, answer string) (c *webauthn.Credential, refused error) {
 	parsed, err := protocol.ParseCredentialRequestResponseBytes([]byte(answer))
 	if err != nil {
 		return nil, fmt.Errorf("read a passkey's answer: %w", err)
