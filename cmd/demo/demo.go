@@ -20,6 +20,7 @@ import (
 	"ssobridge/cmd/internal/cli"
 	"ssobridge/cmd/internal/config"
 	"ssobridge/cmd/internal/sample"
+	"ssobridge/cmd/internal/server"
 	"ssobridge/idp/mfa"
 	"ssobridge/partnerapi/sandbox"
 	"ssobridge/provisioning/mapping"
@@ -38,7 +39,7 @@ type demo struct {
 	log                   *slog.Logger
 
 	sandbox *sandbox.Sandbox
-	parts   *cli.Parts
+	parts   *server.App
 }
 
 // open makes the sandbox and the parts of the bridge. The configuration passes the
@@ -83,8 +84,11 @@ func (d *demo) open(ctx context.Context, listen string) error {
 	if err := cfg.Check(); err != nil {
 		return err
 	}
-	d.parts, err = cli.Open(ctx, cfg, d.log)
-	return err
+	if d.parts, err = server.Open(ctx, cfg, d.log); err != nil {
+		return err
+	}
+	d.parts.Console = cli.Console
+	return nil
 }
 
 // secretKey is kept beside the database, so that a folder given by -data opens again.

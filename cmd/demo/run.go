@@ -14,9 +14,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"ssobridge/cmd/internal/cli"
 	"ssobridge/cmd/internal/config"
 	"ssobridge/cmd/internal/sample"
+	"ssobridge/cmd/internal/server"
 )
 
 // usageError is bad input: exit code 2.
@@ -93,7 +93,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	}
 	d := &demo{
 		bridgeURL: "http://" + net.JoinHostPort("localhost", port(bridge)), sandboxURL: "http://" + net.JoinHostPort("127.0.0.1", port(other)),
-		data: o.data, directory: people, log: cli.NewLogger(config.Log{Format: "text", Level: "warn"}, stderr),
+		data: o.data, directory: people, log: server.NewLogger(config.Log{Format: "text", Level: "warn"}, stderr),
 	}
 	if err := d.open(ctx, bridge.Addr().String()); err != nil {
 		return errors.Join(err, bridge.Close(), other.Close())
@@ -107,7 +107,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 		return errors.Join(err, bridge.Close())
 	}
 	g.Go(func() error {
-		return d.parts.Serve(ctx, cli.Listeners{Pages: bridge}, func() {
+		return d.parts.Serve(ctx, server.Listeners{Pages: bridge}, func() {
 			fmt.Fprint(stdout, d.welcome(temporary, time.Since(started)))
 		})
 	})

@@ -11,8 +11,8 @@ import (
 	"sync"
 	"time"
 
-	"ssobridge/cmd/internal/cli"
 	"ssobridge/cmd/internal/config"
+	"ssobridge/cmd/internal/server"
 	"ssobridge/idp/directory/directorytest"
 	"ssobridge/store"
 )
@@ -134,10 +134,10 @@ func randomHash() []byte {
 
 // open wires the parts of the set-up in this process, as the bridge wires them, beside it where it runs: what it stores counts only where
 // its secret key vouches for it.
-func (br *bridge) open(ctx context.Context) (*cli.Parts, error) {
+func (br *bridge) open(ctx context.Context) (*server.App, error) {
 	cfg, err := config.Load(br.config(), os.Environ())
 	if err != nil {
 		return nil, err
 	}
-	return cli.Open(ctx, cfg, slog.New(slog.DiscardHandler))
+	return server.Open(ctx, cfg, slog.New(slog.DiscardHandler))
 }

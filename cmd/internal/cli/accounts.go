@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"ssobridge/cmd/internal/server"
 	"ssobridge/partnerapi"
 	"ssobridge/provisioning"
 	"ssobridge/store"
@@ -186,7 +187,7 @@ func (c *accountsRetryCmd) Run(s *invocation) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	account, err := p.account(s.ctx, c.Account, c.Unlisted)
+	account, err := resolveAccount(s.ctx, p, c.Account, c.Unlisted)
 	if err != nil {
 		return err
 	}
@@ -217,7 +218,7 @@ func (accountsPlanCmd) Help() string {
 
 // Run reads the plan.
 func (c *accountsPlanCmd) Run(s *invocation) error {
-	return s.withAccount(c.Account, c.Unlisted, func(p *Parts, id store.AccountID) error {
+	return s.withAccount(c.Account, c.Unlisted, func(p *server.App, id store.AccountID) error {
 		plan, err := p.Provisioning.AccountPlan(s.ctx, id, actor(s.environ))
 		if err != nil {
 			return err
@@ -244,13 +245,13 @@ func printPlan(s *invocation, plan partnerapi.Plan, asJSON bool) error {
 }
 
 // withAccount does something to one client account; a wrong id costs no call.
-func (s *invocation) withAccount(account string, unlisted bool, do func(*Parts, store.AccountID) error) (err error) {
+func (s *invocation) withAccount(account string, unlisted bool, do func(*server.App, store.AccountID) error) (err error) {
 	p, err := s.open()
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	id, err := p.account(s.ctx, account, unlisted)
+	id, err := resolveAccount(s.ctx, p, account, unlisted)
 	if err == nil && id == "" {
 		err = badInput(errors.New("no client account is given"), "ssobridge accounts list shows them")
 	}
@@ -283,7 +284,7 @@ func (accountsSetPlanCmd) Help() string {
 
 // Run changes the plan.
 func (c *accountsSetPlanCmd) Run(s *invocation) error {
-	return s.withAccount(c.Account, c.Unlisted, func(p *Parts, id store.AccountID) error {
+	return s.withAccount(c.Account, c.Unlisted, func(p *server.App, id store.AccountID) error {
 		if err := s.confirm(c.Yes, false, fmt.Sprintf("Change the plan of account %s to %s?", id, c.Plan)); err != nil {
 			return err
 		}
@@ -318,7 +319,7 @@ func (c *accountsCancelCmd) Run(s *invocation) error {
 			return badInput(fmt.Errorf("--date %s is not a time", quote(c.Date)), "write 2026-12-31 or 2026-12-31T18:00:00Z")
 		}
 	}
-	return s.withAccount(c.Account, c.Unlisted, func(p *Parts, id store.AccountID) error {
+	return s.withAccount(c.Account, c.Unlisted, func(p *server.App, id store.AccountID) error {
 		typed := c.Confirm
 		if typed == "" {
 			typed = s.ask(fmt.Sprintf("Cancel account %s? Type its id to confirm: ", id))
@@ -386,7 +387,7 @@ func (c *accountsCallCmd) Run(s *invocation) error {
 		}
 		o.Payload = string(body)
 	}
-	return s.withAccount(c.Account, c.Unlisted, func(p *Parts, id store.AccountID) error {
+	return s.withAccount(c.Account, c.Unlisted, func(p *server.App, id store.AccountID) error {
 		if len(p.Config.ConstantContact.Operations) == 0 {
 			return badInput(errors.New("calls on behalf of client accounts are switched off"), "list method and path in constant_contact.operations")
 		}
@@ -437,7 +438,7 @@ func (c *accountsUnsubscribeCmd) Run(s *invocation) error {
 	if err := u.Validate(); err != nil {
 		return badInput(err, "give 1 to 500 addresses")
 	}
-	return s.withAccount(c.Account, c.Unlisted, func(p *Parts, id store.AccountID) error {
+	return s.withAccount(c.Account, c.Unlisted, func(p *server.App, id store.AccountID) error {
 		if err := s.confirm(c.Yes, c.File == "-", fmt.Sprintf("Unsubscribe %d addresses in account %s?", len(addresses), id)); err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"ssobridge/cmd/internal/server"
 	"ssobridge/idp"
 	"ssobridge/idp/mfa"
 	"ssobridge/store"
@@ -36,7 +37,7 @@ Examples:
 
 // Run prints the code.
 func (c *adminInviteCmd) Run(s *invocation) error {
-	return s.withPerson(c.Login, func(p *Parts, person store.PersonID) error {
+	return s.withPerson(c.Login, func(p *server.App, person store.PersonID) error {
 		code, ends, err := p.IdP.Invite(s.ctx, person, c.Again, s.event("", ""))
 		switch {
 		case errors.Is(err, idp.ErrNoConsoleRole):
@@ -61,7 +62,7 @@ func (adminFactorsCmd) Help() string { return "Example:\n\n    ssobridge admin f
 
 // Run lists them.
 func (c *adminFactorsCmd) Run(s *invocation) error {
-	return s.withPerson(c.Login, func(p *Parts, person store.PersonID) error {
+	return s.withPerson(c.Login, func(p *server.App, person store.PersonID) error {
 		all, err := p.IdP.Factors().List(s.ctx, person)
 		if err != nil {
 			return err
@@ -144,7 +145,7 @@ Example:
 
 // Run removes them.
 func (c *adminResetCmd) Run(s *invocation) error {
-	return s.withPerson(c.Login, func(p *Parts, person store.PersonID) error {
+	return s.withPerson(c.Login, func(p *server.App, person store.PersonID) error {
 		if err := s.confirm(c.Yes, false, fmt.Sprintf("Remove all second factors of %s and end their sessions?", c.Login)); err != nil {
 			return err
 		}
@@ -158,13 +159,13 @@ func (c *adminResetCmd) Run(s *invocation) error {
 }
 
 // withPerson opens the parts for a command about one person.
-func (s *invocation) withPerson(who string, do func(*Parts, store.PersonID) error) (err error) {
+func (s *invocation) withPerson(who string, do func(*server.App, store.PersonID) error) (err error) {
 	p, err := s.open()
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	person, err := p.personID(s.ctx, who)
+	person, err := personID(s.ctx, p, who)
 	if err != nil {
 		return err
 	}
@@ -189,7 +190,7 @@ Example:
 
 // Run sets it.
 func (c *accountsSetFactorCmd) Run(s *invocation) error {
-	return s.withAccount(c.Account, c.Unlisted, func(p *Parts, id store.AccountID) error {
+	return s.withAccount(c.Account, c.Unlisted, func(p *server.App, id store.AccountID) error {
 		policy := mfa.Policy(c.Policy)
 		if c.Policy == "default" {
 			policy = ""

@@ -12,6 +12,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"ssobridge/cmd/internal/server"
 	"ssobridge/idp/directory"
 	"ssobridge/store"
 )
@@ -34,9 +35,9 @@ type auditFilter struct {
 	Until string `placeholder:"TIME" help:"Before then."`
 }
 
-func (f auditFilter) filter(s *invocation, p *Parts) (out store.Filter, err error) {
+func (f auditFilter) filter(s *invocation, p *server.App) (out store.Filter, err error) {
 	out = store.Filter{Action: f.Action, Outcome: f.Outcome, Ref: f.Ref}
-	if out.Account, err = p.account(s.ctx, f.Account, f.Unlisted); err != nil {
+	if out.Account, err = resolveAccount(s.ctx, p, f.Account, f.Unlisted); err != nil {
 		return out, err
 	}
 	for _, t := range []struct {
@@ -99,7 +100,7 @@ func (c *auditListCmd) Run(s *invocation) (err error) {
 		}
 		return nil
 	}
-	names, err := p.names(s.ctx, events)
+	names, err := personNames(s.ctx, p, events)
 	if err != nil {
 		return err
 	}
@@ -144,7 +145,7 @@ func (c *auditExportCmd) Run(s *invocation) (err error) {
 }
 
 // names are those of the people in events, as the ledger has them.
-func (p *Parts) names(ctx context.Context, events []store.Event) (map[string]string, error) {
+func personNames(ctx context.Context, p *server.App, events []store.Event) (map[string]string, error) {
 	ids := map[store.PersonID]bool{}
 	for _, e := range events {
 		ids[store.PersonID(e.Actor)], ids[store.PersonID(e.Subject)] = true, true

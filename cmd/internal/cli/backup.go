@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"ssobridge/cmd/internal/config"
+	"ssobridge/cmd/internal/server"
 )
 
 type backupCmd struct {
@@ -31,7 +32,7 @@ func (c *backupCmd) Run(s *invocation) (err error) {
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
 	// A journal that begins after the backup can't say what was revoked since it.
-	if err := p.beginJournal(s.ctx, nil); err != nil {
+	if err := p.BeginJournal(s.ctx, nil); err != nil {
 		s.log().Warn("the revocation journal is not written: a restore would undo what is revoked now", "error", err)
 	}
 	if _, err := os.Lstat(c.File); err == nil {
@@ -51,7 +52,7 @@ func (c *backupCmd) Run(s *invocation) (err error) {
 	return nil
 }
 
-func (s *invocation) openSQLite() (*Parts, error) {
+func (s *invocation) openSQLite() (*server.App, error) {
 	cfg, err := config.Load(s.config, s.environ)
 	if err != nil {
 		return nil, err
@@ -59,7 +60,7 @@ func (s *invocation) openSQLite() (*Parts, error) {
 	if err := sqliteOnly(cfg); err != nil {
 		return nil, err
 	}
-	return Open(s.ctx, cfg, s.log())
+	return server.Open(s.ctx, cfg, s.log())
 }
 
 func sqliteOnly(cfg config.Config) error {

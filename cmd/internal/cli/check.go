@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"ssobridge/cmd/internal/config"
+	"ssobridge/cmd/internal/server"
 	"ssobridge/idp"
 	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
@@ -87,7 +89,7 @@ func (c *checkCmd) Run(s *invocation) (err error) {
 	r.ok("configuration", s.config)
 	checkFiles(r, cfg)
 	// What the parts would log is what the steps say.
-	p, err := Open(s.ctx, cfg, slog.New(slog.DiscardHandler))
+	p, err := server.Open(s.ctx, cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		_, hint := classify(err)
 		r.fail("store", err, cmp.Or(hint, "see the cause; for SQLite the folder must be writable, for PostgreSQL the server reachable, with TLS over a network"))
@@ -133,7 +135,7 @@ func (c *checkCmd) Run(s *invocation) (err error) {
 }
 
 // checkRoutes names the sslmode in force towards PostgreSQL.
-func checkRoutes(r *report, p *Parts) {
+func checkRoutes(r *report, p *server.App) {
 	for _, route := range p.Store.Routes() {
 		switch {
 		case route.Verified():
@@ -177,7 +179,7 @@ func checkFiles(r *report, cfg config.Config) {
 			r.warn("data_dir", cfg.DataDir+" is open to everybody on this machine", "chmod o= "+cfg.DataDir)
 		}
 	}
-	ends, err := fileExpiries(cfg)
+	ends, err := server.FileExpiries(cfg)
 	if err != nil {
 		r.fail("certificates in files", err, "let the bridge's user read them")
 	}
@@ -187,12 +189,12 @@ func checkFiles(r *report, cfg config.Config) {
 }
 
 // checkJournal looks whether a restore would bring back what was revoked, and whether there was one.
-func checkJournal(ctx context.Context, r *report, p *Parts) {
+func checkJournal(ctx context.Context, r *report, p *server.App) {
 	if !p.Config.HasJournalDir() {
 		return // this is no replica
 	}
 	const step = "revocation journal"
-	found, err := lookForRestore(ctx, p.Journal, p.Store, "")
+	found, err := server.LookForRestore(ctx, p.Journal, p.Store, "")
 	switch {
 	case err != nil:
 		r.warn(step, err.Error(), "let the bridge's user read and write state_dir")
@@ -206,7 +208,7 @@ func checkJournal(ctx context.Context, r *report, p *Parts) {
 }
 
 // checkPartner asks for a token and compares the clocks.
-func checkPartner(ctx context.Context, r *report, p *Parts, accounts bool) {
+func checkPartner(ctx context.Context, r *report, p *server.App, accounts bool) {
 	if _, err := p.Tokens.Token(ctx); err != nil {
 		r.fail("partner token", err, "compare constant_contact.token_url, partner_client_id and the partner secret with what Constant Contact gave")
 		return
@@ -245,7 +247,7 @@ func partnerHint(err error) string {
 	return ""
 }
 
-func checkProviders(ctx context.Context, r *report, p *Parts) {
+func checkProviders(ctx context.Context, r *report, p *server.App) {
 	list, err := p.Store.ServiceProviders().List(ctx)
 	if err != nil {
 		r.fail("service providers", err, "")
@@ -287,7 +289,7 @@ func checkProviders(ctx context.Context, r *report, p *Parts) {
 	}
 }
 
-func checkMappings(ctx context.Context, r *report, p *Parts) {
+func checkMappings(ctx context.Context, r *report, p *server.App) {
 	list, err := p.Store.Mappings().List(ctx)
 	switch {
 	case err != nil:
@@ -297,7 +299,7 @@ func checkMappings(ctx context.Context, r *report, p *Parts) {
 	default:
 		r.ok("mappings", fmt.Sprintf("%d", len(list)))
 	}
-	p.checkForms(ctx, r)
+	checkForms(ctx, p, r)
 	ends, err := p.Provisioning.NamePatterns(ctx, list, store.NoticeByCheck, actor(r.s.environ))
 	if err != nil {
 		r.fail("patterns without a group base", err, "")
@@ -321,7 +323,7 @@ func checkMappings(ctx context.Context, r *report, p *Parts) {
 }
 
 // checkUsers looks for external ids that differ in letter case only, which versions before did not refuse.
-func checkUsers(ctx context.Context, r *report, p *Parts) {
+func checkUsers(ctx context.Context, r *report, p *server.App) {
 	const most = 20
 	clashes, err := p.Store.Ledger().CaseClashes(ctx, most)
 	if err != nil {
@@ -340,7 +342,7 @@ func checkUsers(ctx context.Context, r *report, p *Parts) {
 
 // checkAudit says for how long events are kept, and looks for actions in audit.keep that no event has: a mistyped one is kept as long as
 // all others.
-func checkAudit(ctx context.Context, r *report, p *Parts) {
+func checkAudit(ctx context.Context, r *report, p *server.App) {
 	kept := p.Config.Audit.Kept()
 	var texts []string
 	for _, kind := range slices.Sorted(maps.Keys(kept)) {
@@ -366,9 +368,9 @@ func checkAudit(ctx context.Context, r *report, p *Parts) {
 }
 
 // checkOldEvents warns of events that go by the defaults, which nobody may have read.
-func checkOldEvents(ctx context.Context, r *report, p *Parts, kept map[string]time.Duration) {
+func checkOldEvents(ctx context.Context, r *report, p *server.App, kept map[string]time.Duration) {
 	for _, kind := range slices.Sorted(maps.Keys(kept)) {
-		f := store.Filter{Until: p.now().Add(-kept[kind]), Limit: 1}
+		f := store.Filter{Until: p.Now().Add(-kept[kind]), Limit: 1}
 		if kind != store.KeepDefault {
 			f.Action, f.Outcome, _ = strings.Cut(kind, ".")
 		}
@@ -383,4 +385,28 @@ func checkOldEvents(ctx context.Context, r *report, p *Parts, kept map[string]ti
 			return
 		}
 	}
+}
+
+// checkClock says what believeClock finds. It notes nothing that an administrator has to say.
+func checkClock(ctx context.Context, r *report, p *server.App) {
+	const what = "retention"
+	var fault *server.ClockFault
+	switch err := p.BelieveClock(ctx); {
+	case errors.As(err, &fault):
+		r.fail(what, fault, fault.Fix)
+	case err != nil:
+		r.fail(what, err, "")
+	}
+}
+
+// keptFor is a time of audit.keep in days.
+func keptFor(keep time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case keep == 0:
+		return "for ever"
+	case keep%day == 0:
+		return fmt.Sprintf("%d days", keep/day)
+	}
+	return config.FormatDuration(keep)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"ssobridge/cmd/internal/server"
 	"ssobridge/store"
 )
 
@@ -12,7 +13,7 @@ import (
 const alignedShown = 20
 
 // checkForms names client accounts that are stored in another case than Constant Contact lists, and what was brought to the listed form.
-func (p *Parts) checkForms(ctx context.Context, r *report) {
+func checkForms(ctx context.Context, p *server.App, r *report) {
 	const step = "client account ids"
 	left, err := p.Store.Accounts().Misspelled(ctx)
 	if err != nil {

@@ -2,6 +2,9 @@ package cli
 
 import (
 	"errors"
+	"time"
+
+	"ssobridge/cmd/internal/server"
 )
 
 type clockCmd struct {
@@ -19,25 +22,25 @@ func (clockAcceptCmd) Help() string {
 
 // Run accepts the time.
 func (c *clockAcceptCmd) Run(s *invocation) error {
-	return withSecrets(s, func(p *Parts) error {
-		err := p.believeClock(s.ctx)
-		var fault *clockFault
+	return withSecrets(s, func(p *server.App) error {
+		err := p.BelieveClock(s.ctx)
+		var fault *server.ClockFault
 		switch {
 		case err == nil:
 			s.printf("the clock is believed: there is nothing to accept\n")
 			return nil
 		case !errors.As(err, &fault):
 			return err
-		case !fault.jumped:
-			return badInput(fault, fault.fix)
+		case !fault.Jumped:
+			return badInput(fault, fault.Fix)
 		}
-		s.printf("%s.\nWhat is older than it is kept for by that is deleted then, audit events by audit.keep.\n", fault.what)
+		s.printf("%s.\nWhat is older than it is kept for by that is deleted then, audit events by audit.keep.\n", fault.What)
 		if err := s.confirm(c.Yes, false, "Is it as late as that?"); err != nil {
 			return err
 		}
-		now := p.now()
+		now := p.Now()
 		e := s.event("clock-accept", "retention")
-		e.Detail = detail(map[string]any{"time": now.UTC()})
+		e.Detail = server.Detail(map[string]any{"time": now.UTC()})
 		if err := p.Store.Clock().Accept(s.ctx, now, e); err != nil {
 			return err
 		}
@@ -45,3 +48,6 @@ func (c *clockAcceptCmd) Run(s *invocation) error {
 		return nil
 	})
 }
+
+// minute is a time as people read it.
+func minute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 MST") }

@@ -15,8 +15,8 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"ssobridge/cmd/internal/cli"
 	"ssobridge/cmd/internal/config"
+	"ssobridge/cmd/internal/server"
 	"ssobridge/internal/testkind"
 	"ssobridge/store"
 )
@@ -211,7 +211,7 @@ func TestComposeDirectoryAndConfiguration(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	parts, err := cli.Open(t.Context(), cfg, cli.NewLogger(cfg.Log, log))
+	parts, err := server.Open(t.Context(), cfg, server.NewLogger(cfg.Log, log))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 
+	"ssobridge/cmd/internal/server"
 	"ssobridge/idp"
 	"ssobridge/idp/directory"
 	"ssobridge/provisioning/mapping"
@@ -13,20 +14,24 @@ import (
 	"ssobridge/web/admin"
 )
 
-// console is the admin console; nil where nobody has a role in it.
-func (p *Parts) console() *web.Console {
+// Console is the admin console; nil where nobody has a role in it.
+func Console(p *server.App) *web.Console {
 	if p.Config.ConsoleGroups().Empty() {
 		return nil
 	}
 	return &web.Console{
 		Store: p.Store, Budget: p.Budget, Provisioning: p.Provisioning, Provider: p.IdP, Directory: p.Directory,
 		PublicURL: p.Config.Console.PublicURL, AllowFrom: p.Config.ConsoleNetworks(),
-		EntityID: p.Config.EntityID, Contacts: p.Config.Contacts(), Preview: p.consolePreview, Lockouts: p.Lockouts(), SessionIdle: p.Config.Sessions.Idle, Watch: consoleWatch{p}, Keys: p.Keys(), Expiries: p.Expiries(), Providers: p.Providers(), MappingFiles: consoleMappings{p}, Settings: p.settings, WebhookURL: p.webhookURL(), Audit: p.Audit(),
+		EntityID: p.Config.EntityID, Contacts: p.Config.Contacts(),
+		Preview: func(ctx context.Context, login, entityID string, account store.AccountID) (idp.AssertionPreview, []string, error) {
+			return consolePreview(ctx, p, login, entityID, account)
+		},
+		Lockouts: p.Lockouts(), SessionIdle: p.Config.Sessions.Idle, Watch: consoleWatch{p}, Keys: p.Keys(), Expiries: p.Expiries(), Providers: p.Providers(), MappingFiles: consoleMappings{p}, Settings: func() []admin.Setting { return settings(p) }, WebhookURL: webhookURL(p), Audit: p.Audit(),
 	}
 }
 
 // settings is the effective configuration, key by key, with secrets masked.
-func (p *Parts) settings() []admin.Setting {
+func settings(p *server.App) []admin.Setting {
 	var all []admin.Setting
 	for _, s := range p.Config.Settings() {
 		all = append(all, admin.Setting(s))
@@ -35,7 +40,7 @@ func (p *Parts) settings() []admin.Setting {
 }
 
 // consoleWatch is the console's way to the functions of check.
-type consoleWatch struct{ *Parts }
+type consoleWatch struct{ *server.App }
 
 // Probe tries the directory's servers and the token of Constant Contact.
 func (p consoleWatch) Probe(ctx context.Context) []web.Probe {
@@ -61,8 +66,8 @@ func (p consoleWatch) Probe(ctx context.Context) []web.Probe {
 }
 
 // consolePreview is the preview command's.
-func (p *Parts) consolePreview(ctx context.Context, login, entityID string, account store.AccountID) (idp.AssertionPreview, []string, error) {
-	x, err := p.PreviewAssertion(ctx, login, entityID, account)
+func consolePreview(ctx context.Context, p *server.App, login, entityID string, account store.AccountID) (idp.AssertionPreview, []string, error) {
+	x, err := PreviewAssertion(ctx, p, login, entityID, account)
 	if command, ok := errors.AsType[*commandError](err); ok {
 		if _, known := admin.AsError(err); !known {
 			err = &admin.Error{Fault: command.Error(), Err: err}
@@ -72,11 +77,11 @@ func (p *Parts) consolePreview(ctx context.Context, login, entityID string, acco
 }
 
 // consoleMappings is the console's way to the functions of the mapping commands.
-type consoleMappings struct{ *Parts }
+type consoleMappings struct{ *server.App }
 
 // Spec looks up what a mapping names.
 func (p consoleMappings) Spec(ctx context.Context, in web.MappingInput) (mapping.Spec, error) {
-	return p.mappingSpec(ctx, mappingInput{
+	return mappingSpec(ctx, p.App, mappingInput{
 		Group: in.Group, GroupPattern: in.GroupPattern, GroupBase: in.GroupBase, AttributePattern: in.AttributePattern, Person: in.Person,
 		Account: in.Account, Role: in.Role, Priority: in.Priority, Create: in.Create,
 	})
@@ -84,27 +89,27 @@ func (p consoleMappings) Spec(ctx context.Context, in web.MappingInput) (mapping
 
 // Base looks up the base of a pattern of group names.
 func (p consoleMappings) Base(ctx context.Context, written string) (string, error) {
-	return p.patternBase(ctx, written)
+	return patternBase(ctx, p.App, written)
 }
 
 // Replaced lists the mappings whose group's DN belongs to another group now.
 func (p consoleMappings) Replaced(ctx context.Context, list []store.Mapping) (map[int64]directory.Group, error) {
-	return p.replacedGroups(ctx, list)
+	return replacedGroups(ctx, p.App, list)
 }
 
 // AcceptGroup lets the group that has the DN of a mapping's group now take its place.
 func (p consoleMappings) AcceptGroup(ctx context.Context, m store.Mapping, id, actor string) error {
-	return p.AcceptMappingGroup(ctx, m, id, actor)
+	return AcceptMappingGroup(ctx, p.App, m, id, actor)
 }
 
 // Parse reads a whole set.
 func (p consoleMappings) Parse(ctx context.Context, data []byte, actor string) ([]mapping.Spec, error) {
-	return p.parseMappings(ctx, data, "the file", false, actor)
+	return parseMappings(ctx, p.App, data, "the file", false, actor)
 }
 
 // Export writes the set that holds.
 func (p consoleMappings) Export(ctx context.Context, w io.Writer) error {
-	return p.exportMappings(ctx, w)
+	return exportMappings(ctx, p.App, w)
 }
 
 // Fault puts a refusal into a sentence.

@@ -12,6 +12,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"ssobridge/cmd/internal/server"
 	"ssobridge/idp"
 	"ssobridge/idp/directory"
 	"ssobridge/idp/mfa"
@@ -131,7 +132,7 @@ func (c *explainCmd) Run(s *invocation) (err error) {
 			return badInput(err, "ssobridge accounts list shows the ids")
 		}
 	}
-	x, err := p.Explain(s.ctx, c.User, what)
+	x, err := Explain(s.ctx, p, c.User, what)
 	if err != nil {
 		return err
 	}
@@ -159,7 +160,7 @@ func shorten[T any](x *Explanation, name string, list []T, limit int) []T {
 func (w ExplainWhat) of(account store.AccountID) bool { return w.Account == "" || account == w.Account }
 
 // Explain says what would happen if this person signed in. It only reads, and works out no more than it shows.
-func (p *Parts) Explain(ctx context.Context, login string, what ExplainWhat) (Explanation, error) {
+func Explain(ctx context.Context, p *server.App, login string, what ExplainWhat) (Explanation, error) {
 	x := Explanation{what: what}
 	person, err := p.Directory.Find(ctx, login)
 	if err != nil {
@@ -210,12 +211,12 @@ func (p *Parts) Explain(ctx context.Context, login string, what ExplainWhat) (Ex
 		if err != nil {
 			return x, err
 		}
-		user, shown := p.userOf(person, a, users)
+		user, shown := userOf(p, person, a, users)
 		x.Assignments = append(x.Assignments, ExplainedAccount{a.Account, a.Name, a.Role, a.Mapping.ID, shown, string(policy)})
 		for _, sp := range providers {
 			if sp.Kind == store.ConstantContact && sp.Enabled && user.ExternalID != "" {
 				d := provisioning.Decision{Outcome: provisioning.Granted, Assignment: a, User: user}
-				x.Providers = append(x.Providers, p.preview(ctx, sp, person, d))
+				x.Providers = append(x.Providers, previewFor(ctx, p, sp, person, d))
 			}
 		}
 	}
@@ -235,14 +236,14 @@ func (p *Parts) Explain(ctx context.Context, login string, what ExplainWhat) (Ex
 			x.Providers = append(x.Providers, ExplainedSP{EntityID: sp.EntityID, Refused: "in none of its groups"})
 			continue
 		}
-		x.Providers = append(x.Providers, p.preview(ctx, sp, person, provisioning.Decision{Outcome: provisioning.Granted}))
+		x.Providers = append(x.Providers, previewFor(ctx, p, sp, person, provisioning.Decision{Outcome: provisioning.Granted}))
 	}
 	return x, nil
 }
 
 // userOf is the SSO user of an assignment: the ledger's, or the one that a sign-in
 // would create.
-func (p *Parts) userOf(person directory.Entry, a provisioning.Assignment, users map[store.AccountID]store.SSOUser) (store.SSOUser, ExplainedUser) {
+func userOf(p *server.App, person directory.Entry, a provisioning.Assignment, users map[store.AccountID]store.SSOUser) (store.SSOUser, ExplainedUser) {
 	if u, ok := users[a.Account]; ok {
 		return u, shownUser(u)
 	}
@@ -269,7 +270,7 @@ func shownUser(u store.SSOUser) ExplainedUser {
 	return ExplainedUser{u.Account, string(u.State), u.ExternalID, u.LoginName, u.ContactEmail, u.Role, u.ErrorText}
 }
 
-func (p *Parts) preview(ctx context.Context, sp store.ServiceProvider, person directory.Entry, d provisioning.Decision) ExplainedSP {
+func previewFor(ctx context.Context, p *server.App, sp store.ServiceProvider, person directory.Entry, d provisioning.Decision) ExplainedSP {
 	x := ExplainedSP{EntityID: sp.EntityID, Account: d.Assignment.Account}
 	preview, err := p.IdP.Preview(ctx, sp, person, d)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"ssobridge/cmd/internal/server"
 	"ssobridge/idp"
 	"ssobridge/idp/directory"
 	"ssobridge/provisioning/mapping"
@@ -131,7 +132,7 @@ func (s *invocation) printChange(change directory.GroupChange) {
 
 // resolveWritten asks for groups that a command has just named, and says what came of it. The command has done its work: what
 // does not resolve now is tried again by the server.
-func (p *Parts) resolveWritten(s *invocation, groups []string) {
+func resolveWritten(p *server.App, s *invocation, groups []string) {
 	if len(groups) == 0 {
 		return
 	}
@@ -177,7 +178,7 @@ func (c *mappingAcceptGroupCmd) Run(s *invocation) (err error) {
 	if err != nil {
 		return err
 	}
-	now, err := p.mappingGroup(s.ctx, m)
+	now, err := mappingGroup(s.ctx, p, m)
 	if err != nil {
 		return err
 	}
@@ -185,7 +186,7 @@ func (c *mappingAcceptGroupCmd) Run(s *invocation) (err error) {
 	if err := s.confirm(c.Yes, false, fmt.Sprintf("Give the group with id %s the access of mapping %d?", now.ID, m.ID)); err != nil {
 		return err
 	}
-	if err := p.AcceptMappingGroup(s.ctx, m, now.ID, actor(s.environ)); err != nil {
+	if err := AcceptMappingGroup(s.ctx, p, m, now.ID, actor(s.environ)); err != nil {
 		return err
 	}
 	s.printf("mapping %d is for the group with id %s\n", m.ID, now.ID)
@@ -193,7 +194,7 @@ func (c *mappingAcceptGroupCmd) Run(s *invocation) (err error) {
 }
 
 // mappingGroup is the group that has the DN of a mapping's group now and is another one.
-func (p *Parts) mappingGroup(ctx context.Context, m store.Mapping) (directory.Group, error) {
+func mappingGroup(ctx context.Context, p *server.App, m store.Mapping) (directory.Group, error) {
 	if m.Kind != store.GroupMapping {
 		return directory.Group{}, badInput(fmt.Errorf("mapping %d is not for one group", m.ID), "ssobridge mapping list shows whom it is for")
 	}
@@ -209,9 +210,9 @@ func (p *Parts) mappingGroup(ctx context.Context, m store.Mapping) (directory.Gr
 
 // AcceptMappingGroup lets the group that has the DN of a mapping's group now take its place, if it still is the one with this
 // id. Console and command both call it.
-func (p *Parts) AcceptMappingGroup(ctx context.Context, m store.Mapping, id, actor string) error {
+func AcceptMappingGroup(ctx context.Context, p *server.App, m store.Mapping, id, actor string) error {
 	// Asked again at this moment: the one who looked may have seen another group.
-	now, err := p.mappingGroup(ctx, m)
+	now, err := mappingGroup(ctx, p, m)
 	if err != nil {
 		return err
 	}
@@ -222,7 +223,7 @@ func (p *Parts) AcceptMappingGroup(ctx context.Context, m store.Mapping, id, act
 }
 
 // replacedGroups lists the mappings whose group's DN belongs to another group now. It asks the directory once for each.
-func (p *Parts) replacedGroups(ctx context.Context, list []store.Mapping) (map[int64]directory.Group, error) {
+func replacedGroups(ctx context.Context, p *server.App, list []store.Mapping) (map[int64]directory.Group, error) {
 	found := map[int64]directory.Group{}
 	known := map[string]directory.Group{}
 	for _, m := range list {
@@ -250,7 +251,7 @@ func (p *Parts) replacedGroups(ctx context.Context, list []store.Mapping) (map[i
 }
 
 // checkGroups asks for the groups that are named by DN and looks for those whose name was taken by another.
-func checkGroups(ctx context.Context, r *report, p *Parts) {
+func checkGroups(ctx context.Context, r *report, p *server.App) {
 	uses, err := p.IdP.ResolveGroups(ctx, false)
 	if err != nil {
 		r.fail("groups", err, "")
@@ -273,7 +274,7 @@ func checkGroups(ctx context.Context, r *report, p *Parts) {
 	if err != nil {
 		return // checkMappings says so
 	}
-	replaced, err := p.replacedGroups(ctx, list)
+	replaced, err := replacedGroups(ctx, p, list)
 	if err != nil {
 		r.warn("groups of mappings", err.Error(), "")
 		return

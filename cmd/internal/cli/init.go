@@ -114,7 +114,7 @@ Next:
 func (c *initCmd) firstKey(s *invocation, cfg *config.Config, sealer *certs.Sealer) (_ *certs.Key, err error) {
 	db, err := store.Open(s.ctx, store.Options{DSN: cfg.DSN(), Insecure: cfg.Store.Insecure, Now: s.now, Logger: s.log(), Voucher: sealer})
 	if errors.Is(err, store.ErrInsecure) {
-		return nil, storeFault(fmt.Errorf("open the store: %w", err))
+		return nil, fmt.Errorf("open the store: %w", err)
 	}
 	if err != nil {
 		return nil, failed(fmt.Errorf("open the store: %w", err), "can the folder be written?")

@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"ssobridge/cmd/internal/server"
 	"ssobridge/idp"
 	"ssobridge/idp/directory"
 	"ssobridge/store"
@@ -143,7 +144,7 @@ func lockedUntil(l directory.Lockout) string {
 }
 
 // checkLockout compares our limit of wrong passwords with the directory's: it must stay below.
-func checkLockout(ctx context.Context, r *report, p *Parts) {
+func checkLockout(ctx context.Context, r *report, p *server.App) {
 	const step = "directory: lockout"
 	ours, window := p.Config.SignIn.LoginFailures, p.Config.SignIn.LoginWindow
 	policies, err := p.Directory.LockoutPolicies(ctx)

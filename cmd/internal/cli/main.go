@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +14,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"ssobridge/cmd/internal/config"
+	"ssobridge/cmd/internal/server"
 	"ssobridge/store"
 	"ssobridge/web/admin"
 )
@@ -161,6 +161,9 @@ func classify(err error) (code int, hint string) {
 	case errors.As(err, &refused):
 		return refusalCode(refused), refusalHints(refused)
 	}
+	if errors.Is(err, store.ErrInsecure) {
+		return exitUsage, "store.dsn: write sslmode=verify-full and sslrootcert=FILE; or, if nobody else can be on the way, set store.insecure: true"
+	}
 	if mends := fieldMends(err); len(mends) > 0 {
 		return exitUsage, strings.Join(mends, "\nhint: ")
 	}
@@ -181,16 +184,16 @@ func lookup(environ []string, name string) string {
 
 // open reads the configuration and makes the parts. The log of a command shows
 // warnings only, as text: its output is for the person who typed it.
-func (s *invocation) open() (*Parts, error) {
+func (s *invocation) open() (*server.App, error) {
 	cfg, err := config.Load(s.config, s.environ)
 	if err != nil {
 		return nil, err
 	}
-	return Open(s.ctx, cfg, s.log())
+	return server.Open(s.ctx, cfg, s.log())
 }
 
 func (s *invocation) log() *slog.Logger {
-	return NewLogger(config.Log{Format: "text", Level: "warn"}, s.stderr)
+	return server.NewLogger(config.Log{Format: "text", Level: "warn"}, s.stderr)
 }
 
 // actor names who gave a command, for the audit: the user of the operating system.
@@ -210,15 +213,6 @@ func actor(environ []string) string {
 // event is the audit event of a change by command.
 func (s *invocation) event(action, subject string) store.Event {
 	return store.Event{At: s.now().UTC(), Actor: actor(s.environ), Action: action, Subject: subject, Outcome: "ok", Reason: "command"}
-}
-
-// detail of an audit event. What is put in here can always be encoded.
-func detail(about map[string]any) json.RawMessage {
-	data, err := json.Marshal(about)
-	if err != nil {
-		return nil
-	}
-	return data
 }
 
 // scope is what a command may see and change: who runs the program has its database and its configuration.

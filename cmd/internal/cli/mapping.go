@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"text/tabwriter"
 
+	"ssobridge/cmd/internal/server"
 	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
@@ -67,7 +68,7 @@ func (c *mappingAddCmd) Run(s *invocation) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	spec, err := p.mappingSpec(s.ctx, mappingInput{
+	spec, err := mappingSpec(s.ctx, p, mappingInput{
 		Group: c.Group, GroupPattern: c.GroupPattern, AttributePattern: c.AttributePattern, Person: c.Person,
 		GroupBase: c.GroupBase, Account: c.Account, Role: c.Role, Priority: c.Priority, Create: c.Create,
 	})
@@ -90,7 +91,7 @@ func (c *mappingAddCmd) Run(s *invocation) (err error) {
 }
 
 // preview shows what one more mapping would change.
-func (c *mappingAddCmd) preview(s *invocation, p *Parts, spec mapping.Spec) error {
+func (c *mappingAddCmd) preview(s *invocation, p *server.App, spec mapping.Spec) error {
 	m, err := p.Provisioning.DraftMapping(s.ctx, spec)
 	if err != nil {
 		return err
@@ -99,7 +100,7 @@ func (c *mappingAddCmd) preview(s *invocation, p *Parts, spec mapping.Spec) erro
 	if err != nil {
 		return err
 	}
-	return p.showEffects(s, mapping.Change{Add: []store.Mapping{m}, Keep: kept})
+	return showEffects(p, s, mapping.Change{Add: []store.Mapping{m}, Keep: kept})
 }
 
 type mappingListCmd struct{}
@@ -182,7 +183,7 @@ func (c *mappingRemoveCmd) Run(s *invocation) (err error) {
 }
 
 // preview shows what would change without the mapping.
-func (c *mappingRemoveCmd) preview(s *invocation, p *Parts, id int64) error {
+func (c *mappingRemoveCmd) preview(s *invocation, p *server.App, id int64) error {
 	e, err := p.Provisioning.DropMapping(s.ctx, id)
 	if errors.Is(err, store.ErrNotFound) {
 		return badInput(fmt.Errorf("there is no mapping %d", id), "ssobridge mapping list shows all")
@@ -190,7 +191,7 @@ func (c *mappingRemoveCmd) preview(s *invocation, p *Parts, id int64) error {
 	if err != nil {
 		return err
 	}
-	return p.showEffects(s, e.Change)
+	return showEffects(p, s, e.Change)
 }
 
 func describeMapping(m store.Mapping) string {

@@ -7,6 +7,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"ssobridge/cmd/internal/server"
 	"ssobridge/provisioning"
 	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
@@ -19,7 +20,7 @@ type mappingEdit struct {
 }
 
 // edit drafts a change, and shows or stores it.
-func (c *mappingEdit) edit(s *invocation, done string, draft func(*Parts) (provisioning.MappingEdit, error)) (err error) {
+func (c *mappingEdit) edit(s *invocation, done string, draft func(*server.App) (provisioning.MappingEdit, error)) (err error) {
 	p, err := s.open()
 	if err != nil {
 		return err
@@ -33,7 +34,7 @@ func (c *mappingEdit) edit(s *invocation, done string, draft func(*Parts) (provi
 		return err
 	}
 	if c.Preview {
-		return p.showEffects(s, e.Change)
+		return showEffects(p, s, e.Change)
 	}
 	err = p.Provisioning.SaveEdit(s.ctx, e, actor(s.environ))
 	if errors.Is(err, store.ErrConflict) {
@@ -57,7 +58,7 @@ func (mappingOffCmd) Help() string {
 
 // Run switches it off.
 func (c *mappingOffCmd) Run(s *invocation) error {
-	return c.edit(s, "is off", func(p *Parts) (provisioning.MappingEdit, error) {
+	return c.edit(s, "is off", func(p *server.App) (provisioning.MappingEdit, error) {
 		return p.Provisioning.SwitchMapping(s.ctx, c.ID, true)
 	})
 }
@@ -69,7 +70,7 @@ func (mappingOnCmd) Help() string { return "Example:\n\n    ssobridge mapping on
 
 // Run switches it on.
 func (c *mappingOnCmd) Run(s *invocation) error {
-	return c.edit(s, "is on", func(p *Parts) (provisioning.MappingEdit, error) {
+	return c.edit(s, "is on", func(p *server.App) (provisioning.MappingEdit, error) {
 		return p.Provisioning.SwitchMapping(s.ctx, c.ID, false)
 	})
 }
@@ -95,7 +96,7 @@ func (c *mappingSetCmd) Run(s *invocation) error {
 	if c.GroupBase == "" && c.Account == "" && c.Role == "" && c.Priority == 0 && c.Create == "" {
 		return badInput(errors.New("nothing is to be changed"), "give --group-base, --account, --role, --priority or --create")
 	}
-	return c.edit(s, "is changed", func(p *Parts) (provisioning.MappingEdit, error) {
+	return c.edit(s, "is changed", func(p *server.App) (provisioning.MappingEdit, error) {
 		was, err := p.Provisioning.Mapping(s.ctx, c.ID)
 		if err != nil {
 			return provisioning.MappingEdit{}, err
@@ -111,7 +112,7 @@ func (c *mappingSetCmd) Run(s *invocation) error {
 			spec.Role = c.Role
 		}
 		if c.GroupBase != "" {
-			if spec.GroupBase, err = p.patternBase(s.ctx, c.GroupBase); err != nil {
+			if spec.GroupBase, err = patternBase(s.ctx, p, c.GroupBase); err != nil {
 				return provisioning.MappingEdit{}, err
 			}
 		}
@@ -136,7 +137,7 @@ func (mappingExchangeCmd) Help() string {
 
 // Run exchanges them.
 func (c *mappingExchangeCmd) Run(s *invocation) error {
-	return c.edit(s, fmt.Sprintf("and mapping %d have each other's priority", c.Other), func(p *Parts) (provisioning.MappingEdit, error) {
+	return c.edit(s, fmt.Sprintf("and mapping %d have each other's priority", c.Other), func(p *server.App) (provisioning.MappingEdit, error) {
 		return p.Provisioning.ExchangeMappings(s.ctx, c.ID, c.Other)
 	})
 }
@@ -184,7 +185,7 @@ func (mappingReturnCmd) Help() string {
 // Run returns to it.
 func (c *mappingReturnCmd) Run(s *invocation) error {
 	e := mappingEdit{Preview: c.Preview}
-	err := e.edit(s, "", func(p *Parts) (provisioning.MappingEdit, error) {
+	err := e.edit(s, "", func(p *server.App) (provisioning.MappingEdit, error) {
 		edit, err := p.Provisioning.ReturnMapping(s.ctx, c.Entry)
 		e.ID = edit.Now.ID
 		return edit, err

@@ -12,6 +12,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"ssobridge/cmd/internal/server"
 	"ssobridge/provisioning"
 	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
@@ -43,7 +44,7 @@ type mappingInput struct {
 }
 
 // mappingSpec looks up what a mapping names: groups and people are kept by their immutable ids.
-func (p *Parts) mappingSpec(ctx context.Context, in mappingInput) (spec mapping.Spec, err error) {
+func mappingSpec(ctx context.Context, p *server.App, in mappingInput) (spec mapping.Spec, err error) {
 	spec = mapping.Spec{GroupDN: in.Group, Account: in.Account, Role: in.Role, Priority: in.Priority, Off: in.Off}
 	switch in.Create {
 	case "", mapping.CreateInAdvance:
@@ -59,7 +60,7 @@ func (p *Parts) mappingSpec(ctx context.Context, in mappingInput) (spec mapping.
 	}
 	if in.GroupPattern != "" {
 		spec.Pattern = in.GroupPattern
-		if spec.GroupBase, err = p.baseOfPattern(ctx, in); err != nil {
+		if spec.GroupBase, err = baseOfPattern(ctx, p, in); err != nil {
 			return spec, err
 		}
 	} else if in.GroupBase != "" {
@@ -86,7 +87,7 @@ func (p *Parts) mappingSpec(ctx context.Context, in mappingInput) (spec mapping.
 }
 
 // patternBase looks up the base of a pattern of group names.
-func (p *Parts) patternBase(ctx context.Context, written string) (string, error) {
+func patternBase(ctx context.Context, p *server.App, written string) (string, error) {
 	base, err := p.Directory.PatternBase(ctx, written)
 	if err != nil {
 		return "", directoryError(err, "use the group base "+quote(written), "name an organizational unit in which only people whom you trust with client accounts may create groups")
@@ -96,9 +97,9 @@ func (p *Parts) patternBase(ctx context.Context, written string) (string, error)
 
 // baseOfPattern is the base of a pattern of group names. A pattern that is stored without one goes on as it is; no other one is
 // taken without.
-func (p *Parts) baseOfPattern(ctx context.Context, in mappingInput) (string, error) {
+func baseOfPattern(ctx context.Context, p *server.App, in mappingInput) (string, error) {
 	if in.GroupBase != "" {
-		return p.patternBase(ctx, in.GroupBase)
+		return patternBase(ctx, p, in.GroupBase)
 	}
 	all, err := p.Provisioning.AllMappings(ctx)
 	if err != nil {
@@ -114,16 +115,16 @@ func (p *Parts) baseOfPattern(ctx context.Context, in mappingInput) (string, err
 }
 
 // readMappings reads a file of mappings and looks up what it names. All faults are told together.
-func (p *Parts) readMappings(s *invocation, name string, unchecked bool) ([]mapping.Spec, error) {
+func readMappings(p *server.App, s *invocation, name string, unchecked bool) ([]mapping.Spec, error) {
 	data, err := s.readInput(name, maxMappingFile)
 	if err != nil {
 		return nil, err
 	}
-	return p.parseMappings(s.ctx, data, name, unchecked, actor(s.environ))
+	return parseMappings(s.ctx, p, data, name, unchecked, actor(s.environ))
 }
 
 // parseMappings is readMappings for a file that was read.
-func (p *Parts) parseMappings(ctx context.Context, data []byte, name string, unchecked bool, actor string) ([]mapping.Spec, error) {
+func parseMappings(ctx context.Context, p *server.App, data []byte, name string, unchecked bool, actor string) ([]mapping.Spec, error) {
 	var file mappingFile
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	dec.KnownFields(true)
@@ -145,7 +146,7 @@ func (p *Parts) parseMappings(ctx context.Context, data []byte, name string, unc
 			faults = append(faults, fmt.Errorf("mapping %d: want exactly one of group, group_pattern, attribute_pattern and person", i+1))
 			continue
 		}
-		spec, err := p.mappingSpec(ctx, in)
+		spec, err := mappingSpec(ctx, p, in)
 		if err != nil {
 			faults = append(faults, fmt.Errorf("mapping %d: %w", i+1, err))
 			continue
@@ -173,11 +174,11 @@ func (mappingExportCmd) Run(s *invocation) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	return p.exportMappings(s.ctx, s.stdout)
+	return exportMappings(s.ctx, p, s.stdout)
 }
 
 // exportMappings writes the mappings as a file for plan and apply.
-func (p *Parts) exportMappings(ctx context.Context, w io.Writer) error {
+func exportMappings(ctx context.Context, p *server.App, w io.Writer) error {
 	all, err := p.Provisioning.AllMappings(ctx)
 	if err != nil {
 		return err
@@ -237,7 +238,7 @@ func (c *mappingPlanCmd) Run(s *invocation) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	change, err := p.compareMappings(s, c.File, c.Unchecked)
+	change, err := compareMappings(p, s, c.File, c.Unchecked)
 	if err != nil {
 		return err
 	}
@@ -245,14 +246,14 @@ func (c *mappingPlanCmd) Run(s *invocation) (err error) {
 		s.printf("the mappings are as the file says\n")
 		return nil
 	}
-	if err := p.showEffects(s, change); err != nil {
+	if err := showEffects(p, s, change); err != nil {
 		return err
 	}
 	return &commandError{err: errors.New("there are differences"), hint: "ssobridge mapping apply " + c.File, code: exitDiffers}
 }
 
-func (p *Parts) compareMappings(s *invocation, file string, unchecked bool) (mapping.Change, error) {
-	specs, err := p.readMappings(s, file, unchecked)
+func compareMappings(p *server.App, s *invocation, file string, unchecked bool) (mapping.Change, error) {
+	specs, err := readMappings(p, s, file, unchecked)
 	if err != nil {
 		return mapping.Change{}, err
 	}
@@ -260,7 +261,7 @@ func (p *Parts) compareMappings(s *invocation, file string, unchecked bool) (map
 }
 
 // showEffects prints a change of mappings and what it means for whom.
-func (p *Parts) showEffects(s *invocation, change mapping.Change) error {
+func showEffects(p *server.App, s *invocation, change mapping.Change) error {
 	for _, m := range change.Remove {
 		s.printf("- %s\n", describeMapping(m))
 	}
@@ -317,7 +318,7 @@ func (c *mappingApplyCmd) Run(s *invocation) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	change, err := p.compareMappings(s, c.File, c.Unchecked)
+	change, err := compareMappings(p, s, c.File, c.Unchecked)
 	if err != nil {
 		return err
 	}
@@ -325,7 +326,7 @@ func (c *mappingApplyCmd) Run(s *invocation) (err error) {
 		s.printf("the mappings are as the file says\n")
 		return nil
 	}
-	if err := p.showEffects(s, change); err != nil {
+	if err := showEffects(p, s, change); err != nil {
 		return err
 	}
 	if err := s.confirm(c.Yes, c.File == "-", "Save this?"); err != nil {

@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"ssobridge/cmd/internal/config"
+	"ssobridge/cmd/internal/server"
 	"ssobridge/idp/metadata"
 )
 
@@ -38,7 +39,7 @@ Example:
 
 // Run prints the document.
 func (metadataShowCmd) Run(s *invocation) error {
-	return s.metadata("", func(p *Parts) ([]byte, error) { return p.IdP.Metadata(s.ctx) })
+	return s.metadata("", func(p *server.App) ([]byte, error) { return p.IdP.Metadata(s.ctx) })
 }
 
 type metadataDownloadCmd struct {
@@ -59,10 +60,10 @@ Examples:
 
 // Run writes the copy.
 func (c *metadataDownloadCmd) Run(s *invocation) error {
-	return s.metadata(c.Out, func(p *Parts) ([]byte, error) { return p.IdP.MetadataFile(s.ctx, c.Signed) })
+	return s.metadata(c.Out, func(p *server.App) ([]byte, error) { return p.IdP.MetadataFile(s.ctx, c.Signed) })
 }
 
-func (s *invocation) metadata(file string, do func(*Parts) ([]byte, error)) (err error) {
+func (s *invocation) metadata(file string, do func(*server.App) ([]byte, error)) (err error) {
 	p, err := s.open()
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"ssobridge/cmd/internal/server"
 	"ssobridge/idp"
 	"ssobridge/idp/directory"
 	"ssobridge/provisioning"
@@ -53,11 +54,11 @@ func (c *previewCmd) Run(s *invocation) (err error) {
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
 	// Of an account that no list knows, the gate says whether it is the person's.
-	account, err := p.account(s.ctx, c.Account, true)
+	account, err := resolveAccount(s.ctx, p, c.Account, true)
 	if err != nil {
 		return err
 	}
-	x, err := p.PreviewAssertion(s.ctx, c.User, c.SP, account)
+	x, err := PreviewAssertion(s.ctx, p, c.User, c.SP, account)
 	if err != nil {
 		return err
 	}
@@ -77,7 +78,7 @@ func (c *previewCmd) Run(s *invocation) (err error) {
 
 // PreviewAssertion shows the assertion that a person would get at a service provider,
 // with the reason for each value. It only reads.
-func (p *Parts) PreviewAssertion(ctx context.Context, login, entityID string, account store.AccountID) (Previewed, error) {
+func PreviewAssertion(ctx context.Context, p *server.App, login, entityID string, account store.AccountID) (Previewed, error) {
 	var x Previewed
 	registered, err := p.Providers().Get(ctx, admin.Everything(), entityID)
 	if err != nil {
@@ -95,7 +96,7 @@ func (p *Parts) PreviewAssertion(ctx context.Context, login, entityID string, ac
 	if !sp.Enabled {
 		x.Notes = append(x.Notes, "sign-ins to this service provider are switched off")
 	}
-	d, note, err := p.previewDecision(ctx, sp, person, account)
+	d, note, err := previewDecision(ctx, p, sp, person, account)
 	if err != nil {
 		return x, err
 	}
@@ -103,7 +104,7 @@ func (p *Parts) PreviewAssertion(ctx context.Context, login, entityID string, ac
 		x.Notes = append(x.Notes, note)
 	}
 	x.Account, x.Role = d.Assignment.Account, d.Assignment.Role
-	x.AssertionPreview, err = p.IdP.PreviewAssertion(ctx, sp, person, d, p.sources())
+	x.AssertionPreview, err = p.IdP.PreviewAssertion(ctx, sp, person, d, sources(p))
 	if err != nil {
 		return x, failed(err, "mend the person's data in the directory, or the template by ssobridge sp set")
 	}
@@ -112,7 +113,7 @@ func (p *Parts) PreviewAssertion(ctx context.Context, login, entityID string, ac
 
 // previewDecision asks who the person would be at this service provider. A person who
 // would not pass is an error that says why.
-func (p *Parts) previewDecision(ctx context.Context, sp store.ServiceProvider, person directory.Entry, account store.AccountID) (d provisioning.Decision, note string, err error) {
+func previewDecision(ctx context.Context, p *server.App, sp store.ServiceProvider, person directory.Entry, account store.AccountID) (d provisioning.Decision, note string, err error) {
 	refused := func(reason provisioning.Reason, detail string) error {
 		text := fmt.Sprintf("%s would be refused at %s: %s", person.Login, sp.EntityID, reason)
 		if detail != "" {
@@ -153,7 +154,7 @@ func (p *Parts) previewDecision(ctx context.Context, sp store.ServiceProvider, p
 }
 
 // sources says what fills the placeholders of templates.
-func (p *Parts) sources() map[string]string {
+func sources(p *server.App) map[string]string {
 	all := map[string]string{
 		"account":     "the client account of the mapping",
 		"key":         "derived from person and client account",

@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"ssobridge/cmd/internal/server"
 	"ssobridge/provisioning"
 	"ssobridge/store"
 )
@@ -61,7 +62,7 @@ func (c *provisionPlanCmd) Run(s *invocation) (err error) {
 		return err
 	}
 	if c.JSON {
-		return p.planJSON(s.ctx, s.stdout, plan, forecast, "")
+		return planJSON(s.ctx, p, s.stdout, plan, forecast, "")
 	}
 	for _, why := range walked.Why {
 		s.printf("left out: %s\n", why)
@@ -73,7 +74,7 @@ func (c *provisionPlanCmd) Run(s *invocation) (err error) {
 	if c.All {
 		limit = 0
 	}
-	return p.planText(s.ctx, s.stdout, plan, forecast, limit, "")
+	return planText(s.ctx, p, s.stdout, plan, forecast, limit, "")
 }
 
 // counter shows on a terminal how far a walk is; elsewhere nothing.
@@ -149,7 +150,7 @@ func (c *provisionCancelCmd) Run(s *invocation) (err error) {
 }
 
 // planJSON writes one object whose items are streamed.
-func (p *Parts) planJSON(ctx context.Context, w io.Writer, plan store.Plan, f provisioning.Forecast, kind string) error {
+func planJSON(ctx context.Context, p *server.App, w io.Writer, plan store.Plan, f provisioning.Forecast, kind string) error {
 	head, err := json.Marshal(struct {
 		Plan     jsonPlan     `json:"plan"`
 		Forecast jsonForecast `json:"forecast"`
@@ -161,7 +162,7 @@ func (p *Parts) planJSON(ctx context.Context, w io.Writer, plan store.Plan, f pr
 		return err
 	}
 	first := true
-	err = p.eachItem(ctx, plan.ID, store.ItemFilter{Kind: kind}, func(i store.PlanItem) error {
+	err = eachItem(ctx, p, plan.ID, store.ItemFilter{Kind: kind}, func(i store.PlanItem) error {
 		line, err := json.Marshal(toJSONItem(i))
 		if err != nil {
 			return err
@@ -181,7 +182,7 @@ func (p *Parts) planJSON(ctx context.Context, w io.Writer, plan store.Plan, f pr
 }
 
 // eachItem pages through the lines of a plan.
-func (p *Parts) eachItem(ctx context.Context, plan int64, f store.ItemFilter, visit func(store.PlanItem) error) error {
+func eachItem(ctx context.Context, p *server.App, plan int64, f store.ItemFilter, visit func(store.PlanItem) error) error {
 	for f.Limit = 1000; ; {
 		items, err := p.Store.Plans().Items(ctx, plan, f)
 		if err != nil {
@@ -258,7 +259,7 @@ func toJSONItem(i store.PlanItem) jsonItem {
 }
 
 // planText prints a plan, the first limit lines of each kind (0: all), or of one kind alone.
-func (p *Parts) planText(ctx context.Context, w io.Writer, plan store.Plan, f provisioning.Forecast, limit int, kind string) error {
+func planText(ctx context.Context, p *server.App, w io.Writer, plan store.Plan, f provisioning.Forecast, limit int, kind string) error {
 	fmt.Fprintf(w, "Plan %d of %s: %d people read, %d to be created, %d left, %d with another role, %d can't be created.\n",
 		plan.ID, plan.CreatedAt.Format(time.DateTime+" MST"), plan.People, plan.Creations, plan.Leavers, plan.Drifted, plan.Blocked)
 	if plan.AtSignIn > 0 {
@@ -286,7 +287,7 @@ func (p *Parts) planText(ctx context.Context, w io.Writer, plan store.Plan, f pr
 			continue
 		}
 		fmt.Fprintf(w, "\n%s:\n", k.title)
-		if err := p.planLines(ctx, w, plan.ID, k.kind, limit); err != nil {
+		if err := planLines(ctx, p, w, plan.ID, k.kind, limit); err != nil {
 			return fmt.Errorf("print plan %d: %w", plan.ID, err)
 		}
 		if more := k.count - limit; limit > 0 && more > 0 {
@@ -300,10 +301,10 @@ func (p *Parts) planText(ctx context.Context, w io.Writer, plan store.Plan, f pr
 const alignedLines = 1000
 
 // planLines prints the first limit lines of one kind (0: all) as they are read.
-func (p *Parts) planLines(ctx context.Context, w io.Writer, plan int64, kind string, limit int) error {
+func planLines(ctx context.Context, p *server.App, w io.Writer, plan int64, kind string, limit int) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	n := 0
-	err := p.eachItem(ctx, plan, store.ItemFilter{Kind: kind}, func(i store.PlanItem) error {
+	err := eachItem(ctx, p, plan, store.ItemFilter{Kind: kind}, func(i store.PlanItem) error {
 		if n++; limit > 0 && n > limit {
 			return errEnough
 		}
@@ -366,7 +367,7 @@ func (c *provisionShowCmd) Run(s *invocation) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	plan, err := p.plan(s.ctx, c.ID)
+	plan, err := findPlan(s.ctx, p, c.ID)
 	if err != nil {
 		return err
 	}
@@ -375,17 +376,17 @@ func (c *provisionShowCmd) Run(s *invocation) (err error) {
 		return err
 	}
 	if c.JSON {
-		return p.planJSON(s.ctx, s.stdout, plan, forecast, c.Kind)
+		return planJSON(s.ctx, p, s.stdout, plan, forecast, c.Kind)
 	}
 	limit := 20
 	if c.All {
 		limit = 0
 	}
-	return p.planText(s.ctx, s.stdout, plan, forecast, limit, c.Kind)
+	return planText(s.ctx, p, s.stdout, plan, forecast, limit, c.Kind)
 }
 
 // plan finds a saved plan, the newest for 0.
-func (p *Parts) plan(ctx context.Context, id int64) (store.Plan, error) {
+func findPlan(ctx context.Context, p *server.App, id int64) (store.Plan, error) {
 	if id != 0 {
 		plan, err := p.Store.Plans().Get(ctx, id)
 		if errors.Is(err, store.ErrNotFound) {

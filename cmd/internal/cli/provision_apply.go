@@ -9,6 +9,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/sync/errgroup"
 
+	"ssobridge/cmd/internal/server"
 	"ssobridge/provisioning"
 	"ssobridge/store"
 )
@@ -53,12 +54,12 @@ func (c *provisionApplyCmd) Run(s *invocation) (err error) {
 		s.printf("plan %d is being applied by the running bridge: ssobridge provision status\n", plan.ID)
 		return nil
 	}
-	return p.watchPlan(s, plan)
+	return watchPlan(p, s, plan)
 }
 
 // begin makes the plan the one that is applied, and asks where it would stop.
-func (c *provisionApplyCmd) begin(s *invocation, p *Parts) (store.Plan, error) {
-	plan, err := p.plan(s.ctx, c.ID)
+func (c *provisionApplyCmd) begin(s *invocation, p *server.App) (store.Plan, error) {
+	plan, err := findPlan(s.ctx, p, c.ID)
 	if err != nil {
 		return plan, err
 	}
@@ -88,14 +89,14 @@ func (c *provisionApplyCmd) begin(s *invocation, p *Parts) (store.Plan, error) {
 }
 
 // watchPlan works at the plan and shows how far it is, until it ends or the command is interrupted: that pauses it.
-func (p *Parts) watchPlan(s *invocation, plan store.Plan) error {
+func watchPlan(p *server.App, s *invocation, plan store.Plan) error {
 	work, stop := context.WithCancel(s.ctx)
 	defer stop()
 	g, work := errgroup.WithContext(work)
 	g.Go(func() error { return p.Provisioning.Run(work) })
 	g.Go(func() (err error) {
 		defer stop()
-		plan, err = p.followPlan(work, s, plan)
+		plan, err = followPlan(work, p, s, plan)
 		return err
 	})
 	err := g.Wait()
@@ -125,7 +126,7 @@ func (p *Parts) watchPlan(s *invocation, plan store.Plan) error {
 }
 
 // followPlan shows the progress until the plan is not applied any more.
-func (p *Parts) followPlan(ctx context.Context, s *invocation, plan store.Plan) (store.Plan, error) {
+func followPlan(ctx context.Context, p *server.App, s *invocation, plan store.Plan) (store.Plan, error) {
 	bar := progressbar.NewOptions(plan.Creations,
 		progressbar.OptionSetWriter(s.terminal), progressbar.OptionSetVisibility(s.interactive()), progressbar.OptionShowCount(), progressbar.OptionSetWidth(20),
 		progressbar.OptionSetPredictTime(true), progressbar.OptionSetElapsedTime(false), progressbar.OptionFullWidth())
@@ -142,7 +143,7 @@ func (p *Parts) followPlan(ctx context.Context, s *invocation, plan store.Plan) 
 			return plan, fmt.Errorf("follow plan %d: %w", plan.ID, err)
 		}
 		plan = now
-		line := p.progressText(ctx, plan, float64(ended(plan)-before)/max(s.now().Sub(began).Seconds(), 1))
+		line := progressText(ctx, p, plan, float64(ended(plan)-before)/max(s.now().Sub(began).Seconds(), 1))
 		bar.Describe(line)
 		_ = bar.Set(min(ended(plan), plan.Creations)) // a bar that can't be drawn stops nobody
 		if !s.interactive() && s.now().Sub(told) >= 10*time.Second {
@@ -164,7 +165,7 @@ func (p *Parts) followPlan(ctx context.Context, s *invocation, plan store.Plan) 
 func ended(p store.Plan) int { return p.Done + p.Failed + p.Skipped }
 
 // progressText is what stands at the bar: rate, failures, budget, and what is in the way.
-func (p *Parts) progressText(ctx context.Context, plan store.Plan, rate float64) string {
+func progressText(ctx context.Context, p *server.App, plan store.Plan, rate float64) string {
 	text := fmt.Sprintf("%.1f/s", rate)
 	if plan.Failed+plan.Skipped > 0 {
 		text += fmt.Sprintf(", %d failed, %d skipped", plan.Failed, plan.Skipped)

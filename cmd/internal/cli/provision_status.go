@@ -8,6 +8,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"ssobridge/cmd/internal/server"
 	"ssobridge/provisioning"
 	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
@@ -51,7 +52,7 @@ func (c *provisionStatusCmd) Run(s *invocation) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	st, err := p.provisioningStatus(s.ctx)
+	st, err := readProvisioningStatus(s.ctx, p)
 	if err != nil {
 		return fmt.Errorf("read how provisioning stands: %w", err)
 	}
@@ -108,7 +109,7 @@ var userStates = []struct {
 	{store.Active, "can sign in"},
 }
 
-func (p *Parts) provisioningStatus(ctx context.Context) (st provisioningStatus, err error) {
+func readProvisioningStatus(ctx context.Context, p *server.App) (st provisioningStatus, err error) {
 	if st.Users, err = p.Store.Ledger().CountByState(ctx); err != nil {
 		return st, err
 	}
@@ -126,7 +127,7 @@ func (p *Parts) provisioningStatus(ctx context.Context) (st provisioningStatus, 
 	if open.Cause != "" {
 		st.Stopped = &stoppedStatus{open.Cause, open.OpenedAt, open.Until}
 	}
-	if st.Budget, err = p.budgetStatus(ctx); err != nil {
+	if st.Budget, err = readBudgetStatus(ctx, p); err != nil {
 		return st, err
 	}
 	making, err := p.Provisioning.Making(ctx)
@@ -176,7 +177,7 @@ type budgetStatus struct {
 	Reset      time.Time `json:"reset"`
 }
 
-func (p *Parts) budgetStatus(ctx context.Context) (budgetStatus, error) {
+func readBudgetStatus(ctx context.Context, p *server.App) (budgetStatus, error) {
 	b, err := p.Budget.Status(ctx)
 	return budgetStatus{b.Used, b.Used - b.UsedRetry - b.UsedPlan, b.UsedRetry, b.UsedPlan, b.Limit, b.Background, b.PerSecond, b.Rate, b.Throttled, b.Exhausted, b.Reset}, err
 }
@@ -203,7 +204,7 @@ func (c *budgetCmd) Run(s *invocation) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	b, err := p.budgetStatus(s.ctx)
+	b, err := readBudgetStatus(s.ctx, p)
 	if err != nil {
 		return err
 	}
@@ -246,11 +247,11 @@ func (c *provisionRetryCmd) Run(s *invocation) (err error) {
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
 	f := store.UserFilter{}
-	if f.Account, err = p.account(s.ctx, c.Account, c.Unlisted); err != nil {
+	if f.Account, err = resolveAccount(s.ctx, p, c.Account, c.Unlisted); err != nil {
 		return err
 	}
 	if c.Person != "" {
-		if f.Person, err = p.personID(s.ctx, c.Person); err != nil {
+		if f.Person, err = personID(s.ctx, p, c.Person); err != nil {
 			return err
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"ssobridge/cmd/internal/config"
+	"ssobridge/cmd/internal/server"
 	"ssobridge/idp"
 	"ssobridge/idp/mfa"
 	"ssobridge/store"
@@ -66,7 +67,7 @@ func (c *restoreCmd) Run(s *invocation) error {
 	kept, err := store.Restore(s.ctx, c.File, cfg.DSN(), func(ctx context.Context, dsn string) (err error) {
 		copied := cfg
 		copied.Store.DSN = dsn
-		p, err := openParts(ctx, copied, s.log(), false)
+		p, err := server.OpenUnsettled(ctx, copied, s.log())
 		if err != nil {
 			return err
 		}
@@ -80,11 +81,11 @@ func (c *restoreCmd) Run(s *invocation) error {
 	case err != nil:
 		return failed(fmt.Errorf("restore %s: %w", c.File, err), "nothing was replaced; is the bridge stopped?")
 	}
-	p, err := Open(s.ctx, cfg, s.log())
+	p, err := server.Open(s.ctx, cfg, s.log())
 	if err != nil {
 		return failed(fmt.Errorf("open the restored store: %w", err), "the former database is "+kept)
 	}
-	err = errors.Join(p.Store.Audit().Add(s.ctx, s.event("restore", filepath.Base(c.File))), p.settledMark(s.ctx))
+	err = errors.Join(p.Store.Audit().Add(s.ctx, s.event("restore", filepath.Base(c.File))), settledMark(s.ctx, p))
 	if err = errors.Join(err, p.Close()); err != nil {
 		return fmt.Errorf("record the restore: %w", err)
 	}
@@ -102,27 +103,27 @@ func (c *restoreCmd) follow(s *invocation, cfg config.Config) error {
 	if info, err := os.Stat(path); err != nil || info.Size() == 0 {
 		return nil
 	}
-	if _, err := os.Stat(newJournal(&cfg, nil, s.now, s.log()).Path()); err != nil {
+	if _, err := os.Stat(server.NewJournal(&cfg, nil, s.now, s.log()).Path()); err != nil {
 		return nil // there is none to go on with; one that began now would seem whole
 	}
-	p, err := openParts(s.ctx, cfg, s.log(), false)
+	p, err := server.OpenUnsettled(s.ctx, cfg, s.log())
 	if err != nil {
 		s.log().Info("the database that is replaced can't be read", "error", err)
 		return nil
 	}
-	if err := p.followJournal(s.ctx); err != nil {
+	if err := p.FollowJournal(s.ctx); err != nil {
 		s.log().Info("the database that is replaced has nothing for the revocation journal", "error", err)
 	}
 	return p.Close()
 }
 
 // settledMark notes that the database is the present one.
-func (p *Parts) settledMark(ctx context.Context) error {
+func settledMark(ctx context.Context, p *server.App) error {
 	content, err := p.Journal.Read(ctx)
 	if err != nil {
 		return fmt.Errorf("read the revocation journal: %w", err)
 	}
-	return p.beginJournal(ctx, &restoration{Content: content})
+	return p.BeginJournal(ctx, &server.Restoration{Content: content})
 }
 
 // settle settles a database that other tools have put back.
@@ -131,8 +132,8 @@ func (c *restoreCmd) settle(s *invocation) (err error) {
 	if err != nil {
 		return err
 	}
-	makeStateDir(cfg, s.log())
-	p, err := openParts(s.ctx, cfg, s.log(), false)
+	server.MakeStateDir(cfg, s.log())
+	p, err := server.OpenUnsettled(s.ctx, cfg, s.log())
 	if err != nil {
 		return err
 	}
@@ -140,13 +141,13 @@ func (c *restoreCmd) settle(s *invocation) (err error) {
 	if err := c.settleParts(s, p, ""); err != nil {
 		return err
 	}
-	return p.settledMark(s.ctx)
+	return settledMark(s.ctx, p)
 }
 
 // settleParts says what a settlement does, and does it. certain is why the database is surely a restored one; ""
 // where that is to be found out.
-func (c *restoreCmd) settleParts(s *invocation, p *Parts, certain string) error {
-	r, err := lookForRestore(s.ctx, p.Journal, p.Store, certain)
+func (c *restoreCmd) settleParts(s *invocation, p *server.App, certain string) error {
+	r, err := server.LookForRestore(s.ctx, p.Journal, p.Store, certain)
 	if err != nil {
 		return err
 	}
@@ -155,25 +156,25 @@ func (c *restoreCmd) settleParts(s *invocation, p *Parts, certain string) error 
 		return nil
 	}
 	if !r.Whole() {
-		console, err := p.consoleFactors(s.ctx)
+		console, err := findConsoleFactors(s.ctx, p)
 		if err != nil {
 			return err
 		}
-		r.unconfirm = console.has
-		try, err := p.trySettle(s.ctx, r)
+		r.Unconfirm = console.has
+		try, err := p.TrySettle(s.ctx, r)
 		if err != nil {
 			return err
 		}
 		s.printf("What was revoked since the backup is not known: %s.\n", strings.Join(r.Lacking, "; "))
 		console.list(s)
-		if err := p.listUnknown(s, try); err != nil {
+		if err := listUnknown(p, s, try); err != nil {
 			return err
 		}
 		if err := s.confirm(c.Yes, false, "Use this database as it is listed?"); err != nil {
 			return err
 		}
 	}
-	done, err := p.Store.Revocations().Settle(s.ctx, r.settlement(p.IdP.Factors(), s.event("revoke-again", "database")))
+	done, err := p.Store.Revocations().Settle(s.ctx, r.Settlement(p.IdP.Factors(), s.event("revoke-again", "database")))
 	if err != nil {
 		return fmt.Errorf("revoke again what was revoked since the backup: %w", err)
 	}
@@ -197,7 +198,7 @@ type consoleFactors struct {
 
 func (c consoleFactors) has(p store.PersonID) bool { _, is := c.people[p]; return is }
 
-func (p *Parts) consoleFactors(ctx context.Context) (c consoleFactors, err error) {
+func findConsoleFactors(ctx context.Context, p *server.App) (c consoleFactors, err error) {
 	all, err := p.Store.SecondFactors().Confirmed(ctx)
 	if err != nil {
 		return c, err
@@ -221,7 +222,7 @@ func (p *Parts) consoleFactors(ctx context.Context) (c consoleFactors, err error
 			login, is, known := "", true, false
 			if !down {
 				var unavailable error
-				login, is, known, unavailable = p.inConsole(ctx, f.Person)
+				login, is, known, unavailable = inConsole(ctx, p, f.Person)
 				down = unavailable != nil // it is not waited for with each of them
 			}
 			if !known {
@@ -241,7 +242,7 @@ func (p *Parts) consoleFactors(ctx context.Context) (c consoleFactors, err error
 // inConsole tells whether somebody has a role in the console. known is false where the directory does not say it, and then it is taken as
 // so: an account that is disabled, expired or not to be found is shown without its groups, and may be let in again tomorrow. With an
 // error, the directory can't be asked.
-func (p *Parts) inConsole(ctx context.Context, person store.PersonID) (login string, is, known bool, err error) {
+func inConsole(ctx context.Context, p *server.App, person store.PersonID) (login string, is, known bool, err error) {
 	e, err := p.Directory.Read(ctx, string(person))
 	if err != nil {
 		return "", true, false, err
@@ -286,7 +287,7 @@ func settledText(d store.Settled) string {
 }
 
 // listUnknown lists what a copy brings back that may have been revoked since.
-func (p *Parts) listUnknown(s *invocation, try store.Settled) error {
+func listUnknown(p *server.App, s *invocation, try store.Settled) error {
 	ctx := s.ctx
 	suspended, err := p.Store.Ledger().CountByState(ctx)
 	if err != nil {

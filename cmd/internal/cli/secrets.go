@@ -13,6 +13,7 @@ import (
 	"text/tabwriter"
 
 	"ssobridge/certs"
+	"ssobridge/cmd/internal/server"
 	"ssobridge/store"
 )
 
@@ -34,7 +35,7 @@ const secretsHelp = `Replace the secret key, while everybody goes on signing in:
 Rotate makes anew what the old one has sealed or vouched for: signing keys, second factors, sessions, started sign-ins. Recovery codes and invitations can't be made anew: remove is refused while there are some, or ends them with --void.`
 
 // withSecrets runs a command on the parts.
-func withSecrets(s *invocation, do func(*Parts) error) (err error) {
+func withSecrets(s *invocation, do func(*server.App) error) (err error) {
 	p, err := s.open()
 	if err != nil {
 		return err
@@ -61,7 +62,7 @@ type secretKeyStatus struct {
 type secretsStatus struct {
 	Keys     []secretKeyStatus `json:"secret_keys"`
 	Replicas []secretsReplica  `json:"replicas"`
-	needs    []need
+	needs    []server.Need
 }
 
 type secretsReplica struct {
@@ -70,19 +71,19 @@ type secretsReplica struct {
 }
 
 // secretsStatus gathers what is known of the secret keys.
-func (p *Parts) secretsStatus(s *invocation) (status secretsStatus, err error) {
+func readSecretsStatus(p *server.App, s *invocation) (status secretsStatus, err error) {
 	used, err := p.Store.SecretKeys().List(s.ctx)
 	if err != nil {
 		return status, err
 	}
-	if status.needs, err = p.needs(s.ctx); err != nil {
+	if status.needs, err = p.Needs(s.ctx); err != nil {
 		return status, err
 	}
 	running, err := p.Store.Replicas().Running(s.ctx)
 	if err != nil {
 		return status, err
 	}
-	known := p.secretKeyIDs()
+	known := p.SecretKeyIDs()
 	ids := slices.Clone(known)
 	first := map[string]store.SecretKey{}
 	for _, k := range used {
@@ -105,8 +106,8 @@ func (p *Parts) secretsStatus(s *invocation) (status secretsStatus, err error) {
 			k.FirstUsed = day(u.FirstUsed)
 		}
 		for _, n := range status.needs {
-			if c := n.count[id]; c > 0 {
-				k.NeededBy[n.what] = c
+			if c := n.Count[id]; c > 0 {
+				k.NeededBy[n.What] = c
 			}
 		}
 		status.Keys = append(status.Keys, k)
@@ -119,8 +120,8 @@ func (p *Parts) secretsStatus(s *invocation) (status secretsStatus, err error) {
 
 // Run shows it.
 func (c *secretsStatusCmd) Run(s *invocation) error {
-	return withSecrets(s, func(p *Parts) error {
-		status, err := p.secretsStatus(s)
+	return withSecrets(s, func(p *server.App) error {
+		status, err := readSecretsStatus(p, s)
 		if err != nil {
 			return err
 		}
@@ -134,8 +135,8 @@ func (c *secretsStatusCmd) Run(s *invocation) error {
 		for _, k := range status.Keys {
 			var needed []string
 			for _, what := range slices.Sorted(maps.Keys(k.NeededBy)) {
-				i := slices.IndexFunc(status.needs, func(n need) bool { return n.what == what })
-				needed = append(needed, status.needs[i].times(k.NeededBy[what]))
+				i := slices.IndexFunc(status.needs, func(n server.Need) bool { return n.What == what })
+				needed = append(needed, times(status.needs[i], k.NeededBy[what]))
 			}
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", k.ID, strings.ReplaceAll(k.State, "_", " "), orDash(k.FirstUsed), orDash(strings.Join(needed, ", ")))
 		}
@@ -149,11 +150,11 @@ func (c *secretsStatusCmd) Run(s *invocation) error {
 			return err
 		}
 		for _, n := range status.needs {
-			if c := n.count[""]; c > 0 {
-				s.printf("\n%s can't be opened by any secret key of the configuration.\n", n.times(c))
+			if c := n.Count[""]; c > 0 {
+				s.printf("\n%s can't be opened by any secret key of the configuration.\n", times(n, c))
 			}
-			if n.goes != "" && slices.ContainsFunc(status.Keys[1:], func(k secretKeyStatus) bool { return k.NeededBy[n.what] > 0 }) {
-				s.printf("\n%s: %s\n", n.what, n.goes)
+			if n.Goes != "" && slices.ContainsFunc(status.Keys[1:], func(k secretKeyStatus) bool { return k.NeededBy[n.What] > 0 }) {
+				s.printf("\n%s: %s\n", n.What, n.Goes)
 			}
 		}
 		return nil
@@ -174,27 +175,27 @@ func (secretsRotateCmd) Help() string { return secretsHelp }
 
 // Run makes it anew.
 func (secretsRotateCmd) Run(s *invocation) error {
-	return withSecrets(s, func(p *Parts) error {
-		if err := p.allUpgraded(s.ctx); err != nil {
+	return withSecrets(s, func(p *server.App) error {
+		if err := allUpgraded(s.ctx, p); err != nil {
 			return err
 		}
 		// A replica that does not know the secret key in use could not read what is made now.
-		lacks, err := newReplica(p).lacking(s.ctx)
+		lacks, err := server.NewReplica(p).Lacking(s.ctx)
 		if err != nil {
 			return err
 		}
 		if len(lacks) > 0 {
-			return badInput(fmt.Errorf("the secret key in use here, %s, is not known to the running %s", p.secretKeyIDs()[0], strings.Join(lacks, ", ")),
+			return badInput(fmt.Errorf("the secret key in use here, %s, is not known to the running %s", p.SecretKeyIDs()[0], strings.Join(lacks, ", ")),
 				"add it to secret_keys on every replica and restart each. Nothing was changed")
 		}
-		if err := p.Store.SecretKeys().Use(s.ctx, p.secretKeyIDs()[0], s.event("secret-key-use", p.secretKeyIDs()[0])); err != nil {
+		if err := p.Store.SecretKeys().Use(s.ctx, p.SecretKeyIDs()[0], s.event("secret-key-use", p.SecretKeyIDs()[0])); err != nil {
 			return err
 		}
-		changed, err := p.rotate(s.ctx, s.event("", ""))
+		changed, err := p.Rotate(s.ctx, s.event("", ""))
 		if err != nil {
 			return err
 		}
-		s.printf("made anew with secret key %s: %s\n", p.secretKeyIDs()[0], plural(changed, "thing", "things"))
+		s.printf("made anew with secret key %s: %s\n", p.SecretKeyIDs()[0], plural(changed, "thing", "things"))
 		return nil
 	})
 }
@@ -213,11 +214,11 @@ What it has signed of the audit log is still verified: its public key stays, vou
 
 // Run removes it.
 func (c *secretsRemoveCmd) Run(s *invocation) error {
-	return withSecrets(s, func(p *Parts) error {
-		if err := p.allUpgraded(s.ctx); err != nil {
+	return withSecrets(s, func(p *server.App) error {
+		if err := allUpgraded(s.ctx, p); err != nil {
 			return err
 		}
-		id, public, err := p.removableSecret(s.ctx, c.ID)
+		id, public, err := removableSecret(s.ctx, p, c.ID)
 		if err != nil {
 			return err
 		}
@@ -228,23 +229,23 @@ func (c *secretsRemoveCmd) Run(s *invocation) error {
 			}
 			s.printf("ended: %s, %s\n", plural(sets, "set of recovery codes", "sets of recovery codes"), plural(invitations, "invitation", "invitations"))
 		}
-		changed, err := p.rotate(s.ctx, s.event("", ""))
+		changed, err := p.Rotate(s.ctx, s.event("", ""))
 		if err != nil {
 			return err
 		}
 		// What it has vouched for and is not in the chain yet would count as foreign later.
-		if err := p.chainAll(s.ctx); err != nil {
+		if err := chainAll(s.ctx, p); err != nil {
 			return err
 		}
-		needs, err := p.needs(s.ctx)
+		needs, err := p.Needs(s.ctx)
 		if err != nil {
 			return err
 		}
 		var left, fixes []string
 		for _, n := range needs {
-			if count := n.count[id.String()]; count > 0 {
-				left = append(left, n.times(count))
-				fixes = append(fixes, cmp.Or(n.goes, "ssobridge secrets rotate makes them anew; what was changed in the database can't be"))
+			if count := n.Count[id.String()]; count > 0 {
+				left = append(left, times(n, count))
+				fixes = append(fixes, cmp.Or(n.Goes, "ssobridge secrets rotate makes them anew; what was changed in the database can't be"))
 			}
 		}
 		if len(left) > 0 {
@@ -263,7 +264,7 @@ func (c *secretsRemoveCmd) Run(s *invocation) error {
 
 // allUpgraded refuses to make things anew with another secret key beside replicas of the version before. They know one alone, and announce
 // themselves nowhere: what is made anew can't be read there, and for an hour the upgrade can still be taken back.
-func (p *Parts) allUpgraded(ctx context.Context) error {
+func allUpgraded(ctx context.Context, p *server.App) error {
 	now, err := p.Store.OlderReplicaNow(ctx)
 	if err != nil {
 		return err // OlderReplicas takes a question without an answer for a no
@@ -277,7 +278,7 @@ func (p *Parts) allUpgraded(ctx context.Context) error {
 
 // removableSecret looks whether a secret key may go, as far as the configuration and the running replicas are concerned. It returns the
 // public key of what it has signed of the audit log.
-func (p *Parts) removableSecret(ctx context.Context, text string) (id certs.KeyID, public []byte, err error) {
+func removableSecret(ctx context.Context, p *server.App, text string) (id certs.KeyID, public []byte, err error) {
 	known := p.Sealer.KeyIDs()
 	i := slices.IndexFunc(known, func(k certs.KeyID) bool { return k.String() == strings.ToLower(store.TrimBlanks(text)) })
 	switch {
@@ -306,18 +307,18 @@ func (p *Parts) removableSecret(ctx context.Context, text string) (id certs.KeyI
 }
 
 // chainAll puts the audit events that wait into the chain. A running replica may do the same.
-func (p *Parts) chainAll(ctx context.Context) error {
+func chainAll(ctx context.Context, p *server.App) error {
 	for {
 		switch c, err := p.Store.Audit().Chain(ctx); {
 		case errors.Is(err, store.ErrConflict):
 		case err != nil:
 			return err
 		case len(c.Foreign) > 0 || c.Before > 0:
-			p.foreignEvents(c)
+			p.ForeignEvents(c)
 			fallthrough
 		default:
 			if !c.More {
-				p.reportForeign(ctx)
+				p.ReportForeign(ctx)
 				return nil
 			}
 		}
@@ -327,6 +328,9 @@ func (p *Parts) chainAll(ctx context.Context) error {
 	}
 }
 
+// times is a count with its noun.
+func times(n server.Need, count int) string { return plural(count, n.One, n.What) }
+
 func plural(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
@@ -335,19 +339,19 @@ func plural(n int, one, many string) string {
 }
 
 // checkSecrets compares the secret keys of the configuration with those that the store and the running replicas need.
-func checkSecrets(ctx context.Context, r *report, p *Parts) {
+func checkSecrets(ctx context.Context, r *report, p *server.App) {
 	const what = "secret keys"
-	if err := p.secretKeysThere(ctx); err != nil {
+	if err := p.SecretKeysThere(ctx); err != nil {
 		r.fail(what, err, "put the file of that secret key into secret_keys")
 		return
 	}
-	lacks, err := newReplica(p).lacking(ctx)
+	lacks, err := server.NewReplica(p).Lacking(ctx)
 	switch {
 	case err != nil:
 		r.fail(what, err, "")
 	case len(lacks) > 0:
-		r.fail(what, fmt.Errorf("the one in use here, %s, is not known to the running %s", p.secretKeyIDs()[0], strings.Join(lacks, ", ")), lackingFix(lacks))
+		r.fail(what, fmt.Errorf("the one in use here, %s, is not known to the running %s", p.SecretKeyIDs()[0], strings.Join(lacks, ", ")), server.LackingFix(lacks))
 	default:
-		r.ok(what, "in use "+p.secretKeyIDs()[0]+", known "+strconv.Itoa(len(p.secretKeyIDs())))
+		r.ok(what, "in use "+p.SecretKeyIDs()[0]+", known "+strconv.Itoa(len(p.SecretKeyIDs())))
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"ssobridge/cmd/internal/config"
+	"ssobridge/cmd/internal/server"
 )
 
 type serveCmd struct{}
@@ -27,16 +28,17 @@ func (serveCmd) Run(s *invocation) (err error) {
 	if err != nil {
 		return err
 	}
-	tuneMemory(s.environ)
-	log := NewLogger(cfg.Log, s.stderr)
+	server.TuneMemory(s.environ)
+	log := server.NewLogger(cfg.Log, s.stderr)
 	started := s.now()
-	makeStateDir(cfg, log)
-	p, err := Open(s.ctx, cfg, log)
+	server.MakeStateDir(cfg, log)
+	p, err := server.Open(s.ctx, cfg, log)
 	if err != nil {
 		return failed(err, "ssobridge check tries every part by itself")
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	l, err := Listen(s.ctx, cfg)
+	p.Console = Console
+	l, err := server.Listen(s.ctx, cfg)
 	if err != nil {
 		return failed(err, "is another program on this port? Change listen, or stop that program")
 	}
@@ -52,14 +54,14 @@ func (serveCmd) Run(s *invocation) (err error) {
 		log.Info("RSA signatures", "by", p.Engine.Status().String())
 		log.Info("ready", "public_url", cfg.PublicURL, "listen", l.Pages.Addr().String(), "console", console, "metrics", metrics,
 			"version", version(), "after", s.now().Sub(started).Round(time.Millisecond).String())
-		if err := notifySystemd(s.environ, "READY=1"); err != nil {
+		if err := server.NotifySystemd(s.environ, "READY=1"); err != nil {
 			log.Warn("systemd was not told that the bridge is ready", "error", err)
 		}
 	})
 	switch {
 	case err == nil:
 		log.Info("stopped")
-	case errors.Is(err, ErrUnsettled):
+	case errors.Is(err, server.ErrUnsettled):
 		return failed(err, "ssobridge restore lists what the copy brought back; ssobridge restore --yes accepts it")
 	}
 	return err

@@ -12,7 +12,6 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
-	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
@@ -226,7 +225,7 @@ func TestServeRefusals(t *testing.T) {
 	}
 }
 
-// pair writes a self-signed certificate for localhost and returns its serial number.
+// pair writes a self-signed certificate for localhost.
 func pair(t *testing.T, certFile, keyFile string, serial int64) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -287,55 +286,5 @@ func TestServeOwnTLS(t *testing.T) {
 	s.stop()
 	if code := s.wait(); code != 0 {
 		t.Errorf("exit code %d\n%s", code, s.log)
-	}
-}
-
-// TestCertificateIsReadAgain: a renewal is taken up; a half-written one is not.
-func TestCertificateIsReadAgain(t *testing.T) {
-	folder := t.TempDir()
-	cert, key := filepath.Join(folder, "tls.crt"), filepath.Join(folder, "tls.key")
-	pair(t, cert, key, 1)
-	now := time.Now()
-	get, err := cli.NewCertificate(cert, key, func() time.Time { return now }, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	serial := func() int64 {
-		t.Helper()
-		c, err := get(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return c.Leaf.SerialNumber.Int64()
-	}
-	touch := func(at time.Time) {
-		t.Helper()
-		for _, f := range []string{cert, key} {
-			if err := os.Chtimes(f, at, at); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	pair(t, cert, key, 2)
-	touch(now.Add(time.Minute))
-	if got := serial(); got != 1 {
-		t.Errorf("at once: serial %d, want 1: files are looked at every few seconds only", got)
-	}
-	now = now.Add(6 * time.Second)
-	if got := serial(); got != 2 {
-		t.Errorf("after a renewal: serial %d, want 2", got)
-	}
-	pair(t, cert, filepath.Join(folder, "other.key"), 3) // the key does not fit any more
-	touch(now.Add(2 * time.Minute))
-	now = now.Add(6 * time.Second)
-	if got := serial(); got != 2 {
-		t.Errorf("with a key that does not fit: serial %d, want the last good one, 2", got)
-	}
-	if err := os.Remove(cert); err != nil {
-		t.Fatal(err)
-	}
-	now = now.Add(6 * time.Second)
-	if got := serial(); got != 2 {
-		t.Errorf("without the file: serial %d, want 2", got)
 	}
 }

@@ -80,7 +80,7 @@ func (c *spAddCmd) Run(s *invocation) (err error) {
 	}
 	sp := im.Record
 	s.printf("registered %s (%s)\n", sp.EntityID, sp.Name)
-	p.resolveWritten(s, sp.Groups)
+	resolveWritten(p, s, sp.Groups)
 	for _, risk := range p.Providers().Risks(sp) {
 		s.printf("warning: %s\n", risk)
 	}

@@ -3,6 +3,8 @@ package cli
 import (
 	"errors"
 	"fmt"
+
+	"ssobridge/cmd/internal/server"
 )
 
 type spReleaseNameIDCmd struct {
@@ -58,7 +60,7 @@ func (c *spReleaseNameIDCmd) Run(s *invocation) (err error) {
 }
 
 // all forgets to whom any NameID was given.
-func (c *spReleaseNameIDCmd) all(s *invocation, p *Parts) error {
+func (c *spReleaseNameIDCmd) all(s *invocation, p *server.App) error {
 	if err := s.confirm(c.Yes, false, "Forget to whom every NameID was given, at all service providers? Each may then go to another person."); err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"ssobridge/cmd/internal/config"
+	"ssobridge/cmd/internal/server"
 	"ssobridge/idp"
 	"ssobridge/idp/metadata"
 	"ssobridge/web/admin"
@@ -92,7 +93,7 @@ func certificateLines(all [][]byte) []string {
 	return lines
 }
 
-func showSource(s *invocation, p *Parts, sp admin.Provider) error {
+func showSource(s *invocation, p *server.App, sp admin.Provider) error {
 	src := sp.Source
 	if src == nil {
 		return nil
@@ -198,7 +199,7 @@ func (c *spSetCmd) Run(s *invocation) (err error) {
 		return err
 	}
 	s.printf("changed %s: %s\n", after.EntityID, strings.Join(keys, " "))
-	p.resolveWritten(s, after.Groups)
+	resolveWritten(p, s, after.Groups)
 	for _, risk := range p.Providers().Risks(after) {
 		s.printf("warning: %s\n", risk)
 	}

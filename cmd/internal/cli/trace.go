@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"ssobridge/cmd/internal/server"
 	"ssobridge/idp"
 	"ssobridge/store"
 )
@@ -49,11 +50,11 @@ func (c *traceListCmd) Run(s *invocation) (err error) {
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
 	f := store.TraceFilter{Outcome: c.Outcome, SP: store.TrimBlanks(c.SP), Limit: c.Limit}
-	if f.Account, err = p.account(s.ctx, c.Account, c.Unlisted); err != nil {
+	if f.Account, err = resolveAccount(s.ctx, p, c.Account, c.Unlisted); err != nil {
 		return err
 	}
 	if c.Person != "" {
-		if f.Person, err = p.personID(s.ctx, c.Person); err != nil {
+		if f.Person, err = personID(s.ctx, p, c.Person); err != nil {
 			return err
 		}
 	}
@@ -152,7 +153,7 @@ func (c *traceShowCmd) coded(s *invocation, q idp.CodedRequest) error {
 	return nil
 }
 
-func (c *traceShowCmd) captured(s *invocation, p *Parts) error {
+func (c *traceShowCmd) captured(s *invocation, p *server.App) error {
 	all, err := p.IdP.CapturedAssertions(s.ctx, strings.ToUpper(c.Ref), s.event("", ""))
 	if errors.Is(err, store.ErrNotFound) {
 		return badInput(fmt.Errorf("nothing was captured under the reference %s", quote(c.Ref)), "ssobridge trace capture LOGIN, then let the person sign in; what is captured is kept for a day")
@@ -187,7 +188,7 @@ const maxRefusals = 100
 
 // Run shows them.
 func (c *traceRefusalsCmd) Run(s *invocation) (err error) {
-	if c.Since <= 0 || c.Since > countsKept {
+	if c.Since <= 0 || c.Since > server.CountsKept {
 		return badInput(fmt.Errorf("--since %s is out of range", c.Since), "write up to 192h")
 	}
 	p, err := s.open()
@@ -195,7 +196,7 @@ func (c *traceRefusalsCmd) Run(s *invocation) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	since := p.now().Add(-c.Since)
+	since := p.Now().Add(-c.Since)
 	refused, err := p.Store.Figures().Refusals(s.ctx, since, maxRefusals)
 	if err != nil {
 		return err
@@ -251,7 +252,7 @@ func (c *traceCaptureCmd) Run(s *invocation) error {
 	if !c.Off && (c.For <= 0 || c.For > time.Hour) {
 		return badInput(fmt.Errorf("--for %s is out of range", c.For), "write at most 1h")
 	}
-	return s.withPerson(c.Login, func(p *Parts, person store.PersonID) error {
+	return s.withPerson(c.Login, func(p *server.App, person store.PersonID) error {
 		if c.Off {
 			if err := p.IdP.EndCapture(s.ctx, person, s.event("", "")); err != nil {
 				return err

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"ssobridge/cmd/internal/config"
+	"ssobridge/cmd/internal/server"
 	"ssobridge/provisioning"
 	"ssobridge/store"
 )
@@ -37,8 +38,8 @@ type userFilter struct {
 	unlistedFlag
 }
 
-func (f userFilter) filter(ctx context.Context, p *Parts) (store.UserFilter, error) {
-	account, err := p.account(ctx, f.Account, f.Unlisted)
+func (f userFilter) filter(ctx context.Context, p *server.App) (store.UserFilter, error) {
+	account, err := resolveAccount(ctx, p, f.Account, f.Unlisted)
 	out := store.UserFilter{Account: account}
 	for _, s := range f.State {
 		out.States = append(out.States, store.State(s))
@@ -156,7 +157,7 @@ func (c *usersShowCmd) Run(s *invocation) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	person, err := p.personID(s.ctx, c.Person)
+	person, err := personID(s.ctx, p, c.Person)
 	if err != nil {
 		return err
 	}

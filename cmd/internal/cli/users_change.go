@@ -6,6 +6,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"ssobridge/cmd/internal/server"
 	"ssobridge/idp/directory"
 	"ssobridge/provisioning"
 	"ssobridge/store"
@@ -67,8 +68,8 @@ func (c *usersAdoptCmd) Run(s *invocation) (err error) {
 	return c.adoptFile(s, p)
 }
 
-func (c *usersAdoptCmd) adoptPlan(s *invocation, p *Parts) error {
-	plan, err := p.plan(s.ctx, c.ID)
+func (c *usersAdoptCmd) adoptPlan(s *invocation, p *server.App) error {
+	plan, err := findPlan(s.ctx, p, c.ID)
 	if err != nil {
 		return err
 	}
@@ -91,7 +92,7 @@ func (c *usersAdoptCmd) adoptPlan(s *invocation, p *Parts) error {
 	return nil
 }
 
-func (c *usersAdoptCmd) adoptFile(s *invocation, p *Parts) (err error) {
+func (c *usersAdoptCmd) adoptFile(s *invocation, p *server.App) (err error) {
 	r, closeFile, err := s.input(c.File)
 	if err != nil {
 		return err
@@ -154,13 +155,13 @@ type oneUser struct {
 }
 
 // change opens the parts, finds the row, and does something with it.
-func (o oneUser) change(s *invocation, done string, do func(p *Parts, k store.UserKey, actor string) error) (err error) {
+func (o oneUser) change(s *invocation, done string, do func(p *server.App, k store.UserKey, actor string) error) (err error) {
 	p, err := s.open()
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	k, err := p.userKey(s.ctx, o.Person, o.Account)
+	k, err := userKey(s.ctx, p, o.Person, o.Account)
 	if err != nil {
 		return err
 	}
@@ -180,7 +181,7 @@ func (usersSuspendCmd) Help() string {
 
 // Run suspends.
 func (c *usersSuspendCmd) Run(s *invocation) error {
-	return c.change(s, "suspended %s in %s", func(p *Parts, k store.UserKey, actor string) error {
+	return c.change(s, "suspended %s in %s", func(p *server.App, k store.UserKey, actor string) error {
 		return p.Provisioning.SuspendUser(s.ctx, k, actor)
 	})
 }
@@ -194,7 +195,7 @@ func (usersResumeCmd) Help() string {
 
 // Run resumes.
 func (c *usersResumeCmd) Run(s *invocation) error {
-	return c.change(s, "%s may go on in %s", func(p *Parts, k store.UserKey, actor string) error {
+	return c.change(s, "%s may go on in %s", func(p *server.App, k store.UserKey, actor string) error {
 		return p.Provisioning.ResumeUser(s.ctx, k, actor)
 	})
 }
@@ -215,7 +216,7 @@ Example:
 
 // Run ticks work off.
 func (c *usersDoneCmd) Run(s *invocation) error {
-	return c.change(s, "noted for %s in %s", func(p *Parts, k store.UserKey, actor string) error {
+	return c.change(s, "noted for %s in %s", func(p *server.App, k store.UserKey, actor string) error {
 		err := p.Provisioning.WorkDone(s.ctx, k, c.Kind, actor)
 		if errors.Is(err, store.ErrNotFound) {
 			return badInput(fmt.Errorf("no work of kind %s is open for person %s in account %s", c.Kind, k.Person, k.Account), "ssobridge users work lists it; a new plan brings it up to date")

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"ssobridge/cmd/internal/server"
 	"ssobridge/idp/directory"
 	"ssobridge/store"
 )
@@ -37,7 +38,7 @@ func (c *usersForgetCmd) Run(s *invocation) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	person, name, err := p.forgettable(s.ctx, c.Person)
+	person, name, err := forgettable(s.ctx, p, c.Person)
 	if err != nil {
 		return err
 	}
@@ -74,8 +75,8 @@ func (c *usersForgetCmd) Run(s *invocation) (err error) {
 }
 
 // forgettable finds who is meant, and how to call them. Who is neither in the ledger nor in the directory is taken by their id.
-func (p *Parts) forgettable(ctx context.Context, who string) (id store.PersonID, name string, err error) {
-	id, err = p.personID(ctx, who)
+func forgettable(ctx context.Context, p *server.App, who string) (id store.PersonID, name string, err error) {
+	id, err = personID(ctx, p, who)
 	if errors.Is(err, directory.ErrNotFound) {
 		id, err = store.PersonID(directory.CanonicalID(store.TrimBlanks(who))), nil
 	}

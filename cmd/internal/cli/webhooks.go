@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"text/tabwriter"
 
+	"ssobridge/cmd/internal/server"
 	"ssobridge/partnerapi"
 )
 
@@ -25,7 +26,7 @@ func (webhooksListCmd) Help() string {
 
 // Run lists the topics.
 func (webhooksListCmd) Run(s *invocation) error {
-	return s.withPartner(func(p *Parts) error {
+	return s.withPartner(func(p *server.App) error {
 		list, err := p.Provisioning.Webhooks(s.ctx)
 		if err != nil {
 			return err
@@ -33,14 +34,14 @@ func (webhooksListCmd) Run(s *invocation) error {
 		w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(w, "TOPIC\tNAME\tPOSTED TO")
 		for _, t := range list {
-			fmt.Fprintf(w, "%d\t%s\t%s\n", t.TopicID, t.Name, cmp.Or(p.hideSecret(t.HookURI), "not subscribed"))
+			fmt.Fprintf(w, "%d\t%s\t%s\n", t.TopicID, t.Name, cmp.Or(hideSecret(p, t.HookURI), "not subscribed"))
 		}
 		return w.Flush()
 	})
 }
 
 // withPartner does something that calls Constant Contact.
-func (s *invocation) withPartner(do func(*Parts) error) (err error) {
+func (s *invocation) withPartner(do func(*server.App) error) (err error) {
 	p, err := s.open()
 	if err != nil {
 		return err
@@ -54,8 +55,8 @@ func (s *invocation) withPartner(do func(*Parts) error) (err error) {
 }
 
 // hideSecret shows our own address without the part that proves who posts.
-func (p *Parts) hideSecret(uri string) string {
-	if own := p.webhookURL(); own != "" && uri == own {
+func hideSecret(p *server.App, uri string) string {
+	if own := webhookURL(p); own != "" && uri == own {
 		return p.Config.PublicURL + webhookPath + "***"
 	}
 	return uri
@@ -64,7 +65,7 @@ func (p *Parts) hideSecret(uri string) string {
 const webhookPath = "/webhooks/constant-contact/"
 
 // webhookURL is where our own webhooks come in; "" when they are off.
-func (p *Parts) webhookURL() string {
+func webhookURL(p *server.App) string {
 	secret := string(p.Config.ConstantContact.Webhook.Secret)
 	if secret == "" {
 		return ""
@@ -84,8 +85,8 @@ func (webhooksSetCmd) Help() string {
 
 // Run subscribes.
 func (c *webhooksSetCmd) Run(s *invocation) error {
-	return s.withPartner(func(p *Parts) error {
-		uri := cmp.Or(c.URL, p.webhookURL())
+	return s.withPartner(func(p *server.App) error {
+		uri := cmp.Or(c.URL, webhookURL(p))
 		if uri == "" {
 			return badInput(errors.New("this bridge takes no webhooks: constant_contact.webhook has no secret"), "set constant_contact.webhook.secret_file, or give --url")
 		}
@@ -98,7 +99,7 @@ func (c *webhooksSetCmd) Run(s *invocation) error {
 			if err != nil {
 				return fmt.Errorf("subscribe topic %d: %w", topic, err)
 			}
-			s.printf("topic %d is posted to %s\n", t.TopicID, p.hideSecret(t.HookURI))
+			s.printf("topic %d is posted to %s\n", t.TopicID, hideSecret(p, t.HookURI))
 		}
 		return nil
 	})
@@ -113,7 +114,7 @@ func (webhooksRemoveCmd) Help() string { return "Example:\n\n    ssobridge webho
 
 // Run ends a subscription.
 func (c *webhooksRemoveCmd) Run(s *invocation) error {
-	return s.withPartner(func(p *Parts) error {
+	return s.withPartner(func(p *server.App) error {
 		if err := p.Provisioning.RemoveWebhook(s.ctx, c.Topic, actor(s.environ)); err != nil {
 			return err
 		}
@@ -133,12 +134,12 @@ func (webhooksTestCmd) Help() string {
 
 // Run asks for a test.
 func (c *webhooksTestCmd) Run(s *invocation) error {
-	return s.withPartner(func(p *Parts) error {
+	return s.withPartner(func(p *server.App) error {
 		t, err := p.Provisioning.TestWebhook(s.ctx, c.Topic, actor(s.environ))
 		if err != nil {
 			return err
 		}
-		s.printf("Constant Contact posts a test of topic %d to %s\n", t.TopicID, p.hideSecret(t.HookURI))
+		s.printf("Constant Contact posts a test of topic %d to %s\n", t.TopicID, hideSecret(p, t.HookURI))
 		return nil
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 
+	"ssobridge/cmd/internal/server"
 	"ssobridge/idp/directory"
 	"ssobridge/store"
 )
@@ -23,7 +24,7 @@ func (s *invocation) interactive() bool {
 
 // personID finds who is meant: a person_id that the ledger knows, else a login name of the directory. The ledger comes first, so that
 // people who left the directory can be named. The id that comes back is the one on record, however it was typed.
-func (p *Parts) personID(ctx context.Context, who string) (store.PersonID, error) {
+func personID(ctx context.Context, p *server.App, who string) (store.PersonID, error) {
 	who = store.TrimBlanks(who)
 	id := store.PersonID(directory.CanonicalID(who))
 	rows, err := p.Store.Ledger().Person(ctx, id)
@@ -47,11 +48,11 @@ func (p *Parts) personID(ctx context.Context, who string) (store.PersonID, error
 
 // userKey names one row of the ledger by person and account as they were typed. A client account that no list knows is
 // taken as the ledger spells it for this person.
-func (p *Parts) userKey(ctx context.Context, who, account string) (store.UserKey, error) {
+func userKey(ctx context.Context, p *server.App, who, account string) (store.UserKey, error) {
 	if _, err := store.ParseAccountID(store.TrimBlanks(account)); err != nil {
 		return store.UserKey{}, badInput(err, "ssobridge users list shows the accounts of each user")
 	}
-	person, err := p.personID(ctx, who)
+	person, err := personID(ctx, p, who)
 	if err != nil {
 		return store.UserKey{}, err
 	}
@@ -81,7 +82,7 @@ type unlistedFlag struct {
 
 // account brings an account that was typed to the form in which it is on record; "" stays "". One that no list knows is
 // refused: what would be said of it may never be looked at under that spelling.
-func (p *Parts) account(ctx context.Context, text string, unlisted bool) (store.AccountID, error) {
+func resolveAccount(ctx context.Context, p *server.App, text string, unlisted bool) (store.AccountID, error) {
 	if text == "" {
 		return "", nil
 	}

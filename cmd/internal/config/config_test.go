@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"ssobridge/cmd/internal/config"
 )
@@ -189,6 +190,38 @@ func TestVariablesAreDistinct(t *testing.T) {
 			t.Errorf("%s and %s share the variable SSOBRIDGE_%s", key, other, name)
 		}
 		seen[name] = key
+	}
+}
+
+// People who wait for a switch must still have their sign-in when it is over; half a token is none.
+func TestKeyConfigurationFaults(t *testing.T) {
+	cfg, err := loadFolder(t, initFolder(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name   string
+		change func(*config.Config)
+		want   string
+	}{
+		{"longer than a sign-in", func(c *config.Config) {
+			c.Keys.SwitchBefore, c.Keys.SwitchAfter, c.SignIn.Life = 10*time.Minute, 10*time.Minute, 20*time.Minute
+		}, "keys.switch_after"},
+		{"too long", func(c *config.Config) { c.Keys.SwitchBefore = 31 * time.Minute }, "keys.switch_before"},
+		{"none", func(c *config.Config) { c.Keys.SwitchAfter = 0 }, "keys.switch_after"},
+		{"module that is not there", func(c *config.Config) {
+			c.PKCS11 = config.PKCS11{Module: "/nowhere.so", TokenLabel: "x", PIN: "1"}
+		}, "pkcs11.module"},
+		{"label alone", func(c *config.Config) { c.PKCS11.TokenLabel = "x" }, "pkcs11.module"},
+		{"PIN alone", func(c *config.Config) { c.PKCS11.PIN = "1234-Pin" }, "pkcs11.module"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			changed := cfg
+			c.change(&changed)
+			if err := changed.Check(); err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "1234-Pin") {
+				t.Errorf("%v, want a fault of %s", err, c.want)
+			}
+		})
 	}
 }
 

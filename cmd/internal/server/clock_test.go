@@ -1,4 +1,4 @@
-package cli
+package server
 
 import (
 	"errors"
@@ -13,7 +13,7 @@ import (
 // was set back is not noted, so that putting it right needs nobody.
 func TestClockCreeps(t *testing.T) {
 	const day = 24 * time.Hour
-	begin := func(t *testing.T) (p *Parts, jump, pass func(time.Duration)) {
+	begin := func(t *testing.T) (p *App, jump, pass func(time.Duration)) {
 		wall, steady := time.Now(), time.Duration(0)
 		o := storetest.SQLite(t)
 		o.Now = func() time.Time { return wall }
@@ -22,14 +22,14 @@ func TestClockCreeps(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = db.Close() })
-		p = &Parts{Store: db, now: func() time.Time { return wall }}
+		p = &App{Store: db, Now: func() time.Time { return wall }}
 		p.clock.steady = func() time.Duration { return steady }
 		return p, func(by time.Duration) { wall = wall.Add(by) }, func(by time.Duration) { wall, steady = wall.Add(by), steady+by }
 	}
-	doubted := func(t *testing.T, p *Parts) bool {
+	doubted := func(t *testing.T, p *App) bool {
 		t.Helper()
-		err := p.believeClock(t.Context())
-		var fault *clockFault
+		err := p.BelieveClock(t.Context())
+		var fault *ClockFault
 		if err != nil && !errors.As(err, &fault) {
 			t.Fatal(err)
 		}
@@ -58,10 +58,10 @@ func TestClockCreeps(t *testing.T) {
 		if !doubted(t, p) {
 			t.Fatal("200 days in 20 minutes were believed")
 		}
-		if other := (&Parts{Store: p.Store, now: p.now}); !doubted(t, other) {
+		if other := (&App{Store: p.Store, Now: p.Now}); !doubted(t, other) {
 			t.Error("a program that starts now, such as the one that accepts the time, believes it")
 		}
-		accepted := p.now()
+		accepted := p.Now()
 		if err := p.Store.Clock().Accept(t.Context(), accepted, store.Event{Actor: "admin:x", Action: "clock-accept"}); err != nil {
 			t.Fatal(err)
 		}
@@ -79,7 +79,7 @@ func TestClockCreeps(t *testing.T) {
 		if pass(2 * time.Hour); !doubted(t, p) {
 			t.Error("a clock that is years back is believed")
 		}
-		restarted := &Parts{Store: p.Store, now: p.now}
+		restarted := &App{Store: p.Store, Now: p.Now}
 		restarted.clock.steady = p.clock.steady
 		if !doubted(t, restarted) {
 			t.Error("a clock that is years back is believed after a restart")

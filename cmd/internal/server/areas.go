@@ -1,4 +1,4 @@
-package cli
+package server
 
 import (
 	"ssobridge/certs"
@@ -6,30 +6,30 @@ import (
 )
 
 // Keys is what can be done with our keys.
-func (p *Parts) Keys() admin.Keys {
+func (p *App) Keys() admin.Keys {
 	return admin.Keys{
 		Store: p.Store, Sealer: p.Sealer, Token: p.Token, Engine: p.Engine, PublicURL: p.Config.PublicURL,
-		SwitchBefore: p.Config.Keys.SwitchBefore, SwitchAfter: p.Config.Keys.SwitchAfter, Now: p.now,
+		SwitchBefore: p.Config.Keys.SwitchBefore, SwitchAfter: p.Config.Keys.SwitchAfter, Now: p.Now,
 	}
 }
 
 // Expiries is what ends, and when.
-func (p *Parts) Expiries() admin.Expiries {
-	return admin.Expiries{Keys: p.Keys(), Files: func() ([]certs.Expiry, error) { return fileExpiries(p.Config) }}
+func (p *App) Expiries() admin.Expiries {
+	return admin.Expiries{Keys: p.Keys(), Files: func() ([]certs.Expiry, error) { return FileExpiries(p.Config) }}
 }
 
 // Providers is what can be done with service providers.
-func (p *Parts) Providers() admin.Providers {
+func (p *App) Providers() admin.Providers {
 	return admin.Providers{
 		Store: p.Store, IdP: p.IdP, Directory: p.Directory, Fetcher: p.Fetcher, Refresher: p.Refresher,
-		AllowLoopbackHTTP: p.Config.Metadata.AllowLoopbackHTTP, Now: p.now,
+		AllowLoopbackHTTP: p.Config.Metadata.AllowLoopbackHTTP, Now: p.Now,
 	}
 }
 
 // Lockouts is what can be done with people and addresses that are locked out.
-func (p *Parts) Lockouts() admin.Lockouts {
+func (p *App) Lockouts() admin.Lockouts {
 	return admin.Lockouts{Store: p.Store, IdP: p.IdP, Directory: p.Directory}
 }
 
 // Audit is what can be done with the audit log.
-func (p *Parts) Audit() admin.Audit { return admin.Audit{Store: p.Store, Sealer: p.Sealer, Now: p.now} }
+func (p *App) Audit() admin.Audit { return admin.Audit{Store: p.Store, Sealer: p.Sealer, Now: p.Now} }

@@ -1,4 +1,4 @@
-package cli
+package server
 
 import (
 	"context"
@@ -72,9 +72,9 @@ func Listen(ctx context.Context, cfg config.Config) (Listeners, error) {
 // ready is called once all of it runs; it may be nil. The parts stay open.
 //
 // Before anything is served, a database that was restored is settled; ErrUnsettled where an admin has to look first.
-func (p *Parts) Serve(ctx context.Context, l Listeners, ready func()) error {
+func (p *App) Serve(ctx context.Context, l Listeners, ready func()) error {
 	// First the secret keys: what is read of the journal needs them.
-	replica := newReplica(p)
+	replica := NewReplica(p)
 	if err := replica.begin(ctx); err != nil {
 		return errors.Join(err, l.close())
 	}
@@ -105,7 +105,7 @@ func (p *Parts) Serve(ctx context.Context, l Listeners, ready func()) error {
 		all = append(all, served{newServer(console, p.log), l.Console})
 	}
 	if t := p.Config.TLS; t.Cert != "" {
-		reload, err := newCertificate(t.Cert, t.Key, p.now, p.log)
+		reload, err := newCertificate(t.Cert, t.Key, p.Now, p.log)
 		if err != nil {
 			return errors.Join(err, l.close())
 		}
@@ -186,7 +186,7 @@ const startPatience = 5 * time.Second
 
 // resolveAtStart asks for the groups that are named by DNs. A directory that is down keeps nobody waiting: known groups go on by
 // the ids that are stored, new ones give nobody anything until they resolve.
-func (p *Parts) resolveAtStart(ctx context.Context) {
+func (p *App) resolveAtStart(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, startPatience)
 	defer cancel()
 	uses, err := p.IdP.ResolveGroups(ctx, false)
@@ -201,7 +201,7 @@ func (p *Parts) resolveAtStart(ctx context.Context) {
 }
 
 // pages makes the web room.
-func (p *Parts) pages(figures *metrics, ready func(context.Context) error) (*web.Server, error) {
+func (p *App) pages(figures *metrics, ready func(context.Context) error) (*web.Server, error) {
 	b := p.Config.Branding
 	branding := web.Branding{Name: b.Name, Color: b.Color, HelpURL: b.HelpURL, ForgotPasswordURL: b.ForgottenPasswordURL}
 	if b.Logo != "" {
@@ -217,10 +217,10 @@ func (p *Parts) pages(figures *metrics, ready func(context.Context) error) (*web
 	}
 	s, err := web.New(web.Options{
 		IdP: figures.counted(p.IdP), PublicURL: p.Config.PublicURL, TrustedProxies: p.Config.Proxies(), Branding: branding,
-		CSRFKey: p.Sealer.Derive("csrf"), FormerCSRFKeys: former, Ready: ready, Observe: figures.observe, Logger: p.log, Now: p.now, Random: rand.Reader,
+		CSRFKey: p.Sealer.Derive("csrf"), FormerCSRFKeys: former, Ready: ready, Observe: figures.observe, Logger: p.log, Now: p.Now, Random: rand.Reader,
 		HSTS: strings.HasPrefix(p.Config.PublicURL, "https://"), SessionLife: 0, SignInLife: p.Config.SignIn.Life,
 		Strangers: p.Strangers, References: &p.References,
-		ConfirmLaunch: p.Config.SignIn.ConfirmLaunch, Webhook: p.webhook(), Console: p.console(),
+		ConfirmLaunch: p.Config.SignIn.ConfirmLaunch, Webhook: p.webhook(), Console: p.makeConsole(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up the pages: %w", err)
@@ -228,8 +228,15 @@ func (p *Parts) pages(figures *metrics, ready func(context.Context) error) (*web
 	return s, nil
 }
 
+func (p *App) makeConsole() *web.Console {
+	if p.Console == nil {
+		return nil
+	}
+	return p.Console(p)
+}
+
 // webhook is what Constant Contact's webhooks lead to; nil when they are off.
-func (p *Parts) webhook() *web.Webhook {
+func (p *App) webhook() *web.Webhook {
 	cc := p.Config.ConstantContact
 	if cc.Webhook.Secret == "" {
 		return nil
@@ -272,7 +279,7 @@ func serve(s *http.Server, l net.Listener) error {
 }
 
 // alignAccounts brings stored client accounts to the form of the list. Whoever reads them in between resolves them.
-func (p *Parts) alignAccounts(ctx context.Context) (int, error) {
+func (p *App) alignAccounts(ctx context.Context) (int, error) {
 	changes, err := p.Store.Changes(ctx)
 	if err != nil {
 		return 0, err
@@ -280,7 +287,7 @@ func (p *Parts) alignAccounts(ctx context.Context) (int, error) {
 	if p.aligned.Load() == changes {
 		return 0, nil // looked at since the last change of configuration
 	}
-	done, err := p.IdP.AlignAccounts(ctx, store.Event{At: p.now(), Actor: "worker"})
+	done, err := p.IdP.AlignAccounts(ctx, store.Event{At: p.Now(), Actor: "worker"})
 	if err == nil {
 		p.aligned.Store(changes)
 	}
@@ -292,7 +299,7 @@ func (p *Parts) alignAccounts(ctx context.Context) (int, error) {
 
 // purge deletes what has expired, and writes down switches of keys whose time has come, once a minute. A failure is logged and tried
 // again: what has expired is not used in any case.
-func (p *Parts) purge(ctx context.Context) error {
+func (p *App) purge(ctx context.Context) error {
 	tick := time.NewTicker(purgeInterval)
 	defer tick.Stop()
 	for round := 0; ; round++ {
@@ -338,7 +345,7 @@ func (p *Parts) purge(ctx context.Context) error {
 }
 
 // retention is everything that deletes for its age, by name.
-func (p *Parts) retention(ctx context.Context) map[string]func() (int, error) {
+func (p *App) retention(ctx context.Context) map[string]func() (int, error) {
 	return map[string]func() (int, error){
 		"sign-ins": func() (int, error) { return p.Store.SignIns().Purge(ctx) },
 		"sessions": func() (int, error) { return p.Store.Sessions().Purge(ctx, p.Config.Sessions.Idle) },
@@ -347,7 +354,7 @@ func (p *Parts) retention(ctx context.Context) map[string]func() (int, error) {
 		"forms":    func() (int, error) { return p.Store.Forms().Purge(ctx) },
 		"traces":   func() (int, error) { return p.Store.Traces().Purge(ctx, p.Config.Traces.Keep) },
 		"captures": func() (int, error) { return p.Store.Captures().Purge(ctx) },
-		"counts":   func() (int, error) { return p.Store.RequestCounts().Purge(ctx, max(p.Config.Traces.Keep, countsKept)) },
+		"counts":   func() (int, error) { return p.Store.RequestCounts().Purge(ctx, max(p.Config.Traces.Keep, CountsKept)) },
 		"figures":  func() (int, error) { return p.Store.Figures().Purge(ctx) },
 		"audit":    func() (int, error) { return p.purgeAudit(ctx) },
 		"seals":    func() (int, error) { return p.Store.Audit().PurgeSeals(ctx) },
@@ -356,7 +363,7 @@ func (p *Parts) retention(ctx context.Context) map[string]func() (int, error) {
 }
 
 // reportStrangers writes down what requests by nobody known came to, as far as they had no traces, log lines and events of their own.
-func (p *Parts) reportStrangers(ctx context.Context) {
+func (p *App) reportStrangers(ctx context.Context) {
 	if err := p.IdP.ReportStrangers(ctx); err != nil && ctx.Err() == nil {
 		p.log.Warn("counts of failed logins were not stored; tried again in a minute", "error", err)
 	}
@@ -371,14 +378,14 @@ func (p *Parts) reportStrangers(ctx context.Context) {
 	}
 }
 
-// countsKept is how long counts of requests are kept at least, also where no traces are.
-const countsKept = 8 * 24 * time.Hour
+// CountsKept is how long counts of requests are kept at least, also where no traces are.
+const CountsKept = 8 * 24 * time.Hour
 
 // countInterval is how often counts of requests are stored: a program that is killed loses so much of them.
 const countInterval = 10 * time.Second
 
 // countRequests stores how many requests were only counted, until ctx ends. A failure is logged and tried again.
-func (p *Parts) countRequests(ctx context.Context) error {
+func (p *App) countRequests(ctx context.Context) error {
 	tick := time.NewTicker(countInterval)
 	defer tick.Stop()
 	for {
@@ -391,7 +398,7 @@ func (p *Parts) countRequests(ctx context.Context) error {
 	}
 }
 
-func (p *Parts) storeCounts(ctx context.Context) {
+func (p *App) storeCounts(ctx context.Context) {
 	all := p.Strangers.Counted()
 	if err := p.Store.RequestCounts().Add(ctx, all...); err != nil {
 		p.Strangers.Uncounted(all)
@@ -412,7 +419,7 @@ func (l Listeners) close() error {
 }
 
 // countFigures counts what the console's charts and the lists of refusals show.
-func (p *Parts) countFigures(ctx context.Context) error {
+func (p *App) countFigures(ctx context.Context) error {
 	b, err := p.Budget.Status(ctx)
 	if err != nil {
 		return err

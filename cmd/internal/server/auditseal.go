@@ -1,4 +1,4 @@
-package cli
+package server
 
 import (
 	"context"
@@ -19,8 +19,8 @@ const (
 
 // sealAudit chains the audit's events and seals the chain every ten seconds, on one
 // replica at a time, and a last time when ctx ends.
-func (p *Parts) sealAudit(ctx context.Context) error {
-	holder := fmt.Sprintf("%d-%d", os.Getpid(), p.now().UnixNano())
+func (p *App) sealAudit(ctx context.Context) error {
+	holder := fmt.Sprintf("%d-%d", os.Getpid(), p.Now().UnixNano())
 	tick := time.NewTicker(sealEvery)
 	defer tick.Stop()
 	for {
@@ -43,7 +43,7 @@ func (p *Parts) sealAudit(ctx context.Context) error {
 }
 
 // sealOnce chains what waits and seals it, if this replica has the lease.
-func (p *Parts) sealOnce(ctx context.Context, holder string) error {
+func (p *App) sealOnce(ctx context.Context, holder string) error {
 	ours, err := p.Store.Leases().Take(ctx, admin.CheckpointKey, holder, sealLease)
 	if err != nil || !ours {
 		return err
@@ -55,9 +55,9 @@ func (p *Parts) sealOnce(ctx context.Context, holder string) error {
 			return err
 		}
 		head, more = c.Head, c.More
-		p.foreignEvents(c)
+		p.ForeignEvents(c)
 	}
-	p.reportForeign(ctx)
+	p.ReportForeign(ctx)
 	switch sealed, err := p.Store.Audit().LastSeal(ctx); {
 	case err != nil && !errors.Is(err, store.ErrNotFound):
 		return err
@@ -80,8 +80,8 @@ type foreignTally struct {
 	reported      time.Time
 }
 
-// foreignEvents adds what one batch of the chain found.
-func (p *Parts) foreignEvents(c store.Chained) {
+// ForeignEvents adds what one batch of the chain found.
+func (p *App) ForeignEvents(c store.Chained) {
 	if p.foreign.count == 0 && len(c.Foreign) > 0 {
 		p.foreign.first = c.Foreign[0]
 	}
@@ -89,11 +89,11 @@ func (p *Parts) foreignEvents(c store.Chained) {
 	p.foreign.before += c.Before
 }
 
-// reportForeign reports, once a minute at most, the audit events that somebody wrote into the database: one line in the log and one event,
+// ReportForeign reports, once a minute at most, the audit events that somebody wrote into the database: one line in the log and one event,
 // however many there are. Who writes a million rows must not get a million of ours.
-func (p *Parts) reportForeign(ctx context.Context) {
+func (p *App) ReportForeign(ctx context.Context) {
 	t := &p.foreign
-	if now := p.now(); t.count+t.before == 0 || now.Sub(t.reported) < time.Minute && !t.reported.IsZero() && ctx.Err() == nil {
+	if now := p.Now(); t.count+t.before == 0 || now.Sub(t.reported) < time.Minute && !t.reported.IsZero() && ctx.Err() == nil {
 		return
 	}
 	if t.before > 0 {
@@ -103,20 +103,20 @@ func (p *Parts) reportForeign(ctx context.Context) {
 		p.log.Error("THE AUDIT LOG HOLDS EVENTS THAT SSOBRIDGE DID NOT WRITE", "count", t.count, "first_event", t.first.ID, "at", t.first.At,
 			"action", t.first.Action, "cause", t.first.Why,
 			"hint", "somebody writes the database, or a program of an earlier version was run on it; ssobridge audit verify counts such events")
-		e := store.Event{At: p.now().UTC(), Actor: "worker", Action: "audit-foreign", Subject: fmt.Sprintf("event %d", t.first.ID), Outcome: "failed", Reason: "not_vouched"}
+		e := store.Event{At: p.Now().UTC(), Actor: "worker", Action: "audit-foreign", Subject: fmt.Sprintf("event %d", t.first.ID), Outcome: "failed", Reason: "not_vouched"}
 		e.Detail, _ = json.Marshal(map[string]any{"count": t.count}) // numbers always encode
 		if err := p.Store.Audit().Add(ctx, e); err != nil {
 			p.log.Warn("the report of foreign audit events was not stored; tried again in ten seconds", "error", err)
 			return
 		}
 	}
-	*t = foreignTally{reported: p.now()}
+	*t = foreignTally{reported: p.Now()}
 }
 
 // compareAudit holds the events that this replica has written against the database. The chain
 // is built from what stands there, so that what was changed within these seconds is told here,
 // and in the log, where the admins of the database can't take it back.
-func (p *Parts) compareAudit(ctx context.Context) {
+func (p *App) compareAudit(ctx context.Context) {
 	changed, err := p.Store.Audit().OwnChanged(ctx)
 	if err != nil && ctx.Err() == nil {
 		p.log.Warn("the audit was not compared with what was written; tried again in ten seconds", "error", err)

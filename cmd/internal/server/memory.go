@@ -1,4 +1,4 @@
-package cli
+package server
 
 import (
 	"runtime/debug"
@@ -13,9 +13,9 @@ const (
 	memoryLimit = 72 << 20 // bytes
 )
 
-// tuneMemory sets how often memory is collected, unless the operator has said so
+// TuneMemory sets how often memory is collected, unless the operator has said so
 // by Go's own variables.
-func tuneMemory(environ []string) {
+func TuneMemory(environ []string) {
 	for _, v := range environ {
 		if strings.HasPrefix(v, "GOGC=") || strings.HasPrefix(v, "GOMEMLIMIT=") {
 			return

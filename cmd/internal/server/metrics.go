@@ -1,4 +1,4 @@
-package cli
+package server
 
 import (
 	"context"
@@ -26,7 +26,7 @@ type metrics struct {
 	signIns  *prometheus.CounterVec
 }
 
-func newMetrics(p *Parts) *metrics {
+func newMetrics(p *App) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -122,7 +122,7 @@ func (c *countedIdP) count(a idp.Answer, err error) (idp.Answer, error) {
 
 // stateCollector reads from the store what is no event: at each scrape, bounded in
 // time. What can't be read is left out, and the scrape still answers.
-type stateCollector struct{ p *Parts }
+type stateCollector struct{ p *App }
 
 var (
 	budgetUsed  = prometheus.NewDesc("ssobridge_budget_used", "Calls to Constant Contact today, all replicas together.", nil, nil)

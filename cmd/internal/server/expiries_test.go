@@ -1,4 +1,4 @@
-package cli_test
+package server_test
 
 import (
 	"encoding/pem"
@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"ssobridge/certs"
-	"ssobridge/cmd/internal/cli"
 	"ssobridge/cmd/internal/config"
+	"ssobridge/cmd/internal/server"
 	"ssobridge/store"
 	"ssobridge/web/admin"
 )
@@ -22,8 +22,8 @@ type at struct{ time.Time }
 
 func (a *at) now() time.Time { return a.Time }
 
-// newParts are the parts of a fresh folder, with a clock and a log of the test's.
-func newParts(t testing.TB, change func(*config.Config)) (*cli.Parts, *at, *buffer) {
+// newApp is an app over the rooms of a fresh folder, with a clock and a log of the test's.
+func newApp(t testing.TB, change func(*config.Config)) (*server.App, *at, *buffer) {
 	t.Helper()
 	folder := initFolder(t)
 	cfg, err := config.Load(filepath.Join(folder, "ssobridge.yaml"), nil)
@@ -34,7 +34,7 @@ func newParts(t testing.TB, change func(*config.Config)) (*cli.Parts, *at, *buff
 		change(&cfg)
 	}
 	log := &buffer{}
-	p, err := cli.Open(t.Context(), cfg, slog.New(slog.NewTextHandler(log, nil)))
+	p, err := server.Open(t.Context(), cfg, slog.New(slog.NewTextHandler(log, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,8 +43,11 @@ func newParts(t testing.TB, change func(*config.Config)) (*cli.Parts, *at, *buff
 			t.Error(err)
 		}
 	})
+	if _, err := p.Keys().MakeFirst(t.Context(), admin.Everything(), certs.P256, store.Event{At: time.Now(), Actor: "admin:test", Action: "key-add", Outcome: "ok"}); err != nil {
+		t.Fatal(err)
+	}
 	clock := &at{time.Now().UTC().Truncate(time.Second).Add(time.Second)}
-	p.SetNow(clock.now)
+	p.Now = clock.now
 	return p, clock, log
 }
 
@@ -68,7 +71,7 @@ func TestKEY03Expiries(t *testing.T) {
 	if err := os.WriteFile(file, slices.Concat(block, block), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p, clock, log := newParts(t, func(c *config.Config) { c.Directory.CAFile = file })
+	p, clock, log := newApp(t, func(c *config.Config) { c.Directory.CAFile = file })
 	signing, sealing := selfSigned(t, "sp", start, 10*24*time.Hour), selfSigned(t, "sp", start, 300*24*time.Hour)
 	sp := store.ServiceProvider{
 		EntityID: "https://wiki.example.test", Kind: store.PlainSAML, Enabled: true,
@@ -122,41 +125,9 @@ func TestKEY03Expiries(t *testing.T) {
 
 // KEY-03: what can't be read is said, and the rest is still there.
 func TestKEY03ExpiriesWithFault(t *testing.T) {
-	p, _, _ := newParts(t, func(c *config.Config) { c.TLS.Cert = filepath.Join(t.TempDir(), "none.crt") })
+	p, _, _ := newApp(t, func(c *config.Config) { c.TLS.Cert = filepath.Join(t.TempDir(), "none.crt") })
 	ends, err := p.Expiries().List(t.Context(), admin.Everything())
 	if err == nil || !strings.Contains(err.Error(), "none.crt") || len(ends) != 1 {
 		t.Errorf("%d ends, %v", len(ends), err)
-	}
-}
-
-// People who wait for a switch must still have their sign-in when it is over; half a token is none.
-func TestKeyConfigurationFaults(t *testing.T) {
-	cfg, err := config.Load(filepath.Join(initFolder(t), "ssobridge.yaml"), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range []struct {
-		name   string
-		change func(*config.Config)
-		want   string
-	}{
-		{"longer than a sign-in", func(c *config.Config) {
-			c.Keys.SwitchBefore, c.Keys.SwitchAfter, c.SignIn.Life = 10*time.Minute, 10*time.Minute, 20*time.Minute
-		}, "keys.switch_after"},
-		{"too long", func(c *config.Config) { c.Keys.SwitchBefore = 31 * time.Minute }, "keys.switch_before"},
-		{"none", func(c *config.Config) { c.Keys.SwitchAfter = 0 }, "keys.switch_after"},
-		{"module that is not there", func(c *config.Config) {
-			c.PKCS11 = config.PKCS11{Module: "/nowhere.so", TokenLabel: "x", PIN: "1"}
-		}, "pkcs11.module"},
-		{"label alone", func(c *config.Config) { c.PKCS11.TokenLabel = "x" }, "pkcs11.module"},
-		{"PIN alone", func(c *config.Config) { c.PKCS11.PIN = "1234-Pin" }, "pkcs11.module"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			changed := cfg
-			c.change(&changed)
-			if err := changed.Check(); err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "1234-Pin") {
-				t.Errorf("%v, want a fault of %s", err, c.want)
-			}
-		})
 	}
 }

@@ -1,4 +1,4 @@
-package cli
+package server
 
 import (
 	"context"
@@ -18,15 +18,15 @@ const (
 	clockNoted = time.Hour
 )
 
-// clockFault says why nothing is deleted for its age.
-type clockFault struct {
-	what string
-	fix  string
+// ClockFault says why nothing is deleted for its age.
+type ClockFault struct {
+	What string
+	Fix  string
 	// jumped: an administrator can say that it is as late as that.
-	jumped bool
+	Jumped bool
 }
 
-func (f *clockFault) Error() string { return f.what }
+func (f *ClockFault) Error() string { return f.What }
 
 // clockWatch compares the clock with the time that passes while this process runs.
 type clockWatch struct {
@@ -58,25 +58,25 @@ func (w *clockWatch) expected(now, accepted time.Time) time.Time {
 	return w.began.Add(passed - w.at)
 }
 
-// believeClock returns a *clockFault where this replica's clock is not to be trusted with deleting what is old: audit events, traces, sessions
+// BelieveClock returns a *ClockFault where this replica's clock is not to be trusted with deleting what is old: audit events, traces, sessions
 // and records of replays would all be gone after a jump of years, and an attacker who can move the clock could erase the audit. It
 // notes the time where it is.
-func (p *Parts) believeClock(ctx context.Context) error {
+func (p *App) BelieveClock(ctx context.Context) error {
 	c, err := p.Store.Clock().Read(ctx)
 	if err != nil {
 		return err
 	}
-	now := p.now()
+	now := p.Now()
 	const fix = "set the clock if it is wrong. If it is right, since nothing ran in between or an old backup was restored: ssobridge clock accept. " +
 		"Nothing is deleted for its age until then"
 	switch {
 	case now.Sub(c.Database).Abs() > clockApart:
-		return &clockFault{
-			what: fmt.Sprintf("this computer's clock says %s, the database's %s", minute(now), minute(c.Database)),
-			fix:  "set both clocks, for instance by NTP; nothing is deleted for its age meanwhile",
+		return &ClockFault{
+			What: fmt.Sprintf("this computer's clock says %s, the database's %s", minute(now), minute(c.Database)),
+			Fix:  "set both clocks, for instance by NTP; nothing is deleted for its age meanwhile",
 		}
 	case !c.Seen.IsZero() && now.Sub(c.Seen).Abs() > clockJump: // back as well: noted, it would make the right time a jump
-		return &clockFault{what: fmt.Sprintf("the clock says %s, and it was %s when it was last looked", minute(now), minute(c.Seen)), fix: fix, jumped: true}
+		return &ClockFault{What: fmt.Sprintf("the clock says %s, and it was %s when it was last looked", minute(now), minute(c.Seen)), Fix: fix, Jumped: true}
 	}
 	// A time that is in doubt begins no watch: it may yet be put right.
 	switch expected := p.clock.expected(now, c.Accepted); {
@@ -85,9 +85,9 @@ func (p *Parts) believeClock(ctx context.Context) error {
 		if err := p.Store.Clock().Note(ctx, expected); err != nil {
 			return err
 		}
-		return &clockFault{
-			what: fmt.Sprintf("the clock says %s, and by the time that has passed while this program ran it should be %s", minute(now), minute(expected)),
-			fix:  fix, jumped: true,
+		return &ClockFault{
+			What: fmt.Sprintf("the clock says %s, and by the time that has passed while this program ran it should be %s", minute(now), minute(expected)),
+			Fix:  fix, Jumped: true,
 		}
 	case c.Seen.IsZero(), now.Sub(c.Seen).Abs() >= clockNoted:
 		return p.Store.Clock().Note(ctx, now) // back as well: a clock that was ahead for less than the bound is put right
@@ -99,9 +99,9 @@ func (p *Parts) believeClock(ctx context.Context) error {
 func minute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 MST") }
 
 // mayDelete tells whether what is old may be deleted now. It logs why not, once an hour.
-func (p *Parts) mayDelete(ctx context.Context) bool {
-	err := p.believeClock(ctx)
-	var fault *clockFault
+func (p *App) mayDelete(ctx context.Context) bool {
+	err := p.BelieveClock(ctx)
+	var fault *ClockFault
 	switch {
 	case err == nil:
 		if !p.clockDoubted.IsZero() {
@@ -117,20 +117,8 @@ func (p *Parts) mayDelete(ctx context.Context) bool {
 	}
 	// By the monotonic clock: the other one is in doubt.
 	if p.clockDoubted.IsZero() || time.Since(p.clockDoubted) >= time.Hour {
-		p.log.Error("NOTHING IS DELETED FOR ITS AGE: THE CLOCK MAY BE WRONG", "cause", fault.what, "hint", fault.fix)
+		p.log.Error("NOTHING IS DELETED FOR ITS AGE: THE CLOCK MAY BE WRONG", "cause", fault.What, "hint", fault.Fix)
 		p.clockDoubted = time.Now()
 	}
 	return false
-}
-
-// checkClock says what believeClock finds. It notes nothing that an administrator has to say.
-func checkClock(ctx context.Context, r *report, p *Parts) {
-	const what = "retention"
-	var fault *clockFault
-	switch err := p.believeClock(ctx); {
-	case errors.As(err, &fault):
-		r.fail(what, fault, fault.fix)
-	case err != nil:
-		r.fail(what, err, "")
-	}
 }

@@ -1,4 +1,4 @@
-package cli
+package server
 
 import (
 	"context"
@@ -23,24 +23,24 @@ const (
 // errSecretKey: the secret keys of the configuration are not those that the store and the other replicas need.
 var errSecretKey = errors.New("secret keys")
 
-// replica is this running program among the others on its store.
-type replica struct {
-	parts *Parts
+// Replica is this running program among the others on its store.
+type Replica struct {
+	parts *App
 	self  store.Replica
 }
 
-func newReplica(p *Parts) *replica {
+func NewReplica(p *App) *Replica {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
 	}
-	return &replica{p, store.Replica{
-		ID: fmt.Sprintf("%s-%d-%d", host, os.Getpid(), p.now().UnixNano()), SecretKeys: p.secretKeyIDs(),
+	return &Replica{p, store.Replica{
+		ID: fmt.Sprintf("%s-%d-%d", host, os.Getpid(), p.Now().UnixNano()), SecretKeys: p.SecretKeyIDs(),
 	}}
 }
 
-// secretKeyIDs are the ids of the secret keys of the configuration, the one in use first.
-func (p *Parts) secretKeyIDs() []string {
+// SecretKeyIDs are the ids of the secret keys of the configuration, the one in use first.
+func (p *App) SecretKeyIDs() []string {
 	var ids []string
 	for _, id := range p.Sealer.KeyIDs() {
 		ids = append(ids, id.String())
@@ -51,21 +51,21 @@ func (p *Parts) secretKeyIDs() []string {
 // begin announces the replica. It refuses to begin where this would break sign-ins: without a secret key that something in the store
 // needs, or with one in use that another running replica does not know. Such a one may have been killed a moment ago, so begin waits
 // until it would be gone.
-func (r *replica) begin(ctx context.Context) error {
+func (r *Replica) begin(ctx context.Context) error {
 	p := r.parts
-	if err := p.secretKeysThere(ctx); err != nil {
+	if err := p.SecretKeysThere(ctx); err != nil {
 		return err
 	}
-	for begun := p.now(); ; {
-		lacks, err := r.lacking(ctx)
+	for begun := p.Now(); ; {
+		lacks, err := r.Lacking(ctx)
 		switch {
 		case err != nil:
 			return err
 		case len(lacks) == 0:
 			return r.use(ctx)
-		case p.now().Sub(begun) > replicaPatience:
+		case p.Now().Sub(begun) > replicaPatience:
 			return fmt.Errorf("%w: the one in use, %s, is not known to the running %s: %s", errSecretKey, r.self.SecretKeys[0],
-				strings.Join(lacks, ", "), lackingFix(lacks))
+				strings.Join(lacks, ", "), LackingFix(lacks))
 		}
 		wait := time.NewTimer(replicaStep)
 		select {
@@ -77,8 +77,8 @@ func (r *replica) begin(ctx context.Context) error {
 	}
 }
 
-// lacking lists the running replicas that can't read what this one is going to make.
-func (r *replica) lacking(ctx context.Context) ([]string, error) {
+// Lacking lists the running replicas that can't read what this one is going to make.
+func (r *Replica) Lacking(ctx context.Context) ([]string, error) {
 	running, err := r.parts.Store.Replicas().Running(ctx)
 	if err != nil {
 		return nil, err
@@ -99,8 +99,8 @@ func (r *replica) lacking(ctx context.Context) ([]string, error) {
 // versionBefore stands among the ids of replicas for those of the version before, which announce themselves nowhere.
 const versionBefore = "replica of the version before this one, which knows one secret key alone"
 
-// lackingFix says what to do where replicas don't know the secret key in use.
-func lackingFix(lacks []string) string {
+// LackingFix says what to do where replicas don't know the secret key in use.
+func LackingFix(lacks []string) string {
 	if slices.Contains(lacks, versionBefore) {
 		return "upgrade every replica first, with the secret key that they know as the first one"
 	}
@@ -109,7 +109,7 @@ func lackingFix(lacks []string) string {
 
 // olderLacks tells whether a replica of the version before is running, and does not know the secret key that this one is to use: its own is
 // the one that sealed the signing keys.
-func (r *replica) olderLacks(ctx context.Context) (bool, error) {
+func (r *Replica) olderLacks(ctx context.Context) (bool, error) {
 	p := r.parts
 	if running, err := p.Store.OlderReplicaNow(ctx); err != nil || !running {
 		return false, err
@@ -124,10 +124,10 @@ func (r *replica) olderLacks(ctx context.Context) (bool, error) {
 }
 
 // use notes the secret key in use, before anything is made with it.
-func (r *replica) use(ctx context.Context) error {
+func (r *Replica) use(ctx context.Context) error {
 	p, id := r.parts, r.self.SecretKeys[0]
 	if err := p.Store.SecretKeys().Use(ctx, id, store.Event{
-		At: p.now().UTC(), Actor: "worker", Action: "secret-key-use", Subject: id, Outcome: "ok", Reason: "start",
+		At: p.Now().UTC(), Actor: "worker", Action: "secret-key-use", Subject: id, Outcome: "ok", Reason: "start",
 	}); err != nil {
 		return err
 	}
@@ -135,7 +135,7 @@ func (r *replica) use(ctx context.Context) error {
 }
 
 // run goes on announcing until ctx ends.
-func (r *replica) run(ctx context.Context) error {
+func (r *Replica) run(ctx context.Context) error {
 	tick := time.NewTicker(announceEvery)
 	defer tick.Stop()
 	for {
@@ -155,17 +155,17 @@ func (r *replica) run(ctx context.Context) error {
 	}
 }
 
-// secretKeysThere refuses a configuration without a secret key that something in the store may need.
-func (p *Parts) secretKeysThere(ctx context.Context) error {
+// SecretKeysThere refuses a configuration without a secret key that something in the store may need.
+func (p *App) SecretKeysThere(ctx context.Context) error {
 	used, err := p.Store.SecretKeys().List(ctx)
 	if err != nil {
 		return err
 	}
-	known := p.secretKeyIDs()
+	known := p.SecretKeyIDs()
 	for _, k := range used {
 		if k.RemovedAt.IsZero() && !slices.Contains(known, k.ID) {
 			return fmt.Errorf("%w: %s, in use since %s, is missing in the configuration, which has %s: add its file to secret_keys; "+
-				"`ssobridge secrets status` shows what needs it", errSecretKey, k.ID, day(k.FirstUsed), strings.Join(known, ", "))
+				"`ssobridge secrets status` shows what needs it", errSecretKey, k.ID, k.FirstUsed.UTC().Format(time.DateOnly), strings.Join(known, ", "))
 		}
 	}
 	return nil

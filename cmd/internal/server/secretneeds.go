@@ -1,4 +1,4 @@
-package cli
+package server
 
 import (
 	"context"
@@ -8,27 +8,24 @@ import (
 	"ssobridge/store"
 )
 
-// need is a kind of thing in the store that secret keys have made.
-type need struct {
-	what  string // in the plural
-	one   string
-	count map[string]int // by the id of the secret key; "" for what no known one opens
-	goes  string         // how what an old one has made goes away; "": it is made anew by rotate
+// Need is a kind of thing in the store that secret keys have made.
+type Need struct {
+	What  string // in the plural
+	One   string
+	Count map[string]int // by the id of the secret key; "" for what no known one opens
+	Goes  string         // how what an old one has made goes away; "": it is made anew by rotate
 }
 
-// times is a count with its noun.
-func (n need) times(count int) string { return plural(count, n.one, n.what) }
-
-// needs lists what each secret key has made. secrets status shows it, and secrets remove goes by it.
-func (p *Parts) needs(ctx context.Context) ([]need, error) {
+// Needs lists what each secret key has made. secrets status shows it, and secrets remove goes by it.
+func (p *App) Needs(ctx context.Context) ([]Need, error) {
 	keys, err := p.Store.Keys().List(ctx)
 	if err != nil {
 		return nil, err
 	}
-	signing := need{what: "signing keys", one: "signing key", count: map[string]int{}}
+	signing := Need{What: "signing keys", One: "signing key", Count: map[string]int{}}
 	for _, k := range keys {
 		if len(k.Private) > 0 {
-			signing.count[p.sealedBy(k.Private, "signing-key:"+k.ID)]++
+			signing.Count[p.sealedBy(k.Private, "signing-key:"+k.ID)]++
 		}
 	}
 	factors, codes, err := p.IdP.Factors().SealedBy(ctx)
@@ -47,15 +44,15 @@ func (p *Parts) needs(ctx context.Context) ([]need, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := []need{
+	all := []Need{
 		signing,
-		{what: "second factors", one: "second factor", count: factors},
-		{what: "keys of NameIDs", one: "key of NameIDs", count: name},
-		{what: "sets of recovery codes", one: "set of recovery codes", count: codes,
-			goes: "they work as long as their secret key is known; people get new ones at /factors, or secrets remove --void removes them"},
-		{what: "invitations to enrol a second factor", one: "invitation to enrol a second factor", count: invitations,
-			goes: "they end a day after they were made; admin invite makes new ones, and secrets remove --void ends them"},
-		{what: "captured assertions", one: "captured assertion", count: captured, goes: "they are deleted a day after they were kept"},
+		{What: "second factors", One: "second factor", Count: factors},
+		{What: "keys of NameIDs", One: "key of NameIDs", Count: name},
+		{What: "sets of recovery codes", One: "set of recovery codes", Count: codes,
+			Goes: "they work as long as their secret key is known; people get new ones at /factors, or secrets remove --void removes them"},
+		{What: "invitations to enrol a second factor", One: "invitation to enrol a second factor", Count: invitations,
+			Goes: "they end a day after they were made; admin invite makes new ones, and secrets remove --void ends them"},
+		{What: "captured assertions", One: "captured assertion", Count: captured, Goes: "they are deleted a day after they were kept"},
 	}
 	for _, id := range p.Sealer.KeyIDs() {
 		rows, err := p.Store.SecretKeys().Vouched(ctx, id[:])
@@ -64,23 +61,23 @@ func (p *Parts) needs(ctx context.Context) ([]need, error) {
 		}
 		for i, r := range rows {
 			if len(all) < 6+len(rows) {
-				all = append(all, need{what: r.Many, one: r.One, count: map[string]int{}})
+				all = append(all, Need{What: r.Many, One: r.One, Count: map[string]int{}})
 			}
-			all[6+i].count[id.String()] = r.Count
+			all[6+i].Count[id.String()] = r.Count
 		}
 	}
 	return all, nil
 }
 
 // invitedBy counts invitations by secret key. Those that name none were made while one was known: they count for each but the one in use.
-func (p *Parts) invitedBy(ctx context.Context) (map[string]int, error) {
+func (p *App) invitedBy(ctx context.Context) (map[string]int, error) {
 	count, err := p.IdP.Factors().InvitedBy(ctx)
 	if err != nil {
 		return nil, err
 	}
 	unnamed := count[""]
 	delete(count, "")
-	ids := p.secretKeyIDs()
+	ids := p.SecretKeyIDs()
 	if len(ids) > 1 {
 		ids = ids[1:]
 	}
@@ -90,7 +87,7 @@ func (p *Parts) invitedBy(ctx context.Context) (map[string]int, error) {
 	return count, nil
 }
 
-func (p *Parts) sealedBy(sealed []byte, context string) string {
+func (p *App) sealedBy(sealed []byte, context string) string {
 	id, ok := p.Sealer.SealedBy(sealed, context)
 	if !ok {
 		return ""
@@ -98,8 +95,8 @@ func (p *Parts) sealedBy(sealed []byte, context string) string {
 	return id.String()
 }
 
-// rotate makes anew, with the secret key in use, what another one has made. It returns how many things it has changed.
-func (p *Parts) rotate(ctx context.Context, e store.Event) (int, error) {
+// Rotate makes anew, with the secret key in use, what another one has made. It returns how many things it has changed.
+func (p *App) Rotate(ctx context.Context, e store.Event) (int, error) {
 	changed, inUse := 0, p.Sealer.KeyIDs()[0]
 	err := p.Store.Keys().Change(ctx, func(ring *store.KeyRing) ([]store.Event, error) {
 		changed = 0 // it can run twice
@@ -128,7 +125,7 @@ func (p *Parts) rotate(ctx context.Context, e store.Event) (int, error) {
 			changed++
 			event := e
 			event.Action, event.Subject = "key-reseal", k.ID
-			event.Detail = detail(map[string]any{"from": by.String(), "to": inUse.String()})
+			event.Detail = Detail(map[string]any{"from": by.String(), "to": inUse.String()})
 			events = append(events, event)
 		}
 		return events, nil

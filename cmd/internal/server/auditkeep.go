@@ -1,45 +1,32 @@
-package cli
+package server
 
 import (
 	"context"
 	"fmt"
 	"time"
 
-	"ssobridge/cmd/internal/config"
 	"ssobridge/store"
 )
-
-// keptFor is a time of audit.keep in days.
-func keptFor(keep time.Duration) string {
-	const day = 24 * time.Hour
-	switch {
-	case keep == 0:
-		return "for ever"
-	case keep%day == 0:
-		return fmt.Sprintf("%d days", keep/day)
-	}
-	return config.FormatDuration(keep)
-}
 
 // cutEvery is how often the audit's chain is looked at for entries that can go.
 const cutEvery = time.Hour
 
 // purgeAudit deletes the events that are older than audit.keep lets them be, signs
 // that it was this that let them go, and cuts the chain where all before has gone.
-func (p *Parts) purgeAudit(ctx context.Context) (int, error) {
+func (p *App) purgeAudit(ctx context.Context) (int, error) {
 	// A replica of the version before knows no outcomes and no cuts, so its verification would call this tampering.
 	if p.Store.OlderReplicas(ctx) {
 		return 0, nil
 	}
 	audit := p.Audit()
-	r := store.Retention{Keep: p.Config.Audit.Kept(), At: p.now().UTC().Truncate(time.Microsecond)}
+	r := store.Retention{Keep: p.Config.Audit.Kept(), At: p.Now().UTC().Truncate(time.Microsecond)}
 	r.Signature = audit.Sign(r.Message())
 	done, err := p.Store.Audit().Purge(ctx, r)
 	p.reportUnpurged(done.Changed)
 	if err != nil {
 		return done.Count, err
 	}
-	if now := p.now(); now.Sub(p.auditCut) < cutEvery && !p.auditCut.IsZero() {
+	if now := p.Now(); now.Sub(p.auditCut) < cutEvery && !p.auditCut.IsZero() {
 		return done.Count, nil
 	}
 	signing, err := audit.Signing(ctx)
@@ -50,7 +37,7 @@ func (p *Parts) purgeAudit(ctx context.Context) (int, error) {
 	if err != nil {
 		return done.Count, fmt.Errorf("the audit's chain was not cut: %w", err)
 	}
-	p.auditCut = p.now()
+	p.auditCut = p.Now()
 	if ok {
 		// Outside of the database too, as seals are.
 		p.log.Info("audit chain cut", "seq", cut.Seq, "hash", cut.Hash, "at", cut.At, "counts", cut.Counts, "signature", cut.Signature)
@@ -60,7 +47,7 @@ func (p *Parts) purgeAudit(ctx context.Context) (int, error) {
 
 // reportUnpurged reports events that are old enough to be purged, and stay since somebody has changed them. Each is reported once by
 // each process.
-func (p *Parts) reportUnpurged(changed []store.ChangedEvent) {
+func (p *App) reportUnpurged(changed []store.ChangedEvent) {
 	for _, c := range changed {
 		if p.unpurged[c.ID] || len(p.unpurged) >= maxUnpurged {
 			continue

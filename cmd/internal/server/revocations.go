@@ -1,4 +1,4 @@
-package cli
+package server
 
 import (
 	"context"
@@ -18,22 +18,22 @@ import (
 
 const followEvery = 10 * time.Second
 
-// restoration is what is known of a database beside the journal of revocations.
-type restoration struct {
+// Restoration is what is known of a database beside the journal of revocations.
+type Restoration struct {
 	Noticed string          // how it is known that the database was restored; "": it was not
 	Lacking []string        // why the journal can't say everything that was revoked since; empty: it can
 	Content journal.Content // of the journal
 	Cut     bool            // the journal has words that the database lacks, and the database was not restored: a program ended before a commit
 
-	unconfirm func(store.PersonID) bool // whose factors open the console no more, where the journal is not whole
+	Unconfirm func(store.PersonID) bool // whose factors open the console no more, where the journal is not whole
 }
 
 // Whole tells whether the journal knows everything that was revoked since the copy was made.
-func (r restoration) Whole() bool { return len(r.Lacking) == 0 }
+func (r Restoration) Whole() bool { return len(r.Lacking) == 0 }
 
-// lookForRestore compares a database with the journal. certain is how it is known that it was restored; "" where
+// LookForRestore compares a database with the journal. certain is how it is known that it was restored; "" where
 // that is to be found out.
-func lookForRestore(ctx context.Context, j *journal.Journal, db *store.DB, certain string) (r restoration, err error) {
+func LookForRestore(ctx context.Context, j *journal.Journal, db *store.DB, certain string) (r Restoration, err error) {
 	if r.Content, err = j.Read(ctx); err != nil {
 		return r, fmt.Errorf("read the revocation journal: %w", err)
 	}
@@ -74,26 +74,26 @@ func lookForRestore(ctx context.Context, j *journal.Journal, db *store.DB, certa
 	return r, nil
 }
 
-// settlement is what is to be done about it.
-func (r restoration) settlement(factors *mfa.Factors, e store.Event) store.Settlement {
+// Settlement is what is to be done about it.
+func (r Restoration) Settlement(factors *mfa.Factors, e store.Event) store.Settlement {
 	return store.Settlement{
 		Words: r.Content.Words, Restored: r.Noticed != "", Void: r.Noticed != "" && !r.Whole(),
-		Codes: mfa.RecoveryCode, Spend: factors.Spend, Unconfirm: r.unconfirm, Event: e,
+		Codes: mfa.RecoveryCode, Spend: factors.Spend, Unconfirm: r.Unconfirm, Event: e,
 	}
 }
 
 // highest is the number of the journal's last word: what is said again gets higher ones.
-func (r restoration) highest() int64 {
+func (r Restoration) highest() int64 {
 	if n := len(r.Content.Words); n > 0 {
 		return r.Content.Words[n-1].Seq
 	}
 	return 0
 }
 
-// beginJournal begins the journal where there is none, writes down what the database knows and it does not, and
+// BeginJournal begins the journal where there is none, writes down what the database knows and it does not, and
 // notes how far the database has come. A database that was settled just now is the present one, whatever was seen
 // before.
-func (p *Parts) beginJournal(ctx context.Context, settled *restoration) error {
+func (p *App) BeginJournal(ctx context.Context, settled *Restoration) error {
 	st, err := p.Store.Revocations().Standing(ctx)
 	if err != nil {
 		return err
@@ -106,18 +106,18 @@ func (p *Parts) beginJournal(ctx context.Context, settled *restoration) error {
 	if err := p.Journal.Begin(ctx, st.Began); err != nil {
 		return fmt.Errorf("begin the revocation journal: %w", err)
 	}
-	return p.followJournal(ctx)
+	return p.FollowJournal(ctx)
 }
 
-func (p *Parts) followJournal(ctx context.Context) error {
+func (p *App) FollowJournal(ctx context.Context) error {
 	if err := p.Journal.Follow(ctx, p.Store.Revocations()); err != nil {
 		return fmt.Errorf("follow the revocations: %w", err)
 	}
 	return nil
 }
 
-// makeStateDir makes the folder of the journal: with PostgreSQL nothing else needs data_dir, so it may not be there.
-func makeStateDir(cfg config.Config, log *slog.Logger) {
+// MakeStateDir makes the folder of the journal: with PostgreSQL nothing else needs data_dir, so it may not be there.
+func MakeStateDir(cfg config.Config, log *slog.Logger) {
 	if err := os.MkdirAll(cfg.JournalDir(), 0o700); err != nil {
 		log.Error("the folder for the revocation journal can't be made: a restore would undo what is revoked now", "state_dir", cfg.JournalDir(), "error", err)
 	}
@@ -128,12 +128,12 @@ var ErrUnsettled = errors.New("the database was restored, and what was revoked s
 
 // settle is done before anything is served: where the database was restored, what was revoked since is revoked
 // again. Where the journal can't say what that is, nothing is served until an admin has looked (ErrUnsettled).
-func (p *Parts) settle(ctx context.Context) error {
+func (p *App) settle(ctx context.Context) error {
 	// First, so that what the database has purged is not taken for what it lacks.
 	if err := p.pruneJournal(ctx); err != nil {
 		p.log.Warn("old entries of the revocation journal were not removed", "error", err)
 	}
-	r, err := lookForRestore(ctx, p.Journal, p.Store, "")
+	r, err := LookForRestore(ctx, p.Journal, p.Store, "")
 	if err != nil {
 		// Serving goes on: a journal that can't be read, on a disk that is full or gone, must not shut everybody
 		// out. It is shown until it can.
@@ -141,13 +141,13 @@ func (p *Parts) settle(ctx context.Context) error {
 		return nil
 	}
 	if r.Noticed == "" && !r.Cut {
-		if err := p.beginJournal(ctx, nil); err != nil {
+		if err := p.BeginJournal(ctx, nil); err != nil {
 			p.log.Error("the revocation journal can't be written: a restore would undo what is revoked now", "state_dir", p.Config.JournalDir(), "error", err)
 		}
 		return nil
 	}
 	if r.Noticed != "" && !r.Whole() {
-		try, err := p.trySettle(ctx, r)
+		try, err := p.TrySettle(ctx, r)
 		if err != nil {
 			return err
 		}
@@ -159,9 +159,9 @@ func (p *Parts) settle(ctx context.Context) error {
 	return err
 }
 
-// trySettle says what settling would do.
-func (p *Parts) trySettle(ctx context.Context, r restoration) (store.Settled, error) {
-	s := r.settlement(p.IdP.Factors(), store.Event{})
+// TrySettle says what settling would do.
+func (p *App) TrySettle(ctx context.Context, r Restoration) (store.Settled, error) {
+	s := r.Settlement(p.IdP.Factors(), store.Event{})
 	s.Try = true
 	done, err := p.Store.Revocations().Settle(ctx, s)
 	if err != nil {
@@ -171,12 +171,12 @@ func (p *Parts) trySettle(ctx context.Context, r restoration) (store.Settled, er
 }
 
 // settleNow revokes again what the journal says, with an event.
-func (p *Parts) settleNow(ctx context.Context, r restoration, e store.Event) (store.Settled, error) {
+func (p *App) settleNow(ctx context.Context, r Restoration, e store.Event) (store.Settled, error) {
 	e.Action, e.Subject, e.Outcome, e.Reason = "revoke-again", "database", "ok", "restore"
 	if r.Noticed == "" {
 		e.Reason = "cut-off"
 	}
-	done, err := p.Store.Revocations().Settle(ctx, r.settlement(p.IdP.Factors(), e))
+	done, err := p.Store.Revocations().Settle(ctx, r.Settlement(p.IdP.Factors(), e))
 	if err != nil {
 		return done, fmt.Errorf("revoke again what was revoked before the restore: %w", err)
 	}
@@ -189,10 +189,10 @@ func (p *Parts) settleNow(ctx context.Context, r restoration, e store.Event) (st
 		if done.Signing == 0 {
 			p.log.Error("no signing key is left: nothing is signed", "missing_keys", done.Missing)
 		}
-		err = p.beginJournal(ctx, &r)
+		err = p.BeginJournal(ctx, &r)
 	} else {
 		p.log.Warn("revocations were cut off before their commit; they are made now", "revoked", done)
-		err = p.beginJournal(ctx, nil)
+		err = p.BeginJournal(ctx, nil)
 	}
 	if err != nil {
 		p.log.Error("the revocation journal can't be written: a restore would undo what is revoked now", "state_dir", p.Config.JournalDir(), "error", err)
@@ -202,7 +202,7 @@ func (p *Parts) settleNow(ctx context.Context, r restoration, e store.Event) (st
 
 // keepJournal follows what other replicas revoke until ctx ends. A database that is restored while this program
 // runs ends it: the next start looks before it serves.
-func (p *Parts) keepJournal(ctx context.Context) error {
+func (p *App) keepJournal(ctx context.Context) error {
 	tick := time.NewTicker(followEvery)
 	defer tick.Stop()
 	for {
@@ -211,7 +211,7 @@ func (p *Parts) keepJournal(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-		switch err := p.followJournal(ctx); {
+		switch err := p.FollowJournal(ctx); {
 		case errors.Is(err, journal.ErrRestored):
 			return fmt.Errorf("%w; start it again", err)
 		case err != nil && ctx.Err() == nil:
@@ -221,10 +221,10 @@ func (p *Parts) keepJournal(ctx context.Context) error {
 }
 
 // pruneJournal removes from the journal, and then from the database, what is older than the audit.
-func (p *Parts) pruneJournal(ctx context.Context) error {
+func (p *App) pruneJournal(ctx context.Context) error {
 	before := time.Time{} // of nothing, so that only MACs of a replaced secret key are made anew; also where the clock may be wrong
-	if keep := p.Config.Audit.Longest(); keep > 0 && p.believeClock(ctx) == nil {
-		before = p.now().Add(-keep)
+	if keep := p.Config.Audit.Longest(); keep > 0 && p.BelieveClock(ctx) == nil {
+		before = p.Now().Add(-keep)
 	}
 	if _, err := p.Journal.Prune(ctx, before); err != nil {
 		return fmt.Errorf("remove old entries of the revocation journal: %w", err)
@@ -232,7 +232,7 @@ func (p *Parts) pruneJournal(ctx context.Context) error {
 	return nil
 }
 
-func (p *Parts) purgeRevocations(ctx context.Context) (int, error) {
+func (p *App) purgeRevocations(ctx context.Context) (int, error) {
 	if err := p.pruneJournal(ctx); err != nil {
 		return 0, err
 	}
@@ -240,5 +240,5 @@ func (p *Parts) purgeRevocations(ctx context.Context) (int, error) {
 	if keep == 0 {
 		return 0, nil
 	}
-	return p.Store.Revocations().Purge(ctx, p.now().Add(-keep))
+	return p.Store.Revocations().Purge(ctx, p.Now().Add(-keep))
 }

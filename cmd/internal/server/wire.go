@@ -1,8 +1,9 @@
-package cli
+package server
 
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -21,12 +22,13 @@ import (
 	"ssobridge/partnerapi"
 	"ssobridge/provisioning"
 	"ssobridge/store"
+	"ssobridge/web"
 	"ssobridge/web/admin"
 )
 
-// Parts are the rooms of the bridge, made from one configuration. The commands use
+// App are the rooms of the bridge, made from one configuration. The commands use
 // those they need, the server all of them. Making them dials nobody but the store.
-type Parts struct {
+type App struct {
 	aligned      atomic.Int64 // the change counter up to which client accounts were brought to the listed form
 	Config       config.Config
 	Store        *store.DB
@@ -46,8 +48,11 @@ type Parts struct {
 	Strangers    *idp.Strangers
 	References   idp.References
 
+	// Console makes the admin console; nil: there is none. Whoever serves sets it before.
+	Console func(*App) *web.Console
+
 	log     *slog.Logger
-	now     func() time.Time
+	Now     func() time.Time
 	foreign foreignTally // audit events that somebody else wrote
 
 	auditCut time.Time      // when the chain was last looked at for a cut
@@ -58,15 +63,19 @@ type Parts struct {
 }
 
 // Open makes the parts from a configuration that passed its check. Close them after use.
-func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*Parts, error) {
-	return openParts(ctx, cfg, log, true)
+func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*App, error) {
+	return open(ctx, cfg, log, true)
 }
 
-// openParts opens them with the revocation journal or, where the database is one that may have to be settled first, without: then what is changed in it
-// is not said there.
-func openParts(ctx context.Context, cfg config.Config, log *slog.Logger, journaled bool) (_ *Parts, err error) {
-	p := &Parts{Config: cfg, now: time.Now}
-	p.Strangers = idp.NewStrangers(p.now)
+// OpenUnsettled makes them without the revocation journal, over a database that may have to be settled first: what is changed in it is not
+// said there.
+func OpenUnsettled(ctx context.Context, cfg config.Config, log *slog.Logger) (*App, error) {
+	return open(ctx, cfg, log, false)
+}
+
+func open(ctx context.Context, cfg config.Config, log *slog.Logger, journaled bool) (_ *App, err error) {
+	p := &App{Config: cfg, Now: time.Now}
+	p.Strangers = idp.NewStrangers(p.Now)
 	log = slog.New(idp.Quiet(log.Handler(), p.Strangers)) // for all rooms: each gets the context of the request
 	p.log = log
 	defer func() {
@@ -83,20 +92,20 @@ func openParts(ctx context.Context, cfg config.Config, log *slog.Logger, journal
 	p.Engine = certs.NewEngine(certs.EngineOptions{Off: cfg.Signing.Libcrypto == config.LibcryptoOff, Report: p.reportLibcrypto})
 	var held idp.Token // stays nil without a token: a nil *pkcs11.Token in it would not be
 	if t := cfg.PKCS11; t.Module != "" {
-		if p.Token, err = pkcs11.New(pkcs11.Options{Module: t.Module, TokenLabel: t.TokenLabel, PIN: string(t.PIN), Now: p.now}); err != nil {
+		if p.Token, err = pkcs11.New(pkcs11.Options{Module: t.Module, TokenLabel: t.TokenLabel, PIN: string(t.PIN), Now: p.Now}); err != nil {
 			return nil, fmt.Errorf("set up the PKCS #11 token: %w", err)
 		}
 		held = p.Token
 	}
-	p.Journal = newJournal(&cfg, p.Sealer, p.now, log)
-	options := store.Options{DSN: cfg.DSN(), Insecure: cfg.Store.Insecure, Now: p.now, Logger: log, Voucher: p.Sealer}
+	p.Journal = NewJournal(&cfg, p.Sealer, p.Now, log)
+	options := store.Options{DSN: cfg.DSN(), Insecure: cfg.Store.Insecure, Now: p.Now, Logger: log, Voucher: p.Sealer}
 	if journaled && cfg.HasJournalDir() {
 		options.Journal = p.Journal
 	}
 	if p.Store, err = store.Open(ctx, options); err != nil {
-		return nil, storeFault(fmt.Errorf("open the store: %w", err))
+		return nil, fmt.Errorf("open the store: %w", err)
 	}
-	if p.Directory, err = directory.New(cfg.DirectoryOptions(p.now, log)); err != nil {
+	if p.Directory, err = directory.New(cfg.DirectoryOptions(p.Now, log)); err != nil {
 		return nil, fmt.Errorf("set up the directory: %w", err)
 	}
 	if err := p.openPartner(); err != nil {
@@ -114,7 +123,7 @@ func openParts(ctx context.Context, cfg config.Config, log *slog.Logger, journal
 		CallLimit:  cc.TokenTimeout + 2*cc.Timeout + 5*time.Second,
 		ExternalID: cfg.Provisioning.ExternalID, LoginName: cfg.Provisioning.LoginName, ContactEmail: cfg.Provisioning.ContactEmail,
 		AllowMutableExternalID: cfg.Provisioning.AllowMutableExternalID,
-		Now:                    p.now, Logger: log,
+		Now:                    p.Now, Logger: log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up provisioning: %w", err)
@@ -137,7 +146,7 @@ func openParts(ctx context.Context, cfg config.Config, log *slog.Logger, journal
 		Older:         p.Store.OlderReplicas,
 		Caps:          store.Caps{PerAddress: cfg.SignIn.PendingPerAddress, Total: cfg.SignIn.PendingTotal},
 		LoginFailures: cfg.SignIn.LoginFailures, LoginWindow: cfg.SignIn.LoginWindow,
-		Now: p.now, Random: rand.Reader, Logger: log,
+		Now: p.Now, Random: rand.Reader, Logger: log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up the identity provider: %w", err)
@@ -146,7 +155,7 @@ func openParts(ctx context.Context, cfg config.Config, log *slog.Logger, journal
 	p.Fetcher = metadata.NewFetcher(metadata.FetchOptions{AllowInternal: m.AllowInternal, AllowLoopbackHTTP: m.AllowLoopbackHTTP})
 	p.Refresher, err = idp.NewRefresher(metadata.RefreshOptions{
 		Providers: p.Store.ServiceProviders(), Fetcher: p.Fetcher, AllowLoopbackHTTP: m.AllowLoopbackHTTP,
-		Now: p.now, Random: rand.Reader, Logger: log,
+		Now: p.Now, Random: rand.Reader, Logger: log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up the metadata refresh: %w", err)
@@ -155,7 +164,7 @@ func openParts(ctx context.Context, cfg config.Config, log *slog.Logger, journal
 }
 
 // openPartner makes the budget, the token source and the client of the partner API.
-func (p *Parts) openPartner() (err error) {
+func (p *App) openPartner() (err error) {
 	cc := p.Config.ConstantContact
 	// One transport for both hosts. It bounds what its timeouts don't: idle
 	// connections, and a peer that never answers the handshake.
@@ -163,7 +172,7 @@ func (p *Parts) openPartner() (err error) {
 	transport.MaxIdleConnsPerHost = 8
 	p.Tokens, err = partnerapi.NewTokenSource(partnerapi.TokenOptions{
 		URL: cc.TokenURL, ClientID: cc.PartnerClientID, ClientSecret: string(cc.PartnerSecret),
-		Timeout: cc.TokenTimeout, Transport: transport, Now: p.now,
+		Timeout: cc.TokenTimeout, Transport: transport, Now: p.Now,
 	})
 	if err != nil {
 		return fmt.Errorf("set up the partner token: %w", err)
@@ -172,7 +181,7 @@ func (p *Parts) openPartner() (err error) {
 	p.Client, err = partnerapi.New(partnerapi.Options{
 		BaseURL: cc.BaseURL, APIKey: string(cc.APIKey), Tokens: p.Tokens, Budget: p.Budget,
 		PerSecond: cc.Limits.PerSecond * cc.Limits.Share,
-		Timeout:   cc.Timeout, Transport: transport, Now: p.now, Logger: p.log,
+		Timeout:   cc.Timeout, Transport: transport, Now: p.Now, Logger: p.log,
 	})
 	if err != nil {
 		return fmt.Errorf("set up the partner API: %w", err)
@@ -181,7 +190,7 @@ func (p *Parts) openPartner() (err error) {
 }
 
 // Close closes what was opened, the store last.
-func (p *Parts) Close() error {
+func (p *App) Close() error {
 	var errs []error
 	if p.IdP != nil {
 		p.IdP.Drain() // what answers did not wait for is written before the store closes
@@ -198,18 +207,19 @@ func (p *Parts) Close() error {
 	return errors.Join(errs...)
 }
 
-// storeFault says what to do about a store that could not be opened.
-func storeFault(err error) error {
-	if errors.Is(err, store.ErrInsecure) {
-		return badInput(err, "store.dsn: write sslmode=verify-full and sslrootcert=FILE; or, if nobody else can be on the way, set store.insecure: true")
-	}
-	return err
-}
-
 // hintShare is the part of the day's calls that webhooks may cause: who knew their secret could waste no more.
 const hintShare = 0.02
 
-// newJournal is the revocation journal of a configuration.
-func newJournal(c *config.Config, sealer *certs.Sealer, now func() time.Time, log *slog.Logger) *journal.Journal {
+// NewJournal is the revocation journal of a configuration.
+func NewJournal(c *config.Config, sealer *certs.Sealer, now func() time.Time, log *slog.Logger) *journal.Journal {
 	return journal.New(journal.Options{Dir: c.JournalDir(), Sink: c.Audit.Sink, Voucher: sealer, Now: now, Logger: log})
+}
+
+// Detail of an audit event. What is put in here can always be encoded.
+func Detail(about map[string]any) json.RawMessage {
+	data, err := json.Marshal(about)
+	if err != nil {
+		return nil
+	}
+	return data
 }

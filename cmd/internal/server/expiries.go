@@ -1,4 +1,4 @@
-package cli
+package server
 
 import (
 	"cmp"
@@ -15,8 +15,11 @@ import (
 	"ssobridge/web/admin"
 )
 
-// fileExpiries are the ends of the certificates in files.
-func fileExpiries(cfg config.Config) ([]certs.Expiry, error) {
+// maxAuthorityFile is far above any file of certificates.
+const maxAuthorityFile = 1 << 20
+
+// FileExpiries are the ends of the certificates in files.
+func FileExpiries(cfg config.Config) ([]certs.Expiry, error) {
 	var all []certs.Expiry
 	var errs []error
 	for _, f := range []struct{ use, what, file string }{
@@ -26,7 +29,7 @@ func fileExpiries(cfg config.Config) ([]certs.Expiry, error) {
 		if f.file == "" {
 			continue
 		}
-		data, err := config.ReadFile(f.file, maxCertificateFile)
+		data, err := config.ReadFile(f.file, maxAuthorityFile)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: read %s: %s", f.what, f.file, config.PlainCause(err)))
 			continue
@@ -55,11 +58,11 @@ const (
 
 // expiryLog writes what ends soon into the log: at the start, and once a day for each.
 type expiryLog struct {
-	p      *Parts
+	p      *App
 	logged map[string]time.Time // by what ends; says only when to repeat a line
 }
 
-func newExpiryLog(p *Parts) *expiryLog { return &expiryLog{p, map[string]time.Time{}} }
+func newExpiryLog(p *App) *expiryLog { return &expiryLog{p, map[string]time.Time{}} }
 
 // look logs what is due and was not logged within a day.
 func (l *expiryLog) look(ctx context.Context) {
@@ -67,7 +70,7 @@ func (l *expiryLog) look(ctx context.Context) {
 	if err != nil && ctx.Err() == nil {
 		l.p.log.Warn("some ends of certificates can't be read", "error", err)
 	}
-	now := l.p.now()
+	now := l.p.Now()
 	for _, e := range all {
 		name := e.Use + " " + e.EntityID + " " + e.ID
 		if last, ok := l.logged[name]; !e.Due || ok && now.Sub(last) < expiryLogEvery {

@@ -1,4 +1,4 @@
-package cli
+package server
 
 import (
 	"fmt"
@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// notifySystemd tells systemd how the service stands (sd_notify(3)). Without
+// NotifySystemd tells systemd how the service stands (sd_notify(3)). Without
 // NOTIFY_SOCKET in the environment nobody asks, and nothing happens.
-func notifySystemd(environ []string, state string) error {
+func NotifySystemd(environ []string, state string) error {
 	for _, entry := range environ {
 		path, ok := strings.CutPrefix(entry, "NOTIFY_SOCKET=")
 		if !ok || path == "" {
