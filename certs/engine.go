@@ -11,6 +11,7 @@ import (
 	"io"
 	"runtime"
 	"sync/atomic"
+	"time"
 )
 
 // verifyEvery is how many signatures of OpenSSL are made between two that Go verifies. The first one of each copy of a
@@ -26,9 +27,11 @@ type EngineOptions struct {
 	Libraries []string
 	// Slots is how many signatures are made at the same time. 0: as many as there are processors for this program.
 	Slots int
-	// Report records that libcrypto was given up, and why. Called by the signature that found it, and again by a later one
-	// where it returns an error. Nil: nobody is interested.
+	// Report records that libcrypto was given up, and why. Called by the signature that found it, and again by one a minute
+	// later or more where it returns an error: it may take long, and people wait for those signatures. Nil: nobody is interested.
 	Report func(ctx context.Context, reason string) error
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
 }
 
 // Engine makes the signatures of keys that are held in memory: RSA by OpenSSL's libcrypto where the machine has one,
@@ -47,8 +50,10 @@ type Engine struct {
 	file    string
 	why     string // Go signs from the start
 
+	now      func() time.Time
 	broken   atomic.Pointer[string] // why libcrypto was given up
 	reported atomic.Bool
+	again    atomic.Int64 // when a report that failed is tried again, in Unix nanoseconds
 }
 
 // EngineStatus says who makes RSA signatures.
@@ -74,7 +79,10 @@ func NewEngine(o EngineOptions) *Engine {
 	if n <= 0 {
 		n = runtime.GOMAXPROCS(0)
 	}
-	e := &Engine{slots: make(chan int, n), count: make([]uint64, n), report: o.Report}
+	e := &Engine{slots: make(chan int, n), count: make([]uint64, n), report: o.Report, now: o.Now}
+	if e.now == nil {
+		e.now = time.Now
+	}
 	for i := range n {
 		e.slots <- i
 	}
@@ -231,13 +239,17 @@ func (e *Engine) giveUp(fault error) {
 	e.broken.CompareAndSwap(nil, &reason)
 }
 
-// tell reports once that libcrypto was given up. A report that fails is tried again with the next signature.
+// reportPause lies between a report that failed and the next one.
+const reportPause = time.Minute
+
+// tell reports once that libcrypto was given up. A report that fails is tried again with a signature after the pause.
 func (e *Engine) tell(ctx context.Context) {
 	reason := e.broken.Load()
-	if reason == nil || e.report == nil || !e.reported.CompareAndSwap(false, true) {
+	if reason == nil || e.report == nil || e.reported.Load() || e.now().UnixNano() < e.again.Load() || !e.reported.CompareAndSwap(false, true) {
 		return
 	}
 	if err := e.report(ctx, *reason); err != nil {
+		e.again.Store(e.now().Add(reportPause).UnixNano())
 		e.reported.Store(false)
 	}
 }

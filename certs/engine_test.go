@@ -21,6 +21,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"ssobridge/certs"
 )
@@ -315,15 +316,21 @@ func TestEngineGivesUp(t *testing.T) {
 	for _, fault := range []string{"KEY", "CONTEXT", "DIGEST", "SIGN", "WRONG", "SHORT"} {
 		t.Run(fault, func(t *testing.T) {
 			var reports []string
+			now := time.Now()
 			e := certs.NewEngine(certs.EngineOptions{Slots: 2, Libraries: []string{standIn(t, fault)}, Report: func(_ context.Context, reason string) error {
 				if reports = append(reports, reason); len(reports) == 1 {
 					return errors.New("the database is away") // then it is tried again
 				}
 				return nil
-			}})
+			}, Now: func() time.Time { return now }})
 			if s := e.Status(); !s.Libcrypto || s.Version != "Stand-in ? 3.9" {
 				t.Fatalf("it is not in use: %+v", s)
 			}
+			signs(t, k, e.Key(k).Signer, 5)
+			if len(reports) != 1 {
+				t.Errorf("reports %q, want one: who signs must not wait for the database each time", reports)
+			}
+			now = now.Add(time.Minute)
 			signs(t, k, e.Key(k).Signer, 5)
 			s := e.Status()
 			if s.Libcrypto || !s.Failed || s.Reason == "" {

@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"log/slog"
 	"slices"
 	"sync"
@@ -67,6 +68,7 @@ type secretKey struct {
 	id     KeyID
 	aead   cipher.AEAD
 	secret []byte
+	macs   macKeys
 }
 
 // Sealer encrypts what must be kept, vouches for what others may read, and derives keys for other purposes, all from the secret
@@ -296,7 +298,10 @@ func (s *Sealer) CheckMAC(mac []byte, purpose string, fields ...[]byte) error {
 }
 
 func (k *secretKey) mac(purpose string, fields [][]byte) []byte {
-	h := hmac.New(sha256.New, derive(k.secret, macLabel+purpose))
+	pool := k.macs.of(purpose, k.secret)
+	h := pool.Get().(hash.Hash)
+	defer pool.Put(h)
+	h.Reset()
 	var size [8]byte
 	for _, field := range fields {
 		binary.BigEndian.PutUint64(size[:], uint64(len(field)))
@@ -304,6 +309,38 @@ func (k *secretKey) mac(purpose string, fields [][]byte) []byte {
 		h.Write(field)
 	}
 	return h.Sum(nil)
+}
+
+// maxMACKeys bounds the purposes whose keys are kept. Purposes are constants of ours, fewer than that.
+const maxMACKeys = 64
+
+// macKeys keeps what is worked out of a secret key for each purpose of MACs: several are checked at every launch, and deriving a key
+// takes four times as long as using it. They are worth no more than the secret key beside them.
+type macKeys struct {
+	mu   sync.RWMutex
+	made map[string]*sync.Pool // of HMACs, by purpose
+}
+
+// of returns HMACs by the key of a purpose.
+func (m *macKeys) of(purpose string, secret []byte) *sync.Pool {
+	m.mu.RLock()
+	pool := m.made[purpose]
+	m.mu.RUnlock()
+	if pool != nil {
+		return pool
+	}
+	key := derive(secret, macLabel+purpose)
+	pool = &sync.Pool{New: func() any { return hmac.New(sha256.New, key) }}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.made) >= maxMACKeys {
+		return pool // it serves this once
+	}
+	if m.made == nil {
+		m.made = map[string]*sync.Pool{}
+	}
+	m.made[purpose] = pool
+	return pool
 }
 
 // Derive gives a 32-byte key for another purpose ("csrf"), from the secret key in use. The same secret key and purpose give the same

@@ -25,7 +25,7 @@ func (p *App) reportLibcrypto(ctx context.Context, reason string) error {
 		Detail: Detail(map[string]any{"library": s.Library, "version": s.Version, "cause": reason}),
 	}
 	if err := p.Store.Audit().Add(ctx, e); err != nil {
-		p.log.ErrorContext(ctx, "the audit event about libcrypto was not stored; tried again with the next signature", "error", err)
+		p.log.ErrorContext(ctx, "the audit event about libcrypto was not stored; tried again with a signature in a minute", "error", err)
 		return fmt.Errorf("record that libcrypto failed: %w", err)
 	}
 	return nil
