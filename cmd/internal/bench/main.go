@@ -51,6 +51,8 @@ func main() {
 			os.Exit(serveProfiled(os.Args[2:]))
 		case floored:
 			os.Exit(serveFloor(os.Args[2:], os.Stderr))
+		case measured:
+			os.Exit(serveMeasured(os.Args[2:], os.Stderr))
 		}
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -2,13 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"ssobridge/idp/directory/directorytest"
@@ -60,17 +57,11 @@ type madePlan struct {
 
 // makePlan runs provision plan as a process of its own.
 func (br *bridge) makePlan(ctx context.Context) (p madePlan, err error) {
-	cmd := exec.CommandContext(ctx, br.binary, "provision", "plan", "--config", br.config())
 	began := time.Now()
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return p, fmt.Errorf("provision plan: %w: %s", err, out)
+	if p.memory, err = memoryOf(ctx, br.binary, "provision", "plan", "--config", br.config()); err != nil {
+		return p, fmt.Errorf("provision plan: %w", err)
 	}
 	p.took = time.Since(began)
-	usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	if !ok {
-		return p, errors.New("the kernel does not tell the memory of a process that has ended")
-	}
-	p.memory = float64(usage.Maxrss) * 1024
 	text, err := br.command(ctx, "provision", "show", "--json")
 	if err != nil {
 		return p, err
