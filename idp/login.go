@@ -53,10 +53,14 @@ func (p *Provider) Login(ctx context.Context, id, login, password string, v Visi
 	// The try is taken before the bind: of passwords that come together no more are judged than the limit, whatever spelling of the
 	// login, address or replica they come by (row ID-08).
 	try := attempt{person: found.Person(), id: found.Entry.ID, blocks: addressBlocks(f.v.Address), done: func() {}}
-	if try.known, err = p.knownBrowser(ctx, f, found.Entry); err != nil {
-		return Answer{}, err
+	// Before the password is looked at: what is revoked from here on ends this login too. The browser is known by the login in the directory's
+	// form: what was typed may be somebody else's.
+	before, err := p.o.Throttle.Before(ctx, try.person, try.blocks, directory.BareLogin(found.Entry.Login), hash(f.v.Browser))
+	if err != nil {
+		return Answer{}, fmt.Errorf("log in: %w", err)
 	}
-	verdict, err := p.take(ctx, &try)
+	try.known = before.Known && found.Entry.Login != ""
+	verdict, err := p.take(ctx, &try, before.Counters)
 	defer func() { try.done() }()
 	switch {
 	case err != nil:
@@ -65,12 +69,6 @@ func (p *Provider) Login(ctx context.Context, id, login, password string, v Visi
 		return p.busy(ctx, f), nil
 	case verdict == trySpent:
 		return p.tooMany(ctx, f, form, try, began)
-	}
-	// Before the password is looked at: what is revoked from here on ends this login too.
-	mark, err := p.o.Sessions.Mark(ctx)
-	if err != nil {
-		p.settle(ctx, try, store.TryReturned) // no bind was sent
-		return Answer{}, fmt.Errorf("log in: %w", err)
 	}
 	e, err := p.bind(ctx, found, password, &try)
 	traceOf(ctx).bound(step, e, err)
@@ -81,7 +79,7 @@ func (p *Provider) Login(ctx context.Context, id, login, password string, v Visi
 		return p.failedLogin(ctx, f, form, try, began, err)
 	}
 
-	token, err := p.startSession(ctx, f, try, e, mark)
+	token, err := p.startSession(ctx, f, try, e, before.Mark)
 	if err != nil {
 		p.settle(ctx, try, store.TryReturned) // the password was right
 	}
@@ -114,7 +112,7 @@ func (p *Provider) bind(ctx context.Context, found directory.Found, password str
 		if err := p.o.Throttle.Settle(ctx, a.settled(store.TryFailed)); err != nil {
 			return directory.Entry{}, fmt.Errorf("count a try: %w", err)
 		}
-		verdict, took := p.take(ctx, a)
+		verdict, took := p.takeAgain(ctx, a)
 		if took != nil || verdict != tryTaken {
 			// Nothing is in flight any more, so nothing is to be settled.
 			a.person = ""
@@ -126,6 +124,15 @@ func (p *Provider) bind(ctx context.Context, found directory.Found, password str
 		p.pace.record(p.o.Now().Sub(began))
 	}
 	return e, err
+}
+
+// takeAgain is take for another try of the same login.
+func (p *Provider) takeAgain(ctx context.Context, a *attempt) (tryVerdict, error) {
+	counters, err := p.o.Throttle.Counters(ctx, a.person, a.blocks)
+	if err != nil {
+		return 0, fmt.Errorf("count tries: %w", err)
+	}
+	return p.take(ctx, a, counters)
 }
 
 // nobody answers where no one person has this login, or the directory could not be asked. Nothing is taken and nothing counted.

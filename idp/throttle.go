@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"time"
 
-	"ssobridge/idp/directory"
 	"ssobridge/store"
 )
 
@@ -95,11 +94,7 @@ func (p *Provider) turn(ctx context.Context, a *attempt, block string, counters 
 
 // take takes one try of the person and of the address before the password is judged. A try past the limit waits for those in flight:
 // somebody's tabs that come together all get in with the right password.
-func (p *Provider) take(ctx context.Context, a *attempt) (tryVerdict, error) {
-	counters, err := p.o.Throttle.Counters(ctx, a.person, a.blocks)
-	if err != nil {
-		return 0, fmt.Errorf("count tries: %w", err)
-	}
+func (p *Provider) take(ctx context.Context, a *attempt, counters []store.Counter) (tryVerdict, error) {
 	for _, c := range counters {
 		// Without a write, so that a flood against one person costs little.
 		if c.Kind == store.TryPerson && c.Taken >= p.limit(a.known) && c.InFlight == 0 {
@@ -243,19 +238,6 @@ func (p *Provider) busy(ctx context.Context, f *flow) Answer {
 		SignIn: f.at(), Provider: f.sp.name(), Reason: ReasonBusy, Status: http.StatusServiceUnavailable,
 		CanCancel: f.fromSP(), Retry: true,
 	}}
-}
-
-// knownBrowser tells whether a person used this browser before. Their login is taken in the directory's form: what was typed may be
-// somebody else's.
-func (p *Provider) knownBrowser(ctx context.Context, f *flow, e directory.Entry) (bool, error) {
-	if e.Login == "" {
-		return false, nil
-	}
-	known, err := p.o.Throttle.KnownBrowser(ctx, directory.BareLogin(e.Login), hash(f.v.Browser))
-	if err != nil {
-		return false, fmt.Errorf("look up browser: %w", err)
-	}
-	return known, nil
 }
 
 // addressBlock is the narrowest of these.

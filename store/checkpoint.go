@@ -17,8 +17,9 @@ import (
 // So past a bound the writer waits for the rest, which is little by then.
 
 const (
-	// checkpointPages of 4 KB are copied together, as SQLite does by default.
-	checkpointPages = 1000
+	// checkpointPages of 4 KB are copied together: of a page that many commits have changed, once what SQLite's default of 1000 would copy
+	// four times.
+	checkpointPages = 4000
 	// checkpointBound is how long the log may get while nobody reads an old state of the database.
 	checkpointBound = 8000
 	// checkpointPause keeps looks at the log apart.
@@ -125,7 +126,8 @@ type sqliteWriter struct {
 // openSQLiteWriter is the pool of one connection that writes.
 func openSQLiteWriter(path string) *sql.DB {
 	db := sql.OpenDB(&sqliteWriter{dsn: writerDSN(path), driver: sqlite3.SQLiteDriver{ConnectHook: func(c *sqlite3.SQLiteConn) error {
-		_, err := c.Exec(`PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = `+logSizeLimit, nil)
+		// What a change that may be taken back has overwritten is kept in memory: a group of changes would make a file for it each time.
+		_, err := c.Exec(`PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = `+logSizeLimit, nil)
 		return err
 	}}})
 	db.SetMaxOpenConns(1)

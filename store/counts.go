@@ -14,8 +14,8 @@ var countBite = 10_000
 
 // largeCounts remembers how many rows there were where these are many.
 type largeCounts struct {
-	counting sync.Mutex // while a large number is counted
-	mu       sync.Mutex // of what follows
+	counting chan struct{} // holds one while a large number is counted
+	mu       sync.Mutex    // of what follows
 	known    map[string]largeCount
 }
 
@@ -26,7 +26,7 @@ type largeCount struct {
 
 // tally counts rows: exactly while these are few, and where they were many, as they were at most a minute ago. bite counts those behind a place
 // in an index (nil: from its start), countBite at most, and tells where these end if they are as many. So no statement is long.
-func (db *DB) tally(what string, bite func(from any) (n int, to any, err error)) (int, error) {
+func (db *DB) tally(ctx context.Context, what string, bite func(from any) (n int, to any, err error)) (int, error) {
 	if n, ok := db.large.get(what); ok {
 		return n, nil
 	}
@@ -34,8 +34,13 @@ func (db *DB) tally(what string, bite func(from any) (n int, to any, err error))
 	if err != nil || n < countBite {
 		return n, err
 	}
-	db.large.counting.Lock()
-	defer db.large.counting.Unlock() // one counts, the others wait for its number
+	// One counts, the others wait for its number, each as long as its own request lasts.
+	select {
+	case db.large.counting <- struct{}{}:
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+	defer func() { <-db.large.counting }()
 	if n, ok := db.large.get(what); ok {
 		return n, nil
 	}
@@ -69,7 +74,7 @@ func (l *largeCounts) put(what string, n int) {
 func (s *Ledger) CountByState(ctx context.Context) (map[State]int, error) {
 	all := map[State]int{}
 	for _, state := range []State{Wanted, Sending, Unknown, Active, Assumed, Conflict, Refused, Suspended} {
-		n, err := s.db.tally("users "+string(state), func(from any) (n int, to any, err error) {
+		n, err := s.db.tally(ctx, "users "+string(state), func(from any) (n int, to any, err error) {
 			after, _ := from.(UserKey)
 			q := s.db.engine.reader()
 			// The index is walked from the state's place on. With state = $1, PostgreSQL, which knows for any state only how many there
@@ -100,7 +105,7 @@ func (s *Ledger) CountByState(ctx context.Context) (map[State]int, error) {
 
 // Count tells how many sessions have not reached their absolute end; a number of 10,000 and more may be a minute old.
 func (s *Sessions) Count(ctx context.Context) (int, error) {
-	n, err := s.db.tally("sessions", func(from any) (n int, to any, err error) {
+	n, err := s.db.tally(ctx, "sessions", func(from any) (n int, to any, err error) {
 		after, ok := from.(int64)
 		if !ok {
 			after = micros(s.db.now())

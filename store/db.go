@@ -43,6 +43,7 @@ type DB struct {
 	older   olderReplicas
 	work    workCounter
 	large   largeCounts
+	session string // the statement of Sessions.Get
 	before  beforeSeen
 	purged  purgedUpTo
 	closing sync.Once
@@ -65,6 +66,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	}
 	var upgraded bool
 	db := &DB{now: o.Now, voucher: o.Voucher, journal: o.Journal, log: o.Logger}
+	db.large.counting = make(chan struct{}, 1)
 	switch kind {
 	case "sqlite":
 		db.engine, upgraded, err = openSQLite(ctx, rest, o)
@@ -75,6 +77,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	db.engine = newCounted(db.engine, &db.work)
+	db.session = sessionStatement(db.engine)
 	if observe != nil {
 		db.engine = observe(db.engine)
 	}

@@ -28,6 +28,8 @@ type engine interface {
 	reader() querier
 	// lister is reader for lists with filters, whose best plan depends on what is looked for: each is planned for its arguments.
 	lister() querier
+	// unseen is a parameter of bytes that no plan depends on.
+	unseen(param string) string
 	// clock reads the time that all who share this database agree on.
 	clock(ctx context.Context, q querier) (time.Time, error)
 	// fault classifies a driver's error by its code.

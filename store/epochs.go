@@ -1,10 +1,6 @@
 package store
 
-import (
-	"context"
-	"database/sql"
-	"errors"
-)
+import "context"
 
 // A person's epoch is the number of the last revocation that concerned them, 0 for none. All revocations have one
 // sequence of numbers. So a login can remember how far the sequence was (Mark) before it knows who logs in.
@@ -12,9 +8,16 @@ import (
 // Mark is the number of the last revocation of anybody. Whoever begins a login reads it before the password is looked at,
 // and hands it to Create.
 func (s *Sessions) Mark(ctx context.Context) (mark int64, err error) {
-	err = s.db.engine.reader().QueryRowContext(ctx, `
-		SELECT value FROM counters WHERE name = 'epochs'`).Scan(&mark)
+	err = inSteps(ctx, s.db.engine.reader(), markStep(&mark))
 	return mark, s.db.explain("read the number of revocations", err)
+}
+
+func markStep(mark *int64) step {
+	return step{
+		text: `
+			SELECT value FROM counters WHERE name = 'epochs'`,
+		row: func(row scanner) error { return row.Scan(mark) },
+	}
 }
 
 // Epoch is a person's epoch. It is 0 for somebody of whom nothing was ever revoked.
@@ -24,12 +27,19 @@ func (s *Sessions) Epoch(ctx context.Context, p PersonID) (epoch int64, err erro
 }
 
 func personEpoch(ctx context.Context, q querier, p PersonID) (epoch int64, err error) {
-	err = q.QueryRowContext(ctx, `
-		SELECT epoch FROM person_epochs WHERE person_id = $1`, string(p)).Scan(&epoch)
-	if errors.Is(err, sql.ErrNoRows) {
-		return 0, nil
-	}
+	err = inSteps(ctx, q, epochStep(p, &epoch))
 	return epoch, err
+}
+
+// epochStep reads a person's epoch.
+func epochStep(p PersonID, epoch *int64) step {
+	*epoch = 0
+	return step{
+		text: `
+			SELECT epoch FROM person_epochs WHERE person_id = $1`,
+		args: []any{string(p)}, none: true,
+		row: func(row scanner) error { return row.Scan(epoch) },
+	}
 }
 
 // nextEpoch moves a person's epoch on and returns it. The counter's row lock is kept until the commit: numbers become

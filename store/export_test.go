@@ -185,3 +185,18 @@ func AuditQueries() map[string]Query {
 	all["entries to cut"] = Query{cutChainStatement, []any{int64(1), int64(chainBatch)}}
 	return all
 }
+
+// ReadStep reads one row by a step, in or outside a transaction. found is false where there is none.
+func ReadStep(ctx context.Context, db *DB, writes bool, text string, args []any, dest ...any) (found bool, err error) {
+	s := step{text: text, args: args, none: true, row: func(row scanner) error {
+		err := row.Scan(dest...)
+		found = err == nil
+		return err
+	}}
+	if !writes {
+		err = inSteps(ctx, db.engine.reader(), s)
+	} else {
+		err = db.write(ctx, "run a step", func(ctx context.Context, tx querier) error { return inSteps(ctx, tx, s) })
+	}
+	return found, err
+}

@@ -114,6 +114,7 @@ func (g *group) commit(first *job) {
 	g.writing.Lock()
 	defer g.writing.Unlock()
 	tx, err := g.begin()
+	defer tx.free()
 	if err != nil {
 		// The file can't be written: everyone who waits now is told, rather
 		// than each trying anew for as long.
@@ -135,7 +136,7 @@ func (g *group) commit(first *job) {
 		if len(ran) == 0 {
 			// Nothing was done before it: what it leaves behind when it fails goes with the transaction, without a savepoint.
 			if j.err = j.call(tx); j.err != nil {
-				_ = tx.Rollback() // the error of the change is the one to tell
+				_ = tx.end(rollbackStatement) // the error of the change is the one to tell
 				j.done <- j.err
 				return // those behind it come next
 			}
@@ -155,11 +156,11 @@ func (g *group) commit(first *job) {
 	}
 	switch {
 	case err != nil:
-		_ = tx.Rollback() // the error that lost the transaction is the one to tell
+		_ = tx.end(rollbackStatement) // the error that lost the transaction is the one to tell
 	case good == 0:
-		err = tx.Rollback()
+		err = tx.end(rollbackStatement)
 	default:
-		if err = tx.Commit(); err == nil {
+		if err = tx.end(commitStatement); err == nil {
 			g.after()
 		}
 	}
@@ -176,10 +177,15 @@ func (g *group) commit(first *job) {
 
 // begin starts the transaction. The busy timeout of the connection waits for
 // other processes; a file that stays locked longer gets few more chances.
-func (g *group) begin() (*sql.Tx, error) {
+func (g *group) begin() (sqliteTx, error) {
+	conn, err := g.db.Conn(context.Background())
+	if err != nil {
+		return sqliteTx{}, err
+	}
 	const tries = 3
 	for try := 1; ; try++ {
-		tx, err := g.db.BeginTx(context.Background(), nil)
+		tx := sqliteTx{conn}
+		err := tx.run(beginStatement)
 		if err == nil || !g.busy(err) || try == tries {
 			return tx, err
 		}
@@ -200,32 +206,20 @@ func (j *job) take() bool { return j.state.CompareAndSwap(jobWaiting, jobTaken) 
 
 // run runs the function inside a savepoint. What it returns is fatal to the
 // whole transaction; the function's own error is kept in j.err.
-func (j *job) run(tx *sql.Tx) error {
-	ctx := context.Background()
-	if err := prepared(ctx, tx, "SAVEPOINT one"); err != nil {
+func (j *job) run(tx sqliteTx) error {
+	if err := tx.run(savepoint); err != nil {
 		return err
 	}
 	j.err = j.call(tx)
 	if j.err == nil {
-		return prepared(ctx, tx, "RELEASE one")
+		return tx.run(releaseSavepoint)
 	}
 	// Some errors (disk full, I/O) end the transaction by themselves; then this
 	// fails too, and the group with it.
-	if _, err := tx.ExecContext(ctx, "ROLLBACK TO one; RELEASE one"); err != nil {
+	if _, err := tx.ExecContext(context.Background(), "ROLLBACK TO one; RELEASE one"); err != nil {
 		return fmt.Errorf("%w, after: %w", err, j.err)
 	}
 	return nil
-}
-
-// prepared runs a statement as a query: the driver keeps those, and parses again what is executed without parameters.
-func prepared(ctx context.Context, tx *sql.Tx, query string) error {
-	rows, err := tx.QueryContext(ctx, query)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	rows.Next() // it returns none
-	return rows.Err()
 }
 
 // call runs the function without its caller's cancellation: interrupting a

@@ -34,8 +34,7 @@ func (t *Throttle) TakeGuess(ctx context.Context, g Guess) (left bool, err error
 		if err != nil {
 			return err
 		}
-		left, err = takeTry(ctx, tx, Counter{Kind: TryCode, Subject: string(g.Person), Browser: own}, g.Limit, t.db.now(), g.Window, false)
-		return err
+		return inSteps(ctx, tx, takeTry(&left, Counter{Kind: TryCode, Subject: string(g.Person), Browser: own}, g.Limit, t.db.now(), g.Window, false))
 	})
 	return left, err
 }

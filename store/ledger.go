@@ -120,10 +120,18 @@ func (s *Ledger) Get(ctx context.Context, p PersonID, a AccountID) (SSOUser, err
 	return u, s.db.explain("get SSO user", err)
 }
 
-func getUser(ctx context.Context, q querier, p PersonID, a AccountID) (SSOUser, error) {
-	return scanUser(q.QueryRowContext(ctx, `
-		SELECT `+userColumns+`
-		  FROM sso_users WHERE person_id = $1 AND account = $2`, string(p), string(a)))
+func getUser(ctx context.Context, q querier, p PersonID, a AccountID) (u SSOUser, err error) {
+	err = inSteps(ctx, q, step{
+		text: `
+		SELECT ` + userColumns + `
+		  FROM sso_users WHERE person_id = $1 AND account = $2`,
+		args: []any{string(p), string(a)},
+		row: func(row scanner) (err error) {
+			u, err = scanUser(row)
+			return err
+		},
+	})
+	return u, err
 }
 
 // Person returns all SSO users of a person, by client account.

@@ -173,7 +173,7 @@ func (p *postgres) write(ctx context.Context, fn work) error {
 	}
 }
 
-func (p *postgres) reader() querier { return p.db }
+func (p *postgres) reader() querier { return postgresReader{p.db} }
 
 func (p *postgres) lister() querier { return plannedEach{p.db} }
 
@@ -193,6 +193,9 @@ func (p *postgres) clock(ctx context.Context, q querier) (time.Time, error) {
 		SELECT (EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint`).Scan(&n)
 	return fromMicros(n), err
 }
+
+// unseen is the parameter itself: which plan is taken does not depend on a random one.
+func (p *postgres) unseen(param string) string { return param }
 
 func (p *postgres) staleness() time.Duration { return changesStaleness }
 

@@ -91,23 +91,28 @@ func (t *postgresTx) steps(ctx context.Context, all []step) error {
 	if t.fault != nil {
 		return t.fault
 	}
-	return t.raw(func(c *pgx.Conn) error {
-		var batch pgx.Batch
-		begins := !t.begun
-		if begins {
-			batch.Queue(t.begin)
-			t.begun = true // or it failed, and all with it
-		}
-		for _, s := range all {
-			batch.Queue(s.text, s.args...)
-		}
-		results := c.SendBatch(ctx, &batch)
-		err := readSteps(results, begins, all)
-		if closed := results.Close(); err == nil {
-			err = closed
-		}
-		return err
-	})
+	begin := ""
+	if !t.begun {
+		begin, t.begun = t.begin, true // or it failed, and all with it
+	}
+	return t.raw(func(c *pgx.Conn) error { return sendSteps(ctx, c, begin, all) })
+}
+
+// sendSteps sends statements at once, behind one that begins a transaction unless that is "".
+func sendSteps(ctx context.Context, c *pgx.Conn, begin string, all []step) error {
+	var batch pgx.Batch
+	if begin != "" {
+		batch.Queue(begin)
+	}
+	for _, s := range all {
+		batch.Queue(s.text, s.args...)
+	}
+	results := c.SendBatch(ctx, &batch)
+	err := readSteps(results, begin != "", all)
+	if closed := results.Close(); err == nil {
+		err = closed
+	}
+	return err
 }
 
 func readSteps(results pgx.BatchResults, begins bool, all []step) error {
@@ -118,16 +123,46 @@ func readSteps(results pgx.BatchResults, begins bool, all []step) error {
 	}
 	for _, s := range all {
 		var err error
-		if s.row == nil {
-			_, err = results.Exec()
-		} else {
+		switch {
+		case s.each != nil:
+			err = readEach(results, s.each)
+		case s.row != nil:
 			err = s.answered(s.row(results.QueryRow()))
+		default:
+			_, err = results.Exec()
 		}
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func readEach(results pgx.BatchResults, each func(scanner) error) error {
+	rows, err := results.Query()
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := each(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// postgresReader reads with any connection.
+type postgresReader struct{ *sql.DB }
+
+// steps sends statements that only read, at once.
+func (p postgresReader) steps(ctx context.Context, all []step) error {
+	conn, err := p.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return conn.Raw(func(c any) error { return sendSteps(ctx, c.(*stdlib.Conn).Conn(), "", all) })
 }
 
 // commit ends the transaction. Where a statement failed and nobody looked at its error, the server rolls back and says so.

@@ -82,14 +82,23 @@ func (s *Sessions) Create(ctx context.Context, n Session, replaces []byte, event
 	return s.db.write(ctx, "create session", func(ctx context.Context, tx querier) (err error) {
 		now := s.db.now()
 		// A revocation that commits after this is read leaves a session of an older epoch, which is none.
-		if n.Epoch, err = personEpoch(ctx, tx, n.Person); err != nil {
+		first := []step{epochStep(n.Person, &n.Epoch)}
+		var made bool
+		if n.Begins != nil {
+			begins, err := s.db.beginStep(*n.Begins, u, &made)
+			if err != nil {
+				return err
+			}
+			first = append(first, begins)
+		}
+		if err := inSteps(ctx, tx, first...); err != nil {
 			return err
 		}
 		if n.Epoch > n.Mark {
 			return ErrRevoked
 		}
-		if n.Begins != nil {
-			if _, err := s.db.begin(ctx, tx, *n.Begins, u); err != nil {
+		if n.Begins != nil && !made {
+			if err := s.db.begunBefore(ctx, tx, *n.Begins, u); err != nil {
 				return err
 			}
 		}
@@ -339,14 +348,16 @@ func (db *DB) trusted(r sessionRow) (n Session, ok bool) {
 func (s *Sessions) Get(ctx context.Context, tokenHash []byte, idle time.Duration) (Session, error) {
 	const what = "get session"
 	now := s.db.now()
+	var row sessionRow
 	var changes int64 // whoever reads a session compares caches next
-	row, err := scanSession(rowAnd{s.db.engine.reader().QueryRowContext(ctx, `
-		SELECT `+sessionColumns+`,
-		       (SELECT value FROM counters WHERE name = 'changes')
-		  FROM `+sessionTables+`
-		 WHERE s.token_hash = $1 AND s.ends_at > $2 AND s.seen_at > $3`,
-		blob(tokenHash), micros(now), idleSince(now, idle)), []any{&changes}})
-	if err != nil {
+	if err := inSteps(ctx, s.db.engine.reader(), step{
+		text: s.db.session,
+		args: []any{blob(tokenHash), micros(now), idleSince(now, idle)},
+		row: func(r scanner) (err error) {
+			row, err = scanSession(rowAnd{r, []any{&changes}})
+			return err
+		},
+	}); err != nil {
 		return Session{}, s.db.explain(what, err)
 	}
 	readingOf(ctx).set(changes)
@@ -356,6 +367,14 @@ func (s *Sessions) Get(ctx context.Context, tokenHash []byte, idle time.Duration
 		return Session{}, s.db.explain(what, sql.ErrNoRows)
 	}
 	return n, nil
+}
+
+func sessionStatement(e engine) string {
+	return `
+		SELECT ` + sessionColumns + `,
+		       (SELECT value FROM counters WHERE name = 'changes')
+		  FROM ` + sessionTables + `
+		 WHERE s.token_hash = ` + e.unseen("$1") + ` AND s.ends_at > $2 AND s.seen_at > $3`
 }
 
 // Unvouched tells whether there is a live session under this token that no program of this version wrote: one of a replica of the version

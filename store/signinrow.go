@@ -60,10 +60,17 @@ func scanSignIn(row scanner) (r signInRow, err error) {
 // takeSignIn locks a sign-in's row and returns it: whoever else changes it waits until the commit. sql.ErrNoRows: it is not there, has
 // expired, or no program of ours wrote it.
 func (db *DB) takeSignIn(ctx context.Context, tx querier, id string, u upgrade) (SignIn, error) {
-	row, err := scanSignIn(tx.QueryRowContext(ctx, `
+	var row signInRow
+	if err := inSteps(ctx, tx, step{
+		text: `
 		UPDATE sign_ins SET counted = counted WHERE id = $1 AND expires_at > $2
-		RETURNING `+signInColumns, id, micros(db.now())))
-	if err != nil {
+		RETURNING ` + signInColumns,
+		args: []any{id, micros(db.now())},
+		row: func(r scanner) (err error) {
+			row, err = scanSignIn(r)
+			return err
+		},
+	}); err != nil {
 		return SignIn{}, err
 	}
 	in, ok := db.trustedSignIn(row, u)

@@ -237,33 +237,47 @@ func (s *SignIns) Begin(ctx context.Context, in SignIn, events ...Event) error {
 // first: they go on together, and made is false. ErrConflict: its request is another sign-in's (a replay), or the id is another browser's,
 // or that of a row that no program of ours wrote.
 func (db *DB) begin(ctx context.Context, tx querier, in SignIn, u upgrade) (made bool, err error) {
-	mac, err := db.vouchSignIn(in, u)
+	begins, err := db.beginStep(in, u, &made)
 	if err != nil {
 		return false, err
 	}
-	n, err := touched(ctx, tx, `
+	if err := inSteps(ctx, tx, begins); err != nil || made {
+		return made, err
+	}
+	return false, db.begunBefore(ctx, tx, in, u)
+}
+
+// beginStep is the first part of begin. Where nothing is made, begunBefore says what that means.
+func (db *DB) beginStep(in SignIn, u upgrade, made *bool) (step, error) {
+	mac, err := db.vouchSignIn(in, u)
+	if err != nil {
+		return step{}, err
+	}
+	return hit(made, `
 		INSERT INTO sign_ins (id, browser, address, entity_id, request_id, account,
 		    session, counted, data, created_at, expires_at, finished_at, mac)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, FALSE, $8, $9, $10, $11, $12)
-		ON CONFLICT DO NOTHING`,
+		ON CONFLICT DO NOTHING
+		RETURNING created_at`,
 		in.ID, maybe(in.Browser), in.Address, in.EntityID, in.RequestID, string(in.Account),
-		maybe(in.Session), maybe(in.Data), micros(in.CreatedAt), micros(in.ExpiresAt), micros(in.FinishedAt), mac)
-	if err != nil || n == 1 {
-		return n == 1, err
-	}
+		maybe(in.Session), maybe(in.Data), micros(in.CreatedAt), micros(in.ExpiresAt), micros(in.FinishedAt), mac), nil
+}
+
+// begunBefore looks at the sign-in that is there already.
+func (db *DB) begunBefore(ctx context.Context, tx querier, in SignIn, u upgrade) error {
 	row, err := scanSignIn(tx.QueryRowContext(ctx, `
 		SELECT `+signInColumns+` FROM sign_ins WHERE id = $1`, in.ID))
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return false, ErrConflict
+		return ErrConflict
 	case err != nil:
-		return false, err
+		return err
 	}
 	there, ok := db.trustedSignIn(row, u)
 	if !ok || len(there.Browser) == 0 || !bytes.Equal(there.Browser, in.Browser) {
-		return false, ErrConflict
+		return ErrConflict
 	}
-	return false, nil
+	return nil
 }
 
 // Bind ties an unbound sign-in to a browser; binding it again to the same one

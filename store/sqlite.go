@@ -157,7 +157,7 @@ func migrateSQLite(ctx context.Context, path string, db *sql.DB, logger *slog.Lo
 
 func (s *sqlite) write(ctx context.Context, fn work) error { return s.group.write(ctx, fn) }
 
-func (s *sqlite) reader() querier { return s.read }
+func (s *sqlite) reader() querier { return sqliteReader{s.read} }
 
 func (s *sqlite) lister() querier { return s.read }
 
@@ -166,6 +166,10 @@ func (s *sqlite) lister() querier { return s.read }
 func (s *sqlite) clock(context.Context, querier) (time.Time, error) {
 	return s.now().UTC().Truncate(time.Microsecond), nil
 }
+
+// unseen: in a join, SQLite looks whether a parameter that a column is equal to is 0 or 1, and therefore plans the statement again whenever
+// something is bound to it. That takes longer than to run it. It does not look into an expression.
+func (s *sqlite) unseen(param string) string { return "CAST(" + param + " AS BLOB)" }
 
 // staleness is none: the counter costs a few microseconds to read.
 func (s *sqlite) staleness() time.Duration { return 0 }

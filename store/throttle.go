@@ -2,8 +2,9 @@ package store
 
 import (
 	"context"
-	"errors"
+	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Throttle counts tries to log in before they are judged (rows LDAP-10, ID-08), by person and by address, and remembers which
@@ -18,14 +19,24 @@ const browserMemory = 180 * 24 * time.Hour
 
 // KnownBrowser tells whether this login succeeded from this browser before.
 func (t *Throttle) KnownBrowser(ctx context.Context, login string, browser []byte) (known bool, err error) {
-	err = t.db.engine.reader().QueryRowContext(ctx, `
-		SELECT EXISTS (SELECT 1 FROM known_browsers WHERE login = $1 AND browser = $2)`,
-		login, blob(browser)).Scan(&known)
-	if err = t.db.explain("look up known browser", err); errors.Is(err, ErrNotFound) {
-		return false, nil // a login that can't even be stored
+	if !storable(login) {
+		return false, nil
 	}
-	return known, err
+	err = inSteps(ctx, t.db.engine.reader(), knownBrowser(login, browser, &known))
+	return known, t.db.explain("look up known browser", err)
 }
+
+func knownBrowser(login string, browser []byte, known *bool) step {
+	return step{
+		text: `
+			SELECT EXISTS (SELECT 1 FROM known_browsers WHERE login = $1 AND browser = $2)`,
+		args: []any{login, blob(browser)},
+		row:  func(row scanner) error { return row.Scan(known) },
+	}
+}
+
+// storable tells whether PostgreSQL can have a text in a row.
+func storable(text string) bool { return utf8.ValidString(text) && !strings.Contains(text, "\x00") }
 
 // Purge deletes counts whose window is over and browsers not used for half a
 // year, in small bites; it returns how many.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -70,14 +71,42 @@ const (
 var errNotTaken = errors.New("no try was taken")
 
 // Counters returns the running counters of a person's passwords ("" for nobody) and of at most three blocks, those that have one.
-func (t *Throttle) Counters(ctx context.Context, person string, blocks []Block) ([]Counter, error) {
+func (t *Throttle) Counters(ctx context.Context, person string, blocks []Block) (all []Counter, err error) {
+	err = inSteps(ctx, t.db.engine.reader(), t.counters(person, blocks, &all))
+	return all, t.db.explain("read tries", err)
+}
+
+// counters reads the running ones into all.
+func (t *Throttle) counters(person string, blocks []Block, all *[]Counter) step {
 	var names [3]string
 	for i := range min(len(blocks), len(names)) {
 		names[i] = blocks[i].Name
 	}
-	all, err := collect(ctx, t.db.engine.reader(), scanCounter, countersQuery,
-		person, names[0], names[1], names[2], micros(t.db.now()))
-	return all, t.db.explain("read tries", err)
+	return step{
+		text: countersQuery, args: []any{person, names[0], names[1], names[2], micros(t.db.now())},
+		each: func(row scanner) error {
+			c, err := scanCounter(row)
+			*all = append(*all, c)
+			return err
+		},
+	}
+}
+
+// Before is what is known before somebody's password is looked at.
+type Before struct {
+	Counters []Counter // see Counters
+	Known    bool      // the login succeeded from this browser before, see KnownBrowser
+	Mark     int64     // see Sessions.Mark: what is revoked from here on ends this login too
+}
+
+// Before reads it all at once.
+func (t *Throttle) Before(ctx context.Context, person string, blocks []Block, login string, browser []byte) (b Before, err error) {
+	all := []step{markStep(&b.Mark), t.counters(person, blocks, &b.Counters)}
+	if storable(login) { // else it never succeeded
+		all = append(all, knownBrowser(login, browser, &b.Known))
+	}
+	err = inSteps(ctx, t.db.engine.reader(), all...)
+	return b, t.db.explain("look what is known before a login", err)
 }
 
 const counterColumns = `kind, subject, browser, taken, in_flight, in_flight_until, ends_at, next_at`
@@ -100,29 +129,29 @@ func (t *Throttle) Take(ctx context.Context, k TakeTry) (outcome TryOutcome, at 
 	err = t.db.write(ctx, "take a try", func(ctx context.Context, tx querier) error {
 		outcome, at = TryTaken, time.Time{}
 		now := t.db.now()
-		// The person first, then the blocks from narrow to wide: the same order of locks in all transactions.
-		taken, err := takeTry(ctx, tx, Counter{Kind: TryPerson, Subject: k.Person}, k.Limit, now, k.Window, true)
-		if err != nil {
+		// The person first, then the blocks from narrow to wide: the same order of locks in all transactions. All at once: where one is
+		// not taken, none of them stays.
+		var person bool
+		blocks := make([]bool, len(k.Blocks))
+		all := []step{takeTry(&person, Counter{Kind: TryPerson, Subject: k.Person}, k.Limit, now, k.Window, true)}
+		for i, b := range k.Blocks {
+			all = append(all, takeBlock(&blocks[i], b, k, now))
+		}
+		if err := inSteps(ctx, tx, all...); err != nil {
 			return err
 		}
-		if !taken {
+		if !person {
 			if outcome, err = spentOrWaits(ctx, tx, k.Person, now); err != nil {
 				return err
 			}
 			return errNotTaken
 		}
-		for _, b := range k.Blocks {
-			taken, err := takeBlock(ctx, tx, b, k, now)
-			if err != nil {
+		if i := slices.Index(blocks, false); i >= 0 {
+			outcome = TrySlow
+			if at, err = nextOf(ctx, tx, k.Blocks[i]); err != nil {
 				return err
 			}
-			if !taken {
-				outcome = TrySlow
-				if at, err = nextOf(ctx, tx, b); err != nil {
-					return err
-				}
-				return errNotTaken
-			}
+			return errNotTaken
 		}
 		return nil
 	})
@@ -133,14 +162,14 @@ func (t *Throttle) Take(ctx context.Context, k TakeTry) (outcome TryOutcome, at 
 }
 
 // takeTry counts one more where fewer than limit are taken.
-func takeTry(ctx context.Context, tx querier, c Counter, limit int, now time.Time, window time.Duration, flies bool) (bool, error) {
+func takeTry(taken *bool, c Counter, limit int, now time.Time, window time.Duration, flies bool) step {
 	fly, until := 0, int64(0)
 	if flies {
 		fly, until = 1, micros(now.Add(flightTime))
 	}
 	// A window that ends later than one of today's could was begun when the setting was longer: it is over as well. A window that
 	// was begun by a clock ahead of ours keeps its end.
-	n, err := touched(ctx, tx, `
+	return hit(taken, `
 		INSERT INTO tries (kind, subject, browser, taken, in_flight, in_flight_until, ends_at, next_at)
 		VALUES ($1, $2, $3, 1, $4, $5, $6, 0)
 		ON CONFLICT (kind, subject, browser) DO UPDATE SET
@@ -148,9 +177,9 @@ func takeTry(ctx context.Context, tx querier, c Counter, limit int, now time.Tim
 		    in_flight       = CASE WHEN tries.ends_at > $7 AND tries.ends_at <= $8 THEN tries.in_flight + $4 ELSE $4 END,
 		    in_flight_until = $5,
 		    ends_at         = CASE WHEN tries.ends_at > $6 AND tries.ends_at <= $8 THEN tries.ends_at ELSE $6 END
-		 WHERE NOT (tries.ends_at > $7 AND tries.ends_at <= $8) OR tries.taken < $9`,
+		 WHERE NOT (tries.ends_at > $7 AND tries.ends_at <= $8) OR tries.taken < $9
+		RETURNING taken`,
 		string(c.Kind), c.Subject, blob(c.Browser), fly, until, micros(now.Add(window)), micros(now), micros(now.Add(window+windowSlack)), limit)
-	return n == 1, err
 }
 
 // spentOrWaits tells whether some of a person's tries are in flight.
@@ -167,18 +196,18 @@ func spentOrWaits(ctx context.Context, tx querier, person string, now time.Time)
 
 // takeBlock counts one more for a block. Past its limit only a caller who waits its turn gets one, and the next one not before the
 // pace is over.
-func takeBlock(ctx context.Context, tx querier, b Block, k TakeTry, now time.Time) (bool, error) {
-	n, err := touched(ctx, tx, `
+func takeBlock(taken *bool, b Block, k TakeTry, now time.Time) step {
+	return hit(taken, `
 		INSERT INTO tries (kind, subject, browser, taken, in_flight, in_flight_until, ends_at, next_at)
 		VALUES ('address', $1, $2, 1, 0, 0, $3, 0)
 		ON CONFLICT (kind, subject, browser) DO UPDATE SET
 		    taken   = CASE WHEN tries.ends_at > $4 AND tries.ends_at <= $5 THEN tries.taken + 1 ELSE 1 END,
 		    next_at = CASE WHEN tries.ends_at > $4 AND tries.ends_at <= $5 AND tries.taken >= $6 THEN CAST($7 AS BIGINT) ELSE 0 END,
 		    ends_at = CASE WHEN tries.ends_at > $4 AND tries.ends_at <= $5 THEN tries.ends_at ELSE $3 END
-		 WHERE NOT (tries.ends_at > $4 AND tries.ends_at <= $5) OR tries.taken < $6 OR $8 AND tries.next_at <= $4`,
+		 WHERE NOT (tries.ends_at > $4 AND tries.ends_at <= $5) OR tries.taken < $6 OR $8 AND tries.next_at <= $4
+		RETURNING taken`,
 		b.Name, []byte{}, micros(now.Add(k.BlockWindow)), micros(now), micros(now.Add(k.BlockWindow+windowSlack)),
 		b.Limit, micros(now.Add(k.Pace)), k.Turn)
-	return n == 1, err
 }
 
 func nextOf(ctx context.Context, tx querier, b Block) (time.Time, error) {
