@@ -174,7 +174,7 @@ func (s *Server) showDelivery(c echo.Context, p idp.Deliver, self string) error 
 		return fmt.Errorf("deliver: %w", err)
 	}
 	visitOf(c).issued = p
-	return s.show(c, http.StatusOK, "deliver", policy{script: true, postsAway: true}, deliveryView{
+	return s.deliver(c, deliveryView{
 		Action: p.Action, Response: value, RelayState: p.RelayState, Provider: s.provider(p.Provider), Self: ownPath(self),
 	})
 }

@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"sync"
 
 	"github.com/labstack/echo/v4"
 	xlanguage "golang.org/x/text/language"
@@ -39,6 +40,39 @@ func loadLanguages(b Branding, assets map[string]asset) ([]language, xlanguage.M
 	return all, xlanguage.NewMatcher(tags), nil
 }
 
+// Bounds of the wishes whose language is remembered: strangers can send any number of them, of any length.
+const (
+	rememberedWishes = 256
+	rememberedLength = 128
+)
+
+// wishes remembers which language a browser's wish came to. Most browsers have one of a few.
+type wishes struct {
+	mu    sync.RWMutex
+	known map[string]*language
+}
+
+func (w *wishes) get(wish string) *language {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	return w.known[wish]
+}
+
+func (w *wishes) keep(wish string, l *language) {
+	if len(wish) > rememberedLength {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.known == nil {
+		w.known = map[string]*language{}
+	}
+	if len(w.known) >= rememberedWishes {
+		clear(w.known) // the usual ones are soon there again
+	}
+	w.known[wish] = l
+}
+
 // languageOf is what a browser asks for (RFC 9110 section 12.5.4), as far as there
 // is such a language. What can't be read asks for nothing.
 func (s *Server) languageOf(r *http.Request) *language {
@@ -46,6 +80,15 @@ func (s *Server) languageOf(r *http.Request) *language {
 	if wish == "" || len(wish) > maxAcceptLanguage {
 		return &s.languages[0]
 	}
+	if l := s.wishes.get(wish); l != nil {
+		return l
+	}
+	l := s.match(wish)
+	s.wishes.keep(wish, l)
+	return l
+}
+
+func (s *Server) match(wish string) *language {
 	tags, _, err := xlanguage.ParseAcceptLanguage(wish)
 	if err != nil || len(tags) == 0 {
 		return &s.languages[0]

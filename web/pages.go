@@ -5,6 +5,7 @@ import (
 	"embed"
 	"fmt"
 	"html/template"
+	"strconv"
 	"sync"
 
 	"github.com/labstack/echo/v4"
@@ -15,9 +16,10 @@ var templateFiles embed.FS
 
 // pages are the parsed templates, each with the frame of base.html around it.
 type pages struct {
-	brand  brandView
-	lang   string
-	byName map[string]*template.Template
+	brand    brandView
+	lang     string
+	byName   map[string]*template.Template
+	delivery readyDelivery
 }
 
 // pageNames lists every page; templates/NAME.html is its file.
@@ -63,7 +65,8 @@ func loadPages(texts catalogue, b Branding, assets map[string]asset) (*pages, er
 		}
 		p.byName[name] = t
 	}
-	return p, nil
+	p.delivery, err = p.readyDelivery()
+	return p, err
 }
 
 // buffers are what pages are rendered into. A buffer keeps the last page's text
@@ -92,8 +95,14 @@ func (s *Server) show(c echo.Context, status int, name string, pol policy, view 
 	if err := t.Execute(buf, frame{Brand: in.pages.brand, Lang: in.pages.lang, Nonce: nonce, Page: view}); err != nil {
 		return fmt.Errorf("render page %s: %w", name, err)
 	}
+	return in.send(c, status, buf.Bytes())
+}
+
+// send sends a page in this language. It says how long it is: what goes out in chunks takes one more write to the connection.
+func (l *language) send(c echo.Context, status int, page []byte) error {
 	h := c.Response().Header()
-	h.Set("Content-Language", in.texts.lang)
+	h.Set("Content-Language", l.texts.lang)
 	h.Add("Vary", "Accept-Language")
-	return c.HTMLBlob(status, buf.Bytes())
+	h.Set(echo.HeaderContentLength, strconv.Itoa(len(page)))
+	return c.HTMLBlob(status, page)
 }

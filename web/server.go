@@ -169,6 +169,7 @@ type Server struct {
 	refs        *idp.References
 	languages   []language // the first is the default
 	matcher     xlanguage.Matcher
+	wishes      wishes
 	pages       *pages // of the default language, for what is the same in all
 	assets      map[string]asset
 	console     *console // nil: there is none
