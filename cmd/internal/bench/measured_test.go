@@ -36,7 +36,7 @@ func touch(megabytes int) {
 	runtime.KeepAlive(b)
 }
 
-// TestMemoryOfACommand: it is the command's own, however much memory this process has.
+// COST-81: the memory of a command that is measured is the command's own, however much memory this process has.
 func TestMemoryOfACommand(t *testing.T) {
 	self, err := os.Executable()
 	if err != nil {
