@@ -1,6 +1,7 @@
 package web
 
 import (
+	"errors"
 	"fmt"
 	"html/template"
 	"net/http"
@@ -155,7 +156,7 @@ func (s *Server) showChoice(c echo.Context, v *visit, p idp.ChooseAccount) error
 
 type deliveryView struct {
 	Action     string
-	Response   template.HTMLAttr // value="…", see base64Value
+	message    string // base64, see checkBase64
 	RelayState *string
 	Provider   string
 	Self       string
@@ -169,35 +170,50 @@ func (s *Server) showDelivery(c echo.Context, p idp.Deliver, self string) error 
 	if err := safeAddress(p.Action); err != nil {
 		return fmt.Errorf("deliver: %w", err)
 	}
-	value, err := base64Value(p.SAMLResponse)
-	if err != nil {
+	if err := checkBase64(p.SAMLResponse); err != nil {
 		return fmt.Errorf("deliver: %w", err)
 	}
 	visitOf(c).issued = p
 	return s.deliver(c, deliveryView{
-		Action: p.Action, Response: value, RelayState: p.RelayState, Provider: s.provider(p.Provider), Self: ownPath(self),
+		Action: p.Action, message: p.SAMLResponse, RelayState: p.RelayState, Provider: s.provider(p.Provider), Self: ownPath(self),
 	})
 }
 
-// base64Value is the attribute that holds the Response. A Response is by far the
-// longest text of any page; its alphabet is checked here, and then has nothing that
-// HTML would read as anything but itself, so that the template need not escape it
-// letter by letter.
-func base64Value(text string) (template.HTMLAttr, error) {
-	for i := range len(text) {
-		if !base64Letter[text[i]] {
-			return "", fmt.Errorf("SAMLResponse is not base64 at byte %d", i)
-		}
-	}
-	return template.HTMLAttr(`value="` + text + `"`), nil // #nosec G203: every byte was checked above
+// Response is the attribute that holds it.
+func (v deliveryView) Response() template.HTMLAttr {
+	return template.HTMLAttr(`value="` + v.message + `"`) // #nosec G203: checkBase64 has checked every byte
 }
 
-// base64Letter tells which bytes stand in base64 (RFC 4648 section 4).
-var base64Letter = func() (is [256]bool) {
-	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=") {
-		is[c] = true
+// base64Value is the attribute that holds a message of ours.
+func base64Value(text string) (template.HTMLAttr, error) {
+	if err := checkBase64(text); err != nil {
+		return "", err
 	}
-	return is
+	return template.HTMLAttr(`value="` + text + `"`), nil // #nosec G203: every byte was checked
+}
+
+// checkBase64 refuses a message that is not base64. A Response is by far the longest text of any page; its alphabet is checked here, and
+// then has nothing that HTML would read as anything but itself, so that it need not be escaped letter by letter.
+func checkBase64(text string) error {
+	var other byte
+	for i := range len(text) {
+		other |= otherThanBase64[text[i]] // no branch for each byte
+	}
+	if other != 0 {
+		return errors.New("the message is not base64")
+	}
+	return nil
+}
+
+// otherThanBase64 is 0 for each byte that stands in base64 (RFC 4648 section 4), and 1 for all others.
+var otherThanBase64 = func() (other [256]byte) {
+	for i := range other {
+		other[i] = 1
+	}
+	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=") {
+		other[c] = 0
+	}
+	return other
 }()
 
 type refusalView struct {

@@ -2,7 +2,6 @@ package web
 
 import (
 	"bytes"
-	"html/template"
 	"slices"
 )
 
@@ -12,7 +11,7 @@ func OwnOfConsole() []string { return slices.Clone(ownOfConsole) }
 // DeliveryBothWays is the page that delivers a Response in each language, executed by its template and written from its parts; parts is "" for
 // an address that the template alone writes.
 func (s *Server) DeliveryBothWays(action, response string, relayState *string, provider, self, nonce string) (executed, parts []string, err error) {
-	view := deliveryView{Action: action, Response: template.HTMLAttr(`value="` + response + `"`), RelayState: relayState, Provider: provider, Self: self}
+	view := deliveryView{Action: action, message: response, RelayState: relayState, Provider: provider, Self: self}
 	for i := range s.languages {
 		p := s.languages[i].pages
 		var page, written bytes.Buffer

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -64,7 +65,9 @@ func (s *Signer) Response(ctx context.Context, r ResponseParams, a Assertion, ho
 	if !how.SignAssertion && !how.SignResponse {
 		return out, errors.New("neither assertion nor Response is to be signed") // row RSP-09
 	}
-	assertion := r.assertion(a)
+	d := drafts.Get().(*draft)
+	defer drafts.Put(d)
+	assertion := r.assertion(a, d.assertionHead[:0], d.assertionRest[:0])
 	// The order is that of saml-core 6.2 (row RSP-11): sign the assertion, then
 	// encrypt it, then sign the Response around it.
 	if how.SignAssertion {
@@ -75,7 +78,7 @@ func (s *Signer) Response(ctx context.Context, r ResponseParams, a Assertion, ho
 	if how.Keep {
 		out.Assertion = assertion.bytes()
 	}
-	response := r.response(Status{Top: StatusSuccess})
+	response := r.response(Status{Top: StatusSuccess}, d.responseHead[:0], d.responseRest[:0])
 	if how.Recipient != nil { // row RSP-12
 		if response.rest, err = how.Recipient.encrypt(response.rest, assertion.bytes(), how.Random); err != nil {
 			return SignedResponse{}, err
@@ -91,13 +94,32 @@ func (s *Signer) Response(ctx context.Context, r ResponseParams, a Assertion, ho
 		}
 	}
 	out.Body = response.base64()
+	d.keep(assertion, response)
 	return out, nil
+}
+
+// draft is memory that Responses are written into: most of what a launch would take otherwise. It keeps the last one's text until the next one
+// is written over it. It never leaves the process: what is returned is a copy.
+type draft struct{ assertionHead, assertionRest, responseHead, responseRest octets }
+
+var drafts = sync.Pool{New: func() any {
+	return &draft{make(octets, 0, headRoom), make(octets, 0, 2<<10), make(octets, 0, headRoom), make(octets, 0, 2*headRoom)}
+}}
+
+// maxDraft is how much of it is kept: a Response with thousands of groups must not stay.
+const maxDraft = 64 << 10
+
+// keep takes back what was written into, which may have grown.
+func (d *draft) keep(assertion, response written) {
+	if cap(assertion.head)+cap(assertion.rest)+cap(response.head)+cap(response.rest) <= maxDraft {
+		*d = draft{assertion.head, assertion.rest, response.head, response.rest}
+	}
 }
 
 // StatusResponse builds a Response that carries a status and no assertion (row RSP-17), in base64. It is always signed: the
 // switches of a record are about assertions, and a service provider that believed an unsigned refusal would believe any.
 func (s *Signer) StatusResponse(ctx context.Context, r ResponseParams, st Status) (body string, err error) {
-	response := r.response(st)
+	response := r.response(st, nil, nil)
 	response.rest.markup(responseEnd)
 	if err := s.sign(ctx, &response); err != nil {
 		return "", fmt.Errorf("status Response: %w", err)
@@ -107,7 +129,7 @@ func (s *Signer) StatusResponse(ctx context.Context, r ResponseParams, st Status
 
 // UnsignedAssertion is the assertion that a Response would carry, for people to look at.
 func UnsignedAssertion(r ResponseParams, a Assertion) []byte {
-	assertion := r.assertion(a)
+	assertion := r.assertion(a, nil, nil)
 	return assertion.bytes()
 }
 
@@ -121,9 +143,8 @@ const (
 // headRoom is about what comes before a signature, and the signature with a certificate.
 const headRoom = 4 << 10
 
-// response writes a Response up to where an assertion has its place. responseEnd ends it.
-func (r ResponseParams) response(st Status) written {
-	head := make(octets, 0, headRoom)
+// response writes a Response up to where an assertion has its place, into head and rest, which are empty. responseEnd ends it.
+func (r ResponseParams) response(st Status, head, rest octets) written {
 	head.markup("<samlp:Response" + declareProtocol)
 	head.optional("Destination", r.Destination)
 	head.attribute("ID", r.ID)
@@ -135,7 +156,7 @@ func (r ResponseParams) response(st Status) written {
 	head.markup("<saml:Issuer" + declareAssertion + ">")
 	head.text(r.Issuer)
 	head.markup("</saml:Issuer>")
-	return written{name: "Response", id: r.ID, head: head, rest: st.write(nil)}
+	return written{name: "Response", id: r.ID, head: head, rest: st.write(rest)}
 }
 
 // instant is a time without the zeros at the end of its milliseconds.
@@ -152,10 +173,9 @@ func (a Assertion) life() time.Duration {
 }
 
 // assertion writes the assertion, which declares all its prefixes itself: a service provider may move it, and reads it
-// alone after decryption.
-func (r ResponseParams) assertion(a Assertion) written {
+// alone after decryption. It is written into head and rest, which are empty.
+func (r ResponseParams) assertion(a Assertion, head, rest octets) written {
 	until := r.At.Add(a.life())
-	head := make(octets, 0, headRoom)
 	head.markup("<saml:Assertion" + declareAssertion)
 	head.attribute("ID", a.ID)
 	head.attribute("IssueInstant", instant(r.At))
@@ -164,7 +184,6 @@ func (r ResponseParams) assertion(a Assertion) written {
 	head.text(r.Issuer)
 	head.markup("</saml:Issuer>")
 
-	rest := make(octets, 0, 2<<10)
 	rest.markup("<saml:Subject><saml:NameID") // no qualifiers: they default to the two entityIDs (saml-core 8.3.7)
 	rest.optional("Format", a.NameIDFormat)
 	rest.markup(">")
