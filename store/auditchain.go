@@ -128,6 +128,11 @@ type ForeignEvent struct {
 // ErrConflict. An event that no writer of ours vouched for is chained as what it is:
 // foreign.
 func (a *Audit) Chain(ctx context.Context) (c Chained, err error) {
+	// Behind a full batch the next one goes on where it ended: the first of them has looked back.
+	back := int64(chainLookBack)
+	if a.db.chaining.Swap(false) {
+		back = 0
+	}
 	err = a.db.write(ctx, "chain audit events", func(ctx context.Context, tx querier) (err error) {
 		c = Chained{}
 		if c.Head, err = chainHead(ctx, tx); err != nil {
@@ -137,11 +142,8 @@ func (a *Audit) Chain(ctx context.Context) (c Chained, err error) {
 		if err := tx.QueryRowContext(ctx, `SELECT COALESCE(MAX(event), 0) FROM audit_chain`).Scan(&highest); err != nil {
 			return err
 		}
-		events, err := collect(ctx, tx, scanStored, `
-			SELECT `+storedColumns+` FROM audit_events
-			 WHERE id > $1 AND NOT EXISTS (SELECT 1 FROM audit_chain WHERE event > $1 AND event = audit_events.id)
-			 ORDER BY id LIMIT $2`, max(highest-chainLookBack, 0), chainBatch)
-		if err != nil {
+		var events []waitingEvent
+		if err := inSteps(ctx, tx, waitingEvents(max(highest-back, 0), &events)); err != nil {
 			return err
 		}
 		c.More = len(events) == chainBatch
@@ -149,6 +151,7 @@ func (a *Audit) Chain(ctx context.Context) (c Chained, err error) {
 		if err != nil {
 			return err
 		}
+		inserts := make([]step, 0, len(events))
 		for _, e := range events {
 			why, err := look.at(ctx, e)
 			if err != nil {
@@ -163,16 +166,45 @@ func (a *Audit) Chain(ctx context.Context) (c Chained, err error) {
 			}
 			next.Hash = next.hash(c.Head.Hash)
 			c.Head = next
-			if _, err := tx.ExecContext(ctx, `
+			inserts = append(inserts, step{
+				text: `
 				INSERT INTO audit_chain (seq, event, at, action, salt, content, hash, foreign_event) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-				next.Seq, next.Event, micros(next.At), next.Action, salt, next.Content, next.Hash, foreign); err != nil {
-				return err
-			}
+				args: []any{next.Seq, next.Event, micros(next.At), next.Action, salt, next.Content, next.Hash, foreign},
+			})
 		}
 		c.Before = look.before
-		return nil
+		return inSteps(ctx, tx, inserts...)
 	})
+	if err == nil && c.More {
+		a.db.chaining.Store(true)
+	}
 	return c, err
+}
+
+// waitingEvent is an event that is not in the chain.
+type waitingEvent struct {
+	storedEvent
+	copied bool // an older one of the same moment carries the same MAC
+}
+
+// waitingEvents reads a batch of them behind a number into all.
+func waitingEvents(after int64, all *[]waitingEvent) step {
+	*all = nil
+	return step{
+		text: `
+			SELECT ` + storedColumns + `,
+			       EXISTS (SELECT 1 FROM audit_events o WHERE o.at = audit_events.at AND o.id < audit_events.id AND o.mac = audit_events.mac)
+			  FROM audit_events
+			 WHERE id > $1 AND NOT EXISTS (SELECT 1 FROM audit_chain WHERE event > $1 AND event = audit_events.id)
+			 ORDER BY id LIMIT $2`,
+		args: []any{after, chainBatch},
+		each: func(row scanner) (err error) {
+			var e waitingEvent
+			e.storedEvent, err = scanStored(rowAnd{row, []any{&e.copied}})
+			*all = append(*all, e)
+			return err
+		},
+	}
 }
 
 func chainHead(ctx context.Context, q querier) (l Link, err error) {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -31,23 +32,24 @@ type Options struct {
 // DB is the open database. One small type for each concern hangs off it; each
 // may be used by any number of goroutines.
 type DB struct {
-	engine  engine
-	now     func() time.Time
-	changes counterCache
-	alive   pulse
-	own     ownEventsWritten
-	voucher Voucher
-	log     *slog.Logger
-	foreign foreignRows
-	journal Journal
-	older   olderReplicas
-	work    workCounter
-	large   largeCounts
-	session string // the statement of Sessions.Get
-	before  beforeSeen
-	purged  purgedUpTo
-	closing sync.Once
-	closed  error
+	engine   engine
+	now      func() time.Time
+	changes  counterCache
+	alive    pulse
+	own      ownEventsWritten
+	voucher  Voucher
+	log      *slog.Logger
+	foreign  foreignRows
+	journal  Journal
+	older    olderReplicas
+	work     workCounter
+	large    largeCounts
+	session  string      // the statement of Sessions.Get
+	chaining atomic.Bool // the last batch of the audit's chain was full, and the next one comes soon
+	before   beforeSeen
+	purged   purgedUpTo
+	closing  sync.Once
+	closed   error
 }
 
 // Open opens the database and, under a lock, brings its schema up to this

@@ -97,11 +97,11 @@ func (a *Audit) newVouchLook(ctx context.Context, tx querier) (*vouchLook, error
 }
 
 // at says why an event is foreign; "" for one of ours.
-func (l *vouchLook) at(ctx context.Context, e storedEvent) (why string, err error) {
+func (l *vouchLook) at(ctx context.Context, e waitingEvent) (why string, err error) {
 	if !l.macs.on() {
 		return "", nil
 	}
-	switch err := l.macs.holds(e); {
+	switch err := l.macs.holds(e.storedEvent); {
 	case errors.Is(err, errNoMAC) && (l.from == 0 || e.ID < l.from):
 		l.before++ // written before the first program that vouches for events
 		return "", nil
@@ -115,12 +115,7 @@ func (l *vouchLook) at(ctx context.Context, e storedEvent) (why string, err erro
 	case err != nil:
 		return "its MAC does not hold", nil
 	}
-	var copied bool
-	if err := l.tx.QueryRowContext(ctx, `
-		SELECT EXISTS (SELECT 1 FROM audit_events WHERE at = $1 AND id < $2 AND mac = $3)`, micros(e.At), e.ID, e.mac).Scan(&copied); err != nil {
-		return "", err
-	}
-	if copied {
+	if e.copied {
 		return "it is a copy of another one", nil
 	}
 	if l.from == 0 {
