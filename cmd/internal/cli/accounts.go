@@ -39,12 +39,7 @@ func (accountsListCmd) Help() string {
 }
 
 // Run lists client accounts and open creations.
-func (c *accountsListCmd) Run(s *invocation) (err error) {
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+func (c *accountsListCmd) Run(s *invocation, p *server.App) error {
 	if c.Refresh {
 		if err := p.Provisioning.RefreshAccounts(s.ctx); err != nil {
 			return failed(err, partnerHint(err))
@@ -122,12 +117,7 @@ Example:
 }
 
 // Run creates an account.
-func (c *accountsCreateCmd) Run(s *invocation) (err error) {
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+func (c *accountsCreateCmd) Run(s *invocation, p *server.App) error {
 	r, err := p.Provisioning.OrderAccount(s.ctx, provisioning.AccountOrder{
 		Owner: c.Owner, ExternalID: c.ExternalID, LoginName: c.LoginName,
 		Fields: partnerapi.NewAccount{
@@ -181,12 +171,7 @@ type accountsRetryCmd struct {
 func (accountsRetryCmd) Help() string { return "Example:\n\n    ssobridge accounts retry 3" }
 
 // Run goes on with a request.
-func (c *accountsRetryCmd) Run(s *invocation) (err error) {
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+func (c *accountsRetryCmd) Run(s *invocation, p *server.App) error {
 	account, err := resolveAccount(s.ctx, p, c.Account, c.Unlisted)
 	if err != nil {
 		return err
@@ -217,8 +202,8 @@ func (accountsPlanCmd) Help() string {
 }
 
 // Run reads the plan.
-func (c *accountsPlanCmd) Run(s *invocation) error {
-	return s.withAccount(c.Account, c.Unlisted, func(p *server.App, id store.AccountID) error {
+func (c *accountsPlanCmd) Run(s *invocation, p *server.App) error {
+	return s.withAccount(p, c.Account, c.Unlisted, func(id store.AccountID) error {
 		plan, err := p.Provisioning.AccountPlan(s.ctx, id, actor(s.environ))
 		if err != nil {
 			return err
@@ -245,12 +230,7 @@ func printPlan(s *invocation, plan partnerapi.Plan, asJSON bool) error {
 }
 
 // withAccount does something to one client account; a wrong id costs no call.
-func (s *invocation) withAccount(account string, unlisted bool, do func(*server.App, store.AccountID) error) (err error) {
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+func (s *invocation) withAccount(p *server.App, account string, unlisted bool, do func(store.AccountID) error) error {
 	id, err := resolveAccount(s.ctx, p, account, unlisted)
 	if err == nil && id == "" {
 		err = badInput(errors.New("no client account is given"), "ssobridge accounts list shows them")
@@ -258,7 +238,7 @@ func (s *invocation) withAccount(account string, unlisted bool, do func(*server.
 	if err != nil {
 		return err
 	}
-	err = do(p, id)
+	err = do(id)
 	if kindOf(err) == partnerapi.NotFound {
 		return badInput(fmt.Errorf("Constant Contact knows no client account %s of this partner", id), "ssobridge accounts list --refresh shows them")
 	}
@@ -283,8 +263,8 @@ func (accountsSetPlanCmd) Help() string {
 }
 
 // Run changes the plan.
-func (c *accountsSetPlanCmd) Run(s *invocation) error {
-	return s.withAccount(c.Account, c.Unlisted, func(p *server.App, id store.AccountID) error {
+func (c *accountsSetPlanCmd) Run(s *invocation, p *server.App) error {
+	return s.withAccount(p, c.Account, c.Unlisted, func(id store.AccountID) error {
 		if err := s.confirm(c.Yes, false, fmt.Sprintf("Change the plan of account %s to %s?", id, c.Plan)); err != nil {
 			return err
 		}
@@ -311,7 +291,7 @@ func (accountsCancelCmd) Help() string {
 }
 
 // Run cancels.
-func (c *accountsCancelCmd) Run(s *invocation) error {
+func (c *accountsCancelCmd) Run(s *invocation, p *server.App) error {
 	o := partnerapi.Cancellation{ReasonID: c.Reason}
 	if c.Date != "" {
 		var err error
@@ -319,7 +299,7 @@ func (c *accountsCancelCmd) Run(s *invocation) error {
 			return badInput(fmt.Errorf("--date %s is not a time", quote(c.Date)), "write 2026-12-31 or 2026-12-31T18:00:00Z")
 		}
 	}
-	return s.withAccount(c.Account, c.Unlisted, func(p *server.App, id store.AccountID) error {
+	return s.withAccount(p, c.Account, c.Unlisted, func(id store.AccountID) error {
 		typed := c.Confirm
 		if typed == "" {
 			typed = s.ask(fmt.Sprintf("Cancel account %s? Type its id to confirm: ", id))
@@ -371,7 +351,7 @@ Example:
 const maxCallBody = 256 << 10
 
 // Run makes the call.
-func (c *accountsCallCmd) Run(s *invocation) error {
+func (c *accountsCallCmd) Run(s *invocation, p *server.App) error {
 	o := partnerapi.Operation{Method: c.Method, URL: c.Path}
 	for _, q := range c.Query {
 		key, value, ok := strings.Cut(q, "=")
@@ -387,7 +367,7 @@ func (c *accountsCallCmd) Run(s *invocation) error {
 		}
 		o.Payload = string(body)
 	}
-	return s.withAccount(c.Account, c.Unlisted, func(p *server.App, id store.AccountID) error {
+	return s.withAccount(p, c.Account, c.Unlisted, func(id store.AccountID) error {
 		if len(p.Config.ConstantContact.Operations) == 0 {
 			return badInput(errors.New("calls on behalf of client accounts are switched off"), "list method and path in constant_contact.operations")
 		}
@@ -425,7 +405,7 @@ func (accountsUnsubscribeCmd) Help() string {
 }
 
 // Run unsubscribes.
-func (c *accountsUnsubscribeCmd) Run(s *invocation) error {
+func (c *accountsUnsubscribeCmd) Run(s *invocation, p *server.App) error {
 	addresses := c.Address
 	if c.File != "" {
 		data, err := s.readInput(c.File, maxCallBody)
@@ -438,7 +418,7 @@ func (c *accountsUnsubscribeCmd) Run(s *invocation) error {
 	if err := u.Validate(); err != nil {
 		return badInput(err, "give 1 to 500 addresses")
 	}
-	return s.withAccount(c.Account, c.Unlisted, func(p *server.App, id store.AccountID) error {
+	return s.withAccount(p, c.Account, c.Unlisted, func(id store.AccountID) error {
 		if err := s.confirm(c.Yes, c.File == "-", fmt.Sprintf("Unsubscribe %d addresses in account %s?", len(addresses), id)); err != nil {
 			return err
 		}

@@ -36,8 +36,8 @@ Examples:
 }
 
 // Run prints the code.
-func (c *adminInviteCmd) Run(s *invocation) error {
-	return s.withPerson(c.Login, func(p *server.App, person store.PersonID) error {
+func (c *adminInviteCmd) Run(s *invocation, p *server.App) error {
+	return s.withPerson(p, c.Login, func(person store.PersonID) error {
 		code, ends, err := p.IdP.Invite(s.ctx, person, c.Again, s.event("", ""))
 		switch {
 		case errors.Is(err, idp.ErrNoConsoleRole):
@@ -61,8 +61,8 @@ type adminFactorsCmd struct {
 func (adminFactorsCmd) Help() string { return "Example:\n\n    ssobridge admin factors alice" }
 
 // Run lists them.
-func (c *adminFactorsCmd) Run(s *invocation) error {
-	return s.withPerson(c.Login, func(p *server.App, person store.PersonID) error {
+func (c *adminFactorsCmd) Run(s *invocation, p *server.App) error {
+	return s.withPerson(p, c.Login, func(person store.PersonID) error {
 		all, err := p.IdP.Factors().List(s.ctx, person)
 		if err != nil {
 			return err
@@ -144,8 +144,8 @@ Example:
 }
 
 // Run removes them.
-func (c *adminResetCmd) Run(s *invocation) error {
-	return s.withPerson(c.Login, func(p *server.App, person store.PersonID) error {
+func (c *adminResetCmd) Run(s *invocation, p *server.App) error {
+	return s.withPerson(p, c.Login, func(person store.PersonID) error {
 		if err := s.confirm(c.Yes, false, fmt.Sprintf("Remove all second factors of %s and end their sessions?", c.Login)); err != nil {
 			return err
 		}
@@ -159,17 +159,12 @@ func (c *adminResetCmd) Run(s *invocation) error {
 }
 
 // withPerson opens the parts for a command about one person.
-func (s *invocation) withPerson(who string, do func(*server.App, store.PersonID) error) (err error) {
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+func (s *invocation) withPerson(p *server.App, who string, do func(store.PersonID) error) error {
 	person, err := personID(s.ctx, p, who)
 	if err != nil {
 		return err
 	}
-	return do(p, person)
+	return do(person)
 }
 
 type accountsSetFactorCmd struct {
@@ -189,8 +184,8 @@ Example:
 }
 
 // Run sets it.
-func (c *accountsSetFactorCmd) Run(s *invocation) error {
-	return s.withAccount(c.Account, c.Unlisted, func(p *server.App, id store.AccountID) error {
+func (c *accountsSetFactorCmd) Run(s *invocation, p *server.App) error {
+	return s.withAccount(p, c.Account, c.Unlisted, func(id store.AccountID) error {
 		policy := mfa.Policy(c.Policy)
 		if c.Policy == "default" {
 			policy = ""

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -73,15 +72,10 @@ func (auditListCmd) Help() string {
 }
 
 // Run lists events.
-func (c *auditListCmd) Run(s *invocation) (err error) {
+func (c *auditListCmd) Run(s *invocation, p *server.App) error {
 	if c.Limit < 1 || c.Limit > 1000 {
 		return badInput(fmt.Errorf("--limit %d is out of range", c.Limit), "write 1 to 1000")
 	}
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
 	f, err := c.filter(s, p)
 	if err != nil {
 		return err
@@ -131,12 +125,7 @@ func (auditExportCmd) Help() string {
 }
 
 // Run writes events.
-func (c *auditExportCmd) Run(s *invocation) (err error) {
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+func (c *auditExportCmd) Run(s *invocation, p *server.App) error {
 	f, err := c.filter(s, p)
 	if err != nil {
 		return err

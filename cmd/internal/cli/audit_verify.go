@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"ssobridge/cmd/internal/server"
 	"ssobridge/store"
 	"ssobridge/web/admin"
 )
@@ -24,12 +25,7 @@ Examples:
 }
 
 // Run verifies.
-func (c *auditVerifyCmd) Run(s *invocation) (err error) {
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+func (c *auditVerifyCmd) Run(s *invocation, p *server.App) error {
 	var outside []store.Seal
 	if c.Seals != "" {
 		in, closeFile, err := s.input(c.Seals)

@@ -21,32 +21,30 @@ func (clockAcceptCmd) Help() string {
 }
 
 // Run accepts the time.
-func (c *clockAcceptCmd) Run(s *invocation) error {
-	return withSecrets(s, func(p *server.App) error {
-		err := p.BelieveClock(s.ctx)
-		var fault *server.ClockFault
-		switch {
-		case err == nil:
-			s.printf("the clock is believed: there is nothing to accept\n")
-			return nil
-		case !errors.As(err, &fault):
-			return err
-		case !fault.Jumped:
-			return badInput(fault, fault.Fix)
-		}
-		s.printf("%s.\nWhat is older than it is kept for by that is deleted then, audit events by audit.keep.\n", fault.What)
-		if err := s.confirm(c.Yes, false, "Is it as late as that?"); err != nil {
-			return err
-		}
-		now := p.Now()
-		e := s.event("clock-accept", "retention")
-		e.Detail = server.Detail(map[string]any{"time": now.UTC()})
-		if err := p.Store.Clock().Accept(s.ctx, now, e); err != nil {
-			return err
-		}
-		s.printf("accepted: retention goes on from %s\n", minute(now))
+func (c *clockAcceptCmd) Run(s *invocation, p *server.App) error {
+	err := p.BelieveClock(s.ctx)
+	var fault *server.ClockFault
+	switch {
+	case err == nil:
+		s.printf("the clock is believed: there is nothing to accept\n")
 		return nil
-	})
+	case !errors.As(err, &fault):
+		return err
+	case !fault.Jumped:
+		return badInput(fault, fault.Fix)
+	}
+	s.printf("%s.\nWhat is older than it is kept for by that is deleted then, audit events by audit.keep.\n", fault.What)
+	if err := s.confirm(c.Yes, false, "Is it as late as that?"); err != nil {
+		return err
+	}
+	now := p.Now()
+	e := s.event("clock-accept", "retention")
+	e.Detail = server.Detail(map[string]any{"time": now.UTC()})
+	if err := p.Store.Clock().Accept(s.ctx, now, e); err != nil {
+		return err
+	}
+	s.printf("accepted: retention goes on from %s\n", minute(now))
+	return nil
 }
 
 // minute is a time as people read it.

@@ -115,17 +115,13 @@ type ExplainedSP struct {
 }
 
 // Run prints the explanation.
-func (c *explainCmd) Run(s *invocation) (err error) {
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+func (c *explainCmd) Run(s *invocation, p *server.App) error {
 	if c.Limit < 0 {
 		return badInput(fmt.Errorf("--limit %d is out of range", c.Limit), "write how many entries of each list to show, or 0 for all")
 	}
 	what := ExplainWhat{Limit: c.Limit}
 	if c.Account != "" {
+		var err error
 		// One that no list knows stays as it was typed: no mapping gives it then.
 		what.Account, err = p.Provisioning.Account(s.ctx, store.TrimBlanks(c.Account))
 		if err != nil && !errors.Is(err, store.ErrUnlistedAccount) {

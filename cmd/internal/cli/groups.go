@@ -36,12 +36,7 @@ Example:
 }
 
 // Run lists them.
-func (groupsListCmd) Run(s *invocation) (err error) {
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+func (groupsListCmd) Run(s *invocation, p *server.App) error {
 	uses, err := p.IdP.ResolveGroups(s.ctx, false)
 	if err != nil {
 		return err
@@ -69,12 +64,7 @@ Example:
 }
 
 // Run accepts it.
-func (c *groupsAcceptCmd) Run(s *invocation) (err error) {
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+func (c *groupsAcceptCmd) Run(s *invocation, p *server.App) error {
 	uses, err := p.IdP.ResolveGroups(s.ctx, false)
 	if err != nil {
 		return err
@@ -165,12 +155,7 @@ Example:
 }
 
 // Run accepts the group.
-func (c *mappingAcceptGroupCmd) Run(s *invocation) (err error) {
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+func (c *mappingAcceptGroupCmd) Run(s *invocation, p *server.App) error {
 	m, err := p.Provisioning.Mapping(s.ctx, c.ID)
 	if errors.Is(err, store.ErrNotFound) {
 		return badInput(fmt.Errorf("there is no mapping %d", c.ID), "ssobridge mapping list shows all")

@@ -3,7 +3,6 @@ package cli
 import (
 	"bufio"
 	"cmp"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -26,16 +25,6 @@ type keysCmd struct {
 	Export   keysExportCmd   `cmd:"" help:"Print a key's certificate (PEM)."`
 }
 
-// withKeys runs what a keys command does.
-func withKeys(s *invocation, do func(admin.Keys) error) (err error) {
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
-	return do(p.Keys())
-}
-
 type keysListCmd struct{}
 
 // Help is shown by keys list --help.
@@ -48,37 +37,35 @@ Example:
 }
 
 // Run lists them.
-func (keysListCmd) Run(s *invocation) error {
-	return withKeys(s, func(keys admin.Keys) error {
-		list, err := keys.List(s.ctx, s.scope())
-		if err != nil {
-			return err
+func (keysListCmd) Run(s *invocation, keys admin.Keys) error {
+	list, err := keys.List(s.ctx, s.scope())
+	if err != nil {
+		return err
+	}
+	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "KEY\tUSE\tSTATE\tSINCE\tALGORITHM\tHELD BY\tENDS")
+	for _, k := range list.Keys {
+		ends, left := "unknown", ""
+		if !k.NotAfter.IsZero() {
+			ends = k.NotAfter.UTC().Format(time.DateOnly)
 		}
-		w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "KEY\tUSE\tSTATE\tSINCE\tALGORITHM\tHELD BY\tENDS")
-		for _, k := range list.Keys {
-			ends, left := "unknown", ""
-			if !k.NotAfter.IsZero() {
-				ends = k.NotAfter.UTC().Format(time.DateOnly)
-			}
-			if k.Due {
-				left = fmt.Sprintf(" (%d days left)", k.DaysLeft)
-			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s%s\n", k.ID, k.Use, k.State, day(k.Since), k.Algorithm, cmp.Or(k.Token, "store"), ends, left)
+		if k.Due {
+			left = fmt.Sprintf(" (%d days left)", k.DaysLeft)
 		}
-		if len(list.SignedFor) > 0 {
-			fmt.Fprintln(w, "\nSERVICE PROVIDER\tSIGNED BY\tBEFORE\tHOLDS\tSWITCH\tCONFIRMED")
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s%s\n", k.ID, k.Use, k.State, day(k.Since), k.Algorithm, cmp.Or(k.Token, "store"), ends, left)
+	}
+	if len(list.SignedFor) > 0 {
+		fmt.Fprintln(w, "\nSERVICE PROVIDER\tSIGNED BY\tBEFORE\tHOLDS\tSWITCH\tCONFIRMED")
+	}
+	for _, sp := range list.SignedFor {
+		holds := "two"
+		if sp.One {
+			holds = "one"
 		}
-		for _, sp := range list.SignedFor {
-			holds := "two"
-			if sp.One {
-				holds = "one"
-			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", sp.EntityID, cmp.Or(sp.Key, "-"), cmp.Or(sp.Previous, "-"), holds,
-				switchText(sp, list.Now), confirmedText(sp))
-		}
-		return w.Flush()
-	})
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", sp.EntityID, cmp.Or(sp.Key, "-"), cmp.Or(sp.Previous, "-"), holds,
+			switchText(sp, list.Now), confirmedText(sp))
+	}
+	return w.Flush()
 }
 
 func day(t time.Time) string {
@@ -135,18 +122,16 @@ Examples:
 }
 
 // Run makes it.
-func (c *keysGenerateCmd) Run(s *invocation) error {
-	return withKeys(s, func(keys admin.Keys) error {
-		key, err := keys.Generate(s.ctx, s.scope(), admin.NewKey{Algorithm: c.Algorithm, Use: c.Use, Label: c.PKCS11, Life: c.Life}, s.event("", ""))
-		if err != nil {
-			return err
-		}
-		s.printf("made %s key %s (%s), state %s, certificate until %s\n", key.Use, key.ID, key.Algorithm, key.State, key.NotAfter.UTC().Format(time.DateOnly))
-		if key.State == admin.KeyNext && key.Use == admin.Signing {
-			s.printf("next: ssobridge keys publish %s\n", key.ID)
-		}
-		return nil
-	})
+func (c *keysGenerateCmd) Run(s *invocation, keys admin.Keys) error {
+	key, err := keys.Generate(s.ctx, s.scope(), admin.NewKey{Algorithm: c.Algorithm, Use: c.Use, Label: c.PKCS11, Life: c.Life}, s.event("", ""))
+	if err != nil {
+		return err
+	}
+	s.printf("made %s key %s (%s), state %s, certificate until %s\n", key.Use, key.ID, key.Algorithm, key.State, key.NotAfter.UTC().Format(time.DateOnly))
+	if key.State == admin.KeyNext && key.Use == admin.Signing {
+		s.printf("next: ssobridge keys publish %s\n", key.ID)
+	}
+	return nil
 }
 
 type keysPublishCmd struct {
@@ -163,18 +148,16 @@ Example:
 }
 
 // Run publishes it.
-func (c *keysPublishCmd) Run(s *invocation) error {
-	return withKeys(s, func(keys admin.Keys) error {
-		k, err := keys.Find(s.ctx, s.scope(), c.Key)
-		if err != nil {
-			return err
-		}
-		if err := keys.Publish(s.ctx, s.scope(), k.ID, s.event("", "")); err != nil {
-			return err
-		}
-		s.printf("%s is in the metadata now\nnext: hand the metadata or the certificate (ssobridge keys export %s) to each service provider, then ssobridge keys promote\n", k.ID, k.ID)
-		return nil
-	})
+func (c *keysPublishCmd) Run(s *invocation, keys admin.Keys) error {
+	k, err := keys.Find(s.ctx, s.scope(), c.Key)
+	if err != nil {
+		return err
+	}
+	if err := keys.Publish(s.ctx, s.scope(), k.ID, s.event("", "")); err != nil {
+		return err
+	}
+	s.printf("%s is in the metadata now\nnext: hand the metadata or the certificate (ssobridge keys export %s) to each service provider, then ssobridge keys promote\n", k.ID, k.ID)
+	return nil
 }
 
 type keysPromoteCmd struct {
@@ -200,34 +183,32 @@ Examples:
 }
 
 // Run promotes it.
-func (c *keysPromoteCmd) Run(s *invocation) error {
-	return withKeys(s, func(keys admin.Keys) error {
-		p := admin.Promotion{Key: c.Key, EntityID: store.TrimBlanks(c.SP), All: c.All, At: c.At, ConfirmedBy: c.ConfirmedBy, Force: c.Force}
-		if err := keys.Check(s.ctx, s.scope(), p, admin.Signing); err != nil { // before anything is asked
-			return err
-		}
-		k, err := keys.Find(s.ctx, s.scope(), c.Key)
-		if err != nil {
-			return err
-		}
-		p.Key = k.ID
-		if err := keys.Check(s.ctx, s.scope(), p, k.Use); err != nil {
-			return err
-		}
-		switch {
-		case p.ConfirmedBy != "" || p.Force || !p.At.IsZero():
-		case k.Use == admin.ForMetadata:
-			p.ConfirmedBy = s.ask(fmt.Sprintf("Who has confirmed that whoever checks our metadata trusts %s? Name: ", k.ID))
-		default:
-			p.ConfirmedBy = s.ask(fmt.Sprintf("Who has confirmed that the certificate of %s is loaded at %s? Name: ", k.ID, cmp.Or(p.EntityID, "all of them")))
-		}
-		left, err := keys.Promote(s.ctx, s.scope(), p, s.event("", ""))
-		if err != nil {
-			return err
-		}
-		c.printPromoted(s, keys, k, p, left)
-		return nil
-	})
+func (c *keysPromoteCmd) Run(s *invocation, keys admin.Keys) error {
+	p := admin.Promotion{Key: c.Key, EntityID: store.TrimBlanks(c.SP), All: c.All, At: c.At, ConfirmedBy: c.ConfirmedBy, Force: c.Force}
+	if err := keys.Check(s.ctx, s.scope(), p, admin.Signing); err != nil { // before anything is asked
+		return err
+	}
+	k, err := keys.Find(s.ctx, s.scope(), c.Key)
+	if err != nil {
+		return err
+	}
+	p.Key = k.ID
+	if err := keys.Check(s.ctx, s.scope(), p, k.Use); err != nil {
+		return err
+	}
+	switch {
+	case p.ConfirmedBy != "" || p.Force || !p.At.IsZero():
+	case k.Use == admin.ForMetadata:
+		p.ConfirmedBy = s.ask(fmt.Sprintf("Who has confirmed that whoever checks our metadata trusts %s? Name: ", k.ID))
+	default:
+		p.ConfirmedBy = s.ask(fmt.Sprintf("Who has confirmed that the certificate of %s is loaded at %s? Name: ", k.ID, cmp.Or(p.EntityID, "all of them")))
+	}
+	left, err := keys.Promote(s.ctx, s.scope(), p, s.event("", ""))
+	if err != nil {
+		return err
+	}
+	c.printPromoted(s, keys, k, p, left)
+	return nil
 }
 
 // printPromoted says what has come of it.
@@ -285,19 +266,17 @@ Example:
 }
 
 // Run takes the step back.
-func (c *keysRollbackCmd) Run(s *invocation) error {
-	return withKeys(s, func(keys admin.Keys) error {
-		to, err := keys.Rollback(s.ctx, s.scope(), c.SP, c.All, s.event("", ""))
-		if err != nil {
-			return err
-		}
-		if c.SP == "" {
-			s.printf("rolled back wherever there was a step back; ssobridge keys list shows how they stand\n")
-			return nil
-		}
-		s.printf("%s signs for %s now\n", to, c.SP)
+func (c *keysRollbackCmd) Run(s *invocation, keys admin.Keys) error {
+	to, err := keys.Rollback(s.ctx, s.scope(), c.SP, c.All, s.event("", ""))
+	if err != nil {
+		return err
+	}
+	if c.SP == "" {
+		s.printf("rolled back wherever there was a step back; ssobridge keys list shows how they stand\n")
 		return nil
-	})
+	}
+	s.printf("%s signs for %s now\n", to, c.SP)
+	return nil
 }
 
 type keysRetireCmd struct {
@@ -314,18 +293,16 @@ Example:
 }
 
 // Run retires it.
-func (c *keysRetireCmd) Run(s *invocation) error {
-	return withKeys(s, func(keys admin.Keys) error {
-		k, err := keys.Find(s.ctx, s.scope(), c.Key)
-		if err != nil {
-			return err
-		}
-		if err := keys.Retire(s.ctx, s.scope(), k.ID, s.event("", "")); err != nil {
-			return err
-		}
-		s.printf("%s is retired\n", k.ID)
-		return nil
-	})
+func (c *keysRetireCmd) Run(s *invocation, keys admin.Keys) error {
+	k, err := keys.Find(s.ctx, s.scope(), c.Key)
+	if err != nil {
+		return err
+	}
+	if err := keys.Retire(s.ctx, s.scope(), k.ID, s.event("", "")); err != nil {
+		return err
+	}
+	s.printf("%s is retired\n", k.ID)
+	return nil
 }
 
 type keysExportCmd struct {
@@ -342,14 +319,12 @@ Example:
 }
 
 // Run prints the certificate.
-func (c *keysExportCmd) Run(s *invocation) error {
-	return withKeys(s, func(keys admin.Keys) error {
-		k, err := keys.Find(s.ctx, s.scope(), c.Key)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(s.stderr, "SHA-256 fingerprint: %s\n", k.Fingerprint)
-		_, err = io.WriteString(s.stdout, k.PEM())
+func (c *keysExportCmd) Run(s *invocation, keys admin.Keys) error {
+	k, err := keys.Find(s.ctx, s.scope(), c.Key)
+	if err != nil {
 		return err
-	})
+	}
+	fmt.Fprintf(s.stderr, "SHA-256 fingerprint: %s\n", k.Fingerprint)
+	_, err = io.WriteString(s.stdout, k.PEM())
+	return err
 }

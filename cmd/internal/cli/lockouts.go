@@ -37,12 +37,7 @@ Examples:
 }
 
 // Run lists them.
-func (c *lockoutsListCmd) Run(s *invocation) (err error) {
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+func (c *lockoutsListCmd) Run(s *invocation, p *server.App) error {
 	all, err := p.Lockouts().List(s.ctx, s.scope())
 	if err != nil {
 		return err
@@ -114,12 +109,7 @@ Examples:
 }
 
 // Run lifts.
-func (c *lockoutsLiftCmd) Run(s *invocation) (err error) {
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+func (c *lockoutsLiftCmd) Run(s *invocation, p *server.App) error {
 	l, err := p.Lockouts().Lift(s.ctx, s.scope(), c.Who, s.event("", ""))
 	if c.JSON && (err == nil || l.Directory != nil || errors.Is(err, idp.ErrNotLocked)) {
 		if err := json.NewEncoder(s.stdout).Encode(l); err != nil {

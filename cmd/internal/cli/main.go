@@ -76,6 +76,7 @@ type invocation struct {
 	terminal       io.Writer // standard error as it is, for progress bars of our own and nothing else
 	config         string    // the file
 	now            func() time.Time
+	opened         *server.App // for the command that has taken it; nil: it needs none
 }
 
 // commandError is an error with the next step for the person at the keyboard.
@@ -118,6 +119,7 @@ func Main(ctx context.Context, args, environ []string, stdin io.Reader, stdout, 
 func (s *invocation) run(args []string) (err error) {
 	var g grammar
 	parser, err := kong.New(&g, kong.Name("ssobridge"), kong.Description(description), kong.Writers(s.stdout, s.stderr),
+		kong.BindSingletonProvider(s.open), kong.BindToProvider((*server.App).Keys),
 		kong.Exit(func(int) { panic(helpShown{}) }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 110}))
 	if err != nil {
@@ -143,7 +145,11 @@ func (s *invocation) run(args []string) (err error) {
 		return badInput(err, hint)
 	}
 	s.config = config.File(g.Config, s.environ)
-	return command.Run(s)
+	err = command.Run(s)
+	if s.opened != nil {
+		err = errors.Join(err, s.opened.Close())
+	}
+	return err
 }
 
 // classify gives an error its exit code, in this one place (kong has codes of its own).
@@ -182,14 +188,15 @@ func lookup(environ []string, name string) string {
 	return environ[i][len(name)+1:]
 }
 
-// open reads the configuration and makes the parts. The log of a command shows
-// warnings only, as text: its output is for the person who typed it.
-func (s *invocation) open() (*server.App, error) {
+// open is what the commands get the rooms of the bridge from: kong calls it for those that take them, once they are parsed; run closes
+// them. The log of a command shows warnings only, as text: its output is for the person who typed it.
+func (s *invocation) open() (_ *server.App, err error) {
 	cfg, err := config.Load(s.config, s.environ)
 	if err != nil {
 		return nil, err
 	}
-	return server.Open(s.ctx, cfg, s.log())
+	s.opened, err = server.Open(s.ctx, cfg, s.log())
+	return s.opened, err
 }
 
 func (s *invocation) log() *slog.Logger {

@@ -62,12 +62,7 @@ Examples:
 }
 
 // Run adds one mapping.
-func (c *mappingAddCmd) Run(s *invocation) (err error) {
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+func (c *mappingAddCmd) Run(s *invocation, p *server.App) error {
 	spec, err := mappingSpec(s.ctx, p, mappingInput{
 		Group: c.Group, GroupPattern: c.GroupPattern, AttributePattern: c.AttributePattern, Person: c.Person,
 		GroupBase: c.GroupBase, Account: c.Account, Role: c.Role, Priority: c.Priority, Create: c.Create,
@@ -109,12 +104,7 @@ type mappingListCmd struct{}
 func (mappingListCmd) Help() string { return "Example:\n\n    ssobridge mapping list" }
 
 // Run lists the mappings, the one that wins first.
-func (mappingListCmd) Run(s *invocation) (err error) {
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+func (mappingListCmd) Run(s *invocation, p *server.App) error {
 	list, err := p.Provisioning.AllMappings(s.ctx)
 	if err != nil {
 		return err
@@ -158,16 +148,11 @@ Example:
 }
 
 // Run removes one mapping.
-func (c *mappingRemoveCmd) Run(s *invocation) (err error) {
+func (c *mappingRemoveCmd) Run(s *invocation, p *server.App) error {
 	id, err := strconv.ParseInt(c.ID, 10, 64)
 	if err != nil {
 		return badInput(fmt.Errorf("mapping %s: not a number", quote(c.ID)), "ssobridge mapping list shows the numbers")
 	}
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
 	if c.Preview {
 		return c.preview(s, p, id)
 	}

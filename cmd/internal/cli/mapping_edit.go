@@ -20,13 +20,8 @@ type mappingEdit struct {
 }
 
 // edit drafts a change, and shows or stores it.
-func (c *mappingEdit) edit(s *invocation, done string, draft func(*server.App) (provisioning.MappingEdit, error)) (err error) {
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
-	e, err := draft(p)
+func (c *mappingEdit) edit(s *invocation, p *server.App, done string, draft func() (provisioning.MappingEdit, error)) (err error) {
+	e, err := draft()
 	if errors.Is(err, store.ErrNotFound) {
 		return badInput(fmt.Errorf("there is no mapping %d", c.ID), "ssobridge mapping list shows all")
 	}
@@ -57,8 +52,8 @@ func (mappingOffCmd) Help() string {
 }
 
 // Run switches it off.
-func (c *mappingOffCmd) Run(s *invocation) error {
-	return c.edit(s, "is off", func(p *server.App) (provisioning.MappingEdit, error) {
+func (c *mappingOffCmd) Run(s *invocation, p *server.App) error {
+	return c.edit(s, p, "is off", func() (provisioning.MappingEdit, error) {
 		return p.Provisioning.SwitchMapping(s.ctx, c.ID, true)
 	})
 }
@@ -69,8 +64,8 @@ type mappingOnCmd struct{ mappingEdit }
 func (mappingOnCmd) Help() string { return "Example:\n\n    ssobridge mapping on 7" }
 
 // Run switches it on.
-func (c *mappingOnCmd) Run(s *invocation) error {
-	return c.edit(s, "is on", func(p *server.App) (provisioning.MappingEdit, error) {
+func (c *mappingOnCmd) Run(s *invocation, p *server.App) error {
+	return c.edit(s, p, "is on", func() (provisioning.MappingEdit, error) {
 		return p.Provisioning.SwitchMapping(s.ctx, c.ID, false)
 	})
 }
@@ -92,11 +87,11 @@ func (mappingSetCmd) Help() string {
 }
 
 // Run changes it.
-func (c *mappingSetCmd) Run(s *invocation) error {
+func (c *mappingSetCmd) Run(s *invocation, p *server.App) error {
 	if c.GroupBase == "" && c.Account == "" && c.Role == "" && c.Priority == 0 && c.Create == "" {
 		return badInput(errors.New("nothing is to be changed"), "give --group-base, --account, --role, --priority or --create")
 	}
-	return c.edit(s, "is changed", func(p *server.App) (provisioning.MappingEdit, error) {
+	return c.edit(s, p, "is changed", func() (provisioning.MappingEdit, error) {
 		was, err := p.Provisioning.Mapping(s.ctx, c.ID)
 		if err != nil {
 			return provisioning.MappingEdit{}, err
@@ -136,8 +131,8 @@ func (mappingExchangeCmd) Help() string {
 }
 
 // Run exchanges them.
-func (c *mappingExchangeCmd) Run(s *invocation) error {
-	return c.edit(s, fmt.Sprintf("and mapping %d have each other's priority", c.Other), func(p *server.App) (provisioning.MappingEdit, error) {
+func (c *mappingExchangeCmd) Run(s *invocation, p *server.App) error {
+	return c.edit(s, p, fmt.Sprintf("and mapping %d have each other's priority", c.Other), func() (provisioning.MappingEdit, error) {
 		return p.Provisioning.ExchangeMappings(s.ctx, c.ID, c.Other)
 	})
 }
@@ -151,15 +146,10 @@ type mappingHistoryCmd struct {
 func (mappingHistoryCmd) Help() string { return "Example:\n\n    ssobridge mapping history 7" }
 
 // Run shows it, the newest entry first.
-func (c *mappingHistoryCmd) Run(s *invocation) (err error) {
+func (c *mappingHistoryCmd) Run(s *invocation, p *server.App) error {
 	if c.Limit < 1 || c.Limit > 1000 {
 		return badInput(fmt.Errorf("--limit %d is out of range", c.Limit), "write 1 to 1000")
 	}
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
 	list, err := p.Provisioning.History(s.ctx, c.ID, 0, c.Limit)
 	if err != nil {
 		return err
@@ -183,9 +173,9 @@ func (mappingReturnCmd) Help() string {
 }
 
 // Run returns to it.
-func (c *mappingReturnCmd) Run(s *invocation) error {
+func (c *mappingReturnCmd) Run(s *invocation, p *server.App) error {
 	e := mappingEdit{Preview: c.Preview}
-	err := e.edit(s, "", func(p *server.App) (provisioning.MappingEdit, error) {
+	err := e.edit(s, p, "", func() (provisioning.MappingEdit, error) {
 		edit, err := p.Provisioning.ReturnMapping(s.ctx, c.Entry)
 		e.ID = edit.Now.ID
 		return edit, err

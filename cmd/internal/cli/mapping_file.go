@@ -168,12 +168,7 @@ func (mappingExportCmd) Help() string {
 }
 
 // Run writes the mappings.
-func (mappingExportCmd) Run(s *invocation) (err error) {
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+func (mappingExportCmd) Run(s *invocation, p *server.App) error {
 	return exportMappings(s.ctx, p, s.stdout)
 }
 
@@ -232,12 +227,7 @@ Examples:
 }
 
 // Run shows the difference and its effects.
-func (c *mappingPlanCmd) Run(s *invocation) (err error) {
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+func (c *mappingPlanCmd) Run(s *invocation, p *server.App) error {
 	change, err := compareMappings(p, s, c.File, c.Unchecked)
 	if err != nil {
 		return err
@@ -312,12 +302,7 @@ func (mappingApplyCmd) Help() string {
 }
 
 // Run applies the file.
-func (c *mappingApplyCmd) Run(s *invocation) (err error) {
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+func (c *mappingApplyCmd) Run(s *invocation, p *server.App) error {
 	change, err := compareMappings(p, s, c.File, c.Unchecked)
 	if err != nil {
 		return err

@@ -38,8 +38,8 @@ Example:
 }
 
 // Run prints the document.
-func (metadataShowCmd) Run(s *invocation) error {
-	return s.metadata("", func(p *server.App) ([]byte, error) { return p.IdP.Metadata(s.ctx) })
+func (metadataShowCmd) Run(s *invocation, p *server.App) error {
+	return s.metadata("", func() ([]byte, error) { return p.IdP.Metadata(s.ctx) })
 }
 
 type metadataDownloadCmd struct {
@@ -59,17 +59,12 @@ Examples:
 }
 
 // Run writes the copy.
-func (c *metadataDownloadCmd) Run(s *invocation) error {
-	return s.metadata(c.Out, func(p *server.App) ([]byte, error) { return p.IdP.MetadataFile(s.ctx, c.Signed) })
+func (c *metadataDownloadCmd) Run(s *invocation, p *server.App) error {
+	return s.metadata(c.Out, func() ([]byte, error) { return p.IdP.MetadataFile(s.ctx, c.Signed) })
 }
 
-func (s *invocation) metadata(file string, do func(*server.App) ([]byte, error)) (err error) {
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
-	data, err := do(p)
+func (s *invocation) metadata(file string, do func() ([]byte, error)) error {
+	data, err := do()
 	switch {
 	case errors.Is(err, metadata.ErrNoKey):
 		return failed(err, "ssobridge keys generate --use metadata makes one, or leave --signed out")

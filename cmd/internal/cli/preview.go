@@ -47,12 +47,7 @@ type Previewed struct {
 }
 
 // Run prints the preview.
-func (c *previewCmd) Run(s *invocation) (err error) {
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+func (c *previewCmd) Run(s *invocation, p *server.App) error {
 	// Of an account that no list knows, the gate says whether it is the person's.
 	account, err := resolveAccount(s.ctx, p, c.Account, true)
 	if err != nil {

@@ -44,12 +44,7 @@ Examples:
 }
 
 // Run makes a plan and shows it.
-func (c *provisionPlanCmd) Run(s *invocation) (err error) {
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+func (c *provisionPlanCmd) Run(s *invocation, p *server.App) error {
 	plan, walked, err := p.Provisioning.MakePlan(s.ctx, provisioning.PlanOptions{Kind: "admin", Actor: actor(s.environ), Progress: s.planProgress()})
 	if err := runningError(err); err != nil {
 		return err
@@ -119,12 +114,7 @@ func (provisionCancelCmd) Help() string {
 }
 
 // Run cancels it.
-func (c *provisionCancelCmd) Run(s *invocation) (err error) {
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+func (c *provisionCancelCmd) Run(s *invocation, p *server.App) error {
 	id := c.ID
 	if id == 0 {
 		plan, err := p.Provisioning.Making(s.ctx)
@@ -136,7 +126,7 @@ func (c *provisionCancelCmd) Run(s *invocation) (err error) {
 		}
 		id = plan.ID
 	}
-	err = p.Provisioning.CancelPlan(s.ctx, id, actor(s.environ))
+	err := p.Provisioning.CancelPlan(s.ctx, id, actor(s.environ))
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return badInput(fmt.Errorf("there is no plan %d", id), "ssobridge provision status lists the last ones")
@@ -361,12 +351,7 @@ func (provisionShowCmd) Help() string {
 }
 
 // Run shows a plan.
-func (c *provisionShowCmd) Run(s *invocation) (err error) {
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+func (c *provisionShowCmd) Run(s *invocation, p *server.App) error {
 	plan, err := findPlan(s.ctx, p, c.ID)
 	if err != nil {
 		return err

@@ -37,15 +37,10 @@ Examples:
 const applyPoll = 500 * time.Millisecond
 
 // Run applies a plan.
-func (c *provisionApplyCmd) Run(s *invocation) (err error) {
+func (c *provisionApplyCmd) Run(s *invocation, p *server.App) error {
 	if c.Max < 0 {
 		return badInput(fmt.Errorf("--max %d is out of range", c.Max), "write a number over 0")
 	}
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
 	plan, err := c.begin(s, p)
 	if err != nil {
 		return err
@@ -222,12 +217,7 @@ type provisionPauseCmd struct{}
 func (provisionPauseCmd) Help() string { return "Example:\n\n    ssobridge provision pause" }
 
 // Run pauses the plan that is being applied.
-func (provisionPauseCmd) Run(s *invocation) (err error) {
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+func (provisionPauseCmd) Run(s *invocation, p *server.App) error {
 	plan, err := p.Store.Plans().Applying(s.ctx)
 	if errors.Is(err, store.ErrNotFound) {
 		return badInput(errors.New("no plan is being applied"), "ssobridge provision status shows the plans")

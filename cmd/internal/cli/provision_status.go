@@ -46,12 +46,7 @@ type stoppedStatus struct {
 }
 
 // Run prints how provisioning stands.
-func (c *provisionStatusCmd) Run(s *invocation) (err error) {
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+func (c *provisionStatusCmd) Run(s *invocation, p *server.App) error {
 	st, err := readProvisioningStatus(s.ctx, p)
 	if err != nil {
 		return fmt.Errorf("read how provisioning stands: %w", err)
@@ -198,12 +193,7 @@ func (b budgetStatus) text() string {
 }
 
 // Run prints the budget.
-func (c *budgetCmd) Run(s *invocation) (err error) {
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+func (c *budgetCmd) Run(s *invocation, p *server.App) error {
 	b, err := readBudgetStatus(s.ctx, p)
 	if err != nil {
 		return err
@@ -240,13 +230,9 @@ Examples:
 }
 
 // Run puts users at the head of the queue.
-func (c *provisionRetryCmd) Run(s *invocation) (err error) {
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+func (c *provisionRetryCmd) Run(s *invocation, p *server.App) error {
 	f := store.UserFilter{}
+	var err error
 	if f.Account, err = resolveAccount(s.ctx, p, c.Account, c.Unlisted); err != nil {
 		return err
 	}
@@ -274,12 +260,7 @@ type provisionReadinessCmd struct {
 func (provisionReadinessCmd) Help() string { return "Example:\n\n    ssobridge provision readiness" }
 
 // Run walks the directory and shows how far each mapping's people are.
-func (c *provisionReadinessCmd) Run(s *invocation) (err error) {
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+func (c *provisionReadinessCmd) Run(s *invocation, p *server.App) error {
 	list, forecast, err := p.Provisioning.Readiness(s.ctx, s.counter("people read"))
 	if err != nil {
 		return directoryError(err, "read who is ready", "ssobridge check shows what is wrong")
@@ -347,12 +328,12 @@ Example:
 }
 
 // Run begins a hold.
-func (c *provisionHoldCmd) Run(s *invocation) (err error) {
+func (c *provisionHoldCmd) Run(s *invocation, p *server.App) error {
 	reason := "admin"
 	if c.LedgerLost {
 		reason = "ledger-lost"
 	}
-	return s.setHold(reason, "creations by plans are held; lift it with ssobridge provision release")
+	return s.setHold(p, reason, "creations by plans are held; lift it with ssobridge provision release")
 }
 
 type provisionReleaseCmd struct{}
@@ -367,16 +348,11 @@ Example:
 }
 
 // Run lifts the hold.
-func (provisionReleaseCmd) Run(s *invocation) error {
-	return s.setHold("", "creations are no longer held")
+func (provisionReleaseCmd) Run(s *invocation, p *server.App) error {
+	return s.setHold(p, "", "creations are no longer held")
 }
 
-func (s *invocation) setHold(reason, done string) (err error) {
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+func (s *invocation) setHold(p *server.App, reason, done string) error {
 	if err := p.Provisioning.SetHold(s.ctx, reason, actor(s.environ)); err != nil {
 		return err
 	}

@@ -34,16 +34,6 @@ const secretsHelp = `Replace the secret key, while everybody goes on signing in:
 
 Rotate makes anew what the old one has sealed or vouched for: signing keys, second factors, sessions, started sign-ins. Recovery codes and invitations can't be made anew: remove is refused while there are some, or ends them with --void.`
 
-// withSecrets runs a command on the parts.
-func withSecrets(s *invocation, do func(*server.App) error) (err error) {
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
-	return do(p)
-}
-
 type secretsStatusCmd struct {
 	JSON bool `name:"json" help:"As JSON."`
 }
@@ -119,46 +109,44 @@ func readSecretsStatus(p *server.App, s *invocation) (status secretsStatus, err 
 }
 
 // Run shows it.
-func (c *secretsStatusCmd) Run(s *invocation) error {
-	return withSecrets(s, func(p *server.App) error {
-		status, err := readSecretsStatus(p, s)
-		if err != nil {
-			return err
+func (c *secretsStatusCmd) Run(s *invocation, p *server.App) error {
+	status, err := readSecretsStatus(p, s)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		e := json.NewEncoder(s.stdout)
+		e.SetIndent("", "  ")
+		return e.Encode(status)
+	}
+	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "SECRET KEY\tSTATE\tFIRST USED\tNEEDED BY")
+	for _, k := range status.Keys {
+		var needed []string
+		for _, what := range slices.Sorted(maps.Keys(k.NeededBy)) {
+			i := slices.IndexFunc(status.needs, func(n server.Need) bool { return n.What == what })
+			needed = append(needed, times(status.needs[i], k.NeededBy[what]))
 		}
-		if c.JSON {
-			e := json.NewEncoder(s.stdout)
-			e.SetIndent("", "  ")
-			return e.Encode(status)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", k.ID, strings.ReplaceAll(k.State, "_", " "), orDash(k.FirstUsed), orDash(strings.Join(needed, ", ")))
+	}
+	if len(status.Replicas) > 0 {
+		fmt.Fprintln(w, "\nREPLICA\tKNOWS")
+		for _, r := range status.Replicas {
+			fmt.Fprintf(w, "%s\t%s\n", r.ID, strings.Join(r.SecretKeys, ", "))
 		}
-		w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "SECRET KEY\tSTATE\tFIRST USED\tNEEDED BY")
-		for _, k := range status.Keys {
-			var needed []string
-			for _, what := range slices.Sorted(maps.Keys(k.NeededBy)) {
-				i := slices.IndexFunc(status.needs, func(n server.Need) bool { return n.What == what })
-				needed = append(needed, times(status.needs[i], k.NeededBy[what]))
-			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", k.ID, strings.ReplaceAll(k.State, "_", " "), orDash(k.FirstUsed), orDash(strings.Join(needed, ", ")))
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for _, n := range status.needs {
+		if c := n.Count[""]; c > 0 {
+			s.printf("\n%s can't be opened by any secret key of the configuration.\n", times(n, c))
 		}
-		if len(status.Replicas) > 0 {
-			fmt.Fprintln(w, "\nREPLICA\tKNOWS")
-			for _, r := range status.Replicas {
-				fmt.Fprintf(w, "%s\t%s\n", r.ID, strings.Join(r.SecretKeys, ", "))
-			}
+		if n.Goes != "" && slices.ContainsFunc(status.Keys[1:], func(k secretKeyStatus) bool { return k.NeededBy[n.What] > 0 }) {
+			s.printf("\n%s: %s\n", n.What, n.Goes)
 		}
-		if err := w.Flush(); err != nil {
-			return err
-		}
-		for _, n := range status.needs {
-			if c := n.Count[""]; c > 0 {
-				s.printf("\n%s can't be opened by any secret key of the configuration.\n", times(n, c))
-			}
-			if n.Goes != "" && slices.ContainsFunc(status.Keys[1:], func(k secretKeyStatus) bool { return k.NeededBy[n.What] > 0 }) {
-				s.printf("\n%s: %s\n", n.What, n.Goes)
-			}
-		}
-		return nil
-	})
+	}
+	return nil
 }
 
 func orDash(text string) string {
@@ -174,30 +162,28 @@ type secretsRotateCmd struct{}
 func (secretsRotateCmd) Help() string { return secretsHelp }
 
 // Run makes it anew.
-func (secretsRotateCmd) Run(s *invocation) error {
-	return withSecrets(s, func(p *server.App) error {
-		if err := allUpgraded(s.ctx, p); err != nil {
-			return err
-		}
-		// A replica that does not know the secret key in use could not read what is made now.
-		lacks, err := server.NewReplica(p).Lacking(s.ctx)
-		if err != nil {
-			return err
-		}
-		if len(lacks) > 0 {
-			return badInput(fmt.Errorf("the secret key in use here, %s, is not known to the running %s", p.SecretKeyIDs()[0], strings.Join(lacks, ", ")),
-				"add it to secret_keys on every replica and restart each. Nothing was changed")
-		}
-		if err := p.Store.SecretKeys().Use(s.ctx, p.SecretKeyIDs()[0], s.event("secret-key-use", p.SecretKeyIDs()[0])); err != nil {
-			return err
-		}
-		changed, err := p.Rotate(s.ctx, s.event("", ""))
-		if err != nil {
-			return err
-		}
-		s.printf("made anew with secret key %s: %s\n", p.SecretKeyIDs()[0], plural(changed, "thing", "things"))
-		return nil
-	})
+func (secretsRotateCmd) Run(s *invocation, p *server.App) error {
+	if err := allUpgraded(s.ctx, p); err != nil {
+		return err
+	}
+	// A replica that does not know the secret key in use could not read what is made now.
+	lacks, err := server.NewReplica(p).Lacking(s.ctx)
+	if err != nil {
+		return err
+	}
+	if len(lacks) > 0 {
+		return badInput(fmt.Errorf("the secret key in use here, %s, is not known to the running %s", p.SecretKeyIDs()[0], strings.Join(lacks, ", ")),
+			"add it to secret_keys on every replica and restart each. Nothing was changed")
+	}
+	if err := p.Store.SecretKeys().Use(s.ctx, p.SecretKeyIDs()[0], s.event("secret-key-use", p.SecretKeyIDs()[0])); err != nil {
+		return err
+	}
+	changed, err := p.Rotate(s.ctx, s.event("", ""))
+	if err != nil {
+		return err
+	}
+	s.printf("made anew with secret key %s: %s\n", p.SecretKeyIDs()[0], plural(changed, "thing", "things"))
+	return nil
 }
 
 type secretsRemoveCmd struct {
@@ -213,53 +199,51 @@ What it has signed of the audit log is still verified: its public key stays, vou
 }
 
 // Run removes it.
-func (c *secretsRemoveCmd) Run(s *invocation) error {
-	return withSecrets(s, func(p *server.App) error {
-		if err := allUpgraded(s.ctx, p); err != nil {
-			return err
-		}
-		id, public, err := removableSecret(s.ctx, p, c.ID)
+func (c *secretsRemoveCmd) Run(s *invocation, p *server.App) error {
+	if err := allUpgraded(s.ctx, p); err != nil {
+		return err
+	}
+	id, public, err := removableSecret(s.ctx, p, c.ID)
+	if err != nil {
+		return err
+	}
+	if c.Void {
+		sets, invitations, err := p.IdP.Factors().Void(s.ctx, id, s.event("", ""))
 		if err != nil {
 			return err
 		}
-		if c.Void {
-			sets, invitations, err := p.IdP.Factors().Void(s.ctx, id, s.event("", ""))
-			if err != nil {
-				return err
-			}
-			s.printf("ended: %s, %s\n", plural(sets, "set of recovery codes", "sets of recovery codes"), plural(invitations, "invitation", "invitations"))
+		s.printf("ended: %s, %s\n", plural(sets, "set of recovery codes", "sets of recovery codes"), plural(invitations, "invitation", "invitations"))
+	}
+	changed, err := p.Rotate(s.ctx, s.event("", ""))
+	if err != nil {
+		return err
+	}
+	// What it has vouched for and is not in the chain yet would count as foreign later.
+	if err := chainAll(s.ctx, p); err != nil {
+		return err
+	}
+	needs, err := p.Needs(s.ctx)
+	if err != nil {
+		return err
+	}
+	var left, fixes []string
+	for _, n := range needs {
+		if count := n.Count[id.String()]; count > 0 {
+			left = append(left, times(n, count))
+			fixes = append(fixes, cmp.Or(n.Goes, "ssobridge secrets rotate makes them anew; what was changed in the database can't be"))
 		}
-		changed, err := p.Rotate(s.ctx, s.event("", ""))
-		if err != nil {
-			return err
-		}
-		// What it has vouched for and is not in the chain yet would count as foreign later.
-		if err := chainAll(s.ctx, p); err != nil {
-			return err
-		}
-		needs, err := p.Needs(s.ctx)
-		if err != nil {
-			return err
-		}
-		var left, fixes []string
-		for _, n := range needs {
-			if count := n.Count[id.String()]; count > 0 {
-				left = append(left, times(n, count))
-				fixes = append(fixes, cmp.Or(n.Goes, "ssobridge secrets rotate makes them anew; what was changed in the database can't be"))
-			}
-		}
-		if len(left) > 0 {
-			return badInput(fmt.Errorf("secret key %s is still needed by %s", id, strings.Join(left, ", ")), strings.Join(slices.Compact(fixes), "; "))
-		}
-		switch err := p.Store.SecretKeys().Remove(s.ctx, id.String(), public, s.event("secret-key-remove", id.String())); {
-		case errors.Is(err, store.ErrNotFound):
-			return badInput(fmt.Errorf("secret key %s was removed before, or never used", id), "take it out of secret_keys on every replica, and restart each")
-		case err != nil:
-			return fmt.Errorf("secret key %s: %w", id, err)
-		}
-		s.printf("made anew: %s\nsecret key %s is removed: take it out of secret_keys on every replica, and restart each\n", plural(changed, "thing", "things"), id)
-		return nil
-	})
+	}
+	if len(left) > 0 {
+		return badInput(fmt.Errorf("secret key %s is still needed by %s", id, strings.Join(left, ", ")), strings.Join(slices.Compact(fixes), "; "))
+	}
+	switch err := p.Store.SecretKeys().Remove(s.ctx, id.String(), public, s.event("secret-key-remove", id.String())); {
+	case errors.Is(err, store.ErrNotFound):
+		return badInput(fmt.Errorf("secret key %s was removed before, or never used", id), "take it out of secret_keys on every replica, and restart each")
+	case err != nil:
+		return fmt.Errorf("secret key %s: %w", id, err)
+	}
+	s.printf("made anew: %s\nsecret key %s is removed: take it out of secret_keys on every replica, and restart each\n", plural(changed, "thing", "things"), id)
+	return nil
 }
 
 // allUpgraded refuses to make things anew with another secret key beside replicas of the version before. They know one alone, and announce

@@ -1,10 +1,10 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"text/tabwriter"
 
+	"ssobridge/cmd/internal/server"
 	"ssobridge/store"
 	"ssobridge/web/admin"
 )
@@ -27,12 +27,7 @@ type spListCmd struct{}
 func (spListCmd) Help() string { return "Example:\n\n    ssobridge sp list" }
 
 // Run lists them.
-func (spListCmd) Run(s *invocation) (err error) {
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+func (spListCmd) Run(s *invocation, p *server.App) error {
 	list, err := p.Providers().List(s.ctx, s.scope())
 	if err != nil {
 		return err
@@ -68,12 +63,7 @@ func (spRemoveCmd) Help() string {
 }
 
 // Run removes it.
-func (c *spRemoveCmd) Run(s *invocation) (err error) {
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+func (c *spRemoveCmd) Run(s *invocation, p *server.App) error {
 	if err := p.Providers().Remove(s.ctx, s.scope(), c.EntityID, s.event("", "")); err != nil {
 		return err
 	}

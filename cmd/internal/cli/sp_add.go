@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"ssobridge/cmd/internal/config"
+	"ssobridge/cmd/internal/server"
 	"ssobridge/idp/metadata"
 	"ssobridge/store"
 	"ssobridge/web/admin"
@@ -53,12 +54,7 @@ Examples:
 }
 
 // Run shows what the metadata says and registers it.
-func (c *spAddCmd) Run(s *invocation) (err error) {
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+func (c *spAddCmd) Run(s *invocation, p *server.App) error {
 	n, closeFile, err := c.request(s)
 	if err != nil {
 		return err

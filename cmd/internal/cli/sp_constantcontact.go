@@ -1,8 +1,7 @@
 package cli
 
 import (
-	"errors"
-
+	"ssobridge/cmd/internal/server"
 	"ssobridge/web/admin"
 )
 
@@ -30,12 +29,7 @@ When Constant Contact hands over metadata later, ssobridge sp add FILE --replace
 }
 
 // Run registers it.
-func (c *spAddConstantContactCmd) Run(s *invocation) (err error) {
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+func (c *spAddConstantContactCmd) Run(s *invocation, p *server.App) error {
 	sp, err := p.Providers().AddConstantContact(s.ctx, s.scope(), admin.ConstantContact{
 		EntityID: c.EntityID, ACS: c.ACS, Environment: c.Environment, RelayState: c.RelayState, RelayStateIn: c.RelayStateIn,
 		Audience: c.Audience, NameIDFormat: c.NameIDFormat, Name: c.Name,

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"ssobridge/cmd/internal/server"
 )
 
 type spRefreshCmd struct {
@@ -23,15 +25,10 @@ Examples:
 }
 
 // Run refreshes.
-func (c *spRefreshCmd) Run(s *invocation) (err error) {
+func (c *spRefreshCmd) Run(s *invocation, p *server.App) error {
 	if c.All == (c.EntityID != "") {
 		return badInput(errors.New("say which one to refresh"), "name one entity id, or give --all")
 	}
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
 	providers := p.Providers()
 	ids := []string{c.EntityID}
 	if c.All {
@@ -87,12 +84,7 @@ Example:
 }
 
 // Run shows what waits and takes it.
-func (c *spApproveCmd) Run(s *invocation) (err error) {
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+func (c *spApproveCmd) Run(s *invocation, p *server.App) error {
 	providers := p.Providers()
 	review, err := providers.Review(s.ctx, s.scope(), c.EntityID)
 	if err != nil {

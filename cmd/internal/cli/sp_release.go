@@ -24,12 +24,7 @@ Example:
 }
 
 // Run releases it.
-func (c *spReleaseNameIDCmd) Run(s *invocation) (err error) {
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+func (c *spReleaseNameIDCmd) Run(s *invocation, p *server.App) error {
 	switch {
 	case c.All && c.EntityID == "":
 		return c.all(s, p)

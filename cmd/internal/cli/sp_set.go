@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -31,12 +30,7 @@ Examples:
 }
 
 // Run shows it.
-func (c *spShowCmd) Run(s *invocation) (err error) {
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+func (c *spShowCmd) Run(s *invocation, p *server.App) error {
 	sp, err := p.Providers().Get(s.ctx, s.scope(), c.EntityID)
 	if err != nil {
 		return err
@@ -167,7 +161,7 @@ func (spSetCmd) Help() string {
 }
 
 // Run changes the settings.
-func (c *spSetCmd) Run(s *invocation) (err error) {
+func (c *spSetCmd) Run(s *invocation, p *server.App) error {
 	files := map[string]bool{}
 	for _, k := range idp.ProviderKeys() {
 		files[k.Name] = k.File
@@ -189,11 +183,6 @@ func (c *spSetCmd) Run(s *invocation) (err error) {
 		}
 		changes, keys = append(changes, admin.Change{Key: key, Value: value}), append(keys, key)
 	}
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
 	after, err := p.Providers().Set(s.ctx, s.scope(), c.EntityID, changes, s.event("", ""))
 	if err != nil {
 		return err

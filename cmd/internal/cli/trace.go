@@ -40,16 +40,12 @@ func (traceListCmd) Help() string {
 }
 
 // Run lists sign-ins.
-func (c *traceListCmd) Run(s *invocation) (err error) {
+func (c *traceListCmd) Run(s *invocation, p *server.App) error {
 	if c.Limit < 1 || c.Limit > 1000 {
 		return badInput(fmt.Errorf("--limit %d is out of range", c.Limit), "write 1 to 1000")
 	}
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
 	f := store.TraceFilter{Outcome: c.Outcome, SP: store.TrimBlanks(c.SP), Limit: c.Limit}
+	var err error
 	if f.Account, err = resolveAccount(s.ctx, p, c.Account, c.Unlisted); err != nil {
 		return err
 	}
@@ -90,12 +86,7 @@ type traceShowCmd struct {
 func (traceShowCmd) Help() string { return "Example:\n\n    ssobridge trace show KD2T2QB11D" }
 
 // Run shows one sign-in.
-func (c *traceShowCmd) Run(s *invocation) (err error) {
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+func (c *traceShowCmd) Run(s *invocation, p *server.App) error {
 	if c.Captured {
 		return c.captured(s, p)
 	}
@@ -187,15 +178,10 @@ Examples:
 const maxRefusals = 100
 
 // Run shows them.
-func (c *traceRefusalsCmd) Run(s *invocation) (err error) {
+func (c *traceRefusalsCmd) Run(s *invocation, p *server.App) error {
 	if c.Since <= 0 || c.Since > server.CountsKept {
 		return badInput(fmt.Errorf("--since %s is out of range", c.Since), "write up to 192h")
 	}
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
 	since := p.Now().Add(-c.Since)
 	refused, err := p.Store.Figures().Refusals(s.ctx, since, maxRefusals)
 	if err != nil {
@@ -248,11 +234,11 @@ Examples:
 }
 
 // Run begins or ends it.
-func (c *traceCaptureCmd) Run(s *invocation) error {
+func (c *traceCaptureCmd) Run(s *invocation, p *server.App) error {
 	if !c.Off && (c.For <= 0 || c.For > time.Hour) {
 		return badInput(fmt.Errorf("--for %s is out of range", c.For), "write at most 1h")
 	}
-	return s.withPerson(c.Login, func(p *server.App, person store.PersonID) error {
+	return s.withPerson(p, c.Login, func(person store.PersonID) error {
 		if c.Off {
 			if err := p.IdP.EndCapture(s.ctx, person, s.event("", "")); err != nil {
 				return err
@@ -275,12 +261,7 @@ type traceCapturesCmd struct{}
 func (traceCapturesCmd) Help() string { return "Example:\n\n    ssobridge trace captures" }
 
 // Run lists them.
-func (traceCapturesCmd) Run(s *invocation) (err error) {
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+func (traceCapturesCmd) Run(s *invocation, p *server.App) error {
 	all, err := p.Store.Captures().Running(s.ctx)
 	if err != nil {
 		return err

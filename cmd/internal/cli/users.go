@@ -96,7 +96,7 @@ func toJSONUser(u store.SSOUser) jsonUser {
 }
 
 // Run lists one page.
-func (c *usersListCmd) Run(s *invocation) (err error) {
+func (c *usersListCmd) Run(s *invocation, p *server.App) error {
 	if c.Limit < 1 || c.Limit > 1000 {
 		return badInput(fmt.Errorf("--limit %d is out of range", c.Limit), "write 1 to 1000")
 	}
@@ -104,11 +104,6 @@ func (c *usersListCmd) Run(s *invocation) (err error) {
 	if err != nil {
 		return err
 	}
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
 	f, err := c.filter(s.ctx, p)
 	if err != nil {
 		return err
@@ -151,12 +146,7 @@ type usersShowCmd struct {
 func (usersShowCmd) Help() string { return "Example:\n\n    ssobridge users show alice" }
 
 // Run shows the rows of one person.
-func (c *usersShowCmd) Run(s *invocation) (err error) {
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+func (c *usersShowCmd) Run(s *invocation, p *server.App) error {
 	person, err := personID(s.ctx, p, c.Person)
 	if err != nil {
 		return err
@@ -222,7 +212,7 @@ func (usersConfirmCmd) Help() string {
 }
 
 // Run confirms.
-func (c *usersConfirmCmd) Run(s *invocation) (err error) {
+func (c *usersConfirmCmd) Run(s *invocation, p *server.App) error {
 	if c.All == (len(c.User) > 0) {
 		return badInput(errors.New("say which users, or --all"), "ssobridge users list --state assumed shows them")
 	}
@@ -234,11 +224,6 @@ func (c *usersConfirmCmd) Run(s *invocation) (err error) {
 		}
 		keys = append(keys, key)
 	}
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
 	if c.All {
 		counts, err := p.Store.Ledger().CountByState(s.ctx)
 		if err != nil {
@@ -268,12 +253,7 @@ func (usersExportCmd) Help() string {
 }
 
 // Run writes the export.
-func (c *usersExportCmd) Run(s *invocation) (err error) {
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+func (c *usersExportCmd) Run(s *invocation, p *server.App) (err error) {
 	f, err := c.filter(s.ctx, p)
 	if err != nil {
 		return err
@@ -303,17 +283,12 @@ func (usersImportCmd) Help() string {
 }
 
 // Run imports.
-func (c *usersImportCmd) Run(s *invocation) (err error) {
+func (c *usersImportCmd) Run(s *invocation, p *server.App) (err error) {
 	r, closeFile, err := s.input(c.File)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeFile()) }()
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
 	counts, err := p.Provisioning.ImportUsers(s.ctx, r, actor(s.environ))
 	if err != nil {
 		return err
@@ -374,12 +349,7 @@ Example:
 }
 
 // Run lists the work.
-func (c *usersWorkCmd) Run(s *invocation) (err error) {
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+func (c *usersWorkCmd) Run(s *invocation, p *server.App) error {
 	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
 	enc := json.NewEncoder(s.stdout)
 	if !c.JSON {

@@ -50,18 +50,13 @@ Examples:
 }
 
 // Run adopts.
-func (c *usersAdoptCmd) Run(s *invocation) (err error) {
+func (c *usersAdoptCmd) Run(s *invocation, p *server.App) error {
 	if c.Plan == (c.File != "") {
 		return badInput(errors.New("give a CSV file, or --plan"), "see ssobridge users adopt --help")
 	}
 	if c.ID != 0 && !c.Plan {
 		return badInput(errors.New("--id goes with --plan"), "see ssobridge users adopt --help")
 	}
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
 	if c.Plan {
 		return c.adoptPlan(s, p)
 	}
@@ -155,17 +150,12 @@ type oneUser struct {
 }
 
 // change opens the parts, finds the row, and does something with it.
-func (o oneUser) change(s *invocation, done string, do func(p *server.App, k store.UserKey, actor string) error) (err error) {
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+func (o oneUser) change(s *invocation, p *server.App, done string, do func(k store.UserKey, actor string) error) (err error) {
 	k, err := userKey(s.ctx, p, o.Person, o.Account)
 	if err != nil {
 		return err
 	}
-	if err := do(p, k, actor(s.environ)); err != nil {
+	if err := do(k, actor(s.environ)); err != nil {
 		return noUser(err, k)
 	}
 	s.printf(done+"\n", k.Person, k.Account)
@@ -180,8 +170,8 @@ func (usersSuspendCmd) Help() string {
 }
 
 // Run suspends.
-func (c *usersSuspendCmd) Run(s *invocation) error {
-	return c.change(s, "suspended %s in %s", func(p *server.App, k store.UserKey, actor string) error {
+func (c *usersSuspendCmd) Run(s *invocation, p *server.App) error {
+	return c.change(s, p, "suspended %s in %s", func(k store.UserKey, actor string) error {
 		return p.Provisioning.SuspendUser(s.ctx, k, actor)
 	})
 }
@@ -194,8 +184,8 @@ func (usersResumeCmd) Help() string {
 }
 
 // Run resumes.
-func (c *usersResumeCmd) Run(s *invocation) error {
-	return c.change(s, "%s may go on in %s", func(p *server.App, k store.UserKey, actor string) error {
+func (c *usersResumeCmd) Run(s *invocation, p *server.App) error {
+	return c.change(s, p, "%s may go on in %s", func(k store.UserKey, actor string) error {
 		return p.Provisioning.ResumeUser(s.ctx, k, actor)
 	})
 }
@@ -215,8 +205,8 @@ Example:
 }
 
 // Run ticks work off.
-func (c *usersDoneCmd) Run(s *invocation) error {
-	return c.change(s, "noted for %s in %s", func(p *server.App, k store.UserKey, actor string) error {
+func (c *usersDoneCmd) Run(s *invocation, p *server.App) error {
+	return c.change(s, p, "noted for %s in %s", func(k store.UserKey, actor string) error {
 		err := p.Provisioning.WorkDone(s.ctx, k, c.Kind, actor)
 		if errors.Is(err, store.ErrNotFound) {
 			return badInput(fmt.Errorf("no work of kind %s is open for person %s in account %s", c.Kind, k.Person, k.Account), "ssobridge users work lists it; a new plan brings it up to date")

@@ -32,12 +32,7 @@ Examples:
 }
 
 // Run forgets.
-func (c *usersForgetCmd) Run(s *invocation) (err error) {
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+func (c *usersForgetCmd) Run(s *invocation, p *server.App) error {
 	person, name, err := forgettable(s.ctx, p, c.Person)
 	if err != nil {
 		return err

@@ -25,8 +25,8 @@ func (webhooksListCmd) Help() string {
 }
 
 // Run lists the topics.
-func (webhooksListCmd) Run(s *invocation) error {
-	return s.withPartner(func(p *server.App) error {
+func (webhooksListCmd) Run(s *invocation, p *server.App) error {
+	return s.withPartner(func() error {
 		list, err := p.Provisioning.Webhooks(s.ctx)
 		if err != nil {
 			return err
@@ -41,13 +41,8 @@ func (webhooksListCmd) Run(s *invocation) error {
 }
 
 // withPartner does something that calls Constant Contact.
-func (s *invocation) withPartner(do func(*server.App) error) (err error) {
-	p, err := s.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
-	err = do(p)
+func (s *invocation) withPartner(do func() error) error {
+	err := do()
 	if kindOf(err) != "" {
 		return failed(err, partnerHint(err))
 	}
@@ -84,8 +79,8 @@ func (webhooksSetCmd) Help() string {
 }
 
 // Run subscribes.
-func (c *webhooksSetCmd) Run(s *invocation) error {
-	return s.withPartner(func(p *server.App) error {
+func (c *webhooksSetCmd) Run(s *invocation, p *server.App) error {
+	return s.withPartner(func() error {
 		uri := cmp.Or(c.URL, webhookURL(p))
 		if uri == "" {
 			return badInput(errors.New("this bridge takes no webhooks: constant_contact.webhook has no secret"), "set constant_contact.webhook.secret_file, or give --url")
@@ -113,8 +108,8 @@ type webhooksRemoveCmd struct {
 func (webhooksRemoveCmd) Help() string { return "Example:\n\n    ssobridge webhooks remove 1" }
 
 // Run ends a subscription.
-func (c *webhooksRemoveCmd) Run(s *invocation) error {
-	return s.withPartner(func(p *server.App) error {
+func (c *webhooksRemoveCmd) Run(s *invocation, p *server.App) error {
+	return s.withPartner(func() error {
 		if err := p.Provisioning.RemoveWebhook(s.ctx, c.Topic, actor(s.environ)); err != nil {
 			return err
 		}
@@ -133,8 +128,8 @@ func (webhooksTestCmd) Help() string {
 }
 
 // Run asks for a test.
-func (c *webhooksTestCmd) Run(s *invocation) error {
-	return s.withPartner(func(p *server.App) error {
+func (c *webhooksTestCmd) Run(s *invocation, p *server.App) error {
+	return s.withPartner(func() error {
 		t, err := p.Provisioning.TestWebhook(s.ctx, c.Topic, actor(s.environ))
 		if err != nil {
 			return err
