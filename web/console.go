@@ -27,7 +27,7 @@ type Console struct {
 	// Preview is the assertion that a person would get, with notes of what stands in the way.
 	Preview      func(ctx context.Context, login, entityID string, account store.AccountID) (idp.AssertionPreview, []string, error)
 	SessionIdle  time.Duration // after which an unused session is over
-	Watch        Watch
+	Status       admin.Status
 	Keys         admin.Keys
 	Lockouts     admin.Lockouts
 	Expiries     admin.Expiries

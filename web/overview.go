@@ -1,7 +1,8 @@
 package web
 
 import (
-	"context"
+	"cmp"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -10,18 +11,6 @@ import (
 	"ssobridge/store"
 	"ssobridge/web/admin"
 )
-
-// Probe is one step of a look at what is outside: the directory's servers, Constant
-// Contact.
-type Probe struct {
-	Name, Detail, Fault, Mend string // Fault "" when it went well
-}
-
-// Watch tells the console how things outside stand, by the functions of the commands.
-type Watch interface {
-	// Probe tries the directory's servers and the token of Constant Contact.
-	Probe(ctx context.Context) []Probe
-}
 
 func (k *console) overviewRoutes() []consoleRoute {
 	return []consoleRoute{
@@ -33,7 +22,7 @@ func (k *console) overviewRoutes() []consoleRoute {
 
 // todo is something that needs a hand, with the way there.
 type todo struct {
-	Text  string // text key
+	Text  string
 	Count int
 	Path  string
 }
@@ -85,7 +74,7 @@ func (k *console) todo(r *consoleRequest, now provisioningNow) ([]todo, error) {
 	var all []todo
 	add := func(text string, n int, path string) {
 		if n > 0 {
-			all = append(all, todo{text, n, path})
+			all = append(all, todo{r.text(text), n, path})
 		}
 	}
 	if now.Stopped.Cause != "" {
@@ -108,20 +97,14 @@ func (k *console) todo(r *consoleRequest, now provisioningNow) ([]todo, error) {
 		}
 		add("overview."+kind, len(work), provisioningPath+"/work?kind="+kind)
 	}
-	providers, err := k.Providers.List(r.ctx(), r.scope())
+	err := k.Status.Look(r.ctx(), r.scope(), admin.ForOverview, func(f admin.Finding) {
+		// What needs nobody's act is no work: a service provider that was switched off on purpose.
+		if fix, ok := r.fixOf(f.Act, f.About); ok && f.Level > admin.OK {
+			all = append(all, todo{f.Name + ": " + r.found(f), 1, cmp.Or(fix.Path, providersPath)})
+		}
+	})
 	if err != nil {
 		return nil, err
-	}
-	states := map[string]int{}
-	registered := false
-	for _, sp := range providers {
-		states[sp.State]++
-		registered = registered || sp.Kind == store.ConstantContact
-	}
-	add("overview.approval", states[admin.ProviderApproval], providersPath)
-	add("overview.refreshfails", states[admin.ProviderRefreshFails]+states[admin.ProviderExpired], providersPath)
-	if !registered {
-		add("overview.noprovider", 1, providersPath+"/new")
 	}
 	open, err := k.Store.Accounts().AccountRequests(r.ctx(), 100, store.RequestUnknown, store.RequestAccepted, store.RequestConflict, store.RequestRefused)
 	if err != nil {
@@ -200,6 +183,36 @@ func (k *console) callChart(r *consoleRequest, figures []store.Figure, end time.
 		[]string{r.text("overview.time"), r.text("overview.callcolumn")}, rows)
 }
 
+// probe looks at what is outside: the directory's servers and Constant Contact.
 func (k *console) probe(r *consoleRequest) error {
-	return r.show(http.StatusOK, "overview-probe", r.text("overview.probe"), struct{ Probes []Probe }{k.Watch.Probe(r.ctx())})
+	var rows []probeRow
+	err := k.Status.Look(r.ctx(), r.scope(), admin.ForProbe, func(f admin.Finding) {
+		row := probeRow{Finding: f, Failed: f.Level == admin.Failure, Text: r.found(f)}
+		if fix, ok := r.fixOf(f.Act, f.About); ok && f.Hint == "" {
+			row.Hint = fix.Text
+		}
+		rows = append(rows, row)
+	})
+	if err != nil {
+		return err
+	}
+	return r.show(http.StatusOK, "overview-probe", r.text("overview.probe"), struct{ Probes []probeRow }{rows})
+}
+
+// probeRow is one step of a probe.
+type probeRow struct {
+	admin.Finding
+	Failed bool
+	Text   string
+}
+
+// found is what a page says of a Finding. The chain of an error that is nobody's sentence goes to the log.
+func (r *consoleRequest) found(f admin.Finding) string {
+	if f.Level == admin.Failure {
+		r.visit.cause = errors.Join(r.visit.cause, fmt.Errorf("%s: %w", f.Name, f.Cause()))
+	}
+	if f.Detail == "" && f.Level == admin.Failure {
+		return r.text("overview.cause")
+	}
+	return f.Detail
 }

@@ -152,11 +152,11 @@ var importInputs = map[string]string{"document": "pasted", "address": "address",
 // importProvider shows what the metadata says, and saves it when that was seen.
 func (k *console) importProvider(r *consoleRequest) error {
 	refused := func(err error) error {
-		f, status, err := r.refusedForm(err, importInputs)
+		f, _, err := r.refusedForm(err, importInputs)
 		if err != nil {
 			return err
 		}
-		return k.showNewProvider(r, status, f, nil)
+		return k.showNewProvider(r, http.StatusUnprocessableEntity, f, nil) // the address is an input too
 	}
 	n := admin.NewProvider{
 		Address: strings.TrimSpace(r.form["address"]), EntityID: strings.TrimSpace(r.form["entity_id"]),

@@ -10,6 +10,7 @@ var overviewWords = map[string]string{
 	"overview.outcome":     "Outcome",
 	"overview.good":        "OK",
 	"overview.bad":         "failed",
+	"overview.cause":       "The log has the cause.",
 	"overview.queue":       "Users",
 	"overview.waiting":     "in the queue or being created",
 	"overview.active":      "can sign in",
@@ -40,9 +41,6 @@ var overviewWords = map[string]string{
 	"overview.users.assumed":  "users assumed to exist, to be confirmed",
 	"overview.leaver":         "people have left: delete their user at Constant Contact",
 	"overview.drift":          "people have another role now: change it at Constant Contact",
-	"overview.approval":       "service providers with changes to approve",
-	"overview.refreshfails":   "service providers whose metadata can't be refreshed",
-	"overview.noprovider":     "Constant Contact is not registered yet",
 	"overview.requests":       "client account orders without an account",
 	"overview.plan":           "Provisioning is paused and needs your decision",
 }

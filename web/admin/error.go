@@ -32,10 +32,13 @@ type Error struct {
 // Error is for logs and terminals: the fault with its parts, and the cause.
 func (e *Error) Error() string {
 	text := e.Text()
-	if e.Err != nil && !strings.Contains(text, e.Err.Error()) {
-		text += ": " + e.Err.Error()
+	switch {
+	case e.Err == nil || strings.Contains(text, e.Err.Error()):
+		return text
+	case strings.Contains(e.Err.Error(), text):
+		return e.Err.Error()
 	}
-	return text
+	return text + ": " + e.Err.Error()
 }
 
 // Text is the fault with its parts, each on a line of its own. It holds no cause, and not the hint of the whole.

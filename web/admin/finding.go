@@ -14,17 +14,20 @@ const (
 type Finding struct {
 	Name   string // of what was looked at
 	Level  Level
-	Detail string // what was found, in a sentence without its full stop; "" where the name says it
+	Detail string // what was found, in a sentence without its full stop; "" where name and level say it
 	Hint   string // what to do, the same for every face; "": Act says it
 	Act    Act
 	About  string // what the act is about
+
+	err error
 }
 
-// found makes the Finding of an error: its fault is the detail, and what fixes it stays with it.
+// found makes the Finding of an error: its fault is the detail, and what fixes it stays with it. The chain of any other error
+// is for the log and the terminal, by Cause.
 func found(name string, err error) Finding {
-	f := Finding{Name: name, Level: Failure, Detail: err.Error()}
+	f := Finding{Name: name, Level: Failure, err: err}
 	if e, ok := AsError(err); ok {
-		f.Hint, f.Act, f.About = e.Hint, e.Act, e.About
+		f.Detail, f.Hint, f.Act, f.About = e.Text(), e.Hint, e.Act, e.About
 	}
 	return f
 }

@@ -58,6 +58,7 @@ func (k Keys) Findings(ctx context.Context) []Finding {
 // unusable says what to do about a key that can't be used.
 func unusable(key Key, err error) Finding {
 	f := found(key.name(), err)
+	f.Act = NoAct
 	switch {
 	case key.Token != "":
 		f.Hint = "look at the PKCS #11 token: module, token label, PIN, and the key's label in it"

@@ -20,6 +20,7 @@ type Providers struct {
 	Store             *store.DB
 	IdP               *idp.Provider
 	Directory         *directory.Directory
+	Sources           map[string]string // the directory's attributes behind the placeholders
 	Fetcher           *fetch.Client
 	Refresher         *metadata.Refresher
 	AllowLoopbackHTTP bool // http to this machine is taken, for tests and the demo
@@ -158,10 +159,73 @@ func (p Providers) check(sp store.ServiceProvider, what string) error {
 
 // Risks says which attributes in a service provider's NameID people can usually edit themselves, a sentence for each.
 func (p Providers) Risks(sp store.ServiceProvider) (risks []string) {
-	for _, attribute := range idp.NameIDRisks(sp, p.Directory.Sources()) {
+	for _, attribute := range idp.NameIDRisks(sp, p.Sources) {
 		risks = append(risks, "its NameID is made of "+attribute+", which people can often edit at their own entry. Whoever does becomes somebody else at this service provider")
 	}
 	return risks
+}
+
+// Findings says how the service providers stand.
+func (p Providers) Findings(ctx context.Context) []Finding {
+	const name = "service providers"
+	list, err := p.Store.ServiceProviders().List(ctx)
+	if err != nil {
+		return []Finding{found(name, err)}
+	}
+	var all []Finding
+	enabled := 0
+	for _, sp := range list {
+		if sp.Enabled && sp.Kind == store.ConstantContact {
+			enabled++
+		}
+		all = append(all, p.findingsOf(sp)...)
+	}
+	switch enabled {
+	case 0:
+		all = append(all, Finding{Name: name, Level: Failure, Detail: "Constant Contact is not registered", Act: AddConstantContact})
+	case 1:
+	default:
+		all = append(all, Finding{
+			Name: name, Level: Warning, Act: RemoveProvider,
+			Detail: fmt.Sprintf("Constant Contact is registered %d times, so a launch link without a service provider is refused", enabled),
+			Hint:   "remove all but one",
+		})
+	}
+	return all
+}
+
+// findingsOf says how one stands. One that is switched off was switched off: nothing has to be done about it.
+func (p Providers) findingsOf(sp store.ServiceProvider) []Finding {
+	name := "service provider " + sp.EntityID
+	if !sp.Enabled {
+		return []Finding{{Name: name, Level: Warning, Detail: "is switched off"}}
+	}
+	var all []Finding
+	faults := idp.CheckProvider(sp, true)
+	for _, fault := range faults {
+		all = append(all, Finding{Name: name, Level: Failure, Detail: fault.Error(), Act: ImportAgain, About: sp.EntityID})
+	}
+	if len(faults) == 0 {
+		all = append(all, Finding{Name: name, Detail: sp.Name})
+	}
+	if sp.Encryption == "required" && len(sp.EncryptionKeys) == 0 {
+		all = append(all, Finding{
+			Name: name, Level: Failure, Act: StopEncryption, About: sp.EntityID,
+			Detail: "assertions have to be encrypted and no key for that is on record, so every sign-in is refused",
+		})
+	}
+	switch stateOf(sp, p.Now()) {
+	case ProviderApproval:
+		all = append(all, Finding{Name: name, Level: Warning, Detail: "has changes that wait for approval", Act: ReviewProvider, About: sp.EntityID})
+	case ProviderExpired:
+		all = append(all, Finding{Name: name, Level: Failure, Detail: "its metadata has expired", Act: RefreshProvider, About: sp.EntityID})
+	case ProviderRefreshFails:
+		all = append(all, Finding{Name: name, Level: Warning, Detail: "its metadata can't be refreshed; the last good copy stays in use", Act: ShowProvider, About: sp.EntityID})
+	}
+	for _, risk := range p.Risks(sp) {
+		all = append(all, Finding{Name: name, Level: Warning, Detail: risk, Act: SafeNameID, About: sp.EntityID})
+	}
+	return all
 }
 
 // about puts to a refusal what it is about, and the act that fixes it where it has none.

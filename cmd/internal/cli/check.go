@@ -14,15 +14,10 @@ import (
 
 	"ssobridge/cmd/internal/config"
 	"ssobridge/cmd/internal/server"
-	"ssobridge/idp"
 	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 	"ssobridge/web/admin"
 )
-
-// skewLimit is the clock difference from which check warns. The service provider is
-// known to allow 60 s; a clock that is seconds off is on its way there (SP-08).
-const skewLimit = 5 * time.Second
 
 type checkCmd struct {
 	Accounts bool `help:"Also read the list of client accounts, which proves the API key and takes one call of the day's budget for each 50 of them."`
@@ -46,37 +41,57 @@ type report struct {
 	warnings int
 }
 
-func (r *report) ok(step, detail string)         { r.line("ok  ", step, detail, "") }
-func (r *report) warn(step, detail, mend string) { r.warnings++; r.line("WARN", step, detail, mend) }
-func (r *report) fail(step string, err any, mend string) {
-	r.failures++
-	r.line("FAIL", step, fmt.Sprint(err), mend)
-}
-
-// add prints a finding of the rules.
-func (r *report) add(all ...admin.Finding) {
-	for _, f := range all {
-		mend := cmp.Or(f.Hint, actHint(f.Act, f.About))
-		switch f.Level {
-		case admin.Failure:
-			r.fail(f.Name, f.Detail, mend)
-		case admin.Warning:
-			r.warn(f.Name, f.Detail, mend)
-		default:
-			r.ok(f.Name, f.Detail)
-		}
+// add prints a finding.
+func (r *report) add(f admin.Finding) {
+	mark, detail := "ok  ", f.Detail
+	switch f.Level {
+	case admin.Failure:
+		r.failures++
+		mark, detail = "FAIL", f.Cause().Error()
+	case admin.Warning:
+		r.warnings++
+		mark = "WARN"
+	default:
 	}
-}
-
-func (r *report) line(mark, step, detail, mend string) {
-	r.s.printf("%s  %s", mark, step)
+	r.s.printf("%s  %s", mark, f.Name)
 	if detail != "" {
 		r.s.printf(": %s", detail)
 	}
 	r.s.printf("\n")
-	if mend != "" {
-		r.s.printf("      do: %s\n", mend)
+	if f.Level == admin.OK {
+		return
 	}
+	if do := cmp.Or(f.Hint, actHint(f.Act, f.About)); do != "" {
+		r.s.printf("      do: %s\n", do)
+	}
+}
+
+// findings are what a step of check finds, with what to do by command.
+type findings struct {
+	environ []string
+	now     func() time.Time
+	all     []admin.Finding
+}
+
+func (r *findings) ok(step, detail string) { r.add(admin.Finding{Name: step, Detail: detail}) }
+
+func (r *findings) warn(step, detail, do string) {
+	r.add(admin.Finding{Name: step, Level: admin.Warning, Detail: detail, Hint: do})
+}
+
+func (r *findings) fail(step string, err any, do string) {
+	r.add(admin.Finding{Name: step, Level: admin.Failure, Detail: fmt.Sprint(err), Hint: do})
+}
+
+func (r *findings) add(f admin.Finding) { r.all = append(r.all, f) }
+
+// step is a check of a command, as an entry of the list.
+func (s *invocation) step(run func(ctx context.Context, r *findings)) admin.Check {
+	return admin.Check{For: admin.ForFullCheck, Run: func(ctx context.Context) []admin.Finding {
+		r := &findings{environ: s.environ, now: s.now}
+		run(ctx, r)
+		return r.all
+	}}
 }
 
 // Run runs the steps.
@@ -86,13 +101,15 @@ func (c *checkCmd) Run(s *invocation) (err error) {
 		return err
 	}
 	r := &report{s: s}
-	r.ok("configuration", s.config)
-	checkFiles(r, cfg)
+	r.add(admin.Finding{Name: "configuration", Detail: s.config})
+	for _, f := range s.step(func(_ context.Context, r *findings) { checkFiles(r, cfg) }).Run(s.ctx) {
+		r.add(f)
+	}
 	// What the parts would log is what the steps say.
 	p, err := server.Open(s.ctx, cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		_, hint := classify(err)
-		r.fail("store", err, cmp.Or(hint, "see the cause; for SQLite the folder must be writable, for PostgreSQL the server reachable, with TLS over a network"))
+		r.add(admin.Finding{Name: "store", Level: admin.Failure, Detail: err.Error(), Hint: cmp.Or(hint, "see the cause; for SQLite the folder must be writable, for PostgreSQL the server reachable, with TLS over a network")})
 		return failed(fmt.Errorf("%d of the steps failed", r.failures), "")
 	}
 	defer func() {
@@ -100,33 +117,9 @@ func (c *checkCmd) Run(s *invocation) (err error) {
 			err = closeErr
 		}
 	}()
-	if err := p.Store.Ping(s.ctx); err != nil {
-		r.fail("store", err, "see the cause; the bridge can't run without its store")
-	} else {
-		r.ok("store", strings.SplitN(cfg.DSN(), ":", 2)[0]+" can be read and written")
+	if err := c.status(s, p).Look(s.ctx, s.scope(), admin.ForFullCheck, r.add); err != nil {
+		return err
 	}
-	checkRoutes(r, p)
-	checkJournal(s.ctx, r, p)
-	checkSecrets(s.ctx, r, p)
-	checkClock(s.ctx, r, p)
-	r.add(p.Keys().Findings(s.ctx)...)
-	for _, step := range p.Directory.Check(s.ctx) {
-		switch {
-		case step.Err != nil:
-			r.fail("directory: "+step.Name, step.Err, step.Mend)
-		case step.Mend != "":
-			r.warn("directory: "+step.Name, step.Detail, step.Mend)
-		default:
-			r.ok("directory: "+step.Name, step.Detail)
-		}
-	}
-	checkLockout(s.ctx, r, p)
-	checkPartner(s.ctx, r, p, c.Accounts)
-	checkProviders(s.ctx, r, p)
-	checkMappings(s.ctx, r, p)
-	checkUsers(s.ctx, r, p)
-	checkGroups(s.ctx, r, p)
-	checkAudit(s.ctx, r, p)
 	s.printf("\n%d failed, %d warnings\n", r.failures, r.warnings)
 	if r.failures > 0 {
 		return failed(fmt.Errorf("%d of the steps failed", r.failures), "do what stands below each FAIL, then run check again")
@@ -134,8 +127,28 @@ func (c *checkCmd) Run(s *invocation) (err error) {
 	return nil
 }
 
+// status is the list of the server, with what the machine and the data add to it.
+func (c *checkCmd) status(s *invocation, p *server.App) admin.Status {
+	status := p.Status()
+	with := func(check func(context.Context, *findings, *server.App)) admin.Check {
+		return s.step(func(ctx context.Context, r *findings) { check(ctx, r, p) })
+	}
+	status.Machine = []admin.Check{with(checkRoutes), with(checkJournal), with(checkSecrets), with(checkClock)}
+	status.Rest = []admin.Check{with(checkLockout), with(checkMappings), with(checkUsers), with(checkGroups), with(checkAudit)}
+	if c.Accounts {
+		status.Accounts = func(ctx context.Context) (int, error) {
+			if err := p.Provisioning.RefreshAccounts(ctx); err != nil {
+				return 0, err
+			}
+			list, err := p.Store.Accounts().List(ctx)
+			return len(list), err
+		}
+	}
+	return status
+}
+
 // checkRoutes names the sslmode in force towards PostgreSQL.
-func checkRoutes(r *report, p *server.App) {
+func checkRoutes(_ context.Context, r *findings, p *server.App) {
 	for _, route := range p.Store.Routes() {
 		switch {
 		case route.Verified():
@@ -151,7 +164,7 @@ func checkRoutes(r *report, p *server.App) {
 }
 
 // checkFiles looks at secrets that others may read and certificates that end soon.
-func checkFiles(r *report, cfg config.Config) {
+func checkFiles(r *findings, cfg config.Config) {
 	type secretFile struct{ key, file string }
 	files := []secretFile{
 		{"secret_key_file", cfg.SecretKeyFile},
@@ -184,12 +197,12 @@ func checkFiles(r *report, cfg config.Config) {
 		r.fail("certificates in files", err, "let the bridge's user read them")
 	}
 	for _, e := range ends {
-		r.add(admin.ExpiryFinding(e, r.s.now()))
+		r.add(admin.ExpiryFinding(e, r.now()))
 	}
 }
 
 // checkJournal looks whether a restore would bring back what was revoked, and whether there was one.
-func checkJournal(ctx context.Context, r *report, p *server.App) {
+func checkJournal(ctx context.Context, r *findings, p *server.App) {
 	if !p.Config.HasJournalDir() {
 		return // this is no replica
 	}
@@ -207,38 +220,6 @@ func checkJournal(ctx context.Context, r *report, p *server.App) {
 	}
 }
 
-// checkPartner asks for a token and compares the clocks.
-func checkPartner(ctx context.Context, r *report, p *server.App, accounts bool) {
-	if _, err := p.Tokens.Token(ctx); err != nil {
-		r.fail("partner token", err, "compare constant_contact.token_url, partner_client_id and the partner secret with what Constant Contact gave")
-		return
-	}
-	r.ok("partner token", p.Config.ConstantContact.TokenURL)
-	if theirs, ours, ok := p.Tokens.ServerTime(); ok {
-		// The Date header counts whole seconds, so up to one second is no difference.
-		skew := ours.Sub(theirs)
-		text := fmt.Sprintf("ours differs from the token server's by %s", skew.Round(time.Second))
-		if skew.Abs() > skewLimit {
-			r.warn("clock", text, "let NTP set this machine's clock: Constant Contact refuses sign-ins when it is about a minute off")
-		} else {
-			r.ok("clock", text)
-		}
-	}
-	if !accounts {
-		return
-	}
-	if err := p.Provisioning.RefreshAccounts(ctx); err != nil {
-		r.fail("client accounts", err, partnerHint(err))
-		return
-	}
-	list, err := p.Store.Accounts().List(ctx)
-	if err != nil {
-		r.fail("client accounts", err, "")
-		return
-	}
-	r.ok("client accounts", fmt.Sprintf("%d listed", len(list)))
-}
-
 // partnerHint says what to do about an error of Constant Contact's API.
 func partnerHint(err error) string {
 	if e, ok := admin.AsError(err); ok {
@@ -247,49 +228,7 @@ func partnerHint(err error) string {
 	return ""
 }
 
-func checkProviders(ctx context.Context, r *report, p *server.App) {
-	list, err := p.Store.ServiceProviders().List(ctx)
-	if err != nil {
-		r.fail("service providers", err, "")
-		return
-	}
-	enabled := 0
-	for _, sp := range list {
-		name := "service provider " + sp.EntityID
-		if !sp.Enabled {
-			r.warn(name, "is switched off", "")
-			continue
-		}
-		if sp.Kind == store.ConstantContact {
-			enabled++
-		}
-		faults := idp.CheckProvider(sp, true)
-		for _, fault := range faults {
-			r.fail(name, fault, "add it again with --replace")
-		}
-		if len(faults) == 0 {
-			r.ok(name, sp.Name)
-		}
-		if sp.Encryption == "required" && len(sp.EncryptionKeys) == 0 {
-			r.fail(name, "assertions have to be encrypted and no key for that is on record, so every sign-in is refused", "import its metadata with the key (sp add FILE --replace), or ssobridge sp set "+sp.EntityID+" encryption=off")
-		}
-		for _, risk := range p.Providers().Risks(sp) {
-			r.warn(name, risk, "ssobridge sp set "+sp.EntityID+" name_id=TEMPLATE with {person_id}")
-		}
-		for _, e := range admin.ProviderExpiries(sp) {
-			r.add(admin.ExpiryFinding(e, r.s.now()))
-		}
-	}
-	switch enabled {
-	case 0:
-		r.fail("service providers", "Constant Contact is not registered", "ssobridge sp add-constant-contact --help")
-	case 1:
-	default:
-		r.warn("service providers", fmt.Sprintf("Constant Contact is registered %d times, so a launch link without a service provider is refused", enabled), "remove all but one: ssobridge sp remove")
-	}
-}
-
-func checkMappings(ctx context.Context, r *report, p *server.App) {
+func checkMappings(ctx context.Context, r *findings, p *server.App) {
 	list, err := p.Store.Mappings().List(ctx)
 	switch {
 	case err != nil:
@@ -300,7 +239,7 @@ func checkMappings(ctx context.Context, r *report, p *server.App) {
 		r.ok("mappings", fmt.Sprintf("%d", len(list)))
 	}
 	checkForms(ctx, p, r)
-	ends, err := p.Provisioning.NamePatterns(ctx, list, store.NoticeByCheck, actor(r.s.environ))
+	ends, err := p.Provisioning.NamePatterns(ctx, list, store.NoticeByCheck, actor(r.environ))
 	if err != nil {
 		r.fail("patterns without a group base", err, "")
 	}
@@ -323,7 +262,7 @@ func checkMappings(ctx context.Context, r *report, p *server.App) {
 }
 
 // checkUsers looks for external ids that differ in letter case only, which versions before did not refuse.
-func checkUsers(ctx context.Context, r *report, p *server.App) {
+func checkUsers(ctx context.Context, r *findings, p *server.App) {
 	const most = 20
 	clashes, err := p.Store.Ledger().CaseClashes(ctx, most)
 	if err != nil {
@@ -342,7 +281,7 @@ func checkUsers(ctx context.Context, r *report, p *server.App) {
 
 // checkAudit says for how long events are kept, and looks for actions in audit.keep that no event has: a mistyped one is kept as long as
 // all others.
-func checkAudit(ctx context.Context, r *report, p *server.App) {
+func checkAudit(ctx context.Context, r *findings, p *server.App) {
 	kept := p.Config.Audit.Kept()
 	var texts []string
 	for _, kind := range slices.Sorted(maps.Keys(kept)) {
@@ -368,7 +307,7 @@ func checkAudit(ctx context.Context, r *report, p *server.App) {
 }
 
 // checkOldEvents warns of events that go by the defaults, which nobody may have read.
-func checkOldEvents(ctx context.Context, r *report, p *server.App, kept map[string]time.Duration) {
+func checkOldEvents(ctx context.Context, r *findings, p *server.App, kept map[string]time.Duration) {
 	for _, kind := range slices.Sorted(maps.Keys(kept)) {
 		f := store.Filter{Until: p.Now().Add(-kept[kind]), Limit: 1}
 		if kind != store.KeepDefault {
@@ -388,7 +327,7 @@ func checkOldEvents(ctx context.Context, r *report, p *server.App, kept map[stri
 }
 
 // checkClock says what believeClock finds. It notes nothing that an administrator has to say.
-func checkClock(ctx context.Context, r *report, p *server.App) {
+func checkClock(ctx context.Context, r *findings, p *server.App) {
 	const what = "retention"
 	var fault *server.ClockFault
 	switch err := p.BelieveClock(ctx); {

@@ -13,7 +13,7 @@ import (
 const alignedShown = 20
 
 // checkForms names client accounts that are stored in another case than Constant Contact lists, and what was brought to the listed form.
-func checkForms(ctx context.Context, p *server.App, r *report) {
+func checkForms(ctx context.Context, p *server.App, r *findings) {
 	const step = "client account ids"
 	left, err := p.Store.Accounts().Misspelled(ctx)
 	if err != nil {

@@ -26,7 +26,7 @@ func Console(p *server.App) *web.Console {
 		Preview: func(ctx context.Context, login, entityID string, account store.AccountID) (idp.AssertionPreview, []string, error) {
 			return consolePreview(ctx, p, login, entityID, account)
 		},
-		Lockouts: p.Lockouts(), SessionIdle: p.Config.Sessions.Idle, Watch: consoleWatch{p}, Keys: p.Keys(), Expiries: p.Expiries(), Providers: p.Providers(), MappingFiles: consoleMappings{p}, Settings: func() []admin.Setting { return settings(p) }, WebhookURL: webhookURL(p), Audit: p.Audit(),
+		Lockouts: p.Lockouts(), SessionIdle: p.Config.Sessions.Idle, Status: p.Status(), Keys: p.Keys(), Expiries: p.Expiries(), Providers: p.Providers(), MappingFiles: consoleMappings{p}, Settings: func() []admin.Setting { return settings(p) }, WebhookURL: webhookURL(p), Audit: p.Audit(),
 	}
 }
 
@@ -37,32 +37,6 @@ func settings(p *server.App) []admin.Setting {
 		all = append(all, admin.Setting(s))
 	}
 	return all
-}
-
-// consoleWatch is the console's way to the functions of check.
-type consoleWatch struct{ *server.App }
-
-// Probe tries the directory's servers and the token of Constant Contact.
-func (p consoleWatch) Probe(ctx context.Context) []web.Probe {
-	var all []web.Probe
-	for _, step := range p.Directory.Check(ctx) {
-		probe := web.Probe{Name: "directory: " + step.Name, Detail: step.Detail, Mend: step.Mend}
-		if step.Err != nil {
-			probe.Fault = step.Err.Error()
-		}
-		all = append(all, probe)
-	}
-	token := web.Probe{Name: "Constant Contact: partner token", Detail: p.Config.ConstantContact.TokenURL}
-	if _, err := p.Tokens.Token(ctx); err != nil {
-		token.Fault, token.Mend = err.Error(), "compare token_url, partner_client_id and the partner secret with what Constant Contact gave"
-	}
-	api := web.Probe{Name: "Constant Contact: partner API", Detail: p.Config.ConstantContact.BaseURL}
-	if state, err := p.Store.Breaker().State(ctx); err != nil {
-		api.Fault = err.Error()
-	} else if state.Cause != "" {
-		api.Fault, api.Mend = breakerText(state.Cause), "calls are tried again by themselves at "+state.Until.UTC().Format("15:04 MST")
-	}
-	return append(all, token, api)
 }
 
 // consolePreview is the preview command's.

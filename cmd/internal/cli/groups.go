@@ -236,7 +236,7 @@ func replacedGroups(ctx context.Context, p *server.App, list []store.Mapping) (m
 }
 
 // checkGroups asks for the groups that are named by DN and looks for those whose name was taken by another.
-func checkGroups(ctx context.Context, r *report, p *server.App) {
+func checkGroups(ctx context.Context, r *findings, p *server.App) {
 	uses, err := p.IdP.ResolveGroups(ctx, false)
 	if err != nil {
 		r.fail("groups", err, "")

@@ -134,7 +134,7 @@ func lockedUntil(l directory.Lockout) string {
 }
 
 // checkLockout compares our limit of wrong passwords with the directory's: it must stay below.
-func checkLockout(ctx context.Context, r *report, p *server.App) {
+func checkLockout(ctx context.Context, r *findings, p *server.App) {
 	const step = "directory: lockout"
 	ours, window := p.Config.SignIn.LoginFailures, p.Config.SignIn.LoginWindow
 	policies, err := p.Directory.LockoutPolicies(ctx)

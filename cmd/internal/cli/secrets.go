@@ -323,7 +323,7 @@ func plural(n int, one, many string) string {
 }
 
 // checkSecrets compares the secret keys of the configuration with those that the store and the running replicas need.
-func checkSecrets(ctx context.Context, r *report, p *server.App) {
+func checkSecrets(ctx context.Context, r *findings, p *server.App) {
 	const what = "secret keys"
 	if err := p.SecretKeysThere(ctx); err != nil {
 		r.fail(what, err, "put the file of that secret key into secret_keys")

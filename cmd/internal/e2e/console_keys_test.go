@@ -46,7 +46,7 @@ func TestConsoleKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	p = c.submitForm(p, "/admin/keys/promote", "confirmed_by", "Kim <Lee>, support")
-	if !strings.Contains(p.text(), "The table below shows which key signs for whom") || !strings.Contains(p.text(), "Kim <Lee>, support") {
+	if !strings.Contains(p.text(), "The table below shows the key in use at each service provider") || !strings.Contains(p.text(), "Kim <Lee>, support") {
 		t.Fatalf("promote: %d\n%s", p.Status, p.text())
 	}
 	signsIn("promoted")

@@ -24,7 +24,7 @@ func TestConsoleOverview(t *testing.T) {
 	}
 	b := w.console(t, consoleViewer, "/admin/")
 	// By itself, through htmx and under the page's own policy.
-	b.sees("directory: connect to", "OK", "Constant Contact: partner token", "signing key", "Calls to Constant Contact today")
+	b.sees("directory: connect to", "OK", "partner token", "signing key", "Calls to Constant Contact today")
 	b.inspect("overview")
 	b.open(w.url + "/admin/overview/probe")
 	b.sees("Admin console", "OK")

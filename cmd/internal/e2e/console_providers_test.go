@@ -38,7 +38,7 @@ func TestConsoleProviders(t *testing.T) {
 	if p = c.submitForm(p, "/admin/providers/set", "key", "lifetime", "value", "2h"); p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.Body, `value="2h"`) {
 		t.Errorf("a lifetime that is too long: %d\n%s", p.Status, p.text())
 	}
-	if p = c.submitForm(p, "/admin/providers/set", "key", "enabled", "value", "false"); !strings.Contains(p.text(), "Wiki <i>") || !strings.Contains(w.command(t, "sp", "list"), "switched off") {
+	if p = c.submitForm(p, "/admin/providers/set", "key", "enabled", "value", "false"); !strings.Contains(p.text(), "Wiki <i>") || !strings.Contains(w.command(t, "sp", "list"), "disabled") {
 		t.Errorf("switched off: %d\n%s", p.Status, p.text())
 	}
 	b := w.console(t, consoleAdmin, "/admin/providers")

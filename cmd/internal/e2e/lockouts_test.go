@@ -69,14 +69,14 @@ func TestLockouts(t *testing.T) {
 	lockOut()
 	p := admin.get(w.url + "/admin/people/lockouts")
 	p.says("alice", "in browsers that the person did not use before", "3 of 5")
-	if p = admin.submitForm(p, "/admin/people/lockouts", "", ""); !strings.Contains(p.text(), "Tries were given back") {
+	if p = admin.submitForm(p, "/admin/people/lockouts", "", ""); !strings.Contains(p.text(), "The lockout was lifted") {
 		t.Errorf("lift in the list: %d\n%s", p.Status, p.text())
 	}
 	lockOut()
 	link := strings.SplitN(strings.SplitN(admin.get(w.url+"/admin/people?find=alice").Body, `href="/admin/people/of/`, 2)[1], `"`, 2)[0]
 	p = admin.get(w.url + "/admin/people/of/" + link)
 	p.says("Locked", "in browsers that the person did not use before")
-	if p = admin.submitForm(p, "/admin/people/lockouts", "", ""); !strings.Contains(p.text(), "Tries were given back") {
+	if p = admin.submitForm(p, "/admin/people/lockouts", "", ""); !strings.Contains(p.text(), "The lockout was lifted") {
 		t.Errorf("lift on the person's page: %d\n%s", p.Status, p.text())
 	}
 	if out := w.command(t, "audit", "list", "--action", "lockout-lift"); strings.Count(out, "lockout-lift") != 3 {

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"strings"
+
 	"ssobridge/certs"
 	"ssobridge/web/admin"
 )
@@ -21,7 +23,7 @@ func (p *App) Expiries() admin.Expiries {
 // Providers is what can be done with service providers.
 func (p *App) Providers() admin.Providers {
 	return admin.Providers{
-		Store: p.Store, IdP: p.IdP, Directory: p.Directory, Fetcher: p.Fetcher, Refresher: p.Refresher,
+		Store: p.Store, IdP: p.IdP, Directory: p.Directory, Sources: p.Directory.Sources(), Fetcher: p.Fetcher, Refresher: p.Refresher,
 		AllowLoopbackHTTP: p.Config.Metadata.AllowLoopbackHTTP, Now: p.Now,
 	}
 }
@@ -33,3 +35,12 @@ func (p *App) Lockouts() admin.Lockouts {
 
 // Audit is what can be done with the audit log.
 func (p *App) Audit() admin.Audit { return admin.Audit{Store: p.Store, Sealer: p.Sealer, Now: p.Now} }
+
+// Status is how the bridge stands: the list that readiness, overview and check go through.
+func (p *App) Status() admin.Status {
+	name, _, _ := strings.Cut(p.Config.DSN(), ":")
+	return admin.Status{
+		Store: p.Store, StoreName: name, SignIns: p.IdP.Ready, Keys: p.Keys(), Providers: p.Providers(), Directory: p.Directory, Tokens: p.Tokens,
+		TokenURL: p.Config.ConstantContact.TokenURL, APIURL: p.Config.ConstantContact.BaseURL,
+	}
+}

@@ -87,10 +87,7 @@ func (p *App) Serve(ctx context.Context, l Listeners, ready func()) error {
 		if stopping.Load() {
 			return errors.New("the program is stopping")
 		}
-		if err := p.Store.Ping(ctx); err != nil {
-			return fmt.Errorf("reach the store: %w", err)
-		}
-		return p.IdP.Ready(ctx)
+		return p.Status().Ready(ctx)
 	})
 	if err != nil {
 		return errors.Join(err, l.close())

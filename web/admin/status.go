@@ -1,0 +1,213 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"ssobridge/idp/directory"
+	"ssobridge/partnerapi"
+	"ssobridge/store"
+)
+
+// Asked says who asks how the bridge stands. All of them go through the same list of checks, and each through its part of it.
+type Asked uint8
+
+// Who asks. A load balancer asks for readiness every few seconds, so that it is about this replica alone. The overview reads
+// the database; a probe looks at the directory and at Constant Contact; a full check does all of it.
+const (
+	ForReadiness Asked = 1 << iota
+	ForOverview
+	ForProbe
+	ForFullCheck
+)
+
+// Check is one entry of the list.
+type Check struct {
+	For Asked
+	Run func(ctx context.Context) []Finding
+}
+
+// Status is how the bridge stands.
+type Status struct {
+	Store     *store.DB
+	StoreName string                          // such as sqlite
+	SignIns   func(ctx context.Context) error // tells whether sign-ins can be served: the identity provider's own
+	Keys      Keys
+	Providers Providers
+	Directory *directory.Directory
+	Tokens    *partnerapi.TokenSource
+
+	TokenURL, APIURL string
+	Accounts         func(ctx context.Context) (int, error) // reads the list of client accounts anew, and counts them; nil: not wanted
+
+	// Of the configuration and the machine, after the store; of mappings, users and the audit log, at the end.
+	Machine, Rest []Check
+}
+
+// checks is the list, in the order in which one thing needs the other.
+func (s Status) checks() []Check {
+	list := []Check{
+		{ForReadiness | ForFullCheck, s.store},
+		{ForReadiness, s.signIns},
+	}
+	list = append(list, s.Machine...)
+	list = append(
+		list,
+		Check{ForFullCheck, s.Keys.Findings},
+		Check{ForProbe | ForFullCheck, s.directory},
+		Check{ForProbe | ForFullCheck, s.token},
+		Check{ForProbe | ForFullCheck, s.api},
+		Check{ForFullCheck, s.accounts},
+		Check{ForOverview | ForFullCheck, s.Providers.Findings},
+		Check{ForFullCheck, s.Providers.expiries},
+	)
+	return append(list, s.Rest...)
+}
+
+// Look goes through the list, and gives out what it finds as it comes.
+func (s Status) Look(ctx context.Context, scope Scope, asked Asked, each func(Finding)) error {
+	if err := scope.whole(); err != nil {
+		return err
+	}
+	for _, c := range s.checks() {
+		if c.For&asked == 0 {
+			continue
+		}
+		for _, f := range c.Run(ctx) {
+			each(f)
+		}
+	}
+	return nil
+}
+
+// Ready tells why this replica can't serve requests; nil: it can.
+func (s Status) Ready(ctx context.Context) error {
+	for _, c := range s.checks() {
+		if c.For&ForReadiness == 0 {
+			continue
+		}
+		for _, f := range c.Run(ctx) {
+			if f.Level == Failure {
+				return fmt.Errorf("%s: %w", f.Name, f.Cause())
+			}
+		}
+	}
+	return nil
+}
+
+func (s Status) store(ctx context.Context) []Finding {
+	const name = "store"
+	if err := s.Store.Ping(ctx); err != nil {
+		f := found(name, fmt.Errorf("reach the store: %w", err))
+		f.Hint = "see the cause; the bridge can't run without its store"
+		return []Finding{f}
+	}
+	return []Finding{{Name: name, Detail: s.StoreName + " can be read and written"}}
+}
+
+func (s Status) signIns(ctx context.Context) []Finding {
+	const name = "sign-ins"
+	if err := s.SignIns(ctx); err != nil {
+		return []Finding{found(name, err)}
+	}
+	return []Finding{{Name: name}}
+}
+
+func (s Status) directory(ctx context.Context) []Finding {
+	var all []Finding
+	for _, step := range s.Directory.Check(ctx) {
+		f := Finding{Name: "directory: " + step.Name, Detail: step.Detail}
+		switch {
+		case step.Err != nil:
+			f = found(f.Name, step.Err)
+		case step.Mend != "":
+			f.Level = Warning
+		}
+		f.Hint = step.Mend
+		all = append(all, f)
+	}
+	return all
+}
+
+// skewLimit is the clock difference from which the clock is a warning. The service provider is known to allow 60 s; a clock
+// that is seconds off is on its way there (SP-08).
+const skewLimit = 5 * time.Second
+
+// token asks for a token and compares the clocks.
+func (s Status) token(ctx context.Context) []Finding {
+	const name = "partner token"
+	if _, err := s.Tokens.Token(ctx); err != nil {
+		f := found(name, err)
+		f.Hint, f.Act = "compare constant_contact.token_url, partner_client_id and the partner secret with what Constant Contact gave", NoAct
+		return []Finding{f}
+	}
+	all := []Finding{{Name: name, Detail: s.TokenURL}}
+	theirs, ours, ok := s.Tokens.ServerTime()
+	if !ok {
+		return all
+	}
+	// The Date header counts whole seconds, so up to one second is no difference.
+	skew := ours.Sub(theirs)
+	f := Finding{Name: "clock", Detail: fmt.Sprintf("ours differs from the token server's by %s", skew.Round(time.Second))}
+	if skew.Abs() > skewLimit {
+		f.Level, f.Hint = Warning, "let NTP set this machine's clock: Constant Contact refuses sign-ins when it is about a minute off"
+	}
+	return append(all, f)
+}
+
+// api says whether calls to Constant Contact are stopped, since too many of them failed. No call is made.
+func (s Status) api(ctx context.Context) []Finding {
+	const name = "partner API"
+	state, err := s.Store.Breaker().State(ctx)
+	switch {
+	case err != nil:
+		return []Finding{found(name, err)}
+	case state.Cause == "":
+		return []Finding{{Name: name, Detail: s.APIURL}}
+	}
+	f := Finding{Name: name, Level: Warning, Detail: "Constant Contact does not answer as it should, and calls are stopped"}
+	if state.Cause == "credentials" {
+		f.Detail = "Constant Contact does not accept the partner's credentials, and calls are stopped"
+	}
+	f.Hint = "calls are tried again by themselves at " + state.Until.UTC().Format("15:04 MST")
+	return []Finding{f}
+}
+
+func (s Status) accounts(ctx context.Context) []Finding {
+	const name = "client accounts"
+	if s.Accounts == nil {
+		return nil
+	}
+	n, err := s.Accounts(ctx)
+	if err != nil {
+		return []Finding{found(name, err)}
+	}
+	return []Finding{{Name: name, Detail: fmt.Sprintf("%d listed", n)}}
+}
+
+// Cause is the error behind a Finding, for the log and the terminal.
+func (f Finding) Cause() error {
+	if f.err != nil {
+		return f.err
+	}
+	return errors.New(f.Detail)
+}
+
+// expiries are the ends of what service providers gave.
+func (p Providers) expiries(ctx context.Context) []Finding {
+	list, err := p.Store.ServiceProviders().List(ctx)
+	if err != nil {
+		return nil // the check of service providers says so
+	}
+	var all []Finding
+	for _, sp := range list {
+		for _, e := range ProviderExpiries(sp) {
+			if e.Use != "sp_metadata" || p.Now().Before(e.NotAfter) { // metadata that has expired is a finding of its own
+				all = append(all, ExpiryFinding(e, p.Now()))
+			}
+		}
+	}
+	return all
+}
