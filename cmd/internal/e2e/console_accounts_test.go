@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"ssobridge/partnerapi/sandbox"
 )
 
 func TestConsoleAccounts(t *testing.T) {
@@ -14,7 +16,9 @@ func TestConsoleAccounts(t *testing.T) {
 	if err := os.WriteFile(secret, []byte(hookSecret+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	w := newConsoleWorld(t, setting{set: map[string]string{"constant_contact.webhook.secret_file": secret, "constant_contact.operations": "GET /contacts,POST /contacts"}})
+	w := newConsoleWorld(t, setting{set: map[string]string{"constant_contact.webhook.secret_file": secret, "constant_contact.operations": "GET /contacts,POST /contacts"},
+		sandbox: sandbox.Options{PerSecond: manyPerSecond}, // a busy machine makes calls bunch; what a limit does is tested elsewhere
+	})
 	c := w.enter(t, consoleAdmin)
 	p := c.get(w.url + "/admin/accounts")
 	p = c.submitForm(p, "/admin/accounts/refresh")
@@ -79,7 +83,7 @@ func TestConsoleAccounts(t *testing.T) {
 	for name, k := range map[string]struct{ method, path, query, writes, says string }{
 		"not listed":      {"DELETE", "/contacts", "", "1", "does not list this method and path"},
 		"up and away":     {"GET", "/contacts/../account", "", "", "has the part . or .."},
-		"a query of text": {"GET", "/contacts", "limit", "", "Write KEY=VALUE"},
+		"a query of text": {"GET", "/contacts", "limit", "", "Enter KEY=VALUE"},
 		"unticked":        {"POST", "/contacts", "", "", "Tick the box"},
 	} {
 		p = c.submitForm(c.get(w.url+club), club+"/call", "method", k.method, "path", k.path, "query", k.query, "writes", k.writes)

@@ -64,21 +64,21 @@ func TestConsoleFirstSteps(t *testing.T) {
 	b.sees("Juniper Bakery")
 
 	b.press("Mappings")
-	b.sees("Nobody can sign in to Constant Contact before there is one")
+	b.sees("Nobody can sign in to Constant Contact until you add one")
 	b.press("Add a mapping")
 	b.fill("find", "ring")
-	b.sees("Take ring-a")
-	b.press("Take ring-a")
+	b.sees("Choose ring-a")
+	b.press("Choose ring-a")
 	if !eventually(func() bool { return strings.Contains(b.location(), "group=") }) {
 		t.Fatalf("the group was not taken: %s", b.location())
 	}
 	b.fill("account", club)
 	b.choose("role", "campaign_creator")
 	b.press("Preview changes")
-	b.sees("What would change", "Bob Brandt", "1 gain access")
+	b.sees("What would change", "Bob Brandt", "1 gains access")
 	picture("mapping")
 	b.press("Save mapping")
-	b.sees("The mapping holds from the next sign-in on")
+	b.sees("Mapping added. It applies from the next sign-in on")
 
 	bob := newBrowser(t)
 	bob.open(w.launch(""))

@@ -48,7 +48,7 @@ func TestConsoleNamedGroups(t *testing.T) {
 	remake(mapped, "mallory")
 	p = c.submitForm(c.get(w.url+page), look)
 	text := p.text()
-	for _, want := range []string{"The directory was asked", "Another group has this name now", "no longer in the directory", "1, mallory"} {
+	for _, want := range []string{"All groups were looked up in the directory", "Another group has this name now", "no longer in the directory", "1, mallory"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page lacks %q:\n%s", want, text)
 		}
@@ -59,7 +59,7 @@ func TestConsoleNamedGroups(t *testing.T) {
 	}
 	// Made again a second time since it was shown: what was not looked at is not accepted.
 	remake(viewers, "zoe")
-	if q := c.submitForm(p, page); q.Status != http.StatusConflict || !strings.Contains(q.text(), "Compare the groups again") {
+	if q := c.submitForm(p, page); q.Status != http.StatusConflict || !strings.Contains(q.text(), "Please compare the groups again") {
 		t.Errorf("another group than the one shown: %d\n%s", q.Status, q.text())
 	}
 	if inside := newClient(t); strings.Contains(inside.login(inside.get(w.url+"/admin/"), "zoe", password).text(), "Admin console") {
@@ -150,7 +150,7 @@ func TestConsoleGroupBase(t *testing.T) {
 	if !strings.Contains(p.text(), "What would change") {
 		t.Fatalf("the effects of another base: %d\n%s", p.Status, p.text())
 	}
-	if p = c.submitForm(p, own); !strings.Contains(p.text(), "Saved.") || !strings.Contains(p.text(), "below ou=people,"+slapd.BaseDN) {
+	if p = c.submitForm(p, own); !strings.Contains(p.text(), "Mapping saved.") || !strings.Contains(p.text(), "below ou=people,"+slapd.BaseDN) {
 		t.Errorf("another base: %d\n%s", p.Status, p.text())
 	}
 	if !strings.Contains(c.get(w.url+"/admin/mappings").text(), "Security warning") {
@@ -166,14 +166,14 @@ func TestConsoleGroupBase(t *testing.T) {
 		t.Errorf("sp add:\n%s", out)
 	}
 	const notes = "/admin/providers/one?id=https%3A%2F%2Fnotes.example%2Fsaml"
-	if p = c.get(w.url + notes); !strings.Contains(p.text(), "The NameID is made of mail, which people can often edit") {
+	if p = c.get(w.url + notes); !strings.Contains(p.text(), "its NameID is made of mail, which people can often edit") {
 		t.Errorf("the service provider:\n%s", p.text())
 	}
 	b := w.console(t, consoleAdmin, own)
 	b.sees("Security:")
 	b.inspect("mappings-one-pattern")
 	b.open(w.url + notes)
-	b.sees("The NameID is made of mail")
+	b.sees("its NameID is made of mail")
 	b.inspect("providers-one-editable")
 }
 
@@ -235,7 +235,7 @@ func TestConsoleBaselessPattern(t *testing.T) {
 	b.sees("stopped giving access on")
 	b.inspect("mappings-stopped")
 	p := c.submitForm(c.get(w.url+own), own, "do", "set", "group_base", "ou=groups,"+directorytest.SharedSlapd(t).BaseDN)
-	if p = c.submitForm(p, own); !strings.Contains(p.text(), "Saved.") {
+	if p = c.submitForm(p, own); !strings.Contains(p.text(), "Mapping saved.") {
 		t.Errorf("with a base: %d\n%s", p.Status, p.text())
 	}
 	d.get(w.launch("")).status(http.StatusOK)

@@ -18,7 +18,7 @@ func TestConsoleMappings(t *testing.T) {
 
 	// The picker: by the name of the group, its members, and on to the form.
 	p := c.get(w.url + fresh + "?find=marketing")
-	if !strings.Contains(p.text(), "Take <i>Marketing</i> & Söhne") {
+	if !strings.Contains(p.text(), "Choose <i>Marketing</i> & Söhne") {
 		t.Fatalf("the picker:\n%s", p.text())
 	}
 	group := slapd.GroupDN("<i>Marketing</i> & Söhne")
@@ -35,7 +35,7 @@ func TestConsoleMappings(t *testing.T) {
 		t.Fatalf("the effects: %d\n%s", p.Status, p.text())
 	}
 	p = c.submitForm(p, fresh)
-	if !strings.Contains(p.text(), "The mapping holds from the next sign-in on") {
+	if !strings.Contains(p.text(), "Mapping added. It applies from the next sign-in on") {
 		t.Fatalf("saved: %d\n%s", p.Status, p.text())
 	}
 	own := p.URL.Path
@@ -62,7 +62,7 @@ func TestConsoleMappings(t *testing.T) {
 	if p = c.submitForm(p, own, "do", "set", "priority", "seven"); p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.Body, `value="seven"`) {
 		t.Errorf("a priority that is none: %d\n%s", p.Status, p.text())
 	}
-	step("Saved.", "do", "exchange", "other", "1")
+	step("Mapping saved.", "do", "exchange", "other", "1")
 	if q := c.submitForm(c.get(w.url+own), own, "do", "exchange", "other", "4711"); q.Status != http.StatusUnprocessableEntity || !strings.Contains(q.text(), "there is no other mapping 4711") {
 		t.Errorf("an exchange with none: %d\n%s", q.Status, q.text())
 	}
@@ -79,7 +79,7 @@ func TestConsoleMappings(t *testing.T) {
 	b.inspect("mappings")
 	b.open(w.url + fresh)
 	b.fill("find", "ring")
-	b.sees("Take ring-a")
+	b.sees("Choose ring-a")
 	b.inspect("mappings-new")
 	b.open(w.url + "/admin/mappings/group?dn=" + strings.ReplaceAll(slapd.GroupDN("sales"), ",", "%2C"))
 	b.sees("emea", "bob")
@@ -92,7 +92,7 @@ func TestConsoleMappings(t *testing.T) {
 	b.open(w.url + "/admin/mappings/import")
 	b.inspect("mappings-import")
 
-	step("It was removed", "do", "remove")
+	step("This mapping was removed", "do", "remove")
 	d.get(w.launch(bakery)).status(http.StatusForbidden)
 	p = c.get(w.url + own)
 	version := ""
@@ -100,7 +100,7 @@ func TestConsoleMappings(t *testing.T) {
 		version, _, _ = strings.Cut(v, `"`) // the last one is the oldest: as it was added
 	}
 	p = c.submitForm(p, own, "do", "return", "version", version)
-	if p = c.submitForm(p, own); !strings.Contains(p.text(), "Saved.") || strings.Contains(p.text(), "It was removed. Its history") {
+	if p = c.submitForm(p, own); !strings.Contains(p.text(), "Mapping saved.") || strings.Contains(p.text(), "You can restore it from its history") {
 		t.Errorf("returned: %d\n%s", p.Status, p.text())
 	}
 	d.deliver(d.goOn(d.get(w.launch(bakery)))).says("Eve")
@@ -108,17 +108,17 @@ func TestConsoleMappings(t *testing.T) {
 	// A whole file: faults with their place, the difference first, then the set.
 	const file = "/admin/mappings/import"
 	p = c.get(w.url + file)
-	if q := c.submitForm(p, file); !strings.Contains(q.text(), "The mappings are as the file says") {
+	if q := c.submitForm(p, file); !strings.Contains(q.text(), "The mappings already match the file") {
 		t.Errorf("the file as it is: %d\n%s", q.Status, q.text())
 	}
 	if q := c.submitForm(c.get(w.url+file), file, "file", "mappings: [{group: x, person: y}]"); q.Status != http.StatusUnprocessableEntity || !strings.Contains(q.text(), "exactly one of") {
 		t.Errorf("a faulty file: %d\n%s", q.Status, q.text())
 	}
 	p = c.submitForm(c.get(w.url+file), file, "file", "mappings:\n  - group_pattern: ctct-{account}-{role}\n    group_base: ou=groups,"+directorytest.SharedSlapd(t).BaseDN+"\n")
-	if !strings.Contains(p.text(), "lose it") {
+	if !strings.Contains(p.text(), "lose access") {
 		t.Fatalf("the difference: %d\n%s", p.Status, p.text())
 	}
-	if p = c.submitForm(p, file); !strings.Contains(p.text(), "The mappings are as the file says") || !strings.Contains(p.text(), "1 mappings in all") {
+	if p = c.submitForm(p, file); !strings.Contains(p.text(), "The mappings now match the file") || !strings.Contains(p.text(), "1 mapping in total") {
 		t.Errorf("applied: %d\n%s", p.Status, p.text())
 	}
 	if p = c.get(w.url + "/admin/mappings/export.yaml"); !strings.Contains(p.Body, "group_pattern: ctct-{account}-{role}") {

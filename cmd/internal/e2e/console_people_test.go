@@ -19,7 +19,7 @@ func TestConsolePeople(t *testing.T) {
 		}
 		return m[1]
 	}
-	if p := c.get(w.url + "/admin/people?find=*%29%28uid%3D*"); !strings.Contains(p.text(), "Nobody was found") {
+	if p := c.get(w.url + "/admin/people?find=*%29%28uid%3D*"); !strings.Contains(p.text(), "No people found") {
 		t.Errorf("a filter as a name:\n%s", p.text())
 	}
 	if p := c.get(w.url + "/admin/people?find=a"); !strings.Contains(p.text(), "Type 2 to 100 characters") {
@@ -37,7 +37,7 @@ func TestConsolePeople(t *testing.T) {
 			t.Errorf("bob's page does not show %q:\n%s", want, p.text())
 		}
 	}
-	if p = c.submitForm(p, bob+"/user", "do", "provision"); !strings.Contains(p.text(), "It is being created") {
+	if p = c.submitForm(p, bob+"/user", "do", "provision"); !strings.Contains(p.text(), "The user is being created") {
 		t.Fatalf("create now: %d\n%s", p.Status, p.text())
 	}
 	if !eventually(func() bool { return strings.Contains(c.get(w.url+bob).text(), "active can sign in") }) {
@@ -51,7 +51,7 @@ func TestConsolePeople(t *testing.T) {
 	}
 	d := newClient(t)
 	d.goOn(d.login(d.get(w.launch(club)), "bob", password)).status(http.StatusForbidden)
-	if p = c.submitForm(c.get(w.url+bob), bob+"/user", "do", "resume"); !strings.Contains(p.text(), "It goes on") {
+	if p = c.submitForm(c.get(w.url+bob), bob+"/user", "do", "resume"); !strings.Contains(p.text(), "The user was resumed") {
 		t.Fatalf("resume: %d\n%s", p.Status, p.text())
 	}
 	d.deliver(d.goOn(d.get(w.launch(club)))).says("Bob Brandt")
@@ -60,10 +60,10 @@ func TestConsolePeople(t *testing.T) {
 		t.Errorf("resume once more: %d\n%s", p.Status, p.text())
 	}
 	p = c.get(w.url + bob + "/preview?sp=" + w.sandbox.EntityID())
-	if !strings.Contains(p.text(), "not signed, not sent, not valid") || !strings.Contains(p.text(), "bob@example.test") {
+	if !strings.Contains(p.text(), "unsigned, not sent and marked as invalid") || !strings.Contains(p.text(), "bob@example.test") {
 		t.Errorf("preview: %d\n%s", p.Status, p.text())
 	}
-	if p = c.submitForm(c.get(w.url+bob), bob+"/end"); !strings.Contains(p.text(), "All sessions of this person are ended") {
+	if p = c.submitForm(c.get(w.url+bob), bob+"/end"); !strings.Contains(p.text(), "All sessions of this person were ended") {
 		t.Errorf("end sessions: %d\n%s", p.Status, p.text())
 	}
 	if p := d.get(w.url + "/"); strings.Contains(p.text(), "You are signed in") {
@@ -84,7 +84,7 @@ func TestConsolePeople(t *testing.T) {
 	zoeID := strings.TrimPrefix(zoe, "/admin/people/of/")
 	p = c.submitForm(c.get(w.url+zoe), zoe+"/forget", "typed", "zoe", "deleted", "1").status(http.StatusUnprocessableEntity).says("That is not the id of this person")
 	p = c.submitForm(p, zoe+"/forget", "typed", zoeID).status(http.StatusUnprocessableEntity).says(bakery)
-	c.submitForm(p, zoe+"/forget", "typed", zoeID, "deleted", "1").status(http.StatusOK).says("Nothing here tells any more who this was", "The directory still has this person")
+	c.submitForm(p, zoe+"/forget", "typed", zoeID, "deleted", "1").status(http.StatusOK).says("Nothing here identifies this person any more", "The directory still has this person")
 	for _, u := range w.ledger(t) {
 		if u.Person == zoeID {
 			t.Errorf("the ledger still has %+v", u)
@@ -93,7 +93,7 @@ func TestConsolePeople(t *testing.T) {
 
 	// ID-24: an invitation is for those who have a role in the console.
 	carol := find("carol")
-	c.submitForm(c.get(w.url+carol), carol+"/factors", "what", "invite").status(http.StatusConflict).says("This person is in no group of the console")
+	c.submitForm(c.get(w.url+carol), carol+"/factors", "what", "invite").status(http.StatusConflict).says("This person is in none of the console's groups")
 	c.submitForm(c.get(w.url+bob), bob+"/factors", "what", "invite").status(http.StatusOK).says("Single use, valid until")
 
 	// Names that are HTML come out harmless: the browser runs none of it.

@@ -180,7 +180,7 @@ func TestBrowserConsoleHost(t *testing.T) {
 	if !strings.Contains(out, at+"/admin/") {
 		t.Errorf("the invitation does not lead to the console's address:\n%s", out)
 	}
-	b.sees("Nothing so far")
+	b.sees("No second factor so far")
 	b.press("Add another way")
 	b.sees("With a passkey") // it is there once the script runs
 	b.fill("invite", invitationLine.FindStringSubmatch(out)[1])

@@ -12,7 +12,7 @@ import (
 func (w *world) planned(t *testing.T, c *client) *page {
 	t.Helper()
 	p := c.submitForm(c.get(w.url+"/admin/provisioning"), "/admin/provisioning/plan")
-	p.says("The plan is being made. Nobody is created by it.")
+	p.says("The plan is being made. It creates nobody.")
 	own := p.URL.Path
 	if !eventually(func() bool {
 		p = c.get(w.url + own)
@@ -36,7 +36,7 @@ func TestConsoleProvisioning(t *testing.T) {
 		t.Fatalf("a plan: %d, %d creations\n%s", p.Status, w.creations(), p.text())
 	}
 	own := p.URL.Path
-	if p = c.get(w.url + own + "?kind=leaver"); strings.Contains(p.text(), "Alice Anders") || !strings.Contains(p.text(), "No line like that") {
+	if p = c.get(w.url + own + "?kind=leaver"); strings.Contains(p.text(), "Alice Anders") || !strings.Contains(p.text(), "No matching lines") {
 		t.Errorf("leavers alone:\n%s", p.text())
 	}
 	if p = c.submitForm(p, own+"/apply", "max_create", "none"); p.Status != http.StatusConflict || !strings.Contains(p.Body, `id="e-max_create"`) || !strings.Contains(p.Body, `value="none"`) {
@@ -44,7 +44,7 @@ func TestConsoleProvisioning(t *testing.T) {
 	}
 	// A run that would reach its cap asks, and goes on when that was accepted.
 	p = c.submitForm(p, own+"/apply", "max_create", "")
-	if p.Status != http.StatusConflict || !strings.Contains(p.text(), "Go on all the same") {
+	if p.Status != http.StatusConflict || !strings.Contains(p.text(), "Continue anyway") {
 		t.Fatalf("more than the cap of two: %d\n%s", p.Status, p.text())
 	}
 	if w.creations() != 0 {
@@ -70,7 +70,7 @@ func TestConsoleProvisioning(t *testing.T) {
 	// What failed is tried again by its box; none chosen is said.
 	users := "/admin/provisioning/users"
 	p = c.get(w.url + users)
-	if p = c.submitForm(p, users); p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.text(), "Choose at least one user") {
+	if p = c.submitForm(p, users); p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.text(), "Select at least one user") {
 		t.Errorf("nobody chosen: %d\n%s", p.Status, p.text())
 	}
 	box := ""
@@ -80,10 +80,10 @@ func TestConsoleProvisioning(t *testing.T) {
 		}
 	}
 	w.sandbox.SetEmailRule(sandbox.EmailOff)
-	if p = c.submitForm(p, users, box, "1", "do", "retry"); !strings.Contains(p.text(), "are tried again") {
+	if p = c.submitForm(p, users, box, "1", "do", "retry"); !strings.Contains(p.text(), "are being retried") {
 		t.Errorf("retry: %d\n%s", p.Status, p.text())
 	}
-	if !eventually(func() bool { return strings.Contains(c.get(w.url+users).text(), "No user like that") }) {
+	if !eventually(func() bool { return strings.Contains(c.get(w.url+users).text(), "No matching users") }) {
 		t.Errorf("the chosen one is not created:\n%s", c.get(w.url+users).text())
 	}
 
@@ -95,7 +95,7 @@ func TestConsoleProvisioning(t *testing.T) {
 		t.Error("a viewer is offered what they may not do")
 	}
 	a := w.enter(t, consoleAdmin)
-	if p = a.submitForm(a.get(w.url+"/admin/provisioning"), "/admin/provisioning/release"); !strings.Contains(p.text(), "Creations go on") {
+	if p = a.submitForm(a.get(w.url+"/admin/provisioning"), "/admin/provisioning/release"); !strings.Contains(p.text(), "Provisioning was resumed") {
 		t.Errorf("release: %d\n%s", p.Status, p.text())
 	}
 }

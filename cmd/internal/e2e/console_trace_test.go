@@ -87,7 +87,7 @@ func TestConsoleTrace(t *testing.T) {
 	if p := a.get(w.url + "/admin/trace/of/NOSUCHREF0"); p.Status != http.StatusNotFound || !strings.Contains(p.text(), "No sign-in with the reference NOSUCHREF0") {
 		t.Errorf("an unknown reference: %d\n%s", p.Status, p.text())
 	}
-	if p := a.get(w.url + "/admin/trace?until=2001-01-01"); !strings.Contains(p.text(), "No sign-in like that") {
+	if p := a.get(w.url + "/admin/trace?until=2001-01-01"); !strings.Contains(p.text(), "No matching sign-ins") {
 		t.Errorf("long ago:\n%s", p.text())
 	}
 	for _, field := range []string{"account", "since", "until"} {
@@ -101,7 +101,7 @@ func TestConsoleTrace(t *testing.T) {
 	d := w.enter(t, consoleAdmin)
 	person := regexp.MustCompile(`/admin/people/of/([0-9a-f-]{36})`).FindStringSubmatch(a.get(w.url + "/admin/trace/of/" + ref).Body)[1]
 	bob := "/admin/people/of/" + person
-	d.submitForm(d.get(w.url+bob), bob+"/capture", "do", "begin", "minutes", "15").says("are captured for now", "Captured until")
+	d.submitForm(d.get(w.url+bob), bob+"/capture", "do", "begin", "minutes", "15").says("are being captured", "Captured until")
 	d.submitForm(d.get(w.url+bob), bob+"/capture", "do", "begin", "minutes", "61").status(http.StatusNotFound)
 	c.deliver(c.goOn(c.get(w.launch(club))))
 	capturedRef := ""
@@ -125,7 +125,7 @@ func TestConsoleTrace(t *testing.T) {
 	if out := w.command(t, "audit", "list", "--json"); strings.Count(out, "capture-read") != 2 {
 		t.Errorf("two looks left %d events", strings.Count(out, "capture-read"))
 	}
-	d.submitForm(d.get(w.url+bob), bob+"/capture", "do", "end").says("Nothing is captured any more")
+	d.submitForm(d.get(w.url+bob), bob+"/capture", "do", "end").says("Capture stopped")
 
 	b := w.console(t, consoleViewer, "/admin/trace")
 	b.sees("not_this_account")

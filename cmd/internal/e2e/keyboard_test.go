@@ -120,5 +120,5 @@ func TestByKeyboard(t *testing.T) {
 	b.sees("What would change")
 	to("main form button[type=submit]")
 	press(kb.Enter)
-	b.sees("The mapping holds from the next sign-in on")
+	b.sees("Mapping added. It applies from the next sign-in on")
 }

@@ -78,11 +78,11 @@ func TestThousandsOfAccounts(t *testing.T) {
 
 	c := newClient(t)
 	choice := measured("chooser", c.login(c.get(w.launch("")), "carol", password).status(http.StatusOK))
-	choice.says("1 to 25 of 3000 accounts.")
+	choice.says("1 to 25 of 3,000 accounts.")
 	own := regexp.MustCompile(`name="s" value="([^"]+)"`).FindStringSubmatch(choice.Body)[1]
 	find := w.url + "/login?s=" + url.QueryEscape(own) + "&find="
 	costs("chooser", func() { measured("chooser", c.get(find)) })
-	costs("chooser, search", func() { measured("search", c.get(find+"2345").status(http.StatusOK).says("1 to 1 of 1 accounts.")) })
+	costs("chooser, search", func() { measured("search", c.get(find+"2345").status(http.StatusOK).says("1 to 1 of 1 account.")) })
 	found := c.get(find + "2345")
 	c.submit(found, "account", "account", foreign).status(http.StatusForbidden)
 	c.deliver(c.goOn(c.submit(c.get(find+"2345"), "account", "account", id(2345)))).says(id(2345))
@@ -94,7 +94,7 @@ func TestThousandsOfAccounts(t *testing.T) {
 	}
 	person := w.url + who[1]
 	costs("person page", func() { measured("person page", a.get(person).status(http.StatusOK)) })
-	a.get(person).says("1 to 25 of 3000.", "created at the first sign-in")
+	a.get(person).says("1 to 25 of 3,000.", "created at the first sign-in")
 	costs("person page, search", func() { measured("person page, search", a.get(person+"?find=MANY2345").status(http.StatusOK)) })
 	a.get(person+"?find=many2345").says(id(2345), "active")
 	for _, query := range []string{

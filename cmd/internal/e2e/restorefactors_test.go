@@ -105,7 +105,7 @@ func TestRestoredFactorsAreConfirmed(t *testing.T) {
 		if strings.Contains(p.Body, `name="password"`) {
 			p = c.login(p, consoleAdmin, password)
 		}
-		p.says("Invitation code", "It confirms this device for the console")
+		p.says("Invitation code", "confirms this device for the console")
 	}
 	<-time.After(time.Until(time.Unix(step*30, 0))) // the code of the step after the next is taken a step early
 	code := appCode(t, secret, 1)
