@@ -336,10 +336,10 @@ func checkTimes(c *Config, f *faults) {
 	if c.Traces.Keep != 0 {
 		f.between("traces.keep", c.Traces.Keep, time.Hour, 366*24*time.Hour)
 	}
-	f.between("readings.fresh", c.Readings.Fresh, 0, time.Hour)
-	f.between("readings.stale", c.Readings.Stale, 0, 24*time.Hour)
-	if c.Readings.Stale != 0 && c.Readings.Stale < c.Readings.Fresh {
-		f.add("readings.stale", "is shorter than readings.fresh", "write at least "+FormatDuration(c.Readings.Fresh)+", or 0s for never")
+	f.between("directory_cache.ttl", c.DirectoryCache.TTL, 0, time.Hour)
+	f.between("directory_cache.max_stale", c.DirectoryCache.MaxStale, 0, 24*time.Hour)
+	if c.DirectoryCache.MaxStale != 0 && c.DirectoryCache.MaxStale < c.DirectoryCache.TTL {
+		f.add("directory_cache.max_stale", "is shorter than directory_cache.ttl", "write at least "+FormatDuration(c.DirectoryCache.TTL)+", or 0s for never")
 	}
 	f.between("sign_in.life", c.SignIn.Life, 15*time.Minute, 24*time.Hour)
 	f.between("sign_in.patience", c.SignIn.Patience, 0, 5*time.Second)

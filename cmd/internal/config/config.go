@@ -107,8 +107,8 @@ type Config struct {
 	// How long people stay signed in at the bridge.
 	Sessions Sessions `yaml:"sessions"`
 
-	// How old a reading of a person's groups and account state may be.
-	Readings Readings `yaml:"readings"`
+	// How long what the directory has returned of a person's groups and account state is used before it is read again.
+	DirectoryCache DirectoryCache `yaml:"directory_cache"`
 
 	// Limits of a sign-in.
 	SignIn SignIn `yaml:"sign_in"`
@@ -375,18 +375,18 @@ type Sessions struct {
 	Life time.Duration `yaml:"life"`
 }
 
-// Readings says how old a reading of a person may be.
-type Readings struct {
-	// A reading older than this is taken again before the next assertion.
+// DirectoryCache says how old what is known of a person may be.
+type DirectoryCache struct {
+	// Groups and account state that were read longer ago are read again before the next assertion.
 	// Default 1m.
 	// Example: 1m
-	Fresh time.Duration `yaml:"fresh"`
+	TTL time.Duration `yaml:"ttl"`
 
-	// While the directory is down, a reading up to this old still serves people who
+	// While the directory is down, what was read up to this long ago still serves people who
 	// have a session. 0s: never.
 	// Default 15m.
 	// Example: 15m
-	Stale time.Duration `yaml:"stale"`
+	MaxStale time.Duration `yaml:"max_stale"`
 }
 
 // SignIn limits a sign-in.
@@ -525,8 +525,8 @@ func Defaults() Config {
 			ExternalID: "{person_id}.{account}", LoginName: "sso-{key}", ContactEmail: "{mail}",
 			MaxCreate: 1000, Lease: 15 * time.Second,
 		},
-		Sessions: Sessions{Idle: time.Hour, Life: 10 * time.Hour},
-		Readings: Readings{Fresh: time.Minute, Stale: 15 * time.Minute},
+		Sessions:       Sessions{Idle: time.Hour, Life: 10 * time.Hour},
+		DirectoryCache: DirectoryCache{TTL: time.Minute, MaxStale: 15 * time.Minute},
 		SignIn: SignIn{
 			Life: time.Hour, Patience: time.Second, LoginFailures: 5, LoginWindow: 15 * time.Minute,
 			PendingPerAddress: 200, PendingTotal: 20000,

@@ -119,7 +119,8 @@ func TestConfigurationRefusals(t *testing.T) {
 		"external id not unique":       {"PROVISIONING_EXTERNAL_ID={person_id}", "provisioning.external_id: "},
 		"unknown placeholder":          {"PROVISIONING_CONTACT_EMAIL={email}", "provisioning.contact_email: "},
 		"idle longer than life":        {"SESSIONS_IDLE=11h", "sessions.idle: is longer than sessions.life"},
-		"stale shorter than fresh":     {"READINGS_STALE=10s", "readings.stale: is shorter"},
+		"max_stale shorter than ttl":   {"DIRECTORY_CACHE_MAX_STALE=10s", "directory_cache.max_stale: is shorter"},
+		"former variable":              {"READINGS_FRESH=10s", "SSOBRIDGE_READINGS_FRESH: is called SSOBRIDGE_DIRECTORY_CACHE_TTL now"},
 		"sign-in shorter than replays": {"SIGN_IN_LIFE=5m", "sign_in.life: 5m is out of range; write a time from 15m to 24h"},
 		"patience":                     {"SIGN_IN_PATIENCE=1m", "sign_in.patience: 1m is out of range"},
 		"caps":                         {"SIGN_IN_PENDING_TOTAL=10", "sign_in.pending_total: 10 is out of range"},
@@ -222,6 +223,26 @@ func TestKeyConfigurationFaults(t *testing.T) {
 				t.Errorf("%v, want a fault of %s", err, c.want)
 			}
 		})
+	}
+}
+
+// A key that has another name now is refused with that name, wherever it stands.
+func TestRenamedKeys(t *testing.T) {
+	folder := initFolder(t)
+	file := filepath.Join(folder, "ssobridge.yaml")
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(data) + "\nreadings:\n  fresh: 30s\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = loadFolder(t, folder, "SSOBRIDGE_READINGS_STALE=1h")
+	for _, want := range []string{"readings: is called directory_cache now", "SSOBRIDGE_READINGS_STALE: is called SSOBRIDGE_DIRECTORY_CACHE_MAX_STALE now"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v\nwant %s", err, want)
+		}
 	}
 }
 

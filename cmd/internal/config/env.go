@@ -52,6 +52,10 @@ func readEnvironment(environ []string, cfg *Config, f *faults) {
 			continue
 		}
 		field, ok := fields[name]
+		if now, was := renamedVariable(name); was && !ok {
+			f.list = append(f.list, Fault{Where: name, Text: "is called " + now + " now", Mend: "set that one, and unset this"})
+			continue
+		}
 		if !ok {
 			f.list = append(f.list, Fault{Where: name, Text: "unknown variable", Mend: nearestVariable(name, names)})
 			continue
@@ -62,6 +66,16 @@ func readEnvironment(environ []string, cfg *Config, f *faults) {
 			f.add(path, text, mend)
 		}
 	}
+}
+
+// renamedVariable is what the variable of a key that was renamed is called now.
+func renamedVariable(name string) (string, bool) {
+	for was, now := range renamed {
+		if variable(was) == name {
+			return variable(now), true
+		}
+	}
+	return "", false
 }
 
 func nearestVariable(wrong string, names []string) string {

@@ -66,6 +66,11 @@ func readYAML(data []byte, cfg *Config, f *faults) {
 	}
 }
 
+// renamed are keys and sections that were called otherwise.
+var renamed = map[string]string{
+	"readings": "directory_cache", "readings.fresh": "directory_cache.ttl", "readings.stale": "directory_cache.max_stale",
+}
+
 // readStruct reads the keys of one section.
 func readStruct(node *yaml.Node, v reflect.Value, path string, f *faults) {
 	node = resolveAlias(node)
@@ -86,6 +91,10 @@ func readStruct(node *yaml.Node, v reflect.Value, path string, f *faults) {
 		}
 		seen[key.Value] = key.Line
 		field, ok := fieldByKey(v, key.Value)
+		if now, was := renamed[full]; was && !ok {
+			f.addAt(key.Line, full, "is called "+now+" now", "write the new name, and look up what its keys are called in docs/configuration.md")
+			continue
+		}
 		if !ok {
 			f.addAt(key.Line, full, "unknown key", nearest(full))
 			continue

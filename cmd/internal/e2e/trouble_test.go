@@ -17,7 +17,7 @@ func TestDirectoryDown(t *testing.T) {
 	slapd := directorytest.StartSlapd(t)
 	w := newWorld(t, setting{
 		directory: slapdSettings(slapd), mappings: [][]string{{"--group-pattern", "ctct-{account}-{role}"}},
-		set: map[string]string{"sign_in.login_failures": "2", "directory.cooldown": "1s", "readings.fresh": "1s"},
+		set: map[string]string{"sign_in.login_failures": "2", "directory.cooldown": "1s", "directory_cache.ttl": "1s"},
 	})
 	known := newClient(t)
 	known.deliver(known.goOn(known.login(known.get(w.launch(books)), "alice", password))).says("Alice Anders")

@@ -140,7 +140,7 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, journaled bo
 		SwitchBefore: cfg.Keys.SwitchBefore, SwitchAfter: cfg.Keys.SwitchAfter,
 		Directory: p.Directory, Lockout: p.Directory.Lockout, Gate: p.Provisioning,
 		SessionIdle: cfg.Sessions.Idle, SessionLife: cfg.Sessions.Life, SignInLife: cfg.SignIn.Life,
-		ReadingFresh: cfg.Readings.Fresh, ReadingStale: cfg.Readings.Stale, Patience: cfg.SignIn.Patience,
+		ReadingFresh: cfg.DirectoryCache.TTL, ReadingStale: cfg.DirectoryCache.MaxStale, Patience: cfg.SignIn.Patience,
 		Traces: traces, Console: cfg.ConsoleGroups(), ConsoleURL: cfg.Console.PublicURL, ConsoleIdle: cfg.Console.Idle, ConsoleLife: cfg.Console.Life, SecondFactor: cfg.FactorOptions(), SecondFactors: p.Store.SecondFactors(), Forms: p.Store.Forms(), Captures: p.Store.Captures(),
 		SingleLogout: cfg.Logout.Enabled, Published: cfg.Published(),
 		Older:         p.Store.OlderReplicas,
