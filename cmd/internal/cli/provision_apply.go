@@ -25,6 +25,8 @@ type provisionApplyCmd struct {
 func (provisionApplyCmd) Help() string {
 	return `Each person is looked at again right before their call: who has changed since the plan was made is skipped and listed. The plan stops and asks when the mappings have changed, when more than 5 % of its lines were skipped, and at the cap of creations. The budget of calls keeps a reserve for sign-ins; what does not fit into today goes on after 00:00 UTC, as long as this command or the bridge runs.
 
+Exit code 1 says that the plan did not come to its end, or that a user could not be created.
+
 Ctrl-C pauses the plan; the same command resumes it. A plan whose command was killed is taken up by the running bridge.
 
 Examples:
@@ -116,6 +118,10 @@ func watchPlan(p *server.App, s *invocation, plan store.Plan) error {
 		return failed(fmt.Errorf("plan %d has stopped: %s", plan.ID, stopText(plan.Reason)), fmt.Sprintf("look at it, then: ssobridge provision apply %d", plan.ID))
 	case store.PlanPaused:
 		return failed(fmt.Errorf("plan %d was paused by an admin", plan.ID), fmt.Sprintf("go on with: ssobridge provision apply %d", plan.ID))
+	}
+	if plan.Failed > 0 {
+		return failed(fmt.Errorf("plan %d: %s could not be created", plan.ID, plural(plan.Failed, "user", "users")),
+			fmt.Sprintf("ssobridge provision show %d shows the cause of each; ssobridge provision retry tries them again", plan.ID))
 	}
 	return nil
 }

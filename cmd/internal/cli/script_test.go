@@ -49,6 +49,7 @@ func TestScripts(t *testing.T) {
 			"setup": setupCommand,
 			"keys":  keysCommand,
 
+			"sandbox": sandboxCommand,
 			"secrets": secretsCommand,
 			"softhsm": softHSMCommand,
 			"code":    codeCommand,

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"regexp"
@@ -64,6 +65,19 @@ func setupCommand(ts *testscript.TestScript, neg bool, _ []string) {
 		ts.Check(os.WriteFile(ts.MkAbs("conf/"+name), []byte(text+"\n"), 0o600))
 	}
 	ts.Setenv("SSOBRIDGE_CONFIG", ts.MkAbs("conf/ssobridge.yaml"))
+}
+
+// sandboxCommand changes the stand-in Constant Contact: sandbox JSON, as its own page for faults takes it.
+func sandboxCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: sandbox JSON")
+	}
+	res, err := http.Post(ts.Getenv("SANDBOX_URL")+"/_sandbox/faults", "application/json", strings.NewReader(args[0]))
+	ts.Check(err)
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		ts.Fatalf("the sandbox answers %s", res.Status)
+	}
 }
 
 // keysCommand sets the variables OLDEST and NEWEST to the ids of the signing keys,
