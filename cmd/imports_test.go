@@ -53,7 +53,7 @@ var homes = map[string][]string{
 	"github.com/alecthomas/kong":                    {"cmd/internal/cli"},
 	"github.com/prometheus/client_golang":           {"cmd/internal/server"},
 	"github.com/schollz/progressbar/v3":             {"cmd/internal/cli"},
-	"go.yaml.in/yaml/v3":                            {"cmd/internal/cli", "cmd/internal/config"},
+	"go.yaml.in/yaml/v3":                            {"cmd/internal/config", "provisioning/mapping"},
 	"github.com/labstack/echo/v4":                   {"web"},
 	"github.com/beevik/etree":                       {"idp", "idp/metadata", "idp/saml"},
 	"github.com/crewjam/saml":                       {}, // of tests: the other implementation that ours is compared with

@@ -1,8 +1,12 @@
 package web
 
 import (
+	"errors"
 	"net/http"
+	"net/url"
+	"slices"
 
+	"ssobridge/provisioning/mapping"
 	"ssobridge/web/admin"
 )
 
@@ -22,6 +26,9 @@ var actPaths = map[admin.Act]func(about string) string{
 	admin.ListSettings: nowhere, admin.SafeNameID: providerPath, admin.StopEncryption: providerPath,
 
 	admin.ListLockouts: at(lockoutsPath),
+
+	admin.ListMappings: at(mappingsPath), admin.ShowMappingHistory: at(mappingsPath + "/history"),
+	admin.RemoveMapping: func(id string) string { return mappingsPath + "/of/" + url.PathEscape(id) }, admin.GiveGroupBase: nowhere,
 }
 
 func nowhere(string) string              { return "" }
@@ -54,6 +61,46 @@ func (r *consoleRequest) refusedForm(err error, inputs map[string]string) (form,
 		faults[""] = e.Line()
 	}
 	f, err := r.newForm(r.form, faults)
+	if err != nil {
+		return form{}, 0, err
+	}
+	if fix, ok := r.fixOf(e.Act, e.About); ok {
+		f.Fixes = append(f.Fixes, fix)
+	}
+	return f, refusedStatus(e), nil
+}
+
+// refusedFields is refusedForm where the fields of the error are those of the form: each fault stands beside its own, and above the
+// form where it has no such input. values are what was typed.
+func (r *consoleRequest) refusedFields(err error, values fields, inputs ...string) (form, int, error) {
+	e, ok := admin.AsError(err)
+	if !ok {
+		return form{}, 0, err
+	}
+	r.visit.cause = err
+	faults := map[string]string{}
+	parts := e.Parts
+	if len(parts) == 0 {
+		parts = []*admin.Error{e}
+	}
+	for _, p := range parts {
+		text := p.Text()
+		if input, ok := errors.AsType[*mapping.InputError](p.Err); ok && len(p.Parts) == 0 {
+			text = input.Fault // the field's name stands above it
+		}
+		if p.Hint != "" {
+			text += "; " + p.Hint
+		}
+		input := p.Field
+		if !slices.Contains(inputs, input) {
+			input = ""
+		}
+		if before := faults[input]; before != "" {
+			text = before + ". " + text
+		}
+		faults[input] = text
+	}
+	f, err := r.newForm(values, faults)
 	if err != nil {
 		return form{}, 0, err
 	}

@@ -2,10 +2,8 @@ package web
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -18,31 +16,6 @@ import (
 	"ssobridge/store"
 	"ssobridge/web/admin"
 )
-
-// MappingInput is a mapping as an admin writes it: exactly one of the first four says
-// whom it is for.
-type MappingInput struct {
-	Group, GroupPattern, AttributePattern, Person string
-	GroupBase                                     string // of GroupPattern
-	Account, Role                                 string
-	Priority                                      int
-	Create                                        string // mapping.CreateInAdvance (or "") or CreateAtSignIn
-}
-
-// MappingFiles looks up what a mapping names, and reads and writes whole sets, by the
-// functions of the commands. Fault puts a refusal into a sentence; "" for another error.
-type MappingFiles interface {
-	Spec(ctx context.Context, in MappingInput) (mapping.Spec, error)
-	// Base looks up the base of a pattern of group names, as Spec does.
-	Base(ctx context.Context, written string) (string, error)
-	// Replaced lists, by number, the mappings whose group's DN belongs to another group now: that one.
-	Replaced(ctx context.Context, list []store.Mapping) (map[int64]directory.Group, error)
-	// AcceptGroup lets that group take the place of the mapped one, if it still has this id.
-	AcceptGroup(ctx context.Context, m store.Mapping, id, actor string) error
-	Parse(ctx context.Context, data []byte, actor string) ([]mapping.Spec, error)
-	Export(ctx context.Context, w io.Writer) error
-	Fault(err error) string
-}
 
 const mappingsPath = "/admin/mappings"
 
@@ -99,7 +72,7 @@ func (k *console) nameBaseless(r *consoleRequest, rows []mappingRow) error {
 }
 
 func (k *console) mappings(r *consoleRequest) error {
-	all, err := k.Provisioning.AllMappings(r.ctx())
+	all, err := k.Mappings.List(r.ctx(), admin.Everything())
 	if err != nil {
 		return err
 	}
@@ -156,7 +129,7 @@ func (k *console) effects(r *consoleRequest, change mapping.Change) (*effectsVie
 		v.Drop = append(v.Drop, rowOf(m))
 	}
 	var err error
-	v.Effects, err = k.Provisioning.PreviewMappings(r.ctx(), change, func(e provisioning.Effect) error {
+	v.Effects, err = k.Mappings.Effects(r.ctx(), admin.Everything(), change, func(e provisioning.Effect) error {
 		if len(v.List) < shownEffects {
 			v.List = append(v.List, e)
 		} else {
@@ -263,9 +236,10 @@ func (k *console) groupMembers(r *consoleRequest) error {
 	return r.show(http.StatusOK, "mappings-group", g.Name, view)
 }
 
-// mappingSpec is what the form asks for.
-func (k *console) mappingSpec(r *consoleRequest) (mapping.Spec, error) {
-	in := MappingInput{Account: strings.TrimSpace(r.form["account"]), Role: r.form["role"], Create: r.form["create"]}
+// mappingInput is what the form asks for.
+func (k *console) mappingInput(r *consoleRequest) (admin.MappingInput, error) {
+	in := admin.MappingInput{ExternalID: strings.TrimSpace(r.form["external_id"]), Unlisted: r.form["unchecked"] == "1"}
+	in.Account, in.Role, in.Create = strings.TrimSpace(r.form["account"]), r.form["role"], r.form["create"]
 	switch r.form["kind"] {
 	case "group":
 		in.Group = strings.TrimSpace(r.form["group"])
@@ -278,93 +252,49 @@ func (k *console) mappingSpec(r *consoleRequest) (mapping.Spec, error) {
 		in.Person = strings.TrimSpace(r.form["person"])
 	}
 	if in.Group == "" && in.GroupPattern == "" && in.AttributePattern == "" && in.Person == "" {
-		return mapping.Spec{}, &provisioning.InputError{Field: "group", Fault: r.text("mappings.nobody")}
+		return in, &admin.Error{Field: "group", Fault: r.text("mappings.nobody")}
 	}
 	if text := strings.TrimSpace(r.form["priority"]); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 {
-			return mapping.Spec{}, &provisioning.InputError{Field: "priority", Fault: r.text("mappings.badpriority")}
+			return in, &admin.Error{Field: "priority", Fault: r.text("mappings.badpriority")}
 		}
 		in.Priority = n
 	}
-	spec, err := k.MappingFiles.Spec(r.ctx(), in)
-	spec.ExternalID, spec.Actor, spec.Unchecked = strings.TrimSpace(r.form["external_id"]), r.actor(), r.form["unchecked"] == "1"
-	return spec, err
-}
-
-// fieldFault is a refusal that belongs to one field of a form.
-type fieldFault struct {
-	field string
-	err   error
-}
-
-func (f *fieldFault) Error() string { return f.field + ": " + f.err.Error() }
-func (f *fieldFault) Unwrap() error { return f.err }
-
-// mappingFaults puts a refusal beside its fields; false for an error of ours.
-func (k *console) mappingFaults(r *consoleRequest, err error) (map[string]string, bool) {
-	faults := provisioning.FieldErrors(err)
-	if len(faults) == 0 {
-		text := k.MappingFiles.Fault(err)
-		if text == "" {
-			text = admin.DirectoryFault(err)
-		}
-		if text == "" && errors.Is(err, store.ErrConflict) {
-			text = r.text("mappings.moved")
-		}
-		if text == "" {
-			return nil, false
-		}
-		field := ""
-		if f, ok := errors.AsType[*fieldFault](err); ok {
-			field = f.field
-		}
-		faults[field] = text
-	}
-	r.visit.cause = err
-	return faults, true
+	return in, nil
 }
 
 // addMapping shows first what a new mapping would change for whom, and stores it when
 // that was seen.
 func (k *console) addMapping(r *consoleRequest) error {
 	refuse := func(err error) error {
-		faults, ok := k.mappingFaults(r, err)
-		if !ok {
+		f, status, err := r.refusedFields(err, r.form, "group", "group_pattern", "group_base", "attribute_pattern", "person", "pattern",
+			"account", "role", "priority", "create", "external_id")
+		if err != nil {
 			return err
 		}
-		f, ferr := r.newForm(r.form, faults)
-		if ferr != nil {
-			return ferr
+		v, err := k.mappingView(r, f)
+		if err != nil {
+			return err
 		}
-		v, ferr := k.mappingView(r, f)
-		if ferr != nil {
-			return ferr
-		}
-		return r.show(http.StatusUnprocessableEntity, "mappings-new", r.text("mappings.new"), v)
+		return r.show(status, "mappings-new", r.text("mappings.new"), v)
 	}
-	spec, err := k.mappingSpec(r)
+	in, err := k.mappingInput(r)
 	if err != nil {
 		return refuse(err)
 	}
-	m, err := k.Provisioning.DraftMapping(r.ctx(), spec)
+	draft, err := k.Mappings.Draft(r.ctx(), admin.Everything(), in, r.actor())
 	if err != nil {
 		return refuse(err)
 	}
-	seen := fingerprint(fmt.Appendf(nil, "%s|%s|%s|%s|%s|%s|%d|%t", mapping.Describe(m), m.GroupID, m.Person, m.Account, m.Role, spec.ExternalID, m.Priority, m.AtSignIn))
-	if r.form["seen"] == seen {
-		spec.Priority = m.Priority
-		added, err := k.Provisioning.AddMapping(r.ctx(), spec)
+	if r.form["seen"] == draft.Seen {
+		added, err := k.Mappings.AddDraft(r.ctx(), admin.Everything(), draft)
 		if err != nil {
 			return refuse(err)
 		}
 		return r.done(mappingPath(added.ID), "mapping.added")
 	}
-	kept, err := k.Provisioning.ListMappings(r.ctx())
-	if err != nil {
-		return err
-	}
-	effects, err := k.effects(r, mapping.Change{Add: []store.Mapping{m}, Keep: kept})
+	effects, err := k.effects(r, draft.Change)
 	if err != nil {
 		return refuse(err)
 	}
@@ -372,7 +302,7 @@ func (k *console) addMapping(r *consoleRequest) error {
 	for name, value := range r.form {
 		values[name] = value
 	}
-	values["seen"] = seen
+	values["seen"] = draft.Seen
 	f, err := r.newForm(values, nil)
 	if err != nil {
 		return err
@@ -420,14 +350,14 @@ func (k *console) showMapping(r *consoleRequest, status int, f form, effects *ef
 		return r.missing("mapping")
 	}
 	v := mappingView{Form: f, Own: mappingPath(id), Roles: mappingRoles[:2], Effects: effects, Admin: r.may(idp.Admin)}
-	history, err := k.Provisioning.History(r.ctx(), id, 0, pageSize)
+	history, err := k.Mappings.History(r.ctx(), admin.Everything(), id, 0, pageSize)
 	if err != nil {
 		return err
 	}
 	for _, h := range history {
 		v.History = append(v.History, versionRow{h, mapping.Describe(h.State)})
 	}
-	m, err := k.Provisioning.Mapping(r.ctx(), id)
+	m, err := k.Mappings.Get(r.ctx(), admin.Everything(), id)
 	switch {
 	case errors.Is(err, store.ErrNotFound) && len(history) == 0:
 		return r.missing("mapping")
@@ -458,59 +388,44 @@ func (k *console) showMapping(r *consoleRequest, status int, f form, effects *ef
 }
 
 // draftEdit is the change that the form of one mapping asks for.
-func (k *console) draftEdit(r *consoleRequest, id int64) (provisioning.MappingEdit, error) {
+func (k *console) draftEdit(r *consoleRequest, id int64) (admin.MappingEdit, error) {
+	all := admin.Everything()
 	switch r.form["do"] {
 	case "off", "on":
-		return k.Provisioning.SwitchMapping(r.ctx(), id, r.form["do"] == "off")
+		return k.Mappings.Switch(r.ctx(), all, id, r.form["do"] == "off")
 	case "exchange":
 		other, err := strconv.ParseInt(strings.TrimSpace(r.form["other"]), 10, 64)
 		if err != nil {
-			return provisioning.MappingEdit{}, &provisioning.InputError{Field: "other", Fault: r.text("mappings.badother")}
+			return admin.MappingEdit{}, &admin.Error{Field: "other", Fault: r.text("mappings.badother")}
 		}
-		return k.Provisioning.ExchangeMappings(r.ctx(), id, other)
+		return k.Mappings.Exchange(r.ctx(), all, id, other)
 	case "remove":
-		return k.Provisioning.DropMapping(r.ctx(), id)
+		return k.Mappings.Remove(r.ctx(), all, id)
 	case "return":
 		version, err := strconv.ParseInt(r.form["version"], 10, 64)
 		if err != nil {
-			return provisioning.MappingEdit{}, store.ErrNotFound
+			return admin.MappingEdit{}, store.ErrNotFound
 		}
-		edit, err := k.Provisioning.ReturnMapping(r.ctx(), version)
-		if err == nil && edit.Now.ID != id {
+		edit, err := k.Mappings.Return(r.ctx(), all, version)
+		if err == nil && edit.ID != id {
 			err = store.ErrNotFound // an entry of another mapping, whose page this is not
 		}
 		return edit, err
 	}
-	was, err := k.Provisioning.Mapping(r.ctx(), id)
-	if err != nil {
-		return provisioning.MappingEdit{}, err
+	account, role, base := strings.TrimSpace(r.form["account"]), r.form["role"], strings.TrimSpace(r.form["group_base"])
+	change := admin.MappingChanges{Account: &account, Role: &role, Unlisted: r.form["unchecked"] == "1"}
+	if _, typed := r.form["group_base"]; typed {
+		change.GroupBase = &base
 	}
-	spec := mapping.SpecOf(was)
-	if spec.Account != r.form["account"] {
-		spec.Account = strings.TrimSpace(r.form["account"])
-		spec.Unchecked = r.form["unchecked"] == "1"
-	} else {
-		spec.Unchecked = true // it is as it was
+	if create := r.form["create"]; create == mapping.CreateInAdvance || create == mapping.CreateAtSignIn {
+		change.Create = &create // a form that an older page holds says nothing, and changes nothing
 	}
-	if base := strings.TrimSpace(r.form["group_base"]); was.Kind == store.GroupPattern && base != was.GroupDN {
-		if base == "" {
-			return provisioning.MappingEdit{}, &provisioning.InputError{Field: "group_base", Fault: r.text("mappings.nobase")}
-		}
-		if spec.GroupBase, err = k.MappingFiles.Base(r.ctx(), base); err != nil {
-			return provisioning.MappingEdit{}, &fieldFault{"group_base", err}
-		}
+	priority, err := strconv.Atoi(strings.TrimSpace(r.form["priority"]))
+	if err != nil || priority < 1 {
+		return admin.MappingEdit{}, &admin.Error{Field: "priority", Fault: r.text("mappings.badpriority")}
 	}
-	spec.Role = r.form["role"]
-	switch r.form["create"] { // a form that an older page holds says nothing, and changes nothing
-	case mapping.CreateInAdvance:
-		spec.AtSignIn = false
-	case mapping.CreateAtSignIn:
-		spec.AtSignIn = true
-	}
-	if spec.Priority, err = strconv.Atoi(strings.TrimSpace(r.form["priority"])); err != nil || spec.Priority < 1 {
-		return provisioning.MappingEdit{}, &provisioning.InputError{Field: "priority", Fault: r.text("mappings.badpriority")}
-	}
-	return k.Provisioning.EditMapping(r.ctx(), id, spec)
+	change.Priority = &priority
+	return k.Mappings.Set(r.ctx(), all, id, change)
 }
 
 // editMapping shows first what a change would mean for whom, and stores it when that
@@ -524,15 +439,11 @@ func (k *console) editMapping(r *consoleRequest) error {
 		if errors.Is(err, store.ErrNotFound) {
 			return r.missing("mapping")
 		}
-		faults, ok := k.mappingFaults(r, err)
-		if !ok {
+		f, status, err := r.refusedFields(err, r.form, "group_base", "account", "role", "priority", "create", "other")
+		if err != nil {
 			return err
 		}
-		f, ferr := r.newForm(r.form, faults)
-		if ferr != nil {
-			return ferr
-		}
-		return k.showMapping(r, http.StatusUnprocessableEntity, f, nil)
+		return k.showMapping(r, status, f, nil)
 	}
 	if r.form["do"] == "accept-group" {
 		if err := k.acceptMapped(r, id); err != nil {
@@ -544,9 +455,8 @@ func (k *console) editMapping(r *consoleRequest) error {
 	if err != nil {
 		return refuse(err)
 	}
-	seen := fingerprint(fmt.Appendf(nil, "%+v|%+v|%+v", edit.Was, edit.Now, edit.Other))
-	if r.form["seen"] == seen {
-		if err := k.Provisioning.SaveEdit(r.ctx(), edit, r.actor()); err != nil {
+	if r.form["seen"] == edit.Seen {
+		if err := k.Mappings.Save(r.ctx(), admin.Everything(), edit, r.actor()); err != nil {
 			return refuse(err)
 		}
 		return r.done(mappingPath(id), "mapping.saved")
@@ -559,7 +469,7 @@ func (k *console) editMapping(r *consoleRequest) error {
 	for name, value := range r.form {
 		values[name] = value
 	}
-	values["seen"] = seen
+	values["seen"] = edit.Seen
 	f, err := r.newForm(values, nil)
 	if err != nil {
 		return err
@@ -570,7 +480,7 @@ func (k *console) editMapping(r *consoleRequest) error {
 // mappingHistory is the history of all mappings, those that are gone among them.
 func (k *console) mappingHistory(r *consoleRequest) error {
 	before, _ := strconv.ParseInt(r.QueryParam("after"), 10, 64) // none: the first page
-	history, err := k.Provisioning.History(r.ctx(), 0, max(before, 0), pageSize)
+	history, err := k.Mappings.History(r.ctx(), admin.Everything(), 0, max(before, 0), pageSize)
 	if err != nil {
 		return err
 	}
@@ -593,7 +503,7 @@ func (k *console) mappingHistory(r *consoleRequest) error {
 
 func (k *console) exportMappings(r *consoleRequest) error {
 	var b bytes.Buffer
-	if err := k.MappingFiles.Export(r.ctx(), &b); err != nil {
+	if err := k.Mappings.Export(r.ctx(), admin.Everything(), &b); err != nil {
 		return fmt.Errorf("export mappings: %w", err)
 	}
 	r.Response().Header().Set("Content-Disposition", `attachment; filename="mappings.yaml"`)
@@ -608,17 +518,14 @@ type importMappingsView struct {
 
 func (k *console) importPage(r *consoleRequest) error {
 	var b bytes.Buffer
-	fault := ""
-	if err := k.MappingFiles.Export(r.ctx(), &b); err != nil {
-		if fault = k.MappingFiles.Fault(err); fault == "" {
-			return fmt.Errorf("export mappings: %w", err)
+	if err := k.Mappings.Export(r.ctx(), admin.Everything(), &b); err != nil {
+		f, status, err := r.refusedFields(err, nil)
+		if err != nil {
+			return err
 		}
+		return r.show(status, "mappings-import", r.text("mappings.import"), importMappingsView{Form: f})
 	}
-	faults := map[string]string{}
-	if fault != "" {
-		faults[""] = fault
-	}
-	f, err := r.newForm(fields{"file": b.String()}, faults)
+	f, err := r.newForm(fields{"file": b.String()}, nil)
 	if err != nil {
 		return err
 	}
@@ -627,50 +534,35 @@ func (k *console) importPage(r *consoleRequest) error {
 
 // importMappings takes a whole set: what it would change is shown first.
 func (k *console) importMappings(r *consoleRequest) error {
-	show := func(status int, values fields, faults map[string]string, effects *effectsView, same bool) error {
-		f, err := r.newForm(values, faults)
+	show := func(values fields, effects *effectsView, same bool) error {
+		f, err := r.newForm(values, nil)
 		if err != nil {
 			return err
 		}
-		return r.show(status, "mappings-import", r.text("mappings.import"), importMappingsView{f, effects, same})
+		return r.show(http.StatusOK, "mappings-import", r.text("mappings.import"), importMappingsView{f, effects, same})
 	}
 	refuse := func(err error) error {
-		faults, ok := k.mappingFaults(r, err)
-		if !ok {
+		f, status, err := r.refusedForm(err, nil)
+		if err != nil {
 			return err
 		}
-		all := ""
-		for field, text := range faults {
-			all += strings.TrimSpace(field+": "+text) + "\n"
-		}
-		return show(http.StatusUnprocessableEntity, r.form, map[string]string{"": strings.TrimPrefix(all, ": ")}, nil, false)
+		return r.show(status, "mappings-import", r.text("mappings.import"), importMappingsView{Form: f})
 	}
-	specs, err := k.MappingFiles.Parse(r.ctx(), []byte(r.form["file"]), r.actor())
+	set, err := k.Mappings.ReadFile(r.ctx(), admin.Everything(), []byte(r.form["file"]), false, r.actor())
 	if err != nil {
 		return refuse(err)
 	}
-	change, err := k.Provisioning.CompareMappings(r.ctx(), specs)
-	if err != nil {
-		return refuse(err)
+	if set.Empty() {
+		return show(r.form, nil, true)
 	}
-	if change.Empty() {
-		return show(http.StatusOK, r.form, nil, nil, true)
-	}
-	text := ""
-	for _, m := range change.Remove {
-		text += fmt.Sprintf("-%d|", m.ID)
-	}
-	for _, m := range change.Add {
-		text += fmt.Sprintf("+%s|%s|%s|%d|%t|%t", mapping.Describe(m), m.Account, m.Role, m.Priority, m.Off, m.AtSignIn)
-	}
-	if seen := fingerprint([]byte(text)); r.form["seen"] != seen {
-		effects, err := k.effects(r, change)
+	if r.form["seen"] != set.Seen {
+		effects, err := k.effects(r, set.Change)
 		if err != nil {
 			return refuse(err)
 		}
-		return show(http.StatusOK, fields{"file": r.form["file"], "seen": seen}, nil, effects, false)
+		return show(fields{"file": r.form["file"], "seen": set.Seen}, effects, false)
 	}
-	if err := k.Provisioning.ApplyMappings(r.ctx(), change, r.actor()); err != nil {
+	if err := k.Mappings.Apply(r.ctx(), admin.Everything(), set, r.actor()); err != nil {
 		return refuse(err)
 	}
 	return r.done(mappingsPath, "mapping.imported")

@@ -65,17 +65,17 @@ func (k *console) showNamed(r *consoleRequest, status int, f form) error {
 
 // replacedMappings asks the directory for the groups of all mappings. fault: it does not answer.
 func (k *console) replacedMappings(r *consoleRequest) (rows []mappedRow, fault string, err error) {
-	all, err := k.Provisioning.AllMappings(r.ctx())
+	all, err := k.Mappings.List(r.ctx(), admin.Everything())
 	if err != nil {
 		return nil, "", err
 	}
-	replaced, err := k.MappingFiles.Replaced(r.ctx(), all)
-	if err != nil {
+	replaced, err := k.Mappings.Replaced(r.ctx(), all)
+	if e, ok := admin.AsError(err); ok {
 		r.visit.cause = err
-		if fault = admin.DirectoryFault(err); fault != "" {
-			err = nil
-		}
-		return nil, fault, err
+		return nil, e.Text(), nil
+	}
+	if err != nil {
+		return nil, "", err
 	}
 	for _, m := range all {
 		if g, ok := replaced[m.ID]; ok {
@@ -127,7 +127,7 @@ func (k *console) acceptNamed(r *consoleRequest) error {
 // changedGroup is set where the DN of a mapping's group belongs to another group now. With the directory down the page shows what
 // is stored: check says that it is down.
 func (k *console) changedGroup(r *consoleRequest, m store.Mapping) *directory.GroupChange {
-	replaced, err := k.MappingFiles.Replaced(r.ctx(), []store.Mapping{m})
+	replaced, err := k.Mappings.Replaced(r.ctx(), []store.Mapping{m})
 	if err != nil {
 		r.visit.cause = err
 		return nil
@@ -142,9 +142,6 @@ func (k *console) changedGroup(r *consoleRequest, m store.Mapping) *directory.Gr
 
 // acceptMapped is acceptNamed for the group of a mapping, as mapping accept-group does.
 func (k *console) acceptMapped(r *consoleRequest, id int64) error {
-	m, err := k.Provisioning.Mapping(r.ctx(), id)
-	if err != nil {
-		return err
-	}
-	return k.MappingFiles.AcceptGroup(r.ctx(), m, directory.CanonicalID(strings.TrimSpace(cut(r.form["group"], 300))), r.actor())
+	group := directory.CanonicalID(strings.TrimSpace(cut(r.form["group"], 300)))
+	return k.Mappings.AcceptGroup(r.ctx(), admin.Everything(), id, group, r.actor())
 }

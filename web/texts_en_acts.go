@@ -35,4 +35,9 @@ var actWords = map[string]string{
 	"act.stop-encryption":      "Import its metadata with the key, or set encryption to off",
 
 	"act.list-lockouts": "See who is locked out",
+
+	"act.list-mappings":        "See all mappings",
+	"act.show-mapping-history": "See the history of all mappings",
+	"act.remove-mapping":       "See mapping {about}",
+	"act.give-group-base":      "Write the group base: the DN below which groups count. Whoever may create groups there chooses client accounts and roles.",
 }

@@ -40,6 +40,11 @@ const (
 	StopEncryption     Act = "stop-encryption"   // entity ID
 
 	ListLockouts Act = "list-lockouts"
+
+	ListMappings       Act = "list-mappings"
+	ShowMappingHistory Act = "show-mapping-history"
+	RemoveMapping      Act = "remove-mapping"  // its number
+	GiveGroupBase      Act = "give-group-base" // to a pattern over the names of groups
 )
 
 // Acts are all of them, for the tests of the faces.
@@ -50,5 +55,6 @@ func Acts() []Act {
 		ListProviders, AddConstantContact, RemoveProvider, ReplaceProvider, MeantProvider, PreviewAssertion, ImportAgain, ShowProvider, ReviewProvider, RefreshProvider,
 		ListSettings, NameEntity, SafeNameID, StopEncryption,
 		ListLockouts,
+		ListMappings, ShowMappingHistory, RemoveMapping, GiveGroupBase,
 	}
 }

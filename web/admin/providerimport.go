@@ -180,6 +180,9 @@ func seen(data []byte) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 
+// seenValues is seen for values that print all that they are: no pointers.
+func seenValues(values ...any) string { return seen(fmt.Appendf(nil, "%+v", values)) }
+
 // Save saves what was imported and looked at.
 func (p Providers) Save(ctx context.Context, scope Scope, im Import, e store.Event) error {
 	return p.Add(ctx, scope, im.Record, im.Before != nil, e)

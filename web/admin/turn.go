@@ -168,3 +168,24 @@ func sentence(e *Error) string {
 	}
 	return e.Line()
 }
+
+// lookup turns an error of looking something up in the directory that an administrator has written: doing says what was being
+// done, field is the input, hint what to write instead. That the directory does not answer is no fault of the input.
+func lookup(err error, field, doing, hint string) error {
+	d, ok := errors.AsType[*directory.Error](err)
+	if !ok {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	e := directoryError(err)
+	if e.Kind != Outside {
+		e.Field, e.Hint = field, hint
+		if d.Problem == directory.BadData && e.Kind != Missing {
+			e.Fault = d.Err.Error() // a sentence of ours, which names what is wrong
+		}
+	}
+	e.Fault, e.Err = doing+": "+e.Fault, err
+	return e
+}
+
+// quote shows a value that somebody wrote, cut and with what can't be printed escaped.
+func quote(text string) string { return fmt.Sprintf("%.60q", text) }

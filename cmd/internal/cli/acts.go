@@ -1,9 +1,12 @@
 package cli
 
 import (
+	"errors"
 	"regexp"
+	"slices"
 	"strings"
 
+	"ssobridge/provisioning/mapping"
 	"ssobridge/web/admin"
 )
 
@@ -42,6 +45,12 @@ var actHints = map[admin.Act]string{
 	admin.StopEncryption:     "import its metadata with the key (sp add FILE --replace), or ssobridge sp set {about} encryption=off",
 
 	admin.ListLockouts: "ssobridge lockouts list shows who is locked out",
+
+	admin.ListMappings:       "ssobridge mapping list shows all",
+	admin.ShowMappingHistory: "ssobridge mapping history shows all",
+	admin.RemoveMapping:      "ssobridge mapping remove {about}",
+	admin.GiveGroupBase: "give --group-base DN (group_base in a file): whoever may create groups below it chooses client accounts and roles, " +
+		"so name an organizational unit of its own",
 }
 
 // actHint is the line of an act; "" for none.
@@ -59,13 +68,34 @@ func shellWord(text string) string {
 	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }
 
-// refusalHints are what stands below an error of an administrator's act.
+// errorText is what an error says. The parts of a refusal stand on lines of their own; what fixes them follows in the hints.
+func errorText(err error) string {
+	e, ok := errors.AsType[*admin.Error](err)
+	if !ok || len(e.Parts) == 0 {
+		return err.Error()
+	}
+	text := e.Fault
+	for _, p := range e.Parts {
+		text += "\n  " + strings.ReplaceAll(p.Text(), "\n", "\n  ")
+	}
+	return text
+}
+
+// refusalHints are what stands below an error of an administrator's act, each once.
 func refusalHints(e *admin.Error) string {
 	var all []string
-	for _, hint := range []string{e.Hint, actHint(e.Act, e.About)} {
-		if hint != "" {
+	add := func(hint string) {
+		if hint != "" && !slices.Contains(all, hint) {
 			all = append(all, hint)
 		}
+	}
+	for _, one := range append([]*admin.Error{e}, e.Parts...) {
+		if input, ok := one.Err.(*mapping.InputError); ok && one.Hint != "" { //nolint:errorlint // of the one error, not of its cause
+			add(input.Field + ": " + one.Hint)
+		} else {
+			add(one.Hint)
+		}
+		add(actHint(one.Act, one.About))
 	}
 	return strings.Join(all, "\nhint: ")
 }

@@ -3,12 +3,9 @@ package cli
 import (
 	"context"
 	"errors"
-	"io"
 
 	"ssobridge/cmd/internal/server"
 	"ssobridge/idp"
-	"ssobridge/idp/directory"
-	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 	"ssobridge/web"
 	"ssobridge/web/admin"
@@ -26,7 +23,7 @@ func Console(p *server.App) *web.Console {
 		Preview: func(ctx context.Context, login, entityID string, account store.AccountID) (idp.AssertionPreview, []string, error) {
 			return consolePreview(ctx, p, login, entityID, account)
 		},
-		Lockouts: p.Lockouts(), SessionIdle: p.Config.Sessions.Idle, Status: p.Status(), Keys: p.Keys(), Expiries: p.Expiries(), Providers: p.Providers(), MappingFiles: consoleMappings{p}, Settings: func() []admin.Setting { return settings(p) }, WebhookURL: webhookURL(p), Audit: p.Audit(),
+		Lockouts: p.Lockouts(), SessionIdle: p.Config.Sessions.Idle, Status: p.Status(), Keys: p.Keys(), Expiries: p.Expiries(), Providers: p.Providers(), Mappings: p.Mappings(), Settings: func() []admin.Setting { return settings(p) }, WebhookURL: webhookURL(p), Audit: p.Audit(),
 	}
 }
 
@@ -48,52 +45,4 @@ func consolePreview(ctx context.Context, p *server.App, login, entityID string, 
 		}
 	}
 	return x.AssertionPreview, x.Notes, err
-}
-
-// consoleMappings is the console's way to the functions of the mapping commands.
-type consoleMappings struct{ *server.App }
-
-// Spec looks up what a mapping names.
-func (p consoleMappings) Spec(ctx context.Context, in web.MappingInput) (mapping.Spec, error) {
-	return mappingSpec(ctx, p.App, mappingInput{
-		Group: in.Group, GroupPattern: in.GroupPattern, GroupBase: in.GroupBase, AttributePattern: in.AttributePattern, Person: in.Person,
-		Account: in.Account, Role: in.Role, Priority: in.Priority, Create: in.Create,
-	})
-}
-
-// Base looks up the base of a pattern of group names.
-func (p consoleMappings) Base(ctx context.Context, written string) (string, error) {
-	return patternBase(ctx, p.App, written)
-}
-
-// Replaced lists the mappings whose group's DN belongs to another group now.
-func (p consoleMappings) Replaced(ctx context.Context, list []store.Mapping) (map[int64]directory.Group, error) {
-	return replacedGroups(ctx, p.App, list)
-}
-
-// AcceptGroup lets the group that has the DN of a mapping's group now take its place.
-func (p consoleMappings) AcceptGroup(ctx context.Context, m store.Mapping, id, actor string) error {
-	return AcceptMappingGroup(ctx, p.App, m, id, actor)
-}
-
-// Parse reads a whole set.
-func (p consoleMappings) Parse(ctx context.Context, data []byte, actor string) ([]mapping.Spec, error) {
-	return parseMappings(ctx, p.App, data, "the file", false, actor)
-}
-
-// Export writes the set that holds.
-func (p consoleMappings) Export(ctx context.Context, w io.Writer) error {
-	return exportMappings(ctx, p.App, w)
-}
-
-// Fault puts a refusal into a sentence.
-func (consoleMappings) Fault(err error) string {
-	var command *commandError
-	if !errors.As(err, &command) {
-		return ""
-	}
-	if command.hint != "" {
-		return command.Error() + "; " + command.hint
-	}
-	return command.Error()
 }

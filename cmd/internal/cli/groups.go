@@ -13,6 +13,7 @@ import (
 	"ssobridge/idp/directory"
 	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
+	"ssobridge/web/admin"
 )
 
 type consoleCmd struct {
@@ -156,83 +157,19 @@ Example:
 
 // Run accepts the group.
 func (c *mappingAcceptGroupCmd) Run(s *invocation, p *server.App) error {
-	m, err := p.Provisioning.Mapping(s.ctx, c.ID)
-	if errors.Is(err, store.ErrNotFound) {
-		return badInput(fmt.Errorf("there is no mapping %d", c.ID), "ssobridge mapping list shows all")
-	}
+	m, change, err := p.Mappings().OtherGroup(s.ctx, admin.Everything(), c.ID)
 	if err != nil {
 		return err
 	}
-	now, err := mappingGroup(s.ctx, p, m)
-	if err != nil {
+	s.printChange(change)
+	if err := s.confirm(c.Yes, false, fmt.Sprintf("Give the group with id %s the access of mapping %d?", change.Now.ID, m.ID)); err != nil {
 		return err
 	}
-	s.printChange(p.Directory.CompareGroups(s.ctx, m.GroupID, m.GroupDN, now))
-	if err := s.confirm(c.Yes, false, fmt.Sprintf("Give the group with id %s the access of mapping %d?", now.ID, m.ID)); err != nil {
+	if err := p.Mappings().AcceptGroup(s.ctx, admin.Everything(), m.ID, change.Now.ID, actor(s.environ)); err != nil {
 		return err
 	}
-	if err := AcceptMappingGroup(s.ctx, p, m, now.ID, actor(s.environ)); err != nil {
-		return err
-	}
-	s.printf("mapping %d is for the group with id %s\n", m.ID, now.ID)
+	s.printf("mapping %d is for the group with id %s\n", m.ID, change.Now.ID)
 	return nil
-}
-
-// mappingGroup is the group that has the DN of a mapping's group now and is another one.
-func mappingGroup(ctx context.Context, p *server.App, m store.Mapping) (directory.Group, error) {
-	if m.Kind != store.GroupMapping {
-		return directory.Group{}, badInput(fmt.Errorf("mapping %d is not for one group", m.ID), "ssobridge mapping list shows whom it is for")
-	}
-	now, err := p.Directory.Group(ctx, m.GroupDN)
-	if err != nil {
-		return now, directoryError(err, "find the group "+quote(m.GroupDN), "no group has this DN; add a mapping for the right one")
-	}
-	if now.ID == "" || now.ID == m.GroupID {
-		return now, failed(fmt.Errorf("the DN of mapping %d belongs to the group that is mapped", m.ID), "there is nothing to accept")
-	}
-	return now, nil
-}
-
-// AcceptMappingGroup lets the group that has the DN of a mapping's group now take its place, if it still is the one with this
-// id. Console and command both call it.
-func AcceptMappingGroup(ctx context.Context, p *server.App, m store.Mapping, id, actor string) error {
-	// Asked again at this moment: the one who looked may have seen another group.
-	now, err := mappingGroup(ctx, p, m)
-	if err != nil {
-		return err
-	}
-	if now.ID != id {
-		return failed(fmt.Errorf("accept the group of mapping %d: %w", m.ID, idp.ErrGroupChanged), "the directory changed meanwhile; look at it again")
-	}
-	return p.Provisioning.AcceptGroup(ctx, m, now, actor)
-}
-
-// replacedGroups lists the mappings whose group's DN belongs to another group now. It asks the directory once for each.
-func replacedGroups(ctx context.Context, p *server.App, list []store.Mapping) (map[int64]directory.Group, error) {
-	found := map[int64]directory.Group{}
-	known := map[string]directory.Group{}
-	for _, m := range list {
-		if m.Kind != store.GroupMapping || m.GroupID == "" {
-			continue
-		}
-		g, seen := known[m.GroupDN]
-		if !seen {
-			var err error
-			g, err = p.Directory.Group(ctx, m.GroupDN)
-			var problem *directory.Error
-			switch {
-			case errors.As(err, &problem) && problem.Problem == directory.BadData:
-				g = directory.Group{}
-			case err != nil:
-				return nil, fmt.Errorf("look up the groups of mappings: %w", err)
-			}
-			known[m.GroupDN] = g
-		}
-		if g.ID != "" && g.ID != m.GroupID {
-			found[m.ID] = g
-		}
-	}
-	return found, nil
 }
 
 // checkGroups asks for the groups that are named by DN and looks for those whose name was taken by another.
@@ -259,7 +196,7 @@ func checkGroups(ctx context.Context, r *findings, p *server.App) {
 	if err != nil {
 		return // checkMappings says so
 	}
-	replaced, err := replacedGroups(ctx, p, list)
+	replaced, err := p.Mappings().Replaced(ctx, list)
 	if err != nil {
 		r.warn("groups of mappings", err.Error(), "")
 		return

@@ -108,7 +108,7 @@ func Main(ctx context.Context, args, environ []string, stdin io.Reader, stdout, 
 	}
 	code, hint := classify(err)
 	if code != exitDiffers { // which is an answer, not a failure
-		fmt.Fprintf(stderr, "ssobridge: error: %v\n", err)
+		fmt.Fprintf(stderr, "ssobridge: error: %s\n", errorText(err))
 	}
 	if hint != "" {
 		fmt.Fprintf(stderr, "hint: %s\n", hint)

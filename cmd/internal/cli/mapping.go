@@ -2,7 +2,6 @@ package cli
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"strconv"
 	"text/tabwriter"
@@ -10,6 +9,7 @@ import (
 	"ssobridge/cmd/internal/server"
 	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
+	"ssobridge/web/admin"
 )
 
 type mappingCmd struct {
@@ -63,18 +63,21 @@ Examples:
 
 // Run adds one mapping.
 func (c *mappingAddCmd) Run(s *invocation, p *server.App) error {
-	spec, err := mappingSpec(s.ctx, p, mappingInput{
-		Group: c.Group, GroupPattern: c.GroupPattern, AttributePattern: c.AttributePattern, Person: c.Person,
-		GroupBase: c.GroupBase, Account: c.Account, Role: c.Role, Priority: c.Priority, Create: c.Create,
-	})
-	if err != nil {
-		return err
+	in := admin.MappingInput{
+		Input: mapping.Input{
+			Group: c.Group, GroupPattern: c.GroupPattern, AttributePattern: c.AttributePattern, Person: c.Person,
+			GroupBase: c.GroupBase, Account: c.Account, Role: c.Role, Priority: c.Priority, Create: c.Create,
+		},
+		ExternalID: c.ExternalID, Unlisted: c.Unchecked,
 	}
-	spec.ExternalID, spec.Unchecked, spec.Actor = c.ExternalID, c.Unchecked, actor(s.environ)
 	if c.Preview {
-		return c.preview(s, p, spec)
+		draft, err := p.Mappings().Draft(s.ctx, admin.Everything(), in, actor(s.environ))
+		if err != nil {
+			return err
+		}
+		return showEffects(p, s, draft.Change)
 	}
-	m, err := p.Provisioning.AddMapping(s.ctx, spec)
+	m, err := p.Mappings().Add(s.ctx, admin.Everything(), in, actor(s.environ))
 	if err != nil {
 		return err
 	}
@@ -85,19 +88,6 @@ func (c *mappingAddCmd) Run(s *invocation, p *server.App) error {
 	return nil
 }
 
-// preview shows what one more mapping would change.
-func (c *mappingAddCmd) preview(s *invocation, p *server.App, spec mapping.Spec) error {
-	m, err := p.Provisioning.DraftMapping(s.ctx, spec)
-	if err != nil {
-		return err
-	}
-	kept, err := p.Provisioning.ListMappings(s.ctx)
-	if err != nil {
-		return err
-	}
-	return showEffects(p, s, mapping.Change{Add: []store.Mapping{m}, Keep: kept})
-}
-
 type mappingListCmd struct{}
 
 // Help is shown by mapping list --help.
@@ -105,7 +95,7 @@ func (mappingListCmd) Help() string { return "Example:\n\n    ssobridge mapping 
 
 // Run lists the mappings, the one that wins first.
 func (mappingListCmd) Run(s *invocation, p *server.App) error {
-	list, err := p.Provisioning.AllMappings(s.ctx)
+	list, err := p.Mappings().List(s.ctx, admin.Everything())
 	if err != nil {
 		return err
 	}
@@ -153,30 +143,18 @@ func (c *mappingRemoveCmd) Run(s *invocation, p *server.App) error {
 	if err != nil {
 		return badInput(fmt.Errorf("mapping %s: not a number", quote(c.ID)), "ssobridge mapping list shows the numbers")
 	}
-	if c.Preview {
-		return c.preview(s, p, id)
-	}
-	err = p.Provisioning.RemoveMapping(s.ctx, id, actor(s.environ))
-	if errors.Is(err, store.ErrNotFound) {
-		return badInput(fmt.Errorf("there is no mapping %d", id), "ssobridge mapping list shows all")
-	}
+	edit, err := p.Mappings().Remove(s.ctx, admin.Everything(), id)
 	if err != nil {
+		return err
+	}
+	if c.Preview {
+		return showEffects(p, s, edit.Change)
+	}
+	if err := p.Mappings().Save(s.ctx, admin.Everything(), edit, actor(s.environ)); err != nil {
 		return err
 	}
 	s.printf("removed mapping %d\n", id)
 	return nil
-}
-
-// preview shows what would change without the mapping.
-func (c *mappingRemoveCmd) preview(s *invocation, p *server.App, id int64) error {
-	e, err := p.Provisioning.DropMapping(s.ctx, id)
-	if errors.Is(err, store.ErrNotFound) {
-		return badInput(fmt.Errorf("there is no mapping %d", id), "ssobridge mapping list shows all")
-	}
-	if err != nil {
-		return err
-	}
-	return showEffects(p, s, e.Change)
 }
 
 func describeMapping(m store.Mapping) string {

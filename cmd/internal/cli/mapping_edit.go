@@ -3,14 +3,11 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"text/tabwriter"
 	"time"
 
 	"ssobridge/cmd/internal/server"
-	"ssobridge/provisioning"
-	"ssobridge/provisioning/mapping"
-	"ssobridge/store"
+	"ssobridge/web/admin"
 )
 
 // mappingEdit is what the commands that change one mapping have in common.
@@ -19,28 +16,19 @@ type mappingEdit struct {
 	Preview bool  `help:"Show what would change for whom, and change nothing."`
 }
 
-// edit drafts a change, and shows or stores it.
-func (c *mappingEdit) edit(s *invocation, p *server.App, done string, draft func() (provisioning.MappingEdit, error)) (err error) {
-	e, err := draft()
-	if errors.Is(err, store.ErrNotFound) {
-		return badInput(fmt.Errorf("there is no mapping %d", c.ID), "ssobridge mapping list shows all")
-	}
+// edit drafts a change, and shows or stores it. done is what is printed then, about the mapping.
+func (c *mappingEdit) edit(s *invocation, p *server.App, done string, draft func(admin.Mappings) (admin.MappingEdit, error)) (err error) {
+	e, err := draft(p.Mappings())
 	if err != nil {
 		return err
 	}
 	if c.Preview {
 		return showEffects(p, s, e.Change)
 	}
-	err = p.Provisioning.SaveEdit(s.ctx, e, actor(s.environ))
-	if errors.Is(err, store.ErrConflict) {
-		return failed(err, "somebody else changed the mappings meanwhile; look at them with ssobridge mapping list, then try again")
-	}
-	if err != nil {
+	if err := p.Mappings().Save(s.ctx, admin.Everything(), e, actor(s.environ)); err != nil {
 		return err
 	}
-	if done != "" {
-		s.printf("mapping %d "+done+"\n", c.ID)
-	}
+	s.printf("mapping %d "+done+"\n", e.ID)
 	return nil
 }
 
@@ -53,8 +41,8 @@ func (mappingOffCmd) Help() string {
 
 // Run switches it off.
 func (c *mappingOffCmd) Run(s *invocation, p *server.App) error {
-	return c.edit(s, p, "is off", func() (provisioning.MappingEdit, error) {
-		return p.Provisioning.SwitchMapping(s.ctx, c.ID, true)
+	return c.edit(s, p, "is off", func(a admin.Mappings) (admin.MappingEdit, error) {
+		return a.Switch(s.ctx, admin.Everything(), c.ID, true)
 	})
 }
 
@@ -65,8 +53,8 @@ func (mappingOnCmd) Help() string { return "Example:\n\n    ssobridge mapping on
 
 // Run switches it on.
 func (c *mappingOnCmd) Run(s *invocation, p *server.App) error {
-	return c.edit(s, p, "is on", func() (provisioning.MappingEdit, error) {
-		return p.Provisioning.SwitchMapping(s.ctx, c.ID, false)
+	return c.edit(s, p, "is on", func(a admin.Mappings) (admin.MappingEdit, error) {
+		return a.Switch(s.ctx, admin.Everything(), c.ID, false)
 	})
 }
 
@@ -91,32 +79,22 @@ func (c *mappingSetCmd) Run(s *invocation, p *server.App) error {
 	if c.GroupBase == "" && c.Account == "" && c.Role == "" && c.Priority == 0 && c.Create == "" {
 		return badInput(errors.New("nothing is to be changed"), "give --group-base, --account, --role, --priority or --create")
 	}
-	return c.edit(s, p, "is changed", func() (provisioning.MappingEdit, error) {
-		was, err := p.Provisioning.Mapping(s.ctx, c.ID)
-		if err != nil {
-			return provisioning.MappingEdit{}, err
+	return c.edit(s, p, "is changed", func(a admin.Mappings) (admin.MappingEdit, error) {
+		change := admin.MappingChanges{
+			GroupBase: given(c.GroupBase), Account: given(c.Account), Role: given(c.Role), Create: given(c.Create), Priority: given(c.Priority),
+			Unlisted: c.Unchecked,
 		}
-		spec := mapping.SpecOf(was)
-		spec.Unchecked = c.Unchecked
-		if c.Account != "" {
-			spec.Account = c.Account
-		} else {
-			spec.Unchecked = true // it is as it was
-		}
-		if c.Role != "" {
-			spec.Role = c.Role
-		}
-		if c.GroupBase != "" {
-			if spec.GroupBase, err = patternBase(s.ctx, p, c.GroupBase); err != nil {
-				return provisioning.MappingEdit{}, err
-			}
-		}
-		if c.Create != "" {
-			spec.AtSignIn = c.Create == mapping.CreateAtSignIn
-		}
-		spec.Priority = c.Priority
-		return p.Provisioning.EditMapping(s.ctx, c.ID, spec)
+		return a.Set(s.ctx, admin.Everything(), c.ID, change)
 	})
+}
+
+// given is the value of a flag; nil where it was left out.
+func given[T comparable](value T) *T {
+	var none T
+	if value == none {
+		return nil
+	}
+	return &value
 }
 
 type mappingExchangeCmd struct {
@@ -132,8 +110,8 @@ func (mappingExchangeCmd) Help() string {
 
 // Run exchanges them.
 func (c *mappingExchangeCmd) Run(s *invocation, p *server.App) error {
-	return c.edit(s, p, fmt.Sprintf("and mapping %d have each other's priority", c.Other), func() (provisioning.MappingEdit, error) {
-		return p.Provisioning.ExchangeMappings(s.ctx, c.ID, c.Other)
+	return c.edit(s, p, fmt.Sprintf("and mapping %d have each other's priority", c.Other), func(a admin.Mappings) (admin.MappingEdit, error) {
+		return a.Exchange(s.ctx, admin.Everything(), c.ID, c.Other)
 	})
 }
 
@@ -150,7 +128,7 @@ func (c *mappingHistoryCmd) Run(s *invocation, p *server.App) error {
 	if c.Limit < 1 || c.Limit > 1000 {
 		return badInput(fmt.Errorf("--limit %d is out of range", c.Limit), "write 1 to 1000")
 	}
-	list, err := p.Provisioning.History(s.ctx, c.ID, 0, c.Limit)
+	list, err := p.Mappings().History(s.ctx, admin.Everything(), c.ID, 0, c.Limit)
 	if err != nil {
 		return err
 	}
@@ -175,17 +153,7 @@ func (mappingReturnCmd) Help() string {
 // Run returns to it.
 func (c *mappingReturnCmd) Run(s *invocation, p *server.App) error {
 	e := mappingEdit{Preview: c.Preview}
-	err := e.edit(s, p, "", func() (provisioning.MappingEdit, error) {
-		edit, err := p.Provisioning.ReturnMapping(s.ctx, c.Entry)
-		e.ID = edit.Now.ID
-		return edit, err
+	return e.edit(s, p, fmt.Sprintf("is as entry %d says", c.Entry), func(a admin.Mappings) (admin.MappingEdit, error) {
+		return a.Return(s.ctx, admin.Everything(), c.Entry)
 	})
-	var command *commandError
-	if errors.As(err, &command) && strings.Contains(err.Error(), "there is no mapping") {
-		return badInput(fmt.Errorf("there is no entry %d", c.Entry), "ssobridge mapping history shows all")
-	}
-	if err == nil && !c.Preview {
-		s.printf("mapping %d is as entry %d says\n", e.ID, c.Entry)
-	}
-	return err
 }

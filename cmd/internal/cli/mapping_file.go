@@ -1,164 +1,19 @@
 package cli
 
 import (
-	"bytes"
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
-	"io"
-	"strings"
 	"text/tabwriter"
-
-	"go.yaml.in/yaml/v3"
 
 	"ssobridge/cmd/internal/server"
 	"ssobridge/provisioning"
 	"ssobridge/provisioning/mapping"
-	"ssobridge/store"
+	"ssobridge/web/admin"
 )
 
-const (
-	maxMappingFile = 8 << 20
-	shownEffects   = 50
-)
-
-// mappingFile is a whole set of mappings.
-type mappingFile struct {
-	Mappings []mappingInput `yaml:"mappings"`
-}
-
-// mappingInput is one mapping as an admin writes it: exactly one of group, group_pattern, attribute_pattern and person says
-// whom it is for.
-type mappingInput struct {
-	Group            string `yaml:"group,omitempty"`
-	GroupPattern     string `yaml:"group_pattern,omitempty"`
-	GroupBase        string `yaml:"group_base,omitempty"`
-	AttributePattern string `yaml:"attribute_pattern,omitempty"`
-	Person           string `yaml:"person,omitempty"`
-	Account          string `yaml:"account,omitempty"`
-	Role             string `yaml:"role,omitempty"`
-	Priority         int    `yaml:"priority,omitempty"`
-	Create           string `yaml:"create,omitempty"` // in-advance (default) or at-sign-in
-	Off              bool   `yaml:"switched_off,omitempty"`
-}
-
-// mappingSpec looks up what a mapping names: groups and people are kept by their immutable ids.
-func mappingSpec(ctx context.Context, p *server.App, in mappingInput) (spec mapping.Spec, err error) {
-	spec = mapping.Spec{GroupDN: in.Group, Account: in.Account, Role: in.Role, Priority: in.Priority, Off: in.Off}
-	switch in.Create {
-	case "", mapping.CreateInAdvance:
-	case mapping.CreateAtSignIn:
-		spec.AtSignIn = true
-	default:
-		return spec, badInput(fmt.Errorf("create: %s is not known", quote(in.Create)), "write in-advance, or at-sign-in where users are created at their first sign-in only")
-	}
-	if in.Group != "" {
-		if spec.Group, err = p.Directory.Group(ctx, in.Group); err != nil {
-			return spec, directoryError(err, "find the group "+quote(in.Group), "copy the group's DN from the directory; ssobridge check shows whether the directory answers")
-		}
-	}
-	if in.GroupPattern != "" {
-		spec.Pattern = in.GroupPattern
-		if spec.GroupBase, err = baseOfPattern(ctx, p, in); err != nil {
-			return spec, err
-		}
-	} else if in.GroupBase != "" {
-		return spec, badInput(errors.New("a group base is for patterns of group names only"), "leave it out, or give a group pattern")
-	}
-	if in.AttributePattern != "" {
-		attribute, pattern, ok := strings.Cut(in.AttributePattern, "=")
-		if !ok || attribute == "" || pattern == "" {
-			return spec, badInput(fmt.Errorf("--attribute-pattern %s: want ATTR=PATTERN", quote(in.AttributePattern)), "write for example employeeType=ctct:{account}:{role}")
-		}
-		if !p.Config.ReadsAttribute(attribute) {
-			return spec, badInput(fmt.Errorf("the attribute %s is not read from the directory, so the mapping would hit nobody", quote(attribute)), "add it to directory.extra_attributes, restart the bridge, then add the mapping")
-		}
-		spec.Attribute, spec.Pattern = attribute, pattern
-	}
-	if in.Person != "" {
-		person, err := p.Directory.Find(ctx, in.Person)
-		if err != nil {
-			return spec, directoryError(err, "find the person "+quote(in.Person), "write the login name as the person types it")
-		}
-		spec.Person = store.PersonID(person.ID)
-	}
-	return spec, nil
-}
-
-// patternBase looks up the base of a pattern of group names.
-func patternBase(ctx context.Context, p *server.App, written string) (string, error) {
-	base, err := p.Directory.PatternBase(ctx, written)
-	if err != nil {
-		return "", directoryError(err, "use the group base "+quote(written), "name an organizational unit in which only people whom you trust with client accounts may create groups")
-	}
-	return base, nil
-}
-
-// baseOfPattern is the base of a pattern of group names. A pattern that is stored without one goes on as it is; no other one is
-// taken without.
-func baseOfPattern(ctx context.Context, p *server.App, in mappingInput) (string, error) {
-	if in.GroupBase != "" {
-		return patternBase(ctx, p, in.GroupBase)
-	}
-	all, err := p.Provisioning.AllMappings(ctx)
-	if err != nil {
-		return "", err
-	}
-	for _, m := range all {
-		if m.Kind == store.GroupPattern && m.GroupDN == "" && m.Pattern == in.GroupPattern && strings.EqualFold(string(m.Account), in.Account) && string(m.Role) == in.Role {
-			return "", nil
-		}
-	}
-	return "", badInput(fmt.Errorf("the group pattern %s has no group base", quote(in.GroupPattern)),
-		"give --group-base DN (group_base in a file): whoever may create groups below it chooses client accounts and roles, so name an organizational unit of its own")
-}
-
-// readMappings reads a file of mappings and looks up what it names. All faults are told together.
-func readMappings(p *server.App, s *invocation, name string, unchecked bool) ([]mapping.Spec, error) {
-	data, err := s.readInput(name, maxMappingFile)
-	if err != nil {
-		return nil, err
-	}
-	return parseMappings(s.ctx, p, data, name, unchecked, actor(s.environ))
-}
-
-// parseMappings is readMappings for a file that was read.
-func parseMappings(ctx context.Context, p *server.App, data []byte, name string, unchecked bool, actor string) ([]mapping.Spec, error) {
-	var file mappingFile
-	dec := yaml.NewDecoder(bytes.NewReader(data))
-	dec.KnownFields(true)
-	if err := dec.Decode(&file); err != nil && !errors.Is(err, io.EOF) {
-		return nil, badInput(fmt.Errorf("%s is no file of mappings: %s", name, strings.TrimPrefix(err.Error(), "yaml: ")), "ssobridge mapping export shows the form")
-	}
-	var (
-		specs  []mapping.Spec
-		faults []error
-	)
-	for i, in := range file.Mappings {
-		who := 0
-		for _, text := range []string{in.Group, in.GroupPattern, in.AttributePattern, in.Person} {
-			if text != "" {
-				who++
-			}
-		}
-		if who != 1 {
-			faults = append(faults, fmt.Errorf("mapping %d: want exactly one of group, group_pattern, attribute_pattern and person", i+1))
-			continue
-		}
-		spec, err := mappingSpec(ctx, p, in)
-		if err != nil {
-			faults = append(faults, fmt.Errorf("mapping %d: %w", i+1, err))
-			continue
-		}
-		spec.Unchecked, spec.Actor = unchecked, actor
-		specs = append(specs, spec)
-	}
-	if len(faults) > 0 {
-		return nil, badInput(errors.Join(faults...), "mend them in the file; nothing was changed")
-	}
-	return specs, nil
-}
+// shownEffects is how many people a change is shown for.
+const shownEffects = 50
 
 type mappingExportCmd struct{}
 
@@ -169,45 +24,7 @@ func (mappingExportCmd) Help() string {
 
 // Run writes the mappings.
 func (mappingExportCmd) Run(s *invocation, p *server.App) error {
-	return exportMappings(s.ctx, p, s.stdout)
-}
-
-// exportMappings writes the mappings as a file for plan and apply.
-func exportMappings(ctx context.Context, p *server.App, w io.Writer) error {
-	all, err := p.Provisioning.AllMappings(ctx)
-	if err != nil {
-		return err
-	}
-	file := mappingFile{Mappings: []mappingInput{}}
-	for _, m := range all {
-		in := mappingInput{Account: string(m.Account), Role: string(m.Role), Priority: m.Priority, Off: m.Off}
-		if m.AtSignIn {
-			in.Create = mapping.CreateAtSignIn
-		}
-		switch {
-		case m.Role == store.Owner:
-			continue
-		case m.Kind == store.GroupMapping:
-			in.Group = m.GroupDN
-		case m.Kind == store.GroupPattern:
-			in.GroupPattern, in.GroupBase = m.Pattern, m.GroupDN
-		case m.Kind == store.AttributePattern:
-			in.AttributePattern = m.Attribute + "=" + m.Pattern
-		default:
-			person, err := p.Directory.Read(ctx, string(m.Person))
-			if err != nil {
-				return directoryError(err, "find the person of mapping "+fmt.Sprint(m.ID), "ssobridge check shows whether the directory answers")
-			}
-			if person.Login == "" {
-				return failed(fmt.Errorf("the person of mapping %d is no longer in the directory", m.ID), fmt.Sprintf("ssobridge mapping remove %d", m.ID))
-			}
-			in.Person = person.Login
-		}
-		file.Mappings = append(file.Mappings, in)
-	}
-	enc := yaml.NewEncoder(w)
-	enc.SetIndent(2)
-	return errors.Join(enc.Encode(file), enc.Close())
+	return p.Mappings().Export(s.ctx, admin.Everything(), s.stdout)
 }
 
 type mappingPlanCmd struct {
@@ -228,26 +45,27 @@ Examples:
 
 // Run shows the difference and its effects.
 func (c *mappingPlanCmd) Run(s *invocation, p *server.App) error {
-	change, err := compareMappings(p, s, c.File, c.Unchecked)
+	set, err := readMappings(p, s, c.File, c.Unchecked)
 	if err != nil {
 		return err
 	}
-	if change.Empty() {
+	if set.Empty() {
 		s.printf("the mappings are as the file says\n")
 		return nil
 	}
-	if err := showEffects(p, s, change); err != nil {
+	if err := showEffects(p, s, set.Change); err != nil {
 		return err
 	}
 	return &commandError{err: errors.New("there are differences"), hint: "ssobridge mapping apply " + c.File, code: exitDiffers}
 }
 
-func compareMappings(p *server.App, s *invocation, file string, unchecked bool) (mapping.Change, error) {
-	specs, err := readMappings(p, s, file, unchecked)
+// readMappings reads a file of mappings and compares it with what is stored.
+func readMappings(p *server.App, s *invocation, file string, unlisted bool) (admin.MappingSet, error) {
+	data, err := s.readInput(file, mapping.MaxFile)
 	if err != nil {
-		return mapping.Change{}, err
+		return admin.MappingSet{}, err
 	}
-	return p.Provisioning.CompareMappings(s.ctx, specs)
+	return p.Mappings().ReadFile(s.ctx, admin.Everything(), data, unlisted, actor(s.environ))
 }
 
 // showEffects prints a change of mappings and what it means for whom.
@@ -260,7 +78,7 @@ func showEffects(p *server.App, s *invocation, change mapping.Change) error {
 	}
 	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
 	shown := 0
-	effects, err := p.Provisioning.PreviewMappings(s.ctx, change, func(e provisioning.Effect) error {
+	effects, err := p.Mappings().Effects(s.ctx, admin.Everything(), change, func(e provisioning.Effect) error {
 		if shown++; shown > shownEffects {
 			return nil
 		}
@@ -271,7 +89,7 @@ func showEffects(p *server.App, s *invocation, change mapping.Change) error {
 		return nil
 	})
 	if err != nil {
-		return directoryError(err, "see what would change for whom", "ssobridge check shows whether the directory answers")
+		return err
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -303,27 +121,23 @@ func (mappingApplyCmd) Help() string {
 
 // Run applies the file.
 func (c *mappingApplyCmd) Run(s *invocation, p *server.App) error {
-	change, err := compareMappings(p, s, c.File, c.Unchecked)
+	set, err := readMappings(p, s, c.File, c.Unchecked)
 	if err != nil {
 		return err
 	}
-	if change.Empty() {
+	if set.Empty() {
 		s.printf("the mappings are as the file says\n")
 		return nil
 	}
-	if err := showEffects(p, s, change); err != nil {
+	if err := showEffects(p, s, set.Change); err != nil {
 		return err
 	}
 	if err := s.confirm(c.Yes, c.File == "-", "Save this?"); err != nil {
 		return err
 	}
-	err = p.Provisioning.ApplyMappings(s.ctx, change, actor(s.environ))
-	if errors.Is(err, store.ErrConflict) {
-		return failed(errors.New("the mappings have changed meanwhile, nothing was saved"), "look at the difference again: ssobridge mapping plan "+c.File)
-	}
-	if err != nil {
+	if err := p.Mappings().Apply(s.ctx, admin.Everything(), set, actor(s.environ)); err != nil {
 		return err
 	}
-	s.printf("saved: %d added, %d removed\n", len(change.Add), len(change.Remove))
+	s.printf("saved: %d added, %d removed\n", len(set.Add), len(set.Remove))
 	return nil
 }

@@ -94,13 +94,13 @@ func TestConsoleNamedGroups(t *testing.T) {
 		t.Fatalf("the mapping:\n%s", p.text())
 	}
 	remake(mapped, "zoe")
-	if q := c.submitForm(p, own, "do", "accept-group"); q.Status != http.StatusUnprocessableEntity || !strings.Contains(q.text(), "look at it again") {
+	if q := c.submitForm(p, own, "do", "accept-group"); q.Status != http.StatusConflict || !strings.Contains(q.text(), "is another one now") {
 		t.Errorf("another group than the one shown: %d\n%s", q.Status, q.text())
 	}
 	if q := c.submitForm(c.get(w.url+own), own, "do", "accept-group"); !strings.Contains(q.text(), "The group was accepted") {
 		t.Errorf("accepted: %d\n%s", q.Status, q.text())
 	}
-	if q := c.submitForm(c.get(w.url+own), own, "do", "accept-group"); q.Status != http.StatusUnprocessableEntity {
+	if q := c.submitForm(c.get(w.url+own), own, "do", "accept-group"); q.Status != http.StatusConflict {
 		t.Errorf("accepted twice: %d", q.Status)
 	}
 	if q := c.get(w.url + page + "?mappings=1"); !strings.Contains(q.text(), "Each mapped group still has its DN") {

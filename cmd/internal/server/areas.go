@@ -44,3 +44,8 @@ func (p *App) Status() admin.Status {
 		TokenURL: p.Config.ConstantContact.TokenURL, APIURL: p.Config.ConstantContact.BaseURL,
 	}
 }
+
+// Mappings is what can be done with mappings.
+func (p *App) Mappings() admin.Mappings {
+	return admin.Mappings{Rules: p.Provisioning, Directory: p.Directory, Reads: p.Config.ReadsAttribute}
+}

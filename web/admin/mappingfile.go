@@ -1,0 +1,96 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"ssobridge/provisioning/mapping"
+	"ssobridge/store"
+)
+
+// MappingSet is the difference between the stored mappings and those of a file.
+type MappingSet struct {
+	mapping.Change
+
+	Seen string // names the difference: what is confirmed must be what was shown
+}
+
+// ReadFile reads a whole set of mappings and compares it with the stored one. All faults of the file are returned together, as
+// the Parts of one Error. Nothing is stored.
+func (a Mappings) ReadFile(ctx context.Context, s Scope, data []byte, unlisted bool, actor string) (MappingSet, error) {
+	if err := s.whole(); err != nil {
+		return MappingSet{}, err // it says of every mapping whether it stays
+	}
+	inputs, err := mapping.ReadFile(data)
+	if err != nil {
+		return MappingSet{}, refusal(err)
+	}
+	specs := make([]mapping.Spec, 0, len(inputs))
+	var faults []*Error
+	for i, in := range inputs {
+		spec, err := a.spec(ctx, MappingInput{Input: in, Unlisted: unlisted}, actor)
+		e, refused := AsError(err)
+		switch {
+		case err == nil:
+			specs = append(specs, spec)
+		case !refused:
+			return MappingSet{}, fmt.Errorf("look up mapping %d of the file: %w", i+1, err)
+		case e.Kind == Outside:
+			return MappingSet{}, e // it would be said of each
+		default:
+			faults = append(faults, &Error{
+				Kind: e.Kind, Field: "file", Fault: fmt.Sprintf("mapping %d: %s", i+1, e.Fault), Hint: e.Hint, Act: e.Act, About: e.About, Err: err,
+			})
+		}
+	}
+	if len(faults) > 0 {
+		return MappingSet{}, &Error{Field: "file", Fault: fmt.Sprintf("%d mappings of the file have faults, nothing was changed", len(faults)), Parts: faults}
+	}
+	c, err := a.Rules.CompareMappings(ctx, specs)
+	if err != nil {
+		return MappingSet{}, refusal(err)
+	}
+	return MappingSet{Change: c, Seen: seenValues(c.Remove, c.Add)}, nil
+}
+
+// Apply makes a set of mappings the ones that hold.
+func (a Mappings) Apply(ctx context.Context, s Scope, set MappingSet, actor string) error {
+	if err := s.whole(); err != nil {
+		return err
+	}
+	return changedMeanwhile(a.Rules.ApplyMappings(ctx, set.Change, actor), 0)
+}
+
+// Export writes the mappings as a file that ReadFile reads. Owners are left out: they are added one by one, with their external_id.
+func (a Mappings) Export(ctx context.Context, s Scope, w io.Writer) error {
+	if err := s.whole(); err != nil {
+		return err
+	}
+	all, err := a.Rules.AllMappings(ctx)
+	if err != nil {
+		return err
+	}
+	var inputs []mapping.Input
+	for _, m := range all {
+		if m.Role == store.Owner {
+			continue
+		}
+		login := ""
+		if m.Kind == store.PersonMapping {
+			person, err := a.Directory.Read(ctx, string(m.Person))
+			if err != nil {
+				return lookup(err, "", fmt.Sprintf("find the person of mapping %d", m.ID), "")
+			}
+			if login = person.Login; login == "" {
+				return &Error{
+					Kind: Missing, Fault: fmt.Sprintf("the person of mapping %d is no longer in the directory", m.ID),
+					Act: RemoveMapping, About: fmt.Sprint(m.ID), Err: errors.New("no login name"),
+				}
+			}
+		}
+		inputs = append(inputs, mapping.InputOf(m, login))
+	}
+	return mapping.WriteFile(w, inputs)
+}
