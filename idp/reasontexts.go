@@ -14,14 +14,14 @@ func TextOf(reason string) ReasonText {
 const (
 	fixLink     = "Compare the link with the one that the console or the documentation gives."
 	fixProvider = "Ask the administrators of the service provider to look at how they build requests."
-	fixMetadata = "Load the service provider's current metadata (sp refresh), and compare what it names."
+	fixMetadata = "Load the service provider's current metadata again, and compare what it names."
 	fixStart    = "Have the person start again, from the launch link or at the service provider."
 	fixAccount  = "Look at the account in the directory."
 	fixFlood    = "Look at the metrics and the log for a flood; if these are people, wait until it is over."
-	fixServer   = "Look at the error lines of the log at that time, and run ssobridge check."
+	fixServer   = "Look at the error lines of the log at that time, and run a check."
 	fixCookies  = "Have the person allow cookies for this site and start again in the same browser."
-	fixMappings = "ssobridge explain LOGIN shows which mappings apply."
-	fixUser     = "ssobridge users show LOGIN says how the user stands at Constant Contact."
+	fixMappings = "The explanation of the person's access shows which mappings apply."
+	fixUser     = "Look how the person's user stands at Constant Contact."
 )
 
 // reasonTexts has one for each of Reasons, for what goes out as a status, and for those of the pages themselves.
@@ -36,8 +36,8 @@ var reasonTexts = map[string]ReasonText{
 	ReasonSignatureAlgorithm:  {"The request is signed by an algorithm that is not accepted.", "Have the service provider sign with SHA-256."},
 	ReasonNoCertificate:       {"The request is signed, and no certificate of the service provider is on record.", fixMetadata},
 	ReasonBadSignature:        {"No certificate on record verifies the request's signature.", fixMetadata},
-	ReasonUnknownProvider:     {"No service provider with this entity ID is registered.", "Register it (sp add), or compare the entity ID letter by letter."},
-	ReasonProviderDisabled:    {"The service provider is disabled.", "Enable it: sp set ENTITY_ID enabled=true."},
+	ReasonUnknownProvider:     {"No service provider with this entity ID is registered.", "Register it, or compare the entity ID letter by letter."},
+	ReasonProviderDisabled:    {"The service provider is disabled.", "Set enabled to true in the service provider's settings."},
 	ReasonMetadataExpired:     {"The service provider's metadata is no longer valid.", fixMetadata},
 	ReasonWrongDestination:    {"The request was meant for another address.", "Have the service provider load our current metadata."},
 	ReasonRequestTime:         {"The request is older than five minutes, or from the future.", "Have the person start again; if it happens often, compare the clocks."},
@@ -52,15 +52,15 @@ var reasonTexts = map[string]ReasonText{
 	ReasonNoFactors:           {"Second factors are asked for nowhere.", "Nothing: there are none to look after."},
 	ReasonFactorNew:           {"The service provider demands a second factor, and the person's are too new to count there.", "Wait for second_factor.confirm_after; the person then signs in again."},
 	ReasonFactorLogin:         {"The service provider demands a second factor, and the person's counts from the next login on.", "The person signs out and in again, once in the browser that they have used for longest."},
-	ReasonNameIDTaken:         {"Another person got this NameID at the service provider before.", "ssobridge sp release-name-id, if it was given back."},
-	ReasonNoProvider:          {"The launch names no service provider, and no Constant Contact one is registered and enabled.", "ssobridge sp add-constant-contact."},
+	ReasonNameIDTaken:         {"Another person got this NameID at the service provider before.", "Release the NameID, if it was given back."},
+	ReasonNoProvider:          {"The launch names no service provider, and no Constant Contact one is registered and enabled.", "Register Constant Contact."},
 	ReasonChooseProvider:      {"The launch names no service provider, and there are several.", "Use a launch link that names one: /launch/sp?entity_id=…"},
-	ReasonUnknownRelayState:   {"The launch asks for a RelayState that the service provider's record does not list.", "Add it (sp set), or correct the link."},
+	ReasonUnknownRelayState:   {"The launch asks for a RelayState that the service provider's record does not list.", "Add it to the service provider's settings, or correct the link."},
 	ReasonUnknownSignIn:       {"The sign-in is finished, or was left open for too long.", fixStart},
 	ReasonOtherBrowser:        {"The sign-in was started in another browser.", fixStart},
 	ReasonOtherSubject:        {"The request names another person than the one who signed in.", "Have the person sign out and start again as the other one."},
 	ReasonTooManyAttempts:     {"There were too many failed logins for this login name.", "Wait until sign_in.login_window is over."},
-	ReasonDirectoryDown:       {"The directory did not answer.", "Look after the directory; ssobridge check tells what fails."},
+	ReasonDirectoryDown:       {"The directory did not answer.", "Look after the directory; a check shows what fails."},
 	ReasonUnavailable:         {"A part that the decision needs did not answer.", fixServer},
 
 	"bad_link":        {"The link is incomplete or was changed.", fixLink},
@@ -82,25 +82,25 @@ var reasonTexts = map[string]ReasonText{
 	ReasonVersionHigh:    {"The request's SAML version is above 2.0.", fixProvider},
 	ReasonVersionLow:     {"The request's SAML version is below 2.0.", fixProvider},
 	ReasonBinding:        {"The request wants its answer by a binding that is not offered.", fixProvider},
-	ReasonNameIDPolicy:   {"The request wants a NameID that is not issued to this service provider.", "Compare name_id of the service provider's record (sp show)."},
+	ReasonNameIDPolicy:   {"The request wants a NameID that is not issued to this service provider.", "Compare name_id in the service provider's settings."},
 	ReasonAuthnContext:   {"The request wants a way of authentication that is not offered.", "Compare second_factor.authn_context, and what the service provider asks for."},
 	ReasonSubject:        {"The request names its subject other than by a NameID.", fixProvider},
 	ReasonPassive:        {"The request allows no page, and the person was not signed in.", "Nothing: the service provider asks again with a page."},
 	ReasonUnknownSession: {"The logout request names no session that is known here.", "Nothing: that session is over."},
 	ReasonEncryptedName:  {"The logout request names the person in a form that is not supported.", fixProvider},
 	ReasonWaiting:        {"The person went back while their user was being created.", fixUser},
-	ReasonKeySwitch:      {"The service provider was changing our certificate at that moment.", "ssobridge keys list shows how far the roll-over is."},
+	ReasonKeySwitch:      {"The service provider was changing our certificate at that moment.", "The list of keys shows how far the roll-over is."},
 
 	"no_assignment":      {"No mapping applies to the person.", fixMappings},
 	"not_this_account":   {"Mappings apply to the person, but none to this client account.", fixMappings},
 	"person_data":        {"Names or templates do not fit Constant Contact's limits.", fixMappings},
-	"may_not_create":     {"The service provider does not allow a user to be created.", "Create the user first: ssobridge provision plan, then apply."},
+	"may_not_create":     {"The service provider does not allow a user to be created.", "Create the user first, by a plan."},
 	"held_conflict":      {"The name belongs to another user at Constant Contact.", fixUser},
 	"refused_by_partner": {"Constant Contact refused to create the user.", fixUser},
-	"owner_unknown":      {"The person is an owner whose external ID is not known.", "ssobridge users adopt."},
-	"not_in_group":       {"The person is in none of the groups that may use this service provider.", "ssobridge sp show lists the groups."},
-	"account_closed":     {"The client account is cancelled or disabled at Constant Contact.", "ssobridge accounts list shows its state."},
-	"user_suspended":     {"An admin has suspended the user.", "ssobridge users resume, if they are to sign in again."},
+	"owner_unknown":      {"The person is an owner whose external ID is not known.", "Adopt the user that the person has at Constant Contact."},
+	"not_in_group":       {"The person is in none of the groups that may use this service provider.", "The service provider's settings list the groups."},
+	"account_closed":     {"The client account is cancelled or disabled at Constant Contact.", "The list of client accounts shows its state."},
+	"user_suspended":     {"An admin has suspended the user.", "Resume the user, if they are to sign in again."},
 
 	"locked":           {"The directory has locked the account.", fixAccount},
 	"disabled":         {"The account is disabled in the directory.", fixAccount},
@@ -115,12 +115,12 @@ var reasonTexts = map[string]ReasonText{
 	"bad_credentials":  {"The password was wrong, or nobody has the login name.", "Have the person try again, or set a new password in the directory."},
 	reasonRevoked:      {"The person's sessions were ended while the password was checked.", "The person signs in again."},
 
-	FactorWrong:       {"The second factor was wrong.", "Have the person try again; ssobridge admin factors LOGIN lists what they have."},
-	FactorInvite:      {"The invitation to enroll a second factor was wrong, or is over.", "ssobridge admin invite LOGIN makes a new one."},
+	FactorWrong:       {"The second factor was wrong.", "Have the person try again, and look which second factors they have."},
+	FactorInvite:      {"The invitation to enroll a second factor was wrong, or is over.", "Make a new invitation."},
 	FactorExpired:     {"The page that asked for the second factor was open for too long, or was used before.", fixStart},
 	FactorMany:        {"The person has as many second factors as anybody can have.", "Have the person remove one at /factors."},
 	FactorLast:        {"The last second factor of somebody who needs one can't be removed.", "Have the person add another one first."},
-	FactorUnconfirmed: {"The person's second factors do not count for the console yet.", "ssobridge admin invite LOGIN makes an invitation, which confirms one."},
+	FactorUnconfirmed: {"The person's second factors do not count for the console yet.", "Make an invitation: it confirms one."},
 
 	ReasonAnswered:  {"Nothing was refused: a page was shown.", "Nothing."},
 	"client_closed": {"The browser went away before the answer.", "Nothing."},

@@ -36,7 +36,7 @@ func listChange[T any](all []T, v T, wish listWish, same func(a, b T) bool) (cha
 }
 
 func notInList(field, value string) error {
-	return fieldError(field, value, "it is not in the list", "sp show prints the list")
+	return fieldError(field, value, "it is not in the list", "the service provider's settings show the list")
 }
 
 func setGroups(sp *store.ServiceProvider, value string, wish listWish) error {
@@ -180,7 +180,7 @@ func setDefaultRelayState(sp *store.ServiceProvider, value string) error {
 		found = found || all[i].Default
 	}
 	if !found {
-		return fieldError("default_relay_state", value, "there is no RelayState of that id", "add it first: relay_states+="+value+"=VALUE")
+		return fieldError("default_relay_state", value, "there is no RelayState of that id", "add it to relay_states first")
 	}
 	sp.RelayStates = all
 	return nil

@@ -100,12 +100,12 @@ func SetProvider(sp *store.ServiceProvider, key, value string) error {
 	}
 	if !k.List {
 		if wish != replaceList {
-			return fieldError(name, "", "it is one value and no list", "write "+name+"=VALUE")
+			return fieldError(name, "", "it is one value and no list", "set it to the one value")
 		}
 		return k.set(sp, value)
 	}
 	if value == "" && wish != replaceList {
-		return fieldError(name, "", "there is nothing to add or to remove", "give a value; "+name+"= alone empties the list")
+		return fieldError(name, "", "there is nothing to add or to remove", "give a value; setting it to nothing empties the list")
 	}
 	return k.list(sp, value, wish)
 }

@@ -180,7 +180,7 @@ func TestSetProviderRefuses(t *testing.T) {
 		{"kind", "saml", "kind", "no such setting"},
 		{"entity_id", "x", "entity_id", "no such setting"},
 		{"name", "a\nb", "name", "printable"},
-		{"name+", "x", "name", "name=VALUE"},
+		{"name+", "x", "name", "set it to the one value"},
 		{"enabled", "yes", "enabled", "true or false"},
 		{"groups", "staff", "groups[0]", "whole name"},
 		{"groups+", "", "groups", "empties the list"},
@@ -219,7 +219,7 @@ func TestSetProviderRefuses(t *testing.T) {
 		{"relay_states", "x", "relay_states", "ID=VALUE"},
 		{"relay_states", "a b=x", "relay_states[0].id", "letters"},
 		{"relay_states", "a=" + strings.Repeat("x", 81), "relay_states[0].value", "80 bytes"},
-		{"default_relay_state", "x", "default_relay_state", "relay_states+=x"},
+		{"default_relay_state", "x", "default_relay_state", "add it to relay_states"},
 		{"relay_state_in", "cookie", "relay_state_in", "field or query"},
 		{"name", strings.Repeat("x", 5000), "name", "at most 4096"},
 	} {
