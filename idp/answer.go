@@ -31,7 +31,7 @@ type Answer struct {
 
 // Page is one of GoOn, AskPassword, ChooseAccount, Waiting, Deliver, Refusal,
 // Finished and SignedOut, Entered of a sign-in to the console, and of those of a
-// single logout: LogoutGoOn, SigningOut, LeaveFor and CarryMessage.
+// single logout: LogoutGoOn, SigningOut, RedirectMessage and PostMessage.
 type Page interface{ page() }
 
 // GoOn is no page of its own: it leads to the page of this pending sign-in. SignIn is its handle, here and in all pages: the

@@ -29,7 +29,7 @@ type CapturedAssertion struct {
 
 // CaptureFor has the assertions of one person captured for a while, at most an hour: to look
 // what a service provider got. They are sealed with secret_key, and kept for a day.
-func (p *Provider) CaptureFor(ctx context.Context, person store.PersonID, life time.Duration, e store.Event) (until time.Time, err error) {
+func (p *IdP) CaptureFor(ctx context.Context, person store.PersonID, life time.Duration, e store.Event) (until time.Time, err error) {
 	if life <= 0 || life > maxCapture {
 		return time.Time{}, fmt.Errorf("capture sign-ins of %s for %s: want at most %s", person, life, maxCapture)
 	}
@@ -43,7 +43,7 @@ func (p *Provider) CaptureFor(ctx context.Context, person store.PersonID, life t
 }
 
 // EndCapture ends a capture. What was captured stays for its day.
-func (p *Provider) EndCapture(ctx context.Context, person store.PersonID, e store.Event) error {
+func (p *IdP) EndCapture(ctx context.Context, person store.PersonID, e store.Event) error {
 	e.Action, e.Subject, e.Outcome = "capture-end", string(person), "ok"
 	if err := p.o.Captures.End(ctx, person, e); err != nil {
 		return fmt.Errorf("end the capture of sign-ins of %s: %w", person, err)
@@ -52,7 +52,7 @@ func (p *Provider) EndCapture(ctx context.Context, person store.PersonID, e stor
 }
 
 // CapturedUntil tells until when a person's sign-ins are captured; zero: they are not.
-func (p *Provider) CapturedUntil(ctx context.Context, person store.PersonID) (time.Time, error) {
+func (p *IdP) CapturedUntil(ctx context.Context, person store.PersonID) (time.Time, error) {
 	c, err := p.loadConfig(ctx)
 	if err != nil || !p.captures(c, person) {
 		return time.Time{}, err
@@ -63,7 +63,7 @@ func (p *Provider) CapturedUntil(ctx context.Context, person store.PersonID) (ti
 // CapturedAssertions opens what was captured under a reference. As long as it could be used, its
 // signature is left out. Each look leaves an audit
 // event. store.ErrNotFound: nothing was, or it is over its day.
-func (p *Provider) CapturedAssertions(ctx context.Context, ref string, e store.Event) ([]CapturedAssertion, error) {
+func (p *IdP) CapturedAssertions(ctx context.Context, ref string, e store.Event) ([]CapturedAssertion, error) {
 	e.Action, e.Outcome = "capture-read", "ok"
 	records, err := p.o.Captures.Of(ctx, ref, e)
 	if err != nil {
@@ -103,13 +103,13 @@ func withoutSignature(assertion []byte) ([]byte, error) {
 }
 
 // captures tells whether assertions of this person are captured now.
-func (p *Provider) captures(c *config, person store.PersonID) bool {
+func (p *IdP) captures(c *config, person store.PersonID) bool {
 	return p.o.Now().Before(c.captured[person])
 }
 
 // capture keeps an assertion that went out. That it could not be kept is no reason not to
 // sign somebody in.
-func (p *Provider) capture(ctx context.Context, f *flow, person store.PersonID, assertion []byte) {
+func (p *IdP) capture(ctx context.Context, f *flow, person store.PersonID, assertion []byte) {
 	if len(assertion) == 0 {
 		return
 	}
@@ -123,7 +123,7 @@ func (p *Provider) capture(ctx context.Context, f *flow, person store.PersonID, 
 }
 
 // CapturedBy counts the captured assertions by the id of the secret key that has sealed each; "" for what no known one opens.
-func (p *Provider) CapturedBy(ctx context.Context) (map[string]int, error) {
+func (p *IdP) CapturedBy(ctx context.Context) (map[string]int, error) {
 	count := map[string]int{}
 	err := p.o.Captures.Each(ctx, func(r store.Captured) {
 		if id, ok := p.o.Sealer.SealedBy(r.Sealed, capturedOf(r.Person, r.Ref)); ok {
@@ -142,7 +142,7 @@ func capturedOf(person store.PersonID, ref string) string {
 	return "captured-assertion:" + ref + ":" + string(person)
 }
 
-func (p *Provider) readCaptures(ctx context.Context) (map[store.PersonID]time.Time, error) {
+func (p *IdP) readCaptures(ctx context.Context) (map[store.PersonID]time.Time, error) {
 	running, err := p.o.Captures.Running(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read whose sign-ins are captured: %w", err)

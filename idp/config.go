@@ -27,8 +27,8 @@ type configCache struct {
 // change counter. It is never changed after it was made.
 type config struct {
 	counter   int64
-	providers map[string]*provider
-	order     []*provider                  // by entityID
+	providers map[string]*serviceProvider
+	order     []*serviceProvider           // by entityID
 	captured  map[store.PersonID]time.Time // whose assertions are captured, until when
 	names     *nameHashes                  // of the NameIDs that were issued; nil with namesFault
 	// namesFault is why it can't be told whose a NameID is. No assertion leaves then; all else goes on.
@@ -42,7 +42,7 @@ type config struct {
 // loadConfig returns the configuration as the store has it now. It costs one small
 // read where nothing has changed; what an admin changes on one replica holds on
 // all with the next sign-in.
-func (p *Provider) loadConfig(ctx context.Context) (*config, error) {
+func (p *IdP) loadConfig(ctx context.Context) (*config, error) {
 	counter, err := p.o.Changes(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read the change counter: %w", err)
@@ -76,7 +76,7 @@ func (p *Provider) loadConfig(ctx context.Context) (*config, error) {
 	return c, nil
 }
 
-func (p *Provider) read(ctx context.Context) (*config, error) {
+func (p *IdP) read(ctx context.Context) (*config, error) {
 	records, err := p.o.Providers.List(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read service providers: %w", err)
@@ -101,13 +101,13 @@ func (p *Provider) read(ctx context.Context) (*config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &config{keyring: keys, names: names, namesFault: namesFault, forms: forms, factors: recordedPolicies(stored, forms, p.o.SecondFactor.People), captured: captured, providers: make(map[string]*provider, len(records))}
+	c := &config{keyring: keys, names: names, namesFault: namesFault, forms: forms, factors: recordedPolicies(stored, forms, p.o.SecondFactor.People), captured: captured, providers: make(map[string]*serviceProvider, len(records))}
 	for _, r := range records {
-		sp := newProvider(r)
+		sp := newServiceProvider(r)
 		c.providers[r.EntityID] = sp
 		c.order = append(c.order, sp)
 	}
-	slices.SortFunc(c.order, func(a, b *provider) int { return cmp.Compare(a.EntityID, b.EntityID) })
+	slices.SortFunc(c.order, func(a, b *serviceProvider) int { return cmp.Compare(a.EntityID, b.EntityID) })
 	if err := p.readGroups(ctx, c); err != nil {
 		return nil, err
 	}
@@ -147,7 +147,7 @@ func recordedPolicies(stored map[store.AccountID]mfa.Policy, forms *store.Accoun
 
 // AlignAccounts brings rows that name a client account in another case to the listed form. Of policies the strictest stays; one that
 // stood under another spelling alone never asks for less than the common one, as when it is read.
-func (p *Provider) AlignAccounts(ctx context.Context, e store.Event) ([]store.Misspelled, error) {
+func (p *IdP) AlignAccounts(ctx context.Context, e store.Event) ([]store.Misspelled, error) {
 	e.Action, e.Subject, e.Outcome = "account-form", "account", "ok"
 	done, err := p.o.Accounts.Align(ctx, func(words []string, own bool) string {
 		var all mfa.Policy
@@ -169,8 +169,8 @@ func (p *Provider) AlignAccounts(ctx context.Context, e store.Event) ([]store.Mi
 	return done, nil
 }
 
-// provider is a service provider's record with what is worked out of it once.
-type provider struct {
+// serviceProvider is a service provider's record with what is worked out of it once.
+type serviceProvider struct {
 	store.ServiceProvider
 	nameID       mapping.Template
 	attributes   []releasedAttribute
@@ -181,8 +181,8 @@ type provider struct {
 	fault        error           // the record can't be used; told to whoever tries
 }
 
-func newProvider(r store.ServiceProvider) *provider {
-	sp := &provider{ServiceProvider: r}
+func newServiceProvider(r store.ServiceProvider) *serviceProvider {
+	sp := &serviceProvider{ServiceProvider: r}
 	sp.trust, sp.lost = saml.NewTrust(r.Certificates, r.AllowSHA1)
 	sp.recipient, sp.encryptFault = encryptionOf(r).Recipient()
 	var err error
@@ -202,4 +202,4 @@ func newProvider(r store.ServiceProvider) *provider {
 }
 
 // name is what people are shown.
-func (sp *provider) name() string { return cmp.Or(sp.Name, sp.EntityID) }
+func (sp *serviceProvider) name() string { return cmp.Or(sp.Name, sp.EntityID) }

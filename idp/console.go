@@ -113,7 +113,7 @@ func (r consoleRoles) of(c *config, e directory.Entry) ConsoleRole {
 }
 
 // ConsoleRole is the role that a person of the directory has in the console.
-func (p *Provider) ConsoleRole(ctx context.Context, e directory.Entry) (ConsoleRole, error) {
+func (p *IdP) ConsoleRole(ctx context.Context, e directory.Entry) (ConsoleRole, error) {
 	c, err := p.loadConfig(ctx)
 	if err != nil {
 		return NoConsole, err
@@ -125,7 +125,7 @@ func (p *Provider) ConsoleRole(ctx context.Context, e directory.Entry) (ConsoleR
 // the answer is Entered, to path, which must be one of ours. Anybody else gets the
 // page that stands in the way: a login, a refusal. With fresh, a login before this
 // moment does not count.
-func (p *Provider) EnterConsole(ctx context.Context, path string, fresh bool, v Visitor) (a Answer, err error) {
+func (p *IdP) EnterConsole(ctx context.Context, path string, fresh bool, v Visitor) (a Answer, err error) {
 	ctx, end := p.traced(ctx, v, "console")
 	defer func() { end(&a, &err) }()
 	if v.NoConsole {
@@ -148,14 +148,14 @@ func (p *Provider) EnterConsole(ctx context.Context, path string, fresh bool, v 
 }
 
 // elsewhere refuses a step of a sign-in that is not served where the visitor comes from, with the words for one that is not there.
-func (p *Provider) elsewhere(ctx context.Context, entityID string, v Visitor) Page {
+func (p *IdP) elsewhere(ctx context.Context, entityID string, v Visitor) Page {
 	p.logRefusal(ctx, v, entityID, ReasonUnknownSignIn, "it is not served where this visitor comes from",
 		"see console.allow_from and console.public_url; the commands need no console")
 	return Refusal{Reason: ReasonUnknownSignIn, Status: http.StatusNotFound}
 }
 
-// enter is the last step of a sign-in to the console.
-func (p *Provider) enter(ctx context.Context, f *flow, s store.Session, e directory.Entry) (Answer, error) {
+// openConsole is the last step of a sign-in to the console.
+func (p *IdP) openConsole(ctx context.Context, f *flow, s store.Session, e directory.Entry) (Answer, error) {
 	if p.roles.of(f.config, e) == NoConsole {
 		page, err := p.refuse(ctx, f, refusal{session: &s, reason: ReasonNoConsole, status: http.StatusForbidden,
 			detail: "the person is in no group that console names", mend: "add the person to such a group in the directory, or name one of theirs"})
@@ -191,14 +191,14 @@ func consoleUsed(s store.Session) time.Time {
 }
 
 // consoleOver tells whether the console of a session has idled out or reached its end. The session itself may go on.
-func (p *Provider) consoleOver(s store.Session) bool {
+func (p *IdP) consoleOver(s store.Session) bool {
 	now := p.o.Now()
 	return now.Sub(consoleUsed(s)) >= p.o.ConsoleIdle || now.Sub(s.AuthenticatedAt) >= p.o.ConsoleLife
 }
 
 // UsedConsole notes that an administrator did something in the console that counts as use: opened a page, sent a form. It costs a
 // statement once a minute.
-func (p *Provider) UsedConsole(ctx context.Context, a Administrator) error {
+func (p *IdP) UsedConsole(ctx context.Context, a Administrator) error {
 	if p.o.Now().Sub(a.Used) < consoleGrain {
 		return nil
 	}
@@ -212,7 +212,7 @@ func (p *Provider) UsedConsole(ctx context.Context, a Administrator) error {
 // EnterConsole would not let in at once: it has the page that says why. The role is
 // that of a directory reading as young as a sign-in's: who leaves the group is out
 // within a minute.
-func (p *Provider) Administrator(ctx context.Context, v Visitor) (a Administrator, ok bool, err error) {
+func (p *IdP) Administrator(ctx context.Context, v Visitor) (a Administrator, ok bool, err error) {
 	if v.NoConsole {
 		return a, false, nil
 	}
@@ -240,7 +240,7 @@ func (p *Provider) Administrator(ctx context.Context, v Visitor) (a Administrato
 
 // lacksFactor tells whether the console asks for a second factor that the session does not
 // have.
-func (p *Provider) lacksFactor(ctx context.Context, s store.Session) (bool, error) {
+func (p *IdP) lacksFactor(ctx context.Context, s store.Session) (bool, error) {
 	switch policy := p.o.SecondFactor.Console; {
 	case policy == mfa.Required:
 		return !secondFactor(s.Methods) || !s.Proved.OpensConsole(), nil

@@ -26,7 +26,7 @@ type issueDetail struct {
 
 // deliver builds the Response for a person who may pass, uses the sign-in up in
 // the transaction that records it, and only then hands it out.
-func (p *Provider) deliver(ctx context.Context, f *flow, s store.Session, e directory.Entry, d provisioning.Decision) (Page, error) {
+func (p *IdP) deliver(ctx context.Context, f *flow, s store.Session, e directory.Entry, d provisioning.Decision) (Page, error) {
 	if f.sp.fault != nil {
 		return nil, f.sp.fault
 	}
@@ -60,7 +60,7 @@ func (p *Provider) deliver(ctx context.Context, f *flow, s store.Session, e dire
 	if err != nil {
 		return nil, err
 	}
-	o, err := f.outgoing()
+	o, err := f.responseParams()
 	if err != nil {
 		return nil, err
 	}
@@ -127,12 +127,12 @@ func (f *flow) noted(r release, person store.PersonID) *store.NameID {
 // answerStatus tells the service provider by a status why there is no assertion
 // (table C, row RSP-17), and uses the sign-in up. Of nobody's sign-in nothing is recorded, no more than of its beginning: a stranger
 // can have any number of such answers, and none of them lets anybody in.
-func (p *Provider) answerStatus(ctx context.Context, f *flow, reason string, person store.PersonID) (Page, error) {
+func (p *IdP) answerStatus(ctx context.Context, f *flow, reason string, person store.PersonID) (Page, error) {
 	by, err := f.config.signerFor(f.sp.EntityID, p.o.Now())
 	if err != nil {
 		return nil, err
 	}
-	o, err := f.outgoing()
+	o, err := f.responseParams()
 	if err != nil {
 		return nil, err
 	}
@@ -179,7 +179,7 @@ var errUnregistered = errors.New("a Response was about to leave for an address t
 
 // send is the one door through which a Response leaves. record is what is stored of it first; nil: nothing is, which is for a status
 // for nobody alone.
-func (p *Provider) send(ctx context.Context, f *flow, o outgoing, out issued, record *store.Issue) (Page, error) {
+func (p *IdP) send(ctx context.Context, f *flow, o responseParams, out signedResponse, record *store.Issue) (Page, error) {
 	// Whatever went wrong before, a Response goes to a registered address or nowhere.
 	if err := f.sp.mayReceive(o.to.action); err != nil {
 		return nil, fmt.Errorf("%w: %w", errUnregistered, err)

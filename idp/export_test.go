@@ -12,7 +12,7 @@ import (
 
 // Build makes and signs a Response for a launch of the default ACS, without
 // the store. It is what the benchmark measures beside plain signing.
-func (p *Provider) Build(ctx context.Context, sp *Compiled, s store.Session, e directory.Entry, d provisioning.Decision) (string, error) {
+func (p *IdP) Build(ctx context.Context, sp *Compiled, s store.Session, e directory.Entry, d provisioning.Decision) (string, error) {
 	c, err := p.loadConfig(ctx)
 	if err != nil {
 		return "", err
@@ -26,7 +26,7 @@ func (p *Provider) Build(ctx context.Context, sp *Compiled, s store.Session, e d
 		return "", err
 	}
 	f := &flow{config: c, sp: sp}
-	o, err := f.outgoing()
+	o, err := f.responseParams()
 	if err != nil {
 		return "", err
 	}
@@ -35,20 +35,20 @@ func (p *Provider) Build(ctx context.Context, sp *Compiled, s store.Session, e d
 }
 
 // Compiled is a service provider's record as the flow uses it.
-type Compiled = provider
+type Compiled = serviceProvider
 
 // Compile prepares a record.
-func Compile(sp store.ServiceProvider) *Compiled { return newProvider(sp) }
+func Compile(sp store.ServiceProvider) *Compiled { return newServiceProvider(sp) }
 
 // Addresses shows the form action, Destination, Recipient and Audience of a
 // Response to acs, and the RelayState's form field.
-func (sp *provider) Addresses(acs string, relayState *string, launch bool) (action, destination, recipient, audience string, field *string) {
-	a := sp.addresses(acs, relayState, launch)
+func (sp *serviceProvider) Addresses(acs string, relayState *string, launch bool) (action, destination, recipient, audience string, field *string) {
+	a := sp.responseEndpoints(acs, relayState, launch)
 	return a.action, a.destination, a.recipient, a.audience, a.field
 }
 
 // MayReceive is the check that every form action passes last.
-func (sp *provider) MayReceive(action string) error { return sp.mayReceive(action) }
+func (sp *serviceProvider) MayReceive(action string) error { return sp.mayReceive(action) }
 
 // MaxXML is the bound of an inflated request.
 const MaxXML = saml.MaxXML

@@ -55,7 +55,7 @@ func VerifyQuery(query, message string, certificates []*x509.Certificate, allowS
 // ReadRequest reads a request as SSO does, up to the point where its service
 // provider is found and its signature is verified. read is what would be acted upon.
 func ReadRequest(r *http.Request, record store.ServiceProvider) (read string, signed bool, bad *Fault) {
-	q, m, signed, bad := readCompiled(r, newProvider(record))
+	q, m, signed, bad := readCompiled(r, newServiceProvider(record))
 	if bad != nil {
 		return "", signed, bad
 	}
@@ -86,7 +86,7 @@ func ReadCompiled(r *http.Request, sp *Compiled) (id string, signed bool, bad *F
 	return q.ID, signed, nil
 }
 
-func readCompiled(r *http.Request, sp *provider) (q *saml.AuthnRequest, m *saml.ReceivedRequest, signed bool, bad *Fault) {
+func readCompiled(r *http.Request, sp *serviceProvider) (q *saml.AuthnRequest, m *saml.ReceivedRequest, signed bool, bad *Fault) {
 	text, fault := saml.ReadParameters(r)
 	if fault != nil {
 		return nil, nil, false, exported(fault)

@@ -78,7 +78,7 @@ type FactorProof struct {
 }
 
 // needFactor is what a sign-in asks for beside the password.
-func (p *Provider) needFactor(f *flow, account store.AccountID) mfa.Policy {
+func (p *IdP) needFactor(f *flow, account store.AccountID) mfa.Policy {
 	switch {
 	case f.data.Console != nil:
 		return p.o.SecondFactor.Console
@@ -89,7 +89,7 @@ func (p *Provider) needFactor(f *flow, account store.AccountID) mfa.Policy {
 }
 
 // policy is what a client account asks for; "" is another service provider.
-func (p *Provider) policy(c *config, account store.AccountID) mfa.Policy {
+func (p *IdP) policy(c *config, account store.AccountID) mfa.Policy {
 	if own, ok := c.factors[account]; ok {
 		return own
 	}
@@ -98,7 +98,7 @@ func (p *Provider) policy(c *config, account store.AccountID) mfa.Policy {
 
 // FactorPolicy tells what a client account asks for beside the password, and whether it
 // has a policy of its own.
-func (p *Provider) FactorPolicy(ctx context.Context, account store.AccountID) (policy mfa.Policy, own bool, err error) {
+func (p *IdP) FactorPolicy(ctx context.Context, account store.AccountID) (policy mfa.Policy, own bool, err error) {
 	c, err := p.loadConfig(ctx)
 	if err != nil {
 		return "", false, err
@@ -108,15 +108,15 @@ func (p *Provider) FactorPolicy(ctx context.Context, account store.AccountID) (p
 }
 
 // Factors are the second factors of people.
-func (p *Provider) Factors() *mfa.Factors { return p.factors }
+func (p *IdP) Factors() *mfa.Factors { return p.factors }
 
 // factorsOn tells whether second factors are asked for anywhere.
-func (p *Provider) factorsOn(c *config) bool {
+func (p *IdP) factorsOn(c *config) bool {
 	return p.peopleAsked(c) || p.o.SecondFactor.Console.Asks() && len(p.roles) > 0
 }
 
 // peopleAsked tells whether they are asked for at a client account or service provider.
-func (p *Provider) peopleAsked(c *config) bool {
+func (p *IdP) peopleAsked(c *config) bool {
 	if p.o.SecondFactor.People.Asks() {
 		return true
 	}
@@ -130,7 +130,7 @@ func (p *Provider) peopleAsked(c *config) bool {
 
 // asked tells whether this person may be asked for one: where the console alone does, they
 // are of use to those who may enter it.
-func (p *Provider) asked(c *config, s store.Session) bool {
+func (p *IdP) asked(c *config, s store.Session) bool {
 	if p.peopleAsked(c) {
 		return true
 	}
@@ -140,7 +140,7 @@ func (p *Provider) asked(c *config, s store.Session) bool {
 
 // stepUp asks for a second factor where the sign-in needs one that the session does not
 // have. It returns no page where nothing stands in the way.
-func (p *Provider) stepUp(ctx context.Context, f *flow, s store.Session, account store.AccountID) (Page, error) {
+func (p *IdP) stepUp(ctx context.Context, f *flow, s store.Session, account store.AccountID) (Page, error) {
 	policy := p.needFactor(f, account)
 	if !policy.Asks() {
 		return p.notice(ctx, f, s)
@@ -172,7 +172,7 @@ func (p *Provider) stepUp(ctx context.Context, f *flow, s store.Session, account
 	case f.passive(): // a visible page (row REQ-16)
 		return p.answerStatus(ctx, f, ReasonPassive, s.Person)
 	}
-	if page, err := p.hold(ctx, f); page != nil || err != nil {
+	if page, err := p.ensureStored(ctx, f); page != nil || err != nil {
 		return page, err
 	}
 	// The pages below show it together with what they ask for.
@@ -182,7 +182,7 @@ func (p *Provider) stepUp(ctx context.Context, f *flow, s store.Session, account
 	if late {
 		return p.notYet(ctx, f, s, records)
 	}
-	if page, err := p.remember(ctx, f, account, "", s.TokenHash); page != nil || err != nil {
+	if page, err := p.saveProgress(ctx, f, account, "", s.TokenHash); page != nil || err != nil {
 		return page, err
 	}
 	switch {
@@ -217,7 +217,7 @@ func forWhat(f *flow) string {
 
 // offerDue tells whether somebody without a second factor is to be offered one: right
 // after a login, and not soon again after they put it off.
-func (p *Provider) offerDue(ctx context.Context, f *flow, s store.Session) (bool, error) {
+func (p *IdP) offerDue(ctx context.Context, f *flow, s store.Session) (bool, error) {
 	if f.passive() || f.in.ID == "" || s.AuthenticatedAt.Before(f.in.CreatedAt) {
 		return false, nil
 	}
@@ -229,7 +229,7 @@ func (p *Provider) offerDue(ctx context.Context, f *flow, s store.Session) (bool
 }
 
 // showFactor is the page that asks for one of the person's factors.
-func (p *Provider) showFactor(f *flow, s store.Session, records []store.SecondFactor, problem, invite string) (Page, error) {
+func (p *IdP) showFactor(f *flow, s store.Session, records []store.SecondFactor, problem, invite string) (Page, error) {
 	page := AskFactor{
 		SignIn: f.in.ID, Provider: f.sp.name(), Login: s.Login, Problem: problem, CanCancel: f.fromSP(),
 		Invited: p.confirming(f, records), Invite: cutText(invite, mfa.MaxCode), Added: p.unconfirmed(f, s, records),
@@ -255,7 +255,7 @@ func (p *Provider) showFactor(f *flow, s store.Session, records []store.SecondFa
 
 // ProveFactor takes a second factor and goes on with a session that has it. A right proof
 // gives a session with a new token, as a login does (row WEB-02).
-func (p *Provider) ProveFactor(ctx context.Context, id string, proof FactorProof, v Visitor) (a Answer, err error) {
+func (p *IdP) ProveFactor(ctx context.Context, id string, proof FactorProof, v Visitor) (a Answer, err error) {
 	ctx, end := p.traced(ctx, v, "")
 	defer func() { end(&a, &err) }()
 	f, page, err := p.resume(ctx, id, v, true)
@@ -292,7 +292,7 @@ func (p *Provider) ProveFactor(ctx context.Context, id string, proof FactorProof
 	}
 	method, token := proved.Kind, ""
 	if problem == "" {
-		token, problem, cause, err = p.strengthen(ctx, f, s, proved, p.confirming(f, records), proof.Invite)
+		token, problem, cause, err = p.upgradeSession(ctx, f, s, proved, p.confirming(f, records), proof.Invite)
 		if err != nil {
 			return Answer{}, err
 		}
@@ -330,7 +330,7 @@ func (p *Provider) ProveFactor(ctx context.Context, id string, proof FactorProof
 // looked at than there may be wrong ones (row LDAP-10). The count is the person's, and
 // reaching it takes the right password; a browser in which they proved a factor before has
 // one of its own (row ID-09).
-func (p *Provider) guess(ctx context.Context, f *flow, s store.Session) (Page, error) {
+func (p *IdP) guess(ctx context.Context, f *flow, s store.Session) (Page, error) {
 	left, err := p.o.Throttle.TakeGuess(ctx, store.Guess{Person: s.Person, Browser: s.Browser, Limit: p.o.LoginFailures, Window: p.o.LoginWindow})
 	if err != nil || left {
 		return nil, err
@@ -342,7 +342,7 @@ func (p *Provider) guess(ctx context.Context, f *flow, s store.Session) (Page, e
 }
 
 // failedFactor records a wrong proof.
-func (p *Provider) failedFactor(ctx context.Context, f *flow, s store.Session, problem string, cause error) error {
+func (p *IdP) failedFactor(ctx context.Context, f *flow, s store.Session, problem string, cause error) error {
 	FootprintOf(ctx).Refused(problem)
 	p.o.Logger.LogAttrs(ctx, slog.LevelInfo, "second factor refused", slog.String("ref", f.v.Ref), slog.String("reason", problem),
 		slog.String("sp", f.sp.EntityID), slog.String("address", f.v.Address), slog.Any("cause", cause))
@@ -362,7 +362,7 @@ func (p *Provider) failedFactor(ctx context.Context, f *flow, s store.Session, p
 
 // prove checks a proof against the person's factors. It returns the one that was proved, as it is to be kept, or a problem
 // with its cause for the log. Nothing is stored but that a passkey's page was used.
-func (p *Provider) prove(ctx context.Context, keys *mfa.Passkeys, s store.Session, records []store.SecondFactor, proof FactorProof) (proved store.SecondFactor, problem string, cause, err error) {
+func (p *IdP) prove(ctx context.Context, keys *mfa.Passkeys, s store.Session, records []store.SecondFactor, proof FactorProof) (proved store.SecondFactor, problem string, cause, err error) {
 	if proof.Credential != "" {
 		return p.provePasskey(ctx, keys, s, records, proof)
 	}
@@ -373,7 +373,7 @@ func (p *Provider) prove(ctx context.Context, keys *mfa.Passkeys, s store.Sessio
 	return proved, problem, cause, err
 }
 
-func (p *Provider) provePasskey(ctx context.Context, keys *mfa.Passkeys, s store.Session, records []store.SecondFactor, proof FactorProof) (proved store.SecondFactor, problem string, cause, err error) {
+func (p *IdP) provePasskey(ctx context.Context, keys *mfa.Passkeys, s store.Session, records []store.SecondFactor, proof FactorProof) (proved store.SecondFactor, problem string, cause, err error) {
 	state, problem, cause, err := p.openState(ctx, s, proof.State)
 	if problem != "" || err != nil {
 		return proved, problem, cause, err
@@ -388,9 +388,9 @@ func (p *Provider) provePasskey(ctx context.Context, keys *mfa.Passkeys, s store
 	return proved, problem, cause, err
 }
 
-// strengthen stores that a factor was proved, and gives the session's place to one with a new token in which it was. With
+// upgradeSession stores that a factor was proved, and gives the session's place to one with a new token in which it was. With
 // confirm, an invitation has to stand for the factor. Of two who prove the same at once one has proved it.
-func (p *Provider) strengthen(ctx context.Context, f *flow, s store.Session, proved store.SecondFactor, confirm bool, invite string) (token, problem string, cause, err error) {
+func (p *IdP) upgradeSession(ctx context.Context, f *flow, s store.Session, proved store.SecondFactor, confirm bool, invite string) (token, problem string, cause, err error) {
 	next, token, err := p.nextSession(s, proved.Kind)
 	if err != nil {
 		return "", "", nil, err
@@ -420,13 +420,13 @@ func (p *Provider) strengthen(ctx context.Context, f *flow, s store.Session, pro
 }
 
 // nextSession is the session that follows s when a factor of this kind was proved.
-func (p *Provider) nextSession(s store.Session, method string) (next store.Session, token string, err error) {
+func (p *IdP) nextSession(s store.Session, method string) (next store.Session, token string, err error) {
 	if token, err = p.token(); err != nil {
 		return s, "", err
 	}
 	base := slices.DeleteFunc(slices.Clone(s.Methods), mfa.IsKind)
 	s.TokenHash, s.Methods, s.SeenAt = hash(token), append(base, method), p.o.Now()
-	s.KnownAs, s.Proof = directory.BareLogin(s.Login), store.Proof{Person: s.Person, Browser: s.Browser}
+	s.KnownAs, s.Proof = directory.NormalizeLogin(s.Login), store.Proof{Person: s.Person, Browser: s.Browser}
 	return s, token, nil
 }
 
@@ -450,14 +450,14 @@ const (
 
 // passkeysAt are those of the address that a visitor is at: browsers use none for another host than that it was made
 // for.
-func (p *Provider) passkeysAt(v Visitor) *mfa.Passkeys {
+func (p *IdP) passkeysAt(v Visitor) *mfa.Passkeys {
 	if v.ConsoleSite {
 		return p.consolePasskeys
 	}
 	return p.passkeys
 }
 
-func (p *Provider) sealState(state factorState) (string, error) {
+func (p *IdP) sealState(state factorState) (string, error) {
 	var err error
 	if state.ID, err = p.token(); err != nil {
 		return "", err
@@ -475,7 +475,7 @@ func (p *Provider) sealState(state factorState) (string, error) {
 }
 
 // readState opens a state that is this session's and not over.
-func (p *Provider) readState(s store.Session, text string) (state factorState, cause error) {
+func (p *IdP) readState(s store.Session, text string) (state factorState, cause error) {
 	sealed, err := base64.RawURLEncoding.DecodeString(text)
 	if err != nil || len(text) > mfa.MaxCredential {
 		return state, errors.New("the page's state is none of ours")
@@ -496,7 +496,7 @@ func (p *Provider) readState(s store.Session, text string) (state factorState, c
 }
 
 // openState is readState for once: a state that was used is none.
-func (p *Provider) openState(ctx context.Context, s store.Session, text string) (state factorState, problem string, cause, err error) {
+func (p *IdP) openState(ctx context.Context, s store.Session, text string) (state factorState, problem string, cause, err error) {
 	state, cause = p.readState(s, text)
 	if cause != nil {
 		return state, FactorExpired, cause, nil

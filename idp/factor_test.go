@@ -539,13 +539,13 @@ func TestOwnFactors(t *testing.T) {
 	w.id = begun(t, own(w, idp.FactorChange{}), nil).SignIn
 	must[idp.AskPassword](t, w.resume(), nil)
 	w.login("bob", "battery staple")
-	must[idp.OwnPage](t, w.resume(), nil)
+	must[idp.AccountPage](t, w.resume(), nil)
 	if p := must[idp.OwnFactors](t, own(w, idp.FactorChange{}), nil); len(p.Factors) != 0 || p.Login != "bob" {
 		t.Errorf("own factors %+v", p)
 	}
 	begun(t, own(w, idp.FactorChange{Add: true}), nil)
 	secret, old := w.app()
-	must[idp.OwnPage](t, w.resume(), nil)
+	must[idp.AccountPage](t, w.resume(), nil)
 	p := must[idp.OwnFactors](t, own(w, idp.FactorChange{}), nil)
 	if len(p.Factors) != 2 {
 		t.Fatalf("own factors %+v", p)
@@ -558,7 +558,7 @@ func TestOwnFactors(t *testing.T) {
 		t.Errorf("adding %+v", page)
 	}
 	must[idp.GoOn](t, w.enrol(idp.FactorEnrolment{Code: codeOf(t, page.Secret), State: page.State}), nil)
-	must[idp.OwnPage](t, w.resume(), nil)
+	must[idp.AccountPage](t, w.resume(), nil)
 
 	// With the password alone, whoever has a factor gets to nothing here.
 	now.Advance(time.Minute)
@@ -579,8 +579,8 @@ func TestOwnFactors(t *testing.T) {
 	}
 	must[idp.AskFactor](t, x.prove(idp.FactorProof{Code: old[0]}), nil)
 	must[idp.GoOn](t, x.prove(idp.FactorProof{Code: renewed.Codes[0]}), nil)
-	must[idp.OwnPage](t, own(w, idp.FactorChange{Remove: p.Factors[0].ID}), nil)
-	must[idp.OwnPage](t, own(w, idp.FactorChange{Remove: "another's"}), nil)
+	must[idp.AccountPage](t, own(w, idp.FactorChange{Remove: p.Factors[0].ID}), nil)
+	must[idp.AccountPage](t, own(w, idp.FactorChange{Remove: "another's"}), nil)
 	// A removal ends the other sessions.
 	if _, in, err := f.SignedIn(ctx, x.v); in || err != nil {
 		t.Errorf("another session after a removal: %t, %v", in, err)

@@ -20,8 +20,8 @@ func (f *fixture) makeAdmin(login string) {
 	})
 }
 
-// toOwnPage begins the way to the own page without a session.
-func (f *fixture) toOwnPage(t *testing.T, change idp.FactorChange) *traveller {
+// toAccountPage begins the way to the own page without a session.
+func (f *fixture) toAccountPage(t *testing.T, change idp.FactorChange) *traveller {
 	t.Helper()
 	w := &traveller{fixture: f, t: t, v: visitor("own page")}
 	a, err := f.ChangeOwnFactors(context.Background(), change, w.v)
@@ -50,9 +50,9 @@ func (w *traveller) inConsole() bool {
 }
 
 // ID-06: the way to the own page that began without a session enrols nothing for somebody whom no policy asks.
-func TestOwnPageBegunWithoutASession(t *testing.T) {
+func TestAccountPageBegunWithoutASession(t *testing.T) {
 	f := newFactorFixture(t, idp.FactorOptions{Console: mfa.Required})
-	w := f.toOwnPage(t, idp.FactorChange{Add: true})
+	w := f.toAccountPage(t, idp.FactorChange{Add: true})
 	w.login("bob", "battery staple")
 	if p := must[idp.Refusal](t, w.resume(), nil); p.Reason != idp.ReasonNoFactors {
 		t.Errorf("refused for %s", p.Reason)
@@ -66,7 +66,7 @@ func TestOwnPageBegunWithoutASession(t *testing.T) {
 	// Where a policy asks, the page of somebody who lost their role meanwhile stores nothing.
 	f.makeAdmin("bob")
 	code := f.invite(t, bobID)
-	w = f.toOwnPage(t, idp.FactorChange{Add: true})
+	w = f.toAccountPage(t, idp.FactorChange{Add: true})
 	w.login("bob", "battery staple")
 	page := must[idp.EnrolFactor](t, w.resume(), nil)
 	f.directory.change("bob", func(p *person) { p.entry.Groups = nil })
@@ -91,7 +91,7 @@ func (f *fixture) invite(t *testing.T, person store.PersonID) string {
 func TestFactorsChangeByAYoungLogin(t *testing.T) {
 	ctx := context.Background()
 	f := newFactorFixture(t, idp.FactorOptions{People: mfa.Offered})
-	w := f.toOwnPage(t, idp.FactorChange{Add: true})
+	w := f.toAccountPage(t, idp.FactorChange{Add: true})
 	w.login("bob", "battery staple")
 	page := must[idp.EnrolFactor](t, w.resume(), nil)
 	now.Advance(9 * time.Minute)
@@ -106,7 +106,7 @@ func TestFactorsChangeByAYoungLogin(t *testing.T) {
 	must[idp.AskPassword](t, w.resume(), nil)
 	w.login("bob", "battery staple")
 	secret, _ := w.app()
-	must[idp.OwnPage](t, w.resume(), nil)
+	must[idp.AccountPage](t, w.resume(), nil)
 	list, err := f.Factors().List(ctx, bobID)
 	if err != nil || len(list) != 2 {
 		t.Fatalf("factors %+v, %v", list, err)
@@ -412,7 +412,7 @@ func TestParallelRemovals(t *testing.T) {
 			if err != nil {
 				t.Error(err)
 			}
-			if _, done := a.Page.(idp.OwnPage); done {
+			if _, done := a.Page.(idp.AccountPage); done {
 				removed.Add(1)
 			}
 		})

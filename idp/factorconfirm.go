@@ -22,18 +22,18 @@ const DefaultConfirmAfter = 24 * time.Hour
 // factor is told of one that is confirmed, or that is old enough, if its owner was shown in between that it was added.
 
 // demanded tells whether the service provider asks for a second factor by its request.
-func (p *Provider) demanded(f *flow) bool {
+func (p *IdP) demanded(f *flow) bool {
 	return f.fromSP() && p.classes.needsSecond(f.data.Request.Classes)
 }
 
 // consoleDemands tells whether the sign-in leads to the console, and it takes confirmed factors alone. Where it only offers
 // factors the password alone would do for somebody without one, and a factor of whatever kind does for the others.
-func (p *Provider) consoleDemands(f *flow) bool {
+func (p *IdP) consoleDemands(f *flow) bool {
 	return f.data.Console != nil && p.o.SecondFactor.Console == mfa.Required
 }
 
 // enough tells whether a factor that is proved in this session is enough for the sign-in.
-func (p *Provider) enough(f *flow, s store.Session, factor store.SecondFactor) bool {
+func (p *IdP) enough(f *flow, s store.Session, factor store.SecondFactor) bool {
 	switch {
 	case p.consoleDemands(f):
 		return factor.OpensConsole()
@@ -50,14 +50,14 @@ func confirmed(factor store.SecondFactor) bool {
 }
 
 // attested tells whether service providers may be told of a factor that was proved after this login.
-func (p *Provider) attested(factor store.SecondFactor, login time.Time) bool {
+func (p *IdP) attested(factor store.SecondFactor, login time.Time) bool {
 	return confirmed(factor) ||
 		!factor.Foreign && !factor.NoticedAt.IsZero() && login.After(factor.NoticedAt) && !login.Before(p.attestedFrom(factor))
 }
 
 // attestedFrom is when a factor is old enough. Nobody vouches for the age of one whose enrolment is not known: what counts is
 // how long it was shown to its owner.
-func (p *Provider) attestedFrom(factor store.SecondFactor) time.Time {
+func (p *IdP) attestedFrom(factor store.SecondFactor) time.Time {
 	since := factor.CreatedAt
 	if factor.By == store.ByBefore {
 		if since = factor.NoticedAt; since.IsZero() {
@@ -70,7 +70,7 @@ func (p *Provider) attestedFrom(factor store.SecondFactor) time.Time {
 // toldMethods are the methods of a session that a service provider is told of. A service provider that demands nothing may
 // still look at the class: it is told of no factor that it would not have got by demanding one. Client accounts of Constant
 // Contact have a policy of their own, for which the first use is enough.
-func (p *Provider) toldMethods(o outgoing, s store.Session) []string {
+func (p *IdP) toldMethods(o responseParams, s store.Session) []string {
 	ownPolicy := o.sp.Kind == store.ConstantContact && !p.classes.needsSecond(o.asked)
 	if ownPolicy || p.attested(s.Proved, s.AuthenticatedAt) {
 		return s.Methods
@@ -78,19 +78,19 @@ func (p *Provider) toldMethods(o outgoing, s store.Session) []string {
 	return slices.DeleteFunc(slices.Clone(s.Methods), mfa.IsKind)
 }
 
-func (p *Provider) anyEnough(f *flow, s store.Session, records []store.SecondFactor) bool {
+func (p *IdP) anyEnough(f *flow, s store.Session, records []store.SecondFactor) bool {
 	return slices.ContainsFunc(records, func(r store.SecondFactor) bool { return p.enough(f, s, r) })
 }
 
 // confirming tells whether the person is to prove a factor together with an invitation, which confirms it: the console takes
 // confirmed ones alone, and they have none.
-func (p *Provider) confirming(f *flow, records []store.SecondFactor) bool {
+func (p *IdP) confirming(f *flow, records []store.SecondFactor) bool {
 	return p.consoleDemands(f) && len(records) > 0 && !slices.ContainsFunc(records, store.SecondFactor.OpensConsole)
 }
 
 // notYet answers a service provider that demands a second factor while none of the person's counts: a page that says from
 // when on one does, and NoAuthnContext for the service provider.
-func (p *Provider) notYet(ctx context.Context, f *flow, s store.Session, records []store.SecondFactor) (Page, error) {
+func (p *IdP) notYet(ctx context.Context, f *flow, s store.Session, records []store.SecondFactor) (Page, error) {
 	var from time.Time
 	for _, r := range records {
 		if at := p.attestedFrom(r); !r.Foreign && (from.IsZero() || at.Before(from)) {
@@ -126,7 +126,7 @@ func (FactorNotice) page() {}
 
 // unconfirmed are a person's factors that were added before this login, right after which they are shown. Recovery codes are
 // made with the first of them.
-func (p *Provider) unconfirmed(f *flow, s store.Session, records []store.SecondFactor) (all []mfa.Factor) {
+func (p *IdP) unconfirmed(f *flow, s store.Session, records []store.SecondFactor) (all []mfa.Factor) {
 	if f.in.ID == "" || s.AuthenticatedAt.Before(f.in.CreatedAt) {
 		return nil // no login of this sign-in
 	}
@@ -140,7 +140,7 @@ func (p *Provider) unconfirmed(f *flow, s store.Session, records []store.SecondF
 
 // noticed notes, once for each sign-in, that a page shows the person which factors were added. Whether that counts is the store's
 // to say: it does in the browser that the person has used for longest.
-func (p *Provider) noticed(ctx context.Context, f *flow, s store.Session, records []store.SecondFactor) error {
+func (p *IdP) noticed(ctx context.Context, f *flow, s store.Session, records []store.SecondFactor) error {
 	all := p.unconfirmed(f, s, records)
 	if len(all) == 0 || f.data.Noticed {
 		return nil
@@ -161,7 +161,7 @@ func (p *Provider) noticed(ctx context.Context, f *flow, s store.Session, record
 
 // notice is a page of its own where the sign-in asks for no factor, or for none any more: so the person learns at each login of
 // what was added. It returns no page where there is nothing to show.
-func (p *Provider) notice(ctx context.Context, f *flow, s store.Session) (Page, error) {
+func (p *IdP) notice(ctx context.Context, f *flow, s store.Session) (Page, error) {
 	if f.in.ID == "" || f.data.Noticed || f.passive() || s.AuthenticatedAt.Before(f.in.CreatedAt) || !p.factorsOn(f.config) {
 		return nil, nil
 	}
@@ -183,13 +183,13 @@ func (p *Provider) notice(ctx context.Context, f *flow, s store.Session) (Page, 
 }
 
 // loginTooOld tells whether the login is too old to change a factor by.
-func (p *Provider) loginTooOld(s store.Session) bool {
+func (p *IdP) loginTooOld(s store.Session) bool {
 	return p.o.Now().Sub(s.AuthenticatedAt) >= store.ActLogin
 }
 
 // readNow sees to it that the session has a directory reading that is young enough for a change of factors, whatever the
 // settings allow elsewhere: with the directory down nothing is changed.
-func (p *Provider) readNow(ctx context.Context, s store.Session, v Visitor) (store.Session, directory.Problem, error) {
+func (p *IdP) readNow(ctx context.Context, s store.Session, v Visitor) (store.Session, directory.Problem, error) {
 	if p.o.Now().Sub(s.ReadAt) <= store.ActReading/2 {
 		return s, "", nil
 	}
@@ -209,7 +209,7 @@ func (p *Provider) readNow(ctx context.Context, s store.Session, v Visitor) (sto
 }
 
 // cantChange answers somebody who may change no factor for what the directory says, or does not say.
-func (p *Provider) cantChange(ctx context.Context, f *flow, s store.Session, problem directory.Problem) (Answer, error) {
+func (p *IdP) cantChange(ctx context.Context, f *flow, s store.Session, problem directory.Problem) (Answer, error) {
 	if problem != directory.Unavailable {
 		return p.proceed(ctx, f) // which ends the session: it is no licence (row LDAP-11)
 	}
@@ -219,6 +219,6 @@ func (p *Provider) cantChange(ctx context.Context, f *flow, s store.Session, pro
 }
 
 // act is what a change of the person's factors rests on.
-func (p *Provider) act(f *flow, s store.Session) store.Act {
+func (p *IdP) act(f *flow, s store.Session) store.Act {
 	return store.Act{Session: s.TokenHash, ReadAt: s.ReadAt, Changes: f.config.counter, KeepOthers: p.o.SecondFactor.KeepOthers}
 }

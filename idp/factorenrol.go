@@ -47,7 +47,7 @@ type FactorEnrolment struct {
 // invited tells whether somebody's first factor takes an invitation: with a role in a
 // console that asks for factors, the password alone must not be enough to enrol one, or a
 // stolen one were.
-func (p *Provider) invited(c *config, s store.Session) bool {
+func (p *IdP) invited(c *config, s store.Session) bool {
 	if p.o.SecondFactor.Console != mfa.Required {
 		return false
 	}
@@ -55,7 +55,7 @@ func (p *Provider) invited(c *config, s store.Session) bool {
 	return !ok || p.roles.of(c, e) != NoConsole
 }
 
-func (p *Provider) showEnrolment(f *flow, s store.Session, records []store.SecondFactor, optional bool, problem, invite string) (Page, error) {
+func (p *IdP) showEnrolment(f *flow, s store.Session, records []store.SecondFactor, optional bool, problem, invite string) (Page, error) {
 	page := EnrolFactor{
 		SignIn: f.in.ID, Provider: f.sp.name(), Login: s.Login, Optional: optional, Adding: len(records) > 0, Invite: invite,
 		Invited: len(records) == 0 && p.invited(f.config, s), Problem: problem, CanCancel: f.fromSP(),
@@ -77,7 +77,7 @@ func (p *Provider) showEnrolment(f *flow, s store.Session, records []store.Secon
 }
 
 // again shows an enrolment page once more, with the same secret: the app has it already.
-func (p *Provider) again(f *flow, s store.Session, records []store.SecondFactor, optional bool, problem string, sent FactorEnrolment) (Page, error) {
+func (p *IdP) again(f *flow, s store.Session, records []store.SecondFactor, optional bool, problem string, sent FactorEnrolment) (Page, error) {
 	page, err := p.showEnrolment(f, s, records, optional, problem, cutText(sent.Invite, mfa.MaxCode))
 	if err != nil {
 		return nil, err
@@ -110,7 +110,7 @@ func cutText(text string, most int) string {
 
 // EnrolFactor adds a second factor that was shown to work, and goes on with a session
 // that has it.
-func (p *Provider) EnrolFactor(ctx context.Context, id string, sent FactorEnrolment, v Visitor) (a Answer, err error) {
+func (p *IdP) EnrolFactor(ctx context.Context, id string, sent FactorEnrolment, v Visitor) (a Answer, err error) {
 	ctx, end := p.traced(ctx, v, "")
 	defer func() { end(&a, &err) }()
 	f, page, err := p.resume(ctx, id, v, true)
@@ -191,7 +191,7 @@ type enrolled struct {
 
 // enrol checks the proof of a new factor and stores it, with recovery codes where the
 // person has none, and with the session in which it was proved.
-func (p *Provider) enrol(ctx context.Context, f *flow, s store.Session, records []store.SecondFactor, sent FactorEnrolment) (done enrolled, problem string, cause, err error) {
+func (p *IdP) enrol(ctx context.Context, f *flow, s store.Session, records []store.SecondFactor, sent FactorEnrolment) (done enrolled, problem string, cause, err error) {
 	fail := func(problem, why string) (enrolled, string, error, error) {
 		return done, problem, errors.New(why), nil
 	}

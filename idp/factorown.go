@@ -29,11 +29,11 @@ type OwnFactors struct {
 	Problem string
 }
 
-// OwnPage is no page of its own: a 303 to the person's own page.
-type OwnPage struct{}
+// AccountPage is no page of its own: a 303 to the person's own page.
+type AccountPage struct{}
 
-func (OwnFactors) page() {}
-func (OwnPage) page()    {}
+func (OwnFactors) page()  {}
+func (AccountPage) page() {}
 
 // FactorChange is what OwnFactors' forms send.
 type FactorChange struct {
@@ -44,7 +44,7 @@ type FactorChange struct {
 
 // FactorsOn tells whether the visitor may be asked for a second factor somewhere, and so
 // has some to look after.
-func (p *Provider) FactorsOn(ctx context.Context, v Visitor) (bool, error) {
+func (p *IdP) FactorsOn(ctx context.Context, v Visitor) (bool, error) {
 	s, known, err := p.session(ctx, v)
 	if err != nil || !known {
 		return false, err
@@ -59,16 +59,16 @@ func (p *Provider) FactorsOn(ctx context.Context, v Visitor) (bool, error) {
 // OwnFactors shows the visitor's own factors. Who has not logged in within the last minutes
 // does so first, with a factor if they have one: a browser left open must not be enough
 // to change how its owner is known.
-func (p *Provider) OwnFactors(ctx context.Context, v Visitor) (Answer, error) {
+func (p *IdP) OwnFactors(ctx context.Context, v Visitor) (Answer, error) {
 	return p.own(ctx, v, FactorChange{})
 }
 
 // ChangeOwnFactors changes the visitor's own factors.
-func (p *Provider) ChangeOwnFactors(ctx context.Context, change FactorChange, v Visitor) (Answer, error) {
+func (p *IdP) ChangeOwnFactors(ctx context.Context, change FactorChange, v Visitor) (Answer, error) {
 	return p.own(ctx, v, change)
 }
 
-func (p *Provider) own(ctx context.Context, v Visitor, change FactorChange) (a Answer, err error) {
+func (p *IdP) own(ctx context.Context, v Visitor, change FactorChange) (a Answer, err error) {
 	ctx, end := p.traced(ctx, v, "own factors")
 	defer func() { end(&a, &err) }()
 	c, err := p.loadConfig(ctx)
@@ -113,13 +113,13 @@ func (p *Provider) own(ctx context.Context, v Visitor, change FactorChange) (a A
 }
 
 // changeOwn does a change by somebody who has proved who they are.
-func (p *Provider) changeOwn(ctx context.Context, f *flow, s store.Session, records []store.SecondFactor, change FactorChange) (Page, error) {
+func (p *IdP) changeOwn(ctx context.Context, f *flow, s store.Session, records []store.SecondFactor, change FactorChange) (Page, error) {
 	page := OwnFactors{Login: s.Login}
 	switch {
 	case change.Remove != "":
 		i := slices.IndexFunc(records, func(r store.SecondFactor) bool { return r.ID == change.Remove && r.Kind != mfa.RecoveryCode })
 		if i < 0 {
-			return OwnPage{}, nil // gone already, which is what was asked for
+			return AccountPage{}, nil // gone already, which is what was asked for
 		}
 		event := p.event(f, "second-factor-remove", s.Person)
 		event.Outcome, event.Reason = "ok", records[i].Kind
@@ -137,7 +137,7 @@ func (p *Provider) changeOwn(ctx context.Context, f *flow, s store.Session, reco
 		case err != nil && !errors.Is(err, store.ErrNotFound):
 			return nil, fmt.Errorf("remove an own second factor: %w", err)
 		default:
-			return OwnPage{}, nil
+			return AccountPage{}, nil
 		}
 	case change.Renew && len(records) > 0:
 		id, err := p.token()
@@ -171,9 +171,9 @@ func (p *Provider) changeOwn(ctx context.Context, f *flow, s store.Session, reco
 	return page, err
 }
 
-// arrive is the last step of the way to the own page: to it, or to the enrolment of another
+// openAccountPage is the last step of the way to the own page: to it, or to the enrolment of another
 // factor.
-func (p *Provider) arrive(ctx context.Context, f *flow, s store.Session, _ directory.Entry) (Answer, error) {
+func (p *IdP) openAccountPage(ctx context.Context, f *flow, s store.Session, _ directory.Entry) (Answer, error) {
 	// The way may have begun when it was not known who comes: what they may do here is decided now, by what the directory
 	// says now.
 	s, problem, err := p.readNow(ctx, s, f.v)
@@ -196,7 +196,7 @@ func (p *Provider) arrive(ctx context.Context, f *flow, s store.Session, _ direc
 	}
 	waits := len(records) > 0 && !secondFactor(s.Methods)
 	if waits || f.data.Own.Add {
-		if page, err := p.hold(ctx, f); page != nil || err != nil {
+		if page, err := p.ensureStored(ctx, f); page != nil || err != nil {
 			return Answer{Page: page}, err
 		}
 		// An enrolment that is done leads to the list and not to the next one.
@@ -211,11 +211,11 @@ func (p *Provider) arrive(ctx context.Context, f *flow, s store.Session, _ direc
 		}
 	}
 	if f.in.ID == "" {
-		return Answer{Page: OwnPage{}}, nil
+		return Answer{Page: AccountPage{}}, nil
 	}
 	err = p.o.SignIns.Finish(ctx, store.Issue{SignIn: f.in.ID})
 	if err != nil && !errors.Is(err, store.ErrFinished) && !errors.Is(err, store.ErrNotFound) {
 		return Answer{}, fmt.Errorf("finish the way to the own page: %w", err)
 	}
-	return Answer{Page: OwnPage{}}, nil
+	return Answer{Page: AccountPage{}}, nil
 }

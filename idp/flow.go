@@ -41,7 +41,7 @@ type pendingRequest struct {
 // flow is one sign-in while one HTTP request goes on with it.
 type flow struct {
 	config *config
-	sp     *provider
+	sp     *serviceProvider
 	in     store.SignIn // ID "" as long as nothing is stored
 	id     string       // of a sign-in that is not stored: the id under which it will be; "" as long as none was drawn
 	sealed string       // handle of a sign-in that is not stored; "" where it is to be sealed anew
@@ -60,26 +60,26 @@ func (f *flow) fresh() bool {
 	return f.fromSP() && f.data.Request.Force || f.data.Console != nil && f.data.Console.Fresh || f.data.Own != nil && f.data.Own.Fresh
 }
 
-// outgoing is where the Response of this sign-in goes.
-func (f *flow) outgoing() (outgoing, error) {
-	o := outgoing{sp: f.sp, inResponseTo: f.in.RequestID}
+// responseParams is where the Response of this sign-in goes.
+func (f *flow) responseParams() (responseParams, error) {
+	o := responseParams{sp: f.sp, inResponseTo: f.in.RequestID}
 	if f.fromSP() {
 		o.asked = f.data.Request.Classes
-		o.to = f.sp.addresses(f.data.Request.ACS, f.data.RelayState, false)
+		o.to = f.sp.responseEndpoints(f.data.Request.ACS, f.data.RelayState, false)
 		return o, nil
 	}
 	main, ok := f.sp.defaultACS()
 	if !ok {
 		return o, fmt.Errorf("service provider %s has no assertion consumer service with the HTTP-POST binding", f.sp.EntityID)
 	}
-	o.to = f.sp.addresses(main.URL, f.data.RelayState, true)
+	o.to = f.sp.responseEndpoints(main.URL, f.data.RelayState, true)
 	return o, nil
 }
 
 // resume loads a sign-in for v by its handle. Where it can't go on, the page that says
 // so is returned in place of the flow. With bind, a stored sign-in that belongs to no
 // browser yet belongs to this one from now on: the version before this one stores such.
-func (p *Provider) resume(ctx context.Context, id string, v Visitor, bind bool) (*flow, Page, error) {
+func (p *IdP) resume(ctx context.Context, id string, v Visitor, bind bool) (*flow, Page, error) {
 	if id, text, sealed := handleID(id); sealed {
 		return p.resumeStarted(ctx, id, text, v)
 	}
@@ -135,14 +135,14 @@ func (p *Provider) resume(ctx context.Context, id string, v Visitor, bind bool) 
 
 // otherBrowser refuses a sign-in that was begun elsewhere: who sends somebody
 // a link to a pending sign-in must not get that person's Response for it.
-func (p *Provider) otherBrowser(ctx context.Context, in store.SignIn, v Visitor) Page {
+func (p *IdP) otherBrowser(ctx context.Context, in store.SignIn, v Visitor) Page {
 	p.logRefusal(ctx, v, in.EntityID, ReasonOtherBrowser, "the browser cookie is not the one that the sign-in belongs to", "start again in this browser")
 	return Refusal{Reason: ReasonOtherBrowser, Status: http.StatusForbidden}
 }
 
 // usable returns the page that refuses an unknown or disabled service provider, and one that is not served where the visitor is;
 // nil if there is none to refuse. Nothing is ever sent to such a one.
-func (p *Provider) usable(ctx context.Context, sp *provider, entityID string, unknown int, v Visitor) Page {
+func (p *IdP) usable(ctx context.Context, sp *serviceProvider, entityID string, unknown int, v Visitor) Page {
 	switch {
 	case sp == nil:
 		p.logRefusal(ctx, v, entityID, ReasonUnknownProvider, "no service provider of this entityID is registered", "add it (sp add), or compare the entityID letter by letter")
@@ -162,12 +162,12 @@ func (p *Provider) usable(ctx context.Context, sp *provider, entityID string, un
 
 // expired tells whether the metadata that the record comes from may no longer be
 // used (saml-metadata 2.3.2).
-func (sp *provider) expired(now time.Time) bool {
+func (sp *serviceProvider) expired(now time.Time) bool {
 	return sp.Source != nil && !sp.Source.ValidUntil.IsZero() && !now.Before(sp.Source.ValidUntil)
 }
 
 // create stores a sign-in that nobody has logged in for: see Options.Older. A page says why not.
-func (p *Provider) create(ctx context.Context, f *flow) (Page, error) {
+func (p *IdP) create(ctx context.Context, f *flow) (Page, error) {
 	if err := p.identify(f); err != nil {
 		return nil, err
 	}
@@ -190,9 +190,9 @@ func (p *Provider) create(ctx context.Context, f *flow) (Page, error) {
 	return nil, nil
 }
 
-// hold sees to it that the sign-in is stored before a page is shown that goes on with it, of somebody with a session, or of anybody
+// ensureStored sees to it that the sign-in is stored before a page is shown that goes on with it, of somebody with a session, or of anybody
 // as long as a replica of the version before is running. It returns the page to show instead, nil to go on showing.
-func (p *Provider) hold(ctx context.Context, f *flow) (Page, error) {
+func (p *IdP) ensureStored(ctx context.Context, f *flow) (Page, error) {
 	if f.in.ID != "" {
 		return nil, nil
 	}
@@ -209,9 +209,9 @@ func (p *Provider) hold(ctx context.Context, f *flow) (Page, error) {
 	return GoOn{SignIn: f.in.ID}, nil
 }
 
-// remember stores the account that was chosen and why the sign-in stands still,
+// saveProgress stores the account that was chosen and why the sign-in stands still,
 // with events. It does nothing when all of it is known already.
-func (p *Provider) remember(ctx context.Context, f *flow, account store.AccountID, reason string, session []byte, events ...store.Event) (Page, error) {
+func (p *IdP) saveProgress(ctx context.Context, f *flow, account store.AccountID, reason string, session []byte, events ...store.Event) (Page, error) {
 	if f.in.Account == account && f.data.Reason == reason && len(events) == 0 && !f.changed {
 		return nil, nil
 	}
@@ -223,7 +223,7 @@ func (p *Provider) remember(ctx context.Context, f *flow, account store.AccountI
 }
 
 // keep stores a sign-in as it is now, with events.
-func (p *Provider) keep(ctx context.Context, f *flow, events ...store.Event) (Page, error) {
+func (p *IdP) keep(ctx context.Context, f *flow, events ...store.Event) (Page, error) {
 	var err error
 	if f.in.Data, err = encode(f.data); err != nil {
 		return nil, err
@@ -255,7 +255,7 @@ func encode(v any) ([]byte, error) {
 // logRefusal writes the cause of a refusal under the reference id that the page
 // shows. detail and mend are ours; entityID is cut short, since it may be
 // anybody's text.
-func (p *Provider) logRefusal(ctx context.Context, v Visitor, entityID, reason, detail, mend string) {
+func (p *IdP) logRefusal(ctx context.Context, v Visitor, entityID, reason, detail, mend string) {
 	if len(entityID) > 256 {
 		entityID = entityID[:256]
 	}
@@ -284,7 +284,7 @@ func (f *flow) finished() Page {
 
 // constantContact finds the enabled Constant Contact service provider, if there
 // is exactly one, and how many there are.
-func (c *config) constantContact() (one *provider, count int) {
+func (c *config) constantContact() (one *serviceProvider, count int) {
 	for _, sp := range c.order {
 		if sp.Kind == store.ConstantContact && sp.Enabled {
 			one = sp

@@ -69,7 +69,7 @@ func (c *config) groupOf(e directory.Entry, named []string) (directory.Group, bo
 }
 
 // InGroups tells whether a person is in one of the groups of a service provider, as a sign-in there would decide it.
-func (p *Provider) InGroups(ctx context.Context, e directory.Entry, named []string) (bool, error) {
+func (p *IdP) InGroups(ctx context.Context, e directory.Entry, named []string) (bool, error) {
 	c, err := p.loadConfig(ctx)
 	if err != nil {
 		return false, err
@@ -79,7 +79,7 @@ func (p *Provider) InGroups(ctx context.Context, e directory.Entry, named []stri
 }
 
 // readGroups reads the named groups into c, and asks for those to be resolved that are not.
-func (p *Provider) readGroups(ctx context.Context, c *config) error {
+func (p *IdP) readGroups(ctx context.Context, c *config) error {
 	all, err := p.o.Groups.List(ctx)
 	if err != nil {
 		return fmt.Errorf("read named groups: %w", err)
@@ -101,7 +101,7 @@ func (p *Provider) readGroups(ctx context.Context, c *config) error {
 }
 
 // groupUses lists the groups that are named anywhere, in a fixed order.
-func (p *Provider) groupUses(c *config) []GroupUse {
+func (p *IdP) groupUses(c *config) []GroupUse {
 	by := map[string][]string{}
 	for written, role := range p.roles {
 		by[written] = append(by[written], "console:"+role.String())
@@ -133,7 +133,7 @@ func (p *Provider) groupUses(c *config) []GroupUse {
 }
 
 // Groups lists the groups that the console and service providers name, without asking the directory.
-func (p *Provider) Groups(ctx context.Context) ([]GroupUse, error) {
+func (p *IdP) Groups(ctx context.Context) ([]GroupUse, error) {
 	c, err := p.loadConfig(ctx)
 	if err != nil {
 		return nil, err
@@ -143,7 +143,7 @@ func (p *Provider) Groups(ctx context.Context) ([]GroupUse, error) {
 
 // ResolveGroups asks the directory for each group that is named by a DN, and stores what has changed. With newOnly those that
 // are resolved are left alone. With the directory down it ends early: what is known goes on by the ids that are stored.
-func (p *Provider) ResolveGroups(ctx context.Context, newOnly bool) ([]GroupUse, error) {
+func (p *IdP) ResolveGroups(ctx context.Context, newOnly bool) ([]GroupUse, error) {
 	uses, err := p.Groups(ctx)
 	if err != nil {
 		return nil, err
@@ -168,7 +168,7 @@ func (p *Provider) ResolveGroups(ctx context.Context, newOnly bool) ([]GroupUse,
 }
 
 // resolveGroup asks for one. down: the directory does not answer.
-func (p *Provider) resolveGroup(ctx context.Context, u *GroupUse) (down bool, err error) {
+func (p *IdP) resolveGroup(ctx context.Context, u *GroupUse) (down bool, err error) {
 	found, err := p.o.Directory.Group(ctx, u.Written)
 	var problem *directory.Error
 	switch {
@@ -229,7 +229,7 @@ func (p *Provider) resolveGroup(ctx context.Context, u *GroupUse) (down bool, er
 }
 
 // groupEvent is the audit event of something that became known of a group.
-func (p *Provider) groupEvent(action, outcome, actor string, u *GroupUse) store.Event {
+func (p *IdP) groupEvent(action, outcome, actor string, u *GroupUse) store.Event {
 	if actor == "" {
 		actor = "worker"
 	}
@@ -244,7 +244,7 @@ var ErrGroupChanged = errors.New("the DN does not name this group now; look at i
 
 // AcceptGroup lets the group that a DN names now take the place of the one that it named before. id is the new group's, as the
 // administrator was shown it; the directory is asked again at this moment.
-func (p *Provider) AcceptGroup(ctx context.Context, written, id string, e store.Event) error {
+func (p *IdP) AcceptGroup(ctx context.Context, written, id string, e store.Event) error {
 	uses, err := p.ResolveGroups(ctx, false)
 	if err != nil {
 		return err
@@ -272,7 +272,7 @@ func (p *Provider) AcceptGroup(ctx context.Context, written, id string, e store.
 }
 
 // RunGroups resolves groups until ctx ends: new ones as soon as something needs them, and what did not resolve once a minute.
-func (p *Provider) RunGroups(ctx context.Context) error {
+func (p *IdP) RunGroups(ctx context.Context) error {
 	tick := time.NewTicker(resolveEvery)
 	defer tick.Stop()
 	for round := 1; ; {

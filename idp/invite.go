@@ -19,7 +19,7 @@ var ErrNoConsoleRole = errors.New("the person has no role in the admin console")
 //
 // The role is read from the directory at this moment. A code that lies ready for somebody who gets a role later would confirm a factor
 // that nobody looked at then.
-func (p *Provider) Invite(ctx context.Context, person store.PersonID, again bool, e store.Event) (code string, ends time.Time, err error) {
+func (p *IdP) Invite(ctx context.Context, person store.PersonID, again bool, e store.Event) (code string, ends time.Time, err error) {
 	read, err := p.o.Directory.Read(ctx, string(person))
 	if err != nil {
 		return "", time.Time{}, fmt.Errorf("read the groups of person %s: %w", person, err)

@@ -64,7 +64,7 @@ const tokenPause = 5 * time.Second
 func (r *keyring) stale() bool { return !r.readAgainAt.IsZero() && !r.now().Before(r.readAgainAt) }
 
 // readKeys reads and opens all keys that are in use or may come into it.
-func (p *Provider) readKeys(ctx context.Context) (*keyring, error) {
+func (p *IdP) readKeys(ctx context.Context) (*keyring, error) {
 	stored, err := p.o.Keys.List(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read signing keys: %w", err)
@@ -115,7 +115,7 @@ func (p *Provider) readKeys(ctx context.Context) (*keyring, error) {
 	return r, nil
 }
 
-func (p *Provider) readKey(ctx context.Context, r *keyring, k store.SigningKey) {
+func (p *IdP) readKey(ctx context.Context, r *keyring, k store.SigningKey) {
 	by, err := p.signerOf(k)
 	if err == nil {
 		r.signers[k.ID] = by
@@ -138,7 +138,7 @@ func (p *Provider) readKey(ctx context.Context, r *keyring, k store.SigningKey) 
 }
 
 // signerOf opens a stored key: unseals it, or finds it in the token.
-func (p *Provider) signerOf(k store.SigningKey) (*saml.Signer, error) {
+func (p *IdP) signerOf(k store.SigningKey) (*saml.Signer, error) {
 	key, err := p.open(k)
 	if err != nil {
 		return nil, err
@@ -147,7 +147,7 @@ func (p *Provider) signerOf(k store.SigningKey) (*saml.Signer, error) {
 }
 
 // open unseals and checks a stored key.
-func (p *Provider) open(k store.SigningKey) (*certs.Key, error) {
+func (p *IdP) open(k store.SigningKey) (*certs.Key, error) {
 	if label, ok := strings.CutPrefix(k.Holder, inToken); ok {
 		if p.o.Token == nil {
 			return nil, fmt.Errorf("open signing key %s: it is held by a PKCS #11 token, and none is configured", k.ID)
@@ -207,7 +207,7 @@ func (r *keyring) active() (*saml.Signer, error) { return r.signerFor("", r.now(
 
 // switching tells whether sign-ins at a service provider wait for the switch to
 // another key. since and until bound the wait.
-func (p *Provider) switching(r *keyring, entityID string, at time.Time) (since, until time.Time, waits bool) {
+func (p *IdP) switching(r *keyring, entityID string, at time.Time) (since, until time.Time, waits bool) {
 	c, ok := r.choice(entityID)
 	if !ok {
 		return time.Time{}, time.Time{}, false
@@ -218,7 +218,7 @@ func (p *Provider) switching(r *keyring, entityID string, at time.Time) (since, 
 
 // awaitSwitch is the page to show in place of a Response while the service
 // provider changes our certificate; nil when there is nothing to wait for.
-func (p *Provider) awaitSwitch(ctx context.Context, f *flow, s store.Session, d provisioning.Decision) (Page, error) {
+func (p *IdP) awaitSwitch(ctx context.Context, f *flow, s store.Session, d provisioning.Decision) (Page, error) {
 	since, until, waits := p.switching(f.config.keyring, f.sp.EntityID, p.o.Now())
 	if !waits {
 		return nil, nil
@@ -230,14 +230,14 @@ func (p *Provider) awaitSwitch(ctx context.Context, f *flow, s store.Session, d 
 	if f.in.ID == "" {
 		f.in.Account = d.Assignment.Account
 	}
-	if page, err := p.hold(ctx, f); page != nil || err != nil {
+	if page, err := p.ensureStored(ctx, f); page != nil || err != nil {
 		return page, err
 	}
 	account := f.in.Account
 	if f.chosen != "" {
 		account = f.chosen
 	}
-	if page, err := p.remember(ctx, f, account, ReasonKeySwitch, s.TokenHash); page != nil || err != nil {
+	if page, err := p.saveProgress(ctx, f, account, ReasonKeySwitch, s.TokenHash); page != nil || err != nil {
 		return page, err
 	}
 	return Waiting{

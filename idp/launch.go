@@ -19,7 +19,7 @@ type LaunchRequest struct {
 // Launch starts an IdP-initiated sign-in. With a live session that satisfies it
 // the answer is Deliver at once, and nothing is stored but what was issued;
 // else the sign-in is stored and GoOn leads to its page.
-func (p *Provider) Launch(ctx context.Context, l LaunchRequest, v Visitor) (a Answer, err error) {
+func (p *IdP) Launch(ctx context.Context, l LaunchRequest, v Visitor) (a Answer, err error) {
 	ctx, end := p.traced(ctx, v, "launch link")
 	defer func() { end(&a, &err) }()
 	// The session first: the change counter comes with it, and the configuration is compared with that.
@@ -31,7 +31,7 @@ func (p *Provider) Launch(ctx context.Context, l LaunchRequest, v Visitor) (a An
 	if err != nil {
 		return Answer{}, err
 	}
-	var sp *provider
+	var sp *serviceProvider
 	if l.EntityID == "" {
 		one, count := c.constantContact()
 		switch {
@@ -70,7 +70,7 @@ func (p *Provider) Launch(ctx context.Context, l LaunchRequest, v Visitor) (a An
 }
 
 // relayState finds an allowed RelayState by its id, the default one for "".
-func (sp *provider) relayState(id string) (*string, bool) {
+func (sp *serviceProvider) relayState(id string) (*string, bool) {
 	for i := range sp.RelayStates {
 		r := &sp.RelayStates[i]
 		if id == "" && r.Default || id != "" && r.ID == id {

@@ -33,7 +33,7 @@ type Lockout struct {
 }
 
 // Lockouts lists the limits that are reached now, at most 200.
-func (p *Provider) Lockouts(ctx context.Context) ([]Lockout, error) {
+func (p *IdP) Lockouts(ctx context.Context) ([]Lockout, error) {
 	counters, err := p.o.Throttle.Locked(ctx, p.limit(false), p.o.LoginFailures, addressFailures, maxLockouts)
 	if err != nil {
 		return nil, err
@@ -57,7 +57,7 @@ func (p *Provider) Lockouts(ctx context.Context) ([]Lockout, error) {
 }
 
 // LockoutsOf lists the limits of one person that are reached now.
-func (p *Provider) LockoutsOf(ctx context.Context, person store.PersonID) ([]Lockout, error) {
+func (p *IdP) LockoutsOf(ctx context.Context, person store.PersonID) ([]Lockout, error) {
 	counters, err := p.o.Throttle.CountersOf(ctx, string(person))
 	if err != nil {
 		return nil, err
@@ -66,7 +66,7 @@ func (p *Provider) LockoutsOf(ctx context.Context, person store.PersonID) ([]Loc
 }
 
 // reached are the counters at their limit.
-func (p *Provider) reached(counters []store.Counter) (list []Lockout) {
+func (p *IdP) reached(counters []store.Counter) (list []Lockout) {
 	for _, c := range counters {
 		l := Lockout{Kind: c.Kind, Tries: c.Taken, Limit: p.o.LoginFailures, Until: c.EndsAt}
 		least := l.Limit
@@ -99,7 +99,7 @@ func blockLimit(name string) int {
 }
 
 // DirectoryLockout is what the directory says of a person's wrong passwords; ok is false where it can't be read.
-func (p *Provider) DirectoryLockout(ctx context.Context, person store.PersonID) (l directory.Lockout, ok bool) {
+func (p *IdP) DirectoryLockout(ctx context.Context, person store.PersonID) (l directory.Lockout, ok bool) {
 	if p.o.Lockout == nil {
 		return l, false
 	}
@@ -122,7 +122,7 @@ type Lifted struct {
 
 // LiftPerson gives a person back as many tries as the directory still leaves, and those of second factors. Who and where stand in
 // the event.
-func (p *Provider) LiftPerson(ctx context.Context, person store.PersonID, event store.Event) (Lifted, error) {
+func (p *IdP) LiftPerson(ctx context.Context, person store.PersonID, event store.Event) (Lifted, error) {
 	l := Lifted{Left: p.o.LoginFailures, Limit: p.o.LoginFailures}
 	if p.o.Lockout != nil {
 		there, err := p.o.Lockout(ctx, string(person))
@@ -141,7 +141,7 @@ func (p *Provider) LiftPerson(ctx context.Context, person store.PersonID, event 
 }
 
 // LiftAddress forgets the failures of an address with all its blocks, or of one block.
-func (p *Provider) LiftAddress(ctx context.Context, address string, event store.Event) (Lifted, error) {
+func (p *IdP) LiftAddress(ctx context.Context, address string, event store.Event) (Lifted, error) {
 	blocks := addressBlocks(address)
 	if prefix, err := netip.ParsePrefix(address); err == nil {
 		blocks = []store.Block{{Name: prefix.Masked().String()}}
@@ -160,7 +160,7 @@ func (p *Provider) LiftAddress(ctx context.Context, address string, event store.
 	return l, nil
 }
 
-func (p *Provider) lift(ctx context.Context, l Lifted, subject string, event store.Event) (Lifted, error) {
+func (p *IdP) lift(ctx context.Context, l Lifted, subject string, event store.Event) (Lifted, error) {
 	event.Action, event.Subject, event.Outcome = "lockout-lift", subject, "ok"
 	given, err := p.o.Throttle.Lift(ctx, subject, l.Limit-l.Left, func(given int) store.Event {
 		event.Detail, _ = json.Marshal(map[string]int{"given_back": given, "left": l.Left}) // numbers always encode

@@ -27,7 +27,7 @@ const (
 // Login answers a submitted login form: GoOn with a new session, AskPassword
 // with the problem, or a Refusal. A wrong password and a directory that is down
 // are never mixed up: only the first one counts as a failed login (row LDAP-09).
-func (p *Provider) Login(ctx context.Context, id, login, password string, v Visitor) (a Answer, err error) {
+func (p *IdP) Login(ctx context.Context, id, login, password string, v Visitor) (a Answer, err error) {
 	ctx, end := p.traced(ctx, v, "")
 	defer func() { end(&a, &err) }()
 	f, page, err := p.resume(ctx, id, v, true)
@@ -55,7 +55,7 @@ func (p *Provider) Login(ctx context.Context, id, login, password string, v Visi
 	try := attempt{person: found.Person(), id: found.Entry.ID, blocks: addressBlocks(f.v.Address), done: func() {}}
 	// Before the password is looked at: what is revoked from here on ends this login too. The browser is known by the login in the directory's
 	// form: what was typed may be somebody else's.
-	before, err := p.o.Throttle.Before(ctx, try.person, try.blocks, directory.BareLogin(found.Entry.Login), hash(f.v.Browser))
+	before, err := p.o.Throttle.Before(ctx, try.person, try.blocks, directory.NormalizeLogin(found.Entry.Login), hash(f.v.Browser))
 	if err != nil {
 		return Answer{}, fmt.Errorf("log in: %w", err)
 	}
@@ -104,7 +104,7 @@ func (p *Provider) Login(ctx context.Context, id, login, password string, v Visi
 
 // bind has the directory judge the password. Where the answer got lost on a connection that had been idle, it is asked once more, and
 // that is another try: the first one may have been counted there.
-func (p *Provider) bind(ctx context.Context, found directory.Found, password string, a *attempt) (directory.Entry, error) {
+func (p *IdP) bind(ctx context.Context, found directory.Found, password string, a *attempt) (directory.Entry, error) {
 	began := p.o.Now()
 	e, err := p.o.Directory.Bind(ctx, found, password, a.slow)
 	var failed *directory.Error
@@ -127,7 +127,7 @@ func (p *Provider) bind(ctx context.Context, found directory.Found, password str
 }
 
 // takeAgain is take for another try of the same login.
-func (p *Provider) takeAgain(ctx context.Context, a *attempt) (tryVerdict, error) {
+func (p *IdP) takeAgain(ctx context.Context, a *attempt) (tryVerdict, error) {
 	counters, err := p.o.Throttle.Counters(ctx, a.person, a.blocks)
 	if err != nil {
 		return 0, fmt.Errorf("count tries: %w", err)
@@ -136,7 +136,7 @@ func (p *Provider) takeAgain(ctx context.Context, a *attempt) (tryVerdict, error
 }
 
 // nobody answers where no one person has this login, or the directory could not be asked. Nothing is taken and nothing counted.
-func (p *Provider) nobody(ctx context.Context, f *flow, form AskPassword, began time.Time, cause error) (Answer, error) {
+func (p *IdP) nobody(ctx context.Context, f *flow, form AskPassword, began time.Time, cause error) (Answer, error) {
 	var failed *directory.Error
 	if ctx.Err() != nil || !errors.As(cause, &failed) || failed.Problem == directory.Unavailable || failed.Problem == "" {
 		return p.failedLogin(ctx, f, form, attempt{}, began, cause)
@@ -163,7 +163,7 @@ func (p *Provider) nobody(ctx context.Context, f *flow, form AskPassword, began 
 
 // startSession stores a session with a token of its own: a login never goes on
 // with an old one (row WEB-02). A sign-in that was only started until now is stored with it, in one transaction.
-func (p *Provider) startSession(ctx context.Context, f *flow, a attempt, e directory.Entry, mark int64) (string, error) {
+func (p *IdP) startSession(ctx context.Context, f *flow, a attempt, e directory.Entry, mark int64) (string, error) {
 	now := p.o.Now()
 	if e.ID == "" {
 		return "", errors.New("directory gave a person without an immutable id")
@@ -200,7 +200,7 @@ func (p *Provider) startSession(ctx context.Context, f *flow, a attempt, e direc
 		SeenAt:          now,
 		EndsAt:          now.Add(p.o.SessionLife),
 		Mark:            mark,
-		KnownAs:         directory.BareLogin(e.Login),
+		KnownAs:         directory.NormalizeLogin(e.Login),
 		Try:             a.settled(store.TrySucceeded),
 		Begins:          begins,
 	}, hash(f.v.Session), event)
@@ -211,7 +211,7 @@ func (p *Provider) startSession(ctx context.Context, f *flow, a attempt, e direc
 }
 
 // failedLogin turns an error of the directory into a page.
-func (p *Provider) failedLogin(ctx context.Context, f *flow, form AskPassword, a attempt, began time.Time, cause error) (Answer, error) {
+func (p *IdP) failedLogin(ctx context.Context, f *flow, form AskPassword, a attempt, began time.Time, cause error) (Answer, error) {
 	problem, person, result := directory.Unavailable, "", store.TryFailed
 	var failed *directory.Error
 	if errors.As(cause, &failed) && failed.Problem != "" {
@@ -253,7 +253,7 @@ func (p *Provider) failedLogin(ctx context.Context, f *flow, form AskPassword, a
 	return p.wrongPassword(ctx, f, form, began)
 }
 
-func (p *Provider) logFailure(ctx context.Context, f *flow, problem directory.Problem, cause error) {
+func (p *IdP) logFailure(ctx context.Context, f *flow, problem directory.Problem, cause error) {
 	FootprintOf(ctx).Refused(string(problem))
 	p.o.Logger.LogAttrs(ctx, slog.LevelInfo, "login failed", slog.String("ref", f.v.Ref), slog.String("reason", string(problem)),
 		slog.String("sp", f.sp.EntityID), slog.String("address", f.v.Address), slog.Any("cause", cause))

@@ -33,7 +33,7 @@ type logoutData struct {
 // message is acted upon before its signature is verified (row SLO-01). A
 // LogoutRequest ends our sessions that it names at once, also where a cross-site
 // POST comes without cookies; LogoutGoOn then leads to the page of the logout.
-func (p *Provider) SLO(ctx context.Context, r *http.Request, v Visitor) (Answer, error) {
+func (p *IdP) SLO(ctx context.Context, r *http.Request, v Visitor) (Answer, error) {
 	if !p.o.SingleLogout {
 		p.logRefusal(ctx, v, "", ReasonNoSingleLogout, "single logout is off", "set logout.enabled, or take the address out of the service provider's settings")
 		return Answer{Page: Refusal{Reason: ReasonNoSingleLogout, Status: http.StatusNotFound}}, nil
@@ -85,7 +85,7 @@ func goOnAfter(page Page, inResponseTo string) Page {
 }
 
 // takeLogoutRequest ends the sessions that a verified LogoutRequest names.
-func (p *Provider) takeLogoutRequest(ctx context.Context, sp *provider, m *saml.VerifiedLogout, v Visitor) (Answer, error) {
+func (p *IdP) takeLogoutRequest(ctx context.Context, sp *serviceProvider, m *saml.VerifiedLogout, v Visitor) (Answer, error) {
 	r, bad := m.Request()
 	if bad != nil {
 		return Answer{Page: p.refuseRequest(ctx, v, sp.EntityID, bad)}, nil
@@ -141,7 +141,7 @@ func (p *Provider) takeLogoutRequest(ctx context.Context, sp *provider, m *saml.
 }
 
 // named finds the sessions that a request means, each once.
-func (p *Provider) named(ctx context.Context, sp *provider, r *saml.LogoutRequest) ([]store.NamedSession, error) {
+func (p *IdP) named(ctx context.Context, sp *serviceProvider, r *saml.LogoutRequest) ([]store.NamedSession, error) {
 	all, err := p.o.Sessions.Named(ctx, sp.EntityID, r.NameID)
 	if err != nil {
 		return nil, fmt.Errorf("find the sessions that %s names: %w", sp.EntityID, err)
@@ -159,7 +159,7 @@ func (p *Provider) named(ctx context.Context, sp *provider, r *saml.LogoutReques
 
 // LogoutEverywhere ends the visitor's session and leads on to the service
 // providers that took part in it.
-func (p *Provider) LogoutEverywhere(ctx context.Context, v Visitor) (Answer, error) {
+func (p *IdP) LogoutEverywhere(ctx context.Context, v Visitor) (Answer, error) {
 	s, known, err := p.session(ctx, v)
 	if err != nil {
 		return Answer{}, err
@@ -174,7 +174,7 @@ func (p *Provider) LogoutEverywhere(ctx context.Context, v Visitor) (Answer, err
 }
 
 // startLogout ends the sessions and stores the logout.
-func (p *Provider) startLogout(ctx context.Context, l store.Logout, data logoutData, ends [][]byte, events []store.Event, v Visitor) (Answer, error) {
+func (p *IdP) startLogout(ctx context.Context, l store.Logout, data logoutData, ends [][]byte, events []store.Event, v Visitor) (Answer, error) {
 	var err error
 	if l.ID, err = p.token(); err != nil {
 		return Answer{}, err
@@ -203,7 +203,7 @@ func (p *Provider) startLogout(ctx context.Context, l store.Logout, data logoutD
 
 // logoutEvent says that a person was signed out here; sp is who asked for it, ""
 // for the person.
-func (p *Provider) logoutEvent(v Visitor, person store.PersonID, sp string) store.Event {
+func (p *IdP) logoutEvent(v Visitor, person store.PersonID, sp string) store.Event {
 	return store.Event{
 		At: p.o.Now(), Ref: v.Ref, Actor: string(person), Action: "logout", Subject: string(person),
 		SP: sp, Address: v.Address, Outcome: "ok",
@@ -212,7 +212,7 @@ func (p *Provider) logoutEvent(v Visitor, person store.PersonID, sp string) stor
 
 // takeLogoutResponse notes what a participant has answered. It may come twice, or
 // late: it then changes nothing, or for the better.
-func (p *Provider) takeLogoutResponse(ctx context.Context, sp *provider, m *saml.VerifiedLogout, v Visitor) (Page, error) {
+func (p *IdP) takeLogoutResponse(ctx context.Context, sp *serviceProvider, m *saml.VerifiedLogout, v Visitor) (Page, error) {
 	r, bad := m.Response()
 	if bad != nil {
 		return p.refuseRequest(ctx, v, sp.EntityID, bad), nil
@@ -262,7 +262,7 @@ func unknownRequest() *saml.Fault {
 }
 
 // partEvent says what came of a participant.
-func (p *Provider) partEvent(v Visitor, part store.Participant) store.Event {
+func (p *IdP) partEvent(v Visitor, part store.Participant) store.Event {
 	e := store.Event{At: p.o.Now(), Ref: v.Ref, Action: "logout-participant", SP: part.EntityID, Address: v.Address, Outcome: "failed", Reason: part.State}
 	if part.State == partDone {
 		e.Outcome, e.Reason = "ok", ""

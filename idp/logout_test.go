@@ -164,7 +164,7 @@ func (f *fixture) sent(t testing.TB, a idp.Answer, err error, key string) (messa
 	}
 	certificate := readKey(t, key).Certificate
 	switch page := a.Page.(type) {
-	case idp.LeaveFor:
+	case idp.RedirectMessage:
 		u, err := url.Parse(page.URL)
 		if err != nil {
 			t.Fatal(err)
@@ -193,7 +193,7 @@ func (f *fixture) sent(t testing.TB, a idp.Answer, err error, key string) (messa
 		if !strings.HasPrefix(page.URL, message.SelectAttrValue("Destination", "?")) {
 			t.Errorf("sent to %.60s with Destination %q", page.URL, message.SelectAttrValue("Destination", ""))
 		}
-	case idp.CarryMessage:
+	case idp.PostMessage:
 		data, err := base64.StdEncoding.DecodeString(page.Message)
 		if err != nil {
 			t.Fatal(err)

@@ -42,7 +42,7 @@ func TestSLO03EndsHereFirst(t *testing.T) {
 			if got := codes(t, message); got != "Success" || message.SelectAttrValue("InResponseTo", "") != request.id || state == nil || *state != "state é&=+" {
 				t.Errorf("answer %q to %q with RelayState %v", got, message.SelectAttrValue("InResponseTo", ""), state)
 			}
-			page, ok := a.Page.(idp.LeaveFor)
+			page, ok := a.Page.(idp.RedirectMessage)
 			if !ok || !strings.HasPrefix(page.URL, plainSLO+"&SAMLResponse=") || !a.EndSession {
 				t.Errorf("answer %+v", a)
 			}
@@ -95,7 +95,7 @@ func TestSLO03Chain(t *testing.T) {
 				}
 				a, err = f.NextLogout(ctx, id, -1, v)
 				message, state := f.sent(t, a, err, "rsa-2048")
-				if message.Tag != "LogoutRequest" || state != nil || a.Page.(idp.CarryMessage).Action != calendarSLO {
+				if message.Tag != "LogoutRequest" || state != nil || a.Page.(idp.PostMessage).Action != calendarSLO {
 					t.Fatalf("message %s, RelayState %v to %+v", message.Tag, state, a.Page)
 				}
 				nameID := find(t, message, "./NameID")
@@ -321,7 +321,7 @@ func TestSLO03Everywhere(t *testing.T) {
 	if n := len(wiki.FindElements("./SessionIndex")); n != 2 {
 		t.Errorf("%d SessionIndexes, want both", n)
 	}
-	if to := a.Page.(idp.LeaveFor).URL; !strings.HasPrefix(to, plainSLO+"&SAMLRequest=") {
+	if to := a.Page.(idp.RedirectMessage).URL; !strings.HasPrefix(to, plainSLO+"&SAMLRequest=") {
 		t.Errorf("sent to %s", to)
 	}
 	a, err = f.SLO(ctx, logoutByQuery(t, readKey(t, "sp-rsa"), logoutResponse(plain, wiki.SelectAttrValue("ID", ""), success), nil), v)
@@ -416,7 +416,7 @@ func TestLogoutGoesOnElsewhere(t *testing.T) {
 	pages := make([]string, 10)
 	for i := range pages {
 		group.Go(func() {
-			p := []*idp.Provider{f.Provider, replica}[i%2]
+			p := []*idp.IdP{f.IdP, replica}[i%2]
 			a, err := p.SLO(context.Background(), logoutByForm(t, readKey(t, "sp-other"), answer), idp.Visitor{})
 			pages[i] = fmt.Sprintf("%T %v", a.Page, err)
 		})
@@ -430,14 +430,14 @@ func TestLogoutGoesOnElsewhere(t *testing.T) {
 	var answers []string
 	for i := range pages {
 		group.Go(func() {
-			p := []*idp.Provider{f.Provider, replica}[i%2]
+			p := []*idp.IdP{f.IdP, replica}[i%2]
 			a, err := p.LogoutPage(context.Background(), id, v)
 			pages[i] = fmt.Sprintf("%T %v", a.Page, err)
 		})
 	}
 	group.Wait()
 	for _, p := range pages {
-		if p == "idp.LeaveFor <nil>" {
+		if p == "idp.RedirectMessage <nil>" {
 			answers = append(answers, p)
 		}
 	}

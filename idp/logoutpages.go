@@ -44,14 +44,14 @@ const (
 	Unreachable  ServiceState = "unreachable" // it takes part in no single logout
 )
 
-// LeaveFor sends the browser to a registered address of a service provider, with a
+// RedirectMessage sends the browser to a registered address of a service provider, with a
 // signed message in the query (HTTP-Redirect binding).
-type LeaveFor struct{ URL string }
+type RedirectMessage struct{ URL string }
 
-// CarryMessage is the form that submits itself with a signed message of single
+// PostMessage is the form that submits itself with a signed message of single
 // logout (HTTP-POST binding). Action is always a registered address; RelayState is
 // text from outside and must be escaped like any.
-type CarryMessage struct {
+type PostMessage struct {
 	Action     string
 	Parameter  string  // SAMLRequest or SAMLResponse
 	Message    string  // base64
@@ -59,15 +59,15 @@ type CarryMessage struct {
 	Provider   string
 }
 
-func (LogoutGoOn) page()   {}
-func (SigningOut) page()   {}
-func (LeaveFor) page()     {}
-func (CarryMessage) page() {}
+func (LogoutGoOn) page()      {}
+func (SigningOut) page()      {}
+func (RedirectMessage) page() {}
+func (PostMessage) page()     {}
 
 // Services tells which services the visitor's session has been used for, for the
 // page that asks before signing out. It is empty while single logout is off, and
 // where none of them takes part in it: there is nothing to choose then.
-func (p *Provider) Services(ctx context.Context, v Visitor) ([]Service, error) {
+func (p *IdP) Services(ctx context.Context, v Visitor) ([]Service, error) {
 	if !p.o.SingleLogout {
 		return nil, nil
 	}

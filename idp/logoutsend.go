@@ -15,7 +15,7 @@ import (
 // logoutEndpoint finds where a service provider takes messages of single logout,
 // of the bindings that go through the browser; the wanted one first, then HTTP-Redirect,
 // which needs no form. ok is false for one that can't be reached.
-func (sp *provider) logoutEndpoint(wanted string) (e store.LogoutEndpoint, ok bool) {
+func (sp *serviceProvider) logoutEndpoint(wanted string) (e store.LogoutEndpoint, ok bool) {
 	if sp == nil || !sp.Enabled {
 		return e, false
 	}
@@ -35,7 +35,7 @@ func (sp *provider) logoutEndpoint(wanted string) (e store.LogoutEndpoint, ok bo
 
 // takesLogout is the last look at an address before a message of single logout
 // leaves: it must be registered for this. It works from the record alone.
-func (sp *provider) takesLogout(address string) error {
+func (sp *serviceProvider) takesLogout(address string) error {
 	if err := netname.CheckAddress(address, true); err != nil {
 		return fmt.Errorf("logout address of service provider %s: %w", sp.EntityID, err)
 	}
@@ -46,13 +46,13 @@ func (sp *provider) takesLogout(address string) error {
 }
 
 // logoutParams is the start of a message of single logout.
-func (p *Provider) logoutParams(id, destination string) saml.LogoutParams {
+func (p *IdP) logoutParams(id, destination string) saml.LogoutParams {
 	return saml.LogoutParams{Issuer: p.o.EntityID, ID: id, At: p.o.Now(), Destination: destination}
 }
 
 // askLogout is the LogoutRequest for a participant (saml-core 3.7.1). The NameID
 // is, letter by letter, the one that the assertion had.
-func (p *Provider) askLogout(ctx context.Context, by *saml.Signer, sp *provider, part store.Participant) (Page, error) {
+func (p *IdP) askLogout(ctx context.Context, by *saml.Signer, sp *serviceProvider, part store.Participant) (Page, error) {
 	wanted := saml.BindingRedirect
 	if len(part.SessionIndexes) > 4 {
 		wanted = saml.BindingPost // a URL has no room for many
@@ -66,7 +66,7 @@ func (p *Provider) askLogout(ctx context.Context, by *saml.Signer, sp *provider,
 }
 
 // answerLogout is the LogoutResponse to the service provider that asked (saml-core 3.7.2).
-func (p *Provider) answerLogout(ctx context.Context, by *saml.Signer, sp *provider, wanted, id, inResponseTo string, relayState *string, st saml.Status) (Page, error) {
+func (p *IdP) answerLogout(ctx context.Context, by *saml.Signer, sp *serviceProvider, wanted, id, inResponseTo string, relayState *string, st saml.Status) (Page, error) {
 	e, ok := sp.logoutEndpoint(wanted)
 	if !ok {
 		return nil, fmt.Errorf("service provider %s has no logout endpoint", sp.EntityID)
@@ -77,7 +77,7 @@ func (p *Provider) answerLogout(ctx context.Context, by *saml.Signer, sp *provid
 
 // carry signs a message of single logout in the way of its binding, and is the
 // one door through which it leaves.
-func carry(ctx context.Context, by *saml.Signer, sp *provider, binding, address string, m saml.LogoutMessage, relayState *string) (Page, error) {
+func carry(ctx context.Context, by *saml.Signer, sp *serviceProvider, binding, address string, m saml.LogoutMessage, relayState *string) (Page, error) {
 	if err := sp.takesLogout(address); err != nil {
 		return nil, err
 	}
@@ -86,7 +86,7 @@ func carry(ctx context.Context, by *saml.Signer, sp *provider, binding, address 
 		if err != nil {
 			return nil, err
 		}
-		return CarryMessage{Action: address, Parameter: m.Parameter, Message: signed, RelayState: relayState, Provider: sp.name()}, nil
+		return PostMessage{Action: address, Parameter: m.Parameter, Message: signed, RelayState: relayState, Provider: sp.name()}, nil
 	}
 	query, err := by.Query(ctx, m, relayState)
 	if err != nil {
@@ -96,5 +96,5 @@ func carry(ctx context.Context, by *saml.Signer, sp *provider, binding, address 
 	if strings.Contains(address, "?") {
 		separator = "&"
 	}
-	return LeaveFor{URL: address + separator + query}, nil
+	return RedirectMessage{URL: address + separator + query}, nil
 }

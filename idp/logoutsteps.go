@@ -43,7 +43,7 @@ const (
 // requestID names our LogoutRequest: which logout, which participant, and 80
 // random bits, since it can be asked again. So an answer finds its way whatever the
 // participant does with RelayState.
-func (p *Provider) requestID(logout string, n int) (string, error) {
+func (p *IdP) requestID(logout string, n int) (string, error) {
 	var b [10]byte
 	if _, err := io.ReadFull(p.o.Random, b[:]); err != nil {
 		return "", fmt.Errorf("read randomness for a message id: %w", err)
@@ -65,7 +65,7 @@ func splitRequestID(id string) (logout string, n int, ok bool) {
 
 // LogoutPage shows where a logout stands. With nobody left to ask and nothing to
 // tell the person, the service provider that asked gets its answer at once.
-func (p *Provider) LogoutPage(ctx context.Context, id string, v Visitor) (Answer, error) {
+func (p *IdP) LogoutPage(ctx context.Context, id string, v Visitor) (Answer, error) {
 	return p.logoutStep(ctx, id, v, func(c *config, l *store.Logout, data logoutData) (Page, []store.Event, error) {
 		now := p.o.Now()
 		if n, left := c.nextPart(l); left {
@@ -85,7 +85,7 @@ func (p *Provider) LogoutPage(ctx context.Context, id string, v Visitor) (Answer
 // RunningLogout finds a logout of this browser that has somebody left to ask: a
 // participant that never answered has kept the browser, and not every browser's
 // back button leads to the page before it. "" without one.
-func (p *Provider) RunningLogout(ctx context.Context, v Visitor) (id string, err error) {
+func (p *IdP) RunningLogout(ctx context.Context, v Visitor) (id string, err error) {
 	if v.Browser == "" || !p.o.SingleLogout {
 		return "", nil
 	}
@@ -112,7 +112,7 @@ func (p *Provider) RunningLogout(ctx context.Context, v Visitor) (id string, err
 // NextLogout sends the browser to the next participant. One that was asked and has
 // not answered is given up, at once if it is number past; its answer still counts
 // if it comes later. A past of -1 names none.
-func (p *Provider) NextLogout(ctx context.Context, id string, past int, v Visitor) (Answer, error) {
+func (p *IdP) NextLogout(ctx context.Context, id string, past int, v Visitor) (Answer, error) {
 	return p.logoutStep(ctx, id, v, func(c *config, l *store.Logout, _ logoutData) (Page, []store.Event, error) {
 		if !l.FinishedAt.IsZero() {
 			return c.signedOut(l), nil, nil
@@ -146,7 +146,7 @@ func (p *Provider) NextLogout(ctx context.Context, id string, past int, v Visito
 }
 
 // SkipLogout leaves one participant out, by its number.
-func (p *Provider) SkipLogout(ctx context.Context, id string, step int, v Visitor) (Answer, error) {
+func (p *IdP) SkipLogout(ctx context.Context, id string, step int, v Visitor) (Answer, error) {
 	return p.logoutStep(ctx, id, v, func(_ *config, l *store.Logout, _ logoutData) (Page, []store.Event, error) {
 		page := LogoutGoOn{l.ID}
 		if step < 0 || step >= len(l.Participants) || !l.FinishedAt.IsZero() {
@@ -166,7 +166,7 @@ func (p *Provider) SkipLogout(ctx context.Context, id string, step int, v Visito
 }
 
 // EndLogout answers the service provider that asked, whoever is still left to ask.
-func (p *Provider) EndLogout(ctx context.Context, id string, v Visitor) (Answer, error) {
+func (p *IdP) EndLogout(ctx context.Context, id string, v Visitor) (Answer, error) {
 	return p.logoutStep(ctx, id, v, func(c *config, l *store.Logout, data logoutData) (Page, []store.Event, error) {
 		if l.EntityID == "" || !l.FinishedAt.IsZero() {
 			return c.signedOut(l), nil, nil
@@ -176,7 +176,7 @@ func (p *Provider) EndLogout(ctx context.Context, id string, v Visitor) (Answer,
 }
 
 // finishLogout makes the one LogoutResponse (row SLO-03).
-func (p *Provider) finishLogout(ctx context.Context, c *config, l *store.Logout, data logoutData, v Visitor) (Page, []store.Event, error) {
+func (p *IdP) finishLogout(ctx context.Context, c *config, l *store.Logout, data logoutData, v Visitor) (Page, []store.Event, error) {
 	now := p.o.Now()
 	l.FinishedAt = now.UTC().Truncate(time.Microsecond)
 	sp := c.providers[l.EntityID]
@@ -223,7 +223,7 @@ func (p *Provider) finishLogout(ctx context.Context, c *config, l *store.Logout,
 // logoutStep loads a logout for v, takes one step, and stores what the step has
 // changed together with its events. When another request was faster the step is
 // taken again, on what that one has left.
-func (p *Provider) logoutStep(ctx context.Context, id string, v Visitor, step func(*config, *store.Logout, logoutData) (Page, []store.Event, error)) (Answer, error) {
+func (p *IdP) logoutStep(ctx context.Context, id string, v Visitor, step func(*config, *store.Logout, logoutData) (Page, []store.Event, error)) (Answer, error) {
 	if page, err := p.openLogout(ctx, id, v); page != nil || err != nil {
 		return Answer{Page: page}, err
 	}
@@ -261,7 +261,7 @@ func (p *Provider) logoutStep(ctx context.Context, id string, v Visitor, step fu
 
 // openLogout sees to it that a logout belongs to this browser. Where it does not,
 // the page that says so is returned.
-func (p *Provider) openLogout(ctx context.Context, id string, v Visitor) (Page, error) {
+func (p *IdP) openLogout(ctx context.Context, id string, v Visitor) (Page, error) {
 	unknown := Refusal{Reason: ReasonUnknownLogout, Status: http.StatusNotFound}
 	if id == "" || len(id) > 128 {
 		return unknown, nil
@@ -304,7 +304,7 @@ func (p *Provider) openLogout(ctx context.Context, id string, v Visitor) (Page, 
 // changeLogout reads a logout, has it changed and stores what has changed, with
 // the events that change returns. It begins anew when another request was faster.
 // With an error of change nothing is stored. ErrNotFound comes wrapped.
-func (p *Provider) changeLogout(ctx context.Context, id string, change func(*store.Logout) ([]store.Event, error)) error {
+func (p *IdP) changeLogout(ctx context.Context, id string, change func(*store.Logout) ([]store.Event, error)) error {
 	const tries = 5
 	for try := 1; ; try++ {
 		l, err := p.o.Logouts.Get(ctx, id)

@@ -87,7 +87,7 @@ const (
 // fixture is an identity provider on a real store, with a directory and a gate
 // that behave as told.
 type fixture struct {
-	*idp.Provider
+	*idp.IdP
 	db        *store.DB
 	dsn       string
 	directory *people
@@ -192,7 +192,7 @@ func fixtureOn(t testing.TB, dsn, key string, change func(*idp.Options)) *fixtur
 	if change != nil {
 		change(&o)
 	}
-	if f.Provider, err = idp.New(o); err != nil {
+	if f.IdP, err = idp.New(o); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(f.Drain) // before the store is closed
@@ -257,7 +257,7 @@ func (f *fixture) put(t testing.TB, sp store.ServiceProvider) {
 	if err := f.db.ServiceProviders().Put(context.Background(), sp, store.Event{Action: "sp-add", Outcome: "ok"}); err != nil {
 		t.Fatal(err)
 	}
-	if f.Provider != nil {
+	if f.IdP != nil {
 		f.resolve(t)
 	}
 }

@@ -13,7 +13,7 @@ import (
 // key for metadata (row MD-02). It names what works and nothing else. The same
 // configuration gives the same bytes, but for an ECDSA signature and, each hour,
 // validUntil.
-func (p *Provider) Metadata(ctx context.Context) ([]byte, error) {
+func (p *IdP) Metadata(ctx context.Context) ([]byte, error) {
 	c, err := p.loadConfig(ctx)
 	if err != nil {
 		return nil, err
@@ -30,7 +30,7 @@ func (p *Provider) Metadata(ctx context.Context) ([]byte, error) {
 // MetadataFile is the copy to hand over. It has no validUntil (row MD-03): it is
 // imported by hand, and a copy that ran out would end sign-ins for no gain. Signed,
 // it needs a key for metadata: metadata.ErrNoKey.
-func (p *Provider) MetadataFile(ctx context.Context, signed bool) ([]byte, error) {
+func (p *IdP) MetadataFile(ctx context.Context, signed bool) ([]byte, error) {
 	c, err := p.loadConfig(ctx)
 	if err != nil {
 		return nil, err
@@ -38,7 +38,7 @@ func (p *Provider) MetadataFile(ctx context.Context, signed bool) ([]byte, error
 	return p.describe(ctx, c, time.Time{}, signed)
 }
 
-func (p *Provider) describe(ctx context.Context, c *config, until time.Time, signed bool) ([]byte, error) {
+func (p *IdP) describe(ctx context.Context, c *config, until time.Time, signed bool) ([]byte, error) {
 	if _, err := c.active(); err != nil {
 		return nil, err
 	}

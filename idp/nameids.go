@@ -34,7 +34,7 @@ type nameHashes struct{ key []byte }
 
 // readNameKey opens the key of the hashes, or makes it. It is sealed like a signing key: without secret_key no NameID
 // is issued, since nobody could tell whose it is.
-func (p *Provider) readNameKey(ctx context.Context) (*nameHashes, error) {
+func (p *IdP) readNameKey(ctx context.Context) (*nameHashes, error) {
 	sealed, err := p.o.NameIDs.Key(ctx, nil)
 	if errors.Is(err, store.ErrNotFound) {
 		key := make([]byte, nameKeySize)
@@ -58,7 +58,7 @@ func (p *Provider) readNameKey(ctx context.Context) (*nameHashes, error) {
 
 // SealNameKey seals the key of NameIDs with the secret key in use, where another one has sealed it. changed is false where there is
 // nothing to do.
-func (p *Provider) SealNameKey(ctx context.Context, events ...store.Event) (changed bool, err error) {
+func (p *IdP) SealNameKey(ctx context.Context, events ...store.Event) (changed bool, err error) {
 	sealed, err := p.o.NameIDs.Key(ctx, nil)
 	if errors.Is(err, store.ErrNotFound) {
 		return false, nil
@@ -84,7 +84,7 @@ func (p *Provider) SealNameKey(ctx context.Context, events ...store.Event) (chan
 }
 
 // NameKeyBy counts the key of NameIDs, where there is one, by the id of the secret key that has sealed it; "" where no known one opens it.
-func (p *Provider) NameKeyBy(ctx context.Context) (map[string]int, error) {
+func (p *IdP) NameKeyBy(ctx context.Context) (map[string]int, error) {
 	sealed, err := p.o.NameIDs.Key(ctx, nil)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
@@ -129,7 +129,7 @@ func nameForm(format, nameID string) string {
 }
 
 // IssuedNameID tells to whom a NameID was issued at a service provider, if it was. store.ErrNotFound: to nobody.
-func (p *Provider) IssuedNameID(ctx context.Context, sp store.ServiceProvider, nameID string) (store.NameID, error) {
+func (p *IdP) IssuedNameID(ctx context.Context, sp store.ServiceProvider, nameID string) (store.NameID, error) {
 	names, err := p.readNameKey(ctx)
 	if err != nil {
 		return store.NameID{}, err
@@ -147,7 +147,7 @@ func (p *Provider) IssuedNameID(ctx context.Context, sp store.ServiceProvider, n
 
 // ReleaseNameID forgets to whom a NameID was issued: the next person who would get it gets it. The NameID itself is in no event:
 // it may be a mail address. store.ErrConflict: it was released or issued again meanwhile.
-func (p *Provider) ReleaseNameID(ctx context.Context, n store.NameID, e store.Event) error {
+func (p *IdP) ReleaseNameID(ctx context.Context, n store.NameID, e store.Event) error {
 	e.Action, e.Subject, e.SP, e.Outcome = "name-id-release", string(n.Person), n.EntityID, "ok"
 	if err := p.o.NameIDs.Release(ctx, n, e); err != nil {
 		return fmt.Errorf("release a NameID at %s: %w", n.EntityID, err)
@@ -156,7 +156,7 @@ func (p *Provider) ReleaseNameID(ctx context.Context, n store.NameID, e store.Ev
 }
 
 // ReleaseAllNameIDs forgets to whom any NameID was issued, with the key of their hashes: the way on where the secret key that sealed it is lost.
-func (p *Provider) ReleaseAllNameIDs(ctx context.Context, e store.Event) error {
+func (p *IdP) ReleaseAllNameIDs(ctx context.Context, e store.Event) error {
 	e.Action, e.Subject, e.Outcome = "name-id-release", "all", "ok"
 	if err := p.o.NameIDs.ReleaseAll(ctx, e); err != nil {
 		return fmt.Errorf("release all NameIDs: %w", err)
@@ -165,7 +165,7 @@ func (p *Provider) ReleaseAllNameIDs(ctx context.Context, e store.Event) error {
 }
 
 // TakeOverNameIDs notes the NameIDs of live sessions that the version before has issued; it returns how many it looked at.
-func (p *Provider) TakeOverNameIDs(ctx context.Context) (int, error) {
+func (p *IdP) TakeOverNameIDs(ctx context.Context) (int, error) {
 	names, err := p.readNameKey(ctx)
 	if err != nil {
 		return 0, err

@@ -176,7 +176,7 @@ func TestNameIDOutlivesForgetting(t *testing.T) {
 	f := newMailFixture(t, nil)
 	f.mail("alice", "office@partner.test")
 	f.delivered(t, plain, "alice", "correct horse")
-	_, remains, err := f.db.Ledger().ForgetPerson(ctx, store.Forget{Person: aliceID, Deleted: true, Bare: directory.BareLogin}, store.Event{Actor: "admin:test", Action: "forget"})
+	_, remains, err := f.db.Ledger().ForgetPerson(ctx, store.Forget{Person: aliceID, Deleted: true, Bare: directory.NormalizeLogin}, store.Event{Actor: "admin:test", Action: "forget"})
 	if err != nil || len(remains.Users) > 0 {
 		t.Fatal(remains, err)
 	}

@@ -22,7 +22,7 @@ type OwnSession struct {
 
 // OwnSessions lists the sessions of the visitor's person, the last used first, at
 // most 100. It is empty where nobody is signed in.
-func (p *Provider) OwnSessions(ctx context.Context, v Visitor) ([]OwnSession, error) {
+func (p *IdP) OwnSessions(ctx context.Context, v Visitor) ([]OwnSession, error) {
 	own, known, err := p.session(ctx, v)
 	if err != nil || !known {
 		return nil, err
@@ -45,7 +45,7 @@ func (p *Provider) OwnSessions(ctx context.Context, v Visitor) ([]OwnSession, er
 // the visitor's own. An id of somebody else's session, or of none, ends nothing:
 // it is looked for among the person's own alone. The services that were opened from
 // it are not told; that is what a single logout is for.
-func (p *Provider) EndOwnSession(ctx context.Context, id string, v Visitor) (here bool, err error) {
+func (p *IdP) EndOwnSession(ctx context.Context, id string, v Visitor) (here bool, err error) {
 	own, known, err := p.session(ctx, v)
 	if err != nil || !known {
 		return false, err
@@ -67,7 +67,7 @@ func (p *Provider) EndOwnSession(ctx context.Context, id string, v Visitor) (her
 }
 
 // EndOtherSessions ends all sessions of the visitor's person but the visitor's own.
-func (p *Provider) EndOtherSessions(ctx context.Context, v Visitor) error {
+func (p *IdP) EndOtherSessions(ctx context.Context, v Visitor) error {
 	own, known, err := p.session(ctx, v)
 	if err != nil || !known {
 		return err
@@ -79,7 +79,7 @@ func (p *Provider) EndOtherSessions(ctx context.Context, v Visitor) error {
 }
 
 // ended is the audit event of sessions that their person ends.
-func (p *Provider) ended(own store.Session, v Visitor) store.Event {
+func (p *IdP) ended(own store.Session, v Visitor) store.Event {
 	return store.Event{
 		At: p.o.Now(), Ref: v.Ref, Actor: string(own.Person), Action: "session-end", Subject: string(own.Person),
 		Address: v.Address, Outcome: "ok", Reason: "own_choice",

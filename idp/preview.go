@@ -33,8 +33,8 @@ type PreviewAttribute struct {
 // Preview says what the assertion for this person would carry under decision d,
 // by the code that builds real ones. Nothing is signed or stored. An error names
 // what of the record or of the person's data does not do.
-func (p *Provider) Preview(_ context.Context, sp store.ServiceProvider, e directory.Entry, d provisioning.Decision) (Preview, error) {
-	r, err := newProvider(sp).release(e, d)
+func (p *IdP) Preview(_ context.Context, sp store.ServiceProvider, e directory.Entry, d provisioning.Decision) (Preview, error) {
+	r, err := newServiceProvider(sp).release(e, d)
 	if err != nil {
 		return Preview{}, fmt.Errorf("preview for %s: %w", sp.EntityID, err)
 	}
@@ -82,8 +82,8 @@ const (
 // comes from. sources names what fills a template's placeholder, such as mail:
 // "directory attribute mail"; without braces. Nothing is signed, stored or sent.
 // An error names what of the record or of the person's data does not do.
-func (p *Provider) PreviewAssertion(ctx context.Context, record store.ServiceProvider, e directory.Entry, d provisioning.Decision, sources map[string]string) (AssertionPreview, error) {
-	sp := newProvider(record)
+func (p *IdP) PreviewAssertion(ctx context.Context, record store.ServiceProvider, e directory.Entry, d provisioning.Decision, sources map[string]string) (AssertionPreview, error) {
+	sp := newServiceProvider(record)
 	fail := func(err error) (AssertionPreview, error) {
 		return AssertionPreview{}, fmt.Errorf("preview for %s: %w", sp.EntityID, err)
 	}
@@ -93,12 +93,12 @@ func (p *Provider) PreviewAssertion(ctx context.Context, record store.ServicePro
 	}
 	f := &flow{sp: sp}
 	f.data.RelayState, _ = sp.relayState("")
-	o, err := f.outgoing()
+	o, err := f.responseParams()
 	if err != nil {
 		return fail(err)
 	}
 	at := p.o.Now().UTC().Truncate(time.Millisecond).Add(-previewAge)
-	out := issued{responseID: previewID, assertionID: previewID, sessionIndex: "preview", at: at}
+	out := signedResponse{responseID: previewID, assertionID: previewID, sessionIndex: "preview", at: at}
 	policy, _, err := p.FactorPolicy(ctx, d.Assignment.Account)
 	if err != nil {
 		return fail(err)
@@ -127,7 +127,7 @@ func (p *Provider) PreviewAssertion(ctx context.Context, record store.ServicePro
 }
 
 // explain names the reason for each value, in the order of the message.
-func (x *AssertionPreview) explain(p *Provider, sp *provider, o outgoing, r release, sources map[string]string, s store.Session, policy mfa.Policy) {
+func (x *AssertionPreview) explain(p *IdP, sp *serviceProvider, o responseParams, r release, sources map[string]string, s store.Session, policy mfa.Policy) {
 	add := func(name, why string, values ...string) {
 		x.Values = append(x.Values, PreviewValue{name, values, why})
 	}
@@ -204,7 +204,7 @@ func origins(template string, sources map[string]string) string {
 }
 
 // protection says how the assertion would be signed and encrypted.
-func (x *AssertionPreview) protection(ctx context.Context, p *Provider, sp *provider) error {
+func (x *AssertionPreview) protection(ctx context.Context, p *IdP, sp *serviceProvider) error {
 	c, err := p.loadConfig(ctx)
 	if err != nil {
 		return err

@@ -14,7 +14,7 @@ import (
 
 // Resume shows where a pending sign-in stands and goes on with it. It can be
 // called any number of times: nothing of the way is kept but in the store.
-func (p *Provider) Resume(ctx context.Context, id string, v Visitor) (a Answer, err error) {
+func (p *IdP) Resume(ctx context.Context, id string, v Visitor) (a Answer, err error) {
 	ctx, end := p.traced(ctx, v, "")
 	defer func() { end(&a, &err) }()
 	f, page, err := p.resume(ctx, id, v, true)
@@ -25,7 +25,7 @@ func (p *Provider) Resume(ctx context.Context, id string, v Visitor) (a Answer, 
 }
 
 // Choose takes the person's choice of a client account, as the form spells it, and goes on.
-func (p *Provider) Choose(ctx context.Context, id, account string, v Visitor) (a Answer, err error) {
+func (p *IdP) Choose(ctx context.Context, id, account string, v Visitor) (a Answer, err error) {
 	ctx, end := p.traced(ctx, v, "")
 	defer func() { end(&a, &err) }()
 	f, page, err := p.resume(ctx, id, v, true)
@@ -40,7 +40,7 @@ func (p *Provider) Choose(ctx context.Context, id, account string, v Visitor) (a
 
 // proceed goes the way of a sign-in as far as it leads: session, directory
 // reading, gate, Response. Each step that can't be passed returns its page.
-func (p *Provider) proceed(ctx context.Context, f *flow) (Answer, error) {
+func (p *IdP) proceed(ctx context.Context, f *flow) (Answer, error) {
 	s, known, err := p.session(ctx, f.v)
 	if err != nil {
 		return Answer{}, err
@@ -49,7 +49,7 @@ func (p *Provider) proceed(ctx context.Context, f *flow) (Answer, error) {
 }
 
 // proceedIn is proceed in a session that was just read. Whether it has ended meanwhile shows when the Response is recorded.
-func (p *Provider) proceedIn(ctx context.Context, f *flow, s store.Session, known bool) (Answer, error) {
+func (p *IdP) proceedIn(ctx context.Context, f *flow, s store.Session, known bool) (Answer, error) {
 	if !known {
 		return p.askPassword(ctx, f, AskPassword{})
 	}
@@ -95,7 +95,7 @@ func (p *Provider) proceedIn(ctx context.Context, f *flow, s store.Session, know
 }
 
 // askPassword shows the login form, if a page may be shown at all.
-func (p *Provider) askPassword(ctx context.Context, f *flow, form AskPassword) (Answer, error) {
+func (p *IdP) askPassword(ctx context.Context, f *flow, form AskPassword) (Answer, error) {
 	if f.passive() {
 		page, err := p.answerStatus(ctx, f, ReasonPassive, "")
 		return Answer{Page: page}, err
@@ -108,11 +108,11 @@ func (p *Provider) askPassword(ctx context.Context, f *flow, form AskPassword) (
 			return Answer{}, err
 		}
 	} else {
-		page, err := p.hold(ctx, f)
+		page, err := p.ensureStored(ctx, f)
 		if page != nil || err != nil {
 			return Answer{Page: page}, err
 		}
-		if page, err := p.remember(ctx, f, f.in.Account, "", nil); page != nil || err != nil {
+		if page, err := p.saveProgress(ctx, f, f.in.Account, "", nil); page != nil || err != nil {
 			return Answer{Page: page}, err
 		}
 	}
@@ -121,12 +121,12 @@ func (p *Provider) askPassword(ctx context.Context, f *flow, form AskPassword) (
 }
 
 // ask puts the one question to the gate and acts on its answer.
-func (p *Provider) ask(ctx context.Context, f *flow, s store.Session, e directory.Entry) (Answer, error) {
+func (p *IdP) ask(ctx context.Context, f *flow, s store.Session, e directory.Entry) (Answer, error) {
 	if f.data.Console != nil {
-		return p.enter(ctx, f, s, e)
+		return p.openConsole(ctx, f, s, e)
 	}
 	if f.data.Own != nil {
-		return p.arrive(ctx, f, s, e)
+		return p.openAccountPage(ctx, f, s, e)
 	}
 	account := f.in.Account
 	if f.chosen != "" {
@@ -171,17 +171,17 @@ func (p *Provider) ask(ctx context.Context, f *flow, s store.Session, e director
 	if f.in.ID == "" && d.Outcome == provisioning.Wait {
 		f.in.Account = d.Assignment.Account // the person goes on waiting for this one
 	}
-	if page, err := p.hold(ctx, f); page != nil || err != nil {
+	if page, err := p.ensureStored(ctx, f); page != nil || err != nil {
 		return Answer{Page: page}, err
 	}
 	if d.Outcome == provisioning.Choose {
-		page, err := p.remember(ctx, f, f.in.Account, "", s.TokenHash)
+		page, err := p.saveProgress(ctx, f, f.in.Account, "", s.TokenHash)
 		if page == nil {
 			page = ChooseAccount{SignIn: f.in.ID, Provider: f.sp.name(), Person: personName(e), Choices: d.Choices, CanCancel: f.fromSP()}
 		}
 		return Answer{Page: page}, err
 	}
-	page, err := p.remember(ctx, f, account, ReasonWaiting, s.TokenHash)
+	page, err := p.saveProgress(ctx, f, account, ReasonWaiting, s.TokenHash)
 	if page == nil {
 		page = Waiting{SignIn: f.in.ID, Provider: f.sp.name(), Account: d.Assignment, Progress: d.Progress, CanCancel: f.fromSP()}
 	}
@@ -189,7 +189,7 @@ func (p *Provider) ask(ctx context.Context, f *flow, s store.Session, e director
 }
 
 // gate is who decides about the service provider of a sign-in.
-func (p *Provider) gate(f *flow) Gate {
+func (p *IdP) gate(f *flow) Gate {
 	if f.sp.Kind == store.ConstantContact {
 		return p.o.Gate
 	}
@@ -216,7 +216,7 @@ func personName(e directory.Entry) string {
 // Progress is Resume without its effects, for the waiting page: ready means that
 // Resume would show another page than Waiting. It waits for nothing, reads no
 // directory and stores nothing.
-func (p *Provider) Progress(ctx context.Context, id string, v Visitor) (pr provisioning.Progress, ready bool, err error) {
+func (p *IdP) Progress(ctx context.Context, id string, v Visitor) (pr provisioning.Progress, ready bool, err error) {
 	f, _, err := p.resume(ctx, id, v, false)
 	if f == nil {
 		return pr, err == nil, err
@@ -244,7 +244,7 @@ func (p *Provider) Progress(ctx context.Context, id string, v Visitor) (pr provi
 // Cancel is the person's way back to the service provider: it answers the
 // request by the status of what stood in the way (table C). A launch came from
 // nowhere, so there is nothing to go back to, and its page is shown again.
-func (p *Provider) Cancel(ctx context.Context, id string, v Visitor) (a Answer, err error) {
+func (p *IdP) Cancel(ctx context.Context, id string, v Visitor) (a Answer, err error) {
 	ctx, end := p.traced(ctx, v, "")
 	defer func() { end(&a, &err) }()
 	f, page, err := p.resume(ctx, id, v, true)
@@ -281,7 +281,7 @@ type refusal struct {
 
 // refuse shows our own page about a person's sign-in, and remembers the reason
 // for Cancel. Where no page may be shown, the SP is told at once.
-func (p *Provider) refuse(ctx context.Context, f *flow, r refusal) (Page, error) {
+func (p *IdP) refuse(ctx context.Context, f *flow, r refusal) (Page, error) {
 	p.logRefusal(ctx, f.v, f.sp.EntityID, r.reason, r.detail, r.mend)
 	var person store.PersonID
 	var session []byte
@@ -302,7 +302,7 @@ func (p *Provider) refuse(ctx context.Context, f *flow, r refusal) (Page, error)
 		// Nobody is signed in and the reason is known: a reload adds nothing, least of
 		// all audit rows.
 	default:
-		instead, err := p.remember(ctx, f, f.in.Account, r.reason, session, event)
+		instead, err := p.saveProgress(ctx, f, f.in.Account, r.reason, session, event)
 		if instead != nil || err != nil {
 			return instead, err
 		}
@@ -311,7 +311,7 @@ func (p *Provider) refuse(ctx context.Context, f *flow, r refusal) (Page, error)
 }
 
 // refuseStarted remembers the reason in a sign-in that is not stored. It returns the page to show instead, nil to go on.
-func (p *Provider) refuseStarted(ctx context.Context, f *flow, r refusal, event store.Event) (Page, error) {
+func (p *IdP) refuseStarted(ctx context.Context, f *flow, r refusal, event store.Event) (Page, error) {
 	switch {
 	case r.session == nil:
 		// Only what is known of somebody is recorded: strangers could fill the audit with the rest, and the log has it.
@@ -330,7 +330,7 @@ func (p *Provider) refuseStarted(ctx context.Context, f *flow, r refusal, event 
 }
 
 // event starts an audit event about this sign-in.
-func (p *Provider) event(f *flow, action string, person store.PersonID) store.Event {
+func (p *IdP) event(f *flow, action string, person store.PersonID) store.Event {
 	return store.Event{
 		At: p.o.Now(), Ref: f.v.Ref, Actor: string(person), Action: action, Subject: string(person),
 		SP: f.sp.EntityID, Address: f.v.Address,

@@ -100,7 +100,7 @@ func TestReferencesReadBack(t *testing.T) {
 // (row ID-15).
 func TestStrangersShareTheirBound(t *testing.T) {
 	at := start
-	s := idp.NewStrangers(func() time.Time { return at })
+	s := idp.NewFootprints(func() time.Time { return at })
 	through := func(address string, requests int, known bool) (n int) {
 		for range requests {
 			_, f := s.Begin(context.Background(), address)
@@ -153,7 +153,7 @@ func TestStrangersShareTheirBound(t *testing.T) {
 
 // TestStrangersLogLines: past the bound their lines are left out, and counted by message; other lines stand.
 func TestStrangersLogLines(t *testing.T) {
-	s := idp.NewStrangers(func() time.Time { return start })
+	s := idp.NewFootprints(func() time.Time { return start })
 	var out bytes.Buffer
 	log := slog.New(idp.Quiet(slog.NewJSONHandler(&out, nil), s)).With("a", 1).WithGroup("g")
 	for range 30 {

@@ -19,7 +19,7 @@ import (
 )
 
 // keepRefusal has one request refused, and tells whether it may leave a trace and log lines of its own.
-func keepRefusal(s *idp.Strangers, address, reason string, known bool) (kept bool) {
+func keepRefusal(s *idp.Footprints, address, reason string, known bool) (kept bool) {
 	_, f := s.Begin(context.Background(), address)
 	if known {
 		f.Known()
@@ -30,7 +30,7 @@ func keepRefusal(s *idp.Strangers, address, reason string, known bool) (kept boo
 	return kept
 }
 
-func counts(s *idp.Strangers) map[string]int64 {
+func counts(s *idp.Footprints) map[string]int64 {
 	sums := map[string]int64{}
 	for _, n := range s.Counted() {
 		sums[n.Reason] += n.Requests
@@ -42,7 +42,7 @@ func counts(s *idp.Strangers) map[string]int64 {
 // one kind takes no room of another one's (row COST-01).
 func TestRefusalsOfAKind(t *testing.T) {
 	at := start.Truncate(time.Minute)
-	s := idp.NewStrangers(func() time.Time { return at })
+	s := idp.NewFootprints(func() time.Time { return at })
 	many := func(n int, reason string, known bool) (kept int) {
 		for i := range n {
 			if keepRefusal(s, fmt.Sprintf("198.51.%d.%d", i/250%250, i%250), reason, known) {
@@ -86,7 +86,7 @@ func TestRefusalsOfAKind(t *testing.T) {
 // the same, also from the flooding address (row COST-01).
 func TestRefusalsOfStrangers(t *testing.T) {
 	at := start.Truncate(time.Minute)
-	s := idp.NewStrangers(func() time.Time { return at })
+	s := idp.NewFootprints(func() time.Time { return at })
 	flood := func(reason string) (kept int) {
 		for second := range 60 {
 			at = start.Truncate(time.Minute).Add(time.Duration(second) * time.Second)
@@ -116,7 +116,7 @@ func TestRefusalsOfStrangers(t *testing.T) {
 
 // TestManySignInsAreKept: what is no refusal, by somebody known, has no bound (row COST-02).
 func TestManySignInsAreKept(t *testing.T) {
-	s := idp.NewStrangers(func() time.Time { return start })
+	s := idp.NewFootprints(func() time.Time { return start })
 	for range 5000 {
 		_, f := s.Begin(context.Background(), "192.0.2.1")
 		f.Known()
@@ -133,7 +133,7 @@ func TestManySignInsAreKept(t *testing.T) {
 // TestOneRequestIsCountedOnce: whatever is learned of a request while it is served, it is kept or counted, and counted once, for its first
 // reason.
 func TestOneRequestIsCountedOnce(t *testing.T) {
-	s := idp.NewStrangers(func() time.Time { return start })
+	s := idp.NewFootprints(func() time.Time { return start })
 	for range 10 {
 		keepRefusal(s, "192.0.2.1", idp.ReasonBusy, true)
 	}
@@ -207,7 +207,7 @@ func TestOneRequestIsCountedOnce(t *testing.T) {
 func TestCountsHaveTheMomentOfTheReference(t *testing.T) {
 	began := start.Truncate(time.Minute).Add(59 * time.Second)
 	at := began
-	s := idp.NewStrangers(func() time.Time { return at })
+	s := idp.NewFootprints(func() time.Time { return at })
 	for range 11 {
 		at = began
 		_, f := s.Begin(context.Background(), "192.0.2.1")
@@ -227,7 +227,7 @@ func TestCountsHaveTheMomentOfTheReference(t *testing.T) {
 // TestCountsAreStoredInTheEnd: what could not be stored is not lost, and stays in few entries.
 func TestCountsAreStoredInTheEnd(t *testing.T) {
 	at := start.Truncate(store.FigureStep)
-	s := idp.NewStrangers(func() time.Time { return at })
+	s := idp.NewFootprints(func() time.Time { return at })
 	for range 10 {
 		keepRefusal(s, "192.0.2.1", idp.ReasonBusy, true)
 	}
@@ -249,7 +249,7 @@ func TestCountsAreStoredInTheEnd(t *testing.T) {
 // TestWarningsOfRequests: a warning that each request repeats, though none is refused, is written ten times a second.
 func TestWarningsOfRequests(t *testing.T) {
 	at := start
-	s := idp.NewStrangers(func() time.Time { return at })
+	s := idp.NewFootprints(func() time.Time { return at })
 	var out bytes.Buffer
 	log := slog.New(idp.Quiet(slog.NewJSONHandler(&out, nil), s))
 	for range 50 {

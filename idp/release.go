@@ -67,7 +67,7 @@ func newReleasedAttribute(a store.Attribute) (releasedAttribute, error) {
 // policy names, and no others (row RSP-13). A NameID that can't be made is an
 // error: there is no sign-in without one. An attribute without a fit value is
 // left out.
-func (sp *provider) release(e directory.Entry, d provisioning.Decision) (release, error) {
+func (sp *serviceProvider) release(e directory.Entry, d provisioning.Decision) (release, error) {
 	if sp.fault != nil {
 		return release{}, sp.fault
 	}

@@ -11,17 +11,17 @@ import (
 	"ssobridge/store"
 )
 
-// outgoing is a Response to make.
-type outgoing struct {
-	sp           *provider
-	to           addresses
+// responseParams is a Response to make.
+type responseParams struct {
+	sp           *serviceProvider
+	to           responseEndpoints
 	inResponseTo string   // ID of the AuthnRequest; "" for a launch (rows RSP-02, RSP-03)
 	capture      bool     // the assertion is kept for an admin
 	asked        []string // of our authentication context classes, those that the request is content with; none: any
 }
 
-// issued is a Response as it leaves, and what is recorded of it.
-type issued struct {
+// signedResponse is a Response as it leaves, and what is recorded of it.
+type signedResponse struct {
 	body         string // base64
 	responseID   string
 	assertionID  string
@@ -32,37 +32,37 @@ type issued struct {
 
 // success builds and signs a Response with one assertion about the person of
 // session s.
-func (p *Provider) success(ctx context.Context, by *saml.Signer, o outgoing, s store.Session, r release) (issued, error) {
+func (p *IdP) success(ctx context.Context, by *saml.Signer, o responseParams, s store.Session, r release) (signedResponse, error) {
 	if o.sp.encryptFault != nil { // asked before, and asked again where it counts: nothing leaves in clear by mistake
-		return issued{}, fmt.Errorf("service provider %s: %w", o.sp.EntityID, o.sp.encryptFault)
+		return signedResponse{}, fmt.Errorf("service provider %s: %w", o.sp.EntityID, o.sp.encryptFault)
 	}
 	out, err := p.envelope()
 	if err != nil {
-		return issued{}, err
+		return signedResponse{}, err
 	}
 	if out.assertionID, err = p.messageID(); err != nil {
-		return issued{}, err
+		return signedResponse{}, err
 	}
 	var index [16]byte
 	if _, err := io.ReadFull(p.o.Random, index[:]); err != nil {
-		return issued{}, fmt.Errorf("read randomness for a session index: %w", err)
+		return signedResponse{}, fmt.Errorf("read randomness for a session index: %w", err)
 	}
 	out.sessionIndex = hex.EncodeToString(index[:])
 	signed, err := by.Response(ctx, p.responseOf(out, o), p.assertionOf(out, o, s, r), saml.Protection{
 		SignAssertion: o.sp.SignAssertion, SignResponse: o.sp.SignResponse, Recipient: o.sp.recipient, Random: p.o.Random, Keep: o.capture,
 	})
 	if err != nil {
-		return issued{}, fmt.Errorf("service provider %s: %w", o.sp.EntityID, err)
+		return signedResponse{}, fmt.Errorf("service provider %s: %w", o.sp.EntityID, err)
 	}
 	out.body, out.assertion = signed.Body, signed.Assertion
 	return out, nil
 }
 
 // failure builds a Response that carries a status and no assertion (row RSP-17).
-func (p *Provider) failure(ctx context.Context, by *saml.Signer, o outgoing, st saml.Status) (issued, error) {
+func (p *IdP) failure(ctx context.Context, by *saml.Signer, o responseParams, st saml.Status) (signedResponse, error) {
 	out, err := p.envelope()
 	if err != nil {
-		return issued{}, err
+		return signedResponse{}, err
 	}
 	out.body, err = by.StatusResponse(ctx, p.responseOf(out, o), st)
 	return out, err
@@ -71,20 +71,20 @@ func (p *Provider) failure(ctx context.Context, by *saml.Signer, o outgoing, st 
 // envelope starts a Response: its ID and its moment. Times come from our clock
 // alone and are cut to milliseconds, since SPs need not read finer ones
 // (saml-core 1.3.3).
-func (p *Provider) envelope() (issued, error) {
+func (p *IdP) envelope() (signedResponse, error) {
 	id, err := p.messageID()
-	return issued{responseID: id, at: p.o.Now().UTC().Truncate(time.Millisecond)}, err
+	return signedResponse{responseID: id, at: p.o.Now().UTC().Truncate(time.Millisecond)}, err
 }
 
 // responseOf is what the Response says, whatever it carries.
-func (p *Provider) responseOf(out issued, o outgoing) saml.ResponseParams {
+func (p *IdP) responseOf(out signedResponse, o responseParams) saml.ResponseParams {
 	return saml.ResponseParams{
 		Issuer: p.o.EntityID, ID: out.responseID, At: out.at, Destination: o.to.destination, InResponseTo: o.inResponseTo,
 	}
 }
 
 // assertionOf is what the assertion says about the person of session s.
-func (p *Provider) assertionOf(out issued, o outgoing, s store.Session, r release) saml.Assertion {
+func (p *IdP) assertionOf(out signedResponse, o responseParams, s store.Session, r release) saml.Assertion {
 	a := saml.Assertion{
 		ID: out.assertionID, NameID: r.nameID, NameIDFormat: r.format, Recipient: o.to.recipient, Audience: o.to.audience,
 		Lifetime: o.sp.life(), Skew: o.sp.Skew,
@@ -101,7 +101,7 @@ func (p *Provider) assertionOf(out issued, o outgoing, s store.Session, r releas
 }
 
 // life is how long an assertion for this service provider can be used.
-func (sp *provider) life() time.Duration {
+func (sp *serviceProvider) life() time.Duration {
 	if sp.Lifetime <= 0 || sp.Lifetime > saml.MaxLifetime {
 		return saml.MaxLifetime
 	}

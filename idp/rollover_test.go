@@ -282,7 +282,7 @@ func TestKEY01SwitchByClock(t *testing.T) {
 	v := f.signIn(t, "alice", "correct horse")
 	at := start.Add(10 * time.Minute)
 	f.promote(t, certs.Promotion{Key: after.ID, EntityID: ctct, At: at, By: "Kim"}) // holds both: nobody waits
-	signedBy := func(p *idp.Provider) string {
+	signedBy := func(p *idp.IdP) string {
 		t.Helper()
 		a, err := p.Launch(context.Background(), idp.LaunchRequest{EntityID: ctct}, v)
 		el := find(t, root(t, must[idp.Deliver](t, a, err)), "./Signature//X509Certificate")
@@ -297,7 +297,7 @@ func TestKEY01SwitchByClock(t *testing.T) {
 		want string
 	}{{at.Add(-time.Nanosecond), before.ID}, {at, after.ID}, {at.Add(30 * time.Minute), after.ID}, {at.Add(-5 * time.Minute), before.ID}} {
 		now.Set(c.at)
-		for n, p := range []*idp.Provider{f.Provider, other} {
+		for n, p := range []*idp.IdP{f.IdP, other} {
 			if got := signedBy(p); got != c.want {
 				t.Errorf("replica %d, %s: signed by %s, want %s", n, c.at.Sub(at), got, c.want)
 			}

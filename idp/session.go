@@ -22,7 +22,7 @@ const readTimeout = 15 * time.Second
 const passwordChanged directory.Problem = "password_changed"
 
 // session returns the visitor's live session.
-func (p *Provider) session(ctx context.Context, v Visitor) (store.Session, bool, error) {
+func (p *IdP) session(ctx context.Context, v Visitor) (store.Session, bool, error) {
 	if v.Session == "" || len(v.Session) > 256 {
 		return store.Session{}, false, nil
 	}
@@ -49,7 +49,7 @@ func (p *Provider) session(ctx context.Context, v Visitor) (store.Session, bool,
 
 // SessionElsewhere tells whether a replica of the version before this one may know the visitor's session, while one is running or did within
 // the last hour. Here it is none: it lacks what this version demands, and so would one that somebody wrote into the database.
-func (p *Provider) SessionElsewhere(ctx context.Context, v Visitor) (bool, error) {
+func (p *IdP) SessionElsewhere(ctx context.Context, v Visitor) (bool, error) {
 	if v.Session == "" || len(v.Session) > 256 || !p.older(ctx) {
 		return false, nil
 	}
@@ -65,7 +65,7 @@ func (p *Provider) SessionElsewhere(ctx context.Context, v Visitor) (bool, error
 // taken again. With the directory down, one up to ReadingStale old still serves.
 // A problem says why there is none to go on with: Unavailable, an account that
 // may not sign in any more, or a password that was changed after the login.
-func (p *Provider) reading(ctx context.Context, s store.Session, v Visitor) (directory.Entry, directory.Problem, error) {
+func (p *IdP) reading(ctx context.Context, s store.Session, v Visitor) (directory.Entry, directory.Problem, error) {
 	var old directory.Entry
 	age := p.o.Now().Sub(s.ReadAt)
 	if err := json.Unmarshal(s.Reading, &old); err != nil {
@@ -91,7 +91,7 @@ func (p *Provider) reading(ctx context.Context, s store.Session, v Visitor) (dir
 
 // directoryAgain is readAgain that tells why there is no reading: a problem of the person, or Unavailable with its cause for
 // the log.
-func (p *Provider) directoryAgain(ctx context.Context, s store.Session, old directory.Entry, v Visitor) (e directory.Entry, problem directory.Problem, cause, err error) {
+func (p *IdP) directoryAgain(ctx context.Context, s store.Session, old directory.Entry, v Visitor) (e directory.Entry, problem directory.Problem, cause, err error) {
 	e, err = p.readAgain(ctx, s, old)
 	var failed *directory.Error
 	switch {
@@ -114,7 +114,7 @@ var errStore = errors.New("store")
 // readAgain reads the directory once for all requests of a session that ask at
 // the same time, and stores the new reading. It goes on when one of them gives
 // up, so that the others get it.
-func (p *Provider) readAgain(ctx context.Context, s store.Session, old directory.Entry) (directory.Entry, error) {
+func (p *IdP) readAgain(ctx context.Context, s store.Session, old directory.Entry) (directory.Entry, error) {
 	result := p.readings.DoChan(string(s.TokenHash), func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readTimeout)
 		defer cancel()
@@ -171,7 +171,7 @@ func changedSince(s store.Session, old, now directory.Entry) bool {
 }
 
 // endSession ends a session that may not go on, with the reason in the audit.
-func (p *Provider) endSession(ctx context.Context, s store.Session, reason string, v Visitor) error {
+func (p *IdP) endSession(ctx context.Context, s store.Session, reason string, v Visitor) error {
 	err := p.o.Sessions.End(ctx, s.TokenHash, store.Event{
 		At: p.o.Now(), Ref: v.Ref, Actor: string(s.Person), Action: "session-end", Subject: string(s.Person),
 		Address: v.Address, Outcome: "ok", Reason: reason,
@@ -184,7 +184,7 @@ func (p *Provider) endSession(ctx context.Context, s store.Session, reason strin
 
 // Logout ends our session and no other: service providers keep theirs until
 // single logout is there (row SLO-04).
-func (p *Provider) Logout(ctx context.Context, v Visitor) (Answer, error) {
+func (p *IdP) Logout(ctx context.Context, v Visitor) (Answer, error) {
 	s, known, err := p.session(ctx, v)
 	if err != nil {
 		return Answer{}, err
@@ -203,7 +203,7 @@ func (p *Provider) Logout(ctx context.Context, v Visitor) (Answer, error) {
 
 // SignedIn tells who the visitor's session belongs to, for page headers; ok is
 // false without one.
-func (p *Provider) SignedIn(ctx context.Context, v Visitor) (login string, ok bool, err error) {
+func (p *IdP) SignedIn(ctx context.Context, v Visitor) (login string, ok bool, err error) {
 	s, ok, err := p.session(ctx, v)
 	return s.Login, ok, err
 }

@@ -16,7 +16,7 @@ import (
 // refused on our own page; one that makes its own wish impossible is answered by
 // a status at once; for every other, GoOn leads to its page, in both
 // bindings: a cross-site POST comes without cookies (row WEB-03). Nothing is stored of either.
-func (p *Provider) SSO(ctx context.Context, r *http.Request, v Visitor) (a Answer, err error) {
+func (p *IdP) SSO(ctx context.Context, r *http.Request, v Visitor) (a Answer, err error) {
 	ctx, end := p.traced(ctx, v, "AuthnRequest")
 	defer func() { end(&a, &err) }()
 	f, reason, page, err := p.accept(ctx, r, v)
@@ -49,7 +49,7 @@ func (p *Provider) SSO(ctx context.Context, r *http.Request, v Visitor) (a Answe
 
 // accept reads and checks a request. A reason comes with the flow when its SP is
 // to be told a status at once.
-func (p *Provider) accept(ctx context.Context, r *http.Request, v Visitor) (f *flow, reason string, page Page, err error) {
+func (p *IdP) accept(ctx context.Context, r *http.Request, v Visitor) (f *flow, reason string, page Page, err error) {
 	text, bad := saml.ReadParameters(r)
 	if bad != nil {
 		return nil, "", p.refuseRequest(ctx, v, "", bad), nil
@@ -105,7 +105,7 @@ func (p *Provider) accept(ctx context.Context, r *http.Request, v Visitor) (f *f
 // parsingSlot waits for leave to unpack, parse and verify a message. There is a
 // bounded number of slots, so that a flood of messages takes no more than its
 // share of the machine. The caller calls free when it is done.
-func (p *Provider) parsingSlot(ctx context.Context, v Visitor) (free func(), bad *saml.Fault, err error) {
+func (p *IdP) parsingSlot(ctx context.Context, v Visitor) (free func(), bad *saml.Fault, err error) {
 	free, ok, err := p.parsing.take(ctx, addressBlock(v.Address), slotPatience)
 	switch {
 	case err != nil:
@@ -118,7 +118,7 @@ func (p *Provider) parsingSlot(ctx context.Context, v Visitor) (free func(), bad
 
 // trust is what a message of this service provider is verified with. What is
 // weak and allowed is told in the log.
-func (p *Provider) trust(ctx context.Context, sp *provider, v Visitor) saml.Trust {
+func (p *IdP) trust(ctx context.Context, sp *serviceProvider, v Visitor) saml.Trust {
 	return sp.trust.Warning(func(detail, mend string) {
 		p.o.Logger.LogAttrs(ctx, slog.LevelWarn, "weak signature accepted", slog.String("ref", v.Ref), slog.String("sp", sp.EntityID),
 			slog.String("detail", detail), slog.String("mend", mend))
@@ -129,7 +129,7 @@ func (p *Provider) trust(ctx context.Context, sp *provider, v Visitor) saml.Trus
 // clock; reachable tells whether the
 // requested context can be met. A fault is for our own page; a reason is for a status, and comes with
 // the registered ACS that it goes to.
-func (p *Provider) check(sp *provider, r *saml.AuthnRequest, signed, reachable bool, now time.Time) (acs, reason string, bad *saml.Fault) {
+func (p *IdP) check(sp *serviceProvider, r *saml.AuthnRequest, signed, reachable bool, now time.Time) (acs, reason string, bad *saml.Fault) {
 	switch age := now.Sub(r.IssueInstant); {
 	case signed && r.Destination == "":
 		// Who got hold of a signed message must not be able to pass it on elsewhere
@@ -180,7 +180,7 @@ func (p *Provider) check(sp *provider, r *saml.AuthnRequest, signed, reachable b
 
 // issues tells whether the NameID that this service provider gets is one that
 // the request's NameIDPolicy takes (row REQ-17, saml-core 3.4.1.1).
-func (sp *provider) issues(r *saml.AuthnRequest) bool {
+func (sp *serviceProvider) issues(r *saml.AuthnRequest) bool {
 	// Unspecified is as good as none (saml-core 8.3.1).
 	return (r.NameIDFormat == "" || r.NameIDFormat == saml.FormatUnspecified || r.NameIDFormat == sp.NameIDFormat) &&
 		(r.SPNameQualifier == "" || r.SPNameQualifier == sp.EntityID)
@@ -198,7 +198,7 @@ func versionAbove(v string) (above, ok bool) {
 // refuseRequest is the local page about a request that gets no answer. It is
 // logged and not audited: strangers can cause as many as they like, and an audit
 // row for each would be theirs to fill the store with (row WEB-09).
-func (p *Provider) refuseRequest(ctx context.Context, v Visitor, entityID string, bad *saml.Fault) Page {
+func (p *IdP) refuseRequest(ctx context.Context, v Visitor, entityID string, bad *saml.Fault) Page {
 	p.logRefusal(ctx, v, entityID, bad.Reason, bad.Detail, bad.Fix)
 	return Refusal{Reason: bad.Reason, Status: bad.Status, Retry: bad.Reason == ReasonBusy}
 }

@@ -54,7 +54,7 @@ func (f *flow) at() string {
 }
 
 // identify gives a sign-in that is not stored the id under which it will be.
-func (p *Provider) identify(f *flow) error {
+func (p *IdP) identify(f *flow) error {
 	if f.id != "" {
 		return nil
 	}
@@ -68,7 +68,7 @@ func (p *Provider) identify(f *flow) error {
 
 // seal makes the handle of a sign-in that is not stored. own is the token of the cookie to which it is bound, "" where it is the
 // browser's own cookie.
-func (p *Provider) seal(f *flow) (own string, err error) {
+func (p *IdP) seal(f *flow) (own string, err error) {
 	if f.in.ID != "" || f.sealed != "" {
 		return "", nil
 	}
@@ -101,7 +101,7 @@ func (p *Provider) seal(f *flow) (own string, err error) {
 }
 
 // unseal reads a sealed text. ok is false for everything that was not sealed here for this id, and for what is too old.
-func (p *Provider) unseal(id, text string) (s started, ok bool) {
+func (p *IdP) unseal(id, text string) (s started, ok bool) {
 	if id == "" || len(id) > 128 || len(text) > maxHandle {
 		return s, false
 	}
@@ -122,7 +122,7 @@ func (p *Provider) unseal(id, text string) (s started, ok bool) {
 }
 
 // resumeStarted is resume for the handle of a sign-in that may not be stored.
-func (p *Provider) resumeStarted(ctx context.Context, id, text string, v Visitor) (*flow, Page, error) {
+func (p *IdP) resumeStarted(ctx context.Context, id, text string, v Visitor) (*flow, Page, error) {
 	s, ok := p.unseal(id, text)
 	if !ok {
 		return nil, Refusal{Reason: ReasonUnknownSignIn, Status: http.StatusNotFound}, nil
@@ -162,7 +162,7 @@ func (p *Provider) resumeStarted(ctx context.Context, id, text string, v Visitor
 }
 
 // partner finds the service provider of a sign-in that goes on. A page says why it can't.
-func (p *Provider) partner(ctx context.Context, f *flow) (Page, error) {
+func (p *IdP) partner(ctx context.Context, f *flow) (Page, error) {
 	f.sp = p.peer(f.config, f.in.EntityID)
 	traceOf(ctx).about(f)
 	if (f.data.Console != nil) != (f.in.EntityID == consoleID) || (f.data.Own != nil) != (f.in.EntityID == ownID) {
@@ -172,7 +172,7 @@ func (p *Provider) partner(ctx context.Context, f *flow) (Page, error) {
 }
 
 // peer is who a sign-in is for, nil if unknown.
-func (p *Provider) peer(c *config, entityID string) *provider {
+func (p *IdP) peer(c *config, entityID string) *serviceProvider {
 	switch entityID {
 	case consoleID:
 		return p.console
@@ -183,7 +183,7 @@ func (p *Provider) peer(c *config, entityID string) *provider {
 }
 
 // replayed refuses a request that was answered, or is about to be, in another sign-in (row REQ-08).
-func (p *Provider) replayed(ctx context.Context, f *flow) Page {
+func (p *IdP) replayed(ctx context.Context, f *flow) Page {
 	p.logRefusal(ctx, f.v, f.in.EntityID, ReasonReplayed, "this AuthnRequest was used before", "start again at the service provider")
 	return Refusal{Provider: f.sp.name(), Reason: ReasonReplayed, Status: http.StatusBadRequest}
 }
@@ -191,7 +191,7 @@ func (p *Provider) replayed(ctx context.Context, f *flow) Page {
 // begins is the record of a sign-in that was only started, to be stored with the session or the Response that it leads to. It is
 // also the record against replays: of its request, and of the page whose form began it (row SP-07). It is nil for one that is
 // stored, and for a launch that never left its own address, which a reload begins anew.
-func (p *Provider) begins(f *flow) (*store.SignIn, error) {
+func (p *IdP) begins(f *flow) (*store.SignIn, error) {
 	if f.in.ID != "" || f.id == "" {
 		return nil, nil
 	}
@@ -204,7 +204,7 @@ func (p *Provider) begins(f *flow) (*store.SignIn, error) {
 }
 
 // begin stores a sign-in that somebody with a session goes on with, and events. It returns the page to show instead, nil to go on.
-func (p *Provider) begin(ctx context.Context, f *flow, events ...store.Event) (Page, error) {
+func (p *IdP) begin(ctx context.Context, f *flow, events ...store.Event) (Page, error) {
 	if err := p.identify(f); err != nil {
 		return nil, err
 	}

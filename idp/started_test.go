@@ -165,7 +165,7 @@ func TestStartedOnce(t *testing.T) {
 		begun = append(begun, must[idp.GoOn](t, a, err).SignIn)
 	}
 	for i, id := range begun {
-		p := []*idp.Provider{f.Provider, other}[i%2]
+		p := []*idp.IdP{f.IdP, other}[i%2]
 		v := visitor(fmt.Sprint("browser ", i))
 		group.Go(func() {
 			a, err := p.Login(ctx, id, "alice", "correct horse", v)

@@ -46,7 +46,7 @@ const (
 )
 
 // limit is how many tries of the person there may be with this one.
-func (p *Provider) limit(known bool) int {
+func (p *IdP) limit(known bool) int {
 	if known {
 		return p.o.LoginFailures
 	}
@@ -55,7 +55,7 @@ func (p *Provider) limit(known bool) int {
 
 // line waits for a turn where the address is past its limit. Unknown logins wait as known ones do, so that the time tells nothing;
 // only those who are known from this browser go before them.
-func (p *Provider) line(ctx context.Context, a *attempt, counters []store.Counter) (tryVerdict, error) {
+func (p *IdP) line(ctx context.Context, a *attempt, counters []store.Counter) (tryVerdict, error) {
 	widest := ""
 	for _, b := range a.blocks { // from narrow to wide
 		for _, c := range counters {
@@ -71,7 +71,7 @@ func (p *Provider) line(ctx context.Context, a *attempt, counters []store.Counte
 }
 
 // turn waits for one at this block.
-func (p *Provider) turn(ctx context.Context, a *attempt, block string, counters []store.Counter) (tryVerdict, error) {
+func (p *IdP) turn(ctx context.Context, a *attempt, block string, counters []store.Counter) (tryVerdict, error) {
 	class := turnFirst
 	for _, c := range counters {
 		if c.Kind == store.TryPerson && c.Taken > 0 {
@@ -94,7 +94,7 @@ func (p *Provider) turn(ctx context.Context, a *attempt, block string, counters 
 
 // take takes one try of the person and of the address before the password is judged. A try past the limit waits for those in flight:
 // somebody's tabs that come together all get in with the right password.
-func (p *Provider) take(ctx context.Context, a *attempt, counters []store.Counter) (tryVerdict, error) {
+func (p *IdP) take(ctx context.Context, a *attempt, counters []store.Counter) (tryVerdict, error) {
 	for _, c := range counters {
 		// Without a write, so that a flood against one person costs little.
 		if c.Kind == store.TryPerson && c.Taken >= p.limit(a.known) && c.InFlight == 0 {
@@ -157,7 +157,7 @@ func (a attempt) settled(r store.TryResult) store.EndedTry {
 }
 
 // settle ends a taken try and records the events, behind the answer.
-func (p *Provider) settle(ctx context.Context, a attempt, r store.TryResult, events ...store.Event) {
+func (p *IdP) settle(ctx context.Context, a attempt, r store.TryResult, events ...store.Event) {
 	if a.person == "" && len(events) == 0 {
 		return
 	}
@@ -169,7 +169,7 @@ func (p *Provider) settle(ctx context.Context, a attempt, r store.TryResult, eve
 
 // later writes something down that no answer may wait for: how long a write takes would tell which kind it is. Past the bound the
 // caller waits after all, whichever kind it is. Drain waits for what is left.
-func (p *Provider) later(ctx context.Context, what string, write func(context.Context) error) {
+func (p *IdP) later(ctx context.Context, what string, write func(context.Context) error) {
 	ctx = context.WithoutCancel(ctx)
 	p.laterSlots <- struct{}{}
 	p.laterWrites.Go(func() {
@@ -184,10 +184,10 @@ func (p *Provider) later(ctx context.Context, what string, write func(context.Co
 
 // Drain waits until everything is written down that answers did not wait for. Call it when no more requests come, before the store
 // is closed.
-func (p *Provider) Drain() { p.laterWrites.Wait() }
+func (p *IdP) Drain() { p.laterWrites.Wait() }
 
 // evenOut waits until the drawn time of a login that is refused.
-func (p *Provider) evenOut(ctx context.Context, began time.Time) error {
+func (p *IdP) evenOut(ctx context.Context, began time.Time) error {
 	after, err := p.pace.draw()
 	if err != nil {
 		return err
@@ -201,7 +201,7 @@ func (p *Provider) evenOut(ctx context.Context, began time.Time) error {
 // tooMany answers an attempt past the person's limit. A browser that the person used before is told so. Any other gets the answer
 // to a wrong password, at the same drawn time: tries for a login that nobody has are never used up, so a refusal would tell that
 // this one exists. The text of that answer says that signing in is blocked after several wrong tries.
-func (p *Provider) tooMany(ctx context.Context, f *flow, form AskPassword, a attempt, began time.Time) (Answer, error) {
+func (p *IdP) tooMany(ctx context.Context, f *flow, form AskPassword, a attempt, began time.Time) (Answer, error) {
 	if t := traceOf(ctx); t != nil {
 		t.step(StepDirectory, t.begin(), ReasonTooManyAttempts, "no try is left")
 		t.guessed(store.PersonID(a.id))
@@ -218,7 +218,7 @@ func (p *Provider) tooMany(ctx context.Context, f *flow, form AskPassword, a att
 }
 
 // wrongPassword is the one answer to a wrong password, an unknown login and whatever must not be told from them.
-func (p *Provider) wrongPassword(ctx context.Context, f *flow, form AskPassword, began time.Time) (Answer, error) {
+func (p *IdP) wrongPassword(ctx context.Context, f *flow, form AskPassword, began time.Time) (Answer, error) {
 	FootprintOf(ctx).Alike()
 	answer, err := p.askPassword(ctx, f, form)
 	if err != nil {
@@ -231,7 +231,7 @@ func (p *Provider) wrongPassword(ctx context.Context, f *flow, form AskPassword,
 }
 
 // busy answers where too many wait at an address, whether the login exists or not.
-func (p *Provider) busy(ctx context.Context, f *flow) Answer {
+func (p *IdP) busy(ctx context.Context, f *flow) Answer {
 	FootprintOf(ctx).Alike()
 	p.logRefusal(ctx, f.v, f.sp.EntityID, ReasonBusy, "too many logins from this address wait for their turn", "look for a flood of logins from one address")
 	return Answer{Page: Refusal{

@@ -46,7 +46,7 @@ type trace struct {
 type traceKey struct{}
 
 // traced begins a trace in ctx. end stores it, with what the answer came to.
-func (p *Provider) traced(ctx context.Context, v Visitor, about string) (_ context.Context, end func(a *Answer, err *error)) {
+func (p *IdP) traced(ctx context.Context, v Visitor, about string) (_ context.Context, end func(a *Answer, err *error)) {
 	footprint := FootprintOf(ctx)
 	began := p.o.Now()
 	t := &trace{now: p.o.Now, footprint: footprint, t: store.Trace{Ref: v.Ref, SignIn: v.Ref, StartedAt: began, At: began, Stranger: true}}

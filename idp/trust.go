@@ -12,7 +12,7 @@ import (
 // warnOfCertificates tells once for each reading of the configuration which
 // certificates of service providers are out of date or unreadable. Out of date
 // they still serve (row REQ-13).
-func (p *Provider) warnOfCertificates(ctx context.Context, c *config) {
+func (p *IdP) warnOfCertificates(ctx context.Context, c *config) {
 	now := p.o.Now()
 	for _, sp := range c.order {
 		for _, err := range sp.lost {

@@ -104,7 +104,7 @@ func (r unknownRest) event(now time.Time) store.Event {
 }
 
 // unknownLogin records a failed login of a name that nobody has. Past the bound it is only counted.
-func (p *Provider) unknownLogin(ctx context.Context, event store.Event) {
+func (p *IdP) unknownLogin(ctx context.Context, event store.Event) {
 	if !p.unknown.one(p.o.Now(), event.Address) {
 		return
 	}
@@ -113,7 +113,7 @@ func (p *Provider) unknownLogin(ctx context.Context, event store.Event) {
 
 // ReportStrangers stores and logs what was only counted of requests by nobody known. It is to be called once a minute, and a last time at
 // the end: until then the counts are in this process alone.
-func (p *Provider) ReportStrangers(ctx context.Context) error {
+func (p *IdP) ReportStrangers(ctx context.Context) error {
 	event, rest, ok := p.unknown.take(p.o.Now())
 	if !ok {
 		return nil

@@ -21,7 +21,7 @@ type Forgotten struct {
 // Constant Contact were deleted by hand, which its API can't do. What stands against it are *InputErrors. ErrNotFound of the store: nothing
 // is kept of a person with this id.
 func (s *Service) ForgetPerson(ctx context.Context, p store.PersonID, deleted bool, actor string) (f Forgotten, err error) {
-	who := store.Forget{Person: p, Deleted: deleted, Bare: directory.BareLogin}
+	who := store.Forget{Person: p, Deleted: deleted, Bare: directory.NormalizeLogin}
 	// It helps to find browsers by a login name, and is missed by nobody where the directory is down.
 	e, err := s.people.Read(ctx, string(p))
 	switch {

@@ -47,7 +47,7 @@ func (s *Server) answer(c echo.Context, v *visit, a idp.Answer, self string) err
 		return s.showRecovery(c, p)
 	case idp.OwnFactors:
 		return s.showOwnFactors(c, v, p)
-	case idp.OwnPage:
+	case idp.AccountPage:
 		return c.Redirect(http.StatusSeeOther, ownFactorsPath)
 	case idp.ChooseAccount:
 		return s.showChoice(c, v, p)
@@ -72,9 +72,9 @@ func (s *Server) answer(c echo.Context, v *visit, a idp.Answer, self string) err
 		return c.Redirect(http.StatusSeeOther, logoutPath(p.Logout))
 	case idp.SigningOut:
 		return s.showSigningOut(c, v, p)
-	case idp.LeaveFor:
+	case idp.RedirectMessage:
 		return s.leave(c, p)
-	case idp.CarryMessage:
+	case idp.PostMessage:
 		return s.carry(c, p, self)
 	}
 	return fmt.Errorf("idp answered with %T, which no page shows", a.Page)

@@ -22,7 +22,7 @@ type Console struct {
 	Store        *store.DB
 	Budget       *store.Budget
 	Provisioning *provisioning.Service
-	Provider     *idp.Provider
+	Provider     *idp.IdP
 	Directory    *directory.Directory
 	// Preview is the assertion that a person would get, with notes of what stands in the way.
 	Preview     func(ctx context.Context, login, entityID string, account store.AccountID) (idp.AssertionPreview, []string, error)
@@ -45,7 +45,7 @@ type Console struct {
 	AllowFrom []netip.Prefix
 }
 
-// ConsoleEntry is what the console needs of the identity provider; *idp.Provider is it.
+// ConsoleEntry is what the console needs of the identity provider; *idp.IdP is it.
 type ConsoleEntry interface {
 	EnterConsole(ctx context.Context, path string, fresh bool, v idp.Visitor) (idp.Answer, error)
 	Administrator(ctx context.Context, v idp.Visitor) (a idp.Administrator, ok bool, err error)

@@ -24,11 +24,11 @@ func TestRefusalsAreOnlyCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	refs := idp.NewReferences(sealer)
-	var strangers *idp.Strangers
+	var footprints *idp.Footprints
 	r := newRig(t, func(o *web.Options) {
-		strangers = idp.NewStrangers(o.Now)
-		o.Strangers, o.References = strangers, &refs
-		o.Logger = slog.New(idp.Quiet(o.Logger.Handler(), strangers))
+		footprints = idp.NewFootprints(o.Now)
+		o.Footprints, o.References = footprints, &refs
+		o.Logger = slog.New(idp.Quiet(o.Logger.Handler(), footprints))
 	})
 	shown := regexp.MustCompile(`[0-9A-Z]{14}|[0-9A-Z]{10}`)
 	pageRef := func(body string) string {
@@ -61,7 +61,7 @@ func TestRefusalsAreOnlyCounted(t *testing.T) {
 			coded("page", ref, "not_found")
 		}
 	}
-	if n, left := strings.Count(r.logged(), `"reason":"not_found"`), strangers.LeftOut(); n != 10 || left["request"] != 20 {
+	if n, left := strings.Count(r.logged(), `"reason":"not_found"`), footprints.LeftOut(); n != 10 || left["request"] != 20 {
 		t.Errorf("%d lines are written and %v left out, want 10 and 20", n, left)
 	}
 	// Another kind in the middle of it, from the same address.
@@ -90,13 +90,13 @@ func TestRefusalsAreOnlyCounted(t *testing.T) {
 	}
 
 	sums := map[string]int64{}
-	for _, n := range strangers.Counted() {
+	for _, n := range footprints.Counted() {
 		sums[n.Reason] += n.Requests
 	}
 	if want := map[string]int64{"not_found": 20, told.Error: 1, idp.ReasonAnswered: 1}; !maps.Equal(sums, want) {
 		t.Errorf("counted: %v, want %v", sums, want)
 	}
-	if got := strangers.Reasons(); !maps.Equal(got, sums) {
+	if got := footprints.Reasons(); !maps.Equal(got, sums) {
 		t.Errorf("for the log: %v, stored: %v", got, sums)
 	}
 }
@@ -109,7 +109,7 @@ func TestAlikeAnswersHaveAlikeReferences(t *testing.T) {
 		t.Fatal(err)
 	}
 	refs := idp.NewReferences(sealer)
-	r := newRig(t, func(o *web.Options) { o.Strangers, o.References = idp.NewStrangers(o.Now), &refs })
+	r := newRig(t, func(o *web.Options) { o.Footprints, o.References = idp.NewFootprints(o.Now), &refs })
 	refused := idp.Answer{Page: idp.Refusal{Provider: "Constant Contact", Reason: idp.ReasonBusy, Status: http.StatusServiceUnavailable}}
 	wrong := idp.Answer{Page: idp.AskPassword{SignIn: "x", Problem: "bad_credentials"}}
 	for i := range 30 { // past the bound from the middle on

@@ -320,7 +320,7 @@ func (f *fakeIdP) factor(ctx context.Context, c call) (idp.Answer, error) {
 	if a, done, err := f.note(ctx, c); done {
 		return a, err
 	}
-	return idp.Answer{Page: idp.OwnPage{}}, nil
+	return idp.Answer{Page: idp.AccountPage{}}, nil
 }
 
 func (f *fakeIdP) FactorsOn(ctx context.Context, v idp.Visitor) (bool, error) {

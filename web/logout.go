@@ -179,7 +179,7 @@ func (s *Server) showSignedOut(c echo.Context, p idp.SignedOut) error {
 // leave sends the browser to a service provider with a message in the query. idp
 // names only registered addresses; that none is a script or goes out unencrypted is
 // checked here once more.
-func (s *Server) leave(c echo.Context, p idp.LeaveFor) error {
+func (s *Server) leave(c echo.Context, p idp.RedirectMessage) error {
 	if err := safeAddress(p.URL); err != nil {
 		return err
 	}
@@ -196,7 +196,7 @@ type carryView struct {
 }
 
 // carry posts a message of single logout by the person's browser (saml-bindings 3.5.4).
-func (s *Server) carry(c echo.Context, p idp.CarryMessage, self string) error {
+func (s *Server) carry(c echo.Context, p idp.PostMessage, self string) error {
 	if err := safeAddress(p.Action); err != nil {
 		return err
 	}

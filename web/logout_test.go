@@ -60,17 +60,17 @@ func TestLogoutSteps(t *testing.T) {
 	}
 	wantStatus(t, r.get("/logout/next?l=one&past=x"), http.StatusBadRequest)
 
-	r.idp.answer = &idp.Answer{Page: idp.LeaveFor{URL: "https://wiki.example/slo?SAMLRequest=x"}}
+	r.idp.answer = &idp.Answer{Page: idp.RedirectMessage{URL: "https://wiki.example/slo?SAMLRequest=x"}}
 	resp := r.get("/logout/next?l=one")
 	if resp.StatusCode != http.StatusFound || resp.Header.Get("Location") != "https://wiki.example/slo?SAMLRequest=x" || resp.Header.Get("Cache-Control") != "no-cache, no-store" {
 		t.Errorf("status %d to %q, %q", resp.StatusCode, resp.Header.Get("Location"), resp.Header.Get("Cache-Control"))
 	}
 	for _, bad := range []idp.Page{
-		idp.LeaveFor{URL: "javascript:alert(1)"}, idp.LeaveFor{URL: "http://wiki.example/slo?SAMLRequest=secret"}, idp.LeaveFor{URL: "/launch"}, idp.LeaveFor{},
-		idp.CarryMessage{Action: "javascript:alert(1)", Parameter: "SAMLRequest", Message: "eA=="},
-		idp.CarryMessage{Action: "http://wiki.example/slo", Parameter: "SAMLRequest", Message: "eA=="},
-		idp.CarryMessage{Action: "https://wiki.example/slo", Parameter: "csrf", Message: "eA=="},
-		idp.CarryMessage{Action: "https://wiki.example/slo", Parameter: "SAMLRequest", Message: `"><b>`},
+		idp.RedirectMessage{URL: "javascript:alert(1)"}, idp.RedirectMessage{URL: "http://wiki.example/slo?SAMLRequest=secret"}, idp.RedirectMessage{URL: "/launch"}, idp.RedirectMessage{},
+		idp.PostMessage{Action: "javascript:alert(1)", Parameter: "SAMLRequest", Message: "eA=="},
+		idp.PostMessage{Action: "http://wiki.example/slo", Parameter: "SAMLRequest", Message: "eA=="},
+		idp.PostMessage{Action: "https://wiki.example/slo", Parameter: "csrf", Message: "eA=="},
+		idp.PostMessage{Action: "https://wiki.example/slo", Parameter: "SAMLRequest", Message: `"><b>`},
 	} {
 		r.idp.answer = &idp.Answer{Page: bad}
 		if resp := r.get("/logout/next?l=one"); resp.StatusCode != http.StatusInternalServerError || resp.Header.Get("Location") != "" {

@@ -326,7 +326,7 @@ func TestHTMLInEveryInputIsText(t *testing.T) {
 			"finished":  idp.Finished{Again: "/launch?x=" + bad},
 			"signedout": idp.SignedOut{Services: []idp.Service{{Name: bad, State: idp.ServiceState(bad)}}, Logout: bad, Provider: bad},
 			"signing":   idp.SigningOut{Logout: bad, Provider: bad, Next: bad, Services: []idp.Service{{Name: bad, State: idp.Asked}}},
-			"carry":     idp.CarryMessage{Action: `https://sp.example/slo?"><script>alert(1)</script>`, Parameter: "SAMLResponse", Message: "PHNhbWw+", RelayState: &relay, Provider: bad},
+			"carry":     idp.PostMessage{Action: `https://sp.example/slo?"><script>alert(1)</script>`, Parameter: "SAMLResponse", Message: "PHNhbWw+", RelayState: &relay, Provider: bad},
 		} {
 			t.Run(name+" "+bad, func(t *testing.T) {
 				r.idp.answer = &idp.Answer{Page: p}

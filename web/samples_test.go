@@ -101,9 +101,9 @@ func usedServices(states ...idp.ServiceState) []idp.Service {
 }
 
 // carried is a message of single logout in a form.
-func carried() idp.CarryMessage {
+func carried() idp.PostMessage {
 	relay := "state of the sp"
-	return idp.CarryMessage{Action: "https://wiki.example/slo", Parameter: "SAMLRequest", Message: "PHNhbWw+", RelayState: &relay, Provider: "Wiki"}
+	return idp.PostMessage{Action: "https://wiki.example/slo", Parameter: "SAMLRequest", Message: "PHNhbWw+", RelayState: &relay, Provider: "Wiki"}
 }
 
 // named are client accounts as a person with several sees them.

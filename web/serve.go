@@ -71,8 +71,8 @@ func (s *Server) serve(next echo.HandlerFunc) echo.HandlerFunc {
 
 		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
 		defer cancel()
-		if s.strangers != nil {
-			ctx, v.footprint = s.strangers.Begin(ctx, v.address)
+		if s.footprints != nil {
+			ctx, v.footprint = s.footprints.Begin(ctx, v.address)
 			s.follow(c, v)
 		}
 		c.SetRequest(r.WithContext(ctx))

@@ -32,7 +32,7 @@ import (
 	"ssobridge/provisioning"
 )
 
-// IdP is what the pages need of the identity provider; *idp.Provider is it.
+// IdP is what the pages need of the identity provider; *idp.IdP is it.
 type IdP interface {
 	Starter
 	Steps
@@ -120,9 +120,9 @@ type Options struct {
 	Random io.Reader
 	// HSTS sends Strict-Transport-Security where PublicURL is https.
 	HSTS bool
-	// Strangers bounds what refused requests, and all those by nobody known, leave behind in traces and log lines; References makes the
+	// Footprints bounds what refused requests, and all those by nobody known, leave behind in traces and log lines; References makes the
 	// references of those that are past the bound. Default nil, both: there is no bound.
-	Strangers  *idp.Strangers
+	Footprints *idp.Footprints
 	References *idp.References
 	// ConfirmLaunch asks for one click where another site leads a browser to a launch
 	// link. Browsers that do not say where they come from are not asked.
@@ -165,7 +165,7 @@ type Server struct {
 	startLife   time.Duration // of the cookie of a started sign-in
 	confirm     bool          // launches from other sites
 	hook        *hook
-	strangers   *idp.Strangers
+	footprints  *idp.Footprints
 	refs        *idp.References
 	languages   []language // the first is the default
 	matcher     xlanguage.Matcher
@@ -195,8 +195,8 @@ func New(o Options) (*Server, error) {
 	}
 	hook, err := newHook(o.Webhook)
 	faults = append(faults, err)
-	if (o.Strangers == nil) != (o.References == nil) {
-		faults = append(faults, errors.New("web: Strangers and References belong together, and one is missing"))
+	if (o.Footprints == nil) != (o.References == nil) {
+		faults = append(faults, errors.New("web: Footprints and References belong together, and one is missing"))
 	}
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
@@ -219,7 +219,7 @@ func New(o Options) (*Server, error) {
 		confirm:   o.ConfirmLaunch,
 		hook:      hook,
 
-		strangers: o.Strangers, refs: o.References,
+		footprints: o.Footprints, refs: o.References,
 	}
 	if s.ready == nil {
 		s.ready = func(context.Context) error { return nil }

@@ -14,7 +14,7 @@ import (
 // Lockouts is what is done with people and addresses whose tries to log in are used up.
 type Lockouts struct {
 	Store     *store.DB
-	IdP       *idp.Provider
+	IdP       *idp.IdP
 	Directory *directory.Directory
 }
 

@@ -18,7 +18,7 @@ import (
 // Providers is what is done with service providers.
 type Providers struct {
 	Store             *store.DB
-	IdP               *idp.Provider
+	IdP               *idp.IdP
 	Directory         *directory.Directory
 	Sources           map[string]string // the directory's attributes behind the placeholders
 	Fetcher           *fetch.Client

@@ -64,35 +64,35 @@ func (m *metrics) observe(route string, status int, d time.Duration) {
 }
 
 // counted wraps the identity provider so that each answer is counted.
-func (m *metrics) counted(p *idp.Provider) web.IdP { return &countedIdP{p, m} }
+func (m *metrics) counted(p *idp.IdP) web.IdP { return &countedIdP{p, m} }
 
 type countedIdP struct {
-	*idp.Provider
+	*idp.IdP
 	m *metrics
 }
 
 func (c *countedIdP) SSO(ctx context.Context, r *http.Request, v idp.Visitor) (idp.Answer, error) {
-	return c.count(c.Provider.SSO(ctx, r, v))
+	return c.count(c.IdP.SSO(ctx, r, v))
 }
 
 func (c *countedIdP) Launch(ctx context.Context, l idp.LaunchRequest, v idp.Visitor) (idp.Answer, error) {
-	return c.count(c.Provider.Launch(ctx, l, v))
+	return c.count(c.IdP.Launch(ctx, l, v))
 }
 
 func (c *countedIdP) Resume(ctx context.Context, id string, v idp.Visitor) (idp.Answer, error) {
-	return c.count(c.Provider.Resume(ctx, id, v))
+	return c.count(c.IdP.Resume(ctx, id, v))
 }
 
 func (c *countedIdP) Login(ctx context.Context, id, login, password string, v idp.Visitor) (idp.Answer, error) {
-	return c.count(c.Provider.Login(ctx, id, login, password, v))
+	return c.count(c.IdP.Login(ctx, id, login, password, v))
 }
 
 func (c *countedIdP) Choose(ctx context.Context, id, a string, v idp.Visitor) (idp.Answer, error) {
-	return c.count(c.Provider.Choose(ctx, id, a, v))
+	return c.count(c.IdP.Choose(ctx, id, a, v))
 }
 
 func (c *countedIdP) Cancel(ctx context.Context, id string, v idp.Visitor) (idp.Answer, error) {
-	a, err := c.Provider.Cancel(ctx, id, v)
+	a, err := c.IdP.Cancel(ctx, id, v)
 	if _, ok := a.Page.(idp.Deliver); ok && err == nil {
 		c.m.signIns.WithLabelValues("cancelled", "").Inc()
 		return a, nil

@@ -216,7 +216,7 @@ func (p *App) pages(figures *metrics, ready func(context.Context) error) (*web.S
 		IdP: figures.counted(p.IdP), PublicURL: p.Config.PublicURL, TrustedProxies: p.Config.Proxies(), Branding: branding,
 		CSRFKey: p.Sealer.Derive("csrf"), FormerCSRFKeys: former, Ready: ready, Observe: figures.observe, Logger: p.log, Now: p.Now, Random: rand.Reader,
 		HSTS: strings.HasPrefix(p.Config.PublicURL, "https://"), SessionLife: 0, SignInLife: p.Config.SignIn.Life,
-		Strangers: p.Strangers, References: &p.References,
+		Footprints: p.Footprints, References: &p.References,
 		ConfirmLaunch: p.Config.SignIn.ConfirmLaunch, Webhook: p.webhook(), Console: p.makeConsole(),
 	})
 	if err != nil {
@@ -364,7 +364,7 @@ func (p *App) reportStrangers(ctx context.Context) {
 	if err := p.IdP.ReportStrangers(ctx); err != nil && ctx.Err() == nil {
 		p.log.Warn("counts of failed logins were not stored; tried again in a minute", "error", err)
 	}
-	lines, reasons := p.Strangers.LeftOut(), p.Strangers.Reasons()
+	lines, reasons := p.Footprints.LeftOut(), p.Footprints.Reasons()
 	requests := int64(0)
 	for _, n := range reasons {
 		requests += n
@@ -396,9 +396,9 @@ func (p *App) countRequests(ctx context.Context) error {
 }
 
 func (p *App) storeCounts(ctx context.Context) {
-	all := p.Strangers.Counted()
+	all := p.Footprints.Counted()
 	if err := p.Store.RequestCounts().Add(ctx, all...); err != nil {
-		p.Strangers.Uncounted(all)
+		p.Footprints.Uncounted(all)
 		if ctx.Err() == nil {
 			p.log.Warn("counts of requests were not stored; tried again in ten seconds", "reasons", len(all), "error", err)
 		}

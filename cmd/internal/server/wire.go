@@ -41,11 +41,11 @@ type App struct {
 	Budget       *store.Budget
 	Client       *partnerapi.Client
 	Provisioning *provisioning.Service
-	IdP          *idp.Provider
+	IdP          *idp.IdP
 	Fetcher      *fetch.Client
 	Refresher    *metadata.Refresher
 	Traces       *store.TraceQueue // nil: none are kept
-	Strangers    *idp.Strangers
+	Footprints   *idp.Footprints
 	References   idp.References
 
 	// Console makes the admin console; nil: there is none. Whoever serves sets it before.
@@ -75,8 +75,8 @@ func OpenUnsettled(ctx context.Context, cfg config.Config, log *slog.Logger) (*A
 
 func open(ctx context.Context, cfg config.Config, log *slog.Logger, journaled bool) (_ *App, err error) {
 	p := &App{Config: cfg, Now: time.Now}
-	p.Strangers = idp.NewStrangers(p.Now)
-	log = slog.New(idp.Quiet(log.Handler(), p.Strangers)) // for all rooms: each gets the context of the request
+	p.Footprints = idp.NewFootprints(p.Now)
+	log = slog.New(idp.Quiet(log.Handler(), p.Footprints)) // for all rooms: each gets the context of the request
 	p.log = log
 	defer func() {
 		if err != nil {

@@ -7,11 +7,11 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// BareLogin brings the spellings that a directory may take for one login to one
+// NormalizeLogin brings the spellings that a directory may take for one login to one
 // form: case, accents, spaces, invisible characters, EXAMPLE\alice,
 // alice@example.com. Two people whose logins differ in the domain alone share a
 // count; that costs them little, since a browser they used has its own.
-func BareLogin(login string) string {
+func NormalizeLogin(login string) string {
 	if _, name, ok := strings.Cut(login, `\`); ok && name != "" {
 		login = name
 	}

@@ -13,7 +13,7 @@ import (
 	"ssobridge/store"
 )
 
-// addresses are where a Response goes and what it says about that (row SP-04).
+// responseEndpoints are where a Response goes and what it says about that (row SP-04).
 //
 // They come from the record and the assertion consumer service (ACS):
 //
@@ -31,7 +31,7 @@ import (
 // back as a field (saml-bindings 3.5.3). A RelayState that the record's own
 // address has in its query stays there when there is none to send, and gives way
 // to one that is: two RelayStates would be read by chance.
-type addresses struct {
+type responseEndpoints struct {
 	action      string
 	destination string
 	recipient   string
@@ -39,9 +39,9 @@ type addresses struct {
 	field       *string // RelayState as a form field
 }
 
-// addresses for a Response to acs. launch tells whether relayState is ours.
-func (sp *provider) addresses(acs string, relayState *string, launch bool) addresses {
-	a := addresses{
+// responseEndpoints for a Response to acs. launch tells whether relayState is ours.
+func (sp *serviceProvider) responseEndpoints(acs string, relayState *string, launch bool) responseEndpoints {
+	a := responseEndpoints{
 		action:    acs,
 		recipient: withoutRelayState(acs),
 		audience:  cmp.Or(sp.Audience, sp.EntityID),
@@ -64,12 +64,12 @@ func (sp *provider) addresses(acs string, relayState *string, launch bool) addre
 }
 
 // defaultACS is the one that Responses go to unless a request asks for another.
-func (sp *provider) defaultACS() (store.Endpoint, bool) { return metadata.DefaultACS(sp.ACS) }
+func (sp *serviceProvider) defaultACS() (store.Endpoint, bool) { return metadata.DefaultACS(sp.ACS) }
 
 // acsFor finds the ACS that a request asks for (row REQ-14). Only what stands in
 // the record can ever be the outcome. reason, when set, is for a status: the
 // request is understood and its answer has a place to go, yet not as it wishes.
-func (sp *provider) acsFor(r *saml.AuthnRequest) (acs, reason string, bad *saml.Fault) {
+func (sp *serviceProvider) acsFor(r *saml.AuthnRequest) (acs, reason string, bad *saml.Fault) {
 	main, ok := sp.defaultACS()
 	if !ok {
 		return "", "", unknownACS("the service provider has no assertion consumer service with the HTTP-POST binding", "register one")
@@ -105,7 +105,7 @@ func unknownACS(detail, mend string) *saml.Fault {
 // mayReceive is the last look at a form action before a Response leaves: it must
 // be a registered address of this service provider, but for a RelayState in its
 // query. It works from the record alone, not from how the action came about.
-func (sp *provider) mayReceive(action string) error {
+func (sp *serviceProvider) mayReceive(action string) error {
 	bare := withoutRelayState(action)
 	if err := netname.CheckAddress(bare, true); err != nil {
 		return fmt.Errorf("form action of service provider %s: %w", sp.EntityID, err)

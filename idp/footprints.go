@@ -27,9 +27,9 @@ const (
 // maxCounts bounds what is counted and not stored yet: more than four hours of all kinds. It is not reached unless the store is down.
 const maxCounts = 4096
 
-// Strangers shares out what requests may leave behind, and counts those that leave nothing. It holds no more addresses than it lets
+// Footprints shares out what requests may leave behind, and counts those that leave nothing. It holds no more addresses than it lets
 // through in a minute.
-type Strangers struct {
+type Footprints struct {
 	now func() time.Time
 
 	mu      sync.Mutex
@@ -68,15 +68,15 @@ type countKey struct {
 	quarter int64
 }
 
-// NewStrangers needs a clock.
-func NewStrangers(now func() time.Time) *Strangers {
-	return &Strangers{
+// NewFootprints needs a clock.
+func NewFootprints(now func() time.Time) *Footprints {
+	return &Footprints{
 		now: now, blocks: map[string]int{}, warned: map[string]rate{}, past: map[string]int{}, counted: map[countKey]*store.RequestCount{},
 	}
 }
 
 // take takes one of an address, or says that there is none left.
-func (s *Strangers) take(address string) bool {
+func (s *Footprints) take(address string) bool {
 	block := addressBlock(address)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -90,7 +90,7 @@ func (s *Strangers) take(address string) bool {
 }
 
 // takeRefusal takes one for a refusal, or says that it is only to be counted.
-func (s *Strangers) takeRefusal(address string, code uint8, known bool) bool {
+func (s *Footprints) takeRefusal(address string, code uint8, known bool) bool {
 	block, now := addressBlock(address), s.now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -111,7 +111,7 @@ func (s *Strangers) takeRefusal(address string, code uint8, known bool) bool {
 }
 
 // turn begins a minute. The lock is held.
-func (s *Strangers) turn(now time.Time) {
+func (s *Footprints) turn(now time.Time) {
 	if minute := now.Truncate(time.Minute); !minute.Equal(s.minute) {
 		s.minute, s.all, s.kinds = minute, 0, [maxCodes]int{}
 		clear(s.blocks)
@@ -119,7 +119,7 @@ func (s *Strangers) turn(now time.Time) {
 }
 
 // warns takes one line of a message.
-func (s *Strangers) warns(message string) bool {
+func (s *Footprints) warns(message string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.warned[message]
@@ -129,7 +129,7 @@ func (s *Strangers) warns(message string) bool {
 }
 
 // count counts a request that left nothing, at the moment that its reference carries.
-func (s *Strangers) count(code uint8, at time.Time) {
+func (s *Footprints) count(code uint8, at time.Time) {
 	at = at.UTC()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -138,7 +138,7 @@ func (s *Strangers) count(code uint8, at time.Time) {
 }
 
 // add adds to the counts that are to be stored. The lock is held.
-func (s *Strangers) add(code uint8, n store.RequestCount) {
+func (s *Footprints) add(code uint8, n store.RequestCount) {
 	key := countKey{code, n.First.Truncate(store.FigureStep).Unix()}
 	sum, ok := s.counted[key]
 	switch {
@@ -157,7 +157,7 @@ func (s *Strangers) add(code uint8, n store.RequestCount) {
 
 // Counted returns how many requests were only counted since it was last asked, one entry for a reason and a quarter of an hour, to be
 // stored.
-func (s *Strangers) Counted() []store.RequestCount {
+func (s *Footprints) Counted() []store.RequestCount {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all := make([]store.RequestCount, 0, len(s.counted))
@@ -169,7 +169,7 @@ func (s *Strangers) Counted() []store.RequestCount {
 }
 
 // Uncounted takes back what Counted returned and could not be stored.
-func (s *Strangers) Uncounted(all []store.RequestCount) {
+func (s *Footprints) Uncounted(all []store.RequestCount) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, n := range all {
@@ -178,7 +178,7 @@ func (s *Strangers) Uncounted(all []store.RequestCount) {
 }
 
 // LeftOut returns how many log lines were left out since it was last asked, by their message.
-func (s *Strangers) LeftOut() map[string]int {
+func (s *Footprints) LeftOut() map[string]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	past := s.past
@@ -187,7 +187,7 @@ func (s *Strangers) LeftOut() map[string]int {
 }
 
 // Reasons returns how many requests were only counted since it was last asked, by reason.
-func (s *Strangers) Reasons() map[string]int64 {
+func (s *Footprints) Reasons() map[string]int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all := map[string]int64{}
@@ -201,16 +201,16 @@ func (s *Strangers) Reasons() map[string]int64 {
 }
 
 // Begin starts to follow a request of this address.
-func (s *Strangers) Begin(ctx context.Context, address string) (context.Context, *Footprint) {
-	f := &Footprint{strangers: s, address: address, began: s.now()}
+func (s *Footprints) Begin(ctx context.Context, address string) (context.Context, *Footprint) {
+	f := &Footprint{footprints: s, address: address, began: s.now()}
 	return context.WithValue(ctx, footprintKey{}, f), f
 }
 
 // Footprint is what one request may leave behind. A nil one may leave everything: nobody counts.
 type Footprint struct {
-	strangers *Strangers
-	address   string
-	began     time.Time
+	footprints *Footprints
+	address    string
+	began      time.Time
 
 	mu      sync.Mutex
 	alike   bool // the answer must not tell whether a login exists
@@ -327,11 +327,11 @@ func (f *Footprint) decide() {
 	case f.asked:
 		return
 	case f.refused:
-		f.over = !f.strangers.takeRefusal(f.address, f.code, f.known)
+		f.over = !f.footprints.takeRefusal(f.address, f.code, f.known)
 	case f.known:
 		f.over = false
 	default:
-		f.over = !f.strangers.take(f.address)
+		f.over = !f.footprints.take(f.address)
 	}
 	f.asked = true
 }
@@ -361,25 +361,25 @@ func (f *Footprint) NoRoom() {
 // Done counts the request, if it left nothing. It is to be called once, at its end.
 func (f *Footprint) Done() {
 	if f.LeftNothing() {
-		f.strangers.count(codeOf(f.Reason()), f.began)
+		f.footprints.count(codeOf(f.Reason()), f.began)
 	}
 }
 
 // Quiet is a log handler that leaves out the lines of requests that are over their bound, and warnings of requests past ten in a second of
 // one message, and counts them.
-func Quiet(h slog.Handler, s *Strangers) slog.Handler { return quiet{h, s} }
+func Quiet(h slog.Handler, s *Footprints) slog.Handler { return quiet{h, s} }
 
 type quiet struct {
 	slog.Handler
-	strangers *Strangers
+	footprints *Footprints
 }
 
 func (q quiet) Handle(ctx context.Context, r slog.Record) error {
 	f := FootprintOf(ctx)
-	if f.Over() || f.warning(r) && !q.strangers.warns(r.Message) {
-		q.strangers.mu.Lock()
-		defer q.strangers.mu.Unlock()
-		q.strangers.past[r.Message]++
+	if f.Over() || f.warning(r) && !q.footprints.warns(r.Message) {
+		q.footprints.mu.Lock()
+		defer q.footprints.mu.Unlock()
+		q.footprints.past[r.Message]++
 		return nil
 	}
 	return q.Handler.Handle(ctx, r)
@@ -396,9 +396,9 @@ func (f *Footprint) warning(r slog.Record) bool {
 }
 
 func (q quiet) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return quiet{q.Handler.WithAttrs(attrs), q.strangers}
+	return quiet{q.Handler.WithAttrs(attrs), q.footprints}
 }
 
 func (q quiet) WithGroup(name string) slog.Handler {
-	return quiet{q.Handler.WithGroup(name), q.strangers}
+	return quiet{q.Handler.WithGroup(name), q.footprints}
 }

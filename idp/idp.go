@@ -123,8 +123,8 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// Provider is the identity provider. It is safe for concurrent use.
-type Provider struct {
+// IdP is the identity provider. It is safe for concurrent use.
+type IdP struct {
 	o        Options
 	base     string // scheme and host of every endpoint
 	endpoint string // URL of the SSO endpoint
@@ -136,8 +136,8 @@ type Provider struct {
 	// consolePasskeys are those of the console's own address.
 	consolePasskeys *mfa.Passkeys
 	roles           consoleRoles
-	console         *provider // stands in for a service provider in sign-ins to the console
-	ownPage         *provider // and on the way to a person's own page
+	console         *serviceProvider // stands in for a service provider in sign-ins to the console
+	ownPage         *serviceProvider // and on the way to a person's own page
 
 	config configCache
 	// unresolved wakes RunGroups: a group is named that was never asked for.
@@ -154,9 +154,9 @@ type Provider struct {
 	unknown     unknownLogins
 }
 
-// New checks the options, all of them at once, and returns a Provider. It
+// New checks the options, all of them at once, and returns an IdP. It
 // starts nothing and reads nothing yet.
-func New(o Options) (*Provider, error) {
+func New(o Options) (*IdP, error) {
 	if o.Engine == nil {
 		o.Engine = certs.NewEngine(certs.EngineOptions{})
 	}
@@ -275,15 +275,15 @@ func New(o Options) (*Provider, error) {
 	if len(faults) > 0 {
 		return nil, fmt.Errorf("identity provider: %w", errors.Join(faults...))
 	}
-	return &Provider{
+	return &IdP{
 		o:        o,
 		base:     base.String(),
 		endpoint: base.String() + ssoPath,
 		roles:    roles,
 		factors:  mfa.New(o.SecondFactors, o.Sealer, o.Random),
 		passkeys: keys, consolePasskeys: consoleKeys,
-		ownPage: &provider{ServiceProvider: store.ServiceProvider{EntityID: ownID, Name: o.SecondFactor.Issuer, Enabled: true}},
-		console: &provider{ServiceProvider: store.ServiceProvider{EntityID: consoleID, Name: "ssobridge", Enabled: true}},
+		ownPage: &serviceProvider{ServiceProvider: store.ServiceProvider{EntityID: ownID, Name: o.SecondFactor.Issuer, Enabled: true}},
+		console: &serviceProvider{ServiceProvider: store.ServiceProvider{EntityID: consoleID, Name: "ssobridge", Enabled: true}},
 
 		logoutEndpoint: base.String() + sloPath,
 		classes:        classes{protected: base.Scheme == "https", second: o.SecondFactor.Class},
@@ -298,10 +298,10 @@ func New(o Options) (*Provider, error) {
 }
 
 // older tells whether sign-ins have to be stored when they are started.
-func (p *Provider) older(ctx context.Context) bool { return p.o.Older != nil && p.o.Older(ctx) }
+func (p *IdP) older(ctx context.Context) bool { return p.o.Older != nil && p.o.Older(ctx) }
 
 // token returns 256 random bits as text that fits URLs and cookies.
-func (p *Provider) token() (string, error) {
+func (p *IdP) token() (string, error) {
 	var b [32]byte
 	if _, err := io.ReadFull(p.o.Random, b[:]); err != nil {
 		return "", fmt.Errorf("read randomness for a token: %w", err)
@@ -311,7 +311,7 @@ func (p *Provider) token() (string, error) {
 
 // messageID returns an ID for a SAML message: 160 random bits after a "_",
 // since an xs:ID does not start with a digit (saml-core 1.3.4).
-func (p *Provider) messageID() (string, error) {
+func (p *IdP) messageID() (string, error) {
 	var b [20]byte
 	if _, err := io.ReadFull(p.o.Random, b[:]); err != nil {
 		return "", fmt.Errorf("read randomness for a message id: %w", err)
@@ -330,7 +330,7 @@ func hash(token string) []byte {
 }
 
 // Ready fails when no active signing key is usable or the store can't be read.
-func (p *Provider) Ready(ctx context.Context) error {
+func (p *IdP) Ready(ctx context.Context) error {
 	c, err := p.loadConfig(ctx)
 	if err != nil {
 		return err
