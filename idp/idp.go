@@ -99,6 +99,9 @@ type Options struct {
 	// refused and people are signed out here alone (row SLO-01).
 	SingleLogout bool
 
+	// Count counts what each answer of a sign-in came to, by fixed words (Outcome…, and a reason); nil: nobody counts.
+	Count func(outcome, reason string)
+
 	Traces Traces // is told how each sign-in went; nil: nobody
 
 	Console      ConsoleGroups // who may use the admin console

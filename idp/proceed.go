@@ -264,6 +264,7 @@ func (p *IdP) Cancel(ctx context.Context, id string, v Visitor) (a Answer, err e
 	if reason == "" {
 		reason = ReasonCancelled
 	}
+	traceOf(ctx).cancel()
 	page, err = p.answerStatus(ctx, f, reason, person)
 	return Answer{Page: page}, err
 }

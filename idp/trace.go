@@ -41,6 +41,7 @@ type trace struct {
 	now func() time.Time
 
 	footprint *Footprint // of the request
+	cancelled bool       // the person went back to the service provider
 }
 
 type traceKey struct{}
@@ -53,6 +54,9 @@ func (p *IdP) traced(ctx context.Context, v Visitor, about string) (_ context.Co
 	return context.WithValue(store.OneReading(ctx), traceKey{}, t), func(a *Answer, err *error) {
 		t.mu.Lock()
 		defer t.mu.Unlock()
+		if outcome, reason := outcomeOf(a.Page, *err, t.cancelled); outcome != "" && p.o.Count != nil {
+			p.o.Count(outcome, reason)
+		}
 		if _, over := a.Page.(Finished); over && *err == nil {
 			return // the request that finished the sign-in has told how; this one did nothing more
 		}
@@ -187,6 +191,13 @@ func (t *trace) refused(entityID, reason string) {
 	if t.t.SP == "" {
 		t.t.SP = entityID
 	}
+}
+
+// cancel says that the person goes back to the service provider.
+func (t *trace) cancel() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.cancelled = true
 }
 
 // begin starts the clock of a step.

@@ -11,9 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"ssobridge/idp"
 	"ssobridge/store"
-	"ssobridge/web"
 	"ssobridge/web/admin"
 )
 
@@ -23,7 +21,14 @@ type metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
-	signIns  *prometheus.CounterVec
+}
+
+// newSignIns counts what the answers of sign-ins came to. It is made before the identity provider, which counts.
+func newSignIns() *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "ssobridge_sign_ins_total",
+		Help: "What steps of sign-ins came to: delivered, entered, cancelled, wrong_password, wrong_second_factor, refused, failed; the reason beside it.",
+	}, []string{"outcome", "reason"})
 }
 
 func newMetrics(p *App) *metrics {
@@ -36,11 +41,8 @@ func newMetrics(p *App) *metrics {
 			Name: "ssobridge_http_request_duration_seconds", Help: "How long requests took, by route.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}, []string{"route"}),
-		signIns: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "ssobridge_sign_ins_total", Help: "What steps of sign-ins came to: delivered, cancelled, wrong_password, refused with a reason, failed.",
-		}, []string{"outcome", "reason"}),
 	}
-	m.registry.MustRegister(m.requests, m.duration, m.signIns, collectors.NewGoCollector(),
+	m.registry.MustRegister(m.requests, m.duration, p.signIns, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &stateCollector{p},
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "ssobridge_store_statements_total", Help: "Statements that this process ran in the database.",
@@ -61,63 +63,6 @@ func (m *metrics) handler() http.Handler {
 func (m *metrics) observe(route string, status int, d time.Duration) {
 	m.requests.WithLabelValues(route, strconv.Itoa(status)).Inc()
 	m.duration.WithLabelValues(route).Observe(d.Seconds())
-}
-
-// counted wraps the identity provider so that each answer is counted.
-func (m *metrics) counted(p *idp.IdP) web.IdP { return &countedIdP{p, m} }
-
-type countedIdP struct {
-	*idp.IdP
-	m *metrics
-}
-
-func (c *countedIdP) SSO(ctx context.Context, r *http.Request, v idp.Visitor) (idp.Answer, error) {
-	return c.count(c.IdP.SSO(ctx, r, v))
-}
-
-func (c *countedIdP) Launch(ctx context.Context, l idp.LaunchRequest, v idp.Visitor) (idp.Answer, error) {
-	return c.count(c.IdP.Launch(ctx, l, v))
-}
-
-func (c *countedIdP) Resume(ctx context.Context, id string, v idp.Visitor) (idp.Answer, error) {
-	return c.count(c.IdP.Resume(ctx, id, v))
-}
-
-func (c *countedIdP) Login(ctx context.Context, id, login, password string, v idp.Visitor) (idp.Answer, error) {
-	return c.count(c.IdP.Login(ctx, id, login, password, v))
-}
-
-func (c *countedIdP) Choose(ctx context.Context, id, a string, v idp.Visitor) (idp.Answer, error) {
-	return c.count(c.IdP.Choose(ctx, id, a, v))
-}
-
-func (c *countedIdP) Cancel(ctx context.Context, id string, v idp.Visitor) (idp.Answer, error) {
-	a, err := c.IdP.Cancel(ctx, id, v)
-	if _, ok := a.Page.(idp.Deliver); ok && err == nil {
-		c.m.signIns.WithLabelValues("cancelled", "").Inc()
-		return a, nil
-	}
-	return c.count(a, err)
-}
-
-// count counts an answer that ends or holds up a sign-in. Steps on the way (a form
-// shown, a page that waits) are not counted.
-func (c *countedIdP) count(a idp.Answer, err error) (idp.Answer, error) {
-	if err != nil {
-		c.m.signIns.WithLabelValues("failed", "").Inc()
-		return a, err
-	}
-	switch page := a.Page.(type) {
-	case idp.Deliver:
-		c.m.signIns.WithLabelValues("delivered", "").Inc()
-	case idp.Refusal:
-		c.m.signIns.WithLabelValues("refused", page.Reason).Inc()
-	case idp.AskPassword:
-		if page.Problem != "" {
-			c.m.signIns.WithLabelValues("wrong_password", string(page.Problem)).Inc()
-		}
-	}
-	return a, nil
 }
 
 // stateCollector reads from the store what is no event: at each scrape, bounded in

@@ -213,7 +213,7 @@ func (p *App) pages(figures *metrics, ready func(context.Context) error) (*web.S
 		former = append(former, key)
 	}
 	s, err := web.New(web.Options{
-		IdP: figures.counted(p.IdP), PublicURL: p.Config.PublicURL, TrustedProxies: p.Config.Proxies(), Branding: branding,
+		IdP: p.IdP, PublicURL: p.Config.PublicURL, TrustedProxies: p.Config.Proxies(), Branding: branding,
 		CSRFKey: p.Sealer.Derive("csrf"), FormerCSRFKeys: former, Ready: ready, Observe: figures.observe, Logger: p.log, Now: p.Now, Random: rand.Reader,
 		HSTS: strings.HasPrefix(p.Config.PublicURL, "https://"), SessionLife: 0, SignInLife: p.Config.SignIn.Life,
 		Footprints: p.Footprints, References: &p.References,

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"ssobridge/certs"
 	"ssobridge/certs/pkcs11"
 	"ssobridge/cmd/internal/config"
@@ -46,6 +48,7 @@ type App struct {
 	Refresher    *metadata.Refresher
 	Traces       *store.TraceQueue // nil: none are kept
 	Footprints   *idp.Footprints
+	signIns      *prometheus.CounterVec // what the answers of sign-ins came to
 	References   idp.References
 
 	// Console makes the admin console; nil: there is none. Whoever serves sets it before.
@@ -133,7 +136,9 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, journaled bo
 		p.Traces = p.Store.Traces().Queue()
 		traces = p.Traces
 	}
+	p.signIns = newSignIns()
 	p.IdP, err = idp.New(idp.Options{
+		Count:    func(outcome, reason string) { p.signIns.WithLabelValues(outcome, reason).Inc() },
 		EntityID: cfg.EntityID, PublicURL: cfg.PublicURL,
 		SignIns: p.Store.SignIns(), Sessions: p.Store.Sessions(), Logouts: p.Store.Logouts(), Providers: p.Store.ServiceProviders(), Groups: p.Store.NamedGroups(), Accounts: p.Store.Accounts(), NameIDs: p.Store.NameIDs(), Keys: p.Store.Keys(),
 		Throttle: p.Store.Throttle(), Audit: p.Store.Audit(), Changes: p.Store.Changes, Sealer: p.Sealer, Token: held, Engine: p.Engine,
