@@ -27,6 +27,10 @@ var actPaths = map[admin.Act]func(about string) string{
 
 	admin.ListLockouts: at(lockoutsPath),
 
+	admin.ExplainPerson: at(peoplePath), admin.ShowUser: at(provisioningPath + "/users"), admin.ListFactors: at(peoplePath),
+	admin.InviteToFactor: at(peoplePath), admin.ReleaseNameID: at(providersPath), admin.PlanUsers: at(provisioningPath),
+	admin.AdoptUsers: at(provisioningPath), admin.ListAccounts: at("/admin/accounts"),
+
 	admin.ListMappings: at(mappingsPath), admin.ShowMappingHistory: at(mappingsPath + "/history"),
 	admin.RemoveMapping: func(id string) string { return mappingsPath + "/of/" + url.PathEscape(id) }, admin.GiveGroupBase: nowhere,
 }

@@ -34,7 +34,15 @@ var actWords = map[string]string{
 	"act.safe-name-id":         "Set a NameID that people can't edit, with {person_id} in it",
 	"act.stop-encryption":      "Import its metadata with the key, or set encryption to off",
 
-	"act.list-lockouts": "See who is locked out",
+	"act.explain-person":   "Find the person, and see which mappings apply",
+	"act.show-user":        "See the users at Constant Contact",
+	"act.list-factors":     "Find the person, and see their second factors",
+	"act.invite-to-factor": "Find the person, and invite them to set up a second factor",
+	"act.release-name-id":  "Choose the service provider, and release the NameID",
+	"act.plan-users":       "Create users by a plan",
+	"act.adopt-users":      "Adopt users that exist at Constant Contact",
+	"act.list-accounts":    "See the client accounts",
+	"act.list-lockouts":    "See who is locked out",
 
 	"act.list-mappings":        "See all mappings",
 	"act.show-mapping-history": "See the history of all mappings",

@@ -11,6 +11,7 @@ import (
 
 	"ssobridge/idp"
 	"ssobridge/store"
+	"ssobridge/web/admin"
 )
 
 const tracePath = "/admin/trace"
@@ -120,10 +121,12 @@ func (k *console) trace(r *consoleRequest) error {
 				return err
 			}
 			if ok {
+				todo, _ := r.fixOf(admin.ReasonAct(coded.Reason), "")
 				return r.show(http.StatusOK, "trace-coded", r.text("trace.one", "ref", ref), struct {
 					Ref string
 					idp.CodedRequest
-				}{ref, coded})
+					Todo fix // the page where it is done; empty: none
+				}{ref, coded, todo})
 			}
 		}
 		return r.show(http.StatusNotFound, "trace-none", r.text("trace.one", "ref", ref), struct{ Ref string }{ref})

@@ -47,6 +47,18 @@ const (
 	GiveGroupBase      Act = "give-group-base" // to a pattern over the names of groups
 )
 
+// Acts about a person whom only the reader knows.
+const (
+	ExplainPerson  Act = "explain-person"   // which mappings apply to the person
+	ShowUser       Act = "show-user"        // how the person's user stands at Constant Contact
+	ListFactors    Act = "list-factors"     // which second factors the person has
+	InviteToFactor Act = "invite-to-factor" // make an invitation to set one up
+	ReleaseNameID  Act = "release-name-id"
+	PlanUsers      Act = "plan-users" // create users by a plan
+	AdoptUsers     Act = "adopt-users"
+	ListAccounts   Act = "list-accounts"
+)
+
 // Acts are all of them, for the tests of the faces.
 func Acts() []Act {
 	return []Act{
@@ -55,6 +67,7 @@ func Acts() []Act {
 		ListProviders, AddConstantContact, RemoveProvider, ReplaceProvider, MeantProvider, PreviewAssertion, ImportAgain, ShowProvider, ReviewProvider, RefreshProvider,
 		ListSettings, NameEntity, SafeNameID, StopEncryption,
 		ListLockouts,
+		ExplainPerson, ShowUser, ListFactors, InviteToFactor, ReleaseNameID, PlanUsers, AdoptUsers, ListAccounts,
 		ListMappings, ShowMappingHistory, RemoveMapping, GiveGroupBase,
 	}
 }

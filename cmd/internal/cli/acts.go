@@ -44,7 +44,15 @@ var actHints = map[admin.Act]string{
 	admin.SafeNameID:         "ssobridge sp set {about} name_id=TEMPLATE with {person_id}",
 	admin.StopEncryption:     "import its metadata with the key (sp add FILE --replace), or ssobridge sp set {about} encryption=off",
 
-	admin.ListLockouts: "ssobridge lockouts list shows who is locked out",
+	admin.ExplainPerson:  "ssobridge explain --user LOGIN shows which mappings apply",
+	admin.ShowUser:       "ssobridge users show LOGIN says how the user stands; users resume lifts a suspension",
+	admin.ListFactors:    "ssobridge admin factors LOGIN lists what the person has",
+	admin.InviteToFactor: "ssobridge admin invite LOGIN makes an invitation",
+	admin.ReleaseNameID:  "ssobridge sp release-name-id shows who had it, and releases it",
+	admin.PlanUsers:      "ssobridge provision plan, then provision apply",
+	admin.AdoptUsers:     "ssobridge users adopt --help",
+	admin.ListAccounts:   "ssobridge accounts list shows the states",
+	admin.ListLockouts:   "ssobridge lockouts list shows who is locked out",
 
 	admin.ListMappings:       "ssobridge mapping list shows all",
 	admin.ShowMappingHistory: "ssobridge mapping history shows all",

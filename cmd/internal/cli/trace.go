@@ -12,6 +12,7 @@ import (
 	"ssobridge/cmd/internal/server"
 	"ssobridge/idp"
 	"ssobridge/store"
+	"ssobridge/web/admin"
 )
 
 type traceCmd struct {
@@ -140,6 +141,9 @@ func (c *traceShowCmd) coded(s *invocation, q idp.CodedRequest) error {
 	}
 	s.printf("%s UTC  %s  (%s)\n", q.Minute.Format("2006-01-02 15:04"), strings.ToUpper(c.Ref), cmp.Or(q.Reason, "unknown reason"))
 	s.printf("  %s\n  %s\n  %s\n", q.Summary(), q.Cause, q.Fix)
+	if hint := actHint(admin.ReasonAct(q.Reason), "ENTITY_ID"); hint != "" {
+		s.printf("  %s\n", hint)
+	}
 	s.printf("no steps were kept: there were more requests like this than traces and log lines are kept of; the rest is counted\n")
 	return nil
 }
