@@ -214,9 +214,7 @@ func (c *accountsPlanCmd) Run(s *invocation, p *server.App) error {
 
 func printPlan(s *invocation, plan partnerapi.Plan, asJSON bool) error {
 	if asJSON {
-		enc := json.NewEncoder(s.stdout)
-		enc.SetIndent("", "  ")
-		return enc.Encode(plan)
+		return s.object(plan)
 	}
 	s.printf("plan %s, billing status %s", plan.PlanType, plan.BillingStatus)
 	if plan.BillingDayOfMonth > 0 {

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -133,9 +132,7 @@ func (c *explainCmd) Run(s *invocation, p *server.App) error {
 		return err
 	}
 	if c.JSON {
-		enc := json.NewEncoder(s.stdout)
-		enc.SetIndent("", "  ")
-		return enc.Encode(x)
+		return s.object(x)
 	}
 	return x.print(s.stdout)
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"text/tabwriter"
 
 	"ssobridge/cmd/internal/server"
 	"ssobridge/idp"
@@ -25,7 +24,7 @@ type consoleGroupsCmd struct {
 	Accept groupsAcceptCmd `cmd:"" help:"Accept another group that now has the DN of a configured one."`
 }
 
-type groupsListCmd struct{}
+type groupsListCmd struct{ asJSON }
 
 // Help is shown by console groups list --help.
 func (groupsListCmd) Help() string {
@@ -37,17 +36,25 @@ Example:
 }
 
 // Run lists them.
-func (groupsListCmd) Run(s *invocation, p *server.App) error {
+func (c groupsListCmd) Run(s *invocation, p *server.App) error {
 	uses, err := p.IdP.ResolveGroups(s.ctx, false)
 	if err != nil {
 		return err
 	}
-	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "GROUP\tGIVES ACCESS TO\tID\tSTATE")
+	t := s.table(c.asJSON, "GROUP", "GIVES ACCESS TO", "ID", "STATE")
 	for _, u := range uses {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", u.Written, strings.Join(u.By, ", "), dash(u.Known.ID), cmp.Or(u.Action(), u.Fault, "OK"))
+		problem := cmp.Or(u.Action(), u.Fault)
+		t.row(jsonGroup{u.Written, u.By, u.Known.ID, problem}, u.Written, strings.Join(u.By, ", "), dash(u.Known.ID), cmp.Or(problem, "OK"))
 	}
-	return w.Flush()
+	return t.end()
+}
+
+// jsonGroup is a group that gives access as JSON.
+type jsonGroup struct {
+	DN      string   `json:"dn"`
+	Gives   []string `json:"gives_access_to"`
+	ID      string   `json:"id,omitempty"`
+	Problem string   `json:"problem,omitempty"` // none: it is as it was looked up
 }
 
 type groupsAcceptCmd struct {

@@ -25,7 +25,7 @@ type keysCmd struct {
 	Export   keysExportCmd   `cmd:"" help:"Print a key's certificate (PEM)."`
 }
 
-type keysListCmd struct{}
+type keysListCmd struct{ asJSON }
 
 // Help is shown by keys list --help.
 func (keysListCmd) Help() string {
@@ -37,10 +37,13 @@ Example:
 }
 
 // Run lists them.
-func (keysListCmd) Run(s *invocation, keys admin.Keys) error {
+func (c keysListCmd) Run(s *invocation, keys admin.Keys) error {
 	list, err := keys.List(s.ctx, s.scope())
 	if err != nil {
 		return err
+	}
+	if c.JSON {
+		return s.object(toJSONKeys(list))
 	}
 	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "KEY\tUSE\tSTATE\tSINCE\tALGORITHM\tHELD BY\tENDS")
@@ -66,6 +69,56 @@ func (keysListCmd) Run(s *invocation, keys admin.Keys) error {
 			switchText(sp, list.Now), confirmedText(sp))
 	}
 	return w.Flush()
+}
+
+// jsonKey is one of our keys as JSON.
+type jsonKey struct {
+	ID          string    `json:"id"`
+	Use         string    `json:"use"`
+	State       string    `json:"state"`
+	Since       time.Time `json:"since,omitzero"`
+	Algorithm   string    `json:"algorithm"`
+	Token       string    `json:"token,omitempty"`
+	NotAfter    time.Time `json:"not_after,omitzero"`
+	Due         bool      `json:"due,omitempty"`
+	Fingerprint string    `json:"fingerprint"`
+}
+
+func toJSONKey(k admin.Key) jsonKey {
+	return jsonKey{k.ID, k.Use, k.State, k.Since, k.Algorithm, k.Token, k.NotAfter, k.Due, k.Fingerprint}
+}
+
+// jsonSignedFor is a service provider and the key that signs for it as JSON.
+type jsonSignedFor struct {
+	EntityID    string    `json:"entity_id"`
+	Key         string    `json:"key,omitempty"`
+	Previous    string    `json:"previous,omitempty"`
+	Holds       int       `json:"certificates"` // how many of our certificates it holds at a time
+	Next        string    `json:"next,omitempty"`
+	SwitchAt    time.Time `json:"switch_at,omitzero"`
+	ConfirmedBy string    `json:"confirmed_by,omitempty"`
+	ConfirmedAt time.Time `json:"confirmed_at,omitzero"`
+	Forced      bool      `json:"forced,omitempty"`
+}
+
+type jsonKeys struct {
+	Keys      []jsonKey       `json:"keys"`
+	SignedFor []jsonSignedFor `json:"signed_for"`
+}
+
+func toJSONKeys(list admin.KeyList) jsonKeys {
+	j := jsonKeys{Keys: []jsonKey{}, SignedFor: []jsonSignedFor{}}
+	for _, k := range list.Keys {
+		j.Keys = append(j.Keys, toJSONKey(k))
+	}
+	for _, sp := range list.SignedFor {
+		holds := 2
+		if sp.One {
+			holds = 1
+		}
+		j.SignedFor = append(j.SignedFor, jsonSignedFor{sp.EntityID, sp.Key, sp.Previous, holds, sp.Next, sp.SwitchAt, sp.ConfirmedBy, sp.ConfirmedAt, sp.Forced})
+	}
+	return j
 }
 
 func day(t time.Time) string {
@@ -102,6 +155,8 @@ func confirmedText(sp admin.SignedFor) string {
 }
 
 type keysGenerateCmd struct {
+	asJSON
+
 	Algorithm string        `enum:"rsa-3072,rsa-2048,p-256,p-384" default:"rsa-3072" help:"Kind of key: rsa-3072, rsa-2048, p-256 or p-384. Constant Contact does not publish which it takes; RSA is the safe choice."`
 	Use       string        `enum:"signing,metadata" default:"signing" help:"What it signs: signing (sign-ins) or metadata (our metadata)."`
 	PKCS11    string        `name:"pkcs11" placeholder:"LABEL" help:"Make it in the PKCS #11 token, under this label. It never leaves the token."`
@@ -126,6 +181,9 @@ func (c *keysGenerateCmd) Run(s *invocation, keys admin.Keys) error {
 	key, err := keys.Generate(s.ctx, s.scope(), admin.NewKey{Algorithm: c.Algorithm, Use: c.Use, Label: c.PKCS11, Life: c.Life}, s.event("", ""))
 	if err != nil {
 		return err
+	}
+	if c.JSON {
+		return s.object(toJSONKey(key))
 	}
 	s.printf("made %s key %s (%s), state %s, certificate until %s\n", key.Use, key.ID, key.Algorithm, key.State, key.NotAfter.UTC().Format(time.DateOnly))
 	if key.State == admin.KeyNext && key.Use == admin.Signing {

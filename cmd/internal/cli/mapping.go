@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"strconv"
-	"text/tabwriter"
 
 	"ssobridge/cmd/internal/server"
 	"ssobridge/provisioning/mapping"
@@ -29,6 +28,8 @@ type mappingCmd struct {
 }
 
 type mappingAddCmd struct {
+	asJSON
+
 	Group            string `xor:"who" required:"" placeholder:"DN" help:"Members of this group."`
 	GroupPattern     string `xor:"who" required:"" placeholder:"PATTERN" help:"Members of the groups whose name fits, such as ctct-{account}-{role}."`
 	AttributePattern string `xor:"who" required:"" placeholder:"ATTR=PATTERN" help:"People with a value of this attribute that fits, such as employeeType=ctct:{account}:{role}."`
@@ -81,6 +82,11 @@ func (c *mappingAddCmd) Run(s *invocation, p *server.App) error {
 	if err != nil {
 		return err
 	}
+	if c.JSON {
+		object := toJSONMapping(m)
+		object.Warning = mapping.Risk(m)
+		return s.object(object)
+	}
 	s.printf("added mapping %d: %s\n", m.ID, describeMapping(m))
 	if risk := mapping.Risk(m); risk != "" {
 		s.printf("warning: %s\n", risk)
@@ -88,13 +94,13 @@ func (c *mappingAddCmd) Run(s *invocation, p *server.App) error {
 	return nil
 }
 
-type mappingListCmd struct{}
+type mappingListCmd struct{ asJSON }
 
 // Help is shown by mapping list --help.
 func (mappingListCmd) Help() string { return "Example:\n\n    ssobridge mapping list" }
 
 // Run lists the mappings, the one that wins first.
-func (mappingListCmd) Run(s *invocation, p *server.App) error {
+func (c mappingListCmd) Run(s *invocation, p *server.App) error {
 	list, err := p.Mappings().List(s.ctx, admin.Everything())
 	if err != nil {
 		return err
@@ -103,16 +109,18 @@ func (mappingListCmd) Run(s *invocation, p *server.App) error {
 	if err != nil {
 		return err
 	}
-	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ID\tPRIORITY\tWHO\tACCOUNT\tROLE\tCREATES\tBY")
+	t := s.table(c.asJSON, "ID", "PRIORITY", "WHO", "ACCOUNT", "ROLE", "CREATES", "BY")
 	for _, m := range list {
+		object := toJSONMapping(m)
+		if stop, ok := ends[m.ID]; ok {
+			object.Warning = mapping.StopText(stop)
+		}
 		if m.Off {
 			m.CreatedBy += " (off)"
 		}
-		fmt.Fprintf(w, "%d\t%d\t%s\t%s\t%s\t%s\t%s\n", m.ID, m.Priority, mapping.Describe(m), cmp.Or(string(m.Account), "{account}"),
-			cmp.Or(string(m.Role), "{role}"), mapping.Creates(m), m.CreatedBy)
+		t.row(object, m.ID, m.Priority, mapping.Describe(m), cmp.Or(string(m.Account), "{account}"), cmp.Or(string(m.Role), "{role}"), mapping.Creates(m), m.CreatedBy)
 	}
-	if err := w.Flush(); err != nil {
+	if err := t.end(); err != nil || c.JSON {
 		return err
 	}
 	for _, m := range list {
@@ -121,6 +129,32 @@ func (mappingListCmd) Run(s *invocation, p *server.App) error {
 		}
 	}
 	return nil
+}
+
+// jsonMapping is a mapping as JSON.
+type jsonMapping struct {
+	ID        int64           `json:"id"`
+	Priority  int             `json:"priority"`
+	Kind      string          `json:"kind"`
+	Who       string          `json:"who"`
+	GroupDN   string          `json:"group_dn,omitempty"`
+	GroupID   string          `json:"group_id,omitempty"`
+	Pattern   string          `json:"pattern,omitempty"`
+	Attribute string          `json:"attribute,omitempty"`
+	Person    store.PersonID  `json:"person_id,omitempty"`
+	Account   store.AccountID `json:"account,omitempty"` // none: the pattern has it
+	Role      store.Role      `json:"role,omitempty"`    // likewise
+	Off       bool            `json:"off,omitempty"`
+	AtSignIn  bool            `json:"at_sign_in,omitempty"`
+	CreatedBy string          `json:"created_by"`
+	Warning   string          `json:"warning,omitempty"`
+}
+
+func toJSONMapping(m store.Mapping) jsonMapping {
+	return jsonMapping{
+		ID: m.ID, Priority: m.Priority, Kind: m.Kind, Who: mapping.Describe(m), GroupDN: m.GroupDN, GroupID: m.GroupID, Pattern: m.Pattern,
+		Attribute: m.Attribute, Person: m.Person, Account: m.Account, Role: m.Role, Off: m.Off, AtSignIn: m.AtSignIn, CreatedBy: m.CreatedBy,
+	}
 }
 
 type mappingRemoveCmd struct {

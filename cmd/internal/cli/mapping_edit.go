@@ -3,7 +3,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"text/tabwriter"
 	"time"
 
 	"ssobridge/cmd/internal/server"
@@ -116,6 +115,8 @@ func (c *mappingExchangeCmd) Run(s *invocation, p *server.App) error {
 }
 
 type mappingHistoryCmd struct {
+	asJSON
+
 	ID    int64 `arg:"" optional:"" name:"id" help:"The number of the mapping, also of one that was removed. Default: all."`
 	Limit int   `default:"50" help:"At most so many entries, up to 1000."`
 }
@@ -132,12 +133,21 @@ func (c *mappingHistoryCmd) Run(s *invocation, p *server.App) error {
 	if err != nil {
 		return err
 	}
-	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ENTRY\tMAPPING\tWHEN\tWHAT\tBY\tSTATE")
+	t := s.table(c.asJSON, "ENTRY", "MAPPING", "WHEN", "WHAT", "BY", "STATE")
 	for _, v := range list {
-		fmt.Fprintf(w, "%d\t%d\t%s\t%s\t%s\t%s\n", v.ID, v.State.ID, v.At.UTC().Format(time.DateTime), v.What, v.By, describeMapping(v.State))
+		t.row(jsonMappingEntry{v.ID, v.At, v.What, v.By, toJSONMapping(v.State)},
+			v.ID, v.State.ID, v.At.UTC().Format(time.DateTime), v.What, v.By, describeMapping(v.State))
 	}
-	return w.Flush()
+	return t.end()
+}
+
+// jsonMappingEntry is an entry of the history of mappings as JSON.
+type jsonMappingEntry struct {
+	Entry   int64       `json:"entry"`
+	At      time.Time   `json:"at"`
+	What    string      `json:"what"`
+	By      string      `json:"by"`
+	Mapping jsonMapping `json:"mapping"`
 }
 
 type mappingReturnCmd struct {

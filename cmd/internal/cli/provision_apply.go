@@ -15,6 +15,8 @@ import (
 )
 
 type provisionApplyCmd struct {
+	asJSON
+
 	ID     int64 `arg:"" optional:"" help:"The number of the plan. Default: the newest that is not done."`
 	Max    int   `placeholder:"N" help:"Stop and ask after so many creations. Default: provisioning.max_create."`
 	Yes    bool  `help:"Do not ask."`
@@ -47,11 +49,14 @@ func (c *provisionApplyCmd) Run(s *invocation, p *server.App) error {
 	if err != nil {
 		return err
 	}
+	if c.Detach && c.JSON {
+		return s.object(toJSONPlan(plan))
+	}
 	if c.Detach {
 		s.printf("plan %d is being applied by the running bridge: ssobridge provision status\n", plan.ID)
 		return nil
 	}
-	return watchPlan(p, s, plan)
+	return watchPlan(p, s, c.asJSON, plan)
 }
 
 // begin makes the plan the one that is applied, and asks where it would stop.
@@ -86,7 +91,7 @@ func (c *provisionApplyCmd) begin(s *invocation, p *server.App) (store.Plan, err
 }
 
 // watchPlan works at the plan and shows how far it is, until it ends or the command is interrupted: that pauses it.
-func watchPlan(p *server.App, s *invocation, plan store.Plan) error {
+func watchPlan(p *server.App, s *invocation, c asJSON, plan store.Plan) error {
 	work, stop := context.WithCancel(s.ctx)
 	defer stop()
 	g, work := errgroup.WithContext(work)
@@ -109,9 +114,8 @@ func watchPlan(p *server.App, s *invocation, plan store.Plan) error {
 	if err != nil {
 		return err
 	}
-	s.printf("plan %d: %d created, %d failed, %d skipped of %d\n", plan.ID, plan.Done, plan.Failed, plan.Skipped, plan.Creations)
-	if plan.Failed+plan.Skipped > 0 {
-		s.printf("ssobridge provision show %d tells why\n", plan.ID)
+	if err := printApplied(s, c, plan); err != nil {
+		return err
 	}
 	switch plan.State {
 	case store.PlanStopped:
@@ -122,6 +126,18 @@ func watchPlan(p *server.App, s *invocation, plan store.Plan) error {
 	if plan.Failed > 0 {
 		return failed(fmt.Errorf("plan %d: %s could not be created", plan.ID, plural(plan.Failed, "user", "users")),
 			fmt.Sprintf("ssobridge provision show %d shows the cause of each; ssobridge provision retry tries them again", plan.ID))
+	}
+	return nil
+}
+
+// printApplied prints what has become of a plan.
+func printApplied(s *invocation, c asJSON, plan store.Plan) error {
+	if c.JSON {
+		return s.object(toJSONPlan(plan))
+	}
+	s.printf("plan %d: %d created, %d failed, %d skipped of %d\n", plan.ID, plan.Done, plan.Failed, plan.Skipped, plan.Creations)
+	if plan.Failed+plan.Skipped > 0 {
+		s.printf("ssobridge provision show %d tells why\n", plan.ID)
 	}
 	return nil
 }

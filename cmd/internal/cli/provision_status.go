@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"text/tabwriter"
@@ -52,9 +51,7 @@ func (c *provisionStatusCmd) Run(s *invocation, p *server.App) error {
 		return fmt.Errorf("read how provisioning stands: %w", err)
 	}
 	if c.JSON {
-		enc := json.NewEncoder(s.stdout)
-		enc.SetIndent("", "  ")
-		return enc.Encode(st)
+		return s.object(st)
 	}
 	if st.Hold != nil {
 		s.printf("HELD since %s by %s (%s): no plan creates anybody; ssobridge provision release lifts it\n", st.Hold.Since.Format(time.DateTime+" MST"), st.Hold.By, st.Hold.Reason)
@@ -199,9 +196,7 @@ func (c *budgetCmd) Run(s *invocation, p *server.App) error {
 		return err
 	}
 	if c.JSON {
-		enc := json.NewEncoder(s.stdout)
-		enc.SetIndent("", "  ")
-		return enc.Encode(b)
+		return s.object(b)
 	}
 	s.printf("%s\n", b.text())
 	return nil
@@ -301,9 +296,7 @@ func readinessJSON(s *invocation, list []provisioning.GroupReadiness, f provisio
 	for _, r := range list {
 		out.Mappings = append(out.Mappings, group{r.Mapping.ID, mapping.Describe(r.Mapping), r.People, r.There, r.Waiting, r.Failing, r.Missing, r.Later})
 	}
-	enc := json.NewEncoder(s.stdout)
-	enc.SetIndent("", "  ")
-	return enc.Encode(out)
+	return s.object(out)
 }
 
 // share is a number with its percentage.

@@ -3,7 +3,6 @@ package cli
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -115,9 +114,7 @@ func (c *secretsStatusCmd) Run(s *invocation, p *server.App) error {
 		return err
 	}
 	if c.JSON {
-		e := json.NewEncoder(s.stdout)
-		e.SetIndent("", "  ")
-		return e.Encode(status)
+		return s.object(status)
 	}
 	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "SECRET KEY\tSTATE\tFIRST USED\tNEEDED BY")

@@ -2,7 +2,7 @@ package cli
 
 import (
 	"fmt"
-	"text/tabwriter"
+	"time"
 
 	"ssobridge/cmd/internal/server"
 	"ssobridge/store"
@@ -21,19 +21,18 @@ type spCmd struct {
 	Remove             spRemoveCmd             `cmd:"" help:"Remove a service provider."`
 }
 
-type spListCmd struct{}
+type spListCmd struct{ asJSON }
 
 // Help is shown by sp list --help.
 func (spListCmd) Help() string { return "Example:\n\n    ssobridge sp list" }
 
 // Run lists them.
-func (spListCmd) Run(s *invocation, p *server.App) error {
+func (c spListCmd) Run(s *invocation, p *server.App) error {
 	list, err := p.Providers().List(s.ctx, s.scope())
 	if err != nil {
 		return err
 	}
-	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ENTITY ID\tNAME\tKIND\tSTATE\tACS\tNAMEID")
+	t := s.table(c.asJSON, "ENTITY ID", "NAME", "KIND", "STATE", "ACS", "NAMEID")
 	for _, sp := range list {
 		acs := ""
 		if len(sp.ACS) > 0 {
@@ -42,9 +41,24 @@ func (spListCmd) Run(s *invocation, p *server.App) error {
 		if len(sp.ACS) > 1 {
 			acs += fmt.Sprintf(" and %d more", len(sp.ACS)-1)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", sp.EntityID, sp.Name, sp.Kind, providerStates[sp.State], acs, sp.NameID)
+		object := jsonProvider{EntityID: sp.EntityID, Name: sp.Name, Kind: sp.Kind, State: sp.State, NameID: sp.NameID, UpdatedAt: sp.UpdatedAt}
+		for _, a := range sp.ACS {
+			object.ACS = append(object.ACS, a.URL)
+		}
+		t.row(object, sp.EntityID, sp.Name, sp.Kind, providerStates[sp.State], acs, sp.NameID)
 	}
-	return w.Flush()
+	return t.end()
+}
+
+// jsonProvider is a service provider as JSON.
+type jsonProvider struct {
+	EntityID  string    `json:"entity_id"`
+	Name      string    `json:"name"`
+	Kind      string    `json:"kind"`
+	State     string    `json:"state"`
+	ACS       []string  `json:"acs"`
+	NameID    string    `json:"name_id_format"`
+	UpdatedAt time.Time `json:"updated_at"`
 }
 
 // providerStates are the words for how a service provider stands.

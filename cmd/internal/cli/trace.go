@@ -259,21 +259,27 @@ func (c *traceCaptureCmd) Run(s *invocation, p *server.App) error {
 	})
 }
 
-type traceCapturesCmd struct{}
+type traceCapturesCmd struct{ asJSON }
 
 // Help is shown by trace captures --help.
 func (traceCapturesCmd) Help() string { return "Example:\n\n    ssobridge trace captures" }
 
 // Run lists them.
-func (traceCapturesCmd) Run(s *invocation, p *server.App) error {
+func (c traceCapturesCmd) Run(s *invocation, p *server.App) error {
 	all, err := p.Store.Captures().Running(s.ctx)
 	if err != nil {
 		return err
 	}
-	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "PERSON\tUNTIL\tBY")
-	for _, c := range all {
-		fmt.Fprintf(w, "%s\t%s\t%s\n", c.Person, c.Until.UTC().Format(time.DateTime), c.By)
+	t := s.table(c.asJSON, "PERSON", "UNTIL", "BY")
+	for _, one := range all {
+		t.row(jsonCapture{one.Person, one.Until, one.By}, one.Person, one.Until.UTC().Format(time.DateTime), one.By)
 	}
-	return w.Flush()
+	return t.end()
+}
+
+// jsonCapture is a person whose assertions are kept as JSON.
+type jsonCapture struct {
+	Person store.PersonID `json:"person_id"`
+	Until  time.Time      `json:"until"`
+	By     string         `json:"by"`
 }

@@ -7,13 +7,19 @@ import (
 	"ssobridge/certs"
 )
 
-type versionCmd struct{}
+type versionCmd struct{ asJSON }
 
 // Help is shown by version --help.
 func (versionCmd) Help() string { return "Example:\n\n    ssobridge version" }
 
 // Run prints the version, and who would make RSA signatures on this machine.
-func (versionCmd) Run(s *invocation) error {
+func (c versionCmd) Run(s *invocation) error {
+	if c.JSON {
+		return s.object(map[string]string{
+			"version": version(), "go": runtime.Version(), "system": runtime.GOOS + "/" + runtime.GOARCH,
+			"rsa_signatures_by": certs.NewEngine(certs.EngineOptions{}).Status().String(),
+		})
+	}
 	s.printf("ssobridge %s (%s, %s/%s)\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	s.printf("RSA signatures by %s\n", certs.NewEngine(certs.EngineOptions{}).Status())
 	return nil

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"text/tabwriter"
 
 	"ssobridge/cmd/internal/server"
 	"ssobridge/partnerapi"
@@ -17,7 +16,7 @@ type webhooksCmd struct {
 	Test   webhooksTestCmd   `cmd:"" help:"Have Constant Contact post a test."`
 }
 
-type webhooksListCmd struct{}
+type webhooksListCmd struct{ asJSON }
 
 // Help is shown by webhooks list --help.
 func (webhooksListCmd) Help() string {
@@ -25,19 +24,26 @@ func (webhooksListCmd) Help() string {
 }
 
 // Run lists the topics.
-func (webhooksListCmd) Run(s *invocation, p *server.App) error {
+func (c webhooksListCmd) Run(s *invocation, p *server.App) error {
 	return s.withPartner(func() error {
 		list, err := p.Provisioning.Webhooks(s.ctx)
 		if err != nil {
 			return err
 		}
-		w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "TOPIC\tNAME\tPOSTED TO")
-		for _, t := range list {
-			fmt.Fprintf(w, "%d\t%s\t%s\n", t.TopicID, t.Name, cmp.Or(hideSecret(p, t.HookURI), "not subscribed"))
+		t := s.table(c.asJSON, "TOPIC", "NAME", "POSTED TO")
+		for _, topic := range list {
+			to := hideSecret(p, topic.HookURI)
+			t.row(jsonTopic{topic.TopicID, topic.Name, to}, topic.TopicID, topic.Name, cmp.Or(to, "not subscribed"))
 		}
-		return w.Flush()
+		return t.end()
 	})
+}
+
+// jsonTopic is a topic of webhooks as JSON.
+type jsonTopic struct {
+	ID       int    `json:"id"`
+	Name     string `json:"name"`
+	PostedTo string `json:"posted_to,omitempty"`
 }
 
 // withPartner does something that calls Constant Contact.
