@@ -18,7 +18,10 @@ const (
 	// same time, the one with the smaller number may be committed later. One that turns up further behind is never
 	// chained: no transaction of ours lives so long, and Verify tells of it.
 	chainLookBack = 10_000
-	saltSize      = 16
+	// chainLookEvery is how many batches of a round come before the next look back: far fewer events than the look takes in, also where
+	// another program chains at the same time.
+	chainLookEvery = 5
+	saltSize       = 16
 )
 
 // Link is an entry of the audit's hash chain. At, Action and Content stay when the event
@@ -128,9 +131,10 @@ type ForeignEvent struct {
 // ErrConflict. An event that no writer of ours vouched for is chained as what it is:
 // foreign.
 func (a *Audit) Chain(ctx context.Context) (c Chained, err error) {
-	// Behind a full batch the next one goes on where it ended: the first of them has looked back.
-	back := int64(chainLookBack)
-	if a.db.chaining.Swap(false) {
+	// Behind a full batch the next one goes on where it ended. All but a few do: in a long round, what is committed late would be further
+	// behind than is looked when the round ends, and Verify would take it for an event that somebody wrote into the past.
+	back, full := int64(chainLookBack), a.db.chaining.Swap(0)
+	if full%chainLookEvery != 0 {
 		back = 0
 	}
 	err = a.db.write(ctx, "chain audit events", func(ctx context.Context, tx querier) (err error) {
@@ -176,7 +180,7 @@ func (a *Audit) Chain(ctx context.Context) (c Chained, err error) {
 		return inSteps(ctx, tx, inserts...)
 	})
 	if err == nil && c.More {
-		a.db.chaining.Store(true)
+		a.db.chaining.Store(full + 1)
 	}
 	return c, err
 }

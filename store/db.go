@@ -44,8 +44,8 @@ type DB struct {
 	older    olderReplicas
 	work     workCounter
 	large    largeCounts
-	session  string      // the statement of Sessions.Get
-	chaining atomic.Bool // the last batch of the audit's chain was full, and the next one comes soon
+	session  string       // the statement of Sessions.Get
+	chaining atomic.Int32 // how many batches of the audit's chain were full one after the other, so that the next one comes soon
 	before   beforeSeen
 	purged   purgedUpTo
 	closing  sync.Once

@@ -119,6 +119,35 @@ func writeEvent(tb testing.TB, o store.Options, id int64) {
 		fmt.Sprintf(` VALUES (%d, 1, '', 'system', 'test', '', '', '', '', 'ok', '', '')`, id))
 }
 
+// testAuditChainLate: an event that is committed late, when a long round has gone past its number, comes into the chain in that round.
+// Otherwise Verify would take it for one that somebody wrote into the past.
+func testAuditChainLate(t *testing.T, fresh func(testing.TB) store.Options) {
+	ctx := t.Context()
+	o := fresh(t)
+	a := open(t, o).Audit()
+	const n, late = 11_600, 100
+	overriding := " OVERRIDING SYSTEM VALUE"
+	if strings.HasPrefix(o.DSN, "sqlite:") {
+		overriding = ""
+	}
+	behind(t, o, fmt.Sprintf(`
+		INSERT INTO audit_events (id, at, ref, actor, action, subject, account, sp, address, outcome, reason, detail)%s
+		WITH RECURSIVE numbers (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM numbers WHERE id < %d)
+		SELECT id, id, '', 'system', 'test', '', '', '', '', 'ok', '', '' FROM numbers WHERE id <> %d`, overriding, n, late))
+	head, more, err := chain(ctx, a)
+	must(t, err)
+	writeEvent(t, o, late)
+	for more {
+		head, more, err = chain(ctx, a)
+		must(t, err)
+	}
+	key := auditKey(1)
+	must(t, a.AddSeal(ctx, key.seal(head)))
+	if v, err := a.Verify(ctx, nil, key.holds); err != nil || v.Chained != n {
+		t.Errorf("got %+v, %v, want %d events", v, err, n)
+	}
+}
+
 // testAuditTampering: what somebody does who can write the database, and what Verify says of it.
 func testAuditTampering(t *testing.T, fresh func(testing.TB) store.Options) {
 	const removed = "DELETE FROM audit_events WHERE id = 50; "

@@ -86,6 +86,7 @@ func Run(t *testing.T, o Suite) {
 		{"Work", testWork},
 		{"Audit", testAudit},
 		{"AuditChain", testAuditChain},
+		{"AuditChainLate", testAuditChainLate},
 		{"AuditTampering", testAuditTampering},
 		{"AuditContention", testAuditContention},
 		{"AuditPurge", testAuditPurge},
