@@ -86,7 +86,7 @@ func (k *console) providerPage(r *consoleRequest) error {
 }
 
 type providerSetting struct {
-	idp.ProviderKey
+	idp.Setting
 	Now []string
 }
 
@@ -105,7 +105,7 @@ func (k *console) showProvider(r *consoleRequest, status int, sp admin.Provider,
 		Risks        []string
 		Admin, Helps bool
 	}{Form: f, Held: f.held, SP: sp.ServiceProvider, Risks: k.Providers.Risks(sp.ServiceProvider), State: sp.State, Admin: r.may(idp.Admin), Helps: r.may(idp.Operator)}
-	for _, key := range idp.ProviderKeys() {
+	for _, key := range idp.Settings() {
 		view.Settings = append(view.Settings, providerSetting{key, key.Show(sp.ServiceProvider)})
 	}
 	for _, der := range sp.Certificates {

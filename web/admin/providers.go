@@ -111,7 +111,7 @@ func (p Providers) Remove(ctx context.Context, scope Scope, entityID string, e s
 	return nil
 }
 
-// Change is one setting to change, in the words of idp.SetProvider: NAME, and for lists NAME+ and NAME-.
+// Change is one setting to change, in the words of idp.SetSetting: NAME, and for lists NAME+ and NAME-.
 type Change struct{ Key, Value string }
 
 // Set changes settings of a service provider, all of them or none. after is the record that is in use then.
@@ -129,7 +129,7 @@ func (p Providers) Set(ctx context.Context, scope Scope, entityID string, change
 	err = p.Store.ServiceProviders().Change(ctx, sp.EntityID, func(now *store.ServiceProvider) (store.Event, error) {
 		refused = nil // it can run twice
 		for _, c := range changes {
-			if refused = idp.SetProvider(now, c.Key, c.Value); refused != nil {
+			if refused = idp.SetSetting(now, c.Key, c.Value); refused != nil {
 				return e, refused
 			}
 		}

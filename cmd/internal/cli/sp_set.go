@@ -46,7 +46,7 @@ func (c *spShowCmd) Run(s *invocation, p *server.App) error {
 	line := func(name, value string) { fmt.Fprintf(w, "%s\t%s\n", name, value) }
 	line("entity_id", sp.EntityID)
 	line("kind", sp.Kind)
-	for _, k := range idp.ProviderKeys() {
+	for _, k := range idp.Settings() {
 		values := k.Show(sp.ServiceProvider)
 		switch k.Name {
 		case "certificates":
@@ -142,7 +142,7 @@ type spSetCmd struct {
 func (spSetCmd) Help() string {
 	var b strings.Builder
 	b.WriteString("All changes are made together, or none of them. An empty value puts the default back.\n\nSettings:\n\n")
-	for _, k := range idp.ProviderKeys() {
+	for _, k := range idp.Settings() {
 		values := k.Values
 		if k.File {
 			values = "FILE with " + values
@@ -163,7 +163,7 @@ func (spSetCmd) Help() string {
 // Run changes the settings.
 func (c *spSetCmd) Run(s *invocation, p *server.App) error {
 	files := map[string]bool{}
-	for _, k := range idp.ProviderKeys() {
+	for _, k := range idp.Settings() {
 		files[k.Name] = k.File
 	}
 	var changes []admin.Change

@@ -16,7 +16,7 @@ import (
 // FieldError is a fault of one field of a service provider's record, or of one
 // setting of it. It names no secret: a record holds none.
 type FieldError struct {
-	Field string // a key of ProviderKeys, with the place in a list where that helps: acs[0].url
+	Field string // a key of Settings, with the place in a list where that helps: acs[0].url
 	Value string // as given, cut short; "" where it says nothing
 	Fault string
 	Mend  string
@@ -44,8 +44,8 @@ func fieldError(field, value, fault, mend string) *FieldError {
 	return &FieldError{field, value, fault, mend}
 }
 
-// ProviderKey is one setting of a service provider's record.
-type ProviderKey struct {
+// Setting is one setting of a service provider's record.
+type Setting struct {
 	Name   string
 	Values string // what can be given: a choice of words, or the form of one value
 	Help   string // one sentence
@@ -58,10 +58,10 @@ type ProviderKey struct {
 }
 
 // Show returns what the record has under this key, in the form in which
-// SetProvider takes it: one value, or those of a list. Nothing stands for a
+// SetSetting takes it: one value, or those of a list. Nothing stands for a
 // value that is left at its default. Certificates are shown by their SHA-256
 // fingerprint, by which they can be removed.
-func (k ProviderKey) Show(sp store.ServiceProvider) []string {
+func (k Setting) Show(sp store.ServiceProvider) []string {
 	return slices.DeleteFunc(k.show(sp), func(v string) bool { return v == "" })
 }
 
@@ -74,8 +74,8 @@ const (
 	removeFromList
 )
 
-// SetProvider changes one setting of a record, in memory. key is a name of
-// ProviderKeys; value is as a person types it. For a list, NAME sets the list to
+// SetSetting changes one setting of a record, in memory. key is a name of
+// Settings; value is as a person types it. For a list, NAME sets the list to
 // this one value (an empty value empties it), NAME+ adds a value or replaces the
 // one of the same name, and NAME- removes one. An empty value of another setting
 // puts its default back, where it has one.
@@ -83,18 +83,18 @@ const (
 // Errors are of type *FieldError; the record is then as it was. What is wrong
 // only together with other settings is told by CheckProvider, after the last
 // change.
-func SetProvider(sp *store.ServiceProvider, key, value string) error {
+func SetSetting(sp *store.ServiceProvider, key, value string) error {
 	name, wish := key, replaceList
 	if bare, ok := strings.CutSuffix(key, "+"); ok {
 		name, wish = bare, addToList
 	} else if bare, ok := strings.CutSuffix(key, "-"); ok {
 		name, wish = bare, removeFromList
 	}
-	i := slices.IndexFunc(providerKeys(), func(k ProviderKey) bool { return k.Name == name })
+	i := slices.IndexFunc(settings(), func(k Setting) bool { return k.Name == name })
 	if i < 0 {
 		return fieldError(name, "", "there is no such setting", "take one of "+strings.Join(keyNames(), ", "))
 	}
-	k := providerKeys()[i]
+	k := settings()[i]
 	if len(value) > maxSetting && !k.File || len(value) > maxSettingFile {
 		return fieldError(name, value, fmt.Sprintf("it has %d bytes", len(value)), fmt.Sprintf("give at most %d", maxSetting))
 	}
@@ -116,19 +116,19 @@ const (
 	maxSetting     = 4096
 )
 
-// ProviderKeys returns every setting, in the order in which to show them.
-func ProviderKeys() []ProviderKey { return providerKeys() }
+// Settings returns every setting, in the order in which to show them.
+func Settings() []Setting { return settings() }
 
 func keyNames() []string {
 	var all []string
-	for _, k := range providerKeys() {
+	for _, k := range settings() {
 		all = append(all, k.Name)
 	}
 	return all
 }
 
-func providerKeys() []ProviderKey {
-	return []ProviderKey{
+func settings() []Setting {
+	return []Setting{
 		textKey("name", "TEXT", "What people see.", func(sp *store.ServiceProvider) *string { return &sp.Name }),
 		boolKey("enabled", "Whether sign-ins to it are possible.", func(sp *store.ServiceProvider) *bool { return &sp.Enabled }),
 		{
@@ -292,8 +292,8 @@ func tried(sp *store.ServiceProvider, change func(*store.ServiceProvider), field
 	return nil
 }
 
-func textKey(name, values, help string, at func(*store.ServiceProvider) *string) ProviderKey {
-	return ProviderKey{
+func textKey(name, values, help string, at func(*store.ServiceProvider) *string) Setting {
+	return Setting{
 		Name: name, Values: values, Help: help,
 		show: func(sp store.ServiceProvider) []string { return []string{*at(&sp)} },
 		set: func(sp *store.ServiceProvider, value string) error {
@@ -302,8 +302,8 @@ func textKey(name, values, help string, at func(*store.ServiceProvider) *string)
 	}
 }
 
-func boolKey(name, help string, at func(*store.ServiceProvider) *bool) ProviderKey {
-	return ProviderKey{
+func boolKey(name, help string, at func(*store.ServiceProvider) *bool) Setting {
+	return Setting{
 		Name: name, Values: "true|false", Help: help,
 		show: func(sp store.ServiceProvider) []string { return []string{strconv.FormatBool(*at(&sp))} },
 		set: func(sp *store.ServiceProvider, value string) error {
@@ -317,8 +317,8 @@ func boolKey(name, help string, at func(*store.ServiceProvider) *bool) ProviderK
 }
 
 // choiceKey is a word out of several; the first is the default.
-func choiceKey(name, help string, at func(*store.ServiceProvider) *string, words ...string) ProviderKey {
-	return ProviderKey{
+func choiceKey(name, help string, at func(*store.ServiceProvider) *string, words ...string) Setting {
+	return Setting{
 		Name: name, Values: strings.Join(words, "|"), Help: help,
 		show: func(sp store.ServiceProvider) []string { return []string{cmp.Or(*at(&sp), words[0])} },
 		set: func(sp *store.ServiceProvider, value string) error {
@@ -332,8 +332,8 @@ func choiceKey(name, help string, at func(*store.ServiceProvider) *string, words
 	}
 }
 
-func durationKey(name, help string, at func(*store.ServiceProvider) *time.Duration) ProviderKey {
-	return ProviderKey{
+func durationKey(name, help string, at func(*store.ServiceProvider) *time.Duration) Setting {
+	return Setting{
 		Name: name, Values: "DURATION", Help: help,
 		show: func(sp store.ServiceProvider) []string { return []string{at(&sp).String()} },
 		set: func(sp *store.ServiceProvider, value string) error {

@@ -23,7 +23,7 @@ func fingerprint(der []byte) string {
 // shown is what the record has under a key.
 func shown(t testing.TB, sp store.ServiceProvider, key string) string {
 	t.Helper()
-	for _, k := range idp.ProviderKeys() {
+	for _, k := range idp.Settings() {
 		if k.Name == key {
 			return strings.Join(k.Show(sp), " | ")
 		}
@@ -89,7 +89,7 @@ func TestSetProvider(t *testing.T) {
 	} {
 		t.Run(c.key+"="+c.value[:min(len(c.value), 20)], func(t *testing.T) {
 			sp := plainSP()
-			if err := idp.SetProvider(&sp, c.key, c.value); err != nil {
+			if err := idp.SetSetting(&sp, c.key, c.value); err != nil {
 				t.Fatal(err)
 			}
 			if got := shown(t, sp, strings.TrimRight(c.key, "+-")); got != c.show {
@@ -106,7 +106,7 @@ func TestSetProvider(t *testing.T) {
 	from.EncryptionKeys = []store.EncryptionKey{{Certificate: der}}
 	to := plainSP()
 	to.Kind, to.EntityID = from.Kind, from.EntityID
-	for _, k := range idp.ProviderKeys() {
+	for _, k := range idp.Settings() {
 		if k.File {
 			continue
 		}
@@ -118,22 +118,22 @@ func TestSetProvider(t *testing.T) {
 				if first {
 					key, first = k.Name, false
 				}
-				if err := idp.SetProvider(&to, key, v); err != nil {
+				if err := idp.SetSetting(&to, key, v); err != nil {
 					t.Error(err)
 				}
 			}
 			if len(values) == 0 {
-				if err := idp.SetProvider(&to, k.Name, ""); err != nil {
+				if err := idp.SetSetting(&to, k.Name, ""); err != nil {
 					t.Error(err)
 				}
 			}
 			continue
 		}
-		if err := idp.SetProvider(&to, k.Name, strings.Join(values, "")); err != nil {
+		if err := idp.SetSetting(&to, k.Name, strings.Join(values, "")); err != nil {
 			t.Error(err)
 		}
 	}
-	for _, k := range idp.ProviderKeys() {
+	for _, k := range idp.Settings() {
 		if got, want := k.Show(to), k.Show(from); !k.File && !slices.Equal(got, want) {
 			t.Errorf("%s: %q, want %q", k.Name, got, want)
 		}
@@ -142,32 +142,32 @@ func TestSetProvider(t *testing.T) {
 	// The default RelayState follows its id through a change of the value.
 	sp := constantContact()
 	for _, set := range [][2]string{{"default_relay_state", "other"}, {"relay_states+", "other=changed"}} {
-		if err := idp.SetProvider(&sp, set[0], set[1]); err != nil {
+		if err := idp.SetSetting(&sp, set[0], set[1]); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if got := shown(t, sp, "default_relay_state"); got != "other" || sp.RelayStates[1].Value != "changed" || sp.RelayStates[0].Default {
 		t.Errorf("RelayStates %+v", sp.RelayStates)
 	}
-	if err := idp.SetProvider(&sp, "default_relay_state", ""); err != nil || shown(t, sp, "default_relay_state") != "" {
+	if err := idp.SetSetting(&sp, "default_relay_state", ""); err != nil || shown(t, sp, "default_relay_state") != "" {
 		t.Errorf("no default: %v", err)
 	}
 
 	// An encryption key that stays keeps the methods of its metadata; methods can
 	// be named for keys without metadata.
 	sp = encrypted(t, "required", aes256GCM)
-	if err := idp.SetProvider(&sp, "encryption_keys+", certificate); err != nil || !slices.Equal(sp.EncryptionKeys[0].Methods, []string{aes256GCM}) {
+	if err := idp.SetSetting(&sp, "encryption_keys+", certificate); err != nil || !slices.Equal(sp.EncryptionKeys[0].Methods, []string{aes256GCM}) {
 		t.Errorf("keys %+v: %v", sp.EncryptionKeys, err)
 	}
 	for _, set := range [][2]string{{"allow_cbc", "true"}, {"encryption_methods", "aes128-cbc"}, {"encryption_methods+", "rsa-oaep"}} {
-		if err := idp.SetProvider(&sp, set[0], set[1]); err != nil {
+		if err := idp.SetSetting(&sp, set[0], set[1]); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if !slices.Equal(sp.EncryptionKeys[0].Methods, []string{aes128CBC, oaep11}) || shown(t, sp, "encryption_methods") != "aes128-cbc | rsa-oaep" {
 		t.Errorf("methods %q", sp.EncryptionKeys[0].Methods)
 	}
-	if err := idp.SetProvider(&sp, "encryption_keys-", strings.ToUpper(fingerprint(der))); err != nil || len(sp.EncryptionKeys) != 0 {
+	if err := idp.SetSetting(&sp, "encryption_keys-", strings.ToUpper(fingerprint(der))); err != nil || len(sp.EncryptionKeys) != 0 {
 		t.Errorf("remove by fingerprint: %v", err)
 	}
 }
@@ -225,7 +225,7 @@ func TestSetProviderRefuses(t *testing.T) {
 	} {
 		t.Run(c.key+"="+c.value[:min(len(c.value), 20)], func(t *testing.T) {
 			sp := plainSP()
-			err := idp.SetProvider(&sp, c.key, c.value)
+			err := idp.SetSetting(&sp, c.key, c.value)
 			var e *idp.FieldError
 			if !errors.As(err, &e) {
 				t.Fatalf("error %v", err)
@@ -243,7 +243,7 @@ func TestSetProviderRefuses(t *testing.T) {
 // TestProviderKeys: every setting says what it takes and what it is for.
 func TestProviderKeys(t *testing.T) {
 	seen := map[string]bool{}
-	for _, k := range idp.ProviderKeys() {
+	for _, k := range idp.Settings() {
 		if seen[k.Name] || k.Values == "" || !strings.HasSuffix(k.Help, ".") {
 			t.Errorf("key %+v", k)
 		}
@@ -264,7 +264,7 @@ func TestProviderKeys(t *testing.T) {
 	// A record that is at fault can be mended.
 	sp := plainSP()
 	sp.Lifetime = 0
-	if err := idp.SetProvider(&sp, "lifetime", "5m"); err != nil || sp.Lifetime != 5*time.Minute {
+	if err := idp.SetSetting(&sp, "lifetime", "5m"); err != nil || sp.Lifetime != 5*time.Minute {
 		t.Errorf("lifetime %s: %v", sp.Lifetime, err)
 	}
 }
