@@ -20,8 +20,18 @@ type adminCmd struct {
 }
 
 type adminInviteCmd struct {
+	asJSON
+
 	Login string `arg:"" help:"Login name or person id."`
 	Again bool   `help:"Remove the factors that the person has, and end their sessions."`
+}
+
+// jsonInvitation is an invitation as JSON. The code is shown here alone, as in the text.
+type jsonInvitation struct {
+	Code   string         `json:"code"`
+	Person store.PersonID `json:"person_id"`
+	URL    string         `json:"url"`
+	Until  time.Time      `json:"valid_until"`
 }
 
 // Help is shown by admin invite --help.
@@ -46,6 +56,9 @@ func (c *adminInviteCmd) Run(s *invocation, p *server.App) error {
 			return failed(fmt.Errorf("%s has a confirmed second factor already", quote(c.Login)), "if it is lost, --again removes it and invites anew")
 		case err != nil:
 			return directoryError(err, "invite "+quote(c.Login), "ssobridge explain --user "+quote(c.Login)+" shows what the directory says")
+		}
+		if c.JSON {
+			return s.object(jsonInvitation{code, person, p.Config.ConsoleURL() + "/admin/", ends.UTC()})
 		}
 		s.printf("invitation code: %s\nIt is asked for when %s signs in at %s/admin/ and holds until %s.\n", code, c.Login, p.Config.ConsoleURL(), ends.UTC().Format(time.RFC3339))
 		return nil

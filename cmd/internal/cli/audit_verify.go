@@ -10,6 +10,8 @@ import (
 )
 
 type auditVerifyCmd struct {
+	asJSON
+
 	Seals string `placeholder:"FILE" help:"Seals that were kept outside of the database: the file of audit.sink, or the log; - for standard input."`
 }
 
@@ -44,10 +46,27 @@ func (c *auditVerifyCmd) Run(s *invocation, p *server.App) error {
 	if err != nil {
 		return err
 	}
+	if c.JSON {
+		if err := s.object(toJSONVerified(v)); err != nil {
+			return err
+		}
+	}
 	if v.Tampered != "" {
-		s.printf("NOT AS IT WAS: %s\n", v.Tampered)
+		s.say(c.asJSON, "NOT AS IT WAS: %s\n", v.Tampered)
 		return &commandError{err: errors.New("the audit is not as it was"), hint: "keep a copy of the database and of the seals before anything else is done", code: exitDiffers}
 	}
+	if !c.JSON {
+		printVerified(s, v)
+	}
+	if v.Foreign > 0 {
+		s.say(c.asJSON, "NOT WRITTEN BY SSOBRIDGE: %d events, the first of them event %d (%s of %s)\n", v.Foreign, v.First.ID, v.First.Action, v.First.At.UTC().Format(time.RFC3339))
+		return &commandError{err: errors.New("the audit log holds events that ssobridge did not write"), hint: "ssobridge audit export --format jsonl shows them with \"foreign\": true; find out who writes the database", code: exitDiffers}
+	}
+	return nil
+}
+
+// printVerified says what was found as it was written.
+func printVerified(s *invocation, v admin.Verification) {
 	s.printf("%d events are as they were; %d seals in the database hold, %d from outside\n", v.Chained, v.Seals, v.Outside)
 	if v.Cut != nil {
 		s.printf("the chain begins at its cut of %s: %d older entries are gone, all of whose events were purged\n", v.Cut.At.UTC().Format("2006-01-02 15:04:05 MST"), v.Cut.Entries())
@@ -71,9 +90,22 @@ func (c *auditVerifyCmd) Run(s *invocation, p *server.App) error {
 	if v.Unsealed > 0 {
 		s.printf("%d events are not sealed yet; the running bridge does it every ten seconds\n", v.Unsealed)
 	}
-	if v.Foreign > 0 {
-		s.printf("NOT WRITTEN BY SSOBRIDGE: %d events, the first of them event %d (%s of %s)\n", v.Foreign, v.First.ID, v.First.Action, v.First.At.UTC().Format(time.RFC3339))
-		return &commandError{err: errors.New("the audit log holds events that ssobridge did not write"), hint: "ssobridge audit export --format jsonl shows them with \"foreign\": true; find out who writes the database", code: exitDiffers}
-	}
-	return nil
+}
+
+// jsonVerified is what a verification found as JSON.
+type jsonVerified struct {
+	Intact    bool      `json:"intact"` // false: exit code 3
+	Tampered  string    `json:"tampered,omitempty"`
+	Events    int64     `json:"events"`
+	Foreign   int64     `json:"foreign"`
+	Purged    int64     `json:"purged"`
+	Unsealed  int64     `json:"unsealed"`
+	Seals     int       `json:"seals"`
+	Outside   int       `json:"seals_outside"`
+	BeforeCut int       `json:"seals_before_cut,omitempty"`
+	LastSeal  time.Time `json:"last_seal,omitzero"`
+}
+
+func toJSONVerified(v admin.Verification) jsonVerified {
+	return jsonVerified{v.Intact(), v.Tampered, v.Chained, v.Foreign, v.Purged, v.Unsealed, v.Seals, v.Outside, v.BeforeCut, v.LastSeal}
 }

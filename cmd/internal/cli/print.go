@@ -22,6 +22,13 @@ func (s *invocation) object(v any) error {
 	return nil
 }
 
+// say prints text for people, which JSON has no place for.
+func (s *invocation) say(c asJSON, format string, args ...any) {
+	if !c.JSON {
+		s.printf(format, args...)
+	}
+}
+
 // table prints several things of one kind: in columns, or as JSON an object a line.
 type table struct {
 	columns *tabwriter.Writer // nil: JSON
