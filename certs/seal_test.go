@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -250,4 +251,40 @@ func TestMAC(t *testing.T) {
 			t.Errorf("%s: got %v, want ErrSealed", name, err)
 		}
 	}
+}
+
+// TestMACsAtOnce: keys of MACs are kept ready for use, by purpose and secret key. MACs that are made at the same time
+// are those that are made one after the other, and no other secret key checks them.
+func TestMACsAtOnce(t *testing.T) {
+	var sealers []*certs.Sealer
+	want := map[string][]byte{}
+	field := func(i int) []byte { return bytes.Repeat([]byte{byte(i)}, i) }
+	for key := range byte(2) {
+		s := newSealer(t, key+1)
+		sealers = append(sealers, newSealer(t, key+1))
+		for i := range 40 {
+			for _, purpose := range []string{"session", "factor"} {
+				want[fmt.Sprint(key, purpose, i)] = s.MAC(purpose, field(i), field(i+1))
+			}
+		}
+	}
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for n := range 4000 {
+				key, i, purpose := n%2, n/4%40, []string{"session", "factor"}[n/2%2]
+				mac := want[fmt.Sprint(key, purpose, i)]
+				if got := sealers[key].MAC(purpose, field(i), field(i+1)); !bytes.Equal(got, mac) {
+					t.Errorf("key %d, purpose %s, field %d: got %x, want %x", key, purpose, i, got, mac)
+				}
+				if err := sealers[key].CheckMAC(mac, purpose, field(i), field(i+1)); err != nil {
+					t.Errorf("key %d, purpose %s, field %d: %v", key, purpose, i, err)
+				}
+				if sealers[1-key].CheckMAC(mac, purpose, field(i), field(i+1)) == nil {
+					t.Errorf("key %d, purpose %s, field %d: another secret key checks it", key, purpose, i)
+				}
+			}
+		})
+	}
+	all.Wait()
 }
