@@ -106,11 +106,8 @@ func (a Mappings) Return(ctx context.Context, s Scope, entry int64) (MappingEdit
 	return a.drafted(s, e.Now.ID, e, err)
 }
 
-// drafted is a draft that the caller may see.
-func (a Mappings) drafted(s Scope, id int64, e provisioning.MappingEdit, err error) (MappingEdit, error) {
-	if err != nil {
-		return MappingEdit{}, noMapping(err, id)
-	}
+// drafted is a draft that the caller may see. So is what is wrong with it, which says what other mappings give.
+func (a Mappings) drafted(s Scope, id int64, e provisioning.MappingEdit, fault error) (MappingEdit, error) {
 	touched := []store.Mapping{e.Was, e.Now}
 	if e.Other != nil {
 		touched = append(touched, *e.Other)
@@ -122,6 +119,9 @@ func (a Mappings) drafted(s Scope, id int64, e provisioning.MappingEdit, err err
 		if err := s.mapping(m); err != nil {
 			return MappingEdit{}, err
 		}
+	}
+	if fault != nil {
+		return MappingEdit{}, noMapping(fault, id)
 	}
 	var other store.Mapping
 	if e.Other != nil {

@@ -89,11 +89,8 @@ func (a Mappings) Draft(ctx context.Context, s Scope, in MappingInput, actor str
 	if d.spec, err = a.spec(ctx, in, actor); err != nil {
 		return d, err
 	}
-	if d.Mapping, err = a.Rules.DraftMapping(ctx, d.spec); err != nil {
-		return d, refusal(err)
-	}
-	if err := s.mapping(d.Mapping); err != nil {
-		return d, err
+	if d.Mapping, err = a.draft(ctx, s, d.spec); err != nil {
+		return MappingDraft{}, err
 	}
 	d.Change = mapping.Change{Add: []store.Mapping{d.Mapping}}
 	bare := d.Mapping
@@ -108,6 +105,22 @@ func (a Mappings) AddDraft(ctx context.Context, s Scope, d MappingDraft) (store.
 	return a.add(ctx, s, d.spec)
 }
 
+// draft is a new mapping that the caller may see. So is what is wrong with it, which says what other mappings give:
+// where no draft has found the account on record, it has to be within the scope as it was written.
+func (a Mappings) draft(ctx context.Context, s Scope, spec mapping.Spec) (store.Mapping, error) {
+	m, fault := a.Rules.DraftMapping(ctx, spec)
+	if fault != nil {
+		m.Account = store.AccountID(spec.Account)
+	}
+	if err := s.mapping(m); err != nil {
+		return store.Mapping{}, err
+	}
+	if fault != nil {
+		return store.Mapping{}, refusal(fault)
+	}
+	return m, nil
+}
+
 // Add checks a new mapping and stores it.
 func (a Mappings) Add(ctx context.Context, s Scope, in MappingInput, actor string) (store.Mapping, error) {
 	spec, err := a.spec(ctx, in, actor)
@@ -120,12 +133,8 @@ func (a Mappings) Add(ctx context.Context, s Scope, in MappingInput, actor strin
 func (a Mappings) add(ctx context.Context, s Scope, spec mapping.Spec) (store.Mapping, error) {
 	if !s.everything {
 		// Under which account a text is on record is known to the draft: what is compared is what would be stored.
-		m, err := a.Rules.DraftMapping(ctx, spec)
-		if err != nil {
-			return m, refusal(err)
-		}
-		if err := s.mapping(m); err != nil {
-			return m, err
+		if _, err := a.draft(ctx, s, spec); err != nil {
+			return store.Mapping{}, err
 		}
 	}
 	m, err := a.Rules.AddMapping(ctx, spec)

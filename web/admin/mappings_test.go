@@ -264,6 +264,10 @@ func TestMappingScope(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	_, err = w.Add(ctx, others, group(w.ldap.GroupDN("staff"), harbour), "ann")
+	refused(t, "added once more", err, admin.Forbidden, "account", admin.NoAct, "you may not see")
+	_, err = w.Draft(ctx, others, group(w.ldap.GroupDN("staff"), harbour), "ann")
+	refused(t, "drafted once more", err, admin.Forbidden, "account", admin.NoAct, "you may not see")
 	pattern := mapping.Input{AttributePattern: "title=ctct:{account}", Role: "account_manager"}
 	_, err = w.Add(ctx, mine, admin.MappingInput{Input: pattern}, "ann")
 	refused(t, "a pattern over any account", err, admin.Forbidden, "", admin.NoAct, "all client accounts")
@@ -288,6 +292,20 @@ func TestMappingScope(t *testing.T) {
 			t.Errorf("%s in another scope: %v", what, e)
 		}
 	}
+	off, err := w.Switch(ctx, mine, m.ID, true)
+	if err == nil {
+		err = w.Save(ctx, mine, off, "ann")
+	}
+	if err == nil {
+		_, err = w.Add(ctx, mine, group(w.ldap.GroupDN("staff"), harbour), "ann")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = w.Switch(ctx, mine, m.ID, false)
+	refused(t, "switched on beside another one", err, admin.Input, "group", admin.NoAct, "says the same already")
+	_, err = w.Switch(ctx, others, m.ID, false)
+	refused(t, "switched on beside another one, in another scope", err, admin.Forbidden, "account", admin.NoAct, "you may not see")
 	if err := w.Export(ctx, mine, &bytes.Buffer{}); err == nil {
 		t.Error("a part of the scope exported all mappings")
 	}
