@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"ssobridge/idp/directory"
 	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
@@ -47,12 +48,39 @@ func (s *Service) decide(ctx context.Context, q Question, act bool) (Decision, e
 		return d, nil
 	}
 	row, err := s.ledger.Get(ctx, store.PersonID(q.Person.ID), a.Account)
-	if errors.Is(err, store.ErrNotFound) {
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return Decision{}, fmt.Errorf("look up SSO user in account %s: %w", a.Account, err)
+	}
+	return s.decideRow(ctx, q, a, row, err == nil, act)
+}
+
+// PreviewAssignment is Preview for a client account of which assignment and user are known: what a sign-in to it would meet. A row
+// without a state is none.
+func (s *Service) PreviewAssignment(ctx context.Context, p directory.Entry, a Assignment, row store.SSOUser) (Decision, error) {
+	if p.ID == "" {
+		return denied(a, PersonData, "the person has no immutable id"), nil
+	}
+	x, err := s.current(ctx)
+	if err != nil {
+		return Decision{}, fmt.Errorf("preview account %s for person %s: %w", a.Account, p.ID, err)
+	}
+	a, d := s.pick(x, []Assignment{a}, a.Account)
+	if d.Outcome != "" {
+		return d, nil
+	}
+	d, err = s.decideRow(ctx, Question{Person: p, Account: a.Account, MayCreate: true}, a, row, row.State != "", false)
+	if err != nil {
+		return Decision{}, fmt.Errorf("preview account %s for person %s: %w", a.Account, p.ID, err)
+	}
+	return d, nil
+}
+
+// decideRow decides on one assignment. row is the person's in the ledger, if it is there.
+func (s *Service) decideRow(ctx context.Context, q Question, a Assignment, row store.SSOUser, there, act bool) (d Decision, err error) {
+	if !there {
 		if row, d, err = s.begin(ctx, q, a, act); err != nil || d.Outcome != "" {
 			return d, err
 		}
-	} else if err != nil {
-		return Decision{}, fmt.Errorf("look up SSO user in account %s: %w", a.Account, err)
 	}
 	if row.State == store.Refused {
 		if row, err = s.beginAgain(ctx, q, a, row, act); err != nil {

@@ -391,3 +391,47 @@ func TestAuditDetail(t *testing.T) {
 		t.Errorf("got %v", detail)
 	}
 }
+
+// What an administrator sees of one client account is what a sign-in to it would meet: created first, refused as closed, refused
+// without the owner's id, or who is there.
+func TestPreviewAssignmentIsWhatPreviewSays(t *testing.T) {
+	w := newWorld(t, settings{service: provisioning.Options{ClosedStatuses: []string{"Cancelled"}}})
+	w.mapGroup(group("sales"), harbour)
+	w.mapGroup(group("sales"), juniper)
+	p := person("ann", group("sales"))
+	compare := func(what string, want provisioning.Outcome, reason provisioning.Reason) {
+		t.Helper()
+		list, err := w.Assignments(t.Context(), p)
+		if err != nil || len(list) != 2 {
+			t.Fatalf("%s: %v, %v", what, list, err)
+		}
+		for _, a := range list {
+			if a.Account != harbour {
+				continue
+			}
+			row, err := w.db.Ledger().Get(t.Context(), "ann", harbour)
+			if err != nil && !errors.Is(err, store.ErrNotFound) {
+				t.Fatal(err)
+			}
+			got, err := w.PreviewAssignment(t.Context(), p, a, row)
+			if err != nil || got.Outcome != want || got.Reason != reason {
+				t.Errorf("%s: %s %s, %v; want %s %s", what, got.Outcome, got.Reason, err, want, reason)
+			}
+			whole, err := w.Preview(t.Context(), provisioning.Question{Person: p, Account: harbour, MayCreate: true})
+			if err != nil || whole.Outcome != got.Outcome || whole.Reason != got.Reason || whole.User.ExternalID != got.User.ExternalID {
+				t.Errorf("%s: Preview says %s %s, %v", what, whole.Outcome, whole.Reason, err)
+			}
+		}
+	}
+	compare("nobody there", provisioning.Wait, "")
+	if _, err := w.Decide(t.Context(), provisioning.Question{Person: p, Account: harbour, MayCreate: true}); err != nil {
+		t.Fatal(err)
+	}
+	compare("being created", provisioning.Wait, "")
+	if err := w.db.Accounts().ReplaceAll(t.Context(), []store.Account{
+		{ID: harbour, Name: "Harbour", BillingStatus: "Cancelled"}, {ID: juniper, Name: "Juniper", BillingStatus: "Open"},
+	}, store.Event{Action: "test"}); err != nil {
+		t.Fatal(err)
+	}
+	compare("closed", provisioning.Denied, provisioning.AccountClosed)
+}

@@ -24,20 +24,19 @@ type Console struct {
 	Provisioning *provisioning.Service
 	Provider     *idp.IdP
 	Directory    *directory.Directory
-	// Preview is the assertion that a person would get, with notes of what stands in the way.
-	Preview     func(ctx context.Context, login, entityID string, account store.AccountID) (idp.AssertionPreview, []string, error)
-	SessionIdle time.Duration // after which an unused session is over
-	Status      admin.Status
-	Keys        admin.Keys
-	Lockouts    admin.Lockouts
-	Expiries    admin.Expiries
-	Providers   admin.Providers
-	Mappings    admin.Mappings
-	EntityID    string   // ours
-	Contacts    []string // whom to ask, for the hand-over sheet
-	Audit       admin.Audit
-	WebhookURL  string                 // where our own webhooks come in, with its secret: never shown; "": off
-	Settings    func() []admin.Setting // the effective configuration, secrets masked
+	People       admin.People
+	SessionIdle  time.Duration // after which an unused session is over
+	Status       admin.Status
+	Keys         admin.Keys
+	Lockouts     admin.Lockouts
+	Expiries     admin.Expiries
+	Providers    admin.Providers
+	Mappings     admin.Mappings
+	EntityID     string   // ours
+	Contacts     []string // whom to ask, for the hand-over sheet
+	Audit        admin.Audit
+	WebhookURL   string                 // where our own webhooks come in, with its secret: never shown; "": off
+	Settings     func() []admin.Setting // the effective configuration, secrets masked
 	// PublicURL is scheme and host of the console where it has an address of its own, that ConsoleHandler serves: the same host with
 	// another port, or another host. "": it is served at the public address.
 	PublicURL string

@@ -33,6 +33,8 @@ var actPaths = map[admin.Act]func(about string) string{
 
 	admin.ListMappings: at(mappingsPath), admin.ShowMappingHistory: at(mappingsPath + "/history"),
 	admin.RemoveMapping: func(id string) string { return mappingsPath + "/of/" + url.PathEscape(id) }, admin.GiveGroupBase: nowhere,
+
+	admin.ExplainLogin: func(login string) string { return peoplePath + "?find=" + url.QueryEscape(login) }, admin.NameAccount: nowhere,
 }
 
 func nowhere(string) string              { return "" }

@@ -98,9 +98,8 @@ type personHit struct {
 
 // personAccess is one client account that the mappings give, with its user.
 type personAccess struct {
-	provisioning.Assignment
-	User   store.SSOUser // State "" while there is none
-	Factor mfa.Policy    // what the account asks for beside the password
+	admin.Given
+	Factor mfa.Policy // what the account asks for beside the password
 }
 
 // entryOf reads a person with the groups, whatever state the account is in.
@@ -410,13 +409,15 @@ func (k *console) previewAssertion(r *consoleRequest) error {
 		Notes   []string
 		Fault   string
 	}{Back: personPath(id), Login: e.Login}
-	view.Preview, view.Notes, err = k.Preview(r.ctx(), e.Login, cut(r.QueryParam("sp"), 1024), account)
+	x, err := k.People.Preview(r.ctx(), admin.Everything(), e.Login, cut(r.QueryParam("sp"), 1024), account)
+	view.Preview, view.Notes = x.AssertionPreview, x.Notes
 	if err != nil {
-		e, ok := admin.AsError(err)
+		refused, ok := admin.AsError(err)
 		if !ok {
 			return err
 		}
-		r.visit.cause, view.Fault = err, e.Line()
+		r.visit.cause = err
+		view.Fault = refused.Line()
 	}
 	return r.show(http.StatusOK, "people-preview", r.text("people.preview"), view)
 }

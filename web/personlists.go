@@ -1,13 +1,12 @@
 package web
 
 import (
-	"fmt"
 	"net/url"
 
 	"ssobridge/idp/directory"
-	"ssobridge/provisioning"
 	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
+	"ssobridge/web/admin"
 )
 
 // personShown is how many lines of each list a person's page shows: somebody may have thousands of client accounts and groups.
@@ -38,29 +37,24 @@ func (l *personLists) listed(r *consoleRequest, own, key, label string, total in
 func (k *console) listPerson(r *consoleRequest, v *personView, users []store.SSOUser) error {
 	v.Find = found(r.QueryParam("find"))
 	fits := finder(v.Find)
-	var assignments []provisioning.Assignment
-	var hits []mapping.Hit
+	access := admin.Access{Former: users} // of somebody whom the directory does not show
 	if !v.Gone && v.Fault == "" {
 		var err error
-		if hits, assignments, err = k.Provisioning.ExplainAccess(r.ctx(), v.Entry); err != nil {
-			return fmt.Errorf("explain the mappings: %w", err)
+		if access, err = k.People.Access(r.ctx(), admin.Everything(), v.Entry, users); err != nil {
+			return err
 		}
 	}
-	v.Many = max(len(assignments), len(users), len(hits), len(v.Entry.Groups)) > personShown
+	v.Many = max(len(access.Given), len(users), len(access.Hits), len(v.Entry.Groups)) > personShown
 
-	given := make(map[store.AccountID]bool, len(assignments))
-	accounts := make([]provisioning.Assignment, 0, len(assignments))
-	for _, a := range assignments {
-		given[a.Account] = true
+	accounts := make([]admin.Given, 0, len(access.Given))
+	for _, a := range access.Given {
 		if fits(a.Name, string(a.Account)) {
 			accounts = append(accounts, a)
 		}
 	}
-	there := make(map[store.AccountID]store.SSOUser, len(users))
 	var former []store.SSOUser
-	for _, u := range users {
-		there[u.Account] = u
-		if !given[u.Account] && fits(string(u.Account), u.LoginName) {
+	for _, u := range access.Former {
+		if fits(string(u.Account), u.LoginName) {
 			former = append(former, u)
 		}
 	}
@@ -70,13 +64,13 @@ func (k *console) listPerson(r *consoleRequest, v *personView, users []store.SSO
 		if err != nil {
 			return err
 		}
-		v.Access = append(v.Access, personAccess{Assignment: a, User: there[a.Account], Factor: policy})
+		v.Access = append(v.Access, personAccess{Given: a, Factor: policy})
 	}
 	v.FormerPart = v.listed(r, v.Own, "former", "people.former", len(former))
 	v.Former = cutPart(former, v.FormerPart.part)
 
 	var mapped []mapping.Hit
-	for _, h := range hits {
+	for _, h := range access.Hits {
 		if v.Find == "" || fits(string(h.Account), h.Group.Name, h.Group.DN, mapping.Describe(h.Mapping)) {
 			mapped = append(mapped, h)
 		}

@@ -45,6 +45,9 @@ const (
 	ShowMappingHistory Act = "show-mapping-history"
 	RemoveMapping      Act = "remove-mapping"  // its number
 	GiveGroupBase      Act = "give-group-base" // to a pattern over the names of groups
+
+	ExplainLogin Act = "explain-login" // login name
+	NameAccount  Act = "name-account"  // one of the person's
 )
 
 // Acts about a person whom only the reader knows.
@@ -69,5 +72,6 @@ func Acts() []Act {
 		ListLockouts,
 		ExplainPerson, ShowUser, ListFactors, InviteToFactor, ReleaseNameID, PlanUsers, AdoptUsers, ListAccounts,
 		ListMappings, ShowMappingHistory, RemoveMapping, GiveGroupBase,
+		ExplainLogin, NameAccount,
 	}
 }

@@ -14,6 +14,7 @@ const (
 	Missing               // there is nothing of that name
 	Changed               // something else has changed meanwhile: look again
 	Forbidden             // it is outside the caller's scope
+	Denied                // the person whom it is about would be refused
 	Outside               // the directory, Constant Contact, a service provider, a file or a token failed
 )
 

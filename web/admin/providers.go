@@ -81,21 +81,30 @@ func (p Providers) Get(ctx context.Context, scope Scope, entityID string) (Provi
 	if err := scope.whole(); err != nil {
 		return Provider{}, err
 	}
+	sp, err := readProvider(ctx, p.Store, entityID)
+	if err != nil {
+		return Provider{}, err
+	}
+	return Provider{sp, stateOf(sp, p.Now())}, nil
+}
+
+// readProvider is Get for its record alone.
+func readProvider(ctx context.Context, db *store.DB, entityID string) (store.ServiceProvider, error) {
 	entityID = store.TrimBlanks(entityID)
-	sp, err := p.Store.ServiceProviders().Get(ctx, entityID)
+	sp, err := db.ServiceProviders().Get(ctx, entityID)
 	switch {
 	case err == nil:
-		return Provider{sp, stateOf(sp, p.Now())}, nil
+		return sp, nil
 	case !errors.Is(err, store.ErrNotFound):
-		return Provider{}, fmt.Errorf("read service provider %.300s: %w", entityID, err)
+		return sp, fmt.Errorf("read service provider %.300s: %w", entityID, err)
 	}
 	missing := &Error{Kind: Missing, Field: "entity_id", Fault: fmt.Sprintf("there is no service provider %.300q", entityID), Act: ListProviders, Err: err}
-	if all, err := p.Store.ServiceProviders().List(ctx); err == nil {
+	if all, err := db.ServiceProviders().List(ctx); err == nil {
 		if near, ok := idp.NearestProvider(all, entityID); ok {
 			missing.Hint, missing.Act, missing.About = "an entity ID is compared letter by letter", MeantProvider, near
 		}
 	}
-	return Provider{}, missing
+	return store.ServiceProvider{}, missing
 }
 
 // Remove removes a service provider: nobody can sign in there by this bridge any more, at once.

@@ -59,6 +59,9 @@ var actHints = map[admin.Act]string{
 	admin.RemoveMapping:      "ssobridge mapping remove {about}",
 	admin.GiveGroupBase: "give --group-base DN (group_base in a file): whoever may create groups below it chooses client accounts and roles, " +
 		"so name an organizational unit of its own",
+
+	admin.ExplainLogin: "ssobridge explain --user {about} shows groups and mappings",
+	admin.NameAccount:  "name one by --account",
 }
 
 // actHint is the line of an act; "" for none.
@@ -111,7 +114,7 @@ func refusalHints(e *admin.Error) string {
 // refusalCode is the exit code of such an error: bad input, or something that failed.
 func refusalCode(e *admin.Error) int {
 	switch e.Kind {
-	case admin.Changed, admin.Outside, admin.Forbidden:
+	case admin.Changed, admin.Outside, admin.Forbidden, admin.Denied:
 		return exitFailed
 	default:
 		return exitUsage

@@ -11,6 +11,7 @@ import (
 	"ssobridge/idp"
 	"ssobridge/idp/mfa"
 	"ssobridge/store"
+	"ssobridge/web/admin"
 )
 
 type adminCmd struct {
@@ -96,7 +97,7 @@ func (c *adminFactorsCmd) Run(s *invocation, p *server.App) error {
 		w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(w, "KIND\tADDED\tUSED\tREMARK")
 		for _, f := range all {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", f.Kind, f.Added.UTC().Format(time.DateTime), when(f.Used), remark(f))
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", f.Kind, f.Added.UTC().Format(time.DateTime), when(f.Used), admin.FactorRemark(f))
 		}
 		return w.Flush()
 	})
@@ -107,39 +108,6 @@ func when(t time.Time) string {
 		return "never"
 	}
 	return t.UTC().Format(time.DateTime)
-}
-
-func remark(f mfa.Factor) string {
-	if f.Damaged {
-		return "can't be read: sealed with another secret_key, or changed in the database"
-	}
-	text := "not confirmed for the console: "
-	switch {
-	case f.Confirmed:
-		text = "confirmed: "
-	case f.By == store.ByBefore:
-		text += "how it was enrolled is not known (before the upgrade, by a replica of the version before, or restored without a journal)"
-	}
-	switch f.By {
-	case store.ByRestored:
-		text += "confirmed before a backup was restored without a journal"
-	case store.ByInvitation:
-		text += "enrolled by invitation"
-	case store.ByFactor:
-		text += "enrolled by another factor"
-	case store.ByPassword:
-		text += "enrolled after the password alone"
-	case store.ByDemand:
-		text += "enrolled after the password alone, for a service provider that demands one"
-	case store.ByBefore:
-		if f.Confirmed {
-			text += "by invitation; how it was enrolled is not known"
-		}
-	}
-	if f.Kind == mfa.RecoveryCode {
-		text = fmt.Sprintf("%d left, %s", f.Left, text)
-	}
-	return text
 }
 
 type adminResetCmd struct {

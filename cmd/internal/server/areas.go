@@ -49,3 +49,8 @@ func (p *App) Status() admin.Status {
 func (p *App) Mappings() admin.Mappings {
 	return admin.Mappings{Rules: p.Provisioning, Directory: p.Directory, Reads: p.Config.ReadsAttribute}
 }
+
+// People is what is known of people.
+func (p *App) People() admin.People {
+	return admin.People{Store: p.Store, Provisioning: p.Provisioning, Directory: p.Directory, IdP: p.IdP}
+}

@@ -1,0 +1,207 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+
+	"ssobridge/idp"
+	"ssobridge/idp/directory"
+	"ssobridge/provisioning"
+	"ssobridge/provisioning/mapping"
+	"ssobridge/store"
+)
+
+// People is what is known of a person, and what a sign-in of theirs would come to.
+type People struct {
+	Store        *store.DB
+	Provisioning *provisioning.Service
+	Directory    *directory.Directory
+	IdP          *idp.IdP
+}
+
+// Access is what the mappings give one person, with their users at Constant Contact.
+type Access struct {
+	Hits   []mapping.Hit   // every mapping, with whether and why it hits
+	Given  []Given         // the client accounts that come of them, by name
+	Former []store.SSOUser // users in client accounts that no mapping gives the person any more
+}
+
+// Given is one client account that the mappings give.
+type Given struct {
+	provisioning.Assignment
+
+	User store.SSOUser // State "": there is none yet
+}
+
+// Find reads a person by login name.
+func (a People) Find(ctx context.Context, login string) (directory.Entry, error) {
+	person, err := a.Directory.Find(ctx, login)
+	if err != nil {
+		return person, lookup(err, "user", "find the person "+quote(login), "write the login name as the person types it")
+	}
+	return person, nil
+}
+
+// Access evaluates the mappings for a person. users are the person's users, as the ledger has them.
+func (a People) Access(ctx context.Context, s Scope, person directory.Entry, users []store.SSOUser) (Access, error) {
+	hits, assignments, err := a.Provisioning.ExplainAccess(ctx, person)
+	if err != nil {
+		return Access{}, fmt.Errorf("explain the mappings: %w", err)
+	}
+	var x Access
+	for _, h := range hits {
+		if s.everything || h.Account != "" && s.Includes(h.Account) {
+			x.Hits = append(x.Hits, h)
+		}
+	}
+	there := make(map[store.AccountID]store.SSOUser, len(users))
+	for _, u := range users {
+		there[u.Account] = u
+	}
+	given := make(map[store.AccountID]bool, len(assignments))
+	for _, one := range assignments {
+		given[one.Account] = true
+		if s.Includes(one.Account) {
+			x.Given = append(x.Given, Given{one, there[one.Account]})
+		}
+	}
+	x.Former = formerUsers(s, users, given)
+	return x, nil
+}
+
+// formerUsers are those in client accounts that are not given any more.
+func formerUsers(s Scope, users []store.SSOUser, given map[store.AccountID]bool) (all []store.SSOUser) {
+	for _, u := range users {
+		if !given[u.Account] && s.Includes(u.Account) {
+			all = append(all, u)
+		}
+	}
+	return all
+}
+
+// Previewed is the assertion that a person would get at a service provider.
+type Previewed struct {
+	Login   string          `json:"login"`
+	Account store.AccountID `json:"account,omitempty"`
+	Role    store.Role      `json:"role,omitempty"`
+	Notes   []string        `json:"notes,omitempty"` // what prevents the sign-in, or comes first
+	idp.AssertionPreview
+}
+
+// Preview shows the assertion that a person would get at a service provider by a launch, with the reason for each value. It
+// stores nothing, sends nothing and asks the directory alone. A person who would be refused is an Error that says why.
+func (a People) Preview(ctx context.Context, s Scope, login, entityID string, account store.AccountID) (Previewed, error) {
+	var x Previewed
+	sp, err := readProvider(ctx, a.Store, entityID)
+	if err != nil {
+		return x, err
+	}
+	person, err := a.Find(ctx, login)
+	if err != nil {
+		return x, err
+	}
+	x.Login = person.Login
+	if person.Problem != "" {
+		x.Notes = append(x.Notes, fmt.Sprintf("the directory does not let this person sign in: %s", person.Problem))
+	}
+	if !sp.Enabled {
+		x.Notes = append(x.Notes, "sign-ins to this service provider are switched off")
+	}
+	d, err := a.decision(ctx, s, sp, person, account)
+	if err != nil {
+		return x, err
+	}
+	if d.Outcome == provisioning.Wait {
+		x.Notes = append(x.Notes, "the user at Constant Contact is not there yet: it is created first")
+	}
+	x.Account, x.Role = d.Assignment.Account, d.Assignment.Role
+	x.AssertionPreview, err = a.IdP.PreviewAssertion(ctx, sp, person, d, a.sources())
+	if err != nil {
+		return x, &Error{
+			Kind: Outside, Fault: fmt.Sprintf("no assertion can be made for %s: %v", person.Login, err),
+			Hint: "correct the person's data in the directory, or the template of the service provider", Act: ListSettings, About: sp.EntityID, Err: err,
+		}
+	}
+	return x, nil
+}
+
+// decision asks who the person would be at a service provider. Whoever would not pass is an Error that says why.
+func (a People) decision(
+	ctx context.Context, s Scope, sp store.ServiceProvider, person directory.Entry, account store.AccountID,
+) (provisioning.Decision, error) {
+	if sp.Kind != store.ConstantContact {
+		if account != "" {
+			return provisioning.Decision{}, &Error{
+				Field: "account", Fault: fmt.Sprintf("client account %s: %s is not Constant Contact and has no client accounts", account, sp.EntityID),
+				Hint: "leave the client account out",
+			}
+		}
+		d, err := a.plainDecision(ctx, sp, person)
+		if err == nil && d.Outcome == provisioning.Denied {
+			err = wouldBeRefused(person, sp, d)
+		}
+		return d, err
+	}
+	if account != "" && !s.Includes(account) {
+		return provisioning.Decision{}, &Error{Kind: Forbidden, Field: "account", Fault: "this client account is not among those that you may see"}
+	}
+	d, err := a.Provisioning.Preview(ctx, provisioning.Question{Person: person, Account: account, MayCreate: true})
+	if err != nil {
+		return d, err
+	}
+	switch d.Outcome {
+	case provisioning.Choose:
+		e := &Error{Field: "account", Fault: person.Login + " has several client accounts: ", Act: NameAccount, About: person.Login}
+		for i, c := range d.Choices {
+			if i > 0 {
+				e.Fault += ", "
+			}
+			e.Fault += string(c.Account)
+		}
+		return d, e
+	case provisioning.Denied:
+		return d, wouldBeRefused(person, sp, d)
+	}
+	return d, nil
+}
+
+// plainDecision is the decision on a service provider other than Constant Contact.
+func (a People) plainDecision(ctx context.Context, sp store.ServiceProvider, person directory.Entry) (provisioning.Decision, error) {
+	in, err := a.IdP.InGroups(ctx, person, sp.Groups)
+	switch {
+	case err != nil:
+		return provisioning.Decision{}, err
+	case !in:
+		return provisioning.Decision{Outcome: provisioning.Denied, Reason: provisioning.NotInGroup, Detail: "in none of its groups"}, nil
+	}
+	return provisioning.Decision{Outcome: provisioning.Granted}, nil
+}
+
+// refusedText says why a decision is a refusal.
+func refusedText(d provisioning.Decision) string {
+	if d.Detail == "" {
+		return string(d.Reason)
+	}
+	return string(d.Reason) + ": " + d.Detail
+}
+
+func wouldBeRefused(person directory.Entry, sp store.ServiceProvider, d provisioning.Decision) error {
+	return &Error{
+		Kind: Denied, Fault: fmt.Sprintf("%s would be refused at %s: %s", person.Login, sp.EntityID, refusedText(d)),
+		Act: ExplainLogin, About: person.Login,
+	}
+}
+
+// sources says what fills the placeholders of templates.
+func (a People) sources() map[string]string {
+	all := map[string]string{
+		"account":     "the client account of the mapping",
+		"key":         "derived from person and client account",
+		"external_id": "the user's external_id (configuration provisioning.external_id when it was created)",
+		"login_name":  "the user's login name (configuration provisioning.login_name when it was created)",
+	}
+	for name, attribute := range a.Directory.Sources() {
+		all[name] = "directory attribute " + attribute
+	}
+	return all
+}
