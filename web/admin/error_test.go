@@ -91,7 +91,7 @@ func TestNoWordsOfAFace(t *testing.T) {
 	if err != nil || len(files) < 10 {
 		t.Fatal(files, err)
 	}
-	for _, name := range []string{"reasontexts.go", "setprovider.go", "setlists.go", "checkprovider.go"} {
+	for _, name := range []string{"reasontexts.go", "settings.go", "settinglists.go", "checkprovider.go"} {
 		files = append(files, filepath.Join("..", "..", "idp", name))
 	}
 	for _, name := range files {
