@@ -27,8 +27,9 @@ type EngineOptions struct {
 	Libraries []string
 	// Slots is how many signatures are made at the same time. 0: as many as there are processors for this program.
 	Slots int
-	// Report records that libcrypto was given up, and why. Called by the signature that found it, and again by one a minute
-	// later or more where it returns an error: it may take long, and people wait for those signatures. Nil: nobody is interested.
+	// Report records that libcrypto was given up, and why. Called by the signature that found it, and again by one a
+	// minute later or more where it returns an error: it may take long, and people wait for those signatures. Nil: nobody
+	// is interested.
 	Report func(ctx context.Context, reason string) error
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
@@ -170,7 +171,8 @@ func (s *slotSigner) Sign(random io.Reader, digest []byte, opts crypto.SignerOpt
 	return s.sign(context.Background(), random, digest, opts)
 }
 
-func (s *slotSigner) sign(ctx context.Context, random io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+func (s *slotSigner) sign(ctx context.Context, random io.Reader, digest []byte,
+	opts crypto.SignerOpts) ([]byte, error) {
 	var slot int
 	// Go serves the receivers of a channel in the order in which they came.
 	select {
@@ -187,7 +189,8 @@ func (s *slotSigner) sign(ctx context.Context, random io.Reader, digest []byte, 
 }
 
 // inSlot makes the signature, and gives the slot to the next one whatever comes of it.
-func (s *slotSigner) inSlot(slot int, random io.Reader, digest []byte, opts crypto.SignerOpts) (_ []byte, fault, err error) {
+func (s *slotSigner) inSlot(slot int, random io.Reader, digest []byte, opts crypto.SignerOpts) (_ []byte,
+	fault, err error) {
 	defer func() { s.engine.slots <- slot }()
 	signature, fault := s.byLibcrypto(slot, digest, opts)
 	if signature != nil {
@@ -199,8 +202,8 @@ func (s *slotSigner) inSlot(slot int, random io.Reader, digest []byte, opts cryp
 	return signature, fault, nil
 }
 
-// byLibcrypto makes the signature by libcrypto. None and no fault: it is not one that libcrypto makes here. With a fault
-// Go has to make it, and libcrypto is not to be asked again.
+// byLibcrypto makes the signature by libcrypto. None and no fault: it is not one that libcrypto makes here. With a
+// fault Go has to make it, and libcrypto is not to be asked again.
 func (s *slotSigner) byLibcrypto(slot int, digest []byte, opts crypto.SignerOpts) (signature []byte, fault error) {
 	e := s.engine
 	if s.rsa == nil || e.broken.Load() != nil || len(digest) != crypto.SHA256.Size() {
@@ -245,7 +248,8 @@ const reportPause = time.Minute
 // tell reports once that libcrypto was given up. A report that fails is tried again with a signature after the pause.
 func (e *Engine) tell(ctx context.Context) {
 	reason := e.broken.Load()
-	if reason == nil || e.report == nil || e.reported.Load() || e.now().UnixNano() < e.again.Load() || !e.reported.CompareAndSwap(false, true) {
+	if reason == nil || e.report == nil || e.reported.Load() || e.now().UnixNano() < e.again.Load() ||
+		!e.reported.CompareAndSwap(false, true) {
 		return
 	}
 	if err := e.report(ctx, *reason); err != nil {

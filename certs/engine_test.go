@@ -33,7 +33,8 @@ func engines(t testing.TB) map[string]*certs.Engine {
 	if s := fast.Status(); !s.Libcrypto || !strings.HasPrefix(s.Version, "OpenSSL ") || s.Library == "" || s.Reason != "" {
 		t.Fatalf("libcrypto is not in use: %+v", s)
 	}
-	return map[string]*certs.Engine{"libcrypto": fast, "Go": certs.NewEngine(certs.EngineOptions{Off: true, Report: noReport(t)})}
+	return map[string]*certs.Engine{"libcrypto": fast, "Go": certs.NewEngine(certs.EngineOptions{Off: true,
+		Report: noReport(t)})}
 }
 
 func noReport(t testing.TB) func(context.Context, string) error {
@@ -255,7 +256,8 @@ func TestEngineSlots(t *testing.T) {
 
 		// More failures than slots.
 		for range 5 {
-			if _, err := certs.Sign(t.Context(), certs.Through(e, brokenSigner{k.Signer, false}), digest[:], crypto.SHA256); err == nil {
+			if _, err := certs.Sign(t.Context(), certs.Through(e, brokenSigner{k.Signer, false}), digest[:],
+				crypto.SHA256); err == nil {
 				t.Error("a signer that fails gave a signature")
 			}
 			func() {
@@ -287,21 +289,24 @@ func TestEngineWithoutLibrary(t *testing.T) {
 		{"no library", certs.EngineOptions{Libraries: []string{noLibrary}}, "text.so"},
 		{"1.1", certs.EngineOptions{Libraries: []string{standIn(t, "OLD")}}, "is older than OpenSSL 3"},
 		{"2.0", certs.EngineOptions{Libraries: []string{standIn(t, "MAJOR")}}, "is OpenSSL 2"},
-		{"without a function", certs.EngineOptions{Libraries: []string{standIn(t, "MISSING")}}, "has no function EVP_PKEY_sign"},
+		{"without a function", certs.EngineOptions{Libraries: []string{standIn(t, "MISSING")}},
+			"has no function EVP_PKEY_sign"},
 		{"that does not start", certs.EngineOptions{Libraries: []string{standIn(t, "INIT")}}, "openssl.cnf"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.options.Report = noReport(t) // it was never in use
 			e := certs.NewEngine(c.options)
 			s := e.Status()
-			if s.Libcrypto || s.Failed || !strings.Contains(s.Reason, c.why) || !strings.HasPrefix(s.String(), "Go ") || !strings.Contains(s.String(), c.why) {
+			if s.Libcrypto || s.Failed || !strings.Contains(s.Reason, c.why) || !strings.HasPrefix(s.String(), "Go ") ||
+				!strings.Contains(s.String(), c.why) {
 				t.Errorf("%+v %s, want a reason with %q", s, s, c.why)
 			}
 			signs(t, k, e.Key(k).Signer, 3)
 		})
 	}
 	t.Run("the next name", func(t *testing.T) {
-		e := certs.NewEngine(certs.EngineOptions{Libraries: []string{standIn(t, "OLD"), "libcrypto.so.3"}, Report: noReport(t)})
+		e := certs.NewEngine(certs.EngineOptions{Libraries: []string{standIn(t, "OLD"), "libcrypto.so.3"},
+			Report: noReport(t)})
 		if s := e.Status(); !s.Libcrypto || s.Library != "libcrypto.so.3" {
 			t.Errorf("%+v", s)
 		}
@@ -317,12 +322,13 @@ func TestEngineGivesUp(t *testing.T) {
 		t.Run(fault, func(t *testing.T) {
 			var reports []string
 			now := time.Now()
-			e := certs.NewEngine(certs.EngineOptions{Slots: 2, Libraries: []string{standIn(t, fault)}, Report: func(_ context.Context, reason string) error {
-				if reports = append(reports, reason); len(reports) == 1 {
-					return errors.New("the database is away") // then it is tried again
-				}
-				return nil
-			}, Now: func() time.Time { return now }})
+			e := certs.NewEngine(certs.EngineOptions{Slots: 2, Libraries: []string{standIn(t, fault)},
+				Report: func(_ context.Context, reason string) error {
+					if reports = append(reports, reason); len(reports) == 1 {
+						return errors.New("the database is away") // then it is tried again
+					}
+					return nil
+				}, Now: func() time.Time { return now }})
 			if s := e.Status(); !s.Libcrypto || s.Version != "Stand-in ? 3.9" {
 				t.Fatalf("it is not in use: %+v", s)
 			}
@@ -343,11 +349,13 @@ func TestEngineGivesUp(t *testing.T) {
 	}
 }
 
-// COST-21: a library that goes wrong later is found within the next ten thousand signatures, and the wrong one does not leave.
+// COST-21: a library that goes wrong later is found within the next ten thousand signatures, and the wrong one does not
+// leave.
 func TestEngineLooksAgain(t *testing.T) {
 	k := generate(t, certs.RSA2048)
 	reports := 0
-	e := certs.NewEngine(certs.EngineOptions{Slots: 1, Libraries: []string{standIn(t, "40")}, Report: func(context.Context, string) error {
+	e := certs.NewEngine(certs.EngineOptions{Slots: 1, Libraries: []string{standIn(t, "40")}, Report: func(context.Context,
+		string) error {
 		reports++
 		return nil
 	}})
@@ -370,15 +378,17 @@ func TestEngineLooksAgain(t *testing.T) {
 	}
 }
 
-// COST-21: the first signature of each copy of a key is verified, however many others the slot has made: the copy itself may be wrong.
+// COST-21: the first signature of each copy of a key is verified, however many others the slot has made: the copy
+// itself may be wrong.
 func TestEngineLooksAtEachCopy(t *testing.T) {
 	first, second := generate(t, certs.RSA2048), generate(t, certs.RSA2048)
 	const right = 12
 	reports := 0
-	e := certs.NewEngine(certs.EngineOptions{Slots: 1, Libraries: []string{standIn(t, strconv.Itoa(right))}, Report: func(context.Context, string) error {
-		reports++
-		return nil
-	}})
+	e := certs.NewEngine(certs.EngineOptions{Slots: 1, Libraries: []string{standIn(t, strconv.Itoa(right))},
+		Report: func(context.Context, string) error {
+			reports++
+			return nil
+		}})
 	signs(t, first, e.Key(first).Signer, right)
 	if s := e.Status(); s.Failed || reports != 0 {
 		t.Fatalf("given up too early: %+v", s)
@@ -405,8 +415,8 @@ func TestEngineGivesCopiesBack(t *testing.T) {
 	}
 }
 
-// COST-21: the same through the dynamic linker and the machine's configuration: in processes of their own, with a library
-// put in the way by LD_LIBRARY_PATH, and with a configuration that wants a FIPS provider that is not there.
+// COST-21: the same through the dynamic linker and the machine's configuration: in processes of their own, with a
+// library put in the way by LD_LIBRARY_PATH, and with a configuration that wants a FIPS provider that is not there.
 func TestEngineOfEnvironment(t *testing.T) {
 	const helper = "SSOBRIDGE_TEST_ENGINE"
 	if os.Getenv(helper) != "" {
@@ -435,8 +445,11 @@ func TestEngineOfEnvironment(t *testing.T) {
 	for _, c := range []struct{ name, variable, want string }{
 		{"as it is", "", "engine: OpenSSL 3"},
 		{"LD_LIBRARY_PATH", "LD_LIBRARY_PATH=" + folder, "engine: Go "},
-		{"providers by name", configure("providers", section+"providers = p\n[p]\ndefault = d\nbase = d\n[d]\nactivate = 1\n"), "engine: OpenSSL 3"},
-		{"FIPS without its provider", configure("fips", section+"alg_section = a\n[a]\ndefault_properties = fips=yes\n"), "engine: Go "},
+		{"providers by name",
+			configure("providers", section+"providers = p\n[p]\ndefault = d\nbase = d\n[d]\nactivate = 1\n"),
+			"engine: OpenSSL 3"},
+		{"FIPS without its provider", configure("fips", section+"alg_section = a\n[a]\ndefault_properties = fips=yes\n"),
+			"engine: Go "},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			self, err := os.Executable()
@@ -488,7 +501,8 @@ func BenchmarkSignRSA(b *testing.B) {
 // standIn compiles the library of testdata with a fault.
 func standIn(t testing.TB, fault string) string {
 	t.Helper()
-	real, err := filepath.EvalSymlinks("/usr/lib/" + map[string]string{"amd64": "x86_64", "arm64": "aarch64"}[runtime.GOARCH] + "-linux-gnu/libcrypto.so.3")
+	real, err := filepath.EvalSymlinks("/usr/lib/" + map[string]string{"amd64": "x86_64",
+		"arm64": "aarch64"}[runtime.GOARCH] + "-linux-gnu/libcrypto.so.3")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,8 @@ const day = 24 * time.Hour
 // marks are the days before the end of a certificate at which an admin is warned (row KEY-03), the nearest first.
 var marks = [...]int{7, 14, 30, 60, 90}
 
-// Expiry is something that ends, and what there is to say of it now (row KEY-03). Use and ID name it for machines, What for people.
+// Expiry is something that ends, and what there is to say of it now (row KEY-03). Use and ID name it for machines, What
+// for people.
 type Expiry struct {
 	Use      string // "signing", "metadata", "sp_signing", "sp_encryption", "sp_metadata", "directory_ca", "tls"
 	ID       string // of the certificate, as a Key's; "" for what is none
@@ -32,9 +33,9 @@ func (e Expiry) At(now time.Time) Expiry {
 // ID names a certificate (DER) by the first 16 hex digits of its SHA-256, as a Key's ID.
 func ID(der []byte) string { return keyID(der) }
 
-// Warn says in words when a certificate (or anything else that ends) has less than 90, 60, 30, 14 or 7 days left, or has
-// ended; what names it, such as "signing certificate 0123456789abcdef". days are the whole days left, negative
-// once it has ended. With due false there is nothing to say and message is empty.
+// Warn says in words when a certificate (or anything else that ends) has less than 90, 60, 30, 14 or 7 days left, or
+// has ended; what names it, such as "signing certificate 0123456789abcdef". days are the whole days left, negative once
+// it has ended. With due false there is nothing to say and message is empty.
 func Warn(what string, notAfter, now time.Time) (days int, message string, due bool) {
 	left := notAfter.Sub(now)
 	date := notAfter.UTC().Format(time.DateOnly)

@@ -24,11 +24,11 @@ const maxLife = 20 * 365 * 24 * time.Hour
 // maxCommonName is ub-common-name of RFC 5280, appendix A.1.
 const maxCommonName = 64
 
-// Generate makes a key and a self-signed certificate for commonName, valid from an hour before now (for peers whose clock is
-// behind) until now plus life. The empty Algorithm is RSA3072. A nil random means crypto/rand.
+// Generate makes a key and a self-signed certificate for commonName, valid from an hour before now (for peers whose
+// clock is behind) until now plus life. The empty Algorithm is RSA3072. A nil random means crypto/rand.
 //
-// random is for the certificate's serial number; the key itself is always drawn by Go's cryptographic source, which since
-// Go 1.26 takes no other.
+// random is for the certificate's serial number; the key itself is always drawn by Go's cryptographic source, which
+// since Go 1.26 takes no other.
 func Generate(a Algorithm, commonName string, life time.Duration, now time.Time, random io.Reader) (*Key, error) {
 	// Checked before, too: a key takes a second to make.
 	if err := checkCertificate(commonName, life); err != nil {
@@ -45,7 +45,8 @@ func Generate(a Algorithm, commonName string, life time.Duration, now time.Time,
 }
 
 // SelfSign is Generate for a key that is there already, such as one that a token holds.
-func SelfSign(signer crypto.Signer, commonName string, life time.Duration, now time.Time, random io.Reader) (*Key, error) {
+func SelfSign(signer crypto.Signer, commonName string, life time.Duration, now time.Time,
+	random io.Reader) (*Key, error) {
 	if err := checkCertificate(commonName, life); err != nil {
 		return nil, err
 	}
@@ -77,7 +78,8 @@ func checkCertificate(commonName string, life time.Duration) error {
 		return err
 	}
 	if life <= 0 || life > maxLife {
-		return fmt.Errorf("life of the signing certificate is %s: want more than 0 and at most %d years", life, int(maxLife.Hours()/24/365))
+		return fmt.Errorf("life of the signing certificate is %s: want more than 0 and at most %d years", life,
+			int(maxLife.Hours()/24/365))
 	}
 	return nil
 }
@@ -117,7 +119,8 @@ func checkCommonName(name string) error {
 		return errors.New("common name of the signing certificate is empty: give the entity id or the host name")
 	}
 	if !utf8.ValidString(name) || utf8.RuneCountInString(name) > maxCommonName {
-		return fmt.Errorf("common name %.80q of the signing certificate: want at most %d characters of UTF-8", name, maxCommonName)
+		return fmt.Errorf("common name %.80q of the signing certificate: want at most %d characters of UTF-8",
+			name, maxCommonName)
 	}
 	for _, r := range name {
 		if unicode.IsControl(r) {

@@ -25,8 +25,8 @@ const (
 	P384    Algorithm = "p-384"
 )
 
-// Bounds for RSA keys. 2048 bits are the least that SAML peers still accept and that is held to be safe; a larger key than
-// 8192 only makes each sign-in slower, by then by a large part of a second.
+// Bounds for RSA keys. 2048 bits are the least that SAML peers still accept and that is held to be safe; a larger key
+// than 8192 only makes each sign-in slower, by then by a large part of a second.
 const (
 	minRSABits = 2048
 	maxRSABits = 8192
@@ -43,7 +43,8 @@ func ParseAlgorithm(text string) (Algorithm, error) {
 	return "", fmt.Errorf("key algorithm %.40q: want rsa-3072, rsa-2048, p-256 or p-384", text)
 }
 
-// Key is a signing key with its self-signed certificate. It is read only and safe for concurrent use, as far as its Signer is.
+// Key is a signing key with its self-signed certificate. It is read only and safe for concurrent use, as far as its
+// Signer is.
 type Key struct {
 	ID          string // first 16 hex digits of the certificate's SHA-256
 	Algorithm   Algorithm
@@ -51,9 +52,9 @@ type Key struct {
 	Signer      crypto.Signer `json:"-"` // may hold the private key
 }
 
-// Load puts a key together again from its certificate (DER) and its private key (PKCS #8, DER). They must belong together,
-// and the key must be RSA with 2048 to 8192 bits or ECDSA on P-256 or P-384. The certificate's dates are not checked:
-// in SAML it is a holder of the public key (see Warn for what to tell an admin).
+// Load puts a key together again from its certificate (DER) and its private key (PKCS #8, DER). They must belong
+// together, and the key must be RSA with 2048 to 8192 bits or ECDSA on P-256 or P-384. The certificate's dates are not
+// checked: in SAML it is a holder of the public key (see Warn for what to tell an admin).
 func Load(certificate, pkcs8 []byte) (*Key, error) {
 	parsed, err := x509.ParsePKCS8PrivateKey(pkcs8)
 	if err != nil {
@@ -83,7 +84,8 @@ func FromSigner(certificate []byte, signer crypto.Signer) (*Key, error) {
 	key := &Key{ID: keyID(cert.Raw), Algorithm: algorithm, Certificate: cert, Signer: signer}
 	if !key.Owns(cert) {
 		// A mismatch would give signatures that no peer can verify.
-		return nil, fmt.Errorf("load signing key %s: the private key does not belong to the certificate %q", key.ID, cert.Subject.CommonName)
+		return nil, fmt.Errorf("load signing key %s: the private key does not belong to the certificate %q", key.ID,
+			cert.Subject.CommonName)
 	}
 	return key, nil
 }
@@ -103,8 +105,8 @@ func (k *Key) PKCS8() ([]byte, error) {
 	return der, nil
 }
 
-// Owns tells whether cert holds this key's public key. A signing key must not be the server's TLS key as well (row KEY-02):
-// whoever runs the front end would hold the power to sign people in.
+// Owns tells whether cert holds this key's public key. A signing key must not be the server's TLS key as well (row
+// KEY-02): whoever runs the front end would hold the power to sign people in.
 func (k *Key) Owns(cert *x509.Certificate) bool {
 	public, ok := k.Signer.Public().(interface{ Equal(crypto.PublicKey) bool })
 	return ok && cert != nil && public.Equal(cert.PublicKey)

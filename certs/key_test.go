@@ -48,7 +48,8 @@ func TestKEY02GenerateAndLoad(t *testing.T) {
 			if !regexp.MustCompile(`^[0-9a-f]{16}$`).MatchString(k.ID) {
 				t.Errorf("id: got %q, want 16 hex digits", k.ID)
 			}
-			if plain := strings.ToLower(strings.ReplaceAll(certs.Fingerprint(k.Certificate.Raw), ":", "")); !strings.HasPrefix(plain, k.ID) || len(plain) != 64 {
+			if plain := strings.ToLower(strings.ReplaceAll(certs.Fingerprint(k.Certificate.Raw), ":", "")); !strings.HasPrefix(
+				plain, k.ID) || len(plain) != 64 {
 				t.Errorf("fingerprint %s does not start with id %s", plain, k.ID)
 			}
 			if got, want := k.Certificate.NotBefore, noon.Add(-time.Hour); !got.Equal(want) {
@@ -60,7 +61,8 @@ func TestKEY02GenerateAndLoad(t *testing.T) {
 			if k.Certificate.IsCA || k.Certificate.KeyUsage != x509.KeyUsageDigitalSignature {
 				t.Errorf("certificate may do more than sign: CA %t, usage %b", k.Certificate.IsCA, k.Certificate.KeyUsage)
 			}
-			if err := k.Certificate.CheckSignature(k.Certificate.SignatureAlgorithm, k.Certificate.RawTBSCertificate, k.Certificate.Signature); err != nil {
+			if err := k.Certificate.CheckSignature(k.Certificate.SignatureAlgorithm, k.Certificate.RawTBSCertificate,
+				k.Certificate.Signature); err != nil {
 				t.Errorf("self-signature: %v", err)
 			}
 
@@ -110,7 +112,8 @@ func TestGenerateRefuses(t *testing.T) {
 
 func selfSigned(t testing.TB, signer crypto.Signer) []byte {
 	t.Helper()
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "x"}, NotBefore: noon, NotAfter: noon.Add(time.Hour)}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "x"}, NotBefore: noon,
+		NotAfter: noon.Add(time.Hour)}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, signer.Public(), signer)
 	if err != nil {
 		t.Fatalf("make certificate: %v", err)
@@ -208,7 +211,8 @@ func TestNothingPrintsSecrets(t *testing.T) {
 	}
 
 	var out bytes.Buffer
-	for _, log := range []*slog.Logger{slog.New(slog.NewJSONHandler(&out, nil)), slog.New(slog.NewTextHandler(&out, nil))} {
+	for _, log := range []*slog.Logger{slog.New(slog.NewJSONHandler(&out, nil)),
+		slog.New(slog.NewTextHandler(&out, nil))} {
 		log.Info("made", "key", k, "value", *k, "sealer", sealer, "by value", *sealer)
 	}
 	for _, v := range []any{k, *k, sealer, *sealer, struct{ K any }{k}} {
@@ -218,7 +222,8 @@ func TestNothingPrintsSecrets(t *testing.T) {
 		t.Fatalf("encode as JSON: %v", err)
 	}
 	number := new(big.Int).SetBytes(scalar)
-	for _, bad := range []string{string(secret), fmt.Sprint(secret), fmt.Sprintf("%x", secret), number.String(), fmt.Sprintf("%x", scalar), fmt.Sprint(scalar)} {
+	for _, bad := range []string{string(secret), fmt.Sprint(secret), fmt.Sprintf("%x", secret), number.String(),
+		fmt.Sprintf("%x", scalar), fmt.Sprint(scalar)} {
 		if strings.Contains(out.String(), bad) {
 			t.Errorf("the output holds a secret:\n%s", out.String())
 			break

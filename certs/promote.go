@@ -15,9 +15,9 @@ type Promotion struct {
 	Force    bool      // an emergency: nobody is asked, and nobody has loaded it
 }
 
-// Promote does it. To sign for a service provider that does not hold the new certificate would lock its people out, so it takes a confirmation, or for one that
-// holds a single certificate an agreed time, or force. left are the service providers that a promotion for all has passed over because they
-// hold one certificate: they keep their key.
+// Promote does it. To sign for a service provider that does not hold the new certificate would lock its people out, so
+// it takes a confirmation, or for one that holds a single certificate an agreed time, or force. left are the service
+// providers that a promotion for all has passed over because they hold one certificate: they keep their key.
 func (r *Ring) Promote(p Promotion, now time.Time) (left []string, err error) {
 	err = r.try(func(r *Ring) error {
 		r.settle(now)
@@ -35,11 +35,13 @@ func (r *Ring) promote(p Promotion, now time.Time) (left []string, err error) {
 	case m.State == Retired:
 		return nil, fmt.Errorf("promote key %s: it is retired: %w", p.Key, ErrState)
 	case m.State == Next && !p.Force:
-		return nil, fmt.Errorf("promote key %s: it is not published yet, so no service provider can know it: %w", p.Key, ErrState)
+		return nil, fmt.Errorf("promote key %s: it is not published yet, so no service provider can know it: %w",
+			p.Key, ErrState)
 	case !m.NotAfter.IsZero() && !m.NotAfter.After(later(now, p.At)) && !p.Force:
 		return nil, fmt.Errorf("promote key %s: its certificate ends before: %w", p.Key, ErrTime)
 	case !p.At.IsZero() && (!p.At.After(now) || p.At.After(now.Add(maxAhead))):
-		return nil, fmt.Errorf("promote key %s at %s: want one from now on, within a year: %w", p.Key, p.At.UTC().Format(time.RFC3339), ErrTime)
+		return nil, fmt.Errorf("promote key %s at %s: want one from now on, within a year: %w", p.Key,
+			p.At.UTC().Format(time.RFC3339), ErrTime)
 	case p.At.IsZero() && p.By == "" && !p.Force:
 		return nil, fmt.Errorf("promote key %s: %w", p.Key, ErrUnconfirmed)
 	}
@@ -48,7 +50,8 @@ func (r *Ring) promote(p Promotion, now time.Time) (left []string, err error) {
 		r.Keys[p.Key] = m
 	}
 	if _, ok := r.Choices[""]; !ok {
-		// From here on the others' key is written down, so that the new one, which becomes active too, does not take its place.
+		// From here on the others' key is written down, so that the new one, which becomes active too, does not take its
+		// place.
 		standard := r.KeyFor("", now)
 		if standard == "" {
 			standard = p.Key
@@ -120,8 +123,9 @@ func (r *Ring) choose(entityID string, p Promotion, one bool, now time.Time) {
 	r.Choices[entityID] = c
 }
 
-// Rollback takes the last step at one service provider back, at once: it withdraws a switch that is planned, or goes back to the key before. For "" it
-// does so wherever there is a step back. It returns the key that then signs, for one service provider.
+// Rollback takes the last step at one service provider back, at once: it withdraws a switch that is planned, or goes
+// back to the key before. For "" it does so wherever there is a step back. It returns the key that then signs, for one
+// service provider.
 func (r *Ring) Rollback(entityID string, now time.Time) (to string, err error) {
 	err = r.try(func(r *Ring) error {
 		r.settle(now)

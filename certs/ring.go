@@ -10,12 +10,13 @@ import (
 	"time"
 )
 
-// Ring is all keys of one use with their states, and which service provider is signed for by which. Its methods are the rules of
-// a roll-over: they change the Ring, or return an error and leave it as it was. Who stores it sees to it that two changes do
-// not cross.
+// Ring is all keys of one use with their states, and which service provider is signed for by which. Its methods are the
+// rules of a roll-over: they change the Ring, or return an error and leave it as it was. Who stores it sees to it that
+// two changes do not cross.
 type Ring struct {
 	Keys map[string]Member // by id
-	// Choices by entityID; the one of "" is for service providers without one of their own. Without that one the newest active key signs.
+	// Choices by entityID; the one of "" is for service providers without one of their own. Without that one the newest
+	// active key signs.
 	Choices map[string]Choice
 	Holders []Holder // the service providers that are registered
 }
@@ -86,15 +87,16 @@ func (r *Ring) KeyFor(entityID string, now time.Time) string {
 	}
 	newest := ""
 	for id, m := range r.Keys {
-		if m.State == Active && (newest == "" || cmp.Or(m.CreatedAt.Compare(r.Keys[newest].CreatedAt), cmp.Compare(newest, id)) > 0) {
+		if m.State == Active && (newest == "" || cmp.Or(m.CreatedAt.Compare(r.Keys[newest].CreatedAt),
+			cmp.Compare(newest, id)) > 0) {
 			newest = id
 		}
 	}
 	return newest
 }
 
-// UsedBy lists who is signed for by a key at a moment, or will be by a planned switch: entityIDs in order, "" for service providers without a
-// choice of their own.
+// UsedBy lists who is signed for by a key at a moment, or will be by a planned switch: entityIDs in order, "" for
+// service providers without a choice of their own.
 func (r *Ring) UsedBy(id string, now time.Time) []string {
 	var all []string
 	for _, e := range append([]string{""}, r.entities()...) {
@@ -209,8 +211,8 @@ func (r *Ring) settle(now time.Time) (switched []string) {
 	return switched
 }
 
-// follow moves the key of service providers without a choice of their own to the one that all others use, so that whoever is registered next begins
-// with it.
+// follow moves the key of service providers without a choice of their own to the one that all others use, so that
+// whoever is registered next begins with it.
 func (r *Ring) follow(now time.Time) {
 	to := ""
 	for i, h := range r.Holders {

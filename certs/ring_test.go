@@ -125,24 +125,30 @@ func TestKEY01Refusals(t *testing.T) {
 	}{
 		{"unconfirmed", promote(certs.Promotion{Key: "new", EntityID: wiki}), certs.ErrUnconfirmed},
 		{"unconfirmed for all", promote(certs.Promotion{Key: "new"}), certs.ErrUnconfirmed},
-		{"one certificate without a time", promote(certs.Promotion{Key: "new", EntityID: cctt, By: "Kim"}), certs.ErrHoldsOne},
+		{"one certificate without a time", promote(certs.Promotion{Key: "new", EntityID: cctt, By: "Kim"}),
+			certs.ErrHoldsOne},
 		{"not published", promote(certs.Promotion{Key: "next", EntityID: wiki, By: "Kim"}), certs.ErrState},
 		{"not published, at a time", promote(certs.Promotion{Key: "next", EntityID: cctt, At: later}), certs.ErrState},
 		{"retired", promote(certs.Promotion{Key: "gone", EntityID: wiki, Force: true}), certs.ErrState},
 		{"unknown key", promote(certs.Promotion{Key: "none", EntityID: wiki, Force: true}), certs.ErrNoKey},
-		{"unknown service provider", promote(certs.Promotion{Key: "new", EntityID: "https://other", By: "Kim"}), certs.ErrNoHolder},
+		{"unknown service provider", promote(certs.Promotion{Key: "new", EntityID: "https://other", By: "Kim"}),
+			certs.ErrNoHolder},
 		{"signs there already", promote(certs.Promotion{Key: "old", EntityID: wiki, By: "Kim"}), certs.ErrState},
 		{"a time that is over", promote(certs.Promotion{Key: "new", EntityID: cctt, At: noon}), certs.ErrTime},
-		{"a time too far away", promote(certs.Promotion{Key: "new", EntityID: cctt, At: noon.Add(367 * 24 * time.Hour)}), certs.ErrTime},
-		{"the certificate ends before", promote(certs.Promotion{Key: "new", EntityID: cctt, At: noon.Add(365*24*time.Hour + 1)}), certs.ErrTime},
+		{"a time too far away", promote(certs.Promotion{Key: "new", EntityID: cctt, At: noon.Add(367 * 24 * time.Hour)}),
+			certs.ErrTime},
+		{"the certificate ends before", promote(certs.Promotion{Key: "new", EntityID: cctt,
+			At: noon.Add(365*24*time.Hour + 1)}), certs.ErrTime},
 		{"publish twice", func(r *certs.Ring) error { return r.Publish("new", noon) }, certs.ErrState},
 		{"publish a retired one", func(r *certs.Ring) error { return r.Publish("gone", noon) }, certs.ErrState},
 		{"publish an unknown one", func(r *certs.Ring) error { return r.Publish("none", noon) }, certs.ErrNoKey},
 		{"retire the active one", func(r *certs.Ring) error { return r.Retire("old", noon) }, certs.ErrKeyInUse},
 		{"retire twice", func(r *certs.Ring) error { return r.Retire("gone", noon) }, certs.ErrState},
 		{"retire an unknown one", func(r *certs.Ring) error { return r.Retire("none", noon) }, certs.ErrNoKey},
-		{"nothing to take back", func(r *certs.Ring) error { _, err := r.Rollback(wiki, noon); return err }, certs.ErrNoStepBack},
-		{"nothing to take back anywhere", func(r *certs.Ring) error { _, err := r.Rollback("", noon); return err }, certs.ErrNoStepBack},
+		{"nothing to take back", func(r *certs.Ring) error { _, err := r.Rollback(wiki, noon); return err },
+			certs.ErrNoStepBack},
+		{"nothing to take back anywhere", func(r *certs.Ring) error { _, err := r.Rollback("", noon); return err },
+			certs.ErrNoStepBack},
 		{"replace by the active one", func(r *certs.Ring) error { return r.Replace("old", noon) }, certs.ErrState},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -203,7 +209,8 @@ func TestKEY01PlannedSwitch(t *testing.T) {
 			for _, moment := range []struct {
 				at    time.Duration
 				waits bool
-			}{{-121 * time.Second, false}, {-2 * time.Minute, true}, {0, true}, {3*time.Minute - 1, true}, {3 * time.Minute, false}} {
+			}{{-121 * time.Second, false}, {-2 * time.Minute, true}, {0, true}, {3*time.Minute - 1, true},
+				{3 * time.Minute, false}} {
 				now := at.Add(moment.at)
 				before := r.Choices[c.p.EntityID]
 				r.Settle(now) // written down or not makes no difference
@@ -286,8 +293,8 @@ func TestReplace(t *testing.T) {
 	wantStates(t, &r, map[string]certs.State{"next": certs.Active, "old": certs.Retiring, "new": certs.Published})
 }
 
-// Whatever is done in whatever order: somebody signs for each service provider at each moment, by a key that stands in the metadata, and the
-// states tell the use.
+// Whatever is done in whatever order: somebody signs for each service provider at each moment, by a key that stands in
+// the metadata, and the states tell the use.
 func TestKEY01Invariants(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r, now := ring(), noon
@@ -303,7 +310,8 @@ func TestKEY01Invariants(t *testing.T) {
 				}
 			},
 			"promote": func(t *rapid.T) {
-				p := certs.Promotion{Key: rapid.SampledFrom(keys).Draw(t, "key"), EntityID: rapid.SampledFrom(whom).Draw(t, "whom"), Force: rapid.Bool().Draw(t, "force")}
+				p := certs.Promotion{Key: rapid.SampledFrom(keys).Draw(t, "key"), EntityID: rapid.SampledFrom(whom).Draw(t, "whom"),
+					Force: rapid.Bool().Draw(t, "force")}
 				if rapid.Bool().Draw(t, "confirmed") {
 					p.By = "Kim"
 				}

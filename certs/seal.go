@@ -19,9 +19,9 @@ import (
 
 // The first byte of everything sealed names its form.
 const (
-	// sealVersion1 is AES-256-GCM with a random 96-bit nonce before the ciphertext. It does not name the key: it is written
-	// while only one is known, and opens by whichever of the known ones fits. The version before this one reads no other form, and
-	// for one release runs beside this one, with one secret_key only.
+	// sealVersion1 is AES-256-GCM with a random 96-bit nonce before the ciphertext. It does not name the key: it is
+	// written while only one is known, and opens by whichever of the known ones fits. The version before this one reads no
+	// other form, and for one release runs beside this one, with one secret_key only.
 	sealVersion1 = 1
 	// sealVersion2 is version 1 with the id of the secret key between the version and the nonce.
 	sealVersion2 = 2
@@ -52,9 +52,10 @@ const (
 // maxDayKeys bounds the day keys that are kept. A day's key is made again when it is needed.
 const maxDayKeys = 64
 
-// ErrSealed is returned for anything that was not sealed, or given its MAC, by a known secret key for this context, or was
-// changed since. Which of these it was can't be told.
-var ErrSealed = errors.New("does not open: it was sealed with another secret_key, for another purpose, or has been changed")
+// ErrSealed is returned for anything that was not sealed, or given its MAC, by a known secret key for this context, or
+// was changed since. Which of these it was can't be told.
+var ErrSealed = errors.New("does not open: it was sealed with another secret_key, for another purpose, or has been " +
+	"changed")
 
 // KeyID names a secret key in what it has sealed or vouched for. It says nothing of the key. Its text form is eight
 // hexadecimal digits.
@@ -71,9 +72,9 @@ type secretKey struct {
 	macs   macKeys
 }
 
-// Sealer encrypts what must be kept, vouches for what others may read, and derives keys for other purposes, all from the secret
-// keys. The first of them seals and vouches; what any other one has made is still read. Everything that it makes names its key.
-// It is safe for concurrent use and prints nothing of the secrets.
+// Sealer encrypts what must be kept, vouches for what others may read, and derives keys for other purposes, all from
+// the secret keys. The first of them seals and vouches; what any other one has made is still read. Everything that it
+// makes names its key. It is safe for concurrent use and prints nothing of the secrets.
 type Sealer struct {
 	keys []*secretKey // the first is in use
 	days *dayKeys
@@ -92,7 +93,8 @@ type dayKeys struct {
 	made map[dayKey]cipher.AEAD
 }
 
-// NewSealer takes the secret keys, the one that seals first: each at least MinSecret random bytes, none twice. It keeps copies.
+// NewSealer takes the secret keys, the one that seals first: each at least MinSecret random bytes, none twice. It keeps
+// copies.
 func NewSealer(secrets ...[]byte) (*Sealer, error) {
 	if len(secrets) == 0 {
 		return nil, errors.New("there is no secret_key")
@@ -117,9 +119,10 @@ func NewSealer(secrets ...[]byte) (*Sealer, error) {
 	return s, nil
 }
 
-// newAEAD is AES-256-GCM whose nonce is random, drawn by the library and from no source that a caller could fix: a nonce used
-// twice under one key gives GCM's authentication key away. Random nonces are safe up to 2^32 messages under one key
-// (NIST SP 800-38D, 8.3). What Seal is for (keys, second factors) is far below that; what strangers can cause goes by SealDay.
+// newAEAD is AES-256-GCM whose nonce is random, drawn by the library and from no source that a caller could fix: a
+// nonce used twice under one key gives GCM's authentication key away. Random nonces are safe up to 2^32 messages under
+// one key (NIST SP 800-38D, 8.3). What Seal is for (keys, second factors) is far below that; what strangers can cause
+// goes by SealDay.
 func newAEAD(key []byte) (cipher.AEAD, error) {
 	block, err := aes.NewCipher(key)
 	if err != nil {
@@ -155,8 +158,8 @@ func (s *Sealer) KeyIDs() []KeyID {
 	return ids
 }
 
-// Seal encrypts plain. context says what it is and whose ("signing-key:ID"); it is authenticated, not stored, and must be the same
-// at Open, so that a sealed value copied into another row does not open there. context must not be empty.
+// Seal encrypts plain. context says what it is and whose ("signing-key:ID"); it is authenticated, not stored, and must
+// be the same at Open, so that a sealed value copied into another row does not open there. context must not be empty.
 func (s *Sealer) Seal(plain []byte, context string) ([]byte, error) {
 	if context == "" {
 		return nil, errors.New("seal: the context is empty")
@@ -168,8 +171,8 @@ func (s *Sealer) Seal(plain []byte, context string) ([]byte, error) {
 	return k.aead.Seal(head, nil, plain, authenticated(head, context)), nil
 }
 
-// Open decrypts what Seal made for the same context by any of the known secret keys. Its error wraps ErrSealed, save for a form that
-// this program does not know.
+// Open decrypts what Seal made for the same context by any of the known secret keys. Its error wraps ErrSealed, save
+// for a form that this program does not know.
 func (s *Sealer) Open(sealed []byte, context string) ([]byte, error) {
 	if len(sealed) == 0 {
 		return nil, fmt.Errorf("open sealed %s: it is empty: %w", context, ErrSealed)
@@ -194,7 +197,8 @@ func (s *Sealer) Open(sealed []byte, context string) ([]byte, error) {
 			return plain, nil
 		}
 	default:
-		return nil, fmt.Errorf("open sealed %s: form %d is not known to this program, it may be from a newer one", context, sealed[0])
+		return nil, fmt.Errorf("open sealed %s: form %d is not known to this program, it may be from a newer one",
+			context, sealed[0])
 	}
 	return nil, fmt.Errorf("open sealed %s: %w", context, ErrSealed)
 }
@@ -209,8 +213,9 @@ func (s *Sealer) SealedBy(sealed []byte, context string) (id KeyID, ok bool) {
 	return id, false
 }
 
-// SealDay is Seal by a key of its own for this purpose and the day of now (UTC). It is for what strangers can have sealed in any number:
-// the key that seals signing keys never sees it. Open it with OpenDay. How long it is good for has to stand in plain.
+// SealDay is Seal by a key of its own for this purpose and the day of now (UTC). It is for what strangers can have
+// sealed in any number: the key that seals signing keys never sees it. Open it with OpenDay. How long it is good for
+// has to stand in plain.
 func (s *Sealer) SealDay(plain []byte, purpose, context string, now time.Time) ([]byte, error) {
 	if purpose == "" || context == "" {
 		return nil, errors.New("seal: the purpose or the context is empty")
@@ -224,8 +229,8 @@ func (s *Sealer) SealDay(plain []byte, purpose, context string, now time.Time) (
 	return aead.Seal(head, nil, plain, authenticated(head, context)), nil
 }
 
-// OpenDay decrypts what SealDay made for the same purpose and context on the day of now, or on the one before or after it. Its error
-// wraps ErrSealed.
+// OpenDay decrypts what SealDay made for the same purpose and context on the day of now, or on the one before or after
+// it. Its error wraps ErrSealed.
 func (s *Sealer) OpenDay(sealed []byte, purpose, context string, now time.Time) ([]byte, error) {
 	failed := fmt.Errorf("open sealed %s: %w", purpose, ErrSealed)
 	if len(sealed) < 1+keyIDSize+daySize || sealed[0] != sealVersionDay {
@@ -271,8 +276,8 @@ func (s *Sealer) day(k *secretKey, purpose string, day uint32) (cipher.AEAD, err
 	return aead, nil
 }
 
-// MAC vouches for fields under a purpose ("session"): it names the secret key in use and can't be made without one. Fields are kept
-// apart by their lengths, so that no two lists of them have one MAC. It has MACSize bytes.
+// MAC vouches for fields under a purpose ("session"): it names the secret key in use and can't be made without one.
+// Fields are kept apart by their lengths, so that no two lists of them have one MAC. It has MACSize bytes.
 func (s *Sealer) MAC(purpose string, fields ...[]byte) []byte {
 	k := s.keys[0]
 	return append(slices.Clone(k.id[:]), k.mac(purpose, fields)...)
@@ -281,8 +286,8 @@ func (s *Sealer) MAC(purpose string, fields ...[]byte) []byte {
 // MACSize is the length of a MAC in bytes.
 const MACSize = keyIDSize + macSize
 
-// CheckMAC tells whether mac was made by MAC for this purpose and these fields, with any of the known secret keys. Its error wraps
-// ErrSealed.
+// CheckMAC tells whether mac was made by MAC for this purpose and these fields, with any of the known secret keys. Its
+// error wraps ErrSealed.
 func (s *Sealer) CheckMAC(mac []byte, purpose string, fields ...[]byte) error {
 	if len(mac) != MACSize {
 		return fmt.Errorf("check MAC of %s: it has %d bytes, want %d: %w", purpose, len(mac), MACSize, ErrSealed)
@@ -314,8 +319,8 @@ func (k *secretKey) mac(purpose string, fields [][]byte) []byte {
 // maxMACKeys bounds the purposes whose keys are kept. Purposes are constants of ours, fewer than that.
 const maxMACKeys = 64
 
-// macKeys keeps what is worked out of a secret key for each purpose of MACs: several are checked at every launch, and deriving a key
-// takes four times as long as using it. They are worth no more than the secret key beside them.
+// macKeys keeps what is worked out of a secret key for each purpose of MACs: several are checked at every launch, and
+// deriving a key takes four times as long as using it. They are worth no more than the secret key beside them.
 type macKeys struct {
 	mu   sync.RWMutex
 	made map[string]*sync.Pool // of HMACs, by purpose
@@ -343,9 +348,9 @@ func (m *macKeys) of(purpose string, secret []byte) *sync.Pool {
 	return pool
 }
 
-// Derive gives a 32-byte key for another purpose ("csrf"), from the secret key in use. The same secret key and purpose give the same
-// key on every replica; keys of different purposes tell nothing of each other. What is made with it should name its key: see
-// DeriveBy.
+// Derive gives a 32-byte key for another purpose ("csrf"), from the secret key in use. The same secret key and purpose
+// give the same key on every replica; keys of different purposes tell nothing of each other. What is made with it
+// should name its key: see DeriveBy.
 func (s *Sealer) Derive(purpose string) []byte {
 	return derive(s.keys[0].secret, deriveLabel+purpose)
 }

@@ -88,7 +88,8 @@ func TestOpenRefuses(t *testing.T) {
 	if _, err := s.Seal([]byte("x"), ""); err == nil {
 		t.Error("Seal without context: got no error")
 	}
-	if _, err := s.Open(append([]byte{9}, sealed[1:]...), "signing-key:01ab"); err == nil || !strings.Contains(err.Error(), "form 9") {
+	if _, err := s.Open(append([]byte{9}, sealed[1:]...), "signing-key:01ab"); err == nil ||
+		!strings.Contains(err.Error(), "form 9") {
 		t.Errorf("unknown version: got %v, want an error that names it", err)
 	}
 }
@@ -195,7 +196,8 @@ func TestSecretKeysRotate(t *testing.T) {
 	if _, err := certs.NewSealer(bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{1}, 32)); err == nil {
 		t.Error("one secret key twice: got no error")
 	}
-	if key, known := states[1].DeriveBy(states[3].KeyIDs()[0], "csrf"); !known || !bytes.Equal(key, states[3].Derive("csrf")) {
+	if key, known := states[1].DeriveBy(states[3].KeyIDs()[0], "csrf"); !known ||
+		!bytes.Equal(key, states[3].Derive("csrf")) {
 		t.Error("DeriveBy gives another key than Derive")
 	}
 }
@@ -207,7 +209,8 @@ func TestSealDay(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, later := range []time.Duration{-time.Hour, 0, 2 * time.Minute, 24 * time.Hour} {
-		if plain, err := newSealer(t, 1).OpenDay(sealed, "start", "browser", now.Add(later)); err != nil || string(plain) != "started" {
+		if plain, err := newSealer(t, 1).OpenDay(sealed, "start", "browser", now.Add(later)); err != nil ||
+			string(plain) != "started" {
 			t.Errorf("after %v: got %q, %v", later, plain, err)
 		}
 	}

@@ -24,8 +24,8 @@ func NewSecret(random io.Reader) (string, error) {
 	return base64.StdEncoding.EncodeToString(secret), nil
 }
 
-// ParseSecret reads a secret_key as it stands in a file or the environment: base64 text (standard alphabet, with or without
-// padding), white space around it ignored, of at least MinSecret bytes. No error repeats any of the text.
+// ParseSecret reads a secret_key as it stands in a file or the environment: base64 text (standard alphabet, with or
+// without padding), white space around it ignored, of at least MinSecret bytes. No error repeats any of the text.
 func ParseSecret(text string) ([]byte, error) {
 	if len(text) > maxSecretText {
 		return nil, fmt.Errorf("secret_key has %d characters: want base64 text of at most %d", len(text), maxSecretText)
@@ -40,7 +40,8 @@ func ParseSecret(text string) ([]byte, error) {
 		return nil, errors.New("secret_key is not base64 text: make one with `openssl rand -base64 32`")
 	}
 	if len(secret) < MinSecret {
-		return nil, fmt.Errorf("secret_key has %d bytes: want at least %d, such as from `openssl rand -base64 32`", len(secret), MinSecret)
+		return nil, fmt.Errorf("secret_key has %d bytes: want at least %d, such as from `openssl rand -base64 32`",
+			len(secret), MinSecret)
 	}
 	return secret, nil
 }

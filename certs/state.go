@@ -2,7 +2,8 @@ package certs
 
 import "time"
 
-// State of one of our keys (row KEY-01). A key only ever goes forward, except that a step back makes a retiring one active again.
+// State of one of our keys (row KEY-01). A key only ever goes forward, except that a step back makes a retiring one
+// active again.
 type State string
 
 // The states, in their order.
@@ -14,12 +15,12 @@ const (
 	Retired   State = "retired"   // over; it comes never back
 )
 
-// Public tells whether a key in this state stands in our metadata. Several do at the same time, so that service providers can
-// load a new one while the old one still signs (saml-metadata 2.4.1.1, E68).
+// Public tells whether a key in this state stands in our metadata. Several do at the same time, so that service
+// providers can load a new one while the old one still signs (saml-metadata 2.4.1.1, E68).
 func (s State) Public() bool { return s == Published || s == Active || s == Retiring }
 
-// Choice says by which key one service provider is signed for, and to which it will be switched. It is read by the clock at each sign-in: no
-// program has to run at the moment of a switch.
+// Choice says by which key one service provider is signed for, and to which it will be switched. It is read by the
+// clock at each sign-in: no program has to run at the moment of a switch.
 type Choice struct {
 	Key      string    // id
 	Previous string    // the key before, for one step back; "": there is none
@@ -41,8 +42,9 @@ func (c Choice) At(now time.Time) string {
 	return c.Key
 }
 
-// WaitsUntil tells whether a sign-in has to wait at a moment, and until when. Around a switch at a service provider that holds one
-// certificate nobody knows which of the two it holds: what is signed then may be refused, so it is signed after.
+// WaitsUntil tells whether a sign-in has to wait at a moment, and until when. Around a switch at a service provider
+// that holds one certificate nobody knows which of the two it holds: what is signed then may be refused, so it is
+// signed after.
 func (c Choice) WaitsUntil(now time.Time, before, after time.Duration) (until time.Time, waits bool) {
 	if !c.Window || c.SwitchAt.IsZero() {
 		return time.Time{}, false

@@ -17,14 +17,20 @@ const everywhere = "idp/netname"
 // allowed is the map of the rooms: what each package may import of ours beside that. Tests are
 // outside of it, and so is what is pretended (see pretended).
 var allowed = map[string][]string{
-	"cmd/ssobridge":        {"cmd/internal/cli"},
-	"cmd/internal/cli":     {"cmd/internal/config", "cmd/internal/server", "web", "web/admin", "idp", "idp/directory", "idp/fetch", "idp/metadata", "idp/mfa", "provisioning", "provisioning/mapping", "partnerapi", "store", "certs"},
-	"cmd/internal/server":  {"cmd/internal/config", "cmd/internal/journal", "web", "web/admin", "idp", "idp/directory", "idp/fetch", "idp/metadata", "idp/mfa", "provisioning", "partnerapi", "store", "certs", "certs/pkcs11"},
-	"cmd/internal/config":  {"idp", "idp/directory", "idp/metadata", "idp/mfa", "provisioning", "provisioning/mapping", "partnerapi", "store", "certs"},
+	"cmd/ssobridge": {"cmd/internal/cli"},
+	"cmd/internal/cli": {"cmd/internal/config", "cmd/internal/server", "web", "web/admin", "idp", "idp/directory",
+		"idp/fetch", "idp/metadata", "idp/mfa", "provisioning", "provisioning/mapping", "partnerapi", "store", "certs"},
+	"cmd/internal/server": {"cmd/internal/config", "cmd/internal/journal", "web", "web/admin", "idp", "idp/directory",
+		"idp/fetch", "idp/metadata", "idp/mfa", "provisioning", "partnerapi", "store", "certs", "certs/pkcs11"},
+	"cmd/internal/config": {"idp", "idp/directory", "idp/metadata", "idp/mfa", "provisioning", "provisioning/mapping",
+		"partnerapi", "store", "certs"},
 	"cmd/internal/journal": {"store"},
-	"web":                  {"web/admin", "idp", "idp/directory", "idp/metadata", "idp/mfa", "provisioning", "provisioning/mapping", "store"},
-	"web/admin":            {"idp", "idp/directory", "idp/fetch", "idp/metadata", "idp/mfa", "provisioning", "provisioning/mapping", "partnerapi", "store", "certs", "certs/pkcs11"},
-	"idp":                  {"idp/directory", "idp/metadata", "idp/mfa", "idp/saml", "provisioning", "provisioning/mapping", "store", "certs"},
+	"web": {"web/admin", "idp", "idp/directory", "idp/metadata", "idp/mfa", "provisioning",
+		"provisioning/mapping", "store"},
+	"web/admin": {"idp", "idp/directory", "idp/fetch", "idp/metadata", "idp/mfa", "provisioning",
+		"provisioning/mapping", "partnerapi", "store", "certs", "certs/pkcs11"},
+	"idp": {"idp/directory", "idp/metadata", "idp/mfa", "idp/saml", "provisioning",
+		"provisioning/mapping", "store", "certs"},
 	"idp/directory":        {},
 	"idp/fetch":            {},
 	"idp/metadata":         {"idp/fetch", "idp/saml", "store"},
@@ -70,7 +76,8 @@ var homes = map[string][]string{
 	"github.com/ThalesGroup/crypto11":               {"certs/pkcs11"},
 	"github.com/miekg/pkcs11":                       {"certs/pkcs11"},
 	// Small extensions of the standard library may be used anywhere.
-	"golang.org/x/sync": nil, "golang.org/x/text": nil, "golang.org/x/net": nil, "golang.org/x/sys": nil, "golang.org/x/crypto": nil,
+	"golang.org/x/sync": nil, "golang.org/x/text": nil, "golang.org/x/net": nil, "golang.org/x/sys": nil,
+	"golang.org/x/crypto": nil,
 }
 
 // topLevel is everything that may stand at the top of the project.
@@ -78,11 +85,12 @@ var topLevel = []string{
 	"go.mod", "go.sum", "cmd", "idp", "provisioning", "partnerapi", "store", "web", "certs", "internal", "docs",
 	"docker-compose.yml", "README.md", "Makefile", "CHANGELOG.md", "SECURITY.md",
 	".ci", ".git", ".gitignore", ".dockerignore", ".golangci.yml", ".go-toolchain",
-	".tools", ".screenshots", "ssobridge", "dist", // git-ignored: tools, pictures, and what make build and make release write
+	// git-ignored: tools, pictures, and what make build and make release write
+	".tools", ".screenshots", "ssobridge", "dist",
 }
 
-// maxModules is what the product needs, and no more: who adds one, removes one or says here what for. The last two are for
-// second factors, passkeys and authenticator apps.
+// maxModules is what the product needs, and no more: who adds one, removes one or says here what for. The last two are
+// for second factors, passkeys and authenticator apps.
 const maxModules = 18
 
 // module is the path of this module in imports.

@@ -14,7 +14,8 @@ import (
 	"testing"
 )
 
-// TestOneToolchain: plain go commands need Go 1.26 alone, and the toolchain of tests and releases stands in one file. ID-23
+// TestOneToolchain: plain go commands need Go 1.26 alone, and the toolchain of tests and releases stands in one file.
+// ID-23
 func TestOneToolchain(t *testing.T) {
 	mod := readFile(t, "go.mod")
 	// 1.26.0 is what the go command writes where a dependency says so.
@@ -73,8 +74,8 @@ func readFile(t *testing.T, name string) string {
 	return string(text)
 }
 
-// TestEchoIsOnlyTheRouter: the program takes nothing of Echo's middleware, nor its opinion on who a client is. Exemptions
-// of the scan for known vulnerabilities rest on it. ID-23
+// TestEchoIsOnlyTheRouter: the program takes nothing of Echo's middleware, nor its opinion on who a client is.
+// Exemptions of the scan for known vulnerabilities rest on it. ID-23
 func TestEchoIsOnlyTheRouter(t *testing.T) {
 	const library = "github.com/labstack/echo/v4"
 	for _, d := range goList(t, "ssobridge/cmd/ssobridge")[0].Deps {
@@ -96,7 +97,8 @@ func TestEchoIsOnlyTheRouter(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		imports := slices.ContainsFunc(parsed.Imports, func(i *ast.ImportSpec) bool { return i.Path.Value == `"`+library+`"` })
+		imports := slices.ContainsFunc(parsed.Imports,
+			func(i *ast.ImportSpec) bool { return i.Path.Value == `"`+library+`"` })
 		ast.Inspect(parsed, func(n ast.Node) bool {
 			// URL.Scheme is a field of the standard library: only calls count there.
 			switch n := n.(type) {

@@ -19,9 +19,9 @@ var testCode = []string{"store/storetest", "idp/directory/directorytest"}
 // anyRun are programs that make check may start: it needs them itself, the C compiler for cgo.
 var anyRun = []string{`"go"`, `"git"`, `"cc"`, "self"}
 
-// COST-60: each test is in exactly one of make check, make test and make acceptance. By name a test is of make acceptance or not. Of
-// the others, one that starts a program says so in the function that starts it, by testkind: make check leaves it out there, and
-// make test runs it.
+// COST-60: each test is in exactly one of make check, make test and make acceptance. By name a test is of make
+// acceptance or not. Of the others, one that starts a program says so in the function that starts it, by testkind: make
+// check leaves it out there, and make test runs it.
 func TestEachTestIsOfOneKind(t *testing.T) {
 	pattern, packages := acceptanceRun(t)
 	acceptance := regexp.MustCompile(pattern)
@@ -56,14 +56,16 @@ func TestEachTestIsOfOneKind(t *testing.T) {
 				if acceptance.MatchString(f.Name.Name) {
 					long++
 					if !slices.Contains(packages, folder) {
-						t.Errorf("%s: %s is in no run: make acceptance runs %s, and the others leave it out by its name", name, f.Name.Name, packages)
+						t.Errorf("%s: %s is in no run: make acceptance runs %s, and the others leave it out by its name", name,
+							f.Name.Name, packages)
 					}
 				}
 			}
 			if f.Recv == nil && calls(f, "inspect") {
 				inspecting++
 				if !regexp.MustCompile(`:\s+` + f.Name.Name + `,\n`).Match(pages) {
-					t.Errorf("%s: %s has axe look at pages and is not in pageTests, which make acceptance runs in every look (row COST-72)", name, f.Name.Name)
+					t.Errorf("%s: %s has axe look at pages and is not in pageTests, which make acceptance runs in every look (row "+
+						"COST-72)", name, f.Name.Name)
 				}
 			}
 			started, says := programs(f)
@@ -78,7 +80,8 @@ func TestEachTestIsOfOneKind(t *testing.T) {
 		t.Fatal(err)
 	}
 	if tests < 500 || starts < 15 || long < 9 || inspecting < 15 {
-		t.Errorf("found %d tests, %d of make acceptance, %d that inspect pages, and %d places that start programs: too few", tests, long, inspecting, starts)
+		t.Errorf("found %d tests, %d of make acceptance, %d that inspect pages, and %d places that start programs: too few",
+			tests, long, inspecting, starts)
 	}
 	main, err := os.ReadFile("internal/e2e/world_test.go")
 	if err != nil || !strings.Contains(string(main), "if testkind.Check() {\n\t\treturn 0") {
@@ -144,8 +147,8 @@ func programs(f *ast.FuncDecl) (started []string, says bool) {
 	return started, says
 }
 
-// acceptanceRun is what the names of the tests of make acceptance match, and in which folders it runs them: the Makefile has each once,
-// make acceptance runs what matches, and make check and make test what does not.
+// acceptanceRun is what the names of the tests of make acceptance match, and in which folders it runs them: the
+// Makefile has each once, make acceptance runs what matches, and make check and make test what does not.
 func acceptanceRun(t *testing.T) (pattern string, packages []string) {
 	t.Helper()
 	text, err := os.ReadFile("../Makefile")

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// TestThreatModel: what docs/threat-model.md cites is there. A setting, file, command or row that goes or is renamed takes its argument along.
+// TestThreatModel: what docs/threat-model.md cites is there. A setting, file, command or row that goes or is renamed
+// takes its argument along.
 func TestThreatModel(t *testing.T) {
 	model := readFile(t, "docs/threat-model.md")
 	rows := map[string]bool{}

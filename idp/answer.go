@@ -15,10 +15,11 @@ type Visitor struct {
 	Browser string // the browser cookie's token; "" only on a cross-site POST, which carries no Lax cookies
 	Own     string // token of the cookie that was made for the sign-in of this request alone (GoOn.Own), "" if none
 
-	// NoConsole says that the admin console is not served where the visitor comes from: no step of a sign-in to it is taken there.
+	// NoConsole says that the admin console is not served where the visitor comes from: no step of a sign-in to it is
+	// taken there.
 	NoConsole bool
-	// ConsoleSite says that the visitor is at the console's own address: nothing but the console and the person's own pages is served
-	// there, and where it has another host, its own passkeys.
+	// ConsoleSite says that the visitor is at the console's own address: nothing but the console and the person's own
+	// pages is served there, and where it has another host, its own passkeys.
 	ConsoleSite bool
 }
 
@@ -32,10 +33,13 @@ type Answer struct {
 // Page is one of GoOn, AskPassword, ChooseAccount, Waiting, Deliver, Refusal,
 // Finished and SignedOut, Entered of a sign-in to the console, and of those of a
 // single logout: LogoutGoOn, SigningOut, RedirectMessage and PostMessage.
+//
+//sumtype:decl
 type Page interface{ page() }
 
-// GoOn is no page of its own: it leads to the page of this pending sign-in. SignIn is its handle, here and in all pages: the
-// id of a stored sign-in (/login?s=ID), or ID.TEXT of one that is only started, which the browser has to keep.
+// GoOn is no page of its own: it leads to the page of this pending sign-in. SignIn is its handle, here and in all
+// pages: the id of a stored sign-in (/login?s=ID), or ID.TEXT of one that is only started, which the browser has to
+// keep.
 type GoOn struct {
 	SignIn string
 	// Own is the token of a cookie to be set for this sign-in alone, which it is bound to; "" for none.
@@ -85,12 +89,13 @@ type Deliver struct {
 type Refusal struct {
 	SignIn    string // "" when there is none to go back to
 	Provider  string
-	Reason    string        // one of Reasons: a fixed word, for which the page has a sentence
-	Status    int           // HTTP status
-	CanCancel bool          // "Back to …" answers the service provider by a status
-	Retry     bool          // trying the same again makes sense
-	Logout    string        // a running logout to go on with, "" for none; the visitor's word, to be checked when it is followed
-	Wait      time.Duration // for how long it stays so, where that is known; else 0
+	Reason    string // one of Reasons: a fixed word, for which the page has a sentence
+	Status    int    // HTTP status
+	CanCancel bool   // "Back to …" answers the service provider by a status
+	Retry     bool   // trying the same again makes sense
+	// a running logout to go on with, "" for none; the visitor's word, to be checked when it is followed
+	Logout string
+	Wait   time.Duration // for how long it stays so, where that is known; else 0
 }
 
 // Finished says that this sign-in is used up.

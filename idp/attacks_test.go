@@ -78,10 +78,12 @@ func TestAttacks(t *testing.T) {
 				t.Fatalf("%T %v", answer.Page, err)
 			}
 			detail := logged(line, "detail")
-			if refused.Reason != a.reason || !strings.Contains(detail, a.detail) || logged(line, "mend") == "" || !strings.Contains(line, "ref=REF1") {
+			if refused.Reason != a.reason || !strings.Contains(detail, a.detail) || logged(line, "mend") == "" ||
+				!strings.Contains(line, "ref=REF1") {
 				t.Errorf("%s: %s; want %s: …%s…", refused.Reason, detail, a.reason, a.detail)
 			}
-			if want := map[string]int{idp.ReasonTooLarge: http.StatusRequestEntityTooLarge}[a.reason]; want == 0 && refused.Status != http.StatusBadRequest || want != 0 && refused.Status != want {
+			if want := map[string]int{idp.ReasonTooLarge: http.StatusRequestEntityTooLarge}[a.reason]; want == 0 &&
+				refused.Status != http.StatusBadRequest || want != 0 && refused.Status != want {
 				t.Errorf("status %d", refused.Status)
 			}
 			if refused.SignIn != "" || refused.CanCancel {

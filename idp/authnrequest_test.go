@@ -39,14 +39,16 @@ func TestRefusedRequests(t *testing.T) {
 	}{
 		{name: "good"},
 		{name: "other parameters", more: []string{"lang=de", "lang=en"}},
-		{name: "SAMLEncoding DEFLATE", more: []string{"SAMLEncoding=urn%3Aoasis%3Anames%3Atc%3ASAML%3A2.0%3Abindings%3AURL-Encoding%3ADEFLATE"}},
+		{name: "SAMLEncoding DEFLATE",
+			more: []string{"SAMLEncoding=urn%3Aoasis%3Anames%3Atc%3ASAML%3A2.0%3Abindings%3AURL-Encoding%3ADEFLATE"}},
 		{name: "REQ-02 two requests", more: []string{"SAMLRequest=x"}, reason: idp.ReasonBadRequest},
 		{name: "REQ-02 two requests, one in other clothes", more: []string{"%53AMLRequest=x"}, reason: idp.ReasonBadRequest},
 		{name: "REQ-02 two RelayStates", more: []string{"RelayState=a", "RelayState=a"}, reason: idp.ReasonBadRequest},
 		{name: "REQ-02 two SigAlgs", more: []string{"SigAlg=a", "SigAlg=a"}, reason: idp.ReasonBadRequest},
 		{name: "REQ-02 other encoding", more: []string{"SAMLEncoding=urn%3Ax"}, reason: idp.ReasonBadRequest},
 		{name: "REQ-02 bad escape", more: []string{"RelayState=%zz"}, reason: idp.ReasonBadRequest},
-		{name: "REQ-20 long RelayState", more: []string{"RelayState=" + strings.Repeat("x", 8193)}, reason: idp.ReasonTooLarge},
+		{name: "REQ-20 long RelayState", more: []string{"RelayState=" + strings.Repeat("x", 8193)},
+			reason: idp.ReasonTooLarge},
 		{name: "REQ-20 longest RelayState", more: []string{"RelayState=" + strings.Repeat("x", 8192)}},
 		{name: "REQ-20 NUL in RelayState", more: []string{"RelayState=a%00"}, reason: idp.ReasonBadRequest},
 		{name: "REQ-20 line end in RelayState", more: []string{"RelayState=a%0Ab"}, reason: idp.ReasonBadRequest},
@@ -55,30 +57,47 @@ func TestRefusedRequests(t *testing.T) {
 			r.issuer = "<saml:Issuer>https://signs.test</saml:Issuer>"
 		}, reason: idp.ReasonUnsignedRequest},
 
-		{name: "REQ-03 declaration", text: func(s string) string { return `<?xml version="1.0" encoding="UTF-8"?>` + "\n" + s + "\n<!-- end -->\n" }},
-		{name: "REQ-03 other encoding", text: func(s string) string { return `<?xml version="1.0" encoding="UTF-7"?>` + s }, reason: idp.ReasonBadRequest},
-		{name: "REQ-03 DTD", text: func(s string) string { return `<!DOCTYPE a [<!ENTITY e SYSTEM "file:///etc/passwd">]>` + s }, reason: idp.ReasonBadRequest},
-		{name: "REQ-03 processing instruction", text: func(s string) string { return `<?php x?>` + s }, reason: idp.ReasonBadRequest},
-		{name: "REQ-03 instruction inside", change: func(r *authnRequest) { r.inner = "<?x y?>" }, reason: idp.ReasonBadRequest},
-		{name: "REQ-03 entity", change: func(r *authnRequest) { r.issuer = "<saml:Issuer>&e;</saml:Issuer>" }, reason: idp.ReasonBadRequest},
+		{name: "REQ-03 declaration", text: func(s string) string {
+			return `<?xml version="1.0" encoding="UTF-8"?>` + "\n" +
+				s + "\n<!-- end -->\n"
+		}},
+		{name: "REQ-03 other encoding", text: func(s string) string { return `<?xml version="1.0" encoding="UTF-7"?>` + s },
+			reason: idp.ReasonBadRequest},
+		{name: "REQ-03 DTD", text: func(s string) string {
+			return `<!DOCTYPE a [<!ENTITY e SYSTEM "file:///etc/passwd">]>` +
+				s
+		}, reason: idp.ReasonBadRequest},
+		{name: "REQ-03 processing instruction", text: func(s string) string { return `<?php x?>` + s },
+			reason: idp.ReasonBadRequest},
+		{name: "REQ-03 instruction inside", change: func(r *authnRequest) { r.inner = "<?x y?>" },
+			reason: idp.ReasonBadRequest},
+		{name: "REQ-03 entity", change: func(r *authnRequest) { r.issuer = "<saml:Issuer>&e;</saml:Issuer>" },
+			reason: idp.ReasonBadRequest},
 		{name: "REQ-03 trailing text", text: func(s string) string { return s + "x" }, reason: idp.ReasonBadRequest},
 		{name: "REQ-03 two roots", text: func(s string) string { return s + s }, reason: idp.ReasonBadRequest},
 		{name: "REQ-03 not closed", text: func(s string) string { return s[:len(s)-3] }, reason: idp.ReasonBadRequest},
-		{name: "REQ-03 not UTF-8", text: func(s string) string { return strings.Replace(s, "2.0\"", "2.0\xff\"", 1) }, reason: idp.ReasonBadRequest},
+		{name: "REQ-03 not UTF-8", text: func(s string) string { return strings.Replace(s, "2.0\"", "2.0\xff\"", 1) },
+			reason: idp.ReasonBadRequest},
 		{name: "REQ-03 no XML", text: func(string) string { return "hello" }, reason: idp.ReasonBadRequest},
 		{name: "REQ-03 nothing", text: func(string) string { return "" }, reason: idp.ReasonBadRequest},
-		{name: "REQ-03 another message", text: func(s string) string { return strings.ReplaceAll(s, "AuthnRequest", "LogoutRequest") }, reason: idp.ReasonBadRequest},
+		{name: "REQ-03 another message", text: func(s string) string {
+			return strings.ReplaceAll(s, "AuthnRequest",
+				"LogoutRequest")
+		}, reason: idp.ReasonBadRequest},
 		{name: "REQ-03 another namespace", text: func(s string) string {
 			return strings.Replace(s, "SAML:2.0:protocol", "SAML:1.0:protocol", 1)
 		}, reason: idp.ReasonBadRequest},
-		{name: "REQ-03 no namespace", text: func(s string) string { return strings.ReplaceAll(s, "samlp:", "") }, reason: idp.ReasonBadRequest},
+		{name: "REQ-03 no namespace", text: func(s string) string { return strings.ReplaceAll(s, "samlp:", "") },
+			reason: idp.ReasonBadRequest},
 		{name: "REQ-03 deep", change: func(r *authnRequest) {
 			r.inner = "<samlp:Extensions>" + strings.Repeat("<a>", 40) + strings.Repeat("</a>", 40) + "</samlp:Extensions>"
 		}, reason: idp.ReasonBadRequest},
 		{name: "REQ-03 many elements", change: func(r *authnRequest) {
 			r.inner = "<samlp:Extensions>" + strings.Repeat("<a/>", 10001) + "</samlp:Extensions>"
 		}, reason: idp.ReasonBadRequest},
-		{name: "REQ-03 attribute twice", change: func(r *authnRequest) { r.attributes = `ForceAuthn="true" ForceAuthn="false"` }, reason: idp.ReasonBadRequest},
+		{name: "REQ-03 attribute twice",
+			change: func(r *authnRequest) { r.attributes = `ForceAuthn="true" ForceAuthn="false"` },
+			reason: idp.ReasonBadRequest},
 		{name: "REQ-03 one ID twice", change: func(r *authnRequest) {
 			r.inner = `<samlp:Extensions><x xmlns="urn:x" ID="` + r.id + `"/></samlp:Extensions>`
 		}, reason: idp.ReasonBadRequest},
@@ -88,52 +107,72 @@ func TestRefusedRequests(t *testing.T) {
 		{name: "REQ-03 round trip (CVE-2020-29511)", change: func(r *authnRequest) {
 			r.inner = `<samlp:Extensions><:x/></samlp:Extensions>`
 		}, reason: idp.ReasonBadRequest},
-		{name: "REQ-03 attribute name", change: func(r *authnRequest) { r.attributes = `ForceAuthn:="true"` }, reason: idp.ReasonBadRequest},
-		{name: "REQ-03 undeclared prefix", change: func(r *authnRequest) { r.attributes = `x:ForceAuthn="true"` }, reason: idp.ReasonBadRequest},
+		{name: "REQ-03 attribute name", change: func(r *authnRequest) { r.attributes = `ForceAuthn:="true"` },
+			reason: idp.ReasonBadRequest},
+		{name: "REQ-03 undeclared prefix", change: func(r *authnRequest) { r.attributes = `x:ForceAuthn="true"` },
+			reason: idp.ReasonBadRequest},
 		{name: "REQ-03 emptied prefix", change: func(r *authnRequest) {
 			r.inner = `<samlp:Extensions><x:y xmlns:x=""/></samlp:Extensions>`
 		}, reason: idp.ReasonBadRequest},
-		{name: "REQ-03 round trip (CVE-2020-29510)", text: func(s string) string { return "<!x<!-- -->>" + s }, reason: idp.ReasonBadRequest},
+		{name: "REQ-03 round trip (CVE-2020-29510)", text: func(s string) string { return "<!x<!-- -->>" + s },
+			reason: idp.ReasonBadRequest},
 		{name: "comment inside the Issuer", change: func(r *authnRequest) {
 			r.issuer = "<saml:Issuer>" + plain + "<!-- x -->.evil.test</saml:Issuer>"
 		}, reason: idp.ReasonBadRequest},
 		{name: "element inside the Issuer", change: func(r *authnRequest) {
 			r.issuer = "<saml:Issuer>" + plain + "<saml:x/></saml:Issuer>"
 		}, reason: idp.ReasonBadRequest},
-		{name: "unknown element", change: func(r *authnRequest) { r.inner = "<samlp:Unknown/>" }, reason: idp.ReasonBadRequest},
-		{name: "foreign element", change: func(r *authnRequest) { r.inner = `<x xmlns="urn:x"/>` }, reason: idp.ReasonBadRequest},
-		{name: "Extensions", change: func(r *authnRequest) { r.inner = `<samlp:Extensions><x xmlns="urn:x">y</x></samlp:Extensions>` }},
+		{name: "unknown element", change: func(r *authnRequest) { r.inner = "<samlp:Unknown/>" },
+			reason: idp.ReasonBadRequest},
+		{name: "foreign element", change: func(r *authnRequest) { r.inner = `<x xmlns="urn:x"/>` },
+			reason: idp.ReasonBadRequest},
+		{name: "Extensions",
+			change: func(r *authnRequest) { r.inner = `<samlp:Extensions><x xmlns="urn:x">y</x></samlp:Extensions>` }},
 		{name: "element twice", change: func(r *authnRequest) { r.inner = r.issuer }, reason: idp.ReasonBadRequest},
 		{name: "no ID", change: func(r *authnRequest) { r.id = "" }, reason: idp.ReasonBadRequest},
 		{name: "ID starts with a digit", change: func(r *authnRequest) { r.id = "1" + r.id }, reason: idp.ReasonBadRequest},
 		{name: "ID with markup", change: func(r *authnRequest) { r.id += "&lt;b>" }, reason: idp.ReasonBadRequest},
-		{name: "ID too long", change: func(r *authnRequest) { r.id += strings.Repeat("x", 256) }, reason: idp.ReasonBadRequest},
-		{name: "bad boolean", change: func(r *authnRequest) { r.attributes = `IsPassive="maybe"` }, reason: idp.ReasonBadRequest},
+		{name: "ID too long", change: func(r *authnRequest) { r.id += strings.Repeat("x", 256) },
+			reason: idp.ReasonBadRequest},
+		{name: "bad boolean", change: func(r *authnRequest) { r.attributes = `IsPassive="maybe"` },
+			reason: idp.ReasonBadRequest},
 		{name: "no version", change: func(r *authnRequest) { r.version = "" }, reason: idp.ReasonBadRequest},
 
 		{name: "REQ-05 no Issuer", change: func(r *authnRequest) { r.issuer = "" }, reason: idp.ReasonBadRequest},
-		{name: "REQ-05 empty Issuer", change: func(r *authnRequest) { r.issuer = "<saml:Issuer/>" }, reason: idp.ReasonBadRequest},
+		{name: "REQ-05 empty Issuer", change: func(r *authnRequest) { r.issuer = "<saml:Issuer/>" },
+			reason: idp.ReasonBadRequest},
 		{name: "REQ-05 Issuer Format entity", change: func(r *authnRequest) {
 			r.issuer = `<saml:Issuer Format="urn:oasis:names:tc:SAML:2.0:nameid-format:entity"> ` + plain + "\n</saml:Issuer>"
 		}},
 		{name: "REQ-05 Issuer Format other", change: func(r *authnRequest) {
 			r.issuer = `<saml:Issuer Format="urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified">` + plain + "</saml:Issuer>"
 		}, reason: idp.ReasonBadRequest},
-		{name: "REQ-05 unknown", change: func(r *authnRequest) { r.issuer = "<saml:Issuer>https://evil.test</saml:Issuer>" }, reason: idp.ReasonUnknownProvider},
+		{name: "REQ-05 unknown", change: func(r *authnRequest) { r.issuer = "<saml:Issuer>https://evil.test</saml:Issuer>" },
+			reason: idp.ReasonUnknownProvider},
 		{name: "REQ-05 other case", change: func(r *authnRequest) {
 			r.issuer = "<saml:Issuer>" + strings.ToUpper(plain) + "</saml:Issuer>"
 		}, reason: idp.ReasonUnknownProvider},
-		{name: "REQ-05 disabled", change: func(r *authnRequest) { r.issuer = "<saml:Issuer>https://off.test</saml:Issuer>" }, reason: idp.ReasonProviderDisabled},
+		{name: "REQ-05 disabled", change: func(r *authnRequest) { r.issuer = "<saml:Issuer>https://off.test</saml:Issuer>" },
+			reason: idp.ReasonProviderDisabled},
 
 		{name: "REQ-06 no Destination", change: func(r *authnRequest) { r.destination = "" }},
-		{name: "REQ-06 other Destination", change: func(r *authnRequest) { r.destination = "https://other.test/saml/sso" }, reason: idp.ReasonWrongDestination},
-		{name: "REQ-06 Destination with slash", change: func(r *authnRequest) { r.destination = endpoint + "/" }, reason: idp.ReasonWrongDestination},
+		{name: "REQ-06 other Destination", change: func(r *authnRequest) { r.destination = "https://other.test/saml/sso" },
+			reason: idp.ReasonWrongDestination},
+		{name: "REQ-06 Destination with slash", change: func(r *authnRequest) { r.destination = endpoint + "/" },
+			reason: idp.ReasonWrongDestination},
 
-		{name: "REQ-07 five minutes old", change: func(r *authnRequest) { r.instant = start.Add(-5 * time.Minute).Format(time.RFC3339) }},
-		{name: "REQ-07 older", change: func(r *authnRequest) { r.instant = start.Add(-5*time.Minute - time.Second).Format(time.RFC3339) }, reason: idp.ReasonRequestTime},
-		{name: "REQ-07 five minutes ahead", change: func(r *authnRequest) { r.instant = start.Add(5 * time.Minute).Format(time.RFC3339) }},
-		{name: "REQ-07 further ahead", change: func(r *authnRequest) { r.instant = start.Add(5*time.Minute + time.Second).Format(time.RFC3339) }, reason: idp.ReasonRequestTime},
-		{name: "REQ-07 milliseconds and offset", change: func(r *authnRequest) { r.instant = "2027-01-05T11:00:00.123+01:00" }},
+		{name: "REQ-07 five minutes old",
+			change: func(r *authnRequest) { r.instant = start.Add(-5 * time.Minute).Format(time.RFC3339) }},
+		{name: "REQ-07 older",
+			change: func(r *authnRequest) { r.instant = start.Add(-5*time.Minute - time.Second).Format(time.RFC3339) },
+			reason: idp.ReasonRequestTime},
+		{name: "REQ-07 five minutes ahead",
+			change: func(r *authnRequest) { r.instant = start.Add(5 * time.Minute).Format(time.RFC3339) }},
+		{name: "REQ-07 further ahead",
+			change: func(r *authnRequest) { r.instant = start.Add(5*time.Minute + time.Second).Format(time.RFC3339) },
+			reason: idp.ReasonRequestTime},
+		{name: "REQ-07 milliseconds and offset",
+			change: func(r *authnRequest) { r.instant = "2027-01-05T11:00:00.123+01:00" }},
 		{name: "REQ-07 no zone", change: func(r *authnRequest) { r.instant = "2027-01-05T10:00:00" }},
 		{name: "REQ-07 no time", change: func(r *authnRequest) { r.instant = "yesterday" }, reason: idp.ReasonBadRequest},
 
@@ -150,8 +189,10 @@ func TestRefusedRequests(t *testing.T) {
 			r.attributes = `AssertionConsumerServiceURL="` + ctctACS + `"`
 		}, reason: idp.ReasonUnknownACS},
 		{name: "REQ-14 index", change: func(r *authnRequest) { r.attributes = `AssertionConsumerServiceIndex="1"` }},
-		{name: "REQ-14 unknown index", change: func(r *authnRequest) { r.attributes = `AssertionConsumerServiceIndex="9"` }, reason: idp.ReasonUnknownACS},
-		{name: "REQ-14 no index", change: func(r *authnRequest) { r.attributes = `AssertionConsumerServiceIndex="-1"` }, reason: idp.ReasonBadRequest},
+		{name: "REQ-14 unknown index", change: func(r *authnRequest) { r.attributes = `AssertionConsumerServiceIndex="9"` },
+			reason: idp.ReasonUnknownACS},
+		{name: "REQ-14 no index", change: func(r *authnRequest) { r.attributes = `AssertionConsumerServiceIndex="-1"` },
+			reason: idp.ReasonBadRequest},
 		{name: "REQ-14 index and URL", change: func(r *authnRequest) {
 			r.attributes = `AssertionConsumerServiceIndex="0" AssertionConsumerServiceURL="` + plainACS + `"`
 		}, reason: idp.ReasonUnknownACS},
@@ -183,7 +224,8 @@ func TestRefusedRequests(t *testing.T) {
 				if refusal.Reason != c.reason {
 					t.Errorf("reason %s, want %s", refusal.Reason, c.reason)
 				}
-				if want := map[string]int{idp.ReasonTooLarge: 413, idp.ReasonProviderDisabled: 403}[c.reason]; want != 0 && refusal.Status != want || want == 0 && refusal.Status != 400 {
+				if want := map[string]int{idp.ReasonTooLarge: 413, idp.ReasonProviderDisabled: 403}[c.reason]; want != 0 &&
+					refusal.Status != want || want == 0 && refusal.Status != 400 {
 					t.Errorf("status %d", refusal.Status)
 				}
 				if refusal.SignIn != "" || refusal.CanCancel {
@@ -229,16 +271,20 @@ func TestREQ01(t *testing.T) {
 		{"HEAD", httptest.NewRequest(http.MethodHead, "/saml/sso", nil), idp.ReasonMethod, 405},
 		{"no SAMLRequest", httptest.NewRequest(http.MethodGet, "/saml/sso", nil), idp.ReasonBadRequest, 400},
 		{"no base64", httptest.NewRequest(http.MethodGet, "/saml/sso?SAMLRequest=%21%21", nil), idp.ReasonBadRequest, 400},
-		{"base64 with loose bits", httptest.NewRequest(http.MethodGet, "/saml/sso?SAMLRequest=QQ%3D%3DQ", nil), idp.ReasonBadRequest, 400},
-		{"plain XML by GET", httptest.NewRequest(http.MethodGet, "/saml/sso?SAMLRequest="+url.QueryEscape(base64.StdEncoding.EncodeToString([]byte(text))), nil), idp.ReasonBadRequest, 400},
-		{"long query", httptest.NewRequest(http.MethodGet, "/saml/sso?x="+strings.Repeat("a", 64<<10), nil), idp.ReasonTooLarge, 413},
+		{"base64 with loose bits", httptest.NewRequest(http.MethodGet, "/saml/sso?SAMLRequest=QQ%3D%3DQ", nil),
+			idp.ReasonBadRequest, 400},
+		{"plain XML by GET", httptest.NewRequest(http.MethodGet, "/saml/sso?SAMLRequest="+
+			url.QueryEscape(base64.StdEncoding.EncodeToString([]byte(text))), nil), idp.ReasonBadRequest, 400},
+		{"long query", httptest.NewRequest(http.MethodGet, "/saml/sso?x="+strings.Repeat("a", 64<<10), nil),
+			idp.ReasonTooLarge, 413},
 		{"largest request", byRedirect(t, padded(idp.MaxXML)), "", 0},
 		{"too large inflated", byRedirect(t, padded(idp.MaxXML+1)), idp.ReasonTooLarge, 413},
 		{"largest form", byPost(t, padded(idp.MaxXML)), "", 0},
 		{"too large form", byPost(t, padded(idp.MaxXML+1)), idp.ReasonTooLarge, 413},
 		{"very large form", form("SAMLRequest=" + strings.Repeat("A", 600<<10)), idp.ReasonTooLarge, 413},
 		{"beyond the server's limit", limited, idp.ReasonTooLarge, 413},
-		{"deflate bomb", httptest.NewRequest(http.MethodGet, "/saml/sso?SAMLRequest="+url.QueryEscape(bomb[:len(bomb)/2]), nil), "", 0},
+		{"deflate bomb", httptest.NewRequest(http.MethodGet, "/saml/sso?SAMLRequest="+
+			url.QueryEscape(bomb[:len(bomb)/2]), nil), "", 0},
 		{"form cut off", broken, idp.ReasonBadRequest, 400},
 		{"parameters in the query of a POST", inQuery, idp.ReasonBadRequest, 400},
 		{"multipart", multipart, idp.ReasonBadRequest, 400},
@@ -275,7 +321,8 @@ func byRedirectRaw(t *testing.T, text, tail string) *http.Request {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return httptest.NewRequest(http.MethodGet, "/saml/sso?SAMLRequest="+url.QueryEscape(base64.StdEncoding.EncodeToString(append(packed, tail...))), nil)
+	return httptest.NewRequest(http.MethodGet, "/saml/sso?SAMLRequest="+
+		url.QueryEscape(base64.StdEncoding.EncodeToString(append(packed, tail...))), nil)
 }
 
 // TestREQ08 refuses a request that somebody known went on with before, however it comes and
@@ -336,13 +383,16 @@ func TestTableC(t *testing.T) {
 	}{
 		{"version above", func(r *authnRequest) { r.version = "2.1" }, "VersionMismatch", "RequestVersionTooHigh"},
 		{"version below", func(r *authnRequest) { r.version = "1.1" }, "VersionMismatch", "RequestVersionTooLow"},
-		{"artifact wanted", func(r *authnRequest) { r.attributes = `ProtocolBinding="` + saml.HTTPArtifactBinding + `"` }, "Requester", "UnsupportedBinding"},
+		{"artifact wanted", func(r *authnRequest) { r.attributes = `ProtocolBinding="` + saml.HTTPArtifactBinding + `"` },
+			"Requester", "UnsupportedBinding"},
 		{"POST wanted", func(r *authnRequest) { r.attributes = `ProtocolBinding="` + saml.HTTPPostBinding + `"` }, "", ""},
-		{"artifact by index", func(r *authnRequest) { r.attributes = `AssertionConsumerServiceIndex="2"` }, "Requester", "UnsupportedBinding"},
+		{"artifact by index", func(r *authnRequest) { r.attributes = `AssertionConsumerServiceIndex="2"` }, "Requester",
+			"UnsupportedBinding"},
 		{"artifact by URL", func(r *authnRequest) {
 			r.attributes = `AssertionConsumerServiceURL="https://wiki.partner.test/artifact"`
 		}, "Requester", "UnsupportedBinding"},
-		{"passive and new credentials", func(r *authnRequest) { r.attributes = `IsPassive="1" ForceAuthn="1"` }, "Responder", "NoPassive"},
+		{"passive and new credentials", func(r *authnRequest) { r.attributes = `IsPassive="1" ForceAuthn="1"` },
+			"Responder", "NoPassive"},
 		{"NameID we issue", func(r *authnRequest) {
 			r.inner = `<samlp:NameIDPolicy Format="` + persistent + `" AllowCreate="true"/>`
 		}, "", ""},
@@ -356,15 +406,28 @@ func TestTableC(t *testing.T) {
 		{"NameID encrypted", func(r *authnRequest) {
 			r.inner = `<samlp:NameIDPolicy Format="urn:oasis:names:tc:SAML:2.0:nameid-format:encrypted"/>`
 		}, "Requester", "InvalidNameIDPolicy"},
-		{"own qualifier", func(r *authnRequest) { r.inner = `<samlp:NameIDPolicy SPNameQualifier="` + plain + `"/>` }, "", ""},
-		{"foreign qualifier", func(r *authnRequest) { r.inner = `<samlp:NameIDPolicy SPNameQualifier="` + ctct + `"/>` }, "Requester", "InvalidNameIDPolicy"},
+		{"own qualifier", func(r *authnRequest) {
+			r.inner = `<samlp:NameIDPolicy SPNameQualifier="` + plain +
+				`"/>`
+		}, "", ""},
+		{"foreign qualifier", func(r *authnRequest) { r.inner = `<samlp:NameIDPolicy SPNameQualifier="` + ctct + `"/>` },
+			"Requester", "InvalidNameIDPolicy"},
 		{"context exact", func(r *authnRequest) { r.inner = context1("", "X509", "PasswordProtectedTransport") }, "", ""},
-		{"context exact, another", func(r *authnRequest) { r.inner = context1(` Comparison="exact"`, "X509") }, "Responder", "NoAuthnContext"},
-		{"context exact, weaker", func(r *authnRequest) { r.inner = context1("", "Password") }, "Responder", "NoAuthnContext"},
+		{"context exact, another", func(r *authnRequest) { r.inner = context1(` Comparison="exact"`, "X509") }, "Responder",
+			"NoAuthnContext"},
+		{"context exact, weaker", func(r *authnRequest) { r.inner = context1("", "Password") }, "Responder",
+			"NoAuthnContext"},
 		{"context minimum", func(r *authnRequest) { r.inner = context1(` Comparison="minimum"`, "Password") }, "", ""},
-		{"context minimum, unknown class", func(r *authnRequest) { r.inner = context1(` Comparison="minimum"`, "SmartcardPKI") }, "Responder", "NoAuthnContext"},
-		{"context maximum", func(r *authnRequest) { r.inner = context1(` Comparison="maximum"`, "PasswordProtectedTransport") }, "", ""},
-		{"context maximum, weaker", func(r *authnRequest) { r.inner = context1(` Comparison="maximum"`, "Password") }, "Responder", "NoAuthnContext"},
+		{"context minimum, unknown class", func(r *authnRequest) {
+			r.inner = context1(` Comparison="minimum"`,
+				"SmartcardPKI")
+		}, "Responder", "NoAuthnContext"},
+		{"context maximum", func(r *authnRequest) {
+			r.inner = context1(` Comparison="maximum"`,
+				"PasswordProtectedTransport")
+		}, "", ""},
+		{"context maximum, weaker", func(r *authnRequest) { r.inner = context1(` Comparison="maximum"`, "Password") },
+			"Responder", "NoAuthnContext"},
 		{"context better", func(r *authnRequest) { r.inner = context1(` Comparison="better"`, "Password") }, "", ""},
 		{"context better than ours", func(r *authnRequest) {
 			r.inner = context1(` Comparison="better"`, "Password", "PasswordProtectedTransport")
@@ -372,7 +435,8 @@ func TestTableC(t *testing.T) {
 		{"context by declaration", func(r *authnRequest) {
 			r.inner = `<samlp:RequestedAuthnContext><saml:AuthnContextDeclRef>urn:x</saml:AuthnContextDeclRef></samlp:RequestedAuthnContext>`
 		}, "Responder", "NoAuthnContext"},
-		{"Conditions and Scoping are wishes", func(r *authnRequest) { r.inner = `<saml:Conditions/><samlp:Scoping ProxyCount="0"/>` }, "", ""},
+		{"Conditions and Scoping are wishes",
+			func(r *authnRequest) { r.inner = `<saml:Conditions/><samlp:Scoping ProxyCount="0"/>` }, "", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRequest(plain)
@@ -432,9 +496,12 @@ func TestREQ14(t *testing.T) {
 		{"first not false", []store.Endpoint{acs("a", post, &no, 0), acs("b", post, nil, 1)}, "", "b"},
 		{"all false", []store.Endpoint{acs("a", post, &no, 0), acs("b", post, &no, 1)}, "", "a"},
 		{"another binding is passed over", []store.Endpoint{acs("a", artifact, &yes, 0), acs("b", post, nil, 1)}, "", "b"},
-		{"index", []store.Endpoint{acs("a", post, &yes, 0), acs("b", post, nil, 1)}, `AssertionConsumerServiceIndex="1"`, "b"},
-		{"URL", []store.Endpoint{acs("a", post, &yes, 0), acs("b", post, nil, 1)}, `AssertionConsumerServiceURL="https://wiki.partner.test/b"`, "b"},
-		{"URL with two bindings", []store.Endpoint{acs("a", post, &yes, 0), acs("b", artifact, nil, 1), acs("b", post, nil, 2)},
+		{"index", []store.Endpoint{acs("a", post, &yes, 0), acs("b", post, nil, 1)},
+			`AssertionConsumerServiceIndex="1"`, "b"},
+		{"URL", []store.Endpoint{acs("a", post, &yes, 0), acs("b", post, nil, 1)},
+			`AssertionConsumerServiceURL="https://wiki.partner.test/b"`, "b"},
+		{"URL with two bindings", []store.Endpoint{acs("a", post, &yes, 0), acs("b", artifact, nil, 1),
+			acs("b", post, nil, 2)},
 			`AssertionConsumerServiceURL="https://wiki.partner.test/b"`, "b"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -50,7 +50,8 @@ func BenchmarkResponse(b *testing.B) {
 			record := constantContact()
 			record.SignAssertion = c.both
 			sp := idp.Compile(record)
-			e := directory.Entry{ID: "11111111-aaaa-4bbb-8ccc-000000000001", FirstName: "Alice", LastName: "Ång", Mail: "alice@partner.test"}
+			e := directory.Entry{ID: "11111111-aaaa-4bbb-8ccc-000000000001", FirstName: "Alice", LastName: "Ång",
+				Mail: "alice@partner.test"}
 			d := granted(provisioning.Question{Person: e})
 			s := store.Session{AuthenticatedAt: start, EndsAt: start.Add(time.Hour), Methods: []string{"password"}}
 			b.ReportAllocs()
@@ -80,7 +81,8 @@ func BenchmarkEncryptedResponse(b *testing.B) {
 	key := readKey(b, "rsa-2048")
 	private, _ := spKey(b)
 	digest := sha256.Sum256([]byte("x"))
-	e := directory.Entry{ID: "11111111-aaaa-4bbb-8ccc-000000000001", FirstName: "Alice", LastName: "Ång", Mail: "alice@partner.test"}
+	e := directory.Entry{ID: "11111111-aaaa-4bbb-8ccc-000000000001", FirstName: "Alice", LastName: "Ång",
+		Mail: "alice@partner.test"}
 	d := granted(provisioning.Question{Person: e})
 	s := store.Session{AuthenticatedAt: start, EndsAt: start.Add(time.Hour), Methods: []string{"password"}}
 	sp := idp.Compile(encrypted(b, "required", aes256GCM))

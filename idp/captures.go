@@ -29,7 +29,8 @@ type CapturedAssertion struct {
 
 // CaptureFor has the assertions of one person captured for a while, at most an hour: to look
 // what a service provider got. They are sealed with secret_key, and kept for a day.
-func (p *IdP) CaptureFor(ctx context.Context, person store.PersonID, life time.Duration, e store.Event) (until time.Time, err error) {
+func (p *IdP) CaptureFor(ctx context.Context, person store.PersonID, life time.Duration,
+	e store.Event) (until time.Time, err error) {
 	if life <= 0 || life > maxCapture {
 		return time.Time{}, fmt.Errorf("capture sign-ins of %s for %s: want at most %s", person, life, maxCapture)
 	}
@@ -118,11 +119,13 @@ func (p *IdP) capture(ctx context.Context, f *flow, person store.PersonID, asser
 		err = p.o.Captures.Keep(ctx, store.Captured{Person: person, Ref: f.v.Ref, At: p.o.Now(), Sealed: sealed})
 	}
 	if err != nil {
-		p.o.Logger.LogAttrs(ctx, slog.LevelWarn, "an assertion could not be captured", slog.String("ref", f.v.Ref), slog.Any("cause", err))
+		p.o.Logger.LogAttrs(ctx, slog.LevelWarn, "an assertion could not be captured", slog.String("ref", f.v.Ref),
+			slog.Any("cause", err))
 	}
 }
 
-// CapturedBy counts the captured assertions by the id of the secret key that has sealed each; "" for what no known one opens.
+// CapturedBy counts the captured assertions by the id of the secret key that has sealed each; "" for what no known one
+// opens.
 func (p *IdP) CapturedBy(ctx context.Context) (map[string]int, error) {
 	count := map[string]int{}
 	err := p.o.Captures.Each(ctx, func(r store.Captured) {

@@ -52,7 +52,8 @@ func TestCaptures(t *testing.T) {
 	launch("bob", "battery staple", "OTHER00000")
 	none("OTHER00000")
 	all, err := f.CapturedAssertions(ctx, "WHILE00000", by)
-	if err != nil || len(all) != 1 || all[0].Person != aliceID || !strings.Contains(all[0].XML, "<saml:Assertion") || !strings.Contains(all[0].XML, "SignatureValue>left out") {
+	if err != nil || len(all) != 1 || all[0].Person != aliceID || !strings.Contains(all[0].XML, "<saml:Assertion") ||
+		!strings.Contains(all[0].XML, "SignatureValue>left out") {
 		t.Fatalf("captured %+v, %v", all, err)
 	}
 	if e := f.events(t)[0]; e.Action != "capture-read" || e.Actor != "admin:test" || e.Subject != string(aliceID) {
@@ -73,11 +74,13 @@ func TestCaptures(t *testing.T) {
 
 	// As long as it could be used, nobody sees its signature.
 	now.Advance(14 * time.Minute)
-	if all, err = f.CapturedAssertions(ctx, "WHILE00000", by); err != nil || !strings.Contains(all[0].XML, "SignatureValue>left out") {
+	if all, err = f.CapturedAssertions(ctx, "WHILE00000", by); err != nil || !strings.Contains(all[0].XML,
+		"SignatureValue>left out") {
 		t.Errorf("while it could be used: %+v, %v", all, err)
 	}
 	now.Advance(2 * time.Minute)
-	if all, err = f.CapturedAssertions(ctx, "WHILE00000", by); err != nil || strings.Contains(all[0].XML, "left out") || !strings.Contains(all[0].XML, "SignatureValue") {
+	if all, err = f.CapturedAssertions(ctx, "WHILE00000", by); err != nil || strings.Contains(all[0].XML, "left out") ||
+		!strings.Contains(all[0].XML, "SignatureValue") {
 		t.Errorf("afterwards: %+v, %v", all, err)
 	}
 	now.Advance(44 * time.Minute)

@@ -46,7 +46,8 @@ func checked(allowLoopbackHTTP bool) metadata.Check {
 
 // Approve makes the record that is in use once the metadata that waits is
 // accepted, and says what that changes. It stores nothing.
-func Approve(sp store.ServiceProvider, allowLoopbackHTTP bool, now time.Time) (after store.ServiceProvider, changes []metadata.Difference, notes []string, err error) {
+func Approve(sp store.ServiceProvider, allowLoopbackHTTP bool, now time.Time) (after store.ServiceProvider,
+	changes []metadata.Difference, notes []string, err error) {
 	return metadata.Approve(sp, checked(allowLoopbackHTTP), allowLoopbackHTTP, now)
 }
 
@@ -73,7 +74,8 @@ func (c *providerCheck) names() {
 	case len(id) > 1024 || strings.ContainsFunc(id, netname.NotInURI): // saml-core 8.3.6
 		c.fault("entity_id", id, "it is no URI", "give one of at most 1024 characters, without blanks")
 	}
-	if !utf8.ValidString(c.sp.Name) || utf8.RuneCountInString(c.sp.Name) > 200 || strings.ContainsFunc(c.sp.Name, saml.IsControl) {
+	if !utf8.ValidString(c.sp.Name) || utf8.RuneCountInString(c.sp.Name) > 200 || strings.ContainsFunc(c.sp.Name,
+		saml.IsControl) {
 		c.fault("name", c.sp.Name, "it is too long or not printable", "give at most 200 printable characters")
 	}
 	if c.sp.Kind != store.ConstantContact && c.sp.Kind != store.PlainSAML {
@@ -106,7 +108,8 @@ func (c *providerCheck) addresses() {
 			c.fault(field+".index", fmt.Sprint(e.Index), "it is out of range", "want a number from 0 to 65535")
 		}
 		if indexes[e.Index] {
-			c.fault(field+".index", fmt.Sprint(e.Index), "it is used twice, so a request can't name one of the two", "give each its own")
+			c.fault(field+".index", fmt.Sprint(e.Index), "it is used twice, so a request can't name one of the two",
+				"give each its own")
 		}
 		indexes[e.Index] = true
 	}
@@ -158,8 +161,10 @@ func (c *providerCheck) attributes() {
 		if a.Name == "" || len(a.Name) > 256 || strings.ContainsFunc(a.Name, saml.IsControl) || !utf8.ValidString(a.Name) {
 			c.fault(field+".name", a.Name, "it is empty, too long or not printable", "give 1 to 256 printable characters")
 		}
-		if len(a.FriendlyName) > 256 || strings.ContainsFunc(a.FriendlyName, saml.IsControl) || !utf8.ValidString(a.FriendlyName) {
-			c.fault(field+".friendly_name", a.FriendlyName, "it is too long or not printable", "give at most 256 printable characters")
+		if len(a.FriendlyName) > 256 || strings.ContainsFunc(a.FriendlyName, saml.IsControl) ||
+			!utf8.ValidString(a.FriendlyName) {
+			c.fault(field+".friendly_name", a.FriendlyName, "it is too long or not printable",
+				"give at most 256 printable characters")
 		}
 		if a.NameFormat == "" || len(a.NameFormat) > 256 || strings.ContainsFunc(a.NameFormat, netname.NotInURI) {
 			c.fault(field+".name_format", a.NameFormat, "it is no URI", "try "+saml.FormatBasicAttribute)
@@ -184,7 +189,8 @@ func (c *providerCheck) attributes() {
 
 func (c *providerCheck) protection() {
 	if !c.sp.SignAssertion && !c.sp.SignResponse { // row RSP-09
-		c.fault("sign", "", "neither sign_assertion nor sign_response is on", "switch one on, or nobody can trust what is sent")
+		c.fault("sign", "", "neither sign_assertion nor sign_response is on",
+			"switch one on, or nobody can trust what is sent")
 	}
 	c.word("request_signatures", c.sp.RequestSignatures, "if-present", "required")
 	c.word("holds_certificates", c.sp.HoldsCertificates, "two", "one")
@@ -211,7 +217,8 @@ func (c *providerCheck) encryption() {
 		}
 	}
 	if c.sp.AllowCBC && !c.sp.SignResponse {
-		c.fault("allow_cbc", "", "CBC has no integrity of its own, and the Response that would give it one is not signed", "set sign to response or both, or allow_cbc to false")
+		c.fault("allow_cbc", "", "CBC has no integrity of its own, and the Response that would give it one is not signed",
+			"set sign to response or both, or allow_cbc to false")
 		return
 	}
 	if _, err := encryptionOf(c.sp).Recipient(); err != nil && len(c.sp.EncryptionKeys) > 0 {
@@ -222,7 +229,8 @@ func (c *providerCheck) encryption() {
 
 func (c *providerCheck) times() {
 	if l := c.sp.Lifetime; l <= 0 || l > saml.MaxLifetime {
-		c.fault("lifetime", l.String(), "it is out of range", fmt.Sprintf("want more than 0s and at most %s", saml.MaxLifetime))
+		c.fault("lifetime", l.String(), "it is out of range", fmt.Sprintf("want more than 0s and at most %s",
+			saml.MaxLifetime))
 	}
 	if s := c.sp.Skew; s < 0 || s > saml.MaxLifetime {
 		c.fault("skew", s.String(), "it is out of range", fmt.Sprintf("want 0s to %s", saml.MaxLifetime))
@@ -258,8 +266,10 @@ func (c *providerCheck) relayStates() {
 			c.fault(field+".id", r.ID, "it is used twice", "give each its own")
 		}
 		ids[r.ID] = true
-		if r.Value == "" || len(r.Value) > maxOurRelayState || !utf8.ValidString(r.Value) || strings.ContainsFunc(r.Value, saml.IsControl) {
-			c.fault(field+".value", r.Value, "it is empty, too long or not printable", fmt.Sprintf("give 1 to %d bytes of printable text", maxOurRelayState))
+		if r.Value == "" || len(r.Value) > maxOurRelayState || !utf8.ValidString(r.Value) || strings.ContainsFunc(r.Value,
+			saml.IsControl) {
+			c.fault(field+".value", r.Value, "it is empty, too long or not printable",
+				fmt.Sprintf("give 1 to %d bytes of printable text", maxOurRelayState))
 		}
 		if r.Default {
 			defaults++
@@ -276,7 +286,8 @@ func (c *providerCheck) relayStates() {
 func (c *providerCheck) rest() {
 	for i, dn := range c.sp.Groups {
 		if _, err := directory.NormalDN(dn); err != nil {
-			c.fault(fmt.Sprintf("groups[%d]", i), dn, err.Error(), "write the whole name of the group, like cn=staff,ou=groups,dc=example,dc=com")
+			c.fault(fmt.Sprintf("groups[%d]", i), dn, err.Error(),
+				"write the whole name of the group, like cn=staff,ou=groups,dc=example,dc=com")
 		}
 	}
 	for i, der := range c.sp.Certificates {

@@ -101,7 +101,8 @@ func (p *IdP) read(ctx context.Context) (*config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &config{keyring: keys, names: names, namesFault: namesFault, forms: forms, factors: recordedPolicies(stored, forms, p.o.SecondFactor.People), captured: captured, providers: make(map[string]*serviceProvider, len(records))}
+	c := &config{keyring: keys, names: names, namesFault: namesFault, forms: forms, factors: recordedPolicies(stored,
+		forms, p.o.SecondFactor.People), captured: captured, providers: make(map[string]*serviceProvider, len(records))}
 	for _, r := range records {
 		sp := newServiceProvider(r)
 		c.providers[r.EntityID] = sp
@@ -115,8 +116,9 @@ func (p *IdP) read(ctx context.Context) (*config, error) {
 }
 
 // account brings a client account that a link or a form names to its recorded form. One that no list knows, or that
-// differs in case from several, stays as it was written: the gate compares byte for byte and refuses it, after the login
-// and with the same words as any other that is not the person's, so that a stranger doesn't find out which accounts exist.
+// differs in case from several, stays as it was written: the gate compares byte for byte and refuses it, after the
+// login and with the same words as any other that is not the person's, so that a stranger doesn't find out which
+// accounts exist.
 func (c *config) account(text string) (store.AccountID, error) {
 	id, err := c.forms.Resolve(text)
 	if errors.Is(err, store.ErrUnlistedAccount) || errors.Is(err, store.ErrAmbiguousAccount) {
@@ -125,10 +127,11 @@ func (c *config) account(text string) (store.AccountID, error) {
 	return id, err
 }
 
-// recordedPolicies brings policies to the recorded form of their accounts. A version before this one stored an account as
-// it was typed, and then looked for the policy under another spelling. Of several for one account the strictest holds,
-// and one that stands under another spelling alone never asks for less than the common one.
-func recordedPolicies(stored map[store.AccountID]mfa.Policy, forms *store.AccountForms, common mfa.Policy) map[store.AccountID]mfa.Policy {
+// recordedPolicies brings policies to the recorded form of their accounts. A version before this one stored an account
+// as it was typed, and then looked for the policy under another spelling. Of several for one account the strictest
+// holds, and one that stands under another spelling alone never asks for less than the common one.
+func recordedPolicies(stored map[store.AccountID]mfa.Policy, forms *store.AccountForms,
+	common mfa.Policy) map[store.AccountID]mfa.Policy {
 	policies := make(map[store.AccountID]mfa.Policy, len(stored))
 	for account, policy := range stored {
 		targets := []store.AccountID{forms.Stored(account)}
@@ -145,8 +148,8 @@ func recordedPolicies(stored map[store.AccountID]mfa.Policy, forms *store.Accoun
 	return policies
 }
 
-// AlignAccounts brings rows that name a client account in another case to the listed form. Of policies the strictest stays; one that
-// stood under another spelling alone never asks for less than the common one, as when it is read.
+// AlignAccounts brings rows that name a client account in another case to the listed form. Of policies the strictest
+// stays; one that stood under another spelling alone never asks for less than the common one, as when it is read.
 func (p *IdP) AlignAccounts(ctx context.Context, e store.Event) ([]store.Misspelled, error) {
 	e.Action, e.Subject, e.Outcome = "account-form", "account", "ok"
 	done, err := p.o.Accounts.Align(ctx, func(words []string, own bool) string {

@@ -147,7 +147,8 @@ func (p *IdP) EnterConsole(ctx context.Context, path string, fresh bool, v Visit
 	return p.proceed(ctx, f)
 }
 
-// elsewhere refuses a step of a sign-in that is not served where the visitor comes from, with the words for one that is not there.
+// elsewhere refuses a step of a sign-in that is not served where the visitor comes from, with the words for one that is
+// not there.
 func (p *IdP) elsewhere(ctx context.Context, entityID string, v Visitor) Page {
 	p.logRefusal(ctx, v, entityID, ReasonUnknownSignIn, "it is not served where this visitor comes from",
 		"see console.allow_from and console.public_url; the commands need no console")
@@ -158,7 +159,8 @@ func (p *IdP) elsewhere(ctx context.Context, entityID string, v Visitor) Page {
 func (p *IdP) openConsole(ctx context.Context, f *flow, s store.Session, e directory.Entry) (Answer, error) {
 	if p.roles.of(f.config, e) == NoConsole {
 		page, err := p.refuse(ctx, f, refusal{session: &s, reason: ReasonNoConsole, status: http.StatusForbidden,
-			detail: "the person is in no group that console names", mend: "add the person to such a group in the directory, or name one of theirs"})
+			detail: "the person is in no group that console names",
+			mend:   "add the person to such a group in the directory, or name one of theirs"})
 		return Answer{Page: page}, err
 	}
 	if page, err := p.stepUp(ctx, f, s, ""); page != nil || err != nil {
@@ -181,8 +183,9 @@ func (p *IdP) openConsole(ctx context.Context, f *flow, s store.Session, e direc
 	return Answer{Page: Entered{f.data.Console.Path}}, nil
 }
 
-// consoleUsed is when somebody last used the console in a session. The login is such a use, and nothing else that is done in the
-// session: a browser left open at another service's page leads nobody into the console a quarter of an hour later.
+// consoleUsed is when somebody last used the console in a session. The login is such a use, and nothing else that is
+// done in the session: a browser left open at another service's page leads nobody into the console a quarter of an hour
+// later.
 func consoleUsed(s store.Session) time.Time {
 	if s.ConsoleAt.After(s.AuthenticatedAt) {
 		return s.ConsoleAt
@@ -196,8 +199,8 @@ func (p *IdP) consoleOver(s store.Session) bool {
 	return now.Sub(consoleUsed(s)) >= p.o.ConsoleIdle || now.Sub(s.AuthenticatedAt) >= p.o.ConsoleLife
 }
 
-// UsedConsole notes that an administrator did something in the console that counts as use: opened a page, sent a form. It costs a
-// statement once a minute.
+// UsedConsole notes that an administrator did something in the console that counts as use: opened a page, sent a form.
+// It costs a statement once a minute.
 func (p *IdP) UsedConsole(ctx context.Context, a Administrator) error {
 	if p.o.Now().Sub(a.Used) < consoleGrain {
 		return nil

@@ -57,7 +57,8 @@ func TestConsoleEntry(t *testing.T) {
 	if err != nil || !in || who.Role != idp.Admin || who.Login != "alice" || !who.Fresh {
 		t.Errorf("alice: got %+v, %v, %v", who, in, err)
 	}
-	if events := f.events(t); events[0].Action != "console-enter" || events[0].Actor != "11111111-aaaa-4bbb-8ccc-000000000001" {
+	if events := f.events(t); events[0].Action != "console-enter" ||
+		events[0].Actor != "11111111-aaaa-4bbb-8ccc-000000000001" {
 		t.Errorf("event %+v", events[0])
 	}
 
@@ -171,7 +172,8 @@ func TestConsoleIdle(t *testing.T) {
 	now.Set(end)
 	closed("after eight hours")
 
-	// A session whose console was not used since the login opens it no more: signing in somewhere else is no use of the console.
+	// A session whose console was not used since the login opens it no more: signing in somewhere else is no use of the
+	// console.
 	login()
 	now.Advance(16 * time.Minute)
 	closed("after other services alone")
@@ -194,7 +196,8 @@ func TestConsoleElsewhere(t *testing.T) {
 	outside.NoConsole = true
 	gone := func(what string, a idp.Answer, err error) {
 		t.Helper()
-		if page := must[idp.Refusal](t, a, err); page.Status != http.StatusNotFound || page.Reason != idp.ReasonUnknownSignIn || a.NewSession != "" {
+		if page := must[idp.Refusal](t, a, err); page.Status != http.StatusNotFound ||
+			page.Reason != idp.ReasonUnknownSignIn || a.NewSession != "" {
 			t.Errorf("%s: %+v", what, page)
 		}
 	}
@@ -275,12 +278,14 @@ func TestConsoleRoles(t *testing.T) {
 	}
 }
 
-// ID-19: at the console's own address nothing but the console and the person's own pages is served, and passkeys belong to its host.
+// ID-19: at the console's own address nothing but the console and the person's own pages is served, and passkeys belong
+// to its host.
 func TestConsoleSite(t *testing.T) {
 	ctx := context.Background()
 	for address, rp := range map[string]string{
-		"https://sso.partner.test:8444": "sso.partner.test", "https://admin.partner.test": "admin.partner.test", "https://ADMIN.partner.test:8444": "admin.partner.test",
-		"https://192.0.2.7:8444": "",
+		"https://sso.partner.test:8444": "sso.partner.test", "https://admin.partner.test": "admin.partner.test",
+		"https://ADMIN.partner.test:8444": "admin.partner.test",
+		"https://192.0.2.7:8444":          "",
 	} {
 		f := newFixture(t, "rsa-2048", func(o *idp.Options) {
 			o.Console, o.ConsoleURL = idp.ConsoleGroups{Admin: staffGroup}, address
@@ -332,7 +337,8 @@ func TestConsoleSite(t *testing.T) {
 			t.Errorf("%s: passkeys of %q at the public address", address, got)
 		}
 	}
-	if _, err := idp.New(idp.Options{PublicURL: publicURL, ConsoleURL: "http://admin.partner.test"}); err == nil || !strings.Contains(err.Error(), "ConsoleURL") {
+	if _, err := idp.New(idp.Options{PublicURL: publicURL, ConsoleURL: "http://admin.partner.test"}); err == nil ||
+		!strings.Contains(err.Error(), "ConsoleURL") {
 		t.Errorf("a console by http: %v", err)
 	}
 }

@@ -24,9 +24,9 @@ func (b *bound) Bind(ctx context.Context, f directory.Found, password string, sl
 	return b.Directory.Bind(ctx, f, password, slow)
 }
 
-// TestID08RealDirectories: 200 wrong passwords at once, from many addresses and browsers, by every spelling that the directory takes,
-// through one replica and through two: no more than the limit reach it, and it does not lock the account, which it would at the
-// next one: it still lets the owner in.
+// TestID08RealDirectories: 200 wrong passwords at once, from many addresses and browsers, by every spelling that the
+// directory takes, through one replica and through two: no more than the limit reach it, and it does not lock the
+// account, which it would at the next one: it still lets the owner in.
 func TestID08RealDirectories(t *testing.T) {
 	const limit = 5
 	slapd := func(t *testing.T) (directory.Options, []string) {
@@ -42,9 +42,11 @@ func TestID08RealDirectories(t *testing.T) {
 	samba := func(t *testing.T) (directory.Options, []string) {
 		s := directorytest.StartSamba(t)
 		s.Apply(t, "dn: "+s.BaseDN+"\nchangetype: modify\nreplace: lockoutThreshold\nlockoutThreshold: 6\n")
-		return s.Options(), []string{"carol", "CAROL", "carol@ad.example.test", "Carol@AD.example.test", `EXAMPLE\carol`, `ad.example.test\Carol`}
+		return s.Options(), []string{"carol", "CAROL", "carol@ad.example.test", "Carol@AD.example.test", `EXAMPLE\carol`,
+			`ad.example.test\Carol`}
 	}
-	for name, server := range map[string]func(*testing.T) (directory.Options, []string){"OpenLDAP": slapd, "Active Directory": samba} {
+	for name, server := range map[string]func(*testing.T) (directory.Options, []string){"OpenLDAP": slapd,
+		"Active Directory": samba} {
 		t.Run(name, func(t *testing.T) {
 			o, spellings := server(t)
 			for _, replicas := range []int{1, 2} {
@@ -114,7 +116,8 @@ func crowd(t *testing.T, d *bound, replicas, limit int, spellings []string) {
 		t.Fatal(err)
 	}
 	l, err := d.Lockout(ctx, found.Entry.ID)
-	if err != nil || l.Locked || l.Failures > limit || int64(l.Failures) != d.n.Load() || l.Policy == nil || l.Policy.Threshold != limit+1 {
+	if err != nil || l.Locked || l.Failures > limit || int64(l.Failures) != d.n.Load() || l.Policy == nil ||
+		l.Policy.Threshold != limit+1 {
 		t.Errorf("the directory has %+v, %+v, %v after %d binds", l, l.Policy, err, d.n.Load())
 	}
 	if _, err := d.Directory.Bind(ctx, found, directorytest.Password, false); err != nil {

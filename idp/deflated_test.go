@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// deflated packs a message as the HTTP-Redirect binding wants it. One of the attack corpus is packed as it is there: versions
-// of Go pack in different ways, and signatures cover the packed bytes.
+// deflated packs a message as the HTTP-Redirect binding wants it. One of the attack corpus is packed as it is there:
+// versions of Go pack in different ways, and signatures cover the packed bytes.
 func deflated(t testing.TB, text string) string {
 	t.Helper()
 	if packed, ok := recorded()[text]; ok {
@@ -34,8 +34,8 @@ func deflated(t testing.TB, text string) string {
 	return base64.StdEncoding.EncodeToString(b.Bytes())
 }
 
-// recorded are the messages in the queries of the corpus, each with its packed form, and one that is not in its query any
-// more but whose signature is. What can't be unpacked was broken on purpose, and is made from one that can.
+// recorded are the messages in the queries of the corpus, each with its packed form, and one that is not in its query
+// any more but whose signature is. What can't be unpacked was broken on purpose, and is made from one that can.
 var recorded = sync.OnceValue(func() map[string][]byte {
 	found := map[string][]byte{}
 	files, err := filepath.Glob(filepath.Join("testdata", "attacks", "*.query"))

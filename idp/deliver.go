@@ -26,7 +26,8 @@ type issueDetail struct {
 
 // deliver builds the Response for a person who may pass, uses the sign-in up in
 // the transaction that records it, and only then hands it out.
-func (p *IdP) deliver(ctx context.Context, f *flow, s store.Session, e directory.Entry, d provisioning.Decision) (Page, error) {
+func (p *IdP) deliver(ctx context.Context, f *flow, s store.Session, e directory.Entry,
+	d provisioning.Decision) (Page, error) {
 	if f.sp.fault != nil {
 		return nil, f.sp.fault
 	}
@@ -35,26 +36,34 @@ func (p *IdP) deliver(ctx context.Context, f *flow, s store.Session, e directory
 	}
 	if f.sp.encryptFault != nil {
 		// A fault of the record, which the person can do nothing about (row RSP-12).
-		return p.refuse(ctx, f, refusal{session: &s, account: d.Assignment.Account, reason: ReasonEncryption, status: http.StatusInternalServerError,
+		return p.refuse(ctx, f, refusal{session: &s, account: d.Assignment.Account, reason: ReasonEncryption,
+			status: http.StatusInternalServerError,
 			detail: "the assertion can't be encrypted: " + strings.ReplaceAll(f.sp.encryptFault.Error(), "\n", "; "),
 			mend:   "import the service provider's metadata with an RSA key for encryption, or change encryption in its record"})
 	}
 	if f.config.namesFault != nil {
-		return p.refuse(ctx, f, refusal{session: &s, account: d.Assignment.Account, reason: ReasonUnavailable, status: http.StatusServiceUnavailable, retry: true,
+		return p.refuse(ctx, f, refusal{session: &s, account: d.Assignment.Account, reason: ReasonUnavailable,
+			status: http.StatusServiceUnavailable, retry: true,
 			detail: "it can't be told whose a NameID is: " + f.config.namesFault.Error(),
 			mend:   "give the secret key that was in use before, too; if it is lost, sp release-name-id --all begins anew"})
 	}
 	r, err := f.sp.release(e, d)
 	if err != nil {
-		return p.refuse(ctx, f, refusal{session: &s, account: d.Assignment.Account, reason: string(provisioning.PersonData), status: http.StatusForbidden,
-			detail: err.Error(), mend: "mend the person's data in the directory, or the template in the service provider's record"})
+		return p.refuse(ctx, f, refusal{session: &s, account: d.Assignment.Account, reason: string(provisioning.PersonData),
+			status: http.StatusForbidden,
+			detail: err.Error(), mend: "mend the person's data in the directory, or the template in the service provider's " +
+				"record"})
 	}
-	if f.fromSP() && f.data.Request.Subject != nil && !f.data.Request.Subject.Is(r.nameID, r.format, p.o.EntityID, f.sp.EntityID) {
-		return p.refuse(ctx, f, refusal{session: &s, account: d.Assignment.Account, reason: ReasonOtherSubject, status: http.StatusForbidden,
-			detail: "the request's Subject is not the NameID of the person who signed in", mend: "sign in as the person whom the service provider asks for, or compare the NameID that it has on record"})
+	if f.fromSP() && f.data.Request.Subject != nil && !f.data.Request.Subject.Is(r.nameID, r.format, p.o.EntityID,
+		f.sp.EntityID) {
+		return p.refuse(ctx, f, refusal{session: &s, account: d.Assignment.Account, reason: ReasonOtherSubject,
+			status: http.StatusForbidden,
+			detail: "the request's Subject is not the NameID of the person who signed in",
+			mend:   "sign in as the person whom the service provider asks for, or compare the NameID that it has on record"})
 	}
 	if len(r.left) > 0 {
-		p.o.Logger.DebugContext(ctx, "attributes without a fit value were left out", "ref", f.v.Ref, "sp", f.sp.EntityID, "attributes", strings.Join(r.leftNames(), " "))
+		p.o.Logger.DebugContext(ctx, "attributes without a fit value were left out", "ref", f.v.Ref, "sp", f.sp.EntityID,
+			"attributes", strings.Join(r.leftNames(), " "))
 	}
 	by, err := f.config.signerFor(f.sp.EntityID, p.o.Now())
 	if err != nil {
@@ -77,7 +86,8 @@ func (p *IdP) deliver(ctx context.Context, f *flow, s store.Session, e directory
 	event := p.event(f, "sign-in", s.Person)
 	event.Account, event.Outcome = d.Assignment.Account, "ok"
 	event.Detail, err = json.Marshal(issueDetail{
-		Response: out.responseID, Assertion: out.assertionID, InResponseTo: o.inResponseTo, Role: d.Assignment.Role, Key: by.KeyID(),
+		Response: out.responseID, Assertion: out.assertionID, InResponseTo: o.inResponseTo, Role: d.Assignment.Role,
+		Key: by.KeyID(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("response for %s: %w", f.sp.EntityID, err)
@@ -97,9 +107,11 @@ func (p *IdP) deliver(ctx context.Context, f *flow, s store.Session, e directory
 	})
 	if errors.Is(err, store.ErrNameIDTaken) {
 		// Decided in the transaction that would have recorded the Response: of two people at once, one gets it.
-		page, err = p.refuse(ctx, f, refusal{session: &s, account: d.Assignment.Account, reason: ReasonNameIDTaken, status: http.StatusForbidden,
+		page, err = p.refuse(ctx, f, refusal{session: &s, account: d.Assignment.Account, reason: ReasonNameIDTaken,
+			status: http.StatusForbidden,
 			detail: "another person got this NameID at the service provider before",
-			mend:   "give each person a NameID of their own (sp set name_id); if it was passed on with intent, sp release-name-id shows who had it and releases it"})
+			mend: "give each person a NameID of their own (sp set name_id); if it was passed on with intent, sp " +
+				"release-name-id shows who had it and releases it"})
 	}
 	reason := ""
 	if _, sent := page.(Deliver); !sent { // it was built, and could not be recorded: nothing went out
@@ -108,7 +120,8 @@ func (p *IdP) deliver(ctx context.Context, f *flow, s store.Session, e directory
 			reason = refused.Reason
 		}
 	}
-	traceOf(ctx).step(StepAssertion, began, reason, "to %s, NameID format %s, signed by key %s, %s", o.to.action, r.format, by.KeyID(), encrypted)
+	traceOf(ctx).step(StepAssertion, began, reason, "to %s, NameID format %s, signed by key %s, %s", o.to.action, r.format,
+		by.KeyID(), encrypted)
 	if reason == "" {
 		p.capture(ctx, f, s.Person, out.assertion)
 	}
@@ -124,9 +137,9 @@ func (f *flow) noted(r release, person store.PersonID) *store.NameID {
 	return &n
 }
 
-// answerStatus tells the service provider by a status why there is no assertion
-// (table C, row RSP-17), and uses the sign-in up. Of nobody's sign-in nothing is recorded, no more than of its beginning: a stranger
-// can have any number of such answers, and none of them lets anybody in.
+// answerStatus tells the service provider by a status why there is no assertion (table C, row RSP-17), and uses the
+// sign-in up. Of nobody's sign-in nothing is recorded, no more than of its beginning: a stranger can have any number of
+// such answers, and none of them lets anybody in.
 func (p *IdP) answerStatus(ctx context.Context, f *flow, reason string, person store.PersonID) (Page, error) {
 	by, err := f.config.signerFor(f.sp.EntityID, p.o.Now())
 	if err != nil {
@@ -143,8 +156,10 @@ func (p *IdP) answerStatus(ctx context.Context, f *flow, reason string, person s
 			return nil, fmt.Errorf("wait for a slot to sign a status: %w", err)
 		}
 		if !ok {
-			p.logRefusal(ctx, f.v, f.sp.EntityID, ReasonBusy, "too many statuses are being signed at the same time", "look for a flood of requests that get a status")
-			return Refusal{SignIn: f.at(), Provider: f.sp.name(), Reason: ReasonBusy, Status: http.StatusServiceUnavailable, Retry: true}, nil
+			p.logRefusal(ctx, f.v, f.sp.EntityID, ReasonBusy, "too many statuses are being signed at the same time",
+				"look for a flood of requests that get a status")
+			return Refusal{SignIn: f.at(), Provider: f.sp.name(), Reason: ReasonBusy, Status: http.StatusServiceUnavailable,
+				Retry: true}, nil
 		}
 		defer free()
 	}
@@ -177,9 +192,10 @@ func (p *IdP) answerStatus(ctx context.Context, f *flow, reason string, person s
 // errUnregistered is a fault of ours or of a record that changed meanwhile.
 var errUnregistered = errors.New("a Response was about to leave for an address that is not registered")
 
-// send is the one door through which a Response leaves. record is what is stored of it first; nil: nothing is, which is for a status
-// for nobody alone.
-func (p *IdP) send(ctx context.Context, f *flow, o responseParams, out signedResponse, record *store.Issue) (Page, error) {
+// send is the one door through which a Response leaves. record is what is stored of it first; nil: nothing is, which is
+// for a status for nobody alone.
+func (p *IdP) send(ctx context.Context, f *flow, o responseParams, out signedResponse,
+	record *store.Issue) (Page, error) {
 	// Whatever went wrong before, a Response goes to a registered address or nowhere.
 	if err := f.sp.mayReceive(o.to.action); err != nil {
 		return nil, fmt.Errorf("%w: %w", errUnregistered, err)

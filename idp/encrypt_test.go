@@ -233,12 +233,20 @@ func TestRSP12Refused(t *testing.T) {
 		storable  bool // CheckProvider lets the record pass: its key may come later
 		change    func(*store.ServiceProvider)
 	}{
-		{"required without a key", "holds no key", true, func(sp *store.ServiceProvider) { sp.Encryption, sp.EncryptionKeys = "required", nil }},
-		{"key on a curve", "RSA-OAEP", false, func(sp *store.ServiceProvider) { sp.EncryptionKeys[0].Certificate = selfSigned(t, curve) }},
-		{"short key", "1024 bits", false, func(sp *store.ServiceProvider) { sp.EncryptionKeys[0].Certificate = selfSigned(t, small) }},
-		{"no certificate", "can't be read", false, func(sp *store.ServiceProvider) { sp.EncryptionKeys[0].Certificate = []byte{1} }},
-		{"RSA 1.5 alone", "RSA 1.5 is never used", false, func(sp *store.ServiceProvider) { sp.EncryptionKeys[0].Methods = []string{rsa15, aes128GCM} }},
-		{"CBC without leave", "CBC is not allowed", false, func(sp *store.ServiceProvider) { sp.EncryptionKeys[0].Methods = []string{aes128CBC, aes256CBC} }},
+		{"required without a key", "holds no key", true, func(sp *store.ServiceProvider) {
+			sp.Encryption,
+				sp.EncryptionKeys = "required", nil
+		}},
+		{"key on a curve", "RSA-OAEP", false,
+			func(sp *store.ServiceProvider) { sp.EncryptionKeys[0].Certificate = selfSigned(t, curve) }},
+		{"short key", "1024 bits", false,
+			func(sp *store.ServiceProvider) { sp.EncryptionKeys[0].Certificate = selfSigned(t, small) }},
+		{"no certificate", "can't be read", false,
+			func(sp *store.ServiceProvider) { sp.EncryptionKeys[0].Certificate = []byte{1} }},
+		{"RSA 1.5 alone", "RSA 1.5 is never used", false,
+			func(sp *store.ServiceProvider) { sp.EncryptionKeys[0].Methods = []string{rsa15, aes128GCM} }},
+		{"CBC without leave", "CBC is not allowed", false,
+			func(sp *store.ServiceProvider) { sp.EncryptionKeys[0].Methods = []string{aes128CBC, aes256CBC} }},
 		{"3DES with leave for CBC", "neither AES-GCM nor AES-CBC", false, func(sp *store.ServiceProvider) {
 			sp.EncryptionKeys[0].Methods, sp.AllowCBC = []string{tripleDES}, true
 		}},
@@ -264,7 +272,8 @@ func TestRSP12Refused(t *testing.T) {
 				if page.Reason != idp.ReasonEncryption || page.Status != 500 || !page.CanCancel {
 					t.Errorf("page %+v", page)
 				}
-				if log := f.log.String(); !strings.Contains(log, "no_encryption_key") || !strings.Contains(log, c.log) || !strings.Contains(log, "import the service provider's metadata") {
+				if log := f.log.String(); !strings.Contains(log, "no_encryption_key") || !strings.Contains(log, c.log) ||
+					!strings.Contains(log, "import the service provider's metadata") {
 					t.Errorf("the log does not say %q and what would mend it:\n%s", c.log, log)
 				}
 				// The way back answers by a status, in clear and without an assertion.

@@ -12,7 +12,8 @@ import (
 
 // Build makes and signs a Response for a launch of the default ACS, without
 // the store. It is what the benchmark measures beside plain signing.
-func (p *IdP) Build(ctx context.Context, sp *Compiled, s store.Session, e directory.Entry, d provisioning.Decision) (string, error) {
+func (p *IdP) Build(ctx context.Context, sp *Compiled, s store.Session, e directory.Entry,
+	d provisioning.Decision) (string, error) {
 	c, err := p.loadConfig(ctx)
 	if err != nil {
 		return "", err
@@ -42,7 +43,8 @@ func Compile(sp store.ServiceProvider) *Compiled { return newServiceProvider(sp)
 
 // Addresses shows the form action, Destination, Recipient and Audience of a
 // Response to acs, and the RelayState's form field.
-func (sp *serviceProvider) Addresses(acs string, relayState *string, launch bool) (action, destination, recipient, audience string, field *string) {
+func (sp *serviceProvider) Addresses(acs string, relayState *string, launch bool) (action, destination, recipient,
+	audience string, field *string) {
 	a := sp.responseEndpoints(acs, relayState, launch)
 	return a.action, a.destination, a.recipient, a.audience, a.field
 }

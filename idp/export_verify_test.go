@@ -31,7 +31,8 @@ func trusting(certificates []*x509.Certificate, allowSHA1 bool) saml.Trust {
 
 // VerifyElement parses a document, verifies its signature and returns what the
 // verified element says of its root: the content that may be read.
-func VerifyElement(document []byte, certificates []*x509.Certificate, allowSHA1 bool) (content string, signed bool, bad *Fault) {
+func VerifyElement(document []byte, certificates []*x509.Certificate, allowSHA1 bool) (content string,
+	signed bool, bad *Fault) {
 	el, signed, fault := saml.VerifyDocument(document, trusting(certificates, allowSHA1))
 	if fault != nil || !signed {
 		return "", signed, exported(fault)
@@ -64,7 +65,8 @@ func ReadRequest(r *http.Request, record store.ServiceProvider) (read string, si
 	if q.ACSIndex != nil {
 		fmt.Fprintf(&b, " index %d", *q.ACSIndex)
 	}
-	fmt.Fprintf(&b, " %t %t %t %t %q %q", q.ForceAuthn, q.IsPassive, q.NoCreate, q.NoNameID, q.NameIDFormat, q.SPNameQualifier)
+	fmt.Fprintf(&b, " %t %t %t %t %q %q", q.ForceAuthn, q.IsPassive, q.NoCreate, q.NoNameID, q.NameIDFormat,
+		q.SPNameQualifier)
 	if q.Subject != nil {
 		fmt.Fprintf(&b, " subject %+v", *q.Subject)
 	}
@@ -86,7 +88,8 @@ func ReadCompiled(r *http.Request, sp *Compiled) (id string, signed bool, bad *F
 	return q.ID, signed, nil
 }
 
-func readCompiled(r *http.Request, sp *serviceProvider) (q *saml.AuthnRequest, m *saml.ReceivedRequest, signed bool, bad *Fault) {
+func readCompiled(r *http.Request, sp *serviceProvider) (q *saml.AuthnRequest, m *saml.ReceivedRequest,
+	signed bool, bad *Fault) {
 	text, fault := saml.ReadParameters(r)
 	if fault != nil {
 		return nil, nil, false, exported(fault)

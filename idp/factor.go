@@ -35,8 +35,9 @@ type FactorOptions struct {
 	People  mfa.Policy // of client accounts without a policy of their own, and of other service providers
 	Class   string     // authentication context class of a sign-in with a second factor; "" is DefaultSecondFactorClass
 	Issuer  string     // name of this sign-in in authenticator apps and passkeys, "ssobridge"
-	// ConfirmAfter is the age from which a factor counts for service providers that demand one, if nobody else has confirmed it: at a
-	// login after that, where the person was shown before that it was added. 24 h; it never counts for the console.
+	// ConfirmAfter is the age from which a factor counts for service providers that demand one, if nobody else has
+	// confirmed it: at a login after that, where the person was shown before that it was added. 24 h; it never counts for
+	// the console.
 	ConfirmAfter time.Duration
 	// KeepOthers lets a person's other sessions go on when they add or remove a factor.
 	KeepOthers bool
@@ -147,7 +148,8 @@ func (p *IdP) stepUp(ctx context.Context, f *flow, s store.Session, account stor
 	}
 	proved := secondFactor(s.Methods)
 	if proved && p.enough(f, s, s.Proved) {
-		traceOf(ctx).step(StepFactor, traceOf(ctx).begin(), "", "%s, %s: proved by %s", forWhat(f), policy, s.Methods[len(s.Methods)-1])
+		traceOf(ctx).step(StepFactor, traceOf(ctx).begin(), "", "%s, %s: proved by %s", forWhat(f), policy,
+			s.Methods[len(s.Methods)-1])
 		return p.notice(ctx, f, s)
 	}
 	began := traceOf(ctx).begin()
@@ -195,10 +197,12 @@ func (p *IdP) stepUp(ctx context.Context, f *flow, s store.Session, account stor
 		return p.showFactor(f, s, records, problem, "")
 	case p.loginTooOld(s):
 		// What enrols one is a password of a moment ago, and not a browser that was left open.
-		traceOf(ctx).step(StepFactor, began, "", "%s, %s: the person has none, and logs in again to enrol one", forWhat(f), policy)
+		traceOf(ctx).step(StepFactor, began, "", "%s, %s: the person has none, and logs in again to enrol one",
+			forWhat(f), policy)
 		return AskPassword{SignIn: f.at(), Provider: f.sp.name(), Login: s.Login, CanCancel: f.fromSP()}, nil
 	}
-	traceOf(ctx).step(StepFactor, began, "", "%s, %s: the person has none and is shown how to enrol one", forWhat(f), policy)
+	traceOf(ctx).step(StepFactor, began, "", "%s, %s: the person has none and is shown how to enrol one",
+		forWhat(f), policy)
 	return p.showEnrolment(f, s, records, policy == mfa.Offered, "", "")
 }
 
@@ -321,7 +325,8 @@ func (p *IdP) ProveFactor(ctx context.Context, id string, proof FactorProof, v V
 		return Answer{Page: page}, err
 	}
 	if wrong.Count > 0 {
-		return Answer{Page: WrongCodes{SignIn: f.in.ID, Provider: f.sp.name(), Count: wrong.Count, Last: wrong.Last}, NewSession: token}, nil
+		return Answer{Page: WrongCodes{SignIn: f.in.ID, Provider: f.sp.name(), Count: wrong.Count, Last: wrong.Last},
+			NewSession: token}, nil
 	}
 	return Answer{Page: GoOn{SignIn: f.in.ID}, NewSession: token}, nil
 }
@@ -331,20 +336,24 @@ func (p *IdP) ProveFactor(ctx context.Context, id string, proof FactorProof, v V
 // reaching it takes the right password; a browser in which they proved a factor before has
 // one of its own (row ID-09).
 func (p *IdP) guess(ctx context.Context, f *flow, s store.Session) (Page, error) {
-	left, err := p.o.Throttle.TakeGuess(ctx, store.Guess{Person: s.Person, Browser: s.Browser, Limit: p.o.LoginFailures, Window: p.o.LoginWindow})
+	left, err := p.o.Throttle.TakeGuess(ctx, store.Guess{Person: s.Person, Browser: s.Browser, Limit: p.o.LoginFailures,
+		Window: p.o.LoginWindow})
 	if err != nil || left {
 		return nil, err
 	}
-	p.logRefusal(ctx, f.v, f.sp.EntityID, ReasonTooManyAttempts, "too many wrong second factors", "wait until login_window is over; the person's password is known to whoever tries")
+	p.logRefusal(ctx, f.v, f.sp.EntityID, ReasonTooManyAttempts, "too many wrong second factors",
+		"wait until login_window is over; the person's password is known to whoever tries")
 	return Refusal{
-		SignIn: f.in.ID, Provider: f.sp.name(), Reason: ReasonTooManyAttempts, Status: http.StatusTooManyRequests, CanCancel: f.fromSP(), Retry: true,
+		SignIn: f.in.ID, Provider: f.sp.name(), Reason: ReasonTooManyAttempts, Status: http.StatusTooManyRequests,
+		CanCancel: f.fromSP(), Retry: true,
 	}, nil
 }
 
 // failedFactor records a wrong proof.
 func (p *IdP) failedFactor(ctx context.Context, f *flow, s store.Session, problem string, cause error) error {
 	FootprintOf(ctx).Refused(problem)
-	p.o.Logger.LogAttrs(ctx, slog.LevelInfo, "second factor refused", slog.String("ref", f.v.Ref), slog.String("reason", problem),
+	p.o.Logger.LogAttrs(ctx, slog.LevelInfo, "second factor refused", slog.String("ref", f.v.Ref),
+		slog.String("reason", problem),
 		slog.String("sp", f.sp.EntityID), slog.String("address", f.v.Address), slog.Any("cause", cause))
 	event := p.event(f, "second-factor", s.Person)
 	event.Outcome, event.Reason = "refused", problem
@@ -360,9 +369,10 @@ func (p *IdP) failedFactor(ctx context.Context, f *flow, s store.Session, proble
 	return nil
 }
 
-// prove checks a proof against the person's factors. It returns the one that was proved, as it is to be kept, or a problem
-// with its cause for the log. Nothing is stored but that a passkey's page was used.
-func (p *IdP) prove(ctx context.Context, keys *mfa.Passkeys, s store.Session, records []store.SecondFactor, proof FactorProof) (proved store.SecondFactor, problem string, cause, err error) {
+// prove checks a proof against the person's factors. It returns the one that was proved, as it is to be kept, or a
+// problem with its cause for the log. Nothing is stored but that a passkey's page was used.
+func (p *IdP) prove(ctx context.Context, keys *mfa.Passkeys, s store.Session, records []store.SecondFactor,
+	proof FactorProof) (proved store.SecondFactor, problem string, cause, err error) {
 	if proof.Credential != "" {
 		return p.provePasskey(ctx, keys, s, records, proof)
 	}
@@ -373,7 +383,8 @@ func (p *IdP) prove(ctx context.Context, keys *mfa.Passkeys, s store.Session, re
 	return proved, problem, cause, err
 }
 
-func (p *IdP) provePasskey(ctx context.Context, keys *mfa.Passkeys, s store.Session, records []store.SecondFactor, proof FactorProof) (proved store.SecondFactor, problem string, cause, err error) {
+func (p *IdP) provePasskey(ctx context.Context, keys *mfa.Passkeys, s store.Session, records []store.SecondFactor,
+	proof FactorProof) (proved store.SecondFactor, problem string, cause, err error) {
 	state, problem, cause, err := p.openState(ctx, s, proof.State)
 	if problem != "" || err != nil {
 		return proved, problem, cause, err
@@ -382,15 +393,17 @@ func (p *IdP) provePasskey(ctx context.Context, keys *mfa.Passkeys, s store.Sess
 		return proved, FactorWrong, errors.New("no passkey was asked for"), nil
 	}
 	holder, _ := p.factors.Holder(keys, s.Person, s.Login, records)
-	if proved, cause, err = p.factors.CheckPasskey(keys, holder, *state.Ceremony, proof.Credential, records); cause != nil {
+	if proved, cause, err = p.factors.CheckPasskey(keys, holder, *state.Ceremony, proof.Credential,
+		records); cause != nil {
 		problem = FactorWrong
 	}
 	return proved, problem, cause, err
 }
 
-// upgradeSession stores that a factor was proved, and gives the session's place to one with a new token in which it was. With
-// confirm, an invitation has to stand for the factor. Of two who prove the same at once one has proved it.
-func (p *IdP) upgradeSession(ctx context.Context, f *flow, s store.Session, proved store.SecondFactor, confirm bool, invite string) (token, problem string, cause, err error) {
+// upgradeSession stores that a factor was proved, and gives the session's place to one with a new token in which it
+// was. With confirm, an invitation has to stand for the factor. Of two who prove the same at once one has proved it.
+func (p *IdP) upgradeSession(ctx context.Context, f *flow, s store.Session, proved store.SecondFactor, confirm bool,
+	invite string) (token, problem string, cause, err error) {
 	next, token, err := p.nextSession(s, proved.Kind)
 	if err != nil {
 		return "", "", nil, err
@@ -496,7 +509,8 @@ func (p *IdP) readState(s store.Session, text string) (state factorState, cause 
 }
 
 // openState is readState for once: a state that was used is none.
-func (p *IdP) openState(ctx context.Context, s store.Session, text string) (state factorState, problem string, cause, err error) {
+func (p *IdP) openState(ctx context.Context, s store.Session, text string) (state factorState, problem string,
+	cause, err error) {
 	state, cause = p.readState(s, text)
 	if cause != nil {
 		return state, FactorExpired, cause, nil

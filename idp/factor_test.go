@@ -104,12 +104,13 @@ func (w *traveller) enrol(e idp.FactorEnrolment) idp.Answer {
 func (w *traveller) app() (secret string, codes []string) {
 	w.t.Helper()
 	page := must[idp.EnrolFactor](w.t, w.resume(), nil)
-	codes = must[idp.RecoveryCodes](w.t, w.enrol(idp.FactorEnrolment{Code: codeOf(w.t, page.Secret), State: page.State}), nil).Codes
+	codes = must[idp.RecoveryCodes](w.t, w.enrol(idp.FactorEnrolment{Code: codeOf(w.t, page.Secret), State: page.State}),
+		nil).Codes
 	return page.Secret, codes
 }
 
-// attested makes an app that the password has enrolled one that service providers are told of: its owner is shown it at a
-// login, and logs in again a day later.
+// attested makes an app that the password has enrolled one that service providers are told of: its owner is shown it at
+// a login, and logs in again a day later.
 func (f *fixture) attested(t *testing.T, login, password, secret string) *traveller {
 	t.Helper()
 	now.Advance(time.Minute)
@@ -144,7 +145,8 @@ func TestFactorRequired(t *testing.T) {
 		t.Errorf("after a wrong code: %+v", again)
 	}
 	before := w.v
-	codes := must[idp.RecoveryCodes](t, w.enrol(idp.FactorEnrolment{Code: codeOf(t, page.Secret), State: again.State}), nil).Codes
+	codes := must[idp.RecoveryCodes](t, w.enrol(idp.FactorEnrolment{Code: codeOf(t, page.Secret), State: again.State}),
+		nil).Codes
 	if len(codes) != 10 {
 		t.Errorf("recovery codes %q", codes)
 	}
@@ -253,7 +255,8 @@ func TestFactorGuesses(t *testing.T) {
 	if looked != 5 {
 		t.Errorf("%d guesses were looked at, want 5", looked)
 	}
-	if p := must[idp.Refusal](t, w.prove(idp.FactorProof{Code: codeOf(t, secret)}), nil); p.Reason != idp.ReasonTooManyAttempts {
+	if p := must[idp.Refusal](t, w.prove(idp.FactorProof{Code: codeOf(t, secret)}),
+		nil); p.Reason != idp.ReasonTooManyAttempts {
 		t.Errorf("refused for %s", p.Reason)
 	}
 	now.Advance(16 * time.Minute)
@@ -344,7 +347,8 @@ func TestFactorInvitation(t *testing.T) {
 		t.Error("no invitation is asked for")
 	}
 	for _, invite := range []string{"", "WRONG", code} {
-		page = must[idp.EnrolFactor](t, w.enrol(idp.FactorEnrolment{Code: codeOf(t, page.Secret), State: page.State, Invite: invite}), nil)
+		page = must[idp.EnrolFactor](t, w.enrol(idp.FactorEnrolment{Code: codeOf(t, page.Secret), State: page.State,
+			Invite: invite}), nil)
 		if page.Problem != idp.FactorInvite || page.Invite != invite {
 			t.Errorf("with the invitation %q: %q, %q", invite, page.Problem, page.Invite)
 		}
@@ -366,7 +370,8 @@ func TestFactorInvitation(t *testing.T) {
 	}
 	w, a = enter(visitor("console"))
 	page = must[idp.EnrolFactor](t, a, nil)
-	must[idp.RecoveryCodes](t, w.enrol(idp.FactorEnrolment{Code: codeOf(t, page.Secret), State: page.State, Invite: strings.ToLower(code)}), nil)
+	must[idp.RecoveryCodes](t, w.enrol(idp.FactorEnrolment{Code: codeOf(t, page.Secret), State: page.State,
+		Invite: strings.ToLower(code)}), nil)
 	must[idp.Entered](t, w.resume(), nil)
 	who, in, err := f.Administrator(ctx, w.v)
 	if !in || err != nil || who.Role != idp.Admin {
@@ -411,7 +416,8 @@ func TestInviteTakesARole(t *testing.T) {
 		t.Errorf("with the directory down: %v", err)
 	}
 	refused, err := f.db.Audit().List(ctx, store.Filter{Action: "second-factor-invite", Outcome: "refused"})
-	if err != nil || len(refused) != 2 || refused[0].Reason != idp.ReasonNoConsole || refused[0].Actor != "admin:test" || refused[0].Subject != string(bobID) {
+	if err != nil || len(refused) != 2 || refused[0].Reason != idp.ReasonNoConsole || refused[0].Actor != "admin:test" ||
+		refused[0].Subject != string(bobID) {
 		t.Errorf("events %+v, %v", refused, err)
 	}
 }
@@ -422,15 +428,18 @@ func TestFactorState(t *testing.T) {
 	w := f.travel(t, "bob", "battery staple")
 	page := must[idp.EnrolFactor](t, w.resume(), nil)
 	x := f.travel(t, "alice", "correct horse")
-	for name, state := range map[string]string{"another session's": page.State, "none": "", "no base64": "<>", "not sealed": "AAAA"} {
-		if p := must[idp.EnrolFactor](t, x.enrol(idp.FactorEnrolment{Code: codeOf(t, page.Secret), State: state}), nil); p.Problem != idp.FactorExpired || p.Secret == page.Secret {
+	for name, state := range map[string]string{"another session's": page.State, "none": "", "no base64": "<>",
+		"not sealed": "AAAA"} {
+		if p := must[idp.EnrolFactor](t, x.enrol(idp.FactorEnrolment{Code: codeOf(t, page.Secret), State: state}),
+			nil); p.Problem != idp.FactorExpired || p.Secret == page.Secret {
 			t.Errorf("%s: %q", name, p.Problem)
 		}
 	}
 	now.Advance(31 * time.Minute)
 	must[idp.AskPassword](t, w.enrol(idp.FactorEnrolment{Code: codeOf(t, page.Secret), State: page.State}), nil)
 	w.login("bob", "battery staple") // the page was that of the session before
-	if p := must[idp.EnrolFactor](t, w.enrol(idp.FactorEnrolment{Code: codeOf(t, page.Secret), State: page.State}), nil); p.Problem != idp.FactorExpired {
+	if p := must[idp.EnrolFactor](t, w.enrol(idp.FactorEnrolment{Code: codeOf(t, page.Secret), State: page.State}),
+		nil); p.Problem != idp.FactorExpired {
 		t.Errorf("after half an hour: %q", p.Problem)
 	}
 }
@@ -458,7 +467,8 @@ func TestFactorCopied(t *testing.T) {
 func TestREQ18SecondFactor(t *testing.T) {
 	asking := func(comparison, class string) authnRequest {
 		r := newRequest(ctct)
-		r.inner = `<samlp:RequestedAuthnContext Comparison="` + comparison + `"><saml:AuthnContextClassRef>` + class + `</saml:AuthnContextClassRef></samlp:RequestedAuthnContext>`
+		r.inner = `<samlp:RequestedAuthnContext Comparison="` + comparison + `"><saml:AuthnContextClassRef>` + class +
+			`</saml:AuthnContextClassRef></samlp:RequestedAuthnContext>`
 		return r
 	}
 	f := newFactorFixture(t, idp.FactorOptions{})
@@ -477,7 +487,8 @@ func TestREQ18SecondFactor(t *testing.T) {
 	}
 	must[idp.EnrolFactor](t, w.enrol(idp.FactorEnrolment{Later: true}), nil)
 	secret, _ := w.app()
-	if p := must[idp.Refusal](t, w.resume(), nil); p.Reason != idp.ReasonFactorNew || p.Wait != 24*time.Hour || !p.CanCancel {
+	if p := must[idp.Refusal](t, w.resume(), nil); p.Reason != idp.ReasonFactorNew ||
+		p.Wait != 24*time.Hour || !p.CanCancel {
 		t.Errorf("with a factor of a moment ago: %+v", p)
 	}
 	w = f.attested(t, "bob", "battery staple", secret)
@@ -613,7 +624,8 @@ func TestLastFactor(t *testing.T) {
 	w.id = begun(t, a, err).SignIn
 	w.login("alice", "correct horse")
 	page := must[idp.EnrolFactor](t, w.resume(), nil)
-	must[idp.RecoveryCodes](t, w.enrol(idp.FactorEnrolment{Code: codeOf(t, page.Secret), State: page.State, Invite: code}), nil)
+	must[idp.RecoveryCodes](t, w.enrol(idp.FactorEnrolment{Code: codeOf(t, page.Secret), State: page.State, Invite: code}),
+		nil)
 	a, err = f.OwnFactors(ctx, w.v)
 	p := must[idp.OwnFactors](t, a, err)
 	a, err = f.ChangeOwnFactors(ctx, idp.FactorChange{Remove: p.Factors[0].ID}, w.v)
@@ -631,10 +643,13 @@ func TestPasskeyRefusals(t *testing.T) {
 		RP   struct{ ID string }
 		User struct{ Name string }
 	}
-	if err := json.Unmarshal([]byte(page.Passkey), &options); err != nil || options.RP.ID != "sso.partner.test" || options.User.Name != "bob" {
+	if err := json.Unmarshal([]byte(page.Passkey), &options); err != nil || options.RP.ID != "sso.partner.test" ||
+		options.User.Name != "bob" {
 		t.Errorf("options %+v, %v", options, err)
 	}
-	for _, credential := range []string{"{}", "no JSON", `{"id":"AAAA","rawId":"AAAA","type":"public-key","response":{"clientDataJSON":"e30","attestationObject":"oA"}}`, strings.Repeat("x", 20<<10)} {
+	for _, credential := range []string{"{}", "no JSON",
+		`{"id":"AAAA","rawId":"AAAA","type":"public-key","response":{"clientDataJSON":"e30","attestationObject":"oA"}}`,
+		strings.Repeat("x", 20<<10)} {
 		p := must[idp.EnrolFactor](t, w.enrol(idp.FactorEnrolment{Credential: credential, State: page.State}), nil)
 		if p.Problem != idp.FactorWrong {
 			t.Errorf("%.30s: %q", credential, p.Problem)
@@ -646,10 +661,12 @@ func TestPasskeyRefusals(t *testing.T) {
 	w.app()
 	w = f.travel(t, "bob", "battery staple")
 	ask := must[idp.AskFactor](t, w.resume(), nil)
-	if p := must[idp.AskFactor](t, w.prove(idp.FactorProof{Credential: "{}", State: ask.State}), nil); p.Problem != idp.FactorWrong {
+	if p := must[idp.AskFactor](t, w.prove(idp.FactorProof{Credential: "{}", State: ask.State}),
+		nil); p.Problem != idp.FactorWrong {
 		t.Errorf("a passkey of somebody who has none: %q", p.Problem)
 	}
-	if p := must[idp.AskFactor](t, w.prove(idp.FactorProof{Credential: "{}", State: ask.State}), nil); p.Problem != idp.FactorExpired {
+	if p := must[idp.AskFactor](t, w.prove(idp.FactorProof{Credential: "{}", State: ask.State}),
+		nil); p.Problem != idp.FactorExpired {
 		t.Errorf("the same state again: %q", p.Problem)
 	}
 }
@@ -657,7 +674,8 @@ func TestPasskeyRefusals(t *testing.T) {
 // Passkeys belong to the public URL's host as browsers write it; an address has none.
 func TestPasskeyOrigin(t *testing.T) {
 	for address, want := range map[string]string{
-		"https://SSO.Partner.test:443": "sso.partner.test", "https://sso.partner.test:8443": "sso.partner.test", "http://127.0.0.1:8080": "",
+		"https://SSO.Partner.test:443": "sso.partner.test", "https://sso.partner.test:8443": "sso.partner.test",
+		"http://127.0.0.1:8080": "",
 	} {
 		f := newFixture(t, "rsa-2048", func(o *idp.Options) {
 			o.PublicURL, o.SecondFactor = address, idp.FactorOptions{People: mfa.Required, Issuer: "Acme: Partners"}
@@ -676,13 +694,14 @@ func TestPasskeyOrigin(t *testing.T) {
 	}
 }
 
-// TestID09WrongCodes: who has the password and tries codes locks every browser that never proved one, and not the owner's, whose own
-// guesses are counted apart. The owner is told once, at the next proof.
+// TestID09WrongCodes: who has the password and tries codes locks every browser that never proved one, and not the
+// owner's, whose own guesses are counted apart. The owner is told once, at the next proof.
 func TestID09WrongCodes(t *testing.T) {
 	f := newFactorFixture(t, idp.FactorOptions{People: mfa.Required})
 	secret, _ := f.travel(t, "bob", "battery staple").app()
 	now.Advance(time.Minute)
-	must[idp.GoOn](t, f.travel(t, "bob", "battery staple").prove(idp.FactorProof{Code: codeOf(t, secret)}), nil) // nobody tried
+	// nobody tried
+	must[idp.GoOn](t, f.travel(t, "bob", "battery staple").prove(idp.FactorProof{Code: codeOf(t, secret)}), nil)
 	now.Advance(time.Minute)
 
 	from := func(browser string) *traveller {
@@ -701,11 +720,13 @@ func TestID09WrongCodes(t *testing.T) {
 
 	owner := f.travel(t, "bob", "battery staple")
 	must[idp.AskFactor](t, owner.prove(idp.FactorProof{Code: "000000"}), nil)
-	if p := must[idp.WrongCodes](t, owner.prove(idp.FactorProof{Code: codeOf(t, secret)}), nil); p.Count != 5 || p.SignIn == "" || !p.Last.Equal(now.Now()) {
+	if p := must[idp.WrongCodes](t, owner.prove(idp.FactorProof{Code: codeOf(t, secret)}), nil); p.Count != 5 ||
+		p.SignIn == "" || !p.Last.Equal(now.Now()) {
 		t.Errorf("told %+v, want the five of another browser", p)
 	}
 	must[idp.Deliver](t, owner.resume(), nil)
-	must[idp.Refusal](t, from("another").prove(idp.FactorProof{Code: "000000"}), nil) // the owner's proof gives others nothing
+	// the owner's proof gives others nothing
+	must[idp.Refusal](t, from("another").prove(idp.FactorProof{Code: "000000"}), nil)
 	now.Advance(time.Minute)
 	owner = f.travel(t, "bob", "battery staple")
 	must[idp.GoOn](t, owner.prove(idp.FactorProof{Code: codeOf(t, secret)}), nil) // told once

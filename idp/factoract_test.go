@@ -86,8 +86,8 @@ func (f *fixture) invite(t *testing.T, person store.PersonID) string {
 	return code
 }
 
-// ID-06: a factor is added and removed by a login of the last ten minutes, however the way began, and by what the directory says
-// now.
+// ID-06: a factor is added and removed by a login of the last ten minutes, however the way began, and by what the
+// directory says now.
 func TestFactorsChangeByAYoungLogin(t *testing.T) {
 	ctx := context.Background()
 	f := newFactorFixture(t, idp.FactorOptions{People: mfa.Offered})
@@ -97,7 +97,8 @@ func TestFactorsChangeByAYoungLogin(t *testing.T) {
 	now.Advance(9 * time.Minute)
 	// The directory is down: its last reading is good for sign-ins, and not for this.
 	f.directory.setDown(true)
-	if p := must[idp.Refusal](t, w.enrol(idp.FactorEnrolment{Code: codeOf(t, page.Secret), State: page.State}), nil); p.Reason != idp.ReasonDirectoryDown {
+	if p := must[idp.Refusal](t, w.enrol(idp.FactorEnrolment{Code: codeOf(t, page.Secret), State: page.State}),
+		nil); p.Reason != idp.ReasonDirectoryDown {
 		t.Errorf("refused for %s", p.Reason)
 	}
 	f.directory.setDown(false)
@@ -132,8 +133,8 @@ func TestFactorsChangeByAYoungLogin(t *testing.T) {
 	_ = secret
 }
 
-// ID-07: a factor that the password alone enrolled opens no console after a promotion, by no passing of time, and an invitation
-// confirms it.
+// ID-07: a factor that the password alone enrolled opens no console after a promotion, by no passing of time, and an
+// invitation confirms it.
 func TestPromotionAfterAPasswordOnlyEnrolment(t *testing.T) {
 	f := newFactorFixture(t, idp.FactorOptions{Console: mfa.Required, People: mfa.Required})
 	secret, _ := f.travel(t, "bob", "battery staple").app()
@@ -188,7 +189,8 @@ func TestPromotionAfterAPasswordOnlyEnrolment(t *testing.T) {
 	now.Advance(time.Minute)
 	w = f.toConsole(t, "console", "bob", "battery staple")
 	must[idp.GoOn](t, w.prove(idp.FactorProof{Code: codeOf(t, page.Secret)}), nil)
-	if ask := must[idp.AskFactor](t, w.resume(), nil); ask.Problem != idp.FactorUnconfirmed || ask.Invited || w.inConsole() {
+	if ask := must[idp.AskFactor](t, w.resume(), nil); ask.Problem != idp.FactorUnconfirmed || ask.Invited ||
+		w.inConsole() {
 		t.Errorf("by the other factor: %+v", ask)
 	}
 	must[idp.GoOn](t, w.prove(idp.FactorProof{Code: codeOf(t, secret)}), nil)
@@ -213,7 +215,8 @@ func TestFactorOfUnknownOrigin(t *testing.T) {
 		change  string
 		foreign bool
 	}{
-		"before the upgrade":    {`UPDATE second_factors SET enrolled_by = '', confirmed_at = 0, epoch = 0, mac = x''`, false},
+		"before the upgrade": {`UPDATE second_factors SET enrolled_by = '', confirmed_at = 0, epoch = 0, mac = x''`,
+			false},
 		"its MAC removed":       {`UPDATE second_factors SET mac = x''`, false},
 		"confirmed by a writer": {`UPDATE second_factors SET confirmed_at = confirmed_at + 1`, true},
 	} {
@@ -222,7 +225,8 @@ func TestFactorOfUnknownOrigin(t *testing.T) {
 			code := f.invite(t, aliceID)
 			w := f.toConsole(t, "console", "alice", "correct horse")
 			page := must[idp.EnrolFactor](t, w.resume(), nil)
-			must[idp.RecoveryCodes](t, w.enrol(idp.FactorEnrolment{Code: codeOf(t, page.Secret), State: page.State, Invite: code}), nil)
+			must[idp.RecoveryCodes](t, w.enrol(idp.FactorEnrolment{Code: codeOf(t, page.Secret), State: page.State,
+				Invite: code}), nil)
 			if !w.inConsole() {
 				t.Fatal("not in by an invited factor")
 			}
@@ -251,15 +255,16 @@ func TestFactorOfUnknownOrigin(t *testing.T) {
 	}
 }
 
-// ID-07: a service provider that demands a second factor is told of one that the password enrolled after a day, at a login
-// after another one at which the person was shown that it was added.
+// ID-07: a service provider that demands a second factor is told of one that the password enrolled after a day, at a
+// login after another one at which the person was shown that it was added.
 func TestDemandedFactorIsConfirmedByTime(t *testing.T) {
 	ctx := context.Background()
 	f := newFactorFixture(t, idp.FactorOptions{People: mfa.Offered, ConfirmAfter: 24 * time.Hour})
 	demand := func(w *traveller, passive bool) {
 		t.Helper()
 		r := newRequest(plain)
-		r.inner = `<samlp:RequestedAuthnContext Comparison="exact"><saml:AuthnContextClassRef>` + refedsMFA + `</saml:AuthnContextClassRef></samlp:RequestedAuthnContext>`
+		r.inner = `<samlp:RequestedAuthnContext Comparison="exact"><saml:AuthnContextClassRef>` + refedsMFA +
+			`</saml:AuthnContextClassRef></samlp:RequestedAuthnContext>`
 		if passive {
 			r.attributes = `IsPassive="true"`
 		}
@@ -316,8 +321,8 @@ func TestDemandedFactorIsConfirmedByTime(t *testing.T) {
 	}
 }
 
-// ID-07: whoever has the password alone does not confirm by time what they have enrolled, in whatever browser they are shown it. In the
-// one that the person has used for longest it counts.
+// ID-07: whoever has the password alone does not confirm by time what they have enrolled, in whatever browser they are
+// shown it. In the one that the person has used for longest it counts.
 func TestThiefConfirmsNothingByTime(t *testing.T) {
 	f := newFactorFixture(t, idp.FactorOptions{People: mfa.Offered, ConfirmAfter: 24 * time.Hour})
 	login := func(browser string) *traveller {
@@ -325,7 +330,8 @@ func TestThiefConfirmsNothingByTime(t *testing.T) {
 		now.Advance(time.Minute)
 		w := &traveller{fixture: f, t: t, v: visitor(browser)}
 		r := newRequest(plain)
-		r.inner = `<samlp:RequestedAuthnContext Comparison="exact"><saml:AuthnContextClassRef>` + refedsMFA + `</saml:AuthnContextClassRef></samlp:RequestedAuthnContext>`
+		r.inner = `<samlp:RequestedAuthnContext Comparison="exact"><saml:AuthnContextClassRef>` + refedsMFA +
+			`</saml:AuthnContextClassRef></samlp:RequestedAuthnContext>`
 		w.id = f.request(t, r, w.v)
 		w.login("alice", "correct horse")
 		return w
@@ -392,7 +398,8 @@ func TestParallelRemovals(t *testing.T) {
 	code := f.invite(t, aliceID)
 	w := f.toConsole(t, "console", "alice", "correct horse")
 	page := must[idp.EnrolFactor](t, w.resume(), nil)
-	must[idp.RecoveryCodes](t, w.enrol(idp.FactorEnrolment{Code: codeOf(t, page.Secret), State: page.State, Invite: code}), nil)
+	must[idp.RecoveryCodes](t, w.enrol(idp.FactorEnrolment{Code: codeOf(t, page.Secret), State: page.State, Invite: code}),
+		nil)
 	now.Advance(time.Second)
 	a, err := f.ChangeOwnFactors(ctx, idp.FactorChange{Add: true}, w.v)
 	w.id = begun(t, a, err).SignIn
@@ -424,8 +431,8 @@ func TestParallelRemovals(t *testing.T) {
 	}
 }
 
-// ID-06: what was begun before the end of all sessions stores neither a session nor a factor, and what was begun before a
-// suspension or a reset neither.
+// ID-06: what was begun before the end of all sessions stores neither a session nor a factor, and what was begun before
+// a suspension or a reset neither.
 func TestProofUnderWayAndTheEndOfAllSessions(t *testing.T) {
 	ctx := context.Background()
 	event := store.Event{Actor: "admin:test", Action: "x"}

@@ -55,7 +55,8 @@ func (p *IdP) invited(c *config, s store.Session) bool {
 	return !ok || p.roles.of(c, e) != NoConsole
 }
 
-func (p *IdP) showEnrolment(f *flow, s store.Session, records []store.SecondFactor, optional bool, problem, invite string) (Page, error) {
+func (p *IdP) showEnrolment(f *flow, s store.Session, records []store.SecondFactor, optional bool, problem,
+	invite string) (Page, error) {
 	page := EnrolFactor{
 		SignIn: f.in.ID, Provider: f.sp.name(), Login: s.Login, Optional: optional, Adding: len(records) > 0, Invite: invite,
 		Invited: len(records) == 0 && p.invited(f.config, s), Problem: problem, CanCancel: f.fromSP(),
@@ -77,7 +78,8 @@ func (p *IdP) showEnrolment(f *flow, s store.Session, records []store.SecondFact
 }
 
 // again shows an enrolment page once more, with the same secret: the app has it already.
-func (p *IdP) again(f *flow, s store.Session, records []store.SecondFactor, optional bool, problem string, sent FactorEnrolment) (Page, error) {
+func (p *IdP) again(f *flow, s store.Session, records []store.SecondFactor, optional bool, problem string,
+	sent FactorEnrolment) (Page, error) {
 	page, err := p.showEnrolment(f, s, records, optional, problem, cutText(sent.Invite, mfa.MaxCode))
 	if err != nil {
 		return nil, err
@@ -191,7 +193,8 @@ type enrolled struct {
 
 // enrol checks the proof of a new factor and stores it, with recovery codes where the
 // person has none, and with the session in which it was proved.
-func (p *IdP) enrol(ctx context.Context, f *flow, s store.Session, records []store.SecondFactor, sent FactorEnrolment) (done enrolled, problem string, cause, err error) {
+func (p *IdP) enrol(ctx context.Context, f *flow, s store.Session, records []store.SecondFactor,
+	sent FactorEnrolment) (done enrolled, problem string, cause, err error) {
 	fail := func(problem, why string) (enrolled, string, error, error) {
 		return done, problem, errors.New(why), nil
 	}
@@ -227,7 +230,8 @@ func (p *IdP) enrol(ctx context.Context, f *flow, s store.Session, records []sto
 			return done, "", nil, err
 		}
 		if !right {
-			return fail(FactorWrong, "the code is not that of the new secret: the clock of the device or of this machine may be wrong")
+			return fail(FactorWrong, "the code is not that of the new secret: the clock of the device or of this machine may "+
+				"be wrong")
 		}
 	}
 	if first, err := p.o.Forms.Use(ctx, state.ID); err != nil {
@@ -242,7 +246,8 @@ func (p *IdP) enrol(ctx context.Context, f *flow, s store.Session, records []sto
 	if err != nil {
 		return done, "", nil, err
 	}
-	e := store.Enrolment{Act: p.act(f, s), Factors: []store.SecondFactor{r}, By: store.ByPassword, First: len(records) == 0, Session: &next}
+	e := store.Enrolment{Act: p.act(f, s), Factors: []store.SecondFactor{r}, By: store.ByPassword,
+		First: len(records) == 0, Session: &next}
 	if p.demanded(f) {
 		e.By = store.ByDemand
 	}
@@ -268,13 +273,15 @@ func (p *IdP) enrol(ctx context.Context, f *flow, s store.Session, records []sto
 	err = p.o.SecondFactors.Enrol(ctx, s.Person, e, event, proved)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return fail(FactorInvite, "the invitation is not this one, was used, or is over; `ssobridge admin invite` makes another")
+		return fail(FactorInvite, "the invitation is not this one, was used, or is over; `ssobridge admin invite` makes "+
+			"another")
 	case errors.Is(err, store.ErrConflict):
 		return fail(FactorExpired, "another factor was enrolled meanwhile")
 	case errors.Is(err, store.ErrLimit):
 		return fail(FactorMany, "the person has as many factors as anybody can have")
 	case errors.Is(err, store.ErrStale):
-		return fail(FactorExpired, "login, directory reading or configuration are not those any more by which this was decided")
+		return fail(FactorExpired, "login, directory reading or configuration are not those any more by which this was "+
+			"decided")
 	case errors.Is(err, store.ErrRevoked):
 		return done, reasonRevoked, err, nil
 	case err != nil:

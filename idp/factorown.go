@@ -113,11 +113,15 @@ func (p *IdP) own(ctx context.Context, v Visitor, change FactorChange) (a Answer
 }
 
 // changeOwn does a change by somebody who has proved who they are.
-func (p *IdP) changeOwn(ctx context.Context, f *flow, s store.Session, records []store.SecondFactor, change FactorChange) (Page, error) {
+func (p *IdP) changeOwn(ctx context.Context, f *flow, s store.Session, records []store.SecondFactor,
+	change FactorChange) (Page, error) {
 	page := OwnFactors{Login: s.Login}
 	switch {
 	case change.Remove != "":
-		i := slices.IndexFunc(records, func(r store.SecondFactor) bool { return r.ID == change.Remove && r.Kind != mfa.RecoveryCode })
+		i := slices.IndexFunc(records, func(r store.SecondFactor) bool {
+			return r.ID == change.Remove &&
+				r.Kind != mfa.RecoveryCode
+		})
 		if i < 0 {
 			return AccountPage{}, nil // gone already, which is what was asked for
 		}
@@ -125,7 +129,8 @@ func (p *IdP) changeOwn(ctx context.Context, f *flow, s store.Session, records [
 		event.Outcome, event.Reason = "ok", records[i].Kind
 		// Without an invitation there would be no way to another: somebody with a role keeps one. The store counts, in the
 		// transaction that removes.
-		err := p.o.SecondFactors.Remove(ctx, s.Person, store.Removal{Act: p.act(f, s), ID: change.Remove, Alone: mfa.RecoveryCode, Keep: p.invited(f.config, s)}, event)
+		err := p.o.SecondFactors.Remove(ctx, s.Person, store.Removal{Act: p.act(f, s), ID: change.Remove,
+			Alone: mfa.RecoveryCode, Keep: p.invited(f.config, s)}, event)
 		switch {
 		case errors.Is(err, store.ErrLast):
 			page.Problem = FactorLast
@@ -200,7 +205,8 @@ func (p *IdP) openAccountPage(ctx context.Context, f *flow, s store.Session, _ d
 			return Answer{Page: page}, err
 		}
 		// An enrolment that is done leads to the list and not to the next one.
-		done := f.data.Own.Add && !waits && slices.ContainsFunc(records, func(r store.SecondFactor) bool { return !r.CreatedAt.Before(f.in.CreatedAt) })
+		done := f.data.Own.Add && !waits && slices.ContainsFunc(records,
+			func(r store.SecondFactor) bool { return !r.CreatedAt.Before(f.in.CreatedAt) })
 		switch {
 		case waits:
 			page, err := p.showFactor(f, s, records, "", "")

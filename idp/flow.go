@@ -57,7 +57,8 @@ func (f *flow) passive() bool { return f.fromSP() && f.data.Request.Passive }
 
 // fresh tells whether a login before this sign-in does not count (row REQ-15).
 func (f *flow) fresh() bool {
-	return f.fromSP() && f.data.Request.Force || f.data.Console != nil && f.data.Console.Fresh || f.data.Own != nil && f.data.Own.Fresh
+	return f.fromSP() && f.data.Request.Force || f.data.Console != nil && f.data.Console.Fresh ||
+		f.data.Own != nil && f.data.Own.Fresh
 }
 
 // responseParams is where the Response of this sign-in goes.
@@ -70,7 +71,8 @@ func (f *flow) responseParams() (responseParams, error) {
 	}
 	main, ok := f.sp.defaultACS()
 	if !ok {
-		return o, fmt.Errorf("service provider %s has no assertion consumer service with the HTTP-POST binding", f.sp.EntityID)
+		return o, fmt.Errorf("service provider %s has no assertion consumer service with the HTTP-POST binding",
+			f.sp.EntityID)
 	}
 	o.to = f.sp.responseEndpoints(main.URL, f.data.RelayState, true)
 	return o, nil
@@ -136,16 +138,18 @@ func (p *IdP) resume(ctx context.Context, id string, v Visitor, bind bool) (*flo
 // otherBrowser refuses a sign-in that was begun elsewhere: who sends somebody
 // a link to a pending sign-in must not get that person's Response for it.
 func (p *IdP) otherBrowser(ctx context.Context, in store.SignIn, v Visitor) Page {
-	p.logRefusal(ctx, v, in.EntityID, ReasonOtherBrowser, "the browser cookie is not the one that the sign-in belongs to", "start again in this browser")
+	p.logRefusal(ctx, v, in.EntityID, ReasonOtherBrowser, "the browser cookie is not the one that the sign-in belongs to",
+		"start again in this browser")
 	return Refusal{Reason: ReasonOtherBrowser, Status: http.StatusForbidden}
 }
 
-// usable returns the page that refuses an unknown or disabled service provider, and one that is not served where the visitor is;
-// nil if there is none to refuse. Nothing is ever sent to such a one.
+// usable returns the page that refuses an unknown or disabled service provider, and one that is not served where the
+// visitor is; nil if there is none to refuse. Nothing is ever sent to such a one.
 func (p *IdP) usable(ctx context.Context, sp *serviceProvider, entityID string, unknown int, v Visitor) Page {
 	switch {
 	case sp == nil:
-		p.logRefusal(ctx, v, entityID, ReasonUnknownProvider, "no service provider of this entityID is registered", "add it (sp add), or compare the entityID letter by letter")
+		p.logRefusal(ctx, v, entityID, ReasonUnknownProvider, "no service provider of this entityID is registered",
+			"add it (sp add), or compare the entityID letter by letter")
 		return Refusal{Reason: ReasonUnknownProvider, Status: unknown}
 	case sp == p.console && v.NoConsole, v.ConsoleSite && sp != p.console && sp != p.ownPage: // row ID-19
 		return p.elsewhere(ctx, entityID, v)
@@ -153,7 +157,8 @@ func (p *IdP) usable(ctx context.Context, sp *serviceProvider, entityID string, 
 		p.logRefusal(ctx, v, entityID, ReasonProviderDisabled, "the service provider is disabled", "enable it")
 		return Refusal{Provider: sp.name(), Reason: ReasonProviderDisabled, Status: http.StatusForbidden}
 	case sp.expired(p.o.Now()): // row MD-04
-		p.logRefusal(ctx, v, entityID, ReasonMetadataExpired, "the service provider's metadata was valid until "+sp.Source.ValidUntil.Format(time.RFC3339),
+		p.logRefusal(ctx, v, entityID, ReasonMetadataExpired, "the service provider's metadata was valid until "+
+			sp.Source.ValidUntil.Format(time.RFC3339),
 			"sp show tells why there is no newer copy; sp refresh, sp approve, or sp add FILE --replace")
 		return Refusal{Provider: sp.name(), Reason: ReasonMetadataExpired, Status: http.StatusForbidden}
 	}
@@ -180,8 +185,10 @@ func (p *IdP) create(ctx context.Context, f *flow) (Page, error) {
 	case errors.Is(err, store.ErrConflict): // row REQ-08
 		return p.replayed(ctx, f), nil
 	case errors.Is(err, store.ErrLimit): // row WEB-09
-		p.logRefusal(ctx, f.v, f.in.EntityID, ReasonTooManySignIns, "a cap on pending sign-ins is reached", "raise the caps if these are people and not a flood")
-		return Refusal{Provider: f.sp.name(), Reason: ReasonTooManySignIns, Status: http.StatusTooManyRequests, Retry: true}, nil
+		p.logRefusal(ctx, f.v, f.in.EntityID, ReasonTooManySignIns, "a cap on pending sign-ins is reached",
+			"raise the caps if these are people and not a flood")
+		return Refusal{Provider: f.sp.name(), Reason: ReasonTooManySignIns, Status: http.StatusTooManyRequests,
+			Retry: true}, nil
 	case err != nil:
 		return nil, fmt.Errorf("store pending sign-in for %s: %w", f.in.EntityID, err)
 	}
@@ -190,8 +197,9 @@ func (p *IdP) create(ctx context.Context, f *flow) (Page, error) {
 	return nil, nil
 }
 
-// ensureStored sees to it that the sign-in is stored before a page is shown that goes on with it, of somebody with a session, or of anybody
-// as long as a replica of the version before is running. It returns the page to show instead, nil to go on showing.
+// ensureStored sees to it that the sign-in is stored before a page is shown that goes on with it, of somebody with a
+// session, or of anybody as long as a replica of the version before is running. It returns the page to show instead,
+// nil to go on showing.
 func (p *IdP) ensureStored(ctx context.Context, f *flow) (Page, error) {
 	if f.in.ID != "" {
 		return nil, nil
@@ -211,7 +219,8 @@ func (p *IdP) ensureStored(ctx context.Context, f *flow) (Page, error) {
 
 // saveProgress stores the account that was chosen and why the sign-in stands still,
 // with events. It does nothing when all of it is known already.
-func (p *IdP) saveProgress(ctx context.Context, f *flow, account store.AccountID, reason string, session []byte, events ...store.Event) (Page, error) {
+func (p *IdP) saveProgress(ctx context.Context, f *flow, account store.AccountID, reason string, session []byte,
+	events ...store.Event) (Page, error) {
 	if f.in.Account == account && f.data.Reason == reason && len(events) == 0 && !f.changed {
 		return nil, nil
 	}

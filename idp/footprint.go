@@ -42,8 +42,8 @@ func (f *Footprint) Known() {
 	}
 }
 
-// Ask gives a function that calls Known where somebody known is behind the request. It is called at most once, and only before the
-// request is taken for a stranger's that leaves nothing.
+// Ask gives a function that calls Known where somebody known is behind the request. It is called at most once, and only
+// before the request is taken for a stranger's that leaves nothing.
 func (f *Footprint) Ask(look func()) {
 	if f == nil {
 		return
@@ -53,7 +53,8 @@ func (f *Footprint) Ask(look func()) {
 	f.look = look
 }
 
-// Refused says that the request was refused, and why. The first reason that has a number stays: it is the most exact one.
+// Refused says that the request was refused, and why. The first reason that has a number stays: it is the most exact
+// one.
 func (f *Footprint) Refused(reason string) {
 	if f == nil {
 		return
@@ -78,8 +79,8 @@ func (f *Footprint) Reason() string {
 	return codes[f.code]
 }
 
-// Alike says that the answer must be the same for a login that exists and for one that does not. Whoever is known has another bound than a
-// stranger, and another reason: a reference that depended on these would tell the two apart.
+// Alike says that the answer must be the same for a login that exists and for one that does not. Whoever is known has
+// another bound than a stranger, and another reason: a reference that depended on these would tell the two apart.
 func (f *Footprint) Alike() {
 	if f == nil {
 		return
@@ -99,11 +100,12 @@ func (f *Footprint) IsAlike() bool {
 	return f.alike
 }
 
-// Began is when the request began. A reference carries this moment and the count has it, so that a request at the end of a minute is found.
+// Began is when the request began. A reference carries this moment and the count has it, so that a request at the end
+// of a minute is found.
 func (f *Footprint) Began() time.Time { return f.began }
 
-// Over tells whether the request must leave nothing of its own: it is only counted. The first time it is asked it takes one of what there
-// is room for; a request takes one at most, unless it turns out later to be another kind of request.
+// Over tells whether the request must leave nothing of its own: it is only counted. The first time it is asked it takes
+// one of what there is room for; a request takes one at most, unless it turns out later to be another kind of request.
 func (f *Footprint) Over() bool {
 	if f == nil {
 		return false
@@ -146,7 +148,8 @@ func (f *Footprint) LeftNothing() bool {
 	return f.asked && f.over
 }
 
-// NoRoom says that the trace of a refused request found no room: then its reference has to carry the reason, and the request is counted.
+// NoRoom says that the trace of a refused request found no room: then its reference has to carry the reason, and the
+// request is counted.
 func (f *Footprint) NoRoom() {
 	if f == nil {
 		return

@@ -9,12 +9,13 @@ import (
 	"ssobridge/store"
 )
 
-// What requests may leave behind in traces and log lines of their own, on one replica. Past it they are counted, by reason: a flood must
-// fill neither the store nor the log, and must not take the room of those who have a real question.
+// What requests may leave behind in traces and log lines of their own, on one replica. Past it they are counted, by
+// reason: a flood must fill neither the store nor the log, and must not take the room of those who have a real
+// question.
 //
-// A refusal is one of a kind: its reason, and whether anybody known is behind it. Of each kind the first ten in a second are kept, so that
-// no flood hides a refusal of another kind. Strangers have a bound for all that they do as well, shared between addresses; past it the
-// first ten refusals of a kind in a minute are still kept.
+// A refusal is one of a kind: its reason, and whether anybody known is behind it. Of each kind the first ten in a
+// second are kept, so that no flood hides a refusal of another kind. Strangers have a bound for all that they do as
+// well, shared between addresses; past it the first ten refusals of a kind in a minute are still kept.
 const (
 	refusalsPerSecond   = 10 // of a kind
 	strangersPerAddress = 20
@@ -23,11 +24,12 @@ const (
 	warningsPerSecond   = 10 // of one message, by requests that are not refused
 )
 
-// maxCounts bounds what is counted and not stored yet: more than four hours of all kinds. It is not reached unless the store is down.
+// maxCounts bounds what is counted and not stored yet: more than four hours of all kinds. It is not reached unless the
+// store is down.
 const maxCounts = 4096
 
-// Footprints shares out what requests may leave behind, and counts those that leave nothing. It holds no more addresses than it lets
-// through in a minute.
+// Footprints shares out what requests may leave behind, and counts those that leave nothing. It holds no more addresses
+// than it lets through in a minute.
 type Footprints struct {
 	now func() time.Time
 
@@ -70,7 +72,8 @@ type countKey struct {
 // NewFootprints needs a clock.
 func NewFootprints(now func() time.Time) *Footprints {
 	return &Footprints{
-		now: now, blocks: map[string]int{}, warned: map[string]rate{}, past: map[string]int{}, counted: map[countKey]*store.RequestCount{},
+		now: now, blocks: map[string]int{}, warned: map[string]rate{}, past: map[string]int{},
+		counted: map[countKey]*store.RequestCount{},
 	}
 }
 
@@ -154,8 +157,8 @@ func (s *Footprints) add(code uint8, n store.RequestCount) {
 	}
 }
 
-// Counted returns how many requests were only counted since it was last asked, one entry for a reason and a quarter of an hour, to be
-// stored.
+// Counted returns how many requests were only counted since it was last asked, one entry for a reason and a quarter of
+// an hour, to be stored.
 func (s *Footprints) Counted() []store.RequestCount {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -112,12 +112,14 @@ func FuzzRedirect(f *testing.F) {
 		f.Add("SAMLRequest=" + url.QueryEscape(deflated(f, strings.ReplaceAll(s, "FUZZ", fmt.Sprint("seed", i)))))
 	}
 	good := url.QueryEscape(deflated(f, seeds()[0]))
-	f.Add("SAMLRequest=" + good + "&RelayState=a&SAMLEncoding=urn%3Aoasis%3Anames%3Atc%3ASAML%3A2.0%3Abindings%3AURL-Encoding%3ADEFLATE")
+	f.Add("SAMLRequest=" + good +
+		"&RelayState=a&SAMLEncoding=urn%3Aoasis%3Anames%3Atc%3ASAML%3A2.0%3Abindings%3AURL-Encoding%3ADEFLATE")
 	f.Add("SAMLRequest=" + good + "&SigAlg=x&Signature=y")
 	f.Add("SAMLRequest=" + good + "&SAMLRequest=" + good)
 	f.Add("SAMLRequest=" + url.QueryEscape(base64.StdEncoding.EncodeToString([]byte("\x03\x00"))))
 	f.Fuzz(func(t *testing.T, query string) {
-		fuzzed(t, x, v, &http.Request{Method: http.MethodGet, URL: &url.URL{Path: "/saml/sso", RawQuery: query}, Header: http.Header{}})
+		fuzzed(t, x, v, &http.Request{Method: http.MethodGet, URL: &url.URL{Path: "/saml/sso", RawQuery: query},
+			Header: http.Header{}})
 	})
 }
 
@@ -125,7 +127,8 @@ func FuzzRedirect(f *testing.F) {
 // never moves the Response elsewhere.
 func FuzzRelayState(f *testing.F) {
 	x, v := fuzzFixture(f)
-	for _, s := range []string{"", "a", "https://login.ctct.test/?a=b&c=d", `"><script>`, "a\x00", "\xff", "é\u2028", strings.Repeat("x", 1025), "&RelayState=b", "%41+ "} {
+	for _, s := range []string{"", "a", "https://login.ctct.test/?a=b&c=d", `"><script>`, "a\x00", "\xff", "é\u2028",
+		strings.Repeat("x", 1025), "&RelayState=b", "%41+ "} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, state string) {

@@ -31,8 +31,10 @@ func signGenuine(t testing.TB) genuine {
 	state := "a b/c+d"
 	for i, c := range []struct{ attributes, inner string }{
 		{"", ""},
-		{`AssertionConsumerServiceURL="` + plainACS2 + `" ProtocolBinding="` + saml.HTTPPostBinding + `"`, `<samlp:NameIDPolicy Format="` + persistent + `" AllowCreate="true" SPNameQualifier="` + signs + `"/>`},
-		{`AssertionConsumerServiceIndex="1" ForceAuthn="true"`, `<saml:Subject><saml:NameID Format="` + persistent + `">x</saml:NameID></saml:Subject>`},
+		{`AssertionConsumerServiceURL="` + plainACS2 + `" ProtocolBinding="` + saml.HTTPPostBinding + `"`,
+			`<samlp:NameIDPolicy Format="` + persistent + `" AllowCreate="true" SPNameQualifier="` + signs + `"/>`},
+		{`AssertionConsumerServiceIndex="1" ForceAuthn="true"`, `<saml:Subject><saml:NameID Format="` + persistent +
+			`">x</saml:NameID></saml:Subject>`},
 		{`IsPassive="1"`, `<samlp:RequestedAuthnContext Comparison="minimum"><saml:AuthnContextClassRef>urn:oasis:names:tc:SAML:2.0:ac:classes:Password</saml:AuthnContextClassRef></samlp:RequestedAuthnContext><samlp:Extensions><x xmlns="urn:x" y="&lt;">a</x></samlp:Extensions>`},
 	} {
 		r := newRequest(signs)

@@ -28,8 +28,8 @@ type Directory interface {
 // groupGate lets members of named groups pass to a plain SAML service provider.
 type groupGate struct{ config *config }
 
-// Decide compares ids (row ID-03). No groups: nobody passes, so that a service provider that was only just registered is not
-// open to everybody.
+// Decide compares ids (row ID-03). No groups: nobody passes, so that a service provider that was only just registered
+// is not open to everybody.
 func (g groupGate) Decide(_ context.Context, q provisioning.Question) (provisioning.Decision, error) {
 	group, in := g.config.groupOf(q.Person, q.Groups)
 	if !in {

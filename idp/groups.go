@@ -35,7 +35,8 @@ func (u GroupUse) Action() string {
 	case !u.Resolved:
 		return "not resolved yet, gives nobody access"
 	case u.Known.OtherID != "":
-		return fmt.Sprintf("this DN now belongs to another group (id %s, before %s), which is refused until it is accepted", u.Known.OtherID, u.Known.ID)
+		return fmt.Sprintf("this DN now belongs to another group (id %s, before %s), which is refused until it is accepted",
+			u.Known.OtherID, u.Known.ID)
 	case !u.Known.GoneAt.IsZero():
 		return "no group has this DN any more; the group with id " + u.Known.ID + " still counts"
 	case u.Known.ID == "":
@@ -44,15 +45,16 @@ func (u GroupUse) Action() string {
 	return ""
 }
 
-// groupIn tells whether a person's group is the one that is named by a DN: id against id, never name against name. A DN that is
-// not resolved names none.
+// groupIn tells whether a person's group is the one that is named by a DN: id against id, never name against name. A DN
+// that is not resolved names none.
 func (c *config) groupIn(g directory.Group, written string) bool {
 	known, ok := c.groups[written]
 	if !ok {
 		return false
 	}
 	if known.ID == "" {
-		// The directory shows no ids. Its own spelling is compared byte for byte, since every folding would be a guess at its rules.
+		// The directory shows no ids. Its own spelling is compared byte for byte, since every folding would be a guess at its
+		// rules.
 		return g.ID == "" && g.DN == known.DN
 	}
 	return g.ID == known.ID
@@ -141,8 +143,9 @@ func (p *IdP) Groups(ctx context.Context) ([]GroupUse, error) {
 	return p.groupUses(c), nil
 }
 
-// ResolveGroups asks the directory for each group that is named by a DN, and stores what has changed. With newOnly those that
-// are resolved are left alone. With the directory down it ends early: what is known goes on by the ids that are stored.
+// ResolveGroups asks the directory for each group that is named by a DN, and stores what has changed. With newOnly
+// those that are resolved are left alone. With the directory down it ends early: what is known goes on by the ids that
+// are stored.
 func (p *IdP) ResolveGroups(ctx context.Context, newOnly bool) ([]GroupUse, error) {
 	uses, err := p.Groups(ctx)
 	if err != nil {
@@ -208,7 +211,8 @@ func (p *IdP) resolveGroup(ctx context.Context, u *GroupUse) (down bool, err err
 		u.Fault = "the directory does not show the id of this group any more; let the service account read it"
 		return false, nil
 	default:
-		// Another group has taken the name, by a reload of the directory or by somebody who may create groups. It gets nothing.
+		// Another group has taken the name, by a reload of the directory or by somebody who may create groups. It gets
+		// nothing.
 		action = "group-replaced"
 		u.Known.OtherID, u.Known.OtherDN, u.Known.GoneAt = found.ID, found.DN, time.Time{}
 	}
@@ -242,8 +246,8 @@ func (p *IdP) groupEvent(action, outcome, actor string, u *GroupUse) store.Event
 // ErrGroupChanged says that a DN does not name the group that was shown.
 var ErrGroupChanged = errors.New("the DN does not name this group now; look at it again")
 
-// AcceptGroup lets the group that a DN names now take the place of the one that it named before. id is the new group's, as the
-// administrator was shown it; the directory is asked again at this moment.
+// AcceptGroup lets the group that a DN names now take the place of the one that it named before. id is the new group's,
+// as the administrator was shown it; the directory is asked again at this moment.
 func (p *IdP) AcceptGroup(ctx context.Context, written, id string, e store.Event) error {
 	uses, err := p.ResolveGroups(ctx, false)
 	if err != nil {
@@ -271,7 +275,8 @@ func (p *IdP) AcceptGroup(ctx context.Context, written, id string, e store.Event
 	return nil
 }
 
-// RunGroups resolves groups until ctx ends: new ones as soon as something needs them, and what did not resolve once a minute.
+// RunGroups resolves groups until ctx ends: new ones as soon as something needs them, and what did not resolve once a
+// minute.
 func (p *IdP) RunGroups(ctx context.Context) error {
 	tick := time.NewTicker(resolveEvery)
 	defer tick.Stop()

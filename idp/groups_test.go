@@ -31,8 +31,8 @@ func (f *fixture) known(groups ...directory.Group) {
 	f.directory.groups = groups
 }
 
-// ID-03: a group is its id. A name that is like the named one, or is the named one without the id, gives nothing; the id under any
-// other name gives what it gave.
+// ID-03: a group is its id. A name that is like the named one, or is the named one without the id, gives nothing; the
+// id under any other name gives what it gave.
 func TestID03GroupsAreTheirID(t *testing.T) {
 	ctx := context.Background()
 	f := newConsoleFixture(t, idp.ConsoleGroups{Admin: staffGroup})
@@ -46,9 +46,11 @@ func TestID03GroupsAreTheirID(t *testing.T) {
 		{"renamed and moved", with("cn=new name,dc=elsewhere", staffEntry.ID), idp.Admin},
 		{"same DN, other id", with(staffEntry.DN, "99999999-aaaa-4bbb-8ccc-00000000000f"), idp.NoConsole},
 		{"same DN, no id", with(staffEntry.DN, ""), idp.NoConsole},
-		{"a Unicode space behind it", with("cn=staff\u1680,ou=groups,dc=partner,dc=test", "99999999-aaaa-4bbb-8ccc-00000000000e"), idp.NoConsole},
+		{"a Unicode space behind it", with("cn=staff\u1680,ou=groups,dc=partner,dc=test",
+			"99999999-aaaa-4bbb-8ccc-00000000000e"), idp.NoConsole},
 		{"no name and no id", with("", ""), idp.NoConsole},
-		{"the id in capitals", with(staffEntry.DN, strings.ToUpper(staffEntry.ID)), idp.NoConsole}, // the directory room writes each in one form
+		// the directory room writes each in one form
+		{"the id in capitals", with(staffEntry.DN, strings.ToUpper(staffEntry.ID)), idp.NoConsole},
 	} {
 		f.member("alice", c.group)
 		if got := f.roleOf(t, "alice", "correct horse"); got != c.want {
@@ -61,7 +63,8 @@ func TestID03GroupsAreTheirID(t *testing.T) {
 		if _, in := a.Page.(idp.Deliver); in != (c.want == idp.Admin) {
 			t.Errorf("service provider, %s: got %T", c.name, a.Page)
 		}
-		if in, err := f.InGroups(ctx, directory.Entry{Groups: []directory.Group{c.group}}, []string{staff}); err != nil || in != (c.want == idp.Admin) {
+		if in, err := f.InGroups(ctx, directory.Entry{Groups: []directory.Group{c.group}}, []string{staff}); err != nil ||
+			in != (c.want == idp.Admin) {
 			t.Errorf("explain, %s: got %v, %v", c.name, in, err)
 		}
 	}
@@ -147,7 +150,8 @@ func TestID03ResolvedLater(t *testing.T) {
 	f.known(rebuilt)
 	f.member("bob", rebuilt)
 	uses = f.resolve(t)
-	if uses[0].Known.OtherID != rebuilt.ID || uses[0].Known.ID != staffEntry.ID || !strings.Contains(uses[0].Action(), "refused until it is accepted") {
+	if uses[0].Known.OtherID != rebuilt.ID || uses[0].Known.ID != staffEntry.ID || !strings.Contains(uses[0].Action(),
+		"refused until it is accepted") {
 		t.Errorf("another group: %+v", uses[0])
 	}
 	if got := f.roleOf(t, "bob", "battery staple"); got != idp.NoConsole {
@@ -158,7 +162,8 @@ func TestID03ResolvedLater(t *testing.T) {
 			t.Errorf("accept %q: %v", wrong, err)
 		}
 	}
-	if err := f.AcceptGroup(ctx, "cn=never,dc=named", rebuilt.ID, store.Event{Actor: "admin:t"}); !errors.Is(err, store.ErrNotFound) {
+	if err := f.AcceptGroup(ctx, "cn=never,dc=named", rebuilt.ID, store.Event{Actor: "admin:t"}); !errors.Is(err,
+		store.ErrNotFound) {
 		t.Errorf("accept what nothing names: %v", err)
 	}
 	if err := f.AcceptGroup(ctx, staffGroup, rebuilt.ID, store.Event{Actor: "admin:t"}); err != nil {
@@ -170,7 +175,8 @@ func TestID03ResolvedLater(t *testing.T) {
 	if got := f.roleOf(t, "alice", "correct horse"); got != idp.NoConsole {
 		t.Errorf("accepted, the one before: got %s", got)
 	}
-	if e := f.events(t); !hasEvent(e, "group-accept", "admin:t") || !hasEvent(e, "group-replaced", "worker") || !hasEvent(e, "group-gone", "worker") {
+	if e := f.events(t); !hasEvent(e, "group-accept", "admin:t") || !hasEvent(e, "group-replaced", "worker") ||
+		!hasEvent(e, "group-gone", "worker") {
 		t.Error("an audit event is missing")
 	}
 

@@ -111,8 +111,8 @@ func TestREQ03Cost(t *testing.T) {
 				}
 				return least
 			}
-			// Four times as much takes four times as long, or sixteen times where each part looks at all others. What takes a few
-			// milliseconds at the bound does no harm either way.
+			// Four times as much takes four times as long, or sixteen times where each part looks at all others. What takes a
+			// few milliseconds at the bound does no harm either way.
 			whole, quarter := least(document), least(small[name])
 			t.Log(quarter, whole)
 			if whole > 5*time.Millisecond && whole > 9*quarter && !raceDetector {
@@ -129,7 +129,8 @@ func onProcessor(do func()) time.Duration {
 	used := func() time.Duration {
 		const ofThread = 3 // CLOCK_THREAD_CPUTIME_ID
 		var at syscall.Timespec
-		if _, _, fault := syscall.RawSyscall(syscall.SYS_CLOCK_GETTIME, ofThread, uintptr(unsafe.Pointer(&at)), 0); fault != 0 {
+		if _, _, fault := syscall.RawSyscall(syscall.SYS_CLOCK_GETTIME, ofThread, uintptr(unsafe.Pointer(&at)),
+			0); fault != 0 {
 			panic(fault)
 		}
 		return time.Duration(at.Nano())
@@ -143,13 +144,16 @@ func onProcessor(do func()) time.Duration {
 func TestREQ03Bounds(t *testing.T) {
 	f := newFixture(t, "rsa-2048", nil)
 	for name, inner := range map[string]string{
-		"a quote in text":               `<samlp:Extensions><x xmlns="urn:x">it's "so"</x></samlp:Extensions>`,
-		"a bracket in an attribute":     `<samlp:Extensions><x xmlns="urn:x" y="a/>b" z='">'/></samlp:Extensions>`,
-		"tags in a comment":             `<samlp:Extensions><!-- <a><a><a> ' --></samlp:Extensions>`,
-		"tags in a section":             `<samlp:Extensions><x xmlns="urn:x"><![CDATA[<a><a>'"]]></x></samlp:Extensions>`,
-		"the deepest":                   `<samlp:Extensions>` + strings.Repeat(`<x xmlns="urn:x">`, 30) + strings.Repeat(`</x>`, 30) + `</samlp:Extensions>`,
-		"closed and not deep":           `<samlp:Extensions>` + strings.Repeat(`<x xmlns="urn:x"/>`, 900) + `</samlp:Extensions>`,
-		"an identity provider's list":   `<samlp:Scoping><samlp:IDPList>` + strings.Repeat(`<samlp:IDPEntry ProviderID="https://idp.test/"/>`, 500) + `</samlp:IDPList></samlp:Scoping>`,
+		"a quote in text":           `<samlp:Extensions><x xmlns="urn:x">it's "so"</x></samlp:Extensions>`,
+		"a bracket in an attribute": `<samlp:Extensions><x xmlns="urn:x" y="a/>b" z='">'/></samlp:Extensions>`,
+		"tags in a comment":         `<samlp:Extensions><!-- <a><a><a> ' --></samlp:Extensions>`,
+		"tags in a section":         `<samlp:Extensions><x xmlns="urn:x"><![CDATA[<a><a>'"]]></x></samlp:Extensions>`,
+		"the deepest": `<samlp:Extensions>` + strings.Repeat(`<x xmlns="urn:x">`,
+			30) + strings.Repeat(`</x>`, 30) + `</samlp:Extensions>`,
+		"closed and not deep": `<samlp:Extensions>` + strings.Repeat(`<x xmlns="urn:x"/>`, 900) +
+			`</samlp:Extensions>`,
+		"an identity provider's list": `<samlp:Scoping><samlp:IDPList>` +
+			strings.Repeat(`<samlp:IDPEntry ProviderID="https://idp.test/"/>`, 500) + `</samlp:IDPList></samlp:Scoping>`,
 		"attributes, as many as can be": `<samlp:Extensions><x xmlns="urn:x"` + numbered(60) + `/></samlp:Extensions>`,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -188,7 +192,8 @@ func TestLDAP10KnownBrowserBySpelling(t *testing.T) {
 	for range 3 { // somebody else uses up the limit of the login name
 		try("elsewhere", "alice", "guess")
 	}
-	if page, ok := try("elsewhere", "ALICE", "correct horse").(idp.AskPassword); !ok || page.Problem != directory.BadCredentials {
+	if page, ok := try("elsewhere", "ALICE", "correct horse").(idp.AskPassword); !ok ||
+		page.Problem != directory.BadCredentials {
 		t.Errorf("the limit does not hold: %+v", page)
 	}
 	for _, spelling := range []string{"alice", "ALICE", "Alice", `EXAMPLE\alice`} {

@@ -77,8 +77,9 @@ type Options struct {
 	Changes       func(context.Context) (int64, error) // the store's change counter
 	Sealer        *certs.Sealer                        // opens the private keys
 	Token         Token                                // finds keys in a PKCS #11 token; nil: there is none
-	Engine        *certs.Engine                        // makes the signatures of the other keys; nil: one that looks for libcrypto
-	Directory     Directory
+	// makes the signatures of the other keys; nil: one that looks for libcrypto
+	Engine    *certs.Engine
+	Directory Directory
 	// Lockout reads what the directory says of a person's wrong passwords; nil: nothing can be read.
 	Lockout func(ctx context.Context, person string) (directory.Lockout, error)
 	Gate    Gate // for Constant Contact
@@ -112,12 +113,13 @@ type Options struct {
 
 	Published metadata.Published // what our metadata says about who runs this
 
-	// Older tells whether a replica of the version before this one is running, which knows no other sign-ins than stored ones: as
-	// long as it does, every sign-in is stored when it is started, within Caps (row WEB-09). nil: none is.
+	// Older tells whether a replica of the version before this one is running, which knows no other sign-ins than stored
+	// ones: as long as it does, every sign-in is stored when it is started, within Caps (row WEB-09). nil: none is.
 	Older func(context.Context) bool
 	Caps  store.Caps
 
-	LoginFailures int           // failed logins of one person in LoginWindow before they must wait, 5; the last two are for browsers that are known
+	// failed logins of one person in LoginWindow before they must wait, 5; the last two are for browsers that are known
+	LoginFailures int
 	LoginWindow   time.Duration // 15 min, counted from the last one
 	LoginFloor    time.Duration // the least time until a login is refused, 250 ms
 
@@ -231,7 +233,8 @@ func New(o Options) (*IdP, error) {
 		}
 	}
 	if o.SignInLife > 0 && o.SignInLife < leastSignInLife {
-		fault("SignInLife %s: want at least %s, since a pending sign-in is also the record against replays", o.SignInLife, leastSignInLife)
+		fault("SignInLife %s: want at least %s, since a pending sign-in is also the record against replays", o.SignInLife,
+			leastSignInLife)
 	}
 	for _, n := range []struct {
 		name    string
@@ -253,7 +256,8 @@ func New(o Options) (*IdP, error) {
 	if err != nil {
 		faults = append(faults, err)
 	}
-	for name, policy := range map[string]mfa.Policy{"SecondFactor.Console": o.SecondFactor.Console, "SecondFactor.People": o.SecondFactor.People} {
+	for name, policy := range map[string]mfa.Policy{"SecondFactor.Console": o.SecondFactor.Console,
+		"SecondFactor.People": o.SecondFactor.People} {
 		if _, err := mfa.ParsePolicy(cmp.Or(string(policy), string(mfa.Off))); err != nil {
 			fault("%s: %w", name, err)
 		}
@@ -285,8 +289,10 @@ func New(o Options) (*IdP, error) {
 		roles:    roles,
 		factors:  mfa.New(o.SecondFactors, o.Sealer, o.Random),
 		passkeys: keys, consolePasskeys: consoleKeys,
-		ownPage: &serviceProvider{ServiceProvider: store.ServiceProvider{EntityID: ownID, Name: o.SecondFactor.Issuer, Enabled: true}},
-		console: &serviceProvider{ServiceProvider: store.ServiceProvider{EntityID: consoleID, Name: "ssobridge", Enabled: true}},
+		ownPage: &serviceProvider{ServiceProvider: store.ServiceProvider{EntityID: ownID, Name: o.SecondFactor.Issuer,
+			Enabled: true}},
+		console: &serviceProvider{ServiceProvider: store.ServiceProvider{EntityID: consoleID, Name: "ssobridge",
+			Enabled: true}},
 
 		logoutEndpoint: base.String() + sloPath,
 		classes:        classes{protected: base.Scheme == "https", second: o.SecondFactor.Class},

@@ -19,7 +19,8 @@ func TestNewChecksOptions(t *testing.T) {
 	if err == nil {
 		t.Fatal("empty options are taken")
 	}
-	for _, field := range []string{"EntityID", "PublicURL", "SignIns", "Sessions", "Providers", "Keys", "Throttle", "Audit", "Changes", "Sealer", "Directory", "Gate", "Now", "Random", "Logger"} {
+	for _, field := range []string{"EntityID", "PublicURL", "SignIns", "Sessions", "Providers", "Keys", "Throttle",
+		"Audit", "Changes", "Sealer", "Directory", "Gate", "Now", "Random", "Logger"} {
 		if !strings.Contains(err.Error(), field) {
 			t.Errorf("the error does not name %s", field)
 		}
@@ -28,8 +29,10 @@ func TestNewChecksOptions(t *testing.T) {
 	good := func() idp.Options {
 		return idp.Options{
 			EntityID: entityID, PublicURL: publicURL,
-			SignIns: f.db.SignIns(), Sessions: f.db.Sessions(), Logouts: f.db.Logouts(), Providers: f.db.ServiceProviders(), Groups: f.db.NamedGroups(), Accounts: f.db.Accounts(), NameIDs: f.db.NameIDs(), Keys: f.db.Keys(),
-			Throttle: f.db.Throttle(), Forms: f.db.Forms(), Captures: f.db.Captures(), SecondFactors: f.db.SecondFactors(), Audit: f.db.Audit(), Changes: f.db.Changes, Sealer: f.sealer,
+			SignIns: f.db.SignIns(), Sessions: f.db.Sessions(), Logouts: f.db.Logouts(), Providers: f.db.ServiceProviders(),
+			Groups: f.db.NamedGroups(), Accounts: f.db.Accounts(), NameIDs: f.db.NameIDs(), Keys: f.db.Keys(),
+			Throttle: f.db.Throttle(), Forms: f.db.Forms(), Captures: f.db.Captures(), SecondFactors: f.db.SecondFactors(),
+			Audit: f.db.Audit(), Changes: f.db.Changes, Sealer: f.sealer,
 			Directory: f.directory, Gate: f.gate, Now: now.Now, Random: rand.Reader, Logger: discard(),
 		}
 	}

@@ -12,8 +12,8 @@ import (
 
 const harbour = store.AccountID("a07e1lxqqqo0")
 
-// newIDFixture has two client accounts that bob may use. The gate compares byte for byte, as provisioning does, and the one
-// account asks for a second factor.
+// newIDFixture has two client accounts that bob may use. The gate compares byte for byte, as provisioning does, and the
+// one account asks for a second factor.
 func newIDFixture(t *testing.T, stored store.AccountID) *fixture {
 	t.Helper()
 	ctx := context.Background()
@@ -22,7 +22,8 @@ func newIDFixture(t *testing.T, stored store.AccountID) *fixture {
 	if err := f.db.Accounts().ReplaceAll(ctx, all, store.Event{Actor: "test", Action: "accounts-refresh"}); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.db.SecondFactors().SetPolicy(ctx, stored, "required", store.Event{Actor: "test", Action: "set"}); err != nil {
+	if err := f.db.SecondFactors().SetPolicy(ctx, stored, "required", store.Event{Actor: "test",
+		Action: "set"}); err != nil {
 		t.Fatal(err)
 	}
 	f.gate.set(func(q provisioning.Question) (provisioning.Decision, error) {
@@ -30,7 +31,8 @@ func newIDFixture(t *testing.T, stored store.AccountID) *fixture {
 		case harbour, "Twin":
 			return granted(q), nil
 		case "":
-			return provisioning.Decision{Outcome: provisioning.Choose, Choices: []provisioning.Assignment{{Account: harbour}, {Account: "Twin"}}}, nil
+			return provisioning.Decision{Outcome: provisioning.Choose, Choices: []provisioning.Assignment{{Account: harbour},
+				{Account: "Twin"}}}, nil
 		}
 		return provisioning.Decision{Outcome: provisioning.Denied, Reason: provisioning.NotThisAccount}, nil
 	})
@@ -55,8 +57,8 @@ var spelled = []struct {
 	{"neither of two", "twin", false},
 }
 
-// ID-01: an account's second factor is asked for however the launch or the form spells the account, and however the policy
-// was stored by a version before this one.
+// ID-01: an account's second factor is asked for however the launch or the form spells the account, and however the
+// policy was stored by a version before this one.
 func TestAccountIsTheRecordedOne(t *testing.T) {
 	ctx := context.Background()
 	for _, stored := range []store.AccountID{harbour, "A07E1LXQQQO0"} {
@@ -113,8 +115,8 @@ func TestAccountIsTheRecordedOne(t *testing.T) {
 	}
 }
 
-// ID-01: of a policy that can mean two accounts, both get the strictest; one under another spelling never asks for less than
-// the common policy.
+// ID-01: of a policy that can mean two accounts, both get the strictest; one under another spelling never asks for less
+// than the common policy.
 func TestPolicyUnderAnotherSpelling(t *testing.T) {
 	ctx := context.Background()
 	for _, c := range []struct {
@@ -123,19 +125,27 @@ func TestPolicyUnderAnotherSpelling(t *testing.T) {
 		stored map[store.AccountID]string
 		want   map[store.AccountID]mfa.Policy
 	}{
-		{"another case alone", mfa.Off, map[store.AccountID]string{"A07E1LXQQQO0": "offered"}, map[store.AccountID]mfa.Policy{harbour: mfa.Offered}},
-		{"weaker than the common one", mfa.Required, map[store.AccountID]string{"A07E1LXQQQO0": "off"}, map[store.AccountID]mfa.Policy{harbour: mfa.Required}},
-		{"its own, off", mfa.Required, map[store.AccountID]string{harbour: "off"}, map[store.AccountID]mfa.Policy{harbour: mfa.Off}},
-		{"two, the stricter under the other", mfa.Off, map[store.AccountID]string{harbour: "off", "A07E1LXQQQO0": "required"}, map[store.AccountID]mfa.Policy{harbour: mfa.Required}},
-		{"two, the stricter its own", mfa.Off, map[store.AccountID]string{harbour: "required", "A07E1LXQQQO0": "off"}, map[store.AccountID]mfa.Policy{harbour: mfa.Required}},
-		{"neither of two", mfa.Off, map[store.AccountID]string{"twin": "required"}, map[store.AccountID]mfa.Policy{"Twin": mfa.Required, "TWIN": mfa.Required, harbour: mfa.Off}},
-		{"one of two", mfa.Off, map[store.AccountID]string{"Twin": "required"}, map[store.AccountID]mfa.Policy{"Twin": mfa.Required, "TWIN": mfa.Off}},
+		{"another case alone", mfa.Off, map[store.AccountID]string{"A07E1LXQQQO0": "offered"},
+			map[store.AccountID]mfa.Policy{harbour: mfa.Offered}},
+		{"weaker than the common one", mfa.Required, map[store.AccountID]string{"A07E1LXQQQO0": "off"},
+			map[store.AccountID]mfa.Policy{harbour: mfa.Required}},
+		{"its own, off", mfa.Required, map[store.AccountID]string{harbour: "off"},
+			map[store.AccountID]mfa.Policy{harbour: mfa.Off}},
+		{"two, the stricter under the other", mfa.Off, map[store.AccountID]string{harbour: "off", "A07E1LXQQQO0": "required"},
+			map[store.AccountID]mfa.Policy{harbour: mfa.Required}},
+		{"two, the stricter its own", mfa.Off, map[store.AccountID]string{harbour: "required", "A07E1LXQQQO0": "off"},
+			map[store.AccountID]mfa.Policy{harbour: mfa.Required}},
+		{"neither of two", mfa.Off, map[store.AccountID]string{"twin": "required"},
+			map[store.AccountID]mfa.Policy{"Twin": mfa.Required, "TWIN": mfa.Required, harbour: mfa.Off}},
+		{"one of two", mfa.Off, map[store.AccountID]string{"Twin": "required"},
+			map[store.AccountID]mfa.Policy{"Twin": mfa.Required, "TWIN": mfa.Off}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := newFactorFixture(t, idp.FactorOptions{People: c.common})
 			// As the version before stored them: before the list of accounts was read, so that none is taken for another.
 			for account, policy := range c.stored {
-				if err := f.db.SecondFactors().SetPolicy(ctx, account, policy, store.Event{Actor: "test", Action: "set"}); err != nil {
+				if err := f.db.SecondFactors().SetPolicy(ctx, account, policy, store.Event{Actor: "test",
+					Action: "set"}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -181,7 +191,8 @@ func TestPolicyIsSetForAllSpellings(t *testing.T) {
 
 // Only administrators are told which entityID somebody may have meant.
 func TestNearestProvider(t *testing.T) {
-	all := []store.ServiceProvider{{EntityID: "https://wiki.example.com/saml"}, {EntityID: "https://mail.example.com/saml"}, {EntityID: "urn:a"}}
+	all := []store.ServiceProvider{{EntityID: "https://wiki.example.com/saml"},
+		{EntityID: "https://mail.example.com/saml"}, {EntityID: "urn:a"}}
 	for typed, want := range map[string]string{
 		"https://wiki.example.com/saml/":      "https://wiki.example.com/saml",
 		"https://WIKI.example.com/saml":       "https://wiki.example.com/saml",

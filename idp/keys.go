@@ -84,9 +84,11 @@ func (p *IdP) readKeys(ctx context.Context) (*keyring, error) {
 		}
 		return cmp.Or(cmp.Compare(first(a), first(b)), b.CreatedAt.Compare(a.CreatedAt), cmp.Compare(a.ID, b.ID))
 	})
-	r := &keyring{now: p.o.Now, signers: map[string]*saml.Signer{}, faults: map[string]error{}, choices: make(map[string]certs.Choice, len(choices))}
+	r := &keyring{now: p.o.Now, signers: map[string]*saml.Signer{}, faults: map[string]error{},
+		choices: make(map[string]certs.Choice, len(choices))}
 	for _, c := range choices {
-		r.choices[c.EntityID] = certs.Choice{Key: c.Key, Previous: c.Previous, Next: c.Next, SwitchAt: c.SwitchAt, Window: c.Window}
+		r.choices[c.EntityID] = certs.Choice{Key: c.Key, Previous: c.Previous, Next: c.Next, SwitchAt: c.SwitchAt,
+			Window: c.Window}
 	}
 	for _, k := range stored {
 		if state := certs.State(k.State); !state.Public() {
@@ -129,7 +131,8 @@ func (p *IdP) readKey(ctx context.Context, r *keyring, k store.SigningKey) {
 	if k.Holder != "" {
 		r.readAgainAt = r.now().Add(tokenPause)
 	}
-	p.o.Logger.LogAttrs(ctx, slog.LevelError, "a signing key can't be used", slog.String("key", k.ID), slog.String("state", k.State), slog.Any("cause", err))
+	p.o.Logger.LogAttrs(ctx, slog.LevelError, "a signing key can't be used", slog.String("key", k.ID),
+		slog.String("state", k.State), slog.Any("cause", err))
 	// Its certificate stays in metadata: that this program can't reach the private
 	// key is no reason for service providers to forget the public one.
 	if certificate, err := x509.ParseCertificate(k.Certificate); err == nil {
@@ -224,7 +227,9 @@ func (p *IdP) awaitSwitch(ctx context.Context, f *flow, s store.Session, d provi
 		return nil, nil
 	}
 	if f.passive() {
-		p.logRefusal(ctx, f.v, f.sp.EntityID, ReasonKeySwitch, "the switch to another signing key is under way, and no page may be shown", "let the service provider ask again after it")
+		p.logRefusal(ctx, f.v, f.sp.EntityID, ReasonKeySwitch,
+			"the switch to another signing key is under way, and no page may be shown",
+			"let the service provider ask again after it")
 		return p.answerStatus(ctx, f, ReasonKeySwitch, s.Person)
 	}
 	if f.in.ID == "" {

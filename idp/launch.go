@@ -36,10 +36,12 @@ func (p *IdP) Launch(ctx context.Context, l LaunchRequest, v Visitor) (a Answer,
 		one, count := c.constantContact()
 		switch {
 		case count == 0:
-			p.logRefusal(ctx, v, "", ReasonNoProvider, "no enabled Constant Contact service provider is registered", "add it (sp add-constant-contact)")
+			p.logRefusal(ctx, v, "", ReasonNoProvider, "no enabled Constant Contact service provider is registered",
+				"add it (sp add-constant-contact)")
 			return Answer{Page: Refusal{Reason: ReasonNoProvider, Status: http.StatusNotFound}}, nil
 		case count > 1:
-			p.logRefusal(ctx, v, "", ReasonChooseProvider, "several Constant Contact service providers are enabled", "name one in the link: /launch/sp?entity_id=…")
+			p.logRefusal(ctx, v, "", ReasonChooseProvider, "several Constant Contact service providers are enabled",
+				"name one in the link: /launch/sp?entity_id=…")
 			return Answer{Page: Refusal{Reason: ReasonChooseProvider, Status: http.StatusBadRequest}}, nil
 		}
 		sp = one
@@ -52,7 +54,8 @@ func (p *IdP) Launch(ctx context.Context, l LaunchRequest, v Visitor) (a Answer,
 	}
 	relayState, ok := sp.relayState(l.RelayState)
 	if !ok {
-		p.logRefusal(ctx, v, sp.EntityID, ReasonUnknownRelayState, "the link names a RelayState that is not on the service provider's list", "add it to relay_states")
+		p.logRefusal(ctx, v, sp.EntityID, ReasonUnknownRelayState,
+			"the link names a RelayState that is not on the service provider's list", "add it to relay_states")
 		return Answer{Page: Refusal{Provider: sp.name(), Reason: ReasonUnknownRelayState, Status: http.StatusBadRequest}}, nil
 	}
 	f := &flow{config: c, sp: sp, v: v}

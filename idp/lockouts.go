@@ -25,8 +25,8 @@ type Lockout struct {
 	Address string         `json:"address,omitempty"` // the block of addresses
 	Tries   int            `json:"tries"`
 	Limit   int            `json:"limit"`
-	// Everybody tells that browsers which the person used before are locked out too. Until then they have tries that are reserved for
-	// them. An address locks nobody out: its tries go one at a time.
+	// Everybody tells that browsers which the person used before are locked out too. Until then they have tries that are
+	// reserved for them. An address locks nobody out: its tries go one at a time.
 	Everybody bool      `json:"everybody"`
 	Browser   bool      `json:"own_browser,omitempty"` // second factors in one browser that has a limit of its own
 	Until     time.Time `json:"until"`
@@ -113,15 +113,15 @@ var ErrNotLocked = errors.New("no tries are counted")
 // Lifted is what lifting a lockout came to.
 type Lifted struct {
 	Given int `json:"given_back"` // tries
-	// Left is how many tries of the person's password there are now. It is less than Limit where the directory counts wrong passwords
-	// itself: past what it leaves, the next one would lock the account there.
+	// Left is how many tries of the person's password there are now. It is less than Limit where the directory counts
+	// wrong passwords itself: past what it leaves, the next one would lock the account there.
 	Left      int                `json:"left"`
 	Limit     int                `json:"limit"`
 	Directory *directory.Lockout `json:"directory,omitempty"` // nil: it could not be read
 }
 
-// LiftPerson gives a person back as many tries as the directory still leaves, and those of second factors. Who and where stand in
-// the event.
+// LiftPerson gives a person back as many tries as the directory still leaves, and those of second factors. Who and
+// where stand in the event.
 func (p *IdP) LiftPerson(ctx context.Context, person store.PersonID, event store.Event) (Lifted, error) {
 	l := Lifted{Left: p.o.LoginFailures, Limit: p.o.LoginFailures}
 	if p.o.Lockout != nil {

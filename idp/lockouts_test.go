@@ -12,8 +12,8 @@ import (
 	"ssobridge/store"
 )
 
-// TestID21Lockouts: lockouts are listed with who it is and until when; lifting gives back as many tries as the directory leaves, is
-// audited, and says when the directory itself has locked.
+// TestID21Lockouts: lockouts are listed with who it is and until when; lifting gives back as many tries as the
+// directory leaves, is audited, and says when the directory itself has locked.
 func TestID21Lockouts(t *testing.T) {
 	ctx := context.Background()
 	const alice = "11111111-aaaa-4bbb-8ccc-000000000001"
@@ -22,7 +22,8 @@ func TestID21Lockouts(t *testing.T) {
 		o.Lockout = func(_ context.Context, person string) (directory.Lockout, error) {
 			switch {
 			case down:
-				return directory.Lockout{}, &directory.Error{Problem: directory.Unavailable, Op: "read", Err: errors.New("connection refused")}
+				return directory.Lockout{}, &directory.Error{Problem: directory.Unavailable, Op: "read",
+					Err: errors.New("connection refused")}
 			case person != alice:
 				return directory.Lockout{}, &directory.Error{Problem: directory.BadData, Op: "read", Err: directory.ErrNotFound}
 			}
@@ -58,7 +59,8 @@ func TestID21Lockouts(t *testing.T) {
 	if err != nil || len(all) != 1 {
 		t.Fatalf("got %+v, %v, want one", all, err)
 	}
-	if l := all[0]; l.Kind != store.TryPerson || l.Person != alice || l.Login != "alice" || l.Tries != 3 || l.Limit != 5 || l.Everybody ||
+	if l := all[0]; l.Kind != store.TryPerson || l.Person != alice || l.Login != "alice" || l.Tries != 3 ||
+		l.Limit != 5 || l.Everybody ||
 		!l.Until.Equal(now.Now().Add(15*time.Minute)) {
 		t.Errorf("got %+v", l)
 	}
@@ -99,7 +101,8 @@ func TestID21Lockouts(t *testing.T) {
 		}
 		e := f.events(t)[0]
 		var detail map[string]int
-		if err := json.Unmarshal(e.Detail, &detail); err != nil || e.Action != "lockout-lift" || e.Subject != alice || e.Actor != "admin:x" || e.Address != "192.0.2.9" ||
+		if err := json.Unmarshal(e.Detail, &detail); err != nil || e.Action != "lockout-lift" || e.Subject != alice ||
+			e.Actor != "admin:x" || e.Address != "192.0.2.9" ||
 			e.Ref != "REF9" || detail["given_back"] != 2 {
 			t.Errorf("event %+v, %v", e, err)
 		}
@@ -119,11 +122,13 @@ func TestID21Lockouts(t *testing.T) {
 	})
 	t.Run("codes", func(t *testing.T) {
 		for range 6 {
-			if _, err := f.db.Throttle().TakeGuess(ctx, store.Guess{Person: alice, Browser: []byte("b"), Limit: 5, Window: time.Hour}); err != nil {
+			if _, err := f.db.Throttle().TakeGuess(ctx, store.Guess{Person: alice, Browser: []byte("b"), Limit: 5,
+				Window: time.Hour}); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if all, err := f.LockoutsOf(ctx, alice); err != nil || len(all) != 1 || all[0].Kind != store.TryCode || all[0].Browser {
+		if all, err := f.LockoutsOf(ctx, alice); err != nil || len(all) != 1 || all[0].Kind != store.TryCode ||
+			all[0].Browser {
 			t.Errorf("got %+v, %v", all, err)
 		}
 		if l, err := f.LiftPerson(ctx, alice, event); err != nil || l.Given != 5 {
@@ -133,7 +138,8 @@ func TestID21Lockouts(t *testing.T) {
 	t.Run("addresses", func(t *testing.T) {
 		blocks := []store.Block{{Name: "2001:db8:1:2::/64", Limit: 300}, {Name: "2001:db8:1::/56", Limit: 1200}}
 		for range 300 {
-			if _, _, err := f.db.Throttle().Take(ctx, store.TakeTry{Person: "x", Limit: 1000, Window: time.Hour, Blocks: blocks, BlockWindow: time.Hour}); err != nil {
+			if _, _, err := f.db.Throttle().Take(ctx, store.TakeTry{Person: "x", Limit: 1000, Window: time.Hour, Blocks: blocks,
+				BlockWindow: time.Hour}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -15,7 +15,8 @@ import (
 	"ssobridge/store"
 )
 
-// reasonRevoked stands in the log and the audit for a login or proof that a revocation has overtaken. The person is asked again.
+// reasonRevoked stands in the log and the audit for a login or proof that a revocation has overtaken. The person is
+// asked again.
 const reasonRevoked = "revoked"
 
 // Bounds of what the login form sends.
@@ -50,12 +51,13 @@ func (p *IdP) Login(ctx context.Context, id, login, password string, v Visitor) 
 		traceOf(ctx).bound(step, directory.Entry{}, err)
 		return p.nobody(ctx, f, form, began, err)
 	}
-	// The try is taken before the bind: of passwords that come together no more are judged than the limit, whatever spelling of the
-	// login, address or replica they come by (row ID-08).
+	// The try is taken before the bind: of passwords that come together no more are judged than the limit, whatever
+	// spelling of the login, address or replica they come by (row ID-08).
 	try := attempt{person: found.Person(), id: found.Entry.ID, blocks: addressBlocks(f.v.Address), done: func() {}}
-	// Before the password is looked at: what is revoked from here on ends this login too. The browser is known by the login in the directory's
-	// form: what was typed may be somebody else's.
-	before, err := p.o.Throttle.Before(ctx, try.person, try.blocks, directory.NormalizeLogin(found.Entry.Login), hash(f.v.Browser))
+	// Before the password is looked at: what is revoked from here on ends this login too. The browser is known by the
+	// login in the directory's form: what was typed may be somebody else's.
+	before, err := p.o.Throttle.Before(ctx, try.person, try.blocks, directory.NormalizeLogin(found.Entry.Login),
+		hash(f.v.Browser))
 	if err != nil {
 		return Answer{}, fmt.Errorf("log in: %w", err)
 	}
@@ -73,7 +75,8 @@ func (p *IdP) Login(ctx context.Context, id, login, password string, v Visitor) 
 	e, err := p.bind(ctx, found, password, &try)
 	traceOf(ctx).bound(step, e, err)
 	if err == nil && e.Problem != "" {
-		err = &directory.Error{Problem: e.Problem, Op: "sign in", PersonID: e.ID, Err: errors.New("the entry says so"), Try: directory.Proved}
+		err = &directory.Error{Problem: e.Problem, Op: "sign in", PersonID: e.ID, Err: errors.New("the entry says so"),
+			Try: directory.Proved}
 	}
 	if err != nil {
 		return p.failedLogin(ctx, f, form, try, began, err)
@@ -85,7 +88,8 @@ func (p *IdP) Login(ctx context.Context, id, login, password string, v Visitor) 
 	}
 	switch {
 	case errors.Is(err, store.ErrRevoked):
-		p.logRefusal(ctx, v, f.sp.EntityID, reasonRevoked, "the person's sessions were ended while the password was checked", "log in again")
+		p.logRefusal(ctx, v, f.sp.EntityID, reasonRevoked, "the person's sessions were ended while the password was checked",
+			"log in again")
 		event := p.event(f, "login", store.PersonID(e.ID))
 		event.Outcome, event.Reason = "refused", reasonRevoked
 		if err := p.o.Audit.Add(ctx, event); err != nil {
@@ -102,8 +106,8 @@ func (p *IdP) Login(ctx context.Context, id, login, password string, v Visitor) 
 	return Answer{Page: GoOn{SignIn: cmp.Or(f.in.ID, f.id)}, NewSession: token}, nil
 }
 
-// bind has the directory judge the password. Where the answer got lost on a connection that had been idle, it is asked once more, and
-// that is another try: the first one may have been counted there.
+// bind has the directory judge the password. Where the answer got lost on a connection that had been idle, it is asked
+// once more, and that is another try: the first one may have been counted there.
 func (p *IdP) bind(ctx context.Context, found directory.Found, password string, a *attempt) (directory.Entry, error) {
 	began := p.o.Now()
 	e, err := p.o.Directory.Bind(ctx, found, password, a.slow)
@@ -135,7 +139,8 @@ func (p *IdP) takeAgain(ctx context.Context, a *attempt) (tryVerdict, error) {
 	return p.take(ctx, a, counters)
 }
 
-// nobody answers where no one person has this login, or the directory could not be asked. Nothing is taken and nothing counted.
+// nobody answers where no one person has this login, or the directory could not be asked. Nothing is taken and nothing
+// counted.
 func (p *IdP) nobody(ctx context.Context, f *flow, form AskPassword, began time.Time, cause error) (Answer, error) {
 	var failed *directory.Error
 	if ctx.Err() != nil || !errors.As(cause, &failed) || failed.Problem == directory.Unavailable || failed.Problem == "" {
@@ -211,7 +216,8 @@ func (p *IdP) startSession(ctx context.Context, f *flow, a attempt, e directory.
 }
 
 // failedLogin turns an error of the directory into a page.
-func (p *IdP) failedLogin(ctx context.Context, f *flow, form AskPassword, a attempt, began time.Time, cause error) (Answer, error) {
+func (p *IdP) failedLogin(ctx context.Context, f *flow, form AskPassword, a attempt, began time.Time,
+	cause error) (Answer, error) {
 	problem, person, result := directory.Unavailable, "", store.TryFailed
 	var failed *directory.Error
 	if errors.As(cause, &failed) && failed.Problem != "" {
@@ -234,7 +240,8 @@ func (p *IdP) failedLogin(ctx context.Context, f *flow, form AskPassword, a atte
 		page, err := p.refuse(ctx, f, refusal{reason: ReasonDirectoryDown, status: http.StatusServiceUnavailable, retry: true,
 			detail: "the directory does not answer", mend: "look after the directory"})
 		return Answer{Page: page}, err
-	case directory.Disabled, directory.Expired, directory.PasswordExpired, directory.MustChange, directory.NotNow, directory.NotHere:
+	case directory.Disabled, directory.Expired, directory.PasswordExpired, directory.MustChange, directory.NotNow,
+		directory.NotHere:
 		// Only told after the right password (row LDAP-08), so it is no guess to count.
 		form.Problem = problem
 		p.settle(ctx, a, store.TryReturned, event)
@@ -255,6 +262,7 @@ func (p *IdP) failedLogin(ctx context.Context, f *flow, form AskPassword, a atte
 
 func (p *IdP) logFailure(ctx context.Context, f *flow, problem directory.Problem, cause error) {
 	FootprintOf(ctx).Refused(string(problem))
-	p.o.Logger.LogAttrs(ctx, slog.LevelInfo, "login failed", slog.String("ref", f.v.Ref), slog.String("reason", string(problem)),
+	p.o.Logger.LogAttrs(ctx, slog.LevelInfo, "login failed", slog.String("ref", f.v.Ref),
+		slog.String("reason", string(problem)),
 		slog.String("sp", f.sp.EntityID), slog.String("address", f.v.Address), slog.Any("cause", cause))
 }

@@ -55,7 +55,8 @@ func TestLoginProblems(t *testing.T) {
 				t.Fatal("a session was begun")
 			}
 			if c.shown != "" {
-				if form := must[idp.AskPassword](t, a, err); form.Problem != c.shown || form.Login != "alice" || !same(form.SignIn, id) {
+				if form := must[idp.AskPassword](t, a, err); form.Problem != c.shown || form.Login != "alice" ||
+					!same(form.SignIn, id) {
 					t.Errorf("form %+v", form)
 				}
 			} else if r := must[idp.Refusal](t, a, err); r.Reason != c.reason || r.Status != c.status {
@@ -66,7 +67,8 @@ func TestLoginProblems(t *testing.T) {
 				if e.Outcome == "refused" || !strings.Contains(f.log.String(), "reason="+idp.ReasonDirectoryDown) {
 					t.Errorf("event %+v", e)
 				}
-			} else if e.Outcome != "refused" || e.Reason != string(c.problem) && e.Reason != c.reason || e.Address != "192.0.2.1" {
+			} else if e.Outcome != "refused" || e.Reason != string(c.problem) && e.Reason != c.reason ||
+				e.Address != "192.0.2.1" {
 				t.Errorf("event %+v", e)
 			}
 			if strings.Contains(f.log.String(), "correct horse") {
@@ -84,7 +86,8 @@ func TestLoginInput(t *testing.T) {
 	id := pendingLogin(t, f, v)
 	for name, c := range map[string][2]string{
 		"no login": {"", "x"}, "no password": {"alice", ""}, "neither": {"", ""},
-		"long login": {strings.Repeat("a", 257), "x"}, "long password": {"alice", strings.Repeat("x", 1025)}, "no UTF-8": {"a\xff", "x"},
+		"long login": {strings.Repeat("a", 257), "x"}, "long password": {"alice", strings.Repeat("x", 1025)},
+		"no UTF-8": {"a\xff", "x"},
 	} {
 		a, err := f.Login(context.Background(), id, c[0], c[1], v)
 		if form := must[idp.AskPassword](t, a, err); form.Problem != directory.BadCredentials {
@@ -123,7 +126,8 @@ func TestLDAP10(t *testing.T) {
 			t.Errorf("page %T %+v, want a refusal", p, p)
 		}
 	}
-	// Others get the answer to a wrong password and an unknown login, and nothing reaches the directory: it would count there.
+	// Others get the answer to a wrong password and an unknown login, and nothing reaches the directory: it would count
+	// there.
 	refused := func(t *testing.T, f *fixture, v idp.Visitor, name, password string) {
 		t.Helper()
 		_, before := f.directory.counts()
@@ -233,7 +237,8 @@ func TestLDAP10(t *testing.T) {
 		}
 		f.directory.change("alice", func(p *person) { p.problem = directory.PasswordExpired })
 		for range 5 {
-			if form, ok := login(t, f, v, "alice", "correct horse").(idp.AskPassword); !ok || form.Problem != directory.PasswordExpired {
+			if form, ok := login(t, f, v, "alice", "correct horse").(idp.AskPassword); !ok ||
+				form.Problem != directory.PasswordExpired {
 				t.Errorf("form %+v", form)
 			}
 		}
@@ -281,8 +286,8 @@ func TestLDAP10(t *testing.T) {
 	})
 }
 
-// TestID08AtOnce: fifty wrong passwords at once, by all spellings and from many addresses, reach the directory no more often than the
-// limit says; six tabs with the right password all get in.
+// TestID08AtOnce: fifty wrong passwords at once, by all spellings and from many addresses, reach the directory no more
+// often than the limit says; six tabs with the right password all get in.
 func TestID08AtOnce(t *testing.T) {
 	ctx := context.Background()
 	f := newFixture(t, "rsa-2048", nil)
@@ -330,15 +335,16 @@ func TestID08AtOnce(t *testing.T) {
 	}
 }
 
-// TestID13Turns: an address past its limit has its tries go one at a time, in the share of binds that is theirs. Nobody is refused
-// for it, and others don't wait.
+// TestID13Turns: an address past its limit has its tries go one at a time, in the share of binds that is theirs. Nobody
+// is refused for it, and others don't wait.
 func TestID13Turns(t *testing.T) {
 	ctx := context.Background()
 	f := newFixture(t, "rsa-2048", nil)
 	// The failures of other people at the same address.
 	for i := range 300 {
 		_, _, err := f.db.Throttle().Take(ctx, store.TakeTry{
-			Person: fmt.Sprint("other", i), Limit: 5, Window: time.Hour, Blocks: []store.Block{{Name: "192.0.2.1", Limit: 300}}, BlockWindow: time.Hour,
+			Person: fmt.Sprint("other", i), Limit: 5, Window: time.Hour, Blocks: []store.Block{{Name: "192.0.2.1", Limit: 300}},
+			BlockWindow: time.Hour,
 		})
 		if err != nil {
 			t.Fatal(err)

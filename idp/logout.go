@@ -35,7 +35,8 @@ type logoutData struct {
 // POST comes without cookies; LogoutGoOn then leads to the page of the logout.
 func (p *IdP) SLO(ctx context.Context, r *http.Request, v Visitor) (Answer, error) {
 	if !p.o.SingleLogout {
-		p.logRefusal(ctx, v, "", ReasonNoSingleLogout, "single logout is off", "set logout.enabled, or take the address out of the service provider's settings")
+		p.logRefusal(ctx, v, "", ReasonNoSingleLogout, "single logout is off",
+			"set logout.enabled, or take the address out of the service provider's settings")
 		return Answer{Page: Refusal{Reason: ReasonNoSingleLogout, Status: http.StatusNotFound}}, nil
 	}
 	text, bad := saml.ReadParameters(r)
@@ -85,7 +86,8 @@ func goOnAfter(page Page, inResponseTo string) Page {
 }
 
 // takeLogoutRequest ends the sessions that a verified LogoutRequest names.
-func (p *IdP) takeLogoutRequest(ctx context.Context, sp *serviceProvider, m *saml.VerifiedLogout, v Visitor) (Answer, error) {
+func (p *IdP) takeLogoutRequest(ctx context.Context, sp *serviceProvider, m *saml.VerifiedLogout,
+	v Visitor) (Answer, error) {
 	r, bad := m.Request()
 	if bad != nil {
 		return Answer{Page: p.refuseRequest(ctx, v, sp.EntityID, bad)}, nil
@@ -97,7 +99,8 @@ func (p *IdP) takeLogoutRequest(ctx context.Context, sp *serviceProvider, m *sam
 	case r.Issuer != sp.EntityID:
 		bad = saml.BadRequest("the signed Issuer is another than the message's", "send one message from one sender")
 	case !r.NotOnOrAfter.IsZero() && !now.Before(r.NotOnOrAfter.Add(max(sp.Skew, 0))):
-		bad = newFault(ReasonRequestTime, http.StatusBadRequest, "the request's NotOnOrAfter has passed", "compare the clocks; the back button does it too")
+		bad = newFault(ReasonRequestTime, http.StatusBadRequest, "the request's NotOnOrAfter has passed",
+			"compare the clocks; the back button does it too")
 	}
 	if bad != nil {
 		return Answer{Page: p.refuseRequest(ctx, v, sp.EntityID, bad)}, nil
@@ -117,7 +120,8 @@ func (p *IdP) takeLogoutRequest(ctx context.Context, sp *serviceProvider, m *sam
 			data.Reason = ReasonUnknownSession
 		}
 	case !known:
-		return Answer{Page: p.refuseRequest(ctx, v, sp.EntityID, saml.BadRequest("Version is missing or no version", "send Version=\"2.0\""))}, nil
+		return Answer{Page: p.refuseRequest(ctx, v, sp.EntityID, saml.BadRequest("Version is missing or no version",
+			"send Version=\"2.0\""))}, nil
 	case above:
 		data.Reason = ReasonVersionHigh
 	default:
@@ -132,7 +136,8 @@ func (p *IdP) takeLogoutRequest(ctx context.Context, sp *serviceProvider, m *sam
 		events = append(events, p.logoutEvent(v, s.Person, sp.EntityID))
 	}
 	if data.Reason != "" {
-		p.logRefusal(ctx, v, sp.EntityID, data.Reason, "the LogoutRequest ends no session", "see the status sent to the service provider; it names a person by the NameID and SessionIndex of the assertion")
+		p.logRefusal(ctx, v, sp.EntityID, data.Reason, "the LogoutRequest ends no session",
+			"see the status sent to the service provider; it names a person by the NameID and SessionIndex of the assertion")
 		event := p.logoutEvent(v, "", sp.EntityID)
 		event.Outcome, event.Reason = "refused", data.Reason
 		events = append(events, event)
@@ -168,13 +173,15 @@ func (p *IdP) LogoutEverywhere(ctx context.Context, v Visitor) (Answer, error) {
 		return p.Logout(ctx, v)
 	}
 	l := store.Logout{Browser: hash(v.Browser)}
-	answer, err := p.startLogout(ctx, l, logoutData{}, [][]byte{s.TokenHash}, []store.Event{p.logoutEvent(v, s.Person, "")}, v)
+	answer, err := p.startLogout(ctx, l, logoutData{}, [][]byte{s.TokenHash},
+		[]store.Event{p.logoutEvent(v, s.Person, "")}, v)
 	answer.EndSession = true
 	return answer, err
 }
 
 // startLogout ends the sessions and stores the logout.
-func (p *IdP) startLogout(ctx context.Context, l store.Logout, data logoutData, ends [][]byte, events []store.Event, v Visitor) (Answer, error) {
+func (p *IdP) startLogout(ctx context.Context, l store.Logout, data logoutData, ends [][]byte, events []store.Event,
+	v Visitor) (Answer, error) {
 	var err error
 	if l.ID, err = p.token(); err != nil {
 		return Answer{}, err
@@ -187,7 +194,8 @@ func (p *IdP) startLogout(ctx context.Context, l store.Logout, data logoutData, 
 	l, err = p.o.Logouts.Start(ctx, l, ends, events...)
 	switch {
 	case errors.Is(err, store.ErrConflict):
-		p.logRefusal(ctx, v, l.EntityID, ReasonReplayed, "this LogoutRequest was used before", "start again at the service provider")
+		p.logRefusal(ctx, v, l.EntityID, ReasonReplayed, "this LogoutRequest was used before",
+			"start again at the service provider")
 		return Answer{Page: Refusal{Reason: ReasonReplayed, Status: http.StatusBadRequest}}, nil
 	case err != nil:
 		return Answer{}, fmt.Errorf("start logout: %w", err)
@@ -212,7 +220,8 @@ func (p *IdP) logoutEvent(v Visitor, person store.PersonID, sp string) store.Eve
 
 // takeLogoutResponse notes what a participant has answered. It may come twice, or
 // late: it then changes nothing, or for the better.
-func (p *IdP) takeLogoutResponse(ctx context.Context, sp *serviceProvider, m *saml.VerifiedLogout, v Visitor) (Page, error) {
+func (p *IdP) takeLogoutResponse(ctx context.Context, sp *serviceProvider, m *saml.VerifiedLogout,
+	v Visitor) (Page, error) {
 	r, bad := m.Response()
 	if bad != nil {
 		return p.refuseRequest(ctx, v, sp.EntityID, bad), nil
@@ -236,7 +245,8 @@ func (p *IdP) takeLogoutResponse(ctx context.Context, sp *serviceProvider, m *sa
 	err := p.changeLogout(ctx, id, func(l *store.Logout) ([]store.Event, error) {
 		page = LogoutGoOn{id}
 		// The answer must be to the request that was sent, and from whom it was sent to.
-		if n >= len(l.Participants) || l.Participants[n].EntityID != sp.EntityID || l.Participants[n].Request != r.InResponseTo {
+		if n >= len(l.Participants) || l.Participants[n].EntityID != sp.EntityID ||
+			l.Participants[n].Request != r.InResponseTo {
 			page = p.refuseRequest(ctx, v, sp.EntityID, unknownRequest())
 			return nil, nil
 		}
@@ -257,13 +267,15 @@ func (p *IdP) takeLogoutResponse(ctx context.Context, sp *serviceProvider, m *sa
 }
 
 func unknownRequest() *saml.Fault {
-	return newFault(ReasonUnknownLogout, http.StatusNotFound, "InResponseTo names no LogoutRequest that is on its way to this service provider",
+	return newFault(ReasonUnknownLogout, http.StatusNotFound,
+		"InResponseTo names no LogoutRequest that is on its way to this service provider",
 		"nothing, if the logout was finished or given up meanwhile")
 }
 
 // partEvent says what came of a participant.
 func (p *IdP) partEvent(v Visitor, part store.Participant) store.Event {
-	e := store.Event{At: p.o.Now(), Ref: v.Ref, Action: "logout-participant", SP: part.EntityID, Address: v.Address, Outcome: "failed", Reason: part.State}
+	e := store.Event{At: p.o.Now(), Ref: v.Ref, Action: "logout-participant", SP: part.EntityID, Address: v.Address,
+		Outcome: "failed", Reason: part.State}
 	if part.State == partDone {
 		e.Outcome, e.Reason = "ok", ""
 	}

@@ -71,7 +71,8 @@ func (f *fixture) used(t testing.TB, v idp.Visitor, entityID string) (nameID, in
 	now.Advance(time.Millisecond) // they are listed in the order of their use
 	a, err := f.Launch(context.Background(), idp.LaunchRequest{EntityID: entityID}, v)
 	response := root(t, must[idp.Deliver](t, a, err))
-	return find(t, response, "./Assertion/Subject/NameID").Text(), find(t, response, "./Assertion/AuthnStatement").SelectAttrValue("SessionIndex", "")
+	return find(t, response, "./Assertion/Subject/NameID").Text(),
+		find(t, response, "./Assertion/AuthnStatement").SelectAttrValue("SessionIndex", "")
 }
 
 // live tells whether the visitor has a session.
@@ -95,8 +96,10 @@ type logoutAsk struct {
 func newLogoutAsk(issuer, nameID string, indexes ...string) logoutAsk {
 	requests++
 	r := logoutAsk{
-		id: fmt.Sprintf("_logout-%d", requests), version: "2.0", instant: now.Now().Format(time.RFC3339), issuer: "<saml:Issuer>" + issuer + "</saml:Issuer>",
-		destination: ` Destination="` + sloEndpoint + `"`, name: `<saml:NameID Format="` + persistent + `">` + nameID + `</saml:NameID>`,
+		id: fmt.Sprintf("_logout-%d", requests), version: "2.0", instant: now.Now().Format(time.RFC3339),
+		issuer:      "<saml:Issuer>" + issuer + "</saml:Issuer>",
+		destination: ` Destination="` + sloEndpoint + `"`, name: `<saml:NameID Format="` + persistent + `">` + nameID +
+			`</saml:NameID>`,
 	}
 	for _, i := range indexes {
 		r.inner += "<samlp:SessionIndex>" + i + "</samlp:SessionIndex>"
@@ -106,7 +109,8 @@ func newLogoutAsk(issuer, nameID string, indexes ...string) logoutAsk {
 
 func (r logoutAsk) xml() string {
 	return `<samlp:LogoutRequest xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion" ID="` +
-		r.id + `" Version="` + r.version + `" IssueInstant="` + r.instant + `"` + r.destination + r.end + `>` + r.issuer + r.name + r.inner + `</samlp:LogoutRequest>`
+		r.id + `" Version="` + r.version + `" IssueInstant="` + r.instant + `"` + r.destination + r.end + `>` +
+		r.issuer + r.name + r.inner + `</samlp:LogoutRequest>`
 }
 
 // logoutResponse answers a LogoutRequest of ours.
@@ -129,7 +133,8 @@ func logoutByQuery(t testing.TB, key *certs.Key, document string, state *string)
 	if strings.HasPrefix(document, "<samlp:LogoutResponse") {
 		text, _, _ = strings.Cut(text, "&Signature=")
 		text = strings.Replace(text, "SAMLRequest", "SAMLResponse", 1)
-		text += "&Signature=" + urlEscape(base64.StdEncoding.EncodeToString(signOctets(t, key, rsaSHA256, false, []byte(text))))
+		text += "&Signature=" + urlEscape(base64.StdEncoding.EncodeToString(signOctets(t, key, rsaSHA256, false,
+			[]byte(text))))
 	}
 	return get(text)
 }
@@ -145,7 +150,8 @@ func logoutForm(document string, more ...string) *http.Request {
 	if strings.HasPrefix(document, "<samlp:LogoutResponse") {
 		name = "SAMLResponse="
 	}
-	return post(strings.Join(append([]string{name + urlEscape(base64.StdEncoding.EncodeToString([]byte(document)))}, more...), "&"))
+	return post(strings.Join(append([]string{name + urlEscape(base64.StdEncoding.EncodeToString([]byte(document)))},
+		more...), "&"))
 }
 
 // asked starts a logout by a signed request and returns its id.
@@ -202,7 +208,8 @@ func (f *fixture) sent(t testing.TB, a idp.Answer, err error, key string) (messa
 			t.Fatalf("signature of the message: %t, %+v", signed, bad)
 		}
 		message, relayState = parse(t, data), page.RelayState
-		if want := map[bool]string{true: "SAMLRequest", false: "SAMLResponse"}[message.Tag == "LogoutRequest"]; page.Parameter != want {
+		if want := map[bool]string{true: "SAMLRequest",
+			false: "SAMLResponse"}[message.Tag == "LogoutRequest"]; page.Parameter != want {
 			t.Errorf("parameter %q, want %q", page.Parameter, want)
 		}
 		if page.Action != message.SelectAttrValue("Destination", "?") {
@@ -257,10 +264,12 @@ func TestSLO01Off(t *testing.T) {
 			}
 			bindings = append(bindings, el.SelectAttrValue("Binding", ""))
 		}
-		if want := []string{saml.HTTPRedirectBinding, saml.HTTPPostBinding}; on && !slices.Equal(bindings, want) || !on && bindings != nil {
+		if want := []string{saml.HTTPRedirectBinding, saml.HTTPPostBinding}; on && !slices.Equal(bindings, want) ||
+			!on && bindings != nil {
 			t.Errorf("on %t: advertised with %v", on, bindings)
 		}
-		a, err := f.SLO(context.Background(), logoutByQuery(t, readKey(t, "sp-rsa"), newLogoutAsk(plain, nameID, index).xml(), nil), v)
+		a, err := f.SLO(context.Background(), logoutByQuery(t, readKey(t, "sp-rsa"), newLogoutAsk(plain, nameID,
+			index).xml(), nil), v)
 		if on {
 			must[idp.LogoutGoOn](t, a, err)
 			continue
@@ -287,10 +296,13 @@ func TestSLO01Refusals(t *testing.T) {
 		make   func(r logoutAsk) *http.Request
 		reason string
 	}{
-		{"unsigned query", func(r logoutAsk) *http.Request { return get("SAMLRequest=" + urlEscape(deflated(t, r.xml()))) }, idp.ReasonUnsignedRequest},
+		{"unsigned query", func(r logoutAsk) *http.Request { return get("SAMLRequest=" + urlEscape(deflated(t, r.xml()))) },
+			idp.ReasonUnsignedRequest},
 		{"unsigned form", func(r logoutAsk) *http.Request { return logoutForm(r.xml()) }, idp.ReasonUnsignedRequest},
-		{"another's key in the query", func(r logoutAsk) *http.Request { return logoutByQuery(t, other, r.xml(), nil) }, idp.ReasonBadSignature},
-		{"another's key in the form", func(r logoutAsk) *http.Request { return logoutByForm(t, other, r.xml()) }, idp.ReasonBadSignature},
+		{"another's key in the query", func(r logoutAsk) *http.Request { return logoutByQuery(t, other, r.xml(), nil) },
+			idp.ReasonBadSignature},
+		{"another's key in the form", func(r logoutAsk) *http.Request { return logoutByForm(t, other, r.xml()) },
+			idp.ReasonBadSignature},
 		{"another's Issuer", func(r logoutAsk) *http.Request {
 			r.issuer = "<saml:Issuer>" + calendar + "</saml:Issuer>"
 			return signed(r)
@@ -326,7 +338,8 @@ func TestSLO01Refusals(t *testing.T) {
 		}, idp.ReasonNoCertificate},
 		{"no Issuer", func(r logoutAsk) *http.Request { r.issuer = ""; return signed(r) }, idp.ReasonBadRequest},
 		{"two Issuers", func(r logoutAsk) *http.Request { r.issuer += r.issuer; return signed(r) }, idp.ReasonBadRequest},
-		{"no Destination", func(r logoutAsk) *http.Request { r.destination = ""; return signed(r) }, idp.ReasonWrongDestination},
+		{"no Destination", func(r logoutAsk) *http.Request { r.destination = ""; return signed(r) },
+			idp.ReasonWrongDestination},
 		{"another Destination", func(r logoutAsk) *http.Request {
 			r.destination = ` Destination="` + endpoint + `"`
 			return signed(r)
@@ -343,16 +356,19 @@ func TestSLO01Refusals(t *testing.T) {
 			r.end = ` NotOnOrAfter="` + now.Now().Add(-time.Minute).Format(time.RFC3339) + `"`
 			return signed(r)
 		}, idp.ReasonRequestTime},
-		{"NotOnOrAfter that is no time", func(r logoutAsk) *http.Request { r.end = ` NotOnOrAfter="soon"`; return signed(r) }, idp.ReasonBadRequest},
+		{"NotOnOrAfter that is no time", func(r logoutAsk) *http.Request { r.end = ` NotOnOrAfter="soon"`; return signed(r) },
+			idp.ReasonBadRequest},
 		{"no name", func(r logoutAsk) *http.Request { r.name = ""; return signed(r) }, idp.ReasonBadRequest},
 		{"two names", func(r logoutAsk) *http.Request { r.name += r.name; return signed(r) }, idp.ReasonBadRequest},
 		{"comment in the name", func(r logoutAsk) *http.Request {
 			r.name = strings.Replace(r.name, "000000000001", "0000<!-- -->00000001", 1)
 			return signed(r)
 		}, idp.ReasonBadRequest},
-		{"unknown element", func(r logoutAsk) *http.Request { r.inner += "<samlp:Evil/>"; return signed(r) }, idp.ReasonBadRequest},
+		{"unknown element", func(r logoutAsk) *http.Request { r.inner += "<samlp:Evil/>"; return signed(r) },
+			idp.ReasonBadRequest},
 		{"no ID", func(r logoutAsk) *http.Request { r.id = ""; return signed(r) }, idp.ReasonBadRequest},
-		{"a Version that is none", func(r logoutAsk) *http.Request { r.version = "two"; return signed(r) }, idp.ReasonBadRequest},
+		{"a Version that is none", func(r logoutAsk) *http.Request { r.version = "two"; return signed(r) },
+			idp.ReasonBadRequest},
 		{"AuthnRequest", func(logoutAsk) *http.Request {
 			return get(query{key: key}.sign(t, newRequest(plain).xml()))
 		}, idp.ReasonBadRequest},
@@ -440,16 +456,23 @@ func TestSLO02Match(t *testing.T) {
 		{"none is all", name(`Format="` + persistent + `"`), "12", "Success"},
 		{"without Format", name(""), "12", "Success"},
 		{"unspecified Format", name(`Format="urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified"`), "12", "Success"},
-		{"with our qualifiers", name(`Format="` + persistent + `" NameQualifier="` + entityID + `" SPNameQualifier="` + plain + `"`), "12", "Success"},
-		{"unknown SessionIndex", func(r *logoutAsk, _, _ string) { r.inner = index("none") }, "", "Requester UnknownPrincipal"},
+		{"with our qualifiers", name(`Format="` + persistent + `" NameQualifier="` + entityID + `" SPNameQualifier="` +
+			plain + `"`), "12", "Success"},
+		{"unknown SessionIndex", func(r *logoutAsk, _, _ string) { r.inner = index("none") }, "",
+			"Requester UnknownPrincipal"},
 		{"empty SessionIndex", func(r *logoutAsk, _, _ string) { r.inner = index("") }, "", "Requester UnknownPrincipal"},
-		{"another Format", name(`Format="urn:oasis:names:tc:SAML:2.0:nameid-format:transient"`), "", "Requester UnknownPrincipal"},
+		{"another Format", name(`Format="urn:oasis:names:tc:SAML:2.0:nameid-format:transient"`), "",
+			"Requester UnknownPrincipal"},
 		{"another NameQualifier", name(`NameQualifier="https://other.test"`), "", "Requester UnknownPrincipal"},
 		{"another SPNameQualifier", name(`SPNameQualifier="` + calendar + `"`), "", "Requester UnknownPrincipal"},
-		{"another person", func(r *logoutAsk, _, _ string) { r.name = `<saml:NameID>nobody</saml:NameID>` }, "", "Requester UnknownPrincipal"},
-		{"another letter case", func(r *logoutAsk, _, _ string) { r.name = strings.Replace(r.name, "aaaa", "AAAA", 1) }, "", "Requester UnknownPrincipal"},
-		{"EncryptedID", func(r *logoutAsk, _, _ string) { r.name = "<saml:EncryptedID><x/></saml:EncryptedID>" }, "", "Requester RequestUnsupported"},
-		{"higher version", func(r *logoutAsk, _, _ string) { r.version = "2.1" }, "", "VersionMismatch RequestVersionTooHigh"},
+		{"another person", func(r *logoutAsk, _, _ string) { r.name = `<saml:NameID>nobody</saml:NameID>` }, "",
+			"Requester UnknownPrincipal"},
+		{"another letter case", func(r *logoutAsk, _, _ string) { r.name = strings.Replace(r.name, "aaaa", "AAAA", 1) }, "",
+			"Requester UnknownPrincipal"},
+		{"EncryptedID", func(r *logoutAsk, _, _ string) { r.name = "<saml:EncryptedID><x/></saml:EncryptedID>" }, "",
+			"Requester RequestUnsupported"},
+		{"higher version", func(r *logoutAsk, _, _ string) { r.version = "2.1" }, "",
+			"VersionMismatch RequestVersionTooHigh"},
 		{"lower version", func(r *logoutAsk, _, _ string) { r.version = "1.1" }, "", "VersionMismatch RequestVersionTooLow"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -39,7 +39,8 @@ func TestSLO03EndsHereFirst(t *testing.T) {
 			v, id, request := chain(t, f)
 			a, err := f.LogoutPage(context.Background(), id, v)
 			message, state := f.sent(t, a, err, key)
-			if got := codes(t, message); got != "Success" || message.SelectAttrValue("InResponseTo", "") != request.id || state == nil || *state != "state é&=+" {
+			if got := codes(t, message); got != "Success" || message.SelectAttrValue("InResponseTo", "") != request.id ||
+				state == nil || *state != "state é&=+" {
 				t.Errorf("answer %q to %q with RelayState %v", got, message.SelectAttrValue("InResponseTo", ""), state)
 			}
 			page, ok := a.Page.(idp.RedirectMessage)
@@ -60,7 +61,8 @@ func TestSLO03EndsHereFirst(t *testing.T) {
 				}
 			}
 			slices.Sort(seen)
-			if want := []string{"logout ok " + plain + " " + alicesID, "logout-response ok " + plain + " "}; !slices.Equal(seen, want) {
+			if want := []string{"logout ok " + plain + " " + alicesID, "logout-response ok " + plain +
+				" "}; !slices.Equal(seen, want) {
 				t.Errorf("events %q, want %q", seen, want)
 			}
 		})
@@ -81,7 +83,8 @@ func TestSLO03Chain(t *testing.T) {
 		{"one is signed out in part", []string{calendar}, partial, "Calendar:failed", "Success PartialLogout"},
 		{"one does not answer", []string{calendar}, "", "Calendar:no_answer", "Success PartialLogout"},
 		{"one can't be asked", []string{ctct}, success, "Constant Contact:unreachable", "Success PartialLogout"},
-		{"one answers and one can't be asked", []string{ctct, calendar}, success, "Constant Contact:unreachable Calendar:done", "Success PartialLogout"},
+		{"one answers and one can't be asked", []string{ctct, calendar}, success,
+			"Constant Contact:unreachable Calendar:done", "Success PartialLogout"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			ctx := context.Background()
@@ -90,7 +93,8 @@ func TestSLO03Chain(t *testing.T) {
 			a, err := f.LogoutPage(ctx, id, v)
 			if slices.Contains(c.others, calendar) {
 				p := must[idp.SigningOut](t, a, err)
-				if p.Next != "Calendar" || p.Provider != "Wiki" || p.Logout != id || p.Pause != 2*time.Second || !strings.Contains(states(p.Services), "Calendar:waiting") {
+				if p.Next != "Calendar" || p.Provider != "Wiki" || p.Logout != id || p.Pause != 2*time.Second ||
+					!strings.Contains(states(p.Services), "Calendar:waiting") {
 					t.Errorf("page %+v", p)
 				}
 				a, err = f.NextLogout(ctx, id, -1, v)
@@ -99,10 +103,12 @@ func TestSLO03Chain(t *testing.T) {
 					t.Fatalf("message %s, RelayState %v to %+v", message.Tag, state, a.Page)
 				}
 				nameID := find(t, message, "./NameID")
-				if nameID.Text() != alicesID || nameID.SelectAttrValue("Format", "") != persistent || nameID.SelectAttr("NameQualifier") != nil || nameID.SelectAttr("SPNameQualifier") != nil {
+				if nameID.Text() != alicesID || nameID.SelectAttrValue("Format", "") != persistent ||
+					nameID.SelectAttr("NameQualifier") != nil || nameID.SelectAttr("SPNameQualifier") != nil {
 					t.Errorf("NameID %q %v", nameID.Text(), nameID.Attr)
 				}
-				if end := message.SelectAttrValue("NotOnOrAfter", ""); end != now.Now().Add(5*time.Minute).Format("2006-01-02T15:04:05.000Z") {
+				if end := message.SelectAttrValue("NotOnOrAfter", ""); end != now.Now().Add(5*time.Minute).Format(
+					"2006-01-02T15:04:05.000Z") {
 					t.Errorf("NotOnOrAfter %q", end)
 				}
 				if len(find(t, message, "./SessionIndex").Text()) != 32 {
@@ -110,12 +116,14 @@ func TestSLO03Chain(t *testing.T) {
 				}
 				// The person comes back, or the answer does.
 				page := must[idp.SigningOut](t, must2(f.LogoutPage(ctx, id, v)), nil)
-				if states(page.Services) != strings.TrimSpace(strings.Replace(states(page.Services), "waiting", "asked", 1)) || page.Pause != 15*time.Second {
+				if states(page.Services) != strings.TrimSpace(strings.Replace(states(page.Services), "waiting", "asked", 1)) ||
+					page.Pause != 15*time.Second {
 					t.Errorf("page %+v", page)
 				}
 				if c.answer != "" {
 					// As a cross-site POST: no cookies come with it.
-					answer := logoutByForm(t, readKey(t, "sp-other"), logoutResponse(calendar, message.SelectAttrValue("ID", ""), c.answer))
+					answer := logoutByForm(t, readKey(t, "sp-other"), logoutResponse(calendar, message.SelectAttrValue("ID",
+						""), c.answer))
 					a, err := f.SLO(ctx, answer, idp.Visitor{Ref: "REF2", Address: "192.0.2.1"})
 					if on := must[idp.LogoutGoOn](t, a, err); on.Logout != id {
 						t.Errorf("goes on with %q", on.Logout)
@@ -190,7 +198,8 @@ func TestSLO03AsksAgainAtOnce(t *testing.T) {
 	if first.SelectAttrValue("ID", "") == second.SelectAttrValue("ID", "") {
 		t.Error("the same ID twice")
 	}
-	a, err = f.SLO(ctx, logoutByForm(t, readKey(t, "sp-other"), logoutResponse(calendar, second.SelectAttrValue("ID", ""), success)), v)
+	a, err = f.SLO(ctx, logoutByForm(t, readKey(t, "sp-other"), logoutResponse(calendar, second.SelectAttrValue("ID",
+		""), success)), v)
 	must[idp.LogoutGoOn](t, a, err)
 	a, err = f.LogoutPage(ctx, id, v)
 	message, _ := f.sent(t, a, err, "rsa-2048")
@@ -224,7 +233,8 @@ func TestSLO01Responses(t *testing.T) {
 			return f.SLO(t.Context(), logoutByQuery(t, key, logoutResponse(calendar, id+"0", success), nil), v)
 		}, idp.ReasonUnknownLogout},
 		{"another participant", func(f *fixture, id string, v idp.Visitor) (idp.Answer, error) {
-			return f.SLO(t.Context(), logoutByQuery(t, key, logoutResponse(calendar, strings.Replace(id, ".0.", ".7.", 1), success), nil), v)
+			return f.SLO(t.Context(), logoutByQuery(t, key, logoutResponse(calendar, strings.Replace(id, ".0.", ".7.", 1),
+				success), nil), v)
 		}, idp.ReasonUnknownLogout},
 		{"no request", func(f *fixture, _ string, v idp.Visitor) (idp.Answer, error) {
 			return f.SLO(t.Context(), logoutByQuery(t, key, logoutResponse(calendar, "", success), nil), v)
@@ -238,10 +248,12 @@ func TestSLO01Responses(t *testing.T) {
 			return f.SLO(t.Context(), logoutByQuery(t, key, text, nil), v)
 		}, idp.ReasonRequestTime},
 		{"another Destination", func(f *fixture, id string, v idp.Visitor) (idp.Answer, error) {
-			return f.SLO(t.Context(), logoutByQuery(t, key, strings.Replace(logoutResponse(calendar, id, success), sloEndpoint, endpoint, 1), nil), v)
+			return f.SLO(t.Context(), logoutByQuery(t, key, strings.Replace(logoutResponse(calendar, id, success), sloEndpoint,
+				endpoint, 1), nil), v)
 		}, idp.ReasonWrongDestination},
 		{"another Version", func(f *fixture, id string, v idp.Visitor) (idp.Answer, error) {
-			return f.SLO(t.Context(), logoutByQuery(t, key, strings.Replace(logoutResponse(calendar, id, success), `"2.0"`, `"1.1"`, 1), nil), v)
+			return f.SLO(t.Context(), logoutByQuery(t, key, strings.Replace(logoutResponse(calendar, id, success), `"2.0"`,
+				`"1.1"`, 1), nil), v)
 		}, idp.ReasonBadRequest},
 		{"without Status", func(f *fixture, id string, v idp.Visitor) (idp.Answer, error) {
 			return f.SLO(t.Context(), logoutByQuery(t, key, logoutResponse(calendar, id, ""), nil), v)
@@ -261,7 +273,8 @@ func TestSLO01Responses(t *testing.T) {
 			if (c.name == "unsigned form" || c.name == "another's key" || c.name == "old") && p.Logout != id {
 				t.Errorf("goes on with %q, want the running logout", p.Logout)
 			}
-			if got := states(must[idp.SigningOut](t, must2(f.LogoutPage(t.Context(), id, v)), nil).Services); got != "Calendar:asked" {
+			if got := states(must[idp.SigningOut](t, must2(f.LogoutPage(t.Context(), id, v)),
+				nil).Services); got != "Calendar:asked" {
 				t.Errorf("services %s: a refused answer was counted", got)
 			}
 		})
@@ -284,8 +297,10 @@ func TestSLO01Responses(t *testing.T) {
 		if got := codes(t, answer); got != "Success" {
 			t.Errorf("answered %q", got)
 		}
-		must[idp.LogoutGoOn](t, must2(f.SLO(t.Context(), logoutByQuery(t, key, bad, nil), v)), nil) // finished: nothing changes
-		if got := states(must[idp.SignedOut](t, must2(f.LogoutPage(t.Context(), id, v)), nil).Services); got != "Calendar:done" {
+		// finished: nothing changes
+		must[idp.LogoutGoOn](t, must2(f.SLO(t.Context(), logoutByQuery(t, key, bad, nil), v)), nil)
+		if got := states(must[idp.SignedOut](t, must2(f.LogoutPage(t.Context(), id, v)),
+			nil).Services); got != "Calendar:done" {
 			t.Errorf("services %s", got)
 		}
 	})
@@ -324,11 +339,13 @@ func TestSLO03Everywhere(t *testing.T) {
 	if to := a.Page.(idp.RedirectMessage).URL; !strings.HasPrefix(to, plainSLO+"&SAMLRequest=") {
 		t.Errorf("sent to %s", to)
 	}
-	a, err = f.SLO(ctx, logoutByQuery(t, readKey(t, "sp-rsa"), logoutResponse(plain, wiki.SelectAttrValue("ID", ""), success), nil), v)
+	a, err = f.SLO(ctx, logoutByQuery(t, readKey(t, "sp-rsa"), logoutResponse(plain, wiki.SelectAttrValue("ID", ""),
+		success), nil), v)
 	must[idp.LogoutGoOn](t, a, err)
 	a, err = f.NextLogout(ctx, id, -1, v)
 	cal, _ := f.sent(t, a, err, "p-256")
-	a, err = f.SLO(ctx, logoutByForm(t, readKey(t, "sp-other"), logoutResponse(calendar, cal.SelectAttrValue("ID", ""), success)), v)
+	a, err = f.SLO(ctx, logoutByForm(t, readKey(t, "sp-other"), logoutResponse(calendar, cal.SelectAttrValue("ID",
+		""), success)), v)
 	must[idp.LogoutGoOn](t, a, err)
 	p := must[idp.SignedOut](t, must2(f.LogoutPage(ctx, id, v)), nil)
 	if states(p.Services) != "Constant Contact:unreachable Wiki:done Calendar:done" || p.Logout != "" || p.Provider != "" {
@@ -370,7 +387,8 @@ func TestLogoutBrowser(t *testing.T) {
 		t.Error("the dead session's cookie is kept")
 	}
 	for name, step := range steps {
-		if p := must[idp.Refusal](t, must2(step(visitor("thief"))), nil); p.Reason != idp.ReasonOtherBrowser || p.Status != 403 {
+		if p := must[idp.Refusal](t, must2(step(visitor("thief"))), nil); p.Reason != idp.ReasonOtherBrowser ||
+			p.Status != 403 {
 			t.Errorf("%s in another browser: %+v", name, p)
 		}
 	}
@@ -478,7 +496,8 @@ func TestRunningLogout(t *testing.T) {
 // TestLogoutTargets: what leaves goes to a registered address that is safe, or
 // nowhere (WEB-04).
 func TestLogoutTargets(t *testing.T) {
-	for _, address := range []string{"javascript:alert(1)", "http://wiki.partner.test/slo", "https://user@wiki.partner.test/slo", "//wiki.partner.test", ""} {
+	for _, address := range []string{"javascript:alert(1)", "http://wiki.partner.test/slo",
+		"https://user@wiki.partner.test/slo", "//wiki.partner.test", ""} {
 		f := logoutFixture(t, "rsa-2048", nil)
 		sp := wikiWithLogout(t)
 		sp.Logout = []store.LogoutEndpoint{{URL: address, Binding: sp.Logout[0].Binding}}

@@ -22,10 +22,12 @@ func FuzzLogout(f *testing.F) {
 	key := readKey(f, "sp-rsa")
 	v := x.signIn(f, "alice", "correct horse")
 	nameID, index := x.used(f, v, plain)
-	for _, r := range []logoutAsk{newLogoutAsk(plain, nameID, index), newLogoutAsk(plain, nameID), newLogoutAsk(plain, "nobody")} {
+	for _, r := range []logoutAsk{newLogoutAsk(plain, nameID, index), newLogoutAsk(plain, nameID),
+		newLogoutAsk(plain, "nobody")} {
 		f.Add(query{key: key}.sign(f, r.xml()), false)
 		f.Add("SAMLRequest="+url.QueryEscape(deflated(f, r.xml())), false)
-		f.Add("SAMLRequest="+url.QueryEscape(base64.StdEncoding.EncodeToString([]byte(signature{key: key}.sign(f, r.xml())))), true)
+		f.Add("SAMLRequest="+url.QueryEscape(base64.StdEncoding.EncodeToString([]byte(signature{key: key}.sign(f, r.xml())))),
+			true)
 		f.Add("SAMLRequest="+url.QueryEscape(base64.StdEncoding.EncodeToString([]byte(r.xml()))), true)
 	}
 	f.Add("SAMLResponse="+url.QueryEscape(deflated(f, logoutResponse(plain, "_a.0.b", success))), false)

@@ -39,7 +39,10 @@ func (sp *serviceProvider) takesLogout(address string) error {
 	if err := netname.CheckAddress(address, true); err != nil {
 		return fmt.Errorf("logout address of service provider %s: %w", sp.EntityID, err)
 	}
-	if !slices.ContainsFunc(sp.Logout, func(e store.LogoutEndpoint) bool { return address == e.URL || address == e.ResponseURL }) {
+	if !slices.ContainsFunc(sp.Logout, func(e store.LogoutEndpoint) bool {
+		return address == e.URL ||
+			address == e.ResponseURL
+	}) {
 		return fmt.Errorf("logout address of service provider %s is not registered", sp.EntityID)
 	}
 	return nil
@@ -52,7 +55,8 @@ func (p *IdP) logoutParams(id, destination string) saml.LogoutParams {
 
 // askLogout is the LogoutRequest for a participant (saml-core 3.7.1). The NameID
 // is, letter by letter, the one that the assertion had.
-func (p *IdP) askLogout(ctx context.Context, by *saml.Signer, sp *serviceProvider, part store.Participant) (Page, error) {
+func (p *IdP) askLogout(ctx context.Context, by *saml.Signer, sp *serviceProvider,
+	part store.Participant) (Page, error) {
 	wanted := saml.BindingRedirect
 	if len(part.SessionIndexes) > 4 {
 		wanted = saml.BindingPost // a URL has no room for many
@@ -66,18 +70,21 @@ func (p *IdP) askLogout(ctx context.Context, by *saml.Signer, sp *serviceProvide
 }
 
 // answerLogout is the LogoutResponse to the service provider that asked (saml-core 3.7.2).
-func (p *IdP) answerLogout(ctx context.Context, by *saml.Signer, sp *serviceProvider, wanted, id, inResponseTo string, relayState *string, st saml.Status) (Page, error) {
+func (p *IdP) answerLogout(ctx context.Context, by *saml.Signer, sp *serviceProvider, wanted, id, inResponseTo string,
+	relayState *string, st saml.Status) (Page, error) {
 	e, ok := sp.logoutEndpoint(wanted)
 	if !ok {
 		return nil, fmt.Errorf("service provider %s has no logout endpoint", sp.EntityID)
 	}
 	address := cmp.Or(e.ResponseURL, e.URL)
-	return carry(ctx, by, sp, e.Binding, address, saml.NewLogoutResponse(p.logoutParams(id, address), inResponseTo, st), relayState)
+	return carry(ctx, by, sp, e.Binding, address, saml.NewLogoutResponse(p.logoutParams(id, address), inResponseTo,
+		st), relayState)
 }
 
 // carry signs a message of single logout in the way of its binding, and is the
 // one door through which it leaves.
-func carry(ctx context.Context, by *saml.Signer, sp *serviceProvider, binding, address string, m saml.LogoutMessage, relayState *string) (Page, error) {
+func carry(ctx context.Context, by *saml.Signer, sp *serviceProvider, binding, address string, m saml.LogoutMessage,
+	relayState *string) (Page, error) {
 	if err := sp.takesLogout(address); err != nil {
 		return nil, err
 	}
@@ -86,7 +93,8 @@ func carry(ctx context.Context, by *saml.Signer, sp *serviceProvider, binding, a
 		if err != nil {
 			return nil, err
 		}
-		return PostMessage{Action: address, Parameter: m.Parameter, Message: signed, RelayState: relayState, Provider: sp.name()}, nil
+		return PostMessage{Action: address, Parameter: m.Parameter, Message: signed, RelayState: relayState,
+			Provider: sp.name()}, nil
 	}
 	query, err := by.Query(ctx, m, relayState)
 	if err != nil {

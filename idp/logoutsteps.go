@@ -73,7 +73,8 @@ func (p *IdP) LogoutPage(ctx context.Context, id string, v Visitor) (Answer, err
 			if part := l.Participants[n]; part.State == partAsked {
 				pause = max(part.AskedAt.Add(logoutPatience).Sub(now), logoutPause)
 			}
-			return SigningOut{Logout: l.ID, Services: c.services(l), Provider: c.askedBy(l), Next: c.partName(l.Participants[n]), Step: n, Pause: pause}, nil, nil
+			return SigningOut{Logout: l.ID, Services: c.services(l), Provider: c.askedBy(l), Next: c.partName(l.Participants[n]),
+				Step: n, Pause: pause}, nil, nil
 		}
 		if l.EntityID != "" && l.FinishedAt.IsZero() && c.allDone(l) {
 			return p.finishLogout(ctx, c, l, data, v)
@@ -176,7 +177,8 @@ func (p *IdP) EndLogout(ctx context.Context, id string, v Visitor) (Answer, erro
 }
 
 // finishLogout makes the one LogoutResponse (row SLO-03).
-func (p *IdP) finishLogout(ctx context.Context, c *config, l *store.Logout, data logoutData, v Visitor) (Page, []store.Event, error) {
+func (p *IdP) finishLogout(ctx context.Context, c *config, l *store.Logout, data logoutData, v Visitor) (Page,
+	[]store.Event, error) {
 	now := p.o.Now()
 	l.FinishedAt = now.UTC().Truncate(time.Microsecond)
 	sp := c.providers[l.EntityID]
@@ -223,7 +225,8 @@ func (p *IdP) finishLogout(ctx context.Context, c *config, l *store.Logout, data
 // logoutStep loads a logout for v, takes one step, and stores what the step has
 // changed together with its events. When another request was faster the step is
 // taken again, on what that one has left.
-func (p *IdP) logoutStep(ctx context.Context, id string, v Visitor, step func(*config, *store.Logout, logoutData) (Page, []store.Event, error)) (Answer, error) {
+func (p *IdP) logoutStep(ctx context.Context, id string, v Visitor, step func(*config, *store.Logout, logoutData) (Page,
+	[]store.Event, error)) (Answer, error) {
 	if page, err := p.openLogout(ctx, id, v); page != nil || err != nil {
 		return Answer{Page: page}, err
 	}
@@ -274,7 +277,8 @@ func (p *IdP) openLogout(ctx context.Context, id string, v Visitor) (Page, error
 		return nil, fmt.Errorf("read logout: %w", err)
 	}
 	other := func() (Page, error) {
-		p.logRefusal(ctx, v, l.EntityID, ReasonOtherBrowser, "the browser cookie is not the one that the logout belongs to", "sign out in this browser")
+		p.logRefusal(ctx, v, l.EntityID, ReasonOtherBrowser, "the browser cookie is not the one that the logout belongs to",
+			"sign out in this browser")
 		return Refusal{Reason: ReasonOtherBrowser, Status: http.StatusForbidden}, nil
 	}
 	browser := hash(v.Browser)

@@ -184,8 +184,10 @@ func fixtureOn(t testing.TB, dsn, key string, change func(*idp.Options)) *fixtur
 	})
 	o := idp.Options{
 		EntityID: entityID, PublicURL: publicURL,
-		SignIns: db.SignIns(), Sessions: db.Sessions(), Logouts: db.Logouts(), Providers: db.ServiceProviders(), Groups: db.NamedGroups(), Accounts: db.Accounts(), NameIDs: db.NameIDs(), Keys: db.Keys(),
-		Throttle: db.Throttle(), Forms: db.Forms(), Captures: db.Captures(), SecondFactors: db.SecondFactors(), Audit: db.Audit(), Changes: db.Changes, Sealer: sealer,
+		SignIns: db.SignIns(), Sessions: db.Sessions(), Logouts: db.Logouts(), Providers: db.ServiceProviders(),
+		Groups: db.NamedGroups(), Accounts: db.Accounts(), NameIDs: db.NameIDs(), Keys: db.Keys(),
+		Throttle: db.Throttle(), Forms: db.Forms(), Captures: db.Captures(), SecondFactors: db.SecondFactors(),
+		Audit: db.Audit(), Changes: db.Changes, Sealer: sealer,
 		Directory: f.directory, Gate: f.gate, ReadingStale: 15 * time.Minute, LoginFloor: time.Millisecond,
 		Now: now.Now, Random: f.random, Logger: logger,
 	}
@@ -201,7 +203,8 @@ func fixtureOn(t testing.TB, dsn, key string, change func(*idp.Options)) *fixtur
 }
 
 // staffEntry is the group staff as the directory knows it.
-var staffEntry = directory.Group{DN: "CN=Staff, OU=groups,dc=partner,dc=test", Name: "Staff", ID: "99999999-aaaa-4bbb-8ccc-000000000001"}
+var staffEntry = directory.Group{DN: "CN=Staff, OU=groups,dc=partner,dc=test", Name: "Staff",
+	ID: "99999999-aaaa-4bbb-8ccc-000000000001"}
 
 // resolve does what the background work does for groups that are named by a DN.
 func (f *fixture) resolve(t testing.TB) []idp.GroupUse {
@@ -254,7 +257,8 @@ func (f *fixture) addKey(t testing.TB, name string) {
 
 func (f *fixture) put(t testing.TB, sp store.ServiceProvider) {
 	t.Helper()
-	if err := f.db.ServiceProviders().Put(context.Background(), sp, store.Event{Action: "sp-add", Outcome: "ok"}); err != nil {
+	if err := f.db.ServiceProviders().Put(context.Background(), sp, store.Event{Action: "sp-add",
+		Outcome: "ok"}); err != nil {
 		t.Fatal(err)
 	}
 	if f.IdP != nil {
@@ -292,7 +296,8 @@ func plainSP() store.ServiceProvider {
 		},
 		NameIDFormat: persistent, NameID: "{person_id}",
 		Attributes: []store.Attribute{
-			{Name: "urn:oid:2.5.4.11", FriendlyName: "ou", NameFormat: "urn:oasis:names:tc:SAML:2.0:attrname-format:uri", Value: "attr:department"},
+			{Name: "urn:oid:2.5.4.11", FriendlyName: "ou", NameFormat: "urn:oasis:names:tc:SAML:2.0:attrname-format:uri",
+				Value: "attr:department"},
 			{Name: "mail", NameFormat: basic, Value: "{mail}"},
 			{Name: "phone", NameFormat: basic, Value: "{attr:telephoneNumber}"},
 		},
@@ -350,7 +355,8 @@ func (d *people) Lookup(_ context.Context, login string) (directory.Found, error
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.down {
-		return directory.Found{}, &directory.Error{Problem: directory.Unavailable, Op: "sign in", Err: errors.New("connection refused")}
+		return directory.Found{}, &directory.Error{Problem: directory.Unavailable, Op: "sign in",
+			Err: errors.New("connection refused")}
 	}
 	login = strings.ToLower(login)
 	if _, name, ok := strings.Cut(login, `\`); ok {
@@ -362,7 +368,8 @@ func (d *people) Lookup(_ context.Context, login string) (directory.Found, error
 		who = d.all[name]
 	}
 	if who == nil {
-		return directory.Found{}, &directory.Error{Problem: directory.BadCredentials, Op: "sign in", Err: directory.ErrNotFound}
+		return directory.Found{}, &directory.Error{Problem: directory.BadCredentials, Op: "sign in",
+			Err: directory.ErrNotFound}
 	}
 	return directory.Found{Entry: directory.Entry{ID: who.entry.ID, DN: who.entry.DN, Login: who.entry.Login}}, nil
 }
@@ -385,17 +392,20 @@ func (d *people) Bind(_ context.Context, f directory.Found, password string, slo
 			continue
 		}
 		refused := func(problem directory.Problem, try directory.Try) (directory.Entry, error) {
-			return directory.Entry{}, &directory.Error{Problem: problem, Op: "sign in", PersonID: who.entry.ID, Err: errors.New("code 49"), Try: try}
+			return directory.Entry{}, &directory.Error{Problem: problem, Op: "sign in", PersonID: who.entry.ID,
+				Err: errors.New("code 49"), Try: try}
 		}
 		switch {
 		case d.lost > 0:
 			d.lost--
-			return directory.Entry{}, &directory.Error{Problem: directory.Unavailable, Op: "sign in", PersonID: who.entry.ID, Err: io.EOF, Again: true}
+			return directory.Entry{}, &directory.Error{Problem: directory.Unavailable, Op: "sign in", PersonID: who.entry.ID,
+				Err: io.EOF, Again: true}
 		case d.unsent:
 			return refused(directory.Unavailable, directory.NotSent)
 		case who.password != password:
 			return refused(directory.BadCredentials, directory.MaybeJudged)
-		case who.problem == directory.Locked, who.problem == directory.BadCredentials, who.problem == directory.Ambiguous, who.problem == directory.Unavailable:
+		case who.problem == directory.Locked, who.problem == directory.BadCredentials, who.problem == directory.Ambiguous,
+			who.problem == directory.Unavailable:
 			return refused(who.problem, directory.MaybeJudged)
 		case who.problem != "":
 			return refused(who.problem, directory.Proved)
@@ -407,7 +417,8 @@ func (d *people) Bind(_ context.Context, f directory.Found, password string, slo
 		}
 		return e, nil
 	}
-	return directory.Entry{}, &directory.Error{Problem: directory.BadCredentials, Op: "sign in", Err: directory.ErrNotFound}
+	return directory.Entry{}, &directory.Error{Problem: directory.BadCredentials, Op: "sign in",
+		Err: directory.ErrNotFound}
 }
 
 // Group answers as a server does: by its own matching rule, which here is letter case alone.
@@ -415,7 +426,8 @@ func (d *people) Group(_ context.Context, dn string) (directory.Group, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.down {
-		return directory.Group{}, &directory.Error{Problem: directory.Unavailable, Op: "read a group", Err: errors.New("connection refused")}
+		return directory.Group{}, &directory.Error{Problem: directory.Unavailable, Op: "read a group",
+			Err: errors.New("connection refused")}
 	}
 	for _, g := range d.groups {
 		if directory.SameDN(g.DN, dn) {
@@ -430,7 +442,8 @@ func (d *people) Read(_ context.Context, id string) (directory.Entry, error) {
 	defer d.mu.Unlock()
 	d.reads++
 	if d.down {
-		return directory.Entry{}, &directory.Error{Problem: directory.Unavailable, Op: "read", Err: errors.New("connection refused")}
+		return directory.Entry{}, &directory.Error{Problem: directory.Unavailable, Op: "read",
+			Err: errors.New("connection refused")}
 	}
 	for _, who := range d.all {
 		if who.entry.ID == id {
@@ -570,7 +583,8 @@ func begun(t testing.TB, a idp.Answer, err error) idp.GoOn {
 	return must[idp.GoOn](t, a, err)
 }
 
-// resume goes on with a sign-in until it comes to a page: the first step with a session may store it, and lead on by its id.
+// resume goes on with a sign-in until it comes to a page: the first step with a session may store it, and lead on by
+// its id.
 func (f *fixture) resume(id string, v idp.Visitor) (idp.Answer, error) {
 	a, err := f.Resume(context.Background(), id, v)
 	if on, ok := a.Page.(idp.GoOn); ok && err == nil {

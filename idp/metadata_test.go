@@ -56,7 +56,8 @@ func TestMetadata(t *testing.T) {
 			t.Errorf("endpoint %q", s.Location)
 		}
 	}
-	if len(role.SingleSignOnServices) != 2 || len(role.SingleLogoutServices) != 0 || len(role.ArtifactResolutionServices) != 0 {
+	if len(role.SingleSignOnServices) != 2 || len(role.SingleLogoutServices) != 0 ||
+		len(role.ArtifactResolutionServices) != 0 {
 		t.Errorf("endpoints %+v", role)
 	}
 	for _, forbidden := range []string{"validUntil", "cacheDuration", "Logout", `use="encryption"`} {
@@ -84,7 +85,9 @@ func TestMetadata(t *testing.T) {
 	if len(role.KeyDescriptors) != 2 || len(role.NameIDFormats) != 2 {
 		t.Fatalf("%d keys, %d formats", len(role.KeyDescriptors), len(role.NameIDFormats))
 	}
-	if got := strings.TrimSpace(role.KeyDescriptors[0].KeyInfo.X509Data.X509Certificates[0].Data); got != base64.StdEncoding.EncodeToString(readKey(t, "p-256").Certificate.Raw) {
+	if got := strings.TrimSpace(
+		role.KeyDescriptors[0].KeyInfo.X509Data.X509Certificates[0].Data); got != base64.StdEncoding.EncodeToString(readKey(t,
+		"p-256").Certificate.Raw) {
 		t.Error("the newest key is not the first")
 	}
 }
@@ -109,13 +112,15 @@ func TestCheckProvider(t *testing.T) {
 		{"http", "acs[0].url", func(sp *store.ServiceProvider) { sp.ACS[0].URL = "http://wiki.partner.test/acs" }},
 		{"http loopback", "acs[0].url", func(sp *store.ServiceProvider) { sp.ACS[0].URL = "http://127.0.0.1:9/acs" }},
 		{"javascript", "acs[0].url", func(sp *store.ServiceProvider) { sp.ACS[0].URL = "javascript:alert(1)" }},
-		{"javascript with host", "acs[0].url", func(sp *store.ServiceProvider) { sp.ACS[0].URL = "javascript://x/%0aalert(1)" }},
+		{"javascript with host", "acs[0].url",
+			func(sp *store.ServiceProvider) { sp.ACS[0].URL = "javascript://x/%0aalert(1)" }},
 		{"data", "acs[0].url", func(sp *store.ServiceProvider) { sp.ACS[0].URL = "data:text/html,x" }},
 		{"relative", "acs[0].url", func(sp *store.ServiceProvider) { sp.ACS[0].URL = "/acs" }},
 		{"no host", "acs[0].url", func(sp *store.ServiceProvider) { sp.ACS[0].URL = "https:///acs" }},
 		{"user", "acs[0].url", func(sp *store.ServiceProvider) { sp.ACS[0].URL = "https://a:b@wiki.partner.test/acs" }},
 		{"fragment", "acs[0].url", func(sp *store.ServiceProvider) { sp.ACS[0].URL = plainACS + "#x" }},
-		{"backslash", "acs[0].url", func(sp *store.ServiceProvider) { sp.ACS[0].URL = `https://evil.test\@wiki.partner.test/acs` }},
+		{"backslash", "acs[0].url",
+			func(sp *store.ServiceProvider) { sp.ACS[0].URL = `https://evil.test\@wiki.partner.test/acs` }},
 		{"line end", "acs[0].url", func(sp *store.ServiceProvider) { sp.ACS[0].URL = plainACS + "\n" }},
 		{"binding", "acs[0].binding", func(sp *store.ServiceProvider) { sp.ACS[0].Binding = "POST" }},
 		{"index", "acs[1].index", func(sp *store.ServiceProvider) { sp.ACS[1].Index = 0 }},
@@ -131,7 +136,8 @@ func TestCheckProvider(t *testing.T) {
 		{"bad template", "name_id", func(sp *store.ServiceProvider) { sp.NameID = "{nonsense}" }},
 		{"template of Constant Contact", "{external_id}", func(sp *store.ServiceProvider) { sp.NameID = "{external_id}" }},
 		{"attribute name", "attributes[1].name", func(sp *store.ServiceProvider) { sp.Attributes[1].Name = "" }},
-		{"attribute format", "attributes[1].name_format", func(sp *store.ServiceProvider) { sp.Attributes[1].NameFormat = "" }},
+		{"attribute format", "attributes[1].name_format",
+			func(sp *store.ServiceProvider) { sp.Attributes[1].NameFormat = "" }},
 		{"attribute twice", "attributes[2].name", func(sp *store.ServiceProvider) { sp.Attributes[2] = sp.Attributes[1] }},
 		{"attribute value", "attributes[1].value", func(sp *store.ServiceProvider) { sp.Attributes[1].Value = "{x" }},
 		{"attribute attr", "attributes[1].value", func(sp *store.ServiceProvider) { sp.Attributes[1].Value = "attr:" }},
@@ -190,11 +196,13 @@ func TestPreview(t *testing.T) {
 		t.Errorf("NameID %q, preview %+v", got.Text(), p)
 	}
 	for i, el := range r.FindElements("//Attribute") {
-		if el.SelectAttrValue("Name", "") != p.Attributes[i].Name || el.FindElement("AttributeValue").Text() != p.Attributes[i].Values[0] {
+		if el.SelectAttrValue("Name", "") != p.Attributes[i].Name ||
+			el.FindElement("AttributeValue").Text() != p.Attributes[i].Values[0] {
 			t.Errorf("attribute %d: preview %+v", i, p.Attributes[i])
 		}
 	}
-	if _, err := f.Preview(context.Background(), constantContact(), directory.Entry{}, provisioning.Decision{}); err == nil {
+	if _, err := f.Preview(context.Background(), constantContact(), directory.Entry{},
+		provisioning.Decision{}); err == nil {
 		t.Error("preview of nobody")
 	}
 }
@@ -217,9 +225,11 @@ func TestMD02Published(t *testing.T) {
 	}
 	r := parse(t, data)
 	for path, want := range map[string]string{
-		"./Organization/OrganizationName": "Example <Ltd>", "./Organization/OrganizationDisplayName": "Example", "./Organization/OrganizationURL": publicURL + "/",
-		"./ContactPerson[@contactType='technical']/EmailAddress": "mailto:sso@example.test", "./ContactPerson[@contactType='technical']/GivenName": "Identity team",
-		"./ContactPerson[@contactType='support']/EmailAddress": "mailto:help@example.test",
+		"./Organization/OrganizationName": "Example <Ltd>", "./Organization/OrganizationDisplayName": "Example",
+		"./Organization/OrganizationURL":                         publicURL + "/",
+		"./ContactPerson[@contactType='technical']/EmailAddress": "mailto:sso@example.test",
+		"./ContactPerson[@contactType='technical']/GivenName":    "Identity team",
+		"./ContactPerson[@contactType='support']/EmailAddress":   "mailto:help@example.test",
 	} {
 		if el := r.FindElement(path); el == nil || el.Text() != want {
 			t.Errorf("%s: %v, want %q", path, el, want)
@@ -243,7 +253,8 @@ func TestMD02Published(t *testing.T) {
 		t.Errorf("signed copy without a key: %v", err)
 	}
 	now.Advance(90 * time.Minute)
-	if data, err = f.Metadata(ctx); err != nil || parse(t, data).SelectAttrValue("validUntil", "") != "2027-01-19T11:00:00Z" {
+	if data, err = f.Metadata(ctx); err != nil || parse(t, data).SelectAttrValue("validUntil",
+		"") != "2027-01-19T11:00:00Z" {
 		t.Errorf("validUntil does not move on: %v", err)
 	}
 
@@ -310,7 +321,8 @@ func TestMD02Signature(t *testing.T) {
 				t.Errorf("%s %s: %v", name, kind, err)
 			}
 			tampered := bytes.Replace(data, []byte("/saml/sso"), []byte("/saml/sso2"), 1)
-			if _, err = metadata.Read(bytes.NewReader(tampered), metadata.ReadOptions{TrustKey: key.Certificate, Now: start}); err == nil || !strings.Contains(err.Error(), "not what was signed") {
+			if _, err = metadata.Read(bytes.NewReader(tampered), metadata.ReadOptions{TrustKey: key.Certificate,
+				Now: start}); err == nil || !strings.Contains(err.Error(), "not what was signed") {
 				t.Errorf("%s %s tampered: %v", name, kind, err)
 			}
 			xmlsecVerifies(t, data, key)
@@ -336,7 +348,8 @@ func xmlsecVerifies(t *testing.T, data []byte, key *certs.Key) {
 	if err := os.WriteFile(public, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Command(program, "--verify", "--pubkey-cert-pem", public, "--id-attr:ID", "urn:oasis:names:tc:SAML:2.0:metadata:EntityDescriptor", document).CombinedOutput()
+	out, err := exec.Command(program, "--verify", "--pubkey-cert-pem", public, "--id-attr:ID",
+		"urn:oasis:names:tc:SAML:2.0:metadata:EntityDescriptor", document).CombinedOutput()
 	if err != nil {
 		t.Errorf("xmlsec1: %v\n%s", err, out)
 	}

@@ -7,8 +7,8 @@ import (
 	"ssobridge/store"
 )
 
-// NameIDRisks names the attributes in a service provider's NameID that people can usually edit themselves: whoever does is
-// somebody else there. sources are the directory attributes behind the placeholders (directory.Sources).
+// NameIDRisks names the attributes in a service provider's NameID that people can usually edit themselves: whoever does
+// is somebody else there. sources are the directory attributes behind the placeholders (directory.Sources).
 func NameIDRisks(sp store.ServiceProvider, sources map[string]string) (attributes []string) {
 	if strings.Contains(sp.NameID, "{person_id}") || sp.Kind == store.ConstantContact {
 		return nil // of Constant Contact's, provisioning checks the template

@@ -17,10 +17,10 @@ import (
 	"ssobridge/store"
 )
 
-// A service provider knows people by their NameID alone. One that two people get, one after the other or at once, gives the
-// second the account of the first: by a template over an attribute that people edit themselves, by a mail address that is
-// given to somebody new, by an id that is used again. So a NameID that a person got once is given to nobody else there,
-// until an administrator releases it.
+// A service provider knows people by their NameID alone. One that two people get, one after the other or at once, gives
+// the second the account of the first: by a template over an attribute that people edit themselves, by a mail address
+// that is given to somebody new, by an id that is used again. So a NameID that a person got once is given to nobody
+// else there, until an administrator releases it.
 
 const (
 	nameKeyContext = "name-id-key"
@@ -28,8 +28,8 @@ const (
 	takeOverBite   = 500
 )
 
-// nameHashes makes the hashes under which NameIDs are kept. They have a key, so that who reads the database can't find out
-// by guessing which addresses were issued.
+// nameHashes makes the hashes under which NameIDs are kept. They have a key, so that who reads the database can't find
+// out by guessing which addresses were issued.
 type nameHashes struct{ key []byte }
 
 // readNameKey opens the key of the hashes, or makes it. It is sealed like a signing key: without secret_key no NameID
@@ -56,8 +56,8 @@ func (p *IdP) readNameKey(ctx context.Context) (*nameHashes, error) {
 	return &nameHashes{key}, nil
 }
 
-// SealNameKey seals the key of NameIDs with the secret key in use, where another one has sealed it. changed is false where there is
-// nothing to do.
+// SealNameKey seals the key of NameIDs with the secret key in use, where another one has sealed it. changed is false
+// where there is nothing to do.
 func (p *IdP) SealNameKey(ctx context.Context, events ...store.Event) (changed bool, err error) {
 	sealed, err := p.o.NameIDs.Key(ctx, nil)
 	if errors.Is(err, store.ErrNotFound) {
@@ -83,7 +83,8 @@ func (p *IdP) SealNameKey(ctx context.Context, events ...store.Event) (changed b
 	return true, nil
 }
 
-// NameKeyBy counts the key of NameIDs, where there is one, by the id of the secret key that has sealed it; "" where no known one opens it.
+// NameKeyBy counts the key of NameIDs, where there is one, by the id of the secret key that has sealed it; "" where no
+// known one opens it.
 func (p *IdP) NameKeyBy(ctx context.Context) (map[string]int, error) {
 	sealed, err := p.o.NameIDs.Key(ctx, nil)
 	switch {
@@ -114,13 +115,14 @@ func (h *nameHashes) of(entityID, format, nameID string, person store.PersonID) 
 		return n, false
 	}
 	return store.NameID{
-		Name: h.hash("name", entityID, nameForm(format, nameID)), Owner: h.hash("person", string(person)), Person: person, EntityID: entityID,
+		Name: h.hash("name", entityID, nameForm(format, nameID)), Owner: h.hash("person", string(person)), Person: person,
+		EntityID: entityID,
 	}, true
 }
 
-// nameForm is the form in which service providers compare NameIDs, at the widest. An address is one in any letter case, also
-// under a format that says nothing of it; so is a Windows name. The formats are not told apart otherwise: with another
-// format in the record, a NameID is still the same person's.
+// nameForm is the form in which service providers compare NameIDs, at the widest. An address is one in any letter case,
+// also under a format that says nothing of it; so is a Windows name. The formats are not told apart otherwise: with
+// another format in the record, a NameID is still the same person's.
 func nameForm(format, nameID string) string {
 	if format == saml.FormatEmail || format == saml.FormatWindowsDomain || strings.Contains(nameID, "@") {
 		return "folded " + strings.ToLower(norm.NFKC.String(nameID))
@@ -145,8 +147,8 @@ func (p *IdP) IssuedNameID(ctx context.Context, sp store.ServiceProvider, nameID
 	return n, nil
 }
 
-// ReleaseNameID forgets to whom a NameID was issued: the next person who would get it gets it. The NameID itself is in no event:
-// it may be a mail address. store.ErrConflict: it was released or issued again meanwhile.
+// ReleaseNameID forgets to whom a NameID was issued: the next person who would get it gets it. The NameID itself is in
+// no event: it may be a mail address. store.ErrConflict: it was released or issued again meanwhile.
 func (p *IdP) ReleaseNameID(ctx context.Context, n store.NameID, e store.Event) error {
 	e.Action, e.Subject, e.SP, e.Outcome = "name-id-release", string(n.Person), n.EntityID, "ok"
 	if err := p.o.NameIDs.Release(ctx, n, e); err != nil {
@@ -155,7 +157,8 @@ func (p *IdP) ReleaseNameID(ctx context.Context, n store.NameID, e store.Event) 
 	return nil
 }
 
-// ReleaseAllNameIDs forgets to whom any NameID was issued, with the key of their hashes: the way on where the secret key that sealed it is lost.
+// ReleaseAllNameIDs forgets to whom any NameID was issued, with the key of their hashes: the way on where the secret
+// key that sealed it is lost.
 func (p *IdP) ReleaseAllNameIDs(ctx context.Context, e store.Event) error {
 	e.Action, e.Subject, e.Outcome = "name-id-release", "all", "ok"
 	if err := p.o.NameIDs.ReleaseAll(ctx, e); err != nil {
@@ -164,7 +167,8 @@ func (p *IdP) ReleaseAllNameIDs(ctx context.Context, e store.Event) error {
 	return nil
 }
 
-// TakeOverNameIDs notes the NameIDs of live sessions that the version before has issued; it returns how many it looked at.
+// TakeOverNameIDs notes the NameIDs of live sessions that the version before has issued; it returns how many it looked
+// at.
 func (p *IdP) TakeOverNameIDs(ctx context.Context) (int, error) {
 	names, err := p.readNameKey(ctx)
 	if err != nil {
@@ -174,7 +178,8 @@ func (p *IdP) TakeOverNameIDs(ctx context.Context) (int, error) {
 		return names.of(b.EntityID, b.NameIDFormat, b.NameID, b.Person)
 	}
 	clash := func(b store.IssuedBefore) {
-		p.o.Logger.LogAttrs(ctx, slog.LevelError, "two people have got one NameID at a service provider; the one who got it first keeps it",
+		p.o.Logger.LogAttrs(ctx, slog.LevelError, "two people have got one NameID at a service provider; the one who got "+
+			"it first keeps it",
 			slog.String("sp", b.EntityID), slog.String("other_person", string(b.Person)))
 	}
 	total := 0

@@ -18,7 +18,8 @@ import (
 
 const mailFormat = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"
 
-// newMailFixture has a service provider that knows people by their mail address, which alice and bob may pass to each other.
+// newMailFixture has a service provider that knows people by their mail address, which alice and bob may pass to each
+// other.
 func newMailFixture(t *testing.T, change func(*idp.Options)) *fixture {
 	t.Helper()
 	f := newFixture(t, "rsa-2048", change)
@@ -75,7 +76,8 @@ func is[T idp.Page](page idp.Page) bool {
 	return ok
 }
 
-// ID-05: a NameID that one person got is given to nobody else at that service provider, until an administrator releases it.
+// ID-05: a NameID that one person got is given to nobody else at that service provider, until an administrator releases
+// it.
 func TestNameIDBelongsToOnePerson(t *testing.T) {
 	ctx := context.Background()
 	f := newMailFixture(t, nil)
@@ -91,7 +93,8 @@ func TestNameIDBelongsToOnePerson(t *testing.T) {
 
 	// It is on record, and the address is not.
 	events, err := f.db.Audit().List(ctx, store.Filter{Action: "refusal", Limit: 10})
-	if err != nil || len(events) != 1 || events[0].Reason != idp.ReasonNameIDTaken || events[0].Subject != string(bobID) || events[0].SP != plain {
+	if err != nil || len(events) != 1 || events[0].Reason != idp.ReasonNameIDTaken || events[0].Subject != string(bobID) ||
+		events[0].SP != plain {
 		t.Errorf("events %+v, %v", events, err)
 	}
 	if log := f.log.String(); !strings.Contains(log, "reason="+idp.ReasonNameIDTaken) || strings.Contains(log, "Office@") {
@@ -112,7 +115,8 @@ func TestNameIDBelongsToOnePerson(t *testing.T) {
 	if err := f.ReleaseNameID(ctx, held, store.Event{At: now.Now(), Actor: "admin:test"}); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.ReleaseNameID(ctx, held, store.Event{At: now.Now(), Actor: "admin:test"}); !errors.Is(err, store.ErrConflict) {
+	if err := f.ReleaseNameID(ctx, held, store.Event{At: now.Now(), Actor: "admin:test"}); !errors.Is(err,
+		store.ErrConflict) {
 		t.Errorf("released twice: %v", err)
 	}
 	f.mail("bob", "office@partner.test")
@@ -120,7 +124,8 @@ func TestNameIDBelongsToOnePerson(t *testing.T) {
 	f.mail("alice", "office@partner.test")
 	f.refusedNameID(t, plain, "alice", "correct horse")
 	events, err = f.db.Audit().List(ctx, store.Filter{Action: "name-id-release", Limit: 10})
-	if err != nil || len(events) != 1 || events[0].Subject != string(aliceID) || events[0].SP != plain || events[0].Actor != "admin:test" {
+	if err != nil || len(events) != 1 || events[0].Subject != string(aliceID) || events[0].SP != plain ||
+		events[0].Actor != "admin:test" {
 		t.Errorf("events %+v, %v", events, err)
 	}
 }
@@ -176,7 +181,8 @@ func TestNameIDOutlivesForgetting(t *testing.T) {
 	f := newMailFixture(t, nil)
 	f.mail("alice", "office@partner.test")
 	f.delivered(t, plain, "alice", "correct horse")
-	_, remains, err := f.db.Ledger().ForgetPerson(ctx, store.Forget{Person: aliceID, Deleted: true, Bare: directory.NormalizeLogin}, store.Event{Actor: "admin:test", Action: "forget"})
+	_, remains, err := f.db.Ledger().ForgetPerson(ctx, store.Forget{Person: aliceID, Deleted: true,
+		Bare: directory.NormalizeLogin}, store.Event{Actor: "admin:test", Action: "forget"})
 	if err != nil || len(remains.Users) > 0 {
 		t.Fatal(remains, err)
 	}
@@ -250,7 +256,8 @@ func TestNameIDsAreTakenOver(t *testing.T) {
 	}
 }
 
-// ID-05: the key of the hashes goes over to another secret key with nothing lost; without any that sealed it, nothing is issued.
+// ID-05: the key of the hashes goes over to another secret key with nothing lost; without any that sealed it, nothing
+// is issued.
 func TestNameKeyIsSealedAnew(t *testing.T) {
 	ctx := context.Background()
 	first, second := []byte(strings.Repeat("k", 32)), []byte(strings.Repeat("n", 32))
@@ -268,7 +275,8 @@ func TestNameKeyIsSealedAnew(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []bool{true, false} {
-		if changed, err := p.SealNameKey(ctx, store.Event{Actor: "admin:test", Action: "secrets-rotate"}); changed != want || err != nil {
+		if changed, err := p.SealNameKey(ctx, store.Event{Actor: "admin:test", Action: "secrets-rotate"}); changed != want ||
+			err != nil {
 			t.Fatalf("sealed anew: %t, %v; want %t", changed, err, want)
 		}
 	}

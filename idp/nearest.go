@@ -9,11 +9,11 @@ import (
 	"ssobridge/store"
 )
 
-// NearestProvider is the registered service provider whose entityID somebody may have meant who wrote another one: it looks
-// the same, or differs in a letter or two. ok is false where there is none, or more than one.
+// NearestProvider is the registered service provider whose entityID somebody may have meant who wrote another one: it
+// looks the same, or differs in a letter or two. ok is false where there is none, or more than one.
 //
-// It is for a "did you mean" to administrators alone. Nothing is ever looked up by what it returns: an entityID is the one
-// that was registered, byte for byte (saml-core 1.3.2), and a request under any other is refused.
+// It is for a "did you mean" to administrators alone. Nothing is ever looked up by what it returns: an entityID is the
+// one that was registered, byte for byte (saml-core 1.3.2), and a request under any other is refused.
 func NearestProvider(all []store.ServiceProvider, typed string) (entityID string, ok bool) {
 	const far = 3 // letters
 	if len(typed) > maxNearest {
@@ -48,7 +48,8 @@ func lookOf(text string) []rune {
 	return look
 }
 
-// distance is how many letters have to be put in, taken out or replaced to make b of a; far where it is as many or more.
+// distance is how many letters have to be put in, taken out or replaced to make b of a; far where it is as many or
+// more.
 func distance(a, b []rune, far int) int {
 	if len(a)-len(b) >= far || len(b)-len(a) >= far {
 		return far

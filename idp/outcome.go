@@ -3,13 +3,14 @@ package idp
 // Outcomes of a step of a sign-in, as they are counted. Each answer of a sign-in passes here, whichever step gave it:
 // what is not counted here is not seen by those who watch the numbers.
 const (
-	OutcomeDelivered   = "delivered"           // a Response left for the service provider
-	OutcomeEntered     = "entered"             // somebody came into the admin console
-	OutcomeCancelled   = "cancelled"           // the person went back to the service provider
-	OutcomeWrongLogin  = "wrong_password"      // with a directory's problem as the reason
-	OutcomeWrongFactor = "wrong_second_factor" // a proof or an enrolment was not accepted, with a Factor problem as the reason
-	OutcomeRefused     = "refused"             // with one of Reasons
-	OutcomeFailed      = "failed"              // a fault of ours
+	OutcomeDelivered  = "delivered"      // a Response left for the service provider
+	OutcomeEntered    = "entered"        // somebody came into the admin console
+	OutcomeCancelled  = "cancelled"      // the person went back to the service provider
+	OutcomeWrongLogin = "wrong_password" // with a directory's problem as the reason
+	// a proof or an enrolment was not accepted, with a Factor problem as the reason
+	OutcomeWrongFactor = "wrong_second_factor"
+	OutcomeRefused     = "refused" // with one of Reasons
+	OutcomeFailed      = "failed"  // a fault of ours
 )
 
 // outcomeOf is what an answer came to; "" for a step on the way, such as a form that is shown.

@@ -9,8 +9,8 @@ import (
 	"ssobridge/idp/mfa"
 )
 
-// TestAnswersAreCounted: each answer that ends or holds up a sign-in is counted at one door, whichever step gave it: wrong
-// second factors and entries to the console too. Steps on the way are not.
+// TestAnswersAreCounted: each answer that ends or holds up a sign-in is counted at one door, whichever step gave it:
+// wrong second factors and entries to the console too. Steps on the way are not.
 func TestAnswersAreCounted(t *testing.T) {
 	ctx := context.Background()
 	counted := map[string]int{}

@@ -72,7 +72,8 @@ func (p *IdP) EndOtherSessions(ctx context.Context, v Visitor) error {
 	if err != nil || !known {
 		return err
 	}
-	if _, err := p.o.Sessions.EndOthers(ctx, own.Person, own.TokenHash, p.ended(own, v)); err != nil && !errors.Is(err, store.ErrRevoked) {
+	if _, err := p.o.Sessions.EndOthers(ctx, own.Person, own.TokenHash, p.ended(own, v)); err != nil && !errors.Is(err,
+		store.ErrRevoked) {
 		return fmt.Errorf("end other own sessions: %w", err)
 	}
 	return nil

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// How long a refused login takes to answer. Known logins cost a bind and a write, unknown ones a search alone. Both end at a time
-// that is drawn when the login begins, so one answer does not tell which of them it was.
+// How long a refused login takes to answer. Known logins cost a bind and a write, unknown ones a search alone. Both end
+// at a time that is drawn when the login begins, so one answer does not tell which of them it was.
 const (
 	defaultLoginFloor = 250 * time.Millisecond // also covers the first logins, before any were measured
 	paceSamples       = 128                    // recent judged logins
@@ -36,8 +36,8 @@ func (p *pace) record(took time.Duration) {
 	p.n++
 }
 
-// draw is how long after its beginning a refused login is answered: the 95th percentile of recent judged logins, never less than the
-// floor, and up to a quarter more. The jitter blurs the few that take longer.
+// draw is how long after its beginning a refused login is answered: the 95th percentile of recent judged logins, never
+// less than the floor, and up to a quarter more. The jitter blurs the few that take longer.
 func (p *pace) draw() (time.Duration, error) {
 	least := max(p.floor, p.high())
 	var b [2]byte

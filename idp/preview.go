@@ -33,7 +33,8 @@ type PreviewAttribute struct {
 // Preview says what the assertion for this person would carry under decision d,
 // by the code that builds real ones. Nothing is signed or stored. An error names
 // what of the record or of the person's data does not do.
-func (p *IdP) Preview(_ context.Context, sp store.ServiceProvider, e directory.Entry, d provisioning.Decision) (Preview, error) {
+func (p *IdP) Preview(_ context.Context, sp store.ServiceProvider, e directory.Entry,
+	d provisioning.Decision) (Preview, error) {
 	r, err := newServiceProvider(sp).release(e, d)
 	if err != nil {
 		return Preview{}, fmt.Errorf("preview for %s: %w", sp.EntityID, err)
@@ -82,7 +83,8 @@ const (
 // comes from. sources names what fills a template's placeholder, such as mail:
 // "directory attribute mail"; without braces. Nothing is signed, stored or sent.
 // An error names what of the record or of the person's data does not do.
-func (p *IdP) PreviewAssertion(ctx context.Context, record store.ServiceProvider, e directory.Entry, d provisioning.Decision, sources map[string]string) (AssertionPreview, error) {
+func (p *IdP) PreviewAssertion(ctx context.Context, record store.ServiceProvider, e directory.Entry,
+	d provisioning.Decision, sources map[string]string) (AssertionPreview, error) {
 	sp := newServiceProvider(record)
 	fail := func(err error) (AssertionPreview, error) {
 		return AssertionPreview{}, fmt.Errorf("preview for %s: %w", sp.EntityID, err)
@@ -127,7 +129,8 @@ func (p *IdP) PreviewAssertion(ctx context.Context, record store.ServiceProvider
 }
 
 // explain names the reason for each value, in the order of the message.
-func (x *AssertionPreview) explain(p *IdP, sp *serviceProvider, o responseParams, r release, sources map[string]string, s store.Session, policy mfa.Policy) {
+func (x *AssertionPreview) explain(p *IdP, sp *serviceProvider, o responseParams, r release, sources map[string]string,
+	s store.Session, policy mfa.Policy) {
 	add := func(name, why string, values ...string) {
 		x.Values = append(x.Values, PreviewValue{name, values, why})
 	}
@@ -156,7 +159,8 @@ func (x *AssertionPreview) explain(p *IdP, sp *serviceProvider, o responseParams
 	add("NotOnOrAfter", "the moment of sending and the setting lifetime", "+"+life.String())
 	add("AuthnInstant", "the moment of the last login")
 	proves := map[mfa.Policy]string{
-		mfa.Offered: "what a login by password proves; a second factor, which is offered, proves " + p.classes.second, mfa.Required: "what a login by password and second factor proves, which is required",
+		mfa.Offered:  "what a login by password proves; a second factor, which is offered, proves " + p.classes.second,
+		mfa.Required: "what a login by password and second factor proves, which is required",
 	}
 	add("AuthnContextClassRef", cmp.Or(proves[policy], "what a login by password proves"), p.classes.of(s.Methods, nil))
 	add("SessionIndex", "random, another one for each sign-in")
@@ -229,10 +233,12 @@ func (x *AssertionPreview) protection(ctx context.Context, p *IdP, sp *servicePr
 	switch to := sp.recipient; {
 	case sp.encryptFault != nil:
 		x.Encrypted = "it would have to be, and can't be"
-		refused = append(refused, "the assertion can't be encrypted: "+strings.ReplaceAll(sp.encryptFault.Error(), "\n", "; "))
+		refused = append(refused, "the assertion can't be encrypted: "+
+			strings.ReplaceAll(sp.encryptFault.Error(), "\n", "; "))
 	case to != nil:
 		content, key := to.Algorithms()
-		x.Encrypted = fmt.Sprintf("by %s, the key by %s, for the certificate %s", shortAlgorithm(content), shortAlgorithm(key), metadata.Fingerprint(to.Certificate().Raw))
+		x.Encrypted = fmt.Sprintf("by %s, the key by %s, for the certificate %s", shortAlgorithm(content),
+			shortAlgorithm(key), metadata.Fingerprint(to.Certificate().Raw))
 	case sp.Encryption == saml.EncryptionIfPublished:
 		x.Encrypted = "no: encryption = if-published, and no key is published"
 	default:

@@ -15,7 +15,8 @@ import (
 	"ssobridge/store"
 )
 
-var previewSources = map[string]string{"mail": "directory attribute rfc822Mailbox", "person_id": "directory attribute entryUUID"}
+var previewSources = map[string]string{"mail": "directory attribute rfc822Mailbox",
+	"person_id": "directory attribute entryUUID"}
 
 // TestPreviewAssertion: it is the assertion that a launch then sends, but for
 // what marks it, and each value has its reason (RSP-13, RSP-14, SP-04).
@@ -40,12 +41,14 @@ func TestPreviewAssertion(t *testing.T) {
 			a, err := f.Launch(ctx, idp.LaunchRequest{EntityID: sp.EntityID}, v)
 			d := must[idp.Deliver](t, a, err)
 			real, shown := find(t, root(t, d), "./Assertion"), parse(t, []byte(x.XML))
-			for _, path := range []string{"./Issuer", "./Subject/NameID", "./Conditions/AudienceRestriction/Audience", "./AuthnStatement/AuthnContext/AuthnContextClassRef"} {
+			for _, path := range []string{"./Issuer", "./Subject/NameID", "./Conditions/AudienceRestriction/Audience",
+				"./AuthnStatement/AuthnContext/AuthnContextClassRef"} {
 				if got, want := find(t, shown, path).Text(), find(t, real, path).Text(); got != want {
 					t.Errorf("%s %q, want %q", path, got, want)
 				}
 			}
-			if got, want := find(t, shown, "//SubjectConfirmationData").SelectAttrValue("Recipient", ""), find(t, real, "//SubjectConfirmationData").SelectAttrValue("Recipient", ""); got != want {
+			if got, want := find(t, shown, "//SubjectConfirmationData").SelectAttrValue("Recipient", ""),
+				find(t, real, "//SubjectConfirmationData").SelectAttrValue("Recipient", ""); got != want {
 				t.Errorf("Recipient %q, want %q", got, want)
 			}
 			wanted := real.FindElements("./AttributeStatement/Attribute")
@@ -64,10 +67,12 @@ func TestPreviewAssertion(t *testing.T) {
 					}
 				}
 			}
-			if value := find(t, shown, "./Conditions").SelectAttrValue("NotOnOrAfter", ""); !isBefore(t, value, now.Now().Add(-23*time.Hour)) {
+			if value := find(t, shown, "./Conditions").SelectAttrValue("NotOnOrAfter", ""); !isBefore(t, value,
+				now.Now().Add(-23*time.Hour)) {
 				t.Errorf("the preview is valid until %s", value)
 			}
-			if shown.SelectAttrValue("ID", "") != "_preview" || !strings.Contains(x.XML, "PREVIEW: not signed, not sent, not valid") || len(shown.FindElements("//Signature")) > 0 {
+			if shown.SelectAttrValue("ID", "") != "_preview" || !strings.Contains(x.XML,
+				"PREVIEW: not signed, not sent, not valid") || len(shown.FindElements("//Signature")) > 0 {
 				t.Errorf("the preview is not marked:\n%s", x.XML)
 			}
 			values := map[string]idp.PreviewValue{}
@@ -83,7 +88,8 @@ func TestPreviewAssertion(t *testing.T) {
 			if d.RelayState != nil && !slices.Equal(values["RelayState"].Values, []string{*d.RelayState}) {
 				t.Errorf("RelayState %q, want %q", values["RelayState"].Values, *d.RelayState)
 			}
-			if x.Signed != "assertion and Response, with key "+readKey(t, "rsa-2048").ID || x.Encrypted != "no: encryption = off" || x.Refused != "" {
+			if x.Signed != "assertion and Response, with key "+readKey(t, "rsa-2048").ID ||
+				x.Encrypted != "no: encryption = off" || x.Refused != "" {
 				t.Errorf("protection: %q, %q, %q", x.Signed, x.Encrypted, x.Refused)
 			}
 			if sp.Kind == store.ConstantContact {
@@ -99,7 +105,8 @@ func TestPreviewAssertion(t *testing.T) {
 					t.Errorf("%s because of %q, want %q", name, got, want)
 				}
 			}
-			if len(x.Left) != 1 || x.Left[0].Name != "phone" || !strings.Contains(x.Left[0].Why, "{attr:telephoneNumber} is empty for this person") {
+			if len(x.Left) != 1 || x.Left[0].Name != "phone" || !strings.Contains(x.Left[0].Why,
+				"{attr:telephoneNumber} is empty for this person") {
 				t.Errorf("left out %+v", x.Left)
 			}
 		})
@@ -110,8 +117,11 @@ func TestPreviewAssertion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	response := `<samlp:Response xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" ID="_r" Version="2.0" IssueInstant="` + now.Now().Format(time.RFC3339) + `" Destination="` + plainACS + `">` +
-		`<saml:Issuer xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion">` + entityID + `</saml:Issuer><samlp:Status><samlp:StatusCode Value="urn:oasis:names:tc:SAML:2.0:status:Success"/></samlp:Status>` + x.XML + `</samlp:Response>`
+	response := `<samlp:Response xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" ID="_r" Version="2.0" IssueInstant="` +
+		now.Now().Format(time.RFC3339) + `" Destination="` + plainACS + `">` +
+		`<saml:Issuer xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion">` + entityID +
+		`</saml:Issuer><samlp:Status><samlp:StatusCode Value="urn:oasis:names:tc:SAML:2.0:status:Success"/></samlp:Status>` +
+		x.XML + `</samlp:Response>`
 	reader := peer(t, f, plain, plainACS)
 	if _, err := reader.ParseXMLResponse([]byte(response), nil, reader.AcsURL); err == nil {
 		t.Error("a service provider accepts a preview")
@@ -134,10 +144,14 @@ func TestPreviewProtection(t *testing.T) {
 		change             func(*store.ServiceProvider)
 		encrypted, refused string
 	}{
-		{"encrypted", f, func(*store.ServiceProvider) {}, "by aes256-gcm, the key by rsa-oaep-mgf1p, for the certificate " + fingerprint(der), ""},
-		{"none published", f, func(sp *store.ServiceProvider) { sp.Encryption, sp.EncryptionKeys = "if-published", nil }, "no: encryption = if-published, and no key is published", ""},
-		{"none, and required", f, func(sp *store.ServiceProvider) { sp.EncryptionKeys = nil }, "it would have to be, and can't be", "holds no key for encryption"},
-		{"unsigned", f, func(sp *store.ServiceProvider) { sp.SignAssertion, sp.SignResponse = false, false }, "", "neither assertion nor Response"},
+		{"encrypted", f, func(*store.ServiceProvider) {}, "by aes256-gcm, the key by rsa-oaep-mgf1p, for the certificate " +
+			fingerprint(der), ""},
+		{"none published", f, func(sp *store.ServiceProvider) { sp.Encryption, sp.EncryptionKeys = "if-published", nil },
+			"no: encryption = if-published, and no key is published", ""},
+		{"none, and required", f, func(sp *store.ServiceProvider) { sp.EncryptionKeys = nil },
+			"it would have to be, and can't be", "holds no key for encryption"},
+		{"unsigned", f, func(sp *store.ServiceProvider) { sp.SignAssertion, sp.SignResponse = false, false }, "",
+			"neither assertion nor Response"},
 		{"no key of ours", keyless, func(*store.ServiceProvider) {}, "", "no usable signing key"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -192,7 +206,8 @@ func TestPreviewProtection(t *testing.T) {
 	} {
 		sp := plainSP()
 		change(&sp)
-		if _, err := f.PreviewAssertion(ctx, sp, e, granted(provisioning.Question{Person: e}), nil); err == nil || !strings.Contains(err.Error(), plain) {
+		if _, err := f.PreviewAssertion(ctx, sp, e, granted(provisioning.Question{Person: e}), nil); err == nil ||
+			!strings.Contains(err.Error(), plain) {
 			t.Errorf("%s: error %v", name, err)
 		}
 	}

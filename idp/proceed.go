@@ -48,7 +48,8 @@ func (p *IdP) proceed(ctx context.Context, f *flow) (Answer, error) {
 	return p.proceedIn(ctx, f, s, known)
 }
 
-// proceedIn is proceed in a session that was just read. Whether it has ended meanwhile shows when the Response is recorded.
+// proceedIn is proceed in a session that was just read. Whether it has ended meanwhile shows when the Response is
+// recorded.
 func (p *IdP) proceedIn(ctx context.Context, f *flow, s store.Session, known bool) (Answer, error) {
 	if !known {
 		return p.askPassword(ctx, f, AskPassword{})
@@ -62,8 +63,8 @@ func (p *IdP) proceedIn(ctx context.Context, f *flow, s store.Session, known boo
 		return p.askPassword(ctx, f, AskPassword{Login: s.Login}) // row REQ-15
 	}
 	if f.data.Console != nil && p.consoleOver(s) {
-		// Only a new login, with the second factor that the console asks for, opens it again: no other way through this sign-in
-		// makes the session's login younger.
+		// Only a new login, with the second factor that the console asks for, opens it again: no other way through this
+		// sign-in makes the session's login younger.
 		return p.askPassword(ctx, f, AskPassword{Login: s.Login}) // row ID-19
 	}
 	began := traceOf(ctx).begin()
@@ -76,7 +77,8 @@ func (p *IdP) proceedIn(ctx context.Context, f *flow, s store.Session, known boo
 	case "":
 		return p.ask(ctx, f, s, e)
 	case directory.Unavailable: // row LDAP-09
-		page, err := p.refuse(ctx, f, refusal{session: &s, reason: ReasonDirectoryDown, status: http.StatusServiceUnavailable, retry: true,
+		page, err := p.refuse(ctx, f, refusal{session: &s, reason: ReasonDirectoryDown,
+			status: http.StatusServiceUnavailable, retry: true,
 			detail: "the directory does not answer and the last reading is too old", mend: "look after the directory"})
 		return Answer{Page: page}, err
 	}
@@ -140,7 +142,8 @@ func (p *IdP) ask(ctx context.Context, f *flow, s store.Session, e directory.Ent
 		if ctx.Err() != nil {
 			return Answer{}, fmt.Errorf("ask the gate for %s: %w", f.sp.EntityID, err)
 		}
-		page, refused := p.refuse(ctx, f, refusal{session: &s, reason: ReasonUnavailable, status: http.StatusServiceUnavailable, retry: true,
+		page, refused := p.refuse(ctx, f, refusal{session: &s, reason: ReasonUnavailable,
+			status: http.StatusServiceUnavailable, retry: true,
 			detail: "the gate could not decide: " + err.Error(), mend: "look after the store"})
 		return Answer{Page: page}, refused
 	}
@@ -156,7 +159,8 @@ func (p *IdP) ask(ctx context.Context, f *flow, s store.Session, e directory.Ent
 		page, err := p.deliver(ctx, f, s, e, d)
 		return Answer{Page: page}, err
 	case provisioning.Denied:
-		page, err := p.refuse(ctx, f, refusal{session: &s, account: account, reason: string(d.Reason), status: http.StatusForbidden,
+		page, err := p.refuse(ctx, f, refusal{session: &s, account: account, reason: string(d.Reason),
+			status: http.StatusForbidden,
 			detail: d.Detail, mend: "see what explain says of this person"})
 		return Answer{Page: page}, err
 	case provisioning.Choose, provisioning.Wait:
@@ -177,13 +181,15 @@ func (p *IdP) ask(ctx context.Context, f *flow, s store.Session, e directory.Ent
 	if d.Outcome == provisioning.Choose {
 		page, err := p.saveProgress(ctx, f, f.in.Account, "", s.TokenHash)
 		if page == nil {
-			page = ChooseAccount{SignIn: f.in.ID, Provider: f.sp.name(), Person: personName(e), Choices: d.Choices, CanCancel: f.fromSP()}
+			page = ChooseAccount{SignIn: f.in.ID, Provider: f.sp.name(), Person: personName(e), Choices: d.Choices,
+				CanCancel: f.fromSP()}
 		}
 		return Answer{Page: page}, err
 	}
 	page, err := p.saveProgress(ctx, f, account, ReasonWaiting, s.TokenHash)
 	if page == nil {
-		page = Waiting{SignIn: f.in.ID, Provider: f.sp.name(), Account: d.Assignment, Progress: d.Progress, CanCancel: f.fromSP()}
+		page = Waiting{SignIn: f.in.ID, Provider: f.sp.name(), Account: d.Assignment, Progress: d.Progress,
+			CanCancel: f.fromSP()}
 	}
 	return Answer{Page: page}, err
 }
@@ -308,10 +314,12 @@ func (p *IdP) refuse(ctx context.Context, f *flow, r refusal) (Page, error) {
 			return instead, err
 		}
 	}
-	return Refusal{SignIn: f.at(), Provider: f.sp.name(), Reason: r.reason, Status: r.status, CanCancel: f.fromSP(), Retry: r.retry}, nil
+	return Refusal{SignIn: f.at(), Provider: f.sp.name(), Reason: r.reason, Status: r.status, CanCancel: f.fromSP(),
+		Retry: r.retry}, nil
 }
 
-// refuseStarted remembers the reason in a sign-in that is not stored. It returns the page to show instead, nil to go on.
+// refuseStarted remembers the reason in a sign-in that is not stored. It returns the page to show instead, nil to go
+// on.
 func (p *IdP) refuseStarted(ctx context.Context, f *flow, r refusal, event store.Event) (Page, error) {
 	switch {
 	case r.session == nil:

@@ -5,8 +5,8 @@ import (
 	"log/slog"
 )
 
-// Quiet is a log handler that leaves out the lines of requests that are over their bound, and warnings of requests past ten in a second of
-// one message, and counts them.
+// Quiet is a log handler that leaves out the lines of requests that are over their bound, and warnings of requests past
+// ten in a second of one message, and counts them.
 func Quiet(h slog.Handler, s *Footprints) slog.Handler { return quiet{h, s} }
 
 type quiet struct {
@@ -25,7 +25,8 @@ func (q quiet) Handle(ctx context.Context, r slog.Record) error {
 	return q.Handler.Handle(ctx, r)
 }
 
-// warning tells whether a line is a warning of a request that may go on: the lines of a refused one are bounded by its kind.
+// warning tells whether a line is a warning of a request that may go on: the lines of a refused one are bounded by its
+// kind.
 func (f *Footprint) warning(r slog.Record) bool {
 	if f == nil || r.Level < slog.LevelWarn {
 		return false

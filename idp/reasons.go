@@ -145,12 +145,15 @@ const (
 func Reasons() []string {
 	all := []string{
 		ReasonMethod, ReasonTooLarge, ReasonBadRequest, ReasonUnsignedRequest,
-		ReasonSignatureParameters, ReasonSignatureInXML, ReasonSignatureForm, ReasonSignatureAlgorithm, ReasonNoCertificate, ReasonBadSignature,
+		ReasonSignatureParameters, ReasonSignatureInXML, ReasonSignatureForm, ReasonSignatureAlgorithm, ReasonNoCertificate,
+		ReasonBadSignature,
 		ReasonUnknownProvider, ReasonProviderDisabled, ReasonMetadataExpired, ReasonWrongDestination, ReasonRequestTime,
 		ReasonReplayed, ReasonUnknownACS, ReasonTooManySignIns, ReasonBusy, ReasonEncryption,
 		ReasonNoSingleLogout, ReasonUnknownLogout,
-		ReasonNoConsole, ReasonNoFactors, ReasonFactorNew, ReasonFactorLogin, ReasonNoProvider, ReasonChooseProvider, ReasonUnknownRelayState,
-		ReasonUnknownSignIn, ReasonOtherBrowser, ReasonOtherSubject, ReasonNameIDTaken, ReasonTooManyAttempts, ReasonDirectoryDown, ReasonUnavailable,
+		ReasonNoConsole, ReasonNoFactors, ReasonFactorNew, ReasonFactorLogin, ReasonNoProvider, ReasonChooseProvider,
+		ReasonUnknownRelayState,
+		ReasonUnknownSignIn, ReasonOtherBrowser, ReasonOtherSubject, ReasonNameIDTaken, ReasonTooManyAttempts,
+		ReasonDirectoryDown, ReasonUnavailable,
 	}
 	for _, r := range []provisioning.Reason{
 		provisioning.NoAssignment, provisioning.NotThisAccount, provisioning.PersonData, provisioning.MayNotCreate,

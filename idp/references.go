@@ -18,15 +18,15 @@ import (
 	"ssobridge/store"
 )
 
-// A reference that a page shows leads to its trace. Past what requests may leave behind there is no trace: then the reference itself
-// carries the minute and the reason, with a short MAC, so that whoever is asked for help still finds out what it was, and how many there
-// were of it.
+// A reference that a page shows leads to its trace. Past what requests may leave behind there is no trace: then the
+// reference itself carries the minute and the reason, with a short MAC, so that whoever is asked for help still finds
+// out what it was, and how many there were of it.
 //
-// It has 14 characters where others have 10: 28 bits for the minute, 8 for the reason, 34 for the MAC. A MAC that short is guessed once
-// in 17,000 million tries, and all that is won by it is a reference that names a wrong reason.
+// It has 14 characters where others have 10: 28 bits for the minute, 8 for the reason, 34 for the MAC. A MAC that short
+// is guessed once in 17,000 million tries, and all that is won by it is a reference that names a wrong reason.
 //
-// Minute and reason are not encrypted: whoever sees a reference can read them. An answer that must not tell why it refuses says so by
-// Footprint.Alike.
+// Minute and reason are not encrypted: whoever sees a reference can read them. An answer that must not tell why it
+// refuses says so by Footprint.Alike.
 const (
 	codedReference = 14
 	minuteBits     = 28
@@ -41,24 +41,23 @@ var ReadAloud = base32.NewEncoding(readAloud).WithPadding(base32.NoPadding)
 
 const readAloud = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
-// codes are the reasons that a reference can carry, by their number in it. New ones are put at the end: older references stay readable.
-// 0 is for a reason that has no number.
+// codes are the reasons that a reference can carry, by their number in it. New ones are put at the end: older
+// references stay readable. 0 is for a reason that has no number.
 var codes = append([]string{""}, strings.Fields(`
-	method_not_allowed too_large bad_request unsigned_request signature_parameters signature_in_xml signature_form signature_algorithm
-	no_signing_certificate bad_signature unknown_provider provider_disabled metadata_expired wrong_destination request_time
-	replayed_request unknown_acs too_many_sign_ins no_encryption_key no_single_logout unknown_logout busy no_console_role
-	no_second_factors no_provider choose_provider unknown_relay_state unknown_sign_in other_browser other_subject too_many_attempts
-	directory_down unavailable
-	bad_link bad_form stale_form no_cookies cross_origin wrong_host framed prefetched not_found too_slow internal console_session
-	console_role console_twice
-	cancelled version_too_high version_too_low unsupported_binding name_id_policy authn_context subject passive unknown_session
-	encrypted_name waiting key_switch
-	no_assignment not_this_account person_data may_not_create held_conflict refused_by_partner owner_unknown not_in_group account_closed
-	user_suspended
-	locked disabled expired password_expired must_change not_now not_here ambiguous bad_data
-	second_factor_new second_factor_login name_id_taken
-	answered bad_credentials revoked password_changed client_closed
-	second_factor_wrong second_factor_invite second_factor_expired second_factor_many second_factor_last second_factor_unconfirmed`)...)
+	method_not_allowed too_large bad_request unsigned_request signature_parameters signature_in_xml signature_form
+	signature_algorithm no_signing_certificate bad_signature unknown_provider provider_disabled metadata_expired
+	wrong_destination request_time replayed_request unknown_acs too_many_sign_ins no_encryption_key no_single_logout
+	unknown_logout busy no_console_role no_second_factors no_provider choose_provider unknown_relay_state
+	unknown_sign_in other_browser other_subject too_many_attempts directory_down unavailable bad_link bad_form
+	stale_form no_cookies cross_origin wrong_host framed prefetched not_found too_slow internal console_session
+	console_role console_twice cancelled version_too_high version_too_low unsupported_binding name_id_policy
+	authn_context subject passive unknown_session encrypted_name waiting key_switch no_assignment not_this_account
+	person_data may_not_create held_conflict refused_by_partner owner_unknown not_in_group account_closed
+	user_suspended locked disabled expired password_expired must_change not_now not_here ambiguous bad_data
+	second_factor_new second_factor_login name_id_taken answered bad_credentials revoked password_changed client_closed
+	second_factor_wrong second_factor_invite second_factor_expired second_factor_many second_factor_last
+	second_factor_unconfirmed
+`)...)
 
 // maxCodes is how many numbers there are.
 const maxCodes = 1 << reasonBits
@@ -136,12 +135,14 @@ func splitReference(ref string) (what, mac uint64, ok bool) {
 	return what, rest >> 2 & (1<<referenceBits - 1), what>>(minuteBits+reasonBits) == 0
 }
 
-// CodedRequest is what is known of a request by a reference that carries its reason: what it was, and how many there were of it.
+// CodedRequest is what is known of a request by a reference that carries its reason: what it was, and how many there
+// were of it.
 type CodedRequest struct {
 	CodedReason
 	ReasonText
 
-	Requests int64     // that were refused for this reason between From and To, and only counted; 0: the count is not written (yet)
+	// that were refused for this reason between From and To, and only counted; 0: the count is not written (yet)
+	Requests int64
 	From, To time.Time // whole minutes
 }
 
@@ -158,10 +159,12 @@ type AuditEvents interface {
 // plainReference is how long a reference is that carries nothing.
 const plainReference = 10
 
-// Find reads a reference, and finds how many requests there were like its own. One that carries nothing may stand in the audit: the event
-// says why the request was refused, and where only its trace found no room, it was counted all the same. ok is false for a reference of
-// which neither is known, or that was not made here: then nothing is looked for, so that made-up references cost nothing.
-func (r References) Find(ctx context.Context, counts RequestCounts, audit AuditEvents, ref string) (q CodedRequest, ok bool, err error) {
+// Find reads a reference, and finds how many requests there were like its own. One that carries nothing may stand in
+// the audit: the event says why the request was refused, and where only its trace found no room, it was counted all the
+// same. ok is false for a reference of which neither is known, or that was not made here: then nothing is looked for,
+// so that made-up references cost nothing.
+func (r References) Find(ctx context.Context, counts RequestCounts, audit AuditEvents, ref string) (q CodedRequest,
+	ok bool, err error) {
 	ref = strings.ToUpper(ref)
 	if q.CodedReason, ok = r.Read(ref); ok {
 		_, err = q.count(ctx, counts, q.Minute)
@@ -218,7 +221,8 @@ func (q CodedRequest) Summary() string {
 		what = "answered, not refused,"
 	}
 	if q.Requests == 0 {
-		return fmt.Sprintf("A request %s at %s UTC. How many there were is not recorded: counts are written every ten seconds, "+
+		return fmt.Sprintf("A request %s at %s UTC. How many there were is not recorded: counts are written every ten "+
+			"seconds, "+
 			"and a program that is killed loses the last ones.", what, q.Minute.UTC().Format(minuteLayout))
 	}
 	to := q.To.UTC().Format("15:04")

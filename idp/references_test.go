@@ -31,12 +31,14 @@ func references(t testing.TB, fills ...byte) idp.References {
 	return idp.NewReferences(s)
 }
 
-// TestReferencesCarryTheirReason: past the bound for strangers, minute and reason are read from the reference alone, by every replica and
-// after a change of the secret key; a reference that somebody made up or changed is read as nothing (row ID-15).
+// TestReferencesCarryTheirReason: past the bound for strangers, minute and reason are read from the reference alone, by
+// every replica and after a change of the secret key; a reference that somebody made up or changed is read as nothing
+// (row ID-15).
 func TestReferencesCarryTheirReason(t *testing.T) {
 	r := references(t, 1)
 	at := time.Date(2026, 11, 28, 23, 59, 58, 0, time.UTC)
-	all := append(idp.Reasons(), idp.ReasonAnswered, string(directory.BadCredentials), "revoked", "password_changed", "client_closed",
+	all := append(idp.Reasons(), idp.ReasonAnswered, string(directory.BadCredentials), "revoked", "password_changed",
+		"client_closed",
 		idp.FactorWrong, idp.FactorInvite, idp.FactorExpired, idp.FactorMany, idp.FactorLast, idp.FactorUnconfirmed)
 	for _, reason := range all {
 		ref := r.Coded(reason, at)
@@ -55,7 +57,8 @@ func TestReferencesCarryTheirReason(t *testing.T) {
 	if _, ok := references(t, 3).Read(ref); ok {
 		t.Error("it is read without the key")
 	}
-	for _, bad := range []string{"", "KD2T2QB11D", ref[:13], ref + "0", strings.Repeat("U", 14), strings.Repeat("0", 14), strings.Repeat("Z", 14), "é" + ref[2:]} {
+	for _, bad := range []string{"", "KD2T2QB11D", ref[:13], ref + "0", strings.Repeat("U", 14), strings.Repeat("0", 14),
+		strings.Repeat("Z", 14), "é" + ref[2:]} {
 		if got, ok := r.Read(bad); ok {
 			t.Errorf("%q is read as %+v", bad, got)
 		}
@@ -70,7 +73,8 @@ func TestReferencesCarryTheirReason(t *testing.T) {
 	}
 }
 
-// TestCodesFit: each reason has a number of its own, and there is one for each: the next one would be read as the first.
+// TestCodesFit: each reason has a number of its own, and there is one for each: the next one would be read as the
+// first.
 func TestCodesFit(t *testing.T) {
 	all, numbers := idp.Codes()
 	if len(all) > numbers {
@@ -90,14 +94,15 @@ func TestReferencesReadBack(t *testing.T) {
 		at := time.Unix(rapid.Int64Range(0, 1<<28*60-1).Draw(t, "at"), 0).UTC()
 		reason := reasons[rapid.IntRange(0, len(reasons)-1).Draw(t, "reason")]
 		ref := r.Coded(reason, at)
-		if got, ok := r.Read(ref); !ok || len(ref) != 14 || got.Reason != reason || !got.Minute.Equal(at.Truncate(time.Minute)) {
+		if got, ok := r.Read(ref); !ok || len(ref) != 14 || got.Reason != reason ||
+			!got.Minute.Equal(at.Truncate(time.Minute)) {
 			t.Fatalf("%s at %s: %s is read as %+v, %v", reason, at, ref, got, ok)
 		}
 	})
 }
 
-// TestStrangersShareTheirBound: 20 a minute for each address block, 600 in all, none for whoever is known; each request takes one at most
-// (row ID-15).
+// TestStrangersShareTheirBound: 20 a minute for each address block, 600 in all, none for whoever is known; each request
+// takes one at most (row ID-15).
 func TestStrangersShareTheirBound(t *testing.T) {
 	at := start
 	s := idp.NewFootprints(func() time.Time { return at })

@@ -38,8 +38,8 @@ func counts(s *idp.Footprints) map[string]int64 {
 	return sums
 }
 
-// TestRefusalsOfAKind: the first ten in a second of a kind are kept, also of people who are known; the rest is counted, by reason. A flood of
-// one kind takes no room of another one's (row COST-01).
+// TestRefusalsOfAKind: the first ten in a second of a kind are kept, also of people who are known; the rest is counted,
+// by reason. A flood of one kind takes no room of another one's (row COST-01).
 func TestRefusalsOfAKind(t *testing.T) {
 	at := start.Truncate(time.Minute)
 	s := idp.NewFootprints(func() time.Time { return at })
@@ -82,8 +82,8 @@ func TestRefusalsOfAKind(t *testing.T) {
 	}
 }
 
-// TestRefusalsOfStrangers: a flood of strangers leaves no more than their bound, and ten refusals a minute of each other kind have room all
-// the same, also from the flooding address (row COST-01).
+// TestRefusalsOfStrangers: a flood of strangers leaves no more than their bound, and ten refusals a minute of each
+// other kind have room all the same, also from the flooding address (row COST-01).
 func TestRefusalsOfStrangers(t *testing.T) {
 	at := start.Truncate(time.Minute)
 	s := idp.NewFootprints(func() time.Time { return at })
@@ -109,7 +109,8 @@ func TestRefusalsOfStrangers(t *testing.T) {
 	if !keepRefusal(s, "198.51.0.1", idp.ReasonReplayed, true) {
 		t.Error("a known person's refusal beside it is only counted")
 	}
-	if got, want := counts(s), map[string]int64{idp.ReasonUnknownACS: 5400, idp.ReasonReplayed: 20}; !maps.Equal(got, want) {
+	if got, want := counts(s), map[string]int64{idp.ReasonUnknownACS: 5400,
+		idp.ReasonReplayed: 20}; !maps.Equal(got, want) {
 		t.Errorf("counted: %v, want %v", got, want)
 	}
 }
@@ -130,8 +131,8 @@ func TestManySignInsAreKept(t *testing.T) {
 	}
 }
 
-// TestOneRequestIsCountedOnce: whatever is learned of a request while it is served, it is kept or counted, and counted once, for its first
-// reason.
+// TestOneRequestIsCountedOnce: whatever is learned of a request while it is served, it is kept or counted, and counted
+// once, for its first reason.
 func TestOneRequestIsCountedOnce(t *testing.T) {
 	s := idp.NewFootprints(func() time.Time { return start })
 	for range 10 {
@@ -202,8 +203,8 @@ func TestOneRequestIsCountedOnce(t *testing.T) {
 	}
 }
 
-// TestCountsHaveTheMomentOfTheReference: a request that ends in the next minute is counted in the one that its reference names, or the
-// reference would be answered by nothing (row COST-03).
+// TestCountsHaveTheMomentOfTheReference: a request that ends in the next minute is counted in the one that its
+// reference names, or the reference would be answered by nothing (row COST-03).
 func TestCountsHaveTheMomentOfTheReference(t *testing.T) {
 	began := start.Truncate(time.Minute).Add(59 * time.Second)
 	at := began
@@ -265,7 +266,8 @@ func TestWarningsOfRequests(t *testing.T) {
 	ctx, f := s.Begin(context.Background(), "192.0.2.1")
 	f.Known()
 	log.WarnContext(ctx, "directory does not answer")
-	for message, want := range map[string]int{"directory does not answer": 11, "response issued": 50, "of the background": 50} {
+	for message, want := range map[string]int{"directory does not answer": 11, "response issued": 50,
+		"of the background": 50} {
 		if n := strings.Count(out.String(), message); n != want {
 			t.Errorf("%s: %d lines, want %d", message, n, want)
 		}
@@ -287,27 +289,34 @@ func (a *around) Around(_ context.Context, reason string, minute time.Time) (sto
 	return a.count, a.err
 }
 
-// TestReferencesAreAnswered: a reference that carries its reason is answered by how many there were, or by its reason alone; a made-up one
-// is none, and nothing is looked for (row COST-03).
+// TestReferencesAreAnswered: a reference that carries its reason is answered by how many there were, or by its reason
+// alone; a made-up one is none, and nothing is looked for (row COST-03).
 func TestReferencesAreAnswered(t *testing.T) {
 	r, at := references(t, 1), time.Date(2026, 11, 28, 10, 2, 5, 0, time.UTC)
 	ref := r.Coded(idp.ReasonUnknownACS, at)
-	counted := store.RequestCount{Requests: 41_200, First: at.Add(-time.Minute), Last: at.Add(time.Minute + 40*time.Second)}
+	counted := store.RequestCount{Requests: 41_200, First: at.Add(-time.Minute),
+		Last: at.Add(time.Minute + 40*time.Second)}
 	for name, c := range map[string]struct {
 		ref   string
 		count store.RequestCount
 		err   error
 		want  string
 	}{
-		"many":             {ref, counted, nil, "One of 41,200 requests refused for unknown_acs between 2026-11-28 10:01 and 10:04 UTC."},
-		"in small letters": {strings.ToLower(ref), counted, nil, "One of 41,200 requests refused for unknown_acs between 2026-11-28 10:01 and 10:04 UTC."},
-		"one":              {ref, store.RequestCount{Requests: 1, First: at, Last: at}, nil, "The only request refused for unknown_acs between 2026-11-28 10:02 and 10:03 UTC."},
+		"many": {ref, counted, nil, "One of 41,200 requests refused for unknown_acs between 2026-11-28 10:01 " +
+			"and 10:04 UTC."},
+		"in small letters": {strings.ToLower(ref), counted, nil,
+			"One of 41,200 requests refused for unknown_acs between 2026-11-28 10:01 and 10:04 UTC."},
+		"one": {ref, store.RequestCount{Requests: 1, First: at, Last: at}, nil,
+			"The only request refused for unknown_acs between 2026-11-28 10:02 and 10:03 UTC."},
 		"over midnight": {ref, store.RequestCount{Requests: 1_234_567, First: at, Last: at.Add(14 * time.Hour)}, nil,
 			"One of 1,234,567 requests refused for unknown_acs between 2026-11-28 10:02 and 2026-11-29 00:03 UTC."},
-		"no refusal": {r.Coded(idp.ReasonAnswered, at), counted, nil, "One of 41,200 requests answered, not refused, between 2026-11-28 10:01 and 10:04 UTC."},
-		"no reason":  {r.Coded("none of ours", at), counted, nil, "One of 41,200 requests refused for a reason that is not recorded between 2026-11-28 10:01 and 10:04 UTC."},
+		"no refusal": {r.Coded(idp.ReasonAnswered, at), counted, nil,
+			"One of 41,200 requests answered, not refused, between 2026-11-28 10:01 and 10:04 UTC."},
+		"no reason": {r.Coded("none of ours", at), counted, nil,
+			"One of 41,200 requests refused for a reason that is not recorded between 2026-11-28 10:01 and 10:04 UTC."},
 		"not written": {ref, store.RequestCount{}, store.ErrNotFound,
-			"A request refused for unknown_acs at 2026-11-28 10:02 UTC. How many there were is not recorded: counts are written every ten seconds, and a program that is killed loses the last ones."},
+			"A request refused for unknown_acs at 2026-11-28 10:02 UTC. How many there were is not recorded: counts are " +
+				"written every ten seconds, and a program that is killed loses the last ones."},
 	} {
 		got, ok, err := r.Find(t.Context(), &around{count: c.count, err: c.err}, audited(nil), c.ref)
 		if err != nil || !ok || got.Summary() != c.want || got.Cause == "" || got.Fix == "" {
@@ -322,7 +331,8 @@ func TestReferencesAreAnswered(t *testing.T) {
 		t.Errorf("asked for %v", down.asked)
 	}
 	none := &around{count: counted}
-	for _, bad := range []string{"", "KD2T2QB11D", ref[:13], ref + "0", strings.Repeat("0", 14), references(t, 2).Coded(idp.ReasonUnknownACS, at)} {
+	for _, bad := range []string{"", "KD2T2QB11D", ref[:13], ref + "0", strings.Repeat("0", 14),
+		references(t, 2).Coded(idp.ReasonUnknownACS, at)} {
 		if got, ok, err := r.Find(t.Context(), none, audited(nil), bad); ok || err != nil {
 			t.Errorf("%q is answered: %+v, %v", bad, got, err)
 		}
@@ -344,9 +354,9 @@ func (a audited) List(_ context.Context, f store.Filter) (found []store.Event, e
 	return found, nil
 }
 
-// TestAuditedReferencesAreAnswered: what a known person was refused stands in the audit, each time. Where there was no room for its trace,
-// the event's reference is answered by the count too, also where the request began in the minute before; one whose trace went by age is not
-// (row COST-03).
+// TestAuditedReferencesAreAnswered: what a known person was refused stands in the audit, each time. Where there was no
+// room for its trace, the event's reference is answered by the count too, also where the request began in the minute
+// before; one whose trace went by age is not (row COST-03).
 func TestAuditedReferencesAreAnswered(t *testing.T) {
 	r, at := references(t, 1), time.Date(2026, 11, 28, 10, 2, 5, 0, time.UTC)
 	events := audited{
@@ -370,7 +380,8 @@ func TestAuditedReferencesAreAnswered(t *testing.T) {
 	if _, ok, err := r.Find(t.Context(), &around{err: errors.New("no database")}, events, "KD2T2QB11D"); ok || err == nil {
 		t.Errorf("the store is down: got %v, %v", ok, err)
 	}
-	for _, ref := range []string{"0000000000", "1111111111", "KD2T2QB11", "KD2T2QB11!"} { // nothing was refused, or nothing is known
+	// nothing was refused, or nothing is known
+	for _, ref := range []string{"0000000000", "1111111111", "KD2T2QB11", "KD2T2QB11!"} {
 		if got, ok, err := r.Find(t.Context(), &around{count: counted}, events, ref); ok || err != nil {
 			t.Errorf("%s: got %+v, %v", ref, got, err)
 		}

@@ -32,7 +32,8 @@ type signedResponse struct {
 
 // success builds and signs a Response with one assertion about the person of
 // session s.
-func (p *IdP) success(ctx context.Context, by *saml.Signer, o responseParams, s store.Session, r release) (signedResponse, error) {
+func (p *IdP) success(ctx context.Context, by *saml.Signer, o responseParams, s store.Session,
+	r release) (signedResponse, error) {
 	if o.sp.encryptFault != nil { // asked before, and asked again where it counts: nothing leaves in clear by mistake
 		return signedResponse{}, fmt.Errorf("service provider %s: %w", o.sp.EntityID, o.sp.encryptFault)
 	}
@@ -49,7 +50,8 @@ func (p *IdP) success(ctx context.Context, by *saml.Signer, o responseParams, s 
 	}
 	out.sessionIndex = hex.EncodeToString(index[:])
 	signed, err := by.Response(ctx, p.responseOf(out, o), p.assertionOf(out, o, s, r), saml.Protection{
-		SignAssertion: o.sp.SignAssertion, SignResponse: o.sp.SignResponse, Recipient: o.sp.recipient, Random: p.o.Random, Keep: o.capture,
+		SignAssertion: o.sp.SignAssertion, SignResponse: o.sp.SignResponse, Recipient: o.sp.recipient, Random: p.o.Random,
+		Keep: o.capture,
 	})
 	if err != nil {
 		return signedResponse{}, fmt.Errorf("service provider %s: %w", o.sp.EntityID, err)
@@ -95,7 +97,8 @@ func (p *IdP) assertionOf(out signedResponse, o responseParams, s store.Session,
 		a.Attributes = make([]saml.Attribute, len(r.attributes))
 	}
 	for i, v := range r.attributes {
-		a.Attributes[i] = saml.Attribute{FriendlyName: v.FriendlyName, Name: v.Name, NameFormat: v.NameFormat, Values: v.values}
+		a.Attributes[i] = saml.Attribute{FriendlyName: v.FriendlyName, Name: v.Name, NameFormat: v.NameFormat,
+			Values: v.values}
 	}
 	return a
 }

@@ -97,25 +97,31 @@ func TestLaunchResponse(t *testing.T) {
 		"./Assertion/Issuer":                 entityID,
 		"./Status/StatusCode/@Value":         "urn:oasis:names:tc:SAML:2.0:status:Success",
 		"./Assertion/Subject/NameID/@Format": persistent,
-		"./Assertion/Subject/SubjectConfirmation/@Method":                               "urn:oasis:names:tc:SAML:2.0:cm:bearer",
-		"./Assertion/Subject/SubjectConfirmation/SubjectConfirmationData/@Recipient":    ctctACS,
-		"./Assertion/Subject/SubjectConfirmation/SubjectConfirmationData/@NotOnOrAfter": at.Add(5 * time.Minute).Format(time.RFC3339),
-		"./Assertion/Conditions/@NotBefore":                                             at.Add(-time.Minute).Format(time.RFC3339),
-		"./Assertion/Conditions/@NotOnOrAfter":                                          at.Add(5 * time.Minute).Format(time.RFC3339),
-		"./Assertion/Conditions/AudienceRestriction/Audience":                           ctct,
-		"./Assertion/AuthnStatement/@AuthnInstant":                                      start.Format(time.RFC3339),
-		"./Assertion/AuthnStatement/@SessionNotOnOrAfter":                               start.Add(10 * time.Hour).Format(time.RFC3339),
-		"./Assertion/AuthnStatement/AuthnContext/AuthnContextClassRef":                  "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport",
-		"./Assertion/AttributeStatement/Attribute[@Name='email']/AttributeValue":        "alice@partner.test",
-		"./Assertion/AttributeStatement/Attribute[@Name='email']/@NameFormat":           basic,
-		"./Assertion/AttributeStatement/Attribute[@Name='lastName']/AttributeValue":     "Ångström",
-		"./Signature/SignedInfo/SignatureMethod/@Algorithm":                             "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256",
-		"./Signature/SignedInfo/Reference/DigestMethod/@Algorithm":                      "http://www.w3.org/2001/04/xmlenc#sha256",
-		"./Signature/SignedInfo/CanonicalizationMethod/@Algorithm":                      "http://www.w3.org/2001/10/xml-exc-c14n#",
-		"./Assertion/Signature/SignedInfo/SignatureMethod/@Algorithm":                   "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256",
-		"./Assertion/Signature/KeyInfo/X509Data/X509Certificate":                        base64.StdEncoding.EncodeToString(readKey(t, "rsa-2048").Certificate.Raw),
-		"./Signature/SignedInfo/Reference/@URI":                                         "#" + r.SelectAttrValue("ID", ""),
-		"./Assertion/Signature/SignedInfo/Reference/@URI":                               "#" + find(t, r, "./Assertion").SelectAttrValue("ID", ""),
+		"./Assertion/Subject/SubjectConfirmation/@Method":                            "urn:oasis:names:tc:SAML:2.0:cm:bearer",
+		"./Assertion/Subject/SubjectConfirmation/SubjectConfirmationData/@Recipient": ctctACS,
+		"./Assertion/Subject/SubjectConfirmation/SubjectConfirmationData/@NotOnOrAfter": at.Add(
+			5 * time.Minute).Format(time.RFC3339),
+		"./Assertion/Conditions/@NotBefore": at.Add(
+			-time.Minute).Format(time.RFC3339),
+		"./Assertion/Conditions/@NotOnOrAfter": at.Add(
+			5 * time.Minute).Format(time.RFC3339),
+		"./Assertion/Conditions/AudienceRestriction/Audience": ctct,
+		"./Assertion/AuthnStatement/@AuthnInstant":            start.Format(time.RFC3339),
+		"./Assertion/AuthnStatement/@SessionNotOnOrAfter": start.Add(
+			10 * time.Hour).Format(time.RFC3339),
+		"./Assertion/AuthnStatement/AuthnContext/AuthnContextClassRef":              "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport",
+		"./Assertion/AttributeStatement/Attribute[@Name='email']/AttributeValue":    "alice@partner.test",
+		"./Assertion/AttributeStatement/Attribute[@Name='email']/@NameFormat":       basic,
+		"./Assertion/AttributeStatement/Attribute[@Name='lastName']/AttributeValue": "Ångström",
+		"./Signature/SignedInfo/SignatureMethod/@Algorithm":                         "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256",
+		"./Signature/SignedInfo/Reference/DigestMethod/@Algorithm":                  "http://www.w3.org/2001/04/xmlenc#sha256",
+		"./Signature/SignedInfo/CanonicalizationMethod/@Algorithm":                  "http://www.w3.org/2001/10/xml-exc-c14n#",
+		"./Assertion/Signature/SignedInfo/SignatureMethod/@Algorithm":               "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256",
+		"./Assertion/Signature/KeyInfo/X509Data/X509Certificate": base64.StdEncoding.EncodeToString(
+			readKey(t, "rsa-2048").Certificate.Raw),
+		"./Signature/SignedInfo/Reference/@URI": "#" + r.SelectAttrValue("ID", ""),
+		"./Assertion/Signature/SignedInfo/Reference/@URI": "#" +
+			find(t, r, "./Assertion").SelectAttrValue("ID", ""),
 	} {
 		path, attribute, isAttribute := strings.Cut(path, "/@")
 		if path == "." && !isAttribute {
@@ -397,7 +403,8 @@ func TestRSP13(t *testing.T) {
 	a, err := f.Launch(context.Background(), idp.LaunchRequest{EntityID: plain}, v)
 	r := root(t, must[idp.Deliver](t, a, err))
 	ou := find(t, r, "//Attribute[@Name='urn:oid:2.5.4.11']")
-	if ou.SelectAttrValue("NameFormat", "") != "urn:oasis:names:tc:SAML:2.0:attrname-format:uri" || ou.SelectAttrValue("FriendlyName", "") != "ou" {
+	if ou.SelectAttrValue("NameFormat", "") != "urn:oasis:names:tc:SAML:2.0:attrname-format:uri" ||
+		ou.SelectAttrValue("FriendlyName", "") != "ou" {
 		t.Errorf("attribute is %v", ou.Attr)
 	}
 	var values []string
@@ -459,7 +466,8 @@ func TestLifetimeIsBounded(t *testing.T) {
 		f.put(t, sp)
 		a, err := f.Launch(context.Background(), idp.LaunchRequest{}, v)
 		r := root(t, must[idp.Deliver](t, a, err))
-		if got := find(t, r, "//SubjectConfirmationData").SelectAttrValue("NotOnOrAfter", ""); got != now.Now().Add(c.want).Format(time.RFC3339) {
+		if got := find(t, r, "//SubjectConfirmationData").SelectAttrValue("NotOnOrAfter",
+			""); got != now.Now().Add(c.want).Format(time.RFC3339) {
 			t.Errorf("lifetime %s: NotOnOrAfter %s", c.set, got)
 		}
 	}
@@ -473,7 +481,8 @@ func TestAuditOfIssue(t *testing.T) {
 	a, err := f.Launch(context.Background(), idp.LaunchRequest{Account: "a2"}, v)
 	r := root(t, must[idp.Deliver](t, a, err))
 	e := f.events(t)[0]
-	if e.Action != "sign-in" || e.Outcome != "ok" || e.Actor != "11111111-aaaa-4bbb-8ccc-000000000001" || e.Account != "a2" ||
+	if e.Action != "sign-in" || e.Outcome != "ok" || e.Actor != "11111111-aaaa-4bbb-8ccc-000000000001" ||
+		e.Account != "a2" ||
 		e.SP != ctct || e.Address != "192.0.2.1" || e.Ref != "REF1" {
 		t.Errorf("event %+v", e)
 	}
@@ -501,7 +510,8 @@ func TestClassByTransport(t *testing.T) {
 	f := newFixture(t, "rsa-2048", func(o *idp.Options) { o.PublicURL = "http://localhost:8080" })
 	v := f.signIn(t, "alice", "correct horse")
 	a, err := f.Launch(context.Background(), idp.LaunchRequest{}, v)
-	if got := find(t, root(t, must[idp.Deliver](t, a, err)), "//AuthnContextClassRef").Text(); got != "urn:oasis:names:tc:SAML:2.0:ac:classes:Password" {
+	if got := find(t, root(t, must[idp.Deliver](t, a, err)),
+		"//AuthnContextClassRef").Text(); got != "urn:oasis:names:tc:SAML:2.0:ac:classes:Password" {
 		t.Errorf("class %s", got)
 	}
 }
@@ -529,7 +539,8 @@ func TestNoKeyNoResponse(t *testing.T) {
 	// A key that this secret_key can't open makes no Response either.
 	g := newFixture(t, "", nil)
 	key := readKey(t, "rsa-2048")
-	err = g.db.Keys().Add(context.Background(), store.SigningKey{ID: key.ID, Use: "signing", State: "active", Algorithm: "rsa-2048",
+	err = g.db.Keys().Add(context.Background(), store.SigningKey{ID: key.ID, Use: "signing", State: "active",
+		Algorithm:   "rsa-2048",
 		Certificate: key.Certificate.Raw, Private: []byte("not sealed"), CreatedAt: start}, store.Event{Action: "key-add"})
 	if err != nil {
 		t.Fatal(err)

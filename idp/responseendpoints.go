@@ -72,10 +72,13 @@ func (sp *serviceProvider) defaultACS() (store.Endpoint, bool) { return metadata
 func (sp *serviceProvider) acsFor(r *saml.AuthnRequest) (acs, reason string, bad *saml.Fault) {
 	main, ok := sp.defaultACS()
 	if !ok {
-		return "", "", unknownACS("the service provider has no assertion consumer service with the HTTP-POST binding", "register one")
+		return "", "", unknownACS("the service provider has no assertion consumer service with the HTTP-POST binding",
+			"register one")
 	}
 	if r.ACSIndex != nil && (r.ACSURL != "" || r.Binding != "") { // saml-core 3.4.1
-		return "", "", unknownACS("AssertionConsumerServiceIndex stands beside AssertionConsumerServiceURL or ProtocolBinding", "send one or the other")
+		return "", "", unknownACS(
+			"AssertionConsumerServiceIndex stands beside AssertionConsumerServiceURL or ProtocolBinding",
+			"send one or the other")
 	}
 	var named, takesPOST bool
 	acs = main.URL

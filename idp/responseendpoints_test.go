@@ -28,13 +28,16 @@ func TestSP04(t *testing.T) {
 		field                                    bool
 	}{
 		{name: "defaults", acs: acs, launch: true, action: acs, destination: acs, recipient: acs, audience: "sp"},
-		{name: "RelayState in a field", acs: acs, state: state, launch: true, action: acs, destination: acs, recipient: acs, audience: "sp", field: true},
+		{name: "RelayState in a field", acs: acs, state: state, launch: true, action: acs, destination: acs, recipient: acs,
+			audience: "sp", field: true},
 		{
-			name: "RelayState in the query", sp: store.ServiceProvider{RelayStateIn: "query"}, acs: acs, state: state, launch: true,
+			name: "RelayState in the query", sp: store.ServiceProvider{RelayStateIn: "query"}, acs: acs,
+			state: state, launch: true,
 			action: acs + "?" + coded, destination: acs, recipient: acs, audience: "sp",
 		},
 		{
-			name: "RelayState in a query that has more", sp: store.ServiceProvider{RelayStateIn: "query"}, acs: other, state: state, launch: true,
+			name: "RelayState in a query that has more", sp: store.ServiceProvider{RelayStateIn: "query"}, acs: other,
+			state: state, launch: true,
 			action: other + "&" + coded, destination: other, recipient: other, audience: "sp",
 		},
 		{
@@ -42,33 +45,40 @@ func TestSP04(t *testing.T) {
 			action: acs, destination: acs, recipient: acs, audience: "sp", field: true,
 		},
 		{
-			name: "all four set", sp: store.ServiceProvider{FormAction: "https://f.test/", Destination: "https://d.test/", Recipient: "https://r.test/", Audience: "aud"},
-			acs: acs, state: state, action: "https://f.test/", destination: "https://d.test/", recipient: "https://r.test/", audience: "aud", field: true,
+			name: "all four set", sp: store.ServiceProvider{FormAction: "https://f.test/", Destination: "https://d.test/",
+				Recipient: "https://r.test/", Audience: "aud"},
+			acs: acs, state: state, action: "https://f.test/", destination: "https://d.test/", recipient: "https://r.test/",
+			audience: "aud", field: true,
 		},
 		{
 			name: "Destination follows Recipient", sp: store.ServiceProvider{Recipient: "https://r.test/"},
 			acs: acs, action: acs, destination: "https://r.test/", recipient: "https://r.test/", audience: "sp",
 		},
 		{
-			name: "form action has a RelayState", sp: store.ServiceProvider{FormAction: acs + "?RelayState=x"}, acs: acs, launch: true,
+			name: "form action has a RelayState", sp: store.ServiceProvider{FormAction: acs + "?RelayState=x"},
+			acs: acs, launch: true,
 			action: acs + "?RelayState=x", destination: acs, recipient: acs, audience: "sp",
 		},
 		{
-			name: "it gives way to a launch's in the query", sp: store.ServiceProvider{FormAction: acs + "?a=b&RelayState=x&c=%41", RelayStateIn: "query"},
-			acs: acs, state: state, launch: true, action: acs + "?a=b&c=%41&" + coded, destination: acs, recipient: acs, audience: "sp",
+			name: "it gives way to a launch's in the query", sp: store.ServiceProvider{FormAction: acs +
+				"?a=b&RelayState=x&c=%41", RelayStateIn: "query"},
+			acs: acs, state: state, launch: true, action: acs + "?a=b&c=%41&" + coded, destination: acs, recipient: acs,
+			audience: "sp",
 		},
 		{
 			name: "it gives way to a request's", sp: store.ServiceProvider{FormAction: acs + "?Relay%53tate=x"},
 			acs: acs, state: state, action: acs, destination: acs, recipient: acs, audience: "sp", field: true,
 		},
 		{
-			name: "overrides hold for the default ACS alone", sp: store.ServiceProvider{FormAction: "https://f.test/", Destination: "https://d.test/", Recipient: "https://r.test/", Audience: "aud"},
+			name: "overrides hold for the default ACS alone", sp: store.ServiceProvider{FormAction: "https://f.test/",
+				Destination: "https://d.test/", Recipient: "https://r.test/", Audience: "aud"},
 			acs: other, action: other, destination: other, recipient: other, audience: "aud",
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.sp.EntityID, c.sp.NameID = "sp", "{mail}"
-			c.sp.ACS = []store.Endpoint{{URL: acs, Binding: saml.HTTPPostBinding}, {URL: other, Binding: saml.HTTPPostBinding, Index: 1}}
+			c.sp.ACS = []store.Endpoint{{URL: acs, Binding: saml.HTTPPostBinding},
+				{URL: other, Binding: saml.HTTPPostBinding, Index: 1}}
 			if c.name == "RelayState in a query that has more" {
 				c.sp.ACS = c.sp.ACS[1:]
 			}
@@ -97,7 +107,8 @@ func TestSP04(t *testing.T) {
 
 	t.Run("ACS with a RelayState in its query", func(t *testing.T) {
 		full := acs + "?RelayState=https%3A%2F%2Flogin.test%2F"
-		sp := idp.Compile(store.ServiceProvider{EntityID: "sp", NameID: "{mail}", ACS: []store.Endpoint{{URL: full, Binding: saml.HTTPPostBinding}}})
+		sp := idp.Compile(store.ServiceProvider{EntityID: "sp", NameID: "{mail}",
+			ACS: []store.Endpoint{{URL: full, Binding: saml.HTTPPostBinding}}})
 		action, destination, recipient, _, _ := sp.Addresses(full, nil, true)
 		if action != full || destination != acs || recipient != acs {
 			t.Errorf("%s, %s, %s", action, destination, recipient)

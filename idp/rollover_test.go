@@ -23,7 +23,8 @@ import (
 func (f *fixture) addNewKey(t testing.TB, state certs.State, holder string) *certs.Key {
 	t.Helper()
 	// The library that verifies looks at the machine's clock, whatever ours says.
-	key, err := certs.Generate(certs.RSA2048, "sso.partner.test", 10*365*24*time.Hour, time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC), nil)
+	key, err := certs.Generate(certs.RSA2048, "sso.partner.test", 10*365*24*time.Hour, time.Date(2025, 1, 1, 0, 0, 0, 0,
+		time.UTC), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +58,8 @@ func (f *fixture) turn(t testing.TB, rule func(r *certs.Ring) error) {
 			r.Keys[k.ID] = certs.Member{State: certs.State(k.State), CreatedAt: k.CreatedAt}
 		}
 		for entityID, c := range stored.Choices {
-			r.Choices[entityID] = certs.Choice{Key: c.Key, Previous: c.Previous, Next: c.Next, SwitchAt: c.SwitchAt, Window: c.Window}
+			r.Choices[entityID] = certs.Choice{Key: c.Key, Previous: c.Previous, Next: c.Next, SwitchAt: c.SwitchAt,
+				Window: c.Window}
 		}
 		for _, sp := range stored.Providers {
 			r.Holders = append(r.Holders, certs.Holder{EntityID: sp.EntityID, One: sp.HoldsCertificates == "one"})
@@ -69,7 +71,8 @@ func (f *fixture) turn(t testing.TB, rule func(r *certs.Ring) error) {
 			stored.Keys[i].State = string(r.Keys[k.ID].State)
 		}
 		for entityID, c := range r.Choices {
-			stored.Choices[entityID] = store.KeyChoice{EntityID: entityID, Key: c.Key, Previous: c.Previous, Next: c.Next, SwitchAt: c.SwitchAt, Window: c.Window}
+			stored.Choices[entityID] = store.KeyChoice{EntityID: entityID, Key: c.Key, Previous: c.Previous, Next: c.Next,
+				SwitchAt: c.SwitchAt, Window: c.Window}
 		}
 		return nil, nil
 	})
@@ -90,9 +93,10 @@ func strict(t testing.TB, f *fixture, entityID, acs string, loaded ...*certs.Key
 	descriptor := &sp.IDPMetadata.IDPSSODescriptors[0]
 	descriptor.KeyDescriptors = nil
 	for _, k := range loaded {
-		descriptor.KeyDescriptors = append(descriptor.KeyDescriptors, saml.KeyDescriptor{Use: "signing", KeyInfo: saml.KeyInfo{X509Data: saml.X509Data{
-			X509Certificates: []saml.X509Certificate{{Data: base64.StdEncoding.EncodeToString(k.Certificate.Raw)}},
-		}}})
+		descriptor.KeyDescriptors = append(descriptor.KeyDescriptors, saml.KeyDescriptor{Use: "signing",
+			KeyInfo: saml.KeyInfo{X509Data: saml.X509Data{
+				X509Certificates: []saml.X509Certificate{{Data: base64.StdEncoding.EncodeToString(k.Certificate.Raw)}},
+			}}})
 	}
 	return sp
 }
@@ -211,7 +215,8 @@ func TestKEY01RollOverWithOne(t *testing.T) {
 				}
 				waiting = append(waiting, must[idp.GoOn](t, a, nil).SignIn)
 				page := must[idp.Waiting](t, b, nil)
-				if page.Progress.Cause != idp.CauseKeySwitch || !page.Progress.NextTry.Equal(at.Add(3*time.Minute)) || !page.CanCancel {
+				if page.Progress.Cause != idp.CauseKeySwitch || !page.Progress.NextTry.Equal(at.Add(3*time.Minute)) ||
+					!page.CanCancel {
 					t.Errorf("page %+v", page)
 				}
 				pr, ready, err := f.Progress(context.Background(), id, v)
@@ -255,7 +260,8 @@ func TestKEY01PassiveDuringSwitch(t *testing.T) {
 		t.Helper()
 		el := root(t, must[idp.Deliver](t, a, err))
 		codes := el.FindElements("//StatusCode")
-		if len(codes) != 1 || codes[0].SelectAttrValue("Value", "") != saml.StatusResponder || el.FindElement("//Assertion") != nil {
+		if len(codes) != 1 || codes[0].SelectAttrValue("Value", "") != saml.StatusResponder ||
+			el.FindElement("//Assertion") != nil {
 			t.Errorf("status %d codes, want Responder alone and no assertion", len(codes))
 		}
 	}
@@ -295,7 +301,8 @@ func TestKEY01SwitchByClock(t *testing.T) {
 	for _, c := range []struct {
 		at   time.Time
 		want string
-	}{{at.Add(-time.Nanosecond), before.ID}, {at, after.ID}, {at.Add(30 * time.Minute), after.ID}, {at.Add(-5 * time.Minute), before.ID}} {
+	}{{at.Add(-time.Nanosecond), before.ID}, {at, after.ID}, {at.Add(30 * time.Minute), after.ID},
+		{at.Add(-5 * time.Minute), before.ID}} {
 		now.Set(c.at)
 		for n, p := range []*idp.IdP{f.IdP, other} {
 			if got := signedBy(p); got != c.want {
@@ -324,7 +331,8 @@ func TestKEY01NoOtherKeyInItsPlace(t *testing.T) {
 	held := f.addNewKey(t, certs.Published, "pkcs11:sign")
 	f.promote(t, certs.Promotion{Key: held.ID, EntityID: ctct, By: "Kim"})
 	v := f.signIn(t, "alice", "correct horse")
-	if a, err := f.Launch(context.Background(), idp.LaunchRequest{EntityID: ctct}, v); err == nil || !strings.Contains(err.Error(), held.ID) {
+	if a, err := f.Launch(context.Background(), idp.LaunchRequest{EntityID: ctct}, v); err == nil ||
+		!strings.Contains(err.Error(), held.ID) {
 		t.Errorf("page %T, %v, want an error that names the key", a.Page, err)
 	}
 	accept(t, strict(t, f, plain, plainACS, before), f.launch(t, plain, v))

@@ -47,8 +47,9 @@ func (p *IdP) session(ctx context.Context, v Visitor) (store.Session, bool, erro
 	return s, true, nil
 }
 
-// SessionElsewhere tells whether a replica of the version before this one may know the visitor's session, while one is running or did within
-// the last hour. Here it is none: it lacks what this version demands, and so would one that somebody wrote into the database.
+// SessionElsewhere tells whether a replica of the version before this one may know the visitor's session, while one is
+// running or did within the last hour. Here it is none: it lacks what this version demands, and so would one that
+// somebody wrote into the database.
 func (p *IdP) SessionElsewhere(ctx context.Context, v Visitor) (bool, error) {
 	if v.Session == "" || len(v.Session) > 256 || !p.older(ctx) {
 		return false, nil
@@ -70,7 +71,8 @@ func (p *IdP) reading(ctx context.Context, s store.Session, v Visitor) (director
 	age := p.o.Now().Sub(s.ReadAt)
 	if err := json.Unmarshal(s.Reading, &old); err != nil {
 		// Written by another version, perhaps: the directory still knows.
-		p.o.Logger.LogAttrs(ctx, slog.LevelWarn, "stored directory reading can't be read", slog.String("ref", v.Ref), slog.Any("cause", err))
+		p.o.Logger.LogAttrs(ctx, slog.LevelWarn, "stored directory reading can't be read", slog.String("ref", v.Ref),
+			slog.Any("cause", err))
 		old, age = directory.Entry{}, max(p.o.ReadingFresh, p.o.ReadingStale)+1
 	}
 	if age <= p.o.ReadingFresh {
@@ -89,9 +91,10 @@ func (p *IdP) reading(ctx context.Context, s store.Session, v Visitor) (director
 	return directory.Entry{}, directory.Unavailable, nil
 }
 
-// directoryAgain is readAgain that tells why there is no reading: a problem of the person, or Unavailable with its cause for
-// the log.
-func (p *IdP) directoryAgain(ctx context.Context, s store.Session, old directory.Entry, v Visitor) (e directory.Entry, problem directory.Problem, cause, err error) {
+// directoryAgain is readAgain that tells why there is no reading: a problem of the person, or Unavailable with its
+// cause for the log.
+func (p *IdP) directoryAgain(ctx context.Context, s store.Session, old directory.Entry, v Visitor) (e directory.Entry,
+	problem directory.Problem, cause, err error) {
 	e, err = p.readAgain(ctx, s, old)
 	var failed *directory.Error
 	switch {
@@ -102,7 +105,8 @@ func (p *IdP) directoryAgain(ctx context.Context, s store.Session, old directory
 	case errors.Is(err, errStore):
 		return directory.Entry{}, "", nil, err
 	case errors.As(err, &failed) && failed.Problem != directory.Unavailable && failed.Problem != "":
-		p.o.Logger.LogAttrs(ctx, slog.LevelInfo, "directory refuses a live session", slog.String("ref", v.Ref), slog.Any("cause", err))
+		p.o.Logger.LogAttrs(ctx, slog.LevelInfo, "directory refuses a live session", slog.String("ref", v.Ref),
+			slog.Any("cause", err))
 		return directory.Entry{}, failed.Problem, nil, nil
 	}
 	return directory.Entry{}, directory.Unavailable, err, nil
@@ -141,7 +145,8 @@ func (p *IdP) readAgain(ctx context.Context, s store.Session, old directory.Entr
 		}
 		// A session that was ended meanwhile stays ended; what is issued under it
 		// notices for itself.
-		if err := p.o.Sessions.SetReading(ctx, s.TokenHash, data, e.ReadAt); err != nil && !errors.Is(err, store.ErrNotFound) {
+		if err := p.o.Sessions.SetReading(ctx, s.TokenHash, data, e.ReadAt); err != nil && !errors.Is(err,
+			store.ErrNotFound) {
 			return directory.Entry{}, fmt.Errorf("%w: store directory reading: %w", errStore, err)
 		}
 		return e, nil

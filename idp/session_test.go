@@ -84,7 +84,8 @@ func TestLDAP11(t *testing.T) {
 		now.Advance(15 * time.Minute)
 		must[idp.Deliver](t, launch(t, f, v), nil) // an old reading serves
 		now.Advance(time.Second)
-		if r := must[idp.Refusal](t, launch(t, f, v), nil); r.Reason != idp.ReasonDirectoryDown || r.Status != 503 || !r.Retry {
+		if r := must[idp.Refusal](t, launch(t, f, v), nil); r.Reason != idp.ReasonDirectoryDown ||
+			r.Status != 503 || !r.Retry {
 			t.Errorf("refusal %+v", r)
 		}
 		if _, ok, err := f.SignedIn(ctx, v); !ok || err != nil {

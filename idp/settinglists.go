@@ -106,7 +106,8 @@ func parseAttribute(value string) (store.Attribute, error) {
 	}
 	name, template, ok := strings.Cut(rest, "=")
 	if !ok || name == "" || template == "" {
-		return a, fieldError("attributes", value, "it is not NAME=TEMPLATE", "write it like email={mail} or groups=attr:memberOf")
+		return a, fieldError("attributes", value, "it is not NAME=TEMPLATE",
+			"write it like email={mail} or groups=attr:memberOf")
 	}
 	a.Name, a.Value = name, template
 	return a, nil
@@ -135,7 +136,10 @@ func setAttributes(sp *store.ServiceProvider, value string, wish listWish) error
 		return nil
 	}
 	if wish == removeFromList {
-		all := slices.DeleteFunc(slices.Clone(sp.Attributes), func(a store.Attribute) bool { return a.Name == value || showAttribute(a) == value })
+		all := slices.DeleteFunc(slices.Clone(sp.Attributes), func(a store.Attribute) bool {
+			return a.Name == value ||
+				showAttribute(a) == value
+		})
 		if len(all) == len(sp.Attributes) {
 			return notInList("attributes", value)
 		}
@@ -146,7 +150,10 @@ func setAttributes(sp *store.ServiceProvider, value string, wish listWish) error
 	if err != nil {
 		return err
 	}
-	all, _ := listChange(sp.Attributes, a, wish, func(a, b store.Attribute) bool { return a.Name == b.Name && a.NameFormat == b.NameFormat })
+	all, _ := listChange(sp.Attributes, a, wish, func(a, b store.Attribute) bool {
+		return a.Name == b.Name &&
+			a.NameFormat == b.NameFormat
+	})
 	return tried(sp, func(sp *store.ServiceProvider) { sp.Attributes = all }, "attributes")
 }
 
@@ -157,7 +164,8 @@ func setRelayStates(sp *store.ServiceProvider, value string, wish listWish) erro
 	}
 	id, text, ok := strings.Cut(value, "=")
 	if !ok && wish != removeFromList || id == "" {
-		return fieldError("relay_states", value, "it is not ID=VALUE", "write it like campaigns=https://app.example.com/campaigns")
+		return fieldError("relay_states", value, "it is not ID=VALUE",
+			"write it like campaigns=https://app.example.com/campaigns")
 	}
 	r := store.RelayState{ID: id, Value: text}
 	for _, other := range sp.RelayStates {
@@ -238,7 +246,8 @@ func setEncryptionMethods(sp *store.ServiceProvider, value string, wish listWish
 	}
 	switch {
 	case method == "" && value != "":
-		return fieldError("encryption_methods", value, "it is not offered", "want aes128-gcm, aes256-gcm, aes128-cbc, aes256-cbc, rsa-oaep-mgf1p or rsa-oaep")
+		return fieldError("encryption_methods", value, "it is not offered",
+			"want aes128-gcm, aes256-gcm, aes128-cbc, aes256-cbc, rsa-oaep-mgf1p or rsa-oaep")
 	case len(sp.EncryptionKeys) == 0 && value != "":
 		return fieldError("encryption_methods", "", "there is no key to use them with", "set encryption_keys first")
 	}
@@ -262,7 +271,8 @@ func changeCertificates(field string, all [][]byte, value string, wish listWish)
 		return nil, nil
 	}
 	if wish == removeFromList {
-		kept := slices.DeleteFunc(slices.Clone(all), func(der []byte) bool { return metadata.Fingerprint(der) == plainFingerprint(value) })
+		kept := slices.DeleteFunc(slices.Clone(all),
+			func(der []byte) bool { return metadata.Fingerprint(der) == plainFingerprint(value) })
 		if len(kept) == len(all) {
 			return nil, notInList(field, value)
 		}

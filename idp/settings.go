@@ -105,7 +105,8 @@ func SetSetting(sp *store.ServiceProvider, key, value string) error {
 		return k.set(sp, value)
 	}
 	if value == "" && wish != replaceList {
-		return fieldError(name, "", "there is nothing to add or to remove", "give a value; setting it to nothing empties the list")
+		return fieldError(name, "", "there is nothing to add or to remove",
+			"give a value; setting it to nothing empties the list")
 	}
 	return k.list(sp, value, wish)
 }
@@ -130,13 +131,16 @@ func keyNames() []string {
 func settings() []Setting {
 	return []Setting{
 		textKey("name", "TEXT", "What people see.", func(sp *store.ServiceProvider) *string { return &sp.Name }),
-		boolKey("enabled", "Whether sign-ins to it are possible.", func(sp *store.ServiceProvider) *bool { return &sp.Enabled }),
+		boolKey("enabled", "Whether sign-ins to it are possible.",
+			func(sp *store.ServiceProvider) *bool { return &sp.Enabled }),
 		{
-			Name: "groups", Values: "DN", List: true, Help: "Who may use it: members of one of these groups. Without one nobody may. Constant Contact is ruled by mappings instead.",
+			Name: "groups", Values: "DN", List: true, Help: "Who may use it: members of one of these groups. Without one " +
+				"nobody may. Constant Contact is ruled by mappings instead.",
 			show: func(sp store.ServiceProvider) []string { return sp.Groups }, list: setGroups,
 		},
 		{
-			Name: "acs", Values: "URL", List: true, Help: "Where Responses are posted (assertion consumer services with the HTTP-POST binding). The first is the default, unless metadata says otherwise.",
+			Name: "acs", Values: "URL", List: true, Help: "Where Responses are posted (assertion consumer services with the " +
+				"HTTP-POST binding). The first is the default, unless metadata says otherwise.",
 			show: func(sp store.ServiceProvider) []string {
 				var all []string
 				for _, e := range sp.ACS {
@@ -145,10 +149,14 @@ func settings() []Setting {
 				return all
 			}, list: setACS,
 		},
-		textKey("form_action", "URL", "Where the form with the Response goes. Default: the ACS.", func(sp *store.ServiceProvider) *string { return &sp.FormAction }),
-		textKey("recipient", "URL", "Recipient in the assertion. Default: the ACS without a RelayState in its query.", func(sp *store.ServiceProvider) *string { return &sp.Recipient }),
-		textKey("destination", "URL", "Destination of the Response. Default: the recipient.", func(sp *store.ServiceProvider) *string { return &sp.Destination }),
-		textKey("audience", "URI", "Audience of the assertion. Default: its entity id.", func(sp *store.ServiceProvider) *string { return &sp.Audience }),
+		textKey("form_action", "URL", "Where the form with the Response goes. Default: the ACS.",
+			func(sp *store.ServiceProvider) *string { return &sp.FormAction }),
+		textKey("recipient", "URL", "Recipient in the assertion. Default: the ACS without a RelayState in its query.",
+			func(sp *store.ServiceProvider) *string { return &sp.Recipient }),
+		textKey("destination", "URL", "Destination of the Response. Default: the recipient.",
+			func(sp *store.ServiceProvider) *string { return &sp.Destination }),
+		textKey("audience", "URI", "Audience of the assertion. Default: its entity id.",
+			func(sp *store.ServiceProvider) *string { return &sp.Audience }),
 		{
 			Name: "name_id_format", Values: "persistent|email|unspecified|URN", Help: "Format of the NameID.",
 			show: func(sp store.ServiceProvider) []string {
@@ -168,9 +176,11 @@ func settings() []Setting {
 				return tried(sp, func(sp *store.ServiceProvider) { sp.NameIDFormat = value }, "name_id_format")
 			},
 		},
-		textKey("name_id", "TEMPLATE", "The NameID, such as {person_id}, {mail} or {attr:NAME}.", func(sp *store.ServiceProvider) *string { return &sp.NameID }),
+		textKey("name_id", "TEMPLATE", "The NameID, such as {person_id}, {mail} or {attr:NAME}.",
+			func(sp *store.ServiceProvider) *string { return &sp.NameID }),
 		{
-			Name: "attributes", Values: "NAME=TEMPLATE or NAME=attr:ATTRIBUTE, with ;format=basic|uri|unspecified|URN and ;friendly=TEXT behind it", List: true,
+			Name: "attributes", Values: "NAME=TEMPLATE or NAME=attr:ATTRIBUTE, with ;format=basic|uri|unspecified|URN and " +
+				";friendly=TEXT behind it", List: true,
 			Help: "What is released: the SAML name, and a template or all values of a directory attribute. Removed by NAME.",
 			show: func(sp store.ServiceProvider) []string {
 				var all []string
@@ -201,10 +211,13 @@ func settings() []Setting {
 				return nil
 			},
 		},
-		choiceKey("encryption", "Whether assertions are encrypted for it: never, when its metadata has a key for that, or always, so that without a key nobody gets in.",
-			func(sp *store.ServiceProvider) *string { return &sp.Encryption }, saml.EncryptionOff, saml.EncryptionIfPublished, saml.EncryptionRequired),
+		choiceKey("encryption", "Whether assertions are encrypted for it: never, when its metadata has a key for that, or "+
+			"always, so that without a key nobody gets in.",
+			func(sp *store.ServiceProvider) *string { return &sp.Encryption }, saml.EncryptionOff, saml.EncryptionIfPublished,
+			saml.EncryptionRequired),
 		{
-			Name: "encryption_keys", Values: "PEM", List: true, File: true, Help: "Certificates for whose keys assertions are encrypted. Removed by SHA-256 fingerprint.",
+			Name: "encryption_keys", Values: "PEM", List: true, File: true,
+			Help: "Certificates for whose keys assertions are encrypted. Removed by SHA-256 fingerprint.",
 			show: func(sp store.ServiceProvider) []string {
 				var all []string
 				for _, k := range sp.EncryptionKeys {
@@ -214,16 +227,22 @@ func settings() []Setting {
 			}, list: setEncryptionKeys,
 		},
 		{
-			Name: "encryption_methods", Values: "aes128-gcm|aes256-gcm|aes128-cbc|aes256-cbc|rsa-oaep-mgf1p|rsa-oaep", List: true,
-			Help: "What its encryption keys are used with, in order of preference; metadata says it otherwise. Default: aes128-gcm and rsa-oaep-mgf1p.",
+			Name: "encryption_methods", Values: "aes128-gcm|aes256-gcm|aes128-cbc|aes256-cbc|rsa-oaep-mgf1p|rsa-oaep",
+			List: true,
+			Help: "What its encryption keys are used with, in order of preference; metadata says it otherwise. Default: " +
+				"aes128-gcm and rsa-oaep-mgf1p.",
 			show: showEncryptionMethods, list: setEncryptionMethods,
 		},
-		boolKey("allow_cbc", "Take CBC where its metadata offers no GCM. CBC has no integrity of its own, so the Response must be signed.", func(sp *store.ServiceProvider) *bool { return &sp.AllowCBC }),
-		choiceKey("request_signatures", "Whether its requests must be signed. A signature that is there must always be right.",
+		boolKey("allow_cbc", "Take CBC where its metadata offers no GCM. CBC has no integrity of its own, so the Response "+
+			"must be signed.", func(sp *store.ServiceProvider) *bool { return &sp.AllowCBC }),
+		choiceKey("request_signatures",
+			"Whether its requests must be signed. A signature that is there must always be right.",
 			func(sp *store.ServiceProvider) *string { return &sp.RequestSignatures }, "if-present", "required"),
-		boolKey("allow_sha1", "Take SHA-1 in its signatures. SHA-1 can be forged: a last resort.", func(sp *store.ServiceProvider) *bool { return &sp.AllowSHA1 }),
+		boolKey("allow_sha1", "Take SHA-1 in its signatures. SHA-1 can be forged: a last resort.",
+			func(sp *store.ServiceProvider) *bool { return &sp.AllowSHA1 }),
 		{
-			Name: "certificates", Values: "PEM", List: true, File: true, Help: "Certificates with which it signs. Removed by SHA-256 fingerprint.",
+			Name: "certificates", Values: "PEM", List: true, File: true,
+			Help: "Certificates with which it signs. Removed by SHA-256 fingerprint.",
 			show: func(sp store.ServiceProvider) []string {
 				var all []string
 				for _, der := range sp.Certificates {
@@ -234,10 +253,13 @@ func settings() []Setting {
 		},
 		choiceKey("holds_certificates", "How many of our certificates it can hold at a time, for key roll-over.",
 			func(sp *store.ServiceProvider) *string { return &sp.HoldsCertificates }, "two", "one"),
-		durationKey("lifetime", "How long an assertion can be used, at most 5m.", func(sp *store.ServiceProvider) *time.Duration { return &sp.Lifetime }),
-		durationKey("skew", "How far its clock may be behind ours.", func(sp *store.ServiceProvider) *time.Duration { return &sp.Skew }),
+		durationKey("lifetime", "How long an assertion can be used, at most 5m.",
+			func(sp *store.ServiceProvider) *time.Duration { return &sp.Lifetime }),
+		durationKey("skew", "How far its clock may be behind ours.",
+			func(sp *store.ServiceProvider) *time.Duration { return &sp.Skew }),
 		{
-			Name: "relay_states", Values: "ID=VALUE", List: true, Help: "The RelayStates that launches may ask for by id, at most 80 bytes each. Removed by ID.",
+			Name: "relay_states", Values: "ID=VALUE", List: true,
+			Help: "The RelayStates that launches may ask for by id, at most 80 bytes each. Removed by ID.",
 			show: func(sp store.ServiceProvider) []string {
 				var all []string
 				for _, r := range sp.RelayStates {
@@ -247,7 +269,8 @@ func settings() []Setting {
 			}, list: setRelayStates,
 		},
 		{
-			Name: "default_relay_state", Values: "ID", Help: "The one that a launch takes which asks for none; empty: no RelayState then.",
+			Name: "default_relay_state", Values: "ID", Help: "The one that a launch takes which asks for none; empty: no " +
+				"RelayState then.",
 			show: func(sp store.ServiceProvider) []string {
 				var all []string
 				for _, r := range sp.RelayStates {
@@ -258,7 +281,8 @@ func settings() []Setting {
 				return all
 			}, set: setDefaultRelayState,
 		},
-		choiceKey("relay_state_in", "Where the RelayState of a launch goes: into a field of the form, or the query of its address.",
+		choiceKey("relay_state_in", "Where the RelayState of a launch goes: into a field of the form, or the query of its "+
+			"address.",
 			func(sp *store.ServiceProvider) *string { return &sp.RelayStateIn }, "field", "query"),
 	}
 }

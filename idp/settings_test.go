@@ -49,7 +49,8 @@ func TestSetProvider(t *testing.T) {
 		{"acs", "https://new.partner.test/acs", "https://new.partner.test/acs"},
 		{"acs-", plainACS2, plainACS + " | https://wiki.partner.test/artifact"},
 		{"acs+", plainACS2, plainACS + " | " + plainACS2 + " | https://wiki.partner.test/artifact"},
-		{"acs+", "https://new.partner.test/acs", plainACS + " | " + plainACS2 + " | https://wiki.partner.test/artifact | https://new.partner.test/acs"},
+		{"acs+", "https://new.partner.test/acs", plainACS + " | " + plainACS2 +
+			" | https://wiki.partner.test/artifact | https://new.partner.test/acs"},
 		{"form_action", plainACS + "?x=1", plainACS + "?x=1"},
 		{"form_action", "", ""},
 		{"recipient", plainACS, plainACS},
@@ -61,10 +62,13 @@ func TestSetProvider(t *testing.T) {
 		{"name_id", "{mail}", "{mail}"},
 		{"attributes", "email={mail}", "email={mail}"},
 		{"attributes", "", ""},
-		{"attributes", "urn:oid:2.5.4.42={first_name};format=uri;friendly=givenName", "urn:oid:2.5.4.42={first_name};format=uri;friendly=givenName"},
+		{"attributes", "urn:oid:2.5.4.42={first_name};format=uri;friendly=givenName",
+			"urn:oid:2.5.4.42={first_name};format=uri;friendly=givenName"},
 		{"attributes", "a={mail};b;format=urn:f", "a={mail};b;format=urn:f"},
-		{"attributes+", "groups=attr:memberOf", "urn:oid:2.5.4.11=attr:department;format=uri;friendly=ou | mail={mail} | phone={attr:telephoneNumber} | groups=attr:memberOf"},
-		{"attributes+", "mail={login}@x.test", "urn:oid:2.5.4.11=attr:department;format=uri;friendly=ou | mail={login}@x.test | phone={attr:telephoneNumber}"},
+		{"attributes+", "groups=attr:memberOf", "urn:oid:2.5.4.11=attr:department;format=uri;friendly=ou | mail={mail} | " +
+			"phone={attr:telephoneNumber} | groups=attr:memberOf"},
+		{"attributes+", "mail={login}@x.test", "urn:oid:2.5.4.11=attr:department;format=uri;friendly=ou | " +
+			"mail={login}@x.test | phone={attr:telephoneNumber}"},
 		{"attributes-", "mail", "urn:oid:2.5.4.11=attr:department;format=uri;friendly=ou | phone={attr:telephoneNumber}"},
 		{"sign", "response", "response"},
 		{"sign", "assertion", "assertion"},
@@ -146,7 +150,8 @@ func TestSetProvider(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := shown(t, sp, "default_relay_state"); got != "other" || sp.RelayStates[1].Value != "changed" || sp.RelayStates[0].Default {
+	if got := shown(t, sp, "default_relay_state"); got != "other" || sp.RelayStates[1].Value != "changed" ||
+		sp.RelayStates[0].Default {
 		t.Errorf("RelayStates %+v", sp.RelayStates)
 	}
 	if err := idp.SetSetting(&sp, "default_relay_state", ""); err != nil || shown(t, sp, "default_relay_state") != "" {
@@ -156,18 +161,22 @@ func TestSetProvider(t *testing.T) {
 	// An encryption key that stays keeps the methods of its metadata; methods can
 	// be named for keys without metadata.
 	sp = encrypted(t, "required", aes256GCM)
-	if err := idp.SetSetting(&sp, "encryption_keys+", certificate); err != nil || !slices.Equal(sp.EncryptionKeys[0].Methods, []string{aes256GCM}) {
+	if err := idp.SetSetting(&sp, "encryption_keys+", certificate); err != nil ||
+		!slices.Equal(sp.EncryptionKeys[0].Methods, []string{aes256GCM}) {
 		t.Errorf("keys %+v: %v", sp.EncryptionKeys, err)
 	}
-	for _, set := range [][2]string{{"allow_cbc", "true"}, {"encryption_methods", "aes128-cbc"}, {"encryption_methods+", "rsa-oaep"}} {
+	for _, set := range [][2]string{{"allow_cbc", "true"}, {"encryption_methods", "aes128-cbc"},
+		{"encryption_methods+", "rsa-oaep"}} {
 		if err := idp.SetSetting(&sp, set[0], set[1]); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if !slices.Equal(sp.EncryptionKeys[0].Methods, []string{aes128CBC, oaep11}) || shown(t, sp, "encryption_methods") != "aes128-cbc | rsa-oaep" {
+	if !slices.Equal(sp.EncryptionKeys[0].Methods, []string{aes128CBC, oaep11}) ||
+		shown(t, sp, "encryption_methods") != "aes128-cbc | rsa-oaep" {
 		t.Errorf("methods %q", sp.EncryptionKeys[0].Methods)
 	}
-	if err := idp.SetSetting(&sp, "encryption_keys-", strings.ToUpper(fingerprint(der))); err != nil || len(sp.EncryptionKeys) != 0 {
+	if err := idp.SetSetting(&sp, "encryption_keys-", strings.ToUpper(fingerprint(der))); err != nil ||
+		len(sp.EncryptionKeys) != 0 {
 		t.Errorf("remove by fingerprint: %v", err)
 	}
 }
@@ -205,7 +214,8 @@ func TestSetProviderRefuses(t *testing.T) {
 		{"encryption", "maybe", "encryption", "off or if-published or required"},
 		{"encryption_keys", private, "encryption_keys", "private key"},
 		{"encryption_keys", "hello", "encryption_keys", "PEM"},
-		{"encryption_keys", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "encryption_keys", "can't be read"},
+		{"encryption_keys", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "encryption_keys",
+			"can't be read"},
 		{"encryption_methods", "aes128-gcm", "encryption_methods", "no key"},
 		{"encryption_methods", "rsa-1_5", "encryption_methods", "aes128-gcm"},
 		{"certificates-", "00", "certificates", "not in the list"},
@@ -230,7 +240,8 @@ func TestSetProviderRefuses(t *testing.T) {
 			if !errors.As(err, &e) {
 				t.Fatalf("error %v", err)
 			}
-			if e.Field != c.field || e.Fault == "" || e.Mend == "" || !strings.Contains(e.Error(), c.want) || len(e.Error()) > 1000 {
+			if e.Field != c.field || e.Fault == "" || e.Mend == "" || !strings.Contains(e.Error(), c.want) ||
+				len(e.Error()) > 1000 {
 				t.Errorf("error %q of field %s, want %s about %q", e, e.Field, c.field, c.want)
 			}
 			if !reflect.DeepEqual(sp, plainSP()) {
@@ -254,7 +265,8 @@ func TestProviderKeys(t *testing.T) {
 	for i := range record.NumField() {
 		name, _, _ := strings.Cut(record.Field(i).Tag.Get("json"), ",")
 		switch name {
-		case "entity_id", "kind", "sign_assertion", "sign_response", "authn_requests_signed", "logout", "metadata", "source", "updated_at", "valid_until":
+		case "entity_id", "kind", "sign_assertion", "sign_response", "authn_requests_signed", "logout", "metadata", "source",
+			"updated_at", "valid_until":
 		default:
 			if !seen[name] {
 				t.Errorf("field %s has no key", name)
@@ -280,18 +292,26 @@ func TestCheckProviderSettings(t *testing.T) {
 		{"request signatures", "request_signatures", func(sp *store.ServiceProvider) { sp.RequestSignatures = "never" }},
 		{"certificates held", "holds_certificates", func(sp *store.ServiceProvider) { sp.HoldsCertificates = "three" }},
 		{"encryption", "encryption", func(sp *store.ServiceProvider) { sp.Encryption = "maybe" }},
-		{"encryption key", "encryption_keys[0]", func(sp *store.ServiceProvider) { sp.EncryptionKeys = []store.EncryptionKey{{Certificate: []byte{1}}} }},
+		{"encryption key", "encryption_keys[0]",
+			func(sp *store.ServiceProvider) { sp.EncryptionKeys = []store.EncryptionKey{{Certificate: []byte{1}}} }},
 		{"encryption key that is of no use", "encryption_keys", func(sp *store.ServiceProvider) {
-			sp.Encryption, sp.EncryptionKeys = "if-published", []store.EncryptionKey{{Certificate: der, Methods: []string{rsa15}}}
+			sp.Encryption, sp.EncryptionKeys = "if-published",
+				[]store.EncryptionKey{{Certificate: der, Methods: []string{rsa15}}}
 		}},
-		{"CBC without a signature around it", "allow_cbc", func(sp *store.ServiceProvider) { sp.AllowCBC, sp.SignResponse = true, false }},
+		{"CBC without a signature around it", "allow_cbc", func(sp *store.ServiceProvider) {
+			sp.AllowCBC,
+				sp.SignResponse = true, false
+		}},
 		{"logout address", "logout[0].url", func(sp *store.ServiceProvider) {
-			sp.Logout = []store.LogoutEndpoint{{URL: "javascript:alert(1)", Binding: "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"}}
+			sp.Logout = []store.LogoutEndpoint{{URL: "javascript:alert(1)",
+				Binding: "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"}}
 		}},
 		{"logout answer address", "logout[0].response_url", func(sp *store.ServiceProvider) {
-			sp.Logout = []store.LogoutEndpoint{{URL: plainACS, ResponseURL: "http://x.test/", Binding: "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"}}
+			sp.Logout = []store.LogoutEndpoint{{URL: plainACS, ResponseURL: "http://x.test/",
+				Binding: "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"}}
 		}},
-		{"logout binding", "logout[0].binding", func(sp *store.ServiceProvider) { sp.Logout = []store.LogoutEndpoint{{URL: plainACS, Binding: "POST"}} }},
+		{"logout binding", "logout[0].binding",
+			func(sp *store.ServiceProvider) { sp.Logout = []store.LogoutEndpoint{{URL: plainACS, Binding: "POST"}} }},
 		{"neither signed", "sign", func(sp *store.ServiceProvider) { sp.SignAssertion, sp.SignResponse = false, false }},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -78,7 +78,8 @@ type signature struct {
 	noPrefix bool // default namespace in place of ds:
 }
 
-const goodTransforms = `<ds:Transforms><ds:Transform Algorithm="` + enveloped + `"></ds:Transform><ds:Transform Algorithm="` + exclusive + `"></ds:Transform></ds:Transforms>`
+const goodTransforms = `<ds:Transforms><ds:Transform Algorithm="` + enveloped +
+	`"></ds:Transform><ds:Transform Algorithm="` + exclusive + `"></ds:Transform></ds:Transforms>`
 
 func or(a, b string) string {
 	if a == "" {
@@ -109,9 +110,12 @@ func (s signature) over(t testing.TB, document string) string {
 	}
 	sum := h.New()
 	sum.Write(canonical)
-	info := `<ds:SignedInfo xmlns:ds="` + signatures + `"><ds:CanonicalizationMethod Algorithm="` + or(s.c14n, exclusive) + `"></ds:CanonicalizationMethod>` +
-		`<ds:SignatureMethod Algorithm="` + or(s.method, rsaSHA256) + `"></ds:SignatureMethod><ds:Reference URI="` + or(s.uri, "#"+id) + `">` + or(s.inner, goodTransforms) +
-		`<ds:DigestMethod Algorithm="` + digest + `"></ds:DigestMethod><ds:DigestValue>` + base64.StdEncoding.EncodeToString(sum.Sum(nil)) + `</ds:DigestValue></ds:Reference></ds:SignedInfo>`
+	info := `<ds:SignedInfo xmlns:ds="` + signatures + `"><ds:CanonicalizationMethod Algorithm="` + or(s.c14n, exclusive) +
+		`"></ds:CanonicalizationMethod>` +
+		`<ds:SignatureMethod Algorithm="` + or(s.method, rsaSHA256) + `"></ds:SignatureMethod><ds:Reference URI="` +
+		or(s.uri, "#"+id) + `">` + or(s.inner, goodTransforms) +
+		`<ds:DigestMethod Algorithm="` + digest + `"></ds:DigestMethod><ds:DigestValue>` +
+		base64.StdEncoding.EncodeToString(sum.Sum(nil)) + `</ds:DigestValue></ds:Reference></ds:SignedInfo>`
 	if s.noPrefix {
 		info = strings.ReplaceAll(strings.Replace(info, "xmlns:ds=", "xmlns=", 1), "ds:", "")
 	}
@@ -128,7 +132,8 @@ func (s signature) over(t testing.TB, document string) string {
 	} else {
 		value = base64.StdEncoding.EncodeToString(signOctets(t, s.key, or(s.method, rsaSHA256), s.der, canonical))
 	}
-	all := `<ds:Signature xmlns:ds="` + signatures + `">` + info + `<ds:SignatureValue>` + value + `</ds:SignatureValue>` + s.keyInfo + s.more + `</ds:Signature>`
+	all := `<ds:Signature xmlns:ds="` + signatures + `">` + info + `<ds:SignatureValue>` + value + `</ds:SignatureValue>` +
+		s.keyInfo + s.more + `</ds:Signature>`
 	if s.noPrefix {
 		all = strings.ReplaceAll(strings.Replace(all, "xmlns:ds=", "xmlns=", 1), "ds:", "")
 	}
@@ -166,7 +171,8 @@ func signOctets(t testing.TB, key *certs.Key, method string, der bool, octets []
 
 // certificateInfo is a KeyInfo that shows a certificate.
 func certificateInfo(c *x509.Certificate) string {
-	return `<ds:KeyInfo><ds:X509Data><ds:X509Certificate>` + base64.StdEncoding.EncodeToString(c.Raw) + `</ds:X509Certificate></ds:X509Data></ds:KeyInfo>`
+	return `<ds:KeyInfo><ds:X509Data><ds:X509Certificate>` + base64.StdEncoding.EncodeToString(c.Raw) +
+		`</ds:X509Certificate></ds:X509Data></ds:KeyInfo>`
 }
 
 // query is a signed query of the HTTP-Redirect binding.
@@ -190,7 +196,8 @@ func (q query) sign(t testing.TB, document string) string {
 		text += "&RelayState=" + escape(*q.state)
 	}
 	text += "&SigAlg=" + escape(or(q.method, rsaSHA256))
-	return text + "&Signature=" + escape(base64.StdEncoding.EncodeToString(signOctets(t, q.key, or(q.method, rsaSHA256), q.der, []byte(text))))
+	return text + "&Signature=" + escape(base64.StdEncoding.EncodeToString(signOctets(t, q.key, or(q.method, rsaSHA256),
+		q.der, []byte(text))))
 }
 
 // urlEscape escapes a value of a query.

@@ -24,7 +24,8 @@ func TestLaunchSelects(t *testing.T) {
 	off.EntityID, off.Enabled = "https://off.test", false
 	f.put(t, off)
 	query := plainSP()
-	query.EntityID, query.RelayStateIn, query.RelayStates = "https://query.test", "query", []store.RelayState{{ID: "deep", Value: "https://x.test/?a=b&c"}}
+	query.EntityID, query.RelayStateIn, query.RelayStates = "https://query.test", "query",
+		[]store.RelayState{{ID: "deep", Value: "https://x.test/?a=b&c"}}
 	f.put(t, query)
 
 	for _, c := range []struct {
@@ -36,13 +37,19 @@ func TestLaunchSelects(t *testing.T) {
 		status int
 	}{
 		{name: "default", action: ctctACS, field: "https://login.ctct.test/login/idp-redirect"},
-		{name: "account", launch: idp.LaunchRequest{Account: "a2"}, action: ctctACS, field: "https://login.ctct.test/login/idp-redirect"},
-		{name: "another RelayState", launch: idp.LaunchRequest{EntityID: ctct, RelayState: "other"}, action: ctctACS, field: "a b&c=d"},
+		{name: "account", launch: idp.LaunchRequest{Account: "a2"}, action: ctctACS,
+			field: "https://login.ctct.test/login/idp-redirect"},
+		{name: "another RelayState", launch: idp.LaunchRequest{EntityID: ctct, RelayState: "other"}, action: ctctACS,
+			field: "a b&c=d"},
 		{name: "none by default", launch: idp.LaunchRequest{EntityID: "https://query.test"}, action: plainACS, field: "-"},
-		{name: "in the query", launch: idp.LaunchRequest{EntityID: "https://query.test", RelayState: "deep"}, action: plainACS + "?RelayState=https%3A%2F%2Fx.test%2F%3Fa%3Db%26c", field: "-"},
-		{name: "unknown RelayState", launch: idp.LaunchRequest{EntityID: ctct, RelayState: "https://evil.test"}, reason: idp.ReasonUnknownRelayState, status: 400},
-		{name: "unknown SP", launch: idp.LaunchRequest{EntityID: "https://evil.test"}, reason: idp.ReasonUnknownProvider, status: 404},
-		{name: "disabled SP", launch: idp.LaunchRequest{EntityID: "https://off.test"}, reason: idp.ReasonProviderDisabled, status: 403},
+		{name: "in the query", launch: idp.LaunchRequest{EntityID: "https://query.test", RelayState: "deep"},
+			action: plainACS + "?RelayState=https%3A%2F%2Fx.test%2F%3Fa%3Db%26c", field: "-"},
+		{name: "unknown RelayState", launch: idp.LaunchRequest{EntityID: ctct, RelayState: "https://evil.test"},
+			reason: idp.ReasonUnknownRelayState, status: 400},
+		{name: "unknown SP", launch: idp.LaunchRequest{EntityID: "https://evil.test"},
+			reason: idp.ReasonUnknownProvider, status: 404},
+		{name: "disabled SP", launch: idp.LaunchRequest{EntityID: "https://off.test"},
+			reason: idp.ReasonProviderDisabled, status: 403},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a, err := f.Launch(context.Background(), c.launch, v)
@@ -91,12 +98,14 @@ func TestFreshSignIn(t *testing.T) {
 	id := begun(t, a, err).SignIn
 	for range 2 { // shown as often as one likes
 		a, err = f.Resume(ctx, id, v)
-		if form := must[idp.AskPassword](t, a, err); form.SignIn != id || form.Provider != "Constant Contact" || form.Problem != "" || form.CanCancel || form.Login != "" {
+		if form := must[idp.AskPassword](t, a, err); form.SignIn != id || form.Provider != "Constant Contact" ||
+			form.Problem != "" || form.CanCancel || form.Login != "" {
 			t.Errorf("form %+v", form)
 		}
 	}
 	a, err = f.Login(ctx, id, "alice", "wrong", v)
-	if form := must[idp.AskPassword](t, a, err); form.Problem != directory.BadCredentials || form.Login != "alice" || a.NewSession != "" {
+	if form := must[idp.AskPassword](t, a, err); form.Problem != directory.BadCredentials || form.Login != "alice" ||
+		a.NewSession != "" {
 		t.Errorf("form %+v", form)
 	}
 	a, err = f.Login(ctx, id, "alice", "correct horse", v)
@@ -124,7 +133,8 @@ func TestFreshSignIn(t *testing.T) {
 			t.Errorf("again at %s", p.Again)
 		}
 	}
-	if q := f.gate.questions(); len(q) != 1 || q[0].Account != "a7" || !q[0].MayCreate || q[0].Patience != time.Second || q[0].Ref != "REF1" || q[0].Person.Login != "alice" {
+	if q := f.gate.questions(); len(q) != 1 || q[0].Account != "a7" || !q[0].MayCreate || q[0].Patience != time.Second ||
+		q[0].Ref != "REF1" || q[0].Person.Login != "alice" {
 		t.Errorf("the gate was asked %+v", q)
 	}
 	// Past its time the sign-in is unknown.
@@ -174,8 +184,10 @@ func TestRestart(t *testing.T) {
 	id := f.request(t, newRequest(plain), v)
 	g, err := idp.New(idp.Options{
 		EntityID: entityID, PublicURL: publicURL,
-		SignIns: f.db.SignIns(), Sessions: f.db.Sessions(), Logouts: f.db.Logouts(), Providers: f.db.ServiceProviders(), Groups: f.db.NamedGroups(), Accounts: f.db.Accounts(), NameIDs: f.db.NameIDs(), Keys: f.db.Keys(),
-		Throttle: f.db.Throttle(), Forms: f.db.Forms(), Captures: f.db.Captures(), SecondFactors: f.db.SecondFactors(), Audit: f.db.Audit(), Changes: f.db.Changes, Sealer: f.sealer,
+		SignIns: f.db.SignIns(), Sessions: f.db.Sessions(), Logouts: f.db.Logouts(), Providers: f.db.ServiceProviders(),
+		Groups: f.db.NamedGroups(), Accounts: f.db.Accounts(), NameIDs: f.db.NameIDs(), Keys: f.db.Keys(),
+		Throttle: f.db.Throttle(), Forms: f.db.Forms(), Captures: f.db.Captures(), SecondFactors: f.db.SecondFactors(),
+		Audit: f.db.Audit(), Changes: f.db.Changes, Sealer: f.sealer,
 		Directory: f.directory, Gate: f.gate, Now: now.Now, Random: &counting{}, Logger: discard(),
 	})
 	if err != nil {
@@ -273,7 +285,8 @@ func TestREQ15(t *testing.T) {
 	v.Session = a.NewSession
 	a, err = f.Resume(ctx, id, v)
 	d := must[idp.Deliver](t, a, err)
-	if got := find(t, root(t, d), "//AuthnStatement").SelectAttrValue("AuthnInstant", ""); got != start.Add(2*time.Minute).Format(time.RFC3339) {
+	if got := find(t, root(t, d), "//AuthnStatement").SelectAttrValue("AuthnInstant",
+		""); got != start.Add(2*time.Minute).Format(time.RFC3339) {
 		t.Errorf("AuthnInstant %s", got)
 	}
 	if _, ok, err := f.SignedIn(ctx, old); ok || err != nil {
@@ -302,13 +315,15 @@ func TestREQ16(t *testing.T) {
 		{"session", true, nil, "", ""},
 		{"choice", true, func(f *fixture) { f.gate.set(choose) }, "Responder", "NoPassive"},
 		{"waiting", true, func(f *fixture) { f.gate.set(wait) }, "Responder", "NoPassive"},
-		{"no assignment", true, func(f *fixture) { f.gate.set(denied(provisioning.NoAssignment)) }, "Responder", "RequestDenied"},
+		{"no assignment", true, func(f *fixture) { f.gate.set(denied(provisioning.NoAssignment)) }, "Responder",
+			"RequestDenied"},
 		{"gate down", true, func(f *fixture) {
 			f.gate.set(func(provisioning.Question) (provisioning.Decision, error) {
 				return provisioning.Decision{}, errors.New("disk full")
 			})
 		}, "Responder", ""},
-		{"directory down", true, func(f *fixture) { f.directory.setDown(true); now.Advance(20 * time.Minute) }, "Responder", ""},
+		{"directory down", true, func(f *fixture) { f.directory.setDown(true); now.Advance(20 * time.Minute) },
+			"Responder", ""},
 		{"disabled", true, func(f *fixture) {
 			f.directory.change("alice", func(p *person) { p.problem = directory.Disabled })
 			now.Advance(2 * time.Minute)
@@ -343,7 +358,8 @@ func TestREQ17(t *testing.T) {
 	f := newFixture(t, "rsa-2048", nil)
 	v := f.signIn(t, "alice", "correct horse")
 	for policy, want := range map[string]bool{
-		``: true, `<samlp:NameIDPolicy/>`: true, `<samlp:NameIDPolicy AllowCreate="true"/>`: true, `<samlp:NameIDPolicy AllowCreate="0"/>`: false,
+		``: true, `<samlp:NameIDPolicy/>`: true, `<samlp:NameIDPolicy AllowCreate="true"/>`: true,
+		`<samlp:NameIDPolicy AllowCreate="0"/>`: false,
 	} {
 		r := newRequest(ctct)
 		r.inner = policy
@@ -398,7 +414,8 @@ func TestChoose(t *testing.T) {
 	// A deep link asks for no choice, and another account is one launch away.
 	for _, account := range []store.AccountID{"a1", "a2"} {
 		a, err = f.Launch(ctx, idp.LaunchRequest{Account: string(account)}, v)
-		if got := find(t, root(t, must[idp.Deliver](t, a, err)), "//NameID").Text(); !strings.HasSuffix(got, "."+string(account)) {
+		if got := find(t, root(t, must[idp.Deliver](t, a, err)), "//NameID").Text(); !strings.HasSuffix(got,
+			"."+string(account)) {
 			t.Errorf("NameID %s", got)
 		}
 	}
@@ -469,7 +486,8 @@ func TestCancel(t *testing.T) {
 		{"no assignment", denied(provisioning.NoAssignment), "no_assignment", 403, "Responder", "RequestDenied"},
 		{"other account", denied(provisioning.NotThisAccount), "not_this_account", 403, "Responder", "RequestDenied"},
 		{"held", denied(provisioning.HeldConflict), "held_conflict", 403, "Responder", "RequestDenied"},
-		{"refused by partner", denied(provisioning.RefusedByPartner), "refused_by_partner", 403, "Responder", "RequestDenied"},
+		{"refused by partner", denied(provisioning.RefusedByPartner), "refused_by_partner", 403, "Responder",
+			"RequestDenied"},
 		{"account closed", denied(provisioning.AccountClosed), "account_closed", 403, "Responder", "RequestDenied"},
 		{"user suspended", denied(provisioning.UserSuspended), "user_suspended", 403, "Responder", "RequestDenied"},
 		{"owner unknown", denied(provisioning.OwnerUnknown), "owner_unknown", 403, "Responder", "RequestDenied"},
@@ -486,7 +504,8 @@ func TestCancel(t *testing.T) {
 			id := f.request(t, r, v, "RelayState=keep")
 			a, err := f.Resume(ctx, id, v)
 			refusal := must[idp.Refusal](t, a, err)
-			if refusal.Reason != c.reason || refusal.Status != c.status || !refusal.CanCancel || !same(refusal.SignIn, id) || refusal.Provider != "Constant Contact" {
+			if refusal.Reason != c.reason || refusal.Status != c.status || !refusal.CanCancel || !same(refusal.SignIn, id) ||
+				refusal.Provider != "Constant Contact" {
 				t.Errorf("refusal %+v", refusal)
 			}
 			e := f.events(t)[0]
@@ -596,7 +615,8 @@ func TestPlainGate(t *testing.T) {
 	if r := must[idp.Refusal](t, a, err); r.Reason != "not_in_group" || r.Status != 403 {
 		t.Errorf("refusal %+v", r)
 	}
-	for name, groups := range map[string][]string{"none": nil, "malformed": {"staff"}, "other": {"cn=staff,dc=partner,dc=test"}} {
+	for name, groups := range map[string][]string{"none": nil, "malformed": {"staff"},
+		"other": {"cn=staff,dc=partner,dc=test"}} {
 		sp := plainSP()
 		sp.Groups = groups
 		f.put(t, sp)

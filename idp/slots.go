@@ -15,8 +15,8 @@ const (
 	maxWaitingBlock = 64   // from one address block
 )
 
-// slots bound how much of the machine a kind of work takes at the same time. Those who wait are served by turns of the address blocks that they come
-// from: a flood from one waits for itself.
+// slots bound how much of the machine a kind of work takes at the same time. Those who wait are served by turns of the
+// address blocks that they come from: a flood from one waits for itself.
 type slots struct {
 	mu      sync.Mutex
 	free    int
@@ -27,7 +27,8 @@ type slots struct {
 
 func newSlots(n int) *slots { return &slots{free: max(1, n), waiting: map[string][]chan struct{}{}} }
 
-// take waits for a slot, for as long as patience. ok is false where there is none. The caller calls release when it is done.
+// take waits for a slot, for as long as patience. ok is false where there is none. The caller calls release when it is
+// done.
 func (s *slots) take(ctx context.Context, from string, patience time.Duration) (release func(), ok bool, err error) {
 	s.mu.Lock()
 	if s.free > 0 {

@@ -24,7 +24,8 @@ func (p *IdP) SSO(ctx context.Context, r *http.Request, v Visitor) (a Answer, er
 		return Answer{Page: page}, err
 	}
 	if reason != "" {
-		p.logRefusal(ctx, v, f.sp.EntityID, reason, "the request itself can't be met", "see the status sent to the service provider")
+		p.logRefusal(ctx, v, f.sp.EntityID, reason, "the request itself can't be met",
+			"see the status sent to the service provider")
 		page, err := p.answerStatus(ctx, f, reason, "")
 		return Answer{Page: page}, err
 	}
@@ -34,8 +35,8 @@ func (p *IdP) SSO(ctx context.Context, r *http.Request, v Visitor) (a Answer, er
 		}
 		return Answer{Page: GoOn{SignIn: f.in.ID}}, nil
 	}
-	// A request that was answered is refused here already, so that nobody types a password for nothing. What decides is the
-	// transaction that stores the answer.
+	// A request that was answered is refused here already, so that nobody types a password for nothing. What decides is
+	// the transaction that stores the answer.
 	_, used, err := p.o.SignIns.Find(ctx, "", f.in.EntityID, f.in.RequestID)
 	switch {
 	case err != nil:
@@ -96,7 +97,8 @@ func (p *IdP) accept(ctx context.Context, r *http.Request, v Visitor) (f *flow, 
 	f.data = pending{
 		RelayState: received.RelayState(),
 		Request: &pendingRequest{
-			ACS: acs, Force: request.ForceAuthn, Passive: request.IsPassive, NoCreate: request.NoCreate, Subject: request.Subject, Classes: asked,
+			ACS: acs, Force: request.ForceAuthn, Passive: request.IsPassive, NoCreate: request.NoCreate,
+			Subject: request.Subject, Classes: asked,
 		},
 	}
 	return f, reason, nil, nil
@@ -111,7 +113,8 @@ func (p *IdP) parsingSlot(ctx context.Context, v Visitor) (free func(), bad *sam
 	case err != nil:
 		return nil, nil, fmt.Errorf("wait for a slot to read a message: %w", err)
 	case !ok:
-		return nil, newFault(ReasonBusy, http.StatusServiceUnavailable, "too many messages are being read at the same time", "look for a flood of them"), nil
+		return nil, newFault(ReasonBusy, http.StatusServiceUnavailable, "too many messages are being read at the same time",
+			"look for a flood of them"), nil
 	}
 	return free, nil, nil
 }
@@ -120,7 +123,8 @@ func (p *IdP) parsingSlot(ctx context.Context, v Visitor) (free func(), bad *sam
 // weak and allowed is told in the log.
 func (p *IdP) trust(ctx context.Context, sp *serviceProvider, v Visitor) saml.Trust {
 	return sp.trust.Warning(func(detail, mend string) {
-		p.o.Logger.LogAttrs(ctx, slog.LevelWarn, "weak signature accepted", slog.String("ref", v.Ref), slog.String("sp", sp.EntityID),
+		p.o.Logger.LogAttrs(ctx, slog.LevelWarn, "weak signature accepted", slog.String("ref", v.Ref),
+			slog.String("sp", sp.EntityID),
 			slog.String("detail", detail), slog.String("mend", mend))
 	})
 }
@@ -129,7 +133,8 @@ func (p *IdP) trust(ctx context.Context, sp *serviceProvider, v Visitor) saml.Tr
 // clock; reachable tells whether the
 // requested context can be met. A fault is for our own page; a reason is for a status, and comes with
 // the registered ACS that it goes to.
-func (p *IdP) check(sp *serviceProvider, r *saml.AuthnRequest, signed, reachable bool, now time.Time) (acs, reason string, bad *saml.Fault) {
+func (p *IdP) check(sp *serviceProvider, r *saml.AuthnRequest, signed, reachable bool, now time.Time) (acs,
+	reason string, bad *saml.Fault) {
 	switch age := now.Sub(r.IssueInstant); {
 	case signed && r.Destination == "":
 		// Who got hold of a signed message must not be able to pass it on elsewhere

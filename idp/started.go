@@ -15,11 +15,12 @@ import (
 	"ssobridge/store"
 )
 
-// A sign-in is started by anybody. Until the right password, nothing is stored of it: it travels with the browser, sealed,
-// and is stored in the transaction that stores the session (startSession), or that records its Response (deliver).
+// A sign-in is started by anybody. Until the right password, nothing is stored of it: it travels with the browser,
+// sealed, and is stored in the transaction that stores the session (startSession), or that records its Response
+// (deliver).
 //
-// Pages and callers name a sign-in by its handle. The handle of a stored sign-in is its id. The handle of one that is only started is
-// its id, a dot and the sealed text. Once it is stored, both name it.
+// Pages and callers name a sign-in by its handle. The handle of a stored sign-in is its id. The handle of one that is
+// only started is its id, a dot and the sealed text. Once it is stored, both name it.
 
 // started is what is sealed of a sign-in.
 type started struct {
@@ -34,7 +35,8 @@ type started struct {
 	Data    pending `json:"d"`
 }
 
-// startedPurpose names the keys that seal started sign-ins. They are made anew for each day: strangers can have any number sealed.
+// startedPurpose names the keys that seal started sign-ins. They are made anew for each day: strangers can have any
+// number sealed.
 const startedPurpose = "started sign-in"
 
 const (
@@ -42,7 +44,8 @@ const (
 	maxHandle     = 48 << 10 // characters: the longest request, its RelayState and the sealing stay below
 )
 
-// replayMargin is how long a record against replays outlives the started sign-in that it is about: the clocks of replicas differ.
+// replayMargin is how long a record against replays outlives the started sign-in that it is about: the clocks of
+// replicas differ.
 const replayMargin = 10 * time.Minute
 
 // at is the handle of the sign-in; "" as long as it is neither stored nor sealed.
@@ -66,8 +69,8 @@ func (p *IdP) identify(f *flow) error {
 	return nil
 }
 
-// seal makes the handle of a sign-in that is not stored. own is the token of the cookie to which it is bound, "" where it is the
-// browser's own cookie.
+// seal makes the handle of a sign-in that is not stored. own is the token of the cookie to which it is bound, "" where
+// it is the browser's own cookie.
 func (p *IdP) seal(f *flow) (own string, err error) {
 	if f.in.ID != "" || f.sealed != "" {
 		return "", nil
@@ -77,8 +80,9 @@ func (p *IdP) seal(f *flow) (own string, err error) {
 	}
 	browser := hash(f.v.Browser)
 	if browser == nil {
-		// A cross-site POST comes without cookies (row WEB-03), and the answer must not replace the browser's own one. So this sign-in gets one of
-		// its own: without it, whoever brought another browser to this page would get their Response.
+		// A cross-site POST comes without cookies (row WEB-03), and the answer must not replace the browser's own one. So
+		// this sign-in gets one of its own: without it, whoever brought another browser to this page would get their
+		// Response.
 		if own, err = p.token(); err != nil {
 			return "", err
 		}
@@ -184,13 +188,14 @@ func (p *IdP) peer(c *config, entityID string) *serviceProvider {
 
 // replayed refuses a request that was answered, or is about to be, in another sign-in (row REQ-08).
 func (p *IdP) replayed(ctx context.Context, f *flow) Page {
-	p.logRefusal(ctx, f.v, f.in.EntityID, ReasonReplayed, "this AuthnRequest was used before", "start again at the service provider")
+	p.logRefusal(ctx, f.v, f.in.EntityID, ReasonReplayed, "this AuthnRequest was used before",
+		"start again at the service provider")
 	return Refusal{Provider: f.sp.name(), Reason: ReasonReplayed, Status: http.StatusBadRequest}
 }
 
-// begins is the record of a sign-in that was only started, to be stored with the session or the Response that it leads to. It is
-// also the record against replays: of its request, and of the page whose form began it (row SP-07). It is nil for one that is
-// stored, and for a launch that never left its own address, which a reload begins anew.
+// begins is the record of a sign-in that was only started, to be stored with the session or the Response that it leads
+// to. It is also the record against replays: of its request, and of the page whose form began it (row SP-07). It is nil
+// for one that is stored, and for a launch that never left its own address, which a reload begins anew.
 func (p *IdP) begins(f *flow) (*store.SignIn, error) {
 	if f.in.ID != "" || f.id == "" {
 		return nil, nil
@@ -203,7 +208,8 @@ func (p *IdP) begins(f *flow) (*store.SignIn, error) {
 	return &in, err
 }
 
-// begin stores a sign-in that somebody with a session goes on with, and events. It returns the page to show instead, nil to go on.
+// begin stores a sign-in that somebody with a session goes on with, and events. It returns the page to show instead,
+// nil to go on.
 func (p *IdP) begin(ctx context.Context, f *flow, events ...store.Event) (Page, error) {
 	if err := p.identify(f); err != nil {
 		return nil, err

@@ -25,7 +25,8 @@ func (f *fixture) isStored(t testing.TB, handle, entityID, requestID string) boo
 	return stored || used
 }
 
-// Row ID-10 (and WEB-09): whatever strangers start, look at and cancel, nothing of it is stored, and nobody else is refused for it.
+// Row ID-10 (and WEB-09): whatever strangers start, look at and cancel, nothing of it is stored, and nobody else is
+// refused for it.
 func TestNothingIsStoredOfStrangers(t *testing.T) {
 	f := newFixture(t, "rsa-2048", func(o *idp.Options) { o.Caps = store.Caps{PerAddress: 1, Total: 4} })
 	ctx := context.Background()
@@ -122,8 +123,10 @@ func TestStartedIsSealed(t *testing.T) {
 	flipped := []byte(textOne)
 	flipped[len(flipped)/2] ^= 1
 	for name, handle := range map[string]string{
-		"another's text": idOne + "." + textTwo, "another id": idTwo + "." + textOne, "no text": idOne + ".", "no id": "." + textOne,
-		"changed": idOne + "." + string(flipped), "longer": one + "AAAA", "shorter": one[:len(one)-4], "padding": one + "=", "dots": one + ".x",
+		"another's text": idOne + "." + textTwo, "another id": idTwo + "." + textOne, "no text": idOne + ".",
+		"no id":   "." + textOne,
+		"changed": idOne + "." + string(flipped), "longer": one + "AAAA", "shorter": one[:len(one)-4], "padding": one + "=",
+		"dots":  one + ".x",
 		"plain": idOne + ".e30", "very long": idOne + "." + strings.Repeat("A", 1<<20), "only the id": idOne,
 	} {
 		a, err := f.Login(ctx, handle, "alice", "correct horse", v)
@@ -145,8 +148,8 @@ func TestStartedIsSealed(t *testing.T) {
 	must[idp.GoOn](t, a, err)
 }
 
-// Rows REQ-08 and SP-07: of many who log in at once for copies of one request, on two replicas, one gets an assertion; and a form that is
-// sent twice gives one Response.
+// Rows REQ-08 and SP-07: of many who log in at once for copies of one request, on two replicas, one gets an assertion;
+// and a form that is sent twice gives one Response.
 func TestStartedOnce(t *testing.T) {
 	var o idp.Options
 	f := newFixture(t, "rsa-2048", func(options *idp.Options) { o = *options })
@@ -247,12 +250,14 @@ func TestStatusForNobody(t *testing.T) {
 	must[idp.Deliver](t, a, err)
 	a, err = f.Cancel(ctx, id, known)
 	must[idp.Finished](t, a, err)
-	if e := f.events(t)[0]; e.Reason != idp.ReasonCancelled || e.Actor != string(aliceID) || !f.isStored(t, id, plain, r.id) {
+	if e := f.events(t)[0]; e.Reason != idp.ReasonCancelled || e.Actor != string(aliceID) ||
+		!f.isStored(t, id, plain, r.id) {
 		t.Errorf("event %+v", e)
 	}
 }
 
-// Row ID-12: a flood of statuses from one address takes its share of the machine; others have their turn, and past the bounds the answer is 503.
+// Row ID-12: a flood of statuses from one address takes its share of the machine; others have their turn, and past the
+// bounds the answer is 503.
 func TestStatusSlots(t *testing.T) {
 	slots := idp.NewSlots(1)
 	ctx := context.Background()
@@ -324,7 +329,8 @@ func TestStatusSlots(t *testing.T) {
 	}
 }
 
-// While a replica of the version before is running, sign-ins are stored when they are started, as it does, and each understands both.
+// While a replica of the version before is running, sign-ins are stored when they are started, as it does, and each
+// understands both.
 func TestOlderReplicas(t *testing.T) {
 	older := true
 	f := newFixture(t, "rsa-2048", func(o *idp.Options) {

@@ -27,19 +27,23 @@ func TestREQ19(t *testing.T) {
 		{"the person", nameID("", alicesID), answered, ""},
 		{"white space around", nameID("", "\n "+alicesID+" "), answered, ""},
 		{"format", nameID(` Format="`+persistent+`"`, alicesID), answered, ""},
-		{"format left open", nameID(` Format="urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified"`, alicesID), answered, ""},
+		{"format left open", nameID(` Format="urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified"`,
+			alicesID), answered, ""},
 		{"qualifiers", nameID(` NameQualifier="`+entityID+`" SPNameQualifier="`+plain+`"`, alicesID), answered, ""},
 		{"another person", nameID("", "11111111-aaaa-4bbb-8ccc-000000000002"), page, "UnknownPrincipal"},
 		{"nobody", nameID("", "x"), page, "UnknownPrincipal"},
 		{"other case", nameID("", strings.ToUpper(alicesID)), page, "UnknownPrincipal"},
-		{"other format", nameID(` Format="urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"`, alicesID), page, "UnknownPrincipal"},
+		{"other format", nameID(` Format="urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"`, alicesID), page,
+			"UnknownPrincipal"},
 		{"other NameQualifier", nameID(` NameQualifier="https://other.test"`, alicesID), page, "UnknownPrincipal"},
 		{"other SPNameQualifier", nameID(` SPNameQualifier="`+ctct+`"`, alicesID), page, "UnknownPrincipal"},
 		{"encrypted", `<saml:Subject><saml:EncryptedID/></saml:Subject>`, atOnce, "RequestUnsupported"},
 		{"base id", `<saml:Subject><saml:BaseID/></saml:Subject>`, atOnce, "RequestUnsupported"},
 		{"empty", `<saml:Subject/>`, atOnce, "RequestUnsupported"},
-		{"with a confirmation", `<saml:Subject><saml:NameID>` + alicesID + `</saml:NameID><saml:SubjectConfirmation/></saml:Subject>`, atOnce, "RequestUnsupported"},
-		{"two", `<saml:Subject><saml:NameID>` + alicesID + `</saml:NameID><saml:NameID>x</saml:NameID></saml:Subject>`, atOnce, "RequestUnsupported"},
+		{"with a confirmation", `<saml:Subject><saml:NameID>` + alicesID +
+			`</saml:NameID><saml:SubjectConfirmation/></saml:Subject>`, atOnce, "RequestUnsupported"},
+		{"two", `<saml:Subject><saml:NameID>` + alicesID + `</saml:NameID><saml:NameID>x</saml:NameID></saml:Subject>`,
+			atOnce, "RequestUnsupported"},
 	} {
 		for _, signedIn := range []bool{true, false} {
 			t.Run(c.name+map[bool]string{true: "/with a session", false: "/logs in"}[signedIn], func(t *testing.T) {

@@ -14,12 +14,14 @@ import (
 
 // The limits of tries to log in (rows LDAP-10, ID-08, ID-13).
 const (
-	// reservedTries are the last ones of a person's LoginFailures. Only browsers that the person used before get them, so that
-	// strangers can't shut anybody out. All together stay below the directory's own threshold, which LoginFailures must.
+	// reservedTries are the last ones of a person's LoginFailures. Only browsers that the person used before get them, so
+	// that strangers can't shut anybody out. All together stay below the directory's own threshold, which LoginFailures
+	// must.
 	reservedTries = 2
 
-	addressWindow   = time.Hour
-	addressFailures = 300 // judged failures of an IPv4 address, or of a /64, within the window; past it, its tries go one at a time
+	addressWindow = time.Hour
+	// judged failures of an IPv4 address, or of a /64, within the window; past it, its tries go one at a time
+	addressFailures = 300
 
 	// What is written down after an answer: so many at once, each within a time.
 	laterSlots = 64
@@ -53,8 +55,8 @@ func (p *IdP) limit(known bool) int {
 	return max(1, p.o.LoginFailures-reservedTries)
 }
 
-// line waits for a turn where the address is past its limit. Unknown logins wait as known ones do, so that the time tells nothing;
-// only those who are known from this browser go before them.
+// line waits for a turn where the address is past its limit. Unknown logins wait as known ones do, so that the time
+// tells nothing; only those who are known from this browser go before them.
 func (p *IdP) line(ctx context.Context, a *attempt, counters []store.Counter) (tryVerdict, error) {
 	widest := ""
 	for _, b := range a.blocks { // from narrow to wide
@@ -92,8 +94,8 @@ func (p *IdP) turn(ctx context.Context, a *attempt, block string, counters []sto
 	return tryTaken, nil
 }
 
-// take takes one try of the person and of the address before the password is judged. A try past the limit waits for those in flight:
-// somebody's tabs that come together all get in with the right password.
+// take takes one try of the person and of the address before the password is judged. A try past the limit waits for
+// those in flight: somebody's tabs that come together all get in with the right password.
 func (p *IdP) take(ctx context.Context, a *attempt, counters []store.Counter) (tryVerdict, error) {
 	for _, c := range counters {
 		// Without a write, so that a flood against one person costs little.
@@ -167,8 +169,8 @@ func (p *IdP) settle(ctx context.Context, a attempt, r store.TryResult, events .
 	})
 }
 
-// later writes something down that no answer may wait for: how long a write takes would tell which kind it is. Past the bound the
-// caller waits after all, whichever kind it is. Drain waits for what is left.
+// later writes something down that no answer may wait for: how long a write takes would tell which kind it is. Past the
+// bound the caller waits after all, whichever kind it is. Drain waits for what is left.
 func (p *IdP) later(ctx context.Context, what string, write func(context.Context) error) {
 	ctx = context.WithoutCancel(ctx)
 	p.laterSlots <- struct{}{}
@@ -177,13 +179,14 @@ func (p *IdP) later(ctx context.Context, what string, write func(context.Context
 		ctx, cancel := context.WithTimeout(ctx, laterTime)
 		defer cancel()
 		if err := write(ctx); err != nil {
-			p.o.Logger.LogAttrs(ctx, slog.LevelError, "a write after an answer failed", slog.String("what", what), slog.Any("error", err))
+			p.o.Logger.LogAttrs(ctx, slog.LevelError, "a write after an answer failed", slog.String("what", what),
+				slog.Any("error", err))
 		}
 	})
 }
 
-// Drain waits until everything is written down that answers did not wait for. Call it when no more requests come, before the store
-// is closed.
+// Drain waits until everything is written down that answers did not wait for. Call it when no more requests come,
+// before the store is closed.
 func (p *IdP) Drain() { p.laterWrites.Wait() }
 
 // evenOut waits until the drawn time of a login that is refused.
@@ -198,16 +201,18 @@ func (p *IdP) evenOut(ctx context.Context, began time.Time) error {
 	return nil
 }
 
-// tooMany answers an attempt past the person's limit. A browser that the person used before is told so. Any other gets the answer
-// to a wrong password, at the same drawn time: tries for a login that nobody has are never used up, so a refusal would tell that
-// this one exists. The text of that answer says that signing in is blocked after several wrong tries.
+// tooMany answers an attempt past the person's limit. A browser that the person used before is told so. Any other gets
+// the answer to a wrong password, at the same drawn time: tries for a login that nobody has are never used up, so a
+// refusal would tell that this one exists. The text of that answer says that signing in is blocked after several wrong
+// tries.
 func (p *IdP) tooMany(ctx context.Context, f *flow, form AskPassword, a attempt, began time.Time) (Answer, error) {
 	if t := traceOf(ctx); t != nil {
 		t.step(StepDirectory, t.begin(), ReasonTooManyAttempts, "no try is left")
 		t.guessed(store.PersonID(a.id))
 	}
 	// Logged and not audited: the failures that led here are, and each further try would add a row for nothing.
-	p.logRefusal(ctx, f.v, f.sp.EntityID, ReasonTooManyAttempts, "too many failed logins of this person", "wait until login_window is over, or lift the lockout")
+	p.logRefusal(ctx, f.v, f.sp.EntityID, ReasonTooManyAttempts, "too many failed logins of this person",
+		"wait until login_window is over, or lift the lockout")
 	if a.known {
 		return Answer{Page: Refusal{
 			SignIn: f.at(), Provider: f.sp.name(), Reason: ReasonTooManyAttempts, Status: http.StatusTooManyRequests,
@@ -233,7 +238,8 @@ func (p *IdP) wrongPassword(ctx context.Context, f *flow, form AskPassword, bega
 // busy answers where too many wait at an address, whether the login exists or not.
 func (p *IdP) busy(ctx context.Context, f *flow) Answer {
 	FootprintOf(ctx).Alike()
-	p.logRefusal(ctx, f.v, f.sp.EntityID, ReasonBusy, "too many logins from this address wait for their turn", "look for a flood of logins from one address")
+	p.logRefusal(ctx, f.v, f.sp.EntityID, ReasonBusy, "too many logins from this address wait for their turn",
+		"look for a flood of logins from one address")
 	return Answer{Page: Refusal{
 		SignIn: f.at(), Provider: f.sp.name(), Reason: ReasonBusy, Status: http.StatusServiceUnavailable,
 		CanCancel: f.fromSP(), Retry: true,
@@ -248,8 +254,9 @@ func addressBlock(address string) string {
 	return ""
 }
 
-// addressBlocks are what a client address counts for: itself, and in IPv6 the /64 that it is in, and with more room the /56 and the
-// /48. One customer has at least a /64 and often as much as a /48 (RFC 6177), so a limit for a single address would limit nobody.
+// addressBlocks are what a client address counts for: itself, and in IPv6 the /64 that it is in, and with more room the
+// /56 and the /48. One customer has at least a /64 and often as much as a /48 (RFC 6177), so a limit for a single
+// address would limit nobody.
 func addressBlocks(address string) []store.Block {
 	a, err := netip.ParseAddr(address)
 	switch {

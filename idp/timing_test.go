@@ -14,12 +14,12 @@ import (
 	"ssobridge/idp/directory/directorytest"
 )
 
-// timing measures real answers, which a busy machine would blur: it is no part of the automated builds. The rule by which the time is
-// drawn has a test of its own (TestID08Pace).
+// timing measures real answers, which a busy machine would blur: it is no part of the automated builds. The rule by
+// which the time is drawn has a test of its own (TestID08Pace).
 var timing = flag.Int("timing", 0, "measure so many answers to known logins and as many to unknown ones")
 
-// TestID08Timing: over known and unknown logins in turn, with a wrong password, the best single threshold on one answer's time tells
-// which it was in at most 55 % of cases. go test ./idp -run Timing -timing 2000
+// TestID08Timing: over known and unknown logins in turn, with a wrong password, the best single threshold on one
+// answer's time tells which it was in at most 55 % of cases. go test ./idp -run Timing -timing 2000
 func TestID08Timing(t *testing.T) {
 	if *timing == 0 {
 		t.Log("not measured: give -timing 2000")

@@ -47,10 +47,12 @@ type trace struct {
 type traceKey struct{}
 
 // traced begins a trace in ctx. end stores it, with what the answer came to.
-func (p *IdP) traced(ctx context.Context, v Visitor, about string) (_ context.Context, end func(a *Answer, err *error)) {
+func (p *IdP) traced(ctx context.Context, v Visitor, about string) (_ context.Context,
+	end func(a *Answer, err *error)) {
 	footprint := FootprintOf(ctx)
 	began := p.o.Now()
-	t := &trace{now: p.o.Now, footprint: footprint, t: store.Trace{Ref: v.Ref, SignIn: v.Ref, StartedAt: began, At: began, Stranger: true}}
+	t := &trace{now: p.o.Now, footprint: footprint, t: store.Trace{Ref: v.Ref, SignIn: v.Ref, StartedAt: began, At: began,
+		Stranger: true}}
 	return context.WithValue(store.OneReading(ctx), traceKey{}, t), func(a *Answer, err *error) {
 		t.mu.Lock()
 		defer t.mu.Unlock()
@@ -156,9 +158,8 @@ func (t *trace) person(id store.PersonID) {
 	t.t.Person, t.t.Stranger = id, false
 }
 
-// guessed says whom a login named that gave no right password. That makes nobody
-// known: of such traces the oldest go first, like those of strangers. But whose login exists has no bound by address: the limits of
-// tries bound them.
+// guessed says whom a login named that gave no right password. That makes nobody known: of such traces the oldest go
+// first, like those of strangers. But whose login exists has no bound by address: the limits of tries bound them.
 func (t *trace) guessed(id store.PersonID) {
 	if id != "" {
 		t.footprint.Known()
@@ -218,7 +219,8 @@ func (t *trace) step(name string, began time.Time, reason, detail string, args .
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.t.Steps = append(t.t.Steps, store.TraceStep{Name: name, Took: max(t.now().Sub(began), 0), Reason: reason, Detail: detail})
+	t.t.Steps = append(t.t.Steps, store.TraceStep{Name: name, Took: max(t.now().Sub(began), 0), Reason: reason,
+		Detail: detail})
 }
 
 // bound adds what the directory said to a login.
@@ -281,7 +283,8 @@ func (t *trace) decided(began time.Time, d provisioning.Decision, err error) {
 		}
 	}
 	if d.Outcome == provisioning.Wait {
-		t.step(StepPartner, began, d.Progress.Cause, "waits for the user at Constant Contact, place %d in the queue, attempt %d%s",
+		t.step(StepPartner, began, d.Progress.Cause, "waits for the user at Constant Contact, place %d in the queue, "+
+			"attempt %d%s",
 			d.Progress.Place, d.Progress.Attempts, errorKey(d.User.ErrorKey))
 	}
 }

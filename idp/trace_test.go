@@ -90,13 +90,15 @@ func TestTraceReasons(t *testing.T) {
 		f, kept := newTraced(t)
 		f.directory.change("alice", func(p *person) { p.problem = directory.Disabled })
 		login(t, f, visitor("home"), "alice", "correct horse")
-		if got := kept.last(t); got.Stranger || got.Reason != string(directory.Disabled) || step(t, got, idp.StepDirectory).Reason != string(directory.Disabled) {
+		if got := kept.last(t); got.Stranger || got.Reason != string(directory.Disabled) ||
+			step(t, got, idp.StepDirectory).Reason != string(directory.Disabled) {
 			t.Errorf("got %+v", got)
 		}
 	})
 	t.Run("too many attempts under another spelling", func(t *testing.T) {
 		f, kept := newTraced(t)
-		f.directory.add("al", "correct horse", directory.Entry{DN: "uid=alice", ID: "11111111-aaaa-4bbb-8ccc-000000000001", Login: "alice"})
+		f.directory.add("al", "correct horse", directory.Entry{DN: "uid=alice", ID: "11111111-aaaa-4bbb-8ccc-000000000001",
+			Login: "alice"})
 		for range 2 {
 			login(t, f, visitor("outsider"), "alice", "guess")
 		}
@@ -105,7 +107,8 @@ func TestTraceReasons(t *testing.T) {
 			t.Fatalf("the page is %+v", p)
 		}
 		if got := kept.last(t); got.Outcome != "refused" || got.Reason != idp.ReasonTooManyAttempts {
-			t.Errorf("outcome %s, reason %q: want refused, %q, as the log has it", got.Outcome, got.Reason, idp.ReasonTooManyAttempts)
+			t.Errorf("outcome %s, reason %q: want refused, %q, as the log has it", got.Outcome, got.Reason,
+				idp.ReasonTooManyAttempts)
 		}
 	})
 	t.Run("a reload of a finished sign-in", func(t *testing.T) {
@@ -116,7 +119,8 @@ func TestTraceReasons(t *testing.T) {
 		must[idp.Deliver](t, a, err)
 		got := kept.last(t)
 		assertion := step(t, got, idp.StepAssertion)
-		if got.Outcome != "ok" || got.SP != plain || !strings.Contains(assertion.Detail, plainACS) || !strings.Contains(assertion.Detail, "in clear") {
+		if got.Outcome != "ok" || got.SP != plain || !strings.Contains(assertion.Detail, plainACS) ||
+			!strings.Contains(assertion.Detail, "in clear") {
 			t.Errorf("the sign-in is told as %+v", got)
 		}
 		before := kept.count()
@@ -133,7 +137,8 @@ func TestTraceReasons(t *testing.T) {
 		now.Advance(16 * 60e9)
 		a, err := f.Launch(ctx, idp.LaunchRequest{EntityID: plain}, v)
 		must[idp.Refusal](t, a, err)
-		if s := step(t, kept.last(t), idp.StepDirectory); s.Reason != string(directory.Unavailable) || strings.Contains(s.Detail, "0001") {
+		if s := step(t, kept.last(t), idp.StepDirectory); s.Reason != string(directory.Unavailable) ||
+			strings.Contains(s.Detail, "0001") {
 			t.Errorf("got %+v", s)
 		}
 	})
@@ -153,7 +158,8 @@ func TestTraceReasons(t *testing.T) {
 		if s := step(t, got, idp.StepMapping); s.Reason != "" || !strings.Contains(s.Detail, "mapping 7") {
 			t.Errorf("the mapping did hit, and is told as %+v", s)
 		}
-		if s := step(t, got, idp.StepPartner); s.Reason != string(provisioning.RefusedByPartner) || !strings.Contains(s.Detail, "attempt 3") || !strings.Contains(s.Detail, "contact.name.invalid") {
+		if s := step(t, got, idp.StepPartner); s.Reason != string(provisioning.RefusedByPartner) ||
+			!strings.Contains(s.Detail, "attempt 3") || !strings.Contains(s.Detail, "contact.name.invalid") {
 			t.Errorf("the refusal is told as %+v", s)
 		}
 		if all, err := json.Marshal(kept.all); err != nil || strings.Contains(string(all), "alice@partner.test") {

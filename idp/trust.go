@@ -16,13 +16,16 @@ func (p *IdP) warnOfCertificates(ctx context.Context, c *config) {
 	now := p.o.Now()
 	for _, sp := range c.order {
 		for _, err := range sp.lost {
-			p.o.Logger.LogAttrs(ctx, slog.LevelWarn, "certificate of a service provider can't be read", slog.String("sp", sp.EntityID),
+			p.o.Logger.LogAttrs(ctx, slog.LevelWarn, "certificate of a service provider can't be read",
+				slog.String("sp", sp.EntityID),
 				slog.Any("cause", err), slog.String("mend", "import its metadata again"))
 		}
 		for _, x := range sp.trust.Certificates() {
 			if now.After(x.NotAfter) {
-				p.o.Logger.LogAttrs(ctx, slog.LevelWarn, "certificate of a service provider has expired", slog.String("sp", sp.EntityID),
-					slog.Time("expired", x.NotAfter), slog.String("mend", "its signatures are still accepted; ask for the new certificate before it changes its key"))
+				p.o.Logger.LogAttrs(ctx, slog.LevelWarn, "certificate of a service provider has expired",
+					slog.String("sp", sp.EntityID),
+					slog.Time("expired", x.NotAfter), slog.String("mend", "its signatures are still accepted; ask for the new "+
+						"certificate before it changes its key"))
 			}
 		}
 	}
@@ -46,10 +49,12 @@ func wantsSigned(sp store.ServiceProvider) bool {
 func unsigned(sp store.ServiceProvider) *saml.Fault {
 	switch {
 	case sp.AuthnRequestsSigned:
-		return newFault(ReasonUnsignedRequest, http.StatusBadRequest, "the service provider's metadata says AuthnRequestsSigned and the request is not signed",
+		return newFault(ReasonUnsignedRequest, http.StatusBadRequest,
+			"the service provider's metadata says AuthnRequestsSigned and the request is not signed",
 			"switch the signing of AuthnRequests on at the service provider, or import metadata without AuthnRequestsSigned")
 	case wantsSigned(sp):
-		return newFault(ReasonUnsignedRequest, http.StatusBadRequest, "request_signatures is required for this service provider and the request is not signed",
+		return newFault(ReasonUnsignedRequest, http.StatusBadRequest,
+			"request_signatures is required for this service provider and the request is not signed",
 			"switch the signing of AuthnRequests on at the service provider, or set request_signatures to if-present")
 	}
 	return nil

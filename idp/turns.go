@@ -25,8 +25,9 @@ const (
 // errNoTurn says that too many wait at an address.
 var errNoTurn = errors.New("too many logins wait for their turn")
 
-// turns lets the tries of each address that is past its limit go one at a time, one a second. Each address has a line of its own:
-// what waits in one keeps nobody else waiting. The store sees to it that two replicas keep the pace together.
+// turns lets the tries of each address that is past its limit go one at a time, one a second. Each address has a line
+// of its own: what waits in one keeps nobody else waiting. The store sees to it that two replicas keep the pace
+// together.
 type turns struct {
 	mu      sync.Mutex
 	lines   map[string]*line

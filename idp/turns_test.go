@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// TestID13Line: the tries of one address go one at a time, one a second, those first whom nobody has failed for; what waits is
-// bounded, and another address waits for none of it.
+// TestID13Line: the tries of one address go one at a time, one a second, those first whom nobody has failed for; what
+// waits is bounded, and another address waits for none of it.
 func TestID13Line(t *testing.T) {
 	t.Run("order and pace", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
@@ -111,8 +111,8 @@ func TestID13Line(t *testing.T) {
 	})
 }
 
-// TestID08Pace: when refused logins are answered. Of known ones a twentieth takes longer than the least drawn time, so the best
-// single threshold on one answer tells them from unknown ones little better than a coin does.
+// TestID08Pace: when refused logins are answered. Of known ones a twentieth takes longer than the least drawn time, so
+// the best single threshold on one answer tells them from unknown ones little better than a coin does.
 func TestID08Pace(t *testing.T) {
 	random := rand.NewChaCha8([32]byte{1})
 	p := newPace(0, random)

@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// unknownPerMinute is how many failed logins of names that nobody has get an audit event of their own, of one replica. Whoever guesses
-	// names makes any number of them; the rest is one event a minute, with how many there were.
+	// unknownPerMinute is how many failed logins of names that nobody has get an audit event of their own, of one replica.
+	// Whoever guesses names makes any number of them; the rest is one event a minute, with how many there were.
 	unknownPerMinute = 60
 	unknownBlocks    = 1000 // address blocks that are counted apart in a minute
 	unknownNamed     = 20   // of those, that the event names: the busiest
@@ -111,8 +111,8 @@ func (p *IdP) unknownLogin(ctx context.Context, event store.Event) {
 	p.later(ctx, "record a login", func(ctx context.Context) error { return p.o.Audit.Add(ctx, event) })
 }
 
-// ReportStrangers stores and logs what was only counted of requests by nobody known. It is to be called once a minute, and a last time at
-// the end: until then the counts are in this process alone.
+// ReportStrangers stores and logs what was only counted of requests by nobody known. It is to be called once a minute,
+// and a last time at the end: until then the counts are in this process alone.
 func (p *IdP) ReportStrangers(ctx context.Context) error {
 	event, rest, ok := p.unknown.take(p.o.Now())
 	if !ok {

@@ -11,8 +11,8 @@ import (
 	"ssobridge/store"
 )
 
-// TestUnknownLoginsAreSummed: of failed logins of names that nobody has, 60 a minute get an event of their own, the rest one event that
-// counts them (row ID-14). Failed logins of people each have theirs.
+// TestUnknownLoginsAreSummed: of failed logins of names that nobody has, 60 a minute get an event of their own, the
+// rest one event that counts them (row ID-14). Failed logins of people each have theirs.
 func TestUnknownLoginsAreSummed(t *testing.T) {
 	ctx := context.Background()
 	f := newFixture(t, "rsa-2048", nil)
@@ -52,7 +52,8 @@ func TestUnknownLoginsAreSummed(t *testing.T) {
 		Count, Addresses int
 		Busiest          map[string]int
 	}
-	if err := json.Unmarshal(e.Detail, &detail); err != nil || e.Reason != idp.ReasonUnknownLogins || detail.Count != 90 || detail.Addresses != 50 || len(detail.Busiest) != 20 {
+	if err := json.Unmarshal(e.Detail, &detail); err != nil || e.Reason != idp.ReasonUnknownLogins || detail.Count != 90 ||
+		detail.Addresses != 50 || len(detail.Busiest) != 20 {
 		t.Errorf("the rest: %+v, %s, %v", e, e.Detail, err)
 	}
 	if detail.Busiest["192.0.2.10"] != 2 {

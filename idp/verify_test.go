@@ -21,7 +21,8 @@ import (
 // renewed is another certificate of a key.
 func renewed(t testing.TB, key *certs.Key, from, to time.Time) *x509.Certificate {
 	t.Helper()
-	template := &x509.Certificate{SerialNumber: big.NewInt(from.Unix()), Subject: pkix.Name{CommonName: "renewed"}, NotBefore: from, NotAfter: to}
+	template := &x509.Certificate{SerialNumber: big.NewInt(from.Unix()), Subject: pkix.Name{CommonName: "renewed"},
+		NotBefore: from, NotAfter: to}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Signer.Public(), key.Signer)
 	if err != nil {
 		t.Fatal(err)
@@ -43,19 +44,21 @@ func TestSignedRequests(t *testing.T) {
 		return strings.Replace(s, "</ds:SignatureValue>", "\n   \t</ds:SignatureValue>", 1)
 	}
 	posts := map[string]signature{
-		"REQ-11 plain":                 {key: key},
-		"REQ-11 with its certificate":  {key: key, keyInfo: certificateInfo(key.Certificate)},
-		"REQ-13 with a KeyName alone":  {key: key, keyInfo: `<ds:KeyInfo><ds:KeyName>k1</ds:KeyName></ds:KeyInfo>`},
-		"REQ-13 with other KeyInfo":    {key: key, keyInfo: certificateInfo(ec.Certificate)}, // only what is on record counts
-		"REQ-11 default namespace":     {key: key, noPrefix: true},
-		"REQ-11 c14n with comments":    {key: key, c14n: exclusive + "WithComments"},
-		"REQ-12 SHA-384":               {key: key, method: rsaSHA384, digest: sumSHA384},
-		"REQ-12 SHA-512":               {key: key, method: rsaSHA512, digest: sumSHA512},
-		"REQ-12 P-256":                 {key: ec, method: ecSHA256},
-		"REQ-12 P-256 in ASN.1":        {key: ec, method: ecSHA256, der: true},
-		"REQ-12 P-384":                 {key: ec384, method: ecSHA384, digest: sumSHA384},
-		"REQ-12 P-384 with SHA-512":    {key: ec384, method: ecSHA512, digest: sumSHA256},
-		"REQ-11 prefix list":           {key: key, inner: strings.Replace(goodTransforms, `exc-c14n#"></ds:Transform>`, `exc-c14n#"><ec:InclusiveNamespaces xmlns:ec="`+exclusive+`" PrefixList="xs"></ec:InclusiveNamespaces></ds:Transform>`, 1)},
+		"REQ-11 plain":                {key: key},
+		"REQ-11 with its certificate": {key: key, keyInfo: certificateInfo(key.Certificate)},
+		"REQ-13 with a KeyName alone": {key: key, keyInfo: `<ds:KeyInfo><ds:KeyName>k1</ds:KeyName></ds:KeyInfo>`},
+		"REQ-13 with other KeyInfo":   {key: key, keyInfo: certificateInfo(ec.Certificate)}, // only what is on record counts
+		"REQ-11 default namespace":    {key: key, noPrefix: true},
+		"REQ-11 c14n with comments":   {key: key, c14n: exclusive + "WithComments"},
+		"REQ-12 SHA-384":              {key: key, method: rsaSHA384, digest: sumSHA384},
+		"REQ-12 SHA-512":              {key: key, method: rsaSHA512, digest: sumSHA512},
+		"REQ-12 P-256":                {key: ec, method: ecSHA256},
+		"REQ-12 P-256 in ASN.1":       {key: ec, method: ecSHA256, der: true},
+		"REQ-12 P-384":                {key: ec384, method: ecSHA384, digest: sumSHA384},
+		"REQ-12 P-384 with SHA-512":   {key: ec384, method: ecSHA512, digest: sumSHA256},
+		"REQ-11 prefix list": {key: key, inner: strings.Replace(goodTransforms, `exc-c14n#"></ds:Transform>`,
+			`exc-c14n#"><ec:InclusiveNamespaces xmlns:ec="`+exclusive+
+				`" PrefixList="xs"></ec:InclusiveNamespaces></ds:Transform>`, 1)},
 		"REQ-11 white space in values": {key: key, change: nil},
 	}
 	for name, s := range posts {
@@ -217,13 +220,16 @@ func TestREQ12SHA1(t *testing.T) {
 	key, ec := readKey(t, "sp-rsa"), readKey(t, "sp-ec")
 	for _, allowed := range []bool{false, true} {
 		for name, request := range map[string]*http.Request{
-			"query RSA":     get(query{key: key, method: rsaSHA1}.sign(t, newRequest(signs).xml())),
-			"query ECDSA":   get(query{key: ec, method: ecSHA1}.sign(t, newRequest(signs).xml())),
-			"form RSA":      byPost(t, signature{key: key, method: rsaSHA1, digest: sumSHA1}.sign(t, newRequest(signs).xml())),
-			"form ECDSA":    byPost(t, signature{key: ec, method: ecSHA1}.sign(t, newRequest(signs).xml())),
-			"digest only":   byPost(t, signature{key: key, digest: sumSHA1}.sign(t, newRequest(signs).xml())),
-			"form with PSS": byPost(t, signature{key: key, method: "http://www.w3.org/2007/05/xmldsig-more#sha256-rsa-MGF1"}.sign(t, newRequest(signs).xml())),
-			"MD5":           byPost(t, signature{key: key, digest: "http://www.w3.org/2001/04/xmldsig-more#md5"}.sign(t, newRequest(signs).xml())),
+			"query RSA":   get(query{key: key, method: rsaSHA1}.sign(t, newRequest(signs).xml())),
+			"query ECDSA": get(query{key: ec, method: ecSHA1}.sign(t, newRequest(signs).xml())),
+			"form RSA":    byPost(t, signature{key: key, method: rsaSHA1, digest: sumSHA1}.sign(t, newRequest(signs).xml())),
+			"form ECDSA":  byPost(t, signature{key: ec, method: ecSHA1}.sign(t, newRequest(signs).xml())),
+			"digest only": byPost(t, signature{key: key, digest: sumSHA1}.sign(t, newRequest(signs).xml())),
+			"form with PSS": byPost(t,
+				signature{key: key, method: "http://www.w3.org/2007/05/xmldsig-more#sha256-rsa-MGF1"}.sign(t,
+					newRequest(signs).xml())),
+			"MD5": byPost(t, signature{key: key, digest: "http://www.w3.org/2001/04/xmldsig-more#md5"}.sign(t,
+				newRequest(signs).xml())),
 		} {
 			f := newFixture(t, "rsa-2048", nil)
 			sp := signingSP(key.Certificate, ec.Certificate)
@@ -247,7 +253,8 @@ func TestREQ12SHA1(t *testing.T) {
 // TestREQ13 tries every certificate on record, one by one, whatever its dates are.
 func TestREQ13(t *testing.T) {
 	key, other, ec := readKey(t, "sp-rsa"), readKey(t, "sp-other"), readKey(t, "sp-ec")
-	past, future := renewed(t, key, start.AddDate(-3, 0, 0), start.AddDate(-1, 0, 0)), renewed(t, key, start.AddDate(1, 0, 0), start.AddDate(3, 0, 0))
+	past, future := renewed(t, key, start.AddDate(-3, 0, 0), start.AddDate(-1, 0, 0)),
+		renewed(t, key, start.AddDate(1, 0, 0), start.AddDate(3, 0, 0))
 	for _, c := range []struct {
 		name    string
 		sp      store.ServiceProvider
@@ -289,7 +296,8 @@ func TestREQ13(t *testing.T) {
 					}
 				}
 			}
-			if got, want := strings.Count(f.log.String(), "certificate of a service provider has expired"), map[bool]int{true: 1}[c.expired]; got != want {
+			if got, want := strings.Count(f.log.String(), "certificate of a service provider has expired"),
+				map[bool]int{true: 1}[c.expired]; got != want {
 				t.Errorf("%d warnings of an expired certificate, want %d: one for each reading of the configuration", got, want)
 			}
 		})
@@ -325,7 +333,8 @@ func TestREQ10Responses(t *testing.T) {
 	key := readKey(t, "sp-rsa")
 	certificates := []*x509.Certificate{key.Certificate}
 	text := "SAMLResponse=abc%2B&RelayState=x&SigAlg=" + urlEscape(rsaSHA256)
-	good := text + "&Signature=" + urlEscape(base64.StdEncoding.EncodeToString(signOctets(t, key, rsaSHA256, false, []byte(text))))
+	good := text + "&Signature=" + urlEscape(base64.StdEncoding.EncodeToString(signOctets(t, key, rsaSHA256, false,
+		[]byte(text))))
 	if signed, bad := idp.VerifyQuery(good, "SAMLResponse", certificates, false); !signed || bad != nil {
 		t.Errorf("signed %t, %+v", signed, bad)
 	}
@@ -336,7 +345,8 @@ func TestREQ10Responses(t *testing.T) {
 		t.Errorf("unsigned: signed %t, %+v", signed, bad)
 	}
 	renamed := strings.Replace(good, "SAMLResponse", "SAMLRequest", 1)
-	if _, bad := idp.VerifyQuery(renamed, "SAMLRequest", certificates, false); bad == nil || bad.Reason != idp.ReasonBadSignature {
+	if _, bad := idp.VerifyQuery(renamed, "SAMLRequest", certificates, false); bad == nil ||
+		bad.Reason != idp.ReasonBadSignature {
 		t.Errorf("renamed: %+v", bad)
 	}
 }

@@ -179,7 +179,8 @@ func TestLoginBegunBeforeTheEnd(t *testing.T) {
 	on := begun(t, a, err)
 	f.directory.bound = func() { // the password was right, and the answer is on its way
 		f.directory.bound = nil
-		if _, err := f.db.Sessions().EndPerson(ctx, aliceID, store.Event{Actor: "admin:test", Action: "session-end"}); err != nil {
+		if _, err := f.db.Sessions().EndPerson(ctx, aliceID, store.Event{Actor: "admin:test",
+			Action: "session-end"}); err != nil {
 			t.Error(err)
 		}
 	}

@@ -100,11 +100,13 @@ func (c *Client) accountPage(ctx context.Context, class, op string, u *url.URL) 
 	}
 	var p accountPage
 	if err := json.Unmarshal(body, &p); err != nil {
-		return accountPage{}, &Error{Kind: Unknown, Op: op, Status: http.StatusOK, Err: fmt.Errorf("read the answer: %w", err)}
+		return accountPage{}, &Error{Kind: Unknown, Op: op, Status: http.StatusOK,
+			Err: fmt.Errorf("read the answer: %w", err)}
 	}
 	if p.List == nil {
 		// It is a required property. Without it this is another answer, and "no accounts" would be a guess.
-		return accountPage{}, &Error{Kind: Unknown, Op: op, Status: http.StatusOK, Err: errors.New("the answer has no site_owner_list")}
+		return accountPage{}, &Error{Kind: Unknown, Op: op, Status: http.StatusOK,
+			Err: errors.New("the answer has no site_owner_list")}
 	}
 	return p, nil
 }

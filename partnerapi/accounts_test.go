@@ -19,7 +19,8 @@ func TestAccountsFollowsThePages(t *testing.T) {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			var accounts []sandbox.Account
 			for i := range n {
-				accounts = append(accounts, sandbox.Account{ID: fmt.Sprintf("a07e%08d", i), OrganizationName: fmt.Sprintf("Shop %d", i), SiteOwnerName: "Owner", BillingStatus: "Something new", SubscriberCount: int64(i)})
+				accounts = append(accounts, sandbox.Account{ID: fmt.Sprintf("a07e%08d", i), OrganizationName: fmt.Sprintf("Shop %d",
+					i), SiteOwnerName: "Owner", BillingStatus: "Something new", SubscriberCount: int64(i)})
 			}
 			sb, err := sandbox.Start("127.0.0.1:0", sandbox.Options{Accounts: accounts, PerSecond: sandbox.Unlimited})
 			if err != nil {
@@ -27,7 +28,8 @@ func TestAccountsFollowsThePages(t *testing.T) {
 			}
 			defer sb.Close()
 			b := &budget{}
-			c, err := partnerapi.New(partnerapi.Options{BaseURL: sb.BaseURL(), APIKey: sandbox.DefaultAPIKey, Tokens: source(t, sb.TokenOptions()), Budget: b})
+			c, err := partnerapi.New(partnerapi.Options{BaseURL: sb.BaseURL(), APIKey: sandbox.DefaultAPIKey,
+				Tokens: source(t, sb.TokenOptions()), Budget: b})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -39,7 +41,8 @@ func TestAccountsFollowsThePages(t *testing.T) {
 				t.Fatalf("got %d accounts with %d calls, want %d", len(got), b.reserved, n)
 			}
 			for i, a := range got {
-				want := partnerapi.Account{EncodedAccountID: accounts[i].ID, OrganizationName: accounts[i].OrganizationName, SiteOwnerName: "Owner", BillingStatus: "Something new", SubscriberCount: int64(i)}
+				want := partnerapi.Account{EncodedAccountID: accounts[i].ID, OrganizationName: accounts[i].OrganizationName,
+					SiteOwnerName: "Owner", BillingStatus: "Something new", SubscriberCount: int64(i)}
 				if a != want {
 					t.Fatalf("got %+v, want %+v", a, want)
 				}
@@ -50,7 +53,8 @@ func TestAccountsFollowsThePages(t *testing.T) {
 
 func TestAccountsRefusals(t *testing.T) {
 	page := func(href string) string {
-		return `{"site_owner_list":[{"encoded_account_id":"a1"},{"encoded_account_id":""}],"_links":{"next":{"href":"` + href + `"}}}`
+		return `{"site_owner_list":[{"encoded_account_id":"a1"},{"encoded_account_id":""}],"_links":{"next":{"href":"` +
+			href + `"}}}`
 	}
 	tests := []struct {
 		name, body string

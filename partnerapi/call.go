@@ -43,8 +43,8 @@ func (k *call) setBody(body any, invalid error) error {
 	return nil
 }
 
-// ask makes a call and reads its answer into a value, which has to be an object of JSON, or a list for a slice. Fields that nobody here
-// knows are left alone: Constant Contact adds some now and then.
+// ask makes a call and reads its answer into a value, which has to be an object of JSON, or a list for a slice. Fields
+// that nobody here knows are left alone: Constant Contact adds some now and then.
 func (c *Client) ask(ctx context.Context, k call, into any, begin byte) error {
 	body, err := c.do(ctx, k)
 	if err != nil {
@@ -64,7 +64,8 @@ func (c *Client) ask(ctx context.Context, k call, into any, begin byte) error {
 	return nil
 }
 
-// unreadable is the error for an answer of the wanted status that does not say what it should. Whatever was asked for may have been done.
+// unreadable is the error for an answer of the wanted status that does not say what it should. Whatever was asked for
+// may have been done.
 func (k call) unreadable(err error) error {
 	return &Error{Kind: Unknown, Op: k.op, Status: k.want, Err: fmt.Errorf("read the answer: %w", err)}
 }

@@ -18,9 +18,10 @@ import (
 const (
 	maxAnswer      = 1 << 20
 	maxErrorAnswer = 64 << 10
-	throttledWait  = time.Second            // no Retry-After is sent; the limit is one of a second
-	throttledMore  = 250 * time.Millisecond // at most, so that callers who were throttled together do not come again together
-	leastBusyWait  = 20 * time.Millisecond  // a budget that names no time must not be asked without pause
+	throttledWait  = time.Second // no Retry-After is sent; the limit is one of a second
+	// at most, so that callers who were throttled together do not come again together
+	throttledMore = 250 * time.Millisecond
+	leastBusyWait = 20 * time.Millisecond // a budget that names no time must not be asked without pause
 )
 
 // Options are for New.
@@ -152,7 +153,8 @@ func (c *Client) slot(ctx context.Context, k call) error {
 		case err != nil:
 			return &Error{Kind: NotSent, Op: k.op, Err: fmt.Errorf("reserve a slot: %w", err)}
 		case outcome == SlotNone:
-			return &Error{Kind: QuotaExceeded, Op: k.op, Wait: wait, Err: errors.New("the day's calls are used up by our own count")}
+			return &Error{Kind: QuotaExceeded, Op: k.op, Wait: wait,
+				Err: errors.New("the day's calls are used up by our own count")}
 		case outcome == SlotBusy:
 			wait = max(wait, leastBusyWait)
 		case outcome != SlotTaken:
@@ -268,7 +270,8 @@ func (c *Client) refused(ctx context.Context, k call, a answer) error {
 		// 5xx, and a success that is not the documented one.
 		e.Kind = Unknown
 	}
-	c.o.Logger.Warn("partner call refused", "op", k.op, "class", k.class, "kind", string(e.Kind), "status", e.Status, "key", e.Key)
+	c.o.Logger.Warn("partner call refused", "op", k.op, "class", k.class, "kind", string(e.Kind), "status",
+		e.Status, "key", e.Key)
 	return e
 }
 

@@ -42,7 +42,8 @@ func TestCreateSSOUserOnTheWire(t *testing.T) {
 	if got.Method != "POST" || got.URL.Path != "/v3/partner/accounts/a07e1lxqqqo0/users/sso" || got.URL.RawQuery != "" {
 		t.Errorf("got %s %s", got.Method, got.URL)
 	}
-	if !strings.HasPrefix(got.Header.Get("Authorization"), "Bearer "+token) || got.Header.Get("x-api-key") != apiKey || got.Header.Get("Content-Type") != "application/json" {
+	if !strings.HasPrefix(got.Header.Get("Authorization"), "Bearer "+token) || got.Header.Get("x-api-key") != apiKey ||
+		got.Header.Get("Content-Type") != "application/json" {
 		t.Errorf("got headers %v", got.Header)
 	}
 	var fields map[string]string
@@ -85,10 +86,12 @@ func TestAPI03KindsOfAnswers(t *testing.T) {
 		{"429 without a word", 429, "", partnerapi.Throttled, "", time.Second},
 		{"quota", 429, array("quota_exceeded"), partnerapi.QuotaExceeded, "quota_exceeded", 2 * time.Hour},
 		{"quota, single object", 429, single("quota_exceeded"), partnerapi.QuotaExceeded, "quota_exceeded", 2 * time.Hour},
-		{"quota, second of two", 429, `[{"error_key":"throttled"},{"error_key":"quota_exceeded"}]`, partnerapi.QuotaExceeded, "throttled", 2 * time.Hour},
+		{"quota, second of two", 429, `[{"error_key":"throttled"},{"error_key":"quota_exceeded"}]`, partnerapi.QuotaExceeded,
+			"throttled", 2 * time.Hour},
 		{"failed", 500, array("internal"), partnerapi.Unknown, "internal", 0},
 		{"bad gateway", 502, html, partnerapi.Unknown, "", 0},
-		{"unavailable", 503, array("accepted"), partnerapi.Unknown, "accepted", 0}, // accepted for later is said of client accounts only
+		// accepted for later is said of client accounts only
+		{"unavailable", 503, array("accepted"), partnerapi.Unknown, "accepted", 0},
 		{"request time-out", 408, "", partnerapi.Unknown, "", 0},
 		{"another success", 200, html, partnerapi.Unknown, "", 0},
 		{"redirect", 307, "", partnerapi.BadRequest, "", 0},
@@ -415,7 +418,8 @@ func TestKindOf(t *testing.T) {
 // API-02: who was throttled together does not come again together.
 func TestAPI02ThrottledWaitIsSpread(t *testing.T) {
 	r := newRemote(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) })
-	for random, want := range map[float64]time.Duration{0: time.Second, 0.5: 1125 * time.Millisecond, 0.999999: 1250 * time.Millisecond} {
+	for random, want := range map[float64]time.Duration{0: time.Second, 0.5: 1125 * time.Millisecond,
+		0.999999: 1250 * time.Millisecond} {
 		c, _ := newClient(t, r, func(o *partnerapi.Options) { o.Random = func() float64 { return random } })
 		if e := wantKind(t, create(t, c), partnerapi.Throttled); e.Wait.Round(time.Millisecond) != want {
 			t.Errorf("got wait %v for %v, want %v", e.Wait, random, want)
@@ -437,7 +441,8 @@ func TestAPI02ThrottledWaitIsSpread(t *testing.T) {
 
 // The client against the sandbox: the faults that cost the most when they are mistaken for others.
 func TestAPI03AgainstTheSandbox(t *testing.T) {
-	sb, err := sandbox.Start("127.0.0.1:0", sandbox.Options{Accounts: sandbox.SampleAccounts(), PerSecond: sandbox.Unlimited, TokensPerSecond: sandbox.Unlimited, ExternalProvider: "acme"})
+	sb, err := sandbox.Start("127.0.0.1:0", sandbox.Options{Accounts: sandbox.SampleAccounts(),
+		PerSecond: sandbox.Unlimited, TokensPerSecond: sandbox.Unlimited, ExternalProvider: "acme"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -445,7 +450,8 @@ func TestAPI03AgainstTheSandbox(t *testing.T) {
 	to := sb.TokenOptions()
 	to.MinInterval = time.Millisecond
 	c, err := partnerapi.New(partnerapi.Options{
-		BaseURL: sb.BaseURL(), APIKey: sandbox.DefaultAPIKey, Tokens: source(t, to), Budget: &budget{}, Timeout: 2 * time.Second,
+		BaseURL: sb.BaseURL(), APIKey: sandbox.DefaultAPIKey, Tokens: source(t, to), Budget: &budget{},
+		Timeout: 2 * time.Second,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -474,7 +480,8 @@ func TestAPI03AgainstTheSandbox(t *testing.T) {
 	wantKind(t, again(), partnerapi.Throttled)
 	sb.Fault(sandbox.Fault{Kind: sandbox.FaultQuota, Times: 1})
 	wantKind(t, again(), partnerapi.QuotaExceeded)
-	for _, shape := range []sandbox.Shape{sandbox.ShapeArray, sandbox.ShapeObject, sandbox.ShapeEmpty, sandbox.ShapeHTML, sandbox.ShapeGarbage} {
+	for _, shape := range []sandbox.Shape{sandbox.ShapeArray, sandbox.ShapeObject, sandbox.ShapeEmpty, sandbox.ShapeHTML,
+		sandbox.ShapeGarbage} {
 		sb.SetErrorShape(shape)
 		sb.Fault(sandbox.Fault{Kind: sandbox.FaultThrottle, Times: 1})
 		wantKind(t, again(), partnerapi.Throttled)

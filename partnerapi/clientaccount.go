@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// NewAccount is the body of POST /partner/accounts. The owner is bound to SSO by ExternalID and ExternalProvider, so that no password is
-// ever made up or sent.
+// NewAccount is the body of POST /partner/accounts. The owner is bound to SSO by ExternalID and ExternalProvider, so
+// that no password is ever made up or sent.
 type NewAccount struct {
 	ContactEmail        string `json:"contact_email"`
 	ContactPhone        string `json:"contact_phone,omitempty"`
@@ -45,8 +45,8 @@ const (
 // countryCode is published by its length alone; that it is of letters is what ISO 3166 says.
 var countryCode = regexp.MustCompile(`^[A-Za-z]{2,3}$`)
 
-// Validate checks what Constant Contact would refuse by its published contract, before a call of the day is spent. All faults are
-// joined, each a *FieldError.
+// Validate checks what Constant Contact would refuse by its published contract, before a call of the day is spent. All
+// faults are joined, each a *FieldError.
 func (n NewAccount) Validate() error {
 	var f faults
 	f.add("contact_email", mailFault(n.ContactEmail))
@@ -79,8 +79,9 @@ type CreatedAccount struct {
 	ProvisionUUID    string
 }
 
-// CreateAccount creates a client account. Kind Accepted: Constant Contact took the order and creates the account later (503); it is in the
-// list once it is there. After Unknown it may be there or come: look into the list before it is sent again.
+// CreateAccount creates a client account. Kind Accepted: Constant Contact took the order and creates the account later
+// (503); it is in the list once it is there. After Unknown it may be there or come: look into the list before it is
+// sent again.
 func (c *Client) CreateAccount(ctx context.Context, class string, n NewAccount) (CreatedAccount, error) {
 	k := call{
 		op: "create client account", class: class, method: http.MethodPost, url: c.base.JoinPath("partner", "accounts"),
@@ -107,7 +108,8 @@ func (c *Client) CreateAccount(ctx context.Context, class string, n NewAccount) 
 // CancelReasons are the reason_ids that Constant Contact publishes. What each means is not published.
 var CancelReasons = []int{1, 2, 3, 11, 12, 14, 21, 27, 30}
 
-// Cancellation is when and why an account ends; both may be left out. Whether the date lies ahead is for the caller to check.
+// Cancellation is when and why an account ends; both may be left out. Whether the date lies ahead is for the caller to
+// check.
 type Cancellation struct {
 	ReasonID      int
 	EffectiveDate time.Time
@@ -131,8 +133,9 @@ type cancellation struct {
 	EffectiveDate string `json:"effective_date,omitempty"`
 }
 
-// CancelAccount cancels a client account and returns what Constant Contact says of it; what it does not say is zero, as is a date that is
-// not written by RFC 3339. Kind NotFound: the account is unknown (404); BadRequest: it may be another partner's.
+// CancelAccount cancels a client account and returns what Constant Contact says of it; what it does not say is zero, as
+// is a date that is not written by RFC 3339. Kind NotFound: the account is unknown (404); BadRequest: it may be another
+// partner's.
 func (c *Client) CancelAccount(ctx context.Context, class, account string, o Cancellation) (Cancellation, error) {
 	k := call{op: "cancel client account", class: class, method: http.MethodPut, want: http.StatusOK}
 	if err := c.inAccount(&k, account, "status", "cancel"); err != nil {

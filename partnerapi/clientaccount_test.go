@@ -53,7 +53,8 @@ func TestNewAccountValidate(t *testing.T) {
 	}{
 		{"good", func(*partnerapi.NewAccount) {}, nil},
 		{"only what is required", func(n *partnerapi.NewAccount) {
-			*n = partnerapi.NewAccount{ContactEmail: n.ContactEmail, CountryCode: "USA", StateCode: "MA", LoginName: "abcdef", ExternalID: "1", ExternalProvider: "a"}
+			*n = partnerapi.NewAccount{ContactEmail: n.ContactEmail, CountryCode: "USA", StateCode: "MA", LoginName: "abcdef",
+				ExternalID: "1", ExternalProvider: "a"}
 		}, nil},
 		{"longest", func(n *partnerapi.NewAccount) {
 			n.OrganizationName, n.FirstName, n.LastName, n.LoginName = long(50), long(80), long(80), strings.Repeat("a", 50)
@@ -67,9 +68,11 @@ func TestNewAccountValidate(t *testing.T) {
 		{"too long, all at once", func(n *partnerapi.NewAccount) {
 			n.OrganizationName, n.FirstName, n.LoginName, n.ContactPhone = long(51), long(81), strings.Repeat("a", 51), long(26)
 			n.ExternalID, n.ExternalProvider, n.PartnerAccountID, n.Website = long(256), long(81), long(81), long(256)
-		}, []string{"contact_phone", "organization_name", "website", "login_name", "first_name", "partner_account_id", "external_id", "external_provider"}},
+		}, []string{"contact_phone", "organization_name", "website", "login_name", "first_name", "partner_account_id",
+			"external_id", "external_provider"}},
 		{"too short", func(n *partnerapi.NewAccount) {
-			n.LoginName, n.FirstName, n.LastName, n.ContactPhone, n.OrganizationPhone, n.CountryCode = "abcde", "A", "B", "1234", "1", "U"
+			n.LoginName, n.FirstName, n.LastName, n.ContactPhone, n.OrganizationPhone, n.CountryCode = "abcde", "A", "B",
+				"1234", "1", "U"
 		}, []string{"contact_phone", "country_code", "organization_phone", "login_name", "first_name", "last_name"}},
 		{"country in words", func(n *partnerapi.NewAccount) { n.CountryCode = "U S" }, []string{"country_code"}},
 		{"login with a space", func(n *partnerapi.NewAccount) { n.LoginName = "ada marsh" }, []string{"login_name"}},
@@ -97,7 +100,8 @@ func TestPlanChangeAndCancellationValidate(t *testing.T) {
 	}
 	wantFields(t, partnerapi.PlanChange{PlanType: "TRIAL"}.Validate(), "plan_type")
 	wantFields(t, partnerapi.PlanChange{PlanType: "bronze"}.Validate(), "plan_type")
-	wantFields(t, partnerapi.PlanChange{BillingDayOfMonth: 32, PlanGroupID: -1}.Validate(), "plan_type", "plan_group_id", "billing_day_of_month")
+	wantFields(t, partnerapi.PlanChange{BillingDayOfMonth: 32, PlanGroupID: -1}.Validate(), "plan_type", "plan_group_id",
+		"billing_day_of_month")
 	wantFields(t, partnerapi.PlanChange{PlanType: "GOLD", BillingDayOfMonth: -1}.Validate(), "billing_day_of_month")
 
 	wantFields(t, partnerapi.Cancellation{}.Validate())
@@ -105,7 +109,8 @@ func TestPlanChangeAndCancellationValidate(t *testing.T) {
 		wantFields(t, partnerapi.Cancellation{ReasonID: id, EffectiveDate: cancelAt}.Validate())
 	}
 	wantFields(t, partnerapi.Cancellation{ReasonID: 4}.Validate(), "reason_id")
-	wantFields(t, partnerapi.Cancellation{ReasonID: -1, EffectiveDate: time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC)}.Validate(), "reason_id", "effective_date")
+	wantFields(t, partnerapi.Cancellation{ReasonID: -1, EffectiveDate: time.Date(10_000, 1, 1, 0, 0, 0, 0,
+		time.UTC)}.Validate(), "reason_id", "effective_date")
 }
 
 // What is not to be called is not called, and costs neither slot nor token.
@@ -174,7 +179,8 @@ func TestCallsAreNeverSentTwice(t *testing.T) {
 			wantKind(t, err, want)
 			wantClass := partnerapi.ClassPlan
 			if calls.Load() != 1 || !slices.Equal(b.classes, []string{wantClass}) {
-				t.Errorf("%s answered by %d: got %d calls with slots %v, want one of class %s", name, status, calls.Load(), b.classes, wantClass)
+				t.Errorf("%s answered by %d: got %d calls with slots %v, want one of class %s", name, status, calls.Load(),
+					b.classes, wantClass)
 			}
 		}
 	}
@@ -191,8 +197,10 @@ func TestUnreadableAnswers(t *testing.T) {
 	all := []string{"", " ", "null", `"text"`, "7", "<html>", `{"a":`, "\xff", strings.Repeat(" ", 2<<20)}
 	objects := append(slices.Clone(all), "[]", `[{"topic_id":1}]`)
 	tests := map[string][]string{
-		"CreateAccount": append(slices.Clone(objects), "{}", `{"encoded_account_id":""}`, `{"encoded_account_id":"../x"}`, `{"encoded_account_id":7}`),
-		"Plan":          append(slices.Clone(objects), "{}", `{"error_key":"k"}`, `{"plan_type":7}`, `{"plan_type":"GOLD","current_tiers":{}}`),
+		"CreateAccount": append(slices.Clone(objects), "{}", `{"encoded_account_id":""}`, `{"encoded_account_id":"../x"}`,
+			`{"encoded_account_id":7}`),
+		"Plan": append(slices.Clone(objects), "{}", `{"error_key":"k"}`, `{"plan_type":7}`,
+			`{"plan_type":"GOLD","current_tiers":{}}`),
 		"SetPlan":       append(slices.Clone(objects), "{}", `{"billing_day_of_month":"1"}`),
 		"CancelAccount": append(slices.Clone(objects), `{"reason_id":"eleven"}`),
 		"UnsubscribeContacts": append(slices.Clone(objects), "{}", `{"unsubscribed_count":null}`, `{"unsubscribed_count":-1}`,
@@ -209,7 +217,8 @@ func TestUnreadableAnswers(t *testing.T) {
 			got, err := call.make(t.Context(), c, account)
 			e := wantKind(t, err, partnerapi.Unknown)
 			if e.Status != status || strings.Contains(e.Error(), "html") {
-				t.Errorf("%s, %.40q: got %v with %v, want an error with status %d that does not quote the body", name, body, got, err, status)
+				t.Errorf("%s, %.40q: got %v with %v, want an error with status %d that does not quote the body", name, body,
+					got, err, status)
 			}
 		}
 	}
@@ -222,11 +231,13 @@ func TestUnknownValuesArePassedOn(t *testing.T) {
 	c, _ := newClient(t, r, nil)
 	answer = `{"plan_type":"DIAMOND","billing_status":"On\nhold","billing_day_of_month":0,"new":[1],"current_tiers":[{"usage_type":"SMS","tier":null}]}`
 	p, err := c.Plan(t.Context(), partnerapi.ClassPlan, account)
-	if err != nil || p.PlanType != "DIAMOND" || p.BillingStatus != "On hold" || len(p.Tiers) != 1 || p.Tiers[0].UsageType != "SMS" {
+	if err != nil || p.PlanType != "DIAMOND" || p.BillingStatus != "On hold" || len(p.Tiers) != 1 ||
+		p.Tiers[0].UsageType != "SMS" {
 		t.Errorf("got %+v, %v", p, err)
 	}
 	answer = `{"billing_status":"Open"}`
-	if p, err = c.Plan(t.Context(), partnerapi.ClassPlan, account); err != nil || p.PlanType != "" || p.BillingStatus != "Open" {
+	if p, err = c.Plan(t.Context(), partnerapi.ClassPlan, account); err != nil || p.PlanType != "" ||
+		p.BillingStatus != "Open" {
 		t.Errorf("got %+v, %v", p, err)
 	}
 	answer = `[{"topic_id":77,"hook_uri":null,"topic_name":"new\u0000one"}]`
@@ -256,7 +267,8 @@ func TestOptionalFieldsAreLeftOut(t *testing.T) {
 	})
 	c, _ := newClient(t, r, nil)
 	ctx, class := t.Context(), partnerapi.ClassPlan
-	small := partnerapi.NewAccount{ContactEmail: "a@b.test", CountryCode: "us", StateCode: "MA", LoginName: "abcdef", ExternalID: "1", ExternalProvider: "a"}
+	small := partnerapi.NewAccount{ContactEmail: "a@b.test", CountryCode: "us", StateCode: "MA", LoginName: "abcdef",
+		ExternalID: "1", ExternalProvider: "a"}
 	sent := func(name string, want ...string) {
 		t.Helper()
 		var fields map[string]any
@@ -280,6 +292,7 @@ func TestOptionalFieldsAreLeftOut(t *testing.T) {
 	sent("CancelAccount")
 	_, _ = c.Operate(ctx, class, account, partnerapi.Operation{Method: "GET", URL: "/contacts"})
 	sent("Operate", "account_operation_url", "account_operation_method")
-	_, _ = c.UnsubscribeContacts(ctx, class, account, partnerapi.Unsubscription{EmailAddresses: []string{"a@b.test"}, UpdateSource: "System"})
+	_, _ = c.UnsubscribeContacts(ctx, class, account, partnerapi.Unsubscription{EmailAddresses: []string{"a@b.test"},
+		UpdateSource: "System"})
 	sent("UnsubscribeContacts", "email_addresses", "update_source")
 }

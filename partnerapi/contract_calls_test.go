@@ -34,9 +34,12 @@ var cancelAt = time.Date(2099, 12, 31, 0, 0, 0, 0, time.UTC)
 
 func newAccount(n int) partnerapi.NewAccount {
 	return partnerapi.NewAccount{
-		ContactEmail: "ada@example.test", ContactPhone: "+1 781 555 0100", CountryCode: "us", OrganizationName: "Corner Books",
-		OrganizationPhone: "55512", StateCode: "MA", TimeZoneID: "US/Eastern", Website: "https://books.example.test", BillingLocale: "en_US",
-		LoginName: fmt.Sprintf("owner-%06d", n), FirstName: "Ada", LastName: "Marsh", PartnerAccountID: "acme-1", ManagedSiteOwner: true,
+		ContactEmail: "ada@example.test", ContactPhone: "+1 781 555 0100", CountryCode: "us",
+		OrganizationName:  "Corner Books",
+		OrganizationPhone: "55512", StateCode: "MA", TimeZoneID: "US/Eastern", Website: "https://books.example.test",
+		BillingLocale: "en_US",
+		LoginName:     fmt.Sprintf("owner-%06d", n), FirstName: "Ada", LastName: "Marsh", PartnerAccountID: "acme-1",
+		ManagedSiteOwner:    true,
 		EnableSingleBilling: true, GDPROptOut: true, ExternalID: fmt.Sprintf("owner-%d", n), ExternalProvider: "acme",
 	}
 }
@@ -45,35 +48,44 @@ func newAccount(n int) partnerapi.NewAccount {
 func contractCalls(n int) map[string]contractCall {
 	const class = partnerapi.ClassPlan
 	hook := partnerapi.Subscription{
-		TopicID: 1, HookURI: "https://bridge.example/hook", Name: "tier.increase", Description: "A client account moves to a higher tier",
+		TopicID: 1, HookURI: "https://bridge.example/hook", Name: "tier.increase",
+		Description: "A client account moves to a higher tier",
 	}
 	plan := partnerapi.Plan{
 		PlanType: "BRONZE", BillingStatus: "Open", BillingDayOfMonth: 15,
-		Tiers: []partnerapi.Tier{{UsageType: "CONTACTS", CurrentUsage: 412, Tier: 1, TierMax: 500, Price: 20, CurrencyCode: "USD"}},
+		Tiers: []partnerapi.Tier{{UsageType: "CONTACTS", CurrentUsage: 412, Tier: 1, TierMax: 500, Price: 20,
+			CurrencyCode: "USD"}},
 	}
 	return map[string]contractCall{
-		"Accounts": {"listAccounts", 200, "/v3/partner/accounts", func(ctx context.Context, c *partnerapi.Client, _ string) (any, error) {
+		"Accounts": {"listAccounts", 200, "/v3/partner/accounts", func(ctx context.Context, c *partnerapi.Client,
+			_ string) (any, error) {
 			return c.Accounts(ctx, class)
 		}, []partnerapi.Account{
-			{EncodedAccountID: "a07e1lxqqqo0", OrganizationName: "Corner Books", SiteOwnerName: "Ada Marsh", BillingStatus: "Open", SubscriberCount: 412},
-			{EncodedAccountID: "a07e1lxqqqo1", OrganizationName: "Harbour Yoga", SiteOwnerName: "Ben Ito", BillingStatus: "Trial"},
+			{EncodedAccountID: "a07e1lxqqqo0", OrganizationName: "Corner Books", SiteOwnerName: "Ada Marsh",
+				BillingStatus: "Open", SubscriberCount: 412},
+			{EncodedAccountID: "a07e1lxqqqo1", OrganizationName: "Harbour Yoga", SiteOwnerName: "Ben Ito",
+				BillingStatus: "Trial"},
 		}},
-		"CreateAccount": {"createAccount", 201, "/v3/partner/accounts", func(ctx context.Context, c *partnerapi.Client, _ string) (any, error) {
+		"CreateAccount": {"createAccount", 201, "/v3/partner/accounts", func(ctx context.Context, c *partnerapi.Client,
+			_ string) (any, error) {
 			return c.CreateAccount(ctx, class, newAccount(n))
-		}, partnerapi.CreatedAccount{EncodedAccountID: "a07e1lxqqqp5", ProvisionUUID: "0b1f5d8e-6d0c-4b67-9a55-2f6d0f4b7c11"}},
+		}, partnerapi.CreatedAccount{EncodedAccountID: "a07e1lxqqqp5",
+			ProvisionUUID: "0b1f5d8e-6d0c-4b67-9a55-2f6d0f4b7c11"}},
 		"Plan": {"readPlan", 200, "/plan", func(ctx context.Context, c *partnerapi.Client, id string) (any, error) {
 			return c.Plan(ctx, class, id)
 		}, plan},
 		"SetPlan": {"changePlan", 200, "/plan", func(ctx context.Context, c *partnerapi.Client, id string) (any, error) {
 			return c.SetPlan(ctx, class, id, partnerapi.PlanChange{PlanType: "BRONZE", PlanGroupID: 1, BillingDayOfMonth: 15})
 		}, plan},
-		"CancelAccount": {"cancelAccount", 200, "/cancel", func(ctx context.Context, c *partnerapi.Client, id string) (any, error) {
+		"CancelAccount": {"cancelAccount", 200, "/cancel", func(ctx context.Context, c *partnerapi.Client,
+			id string) (any, error) {
 			return c.CancelAccount(ctx, class, id, partnerapi.Cancellation{ReasonID: 11, EffectiveDate: cancelAt})
 		}, partnerapi.Cancellation{ReasonID: 11, EffectiveDate: time.Date(2026, 12, 31, 0, 0, 0, 0, time.UTC)}},
 		"Operate": {"operateAccount", 200, "/sync", func(ctx context.Context, c *partnerapi.Client, id string) (any, error) {
 			raw, err := c.Operate(ctx, class, id, partnerapi.Operation{
 				Method: "GET", URL: "/{what}", Path: []partnerapi.Param{{Key: "what", Value: "contacts"}},
-				Query: []partnerapi.Param{{Key: "limit", Value: "10"}}, Headers: []partnerapi.Param{{Key: "Accept-Language", Value: "en"}},
+				Query:   []partnerapi.Param{{Key: "limit", Value: "10"}},
+				Headers: []partnerapi.Param{{Key: "Accept-Language", Value: "en"}},
 			})
 			var v map[string]any
 			if err == nil {
@@ -81,29 +93,38 @@ func contractCalls(n int) map[string]contractCall {
 			}
 			return v, err
 		}, map[string]any{"contacts": []any{}, "contacts_count": 0.0}},
-		"CreateSSOUser": {"createSSOUser", 201, "/users/sso", func(ctx context.Context, c *partnerapi.Client, id string) (any, error) {
+		"CreateSSOUser": {"createSSOUser", 201, "/users/sso", func(ctx context.Context, c *partnerapi.Client,
+			id string) (any, error) {
 			u := somebody()
 			u.ExternalID, u.LoginName = fmt.Sprintf("person-%d", n), fmt.Sprintf("sso-%d", n)
 			return nil, c.CreateSSOUser(ctx, class, id, u)
 		}, nil},
-		"UnsubscribeContacts": {"unsubscribeContacts", 200, "/unsubscribe", func(ctx context.Context, c *partnerapi.Client, id string) (any, error) {
+		"UnsubscribeContacts": {"unsubscribeContacts", 200, "/unsubscribe", func(ctx context.Context, c *partnerapi.Client,
+			id string) (any, error) {
 			return c.UnsubscribeContacts(ctx, class, id, partnerapi.Unsubscription{
-				EmailAddresses: []string{"a@example.test", "b@example.test"}, UpdateSource: "Contact", OptOutReason: "asked to", DeleteContacts: true, GlobalUnsubscribe: true,
+				EmailAddresses: []string{"a@example.test", "b@example.test"}, UpdateSource: "Contact", OptOutReason: "asked to",
+				DeleteContacts: true, GlobalUnsubscribe: true,
 			})
 		}, 2},
-		"Subscriptions": {"listSubscriptions", 200, "/subscriptions", func(ctx context.Context, c *partnerapi.Client, _ string) (any, error) {
+		"Subscriptions": {"listSubscriptions", 200, "/subscriptions", func(ctx context.Context, c *partnerapi.Client,
+			_ string) (any, error) {
 			return c.Subscriptions(ctx, class)
-		}, []partnerapi.Subscription{hook, {TopicID: 2, Name: "tier.decrease", Description: "A client account moves to a lower tier"}}},
-		"Subscription": {"readSubscription", 200, "/subscriptions/1", func(ctx context.Context, c *partnerapi.Client, _ string) (any, error) {
+		}, []partnerapi.Subscription{hook, {TopicID: 2, Name: "tier.decrease",
+			Description: "A client account moves to a lower tier"}}},
+		"Subscription": {"readSubscription", 200, "/subscriptions/1", func(ctx context.Context, c *partnerapi.Client,
+			_ string) (any, error) {
 			return c.Subscription(ctx, class, partnerapi.TopicTierUp)
 		}, hook},
-		"Subscribe": {"subscribe", 200, "/subscriptions/1", func(ctx context.Context, c *partnerapi.Client, _ string) (any, error) {
+		"Subscribe": {"subscribe", 200, "/subscriptions/1", func(ctx context.Context, c *partnerapi.Client,
+			_ string) (any, error) {
 			return c.Subscribe(ctx, class, partnerapi.TopicTierUp, hook.HookURI)
 		}, partnerapi.Subscription{TopicID: 1, HookURI: hook.HookURI}},
-		"RemoveSubscription": {"unsubscribe", 204, "/subscriptions/1", func(ctx context.Context, c *partnerapi.Client, _ string) (any, error) {
+		"RemoveSubscription": {"unsubscribe", 204, "/subscriptions/1", func(ctx context.Context, c *partnerapi.Client,
+			_ string) (any, error) {
 			return nil, c.RemoveSubscription(ctx, class, partnerapi.TopicTierUp)
 		}, nil},
-		"TestSubscription": {"testSubscription", 201, "/tests", func(ctx context.Context, c *partnerapi.Client, _ string) (any, error) {
+		"TestSubscription": {"testSubscription", 201, "/tests", func(ctx context.Context, c *partnerapi.Client,
+			_ string) (any, error) {
 			return c.TestSubscription(ctx, class, partnerapi.TopicTierUp)
 		}, hook},
 	}
@@ -163,7 +184,10 @@ func TestContractExamples(t *testing.T) {
 			if want := call.want != nil; want != (example != nil) {
 				t.Fatalf("got example %s, want one: %t", example, want)
 			}
-			answering := newContract(t, r.URL, answerer(func(*http.Request) (int, string, []byte) { return call.success, "application/json", example }))
+			answering := newContract(t, r.URL, answerer(func(*http.Request) (int, string, []byte) {
+				return call.success,
+					"application/json", example
+			}))
 			c, _ := newClient(t, r, func(o *partnerapi.Options) { o.Transport = answering })
 			got, err := call.make(t.Context(), c, account)
 			if err != nil {
@@ -192,11 +216,13 @@ func (a answerer) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: status, Header: h, Body: io.NopCloser(bytes.NewReader(body)), Request: r}, nil
 }
 
-// contractSandbox starts a sandbox and a client of it, all of whose traffic is held against the document, the token's included.
+// contractSandbox starts a sandbox and a client of it, all of whose traffic is held against the document, the token's
+// included.
 func contractSandbox(t testing.TB) (*sandbox.Sandbox, *partnerapi.Client, *contract) {
 	t.Helper()
 	sb, err := sandbox.Start("127.0.0.1:0", sandbox.Options{
-		Accounts: append(sandbox.SampleAccounts(), sandbox.OtherPartnersAccounts()...), PerSecond: sandbox.Unlimited, PerDay: sandbox.Unlimited,
+		Accounts: append(sandbox.SampleAccounts(), sandbox.OtherPartnersAccounts()...), PerSecond: sandbox.Unlimited,
+		PerDay:          sandbox.Unlimited,
 		TokensPerSecond: sandbox.Unlimited, ExternalProvider: "acme",
 	})
 	if err != nil {
@@ -223,7 +249,8 @@ func contractClient(t testing.TB, sb *sandbox.Sandbox, k *contract, key string) 
 
 // contractOrder leaves for later what ends what others need.
 var contractOrder = []string{
-	"Accounts", "CreateAccount", "Plan", "SetPlan", "Operate", "CreateSSOUser", "UnsubscribeContacts", "Subscribe", "Subscriptions", "Subscription",
+	"Accounts", "CreateAccount", "Plan", "SetPlan", "Operate", "CreateSSOUser", "UnsubscribeContacts", "Subscribe",
+	"Subscriptions", "Subscription",
 	"TestSubscription", "RemoveSubscription", "CancelAccount",
 }
 
@@ -238,7 +265,8 @@ func TestContractWithTheSandbox(t *testing.T) {
 	}
 	for _, name := range contractOrder {
 		if name == "TestSubscription" { // posts; the address of the others is nobody's
-			if _, err := c.Subscribe(t.Context(), partnerapi.ClassPlan, partnerapi.TopicTierUp, receiver.URL+"/hook"); err != nil {
+			if _, err := c.Subscribe(t.Context(), partnerapi.ClassPlan, partnerapi.TopicTierUp, receiver.URL+
+				"/hook"); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -264,7 +292,8 @@ func TestContractOfRefusals(t *testing.T) {
 	sb, c, k := contractSandbox(t)
 	stranger := contractClient(t, sb, k, "another-key")
 	n := 100
-	for _, shape := range []sandbox.Shape{sandbox.ShapePublished, sandbox.ShapeArray, sandbox.ShapeObject, sandbox.ShapeEmpty} {
+	for _, shape := range []sandbox.Shape{sandbox.ShapePublished, sandbox.ShapeArray, sandbox.ShapeObject,
+		sandbox.ShapeEmpty} {
 		for _, name := range contractOrder {
 			t.Run(string(shape)+" "+name, func(t *testing.T) {
 				n++
@@ -357,7 +386,8 @@ func TestContractOfRefusedData(t *testing.T) {
 	if err := c.RemoveSubscription(ctx, class, 99); err != nil { // answered by 404
 		t.Errorf("remove what can't be there: %v", err)
 	}
-	_, err = c.Operate(ctx, class, account, partnerapi.Operation{Method: "POST", URL: "/contacts", Payload: `{"email_address":{"address":"none"}}`})
+	_, err = c.Operate(ctx, class, account, partnerapi.Operation{Method: "POST", URL: "/contacts",
+		Payload: `{"email_address":{"address":"none"}}`})
 	wantKind(t, err, partnerapi.BadRequest)
 	_, err = c.Operate(ctx, class, account, partnerapi.Operation{Method: "DELETE", URL: "/nothing/here"})
 	wantKind(t, err, partnerapi.NotFound)

@@ -27,11 +27,13 @@ func spoil(rt *rapid.T, body any) {
 var anyText = rapid.OneOf(
 	rapid.StringOfN(rapid.RuneFrom([]rune("aZ09-_@.+é ,/\\{}?#%\n\x00\u2028\u00ad\u2003")), 0, 12, -1),
 	rapid.StringOfN(rapid.RuneFrom([]rune("aé")), 20, 300, -1),
-	rapid.SampledFrom([]string{"us", "USA", "GOLD", "TRIAL", "GET", "/a/{k}", "/contacts", "System", "a@b.test", `{"a":1}`, "owner", "account_manager"}),
+	rapid.SampledFrom([]string{"us", "USA", "GOLD", "TRIAL", "GET", "/a/{k}", "/contacts", "System", "a@b.test", `{"a":1}`,
+		"owner", "account_manager"}),
 	rapid.StringN(0, 30, -1),
 )
 
-// Whatever the client lets through keeps to the document. What it does not let through is not sent: then no call is seen.
+// Whatever the client lets through keeps to the document. What it does not let through is not sent: then no call is
+// seen.
 func TestContractOfWhateverIsValid(t *testing.T) {
 	r := newRemote(t, teapot)
 	k := newContract(t, r.URL, answerer(func(*http.Request) (int, string, []byte) { return 500, "", nil }))
@@ -57,7 +59,8 @@ func TestContractOfWhateverIsValid(t *testing.T) {
 			return err
 		},
 		"cancelAccount": func(rt *rapid.T) error {
-			_, err := c.CancelAccount(ctx, class, account, partnerapi.Cancellation{ReasonID: rapid.IntRange(-1, 31).Draw(rt, "reason")})
+			_, err := c.CancelAccount(ctx, class, account, partnerapi.Cancellation{ReasonID: rapid.IntRange(-1,
+				31).Draw(rt, "reason")})
 			return err
 		},
 		"operateAccount": func(rt *rapid.T) error {
@@ -74,7 +77,8 @@ func TestContractOfWhateverIsValid(t *testing.T) {
 			return err
 		},
 		"unsubscribeContacts": func(rt *rapid.T) error {
-			u := partnerapi.Unsubscription{EmailAddresses: []string{"a@b.test", "c@d.test"}, UpdateSource: "Contact", OptOutReason: "asked to"}
+			u := partnerapi.Unsubscription{EmailAddresses: []string{"a@b.test", "c@d.test"}, UpdateSource: "Contact",
+				OptOutReason: "asked to"}
 			spoil(rt, &u)
 			if rapid.Bool().Draw(rt, "spoil an address") {
 				u.EmailAddresses[1] = anyText.Draw(rt, "address")

@@ -94,14 +94,17 @@ func TestContractFindsTamperedRequests(t *testing.T) {
 		{"method that is none", "Operate", set("account_operation_method", "TRACE"), true},
 		{"URL with host", "Operate", set("account_operation_url", "https://evil.example/"), true},
 		{"payload that is no text", "Operate", set("account_operation_payload", map[string]any{"a": 1}), true},
-		{"header with other names", "Operate", set("account_operation_headers", []any{map[string]any{"key": "a", "value": "b"}}), true},
+		{"header with other names", "Operate", set("account_operation_headers",
+			[]any{map[string]any{"key": "a", "value": "b"}}), true},
 		{"source that is none", "UnsubscribeContacts", set("update_source", "account"), true},
 		{"nobody to unsubscribe", "UnsubscribeContacts", set("email_addresses", []string{}), true},
-		{"too many to unsubscribe", "UnsubscribeContacts", set("email_addresses", strings.Split(strings.Repeat("a@b.test,", 500)+"a@b.test", ",")), true},
+		{"too many to unsubscribe", "UnsubscribeContacts",
+			set("email_addresses", strings.Split(strings.Repeat("a@b.test,", 500)+"a@b.test", ",")), true},
 		{"hook that is no URL", "Subscribe", set("hook_uri", "bridge.example/hook"), true},
 		{"body where there is none", "Plan", func(r *http.Request) { r.Body = io.NopCloser(strings.NewReader("{}")) }, true},
 		{"path that is none", "Plan", target(func(u *url.URL) { u.Path += "s" }), true},
-		{"account that is none", "Plan", target(func(u *url.URL) { u.Path = strings.Replace(u.Path, account, "a.b", 1) }), true},
+		{"account that is none", "Plan", target(func(u *url.URL) { u.Path = strings.Replace(u.Path, account, "a.b", 1) }),
+			true},
 		{"topic that is none", "Subscription", target(func(u *url.URL) { u.Path += "x" }), true},
 		{"page too small", "Accounts", target(func(u *url.URL) { u.RawQuery = "limit=5" }), true},
 		{"page that is no number", "Accounts", target(func(u *url.URL) { u.RawQuery = "limit=many" }), true},
@@ -140,16 +143,20 @@ func TestContractFindsTamperedAnswers(t *testing.T) {
 	}{
 		{"closed: a list of errors", "Plan", 400, "application/json", "[" + single + "]", false},
 		{"closed: one error", "Plan", 400, "application/json", single, false},
-		{"closed: an error with more", "Plan", 400, "application/json", `[{"error_key":"k","error_message":"m","hint":"h"}]`, true},
+		{"closed: an error with more", "Plan", 400, "application/json", `[{"error_key":"k","error_message":"m","hint":"h"}]`,
+			true},
 		{"closed: a plan", "Plan", 200, "application/json", `{"plan_type":"GOLD","current_tiers":[{"tier":1}]}`, false},
-		{"closed: a plan with more", "Plan", 200, "application/json", `{"plan_type":"GOLD","current_tiers":[{"tier":1},{"level":1}]}`, true},
+		{"closed: a plan with more", "Plan", 200, "application/json",
+			`{"plan_type":"GOLD","current_tiers":[{"tier":1},{"level":1}]}`, true},
 		{"closed: a topic by another name", "Subscriptions", 200, "application/json", `[{"topic_id":1,"name":"x"}]`, true},
 		{"closed: whatever a call gives", "Operate", 200, "application/json", `{"a":[{"b":1}]}`, false},
 		{"a list of errors", "Plan", 400, "application/json", "[" + single + "]", false},
 		{"one error", "Plan", 400, "application/json; charset=utf-8", single, false},
 		{"an error without a word", "Plan", 400, "", "", false},
-		{"a billing status that is new", "Plan", 200, "application/json", `{"plan_type":"DIAMOND","billing_status":"Paused","new_field":{}}`, false},
-		{"an account status that is new", "Accounts", 200, "application/json", `{"site_owner_list":[{"encoded_account_id":"a","billing_status":"Paused"}]}`, false},
+		{"a billing status that is new", "Plan", 200, "application/json",
+			`{"plan_type":"DIAMOND","billing_status":"Paused","new_field":{}}`, false},
+		{"an account status that is new", "Accounts", 200, "application/json",
+			`{"site_owner_list":[{"encoded_account_id":"a","billing_status":"Paused"}]}`, false},
 		{"a status that the document has not", "Plan", 418, "application/json", "[" + single + "]", true},
 		{"503 for another call", "Plan", 503, "application/json", "[" + single + "]", true},
 		{"503 for a creation", "CreateAccount", 503, "application/json", "[" + single + "]", false},
@@ -174,7 +181,10 @@ func TestContractFindsTamperedAnswers(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newRemote(t, teapot)
-			k := newContract(t, r.URL, answerer(func(*http.Request) (int, string, []byte) { return tt.status, tt.kind, []byte(tt.body) }))
+			k := newContract(t, r.URL, answerer(func(*http.Request) (int, string, []byte) {
+				return tt.status, tt.kind,
+					[]byte(tt.body)
+			}))
 			k.closed = strings.HasPrefix(tt.name, "closed: ")
 			c, _ := newClient(t, r, func(o *partnerapi.Options) { o.Transport = k })
 			_, _ = contractCalls(1)[tt.call].make(t.Context(), c, account) // what the client makes of it is for other tests
@@ -191,7 +201,8 @@ func TestContractFindsTamperedAnswers(t *testing.T) {
 	}
 }
 
-// The sandbox can give answers that no document allows. The contract finds them, and the client knows by the status what they mean.
+// The sandbox can give answers that no document allows. The contract finds them, and the client knows by the status
+// what they mean.
 func TestContractFindsForeignShapes(t *testing.T) {
 	sb, c, k := contractSandbox(t)
 	for _, shape := range []sandbox.Shape{sandbox.ShapeHTML, sandbox.ShapeGarbage} {

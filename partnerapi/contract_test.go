@@ -40,7 +40,9 @@ func document(t testing.TB, origin string) *openapi3.T {
 type contract struct {
 	router routers.Router
 	next   http.RoundTripper
-	closed bool // answers must not have fields that the document has not: those of the sandbox, whose mistakes in a name would go unseen
+	// answers must not have fields that the document has not: those of the sandbox, whose mistakes in a name would go
+	// unseen
+	closed bool
 
 	mu     sync.Mutex
 	broken []error
@@ -120,9 +122,11 @@ func (c *contract) request(r *http.Request, body []byte) (in *openapi3filter.Req
 	if err != nil {
 		return nil, err
 	}
-	in = &openapi3filter.RequestValidationInput{Request: r, PathParams: params, Route: route, Options: &openapi3filter.Options{
-		AuthenticationFunc: authentication, IncludeResponseStatus: true, RejectWhenRequestBodyNotSpecified: true, SkipSettingDefaults: true,
-	}}
+	in = &openapi3filter.RequestValidationInput{Request: r, PathParams: params, Route: route,
+		Options: &openapi3filter.Options{
+			AuthenticationFunc: authentication, IncludeResponseStatus: true, RejectWhenRequestBodyNotSpecified: true,
+			SkipSettingDefaults: true,
+		}}
 	// The validator does not mind parameters that it does not know, nor a body whose length is not told.
 	for name := range r.URL.Query() {
 		if route.Operation.Parameters.GetByInAndName("query", name) == nil {
@@ -148,7 +152,8 @@ func (c *contract) answer(in *openapi3filter.RequestValidationInput, a *http.Res
 			return errors.New("the document has no body for it")
 		}
 	}
-	out := &openapi3filter.ResponseValidationInput{RequestValidationInput: in, Status: a.StatusCode, Header: a.Header, Options: in.Options}
+	out := &openapi3filter.ResponseValidationInput{RequestValidationInput: in, Status: a.StatusCode, Header: a.Header,
+		Options: in.Options}
 	out.SetBodyBytes(body)
 	if err := openapi3filter.ValidateResponse(context.Background(), out); err != nil || !c.closed {
 		return err
@@ -198,7 +203,8 @@ func undocumented(s *openapi3.Schema, value any) error {
 	return nil
 }
 
-// authentication looks whether a request carries what a security scheme asks for. Whether it is right is for the other side to say.
+// authentication looks whether a request carries what a security scheme asks for. Whether it is right is for the other
+// side to say.
 func authentication(_ context.Context, in *openapi3filter.AuthenticationInput) error {
 	header := in.RequestValidationInput.Request.Header
 	want, value := "", header.Get("Authorization")

@@ -23,14 +23,16 @@ func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f
 func refusal(t testing.TB, status int, body []byte) *partnerapi.Error {
 	t.Helper()
 	transport := roundTrip(func(r *http.Request) (*http.Response, error) {
-		answer := &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(bytes.NewReader(body)), Request: r}
+		answer := &http.Response{StatusCode: status, Header: http.Header{},
+			Body: io.NopCloser(bytes.NewReader(body)), Request: r}
 		if r.URL.Path == "/token" {
 			answer.StatusCode, answer.Body = 200, io.NopCloser(strings.NewReader(`{"access_token":"t","expires_in":3600}`))
 		}
 		return answer, nil
 	})
 	s := source(t, partnerapi.TokenOptions{URL: "https://example.test/token", Transport: transport})
-	c, err := partnerapi.New(partnerapi.Options{BaseURL: "https://example.test/v3", APIKey: apiKey, Tokens: s, Budget: &budget{}, Transport: transport})
+	c, err := partnerapi.New(partnerapi.Options{BaseURL: "https://example.test/v3", APIKey: apiKey, Tokens: s,
+		Budget: &budget{}, Transport: transport})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +58,8 @@ func TestErrorBodies(t *testing.T) {
 		{"null", `null`, "", ""},
 		{"numbers for words", `[{"error_key":7}]`, "", ""},
 		{"control characters", `[{"error_key":"a\nb","error_message":"c\u001b[31m\r\nd"}]`, "a b", "c [31m  d"},
-		{"long", `[{"error_key":"` + long + `","error_message":"` + long + `"}]`, strings.Repeat("ü", 100), strings.Repeat("ü", 250)},
+		{"long", `[{"error_key":"` + long + `","error_message":"` + long + `"}]`, strings.Repeat("ü", 100),
+			strings.Repeat("ü", 250)},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -72,7 +75,8 @@ func TestErrorBodies(t *testing.T) {
 // short, printable and valid UTF-8.
 func FuzzErrorBody(f *testing.F) {
 	for _, seed := range []string{
-		`[{"error_key":"throttled","error_message":"m"}]`, `{"error_key":"quota_exceeded"}`, ``, `<html>`, "[{\"error_key\":\"x\x00\xff",
+		`[{"error_key":"throttled","error_message":"m"}]`, `{"error_key":"quota_exceeded"}`, ``, `<html>`,
+		"[{\"error_key\":\"x\x00\xff",
 		`[[[[{}]]]]`, `{"error":"a","error_description":{"x":1}}`, `[{"error_key":"` + strings.Repeat("é", 150) + `"}]`,
 	} {
 		f.Add(429, []byte(seed))
@@ -95,7 +99,8 @@ func FuzzErrorBody(f *testing.F) {
 		if should := status >= 500 || status == 408; may != should {
 			t.Errorf("status %d is of kind %s", status, e.Kind)
 		}
-		if e.Kind == partnerapi.QuotaExceeded && !bytes.Contains(bytes.ToLower(body), []byte("quota")) && !bytes.Contains(body, []byte(`\u`)) {
+		if e.Kind == partnerapi.QuotaExceeded && !bytes.Contains(bytes.ToLower(body), []byte("quota")) &&
+			!bytes.Contains(body, []byte(`\u`)) {
 			t.Errorf("quota exceeded out of %q", body)
 		}
 	})

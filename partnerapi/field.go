@@ -40,8 +40,8 @@ func forbidden(r rune) bool {
 	return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || r == '\uFFFE' || r == '\uFFFF'
 }
 
-// textFault says what is wrong with a text that must be there, "" for nothing. An exact one is compared byte for byte somewhere, so it has
-// no spaces around it. The bounds are in characters.
+// textFault says what is wrong with a text that must be there, "" for nothing. An exact one is compared byte for byte
+// somewhere, so it has no spaces around it. The bounds are in characters.
 func textFault(value string, least, most int, exact bool) string {
 	trimmed := strings.TrimSpace(value)
 	switch {

@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// gate keeps the calls of this process apart a last time, directly before they go out. The budget spaces slots, yet a busy machine may wake
-// the caller of one slot late and that of the next in time, and who waits for a token waits past its slot; then calls come too close to
-// each other. Here nobody is let through until as many calls as a second allows lie a full second back. It takes no slot and loses none: who
-// is late makes the next ones a little later.
+// gate keeps the calls of this process apart a last time, directly before they go out. The budget spaces slots, yet a
+// busy machine may wake the caller of one slot late and that of the next in time, and who waits for a token waits past
+// its slot; then calls come too close to each other. Here nobody is let through until as many calls as a second allows
+// lie a full second back. It takes no slot and loses none: who is late makes the next ones a little later.
 type gate struct {
 	line chan struct{} // who holds it is the next; the others come in their order
 	span time.Duration

@@ -42,11 +42,12 @@ var (
 	pathValue  = regexp.MustCompile(`^[A-Za-z0-9_.~@+:=,-]+$`)
 	headerName = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$") // a token by RFC 9110 5.6.2
 	// ownHeaders are Constant Contact's to set. With them a call could be made as somebody else.
-	ownHeaders = []string{"authorization", "connection", "content-length", "cookie", "host", "transfer-encoding", "x-api-key"}
+	ownHeaders = []string{"authorization", "connection", "content-length", "cookie", "host",
+		"transfer-encoding", "x-api-key"}
 )
 
-// Validate checks method, path, the payload's form and all keys and values. All faults are joined, each a *FieldError; none of them quotes a
-// value.
+// Validate checks method, path, the payload's form and all keys and values. All faults are joined, each a *FieldError;
+// none of them quotes a value.
 func (o Operation) Validate() error {
 	var f faults
 	if !slices.Contains(operationMethods, o.Method) {
@@ -56,7 +57,8 @@ func (o Operation) Validate() error {
 	case len(o.URL) > MaxOperationURL:
 		f.add("account_operation_url", fmt.Sprintf("longer than %d characters", MaxOperationURL))
 	case !operationPath.MatchString(o.URL):
-		f.add("account_operation_url", "is no path such as /contacts/{contact_id}, without host, query, escapes and empty parts")
+		f.add("account_operation_url", "is no path such as /contacts/{contact_id}, without host, query, escapes and empty "+
+			"parts")
 	case dotSegments(o.URL):
 		f.add("account_operation_url", "has the part . or ..")
 	}
@@ -152,7 +154,8 @@ type operation struct {
 	Headers []headerParam `json:"account_operation_headers,omitempty"`
 }
 
-// Operate makes the call and returns what came back, at most 1 MiB. It is whatever the V3 call answered, and can be empty.
+// Operate makes the call and returns what came back, at most 1 MiB. It is whatever the V3 call answered, and can be
+// empty.
 func (c *Client) Operate(ctx context.Context, class, account string, o Operation) ([]byte, error) {
 	k := call{op: "make a call on behalf of client account", class: class, method: http.MethodPost, want: http.StatusOK}
 	if err := c.inAccount(&k, account, "account_operations", "sync"); err != nil {

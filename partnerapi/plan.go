@@ -64,8 +64,8 @@ type PlanChange struct {
 	BillingDayOfMonth int    `json:"billing_day_of_month,omitempty"`
 }
 
-// Validate refuses TRIAL, to which there is no way back, unknown plans and days out of 1 to 31; 0 is none. All faults are joined, each a
-// *FieldError.
+// Validate refuses TRIAL, to which there is no way back, unknown plans and days out of 1 to 31; 0 is none. All faults
+// are joined, each a *FieldError.
 func (p PlanChange) Validate() error {
 	var f faults
 	switch p.PlanType {
@@ -84,7 +84,8 @@ func (p PlanChange) Validate() error {
 	return f.err()
 }
 
-// SetPlan changes the billing plan and returns the new one. It may be sent again: it says what shall be, not what shall be done.
+// SetPlan changes the billing plan and returns the new one. It may be sent again: it says what shall be, not what shall
+// be done.
 func (c *Client) SetPlan(ctx context.Context, class, account string, p PlanChange) (Plan, error) {
 	k := call{op: "change plan of client account", class: class, method: http.MethodPut, want: http.StatusOK}
 	if err := c.inAccount(&k, account, "plan"); err != nil {
@@ -107,7 +108,8 @@ func (c *Client) plan(ctx context.Context, k call) (Plan, error) {
 		return Plan{}, k.unreadable(untold("plan_type and no billing_status"))
 	}
 	p := Plan{
-		PlanType: printable(a.PlanType, maxKey), BillingStatus: printable(a.BillingStatus, maxKey), BillingDayOfMonth: a.BillingDayOfMonth,
+		PlanType: printable(a.PlanType, maxKey), BillingStatus: printable(a.BillingStatus, maxKey),
+		BillingDayOfMonth: a.BillingDayOfMonth,
 	}
 	for _, t := range a.CurrentTiers {
 		t.UsageType, t.CurrencyCode = printable(t.UsageType, maxKey), printable(t.CurrencyCode, maxKey)

@@ -26,8 +26,8 @@ const (
 	shortestSecret = 8
 )
 
-// Subscription is a webhook: Constant Contact posts to HookURI when something of the topic happens. A HookURI is a secret as far as it has
-// one in its path: no error of this package has it.
+// Subscription is a webhook: Constant Contact posts to HookURI when something of the topic happens. A HookURI is a
+// secret as far as it has one in its path: no error of this package has it.
 type Subscription struct {
 	TopicID     int
 	HookURI     string // "": not subscribed
@@ -139,8 +139,8 @@ func (c *Client) subscription(ctx context.Context, k call, topic int) (Subscript
 	return s.tidy(), nil
 }
 
-// hookFault says why events can't be posted to an address, "" for nothing. They carry the API key, so they go over TLS, save to the machine
-// itself, where a sandbox is. The answer does not quote it.
+// hookFault says why events can't be posted to an address, "" for nothing. They carry the API key, so they go over TLS,
+// save to the machine itself, where a sandbox is. The answer does not quote it.
 func hookFault(uri string) string {
 	if len(uri) > maxHookURI {
 		return fmt.Sprintf("longer than %d characters", maxHookURI)

@@ -24,8 +24,10 @@ func TestSubscribeURIs(t *testing.T) {
 	})
 	c, _ := newClient(t, r, nil)
 	for _, uri := range []string{
-		"https://bridge.example/hook", "https://bridge.example:8443/webhooks/constant-contact/0123abc?x=1&y=%20", "https://192.0.2.7/", "HTTPS://bridge.example",
-		"http://localhost:8080/hook", "http://127.0.0.1:8080/hook", "http://127.9.9.9/", "http://[::1]:8080/hook", "https://b.example/" + strings.Repeat("a", 1982),
+		"https://bridge.example/hook", "https://bridge.example:8443/webhooks/constant-contact/0123abc?x=1&y=%20",
+		"https://192.0.2.7/", "HTTPS://bridge.example",
+		"http://localhost:8080/hook", "http://127.0.0.1:8080/hook", "http://127.9.9.9/", "http://[::1]:8080/hook",
+		"https://b.example/" + strings.Repeat("a", 1982),
 	} {
 		got, err := c.Subscribe(t.Context(), partnerapi.ClassPlan, 1, uri)
 		if err != nil || sent != uri || got.HookURI != uri {
@@ -33,10 +35,14 @@ func TestSubscribeURIs(t *testing.T) {
 		}
 	}
 	for _, uri := range []string{
-		"", "bridge.example/hook", "//bridge.example/hook", "http://bridge.example/hook", "http://192.0.2.7/hook", "http://localhost.example/hook",
-		"http://127.0.0.1.example/hook", "ftp://bridge.example/hook", "javascript:alert(1)", "https:hook", "https://", "https:///hook", "https://:443/hook",
-		"https://me@bridge.example/hook", "https://me:you@bridge.example/hook", "https://bridge.example/hook#x", "https://bridge.example/hook#",
-		"https://bridge.example/a b", " https://bridge.example/hook", "https://bridge.example/hook\n", "https://bridge.example/h\u00f6\u00f6k",
+		"", "bridge.example/hook", "//bridge.example/hook", "http://bridge.example/hook", "http://192.0.2.7/hook",
+		"http://localhost.example/hook",
+		"http://127.0.0.1.example/hook", "ftp://bridge.example/hook", "javascript:alert(1)", "https:hook", "https://",
+		"https:///hook", "https://:443/hook",
+		"https://me@bridge.example/hook", "https://me:you@bridge.example/hook", "https://bridge.example/hook#x",
+		"https://bridge.example/hook#",
+		"https://bridge.example/a b", " https://bridge.example/hook", "https://bridge.example/hook\n",
+		"https://bridge.example/h\u00f6\u00f6k",
 		"https://bridge.example/%zz", "https://b.example/" + strings.Repeat("a", 1983),
 	} {
 		sent = ""
@@ -53,7 +59,8 @@ func TestSubscribeURIs(t *testing.T) {
 
 // The address has a secret in it. An answer that quotes it must not carry it into a log.
 func TestSubscribeKeepsTheAddressToItself(t *testing.T) {
-	const uri, key = "https://bridge.example/webhooks/constant-contact/0123456789abcdef0123456789abcdef", "0123456789abcdef"
+	const uri, key = "https://bridge.example/webhooks/constant-contact/0123456789abcdef0123456789abcdef",
+		"0123456789abcdef"
 	said, status := "", 400
 	r := newRemote(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(status)
@@ -64,7 +71,8 @@ func TestSubscribeKeepsTheAddressToItself(t *testing.T) {
 		o.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	})
 	for _, said = range []string{
-		uri + " does not answer", "no success from /webhooks/constant-contact/" + strings.TrimPrefix(uri, "https://bridge.example/webhooks/constant-contact/"),
+		uri + " does not answer", "no success from /webhooks/constant-contact/" + strings.TrimPrefix(uri,
+			"https://bridge.example/webhooks/constant-contact/"),
 		strings.Repeat("x", 430) + " " + uri, // the end of which would be cut
 	} {
 		_, err := c.Subscribe(t.Context(), partnerapi.ClassPlan, 1, uri)
@@ -85,7 +93,8 @@ func TestSubscribeKeepsTheAddressToItself(t *testing.T) {
 }
 
 func TestRemoveSubscription(t *testing.T) {
-	for status, want := range map[int]partnerapi.Kind{204: "", 404: "", 400: partnerapi.BadRequest, 403: partnerapi.Forbidden, 500: partnerapi.Unknown, 200: partnerapi.Unknown} {
+	for status, want := range map[int]partnerapi.Kind{204: "", 404: "", 400: partnerapi.BadRequest,
+		403: partnerapi.Forbidden, 500: partnerapi.Unknown, 200: partnerapi.Unknown} {
 		r := newRemote(t, func(w http.ResponseWriter, r *http.Request) {
 			if r.Method != http.MethodDelete || r.URL.Path != "/v3/partner/webhooks/subscriptions/4" {
 				t.Errorf("got %s %s", r.Method, r.URL)

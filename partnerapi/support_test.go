@@ -89,7 +89,8 @@ func tokenHandler(mu *sync.Mutex, count *int) http.HandlerFunc {
 		*count++
 		n := *count
 		mu.Unlock()
-		_, _ = w.Write([]byte(`{"access_token":"` + token + strings.Repeat("x", n) + `","token_type":"Bearer","expires_in":3600}`))
+		_, _ = w.Write([]byte(`{"access_token":"` + token + strings.Repeat("x", n) +
+			`","token_type":"Bearer","expires_in":3600}`))
 	}
 }
 

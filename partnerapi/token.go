@@ -214,9 +214,11 @@ func (s *TokenSource) start(now time.Time) {
 // ask makes one token request.
 func (s *TokenSource) ask(ctx context.Context) (token string, life time.Duration, err error) {
 	fail := func(kind Kind, status int, b errorBody, cause error) (string, time.Duration, error) {
-		return "", 0, &Error{Kind: kind, Op: "get a token from " + s.o.URL, Status: status, Key: b.key, Message: b.message, Err: cause}
+		return "", 0, &Error{Kind: kind, Op: "get a token from " + s.o.URL, Status: status, Key: b.key,
+			Message: b.message, Err: cause}
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.o.URL, strings.NewReader("grant_type=client_credentials"))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.o.URL,
+		strings.NewReader("grant_type=client_credentials"))
 	if err != nil {
 		return fail(NotSent, 0, errorBody{}, err)
 	}

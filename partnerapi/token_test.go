@@ -38,7 +38,8 @@ func source(t testing.TB, o partnerapi.TokenOptions) *partnerapi.TokenSource {
 func TestTokenSecretArrivesUnchanged(t *testing.T) {
 	for _, s := range []string{"plain", "a+b", "a/b=", "100%", "%2B", "a b&c=d", "with:colon", `"ümlaut"`} {
 		t.Run(s, func(t *testing.T) {
-			sb, err := sandbox.Start("127.0.0.1:0", sandbox.Options{ClientID: "id+with=%", ClientSecret: s, TokensPerSecond: sandbox.Unlimited})
+			sb, err := sandbox.Start("127.0.0.1:0", sandbox.Options{ClientID: "id+with=%", ClientSecret: s,
+				TokensPerSecond: sandbox.Unlimited})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -65,7 +66,8 @@ func TestTokenRequestAsDocumented(t *testing.T) {
 	if _, err := source(t, partnerapi.TokenOptions{URL: server.URL}).Token(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got.Method != "POST" || got.Header.Get("Content-Type") != "application/x-www-form-urlencoded" || got.PostForm.Get("grant_type") != "client_credentials" {
+	if got.Method != "POST" || got.Header.Get("Content-Type") != "application/x-www-form-urlencoded" ||
+		got.PostForm.Get("grant_type") != "client_credentials" {
 		t.Errorf("got %s with %q and form %v", got.Method, got.Header.Get("Content-Type"), got.PostForm)
 	}
 	if got.PostForm.Has("client_secret") {
@@ -222,7 +224,8 @@ func TestTokenAnswers(t *testing.T) {
 		{"too fast", ``, 429, partnerapi.NotSent},
 		{"broken", `<html>`, 500, partnerapi.NotSent},
 		{"redirect", ``, 302, partnerapi.NotSent},
-		{"echoes the secret", `{"error":"invalid_client","error_description":"not ` + secret + `"}`, 401, partnerapi.Unauthorized},
+		{"echoes the secret", `{"error":"invalid_client","error_description":"not ` + secret + `"}`, 401,
+			partnerapi.Unauthorized},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -12,8 +12,8 @@ import (
 // Assignment is what the mappings give one person in one client account.
 type Assignment = mapping.Assignment
 
-// Assignments are what the mappings give one person: at most one role in a client account, sorted by the account's name.
-// The lowest priority number wins.
+// Assignments are what the mappings give one person: at most one role in a client account, sorted by the account's
+// name. The lowest priority number wins.
 func (s *Service) Assignments(ctx context.Context, p directory.Entry) ([]Assignment, error) {
 	x, err := s.current(ctx)
 	if err != nil {
@@ -39,13 +39,14 @@ func (s *Service) winnersOf(x *mapping.Index, hits []mapping.Hit) []mapping.Hit 
 		}
 	}
 	return x.Winners(hits, func(a, b mapping.Hit) {
-		s.log.Warn("two mappings of equal priority give different roles, the lesser one is taken; give them different priorities",
+		s.log.Warn("two mappings of equal priority give different roles, the lesser one is taken; give them different "+
+			"priorities",
 			"account", b.Account, "mapping", a.Mapping.ID, "role", a.Role, "other_mapping", b.Mapping.ID, "other_role", b.Role)
 	})
 }
 
-// Explain evaluates every mapping for a person and says for each whether and why it hits. A pattern that fits several groups or values
-// gives a Hit for each. The order is that of the priorities.
+// Explain evaluates every mapping for a person and says for each whether and why it hits. A pattern that fits several
+// groups or values gives a Hit for each. The order is that of the priorities.
 func (s *Service) Explain(ctx context.Context, p directory.Entry) ([]mapping.Hit, error) {
 	all, _, err := s.ExplainAccess(ctx, p)
 	return all, err
@@ -77,8 +78,9 @@ type renamed struct {
 	dn      string
 }
 
-// noteRenamed passes on to the worker that a group which hit by its id has another DN than the mapping shows. The DN there only
-// serves people who read the list, so a full queue loses nothing: the next sign-in notes it again after the next change.
+// noteRenamed passes on to the worker that a group which hit by its id has another DN than the mapping shows. The DN
+// there only serves people who read the list, so a full queue loses nothing: the next sign-in notes it again after the
+// next change.
 func (s *Service) noteRenamed(x *mapping.Index, h mapping.Hit) {
 	m := h.Mapping
 	if m.ID == 0 || m.Kind != store.GroupMapping || m.GroupID == "" || h.Group.DN == m.GroupDN || h.Group.DN == "" {

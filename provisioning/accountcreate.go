@@ -11,12 +11,16 @@ import (
 	"ssobridge/store"
 )
 
-// CreateAccount stores the intention, makes the call, and stores its outcome; for a created account also the account, the owner's SSO user and the owner's
-// mapping. The returned request tells the outcome by its State; the error is for what could not be found out or stored. A request that is wanted, unknown or
-// sending (left by a crash) is sent again, with the very same body, by RetryAccount. ErrConflict of the store: an account with this login name was asked for before.
+// CreateAccount stores the intention, makes the call, and stores its outcome; for a created account also the account,
+// the owner's SSO user and the owner's mapping. The returned request tells the outcome by its State; the error is for
+// what could not be found out or stored. A request that is wanted, unknown or sending (left by a crash) is sent again,
+// with the very same body, by RetryAccount. ErrConflict of the store: an account with this login name was asked for
+// before.
 //
-// It can be interrupted at any point: the account's id is stored as soon as it is known, and what is to be stored with it can be stored twice.
-func (s *Service) CreateAccount(ctx context.Context, r store.AccountRequest, actor string) (store.AccountRequest, error) {
+// It can be interrupted at any point: the account's id is stored as soon as it is known, and what is to be stored with
+// it can be stored twice.
+func (s *Service) CreateAccount(ctx context.Context, r store.AccountRequest,
+	actor string) (store.AccountRequest, error) {
 	body, err := orderBody(r)
 	if err != nil {
 		return r, fmt.Errorf("create a client account: %w", err)
@@ -33,8 +37,8 @@ func (s *Service) CreateAccount(ctx context.Context, r store.AccountRequest, act
 	return s.sendAccount(ctx, r, body, actor)
 }
 
-// knowAccounts sees to it that there is a list of the accounts before a new one: what was not in it can be told to be new. Without one, an
-// admin has to say which account a request became.
+// knowAccounts sees to it that there is a list of the accounts before a new one: what was not in it can be told to be
+// new. Without one, an admin has to say which account a request became.
 func (s *Service) knowAccounts(ctx context.Context) {
 	known, err := s.accounts.List(ctx)
 	if err == nil && len(known) > 0 {
@@ -45,9 +49,11 @@ func (s *Service) knowAccounts(ctx context.Context) {
 	}
 }
 
-// RetryAccount sends a request again as it stands, or looks for its account in the list where it was accepted for later or is known to exist (409 after an unknown outcome). account, when
-// not empty, says which one it became. A *InputError of field account asks for that.
-func (s *Service) RetryAccount(ctx context.Context, id int64, account store.AccountID, actor string) (store.AccountRequest, error) {
+// RetryAccount sends a request again as it stands, or looks for its account in the list where it was accepted for later
+// or is known to exist (409 after an unknown outcome). account, when not empty, says which one it became. A *InputError
+// of field account asks for that.
+func (s *Service) RetryAccount(ctx context.Context, id int64, account store.AccountID,
+	actor string) (store.AccountRequest, error) {
 	r, err := s.accounts.AccountRequest(ctx, id)
 	if err == nil {
 		r, err = s.retryAccount(ctx, r, account, actor)
@@ -58,7 +64,8 @@ func (s *Service) RetryAccount(ctx context.Context, id int64, account store.Acco
 	return r, nil
 }
 
-func (s *Service) retryAccount(ctx context.Context, r store.AccountRequest, account store.AccountID, actor string) (store.AccountRequest, error) {
+func (s *Service) retryAccount(ctx context.Context, r store.AccountRequest, account store.AccountID,
+	actor string) (store.AccountRequest, error) {
 	if r.State == store.RequestSending {
 		if wait := r.UpdatedAt.Add(s.callLimit + settleLimit + leaseMargin).Sub(s.now()); wait > 0 {
 			return r, &InputError{
@@ -66,8 +73,8 @@ func (s *Service) retryAccount(ctx context.Context, r store.AccountRequest, acco
 				Fix: fmt.Sprintf("try again in %s", wait.Round(time.Second)+time.Second),
 			}
 		}
-		// Two callers can get past this at the same moment only if one is late by a whole call. Then the login name, which can be there once, keeps the
-		// account single: the later call is told 409.
+		// Two callers can get past this at the same moment only if one is late by a whole call. Then the login name, which
+		// can be there once, keeps the account single: the later call is told 409.
 	}
 	switch {
 	case r.State == store.RequestCreated:
@@ -110,14 +117,16 @@ func orderBody(r store.AccountRequest) (n partnerapi.NewAccount, err error) {
 	if err := errors.Join(fieldFaults(n.Validate(), "order anew")...); err != nil {
 		return n, err
 	}
-	if r.Person == "" || n.LoginName != r.LoginName || n.ExternalID != r.ExternalID || n.OrganizationName != r.OrganizationName {
+	if r.Person == "" || n.LoginName != r.LoginName || n.ExternalID != r.ExternalID ||
+		n.OrganizationName != r.OrganizationName {
 		return n, &InputError{Field: "body", Fault: "says something else than the order", Fix: "order anew"}
 	}
 	return n, nil
 }
 
 // sendAccount makes the call for a request that is wanted, unknown or was left sending, and stores its outcome.
-func (s *Service) sendAccount(ctx context.Context, r store.AccountRequest, body partnerapi.NewAccount, actor string) (store.AccountRequest, error) {
+func (s *Service) sendAccount(ctx context.Context, r store.AccountRequest, body partnerapi.NewAccount,
+	actor string) (store.AccountRequest, error) {
 	before := r.State != store.RequestWanted // an earlier attempt may have arrived
 	r.ErrorKey, r.ErrorText = "", ""
 	if err := s.moveAccount(ctx, &r, store.RequestSending, store.Event{}); err != nil {
@@ -183,7 +192,8 @@ func accountOutcome(r *store.AccountRequest, created partnerapi.CreatedAccount, 
 		return store.RequestAccepted
 	case partnerapi.Conflict:
 		if before {
-			r.ErrorKey, r.ErrorText = orWord(e.Key), "exists already, most likely by an earlier attempt; where the list of client accounts does not show it, the login name is somebody else's: order anew with another one"
+			r.ErrorKey, r.ErrorText = orWord(e.Key), "exists already, most likely by an earlier attempt; where the list of "+
+				"client accounts does not show it, the login name is somebody else's: order anew with another one"
 			return store.RequestAccepted
 		}
 		r.ErrorText = "login name, e-mail address or external_id belong to another Constant Contact user"

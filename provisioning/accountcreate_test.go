@@ -23,7 +23,8 @@ func accountWorld(tb testing.TB, o settings) *world {
 	tb.Helper()
 	o.timeout = or(o.timeout, 2*time.Second)
 	w := newWorld(tb, o)
-	w.people.set(person("alice", group("sales")), person("bob"), problem("dora", directory.Disabled), with(person("noid"), func(p *directory.Entry) { p.ID = "" }))
+	w.people.set(person("alice", group("sales")), person("bob"), problem("dora", directory.Disabled),
+		with(person("noid"), func(p *directory.Entry) { p.ID = "" }))
 	if err := w.RefreshAccounts(tb.Context()); err != nil {
 		tb.Fatalf("RefreshAccounts: %v", err)
 	}
@@ -31,7 +32,8 @@ func accountWorld(tb testing.TB, o settings) *world {
 }
 
 func shop(owner string, change ...func(*provisioning.AccountOrder)) provisioning.AccountOrder {
-	o := provisioning.AccountOrder{Owner: owner, Fields: partnerapi.NewAccount{OrganizationName: newShop, CountryCode: "us", StateCode: "MA"}}
+	o := provisioning.AccountOrder{Owner: owner, Fields: partnerapi.NewAccount{OrganizationName: newShop,
+		CountryCode: "us", StateCode: "MA"}}
 	for _, c := range change {
 		c(&o)
 	}
@@ -109,7 +111,8 @@ func TestCreateAccount(t *testing.T) {
 		t.Fatal(err)
 	}
 	if body.ContactEmail != "alice@example.test" || body.FirstName != "Jane" || body.ExternalProvider != provider ||
-		!strings.HasPrefix(body.LoginName, "quaysidebooks-") || !strings.HasPrefix(body.ExternalID, "alice.owner.") || r.Person != "alice" {
+		!strings.HasPrefix(body.LoginName, "quaysidebooks-") || !strings.HasPrefix(body.ExternalID, "alice.owner.") ||
+		r.Person != "alice" {
 		t.Errorf("order: got %+v", body)
 	}
 	if again := w.order(); again.LoginName != r.LoginName || again.ExternalID != r.ExternalID {
@@ -131,7 +134,8 @@ func TestCreateAccount(t *testing.T) {
 	if _, err := w.CreateAccount(t.Context(), r, "admin:test"); !errors.Is(err, store.ErrConflict) {
 		t.Errorf("the same order again: got %v, want a conflict", err)
 	}
-	if again, err := w.RetryAccount(t.Context(), created.ID, "", "admin:test"); err != nil || again.State != store.RequestCreated {
+	if again, err := w.RetryAccount(t.Context(), created.ID, "", "admin:test"); err != nil ||
+		again.State != store.RequestCreated {
 		t.Errorf("retry of what is done: got %s, %v", again.State, err)
 	}
 	w.complete(created.ID)
@@ -144,7 +148,8 @@ func TestCreateAccount(t *testing.T) {
 
 func TestOrderAccountRefusals(t *testing.T) {
 	w := accountWorld(t, settings{})
-	if _, _, err := w.db.Ledger().Want(t.Context(), store.SSOUser{Person: "alice", Account: harbour, ExternalID: "taken", ExternalProvider: provider, Role: store.AccountManager}, store.Event{}); err != nil {
+	if _, _, err := w.db.Ledger().Want(t.Context(), store.SSOUser{Person: "alice", Account: harbour, ExternalID: "taken",
+		ExternalProvider: provider, Role: store.AccountManager}, store.Event{}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.OrderAccount(t.Context(), shop("nobody")); !errors.Is(err, directory.ErrNotFound) {
@@ -155,16 +160,24 @@ func TestOrderAccountRefusals(t *testing.T) {
 		change func(*provisioning.AccountOrder)
 		fields string
 	}{
-		"disabled owner":       {"dora", nil, "owner"},
-		"owner without an id":  {"noid", nil, "owner"},
-		"country":              {"alice", func(o *provisioning.AccountOrder) { o.Fields.CountryCode = "u" }, "country_code"},
-		"no state":             {"alice", func(o *provisioning.AccountOrder) { o.Fields.StateCode = "" }, "state_code"},
-		"short login name":     {"alice", func(o *provisioning.AccountOrder) { o.LoginName = "abc" }, "login_name"},
-		"mail":                 {"alice", func(o *provisioning.AccountOrder) { o.Fields.ContactEmail = "x" }, "contact_email"},
-		"two at once":          {"alice", func(o *provisioning.AccountOrder) { o.Fields.ContactEmail, o.Fields.CountryCode = "x", "" }, "contact_email country_code"},
-		"long organisation":    {"alice", func(o *provisioning.AccountOrder) { o.Fields.OrganizationName = strings.Repeat("x", 51) }, "organization_name"},
-		"taken external_id":    {"alice", func(o *provisioning.AccountOrder) { o.ExternalID = "taken" }, "external_id"},
-		"external_id too long": {"alice", func(o *provisioning.AccountOrder) { o.ExternalID = strings.Repeat("x", 256) }, "external_id"},
+		"disabled owner":      {"dora", nil, "owner"},
+		"owner without an id": {"noid", nil, "owner"},
+		"country":             {"alice", func(o *provisioning.AccountOrder) { o.Fields.CountryCode = "u" }, "country_code"},
+		"no state":            {"alice", func(o *provisioning.AccountOrder) { o.Fields.StateCode = "" }, "state_code"},
+		"short login name":    {"alice", func(o *provisioning.AccountOrder) { o.LoginName = "abc" }, "login_name"},
+		"mail": {"alice", func(o *provisioning.AccountOrder) { o.Fields.ContactEmail = "x" },
+			"contact_email"},
+		"two at once": {"alice", func(o *provisioning.AccountOrder) {
+			o.Fields.ContactEmail,
+				o.Fields.CountryCode = "x", ""
+		}, "contact_email country_code"},
+		"long organisation": {"alice", func(o *provisioning.AccountOrder) {
+			o.Fields.OrganizationName = strings.Repeat("x",
+				51)
+		}, "organization_name"},
+		"taken external_id": {"alice", func(o *provisioning.AccountOrder) { o.ExternalID = "taken" }, "external_id"},
+		"external_id too long": {"alice", func(o *provisioning.AccountOrder) { o.ExternalID = strings.Repeat("x", 256) },
+			"external_id"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := shop(c.owner)
@@ -239,7 +252,8 @@ func TestCreateAccountLater(t *testing.T) {
 	for _, by := range []string{"a command", "the worker"} {
 		t.Run(by, func(t *testing.T) {
 			w := accountWorld(t, settings{})
-			w.sandbox.Fault(sandbox.Fault{Kind: sandbox.FaultAcceptLater, Path: "partner/accounts", Method: http.MethodPost, Times: 1, Delay: 10 * time.Minute})
+			w.sandbox.Fault(sandbox.Fault{Kind: sandbox.FaultAcceptLater, Path: "partner/accounts", Method: http.MethodPost,
+				Times: 1, Delay: 10 * time.Minute})
 			r, err := w.CreateAccount(t.Context(), w.order(), "admin:test")
 			if err != nil || r.State != store.RequestAccepted {
 				t.Fatalf("CreateAccount: got %s, %v, want accepted", r.State, err)
@@ -278,7 +292,10 @@ func TestCreateAccountCrashes(t *testing.T) {
 		steps func(w *world, r store.AccountRequest)
 	}{
 		{"before the call", func(*world, store.AccountRequest) {}},
-		{"about to call", func(w *world, r store.AccountRequest) { w.move(r, store.RequestWanted, store.RequestSending, "") }},
+		{"about to call", func(w *world, r store.AccountRequest) {
+			w.move(r, store.RequestWanted,
+				store.RequestSending, "")
+		}},
 		{"after the call", func(w *world, r store.AccountRequest) {
 			w.move(r, store.RequestWanted, store.RequestSending, "")
 			w.send(r)
@@ -375,13 +392,16 @@ func TestRetryAccountAsks(t *testing.T) {
 	otherID := w.send(other)
 	w.advance(10 * time.Minute)
 	got, err := w.RetryAccount(t.Context(), r.ID, "", "admin:test")
-	if strings.Join(faultFields(err), "") != "account" || !strings.Contains(err.Error(), string(id)) || !strings.Contains(err.Error(), string(otherID)) || got.State != store.RequestAccepted {
+	if strings.Join(faultFields(err), "") != "account" || !strings.Contains(err.Error(), string(id)) ||
+		!strings.Contains(err.Error(), string(otherID)) || got.State != store.RequestAccepted {
 		t.Fatalf("two of one name: got %s, %v, want to be asked which", got.State, err)
 	}
-	if _, err := w.RetryAccount(t.Context(), r.ID, "a07enosuch", "admin:test"); strings.Join(faultFields(err), "") != "account" {
+	if _, err := w.RetryAccount(t.Context(), r.ID, "a07enosuch", "admin:test"); strings.Join(faultFields(err),
+		"") != "account" {
 		t.Errorf("an account that is not there: got %v", err)
 	}
-	if got, err = w.RetryAccount(t.Context(), r.ID, id, "admin:test"); err != nil || got.State != store.RequestCreated || got.Account != id {
+	if got, err = w.RetryAccount(t.Context(), r.ID, id, "admin:test"); err != nil || got.State != store.RequestCreated ||
+		got.Account != id {
 		t.Fatalf("named: got %s of %s, %v", got.State, got.Account, err)
 	}
 	// What one request became no other can.
@@ -390,7 +410,8 @@ func TestRetryAccountAsks(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.move(second, store.RequestWanted, store.RequestUnknown, "")
-	if _, err := w.RetryAccount(t.Context(), second.ID, id, "admin:test"); strings.Join(faultFields(err), "") != "account" {
+	if _, err := w.RetryAccount(t.Context(), second.ID, id, "admin:test"); strings.Join(faultFields(err),
+		"") != "account" {
 		t.Errorf("another request's account: got %v", err)
 	}
 	if _, err := w.RetryAccount(t.Context(), 99, "", "admin:test"); !errors.Is(err, store.ErrNotFound) {
@@ -402,7 +423,9 @@ func TestRetryAccountAsks(t *testing.T) {
 func TestCreateAccountConflict(t *testing.T) {
 	w := accountWorld(t, settings{})
 	first := w.order()
-	if err := w.sandbox.AddUser(sandbox.User{Account: string(harbour), LoginName: first.LoginName, ContactEmail: "x@example.test", FirstName: "X", LastName: "Y", RoleName: "account_manager", ExternalID: "zz", ExternalProvider: provider}); err != nil {
+	if err := w.sandbox.AddUser(sandbox.User{Account: string(harbour), LoginName: first.LoginName,
+		ContactEmail: "x@example.test", FirstName: "X", LastName: "Y", RoleName: "account_manager", ExternalID: "zz",
+		ExternalProvider: provider}); err != nil {
 		t.Fatal(err)
 	}
 	r, err := w.CreateAccount(t.Context(), first, "admin:test")

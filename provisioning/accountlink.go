@@ -12,9 +12,10 @@ import (
 	"ssobridge/store"
 )
 
-// finishAccount stores what goes with an account whose id is known: the account, the owner's SSO user and mapping, and that the request is done. Each is looked
-// for first, since a crash may have come between.
-func (s *Service) finishAccount(ctx context.Context, r store.AccountRequest, actor string) (store.AccountRequest, error) {
+// finishAccount stores what goes with an account whose id is known: the account, the owner's SSO user and mapping, and
+// that the request is done. Each is looked for first, since a crash may have come between.
+func (s *Service) finishAccount(ctx context.Context, r store.AccountRequest,
+	actor string) (store.AccountRequest, error) {
 	switch _, err := s.accounts.Get(ctx, r.Account); {
 	case errors.Is(err, store.ErrNotFound):
 		a := store.Account{ID: r.Account, Name: bounded(r.OrganizationName, maxName)}
@@ -51,21 +52,24 @@ func (s *Service) mapOwner(ctx context.Context, r store.AccountRequest, actor st
 		if row.ExternalID != r.ExternalID {
 			return &InputError{
 				Field: "external_id",
-				Fault: fmt.Sprintf("the person is mapped as owner with external_id %s, the account was created with %s", row.ExternalID, r.ExternalID),
-				Fix:   "remove that mapping, and go on with this request",
+				Fault: fmt.Sprintf("the person is mapped as owner with external_id %s, the account was created with %s",
+					row.ExternalID, r.ExternalID),
+				Fix: "remove that mapping, and go on with this request",
 			}
 		}
 		return nil
 	}
 	_, err = s.AddMapping(ctx, mapping.Spec{
-		Person: r.Person, Account: string(r.Account), Role: string(store.Owner), Priority: frontPriority(all), ExternalID: r.ExternalID, Actor: actor,
+		Person: r.Person, Account: string(r.Account), Role: string(store.Owner), Priority: frontPriority(all),
+		ExternalID: r.ExternalID, Actor: actor,
 		Unchecked: true, // it was created, or is in the list
 	})
 	return err
 }
 
-// frontPriority stands before all mappings that give another role: a pattern over group names may give the owner a lesser one in the new account, and the owner
-// could not sign in then. Owners' mappings may share a priority. 0, behind all, where there is no room.
+// frontPriority stands before all mappings that give another role: a pattern over group names may give the owner a
+// lesser one in the new account, and the owner could not sign in then. Owners' mappings may share a priority. 0, behind
+// all, where there is no room.
 func frontPriority(all []store.Mapping) int {
 	first := 0
 	for _, m := range all {
@@ -80,7 +84,8 @@ func frontPriority(all []store.Mapping) int {
 }
 
 // nameAccount takes an admin's word for which account a request became.
-func (s *Service) nameAccount(ctx context.Context, r store.AccountRequest, account store.AccountID, actor string) (store.AccountRequest, error) {
+func (s *Service) nameAccount(ctx context.Context, r store.AccountRequest, account store.AccountID,
+	actor string) (store.AccountRequest, error) {
 	_, err := s.accounts.Get(ctx, account)
 	if errors.Is(err, store.ErrNotFound) {
 		if err := s.refreshAccounts(ctx, true); err != nil {
@@ -114,7 +119,8 @@ func (s *Service) nameAccount(ctx context.Context, r store.AccountRequest, accou
 }
 
 // linkAccount notes which account a request became, and finishes it.
-func (s *Service) linkAccount(ctx context.Context, r store.AccountRequest, account store.AccountID, how, actor string) (store.AccountRequest, error) {
+func (s *Service) linkAccount(ctx context.Context, r store.AccountRequest, account store.AccountID, how,
+	actor string) (store.AccountRequest, error) {
 	r.Account = account
 	event := s.requestEvent(r, "account-link", actor)
 	event.Reason = how
@@ -150,8 +156,9 @@ func (s *Service) findAccount(ctx context.Context, r store.AccountRequest, actor
 	case len(same) > 0:
 		return r, &InputError{
 			Field: "account",
-			Fault: fmt.Sprintf("the list shows %s by the name %q, and it can't be told whether one is this request's", strings.Join(same[:min(len(same), 10)], ", "), r.OrganizationName),
-			Fix:   "say which by --account",
+			Fault: fmt.Sprintf("the list shows %s by the name %q, and it can't be told whether one is this request's",
+				strings.Join(same[:min(len(same), 10)], ", "), r.OrganizationName),
+			Fix: "say which by --account",
 		}
 
 	case r.ErrorKey != "":
@@ -163,11 +170,13 @@ func (s *Service) findAccount(ctx context.Context, r store.AccountRequest, actor
 	return r, nil // still to come
 }
 
-// linkListed looks for the accounts of open requests among those that a reading of the list showed for the first time. A request is linked if exactly one
-// new account has its organisation's name, and no other open request has. In doubt an admin is asked, by RetryAccount. Creations whose outcome is not
-// known are among them: they are what the list was read for.
+// linkListed looks for the accounts of open requests among those that a reading of the list showed for the first time.
+// A request is linked if exactly one new account has its organisation's name, and no other open request has. In doubt
+// an admin is asked, by RetryAccount. Creations whose outcome is not known are among them: they are what the list was
+// read for.
 func (s *Service) linkListed(ctx context.Context, fresh []partnerapi.Account) {
-	open, err := s.accounts.AccountRequests(ctx, maxRequests, store.RequestAccepted, store.RequestUnknown, store.RequestSending)
+	open, err := s.accounts.AccountRequests(ctx, maxRequests, store.RequestAccepted, store.RequestUnknown,
+		store.RequestSending)
 	if err != nil {
 		s.log.Warn("open requests for client accounts could not be listed", "error", err)
 		return
@@ -193,7 +202,8 @@ func (s *Service) linkListed(ctx context.Context, fresh []partnerapi.Account) {
 }
 
 // listedFor finds the one new account that must be a request's.
-func listedFor(r store.AccountRequest, open []store.AccountRequest, fresh []partnerapi.Account) (id store.AccountID, ok bool) {
+func listedFor(r store.AccountRequest, open []store.AccountRequest,
+	fresh []partnerapi.Account) (id store.AccountID, ok bool) {
 	for _, other := range open {
 		if other.ID != r.ID && sameOrganization(other.OrganizationName, r.OrganizationName) {
 			return "", false

@@ -31,11 +31,11 @@ const (
 	sameOrderMax = 100 // conflicts of one person and organisation
 )
 
-// OrderAccount checks an order and returns it as it would be sent. Nothing is stored. Faults are joined *InputErrors; an error of the directory about the owner is
-// its own.
+// OrderAccount checks an order and returns it as it would be sent. Nothing is stored. Faults are joined *InputErrors;
+// an error of the directory about the owner is its own.
 //
-// The made login name is the same for the same owner and organisation, so that an order given twice is found. Only after a conflict is
-// it another one.
+// The made login name is the same for the same owner and organisation, so that an order given twice is found. Only
+// after a conflict is it another one.
 func (s *Service) OrderAccount(ctx context.Context, o AccountOrder) (store.AccountRequest, error) {
 	r, err := s.orderAccount(ctx, o)
 	if err != nil {
@@ -87,11 +87,13 @@ func (s *Service) orderAccount(ctx context.Context, o AccountOrder) (r store.Acc
 		return r, fmt.Errorf("encode the order: %w", err)
 	}
 	return store.AccountRequest{
-		LoginName: n.LoginName, OrganizationName: n.OrganizationName, Body: body, Person: store.PersonID(p.ID), ExternalID: n.ExternalID, State: store.RequestWanted,
+		LoginName: n.LoginName, OrganizationName: n.OrganizationName, Body: body, Person: store.PersonID(p.ID),
+		ExternalID: n.ExternalID, State: store.RequestWanted,
 	}, nil
 }
 
-// orderedName is a name from the directory as far as it can be sent: names may be left out, but not be shorter than two characters.
+// orderedName is a name from the directory as far as it can be sent: names may be left out, but not be shorter than two
+// characters.
 func orderedName(name string) string {
 	name = strings.TrimSpace(name)
 	if n := utf8.RuneCountInString(name); n < 2 || n > partnerapi.MaxName {
@@ -130,7 +132,8 @@ func accountLogin(person, organization string, n int) string {
 }
 
 // freeOwnerID refuses an external_id that stands elsewhere: the ledger would not take it once the account is there.
-func (s *Service) freeOwnerID(ctx context.Context, person string, n partnerapi.NewAccount, before []store.AccountRequest) error {
+func (s *Service) freeOwnerID(ctx context.Context, person string, n partnerapi.NewAccount,
+	before []store.AccountRequest) error {
 	rows, err := s.ledger.Person(ctx, store.PersonID(person))
 	if err != nil {
 		return fmt.Errorf("list the SSO users of person %s: %w", person, err)
@@ -145,7 +148,8 @@ func (s *Service) freeOwnerID(ctx context.Context, person string, n partnerapi.N
 		}
 	}
 	for _, r := range before {
-		if r.ExternalID == n.ExternalID && r.LoginName != n.LoginName && r.State != store.RequestRefused && r.State != store.RequestConflict {
+		if r.ExternalID == n.ExternalID && r.LoginName != n.LoginName && r.State != store.RequestRefused &&
+			r.State != store.RequestConflict {
 			return &InputError{
 				Field: "external_id", Fault: fmt.Sprintf("was given to the owner of request %d", r.ID),
 				Fix: "leave it out: each user has one of its own",

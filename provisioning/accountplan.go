@@ -16,7 +16,8 @@ func (s *Service) AccountPlan(ctx context.Context, id store.AccountID, actor str
 }
 
 // readPlan reads as class, at most callLimit long.
-func (s *Service) readPlan(ctx context.Context, class string, id store.AccountID, actor string) (partnerapi.Plan, error) {
+func (s *Service) readPlan(ctx context.Context, class string, id store.AccountID,
+	actor string) (partnerapi.Plan, error) {
 	limited, cancel := context.WithTimeout(ctx, s.callLimit)
 	defer cancel()
 	plan, err := s.client.Plan(limited, class, string(id))
@@ -51,9 +52,12 @@ func (s *Service) keepPlan(ctx context.Context, id store.AccountID, plan partner
 	return nil
 }
 
-// SetAccountPlan changes the plan, and reads it again: what stands there then is returned and stored. Faults of the change are *InputErrors.
-func (s *Service) SetAccountPlan(ctx context.Context, id store.AccountID, c partnerapi.PlanChange, actor string) (partnerapi.Plan, error) {
-	if err := errors.Join(fieldFaults(c.Validate(), "give BRONZE, SILVER or GOLD, and a day from 1 to 31")...); err != nil {
+// SetAccountPlan changes the plan, and reads it again: what stands there then is returned and stored. Faults of the
+// change are *InputErrors.
+func (s *Service) SetAccountPlan(ctx context.Context, id store.AccountID, c partnerapi.PlanChange,
+	actor string) (partnerapi.Plan, error) {
+	if err := errors.Join(fieldFaults(c.Validate(),
+		"give BRONZE, SILVER or GOLD, and a day from 1 to 31")...); err != nil {
 		return partnerapi.Plan{}, fmt.Errorf("change the plan of client account %s: %w", id, err)
 	}
 	var plan partnerapi.Plan
@@ -66,7 +70,8 @@ func (s *Service) SetAccountPlan(ctx context.Context, id store.AccountID, c part
 }
 
 // readAfter reads an account again after it was changed, or may have been.
-func (s *Service) readAfter(ctx context.Context, id store.AccountID, said partnerapi.Plan, err error, actor string) (partnerapi.Plan, error) {
+func (s *Service) readAfter(ctx context.Context, id store.AccountID, said partnerapi.Plan, err error,
+	actor string) (partnerapi.Plan, error) {
 	if err != nil && partnerapi.KindOf(err) != partnerapi.Unknown {
 		return said, err
 	}
@@ -85,7 +90,8 @@ func (s *Service) readAfter(ctx context.Context, id store.AccountID, said partne
 }
 
 // CancelAccount cancels a client account and reads its state again. Faults of the cancellation are *InputErrors.
-func (s *Service) CancelAccount(ctx context.Context, id store.AccountID, o partnerapi.Cancellation, actor string) (partnerapi.Cancellation, error) {
+func (s *Service) CancelAccount(ctx context.Context, id store.AccountID, o partnerapi.Cancellation,
+	actor string) (partnerapi.Cancellation, error) {
 	if !o.EffectiveDate.IsZero() && !o.EffectiveDate.After(s.now()) {
 		return o, &InputError{Field: "effective_date", Fault: "is past", Fix: "give a time to come, or none for now"}
 	}

@@ -42,7 +42,8 @@ func TestAccountPlan(t *testing.T) {
 		t.Fatalf("AccountPlan: got %+v, %v", plan, err)
 	}
 	got := w.account(harbour)
-	if got.PlanType != plan.PlanType || got.BillingStatus != plan.BillingStatus || got.CheckedAt.IsZero() || got.Name != before.Name || !got.SeenAt.Equal(before.SeenAt) {
+	if got.PlanType != plan.PlanType || got.BillingStatus != plan.BillingStatus || got.CheckedAt.IsZero() ||
+		got.Name != before.Name || !got.SeenAt.Equal(before.SeenAt) {
 		t.Errorf("stored: got %+v, want %+v with the plan", got, before)
 	}
 	// What a reading finds counts at once, at the gate too.
@@ -53,7 +54,8 @@ func TestAccountPlan(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect(t, w.decide(person("alice", group("sales")), justLook), provisioning.Denied, provisioning.AccountClosed)
-	if e := w.events("account-read"); len(e) != 2 || e[0].Reason != "changed" || e[0].Actor != "admin:test" || e[0].Account != harbour {
+	if e := w.events("account-read"); len(e) != 2 || e[0].Reason != "changed" || e[0].Actor != "admin:test" ||
+		e[0].Account != harbour {
 		t.Errorf("audit: got %+v", e)
 	}
 	// The list does not take the plan away.
@@ -75,10 +77,12 @@ func TestAccountPlan(t *testing.T) {
 func TestSetAccountPlan(t *testing.T) {
 	w := accountWorld(t, settings{})
 	for name, c := range map[string]partnerapi.PlanChange{
-		"back to TRIAL": {PlanType: "TRIAL"}, "unknown": {PlanType: "PLATINUM"}, "day": {PlanType: "GOLD", BillingDayOfMonth: 32},
+		"back to TRIAL": {PlanType: "TRIAL"}, "unknown": {PlanType: "PLATINUM"}, "day": {PlanType: "GOLD",
+			BillingDayOfMonth: 32},
 	} {
 		calls := len(w.sandbox.Calls())
-		if _, err := w.SetAccountPlan(t.Context(), harbour, c, "admin:test"); len(faultFields(err)) != 1 || faultFields(err)[0] == "?" {
+		if _, err := w.SetAccountPlan(t.Context(), harbour, c, "admin:test"); len(faultFields(err)) != 1 ||
+			faultFields(err)[0] == "?" {
 			t.Errorf("%s: got %v, want a fault", name, err)
 		}
 		if got := len(w.sandbox.Calls()) - calls; got != 0 {
@@ -88,17 +92,20 @@ func TestSetAccountPlan(t *testing.T) {
 	if got := w.events("account-set-plan-wanted"); len(got) != 0 {
 		t.Errorf("audit of what was not tried: %+v", got)
 	}
-	plan, err := w.SetAccountPlan(t.Context(), harbour, partnerapi.PlanChange{PlanType: "GOLD", BillingDayOfMonth: 3}, "admin:test")
+	plan, err := w.SetAccountPlan(t.Context(), harbour, partnerapi.PlanChange{PlanType: "GOLD",
+		BillingDayOfMonth: 3}, "admin:test")
 	if err != nil || plan.PlanType != "GOLD" || w.account(harbour).PlanType != "GOLD" {
 		t.Errorf("got %+v, %v, stored %+v", plan, err, w.account(harbour))
 	}
 	for _, action := range []string{"account-set-plan-wanted", "account-set-plan"} {
-		if got := w.events(action); len(got) != 1 || got[0].Outcome != "ok" || got[0].Actor != "admin:test" || !strings.Contains(string(got[0].Detail), "GOLD") {
+		if got := w.events(action); len(got) != 1 || got[0].Outcome != "ok" || got[0].Actor != "admin:test" ||
+			!strings.Contains(string(got[0].Detail), "GOLD") {
 			t.Errorf("audit of %s: got %+v", action, got)
 		}
 	}
 	// Refused by Constant Contact: the intention and the refusal are on record.
-	if _, err := w.SetAccountPlan(t.Context(), "a07enosuch", partnerapi.PlanChange{PlanType: "GOLD"}, "admin:test"); partnerapi.KindOf(err) != partnerapi.NotFound {
+	if _, err := w.SetAccountPlan(t.Context(), "a07enosuch", partnerapi.PlanChange{PlanType: "GOLD"},
+		"admin:test"); partnerapi.KindOf(err) != partnerapi.NotFound {
 		t.Errorf("no such account: got %v", err)
 	}
 	if got := w.events("account-set-plan"); got[0].Outcome != "refused" || got[0].Reason != "not_found" {
@@ -106,7 +113,8 @@ func TestSetAccountPlan(t *testing.T) {
 	}
 	// It acted and did not say so: what stands there is read and stored.
 	w.sandbox.Fault(sandbox.Fault{Kind: sandbox.FaultFailAfter, Path: "/plan", Method: http.MethodPut, Times: 1})
-	if _, err := w.SetAccountPlan(t.Context(), harbour, partnerapi.PlanChange{PlanType: "SILVER"}, "admin:test"); partnerapi.KindOf(err) != partnerapi.Unknown {
+	if _, err := w.SetAccountPlan(t.Context(), harbour, partnerapi.PlanChange{PlanType: "SILVER"},
+		"admin:test"); partnerapi.KindOf(err) != partnerapi.Unknown {
 		t.Errorf("500 after acting: got %v", err)
 	}
 	if got := w.account(harbour).PlanType; got != "SILVER" {
@@ -120,7 +128,8 @@ func TestSetAccountPlan(t *testing.T) {
 func TestCancelAccount(t *testing.T) {
 	w := accountWorld(t, settings{service: provisioning.Options{ClosedStatuses: []string{"Canceled"}}})
 	w.mapGroup(group("sales"), harbour)
-	if _, err := w.CancelAccount(t.Context(), harbour, partnerapi.Cancellation{EffectiveDate: w.now().Add(-time.Minute)}, "admin:test"); strings.Join(faultFields(err), "") != "effective_date" {
+	if _, err := w.CancelAccount(t.Context(), harbour, partnerapi.Cancellation{EffectiveDate: w.now().Add(-time.Minute)},
+		"admin:test"); strings.Join(faultFields(err), "") != "effective_date" {
 		t.Errorf("in the past: got %v", err)
 	}
 	if _, err := w.CancelAccount(t.Context(), harbour, partnerapi.Cancellation{ReasonID: 4}, "admin:test"); err == nil {
@@ -129,17 +138,22 @@ func TestCancelAccount(t *testing.T) {
 	if got := w.calls(http.MethodPut, "/status/cancel"); got != 0 {
 		t.Errorf("refused orders: %d calls", got)
 	}
-	if _, err := w.CancelAccount(t.Context(), juniper, partnerapi.Cancellation{EffectiveDate: w.now().Add(240 * time.Hour)}, "admin:test"); err != nil || w.account(juniper).BillingStatus == "Canceled" {
+	if _, err := w.CancelAccount(t.Context(), juniper,
+		partnerapi.Cancellation{EffectiveDate: w.now().Add(240 * time.Hour)}, "admin:test"); err != nil ||
+		w.account(juniper).BillingStatus == "Canceled" {
 		t.Errorf("for later: got %v, stored %+v", err, w.account(juniper))
 	}
-	if _, err := w.CancelAccount(t.Context(), harbour, partnerapi.Cancellation{ReasonID: 11}, "admin:test"); err != nil || w.account(harbour).BillingStatus != "Canceled" {
+	if _, err := w.CancelAccount(t.Context(), harbour, partnerapi.Cancellation{ReasonID: 11}, "admin:test"); err != nil ||
+		w.account(harbour).BillingStatus != "Canceled" {
 		t.Fatalf("got %v, stored %+v, want it cancelled", err, w.account(harbour))
 	}
 	expect(t, w.decide(person("alice", group("sales")), justLook), provisioning.Denied, provisioning.AccountClosed)
-	if got := w.events("account-cancel"); len(got) < 2 || got[0].Outcome != "ok" || got[0].Actor != "admin:test" || got[0].Account != harbour {
+	if got := w.events("account-cancel"); len(got) < 2 || got[0].Outcome != "ok" || got[0].Actor != "admin:test" ||
+		got[0].Account != harbour {
 		t.Errorf("audit: got %+v", got)
 	}
-	if _, err := w.CancelAccount(t.Context(), "a07enosuch", partnerapi.Cancellation{}, "admin:test"); partnerapi.KindOf(err) != partnerapi.NotFound {
+	if _, err := w.CancelAccount(t.Context(), "a07enosuch", partnerapi.Cancellation{},
+		"admin:test"); partnerapi.KindOf(err) != partnerapi.NotFound {
 		t.Errorf("no such account: got %v", err)
 	}
 }
@@ -154,18 +168,21 @@ func TestAdminsAndTheReserve(t *testing.T) {
 	if partnerapi.KindOf(err) != partnerapi.QuotaExceeded {
 		t.Errorf("a reading past the background's share: got %v", err)
 	}
-	if _, err := w.SetAccountPlan(t.Context(), harbour, partnerapi.PlanChange{PlanType: "GOLD"}, "admin:test"); err != nil {
+	if _, err := w.SetAccountPlan(t.Context(), harbour, partnerapi.PlanChange{PlanType: "GOLD"},
+		"admin:test"); err != nil {
 		t.Errorf("an act: got %v", err)
 	}
 }
 
 func TestCallAccount(t *testing.T) {
-	rules := []provisioning.OperationRule{{Method: "GET", Path: "/contacts"}, {Method: "POST", Path: "/contacts"}, {Method: "GET", Path: "/contacts/*"}}
+	rules := []provisioning.OperationRule{{Method: "GET", Path: "/contacts"}, {Method: "POST", Path: "/contacts"},
+		{Method: "GET", Path: "/contacts/*"}}
 	const payload = `{"email_address":{"address":"secret@example.test","permission_to_send":"implicit"},"create_source":"Account"}`
 	post := partnerapi.Operation{Method: "POST", URL: "/contacts", Payload: payload}
 
 	off := accountWorld(t, settings{})
-	if _, err := off.CallAccount(t.Context(), harbour, partnerapi.Operation{Method: "GET", URL: "/contacts"}, "admin:test"); !errors.Is(err, provisioning.ErrNotAllowed) {
+	if _, err := off.CallAccount(t.Context(), harbour, partnerapi.Operation{Method: "GET", URL: "/contacts"},
+		"admin:test"); !errors.Is(err, provisioning.ErrNotAllowed) {
 		t.Errorf("switched off: got %v", err)
 	}
 	if len(off.sandbox.Operations()) != 0 {
@@ -185,9 +202,13 @@ func TestCallAccount(t *testing.T) {
 	if len(events) != 4 {
 		t.Errorf("audit: got %d events, want 4", len(events))
 	}
-	hashed := slices.ContainsFunc(events, func(e store.Event) bool { return strings.Contains(string(e.Detail), hex.EncodeToString(sum[:])) })
+	hashed := slices.ContainsFunc(events, func(e store.Event) bool {
+		return strings.Contains(string(e.Detail),
+			hex.EncodeToString(sum[:]))
+	})
 	for _, e := range events {
-		if e.Actor != "admin:test" || e.Account != harbour || !strings.Contains(string(e.Detail), `"path":"/contacts"`) || strings.Contains(string(e.Detail), "secret@") {
+		if e.Actor != "admin:test" || e.Account != harbour || !strings.Contains(string(e.Detail), `"path":"/contacts"`) ||
+			strings.Contains(string(e.Detail), "secret@") {
 			t.Errorf("audit: got %+v %s", e, e.Detail)
 		}
 	}
@@ -226,10 +247,12 @@ func TestCallAccount(t *testing.T) {
 		t.Errorf("refused calls: %d were made", got)
 	}
 	// A placeholder is held against the rules with its value.
-	if _, err := w.CallAccount(t.Context(), harbour, partnerapi.Operation{Method: "GET", URL: "/{what}", Path: param("what", "contacts")}, "admin:test"); errors.Is(err, provisioning.ErrNotAllowed) {
+	if _, err := w.CallAccount(t.Context(), harbour, partnerapi.Operation{Method: "GET", URL: "/{what}",
+		Path: param("what", "contacts")}, "admin:test"); errors.Is(err, provisioning.ErrNotAllowed) {
 		t.Errorf("a placeholder that gives an allowed path: got %v", err)
 	}
-	if got := w.events("account-call"); !slices.ContainsFunc(got, func(e store.Event) bool { return e.Outcome == "refused" && e.Reason == "not_allowed" }) {
+	if got := w.events("account-call"); !slices.ContainsFunc(got,
+		func(e store.Event) bool { return e.Outcome == "refused" && e.Reason == "not_allowed" }) {
 		t.Error("audit: no refusal")
 	}
 }
@@ -242,7 +265,8 @@ func TestUnsubscribe(t *testing.T) {
 		}
 		return all
 	}
-	if _, err := w.Unsubscribe(t.Context(), harbour, partnerapi.Unsubscription{EmailAddresses: addresses(500), UpdateSource: "Account"}, "admin:test"); err != nil {
+	if _, err := w.Unsubscribe(t.Context(), harbour, partnerapi.Unsubscription{EmailAddresses: addresses(500),
+		UpdateSource: "Account"}, "admin:test"); err != nil {
 		t.Errorf("500 addresses: %v", err)
 	}
 	calls := len(w.sandbox.Calls())
@@ -251,7 +275,8 @@ func TestUnsubscribe(t *testing.T) {
 		"none":      {UpdateSource: "Account"},
 		"no source": {EmailAddresses: addresses(1)},
 	} {
-		if _, err := w.Unsubscribe(t.Context(), harbour, u, "admin:test"); len(faultFields(err)) == 0 || faultFields(err)[0] == "?" {
+		if _, err := w.Unsubscribe(t.Context(), harbour, u, "admin:test"); len(faultFields(err)) == 0 ||
+			faultFields(err)[0] == "?" {
 			t.Errorf("%s: got %v, want a fault", name, err)
 		}
 	}
@@ -358,7 +383,8 @@ func TestHints(t *testing.T) {
 // A reading that fails comes again, slower each time; one that is refused does not.
 func TestHintsFailAndComeAgain(t *testing.T) {
 	w := accountWorld(t, settings{})
-	w.sandbox.Fault(sandbox.Fault{Kind: sandbox.FaultFailBefore, Path: "/" + string(harbour) + "/plan", Method: http.MethodGet, Times: 2})
+	w.sandbox.Fault(sandbox.Fault{Kind: sandbox.FaultFailBefore, Path: "/" + string(harbour) + "/plan",
+		Method: http.MethodGet, Times: 2})
 	w.keepHints()
 	readings := func(id store.AccountID) int { return w.calls(http.MethodGet, "/"+string(id)+"/plan") }
 	// settled lets another account be read behind what is due now.

@@ -20,9 +20,9 @@ const (
 	maxName      = 200             // characters of a client account's name
 )
 
-// RefreshAccounts reads GET /partner/accounts into the store. It does nothing if that was done less than a minute ago, by this
-// process or another, and it never takes calls that are kept for sign-ins. Concurrent callers wait for one refresh. Requests for client accounts whose account
-// the list shows for the first time are finished.
+// RefreshAccounts reads GET /partner/accounts into the store. It does nothing if that was done less than a minute ago,
+// by this process or another, and it never takes calls that are kept for sign-ins. Concurrent callers wait for one
+// refresh. Requests for client accounts whose account the list shows for the first time are finished.
 func (s *Service) RefreshAccounts(ctx context.Context) error { return s.refreshAccounts(ctx, false) }
 
 // refreshAccounts reads the list, however fresh it is where anyway is true.
@@ -67,7 +67,8 @@ func (s *Service) refreshAccounts(ctx context.Context, anyway bool) error {
 			odd++
 			continue
 		}
-		all = append(all, store.Account{ID: id, Name: accountName(a), BillingStatus: cmp.Or(status[id], printable(a.BillingStatus)), SeenAt: now})
+		all = append(all, store.Account{ID: id, Name: accountName(a), BillingStatus: cmp.Or(status[id],
+			printable(a.BillingStatus)), SeenAt: now})
 	}
 	if odd > 0 {
 		s.log.Warn("some listed client accounts have ids of a form that is not known, they are left out", "count", odd)
@@ -82,7 +83,8 @@ func (s *Service) refreshAccounts(ctx context.Context, anyway bool) error {
 	return nil
 }
 
-// newlyListed are the accounts that were not known before. Without any known there was no list before, and so nothing can be said to be new.
+// newlyListed are the accounts that were not known before. Without any known there was no list before, and so nothing
+// can be said to be new.
 func newlyListed(known []store.Account, listed []partnerapi.Account) (fresh []partnerapi.Account) {
 	if len(known) == 0 {
 		return nil
@@ -99,7 +101,8 @@ func newlyListed(known []store.Account, listed []partnerapi.Account) (fresh []pa
 	return fresh
 }
 
-// lastRefresh tells which accounts are known and when the list was last read, by whomever. The caller holds the token of refreshing.
+// lastRefresh tells which accounts are known and when the list was last read, by whomever. The caller holds the token
+// of refreshing.
 func (s *Service) lastRefresh(ctx context.Context) (known []store.Account, last time.Time, err error) {
 	known, err = s.accounts.List(ctx)
 	if err != nil {
@@ -114,7 +117,8 @@ func (s *Service) lastRefresh(ctx context.Context) (known []store.Account, last 
 	return known, last, nil
 }
 
-// keepAccounts refreshes at the start, then every six hours; a failure is logged and tried again. Sign-ins do not depend on it.
+// keepAccounts refreshes at the start, then every six hours; a failure is logged and tried again. Sign-ins do not
+// depend on it.
 func (s *Service) keepAccounts(ctx context.Context) {
 	for {
 		wait := refreshEvery
@@ -122,7 +126,8 @@ func (s *Service) keepAccounts(ctx context.Context) {
 			if ctx.Err() != nil {
 				return
 			}
-			s.log.Warn("list of client accounts could not be refreshed, the last one stays in use", "error", err, "again_in", refreshAgain)
+			s.log.Warn("list of client accounts could not be refreshed, the last one stays in use", "error", err,
+				"again_in", refreshAgain)
 			wait = refreshAgain
 		}
 		timer := time.NewTimer(wait)
@@ -145,7 +150,8 @@ func accountName(a partnerapi.Account) string {
 	return a.EncodedAccountID
 }
 
-// printable drops control characters and cuts to maxName characters: names come from outside and are shown on pages and terminals.
+// printable drops control characters and cuts to maxName characters: names come from outside and are shown on pages and
+// terminals.
 func printable(text string) string {
 	out := make([]rune, 0, min(len(text), maxName))
 	for _, r := range text {

@@ -21,10 +21,15 @@ func (w *world) listings() (n int) {
 // The list is read when the worker starts, on demand, and never twice within a minute, also across restarts.
 func TestRefreshAccounts(t *testing.T) {
 	w := newWorld(t, settings{sandbox: sandbox.Options{Accounts: []sandbox.Account{
-		{ID: "acc1", OrganizationName: "Name\x1b[31m \x00of one"}, {ID: "acc2", SiteOwnerName: "Owner of two"}, {ID: "acc3"}, {ID: "odd_id"},
+		{ID: "acc1", OrganizationName: "Name\x1b[31m \x00of one"}, {ID: "acc2", SiteOwnerName: "Owner of two"}, {ID: "acc3"},
+		{ID: "odd_id"},
 	}}})
 	stop := w.run()
-	w.until("the list is stored", func() bool { all, err := w.db.Accounts().List(t.Context()); return err == nil && len(all) > 0 })
+	w.until("the list is stored", func() bool {
+		all, err := w.db.Accounts().List(t.Context())
+		return err == nil &&
+			len(all) > 0
+	})
 	stop()
 	all, err := w.db.Accounts().List(t.Context())
 	if err != nil {
@@ -34,7 +39,8 @@ func TestRefreshAccounts(t *testing.T) {
 	for _, a := range all {
 		names[string(a.ID)] = a.Name
 	}
-	if len(names) != 3 || names["acc1"] != "Name[31m of one" || names["acc2"] != "Owner of two" || names["acc3"] != "acc3" {
+	if len(names) != 3 || names["acc1"] != "Name[31m of one" || names["acc2"] != "Owner of two" ||
+		names["acc3"] != "acc3" {
 		t.Errorf("accounts: got %q, want three with printable names", names)
 	}
 

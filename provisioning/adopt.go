@@ -30,7 +30,8 @@ type Telling struct {
 
 // PreviewAdoption looks each told user up in directory, mappings and ledger. Nothing is stored.
 //
-// A person who is not in the directory can be told by person_id, with a role. What an export says of users that were never created is a fault.
+// A person who is not in the directory can be told by person_id, with a role. What an export says of users that were
+// never created is a fault.
 func (s *Service) PreviewAdoption(ctx context.Context, told []Told) ([]Telling, error) {
 	x, err := s.current(ctx)
 	if err != nil {
@@ -81,8 +82,10 @@ func (s *Service) telling(ctx context.Context, x *mapping.Index, t Told) (Tellin
 		tell.note("client account %s is not among those that Constant Contact lists", account)
 	}
 	tell.User = store.SSOUser{
-		Person: store.PersonID(p.ID), Account: account, ExternalID: t.ExternalID, ExternalProvider: s.provider, LoginName: t.LoginName,
-		FirstName: strings.TrimSpace(p.FirstName), LastName: strings.TrimSpace(p.LastName), Role: store.Role(t.Role), State: store.Active,
+		Person: store.PersonID(p.ID), Account: account, ExternalID: t.ExternalID, ExternalProvider: s.provider,
+		LoginName: t.LoginName,
+		FirstName: strings.TrimSpace(p.FirstName), LastName: strings.TrimSpace(p.LastName), Role: store.Role(t.Role),
+		State: store.Active,
 	}
 	if t.State != string(store.Active) {
 		tell.User.State = store.Assumed // sending and unknown of an export too: they may be there

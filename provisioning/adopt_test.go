@@ -24,8 +24,10 @@ func toldFile(tb testing.TB, lines ...string) []provisioning.Told {
 
 func TestAdoptUsers(t *testing.T) {
 	w := newPlanWorld(t, []directory.Entry{
-		person("jane", group("sales")), person("mary", group("sales")), person("paul"), person("rita", group("sales")), person("olga"),
-		problem("dora", directory.Disabled), person("john", group("sales")), person("kate", group("sales")), person("zoe", group("sales")),
+		person("jane", group("sales")), person("mary", group("sales")), person("paul"), person("rita", group("sales")),
+		person("olga"),
+		problem("dora", directory.Disabled), person("john", group("sales")), person("kate", group("sales")),
+		person("zoe", group("sales")),
 	})
 	m := w.maps("sales", harbour, store.AccountManager)
 	w.row("kate", harbour, store.Active)
@@ -103,11 +105,13 @@ func TestAdoptUsers(t *testing.T) {
 			outcome = store.Changed
 		}
 		row, err := w.db.Ledger().Get(t.Context(), got.User.Person, got.User.Account)
-		if err != nil || got.Outcome != outcome || row.ExternalID != got.User.ExternalID || row.State != got.User.State || row.Role != got.User.Role {
+		if err != nil || got.Outcome != outcome || row.ExternalID != got.User.ExternalID || row.State != got.User.State ||
+			row.Role != got.User.Role {
 			t.Errorf("line %d: got %s, row %+v, %v; want %s of %+v", got.Told.Line, got.Outcome, row, err, outcome, got.User)
 		}
 	}
-	if row, _ := w.db.Ledger().Get(t.Context(), "mary", harbour); row.State != store.Assumed || row.ExternalProvider != provider {
+	if row, _ := w.db.Ledger().Get(t.Context(), "mary", harbour); row.State != store.Assumed ||
+		row.ExternalProvider != provider {
 		t.Errorf("mary: got %+v, want assumed with our provider", row)
 	}
 	events, err := w.db.Audit().List(t.Context(), store.Filter{Action: "adopt-user", Limit: 100})
@@ -142,7 +146,8 @@ func TestAdoptedUserSignsIn(t *testing.T) {
 	jane := person("jane", group("sales"))
 	w := newPlanWorld(t, []directory.Entry{jane})
 	w.maps("sales", harbour, store.AccountManager)
-	previewed := must(w.PreviewAdoption(t.Context(), toldFile(t, "login,account,external_id", "jane,"+string(harbour)+",crm-7")))(t)
+	previewed := must(w.PreviewAdoption(t.Context(), toldFile(t, "login,account,external_id", "jane,"+
+		string(harbour)+",crm-7")))(t)
 	must(w.AdoptUsers(t.Context(), previewed, "admin:test"))(t)
 	d, err := w.Decide(t.Context(), provisioning.Question{Person: jane, MayCreate: false})
 	if err != nil || d.Outcome != provisioning.Granted || d.User.ExternalID != "crm-7" {
@@ -154,8 +159,10 @@ func TestAdoptedUserSignsIn(t *testing.T) {
 func TestAdoptTakenID(t *testing.T) {
 	w := newPlanWorld(t, []directory.Entry{person("jane", group("sales")), person("mary", group("sales"))})
 	w.maps("sales", harbour, store.AccountManager)
-	one := must(w.PreviewAdoption(t.Context(), toldFile(t, "login,account,external_id", "jane,"+string(harbour)+",crm-7")))(t)
-	two := must(w.PreviewAdoption(t.Context(), toldFile(t, "login,account,external_id", "mary,"+string(harbour)+",crm-7")))(t)
+	one := must(w.PreviewAdoption(t.Context(), toldFile(t, "login,account,external_id", "jane,"+
+		string(harbour)+",crm-7")))(t)
+	two := must(w.PreviewAdoption(t.Context(), toldFile(t, "login,account,external_id", "mary,"+
+		string(harbour)+",crm-7")))(t)
 	must(w.AdoptUsers(t.Context(), one, "admin:test"))(t)
 	if got := must(w.AdoptUsers(t.Context(), two, "admin:test"))(t); got[0].Outcome != store.TakenID {
 		t.Errorf("got %s, want %s", got[0].Outcome, store.TakenID)
@@ -194,7 +201,8 @@ func TestPreviewAdoptionOfStates(t *testing.T) {
 		store.Active: store.Active, store.Assumed: store.Assumed, store.Sending: store.Assumed, store.Unknown: store.Assumed,
 		store.Wanted: "", store.Conflict: "", store.Refused: "", store.Suspended: "",
 	} {
-		got := must(w.PreviewAdoption(t.Context(), toldFile(t, "login,account,state", "jane,"+string(harbour)+","+string(state))))(t)[0]
+		got := must(w.PreviewAdoption(t.Context(), toldFile(t, "login,account,state", "jane,"+string(harbour)+","+
+			string(state))))(t)[0]
 		if got.User.State != want || (want == "") != (got.Fault != "") {
 			t.Errorf("%s: got %s with fault %q, want %s", state, got.User.State, got.Fault, want)
 		}

@@ -46,7 +46,8 @@ func TestAdoptOnSlapd(t *testing.T) {
 		{gone, store.AccountManager, "", "is not in the directory"}, // the template needs the id alone
 	} {
 		got := previewed[i]
-		if got.User.Person != want.person || got.User.Role != want.role || (want.fault == "") != (got.Fault == "") || !strings.Contains(got.Fault, want.fault) || !strings.Contains(got.Note, want.note) {
+		if got.User.Person != want.person || got.User.Role != want.role || (want.fault == "") != (got.Fault == "") ||
+			!strings.Contains(got.Fault, want.fault) || !strings.Contains(got.Note, want.note) {
 			t.Errorf("line %d: got %+v", got.Told.Line, got)
 		}
 	}

@@ -8,8 +8,8 @@ import (
 	"ssobridge/store"
 )
 
-// compareTold holds told users against the ledger and against each other: a login and a person_id can name the same person. lines are those of the users
-// before.
+// compareTold holds told users against the ledger and against each other: a login and a person_id can name the same
+// person. lines are those of the users before.
 func (s *Service) compareTold(ctx context.Context, batch []Telling, lines map[userID]int) error {
 	var ids []store.PersonID
 	for _, t := range batch {
@@ -59,7 +59,8 @@ func (t *Telling) against(row store.SSOUser) {
 	}
 	switch {
 	case row.ExternalID != t.User.ExternalID:
-		t.Fault = fmt.Sprintf("has an SSO user in this client account already, with external_id %s (%s)", row.ExternalID, row.State)
+		t.Fault = fmt.Sprintf("has an SSO user in this client account already, with external_id %s (%s)",
+			row.ExternalID, row.State)
 	case row.State == store.Suspended:
 		t.note("is in the ledger, suspended, and stays so")
 	case row.State == store.Assumed && t.User.State == store.Active:

@@ -9,14 +9,16 @@ import (
 	"ssobridge/store"
 )
 
-// ErrPlanUnmade refuses a plan that was not made to its end: whoever is missing in it would be taken for somebody who has no user.
+// ErrPlanUnmade refuses a plan that was not made to its end: whoever is missing in it would be taken for somebody who
+// has no user.
 var ErrPlanUnmade = errors.New("it is still being made, or was not made to its end")
 
-// AdoptPlan marks everybody whom a plan would create as assumed, without any call: after the ledger was lost, or restored from an old copy. It begins a hold on
-// creations if none runs. counts says how many had which outcome.
+// AdoptPlan marks everybody whom a plan would create as assumed, without any call: after the ledger was lost, or
+// restored from an old copy. It begins a hold on creations if none runs. counts says how many had which outcome.
 //
-// Those whom the plan holds back for a conflict are among them, with the data that they conflicted by: they are ours, and forgotten. Who can't sign
-// in any more since the plan was made is left out, as NotAdoptable. It can be called again after an error.
+// Those whom the plan holds back for a conflict are among them, with the data that they conflicted by: they are ours,
+// and forgotten. Who can't sign in any more since the plan was made is left out, as NotAdoptable. It can be called
+// again after an error.
 func (s *Service) AdoptPlan(ctx context.Context, plan int64, actor string) (counts map[store.Adoption]int, err error) {
 	counts = map[store.Adoption]int{}
 	p, err := s.plans.Get(ctx, plan)
@@ -71,7 +73,8 @@ func (s *Service) adoptItems(ctx context.Context, plan int64, kind, actor string
 	}
 }
 
-func (s *Service) adoptInto(ctx context.Context, users []store.SSOUser, e store.Event, counts map[store.Adoption]int) error {
+func (s *Service) adoptInto(ctx context.Context, users []store.SSOUser, e store.Event,
+	counts map[store.Adoption]int) error {
 	if len(users) == 0 {
 		return nil
 	}
@@ -85,9 +88,10 @@ func (s *Service) adoptInto(ctx context.Context, users []store.SSOUser, e store.
 	return nil
 }
 
-// plannedUsers are the rows of creations, with names as the templates give them now: a template that was changed since a user was created gives another
-// external_id than Constant Contact has, which nothing here can know.
-func (s *Service) plannedUsers(ctx context.Context, items []store.PlanItem) (users []store.SSOUser, left int, err error) {
+// plannedUsers are the rows of creations, with names as the templates give them now: a template that was changed since
+// a user was created gives another external_id than Constant Contact has, which nothing here can know.
+func (s *Service) plannedUsers(ctx context.Context, items []store.PlanItem) (users []store.SSOUser,
+	left int, err error) {
 	all := make([]store.SSOUser, len(items))
 	err = inParallel(ctx, len(items), func(ctx context.Context, i int) (err error) {
 		all[i], err = s.plannedUser(ctx, items[i])
@@ -124,12 +128,15 @@ func (s *Service) plannedUser(ctx context.Context, i store.PlanItem) (store.SSOU
 		return u, nil //nolint:nilerr // such a user could not have been created either
 	}
 	u.ExternalID, u.LoginName = id, login
-	u.ContactEmail, _ = s.contactEmail.Render(mapping.Values{Person: p, Account: i.Account, ExternalID: id, LoginName: login})
+	u.ContactEmail, _ = s.contactEmail.Render(mapping.Values{Person: p, Account: i.Account, ExternalID: id,
+		LoginName: login})
 	return u, nil
 }
 
-// conflictingUsers are the rows that Constant Contact refused because the user exists, as they stand in the ledger. What else is blocked is left alone.
-func (s *Service) conflictingUsers(ctx context.Context, items []store.PlanItem) (users []store.SSOUser, left int, err error) {
+// conflictingUsers are the rows that Constant Contact refused because the user exists, as they stand in the ledger.
+// What else is blocked is left alone.
+func (s *Service) conflictingUsers(ctx context.Context, items []store.PlanItem) (users []store.SSOUser,
+	left int, err error) {
 	ids, blocked := make([]store.PersonID, len(items)), map[userID]bool{}
 	for i, item := range items {
 		ids[i] = item.Person

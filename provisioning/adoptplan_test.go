@@ -44,13 +44,16 @@ func TestAPI03AdoptPlan(t *testing.T) {
 	d := w.decide(people[7], justLook)
 	expect(t, d, provisioning.Granted, "")
 	body, err := w.Body(people[7], provisioning.Assignment{Account: harbour, Role: store.AccountManager})
-	if err != nil || d.User.State != store.Assumed || d.User.ExternalID != body.ExternalID || d.User.LoginName != body.LoginName {
-		t.Errorf("user: got %+v, %v, want assumed with external_id %s and login_name %s", d.User, err, body.ExternalID, body.LoginName)
+	if err != nil || d.User.State != store.Assumed || d.User.ExternalID != body.ExternalID ||
+		d.User.LoginName != body.LoginName {
+		t.Errorf("user: got %+v, %v, want assumed with external_id %s and login_name %s", d.User, err, body.ExternalID,
+			body.LoginName)
 	}
 	if got := len(w.sandbox.Calls()) - calls; got != 0 {
 		t.Errorf("calls: got %d, want none", got)
 	}
-	if counts, err = w.AdoptPlan(t.Context(), plan.ID, "admin:test"); err != nil || counts[store.Unchanged] != n || counts[store.Adopted] != 0 {
+	if counts, err = w.AdoptPlan(t.Context(), plan.ID, "admin:test"); err != nil || counts[store.Unchanged] != n ||
+		counts[store.Adopted] != 0 {
 		t.Errorf("once more: got %v, %v, want all unchanged", counts, err)
 	}
 	confirmed, err := w.ConfirmUsers(t.Context(), nil, "admin:test")
@@ -64,7 +67,8 @@ func TestAPI03AdoptPlan(t *testing.T) {
 
 // Who stands as a conflict is ours and forgotten; who was refused is not there.
 func TestAdoptPlanTakesConflicts(t *testing.T) {
-	w := newPlanWorld(t, []directory.Entry{person("john", group("sales")), person("ruth", group("sales")), person("jane", group("sales"))})
+	w := newPlanWorld(t, []directory.Entry{person("john", group("sales")), person("ruth", group("sales")),
+		person("jane", group("sales"))})
 	w.maps("sales", harbour, store.AccountManager)
 	before := w.row("john", harbour, store.Conflict)
 	w.row("ruth", harbour, store.Refused)
@@ -74,7 +78,8 @@ func TestAdoptPlanTakesConflicts(t *testing.T) {
 		t.Fatalf("got %v, %v, want one changed, one new", counts, err)
 	}
 	john, err := w.db.Ledger().Get(t.Context(), "john", harbour)
-	if err != nil || john.State != store.Assumed || john.ExternalID != before.ExternalID || john.LoginName != before.LoginName {
+	if err != nil || john.State != store.Assumed || john.ExternalID != before.ExternalID ||
+		john.LoginName != before.LoginName {
 		t.Errorf("john: got %+v, %v, want assumed as he was sent", john, err)
 	}
 	if ruth, err := w.db.Ledger().Get(t.Context(), "ruth", harbour); err != nil || ruth.State != store.Refused {

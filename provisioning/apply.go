@@ -15,20 +15,23 @@ type ApplyOptions struct {
 	Actor string
 	// MaxCreate is the cap of creations of this run: past it the plan stops and asks. 0: the configured one.
 	MaxCreate int
-	// Accept goes on although the plan is stopped, or the mappings have changed since it was made: each item is looked at again in any case.
+	// Accept goes on although the plan is stopped, or the mappings have changed since it was made: each item is looked at
+	// again in any case.
 	Accept bool
 }
 
-// ApplyPlan makes a plan the one that workers apply, and returns it; one that is being applied already is returned as it is. It returns
-// *StopError where an admin is to be asked first: the plan stopped, creations are held, its mappings have changed, or it has more creations
-// than the cap. ErrConflict of the store: another plan is being applied. ErrNotFound: there is none that could be.
+// ApplyPlan makes a plan the one that workers apply, and returns it; one that is being applied already is returned as
+// it is. It returns *StopError where an admin is to be asked first: the plan stopped, creations are held, its mappings
+// have changed, or it has more creations than the cap. ErrConflict of the store: another plan is being applied.
+// ErrNotFound: there is none that could be.
 //
-// A run never creates more than its cap, whatever is accepted: a number is raised only by a number. With MaxCreate the run makes that many
-// and stops, if there are more, to be asked again. Without it, a plan with more open creations than the configured cap asks before the first; Accept makes
-// as many as the configured cap and stops. Each further ApplyPlan is a run of its own.
+// A run never creates more than its cap, whatever is accepted: a number is raised only by a number. With MaxCreate the
+// run makes that many and stops, if there are more, to be asked again. Without it, a plan with more open creations than
+// the configured cap asks before the first; Accept makes as many as the configured cap and stops. Each further
+// ApplyPlan is a run of its own.
 //
-// A plan stops when more than 5 % of its creations were skipped. Going on with Accept allows another 5 %; a pause does not.
-// A hold is not overridden by Accept: to lift it is its own act.
+// A plan stops when more than 5 % of its creations were skipped. Going on with Accept allows another 5 %; a pause does
+// not. A hold is not overridden by Accept: to lift it is its own act.
 func (s *Service) ApplyPlan(ctx context.Context, o ApplyOptions) (store.Plan, error) {
 	plan, err := s.applicable(ctx, o.ID)
 	if err != nil {
@@ -56,7 +59,8 @@ func (s *Service) ApplyPlan(ctx context.Context, o ApplyOptions) (store.Plan, er
 	}
 	if !hold.Since.IsZero() {
 		since := hold.Since.UTC().Format("2006-01-02 15:04 MST")
-		return plan, &StopError{plan.ID, StopHold, fmt.Sprintf("creations are on hold since %s (%s, by %s)", since, hold.Reason, hold.By),
+		return plan, &StopError{plan.ID, StopHold, fmt.Sprintf("creations are on hold since %s (%s, by %s)", since,
+			hold.Reason, hold.By),
 			"see what the hold is for, then lift it: ssobridge provision release"}
 	}
 	if stop := s.stops(plan, open, o, digest); stop != nil && !o.Accept {
@@ -67,8 +71,10 @@ func (s *Service) ApplyPlan(ctx context.Context, o ApplyOptions) (store.Plan, er
 			return plan, fmt.Errorf("apply plan %d: store its list of manual work: %w", plan.ID, err)
 		}
 	}
-	change := store.PlanChange{By: o.Actor, MaxCreate: begun + s.runCap(o), MaxSkipped: allowedSkips(plan, o.Accept), Mappings: digest}
-	event := s.planEvent("plan-apply", o.Actor, plan.ID, map[string]any{"creations": open, "max_create": s.runCap(o), "accepted": o.Accept})
+	change := store.PlanChange{By: o.Actor, MaxCreate: begun + s.runCap(o), MaxSkipped: allowedSkips(plan, o.Accept),
+		Mappings: digest}
+	event := s.planEvent("plan-apply", o.Actor, plan.ID, map[string]any{"creations": open, "max_create": s.runCap(o),
+		"accepted": o.Accept})
 	if err := s.plans.SetState(ctx, plan.ID, plan.State, store.PlanApplying, change, event); err != nil {
 		return plan, fmt.Errorf("apply plan %d: %w", plan.ID, err)
 	}
@@ -128,7 +134,8 @@ func (s *Service) runCap(o ApplyOptions) int {
 	return s.maxCreate
 }
 
-// allowedSkips is how many items may be skipped in all before a plan stops: 5 % of its creations, counted anew where an admin has accepted what was skipped.
+// allowedSkips is how many items may be skipped in all before a plan stops: 5 % of its creations, counted anew where an
+// admin has accepted what was skipped.
 func allowedSkips(p store.Plan, accepted bool) int {
 	few := max(1, p.Creations*5/100)
 	switch {
@@ -158,7 +165,8 @@ func (s *Service) stops(p store.Plan, open int, o ApplyOptions, digest string) *
 				"see whether directory.base_dn, the login filter and the mappings are as they should be, then make a new plan; "+
 					"to accept it puts them all on the list of users to delete by hand")
 		case StopSkipped:
-			ask(StopSkipped, fmt.Sprintf("%d of %d creations were skipped, since people have changed after the plan was made", p.Skipped, p.Creations), again)
+			ask(StopSkipped, fmt.Sprintf("%d of %d creations were skipped, since people have changed after the plan was made",
+				p.Skipped, p.Creations), again)
 		case StopMappings, StopCap: // told below, as far as it is still so
 		default:
 			ask(p.Reason, "the plan has stopped: "+p.Reason, again)
@@ -169,7 +177,8 @@ func (s *Service) stops(p store.Plan, open int, o ApplyOptions, digest string) *
 	}
 	if o.MaxCreate == 0 && open > s.maxCreate {
 		ask(StopCap, fmt.Sprintf("%d users are still to be created, more than the cap of %d for one run", open, s.maxCreate),
-			fmt.Sprintf("give a cap of %d to create them all in one run; to go on without creates %d and stops again", open, s.maxCreate))
+			fmt.Sprintf("give a cap of %d to create them all in one run; to go on without creates %d and stops again",
+				open, s.maxCreate))
 	}
 	if len(words) == 0 {
 		return nil
@@ -178,7 +187,8 @@ func (s *Service) stops(p store.Plan, open int, o ApplyOptions, digest string) *
 	return stop
 }
 
-// StopError says why a plan does not go on without an admin. With several reasons, Reason and Fix are of the first, Detail of all.
+// StopError says why a plan does not go on without an admin. With several reasons, Reason and Fix are of the first,
+// Detail of all.
 type StopError struct {
 	Plan   int64
 	Reason string // one of the Stop words
@@ -197,10 +207,11 @@ const (
 	StopLeavers  = "many_leavers"     // more than half of the ledger's users would be leavers: see MakePlan
 )
 
-// PausePlan stops the plan that is being applied until ApplyPlan is called again. Calls under way end as they end. ErrConflict of the store: it is not being
-// applied. ErrNotFound.
+// PausePlan stops the plan that is being applied until ApplyPlan is called again. Calls under way end as they end.
+// ErrConflict of the store: it is not being applied. ErrNotFound.
 func (s *Service) PausePlan(ctx context.Context, id int64, actor string) error {
-	err := s.plans.SetState(ctx, id, store.PlanApplying, store.PlanPaused, store.PlanChange{}, s.planEvent("plan-pause", actor, id, nil))
+	err := s.plans.SetState(ctx, id, store.PlanApplying, store.PlanPaused, store.PlanChange{}, s.planEvent("plan-pause",
+		actor, id, nil))
 	s.forgetLanes()
 	if err != nil {
 		return fmt.Errorf("pause plan %d: %w", id, err)

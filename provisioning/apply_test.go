@@ -54,7 +54,8 @@ func (w *planWorld) stopsFor(o provisioning.ApplyOptions, plan store.Plan, reaso
 
 func (w *planWorld) stop(plan store.Plan, reason string) store.Plan {
 	w.tb.Helper()
-	if err := w.db.Plans().SetState(w.tb.Context(), plan.ID, store.PlanApplying, store.PlanStopped, store.PlanChange{Reason: reason}, store.Event{Action: "test"}); err != nil {
+	if err := w.db.Plans().SetState(w.tb.Context(), plan.ID, store.PlanApplying, store.PlanStopped,
+		store.PlanChange{Reason: reason}, store.Event{Action: "test"}); err != nil {
 		w.tb.Fatal(err)
 	}
 	return w.get(plan.ID)
@@ -82,7 +83,8 @@ func (w *planWorld) begin() store.SSOUser {
 		w.tb.Fatalf("claim an item: %v", err)
 	}
 	row, err := w.db.Plans().Begin(w.tb.Context(), i, store.SSOUser{
-		Person: i.Person, Account: i.Account, ExternalID: string(i.Person) + "." + string(i.Account), ExternalProvider: provider, LoginName: string(i.Person), Role: i.Role,
+		Person: i.Person, Account: i.Account, ExternalID: string(i.Person) + "." + string(i.Account),
+		ExternalProvider: provider, LoginName: string(i.Person), Role: i.Role,
 	}, time.Minute, store.Event{Action: "test", Outcome: "ok"})
 	if err != nil {
 		w.tb.Fatalf("begin %s: %v", i.Person, err)
@@ -105,14 +107,16 @@ func (w *planWorld) create(n int) {
 func TestApplyPlan(t *testing.T) {
 	w, plan := newApplyWorld(t, 10)
 	got := w.mustApply(provisioning.ApplyOptions{})
-	if got.ID != plan.ID || got.State != store.PlanApplying || got.AppliedBy != "admin:test" || got.MaxCreate != 10 || got.MaxSkipped != 1 {
+	if got.ID != plan.ID || got.State != store.PlanApplying || got.AppliedBy != "admin:test" || got.MaxCreate != 10 ||
+		got.MaxSkipped != 1 {
 		t.Errorf("got %+v, want it applying under the configured cap, with one skip allowed", got)
 	}
 	if again := w.mustApply(provisioning.ApplyOptions{ID: plan.ID, MaxCreate: 3}); again != got {
 		t.Errorf("applied once more: got %+v, want it as it is", again)
 	}
 	events, err := w.db.Audit().List(t.Context(), store.Filter{Action: "plan-apply", Limit: 10})
-	if err != nil || len(events) != 1 || events[0].Actor != "admin:test" || events[0].Subject != fmt.Sprintf("plan %d", plan.ID) {
+	if err != nil || len(events) != 1 || events[0].Actor != "admin:test" ||
+		events[0].Subject != fmt.Sprintf("plan %d", plan.ID) {
 		t.Errorf("audit: got %+v, %v", events, err)
 	}
 	// Another plan has to wait.
@@ -177,7 +181,8 @@ func TestApplyPlanGoesOnAfterTheCap(t *testing.T) {
 	w.skip(1)
 	plan = w.stop(plan, provisioning.StopCap)
 	w.stopsFor(provisioning.ApplyOptions{}, plan, provisioning.StopCap) // 11 are left
-	if got := w.mustApply(provisioning.ApplyOptions{MaxCreate: 1}); got.MaxCreate != 3 || got.MaxSkipped != 1 || got.Done != 2 || got.Skipped != 1 {
+	if got := w.mustApply(provisioning.ApplyOptions{MaxCreate: 1}); got.MaxCreate != 3 || got.MaxSkipped != 1 ||
+		got.Done != 2 || got.Skipped != 1 {
 		t.Errorf("got %+v, want a cap of 1 on top of the 2 that are done, and no new allowance to skip", got)
 	}
 	w.create(1)
@@ -217,7 +222,8 @@ func TestApplyPlanAsksWhenMappingsHaveChanged(t *testing.T) {
 	w, plan := newApplyWorld(t, 11)
 	w.maps("riders", cycling, store.AccountManager)
 	stop := w.stopsFor(provisioning.ApplyOptions{}, plan, provisioning.StopMappings)
-	if want := "the mappings have changed since the plan was made; 11 users are still to be created, more than the cap of 10 for one run"; stop.Detail != want {
+	if want := "the mappings have changed since the plan was made; 11 users are still to be created, more than the cap " +
+		"of 10 for one run"; stop.Detail != want {
 		t.Errorf("detail: got %q, want both reasons", stop.Detail)
 	}
 	w.stopsFor(provisioning.ApplyOptions{MaxCreate: 20}, plan, provisioning.StopMappings)

@@ -31,16 +31,19 @@ func (w *worker) attempt(j job) {
 	}
 	settled, event := s.outcome(row, err, c)
 	if e := w.settle(ctx, settled, event, doubt); e != nil {
-		// Nothing is lost: the row stays in sending until its lease ends, is then taken as possibly sent, and sent again as it stands.
-		s.log.Error("outcome of creating an SSO user could not be stored", "person", row.Person, "account", row.Account, "state", settled.State, "error", e)
+		// Nothing is lost: the row stays in sending until its lease ends, is then taken as possibly sent, and sent again as
+		// it stands.
+		s.log.Error("outcome of creating an SSO user could not be stored", "person", row.Person, "account", row.Account,
+			"state", settled.State, "error", e)
 		return
 	}
 	s.logOutcome(settled, err)
 	s.waiters.notify(userID{row.Person, row.Account})
 }
 
-// keepLease renews the lease of a claimed row until stop is called, which returns the row as Settle wants it; doubt: a renewal may have been stored
-// that is not in it. A call whose lease is lost goes on: it can't be taken back, and who has taken the row over is told 409 for the same data.
+// keepLease renews the lease of a claimed row until stop is called, which returns the row as Settle wants it; doubt: a
+// renewal may have been stored that is not in it. A call whose lease is lost goes on: it can't be taken back, and who
+// has taken the row over is told 409 for the same data.
 func (w *worker) keepLease(row store.SSOUser) (stop func() (_ store.SSOUser, doubt bool)) {
 	doubt := false
 	done, ended := make(chan struct{}), make(chan struct{})
@@ -63,11 +66,13 @@ func (w *worker) keepLease(row store.SSOUser) (stop func() (_ store.SSOUser, dou
 			case err == nil:
 				row.LeaseUntil, doubt = until, false
 			case errors.Is(err, store.ErrConflict):
-				w.s.log.Warn("lease of an SSO user that is being created was lost, or it was suspended", "person", row.Person, "account", row.Account)
+				w.s.log.Warn("lease of an SSO user that is being created was lost, or it was suspended", "person", row.Person,
+					"account", row.Account)
 				return
 			default:
 				doubt = true
-				w.s.log.Warn("lease of an SSO user that is being created could not be renewed, trying again", "person", row.Person, "account", row.Account, "error", err)
+				w.s.log.Warn("lease of an SSO user that is being created could not be renewed, trying again", "person", row.Person,
+					"account", row.Account, "error", err)
 			}
 		}
 	}()
@@ -78,8 +83,8 @@ func (w *worker) keepLease(row store.SSOUser) (stop func() (_ store.SSOUser, dou
 	}
 }
 
-// settle stores an outcome. With a doubt about the lease it takes the row's own: attempts are counted by claims, so the same number means that the
-// claim is still ours.
+// settle stores an outcome. With a doubt about the lease it takes the row's own: attempts are counted by claims, so the
+// same number means that the claim is still ours.
 func (w *worker) settle(ctx context.Context, row store.SSOUser, e store.Event, doubt bool) error {
 	err := w.s.ledger.Settle(ctx, row, e)
 	if !doubt || !errors.Is(err, store.ErrConflict) {
@@ -93,9 +98,10 @@ func (w *worker) settle(ctx context.Context, row store.SSOUser, e store.Event, d
 	return w.s.ledger.Settle(ctx, row, e)
 }
 
-// forgotten tells whether the ledger may have forgotten that this row's user is ours. That is so while creations are held, since a hold begins when a
-// copy is restored or the ledger was lost; and only for an external id that our templates give this person, which nobody else's user can have. If the
-// hold can't be read, a conflict is kept for an admin.
+// forgotten tells whether the ledger may have forgotten that this row's user is ours. That is so while creations are
+// held, since a hold begins when a copy is restored or the ledger was lost; and only for an external id that our
+// templates give this person, which nobody else's user can have. If the hold can't be read, a conflict is kept for an
+// admin.
 func (s *Service) forgotten(ctx context.Context, row store.SSOUser) bool {
 	hold, err := s.ledger.Hold(ctx)
 	if err != nil {
@@ -108,12 +114,13 @@ func (s *Service) forgotten(ctx context.Context, row store.SSOUser) bool {
 // derived tells whether a row's external id is the one that the template gives its person in its account.
 func (s *Service) derived(row store.SSOUser) bool {
 	if !s.externalID.Uses("person_id", "key") {
-		// A login, a name or an attribute can be given to another person, whose user would then be taken for this one's: of an external
-		// id without the immutable id a conflict is kept for an admin.
+		// A login, a name or an attribute can be given to another person, whose user would then be taken for this one's: of
+		// an external id without the immutable id a conflict is kept for an admin.
 		return false
 	}
 	if s.externalID.Uses("login", "mail", "first_name", "last_name", "attr") {
-		// It can't be rendered from the row alone. But what is sent was rendered by us when it was wanted: what an admin tells is never sent.
+		// It can't be rendered from the row alone. But what is sent was rendered by us when it was wanted: what an admin
+		// tells is never sent.
 		return row.Attempts > 0
 	}
 	v := mapping.Values{Account: row.Account}

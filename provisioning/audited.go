@@ -13,9 +13,10 @@ import (
 
 // Classes of the calls that an admin waits for.
 //
-// One act by hand at a time is as urgent as a sign-in and can't use up what is kept for them: a client account that must be cancelled today must not wait
-// for 00:00 UTC because a plan has used the day's background calls. What is read, and what scripts do in a loop over thousands of accounts, could use it up, so
-// it stands behind sign-ins and leaves the reserve alone.
+// One act by hand at a time is as urgent as a sign-in and can't use up what is kept for them: a client account that
+// must be cancelled today must not wait for 00:00 UTC because a plan has used the day's background calls. What is read,
+// and what scripts do in a loop over thousands of accounts, could use it up, so it stands behind sign-ins and leaves
+// the reserve alone.
 const (
 	actClass  = partnerapi.ClassSignIn
 	loopClass = partnerapi.ClassRetry
@@ -30,8 +31,8 @@ type act struct {
 	detail  map[string]any
 }
 
-// audited records what an admin is about to do, does it, and records how it ended. What can't be recorded is not done. The outcome is recorded even if
-// the admin has given up meanwhile: Constant Contact may have acted.
+// audited records what an admin is about to do, does it, and records how it ended. What can't be recorded is not done.
+// The outcome is recorded even if the admin has given up meanwhile: Constant Contact may have acted.
 func (s *Service) audited(ctx context.Context, a act, do func(ctx context.Context) error) error {
 	if err := s.audit.Add(ctx, s.actEvent(a, a.action+"-wanted", nil)); err != nil {
 		return fmt.Errorf("record the intention: %w", err)
@@ -43,7 +44,8 @@ func (s *Service) audited(ctx context.Context, a act, do func(ctx context.Contex
 	defer cancel()
 	if e := s.audit.Add(ctx, s.actEvent(a, a.action, err)); e != nil {
 		// The intention stands in the audit; the admin sees the outcome.
-		s.log.Error("outcome could not be recorded", "action", a.action, "subject", a.subject, "account", a.account, "actor", a.actor, "error", e)
+		s.log.Error("outcome could not be recorded", "action", a.action, "subject", a.subject, "account", a.account, "actor",
+			a.actor, "error", e)
 	}
 	return err
 }

@@ -38,10 +38,11 @@ func (s *Service) PatternStops(ctx context.Context, list []store.Mapping) (map[i
 	return found, nil
 }
 
-// NamePatterns notes that these mappings, as far as they are patterns without a base, are being named to an administrator at a
-// place (store.NoticeByCheck, store.NoticeInConsole), and says when they stop. Mappings that are switched off give nothing and
-// are left alone.
-func (s *Service) NamePatterns(ctx context.Context, list []store.Mapping, place, actor string) (map[int64]mapping.Stop, error) {
+// NamePatterns notes that these mappings, as far as they are patterns without a base, are being named to an
+// administrator at a place (store.NoticeByCheck, store.NoticeInConsole), and says when they stop. Mappings that are
+// switched off give nothing and are left alone.
+func (s *Service) NamePatterns(ctx context.Context, list []store.Mapping, place,
+	actor string) (map[int64]mapping.Stop, error) {
 	notices, err := s.mappings.Notices(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read when patterns were named: %w", err)
@@ -60,7 +61,8 @@ func (s *Service) NamePatterns(ctx context.Context, list []store.Mapping, place,
 			At: s.now(), Actor: actor, Action: "mapping-notice", Subject: fmt.Sprintf("mapping %d", m.ID), Outcome: "ok",
 			Reason: "a pattern without a group base was named", Detail: raw,
 		}
-		if err := s.mappings.Notice(ctx, m.ID, place, event); err != nil && !errors.Is(err, store.ErrNotFound) { // it was changed meanwhile
+		// it was changed meanwhile
+		if err := s.mappings.Notice(ctx, m.ID, place, event); err != nil && !errors.Is(err, store.ErrNotFound) {
 			return nil, fmt.Errorf("note that mapping %d was named: %w", m.ID, err)
 		}
 	}

@@ -21,8 +21,8 @@ func planned(t *testing.T, w *world) string {
 	return plan.Mappings
 }
 
-// ID-04: a pattern without a base stops 30 days after check and the console have both named it, and not before: at a sign-in, in
-// explain, for plans and in a preview. With a base it gives what is below that.
+// ID-04: a pattern without a base stops 30 days after check and the console have both named it, and not before: at a
+// sign-in, in explain, for plans and in a preview. With a base it gives what is below that.
 func TestID04PatternWithoutBaseStops(t *testing.T) {
 	w := newWorld(t, settings{})
 	ctx := t.Context()

@@ -43,13 +43,15 @@ func BenchmarkDecide(b *testing.B) {
 			}
 			p := person("jane", append(groups, mine)...)
 			stop := w.run()
-			if d := w.decide(p, wanting("acct0000"), func(q *provisioning.Question) { q.Patience = time.Millisecond }); d.Outcome == provisioning.Denied {
+			if d := w.decide(p, wanting("acct0000"),
+				func(q *provisioning.Question) { q.Patience = time.Millisecond }); d.Outcome == provisioning.Denied {
 				b.Fatalf("denied: %s %s", d.Reason, d.Detail)
 			}
 			stop()
 			b.ResetTimer()
 			for b.Loop() {
-				if _, err := w.Decide(b.Context(), provisioning.Question{Person: p, Account: "acct0000", MayCreate: true}); err != nil {
+				if _, err := w.Decide(b.Context(), provisioning.Question{Person: p, Account: "acct0000",
+					MayCreate: true}); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -61,7 +63,8 @@ func fillMappings(b *testing.B, w *world, byDN bool, patterns int) {
 	b.Helper()
 	var accounts []store.Account
 	for i := range 3000 {
-		accounts = append(accounts, store.Account{ID: store.AccountID(fmt.Sprintf("acct%04d", i)), Name: fmt.Sprintf("Account %d", i), SeenAt: w.now()})
+		accounts = append(accounts, store.Account{ID: store.AccountID(fmt.Sprintf("acct%04d", i)),
+			Name: fmt.Sprintf("Account %d", i), SeenAt: w.now()})
 	}
 	if err := w.db.Accounts().ReplaceAll(b.Context(), accounts, store.Event{Action: "accounts-refresh"}); err != nil {
 		b.Fatal(err)

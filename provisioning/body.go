@@ -10,7 +10,8 @@ import (
 )
 
 // Body renders what would be sent for (person, assignment). A *partnerapi.FieldError names the field whose template
-// could not be filled in or whose value does not fit the limits (row API-01). Role owner gives one too: the partner API makes no owners.
+// could not be filled in or whose value does not fit the limits (row API-01). Role owner gives one too: the partner API
+// makes no owners.
 //
 // It is the freshly rendered body. What was stored with an intention is sent as it stands, whatever this gives later.
 func (s *Service) Body(p directory.Entry, a Assignment) (partnerapi.SSOUser, error) {
@@ -52,7 +53,8 @@ func (s *Service) intention(p directory.Entry, a Assignment, u partnerapi.SSOUse
 	}
 }
 
-// stored is the body that a row of the ledger stands for: what was sent before is sent again from here, never rendered anew.
+// stored is the body that a row of the ledger stands for: what was sent before is sent again from here, never rendered
+// anew.
 func stored(u store.SSOUser) partnerapi.SSOUser {
 	return partnerapi.SSOUser{
 		FirstName: u.FirstName, LastName: u.LastName, RoleName: string(u.Role), ContactEmail: u.ContactEmail,

@@ -18,8 +18,8 @@ const (
 )
 
 const (
-	// So many calls in a row, for so many people, fail before it is an outage. A few people whose data make Constant Contact fail are
-	// not: others succeed between them, and after that their failures say nothing any more.
+	// So many calls in a row, for so many people, fail before it is an outage. A few people whose data make Constant
+	// Contact fail are not: others succeed between them, and after that their failures say nothing any more.
 	outageFailures = 5
 	outagePeople   = 3
 	// After so many failures another one says more about the row's data than about Constant Contact.
@@ -30,8 +30,8 @@ const (
 // health counts what calls of this process say of Constant Contact.
 type health struct {
 	mu sync.Mutex
-	// epoch counts how often the breaker was opened or closed. Calls that were under way then say nothing of what is now, and ten of them that
-	// fail together must not open it ten times.
+	// epoch counts how often the breaker was opened or closed. Calls that were under way then say nothing of what is now,
+	// and ten of them that fail together must not open it ten times.
 	epoch    int
 	failures int                     // in a row
 	people   map[store.PersonID]bool // whose they were
@@ -93,7 +93,8 @@ func (h *health) now() int {
 	return h.epoch
 }
 
-// note takes a call's finding. trip: the breaker is to be opened; closes: to be closed, if it is open; itsOwn: the failure is the row's own.
+// note takes a call's finding. trip: the breaker is to be opened; closes: to be closed, if it is open; itsOwn: the
+// failure is the row's own.
 func (h *health) note(j job, f finding) (trip, closes, itsOwn bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -118,8 +119,8 @@ func (h *health) note(j job, f finding) (trip, closes, itsOwn bool) {
 	case refusesUs:
 		trip = true
 	case fails, outOfReach:
-		// The number of failures makes up for what a process that was started again does not remember. A call that finds out is taken at its
-		// word: before the breaker opens, rows may have many.
+		// The number of failures makes up for what a process that was started again does not remember. A call that finds out
+		// is taken at its word: before the breaker opens, rows may have many.
 		if f == fails && (h.suspects[j.row.Person] || !j.probe && j.row.Failures >= dataFailures) {
 			return false, false, true
 		}
@@ -142,9 +143,10 @@ func (h *health) turn() {
 	h.failures, h.people = 0, nil
 }
 
-// askBreaker asks an open breaker for the one call that finds out. wait 0: it may be made. Nothing is asked where nothing is to be done, since an
-// answer that is not used would keep others from finding out.
-func (w *worker) askBreaker(ctx context.Context, open lanes, upTo store.Class, items bool) (wait time.Duration, err error) {
+// askBreaker asks an open breaker for the one call that finds out. wait 0: it may be made. Nothing is asked where
+// nothing is to be done, since an answer that is not used would keep others from finding out.
+func (w *worker) askBreaker(ctx context.Context, open lanes, upTo store.Class,
+	items bool) (wait time.Duration, err error) {
 	now := w.s.now()
 	if wait = max(w.probeAfter.Sub(now), open.breaker.Until.Sub(now)); wait > 0 {
 		return wait, nil

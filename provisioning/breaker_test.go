@@ -19,7 +19,8 @@ func (w *world) breaker() store.BreakerState {
 	return state
 }
 
-// Refused credentials stop all calls at once, on all replicas; one call at a time finds out, and when it works the rest goes on.
+// Refused credentials stop all calls at once, on all replicas; one call at a time finds out, and when it works the rest
+// goes on.
 func TestBreakerForCredentials(t *testing.T) {
 	w := newWorld(t, settings{service: provisioning.Options{Workers: 1}})
 	w.mapGroup(group("sales"), harbour)
@@ -41,7 +42,8 @@ func TestBreakerForCredentials(t *testing.T) {
 	})
 	for range 50 {
 		d := w.decide(person("jane", group("sales")), justLook)
-		if d.Outcome != provisioning.Wait || d.Progress.Cause != provisioning.CauseCredentials || !d.Progress.NextTry.After(w.now()) {
+		if d.Outcome != provisioning.Wait || d.Progress.Cause != provisioning.CauseCredentials ||
+			!d.Progress.NextTry.After(w.now()) {
 			t.Fatalf("while open: got %s %+v, want to wait for the credentials", d.Outcome, d.Progress)
 		}
 	}
@@ -70,14 +72,18 @@ func TestBreakerForCredentials(t *testing.T) {
 	}
 }
 
-// An outage stops calls after five failures of at least three people. Rows keep their attempts, and are all due soon after it.
+// An outage stops calls after five failures of at least three people. Rows keep their attempts, and are all due soon
+// after it.
 func TestBreakerForOutage(t *testing.T) {
 	for _, c := range []struct {
 		name       string
 		fail, mend func(*world)
 	}{
 		{"no connection", func(w *world) { w.offline.Store(true) }, func(w *world) { w.offline.Store(false) }},
-		{"500 for everybody", func(w *world) { w.sandbox.Fault(sandbox.Fault{Kind: sandbox.FaultFailBefore, Path: usersPath}) }, func(w *world) { w.sandbox.ClearFaults() }},
+		{"500 for everybody", func(w *world) {
+			w.sandbox.Fault(sandbox.Fault{Kind: sandbox.FaultFailBefore,
+				Path: usersPath})
+		}, func(w *world) { w.sandbox.ClearFaults() }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t, settings{service: provisioning.Options{Workers: 1}})
@@ -127,7 +133,8 @@ func TestBreakerForOutage(t *testing.T) {
 	}
 }
 
-// Rows that fail often because of an outage are not taken for rows at fault: when it is over they are due within a minute.
+// Rows that fail often because of an outage are not taken for rows at fault: when it is over they are due within a
+// minute.
 func TestLongOutageBacksNobodyOff(t *testing.T) {
 	w := newWorld(t, settings{service: provisioning.Options{Workers: 1}})
 	people := []string{"a", "b", "c"}
@@ -164,8 +171,8 @@ func TestLongOutageBacksNobodyOff(t *testing.T) {
 	})
 }
 
-// Three people whose data make Constant Contact fail do not stop the other 97, who are created at the full rate; nor, later, anybody who
-// comes while only those three are tried.
+// Three people whose data make Constant Contact fail do not stop the other 97, who are created at the full rate; nor,
+// later, anybody who comes while only those three are tried.
 func TestBadUsersStopNobody(t *testing.T) {
 	const perSecond = 50
 	w := newWorld(t, settings{budget: store.BudgetLimits{PerSecond: perSecond, PerDay: 10_000, Reserve: 0.2}})
@@ -177,9 +184,11 @@ func TestBadUsersStopNobody(t *testing.T) {
 	began := time.Now()
 	w.run()
 	w.until("the others are there", func() bool { return w.count(store.Active) == 97 })
-	// The calls at 50 a second less its margin, and some time for a busy test machine; to open the breaker once would cost 5 s more.
+	// The calls at 50 a second less its margin, and some time for a busy test machine; to open the breaker once would cost
+	// 5 s more.
 	calls := 97 + w.failed("p010") + w.failed("p011") + w.failed("p012")
-	if took, most := time.Since(began), time.Duration(float64(calls)/perSecond*float64(time.Second))+3*time.Second; took > most {
+	if took, most := time.Since(began), time.Duration(float64(calls)/perSecond*float64(time.Second))+
+		3*time.Second; took > most {
 		t.Errorf("97 of 100 took %s, want at most %s", took, most)
 	}
 	if got := len(w.events("breaker-open")); got != 0 {
@@ -188,7 +197,8 @@ func TestBadUsersStopNobody(t *testing.T) {
 	for attempt := 2; attempt <= 14; attempt++ {
 		w.advance(61 * time.Minute)
 		w.until("the three were tried again", func() bool {
-			return w.failed("p010") >= attempt && w.failed("p011") >= attempt && w.failed("p012") >= attempt && w.count(store.Unknown) == 3
+			return w.failed("p010") >= attempt && w.failed("p011") >= attempt && w.failed("p012") >= attempt &&
+				w.count(store.Unknown) == 3
 		})
 		if got := w.breaker(); got.Cause != "" {
 			t.Fatalf("the breaker is open after attempt %d of the three: %+v", attempt, got)
@@ -209,7 +219,11 @@ func TestBackOffOfABadUser(t *testing.T) {
 	w.run()
 	want := []time.Duration{1, 2, 4, 8, 16, 32, 60, 300, 300, 300, 300, 3600, 3600}
 	for i, seconds := range want {
-		w.until("it has failed", func() bool { r := w.row("bad", harbour); return r.Attempts == i+1 && r.State == store.Unknown })
+		w.until("it has failed", func() bool {
+			r := w.row("bad", harbour)
+			return r.Attempts == i+1 &&
+				r.State == store.Unknown
+		})
 		row := w.row("bad", harbour)
 		if got := row.NextAttempt.Sub(row.UpdatedAt).Round(time.Second); got != seconds*time.Second {
 			t.Errorf("pause after attempt %d: got %s, want %s", i+1, got, seconds*time.Second)

@@ -19,7 +19,8 @@ type (
 var CancelReasons = partnerapi.CancelReasons
 
 // WebhookTopics are what Constant Contact can tell of client accounts.
-var WebhookTopics = []int{partnerapi.TopicTierUp, partnerapi.TopicTierDown, partnerapi.TopicCancelled, partnerapi.TopicDisabled}
+var WebhookTopics = []int{partnerapi.TopicTierUp, partnerapi.TopicTierDown, partnerapi.TopicCancelled,
+	partnerapi.TopicDisabled}
 
 // OperationMethods are those of calls on behalf of client accounts.
 var OperationMethods = []string{"GET", "POST", "PUT", "PATCH", "DELETE"}

@@ -12,9 +12,10 @@ import (
 // indexed is an index of the stored mappings, and for how long it is right.
 type indexed struct {
 	*mapping.Index
-	changes int64     // the store's change counter as of which it was read
-	from    time.Time // when the last pattern without a base stopped: for a clock that is set back to before, this index is none
-	until   time.Time // when the next one stops, and this index is over; zero: none does
+	changes int64 // the store's change counter as of which it was read
+	// when the last pattern without a base stopped: for a clock that is set back to before, this index is none
+	from  time.Time
+	until time.Time // when the next one stops, and this index is over; zero: none does
 }
 
 // holds tells whether no change has overtaken the index, and no pattern has stopped since it was made.
@@ -40,7 +41,8 @@ func (s *Service) current(ctx context.Context) (*mapping.Index, error) {
 	if x := s.indexed.Load(); x != nil && x.holds(changes, s.now()) {
 		return x.Index, nil // made by another caller meanwhile
 	}
-	// The counter was read before the records: a change in between makes this index be overtaken at once, never wrong for long.
+	// The counter was read before the records: a change in between makes this index be overtaken at once, never wrong for
+	// long.
 	mappings, err := s.mappings.List(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list mappings: %w", err)

@@ -14,8 +14,9 @@ import (
 	"ssobridge/store"
 )
 
-// Decide is the gate. It never calls Constant Contact: a missing SSO user is stored as an intention, the worker is woken, and the
-// answer waits up to Patience for the outcome. An error means that no decision could be made; it must be treated as a refusal.
+// Decide is the gate. It never calls Constant Contact: a missing SSO user is stored as an intention, the worker is
+// woken, and the answer waits up to Patience for the outcome. An error means that no decision could be made; it must be
+// treated as a refusal.
 func (s *Service) Decide(ctx context.Context, q Question) (Decision, error) {
 	d, err := s.decide(ctx, q, true)
 	if err != nil {
@@ -24,8 +25,8 @@ func (s *Service) Decide(ctx context.Context, q Question) (Decision, error) {
 	return d, nil
 }
 
-// Preview answers like Decide, but stores nothing, waits for nothing and wakes nobody. Where Decide would create an SSO user, the outcome is
-// Wait with an empty Progress.State, and User is the row that would be stored.
+// Preview answers like Decide, but stores nothing, waits for nothing and wakes nobody. Where Decide would create an SSO
+// user, the outcome is Wait with an empty Progress.State, and User is the row that would be stored.
 func (s *Service) Preview(ctx context.Context, q Question) (Decision, error) {
 	d, err := s.decide(ctx, q, false)
 	if err != nil {
@@ -54,9 +55,10 @@ func (s *Service) decide(ctx context.Context, q Question, act bool) (Decision, e
 	return s.decideRow(ctx, q, a, row, err == nil, act)
 }
 
-// PreviewAssignment is Preview for a client account of which assignment and user are known: what a sign-in to it would meet. A row
-// without a state is none.
-func (s *Service) PreviewAssignment(ctx context.Context, p directory.Entry, a Assignment, row store.SSOUser) (Decision, error) {
+// PreviewAssignment is Preview for a client account of which assignment and user are known: what a sign-in to it would
+// meet. A row without a state is none.
+func (s *Service) PreviewAssignment(ctx context.Context, p directory.Entry, a Assignment,
+	row store.SSOUser) (Decision, error) {
 	if p.ID == "" {
 		return denied(a, PersonData, "the person has no immutable id"), nil
 	}
@@ -76,7 +78,8 @@ func (s *Service) PreviewAssignment(ctx context.Context, p directory.Entry, a As
 }
 
 // decideRow decides on one assignment. row is the person's in the ledger, if it is there.
-func (s *Service) decideRow(ctx context.Context, q Question, a Assignment, row store.SSOUser, there, act bool) (d Decision, err error) {
+func (s *Service) decideRow(ctx context.Context, q Question, a Assignment, row store.SSOUser, there,
+	act bool) (d Decision, err error) {
 	if !there {
 		if row, d, err = s.begin(ctx, q, a, act); err != nil || d.Outcome != "" {
 			return d, err
@@ -102,7 +105,8 @@ func (s *Service) decideRow(ctx context.Context, q Question, a Assignment, row s
 	return s.answer(ctx, a, row)
 }
 
-// pick finds the assignment that is asked about, or the decision that there is none. Client accounts that are closed are left out where others are open.
+// pick finds the assignment that is asked about, or the decision that there is none. Client accounts that are closed
+// are left out where others are open.
 func (s *Service) pick(x *mapping.Index, all []Assignment, wanted store.AccountID) (Assignment, Decision) {
 	if len(all) == 0 {
 		return Assignment{}, denied(Assignment{}, NoAssignment, "no mapping gives this person a client account")
@@ -110,7 +114,8 @@ func (s *Service) pick(x *mapping.Index, all []Assignment, wanted store.AccountI
 	if wanted != "" {
 		i := slices.IndexFunc(all, func(a Assignment) bool { return a.Account == wanted }) // both are the recorded form
 		if i < 0 {
-			return Assignment{}, denied(Assignment{}, NotThisAccount, fmt.Sprintf("no mapping gives this person client account %s", wanted))
+			return Assignment{}, denied(Assignment{}, NotThisAccount,
+				fmt.Sprintf("no mapping gives this person client account %s", wanted))
 		}
 		all = all[i : i+1]
 	}
@@ -123,7 +128,8 @@ func (s *Service) pick(x *mapping.Index, all []Assignment, wanted store.AccountI
 	switch len(open) {
 	case 0:
 		status, _ := s.shut(x, all[0].Account)
-		return Assignment{}, denied(all[0], AccountClosed, fmt.Sprintf("client account %s is closed at Constant Contact: its billing status is %s", all[0].Account, status))
+		return Assignment{}, denied(all[0], AccountClosed,
+			fmt.Sprintf("client account %s is closed at Constant Contact: its billing status is %s", all[0].Account, status))
 	case 1:
 		return open[0], Decision{}
 	}
@@ -133,10 +139,12 @@ func (s *Service) pick(x *mapping.Index, all []Assignment, wanted store.AccountI
 // begin stores the intention to create a missing SSO user. A decision with an outcome is final.
 func (s *Service) begin(ctx context.Context, q Question, a Assignment, act bool) (store.SSOUser, Decision, error) {
 	if a.Role == store.Owner {
-		return store.SSOUser{}, denied(a, OwnerUnknown, fmt.Sprintf("mapping %d gives role owner, but no external_id of the owner was told", a.Mapping.ID)), nil
+		return store.SSOUser{}, denied(a, OwnerUnknown, fmt.Sprintf("mapping %d gives role owner, but no external_id of "+
+			"the owner was told", a.Mapping.ID)), nil
 	}
 	if !q.MayCreate {
-		return store.SSOUser{}, denied(a, MayNotCreate, "there is no SSO user and the request does not allow to create one"), nil
+		return store.SSOUser{}, denied(a, MayNotCreate, "there is no SSO user and the request does not allow to create one"),
+			nil
 	}
 	body, err := s.Body(q.Person, a)
 	if err != nil {
@@ -152,10 +160,12 @@ func (s *Service) begin(ctx context.Context, q Question, a Assignment, act bool)
 	}
 	if errors.Is(err, store.ErrConflict) {
 		return store.SSOUser{}, denied(a, HeldConflict, fmt.Sprintf(
-			"external_id %q or login_name %q stands in the ledger for somebody else; the templates do not tell people apart", want.ExternalID, want.LoginName)), nil
+			"external_id %q or login_name %q stands in the ledger for somebody else; the templates do not tell people apart",
+			want.ExternalID, want.LoginName)), nil
 	}
 	if err != nil {
-		return store.SSOUser{}, Decision{}, fmt.Errorf("store the intention to create an SSO user in account %s: %w", a.Account, err)
+		return store.SSOUser{}, Decision{}, fmt.Errorf("store the intention to create an SSO user in account %s: %w",
+			a.Account, err)
 	}
 	return row, Decision{}, nil
 }
@@ -166,8 +176,9 @@ func caseClash(e *store.CaseClashError) string {
 		"change what external_id is made of for one of the two people, or use {person_id} in its template"
 }
 
-// raise puts a row before all other work and brings its next attempt forward, as far as Constant Contact's state allows: its person is
-// here, and must not wait for a back-off that was meant for nobody. What the breaker, the budget and the rate forbid stays forbidden.
+// raise puts a row before all other work and brings its next attempt forward, as far as Constant Contact's state
+// allows: its person is here, and must not wait for a back-off that was meant for nobody. What the breaker, the budget
+// and the rate forbid stays forbidden.
 func (s *Service) raise(ctx context.Context, row *store.SSOUser) error {
 	if row.State == store.Sending {
 		return nil // one attempt at a time
@@ -188,9 +199,11 @@ func (s *Service) raise(ctx context.Context, row *store.SSOUser) error {
 			row.NextAttempt = at
 		}
 	case row.Class != store.SignInClass:
-		// It waits for tomorrow because background work has had its part of the day. What is left of the day is kept for this person.
+		// It waits for tomorrow because background work has had its part of the day. What is left of the day is kept for this
+		// person.
 		_, err = s.ledger.Again(ctx, key, store.SignInClass, store.Event{
-			At: s.now(), Actor: string(row.Person), Action: "create-user-wanted", Subject: string(row.Person), Account: row.Account, Outcome: "ok", Reason: "signed-in",
+			At: s.now(), Actor: string(row.Person), Action: "create-user-wanted", Subject: string(row.Person),
+			Account: row.Account, Outcome: "ok", Reason: "signed-in",
 		})
 		row.NextAttempt = time.Time{}
 	}
@@ -201,9 +214,11 @@ func (s *Service) raise(ctx context.Context, row *store.SSOUser) error {
 	return nil
 }
 
-// beginAgain puts a row that Constant Contact refused back to wanted, if there is reason to hope: the person's data have
-// changed since, or the refusal was one that passes (NextAttempt is set). A row that may have arrived is left alone.
-func (s *Service) beginAgain(ctx context.Context, q Question, a Assignment, row store.SSOUser, act bool) (store.SSOUser, error) {
+// beginAgain puts a row that Constant Contact refused back to wanted, if there is reason to hope: the person's data
+// have changed since, or the refusal was one that passes (NextAttempt is set). A row that may have arrived is left
+// alone.
+func (s *Service) beginAgain(ctx context.Context, q Question, a Assignment, row store.SSOUser,
+	act bool) (store.SSOUser, error) {
 	if row.MaybeSent || !q.MayCreate || !act || a.Role == store.Owner {
 		return row, nil
 	}
@@ -241,11 +256,13 @@ func (s *Service) answer(ctx context.Context, a Assignment, row store.SSOUser) (
 	d := Decision{Assignment: a, User: row}
 	switch row.State {
 	case store.Active, store.Assumed:
-		// A role that changed since the user was created does not stop a sign-in, since no API could change it there. With one
-		// exception: a user that an admin told to be the owner's (no attempt of ours made it) must not serve somebody to whom the mappings give less.
+		// A role that changed since the user was created does not stop a sign-in, since no API could change it there. With
+		// one exception: a user that an admin told to be the owner's (no attempt of ours made it) must not serve somebody to
+		// whom the mappings give less.
 		if row.Role == store.Owner && row.Attempts == 0 && a.Role != store.Owner {
 			d.Outcome, d.Reason = Denied, HeldConflict
-			d.Detail = fmt.Sprintf("the SSO user is the owner of account %s, but mapping %d gives role %s only; remove that mapping or map the person as owner with a lower priority number",
+			d.Detail = fmt.Sprintf("the SSO user is the owner of account %s, but mapping %d gives role %s only; remove that "+
+				"mapping or map the person as owner with a lower priority number",
 				a.Account, a.Mapping.ID, a.Role)
 			return d, nil
 		}
@@ -263,7 +280,8 @@ func (s *Service) answer(ctx context.Context, a Assignment, row store.SSOUser) (
 		}
 		d.Outcome, d.Progress = Wait, progress
 	default:
-		return Decision{}, fmt.Errorf("SSO user in account %s is in state %.40q, which this program does not know", a.Account, row.State)
+		return Decision{}, fmt.Errorf("SSO user in account %s is in state %.40q, which this program does not know",
+			a.Account, row.State)
 	}
 	return d, nil
 }
@@ -274,7 +292,8 @@ func waits(row store.SSOUser) bool {
 }
 
 func (s *Service) progress(ctx context.Context, row store.SSOUser) (Progress, error) {
-	p := Progress{State: row.State, Since: row.CreatedAt, Attempts: row.Attempts, NextTry: row.NextAttempt, Cause: cause(row)}
+	p := Progress{State: row.State, Since: row.CreatedAt, Attempts: row.Attempts, NextTry: row.NextAttempt,
+		Cause: cause(row)}
 	if row.State == store.Sending {
 		p.NextTry, p.Expected = time.Time{}, time.Second
 		return p, nil
@@ -312,8 +331,8 @@ func (s *Service) progress(ctx context.Context, row store.SSOUser) (Progress, er
 	return p, nil
 }
 
-// because notes with a row why its attempt has not ended it: the word of the cause for programs, a sentence for administrators. The
-// sentence begins with the word, where replicas of the version before read it.
+// because notes with a row why its attempt has not ended it: the word of the cause for programs, a sentence for
+// administrators. The sentence begins with the word, where replicas of the version before read it.
 func because(row *store.SSOUser, cause, words string) {
 	row.Cause, row.ErrorText = cause, cause+": "+words
 }

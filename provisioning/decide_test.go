@@ -43,7 +43,8 @@ func TestAPI04CreatesOnce(t *testing.T) {
 		t.Errorf("calls: got %d, want 1", got)
 	}
 	created := w.sandbox.Created()
-	if len(created) != 1 || created[0].ContactEmail != "jane@example.test" || !strings.HasPrefix(created[0].LoginName, "sso-") || len(created[0].LoginName) != 24 {
+	if len(created) != 1 || created[0].ContactEmail != "jane@example.test" || !strings.HasPrefix(created[0].LoginName,
+		"sso-") || len(created[0].LoginName) != 24 {
 		t.Errorf("created: got %+v", created)
 	}
 
@@ -173,7 +174,8 @@ func TestAPI01PersonData(t *testing.T) {
 	}
 }
 
-// API-04: with Constant Contact down, those who have their user pass; new ones wait, are told why, and go on by themselves.
+// API-04: with Constant Contact down, those who have their user pass; new ones wait, are told why, and go on by
+// themselves.
 func TestAPI04ConstantContactDown(t *testing.T) {
 	w := newWorld(t, settings{})
 	w.mapGroup(group("sales"), harbour)
@@ -187,7 +189,8 @@ func TestAPI04ConstantContactDown(t *testing.T) {
 	w.until("the failure is noted", func() bool { return w.row("fresh", harbour).ErrorText != "" })
 	d := w.decide(fresh, justLook)
 	expect(t, d, provisioning.Wait, "")
-	if d.Progress.Cause != provisioning.CauseUnreachable || d.Progress.State != store.Wanted || d.Progress.NextTry.IsZero() || d.Progress.Place != 1 || d.Progress.Expected <= 0 {
+	if d.Progress.Cause != provisioning.CauseUnreachable || d.Progress.State != store.Wanted ||
+		d.Progress.NextTry.IsZero() || d.Progress.Place != 1 || d.Progress.Expected <= 0 {
 		t.Errorf("progress: got %+v", d.Progress)
 	}
 
@@ -202,7 +205,8 @@ func TestAPI04ConstantContactDown(t *testing.T) {
 // API-03: a conflict from the first is held for an admin, and no second call is made by itself.
 func TestAPI03ConflictIsHeld(t *testing.T) {
 	w := newWorld(t, settings{
-		sandbox: sandbox.Options{Users: []sandbox.User{{LoginName: "jane." + string(harbour), ContactEmail: "old@example.test", FirstName: "Old", LastName: "Trial", RoleName: "owner"}}},
+		sandbox: sandbox.Options{Users: []sandbox.User{{LoginName: "jane." + string(harbour),
+			ContactEmail: "old@example.test", FirstName: "Old", LastName: "Trial", RoleName: "owner"}}},
 		service: provisioning.Options{LoginName: "{login}.{account}"},
 	})
 	w.mapGroup(group("sales"), harbour)
@@ -269,7 +273,8 @@ func TestOwner(t *testing.T) {
 	w := newWorld(t, settings{})
 	w.run()
 	mina := person("mina", group("sales"))
-	owner := w.add(mapping.Spec{Person: "mina", Account: string(harbour), Role: "owner", ExternalID: "owner-harbour", Priority: 10})
+	owner := w.add(mapping.Spec{Person: "mina", Account: string(harbour), Role: "owner",
+		ExternalID: "owner-harbour", Priority: 10})
 	d := w.decide(mina)
 	expect(t, d, provisioning.Granted, "")
 	if d.User.ExternalID != "owner-harbour" || d.Assignment.Role != store.Owner {
@@ -297,7 +302,8 @@ func TestOwnerUnknown(t *testing.T) {
 	w := newWorld(t, settings{})
 	w.run()
 	// As a hand in the database could leave it: owner, and no external id told.
-	_, err := w.db.Mappings().Add(t.Context(), store.Mapping{Kind: store.PersonMapping, Person: "mina", Account: harbour, Role: store.Owner, Priority: 1}, nil, store.Event{Action: "mapping-add"})
+	_, err := w.db.Mappings().Add(t.Context(), store.Mapping{Kind: store.PersonMapping, Person: "mina", Account: harbour,
+		Role: store.Owner, Priority: 1}, nil, store.Event{Action: "mapping-add"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -306,7 +312,8 @@ func TestOwnerUnknown(t *testing.T) {
 
 // A template that gives two people one name never makes the second one share the first one's user.
 func TestTemplateCollisionIsHeld(t *testing.T) {
-	w := newWorld(t, settings{service: provisioning.Options{ExternalID: "{attr:employeenumber}.{account}", AllowMutableExternalID: true}})
+	w := newWorld(t, settings{service: provisioning.Options{ExternalID: "{attr:employeenumber}.{account}",
+		AllowMutableExternalID: true}})
 	w.mapGroup(group("sales"), harbour)
 	w.run()
 	one, two := person("one", group("sales")), person("two", group("sales"))
@@ -342,7 +349,8 @@ func TestPreviewStoresNothing(t *testing.T) {
 	w := newWorld(t, settings{})
 	w.mapGroup(group("sales"), harbour)
 	w.run()
-	d, err := w.Preview(t.Context(), provisioning.Question{Person: person("jane", group("sales")), MayCreate: true, Patience: time.Minute})
+	d, err := w.Preview(t.Context(), provisioning.Question{Person: person("jane", group("sales")), MayCreate: true,
+		Patience: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -387,13 +395,14 @@ func TestAuditDetail(t *testing.T) {
 	if err := json.Unmarshal(w.events("create-user")[0].Detail, &detail); err != nil {
 		t.Fatal(err)
 	}
-	if len(detail) != 3 || detail["role"] != "account_manager" || detail["attempts"] != 1.0 || detail["state"] != "active" {
+	if len(detail) != 3 || detail["role"] != "account_manager" || detail["attempts"] != 1.0 ||
+		detail["state"] != "active" {
 		t.Errorf("got %v", detail)
 	}
 }
 
-// What an administrator sees of one client account is what a sign-in to it would meet: created first, refused as closed, refused
-// without the owner's id, or who is there.
+// What an administrator sees of one client account is what a sign-in to it would meet: created first, refused as
+// closed, refused without the owner's id, or who is there.
 func TestPreviewAssignmentIsWhatPreviewSays(t *testing.T) {
 	w := newWorld(t, settings{service: provisioning.Options{ClosedStatuses: []string{"Cancelled"}}})
 	w.mapGroup(group("sales"), harbour)
@@ -418,7 +427,8 @@ func TestPreviewAssignmentIsWhatPreviewSays(t *testing.T) {
 				t.Errorf("%s: %s %s, %v; want %s %s", what, got.Outcome, got.Reason, err, want, reason)
 			}
 			whole, err := w.Preview(t.Context(), provisioning.Question{Person: p, Account: harbour, MayCreate: true})
-			if err != nil || whole.Outcome != got.Outcome || whole.Reason != got.Reason || whole.User.ExternalID != got.User.ExternalID {
+			if err != nil || whole.Outcome != got.Outcome || whole.Reason != got.Reason ||
+				whole.User.ExternalID != got.User.ExternalID {
 				t.Errorf("%s: Preview says %s %s, %v", what, whole.Outcome, whole.Reason, err)
 			}
 		}

@@ -34,11 +34,12 @@ type Reason string
 
 // The reasons.
 const (
-	NoAssignment     Reason = "no_assignment"      // no mapping hits
-	NotThisAccount   Reason = "not_this_account"   // others do, not the wanted account
-	PersonData       Reason = "person_data"        // names or templates do not fit the limits; Detail names the field
-	MayNotCreate     Reason = "may_not_create"     // AllowCreate="false" and no SSO user yet
-	HeldConflict     Reason = "held_conflict"      // the name belongs to somebody else, or the ledger and the mappings disagree; an admin decides
+	NoAssignment   Reason = "no_assignment"    // no mapping hits
+	NotThisAccount Reason = "not_this_account" // others do, not the wanted account
+	PersonData     Reason = "person_data"      // names or templates do not fit the limits; Detail names the field
+	MayNotCreate   Reason = "may_not_create"   // AllowCreate="false" and no SSO user yet
+	// the name belongs to somebody else, or the ledger and the mappings disagree; an admin decides
+	HeldConflict     Reason = "held_conflict"
 	RefusedByPartner Reason = "refused_by_partner" // 400, 403
 	OwnerUnknown     Reason = "owner_unknown"      // role owner without external_id
 	NotInGroup       Reason = "not_in_group"       // plain SP

@@ -1,14 +1,15 @@
-// Package provisioning turns mappings into assignments, decides who may pass to Constant Contact, and sees to it that each
-// person who may pass has an SSO user there.
+// Package provisioning turns mappings into assignments, decides who may pass to Constant Contact, and sees to it that
+// each person who may pass has an SSO user there.
 //
-// [Service.Decide] is the gate of a sign-in. It reads the mappings and the ledger, stores the intention to create a missing SSO
-// user, waits a moment for its outcome, and never calls Constant Contact itself. [Service.Run] is the worker: it takes
-// intentions from the ledger, makes the calls within the budget, and stores the outcomes. Between the two stands only
-// the store, so that they may run in different processes, and a crash at any point leaves a row that says how far it came.
+// [Service.Decide] is the gate of a sign-in. It reads the mappings and the ledger, stores the intention to create a
+// missing SSO user, waits a moment for its outcome, and never calls Constant Contact itself. [Service.Run] is the
+// worker: it takes intentions from the ledger, makes the calls within the budget, and stores the outcomes. Between the
+// two stands only the store, so that they may run in different processes, and a crash at any point leaves a row that
+// says how far it came.
 //
-// The rules that hold throughout (row API-03): an intention is stored before its call goes out, its outcome after. What may
-// have arrived is only ever sent again with the very same data. For a (person, client account) there is one row, and
-// no second, different user is created by itself.
+// The rules that hold throughout (row API-03): an intention is stored before its call goes out, its outcome after. What
+// may have arrived is only ever sent again with the very same data. For a (person, client account) there is one row,
+// and no second, different user is created by itself.
 //
 // SAML, pages and sessions are left to the callers, the wire to partnerapi, SQL to store.
 package provisioning

@@ -41,8 +41,8 @@ type Effects struct {
 	Forecast  Forecast
 }
 
-// PreviewMappings walks the directory and tells what change would mean for whom; visit may be nil. People who can't sign in at present
-// are left out. Nothing is stored.
+// PreviewMappings walks the directory and tells what change would mean for whom; visit may be nil. People who can't
+// sign in at present are left out. Nothing is stored.
 func (s *Service) PreviewMappings(ctx context.Context, c mapping.Change, visit func(Effect) error) (Effects, error) {
 	now, err := s.current(ctx)
 	if err != nil {
@@ -51,30 +51,31 @@ func (s *Service) PreviewMappings(ctx context.Context, c mapping.Change, visit f
 	after := now.With(slices.Concat(kept(now, c), mapping.SwitchedOn(c.Add)))
 
 	var sum Effects
-	walked, err := s.walkPeople(ctx, []*mapping.Index{now, after}, nil, nil, func(page []visited, rows map[userID]store.SSOUser) error {
-		for _, v := range page {
-			for _, pair := range changes(v.hits[0], v.hits[1]) {
-				row, there := rows[userID{store.PersonID(v.person.ID), pair.account()}]
-				e := pair.effect(v, row)
-				sum.count(e)
-				if e.Kind == EffectGains { // an owner is told, never created: verdict knows
-					switch kind, _ := s.verdict(after, v.person, pair.after, row, there); kind {
-					case store.ItemCreate:
-						sum.Creations++
-					case leftToSignIn:
-						sum.AtSignIn++
+	walked, err := s.walkPeople(ctx, []*mapping.Index{now, after}, nil, nil,
+		func(page []visited, rows map[userID]store.SSOUser) error {
+			for _, v := range page {
+				for _, pair := range changes(v.hits[0], v.hits[1]) {
+					row, there := rows[userID{store.PersonID(v.person.ID), pair.account()}]
+					e := pair.effect(v, row)
+					sum.count(e)
+					if e.Kind == EffectGains { // an owner is told, never created: verdict knows
+						switch kind, _ := s.verdict(after, v.person, pair.after, row, there); kind {
+						case store.ItemCreate:
+							sum.Creations++
+						case leftToSignIn:
+							sum.AtSignIn++
+						}
+					}
+					if visit == nil {
+						continue
+					}
+					if err := visit(e); err != nil {
+						return err
 					}
 				}
-				if visit == nil {
-					continue
-				}
-				if err := visit(e); err != nil {
-					return err
-				}
 			}
-		}
-		return nil
-	})
+			return nil
+		})
 	sum.People = walked.People
 	if err != nil {
 		return sum, fmt.Errorf("preview a change of mappings: %w", err)
@@ -121,7 +122,8 @@ func (c changed) account() store.AccountID {
 	return c.before.Account
 }
 
-// changes pairs two lists that are sorted by client account, and leaves out what stays as it is. The same role by another mapping is no change.
+// changes pairs two lists that are sorted by client account, and leaves out what stays as it is. The same role by
+// another mapping is no change.
 func changes(before, after []mapping.Hit) (all []changed) {
 	for len(before) > 0 || len(after) > 0 {
 		var c changed
@@ -150,7 +152,8 @@ func changes(before, after []mapping.Hit) (all []changed) {
 func (c changed) effect(v visited, row store.SSOUser) Effect {
 	counts := c.after
 	e := Effect{
-		Kind: EffectRole, Person: store.PersonID(v.person.ID), Login: bounded(v.person.Login, shownName), Name: nameOf(v.person.FirstName, v.person.LastName),
+		Kind: EffectRole, Person: store.PersonID(v.person.ID), Login: bounded(v.person.Login, shownName),
+		Name:    nameOf(v.person.FirstName, v.person.LastName),
 		Account: c.account(), Before: c.before.Role, After: c.after.Role, Exists: usable(row),
 	}
 	switch {

@@ -12,17 +12,20 @@ import (
 	"ssobridge/store"
 )
 
-// exportColumns are those of an export, in their order. ImportUsers reads them all but the times of changes, class and plan, which mean
-// nothing in another ledger.
+// exportColumns are those of an export, in their order. ImportUsers reads them all but the times of changes, class and
+// plan, which mean nothing in another ledger.
 var exportColumns = []string{
-	"person_id", "account", "external_id", "external_provider", "login_name", "contact_email", "first_name", "last_name", "role", "mapping",
-	"state", "before_suspension", "maybe_sent", "attempts", "next_attempt", "class", "plan", "error_key", "error", "created_at", "updated_at",
+	"person_id", "account", "external_id", "external_provider", "login_name", "contact_email", "first_name", "last_name",
+	"role", "mapping",
+	"state", "before_suspension", "maybe_sent", "attempts", "next_attempt", "class", "plan", "error_key", "error",
+	"created_at", "updated_at",
 }
 
-// ExportUsers writes the ledger as CSV that ReadTold reads (with further columns), or as JSON lines. format is csv or jsonl. It streams; what changes
-// while it runs may stand in it as before or after.
+// ExportUsers writes the ledger as CSV that ReadTold reads (with further columns), or as JSON lines. format is csv or
+// jsonl. It streams; what changes while it runs may stand in it as before or after.
 //
-// In CSV, a cell that a spreadsheet would take for a formula stands behind an apostrophe; ReadTold and ImportUsers take it off again.
+// In CSV, a cell that a spreadsheet would take for a formula stands behind an apostrophe; ReadTold and ImportUsers take
+// it off again.
 func (s *Service) ExportUsers(ctx context.Context, w io.Writer, f store.UserFilter, format string) error {
 	var write func(store.SSOUser) error
 	flush := func() error { return nil }
@@ -65,9 +68,12 @@ func (s *Service) ExportUsers(ctx context.Context, w io.Writer, f store.UserFilt
 
 func exportRow(u store.SSOUser) []string {
 	row := []string{
-		string(u.Person), string(u.Account), u.ExternalID, u.ExternalProvider, u.LoginName, u.ContactEmail, u.FirstName, u.LastName,
-		string(u.Role), strconv.FormatInt(u.Mapping, 10), string(u.State), string(u.Before), strconv.FormatBool(u.MaybeSent), strconv.Itoa(u.Attempts),
-		stamp(u.NextAttempt), u.Class.String(), strconv.FormatInt(u.Plan, 10), u.ErrorKey, bounded(u.ErrorText, maxCell-len("…")), stamp(u.CreatedAt), stamp(u.UpdatedAt),
+		string(u.Person), string(u.Account), u.ExternalID, u.ExternalProvider, u.LoginName, u.ContactEmail,
+		u.FirstName, u.LastName,
+		string(u.Role), strconv.FormatInt(u.Mapping, 10), string(u.State), string(u.Before), strconv.FormatBool(u.MaybeSent),
+		strconv.Itoa(u.Attempts),
+		stamp(u.NextAttempt), u.Class.String(), strconv.FormatInt(u.Plan, 10), u.ErrorKey,
+		bounded(u.ErrorText, maxCell-len("…")), stamp(u.CreatedAt), stamp(u.UpdatedAt),
 	}
 	for i := range row {
 		row[i] = guardedCell(row[i])
@@ -109,7 +115,9 @@ type exported struct {
 
 func toExported(u store.SSOUser) exported {
 	return exported{
-		u.Person, u.Account, u.ExternalID, u.ExternalProvider, u.LoginName, u.ContactEmail, u.FirstName, u.LastName, u.Role, u.Mapping,
-		u.State, u.Before, u.MaybeSent, u.Attempts, stamp(u.NextAttempt), u.Class.String(), u.Plan, u.ErrorKey, u.ErrorText, stamp(u.CreatedAt), stamp(u.UpdatedAt),
+		u.Person, u.Account, u.ExternalID, u.ExternalProvider, u.LoginName, u.ContactEmail, u.FirstName, u.LastName,
+		u.Role, u.Mapping,
+		u.State, u.Before, u.MaybeSent, u.Attempts, stamp(u.NextAttempt), u.Class.String(), u.Plan, u.ErrorKey, u.ErrorText,
+		stamp(u.CreatedAt), stamp(u.UpdatedAt),
 	}
 }

@@ -23,12 +23,14 @@ func (w *planWorld) exported(format string, f store.UserFilter) string {
 }
 
 // nasty are names that a spreadsheet would take for more than text.
-var nasty = []string{"=HYPERLINK(\"http://evil\")", "+1", "-1", "@sum", "\ttab", "\rreturn", "'quoted", "''=x", "＝wide", "a;b,c\"d", "line\nbreak", " space ", ""}
+var nasty = []string{"=HYPERLINK(\"http://evil\")", "+1", "-1", "@sum", "\ttab", "\rreturn", "'quoted", "''=x", "＝wide",
+	"a;b,c\"d", "line\nbreak", " space ", ""}
 
 func TestExportAndImport(t *testing.T) {
 	w := newPlanWorld(t, nil)
 	mapping := w.maps("sales", harbour, store.AccountManager)
-	states := []store.State{store.Active, store.Assumed, store.Unknown, store.Sending, store.Conflict, store.Refused, store.Suspended, store.Wanted}
+	states := []store.State{store.Active, store.Assumed, store.Unknown, store.Sending, store.Conflict, store.Refused,
+		store.Suspended, store.Wanted}
 	for i, state := range states {
 		w.row("p-"+string(state), harbour, state, func(u *store.SSOUser) {
 			u.FirstName, u.LastName, u.Mapping = nasty[i%len(nasty)], nasty[(i+5)%len(nasty)], mapping.ID
@@ -59,7 +61,8 @@ func TestExportAndImport(t *testing.T) {
 		t.Fatalf("ImportUsers: got %v, %v", counts, err)
 	}
 	became := map[store.State]store.State{
-		store.Active: store.Active, store.Assumed: store.Assumed, store.Unknown: store.Assumed, store.Sending: store.Assumed, store.Suspended: store.Suspended,
+		store.Active: store.Active, store.Assumed: store.Assumed, store.Unknown: store.Assumed, store.Sending: store.Assumed,
+		store.Suspended: store.Suspended,
 	}
 	old := must(w.db.Ledger().List(t.Context(), store.UserFilter{Limit: 1000}))(t)
 	for _, o := range old {
@@ -71,8 +74,10 @@ func TestExportAndImport(t *testing.T) {
 			}
 			continue
 		}
-		if err != nil || got.State != want || got.ExternalID != o.ExternalID || got.ExternalProvider != o.ExternalProvider || got.LoginName != o.LoginName || got.Role != o.Role ||
-			got.FirstName != o.FirstName || got.LastName != o.LastName || got.ContactEmail != o.ContactEmail || !got.CreatedAt.Equal(o.CreatedAt) {
+		if err != nil || got.State != want || got.ExternalID != o.ExternalID || got.ExternalProvider != o.ExternalProvider ||
+			got.LoginName != o.LoginName || got.Role != o.Role ||
+			got.FirstName != o.FirstName || got.LastName != o.LastName || got.ContactEmail != o.ContactEmail ||
+			!got.CreatedAt.Equal(o.CreatedAt) {
 			t.Errorf("%s: got  %+v, %v\nwant %+v as %s", o.Person, got, err, o, want)
 		}
 		if o.State == store.Suspended && got.Before != store.Active {
@@ -142,7 +147,8 @@ func TestImportRefusals(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newPlanWorld(t, nil)
-			file := head + "first," + h + ",x1,account_manager,ACTIVE,FALSE,1,\n" + c.line + "\nlast," + h + ",x2,account_manager,active,false,1,\n\n"
+			file := head + "first," + h + ",x1,account_manager,ACTIVE,FALSE,1,\n" + c.line + "\nlast," + h +
+				",x2,account_manager,active,false,1,\n\n"
 			counts, err := w.ImportUsers(t.Context(), strings.NewReader(file), "admin:test")
 			if got := faultFields(err); strings.Join(got, "|") != c.field {
 				t.Errorf("faults: got %v (%v), want %s", got, err, c.field)
@@ -157,7 +163,8 @@ func TestImportRefusals(t *testing.T) {
 		})
 	}
 	w := newPlanWorld(t, nil)
-	if _, err := w.ImportUsers(t.Context(), strings.NewReader(`{"person_id":"p"}`), "admin:test"); len(faultFields(err)) == 0 {
+	if _, err := w.ImportUsers(t.Context(), strings.NewReader(`{"person_id":"p"}`),
+		"admin:test"); len(faultFields(err)) == 0 {
 		t.Errorf("JSON for CSV: got %v", err)
 	}
 }
@@ -171,16 +178,19 @@ func TestExportAsJSONLines(t *testing.T) {
 		t.Fatalf("got %d lines, want 2", len(lines))
 	}
 	var jane map[string]any
-	if err := json.Unmarshal([]byte(lines[0]), &jane); err != nil || jane["person_id"] != "jane" || jane["first_name"] != "<b>=1" || jane["state"] != "active" {
+	if err := json.Unmarshal([]byte(lines[0]), &jane); err != nil || jane["person_id"] != "jane" ||
+		jane["first_name"] != "<b>=1" || jane["state"] != "active" {
 		t.Errorf("got %v, %v", jane, err)
 	}
 	if at, err := time.Parse(time.RFC3339Nano, jane["created_at"].(string)); err != nil || at.IsZero() {
 		t.Errorf("created_at: got %v, %v", at, err)
 	}
-	if got := w.exported("jsonl", store.UserFilter{Account: juniper}); strings.Contains(got, "jane") || !strings.Contains(got, "mary") {
+	if got := w.exported("jsonl", store.UserFilter{Account: juniper}); strings.Contains(got, "jane") ||
+		!strings.Contains(got, "mary") {
 		t.Errorf("one account: got %s", got)
 	}
-	if err := w.ExportUsers(t.Context(), &bytes.Buffer{}, store.UserFilter{}, "xml"); strings.Join(faultFields(err), "") != "format" {
+	if err := w.ExportUsers(t.Context(), &bytes.Buffer{}, store.UserFilter{}, "xml"); strings.Join(faultFields(err),
+		"") != "format" {
 		t.Errorf("xml: got %v", err)
 	}
 	if err := w.ExportUsers(t.Context(), full{}, store.UserFilter{}, "csv"); err == nil {

@@ -10,8 +10,8 @@ import (
 	"ssobridge/store"
 )
 
-// API-03: two people whose external ids differ in letter case only: Constant Contact may take them for one, so the second is refused, in
-// words that name both; and so whichever way the second one comes.
+// API-03: two people whose external ids differ in letter case only: Constant Contact may take them for one, so the
+// second is refused, in words that name both; and so whichever way the second one comes.
 func TestAPI03ExternalIDsInAnotherCase(t *testing.T) {
 	w := newWorld(t, settings{})
 	w.mapGroup(group("sales"), harbour)
@@ -32,18 +32,22 @@ func TestAPI03ExternalIDsInAnotherCase(t *testing.T) {
 	expect(t, w.decide(person("john", group("sales"))), provisioning.Granted, "")
 
 	_, err := w.AddMapping(t.Context(), mapping.Spec{
-		Person: "olga", Account: string(juniper), Role: "owner", ExternalID: "Jane." + strings.ToUpper(string(harbour)), Actor: "admin:test",
+		Person: "olga", Account: string(juniper), Role: "owner", ExternalID: "Jane." + strings.ToUpper(string(harbour)),
+		Actor: "admin:test",
 	})
 	var field *provisioning.InputError
 	if !errors.As(err, &field) || field.Field != "external_id" || !strings.Contains(field.Fault, "only in letter case") {
 		t.Errorf("an owner's: %v, want a fault of external_id", err)
 	}
 
-	people := []store.SSOUser{{Person: "mary", Account: juniper, ExternalID: "JOHN." + string(harbour), ExternalProvider: provider, Role: store.AccountManager, State: store.Active}}
-	if got, err := w.db.Ledger().Adopt(t.Context(), people, store.Event{Action: "test"}); err != nil || got[0] != store.TakenCase {
+	people := []store.SSOUser{{Person: "mary", Account: juniper, ExternalID: "JOHN." + string(harbour),
+		ExternalProvider: provider, Role: store.AccountManager, State: store.Active}}
+	if got, err := w.db.Ledger().Adopt(t.Context(), people, store.Event{Action: "test"}); err != nil ||
+		got[0] != store.TakenCase {
 		t.Errorf("adopted: %v, %v, want %s", got, err, store.TakenCase)
 	}
-	counts, err := w.ImportUsers(t.Context(), strings.NewReader("person_id,account,external_id,role\nmary,"+string(juniper)+",JOHN."+string(harbour)+",account_manager\n"), "admin:test")
+	counts, err := w.ImportUsers(t.Context(), strings.NewReader("person_id,account,external_id,role\nmary,"+
+		string(juniper)+",JOHN."+string(harbour)+",account_manager\n"), "admin:test")
 	if err != nil || counts[store.TakenCase] != 1 {
 		t.Errorf("imported: %v, %v, want one %s", counts, err, store.TakenCase)
 	}

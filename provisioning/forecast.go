@@ -16,11 +16,12 @@ type Forecast struct {
 	Left       int           // calls that background work may still make today
 	TodayShare float64       // Calls against Left; above 1 it takes more than today. With none left it is Calls.
 	Days       int           // days of the budget that it touches, today included; 0 for no call
-	Ends       time.Time     // when the last would be made if it began now; zero for no call, or where background work may make none at all
+	// when the last would be made if it began now; zero for no call, or where background work may make none at all
+	Ends time.Time
 }
 
-// Forecast reads the budget and tells what calls would take. It reckons with the allowed rate and with days on which nothing else
-// is called: what sign-ins need comes on top, and a key that is throttled is slower.
+// Forecast reads the budget and tells what calls would take. It reckons with the allowed rate and with days on which
+// nothing else is called: what sign-ins need comes on top, and a key that is throttled is slower.
 func (s *Service) Forecast(ctx context.Context, calls int) (Forecast, error) {
 	status, err := s.budget.Status(ctx)
 	if err != nil {
@@ -29,8 +30,8 @@ func (s *Service) Forecast(ctx context.Context, calls int) (Forecast, error) {
 	return forecast(status, calls, s.now()), nil
 }
 
-// forecast is the arithmetic. A day ends at 00:00 UTC, and what it allows is bounded by the calls of the budget and by the seconds that
-// are left of it.
+// forecast is the arithmetic. A day ends at 00:00 UTC, and what it allows is bounded by the calls of the budget and by
+// the seconds that are left of it.
 func forecast(b store.BudgetStatus, calls int, now time.Time) Forecast {
 	f := Forecast{Calls: max(calls, 0), PerSecond: b.PerSecond}
 	if !b.Exhausted {

@@ -17,10 +17,11 @@ type Forgotten struct {
 	Known bool
 }
 
-// ForgetPerson removes all that tells who a person is: see [store.Ledger.ForgetPerson]. deleted is the admin's word that the person's users at
-// Constant Contact were deleted by hand, which its API can't do. What stands against it are *InputErrors. ErrNotFound of the store: nothing
-// is kept of a person with this id.
-func (s *Service) ForgetPerson(ctx context.Context, p store.PersonID, deleted bool, actor string) (f Forgotten, err error) {
+// ForgetPerson removes all that tells who a person is: see [store.Ledger.ForgetPerson]. deleted is the admin's word
+// that the person's users at Constant Contact were deleted by hand, which its API can't do. What stands against it are
+// *InputErrors. ErrNotFound of the store: nothing is kept of a person with this id.
+func (s *Service) ForgetPerson(ctx context.Context, p store.PersonID, deleted bool,
+	actor string) (f Forgotten, err error) {
 	who := store.Forget{Person: p, Deleted: deleted, Bare: directory.NormalizeLogin}
 	// It helps to find browsers by a login name, and is missed by nobody where the directory is down.
 	e, err := s.people.Read(ctx, string(p))
@@ -32,7 +33,8 @@ func (s *Service) ForgetPerson(ctx context.Context, p store.PersonID, deleted bo
 		who.Logins = []string{e.Login, e.Mail}
 	}
 	var remains store.Remains
-	f.Forgotten, remains, err = s.ledger.ForgetPerson(ctx, who, store.Event{At: s.now(), Actor: actor, Action: "forget-person", Outcome: "ok"})
+	f.Forgotten, remains, err = s.ledger.ForgetPerson(ctx, who, store.Event{At: s.now(), Actor: actor,
+		Action: "forget-person", Outcome: "ok"})
 	if err == nil {
 		err = remaining(remains)
 	}
@@ -52,10 +54,12 @@ func remaining(r store.Remains) error {
 		add("person", "is being created at this moment in "+list(r.Sending), "try again in a minute")
 	}
 	if len(r.Users) > 0 {
-		add("person", "may have a user at Constant Contact in "+list(r.Users), "delete it there by hand, then say so: ssobridge users forget --deleted")
+		add("person", "may have a user at Constant Contact in "+list(r.Users),
+			"delete it there by hand, then say so: ssobridge users forget --deleted")
 	}
 	if len(r.Requests) > 0 {
-		add("person", "is to own a client account that is being ordered: request "+list(r.Requests), "let the request come to its end: ssobridge accounts retry")
+		add("person", "is to own a client account that is being ordered: request "+list(r.Requests),
+			"let the request come to its end: ssobridge accounts retry")
 	}
 	if len(r.Mappings) > 0 {
 		add("person", "is named by mapping "+list(r.Mappings), "remove it: ssobridge mapping remove")

@@ -11,8 +11,8 @@ import (
 	"ssobridge/store"
 )
 
-// Whoever may have a user at Constant Contact is forgotten only after an admin's word. Where the word was wrong and the person
-// comes back, nobody is created a second time.
+// Whoever may have a user at Constant Contact is forgotten only after an admin's word. Where the word was wrong and the
+// person comes back, nobody is created a second time.
 func TestForgetPerson(t *testing.T) {
 	w := newWorld(t, settings{})
 	w.mapGroup(group("sales"), harbour)
@@ -23,7 +23,8 @@ func TestForgetPerson(t *testing.T) {
 
 	_, err := w.ForgetPerson(t.Context(), "jane", false, "admin:test")
 	faults := provisioning.FieldErrors(err)
-	if len(faults) != 1 || !strings.Contains(faults["person"], "may have a user at Constant Contact in "+string(harbour)) || !strings.Contains(faults["person"], "--deleted") {
+	if len(faults) != 1 || !strings.Contains(faults["person"], "may have a user at Constant Contact in "+
+		string(harbour)) || !strings.Contains(faults["person"], "--deleted") {
 		t.Fatalf("got %v, want that she may have a user", err)
 	}
 	if w.row("jane", harbour).State != store.Active {

@@ -10,7 +10,8 @@ import (
 	"ssobridge/store"
 )
 
-// A client account that is cancelled or disabled takes no sign-ins, whether the user is there or not, and nobody is created in it.
+// A client account that is cancelled or disabled takes no sign-ins, whether the user is there or not, and nobody is
+// created in it.
 func TestClosedAccountRefuses(t *testing.T) {
 	w := newWorld(t, settings{service: provisioning.Options{ClosedStatuses: []string{"CANCELED"}}})
 	w.mapGroup(group("sales"), harbour)
@@ -20,7 +21,8 @@ func TestClosedAccountRefuses(t *testing.T) {
 	w.closes(harbour)
 	for name, p := range map[string]directory.Entry{"known": jane, "new": john} {
 		d := w.decide(p)
-		if d.Outcome != provisioning.Denied || d.Reason != provisioning.AccountClosed || d.Assignment.Account != harbour || !strings.Contains(d.Detail, "Canceled") {
+		if d.Outcome != provisioning.Denied || d.Reason != provisioning.AccountClosed || d.Assignment.Account != harbour ||
+			!strings.Contains(d.Detail, "Canceled") {
 			t.Errorf("%s person: got %s %q (%s), want denied for the closed account", name, d.Outcome, d.Reason, d.Detail)
 		}
 		expect(t, w.decide(p, wanting(harbour)), provisioning.Denied, provisioning.AccountClosed)
@@ -33,7 +35,8 @@ func TestClosedAccountRefuses(t *testing.T) {
 		t.Errorf("got %d calls and john %q, want nothing wanted in the closed account", got, w.row("john", harbour).State)
 	}
 	hits, err := w.Explain(t.Context(), jane)
-	if err != nil || len(hits) != 1 || !hits[0].Hit || !strings.Contains(hits[0].Why, "closed at Constant Contact (Canceled)") {
+	if err != nil || len(hits) != 1 || !hits[0].Hit || !strings.Contains(hits[0].Why,
+		"closed at Constant Contact (Canceled)") {
 		t.Errorf("explain: got %+v, %v; want a hit that tells of the closed account", hits, err)
 	}
 	// Open again: as before.

@@ -21,9 +21,11 @@ const (
 
 var hintEvent = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
-// HintAccount takes what a webhook's body named as a hint that the account's state has changed: it will be read again. known is false for an account that is none of ours.
+// HintAccount takes what a webhook's body named as a hint that the account's state has changed: it will be read again.
+// known is false for an account that is none of ours.
 //
-// It stores and calls nobody. However many come, an account is read once a minute at most, and all of them HintsPerDay times a day.
+// It stores and calls nobody. However many come, an account is read once a minute at most, and all of them HintsPerDay
+// times a day.
 func (s *Service) HintAccount(ctx context.Context, id store.AccountID, event string) (known bool, err error) {
 	if !hintEvent.MatchString(event) {
 		return false, &InputError{
@@ -38,8 +40,9 @@ func (s *Service) HintAccount(ctx context.Context, id store.AccountID, event str
 	return known, nil
 }
 
-// keepHints reads the accounts that webhooks named, one at a time. It needs no lease: the store gives each due reading to one replica, and counts the day's.
-// A replica that dies with a reading loses it to the next reading of the whole list.
+// keepHints reads the accounts that webhooks named, one at a time. It needs no lease: the store gives each due reading
+// to one replica, and counts the day's. A replica that dies with a reading loses it to the next reading of the whole
+// list.
 func (s *Service) keepHints(ctx context.Context) {
 	failures := map[store.AccountID]int{}
 	look := time.NewTicker(min(hintPoll, s.poll))
@@ -76,13 +79,15 @@ func (s *Service) readHinted(ctx context.Context, failures map[store.AccountID]i
 	again := hintWait(err, failures[id])
 	if again == 0 {
 		delete(failures, id)
-		s.log.Warn("client account that a webhook named could not be read, it is left to the next reading of the list", "account", id, "error", err)
+		s.log.Warn("client account that a webhook named could not be read, it is left to the next reading of the list",
+			"account", id, "error", err)
 		return true
 	}
 	// Also when the program is being stopped: the next start goes on with it.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleLimit)
 	defer cancel()
-	s.log.Warn("client account that a webhook named could not be read, trying again", "account", id, "again_in", again, "error", err)
+	s.log.Warn("client account that a webhook named could not be read, trying again", "account", id, "again_in",
+		again, "error", err)
 	if _, err := s.accounts.Hint(ctx, id, hintAgain, again); err != nil {
 		s.log.Warn("reading of a client account could not be asked for again", "account", id, "error", err)
 	}
@@ -95,7 +100,8 @@ func hintWait(err error, n int) time.Duration {
 	switch {
 	case n >= hintAttempts:
 		return 0
-	case errors.As(err, &e) && (e.Kind == partnerapi.NotFound || e.Kind == partnerapi.BadRequest || e.Kind == partnerapi.Forbidden):
+	case errors.As(err, &e) && (e.Kind == partnerapi.NotFound || e.Kind == partnerapi.BadRequest ||
+		e.Kind == partnerapi.Forbidden):
 		return 0 // another try would be told the same
 	case errors.As(err, &e) && e.Kind == partnerapi.QuotaExceeded && e.Wait > 0:
 		return max(e.Wait, hintGap)

@@ -60,14 +60,16 @@ func TestAccountsAreTheListedOnes(t *testing.T) {
 				return "", err
 			}
 			tellings, err := w.PreviewAdoption(ctx, told)
-			if err != nil || tellings[0].Fault != "" || tellings[0].Note != "" && strings.Contains(tellings[0].Note, "not among those") {
+			if err != nil || tellings[0].Fault != "" || tellings[0].Note != "" && strings.Contains(tellings[0].Note,
+				"not among those") {
 				return "", errors.Join(err, errors.New(tellings[0].Fault+tellings[0].Note))
 			}
 			return tellings[0].User.Account, nil
 		}},
 		{"a file of users to import", func(typed string) (store.AccountID, error) {
 			// One that no list knows is imported as it stands: what is exact is no other account's.
-			if _, err := w.ImportUsers(ctx, strings.NewReader("person_id,account,external_id,role,state\njoe,\""+typed+"\",joe-x,account_manager,active\n"), "admin:test"); err != nil {
+			if _, err := w.ImportUsers(ctx, strings.NewReader("person_id,account,external_id,role,state\njoe,\""+typed+
+				"\",joe-x,account_manager,active\n"), "admin:test"); err != nil {
 				return "", err
 			}
 			rows, err := w.db.Ledger().Person(ctx, "joe")
@@ -93,21 +95,23 @@ func TestAccountsAreTheListedOnes(t *testing.T) {
 }
 
 func (w *world) forget(id store.PersonID) error {
-	_, remains, err := w.db.Ledger().ForgetPerson(w.tb.Context(), store.Forget{Person: id, Deleted: true, Bare: strings.ToLower}, store.Event{Actor: "admin:test", Action: "forget"})
+	_, remains, err := w.db.Ledger().ForgetPerson(w.tb.Context(), store.Forget{Person: id, Deleted: true,
+		Bare: strings.ToLower}, store.Event{Actor: "admin:test", Action: "forget"})
 	if len(remains.Users) > 0 {
 		return errors.New("still there")
 	}
 	return err
 }
 
-// ID-01: a mapping that was stored in another case gives the listed account, in the ledger too; two accounts that differ in case
-// are never taken for each other.
+// ID-01: a mapping that was stored in another case gives the listed account, in the ledger too; two accounts that
+// differ in case are never taken for each other.
 func TestMappingsInAnotherCase(t *testing.T) {
 	w := newWorld(t, settings{})
 	ctx := t.Context()
 	store1 := func(group string, account store.AccountID, priority int) {
 		t.Helper()
-		m := store.Mapping{Kind: store.GroupMapping, GroupID: "id-of-" + group, GroupDN: "cn=" + group + ",dc=example", Account: account, Role: store.AccountManager, Priority: priority}
+		m := store.Mapping{Kind: store.GroupMapping, GroupID: "id-of-" + group, GroupDN: "cn=" + group + ",dc=example",
+			Account: account, Role: store.AccountManager, Priority: priority}
 		if _, err := w.db.Mappings().Add(ctx, m, nil, store.Event{Action: "mapping-add"}); err != nil {
 			t.Fatal(err)
 		}
@@ -115,7 +119,8 @@ func TestMappingsInAnotherCase(t *testing.T) {
 	store1("sales", "A07E1LXQQQO0", 1)
 	store1("third", "twin", 2)
 	store1("first", "Twin", 3)
-	all := []store.Account{{ID: harbour, BillingStatus: "Open"}, {ID: "Twin", BillingStatus: "Open"}, {ID: "TWIN", BillingStatus: "Open"}}
+	all := []store.Account{{ID: harbour, BillingStatus: "Open"}, {ID: "Twin", BillingStatus: "Open"},
+		{ID: "TWIN", BillingStatus: "Open"}}
 	if err := w.db.Accounts().ReplaceAll(ctx, all, store.Event{Actor: "test", Action: "accounts-refresh"}); err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +195,8 @@ func TestPersonIDsHaveOneForm(t *testing.T) {
 	}
 	const id = "5f2c9a1e-0000-1111-2222-33334444555f"
 	w.people.set(person(id))
-	told, err := provisioning.ReadTold(strings.NewReader("person_id,account,role\n\" " + strings.ToUpper(id) + " \",a07e1lxqqqo0,account_manager\n"))
+	told, err := provisioning.ReadTold(strings.NewReader("person_id,account,role\n\" " + strings.ToUpper(id) +
+		" \",a07e1lxqqqo0,account_manager\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,13 +204,15 @@ func TestPersonIDsHaveOneForm(t *testing.T) {
 	if err != nil || tellings[0].Fault != "" || tellings[0].User.Person != id {
 		t.Errorf("adopted as %+v, %v", tellings, err)
 	}
-	if _, err := w.ImportUsers(t.Context(), strings.NewReader("person_id,account,external_id,role,state\n"+strings.ToUpper(id)+",a07e1lxqqqo0,x1,account_manager,active\n"), "admin:test"); err != nil {
+	if _, err := w.ImportUsers(t.Context(), strings.NewReader("person_id,account,external_id,role,state\n"+
+		strings.ToUpper(id)+",a07e1lxqqqo0,x1,account_manager,active\n"), "admin:test"); err != nil {
 		t.Fatal(err)
 	}
 	if rows, err := w.db.Ledger().Person(t.Context(), id); err != nil || len(rows) != 1 {
 		t.Errorf("%d rows, %v", len(rows), err)
 	}
-	m, err := w.DraftMapping(t.Context(), mapping.Spec{Person: store.PersonID(strings.ToUpper(id)), Account: "a07e1lxqqqo0", Role: "account_manager"})
+	m, err := w.DraftMapping(t.Context(), mapping.Spec{Person: store.PersonID(strings.ToUpper(id)),
+		Account: "a07e1lxqqqo0", Role: "account_manager"})
 	if err != nil || m.Person != id {
 		t.Errorf("mapping of %q, %v", m.Person, err)
 	}

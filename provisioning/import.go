@@ -19,18 +19,21 @@ import (
 // importLimits hold a ledger of a million users.
 var importLimits = tableLimits{bytes: 1 << 30, lines: 2_000_000}
 
-// NotCreated counts the lines of an import that say of a user that surely was never created: there is nothing to restore, and who signs in is created.
+// NotCreated counts the lines of an import that say of a user that surely was never created: there is nothing to
+// restore, and who signs in is created.
 const NotCreated store.Adoption = "not_created"
 
-// ImportUsers restores an export into a ledger that does not know its users; rows that are there are left alone unless Adopt would change them. It needs no directory.
+// ImportUsers restores an export into a ledger that does not know its users; rows that are there are left alone unless
+// Adopt would change them. It needs no directory.
 //
-// Active and assumed users come back as that. Those whose creation was under way and may have arrived (sending, unknown) come back as assumed; those that
-// were never sent, or surely refused, are left out, as NotCreated. Suspended users come back suspended, whatever they were before: an import must not
-// give access back that was taken.
+// Active and assumed users come back as that. Those whose creation was under way and may have arrived (sending,
+// unknown) come back as assumed; those that were never sent, or surely refused, are left out, as NotCreated. Suspended
+// users come back suspended, whatever they were before: an import must not give access back that was taken.
 //
-// It streams, and stores 500 at a time. Faults are joined *InputErrors with the line in Field, at most 100; lines with faults are left out and the others stored. It can be
-// run again: what is there already is unchanged.
-func (s *Service) ImportUsers(ctx context.Context, r io.Reader, actor string) (counts map[store.Adoption]int, err error) {
+// It streams, and stores 500 at a time. Faults are joined *InputErrors with the line in Field, at most 100; lines with
+// faults are left out and the others stored. It can be run again: what is there already is unchanged.
+func (s *Service) ImportUsers(ctx context.Context, r io.Reader,
+	actor string) (counts map[store.Adoption]int, err error) {
 	run := &importRun{s: s, actor: actor, counts: map[store.Adoption]int{}}
 	x, err := s.current(ctx)
 	if err != nil {
@@ -42,16 +45,17 @@ func (s *Service) ImportUsers(ctx context.Context, r io.Reader, actor string) (c
 	}
 	var faults lineFaults
 	var stored error
-	read := readTable(r, importLimits, slices.Concat(exportColumns, toldColumns), &faults, func(line int, row map[string]string) bool {
-		u, left := run.user(line, row, &faults)
-		switch {
-		case left:
-			run.counts[NotCreated]++
-		case u.Person != "":
-			stored = run.add(ctx, u)
-		}
-		return stored == nil
-	})
+	read := readTable(r, importLimits, slices.Concat(exportColumns, toldColumns), &faults,
+		func(line int, row map[string]string) bool {
+			u, left := run.user(line, row, &faults)
+			switch {
+			case left:
+				run.counts[NotCreated]++
+			case u.Person != "":
+				stored = run.add(ctx, u)
+			}
+			return stored == nil
+		})
 	if stored == nil {
 		stored = run.flush(ctx)
 	}
@@ -75,11 +79,14 @@ type importRun struct {
 func (r *importRun) user(line int, row map[string]string, faults *lineFaults) (u store.SSOUser, left bool) {
 	cell := importedCells{line: line, row: row, faults: faults, good: true}
 	u = store.SSOUser{
-		Person: store.PersonID(directory.CanonicalID(cell.id("person_id"))), Account: cell.account(r.forms), ExternalID: row["external_id"],
+		Person: store.PersonID(directory.CanonicalID(cell.id("person_id"))), Account: cell.account(r.forms),
+		ExternalID:       row["external_id"],
 		ExternalProvider: cmp.Or(cell.text("external_provider"), r.s.provider), LoginName: cell.text("login_name"),
 		ContactEmail: row["contact_email"], FirstName: row["first_name"], LastName: row["last_name"],
-		Role: store.Role(cell.word("role")), Mapping: cell.number("mapping"), MaybeSent: cell.flag("maybe_sent"), Attempts: int(cell.number("attempts")),
-		State: store.State(cmp.Or(cell.word("state"), string(store.Active))), Before: store.State(cell.word("before_suspension")), CreatedAt: cell.time("created_at"),
+		Role: store.Role(cell.word("role")), Mapping: cell.number("mapping"), MaybeSent: cell.flag("maybe_sent"),
+		Attempts: int(cell.number("attempts")),
+		State:    store.State(cmp.Or(cell.word("state"), string(store.Active))),
+		Before:   store.State(cell.word("before_suspension")), CreatedAt: cell.time("created_at"),
 	}
 	cell.check(u)
 	if !cell.good {
@@ -105,7 +112,8 @@ func (r *importRun) user(line int, row map[string]string, faults *lineFaults) (u
 // mapped tells whether the mapping of a user is the one of that number here, as far as can be told.
 func (r *importRun) mapped(u store.SSOUser) bool {
 	return slices.ContainsFunc(r.mappings, func(m store.Mapping) bool {
-		return m.ID == u.Mapping && (m.Account == "" || m.Account == u.Account) && (m.Kind != store.PersonMapping || m.Person == u.Person) &&
+		return m.ID == u.Mapping && (m.Account == "" || m.Account == u.Account) && (m.Kind != store.PersonMapping ||
+			m.Person == u.Person) &&
 			(u.Role != store.Owner || m.Role == store.Owner)
 	})
 }
@@ -146,7 +154,8 @@ func (r *importRun) addSuspended(ctx context.Context, u store.SSOUser) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleLimit)
 	defer cancel()
 	if err := r.s.SuspendUser(ctx, store.UserKey{Person: u.Person, Account: u.Account}, r.actor); err != nil {
-		return fmt.Errorf("person %s in account %s was suspended in the file and is not now, suspend them by hand: %w", u.Person, u.Account, err)
+		return fmt.Errorf("person %s in account %s was suspended in the file and is not now, suspend them by hand: %w",
+			u.Person, u.Account, err)
 	}
 	return nil
 }
@@ -178,8 +187,8 @@ func (c *importedCells) id(field string) string {
 	return store.TrimBlanks(c.row[field])
 }
 
-// account is the recorded form of a client account, or what stands in the cell: check refuses what is no id, and the ledger of
-// another database may name accounts that no list knows here.
+// account is the recorded form of a client account, or what stands in the cell: check refuses what is no id, and the
+// ledger of another database may name accounts that no list knows here.
 func (c *importedCells) account(forms *store.AccountForms) store.AccountID {
 	id, err := forms.Resolve(c.id("account"))
 	switch {
@@ -230,7 +239,8 @@ func (c *importedCells) time(field string) time.Time {
 
 func (c *importedCells) check(u store.SSOUser) {
 	if u.Person == "" {
-		c.fault("person_id", "is empty", "take the line as it was exported; users without a person_id are told by users adopt")
+		c.fault("person_id", "is empty",
+			"take the line as it was exported; users without a person_id are told by users adopt")
 	}
 	if _, err := store.ParseAccountID(string(u.Account)); err != nil {
 		c.fault("account", err.Error(), "give the encoded_account_id, such as a07e1lxqqqo0")

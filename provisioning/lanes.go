@@ -10,7 +10,8 @@ import (
 	"ssobridge/store"
 )
 
-// lanesAge is how old what is known of the lanes may be. Each process reads them once in this time, however many people wait.
+// lanesAge is how old what is known of the lanes may be. Each process reads them once in this time, however many people
+// wait.
 const lanesAge = time.Second
 
 // lanes is which work may be done at present.
@@ -21,8 +22,8 @@ type lanes struct {
 	plan    store.Plan // that is being applied, unless creations are held; ID 0: none
 }
 
-// background tells whether there are calls left for work that nobody waits for. They are none from the moment at which Constant Contact says that
-// the day is used up, until 00:00 UTC.
+// background tells whether there are calls left for work that nobody waits for. They are none from the moment at which
+// Constant Contact says that the day is used up, until 00:00 UTC.
 func (l lanes) background() bool { return !l.budget.Exhausted && l.budget.Used < l.budget.Background }
 
 // knownLanes is the last reading.

@@ -23,8 +23,10 @@ func (w *world) want(id string, class store.Class) {
 		w.tb.Fatal(err)
 	}
 	u := store.SSOUser{
-		Person: store.PersonID(id), Account: harbour, ExternalID: body.ExternalID, ExternalProvider: provider, LoginName: body.LoginName,
-		ContactEmail: body.ContactEmail, FirstName: body.FirstName, LastName: body.LastName, Role: store.AccountManager, Class: class,
+		Person: store.PersonID(id), Account: harbour, ExternalID: body.ExternalID, ExternalProvider: provider,
+		LoginName:    body.LoginName,
+		ContactEmail: body.ContactEmail, FirstName: body.FirstName, LastName: body.LastName,
+		Role: store.AccountManager, Class: class,
 	}
 	if _, _, err := w.db.Ledger().Want(w.tb.Context(), u, store.Event{Action: "test"}); err != nil {
 		w.tb.Fatal(err)
@@ -58,7 +60,8 @@ func (w *world) count(state store.State) int {
 // The words of the ledger's classes are those of the budget.
 func TestClassesOfCalls(t *testing.T) {
 	for class, want := range map[store.Class]string{
-		store.SignInClass: partnerapi.ClassSignIn, store.RetryClass: partnerapi.ClassRetry, store.PlanClass: partnerapi.ClassPlan,
+		store.SignInClass: partnerapi.ClassSignIn, store.RetryClass: partnerapi.ClassRetry,
+		store.PlanClass: partnerapi.ClassPlan,
 	} {
 		if class.String() != want {
 			t.Errorf("class %d: got %q, want %q", class, class, want)
@@ -80,7 +83,8 @@ func TestOrderOfClasses(t *testing.T) {
 	// Somebody comes whose row was made by a plan: it waits no longer behind all others.
 	d := w.decide(person("plan2", group("sales")), justLook)
 	if d.Outcome != provisioning.Wait || w.row("plan2", harbour).Class != store.SignInClass || d.Progress.Place > 3 {
-		t.Errorf("raised: got %s, class %s, place %d; want class sign-in, place at most 3", d.Outcome, w.row("plan2", harbour).Class, d.Progress.Place)
+		t.Errorf("raised: got %s, class %s, place %d; want class sign-in, place at most 3", d.Outcome,
+			w.row("plan2", harbour).Class, d.Progress.Place)
 	}
 	w.run()
 	w.until("all are there", func() bool { return w.count(store.Active) == 8 })
@@ -105,11 +109,16 @@ func TestClassAfterAFailure(t *testing.T) {
 	w.until("both have failed", func() bool {
 		return w.row("young", harbour).Attempts == 1 && w.row("plan", harbour).State == store.Unknown
 	})
-	if y, p := w.row("young", harbour).Class, w.row("plan", harbour).Class; y != store.SignInClass || p != store.RetryClass {
+	if y, p := w.row("young", harbour).Class, w.row("plan", harbour).Class; y != store.SignInClass ||
+		p != store.RetryClass {
 		t.Errorf("after a failure: got %s and %s, want sign-in and retry", y, p)
 	}
 	w.advance(3 * time.Minute)
-	w.until("it has failed again", func() bool { r := w.row("young", harbour); return r.Attempts == 2 && r.State == store.Unknown })
+	w.until("it has failed again", func() bool {
+		r := w.row("young", harbour)
+		return r.Attempts == 2 &&
+			r.State == store.Unknown
+	})
 	if got := w.row("young", harbour).Class; got != store.RetryClass {
 		t.Errorf("after more than two minutes: got %s, want retry", got)
 	}
@@ -117,8 +126,10 @@ func TestClassAfterAFailure(t *testing.T) {
 
 // 200 people within a second: all get in, in the order of their arrival but for calls that are under way together.
 func TestBurst(t *testing.T) {
-	// Slower than allowed, so that a busy test machine does not bunch calls together that were spaced: who is throttled comes later.
-	w := newWorld(t, settings{budget: store.BudgetLimits{PerSecond: 80, PerDay: 10_000, Reserve: 0.2}, sandbox: sandbox.Options{PerSecond: 160}})
+	// Slower than allowed, so that a busy test machine does not bunch calls together that were spaced: who is throttled
+	// comes later.
+	w := newWorld(t, settings{budget: store.BudgetLimits{PerSecond: 80, PerDay: 10_000, Reserve: 0.2},
+		sandbox: sandbox.Options{PerSecond: 160}})
 	w.mapGroup(group("sales"), harbour)
 	const people, workers = 200, 64
 	for i := range people {
@@ -149,7 +160,8 @@ func TestBurst(t *testing.T) {
 // With the day's share of background work used up, rows of plans wait for 00:00 UTC untouched; sign-ins go on.
 func TestBackgroundStopsAtItsShare(t *testing.T) {
 	w := newWorld(t, settings{
-		budget: store.BudgetLimits{PerSecond: 2000, PerDay: 24, Reserve: 0.5}, sandbox: sandbox.Options{PerDay: 24}, service: provisioning.Options{Workers: 1},
+		budget: store.BudgetLimits{PerSecond: 2000, PerDay: 24, Reserve: 0.5}, sandbox: sandbox.Options{PerDay: 24},
+		service: provisioning.Options{Workers: 1},
 	})
 	w.mapGroup(group("sales"), harbour)
 	for i := range 8 {
@@ -193,7 +205,8 @@ func (w *world) status() store.BudgetStatus {
 	return s
 }
 
-// quota_exceeded stops all background work until 00:00 UTC, also that of rows which had no call yet, without asking for each.
+// quota_exceeded stops all background work until 00:00 UTC, also that of rows which had no call yet, without asking for
+// each.
 func TestQuotaStopsBackground(t *testing.T) {
 	w := newWorld(t, settings{service: provisioning.Options{Workers: 1}})
 	w.mapGroup(group("sales"), harbour)
@@ -204,7 +217,10 @@ func TestQuotaStopsBackground(t *testing.T) {
 	w.run()
 	w.until("it is told", func() bool { return w.status().Exhausted })
 	expect(t, w.decide(person("jane", group("sales")), justLook), provisioning.Wait, "")
-	w.until("the sign-in waits for midnight", func() bool { return strings.HasPrefix(w.row("jane", harbour).ErrorText, provisioning.CauseQuota) })
+	w.until("the sign-in waits for midnight", func() bool {
+		return strings.HasPrefix(w.row("jane", harbour).ErrorText,
+			provisioning.CauseQuota)
+	})
 	if got := len(w.posts()); got != 1 {
 		t.Errorf("calls: got %d, want only the one that was told quota_exceeded", got)
 	}

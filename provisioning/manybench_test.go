@@ -9,8 +9,8 @@ import (
 	"ssobridge/store"
 )
 
-// BenchmarkThousandsOfAccounts is what the gate, the console and explain work out for a person whom a pattern gives 3,000 client accounts. The figure
-// to stay under, with reading the person and writing the page, is 50 ms.
+// BenchmarkThousandsOfAccounts is what the gate, the console and explain work out for a person whom a pattern gives
+// 3,000 client accounts. The figure to stay under, with reading the person and writing the page, is 50 ms.
 func BenchmarkThousandsOfAccounts(b *testing.B) {
 	const many = 3000
 	w := newPlanWorld(b, nil)

@@ -12,8 +12,8 @@ import (
 	"ssobridge/store"
 )
 
-// AddMapping checks a mapping and stores it, with the owner's SSO user where it tells one. Faults of the input are returned joined,
-// each a *InputError. An account that is not known is looked for at Constant Contact once.
+// AddMapping checks a mapping and stores it, with the owner's SSO user where it tells one. Faults of the input are
+// returned joined, each a *InputError. An account that is not known is looked for at Constant Contact once.
 func (s *Service) AddMapping(ctx context.Context, spec mapping.Spec) (store.Mapping, error) {
 	m, faults := draft(spec)
 	if m.Account != "" {
@@ -82,8 +82,9 @@ func (s *Service) ListMappings(ctx context.Context) ([]store.Mapping, error) {
 	return all, nil
 }
 
-// RemoveMapping removes a mapping; whom it gave access loses it with the next sign-in. An owner's user that was told with it is
-// forgotten. Users that were created stay at Constant Contact and in the ledger. The error is store.ErrNotFound, wrapped, where there is none.
+// RemoveMapping removes a mapping; whom it gave access loses it with the next sign-in. An owner's user that was told
+// with it is forgotten. Users that were created stay at Constant Contact and in the ledger. The error is
+// store.ErrNotFound, wrapped, where there is none.
 func (s *Service) RemoveMapping(ctx context.Context, id int64, actor string) error {
 	was, err := s.Mapping(ctx, id)
 	if err != nil {
@@ -98,8 +99,8 @@ func (s *Service) RemoveMapping(ctx context.Context, id int64, actor string) err
 	return nil
 }
 
-// badExternalID says what is wrong with a told external_id. The rest of the body is filled up with what is always right, so that
-// one set of rules holds for all external ids.
+// badExternalID says what is wrong with a told external_id. The rest of the body is filled up with what is always
+// right, so that one set of rules holds for all external ids.
 func badExternalID(id string) string {
 	var field *partnerapi.FieldError
 	err := partnerapi.SSOUser{
@@ -128,15 +129,16 @@ func draft(spec mapping.Spec) (store.Mapping, []error) {
 		if why := badExternalID(spec.ExternalID); why != "" {
 			faults = append(faults, &InputError{
 				Field: "external_id", Fault: why,
-				Fix: "give the external_id under which the account owner's user is known at Constant Contact, at most 255 characters",
+				Fix: "give the external_id under which the account owner's user is known at Constant Contact, at most 255 " +
+					"characters",
 			})
 		}
 	}
 	return m, faults
 }
 
-// knownAccount returns the account's id as it is on record, after asking Constant Contact once where it is not. Unchecked, an
-// account that is not known here is taken as it was given.
+// knownAccount returns the account's id as it is on record, after asking Constant Contact once where it is not.
+// Unchecked, an account that is not known here is taken as it was given.
 func (s *Service) knownAccount(ctx context.Context, wanted store.AccountID, unchecked bool) (store.AccountID, error) {
 	x, err := s.current(ctx)
 	if err != nil {
@@ -163,7 +165,8 @@ func (s *Service) knownAccount(ctx context.Context, wanted store.AccountID, unch
 	return "", unknownAccount(x, wanted, err, refreshed)
 }
 
-// unknownAccount is the fault of an account that can't be resolved, after the list was read anew or that failed with refreshed.
+// unknownAccount is the fault of an account that can't be resolved, after the list was read anew or that failed with
+// refreshed.
 func unknownAccount(x *mapping.Index, wanted store.AccountID, err, refreshed error) *InputError {
 	switch {
 	case errors.Is(err, store.ErrAmbiguousAccount):
@@ -174,14 +177,16 @@ func unknownAccount(x *mapping.Index, wanted store.AccountID, err, refreshed err
 	case refreshed != nil:
 		return &InputError{
 			Field: "account",
-			Fault: fmt.Sprintf("%s is not among the %d client accounts known here, and the list could not be read anew", wanted, x.Accounts()),
-			Fix:   "see why Constant Contact does not answer (ssobridge check), or add the mapping unchecked",
+			Fault: fmt.Sprintf("%s is not among the %d client accounts known here, and the list could not be read anew",
+				wanted, x.Accounts()),
+			Fix: "see why Constant Contact does not answer (ssobridge check), or add the mapping unchecked",
 		}
 	}
 	return &InputError{
 		Field: "account",
-		Fault: fmt.Sprintf("%s is not among the %d client accounts that Constant Contact lists for the partner", wanted, x.Accounts()),
-		Fix:   "check the encoded_account_id, or add the mapping unchecked if the account is sure to come",
+		Fault: fmt.Sprintf("%s is not among the %d client accounts that Constant Contact lists for the partner",
+			wanted, x.Accounts()),
+		Fix: "check the encoded_account_id, or add the mapping unchecked if the account is sure to come",
 	}
 }
 
@@ -198,8 +203,9 @@ func (s *Service) clash(ctx context.Context, m store.Mapping, owner *store.SSOUs
 	case err == nil && row.ExternalID != owner.ExternalID:
 		return &InputError{
 			Field: "external_id",
-			Fault: fmt.Sprintf("the person has an SSO user in account %s already, with another external_id (state %s)", m.Account, row.State),
-			Fix:   "sign the person in as that user; an owner is told for a person without one",
+			Fault: fmt.Sprintf("the person has an SSO user in account %s already, with another external_id (state %s)",
+				m.Account, row.State),
+			Fix: "sign the person in as that user; an owner is told for a person without one",
 		}
 
 	case err == nil:
@@ -230,5 +236,6 @@ func (s *Service) mappingEvent(action, actor string, m store.Mapping) store.Even
 		}
 	}
 	raw, _ := json.Marshal(detail) // strings and numbers always encode
-	return store.Event{At: s.now(), Actor: actor, Action: action, Subject: "mapping", Account: m.Account, Outcome: "ok", Detail: raw}
+	return store.Event{At: s.now(), Actor: actor, Action: action, Subject: "mapping", Account: m.Account,
+		Outcome: "ok", Detail: raw}
 }

@@ -17,7 +17,8 @@ import (
 func TestAddMapping(t *testing.T) {
 	w := newWorld(t, settings{})
 	first := w.add(mapping.Spec{Group: group("sales"), Account: "A07E1LXQQQO0", Role: "account_manager"})
-	if first.Account != harbour || first.Priority != 10 || first.GroupID != "id-of-sales" || first.ID == 0 || first.CreatedBy != "admin:test" {
+	if first.Account != harbour || first.Priority != 10 || first.GroupID != "id-of-sales" || first.ID == 0 ||
+		first.CreatedBy != "admin:test" {
 		t.Errorf("first: got %+v, want the account as listed, priority 10, the group's id", first)
 	}
 	second := w.add(mapping.Spec{GroupDN: "cn=old,dc=example", Account: string(juniper), Role: "campaign_creator"})
@@ -77,19 +78,25 @@ func TestAddMappingRefuses(t *testing.T) {
 		{"account twice", mapping.Spec{Pattern: "x-{account}", Account: ok, Role: "account_manager"}, "account"},
 		{"role twice", mapping.Spec{Pattern: "x-{account}-{role}", Role: "account_manager"}, "role"},
 		{"odd attribute", mapping.Spec{Pattern: "{account}", Attribute: "a=b", Role: "account_manager"}, "attribute"},
-		{"attribute without pattern", mapping.Spec{Group: sales, Attribute: "x", Account: ok, Role: "account_manager"}, "attribute"},
+		{"attribute without pattern", mapping.Spec{Group: sales, Attribute: "x", Account: ok,
+			Role: "account_manager"}, "attribute"},
 		{"owner of a group", mapping.Spec{Group: sales, Account: ok, Role: "owner", ExternalID: "x"}, "role"},
 		{"owner by pattern", mapping.Spec{Pattern: "own-{account}", Role: "owner"}, "role"},
 		{"owner without id", mapping.Spec{Person: "p", Account: ok, Role: "owner"}, "external_id"},
-		{"owner with a long id", mapping.Spec{Person: "p", Account: ok, Role: "owner", ExternalID: strings.Repeat("x", 256)}, "external_id"},
+		{"owner with a long id", mapping.Spec{Person: "p", Account: ok, Role: "owner", ExternalID: strings.Repeat("x", 256)},
+			"external_id"},
 		{"owner with an odd id", mapping.Spec{Person: "p", Account: ok, Role: "owner", ExternalID: "a\x01"}, "external_id"},
-		{"external id for others", mapping.Spec{Person: "p", Account: ok, Role: "account_manager", ExternalID: "x"}, "external_id"},
+		{"external id for others", mapping.Spec{Person: "p", Account: ok, Role: "account_manager", ExternalID: "x"},
+			"external_id"},
 		{"negative priority", mapping.Spec{Group: sales, Account: ok, Role: "campaign_creator", Priority: -1}, "priority"},
 		{"the same again", mapping.Spec{Group: sales, Account: ok, Role: "account_manager"}, "group"},
-		{"equal priority, other role", mapping.Spec{Group: group("b"), Account: ok, Role: "campaign_creator", Priority: 10}, "priority"},
+		{"equal priority, other role", mapping.Spec{Group: group("b"), Account: ok, Role: "campaign_creator",
+			Priority: 10}, "priority"},
 		{"equal priority with a pattern", mapping.Spec{Pattern: "x-{account}-{role}", Priority: 10}, "priority"},
-		{"owner's id of somebody else", mapping.Spec{Person: "p", Account: ok, Role: "owner", ExternalID: "owner-harbour", Priority: 77}, "external_id"},
-		{"owner has another id", mapping.Spec{Person: "mina", Account: ok, Role: "owner", ExternalID: "other", Priority: 78}, "external_id"},
+		{"owner's id of somebody else", mapping.Spec{Person: "p", Account: ok, Role: "owner", ExternalID: "owner-harbour",
+			Priority: 77}, "external_id"},
+		{"owner has another id", mapping.Spec{Person: "mina", Account: ok, Role: "owner", ExternalID: "other", Priority: 78},
+			"external_id"},
 	}
 	before, err := w.ListMappings(t.Context())
 	if err != nil {
@@ -109,7 +116,8 @@ func TestAddMappingRefuses(t *testing.T) {
 	}
 }
 
-// An account that is not known is looked for at Constant Contact; if that does not answer, the hint says so, and the admin may insist.
+// An account that is not known is looked for at Constant Contact; if that does not answer, the hint says so, and the
+// admin may insist.
 func TestAddMappingAsksForUnknownAccounts(t *testing.T) {
 	w := newWorld(t, settings{})
 	w.offline.Store(true)
@@ -137,7 +145,8 @@ func TestFreePrioritiesAreNotGivenTwice(t *testing.T) {
 	for i := range 3 {
 		role := []string{"account_manager", "campaign_creator", "account_manager"}[i]
 		all.Go(func() {
-			_, err := w.AddMapping(t.Context(), mapping.Spec{Group: group(fmt.Sprint("g", i)), Account: string(harbour), Role: role})
+			_, err := w.AddMapping(t.Context(), mapping.Spec{Group: group(fmt.Sprint("g", i)),
+				Account: string(harbour), Role: role})
 			if err != nil {
 				t.Errorf("mapping %d: %v", i, err)
 			}
@@ -155,7 +164,8 @@ func TestFreePrioritiesAreNotGivenTwice(t *testing.T) {
 	}
 }
 
-// A group is known by its id: renamed or moved it still hits, and the list shows its new DN; made again under the old DN it does not.
+// A group is known by its id: renamed or moved it still hits, and the list shows its new DN; made again under the old
+// DN it does not.
 func TestGroupsAreKnownByID(t *testing.T) {
 	w := newWorld(t, settings{})
 	m := w.mapGroup(group("sales"), harbour)
@@ -183,7 +193,8 @@ func TestGroupsAreKnownByID(t *testing.T) {
 
 func TestGroupByDNAlone(t *testing.T) {
 	w := newWorld(t, settings{})
-	w.add(mapping.Spec{GroupDN: "CN=Sales,  OU=Groups,dc=example,dc=test", Account: string(harbour), Role: "account_manager"})
+	w.add(mapping.Spec{GroupDN: "CN=Sales,  OU=Groups,dc=example,dc=test", Account: string(harbour),
+		Role: "account_manager"})
 	w.run()
 	expect(t, w.decide(person("jane", group("sales"))), provisioning.Granted, "")
 	expect(t, w.decide(person("jim", group("sales2"))), provisioning.Denied, provisioning.NoAssignment)
@@ -208,7 +219,8 @@ func TestPatternsGiveAccountAndRole(t *testing.T) {
 		t.Fatal(err)
 	}
 	// One mapping gives two roles in one account: the lesser one counts.
-	if len(got) != 2 || got[0].Account != harbour || got[0].Role != store.CampaignCreator || got[1].Account != cycling || got[1].Role != store.CampaignCreator {
+	if len(got) != 2 || got[0].Account != harbour || got[0].Role != store.CampaignCreator || got[1].Account != cycling ||
+		got[1].Role != store.CampaignCreator {
 		t.Errorf("assignments: got %+v, want campaign_creator in harbour and cycling", got)
 	}
 	hits, err := w.Explain(t.Context(), p)
@@ -256,7 +268,8 @@ func TestPriorities(t *testing.T) {
 	if err != nil || len(hits) != 3 {
 		t.Fatalf("explain: got %d hits, %v; want each mapping", len(hits), err)
 	}
-	if hits[0].Hit || hits[0].Why != "names another person" || hits[1].Hit || !hits[2].Hit || !strings.Contains(hits[2].Why, "through cn=inner,dc=example") {
+	if hits[0].Hit || hits[0].Why != "names another person" || hits[1].Hit || !hits[2].Hit ||
+		!strings.Contains(hits[2].Why, "through cn=inner,dc=example") {
 		t.Errorf("explain: got %+v", hits)
 	}
 }
@@ -266,7 +279,8 @@ func TestBrokenMappingNeverHits(t *testing.T) {
 	w := newWorld(t, settings{})
 	for _, m := range []store.Mapping{
 		{Kind: store.GroupPattern, Pattern: "{account}*", Role: store.AccountManager, Priority: 1},
-		{Kind: store.GroupMapping, GroupID: "id-of-sales", GroupDN: "cn=sales,dc=example", Account: harbour, Role: store.Owner, Priority: 2},
+		{Kind: store.GroupMapping, GroupID: "id-of-sales", GroupDN: "cn=sales,dc=example", Account: harbour,
+			Role: store.Owner, Priority: 2},
 		{Kind: store.GroupMapping, GroupDN: "sales", Account: harbour, Role: store.AccountManager, Priority: 3},
 	} {
 		if _, err := w.db.Mappings().Add(t.Context(), m, nil, store.Event{Action: "mapping-add"}); err != nil {
@@ -286,7 +300,8 @@ func TestBrokenMappingNeverHits(t *testing.T) {
 	}
 }
 
-// ID-04: a pattern with a base takes groups below it alone, at a sign-in, in explain and in a plan; the text of the DN is no proof.
+// ID-04: a pattern with a base takes groups below it alone, at a sign-in, in explain and in a plan; the text of the DN
+// is no proof.
 func TestID04PatternBase(t *testing.T) {
 	w := newWorld(t, settings{})
 	w.add(mapping.Spec{Pattern: "ctct-{account}-{role}", GroupBase: "ou=ctct,ou=groups,dc=example,dc=test"})

@@ -39,7 +39,8 @@ func (s *Service) DraftMapping(ctx context.Context, spec mapping.Spec) (store.Ma
 	return m, nil
 }
 
-// draftClash foresees why the store would refuse a mapping. That an owner's external_id is somebody else's is seen only then.
+// draftClash foresees why the store would refuse a mapping. That an owner's external_id is somebody else's is seen only
+// then.
 func (s *Service) draftClash(ctx context.Context, m store.Mapping, spec mapping.Spec, taken []store.Mapping) error {
 	var owner *store.SSOUser
 	if m.Role == store.Owner {
@@ -52,8 +53,12 @@ func (s *Service) draftClash(ctx context.Context, m store.Mapping, spec mapping.
 			return s.clash(ctx, m, owner, nil)
 		}
 	}
-	if slices.ContainsFunc(taken, func(t store.Mapping) bool { return mapping.Identical(t, m) || mapping.Contradict(t, m) }) {
-		return s.clash(ctx, m, owner, slices.DeleteFunc(slices.Clone(taken), func(t store.Mapping) bool { return !mapping.Identical(t, m) && !mapping.Contradict(t, m) }))
+	if slices.ContainsFunc(taken, func(t store.Mapping) bool {
+		return mapping.Identical(t, m) ||
+			mapping.Contradict(t, m)
+	}) {
+		return s.clash(ctx, m, owner, slices.DeleteFunc(slices.Clone(taken),
+			func(t store.Mapping) bool { return !mapping.Identical(t, m) && !mapping.Contradict(t, m) }))
 	}
 	return nil
 }

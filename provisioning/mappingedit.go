@@ -214,8 +214,8 @@ func (s *Service) edit(ctx context.Context, was, now store.Mapping) (MappingEdit
 	return e, nil
 }
 
-// others are the mappings that are on, but for those that are being changed. They are those of the index, which is read anew only
-// after a change: an edit reads the one row that it is about.
+// others are the mappings that are on, but for those that are being changed. They are those of the index, which is read
+// anew only after a change: an edit reads the one row that it is about.
 func (s *Service) others(ctx context.Context, changed ...int64) ([]store.Mapping, error) {
 	x, err := s.current(ctx)
 	if err != nil {
@@ -265,8 +265,8 @@ func (s *Service) SaveEdit(ctx context.Context, e MappingEdit, actor string) err
 	return nil
 }
 
-// AcceptGroup makes a mapping one for another group, which has the DN of the one that was mapped. ErrConflict of the store: the
-// mapping was changed since it was read.
+// AcceptGroup makes a mapping one for another group, which has the DN of the one that was mapped. ErrConflict of the
+// store: the mapping was changed since it was read.
 func (s *Service) AcceptGroup(ctx context.Context, was store.Mapping, g directory.Group, actor string) error {
 	if was.Kind != store.GroupMapping || g.ID == "" {
 		return fmt.Errorf("accept the group of mapping %d: %w", was.ID, &InputError{

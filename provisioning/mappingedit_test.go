@@ -43,7 +43,8 @@ func TestMappingEdits(t *testing.T) {
 	// Who would have access by it is told why not.
 	ann := directory.Entry{ID: "ann", Login: "ann", Groups: []directory.Group{group("a")}}
 	hits := must(w.Explain(ctx, ann))(t)
-	if i := slices.IndexFunc(hits, func(h mapping.Hit) bool { return h.Mapping.ID == first.ID }); i < 0 || hits[i].Hit || !strings.Contains(hits[i].Why, "switched off, else it would hit: ") {
+	if i := slices.IndexFunc(hits, func(h mapping.Hit) bool { return h.Mapping.ID == first.ID }); i < 0 || hits[i].Hit ||
+		!strings.Contains(hits[i].Why, "switched off, else it would hit: ") {
 		t.Errorf("explained as %+v", hits)
 	}
 	if list := must(w.ListMappings(ctx))(t); len(list) != 1 || list[0].ID != second.ID {
@@ -85,8 +86,14 @@ func TestMappingEdits(t *testing.T) {
 	save("removed", e, err)
 
 	for what, do := range map[string]func() (provisioning.MappingEdit, error){
-		"an exchange with itself": func() (provisioning.MappingEdit, error) { return w.ExchangeMappings(ctx, first.ID, first.ID) },
-		"an exchange with none":   func() (provisioning.MappingEdit, error) { return w.ExchangeMappings(ctx, first.ID, 4711) },
+		"an exchange with itself": func() (provisioning.MappingEdit, error) {
+			return w.ExchangeMappings(ctx,
+				first.ID, first.ID)
+		},
+		"an exchange with none": func() (provisioning.MappingEdit, error) {
+			return w.ExchangeMappings(ctx,
+				first.ID, 4711)
+		},
 		"a role that is none": func() (provisioning.MappingEdit, error) {
 			s := spec
 			s.Role = "boss"

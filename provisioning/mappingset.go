@@ -10,15 +10,18 @@ import (
 	"ssobridge/store"
 )
 
-// CompareMappings checks a whole set of mappings as AddMapping would and tells how it differs from the stored one. A mapping whose priority alone differs is
-// removed and added. One without a priority keeps the stored one, or goes behind all others, in the order of the set: the same set twice makes no difference. A
-// group given by its DN alone is the stored one of that DN, whose id is known. Faults are joined *InputErrors, whose Field begins with "mapping N: ", counted
-// from 1; at most 100 are told.
+// CompareMappings checks a whole set of mappings as AddMapping would and tells how it differs from the stored one. A
+// mapping whose priority alone differs is removed and added. One without a priority keeps the stored one, or goes
+// behind all others, in the order of the set: the same set twice makes no difference. A group given by its DN alone is
+// the stored one of that DN, whose id is known. Faults are joined *InputErrors, whose Field begins with "mapping N: ",
+// counted from 1; at most 100 are told.
 //
-// Those that are off are part of the set where it says so. One that it does not name, neither on nor off, stays as it is: it gives nobody anything.
+// Those that are off are part of the set where it says so. One that it does not name, neither on nor off, stays as it
+// is: it gives nobody anything.
 //
-// Mappings of owners (kind person with role owner) are kept when the set does not name them. The set can't change them or tell new ones, since
-// an owner's external_id goes into the ledger together with the mapping: AddMapping and RemoveMapping do that.
+// Mappings of owners (kind person with role owner) are kept when the set does not name them. The set can't change them
+// or tell new ones, since an owner's external_id goes into the ledger together with the mapping: AddMapping and
+// RemoveMapping do that.
 func (s *Service) CompareMappings(ctx context.Context, wanted []mapping.Spec) (mapping.Change, error) {
 	if len(wanted) > mapping.MaxSet {
 		fault := &InputError{
@@ -54,7 +57,8 @@ func (s *Service) CompareMappings(ctx context.Context, wanted []mapping.Spec) (m
 	return change, nil
 }
 
-// setAccounts finds the client accounts of a set as they are listed. However many are unknown, the list is read anew once.
+// setAccounts finds the client accounts of a set as they are listed. However many are unknown, the list is read anew
+// once.
 func (s *Service) setAccounts(ctx context.Context, wanted []mapping.Spec, set *mapping.Set) error {
 	x, err := s.current(ctx)
 	if err != nil {
@@ -85,7 +89,8 @@ func (s *Service) setAccounts(ctx context.Context, wanted []mapping.Spec, set *m
 		}
 		asked = true
 		if refreshed = s.RefreshAccounts(ctx); refreshed != nil {
-			s.log.Warn("client accounts could not be looked up for a set of mappings", "unknown", len(unknown), "error", refreshed)
+			s.log.Warn("client accounts could not be looked up for a set of mappings", "unknown", len(unknown),
+				"error", refreshed)
 		}
 		if x, err = s.current(ctx); err != nil {
 			return err
@@ -94,8 +99,10 @@ func (s *Service) setAccounts(ctx context.Context, wanted []mapping.Spec, set *m
 }
 
 // setOwners refuses owners that are not stored just as the set tells them.
-func (s *Service) setOwners(ctx context.Context, wanted []mapping.Spec, stored []store.Mapping, set *mapping.Set) error {
-	const mend = "leave owners out of the set, they are kept; tell, change and remove them one by one (ssobridge mapping add, mapping remove)"
+func (s *Service) setOwners(ctx context.Context, wanted []mapping.Spec, stored []store.Mapping,
+	set *mapping.Set) error {
+	const mend = "leave owners out of the set, they are kept; tell, change and remove them one by one (ssobridge " +
+		"mapping add, mapping remove)"
 	for i, m := range set.Drafts {
 		if m.Role != store.Owner || set.Faulty(i) {
 			continue
@@ -108,8 +115,9 @@ func (s *Service) setOwners(ctx context.Context, wanted []mapping.Spec, stored [
 		if m.Priority != 0 && m.Priority != stored[at].Priority {
 			set.Fault(i, &InputError{
 				Field: "priority",
-				Fault: fmt.Sprintf("%d differs from the stored %d, and a set of mappings can't change an owner", m.Priority, stored[at].Priority),
-				Fix:   mend,
+				Fault: fmt.Sprintf("%d differs from the stored %d, and a set of mappings can't change an owner", m.Priority,
+					stored[at].Priority),
+				Fix: mend,
 			})
 		}
 		row, err := s.ledger.Get(ctx, m.Person, m.Account)
@@ -127,8 +135,8 @@ func (s *Service) setOwners(ctx context.Context, wanted []mapping.Spec, stored [
 	return nil
 }
 
-// ApplyMappings stores a change in one transaction. ErrConflict of the store: the mappings have changed since it was compared. It takes no
-// mappings of owners, see CompareMappings.
+// ApplyMappings stores a change in one transaction. ErrConflict of the store: the mappings have changed since it was
+// compared. It takes no mappings of owners, see CompareMappings.
 func (s *Service) ApplyMappings(ctx context.Context, c mapping.Change, actor string) error {
 	for _, m := range slices.Concat(c.Add, c.Remove) {
 		if m.Role == store.Owner {

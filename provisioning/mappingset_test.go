@@ -60,34 +60,50 @@ func TestCompareMappings(t *testing.T) {
 		wanted []mapping.Spec
 		want   []string
 	}{
-		{"the same", []mapping.Spec{specOf("riders", cycling, "campaign_creator", 20), specOf("sales", harbour, "account_manager", 10)},
+		{"the same", []mapping.Spec{specOf("riders", cycling, "campaign_creator", 20), specOf("sales", harbour,
+			"account_manager", 10)},
 			[]string{owner, "= 10 sales " + h + " account_manager", "= 20 riders " + c + " campaign_creator"}},
-		{"the same without priorities", []mapping.Spec{specOf("riders", cycling, "campaign_creator", 0), specOf("sales", harbour, "account_manager", 0)},
+		{"the same without priorities", []mapping.Spec{specOf("riders", cycling, "campaign_creator", 0),
+			specOf("sales", harbour, "account_manager", 0)},
 			[]string{owner, "= 10 sales " + h + " account_manager", "= 20 riders " + c + " campaign_creator"}},
-		{"the account in another letter case", []mapping.Spec{specOf("riders", "A07E1LXQQQR2", "campaign_creator", 0), specOf("sales", harbour, "account_manager", 0)},
+		{"the account in another letter case", []mapping.Spec{specOf("riders", "A07E1LXQQQR2", "campaign_creator", 0),
+			specOf("sales", harbour, "account_manager", 0)},
 			[]string{owner, "= 10 sales " + h + " account_manager", "= 20 riders " + c + " campaign_creator"}},
 		{"a group by its DN alone", []mapping.Spec{
-			{GroupDN: "CN=Sales, ou=groups,dc=example,dc=test", Account: h, Role: "account_manager"}, specOf("riders", cycling, "campaign_creator", 0)},
+			{GroupDN: "CN=Sales, ou=groups,dc=example,dc=test", Account: h, Role: "account_manager"}, specOf("riders", cycling,
+				"campaign_creator", 0)},
 			[]string{owner, "= 10 sales " + h + " account_manager", "= 20 riders " + c + " campaign_creator"}},
 		{"a renamed group", []mapping.Spec{
-			{Group: directory.Group{ID: "id-of-sales", DN: "cn=revenue,dc=example"}, Account: h, Role: "account_manager"}, specOf("riders", cycling, "campaign_creator", 0)},
+			{Group: directory.Group{ID: "id-of-sales", DN: "cn=revenue,dc=example"}, Account: h, Role: "account_manager"},
+			specOf("riders", cycling, "campaign_creator", 0)},
 			[]string{owner, "= 10 sales " + h + " account_manager", "= 20 riders " + c + " campaign_creator"}},
 		{"a group that was made again", []mapping.Spec{
-			{Group: directory.Group{ID: "another", DN: group("sales").DN}, Account: h, Role: "account_manager"}, specOf("riders", cycling, "campaign_creator", 0)},
-			[]string{owner, "- 10 sales " + h + " account_manager", "+ 30 sales " + h + " account_manager", "= 20 riders " + c + " campaign_creator"}},
+			{Group: directory.Group{ID: "another", DN: group("sales").DN}, Account: h, Role: "account_manager"},
+			specOf("riders", cycling, "campaign_creator", 0)},
+			[]string{owner, "- 10 sales " + h + " account_manager", "+ 30 sales " + h + " account_manager", "= 20 riders " + c +
+				" campaign_creator"}},
 		{"nothing", nil, []string{owner, "- 10 sales " + h + " account_manager", "- 20 riders " + c + " campaign_creator"}},
-		{"one more, one less", []mapping.Spec{specOf("sales", harbour, "account_manager", 0), {Pattern: "ctct-{account}-{role}"}},
-			[]string{owner, "= 10 sales " + h + " account_manager", "- 20 riders " + c + " campaign_creator", "+ 20 ctct-{account}-{role}  "}},
-		{"another priority, role and account", []mapping.Spec{specOf("sales", harbour, "account_manager", 30), specOf("riders", juniper, "campaign_creator", 0), specOf("riders", cycling, "account_manager", 0)},
-			[]string{owner, "- 10 sales " + h + " account_manager", "+ 30 sales " + h + " account_manager", "- 20 riders " + c + " campaign_creator",
+		{"one more, one less", []mapping.Spec{specOf("sales", harbour, "account_manager", 0),
+			{Pattern: "ctct-{account}-{role}"}},
+			[]string{owner, "= 10 sales " + h + " account_manager", "- 20 riders " + c + " campaign_creator",
+				"+ 20 ctct-{account}-{role}  "}},
+		{"another priority, role and account", []mapping.Spec{specOf("sales", harbour, "account_manager", 30),
+			specOf("riders", juniper, "campaign_creator", 0), specOf("riders", cycling, "account_manager", 0)},
+			[]string{owner, "- 10 sales " + h + " account_manager", "+ 30 sales " + h + " account_manager", "- 20 riders " + c +
+				" campaign_creator",
 				"+ 40 riders " + j + " campaign_creator", "+ 50 riders " + c + " account_manager"}},
-		{"the owner named", []mapping.Spec{{Person: "mina", Account: h, Role: "owner", ExternalID: "owner-harbour"}, specOf("sales", harbour, "account_manager", 0), specOf("riders", cycling, "campaign_creator", 0)},
+		{"the owner named", []mapping.Spec{{Person: "mina", Account: h, Role: "owner", ExternalID: "owner-harbour"},
+			specOf("sales", harbour, "account_manager", 0), specOf("riders", cycling, "campaign_creator", 0)},
 			[]string{owner, "= 10 sales " + h + " account_manager", "= 20 riders " + c + " campaign_creator"}},
-		{"an account that is not listed, unchecked", []mapping.Spec{specOf("sales", harbour, "account_manager", 0), specOf("riders", cycling, "campaign_creator", 0),
+		{"an account that is not listed, unchecked", []mapping.Spec{specOf("sales", harbour, "account_manager", 0),
+			specOf("riders", cycling, "campaign_creator", 0),
 			{Group: group("x"), Account: "later0", Role: "account_manager", Unchecked: true}},
-			[]string{owner, "= 10 sales " + h + " account_manager", "= 20 riders " + c + " campaign_creator", "+ 30 x later0 account_manager"}},
-		{"priorities that change places", []mapping.Spec{specOf("sales", harbour, "account_manager", 20), specOf("riders", cycling, "campaign_creator", 10)},
-			[]string{owner, "- 10 sales " + h + " account_manager", "+ 20 sales " + h + " account_manager", "- 20 riders " + c + " campaign_creator", "+ 10 riders " + c + " campaign_creator"}},
+			[]string{owner, "= 10 sales " + h + " account_manager", "= 20 riders " + c + " campaign_creator",
+				"+ 30 x later0 account_manager"}},
+		{"priorities that change places", []mapping.Spec{specOf("sales", harbour, "account_manager", 20),
+			specOf("riders", cycling, "campaign_creator", 10)},
+			[]string{owner, "- 10 sales " + h + " account_manager", "+ 20 sales " + h + " account_manager", "- 20 riders " + c +
+				" campaign_creator", "+ 10 riders " + c + " campaign_creator"}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -129,12 +145,18 @@ func TestCompareMappingsThatAreOff(t *testing.T) {
 		want   []string
 	}{
 		{"as it is", []mapping.Spec{sales, off(riders)}, []string{owner, "= 10 sales " + h + " account_manager"}},
-		{"without a priority", []mapping.Spec{sales, off(specOf("riders", cycling, "campaign_creator", 0))}, []string{owner, "= 10 sales " + h + " account_manager"}},
+		{"without a priority", []mapping.Spec{sales, off(specOf("riders", cycling, "campaign_creator", 0))},
+			[]string{owner, "= 10 sales " + h + " account_manager"}},
 		{"not named", []mapping.Spec{sales}, []string{owner, "= 10 sales " + h + " account_manager"}},
-		{"on again", []mapping.Spec{sales, riders}, []string{owner, "= 10 sales " + h + " account_manager", "- 20 riders " + c + " campaign_creator off", "+ 20 riders " + c + " campaign_creator"}},
-		{"moved", []mapping.Spec{sales, off(specOf("riders", cycling, "campaign_creator", 7))}, []string{owner, "= 10 sales " + h + " account_manager", "- 20 riders " + c + " campaign_creator off", "+ 7 riders " + c + " campaign_creator off"}},
-		{"another one off", []mapping.Spec{off(sales), off(riders)}, []string{owner, "- 10 sales " + h + " account_manager", "+ 10 sales " + h + " account_manager off"}},
-		{"a new one, which would clash if it were on", []mapping.Spec{sales, off(specOf("other", harbour, "campaign_creator", 10))},
+		{"on again", []mapping.Spec{sales, riders}, []string{owner, "= 10 sales " + h + " account_manager", "- 20 riders " +
+			c + " campaign_creator off", "+ 20 riders " + c + " campaign_creator"}},
+		{"moved", []mapping.Spec{sales, off(specOf("riders", cycling, "campaign_creator", 7))},
+			[]string{owner, "= 10 sales " + h + " account_manager", "- 20 riders " + c + " campaign_creator off", "+ 7 riders " +
+				c + " campaign_creator off"}},
+		{"another one off", []mapping.Spec{off(sales), off(riders)}, []string{owner, "- 10 sales " + h + " account_manager",
+			"+ 10 sales " + h + " account_manager off"}},
+		{"a new one, which would clash if it were on",
+			[]mapping.Spec{sales, off(specOf("other", harbour, "campaign_creator", 10))},
 			[]string{owner, "= 10 sales " + h + " account_manager", "+ 10 other " + h + " campaign_creator off"}},
 	} {
 		t.Run(k.name, func(t *testing.T) {
@@ -171,18 +193,26 @@ func TestCompareMappingsRefuses(t *testing.T) {
 		wanted []mapping.Spec
 		fields string
 	}{
-		{"several faults", []mapping.Spec{sales, {Account: h, Role: "account_manager"}, {Group: group("b"), Account: "nosuch00", Role: "boss"}},
+		{"several faults", []mapping.Spec{sales, {Account: h, Role: "account_manager"},
+			{Group: group("b"), Account: "nosuch00", Role: "boss"}},
 			"mapping 2: group|mapping 3: role|mapping 3: account"},
 		{"twice the same", []mapping.Spec{sales, specOf("b", harbour, "account_manager", 0), sales}, "mapping 3: group"},
-		{"twice the same, new", []mapping.Spec{specOf("b", harbour, "account_manager", 7), specOf("b", harbour, "account_manager", 0)}, "mapping 2: group"},
-		{"twice the same, one with another priority", []mapping.Spec{sales, specOf("sales", harbour, "account_manager", 77)}, "mapping 2: group"},
-		{"equal priorities, other role", []mapping.Spec{sales, specOf("b", harbour, "campaign_creator", 10)}, "mapping 2: priority"},
-		{"equal priorities with a pattern", []mapping.Spec{{Pattern: "x-{account}-{role}", Priority: 9}, specOf("b", harbour, "campaign_creator", 9)}, "mapping 2: priority"},
+		{"twice the same, new", []mapping.Spec{specOf("b", harbour, "account_manager", 7),
+			specOf("b", harbour, "account_manager", 0)}, "mapping 2: group"},
+		{"twice the same, one with another priority", []mapping.Spec{sales, specOf("sales", harbour, "account_manager", 77)},
+			"mapping 2: group"},
+		{"equal priorities, other role", []mapping.Spec{sales, specOf("b", harbour, "campaign_creator", 10)},
+			"mapping 2: priority"},
+		{"equal priorities with a pattern", []mapping.Spec{{Pattern: "x-{account}-{role}", Priority: 9},
+			specOf("b", harbour, "campaign_creator", 9)}, "mapping 2: priority"},
 		{"the priority of a kept owner", []mapping.Spec{specOf("b", harbour, "campaign_creator", 5)}, "mapping 1: priority"},
-		{"no priority left", []mapping.Spec{specOf("b", harbour, "campaign_creator", 1_000_000), specOf("d", harbour, "campaign_creator", 0)}, "mapping 2: priority"},
+		{"no priority left", []mapping.Spec{specOf("b", harbour, "campaign_creator", 1_000_000),
+			specOf("d", harbour, "campaign_creator", 0)}, "mapping 2: priority"},
 		{"a new owner", []mapping.Spec{{Person: "p", Account: h, Role: "owner", ExternalID: "x"}}, "mapping 1: role"},
-		{"an owner's priority", []mapping.Spec{{Person: "mina", Account: h, Role: "owner", ExternalID: "owner-harbour", Priority: 6}}, "mapping 1: priority"},
-		{"an owner's external_id", []mapping.Spec{{Person: "mina", Account: h, Role: "owner", ExternalID: "other"}}, "mapping 1: external_id"},
+		{"an owner's priority", []mapping.Spec{{Person: "mina", Account: h, Role: "owner", ExternalID: "owner-harbour",
+			Priority: 6}}, "mapping 1: priority"},
+		{"an owner's external_id", []mapping.Spec{{Person: "mina", Account: h, Role: "owner", ExternalID: "other"}},
+			"mapping 1: external_id"},
 	}
 	w := newMappingWorld(t)
 	for _, c := range cases {
@@ -209,8 +239,10 @@ func TestCompareMappingsRefuses(t *testing.T) {
 func TestCompareMappingsTakesEqualPriorities(t *testing.T) {
 	w := newMappingWorld(t)
 	_, err := w.CompareMappings(t.Context(), []mapping.Spec{
-		specOf("a", harbour, "account_manager", 7), specOf("b", harbour, "account_manager", 7), specOf("c", cycling, "campaign_creator", 7),
-		{Person: "p", Account: string(juniper), Role: "account_manager", Priority: 7}, {Person: "q", Account: string(juniper), Role: "campaign_creator", Priority: 7},
+		specOf("a", harbour, "account_manager", 7), specOf("b", harbour, "account_manager", 7),
+		specOf("c", cycling, "campaign_creator", 7),
+		{Person: "p", Account: string(juniper), Role: "account_manager", Priority: 7}, {Person: "q", Account: string(juniper),
+			Role: "campaign_creator", Priority: 7},
 	})
 	if err != nil {
 		t.Error(err)
@@ -251,11 +283,13 @@ func TestApplyMappingsRefuses(t *testing.T) {
 // A draft is what AddMapping would store, and has its faults.
 func TestDraftMapping(t *testing.T) {
 	w := newMappingWorld(t)
-	m, err := w.DraftMapping(t.Context(), mapping.Spec{Group: group("b"), Account: "A07E1LXQQQO0", Role: "account_manager", Actor: "admin:test"})
+	m, err := w.DraftMapping(t.Context(), mapping.Spec{Group: group("b"), Account: "A07E1LXQQQO0", Role: "account_manager",
+		Actor: "admin:test"})
 	if err != nil || said(m) != "30 b "+string(harbour)+" account_manager" || m.ID != 0 {
 		t.Errorf("got %s, %v", said(m), err)
 	}
-	if m, err = w.DraftMapping(t.Context(), mapping.Spec{Person: "o", Account: string(juniper), Role: "owner", ExternalID: "x"}); err != nil || m.Role != store.Owner {
+	if m, err = w.DraftMapping(t.Context(), mapping.Spec{Person: "o", Account: string(juniper), Role: "owner",
+		ExternalID: "x"}); err != nil || m.Role != store.Owner {
 		t.Errorf("owner: got %+v, %v", m, err)
 	}
 	w.row("taken", juniper, store.Active)
@@ -268,9 +302,12 @@ func TestDraftMapping(t *testing.T) {
 		{"unknown account", "account", mapping.Spec{Group: group("b"), Account: "nosuch00", Role: "account_manager"}},
 		{"the same", "group", specOf("sales", harbour, "account_manager", 0)},
 		{"taken priority", "priority", specOf("b", harbour, "campaign_creator", 10)},
-		{"told owner", "external_id", mapping.Spec{Person: "mina", Account: string(harbour), Role: "owner", ExternalID: "owner-harbour"}},
-		{"owner with a user of their own", "external_id", mapping.Spec{Person: "taken", Account: string(juniper), Role: "owner", ExternalID: "x"}},
-		{"owner who is being created", "external_id", mapping.Spec{Person: "waiting", Account: string(juniper), Role: "owner", ExternalID: "waiting." + string(juniper)}},
+		{"told owner", "external_id", mapping.Spec{Person: "mina", Account: string(harbour), Role: "owner",
+			ExternalID: "owner-harbour"}},
+		{"owner with a user of their own", "external_id", mapping.Spec{Person: "taken", Account: string(juniper),
+			Role: "owner", ExternalID: "x"}},
+		{"owner who is being created", "external_id", mapping.Spec{Person: "waiting", Account: string(juniper), Role: "owner",
+			ExternalID: "waiting." + string(juniper)}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := w.DraftMapping(t.Context(), c.spec)
@@ -306,7 +343,8 @@ func TestPreviewMappings(t *testing.T) {
 	var got []string
 	sum, err := w.PreviewMappings(t.Context(), change, func(e provisioning.Effect) error {
 		got = append(got, fmt.Sprintf("%s %s %s %s>%s %t", e.Kind, e.Person, e.Account, e.Before, e.After, e.Exists))
-		if e.Login != string(e.Person) || e.Name == "" || e.Kind == "loses" && !strings.HasPrefix(e.Why, "mapping ") || e.Kind == "gains" && !strings.HasPrefix(e.Why, "a new mapping, group cn=b,") {
+		if e.Login != string(e.Person) || e.Name == "" || e.Kind == "loses" && !strings.HasPrefix(e.Why, "mapping ") ||
+			e.Kind == "gains" && !strings.HasPrefix(e.Why, "a new mapping, group cn=b,") {
 			t.Errorf("effect: got %+v", e)
 		}
 		return nil
@@ -316,18 +354,22 @@ func TestPreviewMappings(t *testing.T) {
 	}
 	h, c, j := string(harbour), string(cycling), string(juniper)
 	same(t, "effects", sorted(got),
-		"gains gains "+j+" >account_manager false", "gains there "+j+" >account_manager true", "gains waits "+j+" >account_manager false",
-		"gains nameless "+j+" >account_manager false", "gains moves "+j+" >account_manager false", "loses moves "+h+" account_manager> false",
+		"gains gains "+j+" >account_manager false", "gains there "+j+" >account_manager true", "gains waits "+j+
+			" >account_manager false",
+		"gains nameless "+j+" >account_manager false", "gains moves "+j+" >account_manager false", "loses moves "+h+
+			" account_manager> false",
 		"loses loses "+h+" account_manager> true", "role role "+c+" campaign_creator>account_manager false",
 		"loses both "+h+" account_manager> false", "role both "+c+" campaign_creator>account_manager false")
-	if sum.People != 11 || sum.Gains != 5 || sum.Losses != 3 || sum.Roles != 2 || sum.Creations != 2 || sum.Forecast.Calls != 2 {
+	if sum.People != 11 || sum.Gains != 5 || sum.Losses != 3 || sum.Roles != 2 || sum.Creations != 2 ||
+		sum.Forecast.Calls != 2 {
 		t.Errorf("got %+v, want 2 creations: the one who waits and the one without a name are none", sum)
 	}
 	if all, err := w.ListMappings(t.Context()); err != nil || len(all) != 3 || len(w.plans()) != 0 {
 		t.Errorf("after the preview: got %d mappings, %d plans, %v; want nothing stored", len(all), len(w.plans()), err)
 	}
 	stop := errors.New("enough")
-	if _, err := w.PreviewMappings(t.Context(), change, func(provisioning.Effect) error { return stop }); !errors.Is(err, stop) {
+	if _, err := w.PreviewMappings(t.Context(), change, func(provisioning.Effect) error { return stop }); !errors.Is(err,
+		stop) {
 		t.Errorf("visit that fails: got %v", err)
 	}
 	w.people.fail(errDown)
@@ -343,7 +385,8 @@ func TestPreviewOneEdit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	owner, err := w.DraftMapping(t.Context(), mapping.Spec{Person: "o", Account: string(juniper), Role: "owner", ExternalID: "x"})
+	owner, err := w.DraftMapping(t.Context(), mapping.Spec{Person: "o", Account: string(juniper), Role: "owner",
+		ExternalID: "x"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -351,7 +394,8 @@ func TestPreviewOneEdit(t *testing.T) {
 	if err != nil || sum.Gains != 1 || sum.Creations != 0 {
 		t.Errorf("owner: got %+v, %v; want one who gains and no call", sum, err)
 	}
-	again, err := w.DraftMapping(t.Context(), mapping.Spec{Person: "a", Account: string(harbour), Role: "account_manager", Priority: 1})
+	again, err := w.DraftMapping(t.Context(), mapping.Spec{Person: "a", Account: string(harbour),
+		Role: "account_manager", Priority: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -363,13 +407,16 @@ func TestPreviewOneEdit(t *testing.T) {
 
 func TestReadiness(t *testing.T) {
 	w := newMappingWorld(t,
-		person("there", group("sales")), person("assumed", group("sales")), person("drift", group("sales")), person("wanted", group("sales")), person("unknown", group("sales")),
-		person("conflict", group("sales")), person("suspended", group("sales")), with(person("nameless", group("sales")), func(p *directory.Entry) { p.FirstName = "" }),
+		person("there", group("sales")), person("assumed", group("sales")), person("drift", group("sales")),
+		person("wanted", group("sales")), person("unknown", group("sales")),
+		person("conflict", group("sales")), person("suspended", group("sales")), with(person("nameless", group("sales")),
+			func(p *directory.Entry) { p.FirstName = "" }),
 		person("missing", group("sales")), person("missing-too", group("sales"), group("riders")),
 		problem("disabled", directory.Disabled, group("sales")), person("mina"),
 	)
 	w.row("drift", harbour, store.Active, toldRole(store.CampaignCreator))
-	for person, state := range map[string]store.State{"there": store.Active, "assumed": store.Assumed, "unknown": store.Unknown, "conflict": store.Conflict, "suspended": store.Suspended} {
+	for person, state := range map[string]store.State{"there": store.Active, "assumed": store.Assumed,
+		"unknown": store.Unknown, "conflict": store.Conflict, "suspended": store.Suspended} {
 		w.row(person, harbour, state)
 	}
 	w.row("wanted", harbour, store.Wanted)
@@ -380,7 +427,8 @@ func TestReadiness(t *testing.T) {
 	}
 	var got []string
 	for _, r := range list {
-		got = append(got, fmt.Sprintf("%s: %d = %d + %d + %d + %d", said(r.Mapping), r.People, r.There, r.Waiting, r.Failing, r.Missing))
+		got = append(got, fmt.Sprintf("%s: %d = %d + %d + %d + %d", said(r.Mapping), r.People, r.There, r.Waiting,
+			r.Failing, r.Missing))
 	}
 	same(t, "readiness", sorted(got),
 		"5 mina "+string(harbour)+" owner: 1 = 1 + 0 + 0 + 0",

@@ -14,15 +14,17 @@ const (
 	longestRetry   = 60 * time.Second // between attempts that failed in passing
 	forbiddenRetry = 5 * time.Minute
 	quotaSpread    = time.Minute // over which replicas begin again after midnight
-	// A row that gets no clear answer again and again, while others do, is at fault itself. Each attempt takes a call of the day.
+	// A row that gets no clear answer again and again, while others do, is at fault itself. Each attempt takes a call of
+	// the day.
 	manyFailures    = 8
 	manyRetry       = 5 * time.Minute
 	tooManyFailures = 12
 	tooManyRetry    = time.Hour
 	// What is no fault of the row brings its back-off to longestRetry, and no further.
 	passingFailures = manyFailures - 1
-	// A person who waits gets the next attempt of a row at fault earlier, yet not whenever the page asks: somebody whose data make
-	// Constant Contact fail must not use up the calls of the day by waiting. For fewer failures the ledger's own pause is enough.
+	// A person who waits gets the next attempt of a row at fault earlier, yet not whenever the page asks: somebody whose
+	// data make Constant Contact fail must not use up the calls of the day by waiting. For fewer failures the ledger's own
+	// pause is enough.
 	manyPresent      = time.Minute
 	tooManyPresent   = 5 * time.Minute
 	credentialsRetry = 5 * time.Second // the breaker says when a call is made at all
@@ -73,8 +75,9 @@ func (s *Service) outcome(row store.SSOUser, err error, c circumstances) (store.
 
 func (s *Service) failed(row *store.SSOUser, event *store.Event, e *partnerapi.Error, c circumstances, now time.Time) {
 	before := row.MaybeSent
-	// again puts the row back in the queue: as unknown where an attempt may have arrived, so that it is never changed any more. What
-	// Constant Contact asked for, and what holds for everybody, is waited for by people too: earliest is the same time.
+	// again puts the row back in the queue: as unknown where an attempt may have arrived, so that it is never changed any
+	// more. What Constant Contact asked for, and what holds for everybody, is waited for by people too: earliest is the
+	// same time.
 	again := func(at time.Time, cause, words string) {
 		row.State = store.Wanted
 		if before {
@@ -94,26 +97,32 @@ func (s *Service) failed(row *store.SSOUser, event *store.Event, e *partnerapi.E
 	switch e.Kind {
 	case partnerapi.Conflict:
 		if before || c.forgotten {
-			// An earlier attempt of ours had arrived. Safe even if it had not: the NameID is this person's alone, and the SP refuses one it does not know.
+			// An earlier attempt of ours had arrived. Safe even if it had not: the NameID is this person's alone, and the SP
+			// refuses one it does not know.
 			row.State = store.Assumed
 			event.Outcome, event.Reason = "ok", "assumed"
-			because(row, "assumed", "Constant Contact says the user exists already; taken as ours, since an earlier attempt may have arrived, or the ledger was restored or lost and has forgotten it")
+			because(row, "assumed", "Constant Contact says the user exists already; taken as ours, since an earlier attempt "+
+				"may have arrived, or the ledger was restored or lost and has forgotten it")
 			return
 		}
 		row.State = store.Conflict
 		event.Outcome = "refused"
-		because(row, "conflict", "login name, e-mail address or external id belong to another Constant Contact user; held for an admin, who asks Constant Contact whose user it is")
+		because(row, "conflict", "login name, e-mail address or external id belong to another Constant Contact user; held "+
+			"for an admin, who asks Constant Contact whose user it is")
 	case partnerapi.BadRequest:
 		row.State = store.Refused
 		event.Outcome = "refused"
-		because(row, "refused", "Constant Contact does not take these data (see its error key); correct the person's names or mail address in the directory, or the client account in the mapping, and sign in again")
+		because(row, "refused", "Constant Contact does not take these data (see its error key); correct the person's names "+
+			"or mail address in the directory, or the client account in the mapping, and sign in again")
 	case partnerapi.NotFound:
 		row.State = store.Refused
 		event.Outcome = "refused"
-		because(row, "refused", "Constant Contact does not know this client account; correct the mapping, or ask Constant Contact whether the account is the partner's, and sign in again")
+		because(row, "refused", "Constant Contact does not know this client account; correct the mapping, or ask Constant "+
+			"Contact whether the account is the partner's, and sign in again")
 	case partnerapi.Forbidden:
 		event.Outcome = "refused"
-		words := "Constant Contact forbids to create users in this client account; ask it whether SSO for all users is enabled for the partner and whether the account is the partner's"
+		words := "Constant Contact forbids to create users in this client account; ask it whether SSO for all users is " +
+			"enabled for the partner and whether the account is the partner's"
 		if before {
 			// It may be there already, so the very same data are tried again rather than given up.
 			again(now.Add(forbiddenRetry), CauseUnknown, words)
@@ -122,7 +131,8 @@ func (s *Service) failed(row *store.SSOUser, event *store.Event, e *partnerapi.E
 		row.State, row.NextAttempt = store.Refused, now.Add(forbiddenRetry)
 		because(row, "refused", words)
 	case partnerapi.Unauthorized:
-		again(now.Add(s.spread(credentialsRetry)), CauseCredentials, "Constant Contact does not accept the partner's credentials; check partner_client_id, partner_secret and api_key")
+		again(now.Add(s.spread(credentialsRetry)), CauseCredentials,
+			"Constant Contact does not accept the partner's credentials; check partner_client_id, partner_secret and api_key")
 	case partnerapi.QuotaExceeded:
 		at := midnight(now)
 		if e.Wait > 0 {
@@ -132,14 +142,16 @@ func (s *Service) failed(row *store.SSOUser, event *store.Event, e *partnerapi.E
 		at = at.Add(time.Second + time.Duration(s.random()*float64(quotaSpread)))
 		again(at, CauseQuota, "the day's calls to Constant Contact are used up; goes on by itself after 00:00 UTC")
 	case partnerapi.Throttled:
-		again(now.Add(max(e.Wait, s.spread(time.Second))), CauseThrottled, "Constant Contact asked for a slower pace; goes on by itself")
+		again(now.Add(max(e.Wait, s.spread(time.Second))), CauseThrottled,
+			"Constant Contact asked for a slower pace; goes on by itself")
 	case partnerapi.NotSent:
 		if c.cut {
 			again(now.Add(s.spread(time.Second)), CauseQueued, "its turn did not come in time; goes on by itself")
 			return
 		}
 		// These back off as well: each attempt takes a slot of the day's budget, whether or not it arrives.
-		again(now, CauseUnreachable, "Constant Contact could not be reached and nothing was sent; goes on by itself when it can")
+		again(now, CauseUnreachable, "Constant Contact could not be reached and nothing was sent; goes on by itself when "+
+			"it can")
 		fails(true)
 	default:
 		row.State, row.MaybeSent = store.Unknown, true
@@ -154,8 +166,9 @@ func (s *Service) failed(row *store.SSOUser, event *store.Event, e *partnerapi.E
 	}
 }
 
-// outcomeDetail is for the audit: what was sent, and how it ended. It has no message from outside, and nothing that tells who the person is:
-// events stay when a person is forgotten, and the ledger has login name and external id as long as they are known.
+// outcomeDetail is for the audit: what was sent, and how it ended. It has no message from outside, and nothing that
+// tells who the person is: events stay when a person is forgotten, and the ledger has login name and external id as
+// long as they are known.
 func outcomeDetail(row store.SSOUser, e *partnerapi.Error) json.RawMessage {
 	detail := map[string]any{
 		"state": row.State, "role": row.Role, "attempts": row.Attempts,
@@ -173,8 +186,8 @@ func outcomeDetail(row store.SSOUser, e *partnerapi.Error) json.RawMessage {
 	return raw
 }
 
-// backoff is 1, 2, 4 … 60 seconds after so many failures, and much longer after many, spread. With an outage it stays at 60 seconds: it is
-// no fault of the row, and when the breaker closes all are soon due.
+// backoff is 1, 2, 4 … 60 seconds after so many failures, and much longer after many, spread. With an outage it stays
+// at 60 seconds: it is no fault of the row, and when the breaker closes all are soon due.
 func (s *Service) backoff(failures int, outage bool) time.Duration {
 	d := longestRetry
 	switch {

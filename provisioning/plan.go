@@ -28,7 +28,8 @@ const (
 
 const (
 	itemsAtOnce = 500 // items that are stored in one transaction
-	// Where at least so many users are in the ledger, a plan by which more than half of them have left is taken for a mistake.
+	// Where at least so many users are in the ledger, a plan by which more than half of them have left is taken for a
+	// mistake.
 	fewUsers = 20
 )
 
@@ -42,21 +43,24 @@ type PlanOptions struct {
 // PlanProgress is how far the making of a plan is.
 type PlanProgress struct{ Groups, People, Items int }
 
-// MakePlan walks the directory, compares it with mappings and ledger, and saves the difference as a plan that is ready. The
-// leavers and drifted roles become the list of manual work. StartPlan does the same in the background.
+// MakePlan walks the directory, compares it with mappings and ledger, and saves the difference as a plan that is ready.
+// The leavers and drifted roles become the list of manual work. StartPlan does the same in the background.
 //
-// One plan is made at a time, whoever asks and on whichever replica: *PlanRunningError otherwise. It takes at most two hours.
+// One plan is made at a time, whoever asks and on whichever replica: *PlanRunningError otherwise. It takes at most two
+// hours.
 //
-// A walk that fails makes no plan: half a walk would take everybody behind its end for a leaver. A walk that succeeds can be as wrong: a base_dn
-// with a typing error that names an empty branch, or mappings that were removed for a moment. So where more than half of the users in the ledger (and at
-// least 20 are in it) would be leavers, the plan is not ready but stopped, by the word StopLeavers, and the manual work stays as it was: nobody is told to delete users by
-// hand. ApplyPlan with Accept is how an admin says that it is right.
+// A walk that fails makes no plan: half a walk would take everybody behind its end for a leaver. A walk that succeeds
+// can be as wrong: a base_dn with a typing error that names an empty branch, or mappings that were removed for a
+// moment. So where more than half of the users in the ledger (and at least 20 are in it) would be leavers, the plan is
+// not ready but stopped, by the word StopLeavers, and the manual work stays as it was: nobody is told to delete users
+// by hand. ApplyPlan with Accept is how an admin says that it is right.
 //
-// Creations stand in the order of the walk, which is the server's. Sorting them would take memory or an index for each line, to no one's good:
-// a plan that is interrupted goes on where it was, and who signs in meanwhile is created at once.
+// Creations stand in the order of the walk, which is the server's. Sorting them would take memory or an index for each
+// line, to no one's good: a plan that is interrupted goes on where it was, and who signs in meanwhile is created at
+// once.
 //
-// Somebody who can't sign in at present but will again (a password that must be changed, a passing lock) is neither created nor a leaver. Whose
-// mapping creates users at the first sign-in only is counted, and not created by the plan.
+// Somebody who can't sign in at present but will again (a password that must be changed, a passing lock) is neither
+// created nor a leaver. Whose mapping creates users at the first sign-in only is counted, and not created by the plan.
 func (s *Service) MakePlan(ctx context.Context, o PlanOptions) (store.Plan, directory.Walked, error) {
 	d, err := s.startPlan(ctx, o)
 	if err != nil {
@@ -89,7 +93,8 @@ func (d *planDraft) make(ctx context.Context) (plan store.Plan, walked directory
 	s.dropOvertaken(ctx, plan, actor)
 	if d.absurd() {
 		change := store.PlanChange{Reason: StopLeavers}
-		event := s.planEvent("plan-stop", actor, d.id, map[string]any{"reason": StopLeavers, "leavers": d.leavers, "users": d.users})
+		event := s.planEvent("plan-stop", actor, d.id, map[string]any{"reason": StopLeavers, "leavers": d.leavers,
+			"users": d.users})
 		if err := s.plans.SetState(ctx, d.id, store.PlanReady, store.PlanStopped, change, event); err != nil {
 			return plan, walked, fmt.Errorf("stop plan %d, by which %d of %d users have left: %w", d.id, d.leavers, d.users, err)
 		}
@@ -124,19 +129,21 @@ type planDraft struct {
 
 // fill walks the directory and then the ledger, and stores what it finds.
 func (d *planDraft) fill(ctx context.Context) (directory.Walked, error) {
-	walked, err := d.s.walkPeople(ctx, []*mapping.Index{d.x}, d.progress, d.seen.person, func(page []visited, rows map[userID]store.SSOUser) error {
-		for _, v := range page {
-			if err := d.compare(ctx, v, rows); err != nil {
-				return err
+	walked, err := d.s.walkPeople(ctx, []*mapping.Index{d.x}, d.progress, d.seen.person,
+		func(page []visited, rows map[userID]store.SSOUser) error {
+			for _, v := range page {
+				if err := d.compare(ctx, v, rows); err != nil {
+					return err
+				}
 			}
-		}
-		return nil
-	})
+			return nil
+		})
 	if err != nil {
 		return walked, err
 	}
 	d.skipped = walked.Skipped
-	// Wanted rows are left out (nothing was sent), and those that are being sent: what becomes of them is seen by the next plan.
+	// Wanted rows are left out (nothing was sent), and those that are being sent: what becomes of them is seen by the next
+	// plan.
 	states := []store.State{store.Active, store.Assumed, store.Unknown, store.Suspended}
 	if err := d.s.eachRow(ctx, states, func(row store.SSOUser) error { return d.compareRow(ctx, row) }); err != nil {
 		return walked, err
@@ -210,8 +217,8 @@ func (d *planDraft) store(ctx context.Context) error {
 	return nil
 }
 
-// dropOvertaken drops plans that nobody has decided on and that a newer one replaces: those stopped as absurd, and stopped ones of the watch. A plan
-// that an admin has paused is the admin's.
+// dropOvertaken drops plans that nobody has decided on and that a newer one replaces: those stopped as absurd, and
+// stopped ones of the watch. A plan that an admin has paused is the admin's.
 func (s *Service) dropOvertaken(ctx context.Context, by store.Plan, actor string) {
 	all, err := s.plans.List(ctx, 1000)
 	if err != nil {
@@ -219,19 +226,21 @@ func (s *Service) dropOvertaken(ctx context.Context, by store.Plan, actor string
 		return
 	}
 	for _, p := range all {
-		if p.ID != by.ID && p.State == store.PlanStopped && (p.Reason == StopLeavers || p.Kind == watchPlan && by.Kind == watchPlan) {
+		if p.ID != by.ID && p.State == store.PlanStopped && (p.Reason == StopLeavers ||
+			p.Kind == watchPlan && by.Kind == watchPlan) {
 			s.dropPlan(ctx, p, actor)
 		}
 	}
 }
 
-// dropPlan says that a plan is never to be applied. Where that fails, the next plan of its kind does it, or an admin finds a plan that
-// looks again at each item anyway.
+// dropPlan says that a plan is never to be applied. Where that fails, the next plan of its kind does it, or an admin
+// finds a plan that looks again at each item anyway.
 func (s *Service) dropPlan(ctx context.Context, p store.Plan, actor string) {
 	// The walk may have failed because ctx ended.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleLimit)
 	defer cancel()
-	err := s.plans.SetState(ctx, p.ID, p.State, store.PlanDropped, store.PlanChange{}, s.planEvent("plan-drop", actor, p.ID, nil))
+	err := s.plans.SetState(ctx, p.ID, p.State, store.PlanDropped, store.PlanChange{}, s.planEvent("plan-drop",
+		actor, p.ID, nil))
 	if err != nil && !errors.Is(err, store.ErrConflict) {
 		s.log.Warn("plan could not be dropped", "plan", p.ID, "error", err)
 	}

@@ -38,32 +38,39 @@ func TestPlanItems(t *testing.T) {
 		problem("disabled", directory.Disabled, group("sales")), problem("expired", directory.Expired, group("sales")),
 		problem("must", directory.MustChange, group("sales")), problem("must-new", directory.MustChange, group("sales")),
 		problem("must-named", directory.MustChange), problem("disabled-named", directory.Disabled),
-		problem("locked", directory.Locked), problem("password", directory.PasswordExpired), problem("night", directory.NotNow),
+		problem("locked", directory.Locked), problem("password", directory.PasswordExpired),
+		problem("night", directory.NotNow),
 	})
 	sales := w.maps("sales", harbour, store.AccountManager)
 	w.maps("riders", cycling, store.CampaignCreator)
 	w.maps("closed", juniper, store.AccountManager)
 	w.accounts(store.Account{ID: juniper, Name: "Juniper", BillingStatus: "canceled"})
 	w.add(mapping.Spec{Person: "owner", Account: string(cycling), Role: "owner", ExternalID: "owner-of-cycling"})
-	ownerless := w.add(mapping.Spec{Person: "ownerless", Account: string(cycling), Role: "owner", ExternalID: "second-owner"})
-	if err := w.db.Ledger().Forget(t.Context(), store.UserKey{Person: "ownerless", Account: cycling}, store.Event{Action: "test"}); err != nil {
+	ownerless := w.add(mapping.Spec{Person: "ownerless", Account: string(cycling), Role: "owner",
+		ExternalID: "second-owner"})
+	if err := w.db.Ledger().Forget(t.Context(), store.UserKey{Person: "ownerless", Account: cycling},
+		store.Event{Action: "test"}); err != nil {
 		t.Fatal(err)
 	}
-	for _, named := range []store.PersonID{"must-named", "disabled-named"} { // what needs no group is not given to them either
+	// what needs no group is not given to them either
+	for _, named := range []store.PersonID{"must-named", "disabled-named"} {
 		w.add(mapping.Spec{Person: named, Account: string(cycling), Role: "campaign_creator"})
 	}
 	w.row("lesser", harbour, store.Active, toldRole(store.Owner))
 	for person, state := range map[string]store.State{
-		"refused": store.Refused, "conflict": store.Conflict, "active": store.Active, "assumed": store.Assumed, "suspended": store.Suspended,
-		"unknown": store.Unknown, "sending": store.Sending,
+		"refused": store.Refused, "conflict": store.Conflict, "active": store.Active, "assumed": store.Assumed,
+		"suspended": store.Suspended,
+		"unknown":   store.Unknown, "sending": store.Sending,
 		"moved": store.Active, "disabled": store.Active, "expired": store.Assumed, "gone": store.Active,
 		"must": store.Active, "locked": store.Active, "password": store.Assumed, "night": store.Active,
-		"gone-unknown": store.Unknown, "gone-suspended": store.Suspended, "gone-refused": store.Refused, "gone-conflict": store.Conflict,
+		"gone-unknown": store.Unknown, "gone-suspended": store.Suspended, "gone-refused": store.Refused,
+		"gone-conflict": store.Conflict,
 	} {
 		w.row(person, harbour, state)
 	}
 	w.row("never-there", harbour, store.Refused)
-	if err := w.db.Ledger().Suspend(t.Context(), store.UserKey{Person: "never-there", Account: harbour}, store.Event{Action: "test"}); err != nil {
+	if err := w.db.Ledger().Suspend(t.Context(), store.UserKey{Person: "never-there", Account: harbour},
+		store.Event{Action: "test"}); err != nil {
 		t.Fatal(err)
 	}
 	w.row("drift", harbour, store.Active, toldRole(store.CampaignCreator))
@@ -77,20 +84,24 @@ func TestPlanItems(t *testing.T) {
 	same(t, "items", w.lines(p.ID),
 		"create new "+h+" account_manager", "create nested "+h+" account_manager",
 		"create both "+h+" account_manager", "create both "+c+" campaign_creator",
-		"blocked nameless "+h+" account_manager", "blocked refused "+h+" account_manager", "blocked conflict "+h+" account_manager",
+		"blocked nameless "+h+" account_manager", "blocked refused "+h+" account_manager", "blocked conflict "+h+
+			" account_manager",
 		"blocked lesser "+h+" account_manager", "blocked ownerless "+c+" owner", "blocked closed "+j+" account_manager",
 		"drift drift "+h+" account_manager",
 		"leaver moved "+h+" ", "leaver disabled "+h+" ", "leaver expired "+h+" ", "leaver gone "+h+" ",
 		"leaver gone-unknown "+h+" ", "leaver gone-suspended "+h+" ", "leaver gone-owner "+j+" ",
 	)
-	if p.State != store.PlanReady || p.People != 29 || p.Creations != 4 || p.Blocked != 6 || p.Drifted != 1 || p.Leavers != 7 || p.CreatedBy != "admin:test" {
+	if p.State != store.PlanReady || p.People != 29 || p.Creations != 4 || p.Blocked != 6 || p.Drifted != 1 ||
+		p.Leavers != 7 || p.CreatedBy != "admin:test" {
 		t.Errorf("plan: got %+v", p)
 	}
-	same(t, "manual work", w.work(), "drift drift "+h, "leaver moved "+h, "leaver disabled "+h, "leaver expired "+h, "leaver gone "+h,
+	same(t, "manual work", w.work(), "drift drift "+h, "leaver moved "+h, "leaver disabled "+h, "leaver expired "+h,
+		"leaver gone "+h,
 		"leaver gone-unknown "+h, "leaver gone-suspended "+h, "leaver gone-owner "+j)
 
 	why := map[string]string{
-		"new":     fmt.Sprintf("mapping %d, group cn=sales,ou=groups,dc=example,dc=test: is a direct member of the group", sales.ID),
+		"new": fmt.Sprintf("mapping %d, group cn=sales,ou=groups,dc=example,dc=test: is a direct member of the group",
+			sales.ID),
 		"nested":  "through cn=emea,ou=groups,dc=example,dc=test",
 		"refused": "refused: words for the admin", "conflict": "conflict: words for the admin",
 		"nameless":  "last_name",
@@ -98,7 +109,8 @@ func TestPlanItems(t *testing.T) {
 		"ownerless": fmt.Sprintf("mapping %d gives role owner", ownerless.ID),
 		"closed":    "is closed at Constant Contact (canceled)",
 		"drift":     "Constant Contact was told campaign_creator",
-		"gone":      "not in the directory any more", "moved": "no mapping gives", "disabled": "is disabled", "expired": "has expired",
+		"gone":      "not in the directory any more", "moved": "no mapping gives", "disabled": "is disabled",
+		"expired":    "has expired",
 		"gone-owner": "account owner's user", "gone-unknown": "look whether it is there",
 	}
 	for _, i := range w.items(p.ID) {
@@ -127,7 +139,8 @@ func TestPlanBoundsWhatItShows(t *testing.T) {
 	})})
 	w.maps("sales", harbour, store.AccountManager)
 	i := w.items(w.plan().ID)
-	if len(i) != 1 || len(i[0].Why) > 1010 || len(i[0].Name) > 210 || strings.ContainsAny(i[0].Name+i[0].Login, "\x00\x1b\n") || !utf8.ValidString(i[0].Login) {
+	if len(i) != 1 || len(i[0].Why) > 1010 || len(i[0].Name) > 210 || strings.ContainsAny(i[0].Name+i[0].Login,
+		"\x00\x1b\n") || !utf8.ValidString(i[0].Login) {
 		t.Errorf("item: got %+v", i)
 	}
 }
@@ -214,7 +227,8 @@ func TestPlanOfAnAbsurdDirectory(t *testing.T) {
 			if old := w.get(p.ID); old.State != store.PlanDropped || again.State != store.PlanStopped {
 				t.Errorf("after another plan: got %s and %s, want the older one dropped", old.State, again.State)
 			}
-			if _, err := w.ApplyPlan(t.Context(), provisioning.ApplyOptions{ID: again.ID, Actor: "admin:test", Accept: true}); err != nil {
+			if _, err := w.ApplyPlan(t.Context(), provisioning.ApplyOptions{ID: again.ID, Actor: "admin:test",
+				Accept: true}); err != nil {
 				t.Fatalf("ApplyPlan, accepted: %v", err)
 			}
 			if got := len(w.work()); got != p.Leavers {
@@ -279,7 +293,8 @@ func TestPlanOfManyPeople(t *testing.T) {
 	w.maps("sales", harbour, store.AccountManager)
 	w.maps("riders", cycling, store.AccountManager)
 	var told []int
-	p, walked, err := w.MakePlan(t.Context(), provisioning.PlanOptions{Kind: "admin", Progress: func(p provisioning.PlanProgress) { told = append(told, p.People) }})
+	p, walked, err := w.MakePlan(t.Context(), provisioning.PlanOptions{Kind: "admin",
+		Progress: func(p provisioning.PlanProgress) { told = append(told, p.People) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -305,7 +320,8 @@ func TestPlanOfManyLeavers(t *testing.T) {
 }
 
 func TestMappingsDigest(t *testing.T) {
-	a := store.Mapping{ID: 1, Kind: store.GroupMapping, GroupID: "g", GroupDN: "cn=a", Account: harbour, Role: store.AccountManager, Priority: 10, CreatedBy: "x"}
+	a := store.Mapping{ID: 1, Kind: store.GroupMapping, GroupID: "g", GroupDN: "cn=a", Account: harbour,
+		Role: store.AccountManager, Priority: 10, CreatedBy: "x"}
 	b := store.Mapping{ID: 2, Kind: store.GroupPattern, Pattern: "x-{account}", Role: store.AccountManager, Priority: 20}
 	digest := mapping.Digest([]store.Mapping{a, b})
 	renamed := a
@@ -315,7 +331,8 @@ func TestMappingsDigest(t *testing.T) {
 	}
 	for name, change := range map[string]func(*store.Mapping){
 		"group": func(m *store.Mapping) { m.GroupID = "h" }, "account": func(m *store.Mapping) { m.Account = juniper },
-		"role": func(m *store.Mapping) { m.Role = store.CampaignCreator }, "priority": func(m *store.Mapping) { m.Priority = 5 },
+		"role":     func(m *store.Mapping) { m.Role = store.CampaignCreator },
+		"priority": func(m *store.Mapping) { m.Priority = 5 },
 		"DN alone": func(m *store.Mapping) { m.GroupID = "" }, "person": func(m *store.Mapping) { m.Person = "p" },
 		"pattern": func(m *store.Mapping) { m.Pattern = "p" }, "attribute": func(m *store.Mapping) { m.Attribute = "p" },
 	} {

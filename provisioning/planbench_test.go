@@ -29,7 +29,8 @@ func (c *crowdFake) person(i int) directory.Entry {
 	return p
 }
 
-func (c *crowdFake) Walk(ctx context.Context, o directory.WalkOptions, visit func(directory.Entry) error) (directory.Walked, error) {
+func (c *crowdFake) Walk(ctx context.Context, o directory.WalkOptions,
+	visit func(directory.Entry) error) (directory.Walked, error) {
 	walked := directory.Walked{Groups: c.groups}
 	for i := range c.groups {
 		if o.Wanted(c.group(i)) {
@@ -51,8 +52,9 @@ func (c *crowdFake) Walk(ctx context.Context, o directory.WalkOptions, visit fun
 func (c *crowdFake) Read(context.Context, string) (directory.Entry, error) { return c.entry, nil }
 func (c *crowdFake) Find(context.Context, string) (directory.Entry, error) { return c.entry, nil }
 
-// BenchmarkMakePlan is all of a plan but the directory itself: 100,000 people, 10,000 groups, of them 200 mapped, with a ledger in SQLite. The figure to stay under is
-// 20 s and 100 MB together with the walk of a real directory, which takes most of both.
+// BenchmarkMakePlan is all of a plan but the directory itself: 100,000 people, 10,000 groups, of them 200 mapped, with
+// a ledger in SQLite. The figure to stay under is 20 s and 100 MB together with the walk of a real directory, which
+// takes most of both.
 func BenchmarkMakePlan(b *testing.B) {
 	for _, there := range []int{0, 50_000, 100_000} {
 		b.Run(fmt.Sprintf("%d there", there), func(b *testing.B) {
@@ -60,7 +62,8 @@ func BenchmarkMakePlan(b *testing.B) {
 			w := newPlanWorld(b, nil, func(o *provisioning.Options) { o.Directory = crowd })
 			for i := range crowd.mapped {
 				g := crowd.group(i)
-				m := store.Mapping{Kind: store.GroupMapping, GroupID: g.ID, GroupDN: g.DN, Account: harbour, Role: store.AccountManager, Priority: i + 1}
+				m := store.Mapping{Kind: store.GroupMapping, GroupID: g.ID, GroupDN: g.DN, Account: harbour,
+					Role: store.AccountManager, Priority: i + 1}
 				if _, err := w.db.Mappings().Add(b.Context(), m, nil, store.Event{Action: "mapping-add"}); err != nil {
 					b.Fatal(err)
 				}
@@ -88,11 +91,13 @@ func (w *planWorld) fill(c *crowdFake, n int) {
 		for k := i; k < min(i+1000, n); k++ {
 			p := c.person(k)
 			some = append(some, store.SSOUser{
-				Person: store.PersonID(p.ID), Account: harbour, ExternalID: p.ID + "." + string(harbour), ExternalProvider: provider, LoginName: p.Login + "-" + string(harbour),
+				Person: store.PersonID(p.ID), Account: harbour, ExternalID: p.ID + "." + string(harbour),
+				ExternalProvider: provider, LoginName: p.Login + "-" + string(harbour),
 				ContactEmail: p.Mail, FirstName: p.FirstName, LastName: p.LastName, Role: store.AccountManager, State: store.Active,
 			})
 		}
-		if _, err := w.db.Ledger().Adopt(context.Background(), some, store.Event{Action: "users-adopt", Outcome: "ok"}); err != nil {
+		if _, err := w.db.Ledger().Adopt(context.Background(), some, store.Event{Action: "users-adopt",
+			Outcome: "ok"}); err != nil {
 			w.tb.Fatalf("fill the ledger: %v", err)
 		}
 	}
@@ -125,8 +130,8 @@ func peakHeap() func() float64 {
 	}
 }
 
-// BenchmarkMakePlanOnSlapd is the whole plan on a real directory: 100,000 people, 10,000 groups of 30, one of 50,000, nesting 5 deep with a circle, of them 200
-// mapped, half of the people with an SSO user. To stay under 20 s and 100 MB.
+// BenchmarkMakePlanOnSlapd is the whole plan on a real directory: 100,000 people, 10,000 groups of 30, one of 50,000,
+// nesting 5 deep with a circle, of them 200 mapped, half of the people with an SSO user. To stay under 20 s and 100 MB.
 func BenchmarkMakePlanOnSlapd(b *testing.B) {
 	for _, mode := range []string{"member_of", "search"} {
 		b.Run(mode, func(b *testing.B) {
@@ -150,7 +155,8 @@ func BenchmarkMakePlanOnSlapd(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				m := store.Mapping{Kind: store.GroupMapping, GroupID: g.ID, GroupDN: g.DN, Account: harbour, Role: store.AccountManager, Priority: i + 1}
+				m := store.Mapping{Kind: store.GroupMapping, GroupID: g.ID, GroupDN: g.DN, Account: harbour,
+					Role: store.AccountManager, Priority: i + 1}
 				if _, err := w.db.Mappings().Add(b.Context(), m, nil, store.Event{Action: "mapping-add"}); err != nil {
 					b.Fatal(err)
 				}
@@ -184,11 +190,13 @@ func (w *planWorld) adoptHalf() {
 		for _, i := range items {
 			if i.Position%2 == 0 {
 				some = append(some, store.SSOUser{
-					Person: i.Person, Account: i.Account, ExternalID: string(i.Person), ExternalProvider: provider, LoginName: i.Login, Role: i.Role, State: store.Active,
+					Person: i.Person, Account: i.Account, ExternalID: string(i.Person), ExternalProvider: provider, LoginName: i.Login,
+					Role: i.Role, State: store.Active,
 				})
 			}
 		}
-		if _, err := w.db.Ledger().Adopt(context.Background(), some, store.Event{Action: "users-adopt", Outcome: "ok"}); err != nil {
+		if _, err := w.db.Ledger().Adopt(context.Background(), some, store.Event{Action: "users-adopt",
+			Outcome: "ok"}); err != nil {
 			w.tb.Fatal(err)
 		}
 		if len(items) < f.Limit {

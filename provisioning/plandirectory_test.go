@@ -72,16 +72,19 @@ func planOnSlapd(t *testing.T, mode string) {
 	w.row("gone", harbour, store.Active)
 
 	plan := w.plan()
-	loginOf := func(login string, account store.AccountID) string { return id(login) + "-" + string(account) } // as Constant Contact knows a leaver
+	// as Constant Contact knows a leaver
+	loginOf := func(login string, account store.AccountID) string { return id(login) + "-" + string(account) }
 	h, j, c, s := string(harbour), string(juniper), string(cycling), string(second)
 	same(t, "items", w.loginLines(plan.ID),
-		"create alice "+s+" campaign_creator", "create heidi "+j+" account_manager", "create bob "+j+" account_manager", "create bob "+c+" campaign_creator",
+		"create alice "+s+" campaign_creator", "create heidi "+j+" account_manager", "create bob "+j+" account_manager",
+		"create bob "+c+" campaign_creator",
 		"create erin "+s+" account_manager", // OpenLDAP tells only at a bind that a password has expired
 		"create eve "+h+" account_manager", "create eve "+s+" account_manager", "create mallory "+s+" account_manager",
 		"drift alice "+h+" account_manager", "blocked zoe "+s+" campaign_creator",
 		"leaver "+loginOf("dave", second)+" "+s+" ", "leaver "+loginOf("carol", second)+" "+s+" ", "leaver gone-"+h+" "+h+" ")
 	for _, i := range w.items(plan.ID) {
-		if i.Login == "heidi" && (!strings.Contains(i.Why, "cn=staff,") || !strings.Contains(i.Why, "through cn=emea,") || !strings.Contains(i.Why, "then cn=sales,")) {
+		if i.Login == "heidi" && (!strings.Contains(i.Why, "cn=staff,") || !strings.Contains(i.Why, "through cn=emea,") ||
+			!strings.Contains(i.Why, "then cn=sales,")) {
 			t.Errorf("why of heidi: got %q, want the path through emea and sales", i.Why)
 		}
 	}
@@ -113,7 +116,8 @@ func planOnSlapd(t *testing.T, mode string) {
 	same(t, "manual work", w.work(), before...)
 }
 
-// Active Directory tells of a password that has expired or must be changed: such people are neither created nor leavers.
+// Active Directory tells of a password that has expired or must be changed: such people are neither created nor
+// leavers.
 func TestPlanOnActiveDirectory(t *testing.T) {
 	server := directorytest.StartSamba(t)
 	d, err := directory.New(server.Options())
@@ -137,7 +141,8 @@ func TestPlanOnActiveDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	for id, login := range people {
-		if slices.Contains([]string{"dave", "erin", "frank", "grace"}, login) { // disabled, password expired, must change, account expired
+		// disabled, password expired, must change, account expired
+		if slices.Contains([]string{"dave", "erin", "frank", "grace"}, login) {
 			w.row(string(id), harbour, store.Active)
 		}
 	}
@@ -147,5 +152,6 @@ func TestPlanOnActiveDirectory(t *testing.T) {
 	}
 	slices.Sort(got)
 	h, j := string(harbour), string(juniper)
-	same(t, "items", got, "create eve "+h, "create mallory "+h, "create heidi "+j, "create bob "+j, "leaver dave "+h, "leaver grace "+h)
+	same(t, "items", got, "create eve "+h, "create mallory "+h, "create heidi "+j, "create bob "+j, "leaver dave "+h,
+		"leaver grace "+h)
 }

@@ -32,15 +32,18 @@ const (
 )
 
 var (
-	// errNotNow ends the work on an item that can't be begun at present: it is taken again when its claim has run out, behind the others.
+	// errNotNow ends the work on an item that can't be begun at present: it is taken again when its claim has run out,
+	// behind the others.
 	errNotNow = errors.New("not now")
-	// errExists ends it where the ledger has a row by now, since the person signed in: nothing has changed, and the item ends with that row.
+	// errExists ends it where the ledger has a row by now, since the person signed in: nothing has changed, and the item
+	// ends with that row.
 	errExists = errors.New("the person has a row already")
 	// errNotThisRun ends it for an item of a plan that does not go on: the item is given back.
 	errNotThisRun = errors.New("not in this run")
 )
 
-// begin looks again at an item of the plan and, if it still holds, puts its row into the ledger. ok is false where there is nothing to be sent.
+// begin looks again at an item of the plan and, if it still holds, puts its row into the ledger. ok is false where
+// there is nothing to be sent.
 func (w *worker) begin(item store.PlanItem) (row store.SSOUser, ok bool) {
 	// Within the lease of the item, or another worker would look at it meanwhile.
 	ctx, cancel := context.WithTimeout(w.calls, w.s.lease*2/3)
@@ -53,17 +56,20 @@ func (w *worker) begin(item store.PlanItem) (row store.SSOUser, ok bool) {
 		w.skip(ctx, item, skip)
 	case errors.Is(err, errNotThisRun):
 		if err := w.s.plans.Release(ctx, item); err != nil {
-			w.s.log.Warn("item of a plan could not be given back, its claim runs out", "plan", item.Plan, "position", item.Position, "error", err)
+			w.s.log.Warn("item of a plan could not be given back, its claim runs out", "plan", item.Plan, "position",
+				item.Position, "error", err)
 		}
 	case errors.Is(err, errExists):
 		if err := w.s.plans.Follow(ctx, item); err != nil && !errors.Is(err, store.ErrConflict) {
-			w.s.log.Warn("item of a plan whose person has a user by now could not be ended, it is looked at again", "plan", item.Plan, "position", item.Position, "error", err)
+			w.s.log.Warn("item of a plan whose person has a user by now could not be ended, it is looked at again", "plan",
+				item.Plan, "position", item.Position, "error", err)
 		}
 	case errors.Is(err, errNotNow):
 	default:
 		w.pauseItems(itemPause)
 		if w.calls.Err() == nil {
-			w.s.log.Warn("item of a plan could not be looked at, it is taken again", "plan", item.Plan, "position", item.Position, "error", err)
+			w.s.log.Warn("item of a plan could not be looked at, it is taken again", "plan", item.Plan, "position",
+				item.Position, "error", err)
 		}
 	}
 	return store.SSOUser{}, false
@@ -88,7 +94,8 @@ func (w *worker) beginItem(ctx context.Context, item store.PlanItem) (row store.
 	}
 	body, err := s.Body(p, a)
 	if field, wrong := errors.AsType[*partnerapi.FieldError](err); wrong {
-		s.log.Info("data of a person in a plan do not fit any more", "person", item.Person, "account", item.Account, "error", field)
+		s.log.Info("data of a person in a plan do not fit any more", "person", item.Person, "account", item.Account,
+			"error", field)
 		return row, SkipPersonData, nil
 	}
 	if err != nil {
@@ -96,7 +103,8 @@ func (w *worker) beginItem(ctx context.Context, item store.PlanItem) (row store.
 	}
 	row, err = s.plans.Begin(ctx, item, s.intention(p, a, body), s.lease, s.itemEvent(plan, item, a))
 	if clash, ok := errors.AsType[*store.CaseClashError](err); ok {
-		s.log.Warn("person of a plan is not created", "person", item.Person, "account", item.Account, "error", caseClash(clash))
+		s.log.Warn("person of a plan is not created", "person", item.Person, "account", item.Account, "error",
+			caseClash(clash))
 		return row, SkipTakenCase, nil
 	}
 	if errors.Is(err, store.ErrConflict) {
@@ -126,14 +134,16 @@ func (w *worker) mayBegin(ctx context.Context, plan store.Plan, x *mapping.Index
 	}
 	room, err := w.room(ctx, plan)
 	if err == nil && room < 0 {
-		w.pauseItems(itemPause + time.Duration(w.s.random()*float64(itemPause))) // other replicas took the last places; they may skip theirs
+		// other replicas took the last places; they may skip theirs
+		w.pauseItems(itemPause + time.Duration(w.s.random()*float64(itemPause)))
 		err = errNotThisRun
 	}
 	return err
 }
 
 // lookAgain reads the person and compares them with the item.
-func (w *worker) lookAgain(ctx context.Context, x *mapping.Index, item store.PlanItem) (p directory.Entry, a Assignment, skip string, err error) {
+func (w *worker) lookAgain(ctx context.Context, x *mapping.Index, item store.PlanItem) (p directory.Entry, a Assignment,
+	skip string, err error) {
 	s := w.s
 	// A row is a single reading here, and one that is there makes all others needless. Begin looks for itself again.
 	switch _, err := s.ledger.Get(ctx, item.Person, item.Account); {
@@ -202,7 +212,9 @@ func (w *worker) whyConflict(ctx context.Context, item store.PlanItem) (skip str
 
 // itemEvent is for the audit: who is to be created by which plan.
 func (s *Service) itemEvent(plan store.Plan, item store.PlanItem, a Assignment) store.Event {
-	detail, _ := json.Marshal(map[string]any{"role": a.Role, "mapping": a.Mapping.ID, "plan": plan.ID, "position": item.Position}) // strings and numbers always encode
+	// strings and numbers always encode
+	detail, _ := json.Marshal(map[string]any{"role": a.Role, "mapping": a.Mapping.ID, "plan": plan.ID,
+		"position": item.Position})
 	return store.Event{
 		At: s.now(), Actor: plan.AppliedBy, Action: "create-user-wanted", Subject: string(item.Person), Account: item.Account,
 		Outcome: "ok", Reason: "plan", Detail: detail,

@@ -122,19 +122,25 @@ func TestPlanItemIsSkipped(t *testing.T) {
 		}},
 		{"disabled", provisioning.SkipDisabled, odd(func(p *directory.Entry) { p.Problem = directory.Disabled })},
 		{"expired", provisioning.SkipDisabled, odd(func(p *directory.Entry) { p.Problem = directory.Expired })},
-		{"must change the password", provisioning.SkipNotNow, odd(func(p *directory.Entry) { p.Problem = directory.MustChange })},
+		{"must change the password", provisioning.SkipNotNow,
+			odd(func(p *directory.Entry) { p.Problem = directory.MustChange })},
 		{"left the group", provisioning.SkipNoAssignment, odd(func(p *directory.Entry) { p.Groups = nil })},
-		{"another role", provisioning.SkipOtherRole, odd(func(p *directory.Entry) { p.Groups = []directory.Group{group("creators")} })},
+		{"another role", provisioning.SkipOtherRole,
+			odd(func(p *directory.Entry) { p.Groups = []directory.Group{group("creators")} })},
 		{"no last name", provisioning.SkipPersonData, odd(func(p *directory.Entry) { p.LastName = "" })},
 		{"the id is taken in another case", provisioning.SkipTakenCase, func(w *world) {
-			u := store.SSOUser{Person: "other", Account: juniper, ExternalID: "P003." + string(harbour), ExternalProvider: provider, Role: store.AccountManager, State: store.Active}
-			if got, err := w.db.Ledger().Adopt(w.tb.Context(), []store.SSOUser{u}, store.Event{Action: "test"}); err != nil || got[0] != store.Adopted {
+			u := store.SSOUser{Person: "other", Account: juniper, ExternalID: "P003." + string(harbour),
+				ExternalProvider: provider, Role: store.AccountManager, State: store.Active}
+			if got, err := w.db.Ledger().Adopt(w.tb.Context(), []store.SSOUser{u}, store.Event{Action: "test"}); err != nil ||
+				got[0] != store.Adopted {
 				w.tb.Fatalf("Adopt: %v, %v", got, err)
 			}
 		}},
 		{"the id is taken", provisioning.SkipTaken, func(w *world) {
-			u := store.SSOUser{Person: "other", Account: juniper, ExternalID: "p003." + string(harbour), ExternalProvider: provider, Role: store.AccountManager, State: store.Active}
-			if got, err := w.db.Ledger().Adopt(w.tb.Context(), []store.SSOUser{u}, store.Event{Action: "test"}); err != nil || got[0] != store.Adopted {
+			u := store.SSOUser{Person: "other", Account: juniper, ExternalID: "p003." + string(harbour),
+				ExternalProvider: provider, Role: store.AccountManager, State: store.Active}
+			if got, err := w.db.Ledger().Adopt(w.tb.Context(), []store.SSOUser{u}, store.Event{Action: "test"}); err != nil ||
+				got[0] != store.Adopted {
 				w.tb.Fatalf("Adopt: %v, %v", got, err)
 			}
 		}},
@@ -165,7 +171,8 @@ func TestPlanItemIsSkipped(t *testing.T) {
 		w.run()
 		done := w.untilPlan(plan.ID, store.PlanDone)
 		if done.Done != 3 || done.Skipped != 0 {
-			t.Errorf("plan: got %d done, %d skipped; want 3, 0: nothing has changed for who came by themselves", done.Done, done.Skipped)
+			t.Errorf("plan: got %d done, %d skipped; want 3, 0: nothing has changed for who came by themselves",
+				done.Done, done.Skipped)
 		}
 		if n := len(w.posts()); n != 3 {
 			t.Errorf("%d calls, want 3", n)
@@ -179,7 +186,8 @@ func TestPlanItemIsSkipped(t *testing.T) {
 		w.run()
 		w.untilPlan(plan.ID, store.PlanDone)
 		if item := w.itemOf(plan.ID, "p000"); item.Reason != provisioning.SkipAccountClosed || len(w.posts()) != 0 {
-			t.Errorf("item: got %s %q and %d calls, want skipped account_closed and none", item.State, item.Reason, len(w.posts()))
+			t.Errorf("item: got %s %q and %d calls, want skipped account_closed and none", item.State, item.Reason,
+				len(w.posts()))
 		}
 	})
 }
@@ -215,7 +223,8 @@ func TestPlanStopsAtManyChanges(t *testing.T) {
 	w.run()
 	stopped := w.untilPlan(plan.ID, store.PlanStopped)
 	if stopped.Reason != provisioning.StopSkipped || stopped.Skipped != 3 || len(w.posts()) != 0 {
-		t.Errorf("plan: got %q with %d skipped and %d calls, want many_changed with 3 and none", stopped.Reason, stopped.Skipped, len(w.posts()))
+		t.Errorf("plan: got %q with %d skipped and %d calls, want many_changed with 3 and none", stopped.Reason,
+			stopped.Skipped, len(w.posts()))
 	}
 	if got := w.events("plan-stop"); len(got) != 1 {
 		t.Errorf("audit: got %d stops, want 1", len(got))
@@ -261,8 +270,10 @@ func TestPlanStopsAtChangedMappings(t *testing.T) {
 	plan := w.applies(crowd(10)...)
 	m := w.mapGroup(group("other"), juniper)
 	w.run()
-	if stopped := w.untilPlan(plan.ID, store.PlanStopped); stopped.Reason != provisioning.StopMappings || stopped.Skipped != 0 || len(w.posts()) != 0 {
-		t.Errorf("plan: got %q with %d skipped and %d calls, want mappings_changed and none", stopped.Reason, stopped.Skipped, len(w.posts()))
+	if stopped := w.untilPlan(plan.ID, store.PlanStopped); stopped.Reason != provisioning.StopMappings ||
+		stopped.Skipped != 0 || len(w.posts()) != 0 {
+		t.Errorf("plan: got %q with %d skipped and %d calls, want mappings_changed and none", stopped.Reason, stopped.Skipped,
+			len(w.posts()))
 	}
 	w.goesOn(provisioning.ApplyOptions{ID: plan.ID, Accept: true})
 	w.untilPlan(plan.ID, store.PlanDone)
@@ -354,7 +365,8 @@ func TestPlanGoesOnAfterAPause(t *testing.T) {
 // Two replicas over one PostgreSQL share a plan, and each user is created once.
 func TestTwoReplicasSharePlan(t *testing.T) {
 	fresh := storetest.Postgres(t)
-	w := newWorld(t, settings{store: fresh(t), real: true, budget: store.BudgetLimits{PerSecond: 80, PerDay: 10_000, Reserve: 0.2}})
+	w := newWorld(t, settings{store: fresh(t), real: true, budget: store.BudgetLimits{PerSecond: 80, PerDay: 10_000,
+		Reserve: 0.2}})
 	w.mapGroup(group("sales"), harbour)
 	plan := w.applies(crowd(300)...)
 	other := w.another(w.sandbox.TokenOptions())

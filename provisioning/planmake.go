@@ -37,8 +37,8 @@ func (e *PlanRunningError) Error() string {
 	return fmt.Sprintf("plan %d is being made", e.ID)
 }
 
-// StartPlan begins to make a plan in the background of this process, and returns it while it is made: Run makes it, whatever becomes of ctx. What
-// MakePlan says holds for it too. How far it is, and how it ended, stands in the store.
+// StartPlan begins to make a plan in the background of this process, and returns it while it is made: Run makes it,
+// whatever becomes of ctx. What MakePlan says holds for it too. How far it is, and how it ended, stands in the store.
 func (s *Service) StartPlan(ctx context.Context, o PlanOptions) (store.Plan, error) {
 	d, err := s.startPlan(ctx, o)
 	if err != nil {
@@ -57,8 +57,8 @@ func (s *Service) StartPlan(ctx context.Context, o PlanOptions) (store.Plan, err
 	return plan, nil
 }
 
-// Making returns the plan that is being made. ErrNotFound of the store: none is. A plan that stands as being made and is another one was
-// left behind by a process that died.
+// Making returns the plan that is being made. ErrNotFound of the store: none is. A plan that stands as being made and
+// is another one was left behind by a process that died.
 func (s *Service) Making(ctx context.Context) (store.Plan, error) {
 	p, err := s.plans.Making(ctx)
 	if err != nil {
@@ -67,8 +67,8 @@ func (s *Service) Making(ctx context.Context) (store.Plan, error) {
 	return p, nil
 }
 
-// CancelPlan ends the making of a plan, on whichever replica it is made. Nothing of it can be applied from then on; its process notices within
-// seconds. ErrConflict of the store: it is not being made (any more). ErrNotFound.
+// CancelPlan ends the making of a plan, on whichever replica it is made. Nothing of it can be applied from then on; its
+// process notices within seconds. ErrConflict of the store: it is not being made (any more). ErrNotFound.
 func (s *Service) CancelPlan(ctx context.Context, id int64, actor string) error {
 	if err := s.plans.Drop(ctx, id, store.MakingCancelled, "", s.planEvent("plan-cancel", actor, id, nil)); err != nil {
 		return fmt.Errorf("cancel plan %d: %w", id, err)
@@ -114,7 +114,8 @@ func (s *Service) makeStarted(ctx context.Context) {
 		case d := <-s.started:
 			plan, walked, err := d.run(store.WithOrigin(ctx, d.from))
 			if err == nil {
-				s.log.Info("plan made", "plan", plan.ID, "people", plan.People, "left_out", walked.Skipped, "creations", plan.Creations,
+				s.log.Info("plan made", "plan", plan.ID, "people", plan.People, "left_out", walked.Skipped, "creations",
+					plan.Creations,
 					"at_sign_in", plan.AtSignIn, "leavers", plan.Leavers, "drifted", plan.Drifted, "blocked", plan.Blocked)
 			} else if !errors.Is(err, ErrPlanCancelled) && ctx.Err() == nil {
 				s.log.Error("plan could not be made", "plan", d.id, "error", err)
@@ -163,7 +164,8 @@ func (d *planDraft) beat(ctx context.Context, cancel context.CancelCauseFunc) {
 		case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrNotFound):
 			if d.gone(ctx) {
 				err = ErrPlanCancelled
-			} else if ready, readErr := d.s.plans.Get(ctx, d.id); readErr == nil && ready.State != store.PlanMaking && ready.State != store.PlanDropped {
+			} else if ready, readErr := d.s.plans.Get(ctx, d.id); readErr == nil && ready.State != store.PlanMaking &&
+				ready.State != store.PlanDropped {
 				return // made meanwhile
 			} else {
 				err = errLostLease
@@ -206,14 +208,15 @@ func (d *planDraft) end(ctx context.Context, err error) {
 	}
 }
 
-// why says why a plan was not made: a fixed word, and a sentence for an administrator. What is not the directory's is in the log alone: errors of
-// the program itself are nothing that a page shows.
+// why says why a plan was not made: a fixed word, and a sentence for an administrator. What is not the directory's is
+// in the log alone: errors of the program itself are nothing that a page shows.
 func (d *planDraft) why(err error) (reason, fault string) {
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, errLostLease):
 		return store.MakingInterrupted, ""
 	case errors.Is(err, errPlanLimit):
-		return store.MakingFailed, fmt.Sprintf("It was not made within %.0f hours. Does the directory answer slowly? See its log.", planLimit.Hours())
+		return store.MakingFailed, fmt.Sprintf("It was not made within %.0f hours. Does the directory answer slowly? See "+
+			"its log.", planLimit.Hours())
 	}
 	if text := d.s.directoryFault(err); text != "" {
 		return store.MakingFailed, text

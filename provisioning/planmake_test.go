@@ -20,7 +20,8 @@ type slowFake struct {
 	goOn    chan struct{}
 }
 
-func (f *slowFake) Walk(ctx context.Context, o directory.WalkOptions, visit func(directory.Entry) error) (directory.Walked, error) {
+func (f *slowFake) Walk(ctx context.Context, o directory.WalkOptions,
+	visit func(directory.Entry) error) (directory.Walked, error) {
 	first := true
 	return f.peopleFake.Walk(ctx, o, func(e directory.Entry) error {
 		if first {
@@ -77,7 +78,8 @@ func (w *planWorld) free() {
 
 var byAdmin = provisioning.PlanOptions{Kind: "admin", Actor: "admin:test"}
 
-// COST-51: a plan is made in the background, one at a time in the whole installation, and outlives the request that started it.
+// COST-51: a plan is made in the background, one at a time in the whole installation, and outlives the request that
+// started it.
 func TestStartPlan(t *testing.T) {
 	w, slow, other := newSlowWorld(t)
 	w.works(w.Service)
@@ -99,7 +101,8 @@ func TestStartPlan(t *testing.T) {
 		},
 	} {
 		err := start()
-		if running, ok := errors.AsType[*provisioning.PlanRunningError](err); !ok || running.ID != p.ID || running.By != "admin:test" {
+		if running, ok := errors.AsType[*provisioning.PlanRunningError](err); !ok || running.ID != p.ID ||
+			running.By != "admin:test" {
 			t.Errorf("a second plan %s: got %v, want that plan %d is being made", name, err, p.ID)
 		}
 	}
@@ -147,7 +150,8 @@ func TestCancelPlan(t *testing.T) {
 	if p = w.get(p.ID); p.State != store.PlanDropped || p.Reason != store.MakingCancelled {
 		t.Errorf("cancelled: got %+v", p)
 	}
-	if _, err := w.ApplyPlan(t.Context(), provisioning.ApplyOptions{ID: p.ID, Actor: "admin:test", Accept: true}); err == nil {
+	if _, err := w.ApplyPlan(t.Context(), provisioning.ApplyOptions{ID: p.ID, Actor: "admin:test",
+		Accept: true}); err == nil {
 		t.Error("a cancelled plan was applied")
 	}
 	if got := w.audited("plan-cancel"); len(got) != 1 || got[0].Actor != "admin:other" {
@@ -157,7 +161,8 @@ func TestCancelPlan(t *testing.T) {
 		t.Errorf("audit of the end: got %+v, want the cancellation alone", got)
 	}
 	// Its list of users is not whole: a lost ledger is not restored from it.
-	if counts, err := w.AdoptPlan(t.Context(), p.ID, "admin:test"); !errors.Is(err, provisioning.ErrPlanUnmade) || len(counts) != 0 {
+	if counts, err := w.AdoptPlan(t.Context(), p.ID, "admin:test"); !errors.Is(err, provisioning.ErrPlanUnmade) ||
+		len(counts) != 0 {
 		t.Errorf("the users of a cancelled plan are assumed: %v, %v", counts, err)
 	}
 	if hold, err := w.db.Ledger().Hold(t.Context()); err != nil || !hold.Since.IsZero() {
@@ -171,7 +176,8 @@ func TestCancelPlan(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := other.CancelPlan(t.Context(), made.ID, "admin:other"); !errors.Is(err, store.ErrConflict) || w.get(made.ID).State != store.PlanReady {
+	if err := other.CancelPlan(t.Context(), made.ID, "admin:other"); !errors.Is(err, store.ErrConflict) ||
+		w.get(made.ID).State != store.PlanReady {
 		t.Errorf("one that is made: got %v, %s", err, w.get(made.ID).State)
 	}
 	if err := other.CancelPlan(t.Context(), 4711, "admin:other"); !errors.Is(err, store.ErrNotFound) {
@@ -179,7 +185,8 @@ func TestCancelPlan(t *testing.T) {
 	}
 }
 
-// COST-53: with its process, the making of a plan ends; one whose process died is told from one that runs, and nothing of either is applied.
+// COST-53: with its process, the making of a plan ends; one whose process died is told from one that runs, and nothing
+// of either is applied.
 func TestPlanOfProcessThatEnds(t *testing.T) {
 	w, slow, other := newSlowWorld(t)
 	stop := w.works(w.Service)
@@ -196,9 +203,10 @@ func TestPlanOfProcessThatEnds(t *testing.T) {
 
 	// One that died could say nothing: its lease runs out.
 	const dead = "a process that died"
-	id, err := w.db.Plans().Start(t.Context(), store.Plan{Kind: "admin", CreatedBy: "admin:test", Maker: dead}, time.Second, func(int64) store.Event {
-		return store.Event{Action: "plan-start", Outcome: "ok"}
-	})
+	id, err := w.db.Plans().Start(t.Context(), store.Plan{Kind: "admin", CreatedBy: "admin:test", Maker: dead},
+		time.Second, func(int64) store.Event {
+			return store.Event{Action: "plan-start", Outcome: "ok"}
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,14 +222,17 @@ func TestPlanOfProcessThatEnds(t *testing.T) {
 	if err != nil {
 		t.Fatalf("the next plan: %v", err)
 	}
-	if p := w.get(id); p.State != store.PlanDropped || p.Reason != store.MakingInterrupted || next.State != store.PlanReady {
+	if p := w.get(id); p.State != store.PlanDropped || p.Reason != store.MakingInterrupted ||
+		next.State != store.PlanReady {
 		t.Errorf("left behind, after the next: got %+v, next %+v", p, next)
 	}
 	// It was only slow: what it says now changes nothing.
-	if err := w.db.Plans().Progress(t.Context(), id, dead, store.PlanSeen{People: 9}, time.Second); !errors.Is(err, store.ErrConflict) {
+	if err := w.db.Plans().Progress(t.Context(), id, dead, store.PlanSeen{People: 9}, time.Second); !errors.Is(err,
+		store.ErrConflict) {
 		t.Errorf("progress of the dead: got %v, want ErrConflict", err)
 	}
-	if err := w.db.Plans().Add(t.Context(), id, []store.PlanItem{{Kind: store.ItemCreate, Person: "p", Account: harbour}}); !errors.Is(err, store.ErrConflict) {
+	if err := w.db.Plans().Add(t.Context(), id, []store.PlanItem{{Kind: store.ItemCreate, Person: "p",
+		Account: harbour}}); !errors.Is(err, store.ErrConflict) {
 		t.Errorf("lines of the dead: got %v, want ErrConflict", err)
 	}
 }
@@ -236,8 +247,10 @@ func TestPlanThatFails(t *testing.T) {
 		"something else": {func(error) string { return "" }, "The log has the error, with plan="},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newPlanWorld(t, []directory.Entry{person("alice")}, func(o *provisioning.Options) { o.DirectoryFault = c.fault })
-			w.people.fails = &directory.Error{Problem: directory.Unavailable, Op: "walk", Err: errors.New("LDAP result 52 of 127.0.0.1:389")}
+			w := newPlanWorld(t, []directory.Entry{person("alice")},
+				func(o *provisioning.Options) { o.DirectoryFault = c.fault })
+			w.people.fails = &directory.Error{Problem: directory.Unavailable, Op: "walk",
+				Err: errors.New("LDAP result 52 of 127.0.0.1:389")}
 			w.works(w.Service)
 			p, err := w.StartPlan(t.Context(), byAdmin)
 			if err != nil {
@@ -248,20 +261,24 @@ func TestPlanThatFails(t *testing.T) {
 				t.Errorf("got reason %q, fault %q", p.Reason, p.Fault)
 			}
 			w.free()
-			if got := w.audited("plan-drop"); len(got) != 1 || got[0].Outcome != "failed" || got[0].Reason != store.MakingFailed || got[0].Actor != "admin:test" {
+			if got := w.audited("plan-drop"); len(got) != 1 || got[0].Outcome != "failed" ||
+				got[0].Reason != store.MakingFailed || got[0].Actor != "admin:test" {
 				t.Errorf("audit: got %+v", got)
 			}
 		})
 	}
 }
 
-// COST-55: whom a mapping gives an account with users created at the first sign-in only, a plan counts and does not create; the sign-in does.
+// COST-55: whom a mapping gives an account with users created at the first sign-in only, a plan counts and does not
+// create; the sign-in does.
 func TestCreatedAtSignIn(t *testing.T) {
 	w := newPlanWorld(t, []directory.Entry{
 		person("alice", group("sales")), person("bob", group("seldom")), person("carol", group("seldom"), group("sales")),
-		person("dave", group("seldom")), {ID: "erin", Login: "erin", Groups: []directory.Group{group("seldom")}}, // no name: can't be created
+		// no name: can't be created
+		person("dave", group("seldom")), {ID: "erin", Login: "erin", Groups: []directory.Group{group("seldom")}},
 	})
-	seldom := w.add(mapping.Spec{Group: group("seldom"), Account: string(harbour), Role: string(store.AccountManager), Priority: 5, AtSignIn: true})
+	seldom := w.add(mapping.Spec{Group: group("seldom"), Account: string(harbour), Role: string(store.AccountManager),
+		Priority: 5, AtSignIn: true})
 	w.maps("sales", harbour, store.AccountManager)
 	w.row("dave", harbour, store.Active)
 	w.row("left", harbour, store.Active)
@@ -311,7 +328,8 @@ func TestCreatedAtSignIn(t *testing.T) {
 	if edit, err = w.EditMapping(t.Context(), seldom.ID, spec); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.SaveEdit(t.Context(), edit, "admin:test"); err != nil || must(w.Mapping(t.Context(), seldom.ID))(t).AtSignIn {
+	if err := w.SaveEdit(t.Context(), edit, "admin:test"); err != nil ||
+		must(w.Mapping(t.Context(), seldom.ID))(t).AtSignIn {
 		t.Errorf("in advance: %v, %+v", err, must(w.Mapping(t.Context(), seldom.ID))(t))
 	}
 	history, err := w.History(t.Context(), seldom.ID, 0, 10)
@@ -319,7 +337,8 @@ func TestCreatedAtSignIn(t *testing.T) {
 		t.Errorf("history: got %+v, %v", history, err)
 	}
 	// The same rule a second time is refused, whenever its users are created; and an owner's user is never created.
-	if _, err := w.AddMapping(t.Context(), mapping.Spec{Group: group("seldom"), Account: string(harbour), Role: string(store.AccountManager), AtSignIn: true}); err == nil {
+	if _, err := w.AddMapping(t.Context(), mapping.Spec{Group: group("seldom"), Account: string(harbour),
+		Role: string(store.AccountManager), AtSignIn: true}); err == nil {
 		t.Error("the same mapping was added twice")
 	}
 	owner := mapping.Spec{Person: "alice", Account: string(juniper), Role: "owner", ExternalID: "4711", AtSignIn: true}
@@ -355,7 +374,8 @@ func TestCompareMappingsCreatedAtSignIn(t *testing.T) {
 	spec := mapping.SpecOf(m)
 	spec.Priority, spec.AtSignIn = 0, true
 	change, err := w.CompareMappings(t.Context(), []mapping.Spec{spec})
-	if err != nil || len(change.Add) != 1 || len(change.Remove) != 1 || !change.Add[0].AtSignIn || change.Add[0].Priority != m.Priority {
+	if err != nil || len(change.Add) != 1 || len(change.Remove) != 1 || !change.Add[0].AtSignIn ||
+		change.Add[0].Priority != m.Priority {
 		t.Fatalf("got %+v, %v", change, err)
 	}
 	if err := w.ApplyMappings(t.Context(), change, "admin:test"); err != nil {

@@ -13,9 +13,9 @@ import (
 	"ssobridge/store"
 )
 
-// Whatever people, mappings and ledger are, a plan says of each person in each client account what the gate says when it is asked for that person
-// alone: who would be created there is created by the plan, who would be refused though mapped is blocked, who would be let in is there. And
-// who has a user without an assignment is a leaver.
+// Whatever people, mappings and ledger are, a plan says of each person in each client account what the gate says when
+// it is asked for that person alone: who would be created there is created by the plan, who would be refused though
+// mapped is blocked, who would be let in is there. And who has a user without an assignment is a leaver.
 func TestPlanAgreesWithTheGate(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		w := newPlanWorld(t, nil)
@@ -37,12 +37,14 @@ func TestPlanAgreesWithTheGate(t *testing.T) {
 	})
 }
 
-var groupNames = []string{"sales", "riders", "ctct-a07e1lxqqqo0-account_manager", "ctct-a07e1lxqqqp1-campaign-creator", "ctct-nosuch-account_manager"}
+var groupNames = []string{"sales", "riders", "ctct-a07e1lxqqqo0-account_manager", "ctct-a07e1lxqqqp1-campaign-creator",
+	"ctct-nosuch-account_manager"}
 
 func drawMappings(r *rapid.T, w *planWorld, accounts []store.AccountID) {
 	roles := []string{"account_manager", "campaign_creator"}
 	for range rapid.IntRange(0, 5).Draw(r, "mappings") {
-		spec := mapping.Spec{Account: string(rapid.SampledFrom(accounts).Draw(r, "account")), Role: rapid.SampledFrom(roles).Draw(r, "role")}
+		spec := mapping.Spec{Account: string(rapid.SampledFrom(accounts).Draw(r, "account")),
+			Role: rapid.SampledFrom(roles).Draw(r, "role")}
 		switch rapid.SampledFrom([]string{"group", "DN", "pattern", "attribute", "person", "owner"}).Draw(r, "kind") {
 		case "group":
 			spec.Group = group(rapid.SampledFrom(groupNames[:2]).Draw(r, "group"))
@@ -86,7 +88,8 @@ func drawPeople(r *rapid.T, accounts []store.AccountID) (people []directory.Entr
 }
 
 func drawLedger(r *rapid.T, w *planWorld, people []directory.Entry, accounts []store.AccountID) {
-	states := []store.State{"", "", store.Active, store.Assumed, store.Unknown, store.Conflict, store.Refused, store.Suspended, store.Sending}
+	states := []store.State{"", "", store.Active, store.Assumed, store.Unknown, store.Conflict, store.Refused,
+		store.Suspended, store.Sending}
 	roles := []store.Role{store.AccountManager, store.CampaignCreator, store.Owner}
 	for i := range len(people) + 2 { // two are gone
 		for _, account := range accounts {
@@ -123,7 +126,8 @@ func expectedLines(r *rapid.T, w *planWorld, people []directory.Entry) (lines []
 			}
 		}
 	}
-	rows, err := w.db.Ledger().List(w.tb.Context(), store.UserFilter{States: []store.State{store.Active, store.Assumed, store.Unknown, store.Suspended}, Limit: 1000})
+	rows, err := w.db.Ledger().List(w.tb.Context(), store.UserFilter{States: []store.State{store.Active, store.Assumed,
+		store.Unknown, store.Suspended}, Limit: 1000})
 	if err != nil {
 		r.Fatal(err)
 	}
@@ -135,7 +139,8 @@ func expectedLines(r *rapid.T, w *planWorld, people []directory.Entry) (lines []
 	return lines
 }
 
-func expectedKind(r *rapid.T, w *planWorld, p directory.Entry, d provisioning.Decision, a provisioning.Assignment) string {
+func expectedKind(r *rapid.T, w *planWorld, p directory.Entry, d provisioning.Decision,
+	a provisioning.Assignment) string {
 	switch d.Outcome {
 	case provisioning.Wait:
 		if d.Progress.State == "" {

@@ -14,7 +14,8 @@ const finishEvery = time.Second
 
 // takeItem claims the next item of the plan that is being applied. ErrNotFound of the store: there is none at present.
 func (w *worker) takeItem(ctx context.Context, plan store.Plan) (store.PlanItem, error) {
-	// The loop takes one item after the other, so within a process the cap is kept here. mayBegin looks again, for other replicas.
+	// The loop takes one item after the other, so within a process the cap is kept here. mayBegin looks again, for other
+	// replicas.
 	room, err := w.room(ctx, plan)
 	if err != nil {
 		return store.PlanItem{}, err
@@ -30,13 +31,14 @@ func (w *worker) takeItem(ctx context.Context, plan store.Plan) (store.PlanItem,
 	return item, err
 }
 
-// room is how many more items may be claimed before the cap of this run. It is below 0 where replicas that did not see each other have
-// claimed too many.
+// room is how many more items may be claimed before the cap of this run. It is below 0 where replicas that did not see
+// each other have claimed too many.
 func (w *worker) room(ctx context.Context, plan store.Plan) (int, error) {
 	if plan.MaxCreate == 0 || plan.Creations-plan.Skipped <= plan.MaxCreate {
 		return math.MaxInt, nil // the cap can't be reached
 	}
-	// Each worker counts after its claim is stored: of two that come to the last place at once, one at least sees the other.
+	// Each worker counts after its claim is stored: of two that come to the last place at once, one at least sees the
+	// other.
 	begun, claimed, err := w.s.plans.Begun(ctx, plan.ID)
 	return plan.MaxCreate - begun - claimed, err
 }
@@ -82,10 +84,12 @@ func (w *worker) skip(ctx context.Context, item store.PlanItem, reason string) {
 		return // another worker has it
 	}
 	if err != nil {
-		w.s.log.Warn("item of a plan could not be skipped, it is looked at again", "plan", item.Plan, "position", item.Position, "error", err)
+		w.s.log.Warn("item of a plan could not be skipped, it is looked at again", "plan", item.Plan, "position",
+			item.Position, "error", err)
 		return
 	}
-	w.s.log.Info("item of a plan is skipped", "plan", item.Plan, "person", item.Person, "account", item.Account, "reason", reason)
+	w.s.log.Info("item of a plan is skipped", "plan", item.Plan, "person", item.Person, "account", item.Account,
+		"reason", reason)
 	plan, err := w.s.plans.Get(ctx, item.Plan)
 	if err != nil {
 		w.s.log.Warn("skipped items of a plan could not be counted, the next one is", "plan", item.Plan, "error", err)
@@ -99,7 +103,8 @@ func (w *worker) skip(ctx context.Context, item store.PlanItem, reason string) {
 // stop ends the applying of a plan until an admin says how to go on. Where it fails, the next item tries again.
 func (w *worker) stop(ctx context.Context, plan store.Plan, reason string) {
 	w.s.forgetLanes()
-	event := w.s.planEvent("plan-stop", "worker", plan.ID, map[string]any{"reason": reason, "done": plan.Done, "failed": plan.Failed, "skipped": plan.Skipped})
+	event := w.s.planEvent("plan-stop", "worker", plan.ID, map[string]any{"reason": reason, "done": plan.Done,
+		"failed": plan.Failed, "skipped": plan.Skipped})
 	err := w.s.plans.SetState(ctx, plan.ID, store.PlanApplying, store.PlanStopped, store.PlanChange{Reason: reason}, event)
 	switch {
 	case errors.Is(err, store.ErrConflict): // stopped, paused or done by others
@@ -107,7 +112,8 @@ func (w *worker) stop(ctx context.Context, plan store.Plan, reason string) {
 		w.pauseItems(itemPause)
 		w.s.log.Error("plan could not be stopped, trying again", "plan", plan.ID, "reason", reason, "error", err)
 	default:
-		w.s.log.Warn("plan has stopped, an admin is asked how to go on", "plan", plan.ID, "reason", reason, "done", plan.Done, "failed", plan.Failed, "skipped", plan.Skipped)
+		w.s.log.Warn("plan has stopped, an admin is asked how to go on", "plan", plan.ID, "reason", reason, "done", plan.Done,
+			"failed", plan.Failed, "skipped", plan.Skipped)
 	}
 }
 

@@ -12,7 +12,8 @@ import (
 	"ssobridge/store"
 )
 
-// walkPage is how many people with an assignment are compared with the ledger at a time, and after how many people or groups the progress is reported.
+// walkPage is how many people with an assignment are compared with the ledger at a time, and after how many people or
+// groups the progress is reported.
 const walkPage = 500
 
 // visited is a person of a walk, with the hits that count for them in each index, sorted by client account.
@@ -21,10 +22,12 @@ type visited struct {
 	hits   [][]mapping.Hit
 }
 
-// walkPeople visits everybody in the directory: each tells everybody as they come, page those to whom one of the indexes gives something, with their
-// rows of the ledger. What page gets is good until it returns. It streams: one page of people is in memory.
+// walkPeople visits everybody in the directory: each tells everybody as they come, page those to whom one of the
+// indexes gives something, with their rows of the ledger. What page gets is good until it returns. It streams: one page
+// of people is in memory.
 func (s *Service) walkPeople(
-	ctx context.Context, indexes []*mapping.Index, progress func(people, groups int), each func(directory.Entry), page func([]visited, map[userID]store.SSOUser) error,
+	ctx context.Context, indexes []*mapping.Index, progress func(people, groups int), each func(directory.Entry),
+	page func([]visited, map[userID]store.SSOUser) error,
 ) (directory.Walked, error) {
 	people, groups, waiting := 0, 0, make([]visited, 0, walkPage)
 	rows := map[userID]store.SSOUser{}
@@ -59,7 +62,10 @@ func (s *Service) walkPeople(
 		v, any := visited{person: p, hits: make([][]mapping.Hit, len(indexes))}, false
 		for i, x := range indexes {
 			v.hits[i] = s.winners(x, p)
-			slices.SortFunc(v.hits[i], func(a, b mapping.Hit) int { return strings.Compare(string(a.Account), string(b.Account)) })
+			slices.SortFunc(v.hits[i], func(a, b mapping.Hit) int {
+				return strings.Compare(string(a.Account),
+					string(b.Account))
+			})
 			any = any || len(v.hits[i]) > 0
 		}
 		if !any {
@@ -110,8 +116,8 @@ const (
 	expired
 )
 
-// fateOf reads the account's state. Somebody who is away is given nothing, since a look before the call would find no groups of theirs, and
-// loses nothing, since they will be back.
+// fateOf reads the account's state. Somebody who is away is given nothing, since a look before the call would find no
+// groups of theirs, and loses nothing, since they will be back.
 func fateOf(p directory.Entry) fate {
 	switch p.Problem {
 	case "":
@@ -124,9 +130,10 @@ func fateOf(p directory.Entry) fate {
 	return away
 }
 
-// seen is whom and what a walk has seen: people, and the client accounts that they are given. It is all that grows with the directory, so keys are
-// hashed to 16 bytes: ids may have hundreds. Two keys with one hash would keep a leaver off the list. Among ten million keys chance does that once in 10^24
-// plans, and nobody profits by doing it: access ends by the mappings, not by the list.
+// seen is whom and what a walk has seen: people, and the client accounts that they are given. It is all that grows with
+// the directory, so keys are hashed to 16 bytes: ids may have hundreds. Two keys with one hash would keep a leaver off
+// the list. Among ten million keys chance does that once in 10^24 plans, and nobody profits by doing it: access ends by
+// the mappings, not by the list.
 type seen map[[16]byte]fate
 
 // key of a person, or of a (person, client account). No id has a NUL in it: neither database could store it.

@@ -20,7 +20,8 @@ import (
 	"ssobridge/store/storetest"
 )
 
-// planWorld is the real store and a directory in memory around one service. Constant Contact can't be reached: plans never call it.
+// planWorld is the real store and a directory in memory around one service. Constant Contact can't be reached: plans
+// never call it.
 type planWorld struct {
 	tb     testing.TB
 	db     *store.DB
@@ -38,25 +39,30 @@ func newPlanWorld(tb testing.TB, people []directory.Entry, change ...func(*provi
 	w := &planWorld{tb: tb, people: &peopleFake{people: people}, log: &syncBuffer{}}
 	w.ahead.Store(int64(12*time.Hour - time.Since(time.Now().UTC().Truncate(24*time.Hour)))) // noon
 	var err error
-	w.db, err = store.Open(context.Background(), store.Options{DSN: storetest.Migrated(tb).DSN, Now: w.now, Logger: slog.New(slog.DiscardHandler)})
+	w.db, err = store.Open(context.Background(), store.Options{DSN: storetest.Migrated(tb).DSN, Now: w.now,
+		Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		tb.Fatalf("open store: %v", err)
 	}
 	tb.Cleanup(func() { w.db.Close() })
-	w.accounts(store.Account{ID: harbour, Name: "Harbour", BillingStatus: "Open"}, store.Account{ID: juniper, Name: "Juniper", BillingStatus: "Open"},
+	w.accounts(store.Account{ID: harbour, Name: "Harbour", BillingStatus: "Open"}, store.Account{ID: juniper,
+		Name: "Juniper", BillingStatus: "Open"},
 		store.Account{ID: cycling, Name: "Cycling", BillingStatus: "Open"})
 	budget := w.db.Budget(store.BudgetLimits{PerSecond: 4, PerDay: 10_000, Reserve: 0.2})
-	source, err := partnerapi.NewTokenSource(partnerapi.TokenOptions{URL: "http://127.0.0.1:1/token", ClientID: "id", ClientSecret: "secret", Now: w.now})
+	source, err := partnerapi.NewTokenSource(partnerapi.TokenOptions{URL: "http://127.0.0.1:1/token", ClientID: "id",
+		ClientSecret: "secret", Now: w.now})
 	if err != nil {
 		tb.Fatal(err)
 	}
-	client, err := partnerapi.New(partnerapi.Options{BaseURL: "http://127.0.0.1:1/v3", APIKey: "key", Tokens: source, Budget: budget, Now: w.now})
+	client, err := partnerapi.New(partnerapi.Options{BaseURL: "http://127.0.0.1:1/v3", APIKey: "key", Tokens: source,
+		Budget: budget, Now: w.now})
 	if err != nil {
 		tb.Fatal(err)
 	}
 	w.options = provisioning.Options{
 		Mappings: w.db.Mappings(), Ledger: w.db.Ledger(), Accounts: w.db.Accounts(), Plans: w.db.Plans(), Budget: budget,
-		Breaker: w.db.Breaker(), Leases: w.db.Leases(), Audit: w.db.Audit(), Changes: w.db.Changes, Client: client, Directory: w.people,
+		Breaker: w.db.Breaker(), Leases: w.db.Leases(), Audit: w.db.Audit(), Changes: w.db.Changes, Client: client,
+		Directory:        w.people,
 		ExternalProvider: provider, ClosedStatuses: []string{"Canceled"}, Poll: 5 * time.Millisecond,
 		Random: func() float64 { return 0 }, Now: w.clock, Logger: slog.New(slog.NewTextHandler(w.log, nil)),
 	}
@@ -120,12 +126,15 @@ func (w *planWorld) add(spec mapping.Spec) store.Mapping {
 }
 
 // row puts a row into the ledger, in its state.
-func (w *planWorld) row(person string, account store.AccountID, state store.State, change ...func(*store.SSOUser)) store.SSOUser {
+func (w *planWorld) row(person string, account store.AccountID, state store.State,
+	change ...func(*store.SSOUser)) store.SSOUser {
 	w.tb.Helper()
 	ctx, now := context.Background(), w.now()
 	u := store.SSOUser{
-		Person: store.PersonID(person), Account: account, ExternalID: person + "." + string(account), ExternalProvider: provider, LoginName: person + "-" + string(account),
-		ContactEmail: person + "@example.test", FirstName: "Told", LastName: person, Role: store.AccountManager, State: store.Wanted,
+		Person: store.PersonID(person), Account: account, ExternalID: person + "." + string(account),
+		ExternalProvider: provider, LoginName: person + "-" + string(account),
+		ContactEmail: person + "@example.test", FirstName: "Told", LastName: person, Role: store.AccountManager,
+		State:       store.Wanted,
 		NextAttempt: now.Add(time.Hour), CreatedAt: now, UpdatedAt: now,
 	}
 	for _, c := range change {
@@ -160,7 +169,8 @@ func (w *planWorld) row(person string, account store.AccountID, state store.Stat
 	default:
 		claimed.State = state
 	}
-	claimed.NextAttempt, claimed.MaybeSent, claimed.ErrorText, claimed.UpdatedAt = time.Time{}, state == store.Unknown, "", now
+	claimed.NextAttempt, claimed.MaybeSent, claimed.ErrorText, claimed.UpdatedAt = time.Time{},
+		state == store.Unknown, "", now
 	switch state {
 	case store.Unknown:
 		claimed.NextAttempt = now.Add(time.Hour)
@@ -270,7 +280,8 @@ func same(tb testing.TB, what string, got []string, want ...string) {
 	}
 }
 
-// peopleFake is a directory in memory. Like the real one, it gives people only the groups that are wanted, and none where it finds a problem.
+// peopleFake is a directory in memory. Like the real one, it gives people only the groups that are wanted, and none
+// where it finds a problem.
 type peopleFake struct {
 	mu     sync.Mutex
 	people []directory.Entry
@@ -280,7 +291,8 @@ type peopleFake struct {
 	odd    int // entries that are left out
 }
 
-func (d *peopleFake) Walk(ctx context.Context, o directory.WalkOptions, visit func(directory.Entry) error) (directory.Walked, error) {
+func (d *peopleFake) Walk(ctx context.Context, o directory.WalkOptions,
+	visit func(directory.Entry) error) (directory.Walked, error) {
 	d.mu.Lock()
 	people, fails, middle := d.people, d.fails, d.middle
 	d.walks++
@@ -327,7 +339,8 @@ func (d *peopleFake) find(is func(directory.Entry) bool) (directory.Entry, error
 	if i := slices.IndexFunc(d.people, is); i >= 0 {
 		return d.people[i], nil
 	}
-	return directory.Entry{}, &directory.Error{Problem: directory.BadCredentials, Op: "find a person", Err: directory.ErrNotFound}
+	return directory.Entry{}, &directory.Error{Problem: directory.BadCredentials, Op: "find a person",
+		Err: directory.ErrNotFound}
 }
 
 // set replaces the people.

@@ -20,8 +20,8 @@ func (w *world) settledAt(id string, attempts int) store.SSOUser {
 	return w.row(id, harbour)
 }
 
-// API-03: a claim that died with its process says nothing about Constant Contact, however often it happened: one failure after it has the
-// shortest pause.
+// API-03: a claim that died with its process says nothing about Constant Contact, however often it happened: one
+// failure after it has the shortest pause.
 func TestAPI03DeadClaimsDoNotBackOff(t *testing.T) {
 	w := newWorld(t, settings{})
 	w.want("jane", store.PlanClass)
@@ -33,16 +33,19 @@ func TestAPI03DeadClaimsDoNotBackOff(t *testing.T) {
 	w.sandbox.Fault(sandbox.Fault{Kind: sandbox.FaultFailAfter, Path: usersPath, Times: 1})
 	w.run()
 	row := w.settledAt("jane", 21)
-	if pause := row.NextAttempt.Sub(row.UpdatedAt).Round(100 * time.Millisecond); pause != time.Second || row.State != store.Unknown {
+	if pause := row.NextAttempt.Sub(row.UpdatedAt).Round(100 * time.Millisecond); pause != time.Second ||
+		row.State != store.Unknown {
 		t.Errorf("after 20 claims that died and one failure: %s, pause %s, want unknown and 1s", row.State, pause)
 	}
 	w.advance(2 * time.Second)
 	w.untilState("jane", harbour, store.Assumed)
 }
 
-// API-03: nor do calls that we cut short ourselves to stop, nor answers that concern everybody: the rate, the day, the credentials.
+// API-03: nor do calls that we cut short ourselves to stop, nor answers that concern everybody: the rate, the day, the
+// credentials.
 func TestAPI03OnlyFailuresBackOff(t *testing.T) {
-	for name, passing := range map[string]sandbox.FaultKind{"stopped": sandbox.FaultActAndHang, "throttled": sandbox.FaultThrottle} {
+	for name, passing := range map[string]sandbox.FaultKind{"stopped": sandbox.FaultActAndHang,
+		"throttled": sandbox.FaultThrottle} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, settings{service: provisioning.Options{Drain: 50 * time.Millisecond}})
 			w.want("jane", store.SignInClass)
@@ -67,7 +70,8 @@ func TestAPI03OnlyFailuresBackOff(t *testing.T) {
 				}
 			}
 			row := w.settledAt("jane", times+1)
-			if pause := row.NextAttempt.Sub(row.UpdatedAt).Round(100 * time.Millisecond); pause != time.Second || row.Failures != 1 {
+			if pause := row.NextAttempt.Sub(row.UpdatedAt).Round(100 * time.Millisecond); pause != time.Second ||
+				row.Failures != 1 {
 				t.Errorf("the first failure: pause %s, %d failures, want 1s and 1", pause, row.Failures)
 			}
 		})
@@ -131,8 +135,8 @@ func TestWaitingMakesFewCalls(t *testing.T) {
 	}
 }
 
-// What Constant Contact's state forbids, nobody who comes brings forward: the second after a throttling, the used-up day, refused
-// credentials, an outage.
+// What Constant Contact's state forbids, nobody who comes brings forward: the second after a throttling, the used-up
+// day, refused credentials, an outage.
 func TestComingKeepsWhatIsForbidden(t *testing.T) {
 	for name, c := range map[string]struct {
 		fault sandbox.FaultKind
@@ -173,7 +177,8 @@ func TestComingKeepsWhatIsForbidden(t *testing.T) {
 			if got := len(w.posts()); got != calls && before.NextAttempt.After(w.now()) {
 				t.Errorf("%d calls more, want none", got-calls)
 			}
-			if got := w.row("jane", harbour); name != "outage" && got.Attempts == 1 && !got.NextAttempt.Equal(before.NextAttempt) {
+			if got := w.row("jane", harbour); name != "outage" && got.Attempts == 1 &&
+				!got.NextAttempt.Equal(before.NextAttempt) {
 				t.Errorf("next attempt: got %s, want it to stay %s", got.NextAttempt, before.NextAttempt)
 			}
 		})

@@ -8,7 +8,8 @@ import (
 	"ssobridge/store"
 )
 
-// GroupReadiness is how far the people of one mapping are provisioned. A person whom a pattern gives several client accounts counts once for each.
+// GroupReadiness is how far the people of one mapping are provisioned. A person whom a pattern gives several client
+// accounts counts once for each.
 type GroupReadiness struct {
 	Mapping store.Mapping
 	People  int // with an assignment by this mapping: the sum of the others
@@ -19,7 +20,8 @@ type GroupReadiness struct {
 	Later   int // nothing stored yet: created at their first sign-in
 }
 
-// Readiness walks the directory and tells for each mapping which share of its people is provisioned, and what it would take to create all who are missing.
+// Readiness walks the directory and tells for each mapping which share of its people is provisioned, and what it would
+// take to create all who are missing.
 func (s *Service) Readiness(ctx context.Context, progress func(people int)) ([]GroupReadiness, Forecast, error) {
 	x, err := s.current(ctx)
 	if err != nil {

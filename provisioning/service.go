@@ -17,7 +17,8 @@ import (
 	"ssobridge/store"
 )
 
-// Options for New. The stores, Changes, Client, Directory, ExternalProvider and Logger must be given; the rest has defaults.
+// Options for New. The stores, Changes, Client, Directory, ExternalProvider and Logger must be given; the rest has
+// defaults.
 type Options struct {
 	Mappings  *store.Mappings
 	Ledger    *store.Ledger
@@ -30,7 +31,8 @@ type Options struct {
 	Changes   func(context.Context) (int64, error) // the store's change counter
 	Client    *partnerapi.Client
 	Directory Directory // for plans
-	// DirectoryFault puts an error of the directory into a sentence for an administrator, with what to do; "" for another error. nil: none is.
+	// DirectoryFault puts an error of the directory into a sentence for an administrator, with what to do; "" for another
+	// error. nil: none is.
 	DirectoryFault func(error) string
 
 	ExternalProvider                    string
@@ -38,7 +40,9 @@ type Options struct {
 	// AllowMutableExternalID takes an ExternalID without the person's immutable id.
 	AllowMutableExternalID bool
 
-	Workers   int           // calls to Constant Contact at the same time, 1 to 64; default: twice PerSecond and 2, so that slow calls do not lower the rate
+	// calls to Constant Contact at the same time, 1 to 64; default: twice PerSecond and 2, so that slow calls do not lower
+	// the rate
+	Workers   int
 	PerSecond float64       // calls a second that we may make, to tell people how long; default 4
 	Lease     time.Duration // a replica that died loses its work after so long; at least 1 s, default 15 s
 	MaxCreate int           // cap of creations in one run of a plan; default 1000
@@ -113,18 +117,21 @@ type Service struct {
 	refreshedAt time.Time     // guarded by refreshing
 }
 
-// New checks the options and starts nothing. All faults in templates are reported together, each a *InputError that names the
-// template's field.
+// New checks the options and starts nothing. All faults in templates are reported together, each a *InputError that
+// names the template's field.
 func New(o Options) (*Service, error) {
-	if o.Mappings == nil || o.Ledger == nil || o.Accounts == nil || o.Plans == nil || o.Budget == nil || o.Breaker == nil || o.Leases == nil || o.Audit == nil ||
+	if o.Mappings == nil || o.Ledger == nil || o.Accounts == nil || o.Plans == nil || o.Budget == nil ||
+		o.Breaker == nil || o.Leases == nil || o.Audit == nil ||
 		o.Changes == nil || o.Client == nil || o.Directory == nil || o.Logger == nil {
 		return nil, errors.New("set up provisioning: stores, change counter, client, directory and logger must all be given")
 	}
 	s := &Service{
 		mappings: o.Mappings, ledger: o.Ledger, accounts: o.Accounts, plans: o.Plans,
-		budget: o.Budget, breaker: o.Breaker, leases: o.Leases, audit: o.Audit, changes: o.Changes, client: o.Client, people: o.Directory,
+		budget: o.Budget, breaker: o.Breaker, leases: o.Leases, audit: o.Audit, changes: o.Changes, client: o.Client,
+		people:   o.Directory,
 		provider: o.ExternalProvider,
-		workers:  o.Workers, perSecond: o.PerSecond, lease: o.Lease, maxCreate: o.MaxCreate, callLimit: o.CallLimit, drain: o.Drain,
+		workers:  o.Workers, perSecond: o.PerSecond, lease: o.Lease, maxCreate: o.MaxCreate, callLimit: o.CallLimit,
+		drain:      o.Drain,
 		watchEvery: o.WatchEvery, watchApply: o.WatchApply, operations: o.Operations, hintsPerDay: o.HintsPerDay,
 		closed: make(map[string]bool, len(o.ClosedStatuses)),
 		poll:   o.Poll, pollState: o.PollState, random: o.Random, now: o.Now, log: o.Logger,
@@ -145,7 +152,8 @@ func New(o Options) (*Service, error) {
 		return nil, fmt.Errorf("set up provisioning: %d workers: want 1 to 64", s.workers)
 	}
 	if s.lease < time.Second || s.maxCreate < 1 || s.watchEvery < 0 || s.hintsPerDay < 0 {
-		return nil, errors.New("set up provisioning: want a lease of at least a second, a cap of at least 1, and no negative interval or number")
+		return nil, errors.New("set up provisioning: want a lease of at least a second, a cap of at least 1, and no " +
+			"negative interval or number")
 	}
 	if s.perSecond <= 0 || s.callLimit <= 0 || s.drain <= 0 || s.poll <= 0 || s.poll > time.Second || s.pollState <= 0 {
 		return nil, errors.New("set up provisioning: rate, limits and polls must be more than 0, and Poll at most a second")
@@ -195,8 +203,8 @@ func (s *Service) setDefaults() {
 	}
 }
 
-// parseTemplates checks the templates by themselves, and then on a person as they usually are: a template that fits nobody
-// stops the start, not the first sign-in.
+// parseTemplates checks the templates by themselves, and then on a person as they usually are: a template that fits
+// nobody stops the start, not the first sign-in.
 func (s *Service) parseTemplates(o Options) error {
 	var faults []error
 	parse := func(field, text, preset string, into *mapping.Template, unique bool, never ...string) {
@@ -213,14 +221,16 @@ func (s *Service) parseTemplates(o Options) error {
 		case t.Uses(never...):
 			faults = append(faults, &InputError{
 				Field: field,
-				Fault: fmt.Sprintf("template %q uses {%s}, which is not known yet when it is filled in", text, strings.Join(never, "} or {")),
-				Fix:   "take another placeholder",
+				Fault: fmt.Sprintf("template %q uses {%s}, which is not known yet when it is filled in", text,
+					strings.Join(never, "} or {")),
+				Fix: "take another placeholder",
 			})
 		case unique && !t.CanBeUnique() && (field != "login_name" || !t.Uses("external_id")):
 			faults = append(faults, &InputError{
 				Field: field,
-				Fault: fmt.Sprintf("template %q gives several people, or one person in several client accounts, the same value", text),
-				Fix:   "use {key}, or one of {person_id}, {login}, {mail} together with {account}; the default is " + preset,
+				Fault: fmt.Sprintf("template %q gives several people, or one person in several client accounts, the same value",
+					text),
+				Fix: "use {key}, or one of {person_id}, {login}, {mail} together with {account}; the default is " + preset,
 			})
 		}
 		*into = t
@@ -231,7 +241,8 @@ func (s *Service) parseTemplates(o Options) error {
 		faults = append(faults, &InputError{
 			Field: "external_id",
 			Fault: fmt.Sprintf("template %q does not contain the person's immutable id", s.externalID),
-			Fix:   "use {person_id} or {key}; if the attribute never changes and is never given to somebody else, set allow_mutable_external_id: true",
+			Fix: "use {person_id} or {key}; if the attribute never changes and is never given to somebody else, set " +
+				"allow_mutable_external_id: true",
 		})
 	}
 	parse("login_name", o.LoginName, mapping.DefaultLoginName, &s.loginName, true, "login_name")
@@ -242,11 +253,12 @@ func (s *Service) parseTemplates(o Options) error {
 	return errors.Join(faults...)
 }
 
-// trySample fills the templates in for an imaginary person with short names, a UUID as their id and a client account id of the
-// usual 12 characters.
+// trySample fills the templates in for an imaginary person with short names, a UUID as their id and a client account id
+// of the usual 12 characters.
 func (s *Service) trySample() []error {
 	p := directory.Entry{
-		ID: "01234567-89ab-cdef-0123-456789abcdef", Login: "jdoe", Mail: "j.doe@example.com", FirstName: "Jo", LastName: "Doe",
+		ID: "01234567-89ab-cdef-0123-456789abcdef", Login: "jdoe", Mail: "j.doe@example.com", FirstName: "Jo",
+		LastName:   "Doe",
 		Attributes: map[string][]string{},
 	}
 	for _, t := range []mapping.Template{s.externalID, s.loginName, s.contactEmail} {

@@ -36,11 +36,13 @@ func (f *lineFaults) add(line int, field, fault, mend string) {
 
 func (f *lineFaults) full() bool { return len(*f) >= maxLineFaults }
 
-// readTable reads CSV with a header line and gives visit each line by its number in the file, cells by column; the map is used again for the next
-// line. It takes what spreadsheets write: a byte order mark, CRLF, semicolons, lines of empty cells. Header names may be in any letter case and any
-// order, each must be among known and stand once. What is wrong with the file as a whole ends the reading; a line with another number of
-// cells is a fault of its own. visit returns false to end it.
-func readTable(r io.Reader, limits tableLimits, known []string, faults *lineFaults, visit func(line int, row map[string]string) bool) error {
+// readTable reads CSV with a header line and gives visit each line by its number in the file, cells by column; the map
+// is used again for the next line. It takes what spreadsheets write: a byte order mark, CRLF, semicolons, lines of
+// empty cells. Header names may be in any letter case and any order, each must be among known and stand once. What is
+// wrong with the file as a whole ends the reading; a line with another number of cells is a fault of its own. visit
+// returns false to end it.
+func readTable(r io.Reader, limits tableLimits, known []string, faults *lineFaults,
+	visit func(line int, row map[string]string) bool) error {
 	in := bufio.NewReaderSize(&boundedReader{r: r, left: limits.bytes}, 64<<10)
 	start, err := in.Peek(3)
 	switch {
@@ -70,7 +72,8 @@ func readTable(r io.Reader, limits tableLimits, known []string, faults *lineFaul
 		switch {
 		case err == nil:
 		case errors.As(err, &broken) && errors.Is(err, csv.ErrFieldCount):
-			faults.add(broken.StartLine, "cells", fmt.Sprintf("has %d of them, the header has %d", len(record), len(columns)), "give each line a cell for each column; a cell with the separator in it stands in quotes")
+			faults.add(broken.StartLine, "cells", fmt.Sprintf("has %d of them, the header has %d", len(record), len(columns)),
+				"give each line a cell for each column; a cell with the separator in it stands in quotes")
 			continue
 		default:
 			return fileFault(err)
@@ -119,7 +122,8 @@ func readHeader(rows *csv.Reader, known []string) ([]string, error) {
 	return columns, errors.Join(faults...)
 }
 
-// fileFault tells what makes the rest of a file unreadable. The parser's error names line and column, and quotes nothing.
+// fileFault tells what makes the rest of a file unreadable. The parser's error names line and column, and quotes
+// nothing.
 func fileFault(err error) error {
 	var broken *csv.ParseError
 	switch {
@@ -146,7 +150,8 @@ func readCells(line int, columns, record []string, row map[string]string, faults
 			faults.add(line, name, "has a NUL character", "write plain text")
 			good = false
 		case len(cell) > maxCell:
-			faults.add(line, name, fmt.Sprintf("has %d bytes, at most %d can be", len(cell), maxCell), "look whether a quote is missing")
+			faults.add(line, name, fmt.Sprintf("has %d bytes, at most %d can be", len(cell), maxCell),
+				"look whether a quote is missing")
 			good = false
 		}
 		row[name] = cell
@@ -154,7 +159,8 @@ func readCells(line int, columns, record []string, row map[string]string, faults
 	return good
 }
 
-// semicolons tells whether the header line is separated by semicolons, as spreadsheets do where the comma stands in numbers.
+// semicolons tells whether the header line is separated by semicolons, as spreadsheets do where the comma stands in
+// numbers.
 func semicolons(head []byte) bool {
 	if i := bytes.IndexByte(head, '\n'); i >= 0 {
 		head = head[:i]
@@ -162,9 +168,10 @@ func semicolons(head []byte) bool {
 	return bytes.Count(head, []byte(";")) > bytes.Count(head, []byte(","))
 }
 
-// guardedCell writes a cell that a spreadsheet would take for a formula behind an apostrophe, so that it shows the text. Names of people and groups come
-// from others, and a formula can send away what stands beside it. A cell that begins with an apostrophe gets one more, so that bareCell gives
-// every cell back as it was. The wide forms are for spreadsheets in Chinese and Japanese.
+// guardedCell writes a cell that a spreadsheet would take for a formula behind an apostrophe, so that it shows the
+// text. Names of people and groups come from others, and a formula can send away what stands beside it. A cell that
+// begins with an apostrophe gets one more, so that bareCell gives every cell back as it was. The wide forms are for
+// spreadsheets in Chinese and Japanese.
 func guardedCell(cell string) string {
 	if needsGuard(cell) {
 		return "'" + cell

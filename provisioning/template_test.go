@@ -87,10 +87,12 @@ func TestAPI01DefaultsFit(t *testing.T) {
 		p := directory.Entry{
 			ID:        rapid.StringMatching(`[0-9a-f-]{1,64}`).Draw(t, "id"),
 			Login:     rapid.StringMatching(`[a-z]{1,200}`).Draw(t, "login"),
-			FirstName: rapid.StringMatching(`[A-Za-zÀ-ž]{1,80}`).Draw(t, "first"), LastName: rapid.StringMatching(`[A-Za-zÀ-ž]{1,80}`).Draw(t, "last"),
-			Mail: "m@example.test",
+			FirstName: rapid.StringMatching(`[A-Za-zÀ-ž]{1,80}`).Draw(t, "first"),
+			LastName:  rapid.StringMatching(`[A-Za-zÀ-ž]{1,80}`).Draw(t, "last"),
+			Mail:      "m@example.test",
 		}
-		a := provisioning.Assignment{Account: store.AccountID(rapid.StringMatching(`[a-zA-Z0-9]{1,64}`).Draw(t, "account")), Role: store.AccountManager}
+		a := provisioning.Assignment{Account: store.AccountID(rapid.StringMatching(`[a-zA-Z0-9]{1,64}`).Draw(t, "account")),
+			Role: store.AccountManager}
 		u, err := w.Body(p, a)
 		if err != nil {
 			t.Fatalf("Body: %v", err)

@@ -28,14 +28,17 @@ type Told struct {
 var (
 	toldLimits  = tableLimits{bytes: 64 << 20, lines: 200_000}
 	toldColumns = []string{"person_id", "login", "account", "external_id", "login_name", "role", "state"}
-	toldStates  = []store.State{store.Active, store.Assumed, store.Wanted, store.Sending, store.Unknown, store.Conflict, store.Refused, store.Suspended}
+	toldStates  = []store.State{store.Active, store.Assumed, store.Wanted, store.Sending, store.Unknown, store.Conflict,
+		store.Refused, store.Suspended}
 )
 
-// ReadTold reads CSV with a header line (person_id or login, account, and optionally external_id, login_name, role, state; in any order), at
-// most 200,000 lines and 64 MiB. Faults are joined *InputErrors with the line in Field, at most 100.
+// ReadTold reads CSV with a header line (person_id or login, account, and optionally external_id, login_name, role,
+// state; in any order), at most 200,000 lines and 64 MiB. Faults are joined *InputErrors with the line in Field, at
+// most 100.
 //
-// Spaces around a cell do not count, save in external_id, which is compared byte for byte. With person_id and login, person_id counts. The further
-// columns of an export are read over; any other column is refused, since a misspelt one would be left out in silence.
+// Spaces around a cell do not count, save in external_id, which is compared byte for byte. With person_id and login,
+// person_id counts. The further columns of an export are read over; any other column is refused, since a misspelt one
+// would be left out in silence.
 func ReadTold(r io.Reader) ([]Told, error) {
 	var faults lineFaults
 	var all []Told
@@ -71,7 +74,8 @@ func (t Told) check(faults *lineFaults) bool {
 		good = false
 	}
 	if t.Person == "" && t.Login == "" {
-		fault("login", "neither person_id nor login is given", "say whose user it is: the login name in the directory, or the immutable id")
+		fault("login", "neither person_id nor login is given",
+			"say whose user it is: the login name in the directory, or the immutable id")
 	}
 	for _, cell := range [][2]string{{"person_id", t.Person}, {"login", t.Login}, {"login_name", t.LoginName}} {
 		if strings.ContainsFunc(cell[1], unicode.IsControl) {
@@ -83,11 +87,13 @@ func (t Told) check(faults *lineFaults) bool {
 	}
 	if t.ExternalID != "" {
 		if why := badExternalID(t.ExternalID); why != "" {
-			fault("external_id", why, "give the external_id under which Constant Contact knows the user, or none for that of the template")
+			fault("external_id", why, "give the external_id under which Constant Contact knows the user, or none for that of "+
+				"the template")
 		}
 	}
 	if len(t.LoginName) > partnerapi.MaxExternalID {
-		fault("login_name", fmt.Sprintf("is longer than %d bytes", partnerapi.MaxExternalID), "give the login name at Constant Contact, or none")
+		fault("login_name", fmt.Sprintf("is longer than %d bytes", partnerapi.MaxExternalID),
+			"give the login name at Constant Contact, or none")
 	}
 	if t.Role != "" {
 		if _, err := store.ParseRole(t.Role); err != nil {
@@ -95,7 +101,8 @@ func (t Told) check(faults *lineFaults) bool {
 		}
 	}
 	if !slices.Contains(toldStates, store.State(t.State)) {
-		fault("state", fmt.Sprintf("%.40q is not known", t.State), "give active for a user who is surely there, assumed for one who may be")
+		fault("state", fmt.Sprintf("%.40q is not known", t.State),
+			"give active for a user who is surely there, assumed for one who may be")
 	}
 	return good
 }
@@ -119,7 +126,8 @@ func (o onceInFile) look(t Told, faults *lineFaults) {
 		}
 		key := one.field + " " + one.value
 		if line, again := o[key]; again {
-			faults.add(t.Line, one.field, fmt.Sprintf("line %d tells the same %s", line, one.what), "leave one of the two out, or correct it: each user has an external_id and a login name of its own")
+			faults.add(t.Line, one.field, fmt.Sprintf("line %d tells the same %s", line, one.what),
+				"leave one of the two out, or correct it: each user has an external_id and a login name of its own")
 			continue
 		}
 		o[key] = t.Line

@@ -23,17 +23,24 @@ func TestReadTold(t *testing.T) {
 		file string
 		want []provisioning.Told
 	}{
-		"plain":          {"login,account,external_id\njane," + string(harbour) + ",x1\n", []provisioning.Told{jane}},
-		"no line break":  {"login,account,external_id\njane," + string(harbour) + ",x1", []provisioning.Told{jane}},
-		"spreadsheet":    {"\xef\xbb\xbfLogin;Account;External_ID\r\njane;" + string(harbour) + ";x1\r\n;;\r\n", []provisioning.Told{jane}},
-		"any order":      {"external_id,login,account\nx1,jane," + string(harbour) + "\n", []provisioning.Told{jane}},
-		"quotes":         {"\"login\",\"account\",\"external_id\"\n\"jane\",\"" + string(harbour) + "\",\"x,\"\"1\"\n", change(func(o *provisioning.Told) { o.ExternalID = `x,"1` })},
-		"spaces":         {"login , account,external_id\n jane , " + string(harbour) + " ,x1\n", []provisioning.Told{jane}},
-		"all there is":   {"person_id,login,account,external_id,login_name,role,state\np1,jane," + string(harbour) + ",x1,l1,Owner,Assumed\n", []provisioning.Told{{Line: 2, Person: "p1", Login: "jane", Account: string(harbour), ExternalID: "x1", LoginName: "l1", Role: "owner", State: "assumed"}}},
-		"a guarded cell": {"login,account,external_id\njane," + string(harbour) + ",'=x1\n", change(func(o *provisioning.Told) { o.ExternalID = "=x1" })},
-		"an apostrophe":  {"login,account,external_id\njane," + string(harbour) + ",'x1\n", change(func(o *provisioning.Told) { o.ExternalID = "'x1" })},
-		"of an export":   {"login,account,external_id,first_name,updated_at\njane," + string(harbour) + ",x1,Jane,whenever\n", []provisioning.Told{jane}},
-		"header alone":   {"login,account\n", nil},
+		"plain":         {"login,account,external_id\njane," + string(harbour) + ",x1\n", []provisioning.Told{jane}},
+		"no line break": {"login,account,external_id\njane," + string(harbour) + ",x1", []provisioning.Told{jane}},
+		"spreadsheet": {"\xef\xbb\xbfLogin;Account;External_ID\r\njane;" + string(harbour) + ";x1\r\n;;\r\n",
+			[]provisioning.Told{jane}},
+		"any order": {"external_id,login,account\nx1,jane," + string(harbour) + "\n", []provisioning.Told{jane}},
+		"quotes": {"\"login\",\"account\",\"external_id\"\n\"jane\",\"" + string(harbour) + "\",\"x,\"\"1\"\n",
+			change(func(o *provisioning.Told) { o.ExternalID = `x,"1` })},
+		"spaces": {"login , account,external_id\n jane , " + string(harbour) + " ,x1\n", []provisioning.Told{jane}},
+		"all there is": {"person_id,login,account,external_id,login_name,role,state\np1,jane," + string(harbour) +
+			",x1,l1,Owner,Assumed\n", []provisioning.Told{{Line: 2, Person: "p1", Login: "jane", Account: string(harbour),
+			ExternalID: "x1", LoginName: "l1", Role: "owner", State: "assumed"}}},
+		"a guarded cell": {"login,account,external_id\njane," + string(harbour) + ",'=x1\n",
+			change(func(o *provisioning.Told) { o.ExternalID = "=x1" })},
+		"an apostrophe": {"login,account,external_id\njane," + string(harbour) + ",'x1\n",
+			change(func(o *provisioning.Told) { o.ExternalID = "'x1" })},
+		"of an export": {"login,account,external_id,first_name,updated_at\njane," + string(harbour) + ",x1,Jane,whenever\n",
+			[]provisioning.Told{jane}},
+		"header alone": {"login,account\n", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := provisioning.ReadTold(strings.NewReader(c.file))
@@ -50,30 +57,35 @@ func TestReadToldRefusals(t *testing.T) {
 		file   string
 		fields []string
 	}{
-		"empty":                  {"", []string{"file"}},
-		"UTF-16":                 {"\xff\xfel\x00", []string{"file"}},
-		"unknown column":         {"login,acount,external_id\njane," + h + ",x\n", []string{"line 1, header"}},
-		"column twice":           {"login,account,Login\njane," + h + ",jane\n", []string{"line 1, header"}},
-		"nobody":                 {"login,account\n," + h + "\n", []string{"line 2, login"}},
-		"no account":             {"login,account\njane,\n", []string{"line 2, account"}},
-		"bad account":            {"login,account\njane,a/b\n", []string{"line 2, account"}},
-		"bad external_id":        {"login,account,external_id\njane," + h + ", x\n", []string{"line 2, external_id"}},
-		"long external_id":       {"login,account,external_id\njane," + h + "," + strings.Repeat("x", 256) + "\n", []string{"line 2, external_id"}},
-		"control character":      {"login,account\n\"ja\tne\"," + h + "\n", []string{"line 2, login"}},
-		"NUL":                    {"login,account\nja\x00ne," + h + "\n", []string{"line 2, login"}},
-		"not UTF-8":              {"login,account\nja\xffne," + h + "\n", []string{"line 2, login"}},
-		"long cell":              {"login,account\n" + strings.Repeat("j", 1001) + "," + h + "\n", []string{"line 2, login"}},
-		"long login_name":        {"login,account,login_name\njane," + h + "," + strings.Repeat("j", 300) + "\n", []string{"line 2, login_name"}},
-		"role":                   {"login,account,role\njane," + h + ",admin\n", []string{"line 2, role"}},
-		"state":                  {"login,account,state\njane," + h + ",here\n", []string{"line 2, state"}},
-		"too few cells":          {"login,account\njane\n", []string{"line 2, cells"}},
-		"too many cells":         {"login,account\njane," + h + ",x\n", []string{"line 2, cells"}},
-		"open quote":             {"login,account\n\"jane," + h + "\n", []string{"line 2, quotes"}},
-		"quote inside":           {"login,account\nja\"ne," + h + "\n", []string{"line 2, quotes"}},
-		"several at once":        {"login,account,role\n," + h + ",x\n\njane,a b,owner\n", []string{"line 2, login", "line 2, role", "line 4, account"}},
-		"person twice":           {"login,account\njane," + h + "\nJANE," + h + "\n", []string{"line 3, account"}},
-		"external_id twice":      {"login,account,external_id\njane," + h + ",x\nmary," + h + ",x\n", []string{"line 3, external_id"}},
-		"login_name twice":       {"login,account,login_name\njane," + h + ",x\nmary," + h + ",x\n", []string{"line 3, login_name"}},
+		"empty":           {"", []string{"file"}},
+		"UTF-16":          {"\xff\xfel\x00", []string{"file"}},
+		"unknown column":  {"login,acount,external_id\njane," + h + ",x\n", []string{"line 1, header"}},
+		"column twice":    {"login,account,Login\njane," + h + ",jane\n", []string{"line 1, header"}},
+		"nobody":          {"login,account\n," + h + "\n", []string{"line 2, login"}},
+		"no account":      {"login,account\njane,\n", []string{"line 2, account"}},
+		"bad account":     {"login,account\njane,a/b\n", []string{"line 2, account"}},
+		"bad external_id": {"login,account,external_id\njane," + h + ", x\n", []string{"line 2, external_id"}},
+		"long external_id": {"login,account,external_id\njane," + h + "," + strings.Repeat("x", 256) + "\n",
+			[]string{"line 2, external_id"}},
+		"control character": {"login,account\n\"ja\tne\"," + h + "\n", []string{"line 2, login"}},
+		"NUL":               {"login,account\nja\x00ne," + h + "\n", []string{"line 2, login"}},
+		"not UTF-8":         {"login,account\nja\xffne," + h + "\n", []string{"line 2, login"}},
+		"long cell":         {"login,account\n" + strings.Repeat("j", 1001) + "," + h + "\n", []string{"line 2, login"}},
+		"long login_name": {"login,account,login_name\njane," + h + "," + strings.Repeat("j", 300) + "\n",
+			[]string{"line 2, login_name"}},
+		"role":           {"login,account,role\njane," + h + ",admin\n", []string{"line 2, role"}},
+		"state":          {"login,account,state\njane," + h + ",here\n", []string{"line 2, state"}},
+		"too few cells":  {"login,account\njane\n", []string{"line 2, cells"}},
+		"too many cells": {"login,account\njane," + h + ",x\n", []string{"line 2, cells"}},
+		"open quote":     {"login,account\n\"jane," + h + "\n", []string{"line 2, quotes"}},
+		"quote inside":   {"login,account\nja\"ne," + h + "\n", []string{"line 2, quotes"}},
+		"several at once": {"login,account,role\n," + h + ",x\n\njane,a b,owner\n", []string{"line 2, login",
+			"line 2, role", "line 4, account"}},
+		"person twice": {"login,account\njane," + h + "\nJANE," + h + "\n", []string{"line 3, account"}},
+		"external_id twice": {"login,account,external_id\njane," + h + ",x\nmary," + h + ",x\n",
+			[]string{"line 3, external_id"}},
+		"login_name twice": {"login,account,login_name\njane," + h + ",x\nmary," + h + ",x\n",
+			[]string{"line 3, login_name"}},
 		"good lines do not pass": {"login,account\njane," + h + "\nmary,\n", []string{"line 3, account"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -86,11 +98,13 @@ func TestReadToldRefusals(t *testing.T) {
 			}
 		})
 	}
-	if _, err := provisioning.ReadTold(strings.NewReader("login,account\njane," + h + "\njane," + h + "\n")); err == nil || !strings.Contains(err.Error(), "line 2") {
+	if _, err := provisioning.ReadTold(strings.NewReader("login,account\njane," + h + "\njane," + h + "\n")); err == nil ||
+		!strings.Contains(err.Error(), "line 2") {
 		t.Errorf("a line told twice: got %v, want both lines named", err)
 	}
 	// Another person in the same account, and the same one in another, are no repetition.
-	if got, err := provisioning.ReadTold(strings.NewReader("login,account\njane," + h + "\nmary," + h + "\njane," + string(juniper) + "\n")); err != nil || len(got) != 3 {
+	if got, err := provisioning.ReadTold(strings.NewReader("login,account\njane," + h + "\nmary," + h + "\njane," +
+		string(juniper) + "\n")); err != nil || len(got) != 3 {
 		t.Errorf("three users: got %d, %v", len(got), err)
 	}
 }
@@ -116,12 +130,14 @@ func TestReadToldBounds(t *testing.T) {
 	if got := faultFields(err); len(got) != 100 {
 		t.Errorf("faults: got %d, want the first 100", len(got))
 	}
-	_, err = provisioning.ReadTold(io.MultiReader(strings.NewReader("login,account\n\""), strings.NewReader(strings.Repeat("x", 65<<20))))
+	_, err = provisioning.ReadTold(io.MultiReader(strings.NewReader("login,account\n\""),
+		strings.NewReader(strings.Repeat("x", 65<<20))))
 	if got := faultFields(err); strings.Join(got, "|") != "file" {
 		t.Errorf("65 MiB: got %v, want a fault of the file", err)
 	}
 	broken := errors.New("disk is gone")
-	if _, err := provisioning.ReadTold(io.MultiReader(strings.NewReader("login,account\n"), failing{broken})); !errors.Is(err, broken) {
+	if _, err := provisioning.ReadTold(io.MultiReader(strings.NewReader("login,account\n"),
+		failing{broken})); !errors.Is(err, broken) {
 		t.Errorf("a reader that fails: got %v", err)
 	}
 }

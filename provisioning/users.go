@@ -23,8 +23,8 @@ func (s *Service) ConfirmUsers(ctx context.Context, keys []store.UserKey, actor 
 	return n, nil
 }
 
-// SuspendUser and ResumeUser stop an SSO user and let it go on. Errors are the store's: ErrNotFound, and ErrConflict for one that is
-// suspended already, or is not.
+// SuspendUser and ResumeUser stop an SSO user and let it go on. Errors are the store's: ErrNotFound, and ErrConflict
+// for one that is suspended already, or is not.
 func (s *Service) SuspendUser(ctx context.Context, k store.UserKey, actor string) error {
 	if err := s.ledger.Suspend(ctx, k, s.userEvent("suspend-user", k, actor)); err != nil {
 		return fmt.Errorf("suspend the SSO user of person %s in account %s: %w", k.Person, k.Account, err)
@@ -42,8 +42,10 @@ func (s *Service) ResumeUser(ctx context.Context, k store.UserKey, actor string)
 	return nil
 }
 
-// RetryUsers puts rows of the filter (default: refused, conflict, unknown and waiting ones; assumed ones where the filter names that state, and a person or an account: else it is a *InputError) at the head of their class and wakes the worker; it returns how many.
-// Its Limit does not count. Rows go as class retry, since nobody waits for what an admin tries again; those for whom somebody does stay before them.
+// RetryUsers puts rows of the filter (default: refused, conflict, unknown and waiting ones; assumed ones where the
+// filter names that state, and a person or an account: else it is a *InputError) at the head of their class and wakes
+// the worker; it returns how many. Its Limit does not count. Rows go as class retry, since nobody waits for what an
+// admin tries again; those for whom somebody does stay before them.
 func (s *Service) RetryUsers(ctx context.Context, f store.UserFilter, actor string) (int, error) {
 	if len(f.States) == 0 {
 		f.States = []store.State{store.Refused, store.Conflict, store.Unknown, store.Wanted}
@@ -106,7 +108,8 @@ func (s *Service) WorkDone(ctx context.Context, k store.UserKey, kind, actor str
 	return nil
 }
 
-// SetHold begins (reason "admin" or "ledger-lost") or, with an empty reason, lifts the hold on creations. One that runs goes on with the reason that it has.
+// SetHold begins (reason "admin" or "ledger-lost") or, with an empty reason, lifts the hold on creations. One that runs
+// goes on with the reason that it has.
 func (s *Service) SetHold(ctx context.Context, reason, actor string) error {
 	event := store.Event{At: s.now(), Actor: actor, Action: "hold", Subject: "creations", Outcome: "ok", Reason: reason}
 	switch reason {
@@ -129,5 +132,6 @@ func (s *Service) SetHold(ctx context.Context, reason, actor string) error {
 }
 
 func (s *Service) userEvent(action string, k store.UserKey, actor string) store.Event {
-	return store.Event{At: s.now(), Actor: actor, Action: action, Subject: string(k.Person), Account: k.Account, Outcome: "ok"}
+	return store.Event{At: s.now(), Actor: actor, Action: action, Subject: string(k.Person),
+		Account: k.Account, Outcome: "ok"}
 }

@@ -35,7 +35,8 @@ func TestSuspendAndResume(t *testing.T) {
 	}
 	for _, action := range []string{"suspend-user", "resume-user"} {
 		events := w.audited(action)
-		if len(events) != 1 || events[0].Actor != "admin:test" || events[0].Subject != "jane" || events[0].Account != harbour || events[0].Outcome != "ok" {
+		if len(events) != 1 || events[0].Actor != "admin:test" || events[0].Subject != "jane" ||
+			events[0].Account != harbour || events[0].Outcome != "ok" {
 			t.Errorf("audit of %s: got %+v", action, events)
 		}
 	}
@@ -68,11 +69,13 @@ func TestRetryUsers(t *testing.T) {
 		state store.State
 		class store.Class
 	}{
-		"b-refused": {store.Wanted, store.RetryClass}, "c-conflict": {store.Wanted, store.RetryClass}, "d-unknown": {store.Unknown, store.SignInClass}, "e-wanted": {store.Wanted, store.RetryClass},
+		"b-refused": {store.Wanted, store.RetryClass}, "c-conflict": {store.Wanted, store.RetryClass},
+		"d-unknown": {store.Unknown, store.SignInClass}, "e-wanted": {store.Wanted, store.RetryClass},
 	} {
 		row := must(w.db.Ledger().Get(t.Context(), store.PersonID(person), harbour))(t)
 		if row.State != want.state || row.Class != want.class || row.NextAttempt.After(now) {
-			t.Errorf("%s: got %s of class %s at %s, want %s of class %s at once", person, row.State, row.Class, row.NextAttempt, want.state, want.class)
+			t.Errorf("%s: got %s of class %s at %s, want %s of class %s at once", person, row.State, row.Class, row.NextAttempt,
+				want.state, want.class)
 		}
 	}
 	for person, want := range map[string]store.State{"a-active": store.Active, "f-suspended": store.Suspended} {
@@ -86,7 +89,8 @@ func TestRetryUsers(t *testing.T) {
 	if got := w.audited("retry-user"); len(got) != 4 || got[0].Actor != "admin:test" {
 		t.Errorf("audit: got %+v", got)
 	}
-	if n, err := w.RetryUsers(t.Context(), store.UserFilter{States: []store.State{store.Active}}, "admin:test"); err != nil || n != 0 {
+	if n, err := w.RetryUsers(t.Context(), store.UserFilter{States: []store.State{store.Active}},
+		"admin:test"); err != nil || n != 0 {
 		t.Errorf("those who are there: got %d, %v, want none", n, err)
 	}
 }
@@ -101,10 +105,12 @@ func TestRetryAssumedUsers(t *testing.T) {
 		t.Errorf("unasked: got %d, %v, want none", n, err)
 	}
 	var fault *provisioning.InputError
-	if n, err := w.RetryUsers(t.Context(), store.UserFilter{States: []store.State{store.Assumed}}, "admin:test"); !errors.As(err, &fault) || fault.Field != "state" || n != 0 {
+	if n, err := w.RetryUsers(t.Context(), store.UserFilter{States: []store.State{store.Assumed}},
+		"admin:test"); !errors.As(err, &fault) || fault.Field != "state" || n != 0 {
 		t.Errorf("of everybody: got %d, %v", n, err)
 	}
-	n, err := w.RetryUsers(t.Context(), store.UserFilter{Account: harbour, States: []store.State{store.Assumed}}, "admin:test")
+	n, err := w.RetryUsers(t.Context(), store.UserFilter{Account: harbour, States: []store.State{store.Assumed}},
+		"admin:test")
 	if err != nil || n != 1 {
 		t.Errorf("asked for: got %d, %v, want 1", n, err)
 	}
@@ -112,7 +118,8 @@ func TestRetryAssumedUsers(t *testing.T) {
 		person  string
 		account store.AccountID
 		want    store.State
-	}{{"a-assumed", harbour, store.Unknown}, {"b-active", harbour, store.Active}, {"c-elsewhere", juniper, store.Assumed}} {
+	}{{"a-assumed", harbour, store.Unknown}, {"b-active", harbour, store.Active}, {"c-elsewhere", juniper,
+		store.Assumed}} {
 		if row := must(w.db.Ledger().Get(t.Context(), store.PersonID(c.person), c.account))(t); row.State != c.want {
 			t.Errorf("%s: got %s, want %s", c.person, row.State, c.want)
 		}
@@ -178,7 +185,8 @@ func TestWorkDone(t *testing.T) {
 	if row := must(w.db.Ledger().Get(t.Context(), "jane", harbour))(t); row.Role != store.AccountManager {
 		t.Errorf("the drifted role: got %s", row.Role)
 	}
-	if got := w.audited("work-done"); len(got) != 2 || got[0].Actor != "admin:test" || got[0].At.After(w.now().Add(time.Second)) {
+	if got := w.audited("work-done"); len(got) != 2 || got[0].Actor != "admin:test" ||
+		got[0].At.After(w.now().Add(time.Second)) {
 		t.Errorf("audit: got %+v", got)
 	}
 }

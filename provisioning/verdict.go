@@ -18,9 +18,11 @@ const (
 // leftToSignIn is a verdict beside the kinds of items: a user who is created at the first sign-in, and by no plan.
 const leftToSignIn = "at_sign_in"
 
-// verdict is what a plan says of one person in one client account: a kind of item, or "" where nothing is to be done, or it is being done. row is theirs in the
-// ledger, if it is there. It follows decide: whom decide would create is a creation, or left to the sign-in; whom it would refuse though mapped is blocked.
-func (s *Service) verdict(x *mapping.Index, p directory.Entry, h mapping.Hit, row store.SSOUser, there bool) (kind, why string) {
+// verdict is what a plan says of one person in one client account: a kind of item, or "" where nothing is to be done,
+// or it is being done. row is theirs in the ledger, if it is there. It follows decide: whom decide would create is a
+// creation, or left to the sign-in; whom it would refuse though mapped is blocked.
+func (s *Service) verdict(x *mapping.Index, p directory.Entry, h mapping.Hit, row store.SSOUser,
+	there bool) (kind, why string) {
 	if status, closed := s.shut(x, h.Account); closed {
 		if there {
 			return "", "" // nothing could be changed in it, by call or by hand
@@ -52,7 +54,8 @@ func (s *Service) verdict(x *mapping.Index, p directory.Entry, h mapping.Hit, ro
 // missing is the verdict on somebody without a row.
 func (s *Service) missing(p directory.Entry, h mapping.Hit) (kind, why string) {
 	if h.Role == store.Owner {
-		return store.ItemBlocked, fmt.Sprintf("mapping %d gives role owner, but no external_id of the owner was told", h.Mapping.ID)
+		return store.ItemBlocked, fmt.Sprintf("mapping %d gives role owner, but no external_id of the owner was told",
+			h.Mapping.ID)
 	}
 	if _, err := s.Body(p, Assignment{Account: h.Account, Role: h.Role, Mapping: h.Mapping, Group: h.Group}); err != nil {
 		return store.ItemBlocked, err.Error()
@@ -81,8 +84,8 @@ func item(kind string, p directory.Entry, h mapping.Hit, row store.SSOUser, why 
 	return i
 }
 
-// leaver is a line about a row whose person has no access any more. Their entry in the directory may be gone, so they are shown by what
-// Constant Contact knows of them, which is also how an admin finds them there.
+// leaver is a line about a row whose person has no access any more. Their entry in the directory may be gone, so they
+// are shown by what Constant Contact knows of them, which is also how an admin finds them there.
 func leaver(row store.SSOUser, why string) store.PlanItem {
 	switch {
 	case row.Role == store.Owner:
@@ -91,7 +94,8 @@ func leaver(row store.SSOUser, why string) store.PlanItem {
 		why += "; its creation had no clear answer, so look whether it is there"
 	}
 	return store.PlanItem{
-		Kind: store.ItemLeaver, Person: row.Person, Login: bounded(cmp.Or(row.LoginName, row.ExternalID), shownName), Name: nameOf(row.FirstName, row.LastName),
+		Kind: store.ItemLeaver, Person: row.Person, Login: bounded(cmp.Or(row.LoginName, row.ExternalID), shownName),
+		Name:    nameOf(row.FirstName, row.LastName),
 		Account: row.Account, Told: row.Role, Mapping: row.Mapping, Why: bounded(why, shownWhy), State: store.ItemOpen,
 	}
 }

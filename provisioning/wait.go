@@ -15,8 +15,8 @@ type userID struct {
 	account store.AccountID
 }
 
-// waiters lets requests of this process know at once when this process's worker has settled their row. It is a shortcut only:
-// who waits also polls the store, since any replica's worker may settle it.
+// waiters lets requests of this process know at once when this process's worker has settled their row. It is a shortcut
+// only: who waits also polls the store, since any replica's worker may settle it.
 type waiters struct {
 	mu   sync.Mutex
 	open map[userID]*waiter

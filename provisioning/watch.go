@@ -19,8 +19,8 @@ const (
 // errLostLease ends work that another replica has taken over.
 var errLostLease = errors.New("the lease was lost to another replica")
 
-// keepWatch makes a plan every WatchEvery, on one replica for all, and with WatchApply applies it. When the last one was made is read from the store, so
-// that restarts make no more of them.
+// keepWatch makes a plan every WatchEvery, on one replica for all, and with WatchApply applies it. When the last one
+// was made is read from the store, so that restarts make no more of them.
 func (s *Service) keepWatch(ctx context.Context) {
 	if s.watchEvery == 0 {
 		return
@@ -85,7 +85,8 @@ func (w *watch) turn(ctx context.Context) (time.Time, error) {
 	return w.due(ctx)
 }
 
-// due tells when the next plan is to be made. One that failed or was cut off is dropped or still in the making, and does not count.
+// due tells when the next plan is to be made. One that failed or was cut off is dropped or still in the making, and
+// does not count.
 func (w *watch) due(ctx context.Context) (time.Time, error) {
 	all, err := w.s.plans.List(ctx, 1000)
 	if err != nil {
@@ -153,7 +154,8 @@ func (w *watch) once(ctx context.Context) error {
 		"creations", plan.Creations, "leavers", plan.Leavers, "drifted", plan.Drifted, "blocked", plan.Blocked,
 	}
 	if plan.State == store.PlanStopped {
-		s.log.Warn("directory watch: more than half of all users would have left, so the plan and its list of leavers are put aside; "+
+		s.log.Warn("directory watch: more than half of all users would have left, so the plan and its list of leavers are "+
+			"put aside; "+
 			"are base_dn, login filter and mappings right?", fields...)
 		return nil
 	}

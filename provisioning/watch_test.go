@@ -145,7 +145,8 @@ func TestWatchThatLosesItsLease(t *testing.T) {
 	}
 	stop := w.watches(w.Service)
 	<-stuck
-	w.advance(2 * time.Second) // its lease of a second has ended; a third of it passes by the machine's clock before it is prolonged
+	// its lease of a second has ended; a third of it passes by the machine's clock before it is prolonged
+	w.advance(2 * time.Second)
 	if ok, err := w.db.Leases().Take(t.Context(), "watch", "another", time.Hour); err != nil || !ok {
 		t.Fatal(ok, err)
 	}
@@ -159,7 +160,8 @@ func TestWatchThatLosesItsLease(t *testing.T) {
 func TestWatchApplies(t *testing.T) {
 	w := newWatchWorld(t, 5, applying)
 	w.watches(w.Service)
-	w.until("the plan is applied", func() bool { all := w.plans(); return len(all) == 1 && all[0].State == store.PlanApplying })
+	w.until("the plan is applied",
+		func() bool { all := w.plans(); return len(all) == 1 && all[0].State == store.PlanApplying })
 	if p := w.plans()[0]; p.AppliedBy != "watch" || p.MaxCreate != 5 {
 		t.Errorf("got %+v", p)
 	}

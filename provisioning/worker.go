@@ -19,10 +19,11 @@ const (
 	shortestIdle = 20 * time.Millisecond
 )
 
-// Run is the worker: it claims due rows and then items of the plan that is being applied, calls Constant Contact within the budget, and stores
-// outcomes. Beside that it refreshes the list of client accounts, makes plans that were started, watches the directory, and reads accounts again that webhooks have named.
-// Several may run over one store, in one process or in many. It returns nil when ctx has ended and running calls are settled; after Drain,
-// calls that still run are cut short and stored as of unknown outcome.
+// Run is the worker: it claims due rows and then items of the plan that is being applied, calls Constant Contact within
+// the budget, and stores outcomes. Beside that it refreshes the list of client accounts, makes plans that were started,
+// watches the directory, and reads accounts again that webhooks have named. Several may run over one store, in one
+// process or in many. It returns nil when ctx has ended and running calls are settled; after Drain, calls that still
+// run are cut short and stored as of unknown outcome.
 func (s *Service) Run(ctx context.Context) error {
 	// Two ends after ctx's: calls are cut short first, so that there is time left to store what is known of them.
 	calls, cutCalls := context.WithCancel(context.WithoutCancel(ctx))
@@ -72,10 +73,11 @@ type worker struct {
 }
 
 func (s *Service) newWorker(calls, settling context.Context) *worker {
-	// A quarter of the calls, and at least one, is for people who wait: background work that stands in line for its turn never keeps all
-	// slots, or a sign-in would wait for a slot first and for its turn then.
+	// A quarter of the calls, and at least one, is for people who wait: background work that stands in line for its turn
+	// never keeps all slots, or a sign-in would wait for a slot first and for its turn then.
 	behind := max(1, s.workers-max(1, s.workers/4))
-	return &worker{s: s, calls: calls, settling: settling, slots: make(chan struct{}, s.workers), behind: make(chan struct{}, behind)}
+	return &worker{s: s, calls: calls, settling: settling, slots: make(chan struct{}, s.workers),
+		behind: make(chan struct{}, behind)}
 }
 
 // job is one call to be made.
@@ -133,7 +135,8 @@ func (w *worker) start(j job) {
 	})
 }
 
-// take claims the next piece of work: rows by class, then items of the plan. With nothing to do, wait is how long to idle.
+// take claims the next piece of work: rows by class, then items of the plan. With nothing to do, wait is how long to
+// idle.
 func (w *worker) take(ctx context.Context) (j job, wait time.Duration, err error) {
 	s := w.s
 	j.epoch = w.health.now() // before the breaker is asked: what opens it later is not missed
@@ -201,7 +204,8 @@ func (s *Service) keepGroupNames(ctx context.Context) {
 			return
 		case r := <-s.renamed:
 			limited, cancel := context.WithTimeout(ctx, settleLimit)
-			if err := s.mappings.SetGroupDN(limited, r.mapping, r.dn); err != nil && !errors.Is(err, store.ErrNotFound) && ctx.Err() == nil {
+			if err := s.mappings.SetGroupDN(limited, r.mapping, r.dn); err != nil && !errors.Is(err, store.ErrNotFound) &&
+				ctx.Err() == nil {
 				s.log.Warn("new DN of a renamed group could not be stored", "mapping", r.mapping, "error", err)
 			}
 			cancel()

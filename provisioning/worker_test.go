@@ -27,7 +27,8 @@ func sameBodies(t *testing.T, posts []sandbox.Call, want int) {
 	}
 }
 
-// API-03: a call that acted and then timed out is unknown, is sent again with the very same body, and its 409 means that it is ours.
+// API-03: a call that acted and then timed out is unknown, is sent again with the very same body, and its 409 means
+// that it is ours.
 func TestAPI03UnknownThenAssumed(t *testing.T) {
 	for _, fault := range []sandbox.FaultKind{sandbox.FaultActAndHang, sandbox.FaultFailAfter} {
 		t.Run(string(fault), func(t *testing.T) {
@@ -73,9 +74,14 @@ func TestAPI03UnknownThenCreated(t *testing.T) {
 	jane := person("jane", group("sales"))
 	expect(t, w.decide(jane, justLook), provisioning.Wait, "")
 	for attempt := 1; attempt <= 2; attempt++ {
-		w.until("the attempt has failed", func() bool { r := w.row("jane", harbour); return r.State == store.Unknown && r.Attempts == attempt })
+		w.until("the attempt has failed", func() bool {
+			r := w.row("jane", harbour)
+			return r.State == store.Unknown &&
+				r.Attempts == attempt
+		})
 		row := w.row("jane", harbour)
-		if got, want := row.NextAttempt.Sub(row.UpdatedAt).Round(100*time.Millisecond), time.Second<<(attempt-1); got != want {
+		if got, want := row.NextAttempt.Sub(row.UpdatedAt).Round(100*time.Millisecond),
+			time.Second<<(attempt-1); got != want {
 			t.Errorf("pause after attempt %d: got %s, want %s", attempt, got, want)
 		}
 		w.advance(time.Minute)
@@ -88,7 +94,8 @@ func TestAPI03UnknownThenCreated(t *testing.T) {
 	sameBodies(t, w.posts(), 3)
 }
 
-// A worker that died in the middle leaves a lease; when it ends, the same body goes out again, whether the first arrived or not.
+// A worker that died in the middle leaves a lease; when it ends, the same body goes out again, whether the first
+// arrived or not.
 func TestAPI03DeadWorker(t *testing.T) {
 	cases := []struct {
 		name string
@@ -138,7 +145,8 @@ func TestAPI03DeadWorker(t *testing.T) {
 	}
 }
 
-// A conflict from the first is ours after a restore, since the copy may have forgotten the user; until an admin lifts the hold that it began.
+// A conflict from the first is ours after a restore, since the copy may have forgotten the user; until an admin lifts
+// the hold that it began.
 func TestAPI03ConflictAfterRestore(t *testing.T) {
 	w := newWorld(t, settings{})
 	w.mapGroup(group("sales"), harbour)
@@ -183,8 +191,8 @@ func TestAPI03ConflictAfterRestore(t *testing.T) {
 	stop() // before its store is closed
 }
 
-// While creations are held, a conflict is ours only for an external id that the template gives: a row that was rendered from another one is
-// kept for an admin.
+// While creations are held, a conflict is ours only for an external id that the template gives: a row that was rendered
+// from another one is kept for an admin.
 func TestAPI03HeldConflictNeedsOurID(t *testing.T) {
 	w := newWorld(t, settings{})
 	w.mapGroup(group("sales"), harbour)
@@ -194,7 +202,8 @@ func TestAPI03HeldConflictNeedsOurID(t *testing.T) {
 	stop()
 	// The ledger is lost: jane's row goes, and john's is made with an id that is jane's by the template.
 	ledger := w.db.Ledger()
-	if err := ledger.Forget(t.Context(), store.UserKey{Person: "jane", Account: harbour}, store.Event{Action: "test"}); err != nil {
+	if err := ledger.Forget(t.Context(), store.UserKey{Person: "jane", Account: harbour},
+		store.Event{Action: "test"}); err != nil {
 		t.Fatal(err)
 	}
 	body, err := w.Body(jane, provisioning.Assignment{Account: harbour, Role: store.AccountManager})
@@ -202,8 +211,9 @@ func TestAPI03HeldConflictNeedsOurID(t *testing.T) {
 		t.Fatal(err)
 	}
 	odd := store.SSOUser{
-		Person: "john", Account: harbour, ExternalID: body.ExternalID, ExternalProvider: provider, LoginName: body.LoginName, ContactEmail: body.ContactEmail,
-		FirstName: body.FirstName, LastName: body.LastName, Role: store.AccountManager,
+		Person: "john", Account: harbour, ExternalID: body.ExternalID, ExternalProvider: provider, LoginName: body.LoginName,
+		ContactEmail: body.ContactEmail,
+		FirstName:    body.FirstName, LastName: body.LastName, Role: store.AccountManager,
 	}
 	if _, _, err := ledger.Want(t.Context(), odd, store.Event{Action: "test"}); err != nil {
 		t.Fatal(err)
@@ -215,8 +225,8 @@ func TestAPI03HeldConflictNeedsOurID(t *testing.T) {
 	expect(t, w.decide(john), provisioning.Denied, provisioning.HeldConflict)
 }
 
-// ID-16: while creations are held, a conflict is ours only where the external id holds the person's immutable id. A number that another
-// person had before is no proof: their user would become this one's.
+// ID-16: while creations are held, a conflict is ours only where the external id holds the person's immutable id. A
+// number that another person had before is no proof: their user would become this one's.
 func TestHeldConflictNeedsTheImmutableID(t *testing.T) {
 	for template, want := range map[string]provisioning.Outcome{
 		"{attr:employeenumber}.{account}":             provisioning.Denied,
@@ -232,7 +242,8 @@ func TestHeldConflictNeedsTheImmutableID(t *testing.T) {
 			stop()
 			// The ledger is lost. Where the number went to somebody else meanwhile, the user at Constant Contact is not theirs.
 			ledger := w.db.Ledger()
-			if err := ledger.Forget(t.Context(), store.UserKey{Person: "jane", Account: harbour}, store.Event{Action: "test"}); err != nil {
+			if err := ledger.Forget(t.Context(), store.UserKey{Person: "jane", Account: harbour},
+				store.Event{Action: "test"}); err != nil {
 				t.Fatal(err)
 			}
 			hold := store.Event{Actor: "admin:test", Action: "hold"}
@@ -269,13 +280,17 @@ func TestAPI02ThrottledAndQuota(t *testing.T) {
 	w.until("the quota is noted", func() bool { return w.row("two", harbour).ErrorText != "" })
 	d = w.decide(person("two", group("sales")), justLook)
 	midnight := w.now().UTC().Truncate(24 * time.Hour).Add(24 * time.Hour)
-	if d.Progress.Cause != provisioning.CauseQuota || d.Progress.NextTry.Before(midnight) || d.Progress.NextTry.After(midnight.Add(2*time.Minute)) {
+	if d.Progress.Cause != provisioning.CauseQuota || d.Progress.NextTry.Before(midnight) ||
+		d.Progress.NextTry.After(midnight.Add(2*time.Minute)) {
 		t.Errorf("quota: got %+v, want to go on soon after %s", d.Progress, midnight)
 	}
 	posts := len(w.posts())
 	// The budget knows as well: others do not even try.
 	expect(t, w.decide(person("three", group("sales")), justLook), provisioning.Wait, "")
-	w.until("the quota holds for others", func() bool { return strings.HasPrefix(w.row("three", harbour).ErrorText, provisioning.CauseQuota) })
+	w.until("the quota holds for others", func() bool {
+		return strings.HasPrefix(w.row("three", harbour).ErrorText,
+			provisioning.CauseQuota)
+	})
 	if got := len(w.posts()); got != posts {
 		t.Errorf("calls with the quota used up: got %d more, want none", got-posts)
 	}
@@ -370,7 +385,8 @@ func TestTwoReplicas(t *testing.T) {
 	other := w.another(w.sandbox.TokenOptions())
 	w.run()
 	// other runs no worker: it only sees the store change.
-	d, err := other.Decide(t.Context(), provisioning.Question{Person: person("jane", group("sales")), MayCreate: true, Patience: 10 * time.Second})
+	d, err := other.Decide(t.Context(), provisioning.Question{Person: person("jane", group("sales")), MayCreate: true,
+		Patience: 10 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,8 @@ const (
 	provider                 = "sandbox-partner-sso"
 )
 
-// world is the real store, the real client and the sandbox around one service. Its clock is the machine's, moved by hand.
+// world is the real store, the real client and the sandbox around one service. Its clock is the machine's, moved by
+// hand.
 type world struct {
 	tb      testing.TB
 	db      *store.DB
@@ -46,8 +47,9 @@ type world struct {
 	limits  store.BudgetLimits
 	ahead   atomic.Int64 // of the clock
 	offline atomic.Bool  // no connection can be made
-	bad     sync.Map     // people for whose data Constant Contact always answers 500: their id to how often it did, an *atomic.Int64
-	log     *strings.Builder
+	// people for whose data Constant Contact always answers 500: their id to how often it did, an *atomic.Int64
+	bad sync.Map
+	log *strings.Builder
 }
 
 // liveFake is a directory in memory that answers a Read as the real one does, or not at all.
@@ -228,7 +230,8 @@ func (w *world) another(tokens partnerapi.TokenOptions) *provisioning.Service {
 		w.tb.Fatalf("token source: %v", err)
 	}
 	client, err := partnerapi.New(partnerapi.Options{
-		BaseURL: w.sandbox.BaseURL(), APIKey: sandbox.DefaultAPIKey, Tokens: source, Now: w.now, Budget: w.db.Budget(w.limits),
+		BaseURL: w.sandbox.BaseURL(), APIKey: sandbox.DefaultAPIKey, Tokens: source, Now: w.now,
+		Budget: w.db.Budget(w.limits),
 	})
 	if err != nil {
 		w.tb.Fatalf("client: %v", err)
@@ -238,7 +241,8 @@ func (w *world) another(tokens partnerapi.TokenOptions) *provisioning.Service {
 
 // stores puts the parts of a database into the options.
 func (w *world) stores(p *provisioning.Options, db *store.DB) {
-	p.Mappings, p.Ledger, p.Accounts, p.Plans, p.Audit, p.Changes = db.Mappings(), db.Ledger(), db.Accounts(), db.Plans(), db.Audit(), db.Changes
+	p.Mappings, p.Ledger, p.Accounts, p.Plans, p.Audit, p.Changes = db.Mappings(), db.Ledger(), db.Accounts(), db.Plans(),
+		db.Audit(), db.Changes
 	p.Budget, p.Breaker, p.Leases = db.Budget(w.limits), db.Breaker(), db.Leases()
 }
 
@@ -324,7 +328,8 @@ func (w *world) row(person string, account store.AccountID) store.SSOUser {
 
 func (w *world) untilState(person string, account store.AccountID, state store.State) store.SSOUser {
 	w.tb.Helper()
-	w.until(fmt.Sprintf("%s in %s is %s", person, account, state), func() bool { return w.row(person, account).State == state })
+	w.until(fmt.Sprintf("%s in %s is %s", person, account, state),
+		func() bool { return w.row(person, account).State == state })
 	return w.row(person, account)
 }
 
@@ -389,12 +394,14 @@ func group(name string) directory.Group {
 
 func person(id string, groups ...directory.Group) directory.Entry {
 	return directory.Entry{
-		DN: "uid=" + id + ",ou=people,dc=example,dc=test", ID: id, Login: id, FirstName: "Jane", LastName: "Doe", Mail: id + "@example.test",
+		DN: "uid=" + id + ",ou=people,dc=example,dc=test", ID: id, Login: id, FirstName: "Jane", LastName: "Doe", Mail: id +
+			"@example.test",
 		Groups: groups, ReadAt: time.Now(),
 	}
 }
 
-// eventsNameNobody looks at what a test has left: whatever was done, events hold ids of people, and nothing else that tells who they are.
+// eventsNameNobody looks at what a test has left: whatever was done, events hold ids of people, and nothing else that
+// tells who they are.
 func eventsNameNobody(tb testing.TB, db *store.DB) {
 	tb.Helper()
 	ctx := context.Background() // the test's has ended

@@ -13,12 +13,12 @@ type Misspelled struct {
 	Listed  []AccountID `json:"listed"` // several: it can't be told which is meant
 }
 
-// accountTables are those whose rows are brought to the listed form, in this order. Plans are left out: what one says is looked at anew
-// before anything is done by it.
+// accountTables are those whose rows are brought to the listed form, in this order. Plans are left out: what one says
+// is looked at anew before anything is done by it.
 var accountTables = []string{"second_factor_policies", "mappings", "mappings_off", "sso_users", "manual_work"}
 
-// Misspelled lists the accounts that rows name in another case than the list does: what a version before this one stored as it was
-// typed, or what was stored before the list was read.
+// Misspelled lists the accounts that rows name in another case than the list does: what a version before this one
+// stored as it was typed, or what was stored before the list was read.
 func (s *Accounts) Misspelled(ctx context.Context) ([]Misspelled, error) {
 	all, err := misspelled(ctx, s.db.engine.reader())
 	return all, s.db.explain("look for misspelled client accounts", err)
@@ -50,10 +50,12 @@ func misspelled(ctx context.Context, q querier) (all []Misspelled, err error) {
 	return all, nil
 }
 
-// Align brings rows to the listed form of their account, with one event for each account and table, and returns what it changed. A row stays where the account can't
-// be told, where one of the listed account stands in its place already, or where a call for it is under way: readers resolve it
-// all the same. strictest chooses among policies of one account; own tells whether one stands under the listed form.
-func (s *Accounts) Align(ctx context.Context, strictest func(policies []string, own bool) string, e Event) (done []Misspelled, err error) {
+// Align brings rows to the listed form of their account, with one event for each account and table, and returns what it
+// changed. A row stays where the account can't be told, where one of the listed account stands in its place already, or
+// where a call for it is under way: readers resolve it all the same. strictest chooses among policies of one account;
+// own tells whether one stands under the listed form.
+func (s *Accounts) Align(ctx context.Context, strictest func(policies []string, own bool) string,
+	e Event) (done []Misspelled, err error) {
 	// Nothing to do is the usual answer, and needs no writer.
 	if all, err := s.Misspelled(ctx); err != nil || len(all) == 0 {
 		return nil, err
@@ -87,7 +89,8 @@ func (s *Accounts) Align(ctx context.Context, strictest func(policies []string, 
 			done = append(done, m)
 			one := e
 			one.Account = m.Listed[0]
-			one.Detail, _ = json.Marshal(map[string]any{"table": m.Table, "was": m.Account, "is": m.Listed, "rows": n}) // texts and a number always encode
+			// texts and a number always encode
+			one.Detail, _ = json.Marshal(map[string]any{"table": m.Table, "was": m.Account, "is": m.Listed, "rows": n})
 			if err := addEvents(ctx, tx, now, []Event{one}); err != nil {
 				return err
 			}

@@ -35,8 +35,8 @@ func newAccountSet(ids []AccountID) accountSet {
 	return s
 }
 
-// foldAccount folds the letters A to Z alone: an AccountID has no others, and what looks like one (U+212A is a K to Unicode's
-// folding) never becomes one.
+// foldAccount folds the letters A to Z alone: an AccountID has no others, and what looks like one (U+212A is a K to
+// Unicode's folding) never becomes one.
 func foldAccount(id AccountID) string {
 	return strings.Map(func(r rune) rune {
 		if 'A' <= r && r <= 'Z' {
@@ -55,8 +55,8 @@ func NewAccountForms(listed, noted []AccountID) *AccountForms {
 	return f
 }
 
-// Resolve returns the recorded form of a client account that somebody wrote: exactly that one, or else the only one that
-// differs in the case of its letters alone. Blanks (U+0020, tab, line ends) around it do not count.
+// Resolve returns the recorded form of a client account that somebody wrote: exactly that one, or else the only one
+// that differs in the case of its letters alone. Blanks (U+0020, tab, line ends) around it do not count.
 //
 // ErrBadAccount: it is no account id. ErrUnlistedAccount: no list knows it; the id is returned as it was written, for
 // those who take it all the same. ErrAmbiguousAccount: it differs in case from several, and is none of them.
@@ -74,7 +74,8 @@ func (f *AccountForms) Resolve(text string) (AccountID, error) {
 		case 1:
 			return same[0], nil
 		default:
-			return id, fmt.Errorf("%w: %s is written like %s, which are different accounts", ErrAmbiguousAccount, id, joinAccounts(same))
+			return id, fmt.Errorf("%w: %s is written like %s, which are different accounts", ErrAmbiguousAccount, id,
+				joinAccounts(same))
 		}
 	}
 	return id, fmt.Errorf("%w: %s", ErrUnlistedAccount, id)
@@ -95,7 +96,8 @@ func (f *AccountForms) Stored(id AccountID) AccountID {
 
 // Similar are the listed accounts that differ from an id in the case of their letters alone.
 func (f *AccountForms) Similar(id AccountID) []AccountID {
-	return slices.DeleteFunc(slices.Clone(f.listed.folded[foldAccount(id)]), func(other AccountID) bool { return other == id })
+	return slices.DeleteFunc(slices.Clone(f.listed.folded[foldAccount(id)]),
+		func(other AccountID) bool { return other == id })
 }
 
 // Listed tells whether the list of client accounts was ever read.
@@ -112,8 +114,8 @@ func joinAccounts(ids []AccountID) string {
 	return strings.Join(texts, " and ")
 }
 
-// Forms returns the forms in which client accounts are on record now. It reads the whole list: callers keep it until the
-// change counter moves.
+// Forms returns the forms in which client accounts are on record now. It reads the whole list: callers keep it until
+// the change counter moves.
 func (s *Accounts) Forms(ctx context.Context) (*AccountForms, error) {
 	f, err := accountForms(ctx, s.db.engine.reader())
 	return f, s.db.explain("read how client accounts are written", err)

@@ -54,21 +54,24 @@ func scanRequest(row scanner) (r AccountRequest, err error) {
 		body             string
 		created, updated int64
 	)
-	err = row.Scan(&r.ID, &r.LoginName, &r.OrganizationName, &body, &r.Person, &r.ExternalID, &r.State, &r.Account, &r.ProvisionUUID,
+	err = row.Scan(&r.ID, &r.LoginName, &r.OrganizationName, &body, &r.Person, &r.ExternalID, &r.State, &r.Account,
+		&r.ProvisionUUID,
 		&r.ErrorKey, &r.ErrorText, &created, &r.CreatedBy, &updated)
 	r.Body, r.CreatedAt, r.UpdatedAt = json.RawMessage(body), fromMicros(created), fromMicros(updated)
 	return r, err
 }
 
-// WantAccount stores the intention and returns it with its id, which makes the event's Subject. ErrConflict: its login name was asked for before. A request that was
-// refused made no account: it is asked for anew, under its id, with the new data.
+// WantAccount stores the intention and returns it with its id, which makes the event's Subject. ErrConflict: its login
+// name was asked for before. A request that was refused made no account: it is asked for anew, under its id, with the
+// new data.
 func (s *Accounts) WantAccount(ctx context.Context, r AccountRequest, e Event) (AccountRequest, error) {
 	const what = "want client account"
 	switch {
 	case r.LoginName == "":
 		return AccountRequest{}, s.db.explain(what, errors.New("no login name"))
 	case len(r.Body) > maxRequestBody || !json.Valid(r.Body):
-		return AccountRequest{}, s.db.explain(what, fmt.Errorf("body of %d bytes: want JSON of at most %d", len(r.Body), maxRequestBody))
+		return AccountRequest{}, s.db.explain(what, fmt.Errorf("body of %d bytes: want JSON of at most %d", len(r.Body),
+			maxRequestBody))
 	}
 	var stored AccountRequest
 	err := s.db.write(ctx, what, func(ctx context.Context, tx querier) (err error) {
@@ -83,7 +86,8 @@ func (s *Accounts) WantAccount(ctx context.Context, r AccountRequest, e Event) (
 			       updated_at = excluded.updated_at, state = 'wanted', error_key = '', error_text = ''
 			 WHERE account_requests.state = 'refused'
 			RETURNING `+requestColumns,
-			r.LoginName, r.OrganizationName, string(r.Body), string(r.Person), r.ExternalID, micros(now), r.CreatedBy, micros(now)))
+			r.LoginName, r.OrganizationName, string(r.Body), string(r.Person), r.ExternalID, micros(now),
+			r.CreatedBy, micros(now)))
 		if errors.Is(err, sql.ErrNoRows) {
 			return ErrConflict
 		}
@@ -99,8 +103,8 @@ func (s *Accounts) WantAccount(ctx context.Context, r AccountRequest, e Event) (
 	return stored, nil
 }
 
-// SettleAccount stores State, Account, ProvisionUUID, ErrorKey and ErrorText with the event, if the request is still in state from. ErrConflict: it
-// is not. ErrNotFound.
+// SettleAccount stores State, Account, ProvisionUUID, ErrorKey and ErrorText with the event, if the request is still in
+// state from. ErrConflict: it is not. ErrNotFound.
 func (s *Accounts) SettleAccount(ctx context.Context, r AccountRequest, from string, e Event) error {
 	return s.db.write(ctx, "settle request for a client account", func(ctx context.Context, tx querier) error {
 		now := s.db.now()
@@ -133,7 +137,8 @@ func getRequest(ctx context.Context, q querier, id int64) (AccountRequest, error
 		SELECT `+requestColumns+` FROM account_requests WHERE id = $1`, id))
 }
 
-// AccountRequests returns those in the given states (all where none is given), the newest first, at most limit (1 to 1000).
+// AccountRequests returns those in the given states (all where none is given), the newest first, at most limit (1 to
+// 1000).
 func (s *Accounts) AccountRequests(ctx context.Context, limit int, states ...string) ([]AccountRequest, error) {
 	const what = "list requests for client accounts"
 	if limit < 1 || limit > 1000 || len(states) > 20 {

@@ -69,8 +69,8 @@ func (s *Accounts) ReplaceAll(ctx context.Context, all []Account, e Event) error
 	return err
 }
 
-// Put stores what was read of one client account, with the event. Empty Name and SeenAt leave what is there; a zero CheckedAt becomes the
-// present. The change counter moves only when name or billing status changed, or the id is new.
+// Put stores what was read of one client account, with the event. Empty Name and SeenAt leave what is there; a zero
+// CheckedAt becomes the present. The change counter moves only when name or billing status changed, or the id is new.
 func (s *Accounts) Put(ctx context.Context, a Account, e Event) error {
 	err := s.db.write(ctx, "store client account", func(ctx context.Context, tx querier) error {
 		now := s.db.now()
@@ -109,7 +109,8 @@ func (s *Accounts) Put(ctx context.Context, a Account, e Event) error {
 	return err
 }
 
-// holdChanges puts those who may raise the change counter one after the other on PostgreSQL: what they compare is then still so at the commit.
+// holdChanges puts those who may raise the change counter one after the other on PostgreSQL: what they compare is then
+// still so at the commit.
 func holdChanges(ctx context.Context, tx querier) error {
 	_, err := tx.ExecContext(ctx, `
 		UPDATE counters SET value = value WHERE name = 'changes'`)

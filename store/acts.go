@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Act is what a change of a person's own factors rests on. The transaction that stores the change looks at all of it again:
-// what was true when the way to it began, or when its page was shown, is no reason to store anything.
+// Act is what a change of a person's own factors rests on. The transaction that stores the change looks at all of it
+// again: what was true when the way to it began, or when its page was shown, is no reason to store anything.
 //
 // ErrRevoked: the session is over, or something of the person was revoked since. ErrStale: the login is more than ten
 // minutes old, the directory reading more than a minute or not the session's last, or the configuration has changed.
@@ -45,9 +45,11 @@ func (db *DB) allowed(ctx context.Context, tx querier, person PersonID, a Act, n
 	return n, nil
 }
 
-// afterChange ends the person's other sessions after a change of their factors, and stores the one in which it was done.
-// Where the others may go on, a removal still raises the epoch: a proof of the factor that is under way stores nothing.
-func (db *DB) afterChange(ctx context.Context, tx querier, person PersonID, session Session, keepOthers, removed bool) (epoch int64, err error) {
+// afterChange ends the person's other sessions after a change of their factors, and stores the one in which it was
+// done. Where the others may go on, a removal still raises the epoch: a proof of the factor that is under way stores
+// nothing.
+func (db *DB) afterChange(ctx context.Context, tx querier, person PersonID, session Session, keepOthers,
+	removed bool) (epoch int64, err error) {
 	kept := []Session{session}
 	if keepOthers {
 		if !removed {

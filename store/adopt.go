@@ -16,8 +16,9 @@ type Adoption string
 
 // The outcomes of Adopt.
 const (
-	Adopted      Adoption = "adopted"       // a new row
-	Changed      Adoption = "changed"       // a row that was not there yet at Constant Contact, as far as we knew, is now the told one
+	Adopted Adoption = "adopted" // a new row
+	// a row that was not there yet at Constant Contact, as far as we knew, is now the told one
+	Changed      Adoption = "changed"
 	Confirmed    Adoption = "confirmed"     // assumed before, active now
 	Unchanged    Adoption = "unchanged"     // says the same already
 	TakenPerson  Adoption = "taken_person"  // (person, account) has another external id, or is being sent
@@ -29,16 +30,18 @@ const (
 // adoptMost bounds one transaction of Adopt, and of Confirm.
 const adoptMost = 1000
 
-// Adopt puts users that exist already at Constant Contact into the ledger, at most 1000, all in one transaction, each with an event like e
-// (Subject, Account and Detail are filled in). u.State is Active (told for sure) or Assumed. A row that is there becomes
+// Adopt puts users that exist already at Constant Contact into the ledger, at most 1000, all in one transaction, each
+// with an event like e (Subject, Account and Detail are filled in). u.State is Active (told for sure) or Assumed. A row
+// that is there becomes
 //
 //	wanted, unknown, conflict, refused: the told one, with external id, login name, role and state as told
 //	active, assumed with the same external id: active if that is told, else as it was
 //	suspended with the same external id: as it was
 //	anything else, or a row that is being sent: left alone
 //
-// What is not told of a row that is there (provider, login name, mail, names) stays. An external id or login name that stands at another
-// row, the external id in any letter case, leaves the row alone as well. What became of each is returned in order.
+// What is not told of a row that is there (provider, login name, mail, names) stays. An external id or login name that
+// stands at another row, the external id in any letter case, leaves the row alone as well. What became of each is
+// returned in order.
 func (s *Ledger) Adopt(ctx context.Context, users []SSOUser, e Event) ([]Adoption, error) {
 	const what = "adopt SSO users"
 	if len(users) > adoptMost {
@@ -85,7 +88,8 @@ func (s *Ledger) Adopt(ctx context.Context, users []SSOUser, e Event) ([]Adoptio
 func adoptEvent(e Event, u SSOUser, a Adoption) Event {
 	e.Subject, e.Account = string(u.Person), u.Account
 	e.Detail, _ = json.Marshal(map[string]string{ // strings always encode
-		"became": string(a), "state": string(u.State), "role": string(u.Role), // names stand in the ledger, where they can be forgotten
+		// names stand in the ledger, where they can be forgotten
+		"became": string(a), "state": string(u.State), "role": string(u.Role),
 	})
 	return e
 }
@@ -94,7 +98,8 @@ func adoptable(u SSOUser) bool {
 	if _, err := ParseRole(string(u.Role)); err != nil {
 		return false
 	}
-	for _, text := range []string{string(u.Person), string(u.Account), u.ExternalID, u.ExternalProvider, u.LoginName, u.ContactEmail, u.FirstName, u.LastName} {
+	for _, text := range []string{string(u.Person), string(u.Account), u.ExternalID, u.ExternalProvider, u.LoginName,
+		u.ContactEmail, u.FirstName, u.LastName} {
 		if len(text) > maxEventText || !utf8.ValidString(text) || strings.IndexByte(text, 0) >= 0 {
 			return false
 		}
@@ -186,8 +191,8 @@ func idTaken(ctx context.Context, tx querier, u SSOUser) (taken bool, err error)
 	return taken, err
 }
 
-// Confirm makes assumed rows active: those of keys, or all where keys is nil. It returns how many, and records an event for each. It runs
-// in bites: after an error those counted are stored.
+// Confirm makes assumed rows active: those of keys, or all where keys is nil. It returns how many, and records an event
+// for each. It runs in bites: after an error those counted are stored.
 func (s *Ledger) Confirm(ctx context.Context, keys []UserKey, e Event) (int, error) {
 	const what = "confirm SSO users"
 	if keys == nil {

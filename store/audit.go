@@ -26,8 +26,8 @@ type Event struct {
 	Outcome string          `json:"outcome,omitempty"` // "ok", "refused", "failed", "unknown"
 	Reason  string          `json:"reason,omitempty"`  // a fixed word, never free text from outside
 	Detail  json.RawMessage `json:"detail,omitempty"`
-	// Foreign: no writer of ours vouched for it. Somebody wrote it into the database. It is found out when events are read; nothing
-	// stores it.
+	// Foreign: no writer of ours vouched for it. Somebody wrote it into the database. It is found out when events are
+	// read; nothing stores it.
 	Foreign bool `json:"foreign,omitempty"`
 }
 
@@ -88,8 +88,10 @@ func eventSteps(ctx context.Context, now time.Time, events []Event) (all []step,
 			return nil, fmt.Errorf("audit event %q: detail is not JSON", e.Action)
 		}
 		e = Event{
-			At: fromMicros(micros(e.At)), Ref: tame(e.Ref), Actor: tame(e.Actor), Action: tame(e.Action), Subject: tame(e.Subject), Account: AccountID(tame(string(e.Account))),
-			SP: tame(e.SP), Address: tame(e.Address), Outcome: tame(e.Outcome), Reason: tame(e.Reason), Detail: json.RawMessage(detail),
+			At: fromMicros(micros(e.At)), Ref: tame(e.Ref), Actor: tame(e.Actor), Action: tame(e.Action),
+			Subject: tame(e.Subject), Account: AccountID(tame(string(e.Account))),
+			SP: tame(e.SP), Address: tame(e.Address), Outcome: tame(e.Outcome), Reason: tame(e.Reason),
+			Detail: json.RawMessage(detail),
 		}
 		all = append(all, step{
 			text: `
@@ -187,7 +189,8 @@ func (f Filter) conditions() *conditions {
 	c := &conditions{}
 	c.text.WriteString(`SELECT ` + eventColumns + ` FROM audit_events WHERE 1 = 1`)
 	for _, e := range []struct{ column, value string }{
-		{"ref", f.Ref}, {"actor", f.Actor}, {"action", f.Action}, {"subject", f.Subject}, {"outcome", f.Outcome}, {"sp", f.SP}, {"account", string(f.Account)},
+		{"ref", f.Ref}, {"actor", f.Actor}, {"action", f.Action}, {"subject", f.Subject}, {"outcome", f.Outcome},
+		{"sp", f.SP}, {"account", string(f.Account)},
 	} {
 		if e.value != "" {
 			c.text.WriteString(" AND " + e.column + " = " + c.param(e.value))
@@ -198,7 +201,8 @@ func (f Filter) conditions() *conditions {
 		filters bool
 		text    string
 	}{
-		{f.SP != "", "sp <> ''"}, {f.Account != "", "account <> ''"}, {f.Outcome != "" && f.Outcome != "ok", "outcome <> 'ok'"},
+		{f.SP != "", "sp <> ''"}, {f.Account != "", "account <> ''"}, {f.Outcome != "" && f.Outcome != "ok",
+			"outcome <> 'ok'"},
 	} {
 		if e.filters {
 			c.text.WriteString(" AND " + e.text)
@@ -206,7 +210,8 @@ func (f Filter) conditions() *conditions {
 	}
 	if f.About != "" {
 		// Each index by itself, not an OR over the table.
-		c.text.WriteString(" AND id IN (SELECT id FROM audit_events WHERE actor = " + c.param(f.About) + " UNION SELECT id FROM audit_events WHERE subject = " + c.param(f.About) + ")")
+		c.text.WriteString(" AND id IN (SELECT id FROM audit_events WHERE actor = " + c.param(f.About) +
+			" UNION SELECT id FROM audit_events WHERE subject = " + c.param(f.About) + ")")
 	}
 	if !f.Since.IsZero() {
 		c.text.WriteString(" AND at >= " + c.param(micros(f.Since)))

@@ -18,8 +18,8 @@ const (
 	// same time, the one with the smaller number may be committed later. One that turns up further behind is never
 	// chained: no transaction of ours lives so long, and Verify tells of it.
 	chainLookBack = 10_000
-	// chainLookEvery is how many batches of a round come before the next look back: far fewer events than the look takes in, also where
-	// another program chains at the same time.
+	// chainLookEvery is how many batches of a round come before the next look back: far fewer events than the look takes
+	// in, also where another program chains at the same time.
 	chainLookEvery = 5
 	saltSize       = 16
 )
@@ -79,12 +79,12 @@ func contentHash(e Event, salt []byte) []byte {
 	return sum[:]
 }
 
-// foreignLabel stands before the content of a foreign event. Content has ten fields, each with its length before it, and this has
-// eleven: whatever somebody puts into an event or its salt, one is never the other.
+// foreignLabel stands before the content of a foreign event. Content has ten fields, each with its length before it,
+// and this has eleven: whatever somebody puts into an event or its salt, one is never the other.
 const foreignLabel = "ssobridge foreign event 1"
 
-// foreignHash is the content of an entry whose event nobody of ours vouched for. The chain holds such an event fast as foreign, and no
-// seal of it can be read as a word for the event.
+// foreignHash is the content of an entry whose event nobody of ours vouched for. The chain holds such an event fast as
+// foreign, and no seal of it can be read as a word for the event.
 func foreignHash(e Event, salt []byte) []byte {
 	sum := sha256.Sum256(append(appendField(nil, foreignLabel), encodeContent(e, salt)...))
 	return sum[:]
@@ -114,7 +114,8 @@ type Chained struct {
 	Head    Link           // of the chain; Seq 0: there is none yet
 	More    bool           // other events wait
 	Foreign []ForeignEvent // those that nobody of ours vouched for
-	// Before is how many carry no MAC and were taken all the same, since a program of the version before, which makes none, was running.
+	// Before is how many carry no MAC and were taken all the same, since a program of the version before, which makes
+	// none, was running.
 	Before int
 }
 
@@ -131,8 +132,9 @@ type ForeignEvent struct {
 // ErrConflict. An event that no writer of ours vouched for is chained as what it is:
 // foreign.
 func (a *Audit) Chain(ctx context.Context) (c Chained, err error) {
-	// Behind a full batch the next one goes on where it ended. All but a few do: in a long round, what is committed late would be further
-	// behind than is looked when the round ends, and Verify would take it for an event that somebody wrote into the past.
+	// Behind a full batch the next one goes on where it ended. All but a few do: in a long round, what is committed late
+	// would be further behind than is looked when the round ends, and Verify would take it for an event that somebody
+	// wrote into the past.
 	back, full := int64(chainLookBack), a.db.chaining.Swap(0)
 	if full%chainLookEvery != 0 {
 		back = 0
@@ -163,7 +165,8 @@ func (a *Audit) Chain(ctx context.Context) (c Chained, err error) {
 			}
 			salt := make([]byte, saltSize)
 			_, _ = rand.Read(salt) // it never fails
-			next, foreign := Link{Seq: c.Head.Seq + 1, Event: e.ID, At: e.At, Action: e.Action, Content: contentHash(e.Event, salt)}, 0
+			next, foreign := Link{Seq: c.Head.Seq + 1, Event: e.ID, At: e.At, Action: e.Action,
+				Content: contentHash(e.Event, salt)}, 0
 			if why != "" {
 				next.Content, foreign = foreignHash(e.Event, salt), 1
 				c.Foreign = append(c.Foreign, ForeignEvent{e.ID, e.At, e.Action, why})
@@ -257,8 +260,8 @@ type Verified struct {
 	Seals    int           // that hold, of the database
 	Outside  int           // that hold, from elsewhere
 	LastSeal time.Time
-	// Cut is where the chain begins, nil where it was never cut; BeforeCut is how many seals from elsewhere are older and can't be compared
-	// any more.
+	// Cut is where the chain begins, nil where it was never cut; BeforeCut is how many seals from elsewhere are older and
+	// can't be compared any more.
 	Cut       *Cut
 	BeforeCut int
 }
@@ -310,7 +313,8 @@ func (e *ChainError) Error() string {
 // that were kept elsewhere. holds checks a signature. An event may be missing if it was
 // of a kind and an age that a signed Retention allowed to purge. The first entry that
 // is broken or missing is a *ChainError.
-func (a *Audit) Verify(ctx context.Context, outside []Seal, holds func(message, signature []byte) bool) (v Verified, err error) {
+func (a *Audit) Verify(ctx context.Context, outside []Seal, holds func(message, signature []byte) bool) (v Verified,
+	err error) {
 	for try := 1; ; try++ {
 		var begin Cut
 		v, begin, err = a.verify(ctx, outside, holds)
@@ -328,7 +332,8 @@ func (a *Audit) Verify(ctx context.Context, outside []Seal, holds func(message, 
 // verifyTries bounds how often a verification begins anew since the chain was cut under it.
 const verifyTries = 5
 
-func (a *Audit) verify(ctx context.Context, outside []Seal, holds func(message, signature []byte) bool) (v Verified, begin Cut, err error) {
+func (a *Audit) verify(ctx context.Context, outside []Seal, holds func(message, signature []byte) bool) (v Verified,
+	begin Cut, err error) {
 	const what = "verify the audit"
 	w, begin, err := a.newWalk(ctx, holds)
 	if err != nil {
@@ -371,7 +376,8 @@ func (a *Audit) verify(ctx context.Context, outside []Seal, holds func(message, 
 		more = len(links) == chainBatch
 	}
 	if last > w.before.Seq {
-		return v, begin, &ChainError{Seq: w.before.Seq + 1, What: fmt.Sprintf("it is missing, with all up to the sealed entry %d", last)}
+		return v, begin, &ChainError{Seq: w.before.Seq + 1,
+			What: fmt.Sprintf("it is missing, with all up to the sealed entry %d", last)}
 	}
 	if err := a.slippedIn(ctx); err != nil {
 		return v, begin, err

@@ -20,8 +20,10 @@ func drawEvent(t *rapid.T, name string) store.Event {
 	draw := func(field string) string { return text.Draw(t, name+" "+field) }
 	return store.Event{
 		ID: rapid.Int64Range(1, 3).Draw(t, name+" id"), At: time.UnixMicro(rapid.Int64Range(-1, 2).Draw(t, name+" at")).UTC(),
-		Ref: draw("ref"), Actor: draw("actor"), Action: draw("action"), Subject: draw("subject"), Account: store.AccountID(draw("account")),
-		SP: draw("sp"), Address: draw("address"), Outcome: draw("outcome"), Reason: draw("reason"), Detail: json.RawMessage(draw("detail")),
+		Ref: draw("ref"), Actor: draw("actor"), Action: draw("action"), Subject: draw("subject"),
+		Account: store.AccountID(draw("account")),
+		SP:      draw("sp"), Address: draw("address"), Outcome: draw("outcome"), Reason: draw("reason"),
+		Detail: json.RawMessage(draw("detail")),
 	}
 }
 

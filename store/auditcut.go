@@ -10,13 +10,14 @@ import (
 	"time"
 )
 
-// Cut is where the chain begins after its oldest entries were removed: at a seal, whose number and hash it takes over. Its signature
-// says what went. Who can write the database, but does not have the key, can make none.
+// Cut is where the chain begins after its oldest entries were removed: at a seal, whose number and hash it takes over.
+// Its signature says what went. Who can write the database, but does not have the key, can make none.
 type Cut struct {
-	Seq       int64            `json:"seq"` // of the last entry that went
-	Hash      []byte           `json:"hash"`
-	At        time.Time        `json:"at"`
-	Counts    map[string]int64 `json:"counts"` // entries that went, in this cut and all before it, by action or ACTION.OUTCOME
+	Seq  int64     `json:"seq"` // of the last entry that went
+	Hash []byte    `json:"hash"`
+	At   time.Time `json:"at"`
+	// entries that went, in this cut and all before it, by action or ACTION.OUTCOME
+	Counts    map[string]int64 `json:"counts"`
 	Signature []byte           `json:"signature"`
 }
 
@@ -48,9 +49,9 @@ type Signing struct {
 	Holds func(message, signature []byte) bool
 }
 
-// Cut removes the oldest entries of the chain, as far as all of their events were purged, up to a seal. It looks at them as Verify does
-// first: what was removed by somebody else is a *ChainError, and nothing goes. ok is false where there is nothing to cut. The last
-// entry always stays. event is stored with the cut.
+// Cut removes the oldest entries of the chain, as far as all of their events were purged, up to a seal. It looks at
+// them as Verify does first: what was removed by somebody else is a *ChainError, and nothing goes. ok is false where
+// there is nothing to cut. The last entry always stays. event is stored with the cut.
 func (a *Audit) Cut(ctx context.Context, by Signing, event Event) (c Cut, ok bool, err error) {
 	const what = "cut the audit's chain"
 	w, last, err := a.newWalk(ctx, by.Holds)
@@ -98,7 +99,8 @@ func (a *Audit) Cut(ctx context.Context, by Signing, event Event) (c Cut, ok boo
 	}
 	c.At = fromMicros(micros(a.db.now()))
 	c.Signature = by.Sign(c.Message())
-	event.Detail, _ = json.Marshal(map[string]any{"seq": c.Seq, "entries": c.Entries() - last.Entries()}) // numbers always encode
+	// numbers always encode
+	event.Detail, _ = json.Marshal(map[string]any{"seq": c.Seq, "entries": c.Entries() - last.Entries()})
 	if err := a.db.write(ctx, what, func(ctx context.Context, tx querier) error {
 		n, err := touched(ctx, tx, `
 			INSERT INTO audit_cuts (seq, hash, at, counts, signature)
@@ -129,7 +131,8 @@ func (a *Audit) removeCut(ctx context.Context, c Cut) error {
 	const what = "remove what was cut off the audit's chain"
 	if _, err := a.db.inBites(ctx, what, chainBatch, func(ctx context.Context, tx querier) (int, error) {
 		var first int64
-		if err := tx.QueryRowContext(ctx, `SELECT COALESCE(MIN(seq), 0) FROM audit_chain`).Scan(&first); err != nil || first == 0 || first > c.Seq {
+		if err := tx.QueryRowContext(ctx, `SELECT COALESCE(MIN(seq), 0) FROM audit_chain`).Scan(&first); err != nil ||
+			first == 0 || first > c.Seq {
 			return 0, err
 		}
 		last := min(first+chainBatch-1, c.Seq)
@@ -140,7 +143,8 @@ func (a *Audit) removeCut(ctx context.Context, c Cut) error {
 	}
 	// Of seals there is one a day, of cuts hardly one.
 	for _, statement := range []string{
-		`DELETE FROM audit_seals WHERE seq IN (SELECT seq FROM audit_seals WHERE seq < $1 ORDER BY seq LIMIT ` + inSweep + `)`,
+		`DELETE FROM audit_seals WHERE seq IN (SELECT seq FROM audit_seals WHERE seq < $1 ORDER BY seq LIMIT ` + inSweep +
+			`)`,
 		`DELETE FROM audit_cuts WHERE seq IN (SELECT seq FROM audit_cuts WHERE seq < $1 ORDER BY seq LIMIT ` + inSweep + `)`,
 	} {
 		if _, err := a.db.inBites(ctx, what, sweep, func(ctx context.Context, tx querier) (int, error) {
@@ -198,7 +202,8 @@ type walk struct {
 }
 
 // newWalk begins where the chain was last cut.
-func (a *Audit) newWalk(ctx context.Context, holds func(message, signature []byte) bool) (w *walk, last Cut, err error) {
+func (a *Audit) newWalk(ctx context.Context, holds func(message, signature []byte) bool) (w *walk,
+	last Cut, err error) {
 	w = &walk{a: a, holds: holds, seals: map[int64][]Seal{}}
 	if last, err = a.lastCut(ctx, holds); err != nil {
 		return nil, last, err
@@ -250,7 +255,8 @@ func (w *walk) step(ctx context.Context, l *chained) error {
 	}
 	for _, s := range w.seals[l.Seq] {
 		if !bytes.Equal(s.Hash, l.Hash) {
-			return &ChainError{Seq: l.Seq, Event: l.Event, At: l.At, What: "the chain up to it is another one than was sealed on " + s.At.UTC().Format(time.RFC3339)}
+			return &ChainError{Seq: l.Seq, Event: l.Event, At: l.At,
+				What: "the chain up to it is another one than was sealed on " + s.At.UTC().Format(time.RFC3339)}
 		}
 	}
 	w.before = l.Link

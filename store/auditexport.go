@@ -35,11 +35,10 @@ func (s *exportSum) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Export writes the events of a filter, oldest first: as JSON lines ("jsonl") or as CSV
-// with a head ("csv"). The last line is no event: its action is ExportEnd, and it tells how many events there were and the SHA-256 of all
-// bytes before it. An export without it broke off. It reads in pages, so that a slow w holds no transaction open.
-// In CSV, a cell that a spreadsheet would take for a formula stands behind an apostrophe:
-// events hold what strangers sent.
+// Export writes the events of a filter, oldest first: as JSON lines ("jsonl") or as CSV with a head ("csv"). The last
+// line is no event: its action is ExportEnd, and it tells how many events there were and the SHA-256 of all bytes
+// before it. An export without it broke off. It reads in pages, so that a slow w holds no transaction open. In CSV, a
+// cell that a spreadsheet would take for a formula stands behind an apostrophe: events hold what strangers sent.
 func (a *Audit) Export(ctx context.Context, w io.Writer, f Filter, format string) error {
 	const what = "export audit events"
 	sum := &exportSum{w: w, hash: sha256.New()}
@@ -53,12 +52,14 @@ func (a *Audit) Export(ctx context.Context, w io.Writer, f Filter, format string
 		write = func(e Event) error { return lines.Encode(e) }
 	case "csv":
 		rows := csv.NewWriter(out)
-		if err := rows.Write([]string{"id", "at", "ref", "actor", "action", "subject", "account", "sp", "address", "outcome", "reason", "detail", "foreign"}); err != nil {
+		if err := rows.Write([]string{"id", "at", "ref", "actor", "action", "subject", "account", "sp", "address", "outcome",
+			"reason", "detail", "foreign"}); err != nil {
 			return fmt.Errorf("%s: %w", what, err)
 		}
 		write = func(e Event) error {
 			cells := []string{
-				strconv.FormatInt(e.ID, 10), e.At.UTC().Format(time.RFC3339Nano), e.Ref, e.Actor, e.Action, e.Subject, string(e.Account), e.SP,
+				strconv.FormatInt(e.ID, 10), e.At.UTC().Format(time.RFC3339Nano), e.Ref, e.Actor, e.Action, e.Subject,
+				string(e.Account), e.SP,
 				e.Address, e.Outcome, e.Reason, string(e.Detail), map[bool]string{true: "foreign"}[e.Foreign],
 			}
 			for i := range cells {
@@ -103,7 +104,8 @@ func (a *Audit) Export(ctx context.Context, w io.Writer, f Filter, format string
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	end := Event{At: a.db.now().UTC(), Action: ExportEnd, Outcome: "ok"}
-	end.Detail, _ = json.Marshal(map[string]any{"events": count, "sha256": hex.EncodeToString(sum.hash.Sum(nil))}) // they always encode
+	// they always encode
+	end.Detail, _ = json.Marshal(map[string]any{"events": count, "sha256": hex.EncodeToString(sum.hash.Sum(nil))})
 	if err := errors.Join(write(end), flush()); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}

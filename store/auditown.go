@@ -111,7 +111,8 @@ func (a *Audit) compareOwn(ctx context.Context, own []Event) (wait []Event, chan
 		switch {
 		case !there:
 			changed = append(changed, ChangedEvent{e.ID, e.Action, e.At, true})
-		case string(encodeContent(now, nil)) != string(encodeContent(e, nil)) || now.Action != e.Action || micros(now.At) != micros(e.At), linked && !ours(link, e):
+		case string(encodeContent(now, nil)) != string(encodeContent(e, nil)) || now.Action != e.Action ||
+			micros(now.At) != micros(e.At), linked && !ours(link, e):
 			changed = append(changed, ChangedEvent{e.ID, e.Action, e.At, false})
 		case !linked:
 			wait = append(wait, e)

@@ -43,7 +43,10 @@ func TestAuditPlans(t *testing.T) {
 		}
 	}
 	t.Run("SQLite", func(t *testing.T) {
-		run(t, store.Options{DSN: "sqlite:" + filepath.Join(t.TempDir(), "store.db"), Voucher: storetest.Voucher("key of the tests")}, `(WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50000) SELECT i FROM n)`, `x''`, "EXPLAIN QUERY PLAN ", "SCAN ")
+		run(t, store.Options{DSN: "sqlite:" + filepath.Join(t.TempDir(), "store.db"),
+			Voucher: storetest.Voucher("key of the tests")},
+			`(WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50000) SELECT i FROM n)`, `x''`,
+			"EXPLAIN QUERY PLAN ", "SCAN ")
 	})
 	t.Run("PostgreSQL", func(t *testing.T) {
 		run(t, storetest.Postgres(t)(t), "generate_series(1, 50000) AS i", `''::bytea`, "EXPLAIN ", "Seq Scan on ")

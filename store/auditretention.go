@@ -75,8 +75,9 @@ func (all retentions) allow(l Link, outcome string) bool {
 	})
 }
 
-// purgePurpose is what the MAC of a purged event's entry is for. The entry itself does not hold the outcome, and the event that did is gone:
-// without this, whoever writes the database could pass a login off as a refused one, which is kept for a shorter time.
+// purgePurpose is what the MAC of a purged event's entry is for. The entry itself does not hold the outcome, and the
+// event that did is gone: without this, whoever writes the database could pass a login off as a refused one, which is
+// kept for a shorter time.
 const purgePurpose = "audit purge"
 
 func (l Link) purgeFields(outcome string) [][]byte {
@@ -98,9 +99,9 @@ type Purged struct {
 	Changed []ChangedEvent
 }
 
-// Purge deletes the events that were older at r.At than r lets them be. Their entries in the chain stay, with action, outcome and time,
-// until the chain is cut. Only what a seal covers goes, so that verification can always tell what was there, and only what
-// is as it was chained.
+// Purge deletes the events that were older at r.At than r lets them be. Their entries in the chain stay, with action,
+// outcome and time, until the chain is cut. Only what a seal covers goes, so that verification can always tell what was
+// there, and only what is as it was chained.
 func (a *Audit) Purge(ctx context.Context, r Retention) (p Purged, err error) {
 	for action := ""; ; {
 		// One look into the index for each action that there is.
@@ -124,8 +125,9 @@ const purgeBite = 200
 // eventKind is an action with one outcome that is not "ok", or with all that have no time of their own.
 type eventKind struct{ action, outcome string }
 
-// where is the condition of a query, with its parameters, in the words of the indexes. Events are found by number, in which they
-// are about as old as by time: an index by time would cost each event that is written, and one that is found a moment late does no harm.
+// where is the condition of a query, with its parameters, in the words of the indexes. Events are found by number, in
+// which they are about as old as by time: an index by time would cost each event that is written, and one that is found
+// a moment late does no harm.
 func (k eventKind) where(c *conditions) string {
 	text := "e.action = " + c.param(k.action)
 	if k.outcome != "" {
@@ -143,14 +145,14 @@ func (k eventKind) pageQuery(after int64) *conditions {
 	return c
 }
 
-// entriesAtOnce is how many events are read by their numbers in one statement. For many more PostgreSQL reads a table that is not large as
-// a whole.
+// entriesAtOnce is how many events are read by their numbers in one statement. For many more PostgreSQL reads a table
+// that is not large as a whole.
 const entriesAtOnce = 50
 
-// entriesQuery reads at most entriesAtOnce events with their entries in the chain, as far as they may be purged. It has always as many
-// numbers, so that it is always the same statement; by the first and the last of them it would read all that lies between, which is much
-// for a rare kind. The newest event of all stays: SQLite gives the number of the newest that is gone to the next one, which would stand
-// in the chain already.
+// entriesQuery reads at most entriesAtOnce events with their entries in the chain, as far as they may be purged. It has
+// always as many numbers, so that it is always the same statement; by the first and the last of them it would read all
+// that lies between, which is much for a rare kind. The newest event of all stays: SQLite gives the number of the
+// newest that is gone to the next one, which would stand in the chain already.
 func entriesQuery(due []aged) *conditions {
 	c := &conditions{}
 	ids := make([]string, entriesAtOnce)
@@ -264,13 +266,14 @@ func scanBoth(row scanner) (l chained, err error) {
 		e  Event
 		at int64
 	)
-	e, err = scanEvent(rowAnd{row, []any{&l.Seq, &l.Event, &at, &l.Action, &l.salt, &l.Content, &l.Hash, &l.outcome, &l.purged}})
+	e, err = scanEvent(rowAnd{row, []any{&l.Seq, &l.Event, &at, &l.Action, &l.salt, &l.Content, &l.Hash,
+		&l.outcome, &l.purged}})
 	l.At, l.e = fromMicros(at), storedEvent{Event: e}
 	return l, err
 }
 
-// purgedUpTo remembers, for actions with outcomes that are kept longer, behind which number the others begin: they are not to be passed
-// again each time.
+// purgedUpTo remembers, for actions with outcomes that are kept longer, behind which number the others begin: they are
+// not to be passed again each time.
 type purgedUpTo struct {
 	mu   sync.Mutex
 	last map[eventKind]int64

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// PatternNotice says when a pattern over group names without a base was first named to an administrator; zero: not yet. Both
-// have to have happened before the pattern may stop.
+// PatternNotice says when a pattern over group names without a base was first named to an administrator; zero: not yet.
+// Both have to have happened before the pattern may stop.
 type PatternNotice struct {
 	ByCheck, InConsole time.Time
 }
@@ -19,8 +19,8 @@ const (
 	NoticeInConsole = "console"
 )
 
-// Notices lists, by mapping, when patterns without a base were named. A mapping that has got a base since, or is gone, can be
-// among them: one without a base comes back by its history.
+// Notices lists, by mapping, when patterns without a base were named. A mapping that has got a base since, or is gone,
+// can be among them: one without a base comes back by its history.
 func (s *Mappings) Notices(ctx context.Context) (map[int64]PatternNotice, error) {
 	type row struct {
 		id int64
@@ -47,8 +47,8 @@ func (s *Mappings) Notices(ctx context.Context) (map[int64]PatternNotice, error)
 	return all, nil
 }
 
-// Notice notes that a pattern without a base was named at a place, with its event. Only the first time counts: later ones store
-// nothing, so that nobody moves the end by looking again. ErrNotFound: there is no such pattern.
+// Notice notes that a pattern without a base was named at a place, with its event. Only the first time counts: later
+// ones store nothing, so that nobody moves the end by looking again. ErrNotFound: there is no such pattern.
 func (s *Mappings) Notice(ctx context.Context, mapping int64, place string, e Event) error {
 	var statement string
 	switch place {

@@ -18,7 +18,8 @@ import (
 // flushes of its disk: set TMPDIR to measure another one.
 func openBench(b *testing.B) *store.DB {
 	b.Helper()
-	db, err := store.Open(b.Context(), store.Options{DSN: "sqlite:" + filepath.Join(b.TempDir(), "store.db"), Voucher: storetest.Voucher("bench")})
+	db, err := store.Open(b.Context(), store.Options{DSN: "sqlite:" + filepath.Join(b.TempDir(), "store.db"),
+		Voucher: storetest.Voucher("bench")})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -30,7 +31,8 @@ func benchSession(b *testing.B, db *store.DB, i int) []byte {
 	b.Helper()
 	h := sha256.Sum256([]byte(strconv.Itoa(i)))
 	if err := db.Sessions().Create(b.Context(), store.Session{
-		TokenHash: h[:], Person: store.PersonID(fmt.Sprintf("7a0e1a52-0000-4000-8000-%012d", i)), Login: "login" + strconv.Itoa(i),
+		TokenHash: h[:], Person: store.PersonID(fmt.Sprintf("7a0e1a52-0000-4000-8000-%012d", i)), Login: "login" +
+			strconv.Itoa(i),
 		AuthenticatedAt: time.Now(), Methods: []string{"password"}, Reading: make([]byte, 800),
 		ReadAt: time.Now(), EndsAt: time.Now().Add(10 * time.Hour),
 	}, nil); err != nil {
@@ -61,7 +63,8 @@ func BenchmarkFinish(b *testing.B) {
 						if err := db.SignIns().Finish(b.Context(), store.Issue{
 							Participation: &store.Participation{TokenHash: token, EntityID: "https://sp.example",
 								NameID: "x" + strconv.Itoa(i%len(tokens)), SessionIndex: "_" + strconv.FormatInt(n, 16), IssuedAt: time.Now()},
-							Events: []store.Event{{Ref: strconv.FormatInt(n*2654435761%1000000007, 36), Actor: "person" + strconv.Itoa(i%len(tokens)),
+							Events: []store.Event{{Ref: strconv.FormatInt(n*2654435761%1000000007, 36), Actor: "person" +
+								strconv.Itoa(i%len(tokens)),
 								Action: "sign-in", Subject: "x" + strconv.Itoa(i%len(tokens)), Account: "a07e1lxqqqo0",
 								SP: "https://sp.example", Address: "192.0.2.7", Outcome: "ok"}},
 						}); err != nil {
@@ -115,7 +118,8 @@ func BenchmarkChanges(b *testing.B) {
 func BenchmarkCreateRefused(b *testing.B) {
 	db := openBench(b)
 	caps := store.Caps{PerAddress: 200, Total: 1000}
-	in := store.SignIn{Address: "192.0.2.1", EntityID: "https://sp.example", Data: make([]byte, 600), ExpiresAt: time.Now().Add(time.Hour)}
+	in := store.SignIn{Address: "192.0.2.1", EntityID: "https://sp.example", Data: make([]byte, 600),
+		ExpiresAt: time.Now().Add(time.Hour)}
 	for i := range 200 {
 		in.ID = strconv.Itoa(i)
 		if err := db.SignIns().Create(b.Context(), in, caps); err != nil {

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Breaker stops all calls to Constant Contact, on all replicas, while they can't work: its credentials are refused, or it is down.
-// One call at a time then finds out whether it works again. Times are the database's.
+// Breaker stops all calls to Constant Contact, on all replicas, while they can't work: its credentials are refused, or
+// it is down. One call at a time then finds out whether it works again. Times are the database's.
 type Breaker struct{ db *DB }
 
 // Breaker returns the breaker of this database.
@@ -59,8 +59,8 @@ func (r breakerRow) closedFor(now time.Time) time.Duration {
 	return max(0, r.probing.Sub(now))
 }
 
-// Allow tells whether a call may be made now. Open and due, exactly one caller is allowed for probe, at most 5 minutes; the others get ok
-// false and how long to wait.
+// Allow tells whether a call may be made now. Open and due, exactly one caller is allowed for probe, at most 5 minutes;
+// the others get ok false and how long to wait.
 func (b *Breaker) Allow(ctx context.Context, probe time.Duration) (ok bool, wait time.Duration, err error) {
 	const what = "ask the breaker"
 	if probe <= 0 || probe > longestOpen {
@@ -96,8 +96,9 @@ func (b *Breaker) Allow(ctx context.Context, probe time.Duration) (ok bool, wait
 	return ok, wait, nil
 }
 
-// Trip opens the breaker: for 5 s at first, twice as long each time, at most 5 minutes. While it is open and nobody finds out, it does nothing:
-// calls that were on their way together count once. The event is recorded when it was closed before.
+// Trip opens the breaker: for 5 s at first, twice as long each time, at most 5 minutes. While it is open and nobody
+// finds out, it does nothing: calls that were on their way together count once. The event is recorded when it was
+// closed before.
 func (b *Breaker) Trip(ctx context.Context, cause string, e Event) error {
 	const what = "open the breaker"
 	if cause == "" {

@@ -13,7 +13,8 @@ type BudgetLimits struct {
 	PerSecond float64
 	PerDay    int
 	Reserve   float64 // share of the day kept for class "sign-in"
-	Share     float64 // of both limits that is ours, above 0 to 1; 0 means 1. The rest is for other programs with the same key.
+	// of both limits that is ours, above 0 to 1; 0 means 1. The rest is for other programs with the same key.
+	Share float64
 }
 
 // Budget is the one row that all calls to Constant Contact pass. It fulfils
@@ -39,7 +40,8 @@ const (
 
 const (
 	day = 24 * time.Hour
-	// queueAhead is how long a line background work may make behind the next slots: what is in it goes before a sign-in that comes then.
+	// queueAhead is how long a line background work may make behind the next slots: what is in it goes before a sign-in
+	// that comes then.
 	queueAhead = 50 * time.Millisecond
 	// shortestAhead leaves time to come back for the next slot when they follow each other fast.
 	shortestAhead = 10 * time.Millisecond
@@ -76,7 +78,8 @@ func (l BudgetLimits) share() float64 {
 	return l.Share
 }
 
-// perSecond and perDay are our part of the limits; background is the part of that which class "sign-in" leaves to the others.
+// perSecond and perDay are our part of the limits; background is the part of that which class "sign-in" leaves to the
+// others.
 func (l BudgetLimits) perSecond() float64 { return l.PerSecond * l.share() }
 
 func (l BudgetLimits) perDay() int { return int(float64(l.PerDay) * l.share()) }
@@ -93,10 +96,10 @@ func (l BudgetLimits) check() error {
 	return nil
 }
 
-// Reserve takes the next free slot and counts the call: outcome is "taken", and wait is how long until the slot. A slot that its
-// caller does not use is lost. "none": the day's calls for this class are used up, and wait is the time until 00:00 UTC.
-// "busy", for background work only: so many wait in line already that a sign-in which came now would wait for this call; asked
-// again after wait, it may get a slot. Nothing is taken with either.
+// Reserve takes the next free slot and counts the call: outcome is "taken", and wait is how long until the slot. A slot
+// that its caller does not use is lost. "none": the day's calls for this class are used up, and wait is the time until
+// 00:00 UTC. "busy", for background work only: so many wait in line already that a sign-in which came now would wait
+// for this call; asked again after wait, it may get a slot. Nothing is taken with either.
 func (b *Budget) Reserve(ctx context.Context, class string) (wait time.Duration, outcome string, err error) {
 	const what = "reserve a call in the budget"
 	if err := b.limits.check(); err != nil {
@@ -156,7 +159,8 @@ func (b *Budget) Throttled(ctx context.Context) error {
 		}
 		row.begin(dayOf(row.now))
 		row.throttled++
-		// While the pause lasts no call goes out, so what is told in it was on its way when the rate was lowered, and is no news.
+		// While the pause lasts no call goes out, so what is told in it was on its way when the rate was lowered, and is no
+		// news.
 		if !row.now.Before(row.factorAt) {
 			row.lower()
 			if pause := row.now.Add(throttlePause); pause.After(row.next) {
@@ -216,8 +220,9 @@ func (b *Budget) Status(ctx context.Context) (BudgetStatus, error) {
 	}
 	rate := b.limits.perSecond()
 	return BudgetStatus{
-		Used: row.used, UsedRetry: row.usedRetry, UsedPlan: row.usedPlan, Limit: b.limits.perDay(), Background: b.limits.background(),
-		PerSecond: rate, Rate: rate * row.recovered(row.now), Throttled: row.throttled,
+		Used: row.used, UsedRetry: row.usedRetry, UsedPlan: row.usedPlan, Limit: b.limits.perDay(),
+		Background: b.limits.background(),
+		PerSecond:  rate, Rate: rate * row.recovered(row.now), Throttled: row.throttled,
 		Exhausted: row.exhausted >= dayOf(row.now), Reset: startOf(dayOf(row.now) + 1),
 	}, nil
 }
@@ -284,14 +289,16 @@ func (b *Budget) save(ctx context.Context, tx querier, row budgetRow) error {
 		UPDATE budget SET next_slot = $1, round = $2, day = $3, used = $4, exhausted_day = $5, factor = $6, factor_at = $7,
 		       throttled = $8, used_retry = $9, used_plan = $10
 		 WHERE id = 1`,
-		micros(row.next), row.round, row.day, row.used, row.exhausted, int64(math.Round(row.factor*1000)), micros(row.factorAt),
+		micros(row.next), row.round, row.day, row.used, row.exhausted, int64(math.Round(row.factor*1000)),
+		micros(row.factorAt),
 		row.throttled, row.usedRetry, row.usedPlan)
 	return err
 }
 
 func scanBudget(r scanner) (row budgetRow, err error) {
 	var next, factor, factorAt int64
-	err = r.Scan(&next, &row.round, &row.day, &row.used, &row.exhausted, &factor, &factorAt, &row.throttled, &row.usedRetry, &row.usedPlan)
+	err = r.Scan(&next, &row.round, &row.day, &row.used, &row.exhausted, &factor, &factorAt, &row.throttled,
+		&row.usedRetry, &row.usedPlan)
 	row.next, row.factor, row.factorAt = fromMicros(next), float64(factor)/1000, fromMicros(factorAt)
 	return row, err
 }

@@ -124,7 +124,8 @@ func TestBudgetShare(t *testing.T) {
 	c.now = c.now.Add(time.Second)
 	reserve("sign-in", noon.Add(12*time.Hour).Sub(c.now), "none")
 	for _, l := range []store.BudgetLimits{
-		{PerSecond: 4, PerDay: 100, Share: -0.1}, {PerSecond: 4, PerDay: 100, Share: 1.1}, {PerSecond: 4, PerDay: 100, Share: math.NaN()},
+		{PerSecond: 4, PerDay: 100, Share: -0.1}, {PerSecond: 4, PerDay: 100, Share: 1.1}, {PerSecond: 4, PerDay: 100,
+			Share: math.NaN()},
 		{PerSecond: math.NaN(), PerDay: 100}, {PerSecond: 4, PerDay: 100, Reserve: math.NaN()},
 	} {
 		if _, _, err := c.Budget(l).Reserve(t.Context(), "sign-in"); err == nil {
@@ -186,7 +187,8 @@ func TestBudgetThrottled(t *testing.T) {
 	rate(4 * 0.925)
 	reserve("sign-in", 100*time.Millisecond, "taken") // the pause is not prolonged
 	// 255 ms at 92.5 %, and a hair less.
-	if wait, outcome, err := b.Reserve(ctx, "sign-in"); err != nil || outcome != "taken" || (wait-375675*time.Microsecond).Abs() > 10*time.Microsecond {
+	if wait, outcome, err := b.Reserve(ctx, "sign-in"); err != nil || outcome != "taken" ||
+		(wait-375675*time.Microsecond).Abs() > 10*time.Microsecond {
 		t.Errorf("the slot after the first: wait %v, %s, %v", wait, outcome, err)
 	}
 	c.now = c.now.Add(200 * time.Millisecond)
@@ -234,7 +236,8 @@ func TestBudgetClockSetBack(t *testing.T) {
 	if wait, outcome, err := b.Reserve(t.Context(), "sign-in"); err != nil || wait != 0 || outcome != "taken" {
 		t.Errorf("the next day: wait %v, %s, %v", wait, outcome, err)
 	}
-	if s, err := b.Status(t.Context()); err != nil || s.Used != 1 || s.UsedRetry != 0 || s.UsedPlan != 0 || s.Throttled != 0 || s.Rate != 4 {
+	if s, err := b.Status(t.Context()); err != nil || s.Used != 1 || s.UsedRetry != 0 || s.UsedPlan != 0 ||
+		s.Throttled != 0 || s.Rate != 4 {
 		t.Errorf("status of the next day %+v, %v, want its counts alone and the full rate", s, err)
 	}
 	// It is throttled again without having to wait for the mark.
@@ -247,8 +250,8 @@ func TestBudgetClockSetBack(t *testing.T) {
 	}
 }
 
-// TestBudgetSlots: API-02. However calls come, are throttled and come late, no second has more slots than the limit; and a key that is kept
-// busy gets nearly all of them.
+// TestBudgetSlots: API-02. However calls come, are throttled and come late, no second has more slots than the limit;
+// and a key that is kept busy gets nearly all of them.
 func TestBudgetSlots(t *testing.T) {
 	c := newClocked(t, noon)
 	rapid.Check(t, func(rt *rapid.T) {
@@ -333,9 +336,9 @@ func TestBudgetRate(t *testing.T) {
 	}
 }
 
-// TestBudgetOnTheWay: what Constant Contact would make of the slots where calls take 0 to 300 ms, half of it before they are counted, and
-// another program makes one call of 40 a second, for which the share leaves room: at least 90 % of what is left gets through, and fewer
-// than 0.1 % are refused, the search for the rate included.
+// TestBudgetOnTheWay: what Constant Contact would make of the slots where calls take 0 to 300 ms, half of it before
+// they are counted, and another program makes one call of 40 a second, for which the share leaves room: at least 90 %
+// of what is left gets through, and fewer than 0.1 % are refused, the search for the rate included.
 func TestBudgetOnTheWay(t *testing.T) {
 	if testing.Short() {
 		t.Skip("reserves 20,000 calls")
@@ -348,7 +351,8 @@ func TestBudgetOnTheWay(t *testing.T) {
 	)
 	for _, sliding := range []bool{true, false} {
 		c := newClocked(t, noon)
-		b := c.Budget(store.BudgetLimits{PerSecond: perSecond, PerDay: 1_000_000, Share: float64(perSecond-foreign) / perSecond})
+		b := c.Budget(store.BudgetLimits{PerSecond: perSecond, PerDay: 1_000_000,
+			Share: float64(perSecond-foreign) / perSecond})
 		random := rand.New(rand.NewPCG(1, 1))
 		var (
 			todo           events
@@ -402,7 +406,8 @@ func TestBudgetOnTheWay(t *testing.T) {
 		refused := float64(again) / float64(calls+again)
 		t.Logf("sliding %t: %.3f of what is left, %.3f %% refused", sliding, rate, 100*refused)
 		if rate < 0.9 || refused >= 0.001 {
-			t.Errorf("sliding %t: %.3f of what is left, %.3f %% refused; want at least 0.9 and less than 0.1 %%", sliding, rate, 100*refused)
+			t.Errorf("sliding %t: %.3f of what is left, %.3f %% refused; want at least 0.9 and less than 0.1 %%", sliding,
+				rate, 100*refused)
 		}
 	}
 }

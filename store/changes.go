@@ -39,8 +39,8 @@ type oneReadingKey struct{}
 // readingFor is how long a reading serves its request: caches may be a second old, however long somebody waits.
 const readingFor = time.Second
 
-// OneReading is for one request that only reads configuration: the parts that it passes compare their caches with the same reading of
-// the change counter.
+// OneReading is for one request that only reads configuration: the parts that it passes compare their caches with the
+// same reading of the change counter.
 func OneReading(ctx context.Context) context.Context {
 	return context.WithValue(ctx, oneReadingKey{}, &oneReading{})
 }

@@ -11,21 +11,21 @@ import (
 	"github.com/mattn/go-sqlite3"
 )
 
-// Checkpoints. SQLite's commits go to the write-ahead log, and from there into the file. By itself SQLite does the second within a
-// commit, every 1,000 pages: all who sign in at that moment wait for it. So it is done on a connection of its own, beside the writer.
-// One beside the writer never gets to the end of the log while others write, and only a log that was copied to its end is begun anew.
-// So past a bound the writer waits for the rest, which is little by then.
+// Checkpoints. SQLite's commits go to the write-ahead log, and from there into the file. By itself SQLite does the
+// second within a commit, every 1,000 pages: all who sign in at that moment wait for it. So it is done on a connection
+// of its own, beside the writer. One beside the writer never gets to the end of the log while others write, and only a
+// log that was copied to its end is begun anew. So past a bound the writer waits for the rest, which is little by then.
 
 const (
-	// checkpointPages of 4 KB are copied together: of a page that many commits have changed, once what SQLite's default of 1000 would copy
-	// four times.
+	// checkpointPages of 4 KB are copied together: of a page that many commits have changed, once what SQLite's default of
+	// 1000 would copy four times.
 	checkpointPages = 4000
 	// checkpointBound is how long the log may get while nobody reads an old state of the database.
 	checkpointBound = 8000
 	// checkpointPause keeps looks at the log apart.
 	checkpointPause = 100 * time.Millisecond
-	// logSizeLimit is what the file of the log is cut to when it is begun anew: a long backup, which needs the state that it
-	// began with, has it grow by all that is written meanwhile.
+	// logSizeLimit is what the file of the log is cut to when it is begun anew: a long backup, which needs the state that
+	// it began with, has it grow by all that is written meanwhile.
 	logSizeLimit = "67108864"
 )
 
@@ -71,7 +71,8 @@ func (c *checkpoints) run(ctx context.Context) {
 		}
 		err := c.look(ctx)
 		if err != nil && !failed && ctx.Err() == nil {
-			c.log.LogAttrs(ctx, slog.LevelError, "the write-ahead log can't be copied into the database file; it grows until that works again",
+			c.log.LogAttrs(ctx, slog.LevelError, "the write-ahead log can't be copied into the database file; it grows until "+
+				"that works again",
 				slog.Any("cause", err))
 		}
 		failed = err != nil
@@ -125,11 +126,14 @@ type sqliteWriter struct {
 
 // openSQLiteWriter is the pool of one connection that writes.
 func openSQLiteWriter(path string) *sql.DB {
-	db := sql.OpenDB(&sqliteWriter{dsn: writerDSN(path), driver: sqlite3.SQLiteDriver{ConnectHook: func(c *sqlite3.SQLiteConn) error {
-		// What a change that may be taken back has overwritten is kept in memory: a group of changes would make a file for it each time.
-		_, err := c.Exec(`PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = `+logSizeLimit, nil)
-		return err
-	}}})
+	db := sql.OpenDB(&sqliteWriter{dsn: writerDSN(path),
+		driver: sqlite3.SQLiteDriver{ConnectHook: func(c *sqlite3.SQLiteConn) error {
+			// What a change that may be taken back has overwritten is kept in memory: a group of changes would make a file for
+			// it each time.
+			_, err := c.Exec(`PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = `+
+				logSizeLimit, nil)
+			return err
+		}}})
 	db.SetMaxOpenConns(1)
 	return db
 }
@@ -138,15 +142,16 @@ func (w *sqliteWriter) Connect(context.Context) (driver.Conn, error) { return w.
 
 func (w *sqliteWriter) Driver() driver.Driver { return &w.driver }
 
-// statisticsFrom is how many rows a table has when statistics are kept of it. Those of a small one say that reading all of it
-// costs no more than an index does. They would still say so a month later of a large one: a connection reads statistics when it
-// opens. Without any, SQLite takes a table to be large.
+// statisticsFrom is how many rows a table has when statistics are kept of it. Those of a small one say that reading all
+// of it costs no more than an index does. They would still say so a month later of a large one: a connection reads
+// statistics when it opens. Without any, SQLite takes a table to be large.
 const statisticsFrom = 10_000
 
-// optimizePragma has statistics made of tables that have changed much, as https://www.sqlite.org/pragma.html#pragma_optimize
-// advises for programs that keep a database open. The bits are: analyze (0x2); look at a bounded number of rows (0x10), since the
-// writer waits, and a first look at all of millions of events would take long; all tables (0x10000) and not only those that this
-// connection has looked into: most are read by others.
+// optimizePragma has statistics made of tables that have changed much, as
+// https://www.sqlite.org/pragma.html#pragma_optimize advises for programs that keep a database open. The bits are:
+// analyze (0x2); look at a bounded number of rows (0x10), since the writer waits, and a first look at all of millions
+// of events would take long; all tables (0x10000) and not only those that this connection has looked into: most are
+// read by others.
 const optimizePragma = `PRAGMA optimize = 0x10012`
 
 // optimize renews the statistics.

@@ -16,8 +16,8 @@ import (
 // logLimit is what the file of the log is cut to when it is begun anew.
 const logLimit = 64 << 20
 
-// TestCheckpoints: the write-ahead log is copied into the file beside the writer, and stays bounded; while somebody reads an old state
-// it grows, nobody waits, and it is cut after that.
+// TestCheckpoints: the write-ahead log is copied into the file beside the writer, and stays bounded; while somebody
+// reads an old state it grows, nobody waits, and it is cut after that.
 func TestCheckpoints(t *testing.T) { // row COST-33
 	ctx := t.Context()
 	open := func(t *testing.T) (*store.DB, string) {
@@ -48,7 +48,8 @@ func TestCheckpoints(t *testing.T) { // row COST-33
 				t.Fatalf("the log still has %d bytes", size(t, path))
 			}
 			must(t, db.Ping(ctx))
-			must(t, db.WriteRaw(ctx, func(exec func(string, ...any) error) error { return exec(`INSERT INTO filler (b) VALUES (x'00')`) }))
+			must(t, db.WriteRaw(ctx,
+				func(exec func(string, ...any) error) error { return exec(`INSERT INTO filler (b) VALUES (x'00')`) }))
 		}
 	}
 
@@ -119,9 +120,9 @@ func sound(t *testing.T, path string) {
 	}
 }
 
-// TestOptimize: statistics are made when a program begins to serve, and again when a table has grown, also of one that the
-// writing connection never looks into. Of a small table there are none: they would speak
-// for reading all of it when it has grown. What plans they lead to is looked at by the planner test.
+// TestOptimize: statistics are made when a program begins to serve, and again when a table has grown, also of one that
+// the writing connection never looks into. Of a small table there are none: they would speak for reading all of it when
+// it has grown. What plans they lead to is looked at by the planner test.
 func TestOptimize(t *testing.T) { // row COST-34
 	o := storetest.SQLite(t)
 	db := openStore(t, o)

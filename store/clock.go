@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Clock keeps how late it was when a program that uses this database last looked. What is deleted for its age goes by it: a clock that
-// jumps ahead makes everything old.
+// Clock keeps how late it was when a program that uses this database last looked. What is deleted for its age goes by
+// it: a clock that jumps ahead makes everything old.
 type Clock struct{ db *DB }
 
 // Clock returns the clock of this database.

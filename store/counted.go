@@ -8,7 +8,8 @@ import (
 
 // Usage is what the database was asked since it was opened.
 type Usage struct {
-	Statements   int64 // each by itself, whether sent alone or with others; savepoints and the ends of transactions are none
+	// each by itself, whether sent alone or with others; savepoints and the ends of transactions are none
+	Statements   int64
 	Transactions int64 // changes; several may have shared a commit
 }
 

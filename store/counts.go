@@ -24,8 +24,9 @@ type largeCount struct {
 	at time.Time // monotonic; an age, not a rule about time
 }
 
-// tally counts rows: exactly while these are few, and where they were many, as they were at most a minute ago. bite counts those behind a place
-// in an index (nil: from its start), countBite at most, and tells where these end if they are as many. So no statement is long.
+// tally counts rows: exactly while these are few, and where they were many, as they were at most a minute ago. bite
+// counts those behind a place in an index (nil: from its start), countBite at most, and tells where these end if they
+// are as many. So no statement is long.
 func (db *DB) tally(ctx context.Context, what string, bite func(from any) (n int, to any, err error)) (int, error) {
 	if n, ok := db.large.get(what); ok {
 		return n, nil
@@ -77,8 +78,8 @@ func (s *Ledger) CountByState(ctx context.Context) (map[State]int, error) {
 		n, err := s.db.tally(ctx, "users "+string(state), func(from any) (n int, to any, err error) {
 			after, _ := from.(UserKey)
 			q := s.db.engine.reader()
-			// The index is walked from the state's place on. With state = $1, PostgreSQL, which knows for any state only how many there
-			// are, would read the whole table for one that nobody is in.
+			// The index is walked from the state's place on. With state = $1, PostgreSQL, which knows for any state only how
+			// many there are, would read the whole table for one that nobody is in.
 			if err := q.QueryRowContext(ctx, `
 				SELECT COUNT(*) FROM (
 				    SELECT 1 FROM sso_users WHERE (state, person_id, account) > ($1, $2, $3) AND state <= $1

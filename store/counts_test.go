@@ -8,8 +8,8 @@ import (
 	"ssobridge/store/storetest"
 )
 
-// TestPostgresCountsByIndex (COST-46): where nearly everybody is active, counting those in the states that nobody is in reads no table, by plans for
-// any state as well. What was read is asked of PostgreSQL itself.
+// TestPostgresCountsByIndex (COST-46): where nearly everybody is active, counting those in the states that nobody is in
+// reads no table, by plans for any state as well. What was read is asked of PostgreSQL itself.
 func TestPostgresCountsByIndex(t *testing.T) {
 	const users = 5000
 	o := storetest.Postgres(t)(t)

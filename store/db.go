@@ -32,20 +32,21 @@ type Options struct {
 // DB is the open database. One small type for each concern hangs off it; each
 // may be used by any number of goroutines.
 type DB struct {
-	engine   engine
-	now      func() time.Time
-	changes  counterCache
-	alive    pulse
-	own      ownEventsWritten
-	voucher  Voucher
-	log      *slog.Logger
-	foreign  foreignRows
-	journal  Journal
-	older    olderReplicas
-	work     workCounter
-	large    largeCounts
-	session  string       // the statement of Sessions.Get
-	chaining atomic.Int32 // how many batches of the audit's chain were full one after the other, so that the next one comes soon
+	engine  engine
+	now     func() time.Time
+	changes counterCache
+	alive   pulse
+	own     ownEventsWritten
+	voucher Voucher
+	log     *slog.Logger
+	foreign foreignRows
+	journal Journal
+	older   olderReplicas
+	work    workCounter
+	large   largeCounts
+	session string // the statement of Sessions.Get
+	// how many batches of the audit's chain were full one after the other, so that the next one comes soon
+	chaining atomic.Int32
 	before   beforeSeen
 	purged   purgedUpTo
 	closing  sync.Once
@@ -134,8 +135,8 @@ func (db *DB) Ping(ctx context.Context) error {
 	})
 }
 
-// Optimize has the database look at how its tables have changed, for the plans of statements. It is called once when a program that
-// serves begins, and every hour.
+// Optimize has the database look at how its tables have changed, for the plans of statements. It is called once when a
+// program that serves begins, and every hour.
 func (db *DB) Optimize(ctx context.Context) error {
 	return db.explain("renew the planner's statistics", db.engine.optimize(ctx))
 }

@@ -26,7 +26,8 @@ type engine interface {
 	write(ctx context.Context, fn work) error
 	// reader serves single statements that only read.
 	reader() querier
-	// lister is reader for lists with filters, whose best plan depends on what is looked for: each is planned for its arguments.
+	// lister is reader for lists with filters, whose best plan depends on what is looked for: each is planned for its
+	// arguments.
 	lister() querier
 	// unseen is a parameter of bytes that no plan depends on.
 	unseen(param string) string
@@ -72,7 +73,8 @@ func (db *DB) write(ctx context.Context, what string, fn work) error {
 	err := db.engine.write(ctx, func(ctx context.Context, tx querier) error {
 		own = nil // it is run again where another one crossed it
 		revoked.noted, revoked.entries = nil, nil
-		ctx = context.WithValue(context.WithValue(ctx, eventWriting{}, &eventWriter{&own, vouching{db.voucher}}), revoking{}, revoked)
+		ctx = context.WithValue(context.WithValue(ctx, eventWriting{}, &eventWriter{&own, vouching{db.voucher}}),
+			revoking{}, revoked)
 		if err := fn(ctx, tx); err != nil {
 			return err
 		}
@@ -125,7 +127,8 @@ func (db *DB) explain(what string, err error) error {
 type scanner interface{ Scan(dest ...any) error }
 
 // collect reads all rows of a query.
-func collect[T any](ctx context.Context, q querier, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
+func collect[T any](ctx context.Context, q querier, scan func(scanner) (T, error), query string,
+	args ...any) ([]T, error) {
 	rows, err := q.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err

@@ -5,8 +5,8 @@ import "context"
 // A person's epoch is the number of the last revocation that concerned them, 0 for none. All revocations have one
 // sequence of numbers. So a login can remember how far the sequence was (Mark) before it knows who logs in.
 
-// Mark is the number of the last revocation of anybody. Whoever begins a login reads it before the password is looked at,
-// and hands it to Create.
+// Mark is the number of the last revocation of anybody. Whoever begins a login reads it before the password is looked
+// at, and hands it to Create.
 func (s *Sessions) Mark(ctx context.Context) (mark int64, err error) {
 	err = inSteps(ctx, s.db.engine.reader(), markStep(&mark))
 	return mark, s.db.explain("read the number of revocations", err)

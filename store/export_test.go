@@ -67,8 +67,8 @@ type Seen struct {
 	Each  bool // it is planned for its arguments each time
 }
 
-// Observe hands every statement to see, and every database to ends before it closes, in stores that are opened from now on. Nil
-// ends it.
+// Observe hands every statement to see, and every database to ends before it closes, in stores that are opened from now
+// on. Nil ends it.
 func Observe(see func(Seen), ends func(read func(query string, args ...any) (*sql.Rows, error))) {
 	if see == nil {
 		observe = nil
@@ -178,7 +178,8 @@ type Query struct {
 func AuditQueries() map[string]Query {
 	all := map[string]Query{}
 	for name, kind := range map[string]eventKind{"an action": {"login", ""}, "an outcome": {"login", "refused"}} {
-		for what, c := range map[string]*conditions{"page": kind.pageQuery(7), "entries": entriesQuery([]aged{{id: 7}, {id: 900}})} {
+		for what, c := range map[string]*conditions{"page": kind.pageQuery(7),
+			"entries": entriesQuery([]aged{{id: 7}, {id: 900}})} {
 			all[what+" of "+name] = Query{c.text.String(), c.args}
 		}
 	}

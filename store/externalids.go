@@ -11,8 +11,9 @@ import (
 	"unicode/utf8"
 )
 
-// CaseClashError is the ErrConflict of an external id that differs from that of another row in letter case only. Whether Constant Contact
-// tells the two apart is not published. If it does not, one person would sign in as the other, so no second one is stored.
+// CaseClashError is the ErrConflict of an external id that differs from that of another row in letter case only.
+// Whether Constant Contact tells the two apart is not published. If it does not, one person would sign in as the other,
+// so no second one is stored.
 type CaseClashError struct {
 	ExternalID string
 	Other      UserKey // whose row has it in another case
@@ -20,14 +21,15 @@ type CaseClashError struct {
 
 // Error names both.
 func (e *CaseClashError) Error() string {
-	return fmt.Sprintf("external_id %q differs only in letter case from that of person %s in account %s", e.ExternalID, e.Other.Person, e.Other.Account)
+	return fmt.Sprintf("external_id %q differs only in letter case from that of person %s in account %s", e.ExternalID,
+		e.Other.Person, e.Other.Account)
 }
 
 // Is makes it an ErrConflict.
 func (e *CaseClashError) Is(target error) bool { return target == ErrConflict }
 
-// checkExternalID is called before a row with u's external id is stored, and before any other row is locked. It returns a *CaseClashError
-// where another row has the id in another letter case.
+// checkExternalID is called before a row with u's external id is stored, and before any other row is locked. It returns
+// a *CaseClashError where another row has the id in another letter case.
 func checkExternalID(ctx context.Context, tx querier, u SSOUser) error {
 	if err := lockExternalIDs(ctx, tx, u.ExternalID); err != nil {
 		return err
@@ -35,11 +37,13 @@ func checkExternalID(ctx context.Context, tx querier, u SSOUser) error {
 	return findCaseClash(ctx, tx, u)
 }
 
-// idLocks is how many rows of counters there are to be locked: enough that those who store ids seldom wait for each other.
+// idLocks is how many rows of counters there are to be locked: enough that those who store ids seldom wait for each
+// other.
 const idLocks = 16
 
-// lockExternalIDs lets those who store forms of one external id come one after the other, until the end of their transaction. No unique
-// index does it, since the version before, which may run beside, stores ids that differ in letter case.
+// lockExternalIDs lets those who store forms of one external id come one after the other, until the end of their
+// transaction. No unique index does it, since the version before, which may run beside, stores ids that differ in
+// letter case.
 func lockExternalIDs(ctx context.Context, tx querier, ids ...string) error {
 	var locks [idLocks]bool
 	for _, id := range ids {
@@ -69,7 +73,8 @@ func findCaseClash(ctx context.Context, tx querier, u SSOUser) error {
 	var other UserKey
 	id := caseForms(u.ExternalID)
 	err := tx.QueryRowContext(ctx, externalIDQuery,
-		id[0], id[1], id[2], id[3], u.ExternalProvider, string(u.Person), string(u.Account)).Scan(&other.Person, &other.Account)
+		id[0], id[1], id[2], id[3], u.ExternalProvider, string(u.Person), string(u.Account)).Scan(&other.Person,
+		&other.Account)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return nil
@@ -88,16 +93,17 @@ const externalIDQuery = `
 		   AND NOT (person_id = $6 AND account = $7)
 		 LIMIT 1`
 
-// caseForms are an id as it is and in the other usual forms of its letters. The databases' LOWER does the rest: for ASCII both, for other
-// letters PostgreSQL as its locale has it. What SQLite does not find is a mixture of large and small letters beyond ASCII.
+// caseForms are an id as it is and in the other usual forms of its letters. The databases' LOWER does the rest: for
+// ASCII both, for other letters PostgreSQL as its locale has it. What SQLite does not find is a mixture of large and
+// small letters beyond ASCII.
 func caseForms(id string) [4]string {
 	lower := strings.ToLower(id)
 	first, size := utf8.DecodeRuneInString(lower)
 	return [4]string{id, lower, strings.ToUpper(id), string(unicode.ToUpper(first)) + lower[size:]}
 }
 
-// CaseClashes lists rows whose external ids differ in letter case only, at most limit, those that clash one after the other. There are some
-// only where a version stored them that did not refuse them.
+// CaseClashes lists rows whose external ids differ in letter case only, at most limit, those that clash one after the
+// other. There are some only where a version stored them that did not refuse them.
 func (s *Ledger) CaseClashes(ctx context.Context, limit int) ([]SSOUser, error) {
 	all, err := collect(ctx, s.db.engine.reader(), scanUser, `
 		SELECT `+userColumns+`

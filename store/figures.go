@@ -76,8 +76,8 @@ const (
 	inSumBite = "200" // see sweep
 )
 
-// sum adds the events that were chained since the last time to the sums of their quarters. The chain has each event once, also one
-// that was committed late.
+// sum adds the events that were chained since the last time to the sums of their quarters. The chain has each event
+// once, also one that was committed late.
 func (f *Figures) sum(ctx context.Context) error {
 	type kind struct {
 		at                          int64

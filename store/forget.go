@@ -42,15 +42,15 @@ func (r Remains) any() bool {
 	return len(r.Sending)+len(r.Users)+len(r.Requests)+len(r.Mappings) > 0
 }
 
-// ForgetPerson removes or empties, in one transaction with the event, all that tells who a person is. The event's Subject and Detail are filled in.
-// What stays names the person by id alone: audit events, whose chain goes on holding, plans, and who made what. With something in Remains
-// nothing was changed. ErrNotFound: nothing of the person is kept.
+// ForgetPerson removes or empties, in one transaction with the event, all that tells who a person is. The event's
+// Subject and Detail are filled in. What stays names the person by id alone: audit events, whose chain goes on holding,
+// plans, and who made what. With something in Remains nothing was changed. ErrNotFound: nothing of the person is kept.
 //
-// A row goes only if its user surely does not exist at Constant Contact, or an admin says so: the ledger is the only record of who has a user
-// there, and without it a second one could be made.
+// A row goes only if its user surely does not exist at Constant Contact, or an admin says so: the ledger is the only
+// record of who has a user there, and without it a second one could be made.
 //
-// Started sign-ins that nobody has logged in to and running single logouts can't be told to be the person's. They end by themselves,
-// within sign_in.life.
+// Started sign-ins that nobody has logged in to and running single logouts can't be told to be the person's. They end
+// by themselves, within sign_in.life.
 func (s *Ledger) ForgetPerson(ctx context.Context, f Forget, e Event) (done Forgotten, remains Remains, err error) {
 	const what = "forget person"
 	if f.Person == "" {
@@ -106,9 +106,9 @@ func (s *Ledger) ForgetPerson(ctx context.Context, f Forget, e Event) (done Forg
 	return done, Remains{}, nil
 }
 
-// spread is what is known of a person in tables that have no index by person, since each sign-in and each plan would pay for it.
-// These are read through outside of the writer, before the transaction that changes single rows. A sign-in that ends between the two
-// keeps its row until it expires; it names nobody by then.
+// spread is what is known of a person in tables that have no index by person, since each sign-in and each plan would
+// pay for it. These are read through outside of the writer, before the transaction that changes single rows. A sign-in
+// that ends between the two keeps its row until it expires; it names nobody by then.
 type spread struct {
 	signIns []string
 	items   []PlanItem
@@ -184,7 +184,8 @@ func remainsOf(ctx context.Context, tx querier, p PersonID, now time.Time) (r Re
 
 // forget removes or empties everything but the ledger's rows.
 func (db *DB) forget(
-	ctx context.Context, tx querier, p PersonID, found spread, logins map[string]bool, u upgrade, now time.Time, done *Forgotten,
+	ctx context.Context, tx querier, p PersonID, found spread, logins map[string]bool, u upgrade, now time.Time,
+	done *Forgotten,
 ) error {
 	var err error
 	if done.Factors, err = removeFactorRows(ctx, tx, `

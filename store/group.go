@@ -50,7 +50,8 @@ type group struct {
 }
 
 func newGroup(db *sql.DB, writing sync.Locker, busy func(error) bool, after func()) *group {
-	g := &group{db: db, busy: busy, writing: writing, after: after, queue: make(chan *job, groupQueue), stopped: make(chan struct{})}
+	g := &group{db: db, busy: busy, writing: writing, after: after, queue: make(chan *job, groupQueue),
+		stopped: make(chan struct{})}
 	go g.run()
 	return g
 }

@@ -90,7 +90,8 @@ func TestGroupCommitIsolation(t *testing.T) {
 	defer raw.Close()
 	for i := range n {
 		var stored bool
-		if err := raw.QueryRow(`SELECT EXISTS (SELECT 1 FROM counters WHERE name = $1)`, fmt.Sprint("n", i)).Scan(&stored); err != nil {
+		if err := raw.QueryRow(`SELECT EXISTS (SELECT 1 FROM counters WHERE name = $1)`,
+			fmt.Sprint("n", i)).Scan(&stored); err != nil {
 			t.Fatal(err)
 		}
 		var wantPanic any

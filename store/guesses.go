@@ -25,16 +25,17 @@ type WrongCodes struct {
 	Last  time.Time
 }
 
-// TakeGuess counts a guess before it is looked at, and tells whether there was one left: of guesses that come together, no more are
-// looked at than the limit. A browser in which the person proved a factor before has a limit of its own, so that somebody who
-// knows the password can't lock its owner out. A right one is given back by Session.Proof.
+// TakeGuess counts a guess before it is looked at, and tells whether there was one left: of guesses that come together,
+// no more are looked at than the limit. A browser in which the person proved a factor before has a limit of its own, so
+// that somebody who knows the password can't lock its owner out. A right one is given back by Session.Proof.
 func (t *Throttle) TakeGuess(ctx context.Context, g Guess) (left bool, err error) {
 	err = t.db.write(ctx, "count a guess", func(ctx context.Context, tx querier) error {
 		own, err := ownLimit(ctx, tx, g.Person, g.Browser)
 		if err != nil {
 			return err
 		}
-		return inSteps(ctx, tx, takeTry(&left, Counter{Kind: TryCode, Subject: string(g.Person), Browser: own}, g.Limit, t.db.now(), g.Window, false))
+		return inSteps(ctx, tx, takeTry(&left, Counter{Kind: TryCode, Subject: string(g.Person), Browser: own}, g.Limit,
+			t.db.now(), g.Window, false))
 	})
 	return left, err
 }
@@ -77,8 +78,9 @@ func (t *Throttle) WrongCodes(ctx context.Context, p PersonID, browser []byte) (
 	return w, t.db.explain("read wrong second factors", err)
 }
 
-// proved remembers the browser and gives the guesses back that were counted for it. Those that all other browsers share are given
-// back only where this one had no limit of its own: else the owner's sign-ins would give new guesses to whoever tries elsewhere.
+// proved remembers the browser and gives the guesses back that were counted for it. Those that all other browsers share
+// are given back only where this one had no limit of its own: else the owner's sign-ins would give new guesses to
+// whoever tries elsewhere.
 func proved(ctx context.Context, tx querier, p Proof, now time.Time) error {
 	if p.Person == "" {
 		return nil
@@ -104,9 +106,9 @@ func proved(ctx context.Context, tx querier, p Proof, now time.Time) error {
 	return err
 }
 
-// forgetGuesses forgets where a person has proved a factor, and what wrong ones were counted, when all of their factors are removed. A
-// browser that proved one of those, which may have been a thief's, has no limit of its own any more, and what was tried against
-// them neither locks the person out of the next one nor is shown as tried against it.
+// forgetGuesses forgets where a person has proved a factor, and what wrong ones were counted, when all of their factors
+// are removed. A browser that proved one of those, which may have been a thief's, has no limit of its own any more, and
+// what was tried against them neither locks the person out of the next one nor is shown as tried against it.
 func forgetGuesses(ctx context.Context, tx querier, p PersonID) error {
 	for _, statement := range []string{
 		`DELETE FROM tries WHERE kind = 'code' AND subject = $1`,

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Hint notes that Constant Contact said that an account changed. However many come, one reading is due: at once, or gap after the
-// last one. An account that is not known is left out and ok is false. The clock is the database's.
+// Hint notes that Constant Contact said that an account changed. However many come, one reading is due: at once, or gap
+// after the last one. An account that is not known is left out and ok is false. The clock is the database's.
 func (s *Accounts) Hint(ctx context.Context, id AccountID, event string, gap time.Duration) (ok bool, err error) {
 	const what = "note a hint about a client account"
 	if gap < 0 {
@@ -41,8 +41,9 @@ func (s *Accounts) Hint(ctx context.Context, id AccountID, event string, gap tim
 	return err == nil, err
 }
 
-// NextHint takes the account whose reading is due the longest, unless perDay readings were taken today (UTC, the database's clock): they wait for
-// tomorrow then. A reading that fails is asked for by Hint again. ErrNotFound: none is due.
+// NextHint takes the account whose reading is due the longest, unless perDay readings were taken today (UTC, the
+// database's clock): they wait for tomorrow then. A reading that fails is asked for by Hint again. ErrNotFound: none is
+// due.
 func (s *Accounts) NextHint(ctx context.Context, perDay int) (AccountID, error) {
 	const what = "take the next hint about a client account"
 	// Nothing due is the usual answer and needs no writer.

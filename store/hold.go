@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// Hold is why creations by plans are held back; Since is zero where they are not. A restored database is held: it has forgotten
-// users that exist. While it lasts, sign-ins go on creating whom nobody knows, and a 409 there counts as our own user.
+// Hold is why creations by plans are held back; Since is zero where they are not. A restored database is held: it has
+// forgotten users that exist. While it lasts, sign-ins go on creating whom nobody knows, and a 409 there counts as our
+// own user.
 type Hold struct {
 	Since  time.Time
 	By     string
@@ -25,8 +26,8 @@ func (s *Ledger) Hold(ctx context.Context) (Hold, error) {
 	return h, s.db.explain("read the hold on creations", err)
 }
 
-// SetHold begins a hold (reason not empty; one that runs goes on as it is) or lifts it (reason empty), with its event. The holder is the
-// event's actor. Where nothing changes, nothing is recorded.
+// SetHold begins a hold (reason not empty; one that runs goes on as it is) or lifts it (reason empty), with its event.
+// The holder is the event's actor. Where nothing changes, nothing is recorded.
 func (s *Ledger) SetHold(ctx context.Context, reason string, e Event) error {
 	return s.db.write(ctx, "set the hold on creations", func(ctx context.Context, tx querier) error {
 		now := s.db.now()

@@ -142,7 +142,8 @@ func (s *Keys) Change(ctx context.Context, do func(*KeyRing) ([]Event, error)) e
 				UPDATE signing_keys
 				   SET state = $1, private = $2, published_at = $3, active_at = $4, retiring_at = $5, retired_at = $6
 				 WHERE id = $7`,
-				k.State, blob(k.Private), micros(k.PublishedAt), micros(k.ActiveAt), micros(k.RetiringAt), micros(k.RetiredAt), k.ID); err != nil {
+				k.State, blob(k.Private), micros(k.PublishedAt), micros(k.ActiveAt), micros(k.RetiringAt), micros(k.RetiredAt),
+				k.ID); err != nil {
 				return err
 			}
 		}

@@ -18,7 +18,9 @@ const longestLease = day
 func (l *Leases) Take(ctx context.Context, name, holder string, ttl time.Duration) (bool, error) {
 	const what = "take lease"
 	if name == "" || holder == "" || ttl <= 0 || ttl > longestLease {
-		return false, l.db.explain(what, fmt.Errorf("name %.80q, holder %.80q, for %v: want both, and more than 0, at most %v", name, holder, ttl, longestLease))
+		return false, l.db.explain(what,
+			fmt.Errorf("name %.80q, holder %.80q, for %v: want both, and more than 0, at most %v", name, holder,
+				ttl, longestLease))
 	}
 	got := false
 	err := l.db.write(ctx, what, func(ctx context.Context, tx querier) error {

@@ -98,7 +98,8 @@ func scanUser(row scanner) (u SSOUser, err error) {
 	var next, lease, created, updated, earliest, causeAt int64
 	err = row.Scan(&u.Person, &u.Account, &u.ExternalID, &u.ExternalProvider, &u.LoginName, &u.ContactEmail,
 		&u.FirstName, &u.LastName, &u.Role, &u.Mapping, &u.State, &u.MaybeSent, &u.Attempts, &next, &lease,
-		&u.ErrorKey, &u.ErrorText, &created, &updated, &u.Class, &u.Plan, &u.Before, &u.Failures, &earliest, &u.Cause, &causeAt)
+		&u.ErrorKey, &u.ErrorText, &created, &updated, &u.Class, &u.Plan, &u.Before, &u.Failures, &earliest,
+		&u.Cause, &causeAt)
 	u.NextAttempt, u.LeaseUntil, u.Earliest = fromMicros(next), fromMicros(lease), fromMicros(earliest)
 	u.CreatedAt, u.UpdatedAt = fromMicros(created), fromMicros(updated)
 	switch {

@@ -224,7 +224,8 @@ func noteTaken(ctx context.Context, tx querier, m Mapping) error {
 			SELECT EXISTS (SELECT 1 FROM mappings
 			 WHERE kind = $1 AND group_id = $2 AND (group_id <> '' OR group_dn = $3) AND attribute = $4
 			   AND pattern = $5 AND person_id = $6 AND account = $7 AND role = $8)`, // what mappingObject names
-			m.Kind, m.GroupID, m.GroupDN, m.Attribute, m.Pattern, string(m.Person), string(m.Account), string(m.Role)).Scan(&on); err != nil || on {
+			m.Kind, m.GroupID, m.GroupDN, m.Attribute, m.Pattern, string(m.Person), string(m.Account),
+			string(m.Role)).Scan(&on); err != nil || on {
 			return err
 		}
 	}

@@ -22,7 +22,8 @@ func TestMappingOfTheVersionBefore(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer raw.Close()
-	if _, err := raw.Exec(`INSERT INTO mappings (kind, group_id, group_dn, attribute, pattern, person_id, account, role, priority, created_at, created_by)
+	if _, err := raw.Exec(
+		`INSERT INTO mappings (kind, group_id, group_dn, attribute, pattern, person_id, account, role, priority, created_at, created_by)
 		VALUES ('group', '', 'cn=a', '', '', '', 'a1', 'account_manager', 10, 1000000, 'admin:before')`); err != nil {
 		t.Fatal(err)
 	}
@@ -32,11 +33,13 @@ func TestMappingOfTheVersionBefore(t *testing.T) {
 	}
 	m := list[0]
 	m.Priority = 20
-	if err := db.Mappings().Set(t.Context(), list[0], m, store.Event{Actor: "admin:now", Action: "mapping-set"}); err != nil {
+	if err := db.Mappings().Set(t.Context(), list[0], m, store.Event{Actor: "admin:now",
+		Action: "mapping-set"}); err != nil {
 		t.Fatal(err)
 	}
 	history, err := db.Mappings().History(t.Context(), m.ID, 0, 10)
-	if err != nil || len(history) != 2 || history[1].What != store.MappingAdded || history[1].By != "admin:before" || history[1].State.Priority != 10 || history[0].State.Priority != 20 {
+	if err != nil || len(history) != 2 || history[1].What != store.MappingAdded || history[1].By != "admin:before" ||
+		history[1].State.Priority != 10 || history[0].State.Priority != 20 {
 		t.Errorf("history: %+v, %v", history, err)
 	}
 }

@@ -18,10 +18,11 @@ const (
 
 // Mapping is an admin's rule. Which fields are used depends on Kind.
 type Mapping struct {
-	ID        int64
-	Kind      string
-	GroupID   string // immutable id of the group; decides when it is known
-	GroupDN   string // as last seen; decides only without GroupID. Of a GroupPattern: the base below which groups count, "" for anywhere
+	ID      int64
+	Kind    string
+	GroupID string // immutable id of the group; decides when it is known
+	// as last seen; decides only without GroupID. Of a GroupPattern: the base below which groups count, "" for anywhere
+	GroupDN   string
 	Attribute string
 	Pattern   string
 	Person    PersonID
@@ -72,8 +73,8 @@ func (s *Mappings) Add(ctx context.Context, m Mapping, owner *SSOUser, e Event) 
 	return id, err
 }
 
-// addMapping stores a mapping unless it contradicts another one. It runs inside db.change, which has put all changes of configuration one after the
-// other, so nobody adds a contradicting rule between this check and the commit.
+// addMapping stores a mapping unless it contradicts another one. It runs inside db.change, which has put all changes of
+// configuration one after the other, so nobody adds a contradicting rule between this check and the commit.
 func addMapping(ctx context.Context, tx querier, m Mapping, now time.Time) (id int64, err error) {
 	// One that names its account clashes with few: a whole file of them must not compare each with all.
 	among := ""
@@ -120,9 +121,10 @@ func addMapping(ctx context.Context, tx querier, m Mapping, now time.Time) (id i
 	return id, err
 }
 
-// Replace deletes mappings and then adds others, all in one transaction with the events. ErrConflict: one to be deleted is gone or no longer as it was, or one to be
-// added clashes, as Add says, with those that stay or that were added before it; nothing is changed then. An owner's mapping
-// is neither deleted nor added so: it goes together with an SSO user.
+// Replace deletes mappings and then adds others, all in one transaction with the events. ErrConflict: one to be deleted
+// is gone or no longer as it was, or one to be added clashes, as Add says, with those that stay or that were added
+// before it; nothing is changed then. An owner's mapping is neither deleted nor added so: it goes together with an SSO
+// user.
 func (s *Mappings) Replace(ctx context.Context, remove, add []Mapping, events []Event) error {
 	const what = "replace mappings"
 	for _, m := range slices.Concat(remove, add) {
@@ -172,7 +174,8 @@ func addSwitched(ctx context.Context, tx querier, m Mapping, now time.Time) (id 
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 		RETURNING id`,
 		m.Kind, m.GroupID, m.GroupDN, m.Attribute, m.Pattern, string(m.Person),
-		string(m.Account), string(m.Role), m.Priority, micros(m.CreatedAt), m.CreatedBy, flag(m.AtSignIn)).Scan(&m.ID); err != nil {
+		string(m.Account), string(m.Role), m.Priority, micros(m.CreatedAt), m.CreatedBy,
+		flag(m.AtSignIn)).Scan(&m.ID); err != nil {
 		return 0, err
 	}
 	if _, err := takeMapping(ctx, tx, "mappings", m.ID); err != nil {

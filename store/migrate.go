@@ -31,9 +31,9 @@ type schema struct {
 	logger  *slog.Logger
 }
 
-// migrate runs the pending migrations. A program runs on its own schema and on
-// the next one, so that replicas can be upgraded one after the other; what is
-// two versions ahead may lack what this program needs. upgraded says that a program of another version worked on the database until now.
+// migrate runs the pending migrations. A program runs on its own schema and on the next one, so that replicas can be
+// upgraded one after the other; what is two versions ahead may lack what this program needs. upgraded says that a
+// program of another version worked on the database until now.
 func migrate(ctx context.Context, s schema) (upgraded bool, err error) {
 	latest, err := latestVersion(s.folder)
 	if err != nil {

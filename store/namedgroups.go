@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// NamedGroup is a group that configuration or a service provider names by a DN, as the directory knows it. Written is the DN
-// as somebody wrote it, which is asked for once; ID decides from then on, whatever is called so later.
+// NamedGroup is a group that configuration or a service provider names by a DN, as the directory knows it. Written is
+// the DN as somebody wrote it, which is asked for once; ID decides from then on, whatever is called so later.
 type NamedGroup struct {
 	Written    string
 	ID         string // "": the directory shows none, and DN decides as it is spelled
@@ -37,8 +37,8 @@ func (s *NamedGroups) List(ctx context.Context) ([]NamedGroup, error) {
 	return all, s.db.explain("list named groups", err)
 }
 
-// Resolve stores the first answer to a DN, with its event. Where another replica was first, its answer stays and nothing is
-// stored.
+// Resolve stores the first answer to a DN, with its event. Where another replica was first, its answer stays and
+// nothing is stored.
 func (s *NamedGroups) Resolve(ctx context.Context, g NamedGroup, e Event) error {
 	return s.db.change(ctx, "resolve a named group", func(ctx context.Context, tx querier) error {
 		n, err := touched(ctx, tx, `
@@ -51,8 +51,8 @@ func (s *NamedGroups) Resolve(ctx context.Context, g NamedGroup, e Event) error 
 	})
 }
 
-// Note stores what a later answer says of a group whose id stays, with its event: another DN, that its DN names nothing or
-// another group. An id that the directory shows for the first time is taken. What another replica noted first stays.
+// Note stores what a later answer says of a group whose id stays, with its event: another DN, that its DN names nothing
+// or another group. An id that the directory shows for the first time is taken. What another replica noted first stays.
 func (s *NamedGroups) Note(ctx context.Context, was, is NamedGroup, e Event) error {
 	return s.db.change(ctx, "note a named group", func(ctx context.Context, tx querier) error {
 		gone := int64(0)

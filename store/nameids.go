@@ -18,8 +18,8 @@ type NameID struct {
 	LastAt   time.Time // to a day
 }
 
-// NameIDs keeps which NameIDs were issued to whom. Who gets one that was another's gets into that person's account at the
-// service provider, which knows people by it alone.
+// NameIDs keeps which NameIDs were issued to whom. Who gets one that was another's gets into that person's account at
+// the service provider, which knows people by it alone.
 type NameIDs struct{ db *DB }
 
 // NameIDs returns the issued NameIDs of this database.
@@ -87,7 +87,8 @@ func getNameID(ctx context.Context, q querier, name []byte) (NameID, error) {
 	return scanNameID(q.QueryRowContext(ctx, nameIDStatement, blob(name)))
 }
 
-// Release forgets to whom a NameID was issued, so that the next person can get it. ErrConflict: it is no longer as was says.
+// Release forgets to whom a NameID was issued, so that the next person can get it. ErrConflict: it is no longer as was
+// says.
 func (s *NameIDs) Release(ctx context.Context, was NameID, e Event) error {
 	return s.db.write(ctx, "release a NameID", func(ctx context.Context, tx querier) error {
 		n, err := touched(ctx, tx, `
@@ -171,9 +172,11 @@ type IssuedBefore struct {
 	Person PersonID
 }
 
-// TakeOver notes what the version before has issued and live sessions still tell, at most limit at a time; it returns how many were looked
-// at. of makes the hashes; ok is false for what need not be noted. clash is told of one that two people got: the first keeps it.
-func (s *NameIDs) TakeOver(ctx context.Context, limit int, of func(IssuedBefore) (n NameID, ok bool), clash func(IssuedBefore)) (int, error) {
+// TakeOver notes what the version before has issued and live sessions still tell, at most limit at a time; it returns
+// how many were looked at. of makes the hashes; ok is false for what need not be noted. clash is told of one that two
+// people got: the first keeps it.
+func (s *NameIDs) TakeOver(ctx context.Context, limit int, of func(IssuedBefore) (n NameID, ok bool),
+	clash func(IssuedBefore)) (int, error) {
 	var clashes []IssuedBefore
 	looked := 0
 	err := s.db.write(ctx, "take over issued NameIDs", func(ctx context.Context, tx querier) error {

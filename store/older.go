@@ -14,7 +14,8 @@ const olderFresh = 3 * time.Second
 
 // upgrade is how far an upgrade from the version before this one has come.
 type upgrade struct {
-	running bool // a replica of the version before uses this database, or did lately: it knows only what is stored, and no MAC
+	// a replica of the version before uses this database, or did lately: it knows only what is stored, and no MAC
+	running bool
 	lately  bool // what was stored without a MAC, by one of them or for one of them, may still be under way
 }
 
@@ -26,25 +27,27 @@ type olderReplicas struct {
 	failed bool
 }
 
-// olderGrace is how long after the last one was seen replicas of the version before may come back: an upgrade that is taken back
-// must not lose what people have started.
+// olderGrace is how long after the last one was seen replicas of the version before may come back: an upgrade that is
+// taken back must not lose what people have started.
 const olderGrace = time.Hour
 
-// olderWay is how long a sign-in that was stored without a MAC goes on: until the grace ends this program stores such ones too, and whoever
-// stands on a login page at that moment must not be sent away.
+// olderWay is how long a sign-in that was stored without a MAC goes on: until the grace ends this program stores such
+// ones too, and whoever stands on a login page at that moment must not be sent away.
 const olderWay = time.Hour
 
-// OlderReplicas tells whether a replica of the version before this one uses this database, or did within the last hour, which knows only
-// what is stored. The answer may be a few seconds old. Where the database can't say, as some that speak PostgreSQL's protocol can't, there is none: whoever
-// meets such a replica then starts again, and strangers store nothing.
+// OlderReplicas tells whether a replica of the version before this one uses this database, or did within the last hour,
+// which knows only what is stored. The answer may be a few seconds old. Where the database can't say, as some that
+// speak PostgreSQL's protocol can't, there is none: whoever meets such a replica then starts again, and strangers store
+// nothing.
 func (db *DB) OlderReplicas(ctx context.Context) bool { return db.upgrade(ctx).running }
 
 // errNeverSays: the database has no way to say which programs are connected, or none for this role.
 var errNeverSays = errors.New("the database does not say who is connected")
 
-// OlderReplicaNow asks whether a replica of the version before this one is connected at this moment. One that lost its connections a moment
-// ago is not seen: what can't be taken back goes by OlderReplicas as well. As there, a database that never says has none; one that gave no
-// answer this time is an error. One that is connected is noted, for OlderReplicas. It must not be called in a transaction.
+// OlderReplicaNow asks whether a replica of the version before this one is connected at this moment. One that lost its
+// connections a moment ago is not seen: what can't be taken back goes by OlderReplicas as well. As there, a database
+// that never says has none; one that gave no answer this time is an error. One that is connected is noted, for
+// OlderReplicas. It must not be called in a transaction.
 func (db *DB) OlderReplicaNow(ctx context.Context) (bool, error) {
 	found, err := db.engine.older(ctx)
 	if errors.Is(err, errNeverSays) {
@@ -88,8 +91,8 @@ func (db *DB) upgrade(ctx context.Context) upgrade {
 	return o.found
 }
 
-// olderPurpose is that of the MAC of the note of when a replica of the version before was last seen. Without it, whoever can write the
-// database could have rows count that nobody vouched for.
+// olderPurpose is that of the MAC of the note of when a replica of the version before was last seen. Without it,
+// whoever can write the database could have rows count that nobody vouched for.
 const olderPurpose = "version before seen"
 
 // olderLately notes that one is running, for all replicas and for those that start later, or looks when one was seen.

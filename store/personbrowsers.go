@@ -18,8 +18,9 @@ func useBrowser(p PersonID, browser []byte, now time.Time) step {
 	}
 }
 
-// longestUsed tells whether no other browser that the person still uses has been theirs for longer. One of a thief never is, as long as
-// the person goes on using theirs: neither waiting nor a second browser makes it older than those of the time before.
+// longestUsed tells whether no other browser that the person still uses has been theirs for longer. One of a thief
+// never is, as long as the person goes on using theirs: neither waiting nor a second browser makes it older than those
+// of the time before.
 func longestUsed(ctx context.Context, q querier, p PersonID, browser []byte, now time.Time) (longest bool, err error) {
 	if len(browser) == 0 {
 		return false, nil

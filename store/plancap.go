@@ -2,8 +2,8 @@ package store
 
 import "context"
 
-// Begun counts the creations of a plan that were begun (ended or sending, those of earlier runs included), and those that are under a claim
-// at present. Both are of one moment.
+// Begun counts the creations of a plan that were begun (ended or sending, those of earlier runs included), and those
+// that are under a claim at present. Both are of one moment.
 func (s *Plans) Begun(ctx context.Context, id int64) (begun, claimed int, err error) {
 	const what = "count the begun creations of a plan"
 	now, err := s.db.engine.clock(ctx, s.db.engine.reader())
@@ -19,7 +19,8 @@ func (s *Plans) Begun(ctx context.Context, id int64) (begun, claimed int, err er
 	return begun, claimed, s.db.explain(what, err)
 }
 
-// Release gives a claimed item back: it is open again, in its place. It does nothing where the claim is another's by now.
+// Release gives a claimed item back: it is open again, in its place. It does nothing where the claim is another's by
+// now.
 func (s *Plans) Release(ctx context.Context, i PlanItem) error {
 	return s.db.write(ctx, "release plan item", func(ctx context.Context, tx querier) error {
 		_, err := tx.ExecContext(ctx, `
@@ -30,7 +31,8 @@ func (s *Plans) Release(ctx context.Context, i PlanItem) error {
 	})
 }
 
-// Follow lets a claimed item end as the row of its person ends, who got one otherwise: by signing in. Finish looks for it. ErrConflict: the claim is another's by now.
+// Follow lets a claimed item end as the row of its person ends, who got one otherwise: by signing in. Finish looks for
+// it. ErrConflict: the claim is another's by now.
 func (s *Plans) Follow(ctx context.Context, i PlanItem) error {
 	return s.db.write(ctx, "follow the row of a plan item", func(ctx context.Context, tx querier) error {
 		n, err := touched(ctx, tx, `

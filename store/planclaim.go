@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// Claim takes the next open creation of the plan that is being applied, or one whose claim has run out, for so long. Those come behind the open
-// ones: an item that can't be looked at does not hold up the rest. Several workers may claim at once; each item goes to one. The clock
-// is the database's. ErrNotFound: there is none, or no plan is being applied.
+// Claim takes the next open creation of the plan that is being applied, or one whose claim has run out, for so long.
+// Those come behind the open ones: an item that can't be looked at does not hold up the rest. Several workers may claim
+// at once; each item goes to one. The clock is the database's. ErrNotFound: there is none, or no plan is being applied.
 func (s *Plans) Claim(ctx context.Context, lease time.Duration) (PlanItem, error) {
 	const what = "claim plan item"
 	// Nothing to claim is the usual answer and needs no writer.
@@ -32,8 +32,8 @@ func (s *Plans) Claim(ctx context.Context, lease time.Duration) (PlanItem, error
 			if err != nil {
 				return err
 			}
-			// due_at tells one claim from the next: it is compared, since on PostgreSQL another worker may have taken the item since, and
-			// it grows with each claim. Each turn of the loop is one claim by somebody, so it ends.
+			// due_at tells one claim from the next: it is compared, since on PostgreSQL another worker may have taken the item
+			// since, and it grows with each claim. Each turn of the loop is one claim by somebody, so it ends.
 			i, err = scanItem(tx.QueryRowContext(ctx, `
 				UPDATE plan_items SET state = 'claimed', due_at = $1, updated_at = $2
 				 WHERE plan = $3 AND position = $4 AND due_at = $5 AND state IN ('open', 'claimed')
@@ -49,9 +49,11 @@ func (s *Plans) Claim(ctx context.Context, lease time.Duration) (PlanItem, error
 
 type dueItem struct{ plan, position, due int64 }
 
-// nextItem finds the creation to be claimed next: of those that are open, due_at is 0; of those that are claimed, the end of the lease.
+// nextItem finds the creation to be claimed next: of those that are open, due_at is 0; of those that are claimed, the
+// end of the lease.
 func nextItem(ctx context.Context, q querier, now time.Time) (i dueItem, err error) {
-	// Two statements: in one, PostgreSQL can't know that there is one plan, and would sort what the index has sorted already.
+	// Two statements: in one, PostgreSQL can't know that there is one plan, and would sort what the index has sorted
+	// already.
 	if err := q.QueryRowContext(ctx, `
 		SELECT id FROM plans WHERE state = 'applying'`).Scan(&i.plan); err != nil {
 		return i, err
@@ -66,14 +68,15 @@ const nextItemQuery = `
 		 WHERE plan = $1 AND kind = 'create' AND state IN ('open', 'claimed') AND due_at <= $2
 		 ORDER BY due_at, position LIMIT 1`
 
-// Begin stores the intention of a claimed item: the ledger row u (state sending, one attempt, class plan, under a lease), and the
-// item is sending, in one transaction, with the event. ErrConflict: the item is no longer claimed, its plan no longer
-// applying, or (person, account), the external id (in any letter case, see CaseClashError) or the login name has a row already; nothing is
-// changed then.
+// Begin stores the intention of a claimed item: the ledger row u (state sending, one attempt, class plan, under a
+// lease), and the item is sending, in one transaction, with the event. ErrConflict: the item is no longer claimed, its
+// plan no longer applying, or (person, account), the external id (in any letter case, see CaseClashError) or the login
+// name has a row already; nothing is changed then.
 func (s *Plans) Begin(ctx context.Context, i PlanItem, u SSOUser, lease time.Duration, e Event) (SSOUser, error) {
 	const what = "begin plan item"
 	if u.Person != i.Person || u.Account != i.Account {
-		return SSOUser{}, s.db.explain(what, fmt.Errorf("item %d of plan %d is another person or client account than the row", i.Position, i.Plan))
+		return SSOUser{}, s.db.explain(what, fmt.Errorf("item %d of plan %d is another person or client account than the row",
+			i.Position, i.Plan))
 	}
 	var row SSOUser
 	err := s.db.write(ctx, what, func(ctx context.Context, tx querier) error {
@@ -96,7 +99,8 @@ func (s *Plans) Begin(ctx context.Context, i PlanItem, u SSOUser, lease time.Dur
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14, $15, 'sending', FALSE, 1, 0, '', '', '')
 			ON CONFLICT (person_id, account) DO NOTHING
 			RETURNING `+userColumns,
-			string(u.Person), string(u.Account), u.ExternalID, u.ExternalProvider, u.LoginName, u.ContactEmail, u.FirstName, u.LastName,
+			string(u.Person), string(u.Account), u.ExternalID, u.ExternalProvider, u.LoginName, u.ContactEmail,
+			u.FirstName, u.LastName,
 			string(u.Role), u.Mapping, int64(PlanClass), i.Plan, micros(now.Add(lease)), micros(created), micros(now)))
 		if errors.Is(err, sql.ErrNoRows) {
 			return ErrConflict
@@ -123,8 +127,8 @@ func (s *Plans) Begin(ctx context.Context, i PlanItem, u SSOUser, lease time.Dur
 	return row, nil
 }
 
-// Skip ends a claimed item that has changed since the plan was made. reason is a fixed word. ErrConflict: the item is no longer claimed, or by
-// another worker.
+// Skip ends a claimed item that has changed since the plan was made. reason is a fixed word. ErrConflict: the item is
+// no longer claimed, or by another worker.
 func (s *Plans) Skip(ctx context.Context, i PlanItem, reason string) error {
 	return s.db.write(ctx, "skip plan item", func(ctx context.Context, tx querier) error {
 		n, err := touched(ctx, tx, `

@@ -2,8 +2,9 @@ package store
 
 import "context"
 
-// Finish makes the plan that is being applied done, with its event, if none of its creations is open, claimed or sending; it
-// tells whether it did. Items that are sending although their row in the ledger is settled or gone, by an admin's doing, are ended first.
+// Finish makes the plan that is being applied done, with its event, if none of its creations is open, claimed or
+// sending; it tells whether it did. Items that are sending although their row in the ledger is settled or gone, by an
+// admin's doing, are ended first.
 func (s *Plans) Finish(ctx context.Context, id int64, e Event) (bool, error) {
 	const what = "finish plan"
 	// Not yet is the usual answer and needs no writer.
@@ -42,7 +43,8 @@ const (
 	onItsWay = itsRow + ` AND u.state IN ('wanted', 'sending', 'unknown'))` // a worker will settle it
 )
 
-// reconcile ends the items of a plan that Settle will not end: their row was adopted, told, suspended or forgotten while it was on its way.
+// reconcile ends the items of a plan that Settle will not end: their row was adopted, told, suspended or forgotten
+// while it was on its way.
 func reconcile(ctx context.Context, tx querier, id, now int64) error {
 	var done, failed, skipped int64
 	for _, c := range []struct {

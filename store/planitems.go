@@ -60,8 +60,8 @@ func scanItem(row scanner) (i PlanItem, err error) {
 // addRows is how many items one statement stores. Its text is then always the same, so that it is prepared once.
 const addRows = 100
 
-// Add stores items of a plan that is being made, at most 1000; their Position and Plan are filled in by the order of the calls. ErrConflict: it
-// is not being made any more. ErrNotFound.
+// Add stores items of a plan that is being made, at most 1000; their Position and Plan are filled in by the order of
+// the calls. ErrConflict: it is not being made any more. ErrNotFound.
 func (s *Plans) Add(ctx context.Context, id int64, items []PlanItem) error {
 	const what = "add items to a plan"
 	if len(items) > 1000 {
@@ -111,7 +111,8 @@ func addItems(ctx context.Context, tx querier, id, last int64, items []PlanItem,
 		}
 		query.WriteString("($1, $2")
 		// What comes from the directory and is only shown is made storable: one odd name must not cost the plan.
-		for _, value := range []any{last + int64(n) + 1, i.Kind, string(i.Person), tame(i.Login), tame(i.Name), string(i.Account),
+		for _, value := range []any{last + int64(n) + 1, i.Kind, string(i.Person), tame(i.Login), tame(i.Name),
+			string(i.Account),
 			string(i.Role), string(i.Told), i.Mapping, tame(i.Why)} {
 			args = append(args, value)
 			query.WriteString(", $" + strconv.Itoa(len(args)))
@@ -138,7 +139,8 @@ func (s *Plans) Items(ctx context.Context, id int64, f ItemFilter) ([]PlanItem, 
 		f.Limit = 100
 	}
 	if f.Limit < 1 || f.Limit > 1000 || f.After < 0 {
-		return nil, s.db.explain(what, fmt.Errorf("limit %d, after %d: want a limit from 1 to 1000 and a position", f.Limit, f.After))
+		return nil, s.db.explain(what, fmt.Errorf("limit %d, after %d: want a limit from 1 to 1000 and a position",
+			f.Limit, f.After))
 	}
 	all, err := collect(ctx, s.db.engine.reader(), scanItem, `
 		SELECT `+itemColumns+`

@@ -15,7 +15,8 @@ const (
 	MakingFailed      = "failed"      // Fault says why
 )
 
-// Unmade tells of a plan that it is still being made, or that its making ended without one. Lines of it may be missing then.
+// Unmade tells of a plan that it is still being made, or that its making ended without one. Lines of it may be missing
+// then.
 func (p Plan) Unmade() bool {
 	switch p.Reason {
 	case MakingCancelled, MakingInterrupted, MakingFailed:
@@ -27,12 +28,14 @@ func (p Plan) Unmade() bool {
 // planLease is the lease of whoever makes a plan: one is made at a time, whichever replica or command does it.
 const planLease = "plan"
 
-// Start stores a new plan (Kind, Mappings, CreatedBy, Maker) in state making, with its event, if no other is being made; Maker has the lease
-// to make plans for ttl then. What processes that died left in the making is dropped. ErrConflict: another process makes a plan.
+// Start stores a new plan (Kind, Mappings, CreatedBy, Maker) in state making, with its event, if no other is being
+// made; Maker has the lease to make plans for ttl then. What processes that died left in the making is dropped.
+// ErrConflict: another process makes a plan.
 func (s *Plans) Start(ctx context.Context, p Plan, ttl time.Duration, e func(id int64) Event) (int64, error) {
 	const what = "start a plan"
 	if p.Maker == "" || ttl <= 0 || ttl > longestLease {
-		return 0, s.db.explain(what, fmt.Errorf("maker %.80q, for %v: want one, and more than 0, at most %v", p.Maker, ttl, longestLease))
+		return 0, s.db.explain(what, fmt.Errorf("maker %.80q, for %v: want one, and more than 0, at most %v", p.Maker,
+			ttl, longestLease))
 	}
 	var id int64
 	err := s.db.write(ctx, what, func(ctx context.Context, tx querier) error {
@@ -45,7 +48,8 @@ func (s *Plans) Start(ctx context.Context, p Plan, ttl time.Duration, e func(id 
 			return ErrConflict
 		}
 		now := s.db.now()
-		// Whoever made these had the lease that is ours now. Those without a maker are of the version before, which has none: Ready drops them.
+		// Whoever made these had the lease that is ours now. Those without a maker are of the version before, which has none:
+		// Ready drops them.
 		if _, err := tx.ExecContext(ctx, `
 			UPDATE plans SET state = 'dropped', reason = 'interrupted', finished_at = $1
 			 WHERE state = 'making' AND maker <> ''`, micros(now)); err != nil {
@@ -66,8 +70,8 @@ func (s *Plans) Start(ctx context.Context, p Plan, ttl time.Duration, e func(id 
 // PlanSeen is what was seen so far while a plan is made.
 type PlanSeen struct{ People, Groups, AtSignIn int }
 
-// Progress stores how far the making of a plan is, and prolongs its maker's lease. ErrConflict: it is not being made any more, or by another;
-// so an administrator's cancellation reaches the process that makes it. ErrNotFound.
+// Progress stores how far the making of a plan is, and prolongs its maker's lease. ErrConflict: it is not being made
+// any more, or by another; so an administrator's cancellation reaches the process that makes it. ErrNotFound.
 func (s *Plans) Progress(ctx context.Context, id int64, maker string, seen PlanSeen, ttl time.Duration) error {
 	return s.db.write(ctx, "store the progress of a plan", func(ctx context.Context, tx querier) error {
 		got, err := takeLease(ctx, s.db.engine, tx, planLease, maker, ttl)
@@ -87,8 +91,8 @@ func (s *Plans) Progress(ctx context.Context, id int64, maker string, seen PlanS
 	})
 }
 
-// Drop ends the making of a plan without one, with its event: nothing of it can ever be applied. reason is one of the fixed words, fault
-// what an administrator reads. ErrConflict: it is not being made any more. ErrNotFound.
+// Drop ends the making of a plan without one, with its event: nothing of it can ever be applied. reason is one of the
+// fixed words, fault what an administrator reads. ErrConflict: it is not being made any more. ErrNotFound.
 func (s *Plans) Drop(ctx context.Context, id int64, reason, fault string, e Event) error {
 	return s.db.write(ctx, "drop a plan that is being made", func(ctx context.Context, tx querier) error {
 		now := s.db.now()
@@ -110,7 +114,8 @@ func (s *Plans) ReleaseMaking(ctx context.Context, maker string) error {
 	return (&Leases{s.db}).Release(ctx, planLease, maker)
 }
 
-// Making returns the plan whose maker has the lease to make plans; where none is made, or its process died, ErrNotFound.
+// Making returns the plan whose maker has the lease to make plans; where none is made, or its process died,
+// ErrNotFound.
 func (s *Plans) Making(ctx context.Context) (Plan, error) {
 	const what = "look which plan is being made"
 	now, err := s.db.engine.clock(ctx, s.db.engine.reader())

@@ -55,8 +55,8 @@ var smallTables = map[string]string{
 	"store_place":            "one row",
 }
 
-// different are columns of large tables that differ from row to row though no index says so, and in how many rows each of
-// their values stands.
+// different are columns of large tables that differ from row to row though no index says so, and in how many rows each
+// of their values stands.
 var different = map[string]int{
 	"traces.sign_in": 3, "traces.ref": 1, "traces.person": 500,
 	"audit_events.ref": 2, "audit_events.subject": 500, "audit_events.actor": 500,
@@ -98,12 +98,13 @@ var sqliteDialect = dialect{
 	value: func(n int, _ string) string { return fmt.Sprintf("$%d", n) },
 	bytes: func(value, i string) string { return "CAST(" + value + " || '-' || " + i + " AS BLOB)" },
 	source: func(n int) string {
-		return fmt.Sprintf("(WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < %d) SELECT i FROM n)", n-1)
+		return fmt.Sprintf("(WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < %d) SELECT i FROM n)",
+			n-1)
 	},
 }
 
-// fills are statements that put many rows into a table, made of those that tests put there: nine in ten look like the first of
-// these.
+// fills are statements that put many rows into a table, made of those that tests put there: nine in ten look like the
+// first of these.
 func (tb table) fills(templates [][]any, d dialect) (all []string) {
 	changed := map[string]int{}
 	for i, key := range tb.unique {
@@ -154,7 +155,8 @@ func (tb table) fills(templates [][]any, d dialect) (all []string) {
 	return all
 }
 
-// testSQLitePlans: SQLite finds what each statement wants without reading through a table, with and without statistics, and with those of a smaller table.
+// testSQLitePlans: SQLite finds what each statement wants without reading through a table, with and without statistics,
+// and with those of a smaller table.
 func testSQLitePlans(t *testing.T, s *statements, o store.Options) {
 	openStore(t, o)
 	db := beside(t, o)
@@ -190,7 +192,8 @@ func testSQLitePlans(t *testing.T, s *statements, o store.Options) {
 	}
 	for name, tb := range tables {
 		for _, c := range texts(db.Query(`SELECT "from" FROM pragma_foreign_key_list($1)`, name)) {
-			if !slices.ContainsFunc(slices.Collect(maps.Values(tb.indexes)), func(ix index) bool { return len(ix.columns) > 0 && ix.columns[0] == c }) {
+			if !slices.ContainsFunc(slices.Collect(maps.Values(tb.indexes)),
+				func(ix index) bool { return len(ix.columns) > 0 && ix.columns[0] == c }) {
 				t.Errorf("no index of %s begins with %s, which points to another table: a removal there reads all", name, c)
 			}
 		}
@@ -218,7 +221,8 @@ func testSQLitePlans(t *testing.T, s *statements, o store.Options) {
 	}
 }
 
-// outgrow makes of the statistics those of the time when each table had as many rows as are the least that statistics are kept of.
+// outgrow makes of the statistics those of the time when each table had as many rows as are the least that statistics
+// are kept of.
 func outgrow(t *testing.T, db *sql.DB) {
 	t.Helper()
 	type key struct{ table, index string }
@@ -250,7 +254,8 @@ func outgrow(t *testing.T, db *sql.DB) {
 		t.Fatal(err)
 	}
 	for of, text := range then {
-		if _, err := db.Exec(`UPDATE sqlite_stat1 SET stat = $1 WHERE tbl = $2 AND COALESCE(idx, '') = $3`, text, of.table, of.index); err != nil {
+		if _, err := db.Exec(`UPDATE sqlite_stat1 SET stat = $1 WHERE tbl = $2 AND COALESCE(idx, '') = $3`, text, of.table,
+			of.index); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -298,12 +303,14 @@ func sqliteTable(t *testing.T, db *sql.DB, name string) table {
 }
 
 var (
-	planStep   = regexp.MustCompile(`^(SCAN|SEARCH) (\S+)(?: USING (?:(AUTOMATIC )?(?:PARTIAL )?(?:COVERING )?INDEX (\S+)|(INTEGER PRIMARY KEY|PRIMARY KEY)))?(?: \((.*)\))?`)
+	planStep = regexp.MustCompile(
+		`^(SCAN|SEARCH) (\S+)(?: USING (?:(AUTOMATIC )?(?:PARTIAL )?(?:COVERING )?INDEX (\S+)|(INTEGER PRIMARY KEY|PRIMARY KEY)))?(?: \((.*)\))?`)
 	tableNames = regexp.MustCompile(`(?i)\b(?:FROM|JOIN|INTO|UPDATE|,)\s+([a-z_]+)(?:\s+(?:AS\s+)?([a-z_]+))?`)
 	equality   = regexp.MustCompile(`(?:^|\s|\()(<expr>|[a-z_]+)(?:=\?| IS \?)`)
 )
 
-// judgeSQLite fails where a statement may look at many rows: the largest group of rows that its equalities leave is counted.
+// judgeSQLite fails where a statement may look at many rows: the largest group of rows that its equalities leave is
+// counted.
 func judgeSQLite(t *testing.T, db *sql.DB, tables map[string]table, groups map[string]int, text string, args [][]any) {
 	t.Helper()
 	if reason := mayScan(text); reason != "" {
@@ -384,7 +391,8 @@ func (tb table) largest(t *testing.T, db *sql.DB, known map[string]int, name str
 		where += " GROUP BY " + list
 	}
 	var n int
-	if err := db.QueryRow(fmt.Sprintf("SELECT COALESCE(MAX(n), 0) FROM (SELECT COUNT(*) AS n FROM %s%s)", tb.name, where)).Scan(&n); err != nil {
+	if err := db.QueryRow(fmt.Sprintf("SELECT COALESCE(MAX(n), 0) FROM (SELECT COUNT(*) AS n FROM %s%s)", tb.name,
+		where)).Scan(&n); err != nil {
 		t.Fatalf("%s: %v", key, err)
 	}
 	known[key] = n

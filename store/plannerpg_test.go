@@ -24,14 +24,15 @@ const fewBuffers = 60
 var postgresDialect = dialect{
 	own: " OVERRIDING SYSTEM VALUE",
 	value: func(n int, kind string) string {
-		return fmt.Sprintf("$%d::%s", n, map[string]string{"INTEGER": "bigint", "TEXT": "text", "BLOB": "bytea", "BOOLEAN": "boolean"}[kind])
+		return fmt.Sprintf("$%d::%s", n, map[string]string{"INTEGER": "bigint", "TEXT": "text", "BLOB": "bytea",
+			"BOOLEAN": "boolean"}[kind])
 	},
 	bytes:  func(value, i string) string { return value + " || convert_to('-' || " + i + ", 'UTF8')" },
 	source: func(n int) string { return fmt.Sprintf("generate_series(0::bigint, %d) AS i", n-1) },
 }
 
-// testPostgresPlans runs each statement with the arguments that the suite had, over large tables, by a plan for any arguments and by one
-// for these, and takes it back: it looks at few rows that it has no use for, and at few pages.
+// testPostgresPlans runs each statement with the arguments that the suite had, over large tables, by a plan for any
+// arguments and by one for these, and takes it back: it looks at few rows that it has no use for, and at few pages.
 func testPostgresPlans(t *testing.T, s *statements, o store.Options) {
 	openStore(t, o)
 	db := beside(t, o)
@@ -50,7 +51,8 @@ func testPostgresPlans(t *testing.T, s *statements, o store.Options) {
 	for _, name := range texts(conn.QueryContext(ctx, postgresTables)) {
 		tb := postgresTable(t, conn, name)
 		for _, c := range tb.referring {
-			if !slices.ContainsFunc(slices.Collect(maps.Values(tb.indexes)), func(ix index) bool { return len(ix.columns) > 0 && ix.columns[0] == c }) {
+			if !slices.ContainsFunc(slices.Collect(maps.Values(tb.indexes)),
+				func(ix index) bool { return len(ix.columns) > 0 && ix.columns[0] == c }) {
 				t.Errorf("no index of %s begins with %s, which points to another table: a removal there reads all", name, c)
 			}
 		}
@@ -147,7 +149,8 @@ func judgePostgres(ctx context.Context, t *testing.T, conn *sql.Conn, plans, tex
 		list = "(" + strings.Join(literals, ", ") + ")"
 	}
 	var raw []byte
-	if err := tx.QueryRowContext(ctx, "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE "+name+list).Scan(&raw); err != nil {
+	if err := tx.QueryRowContext(ctx, "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE "+
+		name+list).Scan(&raw); err != nil {
 		if strings.Contains(err.Error(), "SQLSTATE 23") { // it would break a constraint: a row of this key is there
 			return true
 		}
@@ -168,7 +171,8 @@ func judgePostgres(ctx context.Context, t *testing.T, conn *sql.Conn, plans, tex
 		useless += (n.Filtered + n.Rechecked + n.Joined) * n.Loops
 		rows = max(rows, n.Rows*n.Loops)
 		if n.Relation != "" {
-			steps = append(steps, fmt.Sprintf("%s %s %s: %.0f rows, %.0f useless", n.Type, n.Relation, n.Index, n.Rows*n.Loops, (n.Filtered+n.Rechecked)*n.Loops))
+			steps = append(steps, fmt.Sprintf("%s %s %s: %.0f rows, %.0f useless", n.Type, n.Relation, n.Index, n.Rows*n.Loops,
+				(n.Filtered+n.Rechecked)*n.Loops))
 		}
 	})
 	pages := top.Hit + top.Read
@@ -177,7 +181,8 @@ func judgePostgres(ctx context.Context, t *testing.T, conn *sql.Conn, plans, tex
 		returned = max(returned, top.Plans[0].Rows)
 	}
 	if useless > fewRows || rows > fewRows+returned || float64(pages) > fewBuffers*(20+rows) {
-		t.Errorf("%s%s\n  looks at %.0f rows in vain, %.0f rows and %d pages for %.0f: %s", flat(text), list, useless, rows, pages, returned, strings.Join(steps, "; "))
+		t.Errorf("%s%s\n  looks at %.0f rows in vain, %.0f rows and %d pages for %.0f: %s", flat(text), list, useless, rows,
+			pages, returned, strings.Join(steps, "; "))
 		return false
 	}
 	return true
@@ -200,7 +205,8 @@ func postgresTable(t *testing.T, conn *sql.Conn, name string) table {
 	t.Helper()
 	ctx := t.Context()
 	tb := table{name: name, indexes: map[string]index{}}
-	kinds := map[string]string{"bigint": "INTEGER", "integer": "INTEGER", "text": "TEXT", "bytea": "BLOB", "boolean": "BOOLEAN"}
+	kinds := map[string]string{"bigint": "INTEGER", "integer": "INTEGER", "text": "TEXT", "bytea": "BLOB",
+		"boolean": "BOOLEAN"}
 	rows, err := conn.QueryContext(ctx, `
 		SELECT column_name, data_type FROM information_schema.columns
 		 WHERE table_schema = 'public' AND table_name = $1 ORDER BY ordinal_position`, name)

@@ -64,7 +64,8 @@ const planColumns = `id, kind, state, mappings, people, creations, leavers, drif
 func scanPlan(row scanner) (p Plan, err error) {
 	var created, applied, finished int64
 	err = row.Scan(&p.ID, &p.Kind, &p.State, &p.Mappings, &p.People, &p.Creations, &p.Leavers, &p.Drifted, &p.Blocked,
-		&p.MaxCreate, &p.MaxSkipped, &p.Done, &p.Failed, &p.Skipped, &p.Reason, &created, &p.CreatedBy, &applied, &p.AppliedBy, &finished,
+		&p.MaxCreate, &p.MaxSkipped, &p.Done, &p.Failed, &p.Skipped, &p.Reason, &created, &p.CreatedBy, &applied,
+		&p.AppliedBy, &finished,
 		&p.Groups, &p.AtSignIn, &p.Maker, &p.Fault)
 	p.CreatedAt, p.AppliedAt, p.FinishedAt = fromMicros(created), fromMicros(applied), fromMicros(finished)
 	return p, err
@@ -75,7 +76,8 @@ func getPlan(ctx context.Context, q querier, id int64) (Plan, error) {
 		SELECT `+planColumns+` FROM plans WHERE id = $1`, id))
 }
 
-// elsewhere is the error of a change that found no plan in the state that it wants: ErrConflict if the plan is in another one.
+// elsewhere is the error of a change that found no plan in the state that it wants: ErrConflict if the plan is in
+// another one.
 func elsewhere(ctx context.Context, tx querier, id int64) error {
 	if _, err := getPlan(ctx, tx, id); err != nil {
 		return err
@@ -99,9 +101,9 @@ func (s *Plans) Create(ctx context.Context, p Plan) (int64, error) {
 // plansKept is how many of the newest plans are never deleted.
 const plansKept = 20
 
-// Ready ends the making of a plan and stores the number of people, with an event; its items were counted by Add. Plans of this kind that
-// were ready or making become dropped. All but the newest 20 plans are deleted, as far as they are done or dropped. ErrConflict: it
-// is not being made any more. ErrNotFound.
+// Ready ends the making of a plan and stores the number of people, with an event; its items were counted by Add. Plans
+// of this kind that were ready or making become dropped. All but the newest 20 plans are deleted, as far as they are
+// done or dropped. ErrConflict: it is not being made any more. ErrNotFound.
 func (s *Plans) Ready(ctx context.Context, id int64, people int, e Event) (Plan, error) {
 	const what = "make plan ready"
 	if people < 0 {
@@ -133,7 +135,8 @@ func (s *Plans) Ready(ctx context.Context, id int64, people int, e Event) (Plan,
 	return p, err
 }
 
-// prune deletes old plans. Their items go first and in bites: a hundred thousand in one transaction would keep all other writers waiting.
+// prune deletes old plans. Their items go first and in bites: a hundred thousand in one transaction would keep all
+// other writers waiting.
 func (s *Plans) prune(ctx context.Context) error {
 	const (
 		what = "delete old plans"
@@ -200,8 +203,8 @@ type PlanChange struct {
 	Mappings              string // digest of the mappings with which it goes on; "": that of before
 }
 
-// planMoves are the changes of state that SetState makes. A plan becomes ready by Ready and done by Finish. One that is applied already may be
-// applied anew, with other caps.
+// planMoves are the changes of state that SetState makes. A plan becomes ready by Ready and done by Finish. One that is
+// applied already may be applied anew, with other caps.
 var planMoves = map[PlanState][]PlanState{
 	PlanMaking:   {PlanDropped},
 	PlanReady:    {PlanApplying, PlanStopped, PlanDropped},
@@ -210,15 +213,17 @@ var planMoves = map[PlanState][]PlanState{
 	PlanStopped:  {PlanApplying, PlanDropped},
 }
 
-// SetState moves a plan along the states, with its event; maxCreate, maxSkipped and the mappings are stored when it begins applying. reason is kept
-// for stopped. ErrConflict: it is in another state than from, or another plan is being applied. ErrNotFound.
+// SetState moves a plan along the states, with its event; maxCreate, maxSkipped and the mappings are stored when it
+// begins applying. reason is kept for stopped. ErrConflict: it is in another state than from, or another plan is being
+// applied. ErrNotFound.
 func (s *Plans) SetState(ctx context.Context, id int64, from, to PlanState, change PlanChange, e Event) error {
 	const what = "set state of a plan"
 	switch {
 	case !slices.Contains(planMoves[from], to):
 		return s.db.explain(what, fmt.Errorf("no way from %.20q to %.20q", from, to))
 	case change.MaxCreate < 0 || change.MaxSkipped < 0:
-		return s.db.explain(what, fmt.Errorf("caps of %d creations and %d skipped items: want none below 0", change.MaxCreate, change.MaxSkipped))
+		return s.db.explain(what, fmt.Errorf("caps of %d creations and %d skipped items: want none below 0", change.MaxCreate,
+			change.MaxSkipped))
 	}
 	return s.db.write(ctx, what, func(ctx context.Context, tx querier) error {
 		now := s.db.now()

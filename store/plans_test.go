@@ -12,8 +12,8 @@ import (
 	"ssobridge/store/storetest"
 )
 
-// TestPlanIndexes: what is done for each item is a search of a small index on SQLite, whose planner could also walk along the key of the table, past
-// all that a plan has. The statements have the conditions of those in use.
+// TestPlanIndexes: what is done for each item is a search of a small index on SQLite, whose planner could also walk
+// along the key of the table, past all that a plan has. The statements have the conditions of those in use.
 func TestPlanIndexes(t *testing.T) {
 	o := storetest.Migrated(t)
 	openStore(t, o)
@@ -24,7 +24,8 @@ func TestPlanIndexes(t *testing.T) {
 	defer raw.Close()
 	for _, c := range []struct{ name, statement, want string }{
 		{"claim", store.NextItemQuery, "plan_items_open (plan=? AND due_at<?)"},
-		{"anything open", `SELECT 1 FROM plan_items WHERE plan = 1 AND kind = 'create' AND state IN ('open', 'claimed')`, "plan_items_open (plan=?)"},
+		{"anything open", `SELECT 1 FROM plan_items WHERE plan = 1 AND kind = 'create' AND state IN ('open', 'claimed')`,
+			"plan_items_open (plan=?)"},
 		{"anything sending", `SELECT 1 FROM plan_items WHERE plan = 1 AND state = 'sending'`, "plan_items_sending (plan=?)"},
 		{"settle", `UPDATE plan_items SET state = 'done' WHERE person_id = 'a' AND account = 'b' AND plan = 1 AND kind = 'create' AND state = 'sending'`,
 			"plan_items_sending (plan=? AND person_id=? AND account=?)"},
@@ -78,9 +79,12 @@ func benchPlan(b *testing.B, db *store.DB, kind string) int64 {
 	items := make([]store.PlanItem, 1000)
 	for first := 0; first < benchItems; first += len(items) {
 		for i := range items {
-			items[i] = store.PlanItem{Kind: kind, Person: store.PersonID(fmt.Sprintf("7a0e1a52-0000-4000-8000-%012d", (first+i)*7919%1000003)),
-				Login: fmt.Sprint("login", first+i), Name: fmt.Sprint("First Last ", first+i), Account: store.AccountID(fmt.Sprint("a07e1lxqqq", i%300)),
-				Role: store.AccountManager, Told: store.CampaignCreator, Mapping: 7, Why: "cn=ctct-a07e1lxqqq0-manager,ou=groups,dc=example,dc=com, through cn=staff"}
+			items[i] = store.PlanItem{Kind: kind, Person: store.PersonID(fmt.Sprintf("7a0e1a52-0000-4000-8000-%012d",
+				(first+i)*7919%1000003)),
+				Login: fmt.Sprint("login", first+i), Name: fmt.Sprint("First Last ", first+i),
+				Account: store.AccountID(fmt.Sprint("a07e1lxqqq", i%300)),
+				Role:    store.AccountManager, Told: store.CampaignCreator, Mapping: 7,
+				Why: "cn=ctct-a07e1lxqqq0-manager,ou=groups,dc=example,dc=com, through cn=staff"}
 		}
 		if err := db.Plans().Add(b.Context(), id, items); err != nil {
 			b.Fatal(err)
@@ -156,7 +160,8 @@ func benchPlans(b *testing.B, db *store.DB) {
 		_, err := s.Ready(ctx, creations, benchItems, store.Event{})
 		return err
 	})
-	if err := s.SetState(ctx, creations, store.PlanReady, store.PlanApplying, store.PlanChange{}, store.Event{}); err != nil {
+	if err := s.SetState(ctx, creations, store.PlanReady, store.PlanApplying, store.PlanChange{},
+		store.Event{}); err != nil {
 		b.Fatal(err)
 	}
 	item := 0
@@ -183,10 +188,12 @@ func benchPlans(b *testing.B, db *store.DB) {
 			take()
 		}
 	})
-	if err := s.SetState(ctx, creations, store.PlanApplying, store.PlanPaused, store.PlanChange{}, store.Event{}); err != nil {
+	if err := s.SetState(ctx, creations, store.PlanApplying, store.PlanPaused, store.PlanChange{},
+		store.Event{}); err != nil {
 		b.Fatal(err)
 	}
-	if err := s.SetState(ctx, creations, store.PlanPaused, store.PlanDropped, store.PlanChange{}, store.Event{}); err != nil {
+	if err := s.SetState(ctx, creations, store.PlanPaused, store.PlanDropped, store.PlanChange{},
+		store.Event{}); err != nil {
 		b.Fatal(err)
 	}
 	leavers := benchPlan(b, db, store.ItemLeaver)

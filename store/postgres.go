@@ -20,8 +20,8 @@ import (
 
 const (
 	postgresConns = 16
-	// postgresTries bounds how often a transaction is run that lost to another one. Where all are serializable, of those that want the same
-	// row one wins in each turn and the others lose: there must be more turns than callers.
+	// postgresTries bounds how often a transaction is run that lost to another one. Where all are serializable, of those
+	// that want the same row one wins in each turn and the others lose: there must be more turns than callers.
 	postgresTries = 100
 	longestRetry  = 100 * time.Millisecond
 	// changesStaleness saves a round trip for each sign-in; caches may be a second old.
@@ -31,12 +31,13 @@ const (
 // postgres is a pool of connections. Transactions are read committed; what must
 // hold over several rows takes a row lock first.
 //
-// Databases that speak PostgreSQL's protocol and are distributed lack some of what PostgreSQL has, or run every transaction
-// serializable. Nothing here needs more than they have: row locks are taken by an UPDATE of nothing (not FOR UPDATE … SKIP LOCKED);
-// there are no advisory locks, which some refuse and others grant to everybody; no LISTEN, no xmin or ctid, no sequence that must be
-// without gaps, no temporary tables, no triggers; and a transaction that lost to another one, which they say more often, is run again.
-// What stays is that the migrations change tables within transactions, none twice under the same name: where a database
-// can't do that, they fail as a whole, and nothing has changed.
+// Databases that speak PostgreSQL's protocol and are distributed lack some of what PostgreSQL has, or run every
+// transaction serializable. Nothing here needs more than they have: row locks are taken by an UPDATE of nothing (not
+// FOR UPDATE … SKIP LOCKED); there are no advisory locks, which some refuse and others grant to everybody; no LISTEN,
+// no xmin or ctid, no sequence that must be without gaps, no temporary tables, no triggers; and a transaction that lost
+// to another one, which they say more often, is run again. What stays is that the migrations change tables within
+// transactions, none twice under the same name: where a database can't do that, they fail as a whole, and nothing has
+// changed.
 type postgres struct {
 	db    *sql.DB
 	level sql.IsolationLevel // of transactions
@@ -57,7 +58,8 @@ func ownName(older string) string {
 	return older[:min(len(older), maxName-len(nameSuffix))] + nameSuffix
 }
 
-// older looks for connections under the name that the version before this one goes by, of the same user to the same database.
+// older looks for connections under the name that the version before this one goes by, of the same user to the same
+// database.
 func (p *postgres) older(ctx context.Context) (found bool, err error) {
 	err = p.db.QueryRowContext(ctx, `
 		SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_stat_activity
@@ -99,8 +101,8 @@ func openPostgres(ctx context.Context, o Options) (_ *postgres, upgraded bool, e
 			config.RuntimeParams[name] = value
 		}
 	}
-	// Transactions may be serializable, if the DSN says so: they are run again. Single statements, which only read, are not: there is nothing
-	// that they could cross with, and a refusal would reach their caller.
+	// Transactions may be serializable, if the DSN says so: they are run again. Single statements, which only read, are
+	// not: there is nothing that they could cross with, and a refusal would reach their caller.
 	level := isolations[config.RuntimeParams[isolation]]
 	config.RuntimeParams[isolation] = "read committed"
 	p := &postgres{db: stdlib.OpenDB(*config), level: level, olderName: olderName, routes: routes}
@@ -135,9 +137,10 @@ const (
 	migrationBeat  = 3 * time.Second
 )
 
-// migrationLock is for replicas that start at once: the first migrates, the others wait. It is a row with a lease, in a table that goose
-// makes, since session locks are not to be had everywhere, nor behind a pool that hands connections on between transactions. The lease of one
-// that was killed runs out while the others wait. If the lock were held by two after all, one of their transactions would fail.
+// migrationLock is for replicas that start at once: the first migrates, the others wait. It is a row with a lease, in a
+// table that goose makes, since session locks are not to be had everywhere, nor behind a pool that hands connections on
+// between transactions. The lease of one that was killed runs out while the others wait. If the lock were held by two
+// after all, one of their transactions would fail.
 func (p *postgres) migrationLock() (lock.Locker, error) {
 	return lock.NewPostgresTableLocker(
 		lock.WithTableLeaseDuration(migrationLease),
@@ -177,8 +180,8 @@ func (p *postgres) reader() querier { return postgresReader{p.db} }
 
 func (p *postgres) lister() querier { return plannedEach{p.db} }
 
-// plannedEach has each query planned for its arguments. A prepared one is planned for any after a while, and a list of what is rare is then
-// looked for along all rows, as if it were common.
+// plannedEach has each query planned for its arguments. A prepared one is planned for any after a while, and a list of
+// what is rare is then looked for along all rows, as if it were common.
 type plannedEach struct{ *sql.DB }
 
 func (p plannedEach) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {

@@ -22,7 +22,8 @@ func serializable(tb testing.TB, o store.Options) store.Options {
 	return o
 }
 
-// TestPostgresSerializable: the same suite where PostgreSQL runs every transaction serializable, and so refuses those that cross.
+// TestPostgresSerializable: the same suite where PostgreSQL runs every transaction serializable, and so refuses those
+// that cross.
 func TestPostgresSerializable(t *testing.T) {
 	empty := storetest.Postgres(t)
 	fresh := storetest.PostgresMigrated(t, empty)

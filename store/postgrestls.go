@@ -56,14 +56,16 @@ func (db *DB) Routes() []Route {
 	return db.engine.reached()
 }
 
-// postgresConfig reads a DSN, with all that the environment and service files add to it. Unless insecure is set, nothing is sent over a
-// network in clear: an sslmode that is absent, prefer or allow is taken as require, since whoever sits between can have the server
-// seem to offer no TLS; disable is ErrInsecure. It looks at what would be dialed and not at the text, which has many places for a mode.
+// postgresConfig reads a DSN, with all that the environment and service files add to it. Unless insecure is set,
+// nothing is sent over a network in clear: an sslmode that is absent, prefer or allow is taken as require, since
+// whoever sits between can have the server seem to offer no TLS; disable is ErrInsecure. It looks at what would be
+// dialed and not at the text, which has many places for a mode.
 func postgresConfig(dsn string, insecure bool) (*pgx.ConnConfig, []Route, error) {
 	config, err := pgx.ParseConfig(dsn)
 	if err != nil {
 		// The cause may repeat a password.
-		return nil, nil, errors.New("postgres DSN can't be read: want postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full")
+		return nil, nil, errors.New("postgres DSN can't be read: want " +
+			"postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full")
 	}
 	routes := routesOf(config)
 	if insecure {
@@ -164,8 +166,8 @@ func modeOf(c *tls.Config) string {
 	return tlsRequire
 }
 
-// overNetwork tells whether others can be between this program and the server. A name that is not known to be this machine's is
-// taken as another one's.
+// overNetwork tells whether others can be between this program and the server. A name that is not known to be this
+// machine's is taken as another one's.
 func overNetwork(host string, port uint16) bool {
 	network, _ := pgconn.NetworkAddress(host, port)
 	return network != "unix" && !netname.LoopbackPeer(host)

@@ -26,7 +26,8 @@ import (
 func TestPostgresModes(t *testing.T) {
 	dir := t.TempDir()
 	services := filepath.Join(dir, "services")
-	if err := os.WriteFile(services, []byte("[bare]\nhost=db.example.test\n[open]\nhost=db.example.test\nsslmode=disable\n"), 0o600); err != nil {
+	if err := os.WriteFile(services,
+		[]byte("[bare]\nhost=db.example.test\n[open]\nhost=db.example.test\nsslmode=disable\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	root, _, _ := authority(t, dir)
@@ -37,22 +38,34 @@ func TestPostgresModes(t *testing.T) {
 		want      []string
 		insecure  []string // with it allowed; nil: the same
 	}{
-		{"absent", "postgres://u@db.example.test/d", nil, []string{"db.example.test, sslmode require (the DSN demands none)"}, []string{"db.example.test, sslmode prefer"}},
-		{"prefer", "postgres://u@db.example.test/d?sslmode=prefer", nil, []string{"db.example.test, sslmode require (the DSN demands none)"}, []string{"db.example.test, sslmode prefer"}},
-		{"allow", "postgres://u@db.example.test/d?sslmode=allow", nil, []string{"db.example.test, sslmode require (the DSN demands none)"}, []string{"db.example.test, sslmode allow"}},
-		{"prefer with a root", "postgres://u@db.example.test/d?sslmode=prefer&sslrootcert=" + root, nil, []string{"db.example.test, sslmode verify-ca (the DSN demands none)"}, []string{"db.example.test, sslmode prefer"}},
-		{"disable", "postgres://u@db.example.test/d?sslmode=disable", nil, []string{refused}, []string{"db.example.test, sslmode disable"}},
+		{"absent", "postgres://u@db.example.test/d", nil, []string{"db.example.test, sslmode require (the DSN demands none)"},
+			[]string{"db.example.test, sslmode prefer"}},
+		{"prefer", "postgres://u@db.example.test/d?sslmode=prefer", nil,
+			[]string{"db.example.test, sslmode require (the DSN demands none)"}, []string{"db.example.test, sslmode prefer"}},
+		{"allow", "postgres://u@db.example.test/d?sslmode=allow", nil,
+			[]string{"db.example.test, sslmode require (the DSN demands none)"}, []string{"db.example.test, sslmode allow"}},
+		{"prefer with a root", "postgres://u@db.example.test/d?sslmode=prefer&sslrootcert=" + root, nil,
+			[]string{"db.example.test, sslmode verify-ca (the DSN demands none)"}, []string{"db.example.test, sslmode prefer"}},
+		{"disable", "postgres://u@db.example.test/d?sslmode=disable", nil, []string{refused},
+			[]string{"db.example.test, sslmode disable"}},
 		{"require", "postgres://u@db.example.test/d?sslmode=require", nil, []string{"db.example.test, sslmode require"}, nil},
-		{"verify-full", "postgres://u@db.example.test/d?sslmode=verify-full", nil, []string{"db.example.test, sslmode verify-full"}, nil},
-		{"another port", "postgres://u@db.example.test:6432/d", nil, []string{"db.example.test, sslmode require (the DSN demands none)"}, []string{"db.example.test, sslmode prefer"}},
-		{"an address", "postgres://u@192.0.2.2/d?sslmode=disable", nil, []string{refused}, []string{"192.0.2.2, sslmode disable"}},
-		{"all addresses of this machine", "postgres://u@0.0.0.0/d?sslmode=disable", nil, []string{refused}, []string{"0.0.0.0, sslmode disable"}},
-		{"IPv6", "postgres://u@[2001:db8::1]/d?sslmode=disable", nil, []string{refused}, []string{"2001:db8::1, sslmode disable"}},
-		{"a name like localhost", "postgres://u@localhost.example.test/d?sslmode=disable", nil, []string{refused}, []string{"localhost.example.test, sslmode disable"}},
+		{"verify-full", "postgres://u@db.example.test/d?sslmode=verify-full", nil,
+			[]string{"db.example.test, sslmode verify-full"}, nil},
+		{"another port", "postgres://u@db.example.test:6432/d", nil,
+			[]string{"db.example.test, sslmode require (the DSN demands none)"}, []string{"db.example.test, sslmode prefer"}},
+		{"an address", "postgres://u@192.0.2.2/d?sslmode=disable", nil, []string{refused},
+			[]string{"192.0.2.2, sslmode disable"}},
+		{"all addresses of this machine", "postgres://u@0.0.0.0/d?sslmode=disable", nil, []string{refused},
+			[]string{"0.0.0.0, sslmode disable"}},
+		{"IPv6", "postgres://u@[2001:db8::1]/d?sslmode=disable", nil, []string{refused},
+			[]string{"2001:db8::1, sslmode disable"}},
+		{"a name like localhost", "postgres://u@localhost.example.test/d?sslmode=disable", nil, []string{refused},
+			[]string{"localhost.example.test, sslmode disable"}},
 		{"loopback", "postgres://u@127.0.0.5/d?sslmode=disable", nil, []string{"loopback (127.0.0.5), sslmode disable"}, nil},
 		{"loopback, absent", "postgres://u@localhost/d", nil, []string{"loopback (localhost), sslmode prefer"}, nil},
 		{"IPv6 loopback", "postgres://u@[::1]/d?sslmode=disable", nil, []string{"loopback (::1), sslmode disable"}, nil},
-		{"a socket", "postgres://u@/d?host=/run/postgresql&sslmode=disable", nil, []string{"Unix socket in /run/postgresql"}, nil},
+		{"a socket", "postgres://u@/d?host=/run/postgresql&sslmode=disable", nil,
+			[]string{"Unix socket in /run/postgresql"}, nil},
 		{
 			"several", "postgres://u@127.0.0.1:1,db.example.test:2/d", nil,
 			[]string{"loopback (127.0.0.1), sslmode prefer", "db.example.test, sslmode require (the DSN demands none)"},
@@ -62,12 +75,18 @@ func TestPostgresModes(t *testing.T) {
 			"several, one in clear", "postgres://u@127.0.0.1:1,db.example.test:2/d?sslmode=disable", nil, []string{refused},
 			[]string{"loopback (127.0.0.1), sslmode disable", "db.example.test, sslmode disable"},
 		},
-		{"mode from the environment", "postgres://u@db.example.test/d", []string{"PGSSLMODE", "disable"}, []string{refused}, []string{"db.example.test, sslmode disable"}},
-		{"weak mode from the environment", "postgres://u@db.example.test/d", []string{"PGSSLMODE", "allow"}, []string{"db.example.test, sslmode require (the DSN demands none)"}, []string{"db.example.test, sslmode allow"}},
-		{"host from the environment", "postgres:///d?sslmode=disable", []string{"PGHOST", "db.example.test"}, []string{refused}, []string{"db.example.test, sslmode disable"}},
-		{"host from a service", "postgres:///d?service=bare", []string{"PGSERVICEFILE", services}, []string{"db.example.test, sslmode require (the DSN demands none)"}, []string{"db.example.test, sslmode prefer"}},
-		{"mode from a service", "postgres:///d?service=open", []string{"PGSERVICEFILE", services}, []string{refused}, []string{"db.example.test, sslmode disable"}},
-		{"host in the query", "postgres://u@127.0.0.1/d?sslmode=disable&host=db.example.test", nil, []string{refused}, []string{"db.example.test, sslmode disable"}},
+		{"mode from the environment", "postgres://u@db.example.test/d", []string{"PGSSLMODE", "disable"}, []string{refused},
+			[]string{"db.example.test, sslmode disable"}},
+		{"weak mode from the environment", "postgres://u@db.example.test/d", []string{"PGSSLMODE", "allow"},
+			[]string{"db.example.test, sslmode require (the DSN demands none)"}, []string{"db.example.test, sslmode allow"}},
+		{"host from the environment", "postgres:///d?sslmode=disable", []string{"PGHOST", "db.example.test"},
+			[]string{refused}, []string{"db.example.test, sslmode disable"}},
+		{"host from a service", "postgres:///d?service=bare", []string{"PGSERVICEFILE", services},
+			[]string{"db.example.test, sslmode require (the DSN demands none)"}, []string{"db.example.test, sslmode prefer"}},
+		{"mode from a service", "postgres:///d?service=open", []string{"PGSERVICEFILE", services}, []string{refused},
+			[]string{"db.example.test, sslmode disable"}},
+		{"host in the query", "postgres://u@127.0.0.1/d?sslmode=disable&host=db.example.test", nil, []string{refused},
+			[]string{"db.example.test, sslmode disable"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for i := 0; i < len(c.env); i += 2 {
@@ -108,8 +127,10 @@ func authority(t *testing.T, dir string, addresses ...net.IP) (root, certificate
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	check(err)
 	own := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, IPAddresses: addresses, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, IPAddresses: addresses,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, own, own, private.Public(), private)
 	check(err)
@@ -144,7 +165,8 @@ func TestPostgresOverTheNetwork(t *testing.T) {
 			q.Set("sslrootcert", root)
 		}
 		u.RawQuery = q.Encode()
-		db, err := store.Open(t.Context(), store.Options{DSN: u.String(), Insecure: insecure, Voucher: storetest.Voucher("key of the tests")})
+		db, err := store.Open(t.Context(), store.Options{DSN: u.String(), Insecure: insecure,
+			Voucher: storetest.Voucher("key of the tests")})
 		if err != nil {
 			return nil, err
 		}

@@ -14,8 +14,8 @@ import (
 // rollbackTimeout bounds the end of a transaction whose caller may be gone.
 const rollbackTimeout = 5 * time.Second
 
-// postgresTx is a transaction that begins with its first statement: where that one is sent with others, all of them cost one round
-// trip.
+// postgresTx is a transaction that begins with its first statement: where that one is sent with others, all of them
+// cost one round trip.
 type postgresTx struct {
 	conn  *sql.Conn
 	begin string
@@ -78,7 +78,8 @@ func (t *postgresTx) QueryContext(ctx context.Context, query string, args ...any
 
 func (t *postgresTx) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
 	if err := t.start(ctx); err != nil {
-		// A row is not made with an error of ours, yet nothing may run outside the transaction: this one fails, and t.fault counts.
+		// A row is not made with an error of ours, yet nothing may run outside the transaction: this one fails, and t.fault
+		// counts.
 		ended, end := context.WithCancel(ctx)
 		end()
 		return t.conn.QueryRowContext(ended, query, args...)
@@ -86,7 +87,8 @@ func (t *postgresTx) QueryRowContext(ctx context.Context, query string, args ...
 	return t.conn.QueryRowContext(ctx, query, args...)
 }
 
-// steps sends all statements at once, and the begin with them. After one that failed the server runs none of the others.
+// steps sends all statements at once, and the begin with them. After one that failed the server runs none of the
+// others.
 func (t *postgresTx) steps(ctx context.Context, all []step) error {
 	if t.fault != nil {
 		return t.fault
@@ -165,7 +167,8 @@ func (p postgresReader) steps(ctx context.Context, all []step) error {
 	return conn.Raw(func(c any) error { return sendSteps(ctx, c.(*stdlib.Conn).Conn(), "", all) })
 }
 
-// commit ends the transaction. Where a statement failed and nobody looked at its error, the server rolls back and says so.
+// commit ends the transaction. Where a statement failed and nobody looked at its error, the server rolls back and says
+// so.
 func (t *postgresTx) commit(ctx context.Context) error {
 	if !t.begun {
 		return nil // no statement ran
@@ -179,7 +182,8 @@ func (t *postgresTx) commit(ctx context.Context) error {
 	})
 }
 
-// rollback ends a transaction that is still open, also for a caller who is gone. A connection on which that fails serves nobody else.
+// rollback ends a transaction that is still open, also for a caller who is gone. A connection on which that fails
+// serves nobody else.
 func (t *postgresTx) rollback(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout)
 	defer cancel()

@@ -40,13 +40,16 @@ type ServiceProvider struct {
 	AllowSHA1           bool     `json:"allow_sha1,omitempty"`         // in signatures of this SP; warned about
 	Certificates        [][]byte `json:"certificates,omitempty"`       // DER, signing or unmarked
 
-	Encryption     string          `json:"encryption,omitempty"` // of assertions: "off" (the default), "if-published" or "required"
+	// of assertions: "off" (the default), "if-published" or "required"
+	Encryption     string          `json:"encryption,omitempty"`
 	EncryptionKeys []EncryptionKey `json:"encryption_keys,omitempty"`
-	AllowCBC       bool            `json:"allow_cbc,omitempty"` // block encryption without integrity; only under a signed Response
+	// block encryption without integrity; only under a signed Response
+	AllowCBC bool `json:"allow_cbc,omitempty"`
 
 	Logout []LogoutEndpoint `json:"logout,omitempty"` // single logout services; empty: it takes no part
 
-	HoldsCertificates string `json:"holds_certificates,omitempty"` // how many of ours it can hold: "two" (the default) or "one"
+	// how many of ours it can hold: "two" (the default) or "one"
+	HoldsCertificates string `json:"holds_certificates,omitempty"`
 
 	RelayStates  []RelayState  `json:"relay_states,omitempty"` // allow-list for launches
 	RelayStateIn string        `json:"relay_state_in"`         // "field" or "query": where a launch's RelayState goes
@@ -82,15 +85,17 @@ type LogoutEndpoint struct {
 
 // Source says where an SP's metadata comes from and how its last refresh went.
 type Source struct {
-	URL         string        `json:"url"`
-	TrustKey    []byte        `json:"trust_key,omitempty"` // DER certificate whose key must have signed it; empty: not checked
+	URL string `json:"url"`
+	// DER certificate whose key must have signed it; empty: not checked
+	TrustKey    []byte        `json:"trust_key,omitempty"`
 	EveryAtMost time.Duration `json:"every_at_most,omitempty"`
 	NextAt      time.Time     `json:"-"`                    // of the next refresh; a column of its own, see ClaimRefresh
 	ReadAt      time.Time     `json:"read_at,omitzero"`     // of the last good copy
 	ValidUntil  time.Time     `json:"valid_until,omitzero"` // of the last good copy; zero: without end
 	Fault       string        `json:"fault,omitempty"`      // of the last refresh; the last good copy stays in use
-	Pending     []byte        `json:"pending,omitempty"`    // metadata that changes keys or endpoints and waits for an admin
-	PendingAt   time.Time     `json:"pending_at,omitzero"`
+	// metadata that changes keys or endpoints and waits for an admin
+	Pending   []byte    `json:"pending,omitempty"`
+	PendingAt time.Time `json:"pending_at,omitzero"`
 }
 
 // Attribute is one released attribute.
@@ -192,7 +197,8 @@ func writeProvider(ctx context.Context, tx querier, sp ServiceProvider) error {
 // returns, in one transaction, so that no other change in between is lost. change
 // can run twice and must do nothing else; its error ends the change and is
 // returned. ErrNotFound.
-func (s *ServiceProviders) Change(ctx context.Context, entityID string, change func(*ServiceProvider) (Event, error)) error {
+func (s *ServiceProviders) Change(ctx context.Context, entityID string, change func(*ServiceProvider) (Event,
+	error)) error {
 	return s.db.change(ctx, "change service provider", func(ctx context.Context, tx querier) error {
 		// Locked as it is read: a refresh that is claimed meanwhile must not be put back.
 		sp, err := scanProvider(tx.QueryRowContext(ctx, `
@@ -213,7 +219,8 @@ func (s *ServiceProviders) Change(ctx context.Context, entityID string, change f
 // ClaimRefresh moves the time of the next refresh of one from due, as it was read,
 // to next, and tells whether it did: of several replicas that see the same refresh
 // due, one gets it. It is no change of configuration.
-func (s *ServiceProviders) ClaimRefresh(ctx context.Context, entityID string, due, next time.Time) (claimed bool, err error) {
+func (s *ServiceProviders) ClaimRefresh(ctx context.Context, entityID string, due,
+	next time.Time) (claimed bool, err error) {
 	err = s.db.write(ctx, "claim a metadata refresh", func(ctx context.Context, tx querier) error {
 		n, err := touched(ctx, tx, `
 			UPDATE service_providers SET refresh_at = $1 WHERE entity_id = $2 AND refresh_at = $3`,

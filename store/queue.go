@@ -19,10 +19,11 @@ func dueAt(s State, next, now time.Time) int64 {
 	return micros(next)
 }
 
-// Claim takes a row that is due (wanted, unknown, or sending with an expired lease) in one of the classes up to upTo: in the lowest
-// class that has one, the one that came first: who was throttled in between keeps their place. It marks it sending under a lease, raises
-// its attempts and returns it so. MaybeSent of the returned row tells of earlier attempts: it is set for unknown, and for an expired lease,
-// since its worker may have sent before it died. Several workers may claim at once; each row goes to one. ErrNotFound: nothing is due. The clock is the database's.
+// Claim takes a row that is due (wanted, unknown, or sending with an expired lease) in one of the classes up to upTo:
+// in the lowest class that has one, the one that came first: who was throttled in between keeps their place. It marks
+// it sending under a lease, raises its attempts and returns it so. MaybeSent of the returned row tells of earlier
+// attempts: it is set for unknown, and for an expired lease, since its worker may have sent before it died. Several
+// workers may claim at once; each row goes to one. ErrNotFound: nothing is due. The clock is the database's.
 func (s *Ledger) Claim(ctx context.Context, lease time.Duration, upTo Class) (SSOUser, error) {
 	const what = "claim SSO user"
 	// Nothing due is the usual answer and needs no writer.
@@ -73,9 +74,10 @@ func nextDue(ctx context.Context, q querier, now time.Time, upTo Class) (r dueRo
 	return r, err
 }
 
-// nextDueQuery searches each class by itself: in one search over all, rows of a low class that are due later would have to be walked
-// through, and there can be thousands once the day's calls are used up. The index finds those that are due; the 500 that are it the longest,
-// more than wait at a time while people come and go, are put into the order of their arrival.
+// nextDueQuery searches each class by itself: in one search over all, rows of a low class that are due later would have
+// to be walked through, and there can be thousands once the day's calls are used up. The index finds those that are
+// due; the 500 that are it the longest, more than wait at a time while people come and go, are put into the order of
+// their arrival.
 const nextDueQuery = `
 		SELECT person_id, account, due_at FROM (
 		    SELECT * FROM (SELECT person_id, account, due_at, class FROM (
@@ -117,8 +119,8 @@ const earliestQuery = `
 		                    ORDER BY due_at, created_at LIMIT 1) AS c) AS next
 		 ORDER BY due_at LIMIT 1`
 
-// Renew prolongs the lease of a claimed row from now on and returns its new end, which Settle wants to see. ErrConflict: the
-// claim is no longer this worker's, or an admin has suspended the row. The clock is the database's.
+// Renew prolongs the lease of a claimed row from now on and returns its new end, which Settle wants to see.
+// ErrConflict: the claim is no longer this worker's, or an admin has suspended the row. The clock is the database's.
 func (s *Ledger) Renew(ctx context.Context, u SSOUser, lease time.Duration) (time.Time, error) {
 	var until time.Time
 	err := s.db.write(ctx, "renew lease of SSO user", func(ctx context.Context, tx querier) error {
@@ -142,10 +144,10 @@ func (s *Ledger) Renew(ctx context.Context, u SSOUser, lease time.Duration) (tim
 	return until, nil
 }
 
-// Settle stores the outcome of a claimed row (State, MaybeSent, Failures, NextAttempt, Earliest, ErrorKey, ErrorText, Cause, and the Class in
-// which it goes on), with its event, if Attempts and LeaseUntil are still those of this claim and the row is still being sent. A row that was suspended
-// meanwhile stays so, and goes back to this outcome. An item of a plan ends with its row. ErrConflict: another worker
-// has taken it over since, and its outcome counts.
+// Settle stores the outcome of a claimed row (State, MaybeSent, Failures, NextAttempt, Earliest, ErrorKey, ErrorText,
+// Cause, and the Class in which it goes on), with its event, if Attempts and LeaseUntil are still those of this claim
+// and the row is still being sent. A row that was suspended meanwhile stays so, and goes back to this outcome. An item
+// of a plan ends with its row. ErrConflict: another worker has taken it over since, and its outcome counts.
 func (s *Ledger) Settle(ctx context.Context, u SSOUser, e Event) error {
 	const what = "settle SSO user"
 	switch u.State {
@@ -189,7 +191,8 @@ func (s *Ledger) Settle(ctx context.Context, u SSOUser, e Event) error {
 	})
 }
 
-// endItem ends the plan item of a row that is now in this state. One that waits again, or is suspended, goes on being sent.
+// endItem ends the plan item of a row that is now in this state. One that waits again, or is suspended, goes on being
+// sent.
 func endItem(ctx context.Context, tx querier, u SSOUser, s State, plan int64, now time.Time) error {
 	var (
 		ended        string
@@ -218,8 +221,8 @@ func endItem(ctx context.Context, tx querier, u SSOUser, s State, plan int64, no
 // countedPlaces is how far Queue counts those ahead: a page asks for each person who waits.
 const countedPlaces = 10_000
 
-// Queue tells a waiting row's place (1 = first, at most 10,000) in the order of arrival in its class, behind all of lower classes; rows
-// that are being sent wait too. ErrNotFound: this one does not wait.
+// Queue tells a waiting row's place (1 = first, at most 10,000) in the order of arrival in its class, behind all of
+// lower classes; rows that are being sent wait too. ErrNotFound: this one does not wait.
 func (s *Ledger) Queue(ctx context.Context, p PersonID, a AccountID) (place int, err error) {
 	err = s.db.engine.reader().QueryRowContext(ctx, `
 		SELECT (SELECT COUNT(*) FROM (
@@ -232,8 +235,8 @@ func (s *Ledger) Queue(ctx context.Context, p PersonID, a AccountID) (place int,
 	return place, s.db.explain("find place in the queue", err)
 }
 
-// raisePause is the least time between an outcome and an attempt that a waiting person brings forward. A page that is loaded again and
-// again must not use up the calls of the day.
+// raisePause is the least time between an outcome and an attempt that a waiting person brings forward. A page that is
+// loaded again and again must not use up the calls of the day.
 const raisePause = 10 * time.Second
 
 // Raisable is the earliest time to which Raise brings the next attempt of a waiting row forward, if that is ahead.
@@ -245,9 +248,9 @@ func (u SSOUser) Raisable() time.Time {
 	return at
 }
 
-// Raise puts a row that waits (wanted, unknown) into a class that goes earlier, because a person waits for it now, and brings its next
-// attempt forward: to now, but never to before Raisable. It does nothing where the row is in that class and due by then. The clock is
-// the database's.
+// Raise puts a row that waits (wanted, unknown) into a class that goes earlier, because a person waits for it now, and
+// brings its next attempt forward: to now, but never to before Raisable. It does nothing where the row is in that class
+// and due by then. The clock is the database's.
 func (s *Ledger) Raise(ctx context.Context, k UserKey, c Class) error {
 	const what = "raise SSO user"
 	// A page that waits asks again and again; once is enough.
@@ -283,9 +286,9 @@ func (s *Ledger) Raise(ctx context.Context, k UserKey, c Class) error {
 	})
 }
 
-// Again makes a row due at once in class c, with its event: wanted and unknown rows lose their back-off, refused and conflicting
-// ones that surely were not created go back to wanted with the data that they have. A row that is due already keeps its place in
-// the queue. It returns whether it did anything.
+// Again makes a row due at once in class c, with its event: wanted and unknown rows lose their back-off, refused and
+// conflicting ones that surely were not created go back to wanted with the data that they have. A row that is due
+// already keeps its place in the queue. It returns whether it did anything.
 func (s *Ledger) Again(ctx context.Context, k UserKey, c Class, e Event) (bool, error) {
 	did := false
 	err := s.db.write(ctx, "try SSO user again", func(ctx context.Context, tx querier) error {
@@ -293,7 +296,8 @@ func (s *Ledger) Again(ctx context.Context, k UserKey, c Class, e Event) (bool, 
 		if err != nil {
 			return err
 		}
-		// The attempts begin anew, since the back-off is reckoned from them. A claim is still told from all others by its lease.
+		// The attempts begin anew, since the back-off is reckoned from them. A claim is still told from all others by its
+		// lease.
 		n, err := touched(ctx, tx, `
 			UPDATE sso_users SET
 			       due_at = CASE WHEN due_at > 0 AND due_at < $1 THEN due_at ELSE $1 END,
@@ -311,9 +315,9 @@ func (s *Ledger) Again(ctx context.Context, k UserKey, c Class, e Event) (bool, 
 	return did && err == nil, err
 }
 
-// Doubt makes an assumed row due at once in class c, with its event: it is unknown from then on whether the user exists, and the call
-// is made that finds out. An owner's row, and one without the data that a creation sends, stay as they are: no call could be made for
-// them. It returns whether it did anything.
+// Doubt makes an assumed row due at once in class c, with its event: it is unknown from then on whether the user
+// exists, and the call is made that finds out. An owner's row, and one without the data that a creation sends, stay as
+// they are: no call could be made for them. It returns whether it did anything.
 func (s *Ledger) Doubt(ctx context.Context, k UserKey, c Class, e Event) (bool, error) {
 	did := false
 	err := s.db.write(ctx, "doubt an assumed SSO user", func(ctx context.Context, tx querier) error {

@@ -26,11 +26,13 @@ func TestQueueIndexes(t *testing.T) {
 			"SEARCH sso_users USING INDEX sqlite_autoindex_sso_users_1 ((person_id,account)>(?,?))", 1},
 		{"list of a state", `SELECT role FROM sso_users WHERE (person_id, account) > ($1, $2) AND state = $3 ORDER BY person_id, account LIMIT 1`,
 			"SEARCH sso_users USING INDEX sso_users_by_state (state=? AND (person_id,account)>(?,?))", 1},
-		{"list of an account", `SELECT role FROM sso_users WHERE (person_id, account) > ($1, $2) AND account = $3 ORDER BY person_id, account LIMIT 1`,
+		{"list of an account",
+			`SELECT role FROM sso_users WHERE (person_id, account) > ($1, $2) AND account = $3 ORDER BY person_id, account LIMIT 1`,
 			"SEARCH sso_users USING INDEX sso_users_account (account=? AND person_id>?)", 1},
 		{"people", `SELECT role FROM sso_users WHERE person_id IN ($1, $2) ORDER BY person_id, account`,
 			"SEARCH sso_users USING INDEX sqlite_autoindex_sso_users_1 (person_id=?)", 1},
-		{"external id in any case", store.ExternalIDQuery, "SEARCH sso_users USING INDEX sso_users_external_lower (<expr>=?)", 1},
+		{"external id in any case", store.ExternalIDQuery, "SEARCH sso_users USING INDEX sso_users_external_lower (<expr>=?)",
+			1},
 		{"counts", `SELECT state, COUNT(*) FROM sso_users GROUP BY state`, "COVERING INDEX sso_users_by_state", 1},
 	} {
 		all := strings.Join(explainPlan(t, raw, c.statement), "; ")
@@ -63,8 +65,10 @@ func TestPostgresQueueIndexes(t *testing.T) {
 			t.Errorf("%s: want three searches of sso_users_queue:\n%s", name, plan)
 		}
 	}
-	query := strings.NewReplacer("$1", "'x7'", "$2", "'X7'", "$3", "'x7'", "$4", "'X7'", "$5", "'partner'", "$6", "'p1'", "$7", "'a1'").Replace(store.ExternalIDQuery)
-	if plan := postgresPlan(t, raw, query); strings.Contains(plan, "Seq Scan") || !strings.Contains(plan, "sso_users_external_lower") {
+	query := strings.NewReplacer("$1", "'x7'", "$2", "'X7'", "$3", "'x7'", "$4", "'X7'", "$5", "'partner'", "$6", "'p1'",
+		"$7", "'a1'").Replace(store.ExternalIDQuery)
+	if plan := postgresPlan(t, raw, query); strings.Contains(plan, "Seq Scan") || !strings.Contains(plan,
+		"sso_users_external_lower") {
 		t.Errorf("external id in any case: want a search of sso_users_external_lower:\n%s", plan)
 	}
 }

@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// RequestCounts keeps how many requests were only counted: those that left neither trace nor log line of their own, since there were
-// more of their kind than is kept. There is one row for a reason and a quarter of an hour, so a flood of any size and length has few.
+// RequestCounts keeps how many requests were only counted: those that left neither trace nor log line of their own,
+// since there were more of their kind than is kept. There is one row for a reason and a quarter of an hour, so a flood
+// of any size and length has few.
 type RequestCounts struct{ db *DB }
 
 // RequestCounts returns the counts of this database.
@@ -23,15 +24,15 @@ type RequestCount struct {
 	Requests int64     `json:"requests"`
 }
 
-// floodGap is how far apart two requests of a reason are at most that belong together. Counts are written in batches, and carry the times
-// of the requests, so the gap is one between requests.
+// floodGap is how far apart two requests of a reason are at most that belong together. Counts are written in batches,
+// and carry the times of the requests, so the gap is one between requests.
 const floodGap = 2 * time.Minute
 
 // floodReach bounds how far Around looks before and after a moment, and so how many rows it reads.
 const floodReach = 24 * time.Hour
 
-// Add adds to the counts, in one transaction. Replicas add up. A count may not reach over the end of a quarter of an hour: its first
-// moment says where it belongs.
+// Add adds to the counts, in one transaction. Replicas add up. A count may not reach over the end of a quarter of an
+// hour: its first moment says where it belongs.
 func (c *RequestCounts) Add(ctx context.Context, all ...RequestCount) error {
 	if len(all) == 0 {
 		return nil
@@ -49,7 +50,8 @@ func (c *RequestCounts) Add(ctx context.Context, all ...RequestCount) error {
 				   SET first_at = CASE WHEN excluded.first_at < request_counts.first_at THEN excluded.first_at ELSE request_counts.first_at END,
 				       last_at  = CASE WHEN excluded.last_at > request_counts.last_at THEN excluded.last_at ELSE request_counts.last_at END,
 				       requests = request_counts.requests + excluded.requests`,
-				tame(one.Reason), micros(one.First.Truncate(FigureStep)), micros(one.First), micros(one.Last), one.Requests); err != nil {
+				tame(one.Reason), micros(one.First.Truncate(FigureStep)), micros(one.First), micros(one.Last),
+				one.Requests); err != nil {
 				return err
 			}
 		}
@@ -66,8 +68,8 @@ func scanRequestCount(row scanner) (c RequestCount, err error) {
 	return c, err
 }
 
-// Around returns the count of the requests of a reason that were counted at a minute, and before and after it without a gap of more than
-// two minutes. ErrNotFound: none were, or their count was not written yet.
+// Around returns the count of the requests of a reason that were counted at a minute, and before and after it without a
+// gap of more than two minutes. ErrNotFound: none were, or their count was not written yet.
 func (c *RequestCounts) Around(ctx context.Context, reason string, minute time.Time) (RequestCount, error) {
 	const what = "read a count of requests"
 	all, err := collect(ctx, c.db.engine.reader(), scanRequestCount, `

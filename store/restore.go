@@ -25,9 +25,10 @@ import (
 // creations are on hold, and Ledger.Restored tells when this happened.
 // ErrUnsupported for PostgreSQL.
 //
-// settle is called with the DSN of the copy before that is put in place: it opens, changes and closes it. With its error nothing is replaced. nil:
-// nothing else is done with the copy.
-func Restore(ctx context.Context, from, dsn string, settle func(ctx context.Context, dsn string) error) (kept string, err error) {
+// settle is called with the DSN of the copy before that is put in place: it opens, changes and closes it. With its
+// error nothing is replaced. nil: nothing else is done with the copy.
+func Restore(ctx context.Context, from, dsn string, settle func(ctx context.Context, dsn string) error) (kept string,
+	err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("restore the store from %s: %w", from, err)
@@ -209,7 +210,8 @@ func passedBy(now time.Time) []passed {
 		{1, `UPDATE counters SET value = value + 1 WHERE name = 'changes'`, nil},
 		{1, `UPDATE counters SET value = $1 WHERE name = 'restored'`, []any{micros(now)}},
 		{1, `UPDATE sso_users SET maybe_sent = TRUE WHERE due_at > 0`, nil},
-		{2, `UPDATE sso_users SET maybe_sent = TRUE WHERE state = 'suspended' AND before_state IN ('wanted', 'unknown')`, nil},
+		{2, `UPDATE sso_users SET maybe_sent = TRUE WHERE state = 'suspended' AND before_state IN ('wanted', 'unknown')`,
+			nil},
 		// In a copy of the version before, the migration begins the hold, from the time of the restore.
 		{2, `UPDATE hold SET since = $1, holder = 'restore', reason = 'restore'`, []any{micros(now)}},
 		{2, `UPDATE breaker SET cause = '', opened_at = 0, open_until = 0, trips = 0, probing = 0`, nil},

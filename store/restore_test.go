@@ -10,7 +10,8 @@ import (
 	"ssobridge/store/storetest"
 )
 
-// TestRestoreHolds: after a restore creations are held, and nothing goes on that other programs were doing when the copy was made.
+// TestRestoreHolds: after a restore creations are held, and nothing goes on that other programs were doing when the
+// copy was made.
 func TestRestoreHolds(t *testing.T) {
 	ctx := t.Context()
 	dir := t.TempDir()
@@ -20,7 +21,8 @@ func TestRestoreHolds(t *testing.T) {
 	suspended := store.UserKey{Person: "suspended", Account: "a1"}
 	plan, planErr := db.Plans().Create(ctx, store.Plan{Kind: "admin"})
 	_, readyErr := db.Plans().Ready(ctx, plan, 1, store.Event{})
-	_, _, wantErr := l.Want(ctx, store.SSOUser{Person: suspended.Person, Account: suspended.Account, ExternalID: "x", LoginName: "l", Role: store.AccountManager}, store.Event{})
+	_, _, wantErr := l.Want(ctx, store.SSOUser{Person: suspended.Person, Account: suspended.Account, ExternalID: "x",
+		LoginName: "l", Role: store.AccountManager}, store.Event{})
 	_, leaseErr := db.Leases().Take(ctx, "watch", "one", time.Hour)
 	accountErr := db.Accounts().Put(ctx, store.Account{ID: "a1", Name: "One", BillingStatus: "Open"}, store.Event{})
 	_, hintErr := db.Accounts().Hint(ctx, "a1", "tier.increase", 0)
@@ -39,7 +41,8 @@ func TestRestoreHolds(t *testing.T) {
 	}
 	db = openStore(t, target)
 	l = db.Ledger()
-	if h, err := l.Hold(ctx); err != nil || h.Reason != "restore" || h.By != "restore" || time.Since(h.Since) > time.Minute {
+	if h, err := l.Hold(ctx); err != nil || h.Reason != "restore" || h.By != "restore" ||
+		time.Since(h.Since) > time.Minute {
 		t.Errorf("hold %+v, %v, want one of the restore, since just now", h, err)
 	}
 	if at, err := l.Restored(ctx); err != nil || time.Since(at) > time.Minute {
@@ -57,7 +60,8 @@ func TestRestoreHolds(t *testing.T) {
 	if id, err := db.Accounts().NextHint(ctx, 100); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("a reading of %s is due, %v", id, err)
 	}
-	if u, err := l.Get(ctx, suspended.Person, suspended.Account); err != nil || !u.MaybeSent || u.State != store.Suspended || u.Before != store.Wanted {
+	if u, err := l.Get(ctx, suspended.Person, suspended.Account); err != nil || !u.MaybeSent ||
+		u.State != store.Suspended || u.Before != store.Wanted {
 		t.Errorf("suspended row %+v, %v, want it maybe sent", u, err)
 	}
 	// Lifted once, it stays so.
@@ -85,7 +89,8 @@ func TestRestoreOfFirstSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := openStore(t, target).Ledger()
-	if h, err := l.Hold(ctx); err != nil || h.Reason != "restore" || h.By != "restore" || time.Since(h.Since) > time.Minute {
+	if h, err := l.Hold(ctx); err != nil || h.Reason != "restore" || h.By != "restore" ||
+		time.Since(h.Since) > time.Minute {
 		t.Errorf("hold %+v, %v, want one of the restore", h, err)
 	}
 	for person, maybe := range map[store.PersonID]bool{"waiting": true, "active": false} {

@@ -85,7 +85,8 @@ func mappingObject(m Mapping) string {
 	if m.GroupID != "" {
 		dn = ""
 	}
-	return objectOf(MappingObject, m.Kind, m.GroupID, dn, m.Attribute, m.Pattern, string(m.Person), string(m.Account), string(m.Role))
+	return objectOf(MappingObject, m.Kind, m.GroupID, dn, m.Attribute, m.Pattern, string(m.Person), string(m.Account),
+		string(m.Role))
 }
 
 // revoking is the key under which a transaction's context collects what it revokes.
@@ -167,7 +168,8 @@ func (db *DB) writeWords(ctx context.Context, tx querier, w *words) error {
 	}
 	w.journaled = append(w.journaled, before...)
 	if err := db.journal.Before(ctx, before); err != nil {
-		db.log.LogAttrs(ctx, slog.LevelError, "revocation not written to the journal: a restore would undo it until it is", slog.Any("error", err))
+		db.log.LogAttrs(ctx, slog.LevelError, "revocation not written to the journal: a restore would undo it until it is",
+			slog.Any("error", err))
 	}
 	return nil
 }

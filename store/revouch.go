@@ -16,19 +16,24 @@ const revouchBite = 100
 type vouchedTable struct {
 	one, many string // what a row is
 	table     string
-	key       string                                                               // column of the primary key
-	has       string                                                               // condition: a MAC of the row is by the secret key $1
-	first     any                                                                  // less than every key
-	again     func(ctx context.Context, db *DB, tx querier, key any) (bool, error) // makes the row's MACs anew, where they hold
+	key       string // column of the primary key
+	// condition: a MAC of the row is by the secret key $1
+	has   string
+	first any // less than every key
+	// makes the row's MACs anew, where they hold
+	again func(ctx context.Context, db *DB, tx querier, key any) (bool, error)
 }
 
 func vouchedTables() []vouchedTable {
 	return []vouchedTable{
-		{"session", "sessions", "sessions", "token_hash", `(substr(mac, 1, 4) = $1 OR substr(reading_mac, 1, 4) = $1)`, []byte{}, revouchSession},
-		{"mark of a second factor", "marks of second factors", "second_factors", "id", `substr(mac, 1, 4) = $1`, "", revouchFactor},
+		{"session", "sessions", "sessions", "token_hash", `(substr(mac, 1, 4) = $1 OR substr(reading_mac, 1, 4) = $1)`,
+			[]byte{}, revouchSession},
+		{"mark of a second factor", "marks of second factors", "second_factors", "id", `substr(mac, 1, 4) = $1`, "",
+			revouchFactor},
 		{"started sign-in", "started sign-ins", "sign_ins", "id", `substr(mac, 1, 4) = $1`, "", revouchSignIn},
 		{"removed secret key", "removed secret keys", "secret_keys", "id", `substr(mac, 1, 4) = $1`, "", revouchRemoved},
-		{"purged audit event", "purged audit events", "audit_chain", "seq", `substr(purge_mac, 1, 4) = $1`, int64(0), revouchPurged},
+		{"purged audit event", "purged audit events", "audit_chain", "seq", `substr(purge_mac, 1, 4) = $1`, int64(0),
+			revouchPurged},
 	}
 }
 
@@ -51,8 +56,9 @@ func (s *SecretKeys) Vouched(ctx context.Context, id []byte) (all []VouchedRows,
 	return all, nil
 }
 
-// Revouch makes the MACs of the secret key of this id anew, with the one in use, and returns how many rows it has changed. A MAC
-// that does not hold stays as it is: what nobody vouched for is not vouched for now. It runs in batches, and can be called again.
+// Revouch makes the MACs of the secret key of this id anew, with the one in use, and returns how many rows it has
+// changed. A MAC that does not hold stays as it is: what nobody vouched for is not vouched for now. It runs in batches,
+// and can be called again.
 func (s *SecretKeys) Revouch(ctx context.Context, id []byte) (changed int, err error) {
 	const what = "vouch again"
 	if len(id) != macKeySize {
@@ -117,7 +123,8 @@ func revouchSession(ctx context.Context, db *DB, tx querier, key any) (bool, err
 		return false, err
 	}
 	// A reading that does not hold is read anew from the directory when it is needed.
-	if reading := [][]byte{row.TokenHash, row.Reading, number(micros(row.ReadAt))}; db.vouched(row.readingMAC, readingPurpose, reading...) {
+	if reading := [][]byte{row.TokenHash, row.Reading, number(micros(row.ReadAt))}; db.vouched(row.readingMAC,
+		readingPurpose, reading...) {
 		if row.readingMAC, err = db.vouch(readingPurpose, reading...); err != nil {
 			return false, err
 		}

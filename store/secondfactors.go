@@ -39,8 +39,9 @@ const (
 	ByRestored   = "restored" // by a backup that was restored without a whole journal; it may have been removed since
 )
 
-// OpensConsole tells whether the factor is one that the console takes: an invitation, or a factor that was confirmed itself, stands for it.
-// One that a backup brought back may have been removed after it, by somebody who has a role in the console today.
+// OpensConsole tells whether the factor is one that the console takes: an invitation, or a factor that was confirmed
+// itself, stands for it. One that a backup brought back may have been removed after it, by somebody who has a role in
+// the console today.
 func (f SecondFactor) OpensConsole() bool {
 	return !f.Foreign && !f.ConfirmedAt.IsZero() && f.By != ByRestored
 }
@@ -61,8 +62,8 @@ type factorRow struct {
 	mac []byte
 }
 
-// fields are what a factor's MAC covers: whose it is, and how much it is to be trusted. What it is proved by is left out,
-// since it is sealed for person and row, and changes with each use, by the version before too.
+// fields are what a factor's MAC covers: whose it is, and how much it is to be trusted. What it is proved by is left
+// out, since it is sealed for person and row, and changes with each use, by the version before too.
 func (f *SecondFactor) fields() [][]byte {
 	return [][]byte{
 		[]byte(f.ID), []byte(f.Person), []byte(f.Kind), []byte(f.By),
@@ -118,8 +119,10 @@ const factorColumns = `id, person_id, kind, sealed, version, created_at, used_at
 
 func scanSecondFactor(row scanner) (f factorRow, err error) {
 	var created, used, confirmed, noticed int64
-	err = row.Scan(&f.ID, &f.Person, &f.Kind, &f.Sealed, &f.Version, &created, &used, &f.By, &confirmed, &noticed, &f.Epoch, &f.mac)
-	f.CreatedAt, f.UsedAt, f.ConfirmedAt, f.NoticedAt = fromMicros(created), fromMicros(used), fromMicros(confirmed), fromMicros(noticed)
+	err = row.Scan(&f.ID, &f.Person, &f.Kind, &f.Sealed, &f.Version, &created, &used, &f.By, &confirmed, &noticed,
+		&f.Epoch, &f.mac)
+	f.CreatedAt, f.UsedAt, f.ConfirmedAt, f.NoticedAt = fromMicros(created), fromMicros(used), fromMicros(confirmed),
+		fromMicros(noticed)
 	return f, err
 }
 
@@ -145,15 +148,15 @@ type Enrolment struct {
 	First    bool           // only as the person's first one
 	Invite   []byte         // hash of the code without which it is not added; nil: none is needed
 	Former   [][]byte       // what Invite would be by each secret key but the one in use
-	Session  *Session       // takes the place of the act's, as one in which the first factor was proved; nil: the act's stays
+	// takes the place of the act's, as one in which the first factor was proved; nil: the act's stays
+	Session *Session
 }
 
 // Enrol adds factors, all or none. A zero CreatedAt becomes the present. An invitation confirms them, and so does a
 // confirmed factor that was proved in the act's session.
 //
-// ErrConflict: it was to be the first, and there is one. ErrNotFound: the invitation is not
-// this one, or over. ErrLimit: the person has as many as anybody can have. ErrRevoked, ErrStale: see Act. The invitation
-// is used up.
+// ErrConflict: it was to be the first, and there is one. ErrNotFound: the invitation is not this one, or over.
+// ErrLimit: the person has as many as anybody can have. ErrRevoked, ErrStale: see Act. The invitation is used up.
 func (s *SecondFactors) Enrol(ctx context.Context, person PersonID, e Enrolment, events ...Event) error {
 	return s.db.write(ctx, "enrol second factor", func(ctx context.Context, tx querier) error {
 		now := s.db.now()
@@ -275,8 +278,8 @@ type ProvedFactor struct {
 }
 
 // Prove stores what a factor is proved by from now on, and the session in which it was proved. ErrConflict: the factor
-// was changed since it was read, by somebody who proved it at the same time, or is gone. ErrRevoked: the session is over.
-// ErrNotFound: the invitation is not this one, or over. Then nothing is stored.
+// was changed since it was read, by somebody who proved it at the same time, or is gone. ErrRevoked: the session is
+// over. ErrNotFound: the invitation is not this one, or over. Then nothing is stored.
 func (s *SecondFactors) Prove(ctx context.Context, p ProvedFactor, events ...Event) error {
 	return s.db.write(ctx, "prove second factor", func(ctx context.Context, tx querier) error {
 		now, person := s.db.now(), p.Factor.Person
@@ -346,9 +349,9 @@ type Notice struct {
 	Proved  bool     // it was proved by an older factor that counts
 }
 
-// Notice notes it, with the event. What was noted before stays. Where the password alone was shown, it counts only in the browser that
-// the person has used for longest: whoever has stolen the password would else show themselves what they have added. The event says
-// why where it does not count.
+// Notice notes it, with the event. What was noted before stays. Where the password alone was shown, it counts only in
+// the browser that the person has used for longest: whoever has stolen the password would else show themselves what
+// they have added. The event says why where it does not count.
 func (s *SecondFactors) Notice(ctx context.Context, n Notice, e Event) error {
 	return s.db.write(ctx, "note that a second factor was shown", func(ctx context.Context, tx querier) error {
 		now, person := s.db.now(), n.Person
@@ -411,7 +414,10 @@ func (s *SecondFactors) Remove(ctx context.Context, person PersonID, r Removal, 
 			return ErrNotFound
 		}
 		gone := all[i]
-		left := slices.DeleteFunc(slices.Clone(all), func(f SecondFactor) bool { return f.ID == r.ID || f.Kind == r.Alone || f.Foreign })
+		left := slices.DeleteFunc(slices.Clone(all), func(f SecondFactor) bool {
+			return f.ID == r.ID ||
+				f.Kind == r.Alone || f.Foreign
+		})
 		confirmed := slices.ContainsFunc(left, SecondFactor.OpensConsole)
 		if r.Keep && (len(left) == 0 || gone.OpensConsole() && !confirmed) {
 			return ErrLast
@@ -433,8 +439,8 @@ func (s *SecondFactors) Remove(ctx context.Context, person PersonID, r Removal, 
 	})
 }
 
-// RemoveAll removes all factors of a person and an invitation that was not used, and ends their sessions, which may rest on
-// one. It returns how many factors there were.
+// RemoveAll removes all factors of a person and an invitation that was not used, and ends their sessions, which may
+// rest on one. It returns how many factors there were.
 func (s *SecondFactors) RemoveAll(ctx context.Context, person PersonID, events ...Event) (int, error) {
 	var n int64
 	err := s.db.write(ctx, "remove second factors", func(ctx context.Context, tx querier) (err error) {
@@ -471,10 +477,11 @@ func (db *DB) removeFactors(ctx context.Context, tx querier, person PersonID) (i
 	return n, forgetGuesses(ctx, tx, person)
 }
 
-// Invite stores an invitation to enrol a person's first factor, or to confirm one of those that are not, in place of any
-// other: the hash of its code, and its end. With again, the person's factors are removed and
-// their sessions ended. ErrConflict: without it, and there is a confirmed factor.
-func (s *SecondFactors) Invite(ctx context.Context, person PersonID, code []byte, life time.Duration, again bool, events ...Event) error {
+// Invite stores an invitation to enrol a person's first factor, or to confirm one of those that are not, in place of
+// any other: the hash of its code, and its end. With again, the person's factors are removed and their sessions ended.
+// ErrConflict: without it, and there is a confirmed factor.
+func (s *SecondFactors) Invite(ctx context.Context, person PersonID, code []byte, life time.Duration, again bool,
+	events ...Event) error {
 	return s.db.write(ctx, "invite to enrol a second factor", func(ctx context.Context, tx querier) error {
 		now := s.db.now()
 		if err := aboutPerson(ctx, tx, person); err != nil {
@@ -561,8 +568,9 @@ func (s *SecondFactors) Policies(ctx context.Context) (map[AccountID]string, err
 	return policies, nil
 }
 
-// SetPolicy sets what a client account asks for; "" takes its own setting away. What stands under another spelling of the
-// account goes with it, else it could never be lowered; the policies of two accounts that differ in case stay apart.
+// SetPolicy sets what a client account asks for; "" takes its own setting away. What stands under another spelling of
+// the account goes with it, else it could never be lowered; the policies of two accounts that differ in case stay
+// apart.
 func (s *SecondFactors) SetPolicy(ctx context.Context, account AccountID, policy string, e Event) error {
 	return s.db.change(ctx, "set what an account asks for", func(ctx context.Context, tx querier) error {
 		forms, err := accountForms(ctx, tx)
@@ -608,8 +616,8 @@ func (s *SecondFactors) After(ctx context.Context, id string, limit int) ([]Seco
 	return all, nil
 }
 
-// Reseal stores what a factor is proved by under another seal. It does nothing to one that was used or changed since f was read: call
-// it again then.
+// Reseal stores what a factor is proved by under another seal. It does nothing to one that was used or changed since f
+// was read: call it again then.
 func (s *SecondFactors) Reseal(ctx context.Context, f SecondFactor) (changed bool, err error) {
 	err = s.db.write(ctx, "seal a second factor again", func(ctx context.Context, tx querier) error {
 		n, err := touched(ctx, tx, `

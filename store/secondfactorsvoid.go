@@ -34,8 +34,8 @@ func (s *SecondFactors) VoidInvitation(ctx context.Context, i Invitation, events
 	return done, err
 }
 
-// VoidCodes removes a set of recovery codes, with the events. It is no factor by itself, so nobody's sessions rest on it alone. done is
-// false where it was used or replaced since it was read.
+// VoidCodes removes a set of recovery codes, with the events. It is no factor by itself, so nobody's sessions rest on
+// it alone. done is false where it was used or replaced since it was read.
 func (s *SecondFactors) VoidCodes(ctx context.Context, f SecondFactor, events ...Event) (done bool, err error) {
 	err = s.db.write(ctx, "void recovery codes", func(ctx context.Context, tx querier) error {
 		n, err := removeFactorRows(ctx, tx, `

@@ -22,8 +22,8 @@ type SecretKeys struct{ db *DB }
 // SecretKeys returns the secret keys of this database.
 func (db *DB) SecretKeys() *SecretKeys { return &SecretKeys{db} }
 
-// removedPurpose is that of the MAC of a secret key that was removed: without it, whoever can write the database could have checkpoints of
-// the audit log verified by a key of their own.
+// removedPurpose is that of the MAC of a secret key that was removed: without it, whoever can write the database could
+// have checkpoints of the audit log verified by a key of their own.
 const removedPurpose = "removed secret key"
 
 func (k SecretKey) fields() [][]byte {
@@ -72,8 +72,8 @@ func (s *SecretKeys) Use(ctx context.Context, id string, events ...Event) error 
 	})
 }
 
-// Remove notes that nothing needs a secret key any more, with the events. auditKey verifies what it has signed of the audit log.
-// ErrNotFound: it was never used, or is removed.
+// Remove notes that nothing needs a secret key any more, with the events. auditKey verifies what it has signed of the
+// audit log. ErrNotFound: it was never used, or is removed.
 func (s *SecretKeys) Remove(ctx context.Context, id string, auditKey []byte, events ...Event) error {
 	return s.db.write(ctx, "remove a secret key", func(ctx context.Context, tx querier) error {
 		now := s.db.now()
@@ -120,7 +120,8 @@ type Replicas struct{ db *DB }
 // Replicas returns the replicas of this database.
 func (db *DB) Replicas() *Replicas { return &Replicas{db} }
 
-// Announce says that a replica runs. It is to be called again well within ReplicaLife. Those not seen for an hour are forgotten.
+// Announce says that a replica runs. It is to be called again well within ReplicaLife. Those not seen for an hour are
+// forgotten.
 func (r *Replicas) Announce(ctx context.Context, n Replica) error {
 	const what = "announce a replica"
 	schema, err := latestVersion("migrations/sqlite") // both folders have the same numbers

@@ -27,7 +27,8 @@ type Session struct {
 	Factor          string    // id of the second factor that was proved in it; "" for none
 	Epoch           int64     // the person's when it was stored; a session of another epoch is over
 
-	// Proved is the factor that Factor names, without what it is proved by; zero where it is gone. It is read, and not stored.
+	// Proved is the factor that Factor names, without what it is proved by; zero where it is gone. It is read, and not
+	// stored.
 	Proved SecondFactor
 
 	// Mark is what Sessions.Mark returned before the password was looked at; used by Create only. A login that was
@@ -67,13 +68,11 @@ func (db *DB) Sessions() *Sessions { return &Sessions{db} }
 // seenGrain is how old SeenAt must be before it is written again.
 const seenGrain = time.Minute
 
-// Create stores a session, ends the one it replaces (replaces may be nil), notes
-// that this browser was used by this login, ends the try and the guesses that it comes of, and
-// records the events: one transaction. A zero SeenAt becomes the present. The
-// participations of a replaced session of the same person go over to the new one: who
-// proves themselves again still wants to be signed out everywhere.
-// ErrRevoked: something of the person was revoked since n.Mark was read. ErrConflict: the request of n.Begins belongs to
-// another sign-in already; no session is stored then.
+// Create stores a session, ends the one it replaces (replaces may be nil), notes that this browser was used by this
+// login, ends the try and the guesses that it comes of, and records the events: one transaction. A zero SeenAt becomes
+// the present. The participations of a replaced session of the same person go over to the new one: who proves
+// themselves again still wants to be signed out everywhere. ErrRevoked: something of the person was revoked since
+// n.Mark was read. ErrConflict: the request of n.Begins belongs to another sign-in already; no session is stored then.
 func (s *Sessions) Create(ctx context.Context, n Session, replaces []byte, events ...Event) error {
 	var u upgrade
 	if n.Begins != nil {
@@ -142,8 +141,8 @@ func (db *DB) follow(ctx context.Context, tx querier, n Session, old []byte, now
 	return proved(ctx, tx, n.Proof, now)
 }
 
-// living is the session of a person that a transaction rests on. Its row is locked, so that whoever ends it waits, or has
-// ended it. ErrRevoked: it is over.
+// living is the session of a person that a transaction rests on. Its row is locked, so that whoever ends it waits, or
+// has ended it. ErrRevoked: it is over.
 func (db *DB) living(ctx context.Context, tx querier, p PersonID, tokenHash []byte) (n Session, err error) {
 	found, err := touched(ctx, tx, `
 		UPDATE sessions SET seen_at = seen_at WHERE token_hash = $1`, blob(tokenHash))
@@ -280,8 +279,8 @@ type sessionRow struct {
 	proved          factorRow
 }
 
-// fields are what the row's MAC covers: all that says who is signed in, how, where and until when. SeenAt and
-// ConsoleAt are left out: they move with each use, and say only whether the session, or the console in it, has idled out before
+// fields are what the row's MAC covers: all that says who is signed in, how, where and until when. SeenAt and ConsoleAt
+// are left out: they move with each use, and say only whether the session, or the console in it, has idled out before
 // its end.
 func (r *sessionRow) fields() [][]byte {
 	return [][]byte{
@@ -312,7 +311,8 @@ func scanSession(row scanner) (r sessionRow, err error) {
 	r.AuthenticatedAt, r.ReadAt = fromMicros(authenticated), fromMicros(readAt)
 	r.SeenAt, r.EndsAt = fromMicros(seenAt), fromMicros(endsAt)
 	r.ConsoleAt = fromMicros(consoleAt)
-	f.Person, f.CreatedAt, f.ConfirmedAt, f.NoticedAt = r.Person, fromMicros(created), fromMicros(confirmed), fromMicros(noticed)
+	f.Person, f.CreatedAt, f.ConfirmedAt, f.NoticedAt = r.Person, fromMicros(created), fromMicros(confirmed),
+		fromMicros(noticed)
 	return r, nil
 }
 
@@ -342,9 +342,8 @@ func (db *DB) trusted(r sessionRow) (n Session, ok bool) {
 	return r.Session, true
 }
 
-// Get returns a session whose absolute end and idle limit have not passed.
-// ErrNotFound: also for a row that this program did not write, or that is of an older epoch of the person. An idle of zero
-// or less means no idle limit.
+// Get returns a session whose absolute end and idle limit have not passed. ErrNotFound: also for a row that this
+// program did not write, or that is of an older epoch of the person. An idle of zero or less means no idle limit.
 func (s *Sessions) Get(ctx context.Context, tokenHash []byte, idle time.Duration) (Session, error) {
 	const what = "get session"
 	now := s.db.now()
@@ -377,8 +376,8 @@ func sessionStatement(e engine) string {
 		 WHERE s.token_hash = ` + e.unseen("$1") + ` AND s.ends_at > $2 AND s.seen_at > $3`
 }
 
-// Unvouched tells whether there is a live session under this token that no program of this version wrote: one of a replica of the version
-// before, or a forged one. It is a session to nobody here.
+// Unvouched tells whether there is a live session under this token that no program of this version wrote: one of a
+// replica of the version before, or a forged one. It is a session to nobody here.
 func (s *Sessions) Unvouched(ctx context.Context, tokenHash []byte) (bool, error) {
 	const what = "look for a session of the version before"
 	row, err := scanSession(s.db.engine.reader().QueryRowContext(ctx, `
@@ -423,8 +422,8 @@ func (s *Sessions) SetReading(ctx context.Context, tokenHash, reading []byte, at
 	})
 }
 
-// UsedConsole notes that the admin console was used in a session: a use of the session as well. It is written at most once a minute,
-// however many requests there are; a session that has ended stays so.
+// UsedConsole notes that the admin console was used in a session: a use of the session as well. It is written at most
+// once a minute, however many requests there are; a session that has ended stays so.
 func (s *Sessions) UsedConsole(ctx context.Context, tokenHash []byte) error {
 	return s.db.write(ctx, "note a use of the console", func(ctx context.Context, tx querier) error {
 		now := s.db.now()
@@ -514,7 +513,8 @@ func (p Participation) steps(now time.Time) (all []step) {
 	if issued.IsZero() {
 		issued = now
 	}
-	// The session's row first: the same order of locks as End. Where the session was seen a moment ago there is nothing to move.
+	// The session's row first: the same order of locks as End. Where the session was seen a moment ago there is nothing to
+	// move.
 	if due := now.Add(-seenGrain); p.SeenAt.Before(due) {
 		all = append(all, step{
 			text: `UPDATE sessions SET seen_at = $1 WHERE token_hash = $2 AND seen_at < $3`,

@@ -12,12 +12,14 @@ import (
 // Settlement is what to do with a database that was restored, or that a program left between a word in its journal
 // and the commit.
 type Settlement struct {
-	Words    []Revocation // the journal's, in their order
-	Restored bool         // the database is a copy: sessions end, creations are held, and what a copy must not go on with stops
-	Void     bool         // the journal is not whole: invitations and recovery codes are void
-	Codes    string       // the kind of factor that recovery codes are
-	// Unconfirm tells of whom factors are not confirmed any more, where the journal is not whole: one that was removed since must
-	// not open the console. nil: of nobody. Those of everybody else become ByRestored, for who gets a role in it later.
+	Words []Revocation // the journal's, in their order
+	// the database is a copy: sessions end, creations are held, and what a copy must not go on with stops
+	Restored bool
+	Void     bool   // the journal is not whole: invitations and recovery codes are void
+	Codes    string // the kind of factor that recovery codes are
+	// Unconfirm tells of whom factors are not confirmed any more, where the journal is not whole: one that was removed
+	// since must not open the console. nil: of nobody. Those of everybody else become ByRestored, for who gets a role in
+	// it later.
 	Unconfirm func(PersonID) bool
 	// Spend takes from a factor of that kind (its ID, Person, Kind and Sealed) the codes that are spent, by their
 	// objects (CodeObject). ok is false where that can't be done, or none is left: then the factor goes.
@@ -266,7 +268,8 @@ func (r *replay) users(ctx context.Context, tx querier, done *Settled, now time.
 		UserKey
 		state State
 	}
-	all, err := collect(ctx, tx, func(s scanner) (u row, err error) { return u, s.Scan(&u.Person, &u.Account, &u.state) }, `
+	all, err := collect(ctx, tx, func(s scanner) (u row, err error) { return u, s.Scan(&u.Person, &u.Account, &u.state) },
+		`
 		SELECT person_id, account, state FROM sso_users`)
 	if err != nil {
 		return err
@@ -324,7 +327,8 @@ func retireAgain(ctx context.Context, tx querier, id string, now time.Time) erro
 		text string
 		args []any
 	}{
-		{`UPDATE signing_keys SET state = 'retired', private = $1, retired_at = $2 WHERE id = $3`, []any{blob(nil), micros(now), id}},
+		{`UPDATE signing_keys SET state = 'retired', private = $1, retired_at = $2 WHERE id = $3`,
+			[]any{blob(nil), micros(now), id}},
 		{`DELETE FROM sp_keys WHERE key_id = $1`, []any{id}},
 		{`UPDATE sp_keys SET next_key_id = '', switch_at = 0, wait_window = $1 WHERE next_key_id = $2`, []any{false, id}},
 		{`UPDATE sp_keys SET previous_key_id = '' WHERE previous_key_id = $1`, []any{id}},

@@ -15,9 +15,10 @@ type signInRow struct {
 	mac []byte
 }
 
-// fields are what a sign-in's MAC covers: in which browser it was begun, for which service provider, request and client account,
-// by whose session it went on, where its Response goes (in Data), when it was begun, until when it can be used, and whether it was. The
-// address and whether it counts are left out: both are for the caps alone, and say nothing of who gets what.
+// fields are what a sign-in's MAC covers: in which browser it was begun, for which service provider, request and client
+// account, by whose session it went on, where its Response goes (in Data), when it was begun, until when it can be
+// used, and whether it was. The address and whether it counts are left out: both are for the caps alone, and say
+// nothing of who gets what.
 func (in *SignIn) fields() [][]byte {
 	return [][]byte{
 		[]byte(in.ID), in.Browser, []byte(in.EntityID), []byte(in.RequestID), []byte(in.Account), in.Session, in.Data,
@@ -25,8 +26,8 @@ func (in *SignIn) fields() [][]byte {
 	}
 }
 
-// vouchSignIn makes the MAC of a sign-in. It has none where a replica of the version before may go on with it: that one changes the row
-// and would leave a MAC that no longer holds.
+// vouchSignIn makes the MAC of a sign-in. It has none where a replica of the version before may go on with it: that one
+// changes the row and would leave a MAC that no longer holds.
 func (db *DB) vouchSignIn(in SignIn, u upgrade) ([]byte, error) {
 	if u.running {
 		return []byte{}, nil
@@ -34,8 +35,8 @@ func (db *DB) vouchSignIn(in SignIn, u upgrade) ([]byte, error) {
 	return db.vouch(signInPurpose, in.fields()...)
 }
 
-// trustedSignIn is the sign-in of a row, where there is one: a program of ours wrote it. One without a MAC counts only as long as the
-// version before may have written it.
+// trustedSignIn is the sign-in of a row, where there is one: a program of ours wrote it. One without a MAC counts only
+// as long as the version before may have written it.
 func (db *DB) trustedSignIn(r signInRow, u upgrade) (in SignIn, ok bool) {
 	switch {
 	case len(r.mac) == 0 && u.lately:
@@ -57,8 +58,8 @@ func scanSignIn(row scanner) (r signInRow, err error) {
 	return r, err
 }
 
-// takeSignIn locks a sign-in's row and returns it: whoever else changes it waits until the commit. sql.ErrNoRows: it is not there, has
-// expired, or no program of ours wrote it.
+// takeSignIn locks a sign-in's row and returns it: whoever else changes it waits until the commit. sql.ErrNoRows: it is
+// not there, has expired, or no program of ours wrote it.
 func (db *DB) takeSignIn(ctx context.Context, tx querier, id string, u upgrade) (SignIn, error) {
 	var row signInRow
 	if err := inSteps(ctx, tx, step{
@@ -101,10 +102,11 @@ func (db *DB) useUp(ctx context.Context, tx querier, id string, u upgrade, now t
 	}, nil
 }
 
-// emptySignIns takes out of a person's sign-ins what is about them. A sign-in is also the record against its request's coming again,
-// so it stays until it expires, used up. Its address counts for the caps until a session goes on with it.
+// emptySignIns takes out of a person's sign-ins what is about them. A sign-in is also the record against its request's
+// coming again, so it stays until it expires, used up. Its address counts for the caps until a session goes on with it.
 // ids are those found before the transaction.
-func (db *DB) emptySignIns(ctx context.Context, tx querier, p PersonID, ids []string, u upgrade, now time.Time) (n int64, err error) {
+func (db *DB) emptySignIns(ctx context.Context, tx querier, p PersonID, ids []string, u upgrade,
+	now time.Time) (n int64, err error) {
 	for _, id := range ids {
 		rows, err := collect(ctx, tx, scanSignIn, `
 			SELECT `+signInColumns+`

@@ -55,8 +55,8 @@ func (c Caps) total(in SignIn) int {
 	return c.Total - c.Total/4
 }
 
-// sweep is how many expired rows are deleted at once. A statement has it as a text: PostgreSQL's plan for any limit takes it for a tenth of
-// the table, and reads the whole.
+// sweep is how many expired rows are deleted at once. A statement has it as a text: PostgreSQL's plan for any limit
+// takes it for a tenth of the table, and reads the whole.
 const (
 	sweep   = 100
 	inSweep = "100"
@@ -178,7 +178,8 @@ func countPending(ctx context.Context, tx querier, by int) (total int, err error
 	return total, err
 }
 
-// uncount takes a sign-in out of the caps: a session has gone on with it. Where was becomes true, the counter has to follow.
+// uncount takes a sign-in out of the caps: a session has gone on with it. Where was becomes true, the counter has to
+// follow.
 func uncount(id string, was *bool) step {
 	return step{
 		text: `
@@ -193,7 +194,8 @@ func uncount(id string, was *bool) step {
 	}
 }
 
-// Get returns a sign-in that has not expired, finished or not. ErrNotFound: also for a row that this program did not write.
+// Get returns a sign-in that has not expired, finished or not. ErrNotFound: also for a row that this program did not
+// write.
 func (s *SignIns) Get(ctx context.Context, id string) (SignIn, error) {
 	const what = "get sign-in"
 	row, err := scanSignIn(s.db.engine.reader().QueryRowContext(ctx, `
@@ -211,8 +213,8 @@ func (s *SignIns) Get(ctx context.Context, id string) (SignIn, error) {
 	return in, nil
 }
 
-// Find tells, of a sign-in that travels sealed, whether it is stored by now, and whether its request was used by this or another one
-// (a replay). An empty id or request is none.
+// Find tells, of a sign-in that travels sealed, whether it is stored by now, and whether its request was used by this
+// or another one (a replay). An empty id or request is none.
 func (s *SignIns) Find(ctx context.Context, id, entityID, requestID string) (stored, used bool, err error) {
 	err = s.db.engine.reader().QueryRowContext(ctx, `
 		SELECT EXISTS (SELECT 1 FROM sign_ins WHERE id = $1),
@@ -221,8 +223,8 @@ func (s *SignIns) Find(ctx context.Context, id, entityID, requestID string) (sto
 	return stored, used, s.db.explain("find sign-in", err)
 }
 
-// Begin stores a sign-in that somebody known goes on with, and the events. Nothing bounds how many: in.Session names the session of
-// theirs. ErrConflict as in begin.
+// Begin stores a sign-in that somebody known goes on with, and the events. Nothing bounds how many: in.Session names
+// the session of theirs. ErrConflict as in begin.
 func (s *SignIns) Begin(ctx context.Context, in SignIn, events ...Event) error {
 	u := s.db.upgrade(ctx)
 	return s.db.write(ctx, "begin sign-in", func(ctx context.Context, tx querier) error {
@@ -233,9 +235,9 @@ func (s *SignIns) Begin(ctx context.Context, in SignIn, events ...Event) error {
 	})
 }
 
-// begin stores a sign-in that has travelled sealed until now. One of this id is there where another request of the same browser was
-// first: they go on together, and made is false. ErrConflict: its request is another sign-in's (a replay), or the id is another browser's,
-// or that of a row that no program of ours wrote.
+// begin stores a sign-in that has travelled sealed until now. One of this id is there where another request of the same
+// browser was first: they go on together, and made is false. ErrConflict: its request is another sign-in's (a replay),
+// or the id is another browser's, or that of a row that no program of ours wrote.
 func (db *DB) begin(ctx context.Context, tx querier, in SignIn, u upgrade) (made bool, err error) {
 	begins, err := db.beginStep(in, u, &made)
 	if err != nil {
@@ -353,11 +355,11 @@ type Issue struct {
 	Events        []Event
 }
 
-// Finish uses the sign-in up, empties its data and records what was issued.
-// ErrFinished: another request was first, and its Response is the only one that
-// may leave (row SP-07). ErrConflict: the request of i.Begins belongs to another sign-in. ErrNotFound: the sign-in has expired, or the session of the
-// participation has ended meanwhile; no Response may leave either. A live session's
-// SeenAt moves along when it is more than a minute old. ErrNameIDTaken: the NameID was issued to another person; nothing is stored.
+// Finish uses the sign-in up, empties its data and records what was issued. ErrFinished: another request was first, and
+// its Response is the only one that may leave (row SP-07). ErrConflict: the request of i.Begins belongs to another
+// sign-in. ErrNotFound: the sign-in has expired, or the session of the participation has ended meanwhile; no Response
+// may leave either. A live session's SeenAt moves along when it is more than a minute old. ErrNameIDTaken: the NameID
+// was issued to another person; nothing is stored.
 func (s *SignIns) Finish(ctx context.Context, i Issue) error {
 	var u upgrade
 	if i.Begins != nil || i.SignIn != "" {
@@ -461,7 +463,8 @@ func purgeSignIns(ctx context.Context, tx querier, now time.Time) (gone, counted
 
 // inBites runs a purge again and again, each time in a transaction of its own,
 // until a bite is not full. So other writers get their turn in between.
-func (db *DB) inBites(ctx context.Context, what string, size int, bite func(context.Context, querier) (int, error)) (int, error) {
+func (db *DB) inBites(ctx context.Context, what string, size int, bite func(context.Context, querier) (int,
+	error)) (int, error) {
 	total := 0
 	for {
 		n := 0

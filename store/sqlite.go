@@ -70,7 +70,8 @@ func openSQLite(ctx context.Context, path string, o Options) (_ *sqlite, upgrade
 	s.read.SetMaxOpenConns(sqliteReaders)
 	s.read.SetMaxIdleConns(sqliteReaders)
 	s.copies = newCheckpoints(path, o.Logger)
-	s.group = newGroup(s.writer, &s.copies.writing, func(err error) bool { return s.fault(err) == passing }, s.copies.committed)
+	s.group = newGroup(s.writer, &s.copies.writing, func(err error) bool { return s.fault(err) == passing },
+		s.copies.committed)
 	return s, upgraded, nil
 }
 
@@ -167,8 +168,9 @@ func (s *sqlite) clock(context.Context, querier) (time.Time, error) {
 	return s.now().UTC().Truncate(time.Microsecond), nil
 }
 
-// unseen: in a join, SQLite looks whether a parameter that a column is equal to is 0 or 1, and therefore plans the statement again whenever
-// something is bound to it. That takes longer than to run it. It does not look into an expression.
+// unseen: in a join, SQLite looks whether a parameter that a column is equal to is 0 or 1, and therefore plans the
+// statement again whenever something is bound to it. That takes longer than to run it. It does not look into an
+// expression.
 func (s *sqlite) unseen(param string) string { return "CAST(" + param + " AS BLOB)" }
 
 // staleness is none: the counter costs a few microseconds to read.

@@ -31,7 +31,8 @@ func TestMain(m *testing.M) {
 // sign-in once it was answered.
 func writeForever(dsn string) {
 	ctx := context.Background()
-	db, err := store.Open(ctx, store.Options{DSN: dsn, Voucher: storetest.Voucher("key of the tests")}) // that of the parent
+	// that of the parent
+	db, err := store.Open(ctx, store.Options{DSN: dsn, Voucher: storetest.Voucher("key of the tests")})
 	if err != nil {
 		fmt.Println("error:", err)
 		os.Exit(1)
@@ -41,7 +42,8 @@ func writeForever(dsn string) {
 		go func() {
 			for i := 0; ; i++ {
 				id := fmt.Sprintf("%d-%d", worker, i)
-				if err := db.SignIns().Create(ctx, store.SignIn{ID: id, ExpiresAt: time.Now().Add(time.Hour)}, store.Caps{}); err != nil {
+				if err := db.SignIns().Create(ctx, store.SignIn{ID: id, ExpiresAt: time.Now().Add(time.Hour)},
+					store.Caps{}); err != nil {
 					id = "error: " + err.Error()
 				}
 				ids <- id
@@ -93,7 +95,8 @@ func TestKilled(t *testing.T) {
 func TestOpenRefusals(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "file")
-	if err := os.WriteFile(file, []byte("no database, but long enough to be taken for one by its size alone\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("no database, but long enough to be taken for one by its size alone\n"),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ name, dsn, want string }{
@@ -205,7 +208,8 @@ func fill(t *testing.T, db *store.DB) {
 	if err := errors.Join(
 		db.SignIns().Create(ctx, store.SignIn{ID: "pending", ExpiresAt: time.Now().Add(time.Hour)}, store.Caps{}),
 		db.Sessions().Create(ctx, store.Session{TokenHash: token[:], EndsAt: time.Now().Add(time.Hour)}, nil),
-		db.Keys().Add(ctx, store.SigningKey{ID: "k1", Use: "signing", State: "active", Private: []byte("sealed")}, store.Event{Action: "key-add"}),
+		db.Keys().Add(ctx, store.SigningKey{ID: "k1", Use: "signing", State: "active", Private: []byte("sealed")},
+			store.Event{Action: "key-add"}),
 		wantErr,
 	); err != nil {
 		t.Fatal(err)
@@ -362,7 +366,8 @@ func TestRestoreRefusals(t *testing.T) {
 			t.Errorf("restore from %s: %v, want a refusal", c.from, err)
 		}
 	}
-	if _, err := store.Restore(ctx, path("good"), "postgres://app@127.0.0.1/db", nil); !errors.Is(err, store.ErrUnsupported) {
+	if _, err := store.Restore(ctx, path("good"), "postgres://app@127.0.0.1/db", nil); !errors.Is(err,
+		store.ErrUnsupported) {
 		t.Errorf("restore to PostgreSQL: %v, want ErrUnsupported", err)
 	}
 	again := openStore(t, o)
@@ -406,7 +411,8 @@ func TestFolderOwner(t *testing.T) {
 	if err := db.Backup(t.Context(), filepath.Join(dir, "copy.db")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := store.Restore(t.Context(), filepath.Join(dir, "copy.db"), "sqlite:"+filepath.Join(dir, "restored.db"), nil); err != nil {
+	if _, err := store.Restore(t.Context(), filepath.Join(dir, "copy.db"), "sqlite:"+filepath.Join(dir, "restored.db"),
+		nil); err != nil {
 		t.Fatal(err)
 	}
 	entries, err := os.ReadDir(dir)

@@ -12,9 +12,9 @@ import (
 	"github.com/mattn/go-sqlite3"
 )
 
-// On SQLite, steps go to the driver's connection. To find a row there takes less than what database/sql does around it: a goroutine for
-// each query whose context can end, and a copy of each value. What a sign-in does is written as steps for that; everything else goes by
-// database/sql.
+// On SQLite, steps go to the driver's connection. To find a row there takes less than what database/sql does around it:
+// a goroutine for each query whose context can end, and a copy of each value. What a sign-in does is written as steps
+// for that; everything else goes by database/sql.
 
 // sqliteReader reads with any connection.
 type sqliteReader struct{ *sql.DB }
@@ -42,7 +42,8 @@ func (t sqliteTx) free() {
 	}
 }
 
-// end commits or rolls back. A transaction that can't be committed is rolled back, so that the connection is free for the next one.
+// end commits or rolls back. A transaction that can't be committed is rolled back, so that the connection is free for
+// the next one.
 func (t sqliteTx) end(statement string) error {
 	err := t.run(statement)
 	if err != nil && statement == commitStatement {
@@ -59,7 +60,8 @@ const (
 	releaseSavepoint  = "RELEASE one"
 )
 
-// run runs a statement without parameters as a query: the driver keeps those, and parses again what is executed without parameters.
+// run runs a statement without parameters as a query: the driver keeps those, and parses again what is executed without
+// parameters.
 func (t sqliteTx) run(statement string) error {
 	return direct(t.Conn, func(c *sqlite3.SQLiteConn) error {
 		return step{text: statement}.direct(context.Background(), c)

@@ -10,8 +10,8 @@ import (
 	"ssobridge/store/storetest"
 )
 
-// COST-82: what the driver gives comes into variables as database/sql would put it there, types of our own included; what does not fit is
-// an error and never something else; the errors of a statement that returns rows are not lost.
+// COST-82: what the driver gives comes into variables as database/sql would put it there, types of our own included;
+// what does not fit is an error and never something else; the errors of a statement that returns rows are not lost.
 func TestSQLiteSteps(t *testing.T) {
 	db := openStore(t, storetest.Migrated(t))
 	ctx := t.Context()
@@ -34,7 +34,8 @@ func TestSQLiteSteps(t *testing.T) {
 	if text != "äb" || person != "p" || n != 7 || class != 2 || !yes || b != nil {
 		t.Errorf("got %q %q %d %d %v %v", text, person, n, class, yes, b)
 	}
-	if found, err := read(`SELECT $1, $2`, []any{[]byte{0, 1}, true}, &b, &yes); err != nil || !found || !bytes.Equal(b, []byte{0, 1}) || !yes {
+	if found, err := read(`SELECT $1, $2`, []any{[]byte{0, 1}, true}, &b, &yes); err != nil || !found ||
+		!bytes.Equal(b, []byte{0, 1}) || !yes {
 		t.Errorf("got %v %v, %v", b, yes, err)
 	}
 	if found, err := read(`SELECT 1 WHERE 1 = 0`, nil, &n); err != nil || found {
@@ -58,7 +59,8 @@ func TestSQLiteSteps(t *testing.T) {
 	}
 	const participation = `INSERT INTO participations (token_hash, entity_id, name_id, session_index, name_id_format, issued_at, registered)
 		VALUES ($1, 'e', 'n', 's', 'f', 1, 1) RETURNING issued_at`
-	if _, err := store.ReadStep(ctx, db, true, participation, []any{[]byte("no session")}, &n); !errors.Is(err, store.ErrNotFound) {
+	if _, err := store.ReadStep(ctx, db, true, participation, []any{[]byte("no session")}, &n); !errors.Is(err,
+		store.ErrNotFound) {
 		t.Errorf("a row that belongs to none: got %v, want ErrNotFound", err)
 	}
 	if found, err := read(`SELECT 1 FROM participations`, nil, &n); err != nil || found {

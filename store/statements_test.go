@@ -19,8 +19,8 @@ import (
 	"ssobridge/store"
 )
 
-// statements are what a suite made the store run: each text with some of its arguments, and rows of each table, which larger
-// tables are made of.
+// statements are what a suite made the store run: each text with some of its arguments, and rows of each table, which
+// larger tables are made of.
 type statements struct {
 	mu    sync.Mutex
 	args  map[string][][]any
@@ -37,7 +37,8 @@ const (
 // watchStatements sees all that runs in stores opened until the test ends.
 func watchStatements(t *testing.T, tables string) *statements {
 	t.Helper()
-	s := &statements{args: map[string][][]any{}, sites: map[string]bool{}, each: map[string]bool{}, rows: map[string][][]any{}}
+	s := &statements{args: map[string][][]any{}, sites: map[string]bool{}, each: map[string]bool{},
+		rows: map[string][][]any{}}
 	store.Observe(s.see, func(read func(string, ...any) (*sql.Rows, error)) { s.keep(read, tables) })
 	t.Cleanup(func() { store.Observe(nil, nil) })
 	return s
@@ -112,7 +113,8 @@ var blanks = regexp.MustCompile(`\s+`)
 
 func flat(text string) string { return strings.TrimSpace(blanks.ReplaceAllString(text, " ")) }
 
-// allSeen walks the source: every place of this package that runs a statement was passed, and every statement that is written down ran.
+// allSeen walks the source: every place of this package that runs a statement was passed, and every statement that is
+// written down ran.
 func (s *statements) allSeen(t *testing.T, excepted map[string]string) {
 	t.Helper()
 	var seen []string

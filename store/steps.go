@@ -10,7 +10,8 @@ import (
 type step struct {
 	text string
 	args []any
-	// row reads the row that it returns; nil: it returns none. sql.ErrNoRows: there is none, which is an error unless none says so.
+	// row reads the row that it returns; nil: it returns none. sql.ErrNoRows: there is none, which is an error unless none
+	// says so.
 	row  func(scanner) error
 	none bool
 	// each reads each of the rows that it returns, of any number; then row is nil.
@@ -33,8 +34,8 @@ type stepper interface {
 	steps(ctx context.Context, all []step) error
 }
 
-// inSteps runs statements one after the other, in one round trip where the database is reached over a network. The first
-// error ends them, and the transaction with them. Outside a transaction they may only read.
+// inSteps runs statements one after the other, in one round trip where the database is reached over a network. The
+// first error ends them, and the transaction with them. Outside a transaction they may only read.
 func inSteps(ctx context.Context, tx querier, all ...step) error {
 	if len(all) == 0 {
 		return nil

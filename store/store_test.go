@@ -31,7 +31,8 @@ func testCounts(t *testing.T, o store.Options) {
 		var all []store.SSOUser
 		for i := range n {
 			id := fmt.Sprint(state, i)
-			all = append(all, store.SSOUser{Person: store.PersonID(id), Account: "a1", ExternalID: id, ExternalProvider: "partner", Role: store.AccountManager, State: state})
+			all = append(all, store.SSOUser{Person: store.PersonID(id), Account: "a1", ExternalID: id,
+				ExternalProvider: "partner", Role: store.AccountManager, State: state})
 		}
 		if _, err := db.Ledger().Adopt(ctx, all, store.Event{Actor: "admin:x", Action: "adopt", Outcome: "ok"}); err != nil {
 			t.Fatal(err)
@@ -41,7 +42,8 @@ func testCounts(t *testing.T, o store.Options) {
 	adopt(9, store.Active)
 	for i := range 7 {
 		must(t, db.Sessions().Create(ctx, store.Session{
-			TokenHash: []byte{byte(i)}, Person: "p", AuthenticatedAt: time.Now(), Methods: []string{"password"}, ReadAt: time.Now(),
+			TokenHash: []byte{byte(i)}, Person: "p", AuthenticatedAt: time.Now(), Methods: []string{"password"},
+			ReadAt: time.Now(),
 			EndsAt: time.Now().Add(time.Duration(i+1) * time.Hour),
 		}, nil))
 	}

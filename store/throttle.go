@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// Throttle counts tries to log in before they are judged (rows LDAP-10, ID-08), by person and by address, and remembers which
-// browser each login was used from.
+// Throttle counts tries to log in before they are judged (rows LDAP-10, ID-08), by person and by address, and remembers
+// which browser each login was used from.
 type Throttle struct{ db *DB }
 
 // Throttle returns the counts of this database.

@@ -14,9 +14,9 @@ const (
 	traceEvery = 250 * time.Millisecond
 )
 
-// TraceQueue stores traces a moment later and many at once, so that no sign-in
-// waits for its own. It is bounded: what does not fit is left out and counted. How much strangers and refusals may leave is for the caller
-// to bound, before it adds anything.
+// TraceQueue stores traces a moment later and many at once, so that no sign-in waits for its own. It is bounded: what
+// does not fit is left out and counted. How much strangers and refusals may leave is for the caller to bound, before it
+// adds anything.
 type TraceQueue struct {
 	traces *Traces
 	wait   chan Trace

@@ -147,7 +147,8 @@ func scanTrace(row scanner) (t Trace, err error) {
 		started, at, stranger int64
 		steps                 string
 	)
-	if err = row.Scan(&t.ID, &t.SignIn, &t.Ref, &started, &at, &stranger, &t.Person, &t.Account, &t.SP, &t.Outcome, &t.Reason, &steps); err != nil {
+	if err = row.Scan(&t.ID, &t.SignIn, &t.Ref, &started, &at, &stranger, &t.Person, &t.Account, &t.SP, &t.Outcome,
+		&t.Reason, &steps); err != nil {
 		return t, err
 	}
 	t.StartedAt, t.At, t.Stranger = fromMicros(started), fromMicros(at), stranger == 1
@@ -187,7 +188,8 @@ func (t *Traces) List(ctx context.Context, f TraceFilter) ([]Trace, error) {
 			query += " AND " + c.text
 		}
 	}
-	// Pages go by id, so the times are turned into ids. A trace is stored a moment after its time: the bounds have room for that.
+	// Pages go by id, so the times are turned into ids. A trace is stored a moment after its time: the bounds have room
+	// for that.
 	const moment = int64(time.Minute / time.Microsecond)
 	if !f.From.IsZero() {
 		bind(" AND at >= ", micros(f.From))

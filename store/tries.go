@@ -19,11 +19,12 @@ const (
 )
 
 const (
-	// flightTime is how long a try in flight is believed: longer than any bind, and short enough for the tries of a program that died.
+	// flightTime is how long a try in flight is believed: longer than any bind, and short enough for the tries of a
+	// program that died.
 	flightTime = time.Minute
-	// windowSlack is how much later than by one's own clock a window may end and still be today's: transactions that wait for one
-	// another were not begun in the order of their turns, and replicas have clocks of their own. Without it, one that comes late
-	// would take the window for another one, and begin to count anew.
+	// windowSlack is how much later than by one's own clock a window may end and still be today's: transactions that wait
+	// for one another were not begun in the order of their turns, and replicas have clocks of their own. Without it, one
+	// that comes late would take the window for another one, and begin to count anew.
 	windowSlack = time.Minute
 )
 
@@ -70,7 +71,8 @@ const (
 // errNotTaken ends the transaction of a try that is not taken.
 var errNotTaken = errors.New("no try was taken")
 
-// Counters returns the running counters of a person's passwords ("" for nobody) and of at most three blocks, those that have one.
+// Counters returns the running counters of a person's passwords ("" for nobody) and of at most three blocks, those that
+// have one.
 func (t *Throttle) Counters(ctx context.Context, person string, blocks []Block) (all []Counter, err error) {
 	err = inSteps(ctx, t.db.engine.reader(), t.counters(person, blocks, &all))
 	return all, t.db.explain("read tries", err)
@@ -100,7 +102,8 @@ type Before struct {
 }
 
 // Before reads it all at once.
-func (t *Throttle) Before(ctx context.Context, person string, blocks []Block, login string, browser []byte) (b Before, err error) {
+func (t *Throttle) Before(ctx context.Context, person string, blocks []Block, login string,
+	browser []byte) (b Before, err error) {
 	all := []step{markStep(&b.Mark), t.counters(person, blocks, &b.Counters)}
 	if storable(login) { // else it never succeeded
 		all = append(all, knownBrowser(login, browser, &b.Known))
@@ -122,15 +125,16 @@ func scanCounter(row scanner) (c Counter, err error) {
 	return c, err
 }
 
-// Take takes one try of the person and one of each block, in one transaction: of tries that come together, over however many
-// replicas, no more than the limit are judged. A person's window begins again with each try, since directories forget failures a
-// time after the last one: counted so, the number here never falls below the directory's as long as the window is no shorter.
+// Take takes one try of the person and one of each block, in one transaction: of tries that come together, over however
+// many replicas, no more than the limit are judged. A person's window begins again with each try, since directories
+// forget failures a time after the last one: counted so, the number here never falls below the directory's as long as
+// the window is no shorter.
 func (t *Throttle) Take(ctx context.Context, k TakeTry) (outcome TryOutcome, at time.Time, err error) {
 	err = t.db.write(ctx, "take a try", func(ctx context.Context, tx querier) error {
 		outcome, at = TryTaken, time.Time{}
 		now := t.db.now()
-		// The person first, then the blocks from narrow to wide: the same order of locks in all transactions. All at once: where one is
-		// not taken, none of them stays.
+		// The person first, then the blocks from narrow to wide: the same order of locks in all transactions. All at once:
+		// where one is not taken, none of them stays.
 		var person bool
 		blocks := make([]bool, len(k.Blocks))
 		all := []step{takeTry(&person, Counter{Kind: TryPerson, Subject: k.Person}, k.Limit, now, k.Window, true)}
@@ -167,8 +171,8 @@ func takeTry(taken *bool, c Counter, limit int, now time.Time, window time.Durat
 	if flies {
 		fly, until = 1, micros(now.Add(flightTime))
 	}
-	// A window that ends later than one of today's could was begun when the setting was longer: it is over as well. A window that
-	// was begun by a clock ahead of ours keeps its end.
+	// A window that ends later than one of today's could was begun when the setting was longer: it is over as well. A
+	// window that was begun by a clock ahead of ours keeps its end.
 	return hit(taken, `
 		INSERT INTO tries (kind, subject, browser, taken, in_flight, in_flight_until, ends_at, next_at)
 		VALUES ($1, $2, $3, 1, $4, $5, $6, 0)
@@ -179,7 +183,8 @@ func takeTry(taken *bool, c Counter, limit int, now time.Time, window time.Durat
 		    ends_at         = CASE WHEN tries.ends_at > $6 AND tries.ends_at <= $8 THEN tries.ends_at ELSE $6 END
 		 WHERE NOT (tries.ends_at > $7 AND tries.ends_at <= $8) OR tries.taken < $9
 		RETURNING taken`,
-		string(c.Kind), c.Subject, blob(c.Browser), fly, until, micros(now.Add(window)), micros(now), micros(now.Add(window+windowSlack)), limit)
+		string(c.Kind), c.Subject, blob(c.Browser), fly, until, micros(now.Add(window)), micros(now),
+		micros(now.Add(window+windowSlack)), limit)
 }
 
 // spentOrWaits tells whether some of a person's tries are in flight.
@@ -194,8 +199,8 @@ func spentOrWaits(ctx context.Context, tx querier, person string, now time.Time)
 	return TryWait, err
 }
 
-// takeBlock counts one more for a block. Past its limit only a caller who waits its turn gets one, and the next one not before the
-// pace is over.
+// takeBlock counts one more for a block. Past its limit only a caller who waits its turn gets one, and the next one not
+// before the pace is over.
 func takeBlock(taken *bool, b Block, k TakeTry, now time.Time) step {
 	return hit(taken, `
 		INSERT INTO tries (kind, subject, browser, taken, in_flight, in_flight_until, ends_at, next_at)
@@ -223,11 +228,11 @@ type TryResult int
 // The results.
 const (
 	TryFailed TryResult = iota // it stays taken
-	// TryReturned: surely nothing was judged, or the password was right and something else stands in the way. This one try is given
-	// back, and no other.
+	// TryReturned: surely nothing was judged, or the password was right and something else stands in the way. This one try
+	// is given back, and no other.
 	TryReturned
-	// TrySucceeded: the person's tries so far are forgotten but those in flight, whose password may be wrong. The address gets this
-	// one back: one who has an account of their own must not use it to go on guessing.
+	// TrySucceeded: the person's tries so far are forgotten but those in flight, whose password may be wrong. The address
+	// gets this one back: one who has an account of their own must not use it to go on guessing.
 	TrySucceeded
 )
 
@@ -285,8 +290,8 @@ func (s EndedTry) end() (all []step) {
 	return all
 }
 
-// Locked returns the running counters that reached a number: of people's passwords, of their second factors, of addresses. Those that
-// run longest come first, at most limit.
+// Locked returns the running counters that reached a number: of people's passwords, of their second factors, of
+// addresses. Those that run longest come first, at most limit.
 func (t *Throttle) Locked(ctx context.Context, person, code, address, limit int) ([]Counter, error) {
 	all, err := collect(ctx, t.db.engine.reader(), scanCounter, `
 		SELECT `+counterColumns+` FROM tries
@@ -304,9 +309,10 @@ func (t *Throttle) CountersOf(ctx context.Context, subject string) ([]Counter, e
 	return all, t.db.explain("read tries", err)
 }
 
-// Lift gives back what is counted of a person or a block but keep tries of the person's password, and those in flight. It records
-// the events and tells how many tries were given back. ErrNotFound: nothing was.
-func (t *Throttle) Lift(ctx context.Context, subject string, keep int, event func(given int) Event) (given int, err error) {
+// Lift gives back what is counted of a person or a block but keep tries of the person's password, and those in flight.
+// It records the events and tells how many tries were given back. ErrNotFound: nothing was.
+func (t *Throttle) Lift(ctx context.Context, subject string, keep int,
+	event func(given int) Event) (given int, err error) {
 	const what = "lift a lockout"
 	err = t.db.write(ctx, what, func(ctx context.Context, tx querier) error {
 		given = 0

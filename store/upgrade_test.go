@@ -60,8 +60,8 @@ func schemaOf(t *testing.T, o store.Options, version int64) *sql.DB {
 	return db
 }
 
-// Statements of the program before this one, which knows schema 1 and runs on schema 2 while replicas are upgraded one after the other. They
-// stand here as they were written there, and must go on working until schema 3.
+// Statements of the program before this one, which knows schema 1 and runs on schema 2 while replicas are upgraded one
+// after the other. They stand here as they were written there, and must go on working until schema 3.
 const (
 	oldInsert = `
 		INSERT INTO sso_users (person_id, account, external_id, external_provider, login_name, contact_email,
@@ -113,13 +113,15 @@ const (
 // oldRow inserts a row as the program before this one does.
 func oldRow(t *testing.T, db *sql.DB, person string, s store.State, due int64) {
 	t.Helper()
-	if _, err := db.Exec(oldInsert, person, "a1", "x-"+person, "partner", "l-"+person, "m@example.com", "First", "Last", "account_manager", 1,
+	if _, err := db.Exec(oldInsert, person, "a1", "x-"+person, "partner", "l-"+person, "m@example.com", "First", "Last",
+		"account_manager", 1,
 		string(s), false, 0, 0, 0, "", "", time.Now().UnixMicro(), time.Now().UnixMicro(), due); err != nil {
 		t.Fatalf("insert of %s: %v", person, err)
 	}
 }
 
-// TestOldProgramBeside: the program before this one works on the schema of this one, and each goes on with what the other stored.
+// TestOldProgramBeside: the program before this one works on the schema of this one, and each goes on with what the
+// other stored.
 func TestOldProgramBeside(t *testing.T) {
 	both(t, func(t *testing.T, o store.Options) {
 		ctx := t.Context()
@@ -139,7 +141,8 @@ func TestOldProgramBeside(t *testing.T) {
 		if err := l.Settle(ctx, row, store.Event{}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := raw.ExecContext(ctx, `UPDATE sso_users SET error_text = 'throttled: slower', updated_at = updated_at + 1, due_at = 1 WHERE person_id = 'anna'`); err != nil {
+		if _, err := raw.ExecContext(ctx,
+			`UPDATE sso_users SET error_text = 'throttled: slower', updated_at = updated_at + 1, due_at = 1 WHERE person_id = 'anna'`); err != nil {
 			t.Fatal(err)
 		}
 		if row, err = l.Claim(ctx, time.Minute, store.SignInClass); err != nil || row.Cause != "throttled" {
@@ -151,7 +154,8 @@ func TestOldProgramBeside(t *testing.T) {
 		}
 
 		// Stored by the new, even in a later class, created by the old.
-		if _, _, err := l.Want(ctx, store.SSOUser{Person: "bert", Account: "a1", ExternalID: "x-bert", Role: store.AccountManager, Class: store.PlanClass, Plan: 7}, store.Event{}); err != nil {
+		if _, _, err := l.Want(ctx, store.SSOUser{Person: "bert", Account: "a1", ExternalID: "x-bert",
+			Role: store.AccountManager, Class: store.PlanClass, Plan: 7}, store.Event{}); err != nil {
 			t.Fatal(err)
 		}
 		var (
@@ -179,13 +183,16 @@ func TestOldProgramBeside(t *testing.T) {
 		if _, err := raw.Exec(oldSettle, "refused", false, 0, 0, "k", "text", now(), "bert", "a1", 1, lease); err != nil {
 			t.Fatal(err)
 		}
-		if row, err = l.Get(ctx, "bert", "a1"); err != nil || row.State != store.Refused || row.Class != store.PlanClass || row.Plan != 7 || !row.LeaseUntil.IsZero() {
+		if row, err = l.Get(ctx, "bert", "a1"); err != nil || row.State != store.Refused || row.Class != store.PlanClass ||
+			row.Plan != 7 || !row.LeaseUntil.IsZero() {
 			t.Errorf("settled by the old program: %+v, %v", row, err)
 		}
-		if _, err := raw.Exec(oldWantAgain, "x2", "partner", "l2", "m", "F", "L", "account_manager", 1, 0, now(), now(), "bert", "a1"); err != nil {
+		if _, err := raw.Exec(oldWantAgain, "x2", "partner", "l2", "m", "F", "L", "account_manager", 1, 0, now(), now(),
+			"bert", "a1"); err != nil {
 			t.Fatal(err)
 		}
-		if row, err = l.Claim(ctx, time.Minute, store.PlanClass); err != nil || row.Person != "bert" || row.ExternalID != "x2" {
+		if row, err = l.Claim(ctx, time.Minute, store.PlanClass); err != nil || row.Person != "bert" ||
+			row.ExternalID != "x2" {
 			t.Errorf("wanted again by the old program: %+v, %v", row, err)
 		}
 
@@ -222,7 +229,8 @@ func TestOldProgramBeside(t *testing.T) {
 	})
 }
 
-// TestUpgrade: what schema 1 holds is there after the migration, which several may begin at once, and a restore is a hold.
+// TestUpgrade: what schema 1 holds is there after the migration, which several may begin at once, and a restore is a
+// hold.
 func TestUpgrade(t *testing.T) {
 	both(t, func(t *testing.T, o store.Options) {
 		ctx := t.Context()
@@ -252,7 +260,8 @@ func TestUpgrade(t *testing.T) {
 		opened.Wait()
 		l := openStore(t, o).Ledger()
 		for _, s := range states {
-			if row, err := l.Get(ctx, store.PersonID(s), "a1"); err != nil || row.State != s || row.ExternalID != "x-"+string(s) || row.Class != store.SignInClass || row.Before != "" {
+			if row, err := l.Get(ctx, store.PersonID(s), "a1"); err != nil || row.State != s || row.ExternalID != "x-"+
+				string(s) || row.Class != store.SignInClass || row.Before != "" {
 				t.Errorf("%s: %+v, %v", s, row, err)
 			}
 		}
@@ -428,7 +437,8 @@ func TestPostgresWithoutAdvisoryLocks(t *testing.T) {
 	})
 	before, _, _ := strings.Cut(plain.DSN[len("postgres://"):], "/")
 	start := time.Now()
-	if db, err := store.Open(t.Context(), store.Options{DSN: "postgres://" + before + "/" + role + "?sslmode=disable"}); err == nil {
+	if db, err := store.Open(t.Context(), store.Options{DSN: "postgres://" + before + "/" + role +
+		"?sslmode=disable"}); err == nil {
 		_ = db.Close()
 		t.Error("opened a database in which no table can be made")
 	} else if !strings.Contains(err.Error(), "permission denied") || time.Since(start) > 10*time.Second {
@@ -436,8 +446,8 @@ func TestPostgresWithoutAdvisoryLocks(t *testing.T) {
 	}
 }
 
-// TestPostgresWithoutActivity: where a role may not see who is connected, none of the version before is: the program starts, and secret keys are
-// rotated.
+// TestPostgresWithoutActivity: where a role may not see who is connected, none of the version before is: the program
+// starts, and secret keys are rotated.
 func TestPostgresWithoutActivity(t *testing.T) {
 	o := storetest.Postgres(t)(t)
 	admin := beside(t, o)
@@ -470,8 +480,8 @@ func TestPostgresWithoutActivity(t *testing.T) {
 	}
 }
 
-// TestUpgradeOfStartedSignIns: what people had started goes on behind an upgrade by stopping the version before, and what is written into
-// the database two hours later counts for nothing (row ID-17).
+// TestUpgradeOfStartedSignIns: what people had started goes on behind an upgrade by stopping the version before, and
+// what is written into the database two hours later counts for nothing (row ID-17).
 func TestUpgradeOfStartedSignIns(t *testing.T) {
 	both(t, func(t *testing.T, o store.Options) {
 		raw := schemaOf(t, o, 3)

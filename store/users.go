@@ -34,16 +34,19 @@ func (c *conditions) param(value any) string {
 	return "$" + strconv.Itoa(len(c.args))
 }
 
-// List returns rows in the order of (person, account), which is the database's. For the next page, set After to the key of the last one.
+// List returns rows in the order of (person, account), which is the database's. For the next page, set After to the key
+// of the last one.
 func (s *Ledger) List(ctx context.Context, f UserFilter) ([]SSOUser, error) {
 	const what = "list SSO users"
 	if f.Limit == 0 {
 		f.Limit = 100
 	}
 	if f.Limit < 1 || f.Limit > 1000 || len(f.States) > 20 {
-		return nil, s.db.explain(what, fmt.Errorf("limit %d, %d states: want a limit from 1 to 1000 and at most 20 states", f.Limit, len(f.States)))
+		return nil, s.db.explain(what, fmt.Errorf("limit %d, %d states: want a limit from 1 to 1000 and at most 20 states",
+			f.Limit, len(f.States)))
 	}
-	// Each state is searched by itself: its index has the rows in the order that is wanted, so that no page sorts all rows of two states.
+	// Each state is searched by itself: its index has the rows in the order that is wanted, so that no page sorts all rows
+	// of two states.
 	states := f.States
 	if len(states) == 0 {
 		states = []State{""}
@@ -99,8 +102,8 @@ func (s *Ledger) People(ctx context.Context, people []PersonID) ([]SSOUser, erro
 	return all, s.db.explain(what, err)
 }
 
-// Suspend stops a row: it refuses sign-ins and is not sent any more. One that is being sent may still arrive: its outcome is kept for
-// when it is resumed. The person's sessions end. ErrNotFound; ErrConflict: it is suspended already.
+// Suspend stops a row: it refuses sign-ins and is not sent any more. One that is being sent may still arrive: its
+// outcome is kept for when it is resumed. The person's sessions end. ErrNotFound; ErrConflict: it is suspended already.
 func (s *Ledger) Suspend(ctx context.Context, k UserKey, e Event) error {
 	return s.changeUser(ctx, "suspend SSO user", k, e, func(ctx context.Context, tx querier, now int64) (int64, error) {
 		note(ctx, UserObject, userObject(k), SwitchedOff)
@@ -124,9 +127,9 @@ func suspendUser(ctx context.Context, tx querier, k UserKey, now int64) (int64, 
 		 WHERE person_id = $2 AND account = $3 AND state <> 'suspended'`, now, string(k.Person), string(k.Account))
 }
 
-// Resume puts a suspended row back to what it was; one that waits is due at once. One that was being sent goes on being sent while its
-// lease runs, so that no second call is made beside the first, and is unknown after it, unless its outcome was stored. ErrNotFound;
-// ErrConflict: it is not suspended.
+// Resume puts a suspended row back to what it was; one that waits is due at once. One that was being sent goes on being
+// sent while its lease runs, so that no second call is made beside the first, and is unknown after it, unless its
+// outcome was stored. ErrNotFound; ErrConflict: it is not suspended.
 func (s *Ledger) Resume(ctx context.Context, k UserKey, e Event) error {
 	return s.changeUser(ctx, "resume SSO user", k, e, func(ctx context.Context, tx querier, now int64) (int64, error) {
 		note(ctx, UserObject, userObject(k), Allowed)
@@ -145,8 +148,8 @@ func resumeUser(ctx context.Context, tx querier, k UserKey, now int64) (int64, e
 		 WHERE person_id = $2 AND account = $3 AND state = 'suspended'`, now, string(k.Person), string(k.Account))
 }
 
-// Forget removes a row whose user an admin has deleted at Constant Contact, so that the person would be created anew. ErrNotFound;
-// ErrConflict: it is being created.
+// Forget removes a row whose user an admin has deleted at Constant Contact, so that the person would be created anew.
+// ErrNotFound; ErrConflict: it is being created.
 func (s *Ledger) Forget(ctx context.Context, k UserKey, e Event) error {
 	return s.changeUser(ctx, "forget SSO user", k, e, func(ctx context.Context, tx querier, now int64) (int64, error) {
 		return touched(ctx, tx, `
@@ -156,8 +159,8 @@ func (s *Ledger) Forget(ctx context.Context, k UserKey, e Event) error {
 	})
 }
 
-// SetRole notes the role that an admin has given a user by hand at Constant Contact. ErrNotFound; ErrConflict: it is not created yet. What
-// may have been sent is never changed, since it is sent again as it was.
+// SetRole notes the role that an admin has given a user by hand at Constant Contact. ErrNotFound; ErrConflict: it is
+// not created yet. What may have been sent is never changed, since it is sent again as it was.
 func (s *Ledger) SetRole(ctx context.Context, k UserKey, r Role, e Event) error {
 	const what = "note role of SSO user"
 	if _, err := ParseRole(string(r)); err != nil {
@@ -172,9 +175,10 @@ func (s *Ledger) SetRole(ctx context.Context, k UserKey, r Role, e Event) error 
 	})
 }
 
-// changeUser runs one statement on a row, with its event. Where the statement finds no row in the right state, the error tells whether
-// there is one at all. The clock is the database's.
-func (s *Ledger) changeUser(ctx context.Context, what string, k UserKey, e Event, do func(ctx context.Context, tx querier, now int64) (int64, error)) error {
+// changeUser runs one statement on a row, with its event. Where the statement finds no row in the right state, the
+// error tells whether there is one at all. The clock is the database's.
+func (s *Ledger) changeUser(ctx context.Context, what string, k UserKey, e Event, do func(ctx context.Context,
+	tx querier, now int64) (int64, error)) error {
 	return s.db.write(ctx, what, func(ctx context.Context, tx querier) error {
 		now, err := s.db.engine.clock(ctx, tx)
 		if err != nil {

@@ -60,8 +60,8 @@ func (db *DB) foreignRow(table string) {
 	db.foreign.found[table]++
 }
 
-// reportForeign writes one event and one log line for each table in which foreign rows were found, at most once a minute.
-// It must not be called in a transaction.
+// reportForeign writes one event and one log line for each table in which foreign rows were found, at most once a
+// minute. It must not be called in a transaction.
 func (db *DB) reportForeign(ctx context.Context) {
 	found := db.takeForeign()
 	for _, table := range slices.Sorted(maps.Keys(found)) {
@@ -77,7 +77,8 @@ func (db *DB) reportForeign(ctx context.Context) {
 		})
 		cancel()
 		if err != nil {
-			db.log.LogAttrs(ctx, slog.LevelError, "foreign rows can't be recorded in the audit", slog.String("table", table), slog.Any("cause", err))
+			db.log.LogAttrs(ctx, slog.LevelError, "foreign rows can't be recorded in the audit", slog.String("table", table),
+				slog.Any("cause", err))
 		}
 	}
 }

@@ -10,15 +10,16 @@ import (
 	"time"
 )
 
-// vouching makes and checks the MACs of audit events. Without a secret key they carry none, and none is demanded: events grant nothing.
+// vouching makes and checks the MACs of audit events. Without a secret key they carry none, and none is demanded:
+// events grant nothing.
 type vouching struct{ by Voucher }
 
 func (v vouching) on() bool { return v.by != nil }
 
 const (
 	eventPurpose = "audit event"
-	// nonceSize is the length of the random number in an event's MAC. It makes the MACs of two equal events differ, so that a
-	// row that somebody copied is told from a second event.
+	// nonceSize is the length of the random number in an event's MAC. It makes the MACs of two equal events differ, so
+	// that a row that somebody copied is told from a second event.
 	nonceSize = 16
 )
 
@@ -70,8 +71,8 @@ type rowAnd struct {
 
 func (r rowAnd) Scan(dest ...any) error { return r.scanner.Scan(append(dest, r.more...)...) }
 
-// vouchedFrom is the counter that holds the number of the first event that was vouched for. One behind it that is not vouched for is
-// foreign, or of a program of the version before.
+// vouchedFrom is the counter that holds the number of the first event that was vouched for. One behind it that is not
+// vouched for is foreign, or of a program of the version before.
 const vouchedFrom = "audit_vouched_from"
 
 // vouchLook looks at events that come into the chain.
@@ -126,11 +127,13 @@ func (l *vouchLook) at(ctx context.Context, e waitingEvent) (why string, err err
 	return "", err
 }
 
-// versionBeforeFor is how long after a program of the version before was last seen its events may still come into the chain.
+// versionBeforeFor is how long after a program of the version before was last seen its events may still come into the
+// chain.
 const versionBeforeFor = time.Minute
 
-// versionBeforeLately tells whether a program of the version before is running, or was a moment ago: what it wrote last waits to be
-// chained. A process that has just started does not know what was a moment ago, and takes it that there was one.
+// versionBeforeLately tells whether a program of the version before is running, or was a moment ago: what it wrote last
+// waits to be chained. A process that has just started does not know what was a moment ago, and takes it that there was
+// one.
 func (db *DB) versionBeforeLately(ctx context.Context) (bool, error) {
 	if db.engine.file() {
 		return false, nil // none runs beside this one, and the events that one left are older than the first of ours
@@ -161,8 +164,8 @@ type Origin struct {
 	Ref, Address string
 }
 
-// WithOrigin has the audit events that are written with this context name where they come from, as far as they don't say so themselves.
-// It is set in one place for all acts of the console, so that no act can forget it.
+// WithOrigin has the audit events that are written with this context name where they come from, as far as they don't
+// say so themselves. It is set in one place for all acts of the console, so that no act can forget it.
 func WithOrigin(ctx context.Context, o Origin) context.Context {
 	return context.WithValue(ctx, originKey{}, o)
 }

@@ -34,11 +34,13 @@ type WorkFilter struct {
 // workBite is how many items or rows one transaction of SetWork looks at.
 const workBite = 1000
 
-// SetWork makes the leavers and drifted roles of a plan the open work: what is new begins now, what the plan no longer names is
-// taken off the list, what was ticked off and is named again is open anew, unless it was ticked off after the plan was begun. ErrConflict: the plan
-// is still being made: half a plan would take the other half off the list. ErrNotFound.
+// SetWork makes the leavers and drifted roles of a plan the open work: what is new begins now, what the plan no longer
+// names is taken off the list, what was ticked off and is named again is open anew, unless it was ticked off after the
+// plan was begun. ErrConflict: the plan is still being made: half a plan would take the other half off the list.
+// ErrNotFound.
 //
-// It runs in bites, so that other writers get their turn in between: cut off, it has done a part, and can be called again.
+// It runs in bites, so that other writers get their turn in between: cut off, it has done a part, and can be called
+// again.
 func (s *Plans) SetWork(ctx context.Context, plan int64) error {
 	const what = "set manual work"
 	p, err := getPlan(ctx, s.db.engine.reader(), plan)
@@ -57,7 +59,8 @@ func (s *Plans) SetWork(ctx context.Context, plan int64) error {
 // workKey is where a bite ends.
 type workKey struct{ person, account string }
 
-// nameWork stores the work that a plan names, in the order of its keys: in that of the plan, each bite would touch pages all over the table.
+// nameWork stores the work that a plan names, in the order of its keys: in that of the plan, each bite would touch
+// pages all over the table.
 func (s *Plans) nameWork(ctx context.Context, what string, p Plan, now time.Time) error {
 	return s.workBites(ctx, what, `
 		SELECT person_id, account FROM
@@ -66,8 +69,8 @@ func (s *Plans) nameWork(ctx context.Context, what string, p Plan, now time.Time
 		         ORDER BY person_id, account LIMIT $4) AS bite
 		 ORDER BY person_id DESC, account DESC LIMIT 1`, []any{p.ID},
 		func(ctx context.Context, tx querier, after, upTo workKey) error {
-			// A plan that names something twice counts once: PostgreSQL would refuse it otherwise. The condition of the UPDATE saves the
-			// writing where nothing is new, as mostly.
+			// A plan that names something twice counts once: PostgreSQL would refuse it otherwise. The condition of the UPDATE
+			// saves the writing where nothing is new, as mostly.
 			_, err := tx.ExecContext(ctx, `
 				INSERT INTO manual_work (since, plan, done_at, done_by, person_id, account, kind, login, name, told, role, why)
 				SELECT CAST($1 AS BIGINT), plan, 0, '', person_id, account, kind, login, name, told, role, why
@@ -110,9 +113,10 @@ func (s *Plans) dropWork(ctx context.Context, what string, plan int64) error {
 		})
 }
 
-// workBites goes through keys in their order, a bite in a transaction of its own. end finds the last key of a bite: its parameters are the key behind
-// which it begins, more, and how many it has.
-func (s *Plans) workBites(ctx context.Context, what, end string, more []any, bite func(ctx context.Context, tx querier, after, upTo workKey) error) error {
+// workBites goes through keys in their order, a bite in a transaction of its own. end finds the last key of a bite: its
+// parameters are the key behind which it begins, more, and how many it has.
+func (s *Plans) workBites(ctx context.Context, what, end string, more []any, bite func(ctx context.Context, tx querier,
+	after, upTo workKey) error) error {
 	var after workKey // no person's id is empty
 	for {
 		var upTo workKey
@@ -163,8 +167,9 @@ func scanWork(row scanner) (w Work, err error) {
 	return w, err
 }
 
-// WorkDone ticks work off: a leaver's row leaves the ledger, a drifted row gets its role, all in one transaction with the event. A row that is
-// not there any more is no matter. ErrNotFound: no such work is open. ErrConflict: the row is being sent; its outcome must be stored first.
+// WorkDone ticks work off: a leaver's row leaves the ledger, a drifted row gets its role, all in one transaction with
+// the event. A row that is not there any more is no matter. ErrNotFound: no such work is open. ErrConflict: the row is
+// being sent; its outcome must be stored first.
 func (s *Plans) WorkDone(ctx context.Context, k UserKey, kind, by string, e Event) error {
 	return s.db.write(ctx, "tick off manual work", func(ctx context.Context, tx querier) error {
 		now := s.db.now()

@@ -31,11 +31,16 @@ func (k *console) accountsRoutes() []consoleRoute {
 		{method: http.MethodPost, path: "/admin/accounts/requests/:id", role: idp.Admin, fresh: true, handle: k.retryAccount},
 		{method: http.MethodGet, path: "/admin/accounts/of/:account", role: idp.Viewer, handle: k.account},
 		{method: http.MethodPost, path: "/admin/accounts/of/:account/read", role: idp.Operator, handle: k.readAccount},
-		{method: http.MethodPost, path: "/admin/accounts/of/:account/factor", role: idp.Admin, fresh: true, handle: k.setAccountFactor},
-		{method: http.MethodPost, path: "/admin/accounts/of/:account/plan", role: idp.Admin, fresh: true, handle: k.setAccountPlan},
-		{method: http.MethodPost, path: "/admin/accounts/of/:account/cancel", role: idp.Admin, fresh: true, handle: k.cancelAccount},
-		{method: http.MethodPost, path: "/admin/accounts/of/:account/unsubscribe", role: idp.Admin, fresh: true, handle: k.unsubscribe},
-		{method: http.MethodPost, path: "/admin/accounts/of/:account/call", role: idp.Admin, fresh: true, handle: k.callAccount},
+		{method: http.MethodPost, path: "/admin/accounts/of/:account/factor", role: idp.Admin, fresh: true,
+			handle: k.setAccountFactor},
+		{method: http.MethodPost, path: "/admin/accounts/of/:account/plan", role: idp.Admin, fresh: true,
+			handle: k.setAccountPlan},
+		{method: http.MethodPost, path: "/admin/accounts/of/:account/cancel", role: idp.Admin, fresh: true,
+			handle: k.cancelAccount},
+		{method: http.MethodPost, path: "/admin/accounts/of/:account/unsubscribe", role: idp.Admin, fresh: true,
+			handle: k.unsubscribe},
+		{method: http.MethodPost, path: "/admin/accounts/of/:account/call", role: idp.Admin, fresh: true,
+			handle: k.callAccount},
 	}
 }
 
@@ -60,7 +65,8 @@ func (k *console) showAccounts(r *consoleRequest, status int, q fields, f form) 
 	if err != nil {
 		return fmt.Errorf("list client accounts: %w", err)
 	}
-	open, err := k.Store.Accounts().AccountRequests(r.ctx(), 100, store.RequestWanted, store.RequestSending, store.RequestUnknown,
+	open, err := k.Store.Accounts().AccountRequests(r.ctx(), 100, store.RequestWanted, store.RequestSending,
+		store.RequestUnknown,
 		store.RequestAccepted, store.RequestConflict, store.RequestRefused)
 	if err != nil {
 		return fmt.Errorf("list creations of client accounts: %w", err)
@@ -73,15 +79,18 @@ func (k *console) showAccounts(r *consoleRequest, status int, q fields, f form) 
 		Requests     []store.AccountRequest
 		First, Next  string
 		Admin, Helps bool
-	}{Form: f, Find: cut(q["find"], 100), Total: len(all), Requests: open, Admin: r.may(idp.Admin), Helps: r.may(idp.Operator)}
+	}{Form: f, Find: cut(q["find"], 100), Total: len(all), Requests: open, Admin: r.may(idp.Admin),
+		Helps: r.may(idp.Operator)}
 	find := strings.ToLower(view.Find)
 	slices.SortFunc(all, func(a, b store.Account) int { return cmp.Compare(a.ID, b.ID) })
 	for _, a := range all {
-		if a.ID <= store.AccountID(q["after"]) || find != "" && !strings.Contains(strings.ToLower(a.Name+" "+string(a.ID)), find) {
+		if a.ID <= store.AccountID(q["after"]) || find != "" && !strings.Contains(strings.ToLower(a.Name+" "+
+			string(a.ID)), find) {
 			continue
 		}
 		if len(view.Accounts) == pageSize {
-			view.Next = "/admin/accounts?" + url.Values{"find": {view.Find}, "after": {string(view.Accounts[pageSize-1].ID)}}.Encode()
+			view.Next = "/admin/accounts?" + url.Values{"find": {view.Find},
+				"after": {string(view.Accounts[pageSize-1].ID)}}.Encode()
 			break
 		}
 		view.Accounts = append(view.Accounts, a)
@@ -127,7 +136,9 @@ func (k *console) accountFault(r *consoleRequest, err error, show func(form) err
 // stand for several of ours, by their place.
 func fieldOf(name string) string {
 	for prefix, own := range map[string]string{
-		"email_addresses": "addresses", "update_source": "source", "account_operation_url": "path", "account_operation_path": "path", "account_operation_payload": "body", "account_operation_query": "query", "account_operation_method": "method",
+		"email_addresses": "addresses", "update_source": "source", "account_operation_url": "path",
+		"account_operation_path": "path", "account_operation_payload": "body", "account_operation_query": "query",
+		"account_operation_method": "method",
 	} {
 		if strings.HasPrefix(name, prefix) {
 			return own
@@ -138,7 +149,8 @@ func fieldOf(name string) string {
 
 // accountFields are the form's fields in order; those of the owner are filled in
 // from the directory where they are left empty.
-var accountFields = []string{"owner", "organization_name", "country_code", "state_code", "contact_email", "contact_phone", "time_zone_id", "website", "partner_account_id", "login_name", "external_id"}
+var accountFields = []string{"owner", "organization_name", "country_code", "state_code", "contact_email",
+	"contact_phone", "time_zone_id", "website", "partner_account_id", "login_name", "external_id"}
 
 func (k *console) newAccount(r *consoleRequest) error {
 	f, err := r.newForm(nil, nil)
@@ -162,8 +174,10 @@ func (k *console) createAccount(r *consoleRequest) error {
 	order, err := k.Provisioning.OrderAccount(r.ctx(), provisioning.AccountOrder{
 		Owner: v["owner"], ExternalID: v["external_id"], LoginName: v["login_name"],
 		Fields: provisioning.NewAccount{
-			OrganizationName: v["organization_name"], CountryCode: v["country_code"], StateCode: v["state_code"], ContactEmail: v["contact_email"],
-			ContactPhone: v["contact_phone"], TimeZoneID: v["time_zone_id"], Website: v["website"], PartnerAccountID: v["partner_account_id"],
+			OrganizationName: v["organization_name"], CountryCode: v["country_code"], StateCode: v["state_code"],
+			ContactEmail: v["contact_email"],
+			ContactPhone: v["contact_phone"], TimeZoneID: v["time_zone_id"], Website: v["website"],
+			PartnerAccountID: v["partner_account_id"],
 			ManagedSiteOwner: v["managed"] == "1",
 		},
 	})
@@ -309,8 +323,10 @@ func (k *console) showAccountWith(r *consoleRequest, status int, a store.Account
 		Admin, Helps bool
 	}{
 		Form: f, Account: a, Own: own, Link: link, Button: `<a href="` + link + `">` + k.pages.brand.ProductName + `</a>`,
-		Users: users, Plans: provisioning.PlanTypes, Reasons: provisioning.CancelReasons, Admin: r.may(idp.Admin), Helps: r.may(idp.Operator),
-		Factor: string(policy), OwnFactor: ownPolicy, Sources: provisioning.UpdateSources, Answer: answer, Policies: []string{"default", string(mfa.Off), string(mfa.Offered), string(mfa.Required)},
+		Users: users, Plans: provisioning.PlanTypes, Reasons: provisioning.CancelReasons, Admin: r.may(idp.Admin),
+		Helps:  r.may(idp.Operator),
+		Factor: string(policy), OwnFactor: ownPolicy, Sources: provisioning.UpdateSources, Answer: answer,
+		Policies: []string{"default", string(mfa.Off), string(mfa.Offered), string(mfa.Required)},
 	}
 	if k.Provisioning.CallsAllowed() {
 		view.Methods = provisioning.OperationMethods
@@ -473,8 +489,11 @@ func (k *console) changeWebhook(r *consoleRequest) error {
 func (k *console) unsubscribe(r *consoleRequest) error {
 	return k.onAccount(r, "unsubscribed", func(a store.Account) error {
 		u := provisioning.Unsubscription{
-			EmailAddresses: strings.FieldsFunc(r.form["addresses"], func(c rune) bool { return unicode.IsSpace(c) || c == ',' || c == ';' }),
-			UpdateSource:   r.form["source"], OptOutReason: strings.TrimSpace(r.form["opt_out_reason"]),
+			EmailAddresses: strings.FieldsFunc(r.form["addresses"], func(c rune) bool {
+				return unicode.IsSpace(c) ||
+					c == ',' || c == ';'
+			}),
+			UpdateSource: r.form["source"], OptOutReason: strings.TrimSpace(r.form["opt_out_reason"]),
 		}
 		if len(u.EmailAddresses) == 0 {
 			return &provisioning.InputError{Field: "addresses", Fault: r.text("accounts.unsubscribe.none")}
@@ -526,7 +545,8 @@ func (k *console) callAccount(r *consoleRequest) error {
 	if err != nil {
 		return err
 	}
-	return k.showAccountWith(r, http.StatusOK, a, f, cmp.Or(cut(strings.ToValidUTF8(string(answer), "\ufffd"), maxAnswer), r.text("accounts.call.empty")))
+	return k.showAccountWith(r, http.StatusOK, a, f, cmp.Or(cut(strings.ToValidUTF8(string(answer), "\ufffd"), maxAnswer),
+		r.text("accounts.call.empty")))
 }
 
 // maxAnswer is how much of an answer a page shows.

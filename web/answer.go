@@ -97,7 +97,8 @@ type loginView struct {
 }
 
 func (s *Server) showLogin(c echo.Context, v *visit, p idp.AskPassword) error {
-	view := loginView{token: s.token(v, p.SignIn), Provider: s.provider(p.Provider), Login: p.Login, CanCancel: p.CanCancel}
+	view := loginView{token: s.token(v, p.SignIn), Provider: s.provider(p.Provider), Login: p.Login,
+		CanCancel: p.CanCancel}
 	status := http.StatusOK
 	if p.Problem != "" {
 		texts := s.in(c).texts
@@ -130,15 +131,19 @@ type choice struct{ Account, Name, Role string }
 // choicesShown is how many accounts a page offers.
 const choicesShown = 25
 
-// showChoice offers the person's accounts. What is searched for and the number of the page only choose what is shown: whichever account the
-// form then names is compared with the person's assignments.
+// showChoice offers the person's accounts. What is searched for and the number of the page only choose what is shown:
+// whichever account the form then names is compared with the person's assignments.
 func (s *Server) showChoice(c echo.Context, v *visit, p idp.ChooseAccount) error {
-	view := choiceView{token: s.token(v, p.SignIn), Provider: s.provider(p.Provider), Person: p.Person, CanCancel: p.CanCancel}
+	view := choiceView{token: s.token(v, p.SignIn), Provider: s.provider(p.Provider), Person: p.Person,
+		CanCancel: p.CanCancel}
 	choices := p.Choices
 	if view.Many = len(choices) > choicesShown; view.Many {
 		view.All = loginPath(p.SignIn)
 		find, fits := found(c.QueryParam("find")), finder(found(c.QueryParam("find")))
-		choices = slices.DeleteFunc(slices.Clone(choices), func(a provisioning.Assignment) bool { return !fits(a.Name, string(a.Account)) })
+		choices = slices.DeleteFunc(slices.Clone(choices), func(a provisioning.Assignment) bool {
+			return !fits(a.Name,
+				string(a.Account))
+		})
 		view.Part = partOf(len(choices), choicesShown, c.QueryParam("page"), find, func(page string) string {
 			return withQuery(view.All, "find", find, "page", page)
 		})
@@ -175,7 +180,8 @@ func (s *Server) showDelivery(c echo.Context, p idp.Deliver, self string) error 
 	}
 	visitOf(c).issued = p
 	return s.deliver(c, deliveryView{
-		Action: p.Action, message: p.SAMLResponse, RelayState: p.RelayState, Provider: s.provider(p.Provider), Self: ownPath(self),
+		Action: p.Action, message: p.SAMLResponse, RelayState: p.RelayState, Provider: s.provider(p.Provider),
+		Self: ownPath(self),
 	})
 }
 
@@ -192,8 +198,9 @@ func base64Value(text string) (template.HTMLAttr, error) {
 	return template.HTMLAttr(`value="` + text + `"`), nil // #nosec G203: every byte was checked
 }
 
-// checkBase64 refuses a message that is not base64. A Response is by far the longest text of any page; its alphabet is checked here, and
-// then has nothing that HTML would read as anything but itself, so that it need not be escaped letter by letter.
+// checkBase64 refuses a message that is not base64. A Response is by far the longest text of any page; its alphabet is
+// checked here, and then has nothing that HTML would read as anything but itself, so that it need not be escaped letter
+// by letter.
 func checkBase64(text string) error {
 	var other byte
 	for i := range len(text) {

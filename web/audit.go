@@ -25,7 +25,8 @@ func (k *console) auditRoutes() []consoleRoute {
 func (k *console) auditFilter(r *consoleRequest) (f store.Filter, err error) {
 	q := r.QueryParams()
 	text := func(name string) string { return strings.TrimSpace(cut(q.Get(name), 400)) }
-	f = store.Filter{About: string(personNamed(text("person"))), Action: text("action"), Outcome: text("outcome"), SP: text("sp"), Ref: strings.ToUpper(text("ref")), Limit: pageSize}
+	f = store.Filter{About: string(personNamed(text("person"))), Action: text("action"), Outcome: text("outcome"),
+		SP: text("sp"), Ref: strings.ToUpper(text("ref")), Limit: pageSize}
 	if f.Account, err = k.accountFiltered(r, text("account")); err != nil {
 		return f, err
 	}

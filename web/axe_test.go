@@ -29,9 +29,9 @@ type view struct {
 	width    int64
 }
 
-// TestAccessibility has axe look at every page, on a phone and on a screen, light and dark, by the rules of WCAG 2.2 A and AA. axe
-// must have looked at something and find nothing. Spanish has longer words, so that a phone is where they would not fit.
-// TestAcceptancePages has every view of them.
+// TestAccessibility has axe look at every page, on a phone and on a screen, light and dark, by the rules of WCAG 2.2 A
+// and AA. axe must have looked at something and find nothing. Spanish has longer words, so that a phone is where they
+// would not fit. TestAcceptancePages has every view of them.
 func TestAccessibility(t *testing.T) {
 	accessible(t, view{"en", "light", 1600}, view{"en", "dark", 360}, view{"es", "light", 360})
 }
@@ -73,7 +73,8 @@ func accessible(t *testing.T, views ...view) {
 					t.Errorf("%+v: %s", v, fault)
 				}
 				// Or axe would see English twice.
-				if lang, err := chromedp.Run(ctx, chromedp.Evaluate[string]("document.documentElement.lang")); err != nil || lang != v.language {
+				if lang, err := chromedp.Run(ctx, chromedp.Evaluate[string]("document.documentElement.lang")); err != nil ||
+					lang != v.language {
 					t.Errorf("the page is in %q: %v, want %s", lang, err, v.language)
 				}
 			}
@@ -110,7 +111,8 @@ func faults(ctx context.Context, t *testing.T, script string) []string {
 	t.Helper()
 	// Pages are opened without their scripts, so that none leaves for the next; axe
 	// needs them on.
-	if _, err := chromedp.Call(ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{}); err != nil {
+	if _, err := chromedp.Call(ctx, emulation.SetScriptExecutionDisabled,
+		emulation.SetScriptExecutionDisabledParams{}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithTimeout(ctx, 30*time.Second)

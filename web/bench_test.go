@@ -19,7 +19,8 @@ func BenchmarkDeliver(b *testing.B) {
 	d := delivery()
 	d.SAMLResponse = base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("<saml:Assertion>"), 450))
 	fake.answer = &idp.Answer{Page: d}
-	s, err := web.New(web.Options{IdP: fake, PublicURL: "https://sso.example", CSRFKey: bytes.Repeat([]byte{1}, 32), Logger: quiet})
+	s, err := web.New(web.Options{IdP: fake, PublicURL: "https://sso.example", CSRFKey: bytes.Repeat([]byte{1}, 32),
+		Logger: quiet})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -89,7 +89,8 @@ func checkLink(text string, schemes ...string) error {
 		return nil
 	}
 	u, err := url.Parse(text)
-	if err != nil || !slices.Contains(schemes, u.Scheme) || (u.Host == "" && u.Scheme != "mailto") || (u.Scheme == "mailto" && u.Opaque == "") {
+	if err != nil || !slices.Contains(schemes, u.Scheme) || (u.Host == "" && u.Scheme != "mailto") ||
+		(u.Scheme == "mailto" && u.Opaque == "") {
 		return fmt.Errorf("%.200q: want a %s address", text, strings.Join(schemes, " or "))
 	}
 	return nil

@@ -68,20 +68,23 @@ func TestInBrowser(t *testing.T) {
 		t.Fatal(err)
 	}
 	site := "http://localhost:" + port
-	s, err := web.New(web.Options{IdP: r.idp, PublicURL: site, CSRFKey: make([]byte, 32), Now: func() time.Time { return now }, Logger: quiet})
+	s, err := web.New(web.Options{IdP: r.idp, PublicURL: site, CSRFKey: make([]byte, 32),
+		Now: func() time.Time { return now }, Logger: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.srv.Config.Handler = s.Handler()
 
 	relay := "a b&c=ü<x>"
-	r.idp.answer = &idp.Answer{Page: idp.Waiting{SignIn: "one", Account: choices(1)[0], Progress: provisioning.Progress{Since: now, Place: 2, Cause: "queued"}}}
+	r.idp.answer = &idp.Answer{Page: idp.Waiting{SignIn: "one", Account: choices(1)[0],
+		Progress: provisioning.Progress{Since: now, Place: 2, Cause: "queued"}}}
 	if err := chromedp.Do(ctx, chromedp.Navigate(site+"/launch")); err != nil {
 		t.Fatal(err)
 	}
 	wait := func(what, js string) {
 		t.Helper()
-		if _, err := chromedp.Run(ctx, chromedp.PollFunction[bool]("() => "+js, chromedp.WithPollingTimeout(30*time.Second))); err != nil {
+		if _, err := chromedp.Run(ctx, chromedp.PollFunction[bool]("() => "+js,
+			chromedp.WithPollingTimeout(30*time.Second))); err != nil {
 			t.Fatalf("%s: %v", what, err)
 		}
 	}

@@ -77,7 +77,8 @@ func TestLanguagesSayTheSame(t *testing.T) {
 				t.Errorf("%s: problem %q leads elsewhere", c.lang, key)
 			}
 		}
-		for _, d := range []time.Duration{time.Second, 30 * time.Second, time.Minute, 5 * time.Minute, time.Hour, 5 * time.Hour} {
+		for _, d := range []time.Duration{time.Second, 30 * time.Second, time.Minute, 5 * time.Minute, time.Hour,
+			5 * time.Hour} {
 			if c.duration(d) == "" || c.duration(d) == first.duration(d) {
 				t.Errorf("%s: %s is %q", c.lang, d, c.duration(d))
 			}
@@ -107,7 +108,8 @@ func TestNumbersAndNouns(t *testing.T) {
 		"{later} and {name}":                    "{later} and {one:call|calls}",
 		"{calls":                                "{calls",
 	} {
-		if got := english.fill(text, "calls", 1234, "one", 1, "none", 0, "big", int64(1_000_000), "name", "{one:call|calls}"); got != want {
+		if got := english.fill(text, "calls", 1234, "one", 1, "none", 0, "big", int64(1_000_000), "name",
+			"{one:call|calls}"); got != want {
 			t.Errorf("%q becomes %q, want %q", text, got, want)
 		}
 	}

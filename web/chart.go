@@ -61,12 +61,14 @@ func newChart(title, summary string, columns []string, rows []chartRow, levels .
 			h := chartHeight * float64(v) / float64(most)
 			top -= h
 			if v > 0 {
-				c.Bars = append(c.Bars, chartBar{Kind: chartKinds[n%len(chartKinds)], X: float64(i)*step + chartGap/2, Y: top, W: max(step-chartGap, 1), H: h})
+				c.Bars = append(c.Bars, chartBar{Kind: chartKinds[n%len(chartKinds)], X: float64(i)*step + chartGap/2, Y: top,
+					W: max(step-chartGap, 1), H: h})
 			}
 		}
 	}
 	for n, l := range levels {
-		c.Lines = append(c.Lines, chartLine{Kind: chartKinds[n%len(chartKinds)], Y: chartHeight * (1 - float64(l)/float64(most))})
+		c.Lines = append(c.Lines, chartLine{Kind: chartKinds[n%len(chartKinds)],
+			Y: chartHeight * (1 - float64(l)/float64(most))})
 	}
 	return c
 }

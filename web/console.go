@@ -37,8 +37,8 @@ type Console struct {
 	Audit        admin.Audit
 	WebhookURL   string                 // where our own webhooks come in, with its secret: never shown; "": off
 	Settings     func() []admin.Setting // the effective configuration, secrets masked
-	// PublicURL is scheme and host of the console where it has an address of its own, that ConsoleHandler serves: the same host with
-	// another port, or another host. "": it is served at the public address.
+	// PublicURL is scheme and host of the console where it has an address of its own, that ConsoleHandler serves: the same
+	// host with another port, or another host. "": it is served at the public address.
 	PublicURL string
 	// AllowFrom are the networks from which the console is served; none: from everywhere.
 	AllowFrom []netip.Prefix
@@ -185,7 +185,8 @@ func ConsoleRoutes() []ConsoleRoute {
 	k := &console{}
 	for _, a := range consoleAreas() {
 		for _, r := range a.routes(k) {
-			all = append(all, ConsoleRoute{Area: a.name, Method: r.method, Path: r.path, Role: r.role, Fresh: r.fresh, Stream: r.stream})
+			all = append(all, ConsoleRoute{Area: a.name, Method: r.method, Path: r.path, Role: r.role, Fresh: r.fresh,
+				Stream: r.stream})
 		}
 	}
 	return all

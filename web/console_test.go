@@ -57,7 +57,8 @@ func TestConsoleWantsAFreshLogin(t *testing.T) {
 	})
 	resp := r.get("/admin/accounts/new")
 	wantStatus(t, resp, http.StatusSeeOther)
-	if len(f.entered) != 1 || f.entered[0] != "fresh /admin/accounts/new" || resp.Header.Get("Location") != "/login?s=console" {
+	if len(f.entered) != 1 || f.entered[0] != "fresh /admin/accounts/new" ||
+		resp.Header.Get("Location") != "/login?s=console" {
 		t.Errorf("entered %v, to %q", f.entered, resp.Header.Get("Location"))
 	}
 
@@ -66,7 +67,8 @@ func TestConsoleWantsAFreshLogin(t *testing.T) {
 	wantStatus(t, page, http.StatusOK)
 	send := func(referer string) (int, string) {
 		t.Helper()
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.srv.URL+"/admin/keys/retire", strings.NewReader(url.Values{"once": {"once-1"}}.Encode()))
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.srv.URL+"/admin/keys/retire",
+			strings.NewReader(url.Values{"once": {"once-1"}}.Encode()))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -101,7 +103,8 @@ func TestConsoleWantsAFreshLogin(t *testing.T) {
 	}
 
 	f.who.Fresh = true
-	for to, want := range map[string]string{"/admin/keys?x=1": "/admin/keys?x=1", "//evil.example/": "/admin/", "https://evil.example/": "/admin/", "/logout": "/admin/", "/admin/fresh?to=/admin/fresh": "/admin/", "": "/admin/"} {
+	for to, want := range map[string]string{"/admin/keys?x=1": "/admin/keys?x=1", "//evil.example/": "/admin/",
+		"https://evil.example/": "/admin/", "/logout": "/admin/", "/admin/fresh?to=/admin/fresh": "/admin/", "": "/admin/"} {
 		resp := r.get("/admin/fresh?to=" + url.QueryEscape(to))
 		if got := resp.Header.Get("Location"); resp.StatusCode != http.StatusSeeOther || got != want {
 			t.Errorf("fresh, to %q: got %d to %q, want %q", to, resp.StatusCode, got, want)
@@ -122,7 +125,8 @@ func TestConsoleRefusals(t *testing.T) {
 	f.in, f.who = true, idp.Administrator{Person: "p1", Login: "anna", Role: idp.Viewer, Fresh: true}
 	wantStatus(t, r.get("/admin/accounts/new"), http.StatusForbidden)
 	events, err := db.Audit().List(t.Context(), auditOf("console-refusal"))
-	if err != nil || len(events) != 1 || events[0].Actor != "p1" || events[0].Subject != "GET /admin/accounts/new" || events[0].Outcome != "refused" {
+	if err != nil || len(events) != 1 || events[0].Actor != "p1" || events[0].Subject != "GET /admin/accounts/new" ||
+		events[0].Outcome != "refused" {
 		t.Errorf("audit: %+v, %v", events, err)
 	}
 	if resp := r.get("/admin"); resp.Header.Get("Location") != "/admin/" {
@@ -132,8 +136,8 @@ func TestConsoleRefusals(t *testing.T) {
 
 func auditOf(action string) store.Filter { return store.Filter{Action: action} }
 
-// TestConsoleActsNameTheirOrigin: whatever a route of the console does, the audit event of it names the reference of the request and the
-// address (row ID-18). The context says so before any handler runs, and the store fills it in.
+// TestConsoleActsNameTheirOrigin: whatever a route of the console does, the audit event of it names the reference of
+// the request and the address (row ID-18). The context says so before any handler runs, and the store fills it in.
 func TestConsoleActsNameTheirOrigin(t *testing.T) {
 	db := storetest.Open(t)
 	f := &auditedIdP{consoleIdP: &consoleIdP{fakeIdP: newFakeIdP()}, db: db, t: t}
@@ -143,7 +147,8 @@ func TestConsoleActsNameTheirOrigin(t *testing.T) {
 	})
 	for _, route := range web.ConsoleRoutes() {
 		f.route = route.Method + " " + route.Path
-		req, err := http.NewRequestWithContext(t.Context(), route.Method, r.srv.URL+strings.ReplaceAll(route.Path, ":", ""), nil)
+		req, err := http.NewRequestWithContext(t.Context(), route.Method, r.srv.URL+strings.ReplaceAll(route.Path, ":", ""),
+			nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -158,7 +163,8 @@ func TestConsoleActsNameTheirOrigin(t *testing.T) {
 			t.Fatalf("%s: %d events, %v, want one", f.route, len(list), err)
 		}
 		if e := list[0]; e.Ref != res.Header.Get("X-Request-Id") || e.Address != "127.0.0.1" {
-			t.Errorf("%s: the event comes from %q at %q, want the reference %q and the address", f.route, e.Ref, e.Address, res.Header.Get("X-Request-Id"))
+			t.Errorf("%s: the event comes from %q at %q, want the reference %q and the address", f.route, e.Ref, e.Address,
+				res.Header.Get("X-Request-Id"))
 		}
 	}
 }
@@ -181,7 +187,8 @@ func (f *auditedIdP) Administrator(ctx context.Context, v idp.Visitor) (idp.Admi
 // ID-19: pages that somebody goes to and forms are uses of the console. What scripts ask for is none.
 func TestConsoleUses(t *testing.T) {
 	db := storetest.Open(t)
-	f := &consoleIdP{fakeIdP: newFakeIdP(), in: true, who: idp.Administrator{Person: "p1", Login: "anna", Role: idp.Operator, Fresh: true}}
+	f := &consoleIdP{fakeIdP: newFakeIdP(), in: true, who: idp.Administrator{Person: "p1", Login: "anna",
+		Role: idp.Operator, Fresh: true}}
 	r := newRig(t, func(o *web.Options) {
 		o.IdP = f
 		o.Console = &web.Console{Store: db}
@@ -196,11 +203,14 @@ func TestConsoleUses(t *testing.T) {
 	page := r.get("/admin/audit")
 	wantStatus(t, page, http.StatusOK)
 	uses("a page", 1, page)
-	uses("a page, from a browser that says how", 1, r.do(http.MethodGet, "/admin/audit", nil, "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"))
-	uses("a search as one types", 0, r.do(http.MethodGet, "/admin/audit", nil, "HX-Request", "true", "Sec-Fetch-Mode", "same-origin"))
+	uses("a page, from a browser that says how", 1, r.do(http.MethodGet, "/admin/audit", nil, "Sec-Fetch-Mode", "navigate",
+		"Sec-Fetch-Dest", "document"))
+	uses("a search as one types", 0, r.do(http.MethodGet, "/admin/audit", nil, "HX-Request", "true", "Sec-Fetch-Mode",
+		"same-origin"))
 	uses("the same, of an old browser", 0, r.do(http.MethodGet, "/admin/audit", nil, "HX-Request", "true"))
 	uses("a script's own request", 0, r.do(http.MethodGet, "/admin/audit", nil, "Sec-Fetch-Mode", "cors"))
-	uses("a form without its token", 0, r.do(http.MethodPost, "/admin/fresh", url.Values{"once": {"a"}}, "Origin", r.srv.URL))
+	uses("a form without its token", 0, r.do(http.MethodPost, "/admin/fresh", url.Values{"once": {"a"}},
+		"Origin", r.srv.URL))
 	uses("a page that the role does not reach", 0, r.get("/admin/mappings/new"))
 	f.in = false
 	uses("nobody's", 0, r.get("/admin/audit"))
@@ -220,7 +230,8 @@ func TestConsoleStreamEnds(t *testing.T) {
 		"out of the group": func(f *consoleIdP) { f.until = 3 },
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := &consoleIdP{fakeIdP: newFakeIdP(), in: true, who: idp.Administrator{Person: "p1", Login: "anna", Role: idp.Viewer}}
+			f := &consoleIdP{fakeIdP: newFakeIdP(), in: true, who: idp.Administrator{Person: "p1", Login: "anna",
+				Role: idp.Viewer}}
 			end(f)
 			r := newRig(t, func(o *web.Options) {
 				o.IdP = f
@@ -240,14 +251,16 @@ func TestConsoleStreamEnds(t *testing.T) {
 
 // ID-19: a proxy that is not trusted is not let in for its own address: it says itself that it asks for somebody else.
 func TestConsoleAllowFromUnknownProxy(t *testing.T) {
-	f := &consoleIdP{fakeIdP: newFakeIdP(), in: true, who: idp.Administrator{Person: "p1", Login: "anna", Role: idp.Admin, Fresh: true}}
+	f := &consoleIdP{fakeIdP: newFakeIdP(), in: true, who: idp.Administrator{Person: "p1", Login: "anna",
+		Role: idp.Admin, Fresh: true}}
 	r := newRig(t, func(o *web.Options) {
 		o.IdP = f
 		o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.20.9.0/24")}
 		o.Console = &web.Console{Store: storetest.Open(t), AllowFrom: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
 	})
 	for name, header := range map[string][]string{
-		"X-Forwarded-For": {"X-Forwarded-For", "192.0.2.7"}, "X-Forwarded-For, an address of the inside": {"X-Forwarded-For", "127.0.0.1"},
+		"X-Forwarded-For": {"X-Forwarded-For", "192.0.2.7"},
+		"X-Forwarded-For, an address of the inside": {"X-Forwarded-For", "127.0.0.1"},
 		"Forwarded": {"Forwarded", "for=192.0.2.7"},
 	} {
 		if resp := r.get("/admin/audit", header...); resp.StatusCode != http.StatusNotFound {
@@ -259,17 +272,19 @@ func TestConsoleAllowFromUnknownProxy(t *testing.T) {
 	}
 }
 
-// ID-19: from elsewhere than the networks of the console there is none, whatever the path or method, and the audit has one event a
-// minute.
+// ID-19: from elsewhere than the networks of the console there is none, whatever the path or method, and the audit has
+// one event a minute.
 func TestConsoleAllowFrom(t *testing.T) {
 	db := storetest.Open(t)
-	f := &consoleIdP{fakeIdP: newFakeIdP(), in: true, who: idp.Administrator{Person: "p1", Login: "anna", Role: idp.Admin, Fresh: true}}
+	f := &consoleIdP{fakeIdP: newFakeIdP(), in: true, who: idp.Administrator{Person: "p1", Login: "anna",
+		Role: idp.Admin, Fresh: true}}
 	at := now
 	r := newRig(t, func(o *web.Options) {
 		o.IdP = f
 		o.Now = func() time.Time { return at }
 		o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("10.20.9.0/24")}
-		o.Console = &web.Console{Store: db, AllowFrom: []netip.Prefix{netip.MustParsePrefix("10.20.0.0/16"), netip.MustParsePrefix("2001:db8::/32")}}
+		o.Console = &web.Console{Store: db, AllowFrom: []netip.Prefix{netip.MustParsePrefix("10.20.0.0/16"),
+			netip.MustParsePrefix("2001:db8::/32")}}
 	})
 	unknown := r.get("/nothing", "X-Forwarded-For", "192.0.2.7")
 	for _, c := range []struct {
@@ -297,8 +312,10 @@ func TestConsoleAllowFrom(t *testing.T) {
 				header = append(header, "X-Forwarded-For", c.forwarded)
 			}
 			for _, route := range [][2]string{
-				{http.MethodGet, "/admin/audit"}, {http.MethodGet, "/admin/"}, {http.MethodGet, "/admin"}, {http.MethodHead, "/admin/"},
-				{http.MethodPost, "/admin/keys/retire"}, {http.MethodGet, "/admin/provisioning/live"}, {http.MethodGet, "/admin/no-such-page"},
+				{http.MethodGet, "/admin/audit"}, {http.MethodGet, "/admin/"}, {http.MethodGet, "/admin"},
+				{http.MethodHead, "/admin/"},
+				{http.MethodPost, "/admin/keys/retire"}, {http.MethodGet, "/admin/provisioning/live"},
+				{http.MethodGet, "/admin/no-such-page"},
 				{http.MethodPut, "/admin/audit"}, {http.MethodOptions, "/admin/audit"},
 			} {
 				if c.in && route[1] == "/admin/provisioning/live" {
@@ -312,7 +329,8 @@ func TestConsoleAllowFrom(t *testing.T) {
 					t.Errorf("%s %s: 404", route[0], route[1])
 				}
 				if !c.in && (resp.Header.Get("Allow") != "" || route[0] == http.MethodGet && len(resp.body) != len(unknown.body)) {
-					t.Errorf("%s %s: the answer differs from that to a page that does not exist:\n%v\n%s", route[0], route[1], resp.Header, resp.body)
+					t.Errorf("%s %s: the answer differs from that to a page that does not exist:\n%v\n%s", route[0], route[1],
+						resp.Header, resp.body)
 				}
 			}
 			if !c.in && f.looked+len(f.entered) != 0 {
@@ -328,7 +346,8 @@ func TestConsoleAllowFrom(t *testing.T) {
 		}
 		for _, e := range events {
 			var detail struct{ Requests int }
-			if err := json.Unmarshal(e.Detail, &detail); err != nil || e.Outcome != "refused" || e.Reason != "console_address" || e.Actor != "" {
+			if err := json.Unmarshal(e.Detail, &detail); err != nil || e.Outcome != "refused" || e.Reason != "console_address" ||
+				e.Actor != "" {
 				t.Errorf("event %+v, %v", e, err)
 			}
 			total += detail.Requests

@@ -10,31 +10,39 @@ import (
 	"ssobridge/web/admin"
 )
 
-// actPaths says on which page an administrator does each act; "" where it is not done in the console. Its text is act.ACT.
+// actPaths says on which page an administrator does each act; "" where it is not done in the console. Its text is
+// act.ACT.
 var actPaths = map[admin.Act]func(about string) string{
 	admin.TryLater:  nowhere,
 	admin.LookAgain: nowhere,
 	admin.RunCheck:  at(consoleHome),
 
-	admin.ListKeys: at(keysPath), admin.MakeFirstKey: at(keysPath), admin.RollOverKey: at(keysPath), admin.PromoteOther: at(keysPath),
+	admin.ListKeys: at(keysPath), admin.MakeFirstKey: at(keysPath), admin.RollOverKey: at(keysPath),
+	admin.PromoteOther:  at(keysPath),
 	admin.ConfirmLoaded: nowhere, admin.AgreeOnTime: nowhere, admin.ChooseLabel: nowhere,
-	admin.ConfigureToken: at("/admin/settings"), admin.MakeMetadataKey: nowhere, admin.SayForWhom: nowhere, admin.NameKey: at(keysPath),
+	admin.ConfigureToken: at("/admin/settings"), admin.MakeMetadataKey: nowhere, admin.SayForWhom: nowhere,
+	admin.NameKey: at(keysPath),
 
 	admin.ListProviders: at(providersPath), admin.AddConstantContact: at(providersPath + "/new"),
-	admin.ReplaceProvider: at(providersPath + "/new"), admin.ImportAgain: at(providersPath + "/new"), admin.NameEntity: nowhere,
-	admin.MeantProvider: providerPath, admin.PreviewAssertion: at(peoplePath), admin.RemoveProvider: providerPath, admin.ShowProvider: providerPath, admin.ReviewProvider: providerPath, admin.RefreshProvider: providerPath,
+	admin.ReplaceProvider: at(providersPath + "/new"), admin.ImportAgain: at(providersPath + "/new"),
+	admin.NameEntity:    nowhere,
+	admin.MeantProvider: providerPath, admin.PreviewAssertion: at(peoplePath), admin.RemoveProvider: providerPath,
+	admin.ShowProvider: providerPath, admin.ReviewProvider: providerPath, admin.RefreshProvider: providerPath,
 	admin.ListSettings: nowhere, admin.SafeNameID: providerPath, admin.StopEncryption: providerPath,
 
 	admin.ListLockouts: at(lockoutsPath),
 
-	admin.ExplainPerson: at(peoplePath), admin.ShowUser: at(provisioningPath + "/users"), admin.ListFactors: at(peoplePath),
+	admin.ExplainPerson: at(peoplePath), admin.ShowUser: at(provisioningPath + "/users"),
+	admin.ListFactors:    at(peoplePath),
 	admin.InviteToFactor: at(peoplePath), admin.ReleaseNameID: at(providersPath), admin.PlanUsers: at(provisioningPath),
 	admin.AdoptUsers: at(provisioningPath), admin.ListAccounts: at("/admin/accounts"),
 
 	admin.ListMappings: at(mappingsPath), admin.ShowMappingHistory: at(mappingsPath + "/history"),
-	admin.RemoveMapping: func(id string) string { return mappingsPath + "/of/" + url.PathEscape(id) }, admin.GiveGroupBase: nowhere,
+	admin.RemoveMapping: func(id string) string { return mappingsPath + "/of/" + url.PathEscape(id) },
+	admin.GiveGroupBase: nowhere,
 
-	admin.ExplainLogin: func(login string) string { return peoplePath + "?find=" + url.QueryEscape(login) }, admin.NameAccount: nowhere,
+	admin.ExplainLogin: func(login string) string { return peoplePath + "?find=" + url.QueryEscape(login) },
+	admin.NameAccount:  nowhere,
 }
 
 func nowhere(string) string              { return "" }
@@ -52,8 +60,8 @@ func (r *consoleRequest) fixOf(act admin.Act, about string) (f fix, ok bool) {
 	return fix{Text: r.text("act."+string(act), "about", about), Path: path(about)}, true
 }
 
-// refusedForm is a form with what was typed and what is wrong with it. inputs are the form's own names of the fields of an
-// [admin.Error]; a fault of any other stands above the form. What is no such error is a failure, and comes back.
+// refusedForm is a form with what was typed and what is wrong with it. inputs are the form's own names of the fields of
+// an [admin.Error]; a fault of any other stands above the form. What is no such error is a failure, and comes back.
 func (r *consoleRequest) refusedForm(err error, inputs map[string]string) (form, int, error) {
 	e, ok := admin.AsError(err)
 	if !ok {
@@ -76,8 +84,8 @@ func (r *consoleRequest) refusedForm(err error, inputs map[string]string) (form,
 	return f, refusedStatus(e), nil
 }
 
-// refusedFields is refusedForm where the fields of the error are those of the form: each fault stands beside its own, and above the
-// form where it has no such input. values are what was typed.
+// refusedFields is refusedForm where the fields of the error are those of the form: each fault stands beside its own,
+// and above the form where it has no such input. values are what was typed.
 func (r *consoleRequest) refusedFields(err error, values fields, inputs ...string) (form, int, error) {
 	e, ok := admin.AsError(err)
 	if !ok {

@@ -10,7 +10,8 @@ import (
 
 var flag = regexp.MustCompile(`(^|[^-])--[a-z]|\bssobridge [a-z]+ `)
 
-// Each act that the rules ask for has its words in the console, and most have a page; none says how it is done by command.
+// Each act that the rules ask for has its words in the console, and most have a page; none says how it is done by
+// command.
 func TestEachActHasItsWords(t *testing.T) {
 	for _, act := range admin.Acts() {
 		path, known := actPaths[act]

@@ -55,8 +55,10 @@ func loadConsole(texts catalogue, assets map[string]asset) (map[string]*areaPage
 		}
 		all[a.name] = &areaPages{pages: t}
 	}
-	if files, err := fs.Glob(templateFiles, "templates/console/*.html"); err != nil || len(files) != len(consoleAreas())+2 {
-		return nil, fmt.Errorf("web: %d files of the console, want one for each of %d areas, the frame and the parts: %w", len(files), len(consoleAreas()), err)
+	if files, err := fs.Glob(templateFiles, "templates/console/*.html"); err != nil ||
+		len(files) != len(consoleAreas())+2 {
+		return nil, fmt.Errorf("web: %d files of the console, want one for each of %d areas, the frame and the parts: %w",
+			len(files), len(consoleAreas()), err)
 	}
 	return all, nil
 }
@@ -132,7 +134,8 @@ func (r *consoleRequest) text(key string, pairs ...any) string {
 // consolePolicy: everything comes from us, nothing runs inline, and no form goes
 // elsewhere. htmx needs connect-src.
 func (s *Server) consolePolicy(h http.Header) {
-	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "+
+	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "+
+		"connect-src 'self'; "+
 		"form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 }
@@ -269,7 +272,8 @@ func (r *consoleRequest) stream(name string, view func() (any, error)) error {
 			return nil
 		case <-tick.C:
 		}
-		// Not only when it began: it ends with the console's idle limit, a sign-out, a group that the person left. Looking is no use.
+		// Not only when it began: it ends with the console's idle limit, a sign-out, a group that the person left. Looking is
+		// no use.
 		a, in, err := r.k.entry.Administrator(r.ctx(), r.visit.visitor())
 		if err != nil {
 			return fmt.Errorf("look who watches: %w", err)

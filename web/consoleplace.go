@@ -19,9 +19,9 @@ import (
 // isConsolePath tells whether a path belongs to the console, whether a route of it is there or not.
 func isConsolePath(path string) bool { return path == "/admin" || strings.HasPrefix(path, consoleHome) }
 
-// servesTo tells whether the console is served to a request's client, of whom this is the address. Without Console.AllowFrom it is served to all. A
-// proxy that is not trusted, and says that it asks for another client, is let in as little as a trusted one that does not say
-// for whom: everybody behind it has its address.
+// servesTo tells whether the console is served to a request's client, of whom this is the address. Without
+// Console.AllowFrom it is served to all. A proxy that is not trusted, and says that it asks for another client, is let
+// in as little as a trusted one that does not say for whom: everybody behind it has its address.
 func (k *console) servesTo(r *http.Request, address string) bool {
 	if len(k.AllowFrom) == 0 {
 		return true
@@ -57,10 +57,12 @@ func (k *console) elsewhere(c echo.Context, v *visit) error {
 			k.log.LogAttrs(ctx, slog.LevelError, "record a refusal of the console; the next event counts these requests too",
 				slog.Int("requests", n), slog.String("cause", err.Error()), slog.String("ref", v.ref))
 		}
-		k.log.LogAttrs(ctx, slog.LevelWarn, "requests for the console from addresses that console.allow_from does not name were refused",
+		k.log.LogAttrs(ctx, slog.LevelWarn, "requests for the console from addresses that console.allow_from does not name "+
+			"were refused",
 			slog.Int("requests", n), slog.String("last", v.address), slog.String("ref", v.ref))
 	}
-	return refuse(http.StatusNotFound, notFound, errors.New("the console is not served to this address: see console.allow_from"))
+	return refuse(http.StatusNotFound, notFound, errors.New("the console is not served to this address: see "+
+		"console.allow_from"))
 }
 
 const (

@@ -105,8 +105,8 @@ func (s *Server) csrfToken(browser string) string {
 	}
 	token := formToken(s.csrfKeys[0], browser)
 	if len(s.csrfKeys) > 1 {
-		// With one key alone the token does not name it: the version before this one, which for one release runs beside it, knows
-		// no names.
+		// With one key alone the token does not name it: the version before this one, which for one release runs beside it,
+		// knows no names.
 		token = keyName(s.csrfKeys[0]) + "." + token
 	}
 	return token

@@ -16,8 +16,8 @@ import (
 	"ssobridge/web"
 )
 
-// TestRefusalsAreOnlyCounted: past ten in a second of a kind, the page, the header and the JSON answer name a reference that carries its
-// reason; there is no log line, and the request is counted (rows COST-01 and COST-03).
+// TestRefusalsAreOnlyCounted: past ten in a second of a kind, the page, the header and the JSON answer name a reference
+// that carries its reason; there is no log line, and the request is counted (rows COST-01 and COST-03).
 func TestRefusalsAreOnlyCounted(t *testing.T) {
 	sealer, err := certs.NewSealer(bytes.Repeat([]byte{1}, certs.MinSecret))
 	if err != nil {
@@ -61,7 +61,8 @@ func TestRefusalsAreOnlyCounted(t *testing.T) {
 			coded("page", ref, "not_found")
 		}
 	}
-	if n, left := strings.Count(r.logged(), `"reason":"not_found"`), footprints.LeftOut(); n != 10 || left["request"] != 20 {
+	if n, left := strings.Count(r.logged(), `"reason":"not_found"`), footprints.LeftOut(); n != 10 ||
+		left["request"] != 20 {
 		t.Errorf("%d lines are written and %v left out, want 10 and 20", n, left)
 	}
 	// Another kind in the middle of it, from the same address.
@@ -101,8 +102,8 @@ func TestRefusalsAreOnlyCounted(t *testing.T) {
 	}
 }
 
-// TestAlikeAnswersHaveAlikeReferences: where an answer must not tell whether a login exists, its reference does not either, though one
-// person's trace is kept and a stranger's is not (row COST-03).
+// TestAlikeAnswersHaveAlikeReferences: where an answer must not tell whether a login exists, its reference does not
+// either, though one person's trace is kept and a stranger's is not (row COST-03).
 func TestAlikeAnswersHaveAlikeReferences(t *testing.T) {
 	sealer, err := certs.NewSealer(bytes.Repeat([]byte{1}, certs.MinSecret))
 	if err != nil {
@@ -110,7 +111,8 @@ func TestAlikeAnswersHaveAlikeReferences(t *testing.T) {
 	}
 	refs := idp.NewReferences(sealer)
 	r := newRig(t, func(o *web.Options) { o.Footprints, o.References = idp.NewFootprints(o.Now), &refs })
-	refused := idp.Answer{Page: idp.Refusal{Provider: "Constant Contact", Reason: idp.ReasonBusy, Status: http.StatusServiceUnavailable}}
+	refused := idp.Answer{Page: idp.Refusal{Provider: "Constant Contact", Reason: idp.ReasonBusy,
+		Status: http.StatusServiceUnavailable}}
 	wrong := idp.Answer{Page: idp.AskPassword{SignIn: "x", Problem: "bad_credentials"}}
 	for i := range 30 { // past the bound from the middle on
 		for what, f := range map[string]func(*idp.Footprint){

@@ -44,10 +44,11 @@ func (p *pages) readyDelivery() (ready readyDelivery, err error) {
 	relayState := slotMark(slotRelayState)
 	for i, with := range []*string{nil, &relayState} {
 		var page strings.Builder
-		err := p.byName["deliver"].Execute(&page, frame{Brand: p.brand, Lang: p.lang, Nonce: slotMark(slotNonce), Page: deliveryView{
-			Action: slotMark(slotAction), message: slotMark(slotResponse),
-			RelayState: with, Provider: slotMark(slotProvider), Self: slotMark(slotSelf),
-		}})
+		err := p.byName["deliver"].Execute(&page, frame{Brand: p.brand, Lang: p.lang, Nonce: slotMark(slotNonce),
+			Page: deliveryView{
+				Action: slotMark(slotAction), message: slotMark(slotResponse),
+				RelayState: with, Provider: slotMark(slotProvider), Self: slotMark(slotSelf),
+			}})
 		if err != nil {
 			return ready, fmt.Errorf("web: render page deliver: %w", err)
 		}
@@ -83,8 +84,8 @@ func (r *readyPage) write(to *bytes.Buffer, values *[slots]string) {
 	to.WriteString(r.parts[len(r.parts)-1])
 }
 
-// deliver shows the page. What the address of the service provider has that html/template would write in another way in an address
-// goes through the template itself.
+// deliver shows the page. What the address of the service provider has that html/template would write in another way in
+// an address goes through the template itself.
 func (s *Server) deliver(c echo.Context, v deliveryView) error {
 	if !plainAddress(v.Action) {
 		return s.show(c, http.StatusOK, "deliver", deliveryPolicy, v)
@@ -115,8 +116,8 @@ func (r *readyDelivery) render(to *bytes.Buffer, v deliveryView, nonce string) {
 	page.write(to, &values)
 }
 
-// plainAddress tells whether an address is http or https and has no letter that html/template writes in another way in an attribute that
-// is an address: then it stands in the page as it is.
+// plainAddress tells whether an address is http or https and has no letter that html/template writes in another way in
+// an attribute that is an address: then it stands in the page as it is.
 func plainAddress(address string) bool {
 	if !strings.HasPrefix(address, "https://") && !strings.HasPrefix(address, "http://") {
 		return false
@@ -136,8 +137,8 @@ var plainLetter = func() (is [256]bool) {
 	return is
 }()
 
-// escaped is a value as html/template writes it into text and into attributes in quotes: nothing in it is markup, and it
-// can't end the attribute.
+// escaped is a value as html/template writes it into text and into attributes in quotes: nothing in it is markup, and
+// it can't end the attribute.
 func escaped(value string) string {
 	if !strings.ContainsAny(value, "\x00\"&'+<>") {
 		return value
@@ -145,4 +146,5 @@ func escaped(value string) string {
 	return valueEscaper.Replace(value)
 }
 
-var valueEscaper = strings.NewReplacer("\x00", "\uFFFD", `"`, "&#34;", "&", "&amp;", "'", "&#39;", "+", "&#43;", "<", "&lt;", ">", "&gt;")
+var valueEscaper = strings.NewReplacer("\x00", "\uFFFD", `"`, "&#34;", "&", "&amp;", "'", "&#39;", "+", "&#43;", "<",
+	"&lt;", ">", "&gt;")

@@ -10,18 +10,22 @@ import (
 	"ssobridge/web"
 )
 
-// COST-80: the page of a launch is written from parts, and is octet for octet what html/template makes of the same values, whatever these are.
+// COST-80: the page of a launch is written from parts, and is octet for octet what html/template makes of the same
+// values, whatever these are.
 func TestDeliveryIsItsTemplate(t *testing.T) {
 	s, err := web.New(web.Options{
 		IdP: newFakeIdP(), PublicURL: "https://sso.example", CSRFKey: bytes.Repeat([]byte{1}, 32), Logger: quiet,
-		Branding: web.Branding{Name: `Brand "<&'+> {provider}`, ProductName: "Product", HelpURL: "https://help.example/?a=1&b='2'"},
+		Branding: web.Branding{Name: `Brand "<&'+> {provider}`, ProductName: "Product",
+			HelpURL: "https://help.example/?a=1&b='2'"},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	hostile := rapid.OneOf(rapid.String(), rapid.StringOfN(rapid.RuneFrom([]rune("\x00\"'&+<>=`{}/\\ \t\r\n;:%#\u2028\ufffd\ufdd0\ufff9a")), 0, 20, -1),
+	hostile := rapid.OneOf(rapid.String(), rapid.StringOfN(rapid.RuneFrom([]rune("\x00\"'&+<>=`{}/\\ "+
+		"\t\r\n;:%#\u2028\ufffd\ufdd0\ufff9a")), 0, 20, -1),
 		rapid.Map(rapid.SliceOf(rapid.Byte()), func(b []byte) string { return string(b) }),
-		rapid.SampledFrom([]string{"</script><script>alert(1)</script>", `"><b>`, "https://value-of-slot-0.invalid/", "https://value-of-slot-5.invalid/", "{provider}", "javascript:alert(1)"}))
+		rapid.SampledFrom([]string{"</script><script>alert(1)</script>", `"><b>`, "https://value-of-slot-0.invalid/",
+			"https://value-of-slot-5.invalid/", "{provider}", "javascript:alert(1)"}))
 	address := rapid.OneOf(
 		rapid.Map(hostile, func(s string) string { return "https://sp.example/acs" + s }), hostile,
 		rapid.Map(rapid.StringMatching(`[A-Za-z0-9._~/:?=,;@-]{0,40}`), func(s string) string { return "https://" + s }),
@@ -44,12 +48,14 @@ func TestDeliveryIsItsTemplate(t *testing.T) {
 		}
 		return plain
 	}
-	for _, usual := range []string{"https://identity.constantcontact.com/oauth2/saml/acs?tenant=a1", "http://127.0.0.1:8080/acs"} {
+	for _, usual := range []string{"https://identity.constantcontact.com/oauth2/saml/acs?tenant=a1",
+		"http://127.0.0.1:8080/acs"} {
 		if !same(t, usual, strings.Repeat("PHNhbWw+", 100), nil, "Constant Contact", "/launch/a07e1lxqqqo0", "bm9uY2U") {
 			t.Errorf("%s is not written from parts", usual)
 		}
 	}
-	for _, other := range []string{"https://sp.example/acs?a=1&b=2", "https://sp.example/a(b)'", "HTTPS://sp.example/", "javascript:alert(1)", "https://sp.example/\"><script>"} {
+	for _, other := range []string{"https://sp.example/acs?a=1&b=2", "https://sp.example/a(b)'", "HTTPS://sp.example/",
+		"javascript:alert(1)", "https://sp.example/\"><script>"} {
 		if same(t, other, "PHNhbWw+", nil, "", "", "") {
 			t.Errorf("%s is written from parts", other)
 		}

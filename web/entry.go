@@ -48,9 +48,9 @@ func (k *console) admit(area string, route consoleRoute) echo.HandlerFunc {
 	}
 }
 
-// counts tells whether a request is a use of the console, which its idle limit counts from: a form, or a page that somebody went to.
-// What scripts ask for (live pages, searches as one types, parts that load by themselves) keeps no console open that nobody sits at, nor does
-// a page that loads itself again.
+// counts tells whether a request is a use of the console, which its idle limit counts from: a form, or a page that
+// somebody went to. What scripts ask for (live pages, searches as one types, parts that load by themselves) keeps no
+// console open that nobody sits at, nor does a page that loads itself again.
 func (k *console) counts(r *http.Request, route consoleRoute) bool {
 	return route.method == http.MethodPost || !route.stream && !byScript(r) && !r.URL.Query().Has(byItself)
 }
@@ -68,7 +68,8 @@ func (k *console) bringIn(c echo.Context, v *visit, route consoleRoute, again bo
 		if byScript(c.Request()) {
 			c.Response().Header().Set("HX-Refresh", "true") // the page itself then leads to the login, and back to it
 		}
-		r := refuse(http.StatusForbidden, consoleSession, errors.New("no session that may use the console, or not fresh enough"))
+		r := refuse(http.StatusForbidden, consoleSession,
+			errors.New("no session that may use the console, or not fresh enough"))
 		r.again = freshPath + "?" + url.Values{"to": {referringPage(c.Request())}}.Encode()
 		return r
 	}
@@ -119,13 +120,15 @@ func consolePath(r *http.Request) string {
 // tried what the pages do not offer them.
 func (k *console) deny(c echo.Context, v *visit, admin idp.Administrator, route consoleRoute) error {
 	err := k.Store.Audit().Add(c.Request().Context(), store.Event{
-		At: k.now(), Ref: v.ref, Actor: string(admin.Person), Action: "console-refusal", Subject: route.method + " " + route.path,
+		At: k.now(), Ref: v.ref, Actor: string(admin.Person), Action: "console-refusal", Subject: route.method +
+			" " + route.path,
 		Address: v.address, Outcome: "refused", Reason: "console_role",
 	})
 	if err != nil {
 		return fmt.Errorf("record a refusal in the console: %w", err)
 	}
-	r := refuse(http.StatusForbidden, consoleRole, fmt.Errorf("%s may not use %s, which needs %s", admin.Role, route.path, route.role))
+	r := refuse(http.StatusForbidden, consoleRole, fmt.Errorf("%s may not use %s, which needs %s", admin.Role,
+		route.path, route.role))
 	r.again = consoleHome
 	return r
 }

@@ -45,9 +45,11 @@ func TestErrorsHavePageStatusAndLogLine(t *testing.T) {
 		says   string
 		logs   string
 	}{
-		"store down":    {err: fmt.Errorf("load session: %w", errDown), status: 500, says: "Something went wrong", logs: "secret-detail"},
-		"panic":         {panics: true, status: 500, says: "Something went wrong", logs: "broken on purpose"},
-		"too many":      {err: fmt.Errorf("create sign-in: %w", store.ErrLimit), status: 503, says: "Too much is going on", logs: "too many pending"},
+		"store down": {err: fmt.Errorf("load session: %w", errDown), status: 500, says: "Something went wrong",
+			logs: "secret-detail"},
+		"panic": {panics: true, status: 500, says: "Something went wrong", logs: "broken on purpose"},
+		"too many": {err: fmt.Errorf("create sign-in: %w", store.ErrLimit), status: 503, says: "Too much is going on",
+			logs: "too many pending"},
 		"body too long": {err: &http.MaxBytesError{Limit: 5}, status: 413, says: "could not be read", logs: "too large"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -60,11 +62,13 @@ func TestErrorsHavePageStatusAndLogLine(t *testing.T) {
 				t.Errorf("reference id = %q", ref)
 			}
 			page := resp.page(t)
-			if text := page.one(t, "main").text(); !strings.Contains(text, c.says) || !strings.Contains(text, ref) || strings.Contains(text, c.logs) {
+			if text := page.one(t, "main").text(); !strings.Contains(text, c.says) || !strings.Contains(text, ref) ||
+				strings.Contains(text, c.logs) {
 				t.Errorf("page says %q", text)
 			}
 			l := r.lastLine()
-			if l.Ref != ref || l.Route != "/launch/:encoded_account_id" || l.Status != c.status || !strings.Contains(l.Error, c.logs) || l.Client != "127.0.0.1" {
+			if l.Ref != ref || l.Route != "/launch/:encoded_account_id" || l.Status != c.status || !strings.Contains(l.Error,
+				c.logs) || l.Client != "127.0.0.1" {
 				t.Errorf("log line = %+v", l)
 			}
 			if want := map[bool]string{true: "ERROR", false: "INFO"}[c.status >= 500]; l.Level != want {
@@ -92,12 +96,14 @@ func TestWEB06LogTellsNoSecrets(t *testing.T) {
 	r.follow(resp)
 	f.Add("password", "twicesecret")
 	r.do(http.MethodPost, "/login", f)
-	req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, r.srv.URL+"/login", strings.NewReader("password=%zzpercentsecret"))
+	req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, r.srv.URL+"/login",
+		strings.NewReader("password=%zzpercentsecret"))
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	wantStatus(t, r.send(req), http.StatusBadRequest)
 	r.get("/pathsecret?querysecret")
 	u, _ := url.Parse(r.srv.URL)
-	secrets := []string{"secret\"", "samlsecret", "relaysecret", "wrongsecret", "twicesecret", "percentsecret", "pathsecret", "querysecret", f.Get("csrf"), f.Get("s") + "\""}
+	secrets := []string{"secret\"", "samlsecret", "relaysecret", "wrongsecret", "twicesecret", "percentsecret",
+		"pathsecret", "querysecret", f.Get("csrf"), f.Get("s") + "\""}
 	for _, c := range r.client.Jar.Cookies(u) {
 		secrets = append(secrets, c.Value)
 	}
@@ -146,7 +152,8 @@ func TestHealth(t *testing.T) {
 	}
 	down = errors.New("no signing key, secret-detail")
 	resp := r.get("/readyz", "Host", "10.0.0.1:8080")
-	if resp.StatusCode != http.StatusServiceUnavailable || strings.Contains(resp.body, "secret") || resp.Header.Get("Retry-After") == "" {
+	if resp.StatusCode != http.StatusServiceUnavailable || strings.Contains(resp.body, "secret") ||
+		resp.Header.Get("Retry-After") == "" {
 		t.Errorf("readyz: %d %q", resp.StatusCode, resp.body)
 	}
 	if !strings.Contains(r.lastLine().Error, "no signing key") {
@@ -165,9 +172,10 @@ func TestClientGone(t *testing.T) {
 	r := newRig(t, nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	s, err := web.New(web.Options{IdP: r.idp, PublicURL: "https://sso.example", CSRFKey: make([]byte, 32), Logger: quiet, Observe: func(_ string, status int, _ time.Duration) {
-		r.observed = append(r.observed, observation{"gone", status})
-	}})
+	s, err := web.New(web.Options{IdP: r.idp, PublicURL: "https://sso.example", CSRFKey: make([]byte, 32), Logger: quiet,
+		Observe: func(_ string, status int, _ time.Duration) {
+			r.observed = append(r.observed, observation{"gone", status})
+		}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,7 +190,8 @@ func TestClientGone(t *testing.T) {
 
 func TestWithoutRandomnessNothingIsServed(t *testing.T) {
 	fake := newFakeIdP()
-	s, err := web.New(web.Options{IdP: fake, PublicURL: "https://sso.example", CSRFKey: make([]byte, 32), Logger: quiet, Random: &limited{left: 10}})
+	s, err := web.New(web.Options{IdP: fake, PublicURL: "https://sso.example", CSRFKey: make([]byte, 32), Logger: quiet,
+		Random: &limited{left: 10}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,13 +225,16 @@ func (l *limited) Read(p []byte) (int, error) {
 func FuzzCookies(f *testing.F) {
 	good := strings.Repeat("A", 43)
 	for _, seed := range []string{
-		"", browserCookie + "=" + good, browserCookie + "=" + good + "; " + browserCookie + "=" + good, browserCookie + "=" + strings.Repeat("A", 42) + "B",
-		sessionCookie + "=abc", sessionCookie + "=" + strings.Repeat("x", 200), sessionCookie + "=a b", browserCookie + `="` + good + `"`, "=;;,", "a=\x00", sessionCookie + "=<script>",
+		"", browserCookie + "=" + good, browserCookie + "=" + good + "; " + browserCookie + "=" + good, browserCookie + "=" +
+			strings.Repeat("A", 42) + "B",
+		sessionCookie + "=abc", sessionCookie + "=" + strings.Repeat("x", 200), sessionCookie + "=a b", browserCookie + `="` +
+			good + `"`, "=;;,", "a=\x00", sessionCookie + "=<script>",
 	} {
 		f.Add(seed)
 	}
 	fake := newFakeIdP()
-	s, err := web.New(web.Options{IdP: fake, PublicURL: "https://sso.example", CSRFKey: bytes.Repeat([]byte{3}, 32), Logger: quiet})
+	s, err := web.New(web.Options{IdP: fake, PublicURL: "https://sso.example", CSRFKey: bytes.Repeat([]byte{3}, 32),
+		Logger: quiet})
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -28,7 +28,8 @@ func (s *Server) factor(c echo.Context) error {
 // enrol takes a new second factor.
 func (s *Server) enrol(c echo.Context) error {
 	return s.step(c, func(v *visit, id string, f fields) (idp.Answer, error) {
-		sent := idp.FactorEnrolment{Code: f["code"], Credential: f["credential"], Invite: f["invite"], State: f["state"], Later: f["later"] == "1"}
+		sent := idp.FactorEnrolment{Code: f["code"], Credential: f["credential"], Invite: f["invite"], State: f["state"],
+			Later: f["later"] == "1"}
 		a, err := s.idp.EnrolFactor(c.Request().Context(), id, sent, v.visitor())
 		if err != nil {
 			return a, fmt.Errorf("enrol a second factor: %w", err)
@@ -151,7 +152,8 @@ func (s *Server) showWrongCodes(c echo.Context, p idp.WrongCodes) error {
 		key = "wrongcodes.one"
 	}
 	return s.show(c, http.StatusOK, "wrongcodes", policy{}, struct{ Provider, Text, Next string }{
-		s.provider(p.Provider), texts.fill(texts.words[key], "count", p.Count, "age", s.age(c, s.now(), p.Last)), loginPath(p.SignIn),
+		s.provider(p.Provider), texts.fill(texts.words[key], "count", p.Count, "age", s.age(c, s.now(), p.Last)),
+		loginPath(p.SignIn),
 	})
 }
 
@@ -212,7 +214,8 @@ func (s *Server) showOwnFactors(c echo.Context, v *visit, p idp.OwnFactors) erro
 		if err != nil {
 			return err
 		}
-		own := ownFactor{ID: f.ID, Name: name, Added: s.age(c, now, f.Added), Left: f.Left, Spare: f.Kind == mfa.RecoveryCode, Damaged: f.Damaged}
+		own := ownFactor{ID: f.ID, Name: name, Added: s.age(c, now, f.Added), Left: f.Left, Spare: f.Kind == mfa.RecoveryCode,
+			Damaged: f.Damaged}
 		if !f.Used.IsZero() {
 			own.Used = s.age(c, now, f.Used)
 		}

@@ -127,7 +127,8 @@ func (f *fakeIdP) Resume(ctx context.Context, id string, v idp.Visitor) (idp.Ans
 	case f.sessions[v.Session] == "":
 		return idp.Answer{Page: idp.AskPassword{SignIn: id, Provider: "Constant Contact", CanCancel: true}}, nil
 	case p.account == "":
-		return idp.Answer{Page: idp.ChooseAccount{SignIn: id, Provider: "Constant Contact", Person: "anna", Choices: choices(2)}}, nil
+		return idp.Answer{Page: idp.ChooseAccount{SignIn: id, Provider: "Constant Contact", Person: "anna",
+			Choices: choices(2)}}, nil
 	}
 	p.finished = true
 	return idp.Answer{Page: delivery()}, nil
@@ -140,7 +141,8 @@ func (f *fakeIdP) Login(ctx context.Context, id, login, password string, v idp.V
 		return a, err
 	}
 	if login != "anna" || password != "right" {
-		return idp.Answer{Page: idp.AskPassword{SignIn: id, Provider: "Constant Contact", Login: login, Problem: "bad_credentials"}}, nil
+		return idp.Answer{Page: idp.AskPassword{SignIn: id, Provider: "Constant Contact", Login: login,
+			Problem: "bad_credentials"}}, nil
 	}
 	session := "session-of-anna-" + v.Ref
 	f.sessions[session] = login
@@ -287,11 +289,14 @@ func (f *fakeIdP) EndOtherSessions(ctx context.Context, v idp.Visitor) error {
 	return err
 }
 
-func (f *fakeIdP) ProveFactor(ctx context.Context, id string, proof idp.FactorProof, v idp.Visitor) (idp.Answer, error) {
-	return f.factor(ctx, call{name: "ProveFactor", id: id, visitor: v, body: proof.Code + "|" + proof.Credential + "|" + proof.State})
+func (f *fakeIdP) ProveFactor(ctx context.Context, id string, proof idp.FactorProof,
+	v idp.Visitor) (idp.Answer, error) {
+	return f.factor(ctx, call{name: "ProveFactor", id: id, visitor: v, body: proof.Code + "|" + proof.Credential +
+		"|" + proof.State})
 }
 
-func (f *fakeIdP) EnrolFactor(ctx context.Context, id string, sent idp.FactorEnrolment, v idp.Visitor) (idp.Answer, error) {
+func (f *fakeIdP) EnrolFactor(ctx context.Context, id string, sent idp.FactorEnrolment,
+	v idp.Visitor) (idp.Answer, error) {
 	body := sent.Code + "|" + sent.Credential + "|" + sent.State + "|" + sent.Invite
 	if sent.Later {
 		body += "|later"
@@ -363,7 +368,8 @@ func (f *fakeIdP) count() int {
 
 func delivery() idp.Deliver {
 	relay := "https://login.example/idp-redirect"
-	return idp.Deliver{Action: "https://sp.example/acs?RelayState=a%2Fb", SAMLResponse: "PHNhbWw+", RelayState: &relay, Provider: "Constant Contact"}
+	return idp.Deliver{Action: "https://sp.example/acs?RelayState=a%2Fb", SAMLResponse: "PHNhbWw+", RelayState: &relay,
+		Provider: "Constant Contact"}
 }
 
 func choices(n int) []provisioning.Assignment {

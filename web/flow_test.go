@@ -179,7 +179,8 @@ func TestWEB03PostedRequestKeepsTheBrowserCookie(t *testing.T) {
 
 func TestRedirectBindingMakesTheBrowserCookie(t *testing.T) {
 	r := newRig(t, nil)
-	resp := r.get("/saml/sso?SAMLRequest=x", "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document")
+	resp := r.get("/saml/sso?SAMLRequest=x", "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate",
+		"Sec-Fetch-Dest", "document")
 	c := resp.cookie(browserCookie)
 	wantOurCookie(t, c)
 	if got := r.idp.last(t).visitor.Browser; got != c.Value {
@@ -198,7 +199,8 @@ func TestLaunchLinks(t *testing.T) {
 		{"/launch", idp.LaunchRequest{}},
 		{"/login", idp.LaunchRequest{}},
 		{"/launch/a07e1lxqqqo0", idp.LaunchRequest{Account: "a07e1lxqqqo0"}},
-		{"/launch/sp?entity_id=https%3A%2F%2Fsp.example%2F&relay_state=inbox", idp.LaunchRequest{EntityID: "https://sp.example/", RelayState: "inbox"}},
+		{"/launch/sp?entity_id=https%3A%2F%2Fsp.example%2F&relay_state=inbox",
+			idp.LaunchRequest{EntityID: "https://sp.example/", RelayState: "inbox"}},
 		{"/launch/sp?entity_id=urn:sp", idp.LaunchRequest{EntityID: "urn:sp"}},
 	} {
 		t.Run(c.path, func(t *testing.T) {
@@ -214,7 +216,8 @@ func TestLaunchLinks(t *testing.T) {
 		"/launch/sp", "/launch/sp?entity_id=", "/launch/sp?entity_id=a&entity_id=b",
 		"/launch/sp?entity_id=a&relay_state=b&relay_state=c", "/launch/sp?entity_id=" + strings.Repeat("a", 1025),
 		"/launch/sp?entity_id=a;b", "/launch/sp?entity_id=%zz", "/launch/sp?entity_id=a%00b", "/launch/sp?entity_id=%ff",
-		"/login?s=", "/login?s=a&s=b", "/login?s=" + strings.Repeat("a", 129), "/login?s=%3Cb%3E", "/login/progress", "/login/progress?s=a%20b",
+		"/login?s=", "/login?s=a&s=b", "/login?s=" + strings.Repeat("a", 129), "/login?s=%3Cb%3E", "/login/progress",
+		"/login/progress?s=a%20b",
 	} {
 		t.Run("refused "+path, func(t *testing.T) {
 			r := newRig(t, nil)
@@ -251,13 +254,15 @@ func TestTryAgainOfALaunchIsTheLaunch(t *testing.T) {
 // TestNoRedirectElsewhere is WEB-04: whatever idp says, links of ours stay on this host.
 func TestWEB04NoLinkElsewhere(t *testing.T) {
 	r := newRig(t, nil)
-	for _, again := range []string{"https://evil.example/", "//evil.example/", `/\evil.example/`, "javascript:alert(1)", "/\t/evil.example", ""} {
+	for _, again := range []string{"https://evil.example/", "//evil.example/", `/\evil.example/`, "javascript:alert(1)",
+		"/\t/evil.example", ""} {
 		r.idp.answer = &idp.Answer{Page: idp.Finished{Again: again}}
 		if got := r.get("/login?s=one").page(t).one(t, "a", "class", "button").attr("href"); got != "/launch" {
 			t.Errorf("again %q: link to %q, want /launch", again, got)
 		}
 	}
-	for _, action := range []string{"javascript:alert(1)", "http://sp.example/acs", "/acs", "data:text/html,x", "//sp.example/acs", "ftp://sp.example/"} {
+	for _, action := range []string{"javascript:alert(1)", "http://sp.example/acs", "/acs", "data:text/html,x",
+		"//sp.example/acs", "ftp://sp.example/"} {
 		r.idp.answer = &idp.Answer{Page: idp.Deliver{Action: action, SAMLResponse: "secretresponse"}}
 		resp := r.get("/login?s=one")
 		wantStatus(t, resp, http.StatusInternalServerError)
@@ -271,7 +276,8 @@ func TestWEB04NoLinkElsewhere(t *testing.T) {
 	}
 	// One line says what was issued to whom: the ids, never the Response.
 	r.idp.answer = &idp.Answer{Page: idp.Deliver{
-		Action: "https://sp.example/acs", SAMLResponse: "secretresponse", EntityID: "https://sp.example/entity", Response: "_r1", Assertion: "_a1",
+		Action: "https://sp.example/acs", SAMLResponse: "secretresponse", EntityID: "https://sp.example/entity",
+		Response: "_r1", Assertion: "_a1",
 	}}
 	before := len(r.logged())
 	r.get("/login?s=one")

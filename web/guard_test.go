@@ -34,17 +34,21 @@ func TestWEB01FormsAreRefusedWithoutTheirToken(t *testing.T) {
 			"token of another browser": {func(r *rig, f url.Values) {
 				f.Set("csrf", newRig(r.t, nil).followFresh().fill(r.t, "/login").Get("csrf"))
 			}, nil, 403},
-			"browser cookie not of our making": {func(r *rig, _ url.Values) { r.client.Jar = nil }, []string{"Cookie", browserCookie + "=abc"}, 403},
-			"cross-site":                       {nil, []string{"Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example"}, 403},
-			"same-site":                        {nil, []string{"Sec-Fetch-Site", "same-site", "Origin", "https://evil.example"}, 403},
-			"other origin, old browser":        {nil, []string{"Origin", "https://evil.example"}, 403},
-			"null origin":                      {nil, []string{"Origin", "null"}, 403},
-			"repeated field":                   {func(_ *rig, f url.Values) { f.Add("s", f.Get("s")) }, nil, 400},
-			"repeated password":                {func(_ *rig, f url.Values) { f.Add("password", "x") }, nil, 400},
-			"NUL":                              {func(_ *rig, f url.Values) { f.Set("login", "a\x00b") }, nil, 400},
-			"not UTF-8":                        {func(_ *rig, f url.Values) { f.Set("login", "a\xff") }, nil, 400},
-			"64 KiB and more":                  {func(_ *rig, f url.Values) { f.Set("login", strings.Repeat("a", 70<<10)) }, nil, 413},
-			"another media type":               {nil, []string{"Content-Type", "text/plain"}, 415},
+			"browser cookie not of our making": {func(r *rig, _ url.Values) { r.client.Jar = nil },
+				[]string{"Cookie", browserCookie + "=abc"}, 403},
+			"cross-site": {nil, []string{"Sec-Fetch-Site", "cross-site", "Origin",
+				"https://evil.example"}, 403},
+			"same-site": {nil, []string{"Sec-Fetch-Site", "same-site", "Origin",
+				"https://evil.example"}, 403},
+			"other origin, old browser": {nil, []string{"Origin", "https://evil.example"}, 403},
+			"null origin":               {nil, []string{"Origin", "null"}, 403},
+			"repeated field":            {func(_ *rig, f url.Values) { f.Add("s", f.Get("s")) }, nil, 400},
+			"repeated password":         {func(_ *rig, f url.Values) { f.Add("password", "x") }, nil, 400},
+			"NUL":                       {func(_ *rig, f url.Values) { f.Set("login", "a\x00b") }, nil, 400},
+			"not UTF-8":                 {func(_ *rig, f url.Values) { f.Set("login", "a\xff") }, nil, 400},
+			"64 KiB and more": {func(_ *rig, f url.Values) { f.Set("login", strings.Repeat("a", 70<<10)) }, nil,
+				413},
+			"another media type": {nil, []string{"Content-Type", "text/plain"}, 415},
 		} {
 			t.Run(path+" "+name, func(t *testing.T) {
 				r, f := fresh(t)
@@ -130,7 +134,8 @@ func TestLaunchIsATopLevelNavigation(t *testing.T) {
 			r := newRig(t, nil)
 			resp := r.get(path, headers...)
 			if resp.StatusCode != http.StatusForbidden || r.idp.count() != 0 || len(resp.Cookies()) != 0 {
-				t.Errorf("%s %s: status = %d, calls %d, cookies %v, want 403 and nothing done", name, path, resp.StatusCode, r.idp.count(), resp.Cookies())
+				t.Errorf("%s %s: status = %d, calls %d, cookies %v, want 403 and nothing done", name, path, resp.StatusCode,
+					r.idp.count(), resp.Cookies())
 			}
 		}
 	}
@@ -140,7 +145,8 @@ func TestLaunchIsATopLevelNavigation(t *testing.T) {
 			t.Errorf("prefetch of %s: status = %d, calls %d", path, resp.StatusCode, r.idp.count())
 		}
 	}
-	for _, headers := range [][]string{nil, {"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document", "Sec-Fetch-Site", "cross-site"}} {
+	for _, headers := range [][]string{nil, {"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document", "Sec-Fetch-Site",
+		"cross-site"}} {
 		wantStatus(t, r.get("/launch", headers...), http.StatusSeeOther)
 	}
 }
@@ -158,17 +164,20 @@ func TestConfirmLaunch(t *testing.T) {
 		resp := r.get(path, foreign...)
 		wantStatus(t, resp, http.StatusOK)
 		if !strings.Contains(resp.body, `href="`+self+`"`) || r.idp.count() != 0 || len(resp.Cookies()) != 0 {
-			t.Errorf("%s: calls %d, cookies %v, want a link to %s and nothing done:\n%s", path, r.idp.count(), resp.Cookies(), self, resp.body)
+			t.Errorf("%s: calls %d, cookies %v, want a link to %s and nothing done:\n%s", path, r.idp.count(), resp.Cookies(),
+				self, resp.body)
 		}
 	}
-	for _, headers := range [][]string{nil, {"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document", "Sec-Fetch-Site", "same-origin"}} {
+	for _, headers := range [][]string{nil, {"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document", "Sec-Fetch-Site",
+		"same-origin"}} {
 		wantStatus(t, r.get("/launch", headers...), http.StatusSeeOther)
 	}
 }
 
 func TestHEADDoesNothing(t *testing.T) {
 	r := newRig(t, nil)
-	for _, path := range []string{"/", "/launch", "/launch/a07e1lxqqqo0", "/launch/sp?entity_id=x", "/login", "/login?s=one", "/logout", "/logout/all?l=one", "/logout/next?l=one", "/logout/back?l=one"} {
+	for _, path := range []string{"/", "/launch", "/launch/a07e1lxqqqo0", "/launch/sp?entity_id=x", "/login",
+		"/login?s=one", "/logout", "/logout/all?l=one", "/logout/next?l=one", "/logout/back?l=one"} {
 		resp := r.do(http.MethodHead, path, nil)
 		if resp.StatusCode != http.StatusOK || len(resp.Cookies()) != 0 {
 			t.Errorf("HEAD %s: status %d, cookies %v, want 200 and none", path, resp.StatusCode, resp.Cookies())
@@ -214,7 +223,8 @@ func TestMethodsAndFreePaths(t *testing.T) {
 		}
 	}
 	// Kept free: nothing is advertised there before it works.
-	for _, path := range []string{"/webhooks/constant-contact", "/admin/", "/admin", "/assets/", "/assets/../server.go", "/assets/none.css", "/x"} {
+	for _, path := range []string{"/webhooks/constant-contact", "/admin/", "/admin", "/assets/", "/assets/../server.go",
+		"/assets/none.css", "/x"} {
 		wantStatus(t, r.get(path), http.StatusNotFound)
 	}
 	if r.idp.count() != 0 {
@@ -225,13 +235,15 @@ func TestMethodsAndFreePaths(t *testing.T) {
 // TestWEB07Host: only the public name is served, whatever a header says.
 func TestWEB07Host(t *testing.T) {
 	fake := newFakeIdP()
-	s, err := web.New(web.Options{IdP: fake, PublicURL: "https://SSO.example", CSRFKey: bytes.Repeat([]byte{1}, 32), Logger: quiet})
+	s, err := web.New(web.Options{IdP: fake, PublicURL: "https://SSO.example", CSRFKey: bytes.Repeat([]byte{1}, 32),
+		Logger: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for host, want := range map[string]int{
 		"sso.example": 303, "SSO.example": 303, "sso.example:443": 303,
-		"evil.example": 421, "sso.example:8443": 421, "sso.example.evil.example": 421, "127.0.0.1": 421, "": 421, "sso.example.": 421,
+		"evil.example": 421, "sso.example:8443": 421, "sso.example.evil.example": 421, "127.0.0.1": 421, "": 421,
+		"sso.example.": 421,
 	} {
 		for _, path := range []string{"/launch", "/healthz"} {
 			req := httptest.NewRequest(http.MethodGet, path, nil)
@@ -263,24 +275,33 @@ func TestWEB07ClientAddress(t *testing.T) {
 		headers []string
 		want    string
 	}{
-		"no proxy":                   {"192.0.2.1:5000", nil, nil, "192.0.2.1"},
-		"untrusted peer lies":        {"192.0.2.1:5000", prefixes("10.0.0.0/8"), []string{"203.0.113.9"}, "192.0.2.1"},
-		"trusted proxy":              {"10.0.0.1:5000", prefixes("10.0.0.0/8"), []string{"203.0.113.9"}, "203.0.113.9"},
-		"client adds a lie":          {"10.0.0.1:5000", prefixes("10.0.0.0/8"), []string{"1.1.1.1, 203.0.113.9"}, "203.0.113.9"},
-		"lie in a header of its own": {"10.0.0.1:5000", prefixes("10.0.0.0/8"), []string{"1.1.1.1", "203.0.113.9"}, "203.0.113.9"},
-		"two proxies":                {"10.0.0.1:5000", prefixes("10.0.0.0/8"), []string{"203.0.113.9, 10.0.0.2"}, "203.0.113.9"},
-		"only proxies":               {"10.0.0.1:5000", prefixes("10.0.0.0/8"), []string{"10.0.0.3, 10.0.0.2"}, "10.0.0.3"},
-		"not an address":             {"10.0.0.1:5000", prefixes("10.0.0.0/8"), []string{"203.0.113.9, <script>"}, "10.0.0.1"},
-		"empty":                      {"10.0.0.1:5000", prefixes("10.0.0.0/8"), []string{""}, "10.0.0.1"},
-		"with a port":                {"10.0.0.1:5000", prefixes("10.0.0.0/8"), []string{"203.0.113.9:4711"}, "203.0.113.9"},
-		"IPv6":                       {"[2001:db8::1]:5000", prefixes("2001:db8::/32"), []string{"2001:db9::7"}, "2001:db9::7"},
-		"IPv6 with port":             {"[2001:db8::1]:5000", prefixes("2001:db8::/32"), []string{"[2001:db9::7]:99"}, "2001:db9::7"},
-		"mapped IPv4":                {"[::ffff:10.0.0.1]:5000", prefixes("10.0.0.0/8"), []string{"::ffff:203.0.113.9"}, "203.0.113.9"},
-		"too many hops":              {"10.0.0.1:5000", prefixes("10.0.0.0/8"), []string{"203.0.113.9" + strings.Repeat(", 10.0.0.2", 40)}, "10.0.0.2"},
+		"no proxy":            {"192.0.2.1:5000", nil, nil, "192.0.2.1"},
+		"untrusted peer lies": {"192.0.2.1:5000", prefixes("10.0.0.0/8"), []string{"203.0.113.9"}, "192.0.2.1"},
+		"trusted proxy":       {"10.0.0.1:5000", prefixes("10.0.0.0/8"), []string{"203.0.113.9"}, "203.0.113.9"},
+		"client adds a lie": {"10.0.0.1:5000", prefixes("10.0.0.0/8"), []string{"1.1.1.1, 203.0.113.9"},
+			"203.0.113.9"},
+		"lie in a header of its own": {"10.0.0.1:5000", prefixes("10.0.0.0/8"), []string{"1.1.1.1", "203.0.113.9"},
+			"203.0.113.9"},
+		"two proxies": {"10.0.0.1:5000", prefixes("10.0.0.0/8"), []string{"203.0.113.9, 10.0.0.2"},
+			"203.0.113.9"},
+		"only proxies": {"10.0.0.1:5000", prefixes("10.0.0.0/8"), []string{"10.0.0.3, 10.0.0.2"}, "10.0.0.3"},
+		"not an address": {"10.0.0.1:5000", prefixes("10.0.0.0/8"),
+			[]string{"203.0.113.9, <script>"}, "10.0.0.1"},
+		"empty":       {"10.0.0.1:5000", prefixes("10.0.0.0/8"), []string{""}, "10.0.0.1"},
+		"with a port": {"10.0.0.1:5000", prefixes("10.0.0.0/8"), []string{"203.0.113.9:4711"}, "203.0.113.9"},
+		"IPv6": {"[2001:db8::1]:5000", prefixes("2001:db8::/32"), []string{"2001:db9::7"},
+			"2001:db9::7"},
+		"IPv6 with port": {"[2001:db8::1]:5000", prefixes("2001:db8::/32"), []string{"[2001:db9::7]:99"},
+			"2001:db9::7"},
+		"mapped IPv4": {"[::ffff:10.0.0.1]:5000", prefixes("10.0.0.0/8"), []string{"::ffff:203.0.113.9"},
+			"203.0.113.9"},
+		"too many hops": {"10.0.0.1:5000", prefixes("10.0.0.0/8"),
+			[]string{"203.0.113.9" + strings.Repeat(", 10.0.0.2", 40)}, "10.0.0.2"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			fake := newFakeIdP()
-			s, err := web.New(web.Options{IdP: fake, PublicURL: "https://sso.example", CSRFKey: make([]byte, 32), Logger: quiet, TrustedProxies: c.trusted})
+			s, err := web.New(web.Options{IdP: fake, PublicURL: "https://sso.example", CSRFKey: make([]byte, 32), Logger: quiet,
+				TrustedProxies: c.trusted})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -312,7 +333,8 @@ func TestWEB09SAMLBodyIsBounded(t *testing.T) {
 // the sign-in itself is offered instead where trying makes sense.
 func TestRefusalWithoutBrowserHasNoForm(t *testing.T) {
 	r := newRig(t, nil)
-	r.idp.answer = &idp.Answer{Page: idp.Refusal{SignIn: "one", Provider: "SP", Reason: idp.ReasonBusy, Status: 503, CanCancel: true, Retry: true}}
+	r.idp.answer = &idp.Answer{Page: idp.Refusal{SignIn: "one", Provider: "SP", Reason: idp.ReasonBusy, Status: 503,
+		CanCancel: true, Retry: true}}
 	resp := r.do(http.MethodPost, "/saml/sso", url.Values{"SAMLRequest": {"x"}})
 	page := resp.page(t)
 	if n := len(page.all("form")); n != 0 {

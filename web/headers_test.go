@@ -40,7 +40,8 @@ func TestWEB05And06HeadersOfEachPage(t *testing.T) {
 				pictures = "'self' data:"
 			}
 			for name, want := range map[string]string{
-				"default-src": "'none'", "style-src": "'self'", "img-src": pictures, "frame-ancestors": "'none'", "base-uri": "'none'",
+				"default-src": "'none'", "style-src": "'self'", "img-src": pictures, "frame-ancestors": "'none'",
+				"base-uri": "'none'",
 			} {
 				if directives[name] != want {
 					t.Errorf("%s = %q, want %q", name, directives[name], want)
@@ -55,7 +56,8 @@ func TestWEB05And06HeadersOfEachPage(t *testing.T) {
 			}
 			nonce := nonceText.FindStringSubmatch(directives["script-src"])
 			scripts := resp.page(t).all("script")
-			passkey := strings.HasPrefix(s.name, "enrol") || s.name == "factor" || s.name == "factor-passkey" || s.name == "factor-confirm"
+			passkey := strings.HasPrefix(s.name, "enrol") || s.name == "factor" || s.name == "factor-passkey" ||
+				s.name == "factor-confirm"
 			if deliver || waiting || passkey || s.name == "goon" || strings.HasPrefix(s.name, "signingout") {
 				if len(nonce) != 2 || len(scripts) != 1 || scripts[0].attr("nonce") != nonce[1] {
 					t.Errorf("script-src %q with scripts %v, want one with the nonce", directives["script-src"], scripts)
@@ -66,11 +68,13 @@ func TestWEB05And06HeadersOfEachPage(t *testing.T) {
 			if strings.Contains(csp, "unsafe") {
 				t.Errorf("policy = %q", csp)
 			}
-			if strings.Contains(resp.body, " style=") || strings.Contains(resp.body, " onclick=") || strings.Contains(resp.body, "<style") {
+			if strings.Contains(resp.body, " style=") || strings.Contains(resp.body, " onclick=") ||
+				strings.Contains(resp.body, "<style") {
 				t.Error("inline style or script, which the policy forbids")
 			}
 			// A window that a service provider opened must keep its opener on the way of a sign-in.
-			alone := s.name == "signedout" || strings.HasPrefix(s.name, "home") || s.name == "sessions" || strings.HasPrefix(s.name, "factors") || strings.HasPrefix(s.name, "logout")
+			alone := s.name == "signedout" || strings.HasPrefix(s.name, "home") || s.name == "sessions" ||
+				strings.HasPrefix(s.name, "factors") || strings.HasPrefix(s.name, "logout")
 			if got := resp.Header.Get("Cross-Origin-Opener-Policy"); (got == "same-origin") != alone {
 				t.Errorf("Cross-Origin-Opener-Policy = %q", got)
 			}
@@ -98,7 +102,8 @@ func TestHSTS(t *testing.T) {
 		{"https://sso.example", false, ""},
 		{"http://localhost:8080", true, ""},
 	} {
-		s, err := web.New(web.Options{IdP: newFakeIdP(), PublicURL: c.url, CSRFKey: make([]byte, 32), Logger: quiet, HSTS: c.hsts})
+		s, err := web.New(web.Options{IdP: newFakeIdP(), PublicURL: c.url, CSRFKey: make([]byte, 32),
+			Logger: quiet, HSTS: c.hsts})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -110,7 +115,8 @@ func TestHSTS(t *testing.T) {
 
 func TestAssets(t *testing.T) {
 	r := newRig(t, func(o *web.Options) {
-		o.Branding.Logo, o.Branding.LogoType = []byte(`<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>`), "image/svg+xml"
+		o.Branding.Logo, o.Branding.LogoType = []byte(
+			`<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>`), "image/svg+xml"
 	})
 	page := r.get("/").page(t)
 	if got := page.one(t, "img").attr("alt"); got != "Acme Partners" {
@@ -126,14 +132,17 @@ func TestAssets(t *testing.T) {
 	for _, u := range urls {
 		resp := r.get(u)
 		wantStatus(t, resp, http.StatusOK)
-		if got := resp.Header.Get("Cache-Control"); got != "public, max-age=31536000, immutable" || resp.Header.Get("Pragma") != "" {
+		if got := resp.Header.Get("Cache-Control"); got != "public, max-age=31536000, immutable" ||
+			resp.Header.Get("Pragma") != "" {
 			t.Errorf("%s: Cache-Control = %q", u, got)
 		}
 		if len(resp.Cookies()) != 0 {
 			t.Errorf("%s sets cookies", u)
 		}
-		if strings.Contains(resp.Header.Get("Content-Type"), "svg") && !strings.Contains(resp.Header.Get("Content-Security-Policy"), "sandbox") {
-			t.Errorf("%s: policy = %q, want a sandbox: by its own address an SVG is a document", u, resp.Header.Get("Content-Security-Policy"))
+		if strings.Contains(resp.Header.Get("Content-Type"),
+			"svg") && !strings.Contains(resp.Header.Get("Content-Security-Policy"), "sandbox") {
+			t.Errorf("%s: policy = %q, want a sandbox: by its own address an SVG is a document", u,
+				resp.Header.Get("Content-Security-Policy"))
 		}
 		// Under another version the file is checked each time.
 		bare, _, _ := strings.Cut(u, "?")
@@ -154,14 +163,16 @@ func TestAssets(t *testing.T) {
 func TestMetadata(t *testing.T) {
 	r := newRig(t, nil)
 	resp := r.get("/saml/metadata")
-	if got := resp.Header.Get("Content-Type"); got != "application/samlmetadata+xml" || resp.body != "<EntityDescriptor/>" {
+	if got := resp.Header.Get("Content-Type"); got != "application/samlmetadata+xml" ||
+		resp.body != "<EntityDescriptor/>" {
 		t.Errorf("type %q, body %q", got, resp.body)
 	}
 	if got := resp.Header.Get("Content-Disposition"); got != "" {
 		t.Errorf("Content-Disposition = %q, want none", got)
 	}
 	resp = r.get("/saml/metadata?download=1") // MD-03: the copy to hand over is another one
-	if got := resp.Header.Get("Content-Disposition"); got != `attachment; filename="idp-metadata.xml"` || resp.body != "<EntityDescriptor ID='file'/>" {
+	if got := resp.Header.Get("Content-Disposition"); got != `attachment; filename="idp-metadata.xml"` ||
+		resp.body != "<EntityDescriptor ID='file'/>" {
 		t.Errorf("Content-Disposition = %q, body %q", got, resp.body)
 	}
 	if resp = r.do(http.MethodHead, "/saml/metadata", nil); resp.StatusCode != http.StatusOK || resp.body != "" {
@@ -174,7 +185,8 @@ func TestMetadata(t *testing.T) {
 func TestBrandColors(t *testing.T) {
 	values := regexp.MustCompile(`--([a-z-]+): (#[0-9a-f]{6});`)
 	for _, color := range []string{
-		"#1856ed", "#ffffff", "#000000", "#ffff00", "#ff0000", "#00ff00", "#0000ff", "#777777", "#767676", "#f5a623", "#FFCC00", "#2f855a", "#21252c", "#f3f4f7",
+		"#1856ed", "#ffffff", "#000000", "#ffff00", "#ff0000", "#00ff00", "#0000ff", "#777777", "#767676", "#f5a623",
+		"#FFCC00", "#2f855a", "#21252c", "#f3f4f7",
 	} {
 		r := newRig(t, func(o *web.Options) { o.Branding.Color = color })
 		found := values.FindAllStringSubmatch(r.get("/assets/brand.css").body, -1)

@@ -59,7 +59,8 @@ func rolloverOf(b admin.KeyList) rollover {
 			r.Old = append(r.Old, key)
 		case admin.KeyActive:
 			// Active for some, while an older one still signs for others.
-			if r.Step == 0 && slices.ContainsFunc(b.SignedFor, func(h admin.SignedFor) bool { return h.Key != key.ID }) && newest(b.Keys, key) {
+			if r.Step == 0 && slices.ContainsFunc(b.SignedFor, func(h admin.SignedFor) bool { return h.Key != key.ID }) &&
+				newest(b.Keys, key) {
 				r.Step, r.New = stepPromote, key
 			}
 		}
@@ -152,7 +153,8 @@ func (k *console) publishKey(r *consoleRequest) error {
 }
 
 func (k *console) promoteKey(r *consoleRequest) error {
-	p := admin.Promotion{Key: r.form["key"], EntityID: r.form["sp"], ConfirmedBy: cut(strings.TrimSpace(r.form["confirmed_by"]), 200)}
+	p := admin.Promotion{Key: r.form["key"], EntityID: r.form["sp"],
+		ConfirmedBy: cut(strings.TrimSpace(r.form["confirmed_by"]), 200)}
 	if text := strings.TrimSpace(r.form["at"]); text != "" {
 		at, err := time.Parse("2006-01-02T15:04", text)
 		if err != nil {

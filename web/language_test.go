@@ -38,14 +38,16 @@ func TestLanguageOfAPage(t *testing.T) {
 			resp := r.get("/login?s=one", headers...)
 			page := resp.page(t)
 			title := map[string]string{"en": "Sign in", "es": "Iniciar sesión"}[c.want]
-			if got := page.one(t, "html").attr("lang"); got != c.want || page.one(t, "h1").text() != title || resp.Header.Get("Content-Language") != c.want {
+			if got := page.one(t, "html").attr("lang"); got != c.want || page.one(t, "h1").text() != title ||
+				resp.Header.Get("Content-Language") != c.want {
 				t.Errorf("lang %q, heading %q, want %s", got, page.one(t, "h1").text(), c.want)
 			}
 		})
 	}
 	// What the waiting page's script shows, and an error page, too.
 	r.idp.progress = provisioning.Progress{Since: now, Place: 1, Cause: "queued"}
-	if got := r.get("/login/progress?s=one", "Accept-Language", "es").body; !strings.Contains(got, "Usted es la siguiente persona") {
+	if got := r.get("/login/progress?s=one", "Accept-Language", "es").body; !strings.Contains(got,
+		"Usted es la siguiente persona") {
 		t.Errorf("progress in Spanish: %s", got)
 	}
 	if got := r.get("/nothing-here", "Accept-Language", "es").page(t).one(t, "h1").text(); got != "No existe esa página" {

@@ -39,7 +39,8 @@ func logoutID(f fields) (string, error) {
 
 // logoutStep is a page of a running single logout. Each has a GET of its own: a form
 // may not lead to another origin under our policy (row WEB-05), a link may.
-func (s *Server) logoutStep(do func(c echo.Context, id string, f fields, v idp.Visitor) (idp.Answer, error)) echo.HandlerFunc {
+func (s *Server) logoutStep(do func(c echo.Context, id string, f fields, v idp.Visitor) (idp.Answer,
+	error)) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		f, err := query(c)
 		if err != nil {
@@ -113,7 +114,8 @@ func (s *Server) services(c echo.Context, list []idp.Service) []service {
 	texts := s.in(c).texts
 	var all []service
 	for _, one := range list {
-		all = append(all, service{Name: s.provider(one.Name), State: texts.serviceState(string(one.State)), Class: serviceClass(one.State)})
+		all = append(all, service{Name: s.provider(one.Name), State: texts.serviceState(string(one.State)),
+			Class: serviceClass(one.State)})
 	}
 	return all
 }
@@ -145,7 +147,8 @@ type signingOutView struct {
 
 func (s *Server) showSigningOut(c echo.Context, v *visit, p idp.SigningOut) error {
 	view := signingOutView{
-		token: s.token(v, ""), Services: s.services(c, p.Services), Provider: p.Provider, Next: s.provider(p.Next), Step: p.Step,
+		token: s.token(v, ""), Services: s.services(c, p.Services), Provider: p.Provider,
+		Next: s.provider(p.Next), Step: p.Step,
 		Logout: p.Logout, On: "/logout/next?l=" + url.QueryEscape(p.Logout),
 		Refresh: int(math.Ceil(float64(max(p.Pause, time.Second)) / float64(time.Second))),
 	}
@@ -208,7 +211,8 @@ func (s *Server) carry(c echo.Context, p idp.PostMessage, self string) error {
 		return fmt.Errorf("carry a message: %w", err)
 	}
 	return s.show(c, http.StatusOK, "carry", policy{script: true, postsAway: true}, carryView{
-		Action: p.Action, Parameter: p.Parameter, Message: value, RelayState: p.RelayState, Provider: s.provider(p.Provider), Self: ownPath(self),
+		Action: p.Action, Parameter: p.Parameter, Message: value, RelayState: p.RelayState, Provider: s.provider(p.Provider),
+		Self: ownPath(self),
 	})
 }
 

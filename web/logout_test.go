@@ -13,8 +13,10 @@ import (
 // cookies. None is made, and the answer leads to a page of ours by GET.
 func TestWEB03PostedLogout(t *testing.T) {
 	r := newRig(t, nil)
-	resp := r.do(http.MethodPost, "/saml/slo", url.Values{"SAMLRequest": {"eA=="}}, "Origin", "https://sp.example", "Sec-Fetch-Site", "cross-site")
-	if resp.StatusCode != http.StatusSeeOther || resp.Header.Get("Location") != "/logout/all?l=logout-a" || len(resp.Cookies()) != 0 {
+	resp := r.do(http.MethodPost, "/saml/slo", url.Values{"SAMLRequest": {"eA=="}}, "Origin", "https://sp.example",
+		"Sec-Fetch-Site", "cross-site")
+	if resp.StatusCode != http.StatusSeeOther || resp.Header.Get("Location") != "/logout/all?l=logout-a" ||
+		len(resp.Cookies()) != 0 {
 		t.Fatalf("status %d to %q with cookies %v", resp.StatusCode, resp.Header.Get("Location"), resp.Cookies())
 	}
 	if c := r.idp.last(t); c.name != "SLO" || c.visitor.Browser != "" || c.body != "SAMLRequest=eA%3D%3D" {
@@ -27,7 +29,8 @@ func TestWEB03PostedLogout(t *testing.T) {
 	big := r.do(http.MethodPost, "/saml/slo", url.Values{"SAMLRequest": {strings.Repeat("x", 600<<10)}})
 	wantStatus(t, big, http.StatusRequestEntityTooLarge)
 	before := r.idp.count()
-	for _, path := range []string{"/saml/slo?SAMLRequest=eA", "/logout/all?l=one", "/logout/next?l=one", "/logout/back?l=one"} {
+	for _, path := range []string{"/saml/slo?SAMLRequest=eA", "/logout/all?l=one", "/logout/next?l=one",
+		"/logout/back?l=one"} {
 		wantStatus(t, r.get(path, "Sec-Purpose", "prefetch"), http.StatusForbidden)
 	}
 	if r.idp.count() != before {
@@ -38,9 +41,11 @@ func TestWEB03PostedLogout(t *testing.T) {
 // TestLogoutSteps: each step names the logout, and where its answer leads.
 func TestLogoutSteps(t *testing.T) {
 	r := newRig(t, nil)
-	for path, name := range map[string]string{"/logout/all": "LogoutPage", "/logout/next": "NextLogout", "/logout/back": "EndLogout"} {
+	for path, name := range map[string]string{"/logout/all": "LogoutPage", "/logout/next": "NextLogout",
+		"/logout/back": "EndLogout"} {
 		resp := r.get(path + "?l=one")
-		if c := r.idp.last(t); resp.StatusCode != http.StatusSeeOther || c.name != name || c.id != "one" || c.visitor.Browser == "" {
+		if c := r.idp.last(t); resp.StatusCode != http.StatusSeeOther || c.name != name || c.id != "one" ||
+			c.visitor.Browser == "" {
 			t.Errorf("%s: status %d, call %+v", path, resp.StatusCode, c)
 		}
 		before := r.idp.count()
@@ -62,18 +67,22 @@ func TestLogoutSteps(t *testing.T) {
 
 	r.idp.answer = &idp.Answer{Page: idp.RedirectMessage{URL: "https://wiki.example/slo?SAMLRequest=x"}}
 	resp := r.get("/logout/next?l=one")
-	if resp.StatusCode != http.StatusFound || resp.Header.Get("Location") != "https://wiki.example/slo?SAMLRequest=x" || resp.Header.Get("Cache-Control") != "no-cache, no-store" {
+	if resp.StatusCode != http.StatusFound || resp.Header.Get("Location") != "https://wiki.example/slo?SAMLRequest=x" ||
+		resp.Header.Get("Cache-Control") != "no-cache, no-store" {
 		t.Errorf("status %d to %q, %q", resp.StatusCode, resp.Header.Get("Location"), resp.Header.Get("Cache-Control"))
 	}
 	for _, bad := range []idp.Page{
-		idp.RedirectMessage{URL: "javascript:alert(1)"}, idp.RedirectMessage{URL: "http://wiki.example/slo?SAMLRequest=secret"}, idp.RedirectMessage{URL: "/launch"}, idp.RedirectMessage{},
+		idp.RedirectMessage{URL: "javascript:alert(1)"},
+		idp.RedirectMessage{URL: "http://wiki.example/slo?SAMLRequest=secret"}, idp.RedirectMessage{URL: "/launch"},
+		idp.RedirectMessage{},
 		idp.PostMessage{Action: "javascript:alert(1)", Parameter: "SAMLRequest", Message: "eA=="},
 		idp.PostMessage{Action: "http://wiki.example/slo", Parameter: "SAMLRequest", Message: "eA=="},
 		idp.PostMessage{Action: "https://wiki.example/slo", Parameter: "csrf", Message: "eA=="},
 		idp.PostMessage{Action: "https://wiki.example/slo", Parameter: "SAMLRequest", Message: `"><b>`},
 	} {
 		r.idp.answer = &idp.Answer{Page: bad}
-		if resp := r.get("/logout/next?l=one"); resp.StatusCode != http.StatusInternalServerError || resp.Header.Get("Location") != "" {
+		if resp := r.get("/logout/next?l=one"); resp.StatusCode != http.StatusInternalServerError ||
+			resp.Header.Get("Location") != "" {
 			t.Errorf("%+v: status %d to %q", bad, resp.StatusCode, resp.Header.Get("Location"))
 		}
 	}
@@ -85,15 +94,18 @@ func TestLogoutSteps(t *testing.T) {
 // TestLogoutSkip: WEB-01, it takes the token of a page of ours.
 func TestLogoutSkip(t *testing.T) {
 	r := newRig(t, nil)
-	r.idp.answer = &idp.Answer{Page: idp.SigningOut{Logout: "one", Services: usedServices(idp.ToBeAsked), Next: "Intranet", Step: 3}}
+	r.idp.answer = &idp.Answer{Page: idp.SigningOut{Logout: "one", Services: usedServices(idp.ToBeAsked),
+		Next: "Intranet", Step: 3}}
 	form := r.get("/logout/all?l=one").fill(t, "/logout/skip")
 	r.idp.answer = nil
 	resp := r.do(http.MethodPost, "/logout/skip", form)
-	if c := r.idp.last(t); resp.StatusCode != http.StatusSeeOther || c.name != "SkipLogout" || c.id != "one" || c.step != 3 {
+	if c := r.idp.last(t); resp.StatusCode != http.StatusSeeOther || c.name != "SkipLogout" ||
+		c.id != "one" || c.step != 3 {
 		t.Errorf("status %d, call %+v", resp.StatusCode, c)
 	}
 	before := r.idp.count()
-	for field, status := range map[string]int{"csrf": http.StatusForbidden, "l": http.StatusBadRequest, "step": http.StatusBadRequest} {
+	for field, status := range map[string]int{"csrf": http.StatusForbidden, "l": http.StatusBadRequest,
+		"step": http.StatusBadRequest} {
 		bad := url.Values{}
 		for k, v := range form {
 			bad[k] = v
@@ -156,7 +168,8 @@ func TestRunningLogoutIsFoundAgain(t *testing.T) {
 		t.Errorf("links %v", links)
 	}
 	r.idp.running = "still"
-	if resp := r.get("/logout"); resp.StatusCode != http.StatusSeeOther || resp.Header.Get("Location") != "/logout/all?l=still" {
+	if resp := r.get("/logout"); resp.StatusCode != http.StatusSeeOther ||
+		resp.Header.Get("Location") != "/logout/all?l=still" {
 		t.Errorf("status %d to %q", resp.StatusCode, resp.Header.Get("Location"))
 	}
 	r.get("/").page(t).one(t, "a", "href", "/logout/all?l=still")

@@ -49,8 +49,8 @@ func rowOf(m store.Mapping) mappingRow {
 	return mappingRow{Mapping: m, Who: mapping.Describe(m), Risk: mapping.Risk(m)}
 }
 
-// nameBaseless says of the patterns among the rows that have no group base when they stop. Shown to an administrator, who can give
-// them one, they count as named.
+// nameBaseless says of the patterns among the rows that have no group base when they stop. Shown to an administrator,
+// who can give them one, they count as named.
 func (k *console) nameBaseless(r *consoleRequest, rows []mappingRow) error {
 	list := make([]store.Mapping, 0, len(rows))
 	for _, row := range rows {
@@ -171,7 +171,8 @@ func (k *console) mappingView(r *consoleRequest, f form) (newMappingView, error)
 
 func (k *console) newMapping(r *consoleRequest) error {
 	values := fields{
-		"group": cut(r.QueryParam("group"), 1024), "account": cut(r.QueryParam("account"), 100), "kind": "group", "create": mapping.CreateInAdvance,
+		"group": cut(r.QueryParam("group"), 1024), "account": cut(r.QueryParam("account"), 100), "kind": "group",
+		"create": mapping.CreateInAdvance,
 	}
 	f, err := r.newForm(values, nil)
 	if err != nil {
@@ -268,7 +269,8 @@ func (k *console) mappingInput(r *consoleRequest) (admin.MappingInput, error) {
 // that was seen.
 func (k *console) addMapping(r *consoleRequest) error {
 	refuse := func(err error) error {
-		f, status, err := r.refusedFields(err, r.form, "group", "group_pattern", "group_base", "attribute_pattern", "person", "pattern",
+		f, status, err := r.refusedFields(err, r.form, "group", "group_pattern", "group_base", "attribute_pattern",
+			"person", "pattern",
 			"account", "role", "priority", "create", "external_id")
 		if err != nil {
 			return err
@@ -376,7 +378,8 @@ func (k *console) showMapping(r *consoleRequest, status int, f form, effects *ef
 		v.Mapping = rows[0]
 	}
 	if v.Form.Values == nil {
-		v.Form.Values = fields{"account": string(m.Account), "role": string(m.Role), "priority": strconv.Itoa(m.Priority), "create": mapping.Creates(m)}
+		v.Form.Values = fields{"account": string(m.Account), "role": string(m.Role), "priority": strconv.Itoa(m.Priority),
+			"create": mapping.Creates(m)}
 		if m.Kind == store.GroupPattern {
 			v.Form.Values["group_base"] = m.GroupDN
 		}

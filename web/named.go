@@ -18,8 +18,9 @@ func personNamed(text string) store.PersonID {
 	return store.PersonID(directory.CanonicalID(store.TrimBlanks(cut(text, 200))))
 }
 
-// accountNamed is the client account that a text names. One that no list knows is taken as it is written: the ledger and the
-// audit may hold rows of it, which are compared byte for byte. ErrBadAccount and ErrAmbiguousAccount of the store.
+// accountNamed is the client account that a text names. One that no list knows is taken as it is written: the ledger
+// and the audit may hold rows of it, which are compared byte for byte. ErrBadAccount and ErrAmbiguousAccount of the
+// store.
 func (k *console) accountNamed(r *consoleRequest, text string) (store.AccountID, error) {
 	id, err := k.Provisioning.Account(r.ctx(), cut(text, 400))
 	if err == nil || errors.Is(err, store.ErrUnlistedAccount) {

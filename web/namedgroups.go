@@ -50,7 +50,8 @@ func (k *console) showNamed(r *consoleRequest, status int, f form) error {
 	for _, u := range uses {
 		row := namedRow{GroupUse: u}
 		if u.Known.OtherID != "" {
-			change := k.Directory.CompareGroups(r.ctx(), u.Known.ID, u.Known.DN, directory.Group{ID: u.Known.OtherID, DN: u.Known.OtherDN})
+			change := k.Directory.CompareGroups(r.ctx(), u.Known.ID, u.Known.DN, directory.Group{ID: u.Known.OtherID,
+				DN: u.Known.OtherDN})
 			row.Changed = &change
 		}
 		view.Groups = append(view.Groups, row)
@@ -103,8 +104,8 @@ func (k *console) lookNamed(r *consoleRequest) error {
 	return r.done(namedPath, "group.looked")
 }
 
-// acceptNamed lets another group take the place of the one that had its DN, as console groups accept does. The form names the
-// group that was shown, and the directory is asked again: what was looked at is what is accepted.
+// acceptNamed lets another group take the place of the one that had its DN, as console groups accept does. The form
+// names the group that was shown, and the directory is asked again: what was looked at is what is accepted.
 func (k *console) acceptNamed(r *consoleRequest) error {
 	written, id := cut(r.form["group"], 1024), directory.CanonicalID(strings.TrimSpace(cut(r.form["id"], 300)))
 	err := k.Provider.AcceptGroup(r.ctx(), written, id, r.event("", ""))
@@ -124,8 +125,8 @@ func (k *console) acceptNamed(r *consoleRequest) error {
 	return r.done(namedPath, "group.accepted")
 }
 
-// changedGroup is set where the DN of a mapping's group belongs to another group now. With the directory down the page shows what
-// is stored: check says that it is down.
+// changedGroup is set where the DN of a mapping's group belongs to another group now. With the directory down the page
+// shows what is stored: check says that it is down.
 func (k *console) changedGroup(r *consoleRequest, m store.Mapping) *directory.GroupChange {
 	replaced, err := k.Mappings.Replaced(r.ctx(), []store.Mapping{m})
 	if err != nil {

@@ -106,7 +106,8 @@ func (k *console) todo(r *consoleRequest, now provisioningNow) ([]todo, error) {
 	if err != nil {
 		return nil, err
 	}
-	open, err := k.Store.Accounts().AccountRequests(r.ctx(), 100, store.RequestUnknown, store.RequestAccepted, store.RequestConflict, store.RequestRefused)
+	open, err := k.Store.Accounts().AccountRequests(r.ctx(), 100, store.RequestUnknown, store.RequestAccepted,
+		store.RequestConflict, store.RequestRefused)
 	if err != nil {
 		return nil, fmt.Errorf("list creations of client accounts: %w", err)
 	}
@@ -153,7 +154,8 @@ func (k *console) signInChart(r *consoleRequest, figures []store.Figure, end tim
 			}
 		}
 	}
-	return newChart(r.text("overview.signins"), r.text("overview.signinsum", "ok", sums[0], "refused", sums[1], "wrong", sums[2]),
+	return newChart(r.text("overview.signins"), r.text("overview.signinsum", "ok", sums[0], "refused", sums[1],
+		"wrong", sums[2]),
 		[]string{r.text("overview.time"), r.text("overview.ok"), r.text("overview.refused"), r.text("overview.wrong")}, rows)
 }
 
@@ -179,7 +181,8 @@ func (k *console) callChart(r *consoleRequest, figures []store.Figure, end time.
 			sum += max(calls, 0)
 		}
 	}
-	return newChart(r.text("overview.calls"), r.text("overview.callsum", "calls", sum, "used", b.Used, "limit", b.Limit, "reserve", b.Limit-b.Background),
+	return newChart(r.text("overview.calls"), r.text("overview.callsum", "calls", sum, "used", b.Used, "limit", b.Limit,
+		"reserve", b.Limit-b.Background),
 		[]string{r.text("overview.time"), r.text("overview.callcolumn")}, rows)
 }
 

@@ -23,7 +23,9 @@ type pages struct {
 }
 
 // pageNames lists every page; templates/NAME.html is its file.
-var pageNames = []string{"login", "choose", "waiting", "switching", "confirm", "deliver", "goon", "refusal", "finished", "signedout", "signingout", "carry", "logout", "home", "sessions", "factor", "wrongcodes", "enrol", "recovery", "factors", "notice"}
+var pageNames = []string{"login", "choose", "waiting", "switching", "confirm", "deliver", "goon", "refusal", "finished",
+	"signedout", "signingout", "carry", "logout", "home", "sessions", "factor", "wrongcodes", "enrol", "recovery",
+	"factors", "notice"}
 
 // brandView is what the frame shows of the partner.
 type brandView struct {
@@ -98,7 +100,8 @@ func (s *Server) show(c echo.Context, status int, name string, pol policy, view 
 	return in.send(c, status, buf.Bytes())
 }
 
-// send sends a page in this language. It says how long it is: what goes out in chunks takes one more write to the connection.
+// send sends a page in this language. It says how long it is: what goes out in chunks takes one more write to the
+// connection.
 func (l *language) send(c echo.Context, status int, page []byte) error {
 	h := c.Response().Header()
 	h.Set("Content-Language", l.texts.lang)

@@ -94,7 +94,8 @@ func TestPagesAreAccessible(t *testing.T) {
 				t.Errorf("lang = %q", got)
 			}
 			h1 := page.one(t, "h1").text()
-			if title := page.one(t, "title").text(); h1 == "" || !strings.HasPrefix(title, h1) || !strings.HasSuffix(title, "Acme Partners") {
+			if title := page.one(t, "title").text(); h1 == "" || !strings.HasPrefix(title, h1) || !strings.HasSuffix(title,
+				"Acme Partners") {
 				t.Errorf("h1 %q, title %q: want the title to begin with it", h1, title)
 			}
 			page.one(t, "main")
@@ -164,7 +165,8 @@ func TestLoginForm(t *testing.T) {
 	}
 	page := show(idp.AskPassword{SignIn: "one"})
 	login, password := page.one(t, "input", "name", "login"), page.one(t, "input", "name", "password")
-	if login.attr("autocomplete") != "username" || password.attr("autocomplete") != "current-password" || password.attr("type") != "password" {
+	if login.attr("autocomplete") != "username" || password.attr("autocomplete") != "current-password" ||
+		password.attr("type") != "password" {
 		t.Error("password managers can't fill the form in")
 	}
 	if !has(login, "autofocus") || has(password, "autofocus") || has(login, "aria-invalid") {
@@ -177,13 +179,15 @@ func TestLoginForm(t *testing.T) {
 		t.Errorf("lead = %q, want the product's name", got)
 	}
 
-	page = show(idp.AskPassword{SignIn: "one", Provider: "News & More", Login: "anna", Problem: directory.BadCredentials, CanCancel: true})
+	page = show(idp.AskPassword{SignIn: "one", Provider: "News & More", Login: "anna", Problem: directory.BadCredentials,
+		CanCancel: true})
 	login, password = page.one(t, "input", "name", "login"), page.one(t, "input", "name", "password")
 	if has(login, "autofocus") || !has(password, "autofocus") {
 		t.Error("with a login name: want the focus on the password")
 	}
 	problem := page.one(t, "div", "role", "alert")
-	if login.attr("aria-describedby") != problem.attr("id") || password.attr("aria-describedby") != problem.attr("id") || login.attr("aria-invalid") != "true" {
+	if login.attr("aria-describedby") != problem.attr("id") || password.attr("aria-describedby") != problem.attr("id") ||
+		login.attr("aria-invalid") != "true" {
 		t.Error("the fields don't say what is wrong with them")
 	}
 	if got := page.one(t, "form", "action", "/login/cancel").one(t, "button").text(); got != "Back to News & More" {
@@ -240,12 +244,14 @@ func TestEveryReasonHasAText(t *testing.T) {
 		text := page.one(t, "main").text()
 		title := page.one(t, "h1").text()
 		titles[title] = true
-		if title == "Something went wrong" || strings.ContainsAny(text, "{}") || strings.Contains(text, "%!") || len(text) < 40 {
+		if title == "Something went wrong" || strings.ContainsAny(text, "{}") || strings.Contains(text, "%!") ||
+			len(text) < 40 {
 			t.Errorf("%s: page says %q, want a text of its own", word, text)
 		}
 		// No page names what is inside (docs and logs do).
 		for _, inside := range []string{"LDAP", "SQL", "ACS", "AuthnRequest", "assertion", "API", "quota", word} {
-			if strings.Contains(text, inside) && strings.Contains(inside, "_") || strings.Contains(" "+text+" ", " "+inside+" ") && inside != word {
+			if strings.Contains(text, inside) && strings.Contains(inside, "_") || strings.Contains(" "+text+" ", " "+inside+
+				" ") && inside != word {
 				t.Errorf("%s: page says %q, with %s in it", word, text, inside)
 			}
 		}
@@ -306,7 +312,8 @@ func constants(t *testing.T, folder, typeName string) []string {
 // TestHTMLInEveryInput: nothing that somebody types, names or sends becomes markup.
 func TestHTMLInEveryInputIsText(t *testing.T) {
 	for _, bad := range []string{
-		`"><script>alert(1)</script>`, `'><img src=x onerror=alert(1)>`, `</title><script>alert(1)</script>`, "{{.}}", "{provider}", "javascript:alert(1)", "--></noscript><b>", "<b>&amp;</b>",
+		`"><script>alert(1)</script>`, `'><img src=x onerror=alert(1)>`, `</title><script>alert(1)</script>`, "{{.}}",
+		"{provider}", "javascript:alert(1)", "--></noscript><b>", "<b>&amp;</b>",
 	} {
 		r := newRig(t, func(o *web.Options) {
 			o.Branding.Name, o.Branding.ProductName = bad, bad
@@ -316,17 +323,23 @@ func TestHTMLInEveryInputIsText(t *testing.T) {
 		many[0].Name, many[1].Role = bad, "<i>role</i>"
 		relay := bad
 		for name, p := range map[string]idp.Page{
-			"login":     idp.AskPassword{SignIn: bad, Provider: bad, Login: bad, Problem: directory.Problem(bad), CanCancel: true},
-			"choose":    idp.ChooseAccount{SignIn: bad, Provider: bad, Person: bad, Choices: many, CanCancel: true},
-			"waiting":   idp.Waiting{SignIn: bad, Provider: bad, Account: many[0], Progress: provisioning.Progress{Cause: bad, Place: 2}, CanCancel: true},
-			"deliver":   idp.Deliver{Action: `https://sp.example/acs?"><script>alert(1)</script>`, SAMLResponse: "PHNhbWw+", RelayState: &relay, Provider: bad},
-			"refusal":   idp.Refusal{SignIn: bad, Provider: bad, Reason: bad, Status: 400, CanCancel: true, Retry: true},
-			"refused":   idp.Refusal{SignIn: bad, Provider: bad, Reason: "held_conflict", Status: 400},
-			"wrong":     idp.WrongCodes{SignIn: bad, Provider: bad, Count: 2},
-			"finished":  idp.Finished{Again: "/launch?x=" + bad},
-			"signedout": idp.SignedOut{Services: []idp.Service{{Name: bad, State: idp.ServiceState(bad)}}, Logout: bad, Provider: bad},
-			"signing":   idp.SigningOut{Logout: bad, Provider: bad, Next: bad, Services: []idp.Service{{Name: bad, State: idp.Asked}}},
-			"carry":     idp.PostMessage{Action: `https://sp.example/slo?"><script>alert(1)</script>`, Parameter: "SAMLResponse", Message: "PHNhbWw+", RelayState: &relay, Provider: bad},
+			"login": idp.AskPassword{SignIn: bad, Provider: bad, Login: bad, Problem: directory.Problem(bad),
+				CanCancel: true},
+			"choose": idp.ChooseAccount{SignIn: bad, Provider: bad, Person: bad, Choices: many, CanCancel: true},
+			"waiting": idp.Waiting{SignIn: bad, Provider: bad, Account: many[0], Progress: provisioning.Progress{Cause: bad,
+				Place: 2}, CanCancel: true},
+			"deliver": idp.Deliver{Action: `https://sp.example/acs?"><script>alert(1)</script>`, SAMLResponse: "PHNhbWw+",
+				RelayState: &relay, Provider: bad},
+			"refusal":  idp.Refusal{SignIn: bad, Provider: bad, Reason: bad, Status: 400, CanCancel: true, Retry: true},
+			"refused":  idp.Refusal{SignIn: bad, Provider: bad, Reason: "held_conflict", Status: 400},
+			"wrong":    idp.WrongCodes{SignIn: bad, Provider: bad, Count: 2},
+			"finished": idp.Finished{Again: "/launch?x=" + bad},
+			"signedout": idp.SignedOut{Services: []idp.Service{{Name: bad, State: idp.ServiceState(bad)}}, Logout: bad,
+				Provider: bad},
+			"signing": idp.SigningOut{Logout: bad, Provider: bad, Next: bad,
+				Services: []idp.Service{{Name: bad, State: idp.Asked}}},
+			"carry": idp.PostMessage{Action: `https://sp.example/slo?"><script>alert(1)</script>`, Parameter: "SAMLResponse",
+				Message: "PHNhbWw+", RelayState: &relay, Provider: bad},
 		} {
 			t.Run(name+" "+bad, func(t *testing.T) {
 				r.idp.answer = &idp.Answer{Page: p}
@@ -347,7 +360,8 @@ func TestHTMLInEveryInputIsText(t *testing.T) {
 						}
 					}
 					for _, a := range e.Attr {
-						if strings.HasPrefix(a.Key, "on") || (a.Key == "href" || a.Key == "action" || a.Key == "src") && strings.HasPrefix(a.Val, "javascript:") {
+						if strings.HasPrefix(a.Key, "on") || (a.Key == "href" || a.Key == "action" || a.Key == "src") &&
+							strings.HasPrefix(a.Val, "javascript:") {
 							t.Errorf("attribute %s=%q", a.Key, a.Val)
 						}
 					}
@@ -370,7 +384,8 @@ func TestHTMLInEveryInputIsText(t *testing.T) {
 				t.Fatal(err)
 			}
 			req.URL.Opaque = "//" + req.URL.Host + strings.NewReplacer(" ", "", "<", "%3C", `"`, "%22", ">", "%3E").Replace(path)
-			if resp := r.send(req); strings.Contains(resp.body, "alert") && !strings.Contains(bad, "javascript") && strings.Contains(resp.body, "<script>") {
+			if resp := r.send(req); strings.Contains(resp.body, "alert") && !strings.Contains(bad, "javascript") &&
+				strings.Contains(resp.body, "<script>") {
 				t.Errorf("%s is repeated:\n%s", path, resp.body)
 			}
 		}

@@ -17,8 +17,8 @@ type part struct {
 	Prev, Next      string // addresses; "" at the ends
 }
 
-// partOf chooses a page of a list of total entries, size at a time. A page that does not exist is the nearest that does: addresses are
-// written by hand, and lists get shorter. address makes the address of a page.
+// partOf chooses a page of a list of total entries, size at a time. A page that does not exist is the nearest that
+// does: addresses are written by hand, and lists get shorter. address makes the address of a page.
 func partOf(total, size int, page, find string, address func(page string) string) part {
 	n, err := strconv.Atoi(page)
 	if err != nil && !strings.HasPrefix(page, "-") && page != "" && strings.Trim(page, "0123456789") == "" {

@@ -33,9 +33,12 @@ func (k *console) peopleRoutes() []consoleRoute {
 		{method: http.MethodPost, path: peoplePath + "/of/:person/user", role: idp.Operator, handle: k.changeUser},
 		{method: http.MethodPost, path: peoplePath + "/of/:person/adopt", role: idp.Admin, fresh: true, handle: k.adoptUser},
 		{method: http.MethodPost, path: peoplePath + "/of/:person/end", role: idp.Operator, handle: k.endPersonSessions},
-		{method: http.MethodPost, path: peoplePath + "/of/:person/factors", role: idp.Admin, fresh: true, handle: k.changePersonFactors},
-		{method: http.MethodPost, path: peoplePath + "/of/:person/capture", role: idp.Admin, fresh: true, handle: k.capturePerson},
-		{method: http.MethodPost, path: peoplePath + "/of/:person/forget", role: idp.Admin, fresh: true, handle: k.forgetPerson},
+		{method: http.MethodPost, path: peoplePath + "/of/:person/factors", role: idp.Admin, fresh: true,
+			handle: k.changePersonFactors},
+		{method: http.MethodPost, path: peoplePath + "/of/:person/capture", role: idp.Admin, fresh: true,
+			handle: k.capturePerson},
+		{method: http.MethodPost, path: peoplePath + "/of/:person/forget", role: idp.Admin, fresh: true,
+			handle: k.forgetPerson},
 	}
 }
 
@@ -237,7 +240,8 @@ func (k *console) provisionNow(r *consoleRequest, key store.UserKey) error {
 	if e.Problem != "" {
 		return &personRefusal{r.text("people.cantsignin", "problem", e.Problem)}
 	}
-	d, err := k.Provisioning.Decide(r.ctx(), provisioning.Question{Person: e, Account: key.Account, MayCreate: true, Ref: r.visit.ref, Address: r.visit.address})
+	d, err := k.Provisioning.Decide(r.ctx(), provisioning.Question{Person: e, Account: key.Account, MayCreate: true,
+		Ref: r.visit.ref, Address: r.visit.address})
 	if err != nil {
 		return fmt.Errorf("provision person %s in account %s: %w", key.Person, key.Account, err)
 	}
@@ -254,8 +258,9 @@ func (k *console) provisionNow(r *consoleRequest, key store.UserKey) error {
 // adoptUser takes a user that exists at Constant Contact already.
 func (k *console) adoptUser(r *consoleRequest) error {
 	told := provisioning.Told{
-		Person: string(r.personOf()), Account: store.TrimBlanks(r.form["account"]), ExternalID: strings.TrimSpace(r.form["external_id"]),
-		LoginName: strings.TrimSpace(r.form["login_name"]), Role: r.form["role"],
+		Person: string(r.personOf()), Account: store.TrimBlanks(r.form["account"]),
+		ExternalID: strings.TrimSpace(r.form["external_id"]),
+		LoginName:  strings.TrimSpace(r.form["login_name"]), Role: r.form["role"],
 	}
 	tellings, err := k.Provisioning.PreviewAdoption(r.ctx(), []provisioning.Told{told})
 	if err != nil {

@@ -9,7 +9,8 @@ import (
 	"ssobridge/web/admin"
 )
 
-// personShown is how many lines of each list a person's page shows: somebody may have thousands of client accounts and groups.
+// personShown is how many lines of each list a person's page shows: somebody may have thousands of client accounts and
+// groups.
 const personShown = 25
 
 // personList is a list on a person's page, of which one page is shown.
@@ -33,7 +34,8 @@ func (l *personLists) listed(r *consoleRequest, own, key, label string, total in
 	}), r.text(label)}
 }
 
-// listPerson fills the lists of a person's page: what fits the search, and of that one page. Only of what is shown more is read.
+// listPerson fills the lists of a person's page: what fits the search, and of that one page. Only of what is shown more
+// is read.
 func (k *console) listPerson(r *consoleRequest, v *personView, users []store.SSOUser) error {
 	v.Find = found(r.QueryParam("find"))
 	fits := finder(v.Find)

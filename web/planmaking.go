@@ -87,7 +87,8 @@ func (k *console) makingView(r *consoleRequest, id int64) (makingView, error) {
 	}
 	open := p.State == store.PlanMaking
 	return makingView{
-		Own: planPath(id), Plan: p, Items: p.Creations + p.Leavers + p.Drifted + p.Blocked, Made: !p.Unmade(), Helps: r.may(idp.Operator),
+		Own: planPath(id), Plan: p, Items: p.Creations + p.Leavers + p.Drifted + p.Blocked, Made: !p.Unmade(),
+		Helps: r.may(idp.Operator),
 		// One without a maker is made by a replica of the version before, which says no more.
 		Running:     open && (making == id || p.Maker == ""),
 		Interrupted: open && making != id && p.Maker != "" || p.Reason == store.MakingInterrupted,

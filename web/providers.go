@@ -23,7 +23,8 @@ func (k *console) providersRoutes() []consoleRoute {
 		{method: http.MethodGet, path: providersPath + "/one", role: idp.Viewer, handle: k.providerPage},
 		{method: http.MethodGet, path: providersPath + "/new", role: idp.Admin, handle: k.newProvider},
 		{method: http.MethodPost, path: providersPath + "/new", role: idp.Admin, fresh: true, handle: k.importProvider},
-		{method: http.MethodPost, path: providersPath + "/constant-contact", role: idp.Admin, fresh: true, handle: k.addConstantContact},
+		{method: http.MethodPost, path: providersPath + "/constant-contact", role: idp.Admin, fresh: true,
+			handle: k.addConstantContact},
 		{method: http.MethodPost, path: providersPath + "/set", role: idp.Admin, fresh: true, handle: k.setProvider},
 		{method: http.MethodPost, path: providersPath + "/refresh", role: idp.Operator, handle: k.refreshProvider},
 		{method: http.MethodPost, path: providersPath + "/approve", role: idp.Admin, fresh: true, handle: k.approveProvider},
@@ -104,7 +105,8 @@ func (k *console) showProvider(r *consoleRequest, status int, sp admin.Provider,
 		Launch       string
 		Risks        []string
 		Admin, Helps bool
-	}{Form: f, Held: f.held, SP: sp.ServiceProvider, Risks: k.Providers.Risks(sp.ServiceProvider), State: sp.State, Admin: r.may(idp.Admin), Helps: r.may(idp.Operator)}
+	}{Form: f, Held: f.held, SP: sp.ServiceProvider, Risks: k.Providers.Risks(sp.ServiceProvider), State: sp.State,
+		Admin: r.may(idp.Admin), Helps: r.may(idp.Operator)}
 	for _, key := range idp.Settings() {
 		view.Settings = append(view.Settings, providerSetting{key, key.Show(sp.ServiceProvider)})
 	}
@@ -147,7 +149,8 @@ func (k *console) newProvider(r *consoleRequest) error {
 }
 
 // importInputs are the names that the form of an import has for what it says.
-var importInputs = map[string]string{"document": "pasted", "address": "address", "entity_id": "entity_id", "name": "name"}
+var importInputs = map[string]string{"document": "pasted", "address": "address", "entity_id": "entity_id",
+	"name": "name"}
 
 // importProvider shows what the metadata says, and saves it when that was seen.
 func (k *console) importProvider(r *consoleRequest) error {
@@ -160,7 +163,8 @@ func (k *console) importProvider(r *consoleRequest) error {
 	}
 	n := admin.NewProvider{
 		Address: strings.TrimSpace(r.form["address"]), EntityID: strings.TrimSpace(r.form["entity_id"]),
-		Name: strings.TrimSpace(r.form["name"]), Groups: lines(r.form["groups"]), Replace: true, // the changes are shown before they are saved
+		// the changes are shown before they are saved
+		Name: strings.TrimSpace(r.form["name"]), Groups: lines(r.form["groups"]), Replace: true,
 	}
 	if pasted := strings.TrimSpace(r.form["pasted"]); pasted != "" {
 		n.Document = strings.NewReader(pasted)
@@ -196,11 +200,13 @@ func lines(text string) []string {
 }
 
 // constantContactInputs are the names that the form of Constant Contact has.
-var constantContactInputs = map[string]string{"entity_id": "cc_entity_id", "acs[0].url": "cc_acs", "environment": "cc_environment"}
+var constantContactInputs = map[string]string{"entity_id": "cc_entity_id", "acs[0].url": "cc_acs",
+	"environment": "cc_environment"}
 
 func (k *console) addConstantContact(r *consoleRequest) error {
 	sp, err := k.Providers.AddConstantContact(r.ctx(), r.scope(), admin.ConstantContact{
-		EntityID: strings.TrimSpace(r.form["cc_entity_id"]), ACS: strings.TrimSpace(r.form["cc_acs"]), Environment: strings.TrimSpace(r.form["cc_environment"]),
+		EntityID: strings.TrimSpace(r.form["cc_entity_id"]), ACS: strings.TrimSpace(r.form["cc_acs"]),
+		Environment: strings.TrimSpace(r.form["cc_environment"]),
 	}, false, r.event("", ""))
 	if err != nil {
 		f, status, err := r.refusedForm(err, constantContactInputs)
@@ -213,7 +219,8 @@ func (k *console) addConstantContact(r *consoleRequest) error {
 }
 
 // providerStep shows a service provider after a change, or why that was refused. inputs are the form's names of fields.
-func (k *console) providerStep(r *consoleRequest, sp admin.Provider, word string, err error, inputs map[string]string) error {
+func (k *console) providerStep(r *consoleRequest, sp admin.Provider, word string, err error,
+	inputs map[string]string) error {
 	if err == nil {
 		return r.done(providerPath(sp.EntityID), word)
 	}
@@ -256,7 +263,8 @@ func (k *console) approveProvider(r *consoleRequest) error {
 	if err != nil {
 		return err
 	}
-	return k.providerStep(r, sp, "approved", k.Providers.Approve(r.ctx(), r.scope(), sp.EntityID, r.form["seen"], r.event("", "")), nil)
+	return k.providerStep(r, sp, "approved", k.Providers.Approve(r.ctx(), r.scope(), sp.EntityID, r.form["seen"],
+		r.event("", "")), nil)
 }
 
 // releaseNameID shows first who had a NameID and when last, and releases it when that was seen.
@@ -288,7 +296,8 @@ func (k *console) removeProvider(r *consoleRequest) error {
 		return err
 	}
 	if r.form["typed"] != sp.EntityID {
-		return k.providerStep(r, sp, "", &admin.Error{Field: "typed", Fault: r.text("providers.typed")}, map[string]string{"typed": "typed"})
+		return k.providerStep(r, sp, "", &admin.Error{Field: "typed", Fault: r.text("providers.typed")},
+			map[string]string{"typed": "typed"})
 	}
 	if err := k.Providers.Remove(r.ctx(), r.scope(), sp.EntityID, r.event("", "")); err != nil {
 		return k.providerStep(r, sp, "", err, nil)
@@ -333,7 +342,8 @@ func (k *console) handover(r *consoleRequest) error {
 		Contact                 []string
 		Date                    time.Time
 	}{
-		EntityID: k.EntityID, SSO: k.public.JoinPath("saml", "sso").String(), Metadata: k.public.JoinPath("saml", "metadata").String(),
+		EntityID: k.EntityID, SSO: k.public.JoinPath("saml", "sso").String(), Metadata: k.public.JoinPath("saml",
+			"metadata").String(),
 		Contact: k.Contacts, Date: k.now(),
 	}
 	for _, key := range list.Keys {

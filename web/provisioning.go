@@ -21,28 +21,33 @@ const provisioningPath = "/admin/provisioning"
 func (k *console) provisioningRoutes() []consoleRoute {
 	return []consoleRoute{
 		{method: http.MethodGet, path: provisioningPath, role: idp.Viewer, handle: k.provisioning},
-		{method: http.MethodGet, path: provisioningPath + "/live", role: idp.Viewer, stream: true, handle: k.provisioningLive},
+		{method: http.MethodGet, path: provisioningPath + "/live", role: idp.Viewer, stream: true,
+			handle: k.provisioningLive},
 		{method: http.MethodPost, path: provisioningPath + "/plan", role: idp.Operator, handle: k.makePlan},
 		{method: http.MethodPost, path: provisioningPath + "/plans/:plan/cancel", role: idp.Operator, handle: k.cancelPlan},
 		{method: http.MethodPost, path: provisioningPath + "/hold", role: idp.Operator, handle: k.hold},
 		{method: http.MethodPost, path: provisioningPath + "/release", role: idp.Admin, fresh: true, handle: k.release},
 		{method: http.MethodGet, path: provisioningPath + "/plans/:plan", role: idp.Viewer, handle: k.plan},
-		{method: http.MethodGet, path: provisioningPath + "/plans/:plan/live", role: idp.Viewer, stream: true, handle: k.planLive},
-		{method: http.MethodPost, path: provisioningPath + "/plans/:plan/apply", role: idp.Operator, fresh: true, handle: k.applyPlan},
+		{method: http.MethodGet, path: provisioningPath + "/plans/:plan/live", role: idp.Viewer, stream: true,
+			handle: k.planLive},
+		{method: http.MethodPost, path: provisioningPath + "/plans/:plan/apply", role: idp.Operator, fresh: true,
+			handle: k.applyPlan},
 		{method: http.MethodPost, path: provisioningPath + "/plans/:plan/pause", role: idp.Operator, handle: k.pausePlan},
 		{method: http.MethodGet, path: provisioningPath + "/users", role: idp.Viewer, handle: k.users},
 		{method: http.MethodPost, path: provisioningPath + "/users", role: idp.Operator, handle: k.changeUsers},
 		{method: http.MethodGet, path: provisioningPath + "/users/export.csv", role: idp.Operator, handle: k.exportUsers},
 		{method: http.MethodGet, path: tellPath, role: idp.Admin, handle: k.tellPage},
 		{method: http.MethodPost, path: tellPath, role: idp.Admin, fresh: true, long: true, handle: k.tellUsers},
-		{method: http.MethodPost, path: provisioningPath + "/plans/:plan/adopt", role: idp.Admin, fresh: true, handle: k.adoptPlan},
+		{method: http.MethodPost, path: provisioningPath + "/plans/:plan/adopt", role: idp.Admin, fresh: true,
+			handle: k.adoptPlan},
 		{method: http.MethodGet, path: provisioningPath + "/work", role: idp.Viewer, handle: k.work},
 		{method: http.MethodPost, path: provisioningPath + "/work", role: idp.Operator, handle: k.workDone},
 	}
 }
 
 // userStates are the states of SSO users, those first that want a hand.
-var userStates = []store.State{store.Conflict, store.Refused, store.Unknown, store.Assumed, store.Suspended, store.Wanted, store.Sending, store.Active}
+var userStates = []store.State{store.Conflict, store.Refused, store.Unknown, store.Assumed, store.Suspended,
+	store.Wanted, store.Sending, store.Active}
 
 type stateCount struct {
 	State store.State
@@ -231,7 +236,8 @@ func (k *console) showPlan(r *consoleRequest, status int, p store.Plan, f form) 
 		Admin, Helps  bool
 		Open          bool // can be applied
 	}{
-		Form: f, Own: own, Now: now, Plan: p, Forecast: forecast, Share: int(100 * forecast.TodayShare), Filter: filter, Kinds: itemKinds, States: itemStates, Items: items, Admin: r.may(idp.Admin), Helps: r.may(idp.Operator),
+		Form: f, Own: own, Now: now, Plan: p, Forecast: forecast, Share: int(100 * forecast.TodayShare), Filter: filter,
+		Kinds: itemKinds, States: itemStates, Items: items, Admin: r.may(idp.Admin), Helps: r.may(idp.Operator),
 		Open: p.State == store.PlanReady || p.State == store.PlanPaused || p.State == store.PlanStopped,
 	}
 	if filter.After > 0 {
@@ -404,7 +410,8 @@ func (k *console) changeUsers(r *consoleRequest) error {
 		return r.done(provisioningPath+"/users", "confirmed")
 	}
 	for _, key := range keys {
-		if _, err := k.Provisioning.RetryUsers(r.ctx(), store.UserFilter{Person: key.Person, Account: key.Account}, r.actor()); err != nil {
+		if _, err := k.Provisioning.RetryUsers(r.ctx(), store.UserFilter{Person: key.Person, Account: key.Account},
+			r.actor()); err != nil {
 			return err
 		}
 	}
@@ -422,7 +429,8 @@ func (k *console) work(r *consoleRequest) error {
 		filter.Kind = kind
 	}
 	if after, err := parseMicros(q.Get("since")); err == nil {
-		filter.After = store.Work{Since: after, Person: personNamed(q.Get("person")), Account: store.AccountID(cut(q.Get("account"), 100)), Kind: cut(q.Get("after_kind"), 20)}
+		filter.After = store.Work{Since: after, Person: personNamed(q.Get("person")),
+			Account: store.AccountID(cut(q.Get("account"), 100)), Kind: cut(q.Get("after_kind"), 20)}
 	}
 	list, err := k.Store.Plans().Work(r.ctx(), filter)
 	if err != nil {
@@ -454,7 +462,8 @@ func (k *console) workDone(r *consoleRequest) error {
 		r.visit.cause = err
 		return r.missing("work")
 	}
-	err = k.Provisioning.WorkDone(r.ctx(), store.UserKey{Person: personNamed(r.form["person"]), Account: account}, r.form["kind"], r.actor())
+	err = k.Provisioning.WorkDone(r.ctx(), store.UserKey{Person: personNamed(r.form["person"]), Account: account},
+		r.form["kind"], r.actor())
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return r.missing("work")

@@ -64,7 +64,8 @@ func (s *Server) serve(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		began := s.now()
 		r := c.Request()
-		v := &visit{site: s.siteOf(r.Context()), address: clientAddress(r, s.trusted), session: sessionToken(r), browser: browserToken(r), language: s.languageOf(r)}
+		v := &visit{site: s.siteOf(r.Context()), address: clientAddress(r, s.trusted), session: sessionToken(r),
+			browser: browserToken(r), language: s.languageOf(r)}
 		c.Set(visitKey, v)
 		v.console = s.console != nil && v.site.console == (s.consoleSite != nil) && s.console.servesTo(r, v.address)
 		s.secure(c.Response().Header())
@@ -112,8 +113,8 @@ func recovered(next echo.HandlerFunc, c echo.Context) (err error) {
 	return next(c)
 }
 
-// follow has the request known by its session, also where nothing else looks at it, and by the reference in its headers, also where no
-// page shows it.
+// follow has the request known by its session, also where nothing else looks at it, and by the reference in its
+// headers, also where no page shows it.
 func (s *Server) follow(c echo.Context, v *visit) {
 	if v.session != "" {
 		v.footprint.Ask(func() {
@@ -121,15 +122,16 @@ func (s *Server) follow(c echo.Context, v *visit) {
 		})
 	}
 	c.Response().Before(func() {
-		// The page after a wrong password shows no reference. Its header's stays as it is: its length would tell which logins exist.
+		// The page after a wrong password shows no reference. Its header's stays as it is: its length would tell which logins
+		// exist.
 		if !polled(c.Path()) && !v.footprint.IsAlike() && v.footprint.Over() {
 			s.codeReference(c, v, v.footprint.Reason())
 		}
 	})
 }
 
-// refusedFor says why a request was refused, before its reference is shown. Where neither a trace nor a log line will be found under
-// that, it becomes one that carries the reason itself.
+// refusedFor says why a request was refused, before its reference is shown. Where neither a trace nor a log line will
+// be found under that, it becomes one that carries the reason itself.
 func (s *Server) refusedFor(c echo.Context, v *visit, reason string) {
 	v.footprint.Refused(reason)
 	switch over := v.footprint.Over(); {
@@ -199,7 +201,8 @@ func polled(route string) bool {
 // knownMethod keeps a stranger's word out of the log.
 func knownMethod(method string) string {
 	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
+		http.MethodOptions:
 		return method
 	}
 	return "other"
@@ -215,7 +218,8 @@ func (s *Server) guard(next echo.HandlerFunc) echo.HandlerFunc {
 			return err
 		}
 		if r.Method == http.MethodOptions {
-			// No page of another site may call us, so there is nothing to answer before it does. Without this, the router would answer 204.
+			// No page of another site may call us, so there is nothing to answer before it does. Without this, the router would
+			// answer 204.
 			return s.noOptions(c)
 		}
 		if probes(c.Path()) {

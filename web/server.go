@@ -120,8 +120,8 @@ type Options struct {
 	Random io.Reader
 	// HSTS sends Strict-Transport-Security where PublicURL is https.
 	HSTS bool
-	// Footprints bounds what refused requests, and all those by nobody known, leave behind in traces and log lines; References makes the
-	// references of those that are past the bound. Default nil, both: there is no bound.
+	// Footprints bounds what refused requests, and all those by nobody known, leave behind in traces and log lines;
+	// References makes the references of those that are past the bound. Default nil, both: there is no bound.
 	Footprints *idp.Footprints
 	References *idp.References
 	// ConfirmLaunch asks for one click where another site leads a browser to a launch
@@ -134,7 +134,8 @@ type Options struct {
 	// SessionLife is how long a browser keeps the session cookie, at most as long as
 	// idp lets the session live. Default 0: until the browser is closed.
 	SessionLife time.Duration
-	// SignInLife is how long a browser keeps the cookie of a sign-in that was started, as long as idp takes it. Default 1 h.
+	// SignInLife is how long a browser keeps the cookie of a sign-in that was started, as long as idp takes it. Default 1
+	// h.
 	SignInLife time.Duration
 }
 
@@ -337,7 +338,8 @@ func parsePublicURL(text string) (*url.URL, error) {
 	case errors.Is(err, netname.ErrPublicHTTP):
 		return nil, fmt.Errorf("web: public URL %q: http is only possible on localhost; use https", text)
 	case errors.Is(err, netname.ErrMoreThan):
-		return nil, fmt.Errorf("web: public URL %q: want https://host[:port] and nothing more; a path is not possible, cookies belong to the whole host", text)
+		return nil, fmt.Errorf("web: public URL %q: want https://host[:port] and nothing more; a path is not possible, "+
+			"cookies belong to the whole host", text)
 	case err != nil:
 		return nil, fmt.Errorf("web: public URL %q: want https://host[:port]", text)
 	}

@@ -47,7 +47,8 @@ func (s *Server) sessions(c echo.Context) error {
 	}
 	now := s.now()
 	for _, o := range all {
-		view.Sessions = append(view.Sessions, ownSession{ID: o.ID, Here: o.Here, Since: s.age(c, now, o.Since), Seen: s.age(c, now, o.Seen)})
+		view.Sessions = append(view.Sessions, ownSession{ID: o.ID, Here: o.Here, Since: s.age(c, now, o.Since),
+			Seen: s.age(c, now, o.Seen)})
 		view.Others = view.Others || !o.Here
 	}
 	return s.show(c, http.StatusOK, "sessions", policy{alone: true}, view)

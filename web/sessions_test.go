@@ -79,7 +79,8 @@ func TestOwnSessionsRefusals(t *testing.T) {
 		})
 	}
 	before := r.idp.count()
-	wantStatus(t, r.do(http.MethodPost, "/sessions", url.Values{"csrf": {csrf}, "others": {"1"}}, "Sec-Fetch-Site", "cross-site"), http.StatusForbidden)
+	wantStatus(t, r.do(http.MethodPost, "/sessions", url.Values{"csrf": {csrf}, "others": {"1"}}, "Sec-Fetch-Site",
+		"cross-site"), http.StatusForbidden)
 	if r.idp.count() != before {
 		t.Error("another site's post came through")
 	}

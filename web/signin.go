@@ -14,8 +14,8 @@ import (
 	"ssobridge/store"
 )
 
-// sso takes an AuthnRequest by the Redirect or the POST binding. What is no top-level navigation is refused before anything of it
-// is read: any page can make a browser send such requests, by any number of images, frames and fetches.
+// sso takes an AuthnRequest by the Redirect or the POST binding. What is no top-level navigation is refused before
+// anything of it is read: any page can make a browser send such requests, by any number of images, frames and fetches.
 func (s *Server) sso(c echo.Context) error {
 	if err := navigated(c); err != nil {
 		return err
@@ -31,7 +31,8 @@ func (s *Server) sso(c echo.Context) error {
 // another site comes without our Lax cookies. None is made then: it would replace
 // the one that this browser has, and cut its pending sign-ins off. The answer sends
 // the browser on by GET, which carries the cookies again (row WEB-03).
-func (s *Server) message(c echo.Context, take func(context.Context, *http.Request, idp.Visitor) (idp.Answer, error)) (idp.Answer, error) {
+func (s *Server) message(c echo.Context, take func(context.Context, *http.Request, idp.Visitor) (idp.Answer,
+	error)) (idp.Answer, error) {
 	v := visitOf(c)
 	if c.Request().Method == http.MethodPost {
 		c.Request().Body = http.MaxBytesReader(c.Response(), c.Request().Body, maxSAMLBody)

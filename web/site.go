@@ -92,8 +92,8 @@ var ownOfConsole = []string{
 	"/logout", "/logout/all", "/logout/next", "/logout/back", "/logout/skip", "/healthz", "/readyz", "/assets/:name",
 }
 
-// probes tells whether whoever watches this replica asks for a route: a balancer before it, from an address of its own that is
-// never let into the console. It says of the console that this replica runs, and nothing else.
+// probes tells whether whoever watches this replica asks for a route: a balancer before it, from an address of its own
+// that is never let into the console. It says of the console that this replica runs, and nothing else.
 func probes(route string) bool { return route == "/healthz" || route == "/readyz" }
 
 // placed refuses what is not served at the address that a request came to, as a page that does not exist. It stands
@@ -104,12 +104,14 @@ func (s *Server) placed(c echo.Context, v *visit) error {
 	case s.console == nil:
 		return nil // none of its paths are there
 	case ours && v.site.console != (s.consoleSite != nil):
-		return refuse(http.StatusNotFound, notFound, errors.New("the console is served at its own address alone: see console.public_url"))
+		return refuse(http.StatusNotFound, notFound, errors.New("the console is served at its own address alone: see "+
+			"console.public_url"))
 	case (ours || v.site.console && !probes(c.Path())) && !v.console:
 		// The console's own address serves nothing but what belongs to it: signing in to it is refused as the console is.
 		return s.console.elsewhere(c, v)
 	case !ours && v.site.console && !slices.Contains(ownOfConsole, c.Path()):
-		return refuse(http.StatusNotFound, notFound, errors.New("the console's own address serves no page of this path: see console.public_url"))
+		return refuse(http.StatusNotFound, notFound, errors.New("the console's own address serves no page of this path: "+
+			"see console.public_url"))
 	}
 	return nil
 }

@@ -36,11 +36,15 @@ func (f *siteIdP) Administrator(ctx context.Context, v idp.Visitor) (idp.Adminis
 func sites(t *testing.T, public, console string) (f *siteIdP, pages, consolePages http.Handler) {
 	t.Helper()
 	db := storetest.Open(t)
-	f = &siteIdP{consoleIdP: &consoleIdP{fakeIdP: newFakeIdP(), in: true, who: idp.Administrator{Person: "p1", Login: "anna", Role: idp.Admin, Fresh: true}}}
+	f = &siteIdP{consoleIdP: &consoleIdP{fakeIdP: newFakeIdP(), in: true, who: idp.Administrator{Person: "p1",
+		Login: "anna", Role: idp.Admin, Fresh: true}}}
 	s, err := web.New(web.Options{
 		IdP: f, PublicURL: public, CSRFKey: bytes.Repeat([]byte{7}, 32), Console: &web.Console{Store: db, PublicURL: console},
 		Webhook: &web.Webhook{
-			Secret: strings.Repeat("a", 32), APIKeys: []string{"key"}, Hint: func(context.Context, string, string) (bool, error) { return true, nil },
+			Secret: strings.Repeat("a", 32), APIKeys: []string{"key"}, Hint: func(context.Context, string, string) (bool,
+				error) {
+				return true, nil
+			},
 		},
 	})
 	if err != nil {
@@ -66,20 +70,23 @@ func ask(h http.Handler, method, address string, form url.Values, more ...string
 // ID-19: a console with an address of its own is served there alone, and nothing of the rest is: whatever the method.
 func TestConsoleSite(t *testing.T) {
 	const public = "https://sso.partner.test"
-	for name, console := range map[string]string{"other port": "https://sso.partner.test:8444", "other host": "https://admin.partner.test"} {
+	for name, console := range map[string]string{"other port": "https://sso.partner.test:8444",
+		"other host": "https://admin.partner.test"} {
 		t.Run(name, func(t *testing.T) {
 			f, pages, consolePages := sites(t, public, console)
 			missing := ask(pages, http.MethodGet, public+"/nothing", nil)
 			for _, route := range web.ConsoleRoutes() {
 				path := strings.ReplaceAll(route.Path, ":", "")
 				for _, method := range []string{route.Method, http.MethodHead, http.MethodOptions, http.MethodPut} {
-					if w := ask(pages, method, public+path, nil, "Origin", public); w.Code != http.StatusNotFound || w.Header().Get("Allow") != "" {
+					if w := ask(pages, method, public+path, nil, "Origin", public); w.Code != http.StatusNotFound ||
+						w.Header().Get("Allow") != "" {
 						t.Errorf("%s %s at the public address: %d, want 404", method, path, w.Code)
 					}
 				}
 			}
 			for _, path := range []string{"/admin", "/admin/", "/admin/nothing"} {
-				if w := ask(pages, http.MethodGet, public+path, nil); w.Code != http.StatusNotFound || w.Body.Len() != missing.Body.Len() {
+				if w := ask(pages, http.MethodGet, public+path, nil); w.Code != http.StatusNotFound ||
+					w.Body.Len() != missing.Body.Len() {
 					t.Errorf("%s at the public address: %d\n%s", path, w.Code, w.Body)
 				}
 			}
@@ -87,7 +94,8 @@ func TestConsoleSite(t *testing.T) {
 				t.Error("the public address asked who uses the console")
 			}
 			for path, want := range map[string]int{
-				"/admin/audit": 200, "/admin": 303, "/": 303, "/admin/nothing": 404, "/healthz": 200, "/readyz": 200, "/logout": 200,
+				"/admin/audit": 200, "/admin": 303, "/": 303, "/admin/nothing": 404, "/healthz": 200, "/readyz": 200,
+				"/logout":        200,
 				"/login":         303, // it names no sign-in: a launch is begun at the public address alone
 				"/saml/metadata": 404, "/saml/sso": 404, "/saml/slo": 404, "/launch": 404, "/launch/abc": 404, "/launch/sp": 404,
 				"/login/progress": 404, "/login/account": 404, "/nothing": 404,
@@ -101,7 +109,8 @@ func TestConsoleSite(t *testing.T) {
 				}
 			}
 			for _, path := range []string{"/saml/sso", "/saml/slo", "/webhooks/constant-contact", "/login/account"} {
-				if w := ask(consolePages, http.MethodPost, console+path, url.Values{"a": {"b"}}, "Origin", console); w.Code != http.StatusNotFound {
+				if w := ask(consolePages, http.MethodPost, console+path, url.Values{"a": {"b"}}, "Origin",
+					console); w.Code != http.StatusNotFound {
 					t.Errorf("POST %s at the console's address: %d, want 404", path, w.Code)
 				}
 			}
@@ -113,18 +122,22 @@ func TestConsoleSite(t *testing.T) {
 				t.Errorf("the public host at the console's address: %d, want 421", w.Code)
 			}
 			// 405: it is let in, and the path has no form.
-			for origin, want := range map[string]int{console: http.StatusMethodNotAllowed, public: http.StatusForbidden, "https://evil.example": http.StatusForbidden} {
+			for origin, want := range map[string]int{console: http.StatusMethodNotAllowed, public: http.StatusForbidden,
+				"https://evil.example": http.StatusForbidden} {
 				from := map[bool]string{true: "same-origin", false: "same-site"}[origin == console]
-				w := ask(consolePages, http.MethodPost, console+"/admin/fresh", url.Values{"once": {"a"}}, "Origin", origin, "Sec-Fetch-Site", from)
+				w := ask(consolePages, http.MethodPost, console+"/admin/fresh", url.Values{"once": {"a"}}, "Origin", origin,
+					"Sec-Fetch-Site", from)
 				if w.Code != want {
 					t.Errorf("a form from %s at the console's address: %d, want %d", origin, w.Code, want)
 				}
 			}
-			if w := ask(pages, http.MethodPost, public+"/logout", url.Values{"csrf": {"a"}}, "Origin", console, "Sec-Fetch-Site", "same-site"); w.Code != http.StatusForbidden {
+			if w := ask(pages, http.MethodPost, public+"/logout", url.Values{"csrf": {"a"}}, "Origin", console, "Sec-Fetch-Site",
+				"same-site"); w.Code != http.StatusForbidden {
 				t.Errorf("a form from the console's address at the public one: %d, want 403", w.Code)
 			}
 			f.answer = &idp.Answer{Page: idp.Refusal{Reason: idp.ReasonUnknownSignIn, Status: http.StatusNotFound}}
-			if w := ask(consolePages, http.MethodGet, console+"/login?s=gone", nil); !strings.Contains(w.Body.String(), `href="/admin/"`) || strings.Contains(w.Body.String(), "/launch") {
+			if w := ask(consolePages, http.MethodGet, console+"/login?s=gone", nil); !strings.Contains(w.Body.String(),
+				`href="/admin/"`) || strings.Contains(w.Body.String(), "/launch") {
 				t.Errorf("a sign-in that is over at the console's address leads to\n%s", w.Body)
 			}
 		})
@@ -136,10 +149,12 @@ func TestConsoleSite(t *testing.T) {
 func TestConsoleSiteAllowFrom(t *testing.T) {
 	const public, console = "https://sso.partner.test", "https://sso.partner.test:8444"
 	db := storetest.Open(t)
-	f := &siteIdP{consoleIdP: &consoleIdP{fakeIdP: newFakeIdP(), in: true, who: idp.Administrator{Person: "p1", Login: "anna", Role: idp.Admin, Fresh: true}}}
+	f := &siteIdP{consoleIdP: &consoleIdP{fakeIdP: newFakeIdP(), in: true, who: idp.Administrator{Person: "p1",
+		Login: "anna", Role: idp.Admin, Fresh: true}}}
 	s, err := web.New(web.Options{
 		IdP: f, PublicURL: public, CSRFKey: bytes.Repeat([]byte{7}, 32), Logger: slog.New(slog.DiscardHandler),
-		Console: &web.Console{Store: db, PublicURL: console, AllowFrom: []netip.Prefix{netip.MustParsePrefix("10.20.0.0/16")}},
+		Console: &web.Console{Store: db, PublicURL: console,
+			AllowFrom: []netip.Prefix{netip.MustParsePrefix("10.20.0.0/16")}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -160,7 +175,8 @@ func TestConsoleSiteAllowFrom(t *testing.T) {
 	for _, path := range append(web.OwnOfConsole(), "/admin/", "/admin/audit", "/saml/sso") {
 		path = strings.ReplaceAll(path, ":", "")
 		watched := path == "/healthz" || path == "/readyz"
-		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodOptions, http.MethodPut} {
+		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodOptions,
+			http.MethodPut} {
 			w := from(s.ConsoleHandler(), outside, method, console+path)
 			if watched && (method == http.MethodGet || method == http.MethodHead) {
 				if w.Code != http.StatusOK {
@@ -168,7 +184,8 @@ func TestConsoleSiteAllowFrom(t *testing.T) {
 				}
 				continue
 			}
-			if !watched && (w.Code != http.StatusNotFound || w.Header().Get("Allow") != "" || w.Header().Get("Set-Cookie") != "") {
+			if !watched && (w.Code != http.StatusNotFound || w.Header().Get("Allow") != "" ||
+				w.Header().Get("Set-Cookie") != "") {
 				t.Errorf("%s %s from outside: %d %v, want 404 and nothing else", method, path, w.Code, w.Header())
 			}
 			if !watched && method == http.MethodGet && w.Body.Len() != missing.Body.Len() {
@@ -179,7 +196,8 @@ func TestConsoleSiteAllowFrom(t *testing.T) {
 	if f.looked+len(f.entered) != 0 {
 		t.Error("the identity provider was asked")
 	}
-	for path, want := range map[string]int{"/": http.StatusSeeOther, "/login": http.StatusSeeOther, "/logout": http.StatusOK, "/admin/audit": http.StatusOK, "/nothing": http.StatusNotFound} {
+	for path, want := range map[string]int{"/": http.StatusSeeOther, "/login": http.StatusSeeOther,
+		"/logout": http.StatusOK, "/admin/audit": http.StatusOK, "/nothing": http.StatusNotFound} {
 		if w := from(s.ConsoleHandler(), inside, http.MethodGet, console+path); w.Code != want {
 			t.Errorf("%s from inside: %d, want %d", path, w.Code, want)
 		}
@@ -194,8 +212,8 @@ func TestConsoleSiteAllowFrom(t *testing.T) {
 	}
 }
 
-// ID-35: whoever is refused from elsewhere gets the answer to a page that does not exist also while the audit can't be written. The
-// requests are counted when it can be again.
+// ID-35: whoever is refused from elsewhere gets the answer to a page that does not exist also while the audit can't be
+// written. The requests are counted when it can be again.
 func TestConsoleAllowFromWithoutAudit(t *testing.T) {
 	const public = "https://sso.partner.test"
 	file := filepath.Join(t.TempDir(), "store.db")
@@ -218,7 +236,8 @@ func TestConsoleAllowFromWithoutAudit(t *testing.T) {
 	var log bytes.Buffer
 	at := now
 	s, err := web.New(web.Options{
-		IdP: &consoleIdP{fakeIdP: newFakeIdP()}, PublicURL: public, CSRFKey: bytes.Repeat([]byte{7}, 32), Logger: slog.New(slog.NewTextHandler(&log, nil)),
+		IdP: &consoleIdP{fakeIdP: newFakeIdP()}, PublicURL: public, CSRFKey: bytes.Repeat([]byte{7}, 32),
+		Logger:  slog.New(slog.NewTextHandler(&log, nil)),
 		Now:     func() time.Time { return at },
 		Console: &web.Console{Store: db, AllowFrom: []netip.Prefix{netip.MustParsePrefix("10.20.0.0/16")}},
 	})
@@ -228,7 +247,8 @@ func TestConsoleAllowFromWithoutAudit(t *testing.T) {
 	missing := ask(s.Handler(), http.MethodGet, public+"/nothing", nil)
 	refused := func() {
 		t.Helper()
-		if w := ask(s.Handler(), http.MethodGet, public+"/admin/", nil); w.Code != http.StatusNotFound || w.Body.Len() != missing.Body.Len() {
+		if w := ask(s.Handler(), http.MethodGet, public+"/admin/", nil); w.Code != http.StatusNotFound ||
+			w.Body.Len() != missing.Body.Len() {
 			t.Errorf("%d, want 404 as a page that does not exist:\n%s", w.Code, w.Body)
 		}
 	}
@@ -253,7 +273,8 @@ func TestConsoleSiteBrowsers(t *testing.T) {
 	const public = "https://sso.partner.test"
 	token := strings.Repeat("A", 43)
 	cookies := []string{"Cookie", "__Host-ssobridge_session=session; __Host-ssobridge_browser=" + token}
-	for console, same := range map[string]bool{"": true, "https://sso.partner.test:8444": true, "https://admin.partner.test": false, "https://admin.partner.test:8444": false} {
+	for console, same := range map[string]bool{"": true, "https://sso.partner.test:8444": true,
+		"https://admin.partner.test": false, "https://admin.partner.test:8444": false} {
 		f, pages, consolePages := sites(t, public, console)
 		if console == "" {
 			if consolePages != nil {
@@ -288,7 +309,8 @@ func TestConsoleSiteRefusals(t *testing.T) {
 		"http for others, by a subtle name": {"http://localhost:8080", "http://localhost.partner.test"},
 	} {
 		_, err := web.New(web.Options{
-			IdP: &consoleIdP{fakeIdP: newFakeIdP()}, PublicURL: c[0], CSRFKey: bytes.Repeat([]byte{7}, 32), Console: &web.Console{PublicURL: c[1]},
+			IdP: &consoleIdP{fakeIdP: newFakeIdP()}, PublicURL: c[0], CSRFKey: bytes.Repeat([]byte{7}, 32),
+			Console: &web.Console{PublicURL: c[1]},
 		})
 		if err == nil {
 			t.Errorf("%s: %s beside %s is taken", name, c[1], c[0])

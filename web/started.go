@@ -15,9 +15,10 @@ import (
 	"ssobridge/idp"
 )
 
-// A sign-in that is only started is kept by the browser: idp names it by its id, a dot and a sealed text. The text stands in a
-// hidden field of each page of it. A short one stands in a cookie too, so that its page has an address (/login?t=ID), and
-// reload, back and tabs work. It never stands in an address: addresses get into logs and into the Referer.
+// A sign-in that is only started is kept by the browser: idp names it by its id, a dot and a sealed text. The text
+// stands in a hidden field of each page of it. A short one stands in a cookie too, so that its page has an address
+// (/login?t=ID), and reload, back and tabs work. It never stands in an address: addresses get into logs and into the
+// Referer.
 
 // startCookie and the sign-in's id are the name of the cookie of a started sign-in.
 const startCookie = "__Host-ssobridge_start_"
@@ -27,14 +28,16 @@ const (
 	maxStartText = 2 << 10
 	// maxHandle bounds what a form may name; idp has the exact bound.
 	maxHandle = 60 << 10
-	// maxCookies bounds all cookies of ours together, names included: proxies refuse requests with headers of more than 8 KB.
+	// maxCookies bounds all cookies of ours together, names included: proxies refuse requests with headers of more than 8
+	// KB.
 	maxCookies = 6000
 	// otherCookies is room for those of the session and the browser.
 	otherCookies = 320
 	// maxDropped bounds the cookies that one answer drops: proxies refuse answers with long headers, too.
 	maxDropped = 12
-	// blindLife is how long a cookie lives that was set without seeing what others there are. Its page sets it for longer, and drops others. So a site that makes a
-	// browser post here again and again, and lets none of its pages come, fills its cookies for two minutes and no longer.
+	// blindLife is how long a cookie lives that was set without seeing what others there are. Its page sets it for longer,
+	// and drops others. So a site that makes a browser post here again and again, and lets none of its pages come, fills
+	// its cookies for two minutes and no longer.
 	blindLife = 2 * time.Minute
 )
 
@@ -60,7 +63,8 @@ func startedCookies(r *http.Request) []startedCookie {
 			continue
 		}
 		k := startedCookie{id: id, size: len(c.Name) + len(c.Value) + 3}
-		if part := strings.Split(c.Value, "."); len(part) == 3 && (part[1] == "" || tokenText(part[1])) && (part[2] == "" || sealedText(part[2])) {
+		if part := strings.Split(c.Value, "."); len(part) == 3 && (part[1] == "" || tokenText(part[1])) && (part[2] == "" ||
+			sealedText(part[2])) {
 			if at, err := strconv.ParseInt(part[0], 36, 64); err == nil {
 				k.at, k.own, k.text = at, part[1], part[2]
 			}
@@ -80,8 +84,8 @@ func startedOf(r *http.Request, id string) (startedCookie, bool) {
 	return all[i], true
 }
 
-// keepStarted sets the cookie of a started sign-in, and drops the oldest others where there would be too many: their pages go on by
-// their field.
+// keepStarted sets the cookie of a started sign-in, and drops the oldest others where there would be too many: their
+// pages go on by their field.
 func (s *Server) keepStarted(c echo.Context, k startedCookie, life time.Duration) {
 	k.at = s.now().Unix()
 	value := k.value()
@@ -123,8 +127,8 @@ func (s *Server) goOn(c echo.Context, v *visit, p idp.GoOn) error {
 	return s.show(c, http.StatusOK, "goon", policy{script: true}, struct{ SignIn string }{p.SignIn})
 }
 
-// renewStarted sets the cookie of the sign-in that a page is shown of anew, where it was set without seeing the others: for longer, and bound to
-// the browser's own cookie like the page.
+// renewStarted sets the cookie of the sign-in that a page is shown of anew, where it was set without seeing the others:
+// for longer, and bound to the browser's own cookie like the page.
 func (s *Server) renewStarted(c echo.Context, handle string) {
 	id, text, sealed := strings.Cut(handle, ".")
 	if !sealed {
@@ -161,8 +165,9 @@ func (s *Server) resumeStarted(c echo.Context, id string) error {
 	return s.answer(c, v, a, startedPath(id))
 }
 
-// started takes the form of a started sign-in and shows its page. It does what the page's address does for a short one, so it takes no
-// more than that: who posts it must be on a page of ours, and the sealed text belongs to a cookie of this browser.
+// started takes the form of a started sign-in and shows its page. It does what the page's address does for a short one,
+// so it takes no more than that: who posts it must be on a page of ours, and the sealed text belongs to a cookie of
+// this browser.
 func (s *Server) started(c echo.Context) error {
 	if err := navigated(c); err != nil {
 		return err

@@ -45,7 +45,8 @@ func TestStartedByCookie(t *testing.T) {
 		t.Fatalf("Location %q", resp.Header.Get("Location"))
 	}
 	for _, c := range resp.Cookies() {
-		if !strings.HasPrefix(c.Name, startPrefix) || !c.Secure || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.Path != "/" || c.MaxAge != 120 {
+		if !strings.HasPrefix(c.Name, startPrefix) || !c.Secure || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode ||
+			c.Path != "/" || c.MaxAge != 120 {
 			t.Errorf("cookie %+v", c)
 		}
 	}
@@ -80,7 +81,8 @@ func TestStartedByCookie(t *testing.T) {
 	if c := r.idp.last(t); c.name != "Resume" || c.id != "one" {
 		t.Errorf("%+v", c)
 	}
-	for _, path := range []string{"/login?t=", "/login?t=a.b", "/login?t=one&s=one", "/login?s=" + handle, "/login/progress?s=" + handle, "/login?t=" + strings.Repeat("a", 129)} {
+	for _, path := range []string{"/login?t=", "/login?t=a.b", "/login?t=one&s=one", "/login?s=" + handle,
+		"/login/progress?s=" + handle, "/login?t=" + strings.Repeat("a", 129)} {
 		before := r.idp.count()
 		if resp := r.get(path); resp.StatusCode != http.StatusBadRequest || r.idp.count() != before {
 			t.Errorf("%s: status %d", path, resp.StatusCode)
@@ -99,7 +101,8 @@ func TestStartedByForm(t *testing.T) {
 	resp := r.do(http.MethodPost, "/saml/sso", url.Values{"SAMLRequest": {"x"}}, "Sec-Fetch-Site", "cross-site")
 	wantStatus(t, resp, http.StatusOK)
 	f := resp.fill(t, "/login/start")
-	if f.Get("s") != handle || len(resp.page(t).all("button", "type", "submit")) != 1 || !strings.Contains(resp.Header.Get("Content-Security-Policy"), "form-action 'self'") {
+	if f.Get("s") != handle || len(resp.page(t).all("button", "type", "submit")) != 1 ||
+		!strings.Contains(resp.Header.Get("Content-Security-Policy"), "form-action 'self'") {
 		t.Errorf("form %v", f)
 	}
 	if all, length := r.startCookies(t); len(all) != 1 || length > 300 {
@@ -117,16 +120,20 @@ func TestStartedByForm(t *testing.T) {
 		}
 	}
 	// Another site's page can't send it, nor one in a frame.
-	for _, headers := range [][]string{{"Sec-Fetch-Site", "cross-site"}, {"Origin", "https://evil.example"}, {"Sec-Fetch-Dest", "iframe"}} {
+	for _, headers := range [][]string{{"Sec-Fetch-Site", "cross-site"}, {"Origin", "https://evil.example"},
+		{"Sec-Fetch-Dest", "iframe"}} {
 		before := r.idp.count()
-		if resp := r.do(http.MethodPost, "/login/start", f, headers...); resp.StatusCode != http.StatusForbidden || r.idp.count() != before {
+		if resp := r.do(http.MethodPost, "/login/start", f, headers...); resp.StatusCode != http.StatusForbidden ||
+			r.idp.count() != before {
 			t.Errorf("%v: status %d", headers, resp.StatusCode)
 		}
 	}
 	// Trying again goes by the form, too: there is no address.
-	r.answers(idp.Refusal{SignIn: handle, Provider: "Wiki", Reason: idp.ReasonDirectoryDown, Status: 503, Retry: true, CanCancel: true})
+	r.answers(idp.Refusal{SignIn: handle, Provider: "Wiki", Reason: idp.ReasonDirectoryDown, Status: 503, Retry: true,
+		CanCancel: true})
 	resp = r.do(http.MethodPost, "/login/start", f)
-	if again := resp.fill(t, "/login/start"); again.Get("s") != handle || resp.fill(t, "/login/cancel").Get("s") != handle {
+	if again := resp.fill(t, "/login/start"); again.Get("s") != handle ||
+		resp.fill(t, "/login/cancel").Get("s") != handle {
 		t.Errorf("again with %v", again)
 	}
 }
@@ -154,7 +161,8 @@ func TestStartedCookiesAreBounded(t *testing.T) {
 	// Other sites filled the browser without our seeing it: the next page drops them.
 	u, _ := url.Parse(r.srv.URL)
 	for i := range 20 {
-		r.client.Jar.SetCookies(u, []*http.Cookie{{Name: startPrefix + fmt.Sprint("x", i), Value: "!" + strings.Repeat("x", 700), Path: "/", Secure: true}})
+		r.client.Jar.SetCookies(u, []*http.Cookie{{Name: startPrefix + fmt.Sprint("x", i), Value: "!" + strings.Repeat("x",
+			700), Path: "/", Secure: true}})
 	}
 	for range 4 {
 		r.get("/saml/sso?SAMLRequest=x")
@@ -167,12 +175,14 @@ func TestStartedCookiesAreBounded(t *testing.T) {
 // Row ID-12 (and WEB-09): what is no top-level navigation is refused before anything of it is read.
 func TestSSOIsATopLevelNavigation(t *testing.T) {
 	for name, headers := range map[string][]string{
-		"fetch": {"Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "empty"}, "image": {"Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image"},
+		"fetch": {"Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "empty"}, "image": {"Sec-Fetch-Mode", "no-cors",
+			"Sec-Fetch-Dest", "image"},
 		"frame": {"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "iframe"}, "cors": {"Sec-Fetch-Mode", "cors"},
 	} {
 		r := newRig(t, nil)
 		for _, resp := range []response{
-			r.get("/saml/sso?SAMLRequest=x", headers...), r.do(http.MethodPost, "/saml/sso", url.Values{"SAMLRequest": {"x"}}, headers...),
+			r.get("/saml/sso?SAMLRequest=x", headers...), r.do(http.MethodPost, "/saml/sso",
+				url.Values{"SAMLRequest": {"x"}}, headers...),
 		} {
 			if resp.StatusCode != http.StatusForbidden || r.idp.count() != 0 || len(resp.Cookies()) != 0 {
 				t.Errorf("%s: status %d, %d calls, cookies %v", name, resp.StatusCode, r.idp.count(), resp.Cookies())

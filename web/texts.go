@@ -142,7 +142,8 @@ func (c catalogue) withBrand(b Branding) catalogue {
 	fill := func(text string) string { return c.fill(text, "name", b.Name, "product", b.ProductName) }
 	d := catalogue{
 		lang: c.lang, services: c.services, roles: c.roles, duration: c.duration, thousands: c.thousands,
-		words: map[string]string{}, reasons: map[string]explanation{}, problems: map[string]problem{}, causes: map[string]string{},
+		words: map[string]string{}, reasons: map[string]explanation{}, problems: map[string]problem{},
+		causes: map[string]string{},
 	}
 	for k, t := range c.words {
 		d.words[k] = fill(t)

@@ -47,7 +47,8 @@ var actWords = map[string]string{
 	"act.list-mappings":        "See all mappings",
 	"act.show-mapping-history": "See the history of all mappings",
 	"act.remove-mapping":       "See mapping {about}",
-	"act.give-group-base":      "Write the group base: the DN below which groups count. Whoever may create groups there chooses client accounts and roles.",
+	"act.give-group-base": "Write the group base: the DN below which groups count. Whoever may create groups there " +
+		"chooses client accounts and roles.",
 
 	"act.explain-login": "See groups, mappings and client accounts of {about}",
 	"act.name-account":  "Choose one of the client accounts.",

@@ -1,7 +1,8 @@
 package web
 
 var auditWords = map[string]string{
-	"audit.lead":         "Every sign-in decision and every change by an administrator. Events can only be added. People are recorded by id; the names shown come from the ledger.",
+	"audit.lead": "Every sign-in decision and every change by an administrator. Events can only be added. " +
+		"People are recorded by id; the names shown come from the ledger.",
 	"audit.person":       "Person or admin (login name, person id, or admin:NAME)",
 	"audit.action":       "Action, such as sign-in or mapping-add",
 	"audit.outcome":      "Outcome",
@@ -25,7 +26,8 @@ var auditWords = map[string]string{
 	"audit.chained":      "Verified events",
 	"audit.foreign":      "Not written by ssobridge",
 	"audit.foreignfound": "The audit log holds events that ssobridge did not write.",
-	"audit.foreigndo":    "Someone writes to the database, or an earlier version of the program was run on it. These events are marked in the list; all others are unchanged.",
+	"audit.foreigndo": "Someone writes to the database, or an earlier version of the program was run on it. These " +
+		"events are marked in the list; all others are unchanged.",
 	"audit.foreigncount": "Events not written by ssobridge",
 	"audit.nomac":        "Events of the previous version, without a MAC",
 	"audit.purged":       "Purged by retention (audit.keep)",
@@ -34,12 +36,13 @@ var auditWords = map[string]string{
 	"audit.unsealed":     "Not yet in a checkpoint",
 	"audit.seals":        "Checkpoints in the database",
 	"audit.lastseal":     "Last checkpoint",
-	"audit.outside":      "Someone who can write to the database could remove its newest events together with the checkpoints. Compare with the checkpoints in the log or in audit.sink: the command audit verify does that.",
-	"filter.badaccount":  "This is not a client account id.",
-	"filter.badday":      "Enter a date such as 2026-12-31.",
-	"audit.detail":       "Details",
-	"audit.none":         "No matching events.",
-	"audit.csv":          "Export CSV",
-	"audit.json":         "Export JSON lines",
-	"outcome.ok":         "ok", "outcome.refused": "refused", "outcome.failed": "failed", "outcome.unknown": "unknown",
+	"audit.outside": "Someone who can write to the database could remove its newest events together with the " +
+		"checkpoints. Compare with the checkpoints in the log or in audit.sink: the command audit verify does that.",
+	"filter.badaccount": "This is not a client account id.",
+	"filter.badday":     "Enter a date such as 2026-12-31.",
+	"audit.detail":      "Details",
+	"audit.none":        "No matching events.",
+	"audit.csv":         "Export CSV",
+	"audit.json":        "Export JSON lines",
+	"outcome.ok":        "ok", "outcome.refused": "refused", "outcome.failed": "failed", "outcome.unknown": "unknown",
 }

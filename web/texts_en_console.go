@@ -5,7 +5,8 @@ import "maps"
 // consoleEnglish are the words of the console. Each area has a file of its own.
 var consoleEnglish = catalogue{
 	lang: "en", thousands: ",", roles: english.roles, duration: english.duration,
-	words: together(frameWords, actWords, overviewWords, mappingsWords, peopleWords, traceWords, accountsWords, provisioningWords, providersWords, keysWords, auditWords, settingsWords),
+	words: together(frameWords, actWords, overviewWords, mappingsWords, peopleWords, traceWords, accountsWords,
+		provisioningWords, providersWords, keysWords, auditWords, settingsWords),
 }
 
 func together(parts ...map[string]string) map[string]string {
@@ -46,7 +47,8 @@ var frameWords = map[string]string{
 }
 
 var settingsWords = map[string]string{
-	"settings.lead":    "The configuration in effect. Change it in the configuration file or the environment, then restart the program.",
+	"settings.lead": "The configuration in effect. Change it in the configuration file or the environment, then " +
+		"restart the program.",
 	"settings.key":     "Key",
 	"settings.value":   "Value",
 	"settings.source":  "Source",

@@ -1,7 +1,8 @@
 package web
 
 var keysWords = map[string]string{
-	"keys.lead":      "Signing keys sign what service providers receive. Follow the steps one after another, and a new key takes over without a failed sign-in.",
+	"keys.lead": "Signing keys sign what service providers receive. Follow the steps one after another, and a new " +
+		"key takes over without a failed sign-in.",
 	"keys.path":      "Roll-over, step by step",
 	"keys.here":      "You are here.",
 	"keys.step1":     "Generate a new key",
@@ -9,7 +10,9 @@ var keysWords = map[string]string{
 	"keys.step2":     "Publish its certificate in our metadata",
 	"keys.step2lead": "Service providers that read our metadata load it. The old key keeps signing.",
 	"keys.step3":     "Hand it over, and switch each service provider",
-	"keys.step3lead": "Give the certificate to each service provider. Switch once they confirm that it is loaded. A service provider that holds a single certificate switches at an agreed time; around it, sign-ins there wait for a few minutes.",
+	"keys.step3lead": "Give the certificate to each service provider. Switch once they confirm that it is loaded. A " +
+		"service provider that holds a single certificate switches at an agreed time; around it, sign-ins there wait for a " +
+		"few minutes.",
 	"keys.step4":     "Retire the old key",
 	"keys.step4lead": "When no service provider needs it any more. Its private key is deleted for good.",
 	"keys.generate":  "Generate a key",

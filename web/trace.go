@@ -179,8 +179,8 @@ func (k *console) captured(r *consoleRequest) error {
 	}{ref, all})
 }
 
-// refusals shows why and how often requests were refused in the last day, also those that were only counted: by sums, so it costs the same
-// after a flood.
+// refusals shows why and how often requests were refused in the last day, also those that were only counted: by sums,
+// so it costs the same after a flood.
 func (k *console) refusals(r *consoleRequest) error {
 	since := k.now().Add(-24 * time.Hour)
 	refused, err := k.Store.Figures().Refusals(r.ctx(), since, pageSize)

@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	// passedCookie counts how often a browser was sent back for the page that it asks for, and names the page. It ends soon: nobody
-	// tells when a replica of the version before has answered, and whoever comes for the page again is no loop.
+	// passedCookie counts how often a browser was sent back for the page that it asks for, and names the page. It ends
+	// soon: nobody tells when a replica of the version before has answered, and whoever comes for the page again is no
+	// loop.
 	passedCookie = "__Host-ssobridge_passed"
 	passedLife   = 3 * time.Second
 
@@ -23,11 +24,11 @@ const (
 	maxPassed = 4
 )
 
-// passedOn sends a browser back for the same page where, while an upgrade goes on, its session is one of the version before. Such
-// a session is none here, and never counts. Behind a balancer that alternates between replicas of both versions, the browser would be
-// asked to log in by the one and have its login taken by the other, without end. A replica of the version before knows
-// the session, and the next request may reach one; past maxPassed there is a login page. Nothing was done for the request yet, so
-// that a form may be sent again as well (307, RFC 9110 15.4.8).
+// passedOn sends a browser back for the same page where, while an upgrade goes on, its session is one of the version
+// before. Such a session is none here, and never counts. Behind a balancer that alternates between replicas of both
+// versions, the browser would be asked to log in by the one and have its login taken by the other, without end. A
+// replica of the version before knows the session, and the next request may reach one; past maxPassed there is a login
+// page. Nothing was done for the request yet, so that a form may be sent again as well (307, RFC 9110 15.4.8).
 func (s *Server) passedOn(c echo.Context, v *visit) bool {
 	r := c.Request()
 	if v.session == "" || !s.passable(c) {
@@ -36,7 +37,8 @@ func (s *Server) passedOn(c echo.Context, v *visit) bool {
 	elsewhere, err := s.idp.SessionElsewhere(r.Context(), v.visitor())
 	if err != nil {
 		// The page itself meets what is wrong, and says so.
-		s.log.LogAttrs(r.Context(), slog.LevelWarn, "it can't be seen whether a session is of the version before", slog.String("ref", v.ref), slog.Any("cause", err))
+		s.log.LogAttrs(r.Context(), slog.LevelWarn, "it can't be seen whether a session is of the version before",
+			slog.String("ref", v.ref), slog.Any("cause", err))
 	}
 	if err != nil || !elsewhere {
 		return false
@@ -64,8 +66,9 @@ func pageName(r *http.Request) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:9])
 }
 
-// passable tells whether a request may come a second time: pages that a person looks at, and forms that go on from one. A password
-// is taken where it comes, and makes a session that counts everywhere. Other sites' posts come without our cookies.
+// passable tells whether a request may come a second time: pages that a person looks at, and forms that go on from one.
+// A password is taken where it comes, and makes a session that counts everywhere. Other sites' posts come without our
+// cookies.
 func (s *Server) passable(c echo.Context) bool {
 	r, route := c.Request(), c.Path()
 	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" && mode != "navigate" || !s.routed[route] {

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// ID-29: a session of the version before is none here. While an upgrade goes on, its browser is sent back for the same page, which another
-// replica may serve: a few times and no more, and to no other place.
+// ID-29: a session of the version before is none here. While an upgrade goes on, its browser is sent back for the same
+// page, which another replica may serve: a few times and no more, and to no other place.
 func TestSessionOfTheVersionBefore(t *testing.T) {
 	theirs := []string{"Cookie", "__Host-ssobridge_session=theirs"}
 	start := func(t *testing.T) *rig {
@@ -21,11 +21,13 @@ func TestSessionOfTheVersionBefore(t *testing.T) {
 		for round := range 3 { // after the login page it counts anew
 			for n := range 4 {
 				resp := r.get("/launch/A07E1?x=1", theirs...)
-				if to := resp.Header.Get("Location"); resp.StatusCode != http.StatusTemporaryRedirect || to != r.srv.URL+"/launch/A07E1?x=1" {
+				if to := resp.Header.Get("Location"); resp.StatusCode != http.StatusTemporaryRedirect || to != r.srv.URL+
+					"/launch/A07E1?x=1" {
 					t.Fatalf("round %d, request %d: %d to %q", round, n, resp.StatusCode, to)
 				}
 			}
-			if resp := r.get("/launch/A07E1?x=1", theirs...); resp.StatusCode != http.StatusSeeOther || !strings.HasPrefix(resp.Header.Get("Location"), "/login?") {
+			if resp := r.get("/launch/A07E1?x=1", theirs...); resp.StatusCode != http.StatusSeeOther ||
+				!strings.HasPrefix(resp.Header.Get("Location"), "/login?") {
 				t.Fatalf("round %d: %d to %q, want the login page", round, resp.StatusCode, resp.Header.Get("Location"))
 			}
 		}
@@ -33,11 +35,13 @@ func TestSessionOfTheVersionBefore(t *testing.T) {
 	t.Run("a form goes on, a password is taken here", func(t *testing.T) {
 		r := start(t)
 		form := url.Values{"account": {"A07E1"}}
-		if resp := r.do(http.MethodPost, "/login/account", form, theirs...); resp.StatusCode != http.StatusTemporaryRedirect ||
+		if resp := r.do(http.MethodPost, "/login/account", form,
+			theirs...); resp.StatusCode != http.StatusTemporaryRedirect ||
 			resp.Header.Get("Location") != r.srv.URL+"/login/account" {
 			t.Errorf("a form: %d to %q", resp.StatusCode, resp.Header.Get("Location"))
 		}
-		if resp := r.do(http.MethodPost, "/login/account", form, append(theirs, "Origin", "https://evil.example", "Sec-Fetch-Site", "cross-site")...); resp.StatusCode != http.StatusForbidden {
+		if resp := r.do(http.MethodPost, "/login/account", form, append(theirs, "Origin", "https://evil.example",
+			"Sec-Fetch-Site", "cross-site")...); resp.StatusCode != http.StatusForbidden {
 			t.Errorf("a form of another site: %d, want 403", resp.StatusCode)
 		}
 		for _, path := range []string{"/login", "/saml/sso", "/saml/slo"} {

@@ -28,18 +28,28 @@ func TestAPI04ProgressInWords(t *testing.T) {
 		want     []string
 		poll     int64
 	}{
-		"next in line":       {provisioning.Progress{State: store.Wanted, Since: now, Place: 1, Cause: "queued"}, []string{"waiting to be set up", "You are next in line."}, 1000},
-		"one ahead":          {provisioning.Progress{Since: now, Place: 2, Cause: "queued"}, []string{"One person is ahead of you."}, 1000},
-		"many ahead":         {provisioning.Progress{Since: now, Place: 41, Expected: 12 * time.Second, Cause: "queued"}, []string{"40 people are ahead of you.", "should take less than a minute"}, 1000},
-		"being done":         {provisioning.Progress{State: store.Sending, Since: now.Add(-20 * time.Second), Place: 1, Cause: "sending"}, []string{"Constant Contact is setting up your user now."}, 2000},
-		"throttled":          {provisioning.Progress{Since: now, Cause: "throttled", Attempts: 1, NextTry: now.Add(2 * time.Second)}, []string{"is busy", "next try is in a few seconds"}, 1000},
-		"unreachable":        {provisioning.Progress{Since: now.Add(-5 * time.Minute), Cause: "unreachable", Attempts: 4, NextTry: now.Add(3 * time.Minute)}, []string{"does not answer", "in about 3 minutes"}, 5000},
-		"try under way":      {provisioning.Progress{Since: now.Add(-time.Hour), Cause: "unreachable", Attempts: 4, NextTry: now}, []string{"The next try is under way."}, 15000},
-		"credentials":        {provisioning.Progress{Since: now, Cause: "credentials"}, []string{"does not let us in"}, 1000},
-		"unknown outcome":    {provisioning.Progress{State: store.Unknown, Since: now, Cause: "unknown_outcome", Attempts: 1, NextTry: now.Add(80 * time.Second)}, []string{"has not confirmed", "about a minute"}, 1000},
-		"quota":              {provisioning.Progress{Since: now, Cause: "quota", NextTry: now.Add(14*time.Hour + 30*time.Minute)}, []string{"no more new users today", "about 15 hours"}, 60000},
-		"a word of tomorrow": {provisioning.Progress{Since: now, Cause: "brand_new"}, []string{"Your user is being set up."}, 1000},
-		"nothing known":      {provisioning.Progress{}, []string{"Your user is being set up."}, 1000},
+		"next in line": {provisioning.Progress{State: store.Wanted, Since: now, Place: 1, Cause: "queued"},
+			[]string{"waiting to be set up", "You are next in line."}, 1000},
+		"one ahead": {provisioning.Progress{Since: now, Place: 2, Cause: "queued"},
+			[]string{"One person is ahead of you."}, 1000},
+		"many ahead": {provisioning.Progress{Since: now, Place: 41, Expected: 12 * time.Second, Cause: "queued"},
+			[]string{"40 people are ahead of you.", "should take less than a minute"}, 1000},
+		"being done": {provisioning.Progress{State: store.Sending, Since: now.Add(-20 * time.Second), Place: 1,
+			Cause: "sending"}, []string{"Constant Contact is setting up your user now."}, 2000},
+		"throttled": {provisioning.Progress{Since: now, Cause: "throttled", Attempts: 1,
+			NextTry: now.Add(2 * time.Second)}, []string{"is busy", "next try is in a few seconds"}, 1000},
+		"unreachable": {provisioning.Progress{Since: now.Add(-5 * time.Minute), Cause: "unreachable", Attempts: 4,
+			NextTry: now.Add(3 * time.Minute)}, []string{"does not answer", "in about 3 minutes"}, 5000},
+		"try under way": {provisioning.Progress{Since: now.Add(-time.Hour), Cause: "unreachable", Attempts: 4,
+			NextTry: now}, []string{"The next try is under way."}, 15000},
+		"credentials": {provisioning.Progress{Since: now, Cause: "credentials"}, []string{"does not let us in"}, 1000},
+		"unknown outcome": {provisioning.Progress{State: store.Unknown, Since: now, Cause: "unknown_outcome", Attempts: 1,
+			NextTry: now.Add(80 * time.Second)}, []string{"has not confirmed", "about a minute"}, 1000},
+		"quota": {provisioning.Progress{Since: now, Cause: "quota",
+			NextTry: now.Add(14*time.Hour + 30*time.Minute)}, []string{"no more new users today", "about 15 hours"}, 60000},
+		"a word of tomorrow": {provisioning.Progress{Since: now, Cause: "brand_new"},
+			[]string{"Your user is being set up."}, 1000},
+		"nothing known": {provisioning.Progress{}, []string{"Your user is being set up."}, 1000},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r.idp.mu.Lock()
@@ -96,7 +106,8 @@ func TestKEY01SwitchingPage(t *testing.T) {
 			if !strings.Contains(status.text(), c.words) || status.attr("data-next") != "/login?s=one" {
 				t.Errorf("status %q, %v, want %q", status.text(), status.Attr, c.words)
 			}
-			if !strings.Contains(resp.body, "Wiki &lt;b&gt; is exchanging a security certificate") || strings.Contains(resp.body, "Setting up") {
+			if !strings.Contains(resp.body, "Wiki &lt;b&gt; is exchanging a security certificate") || strings.Contains(resp.body,
+				"Setting up") {
 				t.Errorf("page:\n%s", resp.body)
 			}
 			r.idp.mu.Lock()
@@ -109,7 +120,8 @@ func TestKEY01SwitchingPage(t *testing.T) {
 			if err := json.Unmarshal([]byte(r.get("/login/progress?s=one").body), &p); err != nil {
 				t.Fatal(err)
 			}
-			if p.Ready || p.Poll != c.poll || p.Left != max(0, int64((c.left+time.Second-1)/time.Second)) || !strings.Contains(p.Detail, c.words) {
+			if p.Ready || p.Poll != c.poll || p.Left != max(0, int64((c.left+time.Second-1)/time.Second)) ||
+				!strings.Contains(p.Detail, c.words) {
 				t.Errorf("poll says %+v", p)
 			}
 		})
@@ -143,14 +155,16 @@ func TestWaitingPageGoesOnByItself(t *testing.T) {
 	resp := r.get("/launch") // also where it is not under its own address
 	page := resp.page(t)
 	status := page.one(t, "div", "role", "status")
-	if status.attr("aria-live") != "polite" || status.attr("data-ask") != "/login/progress?s=one" || status.attr("data-next") != "/login?s=one" || status.attr("data-poll") != "1000" {
+	if status.attr("aria-live") != "polite" || status.attr("data-ask") != "/login/progress?s=one" ||
+		status.attr("data-next") != "/login?s=one" || status.attr("data-poll") != "1000" {
 		t.Errorf("status element = %v", status.Attr)
 	}
 	// Without script the page asks again by itself, or by a link.
 	if !strings.Contains(resp.body, `<noscript><meta http-equiv="refresh" content="3;url=/login?s=one"></noscript>`) {
 		t.Errorf("no refresh without script:\n%s", resp.body)
 	}
-	if got := page.one(t, "a", "class", "button quiet"); got.attr("href") != "/login?s=one" || got.text() != "Check again" {
+	if got := page.one(t, "a", "class", "button quiet"); got.attr("href") != "/login?s=one" ||
+		got.text() != "Check again" {
 		t.Errorf("link = %v", got.Attr)
 	}
 }
@@ -170,7 +184,8 @@ func TestProgressIsReadyAndRefused(t *testing.T) {
 	resp = r.get("/login/progress?s=one")
 	wantStatus(t, resp, http.StatusInternalServerError)
 	var e struct{ Error, Ref string }
-	if err := json.Unmarshal([]byte(resp.body), &e); err != nil || e.Error != "internal" || e.Ref != resp.Header.Get("X-Request-Id") {
+	if err := json.Unmarshal([]byte(resp.body), &e); err != nil || e.Error != "internal" ||
+		e.Ref != resp.Header.Get("X-Request-Id") {
 		t.Errorf("%s: %v, want the error as JSON with its reference", resp.body, err)
 	}
 	if strings.Contains(resp.body, "secret-detail") {

@@ -53,7 +53,8 @@ func newRig(t testing.TB, change func(*web.Options)) *rig {
 		Branding: web.Branding{
 			Name: "Acme Partners", HelpURL: "https://help.example/", ForgotPasswordURL: "https://password.example/",
 		},
-		Logger: slog.New(slog.NewJSONHandler(&lockedWriter{w: r.log, mu: &r.mu}, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Logger: slog.New(slog.NewJSONHandler(&lockedWriter{w: r.log, mu: &r.mu},
+			&slog.HandlerOptions{Level: slog.LevelDebug})),
 		Observe: func(route string, status int, _ time.Duration) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
@@ -74,7 +75,10 @@ func newRig(t testing.TB, change func(*web.Options)) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.client = &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	r.client = &http.Client{Jar: jar, CheckRedirect: func(*http.Request,
+		[]*http.Request) error {
+		return http.ErrUseLastResponse
+	}}
 	return r
 }
 
@@ -257,12 +261,18 @@ func TestNewNamesEveryFault(t *testing.T) {
 		"colour":          {func(o *web.Options) { o.Branding.Color = "red" }, "want #rrggbb"},
 		"style injection": {func(o *web.Options) { o.Branding.Color = "#fff;}x" }, "want #rrggbb"},
 		"script link":     {func(o *web.Options) { o.Branding.HelpURL = "javascript:alert(1)" }, "help URL"},
-		"plain forgot":    {func(o *web.Options) { o.Branding.ForgotPasswordURL = "http://x.example" }, "forgotten-password URL"},
-		"mail forgot":     {func(o *web.Options) { o.Branding.ForgotPasswordURL = "mailto:x@x.example" }, "forgotten-password URL"},
-		"logo type":       {func(o *web.Options) { o.Branding.Logo, o.Branding.LogoType = []byte("x"), "text/html" }, "logo: type"},
-		"logo size":       {func(o *web.Options) { o.Branding.Logo, o.Branding.LogoType = make([]byte, 1<<20), "image/png" }, "want at most"},
-		"long name":       {func(o *web.Options) { o.Branding.Name = strings.Repeat("n", 81) }, "at most 80"},
-		"session life":    {func(o *web.Options) { o.SessionLife = -1 }, "session life"},
+		"plain forgot": {func(o *web.Options) { o.Branding.ForgotPasswordURL = "http://x.example" },
+			"forgotten-password URL"},
+		"mail forgot": {func(o *web.Options) { o.Branding.ForgotPasswordURL = "mailto:x@x.example" },
+			"forgotten-password URL"},
+		"logo type": {func(o *web.Options) {
+			o.Branding.Logo, o.Branding.LogoType = []byte("x"),
+				"text/html"
+		}, "logo: type"},
+		"logo size": {func(o *web.Options) { o.Branding.Logo, o.Branding.LogoType = make([]byte, 1<<20), "image/png" },
+			"want at most"},
+		"long name":    {func(o *web.Options) { o.Branding.Name = strings.Repeat("n", 81) }, "at most 80"},
+		"session life": {func(o *web.Options) { o.SessionLife = -1 }, "session life"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := good()

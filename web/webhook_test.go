@@ -19,7 +19,8 @@ const (
 	hookSecret = "0123456789abcdef0123456789abcdef"
 	hookPath   = "/webhooks/constant-contact/" + hookSecret
 	hookKey    = "key-of-the-application"
-	hookGood   = `{"url":"https://api.cc.email/v3/partner/accounts/a07e1lxqqqo0/plan","api_key":"` + hookKey + `","event_type":"tier.increase"}`
+	hookGood   = `{"url":"https://api.cc.email/v3/partner/accounts/a07e1lxqqqo0/plan","api_key":"` + hookKey +
+		`","event_type":"tier.increase"}`
 )
 
 // hints is who takes the hints of webhooks.
@@ -63,14 +64,17 @@ func (r *rig) post(path, body string, headers ...string) response {
 
 func TestWebhookGivesAHint(t *testing.T) {
 	for name, c := range map[string]struct{ body, want string }{
-		"as published":              {hookGood, "a07e1lxqqqo0 tier.increase"},
-		"no host":                   {strings.Replace(hookGood, "https://api.cc.email", "", 1), "a07e1lxqqqo0 tier.increase"},
-		"a host of somebody's":      {strings.Replace(hookGood, "api.cc.email", "evil.example:99", 1), "a07e1lxqqqo0 tier.increase"},
+		"as published": {hookGood, "a07e1lxqqqo0 tier.increase"},
+		"no host":      {strings.Replace(hookGood, "https://api.cc.email", "", 1), "a07e1lxqqqo0 tier.increase"},
+		"a host of somebody's": {strings.Replace(hookGood, "api.cc.email", "evil.example:99", 1),
+			"a07e1lxqqqo0 tier.increase"},
 		"an account without a plan": {strings.Replace(hookGood, "/plan", "", 1), "a07e1lxqqqo0 tier.increase"},
 		"another thing of it":       {strings.Replace(hookGood, "/plan", "/status/cancel", 1), "a07e1lxqqqo0 tier.increase"},
-		"another event":             {strings.Replace(hookGood, "tier.increase", "ACCOUNT_Cancelled-2", 1), "a07e1lxqqqo0 ACCOUNT_Cancelled-2"},
-		"further fields":            {strings.Replace(hookGood, `{`, `{"new":{"a":[1]},`, 1), "a07e1lxqqqo0 tier.increase"},
-		"none of ours":              {strings.Replace(hookGood, "a07e1lxqqqo0", "z99", 1), "z99 tier.increase"}, // once is enough
+		"another event": {strings.Replace(hookGood, "tier.increase", "ACCOUNT_Cancelled-2", 1),
+			"a07e1lxqqqo0 ACCOUNT_Cancelled-2"},
+		"further fields": {strings.Replace(hookGood, `{`, `{"new":{"a":[1]},`, 1), "a07e1lxqqqo0 tier.increase"},
+		// once is enough
+		"none of ours": {strings.Replace(hookGood, "a07e1lxqqqo0", "z99", 1), "z99 tier.increase"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, h := newHookRig(t)
@@ -128,7 +132,8 @@ func TestWebhookRefusals(t *testing.T) {
 	}
 }
 
-// A wrong secret looks like any path that is not there, whatever is posted to it; so does the right one where webhooks are off.
+// A wrong secret looks like any path that is not there, whatever is posted to it; so does the right one where webhooks
+// are off.
 func TestWebhookWrongSecretIsAnUnknownPath(t *testing.T) {
 	r, h := newHookRig(t)
 	ref := regexp.MustCompile(`[0-9A-HJKMNP-TV-Z]{10}`)
@@ -146,7 +151,8 @@ func TestWebhookWrongSecretIsAnUnknownPath(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			wantStatus(t, resp, http.StatusNotFound)
-			if got, want := ref.ReplaceAllString(resp.body, "REF"), ref.ReplaceAllString(unknown.body, "REF"); name != "off" && got != want {
+			if got, want := ref.ReplaceAllString(resp.body, "REF"), ref.ReplaceAllString(unknown.body,
+				"REF"); name != "off" && got != want {
 				t.Errorf("page differs from that of an unknown path:\n%s", resp.body)
 			}
 			for _, header := range []string{"Content-Type", "Content-Security-Policy", "Cache-Control"} {
@@ -181,7 +187,8 @@ func TestWebhookSecretsStayOutOfTheLog(t *testing.T) {
 			t.Errorf("the log has %q:\n%s", secret, logged)
 		}
 	}
-	for _, want := range []string{`"route":"/webhooks/constant-contact/:secret"`, `"account":"a07e1lxqqqo0"`, `"event":"tier.increase"`, `"reason":"wrong_api_key"`, "database is locked"} {
+	for _, want := range []string{`"route":"/webhooks/constant-contact/:secret"`, `"account":"a07e1lxqqqo0"`,
+		`"event":"tier.increase"`, `"reason":"wrong_api_key"`, "database is locked"} {
 		if !strings.Contains(logged, want) {
 			t.Errorf("the log has no %q:\n%s", want, logged)
 		}
@@ -198,7 +205,8 @@ func TestWebhookIsExemptFromCrossOriginChecks(t *testing.T) {
 		t.Errorf("hints: got %q, want one", h.taken)
 	}
 	// The public name still counts.
-	req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://elsewhere.example"+hookPath, strings.NewReader(hookGood))
+	req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://elsewhere.example"+hookPath,
+		strings.NewReader(hookGood))
 	w := httptest.NewRecorder()
 	r.srv.Config.Handler.ServeHTTP(w, req)
 	if w.Code != http.StatusMisdirectedRequest {
@@ -234,7 +242,8 @@ func TestWebhookOptions(t *testing.T) {
 		"nobody":       {web.Webhook{Secret: hookSecret, APIKeys: []string{"k"}}, "takes hints"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := web.New(web.Options{IdP: newFakeIdP(), PublicURL: "https://sso.example", CSRFKey: make([]byte, 32), Webhook: &c.hook})
+			_, err := web.New(web.Options{IdP: newFakeIdP(), PublicURL: "https://sso.example", CSRFKey: make([]byte, 32),
+				Webhook: &c.hook})
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error = %v, want one with %q", err, c.want)
 			}
@@ -245,7 +254,8 @@ func TestWebhookOptions(t *testing.T) {
 	}
 }
 
-// FuzzWebhook posts whatever: no input is our failure, and a hint is only given with the right key, for an account that can be one.
+// FuzzWebhook posts whatever: no input is our failure, and a hint is only given with the right key, for an account that
+// can be one.
 func FuzzWebhook(f *testing.F) {
 	f.Add(hookGood)
 	f.Add(strings.Replace(hookGood, hookKey, "other", 1))
@@ -256,7 +266,8 @@ func FuzzWebhook(f *testing.F) {
 	f.Add("null")
 	h := &hints{}
 	s, err := web.New(web.Options{
-		IdP: newFakeIdP(), PublicURL: "https://sso.example", CSRFKey: bytes.Repeat([]byte{7}, 32), Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		IdP: newFakeIdP(), PublicURL: "https://sso.example", CSRFKey: bytes.Repeat([]byte{7}, 32),
+		Logger:  slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Webhook: &web.Webhook{Secret: hookSecret, APIKeys: []string{hookKey}, Hint: h.hint},
 	})
 	if err != nil {
@@ -266,7 +277,8 @@ func FuzzWebhook(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body string) {
 		h.taken = nil
 		w := httptest.NewRecorder()
-		s.Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "https://sso.example"+hookPath, strings.NewReader(body)))
+		s.Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "https://sso.example"+hookPath,
+			strings.NewReader(body)))
 		switch {
 		case w.Code >= 500:
 			t.Errorf("status %d for %q", w.Code, body)

@@ -1,5 +1,5 @@
-// Package pkcs11 makes, finds and uses signing keys in a PKCS #11 token: a hardware security module, or one in software such as
-// SoftHSM. The private keys never leave the token.
+// Package pkcs11 makes, finds and uses signing keys in a PKCS #11 token: a hardware security module, or one in software
+// such as SoftHSM. The private keys never leave the token.
 //
 // It is the only importer of the PKCS #11 libraries. Which key is for what, and the certificates, are its callers'
 // affair. It must never show the PIN, nor try a refused one again: tokens lock themselves after a few.
@@ -93,7 +93,8 @@ func (t *Token) GenerateECDSA(label string, curve elliptic.Curve) (crypto.Signer
 	})
 }
 
-func (t *Token) generate(label string, do func(c *crypto11.Context, public, private crypto11.AttributeSet) error) (crypto.Signer, error) {
+func (t *Token) generate(label string, do func(c *crypto11.Context, public,
+	private crypto11.AttributeSet) error) (crypto.Signer, error) {
 	if label == "" || len(label) > maxLabel {
 		return nil, fmt.Errorf("make key in the token: label %.80q: want 1 to %d characters", label, maxLabel)
 	}
@@ -215,13 +216,15 @@ func (t *Token) pair(label string) (*crypto11.Context, crypto.Signer, error) {
 	case len(found) == 0:
 		return nil, nil, fmt.Errorf("find key %q in the token %q: %w", label, t.o.TokenLabel, ErrNoKey)
 	case len(found) > 1:
-		return nil, nil, fmt.Errorf("find key %q in the token %q: there are %d of that label", label, t.o.TokenLabel, len(found))
+		return nil, nil, fmt.Errorf("find key %q in the token %q: there are %d of that label", label,
+			t.o.TokenLabel, len(found))
 	}
 	t.pairs[label] = found[0]
 	return conn, found[0], nil
 }
 
-// lost is told of a signature that failed on a connection. It says whether there is, or may be, a fresh one to try again on.
+// lost is told of a signature that failed on a connection. It says whether there is, or may be, a fresh one to try
+// again on.
 func (t *Token) lost(conn *crypto11.Context) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -248,8 +251,8 @@ type key struct {
 // Public is the public key.
 func (k *key) Public() crypto.PublicKey { return k.public }
 
-// Sign signs in the token. Modules lose their sessions when a token or the network to it was away, so a failure is tried once
-// more on a new connection.
+// Sign signs in the token. Modules lose their sessions when a token or the network to it was away, so a failure is
+// tried once more on a new connection.
 func (k *key) Sign(random io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
 	conn, held, err := k.token.pair(k.label)
 	if err != nil {

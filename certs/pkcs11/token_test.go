@@ -29,7 +29,8 @@ const pin = "1234-Pin"
 // module is where Debian puts SoftHSM, which is a PKCS #11 token in files.
 func module(t testing.TB) string {
 	t.Helper()
-	for _, file := range []string{"/usr/lib/softhsm/libsofthsm2.so", "/usr/lib64/pkcs11/libsofthsm2.so", "/usr/local/lib/softhsm/libsofthsm2.so"} {
+	for _, file := range []string{"/usr/lib/softhsm/libsofthsm2.so", "/usr/lib64/pkcs11/libsofthsm2.so",
+		"/usr/local/lib/softhsm/libsofthsm2.so"} {
 		if _, err := os.Stat(file); err == nil {
 			return file
 		}
@@ -51,11 +52,13 @@ func newToken(t testing.TB, label string) pkcs11.Options {
 		t.Fatal(err)
 	}
 	conf := filepath.Join(dir, "softhsm2.conf")
-	if err := os.WriteFile(conf, []byte("directories.tokendir = "+filepath.Join(dir, "tokens")+"\nobjectstore.backend = file\nlog.level = ERROR\n"), 0o600); err != nil {
+	if err := os.WriteFile(conf, []byte("directories.tokendir = "+filepath.Join(dir, "tokens")+
+		"\nobjectstore.backend = file\nlog.level = ERROR\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	setenv(t, "SOFTHSM2_CONF", conf)
-	out, err := exec.Command("softhsm2-util", "--init-token", "--free", "--label", label, "--pin", pin, "--so-pin", "so-pin-5678").CombinedOutput()
+	out, err := exec.Command("softhsm2-util", "--init-token", "--free", "--label", label, "--pin", pin, "--so-pin",
+		"so-pin-5678").CombinedOutput()
 	if err != nil {
 		t.Fatalf("make a token: %v\n%s", err, out)
 	}

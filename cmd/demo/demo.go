@@ -78,8 +78,9 @@ func (d *demo) open(ctx context.Context, listen string) error {
 	cfg.ConstantContact.APIKey = sandbox.DefaultAPIKey
 	cfg.ConstantContact.ExternalProvider = sandbox.DefaultExternalProvider
 	cfg.Console.AdminGroup = "cn=" + sample.GroupStaff + "," + sample.GroupsDN // everybody of the sample
-	cfg.SecondFactor.Console = string(mfa.Off)                                 // one click, and the sample's passwords are known to all
-	cfg.Metadata.AllowLoopbackHTTP = true                                      // the sandbox's address
+	// one click, and the sample's passwords are known to all
+	cfg.SecondFactor.Console = string(mfa.Off)
+	cfg.Metadata.AllowLoopbackHTTP = true // the sandbox's address
 	cfg.Branding.Name = "Example Marketing"
 	if err := cfg.Check(); err != nil {
 		return err
@@ -112,7 +113,8 @@ func (d *demo) secretKey() (string, error) {
 }
 
 func (d *demo) serveSandbox(ctx context.Context, l net.Listener) error {
-	server := &http.Server{Handler: d.sandbox, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 32 << 10}
+	server := &http.Server{Handler: d.sandbox, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second,
+		IdleTimeout: time.Minute, MaxHeaderBytes: 32 << 10}
 	stopped := make(chan error, 1)
 	go func() {
 		<-ctx.Done()
@@ -155,7 +157,8 @@ func (d *demo) fill(ctx context.Context) error {
 		return err
 	}
 	if len(mappings) == 0 {
-		_, err := d.parts.Provisioning.AddMapping(ctx, mapping.Spec{Pattern: "ctct-{account}-{role}", GroupBase: sample.GroupsDN, Actor: actor})
+		_, err := d.parts.Provisioning.AddMapping(ctx, mapping.Spec{Pattern: "ctct-{account}-{role}",
+			GroupBase: sample.GroupsDN, Actor: actor})
 		if err != nil {
 			return fmt.Errorf("add the sample mapping: %w", err)
 		}
@@ -199,8 +202,9 @@ func (d *demo) remember(ctx context.Context) error {
 				continue
 			}
 			err := d.sandbox.AddUser(sandbox.User{
-				Account: string(u.Account), FirstName: u.FirstName, LastName: u.LastName, RoleName: string(u.Role), ContactEmail: u.ContactEmail,
-				LoginName: u.LoginName, ExternalID: u.ExternalID, ExternalProvider: u.ExternalProvider, CreatedAt: u.CreatedAt,
+				Account: string(u.Account), FirstName: u.FirstName, LastName: u.LastName, RoleName: string(u.Role),
+				ContactEmail: u.ContactEmail,
+				LoginName:    u.LoginName, ExternalID: u.ExternalID, ExternalProvider: u.ExternalProvider, CreatedAt: u.CreatedAt,
 			})
 			if err != nil {
 				return fmt.Errorf("give the sandbox the user %s: %w", u.LoginName, err)
@@ -233,7 +237,8 @@ func (d *demo) trust(ctx context.Context) error {
 // welcome says where to go and what to try.
 func (d *demo) welcome(temporary bool, took time.Duration) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "The demo is ready after %d ms. Nothing of it is for production (signing key: RSA-2048).\n\n", took.Milliseconds())
+	fmt.Fprintf(&b, "The demo is ready after %d ms. Nothing of it is for production (signing key: RSA-2048).\n\n",
+		took.Milliseconds())
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "  sign in\t%s/launch\n", d.bridgeURL)
 	fmt.Fprintf(w, "  into one account\t%s/launch/a07e1lxqqqo0\n", d.bridgeURL)
@@ -245,7 +250,8 @@ func (d *demo) welcome(temporary bool, took time.Duration) string {
 		fmt.Fprintf(w, "  %s\t%s\t%s\n", p.Login, p.Password, p.About)
 	}
 	_ = w.Flush() // into memory
-	b.WriteString("\nThen try: a wrong password; a second launch with the session (no password asked); " + d.bridgeURL + "/logout;\n" +
+	b.WriteString("\nThen try: a wrong password; a second launch with the session (no password asked); " +
+		d.bridgeURL + "/logout;\n" +
 		"bob's other account while signed in to the first.\n")
 	if temporary {
 		b.WriteString("The database is in a temporary folder and goes when the demo ends; -data FOLDER keeps it.\n")

@@ -129,7 +129,8 @@ func (b *browser) submit(action string, fields map[string]string) {
 		for name, value := range fields {
 			values.Set(name, value)
 		}
-		req, err := http.NewRequestWithContext(b.t.Context(), http.MethodPost, target.String(), strings.NewReader(values.Encode()))
+		req, err := http.NewRequestWithContext(b.t.Context(), http.MethodPost, target.String(),
+			strings.NewReader(values.Encode()))
 		if err != nil {
 			b.t.Fatal(err)
 		}

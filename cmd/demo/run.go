@@ -40,9 +40,12 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.StringVar(&o.data, "data", "", "keep the bridge's database in this `folder`, made if it is not there (default: a temporary one)")
-	flags.StringVar(&o.bridgeListen, "listen", "", "`address:port` of the bridge on loopback (default localhost:8080, or a free port if that is taken)")
-	flags.StringVar(&o.sandboxListen, "sandbox-listen", "", "`address:port` of the sandbox on loopback (default 127.0.0.1:8090, or a free port if that is taken)")
+	flags.StringVar(&o.data, "data", "", "keep the bridge's database in this `folder`, made if it is not there "+
+		"(default: a temporary one)")
+	flags.StringVar(&o.bridgeListen, "listen", "",
+		"`address:port` of the bridge on loopback (default localhost:8080, or a free port if that is taken)")
+	flags.StringVar(&o.sandboxListen, "sandbox-listen", "",
+		"`address:port` of the sandbox on loopback (default 127.0.0.1:8090, or a free port if that is taken)")
 	flags.Usage = func() {
 		fmt.Fprint(stderr, "The bridge, a stand-in Constant Contact and a sample directory on this machine.\n\n"+
 			"Examples:\n\n    go run ./cmd/demo\n    go run ./cmd/demo -data demo-data -listen localhost:9000\n\n")
@@ -92,7 +95,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 		return errors.Join(err, bridge.Close())
 	}
 	d := &demo{
-		bridgeURL: "http://" + net.JoinHostPort("localhost", port(bridge)), sandboxURL: "http://" + net.JoinHostPort("127.0.0.1", port(other)),
+		bridgeURL: "http://" + net.JoinHostPort("localhost", port(bridge)), sandboxURL: "http://" +
+			net.JoinHostPort("127.0.0.1", port(other)),
 		data: o.data, directory: people, log: server.NewLogger(config.Log{Format: "text", Level: "warn"}, stderr),
 	}
 	if err := d.open(ctx, bridge.Addr().String()); err != nil {

@@ -166,7 +166,8 @@ func (c commandLine) run(ctx context.Context, stdin io.Reader, stdout, stderr io
 	}
 	s.SetErrorShape(sandbox.Shape(c.ErrorShape))
 
-	fmt.Fprintf(stdout, "The sandbox serves on %s\n%s  base_url   %s\n  token_url  %s\n  ACS        %s\n  entityID   %s\n  external_provider %s\n",
+	fmt.Fprintf(stdout, "The sandbox serves on %s\n%s  base_url   %s\n  token_url  %s\n  ACS        %s\n  entityID   "+
+		"%s\n  external_provider %s\n",
 		s.URL(), note, s.BaseURL(), s.TokenURL(), s.ACS(), s.EntityID(), s.ExternalProvider())
 	server := s.NewServer()
 	failed := make(chan error, 1)
@@ -209,7 +210,9 @@ func (c commandLine) options(stdin io.Reader, stderr io.Writer) (sandbox.Options
 		Window: sandbox.Window(c.Window), Jitter: c.Jitter, Foreign: c.Foreign,
 		LaterLists: c.LaterLists, WebhookRetry: c.WebhookRetry, WebhookFor: c.WebhookFor,
 		EmailRule: sandbox.EmailRule(c.EmailRule), OwnersOnly: c.OwnersOnly,
-		Profile: sandbox.Profile(c.Profile), Encryption: sandbox.Encryption(c.Encryption), SignRequests: sandbox.Signing(c.SignRequests), SingleLogout: c.SingleLogout, AnyUser: c.AnyUser, EntityID: c.EntityID, Audience: c.Audience, LandingURL: c.LandingURL,
+		Profile: sandbox.Profile(c.Profile), Encryption: sandbox.Encryption(c.Encryption),
+		SignRequests: sandbox.Signing(c.SignRequests), SingleLogout: c.SingleLogout, AnyUser: c.AnyUser, EntityID: c.EntityID,
+		Audience: c.Audience, LandingURL: c.LandingURL,
 		IdPMetadataURL: c.IdPMetadataURL, Logger: slog.New(handler),
 	}
 	for _, limit := range []struct {
@@ -266,7 +269,8 @@ func (c commandLine) seed(stdin io.Reader) (sandbox.Seed, error) {
 		if provider == "" {
 			provider = sandbox.DefaultExternalProvider
 		}
-		return sandbox.Seed{Accounts: append(sandbox.SampleAccounts(), sandbox.OtherPartnersAccounts()...), Users: sandbox.SampleUsers(provider)}, nil
+		return sandbox.Seed{Accounts: append(sandbox.SampleAccounts(), sandbox.OtherPartnersAccounts()...),
+			Users: sandbox.SampleUsers(provider)}, nil
 	case "-":
 		return sandbox.ReadSeed(stdin)
 	}

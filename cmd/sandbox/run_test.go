@@ -88,7 +88,8 @@ func TestServesTheSample(t *testing.T) {
 	if page := get(t, url+"/"); !strings.Contains(page, "a07e1lxqqqo0") || !strings.Contains(page, "taken@example.test") {
 		t.Errorf("got %s", page)
 	}
-	if state := get(t, url+"/_sandbox/faults"); !strings.Contains(state, `"delay": "1s"`) || !strings.Contains(state, `"html"`) {
+	if state := get(t, url+"/_sandbox/faults"); !strings.Contains(state, `"delay": "1s"`) ||
+		!strings.Contains(state, `"html"`) {
 		t.Errorf("got %s", state)
 	}
 	if err := run(t.Context(), []string{"--health=" + url}, nil, io.Discard, io.Discard); err != nil {
@@ -106,7 +107,8 @@ func TestServesTheSample(t *testing.T) {
 func TestLimitsAndNetwork(t *testing.T) {
 	url, _, _ := served(t, "", "--per-second=40", "--per-day=100000", "--window=fixed", "--jitter=1ms", "--foreign=50",
 		"--webhook-retry=1s", "--webhook-for=10s", "--later-lists=2", "--fault=act_then_cut@users/sso=3~0.5")
-	if state := get(t, url+"/_sandbox/faults"); !strings.Contains(state, `"share": 0.5`) || !strings.Contains(state, `"act_then_cut"`) {
+	if state := get(t, url+"/_sandbox/faults"); !strings.Contains(state, `"share": 0.5`) || !strings.Contains(state,
+		`"act_then_cut"`) {
 		t.Errorf("got %s", state)
 	}
 	if accounts := get(t, url+"/_sandbox/accounts"); !strings.Contains(accounts, `"other_partner": true`) {
@@ -126,8 +128,10 @@ func TestOwnCredentialsAndAccounts(t *testing.T) {
 		t.Fatal(err)
 	}
 	url, out, _ := served(t, `{"accounts":[{"encoded_account_id":"mine1","organization_name":"Mine"}]}`,
-		"--accounts=-", "--client-id=acme", "--client-secret-file="+file, "--api-key-file="+file, "--external-provider=acme-sso")
-	if text := out.String(); strings.Contains(text, "for play") || strings.Contains(text, "not-to-be-told") || !strings.Contains(text, "acme-sso") {
+		"--accounts=-", "--client-id=acme", "--client-secret-file="+file, "--api-key-file="+file,
+		"--external-provider=acme-sso")
+	if text := out.String(); strings.Contains(text, "for play") || strings.Contains(text, "not-to-be-told") ||
+		!strings.Contains(text, "acme-sso") {
 		t.Errorf("got %s", text)
 	}
 	if page := get(t, url+"/"); !strings.Contains(page, "mine1") || strings.Contains(page, "a07e1lxqqqo0") {
@@ -170,9 +174,11 @@ func TestWrongUse(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			err := run(t.Context(), append([]string{"--listen=127.0.0.1:0"}, tt.args...), strings.NewReader(""), io.Discard, io.Discard)
+			err := run(t.Context(), append([]string{"--listen=127.0.0.1:0"}, tt.args...), strings.NewReader(""),
+				io.Discard, io.Discard)
 			var stderr bytes.Buffer
-			if code := exitCode(&stderr, err); code != 2 || !strings.Contains(stderr.String(), tt.want) || !strings.Contains(stderr.String(), "hint: ") {
+			if code := exitCode(&stderr, err); code != 2 || !strings.Contains(stderr.String(), tt.want) ||
+				!strings.Contains(stderr.String(), "hint: ") {
 				t.Errorf("got exit code %d, %s; want 2 and %q", code, &stderr, tt.want)
 			}
 		})
@@ -192,7 +198,8 @@ func TestHelp(t *testing.T) {
 	if err := run(t.Context(), []string{"--help"}, nil, &out, io.Discard); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"Examples:", "Exit codes:", "--fault", "--idp-metadata-url", "--window", "--jitter", "--foreign", "/_sandbox/summary", "~SHARE"} {
+	for _, want := range []string{"Examples:", "Exit codes:", "--fault", "--idp-metadata-url", "--window", "--jitter",
+		"--foreign", "/_sandbox/summary", "~SHARE"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in the help", want)
 		}

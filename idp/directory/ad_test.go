@@ -14,7 +14,8 @@ func TestActiveDirectorySignIn(t *testing.T) {
 	s := directorytest.SharedSamba(t)
 	d := open(t, s.Options())
 	var id string
-	for _, login := range []string{"alice", "ALICE", "alice@ad.example.test", "Alice@AD.example.test", `EXAMPLE\alice`, `example\Alice`, `ad.example.test\alice`} {
+	for _, login := range []string{"alice", "ALICE", "alice@ad.example.test", "Alice@AD.example.test", `EXAMPLE\alice`,
+		`example\Alice`, `ad.example.test\alice`} {
 		e, err := d.Authenticate(t.Context(), login, directorytest.Password)
 		if err != nil {
 			t.Errorf("%s: %v", login, err)
@@ -26,9 +27,11 @@ func TestActiveDirectorySignIn(t *testing.T) {
 		if e.ID != id || len(id) != 36 || e.Login != "alice" || e.Mail != "alice@example.test" || e.PasswordChanged.IsZero() {
 			t.Errorf("%s: got %+v", login, e)
 		}
-		wantGroups(t, e.Groups, "ctct-a07e1lxqqqo0-account_manager", "ctct-a07e1lxqqqo1-campaign_creator", "everybody", "Domain Users", "Users")
+		wantGroups(t, e.Groups, "ctct-a07e1lxqqqo0-account_manager", "ctct-a07e1lxqqqo1-campaign_creator", "everybody",
+			"Domain Users", "Users")
 	}
-	for _, login := range []string{`OTHER\alice`, "alice@other.test", "alice@example.test", "*", `EXAMPLE\*`, "nobody", "nobody@ad.example.test"} {
+	for _, login := range []string{`OTHER\alice`, "alice@other.test", "alice@example.test", "*", `EXAMPLE\*`, "nobody",
+		"nobody@ad.example.test"} {
 		_, err := d.Authenticate(t.Context(), login, directorytest.Password)
 		t.Run(login, func(t *testing.T) { wantProblem(t, err, directory.BadCredentials) })
 	}
@@ -39,12 +42,14 @@ func TestActiveDirectorySignIn(t *testing.T) {
 	if e, err := d.Read(t.Context(), strings.ToUpper(id)); err != nil || e.ID != id {
 		t.Errorf("Read by objectGUID in upper case: got %+v, %v", e, err)
 	}
-	if e, err := d.Read(t.Context(), "00000000-0000-0000-0000-000000000001"); err != nil || e.Problem != directory.Disabled {
+	if e, err := d.Read(t.Context(), "00000000-0000-0000-0000-000000000001"); err != nil ||
+		e.Problem != directory.Disabled {
 		t.Errorf("Read of nobody: got %+v, %v", e, err)
 	}
 	_, err = d.Read(t.Context(), "alice")
 	wantProblem(t, err, directory.BadData)
-	for login, want := range map[string][2]string{"zoe": {"Zoë", "Żółć 山田"}, "eve": {"<b>Eve</b>", "<script>alert(1)</script> & Co"}} {
+	for login, want := range map[string][2]string{"zoe": {"Zoë", "Żółć 山田"},
+		"eve": {"<b>Eve</b>", "<script>alert(1)</script> & Co"}} {
 		e, err := d.Authenticate(t.Context(), login, directorytest.Password)
 		if err != nil || e.FirstName != want[0] || e.LastName != want[1] || len(e.Groups) == 0 {
 			t.Errorf("%s: got %+v, %v", login, e, err)
@@ -83,7 +88,8 @@ func TestLDAP05Referrals(t *testing.T) {
 	}()
 	s := directorytest.StartSlapd(t)
 	away := "ou=away,ou=people," + s.BaseDN
-	s.Apply(t, add(away, "objectClass: referral", "objectClass: extensibleObject", "ou: away", "ref: ldap://"+l.Addr().String()+"/ou=people,dc=other"))
+	s.Apply(t, add(away, "objectClass: referral", "objectClass: extensibleObject", "ou: away", "ref: ldap://"+
+		l.Addr().String()+"/ou=people,dc=other"))
 	d := open(t, s.Options())
 	if _, err := d.Authenticate(t.Context(), "carol", directorytest.Password); err != nil {
 		t.Error(err)
@@ -115,7 +121,8 @@ func TestLDAP07ActiveDirectoryNested(t *testing.T) {
 				t.Fatal(err)
 			}
 			wantGroups(t, e.Groups, "emea", "sales", "staff", "Domain Users", "Users")
-			for name, via := range map[string][]string{"emea": nil, "sales": {s.GroupDN("emea")}, "staff": {s.GroupDN("emea"), s.GroupDN("sales")}} {
+			for name, via := range map[string][]string{"emea": nil, "sales": {s.GroupDN("emea")}, "staff": {s.GroupDN("emea"),
+				s.GroupDN("sales")}} {
 				g := groupNamed(t, e.Groups, name)
 				if !slices.Equal(g.Via, via) || len(g.ID) != 36 {
 					t.Errorf("%s: got path %q and id %q, want path %q", name, g.Via, g.ID, via)
@@ -138,18 +145,20 @@ func TestLDAP07ActiveDirectoryNested(t *testing.T) {
 	d := open(t, s.Options())
 	_, err := d.Group(t.Context(), s.PersonDN("alice"))
 	wantProblem(t, err, directory.BadData)
-	if g, err := d.Group(t.Context(), s.GroupDN("<i>Marketing</i> & Söhne")); err != nil || g.Name != "<i>Marketing</i> & Söhne" {
+	if g, err := d.Group(t.Context(), s.GroupDN("<i>Marketing</i> & Söhne")); err != nil ||
+		g.Name != "<i>Marketing</i> & Söhne" {
 		t.Errorf("got %+v, %v", g, err)
 	}
 }
 
-// ID-04: distribution groups give nothing unless that is asked for, at a sign-in and in a walk, in every mode; nor do they lead on to
-// what they are in where the bridge follows the nesting itself.
+// ID-04: distribution groups give nothing unless that is asked for, at a sign-in and in a walk, in every mode; nor do
+// they lead on to what they are in where the bridge follows the nesting itself.
 func TestID04DistributionGroups(t *testing.T) {
 	s := directorytest.SharedSamba(t)
 	const distribution = "2" // global, without the bit that marks a security group
 	list, over := s.GroupDN("mailing list"), s.GroupDN("over the list")
-	s.Apply(t, add(list, "objectClass: group", "sAMAccountName: mailinglist", "groupType: "+distribution, "member: "+s.PersonDN("heidi"))+
+	s.Apply(t, add(list, "objectClass: group", "sAMAccountName: mailinglist", "groupType: "+distribution, "member: "+
+		s.PersonDN("heidi"))+
 		add(over, "objectClass: group", "sAMAccountName: overthelist", "groupType: "+distribution, "member: "+list))
 	t.Cleanup(func() { s.Apply(t, "dn: "+over+"\nchangetype: delete\n\ndn: "+list+"\nchangetype: delete\n\n") })
 	for _, mode := range []string{"ad", "search", "member_of"} {
@@ -177,7 +186,8 @@ func TestID04DistributionGroups(t *testing.T) {
 				t.Fatal(err)
 			}
 			wantGroups(t, e.Groups, "emea", "sales", "staff", "mailing list", "over the list", "Domain Users", "Users")
-			wantGroups(t, people["heidi"].Groups, "emea", "sales", "staff", "mailing list", "over the list", "Domain Users", "Users")
+			wantGroups(t, people["heidi"].Groups, "emea", "sales", "staff", "mailing list", "over the list",
+				"Domain Users", "Users")
 		})
 	}
 }
@@ -206,7 +216,8 @@ func TestID04PatternBase(t *testing.T) {
 			t.Errorf("%q: got %q, %v; want %q", c.dn, got, err, c.want)
 		}
 	}
-	for name, want := range map[string]bool{"Mail": true, "departmentnumber": true, "telephoneNumber;lang-de": true, "employeeType": false, "": false} {
+	for name, want := range map[string]bool{"Mail": true, "departmentnumber": true, "telephoneNumber;lang-de": true,
+		"employeeType": false, "": false} {
 		if got := directory.SelfWritten(name); got != want {
 			t.Errorf("SelfWritten(%q) = %v, want %v", name, got, want)
 		}
@@ -218,7 +229,8 @@ func TestLDAP08ActiveDirectoryStates(t *testing.T) {
 	s := directorytest.SharedSamba(t)
 	d := open(t, s.Options())
 	for login, want := range map[string]directory.Problem{
-		"dave": directory.Disabled, "erin": directory.PasswordExpired, "frank": directory.MustChange, "grace": directory.Expired,
+		"dave": directory.Disabled, "erin": directory.PasswordExpired, "frank": directory.MustChange,
+		"grace": directory.Expired,
 	} {
 		t.Run(login, func(t *testing.T) {
 			_, err := d.Authenticate(t.Context(), login, directorytest.Password)

@@ -16,8 +16,8 @@ const (
 	policyChangeAfterReset = 2
 )
 
-// adCodes are the codes that Active Directory writes as "data NNN" into the message of result 49. Up to the blank line they come
-// without the right password.
+// adCodes are the codes that Active Directory writes as "data NNN" into the message of result 49. Up to the blank line
+// they come without the right password.
 var adCodes = map[string]Problem{
 	"525": BadCredentials, // no such user
 	"52e": BadCredentials,
@@ -31,18 +31,18 @@ var adCodes = map[string]Problem{
 	"773": MustChange,
 }
 
-// verdict is what the directory says to a bind. problem is "" only when it answered success to that very request and named no state
-// that forbids the login; cause is what it said otherwise.
+// verdict is what the directory says to a bind. problem is "" only when it answered success to that very request and
+// named no state that forbids the login; cause is what it said otherwise.
 type verdict struct {
 	problem Problem
 	cause   error
 }
 
-// bind proves a password: a simple bind with the person's own DN, on a connection that is only ever bound as people. An error means
-// that the directory could not judge, or that its answer got lost; it says which.
+// bind proves a password: a simple bind with the person's own DN, on a connection that is only ever bound as people. An
+// error means that the directory could not judge, or that its answer got lost; it says which.
 func (d *Directory) bind(ctx context.Context, dn, password string) (verdict, error) {
-	// Callers have checked both. Either one empty would make a bind that succeeds and proves nothing, so this is no place to trust
-	// callers.
+	// Callers have checked both. Either one empty would make a bind that succeeds and proves nothing, so this is no place
+	// to trust callers.
 	if dn == "" || checkPassword(password) != nil {
 		return verdict{problem: BadCredentials, cause: errPassword}, nil
 	}
@@ -53,16 +53,16 @@ func (d *Directory) bind(ctx context.Context, dn, password string) (verdict, err
 	var result *ldap.SimpleBindResult
 	const op = "bind as a person"
 	sent := false
-	// Once: a request whose answer got lost may have been judged and counted, so sending it again is the caller's business, who
-	// counts as well.
+	// Once: a request whose answer got lost may have been judged and counted, so sending it again is the caller's
+	// business, who counts as well.
 	again, err := d.binds.once(ctx, func(l *ldap.Conn) error {
 		var err error
 		sent = true
 		result, err = l.SimpleBind(ldap.NewSimpleBindRequest(dn, password, controls))
 		return err
 	}, func(err error) bool {
-		// After a refusal the connection's state is the server's guess; it goes. One whose password must be changed is restricted
-		// by the server.
+		// After a refusal the connection's state is the server's guess; it goes. One whose password must be changed is
+		// restricted by the server.
 		return err == nil && policyProblem(result) == ""
 	})
 	if _, answered := resultCode(err); err != nil && !answered {
@@ -76,7 +76,8 @@ func (d *Directory) bind(ctx context.Context, dn, password string) (verdict, err
 	if problem == Unavailable {
 		e := &Error{Problem: Unavailable, Op: op, Err: cause}
 		// These refuse the request before the password is looked at; after any other answer it may have been.
-		if hasCode(cause, ldap.LDAPResultBusy, ldap.LDAPResultUnavailable, ldap.LDAPResultUnwillingToPerform, ldap.LDAPResultConfidentialityRequired,
+		if hasCode(cause, ldap.LDAPResultBusy, ldap.LDAPResultUnavailable, ldap.LDAPResultUnwillingToPerform,
+			ldap.LDAPResultConfidentialityRequired,
 			ldap.LDAPResultStrongAuthRequired, ldap.LDAPResultAuthMethodNotSupported, ldap.LDAPResultInvalidDNSyntax) {
 			e.Try = NotSent
 		}
@@ -111,12 +112,14 @@ func bindProblem(err error, result *ldap.SimpleBindResult) (Problem, error) {
 	return Unavailable, err
 }
 
-// policyProblem reads the password policy control of an answer, "" if there is none or it names no state that forbids the login.
+// policyProblem reads the password policy control of an answer, "" if there is none or it names no state that forbids
+// the login.
 func policyProblem(result *ldap.SimpleBindResult) Problem {
 	if result == nil {
 		return ""
 	}
-	policy, ok := ldap.FindControl(result.Controls, ldap.ControlTypeBeheraPasswordPolicy).(*ldap.ControlBeheraPasswordPolicy)
+	policy, ok := ldap.FindControl(result.Controls,
+		ldap.ControlTypeBeheraPasswordPolicy).(*ldap.ControlBeheraPasswordPolicy)
 	if !ok {
 		return ""
 	}

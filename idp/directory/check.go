@@ -13,17 +13,17 @@ import (
 	"github.com/go-ldap/ldap/v3"
 )
 
-// Step is one step of Check: what was tried, what came of it, and what to do if it failed. One that passed can have something to do
-// too: a warning.
+// Step is one step of Check: what was tried, what came of it, and what to do if it failed. One that passed can have
+// something to do too: a warning.
 type Step struct {
 	Name, Detail string
 	Err          error
 	Mend         string
 }
 
-// Check tries each server: dial and TLS, service bind, base DN; and then, over the pool as a sign-in would, one person and that
-// person's groups. It changes nothing and tries no person's password. A step that could not be tried because an earlier one failed
-// is left out.
+// Check tries each server: dial and TLS, service bind, base DN; and then, over the pool as a sign-in would, one person
+// and that person's groups. It changes nothing and tries no person's password. A step that could not be tried because
+// an earlier one failed is left out.
 func (d *Directory) Check(ctx context.Context) []Step {
 	var steps []Step
 	for _, s := range d.servers {
@@ -104,7 +104,8 @@ func (d *Directory) checkSearches(ctx context.Context) []Step {
 	found, err := d.search(ctx, d.request(d.o.BaseDN, ldap.ScopeWholeSubtree, 1, d.person.present(), d.attributes))
 	switch {
 	case err != nil && !hasCode(err, ldap.LDAPResultSizeLimitExceeded):
-		person.Err, person.Mend = err, "mend the steps above; if they all passed, let the service account search below base_dn"
+		person.Err, person.Mend = err, "mend the steps above; if they all passed, let the service account search below "+
+			"base_dn"
 		return []Step{person}
 	case len(found) == 0:
 		person.Err, person.Mend = ErrNotFound, "check base_dn and login_filter, and that the service account may read people"
@@ -112,27 +113,30 @@ func (d *Directory) checkSearches(ctx context.Context) []Step {
 	}
 	e, _, err := d.entry(found[0])
 	if err != nil {
-		person.Err, person.Mend = err, "set login_attribute and id_attribute to attributes that each person has and the service account may read"
+		person.Err, person.Mend = err, "set login_attribute and id_attribute to attributes that each person has and the "+
+			"service account may read"
 		return []Step{person}
 	}
 	person.Detail = fmt.Sprintf("%s: login %q, id %s", e.DN, e.Login, e.ID)
 	groups := Step{Name: "read that person's groups"}
 	list, err := d.personGroups(ctx, e, found[0])
 	if err != nil {
-		groups.Err, groups.Mend = err, "check group_base_dn, group_mode and group_filter, and that the service account may read groups"
+		groups.Err, groups.Mend = err, "check group_base_dn, group_mode and group_filter, and that the service account may "+
+			"read groups"
 	} else {
 		groups.Detail = fmt.Sprintf("%d groups by group_mode %s", len(list), d.o.GroupMode)
 		if token, err := d.token(ctx, e.DN); d.byToken && err == nil && token == nil {
 			groups.Detail += ", without tokenGroups: groups are read one by one, and none of another domain is found"
-			groups.Mend = "let the service account read tokenGroups of people, for instance as a member of Windows Authorization Access Group"
+			groups.Mend = "let the service account read tokenGroups of people, for instance as a member of Windows " +
+				"Authorization Access Group"
 		}
 	}
 	return []Step{person, groups}
 }
 
-// PatternBase reads the DN below which groups of a pattern are to count, and returns it as the directory spells it. One that
-// holds everybody's groups is refused: a naming context of the server, base_dn, and what is above them. Whoever may create a
-// group there would choose client accounts. Its error is an *Error; BadData for a DN that can't be taken.
+// PatternBase reads the DN below which groups of a pattern are to count, and returns it as the directory spells it. One
+// that holds everybody's groups is refused: a naming context of the server, base_dn, and what is above them. Whoever
+// may create a group there would choose client accounts. Its error is an *Error; BadData for a DN that can't be taken.
 func (d *Directory) PatternBase(ctx context.Context, dn string) (string, error) {
 	const op = "read the base of a pattern"
 	bad := func(format string, args ...any) error {
@@ -145,7 +149,8 @@ func (d *Directory) PatternBase(ctx context.Context, dn string) (string, error) 
 	defer cancel()
 	found, err := d.search(ctx, d.request(dn, ldap.ScopeBaseObject, 1, "(objectClass=*)", []string{"1.1"}))
 	switch {
-	case len(found) == 0 && (err == nil || hasCode(err, ldap.LDAPResultNoSuchObject, ldap.LDAPResultReferral, ldap.LDAPResultInvalidDNSyntax)):
+	case len(found) == 0 && (err == nil || hasCode(err, ldap.LDAPResultNoSuchObject, ldap.LDAPResultReferral,
+		ldap.LDAPResultInvalidDNSyntax)):
 		return "", bad("%q: %w", dn, ErrNotFound)
 	case err != nil:
 		return "", unavailable(op, err)
@@ -161,24 +166,33 @@ func (d *Directory) PatternBase(ctx context.Context, dn string) (string, error) 
 	}
 	for _, w := range wide {
 		if under(w, base) {
-			return "", bad("%q holds all of %q; name an organizational unit in which only trusted people may create groups", base, w)
+			return "", bad("%q holds all of %q; name an organizational unit in which only trusted people may create groups",
+				base, w)
 		}
 	}
 	return base, nil
 }
 
-// selfWritten are attributes that people can usually write at their own entry: Active Directory's property set Personal-Information
-// and what OpenLDAP servers usually allow by "self write", with mail, which many applications let people change.
+// selfWritten are attributes that people can usually write at their own entry: Active Directory's property set
+// Personal-Information and what OpenLDAP servers usually allow by "self write", with mail, which many applications let
+// people change.
 var selfWritten = []string{
-	"mail", "departmentNumber", "telephoneNumber", "mobile", "homePhone", "homePostalAddress", "postalAddress", "postalCode", "street", "streetAddress", "l", "st", "c", "co",
-	"physicalDeliveryOfficeName", "postOfficeBox", "pager", "facsimileTelephoneNumber", "internationalISDNNumber", "telexNumber", "primaryTelexNumber",
-	"primaryInternationalISDNNumber", "ipPhone", "otherTelephone", "otherMobile", "otherHomePhone", "otherPager", "otherFacsimileTelephoneNumber", "otherIpPhone",
-	"otherMailbox", "assistant", "info", "personalTitle", "thumbnailPhoto", "thumbnailLogo", "jpegPhoto", "userCert", "userCertificate", "userSMIMECertificate", "userSharedFolder",
-	"userSharedFolderOther", "registeredAddress", "preferredDeliveryMethod", "teletexTerminalIdentifier", "x121Address", "publicDelegates", "mSMQDigests", "mSMQSignCertificates",
-	"wWWHomePage", "url", "labeledURI", "displayName", "description", "initials", "preferredLanguage", "roomNumber", "carLicense", "title", "loginShell", "gecos",
+	"mail", "departmentNumber", "telephoneNumber", "mobile", "homePhone", "homePostalAddress", "postalAddress",
+	"postalCode", "street", "streetAddress", "l", "st", "c", "co",
+	"physicalDeliveryOfficeName", "postOfficeBox", "pager", "facsimileTelephoneNumber", "internationalISDNNumber",
+	"telexNumber", "primaryTelexNumber",
+	"primaryInternationalISDNNumber", "ipPhone", "otherTelephone", "otherMobile", "otherHomePhone", "otherPager",
+	"otherFacsimileTelephoneNumber", "otherIpPhone",
+	"otherMailbox", "assistant", "info", "personalTitle", "thumbnailPhoto", "thumbnailLogo", "jpegPhoto", "userCert",
+	"userCertificate", "userSMIMECertificate", "userSharedFolder",
+	"userSharedFolderOther", "registeredAddress", "preferredDeliveryMethod", "teletexTerminalIdentifier", "x121Address",
+	"publicDelegates", "mSMQDigests", "mSMQSignCertificates",
+	"wWWHomePage", "url", "labeledURI", "displayName", "description", "initials", "preferredLanguage", "roomNumber",
+	"carLicense", "title", "loginShell", "gecos",
 }
 
-// SelfWritten tells whether people can usually change an attribute of their own entry, by which nobody's access should be decided.
+// SelfWritten tells whether people can usually change an attribute of their own entry, by which nobody's access should
+// be decided.
 func SelfWritten(attribute string) bool {
 	name, _, _ := strings.Cut(attribute, ";")
 	return slices.ContainsFunc(selfWritten, func(a string) bool { return strings.EqualFold(a, name) })

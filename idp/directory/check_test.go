@@ -19,13 +19,20 @@ func TestCheck(t *testing.T) {
 	}{
 		{"all well", func(*directory.Options) {}, "", ""},
 		{"StartTLS", func(o *directory.Options) { o.URLs, o.StartTLS = []string{s.PlainURL()}, true }, "", ""},
-		{"second server down", func(o *directory.Options) { o.URLs = append(o.URLs, "ldaps://127.0.0.1:1") }, "connect to ldaps://127.0.0.1:1", "reachable"},
+		{"second server down", func(o *directory.Options) { o.URLs = append(o.URLs, "ldaps://127.0.0.1:1") },
+			"connect to ldaps://127.0.0.1:1", "reachable"},
 		{"no authority", func(o *directory.Options) { o.CAFile = "" }, "connect", "ca_file"},
-		{"wrong name", func(o *directory.Options) { o.URLs = []string{strings.Replace(s.URL(), "127.0.0.1", "127.0.0.2", 1)} }, "connect", "urls"},
+		{"wrong name", func(o *directory.Options) {
+			o.URLs = []string{strings.Replace(s.URL(), "127.0.0.1", "127.0.0.2",
+				1)}
+		}, "connect", "urls"},
 		{"wrong password", func(o *directory.Options) { o.BindPassword = "wrong" }, "service bind", "bind_password"},
-		{"wrong base", func(o *directory.Options) { o.BaseDN = "ou=none," + s.BaseDN; o.GroupBaseDN = s.BaseDN }, "base_dn", "base_dn"},
-		{"wrong group base", func(o *directory.Options) { o.GroupBaseDN = "ou=none," + s.BaseDN }, "group_base_dn", "group_base_dn"},
-		{"filter for nobody", func(o *directory.Options) { o.LoginFilter = "(&(objectClass=device)(cn={login}))" }, "find a person", "id_attribute"},
+		{"wrong base", func(o *directory.Options) { o.BaseDN = "ou=none," + s.BaseDN; o.GroupBaseDN = s.BaseDN },
+			"base_dn", "base_dn"},
+		{"wrong group base", func(o *directory.Options) { o.GroupBaseDN = "ou=none," + s.BaseDN }, "group_base_dn",
+			"group_base_dn"},
+		{"filter for nobody", func(o *directory.Options) { o.LoginFilter = "(&(objectClass=device)(cn={login}))" },
+			"find a person", "id_attribute"},
 		{"nobody there", func(o *directory.Options) {
 			p := other.Options()
 			o.URLs, o.CAFile = p.URLs, p.CAFile

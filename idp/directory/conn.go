@@ -14,7 +14,8 @@ import (
 	"github.com/go-ldap/ldap/v3"
 )
 
-// maxAnswer bounds what a server may send as the answer to one operation: the library reads an answer into memory whole.
+// maxAnswer bounds what a server may send as the answer to one operation: the library reads an answer into memory
+// whole.
 const maxAnswer = 64 << 20
 
 var errTooMuch = fmt.Errorf("the server sent more than %d bytes for one operation", maxAnswer)
@@ -41,7 +42,8 @@ func newServer(u *url.URL, o *Options, p parts) *server {
 	if port == "" {
 		port = map[string]string{"ldap": ldap.DefaultLdapPort, "ldaps": ldap.DefaultLdapsPort}[u.Scheme]
 	}
-	s := &server{url: u.Scheme + "://" + u.Host, scheme: u.Scheme, address: net.JoinHostPort(u.Hostname(), port), startTLS: u.Scheme == "ldap" && o.StartTLS}
+	s := &server{url: u.Scheme + "://" + u.Host, scheme: u.Scheme, address: net.JoinHostPort(u.Hostname(), port),
+		startTLS: u.Scheme == "ldap" && o.StartTLS}
 	if u.Scheme == "ldaps" || s.startTLS {
 		s.tls = &tls.Config{
 			ServerName: u.Hostname(), // the certificate must be for the name or address that the operator wrote
@@ -54,8 +56,8 @@ func newServer(u *url.URL, o *Options, p parts) *server {
 	return s
 }
 
-// usable tells whether the server may be tried now. When a cool-down has just ended, one caller gets to try it and the others go on
-// without it until he has an answer, or for the length of probe.
+// usable tells whether the server may be tried now. When a cool-down has just ended, one caller gets to try it and the
+// others go on without it until he has an answer, or for the length of probe.
 func (s *server) usable(now time.Time, probe time.Duration) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -117,19 +119,20 @@ func (c *conn) close() {
 	_ = c.ldap.Close()
 }
 
-// dial connects to the server and has TLS up before it returns. Nothing but the StartTLS request is ever sent in clear, unless the
-// server is configured as insecure: no bind happens before StartTLS has succeeded (RFC 4513 3.1.1).
+// dial connects to the server and has TLS up before it returns. Nothing but the StartTLS request is ever sent in clear,
+// unless the server is configured as insecure: no bind happens before StartTLS has succeeded (RFC 4513 3.1.1).
 func (s *server) dial(ctx context.Context, o *Options) (*conn, error) {
 	return s.dialThrough(ctx, o, nil)
 }
 
-// dialThrough is dial with something between the library and the bytes in clear; nil: nothing. With StartTLS nothing can be there: the
-// library keeps what it has decrypted to itself.
+// dialThrough is dial with something between the library and the bytes in clear; nil: nothing. With StartTLS nothing
+// can be there: the library keeps what it has decrypted to itself.
 func (s *server) dialThrough(ctx context.Context, o *Options, through func(net.Conn) net.Conn) (*conn, error) {
 	if through == nil {
 		through = func(c net.Conn) net.Conn { return c }
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, o.DialTimeout, fmt.Errorf("no connection after %v: %w", o.DialTimeout, context.DeadlineExceeded))
+	ctx, cancel := context.WithTimeoutCause(ctx, o.DialTimeout, fmt.Errorf("no connection after %v: %w", o.DialTimeout,
+		context.DeadlineExceeded))
 	defer cancel()
 	socket, err := (&net.Dialer{}).DialContext(ctx, "tcp", s.address)
 	if err != nil {
@@ -179,9 +182,9 @@ func causeOf(ctx context.Context, err error) error {
 	return err
 }
 
-// do runs one library call within limit and ctx. The library knows neither a total deadline nor a context, so both are put around
-// it: its own timeout for each request, and the closing of the socket when ctx ends. hung is true when the server did not answer in
-// time. After an error without a result code the connection must not be used again.
+// do runs one library call within limit and ctx. The library knows neither a total deadline nor a context, so both are
+// put around it: its own timeout for each request, and the closing of the socket when ctx ends. hung is true when the
+// server did not answer in time. After an error without a result code the connection must not be used again.
 func (c *conn) do(ctx context.Context, limit time.Duration, call func(*ldap.Conn) error) (hung bool, err error) {
 	if err := ctx.Err(); err != nil {
 		return false, context.Cause(ctx)
@@ -210,8 +213,8 @@ func (c *conn) do(ctx context.Context, limit time.Duration, call func(*ldap.Conn
 	return false, fmt.Errorf("connection to %s: %w", c.server.url, err)
 }
 
-// wire is the socket with a deadline on each write, since a peer that does not read would block the library for ever, and a bound
-// on what comes in.
+// wire is the socket with a deadline on each write, since a peer that does not read would block the library for ever,
+// and a bound on what comes in.
 type wire struct {
 	net.Conn
 	timeout  time.Duration

@@ -32,14 +32,15 @@ type Directory struct {
 	closed    atomic.Bool
 }
 
-// New checks the options, fills their defaults and reads the CA file. It does not connect: a directory that is down must not keep
-// the program from starting. Its error joins a *FieldError for every fault.
+// New checks the options, fills their defaults and reads the CA file. It does not connect: a directory that is down
+// must not keep the program from starting. Its error joins a *FieldError for every fault.
 func New(o Options) (*Directory, error) {
 	p, err := o.check()
 	if err != nil {
 		return nil, err
 	}
-	d := &Directory{o: o, isAD: o.Preset == presetAD, person: p.person, upn: p.upn, groups: p.groups, cache: newGroupCache(o.Now)}
+	d := &Directory{o: o, isAD: o.Preset == presetAD, person: p.person, upn: p.upn, groups: p.groups,
+		cache: newGroupCache(o.Now)}
 	// A filter of one's own and distribution groups ask for other groups than those of a token.
 	d.byToken = d.isAD && o.GroupMode == modeAD && o.GroupFilter == adTokenFilter
 	d.sifts = o.GroupMode == modeAD && d.refuses() && d.groups.followsChain()
@@ -55,7 +56,8 @@ func New(o Options) (*Directory, error) {
 	d.binds = newPool(&d.o, d.servers, o.BindPoolSize)
 	d.binds.open = d.openBind
 	d.slow = make(chan struct{}, max(1, o.BindPoolSize/slowShare))
-	d.attributes = append([]string{o.LoginAttribute, o.IDAttribute, o.FirstNameAttribute, o.LastNameAttribute, o.MailAttribute}, o.ExtraAttributes...)
+	d.attributes = append([]string{o.LoginAttribute, o.IDAttribute, o.FirstNameAttribute, o.LastNameAttribute,
+		o.MailAttribute}, o.ExtraAttributes...)
 	d.attributes = append(d.attributes, o.stateAttributes()...)
 	if o.GroupMode != modeSearch {
 		d.attributes = append(d.attributes, "memberOf")
@@ -74,12 +76,12 @@ func (d *Directory) Close() error {
 	return nil
 }
 
-// Referrals is the number of referral entries that searches have found and ignored since the start. A high one means that base_dn
-// is wider than this server: for Active Directory, use the domain's DN or the global catalog at port 3269.
+// Referrals is the number of referral entries that searches have found and ignored since the start. A high one means
+// that base_dn is wider than this server: for Active Directory, use the domain's DN or the global catalog at port 3269.
 func (d *Directory) Referrals() int64 { return d.referrals.Load() }
 
-// Read reads a person again by immutable id, for a live session. A person who is gone, or whom the login filter no longer takes, is
-// an Entry with Problem Disabled and the id. An Entry whose Problem is set is returned without error.
+// Read reads a person again by immutable id, for a live session. A person who is gone, or whom the login filter no
+// longer takes, is an Entry with Problem Disabled and the id. An Entry whose Problem is set is returned without error.
 func (d *Directory) Read(ctx context.Context, id string) (Entry, error) {
 	id = CanonicalID(id)
 	op := "read the person " + id
@@ -115,9 +117,9 @@ func (d *Directory) Read(ctx context.Context, id string) (Entry, error) {
 	return e, nil
 }
 
-// Find reads a person by login name without a password, for people who look into a case. Groups are read whatever the account's
-// state, and a lock after wrong passwords is told as Locked; on OpenLDAP it may have run out since, which only the next sign-in
-// clears. A login that nobody has is an Error with ErrNotFound in its chain.
+// Find reads a person by login name without a password, for people who look into a case. Groups are read whatever the
+// account's state, and a lock after wrong passwords is told as Locked; on OpenLDAP it may have run out since, which
+// only the next sign-in clears. A login that nobody has is an Error with ErrNotFound in its chain.
 func (d *Directory) Find(ctx context.Context, login string) (Entry, error) {
 	const op = "find a person by login"
 	filter, err := d.loginFilter(login)
@@ -149,7 +151,8 @@ func (d *Directory) Find(ctx context.Context, login string) (Entry, error) {
 
 // bounded puts the total time of one call on ctx.
 func (d *Directory) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(ctx, d.o.Timeout, fmt.Errorf("the directory took longer than timeout (%v): %w", d.o.Timeout, context.DeadlineExceeded))
+	return context.WithTimeoutCause(ctx, d.o.Timeout, fmt.Errorf("the directory took longer than timeout (%v): %w",
+		d.o.Timeout, context.DeadlineExceeded))
 }
 
 // findPerson runs a search that must find exactly one entry.
@@ -157,7 +160,8 @@ func (d *Directory) findPerson(ctx context.Context, filter string) (*ldap.Entry,
 	// Two are asked for, so that a second one is seen.
 	found, err := d.search(ctx, d.request(d.o.BaseDN, ldap.ScopeWholeSubtree, 2, filter, d.attributes))
 	if len(found) > 1 {
-		return nil, &Error{Problem: Ambiguous, Op: "find the person", Err: fmt.Errorf("several entries below %q fit: %q and %q", d.o.BaseDN, found[0].DN, found[1].DN)}
+		return nil, &Error{Problem: Ambiguous, Op: "find the person",
+			Err: fmt.Errorf("several entries below %q fit: %q and %q", d.o.BaseDN, found[0].DN, found[1].DN)}
 	}
 	if err != nil {
 		if hasCode(err, ldap.LDAPResultNoSuchObject) {

@@ -26,11 +26,11 @@ func SameDN(a, b string) bool {
 }
 
 // NormalDN returns the form by which DNs are compared without asking the directory: escapes are unified, the parts of a
-// multi-valued RDN are sorted, and in the values of the attributes that name entries (foldedTypes) the case of ASCII letters
-// and runs of U+0020 are folded. Nothing else is folded: no server may take two DNs for different that are one here, or
-// whoever may create a group would choose which one it is taken for. Servers may take more for the same than we do; whoever
-// needs that asks them (Group). The error names the fault. It is for comparing, not for sending: the directory's own
-// spelling is kept elsewhere.
+// multi-valued RDN are sorted, and in the values of the attributes that name entries (foldedTypes) the case of ASCII
+// letters and runs of U+0020 are folded. Nothing else is folded: no server may take two DNs for different that are one
+// here, or whoever may create a group would choose which one it is taken for. Servers may take more for the same than
+// we do; whoever needs that asks them (Group). The error names the fault. It is for comparing, not for sending: the
+// directory's own spelling is kept elsewhere.
 func NormalDN(dn string) (string, error) {
 	if normal, ok := plainDN(dn); ok {
 		return normal, nil
@@ -108,7 +108,8 @@ func normalPart(name, value string) (string, error) {
 	return b.String(), nil
 }
 
-// foldASCII writes ASCII letters in capitals and runs of U+0020 as one, without those at either end. Spaces alone are one.
+// foldASCII writes ASCII letters in capitals and runs of U+0020 as one, without those at either end. Spaces alone are
+// one.
 func foldASCII(value string) string {
 	out := make([]byte, 0, len(value))
 	for i := range len(value) {
@@ -189,7 +190,8 @@ func dnKey(dn string) string {
 	return malformedKey + dn
 }
 
-// Under tells whether dn is base or below it, by their normal forms. The two must be spelled by the directory: see NormalDN.
+// Under tells whether dn is base or below it, by their normal forms. The two must be spelled by the directory: see
+// NormalDN.
 func Under(dn, base string) bool { return under(dn, base) }
 
 // under tells whether dn is base or below it.
@@ -221,8 +223,8 @@ func keyUnder(key, base string) bool {
 	return escapes%2 == 0
 }
 
-// rdnValue is a value of the attribute in the leftmost part of the DN, "" if it has none. An empty name takes the first attribute
-// there.
+// rdnValue is a value of the attribute in the leftmost part of the DN, "" if it has none. An empty name takes the first
+// attribute there.
 func rdnValue(dn, attribute string) string {
 	parsed, err := parseDN(dn)
 	if err != nil || len(parsed.RDNs) == 0 {
@@ -251,8 +253,8 @@ func domainOf(dn string) string {
 	return strings.Join(labels, ".")
 }
 
-// fold maps letters that differ only in case to one of them, so that two strings are equal under strings.EqualFold exactly when
-// their folds are equal.
+// fold maps letters that differ only in case to one of them, so that two strings are equal under strings.EqualFold
+// exactly when their folds are equal.
 func fold(s string) string {
 	return strings.Map(func(r rune) rune {
 		least := r

@@ -14,12 +14,15 @@ import (
 
 // oddNames are names that differ in what servers might fold: each is an entry of its own where the server lets it be.
 var oddNames = []string{
-	"sso-admins", "SSO Admins", "SSO  Admins", "sso-admins\u1680", "SSO\u00a0Admins", "SSO\u3000Admins", "sso\u00adadmins", "sso-admins\u200b",
-	"\u212aing", "King", "Söhne", "SOHNE", "Sohne", "Straße", "STRASSE", "ﬁx", "fix", "Ⅳ", "IV", "i", "İ", "ı", "ſales", "sales",
+	"sso-admins", "SSO Admins", "SSO  Admins", "sso-admins\u1680", "SSO\u00a0Admins", "SSO\u3000Admins", "sso\u00adadmins",
+	"sso-admins\u200b",
+	"\u212aing", "King", "Söhne", "SOHNE", "Sohne", "Straße", "STRASSE", "ﬁx", "fix", "Ⅳ", "IV", "i", "İ", "ı",
+	"ſales", "sales",
 	"a,b", "a+b", "a=b", "#a", " a", "a ", `a\b`, `"a"`, "a;b", "<a>", "a\tb", "a\u0301", "á", "ａ", "o=x,cn=y",
 }
 
-// spelled writes a DN's part in one of the ways in which it can be written, or in one that somebody might take for such.
+// spelled writes a DN's part in one of the ways in which it can be written, or in one that somebody might take for
+// such.
 func spelled(r *rand.Rand, attribute, value string) string {
 	if r.IntN(4) == 0 {
 		attribute = strings.ToUpper(attribute)
@@ -66,8 +69,8 @@ func spelled(r *rand.Rand, attribute, value string) string {
 	return b.String()
 }
 
-// ID-03: what SameDN takes for one DN is one for real servers: both spellings read the same entry, or neither reads any. Samba does
-// not take a space before the = at all; there, the two must not be two entries.
+// ID-03: what SameDN takes for one DN is one for real servers: both spellings read the same entry, or neither reads
+// any. Samba does not take a space before the = at all; there, the two must not be two entries.
 func TestID03SameDNReadsTheSameEntry(t *testing.T) {
 	const pairs = 6000
 	check := func(t *testing.T, o directory.Options, base string, attributes []string, strict bool) {
@@ -140,7 +143,8 @@ func tryAdd(apply func(string) error, base, attribute, name string, lines ...str
 	for _, c := range []byte(name) {
 		fmt.Fprintf(&dn, `\%02x`, c)
 	}
-	if apply(add(dn.String()+","+base, append(lines, attribute+":: "+base64.StdEncoding.EncodeToString([]byte(name)))...)) != nil {
+	if apply(add(dn.String()+","+base,
+		append(lines, attribute+":: "+base64.StdEncoding.EncodeToString([]byte(name)))...)) != nil {
 		return 0
 	}
 	return 1

@@ -12,11 +12,12 @@ type Entry struct {
 	FirstName string `json:"first_name"`
 	LastName  string `json:"last_name"`
 	Mail      string `json:"mail"`
-	// Attributes are the configured extra attributes, names in lower case, values as the directory orders them. Values that are not
-	// text or longer than 4 KiB are left out; at most 200 values of an attribute are kept.
-	Attributes      map[string][]string `json:"attributes,omitempty"`
-	Groups          []Group             `json:"groups,omitempty"` // direct and nested; none after a Read that found a Problem
-	PasswordChanged time.Time           `json:"password_changed,omitzero"`
+	// Attributes are the configured extra attributes, names in lower case, values as the directory orders them. Values
+	// that are not text or longer than 4 KiB are left out; at most 200 values of an attribute are kept.
+	Attributes map[string][]string `json:"attributes,omitempty"`
+	// direct and nested; none after a Read that found a Problem
+	Groups          []Group   `json:"groups,omitempty"`
+	PasswordChanged time.Time `json:"password_changed,omitzero"`
 	// Problem is the account's state as far as the directory tells it without a bind. A passing lock is not among it
 	// (except in what Find returns): outsiders can cause one by wrong passwords, and it must not end a live session.
 	Problem Problem   `json:"problem,omitempty"`
@@ -25,10 +26,11 @@ type Entry struct {
 
 // Group is a group that a person is in.
 type Group struct {
-	ID   string   `json:"id"` // immutable id; "" where the directory has none or does not show it
-	DN   string   `json:"dn"`
-	Name string   `json:"name"`          // cn
-	Via  []string `json:"via,omitempty"` // DNs from the direct group to this one's member; empty when direct, or where the path can't be told
+	ID   string `json:"id"` // immutable id; "" where the directory has none or does not show it
+	DN   string `json:"dn"`
+	Name string `json:"name"` // cn
+	// DNs from the direct group to this one's member; empty when direct, or where the path can't be told
+	Via []string `json:"via,omitempty"`
 
 	distribution bool // of Active Directory, and not a security group: gives nobody anything
 }

@@ -20,7 +20,8 @@ func UnderBoth(dn, base string) (signIn, walk bool) {
 	return under(dn, base), keyUnder(dnKey(dn), dnKey(base))
 }
 
-// Taken reads a stream of LDAP messages to its end: the DNs and values of the entries that are taken out of it, and what goes through.
+// Taken reads a stream of LDAP messages to its end: the DNs and values of the entries that are taken out of it, and
+// what goes through.
 func Taken(c net.Conn) (taken []*ldap.Entry, through []byte, err error) {
 	s := newEntryStream(c)
 	s.give(func(e *ldap.Entry) { taken = append(taken, e) })

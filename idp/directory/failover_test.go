@@ -22,7 +22,8 @@ func quick(o directory.Options, c *clock) directory.Options {
 	return o
 }
 
-// LDAP-06: when the first server fails, in whichever way, the second one serves; after the cool-down the first one does again.
+// LDAP-06: when the first server fails, in whichever way, the second one serves; after the cool-down the first one does
+// again.
 func TestLDAP06FailoverAndReturn(t *testing.T) {
 	s := directorytest.SharedSlapd(t)
 	for _, mode := range []string{"refuse", "reset", "hang"} {
@@ -87,7 +88,8 @@ func TestLDAP06FailoverAndReturn(t *testing.T) {
 	}
 }
 
-// LDAP-06: a connection that has been idle for long is looked at before use; that it was lost does not count against the server.
+// LDAP-06: a connection that has been idle for long is looked at before use; that it was lost does not count against
+// the server.
 func TestLDAP06IdleConnections(t *testing.T) {
 	s := directorytest.SharedSlapd(t)
 	first, second := startProxy(t, s.Address()), startProxy(t, s.Address())
@@ -134,13 +136,15 @@ func TestLDAP06BusyServer(t *testing.T) {
 		}
 		first.set(func() { first.searchErr = 0 })
 		c.Advance(31 * time.Second)
-		if _, err := d.Authenticate(t.Context(), "alice", "right"); err != nil || len(first.bindsOf("CN=Alice,dc=fake")) == 0 {
+		if _, err := d.Authenticate(t.Context(), "alice", "right"); err != nil ||
+			len(first.bindsOf("CN=Alice,dc=fake")) == 0 {
 			t.Errorf("result code %d: the first server is not used again; %v", code, err)
 		}
 	}
 }
 
-// LDAP-06, LDAP-09: a single server that is down is Unavailable, never a wrong password, and is used again as soon as it is back.
+// LDAP-06, LDAP-09: a single server that is down is Unavailable, never a wrong password, and is used again as soon as
+// it is back.
 func TestLDAP09Outage(t *testing.T) {
 	s := directorytest.StartSlapd(t)
 	d := open(t, quick(s.Options(), nil))
@@ -224,11 +228,12 @@ func TestLDAP06Context(t *testing.T) {
 	}
 }
 
-// A wrong service password is a fault of the set-up with its own cause, and is not tried over and over, since that would lock the
-// account.
+// A wrong service password is a fault of the set-up with its own cause, and is not tried over and over, since that
+// would lock the account.
 func TestServiceBindRefused(t *testing.T) {
 	f := startFake(t)
-	f.person("uid=alice,dc=fake", map[string][]string{"uid": {"alice"}, "entryUUID": {"11111111-1111-1111-1111-111111111111"}})
+	f.person("uid=alice,dc=fake", map[string][]string{"uid": {"alice"},
+		"entryUUID": {"11111111-1111-1111-1111-111111111111"}})
 	c := newClock()
 	o := quick(f.options("openldap"), c)
 	o.BindPassword = "not-the-service-password"

@@ -13,8 +13,8 @@ import (
 	"ssobridge/idp/directory"
 )
 
-// fake is an LDAP server of a few lines for answers that the real ones give only in production: all of Active Directory's codes,
-// attributes in parts. It speaks plain LDAP and records what it is asked.
+// fake is an LDAP server of a few lines for answers that the real ones give only in production: all of Active
+// Directory's codes, attributes in parts. It speaks plain LDAP and records what it is asked.
 type fake struct {
 	url  string
 	base string
@@ -99,7 +99,8 @@ func startFake(t *testing.T) *fake {
 
 // options reach the fake as the preset's kind of directory.
 func (f *fake) options(preset string) directory.Options {
-	return directory.Options{Preset: preset, URLs: []string{f.url}, Insecure: true, BindDN: fakeService, BindPassword: "service", BaseDN: f.base, GroupMode: "member_of"}
+	return directory.Options{Preset: preset, URLs: []string{f.url}, Insecure: true, BindDN: fakeService,
+		BindPassword: "service", BaseDN: f.base, GroupMode: "member_of"}
 }
 
 // person adds somebody whom every person search finds.
@@ -138,7 +139,8 @@ func (f *fake) bind(w *gldap.ResponseWriter, r *gldap.Request) {
 	if m.UserName == fakeService {
 		ok = m.Password == "service"
 	}
-	known := m.UserName == fakeService || slices.ContainsFunc(f.people, func(e fakeEntry) bool { return e.dn == m.UserName })
+	known := m.UserName == fakeService || slices.ContainsFunc(f.people,
+		func(e fakeEntry) bool { return e.dn == m.UserName })
 	ok = ok && known
 	f.binds = append(f.binds, fakeBind{r.ConnectionID(), m.UserName, ok})
 	code, diag, slow := f.code, f.diag, f.slow
@@ -203,7 +205,8 @@ func (f *fake) search(w *gldap.ResponseWriter, r *gldap.Request) {
 					continue
 				}
 				// A part is given for the range that was asked for: the first one when none was.
-				if ranged && strings.HasPrefix(option, strings.TrimSuffix(part, "*")) || !ranged && (option == "" || strings.HasPrefix(option, "range=0-")) {
+				if ranged && strings.HasPrefix(option, strings.TrimSuffix(part, "*")) || !ranged && (option == "" ||
+					strings.HasPrefix(option, "range=0-")) {
 					entry.AddAttribute(has, values)
 				}
 			}

@@ -18,7 +18,8 @@ const guidA = "\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10"
 
 // adPerson is an Active Directory entry with the given attributes beside the usual ones.
 func adPerson(extra map[string][]string) map[string][]string {
-	a := map[string][]string{"sAMAccountName": {"alice"}, "objectGUID": {guidA}, "userAccountControl": {"512"}, "accountExpires": {"9223372036854775807"}, "pwdLastSet": {"133800000000000000"}}
+	a := map[string][]string{"sAMAccountName": {"alice"}, "objectGUID": {guidA}, "userAccountControl": {"512"},
+		"accountExpires": {"9223372036854775807"}, "pwdLastSet": {"133800000000000000"}}
 	for k, v := range extra {
 		a[k] = v
 	}
@@ -75,7 +76,9 @@ func TestLDAP09SearchErrors(t *testing.T) {
 	f := startFake(t)
 	f.person("CN=Alice,dc=fake", adPerson(nil))
 	d := open(t, quick(f.options("active_directory"), nil))
-	for _, code := range []int{gldap.ResultOperationsError, gldap.ResultTimeLimitExceeded, gldap.ResultReferral, gldap.ResultNoSuchObject, gldap.ResultInsufficientAccessRights, gldap.ResultBusy, gldap.ResultUnavailable, gldap.ResultOther} {
+	for _, code := range []int{gldap.ResultOperationsError, gldap.ResultTimeLimitExceeded, gldap.ResultReferral,
+		gldap.ResultNoSuchObject, gldap.ResultInsufficientAccessRights, gldap.ResultBusy, gldap.ResultUnavailable,
+		gldap.ResultOther} {
 		f.set(func() { f.searchErr = code })
 		_, err := d.Authenticate(t.Context(), "alice", "right")
 		wantProblem(t, err, directory.Unavailable)
@@ -86,7 +89,8 @@ func TestLDAP09SearchErrors(t *testing.T) {
 	}
 }
 
-// LDAP-08, LDAP-11: the account's state as Active Directory's attributes tell it, with the right password and without any.
+// LDAP-08, LDAP-11: the account's state as Active Directory's attributes tell it, with the right password and without
+// any.
 func TestLDAP11ActiveDirectoryState(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	fileTime := func(t time.Time) string {
@@ -104,11 +108,15 @@ func TestLDAP11ActiveDirectoryState(t *testing.T) {
 		{"account expires later", map[string][]string{"accountExpires": {fileTime(now.Add(time.Minute))}}, ""},
 		{"account never expires, by zero", map[string][]string{"accountExpires": {"0"}}, ""},
 		{"must change", map[string][]string{"pwdLastSet": {"0"}}, directory.MustChange},
-		{"must change, also shown as expired", map[string][]string{"pwdLastSet": {"0"}, "msDS-User-Account-Control-Computed": {"8388608"}}, directory.MustChange},
+		{"must change, also shown as expired", map[string][]string{"pwdLastSet": {"0"},
+			"msDS-User-Account-Control-Computed": {"8388608"}}, directory.MustChange},
 		{"no need to change", map[string][]string{"pwdLastSet": {"0"}, "userAccountControl": {"66048"}}, ""},
-		{"password expired", map[string][]string{"msDS-User-Account-Control-Computed": {"8388608"}}, directory.PasswordExpired},
-		{"locked is passing", map[string][]string{"msDS-User-Account-Control-Computed": {"16"}, "lockoutTime": {"133800000000000000"}}, ""},
-		{"disabled and expired", map[string][]string{"userAccountControl": {"514"}, "accountExpires": {"1"}}, directory.Disabled},
+		{"password expired", map[string][]string{"msDS-User-Account-Control-Computed": {"8388608"}},
+			directory.PasswordExpired},
+		{"locked is passing", map[string][]string{"msDS-User-Account-Control-Computed": {"16"},
+			"lockoutTime": {"133800000000000000"}}, ""},
+		{"disabled and expired", map[string][]string{"userAccountControl": {"514"}, "accountExpires": {"1"}},
+			directory.Disabled},
 		{"no state shown", map[string][]string{"userAccountControl": nil, "accountExpires": nil, "pwdLastSet": nil}, ""},
 	}
 	for _, c := range cases {
@@ -207,7 +215,8 @@ func TestLDAP04TwoPools(t *testing.T) {
 	}
 }
 
-// ID-08: no bind is made for a login that names nobody, or several people: none may ever count at somebody else's entry.
+// ID-08: no bind is made for a login that names nobody, or several people: none may ever count at somebody else's
+// entry.
 func TestID08NobodyIsBoundForAnUnknownLogin(t *testing.T) {
 	f := startFake(t)
 	f.person("CN=Alice,dc=fake", adPerson(nil))
@@ -228,8 +237,8 @@ func TestID08NobodyIsBoundForAnUnknownLogin(t *testing.T) {
 	}
 }
 
-// ID-08: what an error says of the password: whether the try that was taken for it may be given back. A bind whose answer got lost
-// is not sent again unasked, since it may have been counted.
+// ID-08: what an error says of the password: whether the try that was taken for it may be given back. A bind whose
+// answer got lost is not sent again unasked, since it may have been counted.
 func TestID08WhatIsKnownOfATry(t *testing.T) {
 	f := startFake(t)
 	f.person("CN=Alice,dc=fake", adPerson(nil))
@@ -263,8 +272,10 @@ func TestID08WhatIsKnownOfATry(t *testing.T) {
 	},
 		directory.Proved, directory.Disabled, 1)
 	try("busy", "wrong", func() { f.code, f.diag = gldap.ResultBusy, "" }, directory.NotSent, directory.Unavailable, 2)
-	try("an answer that nobody expects", "wrong", func() { f.code = gldap.ResultOther }, directory.MaybeJudged, directory.Unavailable, 1)
-	try("no answer in time", "wrong", func() { f.code, f.slow = gldap.ResultInvalidCredentials, time.Second }, directory.MaybeJudged, directory.Unavailable, 1)
+	try("an answer that nobody expects", "wrong", func() { f.code = gldap.ResultOther }, directory.MaybeJudged,
+		directory.Unavailable, 1)
+	try("no answer in time", "wrong", func() { f.code, f.slow = gldap.ResultInvalidCredentials, time.Second },
+		directory.MaybeJudged, directory.Unavailable, 1)
 	gone, stop := context.WithCancel(t.Context())
 	stop()
 	var failed *directory.Error
@@ -287,7 +298,8 @@ func TestFewRoundTrips(t *testing.T) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	// One search for each person and one for the group, whose name is kept; a bind for each and one of the service account.
+	// One search for each person and one for the group, whose name is kept; a bind for each and one of the service
+	// account.
 	if len(f.searches) != 4 || len(f.binds) != 4 {
 		t.Errorf("got %d searches and %d binds for three sign-ins, want 4 and 4", len(f.searches), len(f.binds))
 	}

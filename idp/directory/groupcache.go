@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// How long what was read about a group is used again. Ids and names hardly change. Which groups a group is in decides who gets a
-// role, and a reading of a person is to be a minute old at most, so that is kept just long enough to serve a rush of sign-ins.
+// How long what was read about a group is used again. Ids and names hardly change. Which groups a group is in decides
+// who gets a role, and a reading of a person is to be a minute old at most, so that is kept just long enough to serve a
+// rush of sign-ins.
 const (
 	identityFresh = time.Minute
 	parentsFresh  = 10 * time.Second

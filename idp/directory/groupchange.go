@@ -21,8 +21,8 @@ type SeenGroup struct {
 // GroupChange is the group that had a name, and the one that has it now.
 type GroupChange struct{ Before, Now SeenGroup }
 
-// CompareGroups reads both groups and their members. What can't be read is left out and said so: whoever decides has to see the
-// difference between a group without members and one that nobody could look into.
+// CompareGroups reads both groups and their members. What can't be read is left out and said so: whoever decides has to
+// see the difference between a group without members and one that nobody could look into.
 func (d *Directory) CompareGroups(ctx context.Context, wasID, wasDN string, now Group) GroupChange {
 	before := SeenGroup{ID: wasID, DN: wasDN, Unlisted: true}
 	if wasID != "" {

@@ -41,8 +41,8 @@ func (d *Directory) groupsOf(ctx context.Context, e Entry, found *ldap.Entry) ([
 	return d.walk(ctx, direct)
 }
 
-// walk follows groups in groups upwards, breadth first, so that each group gets a shortest path. A group is visited once, so
-// circles end.
+// walk follows groups in groups upwards, breadth first, so that each group gets a shortest path. A group is visited
+// once, so circles end.
 func (d *Directory) walk(ctx context.Context, direct []Group) ([]Group, error) {
 	groups := direct
 	seen := make(map[string]bool, len(direct))
@@ -86,12 +86,14 @@ func (d *Directory) walk(ctx context.Context, direct []Group) ([]Group, error) {
 
 // tooDeep refuses for the same reason as tooManyGroups.
 func (d *Directory) tooDeep(member, group string) error {
-	return &Error{Problem: BadData, Op: "walk the nested groups", Err: fmt.Errorf("groups are nested deeper than max_depth (%d): %q is in %q", d.o.MaxDepth, member, group)}
+	return &Error{Problem: BadData, Op: "walk the nested groups",
+		Err: fmt.Errorf("groups are nested deeper than max_depth (%d): %q is in %q", d.o.MaxDepth, member, group)}
 }
 
 // tooManyGroups refuses instead of cutting: a person with some of their groups would get the wrong roles.
 func (d *Directory) tooManyGroups() error {
-	return &Error{Problem: BadData, Op: "read the groups", Err: fmt.Errorf("the person is in more than max_groups (%d) groups", d.o.MaxGroups)}
+	return &Error{Problem: BadData, Op: "read the groups",
+		Err: fmt.Errorf("the person is in more than max_groups (%d) groups", d.o.MaxGroups)}
 }
 
 // parents are the groups that a group is directly in.
@@ -140,7 +142,8 @@ func (d *Directory) groupSearchError(err error) error {
 	switch {
 	case hasCode(err, ldap.LDAPResultNoSuchObject):
 		err = fmt.Errorf("group_base_dn %q does not exist, or the service account may not see it: %w", d.o.GroupBaseDN, err)
-	case hasCode(err, ldap.LDAPResultSizeLimitExceeded, ldap.LDAPResultAdminLimitExceeded, ldap.LDAPResultTimeLimitExceeded):
+	case hasCode(err, ldap.LDAPResultSizeLimitExceeded, ldap.LDAPResultAdminLimitExceeded,
+		ldap.LDAPResultTimeLimitExceeded):
 		err = fmt.Errorf("the server's limit for the service account is too low for this search: %w", err)
 	}
 	return unavailable("search groups", err)
@@ -167,8 +170,8 @@ func (d *Directory) listedGroups(ctx context.Context, found *ldap.Entry) ([]Grou
 	return append(groups, known[s].group), nil
 }
 
-// identified makes groups of DNs: each with id and name, from the cache or read. It leaves out those that are not below the group
-// base.
+// identified makes groups of DNs: each with id and name, from the cache or read. It leaves out those that are not below
+// the group base.
 func (d *Directory) identified(ctx context.Context, list []string) ([]Group, error) {
 	groups := make([]Group, 0, len(list))
 	for _, dn := range list {
@@ -196,15 +199,16 @@ func (d *Directory) identity(ctx context.Context, dn string) (Group, error) {
 	return g, err
 }
 
-// readGroup reads one group by its DN into the cache, in mode member_of with the groups that it is in. A group that can't be read
-// stays in the list with what its DN tells: the person's own entry says that they are in it.
+// readGroup reads one group by its DN into the cache, in mode member_of with the groups that it is in. A group that
+// can't be read stays in the list with what its DN tells: the person's own entry says that they are in it.
 func (d *Directory) readGroup(ctx context.Context, dn string) (Group, []Group, error) {
 	attributes := d.groupAttributes()
 	if d.o.GroupMode == modeMemberOf {
 		attributes = append(attributes, "memberOf")
 	}
 	found, err := d.search(ctx, d.request(dn, ldap.ScopeBaseObject, 1, "(objectClass=*)", attributes))
-	if err != nil && !hasCode(err, ldap.LDAPResultNoSuchObject, ldap.LDAPResultInsufficientAccessRights, ldap.LDAPResultReferral) {
+	if err != nil && !hasCode(err, ldap.LDAPResultNoSuchObject, ldap.LDAPResultInsufficientAccessRights,
+		ldap.LDAPResultReferral) {
 		return Group{}, nil, unavailable("read the group "+dn, err)
 	}
 	if len(found) == 0 {
@@ -239,9 +243,10 @@ func (d *Directory) readGroup(ctx context.Context, dn string) (Group, []Group, e
 	return g, parents, nil
 }
 
-// groupsInChain lets Active Directory follow the nesting: one search finds all groups. The paths come from the memberOf of what it
-// found. It is for group filters of one's own, distribution groups included, and where tokenGroups can't be read. Unlike a token,
-// the rule goes on through distribution groups, so where these count nowhere, what it reached by way of one is taken out again.
+// groupsInChain lets Active Directory follow the nesting: one search finds all groups. The paths come from the memberOf
+// of what it found. It is for group filters of one's own, distribution groups included, and where tokenGroups can't be
+// read. Unlike a token, the rule goes on through distribution groups, so where these count nowhere, what it reached by
+// way of one is taken out again.
 func (d *Directory) groupsInChain(ctx context.Context, e Entry, person *ldap.Entry) ([]Group, error) {
 	filter, ok, err := d.personFilter(ctx, e, person)
 	if !ok || err != nil {
@@ -289,8 +294,8 @@ func (d *Directory) groupsInChain(ctx context.Context, e Entry, person *ldap.Ent
 	return groups, nil
 }
 
-// tracePaths fills Via: breadth first from the direct groups along the memberOf of each. A group that is not reached, because a
-// memberOf could not be read whole, keeps an empty path; it is a group of the person all the same.
+// tracePaths fills Via: breadth first from the direct groups along the memberOf of each. A group that is not reached,
+// because a memberOf could not be read whole, keeps an empty path; it is a group of the person all the same.
 func tracePaths(groups []Group, index map[string]int, direct []string, memberOf func(int) []string) {
 	reached := make([]bool, len(groups))
 	var queue []int
@@ -321,13 +326,14 @@ func (d *Directory) groupAttributes() []string {
 	return []string{d.o.GroupIDAttribute, d.o.GroupNameAttribute}
 }
 
-// securityOnly tells whether memberOf, which lists groups of any kind, must be sifted. The other modes have it in their filter.
+// securityOnly tells whether memberOf, which lists groups of any kind, must be sifted. The other modes have it in their
+// filter.
 func (d *Directory) securityOnly() bool {
 	return d.isAD && d.o.GroupMode == modeMemberOf && !d.o.DistributionGroups
 }
 
-// group makes a Group of an entry. A group without an id is one that mappings know by DN only; an id that is there and can't be
-// used is a fault.
+// group makes a Group of an entry. A group without an id is one that mappings know by DN only; an id that is there and
+// can't be used is a fault.
 func (d *Directory) group(e *ldap.Entry) (Group, error) {
 	g := Group{DN: e.DN, Name: text(e, d.o.GroupNameAttribute)}
 	if g.Name == "" {
@@ -346,8 +352,8 @@ func (d *Directory) group(e *ldap.Entry) (Group, error) {
 	return g, nil
 }
 
-// isSecurity tells whether an entry is a security group. The bit that marks them makes the number negative. Without a readable
-// type it is none.
+// isSecurity tells whether an entry is a security group. The bit that marks them makes the number negative. Without a
+// readable type it is none.
 func isSecurity(e *ldap.Entry) bool {
 	return strings.HasPrefix(e.GetEqualFoldAttributeValue("groupType"), "-")
 }
@@ -355,8 +361,8 @@ func isSecurity(e *ldap.Entry) bool {
 // personClasses mark an entry that is a person, by whatever DN somebody asks for it.
 var personClasses = []string{"person", "inetOrgPerson", "posixAccount"}
 
-// Group reads a group by DN. A malformed DN, one that is not there (ErrNotFound in the chain), one that is a person and, where
-// security groups alone count, a distribution group are each an Error with Problem BadData.
+// Group reads a group by DN. A malformed DN, one that is not there (ErrNotFound in the chain), one that is a person
+// and, where security groups alone count, a distribution group are each an Error with Problem BadData.
 func (d *Directory) Group(ctx context.Context, dn string) (Group, error) {
 	const op = "read a group by DN"
 	if _, err := parseDN(dn); err != nil {
@@ -364,12 +370,14 @@ func (d *Directory) Group(ctx context.Context, dn string) (Group, error) {
 	}
 	ctx, cancel := d.bounded(ctx)
 	defer cancel()
-	found, err := d.search(ctx, d.request(dn, ldap.ScopeBaseObject, 1, "(objectClass=*)", append(d.groupAttributes(), "objectClass", "groupType")))
+	found, err := d.search(ctx, d.request(dn, ldap.ScopeBaseObject, 1, "(objectClass=*)", append(d.groupAttributes(),
+		"objectClass", "groupType")))
 	if len(found) == 0 && (err == nil || hasCode(err, ldap.LDAPResultNoSuchObject, ldap.LDAPResultReferral)) {
 		return Group{}, &Error{Problem: BadData, Op: op, Err: fmt.Errorf("%q: %w", dn, ErrNotFound)}
 	}
 	if hasCode(err, ldap.LDAPResultInvalidDNSyntax) {
-		return Group{}, &Error{Problem: BadData, Op: op, Err: fmt.Errorf("the directory does not take %q for a DN: %w", dn, err)}
+		return Group{}, &Error{Problem: BadData, Op: op,
+			Err: fmt.Errorf("the directory does not take %q for a DN: %w", dn, err)}
 	}
 	if err != nil {
 		return Group{}, unavailable(op, err)
@@ -383,18 +391,20 @@ func (d *Directory) Group(ctx context.Context, dn string) (Group, error) {
 	}
 	// Otherwise a mapping for it would be taken, and give nobody anything.
 	if d.refuses() && !isSecurity(found[0]) {
-		return Group{}, &Error{Problem: BadData, Op: op, Err: fmt.Errorf("%q is not a security group, and others give nobody access", dn)}
+		return Group{}, &Error{Problem: BadData, Op: op,
+			Err: fmt.Errorf("%q is not a security group, and others give nobody access", dn)}
 	}
 	return d.group(found[0])
 }
 
 // refuses tells whether distribution groups count nowhere. A group filter of one's own decides that by itself.
 func (d *Directory) refuses() bool {
-	return d.isAD && !d.o.DistributionGroups && (d.o.GroupMode == modeMemberOf || strings.HasPrefix(d.o.GroupFilter, "(&(objectCategory=group)"+securityGroup))
+	return d.isAD && !d.o.DistributionGroups && (d.o.GroupMode == modeMemberOf || strings.HasPrefix(d.o.GroupFilter,
+		"(&(objectCategory=group)"+securityGroup))
 }
 
-// GroupByID finds a group below the group base by its immutable id, wherever it is now: it shows the present DN of a renamed one.
-// One that is not there is an Error with Problem BadData and ErrNotFound in its chain.
+// GroupByID finds a group below the group base by its immutable id, wherever it is now: it shows the present DN of a
+// renamed one. One that is not there is an Error with Problem BadData and ErrNotFound in its chain.
 func (d *Directory) GroupByID(ctx context.Context, id string) (Group, error) {
 	const op = "read a group by id"
 	value, err := idFilter(d.o.GroupIDAttribute, id)
@@ -403,7 +413,8 @@ func (d *Directory) GroupByID(ctx context.Context, id string) (Group, error) {
 	}
 	ctx, cancel := d.bounded(ctx)
 	defer cancel()
-	found, err := d.search(ctx, d.request(d.o.GroupBaseDN, ldap.ScopeWholeSubtree, 2, "("+d.o.GroupIDAttribute+"="+value+")", d.groupAttributes()))
+	found, err := d.search(ctx, d.request(d.o.GroupBaseDN, ldap.ScopeWholeSubtree, 2, "("+d.o.GroupIDAttribute+"="+value+
+		")", d.groupAttributes()))
 	switch {
 	case len(found) > 1:
 		return Group{}, &Error{Problem: Ambiguous, Op: op, Err: fmt.Errorf("several groups have the id %s", id)}

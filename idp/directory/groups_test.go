@@ -26,7 +26,8 @@ func TestLDAP07Nested(t *testing.T) {
 					t.Fatal(err)
 				}
 				wantGroups(t, e.Groups, "emea", "sales", "staff")
-				for name, via := range map[string][]string{"emea": nil, "sales": {s.GroupDN("emea")}, "staff": {s.GroupDN("emea"), s.GroupDN("sales")}} {
+				for name, via := range map[string][]string{"emea": nil, "sales": {s.GroupDN("emea")}, "staff": {s.GroupDN("emea"),
+					s.GroupDN("sales")}} {
 					g := groupNamed(t, e.Groups, name)
 					if !slices.Equal(g.Via, via) || len(g.ID) != 36 {
 						t.Errorf("%s: got path %q and id %q, want path %q", name, g.Via, g.ID, via)
@@ -51,7 +52,8 @@ func TestLDAP07Nested(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), "max_depth") {
 				t.Errorf("got %v, want an error that names max_depth", err)
 			}
-			if e, err := open(t, o).Authenticate(t.Context(), "alice", directorytest.Password); err != nil || len(e.Groups) != 3 {
+			if e, err := open(t, o).Authenticate(t.Context(), "alice", directorytest.Password); err != nil ||
+				len(e.Groups) != 3 {
 				t.Errorf("within the bound: got %v, %v", groupNames(e.Groups), err)
 			}
 			o.MaxDepth, o.MaxGroups = 10, 2
@@ -67,11 +69,15 @@ func TestLDAP07Nested(t *testing.T) {
 // The kinds of groups that OpenLDAP knows, and names that must be escaped.
 func TestGroupKinds(t *testing.T) {
 	s := directorytest.StartSlapd(t)
-	s.Apply(t, add("cn=unique,ou=groups,"+s.BaseDN, "objectClass: groupOfUniqueNames", "cn: unique", "uniqueMember: "+s.PersonDN("carol"))+
-		add("cn=posix,ou=groups,"+s.BaseDN, "objectClass: posixGroup", "cn: posix", "gidNumber: 1000", "memberUid: carol", "memberUid: zoe")+
-		add("cn=posix2,ou=groups,"+s.BaseDN, "objectClass: posixGroup", "cn: posix2", "gidNumber: 1001", "memberUid: carolus")+
+	s.Apply(t, add("cn=unique,ou=groups,"+s.BaseDN, "objectClass: groupOfUniqueNames", "cn: unique", "uniqueMember: "+
+		s.PersonDN("carol"))+
+		add("cn=posix,ou=groups,"+s.BaseDN, "objectClass: posixGroup", "cn: posix", "gidNumber: 1000", "memberUid: carol",
+			"memberUid: zoe")+
+		add("cn=posix2,ou=groups,"+s.BaseDN, "objectClass: posixGroup", "cn: posix2", "gidNumber: 1001",
+			"memberUid: carolus")+
 		add("cn=outer,ou=groups,"+s.BaseDN, "objectClass: groupOfNames", "cn: outer", "member: cn=posix,ou=groups,"+s.BaseDN)+
-		add(`cn=odd (*) \\ name\, inc,ou=groups,`+s.BaseDN, "objectClass: groupOfNames", "cn: odd (*) \\ name, inc", `member: cn=posix,ou=groups,`+s.BaseDN))
+		add(`cn=odd (*) \\ name\, inc,ou=groups,`+s.BaseDN, "objectClass: groupOfNames", "cn: odd (*) \\ name, inc",
+			`member: cn=posix,ou=groups,`+s.BaseDN))
 	o := s.Options()
 	o.Nested = true
 	d := open(t, o)
@@ -88,7 +94,8 @@ func TestGroupKinds(t *testing.T) {
 
 	// The base bounds what counts.
 	s.Apply(t, add("ou=apps,ou=groups,"+s.BaseDN, "objectClass: organizationalUnit", "ou: apps")+
-		add("cn=app,ou=apps,ou=groups,"+s.BaseDN, "objectClass: groupOfNames", "cn: app", "member: "+s.PersonDN("carol"), "member: "+s.GroupDN("emea")))
+		add("cn=app,ou=apps,ou=groups,"+s.BaseDN, "objectClass: groupOfNames", "cn: app", "member: "+s.PersonDN("carol"),
+			"member: "+s.GroupDN("emea")))
 	for _, mode := range []string{"search", "member_of"} {
 		o := s.Options()
 		o.GroupMode, o.Nested, o.GroupBaseDN = mode, true, "OU=Apps,ou=groups,"+s.BaseDN
@@ -105,7 +112,8 @@ func TestLDAP07Paging(t *testing.T) {
 	s := directorytest.StartSlapd(t)
 	var ldif strings.Builder
 	for i := range 900 {
-		ldif.WriteString(add(fmt.Sprintf("cn=many%03d,ou=groups,%s", i, s.BaseDN), "objectClass: groupOfNames", "member: "+s.PersonDN("carol")))
+		ldif.WriteString(add(fmt.Sprintf("cn=many%03d,ou=groups,%s", i, s.BaseDN), "objectClass: groupOfNames", "member: "+
+			s.PersonDN("carol")))
 	}
 	s.Apply(t, ldif.String())
 	o := s.Options()
@@ -147,7 +155,8 @@ func TestGroup(t *testing.T) {
 	if upper, err := d.GroupByID(t.Context(), strings.ToUpper(g.ID)); err != nil || upper.ID != g.ID {
 		t.Errorf("id in upper case: got %+v, %v", upper, err)
 	}
-	if g, err := d.Group(t.Context(), s.GroupDN("<i>Marketing</i> & Söhne")); err != nil || g.Name != "<i>Marketing</i> & Söhne" {
+	if g, err := d.Group(t.Context(), s.GroupDN("<i>Marketing</i> & Söhne")); err != nil ||
+		g.Name != "<i>Marketing</i> & Söhne" {
 		t.Errorf("HTML in the name: got %+v, %v", g, err)
 	}
 	_, err = d.Group(t.Context(), s.GroupDN("staff"))
@@ -155,7 +164,8 @@ func TestGroup(t *testing.T) {
 	if !errors.Is(err, directory.ErrNotFound) {
 		t.Errorf("the old name: got %v, want ErrNotFound", err)
 	}
-	for name, dn := range map[string]string{"malformed": "staff", "empty": "", "a person": s.PersonDN("alice"), "unknown attribute": "nonsense=a," + s.BaseDN, "another tree": "cn=a,dc=other"} {
+	for name, dn := range map[string]string{"malformed": "staff", "empty": "", "a person": s.PersonDN("alice"),
+		"unknown attribute": "nonsense=a," + s.BaseDN, "another tree": "cn=a,dc=other"} {
 		_, err := d.Group(t.Context(), dn)
 		t.Run(name, func(t *testing.T) { wantProblem(t, err, directory.BadData) })
 	}
@@ -203,9 +213,12 @@ func TestGroupCacheEnds(t *testing.T) {
 // In mode member_of a group that can't be read stays a group of the person, without an id.
 func TestUnreadableGroup(t *testing.T) {
 	f := startFake(t)
-	f.person("uid=alice,dc=fake", map[string][]string{"uid": {"alice"}, "entryUUID": {"11111111-1111-1111-1111-111111111111"}, "memberOf": {"cn=Secret,dc=fake", "cn=known,dc=fake", "cn=elsewhere,dc=other"}})
+	f.person("uid=alice,dc=fake", map[string][]string{"uid": {"alice"},
+		"entryUUID": {"11111111-1111-1111-1111-111111111111"}, "memberOf": {"cn=Secret,dc=fake", "cn=known,dc=fake",
+			"cn=elsewhere,dc=other"}})
 	f.set(func() {
-		f.entries["cn=known,dc=fake"] = fakeEntry{"cn=known,dc=fake", map[string][]string{"cn": {"known"}, "entryUUID": {"22222222-2222-2222-2222-222222222222"}}}
+		f.entries["cn=known,dc=fake"] = fakeEntry{"cn=known,dc=fake", map[string][]string{"cn": {"known"},
+			"entryUUID": {"22222222-2222-2222-2222-222222222222"}}}
 	})
 	o := f.options("openldap")
 	o.Nested = true

@@ -8,9 +8,10 @@ import (
 	"github.com/go-ldap/ldap/v3"
 )
 
-// bySecurityGroups keeps those groups of the rule in chain that security groups alone lead to, as they would in the person's token. Who may
-// write an entry's permissions can deny the reading of its tokenGroups: that must not give more groups than the token has.
-// direct are the groups that the person is directly in; found are the entries of groups, and index their places by DN.
+// bySecurityGroups keeps those groups of the rule in chain that security groups alone lead to, as they would in the
+// person's token. Who may write an entry's permissions can deny the reading of its tokenGroups: that must not give more
+// groups than the token has. direct are the groups that the person is directly in; found are the entries of groups, and
+// index their places by DN.
 func (d *Directory) bySecurityGroups(
 	ctx context.Context, groups []Group, index map[string]int, found []*ldap.Entry, direct []string,
 ) ([]Group, error) {
@@ -74,7 +75,8 @@ func (d *Directory) bySecurityGroups(
 	return kept, nil
 }
 
-// securityParents are the groups that a security group is directly in; none of any other group, and none of one whose kind can't be read.
+// securityParents are the groups that a security group is directly in; none of any other group, and none of one whose
+// kind can't be read.
 func (d *Directory) securityParents(ctx context.Context, dn string) ([]string, error) {
 	var list []string
 	if known, ok := d.cache.parents(dn); ok {
@@ -83,8 +85,10 @@ func (d *Directory) securityParents(ctx context.Context, dn string) ([]string, e
 		}
 		return list, nil
 	}
-	found, err := d.search(ctx, d.request(dn, ldap.ScopeBaseObject, 1, "(objectClass=*)", []string{"memberOf", "groupType"}))
-	if err != nil && !hasCode(err, ldap.LDAPResultNoSuchObject, ldap.LDAPResultInsufficientAccessRights, ldap.LDAPResultReferral) {
+	found, err := d.search(ctx, d.request(dn, ldap.ScopeBaseObject, 1, "(objectClass=*)",
+		[]string{"memberOf", "groupType"}))
+	if err != nil && !hasCode(err, ldap.LDAPResultNoSuchObject, ldap.LDAPResultInsufficientAccessRights,
+		ldap.LDAPResultReferral) {
 		return nil, unavailable("read the group "+dn, err)
 	}
 	if len(found) == 1 && isSecurity(found[0]) {

@@ -24,9 +24,10 @@ type tokenGroup struct {
 	here     bool
 }
 
-// groupsInToken reads the security groups that Active Directory itself would put into the person's token: nested ones and the
-// primary group included, and nothing by way of a distribution group. One read gives their identifiers, and one more those of
-// them that no reading of the last minute has met. ok is false where the service account may not read tokenGroups.
+// groupsInToken reads the security groups that Active Directory itself would put into the person's token: nested ones
+// and the primary group included, and nothing by way of a distribution group. One read gives their identifiers, and one
+// more those of them that no reading of the last minute has met. ok is false where the service account may not read
+// tokenGroups.
 func (d *Directory) groupsInToken(ctx context.Context, person *ldap.Entry) (groups []Group, ok bool, err error) {
 	token, err := d.token(ctx, person.DN)
 	if err != nil || token == nil {
@@ -60,13 +61,14 @@ func (d *Directory) groupsInToken(ctx context.Context, person *ldap.Entry) (grou
 	return groups, true, nil
 }
 
-// token reads tokenGroups, which the server makes for a read of one entry only (MS-ADTS 3.1.1.4.5.19). Everybody has a primary
-// group, so none at all means that it can't be read.
+// token reads tokenGroups, which the server makes for a read of one entry only (MS-ADTS 3.1.1.4.5.19). Everybody has a
+// primary group, so none at all means that it can't be read.
 func (d *Directory) token(ctx context.Context, dn string) ([]sid, error) {
 	const attribute = "tokenGroups"
 	found, err := d.search(ctx, d.request(dn, ldap.ScopeBaseObject, 1, "(objectClass=*)", []string{attribute}))
 	switch {
-	case hasCode(err, ldap.LDAPResultInsufficientAccessRights, ldap.LDAPResultUnwillingToPerform, ldap.LDAPResultNoSuchAttribute,
+	case hasCode(err, ldap.LDAPResultInsufficientAccessRights, ldap.LDAPResultUnwillingToPerform,
+		ldap.LDAPResultNoSuchAttribute,
 		ldap.LDAPResultUndefinedAttributeType):
 		return nil, nil
 	case err != nil:
@@ -85,15 +87,16 @@ func (d *Directory) token(ctx context.Context, dn string) ([]sid, error) {
 	for _, v := range values {
 		s, ok := readSID([]byte(v))
 		if !ok {
-			return nil, &Error{Problem: BadData, Op: "read the token of " + dn, Err: fmt.Errorf("a value of %d bytes is no security identifier", len(v))}
+			return nil, &Error{Problem: BadData, Op: "read the token of " + dn,
+				Err: fmt.Errorf("a value of %d bytes is no security identifier", len(v))}
 		}
 		token = append(token, s)
 	}
 	return token, nil
 }
 
-// groupsBySID gives what is known of groups, from the cache or read in batches. What is not found is kept too: the identifiers
-// of another domain come with every token.
+// groupsBySID gives what is known of groups, from the cache or read in batches. What is not found is kept too: the
+// identifiers of another domain come with every token.
 func (d *Directory) groupsBySID(ctx context.Context, all []sid) (map[sid]tokenGroup, error) {
 	known := make(map[sid]tokenGroup, len(all))
 	var missing []sid
@@ -113,9 +116,11 @@ func (d *Directory) groupsBySID(ctx context.Context, all []sid) (map[sid]tokenGr
 		if !ok {
 			return known, nil
 		}
-		found, err := d.searchAll(ctx, d.o.GroupBaseDN, filter, append(d.groupAttributes(), "objectSid", "memberOf"), len(batch))
+		found, err := d.searchAll(ctx, d.o.GroupBaseDN, filter, append(d.groupAttributes(), "objectSid",
+			"memberOf"), len(batch))
 		if errors.Is(err, errTooMany) {
-			return nil, &Error{Problem: BadData, Op: "read groups by identifier", Err: errors.New("several groups have the same objectSid")}
+			return nil, &Error{Problem: BadData, Op: "read groups by identifier",
+				Err: errors.New("several groups have the same objectSid")}
 		}
 		if err != nil {
 			return nil, d.groupSearchError(err)
@@ -152,7 +157,8 @@ func (d *Directory) primaryDN(ctx context.Context, s sid) (string, error) {
 		return g, nil
 	}
 	found, err := d.search(ctx, d.request(s.dn(), ldap.ScopeBaseObject, 1, "(objectClass=*)", []string{"1.1"}))
-	if err != nil && !hasCode(err, ldap.LDAPResultNoSuchObject, ldap.LDAPResultInsufficientAccessRights, ldap.LDAPResultReferral,
+	if err != nil && !hasCode(err, ldap.LDAPResultNoSuchObject, ldap.LDAPResultInsufficientAccessRights,
+		ldap.LDAPResultReferral,
 		ldap.LDAPResultInvalidDNSyntax) {
 		return "", unavailable("read the primary group "+s.String(), err)
 	}

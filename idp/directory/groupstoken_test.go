@@ -16,14 +16,17 @@ import (
 //
 //	inprimary: primary group "prime", which is in "above prime"; prime lists no members
 //	inlist:    in the distribution group "the list", which is in the security group "behind the list"
-//	inouter:   in the security group "outer", which is not below the base of groups, and is in the security group "holds outer"
+//	inouter:   in the security group "outer", which is not below the base of groups, and is in
+//	           the security group "holds outer"
 func tokenWorld(t *testing.T, s *directorytest.Samba) {
 	t.Helper()
 	person := func(login string) string {
-		return add(s.PersonDN(login), "objectClass: user", "sAMAccountName: "+login, "givenName: In", "sn: "+login, "mail: "+login+"@example.test",
+		return add(s.PersonDN(login), "objectClass: user", "sAMAccountName: "+login, "givenName: In", "sn: "+login, "mail: "+
+			login+"@example.test",
 			"userAccountControl: 512", strings.TrimSpace(s.Password(directorytest.Password)))
 	}
-	prime, above, list, behind := s.GroupDN("prime"), s.GroupDN("above prime"), s.GroupDN("the list"), s.GroupDN("behind the list")
+	prime, above, list, behind := s.GroupDN("prime"), s.GroupDN("above prime"), s.GroupDN("the list"),
+		s.GroupDN("behind the list")
 	outer, holds := "CN=outer,OU=People,"+s.BaseDN, s.GroupDN("holds outer")
 	s.Apply(t, person("inprimary")+person("inlist")+person("inouter")+
 		add(outer, "objectClass: group", "sAMAccountName: outer", "member: "+s.PersonDN("inouter"))+
@@ -34,17 +37,19 @@ func tokenWorld(t *testing.T, s *directorytest.Samba) {
 		add(behind, "objectClass: group", "sAMAccountName: behindthelist", "member: "+list))
 	t.Cleanup(func() {
 		var ldif strings.Builder
-		for _, dn := range []string{s.PersonDN("inprimary"), s.PersonDN("inlist"), s.PersonDN("inouter"), holds, outer, behind, list, above, prime} {
+		for _, dn := range []string{s.PersonDN("inprimary"), s.PersonDN("inlist"), s.PersonDN("inouter"), holds, outer,
+			behind, list, above, prime} {
 			ldif.WriteString("dn: " + dn + "\nchangetype: delete\n\n")
 		}
 		s.Apply(t, ldif.String())
 	})
-	// The last number of a security identifier is what primaryGroupID holds; the server then takes the person off the member list.
+	// The last number of a security identifier is what primaryGroupID holds; the server then takes the person off the
+	// member list.
 	s.Apply(t, modify(s.PersonDN("inprimary"), "replace", "primaryGroupID", fmt.Sprint(s.RID(t, prime))))
 }
 
-// ID-04: on Active Directory a person has the groups of their token: nested ones and the primary group, at a sign-in and in a
-// walk, in every mode, and none by way of a distribution group.
+// ID-04: on Active Directory a person has the groups of their token: nested ones and the primary group, at a sign-in
+// and in a walk, in every mode, and none by way of a distribution group.
 func TestID04TokenGroups(t *testing.T) {
 	s := directorytest.SharedSamba(t)
 	tokenWorld(t, s)
@@ -69,8 +74,9 @@ func TestID04TokenGroups(t *testing.T) {
 					t.Errorf("skipped: %q", walked.Why)
 				}
 				for login, want := range map[string][]string{
-					"heidi":     append([]string{"emea", "sales", "staff"}, everybody...),
-					"inprimary": append([]string{"prime", "above prime"}, everybody...), // the primary group before stays one by member
+					"heidi": append([]string{"emea", "sales", "staff"}, everybody...),
+					// the primary group before stays one by member
+					"inprimary": append([]string{"prime", "above prime"}, everybody...),
 					"inlist":    everybody,
 					"inouter":   outer,
 				} {
@@ -120,14 +126,16 @@ func TestID04TokenGroups(t *testing.T) {
 	}
 }
 
-// denyToken takes the right to read a person's tokenGroups from everybody, as whoever may write the permissions of the entry can.
+// denyToken takes the right to read a person's tokenGroups from everybody, as whoever may write the permissions of the
+// entry can.
 func denyToken(t *testing.T, s *directorytest.Samba, login string) {
 	t.Helper()
 	s.Deny(t, s.PersonDN(login), "b7c69e6d-2cc7-11d2-854e-00a0c983f608") // tokenGroups
 }
 
-// ID-31: where tokenGroups can't be read, by the service account or of one person alone, and with a filter of one's own for
-// security groups, the rule in chain gives nobody a group by way of a distribution group, at a sign-in and in a walk.
+// ID-31: where tokenGroups can't be read, by the service account or of one person alone, and with a filter of one's own
+// for security groups, the rule in chain gives nobody a group by way of a distribution group, at a sign-in and in a
+// walk.
 func TestID31ChainWithoutToken(t *testing.T) {
 	s := directorytest.SharedSamba(t)
 	tokenWorld(t, s)
@@ -177,7 +185,8 @@ func TestID31ChainWithoutToken(t *testing.T) {
 func TestID04PrimaryOutsideBase(t *testing.T) {
 	s := directorytest.SharedSamba(t)
 	inside := s.GroupDN("holds domain users")
-	s.Apply(t, add(inside, "objectClass: group", "sAMAccountName: holdsdomainusers", "member: CN=Domain Users,CN=Users,"+s.BaseDN))
+	s.Apply(t, add(inside, "objectClass: group", "sAMAccountName: holdsdomainusers",
+		"member: CN=Domain Users,CN=Users,"+s.BaseDN))
 	t.Cleanup(func() { s.Apply(t, "dn: "+inside+"\nchangetype: delete\n\n") })
 	for _, filter := range []string{"", "(&(objectCategory=group)(member:1.2.840.113556.1.4.1941:={dn}))"} {
 		o := s.Options()
@@ -196,19 +205,22 @@ func TestID04PrimaryOutsideBase(t *testing.T) {
 
 // sidOf is a security identifier of a domain's object as the directory stores it.
 func sidOf(domain, rid byte) string {
-	return "\x01\x05\x00\x00\x00\x00\x00\x05\x15\x00\x00\x00" + string([]byte{domain, 0, 0, 0}) + "\x02\x00\x00\x00\x03\x00\x00\x00" + string([]byte{rid, 0, 0, 0})
+	return "\x01\x05\x00\x00\x00\x00\x00\x05\x15\x00\x00\x00" + string([]byte{domain, 0, 0, 0}) +
+		"\x02\x00\x00\x00\x03\x00\x00\x00" + string([]byte{rid, 0, 0, 0})
 }
 
-// Identifiers of another domain give nothing and are not asked for again; a sign-in reads no more than the search in chain did
-// once its groups were met.
+// Identifiers of another domain give nothing and are not asked for again; a sign-in reads no more than the search in
+// chain did once its groups were met.
 func TestTokenReads(t *testing.T) {
 	f := startFake(t)
 	group := func(name string, rid byte) fakeEntry {
-		return fakeEntry{"CN=" + name + ",dc=fake", map[string][]string{"cn": {name}, "objectGUID": {strings.Repeat(string(rune(rid)), 16)}, "objectSid": {sidOf(1, rid)}}}
+		return fakeEntry{"CN=" + name + ",dc=fake", map[string][]string{"cn": {name},
+			"objectGUID": {strings.Repeat(string(rune(rid)), 16)}, "objectSid": {sidOf(1, rid)}}}
 	}
 	token := []string{sidOf(1, 'a'), sidOf(1, 'b'), sidOf(7, 'z')}
-	f.person("CN=Alice,dc=fake", adPerson(map[string][]string{"objectSid": {sidOf(1, 50)}, "primaryGroupID": {"97"}, "tokenGroups": token,
-		"memberOf": {"CN=b,dc=fake"}}))
+	f.person("CN=Alice,dc=fake", adPerson(map[string][]string{"objectSid": {sidOf(1, 50)}, "primaryGroupID": {"97"},
+		"tokenGroups": token,
+		"memberOf":    {"CN=b,dc=fake"}}))
 	f.set(func() { f.groups = []fakeEntry{group("a", 'a'), group("b", 'b'), group("c", 'c')} })
 	var log strings.Builder
 	c := newClock()
@@ -280,7 +292,8 @@ func TestTokenReads(t *testing.T) {
 		if len(steps) == 0 {
 			t.Fatal("Check does not say so")
 		}
-		if s := steps[0]; s.Err == nil && strings.Contains(s.Detail, "tokenGroups") && strings.Contains(s.Mend, "service account") {
+		if s := steps[0]; s.Err == nil && strings.Contains(s.Detail, "tokenGroups") && strings.Contains(s.Mend,
+			"service account") {
 			break
 		}
 	}

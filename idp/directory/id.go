@@ -32,8 +32,8 @@ func idText(attribute string, raw []byte) (string, error) {
 	return CanonicalID(id), nil // RFC 4122 3: written in lower case, read in either
 }
 
-// CanonicalID brings an immutable id that somebody typed to the one form in which ids are kept: a UUID in lower case, any
-// other text as it is. Callers use it where an id comes in; behind that, ids are compared byte for byte.
+// CanonicalID brings an immutable id that somebody typed to the one form in which ids are kept: a UUID in lower case,
+// any other text as it is. Callers use it where an id comes in; behind that, ids are compared byte for byte.
 func CanonicalID(typed string) string {
 	if isUUID(typed) {
 		return strings.ToLower(typed) // hexadecimal digits alone: no other letters can fold into them
@@ -67,8 +67,8 @@ func checkID(id string) error {
 	return nil
 }
 
-// guidOrder maps each octet of a GUID as Active Directory stores it to its place in the text form 8-4-4-4-12: the first three
-// fields are little-endian, the rest is in order (MS-DTYP 2.3.4).
+// guidOrder maps each octet of a GUID as Active Directory stores it to its place in the text form 8-4-4-4-12: the first
+// three fields are little-endian, the rest is in order (MS-DTYP 2.3.4).
 var guidOrder = [16]int{3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15}
 
 func guidText(raw []byte) (string, error) {

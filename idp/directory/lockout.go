@@ -47,7 +47,8 @@ func (l Lockout) Left(limit int) int {
 }
 
 var (
-	adLockoutAttributes   = []string{"badPwdCount", "badPasswordTime", "lockoutTime", "msDS-User-Account-Control-Computed", "msDS-ResultantPSO"}
+	adLockoutAttributes = []string{"badPwdCount", "badPasswordTime", "lockoutTime", "msDS-User-Account-Control-Computed",
+		"msDS-ResultantPSO"}
 	openLDAPLockout       = []string{"pwdFailureTime", "pwdAccountLockedTime", "pwdPolicySubentry"}
 	adDomainPolicy        = []string{"lockoutThreshold", "lockOutObservationWindow", "lockoutDuration"}
 	adFinePolicy          = []string{"msDS-LockoutThreshold", "msDS-LockoutObservationWindow", "msDS-LockoutDuration"}
@@ -57,7 +58,8 @@ var (
 	passwordSettingsPlace = "CN=Password Settings Container,CN=System,"
 )
 
-// Lockout reads the wrong passwords of a person, by immutable id. ErrNotFound is in the chain of the error where nobody has it.
+// Lockout reads the wrong passwords of a person, by immutable id. ErrNotFound is in the chain of the error where nobody
+// has it.
 func (d *Directory) Lockout(ctx context.Context, id string) (Lockout, error) {
 	op := "read the lockout of " + id
 	value, err := idFilter(d.o.IDAttribute, id)
@@ -91,7 +93,8 @@ func (d *Directory) adLockout(ctx context.Context, e *ldap.Entry) (l Lockout) {
 	l.Counted = e.GetEqualFoldAttributeValue("badPwdCount") != ""
 	l.Failures = int(number(e, "badPwdCount"))
 	// The count stands there until the next logon, and counts no more when the time after the last one is over.
-	if last, ok := fileTime(number(e, "badPasswordTime")); ok && l.Policy != nil && l.Policy.Window > 0 && now.Sub(last) > l.Policy.Window {
+	if last, ok := fileTime(number(e, "badPasswordTime")); ok && l.Policy != nil && l.Policy.Window > 0 &&
+		now.Sub(last) > l.Policy.Window {
 		l.Failures = 0
 	}
 	l.Locked = number(e, "msDS-User-Account-Control-Computed")&adLocked != 0
@@ -108,8 +111,8 @@ func (d *Directory) openLDAPLockout(ctx context.Context, e *ldap.Entry) (l Locko
 		dn = d.o.PasswordPolicyDN
 	}
 	l.Policy = d.policyAt(ctx, dn, openLDAPPolicy, openLDAPPolicyOf)
-	// Who may not read the attribute sees none, as for somebody without failures: that the policy's entry can be read is taken as
-	// the sign that this one can.
+	// Who may not read the attribute sees none, as for somebody without failures: that the policy's entry can be read is
+	// taken as the sign that this one can.
 	l.Counted = l.Policy != nil
 	for _, v := range e.GetEqualFoldAttributeValues("pwdFailureTime") {
 		at, ok := generalizedTime(v)
@@ -129,7 +132,8 @@ func (d *Directory) openLDAPLockout(ctx context.Context, e *ldap.Entry) (l Locko
 }
 
 // policyAt reads a policy, nil if it can't be read.
-func (d *Directory) policyAt(ctx context.Context, dn string, attributes []string, read func(*ldap.Entry) (LockoutPolicy, bool)) *LockoutPolicy {
+func (d *Directory) policyAt(ctx context.Context, dn string, attributes []string, read func(*ldap.Entry) (LockoutPolicy,
+	bool)) *LockoutPolicy {
 	if dn == "" {
 		return nil
 	}
@@ -155,7 +159,8 @@ func adPolicy(e *ldap.Entry) (LockoutPolicy, bool) {
 	text, threshold := first(adDomainPolicy[0], adFinePolicy[0])
 	_, window := first(adDomainPolicy[1], adFinePolicy[1])
 	_, duration := first(adDomainPolicy[2], adFinePolicy[2])
-	return LockoutPolicy{DN: e.DN, Threshold: int(threshold), Window: adSpan(window), Duration: adSpan(duration)}, text != ""
+	return LockoutPolicy{DN: e.DN, Threshold: int(threshold), Window: adSpan(window), Duration: adSpan(duration)},
+		text != ""
 }
 
 // adSpan is a time span of Active Directory: a negative number of 100 ns; the least number means for ever.
@@ -183,7 +188,8 @@ func openLDAPPolicyOf(e *ldap.Entry) (LockoutPolicy, bool) {
 
 // domainRoot is the DN of the Active Directory domain.
 func (d *Directory) domainRoot(ctx context.Context) (string, error) {
-	found, err := d.search(ctx, d.request("", ldap.ScopeBaseObject, 1, "(objectClass=*)", []string{"defaultNamingContext"}))
+	found, err := d.search(ctx, d.request("", ldap.ScopeBaseObject, 1, "(objectClass=*)",
+		[]string{"defaultNamingContext"}))
 	if err != nil {
 		return "", err
 	}
@@ -193,8 +199,8 @@ func (d *Directory) domainRoot(ctx context.Context) (string, error) {
 	return found[0].GetEqualFoldAttributeValue("defaultNamingContext"), nil
 }
 
-// LockoutPolicies reads all password policies that may apply to somebody, as far as the service account may see them. An error says
-// why none could be read.
+// LockoutPolicies reads all password policies that may apply to somebody, as far as the service account may see them.
+// An error says why none could be read.
 func (d *Directory) LockoutPolicies(ctx context.Context) ([]LockoutPolicy, error) {
 	const op = "read the password policies"
 	ctx, cancel := d.bounded(ctx)
@@ -211,7 +217,8 @@ func (d *Directory) LockoutPolicies(ctx context.Context) ([]LockoutPolicy, error
 		}
 		all = append(all, *p)
 		// Only administrators see them by default: without them there are none to compare.
-		fine, err := d.searchAll(ctx, passwordSettingsPlace+root, "(objectClass=msDS-PasswordSettings)", adFinePolicy, maxPolicies)
+		fine, err := d.searchAll(ctx, passwordSettingsPlace+root, "(objectClass=msDS-PasswordSettings)",
+			adFinePolicy, maxPolicies)
 		for _, e := range fine {
 			if p, ok := adPolicy(e); ok && err == nil {
 				all = append(all, p)
@@ -227,7 +234,8 @@ func (d *Directory) LockoutPolicies(ctx context.Context) ([]LockoutPolicy, error
 		all = append(all, *p)
 	}
 	base := d.o.BaseDN
-	if found, err := d.search(ctx, d.request("", ldap.ScopeBaseObject, 1, "(objectClass=*)", []string{"namingContexts"})); err == nil && len(found) == 1 {
+	if found, err := d.search(ctx, d.request("", ldap.ScopeBaseObject, 1, "(objectClass=*)",
+		[]string{"namingContexts"})); err == nil && len(found) == 1 {
 		for _, context := range found[0].GetEqualFoldAttributeValues("namingContexts") {
 			if under(d.o.BaseDN, context) {
 				base = context
@@ -239,7 +247,8 @@ func (d *Directory) LockoutPolicies(ctx context.Context) ([]LockoutPolicy, error
 		return nil, unavailable(op, err)
 	}
 	for _, e := range found {
-		if p, ok := openLDAPPolicyOf(e); ok && !slices.ContainsFunc(all, func(have LockoutPolicy) bool { return SameDN(have.DN, p.DN) }) {
+		if p, ok := openLDAPPolicyOf(e); ok && !slices.ContainsFunc(all,
+			func(have LockoutPolicy) bool { return SameDN(have.DN, p.DN) }) {
 			all = append(all, p)
 		}
 	}

@@ -27,14 +27,16 @@ func TestID21OpenLDAPLockout(t *testing.T) {
 		}
 		return l
 	}
-	if l := lockout("carol"); l.Locked || l.Failures != 0 || !l.Counted || l.Policy == nil || l.Policy.Threshold != 20 || l.Left(5) != 5 {
+	if l := lockout("carol"); l.Locked || l.Failures != 0 || !l.Counted || l.Policy == nil || l.Policy.Threshold != 20 ||
+		l.Left(5) != 5 {
 		t.Errorf("carol: %+v, %+v", l, l.Policy)
 	}
 	for range 2 {
 		_, err := d.Authenticate(t.Context(), "mallory", "wrong")
 		wantProblem(t, err, directory.BadCredentials)
 	}
-	if l := lockout("mallory"); l.Locked || l.Failures != 2 || l.Policy == nil || l.Policy.Threshold != 3 || l.Left(5) != 0 {
+	if l := lockout("mallory"); l.Locked || l.Failures != 2 || l.Policy == nil || l.Policy.Threshold != 3 ||
+		l.Left(5) != 0 {
 		t.Errorf("mallory after two: %+v, %+v", l, l.Policy)
 	}
 	if _, err := d.Authenticate(t.Context(), "mallory", "wrong"); err == nil {
@@ -87,7 +89,8 @@ func TestID21ActiveDirectoryLockout(t *testing.T) {
 	}
 	_, err := d.Authenticate(t.Context(), "zoe", "wrong")
 	wantProblem(t, err, directory.BadCredentials)
-	if l := lockout(d, "zoe"); l.Locked || l.Failures != 1 || !l.Counted || l.Policy == nil || l.Policy.Threshold != 10 || l.Policy.Window != 30*time.Minute || l.Left(9) != 8 {
+	if l := lockout(d, "zoe"); l.Locked || l.Failures != 1 || !l.Counted || l.Policy == nil || l.Policy.Threshold != 10 ||
+		l.Policy.Window != 30*time.Minute || l.Left(9) != 8 {
 		t.Errorf("zoe: %+v, %+v", l, l.Policy)
 	}
 	for range 4 {

@@ -21,14 +21,16 @@ var (
 
 // checkLogin refuses what can't be a login name before the directory is asked.
 func checkLogin(login string) error {
-	if strings.TrimSpace(login) == "" || len(login) > maxLogin || !utf8.ValidString(login) || strings.ContainsFunc(login, unicode.IsControl) {
+	if strings.TrimSpace(login) == "" || len(login) > maxLogin || !utf8.ValidString(login) || strings.ContainsFunc(login,
+		unicode.IsControl) {
 		return errLogin
 	}
 	return nil
 }
 
-// checkPassword refuses what must never reach a bind. An empty password would turn a simple bind into an unauthenticated one, which
-// succeeds without proving anything (RFC 4513 5.1.2); a server that reads up to a NUL would see such a one as empty.
+// checkPassword refuses what must never reach a bind. An empty password would turn a simple bind into an
+// unauthenticated one, which succeeds without proving anything (RFC 4513 5.1.2); a server that reads up to a NUL would
+// see such a one as empty.
 func checkPassword(password string) error {
 	if password == "" || len(password) > maxPassword || strings.ContainsRune(password, 0) {
 		return errPassword

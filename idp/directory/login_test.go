@@ -31,7 +31,8 @@ func TestLDAP01RefusedWithoutNetwork(t *testing.T) {
 			_ = c.Close()
 		}
 	}()
-	o := directory.Options{Preset: "active_directory", URLs: []string{"ldap://" + l.Addr().String()}, Insecure: true, BaseDN: "DC=ad,DC=example,DC=test", Domain: "EXAMPLE"}
+	o := directory.Options{Preset: "active_directory", URLs: []string{"ldap://" + l.Addr().String()}, Insecure: true,
+		BaseDN: "DC=ad,DC=example,DC=test", Domain: "EXAMPLE"}
 	d := open(t, o)
 	cases := []struct{ name, login, password string }{
 		{"empty password", "alice", ""},
@@ -53,7 +54,8 @@ func TestLDAP01RefusedWithoutNetwork(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := d.Authenticate(t.Context(), c.login, c.password)
 			wantProblem(t, err, directory.BadCredentials)
-			if strings.Contains(err.Error(), "secret") || c.login != "" && strings.TrimSpace(c.login) != "" && strings.Contains(err.Error(), c.login) {
+			if strings.Contains(err.Error(), "secret") || c.login != "" && strings.TrimSpace(c.login) != "" &&
+				strings.Contains(err.Error(), c.login) {
 				t.Errorf("the error repeats what was typed: %v", err)
 			}
 		})
@@ -66,7 +68,8 @@ func TestLDAP01RefusedWithoutNetwork(t *testing.T) {
 // LDAP-02: a login that is a piece of filter finds nobody.
 func TestLDAP02FilterInjection(t *testing.T) {
 	d := open(t, directorytest.SharedSlapd(t).Options())
-	for _, login := range []string{"*", "a*", "alice)(uid=*", "*)(objectClass=*", "alice)", "(alice", `alice\2a`, "{login}", "al\\69ce", "alice)(|(uid=bob)"} {
+	for _, login := range []string{"*", "a*", "alice)(uid=*", "*)(objectClass=*", "alice)", "(alice", `alice\2a`,
+		"{login}", "al\\69ce", "alice)(|(uid=bob)"} {
 		_, err := d.Authenticate(t.Context(), login, directorytest.Password)
 		wantProblem(t, err, directory.BadCredentials)
 		_, err = d.Find(t.Context(), login)
@@ -74,15 +77,17 @@ func TestLDAP02FilterInjection(t *testing.T) {
 	}
 }
 
-// FuzzLogin: whatever is typed, the filter compiles, has the template's structure, and carries the login byte for byte as one
-// assertion value (LDAP-02).
+// FuzzLogin: whatever is typed, the filter compiles, has the template's structure, and carries the login byte for byte
+// as one assertion value (LDAP-02).
 func FuzzLogin(f *testing.F) {
-	for _, s := range []string{"alice", "*", ")(uid=*", `\2a`, "x", "zoë", `EXAMPLE\bob`, "bob@example.test", "{login}", "a\x00", " ", "(&(a=b))"} {
+	for _, s := range []string{"alice", "*", ")(uid=*", `\2a`, "x", "zoë", `EXAMPLE\bob`, "bob@example.test", "{login}",
+		"a\x00", " ", "(&(a=b))"} {
 		f.Add(s)
 	}
 	var dirs []*directory.Directory
 	for _, preset := range []string{"openldap", "active_directory"} {
-		dirs = append(dirs, open(f, directory.Options{Preset: preset, URLs: []string{"ldaps://127.0.0.1:1"}, BaseDN: "dc=example,dc=test"}))
+		dirs = append(dirs, open(f, directory.Options{Preset: preset, URLs: []string{"ldaps://127.0.0.1:1"},
+			BaseDN: "dc=example,dc=test"}))
 	}
 	dirs = append(dirs, open(f, directory.Options{
 		Preset: "openldap", URLs: []string{"ldaps://127.0.0.1:1"}, BaseDN: "dc=x",
@@ -119,10 +124,12 @@ func FuzzLogin(f *testing.F) {
 	})
 }
 
-// sameStructure compares two compiled filters node by node; where the reference has the plain value, got must have the login.
+// sameStructure compares two compiled filters node by node; where the reference has the plain value, got must have the
+// login.
 func sameStructure(t *testing.T, login string, got, want *ber.Packet, plain, value string) {
 	t.Helper()
-	if got.ClassType != want.ClassType || got.TagType != want.TagType || got.Tag != want.Tag || len(got.Children) != len(want.Children) {
+	if got.ClassType != want.ClassType || got.TagType != want.TagType || got.Tag != want.Tag ||
+		len(got.Children) != len(want.Children) {
 		t.Fatalf("login %q changes the filter's structure", login)
 	}
 	if len(want.Children) == 0 {

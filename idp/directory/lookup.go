@@ -37,7 +37,8 @@ type Member struct {
 // words splits what somebody looks for; each word must be the beginning of a name.
 func words(text string) ([]string, error) {
 	text = strings.TrimSpace(text)
-	if n := utf8.RuneCountInString(text); n < minLookup || n > maxLookup || !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
+	if n := utf8.RuneCountInString(text); n < minLookup || n > maxLookup || !utf8.ValidString(text) ||
+		strings.ContainsRune(text, 0) {
 		return nil, ErrLookup
 	}
 	all := strings.Fields(text)
@@ -62,8 +63,10 @@ func (d *Directory) SearchPeople(ctx context.Context, text string, limit int) (p
 	filter.WriteString("(&")
 	for _, word := range all {
 		filter.WriteString("(|")
-		for _, attribute := range []string{d.o.LoginAttribute, d.o.FirstNameAttribute, d.o.LastNameAttribute, d.o.MailAttribute} {
-			filter.WriteString("(" + attribute + "=" + ldap.EscapeFilter(word) + "*)") // escaped: nothing that is typed is a filter
+		for _, attribute := range []string{d.o.LoginAttribute, d.o.FirstNameAttribute, d.o.LastNameAttribute,
+			d.o.MailAttribute} {
+			// escaped: nothing that is typed is a filter
+			filter.WriteString("(" + attribute + "=" + ldap.EscapeFilter(word) + "*)")
 		}
 		filter.WriteString(")")
 	}
@@ -77,7 +80,8 @@ func (d *Directory) SearchPeople(ctx context.Context, text string, limit int) (p
 		if err != nil {
 			continue // an entry that nobody can sign in with
 		}
-		people = append(people, Person{ID: e.ID, DN: e.DN, Login: e.Login, Name: strings.TrimSpace(e.FirstName + " " + e.LastName), Mail: e.Mail})
+		people = append(people, Person{ID: e.ID, DN: e.DN, Login: e.Login, Name: strings.TrimSpace(e.FirstName + " " +
+			e.LastName), Mail: e.Mail})
 	}
 	return people, more, nil
 }
@@ -114,7 +118,8 @@ func (d *Directory) SearchGroups(ctx context.Context, text string, limit int) (g
 }
 
 // some runs a search that the server ends at limit entries.
-func (d *Directory) some(ctx context.Context, base, filter string, attributes []string, limit int) (found []*ldap.Entry, more bool, err error) {
+func (d *Directory) some(ctx context.Context, base, filter string, attributes []string, limit int) (found []*ldap.Entry,
+	more bool, err error) {
 	ctx, cancel := d.bounded(ctx)
 	defer cancel()
 	found, err = d.search(ctx, d.request(base, ldap.ScopeWholeSubtree, limit+1, filter, attributes))
@@ -138,8 +143,10 @@ func (d *Directory) Members(ctx context.Context, dn string, limit int) (members 
 	}
 	ctx, cancel := d.bounded(ctx)
 	defer cancel()
-	found, err := d.search(ctx, d.request(dn, ldap.ScopeBaseObject, 1, "(objectClass=*)", []string{"member", "uniqueMember", "memberUid", "objectSid"}))
-	if len(found) == 0 && (err == nil || hasCode(err, ldap.LDAPResultNoSuchObject, ldap.LDAPResultReferral, ldap.LDAPResultInvalidDNSyntax)) {
+	found, err := d.search(ctx, d.request(dn, ldap.ScopeBaseObject, 1, "(objectClass=*)",
+		[]string{"member", "uniqueMember", "memberUid", "objectSid"}))
+	if len(found) == 0 && (err == nil || hasCode(err, ldap.LDAPResultNoSuchObject, ldap.LDAPResultReferral,
+		ldap.LDAPResultInvalidDNSyntax)) {
 		return nil, 0, &Error{Problem: BadData, Op: op, Err: fmt.Errorf("%q: %w", dn, ErrNotFound)}
 	}
 	if err != nil {
@@ -178,7 +185,8 @@ func (d *Directory) Members(ctx context.Context, dn string, limit int) (members 
 	return members, total, nil
 }
 
-// primaryMembers finds people whose primary group this is, at most limit; more says that there are others. Only those that could sign in are looked for.
+// primaryMembers finds people whose primary group this is, at most limit; more says that there are others. Only those
+// that could sign in are looked for.
 func (d *Directory) primaryMembers(ctx context.Context, group sid, limit int) (members []Member, more bool, err error) {
 	filter := fmt.Sprintf("(&%s(primaryGroupID=%d))", d.person.present(), group.last())
 	found, more, err := d.some(ctx, d.o.BaseDN, filter, []string{"objectSid", "primaryGroupID"}, limit)

@@ -82,7 +82,8 @@ func TestMembers(t *testing.T) {
 	s := directorytest.SharedSlapd(t)
 	d := open(t, s.Options())
 	members, total, err := d.Members(t.Context(), s.GroupDN("sales"), 10)
-	if err != nil || total != 2 || len(members) != 2 || members[0].Name != "bob" || members[1].Name != "emea" || !directory.SameDN(members[1].DN, s.GroupDN("emea")) {
+	if err != nil || total != 2 || len(members) != 2 || members[0].Name != "bob" || members[1].Name != "emea" ||
+		!directory.SameDN(members[1].DN, s.GroupDN("emea")) {
 		t.Errorf("sales: got %+v, %d, %v", members, total, err)
 	}
 	members, total, err = d.Members(t.Context(), s.GroupDN("everybody"), 10)

@@ -9,7 +9,8 @@ import (
 
 // TestNormalizeLogin brings spellings of one login to one count.
 func TestNormalizeLogin(t *testing.T) {
-	for _, spelling := range []string{"alice", "ALICE", " alice ", "a lice", `EXAMPLE\alice`, "alice@example.com", "álice", "ａlice", "al\u00adice", "a\u200blice"} {
+	for _, spelling := range []string{"alice", "ALICE", " alice ", "a lice", `EXAMPLE\alice`, "alice@example.com", "álice",
+		"ａlice", "al\u00adice", "a\u200blice"} {
 		if got := directory.NormalizeLogin(spelling); got != "alice" {
 			t.Errorf("%q becomes %q", spelling, got)
 		}

@@ -22,24 +22,30 @@ type Options struct {
 	BindDN, BindPassword string   // the service account; both empty: searches are anonymous
 
 	BaseDN string // people are searched below it
-	// LoginFilter finds a person; "{login}" is replaced by the escaped login name. Its other conditions hold for live sessions too.
+	// LoginFilter finds a person; "{login}" is replaced by the escaped login name. Its other conditions hold for live
+	// sessions too.
 	LoginFilter                                                                       string
 	LoginAttribute, IDAttribute, FirstNameAttribute, LastNameAttribute, MailAttribute string
-	ExtraAttributes                                                                   []string // for Entry.Attributes, at most 50
-	PasswordPolicyDN                                                                  string   // OpenLDAP: the policy of whom no pwdPolicySubentry names one; "" where nothing shows it
-	Domain                                                                            string   // AD: NetBIOS or DNS domain, stripped from DOMAIN\user; UPN logins search userPrincipalName
+	// for Entry.Attributes, at most 50
+	ExtraAttributes []string
+	// OpenLDAP: the policy of whom no pwdPolicySubentry names one; "" where nothing shows it
+	PasswordPolicyDN string
+	// AD: NetBIOS or DNS domain, stripped from DOMAIN\user; UPN logins search userPrincipalName
+	Domain string
 
 	GroupBaseDN string // groups are searched below it; default BaseDN
-	// GroupMode is "member_of" (the person's memberOf), "search" (GroupFilter by the person's DN) or "ad" (always nested: the
-	// person's tokenGroups, or one search by the matching rule in chain). With the preset for Active Directory, the primary group,
-	// such as Domain Users, is among the groups in each mode.
+	// GroupMode is "member_of" (the person's memberOf), "search" (GroupFilter by the person's DN) or "ad" (always nested:
+	// the person's tokenGroups, or one search by the matching rule in chain). With the preset for Active Directory, the
+	// primary group, such as Domain Users, is among the groups in each mode.
 	GroupMode string
-	// DistributionGroups takes them beside security groups; Active Directory only. A GroupFilter of one's own decides by itself.
+	// DistributionGroups takes them beside security groups; Active Directory only. A GroupFilter of one's own decides by
+	// itself.
 	DistributionGroups                   bool
 	GroupFilter                          string // "{dn}" and "{login}" are replaced, escaped
 	GroupIDAttribute, GroupNameAttribute string
 	Nested                               bool // follow groups in groups; "ad" always does
-	MaxDepth, MaxGroups                  int  // of the walk; defaults 10 and 2000; beyond them a sign-in is refused with that reason
+	// of the walk; defaults 10 and 2000; beyond them a sign-in is refused with that reason
+	MaxDepth, MaxGroups int
 
 	PoolSize, BindPoolSize int           // connections for searches and for user binds, each; default 8
 	DialTimeout            time.Duration // connect and TLS; default 3 s
@@ -78,7 +84,8 @@ const (
 var attributeName = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9-]{0,127}|[0-9]+(\.[0-9]+)+)$`)
 
 // secretAttributes must never be read into an Entry, which is stored and may be sent to a service provider.
-var secretAttributes = []string{"userPassword", "unicodePwd", "sambaNTPassword", "sambaLMPassword", "krbPrincipalKey", "pwdHistory", "ms-Mcs-AdmPwd", "msDS-ManagedPassword"}
+var secretAttributes = []string{"userPassword", "unicodePwd", "sambaNTPassword", "sambaLMPassword", "krbPrincipalKey",
+	"pwdHistory", "ms-Mcs-AdmPwd", "msDS-ManagedPassword"}
 
 // parts are what New makes of checked options.
 type parts struct {
@@ -97,7 +104,8 @@ func (o *Options) check() (parts, error) {
 	switch o.Preset {
 	case "", presetOpenLDAP, presetAD:
 	default:
-		f.add("preset", fmt.Sprintf("unknown preset %q", o.Preset), `write "openldap", "active_directory" or leave it empty and set each field`)
+		f.add("preset", fmt.Sprintf("unknown preset %q", o.Preset),
+			`write "openldap", "active_directory" or leave it empty and set each field`)
 	}
 	o.preset()
 	if o.GroupBaseDN == "" {
@@ -116,11 +124,13 @@ func (o *Options) check() (parts, error) {
 
 	var err error
 	if o.LoginFilter == "" {
-		f.add("login_filter", "it is missing", "write the filter that finds a person, such as (uid={login}), or choose a preset")
+		f.add("login_filter", "it is missing", "write the filter that finds a person, such as (uid={login}), or choose a "+
+			"preset")
 	} else if p.person, err = parseTemplate(o.LoginFilter, holdLogin); err != nil {
 		f.add("login_filter", err.Error(), "write an LDAP filter such as (&(objectClass=person)(uid={login}))")
 	} else if !p.person.uses(holdLogin) {
-		f.add("login_filter", "it does not hold {login}, so it would find the same people for every login", "write {login} where the login name belongs")
+		f.add("login_filter", "it does not hold {login}, so it would find the same people for every login",
+			"write {login} where the login name belongs")
 	}
 	if o.Preset == presetAD && o.LoginFilter == adLoginFilter {
 		if p.upn, err = parseTemplate(adUPNFilter, holdLogin); err != nil {
@@ -161,14 +171,16 @@ func (o *Options) checkNumbers(f *faults) {
 	span("cooldown", &o.Cooldown, 30*time.Second)
 	// A call that ends before its first operation could time out would never learn that a server hangs.
 	if o.Timeout < o.OpTimeout || o.Timeout < o.DialTimeout {
-		f.add("timeout", fmt.Sprintf("%v is shorter than dial_timeout or op_timeout", o.Timeout), "make it at least as long as both together")
+		f.add("timeout", fmt.Sprintf("%v is shorter than dial_timeout or op_timeout", o.Timeout),
+			"make it at least as long as both together")
 	}
 }
 
 func (o *Options) checkURLs(f *faults) []*url.URL {
 	const mend = "write ldaps://host or ldaps://host:port"
 	if len(o.URLs) == 0 || len(o.URLs) > maxURLs {
-		f.add("urls", fmt.Sprintf("%d servers are named", len(o.URLs)), fmt.Sprintf("name 1 to %d servers, each as ldaps://host:port", maxURLs))
+		f.add("urls", fmt.Sprintf("%d servers are named", len(o.URLs)),
+			fmt.Sprintf("name 1 to %d servers, each as ldaps://host:port", maxURLs))
 	}
 	var urls []*url.URL
 	plain := 0
@@ -180,7 +192,8 @@ func (o *Options) checkURLs(f *faults) []*url.URL {
 			f.add("urls", "one is not a URL", mend)
 			continue
 		case u.User != nil:
-			f.add("urls", fmt.Sprintf("%s holds a user name or password", u.Redacted()), "write those into bind_dn and bind_password")
+			f.add("urls", fmt.Sprintf("%s holds a user name or password", u.Redacted()),
+				"write those into bind_dn and bind_password")
 			continue
 		case u.Scheme != "ldap" && u.Scheme != "ldaps":
 			f.add("urls", fmt.Sprintf("%q is neither ldaps:// nor ldap://", text), mend)
@@ -192,13 +205,15 @@ func (o *Options) checkURLs(f *faults) []*url.URL {
 		if u.Scheme == "ldap" {
 			plain++
 			if !o.StartTLS && !o.Insecure {
-				f.add("urls", fmt.Sprintf("%q would send passwords in clear", text), "write ldaps://, or set start_tls, or, on a network that nobody listens on, insecure")
+				f.add("urls", fmt.Sprintf("%q would send passwords in clear", text),
+					"write ldaps://, or set start_tls, or, on a network that nobody listens on, insecure")
 			}
 		}
 		urls = append(urls, u)
 	}
 	if o.StartTLS && plain == 0 && len(urls) > 0 {
-		f.add("start_tls", "all urls are ldaps://, which is encrypted from the start", "remove start_tls, or write ldap:// URLs")
+		f.add("start_tls", "all urls are ldaps://, which is encrypted from the start",
+			"remove start_tls, or write ldap:// URLs")
 	}
 	if o.StartTLS && o.Insecure {
 		f.add("insecure", "it contradicts start_tls", "remove one of them")
@@ -220,7 +235,8 @@ func (o *Options) checkCA(f *faults) *x509.CertPool {
 	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(pem) {
-		f.add("ca_file", fmt.Sprintf("%s holds no certificate in PEM form", o.CAFile), "write the directory's CA certificate into it, from BEGIN CERTIFICATE to END CERTIFICATE")
+		f.add("ca_file", fmt.Sprintf("%s holds no certificate in PEM form", o.CAFile),
+			"write the directory's CA certificate into it, from BEGIN CERTIFICATE to END CERTIFICATE")
 	}
 	return roots
 }
@@ -246,7 +262,8 @@ func (o *Options) checkNames(f *faults) {
 	}
 	if o.PasswordPolicyDN != "" {
 		if _, err := parseDN(o.PasswordPolicyDN); err != nil {
-			f.add("password_policy_dn", err.Error(), "write the DN of the policy's entry, such as cn=default,ou=policies,dc=example,dc=com")
+			f.add("password_policy_dn", err.Error(), "write the DN of the policy's entry, such as "+
+				"cn=default,ou=policies,dc=example,dc=com")
 		}
 	}
 	attribute := func(field, name string) {
@@ -271,7 +288,8 @@ func (o *Options) checkNames(f *faults) {
 	attribute("group_id_attribute", o.GroupIDAttribute)
 	attribute("group_name_attribute", o.GroupNameAttribute)
 	if len(o.ExtraAttributes) > maxAttributes {
-		f.add("extra_attributes", fmt.Sprintf("%d are named", len(o.ExtraAttributes)), fmt.Sprintf("name at most %d", maxAttributes))
+		f.add("extra_attributes", fmt.Sprintf("%d are named", len(o.ExtraAttributes)), fmt.Sprintf("name at most %d",
+			maxAttributes))
 	}
 	for _, name := range o.ExtraAttributes {
 		attribute("extra_attributes", name)
@@ -291,7 +309,8 @@ func (o *Options) checkGroups(f *faults, filterGiven bool) *template {
 		return nil
 	}
 	if o.GroupFilter == "" {
-		f.add("group_filter", "it is missing", "write the filter that finds a person's groups, such as (member={dn}), or choose a preset")
+		f.add("group_filter", "it is missing", "write the filter that finds a person's groups, such as (member={dn}), or "+
+			"choose a preset")
 		return nil
 	}
 	t, err := parseTemplate(o.GroupFilter, holdDN, holdLogin)
@@ -299,7 +318,8 @@ func (o *Options) checkGroups(f *faults, filterGiven bool) *template {
 	case err != nil:
 		f.add("group_filter", err.Error(), "write an LDAP filter such as (&(objectClass=groupOfNames)(member={dn}))")
 	case !t.uses(holdDN) && !t.uses(holdLogin):
-		f.add("group_filter", "it holds neither {dn} nor {login}, so everybody would be in the same groups", "write (member={dn}) or (memberUid={login})")
+		f.add("group_filter", "it holds neither {dn} nor {login}, so everybody would be in the same groups",
+			"write (member={dn}) or (memberUid={login})")
 	case o.GroupMode == modeAD && !strings.Contains(o.GroupFilter, inChain):
 		f.add("group_filter", "group_mode ad needs the matching rule in chain", "write (member:"+inChain+":={dn})")
 	}

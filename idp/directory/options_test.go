@@ -39,7 +39,8 @@ func TestNewNamesEachFault(t *testing.T) {
 		t.Fatal(err)
 	}
 	good := func() directory.Options {
-		return directory.Options{Preset: "openldap", URLs: []string{"ldaps://ldap.example.test"}, BindDN: "cn=a,dc=b", BindPassword: "secret-of-the-service", BaseDN: "dc=example,dc=test"}
+		return directory.Options{Preset: "openldap", URLs: []string{"ldaps://ldap.example.test"}, BindDN: "cn=a,dc=b",
+			BindPassword: "secret-of-the-service", BaseDN: "dc=example,dc=test"}
 	}
 	cases := []struct {
 		name   string
@@ -54,17 +55,25 @@ func TestNewNamesEachFault(t *testing.T) {
 		{"insecure", func(o *directory.Options) { o.URLs, o.Insecure = []string{"ldap://a"}, true }, nil},
 		{"anonymous", func(o *directory.Options) { o.BindDN, o.BindPassword = "", "" }, nil},
 		{"IPv6", func(o *directory.Options) { o.URLs = []string{"ldaps://[::1]:636"} }, nil},
-		{"unknown preset", func(o *directory.Options) { o.Preset = "novell" }, []string{"first_name_attribute", "group_id_attribute", "group_mode", "group_name_attribute", "id_attribute", "last_name_attribute", "login_attribute", "login_filter", "mail_attribute", "preset"}},
+		{"unknown preset", func(o *directory.Options) { o.Preset = "novell" }, []string{"first_name_attribute",
+			"group_id_attribute", "group_mode", "group_name_attribute", "id_attribute", "last_name_attribute", "login_attribute",
+			"login_filter", "mail_attribute", "preset"}},
 		{"no server", func(o *directory.Options) { o.URLs = nil }, []string{"urls"}},
 		{"LDAP-03 plain", func(o *directory.Options) { o.URLs = []string{"ldap://a"} }, []string{"urls"}},
 		{"LDAP-03 one of two plain", func(o *directory.Options) { o.URLs = append(o.URLs, "ldap://a") }, []string{"urls"}},
 		{"other scheme", func(o *directory.Options) { o.URLs = []string{"http://a"} }, []string{"urls"}},
-		{"user in URL", func(o *directory.Options) { o.URLs = []string{"ldaps://u:secret-of-the-service@a"} }, []string{"urls"}},
+		{"user in URL", func(o *directory.Options) { o.URLs = []string{"ldaps://u:secret-of-the-service@a"} },
+			[]string{"urls"}},
 		{"path in URL", func(o *directory.Options) { o.URLs = []string{"ldaps://a/dc=x"} }, []string{"urls"}},
-		{"not a URL", func(o *directory.Options) { o.URLs = []string{"ldaps://u:secret-of-the-service@a:b"} }, []string{"urls"}},
+		{"not a URL", func(o *directory.Options) { o.URLs = []string{"ldaps://u:secret-of-the-service@a:b"} },
+			[]string{"urls"}},
 		{"StartTLS over ldaps", func(o *directory.Options) { o.StartTLS = true }, []string{"start_tls"}},
-		{"StartTLS and insecure", func(o *directory.Options) { o.URLs, o.StartTLS, o.Insecure = []string{"ldap://a"}, true, true }, []string{"insecure"}},
-		{"CA without TLS", func(o *directory.Options) { o.URLs, o.Insecure, o.CAFile = []string{"ldap://a"}, true, notPEM }, []string{"ca_file"}},
+		{"StartTLS and insecure", func(o *directory.Options) {
+			o.URLs, o.StartTLS, o.Insecure = []string{"ldap://a"}, true,
+				true
+		}, []string{"insecure"}},
+		{"CA without TLS", func(o *directory.Options) { o.URLs, o.Insecure, o.CAFile = []string{"ldap://a"}, true, notPEM },
+			[]string{"ca_file"}},
 		{"CA file missing", func(o *directory.Options) { o.CAFile = filepath.Join(dir, "missing") }, []string{"ca_file"}},
 		{"CA file no PEM", func(o *directory.Options) { o.CAFile = notPEM }, []string{"ca_file"}},
 		{"bind DN alone", func(o *directory.Options) { o.BindPassword = "" }, []string{"bind_password"}},
@@ -73,26 +82,34 @@ func TestNewNamesEachFault(t *testing.T) {
 		{"base DN malformed", func(o *directory.Options) { o.BaseDN = "dc=example,,dc=test" }, []string{"base_dn"}},
 		{"group base DN malformed", func(o *directory.Options) { o.GroupBaseDN = "groups" }, []string{"group_base_dn"}},
 		{"filter without login", func(o *directory.Options) { o.LoginFilter = "(uid=alice)" }, []string{"login_filter"}},
-		{"filter with login as attribute", func(o *directory.Options) { o.LoginFilter = "({login}=alice)" }, []string{"login_filter"}},
-		{"filter with unknown placeholder", func(o *directory.Options) { o.LoginFilter = "(|(uid={login})(mail={mail}))" }, []string{"login_filter"}},
-		{"filter with dn", func(o *directory.Options) { o.LoginFilter = "(|(uid={login})(member={dn}))" }, []string{"login_filter"}},
+		{"filter with login as attribute", func(o *directory.Options) { o.LoginFilter = "({login}=alice)" },
+			[]string{"login_filter"}},
+		{"filter with unknown placeholder", func(o *directory.Options) { o.LoginFilter = "(|(uid={login})(mail={mail}))" },
+			[]string{"login_filter"}},
+		{"filter with dn", func(o *directory.Options) { o.LoginFilter = "(|(uid={login})(member={dn}))" },
+			[]string{"login_filter"}},
 		{"filter not closed", func(o *directory.Options) { o.LoginFilter = "(&(uid={login})" }, []string{"login_filter"}},
 		{"filter with rest", func(o *directory.Options) { o.LoginFilter = "(uid={login})(cn=*)" }, []string{"login_filter"}},
-		{"filter without parenthesis", func(o *directory.Options) { o.LoginFilter = "uid={login}" }, []string{"login_filter"}},
+		{"filter without parenthesis", func(o *directory.Options) { o.LoginFilter = "uid={login}" },
+			[]string{"login_filter"}},
 		{"filter too deep", func(o *directory.Options) {
 			o.LoginFilter = strings.Repeat("(!", 50) + "(uid={login})" + strings.Repeat(")", 50)
 		}, []string{"login_filter"}},
 		{"filter empty set", func(o *directory.Options) { o.LoginFilter = "(&)" }, []string{"login_filter"}},
 		{"filter bad escape", func(o *directory.Options) { o.LoginFilter = `(uid={login}\zz)` }, []string{"login_filter"}},
-		{"group filter without placeholder", func(o *directory.Options) { o.GroupFilter = "(cn=staff)" }, []string{"group_filter"}},
-		{"group filter unused", func(o *directory.Options) { o.GroupMode, o.GroupFilter = "member_of", "(member={dn})" }, []string{"group_filter"}},
+		{"group filter without placeholder", func(o *directory.Options) { o.GroupFilter = "(cn=staff)" },
+			[]string{"group_filter"}},
+		{"group filter unused", func(o *directory.Options) { o.GroupMode, o.GroupFilter = "member_of", "(member={dn})" },
+			[]string{"group_filter"}},
 		{"group mode unknown", func(o *directory.Options) { o.GroupMode = "guess" }, []string{"group_mode"}},
 		{"ad mode without rule", func(o *directory.Options) {
 			o.Preset, o.GroupFilter = "active_directory", "(member={dn})"
 		}, []string{"group_filter"}},
 		{"attribute name", func(o *directory.Options) { o.MailAttribute = "mail)(uid=*" }, []string{"mail_attribute"}},
-		{"secret attribute", func(o *directory.Options) { o.ExtraAttributes = []string{"USERPASSWORD"} }, []string{"extra_attributes"}},
-		{"too many attributes", func(o *directory.Options) { o.ExtraAttributes = slices.Repeat([]string{"cn"}, 51) }, []string{"extra_attributes"}},
+		{"secret attribute", func(o *directory.Options) { o.ExtraAttributes = []string{"USERPASSWORD"} },
+			[]string{"extra_attributes"}},
+		{"too many attributes", func(o *directory.Options) { o.ExtraAttributes = slices.Repeat([]string{"cn"}, 51) },
+			[]string{"extra_attributes"}},
 		{"domain on openldap", func(o *directory.Options) { o.Domain = "EXAMPLE" }, []string{"domain"}},
 		{"numbers", func(o *directory.Options) {
 			o.MaxDepth, o.MaxGroups, o.PoolSize, o.BindPoolSize = -1, 1_000_000, -5, 5000
@@ -125,7 +142,8 @@ func TestNewNamesEachFault(t *testing.T) {
 // LDAP-03: an insecure server is warned about.
 func TestLDAP03InsecureWarns(t *testing.T) {
 	var log bytes.Buffer
-	o := directory.Options{Preset: "openldap", URLs: []string{"ldap://127.0.0.1:1"}, Insecure: true, BaseDN: "dc=x", Logger: slog.New(slog.NewTextHandler(&log, nil))}
+	o := directory.Options{Preset: "openldap", URLs: []string{"ldap://127.0.0.1:1"}, Insecure: true, BaseDN: "dc=x",
+		Logger: slog.New(slog.NewTextHandler(&log, nil))}
 	open(t, o)
 	if !strings.Contains(log.String(), "level=WARN") || !strings.Contains(log.String(), "in clear") {
 		t.Errorf("no warning in the log: %q", log.String())
@@ -136,7 +154,8 @@ func TestFreeConfiguration(t *testing.T) {
 	s := directorytest.SharedSlapd(t)
 	o := s.Options()
 	o.Preset = ""
-	o.LoginFilter, o.LoginAttribute, o.IDAttribute = "(&(objectClass=inetOrgPerson)(|(uid={login})(mail={login})))", "uid", "entryUUID"
+	o.LoginFilter, o.LoginAttribute, o.IDAttribute = "(&(objectClass=inetOrgPerson)(|(uid={login})(mail={login})))",
+		"uid", "entryUUID"
 	o.FirstNameAttribute, o.LastNameAttribute, o.MailAttribute = "givenName", "sn", "mail"
 	o.GroupMode, o.GroupFilter, o.GroupIDAttribute, o.GroupNameAttribute = "search", "(member={dn})", "entryUUID", "cn"
 	d := open(t, o)

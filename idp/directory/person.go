@@ -59,8 +59,8 @@ func (d *Directory) entry(found *ldap.Entry) (Entry, state, error) {
 	return e, st, nil
 }
 
-// storedLogin is the login as the directory stores it. Of several values the one in the entry's name counts: it is the one that
-// does not change with the order in which a server answers.
+// storedLogin is the login as the directory stores it. Of several values the one in the entry's name counts: it is the
+// one that does not change with the order in which a server answers.
 func (d *Directory) storedLogin(found *ldap.Entry) string {
 	var usable []string
 	for _, v := range texts(found.GetEqualFoldRawAttributeValues(d.o.LoginAttribute)) {

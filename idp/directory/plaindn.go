@@ -1,7 +1,8 @@
 package directory
 
-// plainDN is NormalDN for the DNs that nearly all are: letters, digits and harmless signs, one attribute in each part, nothing escaped. It is
-// many times as fast, which a walk over a large directory needs. ok is false for any other, and for what may be malformed.
+// plainDN is NormalDN for the DNs that nearly all are: letters, digits and harmless signs, one attribute in each part,
+// nothing escaped. It is many times as fast, which a walk over a large directory needs. ok is false for any other, and
+// for what may be malformed.
 func plainDN(dn string) (normal string, ok bool) {
 	if len(dn) > maxDN {
 		return "", false
@@ -26,8 +27,9 @@ func plainDN(dn string) (normal string, ok bool) {
 	}
 }
 
-// plainPart appends to out what stands from at to the next end sign, or to the end of dn: names in small letters, values in capitals (as normalPart has
-// it), without spaces around it, runs of spaces made one. It returns where it has stopped.
+// plainPart appends to out what stands from at to the next end sign, or to the end of dn: names in small letters,
+// values in capitals (as normalPart has it), without spaces around it, runs of spaces made one. It returns where it has
+// stopped.
 func plainPart(out []byte, dn string, at int, end byte) (_ []byte, stopped int, ok bool) {
 	start, space := len(out), false
 	for ; at < len(dn) && dn[at] != end; at++ {

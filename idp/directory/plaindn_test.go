@@ -61,7 +61,8 @@ func FuzzPlainDN(f *testing.F) {
 }
 
 func BenchmarkNormalDN(b *testing.B) {
-	for name, dn := range map[string]string{"plain": "uid=user00001,ou=people,dc=example,dc=test", "other": "uid=üser00001,ou=people,dc=example,dc=test"} {
+	for name, dn := range map[string]string{"plain": "uid=user00001,ou=people,dc=example,dc=test",
+		"other": "uid=üser00001,ou=people,dc=example,dc=test"} {
 		b.Run(name, func(b *testing.B) {
 			for range b.N {
 				if _, err := directory.NormalDN(dn); err != nil {

@@ -19,8 +19,8 @@ const probeTimeout = 2 * time.Second
 
 var errClosed = errors.New("the directory is closed")
 
-// pool keeps connections to the servers in their configured order. It prefers the first server that is not cooling down, so it goes
-// over to the next when one fails and comes back when that one works again.
+// pool keeps connections to the servers in their configured order. It prefers the first server that is not cooling
+// down, so it goes over to the next when one fails and comes back when that one works again.
 type pool struct {
 	o       *Options
 	servers []*server
@@ -39,9 +39,9 @@ func newPool(o *Options, servers []*server, size int) *pool {
 	return &pool{o: o, servers: servers, slots: make(chan struct{}, size), idle: map[*server][]*conn{}}
 }
 
-// do runs one library call on a connection of the pool. It tries once more on a fresh connection if the network failed or the
-// server said that it is busy or going down (result codes 51 and 52). Errors with another result code are the server's answer and
-// come back as they are; everything else is an Error with problem Unavailable. fn may run twice.
+// do runs one library call on a connection of the pool. It tries once more on a fresh connection if the network failed
+// or the server said that it is busy or going down (result codes 51 and 52). Errors with another result code are the
+// server's answer and come back as they are; everything else is an Error with problem Unavailable. fn may run twice.
 //
 // keep tells whether the connection may serve others after the call; nil: unless it broke.
 func (p *pool) do(ctx context.Context, fn func(*ldap.Conn) error, keep func(error) bool) error {
@@ -49,14 +49,15 @@ func (p *pool) do(ctx context.Context, fn func(*ldap.Conn) error, keep func(erro
 	return err
 }
 
-// once is do for what must not be sent again after an answer that got lost. again tells that this happened on a connection that had
-// been idle: the server or a firewall may have closed it, and a fresh one may do.
+// once is do for what must not be sent again after an answer that got lost. again tells that this happened on a
+// connection that had been idle: the server or a firewall may have closed it, and a fresh one may do.
 func (p *pool) once(ctx context.Context, fn func(*ldap.Conn) error, keep func(error) bool) (again bool, err error) {
 	return p.try(ctx, 1, fn, keep)
 }
 
 // try makes at most so many tries of which the answer got lost.
-func (p *pool) try(ctx context.Context, tries int, fn func(*ldap.Conn) error, keep func(error) bool) (again bool, err error) {
+func (p *pool) try(ctx context.Context, tries int, fn func(*ldap.Conn) error,
+	keep func(error) bool) (again bool, err error) {
 	select {
 	case p.slots <- struct{}{}:
 	case <-ctx.Done():
@@ -117,8 +118,8 @@ func (p *pool) get(ctx context.Context, fresh bool) (*conn, error) {
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
-	// All are cooling down. Waiting would help nobody, so each is tried all the same, except those that refused our own password:
-	// asking again and again would lock the service account.
+	// All are cooling down. Waiting would help nobody, so each is tried all the same, except those that refused our own
+	// password: asking again and again would lock the service account.
 	for _, s := range p.servers {
 		ok, cause := s.lastResort()
 		if !ok {
@@ -153,7 +154,8 @@ func (p *pool) dial(ctx context.Context, s *server) (*conn, error) {
 
 func (p *pool) failed(s *server, err error, strict bool) {
 	if s.fail(p.o.Now().Add(p.o.Cooldown), strict, err) {
-		p.o.Logger.Warn("directory server failed; it is left alone for a while", "server", s.url, "cooldown", p.o.Cooldown, "error", err)
+		p.o.Logger.Warn("directory server failed; it is left alone for a while", "server", s.url, "cooldown",
+			p.o.Cooldown, "error", err)
 	}
 }
 
@@ -224,7 +226,8 @@ func (d *Directory) openThrough(ctx context.Context, s *server, through func(net
 	if err != nil {
 		c.close()
 		if hasCode(err, ldap.LDAPResultInvalidCredentials) {
-			return nil, fmt.Errorf("bind to %s as the service account %q: the directory refuses bind_dn or bind_password: %w", s.url, d.o.BindDN, err)
+			return nil, fmt.Errorf("bind to %s as the service account %q: the directory refuses bind_dn or bind_password: %w",
+				s.url, d.o.BindDN, err)
 		}
 		return nil, fmt.Errorf("bind to %s as the service account %q: %w", s.url, d.o.BindDN, err)
 	}
@@ -242,7 +245,8 @@ func (d *Directory) openBind(ctx context.Context, s *server) (*conn, error) {
 // probeSearch reads nothing from the root DSE.
 func (d *Directory) probeSearch(ctx context.Context, c *conn) bool {
 	_, err := c.do(ctx, min(probeTimeout, d.o.OpTimeout), func(l *ldap.Conn) error {
-		_, err := l.Search(ldap.NewSearchRequest("", ldap.ScopeBaseObject, ldap.NeverDerefAliases, 1, 0, false, "(objectClass=*)", []string{"1.1"}, nil))
+		_, err := l.Search(ldap.NewSearchRequest("", ldap.ScopeBaseObject, ldap.NeverDerefAliases, 1, 0, false,
+			"(objectClass=*)", []string{"1.1"}, nil))
 		return err
 	})
 	_, answered := resultCode(err)

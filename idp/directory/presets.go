@@ -19,12 +19,13 @@ const (
 	adUPNFilter   = "(&(objectCategory=person)(objectClass=user)(userPrincipalName=" + holdLogin + "))"
 )
 
-// securityGroup is the condition on groupType that security groups meet and distribution groups don't (MS-ADTS 2.2.12). Mail
-// administrators and owners of lists may often create and fill distribution groups, which are not meant to give access.
+// securityGroup is the condition on groupType that security groups meet and distribution groups don't (MS-ADTS 2.2.12).
+// Mail administrators and owners of lists may often create and fill distribution groups, which are not meant to give
+// access.
 const securityGroup = "(groupType:1.2.840.113556.1.4.803:=2147483648)"
 
-// adTokenFilter is the group filter of the preset. What it finds is what tokenGroups lists, but for the primary group and what is
-// nested by way of distribution groups.
+// adTokenFilter is the group filter of the preset. What it finds is what tokenGroups lists, but for the primary group
+// and what is nested by way of distribution groups.
 const adTokenFilter = "(&(objectCategory=group)" + securityGroup + "(member:" + inChain + ":=" + holdDN + "))"
 
 // preset fills what is empty.
@@ -71,10 +72,11 @@ func (o *Options) preset() {
 	fill(&o.GroupNameAttribute, "cn")
 }
 
-// The attributes that tell an account's state. A free configuration asks for both lists: a directory leaves out what it does not
-// know.
+// The attributes that tell an account's state. A free configuration asks for both lists: a directory leaves out what it
+// does not know.
 var (
-	adStateAttributes       = []string{"userAccountControl", "msDS-User-Account-Control-Computed", "accountExpires", "pwdLastSet"}
+	adStateAttributes = []string{"userAccountControl", "msDS-User-Account-Control-Computed",
+		"accountExpires", "pwdLastSet"}
 	openLDAPStateAttributes = []string{"pwdAccountLockedTime", "pwdReset", "pwdChangedTime", "pwdStartTime", "pwdEndTime"}
 )
 

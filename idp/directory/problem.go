@@ -13,18 +13,22 @@ type Problem string
 
 // The problems. All but Unavailable concern the person; Unavailable never does, so it must not count as a failed login.
 const (
-	BadCredentials  Problem = "bad_credentials" // wrong password or unknown login: never told apart to the person
-	Locked          Problem = "locked"          // shown like BadCredentials, since it is told without the right password; told apart in the log
+	BadCredentials Problem = "bad_credentials" // wrong password or unknown login: never told apart to the person
+	// shown like BadCredentials, since it is told without the right password; told apart in the log
+	Locked          Problem = "locked"
 	Disabled        Problem = "disabled"
 	Expired         Problem = "expired" // the account
 	PasswordExpired Problem = "password_expired"
 	MustChange      Problem = "must_change"
-	NotNow          Problem = "not_now"   // logon hours
-	NotHere         Problem = "not_here"  // workstation restriction
-	Ambiguous       Problem = "ambiguous" // the search found several; told without the right password, so shown like BadCredentials
-	BadData         Problem = "bad_data"  // what the directory holds can't be used: no immutable id, groups beyond the limits, no such group
+	NotNow          Problem = "not_now"  // logon hours
+	NotHere         Problem = "not_here" // workstation restriction
+	// the search found several; told without the right password, so shown like BadCredentials
+	Ambiguous Problem = "ambiguous"
+	// what the directory holds can't be used: no immutable id, groups beyond the limits, no such group
+	BadData Problem = "bad_data"
 
-	Unavailable Problem = "unavailable" // directory down, unreachable, not answering in time, or refusing our service account
+	// directory down, unreachable, not answering in time, or refusing our service account
+	Unavailable Problem = "unavailable"
 )
 
 // ErrNotFound is in the chain of an Error about a person or a group that does not exist.
@@ -34,13 +38,14 @@ var ErrNotFound = errors.New("not in the directory")
 type Error struct {
 	Problem Problem
 	Op      string // what was being done, to what; no password, no login of an unknown person
-	// PersonID is the immutable id of the person whom the login named, "" if it named nobody. A directory takes many spellings for
-	// one login (case, spaces, accents), so failures are best counted by it.
+	// PersonID is the immutable id of the person whom the login named, "" if it named nobody. A directory takes many
+	// spellings for one login (case, spaces, accents), so failures are best counted by it.
 	PersonID string
 	Err      error
 
-	Try   Try  // of Bind: what is known of the password
-	Again bool // of Bind: the answer got lost on a connection that had been idle, so another bind may do; it is another try
+	Try Try // of Bind: what is known of the password
+	// of Bind: the answer got lost on a connection that had been idle, so another bind may do; it is another try
+	Again bool
 }
 
 // Try says what an Error of Bind knows of the password. The zero value says nothing: it may have been judged.
@@ -64,8 +69,8 @@ func unavailable(op string, err error) error {
 	return &Error{Problem: Unavailable, Op: op, Err: err}
 }
 
-// resultCode is the server's result code in err. ok is false when the server gave none: then the network, the clock or the library
-// failed.
+// resultCode is the server's result code in err. ok is false when the server gave none: then the network, the clock or
+// the library failed.
 func resultCode(err error) (code uint16, ok bool) {
 	// The library's own codes start at 200.
 	if e, is := errors.AsType[*ldap.Error](err); is && e.ResultCode < ldap.ErrorNetwork {

@@ -108,7 +108,8 @@ func (p *proxy) set(mode string) {
 	p.mode = mode
 }
 
-// stall loses what comes on the present connections without closing them, as a firewall does that has forgotten them. New ones pass.
+// stall loses what comes on the present connections without closing them, as a firewall does that has forgotten them.
+// New ones pass.
 func (p *proxy) stall() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -10,8 +10,8 @@ import (
 	"github.com/go-ldap/ldap/v3"
 )
 
-// pageSize is asked for in searches that may find many (RFC 2696). It is below the 1,000 that Active Directory and the 500 that
-// OpenLDAP allow a page.
+// pageSize is asked for in searches that may find many (RFC 2696). It is below the 1,000 that Active Directory and the
+// 500 that OpenLDAP allow a page.
 const pageSize = 400
 
 // maxRanges bounds how often a ranged attribute is read on.
@@ -26,8 +26,8 @@ func (d *Directory) request(base string, scope int, limit int, filter string, at
 	return ldap.NewSearchRequest(base, scope, ldap.NeverDerefAliases, limit, seconds, false, filter, attributes, nil)
 }
 
-// search runs one search. A referral in the result is counted and left alone: following it would send the service account's
-// password to whatever server it names.
+// search runs one search. A referral in the result is counted and left alone: following it would send the service
+// account's password to whatever server it names.
 func (d *Directory) search(ctx context.Context, r *ldap.SearchRequest) ([]*ldap.Entry, error) {
 	var result *ldap.SearchResult
 	err := d.searches.do(ctx, func(l *ldap.Conn) error {
@@ -44,7 +44,8 @@ func (d *Directory) search(ctx context.Context, r *ldap.SearchRequest) ([]*ldap.
 }
 
 // searchAll runs a search page by page, up to most entries; more are errTooMany.
-func (d *Directory) searchAll(ctx context.Context, base, filter string, attributes []string, most int) ([]*ldap.Entry, error) {
+func (d *Directory) searchAll(ctx context.Context, base, filter string, attributes []string,
+	most int) ([]*ldap.Entry, error) {
 	var entries []*ldap.Entry
 	broken := false
 	err := d.searches.do(ctx, func(l *ldap.Conn) error {
@@ -79,8 +80,8 @@ func (d *Directory) searchAll(ctx context.Context, base, filter string, attribut
 	return entries, err
 }
 
-// values are all text values of an attribute. Active Directory answers one with many values in parts, named attribute;range=0-1499
-// (MS-ADTS 3.1.1.3.1.3.3): the parts that follow are read one by one, up to most values.
+// values are all text values of an attribute. Active Directory answers one with many values in parts, named
+// attribute;range=0-1499 (MS-ADTS 3.1.1.3.1.3.3): the parts that follow are read one by one, up to most values.
 func (d *Directory) values(ctx context.Context, e *ldap.Entry, attribute string, most int) ([]string, error) {
 	values := e.GetEqualFoldAttributeValues(attribute)
 	part, last := rangePart(e, attribute)
@@ -105,7 +106,8 @@ func (d *Directory) values(ctx context.Context, e *ldap.Entry, attribute string,
 		}
 		next, end := rangePart(found[0], attribute)
 		if next == nil || end >= 0 && end <= last {
-			return nil, fmt.Errorf("read more values of %s of %q: the server does not go on after value %d", attribute, e.DN, last)
+			return nil, fmt.Errorf("read more values of %s of %q: the server does not go on after value %d",
+				attribute, e.DN, last)
 		}
 		values, last = append(values, next...), end
 	}

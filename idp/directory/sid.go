@@ -9,8 +9,8 @@ import (
 	"github.com/go-ldap/ldap/v3"
 )
 
-// sid is a security identifier of Active Directory as it is stored: revision, number of parts, authority, and the parts as
-// little-endian numbers (MS-DTYP 2.4.2.2). As a key of a map it is the octets themselves.
+// sid is a security identifier of Active Directory as it is stored: revision, number of parts, authority, and the parts
+// as little-endian numbers (MS-DTYP 2.4.2.2). As a key of a map it is the octets themselves.
 type sid string
 
 const (
@@ -65,8 +65,8 @@ func (s sid) filter() string {
 // dn names the entry with this identifier as the base of a search, wherever it is (MS-ADTS 3.1.1.3.1.2.4).
 func (s sid) dn() string { return "<SID=" + s.String() + ">" }
 
-// primarySID is the identifier of a person's primary group: their own, with primaryGroupID as the last part. The membership
-// stands nowhere else; neither the person's memberOf nor the group's member lists it (MS-ADTS 3.1.1.4.5.19).
+// primarySID is the identifier of a person's primary group: their own, with primaryGroupID as the last part. The
+// membership stands nowhere else; neither the person's memberOf nor the group's member lists it (MS-ADTS 3.1.1.4.5.19).
 func primarySID(person *ldap.Entry) (s sid, ok bool) {
 	own, ok := entrySID(person)
 	id, err := strconv.ParseUint(person.GetEqualFoldAttributeValue("primaryGroupID"), 10, 32)

@@ -7,8 +7,8 @@ import (
 	"github.com/go-ldap/ldap/v3"
 )
 
-// slowShare is the part of the connections for binds that tries of addresses past their limit have: one in so many. Guesses there
-// never keep others waiting.
+// slowShare is the part of the connections for binds that tries of addresses past their limit have: one in so many.
+// Guesses there never keep others waiting.
 const slowShare = 4
 
 // Found is the person whom a login names: a sign-in looks them up before it asks whether a password may be tried.
@@ -28,7 +28,8 @@ func (f Found) Person() string {
 	return "dn:" + f.Entry.DN
 }
 
-// Lookup finds the one person with this login. Its *Error with BadCredentials or Ambiguous names nobody; nothing was bound.
+// Lookup finds the one person with this login. Its *Error with BadCredentials or Ambiguous names nobody; nothing was
+// bound.
 func (d *Directory) Lookup(ctx context.Context, login string) (Found, error) {
 	const op = "sign in"
 	filter, err := d.loginFilter(login)
@@ -51,9 +52,9 @@ func (d *Directory) Lookup(ctx context.Context, login string) (Found, error) {
 	return f, nil
 }
 
-// Bind proves the password of somebody whom Lookup found, and reads their groups. Its Entry has no Problem. The error is an *Error;
-// with Unavailable nothing is known of the password but what Try says. slow takes one of the few connections for tries of addresses
-// that are past their limit.
+// Bind proves the password of somebody whom Lookup found, and reads their groups. Its Entry has no Problem. The error
+// is an *Error; with Unavailable nothing is known of the password but what Try says. slow takes one of the few
+// connections for tries of addresses that are past their limit.
 func (d *Directory) Bind(ctx context.Context, f Found, password string, slow bool) (Entry, error) {
 	op := "sign in " + f.Entry.DN
 	// Before any network: see checkPassword.
@@ -95,7 +96,8 @@ func (d *Directory) Bind(ctx context.Context, f Found, password string, slow boo
 	}
 	// The password is right. The server lets some in whom the entry forbids, and may have let this one in.
 	if f.state.problem != "" {
-		return proved(&Error{Problem: f.state.problem, Op: op, Err: errors.New("the password is right, and the entry says so")})
+		return proved(&Error{Problem: f.state.problem, Op: op,
+			Err: errors.New("the password is right, and the entry says so")})
 	}
 	if e.Groups, err = d.personGroups(ctx, e, f.found); err != nil {
 		return proved(err)

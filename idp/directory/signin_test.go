@@ -55,7 +55,8 @@ func TestAuthenticate(t *testing.T) {
 		t.Errorf("an entry does not survive JSON: %v\n%s", err, cmp.Diff(e, back, whole))
 	}
 
-	for login, want := range map[string][2]string{"zoe": {"Zoë", "Żółć 山田"}, "eve": {"<b>Eve</b>", "<script>alert(1)</script> & Co"}} {
+	for login, want := range map[string][2]string{"zoe": {"Zoë", "Żółć 山田"},
+		"eve": {"<b>Eve</b>", "<script>alert(1)</script> & Co"}} {
 		e, err := d.Authenticate(t.Context(), login, directorytest.Password)
 		if err != nil || e.FirstName != want[0] || e.LastName != want[1] {
 			t.Errorf("%s: got %q %q, %v; want %q", login, e.FirstName, e.LastName, err, want)
@@ -67,8 +68,8 @@ func TestAuthenticate(t *testing.T) {
 	}
 }
 
-// LDAP-08: the states of an account, by OpenLDAP's password policy control. Those that are told without the right password are
-// generic.
+// LDAP-08: the states of an account, by OpenLDAP's password policy control. Those that are told without the right
+// password are generic.
 func TestLDAP08OpenLDAPStates(t *testing.T) {
 	s := directorytest.SharedSlapd(t)
 	d := open(t, s.Options())
@@ -112,8 +113,8 @@ func TestLDAP08OpenLDAPStates(t *testing.T) {
 	}
 }
 
-// LDAP-08: a lock after wrong passwords refuses the right one too; LDAP-11: it does not end a live session, since anybody can cause
-// it.
+// LDAP-08: a lock after wrong passwords refuses the right one too; LDAP-11: it does not end a live session, since
+// anybody can cause it.
 func TestLDAP08LockAfterWrongPasswords(t *testing.T) {
 	d := open(t, directorytest.StartSlapd(t).Options())
 	e, err := d.Authenticate(t.Context(), "mallory", directorytest.Password)
@@ -173,7 +174,8 @@ func TestLDAP11Read(t *testing.T) {
 		t.Errorf("no longer taken by the login filter: got %q, want disabled", e.Problem)
 	}
 	// Moved and renamed, a person is still the same one; deleted, none.
-	s.Apply(t, "dn: "+s.PersonDN("zoe")+"\nchangetype: modrdn\nnewrdn: uid=zora\ndeleteoldrdn: 1\nnewsuperior: ou=services,"+s.BaseDN+"\n\n")
+	s.Apply(t, "dn: "+s.PersonDN("zoe")+"\nchangetype: modrdn\nnewrdn: uid=zora\ndeleteoldrdn: 1\nnewsuperior: "+
+		"ou=services,"+s.BaseDN+"\n\n")
 	if e := read("zoe"); e.Login != "zora" || e.ID != ids["zoe"] || e.Problem != "" {
 		t.Errorf("renamed: got %+v", e)
 	}
@@ -206,7 +208,8 @@ func TestLDAP02Ambiguous(t *testing.T) {
 	wantProblem(t, err, directory.Ambiguous)
 	_, err = d.Find(t.Context(), "example.test")
 	wantProblem(t, err, directory.Ambiguous)
-	if e, err := d.Authenticate(t.Context(), "carol@example.test", directorytest.Password); err != nil || e.Login != "carol" {
+	if e, err := d.Authenticate(t.Context(), "carol@example.test", directorytest.Password); err != nil ||
+		e.Login != "carol" {
 		t.Errorf("got %q, %v; want carol", e.Login, err)
 	}
 }

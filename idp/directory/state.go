@@ -20,8 +20,8 @@ const (
 // (draft-behera-ldap-password-policy 5.3.3). Any other value is the time of a lock after wrong passwords.
 const permanentLock = "000001010000Z"
 
-// state is what an entry says of its account without a bind. locked tells of a passing lock: it is no problem of a live session,
-// since outsiders can cause it.
+// state is what an entry says of its account without a bind. locked tells of a passing lock: it is no problem of a live
+// session, since outsiders can cause it.
 type state struct {
 	problem         Problem
 	locked          bool
@@ -75,8 +75,8 @@ func adState(e *ldap.Entry, now time.Time) state {
 	case hasExpiry && !now.Before(expires):
 		s.problem = Expired
 	case e.GetEqualFoldAttributeValue("pwdLastSet") == "0" && control&adPasswordNotEnds == 0:
-		// Zero means that the password must be changed at the next logon. It counts as expired in the computed bits too, so it
-		// comes first.
+		// Zero means that the password must be changed at the next logon. It counts as expired in the computed bits too, so
+		// it comes first.
 		s.problem = MustChange
 	case computed&adPasswordHasEnded != 0:
 		s.problem = PasswordExpired
@@ -94,7 +94,8 @@ func number(e *ldap.Entry, attribute string) int64 {
 	return n
 }
 
-// fileTime converts a Windows FILETIME: 100 ns since 1601. ok is false for 0 and for the values that mean never (MS-ADA1 2.1).
+// fileTime converts a Windows FILETIME: 100 ns since 1601. ok is false for 0 and for the values that mean never
+// (MS-ADA1 2.1).
 func fileTime(n int64) (t time.Time, ok bool) {
 	const (
 		ticks = 10_000_000     // in a second
@@ -107,10 +108,11 @@ func fileTime(n int64) (t time.Time, ok bool) {
 	return time.Unix(n/ticks-epoch, n%ticks*100).UTC(), true
 }
 
-// generalizedTime parses an LDAP time (RFC 4517 3.3.13) in the forms that servers write: UTC, with or without seconds and
-// fractions.
+// generalizedTime parses an LDAP time (RFC 4517 3.3.13) in the forms that servers write: UTC, with or without seconds
+// and fractions.
 func generalizedTime(s string) (t time.Time, ok bool) {
-	for _, layout := range []string{"20060102150405Z", "20060102150405.999999999Z", "200601021504Z", "20060102150405-0700"} {
+	for _, layout := range []string{"20060102150405Z", "20060102150405.999999999Z", "200601021504Z",
+		"20060102150405-0700"} {
 		if t, err := time.Parse(layout, s); err == nil {
 			return t.UTC(), true
 		}

@@ -21,8 +21,8 @@ const (
 	maxFilterDepth = 20
 )
 
-// template is a configured filter (RFC 4515), parsed once. Values from outside enter it only as the assertion value of a leaf and
-// only escaped, so whatever they hold, the filter keeps the structure that the operator wrote.
+// template is a configured filter (RFC 4515), parsed once. Values from outside enter it only as the assertion value of
+// a leaf and only escaped, so whatever they hold, the filter keeps the structure that the operator wrote.
 type template struct {
 	op       byte // '&', '|', '!', or 0 for a leaf
 	children []*template
@@ -44,7 +44,8 @@ func parseTemplate(text string, allowed ...string) (*template, error) {
 	if rest != "" {
 		return nil, fmt.Errorf("something follows the filter: %q", rest)
 	}
-	// The library has the last word on everything that the parser above does not look at: attribute names, operators, escapes.
+	// The library has the last word on everything that the parser above does not look at: attribute names, operators,
+	// escapes.
 	filled, _ := t.fill(map[string]string{holdLogin: "x", holdDN: "x"})
 	if _, err := ldap.CompileFilter(filled); err != nil {
 		return nil, err
@@ -117,7 +118,8 @@ func parseLeaf(leaf string, allowed []string) (*template, error) {
 		inside, rest, closed := strings.Cut(after, "}")
 		hold := "{" + inside + "}"
 		if !closed || !slices.Contains(allowed, hold) {
-			return nil, fmt.Errorf("unknown placeholder %q; known here: %s; a brace itself is written \\7b", hold, strings.Join(allowed, ", "))
+			return nil, fmt.Errorf("unknown placeholder %q; known here: %s; a brace itself is written \\7b", hold,
+				strings.Join(allowed, ", "))
 		}
 		t.literals, t.holds = append(t.literals, literal), append(t.holds, hold)
 		literal, value = "", rest
@@ -139,8 +141,9 @@ func (t *template) uses(hold string) bool {
 	return false
 }
 
-// fill puts values into the filter, escaped (RFC 4515 3). A leaf whose placeholder has no value can't hold: it is left out of an OR
-// and makes an AND, a NOT and itself impossible. ok is false when the whole filter is impossible; then there is nothing to search.
+// fill puts values into the filter, escaped (RFC 4515 3). A leaf whose placeholder has no value can't hold: it is left
+// out of an OR and makes an AND, a NOT and itself impossible. ok is false when the whole filter is impossible; then
+// there is nothing to search.
 func (t *template) fill(values map[string]string) (filter string, ok bool) {
 	if t.op == 0 {
 		var b strings.Builder
@@ -170,15 +173,16 @@ func (t *template) fill(values map[string]string) (filter string, ok bool) {
 	return "(" + string(t.op) + strings.Join(parts, "") + ")", true
 }
 
-// instead is the filter with a condition on the group in the place of the one that makes the person with a DN a member. ok is
-// false where the filter has none, or needs something else of the person: a login, or not to be a member.
+// instead is the filter with a condition on the group in the place of the one that makes the person with a DN a member.
+// ok is false where the filter has none, or needs something else of the person: a login, or not to be a member.
 func (t *template) instead(condition string) (filter string, ok bool) {
 	switch {
 	case !t.uses(holdDN) && !t.uses(holdLogin):
 		return t.present(), true
 	case t.op == 0:
 		// Of other attributes, such as managedBy, nobody is a member.
-		return condition, t.exactly(holdDN) && (strings.EqualFold(t.left, "member=") || strings.EqualFold(t.left, "member:"+inChain+":="))
+		return condition, t.exactly(holdDN) && (strings.EqualFold(t.left, "member=") || strings.EqualFold(t.left,
+			"member:"+inChain+":="))
 	case t.op == '!':
 		return "", false
 	}
@@ -197,8 +201,8 @@ func (t *template) instead(condition string) (filter string, ok bool) {
 	return "(" + string(t.op) + strings.Join(parts, "") + ")", true
 }
 
-// present is the filter with each placeholder standing for any value. It keeps the operator's other conditions (an object class, a
-// department) when a person is looked up by id.
+// present is the filter with each placeholder standing for any value. It keeps the operator's other conditions (an
+// object class, a department) when a person is looked up by id.
 func (t *template) present() string {
 	if t.op == 0 {
 		if len(t.holds) == 0 {

@@ -29,14 +29,16 @@ func TestLDAP03Verification(t *testing.T) {
 		{"StartTLS", func(o *directory.Options) { o.URLs, o.StartTLS = []string{s.PlainURL()}, true }, ""},
 		{"ldaps, system's authorities", func(o *directory.Options) { o.CAFile = "" }, directory.Unavailable},
 		{"ldaps, another authority", func(o *directory.Options) { o.CAFile = other.CAFile() }, directory.Unavailable},
-		{"ldaps, another name", func(o *directory.Options) { o.URLs = []string{"ldaps://127.0.0.2" + port} }, directory.Unavailable},
+		{"ldaps, another name", func(o *directory.Options) { o.URLs = []string{"ldaps://127.0.0.2" + port} },
+			directory.Unavailable},
 		{"StartTLS, another authority", func(o *directory.Options) {
 			o.URLs, o.StartTLS, o.CAFile = []string{s.PlainURL()}, true, other.CAFile()
 		}, directory.Unavailable},
 		{"StartTLS, another name", func(o *directory.Options) {
 			o.URLs, o.StartTLS = []string{"ldap://127.0.0.2" + plainPort}, true
 		}, directory.Unavailable},
-		{"ldaps to the plain port", func(o *directory.Options) { o.URLs = []string{"ldaps://127.0.0.1" + plainPort} }, directory.Unavailable},
+		{"ldaps to the plain port", func(o *directory.Options) { o.URLs = []string{"ldaps://127.0.0.1" + plainPort} },
+			directory.Unavailable},
 		{"plain to a server that wants TLS", func(o *directory.Options) {
 			o.URLs, o.Insecure, o.CAFile = []string{s.PlainURL()}, true, ""
 		}, directory.Unavailable},
@@ -127,7 +129,8 @@ func TestLDAP03NoBindBeforeStartTLS(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := startRecorder(t, reply)
 			d := open(t, directory.Options{
-				Preset: "openldap", URLs: []string{"ldap://" + r.address}, StartTLS: true, BindDN: "cn=reader,dc=x", BindPassword: "service-secret", BaseDN: "dc=x",
+				Preset: "openldap", URLs: []string{"ldap://" + r.address}, StartTLS: true, BindDN: "cn=reader,dc=x",
+				BindPassword: "service-secret", BaseDN: "dc=x",
 				DialTimeout: 500 * time.Millisecond, OpTimeout: 500 * time.Millisecond,
 			})
 			_, err := d.Authenticate(t.Context(), "alice", "person-secret")
@@ -148,7 +151,8 @@ func TestLDAP03NoBindBeforeStartTLS(t *testing.T) {
 // LDAP-03: TLS older than 1.2 is refused.
 func TestLDAP03OldTLS(t *testing.T) {
 	s := directorytest.SharedSlapd(t)
-	cert, err := tls.LoadX509KeyPair(strings.TrimSuffix(s.CAFile(), "ca.crt")+"srv.crt", strings.TrimSuffix(s.CAFile(), "ca.crt")+"srv.key")
+	cert, err := tls.LoadX509KeyPair(strings.TrimSuffix(s.CAFile(), "ca.crt")+"srv.crt", strings.TrimSuffix(s.CAFile(),
+		"ca.crt")+"srv.key")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,33 +13,35 @@ import (
 
 // WalkOptions are for Walk.
 type WalkOptions struct {
-	// Wanted says whether a group matters; people are given only such groups. It is asked once for each group below the group base, with
-	// DN, ID and Name. nil: all matter.
+	// Wanted says whether a group matters; people are given only such groups. It is asked once for each group below the
+	// group base, with DN, ID and Name. nil: all matter.
 	Wanted func(Group) bool
 }
 
 // Walked is what a walk has seen.
 type Walked struct {
-	People  int      // visited
-	Groups  int      // below the group base, as far as they can have members
-	Wanted  int      // of them, those that matter
-	Skipped int      // entries that no sign-in could use either: no id, no login, an id that others have too, groups beyond the limits
+	People int // visited
+	Groups int // below the group base, as far as they can have members
+	Wanted int // of them, those that matter
+	// entries that no sign-in could use either: no id, no login, an id that others have too, groups beyond the limits
+	Skipped int
 	Why     []string // for the first 20 of them: DN and fault
 }
 
 // maxWhy bounds Walked.Why.
 const maxWhy = 20
 
-// Walk visits everybody whom the login filter could find, each with account state and groups as Read would have them (Via included), as far
-// as Wanted lets them; unlike Read, it gives the groups whatever the state. It streams: memory grows with the groups
-// and with the memberships of those that matter, not with the number of people, except by 16 bytes for each of them where the id attribute
-// is one that the server does not keep unique. visit is called from one goroutine and may take its time; its error ends the walk and is
-// returned as it is. The order is the server's.
+// Walk visits everybody whom the login filter could find, each with account state and groups as Read would have them
+// (Via included), as far as Wanted lets them; unlike Read, it gives the groups whatever the state. It streams: memory
+// grows with the groups and with the memberships of those that matter, not with the number of people, except by 16
+// bytes for each of them where the id attribute is one that the server does not keep unique. visit is called from one
+// goroutine and may take its time; its error ends the walk and is returned as it is. The order is the server's.
 //
 // Every other error is an *Error. With one, what has been visited is not everybody: nobody may be taken for gone.
 //
-// Groups are read before people, so somebody who is moved meanwhile is seen as one of the two. max_depth and max_groups count all groups
-// where the directory lists them with the person, and otherwise (group_mode search) those that matter and what is nested in them.
+// Groups are read before people, so somebody who is moved meanwhile is seen as one of the two. max_depth and max_groups
+// count all groups where the directory lists them with the person, and otherwise (group_mode search) those that matter
+// and what is nested in them.
 //
 // A walk has no time limit of its own beside ctx; each of its searches has OpTimeout.
 func (d *Directory) Walk(ctx context.Context, o WalkOptions, visit func(Entry) error) (Walked, error) {
@@ -93,8 +95,8 @@ type walk struct {
 	groupsOf func(context.Context, Entry, *ldap.Entry) ([]Group, error)
 }
 
-// walkKey stands for a DN, a login or an id in the maps of a walk: the start of its SHA-256, since names are long and a hash without a secret
-// could be made to collide by whoever names things in the directory.
+// walkKey stands for a DN, a login or an id in the maps of a walk: the start of its SHA-256, since names are long and a
+// hash without a secret could be made to collide by whoever names things in the directory.
 type walkKey [16]byte
 
 func keyOf(text string) walkKey {
@@ -132,8 +134,8 @@ func (w *walk) person(ctx context.Context, found *ldap.Entry) (Entry, error) {
 // uniqueIDs are attributes that servers make and keep unique by themselves.
 var uniqueIDs = []string{"entryUUID", "objectGUID", "nsUniqueId"}
 
-// findShared finds the ids that several entries have. A reading by such an id is refused as ambiguous, so none of them can be used, and the
-// first must be known before it is visited.
+// findShared finds the ids that several entries have. A reading by such an id is refused as ambiguous, so none of them
+// can be used, and the first must be known before it is visited.
 func (w *walk) findShared(ctx context.Context) error {
 	o := &w.d.o
 	if slices.ContainsFunc(uniqueIDs, func(name string) bool { return strings.EqualFold(name, o.IDAttribute) }) {
@@ -176,7 +178,8 @@ func (w *walk) readGroups(ctx context.Context) (func(context.Context, Entry, *ld
 			return m.groupsOf, m.read(ctx)
 		}
 	}
-	w.d.o.Logger.Warn("group_filter can't be turned round: the walk asks the directory for each person's groups, which takes its time", "group_filter", w.d.o.GroupFilter)
+	w.d.o.Logger.Warn("group_filter can't be turned round: the walk asks the directory for each person's groups, which "+
+		"takes its time", "group_filter", w.d.o.GroupFilter)
 	return w.asked, nil
 }
 

@@ -16,7 +16,8 @@ import (
 )
 
 // walkAll walks and gives everybody by login.
-func walkAll(t *testing.T, d *directory.Directory, wanted func(directory.Group) bool) (map[string]directory.Entry, directory.Walked) {
+func walkAll(t *testing.T, d *directory.Directory, wanted func(directory.Group) bool) (map[string]directory.Entry,
+	directory.Walked) {
 	t.Helper()
 	people := map[string]directory.Entry{}
 	walked, err := d.Walk(t.Context(), directory.WalkOptions{Wanted: wanted}, func(e directory.Entry) error {
@@ -46,8 +47,8 @@ func sorted(e directory.Entry) directory.Entry {
 	return e
 }
 
-// findAll finds everybody whom a walk visits, each by login, with the state that Read tells: a passing lock, which another test may have
-// caused, is told by Find alone.
+// findAll finds everybody whom a walk visits, each by login, with the state that Read tells: a passing lock, which
+// another test may have caused, is told by Find alone.
 func findAll(t *testing.T, o directory.Options) map[string]directory.Entry {
 	t.Helper()
 	d := open(t, o)
@@ -70,8 +71,10 @@ func findAll(t *testing.T, o directory.Options) map[string]directory.Entry {
 	return all
 }
 
-// sameAsFind checks for everybody that a walk gives what Find gave, as far as wanted lets it, and returns how many groups that were.
-func sameAsFind(t *testing.T, o directory.Options, all map[string]directory.Entry, wanted func(directory.Group) bool) (people map[string]directory.Entry, groups int) {
+// sameAsFind checks for everybody that a walk gives what Find gave, as far as wanted lets it, and returns how many
+// groups that were.
+func sameAsFind(t *testing.T, o directory.Options, all map[string]directory.Entry,
+	wanted func(directory.Group) bool) (people map[string]directory.Entry, groups int) {
 	t.Helper()
 	people, walked := walkAll(t, open(t, o), wanted)
 	if walked.Skipped > 0 || len(people) != len(all) {
@@ -118,12 +121,17 @@ func eachChoice(t *testing.T, o directory.Options, want map[string]int) {
 // The heart: a walk sees each person as a sign-in does.
 func TestWalkIsLikeSignIn(t *testing.T) {
 	s := directorytest.StartSlapd(t)
-	s.Apply(t, add("cn=unique,ou=groups,"+s.BaseDN, "objectClass: groupOfUniqueNames", "cn: unique", "uniqueMember: "+s.PersonDN("carol"))+
-		add("cn=posix,ou=groups,"+s.BaseDN, "objectClass: posixGroup", "cn: posix", "gidNumber: 1000", "memberUid: carol", "memberUid: zoe", "memberUid: ALICE")+
-		add("cn=outer,ou=groups,"+s.BaseDN, "objectClass: groupOfNames", "cn: outer", "member: CN=Posix, OU=groups,"+s.BaseDN, "member: cn=unique,ou=groups,"+s.BaseDN)+
+	s.Apply(t, add("cn=unique,ou=groups,"+s.BaseDN, "objectClass: groupOfUniqueNames", "cn: unique", "uniqueMember: "+
+		s.PersonDN("carol"))+
+		add("cn=posix,ou=groups,"+s.BaseDN, "objectClass: posixGroup", "cn: posix", "gidNumber: 1000", "memberUid: carol",
+			"memberUid: zoe", "memberUid: ALICE")+
+		add("cn=outer,ou=groups,"+s.BaseDN, "objectClass: groupOfNames", "cn: outer", "member: CN=Posix, OU=groups,"+s.BaseDN,
+			"member: cn=unique,ou=groups,"+s.BaseDN)+
 		// Two ways from emea to top, a long one and a short one, and a group that is a member of itself.
-		add("cn=top,ou=groups,"+s.BaseDN, "objectClass: groupOfNames", "cn: top", "member: "+s.GroupDN("staff"), "member: "+s.GroupDN("sales"), "member: cn=top,ou=groups,"+s.BaseDN)+
-		add(`cn=odd (*) \\ name\, inc,ou=groups,`+s.BaseDN, "objectClass: groupOfNames", "cn: odd (*) \\ name, inc", "member: UID=Heidi , ou=people,"+s.BaseDN)+
+		add("cn=top,ou=groups,"+s.BaseDN, "objectClass: groupOfNames", "cn: top", "member: "+s.GroupDN("staff"), "member: "+
+			s.GroupDN("sales"), "member: cn=top,ou=groups,"+s.BaseDN)+
+		add(`cn=odd (*) \\ name\, inc,ou=groups,`+s.BaseDN, "objectClass: groupOfNames", "cn: odd (*) \\ name, inc",
+			"member: UID=Heidi , ou=people,"+s.BaseDN)+
 		add("ou=other,"+s.BaseDN, "objectClass: organizationalUnit", "ou: other")+
 		add("cn=elsewhere,ou=other,"+s.BaseDN, "objectClass: groupOfNames", "cn: elsewhere", "member: "+s.PersonDN("carol")))
 	for _, mode := range []string{"search", "member_of"} {
@@ -138,10 +146,12 @@ func TestWalkIsLikeSignIn(t *testing.T) {
 					t.Errorf("got %d people, want %d", len(people), len(directorytest.People()))
 				}
 				wantGroups(t, people["heidi"].Groups, "staff")
-				if via, want := people["heidi"].Groups[0].Via, []string{s.GroupDN("emea"), s.GroupDN("sales")}; !slices.Equal(via, want) {
+				if via, want := people["heidi"].Groups[0].Via, []string{s.GroupDN("emea"),
+					s.GroupDN("sales")}; !slices.Equal(via, want) {
 					t.Errorf("got path %q, want %q", via, want)
 				}
-				for login, want := range map[string]directory.Problem{"dave": directory.Disabled, "frank": directory.MustChange, "grace": directory.Expired, "alice": ""} {
+				for login, want := range map[string]directory.Problem{"dave": directory.Disabled, "frank": directory.MustChange,
+					"grace": directory.Expired, "alice": ""} {
 					if got := people[login].Problem; got != want {
 						t.Errorf("%s: got problem %q, want %q", login, got, want)
 					}
@@ -154,8 +164,10 @@ func TestWalkIsLikeSignIn(t *testing.T) {
 // By group filters of all kinds, those that can be turned round and those that can't.
 func TestWalkGroupFilters(t *testing.T) {
 	s := directorytest.StartSlapd(t)
-	s.Apply(t, add("cn=posix,ou=groups,"+s.BaseDN, "objectClass: posixGroup", "cn: posix", "gidNumber: 1000", "memberUid: carol", "memberUid: zoe", "memberUid: ALICE", "memberUid: x(bob)")+
-		add("cn=outer,ou=groups,"+s.BaseDN, "objectClass: groupOfNames", "cn: outer", "member: cn=posix,ou=groups,"+s.BaseDN, "member: "+s.GroupDN("emea")))
+	s.Apply(t, add("cn=posix,ou=groups,"+s.BaseDN, "objectClass: posixGroup", "cn: posix", "gidNumber: 1000",
+		"memberUid: carol", "memberUid: zoe", "memberUid: ALICE", "memberUid: x(bob)")+
+		add("cn=outer,ou=groups,"+s.BaseDN, "objectClass: groupOfNames", "cn: outer", "member: cn=posix,ou=groups,"+s.BaseDN,
+			"member: "+s.GroupDN("emea")))
 	for filter, turns := range map[string]bool{
 		"(member={dn})":                       true,
 		"(memberUid={login})":                 true,
@@ -192,9 +204,12 @@ func TestWalkGroupFilters(t *testing.T) {
 func TestWalkActiveDirectory(t *testing.T) {
 	s := directorytest.SharedSamba(t)
 	// A chain from a person through a group that is not below the group base to one that is.
-	other, person, inside, outside := "OU=Other,"+s.BaseDN, "CN=Chained,OU=Other,"+s.BaseDN, "CN=chain-inside,OU=Groups,"+s.BaseDN, "CN=chain-outside,OU=Other,"+s.BaseDN
-	s.Apply(t, add(other, "objectClass: organizationalUnit")+add(person, "objectClass: user", "sAMAccountName: chained", "userAccountControl: 512", strings.TrimSpace(s.Password(directorytest.Password)))+
-		add(outside, "objectClass: group", "sAMAccountName: chain-outside", "member: "+person)+add(inside, "objectClass: group", "sAMAccountName: chain-inside", "member: "+outside))
+	other, person, inside, outside := "OU=Other,"+s.BaseDN, "CN=Chained,OU=Other,"+s.BaseDN, "CN=chain-inside,OU=Groups,"+
+		s.BaseDN, "CN=chain-outside,OU=Other,"+s.BaseDN
+	s.Apply(t, add(other, "objectClass: organizationalUnit")+add(person, "objectClass: user", "sAMAccountName: chained",
+		"userAccountControl: 512", strings.TrimSpace(s.Password(directorytest.Password)))+
+		add(outside, "objectClass: group", "sAMAccountName: chain-outside", "member: "+person)+add(inside,
+		"objectClass: group", "sAMAccountName: chain-inside", "member: "+outside))
 	t.Cleanup(func() {
 		for _, dn := range []string{inside, outside, person, other} {
 			s.Apply(t, "dn: "+dn+"\nchangetype: delete\n\n")
@@ -226,12 +241,14 @@ func TestWalkActiveDirectory(t *testing.T) {
 	})
 }
 
-// Member lists may spell a DN beyond ASCII otherwise than its entry does. The server's matching rule says whether it is the same.
+// Member lists may spell a DN beyond ASCII otherwise than its entry does. The server's matching rule says whether it is
+// the same.
 func TestWalkOtherSpelling(t *testing.T) {
 	s := directorytest.StartSlapd(t)
 	groups, person := "ou=groups,"+s.BaseDN, "uid=jörg,ou=people,"+s.BaseDN
 	s.Apply(t, add(person, "objectClass: inetOrgPerson", "uid: jörg", "cn: J", "sn: J", "mail: j@example.test")+
-		add("cn=söhne,"+groups, "objectClass: groupOfNames", "cn: söhne", "member: uid=JÖRG,ou=people,"+s.BaseDN, "member: "+s.PersonDN("carol"))+
+		add("cn=söhne,"+groups, "objectClass: groupOfNames", "cn: söhne", "member: uid=JÖRG,ou=people,"+s.BaseDN, "member: "+
+			s.PersonDN("carol"))+
 		add("cn=nested söhne,"+groups, "objectClass: groupOfNames", "cn: nested söhne", "member: cn=SÖHNE,"+groups))
 	for _, mode := range []string{"search", "member_of"} {
 		t.Run(mode, func(t *testing.T) {
@@ -248,7 +265,8 @@ func TestWalkOtherSpelling(t *testing.T) {
 
 // People and groups that fill several pages.
 func TestWalkPages(t *testing.T) {
-	load := directorytest.SlapdOptions{Empty: true, People: 1300, Groups: 900, MembersPerGroup: 4, BigGroup: 1000, NestDepth: 5}
+	load := directorytest.SlapdOptions{Empty: true, People: 1300, Groups: 900, MembersPerGroup: 4,
+		BigGroup: 1000, NestDepth: 5}
 	s := directorytest.StartSlapdWith(t, load)
 	last := directorytest.LoadGroup(4)
 	first10 := func(g directory.Group) bool {
@@ -263,7 +281,8 @@ func TestWalkPages(t *testing.T) {
 				t.Errorf("got %+v", walked)
 			}
 			// team00005 and team00004 are members of each other at the end of a chain that begins at team00001.
-			if got := people[directorytest.LoadLogin(4*load.MembersPerGroup)].Groups; len(got) != 5 || !slices.ContainsFunc(got, func(g directory.Group) bool { return g.Name == last }) {
+			if got := people[directorytest.LoadLogin(4*load.MembersPerGroup)].Groups; len(got) != 5 || !slices.ContainsFunc(got,
+				func(g directory.Group) bool { return g.Name == last }) {
 				t.Errorf("in %s: got %q", last, groupNames(got))
 			}
 			if got := people[directorytest.LoadLogin(999)].Groups; len(got) != 1 || got[0].Name != directorytest.LoadGroup(0) {
@@ -290,11 +309,13 @@ func TestWalkPages(t *testing.T) {
 // Who can't sign in for what the directory holds is counted, and nobody else is lost for it.
 func TestWalkSkips(t *testing.T) {
 	s := directorytest.StartSlapd(t)
-	s.Apply(t, modify(s.PersonDN("alice"), "add", "employeeNumber", "1")+modify(s.PersonDN("bob"), "add", "employeeNumber", "2")+
+	s.Apply(t, modify(s.PersonDN("alice"), "add", "employeeNumber", "1")+modify(s.PersonDN("bob"), "add",
+		"employeeNumber", "2")+
 		modify(s.PersonDN("carol"), "add", "employeeNumber", "2")+modify(s.PersonDN("zoe"), "add", "employeeNumber", "3")+
 		add("cn=nameless,ou=people,"+s.BaseDN, "objectClass: inetOrgPerson", "cn: nameless", "sn: x", "employeeNumber: 4"))
 	o := s.Options()
-	o.IDAttribute, o.LoginFilter, o.LoginAttribute = "employeeNumber", "(&(objectClass=person)(|(uid={login})(cn={login})))", "uid"
+	o.IDAttribute, o.LoginFilter, o.LoginAttribute = "employeeNumber",
+		"(&(objectClass=person)(|(uid={login})(cn={login})))", "uid"
 	people, walked := walkAll(t, open(t, o), nil)
 	if len(people) != 2 || people["alice"].ID != "1" || people["zoe"].ID != "3" {
 		t.Errorf("got %v", people)
@@ -304,7 +325,8 @@ func TestWalkSkips(t *testing.T) {
 		t.Errorf("got %d skipped with %d reasons, want at least %d", walked.Skipped, len(walked.Why), want)
 	}
 	why := strings.Join(walked.Why, "\n")
-	for _, want := range []string{s.PersonDN("bob") + ": several entries have the employeeNumber 2", s.PersonDN("carol") + ": several", "cn=nameless", "uid"} {
+	for _, want := range []string{s.PersonDN("bob") + ": several entries have the employeeNumber 2", s.PersonDN("carol") +
+		": several", "cn=nameless", "uid"} {
 		if !strings.Contains(why, want) {
 			t.Errorf("got reasons\n%s\nwant %q among them", why, want)
 		}
@@ -442,7 +464,8 @@ func TestWalkConnections(t *testing.T) {
 	for name, o := range map[string]directory.Options{"two servers": two, "StartTLS": startTLS, "plain": plain} {
 		t.Run(name, func(t *testing.T) {
 			people, _ := walkAll(t, open(t, o), nil)
-			if len(people) != 900+len(directorytest.People()) || len(people["user00900"].Groups) != 1 || len(people["alice"].Groups) != 3 {
+			if len(people) != 900+len(directorytest.People()) || len(people["user00900"].Groups) != 1 ||
+				len(people["alice"].Groups) != 3 {
 				t.Errorf("got %d people", len(people))
 			}
 		})
@@ -452,7 +475,8 @@ func TestWalkConnections(t *testing.T) {
 // Referrals are counted and left alone.
 func TestWalkReferrals(t *testing.T) {
 	s := directorytest.StartSlapd(t)
-	s.Apply(t, add("ou=away,ou=people,"+s.BaseDN, "objectClass: referral", "objectClass: extensibleObject", "ou: away", "ref: ldap://127.0.0.1:1/ou=people,dc=other"))
+	s.Apply(t, add("ou=away,ou=people,"+s.BaseDN, "objectClass: referral", "objectClass: extensibleObject", "ou: away",
+		"ref: ldap://127.0.0.1:1/ou=people,dc=other"))
 	d := open(t, s.Options())
 	people, _ := walkAll(t, d, nil)
 	if len(people) != len(directorytest.People()) || d.Referrals() == 0 {

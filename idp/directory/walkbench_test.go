@@ -38,10 +38,12 @@ func resetPeak(tb testing.TB) {
 	}
 }
 
-// BenchmarkWalk walks over a large directory of which 200 groups matter. Run it with -benchtime 1x; loading takes most of its time.
+// BenchmarkWalk walks over a large directory of which 200 groups matter. Run it with -benchtime 1x; loading takes most
+// of its time.
 func BenchmarkWalk(b *testing.B) {
 	const wanted = 200
-	s := directorytest.StartSlapdWith(b, directorytest.SlapdOptions{Empty: true, People: 100_000, Groups: 10_000, MembersPerGroup: 30, BigGroup: 50_000, NestDepth: 5})
+	s := directorytest.StartSlapdWith(b, directorytest.SlapdOptions{Empty: true, People: 100_000, Groups: 10_000,
+		MembersPerGroup: 30, BigGroup: 50_000, NestDepth: 5})
 	matters := map[string]bool{}
 	for i := range wanted {
 		matters[directorytest.LoadGroup(i)] = true
@@ -54,10 +56,12 @@ func BenchmarkWalk(b *testing.B) {
 			resetPeak(b)
 			for b.Loop() {
 				in := 0
-				walked, err := d.Walk(b.Context(), directory.WalkOptions{Wanted: func(g directory.Group) bool { return matters[g.Name] }}, func(e directory.Entry) error {
-					in += len(e.Groups)
-					return nil
-				})
+				walked, err := d.Walk(b.Context(),
+					directory.WalkOptions{Wanted: func(g directory.Group) bool { return matters[g.Name] }},
+					func(e directory.Entry) error {
+						in += len(e.Groups)
+						return nil
+					})
 				if err != nil || walked.People != 100_000 || walked.Wanted != wanted || walked.Skipped != 0 {
 					b.Fatalf("got %+v, %v", walked, err)
 				}

@@ -10,11 +10,12 @@ import (
 	"github.com/go-ldap/ldap/v3"
 )
 
-// maxEmptyPages is how many pages without an entry may follow one another: a server that counts what it hides still moves on.
+// maxEmptyPages is how many pages without an entry may follow one another: a server that counts what it hides still
+// moves on.
 const maxEmptyPages = 1000
 
-// walkConn is a walk's own connection. A page and those after it must come over one connection, and a walk may last: it takes none from the
-// sign-ins.
+// walkConn is a walk's own connection. A page and those after it must come over one connection, and a walk may last: it
+// takes none from the sign-ins.
 type walkConn struct {
 	d      *Directory
 	conn   *conn
@@ -73,9 +74,10 @@ type page struct {
 	err     error
 }
 
-// pages runs a search below base page by page (RFC 2696). While each has one page, the next is read. After an error, the connection must not
-// be used again.
-func (w *walkConn) pages(ctx context.Context, base, filter string, attributes []string, each func(*ldap.Entry) error) error {
+// pages runs a search below base page by page (RFC 2696). While each has one page, the next is read. After an error,
+// the connection must not be used again.
+func (w *walkConn) pages(ctx context.Context, base, filter string, attributes []string,
+	each func(*ldap.Entry) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	read := func(cookie []byte) <-chan page {
@@ -128,7 +130,8 @@ func (w *walkConn) pages(ctx context.Context, base, filter string, attributes []
 	}
 }
 
-// searchFault says what to do about a search of a walk that the server did not do. field is the setting that names its base.
+// searchFault says what to do about a search of a walk that the server did not do. field is the setting that names its
+// base.
 func (w *walkConn) searchFault(err error, field, base string) error {
 	who := w.d.o.BindDN
 	if who == "" {
@@ -138,11 +141,14 @@ func (w *walkConn) searchFault(err error, field, base string) error {
 	case hasCode(err, ldap.LDAPResultNoSuchObject):
 		err = fmt.Errorf("%s %q does not exist, or the service account may not see it: %w", field, base, err)
 	case hasCode(err, ldap.LDAPResultSizeLimitExceeded):
-		err = fmt.Errorf("the server's size limit for %s is too low to read all entries: raise it, with OpenLDAP by \"limits dn.exact=… size.prtotal=unlimited size.pr=unlimited\": %w", who, err)
+		err = fmt.Errorf("the server's size limit for %s is too low to read all entries: raise it, with OpenLDAP by "+
+			"\"limits dn.exact=… size.prtotal=unlimited size.pr=unlimited\": %w", who, err)
 	case hasCode(err, ldap.LDAPResultAdminLimitExceeded):
-		err = fmt.Errorf("the server's administrative limit for %s is too low to read all entries: raise it (lookthrough or size.unchecked limit): %w", who, err)
+		err = fmt.Errorf("the server's administrative limit for %s is too low to read all entries: raise it (lookthrough "+
+			"or size.unchecked limit): %w", who, err)
 	case hasCode(err, ldap.LDAPResultTimeLimitExceeded):
-		err = fmt.Errorf("a page of %d entries took longer than op_timeout (%v) or the server's time limit for %s: raise the lower one: %w", pageSize, w.d.o.OpTimeout, who, err)
+		err = fmt.Errorf("a page of %d entries took longer than op_timeout (%v) or the server's time limit for %s: raise "+
+			"the lower one: %w", pageSize, w.d.o.OpTimeout, who, err)
 	}
 	return err
 }

@@ -108,7 +108,8 @@ func (g *groupGraph) come(i, from, depth int32) bool {
 	return true
 }
 
-// climb follows groups in groups upwards as a sign-in does, and gives those that matter. direct are the groups that the person is directly in.
+// climb follows groups in groups upwards as a sign-in does, and gives those that matter. direct are the groups that the
+// person is directly in.
 func (g *groupGraph) climb(ctx context.Context, direct []int32, nested bool) ([]Group, error) {
 	g.begin()
 	for _, i := range direct {
@@ -158,8 +159,8 @@ func (g *groupGraph) ready(ctx context.Context, i int32) error {
 	return g.nodes[i].fault
 }
 
-// chain follows groups in groups as Active Directory does by its rule in chain: through whatever groups there are, to those that count. The
-// paths lead through groups that count, as those of a sign-in do.
+// chain follows groups in groups as Active Directory does by its rule in chain: through whatever groups there are, to
+// those that count. The paths lead through groups that count, as those of a sign-in do.
 func (g *groupGraph) chain(ctx context.Context, direct []int32) ([]Group, error) {
 	g.begin()
 	for _, all := range []bool{false, true} {

@@ -9,12 +9,13 @@ import (
 	"github.com/go-ldap/ldap/v3"
 )
 
-// usualGroups finds groups of the usual kinds. In mode member_of an entry of any kind can be a group: one of another kind is read when the
-// walk first meets it.
+// usualGroups finds groups of the usual kinds. In mode member_of an entry of any kind can be a group: one of another
+// kind is read when the walk first meets it.
 const usualGroups = "(|(objectClass=groupOfNames)(objectClass=groupOfUniqueNames)(objectClass=posixGroup)(objectClass=group)" +
 	"(objectClass=groupOfMembers)(objectClass=groupOfEntries))"
 
-// list reads all groups that a filter finds below the group base, for each those that it is in, if there is a use for them.
+// list reads all groups that a filter finds below the group base, for each those that it is in, if there is a use for
+// them.
 func (w *walk) list(ctx context.Context, filter string, parents bool) error {
 	attributes := w.attributes()
 	if parents {
@@ -73,8 +74,8 @@ func (w *walk) join(ctx context.Context, i int32, found *ldap.Entry) error {
 	return nil
 }
 
-// nodes are the nodes of the groups that a memberOf lists. In mode member_of only those below the group base are groups; in mode ad the
-// server's chain goes through others too.
+// nodes are the nodes of the groups that a memberOf lists. In mode member_of only those below the group base are
+// groups; in mode ad the server's chain goes through others too.
 func (w *walk) nodes(list []string) []int32 {
 	var nodes []int32
 	for _, dn := range list {
@@ -131,8 +132,8 @@ func (w *walk) listed(ctx context.Context, _ Entry, found *ldap.Entry) ([]Group,
 	return w.graph.climb(ctx, direct, w.d.o.Nested)
 }
 
-// followsChain tells whether the filter is Active Directory's rule in chain for the person's DN, with other conditions on the group at most.
-// Then its results follow from the memberOf of people and groups.
+// followsChain tells whether the filter is Active Directory's rule in chain for the person's DN, with other conditions
+// on the group at most. Then its results follow from the memberOf of people and groups.
 func (t *template) followsChain() bool {
 	if t.op == '&' {
 		chains := 0
@@ -154,15 +155,17 @@ func (w *walk) readChain(ctx context.Context) error {
 	return w.list(ctx, w.d.groups.present(), true)
 }
 
-// loadChain reads which groups a group is in that the filter does not find, or that is not below the group base: the chain goes through it
-// all the same.
+// loadChain reads which groups a group is in that the filter does not find, or that is not below the group base: the
+// chain goes through it all the same.
 func (w *walk) loadChain(ctx context.Context, i int32) error {
 	ctx, cancel := w.d.bounded(ctx)
 	defer cancel()
 	dn := w.graph.nodes[i].group.DN
 	w.graph.nodes[i].known = true
-	found, err := w.d.search(ctx, w.d.request(dn, ldap.ScopeBaseObject, 1, "(objectClass=*)", []string{"memberOf", "groupType"}))
-	if err != nil && !hasCode(err, ldap.LDAPResultNoSuchObject, ldap.LDAPResultInsufficientAccessRights, ldap.LDAPResultReferral) {
+	found, err := w.d.search(ctx, w.d.request(dn, ldap.ScopeBaseObject, 1, "(objectClass=*)",
+		[]string{"memberOf", "groupType"}))
+	if err != nil && !hasCode(err, ldap.LDAPResultNoSuchObject, ldap.LDAPResultInsufficientAccessRights,
+		ldap.LDAPResultReferral) {
 		return unavailable("read the group "+dn, err)
 	}
 	if len(found) == 0 || w.d.sifts && !isSecurity(found[0]) {
@@ -193,11 +196,12 @@ func (w *walk) inChain(ctx context.Context, e Entry, found *ldap.Entry) ([]Group
 	return w.graph.chain(ctx, direct)
 }
 
-// noNode stands for a primary group that nobody is in by any rule of ours: it can't be read, or does not count and leads nowhere.
+// noNode stands for a primary group that nobody is in by any rule of ours: it can't be read, or does not count and
+// leads nowhere.
 const noNode int32 = -1
 
-// primary is the node of a primary group. The lists of groups have those alone that list members, and it may list none; so each
-// is looked for once.
+// primary is the node of a primary group. The lists of groups have those alone that list members, and it may list none;
+// so each is looked for once.
 func (w *walk) primary(ctx context.Context, s sid) (int32, error) {
 	if i, ok := w.bySID[s]; ok {
 		return i, nil
@@ -206,7 +210,8 @@ func (w *walk) primary(ctx context.Context, s sid) (int32, error) {
 	defer cancel()
 	w.bySID[s] = noNode
 	if filter, ok := w.d.groupFilter(s.filter()); ok {
-		found, err := w.d.search(ctx, w.d.request(w.d.o.GroupBaseDN, ldap.ScopeWholeSubtree, 2, filter, append(w.attributes(), "memberOf")))
+		found, err := w.d.search(ctx, w.d.request(w.d.o.GroupBaseDN, ldap.ScopeWholeSubtree, 2, filter,
+			append(w.attributes(), "memberOf")))
 		if err != nil {
 			return noNode, w.d.groupSearchError(err)
 		}

@@ -12,16 +12,16 @@ import (
 	"github.com/go-ldap/ldap/v3"
 )
 
-// members is who is directly in which group, for mode search: read from the groups that matter and those nested in them, so that people need
-// not be asked for one by one.
+// members is who is directly in which group, for mode search: read from the groups that matter and those nested in
+// them, so that people need not be asked for one by one.
 type members struct {
 	w     *walk
 	ways  []way
 	found []uint32 // for each node, by which ways the filter finds it (bit i: ways[i])
 	kinds []way    // the ways whose value is a login, each kind of value once
 	all   []membership
-	// odd are the groups whose DN has letters beyond ASCII, by the coarse form. A member list may spell such a DN in another
-	// way that the server takes for the same.
+	// odd are the groups whose DN has letters beyond ASCII, by the coarse form. A member list may spell such a DN in
+	// another way that the server takes for the same.
 	odd map[walkKey]int32
 	// primaries are the primary groups whose own groups are known; doubtful is one whose DN is spelled in different ways.
 	primaries map[int32]bool
@@ -46,8 +46,8 @@ func newMembers(w *walk, ways []way) *members {
 	return m
 }
 
-// read lists the groups and reads the members of those that matter, downwards through what is nested in them. A group is read once, so
-// circles end.
+// read lists the groups and reads the members of those that matter, downwards through what is nested in them. A group
+// is read once, so circles end.
 func (m *members) read(ctx context.Context) error {
 	g := m.w.graph
 	for bit, y := range m.ways {
@@ -89,7 +89,10 @@ func (m *members) read(ctx context.Context) error {
 	for i := range g.nodes {
 		slices.Sort(g.nodes[i].parents)
 	}
-	slices.SortFunc(m.all, func(a, b membership) int { return cmp.Or(compareKeys(a.who, b.who), cmp.Compare(a.group, b.group)) })
+	slices.SortFunc(m.all, func(a, b membership) int {
+		return cmp.Or(compareKeys(a.who, b.who),
+			cmp.Compare(a.group, b.group))
+	})
 	return nil
 }
 
@@ -153,7 +156,8 @@ func (m *members) take(ctx context.Context, i int32, y way, values []string) err
 	return nil
 }
 
-// group is the group that a member list names. Where its DN only looks like a group's, the server says which entry it is.
+// group is the group that a member list names. Where its DN only looks like a group's, the server says which entry it
+// is.
 func (m *members) group(ctx context.Context, dn string) (i int32, ok bool, err error) {
 	if i, ok = m.w.graph.byDN[keyOf(dnKey(dn))]; ok || isASCII(dn) {
 		return i, ok, nil
@@ -162,7 +166,8 @@ func (m *members) group(ctx context.Context, dn string) (i int32, ok bool, err e
 		return 0, false, nil
 	}
 	found, _, err := m.w.conn.search(ctx, m.w.d.request(dn, ldap.ScopeBaseObject, 1, "(objectClass=*)", []string{"1.1"}))
-	if err != nil && !hasCode(err, ldap.LDAPResultNoSuchObject, ldap.LDAPResultInsufficientAccessRights, ldap.LDAPResultReferral) {
+	if err != nil && !hasCode(err, ldap.LDAPResultNoSuchObject, ldap.LDAPResultInsufficientAccessRights,
+		ldap.LDAPResultReferral) {
 		return 0, false, fmt.Errorf("read the group %q: %w", dn, err)
 	}
 	if len(found) != 1 {
@@ -176,8 +181,8 @@ func isASCII(text string) bool {
 	return strings.IndexFunc(text, func(r rune) bool { return r > unicode.MaxASCII }) < 0
 }
 
-// coarse is the form by which values made of a login or a DN are looked for. Two that differ in it are not equal by any usual
-// rule of comparing; two that agree in it need not be equal by the server's.
+// coarse is the form by which values made of a login or a DN are looked for. Two that differ in it are not equal by any
+// usual rule of comparing; two that agree in it need not be equal by the server's.
 func coarse(v string) string {
 	if plain, ok := plainDN(v); ok {
 		return plain // what the rest of this function would make of it
@@ -237,8 +242,8 @@ func (m *members) groupsOf(ctx context.Context, e Entry, found *ldap.Entry) ([]G
 	return m.w.graph.climb(ctx, direct, m.w.d.o.Nested)
 }
 
-// primary is the node of a primary group. One that lists no members was not met when the groups were read: what it is in is known
-// from the members of the others.
+// primary is the node of a primary group. One that lists no members was not met when the groups were read: what it is
+// in is known from the members of the others.
 func (m *members) primary(ctx context.Context, s sid) (int32, error) {
 	i, err := m.w.primary(ctx, s)
 	if err != nil || i == noNode || m.primaries[i] {
@@ -260,7 +265,8 @@ func (m *members) primary(ctx context.Context, s sid) (int32, error) {
 
 // with are the memberships of one value.
 func (m *members) with(who walkKey) []membership {
-	from, _ := slices.BinarySearchFunc(m.all, who, func(is membership, who walkKey) int { return compareKeys(is.who, who) })
+	from, _ := slices.BinarySearchFunc(m.all, who,
+		func(is membership, who walkKey) int { return compareKeys(is.who, who) })
 	to := from
 	for to < len(m.all) && m.all[to].who == who {
 		to++

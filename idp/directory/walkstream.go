@@ -23,10 +23,10 @@ const (
 
 var errMalformed = errors.New("the server sent a malformed LDAP message")
 
-// entryStream stands between a connection and the LDAP library and takes what a search finds out of what the server sends. The library
-// keeps close to a kilobyte for each value that it decodes, whatever its length, and copies it five times: one group of 50,000 members
-// would cost more memory than the whole walk may. Every other message goes through as it came: results, errors and controls stay the
-// library's business.
+// entryStream stands between a connection and the LDAP library and takes what a search finds out of what the server
+// sends. The library keeps close to a kilobyte for each value that it decodes, whatever its length, and copies it five
+// times: one group of 50,000 members would cost more memory than the whole walk may. Every other message goes through
+// as it came: results, errors and controls stay the library's business.
 type entryStream struct {
 	net.Conn
 	in      *bufio.Reader
@@ -101,7 +101,8 @@ func (s *entryStream) taken(message []byte) (bool, error) {
 	if s.take == nil {
 		return false, nil
 	}
-	// Envelope, number (a walk has one search at a time), operation. A message that is not so is the library's to complain about.
+	// Envelope, number (a walk has one search at a time), operation. A message that is not so is the library's to complain
+	// about.
 	whole, _ := element(message, 0, len(message))
 	number, _ := element(message, whole.from, whole.to)
 	op, ok := element(message, number.to, whole.to)
@@ -116,7 +117,8 @@ func (s *entryStream) taken(message []byte) (bool, error) {
 	return true, nil
 }
 
-// entry decodes a SearchResultEntry. The values of what it makes share two copies of the message: whoever keeps one keeps them all.
+// entry decodes a SearchResultEntry. The values of what it makes share two copies of the message: whoever keeps one
+// keeps them all.
 func (s *entryStream) entry(message []byte, op part) (*ldap.Entry, error) {
 	text := string(message)
 	dn, ok := element(message, op.from, op.to)
@@ -183,7 +185,8 @@ type part struct {
 	from, to int
 }
 
-// element finds the element that begins at at and must end by end. LDAP has definite lengths and short tags only (RFC 4511 5.1).
+// element finds the element that begins at at and must end by end. LDAP has definite lengths and short tags only (RFC
+// 4511 5.1).
 func element(b []byte, at, end int) (part, bool) {
 	if at+2 > end {
 		return part{}, false

@@ -36,21 +36,26 @@ func entryMessage(dn, attribute string, values ...string) []byte {
 	for _, v := range values {
 		set.AppendChild(octets(v))
 	}
-	list := sequence(ber.ClassUniversal, ber.TagSequence, sequence(ber.ClassUniversal, ber.TagSequence, octets(attribute), set))
+	list := sequence(ber.ClassUniversal, ber.TagSequence, sequence(ber.ClassUniversal, ber.TagSequence,
+		octets(attribute), set))
 	number := ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, ber.TagInteger, 3, "")
-	return sequence(ber.ClassUniversal, ber.TagSequence, number, sequence(ber.ClassApplication, 4, octets(dn), list)).Bytes()
+	return sequence(ber.ClassUniversal, ber.TagSequence, number, sequence(ber.ClassApplication, 4,
+		octets(dn), list)).Bytes()
 }
 
 func TestEntryStream(t *testing.T) {
 	done := []byte{0x30, 0x0c, 0x02, 0x01, 0x03, 0x65, 0x07, 0x0a, 0x01, 0x00, 0x04, 0x00, 0x04, 0x00}
 	long := strings.Repeat("x", 70_000)
-	for name, c := range map[string][]string{"none": nil, "one": {"a"}, "empty": {"", "b"}, "binary": {"\x00\xff", "ü"}, "long": {long, long}} {
+	for name, c := range map[string][]string{"none": nil, "one": {"a"}, "empty": {"", "b"}, "binary": {"\x00\xff", "ü"},
+		"long": {long, long}} {
 		t.Run(name, func(t *testing.T) {
-			taken, through, err := directory.Taken(wireBytes{nil, bytes.NewReader(slices.Concat(done, entryMessage("cn=x", "member", c...), done))})
+			taken, through, err := directory.Taken(wireBytes{nil,
+				bytes.NewReader(slices.Concat(done, entryMessage("cn=x", "member", c...), done))})
 			if err != nil || len(taken) != 1 || !bytes.Equal(through, slices.Concat(done, done)) {
 				t.Fatalf("got %d entries, %x, %v", len(taken), through, err)
 			}
-			if e := taken[0]; e.DN != "cn=x" || len(e.Attributes) != 1 || !slices.Equal(e.GetAttributeValues("member"), c) && len(c) > 0 {
+			if e := taken[0]; e.DN != "cn=x" || len(e.Attributes) != 1 || !slices.Equal(e.GetAttributeValues("member"),
+				c) && len(c) > 0 {
 				t.Errorf("got %+v", e)
 			}
 			for i, raw := range taken[0].GetRawAttributeValues("member") {

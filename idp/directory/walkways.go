@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// way is one of the ways in which a group filter makes somebody a member: an attribute of the group has a value made of the person's DN or
-// login, and the group meets the other conditions.
+// way is one of the ways in which a group filter makes somebody a member: an attribute of the group has a value made of
+// the person's DN or login, and the group meets the other conditions.
 type way struct {
 	attribute string
 	others    string    // the other conditions, as filters in a row; "" for none
@@ -18,9 +18,9 @@ type way struct {
 // maxWays bounds what a filter may come to.
 const maxWays = 16
 
-// ways turns a group filter round: whoever meets one of the ways is in the group. ok is false for a filter that can't be turned: it has a
-// placeholder in a negation, in a comparison other than equality or beside a star, two values of the person in one condition, or parts that
-// need no value of the person.
+// ways turns a group filter round: whoever meets one of the ways is in the group. ok is false for a filter that can't
+// be turned: it has a placeholder in a negation, in a comparison other than equality or beside a star, two values of
+// the person in one condition, or parts that need no value of the person.
 func (t *template) ways() (ways []way, ok bool) {
 	for _, c := range t.split() {
 		if c.value == nil {
@@ -31,7 +31,8 @@ func (t *template) ways() (ways []way, ok bool) {
 	return ways, len(ways) > 0
 }
 
-// split writes the filter as ORs of ANDs. A filter that can't be written so is nil; a part that needs nothing of the person has no value.
+// split writes the filter as ORs of ANDs. A filter that can't be written so is nil; a part that needs nothing of the
+// person has no value.
 func (t *template) split() []way {
 	switch {
 	case !t.uses(holdDN) && !t.uses(holdLogin):
@@ -115,7 +116,8 @@ func (w way) of(login string) string {
 	return b.String()
 }
 
-// unescapeFilter reads the escapes of an assertion value (RFC 4515 3). The library has compiled the filter, so each is whole.
+// unescapeFilter reads the escapes of an assertion value (RFC 4515 3). The library has compiled the filter, so each is
+// whole.
 func unescapeFilter(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {

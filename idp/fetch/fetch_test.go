@@ -194,12 +194,15 @@ func TestMD05Fetch(t *testing.T) {
 	}
 	// Off, the same server is not asked, whatever its name: the address decides.
 	off := fetch.New(options(trusting(server)))
-	for _, address := range []string{server.URL, strings.Replace(server.URL, "127.0.0.1", "localhost", 1), strings.Replace(server.URL, "127.0.0.1", "[::ffff:127.0.0.1]", 1)} {
-		if _, err := open(off, address+"/metadata"); err == nil || !strings.Contains(err.Error(), "internal") && !strings.Contains(err.Error(), "refused") {
+	for _, address := range []string{server.URL, strings.Replace(server.URL, "127.0.0.1", "localhost", 1),
+		strings.Replace(server.URL, "127.0.0.1", "[::ffff:127.0.0.1]", 1)} {
+		if _, err := open(off, address+"/metadata"); err == nil || !strings.Contains(err.Error(), "internal") &&
+			!strings.Contains(err.Error(), "refused") {
 			t.Errorf("%s: %v", address, err)
 		}
 	}
-	if _, err := open(fetch.New(options(internal)), server.URL+"/metadata"); err == nil || !strings.Contains(err.Error(), "certificate") {
+	if _, err := open(fetch.New(options(internal)), server.URL+"/metadata"); err == nil || !strings.Contains(err.Error(),
+		"certificate") {
 		t.Errorf("unknown authority: %v", err)
 	}
 	both := fetch.New(options(internal, func(o *fetch.Options) { o.AllowLoopbackHTTP = true }))

@@ -65,7 +65,8 @@ func Differences(was, is store.ServiceProvider) []Difference {
 	compare("encryption_key", true, encryptionLines(was), encryptionLines(is))
 	compare("logout", true, logoutLines(was), logoutLines(is))
 	for _, a := range []struct{ field, was, is string }{
-		{"form_action", was.FormAction, is.FormAction}, {"recipient", was.Recipient, is.Recipient}, {"destination", was.Destination, is.Destination},
+		{"form_action", was.FormAction, is.FormAction}, {"recipient", was.Recipient, is.Recipient},
+		{"destination", was.Destination, is.Destination},
 	} {
 		if a.was != a.is {
 			all = append(all, Difference{Field: a.field, Was: a.was, Is: a.is, Approval: true})
@@ -140,7 +141,8 @@ func CertificateLine(der []byte) string {
 	if subject == "" {
 		subject = c.Subject.String()
 	}
-	return fmt.Sprintf("%.80q, %s, until %s, sha256 %s", subject, c.PublicKeyAlgorithm, c.NotAfter.UTC().Format(time.DateOnly), Fingerprint(der))
+	return fmt.Sprintf("%.80q, %s, until %s, sha256 %s", subject, c.PublicKeyAlgorithm,
+		c.NotAfter.UTC().Format(time.DateOnly), Fingerprint(der))
 }
 
 func shortBinding(binding string) string { return strings.TrimPrefix(binding, saml.BindingPrefix) }

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-var durationForm = regexp.MustCompile(`^P(?:(\d{1,6})Y)?(?:(\d{1,6})M)?(?:(\d{1,6})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,9})(?:\.\d{1,9})?S)?)?$`)
+var durationForm = regexp.MustCompile(
+	`^P(?:(\d{1,6})Y)?(?:(\d{1,6})M)?(?:(\d{1,6})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,9})(?:\.\d{1,9})?S)?)?$`)
 
 // xmlDuration reads an xs:duration that is not negative (xmlschema-2 3.2.6). A
 // year counts as 365 days and a month as 30, parts of a second as nothing: how

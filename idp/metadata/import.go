@@ -92,7 +92,8 @@ func (im Imported) Replacing(old store.ServiceProvider) (sp store.ServiceProvide
 			value *string
 		}{{"form_action", &sp.FormAction}, {"recipient", &sp.Recipient}, {"destination", &sp.Destination}} {
 			if *a.value != "" {
-				notes = append(notes, a.field+" "+*a.value+" is dropped: it belonged to the former address; set it again if it is still wanted")
+				notes = append(notes, a.field+" "+*a.value+" is dropped: it belonged to the former address; set it again if it "+
+					"is still wanted")
 				*a.value = ""
 			}
 		}

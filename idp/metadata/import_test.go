@@ -32,25 +32,31 @@ func TestMD04Import(t *testing.T) {
 	if faults := idp.CheckProvider(sp, false); len(faults) > 0 {
 		t.Errorf("faults of an imported record: %v", faults)
 	}
-	if sp.EntityID != "https://portal.example.test/saml" || sp.Name != "Example Portal" || sp.Kind != store.PlainSAML || !sp.Enabled ||
-		!sp.SignAssertion || !sp.SignResponse || sp.Lifetime != 5*time.Minute || sp.Skew != time.Minute || sp.AuthnRequestsSigned {
+	if sp.EntityID != "https://portal.example.test/saml" || sp.Name != "Example Portal" ||
+		sp.Kind != store.PlainSAML || !sp.Enabled ||
+		!sp.SignAssertion || !sp.SignResponse || sp.Lifetime != 5*time.Minute || sp.Skew != time.Minute ||
+		sp.AuthnRequestsSigned {
 		t.Errorf("record %+v", sp)
 	}
-	if len(sp.ACS) != 3 || sp.ACS[1].IsDefault == nil || !*sp.ACS[1].IsDefault || sp.ACS[2].Index != 7 || sp.ACS[0].IsDefault != nil {
+	if len(sp.ACS) != 3 || sp.ACS[1].IsDefault == nil || !*sp.ACS[1].IsDefault || sp.ACS[2].Index != 7 ||
+		sp.ACS[0].IsDefault != nil {
 		t.Errorf("endpoints %+v", sp.ACS)
 	}
-	if want := [][]byte{readKey(t, "p-256").Certificate.Raw, readKey(t, "rsa-2048").Certificate.Raw}; !slices.EqualFunc(sp.Certificates, want, bytes.Equal) {
+	if want := [][]byte{readKey(t, "p-256").Certificate.Raw, readKey(t, "rsa-2048").Certificate.Raw}; !slices.EqualFunc(
+		sp.Certificates, want, bytes.Equal) {
 		t.Errorf("%d certificates, want the signing and the unmarked one (REQ-13)", len(sp.Certificates))
 	}
 	wantKeys := []store.EncryptionKey{
-		{Certificate: readKey(t, "sp-rsa-2048").Certificate.Raw, Methods: []string{"http://www.w3.org/2009/xmlenc11#aes256-gcm", "http://www.w3.org/2001/04/xmlenc#rsa-oaep-mgf1p"}},
+		{Certificate: readKey(t, "sp-rsa-2048").Certificate.Raw,
+			Methods: []string{"http://www.w3.org/2009/xmlenc11#aes256-gcm", "http://www.w3.org/2001/04/xmlenc#rsa-oaep-mgf1p"}},
 		{Certificate: readKey(t, "rsa-2048").Certificate.Raw},
 	}
 	if diff := cmp.Diff(wantKeys, sp.EncryptionKeys); diff != "" {
 		t.Errorf("encryption keys, want the marked and the unmarked one (RSP-12):\n%s", diff)
 	}
 	wantLogout := []store.LogoutEndpoint{{
-		URL: "https://portal.example.test/slo", ResponseURL: "https://portal.example.test/slo/done", Binding: "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect",
+		URL: "https://portal.example.test/slo", ResponseURL: "https://portal.example.test/slo/done",
+		Binding: "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect",
 	}}
 	if diff := cmp.Diff(wantLogout, sp.Logout); diff != "" {
 		t.Errorf("logout:\n%s", diff)
@@ -81,14 +87,23 @@ func TestMD04Variants(t *testing.T) {
 		name, old, new string
 		check          func(metadata.Imported) bool
 	}{
-		{"byte order mark", good, "\ufeff" + good, func(im metadata.Imported) bool { return im.Provider.Name == "Example Portal" }},
-		{"no declaration", `<?xml version="1.0" encoding="UTF-8"?>`, "", func(im metadata.Imported) bool { return im.Provider.Name == "Example Portal" }},
-		{"signs its requests", role, role + ` AuthnRequestsSigned="1"`, func(im metadata.Imported) bool { return im.Provider.AuthnRequestsSigned }},
-		{"valid for a day", role, role + ` validUntil="2027-01-06T10:00:00Z"`, func(im metadata.Imported) bool { return im.ValidUntil.Equal(start.Add(24 * time.Hour)) }},
-		{"the earliest end counts", "<md:EntityDescriptor", `<md:EntityDescriptor validUntil="2027-01-05T12:00:00+01:00"`, func(im metadata.Imported) bool { return im.ValidUntil.Equal(start.Add(time.Hour)) }},
-		{"kept for six hours", role, role + ` cacheDuration="PT6H"`, func(im metadata.Imported) bool { return im.CacheDuration == 6*time.Hour }},
-		{"a role of SAML 1.1 beside it", role, `<md:SPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:1.1:protocol"/>` + role, func(im metadata.Imported) bool { return len(im.Provider.ACS) == 3 }},
-		{"a display name of its own", role + ` protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol" WantAssertionsSigned="true">`,
+		{"byte order mark", good, "\ufeff" + good,
+			func(im metadata.Imported) bool { return im.Provider.Name == "Example Portal" }},
+		{"no declaration", `<?xml version="1.0" encoding="UTF-8"?>`, "",
+			func(im metadata.Imported) bool { return im.Provider.Name == "Example Portal" }},
+		{"signs its requests", role, role + ` AuthnRequestsSigned="1"`,
+			func(im metadata.Imported) bool { return im.Provider.AuthnRequestsSigned }},
+		{"valid for a day", role, role + ` validUntil="2027-01-06T10:00:00Z"`,
+			func(im metadata.Imported) bool { return im.ValidUntil.Equal(start.Add(24 * time.Hour)) }},
+		{"the earliest end counts", "<md:EntityDescriptor", `<md:EntityDescriptor validUntil="2027-01-05T12:00:00+01:00"`,
+			func(im metadata.Imported) bool { return im.ValidUntil.Equal(start.Add(time.Hour)) }},
+		{"kept for six hours", role, role + ` cacheDuration="PT6H"`,
+			func(im metadata.Imported) bool { return im.CacheDuration == 6*time.Hour }},
+		{"a role of SAML 1.1 beside it", role,
+			`<md:SPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:1.1:protocol"/>` + role,
+			func(im metadata.Imported) bool { return len(im.Provider.ACS) == 3 }},
+		{"a display name of its own",
+			role + ` protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol" WantAssertionsSigned="true">`,
 			role + ` protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol"><md:Extensions><ui:UIInfo xmlns:ui="urn:oasis:names:tc:SAML:metadata:ui"><ui:DisplayName xml:lang="de">Pforte</ui:DisplayName><ui:DisplayName xml:lang="en">Gate</ui:DisplayName></ui:UIInfo></md:Extensions>`,
 			func(im metadata.Imported) bool { return im.Provider.Name == "Gate" }},
 	} {
@@ -102,12 +117,15 @@ func TestMD04Variants(t *testing.T) {
 			}
 		})
 	}
-	im, err := readMetadata(strings.Replace(good, "https://portal.example.test/acs\"", "http://127.0.0.1:8090/acs\"", 1), metadata.ReadOptions{AllowLoopbackHTTP: true})
+	im, err := readMetadata(strings.Replace(good, "https://portal.example.test/acs\"", "http://127.0.0.1:8090/acs\"", 1),
+		metadata.ReadOptions{AllowLoopbackHTTP: true})
 	if err != nil || im.Provider.ACS[0].URL != "http://127.0.0.1:8090/acs" {
 		t.Errorf("loopback under the development switch: %v", err)
 	}
-	old := strings.Replace(good, "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Artifact", "urn:oasis:names:tc:SAML:1.0:profiles:artifact-01", 1)
-	if im, err := readMetadata(old, metadata.ReadOptions{}); err != nil || len(im.Provider.ACS) != 2 || len(im.Notes) != 1 || !strings.Contains(im.Notes[0], "passed over") {
+	old := strings.Replace(good, "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Artifact",
+		"urn:oasis:names:tc:SAML:1.0:profiles:artifact-01", 1)
+	if im, err := readMetadata(old, metadata.ReadOptions{}); err != nil || len(im.Provider.ACS) != 2 ||
+		len(im.Notes) != 1 || !strings.Contains(im.Notes[0], "passed over") {
 		t.Errorf("an endpoint of SAML 1.1: %v, %+v", err, im.Notes)
 	}
 }
@@ -124,9 +142,11 @@ func TestMD04Refusals(t *testing.T) {
 		{"empty", good, "", "no root element", 0},
 		{"HTML", good, "<html><body>not found</body></html>", `the root element is "html"`, 1},
 		{"DTD", "<md:EntityDescriptor", "<!DOCTYPE x [<!ENTITY e 'x'>]><md:EntityDescriptor", "document type", 3},
-		{"DTD that would fetch", "<md:EntityDescriptor", "<!DOCTYPE x SYSTEM 'https://evil.test/x.dtd'><md:EntityDescriptor", "document type", 3},
+		{"DTD that would fetch", "<md:EntityDescriptor", "<!DOCTYPE x SYSTEM 'https://evil.test/x.dtd'><md:EntityDescriptor",
+			"document type", 3},
 		{"unknown entity", "Example Portal", "&xxe;", "entity", 33},
-		{"processing instruction", "<md:EntityDescriptor", "<?xml-stylesheet href='x'?><md:EntityDescriptor", "processing instruction", 3},
+		{"processing instruction", "<md:EntityDescriptor", "<?xml-stylesheet href='x'?><md:EntityDescriptor",
+			"processing instruction", 3},
 		{"other encoding", "UTF-8", "ISO-8859-1", "encoding", 1},
 		{"no UTF-8", "Example Portal", "\xff", "well-formed", 33},
 		{"cut off", "</md:SPSSODescriptor>", "", "end tag", 36},
@@ -138,10 +158,12 @@ func TestMD04Refusals(t *testing.T) {
 		{"attribute twice", role, role + ` WantAssertionsSigned="true"`, "given twice", 4},
 		{"ID twice", "<md:Organization>", `<md:Organization ID="a"><md:X ID="a"/>`, "one ID", 31},
 		{"other root", good, `<md:Other xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata"/>`, "not md:EntityDescriptor", 1},
-		{"root of another namespace", `xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata"`, `xmlns:md="urn:x"`, "not md:EntityDescriptor", 3},
+		{"root of another namespace", `xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata"`, `xmlns:md="urn:x"`,
+			"not md:EntityDescriptor", 3},
 		{"identity provider", "md:SPSSODescriptor", "md:IDPSSODescriptor", "identity provider", 3},
 		{"no role", "md:SPSSODescriptor", "md:Other", "no md:SPSSODescriptor", 3},
-		{"two roles", role, `<md:SPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol"/>` + role, "a second", 4},
+		{"two roles", role, `<md:SPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol"/>` + role,
+			"a second", 4},
 		{"no entityID", `entityID="https://portal.example.test/saml"`, "", "entityID", 3},
 		{"SAML 1.1", "urn:oasis:names:tc:SAML:2.0:protocol", "urn:oasis:names:tc:SAML:1.1:protocol", "SAML 2.0", 4},
 		{"no POST", "HTTP-POST", "HTTP-Artifact", "HTTP-POST", 4},
@@ -150,9 +172,11 @@ func TestMD04Refusals(t *testing.T) {
 		{"javascript with host", "https://portal.example.test/acs\"", "javascript://x/%0aalert(1)\"", "its scheme", 23},
 		{"data", "https://portal.example.test/acs\"", "data:text/html,x\"", "complete URL", 23},
 		{"http", "https://portal.example.test/acs\"", "http://portal.example.test/acs\"", "in clear", 23},
-		{"http on loopback without the switch", "https://portal.example.test/acs\"", "http://127.0.0.1/acs\"", "in clear", 23},
+		{"http on loopback without the switch", "https://portal.example.test/acs\"", "http://127.0.0.1/acs\"",
+			"in clear", 23},
 		{"javascript for logout", "https://portal.example.test/slo\"", "javascript:alert(1)\"", "md:SingleLogoutService", 18},
-		{"javascript for logout responses", "https://portal.example.test/slo/done\"", "javascript:alert(1)\"", "ResponseLocation", 18},
+		{"javascript for logout responses", "https://portal.example.test/slo/done\"", "javascript:alert(1)\"",
+			"ResponseLocation", 18},
 		{"no index", `index="7"`, `index="x"`, "index", 25},
 		{"index twice", `index="7"`, `index="0"`, "used twice", 25},
 		{"bad boolean", `isDefault="true"`, `isDefault="yes"`, "isDefault", 24},
@@ -160,12 +184,14 @@ func TestMD04Refusals(t *testing.T) {
 		{"certificate with a comment", "</ds:X509Certificate>", "<!-- --></ds:X509Certificate>", "more than text", 6},
 		{"unknown use", `use="signing"`, `use="signed"`, "use", 5},
 		{"expired", role, role + ` validUntil="2027-01-05T10:00:00Z"`, "valid until", 4},
-		{"expired entity", "<md:EntityDescriptor", `<md:EntityDescriptor validUntil="2020-01-05T10:00:00Z"`, "valid until", 3},
+		{"expired entity", "<md:EntityDescriptor", `<md:EntityDescriptor validUntil="2020-01-05T10:00:00Z"`,
+			"valid until", 3},
 		{"no time", role, role + ` validUntil="tomorrow"`, "no time", 4},
 		{"no duration", role, role + ` cacheDuration="6h"`, "no duration", 4},
 		{"negative duration", role, role + ` cacheDuration="-PT6H"`, "no duration", 4},
 		{"deep", "<md:Organization>", "<md:Organization>" + strings.Repeat("<md:a>", 40), "deeper", 31},
-		{"many elements", "<md:Organization>", "<md:Organization>" + strings.Repeat("<md:a/>", 4000), "too many elements", 31},
+		{"many elements", "<md:Organization>", "<md:Organization>" + strings.Repeat("<md:a/>", 4000),
+			"too many elements", 31},
 		{"large entity", "Example Portal", strings.Repeat("<md:a>"+strings.Repeat("x", 200<<10)+"</md:a>", 3), "512 KiB", 0},
 		{"large text", "Example Portal", strings.Repeat("x", 300<<10), "256 KiB", 0},
 		{"many attributes", "<md:Organization>", "<md:Organization " + manyAttributes(200) + ">", "attributes", 31},
@@ -182,10 +208,12 @@ func TestMD04Refusals(t *testing.T) {
 		})
 	}
 	// A key descriptor without certificate is a clear error (RSP-12), and faults come together.
-	bad := strings.Replace(good, `<md:KeyDescriptor use="encryption">`, `<md:KeyDescriptor use="encryption"/><md:KeyDescriptor use="encryption">`, 1)
+	bad := strings.Replace(good, `<md:KeyDescriptor use="encryption">`,
+		`<md:KeyDescriptor use="encryption"/><md:KeyDescriptor use="encryption">`, 1)
 	bad = strings.Replace(bad, "https://portal.example.test/acs\"", "javascript:alert(1)\"", 1)
 	_, err := readMetadata(bad, metadata.ReadOptions{})
-	if err == nil || !strings.Contains(err.Error(), "2 faults") || !strings.Contains(err.Error(), "line 10: md:KeyDescriptor holds no certificate") {
+	if err == nil || !strings.Contains(err.Error(), "2 faults") || !strings.Contains(err.Error(),
+		"line 10: md:KeyDescriptor holds no certificate") {
 		t.Errorf("error %v, want both faults with the line of each", err)
 	}
 }
@@ -201,7 +229,8 @@ func manyAttributes(n int) string {
 // TestMD05Replacing: metadata takes the place of a hand-made record and leaves
 // what an admin has set.
 func TestMD05Replacing(t *testing.T) {
-	im, err := readMetadata(strings.ReplaceAll(readFile(t, "sp.xml"), "https://portal.example.test/saml", ctct), metadata.ReadOptions{})
+	im, err := readMetadata(strings.ReplaceAll(readFile(t, "sp.xml"), "https://portal.example.test/saml", ctct),
+		metadata.ReadOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +238,8 @@ func TestMD05Replacing(t *testing.T) {
 	old.FormAction, old.Audience = ctctACS+"?x=1", "https://audience.example.test/"
 	sp, notes := im.Replacing(old)
 	want := old
-	want.ACS, want.Certificates, want.EncryptionKeys, want.Logout = im.Provider.ACS, im.Provider.Certificates, im.Provider.EncryptionKeys, im.Provider.Logout
+	want.ACS, want.Certificates, want.EncryptionKeys, want.Logout = im.Provider.ACS, im.Provider.Certificates,
+		im.Provider.EncryptionKeys, im.Provider.Logout
 	want.Metadata, want.FormAction = im.Provider.Metadata, ""
 	if diff := cmp.Diff(want, sp); diff != "" {
 		t.Errorf("record (-want +got):\n%s", diff)
@@ -245,27 +275,34 @@ func TestDifferences(t *testing.T) {
 		{"nothing", func(*store.ServiceProvider) {}, "", false},
 		{"name", func(sp *store.ServiceProvider) { sp.Name = "Other" }, "~ name Wiki → Other", false},
 		{"new address", func(sp *store.ServiceProvider) {
-			sp.ACS = append(slices.Clone(sp.ACS), store.Endpoint{URL: "https://evil.test/acs", Binding: sp.ACS[0].Binding, Index: 9})
+			sp.ACS = append(slices.Clone(sp.ACS), store.Endpoint{URL: "https://evil.test/acs",
+				Binding: sp.ACS[0].Binding, Index: 9})
 		}, "+ acs https://evil.test/acs (HTTP-POST, index 9)", true},
-		{"address gone", func(sp *store.ServiceProvider) { sp.ACS = sp.ACS[:2] }, "- acs https://wiki.partner.test/artifact", true},
-		{"other default", func(sp *store.ServiceProvider) { sp.ACS = slices.Clone(sp.ACS); sp.ACS[1].IsDefault = &yes }, "- acs", true},
+		{"address gone", func(sp *store.ServiceProvider) { sp.ACS = sp.ACS[:2] },
+			"- acs https://wiki.partner.test/artifact", true},
+		{"other default", func(sp *store.ServiceProvider) { sp.ACS = slices.Clone(sp.ACS); sp.ACS[1].IsDefault = &yes },
+			"- acs", true},
 		{"other order", func(sp *store.ServiceProvider) {
 			sp.ACS = slices.Clone(sp.ACS)
 			sp.ACS[0], sp.ACS[1] = sp.ACS[1], sp.ACS[0]
 		}, "~ default acs " + plainACS + " → " + plainACS2, true},
-		{"new key", func(sp *store.ServiceProvider) { sp.Certificates = [][]byte{readKey(t, "p-256").Certificate.Raw} }, `+ certificate "idp test P-256"`, true},
+		{"new key", func(sp *store.ServiceProvider) { sp.Certificates = [][]byte{readKey(t, "p-256").Certificate.Raw} },
+			`+ certificate "idp test P-256"`, true},
 		{"new encryption key", func(sp *store.ServiceProvider) {
 			sp.EncryptionKeys = []store.EncryptionKey{{Certificate: readKey(t, "rsa-2048").Certificate.Raw}}
 		}, "+ encryption_key", true},
-		{"logout", func(sp *store.ServiceProvider) { sp.Logout = []store.LogoutEndpoint{{URL: "https://x.test/"}} }, "+ logout https://x.test/", true},
-		{"signs from now on", func(sp *store.ServiceProvider) { sp.AuthnRequestsSigned = true }, "~ authn_requests_signed false → true", false},
+		{"logout", func(sp *store.ServiceProvider) { sp.Logout = []store.LogoutEndpoint{{URL: "https://x.test/"}} },
+			"+ logout https://x.test/", true},
+		{"signs from now on", func(sp *store.ServiceProvider) { sp.AuthnRequestsSigned = true },
+			"~ authn_requests_signed false → true", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			after := plainSP()
 			c.change(&after)
 			all := metadata.Differences(plainSP(), after)
 			approval := slices.ContainsFunc(all, func(d metadata.Difference) bool { return d.Approval })
-			if c.want == "" && len(all) > 0 || c.want != "" && (len(all) == 0 || !strings.HasPrefix(all[0].String(), c.want)) || approval != c.approval {
+			if c.want == "" && len(all) > 0 || c.want != "" && (len(all) == 0 || !strings.HasPrefix(all[0].String(), c.want)) ||
+				approval != c.approval {
 				t.Errorf("differences %v, approval %t; want %q, %t", all, approval, c.want, c.approval)
 			}
 		})

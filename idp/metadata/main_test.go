@@ -126,7 +126,8 @@ func plainSP() store.ServiceProvider {
 		},
 		NameIDFormat: persistent, NameID: "{person_id}",
 		Attributes: []store.Attribute{
-			{Name: "urn:oid:2.5.4.11", FriendlyName: "ou", NameFormat: "urn:oasis:names:tc:SAML:2.0:attrname-format:uri", Value: "attr:department"},
+			{Name: "urn:oid:2.5.4.11", FriendlyName: "ou", NameFormat: "urn:oasis:names:tc:SAML:2.0:attrname-format:uri",
+				Value: "attr:department"},
 			{Name: "mail", NameFormat: basic, Value: "{mail}"},
 			{Name: "phone", NameFormat: basic, Value: "{attr:telephoneNumber}"},
 		},

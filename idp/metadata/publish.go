@@ -138,7 +138,8 @@ func (o Ours) people(root *etree.Element) {
 	if of := o.Published.Organization; of.Name != "" {
 		el := root.CreateElement("md:Organization")
 		for _, part := range [][2]string{
-			{"OrganizationName", of.Name}, {"OrganizationDisplayName", cmp.Or(of.DisplayName, of.Name)}, {"OrganizationURL", cmp.Or(of.URL, o.Home)},
+			{"OrganizationName", of.Name}, {"OrganizationDisplayName", cmp.Or(of.DisplayName, of.Name)},
+			{"OrganizationURL", cmp.Or(of.URL, o.Home)},
 		} {
 			child := el.CreateElement("md:" + part[0])
 			child.CreateAttr("xml:lang", "en")

@@ -170,14 +170,16 @@ func (r *Refresher) read(ctx context.Context, sp store.ServiceProvider) (Importe
 
 // apply works the outcome of a reading into the record. It touches nothing else.
 // news tells whether it differs from the last one.
-func (r *Refresher) apply(sp *store.ServiceProvider, im Imported, fault error, spread float64) (out Refreshed, e store.Event, news bool) {
+func (r *Refresher) apply(sp *store.ServiceProvider, im Imported, fault error, spread float64) (out Refreshed,
+	e store.Event, news bool) {
 	now := r.o.Now()
 	source := *sp.Source
 	sp.Source = &source
 	event := func(outcome, reason string, detail any) store.Event {
 		// Differences are plain text; they always encode.
 		d, _ := json.Marshal(detail)
-		return store.Event{At: now.UTC(), Action: "sp-refresh", Subject: sp.EntityID, SP: sp.EntityID, Outcome: outcome, Reason: reason, Detail: d}
+		return store.Event{At: now.UTC(), Action: "sp-refresh", Subject: sp.EntityID, SP: sp.EntityID, Outcome: outcome,
+			Reason: reason, Detail: d}
 	}
 	var after store.ServiceProvider
 	if fault == nil {
@@ -230,7 +232,8 @@ func (r *Refresher) tell(ctx context.Context, entityID string, out Refreshed, ne
 	case out.Fault != nil:
 		log.WarnContext(ctx, "metadata could not be refreshed; the last good copy stays in use", "error", out.Fault)
 	case len(out.Waiting) > 0:
-		log.WarnContext(ctx, "metadata has changed keys or addresses and waits for approval (sp approve)", "changes", lines(out.Waiting))
+		log.WarnContext(ctx, "metadata has changed keys or addresses and waits for approval (sp approve)", "changes",
+			lines(out.Waiting))
 	default:
 		log.InfoContext(ctx, "metadata refreshed", "changes", lines(out.Taken))
 	}
@@ -246,12 +249,14 @@ func lines(all []Difference) []string {
 
 // Approve makes the record that is in use once the metadata that waits is
 // accepted, and says what that changes. It stores nothing.
-func Approve(sp store.ServiceProvider, check Check, allowLoopbackHTTP bool, now time.Time) (after store.ServiceProvider, changes []Difference, notes []string, err error) {
+func Approve(sp store.ServiceProvider, check Check, allowLoopbackHTTP bool, now time.Time) (after store.ServiceProvider,
+	changes []Difference, notes []string, err error) {
 	if sp.Source == nil || len(sp.Source.Pending) == 0 {
 		return after, nil, nil, errors.New("nothing waits for approval")
 	}
 	// Its signature was checked when it was fetched, and the store is ours.
-	im, err := Read(bytes.NewReader(sp.Source.Pending), ReadOptions{EntityID: sp.EntityID, AllowLoopbackHTTP: allowLoopbackHTTP, Now: now})
+	im, err := Read(bytes.NewReader(sp.Source.Pending), ReadOptions{EntityID: sp.EntityID,
+		AllowLoopbackHTTP: allowLoopbackHTTP, Now: now})
 	if err != nil {
 		return after, nil, nil, err
 	}

@@ -80,7 +80,8 @@ func newRefreshing(t *testing.T) *refreshing {
 func (r *refreshing) another(t *testing.T, logger *slog.Logger) *metadata.Refresher {
 	t.Helper()
 	ref, err := idp.NewRefresher(metadata.RefreshOptions{
-		Providers: r.db.ServiceProviders(), Fetcher: metadata.NewFetcher(metadata.FetchOptions{AllowInternal: true, Roots: roots(r.pub.Server)}),
+		Providers: r.db.ServiceProviders(), Fetcher: metadata.NewFetcher(metadata.FetchOptions{AllowInternal: true,
+			Roots: roots(r.pub.Server)}),
 		Now: now.Now, Random: rand.Reader, Logger: logger,
 	})
 	if err != nil {
@@ -98,7 +99,8 @@ func (r *refreshing) add(t *testing.T, text string, change func(*store.Source)) 
 	}
 	sp := im.Provider
 	sp.Attributes = []store.Attribute{{Name: "mail", NameFormat: basic, Value: "{mail}"}}
-	sp.Source = &store.Source{URL: r.pub.URL, ReadAt: start, ValidUntil: im.ValidUntil, NextAt: im.NextRefresh(start, 0, 0)}
+	sp.Source = &store.Source{URL: r.pub.URL, ReadAt: start, ValidUntil: im.ValidUntil,
+		NextAt: im.NextRefresh(start, 0, 0)}
 	if change != nil {
 		change(sp.Source)
 	}
@@ -191,7 +193,8 @@ func TestMD05Refresh(t *testing.T) {
 	r.pub.publish(dated("2027-01-13T10:00:00Z", "PT6H"))
 	r.due(t)
 	sp := r.get(t)
-	if s := sp.Source; s.ValidUntil.Day() != 13 || !s.ReadAt.Equal(now.Now()) || s.Fault != "" || s.NextAt.Sub(now.Now()) > 6*time.Hour || s.NextAt.Sub(now.Now()) < 5*time.Hour {
+	if s := sp.Source; s.ValidUntil.Day() != 13 || !s.ReadAt.Equal(now.Now()) || s.Fault != "" ||
+		s.NextAt.Sub(now.Now()) > 6*time.Hour || s.NextAt.Sub(now.Now()) < 5*time.Hour {
 		t.Errorf("source %+v", s)
 	}
 	if len(sp.Attributes) != 1 || r.events(t, "refreshed") != 0 {
@@ -209,7 +212,8 @@ func TestMD05Refresh(t *testing.T) {
 		{"no metadata", "<html/>", "root element"},
 		{"another entity", strings.Replace(dated("2027-01-13T10:00:00Z", "PT6H"), portal, portal+"2", 1), "not among"},
 		{"expired", dated("2027-01-05T10:00:00Z", "PT6H"), "valid until"},
-		{"javascript", strings.Replace(dated("2027-01-13T10:00:00Z", "PT6H"), "https://portal.example.test/acs\"", "javascript:alert(1)\"", 1), "complete URL"},
+		{"javascript", strings.Replace(dated("2027-01-13T10:00:00Z", "PT6H"), "https://portal.example.test/acs\"",
+			"javascript:alert(1)\"", 1), "complete URL"},
 		{"a DTD", "<!DOCTYPE x SYSTEM 'https://portal.example.test/'>" + spText, "document type"},
 	} {
 		r.pub.publish(c.text)
@@ -247,12 +251,14 @@ func TestMD05Approval(t *testing.T) {
 	spText = readFile(t, "sp.xml")
 	r := newRefreshing(t)
 	r.add(t, dated("2027-01-12T10:00:00Z", "PT6H"), nil)
-	moved := strings.ReplaceAll(dated("2027-01-20T10:00:00Z", "PT6H"), "https://portal.example.test/acs", "https://new.example.test/acs")
+	moved := strings.ReplaceAll(dated("2027-01-20T10:00:00Z", "PT6H"), "https://portal.example.test/acs",
+		"https://new.example.test/acs")
 	r.pub.publish(moved)
 	r.due(t)
 	r.due(t)
 	sp := r.get(t)
-	if sp.ACS[0].URL != "https://portal.example.test/acs" || len(sp.Source.Pending) == 0 || sp.Source.PendingAt.IsZero() || sp.Source.ValidUntil.Day() != 12 {
+	if sp.ACS[0].URL != "https://portal.example.test/acs" || len(sp.Source.Pending) == 0 || sp.Source.PendingAt.IsZero() ||
+		sp.Source.ValidUntil.Day() != 12 {
 		t.Fatalf("record %+v", sp.Source)
 	}
 	if n := strings.Count(r.log.String(), "waits for approval"); n != 1 || r.events(t, "approval_needed") != 1 {
@@ -267,12 +273,14 @@ func TestMD05Approval(t *testing.T) {
 		text = append(text, d.String())
 	}
 	all := strings.Join(text, "\n")
-	for _, want := range []string{"- acs https://portal.example.test/acs (", "+ acs https://new.example.test/acs (", "~ default acs"} {
+	for _, want := range []string{"- acs https://portal.example.test/acs (", "+ acs https://new.example.test/acs (",
+		"~ default acs"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("the changes do not show %q:\n%s", want, all)
 		}
 	}
-	if after.ACS[0].URL != "https://new.example.test/acs" || len(after.Source.Pending) != 0 || after.Source.ValidUntil.Day() != 20 || len(after.Attributes) != 1 {
+	if after.ACS[0].URL != "https://new.example.test/acs" || len(after.Source.Pending) != 0 ||
+		after.Source.ValidUntil.Day() != 20 || len(after.Attributes) != 1 {
 		t.Errorf("approved %+v", after)
 	}
 	// The publisher takes it back: nothing waits any more.
@@ -285,7 +293,8 @@ func TestMD05Approval(t *testing.T) {
 		t.Error("nothing was approved")
 	}
 	// What waits can run out too.
-	if _, _, _, err := idp.Approve(sp, false, start.AddDate(0, 1, 0)); err == nil || !strings.Contains(err.Error(), "valid until") {
+	if _, _, _, err := idp.Approve(sp, false, start.AddDate(0, 1, 0)); err == nil || !strings.Contains(err.Error(),
+		"valid until") {
 		t.Errorf("approved when out of date: %v", err)
 	}
 }
@@ -305,7 +314,8 @@ func TestMD05TrustKey(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
 		{withID, "not signed"},
 		{strings.ReplaceAll(signed, "https://portal.example.test/acs", "https://evil.test/acs"), "not what was signed"},
-		{sealed(t, strings.ReplaceAll(withID, "portal.example.test/acs", "evil.test/acs"), "_e", dsig.RSASHA256SignatureMethod, "", readKey(t, "sp-other")), "not made by the trust key"},
+		{sealed(t, strings.ReplaceAll(withID, "portal.example.test/acs", "evil.test/acs"), "_e",
+			dsig.RSASHA256SignatureMethod, "", readKey(t, "sp-other")), "not made by the trust key"},
 	} {
 		r.pub.publish(c.text)
 		r.due(t)
@@ -373,9 +383,11 @@ func TestMD05Replicas(t *testing.T) {
 // with a trust key nothing is read that it did not sign.
 func FuzzMetadata(f *testing.F) {
 	key := readKey(f, "rsa-2048")
-	signed := sealed(f, group("", member("https://a.test"), member("https://bb.test")), "_group", dsig.RSASHA256SignatureMethod, "", key)
+	signed := sealed(f, group("", member("https://a.test"), member("https://bb.test")), "_group",
+		dsig.RSASHA256SignatureMethod, "", key)
 	good := readFile(f, "sp.xml")
-	for _, seed := range []string{good, signed, group(`validUntil="2027-01-06T10:00:00Z"`, member("https://a.test")), member("x"), "<!DOCTYPE x SYSTEM 'http://127.0.0.1/'><x/>", "\xef\xbb\xbf<a xmlns='b'/>"} {
+	for _, seed := range []string{good, signed, group(`validUntil="2027-01-06T10:00:00Z"`, member("https://a.test")),
+		member("x"), "<!DOCTYPE x SYSTEM 'http://127.0.0.1/'><x/>", "\xef\xbb\xbf<a xmlns='b'/>"} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -391,8 +403,10 @@ func FuzzMetadata(f *testing.F) {
 			}
 			_ = idp.CheckProvider(im.Provider, false)
 		}
-		im, err = metadata.Read(bytes.NewReader(data), metadata.ReadOptions{EntityID: "https://bb.test", TrustKey: key.Certificate, Now: start})
-		if err == nil && (!im.Signed || im.Provider.ACS[0].URL != "https://bb.test/acs?a=1&b=2" || len(im.Provider.ACS) != 1 || len(im.Provider.Certificates) != 0) {
+		im, err = metadata.Read(bytes.NewReader(data), metadata.ReadOptions{EntityID: "https://bb.test",
+			TrustKey: key.Certificate, Now: start})
+		if err == nil && (!im.Signed || im.Provider.ACS[0].URL != "https://bb.test/acs?a=1&b=2" ||
+			len(im.Provider.ACS) != 1 || len(im.Provider.Certificates) != 0) {
 			t.Errorf("not signed: %+v", im.Provider)
 		}
 	})

@@ -96,7 +96,8 @@ func (e *spEntity) role(root *etree.Element) *etree.Element {
 	case len(fit) > 1:
 		e.fault(fit[1], "leave one", "a second md:SPSSODescriptor supports SAML 2.0")
 	case len(all) > 0:
-		e.fault(all[0], "ask for metadata of SAML 2.0", "no md:SPSSODescriptor supports SAML 2.0 (protocolSupportEnumeration)")
+		e.fault(all[0], "ask for metadata of SAML 2.0",
+			"no md:SPSSODescriptor supports SAML 2.0 (protocolSupportEnumeration)")
 	case len(saml.Children(root, saml.NSMetadata, "IDPSSODescriptor")) > 0:
 		e.fault(root, "ask the peer for its SP metadata", "this describes an identity provider, not a service provider")
 	default:
@@ -119,9 +120,11 @@ func (e *spEntity) period(role *etree.Element) {
 		if p.validUntil != "" {
 			switch until, err := saml.DateTime(p.validUntil); {
 			case err != nil:
-				e.faults = append(e.faults, Fault{p.line, fmt.Sprintf("validUntil %.40q is no time", p.validUntil), "write it like 2027-01-05T10:00:00Z"})
+				e.faults = append(e.faults, Fault{p.line, fmt.Sprintf("validUntil %.40q is no time", p.validUntil),
+					"write it like 2027-01-05T10:00:00Z"})
 			case !e.o.Now.IsZero() && !until.After(e.o.Now):
-				e.faults = append(e.faults, Fault{p.line, "the metadata was valid until " + until.Format(time.RFC3339), "ask for a new copy"})
+				e.faults = append(e.faults, Fault{p.line, "the metadata was valid until " + until.Format(time.RFC3339),
+					"ask for a new copy"})
 			case e.im.ValidUntil.IsZero() || until.Before(e.im.ValidUntil):
 				e.im.ValidUntil = until
 			}
@@ -129,7 +132,8 @@ func (e *spEntity) period(role *etree.Element) {
 		if p.cacheDuration != "" {
 			switch d, err := xmlDuration(p.cacheDuration); {
 			case err != nil:
-				e.faults = append(e.faults, Fault{p.line, fmt.Sprintf("cacheDuration %.40q is no duration", p.cacheDuration), "write it like PT6H"})
+				e.faults = append(e.faults, Fault{p.line, fmt.Sprintf("cacheDuration %.40q is no duration", p.cacheDuration),
+					"write it like PT6H"})
 			case e.im.CacheDuration == 0 || d < e.im.CacheDuration:
 				e.im.CacheDuration = d
 			}
@@ -187,7 +191,8 @@ func (e *spEntity) consumers(role *etree.Element) {
 		e.im.Provider.ACS = append(e.im.Provider.ACS, c)
 	}
 	if posts == 0 {
-		e.fault(role, "ask the service provider to add one", "no md:AssertionConsumerService with the HTTP-POST binding, and Responses are sent by no other")
+		e.fault(role, "ask the service provider to add one",
+			"no md:AssertionConsumerService with the HTTP-POST binding, and Responses are sent by no other")
 	}
 }
 
@@ -208,7 +213,8 @@ func (e *spEntity) keys(role *etree.Element) {
 			continue
 		}
 		if len(held) == 0 {
-			e.fault(k, "ask the service provider for metadata with a ds:X509Certificate in each key", "md:KeyDescriptor holds no certificate")
+			e.fault(k, "ask the service provider for metadata with a ds:X509Certificate in each key",
+				"md:KeyDescriptor holds no certificate")
 			continue
 		}
 		var methods []string
@@ -237,7 +243,8 @@ func (e *spEntity) keys(role *etree.Element) {
 				}
 				continue
 			}
-			if !slices.ContainsFunc(sp.EncryptionKeys, func(k store.EncryptionKey) bool { return slices.Equal(k.Certificate, c.Raw) }) {
+			if !slices.ContainsFunc(sp.EncryptionKeys,
+				func(k store.EncryptionKey) bool { return slices.Equal(k.Certificate, c.Raw) }) {
 				sp.EncryptionKeys = append(sp.EncryptionKeys, store.EncryptionKey{Certificate: c.Raw, Methods: methods})
 			}
 		}

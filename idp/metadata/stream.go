@@ -205,7 +205,8 @@ func (e *entityReader) start(t xml.StartElement) error {
 			return err
 		}
 	case !e.rooted:
-		return e.fault("give the file that the service provider calls its SAML 2.0 metadata", "the root element is %.60q, not md:EntityDescriptor", t.Name.Local)
+		return e.fault("give the file that the service provider calls its SAML 2.0 metadata",
+			"the root element is %.60q, not md:EntityDescriptor", t.Name.Local)
 	}
 	signature := namespace == saml.NSSignature && t.Name.Local == "Signature"
 	if !e.rooted {
@@ -241,7 +242,8 @@ func (e *entityReader) check(t xml.StartElement) (namespace string, err error) {
 	}
 	namespace, ok := e.names.URI(t.Name.Space)
 	if !ok || !plainName(t.Name) {
-		return "", e.fault("declare the namespace of its prefix", "element name %.60q has no namespace to its prefix", t.Name.Local)
+		return "", e.fault("declare the namespace of its prefix", "element name %.60q has no namespace to its prefix",
+			t.Name.Local)
 	}
 	seen := make(map[xml.Name]bool, len(t.Attr))
 	for _, a := range t.Attr {
@@ -251,7 +253,8 @@ func (e *entityReader) check(t xml.StartElement) (namespace string, err error) {
 		expanded := a.Name
 		if _, declaration := saml.Declares(a); !declaration && a.Name.Space != "" {
 			if expanded.Space, ok = e.names.URI(a.Name.Space); !ok {
-				return "", e.fault("declare the namespace of its prefix", "attribute name %.60q has no namespace to its prefix", a.Name.Local)
+				return "", e.fault("declare the namespace of its prefix", "attribute name %.60q has no namespace to its prefix",
+					a.Name.Local)
 			}
 		}
 		if seen[expanded] {
@@ -312,7 +315,8 @@ func (e *entityReader) enter(t xml.StartElement) error {
 // keep adds to the entity within its bounds.
 func (e *entityReader) keep(add func() error) error {
 	if e.decoder.InputOffset()-e.began > maxEntity {
-		return e.fault("ask the service provider for metadata without pictures and the like", "the entity has more than %d KiB", maxEntity>>10)
+		return e.fault("ask the service provider for metadata without pictures and the like",
+			"the entity has more than %d KiB", maxEntity>>10)
 	}
 	if err := add(); err != nil {
 		return e.fault("", "%s", err)
@@ -379,11 +383,13 @@ func (e *entityReader) result() (*entity, error) {
 		if e.total > len(e.ids) {
 			names += ", …"
 		}
-		return nil, newFault(0, "name the one that is meant by its entityID", "the document describes %d entities: %.1500s", e.total, names)
+		return nil, newFault(0, "name the one that is meant by its entityID", "the document describes %d entities: %.1500s",
+			e.total, names)
 	case e.found == nil && e.wish == "":
 		return nil, newFault(0, "", "the document describes no entity")
 	case e.found == nil:
-		return nil, newFault(0, "compare it letter by letter", "the entity %.200q is not among the %d that the document describes", e.wish, e.total)
+		return nil, newFault(0, "compare it letter by letter",
+			"the entity %.200q is not among the %d that the document describes", e.wish, e.total)
 	}
 	e.found.total = e.total
 	if e.key == nil {

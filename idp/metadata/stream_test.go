@@ -41,12 +41,14 @@ const provider = `  <md:EntityDescriptor entityID="https://idp.test/"><md:IDPSSO
 // TestMD04Aggregate chooses one entity of many (MD-04).
 func TestMD04Aggregate(t *testing.T) {
 	nested := group(`validUntil="2027-01-06T10:00:00Z" cacheDuration="PT2H"`, provider, member("https://a.test"),
-		`<md:EntitiesDescriptor Name="inner" validUntil="2027-01-05T20:00:00Z">`+member("https://bb.test")+`</md:EntitiesDescriptor>`)
+		`<md:EntitiesDescriptor Name="inner" validUntil="2027-01-05T20:00:00Z">`+member("https://bb.test")+
+			`</md:EntitiesDescriptor>`)
 	im, err := readMetadata(nested, metadata.ReadOptions{EntityID: "https://bb.test"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if sp := im.Provider; sp.EntityID != "https://bb.test" || sp.ACS[0].URL != "https://bb.test/acs?a=1&b=2" || im.Entities != 3 ||
+	if sp := im.Provider; sp.EntityID != "https://bb.test" || sp.ACS[0].URL != "https://bb.test/acs?a=1&b=2" ||
+		im.Entities != 3 ||
 		!im.ValidUntil.Equal(start.Add(10*time.Hour)) || im.CacheDuration != 2*time.Hour {
 		t.Errorf("import %+v", im)
 	}
@@ -55,22 +57,26 @@ func TestMD04Aggregate(t *testing.T) {
 	if err != nil || !alone.ValidUntil.Equal(im.ValidUntil) {
 		t.Errorf("kept %v %v", alone.ValidUntil, err)
 	}
-	if im, err = readMetadata(group("", member("https://a.test")), metadata.ReadOptions{}); err != nil || im.Provider.EntityID != "https://a.test" {
+	if im, err = readMetadata(group("", member("https://a.test")), metadata.ReadOptions{}); err != nil ||
+		im.Provider.EntityID != "https://a.test" {
 		t.Errorf("the only one of a group: %v", err)
 	}
-	inside := strings.Replace(member("https://a.test"), "<md:SPSSO", `<md:Extensions><md:EntityDescriptor entityID="https://evil.test"/></md:Extensions><md:SPSSO`, 1)
+	inside := strings.Replace(member("https://a.test"), "<md:SPSSO",
+		`<md:Extensions><md:EntityDescriptor entityID="https://evil.test"/></md:Extensions><md:SPSSO`, 1)
 	for _, c := range []struct{ name, data, wish, want string }{
 		{"none named", nested, "", "describes 3 entities: https://idp.test/, https://a.test, https://bb.test"},
 		{"not there", nested, "https://c.test", "not among the 3"},
 		{"an identity provider", nested, "https://idp.test/", "identity provider"},
 		{"twice", group("", member("https://a.test"), member("https://a.test")), "https://a.test", "line 8: the entity"},
 		{"empty", group(""), "", "no entity"},
-		{"group expired", group(`validUntil="2027-01-05T10:00:00Z"`, member("https://a.test")), "", "line 2: the metadata was valid until"},
+		{"group expired", group(`validUntil="2027-01-05T10:00:00Z"`, member("https://a.test")), "",
+			"line 2: the metadata was valid until"},
 		{"single and other", member("https://a.test"), "https://b.test", "prefix"},
 		{"inside extensions", group("", inside), "https://evil.test", "not among the 1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if _, err := readMetadata(c.data, metadata.ReadOptions{EntityID: c.wish}); err == nil || !strings.Contains(err.Error(), c.want) {
+			if _, err := readMetadata(c.data, metadata.ReadOptions{EntityID: c.wish}); err == nil ||
+				!strings.Contains(err.Error(), c.want) {
 				t.Errorf("error %v, want one about %q", err, c.want)
 			}
 		})
@@ -108,21 +114,26 @@ func sealed(t testing.TB, data, id, method, prefixes string, key *certs.Key) str
 	sum := func(data []byte) []byte { h := hash.New(); h.Write(data); return h.Sum(nil) }
 	list := ""
 	if prefixes != "" {
-		list = `<ec:InclusiveNamespaces xmlns:ec="http://www.w3.org/2001/10/xml-exc-c14n#" PrefixList="` + prefixes + `"></ec:InclusiveNamespaces>`
+		list = `<ec:InclusiveNamespaces xmlns:ec="http://www.w3.org/2001/10/xml-exc-c14n#" PrefixList="` + prefixes +
+			`"></ec:InclusiveNamespaces>`
 	}
 	// In canonical form as it stands here.
 	info := `<ds:SignedInfo xmlns:ds="http://www.w3.org/2000/09/xmldsig#"><ds:CanonicalizationMethod Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#"></ds:CanonicalizationMethod>` +
-		`<ds:SignatureMethod Algorithm="` + method + `"></ds:SignatureMethod><ds:Reference URI="#` + id + `"><ds:Transforms>` +
+		`<ds:SignatureMethod Algorithm="` + method + `"></ds:SignatureMethod><ds:Reference URI="#` + id +
+		`"><ds:Transforms>` +
 		`<ds:Transform Algorithm="http://www.w3.org/2000/09/xmldsig#enveloped-signature"></ds:Transform>` +
 		`<ds:Transform Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#">` + list + `</ds:Transform></ds:Transforms>` +
-		`<ds:DigestMethod Algorithm="` + digestMethod + `"></ds:DigestMethod><ds:DigestValue>` + base64.StdEncoding.EncodeToString(sum(octets)) + `</ds:DigestValue></ds:Reference></ds:SignedInfo>`
+		`<ds:DigestMethod Algorithm="` + digestMethod + `"></ds:DigestMethod><ds:DigestValue>` +
+		base64.StdEncoding.EncodeToString(sum(octets)) + `</ds:DigestValue></ds:Reference></ds:SignedInfo>`
 	value, err := key.Signer.Sign(cryptorand.Reader, sum([]byte(info)), hash)
 	if err != nil {
 		t.Fatal(err)
 	}
 	signature := etree.NewDocument()
-	if err := signature.ReadFromString(`<ds:Signature xmlns:ds="http://www.w3.org/2000/09/xmldsig#">` + strings.Replace(info, ` xmlns:ds="http://www.w3.org/2000/09/xmldsig#"`, "", 1) +
-		`<ds:SignatureValue>` + base64.StdEncoding.EncodeToString(value) + `</ds:SignatureValue></ds:Signature>`); err != nil {
+	if err := signature.ReadFromString(`<ds:Signature xmlns:ds="http://www.w3.org/2000/09/xmldsig#">` +
+		strings.Replace(info, ` xmlns:ds="http://www.w3.org/2000/09/xmldsig#"`, "", 1) +
+		`<ds:SignatureValue>` + base64.StdEncoding.EncodeToString(value) +
+		`</ds:SignatureValue></ds:Signature>`); err != nil {
 		t.Fatal(err)
 	}
 	el.InsertChildAt(0, signature.Root())
@@ -148,7 +159,8 @@ func TestMD04Signature(t *testing.T) {
 		"document with a list":       sealed(t, plain, "_group", dsig.RSASHA256SignatureMethod, "xs md", key),
 		"entity in a document":       sealed(t, plain, "_e15", dsig.RSASHA256SignatureMethod, "", key),
 		"entity in one, with a list": sealed(t, plain, "_e15", dsig.RSASHA256SignatureMethod, "xs", key),
-		"entity alone": sealed(t, strings.Replace(member("https://bb.test"), "<md:EntityDescriptor", `<md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata"`, 1),
+		"entity alone": sealed(t, strings.Replace(member("https://bb.test"), "<md:EntityDescriptor",
+			`<md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata"`, 1),
 			"_e15", dsig.RSASHA256SignatureMethod, "", key),
 	} {
 		im, err := read(data, key.Certificate)
@@ -158,12 +170,14 @@ func TestMD04Signature(t *testing.T) {
 		if im, err := read(data, nil); err != nil || im.Signed {
 			t.Errorf("%s without a trust key: %v, signed %t", name, err, im.Signed)
 		}
-		if _, err := read(data, other.Certificate); err == nil || !strings.Contains(err.Error(), "not made by the trust key") {
+		if _, err := read(data, other.Certificate); err == nil || !strings.Contains(err.Error(),
+			"not made by the trust key") {
 			t.Errorf("%s with another trust key: %v", name, err)
 		}
 	}
 	ec := readKey(t, "p-256")
-	if im, err := read(sealed(t, plain, "_group", dsig.ECDSASHA256SignatureMethod, "", ec), ec.Certificate); err != nil || !im.Signed {
+	if im, err := read(sealed(t, plain, "_group", dsig.ECDSASHA256SignatureMethod, "", ec),
+		ec.Certificate); err != nil || !im.Signed {
 		t.Errorf("ECDSA: %v", err)
 	}
 	sha1 := sealed(t, plain, "_group", dsig.RSASHA1SignatureMethod, "", key)
@@ -172,21 +186,30 @@ func TestMD04Signature(t *testing.T) {
 	for _, c := range []struct{ name, data, want string }{
 		{"unsigned", plain, "not signed"},
 		{"address changed", strings.Replace(many, "https://bb.test/acs", "https://evil.test/acs", 1), "not what was signed"},
-		{"entity added", strings.Replace(many, "</md:EntitiesDescriptor>", member("https://evil.test")+"</md:EntitiesDescriptor>", 1), "not what was signed"},
+		{"entity added", strings.Replace(many, "</md:EntitiesDescriptor>", member("https://evil.test")+
+			"</md:EntitiesDescriptor>", 1), "not what was signed"},
 		{"text added", strings.Replace(many, "</md:SPSSODescriptor>", "x</md:SPSSODescriptor>", 1), "not what was signed"},
-		{"attribute added to the root", strings.Replace(many, `ID="_group"`, `ID="_group" validUntil="2030-01-01T00:00:00Z"`, 1), "not what was signed"},
-		{"namespace moved", strings.Replace(many, "urn:oasis:names:tc:SAML:2.0:metadata", "urn:oasis:names:tc:SAML:2.0:metadata ", 1), "root element"},
+		{"attribute added to the root", strings.Replace(many, `ID="_group"`, `ID="_group" validUntil="2030-01-01T00:00:00Z"`,
+			1), "not what was signed"},
+		{"namespace moved", strings.Replace(many, "urn:oasis:names:tc:SAML:2.0:metadata",
+			"urn:oasis:names:tc:SAML:2.0:metadata ", 1), "root element"},
 		{"digest changed", strings.Replace(many, "<ds:DigestValue>", "<ds:DigestValue>AAAA", 1), ""},
-		{"value changed", strings.Replace(many, "<ds:SignatureValue>", "<ds:SignatureValue>AAAA", 1), "not made by the trust key"},
+		{"value changed", strings.Replace(many, "<ds:SignatureValue>", "<ds:SignatureValue>AAAA", 1),
+			"not made by the trust key"},
 		{"ID changed", strings.Replace(many, `ID="_group"`, `ID="_other"`, 1), "is not the ID"},
 		{"SHA-1", sha1, "SHA-1"},
 		{"signature of another entity", otherEntity, "not signed"},
-		{"signature at the end", strings.Replace(strings.Replace(many, first, "", 1), "</md:EntitiesDescriptor>", first+"</md:EntitiesDescriptor>", 1), "not signed"},
-		{"signature inside the entity", strings.Replace(strings.Replace(many, first, "", 1), "<md:SPSSODescriptor", first+"<md:SPSSODescriptor", 2), ""},
-		{"second reference", strings.Replace(many, "</ds:Reference>", `</ds:Reference><ds:Reference URI="#x"/>`, 1), "2 references"},
-		{"XPath", strings.Replace(many, "http://www.w3.org/2001/10/xml-exc-c14n#\"/></ds:Transforms>", "http://www.w3.org/TR/1999/REC-xpath-19991116\"/></ds:Transforms>", 1), "transform"},
+		{"signature at the end", strings.Replace(strings.Replace(many, first, "", 1), "</md:EntitiesDescriptor>",
+			first+"</md:EntitiesDescriptor>", 1), "not signed"},
+		{"signature inside the entity", strings.Replace(strings.Replace(many, first, "", 1), "<md:SPSSODescriptor",
+			first+"<md:SPSSODescriptor", 2), ""},
+		{"second reference", strings.Replace(many, "</ds:Reference>", `</ds:Reference><ds:Reference URI="#x"/>`, 1),
+			"2 references"},
+		{"XPath", strings.Replace(many, "http://www.w3.org/2001/10/xml-exc-c14n#\"/></ds:Transforms>",
+			"http://www.w3.org/TR/1999/REC-xpath-19991116\"/></ds:Transforms>", 1), "transform"},
 		{"ds:Object", strings.Replace(many, "</ds:Signature>", "<ds:Object/></ds:Signature>", 1), "one SignatureValue"},
-		{"wrapped", group("", `<md:Extensions>`+strings.TrimPrefix(many, `<?xml version="1.0"?>`)+`</md:Extensions>`, member("https://bb.test")), "not signed"},
+		{"wrapped", group("", `<md:Extensions>`+strings.TrimPrefix(many, `<?xml version="1.0"?>`)+`</md:Extensions>`,
+			member("https://bb.test")), "not signed"},
 		{"cut off", many[:len(many)-10], ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -228,7 +251,8 @@ func (f *federation) Read(p []byte) (int, error) {
 			head, _, _ := strings.Cut(group("", "|"), "|")
 			f.buffer = []byte(head)
 		default:
-			f.buffer = []byte(fmt.Sprintf(`<md:EntityDescriptor entityID="https://sp%d.test/"><md:SPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol">
+			f.buffer = []byte(fmt.Sprintf(
+				`<md:EntityDescriptor entityID="https://sp%d.test/"><md:SPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol">
 <md:KeyDescriptor><ds:KeyInfo><ds:X509Data><ds:X509Certificate>%s</ds:X509Certificate></ds:X509Data></ds:KeyInfo></md:KeyDescriptor>
 <md:AssertionConsumerService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST" Location="https://sp%d.test/acs" index="0"/>
 </md:SPSSODescriptor></md:EntityDescriptor>
@@ -279,7 +303,8 @@ func TestMD05Memory(t *testing.T) {
 	large := &federation{left: 8 << 20, filler: certificate}
 	head, _, _ := strings.Cut(group("", "|"), "|")
 	member := strings.Replace(member("https://large.test"), "</md:EntityDescriptor>",
-		"<md:Extensions>"+strings.Repeat(`<md:X a="b">`+strings.Repeat("y", 140)+"</md:X>", 2900)+"</md:Extensions></md:EntityDescriptor>", 1)
+		"<md:Extensions>"+strings.Repeat(`<md:X a="b">`+strings.Repeat("y", 140)+"</md:X>", 2900)+
+			"</md:Extensions></md:EntityDescriptor>", 1)
 	large.buffer, large.n = []byte(head+member), 1
 	if im, most, err = read(large, "https://large.test", nil); err != nil {
 		t.Fatal(err)
@@ -289,7 +314,8 @@ func TestMD05Memory(t *testing.T) {
 	}
 	t.Logf("a large entity: %d KB alive at most", most>>10)
 
-	if _, _, err := read(&federation{left: 65 << 20, filler: strings.Repeat("A", 200<<10)}, "https://sp1.test/", nil); err == nil || !strings.Contains(err.Error(), "64 MiB") {
+	if _, _, err := read(&federation{left: 65 << 20, filler: strings.Repeat("A", 200<<10)}, "https://sp1.test/",
+		nil); err == nil || !strings.Contains(err.Error(), "64 MiB") {
 		t.Errorf("65 MiB: %v", err)
 	}
 	f := &federation{left: 1 << 20, filler: strings.Repeat("A", 63<<20)}

@@ -14,11 +14,12 @@ import (
 	"ssobridge/store"
 )
 
-// The hashes are keyed: a stolen database does not let the codes be guessed. There is one by each secret key, the one in use
-// first: a code that was made before the secret key was replaced is still taken.
+// The hashes are keyed: a stolen database does not let the codes be guessed. There is one by each secret key, the one
+// in use first: a code that was made before the secret key was replaced is still taken.
 
-// inviteHashes are what an invitation may be stored as; the first is what it is stored as now. Where several secret keys are known it begins
-// with the id of its own, so that it is known what still needs that. The version before, which knows one alone, takes it without.
+// inviteHashes are what an invitation may be stored as; the first is what it is stored as now. Where several secret
+// keys are known it begins with the id of its own, so that it is known what still needs that. The version before, which
+// knows one alone, takes it without.
 func (s *Factors) inviteHashes(person store.PersonID, code string) [][]byte {
 	ids := s.sealer.KeyIDs()
 	var all [][]byte

@@ -45,8 +45,8 @@ type Factor struct {
 	Used    time.Time // zero: never
 	Left    int       // recovery codes that are not used
 	Damaged bool      // it can't be read: sealed with another secret_key, or changed in the database
-	// By is how it was enrolled, one of the store's words; Confirmed tells whether an invitation or a confirmed factor stands for
-	// it, which the console asks for.
+	// By is how it was enrolled, one of the store's words; Confirmed tells whether an invitation or a confirmed factor
+	// stands for it, which the console asks for.
 	By        string
 	Confirmed bool
 }
@@ -74,8 +74,9 @@ type codeProof struct {
 }
 
 type recoveryProof struct {
-	Codes [][]byte `json:"codes"`         // keyed hashes of those not yet used
-	Key   string   `json:"key,omitempty"` // id of the secret key that they were hashed with; "": from before this was noted
+	Codes [][]byte `json:"codes"` // keyed hashes of those not yet used
+	// id of the secret key that they were hashed with; "": from before this was noted
+	Key string `json:"key,omitempty"`
 }
 
 // List tells which factors a person has, the oldest first and recovery codes last.
@@ -108,10 +109,11 @@ func rank(f Factor) int {
 	return 0
 }
 
-// Invite makes an invitation to enrol a person's first factor, or to confirm one of those that are not confirmed, good for
-// once within a day, and returns its code. With again, all factors that the person has are removed
-// and their sessions ended. store.ErrConflict: without it, and the person has a confirmed one.
-func (s *Factors) Invite(ctx context.Context, person store.PersonID, again bool, e store.Event) (code string, ends time.Time, err error) {
+// Invite makes an invitation to enrol a person's first factor, or to confirm one of those that are not confirmed, good
+// for once within a day, and returns its code. With again, all factors that the person has are removed and their
+// sessions ended. store.ErrConflict: without it, and the person has a confirmed one.
+func (s *Factors) Invite(ctx context.Context, person store.PersonID, again bool, e store.Event) (code string,
+	ends time.Time, err error) {
 	code, err = s.code(inviteLength)
 	if err != nil {
 		return "", time.Time{}, err
@@ -220,14 +222,16 @@ func (s *Factors) NewRecoveryCodes(person store.PersonID, id string) (store.Seco
 	return r, codes, s.seal(&r, proof)
 }
 
-// Spend takes those recovery codes out of a factor that were spent, by the ids that the store has for them. ok is false for a factor that can't be read,
-// which proves nothing, and for one of which no code is left.
-func (s *Factors) Spend(r store.SecondFactor, spent func(object string) bool) (left store.SecondFactor, changed, ok bool) {
+// Spend takes those recovery codes out of a factor that were spent, by the ids that the store has for them. ok is false
+// for a factor that can't be read, which proves nothing, and for one of which no code is left.
+func (s *Factors) Spend(r store.SecondFactor, spent func(object string) bool) (left store.SecondFactor,
+	changed, ok bool) {
 	var proof recoveryProof
 	if err := s.open(r, &proof); err != nil {
 		return r, false, false
 	}
-	codes := slices.DeleteFunc(slices.Clone(proof.Codes), func(code []byte) bool { return spent(store.CodeObject(r.ID, code)) })
+	codes := slices.DeleteFunc(slices.Clone(proof.Codes),
+		func(code []byte) bool { return spent(store.CodeObject(r.ID, code)) })
 	switch {
 	case len(codes) == len(proof.Codes):
 		return r, false, true

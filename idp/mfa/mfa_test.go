@@ -90,18 +90,21 @@ func TestRecoveryCodes(t *testing.T) {
 	if _, refused, err := f.CheckCode("alice", []store.SecondFactor{proved}, typed, start); err != nil || refused == nil {
 		t.Errorf("a code is taken twice: %v", err)
 	}
-	if _, refused, err := f.CheckCode("alice", []store.SecondFactor{proved}, codes[4], start); err != nil || refused != nil {
+	if _, refused, err := f.CheckCode("alice", []store.SecondFactor{proved}, codes[4], start); err != nil ||
+		refused != nil {
 		t.Errorf("another code: %v %v", refused, err)
 	}
 	if _, refused, err := f.CheckCode("mallory", []store.SecondFactor{r}, codes[4], start); err != nil || refused == nil {
 		t.Errorf("another person's code is taken: %v", err)
 	}
-	if left, changed, ok := f.Spend(r, func(object string) bool { return object == proved.Spent }); !changed || !ok || left.Spent != "" {
+	if left, changed, ok := f.Spend(r, func(object string) bool { return object == proved.Spent }); !changed || !ok ||
+		left.Spent != "" {
 		t.Errorf("a code that was spent elsewhere stays: %t %t", changed, ok)
 	}
 }
 
-// TestInviteHashes: an invitation's code is the same however it is typed; another code, or the same for another person, is another.
+// TestInviteHashes: an invitation's code is the same however it is typed; another code, or the same for another person,
+// is another.
 func TestInviteHashes(t *testing.T) {
 	f := factors(t)
 	is := func(a, b [][]byte) bool { return string(a[0]) == string(b[0]) }
@@ -109,7 +112,8 @@ func TestInviteHashes(t *testing.T) {
 	if !is(first, f.InviteHashes("alice", "abcde o1234 abcdeol234")) {
 		t.Error("letters that stand for digits make another code")
 	}
-	if is(first, f.InviteHashes("alice", "ABCDE-01234-ABCDE-01235")) || is(first, f.InviteHashes("mallory", "ABCDE-01234-ABCDE-01234")) ||
+	if is(first, f.InviteHashes("alice", "ABCDE-01234-ABCDE-01235")) ||
+		is(first, f.InviteHashes("mallory", "ABCDE-01234-ABCDE-01234")) ||
 		is(first, f.InviteHashes("alice", "")) || is(first, f.InviteHashes("alice", strings.Repeat("A", 100))) {
 		t.Error("two codes have one hash")
 	}
@@ -117,7 +121,8 @@ func TestInviteHashes(t *testing.T) {
 
 func TestPolicies(t *testing.T) {
 	for _, c := range []struct{ a, b, want mfa.Policy }{
-		{"", "", ""}, {"", mfa.Off, mfa.Off}, {mfa.Off, mfa.Offered, mfa.Offered}, {mfa.Required, mfa.Offered, mfa.Required}, {mfa.Off, mfa.Required, mfa.Required},
+		{"", "", ""}, {"", mfa.Off, mfa.Off}, {mfa.Off, mfa.Offered, mfa.Offered}, {mfa.Required, mfa.Offered, mfa.Required},
+		{mfa.Off, mfa.Required, mfa.Required},
 	} {
 		if got := mfa.Stricter(c.a, c.b); got != c.want {
 			t.Errorf("of %q and %q %q", c.a, c.b, got)

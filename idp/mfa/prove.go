@@ -9,9 +9,10 @@ import (
 	"ssobridge/store"
 )
 
-// CheckCode finds the factor of a person that takes a typed code: an app's, or one of the recovery codes. It returns the
-// factor as it is to be kept from now on, with the code used up. refused says why none takes it; it is for the log.
-func (s *Factors) CheckCode(person store.PersonID, records []store.SecondFactor, typed string, now time.Time) (proved store.SecondFactor, refused, err error) {
+// CheckCode finds the factor of a person that takes a typed code: an app's, or one of the recovery codes. It returns
+// the factor as it is to be kept from now on, with the code used up. refused says why none takes it; it is for the log.
+func (s *Factors) CheckCode(person store.PersonID, records []store.SecondFactor, typed string,
+	now time.Time) (proved store.SecondFactor, refused, err error) {
 	code := bareCode(typed)
 	if code == "" || len(code) > MaxCode {
 		return proved, errors.New("no code"), nil
@@ -56,13 +57,15 @@ func (s *Factors) checkApp(r *store.SecondFactor, code string, now time.Time) (r
 }
 
 // checkRecovery checks a recovery code, and takes it out of its list.
-func (s *Factors) checkRecovery(person store.PersonID, r *store.SecondFactor, code string) (right bool, fault, err error) {
+func (s *Factors) checkRecovery(person store.PersonID, r *store.SecondFactor, code string) (right bool,
+	fault, err error) {
 	var recovery recoveryProof
 	if err := s.open(*r, &recovery); err != nil {
 		return false, err, nil
 	}
 	for _, hash := range s.recoveryHashes(person, code) {
-		left := slices.DeleteFunc(slices.Clone(recovery.Codes), func(c []byte) bool { return subtle.ConstantTimeCompare(c, hash) == 1 })
+		left := slices.DeleteFunc(slices.Clone(recovery.Codes),
+			func(c []byte) bool { return subtle.ConstantTimeCompare(c, hash) == 1 })
 		if len(left) < len(recovery.Codes) {
 			r.Spent = store.CodeObject(r.ID, hash)
 			return true, nil, s.seal(r, recoveryProof{left, recovery.Key})
@@ -71,9 +74,10 @@ func (s *Factors) checkRecovery(person store.PersonID, r *store.SecondFactor, co
 	return false, nil, nil
 }
 
-// CheckPasskey checks the browser's answer to Ask. It returns the factor as it is to be kept from now on. refused says why
-// the answer is not taken; it is for the log.
-func (s *Factors) CheckPasskey(keys *Passkeys, h Holder, ceremony Ceremony, answer string, records []store.SecondFactor) (proved store.SecondFactor, refused, err error) {
+// CheckPasskey checks the browser's answer to Ask. It returns the factor as it is to be kept from now on. refused says
+// why the answer is not taken; it is for the log.
+func (s *Factors) CheckPasskey(keys *Passkeys, h Holder, ceremony Ceremony, answer string,
+	records []store.SecondFactor) (proved store.SecondFactor, refused, err error) {
 	credential, refused := keys.proved(h, ceremony, answer)
 	if refused != nil {
 		return proved, refused, nil
@@ -88,9 +92,10 @@ func (s *Factors) CheckPasskey(keys *Passkeys, h Holder, ceremony Ceremony, answ
 	return proved, errors.New("the passkey is gone"), nil
 }
 
-// Holder is a person with their passkeys of one host. One that can't be opened is left out; others reports whether there
-// are some of another host.
-func (s *Factors) Holder(keys *Passkeys, person store.PersonID, login string, records []store.SecondFactor) (h Holder, others bool) {
+// Holder is a person with their passkeys of one host. One that can't be opened is left out; others reports whether
+// there are some of another host.
+func (s *Factors) Holder(keys *Passkeys, person store.PersonID, login string,
+	records []store.SecondFactor) (h Holder, others bool) {
 	h = Holder{person: person, login: login}
 	for _, r := range records {
 		var c passkeyProof

@@ -30,8 +30,9 @@ func (s *Factors) each(ctx context.Context, do func(store.SecondFactor) error) e
 	}
 }
 
-// SealedBy counts the factors, and the sets of recovery codes, by the id of the secret key that each needs: a factor can be sealed
-// again, the codes of a set are hashed and stay with theirs. The id is "" for what no known secret key opens.
+// SealedBy counts the factors, and the sets of recovery codes, by the id of the secret key that each needs: a factor
+// can be sealed again, the codes of a set are hashed and stay with theirs. The id is "" for what no known secret key
+// opens.
 func (s *Factors) SealedBy(ctx context.Context) (factors, codes map[string]int, err error) {
 	factors, codes = map[string]int{}, map[string]int{}
 	err = s.each(ctx, func(r store.SecondFactor) error {
@@ -49,8 +50,8 @@ func (s *Factors) SealedBy(ctx context.Context) (factors, codes map[string]int, 
 	return factors, codes, err
 }
 
-// Reseal seals those factors again that the secret key in use has not sealed, and returns how many it was. One that is used at the
-// same time is left for the next time.
+// Reseal seals those factors again that the secret key in use has not sealed, and returns how many it was. One that is
+// used at the same time is left for the next time.
 func (s *Factors) Reseal(ctx context.Context) (changed int, err error) {
 	inUse := s.sealer.KeyIDs()[0]
 	err = s.each(ctx, func(r store.SecondFactor) error {
@@ -82,8 +83,8 @@ func (s *Factors) Reseal(ctx context.Context) (changed int, err error) {
 	return changed, err
 }
 
-// InvitedBy counts the invitations that can still be used by the id of the secret key that each needs; "" for those that name none, which
-// were made when only one was known.
+// InvitedBy counts the invitations that can still be used by the id of the secret key that each needs; "" for those
+// that name none, which were made when only one was known.
 func (s *Factors) InvitedBy(ctx context.Context) (map[string]int, error) {
 	open, err := s.records.Invitations(ctx)
 	if err != nil {
@@ -96,8 +97,8 @@ func (s *Factors) InvitedBy(ctx context.Context) (map[string]int, error) {
 	return count, nil
 }
 
-// Void removes what can't be made anew with another secret key and needs this one: sets of recovery codes, and invitations, also those that
-// name none. It returns how many. Each leaves the event.
+// Void removes what can't be made anew with another secret key and needs this one: sets of recovery codes, and
+// invitations, also those that name none. It returns how many. Each leaves the event.
 func (s *Factors) Void(ctx context.Context, id certs.KeyID, e store.Event) (sets, invitations int, err error) {
 	e.Outcome, e.Reason = "ok", "secret_key"
 	err = s.each(ctx, func(r store.SecondFactor) error {
@@ -137,7 +138,8 @@ func (s *Factors) Void(ctx context.Context, id certs.KeyID, e store.Event) (sets
 	return sets, invitations, nil
 }
 
-// codesBy is the id of the secret key without which the codes of a set are worth nothing. ok is false for what is no such set, or can't be read.
+// codesBy is the id of the secret key without which the codes of a set are worth nothing. ok is false for what is no
+// such set, or can't be read.
 func (s *Factors) codesBy(r store.SecondFactor) (id string, ok bool) {
 	var proof recoveryProof
 	if r.Kind != RecoveryCode || s.open(r, &proof) != nil {

@@ -59,7 +59,8 @@ func secretOf(o totp.GenerateOpts) (Secret, error) {
 	if err := png.Encode(&b, img); err != nil {
 		return Secret{}, fmt.Errorf("draw a QR code: %w", err)
 	}
-	return Secret{Text: key.Secret(), Picture: "data:image/png;base64," + base64.StdEncoding.EncodeToString(b.Bytes())}, nil
+	return Secret{Text: key.Secret(), Picture: "data:image/png;base64," + base64.StdEncoding.EncodeToString(b.Bytes())},
+		nil
 }
 
 // CheckNewCode checks the first code of an app that has this secret; right is false for a wrong one.

@@ -1,5 +1,6 @@
 // Package netname says what host names and URLs mean: which hosts are this machine, what a public URL looks like, and
-// to which addresses a browser may be sent. Every package may import it; it imports none of ours and connects to nothing.
+// to which addresses a browser may be sent. Every package may import it; it imports none of ours and connects to
+// nothing.
 //
 // It must never accept a URL whose scheme is neither https nor http, and never http for a host that others may reach.
 package netname
@@ -44,7 +45,8 @@ var (
 // and ErrPublicHTTP; with the last two the URL is returned beside it, for the message.
 func ParsePublicURL(text string) (*url.URL, error) {
 	u, err := url.Parse(strings.TrimSuffix(text, "/"))
-	if err != nil || strings.ContainsFunc(text, NotInURI) || u.Hostname() == "" || u.Opaque != "" || u.Scheme != "https" && u.Scheme != "http" {
+	if err != nil || strings.ContainsFunc(text, NotInURI) || u.Hostname() == "" || u.Opaque != "" ||
+		u.Scheme != "https" && u.Scheme != "http" {
 		return nil, ErrNoSite
 	}
 	u.Host = strings.ToLower(u.Host)

@@ -132,7 +132,8 @@ func longPath(n int) string { return strings.Repeat("a", n) }
 
 // FuzzParsePublicURL: whatever is accepted is https or a loopback host, and nothing but scheme, host and port.
 func FuzzParsePublicURL(f *testing.F) {
-	for _, seed := range []string{"https://sso.example.com", "http://localhost:1", "http://a.localhost/", "https://u@h", "https://[::1%25lo]:1"} {
+	for _, seed := range []string{"https://sso.example.com", "http://localhost:1", "http://a.localhost/", "https://u@h",
+		"https://[::1%25lo]:1"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -144,7 +145,8 @@ func FuzzParsePublicURL(f *testing.F) {
 			t.Errorf("%q is http for %q", text, u.Hostname())
 		}
 		again, err := url.Parse(u.String())
-		if err != nil || again.Host != u.Host || again.Path != "" || again.User != nil || again.RawQuery != "" || again.Fragment != "" {
+		if err != nil || again.Host != u.Host || again.Path != "" || again.User != nil || again.RawQuery != "" ||
+			again.Fragment != "" {
 			t.Errorf("%q became %q: %v", text, u, err)
 		}
 	})

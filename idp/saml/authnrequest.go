@@ -146,7 +146,8 @@ func (r *ReceivedRequest) Verify(t Trust) (request *AuthnRequest, signed bool, b
 // readAuthnRequest reads a parsed AuthnRequest.
 func readAuthnRequest(root *etree.Element) (*AuthnRequest, *Fault) {
 	if !Is(root, NSProtocol, "AuthnRequest") {
-		return nil, BadRequest(fmt.Sprintf("the root element is %.40q, not samlp:AuthnRequest", root.Tag), "send one samlp:AuthnRequest of SAML 2.0")
+		return nil, BadRequest(fmt.Sprintf("the root element is %.40q, not samlp:AuthnRequest", root.Tag),
+			"send one samlp:AuthnRequest of SAML 2.0")
 	}
 	r, err := authnRequestOf(root)
 	if err != nil {

@@ -75,7 +75,8 @@ func (c *canonical) start(el xml.StartElement, in *Namespaces) error {
 		return err
 	}
 	slices.SortStableFunc(attributes, func(a, b xml.Attr) int {
-		return cmp.Or(cmp.Compare(attributeNamespace(a, in), attributeNamespace(b, in)), cmp.Compare(a.Name.Local, b.Name.Local))
+		return cmp.Or(cmp.Compare(attributeNamespace(a, in), attributeNamespace(b, in)),
+			cmp.Compare(a.Name.Local, b.Name.Local))
 	})
 	c.line.Reset()
 	c.line.WriteByte('<')

@@ -18,8 +18,10 @@ import (
 func TestRSP10OwnCanonicalForm(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
 		{"unused declarations", `<a:x xmlns:a="u" xmlns:b="v"><y xmlns:c="w"/></a:x>`, `<a:x xmlns:a="u"><y></y></a:x>`},
-		{"declared where used", `<x xmlns:a="u"><a:y/><a:y a:k="1"/></x>`, `<x><a:y xmlns:a="u"></a:y><a:y xmlns:a="u" a:k="1"></a:y></x>`},
-		{"prefix redeclared", `<a:x xmlns:a="u"><a:y xmlns:a="v"><a:z xmlns:a="u"/></a:y></a:x>`, `<a:x xmlns:a="u"><a:y xmlns:a="v"><a:z xmlns:a="u"></a:z></a:y></a:x>`},
+		{"declared where used", `<x xmlns:a="u"><a:y/><a:y a:k="1"/></x>`,
+			`<x><a:y xmlns:a="u"></a:y><a:y xmlns:a="u" a:k="1"></a:y></x>`},
+		{"prefix redeclared", `<a:x xmlns:a="u"><a:y xmlns:a="v"><a:z xmlns:a="u"/></a:y></a:x>`,
+			`<a:x xmlns:a="u"><a:y xmlns:a="v"><a:z xmlns:a="u"></a:z></a:y></a:x>`},
 		{"default taken back", `<x xmlns="u"><y xmlns=""><z/></y></x>`, `<x xmlns="u"><y xmlns=""><z></z></y></x>`},
 		{"attributes by namespace", `<x xmlns:b="u" xmlns:a="v" a:k="1" b:k="2" z="3"/>`,
 			`<x xmlns:a="v" xmlns:b="u" z="3" b:k="2" a:k="1"></x>`},
@@ -72,7 +74,8 @@ func TestRSP10OwnCanonicalFormByTheStandard(t *testing.T) {
 // replaced, and what nobody can read alike is refused.
 func TestRSP10OwnCanonicalFormOfParts(t *testing.T) {
 	part := parse(t, []byte(`<a:x xmlns:a="u" xmlns="d"><y xmlns:a="v"><a:z><w/></a:z></y></a:x>`)).FindElement("./y/z")
-	if got, err := saml.OwnCanonical().Canonicalize(part); err != nil || string(got) != `<a:z xmlns:a="v"><w xmlns="d"></w></a:z>` {
+	if got, err := saml.OwnCanonical().Canonicalize(part); err != nil ||
+		string(got) != `<a:z xmlns:a="v"><w xmlns="d"></w></a:z>` {
 		t.Errorf("a part: %s %v", got, err)
 	}
 	el := etree.NewElement("x")

@@ -26,9 +26,11 @@ func TestCanonicalStream(t *testing.T) {
 			"", `<a xmlns:z="urn:1" xmlns:b="urn:2" b:a="2" z:p="1" xml:lang="de"><c xmlns:z="urn:3"><z:d/><e z:q=""/></c><z:f/></a>`,
 			`<a xmlns:b="urn:2" xmlns:z="urn:1" xml:lang="de" z:p="1" b:a="2"><c><z:d xmlns:z="urn:3"></z:d><e xmlns:z="urn:3" z:q=""></e></c><z:f></z:f></a>`,
 		},
-		{"", `<a><b xmlns="urn:b"><c xmlns=""><d xmlns="urn:b"/></c></b><![CDATA[<&>]]><!-- x --></a>`, `<a><b xmlns="urn:b"><c xmlns=""><d xmlns="urn:b"></d></c></b>&lt;&amp;&gt;</a>`},
+		{"", `<a><b xmlns="urn:b"><c xmlns=""><d xmlns="urn:b"/></c></b><![CDATA[<&>]]><!-- x --></a>`,
+			`<a><b xmlns="urn:b"><c xmlns=""><d xmlns="urn:b"></d></c></b>&lt;&amp;&gt;</a>`},
 		{"", `<p:a xmlns:p="urn:p" xmlns="urn:d" xmlns:q="urn:q"><p:b/></p:a>`, `<p:a xmlns:p="urn:p"><p:b></p:b></p:a>`},
-		{"q #default x", `<p:a xmlns:p="urn:p" xmlns="urn:d" xmlns:q="urn:q"><p:b xmlns:q="urn:r"/></p:a>`, `<p:a xmlns="urn:d" xmlns:p="urn:p" xmlns:q="urn:q"><p:b xmlns:q="urn:r"></p:b></p:a>`},
+		{"q #default x", `<p:a xmlns:p="urn:p" xmlns="urn:d" xmlns:q="urn:q"><p:b xmlns:q="urn:r"/></p:a>`,
+			`<p:a xmlns="urn:d" xmlns:p="urn:p" xmlns:q="urn:q"><p:b xmlns:q="urn:r"></p:b></p:a>`},
 	} {
 		if got, err := saml.CanonicalStream([]byte(c.data), c.prefixes); err != nil || string(got) != c.want {
 			t.Errorf("document %s, list %q: %v\n got %s\nwant %s", c.data, c.prefixes, err, got, c.want)

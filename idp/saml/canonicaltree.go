@@ -9,10 +9,10 @@ import (
 	"github.com/beevik/etree"
 )
 
-// writeXML writes a tree that this package has built, such as our metadata, in exclusive canonical form without comments
-// (xml-exc-c14n 3). goxmldsig's own canonicalizer gives the same octets, but rearranges the tree and copies two maps of
-// Namespaces for each element. What others send is not verified by this. The declarations around el count as its own;
-// those that nothing uses as a prefix of a name are left out.
+// writeXML writes a tree that this package has built, such as our metadata, in exclusive canonical form without
+// comments (xml-exc-c14n 3). goxmldsig's own canonicalizer gives the same octets, but rearranges the tree and copies
+// two maps of Namespaces for each element. What others send is not verified by this. The declarations around el count
+// as its own; those that nothing uses as a prefix of a name are left out.
 func writeXML(el *etree.Element) ([]byte, error) {
 	var out bytes.Buffer
 	out.Grow(8 << 10) // a Response with an assertion, at once
@@ -43,7 +43,8 @@ type treeWriter struct {
 func (t *treeWriter) tag(el *etree.Element) xml.StartElement {
 	t.attributes = t.attributes[:0]
 	for _, a := range el.Attr {
-		t.attributes = append(t.attributes, xml.Attr{Name: xml.Name{Space: a.Space, Local: a.Key}, Value: characters(a.Value)})
+		t.attributes = append(t.attributes, xml.Attr{Name: xml.Name{Space: a.Space, Local: a.Key},
+			Value: characters(a.Value)})
 	}
 	return xml.StartElement{Name: xml.Name{Space: el.Space, Local: el.Tag}, Attr: t.attributes}
 }

@@ -30,9 +30,9 @@ func (f *failingRSA) Sign(r io.Reader, digest []byte, o crypto.SignerOpts) ([]by
 	return f.Signer.Sign(r, digest, o)
 }
 
-// TestDrafts: Responses are written into memory that is used again. None has anything of another person's, and none that
-// was given out changes when others are written, be these longer or shorter, given up half-way, or written at the same
-// time.
+// TestDrafts: Responses are written into memory that is used again. None has anything of another person's, and none
+// that was given out changes when others are written, be these longer or shorter, given up half-way, or written at the
+// same time.
 func TestDrafts(t *testing.T) {
 	key := readableKey(t, "rsa-2048")
 	quick := quickRSA{key.Signer.Public()}

@@ -279,9 +279,11 @@ func (c contentCipher) seal(key, plain []byte, random io.Reader) ([]byte, error)
 // keys takes the right one.
 func (r *Recipient) write(to octets, wrapped, content []byte) octets {
 	to = slices.Grow(to, 4<<10+base64.StdEncoding.EncodedLen(len(content)))
-	to.markup("<saml:EncryptedAssertion" + declareAssertion + `><xenc:EncryptedData xmlns:xenc="` + nsEncryption + `" Type="` + nsEncryption + `Element"><xenc:EncryptionMethod`)
+	to.markup("<saml:EncryptedAssertion" + declareAssertion + `><xenc:EncryptedData xmlns:xenc="` + nsEncryption +
+		`" Type="` + nsEncryption + `Element"><xenc:EncryptionMethod`)
 	to.attribute("Algorithm", r.content.algorithm)
-	to.markup(`></xenc:EncryptionMethod><ds:KeyInfo xmlns:ds="` + NSSignature + `"><xenc:EncryptedKey><xenc:EncryptionMethod`)
+	to.markup(`></xenc:EncryptionMethod><ds:KeyInfo xmlns:ds="` + NSSignature +
+		`"><xenc:EncryptedKey><xenc:EncryptionMethod`)
 	to.attribute("Algorithm", r.transport.algorithm)
 	to.markup("><ds:DigestMethod")
 	to.attribute("Algorithm", r.transport.digest)

@@ -171,7 +171,8 @@ func (s *EnvelopedVerifier) readSignature(el *etree.Element) (bad *Fault) {
 		return bad
 	}
 	if s.id == "" || s.info.uri != "#"+s.id {
-		return badForm(fmt.Sprintf("the signature's reference %.80q is not the ID of the element that it stands in", s.info.uri), "sign by a reference to that ID (saml-metadata 3.1)")
+		return badForm(fmt.Sprintf("the signature's reference %.80q is not the ID of the element that it stands in",
+			s.info.uri), "sign by a reference to that ID (saml-metadata 3.1)")
 	}
 	var t Trust // SHA-1 is never taken here
 	if bad := t.accepts(s.info.method, s.info.methodKnown, "SignatureMethod", s.info.methodURI); bad != nil {
@@ -183,13 +184,16 @@ func (s *EnvelopedVerifier) readSignature(el *etree.Element) (bad *Fault) {
 // Verify is called once the document was read to its end.
 func (s *EnvelopedVerifier) Verify(key *x509.Certificate) *Fault {
 	t := Trust{certificates: []*x509.Certificate{key}}
-	const fix = "compare the trust key with what the publisher of the metadata announces; the file must be as it was published, byte for byte"
+	const fix = "compare the trust key with what the publisher of the metadata announces; the file must be as it was " +
+		"published, byte for byte"
 	switch {
 	case s.state != envelopedHashes:
-		return badForm("the metadata is not signed, and a trust key was given: neither the document's root nor the entity has a signature as its first element",
+		return badForm("the metadata is not signed, and a trust key was given: neither the document's root nor the entity "+
+			"has a signature as its first element",
 			"take the signed file, or import it without a trust key after having checked it in another way")
 	case s.fault != nil:
-		return &Fault{s.fault.Reason, s.fault.Status, s.fault.Detail, "ask its publisher to sign as saml-core 5.4 describes it"}
+		return &Fault{s.fault.Reason, s.fault.Status, s.fault.Detail,
+			"ask its publisher to sign as saml-core 5.4 describes it"}
 	case !t.verifies(s.info.method, s.signed, s.parsed.value):
 		return badSignature("the signature was not made by the trust key", fix)
 	case !bytes.Equal(s.sum.Sum(nil), s.info.digestValue):

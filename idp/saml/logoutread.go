@@ -42,7 +42,8 @@ func unpackLogout(encoded, method string) (m message, root *etree.Element, bad *
 		return m, nil, BadRequest(name+": "+err.Error(), "send one samlp:"+want+" of SAML 2.0 as XML in UTF-8")
 	}
 	if !Is(root, NSProtocol, want) {
-		return m, nil, BadRequest(fmt.Sprintf("%s is %.40q, not samlp:%s", name, root.Tag, want), "send it to the endpoint that is meant for it, such as that of single sign-on for an AuthnRequest")
+		return m, nil, BadRequest(fmt.Sprintf("%s is %.40q, not samlp:%s", name, root.Tag, want),
+			"send it to the endpoint that is meant for it, such as that of single sign-on for an AuthnRequest")
 	}
 	return m, root, m.placed(root)
 }
@@ -177,10 +178,12 @@ func (h *LogoutHead) Check(endpoint string, now time.Time) *Fault {
 			"import this identity provider's metadata again at the service provider"}
 	case age > RequestWindow:
 		return &Fault{ReasonRequestTime, http.StatusBadRequest,
-			fmt.Sprintf("the message is %s old, %s are allowed", age.Round(time.Second), RequestWindow), "compare the clocks; the back button does it too"}
+			fmt.Sprintf("the message is %s old, %s are allowed", age.Round(time.Second), RequestWindow),
+			"compare the clocks; the back button does it too"}
 	case age < -RequestWindow:
 		return &Fault{ReasonRequestTime, http.StatusBadRequest,
-			fmt.Sprintf("the message is from %s in the future, %s are allowed", -age.Round(time.Second), RequestWindow), "compare the clocks"}
+			fmt.Sprintf("the message is from %s in the future, %s are allowed", -age.Round(time.Second), RequestWindow),
+			"compare the clocks"}
 	}
 	return nil
 }

@@ -32,7 +32,8 @@ type LogoutMessage struct {
 // NewLogoutRequest builds a samlp:LogoutRequest (saml-core 3.7.1). The NameID is, letter by letter, the one that the
 // assertions with these session indexes had.
 func NewLogoutRequest(p LogoutParams, nameID, format string, indexes []string) LogoutMessage {
-	w := p.start("LogoutRequest", logoutAttributes{notOnOrAfter: logoutTime(p.At.Add(logoutLife)), because: "urn:oasis:names:tc:SAML:2.0:logout:user"})
+	w := p.start("LogoutRequest", logoutAttributes{notOnOrAfter: logoutTime(p.At.Add(logoutLife)),
+		because: "urn:oasis:names:tc:SAML:2.0:logout:user"})
 	w.rest.markup("<saml:NameID" + declareAssertion)
 	w.rest.optional("Format", format)
 	w.rest.markup(">")

@@ -86,11 +86,13 @@ func ReadParameters(r *http.Request) (string, *Fault) {
 		return r.URL.RawQuery, nil
 	case http.MethodPost:
 	default:
-		return "", &Fault{ReasonMethod, http.StatusMethodNotAllowed, "the method is neither GET nor POST", "use the HTTP-Redirect or the HTTP-POST binding"}
+		return "", &Fault{ReasonMethod, http.StatusMethodNotAllowed, "the method is neither GET nor POST",
+			"use the HTTP-Redirect or the HTTP-POST binding"}
 	}
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "application/x-www-form-urlencoded" {
-		return "", BadRequest("the form is not application/x-www-form-urlencoded", "send the SAMLRequest as a plain HTML form does (saml-bindings 3.5.4)")
+		return "", BadRequest("the form is not application/x-www-form-urlencoded",
+			"send the SAMLRequest as a plain HTML form does (saml-bindings 3.5.4)")
 	}
 	inQuery, bad := parameters(r.URL.RawQuery)
 	if bad != nil {
@@ -144,9 +146,11 @@ func unpack(encoded, method, name string) (message, *Fault) {
 	if bad != nil {
 		return message{}, bad
 	}
-	if encoding, sent := values["SAMLEncoding"]; sent && encoding != "urn:oasis:names:tc:SAML:2.0:bindings:URL-Encoding:DEFLATE" {
+	if encoding, sent := values["SAMLEncoding"]; sent &&
+		encoding != "urn:oasis:names:tc:SAML:2.0:bindings:URL-Encoding:DEFLATE" {
 		// saml-bindings 3.4.4: an encoding that is not understood is not guessed at.
-		return message{}, BadRequest("SAMLEncoding is not DEFLATE", "leave SAMLEncoding out, or use the DEFLATE encoding of saml-bindings 3.4.4.1")
+		return message{}, BadRequest("SAMLEncoding is not DEFLATE",
+			"leave SAMLEncoding out, or use the DEFLATE encoding of saml-bindings 3.4.4.1")
 	}
 	m, plain, bad := decode(values, name)
 	switch {
@@ -160,7 +164,8 @@ func unpack(encoded, method, name string) (message, *Fault) {
 	for _, part := range []string{"SigAlg", "Signature"} {
 		if _, sent := values[part]; sent {
 			// Passing over a signature that may be wrong would tell the sender that it was checked.
-			return message{}, badParameters(part+" is sent in a form", "sign inside the XML on the HTTP-POST binding (saml-bindings 3.5.4.2), or use HTTP-Redirect")
+			return message{}, badParameters(part+" is sent in a form",
+				"sign inside the XML on the HTTP-POST binding (saml-bindings 3.5.4.2), or use HTTP-Redirect")
 		}
 	}
 	if len(plain) > MaxXML {
@@ -202,7 +207,8 @@ func decode(values map[string]string, name string) (message, []byte, *Fault) {
 	m := message{name: name}
 	text := values[name]
 	if text == "" {
-		return m, nil, BadRequest(name+" is missing", "send one message as "+name+"; to sign in without one, use the launch link")
+		return m, nil, BadRequest(name+" is missing", "send one message as "+name+
+			"; to sign in without one, use the launch link")
 	}
 	for _, other := range []string{"SAMLRequest", "SAMLResponse"} {
 		if _, sent := values[other]; sent && other != name {
@@ -216,14 +222,16 @@ func decode(values map[string]string, name string) (message, []byte, *Fault) {
 		case !utf8.ValidString(state) || strings.ContainsFunc(state, IsControl):
 			// It must go back byte for byte (saml-bindings 3.5.3), through an HTML form
 			// that keeps neither broken UTF-8 nor line ends as they were.
-			return m, nil, BadRequest("RelayState has control characters or is not UTF-8", "use printable characters in RelayState")
+			return m, nil, BadRequest("RelayState has control characters or is not UTF-8",
+				"use printable characters in RelayState")
 		}
 		m.relayState = &state
 	}
 	// Strict: one text has one meaning. Line ends are what encoders of RFC 2045 add.
 	plain, err := base64.StdEncoding.Strict().DecodeString(text)
 	if err != nil {
-		return m, nil, BadRequest(name+" is not base64", "encode it with the standard alphabet, padded; in a URL, escape + as %2B")
+		return m, nil, BadRequest(name+" is not base64",
+			"encode it with the standard alphabet, padded; in a URL, escape + as %2B")
 	}
 	return m, plain, nil
 }
@@ -238,7 +246,8 @@ func inflate(packed []byte) ([]byte, *Fault) {
 	case more:
 		return nil, tooLarge(fmt.Sprintf("the request inflates to more than %d bytes", MaxXML))
 	case err != nil:
-		return nil, BadRequest("the message is not raw DEFLATE", "compress it by RFC 1951, without a zlib or gzip header (saml-bindings 3.4.4.1)")
+		return nil, BadRequest("the message is not raw DEFLATE",
+			"compress it by RFC 1951, without a zlib or gzip header (saml-bindings 3.4.4.1)")
 	case source.Len() > 0:
 		return nil, BadRequest("bytes follow the compressed request", "send one compressed request")
 	}

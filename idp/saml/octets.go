@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// octets is a message of ours while it is written: in exclusive canonical form without comments (xml-exc-c14n 3), which is
-// what is signed and what leaves. Markup is written as it stands here, with namespaces declared where a prefix is used for
-// the first time, and attributes in the order of their names; values go through text and attribute. A test compares what
-// comes of it with the library that signatures are verified with.
+// octets is a message of ours while it is written: in exclusive canonical form without comments (xml-exc-c14n 3), which
+// is what is signed and what leaves. Markup is written as it stands here, with namespaces declared where a prefix is
+// used for the first time, and attributes in the order of their names; values go through text and attribute. A test
+// compares what comes of it with the library that signatures are verified with.
 type octets []byte
 
 // markup adds constant parts of the document. Nothing that came from outside goes in here.

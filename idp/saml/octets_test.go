@@ -24,10 +24,11 @@ import (
 	"ssobridge/certs"
 )
 
-// The test of this file stands inside the package: what it feeds the writers with, no record and no directory lets through.
+// The test of this file stands inside the package: what it feeds the writers with, no record and no directory lets
+// through.
 
-// library is the way that messages are compared with: types of crewjam/saml and trees of etree, which goxmldsig brings into
-// exclusive canonical form and signs.
+// library is the way that messages are compared with: types of crewjam/saml and trees of etree, which goxmldsig brings
+// into exclusive canonical form and signs.
 type library struct{ context *dsig.SigningContext }
 
 // canonicalByLibrary is goxmldsig's exclusive canonical form. It rearranges the tree, so it gets a copy.
@@ -86,8 +87,9 @@ func (l library) assertion(r ResponseParams, a Assertion) *etree.Element {
 			AudienceRestrictions: []crewjam.AudienceRestriction{{Audience: crewjam.Audience{Value: a.Audience}}},
 		},
 		AuthnStatements: []crewjam.AuthnStatement{{
-			AuthnInstant: a.AuthenticatedAt.UTC().Truncate(time.Millisecond), SessionIndex: a.SessionIndex, SessionNotOnOrAfter: &end,
-			AuthnContext: crewjam.AuthnContext{AuthnContextClassRef: &crewjam.AuthnContextClassRef{Value: a.Class}},
+			AuthnInstant: a.AuthenticatedAt.UTC().Truncate(time.Millisecond), SessionIndex: a.SessionIndex,
+			SessionNotOnOrAfter: &end,
+			AuthnContext:        crewjam.AuthnContext{AuthnContextClassRef: &crewjam.AuthnContextClassRef{Value: a.Class}},
 		}},
 	}).Element()
 	if len(a.Attributes) > 0 {
@@ -131,7 +133,8 @@ func (l library) logout(name string, p LogoutParams, h logoutAttributes) *etree.
 	el.CreateAttr("Version", "2.0")
 	el.CreateAttr("IssueInstant", logoutTime(p.At))
 	el.CreateAttr("Destination", p.Destination)
-	for _, a := range [][2]string{{"InResponseTo", h.inResponseTo}, {"NotOnOrAfter", h.notOnOrAfter}, {"Reason", h.because}} {
+	for _, a := range [][2]string{{"InResponseTo", h.inResponseTo}, {"NotOnOrAfter", h.notOnOrAfter},
+		{"Reason", h.because}} {
 		if a[1] != "" {
 			el.CreateAttr(a[0], a[1])
 		}
@@ -143,7 +146,8 @@ func (l library) logout(name string, p LogoutParams, h logoutAttributes) *etree.
 // encrypted is a saml:EncryptedAssertion as a tree.
 func (l library) encrypted(r *Recipient, wrapped, content []byte) *etree.Element {
 	value := func(parent *etree.Element, v []byte) {
-		parent.CreateElement("xenc:CipherData").CreateElement("xenc:CipherValue").SetText(base64.StdEncoding.EncodeToString(v))
+		parent.CreateElement("xenc:CipherData").CreateElement("xenc:CipherValue").SetText(
+			base64.StdEncoding.EncodeToString(v))
 	}
 	el := etree.NewElement("saml:EncryptedAssertion")
 	el.CreateAttr("xmlns:saml", NSAssertion)
@@ -182,8 +186,10 @@ func (q quickRSA) Sign(_ io.Reader, digest []byte, _ crypto.SignerOpts) ([]byte,
 type hostile struct{ *rand.Rand }
 
 var hostileBits = []string{
-	"a", "é", "\U0001F600", "\U0010FFFF", "&", "<", ">", `"`, "'", "\t", "\n", "\r", "\r\n", " ", "]]>", "&amp;", "&#13;", "<!--", "-->", "<?x?>",
-	"</saml:Issuer>", ` ID="_x"`, `xmlns:saml="urn:x"`, "\u0085", "\u2028", "\ufeff", "\ufffd", "\x00", "\x0b", "\x7f", "\xff", "\xed\xa0\x80", "\ufffe",
+	"a", "é", "\U0001F600", "\U0010FFFF", "&", "<", ">", `"`, "'", "\t", "\n", "\r", "\r\n", " ", "]]>", "&amp;", "&#13;",
+	"<!--", "-->", "<?x?>",
+	"</saml:Issuer>", ` ID="_x"`, `xmlns:saml="urn:x"`, "\u0085", "\u2028", "\ufeff", "\ufffd", "\x00", "\x0b", "\x7f",
+	"\xff", "\xed\xa0\x80", "\ufffe",
 }
 
 func (h hostile) value() string {
@@ -246,8 +252,8 @@ func same(t *testing.T, what string, got, want []byte) {
 	}
 }
 
-// COST-24: what leaves is written in canonical form at once: octet for octet what the library makes of the tree, signatures
-// included, whatever the values are.
+// COST-24: what leaves is written in canonical form at once: octet for octet what the library makes of the tree,
+// signatures included, whatever the values are.
 func TestOctetsAreTheLibrarys(t *testing.T) {
 	real := readableKey(t, "rsa-2048")
 	key := *real
@@ -322,7 +328,8 @@ func (l library) logouts(t *testing.T, h hostile, by *Signer) {
 		}
 		return data
 	}
-	p := LogoutParams{Issuer: h.present(), ID: h.present(), At: time.Date(2027, 1, 5, 10, 0, 0, 7e6, time.UTC), Destination: "https://sp.example.test/logout?a=1&b='2'"}
+	p := LogoutParams{Issuer: h.present(), ID: h.present(), At: time.Date(2027, 1, 5, 10, 0, 0, 7e6, time.UTC),
+		Destination: "https://sp.example.test/logout?a=1&b='2'"}
 	name, format := h.value(), h.value()
 	var indexes []string
 	for range h.IntN(3) {
@@ -364,12 +371,14 @@ func TestOctetsEncryptedAreTheLibrarys(t *testing.T) {
 		for _, transport := range transports {
 			r := &Recipient{certificate, certificate.PublicKey.(*rsa.PublicKey), content, transport}
 			wrapped, sealed := []byte("a wrapped key"), bytes.Repeat([]byte("sealed"), 1000)
-			same(t, content.algorithm+" "+transport.algorithm, r.write(nil, wrapped, sealed), canonicalByLibrary(t, library{}.encrypted(r, wrapped, sealed)))
+			same(t, content.algorithm+" "+transport.algorithm, r.write(nil, wrapped, sealed),
+				canonicalByLibrary(t, library{}.encrypted(r, wrapped, sealed)))
 		}
 	}
 }
 
-// verifyECDSA verifies the signature behind an element's Issuer: the library wants ECDSA in another form than XML Signature has it.
+// verifyECDSA verifies the signature behind an element's Issuer: the library wants ECDSA in another form than XML
+// Signature has it.
 func verifyECDSA(t *testing.T, el *etree.Element, certificate *x509.Certificate) error {
 	t.Helper()
 	signature := el.ChildElements()[1]
@@ -399,9 +408,11 @@ func verifyECDSA(t *testing.T, el *etree.Element, certificate *x509.Certificate)
 	return nil
 }
 
-// COST-24: with either signer and each kind of key, the library verifies both signatures of a Response with hostile values.
+// COST-24: with either signer and each kind of key, the library verifies both signatures of a Response with hostile
+// values.
 func TestOctetsVerify(t *testing.T) {
-	for engine, e := range map[string]*certs.Engine{"libcrypto": certs.NewEngine(certs.EngineOptions{}), "Go": certs.NewEngine(certs.EngineOptions{Off: true})} {
+	for engine, e := range map[string]*certs.Engine{"libcrypto": certs.NewEngine(certs.EngineOptions{}),
+		"Go": certs.NewEngine(certs.EngineOptions{Off: true})} {
 		for _, name := range []string{"rsa-2048", "p-256", "p-384"} {
 			key := readableKey(t, name)
 			by, err := NewSigner(e.Key(key))
@@ -413,7 +424,8 @@ func TestOctetsVerify(t *testing.T) {
 				at := time.Date(2027, 1, 5, 10, 0, 0, 0, time.UTC)
 				r := ResponseParams{Issuer: h.present(), ID: "_response", At: at, InResponseTo: h.value()}
 				a := Assertion{
-					ID: "_assertion", NameID: h.value(), NameIDFormat: h.value(), AuthenticatedAt: at, SessionEnds: at.Add(time.Hour), Attributes: h.attributes(),
+					ID: "_assertion", NameID: h.value(), NameIDFormat: h.value(), AuthenticatedAt: at, SessionEnds: at.Add(time.Hour),
+					Attributes: h.attributes(),
 				}
 				out, err := by.Response(t.Context(), r, a, Protection{SignAssertion: true, SignResponse: true})
 				if err != nil {
@@ -429,7 +441,8 @@ func TestOctetsVerify(t *testing.T) {
 				}
 				for _, el := range []*etree.Element{doc.Root(), doc.FindElement("//Assertion").Copy()} {
 					if name == "rsa-2048" {
-						context := dsig.NewDefaultValidationContext(&dsig.MemoryX509CertificateStore{Roots: []*x509.Certificate{key.Certificate}})
+						context := dsig.NewDefaultValidationContext(
+							&dsig.MemoryX509CertificateStore{Roots: []*x509.Certificate{key.Certificate}})
 						context.Clock = dsig.NewFakeClockAt(at)
 						_, err = context.Validate(el)
 					} else {

@@ -61,7 +61,8 @@ type SignedResponse struct {
 }
 
 // Response builds and signs a Response with one assertion (rows RSP-01 to RSP-11).
-func (s *Signer) Response(ctx context.Context, r ResponseParams, a Assertion, how Protection) (out SignedResponse, err error) {
+func (s *Signer) Response(ctx context.Context, r ResponseParams, a Assertion,
+	how Protection) (out SignedResponse, err error) {
 	if !how.SignAssertion && !how.SignResponse {
 		return out, errors.New("neither assertion nor Response is to be signed") // row RSP-09
 	}
@@ -98,12 +99,13 @@ func (s *Signer) Response(ctx context.Context, r ResponseParams, a Assertion, ho
 	return out, nil
 }
 
-// draft is memory that Responses are written into: most of what a launch would take otherwise. It keeps the last one's text until the next one
-// is written over it. It never leaves the process: what is returned is a copy.
+// draft is memory that Responses are written into: most of what a launch would take otherwise. It keeps the last one's
+// text until the next one is written over it. It never leaves the process: what is returned is a copy.
 type draft struct{ assertionHead, assertionRest, responseHead, responseRest octets }
 
 var drafts = sync.Pool{New: func() any {
-	return &draft{make(octets, 0, headRoom), make(octets, 0, 2<<10), make(octets, 0, headRoom), make(octets, 0, 2*headRoom)}
+	return &draft{make(octets, 0, headRoom), make(octets, 0, 2<<10), make(octets, 0, headRoom),
+		make(octets, 0, 2*headRoom)}
 }}
 
 // maxDraft is how much of it is kept: a Response with thousands of groups must not stay.
@@ -116,8 +118,9 @@ func (d *draft) keep(assertion, response written) {
 	}
 }
 
-// StatusResponse builds a Response that carries a status and no assertion (row RSP-17), in base64. It is always signed: the
-// switches of a record are about assertions, and a service provider that believed an unsigned refusal would believe any.
+// StatusResponse builds a Response that carries a status and no assertion (row RSP-17), in base64. It is always signed:
+// the switches of a record are about assertions, and a service provider that believed an unsigned refusal would believe
+// any.
 func (s *Signer) StatusResponse(ctx context.Context, r ResponseParams, st Status) (body string, err error) {
 	response := r.response(st, nil, nil)
 	response.rest.markup(responseEnd)
@@ -143,7 +146,8 @@ const (
 // headRoom is about what comes before a signature, and the signature with a certificate.
 const headRoom = 4 << 10
 
-// response writes a Response up to where an assertion has its place, into head and rest, which are empty. responseEnd ends it.
+// response writes a Response up to where an assertion has its place, into head and rest, which are empty. responseEnd
+// ends it.
 func (r ResponseParams) response(st Status, head, rest octets) written {
 	head.markup("<samlp:Response" + declareProtocol)
 	head.optional("Destination", r.Destination)

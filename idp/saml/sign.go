@@ -24,13 +24,13 @@ type Signer struct {
 	hash   crypto.Hash
 	method string
 
-	// The parts of a ds:Signature that are the same for all, in canonical form: around the URI of the reference, the digest
-	// and the value of the signature.
+	// The parts of a ds:Signature that are the same for all, in canonical form: around the URI of the reference, the
+	// digest and the value of the signature.
 	toURI, toDigest, toValue, end string
 }
 
-// The start of a ds:Signature. In canonical form a part that stands alone declares the prefix that around it is declared
-// further up (xml-exc-c14n 3): SignedInfo is signed as one of the two and stands as the other.
+// The start of a ds:Signature. In canonical form a part that stands alone declares the prefix that around it is
+// declared further up (xml-exc-c14n 3): SignedInfo is signed as one of the two and stands as the other.
 const (
 	signatureStart  = `<ds:Signature xmlns:ds="` + NSSignature + `"><ds:SignedInfo>`
 	signedInfoStart = `<ds:SignedInfo xmlns:ds="` + NSSignature + `">`
@@ -48,7 +48,8 @@ func NewSigner(key *certs.Key) (*Signer, error) {
 	case *ecdsa.PublicKey:
 		s.method, digest = dsig.ECDSASHA256SignatureMethod, nsEncryption+"sha256"
 		if public.Curve.Params().BitSize > 256 {
-			s.method, digest, s.hash = dsig.ECDSASHA384SignatureMethod, "http://www.w3.org/2001/04/xmldsig-more#sha384", crypto.SHA384
+			s.method, digest, s.hash = dsig.ECDSASHA384SignatureMethod,
+				"http://www.w3.org/2001/04/xmldsig-more#sha384", crypto.SHA384
 		}
 	default:
 		return nil, fmt.Errorf("signing key %s: no XML signature method for %T", key.ID, public)
@@ -62,7 +63,8 @@ func NewSigner(key *certs.Key) (*Signer, error) {
 		`<ds:DigestMethod Algorithm="` + digest + `"></ds:DigestMethod><ds:DigestValue>`
 	s.toValue = signedInfoEnd + `<ds:SignatureValue>`
 	s.end = `</ds:SignatureValue><ds:KeyInfo><ds:X509Data><ds:X509Certificate>` +
-		base64.StdEncoding.EncodeToString(key.Certificate.Raw) + `</ds:X509Certificate></ds:X509Data></ds:KeyInfo></ds:Signature>`
+		base64.StdEncoding.EncodeToString(key.Certificate.Raw) +
+		`</ds:X509Certificate></ds:X509Data></ds:KeyInfo></ds:Signature>`
 	return s, nil
 }
 

@@ -59,13 +59,17 @@ func (t Trust) accepts(a algorithm, known bool, kind, uri string) *Fault {
 	switch {
 	case strings.Contains(uri, "hmac"):
 		// Its key would be the public key, which is no secret.
-		return badAlgorithm(fmt.Sprintf("%s is %.80q, and an HMAC proves nothing", kind, uri), "sign with RSA or ECDSA and SHA-256")
+		return badAlgorithm(fmt.Sprintf("%s is %.80q, and an HMAC proves nothing", kind, uri),
+			"sign with RSA or ECDSA and SHA-256")
 	case !known:
-		return badAlgorithm(fmt.Sprintf("%s %.80q is not accepted", kind, uri), "sign with RSA or ECDSA and SHA-256, SHA-384 or SHA-512")
+		return badAlgorithm(fmt.Sprintf("%s %.80q is not accepted", kind, uri),
+			"sign with RSA or ECDSA and SHA-256, SHA-384 or SHA-512")
 	case a.hash == crypto.SHA1 && !t.allowSHA1:
-		return badAlgorithm(kind+" is SHA-1", "let the service provider sign with SHA-256; if it can't, set allow_sha1 for it")
+		return badAlgorithm(kind+" is SHA-1",
+			"let the service provider sign with SHA-256; if it can't, set allow_sha1 for it")
 	case a.hash == crypto.SHA1 && t.warn != nil:
-		t.warn(kind+" is SHA-1, which is allowed for this service provider", "let the service provider sign with SHA-256 and take allow_sha1 back")
+		t.warn(kind+" is SHA-1, which is allowed for this service provider",
+			"let the service provider sign with SHA-256 and take allow_sha1 back")
 	}
 	return nil
 }
@@ -87,9 +91,11 @@ func VerifyQuery(rawQuery, message string, t Trust) (signed bool, bad *Fault) {
 	case !hasAlg && !hasSignature:
 		return false, nil
 	case !hasAlg:
-		return true, badParameters("Signature is sent and SigAlg is missing", "send both, as saml-bindings 3.4.4.1 describes it")
+		return true, badParameters("Signature is sent and SigAlg is missing",
+			"send both, as saml-bindings 3.4.4.1 describes it")
 	case !hasSignature:
-		return true, badParameters("SigAlg is sent and Signature is missing", "send both, as saml-bindings 3.4.4.1 describes it")
+		return true, badParameters("SigAlg is sent and Signature is missing",
+			"send both, as saml-bindings 3.4.4.1 describes it")
 	case sigAlg == "":
 		return true, badParameters("SigAlg is empty", "name the algorithm of the signature")
 	case signature == "":
@@ -112,7 +118,8 @@ func VerifyQuery(rawQuery, message string, t Trust) (signed bool, bad *Fault) {
 	}
 	value, err := base64.StdEncoding.Strict().DecodeString(text)
 	if err != nil {
-		return true, badParameters("Signature is not base64", "encode it with the standard alphabet, padded; in a URL, escape + as %2B")
+		return true, badParameters("Signature is not base64",
+			"encode it with the standard alphabet, padded; in a URL, escape + as %2B")
 	}
 	if len(t.certificates) == 0 {
 		return true, noCertificate()
@@ -124,11 +131,14 @@ func VerifyQuery(rawQuery, message string, t Trust) (signed bool, bad *Fault) {
 		if t.verifies(method, signedQuery(found, message, encoding), value) {
 			// Still refused: only octets that were signed are acted upon.
 			return true, badSignature("the signature is over another URL encoding of the same values",
-				"look for what decodes and encodes the query again on its way here, such as a proxy or a rewrite rule; the service provider must send the octets that it signed")
+				"look for what decodes and encodes the query again on its way here, such as a proxy or a rewrite rule; the "+
+					"service provider must send the octets that it signed")
 		}
 	}
-	return true, badSignature(fmt.Sprintf("none of the %d certificates on record verifies the signature of the query", len(t.certificates)),
-		"import the service provider's metadata again; if its key is right, compare what it signs with what it sends (saml-bindings 3.4.4.1)")
+	return true, badSignature(fmt.Sprintf("none of the %d certificates on record verifies the signature of the query",
+		len(t.certificates)),
+		"import the service provider's metadata again; if its key is right, compare what it signs with what it sends "+
+			"(saml-bindings 3.4.4.1)")
 }
 
 // rawParameters finds the still encoded values that a signature covers.
@@ -230,7 +240,8 @@ func verifyElement(root *etree.Element, t Trust) (verified *etree.Element, signe
 	}
 	id, _ := AttributeOf(root, "ID")
 	if id == "" || info.uri != "#"+id {
-		return nil, true, badForm(fmt.Sprintf("the signature's reference %.80q is not the message's own ID", info.uri), "sign the whole message, by a reference to its ID (saml-core 5.4.2)")
+		return nil, true, badForm(fmt.Sprintf("the signature's reference %.80q is not the message's own ID", info.uri),
+			"sign the whole message, by a reference to its ID (saml-core 5.4.2)")
 	}
 	if bad := t.accepts(info.method, info.methodKnown, "SignatureMethod", info.methodURI); bad != nil {
 		return nil, true, bad
@@ -249,7 +260,8 @@ func verifyElement(root *etree.Element, t Trust) (verified *etree.Element, signe
 		return nil, true, badForm("the message has no canonical form: "+err.Error(), "sign as saml-core 5.4 describes it")
 	}
 	if sum := digest(info.digest.hash, octets); !bytes.Equal(sum, info.digestValue) {
-		return nil, true, badSignature("the message is not the one that was signed: its digest differs", "look for what changes the message between the service provider's signature and here")
+		return nil, true, badSignature("the message is not the one that was signed: its digest differs",
+			"look for what changes the message between the service provider's signature and here")
 	}
 	verified, err = readXML(octets, maxDepth, maxElements)
 	if err != nil {
@@ -278,11 +290,14 @@ func (t Trust) unverified(s *xmlSignature) *Fault {
 			known = known || bytes.Equal(c.Raw, s.certificate)
 		}
 		if !known {
-			return badSignature(fmt.Sprintf("the message names a certificate (SHA-256 %x…) that is not on record, and none of the %d on record verifies it",
-				digest(crypto.SHA256, s.certificate)[:8], len(t.certificates)), "import the service provider's metadata again, if that certificate is its own")
+			return badSignature(fmt.Sprintf("the message names a certificate (SHA-256 %x…) that is not on record, and none of "+
+				"the %d on record verifies it",
+				digest(crypto.SHA256, s.certificate)[:8], len(t.certificates)),
+				"import the service provider's metadata again, if that certificate is its own")
 		}
 	}
-	return badSignature(fmt.Sprintf("none of the %d certificates on record verifies the signature of the message", len(t.certificates)),
+	return badSignature(fmt.Sprintf("none of the %d certificates on record verifies the signature of the message",
+		len(t.certificates)),
 		"import the service provider's metadata again; if its key is right, something changes SignedInfo on its way here")
 }
 
@@ -341,6 +356,7 @@ func badSignature(detail, fix string) *Fault {
 }
 
 func noCertificate() *Fault {
-	return &Fault{ReasonNoCertificate, http.StatusBadRequest, "the message is signed and there is no certificate on record to check it with",
+	return &Fault{ReasonNoCertificate, http.StatusBadRequest,
+		"the message is signed and there is no certificate on record to check it with",
 		"import the service provider's metadata with its signing certificate"}
 }

@@ -89,7 +89,8 @@ func unsignedXML(root *etree.Element) *Fault {
 	if !hasSignature(root) {
 		return nil
 	}
-	return &Fault{ReasonSignatureInXML, http.StatusBadRequest, "the service provider signs inside the XML on the HTTP-Redirect binding",
+	return &Fault{ReasonSignatureInXML, http.StatusBadRequest,
+		"the service provider signs inside the XML on the HTTP-Redirect binding",
 		"let it sign the query (SigAlg and Signature, saml-bindings 3.4.4.1), or send its request by HTTP-POST"}
 }
 
@@ -112,7 +113,8 @@ func signatureOf(root *etree.Element) (*etree.Element, *Fault) {
 	}
 	signature := w.found[0]
 	if signature.Parent() != root {
-		return nil, badForm("the signature stands on another element than the message", "sign the message itself (saml-core 5.4.1)")
+		return nil, badForm("the signature stands on another element than the message",
+			"sign the message itself (saml-core 5.4.1)")
 	}
 	at, issuers := -1, 0
 	for i, c := range root.ChildElements() {
@@ -124,7 +126,8 @@ func signatureOf(root *etree.Element) (*etree.Element, *Fault) {
 		}
 	}
 	if at > 1 || at != issuers || at == 1 && !Is(root.ChildElements()[0], NSAssertion, "Issuer") {
-		return nil, badForm("the signature does not stand right behind the Issuer", "put it where the schema wants it (saml-core 3.2.1)")
+		return nil, badForm("the signature does not stand right behind the Issuer",
+			"put it where the schema wants it (saml-core 3.2.1)")
 	}
 	id, _ := AttributeOf(root, "ID")
 	if !isID(id) {
@@ -134,10 +137,12 @@ func signatureOf(root *etree.Element) (*etree.Element, *Fault) {
 		return nil, badForm("another element bears the message's ID", "use each ID once")
 	}
 	if w.comments {
-		return nil, badForm("the signed message has a comment", "send it without comments: parsers differ in what they make of them")
+		return nil, badForm("the signed message has a comment",
+			"send it without comments: parsers differ in what they make of them")
 	}
 	if w.elements*(w.declarations+8) > maxCanonicalWork {
-		return nil, badForm(fmt.Sprintf("the signed message has %d elements and %d namespace declarations", w.elements, w.declarations), "a genuine message is small: look at what the service provider sends")
+		return nil, badForm(fmt.Sprintf("the signed message has %d elements and %d namespace declarations", w.elements,
+			w.declarations), "a genuine message is small: look at what the service provider sends")
 	}
 	return signature, nil
 }
@@ -197,9 +202,11 @@ func readSignature(el *etree.Element) (*xmlSignature, *Fault) {
 	if err != nil {
 		return nil, brokenSignature(err)
 	}
-	if len(parts) < 2 || len(parts) > 3 || !Is(parts[0], NSSignature, "SignedInfo") || !Is(parts[1], NSSignature, "SignatureValue") ||
+	if len(parts) < 2 || len(parts) > 3 || !Is(parts[0], NSSignature, "SignedInfo") || !Is(parts[1], NSSignature,
+		"SignatureValue") ||
 		len(parts) == 3 && !Is(parts[2], NSSignature, "KeyInfo") {
-		return nil, brokenSignature(errors.New("it wants one SignedInfo, one SignatureValue and at most one KeyInfo, in this order"))
+		return nil, brokenSignature(errors.New("it wants one SignedInfo, one SignatureValue and at most one KeyInfo, in " +
+			"this order"))
 	}
 	s := &xmlSignature{info: parts[0]}
 	// Shape and transforms first: what comes out of the canonical form is read again.
@@ -235,7 +242,8 @@ func readSignedInfo(el *etree.Element) (info signedInfo, bad *Fault) {
 	if len(references) != 1 {
 		return fail("it has %d references, and one is allowed", len(references))
 	}
-	if len(parts) != 3 || !Is(parts[0], NSSignature, "CanonicalizationMethod") || !Is(parts[1], NSSignature, "SignatureMethod") || parts[2] != references[0] {
+	if len(parts) != 3 || !Is(parts[0], NSSignature, "CanonicalizationMethod") || !Is(parts[1], NSSignature,
+		"SignatureMethod") || parts[2] != references[0] {
 		return fail("SignedInfo wants CanonicalizationMethod, SignatureMethod and Reference, in this order")
 	}
 	if _, err := exclusive(parts[0]); err != nil {
@@ -255,7 +263,8 @@ func readSignedInfo(el *etree.Element) (info signedInfo, bad *Fault) {
 	if err != nil {
 		return fail("Reference: %w", err)
 	}
-	if len(inner) != 3 || !Is(inner[0], NSSignature, "Transforms") || !Is(inner[1], NSSignature, "DigestMethod") || !Is(inner[2], NSSignature, "DigestValue") {
+	if len(inner) != 3 || !Is(inner[0], NSSignature, "Transforms") || !Is(inner[1], NSSignature, "DigestMethod") ||
+		!Is(inner[2], NSSignature, "DigestValue") {
 		return fail("Reference wants Transforms, DigestMethod and DigestValue, in this order")
 	}
 	if info.prefixes, err = transforms(inner[0]); err != nil {
@@ -282,8 +291,10 @@ func transforms(el *etree.Element) (prefixes string, err error) {
 	}
 	for _, t := range parts {
 		algorithm, _ := AttributeOf(t, "Algorithm")
-		if !Is(t, NSSignature, "Transform") || algorithm != algEnveloped && algorithm != algExclusive && algorithm != algExclusiveComment {
-			return "", fmt.Errorf("the transform %.80q is not accepted, only enveloped-signature and exclusive canonicalization are", algorithm)
+		if !Is(t, NSSignature, "Transform") || algorithm != algEnveloped && algorithm != algExclusive &&
+			algorithm != algExclusiveComment {
+			return "", fmt.Errorf("the transform %.80q is not accepted, only enveloped-signature and exclusive "+
+				"canonicalization are", algorithm)
 		}
 	}
 	if len(parts) != 2 || parts[0].SelectAttrValue("Algorithm", "") != algEnveloped || len(parts[0].ChildElements()) > 0 {
@@ -406,5 +417,6 @@ func binary(el *etree.Element) ([]byte, error) {
 }
 
 func brokenSignature(err error) *Fault {
-	return badForm("the signature: "+err.Error(), "sign as saml-core 5.4 describes it: enveloped, one reference, exclusive canonicalization")
+	return badForm("the signature: "+err.Error(),
+		"sign as saml-core 5.4 describes it: enveloped, one reference, exclusive canonicalization")
 }

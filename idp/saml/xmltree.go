@@ -24,7 +24,8 @@ func (t *treeCheck) element(el *etree.Element) error {
 		return errors.New("it has an element name with no namespace to its prefix")
 	}
 	for i, a := range el.Attr {
-		if a.Key == "" || strings.Contains(a.Key, ":") || a.Space != "" && a.Space != "xmlns" && a.Space != "xml" && a.NamespaceURI() == "" {
+		if a.Key == "" || strings.Contains(a.Key, ":") || a.Space != "" && a.Space != "xmlns" && a.Space != "xml" &&
+			a.NamespaceURI() == "" {
 			return errors.New("it has an attribute name with no namespace to its prefix")
 		}
 		for _, b := range el.Attr[:i] {

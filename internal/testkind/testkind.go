@@ -1,7 +1,8 @@
 // Package testkind says which run a test belongs to. Each test belongs to one:
 //
 //   - make check: what needs no root and no program but those of Go and git,
-//   - make test: what starts a server, a browser or another program, by calling [Starts] itself or through the function that starts it,
+//   - make test: what starts a server, a browser or another program, by calling [Starts] itself or through the
+//     function that starts it,
 //   - make acceptance: what takes minutes. Its name begins with TestAcceptance or TestCrowd.
 //
 // make test runs the first two. It is for tests only.

@@ -58,7 +58,8 @@ func (s *Sandbox) listAccounts(c apiCall) reply {
 		if a.OtherPartner || (kind == "managed" && !a.Managed) || (kind == "unmanaged" && a.Managed) {
 			continue
 		}
-		l := listedAccount{ID: a.ID, SubscriberCount: a.SubscriberCount, OrganizationName: a.OrganizationName, SiteOwnerName: a.SiteOwnerName, BillingStatus: a.BillingStatus}
+		l := listedAccount{ID: a.ID, SubscriberCount: a.SubscriberCount, OrganizationName: a.OrganizationName,
+			SiteOwnerName: a.SiteOwnerName, BillingStatus: a.BillingStatus}
 		if !a.LastLogin.IsZero() {
 			l.LastLogin = &a.LastLogin
 		}

@@ -37,13 +37,14 @@ type Login struct {
 	RelayState   string              `json:"relay_state"`
 	EndedAt      time.Time           `json:"ended_at,omitzero"` // by single logout
 	Attributes   map[string][]string `json:"attributes"`
-	Encrypted    string              `json:"encrypted,omitempty"` // the algorithm by which the assertion was; empty: it came in clear
+	// the algorithm by which the assertion was; empty: it came in clear
+	Encrypted string `json:"encrypted,omitempty"`
 }
 
-// Refusal is a Response that was not accepted. Reason is a word: malformed, issuer, unsigned,
-// signature, encryption, in_response_to, destination, recipient, audience, time, name_id, confirmation, authn_statement,
-// replayed, unknown_user, account_ended, owners_only, library (the SAML library's own check), or status for an answer
-// of the identity provider that is an error itself.
+// Refusal is a Response that was not accepted. Reason is a word: malformed, issuer, unsigned, signature, encryption,
+// in_response_to, destination, recipient, audience, time, name_id, confirmation, authn_statement, replayed,
+// unknown_user, account_ended, owners_only, library (the SAML library's own check), or status for an answer of the
+// identity provider that is an error itself.
 type Refusal struct {
 	At            time.Time `json:"at"`
 	Reason        string    `json:"reason"`
@@ -171,10 +172,12 @@ func (s *Sandbox) signIn(r *http.Request, encoded, relayState string) (Login, *R
 	s.ripen()
 	u, known := s.people.byExternalID(s.o.ExternalProvider, a.Subject.NameID.Value)
 	if !known && !s.o.AnyUser {
-		return Login{}, refuse("unknown_user", "no user of %s has the external_id %q", s.o.ExternalProvider, a.Subject.NameID.Value)
+		return Login{}, refuse("unknown_user", "no user of %s has the external_id %q", s.o.ExternalProvider,
+			a.Subject.NameID.Value)
 	}
 	if !known {
-		u = User{FirstName: a.Subject.NameID.Value, LoginName: a.Subject.NameID.Value, ExternalID: a.Subject.NameID.Value, RoleName: RoleOwner}
+		u = User{FirstName: a.Subject.NameID.Value, LoginName: a.Subject.NameID.Value, ExternalID: a.Subject.NameID.Value,
+			RoleName: RoleOwner}
 	}
 	account := s.people.account(u.Account)
 	if account != nil && account.ended() {

@@ -163,7 +163,8 @@ func (s *Sandbox) call(r *http.Request, body []byte, faults map[FaultKind]Fault)
 	if len(body) > 0 {
 		kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 		if err != nil || kind != "application/json" {
-			return s.refuse(http.StatusUnsupportedMediaType, apiError{"unsupported_media_type", "want Content-Type application/json"})
+			return s.refuse(http.StatusUnsupportedMediaType, apiError{"unsupported_media_type",
+				"want Content-Type application/json"})
 		}
 		if r.Method == http.MethodGet || r.Method == http.MethodDelete {
 			return s.refuse(http.StatusBadRequest, apiError{"request.invalid_body", "a " + r.Method + " has no body"})

@@ -71,7 +71,8 @@ func TestTokenRequestsAreLimited(t *testing.T) {
 	newCaller(t, s)
 	o := s.TokenOptions()
 	ask := func() int {
-		r := request(t, "POST", o.URL+"?grant_type=client_credentials", "", "Content-Type", "application/x-www-form-urlencoded")
+		r := request(t, "POST", o.URL+"?grant_type=client_credentials", "", "Content-Type",
+			"application/x-www-form-urlencoded")
 		r.SetBasicAuth(o.ClientID, o.ClientSecret)
 		resp, _ := exchange(t, http.DefaultClient, r)
 		return resp.StatusCode
@@ -184,7 +185,8 @@ func TestAccounts(t *testing.T) {
 				t.Fatal(err)
 			}
 			if len(page.List) != tt.count || page.Links["next"]["href"] != tt.next {
-				t.Errorf("got %d accounts and next %q, want %d and %q", len(page.List), page.Links["next"]["href"], tt.count, tt.next)
+				t.Errorf("got %d accounts and next %q, want %d and %q", len(page.List), page.Links["next"]["href"],
+					tt.count, tt.next)
 			}
 		})
 	}
@@ -206,7 +208,8 @@ func TestAPI01CreateUser(t *testing.T) {
 		want             int
 	}{
 		{"good", creations, user(), 201},
-		{"longest of two bytes each", creations, user("first_name", strings.Repeat("ü", 80), "external_id", strings.Repeat("é", 255)), 201},
+		{"longest of two bytes each", creations, user("first_name", strings.Repeat("ü", 80), "external_id",
+			strings.Repeat("é", 255)), 201},
 		{"no such account", "/partner/accounts/nowhere/users/sso", user(), 404},
 		{"another partner's account", "/partner/accounts/foreign/users/sso", user(), 400},
 		{"unknown field", creations, `{"nickname":"z",` + user()[1:], 400},
@@ -224,7 +227,8 @@ func TestAPI01CreateUser(t *testing.T) {
 		{"line break", creations, user("last_name", "N\ng"), 400},
 		{"blank", creations, user("last_name", "  "), 400},
 	}
-	for _, f := range []string{"first_name", "last_name", "role_name", "contact_email", "login_name", "external_id", "external_provider"} {
+	for _, f := range []string{"first_name", "last_name", "role_name", "contact_email", "login_name", "external_id",
+		"external_provider"} {
 		tests = append(tests, struct {
 			name, path, body string
 			want             int
@@ -244,7 +248,8 @@ func TestAPI01CreateUser(t *testing.T) {
 				t.Errorf("got body %q with the 201, want none", body)
 			}
 			var list []map[string]string
-			if tt.want != 201 && (json.Unmarshal([]byte(body), &list) != nil || list[0]["error_key"] == "" || list[0]["error_message"] == "") {
+			if tt.want != 201 && (json.Unmarshal([]byte(body), &list) != nil || list[0]["error_key"] == "" ||
+				list[0]["error_message"] == "") {
 				t.Errorf("got %s, want an array of errors", body)
 			}
 		})
@@ -272,13 +277,15 @@ func TestConflicts(t *testing.T) {
 		{"same external id", sandbox.EmailOff, other, user("login_name", "another"), 409},
 		{"same login", sandbox.EmailOff, other, user("external_id", "another"), 409},
 		{"same login in capitals", sandbox.EmailOff, other, user("external_id", "another", "login_name", "ZOE-login"), 409},
-		{"login of a foreign user", sandbox.EmailOff, creations, user("external_id", "another", "login_name", "taken@example.test"), 409},
+		{"login of a foreign user", sandbox.EmailOff, creations, user("external_id", "another", "login_name",
+			"taken@example.test"), 409},
 		{"external id in capitals", sandbox.EmailOff, creations, user("external_id", "ZOE-1", "login_name", "another"), 201},
 		{"same mail, off", sandbox.EmailOff, creations, user(fresh...), 201},
 		{"same mail, per account, same", sandbox.EmailPerAccount, creations, user(fresh...), 409},
 		{"same mail, per account, other", sandbox.EmailPerAccount, other, user(fresh...), 201},
 		{"same mail, everywhere", sandbox.EmailEverywhere, other, user(fresh...), 409},
-		{"another mail, everywhere", sandbox.EmailEverywhere, other, user(append(fresh, "contact_email", "b@example.test")...), 201},
+		{"another mail, everywhere", sandbox.EmailEverywhere, other,
+			user(append(fresh, "contact_email", "b@example.test")...), 201},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

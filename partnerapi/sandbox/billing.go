@@ -182,9 +182,11 @@ func (s *Sandbox) changePlan(c apiCall) reply {
 	return jsonReply(http.StatusOK, plan, "plan of "+c.account+" is "+*in.PlanType)
 }
 
-// SetBillingStatus changes an account's billing status as Constant Contact would. Canceled and Disabled are told to who has subscribed.
+// SetBillingStatus changes an account's billing status as Constant Contact would. Canceled and Disabled are told to who
+// has subscribed.
 func (s *Sandbox) SetBillingStatus(id, status string) error {
-	if !slices.Contains([]string{statusTrial, statusOpen, statusCanceled, statusTrialEnd, statusDisabled, "Active"}, status) {
+	if !slices.Contains([]string{statusTrial, statusOpen, statusCanceled, statusTrialEnd, statusDisabled,
+		"Active"}, status) {
 		return fmt.Errorf("billing status %.40q: want Trial, Open, Active, Canceled, Trial End or Disabled", status)
 	}
 	s.mu.Lock()
@@ -207,7 +209,8 @@ func (s *Sandbox) SetBillingStatus(id, status string) error {
 	return nil
 }
 
-// SetTier gives an account as many contacts as it takes to be in a tier, from 1 on, and tells who has subscribed when that is a change.
+// SetTier gives an account as many contacts as it takes to be in a tier, from 1 on, and tells who has subscribed when
+// that is a change.
 func (s *Sandbox) SetTier(id string, tier int) error {
 	if tier < 1 || tier > len(tierEnds) {
 		return fmt.Errorf("tier %d: want 1 to %d", tier, len(tierEnds))

@@ -52,7 +52,8 @@ func TestPlan(t *testing.T) {
 		got.Tiers[0].Tier != 2 || got.Tiers[0].Usage != 1840 || got.Tiers[0].Min != 501 || got.Tiers[0].Max != 2500 {
 		t.Errorf("open account: got %+v", got)
 	}
-	if got := c.plan(juniper); got.Type != "TRIAL" || got.Status != "Trial" || got.Day != 0 || got.Tiers[0].Tier != 1 || got.Tiers[0].Min != 0 {
+	if got := c.plan(juniper); got.Type != "TRIAL" || got.Status != "Trial" || got.Day != 0 || got.Tiers[0].Tier != 1 ||
+		got.Tiers[0].Min != 0 {
 		t.Errorf("trial: got %+v", got)
 	}
 	for path, want := range map[string]int{foreign: 400, nowhere: 404} {
@@ -75,9 +76,11 @@ func TestPlan(t *testing.T) {
 		{"half a day", juniper, `{"plan_type":"GOLD","billing_day_of_month":1.5}`, 400, plan{Type: "TRIAL"}},
 		{"group 0", juniper, `{"plan_type":"GOLD","plan_group_id":0}`, 400, plan{Type: "TRIAL"}},
 		{"unknown field", juniper, `{"plan_type":"GOLD","tier":1}`, 400, plan{Type: "TRIAL"}},
-		{"the day does not count outside a trial", harbour, `{"plan_type":"GOLD","billing_day_of_month":15}`, 200, plan{Type: "GOLD", Day: 1}},
+		{"the day does not count outside a trial", harbour, `{"plan_type":"GOLD","billing_day_of_month":15}`, 200,
+			plan{Type: "GOLD", Day: 1}},
 		{"again", harbour, `{"plan_type":"GOLD"}`, 200, plan{Type: "GOLD", Day: 1}},
-		{"out of the trial", juniper, `{"plan_type":"SILVER","plan_group_id":3,"billing_day_of_month":15}`, 200, plan{Type: "SILVER", Day: 15}},
+		{"out of the trial", juniper, `{"plan_type":"SILVER","plan_group_id":3,"billing_day_of_month":15}`, 200,
+			plan{Type: "SILVER", Day: 15}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -198,7 +201,8 @@ func TestEndedAccounts(t *testing.T) {
 				t.Fatal(err)
 			}
 			for path, body := range map[string]string{
-				"/users/sso": user("login_name", "fresh", "external_id", "fresh"), "/contacts/unsubscribe": unsubscribing("a@example.test"), operations: operating("GET", "/contacts"),
+				"/users/sso":            user("login_name", "fresh", "external_id", "fresh"),
+				"/contacts/unsubscribe": unsubscribing("a@example.test"), operations: operating("GET", "/contacts"),
 			} {
 				if got, answer := c.do("POST", harbour+path, body); got != 400 || !isErrors(answer) {
 					t.Errorf("POST %s: got %d, %s; want 400", path, got, answer)
@@ -224,7 +228,8 @@ func TestEndedAccounts(t *testing.T) {
 			if err := s.SetBillingStatus("a07e1lxqqqo0", "Open"); err != nil {
 				t.Fatal(err)
 			}
-			if resp, _ := deliver(t, browser(t), s.ACS(), p.response(s, "zoe-1", time.Now()).seal(t), nil); resp.StatusCode != 200 {
+			if resp, _ := deliver(t, browser(t), s.ACS(), p.response(s, "zoe-1", time.Now()).seal(t),
+				nil); resp.StatusCode != 200 {
 				t.Errorf("open again: got %d", resp.StatusCode)
 			}
 		})
@@ -235,7 +240,8 @@ func TestAccountSwitches(t *testing.T) {
 	s := start(t, nil)
 	c := newCaller(t, s)
 	post := func(body string) (int, string) {
-		resp, answer := exchange(t, http.DefaultClient, request(t, "POST", s.URL()+"/_sandbox/faults", body, "Content-Type", "application/json"))
+		resp, answer := exchange(t, http.DefaultClient, request(t, "POST", s.URL()+"/_sandbox/faults", body, "Content-Type",
+			"application/json"))
 		return resp.StatusCode, answer
 	}
 	for body, want := range map[string]int{
@@ -259,8 +265,10 @@ func TestAccountSwitches(t *testing.T) {
 	if got := c.plan(harbour); got.Status != "Trial End" || got.Tiers[0].Tier != 4 {
 		t.Errorf("got %+v", got)
 	}
-	for _, o := range []sandbox.Account{{ID: "a", PlanType: "PLATINUM"}, {ID: "a", BillingDay: 32}, {ID: "a", SubscriberCount: -1}} {
-		if _, err := sandbox.New(sandbox.Options{PublicURL: "http://127.0.0.1:1", Accounts: []sandbox.Account{o}}); err == nil {
+	for _, o := range []sandbox.Account{{ID: "a", PlanType: "PLATINUM"}, {ID: "a", BillingDay: 32},
+		{ID: "a", SubscriberCount: -1}} {
+		if _, err := sandbox.New(sandbox.Options{PublicURL: "http://127.0.0.1:1",
+			Accounts: []sandbox.Account{o}}); err == nil {
 			t.Errorf("account %+v was accepted", o)
 		}
 	}

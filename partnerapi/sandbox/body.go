@@ -36,8 +36,8 @@ func (f *faultList) invalid(text string) {
 	f.list = append(f.list, apiError{"request.invalid_json", text})
 }
 
-// readBody reads one JSON object into a struct, strictly: UTF-8, names as they are written (encoding/json is not particular about
-// capitals), no unknown one, no null, nothing behind it.
+// readBody reads one JSON object into a struct, strictly: UTF-8, names as they are written (encoding/json is not
+// particular about capitals), no unknown one, no null, nothing behind it.
 func readBody(body []byte, into any) faultList {
 	var f faultList
 	if !utf8.Valid(body) {

@@ -16,7 +16,8 @@ type cancellation struct {
 	EffectiveDate *string `json:"effective_date,omitempty"`
 }
 
-// cancel is PUT …/status/cancel. Without a date it is at once. One that lies ahead can be moved; what is cancelled stays so.
+// cancel is PUT …/status/cancel. Without a date it is at once. One that lies ahead can be moved; what is cancelled
+// stays so.
 func (s *Sandbox) cancel(c apiCall) reply {
 	var in cancellation
 	f := faultList{}
@@ -62,8 +63,9 @@ func (s *Sandbox) cancel(c apiCall) reply {
 	return jsonReply(http.StatusOK, in, "cancelled "+c.account+" at "+text)
 }
 
-// ripen makes happen what the clock has brought about: accounts that were accepted for later, cancellations whose date has come. It is called
-// before anything is looked at, and once more by a timer for those who wait for a webhook. s.mu is held.
+// ripen makes happen what the clock has brought about: accounts that were accepted for later, cancellations whose date
+// has come. It is called before anything is looked at, and once more by a timer for those who wait for a webhook. s.mu
+// is held.
 func (s *Sandbox) ripen() {
 	now := s.o.Now()
 	s.openLater(now)

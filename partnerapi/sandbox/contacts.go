@@ -38,7 +38,8 @@ func (s *Sandbox) unsubscribeContacts(c apiCall) reply {
 	var in unsubscription
 	f := readBody(c.body, &in)
 	if len(f.list) == 0 {
-		if source := f.text("update_source", in.Source, true, 1, 80); source != "" && !slices.Contains([]string{"Account", "Contact", "System"}, source) {
+		if source := f.text("update_source", in.Source, true, 1, 80); source != "" && !slices.Contains([]string{"Account",
+			"Contact", "System"}, source) {
 			f.add("update_source", "must be Account, Contact or System")
 		}
 		f.text("opt_out_reason", in.Reason, false, 0, 255)
@@ -64,7 +65,8 @@ func (s *Sandbox) unsubscribeContacts(c apiCall) reply {
 	if a == nil {
 		return s.refuse(status, faults...)
 	}
-	return jsonReply(http.StatusOK, map[string]int{"unsubscribed_count": count}, fmt.Sprintf("unsubscribed %d in %s", count, c.account))
+	return jsonReply(http.StatusOK, map[string]int{"unsubscribed_count": count}, fmt.Sprintf("unsubscribed %d in %s",
+		count, c.account))
 }
 
 // unsubscribeIn unsubscribes addresses and counts those that were not before. s.mu is held.

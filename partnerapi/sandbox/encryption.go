@@ -38,7 +38,8 @@ const (
 
 // encryptionMethods stand in the metadata, in this order of preference.
 var encryptionMethods = []string{
-	encryption11NS + "aes256-gcm", encryption11NS + "aes128-gcm", encryption11NS + "rsa-oaep", encryptionNS + "rsa-oaep-mgf1p",
+	encryption11NS + "aes256-gcm", encryption11NS + "aes128-gcm", encryption11NS + "rsa-oaep", encryptionNS +
+		"rsa-oaep-mgf1p",
 }
 
 // decrypter is the service provider's key for encryption.
@@ -73,7 +74,8 @@ func (d *decrypter) describe(role *etree.Element) {
 	k.CreateAttr("use", "encryption")
 	info := k.CreateElement("ds:KeyInfo")
 	info.CreateAttr("xmlns:ds", signatureNS)
-	info.CreateElement("ds:X509Data").CreateElement("ds:X509Certificate").SetText(base64.StdEncoding.EncodeToString(d.certificate))
+	info.CreateElement("ds:X509Data").CreateElement("ds:X509Certificate").SetText(base64.StdEncoding.EncodeToString(
+		d.certificate))
 	for _, m := range encryptionMethods {
 		k.CreateElement("md:EncryptionMethod").CreateAttr("Algorithm", m)
 	}
@@ -101,7 +103,8 @@ func (s *Sandbox) open(root *etree.Element) (algorithm string, _ *Refusal) {
 	return "", nil
 }
 
-// decrypt opens one saml:EncryptedAssertion. It takes what the metadata names and nothing else: neither CBC nor RSA 1.5.
+// decrypt opens one saml:EncryptedAssertion. It takes what the metadata names and nothing else: neither CBC nor RSA
+// 1.5.
 func (d *decrypter) decrypt(e *etree.Element) (algorithm string, assertion *etree.Element, err error) {
 	data := e.FindElement("./EncryptedData")
 	if data == nil {
@@ -170,7 +173,8 @@ func (d *decrypter) contentKey(data *etree.Element) ([]byte, error) {
 	switch algorithm, digest := method.SelectAttrValue("Algorithm", ""), parameter("./DigestMethod", signatureNS+"sha1"); {
 	case algorithm == encryptionNS+"rsa-oaep-mgf1p" && digest == signatureNS+"sha1":
 		h = sha1.New() //nolint:gosec // see the import
-	case algorithm == encryption11NS+"rsa-oaep" && digest == encryptionNS+"sha256" && parameter("./MGF", "") == encryption11NS+"mgf1sha256":
+	case algorithm == encryption11NS+"rsa-oaep" && digest == encryptionNS+"sha256" && parameter("./MGF",
+		"") == encryption11NS+"mgf1sha256":
 		h = sha256.New()
 	default:
 		return nil, fmt.Errorf("the key is encrypted by %q with the digest %q", algorithm, digest)

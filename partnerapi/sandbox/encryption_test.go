@@ -151,7 +151,8 @@ func (m *message) sealEncrypted(t testing.TB, o sealing) string {
 func TestEncryptedAssertion(t *testing.T) {
 	s := start(t, func(o *sandbox.Options) {
 		o.Encryption = sandbox.EncryptionRequired
-		o.Users = []sandbox.User{{Account: "a07e1lxqqqo0", ExternalID: "zoe-1", ExternalProvider: sandbox.DefaultExternalProvider, LoginName: "zoe"}}
+		o.Users = []sandbox.User{{Account: "a07e1lxqqqo0", ExternalID: "zoe-1",
+			ExternalProvider: sandbox.DefaultExternalProvider, LoginName: "zoe"}}
 	})
 	p := trusted(t, s)
 	key := publishedKey(t, s)
@@ -170,7 +171,8 @@ func TestEncryptedAssertion(t *testing.T) {
 		{"SHA-1 named", "", sealing{digest: "http://www.w3.org/2000/09/xmldsig#sha1"}, nil},
 		{"OAEP with SHA-256", "", sealing{transport: xenc11 + "rsa-oaep", digest: sha256Digest, mgf: mgf}, nil},
 		{"assertion unsigned inside", "", sealing{}, func(m *message) { m.plainAs = true }},
-		{"OAEP with SHA-256 and another mask", "encryption", sealing{transport: xenc11 + "rsa-oaep", digest: sha256Digest}, nil},
+		{"OAEP with SHA-256 and another mask", "encryption", sealing{transport: xenc11 + "rsa-oaep",
+			digest: sha256Digest}, nil},
 		{"old OAEP with SHA-256", "encryption", sealing{digest: sha256Digest}, nil},
 		{"RSA 1.5", "encryption", sealing{transport: xenc + "rsa-1_5"}, nil},
 		{"CBC", "encryption", sealing{content: xenc + "aes128-cbc"}, nil},
@@ -180,7 +182,8 @@ func TestEncryptedAssertion(t *testing.T) {
 		{"key changed", "encryption", sealing{spoil: func(wrapped, _ []byte) { wrapped[5] ^= 1 }}, nil},
 		{"no XML", "encryption", sealing{plain: func([]byte) []byte { return []byte("hello") }}, nil},
 		{"no assertion", "encryption", sealing{plain: func([]byte) []byte { return []byte("<a/>") }}, nil},
-		{"namespace from outside", "encryption", sealing{plain: func([]byte) []byte { return []byte("<saml:Assertion/>") }}, nil},
+		{"namespace from outside", "encryption", sealing{plain: func([]byte) []byte { return []byte("<saml:Assertion/>") }},
+			nil},
 		{"Response unsigned", "unsigned", sealing{}, func(m *message) { m.plainResponse = true }},
 		{"beside one in clear", "malformed", sealing{}, func(m *message) {
 			m.before = func(response, assertion *etree.Element) { response.AddChild(assertion.Copy()) }
@@ -212,13 +215,15 @@ func TestEncryptedAssertion(t *testing.T) {
 			if len(all) != logins+1 {
 				t.Fatalf("not taken: %+v", s.Refusals())
 			}
-			if login := all[logins]; login.Encrypted == "" || login.NameID != "zoe-1" || login.Attributes["email"][0] != "<b>&zoe@example.test" {
+			if login := all[logins]; login.Encrypted == "" || login.NameID != "zoe-1" ||
+				login.Attributes["email"][0] != "<b>&zoe@example.test" {
 				t.Errorf("login %+v", login)
 			}
 		})
 	}
 	t.Run("in clear", func(t *testing.T) {
-		if _, page := deliver(t, browser(t), s.ACS(), p.response(s, "zoe-1", time.Now()).seal(t), nil); element(t, page, "reason") != "encryption" {
+		if _, page := deliver(t, browser(t), s.ACS(), p.response(s, "zoe-1", time.Now()).seal(t), nil); element(t, page,
+			"reason") != "encryption" {
 			t.Errorf("taken: %s", page)
 		}
 	})
@@ -235,11 +240,13 @@ func TestEncryptedAssertion(t *testing.T) {
 func TestEncryptionOption(t *testing.T) {
 	s := start(t, func(o *sandbox.Options) {
 		o.Encryption = sandbox.EncryptionTaken
-		o.Users = []sandbox.User{{Account: "a07e1lxqqqo0", ExternalID: "zoe-1", ExternalProvider: sandbox.DefaultExternalProvider, LoginName: "zoe"}}
+		o.Users = []sandbox.User{{Account: "a07e1lxqqqo0", ExternalID: "zoe-1",
+			ExternalProvider: sandbox.DefaultExternalProvider, LoginName: "zoe"}}
 	})
 	p := trusted(t, s)
 	deliver(t, browser(t), s.ACS(), p.response(s, "zoe-1", time.Now()).seal(t), nil)
-	deliver(t, browser(t), s.ACS(), p.response(s, "zoe-1", time.Now()).sealEncrypted(t, sealing{key: publishedKey(t, s)}), nil)
+	deliver(t, browser(t), s.ACS(), p.response(s, "zoe-1", time.Now()).sealEncrypted(t, sealing{key: publishedKey(t, s)}),
+		nil)
 	if logins := s.Logins(); len(logins) != 2 || logins[0].Encrypted != "" || logins[1].Encrypted != xenc11+"aes128-gcm" {
 		t.Errorf("logins %+v, refusals %+v", logins, s.Refusals())
 	}
@@ -261,7 +268,8 @@ func TestECDSASignatures(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := start(t, func(o *sandbox.Options) {
-				o.Users = []sandbox.User{{Account: "a07e1lxqqqo0", ExternalID: "zoe-1", ExternalProvider: sandbox.DefaultExternalProvider, LoginName: "zoe"}}
+				o.Users = []sandbox.User{{Account: "a07e1lxqqqo0", ExternalID: "zoe-1",
+					ExternalProvider: sandbox.DefaultExternalProvider, LoginName: "zoe"}}
 			})
 			key, err := ecdsa.GenerateKey(c.curve, rand.Reader)
 			if err != nil {

@@ -30,7 +30,8 @@ const (
 )
 
 var faultKinds = []FaultKind{
-	FaultSlow, FaultActAndHang, FaultActAndCut, FaultFailBefore, FaultFailAfter, FaultThrottle, FaultQuota, FaultDownAPI, FaultDownToken,
+	FaultSlow, FaultActAndHang, FaultActAndCut, FaultFailBefore, FaultFailAfter, FaultThrottle, FaultQuota, FaultDownAPI,
+	FaultDownToken,
 	FaultForgetTokens, FaultAcceptLater,
 }
 
@@ -79,7 +80,8 @@ func (f Fault) check() error {
 	return nil
 }
 
-// ParseFault reads KIND[@PATH][=TIMES][~SHARE][:DELAY], such as slow@users/sso=2:5s, act_then_timeout=1, throttle~0.05 or down_api.
+// ParseFault reads KIND[@PATH][=TIMES][~SHARE][:DELAY], such as slow@users/sso=2:5s, act_then_timeout=1, throttle~0.05
+// or down_api.
 func ParseFault(text string) (Fault, error) {
 	rest, delay, hasDelay := strings.Cut(text, ":")
 	rest, share, hasShare := strings.Cut(rest, "~")

@@ -20,7 +20,8 @@ func try(t testing.TB, c *caller, body string, patience time.Duration) int {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	r := request(t, "POST", c.s.BaseURL()+creations, body, "Authorization", "Bearer "+c.token, "x-api-key", sandbox.DefaultAPIKey, "Content-Type", "application/json")
+	r := request(t, "POST", c.s.BaseURL()+creations, body, "Authorization", "Bearer "+c.token, "x-api-key",
+		sandbox.DefaultAPIKey, "Content-Type", "application/json")
 	resp, err := http.DefaultClient.Do(r.WithContext(ctx))
 	if err != nil {
 		return 0
@@ -125,13 +126,16 @@ func TestShareOfFaults(t *testing.T) {
 	}
 }
 
-// Two faults of one kind with shares are two draws for each call, and faults of other kinds do not take each other's hits.
+// Two faults of one kind with shares are two draws for each call, and faults of other kinds do not take each other's
+// hits.
 func TestFaultsAtRandom(t *testing.T) {
 	s := start(t, nil)
 	c := newCaller(t, s)
 	for _, f := range []sandbox.Fault{
-		{Kind: sandbox.FaultActAndCut, Path: "users/sso", Share: 0.2}, {Kind: sandbox.FaultFailAfter, Path: "users/sso", Share: 0.2},
-		{Kind: sandbox.FaultFailBefore, Path: "users/sso", Share: 0.2}, {Kind: sandbox.FaultThrottle, Share: 0.1}, {Kind: sandbox.FaultDownAPI, Share: 0.1},
+		{Kind: sandbox.FaultActAndCut, Path: "users/sso", Share: 0.2}, {Kind: sandbox.FaultFailAfter,
+			Path: "users/sso", Share: 0.2},
+		{Kind: sandbox.FaultFailBefore, Path: "users/sso", Share: 0.2}, {Kind: sandbox.FaultThrottle, Share: 0.1},
+		{Kind: sandbox.FaultDownAPI, Share: 0.1},
 	} {
 		s.Fault(f)
 	}
@@ -158,7 +162,8 @@ func TestFaultsAtRandom(t *testing.T) {
 		}
 	}
 	sum := s.Summary()
-	if sum.ByStatus[201] != seen[201] || sum.ByStatus[409] != seen[409] || sum.ByStatus[429] != seen[429] || sum.ByStatus[0] != seen[0] {
+	if sum.ByStatus[201] != seen[201] || sum.ByStatus[409] != seen[409] || sum.ByStatus[429] != seen[429] ||
+		sum.ByStatus[0] != seen[0] {
 		t.Errorf("got %+v, seen %v", sum, seen)
 	}
 }
@@ -173,7 +178,8 @@ func TestSlowAndTokenFaults(t *testing.T) {
 	}
 	o := s.TokenOptions()
 	ask := func() error {
-		r := request(t, "POST", o.URL+"?grant_type=client_credentials", "", "Content-Type", "application/x-www-form-urlencoded")
+		r := request(t, "POST", o.URL+"?grant_type=client_credentials", "", "Content-Type",
+			"application/x-www-form-urlencoded")
 		r.SetBasicAuth(o.ClientID, o.ClientSecret)
 		resp, err := http.DefaultClient.Do(r)
 		if err != nil {
@@ -244,7 +250,8 @@ func TestControl(t *testing.T) {
 	s := start(t, nil)
 	c := newCaller(t, s)
 	post := func(kind, body string) (int, string) {
-		resp, answer := exchange(t, http.DefaultClient, request(t, "POST", s.URL()+"/_sandbox/faults", body, "Content-Type", kind))
+		resp, answer := exchange(t, http.DefaultClient, request(t, "POST", s.URL()+"/_sandbox/faults", body,
+			"Content-Type", kind))
 		return resp.StatusCode, answer
 	}
 	const js = "application/json"
@@ -283,14 +290,16 @@ func TestControl(t *testing.T) {
 	if err := json.Unmarshal([]byte(state), &got); err != nil {
 		t.Fatal(err)
 	}
-	if len(got.Faults) != 1 || got.Faults[0]["delay"] != "2s" || got.Faults[0]["times"] != 2.0 || got.Shape != "html" || !got.Owners || got.Email != "everywhere" {
+	if len(got.Faults) != 1 || got.Faults[0]["delay"] != "2s" || got.Faults[0]["times"] != 2.0 || got.Shape != "html" ||
+		!got.Owners || got.Email != "everywhere" {
 		t.Errorf("got state %s", state)
 	}
 	if status, _ := c.do("GET", "/partner/accounts", ""); status != 401 {
 		t.Errorf("tokens not forgotten: %d", status)
 	}
 	resp, state := exchange(t, http.DefaultClient, request(t, "DELETE", s.URL()+"/_sandbox/faults", ""))
-	if resp.StatusCode != 200 || !strings.Contains(state, `"faults": []`) || !strings.Contains(state, `"error_shape": ""`) {
+	if resp.StatusCode != 200 || !strings.Contains(state, `"faults": []`) || !strings.Contains(state,
+		`"error_shape": ""`) {
 		t.Errorf("cleared: %d, %s", resp.StatusCode, state)
 	}
 	for _, what := range []string{"calls", "users", "logins", "refusals"} {
@@ -298,11 +307,13 @@ func TestControl(t *testing.T) {
 		if resp.StatusCode != 200 || !strings.HasPrefix(body, "[") {
 			t.Errorf("%s: got %d, %s", what, resp.StatusCode, body)
 		}
-		if strings.Contains(body, c.token) || strings.Contains(body, sandbox.DefaultClientSecret) || strings.Contains(body, sandbox.DefaultAPIKey) {
+		if strings.Contains(body, c.token) || strings.Contains(body, sandbox.DefaultClientSecret) || strings.Contains(body,
+			sandbox.DefaultAPIKey) {
 			t.Errorf("%s tells a secret", what)
 		}
 	}
-	if resp, _ := exchange(t, http.DefaultClient, request(t, "GET", s.URL()+"/_sandbox/secrets", "")); resp.StatusCode != 404 {
+	if resp, _ := exchange(t, http.DefaultClient, request(t, "GET", s.URL()+"/_sandbox/secrets",
+		"")); resp.StatusCode != 404 {
 		t.Errorf("unknown record: got %d", resp.StatusCode)
 	}
 }
@@ -320,7 +331,8 @@ func TestParseFault(t *testing.T) {
 			t.Errorf("ParseFault(%q) = %+v, %v; want %+v", text, got, err, want)
 		}
 	}
-	for _, text := range []string{"", "nonsense", "slow=x", "slow=1x", "slow=-1", "slow:soon", "slow=1:-5s", "slow~", "slow~0", "slow~x", "slow~1.01", "slow~-0.1", "slow~NaN", "slow~0.5=2"} {
+	for _, text := range []string{"", "nonsense", "slow=x", "slow=1x", "slow=-1", "slow:soon", "slow=1:-5s", "slow~",
+		"slow~0", "slow~x", "slow~1.01", "slow~-0.1", "slow~NaN", "slow~0.5=2"} {
 		if got, err := sandbox.ParseFault(text); err == nil {
 			t.Errorf("ParseFault(%q) = %+v, want an error", text, got)
 		}
@@ -338,20 +350,26 @@ func TestOptionsRefused(t *testing.T) {
 		"landing is a script": func(o *sandbox.Options) { o.LandingURL = "javascript:alert(1)" },
 		"profile":             func(o *sandbox.Options) { o.Profile = "strictest" },
 		"e-mail rule":         func(o *sandbox.Options) { o.EmailRule = "never" },
-		"account twice":       func(o *sandbox.Options) { o.Accounts = append(sandbox.SampleAccounts(), sandbox.SampleAccounts()...) },
-		"account without id":  func(o *sandbox.Options) { o.Accounts = []sandbox.Account{{}} },
-		"window":              func(o *sandbox.Options) { o.Window = "open" },
-		"negative jitter":     func(o *sandbox.Options) { o.Jitter = -1 },
-		"long jitter":         func(o *sandbox.Options) { o.Jitter = time.Hour },
-		"negative foreigner":  func(o *sandbox.Options) { o.Foreign = -1 },
-		"NaN foreigners":      func(o *sandbox.Options) { o.Foreign = math.NaN() },
-		"many foreigners":     func(o *sandbox.Options) { o.Foreign = 1001 },
-		"negative readings":   func(o *sandbox.Options) { o.LaterLists = -1 },
-		"negative retry":      func(o *sandbox.Options) { o.WebhookRetry = -1 },
-		"countless posts":     func(o *sandbox.Options) { o.WebhookRetry = 1 },
-		"user without home":   func(o *sandbox.Options) { o.Users = []sandbox.User{{Account: "nowhere"}} },
-		"login folded":        func(o *sandbox.Options) { o.Users = []sandbox.User{{LoginName: "kay"}, {LoginName: "\u212aAY"}} },
-		"login twice":         func(o *sandbox.Options) { o.Users = []sandbox.User{{LoginName: "a"}, {LoginName: "A"}} },
+		"account twice": func(o *sandbox.Options) {
+			o.Accounts = append(sandbox.SampleAccounts(),
+				sandbox.SampleAccounts()...)
+		},
+		"account without id": func(o *sandbox.Options) { o.Accounts = []sandbox.Account{{}} },
+		"window":             func(o *sandbox.Options) { o.Window = "open" },
+		"negative jitter":    func(o *sandbox.Options) { o.Jitter = -1 },
+		"long jitter":        func(o *sandbox.Options) { o.Jitter = time.Hour },
+		"negative foreigner": func(o *sandbox.Options) { o.Foreign = -1 },
+		"NaN foreigners":     func(o *sandbox.Options) { o.Foreign = math.NaN() },
+		"many foreigners":    func(o *sandbox.Options) { o.Foreign = 1001 },
+		"negative readings":  func(o *sandbox.Options) { o.LaterLists = -1 },
+		"negative retry":     func(o *sandbox.Options) { o.WebhookRetry = -1 },
+		"countless posts":    func(o *sandbox.Options) { o.WebhookRetry = 1 },
+		"user without home":  func(o *sandbox.Options) { o.Users = []sandbox.User{{Account: "nowhere"}} },
+		"login folded": func(o *sandbox.Options) {
+			o.Users = []sandbox.User{{LoginName: "kay"},
+				{LoginName: "\u212aAY"}}
+		},
+		"login twice": func(o *sandbox.Options) { o.Users = []sandbox.User{{LoginName: "a"}, {LoginName: "A"}} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := good
@@ -364,7 +382,8 @@ func TestOptionsRefused(t *testing.T) {
 	if _, err := sandbox.ReadSeed(strings.NewReader(`{"accounts":[{"id":"x"}]}`)); err == nil {
 		t.Error("a seed with an unknown field was accepted")
 	}
-	seed, err := sandbox.ReadSeed(strings.NewReader(`{"accounts":[{"encoded_account_id":"a1"}],"users":[{"login_name":"x"}]}`))
+	seed, err := sandbox.ReadSeed(
+		strings.NewReader(`{"accounts":[{"encoded_account_id":"a1"}],"users":[{"login_name":"x"}]}`))
 	if err != nil || len(seed.Accounts) != 1 || len(seed.Users) != 1 {
 		t.Errorf("got %+v, %v", seed, err)
 	}

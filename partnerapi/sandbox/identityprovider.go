@@ -197,14 +197,17 @@ func (s *Sandbox) serviceProvider(p *identityProvider, cert *x509.Certificate) (
 	descriptor := saml.IDPSSODescriptor{}
 	if cert != nil {
 		descriptor.KeyDescriptors = []saml.KeyDescriptor{{
-			Use:     "signing",
-			KeyInfo: saml.KeyInfo{X509Data: saml.X509Data{X509Certificates: []saml.X509Certificate{{Data: base64.StdEncoding.EncodeToString(cert.Raw)}}}},
+			Use: "signing",
+			KeyInfo: saml.KeyInfo{X509Data: saml.X509Data{X509Certificates: []saml.X509Certificate{
+				{Data: base64.StdEncoding.EncodeToString(cert.Raw)},
+			}}},
 		}}
 	}
 	return &saml.ServiceProvider{
 		EntityID:          s.o.EntityID,
 		AcsURL:            *acs,
 		AuthnNameIDFormat: saml.PersistentNameIDFormat,
-		IDPMetadata:       &saml.EntityDescriptor{EntityID: p.entityID, IDPSSODescriptors: []saml.IDPSSODescriptor{descriptor}},
+		IDPMetadata: &saml.EntityDescriptor{EntityID: p.entityID,
+			IDPSSODescriptors: []saml.IDPSSODescriptor{descriptor}},
 	}, nil
 }

@@ -49,7 +49,8 @@ func (k *signingKey) describe(role *etree.Element) {
 	d.CreateAttr("use", "signing")
 	info := d.CreateElement("ds:KeyInfo")
 	info.CreateAttr("xmlns:ds", signatureNS)
-	info.CreateElement("ds:X509Data").CreateElement("ds:X509Certificate").SetText(base64.StdEncoding.EncodeToString(k.certificate))
+	info.CreateElement("ds:X509Data").CreateElement("ds:X509Certificate").SetText(base64.StdEncoding.EncodeToString(
+		k.certificate))
 }
 
 // enveloped signs a message for HTTP-POST: the signature stands behind its Issuer, which is

@@ -78,8 +78,8 @@ func (s *Sandbox) callsFrom(start, n int) []Call {
 	return list
 }
 
-// CallsIn is the largest number of partner calls in the ledger that were counted within any window of this length. Tests use
-// it to see that nobody went past a limit: with four a second, CallsIn(time.Second) is at most 4.
+// CallsIn is the largest number of partner calls in the ledger that were counted within any window of this length.
+// Tests use it to see that nobody went past a limit: with four a second, CallsIn(time.Second) is at most 4.
 func (s *Sandbox) CallsIn(window time.Duration) int {
 	var times []time.Time
 	for _, c := range s.Calls() {

@@ -14,7 +14,8 @@ const (
 	WindowFixed   Window = "fixed"   // from one full second of the clock to the next
 )
 
-// limiter counts calls. Every call that arrives with a known key counts, refused ones too. Times are handed to it in order.
+// limiter counts calls. Every call that arrives with a known key counts, refused ones too. Times are handed to it in
+// order.
 type limiter struct {
 	perSecond, perDay int
 	window            Window      // "" is sliding
@@ -56,7 +57,8 @@ func (l *limiter) spend(now time.Time, n int) {
 	l.used += n
 }
 
-// foreigner is another program on the same key. It makes its calls at even intervals; they reach the limiter only, when somebody looks.
+// foreigner is another program on the same key. It makes its calls at even intervals; they reach the limiter only, when
+// somebody looks.
 type foreigner struct {
 	every time.Duration // 0: there is none
 	next  time.Time

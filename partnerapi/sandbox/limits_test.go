@@ -20,7 +20,8 @@ func at(c *caller, clock *clock, begin time.Time, ms int) int {
 	return status
 }
 
-// The same calls by either window: four late in one second of the clock and four early in the next are eight within a second.
+// The same calls by either window: four late in one second of the clock and four early in the next are eight within a
+// second.
 func TestWindows(t *testing.T) {
 	times := []int{700, 750, 800, 850, 1100, 1150, 1200, 1250, 1300, 2000}
 	for window, want := range map[sandbox.Window][]int{
@@ -41,8 +42,10 @@ func TestWindows(t *testing.T) {
 				throttled += want[i] / 429
 			}
 			sum := s.Summary()
-			if sum.Calls != 10 || sum.MostSliding != 9 || sum.MostCalendar != 5 || sum.ByStatus[429] != throttled || sum.ByKey["throttled"] != throttled ||
-				sum.ByStatus[200] != 10-throttled || !sum.First.Equal(begin.Add(700*time.Millisecond)) || !sum.Last.Equal(begin.Add(2*time.Second)) {
+			if sum.Calls != 10 || sum.MostSliding != 9 || sum.MostCalendar != 5 || sum.ByStatus[429] != throttled ||
+				sum.ByKey["throttled"] != throttled ||
+				sum.ByStatus[200] != 10-throttled || !sum.First.Equal(begin.Add(700*time.Millisecond)) ||
+				!sum.Last.Equal(begin.Add(2*time.Second)) {
 				t.Errorf("got summary %+v", sum)
 			}
 			if got := sum.Throttled(); math.Abs(got-float64(throttled)/10) > 1e-9 {
@@ -116,8 +119,10 @@ func TestJitter(t *testing.T) {
 		took := time.Since(begin)
 		calls := s.Calls()
 		last := calls[len(calls)-1]
-		if before := last.CountedAt.Sub(last.At); took < whole || before < whole/2 || !last.Counted || (share == 0 && took > 5*time.Second) {
-			t.Errorf("drawn %v: took %v, counted %v after its arrival; want at least %v and %v", share, took, before, whole, whole/2)
+		if before := last.CountedAt.Sub(last.At); took < whole || before < whole/2 || !last.Counted ||
+			(share == 0 && took > 5*time.Second) {
+			t.Errorf("drawn %v: took %v, counted %v after its arrival; want at least %v and %v", share, took, before,
+				whole, whole/2)
 		}
 		// What is waited after the count is at least the other half.
 		if after := begin.Add(took).Sub(last.CountedAt); after < whole/2 {
@@ -153,7 +158,8 @@ func TestSummary(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &sum); err != nil {
 		t.Fatal(err)
 	}
-	if sum.Calls != more+2 || sum.Uncounted != 1 || sum.ByStatus[200] != more || sum.ByStatus[201] != 1 || sum.ByStatus[403] != 1 ||
+	if sum.Calls != more+2 || sum.Uncounted != 1 || sum.ByStatus[200] != more || sum.ByStatus[201] != 1 ||
+		sum.ByStatus[403] != 1 ||
 		sum.ByKey["user.conflict"] != 1 || sum.Created != 1 || sum.UsedToday != more+2 {
 		t.Errorf("got %s", body)
 	}

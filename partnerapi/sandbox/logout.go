@@ -163,7 +163,8 @@ func (s *Sandbox) logoutMessage(name, id, destination string) *etree.Element {
 }
 
 // carry signs a message and sends the browser on with it.
-func (s *Sandbox) carry(w http.ResponseWriter, r *http.Request, binding, destination, parameter string, e *etree.Element, relayState *string) {
+func (s *Sandbox) carry(w http.ResponseWriter, r *http.Request, binding, destination, parameter string,
+	e *etree.Element, relayState *string) {
 	key, err := s.signing()
 	if err == nil && binding == "post" {
 		err = key.enveloped(e)
@@ -179,7 +180,8 @@ func (s *Sandbox) carry(w http.ResponseWriter, r *http.Request, binding, destina
 		return
 	}
 	if binding == "post" {
-		form := map[string]any{"Action": destination, "Parameter": parameter, "Request": base64.StdEncoding.EncodeToString(data)}
+		form := map[string]any{"Action": destination, "Parameter": parameter,
+			"Request": base64.StdEncoding.EncodeToString(data)}
 		if relayState != nil {
 			form["RelayState"] = *relayState
 		}
@@ -263,7 +265,8 @@ func (s *Sandbox) readLogout(r *http.Request) (m logoutIn, _ *Refusal) {
 		return m, refuse("malformed", "the %s is no well-formed XML: %v", parameter, err)
 	}
 	m.root = doc.Root()
-	if want := "Logout" + strings.TrimPrefix(parameter, "SAML"); m.root.Tag != want || m.root.NamespaceURI() != protocolNS {
+	if want := "Logout" + strings.TrimPrefix(parameter, "SAML"); m.root.Tag != want ||
+		m.root.NamespaceURI() != protocolNS {
 		return m, refuse("malformed", "the %s is no samlp:%s", parameter, want)
 	}
 	if why := s.wrapped(m.root); why != "" {
@@ -342,8 +345,10 @@ func querySignature(rawQuery, parameter string, p *identityProvider) (*x509.Cert
 		return nil, err
 	}
 	h := map[string]crypto.Hash{
-		dsig.RSASHA256SignatureMethod: crypto.SHA256, dsig.RSASHA384SignatureMethod: crypto.SHA384, dsig.RSASHA512SignatureMethod: crypto.SHA512,
-		dsig.ECDSASHA256SignatureMethod: crypto.SHA256, dsig.ECDSASHA384SignatureMethod: crypto.SHA384, dsig.ECDSASHA512SignatureMethod: crypto.SHA512,
+		dsig.RSASHA256SignatureMethod: crypto.SHA256, dsig.RSASHA384SignatureMethod: crypto.SHA384,
+		dsig.RSASHA512SignatureMethod:   crypto.SHA512,
+		dsig.ECDSASHA256SignatureMethod: crypto.SHA256, dsig.ECDSASHA384SignatureMethod: crypto.SHA384,
+		dsig.ECDSASHA512SignatureMethod: crypto.SHA512,
 	}[algorithm]
 	if h == 0 {
 		return nil, fmt.Errorf("the algorithm %q is no signature method", algorithm)
@@ -437,7 +442,8 @@ func (s *Sandbox) takeLogoutResponse(w http.ResponseWriter, m logoutIn) {
 	}
 	s.mu.Unlock()
 	if !sent {
-		s.deny(w, refuse("in_response_to", "InResponseTo %q names no LogoutRequest that was sent from here", record.InResponseTo))
+		s.deny(w, refuse("in_response_to", "InResponseTo %q names no LogoutRequest that was sent from here",
+			record.InResponseTo))
 		return
 	}
 	s.page(w, http.StatusOK, "loggedout", record)

@@ -14,9 +14,11 @@ import (
 )
 
 // logoutRequest is a LogoutRequest of the identity provider; pairs of old and new text change it.
-func (p *provider) logoutRequest(s *sandbox.Sandbox, id, nameID string, now time.Time, change ...string) *etree.Element {
+func (p *provider) logoutRequest(s *sandbox.Sandbox, id, nameID string, now time.Time,
+	change ...string) *etree.Element {
 	text := `<samlp:LogoutRequest xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion" ID="` + id +
-		`" Version="2.0" IssueInstant="` + now.UTC().Format(time.RFC3339) + `" Destination="` + s.URL() + sandbox.SLOPath + `"><saml:Issuer>` + p.entityID +
+		`" Version="2.0" IssueInstant="` + now.UTC().Format(time.RFC3339) + `" Destination="` + s.URL() + sandbox.SLOPath +
+		`"><saml:Issuer>` + p.entityID +
 		`</saml:Issuer><saml:NameID>` + nameID + `</saml:NameID></samlp:LogoutRequest>`
 	doc := etree.NewDocument()
 	if err := doc.ReadFromString(strings.NewReplacer(change...).Replace(text)); err != nil {
@@ -34,7 +36,8 @@ func send(t testing.TB, c *http.Client, s *sandbox.Sandbox, e *etree.Element, st
 		t.Fatal(err)
 	}
 	form := url.Values{"SAMLRequest": {base64.StdEncoding.EncodeToString([]byte(text))}, "RelayState": {state}}
-	return exchange(t, c, request(t, "POST", s.URL()+sandbox.SLOPath, form.Encode(), "Content-Type", "application/x-www-form-urlencoded"))
+	return exchange(t, c, request(t, "POST", s.URL()+sandbox.SLOPath, form.Encode(), "Content-Type",
+		"application/x-www-form-urlencoded"))
 }
 
 // TestLogoutBySAML: the identity provider signs somebody out; the sandbox answers, signed, or is silent.
@@ -46,14 +49,17 @@ func TestLogoutBySAML(t *testing.T) {
 		}
 		s.SetSilentLogout(silent)
 		b := browser(t)
-		if _, page := deliver(t, b, s.ACS(), p.response(s, "zoe-1", time.Now()).seal(t), nil); element(t, page, "login-name") != "zoe-login" {
+		if _, page := deliver(t, b, s.ACS(), p.response(s, "zoe-1", time.Now()).seal(t), nil); element(t, page,
+			"login-name") != "zoe-login" {
 			t.Fatalf("not signed in: %s", page)
 		}
 		_, page := send(t, b, s, p.sign(t, p.logoutRequest(s, "_l1", "zoe-1", time.Now())), "state <1>")
-		if got := strings.Contains(page, `name="SAMLResponse"`) && strings.Contains(page, `value="state &lt;1&gt;"`); got == silent {
+		if got := strings.Contains(page, `name="SAMLResponse"`) && strings.Contains(page,
+			`value="state &lt;1&gt;"`); got == silent {
 			t.Errorf("silent %t: %s", silent, page)
 		}
-		if _, page = exchange(t, b, request(t, "GET", s.URL()+sandbox.LandingPath+"?login="+s.Logins()[0].ID, "")); !strings.Contains(page, "Nobody is signed in") {
+		if _, page = exchange(t, b, request(t, "GET", s.URL()+sandbox.LandingPath+"?login="+s.Logins()[0].ID,
+			"")); !strings.Contains(page, "Nobody is signed in") {
 			t.Errorf("still signed in: %s", page)
 		}
 		if l := s.Logouts(); len(l) != 1 || l[0].Ended != 1 || l[0].NameID != "zoe-1" || l[0].Binding != "post" {

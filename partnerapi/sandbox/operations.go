@@ -64,8 +64,8 @@ var (
 	segment          = regexp.MustCompile(`^[A-Za-z0-9_.~@+-]+$`)
 )
 
-// operate is POST …/account_operations/sync. Of the V3 API it knows the contacts and the summary of the account; 200 is the one status
-// that is published for whatever works.
+// operate is POST …/account_operations/sync. Of the V3 API it knows the contacts and the summary of the account; 200 is
+// the one status that is published for whatever works.
 func (s *Sandbox) operate(c apiCall) reply {
 	o, f := readOperation(c.body)
 	if len(f.list) > 0 {
@@ -172,7 +172,8 @@ func (s *Sandbox) behalf(a *Account, o Operation) (answer any, status int, fault
 		}
 		switch err := json.Unmarshal([]byte(o.Payload), &in); {
 		case err != nil || utf8.RuneCountInString(in.Email.Address) > 80 || !mailForm.MatchString(in.Email.Address):
-			return nil, http.StatusBadRequest, []apiError{{"contacts.api.validation.error", "email_address.address is no e-mail address"}}
+			return nil, http.StatusBadRequest, []apiError{{"contacts.api.validation.error", "email_address.address is no " +
+				"e-mail address"}}
 		case list[fold(in.Email.Address)] != nil:
 			return nil, http.StatusBadRequest, []apiError{{"contacts.api.conflict", "the contact is there already"}}
 		case len(list) >= maxContacts:
@@ -184,7 +185,8 @@ func (s *Sandbox) behalf(a *Account, o Operation) (answer any, status int, fault
 	case "GET /account/summary":
 		return map[string]any{"encoded_account_id": a.ID, "organization_name": a.OrganizationName}, http.StatusOK, nil
 	}
-	if id, ok := strings.CutPrefix(o.Path, "/contacts/"); ok && (o.Method == http.MethodGet || o.Method == http.MethodDelete) {
+	if id, ok := strings.CutPrefix(o.Path, "/contacts/"); ok && (o.Method == http.MethodGet ||
+		o.Method == http.MethodDelete) {
 		for key, c := range list {
 			if c.ID != id {
 				continue
@@ -195,5 +197,6 @@ func (s *Sandbox) behalf(a *Account, o Operation) (answer any, status int, fault
 			return *c, http.StatusOK, nil
 		}
 	}
-	return nil, http.StatusNotFound, []apiError{{"not_found", "the sandbox knows no " + o.Method + " " + o.Path[:min(len(o.Path), 100)]}}
+	return nil, http.StatusNotFound, []apiError{{"not_found", "the sandbox knows no " + o.Method + " " +
+		o.Path[:min(len(o.Path), 100)]}}
 }

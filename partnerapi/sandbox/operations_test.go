@@ -22,7 +22,8 @@ func TestOperations(t *testing.T) {
 	const payload = "account_operation_payload"
 	add := `{"email_address":{"address":"kim@example.test"}}`
 	path := func(value string) []any {
-		return []any{"account_operation_path_parameters", []map[string]string{{"path_param_key": "contact_id", "path_param_value": value}}}
+		return []any{"account_operation_path_parameters", []map[string]string{{"path_param_key": "contact_id",
+			"path_param_value": value}}}
 	}
 	many := make([]map[string]string, 51)
 	for i := range many {
@@ -47,7 +48,8 @@ func TestOperations(t *testing.T) {
 		{"no address in the payload", harbour, operating("POST", "/contacts", payload, `{}`), 400, "contacts.api"},
 		{"no payload", harbour, operating("POST", "/contacts"), 400, "contacts.api"},
 		{"payload no JSON", harbour, operating("POST", "/contacts", payload, `{`), 400, "payload"},
-		{"large payload", harbour, operating("POST", "/contacts", payload, `"`+strings.Repeat("a", 256<<10)+`"`), 400, "too large"},
+		{"large payload", harbour, operating("POST", "/contacts", payload, `"`+strings.Repeat("a", 256<<10)+`"`),
+			400, "too large"},
 		{"no value for a placeholder", harbour, operating("GET", "/contacts/{contact_id}"), 400, "path_parameters"},
 		{"value with a slash", harbour, operating("GET", "/contacts/{contact_id}", path("a/b")...), 400, "path_param_value"},
 		{"value of dots", harbour, operating("GET", "/contacts/{contact_id}", path("..")...), 400, "path_param_value"},
@@ -61,11 +63,15 @@ func TestOperations(t *testing.T) {
 		{"without url", harbour, operating("GET", "", "account_operation_url", nil), 400, "url"},
 		{"without method", harbour, operating("", "/contacts", "account_operation_method", nil), 400, "method"},
 		{"too many headers", harbour, operating("GET", "/contacts", "account_operation_headers", many), 400, "entries"},
-		{"header without a value", harbour, operating("GET", "/contacts", "account_operation_headers", []map[string]string{{"header_key": "a"}}), 400, "header_value"},
+		{"header without a value", harbour, operating("GET", "/contacts", "account_operation_headers",
+			[]map[string]string{{"header_key": "a"}}), 400, "header_value"},
 		{"line break in a header", harbour, operating("GET", "/contacts", "account_operation_headers",
 			[]map[string]string{{"header_key": "a", "header_value": "b\r\nc: d"}}), 400, "header_value"},
-		{"unknown field inside", harbour, operating("GET", "/contacts", "account_operation_headers", []map[string]string{{"key": "a"}}), 400, "none"},
-		{"null inside", harbour, `{"account_operation_method":"GET","account_operation_url":"/contacts","account_operation_headers":[null]}`, 400, "null"},
+		{"unknown field inside", harbour, operating("GET", "/contacts", "account_operation_headers",
+			[]map[string]string{{"key": "a"}}), 400, "none"},
+		{"null inside", harbour,
+			`{"account_operation_method":"GET","account_operation_url":"/contacts","account_operation_headers":[null]}`, 400,
+			"null"},
 		{"empty", harbour, "", 400, "JSON"},
 		{"unknown account", nowhere, operating("GET", "/contacts"), 404, "account.not_found"},
 		{"another partner's", foreign, operating("GET", "/contacts"), 400, "account.not_yours"},
@@ -80,7 +86,8 @@ func TestOperations(t *testing.T) {
 				t.Errorf("got %d, %s; want %d with %q", status, body, tt.want, tt.answer)
 			}
 			// What reached the V3 API is recorded, and nothing else.
-			reached := status == 200 || strings.Contains(body, `"contacts.api`) || strings.Contains(body, "not_found\",\"error_message\":\"the sandbox")
+			reached := status == 200 || strings.Contains(body, `"contacts.api`) || strings.Contains(body,
+				"not_found\",\"error_message\":\"the sandbox")
 			if got := len(s.Operations()) - before; got != map[bool]int{true: 1}[reached] {
 				t.Errorf("got %d operations recorded for %s", got, body)
 			}
@@ -97,12 +104,14 @@ func TestOperations(t *testing.T) {
 		t.Fatalf("got %s", body)
 	}
 	for _, method := range []string{"GET", "DELETE"} {
-		if status, body := c.do("POST", harbour+operations, operating(method, "/contacts/{contact_id}", path(list.Contacts[0].ID)...)); status != 200 {
+		if status, body := c.do("POST", harbour+operations, operating(method, "/contacts/{contact_id}",
+			path(list.Contacts[0].ID)...)); status != 200 {
 			t.Errorf("%s of the contact: %d, %s", method, status, body)
 		}
 	}
 	all := s.Operations()
-	if last := all[len(all)-1]; last.Method != "DELETE" || last.Path != "/contacts/"+list.Contacts[0].ID || last.Account != "a07e1lxqqqo0" || last.Status != 200 {
+	if last := all[len(all)-1]; last.Method != "DELETE" || last.Path != "/contacts/"+list.Contacts[0].ID ||
+		last.Account != "a07e1lxqqqo0" || last.Status != 200 {
 		t.Errorf("got record %+v", last)
 	}
 }
@@ -121,11 +130,13 @@ func TestUnsubscribe(t *testing.T) {
 		want             int
 		answer           string
 	}{
-		{"two, and one of them twice", harbour, unsubscribing("kim@example.test", "lou@example.test", "KIM@example.test"), 200, `{"unsubscribed_count":2}`},
+		{"two, and one of them twice", harbour, unsubscribing("kim@example.test", "lou@example.test", "KIM@example.test"),
+			200, `{"unsubscribed_count":2}`},
 		{"again", harbour, unsubscribing("kim@example.test", "ned@example.test"), 200, `{"unsubscribed_count":1}`},
 		{"in another account", juniper, unsubscribing("kim@example.test"), 200, `{"unsubscribed_count":1}`},
 		{"500", harbour, unsubscribing(addresses[:500]...), 200, `{"unsubscribed_count":500}`},
-		{"all fields", harbour, one("opt_out_reason", strings.Repeat("r", 255), "delete_contacts", true, "global_unsubscribe", false), 200, `{"unsubscribed_count":1}`},
+		{"all fields", harbour, one("opt_out_reason", strings.Repeat("r", 255), "delete_contacts", true, "global_unsubscribe",
+			false), 200, `{"unsubscribed_count":1}`},
 		{"deleted, so not known", harbour, one(), 200, `{"unsubscribed_count":1}`},
 		{"501", harbour, unsubscribing(addresses...), 400, "email_addresses"},
 		{"none", harbour, unsubscribing(), 400, "email_addresses"},

@@ -60,10 +60,13 @@ type Options struct {
 	EmailRule       EmailRule     // default EmailOff
 	MaxHang         time.Duration // the longest that a fault leaves a call hanging; default 60 s
 
-	Window     Window        // how the calls of a second are counted; default WindowSliding
-	Jitter     time.Duration // a partner call takes up to so much longer, half before it is counted and handled, half after
-	Foreign    float64       // calls a second that another program makes on the same key, at even intervals
-	LaterLists int           // an account that was accepted for later is there once the list was read so often, if that comes before its time; 0: by time only
+	Window Window // how the calls of a second are counted; default WindowSliding
+	// a partner call takes up to so much longer, half before it is counted and handled, half after
+	Jitter  time.Duration
+	Foreign float64 // calls a second that another program makes on the same key, at even intervals
+	// an account that was accepted for later is there once the list was read so often, if that comes before its time; 0:
+	// by time only
+	LaterLists int
 
 	WebhookRetry time.Duration // between two posts of a webhook that was not answered with success; default 1 min
 	WebhookFor   time.Duration // after which it is given up; default 1 h
@@ -78,9 +81,10 @@ type Options struct {
 	LandingURL     string     // where the ACS sends the browser; default PublicURL + "/landing"
 	IdPMetadataURL string     // fetched when an identity provider is needed that Trust was not told of
 
-	Now       func() time.Time  // default time.Now. The SAML library looks at the real clock as well
-	Random    io.Reader         // default crypto/rand
-	Rand      func() float64    // for jitter and the share of faults, from 0 up to 1, one call at a time; default math/rand/v2
+	Now    func() time.Time // default time.Now. The SAML library looks at the real clock as well
+	Random io.Reader        // default crypto/rand
+	// for jitter and the share of faults, from 0 up to 1, one call at a time; default math/rand/v2
+	Rand      func() float64
 	Transport http.RoundTripper // for IdPMetadataURL and webhooks
 	Logger    *slog.Logger      // default: none
 }
@@ -163,7 +167,8 @@ func (o *Options) check() error {
 	case !(o.Foreign >= 0 && o.Foreign <= maxForeign): // so written, it refuses NaN too
 		return fmt.Errorf("foreign calls %v a second: want 0 to %d", o.Foreign, maxForeign)
 	case o.LaterLists < 0:
-		return fmt.Errorf("readings of the list before an account that was accepted for later is there: %d, want 0 or more", o.LaterLists)
+		return fmt.Errorf("readings of the list before an account that was accepted for later is there: %d, want 0 or more",
+			o.LaterLists)
 	case o.WebhookRetry < 0 || o.WebhookFor < 0 || o.WebhookFor/o.WebhookRetry > maxAttempts:
 		return fmt.Errorf("webhooks again every %v for %v: want at most %d posts", o.WebhookRetry, o.WebhookFor, maxAttempts)
 	}

@@ -7,8 +7,8 @@ import (
 	"unicode"
 )
 
-// population is the client accounts and all users, with what has to be unique among them in maps, so that 100,000 of them are quick.
-// Users are only ever added.
+// population is the client accounts and all users, with what has to be unique among them in maps, so that 100,000 of
+// them are quick. Users are only ever added.
 type population struct {
 	accounts   []Account
 	accountIDs map[string]int // to its place
@@ -107,7 +107,8 @@ func (p *population) addUser(u User) {
 	p.users = append(p.users, u)
 }
 
-// seed puts accounts and users in place. The first that is refused ends it; those before it stay. s.mu is held, or nobody else is there yet.
+// seed puts accounts and users in place. The first that is refused ends it; those before it stay. s.mu is held, or
+// nobody else is there yet.
 func (s *Sandbox) seed(accounts []Account, users []User) error {
 	for _, a := range accounts {
 		if a.ID == "" {

@@ -18,8 +18,8 @@ const (
 	maxPosting    = 100   // at a time; more are recorded as given up
 )
 
-// Webhook is an event that was posted to who has subscribed. It tells neither the API key that the body has nor the path it went to, which
-// may be a secret of the subscriber's.
+// Webhook is an event that was posted to who has subscribed. It tells neither the API key that the body has nor the
+// path it went to, which may be a secret of the subscriber's.
 type Webhook struct {
 	ID       int       `json:"id"`
 	At       time.Time `json:"at"`
@@ -155,7 +155,8 @@ func (s *Sandbox) postOnce(ctx context.Context, to string, body []byte) (int, er
 		return 0, fmt.Errorf("post a webhook: %w", bare(err))
 	}
 	defer resp.Body.Close()
-	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10)) // so that the connection can be used again; nobody reads it
+	// so that the connection can be used again; nobody reads it
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10))
 	return resp.StatusCode, nil
 }
 

@@ -86,7 +86,8 @@ func (s *Sandbox) createAccount(c apiCall) reply {
 		a.outcome = "accepted " + owner.LoginName + " for later"
 		return a
 	}
-	return jsonReply(http.StatusCreated, map[string]string{"encoded_account_id": a.ID, "provision_uuid": a.ProvisionUUID}, "created account "+a.ID)
+	return jsonReply(http.StatusCreated, map[string]string{"encoded_account_id": a.ID, "provision_uuid": a.ProvisionUUID},
+		"created account "+a.ID)
 }
 
 // newAccountID makes an id that looks like the published ones. s.mu is held.

@@ -54,8 +54,10 @@ func TestCreateAccount(t *testing.T) {
 	}{
 		{"with SSO", newAccount(), 201},
 		{"with a password", newAccount(append(noSSO, "password", "longenough")...), 201},
-		{"all fields", newAccount("contact_phone", "12345", "organization_name", "Quince", "organization_phone", "+1 555 0100", "time_zone_id", "US/Eastern",
-			"website", "https://quince.test", "first_name", "Le", "last_name", "Ng", "partner_account_id", "q-1", "billing_locale", "en_US",
+		{"all fields", newAccount("contact_phone", "12345", "organization_name", "Quince", "organization_phone",
+			"+1 555 0100", "time_zone_id", "US/Eastern",
+			"website", "https://quince.test", "first_name", "Le", "last_name", "Ng", "partner_account_id", "q-1",
+			"billing_locale", "en_US",
 			"managed_site_owner", true, "enable_single_billing", false, "gdpr_opt_out", true), 201},
 		{"password and SSO", newAccount("password", "longenough"), 400},
 		{"neither", newAccount(noSSO...), 400},
@@ -114,10 +116,12 @@ func TestCreateAccount(t *testing.T) {
 			if err := json.Unmarshal([]byte(body), &answer); err != nil {
 				t.Fatal(err)
 			}
-			if len(added) != 1 || added[0].ID != answer["encoded_account_id"] || answer["provision_uuid"] == "" || added[0].BillingStatus != "Trial" {
+			if len(added) != 1 || added[0].ID != answer["encoded_account_id"] || answer["provision_uuid"] == "" ||
+				added[0].BillingStatus != "Trial" {
 				t.Errorf("got %s and %+v", body, added)
 			}
-			if users := s.Created(); len(users) != 1 || users[0].RoleName != sandbox.RoleOwner || users[0].Account != added[0].ID {
+			if users := s.Created(); len(users) != 1 || users[0].RoleName != sandbox.RoleOwner ||
+				users[0].Account != added[0].ID {
 				t.Errorf("got users %+v, want the owner", users)
 			}
 			for _, c := range s.Calls() {
@@ -129,7 +133,8 @@ func TestCreateAccount(t *testing.T) {
 	}
 }
 
-// A login name can be used once across all of Constant Contact, by owners and users alike; so can the pair of an external id.
+// A login name can be used once across all of Constant Contact, by owners and users alike; so can the pair of an
+// external id.
 func TestAccountConflicts(t *testing.T) {
 	other := []any{"login_name", "another", "external_id", "another"}
 	tests := []struct {
@@ -195,7 +200,8 @@ func TestAcceptedForLater(t *testing.T) {
 			if status, body := c.do("POST", accounts, newAccount()); status != 503 || !isErrors(body) {
 				t.Fatalf("got %d, %s; want 503", status, body)
 			}
-			for _, body := range []string{newAccount(), newAccount("login_name", "another"), newAccount("external_id", "another")} {
+			for _, body := range []string{newAccount(), newAccount("login_name", "another"),
+				newAccount("external_id", "another")} {
 				if status, body := c.do("POST", accounts, body); status != 409 {
 					t.Errorf("the same once more: got %d, %s; want 409", status, body)
 				}
@@ -211,7 +217,8 @@ func TestAcceptedForLater(t *testing.T) {
 				t.Errorf("owner is there: %v, want %v", owner, want)
 			}
 			// The fault was for one creation; the next is answered at once.
-			if status, body := c.do("POST", accounts, newAccount("login_name", "another", "external_id", "another")); status != 201 {
+			if status, body := c.do("POST", accounts, newAccount("login_name", "another", "external_id",
+				"another")); status != 201 {
 				t.Errorf("after the fault: %d, %s", status, body)
 			}
 		})
@@ -238,7 +245,8 @@ func TestOwnerSignsIn(t *testing.T) {
 	if got := signIn("owner-quince"); got != "owner" {
 		t.Errorf("got %s, want the owner", got)
 	}
-	if status, body := c.do("POST", accounts, newAccount("login_name", "password-owner", "external_id", nil, "external_provider", nil, "password", "longenough")); status != 201 {
+	if status, body := c.do("POST", accounts, newAccount("login_name", "password-owner", "external_id", nil,
+		"external_provider", nil, "password", "longenough")); status != 201 {
 		t.Fatalf("%d, %s", status, body)
 	}
 	if got := signIn("password-owner"); got != "unknown_user" {
@@ -252,8 +260,10 @@ func TestManyUsers(t *testing.T) {
 	users := make([]sandbox.User, many)
 	for i := range users {
 		users[i] = sandbox.User{
-			Account: "a07e1lxqqqo0", FirstName: "U", LastName: fmt.Sprint(i), RoleName: "campaign_creator", ContactEmail: fmt.Sprintf("u%d@example.test", i),
-			LoginName: fmt.Sprintf("user-%d", i), ExternalID: fmt.Sprintf("id-%d", i), ExternalProvider: sandbox.DefaultExternalProvider,
+			Account: "a07e1lxqqqo0", FirstName: "U", LastName: fmt.Sprint(i), RoleName: "campaign_creator",
+			ContactEmail: fmt.Sprintf("u%d@example.test", i),
+			LoginName:    fmt.Sprintf("user-%d", i), ExternalID: fmt.Sprintf("id-%d", i),
+			ExternalProvider: sandbox.DefaultExternalProvider,
 		}
 	}
 	s := start(t, func(o *sandbox.Options) { o.PerDay = sandbox.Unlimited })
@@ -274,7 +284,8 @@ func TestManyUsers(t *testing.T) {
 	if status, _ := newCaller(t, s).do("POST", creations, user("external_id", "id-99999")); status != 409 {
 		t.Errorf("taken external id: got %d", status)
 	}
-	for query, want := range map[string]int{"": many + 1, "?limit=0": 0, "?limit=1": 1, "?limit=500": 500, "?limit=1200&offset=300": 1200, "?offset=99990": 11, "?offset=200000": 0} {
+	for query, want := range map[string]int{"": many + 1, "?limit=0": 0, "?limit=1": 1, "?limit=500": 500,
+		"?limit=1200&offset=300": 1200, "?offset=99990": 11, "?offset=200000": 0} {
 		resp, body := exchange(t, browser(t), request(t, "GET", s.URL()+"/_sandbox/users"+query, ""))
 		var list []sandbox.User
 		if err := json.Unmarshal([]byte(body), &list); err != nil || resp.StatusCode != 200 || len(list) != want {
@@ -282,11 +293,13 @@ func TestManyUsers(t *testing.T) {
 		}
 	}
 	for _, query := range []string{"?limit=-1", "?limit=x", "?offset=-1", "?offset="} {
-		if resp, body := exchange(t, browser(t), request(t, "GET", s.URL()+"/_sandbox/users"+query, "")); resp.StatusCode != 400 {
+		if resp, body := exchange(t, browser(t), request(t, "GET", s.URL()+"/_sandbox/users"+query,
+			"")); resp.StatusCode != 400 {
 			t.Errorf("users%s: got %d, %.80s; want 400", query, resp.StatusCode, body)
 		}
 	}
-	if resp, page := exchange(t, browser(t), request(t, "GET", s.URL()+"/", "")); resp.StatusCode != 200 || len(page) > 200<<10 || !strings.Contains(page, "100001") {
+	if resp, page := exchange(t, browser(t), request(t, "GET", s.URL()+"/", "")); resp.StatusCode != 200 ||
+		len(page) > 200<<10 || !strings.Contains(page, "100001") {
 		t.Errorf("the page has %d bytes, status %d", len(page), resp.StatusCode)
 	}
 }

@@ -36,26 +36,34 @@ func TestRefusals(t *testing.T) {
 			m.response.Issuer.Value += "/"
 			m.assertion.Issuer.Value += "/"
 		}, "issuer", true},
-		{"assertion's issuer", func(_ *testing.T, _ *sandbox.Sandbox, m *message) { m.assertion.Issuer.Value += "/" }, "issuer", true},
+		{"assertion's issuer", func(_ *testing.T, _ *sandbox.Sandbox, m *message) { m.assertion.Issuer.Value += "/" },
+			"issuer", true},
 		{"no issuer", func(_ *testing.T, _ *sandbox.Sandbox, m *message) {
 			m.after = func(r *etree.Element) { r.RemoveChild(r.ChildElements()[0]) }
 		}, "issuer", true},
 		{"ACS as audience (SP-03)", func(_ *testing.T, s *sandbox.Sandbox, m *message) {
 			conditions(m).AudienceRestrictions[0].Audience.Value = s.ACS()
 		}, "audience", true},
-		{"no audience", func(_ *testing.T, _ *sandbox.Sandbox, m *message) { conditions(m).AudienceRestrictions = nil }, "audience", true},
+		{"no audience", func(_ *testing.T, _ *sandbox.Sandbox, m *message) { conditions(m).AudienceRestrictions = nil },
+			"audience", true},
 		{"a second, other audience", func(_ *testing.T, _ *sandbox.Sandbox, m *message) {
-			conditions(m).AudienceRestrictions = append(conditions(m).AudienceRestrictions, saml.AudienceRestriction{Audience: saml.Audience{Value: "other"}})
+			conditions(m).AudienceRestrictions = append(conditions(m).AudienceRestrictions,
+				saml.AudienceRestriction{Audience: saml.Audience{Value: "other"}})
 		}, "audience", true},
-		{"no conditions", func(_ *testing.T, _ *sandbox.Sandbox, m *message) { m.assertion.Conditions = nil }, "audience", true},
+		{"no conditions", func(_ *testing.T, _ *sandbox.Sandbox, m *message) { m.assertion.Conditions = nil },
+			"audience", true},
 		{"destination with query (SP-04)", func(_ *testing.T, s *sandbox.Sandbox, m *message) {
 			m.response.Destination = s.ACS() + "?RelayState=x"
 		}, "destination", true},
-		{"no destination", func(_ *testing.T, _ *sandbox.Sandbox, m *message) { m.response.Destination = "" }, "destination", true},
+		{"no destination", func(_ *testing.T, _ *sandbox.Sandbox, m *message) { m.response.Destination = "" },
+			"destination", true},
 		{"recipient with query (SP-04)", func(_ *testing.T, s *sandbox.Sandbox, m *message) {
 			confirmation(m).Recipient = s.ACS() + "?RelayState=x"
 		}, "recipient", true},
-		{"no AuthnStatement (SP-05)", func(_ *testing.T, _ *sandbox.Sandbox, m *message) { m.assertion.AuthnStatements = nil }, "authn_statement", true},
+		{"no AuthnStatement (SP-05)", func(_ *testing.T, _ *sandbox.Sandbox,
+			m *message) {
+			m.assertion.AuthnStatements = nil
+		}, "authn_statement", true},
 		{"no context class", func(_ *testing.T, _ *sandbox.Sandbox, m *message) {
 			m.assertion.AuthnStatements[0].AuthnContext.AuthnContextClassRef = nil
 		}, "authn_statement", true},
@@ -93,9 +101,18 @@ func TestRefusals(t *testing.T) {
 		{"issued 2 min ago", func(_ *testing.T, _ *sandbox.Sandbox, m *message) {
 			m.response.IssueInstant = time.Now().Add(-2 * time.Minute)
 		}, "library", true},
-		{"no end of the confirmation", func(_ *testing.T, _ *sandbox.Sandbox, m *message) { confirmation(m).NotOnOrAfter = time.Time{} }, "confirmation", true},
-		{"begin of the confirmation", func(_ *testing.T, _ *sandbox.Sandbox, m *message) { confirmation(m).NotBefore = time.Now() }, "confirmation", true},
-		{"no confirmation", func(_ *testing.T, _ *sandbox.Sandbox, m *message) { m.assertion.Subject.SubjectConfirmations = nil }, "confirmation", true},
+		{"no end of the confirmation", func(_ *testing.T, _ *sandbox.Sandbox,
+			m *message) {
+			confirmation(m).NotOnOrAfter = time.Time{}
+		}, "confirmation", true},
+		{"begin of the confirmation", func(_ *testing.T, _ *sandbox.Sandbox,
+			m *message) {
+			confirmation(m).NotBefore = time.Now()
+		}, "confirmation", true},
+		{"no confirmation", func(_ *testing.T, _ *sandbox.Sandbox,
+			m *message) {
+			m.assertion.Subject.SubjectConfirmations = nil
+		}, "confirmation", true},
 		{"confirmation without data", func(_ *testing.T, _ *sandbox.Sandbox, m *message) {
 			m.assertion.Subject.SubjectConfirmations[0].SubjectConfirmationData = nil
 		}, "confirmation", true},
@@ -109,20 +126,38 @@ func TestRefusals(t *testing.T) {
 		{"unspecified NameID", func(_ *testing.T, _ *sandbox.Sandbox, m *message) {
 			m.assertion.Subject.NameID.Format = string(saml.UnspecifiedNameIDFormat)
 		}, "name_id", false},
-		{"unknown user", func(_ *testing.T, _ *sandbox.Sandbox, m *message) { m.assertion.Subject.NameID.Value = "<b>nobody" }, "unknown_user", true},
-		{"external id in capitals", func(_ *testing.T, _ *sandbox.Sandbox, m *message) { m.assertion.Subject.NameID.Value = "ZOE-1" }, "unknown_user", true},
-		{"external id with a space", func(_ *testing.T, _ *sandbox.Sandbox, m *message) { m.assertion.Subject.NameID.Value = "zoe-1 " }, "unknown_user", true},
-		{"another partner's user", func(_ *testing.T, _ *sandbox.Sandbox, m *message) { m.assertion.Subject.NameID.Value = "other-1" }, "unknown_user", true},
-		{"login name for external id", func(_ *testing.T, _ *sandbox.Sandbox, m *message) { m.assertion.Subject.NameID.Value = "zoe-login" }, "unknown_user", true},
+		{"unknown user", func(_ *testing.T, _ *sandbox.Sandbox,
+			m *message) {
+			m.assertion.Subject.NameID.Value = "<b>nobody"
+		}, "unknown_user", true},
+		{"external id in capitals", func(_ *testing.T, _ *sandbox.Sandbox,
+			m *message) {
+			m.assertion.Subject.NameID.Value = "ZOE-1"
+		}, "unknown_user", true},
+		{"external id with a space", func(_ *testing.T, _ *sandbox.Sandbox,
+			m *message) {
+			m.assertion.Subject.NameID.Value = "zoe-1 "
+		}, "unknown_user", true},
+		{"another partner's user", func(_ *testing.T, _ *sandbox.Sandbox,
+			m *message) {
+			m.assertion.Subject.NameID.Value = "other-1"
+		}, "unknown_user", true},
+		{"login name for external id", func(_ *testing.T, _ *sandbox.Sandbox,
+			m *message) {
+			m.assertion.Subject.NameID.Value = "zoe-login"
+		}, "unknown_user", true},
 
-		{"Response not signed", func(_ *testing.T, _ *sandbox.Sandbox, m *message) { m.plainResponse = true }, "unsigned", false},
-		{"nothing signed", func(_ *testing.T, _ *sandbox.Sandbox, m *message) { m.plainResponse, m.plainAs = true, true }, "unsigned", true},
+		{"Response not signed", func(_ *testing.T, _ *sandbox.Sandbox, m *message) { m.plainResponse = true },
+			"unsigned", false},
+		{"nothing signed", func(_ *testing.T, _ *sandbox.Sandbox, m *message) { m.plainResponse, m.plainAs = true, true },
+			"unsigned", true},
 		{"SHA-1", func(_ *testing.T, _ *sandbox.Sandbox, m *message) {
 			p := newProvider(t, weak)
 			p.method = dsig.RSASHA1SignatureMethod
 			m.signer = p
 		}, "signature", true},
-		{"another key", func(t *testing.T, _ *sandbox.Sandbox, m *message) { m.signer = newProvider(t, nil) }, "signature", true},
+		{"another key", func(t *testing.T, _ *sandbox.Sandbox, m *message) { m.signer = newProvider(t, nil) },
+			"signature", true},
 		{"tampered NameID", func(_ *testing.T, _ *sandbox.Sandbox, m *message) {
 			m.text = func(s string) string { return strings.ReplaceAll(s, ">zoe-1<", ">zoe-2<") }
 		}, "signature", true},
@@ -152,7 +187,8 @@ func TestRefusals(t *testing.T) {
 				a.CreateAttr("ID", "id-wrapped")
 			}
 		}, "malformed", true},
-		{"ID twice", func(_ *testing.T, _ *sandbox.Sandbox, m *message) { m.assertion.ID = m.response.ID }, "malformed", true},
+		{"ID twice", func(_ *testing.T, _ *sandbox.Sandbox, m *message) { m.assertion.ID = m.response.ID },
+			"malformed", true},
 		{"ds:Object", func(_ *testing.T, _ *sandbox.Sandbox, m *message) {
 			m.after = func(r *etree.Element) { r.FindElement("./Signature").CreateElement("ds:Object") }
 		}, "malformed", true},
@@ -167,8 +203,10 @@ func TestRefusals(t *testing.T) {
 				return `<samlp:AuthnRequest xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol"/>`
 			}
 		}, "malformed", true},
-		{"no XML", func(_ *testing.T, _ *sandbox.Sandbox, m *message) { m.text = func(string) string { return "hello" } }, "malformed", true},
-		{"empty", func(_ *testing.T, _ *sandbox.Sandbox, m *message) { m.text = func(string) string { return "" } }, "malformed", true},
+		{"no XML", func(_ *testing.T, _ *sandbox.Sandbox, m *message) { m.text = func(string) string { return "hello" } },
+			"malformed", true},
+		{"empty", func(_ *testing.T, _ *sandbox.Sandbox, m *message) { m.text = func(string) string { return "" } },
+			"malformed", true},
 		{"DTD", func(_ *testing.T, _ *sandbox.Sandbox, m *message) {
 			m.text = func(s string) string {
 				return `<!DOCTYPE x [<!ENTITY e "zoe-1">]>` + strings.ReplaceAll(s, ">zoe-1<", ">&e;<")
@@ -176,10 +214,14 @@ func TestRefusals(t *testing.T) {
 		}, "malformed", true},
 		{"deep", func(_ *testing.T, _ *sandbox.Sandbox, m *message) {
 			m.text = func(s string) string {
-				return strings.Replace(s, "<samlp:Status>", strings.Repeat("<a>", 100)+strings.Repeat("</a>", 100)+"<samlp:Status>", 1)
+				return strings.Replace(s, "<samlp:Status>", strings.Repeat("<a>", 100)+strings.Repeat("</a>", 100)+
+					"<samlp:Status>", 1)
 			}
 		}, "malformed", true},
-		{"RelayState twice", func(_ *testing.T, _ *sandbox.Sandbox, m *message) { m.field["RelayState"] = []string{"a", "b"} }, "malformed", true},
+		{"RelayState twice", func(_ *testing.T, _ *sandbox.Sandbox, m *message) {
+			m.field["RelayState"] = []string{"a",
+				"b"}
+		}, "malformed", true},
 		{"RelayState without end", func(_ *testing.T, _ *sandbox.Sandbox, m *message) {
 			m.field["RelayState"] = []string{strings.Repeat("a", 3000)}
 		}, "malformed", true},
@@ -208,7 +250,8 @@ func TestRefusals(t *testing.T) {
 					if resp.StatusCode != http.StatusForbidden || len(s.Refusals()) != refusals+1 {
 						t.Fatalf("got status %d with %d refusals", resp.StatusCode, len(s.Refusals())-refusals)
 					}
-					if got := s.Refusals()[refusals]; got.Reason != tt.reason || element(t, page, "reason") != tt.reason || element(t, page, "detail") != got.Detail {
+					if got := s.Refusals()[refusals]; got.Reason != tt.reason || element(t, page, "reason") != tt.reason ||
+						element(t, page, "detail") != got.Detail {
 						t.Errorf("got %+v, want reason %s", got, tt.reason)
 					}
 					if strings.Contains(page, "<b>") {
@@ -269,10 +312,12 @@ func TestSP06AssertionOnce(t *testing.T) {
 
 func TestOwnersOnlySignIn(t *testing.T) {
 	s, p := signedUp(t, func(o *sandbox.Options) { o.OwnersOnly = true })
-	if _, page := deliver(t, browser(t), s.ACS(), p.response(s, "zoe-1", time.Now()).seal(t), nil); element(t, page, "reason") != "owners_only" {
+	if _, page := deliver(t, browser(t), s.ACS(), p.response(s, "zoe-1", time.Now()).seal(t), nil); element(t, page,
+		"reason") != "owners_only" {
 		t.Errorf("got %s", page)
 	}
-	if _, page := deliver(t, browser(t), s.ACS(), p.response(s, "owner-harbour", time.Now()).seal(t), nil); element(t, page, "role") != "owner" {
+	if _, page := deliver(t, browser(t), s.ACS(), p.response(s, "owner-harbour", time.Now()).seal(t), nil); element(t,
+		page, "role") != "owner" {
 		t.Errorf("the owner: %s", page)
 	}
 }
@@ -288,7 +333,8 @@ func TestAlgorithms(t *testing.T) {
 	if err := s.Trust(p.entityID, [][]byte{old.cert, p.cert}, "", ""); err != nil {
 		t.Fatal(err)
 	}
-	for _, method := range []string{dsig.RSASHA256SignatureMethod, dsig.RSASHA384SignatureMethod, dsig.RSASHA512SignatureMethod} {
+	for _, method := range []string{dsig.RSASHA256SignatureMethod, dsig.RSASHA384SignatureMethod,
+		dsig.RSASHA512SignatureMethod} {
 		p.method = method
 		m := p.response(s, "zoe-1", time.Now())
 		if method == dsig.RSASHA256SignatureMethod { // no KeyInfo: tried one by one
@@ -302,7 +348,8 @@ func TestAlgorithms(t *testing.T) {
 			t.Errorf("%s: %s", method, page)
 		}
 	}
-	if resp, _ := deliver(t, browser(t), s.ACS(), old.response(s, "zoe-1", time.Now()).seal(t), nil); resp.StatusCode != 200 {
+	if resp, _ := deliver(t, browser(t), s.ACS(), old.response(s, "zoe-1", time.Now()).seal(t),
+		nil); resp.StatusCode != 200 {
 		t.Errorf("the other certificate: %d", resp.StatusCode)
 	}
 }

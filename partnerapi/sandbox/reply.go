@@ -20,7 +20,8 @@ const (
 	ShapeGarbage   Shape = "garbage"
 )
 
-var shapes = map[Shape]bool{ShapePublished: true, ShapeArray: true, ShapeObject: true, ShapeEmpty: true, ShapeHTML: true, ShapeGarbage: true}
+var shapes = map[Shape]bool{ShapePublished: true, ShapeArray: true, ShapeObject: true, ShapeEmpty: true,
+	ShapeHTML: true, ShapeGarbage: true}
 
 // reply is an answer before it is sent, so that faults can change it.
 type reply struct {
@@ -71,7 +72,8 @@ func (s *Sandbox) shaped(status int, published Shape, list []apiError) reply {
 	case ShapeEmpty:
 	case ShapeHTML:
 		a.contentType = "text/html; charset=utf-8"
-		a.body = []byte("<html><head><title>" + strconv.Itoa(status) + "</title></head><body><h1>" + http.StatusText(status) + "</h1><hr>gateway</body></html>")
+		a.body = []byte("<html><head><title>" + strconv.Itoa(status) + "</title></head><body><h1>" + http.StatusText(status) +
+			"</h1><hr>gateway</body></html>")
 	case ShapeGarbage:
 		a.contentType, a.body = "application/json", []byte("[{\"error_key\": \"thr\x00\xff")
 	default:

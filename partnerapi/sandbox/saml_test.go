@@ -25,9 +25,13 @@ func signedUp(t testing.TB, change func(*sandbox.Options)) (*sandbox.Sandbox, *p
 	t.Helper()
 	s := start(t, func(o *sandbox.Options) {
 		o.Users = append(sandbox.SampleUsers(sandbox.DefaultExternalProvider),
-			sandbox.User{Account: "a07e1lxqqqo0", FirstName: "Zoë", LastName: "<i>Ng", RoleName: "campaign_creator", LoginName: "zoe-login", ContactEmail: "zoe@example.test", ExternalID: "zoe-1", ExternalProvider: sandbox.DefaultExternalProvider},
-			sandbox.User{Account: "a07e1lxqqqp1", FirstName: "Zoë", LastName: "Ng", RoleName: "account_manager", LoginName: "zoe-two", ExternalID: "zoe-2", ExternalProvider: sandbox.DefaultExternalProvider},
-			sandbox.User{Account: "a07e1lxqqqp1", FirstName: "Else", LastName: "Where", RoleName: "account_manager", LoginName: "elsewhere", ExternalID: "other-1", ExternalProvider: "another-partner"},
+			sandbox.User{Account: "a07e1lxqqqo0", FirstName: "Zoë", LastName: "<i>Ng", RoleName: "campaign_creator",
+				LoginName: "zoe-login", ContactEmail: "zoe@example.test", ExternalID: "zoe-1",
+				ExternalProvider: sandbox.DefaultExternalProvider},
+			sandbox.User{Account: "a07e1lxqqqp1", FirstName: "Zoë", LastName: "Ng", RoleName: "account_manager",
+				LoginName: "zoe-two", ExternalID: "zoe-2", ExternalProvider: sandbox.DefaultExternalProvider},
+			sandbox.User{Account: "a07e1lxqqqp1", FirstName: "Else", LastName: "Where", RoleName: "account_manager",
+				LoginName: "elsewhere", ExternalID: "other-1", ExternalProvider: "another-partner"},
 		)
 		if change != nil {
 			change(o)
@@ -41,7 +45,8 @@ func TestIdPInitiatedRoundTrip(t *testing.T) {
 	b := browser(t)
 	const relayState = "https://login.example.test/login/idp-redirect?<x>"
 	// SP-04: RelayState in the query of the form action, Destination and Recipient without it.
-	resp, page := deliver(t, b, s.ACS()+"?RelayState="+url.QueryEscape(relayState), p.response(s, "zoe-1", time.Now()).seal(t), nil)
+	resp, page := deliver(t, b, s.ACS()+"?RelayState="+url.QueryEscape(relayState),
+		p.response(s, "zoe-1", time.Now()).seal(t), nil)
 	if resp.StatusCode != 200 || resp.Request.URL.Path != sandbox.LandingPath {
 		t.Fatalf("got %d at %s: %s", resp.StatusCode, resp.Request.URL, page)
 	}
@@ -75,7 +80,8 @@ func TestIdPInitiatedRoundTrip(t *testing.T) {
 	if _, page = exchange(t, b, request(t, "GET", s.URL()+"/landing", "")); !strings.Contains(page, "Nobody") {
 		t.Errorf("signed out, landing page: %s", page)
 	}
-	if logins := s.Logins(); len(logins) != 2 || logins[0].Attributes["email"][0] != "<b>&zoe@example.test" || logins[0].InResponseTo != "" || len(s.Refusals()) != 0 {
+	if logins := s.Logins(); len(logins) != 2 || logins[0].Attributes["email"][0] != "<b>&zoe@example.test" ||
+		logins[0].InResponseTo != "" || len(s.Refusals()) != 0 {
 		t.Errorf("got logins %+v, refusals %+v", logins, s.Refusals())
 	}
 }
@@ -104,7 +110,8 @@ func TestLandingOnAnotherOrigin(t *testing.T) {
 	if got := element(t, page, "login-name"); got != "zoe-login" {
 		t.Errorf("got %q", got)
 	}
-	if _, page := exchange(t, browser(t), request(t, "GET", third.URL+"/landing?login=guess", "")); !strings.Contains(page, "Nobody") {
+	if _, page := exchange(t, browser(t), request(t, "GET", third.URL+"/landing?login=guess", "")); !strings.Contains(page,
+		"Nobody") {
 		t.Errorf("a guessed id shows %s", page)
 	}
 }
@@ -136,10 +143,12 @@ func started(t testing.TB, s *sandbox.Sandbox, query string) (saml.AuthnRequest,
 			t.Fatal(err)
 		}
 		form := doc.FindElement("//form[@id='request']")
-		if form == nil || form.SelectAttrValue("method", "") != "post" || form.SelectAttrValue("action", "") != "http://idp.example.test/saml/sso" {
+		if form == nil || form.SelectAttrValue("method", "") != "post" || form.SelectAttrValue("action",
+			"") != "http://idp.example.test/saml/sso" {
 			t.Fatalf("got %d, %s", resp.StatusCode, page)
 		}
-		xml, err := base64.StdEncoding.DecodeString(form.FindElement("./input[@name='SAMLRequest']").SelectAttrValue("value", ""))
+		xml, err := base64.StdEncoding.DecodeString(form.FindElement("./input[@name='SAMLRequest']").SelectAttrValue("value",
+			""))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -163,8 +172,10 @@ func TestSPInitiated(t *testing.T) {
 			if relayState != `a&b="<c>` {
 				t.Errorf("got RelayState %q", relayState)
 			}
-			if r.Issuer.Value != s.EntityID() || r.AssertionConsumerServiceURL != s.ACS() || r.Destination != "http://idp.example.test/saml/sso" ||
-				r.ProtocolBinding != saml.HTTPPostBinding || *r.NameIDPolicy.Format != string(saml.PersistentNameIDFormat) || !*r.NameIDPolicy.AllowCreate ||
+			if r.Issuer.Value != s.EntityID() || r.AssertionConsumerServiceURL != s.ACS() ||
+				r.Destination != "http://idp.example.test/saml/sso" ||
+				r.ProtocolBinding != saml.HTTPPostBinding || *r.NameIDPolicy.Format != string(saml.PersistentNameIDFormat) ||
+				!*r.NameIDPolicy.AllowCreate ||
 				r.ForceAuthn != nil || r.IsPassive != nil || time.Since(r.IssueInstant) > time.Minute {
 				t.Errorf("got %+v", r)
 			}
@@ -181,15 +192,19 @@ func TestSPInitiated(t *testing.T) {
 				t.Errorf("forged: %s", page)
 			}
 			_, page := deliver(t, browser(t), s.ACS(), answer().seal(t), url.Values{"RelayState": {relayState}})
-			if got := element(t, page, "started-by"); got != "Constant Contact (AuthnRequest "+r.ID+")" || element(t, page, "relay-state") != relayState {
+			if got := element(t, page, "started-by"); got != "Constant Contact (AuthnRequest "+r.ID+")" ||
+				element(t, page, "relay-state") != relayState {
 				t.Errorf("got %q", got)
 			}
-			if _, page := deliver(t, browser(t), s.ACS(), answer().seal(t), nil); element(t, page, "reason") != "in_response_to" {
+			if _, page := deliver(t, browser(t), s.ACS(), answer().seal(t), nil); element(t, page,
+				"reason") != "in_response_to" {
 				t.Errorf("a second answer: %s", page)
 			}
 
-			r, _ = started(t, s, "binding="+binding+"&force_authn=1&is_passive=1&allow_create=0&authn_context=urn:x&name_id_format=urn:y")
-			if !*r.ForceAuthn || !*r.IsPassive || *r.NameIDPolicy.AllowCreate || r.RequestedAuthnContext.AuthnContextClassRef != "urn:x" || *r.NameIDPolicy.Format != "urn:y" {
+			r, _ = started(t, s, "binding="+binding+
+				"&force_authn=1&is_passive=1&allow_create=0&authn_context=urn:x&name_id_format=urn:y")
+			if !*r.ForceAuthn || !*r.IsPassive || *r.NameIDPolicy.AllowCreate ||
+				r.RequestedAuthnContext.AuthnContextClassRef != "urn:x" || *r.NameIDPolicy.Format != "urn:y" {
 				t.Errorf("options: got %+v", r)
 			}
 			// The answer's confirmation must name the request as well.
@@ -215,19 +230,22 @@ func TestErrorStatus(t *testing.T) {
 		m := p.response(s, "", time.Now())
 		m.assertion, m.response.InResponseTo = nil, id
 		m.response.Status = saml.Status{
-			StatusCode:    saml.StatusCode{Value: saml.StatusResponder, StatusCode: &saml.StatusCode{Value: saml.StatusNoPassive}},
+			StatusCode: saml.StatusCode{Value: saml.StatusResponder,
+				StatusCode: &saml.StatusCode{Value: saml.StatusNoPassive}},
 			StatusMessage: &saml.StatusMessage{Value: "no <session>"},
 		}
 		return m
 	}
 	r, _ := started(t, s, "binding=redirect&is_passive=1")
 	resp, page := deliver(t, browser(t), s.ACS(), answer(r.ID).seal(t), nil)
-	if resp.StatusCode != 200 || element(t, page, "status-message") != "no <session>" || element(t, page, "in-response-to") != r.ID ||
+	if resp.StatusCode != 200 || element(t, page, "status-message") != "no <session>" ||
+		element(t, page, "in-response-to") != r.ID ||
 		!strings.Contains(page, saml.StatusResponder) || !strings.Contains(page, saml.StatusNoPassive) {
 		t.Errorf("got %d, %s", resp.StatusCode, page)
 	}
 	refusals := s.Refusals()
-	if got := refusals[0]; got.Reason != "status" || len(got.StatusCodes) != 2 || got.StatusCodes[1] != saml.StatusNoPassive || got.InResponseTo != r.ID {
+	if got := refusals[0]; got.Reason != "status" || len(got.StatusCodes) != 2 ||
+		got.StatusCodes[1] != saml.StatusNoPassive || got.InResponseTo != r.ID {
 		t.Errorf("got %+v", got)
 	}
 	unsigned := answer("")
@@ -251,7 +269,8 @@ func TestTrustRefused(t *testing.T) {
 			t.Errorf("%s: accepted", name)
 		}
 	}
-	if resp, page := exchange(t, browser(t), request(t, "GET", s.URL()+"/sso/start?binding=post", "")); resp.StatusCode != 503 {
+	if resp, page := exchange(t, browser(t), request(t, "GET", s.URL()+"/sso/start?binding=post",
+		"")); resp.StatusCode != 503 {
 		t.Errorf("start without an identity provider: %d, %s", resp.StatusCode, page)
 	}
 }
@@ -259,9 +278,12 @@ func TestTrustRefused(t *testing.T) {
 func TestMetadataBothWays(t *testing.T) {
 	p := newProvider(t, nil)
 	idp := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, `<md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" xmlns:ds="http://www.w3.org/2000/09/xmldsig#" entityID="`+p.entityID+`"><md:IDPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol">`+
-			`<md:KeyDescriptor use="signing"><ds:KeyInfo><ds:X509Data><ds:X509Certificate>`+base64.StdEncoding.EncodeToString(p.cert)+`</ds:X509Certificate></ds:X509Data></ds:KeyInfo></md:KeyDescriptor>`+
-			`<md:SingleSignOnService Binding="`+saml.HTTPRedirectBinding+`" Location="http://idp.example.test/saml/sso"/></md:IDPSSODescriptor></md:EntityDescriptor>`)
+		_, _ = io.WriteString(w,
+			`<md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" xmlns:ds="http://www.w3.org/2000/09/xmldsig#" entityID="`+p.entityID+`"><md:IDPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol">`+
+				`<md:KeyDescriptor use="signing"><ds:KeyInfo><ds:X509Data><ds:X509Certificate>`+
+				base64.StdEncoding.EncodeToString(p.cert)+`</ds:X509Certificate></ds:X509Data></ds:KeyInfo></md:KeyDescriptor>`+
+				`<md:SingleSignOnService Binding="`+saml.HTTPRedirectBinding+
+				`" Location="http://idp.example.test/saml/sso"/></md:IDPSSODescriptor></md:EntityDescriptor>`)
 	}))
 	defer idp.Close()
 	s := start(t, func(o *sandbox.Options) {
@@ -271,34 +293,41 @@ func TestMetadataBothWays(t *testing.T) {
 	if r, _ := started(t, s, "binding=redirect"); r.ID == "" {
 		t.Error("no AuthnRequest")
 	}
-	if resp, _ := exchange(t, browser(t), request(t, "GET", s.URL()+"/sso/start?binding=post", "")); resp.StatusCode != 404 {
+	if resp, _ := exchange(t, browser(t), request(t, "GET", s.URL()+"/sso/start?binding=post",
+		"")); resp.StatusCode != 404 {
 		t.Errorf("a binding that is not offered: got %d", resp.StatusCode)
 	}
-	if resp, page := deliver(t, browser(t), s.ACS(), p.response(s, "owner-juniper", time.Now()).seal(t), nil); resp.StatusCode != 200 {
+	if resp, page := deliver(t, browser(t), s.ACS(), p.response(s, "owner-juniper", time.Now()).seal(t),
+		nil); resp.StatusCode != 200 {
 		t.Errorf("got %d, %s", resp.StatusCode, page)
 	}
 
 	resp, text := exchange(t, browser(t), request(t, "GET", s.URL()+"/sso/metadata", ""))
 	d, err := samlsp.ParseMetadata([]byte(text))
-	if err != nil || d.EntityID != s.EntityID() || len(d.SPSSODescriptors) != 1 || !strings.Contains(resp.Header.Get("Content-Type"), "samlmetadata") {
+	if err != nil || d.EntityID != s.EntityID() || len(d.SPSSODescriptors) != 1 ||
+		!strings.Contains(resp.Header.Get("Content-Type"), "samlmetadata") {
 		t.Fatalf("got %v, %s", err, text)
 	}
-	if acs := d.SPSSODescriptors[0].AssertionConsumerServices; len(acs) != 1 || acs[0].Location != s.ACS() || acs[0].Binding != saml.HTTPPostBinding || !*acs[0].IsDefault {
+	if acs := d.SPSSODescriptors[0].AssertionConsumerServices; len(acs) != 1 || acs[0].Location != s.ACS() ||
+		acs[0].Binding != saml.HTTPPostBinding || !*acs[0].IsDefault {
 		t.Errorf("got %+v", acs)
 	}
 }
 
 func TestPages(t *testing.T) {
 	s, _ := signedUp(t, func(o *sandbox.Options) { o.Accounts[0].OrganizationName = "<script>x</script>" })
-	for path, want := range map[string]int{"/": 200, "/sso/start": 200, "/landing": 200, "/sso/metadata": 200, "/healthz": 200, "/nothing": 404} {
+	for path, want := range map[string]int{"/": 200, "/sso/start": 200, "/landing": 200, "/sso/metadata": 200,
+		"/healthz": 200, "/nothing": 404} {
 		resp, page := exchange(t, browser(t), request(t, "GET", s.URL()+path, ""))
 		if resp.StatusCode != want {
 			t.Errorf("GET %s: got %d, want %d", path, resp.StatusCode, want)
 		}
-		if strings.Contains(page, "<script>") || strings.Contains(page, sandbox.DefaultClientSecret) || strings.Contains(page, sandbox.DefaultAPIKey) {
+		if strings.Contains(page, "<script>") || strings.Contains(page, sandbox.DefaultClientSecret) || strings.Contains(page,
+			sandbox.DefaultAPIKey) {
 			t.Errorf("%s shows what it must not: %s", path, page)
 		}
-		if csp := resp.Header.Get("Content-Security-Policy"); strings.Contains(resp.Header.Get("Content-Type"), "html") && !strings.HasPrefix(csp, "default-src 'none'; style-src 'nonce-") {
+		if csp := resp.Header.Get("Content-Security-Policy"); strings.Contains(resp.Header.Get("Content-Type"), "html") &&
+			!strings.HasPrefix(csp, "default-src 'none'; style-src 'nonce-") {
 			t.Errorf("%s has Content-Security-Policy %q", path, csp)
 		}
 	}

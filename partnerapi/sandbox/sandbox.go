@@ -96,7 +96,8 @@ type Sandbox struct {
 // New checks the options and makes a sandbox that serves nothing yet: mount it, or use Start.
 func New(o Options) (*Sandbox, error) {
 	public, err := url.Parse(o.PublicURL)
-	if err != nil || public.Host == "" || (public.Scheme != "http" && public.Scheme != "https") || strings.Trim(public.Path, "/") != "" {
+	if err != nil || public.Host == "" || (public.Scheme != "http" && public.Scheme != "https") ||
+		strings.Trim(public.Path, "/") != "" {
 		return nil, fmt.Errorf("public URL %q: want http or https, a host and no path", o.PublicURL)
 	}
 	o.PublicURL = public.Scheme + "://" + public.Host

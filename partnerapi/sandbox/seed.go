@@ -20,7 +20,8 @@ type Account struct {
 	SubscriberCount  int64     `json:"subscriber_count"`               // the tier follows from it
 	LastLogin        time.Time `json:"last_login_date,omitzero"`
 	Managed          bool      `json:"managed"`
-	OtherPartner     bool      `json:"other_partner"`       // belongs to another partner: not listed, calls for it are refused
+	// belongs to another partner: not listed, calls for it are refused
+	OtherPartner     bool      `json:"other_partner"`
 	CreatedAt        time.Time `json:"created_at,omitzero"` // zero for those that were there from the start
 	ProvisionUUID    string    `json:"provision_uuid,omitempty"`
 	PartnerAccountID string    `json:"partner_account_id,omitempty"`
@@ -72,17 +73,22 @@ func ReadSeed(r io.Reader) (Seed, error) {
 // SampleAccounts are three client accounts for play.
 func SampleAccounts() []Account {
 	return []Account{
-		{ID: "a07e1lxqqqo0", OrganizationName: "Harbour Books", SiteOwnerName: "Mina Okafor", BillingStatus: "Open", SubscriberCount: 1840, Managed: true},
-		{ID: "a07e1lxqqqp1", OrganizationName: "Juniper Bakery", SiteOwnerName: "Tom Lindqvist", BillingStatus: "Trial", SubscriberCount: 12},
-		{ID: "a07e1lxqqqr2", OrganizationName: "Northside Cycling Club", SiteOwnerName: "Ana Duarte", BillingStatus: "Open", SubscriberCount: 640, Managed: true},
+		{ID: "a07e1lxqqqo0", OrganizationName: "Harbour Books", SiteOwnerName: "Mina Okafor", BillingStatus: "Open",
+			SubscriberCount: 1840, Managed: true},
+		{ID: "a07e1lxqqqp1", OrganizationName: "Juniper Bakery", SiteOwnerName: "Tom Lindqvist", BillingStatus: "Trial",
+			SubscriberCount: 12},
+		{ID: "a07e1lxqqqr2", OrganizationName: "Northside Cycling Club", SiteOwnerName: "Ana Duarte", BillingStatus: "Open",
+			SubscriberCount: 640, Managed: true},
 	}
 }
 
 // OtherPartnersAccounts are two client accounts of somebody else, with which nothing may be done.
 func OtherPartnersAccounts() []Account {
 	return []Account{
-		{ID: "a07e1zzzzzx8", OrganizationName: "Lakeside Dental", SiteOwnerName: "Per Holm", BillingStatus: "Open", OtherPartner: true},
-		{ID: "a07e1zzzzzx9", OrganizationName: "Pine Street Gym", SiteOwnerName: "Rae Sutton", BillingStatus: "Trial", OtherPartner: true},
+		{ID: "a07e1zzzzzx8", OrganizationName: "Lakeside Dental", SiteOwnerName: "Per Holm", BillingStatus: "Open",
+			OtherPartner: true},
+		{ID: "a07e1zzzzzx9", OrganizationName: "Pine Street Gym", SiteOwnerName: "Rae Sutton", BillingStatus: "Trial",
+			OtherPartner: true},
 	}
 }
 
@@ -90,9 +96,16 @@ func OtherPartnersAccounts() []Account {
 // somebody unknown to the partner who has taken a login name.
 func SampleUsers(externalProvider string) []User {
 	return []User{
-		{Account: "a07e1lxqqqo0", FirstName: "Mina", LastName: "Okafor", RoleName: RoleOwner, ContactEmail: "mina@harbour-books.test", LoginName: "mina@harbour-books.test", ExternalID: "owner-harbour", ExternalProvider: externalProvider},
-		{Account: "a07e1lxqqqp1", FirstName: "Tom", LastName: "Lindqvist", RoleName: RoleOwner, ContactEmail: "tom@juniper-bakery.test", LoginName: "tom@juniper-bakery.test", ExternalID: "owner-juniper", ExternalProvider: externalProvider},
-		{Account: "a07e1lxqqqr2", FirstName: "Ana", LastName: "Duarte", RoleName: RoleOwner, ContactEmail: "ana@northside.test", LoginName: "ana@northside.test", ExternalID: "owner-northside", ExternalProvider: externalProvider},
-		{FirstName: "Old", LastName: "Trial", RoleName: RoleOwner, ContactEmail: "taken@example.test", LoginName: "taken@example.test"},
+		{Account: "a07e1lxqqqo0", FirstName: "Mina", LastName: "Okafor", RoleName: RoleOwner,
+			ContactEmail: "mina@harbour-books.test", LoginName: "mina@harbour-books.test", ExternalID: "owner-harbour",
+			ExternalProvider: externalProvider},
+		{Account: "a07e1lxqqqp1", FirstName: "Tom", LastName: "Lindqvist", RoleName: RoleOwner,
+			ContactEmail: "tom@juniper-bakery.test", LoginName: "tom@juniper-bakery.test", ExternalID: "owner-juniper",
+			ExternalProvider: externalProvider},
+		{Account: "a07e1lxqqqr2", FirstName: "Ana", LastName: "Duarte", RoleName: RoleOwner,
+			ContactEmail: "ana@northside.test", LoginName: "ana@northside.test", ExternalID: "owner-northside",
+			ExternalProvider: externalProvider},
+		{FirstName: "Old", LastName: "Trial", RoleName: RoleOwner, ContactEmail: "taken@example.test",
+			LoginName: "taken@example.test"},
 	}
 }

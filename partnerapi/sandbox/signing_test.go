@@ -67,7 +67,8 @@ func TestSignedRequests(t *testing.T) {
 			t.Errorf("%s: certificate in the metadata %t, AuthnRequestsSigned %t", x.signing, certificate != nil, promised)
 		}
 		if x.refused {
-			if resp, _ := exchange(t, c, request(t, "GET", s.URL()+"/sso/start?binding=post"+x.query, "")); resp.StatusCode != http.StatusBadRequest {
+			if resp, _ := exchange(t, c, request(t, "GET", s.URL()+"/sso/start?binding=post"+x.query,
+				"")); resp.StatusCode != http.StatusBadRequest {
 				t.Errorf("%s%s: got %d", x.signing, x.query, resp.StatusCode)
 			}
 			continue
@@ -113,7 +114,8 @@ func TestSignedRequests(t *testing.T) {
 				t.Errorf("%s%s: form: %v", x.signing, x.query, err)
 			}
 		}
-		if doc.Root().Tag != "AuthnRequest" || doc.Root().SelectAttrValue("Destination", "") == "" || doc.Root().SelectAttrValue("ProtocolBinding", "") != saml.HTTPPostBinding {
+		if doc.Root().Tag != "AuthnRequest" || doc.Root().SelectAttrValue("Destination", "") == "" ||
+			doc.Root().SelectAttrValue("ProtocolBinding", "") != saml.HTTPPostBinding {
 			t.Errorf("%s%s: %s %v", x.signing, x.query, doc.Root().Tag, doc.Root().Attr)
 		}
 	}

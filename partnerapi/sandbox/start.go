@@ -72,7 +72,8 @@ func (s *Sandbox) serveStart(w http.ResponseWriter, r *http.Request) {
 
 	if q.Get("sign") == "1" || s.o.SignRequests == SigningAlways {
 		if s.o.SignRequests == SigningOff {
-			s.problem(w, http.StatusBadRequest, "sign: the metadata has no key for it; set the signing of requests to asked or always")
+			s.problem(w, http.StatusBadRequest, "sign: the metadata has no key for it; set the signing of requests to asked "+
+				"or always")
 			return
 		}
 		var relayState *string
@@ -109,7 +110,8 @@ func (s *Sandbox) serveStart(w http.ResponseWriter, r *http.Request) {
 }
 
 // authnRequest makes an AuthnRequest (saml-core 3.4.1) and remembers that it was sent.
-func (s *Sandbox) authnRequest(sp *saml.ServiceProvider, destination, binding string, q url.Values) (*saml.AuthnRequest, error) {
+func (s *Sandbox) authnRequest(sp *saml.ServiceProvider, destination, binding string,
+	q url.Values) (*saml.AuthnRequest, error) {
 	req, err := sp.MakeAuthenticationRequest(destination, binding, saml.HTTPPostBinding)
 	if err != nil {
 		return nil, fmt.Errorf("make an AuthnRequest: %w", err)

@@ -9,20 +9,21 @@ import (
 
 // Summary counts all calls to the partner API since the start, those too that the ledger no longer holds.
 type Summary struct {
-	Calls            int            `json:"calls"`              // that counted against the limits: with a known key
-	Uncounted        int            `json:"uncounted_calls"`    // without one, too large, or cut off by a fault before
-	ByStatus         map[int]int    `json:"by_status"`          // 0: the connection was cut
-	ByKey            map[string]int `json:"by_key"`             // error_key of the refusals
-	First            time.Time      `json:"first,omitzero"`     // when the first was counted
-	Last             time.Time      `json:"last,omitzero"`      // the latest
-	MostSliding      int            `json:"most_in_any_second"` // most in any span of a second
-	MostCalendar     int            `json:"most_in_a_calendar_second"`
-	Foreign          int            `json:"foreign_calls"`        // made on the same key by Options.Foreign; they are not among Calls
-	UsedToday        int            `json:"used_today"`           // of the day's calls, foreign ones included
-	Created          int            `json:"users_created"`        // by users/sso and with new accounts
-	LedgerDropped    int            `json:"calls_no_longer_kept"` // token requests among them
-	WebhooksPosted   int            `json:"webhooks_posted"`
-	WebhooksAnswered int            `json:"webhooks_answered"` // with success
+	Calls        int            `json:"calls"`              // that counted against the limits: with a known key
+	Uncounted    int            `json:"uncounted_calls"`    // without one, too large, or cut off by a fault before
+	ByStatus     map[int]int    `json:"by_status"`          // 0: the connection was cut
+	ByKey        map[string]int `json:"by_key"`             // error_key of the refusals
+	First        time.Time      `json:"first,omitzero"`     // when the first was counted
+	Last         time.Time      `json:"last,omitzero"`      // the latest
+	MostSliding  int            `json:"most_in_any_second"` // most in any span of a second
+	MostCalendar int            `json:"most_in_a_calendar_second"`
+	// made on the same key by Options.Foreign; they are not among Calls
+	Foreign          int `json:"foreign_calls"`
+	UsedToday        int `json:"used_today"`           // of the day's calls, foreign ones included
+	Created          int `json:"users_created"`        // by users/sso and with new accounts
+	LedgerDropped    int `json:"calls_no_longer_kept"` // token requests among them
+	WebhooksPosted   int `json:"webhooks_posted"`
+	WebhooksAnswered int `json:"webhooks_answered"` // with success
 }
 
 // Throttled is the share of the calls that were answered by 429.
@@ -85,7 +86,8 @@ func (s *Sandbox) Summary() Summary {
 	s.foreign.until(now, &s.api)
 	s.api.spend(now, 0) // a new day may have begun
 	return Summary{
-		Calls: s.tally.calls, Uncounted: s.tally.uncounted, ByStatus: maps.Clone(s.tally.byStatus), ByKey: maps.Clone(s.tally.byKey),
+		Calls: s.tally.calls, Uncounted: s.tally.uncounted, ByStatus: maps.Clone(s.tally.byStatus),
+		ByKey: maps.Clone(s.tally.byKey),
 		First: s.tally.first, Last: s.tally.last, MostSliding: s.tally.sliding, MostCalendar: s.tally.calendar,
 		Foreign: s.foreign.calls, UsedToday: s.api.used, Created: s.tally.created, LedgerDropped: s.dropped,
 		WebhooksPosted: s.posts.posted, WebhooksAnswered: s.posts.answered,

@@ -32,7 +32,8 @@ import (
 // start starts a sandbox with the sample accounts and without limits, unless change says otherwise.
 func start(t testing.TB, change func(*sandbox.Options)) *sandbox.Sandbox {
 	t.Helper()
-	o := sandbox.Options{Accounts: sandbox.SampleAccounts(), PerSecond: sandbox.Unlimited, TokensPerSecond: sandbox.Unlimited}
+	o := sandbox.Options{Accounts: sandbox.SampleAccounts(), PerSecond: sandbox.Unlimited,
+		TokensPerSecond: sandbox.Unlimited}
 	if change != nil {
 		change(&o)
 	}
@@ -117,7 +118,8 @@ func newCaller(t testing.TB, s *sandbox.Sandbox) *caller {
 	var answer struct {
 		Token string `json:"access_token"`
 	}
-	if err := json.Unmarshal([]byte(body), &answer); err != nil || resp.StatusCode != 200 || strings.Count(answer.Token, ".") != 2 {
+	if err := json.Unmarshal([]byte(body), &answer); err != nil || resp.StatusCode != 200 ||
+		strings.Count(answer.Token, ".") != 2 {
 		t.Fatalf("token: status %d, %s", resp.StatusCode, body)
 	}
 	c.token = answer.Token
@@ -208,7 +210,8 @@ func newProvider(t testing.TB, key crypto.Signer) *provider {
 func trusted(t testing.TB, s *sandbox.Sandbox) *provider {
 	t.Helper()
 	p := newProvider(t, nil)
-	if err := s.Trust(p.entityID, [][]byte{p.cert}, "http://idp.example.test/saml/sso", "http://idp.example.test/saml/sso"); err != nil {
+	if err := s.Trust(p.entityID, [][]byte{p.cert}, "http://idp.example.test/saml/sso",
+		"http://idp.example.test/saml/sso"); err != nil {
 		t.Fatal(err)
 	}
 	return p
@@ -277,7 +280,8 @@ func (p *provider) response(s *sandbox.Sandbox, nameID string, now time.Time) *m
 			AuthnContext: saml.AuthnContext{AuthnContextClassRef: &saml.AuthnContextClassRef{Value: "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"}},
 		}},
 		AttributeStatements: []saml.AttributeStatement{{Attributes: []saml.Attribute{{
-			Name: "email", NameFormat: "urn:oasis:names:tc:SAML:2.0:attrname-format:basic", Values: []saml.AttributeValue{{Type: "xs:string", Value: "<b>&zoe@example.test"}},
+			Name: "email", NameFormat: "urn:oasis:names:tc:SAML:2.0:attrname-format:basic",
+			Values: []saml.AttributeValue{{Type: "xs:string", Value: "<b>&zoe@example.test"}},
 		}}}},
 	}
 	return &message{
@@ -348,7 +352,8 @@ func deliver(t testing.TB, c *http.Client, acs, sealed string, field url.Values)
 func element(t testing.TB, page, id string) string {
 	t.Helper()
 	doc := etree.NewDocument()
-	doc.ReadSettings = etree.ReadSettings{Permissive: true, AutoClose: []string{"meta", "input"}, Entity: map[string]string{}}
+	doc.ReadSettings = etree.ReadSettings{Permissive: true, AutoClose: []string{"meta", "input"},
+		Entity: map[string]string{}}
 	if err := doc.ReadFromBytes(bytes.TrimPrefix([]byte(page), []byte("<!doctype html>\n"))); err != nil {
 		t.Fatalf("page can't be read: %v\n%s", err, page)
 	}

@@ -60,11 +60,13 @@ func (s *Sandbox) tokenReply(r *http.Request, body string, c *Call) reply {
 	}
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "application/x-www-form-urlencoded" {
-		return oauthError(http.StatusUnsupportedMediaType, "invalid_request", "want Content-Type application/x-www-form-urlencoded")
+		return oauthError(http.StatusUnsupportedMediaType, "invalid_request",
+			"want Content-Type application/x-www-form-urlencoded")
 	}
 	id, secret, ok := basic(r.Header.Get("Authorization"))
 	if !ok {
-		return oauthError(http.StatusUnsupportedMediaType, "invalid_request", "want an Authorization header: Basic base64(id:secret)")
+		return oauthError(http.StatusUnsupportedMediaType, "invalid_request",
+			"want an Authorization header: Basic base64(id:secret)")
 	}
 
 	s.mu.Lock()
@@ -89,10 +91,12 @@ func (s *Sandbox) tokenReply(r *http.Request, body string, c *Call) reply {
 	}
 	grants := append(r.URL.Query()["grant_type"], form["grant_type"]...)
 	if len(grants) != 1 || grants[0] != "client_credentials" {
-		return oauthError(http.StatusBadRequest, "unsupported_grant_type", "want grant_type=client_credentials once, in the query or the body")
+		return oauthError(http.StatusBadRequest, "unsupported_grant_type",
+			"want grant_type=client_credentials once, in the query or the body")
 	}
 	return jsonReply(http.StatusOK, map[string]any{
-		"token_type": "Bearer", "expires_in": int(s.o.TokenLife.Seconds()), "access_token": s.issueToken(), "scope": "v3api/general.partner",
+		"token_type": "Bearer", "expires_in": int(s.o.TokenLife.Seconds()), "access_token": s.issueToken(),
+		"scope": "v3api/general.partner",
 	}, "token issued")
 }
 

@@ -208,7 +208,8 @@ func (s *Sandbox) wrapped(root *etree.Element) string {
 // signatures verifies the signature of the assertion, if there is one, and asks for those that the profile
 // wants. response is the certificate with which the Response was signed, or nil. It returns the certificate
 // that the Response, or else the assertion, was signed with.
-func (s *Sandbox) signatures(root *etree.Element, p *identityProvider, response *x509.Certificate) (*x509.Certificate, *Refusal) {
+func (s *Sandbox) signatures(root *etree.Element, p *identityProvider,
+	response *x509.Certificate) (*x509.Certificate, *Refusal) {
 	var assertion *x509.Certificate
 	var err error
 	for _, child := range root.ChildElements() {
@@ -389,7 +390,8 @@ func (s *Sandbox) checkAssertion(r saml.Response, p *identityProvider) *Refusal 
 		case !d.NotBefore.IsZero():
 			return refuse("confirmation", "the SubjectConfirmationData has a NotBefore")
 		case d.InResponseTo != r.InResponseTo:
-			return refuse("in_response_to", "InResponseTo is %q on the SubjectConfirmationData and %q on the Response", d.InResponseTo, r.InResponseTo)
+			return refuse("in_response_to", "InResponseTo is %q on the SubjectConfirmationData and %q on the Response",
+				d.InResponseTo, r.InResponseTo)
 		}
 		confirmed = true
 	}

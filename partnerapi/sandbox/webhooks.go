@@ -22,8 +22,8 @@ type topic struct {
 	name, description, event string
 }
 
-// topics by their ids, from 1 on. Of the names of events only EventTierUp is published; the others are guesses in its manner, and so are
-// names and descriptions of the topics.
+// topics by their ids, from 1 on. Of the names of events only EventTierUp is published; the others are guesses in its
+// manner, and so are names and descriptions of the topics.
 var topics = []topic{
 	{"tier.increase", "A client account has moved to a higher billing tier", EventTierUp},
 	{"tier.decrease", "A client account has moved to a lower billing tier", EventTierDown},
@@ -112,10 +112,12 @@ func (s *Sandbox) subscribe(c apiCall) reply {
 	s.mu.Lock()
 	s.hooks[id] = *in.HookURI
 	s.mu.Unlock()
-	return jsonReply(http.StatusOK, map[string]any{"topic_id": id, "hook_uri": *in.HookURI}, fmt.Sprintf("subscribed to topic %d", id))
+	return jsonReply(http.StatusOK, map[string]any{"topic_id": id, "hook_uri": *in.HookURI},
+		fmt.Sprintf("subscribed to topic %d", id))
 }
 
-// hookAllowed tells whether webhooks may be posted to an address. Plain http is for those who try things out on one machine.
+// hookAllowed tells whether webhooks may be posted to an address. Plain http is for those who try things out on one
+// machine.
 func hookAllowed(text string) bool {
 	u, err := url.Parse(text)
 	if err != nil || u.Hostname() == "" || u.User != nil || u.Fragment != "" {
@@ -136,7 +138,8 @@ func (s *Sandbox) unsubscribe(c apiCall) reply {
 	return reply{status: http.StatusNoContent, outcome: fmt.Sprintf("unsubscribed from topic %d", id)}
 }
 
-// testSubscription is POST /partner/webhooks/subscriptions/{topic_id}/tests. It posts an event about an account of the partner.
+// testSubscription is POST /partner/webhooks/subscriptions/{topic_id}/tests. It posts an event about an account of the
+// partner.
 func (s *Sandbox) testSubscription(c apiCall) reply {
 	id, refusal := s.topicID(c.topic)
 	if refusal != nil {

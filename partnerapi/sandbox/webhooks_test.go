@@ -38,7 +38,8 @@ func newSubscriber(t testing.TB, statuses ...int) *subscriber {
 	u.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		var e event
-		if err := json.Unmarshal(body, &e); err != nil || r.Method != http.MethodPost || r.Header.Get("Content-Type") != "application/json" {
+		if err := json.Unmarshal(body, &e); err != nil || r.Method != http.MethodPost ||
+			r.Header.Get("Content-Type") != "application/json" {
 			t.Errorf("got %s %s", r.Method, body)
 		}
 		u.mu.Lock()
@@ -142,7 +143,8 @@ func TestSubscriptions(t *testing.T) {
 	}
 	for _, tt := range tests {
 		status, body := c.do(tt.method, subscriptions+tt.path, tt.body)
-		if status != tt.want || !strings.Contains(body, tt.answer) || (status >= 400 && !isErrors(body)) || (status == 204 && body != "") {
+		if status != tt.want || !strings.Contains(body, tt.answer) || (status >= 400 && !isErrors(body)) ||
+			(status == 204 && body != "") {
 			t.Errorf("%s %s %.80s: got %d, %s; want %d with %q", tt.method, tt.path, tt.body, status, body, tt.want, tt.answer)
 		}
 	}
@@ -163,17 +165,21 @@ func TestWebhooks(t *testing.T) {
 		do   func(*testing.T, *sandbox.Sandbox, *caller) error
 		want string
 	}{
-		{"cancelled by call", func(t *testing.T, _ *sandbox.Sandbox, c *caller) error { cancel(t, c, harbour); return nil }, sandbox.EventCancelled},
+		{"cancelled by call", func(t *testing.T, _ *sandbox.Sandbox, c *caller) error { cancel(t, c, harbour); return nil },
+			sandbox.EventCancelled},
 		{"cancelled by switch", func(_ *testing.T, s *sandbox.Sandbox, _ *caller) error {
 			return s.SetBillingStatus("a07e1lxqqqo0", "Canceled")
 		}, sandbox.EventCancelled},
 		{"disabled", func(_ *testing.T, s *sandbox.Sandbox, _ *caller) error {
 			return s.SetBillingStatus("a07e1lxqqqo0", "Disabled")
 		}, sandbox.EventDisabled},
-		{"tier up", func(_ *testing.T, s *sandbox.Sandbox, _ *caller) error { return s.SetTier("a07e1lxqqqo0", 3) }, "tier.increase"},
-		{"tier down", func(_ *testing.T, s *sandbox.Sandbox, _ *caller) error { return s.SetTier("a07e1lxqqqo0", 1) }, sandbox.EventTierDown},
+		{"tier up", func(_ *testing.T, s *sandbox.Sandbox, _ *caller) error { return s.SetTier("a07e1lxqqqo0", 3) },
+			"tier.increase"},
+		{"tier down", func(_ *testing.T, s *sandbox.Sandbox, _ *caller) error { return s.SetTier("a07e1lxqqqo0", 1) },
+			sandbox.EventTierDown},
 		{"test", func(t *testing.T, _ *sandbox.Sandbox, c *caller) error {
-			if status, body := c.do("POST", subscriptions+"/1/tests", ""); status != 201 || !strings.Contains(body, `"topic_id":1`) {
+			if status, body := c.do("POST", subscriptions+"/1/tests", ""); status != 201 || !strings.Contains(body,
+				`"topic_id":1`) {
 				t.Errorf("test: %d, %s", status, body)
 			}
 			return nil
@@ -182,8 +188,13 @@ func TestWebhooks(t *testing.T) {
 			return s.SetBillingStatus("a07e1lxqqqo0", "Open")
 		}, ""},
 		{"same tier", func(_ *testing.T, s *sandbox.Sandbox, _ *caller) error { return s.SetTier("a07e1lxqqqo0", 2) }, ""},
-		{"another partner's", func(_ *testing.T, s *sandbox.Sandbox, _ *caller) error { return s.SetTier("a07e1zzzzzx8", 5) }, ""},
-		{"another partner's, by call", func(t *testing.T, _ *sandbox.Sandbox, c *caller) error { cancel(t, c, foreign); return nil }, ""},
+		{"another partner's", func(_ *testing.T, s *sandbox.Sandbox, _ *caller) error { return s.SetTier("a07e1zzzzzx8", 5) },
+			""},
+		{"another partner's, by call", func(t *testing.T, _ *sandbox.Sandbox, c *caller) error {
+			cancel(t, c,
+				foreign)
+			return nil
+		}, ""},
 		{"not subscribed any more", func(t *testing.T, s *sandbox.Sandbox, c *caller) error {
 			if status, _ := c.do("DELETE", subscriptions+"/4", ""); status != 204 {
 				t.Errorf("got %d", status)
@@ -210,7 +221,8 @@ func TestWebhooks(t *testing.T) {
 				t.Errorf("got %+v and record %+v; want %+v", got, list[0], want)
 			}
 			_, shown := exchange(t, http.DefaultClient, request(t, "GET", s.URL()+"/_sandbox/webhooks", ""))
-			if !strings.Contains(shown, tt.want) || strings.Contains(shown, "a-secret") || strings.Contains(shown, sandbox.DefaultAPIKey) {
+			if !strings.Contains(shown, tt.want) || strings.Contains(shown, "a-secret") || strings.Contains(shown,
+				sandbox.DefaultAPIKey) {
 				t.Errorf("records: got %s", shown)
 			}
 		})
@@ -259,7 +271,8 @@ func TestWebhookRetries(t *testing.T) {
 			for _, a := range got.Attempts {
 				statuses = append(statuses, a.Status)
 			}
-			if !slices.Equal(statuses, tt.want) || got.Answered != tt.answered || got.GivenUp == tt.answered || len(u.got()) != len(tt.want) {
+			if !slices.Equal(statuses, tt.want) || got.Answered != tt.answered || got.GivenUp == tt.answered ||
+				len(u.got()) != len(tt.want) {
 				t.Errorf("got %+v and %d posts, want statuses %v", got, len(u.got()), tt.want)
 			}
 			if sum := s.Summary(); sum.WebhooksPosted != 1 || (sum.WebhooksAnswered == 1) != tt.answered {
@@ -276,7 +289,8 @@ func TestWebhookRetries(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := settled(t, s, 1)[0]
-		if !got.GivenUp || got.Attempts[0].Status != 0 || got.Attempts[0].Error == "" || strings.Contains(got.Attempts[0].Error, "a-secret") {
+		if !got.GivenUp || got.Attempts[0].Status != 0 || got.Attempts[0].Error == "" ||
+			strings.Contains(got.Attempts[0].Error, "a-secret") {
 			t.Errorf("got %+v", got)
 		}
 	})

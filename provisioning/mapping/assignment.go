@@ -29,8 +29,8 @@ type Hit struct {
 	Group   directory.Group // the group that hit or came close, if one did
 }
 
-// Assignments are what the hits that count (see Winners) give, sorted by the name of the client account. A person may have thousands: what is sorted is small, and each name is
-// brought to lower case once.
+// Assignments are what the hits that count (see Winners) give, sorted by the name of the client account. A person may
+// have thousands: what is sorted is small, and each name is brought to lower case once.
 func (x *Index) Assignments(best []Hit) []Assignment {
 	type place struct {
 		name    string
@@ -52,9 +52,9 @@ func (x *Index) Assignments(best []Hit) []Assignment {
 	return all
 }
 
-// Winners are the hits that count for one person, at most one in a client account, in no order. Sign-ins, plans and previews of
-// mappings all ask here, so that they can't differ. tie is called for two hits of equal priority that give different roles, once
-// for each pair of mappings.
+// Winners are the hits that count for one person, at most one in a client account, in no order. Sign-ins, plans and
+// previews of mappings all ask here, so that they can't differ. tie is called for two hits of equal priority that give
+// different roles, once for each pair of mappings.
 func (x *Index) Winners(hits []Hit, tie func(a, b Hit)) []Hit {
 	places := make(map[store.AccountID]int, len(hits)) // in best
 	best := make([]Hit, 0, len(hits))
@@ -69,7 +69,8 @@ func (x *Index) Winners(hits []Hit, tie func(a, b Hit)) []Hit {
 			continue
 		}
 		old := best[at]
-		if old.Mapping.Priority == h.Mapping.Priority && old.Role != h.Role && x.Once([2]int64{old.Mapping.ID, h.Mapping.ID}) {
+		if old.Mapping.Priority == h.Mapping.Priority && old.Role != h.Role && x.Once([2]int64{old.Mapping.ID,
+			h.Mapping.ID}) {
 			tie(old, h)
 		}
 		if before(h, old) {
@@ -79,9 +80,10 @@ func (x *Index) Winners(hits []Hit, tie func(a, b Hit)) []Hit {
 	return best
 }
 
-// before tells which of two hits on one account counts. Equal priorities are refused when a mapping is added, as far as can be
-// seen then; where they meet all the same, the lesser role is taken, so that chance never gives more than was meant. The hit that counts
-// also says when the user is created, so that one mapping, which explain names, decides on everything.
+// before tells which of two hits on one account counts. Equal priorities are refused when a mapping is added, as far as
+// can be seen then; where they meet all the same, the lesser role is taken, so that chance never gives more than was
+// meant. The hit that counts also says when the user is created, so that one mapping, which explain names, decides on
+// everything.
 func before(a, b Hit) bool {
 	if a.Mapping.Priority != b.Mapping.Priority {
 		return a.Mapping.Priority < b.Mapping.Priority

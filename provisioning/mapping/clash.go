@@ -8,7 +8,8 @@ import (
 	"ssobridge/store"
 )
 
-// ruleKey says what a mapping gives to whom, without its priority. byDN takes a group by its DN although its id is known.
+// ruleKey says what a mapping gives to whom, without its priority. byDN takes a group by its DN although its id is
+// known.
 func ruleKey(m store.Mapping, byDN bool) string {
 	group := "id " + m.GroupID
 	if m.GroupID == "" || byDN {
@@ -24,8 +25,8 @@ func ruleKey(m store.Mapping, byDN bool) string {
 // SameRule tells whether two mappings give the same to the same people.
 func SameRule(a, b store.Mapping) bool { return ruleKey(a, false) == ruleKey(b, false) }
 
-// Contradict tells whether two mappings of equal priority could give one person different roles in one client account; the store refuses
-// such pairs by the same rule.
+// Contradict tells whether two mappings of equal priority could give one person different roles in one client account;
+// the store refuses such pairs by the same rule.
 func Contradict(a, b store.Mapping) bool {
 	return a.Priority == b.Priority &&
 		(a.Account == b.Account || a.Account == "" || b.Account == "") &&
@@ -41,7 +42,10 @@ func Identical(a, b store.Mapping) bool {
 
 // Clashing are those of others that can't stand beside a mapping.
 func Clashing(others []store.Mapping, m store.Mapping) []store.Mapping {
-	return slices.DeleteFunc(slices.Clone(others), func(t store.Mapping) bool { return !Identical(t, m) && !Contradict(t, m) })
+	return slices.DeleteFunc(slices.Clone(others), func(t store.Mapping) bool {
+		return !Identical(t,
+			m) && !Contradict(t, m)
+	})
 }
 
 // Clash says why a mapping can't stand beside those that are taken; nil: it can.
@@ -51,7 +55,8 @@ func Clash(m store.Mapping, taken []store.Mapping) *InputError {
 		case !Identical(t, m):
 		case m.Role == store.Owner:
 			return &InputError{
-				Field: "external_id", Fault: fmt.Sprintf("mapping %d makes this person the owner of account %s already", t.ID, m.Account),
+				Field: "external_id", Fault: fmt.Sprintf("mapping %d makes this person the owner of account %s already",
+					t.ID, m.Account),
 				Fix: "remove it first to tell another external_id or priority",
 			}
 		default:
@@ -65,12 +70,14 @@ func Clash(m store.Mapping, taken []store.Mapping) *InputError {
 		if t.Priority == m.Priority {
 			return &InputError{
 				Field: "priority",
-				Fault: fmt.Sprintf("%d stands at mapping %d, and the two could give one person different roles in one client account", m.Priority, t.ID),
-				Fix:   otherPriority,
+				Fault: fmt.Sprintf("%d stands at mapping %d, and the two could give one person different roles in one client "+
+					"account", m.Priority, t.ID),
+				Fix: otherPriority,
 			}
 		}
 	}
 	return nil
 }
 
-const otherPriority = "give a lower number if this mapping shall win, a higher one if the other shall, or none for the next free one"
+const otherPriority = "give a lower number if this mapping shall win, a higher one if the other shall, or none for " +
+	"the next free one"

@@ -16,15 +16,19 @@ func Creates(m store.Mapping) string {
 	return CreateInAdvance
 }
 
-// Risk says in plain words who beside the administrators can decide by a mapping who gets which client account; "" for nobody.
+// Risk says in plain words who beside the administrators can decide by a mapping who gets which client account; "" for
+// nobody.
 func Risk(m store.Mapping) string {
 	switch {
 	case m.Kind == store.GroupPattern && m.GroupDN == "":
 		return "anybody who may create a group anywhere below group_base_dn can take any client account and role by its name"
 	case m.Kind == store.GroupPattern:
-		return "anybody who may create or rename a group below " + m.GroupDN + " can take any client account and role that the pattern captures"
+		return "anybody who may create or rename a group below " + m.GroupDN +
+			" can take any client account and role that the pattern captures"
 	case m.Kind == store.AttributePattern && directory.SelfWritten(m.Attribute):
-		return "people can often edit " + m.Attribute + " of their own entry, and would choose their client account by it; use an attribute that only administrators can write"
+		return "people can often edit " + m.Attribute +
+			" of their own entry, and would choose their client account by it; use an attribute that only administrators can " +
+			"write"
 	}
 	return ""
 }

@@ -9,8 +9,8 @@ import (
 	"ssobridge/store"
 )
 
-// Digest tells two sets of mappings apart by what they give to whom. A mapping that was removed and added again, or whose group was renamed, is
-// the same.
+// Digest tells two sets of mappings apart by what they give to whom. A mapping that was removed and added again, or
+// whose group was renamed, is the same.
 func Digest(all []store.Mapping) string {
 	lines := make([]string, len(all))
 	for i, m := range all {
@@ -18,7 +18,8 @@ func Digest(all []store.Mapping) string {
 		if m.GroupID != "" {
 			group = "" // its DN is only shown then
 		}
-		lines[i] = fmt.Sprintf("%q %q %q %q %q %q %q %q %d", m.Kind, m.GroupID, group, m.Attribute, m.Pattern, m.Person, m.Account, m.Role, m.Priority)
+		lines[i] = fmt.Sprintf("%q %q %q %q %q %q %q %q %d", m.Kind, m.GroupID, group, m.Attribute, m.Pattern, m.Person,
+			m.Account, m.Role, m.Priority)
 		if m.AtSignIn { // only there, since the version before makes and compares digests too
 			lines[i] += " " + CreateAtSignIn
 		}

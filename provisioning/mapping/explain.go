@@ -7,8 +7,8 @@ import (
 	"ssobridge/store"
 )
 
-// Explain evaluates every mapping for a person and says of each whether and why it hits. A pattern that fits several groups or values
-// gives a Hit for each. The order is that of the priorities.
+// Explain evaluates every mapping for a person and says of each whether and why it hits. A pattern that fits several
+// groups or values gives a Hit for each. The order is that of the priorities.
 func (x *Index) Explain(p directory.Entry) (all []Hit) {
 	who := x.newSubject(p)
 	for i := range x.rules {
@@ -25,7 +25,8 @@ func (x *Index) explain(r *rule, who *subject) []Hit {
 	return []Hit{{Mapping: r.mapping, Why: miss(r, who), Account: r.mapping.Account, Role: r.mapping.Role}}
 }
 
-// ExplainOff says of mappings that are off whether they would hit: a forgotten one is a common reason for missing access.
+// ExplainOff says of mappings that are off whether they would hit: a forgotten one is a common reason for missing
+// access.
 func (x *Index) ExplainOff(off []store.Mapping, p directory.Entry) (all []Hit) {
 	y := x.With(off)
 	who := y.newSubject(p)
@@ -53,7 +54,8 @@ func miss(r *rule, who *subject) string {
 		return "names another person"
 	case m.Kind == store.GroupMapping:
 		if _, same := who.groupsByDN()[r.dn]; same && m.GroupID != "" {
-			return "is in a group of this name, but not in the one that was mapped (its id differs): it was deleted and made again; map it anew"
+			return "is in a group of this name, but not in the one that was mapped (its id differs): it was deleted and made " +
+				"again; map it anew"
 		}
 		return "is not a member of the group"
 	case m.Kind == store.GroupPattern:

@@ -15,8 +15,8 @@ import (
 // MaxFile is how large a file of mappings may be, in bytes.
 const MaxFile = 8 << 20
 
-// Input is one mapping as an administrator writes it, in a file, a form or a command: exactly one of Group, GroupPattern,
-// AttributePattern and Person says who it applies to.
+// Input is one mapping as an administrator writes it, in a file, a form or a command: exactly one of Group,
+// GroupPattern, AttributePattern and Person says who it applies to.
 type Input struct {
 	Group            string `yaml:"group,omitempty"`             // DN
 	GroupPattern     string `yaml:"group_pattern,omitempty"`     // over the names of groups
@@ -42,7 +42,8 @@ func AttributeOf(text string) (attribute, pattern string, err error) {
 	return attribute, pattern, nil
 }
 
-// InputOf is a stored mapping as an administrator would write it. login is the login name of its person, for a mapping of one.
+// InputOf is a stored mapping as an administrator would write it. login is the login name of its person, for a mapping
+// of one.
 func InputOf(m store.Mapping, login string) Input {
 	in := Input{Account: string(m.Account), Role: string(m.Role), Priority: m.Priority, Off: m.Off}
 	if m.AtSignIn {
@@ -69,13 +70,15 @@ type file struct {
 // ReadFile reads a file of mappings. It looks nothing up.
 func ReadFile(data []byte) ([]Input, error) {
 	if len(data) > MaxFile {
-		return nil, &InputError{Field: "file", Fault: fmt.Sprintf("it is larger than %d bytes", MaxFile), Fix: "a pattern does for many mappings"}
+		return nil, &InputError{Field: "file", Fault: fmt.Sprintf("it is larger than %d bytes", MaxFile),
+			Fix: "a pattern does for many mappings"}
 	}
 	var f file
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	dec.KnownFields(true)
 	if err := dec.Decode(&f); err != nil && !errors.Is(err, io.EOF) {
-		return nil, &InputError{Field: "file", Fault: "it is no file of mappings: " + strings.TrimPrefix(err.Error(), "yaml: ")}
+		return nil, &InputError{Field: "file", Fault: "it is no file of mappings: " +
+			strings.TrimPrefix(err.Error(), "yaml: ")}
 	}
 	return f.Mappings, nil
 }

@@ -40,8 +40,8 @@ func (who *subject) groupsByDN() map[string]int {
 	return who.byDN
 }
 
-// Hits tries the mappings that may concern a person. The index only narrows down; whether a mapping hits is decided by try alone,
-// for a sign-in and for Explain alike.
+// Hits tries the mappings that may concern a person. The index only narrows down; whether a mapping hits is decided by
+// try alone, for a sign-in and for Explain alike.
 func (x *Index) Hits(p directory.Entry) []Hit {
 	who := x.newSubject(p)
 	var all []Hit
@@ -87,8 +87,8 @@ func (x *Index) try(r *rule, who *subject) []Hit {
 			return []Hit{{Mapping: m, Hit: true, Why: "names this person", Account: m.Account, Role: m.Role}}
 		}
 	case store.GroupMapping:
-		// A mapping that knows its group's id never hits by DN: a group that was deleted and made again under the same name is another
-		// group, whose members nobody has mapped.
+		// A mapping that knows its group's id never hits by DN: a group that was deleted and made again under the same name
+		// is another group, whose members nobody has mapped.
 		if m.GroupID != "" {
 			if i, in := who.byID[m.GroupID]; in {
 				return []Hit{groupHit(m, who.entry.Groups[i])}
@@ -130,7 +130,8 @@ func groupHit(m store.Mapping, g directory.Group) Hit {
 	return Hit{Mapping: m, Hit: true, Why: why, Account: m.Account, Role: m.Role, Group: g}
 }
 
-// tryPattern tries a pattern on one text; what says whose text it is. fits is false where the text has nothing to do with the pattern.
+// tryPattern tries a pattern on one text; what says whose text it is. fits is false where the text has nothing to do
+// with the pattern.
 func (x *Index) tryPattern(r *rule, text, what string) (h Hit, fits bool) {
 	h = Hit{Mapping: r.mapping, Account: r.mapping.Account, Role: r.mapping.Role}
 	c, err := r.pattern.Match(text)

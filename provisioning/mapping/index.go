@@ -13,9 +13,9 @@ import (
 	"ssobridge/store"
 )
 
-// Index is the mappings and client accounts of one moment, laid out so that a decision looks at the mappings that may concern a
-// person and not at all of them. It is never changed once made, save for what it remembers along the way, and is safe for
-// concurrent use.
+// Index is the mappings and client accounts of one moment, laid out so that a decision looks at the mappings that may
+// concern a person and not at all of them. It is never changed once made, save for what it remembers along the way, and
+// is safe for concurrent use.
 type Index struct {
 	rules []rule // by priority, then id
 
@@ -55,12 +55,13 @@ func (x *Index) normalDN(dn string) (normal string, ok bool) {
 	return normal, normal != ""
 }
 
-// NewIndex lays out the mappings that are on. forms says how client accounts are on record, stopped which patterns without a base
-// give nothing any more.
+// NewIndex lays out the mappings that are on. forms says how client accounts are on record, stopped which patterns
+// without a base give nothing any more.
 func NewIndex(mappings []store.Mapping, accounts []store.Account, forms *store.AccountForms, stopped Stops) *Index {
 	x := &Index{
 		stopped: stopped, rules: make([]rule, 0, len(mappings)),
-		byGroupID: map[string][]int{}, byGroupDN: map[string][]int{}, byPerson: map[store.PersonID][]int{}, onValues: map[string]*prefixes{},
+		byGroupID: map[string][]int{}, byGroupDN: map[string][]int{}, byPerson: map[store.PersonID][]int{},
+		onValues: map[string]*prefixes{},
 		accounts: make(map[store.AccountID]store.Account, len(accounts)), forms: forms,
 	}
 	for _, a := range accounts {
@@ -103,8 +104,8 @@ func NewIndex(mappings []store.Mapping, accounts []store.Account, forms *store.A
 	return x
 }
 
-// resolve finds the client account that a captured text names. Ids are compared without regard to case, since group names are often
-// written in one; the id as listed is what counts. why says what is wrong with ok false.
+// resolve finds the client account that a captured text names. Ids are compared without regard to case, since group
+// names are often written in one; the id as listed is what counts. why says what is wrong with ok false.
 func (x *Index) resolve(captured string) (id store.AccountID, why string, ok bool) {
 	if _, err := store.ParseAccountID(captured); err != nil {
 		return "", err.Error(), false // blanks around it too: a group's name has none by mistake

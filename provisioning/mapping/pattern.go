@@ -16,10 +16,11 @@ const (
 	maxMatched = 1024 // bytes of a text that a pattern is tried on; a longer one does not match
 )
 
-// Pattern is a mapping pattern over group names or the values of a directory attribute. It is made of literals, {account}
-// (1 to 64 ASCII letters and digits), {role} (account_manager or campaign_creator, a hyphen may stand for the underscore)
-// and * (anything, also nothing). It must fit the whole text; literals and roles are compared without regard to case.
-// The role owner can't be captured: a pattern speaks of many people, and an owner is always told for one.
+// Pattern is a mapping pattern over group names or the values of a directory attribute. It is made of literals,
+// {account} (1 to 64 ASCII letters and digits), {role} (account_manager or campaign_creator, a hyphen may stand for the
+// underscore) and * (anything, also nothing). It must fit the whole text; literals and roles are compared without
+// regard to case. The role owner can't be captured: a pattern speaks of many people, and an owner is always told for
+// one.
 //
 // The zero Pattern matches nothing. A Pattern is safe for concurrent use.
 type Pattern struct {
@@ -137,7 +138,8 @@ func splitPattern(text string) ([]piece, error) {
 				continue // ** is *
 			}
 			if before == "*" && part.special == "{account}" || before == "{account}" && part.special == "*" {
-				return nil, fmt.Errorf("pattern %q: {account} stands directly beside *, so where the account ends could not be told; put a separator such as - between", text)
+				return nil, fmt.Errorf("pattern %q: {account} stands directly beside *, so where the account ends could not be "+
+					"told; put a separator such as - between", text)
 			}
 		}
 		pieces = append(pieces, part)

@@ -99,7 +99,8 @@ func TestPatternGivesWhatWasPutIn(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		account := rapid.StringMatching(`[A-Za-z0-9]{1,64}`).Draw(t, "account")
 		role := rapid.SampledFrom([]store.Role{store.AccountManager, store.CampaignCreator}).Draw(t, "role")
-		written := rapid.SampledFrom([]string{string(role), strings.ToUpper(string(role)), strings.ReplaceAll(string(role), "_", "-")}).Draw(t, "written")
+		written := rapid.SampledFrom([]string{string(role), strings.ToUpper(string(role)), strings.ReplaceAll(string(role),
+			"_", "-")}).Draw(t, "written")
 		var pattern, text strings.Builder
 		last, used := "", map[string]bool{}
 		for range rapid.IntRange(1, 8).Draw(t, "pieces") {

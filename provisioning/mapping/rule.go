@@ -17,8 +17,8 @@ type rule struct {
 	fault   string  // why the mapping can't be used; it never hits then
 }
 
-// newRule makes a stored mapping ready. It was checked when it was added; what does not pass now (an older or a newer program
-// stored it, or a hand) is kept with its fault and never hits. Its account is the recorded one from here on.
+// newRule makes a stored mapping ready. It was checked when it was added; what does not pass now (an older or a newer
+// program stored it, or a hand) is kept with its fault and never hits. Its account is the recorded one from here on.
 func newRule(m store.Mapping, forms *store.AccountForms) rule {
 	r := rule{mapping: m}
 	if m.Account != "" {

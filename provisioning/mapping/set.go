@@ -15,8 +15,8 @@ const (
 	maxSetFaults = 100 // that are reported at once
 )
 
-// Change is the difference between the stored mappings and a wanted set, or one edit. Keep, and those of Remove that are on, are all that are on
-// now; among Add and Remove are such that are off.
+// Change is the difference between the stored mappings and a wanted set, or one edit. Keep, and those of Remove that
+// are on, are all that are on now; among Add and Remove are such that are off.
 type Change struct {
 	Add    []store.Mapping
 	Remove []store.Mapping
@@ -31,7 +31,8 @@ func SwitchedOn(all []store.Mapping) []store.Mapping {
 	return slices.DeleteFunc(slices.Clone(all), func(m store.Mapping) bool { return m.Off })
 }
 
-// SameState tells whether two sets are the same mappings in the same state. The DN of a group may differ: it is noted when it is renamed.
+// SameState tells whether two sets are the same mappings in the same state. The DN of a group may differ: it is noted
+// when it is renamed.
 func SameState(a, b []store.Mapping) bool {
 	if len(a) != len(b) {
 		return false
@@ -75,8 +76,9 @@ func (set *Set) Put(i int, m store.Mapping, faults ...error) {
 // Faulty tells whether a fault was noted of the mapping at position i.
 func (set *Set) Faulty(i int) bool { return set.faulty[i] }
 
-// Compare finds how the set differs from the stored mappings, those that are on and those that are off. The faults of the set are
-// returned joined, each a *InputError whose Field begins with "mapping N: ", counted from 1; at most 100 of them.
+// Compare finds how the set differs from the stored mappings, those that are on and those that are off. The faults of
+// the set are returned joined, each a *InputError whose Field begins with "mapping N: ", counted from 1; at most 100 of
+// them.
 func (set *Set) Compare(stored, off []store.Mapping) (Change, error) {
 	c := set.compare(stored)
 	set.compareOff(&c, off)
@@ -117,7 +119,8 @@ func (set *Set) compare(stored []store.Mapping) (c Change) {
 		at, found := known[ruleKey(*m, m.GroupID == "")]
 		switch {
 		case found && named[at] != 0:
-			set.Fault(i, &InputError{"group", fmt.Sprintf("mapping %d of the set says the same already", named[at]), "leave one of them out"})
+			set.Fault(i, &InputError{"group", fmt.Sprintf("mapping %d of the set says the same already", named[at]),
+				"leave one of them out"})
 		case found && (m.Priority == 0 || m.Priority == stored[at].Priority) && m.AtSignIn == stored[at].AtSignIn:
 			named[at] = i + 1
 		case !found && m.Priority == 0:
@@ -127,7 +130,8 @@ func (set *Set) compare(stored []store.Mapping) (c Change) {
 				if m.Priority == 0 {
 					m.Priority = stored[at].Priority
 				}
-				// Another priority, or created at another time: what is stored is not named, so it goes. The id that is known of its group stays.
+				// Another priority, or created at another time: what is stored is not named, so it goes. The id that is known of
+				// its group stays.
 				m.GroupID, m.GroupDN = stored[at].GroupID, stored[at].GroupDN
 			}
 			add = append(add, i)
@@ -153,7 +157,8 @@ func (set *Set) compareOff(c *Change, off []store.Mapping) {
 		}
 		key := ruleKey(m, m.GroupID == "")
 		if before := named[key]; before != 0 && (m.Off || set.Drafts[before-1].Off) {
-			set.Fault(i, &InputError{"group", fmt.Sprintf("mapping %d of the set says the same already", before), "leave one of them out"})
+			set.Fault(i, &InputError{"group", fmt.Sprintf("mapping %d of the set says the same already", before),
+				"leave one of them out"})
 			continue
 		}
 		named[key] = i + 1
@@ -163,7 +168,10 @@ func (set *Set) compareOff(c *Change, off []store.Mapping) {
 		if set.faulty[i] {
 			continue
 		}
-		at := slices.IndexFunc(off, func(t store.Mapping) bool { return ruleKey(t, m.GroupID == "") == ruleKey(m, m.GroupID == "") })
+		at := slices.IndexFunc(off, func(t store.Mapping) bool {
+			return ruleKey(t, m.GroupID == "") == ruleKey(m,
+				m.GroupID == "")
+		})
 		same := at >= 0 && m.Off && (m.Priority == 0 || m.Priority == off[at].Priority) && m.AtSignIn == off[at].AtSignIn
 		if at >= 0 && !same {
 			c.Remove = append(c.Remove, off[at])
@@ -183,7 +191,8 @@ func (set *Set) compareOff(c *Change, off []store.Mapping) {
 	}
 }
 
-// place puts the mappings at add, which have priorities, and then those at last, which get theirs, among those that stay.
+// place puts the mappings at add, which have priorities, and then those at last, which get theirs, among those that
+// stay.
 func (set *Set) place(c *Change, named, add, last []int, stored []store.Mapping) {
 	at := map[int][]placed{} // by priority
 	rules := map[string]int{}
@@ -199,7 +208,8 @@ func (set *Set) place(c *Change, named, add, last []int, stored []store.Mapping)
 	for _, i := range slices.Concat(add, last) {
 		m := set.Drafts[i]
 		if before := rules[ruleKey(m, false)]; before != 0 {
-			set.Fault(i, &InputError{"group", fmt.Sprintf("mapping %d of the set says the same already", before), "leave one of them out"})
+			set.Fault(i, &InputError{"group", fmt.Sprintf("mapping %d of the set says the same already", before),
+				"leave one of them out"})
 			continue
 		}
 		rules[ruleKey(m, false)] = i + 1
@@ -213,7 +223,8 @@ func (set *Set) place(c *Change, named, add, last []int, stored []store.Mapping)
 		}
 		if k := slices.IndexFunc(at[m.Priority], func(p placed) bool { return Contradict(p.mapping, m) }); k >= 0 {
 			where := at[m.Priority][k].where
-			set.Fault(i, &InputError{"priority", fmt.Sprintf("%d stands at %s, and the two could give one person different roles in one client account", m.Priority, where),
+			set.Fault(i, &InputError{"priority", fmt.Sprintf("%d stands at %s, and the two could give one person different "+
+				"roles in one client account", m.Priority, where),
 				otherPriority})
 			continue
 		}

@@ -50,7 +50,8 @@ var mappedAttribute = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9;-]{0,127}$`)
 
 // SpecOf is a mapping as an admin would ask for it, to be changed in parts.
 func SpecOf(m store.Mapping) Spec {
-	spec := Spec{Attribute: m.Attribute, Pattern: m.Pattern, Person: m.Person, Account: string(m.Account), Role: string(m.Role), Priority: m.Priority, AtSignIn: m.AtSignIn}
+	spec := Spec{Attribute: m.Attribute, Pattern: m.Pattern, Person: m.Person, Account: string(m.Account),
+		Role: string(m.Role), Priority: m.Priority, AtSignIn: m.AtSignIn}
 	if m.Kind == store.GroupPattern {
 		spec.GroupBase = m.GroupDN
 	}
@@ -70,7 +71,8 @@ func Draft(spec Spec) (m store.Mapping, faults []error) {
 	}
 	m.Priority, m.AtSignIn = spec.Priority, spec.AtSignIn
 	if spec.Priority < 0 || spec.Priority > MaxPriority {
-		fault("priority", fmt.Sprintf("%d is out of bounds", spec.Priority), fmt.Sprintf("give a number from 1 to %d, or none for the next free one", MaxPriority))
+		fault("priority", fmt.Sprintf("%d is out of bounds", spec.Priority),
+			fmt.Sprintf("give a number from 1 to %d, or none for the next free one", MaxPriority))
 	}
 	byGroup := spec.GroupDN != "" || spec.Group.DN != "" || spec.Group.ID != ""
 	chosen := 0
@@ -80,7 +82,8 @@ func Draft(spec Spec) (m store.Mapping, faults []error) {
 		}
 	}
 	if chosen != 1 {
-		fault("group", "a mapping is for one group, one pattern or one person", "give exactly one of group, pattern (of group names or of an attribute) and person")
+		fault("group", "a mapping is for one group, one pattern or one person",
+			"give exactly one of group, pattern (of group names or of an attribute) and person")
 		return m, faults
 	}
 	var pattern Pattern
@@ -110,11 +113,13 @@ func Draft(spec Spec) (m store.Mapping, faults []error) {
 	}
 	if spec.GroupBase != "" {
 		if _, err := directory.NormalDN(spec.GroupBase); err != nil || m.Kind != store.GroupPattern {
-			fault("group_base", "it is not a DN, or there is no pattern of group names", "write it like ou=ctct,ou=groups,dc=example,dc=com, with a pattern of group names")
+			fault("group_base", "it is not a DN, or there is no pattern of group names",
+				"write it like ou=ctct,ou=groups,dc=example,dc=com, with a pattern of group names")
 		}
 	}
 	if spec.Attribute != "" && (spec.Pattern == "" || !mappedAttribute.MatchString(spec.Attribute)) {
-		fault("attribute", fmt.Sprintf("%.140q is not the name of a directory attribute with a pattern", spec.Attribute), "give a name like departmentNumber, and a pattern for its values")
+		fault("attribute", fmt.Sprintf("%.140q is not the name of a directory attribute with a pattern", spec.Attribute),
+			"give a name like departmentNumber, and a pattern for its values")
 	}
 	faults = append(faults, draftAccount(&m, spec, pattern)...)
 	faults = append(faults, draftRole(&m, spec, pattern)...)
@@ -173,7 +178,8 @@ func draftRole(m *store.Mapping, spec Spec, pattern Pattern) (faults []error) {
 		fault("create", "the user of an owner exists already", "leave it out for an owner")
 	case m.Role == store.Owner: // whether its external id fits is for the caller, who knows the limits
 	case spec.ExternalID != "":
-		fault("external_id", "an external_id can be told for role owner only", "leave it out: for other roles it is made by the template")
+		fault("external_id", "an external_id can be told for role owner only",
+			"leave it out: for other roles it is made by the template")
 	}
 	return faults
 }

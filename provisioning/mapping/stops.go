@@ -9,7 +9,8 @@ import (
 // patternNotice is how long a pattern without a base goes on after check and the console have both named it.
 const patternNotice = 30 * 24 * time.Hour
 
-// Baseless tells whether a mapping is a pattern over the names of groups anywhere, as the versions before bases stored them.
+// Baseless tells whether a mapping is a pattern over the names of groups anywhere, as the versions before bases stored
+// them.
 func Baseless(m store.Mapping) bool { return m.Kind == store.GroupPattern && m.GroupDN == "" }
 
 // stopOf is when a pattern without a base stops; zero: not before both places have named it.

@@ -15,7 +15,8 @@ import (
 	"ssobridge/store"
 )
 
-// The default templates. Each gives for (person, client account) a value that nobody else has, save for the contact address.
+// The default templates. Each gives for (person, client account) a value that nobody else has, save for the contact
+// address.
 const (
 	DefaultExternalID   = "{person_id}.{account}"
 	DefaultLoginName    = "sso-{key}"
@@ -28,8 +29,8 @@ const (
 	keyLength   = 20   // characters of {key}: 100 bits
 )
 
-// Template is text with placeholders: {person_id} {account} {key} {login} {mail} {first_name} {last_name}
-// {external_id} {login_name} and {attr:NAME} (the first value of a directory attribute). {key} is 20 lower-case letters and digits
+// Template is text with placeholders: {person_id} {account} {key} {login} {mail} {first_name} {last_name} {external_id}
+// {login_name} and {attr:NAME} (the first value of a directory attribute). {key} is 20 lower-case letters and digits
 // derived from person and account. There is no escape: a brace can't stand in a template otherwise.
 //
 // The zero Template gives the empty text.
@@ -54,7 +55,8 @@ type Values struct {
 var attributeName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{0,63}$`)
 
 // Placeholders lists what a template may hold, for a hint.
-const Placeholders = "{person_id}, {account}, {key}, {login}, {mail}, {first_name}, {last_name}, {external_id}, {login_name} or {attr:NAME}"
+const Placeholders = "{person_id}, {account}, {key}, {login}, {mail}, {first_name}, {last_name}, {external_id}, " +
+	"{login_name} or {attr:NAME}"
 
 // ParseTemplate checks a template. Its error says which part is wrong.
 func ParseTemplate(text string) (Template, error) {
@@ -174,9 +176,9 @@ func (t Template) CanBeUnique() bool {
 	return t.Uses("key") || t.Uses("person_id", "login", "mail", "attr") && t.Uses("account")
 }
 
-// Key derives {key}. Both ids are preceded by their length, so that no two pairs run together into the same text.
-// It must never change: an intention that was rendered before an upgrade is sent again as it stands, but templates of admins rely on
-// the key being the same for the same pair.
+// Key derives {key}. Both ids are preceded by their length, so that no two pairs run together into the same text. It
+// must never change: an intention that was rendered before an upgrade is sent again as it stands, but templates of
+// admins rely on the key being the same for the same pair.
 func Key(person store.PersonID, account store.AccountID) string {
 	if person == "" || account == "" {
 		return ""

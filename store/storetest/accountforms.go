@@ -8,8 +8,8 @@ import (
 	"ssobridge/store"
 )
 
-// testAccountForms: rows in another case are brought to the listed form where that is clear, the stricter policy stays, and what
-// is not clear is told (row ID-01).
+// testAccountForms: rows in another case are brought to the listed form where that is clear, the stricter policy stays,
+// and what is not clear is told (row ID-01).
 func testAccountForms(t *testing.T, fresh func(testing.TB) store.Options) {
 	ctx := t.Context()
 	o := fresh(t)
@@ -23,14 +23,16 @@ func testAccountForms(t *testing.T, fresh func(testing.TB) store.Options) {
 	}
 	add := func(group string, account store.AccountID, priority int) {
 		t.Helper()
-		_, err := db.Mappings().Add(ctx, store.Mapping{Kind: store.GroupMapping, GroupID: group, GroupDN: "cn=" + group, Account: account, Role: store.AccountManager, Priority: priority}, nil, event("add"))
+		_, err := db.Mappings().Add(ctx, store.Mapping{Kind: store.GroupMapping, GroupID: group, GroupDN: "cn=" + group,
+			Account: account, Role: store.AccountManager, Priority: priority}, nil, event("add"))
 		must(t, err)
 	}
 	add("g1", "ONE", 1)
 	add("g1", "one", 2)
 	add("g2", "ONE", 3)
 	add("g3", "twin", 4)
-	must(t, db.Mappings().Replace(ctx, nil, []store.Mapping{{Kind: store.GroupMapping, GroupID: "g4", GroupDN: "cn=g4", Account: "ONE", Role: store.AccountManager, Off: true}},
+	must(t, db.Mappings().Replace(ctx, nil, []store.Mapping{{Kind: store.GroupMapping, GroupID: "g4", GroupDN: "cn=g4",
+		Account: "ONE", Role: store.AccountManager, Off: true}},
 		[]store.Event{event("off")}))
 	work := leaverItem("p9")
 	work.Account = "ONE"
@@ -38,14 +40,16 @@ func testAccountForms(t *testing.T, fresh func(testing.TB) store.Options) {
 	adopt := func(p store.PersonID, account store.AccountID) {
 		t.Helper()
 		_, err := db.Ledger().Adopt(ctx, []store.SSOUser{{
-			Person: p, Account: account, ExternalID: string(p) + "-" + string(account) + "-x", ExternalProvider: "partner", Role: store.AccountManager, State: store.Active,
+			Person: p, Account: account, ExternalID: string(p) + "-" + string(account) + "-x", ExternalProvider: "partner",
+			Role: store.AccountManager, State: store.Active,
 		}}, event("adopt"))
 		must(t, err)
 	}
 	adopt("p1", "ONE")
 	adopt("p2", "one")
 	adopt("p3", "twin")
-	must(t, s.ReplaceAll(ctx, []store.Account{{ID: "one", SeenAt: time.Now()}, {ID: "two"}, {ID: "Twin"}, {ID: "TWIN"}}, event("list")))
+	must(t, s.ReplaceAll(ctx, []store.Account{{ID: "one", SeenAt: time.Now()}, {ID: "two"}, {ID: "Twin"}, {ID: "TWIN"}},
+		event("list")))
 	forms, err := s.Forms(ctx)
 	must(t, err)
 	if id, err := forms.Resolve("ONE"); id != "one" || err != nil {
@@ -60,7 +64,9 @@ func testAccountForms(t *testing.T, fresh func(testing.TB) store.Options) {
 		}
 		return all
 	}
-	if got, want := left(), []string{"second_factor_policies ONE", "second_factor_policies Two", "second_factor_policies twin", "mappings ONE", "mappings twin", "mappings_off ONE", "manual_work ONE", "sso_users ONE", "sso_users twin"}; !sameTexts(got, want) {
+	if got, want := left(), []string{"second_factor_policies ONE", "second_factor_policies Two",
+		"second_factor_policies twin", "mappings ONE", "mappings twin", "mappings_off ONE", "manual_work ONE",
+		"sso_users ONE", "sso_users twin"}; !sameTexts(got, want) {
 		t.Fatalf("misspelled %q, want %q", got, want)
 	}
 	strictest := func(policies []string, own bool) string {
@@ -77,7 +83,8 @@ func testAccountForms(t *testing.T, fresh func(testing.TB) store.Options) {
 	}
 	policies, err := db.SecondFactors().Policies(ctx)
 	must(t, err)
-	if len(policies) != 3 || policies["one"] != "required" || policies["Twin"] != "required" || policies["TWIN"] != "required" {
+	if len(policies) != 3 || policies["one"] != "required" || policies["Twin"] != "required" ||
+		policies["TWIN"] != "required" {
 		t.Errorf("policies %v", policies)
 	}
 	// One that stands under the listed form too, and what can mean two accounts, stays and is told.

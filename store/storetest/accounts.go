@@ -40,12 +40,15 @@ func testAccountReadings(t *testing.T, fresh func(testing.TB) store.Options) {
 		{"the same", store.Account{ID: "a1", BillingStatus: "Open", PlanType: "GOLD", CheckedAt: at},
 			store.Account{ID: "a1", Name: "One", BillingStatus: "Open", SeenAt: at, PlanType: "GOLD", CheckedAt: at}, false},
 		{"another plan", store.Account{ID: "a1", BillingStatus: "Open", PlanType: "TRIAL", CheckedAt: at.Add(time.Second)},
-			store.Account{ID: "a1", Name: "One", BillingStatus: "Open", SeenAt: at, PlanType: "TRIAL", CheckedAt: at.Add(time.Second)}, false},
+			store.Account{ID: "a1", Name: "One", BillingStatus: "Open", SeenAt: at, PlanType: "TRIAL",
+				CheckedAt: at.Add(time.Second)}, false},
 		{"another status", store.Account{ID: "a1", BillingStatus: "Canceled", CheckedAt: at},
 			store.Account{ID: "a1", Name: "One", BillingStatus: "Canceled", SeenAt: at, CheckedAt: at}, true},
-		{"another name", store.Account{ID: "a1", Name: "Eins", BillingStatus: "Canceled", SeenAt: at.Add(time.Minute), CheckedAt: at},
+		{"another name", store.Account{ID: "a1", Name: "Eins", BillingStatus: "Canceled", SeenAt: at.Add(time.Minute),
+			CheckedAt: at},
 			store.Account{ID: "a1", Name: "Eins", BillingStatus: "Canceled", SeenAt: at.Add(time.Minute), CheckedAt: at}, true},
-		{"new", store.Account{ID: "a2", Name: "Two", CheckedAt: at}, store.Account{ID: "a2", Name: "Two", CheckedAt: at}, true},
+		{"new", store.Account{ID: "a2", Name: "Two", CheckedAt: at}, store.Account{ID: "a2", Name: "Two",
+			CheckedAt: at}, true},
 	} {
 		before, err := db.Changes(ctx)
 		must(t, err)
@@ -63,7 +66,8 @@ func testAccountReadings(t *testing.T, fresh func(testing.TB) store.Options) {
 	}
 	// The list knows nothing of plans, and takes nothing away.
 	before := get("a2")
-	must(t, s.ReplaceAll(ctx, []store.Account{{ID: "a2", Name: "Two", BillingStatus: "Open", SeenAt: at, PlanType: "BRONZE", CheckedAt: at}}, event("a")))
+	must(t, s.ReplaceAll(ctx, []store.Account{{ID: "a2", Name: "Two", BillingStatus: "Open", SeenAt: at,
+		PlanType: "BRONZE", CheckedAt: at}}, event("a")))
 	want := before
 	want.BillingStatus, want.SeenAt = "Open", at
 	if diff := cmp.Diff(want, get("a2")); diff != "" {
@@ -79,7 +83,8 @@ func testAccountReadings(t *testing.T, fresh func(testing.TB) store.Options) {
 	// Two who write at once: a cache that has seen the counter has seen the status.
 	replicas := []*store.Accounts{s, open(t, o).Accounts()}
 	for _, err := range all(20, func(i int) error {
-		return replicas[i%2].Put(ctx, store.Account{ID: "a1", BillingStatus: []string{"Open", "Canceled"}[i/2%2]}, event("many"))
+		return replicas[i%2].Put(ctx, store.Account{ID: "a1", BillingStatus: []string{"Open", "Canceled"}[i/2%2]},
+			event("many"))
 	}) {
 		must(t, err)
 	}
@@ -101,14 +106,16 @@ func testAccountRequests(t *testing.T, fresh func(testing.TB) store.Options) {
 	db := open(t, o)
 	s := db.Accounts()
 	order := func(login string) store.AccountRequest {
-		return store.AccountRequest{LoginName: login, OrganizationName: "Ümlaut & Co", Body: json.RawMessage(`{"login_name":"` + login + `"}`),
+		return store.AccountRequest{LoginName: login, OrganizationName: "Ümlaut & Co",
+			Body:   json.RawMessage(`{"login_name":"` + login + `"}`),
 			Person: "p1", ExternalID: "x-" + login, CreatedBy: "admin:x", State: store.RequestCreated, Account: "a9"}
 	}
 	r, err := s.WantAccount(ctx, order("first-login"), event("want"))
 	must(t, err)
 	want := order("first-login")
 	want.ID, want.State, want.Account = r.ID, store.RequestWanted, ""
-	if diff := cmp.Diff(want, r, cmpopts.IgnoreFields(store.AccountRequest{}, "CreatedAt", "UpdatedAt")); diff != "" || r.ID == 0 || r.CreatedAt.IsZero() {
+	if diff := cmp.Diff(want, r, cmpopts.IgnoreFields(store.AccountRequest{}, "CreatedAt", "UpdatedAt")); diff != "" ||
+		r.ID == 0 || r.CreatedAt.IsZero() {
 		t.Errorf("stored at %v (-want +got):\n%s", r.CreatedAt, diff)
 	}
 	if got, err := s.AccountRequest(ctx, r.ID); err != nil || cmp.Diff(r, got) != "" {
@@ -139,7 +146,8 @@ func testAccountRequests(t *testing.T, fresh func(testing.TB) store.Options) {
 	if err := settle(r, store.RequestWanted, store.RequestRefused); !errors.Is(err, store.ErrConflict) {
 		t.Errorf("settled from a state that has passed: %v, want ErrConflict", err)
 	}
-	if err := settle(store.AccountRequest{ID: 999}, store.RequestWanted, store.RequestSending); !errors.Is(err, store.ErrNotFound) {
+	if err := settle(store.AccountRequest{ID: 999}, store.RequestWanted, store.RequestSending); !errors.Is(err,
+		store.ErrNotFound) {
 		t.Errorf("settled none: %v, want ErrNotFound", err)
 	}
 	if err := settle(r, store.RequestSending, "odd"); err == nil {
@@ -157,7 +165,8 @@ func testAccountRequests(t *testing.T, fresh func(testing.TB) store.Options) {
 	// What was refused made nothing, and is asked for anew with mended data; what may have made something is not.
 	second, err := s.WantAccount(ctx, order("second-login"), event("want"))
 	must(t, err)
-	for _, state := range []string{store.RequestSending, store.RequestUnknown, store.RequestAccepted, store.RequestConflict, store.RequestRefused} {
+	for _, state := range []string{store.RequestSending, store.RequestUnknown, store.RequestAccepted,
+		store.RequestConflict, store.RequestRefused} {
 		before, err := s.AccountRequest(ctx, second.ID)
 		must(t, err)
 		before.ErrorKey = "key"
@@ -172,7 +181,8 @@ func testAccountRequests(t *testing.T, fresh func(testing.TB) store.Options) {
 			continue
 		}
 		must(t, err)
-		if again.ID != second.ID || again.State != store.RequestWanted || string(again.Body) != string(mended.Body) || again.ErrorKey != "" {
+		if again.ID != second.ID || again.State != store.RequestWanted || string(again.Body) != string(mended.Body) ||
+			again.ErrorKey != "" {
 			t.Errorf("wanted again %+v", again)
 		}
 	}
@@ -203,7 +213,8 @@ func testAccountRequests(t *testing.T, fresh func(testing.TB) store.Options) {
 	if _, err := s.AccountRequest(ctx, 999); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("get none: %v", err)
 	}
-	if want, again, bad := events(t, db, "want"), events(t, db, "again"), events(t, db, "bad"); want != 2 || again != 1 || bad != 0 {
+	if want, again, bad := events(t, db, "want"), events(t, db, "again"), events(t, db, "bad"); want != 2 ||
+		again != 1 || bad != 0 {
 		t.Errorf("%d, %d and %d events, want 2, 1 and 0", want, again, bad)
 	}
 
@@ -304,7 +315,8 @@ func testHints(t *testing.T, fresh func(testing.TB) store.Options) {
 
 		// A clock that was set back a year does not put a reading off by a year.
 		hint("a3", true)
-		_, err = raw.Exec(`UPDATE account_hints SET due_at = 0, read_at = read_at + $1 WHERE account = 'a3'`, (365 * 24 * time.Hour).Microseconds())
+		_, err = raw.Exec(`UPDATE account_hints SET due_at = 0, read_at = read_at + $1 WHERE account = 'a3'`,
+			(365 * 24 * time.Hour).Microseconds())
 		must(t, err)
 		before = time.Now()
 		hint("a3", true)

@@ -30,14 +30,16 @@ func (a *actor) act(person store.PersonID) store.Act {
 	must(a.tb, err)
 	token := hash(fmt.Sprint("act", a.count.Add(1)))
 	must(a.tb, a.db.Sessions().Create(ctx, store.Session{
-		TokenHash: token, Person: person, AuthenticatedAt: now, ReadAt: now, EndsAt: now.Add(24 * time.Hour), Mark: mark, Methods: []string{"password"},
+		TokenHash: token, Person: person, AuthenticatedAt: now, ReadAt: now, EndsAt: now.Add(24 * time.Hour), Mark: mark,
+		Methods: []string{"password"},
 	}, nil))
 	return store.Act{Session: token, ReadAt: now, Changes: changes, KeepOthers: true}
 }
 
 // enrol adds one factor.
 func (a *actor) enrol(act store.Act, person store.PersonID, id string, e store.Enrolment) error {
-	e.Act, e.Factors, e.By = act, []store.SecondFactor{{ID: id, Person: person, Kind: "code", Sealed: []byte(id)}}, store.ByPassword
+	e.Act, e.Factors, e.By = act, []store.SecondFactor{{ID: id, Person: person, Kind: "code", Sealed: []byte(id)}},
+		store.ByPassword
 	return a.db.SecondFactors().Enrol(a.tb.Context(), person, e)
 }
 
@@ -50,8 +52,10 @@ func (a *actor) invited(person store.PersonID, id string) {
 
 // prove proves a factor in a session and returns the token hash of the one that follows it.
 func (a *actor) prove(old []byte, f store.SecondFactor, invite []byte) ([]byte, error) {
-	next := store.Session{TokenHash: hash(fmt.Sprint("proved", a.count.Add(1))), AuthenticatedAt: a.now(), ReadAt: a.now(), EndsAt: a.now().Add(24 * time.Hour)}
-	return next.TokenHash, a.db.SecondFactors().Prove(a.tb.Context(), store.ProvedFactor{Factor: f, Session: next, Old: old, Invite: invite})
+	next := store.Session{TokenHash: hash(fmt.Sprint("proved", a.count.Add(1))), AuthenticatedAt: a.now(), ReadAt: a.now(),
+		EndsAt: a.now().Add(24 * time.Hour)}
+	return next.TokenHash, a.db.SecondFactors().Prove(a.tb.Context(), store.ProvedFactor{Factor: f, Session: next,
+		Old: old, Invite: invite})
 }
 
 // leave ends the sessions that act and prove have made.
@@ -155,7 +159,8 @@ func testActs(t *testing.T, fresh func(testing.TB) store.Options) {
 		proved.Session, proved.ReadAt = token, sessionOf(t, db, token).ReadAt
 		must(t, a.enrol(proved, "h", "by confirmed", store.Enrolment{}))
 		all = a.factors("h")
-		if all["by confirmed"].By != store.ByFactor || all["by confirmed"].ConfirmedAt.IsZero() || !all["again"].ConfirmedAt.IsZero() || !all["by first"].ConfirmedAt.IsZero() {
+		if all["by confirmed"].By != store.ByFactor || all["by confirmed"].ConfirmedAt.IsZero() ||
+			!all["again"].ConfirmedAt.IsZero() || !all["by first"].ConfirmedAt.IsZero() {
 			t.Errorf("factors %+v", all)
 		}
 		is(t, store.ErrConflict, s.Invite(ctx, "h", []byte("code"), time.Hour, false))
@@ -181,7 +186,8 @@ func testActs(t *testing.T, fresh func(testing.TB) store.Options) {
 			t.Helper()
 			mark, err := db.Sessions().Mark(ctx)
 			must(t, err)
-			n := store.Session{TokenHash: hash(fmt.Sprint(browser, ahead.Load())), Person: person, Login: person, EndsAt: a.now().Add(time.Hour), Mark: mark}
+			n := store.Session{TokenHash: hash(fmt.Sprint(browser, ahead.Load())), Person: person, Login: person,
+				EndsAt: a.now().Add(time.Hour), Mark: mark}
 			if browser != "" {
 				n.Browser = hash(browser)
 			}
@@ -249,7 +255,8 @@ func testActs(t *testing.T, fresh func(testing.TB) store.Options) {
 				must(t, s.Remove(ctx, "b", store.Removal{Act: act, ID: "b2"}))
 			},
 			"suspension": func() {
-				_, _, err := db.Ledger().Want(ctx, store.SSOUser{Person: "b", Account: "a1", ExternalID: "x", Role: store.AccountManager}, event("w"))
+				_, _, err := db.Ledger().Want(ctx, store.SSOUser{Person: "b", Account: "a1", ExternalID: "x",
+					Role: store.AccountManager}, event("w"))
 				must(t, err)
 				must(t, db.Ledger().Suspend(ctx, store.UserKey{Person: "b", Account: "a1"}, event("s")))
 			},
@@ -258,7 +265,8 @@ func testActs(t *testing.T, fresh func(testing.TB) store.Options) {
 			must(t, err)
 			act, f := a.act("b"), a.factors("b")["b1"]
 			revoke()
-			if err := db.Sessions().Create(ctx, store.Session{TokenHash: hash("begun " + name), Person: "b", EndsAt: a.now().Add(time.Hour), Mark: mark}, nil); !errors.Is(err, store.ErrRevoked) {
+			if err := db.Sessions().Create(ctx, store.Session{TokenHash: hash("begun " + name), Person: "b",
+				EndsAt: a.now().Add(time.Hour), Mark: mark}, nil); !errors.Is(err, store.ErrRevoked) {
 				t.Errorf("login after %s: %v", name, err)
 			}
 			if name == "removal" {

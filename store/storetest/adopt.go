@@ -67,10 +67,12 @@ func testAdopt(t *testing.T, fresh func(testing.TB) store.Options) {
 					t.Fatalf("became %v, %+v, want %s and %s", became, got, c.want, c.after)
 				}
 				changed := c.want == store.Adopted || c.want == store.Changed
-				if changed && (got.ExternalID != u.ExternalID || got.LoginName != u.LoginName || got.Role != u.Role || got.ErrorText != "") {
+				if changed && (got.ExternalID != u.ExternalID || got.LoginName != u.LoginName || got.Role != u.Role ||
+					got.ErrorText != "") {
 					t.Errorf("got %+v, want it as told", got)
 				}
-				if !changed && (got.ExternalID != before.ExternalID || got.LoginName != before.LoginName || got.Role != before.Role || got.Before != before.Before) {
+				if !changed && (got.ExternalID != before.ExternalID || got.LoginName != before.LoginName ||
+					got.Role != before.Role || got.Before != before.Before) {
 					t.Errorf("got %+v, want it as it was: %+v", got, before)
 				}
 				if n := events(t, db, "adopt"); (n == 1) != (changed || c.want == store.Confirmed) {
@@ -102,7 +104,8 @@ func testAdopt(t *testing.T, fresh func(testing.TB) store.Options) {
 			told("carl", store.Active, nil),
 		}, event("adopt"))
 		must(t, err)
-		want := []store.Adoption{store.TakenID, store.TakenID, store.TakenID, store.NotAdoptable, store.NotAdoptable, store.NotAdoptable,
+		want := []store.Adoption{store.TakenID, store.TakenID, store.TakenID, store.NotAdoptable, store.NotAdoptable,
+			store.NotAdoptable,
 			store.NotAdoptable, store.NotAdoptable, store.NotAdoptable, store.NotAdoptable, store.Adopted, store.Unchanged}
 		if fmt.Sprint(became) != fmt.Sprint(want) {
 			t.Errorf("became %v, want %v", became, want)
@@ -120,9 +123,11 @@ func testAdopt(t *testing.T, fresh func(testing.TB) store.Options) {
 	t.Run("what is not told stays", func(t *testing.T) {
 		l := open(t, fresh(t)).Ledger()
 		row := inState(t, l, "anna", store.Refused, false)
-		_, err := l.Adopt(ctx, []store.SSOUser{{Person: row.Person, Account: row.Account, ExternalID: "told", Role: store.AccountManager, State: store.Active}}, event("x"))
+		_, err := l.Adopt(ctx, []store.SSOUser{{Person: row.Person, Account: row.Account, ExternalID: "told",
+			Role: store.AccountManager, State: store.Active}}, event("x"))
 		must(t, err)
-		if got := stored(t, l, keyOf(row)); got.ExternalID != "told" || got.ExternalProvider != row.ExternalProvider || got.LoginName != row.LoginName ||
+		if got := stored(t, l, keyOf(row)); got.ExternalID != "told" || got.ExternalProvider != row.ExternalProvider ||
+			got.LoginName != row.LoginName ||
 			got.ContactEmail != row.ContactEmail || got.LastName != row.LastName {
 			t.Errorf("got %+v, want the rest of %+v", got, row)
 		}
@@ -138,7 +143,8 @@ func testAdopt(t *testing.T, fresh func(testing.TB) store.Options) {
 		for _, err := range all(8, func(i int) error {
 			var users []store.SSOUser
 			for n := range 20 {
-				users = append(users, told(fmt.Sprint(i*(n%2), "-", n), store.Active, func(u *store.SSOUser) { u.ExternalID = fmt.Sprint("x", n); u.LoginName = "" }))
+				users = append(users, told(fmt.Sprint(i*(n%2), "-", n), store.Active,
+					func(u *store.SSOUser) { u.ExternalID = fmt.Sprint("x", n); u.LoginName = "" }))
 			}
 			became, err := replicas[i%2].Adopt(ctx, users, event("adopt"))
 			mu.Lock()
@@ -176,7 +182,8 @@ func testConfirm(t *testing.T, fresh func(testing.TB) store.Options) {
 	if n, err := l.Confirm(ctx, []store.UserKey{}, event("c")); err != nil || n != 0 {
 		t.Errorf("confirmed none: %d, %v", n, err)
 	}
-	n, err := l.Confirm(ctx, []store.UserKey{keyOf(users[0]), keyOf(users[1]), keyOf(users[0]), keyOf(refused), {Person: "nobody", Account: "a1"}}, event("c"))
+	n, err := l.Confirm(ctx, []store.UserKey{keyOf(users[0]), keyOf(users[1]), keyOf(users[0]), keyOf(refused),
+		{Person: "nobody", Account: "a1"}}, event("c"))
 	if err != nil || n != 2 {
 		t.Errorf("confirmed %d, %v, want 2", n, err)
 	}

@@ -99,11 +99,13 @@ func testAudit(t *testing.T, fresh func(testing.TB) store.Options) {
 			t.Errorf("first line %s, want n100", lines[0])
 		}
 		out.Reset()
-		must(t, a.Add(ctx, store.Event{Ref: "formula", Actor: "=HYPERLINK(\"x\")", Action: "test", Subject: "+1", SP: "'quoted"}))
+		must(t, a.Add(ctx, store.Event{Ref: "formula", Actor: "=HYPERLINK(\"x\")", Action: "test", Subject: "+1",
+			SP: "'quoted"}))
 		must(t, a.Export(ctx, &out, store.Filter{Ref: "formula"}, "csv"))
 		rows, err := csv.NewReader(&out).ReadAll()
 		must(t, err)
-		if len(rows) != 3 || rows[2][4] != store.ExportEnd || rows[0][0] != "id" || rows[1][3] != "'=HYPERLINK(\"x\")" || rows[1][5] != "'+1" || rows[1][7] != "''quoted" {
+		if len(rows) != 3 || rows[2][4] != store.ExportEnd || rows[0][0] != "id" || rows[1][3] != "'=HYPERLINK(\"x\")" ||
+			rows[1][5] != "'+1" || rows[1][7] != "''quoted" {
 			t.Errorf("CSV: %q, want no cell that is a formula", rows)
 		}
 		if err := a.Export(ctx, &out, store.Filter{}, "xml"); err == nil {
@@ -114,13 +116,15 @@ func testAudit(t *testing.T, fresh func(testing.TB) store.Options) {
 		}
 	})
 	t.Run("what strangers send", func(t *testing.T) {
-		must(t, a.Add(ctx, store.Event{Ref: "odd", Actor: "a\x00b", Action: "refusal", Subject: "\xff" + strings.Repeat("é", 5000)}))
+		must(t, a.Add(ctx, store.Event{Ref: "odd", Actor: "a\x00b", Action: "refusal", Subject: "\xff" +
+			strings.Repeat("é", 5000)}))
 		got, err := a.List(ctx, store.Filter{Ref: "odd"})
 		must(t, err)
 		if len(got) != 1 || got[0].Actor != "a\uFFFDb" || len(got[0].Subject) > 1010 {
 			t.Errorf("event %+v", got)
 		}
-		must(t, a.Add(ctx, store.Event{Ref: "big", Action: "refusal", Detail: json.RawMessage(`"` + strings.Repeat("x", 1<<20) + `"`)}))
+		must(t, a.Add(ctx, store.Event{Ref: "big", Action: "refusal", Detail: json.RawMessage(`"` + strings.Repeat("x",
+			1<<20) + `"`)}))
 		if err := a.Add(ctx, store.Event{Ref: "bad", Action: "refusal", Detail: json.RawMessage(`{`)}); err == nil {
 			t.Error("a detail that is no JSON was stored")
 		}
@@ -149,9 +153,11 @@ func testIsolation(t *testing.T, fresh func(testing.TB) store.Options) {
 		case 1:
 			return db.SignIns().Finish(ctx, store.Issue{SignIn: "finished", Events: ref})
 		case 2:
-			return db.SignIns().Finish(ctx, store.Issue{Participation: &store.Participation{TokenHash: hash("none")}, Events: ref})
+			return db.SignIns().Finish(ctx,
+				store.Issue{Participation: &store.Participation{TokenHash: hash("none")}, Events: ref})
 		}
-		return db.Sessions().Create(ctx, store.Session{TokenHash: hash(fmt.Sprint(i)), EndsAt: time.Now().Add(time.Hour)}, nil, ref...)
+		return db.Sessions().Create(ctx, store.Session{TokenHash: hash(fmt.Sprint(i)), EndsAt: time.Now().Add(time.Hour)},
+			nil, ref...)
 	}) {
 		want := []error{store.ErrConflict, store.ErrFinished, store.ErrNotFound, nil}[i%4]
 		if !errors.Is(err, want) {

@@ -119,8 +119,8 @@ func writeEvent(tb testing.TB, o store.Options, id int64) {
 		fmt.Sprintf(` VALUES (%d, 1, '', 'system', 'test', '', '', '', '', 'ok', '', '')`, id))
 }
 
-// testAuditChainLate: an event that is committed late, when a long round has gone past its number, comes into the chain in that round.
-// Otherwise Verify would take it for one that somebody wrote into the past.
+// testAuditChainLate: an event that is committed late, when a long round has gone past its number, comes into the chain
+// in that round. Otherwise Verify would take it for one that somebody wrote into the past.
 func testAuditChainLate(t *testing.T, fresh func(testing.TB) store.Options) {
 	ctx := t.Context()
 	o := fresh(t)
@@ -160,16 +160,22 @@ func testAuditTampering(t *testing.T, fresh func(testing.TB) store.Options) {
 		{"a detail changed", "UPDATE audit_events SET detail = '{}' WHERE id = 100", 100, false},
 		{"a time changed", "UPDATE audit_events SET at = at + 1 WHERE id = 1", 1, false},
 		{"an action changed", "UPDATE audit_events SET action = 'tested' WHERE id = 9", 9, false},
-		{"a time changed here and there", "UPDATE audit_events SET at = at - 1 WHERE id = 3; UPDATE audit_chain SET at = at - 1 WHERE event = 3", 3, false},
+		{"a time changed here and there", "UPDATE audit_events SET at = at - 1 WHERE id = 3; UPDATE audit_chain SET at = " +
+			"at - 1 WHERE event = 3", 3, false},
 		{"text moved to the next field", "UPDATE audit_events SET actor = 'p', subject = '7' WHERE id = 8", 8, false},
 		{"an event removed", removed + "SELECT 1", 50, false},
 		{"with its link", removed + "DELETE FROM audit_chain WHERE seq = 50", 50, false},
-		{"and those behind it moved up", removed + "DELETE FROM audit_chain WHERE seq = 50; UPDATE audit_chain SET seq = -(seq - 1) WHERE seq > 50; UPDATE audit_chain SET seq = -seq WHERE seq < 0", 50, false},
+		{"and those behind it moved up", removed + "DELETE FROM audit_chain WHERE seq = 50; UPDATE audit_chain SET seq = " +
+			"-(seq - 1) WHERE seq > 50; UPDATE audit_chain SET seq = -seq WHERE seq < 0", 50, false},
 		{"removed as if it had been purged", removed + "UPDATE audit_chain SET salt = hash WHERE seq = 50", 50, false},
-		{"two links swapped", "UPDATE audit_chain SET event = -event WHERE seq IN (10, 11); UPDATE audit_chain SET event = CASE seq WHEN 10 THEN 11 ELSE 10 END WHERE seq IN (10, 11)", 10, false},
-		{"two events swapped", "UPDATE audit_events SET actor = CASE id WHEN 20 THEN 'p' ELSE 'p7' END WHERE id IN (20, 21)", 20, false},
-		{"a link put in", "INSERT INTO audit_chain (seq, event, at, action, salt, content, hash) SELECT 101, 101, at, action, salt, content, hash FROM audit_chain WHERE seq = 100", 101, false},
-		{"the end cut off", "DELETE FROM audit_events WHERE id > 90; DELETE FROM audit_chain WHERE seq > 90; DELETE FROM audit_seals", 91, true},
+		{"two links swapped", "UPDATE audit_chain SET event = -event WHERE seq IN (10, 11); UPDATE audit_chain SET event = " +
+			"CASE seq WHEN 10 THEN 11 ELSE 10 END WHERE seq IN (10, 11)", 10, false},
+		{"two events swapped", "UPDATE audit_events SET actor = CASE id WHEN 20 THEN 'p' ELSE 'p7' END WHERE id IN (20, 21)",
+			20, false},
+		{"a link put in", "INSERT INTO audit_chain (seq, event, at, action, salt, content, hash) SELECT 101, 101, at, " +
+			"action, salt, content, hash FROM audit_chain WHERE seq = 100", 101, false},
+		{"the end cut off", "DELETE FROM audit_events WHERE id > 90; DELETE FROM audit_chain WHERE seq > 90; DELETE FROM " +
+			"audit_seals", 91, true},
 		{"everything removed", "DELETE FROM audit_events; DELETE FROM audit_chain; DELETE FROM audit_seals", 1, true},
 		{"a hash of their own", "UPDATE audit_chain SET hash = content WHERE seq = 100", 100, false},
 	} {

@@ -17,8 +17,8 @@ func (s signer) signing() store.Signing {
 	return store.Signing{Sign: func(message []byte) []byte { return ed25519.Sign(s.key, message) }, Holds: s.holds}
 }
 
-// testAuditOutcomes: outcomes of an action are kept for times of their own, and no event is passed off as one of another outcome
-// (row ID-26).
+// testAuditOutcomes: outcomes of an action are kept for times of their own, and no event is passed off as one of
+// another outcome (row ID-26).
 func testAuditOutcomes(t *testing.T, fresh func(testing.TB) store.Options) {
 	ctx := t.Context()
 	noon := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
@@ -31,7 +31,8 @@ func testAuditOutcomes(t *testing.T, fresh func(testing.TB) store.Options) {
 		var all []store.Event
 		for i := range hours {
 			at := noon.Add(time.Duration(i-hours+1) * time.Hour)
-			all = append(all, store.Event{At: at, Actor: "p1", Action: "login", Outcome: "ok"}, store.Event{At: at, Action: "login", Outcome: "refused"})
+			all = append(all, store.Event{At: at, Actor: "p1", Action: "login", Outcome: "ok"},
+				store.Event{At: at, Action: "login", Outcome: "refused"})
 		}
 		must(t, a.Add(ctx, append(all, event("newest"))...))
 		key.sealed(t, a)
@@ -50,10 +51,12 @@ func testAuditOutcomes(t *testing.T, fresh func(testing.TB) store.Options) {
 		ok, refused int // that are left
 	}{
 		{"refused ones shorter", shortly, 300, 100},
-		{"refused ones longer", map[string]time.Duration{"login": 100 * time.Hour, "login.refused": 300 * time.Hour}, 100, 300},
+		{"refused ones longer", map[string]time.Duration{"login": 100 * time.Hour, "login.refused": 300 * time.Hour}, 100,
+			300},
 		{"refused ones for ever", map[string]time.Duration{"login": 100 * time.Hour, "login.refused": 0}, 100, 400},
 		{"refused ones alone", map[string]time.Duration{"login.refused": 100 * time.Hour}, 400, 100},
-		{"beside the default", map[string]time.Duration{store.KeepDefault: 200 * time.Hour, "login.refused": 100 * time.Hour}, 200, 100},
+		{"beside the default", map[string]time.Duration{store.KeepDefault: 200 * time.Hour, "login.refused": 100 * time.Hour},
+			200, 100},
 		{"another outcome", map[string]time.Duration{"login.failed": 100 * time.Hour}, 400, 400},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -87,9 +90,11 @@ func testAuditOutcomes(t *testing.T, fresh func(testing.TB) store.Options) {
 	}
 	// Entry 401 is a login of 199 hours ago.
 	for name, do := range map[string]string{
-		"removed":                            "DELETE FROM audit_events WHERE id = 401",
-		"with another outcome":               "DELETE FROM audit_events WHERE id = 401; UPDATE audit_chain SET outcome = 'refused' WHERE event = 401",
-		"with what vouches for another one":  "DELETE FROM audit_events WHERE id = 401; UPDATE audit_chain SET outcome = 'refused', purge_mac = (SELECT purge_mac FROM audit_chain WHERE event = 402) WHERE event = 401",
+		"removed": "DELETE FROM audit_events WHERE id = 401",
+		"with another outcome": "DELETE FROM audit_events WHERE id = 401; UPDATE audit_chain SET outcome = " +
+			"'refused' WHERE event = 401",
+		"with what vouches for another one": "DELETE FROM audit_events WHERE id = 401; UPDATE audit_chain SET outcome = " +
+			"'refused', purge_mac = (SELECT purge_mac FROM audit_chain WHERE event = 402) WHERE event = 401",
 		"a refused one without its voucher":  "UPDATE audit_chain SET purge_mac = salt WHERE event = 402",
 		"a refused one with another outcome": "UPDATE audit_chain SET outcome = 'ok' WHERE event = 402",
 	} {
@@ -99,14 +104,16 @@ func testAuditOutcomes(t *testing.T, fresh func(testing.TB) store.Options) {
 			must(t, err)
 			behind(t, o, do)
 			var broken *store.ChainError
-			if _, err := a.Verify(ctx, nil, key.holds); !errors.As(err, &broken) || broken.Seq != 401 && broken.Seq != 402 || !strings.Contains(err.Error(), "missing") {
+			if _, err := a.Verify(ctx, nil, key.holds); !errors.As(err, &broken) || broken.Seq != 401 && broken.Seq != 402 ||
+				!strings.Contains(err.Error(), "missing") {
 				t.Errorf("got %v, want that an event is missing", err)
 			}
 		})
 	}
 	t.Run("changed", func(t *testing.T) {
 		o, a := sealed(t)
-		behind(t, o, "UPDATE audit_events SET outcome = 'refused' WHERE id = 401; UPDATE audit_events SET actor = 'p9' WHERE id = 402")
+		behind(t, o, "UPDATE audit_events SET outcome = 'refused' WHERE id = 401; UPDATE audit_events SET actor = 'p9' "+
+			"WHERE id = 402")
 		p, err := a.Purge(ctx, key.retention(noon, shortly))
 		if err != nil || len(p.Changed) != 2 || p.Changed[0].ID != 401 || p.Changed[1].ID != 402 {
 			t.Errorf("got %+v, %v, want that events 401 and 402 were changed", p, err)
@@ -133,7 +140,8 @@ func testAuditCut(t *testing.T, fresh func(testing.TB) store.Options) {
 		for day := range days {
 			var all []store.Event
 			for i := range each {
-				all = append(all, store.Event{At: noon.AddDate(0, 0, day-days+1).Add(time.Duration(i-each) * time.Minute), Action: "login", Outcome: []string{"ok", "refused"}[i%2]})
+				all = append(all, store.Event{At: noon.AddDate(0, 0, day-days+1).Add(time.Duration(i-each) * time.Minute),
+					Action: "login", Outcome: []string{"ok", "refused"}[i%2]})
 			}
 			must(t, a.Add(ctx, all...))
 			seals = append(seals, key.sealed(t, a))
@@ -165,7 +173,8 @@ func testAuditCut(t *testing.T, fresh func(testing.TB) store.Options) {
 		// Of ten days the refused logins of nine, all others of four.
 		purge(t, a, noon, 9*each/2+4*each/2)
 		c := cut(t, a, 4*each)
-		if c.Counts["login"] != 2*each || c.Counts["login.refused"] != 2*each || c.Entries() != 4*each || !key.holds(c.Message(), c.Signature) {
+		if c.Counts["login"] != 2*each || c.Counts["login.refused"] != 2*each || c.Entries() != 4*each ||
+			!key.holds(c.Message(), c.Signature) {
 			t.Errorf("cut %+v", c)
 		}
 		cut(t, a, 0)
@@ -176,11 +185,13 @@ func testAuditCut(t *testing.T, fresh func(testing.TB) store.Options) {
 			t.Errorf("%d seals are left, want 7", n)
 		}
 		v, err := a.Verify(ctx, seals, key.holds)
-		if err != nil || v.Cut == nil || v.Cut.Seq != c.Seq || v.BeforeCut != 3 || v.Outside != 7 || v.Seals != 7 || v.Purged != 5*each/2 || v.Chained != 7*each/2 || v.Unsealed != 1 {
+		if err != nil || v.Cut == nil || v.Cut.Seq != c.Seq || v.BeforeCut != 3 || v.Outside != 7 || v.Seals != 7 ||
+			v.Purged != 5*each/2 || v.Chained != 7*each/2 || v.Unsealed != 1 {
 			t.Errorf("verify: %+v, %v", v, err)
 		}
 		events, err := a.List(ctx, store.Filter{Action: "audit-cut"})
-		if err != nil || len(events) != 1 || events[0].Actor != "worker" || string(events[0].Detail) != `{"entries":80,"seq":80}` {
+		if err != nil || len(events) != 1 || events[0].Actor != "worker" ||
+			string(events[0].Detail) != `{"entries":80,"seq":80}` {
 			t.Errorf("events %+v, %v", events, err)
 		}
 		// All has gone but the newest; the last entry of the chain stays, and the next ones follow it.
@@ -210,7 +221,8 @@ func testAuditCut(t *testing.T, fresh func(testing.TB) store.Options) {
 		}
 		cut(t, a, 4*each)
 		// As if it had stopped halfway: the oldest entries and seals are there still.
-		behind(t, o, "INSERT INTO audit_chain SELECT * FROM kept_audit_chain WHERE seq < 40; INSERT INTO audit_seals SELECT * FROM kept_audit_seals WHERE seq < 60")
+		behind(t, o, "INSERT INTO audit_chain SELECT * FROM kept_audit_chain WHERE seq < 40; INSERT INTO audit_seals "+
+			"SELECT * FROM kept_audit_seals WHERE seq < 60")
 		if v, err := a.Verify(ctx, seals, key.holds); err != nil || v.Cut == nil || v.Purged != 5*each/2 {
 			t.Errorf("verify: %+v, %v", v, err)
 		}
@@ -227,9 +239,12 @@ func testAuditCut(t *testing.T, fresh func(testing.TB) store.Options) {
 		what     string
 	}{
 		{"the cut removed", "DELETE FROM audit_cuts", "entry 1 of the audit's chain: it is missing"},
-		{"the cut moved on", "UPDATE audit_cuts SET seq = 100, hash = (SELECT hash FROM audit_chain WHERE seq = 100)", "not ours"},
-		{"another cut by hand", "INSERT INTO audit_cuts SELECT seq, hash, at, '{}', signature FROM audit_seals WHERE seq = 120", "not ours"},
-		{"with the signature of the first", "INSERT INTO audit_cuts SELECT 120, (SELECT hash FROM audit_chain WHERE seq = 120), at, counts, signature FROM audit_cuts", "not ours"},
+		{"the cut moved on", "UPDATE audit_cuts SET seq = 100, hash = (SELECT hash FROM audit_chain WHERE seq = 100)",
+			"not ours"},
+		{"another cut by hand", "INSERT INTO audit_cuts SELECT seq, hash, at, '{}', signature FROM audit_seals WHERE seq = " +
+			"120", "not ours"},
+		{"with the signature of the first", "INSERT INTO audit_cuts SELECT 120, (SELECT hash FROM audit_chain WHERE seq = " +
+			"120), at, counts, signature FROM audit_cuts", "not ours"},
 		{"other counts", `UPDATE audit_cuts SET counts = '{"login":1}'`, "not ours"},
 		{"the first entry removed", "DELETE FROM audit_chain WHERE seq = 81", "entry 81 of the audit's chain: it is missing"},
 		{"the first entry changed", "UPDATE audit_chain SET at = at + 1 WHERE seq = 81", "entry 81 "},

@@ -18,8 +18,8 @@ func keyed(o store.Options, key string) store.Options {
 	return o
 }
 
-// testAuditForeign: an event that somebody writes into the database is chained as what it is, marked, counted by Verify, and stays so
-// (row ID-18). Events of ours and of the version before are none.
+// testAuditForeign: an event that somebody writes into the database is chained as what it is, marked, counted by
+// Verify, and stays so (row ID-18). Events of ours and of the version before are none.
 func testAuditForeign(t *testing.T, fresh func(testing.TB) store.Options) {
 	ctx := t.Context()
 	key := auditKey(1)
@@ -110,7 +110,8 @@ func testAuditOrigin(t *testing.T, fresh func(testing.TB) store.Options) {
 	db := open(t, fresh(t))
 	ctx := store.WithOrigin(context.Background(), store.Origin{Ref: "REF0000001", Address: "192.0.2.7"})
 	must(t, db.Audit().Add(ctx, store.Event{Actor: "p", Action: "test"}))
-	must(t, db.Keys().Add(ctx, store.SigningKey{ID: "k", Use: "signing", State: "active"}, store.Event{Actor: "p", Action: "key-add"}))
+	must(t, db.Keys().Add(ctx, store.SigningKey{ID: "k", Use: "signing", State: "active"},
+		store.Event{Actor: "p", Action: "key-add"}))
 	must(t, db.Audit().Add(ctx, store.Event{Actor: "p", Action: "own", Ref: "OWN", Address: "192.0.2.8"}))
 	must(t, db.Audit().Add(context.Background(), store.Event{Actor: "p", Action: "none"}))
 	list, err := db.Audit().List(ctx, store.Filter{})

@@ -26,7 +26,8 @@ func testAuditOwn(t *testing.T, fresh func(testing.TB) store.Options) {
 	}
 	own()
 	for range 5 {
-		must(t, a.Add(ctx, store.Event{Actor: "p", Action: "test", Outcome: "refused", Address: "192.0.2.1\x00", Detail: []byte(`{"b": 1,  "a":[2]}`)}))
+		must(t, a.Add(ctx, store.Event{Actor: "p", Action: "test", Outcome: "refused", Address: "192.0.2.1\x00",
+			Detail: []byte(`{"b": 1,  "a":[2]}`)}))
 	}
 	// What was rolled back was never written.
 	if err := db.Mappings().Remove(ctx, store.Mapping{ID: 4711}, event("none")); err == nil {

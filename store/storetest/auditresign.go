@@ -8,8 +8,8 @@ import (
 	"ssobridge/store"
 )
 
-// testAuditResign: what an older key has signed of purges and cuts is signed by the one in use, and what neither has stays as it is
-// (row ID-17).
+// testAuditResign: what an older key has signed of purges and cuts is signed by the one in use, and what neither has
+// stays as it is (row ID-17).
 func testAuditResign(t *testing.T, fresh func(testing.TB) store.Options) {
 	ctx := t.Context()
 	noon := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
@@ -28,7 +28,8 @@ func testAuditResign(t *testing.T, fresh func(testing.TB) store.Options) {
 		t.Fatalf("cut: %t, %v", ok, err)
 	}
 	// A key that is known to nobody is not made good.
-	if n, err := a.Resign(ctx, store.Signing{Sign: current.signing().Sign, Holds: other.holds}, current.holds); n != 0 || err != nil {
+	if n, err := a.Resign(ctx, store.Signing{Sign: current.signing().Sign, Holds: other.holds},
+		current.holds); n != 0 || err != nil {
 		t.Errorf("by a strange key: %d, %v", n, err)
 	}
 	// Of a removed key seals hold, and nothing else.

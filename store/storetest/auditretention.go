@@ -25,7 +25,8 @@ func testAuditPurge(t *testing.T, fresh func(testing.TB) store.Options) {
 		var all []store.Event
 		for i := range hours {
 			at := noon.Add(time.Duration(i-hours+1) * time.Hour)
-			all = append(all, store.Event{At: at, Actor: "p1", Action: "sign-in", Address: "192.0.2.1"}, store.Event{At: at, Actor: "p2", Action: "key-add"})
+			all = append(all, store.Event{At: at, Actor: "p1", Action: "sign-in", Address: "192.0.2.1"},
+				store.Event{At: at, Actor: "p2", Action: "key-add"})
 		}
 		must(t, a.Add(ctx, all...))
 		key.sealed(t, a)
@@ -82,7 +83,8 @@ func testAuditPurge(t *testing.T, fresh func(testing.TB) store.Options) {
 	})
 	t.Run("nothing that is not sealed", func(t *testing.T) {
 		a := open(t, fresh(t)).Audit()
-		must(t, a.Add(ctx, store.Event{At: noon, Actor: "p1", Action: "sign-in"}, store.Event{At: noon, Actor: "p1", Action: "sign-in"}, event("newest")))
+		must(t, a.Add(ctx, store.Event{At: noon, Actor: "p1", Action: "sign-in"}, store.Event{At: noon, Actor: "p1",
+			Action: "sign-in"}, event("newest")))
 		r := key.retention(noon.Add(9000*time.Hour), monthly)
 		purge(t, a, 0, r)
 		head, _, err := chain(ctx, a)
@@ -99,19 +101,25 @@ func testAuditPurge(t *testing.T, fresh func(testing.TB) store.Options) {
 	}{
 		{"one that is too young", "DELETE FROM audit_events WHERE id = 803", 803, "missing"},
 		{"one that is kept for ever", "DELETE FROM audit_events WHERE id = 2", 2, "missing"},
-		{"made older", "DELETE FROM audit_events WHERE id = 803; UPDATE audit_chain SET at = 1 WHERE event = 803", 803, "changed"},
-		{"made another", "DELETE FROM audit_events WHERE id = 2; UPDATE audit_chain SET action = 'sign-in' WHERE event = 2", 2, "changed"},
-		{"the record of the purge moved on", "DELETE FROM audit_events WHERE id = 803; UPDATE audit_retention SET at = at + 86400000000", 0, "not ours"},
-		{"the record of the purge for more", `DELETE FROM audit_events WHERE id = 2; UPDATE audit_retention SET keep = '{"default":1}'`, 0, "not ours"},
+		{"made older", "DELETE FROM audit_events WHERE id = 803; UPDATE audit_chain SET at = 1 WHERE event = 803",
+			803, "changed"},
+		{"made another", "DELETE FROM audit_events WHERE id = 2; UPDATE audit_chain SET action = 'sign-in' WHERE event = 2",
+			2, "changed"},
+		{"the record of the purge moved on", "DELETE FROM audit_events WHERE id = 803; UPDATE audit_retention SET at = at " +
+			"+ 86400000000", 0, "not ours"},
+		{"the record of the purge for more",
+			`DELETE FROM audit_events WHERE id = 2; UPDATE audit_retention SET keep = '{"default":1}'`, 0, "not ours"},
 		{"the record of the purge removed", "DELETE FROM audit_retention", 1, "missing"},
-		{"with a record that is nonsense", "INSERT INTO audit_retention SELECT 'x', at, signature FROM audit_retention", 0, "not ours"},
+		{"with a record that is nonsense", "INSERT INTO audit_retention SELECT 'x', at, signature FROM audit_retention",
+			0, "not ours"},
 	} {
 		t.Run("passed off: "+c.name, func(t *testing.T) {
 			o, a := sealed(t)
 			purge(t, a, 400, key.retention(noon, monthly))
 			behind(t, o, c.do)
 			var broken *store.ChainError
-			if _, err := a.Verify(ctx, nil, key.holds); !errors.As(err, &broken) || broken.Seq != c.seq || !strings.Contains(err.Error(), c.what) {
+			if _, err := a.Verify(ctx, nil, key.holds); !errors.As(err, &broken) || broken.Seq != c.seq ||
+				!strings.Contains(err.Error(), c.what) {
 				t.Errorf("got %v, want entry %d: %s", err, c.seq, c.what)
 			}
 		})

@@ -8,7 +8,8 @@ import (
 	"ssobridge/store"
 )
 
-// testBaseless: when a pattern without a base was first named stays, and each place is noted once, with its event. ID-04.
+// testBaseless: when a pattern without a base was first named stays, and each place is noted once, with its event.
+// ID-04.
 func testBaseless(t *testing.T, fresh func(testing.TB) store.Options) {
 	ctx := t.Context()
 	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
@@ -23,7 +24,8 @@ func testBaseless(t *testing.T, fresh func(testing.TB) store.Options) {
 	}
 	old := add(store.Mapping{Kind: store.GroupPattern, Pattern: "ctct-{account}-{role}", Priority: 10})
 	based := add(store.Mapping{Kind: store.GroupPattern, Pattern: "x-{account}-{role}", GroupDN: "ou=x", Priority: 20})
-	group := add(store.Mapping{Kind: store.GroupMapping, GroupID: "g", GroupDN: "cn=g", Account: "a1", Role: store.CampaignCreator, Priority: 30})
+	group := add(store.Mapping{Kind: store.GroupMapping, GroupID: "g", GroupDN: "cn=g", Account: "a1",
+		Role: store.CampaignCreator, Priority: 30})
 	for _, id := range []int64{based, group, 4711} {
 		if err := db.Mappings().Notice(ctx, id, store.NoticeByCheck, event("named")); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("mapping %d: %v, want ErrNotFound", id, err)

@@ -46,7 +46,8 @@ func testBreaker(t *testing.T, fresh func(testing.TB) store.Options) {
 		allow(t, other, false, 50*time.Second, time.Minute)
 		must(t, other.Trip(ctx, "credentials", event("trip")))
 		allow(t, b, false, 8*time.Second, 10*time.Second)
-		if state, err := b.State(ctx); err != nil || state.Cause != "credentials" || state.Trips != 2 || !state.OpenedAt.Before(state.Until.Add(-10*time.Second)) {
+		if state, err := b.State(ctx); err != nil || state.Cause != "credentials" || state.Trips != 2 ||
+			!state.OpenedAt.Before(state.Until.Add(-10*time.Second)) {
 			t.Errorf("state %+v, %v, want it open since the first trip", state, err)
 		}
 		if n := events(t, db, "trip"); n != 1 {
@@ -139,7 +140,8 @@ func testLeases(t *testing.T, fresh func(testing.TB) store.Options) {
 	must(t, one.Release(ctx, "watch", "one"))
 	must(t, one.Release(ctx, "watch", "one"))
 	take(two, "watch", "two", true)
-	for _, until := range []time.Time{time.Now().Add(-time.Second), time.Now().AddDate(1, 0, 0)} { // it died; its clock ran ahead
+	// it died; its clock ran ahead
+	for _, until := range []time.Time{time.Now().Add(-time.Second), time.Now().AddDate(1, 0, 0)} {
 		_, err := rawDB(t, o).Exec(`UPDATE leases SET held_until = $1, holder = 'dead'`, until.UnixMicro())
 		must(t, err)
 		take(one, "watch", "one", true)

@@ -68,7 +68,8 @@ func testBudget(t *testing.T, fresh func(testing.TB) store.Options) {
 	})
 	t.Run("bad limits", func(t *testing.T) {
 		db := open(t, fresh(t))
-		for _, l := range []store.BudgetLimits{{}, {PerSecond: 4}, {PerDay: 1}, {PerSecond: 4, PerDay: 1, Reserve: 1}, {PerSecond: -1, PerDay: 1}} {
+		for _, l := range []store.BudgetLimits{{}, {PerSecond: 4}, {PerDay: 1}, {PerSecond: 4, PerDay: 1, Reserve: 1},
+			{PerSecond: -1, PerDay: 1}} {
 			if _, _, err := db.Budget(l).Reserve(ctx, "sign-in"); err == nil {
 				t.Errorf("limits %+v were accepted", l)
 			}

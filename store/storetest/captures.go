@@ -19,9 +19,12 @@ func testCaptures(t *testing.T, fresh func(testing.TB) store.Options) {
 	ctx, s := t.Context(), db.Captures()
 	before, err := db.Changes(ctx)
 	must(t, err)
-	must(t, s.Set(ctx, store.Capture{Person: "p", Until: time.Now().Add(time.Minute), By: "admin:x"}, event("capture-begin")))
-	must(t, s.Set(ctx, store.Capture{Person: "p", Until: time.Now().Add(time.Hour), By: "admin:y"}, event("capture-begin")))
-	must(t, s.Set(ctx, store.Capture{Person: "q", Until: time.Now().Add(time.Hour), By: "admin:x"}, event("capture-begin")))
+	must(t, s.Set(ctx, store.Capture{Person: "p", Until: time.Now().Add(time.Minute), By: "admin:x"},
+		event("capture-begin")))
+	must(t, s.Set(ctx, store.Capture{Person: "p", Until: time.Now().Add(time.Hour), By: "admin:y"},
+		event("capture-begin")))
+	must(t, s.Set(ctx, store.Capture{Person: "q", Until: time.Now().Add(time.Hour), By: "admin:x"},
+		event("capture-begin")))
 	must(t, s.End(ctx, "q", event("capture-end")))
 	must(t, s.End(ctx, "nobody", event("capture-end")))
 	after, err := db.Changes(ctx)
@@ -43,10 +46,12 @@ func testCaptures(t *testing.T, fresh func(testing.TB) store.Options) {
 		t.Errorf("has another: %t, %v", has, err)
 	}
 	all, err := s.Of(ctx, "R1", event("capture-read"))
-	if err != nil || len(all) != 1 || all[0].Person != "p" || string(all[0].Sealed) != "\x01" || events(t, db, "capture-read") != 1 {
+	if err != nil || len(all) != 1 || all[0].Person != "p" || string(all[0].Sealed) != "\x01" ||
+		events(t, db, "capture-read") != 1 {
 		t.Errorf("captured %+v, %v, %d events", all, err, events(t, db, "capture-read"))
 	}
-	if _, err := s.Of(ctx, "R2", event("capture-read")); !errors.Is(err, store.ErrNotFound) || events(t, db, "capture-read") != 1 {
+	if _, err := s.Of(ctx, "R2", event("capture-read")); !errors.Is(err, store.ErrNotFound) ||
+		events(t, db, "capture-read") != 1 {
 		t.Errorf("of another: %v, %d events", err, events(t, db, "capture-read"))
 	}
 	if n, err := s.Purge(ctx); n != 0 || err != nil {

@@ -70,7 +70,8 @@ func testProviderChanges(t *testing.T, fresh func(testing.TB) store.Options) {
 	due := time.Date(2027, 1, 5, 10, 0, 0, 123456000, time.UTC)
 	sp := store.ServiceProvider{
 		EntityID: "sp", Kind: store.PlainSAML,
-		Source: &store.Source{URL: "https://sp.example/metadata", TrustKey: []byte{1}, EveryAtMost: time.Hour, NextAt: due, ReadAt: due, ValidUntil: due.Add(time.Hour), Pending: []byte("<x/>"), PendingAt: due},
+		Source: &store.Source{URL: "https://sp.example/metadata", TrustKey: []byte{1}, EveryAtMost: time.Hour, NextAt: due,
+			ReadAt: due, ValidUntil: due.Add(time.Hour), Pending: []byte("<x/>"), PendingAt: due},
 	}
 	must(t, s.Put(ctx, sp, event("put")))
 	got, err := s.Get(ctx, "sp")
@@ -125,10 +126,14 @@ func testProviderChanges(t *testing.T, fresh func(testing.TB) store.Options) {
 		sp.Name = "never"
 		return event("never"), refused
 	})
-	if got, getErr := s.Get(ctx, "sp"); !errors.Is(err, refused) || getErr != nil || got.Name != "" || events(t, db, "never") != 0 {
+	if got, getErr := s.Get(ctx, "sp"); !errors.Is(err, refused) || getErr != nil || got.Name != "" ||
+		events(t, db, "never") != 0 {
 		t.Errorf("a change that failed: %v, name %q", err, got.Name)
 	}
-	if err := s.Change(ctx, "none", func(*store.ServiceProvider) (store.Event, error) { return event("never"), nil }); !errors.Is(err, store.ErrNotFound) {
+	if err := s.Change(ctx, "none", func(*store.ServiceProvider) (store.Event, error) {
+		return event("never"),
+			nil
+	}); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("change of none: %v", err)
 	}
 	if claimed, err := s.ClaimRefresh(ctx, "none", due, due); err != nil || claimed {
@@ -169,8 +174,10 @@ func testKeyChoices(t *testing.T, fresh func(testing.TB) store.Options) {
 	db := open(t, fresh(t))
 	s := db.Keys()
 	at := time.Now().UTC().Truncate(time.Microsecond)
-	must(t, s.Add(ctx, store.SigningKey{ID: "a", Use: "signing", State: "active", Private: []byte("sealed"), CreatedAt: at}, event("k")))
-	must(t, s.Add(ctx, store.SigningKey{ID: "b", Use: "signing", State: "published", Private: []byte("sealed"), CreatedAt: at.Add(time.Second), PublishedAt: at}, event("k")))
+	must(t, s.Add(ctx, store.SigningKey{ID: "a", Use: "signing", State: "active", Private: []byte("sealed"),
+		CreatedAt: at}, event("k")))
+	must(t, s.Add(ctx, store.SigningKey{ID: "b", Use: "signing", State: "published", Private: []byte("sealed"),
+		CreatedAt: at.Add(time.Second), PublishedAt: at}, event("k")))
 	must(t, db.ServiceProviders().Put(ctx, store.ServiceProvider{EntityID: "sp", Kind: store.PlainSAML}, event("put")))
 
 	before, err := db.Changes(ctx)
@@ -206,7 +213,8 @@ func testKeyChoices(t *testing.T, fresh func(testing.TB) store.Options) {
 	}
 	keys, err := s.List(ctx)
 	must(t, err)
-	if a, b := keys[0], keys[1]; a.State != "retiring" || !a.RetiringAt.Equal(at) || len(a.Private) != 0 || b.State != "active" || !b.ActiveAt.Equal(at) || !b.PublishedAt.Equal(at) || string(b.Private) != "sealed" {
+	if a, b := keys[0], keys[1]; a.State != "retiring" || !a.RetiringAt.Equal(at) || len(a.Private) != 0 ||
+		b.State != "active" || !b.ActiveAt.Equal(at) || !b.PublishedAt.Equal(at) || string(b.Private) != "sealed" {
 		t.Errorf("keys %+v", keys)
 	}
 	after, err := db.Changes(ctx)
@@ -296,7 +304,8 @@ func testMappings(t *testing.T, fresh func(testing.TB) store.Options) {
 		db := open(t, fresh(t))
 		s := db.Mappings()
 		m := store.Mapping{Kind: store.GroupMapping, GroupID: "uuid", GroupDN: "cn=a,dc=x", Account: "a1",
-			Role: store.AccountManager, Priority: 5, CreatedBy: "admin:x", CreatedAt: time.Now().UTC().Truncate(time.Microsecond)}
+			Role: store.AccountManager, Priority: 5, CreatedBy: "admin:x",
+			CreatedAt: time.Now().UTC().Truncate(time.Microsecond)}
 		id, err := s.Add(ctx, m, nil, event("m"))
 		must(t, err)
 		m.ID = id
@@ -339,16 +348,22 @@ func testMappings(t *testing.T, fresh func(testing.TB) store.Options) {
 			first, then store.Mapping
 			want        error
 		}{
-			{"same account, other role, same priority", group("cn=a", "a1", manager, 1), group("cn=b", "a1", creator, 1), store.ErrConflict},
+			{"same account, other role, same priority", group("cn=a", "a1", manager, 1), group("cn=b", "a1", creator, 1),
+				store.ErrConflict},
 			{"same account, other role, other priority", group("cn=a", "a1", manager, 1), group("cn=b", "a1", creator, 2), nil},
 			{"same account, same role", group("cn=a", "a1", manager, 1), group("cn=b", "a1", manager, 1), nil},
 			{"other account", group("cn=a", "a1", manager, 1), group("cn=b", "a2", creator, 1), nil},
-			{"pattern captures the account", group("cn=a", "a1", manager, 1), pattern("x-{account}", "", creator, 1), store.ErrConflict},
-			{"pattern captured the account", pattern("x-{account}", "", creator, 1), group("cn=a", "a1", manager, 1), store.ErrConflict},
-			{"pattern captures account, same role", group("cn=a", "a1", manager, 1), pattern("x-{account}", "", manager, 1), nil},
+			{"pattern captures the account", group("cn=a", "a1", manager, 1), pattern("x-{account}", "", creator, 1),
+				store.ErrConflict},
+			{"pattern captured the account", pattern("x-{account}", "", creator, 1), group("cn=a", "a1", manager, 1),
+				store.ErrConflict},
+			{"pattern captures account, same role", group("cn=a", "a1", manager, 1), pattern("x-{account}", "",
+				manager, 1), nil},
 			{"pattern captures role", group("cn=a", "a1", manager, 1), pattern("x-{role}", "a1", "", 1), store.ErrConflict},
-			{"two patterns capture both", pattern("x-{account}-{role}", "", "", 1), pattern("y-{account}-{role}", "", "", 1), store.ErrConflict},
-			{"two patterns, other priority", pattern("x-{account}-{role}", "", "", 1), pattern("y-{account}-{role}", "", "", 2), nil},
+			{"two patterns capture both", pattern("x-{account}-{role}", "", "", 1), pattern("y-{account}-{role}", "", "", 1),
+				store.ErrConflict},
+			{"two patterns, other priority", pattern("x-{account}-{role}", "", "", 1), pattern("y-{account}-{role}",
+				"", "", 2), nil},
 			{"two persons", person("p1", owner), person("p2", manager), nil},
 			{"one person twice", person("p1", owner), person("p1", manager), store.ErrConflict},
 			{"person and group", person("p1", owner), group("cn=a", "a1", manager, 0), store.ErrConflict},
@@ -370,7 +385,8 @@ func testMappings(t *testing.T, fresh func(testing.TB) store.Options) {
 		added := 0
 		for _, err := range all(10, func(i int) error {
 			role := []store.Role{store.AccountManager, store.CampaignCreator, store.Owner}[i%3]
-			_, err := replicas[i%2].Add(ctx, store.Mapping{Kind: store.GroupMapping, GroupDN: "cn=a", Account: "a1", Role: role}, nil, event("m"))
+			_, err := replicas[i%2].Add(ctx, store.Mapping{Kind: store.GroupMapping, GroupDN: "cn=a", Account: "a1", Role: role},
+				nil, event("m"))
 			return err
 		}) {
 			if err == nil {
@@ -422,7 +438,8 @@ func testMappings(t *testing.T, fresh func(testing.TB) store.Options) {
 			LoginName: "l3", Role: store.AccountManager}, event("w"))
 		must(t, err)
 		if _, err := s.Add(ctx, store.Mapping{Kind: store.PersonMapping, Person: "p3", Account: "a1", Role: store.Owner},
-			&store.SSOUser{Person: "p3", Account: "a1", ExternalID: "x4", ExternalProvider: "partner"}, event("m")); !errors.Is(err, store.ErrConflict) {
+			&store.SSOUser{Person: "p3", Account: "a1", ExternalID: "x4", ExternalProvider: "partner"},
+			event("m")); !errors.Is(err, store.ErrConflict) {
 			t.Errorf("over an SSO user of ours: %v, want ErrConflict", err)
 		}
 	})

@@ -11,8 +11,8 @@ import (
 	"ssobridge/store"
 )
 
-// testExternalIDs: two external ids that differ in letter case only are never stored, whichever way they come; those that the version
-// before stored go on, and are listed.
+// testExternalIDs: two external ids that differ in letter case only are never stored, whichever way they come; those
+// that the version before stored go on, and are listed.
 func testExternalIDs(t *testing.T, fresh func(testing.TB) store.Options) {
 	ctx := t.Context()
 	const id = "Anna@Example.test"
@@ -109,8 +109,10 @@ func testExternalIDs(t *testing.T, fresh func(testing.TB) store.Options) {
 			t.Errorf("adopted: %v, want %v", became, want)
 		}
 
-		owner := store.SSOUser{Person: "owner", Account: "a1", ExternalID: strings.ToUpper(id), ExternalProvider: told.ExternalProvider, Role: store.Owner}
-		_, err = db.Mappings().Add(ctx, store.Mapping{Kind: store.PersonMapping, Person: "owner", Account: "a1", Role: store.Owner, Priority: 1}, &owner, event("m"))
+		owner := store.SSOUser{Person: "owner", Account: "a1", ExternalID: strings.ToUpper(id),
+			ExternalProvider: told.ExternalProvider, Role: store.Owner}
+		_, err = db.Mappings().Add(ctx, store.Mapping{Kind: store.PersonMapping, Person: "owner", Account: "a1",
+			Role: store.Owner, Priority: 1}, &owner, event("m"))
 		refused(t, "owner", err)
 		if all, err := db.Mappings().List(ctx); err != nil || len(all) != 0 {
 			t.Errorf("mappings: %v, %v, want none", all, err)

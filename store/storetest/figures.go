@@ -43,24 +43,30 @@ func testFigures(t *testing.T, fresh func(testing.TB) store.Options) {
 	got, err := db.Figures().Since(ctx, first)
 	must(t, err)
 	want := []store.Figure{
-		{Kind: store.FigureCalls, At: first, Value: 5}, {Kind: store.FigureLogins, At: first}, {Kind: store.FigureRefusals, At: first, Value: 1}, {Kind: store.FigureSignIns, At: first, Value: 2},
-		{Kind: store.FigureCalls, At: first.Add(store.FigureStep), Value: 8}, {Kind: store.FigureLogins, At: first.Add(store.FigureStep), Value: 1}, {Kind: store.FigureRefusals, At: first.Add(store.FigureStep)}, {Kind: store.FigureSignIns, At: first.Add(store.FigureStep)},
+		{Kind: store.FigureCalls, At: first, Value: 5}, {Kind: store.FigureLogins, At: first}, {Kind: store.FigureRefusals,
+			At: first, Value: 1}, {Kind: store.FigureSignIns, At: first, Value: 2},
+		{Kind: store.FigureCalls, At: first.Add(store.FigureStep), Value: 8}, {Kind: store.FigureLogins,
+			At: first.Add(store.FigureStep), Value: 1}, {Kind: store.FigureRefusals, At: first.Add(store.FigureStep)},
+		{Kind: store.FigureSignIns, At: first.Add(store.FigureStep)},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("figures (-want +got):\n%s", diff)
 	}
 	must(t, db.Audit().Add(ctx, store.Event{
-		At: began.Add(store.FigureStep), Actor: "p", Subject: "p", SP: "https://sp.example", Action: "login", Outcome: "refused", Reason: "locked",
+		At: began.Add(store.FigureStep), Actor: "p", Subject: "p", SP: "https://sp.example", Action: "login",
+		Outcome: "refused", Reason: "locked",
 	}))
 	count(8)
 	refusals, err := db.Figures().Refusals(ctx, first, 10)
 	must(t, err)
 	if diff := cmp.Diff([]store.RefusalSum{
-		{Action: "login", Requests: 1}, {Action: "login", Reason: "locked", SP: "https://sp.example", Requests: 1}, {Action: "refusal", Requests: 1},
+		{Action: "login", Requests: 1}, {Action: "login", Reason: "locked", SP: "https://sp.example", Requests: 1},
+		{Action: "refusal", Requests: 1},
 	}, refusals); diff != "" {
 		t.Errorf("refusals (-want +got):\n%s", diff)
 	}
-	if later, err := db.Figures().Refusals(ctx, first.Add(store.FigureStep), 1); err != nil || len(later) != 1 || later[0].Action != "login" {
+	if later, err := db.Figures().Refusals(ctx, first.Add(store.FigureStep), 1); err != nil || len(later) != 1 ||
+		later[0].Action != "login" {
 		t.Errorf("the first of the second quarter: got %+v, %v", later, err)
 	}
 	ahead.Store(int64(9 * 24 * time.Hour))

@@ -22,8 +22,10 @@ func known(tb testing.TB, db *store.DB, p store.PersonID, mark string, items ...
 	ctx := tb.Context()
 	user := func(account store.AccountID) store.SSOUser {
 		return store.SSOUser{
-			Person: p, Account: account, ExternalID: mark + "-x-" + string(account), ExternalProvider: "partner", LoginName: mark + "-l-" + string(account),
-			ContactEmail: mark + "@example.com", FirstName: mark + "-first", LastName: mark + "-last", Role: store.AccountManager,
+			Person: p, Account: account, ExternalID: mark + "-x-" + string(account), ExternalProvider: "partner",
+			LoginName:    mark + "-l-" + string(account),
+			ContactEmail: mark + "@example.com", FirstName: mark + "-first", LastName: mark + "-last",
+			Role: store.AccountManager,
 		}
 	}
 	_, _, err := db.Ledger().Want(ctx, user("w1"), event("known"))
@@ -35,12 +37,15 @@ func known(tb testing.TB, db *store.DB, p store.PersonID, mark string, items ...
 
 	loggedIn := time.Now()
 	must(tb, db.Sessions().Create(ctx, store.Session{
-		TokenHash: hash(mark), Person: p, Login: mark + "-Login", KnownAs: strings.ToLower(mark + "-Login"), Browser: hash("browser " + mark), AuthenticatedAt: loggedIn,
-		Methods: []string{"password"}, Reading: []byte(`{"DN":"uid=` + mark + `,dc=example"}`), ReadAt: loggedIn, EndsAt: time.Now().Add(time.Hour),
+		TokenHash: hash(mark), Person: p, Login: mark + "-Login", KnownAs: strings.ToLower(mark + "-Login"),
+		Browser: hash("browser " + mark), AuthenticatedAt: loggedIn,
+		Methods: []string{"password"}, Reading: []byte(`{"DN":"uid=` + mark + `,dc=example"}`), ReadAt: loggedIn,
+		EndsAt: time.Now().Add(time.Hour),
 	}, nil))
 	must(tb, db.Sessions().Create(ctx, store.Session{
-		TokenHash: hash(mark + "2"), Person: p, KnownAs: mark, Browser: hash("other browser " + mark), EndsAt: time.Now().Add(time.Hour),
-		Proof: store.Proof{Person: p, Browser: hash("other browser " + mark)},
+		TokenHash: hash(mark + "2"), Person: p, KnownAs: mark, Browser: hash("other browser " + mark),
+		EndsAt: time.Now().Add(time.Hour),
+		Proof:  store.Proof{Person: p, Browser: hash("other browser " + mark)},
 	}, nil))
 	in := signIn("in-" + string(p))
 	in.RequestID, in.Address = "request-"+string(p), mark+" address"
@@ -52,14 +57,17 @@ func known(tb testing.TB, db *store.DB, p store.PersonID, mark string, items ...
 		TokenHash: hash(mark), EntityID: "sp", NameID: mark + "-name-id", SessionIndex: "1",
 	}, NameID: &store.NameID{Name: hash("name of " + mark), Owner: hash("owner " + mark), Person: p, EntityID: "sp"}}))
 	must(tb, db.Traces().Add(ctx,
-		store.Trace{SignIn: "t-" + string(p), Ref: "1" + string(p), At: time.Now(), Outcome: "pending", Steps: []store.TraceStep{{Name: "request", Detail: mark}}},
-		store.Trace{SignIn: "t-" + string(p), Ref: "2" + string(p), At: time.Now(), Outcome: "ok", Person: p, Steps: []store.TraceStep{{Name: "person", Detail: mark}}}))
+		store.Trace{SignIn: "t-" + string(p), Ref: "1" + string(p), At: time.Now(), Outcome: "pending",
+			Steps: []store.TraceStep{{Name: "request", Detail: mark}}},
+		store.Trace{SignIn: "t-" + string(p), Ref: "2" + string(p), At: time.Now(), Outcome: "ok", Person: p,
+			Steps: []store.TraceStep{{Name: "person", Detail: mark}}}))
 
 	changes, err := db.Changes(ctx)
 	must(tb, err)
 	must(tb, db.SecondFactors().Enrol(ctx, p, store.Enrolment{
 		Act:     store.Act{Session: hash(mark), ReadAt: loggedIn, Changes: changes, KeepOthers: true},
-		Factors: []store.SecondFactor{{ID: mark + "-factor", Person: p, Kind: "totp", Sealed: []byte(mark)}}, By: store.ByPassword,
+		Factors: []store.SecondFactor{{ID: mark + "-factor", Person: p, Kind: "totp", Sealed: []byte(mark)}},
+		By:      store.ByPassword,
 	}))
 	must(tb, db.SecondFactors().Delay(ctx, p))
 
@@ -71,8 +79,10 @@ func known(tb testing.TB, db *store.DB, p store.PersonID, mark string, items ...
 	_, _, err = db.Throttle().Take(ctx, store.TakeTry{Person: string(p), Limit: 5, Window: time.Hour})
 	must(tb, err)
 
-	must(tb, db.Captures().Set(ctx, store.Capture{Person: p, Until: time.Now().Add(time.Hour), By: "admin:x"}, event("known")))
-	must(tb, db.Captures().Keep(ctx, store.Captured{Person: p, Ref: "1" + string(p), At: time.Now(), Sealed: []byte(mark)}))
+	must(tb, db.Captures().Set(ctx, store.Capture{Person: p, Until: time.Now().Add(time.Hour), By: "admin:x"},
+		event("known")))
+	must(tb, db.Captures().Keep(ctx, store.Captured{Person: p, Ref: "1" + string(p), At: time.Now(),
+		Sealed: []byte(mark)}))
 
 	for i, kind := range []string{store.ItemLeaver, store.ItemDrift, "blocked"} {
 		item := creation(mark)
@@ -80,10 +90,12 @@ func known(tb testing.TB, db *store.DB, p store.PersonID, mark string, items ...
 		items = append(items, item)
 	}
 	must(tb, db.Plans().SetWork(ctx, plan(tb, db, "watch", items...).ID))
-	must(tb, db.Plans().WorkDone(ctx, store.UserKey{Person: p, Account: "a0"}, store.ItemLeaver, "admin:x", event("known")))
+	must(tb, db.Plans().WorkDone(ctx, store.UserKey{Person: p, Account: "a0"}, store.ItemLeaver, "admin:x",
+		event("known")))
 
 	r, err := db.Accounts().WantAccount(ctx, store.AccountRequest{
-		LoginName: mark + "-owner", OrganizationName: "Ümlaut & Co", Body: json.RawMessage(`{"contact_email":"` + mark + `@example.com"}`),
+		LoginName: mark + "-owner", OrganizationName: "Ümlaut & Co", Body: json.RawMessage(`{"contact_email":"` + mark +
+			`@example.com"}`),
 		Person: p, ExternalID: mark + "-owner-id", CreatedBy: "admin:x",
 	}, event("known"))
 	must(tb, err)
@@ -132,7 +144,8 @@ func read(tb testing.TB, o store.Options, query string) (columns, texts []string
 
 // holding are the rows with this text in them.
 func holding(rows []string, text string) []string {
-	return slices.DeleteFunc(slices.Clone(rows), func(row string) bool { return !strings.Contains(strings.ToLower(row), text) })
+	return slices.DeleteFunc(slices.Clone(rows),
+		func(row string) bool { return !strings.Contains(strings.ToLower(row), text) })
 }
 
 func tables(tb testing.TB, o store.Options) []string {
@@ -169,7 +182,8 @@ func testForget(t *testing.T, fresh func(testing.TB) store.Options) {
 			t.Fatalf("only %d rows tell of the person:\n%s", n, strings.Join(holding(before, "marker"), "\n"))
 		}
 		done, remains, err := db.Ledger().ForgetPerson(ctx, who("p1", false), forget)
-		if err != nil || !slices.Equal(remains.Users, []store.AccountID{"a1"}) || len(remains.Sending)+len(remains.Requests)+len(remains.Mappings) > 0 || done != (store.Forgotten{}) {
+		if err != nil || !slices.Equal(remains.Users, []store.AccountID{"a1"}) || len(remains.Sending)+len(remains.Requests)+
+			len(remains.Mappings) > 0 || done != (store.Forgotten{}) {
 			t.Fatalf("with a user that may exist: %+v, %+v, %v", done, remains, err)
 		}
 		if after := dump(t, o); !slices.Equal(before, after) {
@@ -177,7 +191,8 @@ func testForget(t *testing.T, fresh func(testing.TB) store.Options) {
 		}
 		done, remains, err = db.Ledger().ForgetPerson(ctx, who("p1", true), forget)
 		must(t, err)
-		want := store.Forgotten{Users: 2, Sessions: 2, SignIns: 1, Browsers: 2, Traces: 2, Items: 6, Work: 2, Requests: 1, Factors: 1}
+		want := store.Forgotten{Users: 2, Sessions: 2, SignIns: 1, Browsers: 2, Traces: 2, Items: 6, Work: 2,
+			Requests: 1, Factors: 1}
 		if done != want || len(remains.Users) > 0 {
 			t.Errorf("forgotten %+v, %+v, want %+v", done, remains, want)
 		}
@@ -259,7 +274,8 @@ func testForget(t *testing.T, fresh func(testing.TB) store.Options) {
 			if c.lease != 0 {
 				lease = time.Now().Add(c.lease).UnixMicro()
 			}
-			_, err = rawDB(t, o).Exec(`UPDATE sso_users SET state = $1, maybe_sent = $2, lease_until = $3, before_state = $4`, string(c.state), c.sent, lease, string(c.before))
+			_, err = rawDB(t, o).Exec(`UPDATE sso_users SET state = $1, maybe_sent = $2, lease_until = $3, before_state = $4`,
+				string(c.state), c.sent, lease, string(c.before))
 			must(t, err)
 			for _, deleted := range []bool{false, true} {
 				want := c.without
@@ -282,14 +298,18 @@ func testForget(t *testing.T, fresh func(testing.TB) store.Options) {
 	}
 	t.Run("mappings and orders", func(t *testing.T) {
 		db := open(t, fresh(t))
-		on, err := db.Mappings().Add(ctx, store.Mapping{Kind: store.PersonMapping, Person: "p1", Account: "a1", Role: store.AccountManager, Priority: 10}, nil, event("m"))
+		on, err := db.Mappings().Add(ctx, store.Mapping{Kind: store.PersonMapping, Person: "p1", Account: "a1",
+			Role: store.AccountManager, Priority: 10}, nil, event("m"))
 		must(t, err)
-		off, err := db.Mappings().Add(ctx, store.Mapping{Kind: store.PersonMapping, Person: "p1", Account: "a2", Role: store.AccountManager, Priority: 20}, nil, event("m"))
+		off, err := db.Mappings().Add(ctx, store.Mapping{Kind: store.PersonMapping, Person: "p1", Account: "a2",
+			Role: store.AccountManager, Priority: 20}, nil, event("m"))
 		must(t, err)
 		all, err := db.Mappings().List(ctx)
 		must(t, err)
-		must(t, db.Mappings().Switch(ctx, all[slices.IndexFunc(all, func(m store.Mapping) bool { return m.ID == off })], event("m")))
-		r, err := db.Accounts().WantAccount(ctx, store.AccountRequest{LoginName: "l", OrganizationName: "o", Body: json.RawMessage(`{"a":1}`), Person: "p1"}, event("r"))
+		must(t, db.Mappings().Switch(ctx, all[slices.IndexFunc(all, func(m store.Mapping) bool { return m.ID == off })],
+			event("m")))
+		r, err := db.Accounts().WantAccount(ctx, store.AccountRequest{LoginName: "l", OrganizationName: "o",
+			Body: json.RawMessage(`{"a":1}`), Person: "p1"}, event("r"))
 		must(t, err)
 		_, remains, err := db.Ledger().ForgetPerson(ctx, who("p1", true), forget)
 		if err != nil || !slices.Equal(remains.Mappings, []int64{on, off}) || !slices.Equal(remains.Requests, []int64{r.ID}) {
@@ -311,13 +331,18 @@ func testForget(t *testing.T, fresh func(testing.TB) store.Options) {
 		}
 		slices.Sort(got)
 		want := []string{
-			"account_requests.person_id", "known_browsers.login", "manual_work.login", "manual_work.person_id", "mappings.person_id", "mappings_off.person_id", "name_ids.person_id",
-			// person_epochs stays: it holds an id, as the audit does, and a number without which what was revoked could come back.
-			"participations.name_id", "person_browsers.person_id", "person_epochs.person_id", "plan_items.login", "plan_items.person_id", "proved_browsers.person_id", "second_factor_people.person_id", "second_factors.person_id", "sessions.login", "sessions.person_id", "sso_users.contact_email", "sso_users.person_id",
+			"account_requests.person_id", "known_browsers.login", "manual_work.login", "manual_work.person_id",
+			"mappings.person_id", "mappings_off.person_id", "name_ids.person_id",
+			// person_epochs stays: it holds an id, as the audit does, and a number without which what was revoked could come
+			// back.
+			"participations.name_id", "person_browsers.person_id", "person_epochs.person_id", "plan_items.login",
+			"plan_items.person_id", "proved_browsers.person_id", "second_factor_people.person_id", "second_factors.person_id",
+			"sessions.login", "sessions.person_id", "sso_users.contact_email", "sso_users.person_id",
 			"trace_captured.person", "trace_captures.person", "traces.person", "wrong_codes.person_id",
 		}
 		if !slices.Equal(got, want) {
-			t.Errorf("columns about people: %q, want %q; what is new has to be forgotten by ForgetPerson, and stand in the test's function known", got, want)
+			t.Errorf("columns about people: %q, want %q; what is new has to be forgotten by ForgetPerson, and stand in the "+
+				"test's function known", got, want)
 		}
 	})
 }

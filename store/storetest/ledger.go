@@ -32,7 +32,8 @@ func testLedger(t *testing.T, fresh func(testing.TB) store.Options) {
 		must(t, err)
 		want := u
 		want.State = store.Wanted
-		if diff := cmp.Diff(want, row, cmpopts.IgnoreFields(store.SSOUser{}, "CreatedAt", "UpdatedAt")); diff != "" || !isNew {
+		if diff := cmp.Diff(want, row, cmpopts.IgnoreFields(store.SSOUser{}, "CreatedAt", "UpdatedAt")); diff != "" ||
+			!isNew {
 			t.Errorf("new %t (-want +got):\n%s", isNew, diff)
 		}
 		changed := u
@@ -55,7 +56,8 @@ func testLedger(t *testing.T, fresh func(testing.TB) store.Options) {
 		second.Account = "a2"
 		_, _, err = l.Want(ctx, second, event("w"))
 		must(t, err)
-		if list, err := l.Person(ctx, u.Person); err != nil || len(list) != 2 || list[0].Account != "a1" || list[1].Account != "a2" {
+		if list, err := l.Person(ctx, u.Person); err != nil || len(list) != 2 || list[0].Account != "a1" ||
+			list[1].Account != "a2" {
 			t.Errorf("of the person: %+v, %v, want two", list, err)
 		}
 		if n := events(t, db, "w"); n != 2 {
@@ -139,7 +141,8 @@ func testLedger(t *testing.T, fresh func(testing.TB) store.Options) {
 		}
 		got, err := l.Get(ctx, row.Person, row.Account)
 		must(t, err)
-		if got.State != store.Unknown || !got.MaybeSent || got.ErrorKey != "k" || got.ErrorText != "word: text" || got.Cause != "cause" || !got.LeaseUntil.IsZero() {
+		if got.State != store.Unknown || !got.MaybeSent || got.ErrorKey != "k" || got.ErrorText != "word: text" ||
+			got.Cause != "cause" || !got.LeaseUntil.IsZero() {
 			t.Errorf("unknown row %+v", got)
 		}
 		if good, bad := events(t, db, "s"), events(t, db, "bad"); good != 1 || bad != 0 {
@@ -156,7 +159,8 @@ func testLedger(t *testing.T, fresh func(testing.TB) store.Options) {
 		must(t, l.Settle(ctx, first, event("s")))
 		second, err := l.Claim(ctx, time.Minute, store.PlanClass)
 		must(t, err)
-		if diff := cmp.Diff(first, second, cmpopts.IgnoreFields(store.SSOUser{}, "State", "Attempts", "LeaseUntil", "UpdatedAt")); diff != "" {
+		if diff := cmp.Diff(first, second, cmpopts.IgnoreFields(store.SSOUser{}, "State", "Attempts", "LeaseUntil",
+			"UpdatedAt")); diff != "" {
 			t.Errorf("the second attempt differs (-first +second):\n%s", diff)
 		}
 		if second.Attempts != 2 || !second.MaybeSent {
@@ -230,7 +234,8 @@ func testLedger(t *testing.T, fresh func(testing.TB) store.Options) {
 				must(t, l.WantAgain(ctx, mended, event("again")))
 				got, err := l.Get(ctx, row.Person, row.Account)
 				must(t, err)
-				if again := got.State == store.Wanted && got.LoginName == "mended" && got.ErrorKey == "" && got.Attempts == 0; again != c.again {
+				if again := got.State == store.Wanted && got.LoginName == "mended" && got.ErrorKey == "" &&
+					got.Attempts == 0; again != c.again {
 					t.Errorf("after WantAgain %+v, want it wanted again: %t", got, c.again)
 				}
 				if n := events(t, db, "again"); (n == 1) != c.again {

@@ -15,8 +15,8 @@ import (
 	"ssobridge/store"
 )
 
-// testLedgerModel: API-03. Whatever is done to the ledger in whatever order, its rows are those of a model in plain Go; the data of
-// a row that may have been sent stay; and no id or login name stands twice.
+// testLedgerModel: API-03. Whatever is done to the ledger in whatever order, its rows are those of a model in plain Go;
+// the data of a row that may have been sent stay; and no id or login name stands twice.
 func testLedgerModel(t *testing.T, fresh func(testing.TB) store.Options) {
 	o := fresh(t)
 	db := open(t, o)
@@ -27,7 +27,8 @@ func testLedgerModel(t *testing.T, fresh func(testing.TB) store.Options) {
 		}
 		m := &ledgerModel{ctx: t.Context(), l: db.Ledger(), rows: map[store.UserKey]*modelRow{}}
 		rt.Repeat(map[string]func(*rapid.T){
-			"want": m.want, "claim": m.claim, "renew": m.renew, "settle": m.settle, "raise": m.raise, "again": m.again, "doubt": m.doubt,
+			"want": m.want, "claim": m.claim, "renew": m.renew, "settle": m.settle, "raise": m.raise, "again": m.again,
+			"doubt":      m.doubt,
 			"want again": m.wantAgain, "suspend": m.suspend, "resume": m.resume, "adopt": m.adopt, "confirm": m.confirm,
 			"forget": m.forget, "set role": m.setRole,
 			"": m.check,
@@ -69,8 +70,9 @@ func (m *ledgerModel) data(rt *rapid.T, k store.UserKey) store.SSOUser {
 		Person: k.Person, Account: k.Account, ExternalProvider: "partner",
 		ExternalID: rapid.SampledFrom([]string{"x1", "x2", "x3", "x4", "x5", "x6", "x7"}).Draw(rt, "external id"),
 		LoginName:  rapid.SampledFrom([]string{"l1", "l2", "l3", "l4", "l5", "l6", "l7"}).Draw(rt, "login name"),
-		FirstName:  rapid.SampledFrom([]string{"Anna", "Änne"}).Draw(rt, "first name"), LastName: "Last", ContactEmail: "mail@example.com",
-		Role: m.role(rt), Mapping: 7, Class: m.class(rt),
+		FirstName:  rapid.SampledFrom([]string{"Anna", "Änne"}).Draw(rt, "first name"), LastName: "Last",
+		ContactEmail: "mail@example.com",
+		Role:         m.role(rt), Mapping: 7, Class: m.class(rt),
 	}
 }
 
@@ -182,7 +184,8 @@ func (m *ledgerModel) renew(rt *rapid.T) {
 
 func (m *ledgerModel) settle(rt *rapid.T) {
 	_, u, r := m.anyClaim(rt)
-	u.State = rapid.SampledFrom([]store.State{store.Wanted, store.Unknown, store.Active, store.Assumed, store.Conflict, store.Refused}).Draw(rt, "outcome")
+	u.State = rapid.SampledFrom([]store.State{store.Wanted, store.Unknown, store.Active, store.Assumed, store.Conflict,
+		store.Refused}).Draw(rt, "outcome")
 	if u.State == store.Wanted && u.MaybeSent {
 		u.State = store.Unknown // what may have arrived once is never surely not sent
 	}
@@ -223,7 +226,8 @@ func (m *ledgerModel) again(rt *rapid.T) {
 	did, err := m.l.Again(m.ctx, k, c, store.Event{})
 	m.expect(rt, "again", err, nil)
 	r := m.rows[k]
-	if can := r != nil && (r.waits() || !r.u.MaybeSent && (r.u.State == store.Refused || r.u.State == store.Conflict)); did != can {
+	if can := r != nil && (r.waits() || !r.u.MaybeSent && (r.u.State == store.Refused ||
+		r.u.State == store.Conflict)); did != can {
 		rt.Fatalf("tried again: %t, want %t", did, can)
 	}
 	if did {
@@ -239,7 +243,8 @@ func (m *ledgerModel) doubt(rt *rapid.T) {
 	did, err := m.l.Doubt(m.ctx, k, c, store.Event{})
 	m.expect(rt, "doubt", err, nil)
 	r := m.rows[k]
-	if can := r != nil && r.u.State == store.Assumed && r.u.Role != store.Owner && r.u.LoginName != "" && r.u.ContactEmail != ""; did != can {
+	if can := r != nil && r.u.State == store.Assumed && r.u.Role != store.Owner && r.u.LoginName != "" &&
+		r.u.ContactEmail != ""; did != can {
 		rt.Fatalf("doubted: %t, want %t", did, can)
 	}
 	if did {
@@ -265,7 +270,8 @@ func (m *ledgerModel) wantAgain(rt *rapid.T) {
 }
 
 // one runs a step on one row; may tells whether the row is in the right state for it.
-func (m *ledgerModel) one(rt *rapid.T, step string, do func(store.UserKey) error, may func(*modelRow) bool, then func(store.UserKey, *modelRow)) {
+func (m *ledgerModel) one(rt *rapid.T, step string, do func(store.UserKey) error, may func(*modelRow) bool,
+	then func(store.UserKey, *modelRow)) {
 	k := m.key(rt)
 	err := do(k)
 	switch r := m.rows[k]; {
@@ -398,7 +404,8 @@ func (m *ledgerModel) check(rt *rapid.T) {
 	for k, r := range m.rows {
 		want[k] = r.u
 	}
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(store.SSOUser{}, "NextAttempt", "Earliest", "LeaseUntil", "CreatedAt", "UpdatedAt")); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(store.SSOUser{}, "NextAttempt", "Earliest", "LeaseUntil",
+		"CreatedAt", "UpdatedAt")); diff != "" {
 		rt.Fatalf("after %s (-model +ledger):\n%s", m.did, diff)
 	}
 	body := func(u store.SSOUser) string {

@@ -26,7 +26,8 @@ func testLogouts(t *testing.T, fresh func(testing.TB) store.Options) {
 		}}))
 	}
 	logout := func(id, sp, request string) store.Logout {
-		return store.Logout{ID: id, EntityID: sp, RequestID: request, Data: []byte{0, 1}, ExpiresAt: time.Now().Add(time.Hour)}
+		return store.Logout{ID: id, EntityID: sp, RequestID: request, Data: []byte{0, 1},
+			ExpiresAt: time.Now().Add(time.Hour)}
 	}
 	one, two, other := session(t, db, "one"), session(t, db, "two"), session(t, db, "other")
 	part(one, "wiki", "x1", "i1")
@@ -41,13 +42,15 @@ func testLogouts(t *testing.T, fresh func(testing.TB) store.Options) {
 		must(t, err)
 		var got []string
 		for _, n := range found {
-			got = append(got, fmt.Sprint(n.SessionIndex, " ", n.Person, " ", n.NameIDFormat, " ", string(n.TokenHash) == string(one.TokenHash)))
+			got = append(got, fmt.Sprint(n.SessionIndex, " ", n.Person, " ", n.NameIDFormat, " ",
+				string(n.TokenHash) == string(one.TokenHash)))
 		}
 		if diff := cmp.Diff([]string{"i1 person-one persistent true", "i4 person-two persistent false"}, got); diff != "" {
 			t.Errorf("sessions (-want +got):\n%s", diff)
 		}
 		for _, c := range [][2]string{{"calendar", "x1"}, {"wiki", "X1"}, {"wiki", ""}, {"wiki", "\x00"}, {"wiki", "\xff"}} {
-			if found, err := db.Sessions().Named(ctx, c[0], c[1]); len(found) != 0 || err != nil && !errors.Is(err, store.ErrNotFound) {
+			if found, err := db.Sessions().Named(ctx, c[0], c[1]); len(found) != 0 || err != nil && !errors.Is(err,
+				store.ErrNotFound) {
 				t.Errorf("named %q: %v, %v", c, found, err)
 			}
 		}
@@ -82,7 +85,8 @@ func testLogouts(t *testing.T, fresh func(testing.TB) store.Options) {
 		}
 	})
 	t.Run("SLO-02 replay ends nothing", func(t *testing.T) {
-		if _, err := s.Start(ctx, logout("l2", "wiki", "_r1"), [][]byte{other.TokenHash}, event("replay")); !errors.Is(err, store.ErrConflict) {
+		if _, err := s.Start(ctx, logout("l2", "wiki", "_r1"), [][]byte{other.TokenHash}, event("replay")); !errors.Is(err,
+			store.ErrConflict) {
 			t.Errorf("%v, want ErrConflict", err)
 		}
 		if _, err := db.Sessions().Get(ctx, other.TokenHash, 0); err != nil {
@@ -211,7 +215,8 @@ func testLogouts(t *testing.T, fresh func(testing.TB) store.Options) {
 		after := before
 		after.TokenHash = hash("again, later")
 		must(t, db.Sessions().Create(ctx, after, before.TokenHash))
-		if parts, err := db.Sessions().Participations(ctx, after.TokenHash); err != nil || len(parts) != 1 || parts[0].SessionIndex != "ia" {
+		if parts, err := db.Sessions().Participations(ctx, after.TokenHash); err != nil || len(parts) != 1 ||
+			parts[0].SessionIndex != "ia" {
 			t.Errorf("participations %v, %v, want the one", parts, err)
 		}
 		stranger := session(t, db, "stranger")

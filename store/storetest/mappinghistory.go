@@ -17,11 +17,13 @@ func testMappingHistory(t *testing.T, fresh func(testing.TB) store.Options) {
 	ctx := t.Context()
 	db := open(t, fresh(t))
 	s := db.Mappings()
-	first := store.Mapping{Kind: store.GroupMapping, GroupDN: "cn=a", Account: "a1", Role: store.AccountManager, Priority: 10, CreatedBy: "admin:x", CreatedAt: time.Now().UTC().Truncate(time.Microsecond)}
+	first := store.Mapping{Kind: store.GroupMapping, GroupDN: "cn=a", Account: "a1", Role: store.AccountManager,
+		Priority: 10, CreatedBy: "admin:x", CreatedAt: time.Now().UTC().Truncate(time.Microsecond)}
 	id, err := s.Add(ctx, first, nil, store.Event{Actor: "admin:x", Action: "mapping-add"})
 	must(t, err)
 	first.ID = id
-	second := store.Mapping{Kind: store.GroupMapping, GroupDN: "cn=b", Account: "a1", Role: store.CampaignCreator, Priority: 20, CreatedAt: first.CreatedAt}
+	second := store.Mapping{Kind: store.GroupMapping, GroupDN: "cn=b", Account: "a1", Role: store.CampaignCreator,
+		Priority: 20, CreatedAt: first.CreatedAt}
 	second.ID, err = s.Add(ctx, second, nil, event("mapping-add"))
 	must(t, err)
 	only := func(what string, want ...int64) {
@@ -89,7 +91,8 @@ func testMappingHistory(t *testing.T, fresh func(testing.TB) store.Options) {
 		if err := s.Exchange(ctx, first, second, event("stale")); !errors.Is(err, store.ErrConflict) {
 			t.Errorf("from a state that is over: got %v, want ErrConflict", err)
 		}
-		if err := s.Exchange(ctx, switchedOn(t, db)[0], store.Mapping{ID: 4711}, event("gone")); !errors.Is(err, store.ErrNotFound) {
+		if err := s.Exchange(ctx, switchedOn(t, db)[0], store.Mapping{ID: 4711}, event("gone")); !errors.Is(err,
+			store.ErrNotFound) {
 			t.Errorf("with one that never was: got %v, want ErrNotFound", err)
 		}
 		only("after refusals", id, second.ID)
@@ -122,17 +125,20 @@ func testMappingHistory(t *testing.T, fresh func(testing.TB) store.Options) {
 	})
 	t.Run("history", func(t *testing.T) {
 		on := switchedOn(t, db)
-		must(t, s.Remove(ctx, on[slices.IndexFunc(on, func(m store.Mapping) bool { return m.ID == id })], event("mapping-remove")))
+		must(t, s.Remove(ctx, on[slices.IndexFunc(on, func(m store.Mapping) bool { return m.ID == id })],
+			event("mapping-remove")))
 		list, err := s.History(ctx, id, 0, 100)
 		must(t, err)
-		if page, err := s.History(ctx, id, list[2].ID, 2); err != nil || len(page) != 2 || page[0].ID != list[3].ID || page[1].ID != list[4].ID {
+		if page, err := s.History(ctx, id, list[2].ID, 2); err != nil || len(page) != 2 || page[0].ID != list[3].ID ||
+			page[1].ID != list[4].ID {
 			t.Errorf("the page after the third: %+v, %v", page, err)
 		}
 		var words []string
 		for _, v := range list {
 			words = append(words, v.What)
 		}
-		if got := len(words); got != 8 || words[0] != store.MappingRemoved || words[7] != store.MappingAdded || list[7].By != "admin:x" || list[7].State.Priority != 10 {
+		if got := len(words); got != 8 || words[0] != store.MappingRemoved || words[7] != store.MappingAdded ||
+			list[7].By != "admin:x" || list[7].State.Priority != 10 {
 			t.Errorf("history: got %v, %+v", words, list)
 		}
 		v, err := s.Version(ctx, list[7].ID)

@@ -32,7 +32,8 @@ func testMappingSets(t *testing.T, fresh func(testing.TB) store.Options) {
 			t.Errorf("%s (-want +got):\n%s", what, diff)
 		}
 	}
-	must(t, s.Replace(ctx, nil, []store.Mapping{group("cn=a", "a1", manager), group("cn=b", "a2", manager)}, []store.Event{event("set"), event("set")}))
+	must(t, s.Replace(ctx, nil, []store.Mapping{group("cn=a", "a1", manager), group("cn=b", "a2", manager)},
+		[]store.Event{event("set"), event("set")}))
 	same("two added", group("cn=a", "a1", manager), group("cn=b", "a2", manager))
 
 	off := group("cn=off", "a1", creator)
@@ -45,7 +46,8 @@ func testMappingSets(t *testing.T, fresh func(testing.TB) store.Options) {
 	}
 
 	owner := store.Mapping{Kind: store.PersonMapping, Person: "p1", Account: "a9", Role: store.Owner}
-	ownerID, err := s.Add(ctx, owner, &store.SSOUser{Person: "p1", Account: "a9", ExternalID: "x1", ExternalProvider: "partner"}, event("m"))
+	ownerID, err := s.Add(ctx, owner, &store.SSOUser{Person: "p1", Account: "a9", ExternalID: "x1",
+		ExternalProvider: "partner"}, event("m"))
 	must(t, err)
 	before := list()
 	counter, err := db.Changes(ctx)
@@ -59,11 +61,14 @@ func testMappingSets(t *testing.T, fresh func(testing.TB) store.Options) {
 		{"one is gone", []store.Mapping{before[0], {ID: 999}}, nil, store.ErrConflict},
 		{"one is named twice", []store.Mapping{before[0], before[0]}, nil, store.ErrConflict},
 		{"one is not as it was", []store.Mapping{changed(before[0])}, nil, store.ErrConflict},
-		{"clash with one that stays", before[:1], []store.Mapping{group("cn=c", "a3", manager), group("cn=d", "a2", creator)}, store.ErrConflict},
-		{"clash among themselves", nil, []store.Mapping{group("cn=c", "a3", manager), group("cn=d", "a3", creator)}, store.ErrConflict},
+		{"clash with one that stays", before[:1], []store.Mapping{group("cn=c", "a3", manager), group("cn=d", "a2", creator)},
+			store.ErrConflict},
+		{"clash among themselves", nil, []store.Mapping{group("cn=c", "a3", manager), group("cn=d", "a3", creator)},
+			store.ErrConflict},
 		{"the same rule", nil, []store.Mapping{group("cn=a", "a1", manager)}, store.ErrConflict},
 		{"an owner's removed", []store.Mapping{{ID: ownerID, Kind: store.PersonMapping, Role: store.Owner}}, nil, nil},
-		{"an owner's added", nil, []store.Mapping{{Kind: store.PersonMapping, Person: "p2", Account: "a9", Role: store.Owner}}, nil},
+		{"an owner's added", nil, []store.Mapping{{Kind: store.PersonMapping, Person: "p2", Account: "a9",
+			Role: store.Owner}}, nil},
 		{"no kind", nil, []store.Mapping{group("cn=c", "a3", manager), {Kind: "odd", Account: "a4", Role: manager}}, nil},
 	} {
 		err := s.Replace(ctx, c.remove, c.add, []store.Event{event("bad")})
@@ -79,7 +84,8 @@ func testMappingSets(t *testing.T, fresh func(testing.TB) store.Options) {
 	}
 
 	// What would clash if it were added first.
-	must(t, s.Replace(ctx, before[:2], []store.Mapping{group("cn=a", "a1", creator), group("cn=b", "a1", creator)}, []store.Event{event("set")}))
+	must(t, s.Replace(ctx, before[:2], []store.Mapping{group("cn=a", "a1", creator), group("cn=b", "a1", creator)},
+		[]store.Event{event("set")}))
 	same("replaced", owner, group("cn=a", "a1", creator), group("cn=b", "a1", creator))
 	if n, err := db.Changes(ctx); err != nil || n <= counter {
 		t.Errorf("counter %d, %v, want more than %d", n, err, counter)
@@ -96,7 +102,8 @@ func testMappingSets(t *testing.T, fresh func(testing.TB) store.Options) {
 	victim := list()[2]
 	won := 0
 	for i, err := range all(6, func(i int) error {
-		return replicas[i%2].Replace(ctx, []store.Mapping{victim}, []store.Mapping{group("cn=new", "a5", []store.Role{manager, creator}[i%2])}, nil)
+		return replicas[i%2].Replace(ctx, []store.Mapping{victim},
+			[]store.Mapping{group("cn=new", "a5", []store.Role{manager, creator}[i%2])}, nil)
 	}) {
 		if err == nil {
 			won++

@@ -13,8 +13,8 @@ import (
 	"ssobridge/store"
 )
 
-// migratedFile is a SQLite file of the newest schema with nothing in it. Migrating takes a quarter of a second of processor
-// time under the race detector, copying it next to none.
+// migratedFile is a SQLite file of the newest schema with nothing in it. Migrating takes a quarter of a second of
+// processor time under the race detector, copying it next to none.
 var migratedFile = sync.OnceValues(func() (file []byte, err error) {
 	dir, err := os.MkdirTemp("", "ssobridge-schema-")
 	if err != nil {
@@ -46,7 +46,8 @@ func Migrated(tb testing.TB) store.Options {
 	return o
 }
 
-// PostgresMigrated makes databases on the same server as empty does, which have the newest schema already: copies of one.
+// PostgresMigrated makes databases on the same server as empty does, which have the newest schema already: copies of
+// one.
 func PostgresMigrated(tb testing.TB, empty func(testing.TB) store.Options) func(testing.TB) store.Options {
 	tb.Helper()
 	o := empty(tb)

@@ -8,8 +8,8 @@ import (
 	"ssobridge/store"
 )
 
-// testNamedGroups: the first answer to a DN stays whoever else answers, later ones change no id, and only an accepted group
-// takes the place of another. Each change raises the change counter and leaves its event.
+// testNamedGroups: the first answer to a DN stays whoever else answers, later ones change no id, and only an accepted
+// group takes the place of another. Each change raises the change counter and leaves its event.
 func testNamedGroups(t *testing.T, fresh func(testing.TB) store.Options) {
 	db := open(t, fresh(t))
 	ctx, s := t.Context(), db.NamedGroups()
@@ -30,7 +30,8 @@ func testNamedGroups(t *testing.T, fresh func(testing.TB) store.Options) {
 	if after, err := db.Changes(ctx); err != nil || after == before {
 		t.Errorf("the change counter stands at %d, before at %d, %v", after, before, err)
 	}
-	if first.ID != "1" || first.DN != "cn=A" || first.ResolvedAt.IsZero() || !first.GoneAt.IsZero() || events(t, db, "group-resolved") != 1 {
+	if first.ID != "1" || first.DN != "cn=A" || first.ResolvedAt.IsZero() || !first.GoneAt.IsZero() ||
+		events(t, db, "group-resolved") != 1 {
 		t.Errorf("after two first answers: %+v", first)
 	}
 
@@ -69,7 +70,8 @@ func testNamedGroups(t *testing.T, fresh func(testing.TB) store.Options) {
 
 	// Where no id was shown, the first one that is shown is taken.
 	must(t, s.Resolve(ctx, store.NamedGroup{Written: "cn=b", DN: "cn=b"}, event("group-resolved")))
-	must(t, s.Note(ctx, store.NamedGroup{Written: "cn=b"}, store.NamedGroup{Written: "cn=b", ID: "7", DN: "cn=b"}, event("group-found")))
+	must(t, s.Note(ctx, store.NamedGroup{Written: "cn=b"}, store.NamedGroup{Written: "cn=b", ID: "7", DN: "cn=b"},
+		event("group-found")))
 	if all, err := s.List(ctx); err != nil || len(all) != 2 || all[1].ID != "7" {
 		t.Errorf("got %+v, %v", all, err)
 	}

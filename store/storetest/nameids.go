@@ -9,7 +9,8 @@ import (
 	"ssobridge/store"
 )
 
-// testNameIDs: a NameID is one person's, whoever asks at the same moment, and what the version before issued is taken over (row ID-05).
+// testNameIDs: a NameID is one person's, whoever asks at the same moment, and what the version before issued is taken
+// over (row ID-05).
 func testNameIDs(t *testing.T, fresh func(testing.TB) store.Options) {
 	ctx := t.Context()
 	o := fresh(t)
@@ -30,8 +31,9 @@ func testNameIDs(t *testing.T, fresh func(testing.TB) store.Options) {
 	session := func(mark string, p store.PersonID) {
 		t.Helper()
 		must(t, db.Sessions().Create(ctx, store.Session{
-			TokenHash: hash(mark), Person: p, Browser: hash("browser " + mark), AuthenticatedAt: o.Now(), EndsAt: o.Now().Add(240 * time.Hour),
-			Proof: store.Proof{Person: p, Browser: hash("browser " + mark)},
+			TokenHash: hash(mark), Person: p, Browser: hash("browser " + mark), AuthenticatedAt: o.Now(),
+			EndsAt: o.Now().Add(240 * time.Hour),
+			Proof:  store.Proof{Person: p, Browser: hash("browser " + mark)},
 		}, nil))
 	}
 	issue := func(name, mark string, p store.PersonID) error {
@@ -61,7 +63,8 @@ func testNameIDs(t *testing.T, fresh func(testing.TB) store.Options) {
 	if err := issue("n1", "s2", "p2"); !errors.Is(err, store.ErrNameIDTaken) {
 		t.Errorf("another person: %v, want ErrNameIDTaken", err)
 	}
-	if n := count(`SELECT COUNT(*) FROM participations WHERE name_id = 'n1'`); n != 1 || count(`SELECT COUNT(*) FROM audit_events`) != events {
+	if n := count(`SELECT COUNT(*) FROM participations WHERE name_id = 'n1'`); n != 1 ||
+		count(`SELECT COUNT(*) FROM audit_events`) != events {
 		t.Errorf("what was refused left something: %d participations", n)
 	}
 	advance(23 * time.Hour)
@@ -115,7 +118,8 @@ func testNameIDs(t *testing.T, fresh func(testing.TB) store.Options) {
 	}
 	var clashes []store.PersonID
 	of := func(b store.IssuedBefore) (store.NameID, bool) {
-		return store.NameID{Name: hash(b.NameID), Owner: hash("owner " + string(b.Person)), Person: b.Person, EntityID: b.EntityID}, b.NameID != "transient"
+		return store.NameID{Name: hash(b.NameID), Owner: hash("owner " + string(b.Person)), Person: b.Person,
+			EntityID: b.EntityID}, b.NameID != "transient"
 	}
 	for _, want := range []int{2, 1, 0} {
 		n, err := s.TakeOver(ctx, 2, of, func(b store.IssuedBefore) { clashes = append(clashes, b.Person) })

@@ -9,15 +9,16 @@ import (
 	"ssobridge/store"
 )
 
-// testPlanMaking: one plan is made at a time, whoever begins it; what a process leaves behind is dropped; whose users are created at the
-// first sign-in is kept with a mapping.
+// testPlanMaking: one plan is made at a time, whoever begins it; what a process leaves behind is dropped; whose users
+// are created at the first sign-in is kept with a mapping.
 func testPlanMaking(t *testing.T, fresh func(testing.TB) store.Options) {
 	ctx := t.Context()
 	db := open(t, fresh(t))
 	s := db.Plans()
 	started := func(int64) store.Event { return event("started") }
 	start := func(maker string) (int64, error) {
-		return s.Start(ctx, store.Plan{Kind: "admin", Mappings: "digest", CreatedBy: "admin:x", Maker: maker}, time.Hour, started)
+		return s.Start(ctx, store.Plan{Kind: "admin", Mappings: "digest", CreatedBy: "admin:x", Maker: maker},
+			time.Hour, started)
 	}
 
 	// Of many that begin at once, one does.
@@ -50,7 +51,8 @@ func testPlanMaking(t *testing.T, fresh func(testing.TB) store.Options) {
 		t.Errorf("progress by another: got %v, want ErrConflict", err)
 	}
 	must(t, s.Drop(ctx, first, store.MakingCancelled, "", event("cancelled")))
-	if p := getPlan(t, db, first); p.State != store.PlanDropped || p.Reason != store.MakingCancelled || p.FinishedAt.IsZero() {
+	if p := getPlan(t, db, first); p.State != store.PlanDropped || p.Reason != store.MakingCancelled ||
+		p.FinishedAt.IsZero() {
 		t.Errorf("cancelled: got %+v", p)
 	}
 	for what, err := range map[string]error{
@@ -76,7 +78,8 @@ func testPlanMaking(t *testing.T, fresh func(testing.TB) store.Options) {
 	must(t, s.ReleaseMaking(ctx, "another")) // does nothing
 	must(t, s.ReleaseMaking(ctx, maker))
 
-	// A process that died: its lease is over, and the next one drops what it left. What the version before makes is let alone.
+	// A process that died: its lease is over, and the next one drops what it left. What the version before makes is let
+	// alone.
 	left, err := start("dead")
 	must(t, err)
 	older, err := s.Create(ctx, store.Plan{Kind: "watch", Mappings: "digest", CreatedBy: "watch"})
@@ -101,7 +104,8 @@ func testPlanMaking(t *testing.T, fresh func(testing.TB) store.Options) {
 		maker string
 		ttl   time.Duration
 	}{{"", time.Hour}, {"x", 0}, {"x", 25 * time.Hour}} {
-		if _, err := s.Start(ctx, store.Plan{Kind: "admin", Maker: bad.maker}, bad.ttl, started); err == nil || errors.Is(err, store.ErrConflict) {
+		if _, err := s.Start(ctx, store.Plan{Kind: "admin", Maker: bad.maker}, bad.ttl, started); err == nil ||
+			errors.Is(err, store.ErrConflict) {
 			t.Errorf("start by %q for %v: got %v, want it refused", bad.maker, bad.ttl, err)
 		}
 	}
@@ -112,7 +116,8 @@ func testPlanMaking(t *testing.T, fresh func(testing.TB) store.Options) {
 func testAtSignIn(t *testing.T, db *store.DB) {
 	ctx := t.Context()
 	s := db.Mappings()
-	m := store.Mapping{Kind: store.GroupMapping, GroupID: "g1", GroupDN: "cn=g", Account: "a1", Role: store.AccountManager, Priority: 10, AtSignIn: true}
+	m := store.Mapping{Kind: store.GroupMapping, GroupID: "g1", GroupDN: "cn=g", Account: "a1", Role: store.AccountManager,
+		Priority: 10, AtSignIn: true}
 	var err error
 	m.ID, err = s.Add(ctx, m, nil, event("add"))
 	must(t, err)
@@ -153,7 +158,8 @@ func testAtSignIn(t *testing.T, db *store.DB) {
 	if is = stored(false); is.AtSignIn {
 		t.Errorf("set: got %+v", is)
 	}
-	must(t, s.Replace(ctx, []store.Mapping{is}, []store.Mapping{{Kind: store.GroupMapping, GroupID: "g2", GroupDN: "cn=h", Account: "a1", Role: store.AccountManager, Priority: 10, AtSignIn: true}}, nil))
+	must(t, s.Replace(ctx, []store.Mapping{is}, []store.Mapping{{Kind: store.GroupMapping, GroupID: "g2", GroupDN: "cn=h",
+		Account: "a1", Role: store.AccountManager, Priority: 10, AtSignIn: true}}, nil))
 	if is = stored(false); !is.AtSignIn {
 		t.Errorf("replaced: got %+v", is)
 	}

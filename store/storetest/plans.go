@@ -15,7 +15,8 @@ import (
 // creation is an item for the user of this name.
 func creation(name string) store.PlanItem {
 	u := ssoUser(name)
-	return store.PlanItem{Kind: store.ItemCreate, Person: u.Person, Account: u.Account, Login: name, Name: "Änne " + name, Role: u.Role, Mapping: 7, Why: "cn=a"}
+	return store.PlanItem{Kind: store.ItemCreate, Person: u.Person, Account: u.Account, Login: name, Name: "Änne " + name,
+		Role: u.Role, Mapping: 7, Why: "cn=a"}
 }
 
 // plan stores a plan of this kind with these items, ready.
@@ -109,7 +110,8 @@ func testPlans(t *testing.T, fresh func(testing.TB) store.Options) {
 		plans := []store.Plan{plan(t, replicas[0], "admin"), plan(t, replicas[1], "watch")}
 		began := 0
 		for _, err := range all(8, func(i int) error {
-			return replicas[i%2].Plans().SetState(ctx, plans[i/2%2].ID, store.PlanReady, store.PlanApplying, store.PlanChange{}, event("apply"))
+			return replicas[i%2].Plans().SetState(ctx, plans[i/2%2].ID, store.PlanReady, store.PlanApplying, store.PlanChange{},
+				event("apply"))
 		}) {
 			if err == nil {
 				began++
@@ -131,8 +133,9 @@ func testPlans(t *testing.T, fresh func(testing.TB) store.Options) {
 		cut, err := s.Create(ctx, store.Plan{Kind: "admin"}) // its walk was cut off
 		must(t, err)
 		second := plan(t, db, "admin")
-		for id, want := range map[int64]store.PlanState{paused.ID: store.PlanPaused, first.ID: store.PlanDropped, watch.ID: store.PlanReady,
-			cut: store.PlanDropped, second.ID: store.PlanReady} {
+		for id, want := range map[int64]store.PlanState{paused.ID: store.PlanPaused, first.ID: store.PlanDropped,
+			watch.ID: store.PlanReady,
+			cut:      store.PlanDropped, second.ID: store.PlanReady} {
 			if p := getPlan(t, db, id); p.State != want || (want == store.PlanDropped) == p.FinishedAt.IsZero() {
 				t.Errorf("plan %d is %s (ended %v), want %s", id, p.State, p.FinishedAt, want)
 			}
@@ -174,7 +177,8 @@ func testPlanMade(t *testing.T, db *store.DB) {
 	must(t, s.Add(ctx, id, items[1:]))
 	p, err := s.Ready(ctx, id, 42, event("ready"))
 	must(t, err)
-	want := store.Plan{ID: id, Kind: "admin", State: store.PlanReady, Mappings: "digest", People: 42, Creations: 2, Leavers: 1, Drifted: 1,
+	want := store.Plan{ID: id, Kind: "admin", State: store.PlanReady, Mappings: "digest", People: 42, Creations: 2,
+		Leavers: 1, Drifted: 1,
 		Blocked: 1, CreatedBy: "admin:x"}
 	if diff := cmp.Diff(want, p, cmpopts.IgnoreFields(store.Plan{}, "CreatedAt")); diff != "" || p.CreatedAt.IsZero() {
 		t.Errorf("made at %v (-want +got):\n%s", p.CreatedAt, diff)
@@ -211,9 +215,12 @@ func testPlanMade(t *testing.T, db *store.DB) {
 
 func testPlanStates(t *testing.T, fresh func(testing.TB) store.Options) {
 	ctx := t.Context()
-	every := []store.PlanState{store.PlanMaking, store.PlanReady, store.PlanApplying, store.PlanPaused, store.PlanStopped, store.PlanDone, store.PlanDropped}
-	good := map[string]bool{"making dropped": true, "ready applying": true, "ready stopped": true, "ready dropped": true, "applying applying": true,
-		"applying paused": true, "applying stopped": true, "paused applying": true, "paused dropped": true, "stopped applying": true, "stopped dropped": true}
+	every := []store.PlanState{store.PlanMaking, store.PlanReady, store.PlanApplying, store.PlanPaused, store.PlanStopped,
+		store.PlanDone, store.PlanDropped}
+	good := map[string]bool{"making dropped": true, "ready applying": true, "ready stopped": true, "ready dropped": true,
+		"applying applying": true,
+		"applying paused":   true, "applying stopped": true, "paused applying": true, "paused dropped": true,
+		"stopped applying": true, "stopped dropped": true}
 	o := fresh(t)
 	db, raw := open(t, o), rawDB(t, o)
 	s := db.Plans()
@@ -237,19 +244,24 @@ func testPlanStates(t *testing.T, fresh func(testing.TB) store.Options) {
 	}
 
 	p = plan(t, db, "admin")
-	if err := s.SetState(ctx, p.ID, store.PlanPaused, store.PlanApplying, store.PlanChange{}, event("bad")); !errors.Is(err, store.ErrConflict) {
+	if err := s.SetState(ctx, p.ID, store.PlanPaused, store.PlanApplying, store.PlanChange{},
+		event("bad")); !errors.Is(err, store.ErrConflict) {
 		t.Errorf("from another state: %v, want ErrConflict", err)
 	}
-	if err := s.SetState(ctx, p.ID, store.PlanReady, store.PlanApplying, store.PlanChange{MaxCreate: -1}, event("bad")); err == nil {
+	if err := s.SetState(ctx, p.ID, store.PlanReady, store.PlanApplying, store.PlanChange{MaxCreate: -1},
+		event("bad")); err == nil {
 		t.Error("a cap below 0 was stored")
 	}
-	must(t, s.SetState(ctx, p.ID, store.PlanReady, store.PlanApplying, store.PlanChange{By: "admin:y", MaxCreate: 7, MaxSkipped: 3, Mappings: "newer"}, event("m")))
+	must(t, s.SetState(ctx, p.ID, store.PlanReady, store.PlanApplying, store.PlanChange{By: "admin:y", MaxCreate: 7,
+		MaxSkipped: 3, Mappings: "newer"}, event("m")))
 	got, err := s.Applying(ctx)
 	must(t, err)
-	if got.ID != p.ID || got.MaxCreate != 7 || got.MaxSkipped != 3 || got.Mappings != "newer" || got.AppliedBy != "admin:y" || got.AppliedAt.IsZero() {
+	if got.ID != p.ID || got.MaxCreate != 7 || got.MaxSkipped != 3 || got.Mappings != "newer" ||
+		got.AppliedBy != "admin:y" || got.AppliedAt.IsZero() {
 		t.Errorf("applied %+v", got)
 	}
-	must(t, s.SetState(ctx, p.ID, store.PlanApplying, store.PlanStopped, store.PlanChange{Reason: "cap_reached"}, event("m")))
+	must(t, s.SetState(ctx, p.ID, store.PlanApplying, store.PlanStopped,
+		store.PlanChange{Reason: "cap_reached"}, event("m")))
 	if got := getPlan(t, db, p.ID); got.Reason != "cap_reached" || got.MaxCreate != 7 {
 		t.Errorf("stopped %+v", got)
 	}
@@ -269,7 +281,8 @@ func testPlanItems(t *testing.T, fresh func(testing.TB) store.Options) {
 		o := fresh(t)
 		db, raw := open(t, o), rawDB(t, o)
 		s := db.Plans()
-		p := plan(t, db, "admin", store.PlanItem{Kind: store.ItemBlocked, Person: "b", Account: "a1"}, creation("anna"), creation("bert"), creation("carl"))
+		p := plan(t, db, "admin", store.PlanItem{Kind: store.ItemBlocked, Person: "b", Account: "a1"}, creation("anna"),
+			creation("bert"), creation("carl"))
 		claim := func(want string) store.PlanItem {
 			t.Helper()
 			i, err := s.Claim(ctx, time.Minute)
@@ -301,7 +314,8 @@ func testPlanItems(t *testing.T, fresh func(testing.TB) store.Options) {
 		must(t, err)
 		want := ssoUser("anna")
 		want.State, want.Attempts = store.Sending, 1
-		if diff := cmp.Diff(want, row, cmpopts.IgnoreFields(store.SSOUser{}, "Class", "Plan", "CreatedAt", "UpdatedAt", "LeaseUntil")); diff != "" || !row.LeaseUntil.After(time.Now()) {
+		if diff := cmp.Diff(want, row, cmpopts.IgnoreFields(store.SSOUser{}, "Class", "Plan", "CreatedAt", "UpdatedAt",
+			"LeaseUntil")); diff != "" || !row.LeaseUntil.After(time.Now()) {
 			t.Errorf("begun, lease until %v (-want +got):\n%s", row.LeaseUntil, diff)
 		}
 		if stored, err := db.Ledger().Get(ctx, u.Person, u.Account); err != nil || cmp.Diff(row, stored) != "" {
@@ -346,7 +360,8 @@ func testPlanItems(t *testing.T, fresh func(testing.TB) store.Options) {
 		if done, err := s.Finish(ctx, p.ID, event("bad")); err != nil || done {
 			t.Errorf("finished twice: %t, %v", done, err)
 		}
-		if got := getPlan(t, db, p.ID); got.State != store.PlanDone || got.Done != 1 || got.Failed != 1 || got.Skipped != 1 || got.FinishedAt.IsZero() {
+		if got := getPlan(t, db, p.ID); got.State != store.PlanDone || got.Done != 1 || got.Failed != 1 || got.Skipped != 1 ||
+			got.FinishedAt.IsZero() {
 			t.Errorf("at the end %+v, want one of each", got)
 		}
 		states(t, db, p.ID, "open", "done", "skipped changed", "failed")
@@ -368,7 +383,8 @@ func testPlanItems(t *testing.T, fresh func(testing.TB) store.Options) {
 			must(t, err)
 			i, err := db.Plans().Claim(ctx, time.Minute)
 			must(t, err)
-			if _, err := db.Plans().Begin(ctx, i, ssoUser("anna"), time.Minute, event("bad")); !errors.Is(err, store.ErrConflict) {
+			if _, err := db.Plans().Begin(ctx, i, ssoUser("anna"), time.Minute, event("bad")); !errors.Is(err,
+				store.ErrConflict) {
 				t.Errorf("%s is taken: %v, want ErrConflict", name, err)
 			}
 			if n := events(t, db, "bad"); n != 0 {
@@ -381,7 +397,8 @@ func testPlanItems(t *testing.T, fresh func(testing.TB) store.Options) {
 		i, err := db.Plans().Claim(ctx, time.Minute)
 		must(t, err)
 		move(t, db, p.ID, store.PlanApplying, store.PlanPaused)
-		if _, err := db.Plans().Begin(ctx, i, ssoUser("anna"), time.Minute, event("bad")); !errors.Is(err, store.ErrConflict) {
+		if _, err := db.Plans().Begin(ctx, i, ssoUser("anna"), time.Minute, event("bad")); !errors.Is(err,
+			store.ErrConflict) {
 			t.Errorf("paused: %v, want ErrConflict", err)
 		}
 		if _, err := db.Ledger().Get(ctx, "person-anna", "a1"); !errors.Is(err, store.ErrNotFound) {
@@ -457,7 +474,8 @@ func testPlanItems(t *testing.T, fresh func(testing.TB) store.Options) {
 			must(t, err)
 			_, err = s.Begin(ctx, i, ssoUser(i.Login), time.Minute, event("b"))
 			must(t, err)
-			_, err = raw.Exec(`UPDATE sso_users SET state = $1, due_at = 0 WHERE person_id = $2 AND $1 <> 'gone'`, i.Login, string(i.Person))
+			_, err = raw.Exec(`UPDATE sso_users SET state = $1, due_at = 0 WHERE person_id = $2 AND $1 <> 'gone'`, i.Login,
+				string(i.Person))
 			must(t, err)
 		}
 		_, err := raw.Exec(`DELETE FROM sso_users WHERE person_id = 'person-gone'`)

@@ -10,7 +10,8 @@ import (
 	"ssobridge/store"
 )
 
-// testPlanWorkers: four workers on two replicas take 500 items, each exactly once, while others add, read and try to finish.
+// testPlanWorkers: four workers on two replicas take 500 items, each exactly once, while others add, read and try to
+// finish.
 func testPlanWorkers(t *testing.T, fresh func(testing.TB) store.Options) {
 	ctx := t.Context()
 	t.Run("claimed once", func(t *testing.T) {
@@ -77,7 +78,8 @@ func testPlanWorkers(t *testing.T, fresh func(testing.TB) store.Options) {
 				finished++
 			}
 		}
-		if got := getPlan(t, replicas[1], p.ID); finished != 1 || got.State != store.PlanDone || got.Done != rows*9/10 || got.Skipped != rows/10 || got.Failed != 0 {
+		if got := getPlan(t, replicas[1], p.ID); finished != 1 || got.State != store.PlanDone || got.Done != rows*9/10 ||
+			got.Skipped != rows/10 || got.Failed != 0 {
 			t.Errorf("finished %d times, at the end %+v", finished, got)
 		}
 	})

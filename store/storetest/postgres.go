@@ -51,7 +51,8 @@ func PostgresAt(admin string) func(testing.TB) store.Options {
 
 var databases atomic.Int64
 
-// createDatabase makes a database that goes with the test: an empty one, or a copy of template, which nobody uses meanwhile.
+// createDatabase makes a database that goes with the test: an empty one, or a copy of template, which nobody uses
+// meanwhile.
 func createDatabase(tb testing.TB, admin, template string) string {
 	tb.Helper()
 	name := fmt.Sprintf("ssobridge_test_%d_%d", os.Getpid(), databases.Add(1))
@@ -93,8 +94,8 @@ func StartPostgres(tb testing.TB) string {
 	return StartPostgresOn(tb, "127.0.0.1", "", "")
 }
 
-// StartPostgresOn is StartPostgres at any address of this machine. With the files of a certificate and its key the server speaks TLS.
-// The URL names no encryption.
+// StartPostgresOn is StartPostgres at any address of this machine. With the files of a certificate and its key the
+// server speaks TLS. The URL names no encryption.
 func StartPostgresOn(tb testing.TB, address, certificate, key string) string {
 	tb.Helper()
 	testkind.Starts(tb, "postgres")
@@ -110,8 +111,8 @@ func StartPostgresOn(tb testing.TB, address, certificate, key string) string {
 	return admin
 }
 
-// SharedPostgres starts a server for all tests of a test binary, whose TestMain stops it at the end. It returns the URL of the
-// administrator; tests make databases of their own by [PostgresAt].
+// SharedPostgres starts a server for all tests of a test binary, whose TestMain stops it at the end. It returns the URL
+// of the administrator; tests make databases of their own by [PostgresAt].
 func SharedPostgres() (admin string, stop func() error, err error) {
 	return startPostgres("127.0.0.1", "", "")
 }

@@ -72,7 +72,8 @@ func testQueue(t *testing.T, fresh func(testing.TB) store.Options) {
 	}
 	t.Run("lowest class first, in it who came first", func(t *testing.T) {
 		l := open(t, fresh(t)).Ledger()
-		for i, c := range []store.Class{store.PlanClass, store.RetryClass, store.PlanClass, store.SignInClass, store.RetryClass, store.SignInClass} {
+		for i, c := range []store.Class{store.PlanClass, store.RetryClass, store.PlanClass, store.SignInClass,
+			store.RetryClass, store.SignInClass} {
 			wanted(t, l, fmt.Sprint(i), c)
 		}
 		for i, want := range []int{5, 3, 6, 1, 4, 2} {
@@ -174,7 +175,8 @@ func testQueue(t *testing.T, fresh func(testing.TB) store.Options) {
 			{store.Wanted, false, true, store.Wanted}, {store.Unknown, true, true, store.Unknown},
 			{store.Refused, false, true, store.Wanted}, {store.Conflict, false, true, store.Wanted},
 			{store.Refused, true, false, store.Refused}, {store.Conflict, true, false, store.Conflict},
-			{store.Sending, false, false, store.Sending}, {store.Active, false, false, store.Active}, {store.Assumed, true, false, store.Assumed},
+			{store.Sending, false, false, store.Sending}, {store.Active, false, false, store.Active},
+			{store.Assumed, true, false, store.Assumed},
 		} {
 			t.Run(fmt.Sprint(c.state, c.maybe), func(t *testing.T) {
 				db := open(t, fresh(t))
@@ -183,7 +185,8 @@ func testQueue(t *testing.T, fresh func(testing.TB) store.Options) {
 				did, err := l.Again(ctx, keyOf(before), store.RetryClass, event("again"))
 				must(t, err)
 				got := stored(t, l, keyOf(before))
-				if did != c.did || got.State != c.after || got.ExternalID != before.ExternalID || got.MaybeSent != before.MaybeSent {
+				if did != c.did || got.State != c.after || got.ExternalID != before.ExternalID ||
+					got.MaybeSent != before.MaybeSent {
 					t.Errorf("did %t, %+v, want %t and state %s with the same data", did, got, c.did, c.after)
 				}
 				if n := events(t, db, "again"); (n == 1) != c.did {
@@ -203,7 +206,8 @@ func testQueue(t *testing.T, fresh func(testing.TB) store.Options) {
 		}
 		t.Run("nobody", func(t *testing.T) {
 			db := open(t, fresh(t))
-			if did, err := db.Ledger().Again(ctx, store.UserKey{Person: "nobody", Account: "a1"}, store.RetryClass, event("again")); did || err != nil {
+			if did, err := db.Ledger().Again(ctx, store.UserKey{Person: "nobody", Account: "a1"}, store.RetryClass,
+				event("again")); did || err != nil {
 				t.Errorf("did %t, %v", did, err)
 			}
 			if n := events(t, db, "again"); n != 0 {
@@ -213,8 +217,8 @@ func testQueue(t *testing.T, fresh func(testing.TB) store.Options) {
 	})
 }
 
-// testRaiseTime: a person who comes does not wait for a back-off, yet neither brings anything forward past what the outcome allows, nor
-// past the least pause; and who asks again and again moves nothing.
+// testRaiseTime: a person who comes does not wait for a back-off, yet neither brings anything forward past what the
+// outcome allows, nor past the least pause; and who asks again and again moves nothing.
 func testRaiseTime(t *testing.T, fresh func(testing.TB) store.Options) {
 	ctx := t.Context()
 	const now = time.Duration(-1)
@@ -228,13 +232,18 @@ func testRaiseTime(t *testing.T, fresh func(testing.TB) store.Options) {
 	}{
 		{name: "long back-off", state: store.Unknown, ago: time.Minute, next: time.Hour, want: now, claimedNow: true},
 		{name: "surely not sent", state: store.Wanted, ago: time.Minute, next: time.Hour, want: now, claimedNow: true},
-		{name: "nobody waited", state: store.Unknown, ago: time.Minute, next: time.Hour, want: now, class: store.RetryClass, claimedNow: true},
+		{name: "nobody waited", state: store.Unknown, ago: time.Minute, next: time.Hour, want: now, class: store.RetryClass,
+			claimedNow: true},
 		{name: "outcome of just now", state: store.Unknown, next: time.Hour, want: 10 * time.Second},
-		{name: "earliest ahead", state: store.Unknown, ago: time.Minute, next: time.Hour, earliest: 5 * time.Minute, want: 5 * time.Minute},
-		{name: "earliest over", state: store.Unknown, ago: 10 * time.Minute, next: time.Hour, earliest: 5 * time.Minute, want: now, claimedNow: true},
-		{name: "as asked for", state: store.Wanted, ago: time.Minute, next: time.Hour, earliest: time.Hour, want: time.Hour, unchanged: true},
+		{name: "earliest ahead", state: store.Unknown, ago: time.Minute, next: time.Hour, earliest: 5 * time.Minute,
+			want: 5 * time.Minute},
+		{name: "earliest over", state: store.Unknown, ago: 10 * time.Minute, next: time.Hour, earliest: 5 * time.Minute,
+			want: now, claimedNow: true},
+		{name: "as asked for", state: store.Wanted, ago: time.Minute, next: time.Hour, earliest: time.Hour, want: time.Hour,
+			unchanged: true},
 		{name: "sooner than the pause", state: store.Unknown, next: 2 * time.Second, want: 2 * time.Second, unchanged: true},
-		{name: "due already", state: store.Unknown, ago: time.Hour, next: time.Minute, want: time.Minute, unchanged: true, claimedNow: true},
+		{name: "due already", state: store.Unknown, ago: time.Hour, next: time.Minute, want: time.Minute, unchanged: true,
+			claimedNow: true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o := fresh(t)
@@ -280,7 +289,8 @@ func testRaiseTime(t *testing.T, fresh func(testing.TB) store.Options) {
 // testDoubt: only an assumed user that a call could be made for is doubted, and then it is due at once.
 func testDoubt(t *testing.T, fresh func(testing.TB) store.Options) {
 	ctx := t.Context()
-	for _, state := range []store.State{store.Wanted, store.Unknown, store.Sending, store.Active, store.Assumed, store.Refused, store.Conflict} {
+	for _, state := range []store.State{store.Wanted, store.Unknown, store.Sending, store.Active, store.Assumed,
+		store.Refused, store.Conflict} {
 		t.Run(string(state), func(t *testing.T) {
 			db := open(t, fresh(t))
 			l := db.Ledger()
@@ -297,10 +307,12 @@ func testDoubt(t *testing.T, fresh func(testing.TB) store.Options) {
 				}
 				return
 			}
-			if got.State != store.Unknown || !got.MaybeSent || got.Class != store.RetryClass || got.ExternalID != before.ExternalID {
+			if got.State != store.Unknown || !got.MaybeSent || got.Class != store.RetryClass ||
+				got.ExternalID != before.ExternalID {
 				t.Errorf("got %+v, want it unknown, with the same data", got)
 			}
-			if claimed, err := l.Claim(ctx, time.Minute, store.RetryClass); err != nil || claimed.Person != before.Person || !claimed.MaybeSent {
+			if claimed, err := l.Claim(ctx, time.Minute, store.RetryClass); err != nil || claimed.Person != before.Person ||
+				!claimed.MaybeSent {
 				t.Errorf("claim: got %+v, %v", claimed, err)
 			}
 		})
@@ -314,7 +326,8 @@ func testDoubt(t *testing.T, fresh func(testing.TB) store.Options) {
 			func(u *store.SSOUser) { u.ContactEmail = "" },
 		} {
 			u := store.SSOUser{
-				Person: store.PersonID(fmt.Sprint("p", i)), Account: "a1", ExternalID: fmt.Sprint("x", i), ExternalProvider: "prov", LoginName: fmt.Sprint("login", i),
+				Person: store.PersonID(fmt.Sprint("p", i)), Account: "a1", ExternalID: fmt.Sprint("x", i), ExternalProvider: "prov",
+				LoginName:    fmt.Sprint("login", i),
 				ContactEmail: "a@b.test", Role: store.AccountManager, State: store.Assumed,
 			}
 			change(&u)

@@ -12,8 +12,8 @@ import (
 	"ssobridge/store"
 )
 
-// testRequestCounts: what was only counted is found again by reason and minute, with its number and its window, whoever counted it (row
-// COST-03).
+// testRequestCounts: what was only counted is found again by reason and minute, with its number and its window, whoever
+// counted it (row COST-03).
 func testRequestCounts(t *testing.T, fresh func(testing.TB) store.Options) {
 	day := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
 	now := day.Add(10 * time.Hour)
@@ -25,7 +25,8 @@ func testRequestCounts(t *testing.T, fresh func(testing.TB) store.Options) {
 		t.Helper()
 		d, err := time.Parse(time.TimeOnly, clock)
 		must(t, err)
-		return day.Add(time.Duration(d.Hour())*time.Hour + time.Duration(d.Minute())*time.Minute + time.Duration(d.Second())*time.Second)
+		return day.Add(time.Duration(d.Hour())*time.Hour + time.Duration(d.Minute())*time.Minute +
+			time.Duration(d.Second())*time.Second)
 	}
 	count := func(reason, first, last string, n int64) store.RequestCount {
 		return store.RequestCount{Reason: reason, First: at(first), Last: at(last), Requests: n}
@@ -35,7 +36,8 @@ func testRequestCounts(t *testing.T, fresh func(testing.TB) store.Options) {
 		must(t, db.RequestCounts().Add(ctx, all...))
 	}
 	must(t, db.RequestCounts().Add(ctx))
-	// A flood over the end of a quarter, written in batches by two replicas, not in the order of time; another kind beside it.
+	// A flood over the end of a quarter, written in batches by two replicas, not in the order of time; another kind beside
+	// it.
 	add(db, count("bad_link", "10:14:40", "10:14:58", 30_000), count("unknown_acs", "10:14:00", "10:14:01", 7))
 	add(replica, count("bad_link", "10:13:07", "10:13:59", 1_000), count("bad_link", "10:15:00", "10:15:30", 200))
 	add(db, count("bad_link", "10:15:10", "10:16:20", 10_000))
@@ -69,7 +71,8 @@ func testRequestCounts(t *testing.T, fresh func(testing.TB) store.Options) {
 
 	list, err := db.RequestCounts().Since(ctx, at("10:16:00"), 10)
 	must(t, err)
-	if diff := cmp.Diff([]store.RequestCount{count("bad_link", "10:30:00", "10:30:10", 3), count("bad_link", "10:15:00", "10:16:20", 10_200)}, list); diff != "" {
+	if diff := cmp.Diff([]store.RequestCount{count("bad_link", "10:30:00", "10:30:10", 3), count("bad_link", "10:15:00",
+		"10:16:20", 10_200)}, list); diff != "" {
 		t.Errorf("list (-want +got):\n%s", diff)
 	}
 	if list, err := db.RequestCounts().Since(ctx, day, 2); err != nil || len(list) != 2 {

@@ -44,7 +44,8 @@ func testReseal(t *testing.T, fresh func(testing.TB) store.Options) {
 	a := &actor{tb: t, db: db, now: time.Now}
 	for _, id := range []string{"f1", "f2", "f3"} {
 		f := store.SecondFactor{ID: id, Person: "person-" + store.PersonID(id), Kind: "code", Sealed: []byte("old")}
-		must(t, s.Enrol(ctx, f.Person, store.Enrolment{Act: a.act(f.Person), By: store.ByPassword, Factors: []store.SecondFactor{f}}))
+		must(t, s.Enrol(ctx, f.Person, store.Enrolment{Act: a.act(f.Person), By: store.ByPassword,
+			Factors: []store.SecondFactor{f}}))
 	}
 	page, err := s.After(ctx, "", 2)
 	must(t, err)
@@ -84,7 +85,8 @@ func testVoid(t *testing.T, fresh func(testing.TB) store.Options) {
 	}
 	a := &actor{tb: t, db: db, now: time.Now}
 	codes := store.SecondFactor{ID: "codes", Person: "r", Kind: "recovery", Sealed: []byte("old")}
-	must(t, s.Enrol(ctx, "r", store.Enrolment{Act: a.act("r"), By: store.ByPassword, Factors: []store.SecondFactor{codes}}))
+	must(t, s.Enrol(ctx, "r", store.Enrolment{Act: a.act("r"), By: store.ByPassword,
+		Factors: []store.SecondFactor{codes}}))
 	all, err := s.After(ctx, "", 10)
 	if err != nil || len(all) != 1 {
 		t.Fatalf("factors %+v, %v", all, err)
@@ -112,7 +114,8 @@ func testLockouts(t *testing.T, fresh func(testing.TB) store.Options) {
 	th := db.Throttle()
 	block := []store.Block{{Name: "192.0.2.1", Limit: 1000}}
 	for range 3 {
-		_, _, err := th.Take(ctx, store.TakeTry{Person: "anna", Limit: 5, Window: time.Hour, Blocks: block, BlockWindow: time.Hour, Pace: time.Second})
+		_, _, err := th.Take(ctx, store.TakeTry{Person: "anna", Limit: 5, Window: time.Hour, Blocks: block,
+			BlockWindow: time.Hour, Pace: time.Second})
 		must(t, err)
 		must(t, th.Settle(ctx, store.EndedTry{Person: "anna", Blocks: block, Result: store.TryFailed}, event("wrong")))
 	}
@@ -131,10 +134,12 @@ func testLockouts(t *testing.T, fresh func(testing.TB) store.Options) {
 	if given, err := th.Lift(ctx, "anna", 1, func(int) store.Event { return event("lift") }); err != nil || given != 2 {
 		t.Errorf("gave back %d, %v, want 2: one stays", given, err)
 	}
-	if _, err := th.Lift(ctx, "anna", 1, func(int) store.Event { return event("none") }); !errors.Is(err, store.ErrNotFound) {
+	if _, err := th.Lift(ctx, "anna", 1, func(int) store.Event { return event("none") }); !errors.Is(err,
+		store.ErrNotFound) {
 		t.Errorf("lifted again: %v", err)
 	}
-	if given, err := th.Lift(ctx, "192.0.2.1", 0, func(int) store.Event { return event("lift") }); err != nil || given != 3 {
+	if given, err := th.Lift(ctx, "192.0.2.1", 0, func(int) store.Event { return event("lift") }); err != nil ||
+		given != 3 {
 		t.Errorf("gave back %d of the address, %v, want 3", given, err)
 	}
 	if events(t, db, "lift") != 2 || events(t, db, "none") != 0 {

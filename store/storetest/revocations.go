@@ -65,22 +65,26 @@ func keep(tb testing.TB, db *store.DB) kept {
 		k.factor, {ID: "codes-1", Person: "p1", Kind: "spare", Sealed: []byte("abc")},
 	}}))
 	must(tb, db.SecondFactors().Enrol(ctx, "p2", store.Enrolment{Act: a.act("p2"), Factors: []store.SecondFactor{
-		{ID: "factor-2", Person: "p2", Kind: "code", Sealed: []byte{1}}, {ID: "codes-2", Person: "p2", Kind: "spare", Sealed: []byte("abc")},
+		{ID: "factor-2", Person: "p2", Kind: "code", Sealed: []byte{1}}, {ID: "codes-2", Person: "p2", Kind: "spare",
+			Sealed: []byte("abc")},
 	}}))
 	a.leave()
 	must(tb, db.SecondFactors().Invite(ctx, "p3", hash("invitation"), time.Hour, false))
 	must(tb, db.SecondFactors().Invite(ctx, "p4", hash("another"), time.Hour, false))
 	for _, id := range []string{"key-1", "key-2"} {
-		must(tb, db.Keys().Add(ctx, store.SigningKey{ID: id, Use: "signing", State: "active", Private: []byte{1}}, event("k")))
+		must(tb, db.Keys().Add(ctx, store.SigningKey{ID: id, Use: "signing", State: "active",
+			Private: []byte{1}}, event("k")))
 	}
 	for i, group := range []string{"g1", "g2", "g3"} {
 		_, err := db.Mappings().Add(ctx, store.Mapping{
-			Kind: store.GroupMapping, GroupID: group, GroupDN: "cn=" + group, Account: "a1", Role: store.CampaignCreator, Priority: 10 * (i + 1),
+			Kind: store.GroupMapping, GroupID: group, GroupDN: "cn=" + group, Account: "a1", Role: store.CampaignCreator,
+			Priority: 10 * (i + 1),
 		}, nil, event("m"))
 		must(tb, err)
 	}
 	for _, id := range []string{"https://sp1", "https://sp2", "https://sp3"} {
-		must(tb, db.ServiceProviders().Put(ctx, store.ServiceProvider{EntityID: id, Kind: store.PlainSAML, Enabled: true}, event("s")))
+		must(tb, db.ServiceProviders().Put(ctx, store.ServiceProvider{EntityID: id, Kind: store.PlainSAML,
+			Enabled: true}, event("s")))
 	}
 	for _, name := range []string{"x", "y"} {
 		_, _, err := db.Ledger().Want(ctx, ssoUser(name), event("u"))
@@ -97,20 +101,23 @@ func (k kept) revoke(tb testing.TB) {
 	ctx, db := tb.Context(), k.db
 	a := &actor{tb: tb, db: db, now: time.Now}
 	a.count.Store(100) // beside the sessions of keep
-	must(tb, db.SecondFactors().Remove(ctx, "p1", store.Removal{Act: a.act("p1"), ID: "factor-1", Alone: "spare"}, event("r")))
+	must(tb, db.SecondFactors().Remove(ctx, "p1", store.Removal{Act: a.act("p1"), ID: "factor-1",
+		Alone: "spare"}, event("r")))
 	spent, err := db.SecondFactors().OfPerson(ctx, "p2")
 	must(tb, err)
 	codes := spent[slices.IndexFunc(spent, func(f store.SecondFactor) bool { return f.Kind == "spare" })]
 	codes.Sealed, codes.Spent = []byte("bc"), store.CodeObject("codes-2", []byte("a"))
 	_, err = a.prove(a.act("p2").Session, codes, nil)
 	must(tb, err)
-	must(tb, db.SecondFactors().Enrol(ctx, "p3", store.Enrolment{Act: a.act("p3"), Factors: []store.SecondFactor{{ID: "factor-3", Person: "p3", Kind: "code"}}, Invite: hash("invitation")}))
+	must(tb, db.SecondFactors().Enrol(ctx, "p3", store.Enrolment{Act: a.act("p3"),
+		Factors: []store.SecondFactor{{ID: "factor-3", Person: "p3", Kind: "code"}}, Invite: hash("invitation")}))
 	a.leave()
 	must(tb, db.Keys().Change(ctx, func(r *store.KeyRing) ([]store.Event, error) {
 		r.Keys[0].State, r.Keys[0].Private, r.Keys[0].RetiredAt = "retired", nil, time.Now()
 		return nil, nil
 	}))
-	must(tb, db.Keys().Add(ctx, store.SigningKey{ID: "key-3", Use: "signing", State: "next", Private: []byte{1}}, event("k")))
+	must(tb, db.Keys().Add(ctx, store.SigningKey{ID: "key-3", Use: "signing", State: "next",
+		Private: []byte{1}}, event("k")))
 	must(tb, db.Mappings().Remove(ctx, k.mappings[0], event("r")))
 	must(tb, db.Mappings().Switch(ctx, k.mappings[1], event("r")))
 	must(tb, db.Mappings().Remove(ctx, k.mappings[2], event("r")))
@@ -120,7 +127,8 @@ func (k kept) revoke(tb testing.TB) {
 	must(tb, err)
 	must(tb, db.ServiceProviders().Remove(ctx, "https://sp1", event("r")))
 	must(tb, db.ServiceProviders().Remove(ctx, "https://sp2", event("r")))
-	must(tb, db.ServiceProviders().Put(ctx, store.ServiceProvider{EntityID: "https://sp2", Kind: store.PlainSAML, Enabled: true}, event("r")))
+	must(tb, db.ServiceProviders().Put(ctx, store.ServiceProvider{EntityID: "https://sp2", Kind: store.PlainSAML,
+		Enabled: true}, event("r")))
 	must(tb, db.ServiceProviders().Change(ctx, "https://sp3", func(sp *store.ServiceProvider) (store.Event, error) {
 		sp.Enabled = false
 		return event("r"), nil
@@ -183,7 +191,8 @@ func testRevocations(t *testing.T, fresh func(testing.TB) store.Options) {
 			t.Errorf("%v, and the journal has %q", err, j.before[before:])
 		}
 		// Refused by the database at the end: nothing was said.
-		if err := db.ServiceProviders().Remove(ctx, "https://nobody", event("r")); !errors.Is(err, store.ErrNotFound) || len(j.before) != before {
+		if err := db.ServiceProviders().Remove(ctx, "https://nobody", event("r")); !errors.Is(err, store.ErrNotFound) ||
+			len(j.before) != before {
 			t.Errorf("%v, and the journal has %q", err, j.before[before:])
 		}
 	})
@@ -224,7 +233,8 @@ func testRevocations(t *testing.T, fresh func(testing.TB) store.Options) {
 		a.count.Store(200)
 		for _, err := range all2(db, other, 20, func(db *store.DB, i int) error {
 			p := store.PersonID(rune('A' + i))
-			if err := db.SecondFactors().Enrol(ctx, p, store.Enrolment{Act: a.act(p), Factors: []store.SecondFactor{{ID: "many-" + string(p), Person: p, Kind: "code"}}}); err != nil {
+			if err := db.SecondFactors().Enrol(ctx, p, store.Enrolment{Act: a.act(p),
+				Factors: []store.SecondFactor{{ID: "many-" + string(p), Person: p, Kind: "code"}}}); err != nil {
 				return err
 			}
 			_, err := db.SecondFactors().RemoveAll(ctx, p)
@@ -247,7 +257,8 @@ func testRevocations(t *testing.T, fresh func(testing.TB) store.Options) {
 	if err != nil || n != 0 {
 		t.Errorf("purged %d young words, %v", n, err)
 	}
-	if n, err = db.Revocations().Purge(ctx, time.Now().Add(time.Hour)); err != nil || n != len(all)+20 { // the last one stays
+	// the last one stays
+	if n, err = db.Revocations().Purge(ctx, time.Now().Add(time.Hour)); err != nil || n != len(all)+20 {
 		t.Errorf("purged %d words, %v", n, err)
 	}
 }
@@ -274,14 +285,17 @@ func testSettle(t *testing.T, fresh func(testing.TB) store.Options) {
 	must(t, err)
 	spend := func(f store.SecondFactor, spent func(string) bool) (left store.SecondFactor, changed, ok bool) {
 		left = f
-		left.Sealed = slices.DeleteFunc(slices.Clone(f.Sealed), func(b byte) bool { return spent(store.CodeObject(f.ID, []byte{b})) })
+		left.Sealed = slices.DeleteFunc(slices.Clone(f.Sealed),
+			func(b byte) bool { return spent(store.CodeObject(f.ID, []byte{b})) })
 		return left, len(left.Sealed) < len(f.Sealed), true
 	}
 	settlement := func() store.Settlement {
-		return store.Settlement{Words: slices.Clone(words), Restored: true, Codes: "spare", Spend: spend, Event: event("settle")}
+		return store.Settlement{Words: slices.Clone(words), Restored: true, Codes: "spare", Spend: spend,
+			Event: event("settle")}
 	}
 	want := store.Settled{
-		Factors: 1, Codes: 2, Invitations: 1, Users: 1, Keys: 1, Mappings: 2, Providers: 2, Sessions: 1, Missing: []string{"key-3"}, Signing: 1,
+		Factors: 1, Codes: 2, Invitations: 1, Users: 1, Keys: 1, Mappings: 2, Providers: 2, Sessions: 1,
+		Missing: []string{"key-3"}, Signing: 1,
 	}
 	state := func(db *store.DB) (all []string) {
 		for _, p := range []store.PersonID{"p1", "p2", "p3"} {
@@ -323,7 +337,8 @@ func testSettle(t *testing.T, fresh func(testing.TB) store.Options) {
 		return all
 	}
 	after := []string{
-		"codes-2 bc", "factor-2 \x01", "key-1 retired 0", "key-2 active 1", "g3 on", "g2 off", "https://sp2 on", "https://sp3 off",
+		"codes-2 bc", "factor-2 \x01", "key-1 retired 0", "key-2 active 1", "g3 on", "g2 off", "https://sp2 on",
+		"https://sp3 off",
 		"person-x suspended", "person-y wanted",
 	}
 	o := fresh(t)
@@ -388,7 +403,8 @@ func testSettle(t *testing.T, fresh func(testing.TB) store.Options) {
 		for _, p := range []store.PersonID{"admin", "other"} {
 			must(t, db.SecondFactors().Invite(ctx, p, hash("for "+string(p)), time.Hour, false))
 			must(t, db.SecondFactors().Enrol(ctx, p, store.Enrolment{
-				Act: a.act(p), Factors: []store.SecondFactor{{ID: "of-" + string(p), Person: p, Kind: "code"}}, Invite: hash("for " + string(p)),
+				Act: a.act(p), Factors: []store.SecondFactor{{ID: "of-" + string(p), Person: p, Kind: "code"}},
+				Invite: hash("for " + string(p)),
 			}))
 		}
 		a.leave()
@@ -404,8 +420,10 @@ func testSettle(t *testing.T, fresh func(testing.TB) store.Options) {
 		if len(confirmed) != 1 || confirmed[0].ID != "of-other" {
 			t.Errorf("confirmed are %+v, want that of the other alone", confirmed)
 		}
-		// ID-33: somebody who gets a role in the console later does not open it by one that may have been removed, nor by what it enrols.
-		if f := a.factors("other")["of-other"]; f.Foreign || f.By != store.ByRestored || f.ConfirmedAt.IsZero() || f.OpensConsole() {
+		// ID-33: somebody who gets a role in the console later does not open it by one that may have been removed, nor by
+		// what it enrols.
+		if f := a.factors("other")["of-other"]; f.Foreign || f.By != store.ByRestored || f.ConfirmedAt.IsZero() ||
+			f.OpensConsole() {
 			t.Errorf("the factor of somebody without a role is %+v, want it confirmed and of no use for the console", f)
 		}
 		by := a.act("other")
@@ -424,11 +442,13 @@ func testSettle(t *testing.T, fresh func(testing.TB) store.Options) {
 			t.Errorf("after an invitation: %+v, want the one that it confirms to open the console", f)
 		}
 		a.leave()
-		if f, err := db.SecondFactors().OfPerson(ctx, "admin"); err != nil || len(f) != 1 || f[0].Foreign || !f[0].ConfirmedAt.IsZero() {
+		if f, err := db.SecondFactors().OfPerson(ctx, "admin"); err != nil || len(f) != 1 || f[0].Foreign ||
+			!f[0].ConfirmedAt.IsZero() {
 			t.Errorf("the admin's factors: %+v, %v", f, err)
 		}
 		got := state(db)
-		if slices.Contains(got, "codes-1 abc") || !slices.Contains(got, "factor-1 \x01") || !slices.Contains(got, "person-x suspended") || len(invitationsOf(t, o)) > 0 {
+		if slices.Contains(got, "codes-1 abc") || !slices.Contains(got, "factor-1 \x01") || !slices.Contains(got,
+			"person-x suspended") || len(invitationsOf(t, o)) > 0 {
 			t.Errorf("left: %q", got)
 		}
 	})
@@ -436,7 +456,8 @@ func testSettle(t *testing.T, fresh func(testing.TB) store.Options) {
 		o := fresh(t)
 		db := open(t, o)
 		keep(t, db)
-		cut := store.Settlement{Words: []store.Revocation{{Seq: 99, Entry: "cut", Kind: store.UserObject, Word: store.SwitchedOff, At: time.Now()}}, Event: event("cut")}
+		cut := store.Settlement{Words: []store.Revocation{{Seq: 99, Entry: "cut", Kind: store.UserObject,
+			Word: store.SwitchedOff, At: time.Now()}}, Event: event("cut")}
 		must(t, db.Ledger().Suspend(ctx, store.UserKey{Person: "person-x", Account: "a1"}, event("s")))
 		all, err := db.Revocations().After(ctx, 0, 100)
 		must(t, err)
@@ -465,14 +486,16 @@ func testSettle(t *testing.T, fresh func(testing.TB) store.Options) {
 		k := store.UserKey{Person: "person-y", Account: "a1"}
 		must(t, db.Ledger().Suspend(ctx, k, event("s"))) // stands in the copy
 		done, err := db.Revocations().Settle(ctx, settlement())
-		if u, uerr := db.Ledger().Get(ctx, k.Person, k.Account); err != nil || uerr != nil || u.State == store.Suspended || done.Resumed != 1 {
+		if u, uerr := db.Ledger().Get(ctx, k.Person, k.Account); err != nil || uerr != nil || u.State == store.Suspended ||
+			done.Resumed != 1 {
 			t.Errorf("%+v, user %+v, %v, %v", done, u, err, uerr)
 		}
 	})
 	t.Run("another group, another base", func(t *testing.T) { testSettleMappings(t, fresh) })
 	t.Run("no key is left", func(t *testing.T) {
 		db := open(t, fresh(t))
-		must(t, db.Keys().Add(ctx, store.SigningKey{ID: "key-1", Use: "signing", State: "active", Private: []byte{1}}, event("k")))
+		must(t, db.Keys().Add(ctx, store.SigningKey{ID: "key-1", Use: "signing", State: "active",
+			Private: []byte{1}}, event("k")))
 		must(t, db.Keys().Change(ctx, func(r *store.KeyRing) ([]store.Event, error) {
 			r.Choices[""] = store.KeyChoice{Key: "key-1"}
 			return nil, nil

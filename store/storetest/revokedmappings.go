@@ -7,8 +7,8 @@ import (
 	"ssobridge/store"
 )
 
-// testSettleMappings: a mapping that got another group or another base is another one to the journal, so a copy gives the old
-// group, and groups below the old base, nothing any more. ID-16.
+// testSettleMappings: a mapping that got another group or another base is another one to the journal, so a copy gives
+// the old group, and groups below the old base, nothing any more. ID-16.
 func testSettleMappings(t *testing.T, fresh func(testing.TB) store.Options) {
 	ctx := t.Context()
 	const pattern = "ctct-{account}-{role}"
@@ -56,7 +56,10 @@ func testSettleMappings(t *testing.T, fresh func(testing.TB) store.Options) {
 	if gone, err := restored.Mappings().ListOff(ctx); err != nil || len(gone) > 0 {
 		t.Errorf("left switched off: %+v, %v", gone, err)
 	}
-	if !slices.ContainsFunc(words, func(r store.Revocation) bool { return r.Kind == store.MappingObject && r.Word == store.Revoked }) {
+	if !slices.ContainsFunc(words, func(r store.Revocation) bool {
+		return r.Kind == store.MappingObject &&
+			r.Word == store.Revoked
+	}) {
 		t.Errorf("the journal has %q", said(words))
 	}
 }

@@ -37,7 +37,8 @@ func testRevouch(t *testing.T, fresh func(testing.TB) store.Options) {
 		in := signIn("of " + name)
 		in.Browser = hash("b")
 		must(t, before.Sessions().Create(ctx, store.Session{
-			TokenHash: hash(name), Person: store.PersonID("p-" + name), Login: name, Browser: hash("b"), AuthenticatedAt: at, Methods: []string{"password"},
+			TokenHash: hash(name), Person: store.PersonID("p-" + name), Login: name, Browser: hash("b"), AuthenticatedAt: at,
+			Methods: []string{"password"},
 			Reading: []byte("r"), ReadAt: at, EndsAt: at.Add(time.Hour), Begins: &in,
 		}, nil))
 	}
@@ -52,7 +53,8 @@ func testRevouch(t *testing.T, fresh func(testing.TB) store.Options) {
 	changes, err := before.Changes(ctx)
 	must(t, err)
 	must(t, before.SecondFactors().Enrol(ctx, "p-one", store.Enrolment{
-		Act: store.Act{Session: hash("one"), ReadAt: at, Changes: changes, KeepOthers: true}, Factors: []store.SecondFactor{{ID: "f1", Kind: "code"}}, By: store.ByPassword,
+		Act:     store.Act{Session: hash("one"), ReadAt: at, Changes: changes, KeepOthers: true},
+		Factors: []store.SecondFactor{{ID: "f1", Kind: "code"}}, By: store.ByPassword,
 	}))
 	must(t, before.SecretKeys().Use(ctx, "older", event("use")))
 	must(t, before.SecretKeys().Remove(ctx, "older", []byte("public"), event("remove")))
@@ -112,7 +114,8 @@ func testRevouch(t *testing.T, fresh func(testing.TB) store.Options) {
 			t.Errorf("sign-in %s by the new key alone: %v", name, err)
 		}
 	}
-	if f, err := after.SecondFactors().OfPerson(ctx, "p-one"); err != nil || len(f) != 1 || f[0].Foreign || f[0].By != store.ByPassword {
+	if f, err := after.SecondFactors().OfPerson(ctx, "p-one"); err != nil || len(f) != 1 || f[0].Foreign ||
+		f[0].By != store.ByPassword {
 		t.Errorf("factors %+v, %v", f, err)
 	}
 	// The audit is whole up to what was changed.
@@ -141,7 +144,8 @@ func testRevouch(t *testing.T, fresh func(testing.TB) store.Options) {
 		t.Errorf("removed twice: %v", err)
 	}
 	// Nobody else removes one, or has the audit log verified by a key of their own.
-	for _, statement := range []string{`UPDATE secret_keys SET audit_key = $1 WHERE id = 'older'`, `UPDATE secret_keys SET removed_at = 1, audit_key = $1 WHERE id = 'old'`} {
+	for _, statement := range []string{`UPDATE secret_keys SET audit_key = $1 WHERE id = 'older'`,
+		`UPDATE secret_keys SET removed_at = 1, audit_key = $1 WHERE id = 'old'`} {
 		_, err := raw.Exec(statement, []byte("theirs"))
 		must(t, err)
 	}

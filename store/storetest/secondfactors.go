@@ -43,7 +43,8 @@ func testSecondFactors(t *testing.T, fresh func(testing.TB) store.Options) {
 	is(nil, s.Invite(ctx, "p", []byte("hash"), time.Hour, false))
 	is(store.ErrNotFound, enrol("p", store.Enrolment{Factors: []store.SecondFactor{code("a")}, Invite: []byte("wrong")}))
 	is(store.ErrNotFound, enrol("q", store.Enrolment{Factors: []store.SecondFactor{code("a")}, Invite: []byte("hash")}))
-	is(store.ErrNotFound, enrol("p", store.Enrolment{Factors: []store.SecondFactor{code("a")}, Invite: []byte{}})) // the empty one is none
+	// the empty one is none
+	is(store.ErrNotFound, enrol("p", store.Enrolment{Factors: []store.SecondFactor{code("a")}, Invite: []byte{}}))
 	ahead.Store(int64(time.Hour))
 	is(store.ErrNotFound, enrol("p", store.Enrolment{Factors: []store.SecondFactor{code("a")}, Invite: []byte("hash")}))
 	ahead.Store(0)
@@ -59,7 +60,8 @@ func testSecondFactors(t *testing.T, fresh func(testing.TB) store.Options) {
 	}
 	for i := range 8 {
 		wait.Go(func() {
-			err := s.Enrol(ctx, "p", store.Enrolment{Act: acts[i], Factors: []store.SecondFactor{code(string(rune('a' + i)))}, First: true, Invite: []byte("hash")})
+			err := s.Enrol(ctx, "p", store.Enrolment{Act: acts[i], Factors: []store.SecondFactor{code(string(rune('a' + i)))},
+				First: true, Invite: []byte("hash")})
 			switch {
 			case err == nil:
 				first.Add(1)
@@ -73,7 +75,8 @@ func testSecondFactors(t *testing.T, fresh func(testing.TB) store.Options) {
 	if err != nil || len(all) != 1 || first.Load() != 1 {
 		t.Fatalf("%d enrolled, and the person has %d factors, want 1: %v", first.Load(), len(all), err)
 	}
-	is(store.ErrNotFound, enrol("p", store.Enrolment{Factors: []store.SecondFactor{code("z")}, Invite: []byte("hash")})) // used up
+	// used up
+	is(store.ErrNotFound, enrol("p", store.Enrolment{Factors: []store.SecondFactor{code("z")}, Invite: []byte("hash")}))
 	is(store.ErrConflict, s.Invite(ctx, "p", []byte("other"), time.Hour, false))
 
 	// Of many who use the same reading of it, one does.
@@ -82,7 +85,8 @@ func testSecondFactors(t *testing.T, fresh func(testing.TB) store.Options) {
 		wait.Go(func() {
 			f := all[0]
 			f.Sealed = []byte{3}
-			proof := store.ProvedFactor{Factor: f, Session: store.Session{TokenHash: hash(fmt.Sprint("proved", i)), EndsAt: time.Now().Add(time.Hour)}, Old: acts[i].Session}
+			proof := store.ProvedFactor{Factor: f, Session: store.Session{TokenHash: hash(fmt.Sprint("proved", i)),
+				EndsAt: time.Now().Add(time.Hour)}, Old: acts[i].Session}
 			switch err := s.Prove(ctx, proof); {
 			case err == nil:
 				first.Add(1)
@@ -93,12 +97,14 @@ func testSecondFactors(t *testing.T, fresh func(testing.TB) store.Options) {
 	}
 	wait.Wait()
 	used, err := s.OfPerson(ctx, "p")
-	if err != nil || first.Load() != 1 || used[0].UsedAt.IsZero() || string(used[0].Sealed) != "\x03" || used[0].Version != 2 {
+	if err != nil || first.Load() != 1 || used[0].UsedAt.IsZero() || string(used[0].Sealed) != "\x03" ||
+		used[0].Version != 2 {
 		t.Fatalf("%d used it: %+v, %v", first.Load(), used, err)
 	}
 	other := used[0]
 	other.Person = "q"
-	is(store.ErrConflict, s.Prove(ctx, store.ProvedFactor{Factor: other, Session: store.Session{TokenHash: hash("q"), EndsAt: time.Now().Add(time.Hour)}, Old: act("q").Session}))
+	is(store.ErrConflict, s.Prove(ctx, store.ProvedFactor{Factor: other, Session: store.Session{TokenHash: hash("q"),
+		EndsAt: time.Now().Add(time.Hour)}, Old: act("q").Session}))
 
 	// Codes for a lost one are replaced together, and go with the last other one.
 	spare := store.SecondFactor{ID: "spare", Person: "p", Kind: "spare"}
@@ -124,7 +130,8 @@ func testSecondFactors(t *testing.T, fresh func(testing.TB) store.Options) {
 	is(store.ErrLimit, enrol("p", store.Enrolment{Factors: []store.SecondFactor{code("more")}}))
 
 	// With all factors the sessions go that may rest on one.
-	session := store.Session{TokenHash: []byte("session"), Person: "p", Methods: []string{"password"}, AuthenticatedAt: time.Now(), EndsAt: time.Now().Add(time.Hour)}
+	session := store.Session{TokenHash: []byte("session"), Person: "p", Methods: []string{"password"},
+		AuthenticatedAt: time.Now(), EndsAt: time.Now().Add(time.Hour)}
 	mark, err := db.Sessions().Mark(ctx)
 	is(nil, err)
 	session.Mark = mark
@@ -152,7 +159,8 @@ func testSecondFactors(t *testing.T, fresh func(testing.TB) store.Options) {
 	is(nil, s.SetPolicy(ctx, "one", "", store.Event{Actor: "admin", Action: "set"}))
 	after, err := db.Changes(ctx)
 	is(nil, err)
-	if policies, err := s.Policies(ctx); err != nil || len(policies) != 1 || policies["two"] != "off" || after != before+3 {
+	if policies, err := s.Policies(ctx); err != nil || len(policies) != 1 || policies["two"] != "off" ||
+		after != before+3 {
 		t.Errorf("policies %v, %v after %d changes", policies, err, after-before)
 	}
 }

@@ -41,7 +41,8 @@ func testReplicas(t *testing.T, fresh func(testing.TB) store.Options) {
 	must(t, db.Replicas().Announce(ctx, store.Replica{ID: "two", SecretKeys: []string{"aa"}}))
 	must(t, db.Replicas().Announce(ctx, store.Replica{ID: "two", SecretKeys: []string{"bb"}}))
 	all, err := db.Replicas().Running(ctx)
-	if err != nil || len(all) != 2 || !slices.Equal(all[0].SecretKeys, []string{"aa", "bb"}) || !all[1].Knows("bb") || all[1].Knows("aa") {
+	if err != nil || len(all) != 2 || !slices.Equal(all[0].SecretKeys, []string{"aa", "bb"}) || !all[1].Knows("bb") ||
+		all[1].Knows("aa") {
 		t.Errorf("got %+v, %v", all, err)
 	}
 	must(t, db.Replicas().Leave(ctx, "one"))

@@ -39,7 +39,8 @@ func testSessions(t *testing.T, fresh func(testing.TB) store.Options) {
 		o.Now = func() time.Time { return at }
 		db := open(t, o)
 		s := db.Sessions()
-		n := store.Session{TokenHash: hash("console"), Person: "p", AuthenticatedAt: now, SeenAt: now, EndsAt: now.Add(time.Hour)}
+		n := store.Session{TokenHash: hash("console"), Person: "p", AuthenticatedAt: now, SeenAt: now,
+			EndsAt: now.Add(time.Hour)}
 		must(t, s.Create(ctx, n, nil))
 		is := func(what string, console, seen time.Time) {
 			t.Helper()
@@ -107,7 +108,8 @@ func testSessions(t *testing.T, fresh func(testing.TB) store.Options) {
 				INSERT INTO sessions (token_hash, person_id, login, browser, authenticated_at,
 				    methods, reading, read_at, seen_at, ends_at)
 				VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-				hash(name), person, person, hash("b"), now.UnixMicro(), `["password"]`, []byte("r"), now.UnixMicro(), now.UnixMicro(), now.Add(time.Hour).UnixMicro())
+				hash(name), person, person, hash("b"), now.UnixMicro(), `["password"]`, []byte("r"), now.UnixMicro(),
+				now.UnixMicro(), now.Add(time.Hour).UnixMicro())
 			must(t, err)
 		}
 		insert("old", "p")
@@ -115,7 +117,8 @@ func testSessions(t *testing.T, fresh func(testing.TB) store.Options) {
 			t.Errorf("a session without a MAC: %v, want ErrNotFound", err)
 		}
 		ours := store.Session{
-			TokenHash: hash("new"), Person: "p", Login: "p", AuthenticatedAt: now, Methods: []string{"password"}, Reading: []byte("r"), ReadAt: now, EndsAt: now.Add(time.Hour),
+			TokenHash: hash("new"), Person: "p", Login: "p", AuthenticatedAt: now, Methods: []string{"password"},
+			Reading: []byte("r"), ReadAt: now, EndsAt: now.Add(time.Hour),
 		}
 		must(t, s.Create(ctx, ours, nil))
 		// ID-29: it is seen that there is one, and that ours is none of these.
@@ -128,7 +131,8 @@ func testSessions(t *testing.T, fresh func(testing.TB) store.Options) {
 			t.Errorf("sessions %+v, %v, want ours alone", list, err)
 		}
 		// It reads the directory for a session of ours: nobody is signed out, and its reading is not believed.
-		_, err := raw.Exec(`UPDATE sessions SET reading = $1, read_at = $2 WHERE token_hash = $3`, []byte("theirs"), now.Add(time.Second).UnixMicro(), hash("new"))
+		_, err := raw.Exec(`UPDATE sessions SET reading = $1, read_at = $2 WHERE token_hash = $3`, []byte("theirs"),
+			now.Add(time.Second).UnixMicro(), hash("new"))
 		must(t, err)
 		got, err := s.Get(ctx, hash("new"), time.Hour)
 		if err != nil || got.Reading != nil || !got.ReadAt.IsZero() || got.Login != "p" {
@@ -167,7 +171,8 @@ func testSessions(t *testing.T, fresh func(testing.TB) store.Options) {
 			t.Errorf("%d events of a session that was refused", n)
 		}
 		// Others are not concerned, and the next login of this one is none of before.
-		must(t, s.Create(ctx, store.Session{TokenHash: hash("else"), Person: "else", EndsAt: now.Add(time.Hour), Mark: mark}, nil))
+		must(t, s.Create(ctx, store.Session{TokenHash: hash("else"), Person: "else", EndsAt: now.Add(time.Hour),
+			Mark: mark}, nil))
 		if n.Mark, err = s.Mark(ctx); err != nil || n.Mark != mark+1 {
 			t.Errorf("mark %d, %v, want %d", n.Mark, err, mark+1)
 		}
@@ -186,7 +191,8 @@ func testSessions(t *testing.T, fresh func(testing.TB) store.Options) {
 	})
 	t.Run("WEB-02 a new login replaces the session", func(t *testing.T) {
 		first := session(t, db, "first")
-		must(t, db.SignIns().Finish(ctx, store.Issue{Participation: &store.Participation{TokenHash: first.TokenHash, EntityID: "sp"}}))
+		must(t, db.SignIns().Finish(ctx, store.Issue{Participation: &store.Participation{TokenHash: first.TokenHash,
+			EntityID: "sp"}}))
 		second := first
 		second.TokenHash = hash("second")
 		must(t, s.Create(ctx, second, first.TokenHash))
@@ -205,7 +211,8 @@ func testSessions(t *testing.T, fresh func(testing.TB) store.Options) {
 		blocks := []store.Block{{Name: "192.0.2.1", Limit: 300}}
 		for _, person := range []string{"known", "other"} {
 			for range 2 {
-				got, _, err := th.Take(ctx, store.TakeTry{Person: person, Limit: 5, Window: time.Hour, Blocks: blocks, BlockWindow: time.Hour})
+				got, _, err := th.Take(ctx, store.TakeTry{Person: person, Limit: 5, Window: time.Hour, Blocks: blocks,
+					BlockWindow: time.Hour})
 				if must(t, err); got != store.TryTaken {
 					t.Fatalf("a try of %s: %v", person, got)
 				}
@@ -213,13 +220,15 @@ func testSessions(t *testing.T, fresh func(testing.TB) store.Options) {
 		}
 		must(t, th.Settle(ctx, store.EndedTry{Person: "known"}, event("fail")))
 		n := session(t, db, "known")
-		n.TokenHash, n.Browser, n.Try = hash("known2"), hash("laptop"), store.EndedTry{Person: "known", Blocks: blocks, Result: store.TrySucceeded}
+		n.TokenHash, n.Browser, n.Try = hash("known2"), hash("laptop"), store.EndedTry{Person: "known", Blocks: blocks,
+			Result: store.TrySucceeded}
 		must(t, s.Create(ctx, n, nil))
 		for _, c := range []struct {
 			login   string
 			browser []byte
 			want    bool
-		}{{"known", hash("laptop"), true}, {"known", hash("other"), false}, {"else", hash("laptop"), false}, {"a\x00\xff", hash("laptop"), false}, {"known", nil, false}} {
+		}{{"known", hash("laptop"), true}, {"known", hash("other"), false}, {"else", hash("laptop"), false},
+			{"a\x00\xff", hash("laptop"), false}, {"known", nil, false}} {
 			if got, err := th.KnownBrowser(ctx, c.login, c.browser); err != nil || got != c.want {
 				t.Errorf("known browser of %s: %t, %v, want %t", c.login, got, err, c.want)
 			}
@@ -254,7 +263,8 @@ func testSessions(t *testing.T, fresh func(testing.TB) store.Options) {
 	})
 	t.Run("end all of a person", func(t *testing.T) {
 		for i := range 3 {
-			must(t, s.Create(ctx, store.Session{TokenHash: hash(fmt.Sprint("many", i)), Person: "many", EndsAt: now.Add(time.Hour)}, nil))
+			must(t, s.Create(ctx, store.Session{TokenHash: hash(fmt.Sprint("many", i)), Person: "many",
+				EndsAt: now.Add(time.Hour)}, nil))
 		}
 		if n, err := s.EndPerson(ctx, "many", event("all")); err != nil || n != 3 {
 			t.Errorf("ended %d, %v, want 3", n, err)
@@ -267,13 +277,16 @@ func testSessions(t *testing.T, fresh func(testing.TB) store.Options) {
 		db := open(t, fresh(t))
 		s := db.Sessions()
 		for i, name := range []string{"old", "new"} {
-			must(t, s.Create(ctx, store.Session{TokenHash: hash(name), Person: "p", SeenAt: now.Add(time.Duration(i-10) * time.Minute), EndsAt: now.Add(time.Hour)}, nil))
+			must(t, s.Create(ctx, store.Session{TokenHash: hash(name), Person: "p",
+				SeenAt: now.Add(time.Duration(i-10) * time.Minute), EndsAt: now.Add(time.Hour)}, nil))
 		}
 		must(t, s.Create(ctx, store.Session{TokenHash: hash("ended"), Person: "p", EndsAt: now.Add(-time.Second)}, nil))
-		must(t, s.Create(ctx, store.Session{TokenHash: hash("idle"), Person: "p", SeenAt: now.Add(-time.Hour), EndsAt: now.Add(time.Hour)}, nil))
+		must(t, s.Create(ctx, store.Session{TokenHash: hash("idle"), Person: "p", SeenAt: now.Add(-time.Hour),
+			EndsAt: now.Add(time.Hour)}, nil))
 		must(t, s.Create(ctx, store.Session{TokenHash: hash("stranger"), Person: "q", EndsAt: now.Add(time.Hour)}, nil))
 		list, err := s.OfPerson(ctx, "p", 30*time.Minute)
-		if err != nil || len(list) != 2 || !bytes.Equal(list[0].TokenHash, hash("new")) || !bytes.Equal(list[1].TokenHash, hash("old")) {
+		if err != nil || len(list) != 2 || !bytes.Equal(list[0].TokenHash, hash("new")) ||
+			!bytes.Equal(list[1].TokenHash, hash("old")) {
 			t.Fatalf("sessions %+v, %v, want the new one and the old one", list, err)
 		}
 		if n, err := s.EndOthers(ctx, "p", hash("new"), event("others")); err != nil || n != 3 {
@@ -292,7 +305,8 @@ func testSessions(t *testing.T, fresh func(testing.TB) store.Options) {
 		for i := range 250 {
 			must(t, s.Create(ctx, store.Session{TokenHash: hash(fmt.Sprint("ended", i)), EndsAt: now.Add(-time.Second)}, nil))
 		}
-		must(t, s.Create(ctx, store.Session{TokenHash: hash("idle"), SeenAt: now.Add(-time.Hour), EndsAt: now.Add(time.Hour)}, nil))
+		must(t, s.Create(ctx, store.Session{TokenHash: hash("idle"), SeenAt: now.Add(-time.Hour), EndsAt: now.Add(time.Hour)},
+			nil))
 		session(t, db, "live")
 		if n, err := s.Count(ctx); err != nil || n != 2 {
 			t.Errorf("count %d, %v, want 2", n, err)

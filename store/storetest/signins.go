@@ -190,7 +190,8 @@ func testCaps(t *testing.T, fresh func(testing.TB) store.Options) {
 		replicas := []*store.SignIns{open(t, o).SignIns(), open(t, o).SignIns()}
 		stored := 0
 		for _, err := range all(60, func(i int) error {
-			return replicas[i%2].Create(ctx, from(fmt.Sprint(i), fmt.Sprint("192.0.2.", i)), store.Caps{PerAddress: 10, Total: 20})
+			return replicas[i%2].Create(ctx, from(fmt.Sprint(i), fmt.Sprint("192.0.2.", i)),
+				store.Caps{PerAddress: 10, Total: 20})
 		}) {
 			if err == nil {
 				stored++
@@ -283,7 +284,8 @@ func testFinish(t *testing.T, fresh func(testing.TB) store.Options) {
 	o := fresh(t)
 	db, replica := open(t, o), open(t, o)
 	n := session(t, db, "anna")
-	part := &store.Participation{TokenHash: n.TokenHash, EntityID: "sp", NameID: "x1", NameIDFormat: "persistent", SessionIndex: "_i"}
+	part := &store.Participation{TokenHash: n.TokenHash, EntityID: "sp", NameID: "x1", NameIDFormat: "persistent",
+		SessionIndex: "_i"}
 
 	t.Run("once under 50 calls", func(t *testing.T) {
 		in := signIn("once")

@@ -12,8 +12,8 @@ import (
 	"ssobridge/store"
 )
 
-// testVouchedSignIns: whoever writes into the database gains no sign-in by it, nor another service provider, account, browser or life of
-// one, and has none answered again (row ID-17).
+// testVouchedSignIns: whoever writes into the database gains no sign-in by it, nor another service provider, account,
+// browser or life of one, and has none answered again (row ID-17).
 func testVouchedSignIns(t *testing.T, fresh func(testing.TB) store.Options) {
 	ctx := t.Context()
 	o := fresh(t)
@@ -26,7 +26,8 @@ func testVouchedSignIns(t *testing.T, fresh func(testing.TB) store.Options) {
 	}
 	begun := func(id string) store.SignIn {
 		in := signIn(id)
-		in.Browser, in.RequestID, in.Account, in.Session, in.Data = hash("b"), "_"+id, "a1", hash("session"), []byte("acs and relay state")
+		in.Browser, in.RequestID, in.Account, in.Session, in.Data = hash("b"), "_"+id, "a1", hash("session"),
+			[]byte("acs and relay state")
 		in.CreatedAt = time.Now()
 		return in
 	}
@@ -71,7 +72,8 @@ func testVouchedSignIns(t *testing.T, fresh func(testing.TB) store.Options) {
 				}
 			}
 			// Nor does one that has travelled sealed go on with it.
-			if err := s.Finish(ctx, store.Issue{Begins: &again, Events: []store.Event{event("bad")}}); !errors.Is(err, store.ErrConflict) {
+			if err := s.Finish(ctx, store.Issue{Begins: &again, Events: []store.Event{event("bad")}}); !errors.Is(err,
+				store.ErrConflict) {
 				t.Errorf("begin: %v, want ErrConflict", err)
 			}
 		})
@@ -83,7 +85,8 @@ func testVouchedSignIns(t *testing.T, fresh func(testing.TB) store.Options) {
 			t.Fatalf("a second time: %v", err)
 		}
 		exec(`UPDATE sign_ins SET finished_at = 0 WHERE id = 'once'`)
-		if err := s.Finish(ctx, store.Issue{SignIn: "once", Events: []store.Event{event("bad")}}); !errors.Is(err, store.ErrNotFound) {
+		if err := s.Finish(ctx, store.Issue{SignIn: "once", Events: []store.Event{event("bad")}}); !errors.Is(err,
+			store.ErrNotFound) {
 			t.Errorf("taken back: %v, want ErrNotFound", err)
 		}
 	})
@@ -118,7 +121,8 @@ func testVouchedSignIns(t *testing.T, fresh func(testing.TB) store.Options) {
 	}
 	// All of it is one event, whatever was tried.
 	var n int
-	must(t, raw.QueryRow(`SELECT COUNT(*) FROM audit_events WHERE action = 'foreign-rows' AND subject = 'sign_ins'`).Scan(&n))
+	must(t, raw.QueryRow(`SELECT COUNT(*) FROM audit_events WHERE action = 'foreign-rows' AND subject = 'sign_ins'`).Scan(
+		&n))
 	if n != 1 {
 		t.Errorf("%d events of foreign rows, want 1", n)
 	}
@@ -136,8 +140,8 @@ func testVouchedSignIns(t *testing.T, fresh func(testing.TB) store.Options) {
 	})
 }
 
-// testSignInsOfTheVersionBefore: while it runs, and an hour longer, what it stored and changed goes on, in both programs; what is stored for it
-// until then goes on for another hour.
+// testSignInsOfTheVersionBefore: while it runs, and an hour longer, what it stored and changed goes on, in both
+// programs; what is stored for it until then goes on for another hour.
 func testSignInsOfTheVersionBefore(t *testing.T, fresh func(testing.TB) store.Options) {
 	ctx := t.Context()
 	o := fresh(t)
@@ -190,7 +194,8 @@ func testSignInsOfTheVersionBefore(t *testing.T, fresh func(testing.TB) store.Op
 		SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'ssobridge'`)
 	must(t, err)
 	must(t, open(t, o).SignIns().Finish(ctx, store.Issue{SignIn: "left"}))
-	// Until the hour is over this program stores sign-ins for one that may come back. Who began one then goes on with it afterwards.
+	// Until the hour is over this program stores sign-ins for one that may come back. Who began one then goes on with it
+	// afterwards.
 	now = now.Add(55 * time.Minute)
 	last := signIn("last")
 	last.CreatedAt, last.ExpiresAt, last.Browser = now, now.Add(time.Hour), hash("b")
@@ -224,6 +229,7 @@ func insertOldSignIn(tb testing.TB, raw *sql.DB, id string, browser []byte) {
 		INSERT INTO sign_ins (id, browser, address, entity_id, request_id, account,
 		    session, counted, data, created_at, expires_at, finished_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
-		id, browser, "192.0.2.1", "https://sp.example", "", "", nil, false, []byte("{}"), time.Now().UnixMicro(), time.Now().Add(time.Hour).UnixMicro(), 0)
+		id, browser, "192.0.2.1", "https://sp.example", "", "", nil, false, []byte("{}"), time.Now().UnixMicro(),
+		time.Now().Add(time.Hour).UnixMicro(), 0)
 	must(tb, err)
 }

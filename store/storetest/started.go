@@ -23,8 +23,9 @@ func testStarted(t *testing.T, fresh func(testing.TB) store.Options) {
 	}
 	newSession := func(name string) store.Session {
 		return store.Session{
-			TokenHash: hash(name), Person: "person of started", Login: "anna", AuthenticatedAt: time.Now(), Methods: []string{"password"},
-			ReadAt: time.Now(), EndsAt: time.Now().Add(time.Hour),
+			TokenHash: hash(name), Person: "person of started", Login: "anna", AuthenticatedAt: time.Now(),
+			Methods: []string{"password"},
+			ReadAt:  time.Now(), EndsAt: time.Now().Add(time.Hour),
 		}
 	}
 	find := func(id, request string) string {
@@ -44,7 +45,8 @@ func testStarted(t *testing.T, fresh func(testing.TB) store.Options) {
 		must(t, db.Sessions().Create(ctx, n, nil))
 		got, err := db.SignIns().Get(ctx, "s1")
 		must(t, err)
-		if !got.FinishedAt.IsZero() || !bytes.Equal(got.Data, in.Data) || find("s1", "_s1") != "true true" || find("", "_s1") != "false true" || find("s2", "") != "false false" {
+		if !got.FinishedAt.IsZero() || !bytes.Equal(got.Data, in.Data) || find("s1", "_s1") != "true true" ||
+			find("", "_s1") != "false true" || find("s2", "") != "false false" {
 			t.Errorf("stored %+v", got)
 		}
 		// A second login of the same form goes on with it.
@@ -52,7 +54,8 @@ func testStarted(t *testing.T, fresh func(testing.TB) store.Options) {
 		n.Begins = &in
 		must(t, db.Sessions().Create(ctx, n, nil))
 		// A copy of its request, and the id in another browser, store no session.
-		for name, in := range map[string]store.SignIn{"replay": begun("s3", "_s1"), "another browser": func() store.SignIn { in := begun("s1", "_s4"); in.Browser = hash("c"); return in }()} {
+		for name, in := range map[string]store.SignIn{"replay": begun("s3", "_s1"),
+			"another browser": func() store.SignIn { in := begun("s1", "_s4"); in.Browser = hash("c"); return in }()} {
 			n = newSession("refused " + name)
 			n.Begins = &in
 			if err := other.Sessions().Create(ctx, n, nil, event("bad")); !errors.Is(err, store.ErrConflict) {
@@ -71,11 +74,13 @@ func testStarted(t *testing.T, fresh func(testing.TB) store.Options) {
 		if got.FinishedAt.IsZero() || len(got.Data) > 0 {
 			t.Errorf("stored %+v", got)
 		}
-		if err := db.SignIns().Finish(ctx, store.Issue{Begins: &in, Events: []store.Event{event("bad")}}); !errors.Is(err, store.ErrFinished) {
+		if err := db.SignIns().Finish(ctx, store.Issue{Begins: &in, Events: []store.Event{event("bad")}}); !errors.Is(err,
+			store.ErrFinished) {
 			t.Errorf("a second time: %v", err)
 		}
 		copied := begun("r2", "_r1s")
-		if err := db.SignIns().Finish(ctx, store.Issue{Begins: &copied, Events: []store.Event{event("bad")}}); !errors.Is(err, store.ErrConflict) {
+		if err := db.SignIns().Finish(ctx, store.Issue{Begins: &copied, Events: []store.Event{event("bad")}}); !errors.Is(err,
+			store.ErrConflict) {
 			t.Errorf("a copy of the request: %v", err)
 		}
 		// One that another request has stored meanwhile is finished by the first of them.

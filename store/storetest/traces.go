@@ -21,13 +21,16 @@ func testTraces(t *testing.T, fresh func(testing.TB) store.Options) {
 			t.Fatal(err)
 		}
 	}
-	add(store.Trace{SignIn: "s1", Ref: "r1", At: now.Add(-2 * time.Hour), SP: "sp", Outcome: "pending", Steps: []store.TraceStep{{Name: "request"}}},
+	add(store.Trace{SignIn: "s1", Ref: "r1", At: now.Add(-2 * time.Hour), SP: "sp", Outcome: "pending",
+		Steps: []store.TraceStep{{Name: "request"}}},
 		store.Trace{SignIn: "s1", Ref: "r2", At: now.Add(-time.Minute), Person: "p", Account: "a1", Outcome: "ok"},
-		store.Trace{SignIn: "r3", Ref: "r3", At: now, Stranger: true, SP: "nul\x00\xff", Outcome: "refused", Reason: "unknown_provider"})
+		store.Trace{SignIn: "r3", Ref: "r3", At: now, Stranger: true, SP: "nul\x00\xff", Outcome: "refused",
+			Reason: "unknown_provider"})
 
 	for _, ref := range []string{"r1", "r2"} {
 		got, err := traces.ByRef(ctx, ref)
-		if err != nil || len(got) != 2 || got[0].Ref != "r1" || got[0].Steps[0].Name != "request" || got[1].SP != "sp" || !got[1].StartedAt.Equal(got[0].At) {
+		if err != nil || len(got) != 2 || got[0].Ref != "r1" || got[0].Steps[0].Name != "request" || got[1].SP != "sp" ||
+			!got[1].StartedAt.Equal(got[0].At) {
 			t.Errorf("trace by %s: got %+v, %v; want both requests of the sign-in", ref, got, err)
 		}
 	}

@@ -37,7 +37,8 @@ func testThrottle(t *testing.T, fresh func(testing.TB) store.Options) {
 	th := db.Throttle()
 	block := []store.Block{{Name: "192.0.2.1", Limit: 1000}}
 	try := func(person string, limit int) store.TakeTry {
-		return store.TakeTry{Person: person, Limit: limit, Window: 15 * time.Minute, Blocks: block, BlockWindow: time.Hour, Pace: time.Second}
+		return store.TakeTry{Person: person, Limit: limit, Window: 15 * time.Minute, Blocks: block, BlockWindow: time.Hour,
+			Pace: time.Second}
 	}
 	take := func(t *testing.T, k store.TakeTry, want store.TryOutcome) {
 		t.Helper()
@@ -191,8 +192,8 @@ func testThrottle(t *testing.T, fresh func(testing.TB) store.Options) {
 	})
 }
 
-// testGuesses: ID-09. Of guesses that come together no more are looked at than there may be; a browser that proved a factor has a
-// limit of its own, and its owner sees what others tried.
+// testGuesses: ID-09. Of guesses that come together no more are looked at than there may be; a browser that proved a
+// factor has a limit of its own, and its owner sees what others tried.
 func testGuesses(t *testing.T, fresh func(testing.TB) store.Options) {
 	ctx := t.Context()
 	db := open(t, fresh(t))
@@ -211,8 +212,9 @@ func testGuesses(t *testing.T, fresh func(testing.TB) store.Options) {
 		t.Helper()
 		sessions++
 		must(t, db.Sessions().Create(ctx, store.Session{
-			TokenHash: hash(fmt.Sprint("proved ", sessions)), Person: "p", Login: "p", EndsAt: time.Now().Add(time.Hour), Browser: hash(browser),
-			Proof: store.Proof{Person: "p", Browser: hash(browser)},
+			TokenHash: hash(fmt.Sprint("proved ", sessions)), Person: "p", Login: "p", EndsAt: time.Now().Add(time.Hour),
+			Browser: hash(browser),
+			Proof:   store.Proof{Person: "p", Browser: hash(browser)},
 		}, nil))
 	}
 	var (
@@ -235,7 +237,8 @@ func testGuesses(t *testing.T, fresh func(testing.TB) store.Options) {
 		t.Errorf("%d guesses were looked at, want 5", looked.Load())
 	}
 	left(t, "home", false) // not known yet
-	prove(t, "home")       // as if the proof had come before: the guesses of all browsers without a limit of their own are given back
+	// as if the proof had come before: the guesses of all browsers without a limit of their own are given back
+	prove(t, "home")
 	left(t, "anywhere", true)
 	for range 4 {
 		left(t, "anywhere", true)

@@ -50,17 +50,20 @@ func testUsers(t *testing.T, fresh func(testing.TB) store.Options) {
 					t.Errorf("tried again while suspended: %t, %v", did, err)
 				}
 				must(t, l.WantAgain(ctx, ssoUser("anna"), event("bad")))
-				if again, isNew, err := l.Want(ctx, ssoUser("anna"), event("bad")); err != nil || isNew || again.State != store.Suspended {
+				if again, isNew, err := l.Want(ctx, ssoUser("anna"), event("bad")); err != nil || isNew ||
+					again.State != store.Suspended {
 					t.Errorf("wanted while suspended: %+v, %t, %v", again, isNew, err)
 				}
 				must(t, l.Resume(ctx, k, event("resume")))
-				if got := stored(t, l, k); got.State != c.before || got.Before != "" || got.ExternalID != row.ExternalID || got.MaybeSent != c.maybe {
+				if got := stored(t, l, k); got.State != c.before || got.Before != "" || got.ExternalID != row.ExternalID ||
+					got.MaybeSent != c.maybe {
 					t.Errorf("resumed %+v, want %s", got, c.before)
 				}
 				if _, err := l.Claim(ctx, time.Hour, store.PlanClass); (err == nil) != c.due {
 					t.Errorf("claim after resuming: %v, want it due: %t", err, c.due)
 				}
-				if s, r, bad := events(t, db, "suspend"), events(t, db, "resume"), events(t, db, "bad"); s != 1 || r != 1 || bad != 0 {
+				if s, r, bad := events(t, db, "suspend"), events(t, db, "resume"), events(t, db, "bad"); s != 1 ||
+					r != 1 || bad != 0 {
 					t.Errorf("%d, %d and %d events, want 1, 1 and 0", s, r, bad)
 				}
 			})
@@ -77,7 +80,8 @@ func testUsers(t *testing.T, fresh func(testing.TB) store.Options) {
 			row.State, row.MaybeSent, row.ErrorText = outcome, outcome == store.Unknown, "said"
 			must(t, l.Settle(ctx, row, event("s")))
 			got := stored(t, l, keyOf(row))
-			if got.State != store.Suspended || got.Before != outcome || got.MaybeSent != row.MaybeSent || got.ErrorText != "said" || !got.LeaseUntil.IsZero() {
+			if got.State != store.Suspended || got.Before != outcome || got.MaybeSent != row.MaybeSent ||
+				got.ErrorText != "said" || !got.LeaseUntil.IsZero() {
 				t.Errorf("settled %+v, want it suspended from %s", got, outcome)
 			}
 			if _, err := l.NextDue(ctx, store.PlanClass); !errors.Is(err, store.ErrNotFound) {
@@ -208,14 +212,20 @@ func testUserLists(t *testing.T, l *store.Ledger) {
 		filter store.UserFilter
 		pick   func(store.SSOUser) bool
 	}{
-		"all":             {store.UserFilter{}, func(store.SSOUser) bool { return true }},
-		"a state":         {store.UserFilter{States: []store.State{store.Assumed}}, func(u store.SSOUser) bool { return u.State == store.Assumed }},
-		"states":          {store.UserFilter{States: []store.State{store.Assumed, store.Active, store.Active, store.Refused}}, func(store.SSOUser) bool { return true }},
-		"no such state":   {store.UserFilter{States: []store.State{store.Refused}}, func(store.SSOUser) bool { return false }},
-		"an account":      {store.UserFilter{Account: "a1"}, func(u store.SSOUser) bool { return u.Account == "a1" }},
-		"a person":        {store.UserFilter{Person: "person-07"}, func(u store.SSOUser) bool { return u.Person == "person-07" }},
-		"all three":       {store.UserFilter{Person: "person-06", Account: "a0", States: []store.State{store.Assumed}}, func(u store.SSOUser) bool { return keyOf(u) == keyOf(told[12]) }},
-		"account, states": {store.UserFilter{Account: "a0", States: []store.State{store.Assumed, store.Active}}, func(u store.SSOUser) bool { return u.Account == "a0" }},
+		"all": {store.UserFilter{}, func(store.SSOUser) bool { return true }},
+		"a state": {store.UserFilter{States: []store.State{store.Assumed}},
+			func(u store.SSOUser) bool { return u.State == store.Assumed }},
+		"states": {store.UserFilter{States: []store.State{store.Assumed, store.Active, store.Active, store.Refused}},
+			func(store.SSOUser) bool { return true }},
+		"no such state": {store.UserFilter{States: []store.State{store.Refused}},
+			func(store.SSOUser) bool { return false }},
+		"an account": {store.UserFilter{Account: "a1"}, func(u store.SSOUser) bool { return u.Account == "a1" }},
+		"a person": {store.UserFilter{Person: "person-07"},
+			func(u store.SSOUser) bool { return u.Person == "person-07" }},
+		"all three": {store.UserFilter{Person: "person-06", Account: "a0", States: []store.State{store.Assumed}},
+			func(u store.SSOUser) bool { return keyOf(u) == keyOf(told[12]) }},
+		"account, states": {store.UserFilter{Account: "a0", States: []store.State{store.Assumed, store.Active}},
+			func(u store.SSOUser) bool { return u.Account == "a0" }},
 	} {
 		for _, limit := range []int{0, 7, 1} {
 			c.filter.Limit, c.filter.After = limit, store.UserKey{}
@@ -247,7 +257,10 @@ func testUserLists(t *testing.T, l *store.Ledger) {
 	for _, u := range people {
 		got = append(got, keyOf(u))
 	}
-	if want := keys(func(u store.SSOUser) bool { return u.Person == "person-01" || u.Person == "person-03" }); !slices.Equal(got, want) {
+	if want := keys(func(u store.SSOUser) bool {
+		return u.Person == "person-01" ||
+			u.Person == "person-03"
+	}); !slices.Equal(got, want) {
 		t.Errorf("people: got %v, want %v", got, want)
 	}
 	if none, err := l.People(ctx, nil); err != nil || len(none) != 0 {

@@ -71,8 +71,10 @@ func testWork(t *testing.T, fresh func(testing.TB) store.Options) {
 		first, err := db.Plans().Work(ctx, store.WorkFilter{})
 		must(t, err)
 		want := []store.Work{
-			{Person: "person-a", Account: "a1", Kind: store.ItemDrift, Login: "a", Name: "Änne a", Told: store.CampaignCreator, Role: store.AccountManager, Why: "cn=a", Since: at},
-			{Person: "person-b", Account: "a1", Kind: store.ItemLeaver, Login: "b", Name: "Änne b", Told: store.CampaignCreator, Why: "is gone", Since: at},
+			{Person: "person-a", Account: "a1", Kind: store.ItemDrift, Login: "a", Name: "Änne a", Told: store.CampaignCreator,
+				Role: store.AccountManager, Why: "cn=a", Since: at},
+			{Person: "person-b", Account: "a1", Kind: store.ItemLeaver, Login: "b", Name: "Änne b", Told: store.CampaignCreator,
+				Why: "is gone", Since: at},
 		}
 		if diff := cmp.Diff(want, first); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
@@ -82,7 +84,8 @@ func testWork(t *testing.T, fresh func(testing.TB) store.Options) {
 		changed.Login = "anna"
 		set(driftItem("c"), changed, leaverItem("b"), leaverItem("b")) // one is named twice
 		same(t, "second plan", list(t, db, store.WorkFilter{}), "drift anna", "leaver b", "drift c")
-		if again, err := db.Plans().Work(ctx, store.WorkFilter{}); err != nil || !again[0].Since.Equal(since) || !again[1].Since.Equal(since) || !again[2].Since.Equal(at) {
+		if again, err := db.Plans().Work(ctx, store.WorkFilter{}); err != nil || !again[0].Since.Equal(since) ||
+			!again[1].Since.Equal(since) || !again[2].Since.Equal(at) {
 			t.Errorf("since %v, %v, want what is known to keep its time", again, err)
 		}
 		same(t, "kind", list(t, db, store.WorkFilter{Kind: store.ItemLeaver}), "leaver b")
@@ -98,31 +101,36 @@ func testWork(t *testing.T, fresh func(testing.TB) store.Options) {
 		gone, drifted := active(t, db, "gone"), active(t, db, "drifted")
 		set(leaverItem("gone"), driftItem("drifted"))
 		for name, k := range map[string]store.UserKey{"other kind": drifted, "nobody": {Person: "x", Account: "a1"}} {
-			if err := db.Plans().WorkDone(ctx, k, store.ItemLeaver, "admin:x", event("bad")); !errors.Is(err, store.ErrNotFound) {
+			if err := db.Plans().WorkDone(ctx, k, store.ItemLeaver, "admin:x", event("bad")); !errors.Is(err,
+				store.ErrNotFound) {
 				t.Errorf("%s: %v, want ErrNotFound", name, err)
 			}
 		}
 		at = at.Add(time.Minute)
 		must(t, db.Plans().WorkDone(ctx, gone, store.ItemLeaver, "admin:x", event("done")))
 		must(t, db.Plans().WorkDone(ctx, drifted, store.ItemDrift, "admin:x", event("done")))
-		if err := db.Plans().WorkDone(ctx, gone, store.ItemLeaver, "admin:x", event("bad")); !errors.Is(err, store.ErrNotFound) {
+		if err := db.Plans().WorkDone(ctx, gone, store.ItemLeaver, "admin:x", event("bad")); !errors.Is(err,
+			store.ErrNotFound) {
 			t.Errorf("ticked off twice: %v, want ErrNotFound", err)
 		}
 		if _, err := db.Ledger().Get(ctx, gone.Person, gone.Account); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("the leaver's row: %v, want it gone", err)
 		}
-		if row, err := db.Ledger().Get(ctx, drifted.Person, drifted.Account); err != nil || row.Role != store.AccountManager || row.State != store.Active {
+		if row, err := db.Ledger().Get(ctx, drifted.Person, drifted.Account); err != nil ||
+			row.Role != store.AccountManager || row.State != store.Active {
 			t.Errorf("the drifted row: %+v, %v, want its new role", row, err)
 		}
 		same(t, "open", list(t, db, store.WorkFilter{}))
 		same(t, "done", list(t, db, store.WorkFilter{Done: true}), "drift drifted", "leaver gone")
-		if done, err := db.Plans().Work(ctx, store.WorkFilter{Done: true}); err != nil || done[0].DoneBy != "admin:x" || !done[0].DoneAt.Equal(at) {
+		if done, err := db.Plans().Work(ctx, store.WorkFilter{Done: true}); err != nil || done[0].DoneBy != "admin:x" ||
+			!done[0].DoneAt.Equal(at) {
 			t.Errorf("done %+v, %v", done, err)
 		}
 		set(driftItem("drifted"))
 		same(t, "named again", list(t, db, store.WorkFilter{}), "drift drifted")
 		same(t, "still done", list(t, db, store.WorkFilter{Done: true}), "leaver gone")
-		if open, err := db.Plans().Work(ctx, store.WorkFilter{}); err != nil || !open[0].Since.Equal(at) || !open[0].DoneAt.IsZero() || open[0].DoneBy != "" {
+		if open, err := db.Plans().Work(ctx, store.WorkFilter{}); err != nil || !open[0].Since.Equal(at) ||
+			!open[0].DoneAt.IsZero() || open[0].DoneBy != "" {
 			t.Errorf("open anew %+v, %v, want it to begin now", open, err)
 		}
 		if good, bad := events(t, db, "done"), events(t, db, "bad"); good != 2 || bad != 0 {
@@ -213,7 +221,8 @@ func testWork(t *testing.T, fresh func(testing.TB) store.Options) {
 		must(t, replicas[0].Plans().SetWork(ctx, plan(t, replicas[0], "admin", leaverItem("a")).ID))
 		done := 0
 		for _, err := range all(8, func(i int) error {
-			return replicas[i%2].Plans().WorkDone(ctx, store.UserKey{Person: "person-a", Account: "a1"}, store.ItemLeaver, "x", event("d"))
+			return replicas[i%2].Plans().WorkDone(ctx, store.UserKey{Person: "person-a", Account: "a1"}, store.ItemLeaver,
+				"x", event("d"))
 		}) {
 			if err == nil {
 				done++

@@ -1,7 +1,7 @@
 package admin
 
-// Act is what an administrator can do about a fault or a finding. The list is closed: each face has a table of how each is
-// done there, and a test that the table is complete.
+// Act is what an administrator can do about a fault or a finding. The list is closed: each face has a table of how each
+// is done there, and a test that the table is complete.
 type Act string
 
 // The acts. What Error.About and Finding.About hold stands behind each.
@@ -66,8 +66,10 @@ const (
 func Acts() []Act {
 	return []Act{
 		TryLater, LookAgain, RunCheck,
-		ListKeys, MakeFirstKey, RollOverKey, PromoteOther, ConfirmLoaded, AgreeOnTime, ChooseLabel, ConfigureToken, MakeMetadataKey, SayForWhom, NameKey,
-		ListProviders, AddConstantContact, RemoveProvider, ReplaceProvider, MeantProvider, PreviewAssertion, ImportAgain, ShowProvider, ReviewProvider, RefreshProvider,
+		ListKeys, MakeFirstKey, RollOverKey, PromoteOther, ConfirmLoaded, AgreeOnTime, ChooseLabel, ConfigureToken,
+		MakeMetadataKey, SayForWhom, NameKey,
+		ListProviders, AddConstantContact, RemoveProvider, ReplaceProvider, MeantProvider, PreviewAssertion, ImportAgain,
+		ShowProvider, ReviewProvider, RefreshProvider,
 		ListSettings, NameEntity, SafeNameID, StopEncryption,
 		ListLockouts,
 		ExplainPerson, ShowUser, ListFactors, InviteToFactor, ReleaseNameID, PlanUsers, AdoptUsers, ListAccounts,

@@ -23,8 +23,8 @@ type Audit struct {
 	Now    func() time.Time
 }
 
-// CheckpointKey names the key that signs checkpoints, purges and cuts of the audit log, and the lease of who does it. It is
-// derived from secret_key, which never stands in the database: who can write that can make no checkpoint.
+// CheckpointKey names the key that signs checkpoints, purges and cuts of the audit log, and the lease of who does it.
+// It is derived from secret_key, which never stands in the database: who can write that can make no checkpoint.
 const CheckpointKey = "audit-seal"
 
 // CheckpointLogged is the message of a checkpoint's line in the log.
@@ -70,13 +70,16 @@ func (a Audit) keys() (all []ed25519.PublicKey, err error) {
 // signedBy checks that one of these keys has signed.
 func signedBy(keys []ed25519.PublicKey) func(message, signature []byte) bool {
 	return func(message, signature []byte) bool {
-		return slices.ContainsFunc(keys, func(public ed25519.PublicKey) bool { return ed25519.Verify(public, message, signature) })
+		return slices.ContainsFunc(keys, func(public ed25519.PublicKey) bool {
+			return ed25519.Verify(public,
+				message, signature)
+		})
 	}
 }
 
 // Signing is what purges and cuts of the audit log are signed and checked with: checked by the keys that are known, and
-// checkpoints by those of secret keys that were removed. One may have been removed since it leaked: what it says was purged or
-// cut counts only as far as it was signed anew at its removal.
+// checkpoints by those of secret keys that were removed. One may have been removed since it leaked: what it says was
+// purged or cut counts only as far as it was signed anew at its removal.
 func (a Audit) Signing(ctx context.Context) (store.Signing, error) {
 	// A checkpoint that was signed before the secret key was replaced is as good as a later one.
 	known, err := a.keys()
@@ -121,8 +124,8 @@ type Verification struct {
 // Intact tells that every event is as the bridge wrote it, and none is by anybody else.
 func (v Verification) Intact() bool { return v.Tampered == "" && v.Foreign == 0 }
 
-// Verify compares the audit log with its checkpoints: those in the database, and those that were kept outside. An error means
-// that it could not be verified; what was found stands in the Verification.
+// Verify compares the audit log with its checkpoints: those in the database, and those that were kept outside. An error
+// means that it could not be verified; what was found stands in the Verification.
 func (a Audit) Verify(ctx context.Context, scope Scope, outside []store.Seal) (Verification, error) {
 	if err := scope.whole(); err != nil {
 		return Verification{}, err
@@ -144,8 +147,8 @@ func (a Audit) Verify(ctx context.Context, scope Scope, outside []store.Seal) (V
 // longestCheckpoint bounds a line, in bytes.
 const longestCheckpoint = 64 << 10
 
-// ReadCheckpoints reads lines of audit.sink or of the log; other lines of the log are passed over. A text without any is
-// refused: nothing would be compared.
+// ReadCheckpoints reads lines of audit.sink or of the log; other lines of the log are passed over. A text without any
+// is refused: nothing would be compared.
 func ReadCheckpoints(r io.Reader) ([]store.Seal, error) {
 	var all []store.Seal
 	lines := bufio.NewScanner(r)
@@ -163,7 +166,8 @@ func ReadCheckpoints(r io.Reader) ([]store.Seal, error) {
 			all = append(all, line.Seal)
 		}
 	}
-	refused := Error{Field: "seals", Fault: "it has no seal of the audit log", Hint: "give the file of audit.sink, or the log of the bridge"}
+	refused := Error{Field: "seals", Fault: "it has no seal of the audit log",
+		Hint: "give the file of audit.sink, or the log of the bridge"}
 	if err := lines.Err(); err != nil {
 		refused.Fault, refused.Err = "its seals can't be read: "+err.Error(), err
 		return nil, &refused

@@ -14,7 +14,8 @@ import (
 	"ssobridge/web/admin"
 )
 
-// A checkpoint by our secret key is verified, one by another key is found; seals that were kept outside are compared too.
+// A checkpoint by our secret key is verified, one by another key is found; seals that were kept outside are compared
+// too.
 func TestAuditCheckpoints(t *testing.T) {
 	ctx, all := t.Context(), admin.Everything()
 	at := &clock{time.Now().UTC()}
@@ -62,7 +63,8 @@ func TestAuditCheckpoints(t *testing.T) {
 	if v, err = audit.Verify(ctx, all, []store.Seal{forged}); err != nil || v.Intact() {
 		t.Errorf("a checkpoint of somebody else: %+v, %v", v, err)
 	}
-	for name, text := range map[string]string{"empty": "", "another log": `{"msg":"served"}` + "\n", "a long line": strings.Repeat("x", 70<<10)} {
+	for name, text := range map[string]string{"empty": "", "another log": `{"msg":"served"}` + "\n",
+		"a long line": strings.Repeat("x", 70<<10)} {
 		_, err := admin.ReadCheckpoints(strings.NewReader(text))
 		refusedWith(t, name, err, "seals", admin.NoAct)
 	}

@@ -19,8 +19,8 @@ const (
 	bindingPOST         = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
 )
 
-// ConstantContact is what Constant Contact tells about itself during set-up. What it has not published has the defaults that
-// Record writes.
+// ConstantContact is what Constant Contact tells about itself during set-up. What it has not published has the defaults
+// that Record writes.
 type ConstantContact struct {
 	EntityID     string
 	ACS          string // "": ConstantContactACS
@@ -39,7 +39,8 @@ var environmentPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?
 func (c ConstantContact) Record() (store.ServiceProvider, error) {
 	switch {
 	case c.Environment != "" && c.RelayState != "":
-		return store.ServiceProvider{}, &Error{Field: "relay_state", Fault: "environment and RelayState both say what the RelayState is", Hint: "give one of them"}
+		return store.ServiceProvider{}, &Error{Field: "relay_state",
+			Fault: "environment and RelayState both say what the RelayState is", Hint: "give one of them"}
 	case c.Environment != "" && !environmentPattern.MatchString(c.Environment):
 		return store.ServiceProvider{}, &Error{
 			Field: "environment", Fault: fmt.Sprintf("environment %.60q is no part of a host name", c.Environment),
@@ -71,7 +72,8 @@ func PlainAttribute(name, value string) store.Attribute {
 }
 
 // AddConstantContact registers Constant Contact.
-func (p Providers) AddConstantContact(ctx context.Context, scope Scope, c ConstantContact, replace bool, e store.Event) (store.ServiceProvider, error) {
+func (p Providers) AddConstantContact(ctx context.Context, scope Scope, c ConstantContact, replace bool,
+	e store.Event) (store.ServiceProvider, error) {
 	sp, err := c.Record()
 	if err == nil {
 		err = p.Add(ctx, scope, sp, replace, e)

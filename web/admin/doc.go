@@ -4,10 +4,10 @@
 // functions check, act and write the audit event, and return values. What only the configuration knows is handed in as
 // values and functions.
 //
-// An act that is refused returns an [Error]: the input at fault, what is wrong with it in a sentence, and the [Act] that
-// fixes it. The rooms below keep their small typed errors; this is the one place that turns them into an Error. Any other
-// error is a failure of ours, whose cause belongs in a log.
+// An act that is refused returns an [Error]: the input at fault, what is wrong with it in a sentence, and the [Act]
+// that fixes it. The rooms below keep their small typed errors; this is the one place that turns them into an Error.
+// Any other error is a failure of ours, whose cause belongs in a log.
 //
-// Nothing here knows a page, an HTTP request or a terminal: no text of this package names a button, a flag or a command.
-// Each face says in its own words how an Act is done.
+// Nothing here knows a page, an HTTP request or a terminal: no text of this package names a button, a flag or a
+// command. Each face says in its own words how an Act is done.
 package admin

@@ -33,14 +33,22 @@ func TestErrorsOfTheRooms(t *testing.T) {
 		text  string
 		act   admin.Act
 	}{
-		{"a rule of the roll-over", fmt.Errorf("retire key 4f2a: %w", certs.ErrKeyInUse), admin.Input, "key", "retire key 4f2a: the key is in use", admin.PromoteOther},
-		{"a field", &idp.FieldError{Field: "acs[0].url", Value: "x", Fault: "it is no URI", Mend: "write one"}, admin.Input, "acs[0].url", `acs[0].url "x": it is no URI`, admin.NoAct},
-		{"two fields", errors.Join(&provisioning.InputError{Field: "role", Fault: "missing", Fix: "give one"}, fmt.Errorf("check: %w", &provisioning.InputError{Field: "group", Fault: "missing"})),
+		{"a rule of the roll-over", fmt.Errorf("retire key 4f2a: %w", certs.ErrKeyInUse), admin.Input, "key",
+			"retire key 4f2a: the key is in use", admin.PromoteOther},
+		{"a field", &idp.FieldError{Field: "acs[0].url", Value: "x", Fault: "it is no URI", Mend: "write one"}, admin.Input,
+			"acs[0].url", `acs[0].url "x": it is no URI`, admin.NoAct},
+		{"two fields", errors.Join(&provisioning.InputError{Field: "role", Fault: "missing", Fix: "give one"},
+			fmt.Errorf("check: %w", &provisioning.InputError{Field: "group", Fault: "missing"})),
 			admin.Input, "", "2 values can't be used\n  role: missing: give one\n  group: missing", admin.NoAct},
-		{"metadata", &metadata.Error{Faults: []metadata.Fault{{Line: 3, Fault: "no key", Fix: "add one"}}}, admin.Input, "metadata", "metadata: line 3: no key: add one", admin.NoAct},
-		{"the directory is down", fmt.Errorf("find: %w", &directory.Error{Problem: directory.Unavailable, Op: "dial", Err: inner}), admin.Outside, "", "the directory does not answer", admin.RunCheck},
-		{"nobody there", &directory.Error{Problem: directory.BadData, Op: "find", Err: directory.ErrNotFound}, admin.Missing, "", "the directory has no entry of that name", admin.NoAct},
-		{"Constant Contact refuses data", &partnerapi.Error{Kind: partnerapi.BadRequest, Op: "create", Message: "email is bad", Err: inner}, admin.Outside, "", "Constant Contact refused the data: email is bad", admin.NoAct},
+		{"metadata", &metadata.Error{Faults: []metadata.Fault{{Line: 3, Fault: "no key", Fix: "add one"}}}, admin.Input,
+			"metadata", "metadata: line 3: no key: add one", admin.NoAct},
+		{"the directory is down", fmt.Errorf("find: %w", &directory.Error{Problem: directory.Unavailable, Op: "dial",
+			Err: inner}), admin.Outside, "", "the directory does not answer", admin.RunCheck},
+		{"nobody there", &directory.Error{Problem: directory.BadData, Op: "find", Err: directory.ErrNotFound}, admin.Missing,
+			"", "the directory has no entry of that name", admin.NoAct},
+		{"Constant Contact refuses data", &partnerapi.Error{Kind: partnerapi.BadRequest, Op: "create",
+			Message: "email is bad", Err: inner}, admin.Outside, "", "Constant Contact refused the data: email is bad",
+			admin.NoAct},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			e, ok := admin.AsError(c.err)
@@ -58,7 +66,8 @@ func TestErrorsOfTheRooms(t *testing.T) {
 	if _, ok := admin.AsError(inner); ok {
 		t.Error("a failure of ours is shown as a fault of the administrator")
 	}
-	if again, ok := admin.AsError(fmt.Errorf("wrapped: %w", &admin.Error{Fault: "as it is"})); !ok || again.Fault != "as it is" {
+	if again, ok := admin.AsError(fmt.Errorf("wrapped: %w", &admin.Error{Fault: "as it is"})); !ok ||
+		again.Fault != "as it is" {
 		t.Errorf("an Error in a chain: %+v", again)
 	}
 }
@@ -71,7 +80,8 @@ func TestScope(t *testing.T) {
 		scope admin.Scope
 		mine  bool
 		other bool
-	}{{"zero", admin.Scope{}, false, false}, {"one", admin.Accounts(mine), true, false}, {"everything", admin.Everything(), true, true}} {
+	}{{"zero", admin.Scope{}, false, false}, {"one", admin.Accounts(mine), true, false},
+		{"everything", admin.Everything(), true, true}} {
 		if got := c.scope.Includes(mine); got != c.mine {
 			t.Errorf("%s: its own account: %v", c.name, got)
 		}
@@ -82,10 +92,11 @@ func TestScope(t *testing.T) {
 }
 
 // ofFaces is what only a face may say: flags, commands, buttons.
-var ofFaces = regexp.MustCompile(`(^|[^-])--[a-z]|\bssobridge [a-z]+|\bsp (add|set|show|refresh|approve|release)\b|(?i)\b(click|button)\b`)
+var ofFaces = regexp.MustCompile(
+	`(^|[^-])--[a-z]|\bssobridge [a-z]+|\bsp (add|set|show|refresh|approve|release)\b|(?i)\b(click|button)\b`)
 
-// No text of this package names a flag, a command or a button; nor do the texts of the rooms below that both faces show as they
-// are: why a sign-in was refused, and what is wrong with a service provider's settings.
+// No text of this package names a flag, a command or a button; nor do the texts of the rooms below that both faces show
+// as they are: why a sign-in was refused, and what is wrong with a service provider's settings.
 func TestNoWordsOfAFace(t *testing.T) {
 	files, err := filepath.Glob("*.go")
 	if err != nil || len(files) < 10 {

@@ -22,8 +22,8 @@ type Expiries struct {
 }
 
 // List is everything that ends, the next first: our certificates, those of service providers and the validity of their
-// metadata, those of the directory's authority, and our TLS certificate (row KEY-03). What could be read comes also with an
-// error.
+// metadata, those of the directory's authority, and our TLS certificate (row KEY-03). What could be read comes also
+// with an error.
 func (x Expiries) List(ctx context.Context, scope Scope) ([]Expiry, error) {
 	if err := scope.whole(); err != nil {
 		return nil, err
@@ -82,7 +82,8 @@ func ProviderExpiries(sp store.ServiceProvider) []Expiry {
 		if err != nil || slices.ContainsFunc(all, func(e Expiry) bool { return e.Use == use && e.ID == id }) {
 			return
 		}
-		all = append(all, Expiry{Use: use, ID: id, EntityID: sp.EntityID, What: what + " of " + sp.EntityID, NotAfter: cert.NotAfter})
+		all = append(all, Expiry{Use: use, ID: id, EntityID: sp.EntityID, What: what + " of " + sp.EntityID,
+			NotAfter: cert.NotAfter})
 	}
 	for _, der := range sp.Certificates {
 		add("sp_signing", "certificate", der)
@@ -91,7 +92,8 @@ func ProviderExpiries(sp store.ServiceProvider) []Expiry {
 		add("sp_encryption", "encryption certificate", k.Certificate)
 	}
 	if sp.Source != nil && !sp.Source.ValidUntil.IsZero() {
-		all = append(all, Expiry{Use: "sp_metadata", EntityID: sp.EntityID, What: "metadata of " + sp.EntityID, NotAfter: sp.Source.ValidUntil})
+		all = append(all, Expiry{Use: "sp_metadata", EntityID: sp.EntityID, What: "metadata of " + sp.EntityID,
+			NotAfter: sp.Source.ValidUntil})
 	}
 	return all
 }

@@ -64,19 +64,21 @@ type ExplainedAccount struct {
 	Role    store.Role      `json:"role"`
 	Mapping int64           `json:"mapping"`
 	User    ExplainedUser   `json:"user"`
-	Factor  string          `json:"second_factor"`     // what the account asks for beside the password: off, offered, required
-	Refused string          `json:"refused,omitempty"` // why a sign-in to it is refused all the same
+	// what the account asks for beside the password: off, offered, required
+	Factor  string `json:"second_factor"`
+	Refused string `json:"refused,omitempty"` // why a sign-in to it is refused all the same
 }
 
 // ExplainedUser is the Constant Contact user, or the one that would be created.
 type ExplainedUser struct {
-	Account      store.AccountID `json:"account"`
-	State        string          `json:"state"` // of the ledger, "not created yet", "created at the first sign-in" (only), or "can't be created"
-	ExternalID   string          `json:"external_id,omitempty"`
-	LoginName    string          `json:"login_name,omitempty"`
-	ContactEmail string          `json:"contact_email,omitempty"`
-	Role         store.Role      `json:"role,omitempty"`
-	Error        string          `json:"error,omitempty"`
+	Account store.AccountID `json:"account"`
+	// of the ledger, "not created yet", "created at the first sign-in" (only), or "can't be created"
+	State        string     `json:"state"`
+	ExternalID   string     `json:"external_id,omitempty"`
+	LoginName    string     `json:"login_name,omitempty"`
+	ContactEmail string     `json:"contact_email,omitempty"`
+	Role         store.Role `json:"role,omitempty"`
+	Error        string     `json:"error,omitempty"`
 }
 
 // ExplainedSP is what the assertion would carry for one service provider and account.
@@ -111,7 +113,8 @@ func (a People) Explain(ctx context.Context, s Scope, login string, what Explain
 	hits := slices.DeleteFunc(access.Hits, func(h mapping.Hit) bool { return h.Account != "" && !what.of(h.Account) })
 	for _, h := range shorten(&x, "mappings", hits, what.Limit) {
 		x.Mappings = append(x.Mappings, ExplainedMapping{
-			h.Mapping.ID, mapping.Describe(h.Mapping), h.Mapping.Priority, h.Hit, h.Why, h.Account, h.Role, mapping.Creates(h.Mapping),
+			h.Mapping.ID, mapping.Describe(h.Mapping), h.Mapping.Priority, h.Hit, h.Why, h.Account, h.Role,
+			mapping.Creates(h.Mapping),
 		})
 	}
 	if err := a.explainPerson(ctx, &x, id); err != nil {
@@ -172,7 +175,8 @@ func (a People) explainAccount(
 		return err
 	}
 	one := ExplainedAccount{
-		Account: g.Account, Name: g.Name, Role: g.Role, Mapping: g.Mapping.ID, Factor: string(policy), User: explainedUser(g, d),
+		Account: g.Account, Name: g.Name, Role: g.Role, Mapping: g.Mapping.ID, Factor: string(policy),
+		User: explainedUser(g, d),
 	}
 	if d.Outcome == provisioning.Denied {
 		one.Refused = refusedText(d)
@@ -207,7 +211,8 @@ func shownUser(u store.SSOUser) ExplainedUser {
 }
 
 // carried is what the assertion for a service provider would carry after this decision.
-func (a People) carried(ctx context.Context, sp store.ServiceProvider, person directory.Entry, d provisioning.Decision) ExplainedSP {
+func (a People) carried(ctx context.Context, sp store.ServiceProvider, person directory.Entry,
+	d provisioning.Decision) ExplainedSP {
 	x := ExplainedSP{EntityID: sp.EntityID, Account: d.Assignment.Account}
 	if d.Outcome == provisioning.Denied {
 		x.Refused = refusedText(d)
@@ -248,7 +253,8 @@ func FactorRemark(f mfa.Factor) string {
 	case f.Confirmed:
 		text = "confirmed: "
 	case f.By == store.ByBefore:
-		text += "how it was enrolled is not known (before the upgrade, by a replica of the version before, or restored without a journal)"
+		text += "how it was enrolled is not known (before the upgrade, by a replica of the version before, or restored " +
+			"without a journal)"
 	}
 	switch f.By {
 	case store.ByRestored:

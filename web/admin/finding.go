@@ -22,8 +22,8 @@ type Finding struct {
 	err error
 }
 
-// found makes the Finding of an error: its fault is the detail, and what fixes it stays with it. The chain of any other error
-// is for the log and the terminal, by Cause.
+// found makes the Finding of an error: its fault is the detail, and what fixes it stays with it. The chain of any other
+// error is for the log and the terminal, by Cause.
 func found(name string, err error) Finding {
 	f := Finding{Name: name, Level: Failure, err: err}
 	if e, ok := AsError(err); ok {

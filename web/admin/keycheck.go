@@ -47,8 +47,9 @@ func (k Keys) Findings(ctx context.Context) []Finding {
 	for _, h := range s.ring.Holders {
 		if c := s.ring.Choices[h.EntityID]; c.Next != "" {
 			all = append(all, Finding{
-				Name:   "signing key for " + h.EntityID,
-				Detail: fmt.Sprintf("switches to %s at %s, in %s", c.Next, c.SwitchAt.UTC().Format(time.RFC3339), c.SwitchAt.Sub(s.now).Round(time.Second)),
+				Name: "signing key for " + h.EntityID,
+				Detail: fmt.Sprintf("switches to %s at %s, in %s", c.Next, c.SwitchAt.UTC().Format(time.RFC3339),
+					c.SwitchAt.Sub(s.now).Round(time.Second)),
 			})
 		}
 	}

@@ -22,7 +22,8 @@ type KeyList struct {
 	Now       time.Time
 }
 
-// The states of a key: made, in our metadata, signing, signing no more but still in our metadata, and out of use for good.
+// The states of a key: made, in our metadata, signing, signing no more but still in our metadata, and out of use for
+// good.
 const (
 	KeyNext      = string(certs.Next)
 	KeyPublished = string(certs.Published)
@@ -60,7 +61,8 @@ type SignedFor struct {
 
 	Next     string // the key that will sign from SwitchAt on; "" for none
 	SwitchAt time.Time
-	// Between these, people who sign in there wait on a page; zero: nobody does. WaitFrom is zero once the switch is under way.
+	// Between these, people who sign in there wait on a page; zero: nobody does. WaitFrom is zero once the switch is under
+	// way.
 	WaitFrom, WaitUntil time.Time
 
 	ConfirmedBy string
@@ -88,7 +90,8 @@ func (k Keys) List(ctx context.Context, scope Scope) (KeyList, error) {
 	for _, h := range s.ring.Holders {
 		c := s.ring.Choices[h.EntityID]
 		one := SignedFor{
-			EntityID: h.EntityID, Name: names[h.EntityID], Key: s.ring.KeyFor(h.EntityID, s.now), Previous: c.Previous, One: h.One,
+			EntityID: h.EntityID, Name: names[h.EntityID], Key: s.ring.KeyFor(h.EntityID, s.now),
+			Previous: c.Previous, One: h.One,
 			Next: c.Next, SwitchAt: c.SwitchAt, ConfirmedBy: c.ConfirmedBy, ConfirmedAt: c.ConfirmedAt, Forced: c.Forced,
 		}
 		if c.Next != "" && c.Window {
@@ -133,7 +136,8 @@ func since(k store.SigningKey) time.Time {
 // shortestPrefix is how much of a key's id names it, in characters.
 const shortestPrefix = 4
 
-// Find is the one key of this id, or whose id begins so. With "" it is the one that is published and waits to be promoted.
+// Find is the one key of this id, or whose id begins so. With "" it is the one that is published and waits to be
+// promoted.
 func (k Keys) Find(ctx context.Context, scope Scope, id string) (Key, error) {
 	list, err := k.List(ctx, scope)
 	if err != nil {

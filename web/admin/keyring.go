@@ -41,7 +41,8 @@ func ringOf(stored *store.KeyRing, use string) certs.Ring {
 		if k.Use != use {
 			continue
 		}
-		m := certs.Member{State: certs.State(k.State), CreatedAt: k.CreatedAt, PublishedAt: k.PublishedAt, ActiveAt: k.ActiveAt, RetiringAt: k.RetiringAt, RetiredAt: k.RetiredAt}
+		m := certs.Member{State: certs.State(k.State), CreatedAt: k.CreatedAt, PublishedAt: k.PublishedAt,
+			ActiveAt: k.ActiveAt, RetiringAt: k.RetiringAt, RetiredAt: k.RetiredAt}
 		if cert, err := x509.ParseCertificate(k.Certificate); err == nil {
 			m.NotAfter = cert.NotAfter
 		}
@@ -69,7 +70,8 @@ func writeBack(r certs.Ring, stored *store.KeyRing, use string) {
 		if !ok {
 			continue
 		}
-		k.State, k.PublishedAt, k.ActiveAt, k.RetiringAt, k.RetiredAt = string(m.State), m.PublishedAt, m.ActiveAt, m.RetiringAt, m.RetiredAt
+		k.State, k.PublishedAt, k.ActiveAt, k.RetiringAt, k.RetiredAt = string(m.State), m.PublishedAt, m.ActiveAt,
+			m.RetiringAt, m.RetiredAt
 		if m.State == certs.Retired {
 			k.Private = nil // what is not there can't be stolen
 		}

@@ -19,8 +19,8 @@ import (
 	"ssobridge/store"
 )
 
-// Keys is what is done with our keys. Every function that changes something writes its audit event in the same transaction;
-// the event that is handed in says who, when and from where.
+// Keys is what is done with our keys. Every function that changes something writes its audit event in the same
+// transaction; the event that is handed in says who, when and from where.
 type Keys struct {
 	Store                     *store.DB
 	Sealer                    *certs.Sealer
@@ -37,8 +37,8 @@ const (
 	ForMetadata = "metadata" // our metadata
 )
 
-// KeyLife is how long a signing certificate lasts, if nothing else is said. Service providers import it by hand, so it is
-// long; check, the log and the metrics warn from 90 days before its end.
+// KeyLife is how long a signing certificate lasts, if nothing else is said. Service providers import it by hand, so it
+// is long; check, the log and the metrics warn from 90 days before its end.
 const KeyLife = 3 * 365 * 24 * time.Hour
 
 const (
@@ -52,8 +52,8 @@ const inToken = "pkcs11:"
 // ErrHasKey is the cause where there is a signing key already.
 var ErrHasKey = errors.New("the store has an active signing key already")
 
-// MakeFirst makes the first signing key, seals it and stores it as active. A store that has an active key is left alone with
-// ErrHasKey: a second one would end all sign-ins at service providers that know the first.
+// MakeFirst makes the first signing key, seals it and stores it as active. A store that has an active key is left alone
+// with ErrHasKey: a second one would end all sign-ins at service providers that know the first.
 func (k Keys) MakeFirst(ctx context.Context, scope Scope, a certs.Algorithm, e store.Event) (*certs.Key, error) {
 	if err := scope.whole(); err != nil {
 		return nil, err
@@ -123,14 +123,19 @@ func (k Keys) Generate(ctx context.Context, scope Scope, n NewKey, e store.Event
 	if err := scope.whole(); err != nil {
 		return Key{}, err
 	}
-	n.Algorithm, n.Use, n.Life = cmp.Or(n.Algorithm, string(certs.RSA3072)), cmp.Or(n.Use, Signing), cmp.Or(n.Life, KeyLife)
+	n.Algorithm, n.Use, n.Life = cmp.Or(n.Algorithm, string(certs.RSA3072)), cmp.Or(n.Use, Signing),
+		cmp.Or(n.Life, KeyLife)
 	switch {
-	case !slices.Contains([]certs.Algorithm{certs.RSA3072, certs.RSA2048, certs.P256, certs.P384}, certs.Algorithm(n.Algorithm)):
-		return Key{}, &Error{Field: "algorithm", Fault: fmt.Sprintf("there is no kind of key %.40q", n.Algorithm), Hint: "choose rsa-3072, rsa-2048, p-256 or p-384"}
+	case !slices.Contains([]certs.Algorithm{certs.RSA3072, certs.RSA2048, certs.P256, certs.P384},
+		certs.Algorithm(n.Algorithm)):
+		return Key{}, &Error{Field: "algorithm", Fault: fmt.Sprintf("there is no kind of key %.40q", n.Algorithm),
+			Hint: "choose rsa-3072, rsa-2048, p-256 or p-384"}
 	case n.Use != Signing && n.Use != ForMetadata:
-		return Key{}, &Error{Field: "use", Fault: fmt.Sprintf("a key can't be for %.40q", n.Use), Hint: "choose signing or metadata"}
+		return Key{}, &Error{Field: "use", Fault: fmt.Sprintf("a key can't be for %.40q", n.Use),
+			Hint: "choose signing or metadata"}
 	case n.Life < shortestKeyLife:
-		return Key{}, &Error{Field: "life", Fault: fmt.Sprintf("a certificate of %s is too short", n.Life), Hint: "write at least 24h"}
+		return Key{}, &Error{Field: "life", Fault: fmt.Sprintf("a certificate of %s is too short", n.Life),
+			Hint: "write at least 24h"}
 	case n.Label != "" && k.Token == nil:
 		return Key{}, &Error{Field: "label", Fault: "no PKCS #11 token is configured", Act: ConfigureToken}
 	}
@@ -139,7 +144,8 @@ func (k Keys) Generate(ctx context.Context, scope Scope, n NewKey, e store.Event
 		return Key{}, refusal(err)
 	}
 	return Key{
-		ID: key.ID, Use: n.Use, State: string(state), Algorithm: string(key.Algorithm), Since: e.At, NotAfter: key.Certificate.NotAfter,
+		ID: key.ID, Use: n.Use, State: string(state), Algorithm: string(key.Algorithm), Since: e.At,
+		NotAfter:    key.Certificate.NotAfter,
 		Certificate: key.Certificate.Raw, Fingerprint: certs.Fingerprint(key.Certificate.Raw),
 	}, nil
 }
@@ -150,7 +156,8 @@ func (k Keys) generate(ctx context.Context, n NewKey, e store.Event) (key *certs
 		return nil, "", fmt.Errorf("list signing keys: %w", err)
 	}
 	state = certs.Active
-	if slices.ContainsFunc(stored, func(s store.SigningKey) bool { return s.Use == n.Use && certs.State(s.State).Public() }) {
+	if slices.ContainsFunc(stored,
+		func(s store.SigningKey) bool { return s.Use == n.Use && certs.State(s.State).Public() }) {
 		state = certs.Next
 	}
 	holder := ""
@@ -210,20 +217,24 @@ func (k Keys) Check(ctx context.Context, scope Scope, p Promotion, use string) e
 	case p.All && p.EntityID != "", !p.All && p.EntityID == "":
 		return &Error{Field: "sp", Fault: "it is not said for whom", Act: SayForWhom}
 	case len(p.ConfirmedBy) > longestName:
-		return &Error{Field: "confirmed_by", Fault: fmt.Sprintf("the name of who has confirmed it is longer than %d characters", longestName), Hint: "write a name"}
+		return &Error{Field: "confirmed_by", Fault: fmt.Sprintf("the name of who has confirmed it is longer than %d "+
+			"characters", longestName), Hint: "write a name"}
 	case use == ForMetadata && (p.EntityID != "" || !p.At.IsZero()):
-		return &Error{Field: "sp", Fault: fmt.Sprintf("%s signs the metadata, which is the same for all", p.Key), Hint: "promote it for all, and at once"}
+		return &Error{Field: "sp", Fault: fmt.Sprintf("%s signs the metadata, which is the same for all", p.Key),
+			Hint: "promote it for all, and at once"}
 	case p.EntityID == "":
 		return nil
 	}
 	list, err := k.List(ctx, scope)
 	if err == nil && !list.known(p.EntityID) {
-		err = &Error{Field: "sp", Fault: fmt.Sprintf("%v of the entity ID %.300q", certs.ErrNoHolder, p.EntityID), Act: ListProviders, Err: certs.ErrNoHolder}
+		err = &Error{Field: "sp", Fault: fmt.Sprintf("%v of the entity ID %.300q", certs.ErrNoHolder, p.EntityID),
+			Act: ListProviders, Err: certs.ErrNoHolder}
 	}
 	return err
 }
 
-// Promote does it. left are the service providers that a promotion for all has passed over, since they hold one certificate.
+// Promote does it. left are the service providers that a promotion for all has passed over, since they hold one
+// certificate.
 func (k Keys) Promote(ctx context.Context, scope Scope, p Promotion, e store.Event) (left []string, err error) {
 	if err := scope.whole(); err != nil {
 		return nil, err
@@ -250,14 +261,17 @@ func (k Keys) Promote(ctx context.Context, scope Scope, p Promotion, e store.Eve
 			return []store.Event{e}, r.Replace(p.Key, now)
 		}
 		var err error
-		left, err = r.Promote(certs.Promotion{Key: p.Key, EntityID: p.EntityID, At: p.At, By: p.ConfirmedBy, Force: p.Force}, now)
+		left, err = r.Promote(certs.Promotion{Key: p.Key, EntityID: p.EntityID, At: p.At, By: p.ConfirmedBy,
+			Force: p.Force}, now)
 		return []store.Event{e}, err
 	})
 	return left, k.refused(cmp.Or(p.EntityID, p.Key), err)
 }
 
-// Rollback takes the last step at one service provider, or at all of them, back at once. to is the key that signs there then.
-func (k Keys) Rollback(ctx context.Context, scope Scope, entityID string, all bool, e store.Event) (to string, err error) {
+// Rollback takes the last step at one service provider, or at all of them, back at once. to is the key that signs there
+// then.
+func (k Keys) Rollback(ctx context.Context, scope Scope, entityID string, all bool,
+	e store.Event) (to string, err error) {
 	if err := scope.whole(); err != nil {
 		return "", err
 	}
@@ -298,8 +312,8 @@ func (k Keys) refused(about string, err error) error {
 	return e
 }
 
-// Settle writes planned switches down whose time has come, with an event for each. Sign-ins don't wait for it: they go by
-// the clock. Any replica may do it.
+// Settle writes planned switches down whose time has come, with an event for each. Sign-ins don't wait for it: they go
+// by the clock. Any replica may do it.
 func (k Keys) Settle(ctx context.Context) error {
 	choices, err := k.Store.Keys().Choices(ctx)
 	if err != nil {
@@ -313,7 +327,8 @@ func (k Keys) Settle(ctx context.Context) error {
 		var events []store.Event
 		for _, entityID := range r.Settle(now) {
 			c := r.Choices[entityID]
-			events = append(events, store.Event{At: now, Actor: "worker", Action: "key-switch", Subject: c.Key, SP: entityID, Outcome: "ok",
+			events = append(events, store.Event{At: now, Actor: "worker", Action: "key-switch", Subject: c.Key,
+				SP: entityID, Outcome: "ok",
 				Detail: detail(map[string]any{"previous": c.Previous, "at": c.SwitchAt})})
 		}
 		return events, nil

@@ -36,7 +36,8 @@ func newKeys(t *testing.T, holds string) (admin.Keys, *clock) {
 	}
 	at := &clock{time.Now().UTC().Truncate(time.Second).Add(time.Second)}
 	keys := admin.Keys{
-		Store: db, Sealer: sealer, Engine: certs.NewEngine(certs.EngineOptions{Off: true}), PublicURL: "https://bridge.example.test",
+		Store: db, Sealer: sealer, Engine: certs.NewEngine(certs.EngineOptions{Off: true}),
+		PublicURL:    "https://bridge.example.test",
 		SwitchBefore: 2 * time.Minute, SwitchAfter: 3 * time.Minute, Now: at.now,
 	}
 	if _, err := keys.MakeFirst(t.Context(), admin.Everything(), certs.P256, at.event()); err != nil {
@@ -58,8 +59,8 @@ func refusedWith(t *testing.T, what string, err error, field string, act admin.A
 	}
 }
 
-// KEY-01: a switch is written down once, with an event, by whichever replica comes first; how the keys stand is told by the
-// clock before that.
+// KEY-01: a switch is written down once, with an event, by whichever replica comes first; how the keys stand is told by
+// the clock before that.
 func TestKEY01SettleKeys(t *testing.T) {
 	keys, at := newKeys(t, "one")
 	ctx, all := t.Context(), admin.Everything()
@@ -85,14 +86,16 @@ func TestKEY01SettleKeys(t *testing.T) {
 		t.Fatalf("%+v, %v", list, err)
 	}
 	planned := list.SignedFor[0]
-	if planned.Name != "Wiki" || planned.Next != key.ID || !planned.SwitchAt.Equal(when) || !planned.WaitFrom.Equal(when.Add(-2*time.Minute)) || !planned.WaitUntil.Equal(when.Add(3*time.Minute)) {
+	if planned.Name != "Wiki" || planned.Next != key.ID || !planned.SwitchAt.Equal(when) ||
+		!planned.WaitFrom.Equal(when.Add(-2*time.Minute)) || !planned.WaitUntil.Equal(when.Add(3*time.Minute)) {
 		t.Errorf("planned %+v", planned)
 	}
 	if err := keys.Settle(ctx); err != nil {
 		t.Fatal(err)
 	}
 	at.Time = when
-	if list, err = keys.List(ctx, all); err != nil || list.SignedFor[0].Key != key.ID || !list.SignedFor[0].WaitFrom.IsZero() || list.SignedFor[0].WaitUntil.IsZero() {
+	if list, err = keys.List(ctx, all); err != nil || list.SignedFor[0].Key != key.ID ||
+		!list.SignedFor[0].WaitFrom.IsZero() || list.SignedFor[0].WaitUntil.IsZero() {
 		t.Errorf("at the switch %+v, %v", list, err)
 	}
 	for range 2 {
@@ -106,7 +109,8 @@ func TestKEY01SettleKeys(t *testing.T) {
 	}
 	for action, want := range map[string]int{"key-add": 2, "key-publish": 1, "key-promote": 1} {
 		events, err := keys.Store.Audit().List(ctx, store.Filter{Action: action})
-		if err != nil || len(events) != want || events[0].Actor != "admin:test" || events[0].Ref != "REF1" || events[0].Subject == "" {
+		if err != nil || len(events) != want || events[0].Actor != "admin:test" || events[0].Ref != "REF1" ||
+			events[0].Subject == "" {
 			t.Errorf("%d events %s, %v, want %d: %+v", len(events), action, err, want, events)
 		}
 	}
@@ -161,14 +165,18 @@ func TestKeysRefuse(t *testing.T) {
 		act   admin.Act
 	}{
 		{"for nobody", admin.Promotion{Key: next.ID, ConfirmedBy: "Kim"}, "sp", admin.SayForWhom},
-		{"for one and for all", admin.Promotion{Key: next.ID, EntityID: wiki, All: true, ConfirmedBy: "Kim"}, "sp", admin.SayForWhom},
-		{"for somebody unknown", admin.Promotion{Key: next.ID, EntityID: "https://other.test", ConfirmedBy: "Kim"}, "sp", admin.ListProviders},
+		{"for one and for all", admin.Promotion{Key: next.ID, EntityID: wiki, All: true, ConfirmedBy: "Kim"}, "sp",
+			admin.SayForWhom},
+		{"for somebody unknown", admin.Promotion{Key: next.ID, EntityID: "https://other.test", ConfirmedBy: "Kim"}, "sp",
+			admin.ListProviders},
 		{"no such key", admin.Promotion{Key: "ffff", EntityID: wiki, ConfirmedBy: "Kim"}, "key", admin.ListKeys},
 		{"none published", admin.Promotion{EntityID: wiki, ConfirmedBy: "Kim"}, "key", admin.NameKey},
 		{"not published yet", admin.Promotion{Key: next.ID, EntityID: wiki, ConfirmedBy: "Kim"}, "key", admin.ListKeys},
 		{"nobody confirmed", admin.Promotion{Key: first, EntityID: wiki}, "confirmed_by", admin.ConfirmLoaded},
-		{"blanks for a name", admin.Promotion{Key: first, EntityID: wiki, ConfirmedBy: "  "}, "confirmed_by", admin.ConfirmLoaded},
-		{"a long name", admin.Promotion{Key: first, EntityID: wiki, ConfirmedBy: strings.Repeat("x", 201)}, "confirmed_by", admin.NoAct},
+		{"blanks for a name", admin.Promotion{Key: first, EntityID: wiki, ConfirmedBy: "  "}, "confirmed_by",
+			admin.ConfirmLoaded},
+		{"a long name", admin.Promotion{Key: first, EntityID: wiki, ConfirmedBy: strings.Repeat("x", 201)},
+			"confirmed_by", admin.NoAct},
 		{"a time that has passed", admin.Promotion{Key: first, EntityID: wiki, At: at.Add(-time.Hour)}, "at", admin.NoAct},
 	} {
 		_, err := keys.Promote(ctx, all, c.p, at.event())
@@ -182,7 +190,8 @@ func TestKeysRefuse(t *testing.T) {
 	refusedWith(t, "publish what is active", keys.Publish(ctx, all, first, at.event()), "key", admin.ListKeys)
 
 	after, err := keys.List(ctx, all)
-	if err != nil || len(after.Keys) != 2 || after.Keys[0].State != admin.KeyActive || after.Keys[1].State != admin.KeyNext || after.SignedFor[0].Key != first {
+	if err != nil || len(after.Keys) != 2 || after.Keys[0].State != admin.KeyActive ||
+		after.Keys[1].State != admin.KeyNext || after.SignedFor[0].Key != first {
 		t.Errorf("after the refusals: %+v, %v", after, err)
 	}
 	if found, err := keys.Find(ctx, all, strings.ToUpper(first[:6])); err != nil || found.ID != first {
@@ -211,7 +220,8 @@ func TestKeyOfMetadata(t *testing.T) {
 	refusedWith(t, "for one service provider", err, "sp", admin.NoAct)
 	_, err = keys.Promote(ctx, all, admin.Promotion{Key: next.ID, All: true}, at.event())
 	refusedWith(t, "nobody confirmed", err, "confirmed_by", admin.ConfirmLoaded)
-	if _, err := keys.Promote(ctx, all, admin.Promotion{Key: next.ID, All: true, ConfirmedBy: "Kim"}, at.event()); err != nil {
+	if _, err := keys.Promote(ctx, all, admin.Promotion{Key: next.ID, All: true, ConfirmedBy: "Kim"},
+		at.event()); err != nil {
 		t.Fatal(err)
 	}
 	events, err := keys.Store.Audit().List(ctx, store.Filter{Action: "key-promote"})
@@ -236,8 +246,9 @@ func TestKeysAreForTheWhole(t *testing.T) {
 		_, back := keys.Rollback(ctx, scope, wiki, false, at.event())
 		_, ends := admin.Expiries{Keys: keys}.List(ctx, scope)
 		for name, err := range map[string]error{
-			"list": list, "find": find, "generate": made, "make the first": first, "promote": promoted, "roll back": back, "expiries": ends,
-			"publish": keys.Publish(ctx, scope, "abcd", at.event()), "retire": keys.Retire(ctx, scope, "abcd", at.event()),
+			"list": list, "find": find, "generate": made, "make the first": first, "promote": promoted, "roll back": back,
+			"expiries": ends,
+			"publish":  keys.Publish(ctx, scope, "abcd", at.event()), "retire": keys.Retire(ctx, scope, "abcd", at.event()),
 		} {
 			var e *admin.Error
 			if !errors.As(err, &e) || e.Kind != admin.Forbidden {
@@ -271,7 +282,8 @@ func TestKeyFindings(t *testing.T) {
 	}
 	good := keys.Sealer
 	keys.Sealer = other
-	if worst, _, hints := level(keys.Findings(t.Context())); worst != admin.Failure || !strings.Contains(hints, "secret_key is not the one") {
+	if worst, _, hints := level(keys.Findings(t.Context())); worst != admin.Failure || !strings.Contains(hints,
+		"secret_key is not the one") {
 		t.Errorf("another secret key: %+v", keys.Findings(t.Context()))
 	}
 	keys.Sealer, keys.Store = good, storetest.Open(t)

@@ -26,9 +26,9 @@ func (l Lockouts) List(ctx context.Context, scope Scope) ([]idp.Lockout, error) 
 	return l.IdP.Lockouts(ctx)
 }
 
-// Lift gives tries back to a person, by id or login name, or to a client address or block of them. A person gets back as many
-// as the directory still leaves: past its own limit it would lock the account there. What was read of the directory comes
-// also with an error.
+// Lift gives tries back to a person, by id or login name, or to a client address or block of them. A person gets back
+// as many as the directory still leaves: past its own limit it would lock the account there. What was read of the
+// directory comes also with an error.
 func (l Lockouts) Lift(ctx context.Context, scope Scope, who string, e store.Event) (idp.Lifted, error) {
 	if err := scope.whole(); err != nil {
 		return idp.Lifted{}, err
@@ -43,12 +43,14 @@ func (l Lockouts) Lift(ctx context.Context, scope Scope, who string, e store.Eve
 			until = " until " + there.Until.UTC().Format("2006-01-02 15:04 MST")
 		}
 		return lifted, &Error{
-			Kind: Outside, Field: "who", Fault: fmt.Sprintf("the directory itself has locked the account of %.200q%s", who, until),
+			Kind: Outside, Field: "who", Fault: fmt.Sprintf("the directory itself has locked the account of %.200q%s", who,
+				until),
 			Hint: "unlock it with the directory's tools; until then no password is accepted", Err: err,
 		}
 	case errors.Is(err, idp.ErrNotLocked):
 		return lifted, &Error{
-			Kind: Missing, Field: "who", Fault: fmt.Sprintf("no tries of %.200q are counted that can be given back%s", who, LeftByDirectory(lifted)),
+			Kind: Missing, Field: "who", Fault: fmt.Sprintf("no tries of %.200q are counted that can be given back%s", who,
+				LeftByDirectory(lifted)),
 			Act: ListLockouts, Err: err,
 		}
 	case err == nil:
@@ -94,7 +96,8 @@ func LeftByDirectory(l idp.Lifted) string {
 		return ""
 	case l.Left < l.Limit && there.Policy != nil:
 		return fmt.Sprintf(": the directory counts %s and locks the account at %d, so %s left",
-			counted(there.Failures, "wrong password", "wrong passwords"), there.Policy.Threshold, counted(l.Left, "try is", "tries are"))
+			counted(there.Failures, "wrong password", "wrong passwords"), there.Policy.Threshold,
+			counted(l.Left, "try is", "tries are"))
 	case !there.Counted:
 		return ": the directory does not show its own count of wrong passwords"
 	}
@@ -109,8 +112,9 @@ func counted(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
-// findPerson finds who is meant: a person id that the ledger knows, else a login name of the directory. The ledger comes first,
-// so that people who left the directory can be named. The id that comes back is the one on record, however it was typed.
+// findPerson finds who is meant: a person id that the ledger knows, else a login name of the directory. The ledger
+// comes first, so that people who left the directory can be named. The id that comes back is the one on record, however
+// it was typed.
 func findPerson(ctx context.Context, db *store.DB, d *directory.Directory, who string) (store.PersonID, error) {
 	id := store.PersonID(directory.CanonicalID(who))
 	rows, err := db.Ledger().Person(ctx, id)

@@ -69,7 +69,8 @@ func (a Mappings) otherBase(ctx context.Context, was store.Mapping, written stri
 		return "", nil
 	case was.Kind != store.GroupPattern:
 		return "", &Error{
-			Field: "group_base", Fault: "a group base is for patterns of group names only", Hint: "leave it out, or give a group pattern",
+			Field: "group_base", Fault: "a group base is for patterns of group names only",
+			Hint: "leave it out, or give a group pattern",
 		}
 	case written == was.GroupDN:
 		return written, nil // as it is, also without one
@@ -101,7 +102,8 @@ func (a Mappings) Remove(ctx context.Context, s Scope, id int64) (MappingEdit, e
 func (a Mappings) Return(ctx context.Context, s Scope, entry int64) (MappingEdit, error) {
 	e, err := a.Rules.ReturnMapping(ctx, entry)
 	if errors.Is(err, store.ErrNotFound) {
-		return MappingEdit{}, &Error{Kind: Missing, Field: "entry", Fault: fmt.Sprintf("there is no entry %d", entry), Act: ShowMappingHistory, Err: err}
+		return MappingEdit{}, &Error{Kind: Missing, Field: "entry", Fault: fmt.Sprintf("there is no entry %d", entry),
+			Act: ShowMappingHistory, Err: err}
 	}
 	return a.drafted(s, e.Now.ID, e, err)
 }
@@ -141,13 +143,14 @@ func (a Mappings) Save(ctx context.Context, s Scope, e MappingEdit, actor string
 // changedMeanwhile turns a conflict of the store, where somebody else was faster.
 func changedMeanwhile(err error, id int64) error {
 	if errors.Is(err, store.ErrConflict) {
-		return &Error{Kind: Changed, Fault: "somebody else has changed the mappings meanwhile, nothing was saved", Act: ListMappings, Err: err}
+		return &Error{Kind: Changed, Fault: "somebody else has changed the mappings meanwhile, nothing was saved",
+			Act: ListMappings, Err: err}
 	}
 	return noMapping(err, id)
 }
 
-// Replaced lists, by number, the mappings whose group's DN belongs to another group now: that one. It asks the directory once for
-// each group.
+// Replaced lists, by number, the mappings whose group's DN belongs to another group now: that one. It asks the
+// directory once for each group.
 func (a Mappings) Replaced(ctx context.Context, list []store.Mapping) (map[int64]directory.Group, error) {
 	found := map[int64]directory.Group{}
 	known := map[string]directory.Group{}
@@ -190,21 +193,25 @@ func (a Mappings) OtherGroup(ctx context.Context, s Scope, id int64) (store.Mapp
 
 func (a Mappings) otherGroup(ctx context.Context, m store.Mapping) (directory.Group, error) {
 	if m.Kind != store.GroupMapping {
-		return directory.Group{}, &Error{Field: "id", Fault: fmt.Sprintf("mapping %d is not for one group", m.ID), Act: ListMappings}
+		return directory.Group{}, &Error{Field: "id", Fault: fmt.Sprintf("mapping %d is not for one group", m.ID),
+			Act: ListMappings}
 	}
 	now, err := a.Directory.Group(ctx, m.GroupDN)
 	if err != nil {
-		return now, lookup(err, "group", "find the group "+quote(m.GroupDN), "no group has this DN; add a mapping for the right one")
+		return now, lookup(err, "group", "find the group "+quote(m.GroupDN),
+			"no group has this DN; add a mapping for the right one")
 	}
 	if now.ID == "" || now.ID == m.GroupID {
 		return now, &Error{
-			Kind: Changed, Fault: fmt.Sprintf("the DN of mapping %d belongs to the group that is mapped", m.ID), Hint: "there is nothing to accept",
+			Kind: Changed, Fault: fmt.Sprintf("the DN of mapping %d belongs to the group that is mapped", m.ID),
+			Hint: "there is nothing to accept",
 		}
 	}
 	return now, nil
 }
 
-// AcceptGroup lets the group that has the DN of a mapping's group now take its place, if it still is the one with this id.
+// AcceptGroup lets the group that has the DN of a mapping's group now take its place, if it still is the one with this
+// id.
 func (a Mappings) AcceptGroup(ctx context.Context, s Scope, id int64, group, actor string) error {
 	m, err := a.Get(ctx, s, id)
 	if err != nil {
@@ -217,7 +224,8 @@ func (a Mappings) AcceptGroup(ctx context.Context, s Scope, id int64, group, act
 	}
 	if now.ID != group {
 		return &Error{
-			Kind: Changed, Fault: fmt.Sprintf("the directory has changed meanwhile, and the group of mapping %d is another one now", m.ID),
+			Kind: Changed, Fault: fmt.Sprintf("the directory has changed meanwhile, and the group of mapping %d is another "+
+				"one now", m.ID),
 			Act: LookAgain, Err: idp.ErrGroupChanged,
 		}
 	}

@@ -17,8 +17,8 @@ type MappingSet struct {
 	Seen string // names the difference: what is confirmed must be what was shown
 }
 
-// ReadFile reads a whole set of mappings and compares it with the stored one. All faults of the file are returned together, as
-// the Parts of one Error. Nothing is stored.
+// ReadFile reads a whole set of mappings and compares it with the stored one. All faults of the file are returned
+// together, as the Parts of one Error. Nothing is stored.
 func (a Mappings) ReadFile(ctx context.Context, s Scope, data []byte, unlisted bool, actor string) (MappingSet, error) {
 	if err := s.whole(); err != nil {
 		return MappingSet{}, err // it says of every mapping whether it stays
@@ -41,12 +41,14 @@ func (a Mappings) ReadFile(ctx context.Context, s Scope, data []byte, unlisted b
 			return MappingSet{}, e // it would be said of each
 		default:
 			faults = append(faults, &Error{
-				Kind: e.Kind, Field: "file", Fault: fmt.Sprintf("mapping %d: %s", i+1, e.Fault), Hint: e.Hint, Act: e.Act, About: e.About, Err: err,
+				Kind: e.Kind, Field: "file", Fault: fmt.Sprintf("mapping %d: %s", i+1, e.Fault), Hint: e.Hint, Act: e.Act,
+				About: e.About, Err: err,
 			})
 		}
 	}
 	if len(faults) > 0 {
-		return MappingSet{}, &Error{Field: "file", Fault: fmt.Sprintf("%d mappings of the file have faults, nothing was changed", len(faults)), Parts: faults}
+		return MappingSet{}, &Error{Field: "file", Fault: fmt.Sprintf("%d mappings of the file have faults, nothing was "+
+			"changed", len(faults)), Parts: faults}
 	}
 	c, err := a.Rules.CompareMappings(ctx, specs)
 	if err != nil {
@@ -63,7 +65,8 @@ func (a Mappings) Apply(ctx context.Context, s Scope, set MappingSet, actor stri
 	return changedMeanwhile(a.Rules.ApplyMappings(ctx, set.Change, actor), 0)
 }
 
-// Export writes the mappings as a file that ReadFile reads. Owners are left out: they are added one by one, with their external_id.
+// Export writes the mappings as a file that ReadFile reads. Owners are left out: they are added one by one, with their
+// external_id.
 func (a Mappings) Export(ctx context.Context, s Scope, w io.Writer) error {
 	if err := s.whole(); err != nil {
 		return err

@@ -77,7 +77,8 @@ func (a Mappings) Get(ctx context.Context, s Scope, id int64) (store.Mapping, er
 // noMapping is the refusal where there is no mapping of a number.
 func noMapping(err error, id int64) error {
 	if errors.Is(err, store.ErrNotFound) {
-		return &Error{Kind: Missing, Field: "id", Fault: fmt.Sprintf("there is no mapping %d", id), Act: ListMappings, Err: err}
+		return &Error{Kind: Missing, Field: "id", Fault: fmt.Sprintf("there is no mapping %d", id),
+			Act: ListMappings, Err: err}
 	}
 	return refusal(err)
 }
@@ -160,8 +161,8 @@ func (a Mappings) Effects(
 	return sum, nil
 }
 
-// History says what a mapping was, the newest entry first; all mappings for 0. before is the entry behind which a page begins, 0
-// for the first page.
+// History says what a mapping was, the newest entry first; all mappings for 0. before is the entry behind which a page
+// begins, 0 for the first page.
 func (a Mappings) History(ctx context.Context, s Scope, id, before int64, limit int) ([]store.MappingVersion, error) {
 	if id == 0 {
 		if err := s.whole(); err != nil {
@@ -208,14 +209,16 @@ func (a Mappings) spec(ctx context.Context, in MappingInput, actor string) (mapp
 		if !a.Reads(spec.Attribute) {
 			err = &Error{
 				Field: "attribute_pattern",
-				Fault: fmt.Sprintf("the attribute %s is not read from the directory, so the mapping would hit nobody", quote(spec.Attribute)),
-				Hint:  "add it to directory.extra_attributes, restart the bridge, then add the mapping",
+				Fault: fmt.Sprintf("the attribute %s is not read from the directory, so the mapping would hit nobody",
+					quote(spec.Attribute)),
+				Hint: "add it to directory.extra_attributes, restart the bridge, then add the mapping",
 			}
 		}
 	default:
 		var person directory.Entry
 		if person, err = a.Directory.Find(ctx, in.Person); err != nil {
-			return spec, lookup(err, "person", "find the person "+quote(in.Person), "write the login name as the person types it")
+			return spec, lookup(err, "person", "find the person "+quote(in.Person),
+				"write the login name as the person types it")
 		}
 		spec.Person = store.PersonID(person.ID)
 	}
@@ -235,7 +238,8 @@ func appliesTo(in mapping.Input) *Error {
 		return &Error{Field: "group", Fault: "want exactly one of group, group_pattern, attribute_pattern and person"}
 	case in.GroupBase != "" && in.GroupPattern == "":
 		return &Error{
-			Field: "group_base", Fault: "a group base is for patterns of group names only", Hint: "leave it out, or give a group pattern",
+			Field: "group_base", Fault: "a group base is for patterns of group names only",
+			Hint: "leave it out, or give a group pattern",
 		}
 	}
 	return nil
@@ -265,8 +269,8 @@ func (a Mappings) base(ctx context.Context, written string) (string, error) {
 	return base, nil
 }
 
-// baseOf is the base of a pattern of group names. A pattern that is stored without one goes on as it is; no other one is taken
-// without.
+// baseOf is the base of a pattern of group names. A pattern that is stored without one goes on as it is; no other one
+// is taken without.
 func (a Mappings) baseOf(ctx context.Context, in mapping.Input) (string, error) {
 	if in.GroupBase != "" {
 		return a.base(ctx, in.GroupBase)
@@ -276,11 +280,13 @@ func (a Mappings) baseOf(ctx context.Context, in mapping.Input) (string, error) 
 		return "", err
 	}
 	for _, m := range all {
-		if mapping.Baseless(m) && m.Pattern == in.GroupPattern && strings.EqualFold(string(m.Account), in.Account) && string(m.Role) == in.Role {
+		if mapping.Baseless(m) && m.Pattern == in.GroupPattern && strings.EqualFold(string(m.Account), in.Account) &&
+			string(m.Role) == in.Role {
 			return "", nil
 		}
 	}
 	return "", &Error{
-		Field: "group_base", Fault: fmt.Sprintf("the group pattern %s has no group base", quote(in.GroupPattern)), Act: GiveGroupBase,
+		Field: "group_base", Fault: fmt.Sprintf("the group pattern %s has no group base", quote(in.GroupPattern)),
+		Act: GiveGroupBase,
 	}
 }

@@ -61,13 +61,15 @@ func newWorld(t *testing.T) *world {
 	}
 	w.rules, err = provisioning.New(provisioning.Options{
 		Mappings: w.db.Mappings(), Ledger: w.db.Ledger(), Accounts: w.db.Accounts(), Plans: w.db.Plans(), Budget: budget,
-		Breaker: w.db.Breaker(), Leases: w.db.Leases(), Audit: w.db.Audit(), Changes: w.db.Changes, Client: client, Directory: d,
+		Breaker: w.db.Breaker(), Leases: w.db.Leases(), Audit: w.db.Audit(), Changes: w.db.Changes,
+		Client: client, Directory: d,
 		ExternalProvider: "partner", Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.Mappings = admin.Mappings{Rules: w.rules, Directory: d, Reads: func(attribute string) bool { return attribute == "title" }}
+	w.Mappings = admin.Mappings{Rules: w.rules, Directory: d,
+		Reads: func(attribute string) bool { return attribute == "title" }}
 	return w
 }
 
@@ -84,7 +86,8 @@ func refused(t *testing.T, what string, err error, kind admin.Kind, field string
 	}
 }
 
-// A mapping is drafted, looked at, stored as it was shown, changed and removed; what was shown before and is otherwise now is refused.
+// A mapping is drafted, looked at, stored as it was shown, changed and removed; what was shown before and is otherwise
+// now is refused.
 func TestMappings(t *testing.T) {
 	w, all := newWorld(t), admin.Everything()
 	ctx := t.Context()
@@ -96,7 +99,8 @@ func TestMappings(t *testing.T) {
 	if again, err := w.Draft(ctx, all, group(staff, harbour), "bob"); err != nil || again.Seen != draft.Seen {
 		t.Errorf("the same draft has another name: %v", err)
 	}
-	if other, err := w.Draft(ctx, all, group(w.ldap.GroupDN("emea"), harbour), "ann"); err != nil || other.Seen == draft.Seen {
+	if other, err := w.Draft(ctx, all, group(w.ldap.GroupDN("emea"), harbour), "ann"); err != nil ||
+		other.Seen == draft.Seen {
 		t.Errorf("another draft has the same name: %v", err)
 	}
 	if list, err := w.List(ctx, all); err != nil || len(list) != 0 {
@@ -123,7 +127,8 @@ func TestMappings(t *testing.T) {
 	if err := w.Save(ctx, all, edit, "ann"); err != nil {
 		t.Fatal(err)
 	}
-	refused(t, "saved over another change", w.Save(ctx, all, off, "ann"), admin.Changed, "", admin.ListMappings, "somebody else has changed")
+	refused(t, "saved over another change", w.Save(ctx, all, off, "ann"), admin.Changed, "", admin.ListMappings,
+		"somebody else has changed")
 
 	history, err := w.History(ctx, all, m.ID, 0, 10)
 	if err != nil || len(history) != 2 {
@@ -134,7 +139,8 @@ func TestMappings(t *testing.T) {
 		t.Errorf("return: %+v, %v", back, err)
 	}
 	_, err = w.Return(ctx, all, 999)
-	refused(t, "an entry that is not there", err, admin.Missing, "entry", admin.ShowMappingHistory, "there is no entry 999")
+	refused(t, "an entry that is not there", err, admin.Missing, "entry", admin.ShowMappingHistory,
+		"there is no entry 999")
 
 	gone, err := w.Remove(ctx, all, m.ID)
 	if err == nil {
@@ -163,19 +169,32 @@ func TestMappingFaults(t *testing.T) {
 		act   admin.Act
 		text  string
 	}{
-		{"nobody", mapping.Input{Account: string(harbour), Role: "account_manager"}, admin.Input, "group", admin.NoAct, "exactly one of"},
-		{"two", mapping.Input{Group: staff, Person: "alice", Account: string(harbour), Role: "account_manager"}, admin.Input, "group", admin.NoAct, "exactly one of"},
-		{"no DN", mapping.Input{Group: "staff", Account: string(harbour), Role: "account_manager"}, admin.Input, "group", admin.NoAct, "copy the group's DN"},
-		{"no group", mapping.Input{Group: w.ldap.GroupDN("none"), Account: string(harbour), Role: "account_manager"}, admin.Missing, "group", admin.NoAct, "no entry of that name"},
-		{"no person", mapping.Input{Person: "nobody", Account: string(harbour), Role: "account_manager"}, admin.Missing, "person", admin.NoAct, "as the person types it"},
-		{"no pattern", mapping.Input{AttributePattern: "foo", Role: "account_manager"}, admin.Input, "attribute_pattern", admin.NoAct, "want ATTR=PATTERN"},
-		{"not read", mapping.Input{AttributePattern: "mobile={account}", Role: "account_manager"}, admin.Input, "attribute_pattern", admin.NoAct, "is not read"},
-		{"no base", mapping.Input{GroupPattern: "ctct-{account}-{role}"}, admin.Input, "group_base", admin.GiveGroupBase, "has no group base"},
-		{"wide base", mapping.Input{GroupPattern: "ctct-{account}-{role}", GroupBase: w.ldap.BaseDN}, admin.Input, "group_base", admin.NoAct, "holds all of"},
-		{"base of a group", mapping.Input{Group: staff, GroupBase: staff, Account: string(harbour), Role: "account_manager"}, admin.Input, "group_base", admin.NoAct, "patterns of group names only"},
-		{"when", mapping.Input{Group: staff, Account: string(harbour), Role: "account_manager", Create: "never"}, admin.Input, "create", admin.NoAct, "in-advance"},
-		{"role", mapping.Input{Group: staff, Account: string(harbour), Role: "boss"}, admin.Input, "role", admin.NoAct, "give account_manager"},
-		{"account", mapping.Input{Group: staff, Account: "a07enosuch", Role: "account_manager"}, admin.Input, "account", admin.NoAct, "is not among"},
+		{"nobody", mapping.Input{Account: string(harbour), Role: "account_manager"}, admin.Input, "group", admin.NoAct,
+			"exactly one of"},
+		{"two", mapping.Input{Group: staff, Person: "alice", Account: string(harbour), Role: "account_manager"}, admin.Input,
+			"group", admin.NoAct, "exactly one of"},
+		{"no DN", mapping.Input{Group: "staff", Account: string(harbour), Role: "account_manager"}, admin.Input, "group",
+			admin.NoAct, "copy the group's DN"},
+		{"no group", mapping.Input{Group: w.ldap.GroupDN("none"), Account: string(harbour), Role: "account_manager"},
+			admin.Missing, "group", admin.NoAct, "no entry of that name"},
+		{"no person", mapping.Input{Person: "nobody", Account: string(harbour), Role: "account_manager"}, admin.Missing,
+			"person", admin.NoAct, "as the person types it"},
+		{"no pattern", mapping.Input{AttributePattern: "foo", Role: "account_manager"}, admin.Input, "attribute_pattern",
+			admin.NoAct, "want ATTR=PATTERN"},
+		{"not read", mapping.Input{AttributePattern: "mobile={account}", Role: "account_manager"}, admin.Input,
+			"attribute_pattern", admin.NoAct, "is not read"},
+		{"no base", mapping.Input{GroupPattern: "ctct-{account}-{role}"}, admin.Input, "group_base", admin.GiveGroupBase,
+			"has no group base"},
+		{"wide base", mapping.Input{GroupPattern: "ctct-{account}-{role}", GroupBase: w.ldap.BaseDN}, admin.Input,
+			"group_base", admin.NoAct, "holds all of"},
+		{"base of a group", mapping.Input{Group: staff, GroupBase: staff, Account: string(harbour), Role: "account_manager"},
+			admin.Input, "group_base", admin.NoAct, "patterns of group names only"},
+		{"when", mapping.Input{Group: staff, Account: string(harbour), Role: "account_manager", Create: "never"}, admin.Input,
+			"create", admin.NoAct, "in-advance"},
+		{"role", mapping.Input{Group: staff, Account: string(harbour), Role: "boss"}, admin.Input, "role", admin.NoAct,
+			"give account_manager"},
+		{"account", mapping.Input{Group: staff, Account: "a07enosuch", Role: "account_manager"}, admin.Input, "account",
+			admin.NoAct, "is not among"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := w.Add(t.Context(), admin.Everything(), admin.MappingInput{Input: c.in}, "ann")
@@ -199,7 +218,8 @@ func TestGroupBaseOfMapping(t *testing.T) {
 	w, all := newWorld(t), admin.Everything()
 	ctx := t.Context()
 	groups, narrow, none := "ou=groups,"+w.ldap.BaseDN, w.ldap.GroupDN("staff"), ""
-	pattern, err := w.Add(ctx, all, admin.MappingInput{Input: mapping.Input{GroupPattern: "ctct-{account}-{role}", GroupBase: groups}}, "ann")
+	pattern, err := w.Add(ctx, all, admin.MappingInput{Input: mapping.Input{GroupPattern: "ctct-{account}-{role}",
+		GroupBase: groups}}, "ann")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,10 +227,12 @@ func TestGroupBaseOfMapping(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if edit, err := w.Set(ctx, all, pattern.ID, admin.MappingChanges{GroupBase: &groups}); err != nil || !edit.Change.Empty() {
+	if edit, err := w.Set(ctx, all, pattern.ID, admin.MappingChanges{GroupBase: &groups}); err != nil ||
+		!edit.Change.Empty() {
 		t.Errorf("the same base: %+v, %v; want no change", edit, err)
 	}
-	if edit, err := w.Set(ctx, all, pattern.ID, admin.MappingChanges{GroupBase: &narrow}); err != nil || edit.Now.GroupDN != narrow {
+	if edit, err := w.Set(ctx, all, pattern.ID, admin.MappingChanges{GroupBase: &narrow}); err != nil ||
+		edit.Now.GroupDN != narrow {
 		t.Errorf("another base: %+v, %v", edit, err)
 	}
 	_, err = w.Set(ctx, all, pattern.ID, admin.MappingChanges{GroupBase: &none})
@@ -228,7 +250,8 @@ func TestGroupBaseOfMapping(t *testing.T) {
 func TestMappingFile(t *testing.T) {
 	w, all := newWorld(t), admin.Everything()
 	ctx := t.Context()
-	file := []byte("mappings:\n  - group: " + w.ldap.GroupDN("staff") + "\n    account: a07e1lxqqqo0\n    role: account_manager\n    priority: 10\n")
+	file := []byte("mappings:\n  - group: " + w.ldap.GroupDN("staff") +
+		"\n    account: a07e1lxqqqo0\n    role: account_manager\n    priority: 10\n")
 	set, err := w.ReadFile(ctx, all, file, false, "ann")
 	if err != nil || len(set.Add) != 1 || set.Empty() {
 		t.Fatalf("%+v, %v", set, err)
@@ -244,9 +267,11 @@ func TestMappingFile(t *testing.T) {
 	if same, err := w.ReadFile(ctx, all, out.Bytes(), false, "ann"); err != nil || !same.Empty() {
 		t.Errorf("what was exported differs: %+v, %v", same, err)
 	}
-	_, err = w.ReadFile(ctx, all, []byte("mappings:\n  - person: nobody\n    account: a1\n  - group: x\n    person: y\n"), false, "ann")
+	_, err = w.ReadFile(ctx, all, []byte("mappings:\n  - person: nobody\n    account: a1\n  - group: x\n    person: y\n"),
+		false, "ann")
 	e, ok := errors.AsType[*admin.Error](err)
-	if !ok || len(e.Parts) != 2 || !strings.Contains(e.Text(), "mapping 1: find the person") || !strings.Contains(e.Text(), "mapping 2: want exactly one of") {
+	if !ok || len(e.Parts) != 2 || !strings.Contains(e.Text(), "mapping 1: find the person") || !strings.Contains(e.Text(),
+		"mapping 2: want exactly one of") {
 		t.Errorf("faults of a file: %+v, %v", e, err)
 	}
 	_, err = w.ReadFile(ctx, all, []byte("mapping: []\n"), false, "ann")
@@ -305,7 +330,8 @@ func TestMappingScope(t *testing.T) {
 	_, err = w.Switch(ctx, mine, m.ID, false)
 	refused(t, "switched on beside another one", err, admin.Input, "group", admin.NoAct, "says the same already")
 	_, err = w.Switch(ctx, others, m.ID, false)
-	refused(t, "switched on beside another one, in another scope", err, admin.Forbidden, "account", admin.NoAct, "you may not see")
+	refused(t, "switched on beside another one, in another scope", err, admin.Forbidden, "account", admin.NoAct,
+		"you may not see")
 	if err := w.Export(ctx, mine, &bytes.Buffer{}); err == nil {
 		t.Error("a part of the scope exported all mappings")
 	}
@@ -314,7 +340,8 @@ func TestMappingScope(t *testing.T) {
 	}
 }
 
-// A group that was deleted and made again under its DN has no access until it is accepted, and only the one that was looked at is.
+// A group that was deleted and made again under its DN has no access until it is accepted, and only the one that was
+// looked at is.
 func TestAcceptGroup(t *testing.T) {
 	w, all := newWorld(t), admin.Everything()
 	ctx := t.Context()

@@ -45,7 +45,8 @@ func (p Providers) ReleaseNameID(ctx context.Context, scope Scope, n IssuedNameI
 	}
 	err := p.IdP.ReleaseNameID(ctx, n.NameID, e)
 	if errors.Is(err, store.ErrConflict) {
-		return &Error{Kind: Changed, Field: "name_id", Fault: "it was released meanwhile, nothing was done", Act: LookAgain, Err: err}
+		return &Error{Kind: Changed, Field: "name_id", Fault: "it was released meanwhile, nothing was done",
+			Act: LookAgain, Err: err}
 	}
 	return err
 }
@@ -58,7 +59,8 @@ func (p Providers) ReleaseAllNameIDs(ctx context.Context, scope Scope, e store.E
 	return p.IdP.ReleaseAllNameIDs(ctx, e)
 }
 
-// personName is what an administrator knows a person by. A directory that is down tells nothing, and the ledger has to do.
+// personName is what an administrator knows a person by. A directory that is down tells nothing, and the ledger has to
+// do.
 func (p Providers) personName(ctx context.Context, id store.PersonID) (string, error) {
 	if id == "" {
 		return "", nil

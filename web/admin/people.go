@@ -88,9 +88,11 @@ type Previewed struct {
 	idp.AssertionPreview
 }
 
-// Preview shows the assertion that a person would get at a service provider by a launch, with the reason for each value. It
-// stores nothing, sends nothing and asks the directory alone. A person who would be refused is an Error that says why.
-func (a People) Preview(ctx context.Context, s Scope, login, entityID string, account store.AccountID) (Previewed, error) {
+// Preview shows the assertion that a person would get at a service provider by a launch, with the reason for each
+// value. It stores nothing, sends nothing and asks the directory alone. A person who would be refused is an Error that
+// says why.
+func (a People) Preview(ctx context.Context, s Scope, login, entityID string,
+	account store.AccountID) (Previewed, error) {
 	var x Previewed
 	sp, err := readProvider(ctx, a.Store, entityID)
 	if err != nil {
@@ -119,7 +121,8 @@ func (a People) Preview(ctx context.Context, s Scope, login, entityID string, ac
 	if err != nil {
 		return x, &Error{
 			Kind: Outside, Fault: fmt.Sprintf("no assertion can be made for %s: %v", person.Login, err),
-			Hint: "correct the person's data in the directory, or the template of the service provider", Act: ListSettings, About: sp.EntityID, Err: err,
+			Hint: "correct the person's data in the directory, or the template of the service provider", Act: ListSettings,
+			About: sp.EntityID, Err: err,
 		}
 	}
 	return x, nil
@@ -132,7 +135,8 @@ func (a People) decision(
 	if sp.Kind != store.ConstantContact {
 		if account != "" {
 			return provisioning.Decision{}, &Error{
-				Field: "account", Fault: fmt.Sprintf("client account %s: %s is not Constant Contact and has no client accounts", account, sp.EntityID),
+				Field: "account", Fault: fmt.Sprintf("client account %s: %s is not Constant Contact and has no client accounts",
+					account, sp.EntityID),
 				Hint: "leave the client account out",
 			}
 		}
@@ -143,7 +147,8 @@ func (a People) decision(
 		return d, err
 	}
 	if account != "" && !s.Includes(account) {
-		return provisioning.Decision{}, &Error{Kind: Forbidden, Field: "account", Fault: "this client account is not among those that you may see"}
+		return provisioning.Decision{}, &Error{Kind: Forbidden, Field: "account",
+			Fault: "this client account is not among those that you may see"}
 	}
 	d, err := a.Provisioning.Preview(ctx, provisioning.Question{Person: person, Account: account, MayCreate: true})
 	if err != nil {
@@ -151,7 +156,8 @@ func (a People) decision(
 	}
 	switch d.Outcome {
 	case provisioning.Choose:
-		e := &Error{Field: "account", Fault: person.Login + " has several client accounts: ", Act: NameAccount, About: person.Login}
+		e := &Error{Field: "account", Fault: person.Login + " has several client accounts: ", Act: NameAccount,
+			About: person.Login}
 		for i, c := range d.Choices {
 			if i > 0 {
 				e.Fault += ", "
@@ -166,13 +172,15 @@ func (a People) decision(
 }
 
 // plainDecision is the decision on a service provider other than Constant Contact.
-func (a People) plainDecision(ctx context.Context, sp store.ServiceProvider, person directory.Entry) (provisioning.Decision, error) {
+func (a People) plainDecision(ctx context.Context, sp store.ServiceProvider,
+	person directory.Entry) (provisioning.Decision, error) {
 	in, err := a.IdP.InGroups(ctx, person, sp.Groups)
 	switch {
 	case err != nil:
 		return provisioning.Decision{}, err
 	case !in:
-		return provisioning.Decision{Outcome: provisioning.Denied, Reason: provisioning.NotInGroup, Detail: "in none of its groups"}, nil
+		return provisioning.Decision{Outcome: provisioning.Denied, Reason: provisioning.NotInGroup,
+			Detail: "in none of its groups"}, nil
 	}
 	return provisioning.Decision{Outcome: provisioning.Granted}, nil
 }

@@ -60,7 +60,8 @@ func (p Providers) Import(ctx context.Context, scope Scope, n NewProvider) (Impo
 		return Import{}, &Error{Field: "every", Fault: "reading again is for an address, and none was given"}
 	}
 	if n.Every != 0 && (n.Once || n.Every < OftenestRefresh || n.Every > RarestRefresh) {
-		return Import{}, &Error{Field: "every", Fault: fmt.Sprintf("metadata can't be read again every %s", n.Every), Hint: "choose 5m to 720h, and not beside reading it once"}
+		return Import{}, &Error{Field: "every", Fault: fmt.Sprintf("metadata can't be read again every %s", n.Every),
+			Hint: "choose 5m to 720h, and not beside reading it once"}
 	}
 	said, err := p.read(ctx, n)
 	if err != nil {
@@ -94,7 +95,8 @@ const cannotRegister = "the service provider can't be registered"
 
 // registered says that there is one already.
 func registered(entityID string) error {
-	return &Error{Field: "entity_id", Fault: fmt.Sprintf("service provider %s is registered already", entityID), Act: ReplaceProvider, About: entityID}
+	return &Error{Field: "entity_id", Fault: fmt.Sprintf("service provider %s is registered already", entityID),
+		Act: ReplaceProvider, About: entityID}
 }
 
 // read reads the metadata from wherever it is, as a stream.
@@ -103,10 +105,12 @@ func (p Providers) read(ctx context.Context, n NewProvider) (metadata.Imported, 
 	if n.Address != "" {
 		where = "address"
 		if n.Document != nil {
-			return metadata.Imported{}, &Error{Field: where, Fault: "a document and an address were given", Hint: "keep one of the two"}
+			return metadata.Imported{}, &Error{Field: where, Fault: "a document and an address were given",
+				Hint: "keep one of the two"}
 		}
 		if err := p.Fetcher.Check(n.Address); err != nil {
-			return metadata.Imported{}, &Error{Field: where, Fault: fmt.Sprintf("metadata is not fetched from there: %v", err), Hint: "give an https address, or the document itself", Err: err}
+			return metadata.Imported{}, &Error{Field: where, Fault: fmt.Sprintf("metadata is not fetched from there: %v", err),
+				Hint: "give an https address, or the document itself", Err: err}
 		}
 		body, err := p.Fetcher.Open(ctx, n.Address)
 		if err != nil {
@@ -116,9 +120,11 @@ func (p Providers) read(ctx context.Context, n NewProvider) (metadata.Imported, 
 		from = body
 	}
 	if from == nil {
-		return metadata.Imported{}, &Error{Field: where, Fault: "no metadata was given", Hint: "give the document, or its https address"}
+		return metadata.Imported{}, &Error{Field: where, Fault: "no metadata was given",
+			Hint: "give the document, or its https address"}
 	}
-	im, err := metadata.Read(from, metadata.ReadOptions{EntityID: n.EntityID, TrustKey: n.TrustKey, AllowLoopbackHTTP: p.AllowLoopbackHTTP, Now: p.Now()})
+	im, err := metadata.Read(from, metadata.ReadOptions{EntityID: n.EntityID, TrustKey: n.TrustKey,
+		AllowLoopbackHTTP: p.AllowLoopbackHTTP, Now: p.Now()})
 	faults := metadataError(err)
 	switch {
 	case faults != nil:
@@ -134,10 +140,11 @@ func (p Providers) read(ctx context.Context, n NewProvider) (metadata.Imported, 
 	return im, nil
 }
 
-// unread is metadata that could not be had. What the network said helps who administers it, and is about an address that
-// the same administrator has given.
+// unread is metadata that could not be had. What the network said helps who administers it, and is about an address
+// that the same administrator has given.
 func unread(where string, err error) error {
-	return &Error{Kind: Outside, Field: where, Fault: "the metadata could not be read: " + err.Error(), Hint: "try it again, or give the document itself", Err: err}
+	return &Error{Kind: Outside, Field: where, Fault: "the metadata could not be read: " + err.Error(),
+		Hint: "try it again, or give the document itself", Err: err}
 }
 
 // settle puts into the record what is set beside the metadata.

@@ -11,8 +11,8 @@ import (
 	"ssobridge/store"
 )
 
-// Review is the changes that a refresh has found and that wait for approval. A refresh takes no keys and no addresses by
-// itself: whoever can change a service provider's metadata could have people's sign-ins sent elsewhere.
+// Review is the changes that a refresh has found and that wait for approval. A refresh takes no keys and no addresses
+// by itself: whoever can change a service provider's metadata could have people's sign-ins sent elsewhere.
 type Review struct {
 	Provider Provider
 	Changes  []metadata.Difference
@@ -52,21 +52,22 @@ func (p Providers) Approve(ctx context.Context, scope Scope, entityID, shown str
 	}
 	e.Action, e.Subject, e.SP = "sp-approve", r.Provider.EntityID, r.Provider.EntityID
 	var refused error
-	err = p.Store.ServiceProviders().Change(ctx, r.Provider.EntityID, func(now *store.ServiceProvider) (store.Event, error) {
-		// What is taken is what was shown, at the moment of the act.
-		if refused = nil; now.Source == nil || !bytes.Equal(now.Source.Pending, r.pending) {
-			refused = changedReview(entityID)
-			return e, refused
-		}
-		after, changes, _, err := idp.Approve(*now, p.AllowLoopbackHTTP, p.Now())
-		lines := make([]string, 0, len(changes))
-		for _, d := range changes {
-			lines = append(lines, d.String())
-		}
-		e.Detail = detail(map[string]any{"changes": lines})
-		*now = after
-		return e, err
-	})
+	err = p.Store.ServiceProviders().Change(ctx, r.Provider.EntityID,
+		func(now *store.ServiceProvider) (store.Event, error) {
+			// What is taken is what was shown, at the moment of the act.
+			if refused = nil; now.Source == nil || !bytes.Equal(now.Source.Pending, r.pending) {
+				refused = changedReview(entityID)
+				return e, refused
+			}
+			after, changes, _, err := idp.Approve(*now, p.AllowLoopbackHTTP, p.Now())
+			lines := make([]string, 0, len(changes))
+			for _, d := range changes {
+				lines = append(lines, d.String())
+			}
+			e.Detail = detail(map[string]any{"changes": lines})
+			*now = after
+			return e, err
+		})
 	switch {
 	case refused != nil:
 		return refused
@@ -80,8 +81,8 @@ func changedReview(entityID string) error {
 	return &Error{Kind: Changed, Fault: "the pending changes were updated", Act: ReviewProvider, About: entityID}
 }
 
-// Refresh reads the metadata of one service provider now, as the running bridge does by itself in time. When that fails, the
-// last good copy stays in use: the result comes with the error.
+// Refresh reads the metadata of one service provider now, as the running bridge does by itself in time. When that
+// fails, the last good copy stays in use: the result comes with the error.
 func (p Providers) Refresh(ctx context.Context, scope Scope, entityID, actor string) (metadata.Refreshed, error) {
 	sp, err := p.Get(ctx, scope, entityID)
 	if err != nil {
@@ -90,11 +91,13 @@ func (p Providers) Refresh(ctx context.Context, scope Scope, entityID, actor str
 	out, err := p.Refresher.Refresh(ctx, sp.EntityID, actor)
 	switch {
 	case errors.Is(err, metadata.ErrNoSource):
-		return out, &Error{Fault: fmt.Sprintf("service provider %s: %v", sp.EntityID, err), Act: ImportAgain, About: sp.EntityID, Err: err}
+		return out, &Error{Fault: fmt.Sprintf("service provider %s: %v", sp.EntityID, err), Act: ImportAgain,
+			About: sp.EntityID, Err: err}
 	case err != nil:
 		return out, err
 	case out.Fault != nil:
-		e := &Error{Kind: Outside, Fault: "the metadata could not be read, and the last good copy stays in use: " + out.Fault.Error(), Act: TryLater, Err: out.Fault}
+		e := &Error{Kind: Outside, Fault: "the metadata could not be read, and the last good copy stays in use: " +
+			out.Fault.Error(), Act: TryLater, Err: out.Fault}
 		return out, e
 	}
 	return out, nil

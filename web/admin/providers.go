@@ -98,7 +98,8 @@ func readProvider(ctx context.Context, db *store.DB, entityID string) (store.Ser
 	case !errors.Is(err, store.ErrNotFound):
 		return sp, fmt.Errorf("read service provider %.300s: %w", entityID, err)
 	}
-	missing := &Error{Kind: Missing, Field: "entity_id", Fault: fmt.Sprintf("there is no service provider %.300q", entityID), Act: ListProviders, Err: err}
+	missing := &Error{Kind: Missing, Field: "entity_id", Fault: fmt.Sprintf("there is no service provider %.300q",
+		entityID), Act: ListProviders, Err: err}
 	if all, err := db.ServiceProviders().List(ctx); err == nil {
 		if near, ok := idp.NearestProvider(all, entityID); ok {
 			missing.Hint, missing.Act, missing.About = "an entity ID is compared letter by letter", MeantProvider, near
@@ -124,7 +125,8 @@ func (p Providers) Remove(ctx context.Context, scope Scope, entityID string, e s
 type Change struct{ Key, Value string }
 
 // Set changes settings of a service provider, all of them or none. after is the record that is in use then.
-func (p Providers) Set(ctx context.Context, scope Scope, entityID string, changes []Change, e store.Event) (after store.ServiceProvider, err error) {
+func (p Providers) Set(ctx context.Context, scope Scope, entityID string, changes []Change,
+	e store.Event) (after store.ServiceProvider, err error) {
 	sp, err := p.Get(ctx, scope, entityID)
 	if err != nil {
 		return after, err
@@ -150,7 +152,8 @@ func (p Providers) Set(ctx context.Context, scope Scope, entityID string, change
 	case refused != nil:
 		return after, about(sp.EntityID, ListSettings, refused)
 	case errors.Is(err, store.ErrNotFound): // removed meanwhile
-		return after, &Error{Kind: Missing, Fault: fmt.Sprintf("there is no service provider %.300q", sp.EntityID), Act: ListProviders, Err: err}
+		return after, &Error{Kind: Missing, Fault: fmt.Sprintf("there is no service provider %.300q", sp.EntityID),
+			Act: ListProviders, Err: err}
 	case err != nil:
 		return after, fmt.Errorf("change service provider %s: %w", sp.EntityID, err)
 	}
@@ -163,13 +166,15 @@ func (p Providers) check(sp store.ServiceProvider, what string) error {
 	if len(faults) == 0 {
 		return nil
 	}
-	return &Error{Fault: what, Hint: "nothing was changed; compare it with what the service provider gave", Parts: fieldErrors(errors.Join(faults...)), Err: errors.Join(faults...)}
+	return &Error{Fault: what, Hint: "nothing was changed; compare it with what the service provider gave",
+		Parts: fieldErrors(errors.Join(faults...)), Err: errors.Join(faults...)}
 }
 
 // Risks says which attributes in a service provider's NameID people can usually edit themselves, a sentence for each.
 func (p Providers) Risks(sp store.ServiceProvider) (risks []string) {
 	for _, attribute := range idp.NameIDRisks(sp, p.Sources) {
-		risks = append(risks, "its NameID is made of "+attribute+", which people can often edit at their own entry. Whoever does becomes somebody else at this service provider")
+		risks = append(risks, "its NameID is made of "+attribute+
+			", which people can often edit at their own entry. Whoever does becomes somebody else at this service provider")
 	}
 	return risks
 }
@@ -191,13 +196,15 @@ func (p Providers) Findings(ctx context.Context) []Finding {
 	}
 	switch enabled {
 	case 0:
-		all = append(all, Finding{Name: name, Level: Failure, Detail: "Constant Contact is not registered", Act: AddConstantContact})
+		all = append(all, Finding{Name: name, Level: Failure, Detail: "Constant Contact is not registered",
+			Act: AddConstantContact})
 	case 1:
 	default:
 		all = append(all, Finding{
 			Name: name, Level: Warning, Act: RemoveProvider,
-			Detail: fmt.Sprintf("Constant Contact is registered %d times, so a launch link without a service provider is refused", enabled),
-			Hint:   "remove all but one",
+			Detail: fmt.Sprintf(
+				"Constant Contact is registered %d times, so a launch link without a service provider is refused", enabled),
+			Hint: "remove all but one",
 		})
 	}
 	return all
@@ -225,11 +232,14 @@ func (p Providers) findingsOf(sp store.ServiceProvider) []Finding {
 	}
 	switch stateOf(sp, p.Now()) {
 	case ProviderApproval:
-		all = append(all, Finding{Name: name, Level: Warning, Detail: "has changes that wait for approval", Act: ReviewProvider, About: sp.EntityID})
+		all = append(all, Finding{Name: name, Level: Warning, Detail: "has changes that wait for approval",
+			Act: ReviewProvider, About: sp.EntityID})
 	case ProviderExpired:
-		all = append(all, Finding{Name: name, Level: Failure, Detail: "its metadata has expired", Act: RefreshProvider, About: sp.EntityID})
+		all = append(all, Finding{Name: name, Level: Failure, Detail: "its metadata has expired", Act: RefreshProvider,
+			About: sp.EntityID})
 	case ProviderRefreshFails:
-		all = append(all, Finding{Name: name, Level: Warning, Detail: "its metadata can't be refreshed; the last good copy stays in use", Act: ShowProvider, About: sp.EntityID})
+		all = append(all, Finding{Name: name, Level: Warning,
+			Detail: "its metadata can't be refreshed; the last good copy stays in use", Act: ShowProvider, About: sp.EntityID})
 	}
 	for _, risk := range p.Risks(sp) {
 		all = append(all, Finding{Name: name, Level: Warning, Detail: risk, Act: SafeNameID, About: sp.EntityID})

@@ -22,7 +22,8 @@ const wikiID = "https://wiki.example.test/saml"
 func newProviders(t *testing.T) (admin.Providers, *clock) {
 	t.Helper()
 	at := &clock{time.Now().UTC().Truncate(time.Second)}
-	return admin.Providers{Store: storetest.Open(t), Fetcher: metadata.NewFetcher(metadata.FetchOptions{}), Now: at.now}, at
+	return admin.Providers{Store: storetest.Open(t), Fetcher: metadata.NewFetcher(metadata.FetchOptions{}),
+		Now: at.now}, at
 }
 
 // Metadata is looked at first, and what is saved is what was shown.
@@ -30,7 +31,8 @@ func TestImportProvider(t *testing.T) {
 	p, at := newProviders(t)
 	ctx, all := t.Context(), admin.Everything()
 	request := func(name string, replace bool) admin.NewProvider {
-		return admin.NewProvider{Document: strings.NewReader(wikiMetadata), Name: name, Groups: []string{"cn=staff"}, Replace: replace}
+		return admin.NewProvider{Document: strings.NewReader(wikiMetadata), Name: name, Groups: []string{"cn=staff"},
+			Replace: replace}
 	}
 	im, err := p.Import(ctx, all, request("Wiki", false))
 	if err != nil || im.Record.Name != "Wiki" || im.Before != nil || len(im.Facts) == 0 || im.Seen == "" {
@@ -67,7 +69,8 @@ func TestImportProvider(t *testing.T) {
 func TestImportRefuses(t *testing.T) {
 	p, _ := newProviders(t)
 	ctx, all := t.Context(), admin.Everything()
-	many := `<EntitiesDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata">` + wikiMetadata + strings.ReplaceAll(wikiMetadata, "wiki", "shop") + `</EntitiesDescriptor>`
+	many := `<EntitiesDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata">` +
+		wikiMetadata + strings.ReplaceAll(wikiMetadata, "wiki", "shop") + `</EntitiesDescriptor>`
 	doc := func(text string) admin.NewProvider { return admin.NewProvider{Document: strings.NewReader(text)} }
 	both := doc(wikiMetadata)
 	both.Address = "https://wiki.example.test/metadata"
@@ -83,21 +86,27 @@ func TestImportRefuses(t *testing.T) {
 		{"one of many", doc(many), "entity_id", admin.NameEntity},
 		{"an address in clear", admin.NewProvider{Address: "http://wiki.example.test/metadata"}, "address", admin.NoAct},
 		{"an inner address", admin.NewProvider{Address: "https://169.254.169.254/latest"}, "address", admin.NoAct},
-		{"read again, and no address", admin.NewProvider{Document: strings.NewReader(wikiMetadata), Every: time.Hour}, "every", admin.NoAct},
-		{"read again too often", admin.NewProvider{Address: "https://wiki.example.test", Every: time.Second}, "every", admin.NoAct},
-		{"an address that a Response must not go to", doc(strings.ReplaceAll(wikiMetadata, "https://wiki.example.test/acs", "javascript:alert(1)")), "document", admin.NoAct},
+		{"read again, and no address", admin.NewProvider{Document: strings.NewReader(wikiMetadata), Every: time.Hour},
+			"every", admin.NoAct},
+		{"read again too often", admin.NewProvider{Address: "https://wiki.example.test", Every: time.Second},
+			"every", admin.NoAct},
+		{"an address that a Response must not go to", doc(strings.ReplaceAll(wikiMetadata, "https://wiki.example.test/acs",
+			"javascript:alert(1)")), "document", admin.NoAct},
 	} {
 		_, err := p.Import(ctx, all, c.n)
 		refusedWith(t, c.name, err, c.field, c.act)
 	}
 }
 
-// Constant Contact is registered by its entity ID alone: what is not published has a default, in every face the same one.
+// Constant Contact is registered by its entity ID alone: what is not published has a default, in every face the same
+// one.
 func TestConstantContact(t *testing.T) {
 	p, at := newProviders(t)
 	ctx, all := t.Context(), admin.Everything()
-	sp, err := p.AddConstantContact(ctx, all, admin.ConstantContact{EntityID: "https://www.okta.com/spabc", Environment: "l1"}, false, at.event())
-	if err != nil || len(sp.ACS) != 1 || sp.ACS[0].URL != admin.ConstantContactACS || sp.Name != admin.ConstantContactName ||
+	sp, err := p.AddConstantContact(ctx, all, admin.ConstantContact{EntityID: "https://www.okta.com/spabc",
+		Environment: "l1"}, false, at.event())
+	if err != nil || len(sp.ACS) != 1 || sp.ACS[0].URL != admin.ConstantContactACS ||
+		sp.Name != admin.ConstantContactName ||
 		sp.RelayStates[0].Value != "https://login.l1.constantcontact.com/login/idp-redirect" {
 		t.Fatalf("%+v, %v", sp, err)
 	}
@@ -108,8 +117,10 @@ func TestConstantContact(t *testing.T) {
 		act   admin.Act
 	}{
 		{"a second time", admin.ConstantContact{EntityID: "https://www.okta.com/spabc"}, "entity_id", admin.ReplaceProvider},
-		{"an environment that leads elsewhere", admin.ConstantContact{EntityID: "x", Environment: "l1.evil.example/"}, "environment", admin.NoAct},
-		{"two RelayStates", admin.ConstantContact{EntityID: "x", Environment: "l1", RelayState: "https://x.example/"}, "relay_state", admin.NoAct},
+		{"an environment that leads elsewhere", admin.ConstantContact{EntityID: "x", Environment: "l1.evil.example/"},
+			"environment", admin.NoAct},
+		{"two RelayStates", admin.ConstantContact{EntityID: "x", Environment: "l1", RelayState: "https://x.example/"},
+			"relay_state", admin.NoAct},
 		{"an ACS that runs", admin.ConstantContact{EntityID: "https://other", ACS: "javascript:alert(1)"}, "", admin.NoAct},
 		{"an ACS in clear", admin.ConstantContact{EntityID: "https://other", ACS: "http://127.0.0.1:9/acs"}, "", admin.NoAct},
 	} {
@@ -132,11 +143,13 @@ func TestProviderSettings(t *testing.T) {
 	if err := p.Save(ctx, all, im, at.event()); err != nil {
 		t.Fatal(err)
 	}
-	after, err := p.Set(ctx, all, " "+wikiID+"\n", []admin.Change{{Key: "name", Value: "Wissen"}, {Key: "groups+", Value: "cn=staff"}}, at.event())
+	after, err := p.Set(ctx, all, " "+wikiID+"\n", []admin.Change{{Key: "name", Value: "Wissen"},
+		{Key: "groups+", Value: "cn=staff"}}, at.event())
 	if err != nil || after.Name != "Wissen" || len(after.Groups) != 1 {
 		t.Fatalf("%+v, %v", after, err)
 	}
-	_, err = p.Set(ctx, all, wikiID, []admin.Change{{Key: "name", Value: "Other"}, {Key: "sign", Value: "nothing"}}, at.event())
+	_, err = p.Set(ctx, all, wikiID, []admin.Change{{Key: "name", Value: "Other"}, {Key: "sign", Value: "nothing"}},
+		at.event())
 	refusedWith(t, "one of two", err, "sign", admin.ListSettings)
 	_, err = p.Set(ctx, all, wikiID, []admin.Change{{Key: "lifetime", Value: "2h"}}, at.event())
 	refusedWith(t, "a lifetime that is too long", err, "lifetime", admin.ListSettings)
@@ -179,9 +192,16 @@ func TestProviderStates(t *testing.T) {
 	}{
 		{admin.ProviderEnabled, store.ServiceProvider{Enabled: true}},
 		{admin.ProviderDisabled, store.ServiceProvider{Source: source(func(s *store.Source) { s.ValidUntil = past })}},
-		{admin.ProviderExpired, store.ServiceProvider{Enabled: true, Source: source(func(s *store.Source) { s.ValidUntil, s.Pending = past, []byte("x") })}},
-		{admin.ProviderApproval, store.ServiceProvider{Enabled: true, Source: source(func(s *store.Source) { s.Pending, s.Fault = []byte("x"), "down" })}},
-		{admin.ProviderRefreshFails, store.ServiceProvider{Enabled: true, Source: source(func(s *store.Source) { s.Fault = "down" })}},
+		{admin.ProviderExpired, store.ServiceProvider{Enabled: true, Source: source(func(s *store.Source) {
+			s.ValidUntil,
+				s.Pending = past, []byte("x")
+		})}},
+		{admin.ProviderApproval, store.ServiceProvider{Enabled: true, Source: source(func(s *store.Source) {
+			s.Pending,
+				s.Fault = []byte("x"), "down"
+		})}},
+		{admin.ProviderRefreshFails, store.ServiceProvider{Enabled: true,
+			Source: source(func(s *store.Source) { s.Fault = "down" })}},
 	} {
 		c.sp.EntityID, c.sp.Kind = "https://"+c.want+".example", store.PlainSAML
 		if err := p.Store.ServiceProviders().Put(ctx, c.sp, store.Event{Action: "sp-add"}); err != nil {
@@ -204,7 +224,8 @@ func TestApproveProvider(t *testing.T) {
 	wait := func(acs string) {
 		t.Helper()
 		sp := im.Record
-		sp.Source = &store.Source{URL: "https://wiki.example.test/metadata", Pending: []byte(strings.ReplaceAll(wikiMetadata, "/acs", acs)), PendingAt: at.Time}
+		sp.Source = &store.Source{URL: "https://wiki.example.test/metadata", Pending: []byte(strings.ReplaceAll(wikiMetadata,
+			"/acs", acs)), PendingAt: at.Time}
 		if err := p.Store.ServiceProviders().Put(ctx, sp, store.Event{Action: "sp-add"}); err != nil {
 			t.Fatal(err)
 		}
@@ -234,7 +255,8 @@ func TestApproveProvider(t *testing.T) {
 	if err := p.Approve(ctx, all, wikiID, shown.Seen, at.event()); err != nil {
 		t.Fatal(err)
 	}
-	if sp, err := p.Get(ctx, all, wikiID); err != nil || sp.ACS[0].URL != "https://wiki.example.test/evil" || sp.State != admin.ProviderEnabled {
+	if sp, err := p.Get(ctx, all, wikiID); err != nil || sp.ACS[0].URL != "https://wiki.example.test/evil" ||
+		sp.State != admin.ProviderEnabled {
 		t.Errorf("approved %+v, %v", sp, err)
 	}
 }

@@ -2,14 +2,18 @@ package admin
 
 import "ssobridge/idp"
 
-// ReasonAct is what an administrator can do about a refused sign-in, by its reason; NoAct where the text of the reason says it.
+// ReasonAct is what an administrator can do about a refused sign-in, by its reason; NoAct where the text of the reason
+// says it.
 func ReasonAct(reason string) Act { return reasonActs[reason] }
 
 var reasonActs = map[string]Act{
-	idp.ReasonUnknownProvider: ListProviders, idp.ReasonProviderDisabled: ListProviders, idp.ReasonNoProvider: AddConstantContact,
-	idp.ReasonNoCertificate: ListProviders, idp.ReasonBadSignature: ListProviders, idp.ReasonMetadataExpired: ListProviders,
-	idp.ReasonUnknownACS: ListProviders, idp.ReasonEncryption: ListProviders, idp.ReasonUnknownRelayState: ListProviders,
-	idp.ReasonNameIDPolicy: ListProviders, idp.ReasonNameIDTaken: ReleaseNameID, "not_in_group": ListProviders,
+	idp.ReasonUnknownProvider: ListProviders, idp.ReasonProviderDisabled: ListProviders,
+	idp.ReasonNoProvider:    AddConstantContact,
+	idp.ReasonNoCertificate: ListProviders, idp.ReasonBadSignature: ListProviders,
+	idp.ReasonMetadataExpired: ListProviders,
+	idp.ReasonUnknownACS:      ListProviders, idp.ReasonEncryption: ListProviders,
+	idp.ReasonUnknownRelayState: ListProviders,
+	idp.ReasonNameIDPolicy:      ListProviders, idp.ReasonNameIDTaken: ReleaseNameID, "not_in_group": ListProviders,
 	idp.ReasonDirectoryDown: RunCheck, idp.ReasonUnavailable: RunCheck, "internal": RunCheck, "too_slow": RunCheck,
 	idp.ReasonKeySwitch: ListKeys, idp.ReasonTooManyAttempts: ListLockouts,
 	idp.ReasonWaiting: ShowUser, "held_conflict": ShowUser, "refused_by_partner": ShowUser, "user_suspended": ShowUser,

@@ -23,8 +23,8 @@ func (s Scope) Includes(id store.AccountID) bool {
 	return s.everything || slices.Contains(s.accounts, id)
 }
 
-// whole refuses a caller whose scope is not everything. Keys, service providers, the audit log and the settings serve all
-// client accounts: who may see some of them must neither change these nor learn from them of the others.
+// whole refuses a caller whose scope is not everything. Keys, service providers, the audit log and the settings serve
+// all client accounts: who may see some of them must neither change these nor learn from them of the others.
 func (s Scope) whole() error {
 	if s.everything {
 		return nil

@@ -11,11 +11,12 @@ import (
 	"ssobridge/store"
 )
 
-// Asked says who asks how the bridge stands. All of them go through the same list of checks, and each through its part of it.
+// Asked says who asks how the bridge stands. All of them go through the same list of checks, and each through its part
+// of it.
 type Asked uint8
 
-// Who asks. A load balancer asks for readiness every few seconds, so that it is about this replica alone. The overview reads
-// the database; a probe looks at the directory and at Constant Contact; a full check does all of it.
+// Who asks. A load balancer asks for readiness every few seconds, so that it is about this replica alone. The overview
+// reads the database; a probe looks at the directory and at Constant Contact; a full check does all of it.
 const (
 	ForReadiness Asked = 1 << iota
 	ForOverview
@@ -40,7 +41,8 @@ type Status struct {
 	Tokens    *partnerapi.TokenSource
 
 	TokenURL, APIURL string
-	Accounts         func(ctx context.Context) (int, error) // reads the list of client accounts anew, and counts them; nil: not wanted
+	// reads the list of client accounts anew, and counts them; nil: not wanted
+	Accounts func(ctx context.Context) (int, error)
 
 	// Of the configuration and the machine, after the store; of mappings, users and the audit log, at the end.
 	Machine, Rest []Check
@@ -131,8 +133,8 @@ func (s Status) directory(ctx context.Context) []Finding {
 	return all
 }
 
-// skewLimit is the clock difference from which the clock is a warning. The service provider is known to allow 60 s; a clock
-// that is seconds off is on its way there (SP-08).
+// skewLimit is the clock difference from which the clock is a warning. The service provider is known to allow 60 s; a
+// clock that is seconds off is on its way there (SP-08).
 const skewLimit = 5 * time.Second
 
 // token asks for a token and compares the clocks.
@@ -140,7 +142,8 @@ func (s Status) token(ctx context.Context) []Finding {
 	const name = "partner token"
 	if _, err := s.Tokens.Token(ctx); err != nil {
 		f := found(name, err)
-		f.Hint, f.Act = "compare constant_contact.token_url, partner_client_id and the partner secret with what Constant Contact gave", NoAct
+		f.Hint, f.Act = "compare constant_contact.token_url, partner_client_id and the partner secret with what Constant "+
+			"Contact gave", NoAct
 		return []Finding{f}
 	}
 	all := []Finding{{Name: name, Detail: s.TokenURL}}
@@ -152,7 +155,8 @@ func (s Status) token(ctx context.Context) []Finding {
 	skew := ours.Sub(theirs)
 	f := Finding{Name: "clock", Detail: fmt.Sprintf("ours differs from the token server's by %s", skew.Round(time.Second))}
 	if skew.Abs() > skewLimit {
-		f.Level, f.Hint = Warning, "let NTP set this machine's clock: Constant Contact refuses sign-ins when it is about a minute off"
+		f.Level, f.Hint = Warning, "let NTP set this machine's clock: Constant Contact refuses sign-ins when it is about a "+
+			"minute off"
 	}
 	return append(all, f)
 }
@@ -167,7 +171,8 @@ func (s Status) api(ctx context.Context) []Finding {
 	case state.Cause == "":
 		return []Finding{{Name: name, Detail: s.APIURL}}
 	}
-	f := Finding{Name: name, Level: Warning, Detail: "Constant Contact does not answer as it should, and calls are stopped"}
+	f := Finding{Name: name, Level: Warning,
+		Detail: "Constant Contact does not answer as it should, and calls are stopped"}
 	if state.Cause == "credentials" {
 		f.Detail = "Constant Contact does not accept the partner's credentials, and calls are stopped"
 	}

@@ -22,7 +22,8 @@ func TestStatusIsOneList(t *testing.T) {
 	s := admin.Status{
 		Store: keys.Store, StoreName: "sqlite", Keys: keys, Providers: admin.Providers{Store: keys.Store, Now: at.now},
 		SignIns: func(context.Context) error { return signIns },
-		Machine: []admin.Check{{For: admin.ForFullCheck, Run: func(context.Context) []admin.Finding { return []admin.Finding{{Name: "machine"}} }}},
+		Machine: []admin.Check{{For: admin.ForFullCheck,
+			Run: func(context.Context) []admin.Finding { return []admin.Finding{{Name: "machine"}} }}},
 	}
 	look := func(asked admin.Asked) (found []admin.Finding) {
 		t.Helper()
@@ -61,7 +62,8 @@ func TestStatusIsOneList(t *testing.T) {
 		t.Errorf("the store is closed: %v", err)
 	}
 	var e *admin.Error
-	if err := s.Look(ctx, admin.Accounts("a07e1lxqqqo0"), admin.ForOverview, nil); !errors.As(err, &e) || e.Kind != admin.Forbidden {
+	if err := s.Look(ctx, admin.Accounts("a07e1lxqqqo0"), admin.ForOverview, nil); !errors.As(err, &e) ||
+		e.Kind != admin.Forbidden {
 		t.Errorf("for somebody who may see one account: %v", err)
 	}
 }
@@ -104,8 +106,10 @@ func TestProviderFindings(t *testing.T) {
 		act    admin.Act
 	}{
 		{"off", func(sp *store.ServiceProvider) { sp.Enabled = false }, admin.Warning, admin.NoAct},
-		{"waits", func(sp *store.ServiceProvider) { sp.Source = &store.Source{Pending: []byte("x")} }, admin.Warning, admin.ReviewProvider},
-		{"expired", func(sp *store.ServiceProvider) { sp.Source = &store.Source{ValidUntil: at.Add(-time.Hour)} }, admin.Failure, admin.RefreshProvider},
+		{"waits", func(sp *store.ServiceProvider) { sp.Source = &store.Source{Pending: []byte("x")} }, admin.Warning,
+			admin.ReviewProvider},
+		{"expired", func(sp *store.ServiceProvider) { sp.Source = &store.Source{ValidUntil: at.Add(-time.Hour)} },
+			admin.Failure, admin.RefreshProvider},
 		{"no-key", func(sp *store.ServiceProvider) { sp.Encryption = "required" }, admin.Failure, admin.StopEncryption},
 		{"faulty", func(sp *store.ServiceProvider) { sp.ACS = nil }, admin.Failure, admin.ImportAgain},
 	} {

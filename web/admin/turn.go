@@ -136,7 +136,8 @@ func partnerError(err error) *Error {
 	case partnerapi.QuotaExceeded:
 		e.Fault, e.Hint = "the day's calls to Constant Contact are used up", "try again after 00:00 UTC"
 	case partnerapi.Unauthorized, partnerapi.Forbidden:
-		e.Fault, e.Hint = "Constant Contact does not accept our credentials", "compare the API key with the one of the registered application"
+		e.Fault, e.Hint = "Constant Contact does not accept our credentials",
+			"compare the API key with the one of the registered application"
 	case partnerapi.NotFound:
 		e.Fault = "Constant Contact knows no such client account"
 	case partnerapi.Conflict:
@@ -169,8 +170,9 @@ func sentence(e *Error) string {
 	return e.Line()
 }
 
-// lookup turns an error of looking something up in the directory that an administrator has written: doing says what was being
-// done, field is the input, hint what to write instead. That the directory does not answer is no fault of the input.
+// lookup turns an error of looking something up in the directory that an administrator has written: doing says what was
+// being done, field is the input, hint what to write instead. That the directory does not answer is no fault of the
+// input.
 func lookup(err error, field, doing, hint string) error {
 	d, ok := errors.AsType[*directory.Error](err)
 	if !ok {

@@ -25,7 +25,8 @@ func (b *bench) about(ctx context.Context) []string {
 		"Go: " + goVersion(b.binary),
 		"signer of the program as it is: " + signer,
 		"commit: " + commit(ctx),
-		fmt.Sprintf("date: %s, took %s", b.began.UTC().Format("2006-01-02 15:04 MST"), time.Since(b.began).Round(time.Second)),
+		fmt.Sprintf("date: %s, took %s", b.began.UTC().Format("2006-01-02 15:04 MST"),
+			time.Since(b.began).Round(time.Second)),
 		"not in this table: " + strings.Join(b.absent(), ", "),
 	}
 }
@@ -53,7 +54,8 @@ func machine() string {
 			}
 		}
 	}
-	return fmt.Sprintf("%s, %d cores for bridge and load together, %s/%s", cpu, runtime.NumCPU(), runtime.GOOS, runtime.GOARCH)
+	return fmt.Sprintf("%s, %d cores for bridge and load together, %s/%s", cpu, runtime.NumCPU(), runtime.GOOS,
+		runtime.GOARCH)
 }
 
 // goVersion is what the program was built with.
@@ -72,7 +74,8 @@ func commit(ctx context.Context) string {
 		return "unknown"
 	}
 	text := string(bytes.TrimSpace(head))
-	changed, err := exec.CommandContext(ctx, "git", "status", "--porcelain", "--untracked-files=no", "--", ":/", ":(top,exclude)docs/benchmarks*.md").Output()
+	changed, err := exec.CommandContext(ctx, "git", "status", "--porcelain", "--untracked-files=no", "--", ":/",
+		":(top,exclude)docs/benchmarks*.md").Output()
 	if err != nil || len(bytes.TrimSpace(changed)) > 0 {
 		text += " and changes that are not committed"
 	}

@@ -58,7 +58,8 @@ type place struct {
 
 // newBridge sets the program up by its own commands, as an admin would, with a sandbox that has no limits.
 func (b *bench) newBridge(ctx context.Context, name, algorithm string, more set) (*bridge, error) {
-	return b.newBridgeAt(ctx, place{sandbox: sandbox.Options{PerSecond: sandbox.Unlimited, PerDay: sandbox.Unlimited}}, name, algorithm, more)
+	return b.newBridgeAt(ctx, place{sandbox: sandbox.Options{PerSecond: sandbox.Unlimited, PerDay: sandbox.Unlimited}},
+		name, algorithm, more)
 }
 
 // newBridgeAt sets it up at a place of its own.
@@ -112,16 +113,19 @@ func (b *bench) newBridgeAt(ctx context.Context, at place, name, algorithm strin
 		return nil, err
 	}
 	for name, secret := range map[string]string{
-		"bind_password": slapd.BindPassword, "partner_secret": box.TokenOptions().ClientSecret, "api_key": sandbox.DefaultAPIKey,
+		"bind_password": slapd.BindPassword, "partner_secret": box.TokenOptions().ClientSecret,
+		"api_key": sandbox.DefaultAPIKey,
 	} {
 		if err := os.WriteFile(filepath.Join(br.dir, name), []byte(secret+"\n"), 0o600); err != nil {
 			return nil, fmt.Errorf("write a secret of the set-up: %w", err)
 		}
 	}
-	if _, err := br.command(ctx, "sp", "add-constant-contact", "--entity-id", box.EntityID(), "--acs", box.ACS()); err != nil {
+	if _, err := br.command(ctx, "sp", "add-constant-contact", "--entity-id", box.EntityID(), "--acs",
+		box.ACS()); err != nil {
 		return nil, err
 	}
-	if _, err := br.command(ctx, "mapping", "add", "--group-pattern", "ctct-{account}-{role}", "--group-base", "ou=groups,"+slapd.BaseDN); err != nil {
+	if _, err := br.command(ctx, "mapping", "add", "--group-pattern", "ctct-{account}-{role}", "--group-base",
+		"ou=groups,"+slapd.BaseDN); err != nil {
 		return nil, err
 	}
 	return br, br.trust(ctx)

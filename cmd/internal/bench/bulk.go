@@ -13,7 +13,8 @@ import (
 // are dropped before and made again after it: row by row they would take ten times as long.
 func bulkSQLite(ctx context.Context, path string, tables []string, fill func(*sql.Tx) error) (err error) {
 	// Without a journal: what goes wrong here is thrown away. The program takes up its own again.
-	db, err := sql.Open("sqlite3", "file:"+path+"?_journal_mode=OFF&_synchronous=OFF&_cache_size=-200000&_busy_timeout=30000")
+	db, err := sql.Open("sqlite3", "file:"+path+
+		"?_journal_mode=OFF&_synchronous=OFF&_cache_size=-200000&_busy_timeout=30000")
 	if err != nil {
 		return fmt.Errorf("open the store: %w", err)
 	}

@@ -42,7 +42,8 @@ func TestConnReadsWhatServersSend(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.close()
-	for _, query := range []string{"size=0", "size=1", "size=1&chunks", "size=31000", "size=31000&chunks", "size=200000", "size=200000&chunks", "size=7"} {
+	for _, query := range []string{"size=0", "size=1", "size=1&chunks", "size=31000", "size=31000&chunks", "size=200000",
+		"size=200000&chunks", "size=7"} {
 		t.Run(query, func(t *testing.T) {
 			a, err := c.do([]byte("GET /?" + query + " HTTP/1.1\r\nHost: bench\r\n\r\n"))
 			if err != nil {

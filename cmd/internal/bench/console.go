@@ -19,15 +19,16 @@ const (
 	consoleViews  = 60 // of each page
 )
 
-// measureConsole asks for the pages of the console over a large directory and a full store, one after the other, as an admin does. What counts is the
-// slowest page, from the request to its last byte.
+// measureConsole asks for the pages of the console over a large directory and a full store, one after the other, as an
+// admin does. What counts is the slowest page, from the request to its last byte.
 func (b *bench) measureConsole(ctx context.Context) error {
 	slapd, err := b.bigSlapd()
 	if err != nil {
 		return err
 	}
 	group := slapd.GroupDN(directorytest.LoadGroup(0))
-	br, err := b.newBridgeAt(ctx, place{slapd: slapd, sandbox: sandbox.Options{PerSecond: sandbox.Unlimited, PerDay: sandbox.Unlimited}}, "console", "p-256", set{
+	br, err := b.newBridgeAt(ctx, place{slapd: slapd, sandbox: sandbox.Options{PerSecond: sandbox.Unlimited,
+		PerDay: sandbox.Unlimited}}, "console", "p-256", set{
 		"console.admin_group": group, "console.viewer_group": group, "second_factor.console": "off",
 	})
 	if err != nil {
@@ -58,12 +59,16 @@ func (b *bench) measureConsole(ctx context.Context) error {
 	worst, largest := time.Duration(0), 0
 	filler := url.PathEscape(fillerPerson(consoleUsers / 2))
 	for _, page := range []string{
-		"/admin/", "/admin/mappings", "/admin/mappings/groups?find=team0", "/admin/people?find=user001", "/admin/people/of/" + filler, "/admin/trace",
-		"/admin/accounts", "/admin/accounts/of/filler", "/admin/provisioning", "/admin/provisioning/users?state=active", "/admin/provisioning/work",
-		"/admin/providers", "/admin/keys", "/admin/audit", "/admin/audit?action=refusal&outcome=refused", "/admin/audit?person=" + filler, "/admin/audit?ref=R0000500000",
+		"/admin/", "/admin/mappings", "/admin/mappings/groups?find=team0", "/admin/people?find=user001", "/admin/people/of/" +
+			filler, "/admin/trace",
+		"/admin/accounts", "/admin/accounts/of/filler", "/admin/provisioning", "/admin/provisioning/users?state=active",
+		"/admin/provisioning/work",
+		"/admin/providers", "/admin/keys", "/admin/audit", "/admin/audit?action=refusal&outcome=refused",
+		"/admin/audit?person=" + filler, "/admin/audit?ref=R0000500000",
 		"/admin/audit?since=2020-01-01&until=2020-01-02",
 		// Filters that nothing fits: the dearest ones.
-		"/admin/audit?outcome=failed", "/admin/audit?action=sign-in&outcome=failed", "/admin/audit?sp=https%3A%2F%2Fnobody.example", "/admin/audit?account=a0nobody", "/admin/settings",
+		"/admin/audit?outcome=failed", "/admin/audit?action=sign-in&outcome=failed",
+		"/admin/audit?sp=https%3A%2F%2Fnobody.example", "/admin/audit?account=a0nobody", "/admin/settings",
 	} {
 		var took times
 		for i := range consoleViews + consoleViews/10 {
@@ -113,7 +118,8 @@ func fillerPerson(i int) string {
 	return fmt.Sprintf("%08x-0000-4000-8000-%012x", uint32(i*2654435761), i)
 }
 
-// fillAudit adds audit events to the store of a bridge that is stopped: sign-ins of the ledger's people over a month, every tenth a refusal.
+// fillAudit adds audit events to the store of a bridge that is stopped: sign-ins of the ledger's people over a month,
+// every tenth a refusal.
 func fillAudit(ctx context.Context, path string) error {
 	began := time.Now().Add(-30 * 24 * time.Hour).UnixMicro()
 	err := bulkSQLite(ctx, path, []string{"audit_events"}, func(tx *sql.Tx) error {
@@ -127,7 +133,8 @@ func fillAudit(ctx context.Context, path string) error {
 			  FROM n`, consoleUsers, consoleEvents, began); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, "INSERT INTO accounts (id, name, billing_status, seen_at) VALUES ('filler', 'Filler', 'Open', 1) ON CONFLICT DO NOTHING")
+		_, err := tx.ExecContext(ctx, "INSERT INTO accounts (id, name, billing_status, seen_at) VALUES ('filler', "+
+			"'Filler', 'Open', 1) ON CONFLICT DO NOTHING")
 		return err
 	})
 	if err != nil {

@@ -48,8 +48,8 @@ func readStat(pid int) (st stat, err error) {
 	if err != nil {
 		return st, fmt.Errorf("read processor time: %w", err)
 	}
-	// The name of the program is in brackets and may hold anything; behind it are the state and the parent, the flags as the 7th
-	// field, and the times as the 12th to the 15th (proc_pid_stat(5)).
+	// The name of the program is in brackets and may hold anything; behind it are the state and the parent, the flags as
+	// the 7th field, and the times as the 12th to the 15th (proc_pid_stat(5)).
 	fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
 	if len(fields) < 15 {
 		return st, errors.New("read processor time: /proc has something else")
@@ -126,7 +126,8 @@ func treeTime(pid int) (sum time.Duration, err error) {
 	return sum, err
 }
 
-// bytesRead is what a process has read so far from files and connections, from memory or disk (rchar in proc_pid_io(5)).
+// bytesRead is what a process has read so far from files and connections, from memory or disk (rchar in
+// proc_pid_io(5)).
 func bytesRead(pid int) (float64, error) {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", pid))
 	if err != nil {

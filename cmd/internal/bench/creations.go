@@ -105,8 +105,8 @@ func (br *bridge) created() []time.Time {
 	return at
 }
 
-// together measures several plans at the same time, each with a bridge, a directory and a Constant Contact of its own. They wait for
-// the limits nearly all the time, so that they don't disturb each other.
+// together measures several plans at the same time, each with a bridge, a directory and a Constant Contact of its own.
+// They wait for the limits nearly all the time, so that they don't disturb each other.
 func together(ctx context.Context, b *bench, all ...creations) ([]made, error) {
 	out := make([]made, len(all))
 	var running []*running
@@ -140,12 +140,13 @@ func (b *bench) measureCreations(ctx context.Context) error {
 		slow.rate, fast.rate, slow.sum.MostSliding, fast.sum.MostSliding)
 	b.report.figure(creationsAsPublished, slow.rate/4)
 	b.report.figure(creationsFast, fast.rate/40)
-	b.report.figure(creationsRefused, float64(slow.sum.ByStatus[http.StatusTooManyRequests]+fast.sum.ByStatus[http.StatusTooManyRequests]))
+	b.report.figure(creationsRefused,
+		float64(slow.sum.ByStatus[http.StatusTooManyRequests]+fast.sum.ByStatus[http.StatusTooManyRequests]))
 	return nil
 }
 
-// measureJitter measures the same where calls take 0 to 300 ms more or less on their way, and another program makes one call a
-// second on the same key, for which limits.share leaves room.
+// measureJitter measures the same where calls take 0 to 300 ms more or less on their way, and another program makes one
+// call a second on the same key, for which limits.share leaves room.
 func (b *bench) measureJitter(ctx context.Context) error {
 	const (
 		perSecond = 40
@@ -158,8 +159,9 @@ func (b *bench) measureJitter(ctx context.Context) error {
 	var plans []creations
 	for _, w := range windows {
 		plans = append(plans, creations{
-			name: "jitter-" + string(w.window), people: b.o.atMost(3600), perSecond: perSecond, share: float64(perSecond-foreign) / perSecond,
-			box: sandbox.Options{Window: w.window, Jitter: 300 * time.Millisecond, Foreign: foreign},
+			name: "jitter-" + string(w.window), people: b.o.atMost(3600), perSecond: perSecond,
+			share: float64(perSecond-foreign) / perSecond,
+			box:   sandbox.Options{Window: w.window, Jitter: 300 * time.Millisecond, Foreign: foreign},
 		})
 	}
 	all, err := together(ctx, b, plans...)
@@ -184,7 +186,8 @@ func (b *bench) measureUnderPlan(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	br, err := b.newBridgeAt(ctx, place{slapd: slapd, sandbox: sandbox.Options{PerSecond: sandbox.Unlimited, PerDay: sandbox.Unlimited}}, "plan", "rsa-2048", nil)
+	br, err := b.newBridgeAt(ctx, place{slapd: slapd, sandbox: sandbox.Options{PerSecond: sandbox.Unlimited,
+		PerDay: sandbox.Unlimited}}, "plan", "rsa-2048", nil)
 	if err != nil {
 		return err
 	}
@@ -239,7 +242,8 @@ func (b *bench) measureUnderPlan(ctx context.Context) error {
 	}
 	tail := func(r round) float64 { return float64(r.with.at(0.99)) / float64(r.without.at(0.99)) }
 	r := median(all, tail)
-	b.report.note(fmt.Sprintf("fresh sign-ins, %.0f a second, with a plan and without", b.launchRate/4), "p50 %s and %s, p99 %s and %s",
+	b.report.note(fmt.Sprintf("fresh sign-ins, %.0f a second, with a plan and without", b.launchRate/4),
+		"p50 %s and %s, p99 %s and %s",
 		ms(r.with.at(0.5)), ms(r.without.at(0.5)), ms(r.with.at(0.99)), ms(r.without.at(0.99)))
 	b.report.figure(signInUnderPlan, tail(r))
 	return nil

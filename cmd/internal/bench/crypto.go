@@ -40,7 +40,8 @@ func (i idpBench) run(ctx context.Context, name string, n int) (string, time.Dur
 	for s := range steps {
 		steps[s] = "^" + steps[s] + "$"
 	}
-	cmd := exec.CommandContext(ctx, i.binary, "-test.run", "^$", "-test.bench", strings.Join(steps, "/"), "-test.benchtime", strconv.Itoa(n)+"x")
+	cmd := exec.CommandContext(ctx, i.binary, "-test.run", "^$", "-test.bench", strings.Join(steps, "/"),
+		"-test.benchtime", strconv.Itoa(n)+"x")
 	cmd.Dir = i.dir
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -92,7 +93,8 @@ func (b *bench) measureVerify(ctx context.Context) error {
 				return err
 			}
 		}
-		b.progress("  %s a plain RSA verification, %s a signed Redirect AuthnRequest, %s a signed POST one, %s an unsigned one",
+		b.progress("  %s a plain RSA verification, %s a signed Redirect AuthnRequest, %s a signed POST one, %s an unsigned "+
+			"one",
 			ms(v.rsa), ms(v.redirect), ms(v.post), ms(v.unsigned))
 		all = append(all, v)
 	}
@@ -133,7 +135,8 @@ func (b *bench) measureEncrypt(ctx context.Context) error {
 		b.progress("  an encrypted Response takes %.2f times its RSA operations", times)
 		all = append(all, times)
 	}
-	b.report.note("encrypted Response / its two RSA-2048 signatures and one encryption", "%.2f (%d by turns with the RSA alone; benchmark of idp)",
+	b.report.note("encrypted Response / its two RSA-2048 signatures and one encryption",
+		"%.2f (%d by turns with the RSA alone; benchmark of idp)",
 		median(all, func(v float64) float64 { return v }), turns)
 	return nil
 }

@@ -55,7 +55,8 @@ func (b *bench) measureFlood(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.report.note("flood of AuthnRequests without a session", "%.0f a second for %s: %d taken, %d refused", f.rate, b.o.flood, f.taken.Load(), f.refused.Load())
+	b.report.note("flood of AuthnRequests without a session", "%.0f a second for %s: %d taken, %d refused", f.rate,
+		b.o.flood, f.taken.Load(), f.refused.Load())
 	b.report.figure(floodGrowth, sizeAfter-sizeBefore)
 	b.report.note("resident memory after the flood / at its highest", "%s / %s", mb(memory), mb(most))
 	b.report.note("fresh sign-in before / beside the flood", "p50 %s / %s, p99 %s / %s",
@@ -124,10 +125,12 @@ func (f *flood) run(ctx context.Context, run time.Duration) error {
 
 // request is the path of a fresh AuthnRequest.
 func (f *flood) request(packer *flate.Writer) (string, error) {
-	text := fmt.Sprintf(`<samlp:AuthnRequest xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion" `+
-		`Version="2.0" ID="_%016x%016x" IssueInstant="%s" Destination="http://%s/saml/sso" AssertionConsumerServiceURL="%s" `+
-		`ProtocolBinding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"><saml:Issuer>%s</saml:Issuer></samlp:AuthnRequest>`,
-		rand.Uint64(), rand.Uint64(), time.Now().UTC().Format("2006-01-02T15:04:05Z"), f.br.host, f.br.box.ACS(), f.br.box.EntityID())
+	text := fmt.Sprintf(
+		`<samlp:AuthnRequest xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion" `+
+			`Version="2.0" ID="_%016x%016x" IssueInstant="%s" Destination="http://%s/saml/sso" AssertionConsumerServiceURL="%s" `+
+			`ProtocolBinding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"><saml:Issuer>%s</saml:Issuer></samlp:AuthnRequest>`,
+		rand.Uint64(), rand.Uint64(), time.Now().UTC().Format("2006-01-02T15:04:05Z"), f.br.host, f.br.box.ACS(),
+		f.br.box.EntityID())
 	var packed bytes.Buffer
 	packer.Reset(&packed)
 	if _, err := packer.Write([]byte(text)); err != nil {

@@ -157,7 +157,8 @@ func (b *bench) startFloor(ctx context.Context, e engine, size int) (*floorProce
 		select {
 		case err := <-ended:
 			stopped = true
-			return nil, fmt.Errorf("the floor ended before it answered: %w: %s", errors.Join(err, errEnded), strings.TrimSpace(said.String()))
+			return nil, fmt.Errorf("the floor ended before it answered: %w: %s", errors.Join(err, errEnded),
+				strings.TrimSpace(said.String()))
 		case <-time.After(5 * time.Millisecond):
 		case <-ctx.Done():
 			return nil, ctx.Err()

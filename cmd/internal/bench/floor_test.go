@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// TestFloorServesAPage (COST-40): as long as asked for, and taken as a launch by those who count launches; no signer is pretended.
+// TestFloorServesAPage (COST-40): as long as asked for, and taken as a launch by those who count launches; no signer is
+// pretended.
 func TestFloorServesAPage(t *testing.T) {
 	for _, size := range []int{2000, 9000} {
 		handler, err := floorOptions{size: size, signer: engineGo}.handler()
@@ -30,7 +31,8 @@ func TestFloorServesAPage(t *testing.T) {
 		}
 	}
 	var said strings.Builder
-	if code := serveFloor([]string{"--signer", "abacus", "--size", "9000"}, &said); code != exitNotWhole || !strings.Contains(said.String(), "can't sign by abacus") {
+	if code := serveFloor([]string{"--signer", "abacus", "--size", "9000"}, &said); code != exitNotWhole ||
+		!strings.Contains(said.String(), "can't sign by abacus") {
 		t.Errorf("got exit code %d and %q", code, said.String())
 	}
 }

@@ -49,7 +49,8 @@ func (b *bench) measureFresh(ctx context.Context) error {
 			return t, err
 		}
 		t.launches = mean(before, after)
-		b.progress("  %.0f fresh sign-ins a second, %s each; %.0f launches, %s", t.fresh.rate, ms(t.fresh.each), t.launches.rate, ms(t.launches.each))
+		b.progress("  %.0f fresh sign-ins a second, %s each; %.0f launches, %s", t.fresh.rate, ms(t.fresh.each),
+			t.launches.rate, ms(t.launches.each))
 		return t, nil
 	})
 	if err != nil {
@@ -57,7 +58,8 @@ func (b *bench) measureFresh(ctx context.Context) error {
 	}
 	t := median(all, freshTurn.over)
 	from := len(b.report.lines)
-	b.report.note("fresh sign-ins a second, LDAP by TLS, 8 connections", "%.0f (beside %.0f launches; %d turns, %d repeated)",
+	b.report.note("fresh sign-ins a second, LDAP by TLS, 8 connections",
+		"%.0f (beside %.0f launches; %d turns, %d repeated)",
 		t.fresh.rate, t.launches.rate, len(all), again)
 	b.report.note("processor time of a fresh sign-in", "%s (of a launch: %s)", ms(t.fresh.each), ms(t.launches.each))
 	b.report.figure(freshOverLaunch, t.over())

@@ -102,7 +102,8 @@ func fillMappings(ctx context.Context, db *store.DB) error {
 					role = store.CampaignCreator
 				}
 				_, err := db.Mappings().Add(ctx, store.Mapping{
-					Kind: store.GroupMapping, GroupID: g.ID, GroupDN: g.DN, Account: gateAccount(n / 2), Role: role, Priority: 1000 + n,
+					Kind: store.GroupMapping, GroupID: g.ID, GroupDN: g.DN, Account: gateAccount(n / 2), Role: role,
+					Priority: 1000 + n,
 				}, nil, event)
 				if err != nil {
 					failed <- err

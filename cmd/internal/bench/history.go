@@ -63,7 +63,8 @@ func (b *bench) measureHistory(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.report.note("the full store", "%d traces, SSO users, sessions and replay records, %d audit events", b.o.rows, 5*b.o.rows)
+	b.report.note("the full store", "%d traces, SSO users, sessions and replay records, %d audit events",
+		b.o.rows, 5*b.o.rows)
 	var failed []error
 	for _, database := range []struct {
 		name string
@@ -136,7 +137,8 @@ func (b *bench) postgresHistory(ctx context.Context, slapd *directorytest.Slapd,
 }
 
 // historySide sets a bridge up that keeps what there is, and introduces people.
-func (b *bench) historySide(ctx context.Context, slapd *directorytest.Slapd, at place, name string, more set) (*side, error) {
+func (b *bench) historySide(ctx context.Context, slapd *directorytest.Slapd, at place, name string,
+	more set) (*side, error) {
 	at.slapd = slapd
 	at.sandbox = sandbox.Options{PerSecond: sandbox.Unlimited, PerDay: sandbox.Unlimited}
 	group := slapd.GroupDN("ctct-" + account + "-account_manager")
@@ -174,7 +176,8 @@ func (s *side) processorTime() (time.Duration, error) {
 }
 
 // turn does something at fixed moments for a while.
-func (s *side) turn(ctx context.Context, rate float64, run time.Duration, worker func(*opened) func(int) (step, error)) (t turn, err error) {
+func (s *side) turn(ctx context.Context, rate float64, run time.Duration, worker func(*opened) func(int) (step,
+	error)) (t turn, err error) {
 	open := &opened{}
 	defer open.close()
 	before, err := s.processorTime()
@@ -228,8 +231,10 @@ func (s *side) mistake(ctx context.Context, rate float64, run time.Duration) (tu
 	return t, err
 }
 
-// inTurns has both sides do the same, and who is first takes turns too. After it all, pages are how many each side read.
-func (h *history) inTurns(ctx context.Context, do func(*side) (turn, error)) (all []turns, why string, pages [2]float64, err error) {
+// inTurns has both sides do the same, and who is first takes turns too. After it all, pages are how many each side
+// read.
+func (h *history) inTurns(ctx context.Context, do func(*side) (turn, error)) (all []turns, why string,
+	pages [2]float64, err error) {
 	count := func() (n [2]float64, err error) {
 		for i, s := range []*side{h.empty, h.full} {
 			if n[i], err = s.pages(ctx); err != nil {
@@ -307,7 +312,8 @@ func (h *history) measure(ctx context.Context) error {
 		empty, full := timesOf(all)
 		each := a.rate * run.Seconds()
 		b.report.note(fmt.Sprintf("%s: %s, %.0f a second, empty / full", h.name, a.what, a.rate),
-			"processor time %s / %s, p50 %s / %s, p99 %s / %s, pages %.1f / %.1f", ms(time.Duration(t.empty.each)), ms(time.Duration(t.full.each)),
+			"processor time %s / %s, p50 %s / %s, p99 %s / %s, pages %.1f / %.1f", ms(time.Duration(t.empty.each)),
+			ms(time.Duration(t.full.each)),
 			ms(empty.at(0.5)), ms(full.at(0.5)), ms(empty.at(0.99)), ms(full.at(0.99)), pages[0]/each, pages[1]/each)
 		if a.bound {
 			h.figure(a.what+", processor time, full / empty", 1.15, t.ratio())
@@ -317,7 +323,8 @@ func (h *history) measure(ctx context.Context) error {
 		if why != "" {
 			b.report.doubt(from, why)
 		}
-		b.progress("    %s: %.2f of the processor time, p99 %s and %s", a.what, t.ratio(), ms(empty.at(0.99)), ms(full.at(0.99)))
+		b.progress("    %s: %.2f of the processor time, p99 %s and %s", a.what, t.ratio(), ms(empty.at(0.99)),
+			ms(full.at(0.99)))
 	}
 	if err := h.console(ctx); err != nil {
 		return err
@@ -328,8 +335,10 @@ func (h *history) measure(ctx context.Context) error {
 // console looks at the lists and the overview.
 func (h *history) console(ctx context.Context) error {
 	pages := []string{
-		"/admin/", "/admin/audit", "/admin/audit?action=sign-in", "/admin/audit?outcome=refused", "/admin/audit?outcome=failed", "/admin/trace",
-		"/admin/trace?outcome=refused", "/admin/people", "/admin/accounts", "/admin/mappings", "/admin/provisioning", "/admin/provisioning/users?state=active",
+		"/admin/", "/admin/audit", "/admin/audit?action=sign-in", "/admin/audit?outcome=refused",
+		"/admin/audit?outcome=failed", "/admin/trace",
+		"/admin/trace?outcome=refused", "/admin/people", "/admin/accounts", "/admin/mappings", "/admin/provisioning",
+		"/admin/provisioning/users?state=active",
 	}
 	visitors := map[*side]*visitor{}
 	for _, s := range []*side{h.empty, h.full} {
@@ -389,9 +398,12 @@ func (h *history) console(ctx context.Context) error {
 	empty, full := timesOf(all)
 	t := median(all, turns.ratio)
 	from := len(h.b.report.lines)
-	h.b.report.note(h.name+": console's lists and overview, empty / full", "processor time %s / %s, p50 %s / %s, p99 %s / %s; the slowest is %s",
-		ms(time.Duration(t.empty.each)), ms(time.Duration(t.full.each)), ms(empty.at(0.5)), ms(full.at(0.5)), ms(empty.at(0.99)), ms(full.at(0.99)), slowest)
-	h.b.report.judge(target{name: h.name + ": console's lists and overview over the full store, slowest p95", bound: targets[consolePage].bound, show: span}, float64(at))
+	h.b.report.note(h.name+": console's lists and overview, empty / full",
+		"processor time %s / %s, p50 %s / %s, p99 %s / %s; the slowest is %s",
+		ms(time.Duration(t.empty.each)), ms(time.Duration(t.full.each)), ms(empty.at(0.5)), ms(full.at(0.5)),
+		ms(empty.at(0.99)), ms(full.at(0.99)), slowest)
+	h.b.report.judge(target{name: h.name + ": console's lists and overview over the full store, slowest p95",
+		bound: targets[consolePage].bound, show: span}, float64(at))
 	if why != "" {
 		h.b.report.doubt(from, why)
 	}
@@ -437,7 +449,8 @@ func (h *history) purge(ctx context.Context, rate float64) (err error) {
 			return err
 		}
 		busy = append(busy, took...)
-		if err := db.QueryRowContext(ctx, "SELECT COUNT(*) FROM (SELECT 1 FROM traces WHERE at <= $1 LIMIT 1) AS one", cutoff).Scan(&left); err != nil {
+		if err := db.QueryRowContext(ctx, "SELECT COUNT(*) FROM (SELECT 1 FROM traces WHERE at <= $1 LIMIT 1) AS one",
+			cutoff).Scan(&left); err != nil {
 			return fmt.Errorf("look at the purge: %w", err)
 		}
 	}
@@ -447,7 +460,8 @@ func (h *history) purge(ctx context.Context, rate float64) (err error) {
 	}
 	slices.Sort(calm)
 	slices.Sort(busy)
-	b.report.note(h.name+": launches while retention purges, p99 before / meanwhile", "%s / %s (%d of %d rows went in %s, %d launches)",
+	b.report.note(h.name+": launches while retention purges, p99 before / meanwhile",
+		"%s / %s (%d of %d rows went in %s, %d launches)",
 		ms(calm.at(0.99)), ms(busy.at(0.99)), b.o.rows-left, b.o.rows, took, len(busy))
 	if left == b.o.rows {
 		return errors.New("no row was purged meanwhile")

@@ -13,16 +13,22 @@ import (
 	"ssobridge/store/storetest"
 )
 
-// TestFilledStoreIsOne (COST-45): what fillHistory stores is a store that the program goes on with: the events are chained and summed up, nothing
-// of it ends by itself but the traces, and every index is there again.
+// TestFilledStoreIsOne (COST-45): what fillHistory stores is a store that the program goes on with: the events are
+// chained and summed up, nothing of it ends by itself but the traces, and every index is there again.
 func TestFilledStoreIsOne(t *testing.T) {
 	const rows = 1000
 	fillSQLite := func(ctx context.Context, dsn string) error {
-		return bulkSQLite(ctx, dsn[len("sqlite:"):], filledTables, func(tx *sql.Tx) error { return fillHistory(ctx, tx, sqliteDialect, rows) })
+		return bulkSQLite(ctx, dsn[len("sqlite:"):], filledTables, func(tx *sql.Tx) error {
+			return fillHistory(ctx, tx,
+				sqliteDialect, rows)
+		})
 	}
 	t.Run("SQLite", func(t *testing.T) {
 		dsn := "sqlite:" + filepath.Join(t.TempDir(), "store.db")
-		testFilled(t, dsn, rows, func() (*sql.DB, error) { return sql.Open("sqlite3", "file:"+dsn[len("sqlite:"):]+"?mode=ro") }, sqliteIndexes, fillSQLite)
+		testFilled(t, dsn, rows, func() (*sql.DB, error) {
+			return sql.Open("sqlite3", "file:"+dsn[len("sqlite:"):]+
+				"?mode=ro")
+		}, sqliteIndexes, fillSQLite)
 	})
 	t.Run("PostgreSQL", func(t *testing.T) {
 		dsn := storetest.Postgres(t)(t).DSN
@@ -33,12 +39,16 @@ func TestFilledStoreIsOne(t *testing.T) {
 				return err
 			}
 			defer db.Close()
-			return bulk(ctx, db, postgresIndexes, filledTables, func(tx *sql.Tx) error { return fillHistory(ctx, tx, postgresDialect, rows) })
+			return bulk(ctx, db, postgresIndexes, filledTables, func(tx *sql.Tx) error {
+				return fillHistory(ctx, tx,
+					postgresDialect, rows)
+			})
 		})
 	})
 }
 
-func testFilled(t *testing.T, dsn string, rows int, open func() (*sql.DB, error), list string, fill func(context.Context, string) error) {
+func testFilled(t *testing.T, dsn string, rows int, open func() (*sql.DB, error), list string,
+	fill func(context.Context, string) error) {
 	t.Helper()
 	ctx := t.Context()
 	if err := migrate(ctx, dsn); err != nil {
@@ -57,7 +67,8 @@ func testFilled(t *testing.T, dsn string, rows int, open func() (*sql.DB, error)
 	}
 	defer db.Close()
 	if c, err := db.Audit().Chain(ctx); err != nil || c.More || c.Head.Seq != int64(5*rows) || len(c.Foreign) != 0 {
-		t.Errorf("chain: got head %d, more %v, foreign %v, %v; want all %d events in it", c.Head.Seq, c.More, c.Foreign, err, 5*rows)
+		t.Errorf("chain: got head %d, more %v, foreign %v, %v; want all %d events in it", c.Head.Seq, c.More,
+			c.Foreign, err, 5*rows)
 	}
 	if n, err := db.Sessions().Purge(ctx, time.Hour); err != nil || n != 0 {
 		t.Errorf("sessions: %d were purged, %v", n, err)
@@ -101,11 +112,13 @@ func namesOfIndexes(t *testing.T, open func() (*sql.DB, error), list string) (na
 	return names
 }
 
-// TestOldFilledStoresAreRemoved (COST-45): those of another schema with as many rows, and what was not finished; nothing else.
+// TestOldFilledStoresAreRemoved (COST-45): those of another schema with as many rows, and what was not finished;
+// nothing else.
 func TestOldFilledStoresAreRemoved(t *testing.T) {
 	base := t.TempDir()
 	for _, name := range []string{
-		"history-aaa-1-1000/ssobridge.db", "history-bbb-1-1000/ssobridge.db", "history-bbb-1-1000/postgres.part/PG_VERSION", "history-aaa-1-5000/ssobridge.db", "other/file",
+		"history-aaa-1-1000/ssobridge.db", "history-bbb-1-1000/ssobridge.db", "history-bbb-1-1000/postgres.part/PG_VERSION",
+		"history-aaa-1-5000/ssobridge.db", "other/file",
 	} {
 		file := filepath.Join(base, name)
 		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {

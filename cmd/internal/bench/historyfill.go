@@ -33,9 +33,9 @@ var (
 // filledTables are those that fillHistory fills.
 var filledTables = []string{"sso_users", "sessions", "sign_ins", "audit_events", "audit_chain", "traces"}
 
-// fillHistory stores what years of use leave behind: rows of each kind, and five times as many audit events, which are in the
-// chain already. Nothing of it ends by itself in the next years. What stands for a secret key is missing: the events count as of
-// the version before, and the sessions open nothing.
+// fillHistory stores what years of use leave behind: rows of each kind, and five times as many audit events, which are
+// in the chain already. Nothing of it ends by itself in the next years. What stands for a secret key is missing: the
+// events count as of the version before, and the sessions open nothing.
 func fillHistory(ctx context.Context, tx *sql.Tx, d dialect, rows int) error {
 	const (
 		series = `WITH RECURSIVE n (i) AS (SELECT CAST(1 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < CAST($1 AS BIGINT))`
@@ -55,7 +55,8 @@ func fillHistory(ctx context.Context, tx *sql.Tx, d dialect, rows int) error {
 		what, text string
 		args       []any
 	}{
-		{"an account", `INSERT INTO accounts (id, name, billing_status, seen_at) VALUES ('filler', 'Filler', 'Open', 1)`, nil},
+		{"an account", `INSERT INTO accounts (id, name, billing_status, seen_at) VALUES ('filler', 'Filler', 'Open', 1)`,
+			nil},
 		{"SSO users", series + `
 			INSERT INTO sso_users (person_id, account, external_id, external_provider, login_name, contact_email, first_name, last_name,
 			    role, mapping, state, maybe_sent, attempts, next_attempt, lease_until, due_at, error_key, error_text, created_at, updated_at)
@@ -88,7 +89,8 @@ func fillHistory(ctx context.Context, tx *sql.Tx, d dialect, rows int) error {
 			INSERT INTO event_sums (at, action, outcome, reason, sp, events)
 			SELECT at - at % 900000000, action, outcome, reason, sp, COUNT(*) FROM audit_events
 			 GROUP BY at - at % 900000000, action, outcome, reason, sp`, nil},
-		{"how far events are summed up", `UPDATE counters SET value = (SELECT MAX(seq) FROM audit_chain) WHERE name = 'events_summed'`, nil},
+		{"how far events are summed up",
+			`UPDATE counters SET value = (SELECT MAX(seq) FROM audit_chain) WHERE name = 'events_summed'`, nil},
 		{"traces", series + `
 			INSERT INTO traces (sign_in, ref, started_at, at, newest, stranger, person, account, sp, outcome, reason, steps)
 			SELECT 's' || ((i / 3 * 2654435761) % 4294967296), 'T' || ((i * 2654435761) % 4294967296), CAST($2 AS BIGINT) + i * CAST($3 AS BIGINT),
@@ -103,8 +105,8 @@ func fillHistory(ctx context.Context, tx *sql.Tx, d dialect, rows int) error {
 	return nil
 }
 
-// historyCache is where filled databases are kept from run to run: one folder for each schema and number of rows. What was there
-// for others is removed.
+// historyCache is where filled databases are kept from run to run: one folder for each schema and number of rows. What
+// was there for others is removed.
 func (b *bench) historyCache(ctx context.Context) (dir string, err error) {
 	base, err := os.UserCacheDir()
 	if err != nil {
@@ -211,7 +213,10 @@ func (b *bench) filledSQLite(ctx context.Context, cache string) (string, error) 
 	if err := migrate(ctx, "sqlite:"+next); err != nil {
 		return "", err
 	}
-	err := bulkSQLite(ctx, next, filledTables, func(tx *sql.Tx) error { return fillHistory(ctx, tx, sqliteDialect, b.o.rows) })
+	err := bulkSQLite(ctx, next, filledTables, func(tx *sql.Tx) error {
+		return fillHistory(ctx, tx,
+			sqliteDialect, b.o.rows)
+	})
 	if err != nil {
 		return "", fmt.Errorf("fill SQLite: %w", err)
 	}

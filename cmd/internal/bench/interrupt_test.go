@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestInterruptedPartsAreLeftOut: a part that was cut short is left out, also where it says nothing of that itself and is the last one; then
-// no report is kept.
+// TestInterruptedPartsAreLeftOut: a part that was cut short is left out, also where it says nothing of that itself and
+// is the last one; then no report is kept.
 func TestInterruptedPartsAreLeftOut(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	b := &bench{out: io.Discard}

@@ -53,5 +53,6 @@ func (br *bridge) signBoth(ctx context.Context, both bool) (err error) {
 		return fmt.Errorf("change what is signed: %w", err)
 	}
 	sp.SignResponse = both
-	return parts.Store.ServiceProviders().Put(ctx, sp, store.Event{At: time.Now(), Actor: "bench", Action: "sp-add", Subject: sp.EntityID, Outcome: "ok"})
+	return parts.Store.ServiceProviders().Put(ctx, sp, store.Event{At: time.Now(), Actor: "bench", Action: "sp-add",
+		Subject: sp.EntityID, Outcome: "ok"})
 }

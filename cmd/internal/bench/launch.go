@@ -51,7 +51,8 @@ func (br *bridge) pace(ctx context.Context, warm, count time.Duration, worker fu
 
 // measurePace runs a loop over the usual connections and reads the processor time of a server. around is called when
 // counting begins and when it ends.
-func measurePace(ctx context.Context, pid int, warm, count time.Duration, worker func(int) (step, error), around func() error) (pace, error) {
+func measurePace(ctx context.Context, pid int, warm, count time.Duration, worker func(int) (step, error),
+	around func() error) (pace, error) {
 	load, server := &meter{pid: os.Getpid()}, &meter{pid: pid}
 	rate, done, err := loop(ctx, connections, warm, count, worker, func() error {
 		return errors.Join(load.read(), server.read(), around())
@@ -165,7 +166,8 @@ func (r *rival) measure(ctx context.Context, b *bench) (err error) {
 		if err := bridge(); err != nil {
 			return p, err
 		}
-		b.progress("  %s: the floor %.0f a second, %s each; the bridge %.0f, %s", r.engine.name, p.floor.rate, ms(p.floor.each), p.bridge.rate, ms(p.bridge.each))
+		b.progress("  %s: the floor %.0f a second, %s each; the bridge %.0f, %s", r.engine.name, p.floor.rate,
+			ms(p.floor.each), p.bridge.rate, ms(p.bridge.each))
 		return p, nil
 	})
 	return err
@@ -174,7 +176,8 @@ func (r *rival) measure(ctx context.Context, b *bench) (err error) {
 // note reports the pair in the middle by what of gives.
 func (r *rival) note(b *bench) {
 	p, q := median(r.pairs, pair.rate), median(r.pairs, pair.over)
-	b.report.note("launches a second, live session, both signatures RSA-2048, "+r.engine.name, "%.0f (the floor's: %.0f; %.2f; %d pairs, %d repeated)",
+	b.report.note("launches a second, live session, both signatures RSA-2048, "+r.engine.name,
+		"%.0f (the floor's: %.0f; %.2f; %d pairs, %d repeated)",
 		p.bridge.rate, p.floor.rate, p.rate(), len(r.pairs), r.again)
 	b.report.note("processor time of a launch, "+r.engine.name, "%s (the floor's: %s; beside %s and %s of the load)",
 		ms(q.bridge.each), ms(q.floor.each), ms(q.bridge.load), ms(q.floor.load))

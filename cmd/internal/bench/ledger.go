@@ -18,7 +18,8 @@ const (
 	lookups     = 50_000
 )
 
-// measureLedger signs people in over a small and over a full ledger in turns, and looks single users up in the full one.
+// measureLedger signs people in over a small and over a full ledger in turns, and looks single users up in the full
+// one.
 func (b *bench) measureLedger(ctx context.Context) error {
 	var bridges []*bridge
 	for _, rows := range []int{smallLedger, fullLedger} {

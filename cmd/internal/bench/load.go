@@ -16,7 +16,8 @@ type step func() error
 // loop runs steps one after the other on each of several workers for a while, after a
 // warm-up that does not count. It returns how many ended a second and in all. around
 // is called when counting begins and when it ends.
-func loop(ctx context.Context, workers int, warm, count time.Duration, worker func(i int) (step, error), around func() error) (rate float64, n int64, err error) {
+func loop(ctx context.Context, workers int, warm, count time.Duration, worker func(i int) (step, error),
+	around func() error) (rate float64, n int64, err error) {
 	steps := make([]step, workers)
 	for i := range steps {
 		if steps[i], err = worker(i); err != nil {
@@ -103,7 +104,8 @@ var errUncounted = errors.New("does not count")
 // shows in all whom it would have kept waiting. What comes late because the timer of
 // an idle worker did is not the bridge's doing, and counts from when it was sent. The
 // first tenth warms up and does not count.
-func schedule(ctx context.Context, workers int, rate float64, run time.Duration, worker func(i int) (step, error)) (times, error) {
+func schedule(ctx context.Context, workers int, rate float64, run time.Duration, worker func(i int) (step,
+	error)) (times, error) {
 	steps := make([]step, workers)
 	for i := range steps {
 		var err error

@@ -37,7 +37,8 @@ func TestScheduleCountsWhoWasKeptWaiting(t *testing.T) {
 		}
 	}
 	if late < 15 || took.at(1) < 30*time.Millisecond {
-		t.Errorf("%d steps took more than 5 ms and the longest %s: the stall of 30 ms must show in those behind it", late, took.at(1))
+		t.Errorf("%d steps took more than 5 ms and the longest %s: the stall of 30 ms must show in those behind it",
+			late, took.at(1))
 	}
 }
 
@@ -66,7 +67,8 @@ func TestLoadEndsWithTheFirstError(t *testing.T) {
 			return nil
 		}, nil
 	}
-	if _, _, err := loop(t.Context(), 3, time.Hour, time.Hour, worker, func() error { return nil }); !errors.Is(err, broken) {
+	if _, _, err := loop(t.Context(), 3, time.Hour, time.Hour, worker,
+		func() error { return nil }); !errors.Is(err, broken) {
 		t.Errorf("loop: got %v, want the step's error", err)
 	}
 	if _, err := schedule(t.Context(), 3, 1000, time.Hour, worker); !errors.Is(err, broken) {
@@ -75,7 +77,8 @@ func TestLoadEndsWithTheFirstError(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	fine := func(int) (step, error) { return func() error { return nil }, nil }
-	if _, _, err := loop(ended, 1, time.Hour, time.Hour, fine, func() error { return nil }); !errors.Is(err, context.Canceled) {
+	if _, _, err := loop(ended, 1, time.Hour, time.Hour, fine, func() error { return nil }); !errors.Is(err,
+		context.Canceled) {
 		t.Errorf("loop: got %v, want the end of the context", err)
 	}
 	if _, err := schedule(ended, 1, 1, time.Hour, fine); !errors.Is(err, context.Canceled) {
@@ -135,7 +138,8 @@ func TestEveryFigureHasATarget(t *testing.T) {
 		if err := r.print(&text); err != nil {
 			t.Fatal(err)
 		}
-		if got := []string{r.lines[0].verdict, r.lines[1].verdict, r.lines[2].verdict}; strings.Join(got, " ") != "reached reached missed" {
+		if got := []string{r.lines[0].verdict, r.lines[1].verdict, r.lines[2].verdict}; strings.Join(got,
+			" ") != "reached reached missed" {
 			t.Errorf("%s: got %v, want reached, reached, missed", target.name, got)
 		}
 		if strings.Count(text.String(), target.name) != 3 {
@@ -154,7 +158,8 @@ func TestVerdictsTellOfDisturbance(t *testing.T) {
 	}
 	r.figure(freshOverLaunch, float64(time.Second))
 	r.disturbed(1, 0.4)
-	if r.lines[0].verdict != "reached" || r.lines[1].verdict != "" || !strings.Contains(r.lines[2].verdict, "missed, yet disturbed: other work had 40 %") {
+	if r.lines[0].verdict != "reached" || r.lines[1].verdict != "" || !strings.Contains(r.lines[2].verdict,
+		"missed, yet disturbed: other work had 40 %") {
 		t.Errorf("with much other work: got %+v", r.lines)
 	}
 	// The kernel counts in hundredths of a second: over a shorter while, one tick is more than there is.

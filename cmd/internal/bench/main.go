@@ -207,7 +207,8 @@ func (o *options) read(args []string, stderr io.Writer) (chosen []part, whole bo
 			chosen = append(chosen, p)
 		}
 	}
-	if o.seconds <= 0 || o.rounds < 1 || o.pairs < 1 || o.turns < 1 || o.people < launchers || o.sessions < 0 || o.signIns < 1 || o.rows < 1000 {
+	if o.seconds <= 0 || o.rounds < 1 || o.pairs < 1 || o.turns < 1 || o.people < launchers || o.sessions < 0 ||
+		o.signIns < 1 || o.rows < 1000 {
 		return nil, false, fmt.Errorf("numbers must be positive, people at least %d and rows at least 1000", launchers)
 	}
 	whole = !o.reportOnly
@@ -237,7 +238,8 @@ func (b *bench) measure(ctx context.Context, chosen []part, stdout io.Writer, fi
 		return err
 	}
 	if cores := b.idle(ctx); cores > tolerableCores {
-		b.progress("this machine is busy: other processes use %.2f cores; what they disturb is measured again or not judged", cores)
+		b.progress("this machine is busy: other processes use %.2f cores; what they disturb is measured again or not judged",
+			cores)
 	}
 	for _, p := range chosen {
 		b.measurePart(ctx, p)

@@ -14,14 +14,16 @@ import (
 	"syscall"
 )
 
-// measured is the first argument of the benchmark when it starts itself to run a command and tell how much memory it took.
+// measured is the first argument of the benchmark when it starts itself to run a command and tell how much memory it
+// took.
 //
-// The kernel tells the most that a process ever had, from when it was forked on: what its parent had at that moment is in it. This process
-// has grown by what it fills stores with, and a command that it starts itself would be said to have had as much. So the command's parent is a
-// process of its own that has done nothing yet.
+// The kernel tells the most that a process ever had, from when it was forked on: what its parent had at that moment is
+// in it. This process has grown by what it fills stores with, and a command that it starts itself would be said to have
+// had as much. So the command's parent is a process of its own that has done nothing yet.
 const measured = "__measured"
 
-// serveMeasured runs a command and writes the most memory that it had, in bytes, to the file descriptor 3. It ends with the command's code.
+// serveMeasured runs a command and writes the most memory that it had, in bytes, to the file descriptor 3. It ends with
+// the command's code.
 func serveMeasured(args []string, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

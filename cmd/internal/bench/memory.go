@@ -69,7 +69,8 @@ func (b *bench) measureMemory(ctx context.Context) error {
 	b.report.note("store of the next two", "%d sessions, %s", b.o.sessions, mb(size))
 	b.report.figure(startToReady, float64(median(starts, func(d time.Duration) float64 { return float64(d) })))
 	b.report.figure(residentMemory, now)
-	b.report.note("resident memory: after the start / at its highest", "%s / %s (%d fresh sign-ins)", mb(idle), mb(most), b.o.signIns)
+	b.report.note("resident memory: after the start / at its highest", "%s / %s (%d fresh sign-ins)", mb(idle),
+		mb(most), b.o.signIns)
 	return br.stop()
 }
 
@@ -132,8 +133,8 @@ func randomHash() []byte {
 	return b
 }
 
-// open wires the parts of the set-up in this process, as the bridge wires them, beside it where it runs: what it stores counts only where
-// its secret key vouches for it.
+// open wires the parts of the set-up in this process, as the bridge wires them, beside it where it runs: what it stores
+// counts only where its secret key vouches for it.
 func (br *bridge) open(ctx context.Context) (*server.App, error) {
 	cfg, err := config.Load(br.config(), os.Environ())
 	if err != nil {

@@ -22,8 +22,8 @@ import (
 // errNoPostgres says why something is left out.
 var errNoPostgres = errors.New("no initdb found (Debian: postgresql)")
 
-// cluster is a PostgreSQL server of our own, which listens on a socket in its folder alone. Nobody else gets into that folder, so
-// that nobody is asked for a password.
+// cluster is a PostgreSQL server of our own, which listens on a socket in its folder alone. Nobody else gets into that
+// folder, so that nobody is asked for a password.
 type cluster struct {
 	bin, dir string
 	as       []string // how to run a program as the user who may run it
@@ -78,7 +78,8 @@ func (c *cluster) program(ctx context.Context, name string, args ...string) erro
 	return runQuietly(cmd)
 }
 
-// runQuietly runs a command. What it says goes to a file: a server that it leaves behind keeps that open, and a pipe would be waited for.
+// runQuietly runs a command. What it says goes to a file: a server that it leaves behind keeps that open, and a pipe
+// would be waited for.
 func runQuietly(cmd *exec.Cmd) error {
 	said, err := os.CreateTemp("", "ssobridge-bench-said-")
 	if err != nil {
@@ -104,7 +105,8 @@ func (c *cluster) start(ctx context.Context, settings ...string) error {
 	}
 	// Not ended with ctx: a starter that is killed leaves a server behind. It gives up by itself.
 	c.begun = true
-	err := c.program(context.WithoutCancel(ctx), "pg_ctl", "-D", c.data(), "-w", "-t", "120", "-l", filepath.Join(c.dir, "log"), "-o", options, "start")
+	err := c.program(context.WithoutCancel(ctx), "pg_ctl", "-D", c.data(), "-w", "-t", "120", "-l",
+		filepath.Join(c.dir, "log"), "-o", options, "start")
 	if err != nil {
 		return fmt.Errorf("start PostgreSQL: %w", err)
 	}
@@ -193,10 +195,12 @@ func (b *bench) filledPostgres(ctx context.Context, cache string) (*cluster, err
 
 // fillPostgres makes both stores and keeps a copy.
 func (b *bench) fillPostgres(ctx context.Context, c *cluster, kept string) error {
-	if err := c.program(ctx, "initdb", "-D", c.data(), "-U", "app", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"); err != nil {
+	if err := c.program(ctx, "initdb", "-D", c.data(), "-U", "app", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8",
+		"--no-sync"); err != nil {
 		return fmt.Errorf("set PostgreSQL up: %w", err)
 	}
-	if err := c.start(ctx, "fsync=off", "full_page_writes=off", "synchronous_commit=off", "max_wal_size=4GB", "maintenance_work_mem=512MB",
+	if err := c.start(ctx, "fsync=off", "full_page_writes=off", "synchronous_commit=off", "max_wal_size=4GB",
+		"maintenance_work_mem=512MB",
 		"autovacuum=off"); err != nil {
 		return err
 	}
@@ -212,7 +216,10 @@ func (b *bench) fillPostgres(ctx context.Context, c *cluster, kept string) error
 	if err != nil {
 		return err
 	}
-	err = bulk(ctx, db, postgresIndexes, filledTables, func(tx *sql.Tx) error { return fillHistory(ctx, tx, postgresDialect, b.o.rows) })
+	err = bulk(ctx, db, postgresIndexes, filledTables, func(tx *sql.Tx) error {
+		return fillHistory(ctx, tx,
+			postgresDialect, b.o.rows)
+	})
 	if err = errors.Join(err, db.Close()); err != nil {
 		return fmt.Errorf("fill PostgreSQL: %w", err)
 	}
@@ -250,7 +257,8 @@ func (c *cluster) pages(ctx context.Context, database string) (n float64, err er
 	if err != nil {
 		return 0, err
 	}
-	err = db.QueryRowContext(ctx, "SELECT blks_read + blks_hit FROM pg_stat_database WHERE datname = $1", database).Scan(&n)
+	err = db.QueryRowContext(ctx, "SELECT blks_read + blks_hit FROM pg_stat_database WHERE datname = $1",
+		database).Scan(&n)
 	if err = errors.Join(err, db.Close()); err != nil {
 		return 0, fmt.Errorf("count pages of PostgreSQL: %w", err)
 	}

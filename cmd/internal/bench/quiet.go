@@ -11,7 +11,8 @@ const tolerableCores = 0.1
 // inTurns measures something n times. What was measured while others used too much of the processors is put aside and
 // measured again, n times in all at most: a busy machine must not keep it here for ever. Where that was not enough,
 // what was put aside fills the gaps, and why says that it is not to be relied on.
-func inTurns[T any](ctx context.Context, n int, watch func() func() float64, measure func() (T, error)) (all []T, again int, why string, err error) {
+func inTurns[T any](ctx context.Context, n int, watch func() func() float64, measure func() (T, error)) (all []T,
+	again int, why string, err error) {
 	var aside []T
 	for len(all) < n && len(all)+len(aside) < 2*n {
 		if err := ctx.Err(); err != nil {
@@ -30,7 +31,8 @@ func inTurns[T any](ctx context.Context, n int, watch func() func() float64, mea
 	}
 	again = len(aside)
 	if missing := n - len(all); missing > 0 {
-		why = fmt.Sprintf("disturbed: in %d of %d turns other processes used more than %.1f cores", again, again+len(all), tolerableCores)
+		why = fmt.Sprintf("disturbed: in %d of %d turns other processes used more than %.1f cores", again, again+len(all),
+			tolerableCores)
 		all = append(all, aside[:missing]...)
 	}
 	return all, again, why, nil

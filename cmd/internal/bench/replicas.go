@@ -11,10 +11,12 @@ import (
 	"time"
 )
 
-// Two replicas on machines of their own can't be measured on one machine. What a launch costs can: processor time of a replica and of PostgreSQL,
-// with one replica and with two, and how long a launch waits for locks in the database. From these it follows what two would serve:
+// Two replicas on machines of their own can't be measured on one machine. What a launch costs can: processor time of a
+// replica and of PostgreSQL, with one replica and with two, and how long a launch waits for locks in the database. From
+// these it follows what two would serve:
 //
-//	a second = cores of the replicas / processor time of a replica, while PostgreSQL has cores left and nobody waits for locks
+//	a second = cores of the replicas / processor time of a replica, while PostgreSQL has cores left and
+//	nobody waits for locks
 //
 // So two serve 2 × (processor time with one / with two) of one, less what their launches wait for each other's locks.
 
@@ -33,8 +35,8 @@ type shared struct {
 
 type sharedPair struct{ one, two shared }
 
-// gain is how much more than one replica two would serve with as many cores each. A launch that waits for a lock holds up no core, and is
-// counted as if it did.
+// gain is how much more than one replica two would serve with as many cores each. A launch that waits for a lock holds
+// up no core, and is counted as if it did.
 func (p sharedPair) gain() float64 {
 	return 2 * (p.one.replica + p.one.locked) / (p.two.replica + p.two.locked)
 }
@@ -46,7 +48,8 @@ func (b *bench) measureReplicas(ctx context.Context) error {
 		return err
 	}
 	b.cleanup(c.stop)
-	if err := c.program(ctx, "initdb", "-D", c.data(), "-U", "app", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"); err != nil {
+	if err := c.program(ctx, "initdb", "-D", c.data(), "-U", "app", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8",
+		"--no-sync"); err != nil {
 		return fmt.Errorf("set PostgreSQL up: %w", err)
 	}
 	if err := c.start(ctx); err != nil { // durable, as in life
@@ -89,7 +92,8 @@ func (b *bench) measureReplicas(ctx context.Context) error {
 		return fmt.Errorf("launch over replicas: %w", err)
 	}
 	from := len(b.report.lines)
-	b.report.judge(target{name: "two replicas on PostgreSQL / one, by processor time and locks", bound: 1.8, atLeast: true, show: ratio},
+	b.report.judge(target{name: "two replicas on PostgreSQL / one, by processor time and locks", bound: 1.8,
+		atLeast: true, show: ratio},
 		median(all, sharedPair.gain).gain())
 	if why != "" {
 		b.report.doubt(from, why)
@@ -116,7 +120,8 @@ func (br *bridge) twin(ctx context.Context) (*bridge, error) {
 	}
 	twin := *br
 	twin.address, twin.cmd, twin.ended = "127.0.0.1:"+port, nil, nil
-	twin.env = append(twin.env[:len(twin.env):len(twin.env)], "SSOBRIDGE_LISTEN="+twin.address, "SSOBRIDGE_STATE_DIR="+state)
+	twin.env = append(twin.env[:len(twin.env):len(twin.env)], "SSOBRIDGE_LISTEN="+twin.address,
+		"SSOBRIDGE_STATE_DIR="+state)
 	return &twin, nil
 }
 
@@ -135,22 +140,23 @@ func (b *bench) launchOver(ctx context.Context, db *sql.DB, database int, first,
 	}
 	locks := &lockWatch{db: db}
 	began := false
-	rate, done, err := loop(ctx, connections, b.o.span(1), b.o.span(5), func(i int) (step, error) { return workers[i%2](i) }, func() error {
-		var errs []error
-		for _, m := range replicas {
-			errs = append(errs, m.read())
-		}
-		used, err := treeTime(database)
-		if began {
-			server += used
-			locks.stop()
-		} else {
-			server -= used
-			locks.start(ctx)
-		}
-		began = !began
-		return errors.Join(append(errs, err)...)
-	})
+	rate, done, err := loop(ctx, connections, b.o.span(1), b.o.span(5),
+		func(i int) (step, error) { return workers[i%2](i) }, func() error {
+			var errs []error
+			for _, m := range replicas {
+				errs = append(errs, m.read())
+			}
+			used, err := treeTime(database)
+			if began {
+				server += used
+				locks.stop()
+			} else {
+				server -= used
+				locks.start(ctx)
+			}
+			began = !began
+			return errors.Join(append(errs, err)...)
+		})
 	locks.stop()
 	if err = errors.Join(err, locks.err); err != nil {
 		return s, err
@@ -165,7 +171,8 @@ func (b *bench) launchOver(ctx context.Context, db *sql.DB, database int, first,
 	return s, nil
 }
 
-// lockWatch looks again and again how many wait for a lock in PostgreSQL: of rows and transactions, and those inside the server.
+// lockWatch looks again and again how many wait for a lock in PostgreSQL: of rows and transactions, and those inside
+// the server.
 type lockWatch struct {
 	db     *sql.DB
 	cancel context.CancelFunc

@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// COST-71: two replicas serve twice of one where a launch costs each the same, and less by what it costs more or waits for the other.
+// COST-71: two replicas serve twice of one where a launch costs each the same, and less by what it costs more or waits
+// for the other.
 func TestReplicasGain(t *testing.T) {
 	for name, c := range map[string]struct {
 		pair sharedPair

@@ -60,21 +60,25 @@ var targets = map[figure]target{
 	launchOverFloorLibcrypto: {
 		name: "processor time of a launch over the floor's, libcrypto", bound: float64(350 * time.Microsecond), show: span,
 	},
-	launchRateOfFloor: {name: "launches a second / the floor's, libcrypto", bound: 0.8, atLeast: true, show: ratio, more: ", aim at 0.85"},
-	launchTail:        {name: "launch at half load: p99 / p50", bound: 3, show: ratio},
-	launchCommits:     {name: "durable commits a launch", bound: 1, show: count, counted: true},
+	launchRateOfFloor: {name: "launches a second / the floor's, libcrypto", bound: 0.8, atLeast: true, show: ratio,
+		more: ", aim at 0.85"},
+	launchTail:    {name: "launch at half load: p99 / p50", bound: 3, show: ratio},
+	launchCommits: {name: "durable commits a launch", bound: 1, show: count, counted: true},
 	freshOverLaunch: {
-		name: "processor time of a fresh sign-in over a launch's, without slapd", bound: float64(3 * time.Millisecond), show: span,
+		name:  "processor time of a fresh sign-in over a launch's, without slapd",
+		bound: float64(3 * time.Millisecond), show: span,
 	},
 	freshCommits:   {name: "durable commits a fresh sign-in", bound: 3, show: count, counted: true},
 	residentMemory: {name: "resident memory with a full store, after sign-ins", bound: 100e6, show: mb, counted: true},
-	gateDecision:   {name: "gate's decision, 3,000 accounts, 6,000 mappings, p99", bound: float64(time.Millisecond), show: span},
-	startToReady:   {name: "start to ready on an existing store", bound: float64(500 * time.Millisecond), show: span},
-	floodGrowth:    {name: "growth of the store by the flood", bound: 50e6, show: mb, counted: true},
+	gateDecision: {name: "gate's decision, 3,000 accounts, 6,000 mappings, p99",
+		bound: float64(time.Millisecond), show: span},
+	startToReady: {name: "start to ready on an existing store", bound: float64(500 * time.Millisecond), show: span},
+	floodGrowth:  {name: "growth of the store by the flood", bound: 50e6, show: mb, counted: true},
 
-	creationsAsPublished: {name: "creations at 4 a second for 2 minutes / allowed", bound: 0.97, atLeast: true, show: precise},
-	creationsFast:        {name: "2,500 creations at 40 a second / allowed", bound: 0.97, atLeast: true, show: precise},
-	creationsRefused:     {name: "calls answered 429 in both", bound: 0, show: count},
+	creationsAsPublished: {name: "creations at 4 a second for 2 minutes / allowed", bound: 0.97, atLeast: true,
+		show: precise},
+	creationsFast:    {name: "2,500 creations at 40 a second / allowed", bound: 0.97, atLeast: true, show: precise},
+	creationsRefused: {name: "calls answered 429 in both", bound: 0, show: count},
 	jitterSliding: {
 		name: "40 a second, jitter, foreign calls, sliding window / what is left", bound: 0.9, atLeast: true, show: precise,
 	},
@@ -84,13 +88,16 @@ var targets = map[figure]target{
 		name: "fresh sign-in at a quarter of the launch rate, p99 with a plan / without", bound: 1.5, show: ratio,
 	},
 	signInFullLedger: {name: "fresh sign-in p50, 1,000,000 SSO users / 1,000", bound: 1.1, show: ratio},
-	ledgerLookup:     {name: "lookup of one SSO user among 1,000,000, mean", bound: float64(50 * time.Microsecond), show: span},
+	ledgerLookup: {name: "lookup of one SSO user among 1,000,000, mean",
+		bound: float64(50 * time.Microsecond), show: span},
 	walkTime: {
-		name: "plan for 100,000 people, 10,000 groups, the slower of an empty ledger and one of all", bound: float64(20 * time.Second), show: span,
+		name:  "plan for 100,000 people, 10,000 groups, the slower of an empty ledger and one of all",
+		bound: float64(20 * time.Second), show: span,
 	},
 	walkMemory: {name: "memory of these processes at its highest", bound: 100e6, show: mb, counted: true},
 	consolePage: {
-		name: "page of the console, 100,000 people, 1,000,000 audit events, slowest p95", bound: float64(50 * time.Millisecond), show: span,
+		name:  "page of the console, 100,000 people, 1,000,000 audit events, slowest p95",
+		bound: float64(50 * time.Millisecond), show: span,
 	},
 	consoleSize: {name: "HTML of a page of the console, largest", bound: 100e3, show: mb, counted: true},
 }
@@ -181,7 +188,8 @@ func (r *report) exit(reportOnly bool) int {
 	return exitReached
 }
 
-// keep tells why the report is not kept in file; "" where it is. A file with gaps would be read as if all had been measured.
+// keep tells why the report is not kept in file; "" where it is. A file with gaps would be read as if all had been
+// measured.
 func (r *report) keep(file string) string {
 	_, doubtful := r.sums()
 	switch {

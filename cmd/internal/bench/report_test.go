@@ -20,7 +20,8 @@ func reached() report {
 	return r
 }
 
-// TestExitCodes (COST-43): 0 where all is reached, 1 where a target is missed, 2 where something can't be judged, whatever else there is.
+// TestExitCodes (COST-43): 0 where all is reached, 1 where a target is missed, 2 where something can't be judged,
+// whatever else there is.
 func TestExitCodes(t *testing.T) {
 	for _, c := range []struct {
 		name       string
@@ -68,7 +69,8 @@ func TestOnlyAWholeRunIsKept(t *testing.T) {
 		file string
 	}{
 		{"usual", nil, "docs/benchmarks.md"},
-		{"all by name, in any order", []string{"--parts", "latency,launch," + strings.Join(partNames(usual[2:]), ",")}, "docs/benchmarks.md"},
+		{"all by name, in any order", []string{"--parts", "latency,launch," + strings.Join(partNames(usual[2:]), ",")},
+			"docs/benchmarks.md"},
 		{"history", []string{"--parts", "history"}, "docs/benchmarks-history.md"},
 		{"one part", []string{"--parts", "launch"}, ""},
 		{"all but one", []string{"--parts", strings.Join(partNames(usual[1:]), ",")}, ""},
@@ -135,8 +137,8 @@ func TestBadFlagsAreRefused(t *testing.T) {
 	}
 }
 
-// TestWhatIsLeftOutIsSaid (COST-44): a part that can't be measured and one that is not reached any more are named with their reasons, the others are
-// measured, everything is cleaned up.
+// TestWhatIsLeftOutIsSaid (COST-44): a part that can't be measured and one that is not reached any more are named with
+// their reasons, the others are measured, everything is cleaned up.
 func TestWhatIsLeftOutIsSaid(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
@@ -147,7 +149,8 @@ func TestWhatIsLeftOutIsSaid(t *testing.T) {
 	b.cleanup(func() error { panic(failure("stop slapd: it hangs")) })
 	for _, p := range []part{
 		{"first", func(b *bench, _ context.Context) error { b.report.figure(launchCommits, 1); return nil }, false},
-		{"second", func(b *bench, ctx context.Context) error { _, err := b.newBridge(ctx, "x", "p-256", nil); return err }, false},
+		{"second", func(b *bench, ctx context.Context) error { _, err := b.newBridge(ctx, "x", "p-256", nil); return err },
+			false},
 		{"third", func(_ *bench, ctx context.Context) error { interrupt(); return ctx.Err() }, false},
 		{"fourth", func(*bench, context.Context) error { t.Error("measured after the interruption"); return nil }, false},
 	} {
@@ -158,7 +161,8 @@ func TestWhatIsLeftOutIsSaid(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"durable commits a launch", "left out: second: slapd did not start", "left out: third: interrupted\n", "left out: fourth: interrupted\n", "0 missed, 0 disturbed, 3 left out",
+		"durable commits a launch", "left out: second: slapd did not start", "left out: third: interrupted\n",
+		"left out: fourth: interrupted\n", "0 missed, 0 disturbed, 3 left out",
 	} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("the report does not have %q:\n%s", want, text.String())
@@ -178,7 +182,8 @@ func TestReportAsDocument(t *testing.T) {
 	r.note("a | b", "1 | 2")
 	text := string(r.markdown([]string{"machine: two cores", "commit: 123456789012"}))
 	for _, want := range []string{
-		"# Benchmarks\n", "\n- machine: two cores\n- commit: 123456789012\n", "\n| durable commits a launch | 1 | at most 1 | reached |\n",
+		"# Benchmarks\n", "\n- machine: two cores\n- commit: 123456789012\n",
+		"\n| durable commits a launch | 1 | at most 1 | reached |\n",
 		"\n| launch at half load: p99 / p50 | 2.50 | at most 3.00 | reached |\n", "\n| a \\| b | 1 \\| 2 |  |  |\n",
 	} {
 		if !strings.Contains(text, want) {
@@ -188,7 +193,8 @@ func TestReportAsDocument(t *testing.T) {
 	b := &bench{}
 	b.o.parts = strings.Join(partNames(usual), ",")
 	about := strings.Join(b.about(t.Context()), "\n")
-	for _, want := range []string{"machine: ", "Go: ", "signer of the program as it is: ", "commit: ", "date: ", "not in this table: " + strings.Join(partNames(named), ", ")} {
+	for _, want := range []string{"machine: ", "Go: ", "signer of the program as it is: ", "commit: ", "date: ",
+		"not in this table: " + strings.Join(partNames(named), ", ")} {
 		if !strings.Contains(about, want) {
 			t.Errorf("the lines about the run do not have %q:\n%s", want, about)
 		}

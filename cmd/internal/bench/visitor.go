@@ -99,7 +99,8 @@ func (v *visitor) launch() (answer, error) {
 	return a, delivered(a)
 }
 
-// launchAgain is a launch of somebody whose SSO user may be missing still: then the bridge leads to the page that waits.
+// launchAgain is a launch of somebody whose SSO user may be missing still: then the bridge leads to the page that
+// waits.
 func (v *visitor) launchAgain() (answer, error) {
 	a, err := v.send("GET", "/launch/"+account, "")
 	if to := string(field(a.head, "Location: ")); err == nil && a.status == 303 && strings.HasPrefix(to, "/login") {
@@ -125,7 +126,8 @@ func delivered(a answer) error {
 func (v *visitor) send(method, path, form string) (answer, error) {
 	v.request = v.head(v.request[:0], method, path)
 	if form != "" {
-		v.request = fmt.Appendf(v.request, "Origin: http://%s\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n", v.br.host, len(form))
+		v.request = fmt.Appendf(v.request, "Origin: http://%s\r\nContent-Type: "+
+			"application/x-www-form-urlencoded\r\nContent-Length: %d\r\n", v.br.host, len(form))
 	}
 	v.request = append(v.request, "\r\n"...)
 	v.request = append(v.request, form...)

@@ -12,14 +12,15 @@ import (
 	"ssobridge/partnerapi/sandbox"
 )
 
-// measureWalk has the program make plans over a large directory: first with an empty ledger, then with one that has everybody, which the walk
-// compares with.
+// measureWalk has the program make plans over a large directory: first with an empty ledger, then with one that has
+// everybody, which the walk compares with.
 func (b *bench) measureWalk(ctx context.Context) error {
 	slapd, err := b.bigSlapd()
 	if err != nil {
 		return err
 	}
-	br, err := b.newBridgeAt(ctx, place{slapd: slapd, sandbox: sandbox.Options{PerSecond: sandbox.Unlimited, PerDay: sandbox.Unlimited}}, "walk", "p-256", set{
+	br, err := b.newBridgeAt(ctx, place{slapd: slapd, sandbox: sandbox.Options{PerSecond: sandbox.Unlimited,
+		PerDay: sandbox.Unlimited}}, "walk", "p-256", set{
 		"provisioning.max_create": "1000000",
 	})
 	if err != nil {
@@ -32,7 +33,8 @@ func (b *bench) measureWalk(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.report.note("plan over an empty ledger", "%s, %s at its highest, %d people, %d to be created", first.took.Round(time.Millisecond), mb(first.memory), first.Plan.People, first.Plan.Creations)
+	b.report.note("plan over an empty ledger", "%s, %s at its highest, %d people, %d to be created",
+		first.took.Round(time.Millisecond), mb(first.memory), first.Plan.People, first.Plan.Creations)
 	if _, err := br.command(ctx, "users", "adopt", "--plan", "--yes"); err != nil {
 		return err
 	}
@@ -41,7 +43,8 @@ func (b *bench) measureWalk(ctx context.Context) error {
 		return err
 	}
 	if second.Plan.Creations != 0 || first.Plan.Creations == 0 {
-		return fmt.Errorf("plans would create %d and then %d, want some and then none", first.Plan.Creations, second.Plan.Creations)
+		return fmt.Errorf("plans would create %d and then %d, want some and then none", first.Plan.Creations,
+			second.Plan.Creations)
 	}
 	b.report.figure(walkTime, float64(max(first.took, second.took)))
 	b.report.figure(walkMemory, max(first.memory, second.memory))
@@ -70,7 +73,8 @@ func (br *bridge) makePlan(ctx context.Context) (p madePlan, err error) {
 	return p, err
 }
 
-// The large directory: groups in chains of five, the last two of each in a circle, one with half of all people. Every fiftieth is mapped.
+// The large directory: groups in chains of five, the last two of each in a circle, one with half of all people. Every
+// fiftieth is mapped.
 const (
 	walkPeople = 100_000
 	walkGroups = 10_000
@@ -87,7 +91,8 @@ func (b *bench) bigSlapd() (_ *directorytest.Slapd, err error) {
 }
 
 func walkDirectory() directorytest.SlapdOptions {
-	return directorytest.SlapdOptions{Empty: true, People: walkPeople, Groups: walkGroups, MembersPerGroup: 30, BigGroup: walkPeople / 2, NestDepth: 5}
+	return directorytest.SlapdOptions{Empty: true, People: walkPeople, Groups: walkGroups, MembersPerGroup: 30,
+		BigGroup: walkPeople / 2, NestDepth: 5}
 }
 
 // mapGroups maps some of the groups by a file, as an admin would.
@@ -95,7 +100,8 @@ func (br *bridge) mapGroups(ctx context.Context, slapd *directorytest.Slapd) err
 	var text strings.Builder
 	text.WriteString("mappings:\n")
 	for i := range walkMapped {
-		fmt.Fprintf(&text, "  - {group: %q, account: %s, role: campaign_creator, priority: %d}\n", slapd.GroupDN(directorytest.LoadGroup(i*walkGroups/walkMapped)), account, i+1)
+		fmt.Fprintf(&text, "  - {group: %q, account: %s, role: campaign_creator, priority: %d}\n",
+			slapd.GroupDN(directorytest.LoadGroup(i*walkGroups/walkMapped)), account, i+1)
 	}
 	file := filepath.Join(br.dir, "mappings.yaml")
 	if err := os.WriteFile(file, []byte(text.String()), 0o600); err != nil {

@@ -35,7 +35,8 @@ type accountsListCmd struct {
 
 // Help is shown by accounts list --help.
 func (accountsListCmd) Help() string {
-	return "The running bridge refreshes the list every six hours.\n\nExamples:\n\n    ssobridge accounts list\n\n    ssobridge accounts list --refresh --json"
+	return "The running bridge refreshes the list every six hours.\n\nExamples:\n\n    ssobridge accounts list\n\n    " +
+		"ssobridge accounts list --refresh --json"
 }
 
 // Run lists client accounts and open creations.
@@ -61,12 +62,14 @@ func (c *accountsListCmd) Run(s *invocation, p *server.App) error {
 	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "ACCOUNT\tNAME\tBILLING STATUS\tPLAN\tSEEN")
 	for _, a := range list {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", a.ID, a.Name, cmp.Or(a.BillingStatus, "not known yet"), a.PlanType, day(a.SeenAt))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", a.ID, a.Name, cmp.Or(a.BillingStatus, "not known yet"),
+			a.PlanType, day(a.SeenAt))
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	open, err := p.Store.Accounts().AccountRequests(s.ctx, 100, store.RequestWanted, store.RequestSending, store.RequestUnknown, store.RequestAccepted, store.RequestConflict, store.RequestRefused)
+	open, err := p.Store.Accounts().AccountRequests(s.ctx, 100, store.RequestWanted, store.RequestSending,
+		store.RequestUnknown, store.RequestAccepted, store.RequestConflict, store.RequestRefused)
 	if err != nil {
 		return err
 	}
@@ -121,8 +124,9 @@ func (c *accountsCreateCmd) Run(s *invocation, p *server.App) error {
 	r, err := p.Provisioning.OrderAccount(s.ctx, provisioning.AccountOrder{
 		Owner: c.Owner, ExternalID: c.ExternalID, LoginName: c.LoginName,
 		Fields: partnerapi.NewAccount{
-			OrganizationName: c.Organization, CountryCode: c.Country, StateCode: c.State, ContactEmail: c.Email, ContactPhone: c.Phone,
-			TimeZoneID: c.TimeZone, Website: c.Website, PartnerAccountID: c.PartnerID, ManagedSiteOwner: c.Managed,
+			OrganizationName: c.Organization, CountryCode: c.Country, StateCode: c.State, ContactEmail: c.Email,
+			ContactPhone: c.Phone,
+			TimeZoneID:   c.TimeZone, Website: c.Website, PartnerAccountID: c.PartnerID, ManagedSiteOwner: c.Managed,
 		},
 	})
 	if err != nil {
@@ -138,7 +142,8 @@ func (c *accountsCreateCmd) Run(s *invocation, p *server.App) error {
 	}
 	r, err = p.Provisioning.CreateAccount(s.ctx, r, actor(s.environ))
 	if errors.Is(err, store.ErrConflict) {
-		return badInput(fmt.Errorf("an account with the login name %s was asked for before", r.LoginName), "ssobridge accounts list shows it; take another --login-name for another account")
+		return badInput(fmt.Errorf("an account with the login name %s was asked for before", r.LoginName),
+			"ssobridge accounts list shows it; take another --login-name for another account")
 	}
 	if err != nil {
 		return failed(err, partnerHint(err))
@@ -153,12 +158,15 @@ func printRequest(s *invocation, r store.AccountRequest) error {
 		s.printf("created account %s; its owner can sign in by SSO\n", r.Account)
 		return nil
 	case store.RequestAccepted:
-		s.printf("request %d: Constant Contact has accepted the account and creates it later; ssobridge accounts retry %d looks for it\n", r.ID, r.ID)
+		s.printf("request %d: Constant Contact has accepted the account and creates it later; ssobridge accounts retry %d "+
+			"looks for it\n", r.ID, r.ID)
 		return nil
 	case store.RequestConflict, store.RequestRefused:
-		return failed(fmt.Errorf("request %d is refused: %s (%s)", r.ID, r.ErrorText, r.ErrorKey), "nothing was created; mend it and order anew")
+		return failed(fmt.Errorf("request %d is refused: %s (%s)", r.ID, r.ErrorText, r.ErrorKey),
+			"nothing was created; mend it and order anew")
 	}
-	return failed(fmt.Errorf("request %d: there was no clear answer: %s", r.ID, r.ErrorText), fmt.Sprintf("it may have been created; go on with: ssobridge accounts retry %d", r.ID))
+	return failed(fmt.Errorf("request %d: there was no clear answer: %s", r.ID, r.ErrorText),
+		fmt.Sprintf("it may have been created; go on with: ssobridge accounts retry %d", r.ID))
 }
 
 type accountsRetryCmd struct {
@@ -222,7 +230,8 @@ func printPlan(s *invocation, plan partnerapi.Plan, asJSON bool) error {
 	}
 	s.printf("\n")
 	for _, t := range plan.Tiers {
-		s.printf("%s: %.0f used, tier %d (%.0f to %.0f), %.2f %s\n", t.UsageType, t.CurrentUsage, t.Tier, t.TierMin, t.TierMax, t.Price, t.CurrencyCode)
+		s.printf("%s: %.0f used, tier %d (%.0f to %.0f), %.2f %s\n", t.UsageType, t.CurrentUsage, t.Tier, t.TierMin,
+			t.TierMax, t.Price, t.CurrencyCode)
 	}
 	return nil
 }
@@ -238,7 +247,8 @@ func (s *invocation) withAccount(p *server.App, account string, unlisted bool, d
 	}
 	err = do(id)
 	if kindOf(err) == partnerapi.NotFound {
-		return badInput(fmt.Errorf("Constant Contact knows no client account %s of this partner", id), "ssobridge accounts list --refresh shows them")
+		return badInput(fmt.Errorf("Constant Contact knows no client account %s of this partner", id),
+			"ssobridge accounts list --refresh shows them")
 	}
 	if kindOf(err) != "" {
 		return failed(err, partnerHint(err))
@@ -266,7 +276,8 @@ func (c *accountsSetPlanCmd) Run(s *invocation, p *server.App) error {
 		if err := s.confirm(c.Yes, false, fmt.Sprintf("Change the plan of account %s to %s?", id, c.Plan)); err != nil {
 			return err
 		}
-		plan, err := p.Provisioning.SetAccountPlan(s.ctx, id, partnerapi.PlanChange{PlanType: c.Plan, BillingDayOfMonth: c.BillingDay}, actor(s.environ))
+		plan, err := p.Provisioning.SetAccountPlan(s.ctx, id, partnerapi.PlanChange{PlanType: c.Plan,
+			BillingDayOfMonth: c.BillingDay}, actor(s.environ))
 		if err != nil {
 			return err
 		}
@@ -285,7 +296,8 @@ type accountsCancelCmd struct {
 
 // Help is shown by accounts cancel --help.
 func (accountsCancelCmd) Help() string {
-	return "Nobody can sign in to a cancelled account. It is confirmed by typing the account's id once more.\n\nExample:\n\n    ssobridge accounts cancel a07e1lxqqqo0 --reason 1 --date 2026-12-31"
+	return "Nobody can sign in to a cancelled account. It is confirmed by typing the account's id once " +
+		"more.\n\nExample:\n\n    ssobridge accounts cancel a07e1lxqqqo0 --reason 1 --date 2026-12-31"
 }
 
 // Run cancels.
@@ -367,10 +379,12 @@ func (c *accountsCallCmd) Run(s *invocation, p *server.App) error {
 	}
 	return s.withAccount(p, c.Account, c.Unlisted, func(id store.AccountID) error {
 		if len(p.Config.ConstantContact.Operations) == 0 {
-			return badInput(errors.New("calls on behalf of client accounts are switched off"), "list method and path in constant_contact.operations")
+			return badInput(errors.New("calls on behalf of client accounts are switched off"),
+				"list method and path in constant_contact.operations")
 		}
 		if c.Method != "GET" {
-			if err := s.confirm(c.Yes, c.Body == "-", fmt.Sprintf("%s %s in account %s: this writes. Send it?", c.Method, c.Path, id)); err != nil {
+			if err := s.confirm(c.Yes, c.Body == "-", fmt.Sprintf("%s %s in account %s: this writes. Send it?", c.Method, c.Path,
+				id)); err != nil {
 				return err
 			}
 		}
@@ -417,7 +431,8 @@ func (c *accountsUnsubscribeCmd) Run(s *invocation, p *server.App) error {
 		return badInput(err, "give 1 to 500 addresses")
 	}
 	return s.withAccount(p, c.Account, c.Unlisted, func(id store.AccountID) error {
-		if err := s.confirm(c.Yes, c.File == "-", fmt.Sprintf("Unsubscribe %d addresses in account %s?", len(addresses), id)); err != nil {
+		if err := s.confirm(c.Yes, c.File == "-", fmt.Sprintf("Unsubscribe %d addresses in account %s?", len(addresses),
+			id)); err != nil {
 			return err
 		}
 		n, err := p.Provisioning.Unsubscribe(s.ctx, id, u, actor(s.environ))

@@ -16,11 +16,12 @@ var actHints = map[admin.Act]string{
 	admin.LookAgain: "run it again to see what has changed",
 	admin.RunCheck:  "ssobridge check shows what is wrong",
 
-	admin.ListKeys:        "ssobridge keys list shows all keys with their states. Nothing was changed",
-	admin.MakeFirstKey:    "ssobridge init --key-only --config FILE",
-	admin.RollOverKey:     "roll over to a new key: ssobridge keys generate --help",
-	admin.PromoteOther:    "promote another key for them first: ssobridge keys promote",
-	admin.ConfirmLoaded:   "ask them whether the new certificate is loaded, then give --confirmed-by NAME. In an emergency --force does without",
+	admin.ListKeys:     "ssobridge keys list shows all keys with their states. Nothing was changed",
+	admin.MakeFirstKey: "ssobridge init --key-only --config FILE",
+	admin.RollOverKey:  "roll over to a new key: ssobridge keys generate --help",
+	admin.PromoteOther: "promote another key for them first: ssobridge keys promote",
+	admin.ConfirmLoaded: "ask them whether the new certificate is loaded, then give --confirmed-by NAME. In an " +
+		"emergency --force does without",
 	admin.AgreeOnTime:     "give --at TIME, such as --at 2026-12-01T22:00:00Z. In an emergency --force switches at once",
 	admin.ChooseLabel:     "choose another label",
 	admin.ConfigureToken:  "set pkcs11.module, pkcs11.token_label and pkcs11.pin_file",
@@ -42,7 +43,8 @@ var actHints = map[admin.Act]string{
 	admin.ListSettings:       "nothing was changed; ssobridge sp set --help names the settings",
 	admin.NameEntity:         "--entity-id URI chooses one of several",
 	admin.SafeNameID:         "ssobridge sp set {about} name_id=TEMPLATE with {person_id}",
-	admin.StopEncryption:     "import its metadata with the key (sp add FILE --replace), or ssobridge sp set {about} encryption=off",
+	admin.StopEncryption: "import its metadata with the key (sp add FILE --replace), or ssobridge sp set {about} " +
+		"encryption=off",
 
 	admin.ExplainPerson:  "ssobridge explain --user LOGIN shows which mappings apply",
 	admin.ShowUser:       "ssobridge users show LOGIN says how the user stands; users resume lifts a suspension",
@@ -57,7 +59,8 @@ var actHints = map[admin.Act]string{
 	admin.ListMappings:       "ssobridge mapping list shows all",
 	admin.ShowMappingHistory: "ssobridge mapping history shows all",
 	admin.RemoveMapping:      "ssobridge mapping remove {about}",
-	admin.GiveGroupBase: "give --group-base DN (group_base in a file): whoever may create groups below it chooses client accounts and roles, " +
+	admin.GiveGroupBase: "give --group-base DN (group_base in a file): whoever may create groups below it chooses " +
+		"client accounts and roles, " +
 		"so name an organizational unit of its own",
 
 	admin.ExplainLogin: "ssobridge explain --user {about} shows groups and mappings",
@@ -79,7 +82,8 @@ func shellWord(text string) string {
 	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }
 
-// errorText is what an error says. The parts of a refusal stand on lines of their own; what fixes them follows in the hints.
+// errorText is what an error says. The parts of a refusal stand on lines of their own; what fixes them follows in the
+// hints.
 func errorText(err error) string {
 	e, ok := errors.AsType[*admin.Error](err)
 	if !ok || len(e.Parts) == 0 {

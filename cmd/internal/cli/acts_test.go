@@ -17,7 +17,8 @@ func TestEachActHasACommand(t *testing.T) {
 	if n := cli.ActHints(); n != len(admin.Acts()) {
 		t.Errorf("%d hints for %d acts", n, len(admin.Acts()))
 	}
-	if got, want := cli.ActHint(admin.ReviewProvider, "https://sp.example/it's"), `ssobridge sp approve 'https://sp.example/it'\''s'`; got != want {
+	if got, want := cli.ActHint(admin.ReviewProvider, "https://sp.example/it's"),
+		`ssobridge sp approve 'https://sp.example/it'\''s'`; got != want {
 		t.Errorf("the hint is %s, want %s", got, want)
 	}
 }

@@ -52,16 +52,21 @@ func (c *adminInviteCmd) Run(s *invocation, p *server.App) error {
 		code, ends, err := p.IdP.Invite(s.ctx, person, c.Again, s.event("", ""))
 		switch {
 		case errors.Is(err, idp.ErrNoConsoleRole):
-			return badInput(fmt.Errorf("invite %s: %w", quote(c.Login), err), "add the person to a group that console.viewer_group, operator_group or admin_group names (ssobridge console groups list), then invite again")
+			return badInput(fmt.Errorf("invite %s: %w", quote(c.Login), err),
+				"add the person to a group that console.viewer_group, operator_group or admin_group names (ssobridge console "+
+					"groups list), then invite again")
 		case errors.Is(err, store.ErrConflict):
-			return failed(fmt.Errorf("%s has a confirmed second factor already", quote(c.Login)), "if it is lost, --again removes it and invites anew")
+			return failed(fmt.Errorf("%s has a confirmed second factor already", quote(c.Login)),
+				"if it is lost, --again removes it and invites anew")
 		case err != nil:
-			return directoryError(err, "invite "+quote(c.Login), "ssobridge explain --user "+quote(c.Login)+" shows what the directory says")
+			return directoryError(err, "invite "+quote(c.Login), "ssobridge explain --user "+quote(c.Login)+
+				" shows what the directory says")
 		}
 		if c.JSON {
 			return s.object(jsonInvitation{code, person, p.Config.ConsoleURL() + "/admin/", ends.UTC()})
 		}
-		s.printf("invitation code: %s\nIt is asked for when %s signs in at %s/admin/ and holds until %s.\n", code, c.Login, p.Config.ConsoleURL(), ends.UTC().Format(time.RFC3339))
+		s.printf("invitation code: %s\nIt is asked for when %s signs in at %s/admin/ and holds until %s.\n", code, c.Login,
+			p.Config.ConsoleURL(), ends.UTC().Format(time.RFC3339))
 		return nil
 	})
 }
@@ -127,7 +132,8 @@ Example:
 // Run removes them.
 func (c *adminResetCmd) Run(s *invocation, p *server.App) error {
 	return s.withPerson(p, c.Login, func(person store.PersonID) error {
-		if err := s.confirm(c.Yes, false, fmt.Sprintf("Remove all second factors of %s and end their sessions?", c.Login)); err != nil {
+		if err := s.confirm(c.Yes, false, fmt.Sprintf("Remove all second factors of %s and end their sessions?",
+			c.Login)); err != nil {
 			return err
 		}
 		n, err := p.IdP.Factors().Reset(s.ctx, person, s.event("", ""))

@@ -47,7 +47,8 @@ func (f auditFilter) filter(s *invocation, p *server.App) (out store.Filter, err
 			continue
 		}
 		if *t.into, err = parseTime(t.text); err != nil {
-			return out, badInput(fmt.Errorf("%s %s is not a time", t.flag, quote(t.text)), "write 2026-12-31 or 2026-12-31T18:00:00Z")
+			return out, badInput(fmt.Errorf("%s %s is not a time", t.flag, quote(t.text)),
+				"write 2026-12-31 or 2026-12-31T18:00:00Z")
 		}
 	}
 	if out.About = directory.CanonicalID(store.TrimBlanks(f.Person)); f.Person != "" {
@@ -68,7 +69,8 @@ type auditListCmd struct {
 
 // Help is shown by audit list --help.
 func (auditListCmd) Help() string {
-	return "People stand in events by their id; the names come from the ledger.\n\nExamples:\n\n    ssobridge audit list --action mapping-add\n\n    ssobridge audit list --person alice --outcome refused --since 2026-11-01"
+	return "People stand in events by their id; the names come from the ledger.\n\nExamples:\n\n    ssobridge audit " +
+		"list --action mapping-add\n\n    ssobridge audit list --person alice --outcome refused --since 2026-11-01"
 }
 
 // Run lists events.
@@ -101,7 +103,8 @@ func (c *auditListCmd) Run(s *invocation, p *server.App) error {
 	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "ID\tWHEN\tWHO\tWHAT\tON\tOUTCOME\tREF")
 	for _, e := range events {
-		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", e.ID, e.At.UTC().Format(time.DateTime), cmp.Or(names[e.Actor], e.Actor, "-"), e.Action,
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", e.ID, e.At.UTC().Format(time.DateTime), cmp.Or(names[e.Actor], e.Actor,
+			"-"), e.Action,
 			cmp.Or(names[e.Subject], e.Subject, "-"), joined(e.Outcome, e.Reason), cmp.Or(e.Ref, "-"))
 	}
 	return w.Flush()
@@ -121,7 +124,8 @@ type auditExportCmd struct {
 
 // Help is shown by audit export --help.
 func (auditExportCmd) Help() string {
-	return "A cell of the CSV that a spreadsheet would take for a formula stands behind an apostrophe.\n\nExample:\n\n    ssobridge audit export --format csv --since 2026-11-01 > november.csv"
+	return "A cell of the CSV that a spreadsheet would take for a formula stands behind an apostrophe.\n\nExample:\n\n  " +
+		"  ssobridge audit export --format csv --since 2026-11-01 > november.csv"
 }
 
 // Run writes events.

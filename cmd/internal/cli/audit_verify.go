@@ -53,14 +53,18 @@ func (c *auditVerifyCmd) Run(s *invocation, p *server.App) error {
 	}
 	if v.Tampered != "" {
 		s.say(c.asJSON, "NOT AS IT WAS: %s\n", v.Tampered)
-		return &commandError{err: errors.New("the audit is not as it was"), hint: "keep a copy of the database and of the seals before anything else is done", code: exitDiffers}
+		return &commandError{err: errors.New("the audit is not as it was"),
+			hint: "keep a copy of the database and of the seals before anything else is done", code: exitDiffers}
 	}
 	if !c.JSON {
 		printVerified(s, v)
 	}
 	if v.Foreign > 0 {
-		s.say(c.asJSON, "NOT WRITTEN BY SSOBRIDGE: %d events, the first of them event %d (%s of %s)\n", v.Foreign, v.First.ID, v.First.Action, v.First.At.UTC().Format(time.RFC3339))
-		return &commandError{err: errors.New("the audit log holds events that ssobridge did not write"), hint: "ssobridge audit export --format jsonl shows them with \"foreign\": true; find out who writes the database", code: exitDiffers}
+		s.say(c.asJSON, "NOT WRITTEN BY SSOBRIDGE: %d events, the first of them event %d (%s of %s)\n", v.Foreign, v.First.ID,
+			v.First.Action, v.First.At.UTC().Format(time.RFC3339))
+		return &commandError{err: errors.New("the audit log holds events that ssobridge did not write"),
+			hint: "ssobridge audit export --format jsonl shows them with \"foreign\": true; find out who writes the database",
+			code: exitDiffers}
 	}
 	return nil
 }
@@ -69,20 +73,24 @@ func (c *auditVerifyCmd) Run(s *invocation, p *server.App) error {
 func printVerified(s *invocation, v admin.Verification) {
 	s.printf("%d events are as they were; %d seals in the database hold, %d from outside\n", v.Chained, v.Seals, v.Outside)
 	if v.Cut != nil {
-		s.printf("the chain begins at its cut of %s: %d older entries are gone, all of whose events were purged\n", v.Cut.At.UTC().Format("2006-01-02 15:04:05 MST"), v.Cut.Entries())
+		s.printf("the chain begins at its cut of %s: %d older entries are gone, all of whose events were purged\n",
+			v.Cut.At.UTC().Format("2006-01-02 15:04:05 MST"), v.Cut.Entries())
 	}
 	if v.BeforeCut > 0 {
 		s.printf("%d seals from outside are from before the cut, and can't be compared any more\n", v.BeforeCut)
 	}
 	if v.NoMAC > 0 {
-		s.printf("%d of them carry no MAC: they were written by the version before, the newest of %s\n", v.NoMAC, v.NoMACTo.UTC().Format("2006-01-02 15:04:05 MST"))
+		s.printf("%d of them carry no MAC: they were written by the version before, the newest of %s\n", v.NoMAC,
+			v.NoMACTo.UTC().Format("2006-01-02 15:04:05 MST"))
 	}
 	if v.Purged > 0 {
-		s.printf("%d more were purged as audit.keep says, the newest of them of %s\n", v.Purged, v.PurgedTo.UTC().Format("2006-01-02 15:04:05 MST"))
+		s.printf("%d more were purged as audit.keep says, the newest of them of %s\n", v.Purged,
+			v.PurgedTo.UTC().Format("2006-01-02 15:04:05 MST"))
 	}
 	if v.Seals+v.Outside == 0 {
 		// An emptied audit looks like a new one, and who removes the chain with its seals gets a new one from the next start.
-		s.printf("no seal was there to hold them against: that is so before the first start of the bridge, or when the seals were removed\n")
+		s.printf("no seal was there to hold them against: that is so before the first start of the bridge, or when the " +
+			"seals were removed\n")
 	}
 	if !v.LastSeal.IsZero() {
 		s.printf("last seal: %s\n", v.LastSeal.UTC().Format("2006-01-02 15:04:05 MST"))
@@ -107,5 +115,6 @@ type jsonVerified struct {
 }
 
 func toJSONVerified(v admin.Verification) jsonVerified {
-	return jsonVerified{v.Intact(), v.Tampered, v.Chained, v.Foreign, v.Purged, v.Unsealed, v.Seals, v.Outside, v.BeforeCut, v.LastSeal}
+	return jsonVerified{v.Intact(), v.Tampered, v.Chained, v.Foreign, v.Purged, v.Unsealed, v.Seals, v.Outside,
+		v.BeforeCut, v.LastSeal}
 }

@@ -109,7 +109,9 @@ func (c *checkCmd) Run(s *invocation) (err error) {
 	p, err := server.Open(s.ctx, cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		_, hint := classify(err)
-		r.add(admin.Finding{Name: "store", Level: admin.Failure, Detail: err.Error(), Hint: cmp.Or(hint, "see the cause; for SQLite the folder must be writable, for PostgreSQL the server reachable, with TLS over a network")})
+		r.add(admin.Finding{Name: "store", Level: admin.Failure, Detail: err.Error(),
+			Hint: cmp.Or(hint, "see the cause; for SQLite the folder must be writable, for PostgreSQL the server reachable, "+
+				"with TLS over a network")})
 		return failed(fmt.Errorf("%d of the steps failed", r.failures), "")
 	}
 	defer func() {
@@ -122,7 +124,8 @@ func (c *checkCmd) Run(s *invocation) (err error) {
 	}
 	s.printf("\n%d failed, %d warnings\n", r.failures, r.warnings)
 	if r.failures > 0 {
-		return failed(fmt.Errorf("%d of the steps failed", r.failures), "do what stands below each FAIL, then run check again")
+		return failed(fmt.Errorf("%d of the steps failed", r.failures),
+			"do what stands below each FAIL, then run check again")
 	}
 	return nil
 }
@@ -134,7 +137,8 @@ func (c *checkCmd) status(s *invocation, p *server.App) admin.Status {
 		return s.step(func(ctx context.Context, r *findings) { check(ctx, r, p) })
 	}
 	status.Machine = []admin.Check{with(checkRoutes), with(checkJournal), with(checkSecrets), with(checkClock)}
-	status.Rest = []admin.Check{with(checkLockout), with(checkMappings), with(checkUsers), with(checkGroups), with(checkAudit)}
+	status.Rest = []admin.Check{with(checkLockout), with(checkMappings), with(checkUsers), with(checkGroups),
+		with(checkAudit)}
 	if c.Accounts {
 		status.Accounts = func(ctx context.Context) (int, error) {
 			if err := p.Provisioning.RefreshAccounts(ctx); err != nil {
@@ -184,7 +188,8 @@ func checkFiles(r *findings, cfg config.Config) {
 			continue
 		}
 		if info, err := os.Stat(f.file); err == nil && info.Mode().Perm()&0o007 != 0 {
-			r.warn(f.key, fmt.Sprintf("%s can be read by everybody on this machine (mode %04o)", f.file, info.Mode().Perm()), "chmod o= "+f.file)
+			r.warn(f.key, fmt.Sprintf("%s can be read by everybody on this machine (mode %04o)", f.file, info.Mode().Perm()),
+				"chmod o= "+f.file)
 		}
 	}
 	if cfg.Store.DSN == "" {
@@ -212,11 +217,15 @@ func checkJournal(ctx context.Context, r *findings, p *server.App) {
 	case err != nil:
 		r.warn(step, err.Error(), "let the bridge's user read and write state_dir")
 	case found.Noticed != "":
-		r.fail(step, "the database was restored: "+found.Noticed, "ssobridge serve settles it where the journal is whole; else ssobridge restore --yes does, after ssobridge restore has listed what came back")
+		r.fail(step, "the database was restored: "+found.Noticed,
+			"ssobridge serve settles it where the journal is whole; else ssobridge restore --yes does, after ssobridge "+
+				"restore has listed what came back")
 	case len(found.Content.Faults) > 0:
-		r.warn(step, strings.Join(found.Content.Faults, "; "), "find out who changed it; a restore asks before it goes on. Put the file away to begin a new one")
+		r.warn(step, strings.Join(found.Content.Faults, "; "),
+			"find out who changed it; a restore asks before it goes on. Put the file away to begin a new one")
 	case found.Content.Begun:
-		r.ok(step, fmt.Sprintf("%d entries, whole since %s", len(found.Content.Words), found.Content.Since.UTC().Format(time.DateOnly)))
+		r.ok(step, fmt.Sprintf("%d entries, whole since %s", len(found.Content.Words),
+			found.Content.Since.UTC().Format(time.DateOnly)))
 	}
 }
 
@@ -249,14 +258,17 @@ func checkMappings(ctx context.Context, r *findings, p *server.App) {
 		case m.Kind == store.GroupPattern && m.GroupDN != "":
 			r.ok(fmt.Sprintf("mapping %d", m.ID), risk)
 		case m.Kind == store.GroupPattern && ends[m.ID].Over:
-			r.fail(fmt.Sprintf("mapping %d", m.ID), "it has no group base: "+mapping.StopText(ends[m.ID]), fmt.Sprintf("ssobridge mapping set %d --group-base DN", m.ID))
+			r.fail(fmt.Sprintf("mapping %d", m.ID), "it has no group base: "+mapping.StopText(ends[m.ID]),
+				fmt.Sprintf("ssobridge mapping set %d --group-base DN", m.ID))
 		case m.Kind == store.GroupPattern:
-			r.warn(fmt.Sprintf("mapping %d", m.ID), risk+"; it has no group base: "+mapping.StopText(ends[m.ID]), fmt.Sprintf("ssobridge mapping set %d --group-base DN", m.ID))
+			r.warn(fmt.Sprintf("mapping %d", m.ID), risk+"; it has no group base: "+mapping.StopText(ends[m.ID]),
+				fmt.Sprintf("ssobridge mapping set %d --group-base DN", m.ID))
 		default:
 			r.warn(fmt.Sprintf("mapping %d", m.ID), risk, "")
 		}
 		if m.Kind == store.AttributePattern && !p.Config.ReadsAttribute(m.Attribute) {
-			r.fail(fmt.Sprintf("mapping %d", m.ID), "the attribute "+m.Attribute+" is not read, so it hits nobody", "add it to directory.extra_attributes and restart the bridge")
+			r.fail(fmt.Sprintf("mapping %d", m.ID), "the attribute "+m.Attribute+" is not read, so it hits nobody",
+				"add it to directory.extra_attributes and restart the bridge")
 		}
 	}
 }
@@ -270,17 +282,19 @@ func checkUsers(ctx context.Context, r *findings, p *server.App) {
 		return
 	}
 	for _, u := range clashes {
-		r.warn("SSO users", fmt.Sprintf("external_id %q of person %s in account %s (%s) differs from another one only in letter case",
+		r.warn("SSO users", fmt.Sprintf("external_id %q of person %s in account %s (%s) differs from another one only in "+
+			"letter case",
 			u.ExternalID, u.Person, u.Account, u.State),
-			"ask Constant Contact whether it distinguishes the two; if not, one of the two people signs in as the other: ssobridge users suspend")
+			"ask Constant Contact whether it distinguishes the two; if not, one of the two people signs in as the other: "+
+				"ssobridge users suspend")
 	}
 	if len(clashes) == most {
 		r.warn("SSO users", "there may be more external ids that differ only in letter case", "")
 	}
 }
 
-// checkAudit says for how long events are kept, and looks for actions in audit.keep that no event has: a mistyped one is kept as long as
-// all others.
+// checkAudit says for how long events are kept, and looks for actions in audit.keep that no event has: a mistyped one
+// is kept as long as all others.
 func checkAudit(ctx context.Context, r *findings, p *server.App) {
 	kept := p.Config.Audit.Kept()
 	var texts []string
@@ -301,7 +315,8 @@ func checkAudit(ctx context.Context, r *findings, p *server.App) {
 		case err != nil:
 			r.fail("audit.keep", err, "")
 		case len(found) == 0:
-			r.warn("audit.keep", "there is no event of the action "+kind+" so far", "compare it with what ssobridge audit list shows")
+			r.warn("audit.keep", "there is no event of the action "+kind+" so far",
+				"compare it with what ssobridge audit list shows")
 		}
 	}
 }
@@ -319,8 +334,10 @@ func checkOldEvents(ctx context.Context, r *findings, p *server.App, kept map[st
 			return
 		}
 		if len(old) > 0 {
-			r.warn("audit.keep", "there are events older than "+keptFor(kept[kind])+", which the running bridge deletes, since audit.keep says nothing",
-				"to keep them set audit.keep to {default: 0s, login.refused: 0s, second-factor.refused: 0s}, or export them first: ssobridge audit export")
+			r.warn("audit.keep", "there are events older than "+keptFor(kept[kind])+
+				", which the running bridge deletes, since audit.keep says nothing",
+				"to keep them set audit.keep to {default: 0s, login.refused: 0s, second-factor.refused: 0s}, or export them "+
+					"first: ssobridge audit export")
 			return
 		}
 	}

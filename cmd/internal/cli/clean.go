@@ -8,9 +8,10 @@ import (
 	"unicode/utf8"
 )
 
-// cleanWriter stands before the standard output and error of every command. Names of people, groups and accounts come from directories
-// and from Constant Contact: one that holds an escape sequence would move the cursor, rewrite what was printed before, or have the
-// terminal answer. What a terminal would take for a command is written as \uXXXX instead, which JSON reads as the same character.
+// cleanWriter stands before the standard output and error of every command. Names of people, groups and accounts come
+// from directories and from Constant Contact: one that holds an escape sequence would move the cursor, rewrite what was
+// printed before, or have the terminal answer. What a terminal would take for a command is written as \uXXXX instead,
+// which JSON reads as the same character.
 type cleanWriter struct {
 	to io.Writer
 
@@ -58,9 +59,10 @@ func (c *cleanWriter) Close() error {
 	return err
 }
 
-// commands tells whether a terminal takes a character for a command, or shows what follows in another order than it stands: controls of
-// both sets, and the marks of direction.
+// commands tells whether a terminal takes a character for a command, or shows what follows in another order than it
+// stands: controls of both sets, and the marks of direction.
 func commands(r rune) bool {
-	return unicode.IsControl(r) || r == '\u061c' || r == '\u200e' || r == '\u200f' || r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069' ||
+	return unicode.IsControl(r) || r == '\u061c' || r == '\u200e' || r == '\u200f' || r >= '\u202a' && r <= '\u202e' ||
+		r >= '\u2066' && r <= '\u2069' ||
 		r == '\u2028' || r == '\u2029'
 }

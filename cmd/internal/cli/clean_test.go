@@ -13,7 +13,8 @@ import (
 // TestCleanWriter: whatever a command prints, nothing of it commands the terminal, and JSON stays the JSON that it was.
 func TestCleanWriter(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		text := rapid.String().Draw(t, "text") + rapid.SampledFrom([]string{"", "\x1b[2J", "\u009b31m", "\u202e", "\r", "\x00", "\xff", "é", "\xc3"}).Draw(t, "end")
+		text := rapid.String().Draw(t, "text") + rapid.SampledFrom([]string{"", "\x1b[2J", "\u009b31m", "\u202e", "\r",
+			"\x00", "\xff", "é", "\xc3"}).Draw(t, "end")
 		var whole, parts bytes.Buffer
 		w := &cleanWriter{to: &whole}
 		_, _ = w.Write([]byte(text))
@@ -28,7 +29,10 @@ func TestCleanWriter(t *testing.T) {
 		if whole.String() != parts.String() {
 			t.Fatalf("%q at once is %q, byte by byte %q", text, whole.String(), parts.String())
 		}
-		if strings.ContainsFunc(whole.String(), func(r rune) bool { return r != '\n' && r != '\t' && (unicode.IsControl(r) || r == '\u202e') }) {
+		if strings.ContainsFunc(whole.String(), func(r rune) bool {
+			return r != '\n' && r != '\t' && (unicode.IsControl(r) ||
+				r == '\u202e')
+		}) {
 			t.Fatalf("%q is printed as %q", text, whole.String())
 		}
 	})

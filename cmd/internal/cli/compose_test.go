@@ -152,13 +152,14 @@ func checkDockerfile(t *testing.T, file, target string) {
 	if target != "" && !slices.Contains(stages, target) {
 		t.Errorf("%s has no stage %s", file, target)
 	}
-	if users := regexp.MustCompile(`(?m)^USER (\d+):\d+$`).FindAllStringSubmatch(string(text), -1); len(users) == 0 || users[len(users)-1][1] == "0" {
+	if users := regexp.MustCompile(`(?m)^USER (\d+):\d+$`).FindAllStringSubmatch(string(text), -1); len(users) == 0 ||
+		users[len(users)-1][1] == "0" {
 		t.Errorf("%s runs as root", file)
 	}
 }
 
-// startComposeDirectory starts the compose file's directory by its own script. The file is the bridge's configuration of the compose
-// file, with nothing but addresses and folders changed, in a new folder.
+// startComposeDirectory starts the compose file's directory by its own script. The file is the bridge's configuration
+// of the compose file, with nothing but addresses and folders changed, in a new folder.
 func startComposeDirectory(t *testing.T) (folder, file string, log *buffer) {
 	t.Helper()
 	testkind.Starts(t, "slapd")
@@ -172,7 +173,8 @@ func startComposeDirectory(t *testing.T) (folder, file string, log *buffer) {
 	compose := filepath.Join(root, "cmd/ssobridge/compose")
 	cmd := exec.Command("sh", filepath.Join(compose, "openldap/start.sh"))
 	cmd.WaitDelay = 5 * time.Second
-	cmd.Env = append(os.Environ(), "RUN="+folder+"/run", "PKI="+folder+"/pki", "SAMPLE="+filepath.Join(compose, "sample.ldif"), "LISTEN=ldaps://"+address)
+	cmd.Env = append(os.Environ(), "RUN="+folder+"/run", "PKI="+folder+"/pki", "SAMPLE="+filepath.Join(compose,
+		"sample.ldif"), "LISTEN=ldaps://"+address)
 	log = new(buffer)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
@@ -196,7 +198,8 @@ func startComposeDirectory(t *testing.T) (folder, file string, log *buffer) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	changed := strings.NewReplacer("/run/secrets", secrets, "/pki", folder+"/pki", "/var/lib/ssobridge", folder+"/data", "openldap:1636", address).Replace(string(text))
+	changed := strings.NewReplacer("/run/secrets", secrets, "/pki", folder+"/pki", "/var/lib/ssobridge", folder+"/data",
+		"openldap:1636", address).Replace(string(text))
 	file = filepath.Join(folder, "ssobridge.yaml")
 	if err := os.WriteFile(file, []byte(changed), 0o600); err != nil {
 		t.Fatal(err)
@@ -250,7 +253,8 @@ func TestComposeSetupScript(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, err := store.Open(t.Context(), store.Options{DSN: "sqlite:" + filepath.Join(cfg.DataDir, "ssobridge.db"), Now: time.Now})
+	db, err := store.Open(t.Context(), store.Options{DSN: "sqlite:" + filepath.Join(cfg.DataDir, "ssobridge.db"),
+		Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -259,7 +263,8 @@ func TestComposeSetupScript(t *testing.T) {
 	if err != nil || len(mappings) != 1 || mappings[0].GroupDN != "ou=groups,dc=example,dc=test" {
 		t.Errorf("mappings: %+v, %v; want one, with a group base of its own", mappings, err)
 	}
-	if data, err := os.ReadFile(filepath.Join(folder, "idp.xml")); err != nil || !bytes.Contains(data, []byte("EntityDescriptor")) {
+	if data, err := os.ReadFile(filepath.Join(folder, "idp.xml")); err != nil || !bytes.Contains(data,
+		[]byte("EntityDescriptor")) {
 		t.Errorf("idp.xml: %v, %.200s", err, data)
 	}
 }

@@ -16,7 +16,9 @@ func Console(p *server.App) *web.Console {
 		PublicURL: p.Config.Console.PublicURL, AllowFrom: p.Config.ConsoleNetworks(),
 		EntityID: p.Config.EntityID, Contacts: p.Config.Contacts(),
 		People:   p.People(),
-		Lockouts: p.Lockouts(), SessionIdle: p.Config.Sessions.Idle, Status: p.Status(), Keys: p.Keys(), Expiries: p.Expiries(), Providers: p.Providers(), Mappings: p.Mappings(), Settings: func() []admin.Setting { return settings(p) }, WebhookURL: webhookURL(p), Audit: p.Audit(),
+		Lockouts: p.Lockouts(), SessionIdle: p.Config.Sessions.Idle, Status: p.Status(), Keys: p.Keys(),
+		Expiries: p.Expiries(), Providers: p.Providers(), Mappings: p.Mappings(),
+		Settings: func() []admin.Setting { return settings(p) }, WebhookURL: webhookURL(p), Audit: p.Audit(),
 	}
 }
 

@@ -39,7 +39,8 @@ Examples:
 // Run prints the explanation.
 func (c *explainCmd) Run(s *invocation, p *server.App) error {
 	if c.Limit < 0 {
-		return badInput(fmt.Errorf("--limit %d is out of range", c.Limit), "write how many entries of each list to show, or 0 for all")
+		return badInput(fmt.Errorf("--limit %d is out of range", c.Limit),
+			"write how many entries of each list to show, or 0 for all")
 	}
 	what := admin.ExplainWhat{Limit: c.Limit}
 	if c.Account != "" {

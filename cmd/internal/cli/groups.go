@@ -44,7 +44,8 @@ func (c groupsListCmd) Run(s *invocation, p *server.App) error {
 	t := s.table(c.asJSON, "GROUP", "GIVES ACCESS TO", "ID", "STATE")
 	for _, u := range uses {
 		problem := cmp.Or(u.Action(), u.Fault)
-		t.row(jsonGroup{u.Written, u.By, u.Known.ID, problem}, u.Written, strings.Join(u.By, ", "), dash(u.Known.ID), cmp.Or(problem, "OK"))
+		t.row(jsonGroup{u.Written, u.By, u.Known.ID, problem}, u.Written, strings.Join(u.By, ", "), dash(u.Known.ID),
+			cmp.Or(problem, "OK"))
 	}
 	return t.end()
 }
@@ -82,10 +83,13 @@ func (c *groupsAcceptCmd) Run(s *invocation, p *server.App) error {
 			continue
 		}
 		if u.Known.OtherID == "" {
-			return failed(fmt.Errorf("no other group has the DN %s: %s", quote(c.Group), cmp.Or(u.Action(), u.Fault, "it is the group that is known")), "ssobridge console groups list shows the groups")
+			return failed(fmt.Errorf("no other group has the DN %s: %s", quote(c.Group), cmp.Or(u.Action(), u.Fault,
+				"it is the group that is known")), "ssobridge console groups list shows the groups")
 		}
-		s.printChange(p.Directory.CompareGroups(s.ctx, u.Known.ID, u.Known.DN, directory.Group{ID: u.Known.OtherID, DN: u.Known.OtherDN}))
-		if err := s.confirm(c.Yes, false, fmt.Sprintf("Give the group with id %s the access of %s (%s)?", u.Known.OtherID, c.Group, strings.Join(u.By, ", "))); err != nil {
+		s.printChange(p.Directory.CompareGroups(s.ctx, u.Known.ID, u.Known.DN, directory.Group{ID: u.Known.OtherID,
+			DN: u.Known.OtherDN}))
+		if err := s.confirm(c.Yes, false, fmt.Sprintf("Give the group with id %s the access of %s (%s)?", u.Known.OtherID,
+			c.Group, strings.Join(u.By, ", "))); err != nil {
 			return err
 		}
 		err := p.IdP.AcceptGroup(s.ctx, c.Group, u.Known.OtherID, s.event("", ""))
@@ -98,7 +102,8 @@ func (c *groupsAcceptCmd) Run(s *invocation, p *server.App) error {
 		s.printf("accepted the group with id %s\n", u.Known.OtherID)
 		return nil
 	}
-	return badInput(fmt.Errorf("nothing names the group %s", quote(c.Group)), "copy the DN from ssobridge console groups list")
+	return badInput(fmt.Errorf("nothing names the group %s", quote(c.Group)),
+		"copy the DN from ssobridge console groups list")
 }
 
 // seenLine says in words which group has an id, and who is in it.
@@ -128,8 +133,8 @@ func (s *invocation) printChange(change directory.GroupChange) {
 	s.printf("before: %s\nnow:    %s\n", seenLine(change.Before), seenLine(change.Now))
 }
 
-// resolveWritten asks for groups that a command has just named, and says what came of it. The command has done its work: what
-// does not resolve now is tried again by the server.
+// resolveWritten asks for groups that a command has just named, and says what came of it. The command has done its
+// work: what does not resolve now is tried again by the server.
 func resolveWritten(p *server.App, s *invocation, groups []string) {
 	if len(groups) == 0 {
 		return
@@ -169,7 +174,8 @@ func (c *mappingAcceptGroupCmd) Run(s *invocation, p *server.App) error {
 		return err
 	}
 	s.printChange(change)
-	if err := s.confirm(c.Yes, false, fmt.Sprintf("Give the group with id %s the access of mapping %d?", change.Now.ID, m.ID)); err != nil {
+	if err := s.confirm(c.Yes, false, fmt.Sprintf("Give the group with id %s the access of mapping %d?", change.Now.ID,
+		m.ID)); err != nil {
 		return err
 	}
 	if err := p.Mappings().AcceptGroup(s.ctx, admin.Everything(), m.ID, change.Now.ID, actor(s.environ)); err != nil {
@@ -210,11 +216,14 @@ func checkGroups(ctx context.Context, r *findings, p *server.App) {
 	}
 	for _, m := range list {
 		if m.Kind == store.GroupMapping && m.GroupID == "" {
-			r.warn(fmt.Sprintf("mapping %d", m.ID), "its group is known by DN alone, so whoever can create a group with this DN gets its access",
-				"let the service account read "+cmp.Or(p.Config.Directory.GroupIDAttribute, "the id")+" of groups, then add the mapping again: "+mapping.Describe(m))
+			r.warn(fmt.Sprintf("mapping %d", m.ID), "its group is known by DN alone, so whoever can create a group with this "+
+				"DN gets its access",
+				"let the service account read "+cmp.Or(p.Config.Directory.GroupIDAttribute, "the id")+
+					" of groups, then add the mapping again: "+mapping.Describe(m))
 		}
 		if g, ok := replaced[m.ID]; ok {
-			r.fail(fmt.Sprintf("mapping %d", m.ID), fmt.Sprintf("its DN %s now belongs to another group (id %s, before %s), which is refused", m.GroupDN, g.ID, m.GroupID),
+			r.fail(fmt.Sprintf("mapping %d", m.ID), fmt.Sprintf("its DN %s now belongs to another group (id %s, before %s), "+
+				"which is refused", m.GroupDN, g.ID, m.GroupID),
 				fmt.Sprintf("look at both groups and accept the new one: ssobridge mapping accept-group %d", m.ID))
 		}
 	}

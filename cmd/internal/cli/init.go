@@ -41,7 +41,8 @@ func (c *initCmd) Run(s *invocation) error {
 		return c.addKey(s)
 	}
 	if c.PublicURL == "" {
-		return badInput(errors.New("--public-url is missing"), "give the address that browsers will use: --public-url https://sso.example.com")
+		return badInput(errors.New("--public-url is missing"),
+			"give the address that browsers will use: --public-url https://sso.example.com")
 	}
 	values, err := config.InitialValues(c.PublicURL, c.Set)
 	if err != nil {
@@ -62,7 +63,8 @@ func (c *initCmd) Run(s *invocation) error {
 		}
 	}
 	if err := os.MkdirAll(c.Folder, 0o700); err != nil {
-		return badInput(fmt.Errorf("make the folder %s: %s", c.Folder, config.PlainCause(err)), "choose a folder that you may write to")
+		return badInput(fmt.Errorf("make the folder %s: %s", c.Folder, config.PlainCause(err)),
+			"choose a folder that you may write to")
 	}
 	// A failure further on takes away what this run has made, so that it can be run again.
 	var made []string
@@ -74,15 +76,18 @@ func (c *initCmd) Run(s *invocation) error {
 	}
 	for _, f := range []struct{ name, text string }{{"ssobridge.yaml", text}, {"secret_key", secret + "\n"}} {
 		if err := writeNew(file(f.name), f.text); err != nil {
-			return undo(badInput(fmt.Errorf("write %s: %s", file(f.name), config.PlainCause(err)), "choose a folder that you may write to"))
+			return undo(badInput(fmt.Errorf("write %s: %s", file(f.name), config.PlainCause(err)),
+				"choose a folder that you may write to"))
 		}
 		made = append(made, file(f.name))
 	}
-	target := config.Config{DataDir: values["data_dir"], Store: config.Store{DSN: values["store.dsn"], Insecure: values["store.insecure"] == "true"}, SecretKey: config.Secret(secret)}
+	target := config.Config{DataDir: values["data_dir"], Store: config.Store{DSN: values["store.dsn"],
+		Insecure: values["store.insecure"] == "true"}, SecretKey: config.Secret(secret)}
 	config.ResolvePaths(&target, c.Folder)
 	if _, err := os.Lstat(target.DataDir); errors.Is(err, os.ErrNotExist) && target.Store.DSN == "" {
 		if err := os.Mkdir(target.DataDir, 0o700); err != nil {
-			return undo(badInput(fmt.Errorf("make the folder %s: %s", target.DataDir, config.PlainCause(err)), "choose a folder that you may write to"))
+			return undo(badInput(fmt.Errorf("make the folder %s: %s", target.DataDir, config.PlainCause(err)),
+				"choose a folder that you may write to"))
 		}
 		made = append(made, target.DataDir)
 	}
@@ -92,7 +97,8 @@ func (c *initCmd) Run(s *invocation) error {
 	}
 	key, err := c.firstKey(s, &target, sealer)
 	if errors.Is(err, admin.ErrHasKey) {
-		return undo(badInput(fmt.Errorf("%s holds a database already: %w", target.DataDir, err), "choose another folder, or keep using the secret_key and configuration that it belongs to"))
+		return undo(badInput(fmt.Errorf("%s holds a database already: %w", target.DataDir, err),
+			"choose another folder, or keep using the secret_key and configuration that it belongs to"))
 	}
 	if err != nil {
 		return undo(err)
@@ -112,7 +118,8 @@ Next:
 
 // firstKey makes the store and its first key.
 func (c *initCmd) firstKey(s *invocation, cfg *config.Config, sealer *certs.Sealer) (_ *certs.Key, err error) {
-	db, err := store.Open(s.ctx, store.Options{DSN: cfg.DSN(), Insecure: cfg.Store.Insecure, Now: s.now, Logger: s.log(), Voucher: sealer})
+	db, err := store.Open(s.ctx, store.Options{DSN: cfg.DSN(), Insecure: cfg.Store.Insecure, Now: s.now, Logger: s.log(),
+		Voucher: sealer})
 	if errors.Is(err, store.ErrInsecure) {
 		return nil, fmt.Errorf("open the store: %w", err)
 	}

@@ -55,7 +55,8 @@ func (c keysListCmd) Run(s *invocation, keys admin.Keys) error {
 		if k.Due {
 			left = fmt.Sprintf(" (%d days left)", k.DaysLeft)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s%s\n", k.ID, k.Use, k.State, day(k.Since), k.Algorithm, cmp.Or(k.Token, "store"), ends, left)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s%s\n", k.ID, k.Use, k.State, day(k.Since), k.Algorithm,
+			cmp.Or(k.Token, "store"), ends, left)
 	}
 	if len(list.SignedFor) > 0 {
 		fmt.Fprintln(w, "\nSERVICE PROVIDER\tSIGNED BY\tBEFORE\tHOLDS\tSWITCH\tCONFIRMED")
@@ -116,7 +117,8 @@ func toJSONKeys(list admin.KeyList) jsonKeys {
 		if sp.One {
 			holds = 1
 		}
-		j.SignedFor = append(j.SignedFor, jsonSignedFor{sp.EntityID, sp.Key, sp.Previous, holds, sp.Next, sp.SwitchAt, sp.ConfirmedBy, sp.ConfirmedAt, sp.Forced})
+		j.SignedFor = append(j.SignedFor, jsonSignedFor{sp.EntityID, sp.Key, sp.Previous, holds, sp.Next, sp.SwitchAt,
+			sp.ConfirmedBy, sp.ConfirmedAt, sp.Forced})
 	}
 	return j
 }
@@ -132,11 +134,13 @@ func day(t time.Time) string {
 func switchText(sp admin.SignedFor, now time.Time) string {
 	var parts []string
 	if sp.Next != "" {
-		parts = append(parts, fmt.Sprintf("to %s at %s, in %s", sp.Next, sp.SwitchAt.UTC().Format(time.RFC3339), sp.SwitchAt.Sub(now).Round(time.Second)))
+		parts = append(parts, fmt.Sprintf("to %s at %s, in %s", sp.Next, sp.SwitchAt.UTC().Format(time.RFC3339),
+			sp.SwitchAt.Sub(now).Round(time.Second)))
 	}
 	switch {
 	case !sp.WaitFrom.IsZero():
-		parts = append(parts, fmt.Sprintf("people wait from %s to %s", sp.WaitFrom.UTC().Format(time.TimeOnly), sp.WaitUntil.UTC().Format(time.TimeOnly)))
+		parts = append(parts, fmt.Sprintf("people wait from %s to %s", sp.WaitFrom.UTC().Format(time.TimeOnly),
+			sp.WaitUntil.UTC().Format(time.TimeOnly)))
 	case !sp.WaitUntil.IsZero():
 		parts = append(parts, fmt.Sprintf("switched, people wait until %s", sp.WaitUntil.UTC().Format(time.TimeOnly)))
 	}
@@ -178,14 +182,16 @@ Examples:
 
 // Run makes it.
 func (c *keysGenerateCmd) Run(s *invocation, keys admin.Keys) error {
-	key, err := keys.Generate(s.ctx, s.scope(), admin.NewKey{Algorithm: c.Algorithm, Use: c.Use, Label: c.PKCS11, Life: c.Life}, s.event("", ""))
+	key, err := keys.Generate(s.ctx, s.scope(), admin.NewKey{Algorithm: c.Algorithm, Use: c.Use, Label: c.PKCS11,
+		Life: c.Life}, s.event("", ""))
 	if err != nil {
 		return err
 	}
 	if c.JSON {
 		return s.object(toJSONKey(key))
 	}
-	s.printf("made %s key %s (%s), state %s, certificate until %s\n", key.Use, key.ID, key.Algorithm, key.State, key.NotAfter.UTC().Format(time.DateOnly))
+	s.printf("made %s key %s (%s), state %s, certificate until %s\n", key.Use, key.ID, key.Algorithm, key.State,
+		key.NotAfter.UTC().Format(time.DateOnly))
 	if key.State == admin.KeyNext && key.Use == admin.Signing {
 		s.printf("next: ssobridge keys publish %s\n", key.ID)
 	}
@@ -214,7 +220,8 @@ func (c *keysPublishCmd) Run(s *invocation, keys admin.Keys) error {
 	if err := keys.Publish(s.ctx, s.scope(), k.ID, s.event("", "")); err != nil {
 		return err
 	}
-	s.printf("%s is in the metadata now\nnext: hand the metadata or the certificate (ssobridge keys export %s) to each service provider, then ssobridge keys promote\n", k.ID, k.ID)
+	s.printf("%s is in the metadata now\nnext: hand the metadata or the certificate (ssobridge keys export %s) to each "+
+		"service provider, then ssobridge keys promote\n", k.ID, k.ID)
 	return nil
 }
 
@@ -242,7 +249,8 @@ Examples:
 
 // Run promotes it.
 func (c *keysPromoteCmd) Run(s *invocation, keys admin.Keys) error {
-	p := admin.Promotion{Key: c.Key, EntityID: store.TrimBlanks(c.SP), All: c.All, At: c.At, ConfirmedBy: c.ConfirmedBy, Force: c.Force}
+	p := admin.Promotion{Key: c.Key, EntityID: store.TrimBlanks(c.SP), All: c.All, At: c.At, ConfirmedBy: c.ConfirmedBy,
+		Force: c.Force}
 	if err := keys.Check(s.ctx, s.scope(), p, admin.Signing); err != nil { // before anything is asked
 		return err
 	}
@@ -259,7 +267,8 @@ func (c *keysPromoteCmd) Run(s *invocation, keys admin.Keys) error {
 	case k.Use == admin.ForMetadata:
 		p.ConfirmedBy = s.ask(fmt.Sprintf("Who has confirmed that whoever checks our metadata trusts %s? Name: ", k.ID))
 	default:
-		p.ConfirmedBy = s.ask(fmt.Sprintf("Who has confirmed that the certificate of %s is loaded at %s? Name: ", k.ID, cmp.Or(p.EntityID, "all of them")))
+		p.ConfirmedBy = s.ask(fmt.Sprintf("Who has confirmed that the certificate of %s is loaded at %s? Name: ", k.ID,
+			cmp.Or(p.EntityID, "all of them")))
 	}
 	left, err := keys.Promote(s.ctx, s.scope(), p, s.event("", ""))
 	if err != nil {
@@ -279,8 +288,10 @@ func (c *keysPromoteCmd) printPromoted(s *invocation, keys admin.Keys, k admin.K
 	case p.At.IsZero():
 		s.printf("%s signs for %s now\n", k.ID, whom)
 	default:
-		s.printf("%s will sign for %s from %s on, in %s\n", k.ID, whom, p.At.UTC().Format(time.RFC3339), p.At.Sub(s.now()).Round(time.Second))
-		s.printf("from %s before it until %s after it, people who sign in where one certificate is held wait on a page\n", config.FormatDuration(keys.SwitchBefore), config.FormatDuration(keys.SwitchAfter))
+		s.printf("%s will sign for %s from %s on, in %s\n", k.ID, whom, p.At.UTC().Format(time.RFC3339),
+			p.At.Sub(s.now()).Round(time.Second))
+		s.printf("from %s before it until %s after it, people who sign in where one certificate is held wait on a page\n",
+			config.FormatDuration(keys.SwitchBefore), config.FormatDuration(keys.SwitchAfter))
 	}
 	for _, entityID := range left {
 		s.printf("left out, since it holds one certificate: ssobridge keys promote --sp %s --at TIME %s\n", entityID, k.ID)

@@ -62,7 +62,8 @@ func (c *lockoutsListCmd) Run(s *invocation, p *server.App) error {
 		if l.Person != "" {
 			who = string(l.Person)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\n", who, plainText(l.Login), l.Tries, l.Limit, l.Until.UTC().Format(time.DateTime), lockoutText(l))
+		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\n", who, plainText(l.Login), l.Tries, l.Limit,
+			l.Until.UTC().Format(time.DateTime), lockoutText(l))
 	}
 	return w.Flush()
 }
@@ -139,7 +140,8 @@ func checkLockout(ctx context.Context, r *findings, p *server.App) {
 	ours, window := p.Config.SignIn.LoginFailures, p.Config.SignIn.LoginWindow
 	policies, err := p.Directory.LockoutPolicies(ctx)
 	if err != nil {
-		r.ok(step, fmt.Sprintf("its password policies can't be read (%v): see to it that no account is locked before %d wrong passwords", err, ours+1))
+		r.ok(step, fmt.Sprintf("its password policies can't be read (%v): see to it that no account is locked before %d "+
+			"wrong passwords", err, ours+1))
 		return
 	}
 	fine := true
@@ -150,18 +152,22 @@ func checkLockout(ctx context.Context, r *findings, p *server.App) {
 		switch {
 		case ours >= policy.Threshold:
 			fine = false
-			r.fail(step, fmt.Sprintf("%s locks an account at %d wrong passwords, and sign_in.login_failures lets %d through: a stranger can lock people out of everything", policy.DN, policy.Threshold, ours),
+			r.fail(step, fmt.Sprintf("%s locks an account at %d wrong passwords, and sign_in.login_failures lets %d through: "+
+				"a stranger can lock people out of everything", policy.DN, policy.Threshold, ours),
 				fmt.Sprintf("set sign_in.login_failures below %d, or raise the directory's limit", policy.Threshold))
 		case policy.Window == 0:
 			fine = false
-			r.warn(step, fmt.Sprintf("%s never forgets wrong passwords: those of several windows add up to its limit of %d", policy.DN, policy.Threshold), "let the directory forget them after a time (pwdFailureCountInterval)")
+			r.warn(step, fmt.Sprintf("%s never forgets wrong passwords: those of several windows add up to its limit of %d",
+				policy.DN, policy.Threshold), "let the directory forget them after a time (pwdFailureCountInterval)")
 		case policy.Window > window:
 			fine = false
-			r.warn(step, fmt.Sprintf("%s remembers wrong passwords for %v, and sign_in.login_window is %v: those of several windows add up to its limit of %d", policy.DN, policy.Window, window, policy.Threshold),
+			r.warn(step, fmt.Sprintf("%s remembers wrong passwords for %v, and sign_in.login_window is %v: those of several "+
+				"windows add up to its limit of %d", policy.DN, policy.Window, window, policy.Threshold),
 				fmt.Sprintf("set sign_in.login_window to %v", policy.Window))
 		}
 	}
 	if fine {
-		r.ok(step, fmt.Sprintf("sign_in.login_failures of %d stays below the limits of %d password policies", ours, len(policies)))
+		r.ok(step, fmt.Sprintf("sign_in.login_failures of %d stays below the limits of %d password policies", ours,
+			len(policies)))
 	}
 }

@@ -101,7 +101,8 @@ func Main(ctx context.Context, args, environ []string, stdin io.Reader, stdout, 
 	terminal, out, errs := stderr, &cleanWriter{to: stdout}, &cleanWriter{to: stderr}
 	defer func() { _ = errors.Join(out.Close(), errs.Close()) }()
 	stdout, stderr = out, errs
-	s := &invocation{ctx: ctx, environ: environ, stdin: stdin, stdout: stdout, stderr: stderr, terminal: terminal, now: time.Now}
+	s := &invocation{ctx: ctx, environ: environ, stdin: stdin, stdout: stdout, stderr: stderr,
+		terminal: terminal, now: time.Now}
 	err := s.run(args)
 	if err == nil {
 		return exitOK
@@ -168,7 +169,8 @@ func classify(err error) (code int, hint string) {
 		return refusalCode(refused), refusalHints(refused)
 	}
 	if errors.Is(err, store.ErrInsecure) {
-		return exitUsage, "store.dsn: write sslmode=verify-full and sslrootcert=FILE; or, if nobody else can be on the way, set store.insecure: true"
+		return exitUsage, "store.dsn: write sslmode=verify-full and sslrootcert=FILE; or, if nobody else can be on the " +
+			"way, set store.insecure: true"
 	}
 	if mends := fieldMends(err); len(mends) > 0 {
 		return exitUsage, strings.Join(mends, "\nhint: ")
@@ -188,8 +190,9 @@ func lookup(environ []string, name string) string {
 	return environ[i][len(name)+1:]
 }
 
-// open is what the commands get the rooms of the bridge from: kong calls it for those that take them, once they are parsed; run closes
-// them. The log of a command shows warnings only, as text: its output is for the person who typed it.
+// open is what the commands get the rooms of the bridge from: kong calls it for those that take them, once they are
+// parsed; run closes them. The log of a command shows warnings only, as text: its output is for the person who typed
+// it.
 func (s *invocation) open() (_ *server.App, err error) {
 	cfg, err := config.Load(s.config, s.environ)
 	if err != nil {
@@ -219,7 +222,8 @@ func actor(environ []string) string {
 
 // event is the audit event of a change by command.
 func (s *invocation) event(action, subject string) store.Event {
-	return store.Event{At: s.now().UTC(), Actor: actor(s.environ), Action: action, Subject: subject, Outcome: "ok", Reason: "command"}
+	return store.Event{At: s.now().UTC(), Actor: actor(s.environ), Action: action, Subject: subject, Outcome: "ok",
+		Reason: "command"}
 }
 
 // scope is what a command may see and change: who runs the program has its database and its configuration.

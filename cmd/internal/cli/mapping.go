@@ -118,7 +118,8 @@ func (c mappingListCmd) Run(s *invocation, p *server.App) error {
 		if m.Off {
 			m.CreatedBy += " (off)"
 		}
-		t.row(object, m.ID, m.Priority, mapping.Describe(m), cmp.Or(string(m.Account), "{account}"), cmp.Or(string(m.Role), "{role}"), mapping.Creates(m), m.CreatedBy)
+		t.row(object, m.ID, m.Priority, mapping.Describe(m), cmp.Or(string(m.Account), "{account}"),
+			cmp.Or(string(m.Role), "{role}"), mapping.Creates(m), m.CreatedBy)
 	}
 	if err := t.end(); err != nil || c.JSON {
 		return err
@@ -152,8 +153,10 @@ type jsonMapping struct {
 
 func toJSONMapping(m store.Mapping) jsonMapping {
 	return jsonMapping{
-		ID: m.ID, Priority: m.Priority, Kind: m.Kind, Who: mapping.Describe(m), GroupDN: m.GroupDN, GroupID: m.GroupID, Pattern: m.Pattern,
-		Attribute: m.Attribute, Person: m.Person, Account: m.Account, Role: m.Role, Off: m.Off, AtSignIn: m.AtSignIn, CreatedBy: m.CreatedBy,
+		ID: m.ID, Priority: m.Priority, Kind: m.Kind, Who: mapping.Describe(m), GroupDN: m.GroupDN, GroupID: m.GroupID,
+		Pattern:   m.Pattern,
+		Attribute: m.Attribute, Person: m.Person, Account: m.Account, Role: m.Role, Off: m.Off, AtSignIn: m.AtSignIn,
+		CreatedBy: m.CreatedBy,
 	}
 }
 
@@ -196,7 +199,8 @@ func describeMapping(m store.Mapping) string {
 		m.Off = false
 		return describeMapping(m) + " (off)"
 	}
-	text := fmt.Sprintf("%s -> account %s, role %s, priority %d", mapping.Describe(m), cmp.Or(string(m.Account), "{account}"), cmp.Or(string(m.Role), "{role}"), m.Priority)
+	text := fmt.Sprintf("%s -> account %s, role %s, priority %d", mapping.Describe(m), cmp.Or(string(m.Account),
+		"{account}"), cmp.Or(string(m.Role), "{role}"), m.Priority)
 	if m.AtSignIn {
 		text += ", users created at their first sign-in only"
 	}

@@ -16,7 +16,8 @@ type mappingEdit struct {
 }
 
 // edit drafts a change, and shows or stores it. done is what is printed then, about the mapping.
-func (c *mappingEdit) edit(s *invocation, p *server.App, done string, draft func(admin.Mappings) (admin.MappingEdit, error)) (err error) {
+func (c *mappingEdit) edit(s *invocation, p *server.App, done string, draft func(admin.Mappings) (admin.MappingEdit,
+	error)) (err error) {
 	e, err := draft(p.Mappings())
 	if err != nil {
 		return err
@@ -35,7 +36,8 @@ type mappingOffCmd struct{ mappingEdit }
 
 // Help is shown by mapping off --help.
 func (mappingOffCmd) Help() string {
-	return "Whoever had access by this mapping alone can't sign in any more, at once. It keeps its number and its place.\n\nExample:\n\n    ssobridge mapping off 7"
+	return "Whoever had access by this mapping alone can't sign in any more, at once. It keeps its number and its " +
+		"place.\n\nExample:\n\n    ssobridge mapping off 7"
 }
 
 // Run switches it off.
@@ -70,17 +72,21 @@ type mappingSetCmd struct {
 
 // Help is shown by mapping set --help.
 func (mappingSetCmd) Help() string {
-	return "What is not given stays as it is. Whom a mapping is for can't be changed: add another one.\n\nExamples:\n\n    ssobridge mapping set 7 --priority 5\n\n    ssobridge mapping set 7 --role account_manager --preview\n\n    ssobridge mapping set 7 --create at-sign-in"
+	return "What is not given stays as it is. Whom a mapping is for can't be changed: add another one.\n\nExamples:\n\n " +
+		"   ssobridge mapping set 7 --priority 5\n\n    ssobridge mapping set 7 --role account_manager --preview\n\n    " +
+		"ssobridge mapping set 7 --create at-sign-in"
 }
 
 // Run changes it.
 func (c *mappingSetCmd) Run(s *invocation, p *server.App) error {
 	if c.GroupBase == "" && c.Account == "" && c.Role == "" && c.Priority == 0 && c.Create == "" {
-		return badInput(errors.New("nothing is to be changed"), "give --group-base, --account, --role, --priority or --create")
+		return badInput(errors.New("nothing is to be changed"),
+			"give --group-base, --account, --role, --priority or --create")
 	}
 	return c.edit(s, p, "is changed", func(a admin.Mappings) (admin.MappingEdit, error) {
 		change := admin.MappingChanges{
-			GroupBase: given(c.GroupBase), Account: given(c.Account), Role: given(c.Role), Create: given(c.Create), Priority: given(c.Priority),
+			GroupBase: given(c.GroupBase), Account: given(c.Account), Role: given(c.Role), Create: given(c.Create),
+			Priority: given(c.Priority),
 			Unlisted: c.Unchecked,
 		}
 		return a.Set(s.ctx, admin.Everything(), c.ID, change)
@@ -104,14 +110,16 @@ type mappingExchangeCmd struct {
 
 // Help is shown by mapping exchange --help.
 func (mappingExchangeCmd) Help() string {
-	return "Of several mappings to one account the lowest priority number wins. Two that would clash on the way take each other's in one step.\n\nExample:\n\n    ssobridge mapping exchange 7 3 --preview"
+	return "Of several mappings to one account the lowest priority number wins. Two that would clash on the way take " +
+		"each other's in one step.\n\nExample:\n\n    ssobridge mapping exchange 7 3 --preview"
 }
 
 // Run exchanges them.
 func (c *mappingExchangeCmd) Run(s *invocation, p *server.App) error {
-	return c.edit(s, p, fmt.Sprintf("and mapping %d have each other's priority", c.Other), func(a admin.Mappings) (admin.MappingEdit, error) {
-		return a.Exchange(s.ctx, admin.Everything(), c.ID, c.Other)
-	})
+	return c.edit(s, p, fmt.Sprintf("and mapping %d have each other's priority", c.Other),
+		func(a admin.Mappings) (admin.MappingEdit, error) {
+			return a.Exchange(s.ctx, admin.Everything(), c.ID, c.Other)
+		})
 }
 
 type mappingHistoryCmd struct {
@@ -157,7 +165,8 @@ type mappingReturnCmd struct {
 
 // Help is shown by mapping return --help.
 func (mappingReturnCmd) Help() string {
-	return "The mapping becomes what the entry says, also when it was removed since. That is a change like any other, and has its own entry.\n\nExample:\n\n    ssobridge mapping return 12"
+	return "The mapping becomes what the entry says, also when it was removed since. That is a change like any other, " +
+		"and has its own entry.\n\nExample:\n\n    ssobridge mapping return 12"
 }
 
 // Run returns to it.

@@ -19,7 +19,8 @@ type mappingExportCmd struct{}
 
 // Help is shown by mapping export --help.
 func (mappingExportCmd) Help() string {
-	return "Owners are left out: they are told with their external_id by mapping add.\n\nExample:\n\n    ssobridge mapping export > mappings.yaml"
+	return "Owners are left out: they are told with their external_id by mapping add.\n\nExample:\n\n    ssobridge " +
+		"mapping export > mappings.yaml"
 }
 
 // Run writes the mappings.
@@ -56,7 +57,8 @@ func (c *mappingPlanCmd) Run(s *invocation, p *server.App) error {
 	if err := showEffects(p, s, set.Change); err != nil {
 		return err
 	}
-	return &commandError{err: errors.New("there are differences"), hint: "ssobridge mapping apply " + c.File, code: exitDiffers}
+	return &commandError{err: errors.New("there are differences"), hint: "ssobridge mapping apply " + c.File,
+		code: exitDiffers}
 }
 
 // readMappings reads a file of mappings and compares it with what is stored.
@@ -85,7 +87,8 @@ func showEffects(p *server.App, s *invocation, change mapping.Change) error {
 		if shown == 1 {
 			fmt.Fprintln(w, "\nCHANGE\tLOGIN\tNAME\tACCOUNT\tBEFORE\tAFTER\tWHY")
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.Kind, e.Login, e.Name, e.Account, cmp.Or(string(e.Before), "-"), cmp.Or(string(e.After), "-"), e.Why)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.Kind, e.Login, e.Name, e.Account, cmp.Or(string(e.Before), "-"),
+			cmp.Or(string(e.After), "-"), e.Why)
 		return nil
 	})
 	if err != nil {
@@ -97,7 +100,8 @@ func showEffects(p *server.App, s *invocation, change mapping.Change) error {
 	if shown > shownEffects {
 		s.printf("and %d more\n", shown-shownEffects)
 	}
-	s.printf("\n%d people read: %d gain access, %d lose it, %d get another role (which can't be changed by API); %d users would be created\n",
+	s.printf("\n%d people read: %d gain access, %d lose it, %d get another role (which can't be changed by API); %d "+
+		"users would be created\n",
 		effects.People, effects.Gains, effects.Losses, effects.Roles, effects.Creations)
 	if effects.AtSignIn > 0 {
 		s.printf("%d more would be created at their first sign-in\n", effects.AtSignIn)
@@ -116,7 +120,8 @@ type mappingApplyCmd struct {
 
 // Help is shown by mapping apply --help.
 func (mappingApplyCmd) Help() string {
-	return "What would change is shown first. Nobody is created by it: people are at their next sign-in, or by provision plan and apply.\n\nExample:\n\n    ssobridge mapping apply mappings.yaml"
+	return "What would change is shown first. Nobody is created by it: people are at their next sign-in, or by " +
+		"provision plan and apply.\n\nExample:\n\n    ssobridge mapping apply mappings.yaml"
 }
 
 // Run applies the file.

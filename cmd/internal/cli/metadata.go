@@ -76,7 +76,8 @@ func (s *invocation) metadata(file string, do func() ([]byte, error)) error {
 		return err
 	}
 	if err := os.WriteFile(file, append(data, '\n'), 0o644); err != nil { //nolint:gosec // it is public
-		return failed(fmt.Errorf("write %s: %s", file, config.PlainCause(err)), "name a file in a folder that you can write to")
+		return failed(fmt.Errorf("write %s: %s", file, config.PlainCause(err)),
+			"name a file in a folder that you can write to")
 	}
 	s.printf("wrote %s\n", file)
 	return nil

@@ -51,7 +51,8 @@ func (c *previewCmd) Run(s *invocation, p *server.App) error {
 		err = printPreview(s.stdout, x)
 	}
 	if err == nil && x.Refused != "" {
-		return failed(fmt.Errorf("the sign-in would be refused: %s", x.Refused), "ssobridge sp show prints the record, ssobridge keys list the keys")
+		return failed(fmt.Errorf("the sign-in would be refused: %s", x.Refused),
+			"ssobridge sp show prints the record, ssobridge keys list the keys")
 	}
 	return err
 }

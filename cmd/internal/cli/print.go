@@ -7,7 +7,8 @@ import (
 	"text/tabwriter"
 )
 
-// asJSON goes with each command that shows or makes something. What it prints has one shape, which docs/run.md describes.
+// asJSON goes with each command that shows or makes something. What it prints has one shape, which docs/run.md
+// describes.
 type asJSON struct {
 	JSON bool `name:"json" help:"Print JSON: one object, or an object a line for a list."`
 }

@@ -45,7 +45,8 @@ Examples:
 
 // Run makes a plan and shows it.
 func (c *provisionPlanCmd) Run(s *invocation, p *server.App) error {
-	plan, walked, err := p.Provisioning.MakePlan(s.ctx, provisioning.PlanOptions{Kind: "admin", Actor: actor(s.environ), Progress: s.planProgress()})
+	plan, walked, err := p.Provisioning.MakePlan(s.ctx, provisioning.PlanOptions{Kind: "admin", Actor: actor(s.environ),
+		Progress: s.planProgress()})
 	if err := runningError(err); err != nil {
 		return err
 	}
@@ -96,7 +97,8 @@ func runningError(err error) error {
 		if running.ID == 0 {
 			return failed(err, "try again in some seconds")
 		}
-		return failed(err, fmt.Sprintf("wait for it (ssobridge provision status), or end it: ssobridge provision cancel %d", running.ID))
+		return failed(err, fmt.Sprintf("wait for it (ssobridge provision status), or end it: ssobridge provision cancel %d",
+			running.ID))
 	}
 	if errors.Is(err, provisioning.ErrPlanCancelled) {
 		return failed(err, "somebody cancelled it, in the console or by ssobridge provision cancel; the audit log says who")
@@ -110,7 +112,8 @@ type provisionCancelCmd struct {
 
 // Help is shown by provision cancel --help.
 func (provisionCancelCmd) Help() string {
-	return "Nothing of a plan that was cancelled while it was made can be applied. A plan that is being applied is stopped by provision pause.\n\nExample:\n\n    ssobridge provision cancel"
+	return "Nothing of a plan that was cancelled while it was made can be applied. A plan that is being applied is " +
+		"stopped by provision pause.\n\nExample:\n\n    ssobridge provision cancel"
 }
 
 // Run cancels it.
@@ -131,7 +134,8 @@ func (c *provisionCancelCmd) Run(s *invocation, p *server.App) error {
 	case errors.Is(err, store.ErrNotFound):
 		return badInput(fmt.Errorf("there is no plan %d", id), "ssobridge provision status lists the last ones")
 	case errors.Is(err, store.ErrConflict):
-		return failed(fmt.Errorf("plan %d is not being made any more", id), fmt.Sprintf("look at it: ssobridge provision show %d", id))
+		return failed(fmt.Errorf("plan %d is not being made any more", id),
+			fmt.Sprintf("look at it: ssobridge provision show %d", id))
 	case err != nil:
 		return err
 	}
@@ -140,7 +144,8 @@ func (c *provisionCancelCmd) Run(s *invocation, p *server.App) error {
 }
 
 // planJSON writes one object whose items are streamed.
-func planJSON(ctx context.Context, p *server.App, w io.Writer, plan store.Plan, f provisioning.Forecast, kind string) error {
+func planJSON(ctx context.Context, p *server.App, w io.Writer, plan store.Plan, f provisioning.Forecast,
+	kind string) error {
 	head, err := json.Marshal(struct {
 		Plan     jsonPlan     `json:"plan"`
 		Forecast jsonForecast `json:"forecast"`
@@ -172,7 +177,8 @@ func planJSON(ctx context.Context, p *server.App, w io.Writer, plan store.Plan, 
 }
 
 // eachItem pages through the lines of a plan.
-func eachItem(ctx context.Context, p *server.App, plan int64, f store.ItemFilter, visit func(store.PlanItem) error) error {
+func eachItem(ctx context.Context, p *server.App, plan int64, f store.ItemFilter,
+	visit func(store.PlanItem) error) error {
 	for f.Limit = 1000; ; {
 		items, err := p.Store.Plans().Items(ctx, plan, f)
 		if err != nil {
@@ -209,7 +215,8 @@ type jsonPlan struct {
 }
 
 func toJSONPlan(p store.Plan) jsonPlan {
-	return jsonPlan{p.ID, string(p.State), p.Reason, p.CreatedAt, p.People, p.Creations, p.Leavers, p.Drifted, p.Blocked, p.Done, p.Failed, p.Skipped, p.AtSignIn, p.Groups, p.Fault}
+	return jsonPlan{p.ID, string(p.State), p.Reason, p.CreatedAt, p.People, p.Creations, p.Leavers, p.Drifted, p.Blocked,
+		p.Done, p.Failed, p.Skipped, p.AtSignIn, p.Groups, p.Fault}
 }
 
 type jsonForecast struct {
@@ -249,9 +256,11 @@ func toJSONItem(i store.PlanItem) jsonItem {
 }
 
 // planText prints a plan, the first limit lines of each kind (0: all), or of one kind alone.
-func planText(ctx context.Context, p *server.App, w io.Writer, plan store.Plan, f provisioning.Forecast, limit int, kind string) error {
+func planText(ctx context.Context, p *server.App, w io.Writer, plan store.Plan, f provisioning.Forecast, limit int,
+	kind string) error {
 	fmt.Fprintf(w, "Plan %d of %s: %d people read, %d to be created, %d left, %d with another role, %d can't be created.\n",
-		plan.ID, plan.CreatedAt.Format(time.DateTime+" MST"), plan.People, plan.Creations, plan.Leavers, plan.Drifted, plan.Blocked)
+		plan.ID, plan.CreatedAt.Format(time.DateTime+" MST"), plan.People, plan.Creations, plan.Leavers,
+		plan.Drifted, plan.Blocked)
 	if plan.AtSignIn > 0 {
 		fmt.Fprintf(w, "%d more are left to the first sign-in, as their mappings say.\n", plan.AtSignIn)
 	}
@@ -323,7 +332,8 @@ var errEnough = errors.New("enough")
 
 // forecastText says what calls take, in one sentence.
 func forecastText(f provisioning.Forecast) string {
-	text := fmt.Sprintf("%d calls take about %s at %.3g a second", f.Calls, max(f.Takes.Round(time.Second), time.Second), f.PerSecond)
+	text := fmt.Sprintf("%d calls take about %s at %.3g a second", f.Calls, max(f.Takes.Round(time.Second),
+		time.Second), f.PerSecond)
 	if f.Calls == 1 {
 		text = "One call takes less than a second"
 	}

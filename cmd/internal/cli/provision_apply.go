@@ -109,7 +109,8 @@ func watchPlan(p *server.App, s *invocation, c asJSON, plan store.Plan) error {
 		if err := p.Provisioning.PausePlan(ctx, plan.ID, actor(s.environ)); err != nil && !errors.Is(err, store.ErrConflict) {
 			return fmt.Errorf("pause plan %d: %w", plan.ID, err)
 		}
-		return failed(fmt.Errorf("plan %d is paused, %d of %d created", plan.ID, plan.Done, plan.Creations), fmt.Sprintf("go on with: ssobridge provision apply %d", plan.ID))
+		return failed(fmt.Errorf("plan %d is paused, %d of %d created", plan.ID, plan.Done, plan.Creations),
+			fmt.Sprintf("go on with: ssobridge provision apply %d", plan.ID))
 	}
 	if err != nil {
 		return err
@@ -119,13 +120,16 @@ func watchPlan(p *server.App, s *invocation, c asJSON, plan store.Plan) error {
 	}
 	switch plan.State {
 	case store.PlanStopped:
-		return failed(fmt.Errorf("plan %d has stopped: %s", plan.ID, stopText(plan.Reason)), fmt.Sprintf("look at it, then: ssobridge provision apply %d", plan.ID))
+		return failed(fmt.Errorf("plan %d has stopped: %s", plan.ID, stopText(plan.Reason)),
+			fmt.Sprintf("look at it, then: ssobridge provision apply %d", plan.ID))
 	case store.PlanPaused:
-		return failed(fmt.Errorf("plan %d was paused by an admin", plan.ID), fmt.Sprintf("go on with: ssobridge provision apply %d", plan.ID))
+		return failed(fmt.Errorf("plan %d was paused by an admin", plan.ID),
+			fmt.Sprintf("go on with: ssobridge provision apply %d", plan.ID))
 	}
 	if plan.Failed > 0 {
 		return failed(fmt.Errorf("plan %d: %s could not be created", plan.ID, plural(plan.Failed, "user", "users")),
-			fmt.Sprintf("ssobridge provision show %d shows the cause of each; ssobridge provision retry tries them again", plan.ID))
+			fmt.Sprintf("ssobridge provision show %d shows the cause of each; ssobridge provision retry tries them again",
+				plan.ID))
 	}
 	return nil
 }
@@ -135,7 +139,8 @@ func printApplied(s *invocation, c asJSON, plan store.Plan) error {
 	if c.JSON {
 		return s.object(toJSONPlan(plan))
 	}
-	s.printf("plan %d: %d created, %d failed, %d skipped of %d\n", plan.ID, plan.Done, plan.Failed, plan.Skipped, plan.Creations)
+	s.printf("plan %d: %d created, %d failed, %d skipped of %d\n", plan.ID, plan.Done, plan.Failed, plan.Skipped,
+		plan.Creations)
 	if plan.Failed+plan.Skipped > 0 {
 		s.printf("ssobridge provision show %d tells why\n", plan.ID)
 	}
@@ -145,7 +150,8 @@ func printApplied(s *invocation, c asJSON, plan store.Plan) error {
 // followPlan shows the progress until the plan is not applied any more.
 func followPlan(ctx context.Context, p *server.App, s *invocation, plan store.Plan) (store.Plan, error) {
 	bar := progressbar.NewOptions(plan.Creations,
-		progressbar.OptionSetWriter(s.terminal), progressbar.OptionSetVisibility(s.interactive()), progressbar.OptionShowCount(), progressbar.OptionSetWidth(20),
+		progressbar.OptionSetWriter(s.terminal), progressbar.OptionSetVisibility(s.interactive()),
+		progressbar.OptionShowCount(), progressbar.OptionSetWidth(20),
 		progressbar.OptionSetPredictTime(true), progressbar.OptionSetElapsedTime(false), progressbar.OptionFullWidth())
 	defer func() { _ = bar.Finish() }()
 	tick := time.NewTicker(applyPoll)

@@ -54,10 +54,12 @@ func (c *provisionStatusCmd) Run(s *invocation, p *server.App) error {
 		return s.object(st)
 	}
 	if st.Hold != nil {
-		s.printf("HELD since %s by %s (%s): no plan creates anybody; ssobridge provision release lifts it\n", st.Hold.Since.Format(time.DateTime+" MST"), st.Hold.By, st.Hold.Reason)
+		s.printf("HELD since %s by %s (%s): no plan creates anybody; ssobridge provision release lifts it\n",
+			st.Hold.Since.Format(time.DateTime+" MST"), st.Hold.By, st.Hold.Reason)
 	}
 	if st.Stopped != nil {
-		s.printf("STOPPED since %s: %s; next try %s\n", st.Stopped.Since.Format(time.DateTime+" MST"), breakerText(st.Stopped.Cause), st.Stopped.Next.Format(time.TimeOnly))
+		s.printf("STOPPED since %s: %s; next try %s\n", st.Stopped.Since.Format(time.DateTime+" MST"),
+			breakerText(st.Stopped.Cause), st.Stopped.Next.Format(time.TimeOnly))
 	}
 	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
 	for _, u := range userStates {
@@ -71,10 +73,12 @@ func (c *provisionStatusCmd) Run(s *invocation, p *server.App) error {
 	s.printf("%s\n", st.Budget.text())
 	for _, plan := range st.Plans {
 		if plan.State == string(store.PlanMaking) {
-			s.printf("plan %d: being made, %d groups and %d people read; ssobridge provision cancel ends it\n", plan.ID, plan.Groups, plan.People)
+			s.printf("plan %d: being made, %d groups and %d people read; ssobridge provision cancel ends it\n", plan.ID,
+				plan.Groups, plan.People)
 			continue
 		}
-		s.printf("plan %d: %s, %d created, %d failed, %d skipped of %d", plan.ID, plan.State, plan.Done, plan.Failed, plan.Skipped, plan.Creations)
+		s.printf("plan %d: %s, %d created, %d failed, %d skipped of %d", plan.ID, plan.State, plan.Done, plan.Failed,
+			plan.Skipped, plan.Creations)
 		if plan.State == string(store.PlanStopped) || plan.State == string(store.PlanDropped) && plan.Reason != "" {
 			s.printf("; %s", stopText(plan.Reason))
 		}
@@ -171,17 +175,21 @@ type budgetStatus struct {
 
 func readBudgetStatus(ctx context.Context, p *server.App) (budgetStatus, error) {
 	b, err := p.Budget.Status(ctx)
-	return budgetStatus{b.Used, b.Used - b.UsedRetry - b.UsedPlan, b.UsedRetry, b.UsedPlan, b.Limit, b.Background, b.PerSecond, b.Rate, b.Throttled, b.Exhausted, b.Reset}, err
+	return budgetStatus{b.Used, b.Used - b.UsedRetry - b.UsedPlan, b.UsedRetry, b.UsedPlan, b.Limit, b.Background,
+		b.PerSecond, b.Rate, b.Throttled, b.Exhausted, b.Reset}, err
 }
 
 func (b budgetStatus) text() string {
-	text := fmt.Sprintf("budget: %d of %d calls used today (%d sign-ins, %d retries, %d plans), background work may use %d; %.3g of %.3g a second; reset %s",
-		b.Used, b.Limit, b.UsedSignIn, b.UsedRetry, b.UsedPlan, b.Background, b.Rate, b.PerSecond, b.Reset.Format("2006-01-02 15:04 MST"))
+	text := fmt.Sprintf("budget: %d of %d calls used today (%d sign-ins, %d retries, %d plans), background work may use "+
+		"%d; %.3g of %.3g a second; reset %s",
+		b.Used, b.Limit, b.UsedSignIn, b.UsedRetry, b.UsedPlan, b.Background, b.Rate, b.PerSecond,
+		b.Reset.Format("2006-01-02 15:04 MST"))
 	if b.Throttled > 0 {
 		text += fmt.Sprintf("; throttled %d times today", b.Throttled)
 	}
 	if b.Rate < b.PerSecond {
-		text += ", so the rate is lowered for a while: does another program use this API key? Then set constant_contact.limits.share"
+		text += ", so the rate is lowered for a while: does another program use this API key? Then set " +
+			"constant_contact.limits.share"
 	}
 	if b.Exhausted {
 		text += "; Constant Contact says that the day is used up"
@@ -266,7 +274,8 @@ func (c *provisionReadinessCmd) Run(s *invocation, p *server.App) error {
 	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "MAPPING\tWHO\tPEOPLE\tREADY\tWAITING\tFAILING\tMISSING\tAT SIGN-IN")
 	for _, r := range list {
-		fmt.Fprintf(w, "%d\t%s\t%d\t%s\t%d\t%d\t%d\t%d\n", r.Mapping.ID, mapping.Describe(r.Mapping), r.People, share(r.There, r.People),
+		fmt.Fprintf(w, "%d\t%s\t%d\t%s\t%d\t%d\t%d\t%d\n", r.Mapping.ID, mapping.Describe(r.Mapping), r.People,
+			share(r.There, r.People),
 			r.Waiting, r.Failing, r.Missing, r.Later)
 	}
 	if err := w.Flush(); err != nil {
@@ -294,7 +303,8 @@ func readinessJSON(s *invocation, list []provisioning.GroupReadiness, f provisio
 		Forecast jsonForecast `json:"forecast"`
 	}{Forecast: toJSONForecast(f)}
 	for _, r := range list {
-		out.Mappings = append(out.Mappings, group{r.Mapping.ID, mapping.Describe(r.Mapping), r.People, r.There, r.Waiting, r.Failing, r.Missing, r.Later})
+		out.Mappings = append(out.Mappings, group{r.Mapping.ID, mapping.Describe(r.Mapping), r.People, r.There, r.Waiting,
+			r.Failing, r.Missing, r.Later})
 	}
 	return s.object(out)
 }

@@ -58,7 +58,8 @@ func (c *restoreCmd) Run(s *invocation) error {
 		return err
 	}
 	if _, err := os.Stat(c.File); err != nil {
-		return badInput(fmt.Errorf("read the backup %s: %s", c.File, config.PlainCause(err)), "name a file that `ssobridge backup` wrote")
+		return badInput(fmt.Errorf("read the backup %s: %s", c.File, config.PlainCause(err)),
+			"name a file that `ssobridge backup` wrote")
 	}
 	if err := c.follow(s, cfg); err != nil {
 		return err
@@ -183,13 +184,14 @@ func (c *restoreCmd) settleParts(s *invocation, p *server.App, certain string) e
 		s.printf("signing keys that were made since the backup and are lost: %s\n", strings.Join(done.Missing, ", "))
 	}
 	if done.Signing == 0 {
-		s.printf("NO SIGNING KEY IS LEFT: nothing is signed until ssobridge keys generate makes one and the service providers have it\n")
+		s.printf("NO SIGNING KEY IS LEFT: nothing is signed until ssobridge keys generate makes one and the service " +
+			"providers have it\n")
 	}
 	return nil
 }
 
-// consoleFactors are the confirmed second factors of people with a role in the console. One that was removed since the backup must not
-// open it, so an invitation confirms each anew.
+// consoleFactors are the confirmed second factors of people with a role in the console. One that was removed since the
+// backup must not open it, so an invitation confirms each anew.
 type consoleFactors struct {
 	factors []store.SecondFactor
 	people  map[store.PersonID]string // their logins
@@ -239,9 +241,9 @@ func findConsoleFactors(ctx context.Context, p *server.App) (c consoleFactors, e
 	return c, nil
 }
 
-// inConsole tells whether somebody has a role in the console. known is false where the directory does not say it, and then it is taken as
-// so: an account that is disabled, expired or not to be found is shown without its groups, and may be let in again tomorrow. With an
-// error, the directory can't be asked.
+// inConsole tells whether somebody has a role in the console. known is false where the directory does not say it, and
+// then it is taken as so: an account that is disabled, expired or not to be found is shown without its groups, and may
+// be let in again tomorrow. With an error, the directory can't be asked.
 func inConsole(ctx context.Context, p *server.App, person store.PersonID) (login string, is, known bool, err error) {
 	e, err := p.Directory.Read(ctx, string(person))
 	if err != nil {
@@ -258,9 +260,11 @@ func (c consoleFactors) list(s *invocation) {
 	if len(c.factors) == 0 {
 		return
 	}
-	s.printf("\nSecond factors of people with a role in the admin console. They do not open it until an invitation confirms each (ssobridge admin invite):\n")
+	s.printf("\nSecond factors of people with a role in the admin console. They do not open it until an invitation " +
+		"confirms each (ssobridge admin invite):\n")
 	if c.unknown > 0 {
-		s.printf("The directory does not say of %d people whether they have a role, since it does not answer, or their account is disabled, expired or gone: they are taken as having one.\n", c.unknown)
+		s.printf("The directory does not say of %d people whether they have a role, since it does not answer, or their "+
+			"account is disabled, expired or gone: they are taken as having one.\n", c.unknown)
 	}
 	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "LOGIN\tPERSON\tKIND\tADDED")
@@ -275,7 +279,8 @@ func (c consoleFactors) list(s *invocation) {
 }
 
 func settledText(d store.Settled) string {
-	text := fmt.Sprintf("%d second factors, recovery codes of %d people, %d invitations, %d suspended users, %d keys, %d mappings, %d service providers; %d sessions ended",
+	text := fmt.Sprintf("%d second factors, recovery codes of %d people, %d invitations, %d suspended users, %d keys, "+
+		"%d mappings, %d service providers; %d sessions ended",
 		d.Factors, d.Codes, d.Invitations, d.Users, d.Keys, d.Mappings, d.Providers, d.Sessions)
 	if d.Unconfirmed > 0 {
 		text += fmt.Sprintf("; %d second factors open the admin console only after an invitation", d.Unconfirmed)
@@ -293,9 +298,11 @@ func listUnknown(p *server.App, s *invocation, try store.Settled) error {
 	if err != nil {
 		return err
 	}
-	s.printf("\nVoid from now on: %d invitations, and the recovery codes of %d people. Removed since, as far as is known: %s.\n",
+	s.printf("\nVoid from now on: %d invitations, and the recovery codes of %d people. Removed since, as far as is "+
+		"known: %s.\n",
 		try.Invitations, try.Codes, settledText(try))
-	s.printf("%d suspended users stay suspended. Users that were suspended since the backup are not: see ssobridge users suspend.\n", suspended[store.Suspended])
+	s.printf("%d suspended users stay suspended. Users that were suspended since the backup are not: see ssobridge "+
+		"users suspend.\n", suspended[store.Suspended])
 
 	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
 	keys, err := p.Store.Keys().List(ctx)
@@ -304,7 +311,8 @@ func listUnknown(p *server.App, s *invocation, try store.Settled) error {
 	}
 	fmt.Fprintf(w, "\nKEY\tUSE\tSTATE\tLAST CHANGE\n")
 	for _, k := range keys {
-		last := slices.MaxFunc([]time.Time{k.CreatedAt, k.PublishedAt, k.ActiveAt, k.RetiringAt, k.RetiredAt}, time.Time.Compare)
+		last := slices.MaxFunc([]time.Time{k.CreatedAt, k.PublishedAt, k.ActiveAt, k.RetiringAt, k.RetiredAt},
+			time.Time.Compare)
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", k.ID, k.Use, k.State, lastChange(last))
 	}
 	providers, err := p.Store.ServiceProviders().List(ctx)
@@ -327,12 +335,14 @@ func listUnknown(p *server.App, s *invocation, try store.Settled) error {
 		} else if len(history) > 0 {
 			changed = history[0].At
 		}
-		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\n", m.ID, cmp.Or(m.GroupDN, m.Pattern, string(m.Person)), m.Account, m.Role, lastChange(changed))
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\n", m.ID, cmp.Or(m.GroupDN, m.Pattern, string(m.Person)), m.Account, m.Role,
+			lastChange(changed))
 	}
 	if err := w.Flush(); err != nil {
 		return fmt.Errorf("print the list: %w", err)
 	}
-	s.printf("\nRetire or remove what should not be there (ssobridge keys retire, sp remove, mapping remove) before the bridge is started.\n")
+	s.printf("\nRetire or remove what should not be there (ssobridge keys retire, sp remove, mapping remove) before the " +
+		"bridge is started.\n")
 	return nil
 }
 

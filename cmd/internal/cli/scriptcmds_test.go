@@ -60,7 +60,8 @@ func setupCommand(ts *testscript.TestScript, neg bool, _ []string) {
 		"--set", "constant_contact.external_provider="+sandbox.DefaultExternalProvider,
 	))
 	for name, text := range map[string]string{
-		"bind_password": ts.Getenv("LDAP_BIND_PASSWORD"), "partner_secret": ts.Getenv("SANDBOX_SECRET"), "api_key": ts.Getenv("SANDBOX_API_KEY"),
+		"bind_password": ts.Getenv("LDAP_BIND_PASSWORD"), "partner_secret": ts.Getenv("SANDBOX_SECRET"),
+		"api_key": ts.Getenv("SANDBOX_API_KEY"),
 	} {
 		ts.Check(os.WriteFile(ts.MkAbs("conf/"+name), []byte(text+"\n"), 0o600))
 	}
@@ -96,14 +97,15 @@ func keysCommand(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("AT", time.Now().Add(24*time.Hour).UTC().Format(time.RFC3339))
 }
 
-// secretsCommand sets the variables OLD_SECRET and NEW_SECRET to the ids of the first two secret keys that secrets status
-// shows, the newer one first.
+// secretsCommand sets the variables OLD_SECRET and NEW_SECRET to the ids of the first two secret keys that secrets
+// status shows, the newer one first.
 func secretsCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) > 0 {
 		ts.Fatalf("usage: secrets")
 	}
 	ts.Check(ts.Exec("ssobridge", "secrets", "status"))
-	found := regexp.MustCompile(`(?m)^([0-9a-f]{8}) +(?:in use|known|missing) `).FindAllStringSubmatch(ts.ReadFile("stdout"), -1)
+	found := regexp.MustCompile(`(?m)^([0-9a-f]{8}) +(?:in use|known|missing) `).FindAllStringSubmatch(
+		ts.ReadFile("stdout"), -1)
 	if len(found) < 2 {
 		ts.Fatalf("there are not two secret keys")
 	}
@@ -116,10 +118,12 @@ func softHSMCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) > 0 {
 		ts.Fatalf("usage: softhsm")
 	}
-	for _, file := range []string{"/usr/lib/softhsm/libsofthsm2.so", "/usr/lib64/pkcs11/libsofthsm2.so", "/usr/local/lib/softhsm/libsofthsm2.so"} {
+	for _, file := range []string{"/usr/lib/softhsm/libsofthsm2.so", "/usr/lib64/pkcs11/libsofthsm2.so",
+		"/usr/local/lib/softhsm/libsofthsm2.so"} {
 		if _, err := os.Stat(file); err == nil {
 			ts.Setenv("SOFTHSM", file)
-			ts.Check(os.WriteFile(ts.Getenv("SOFTHSM2_CONF"), []byte("directories.tokendir = "+ts.MkAbs("tokens")+"\nobjectstore.backend = file\nlog.level = ERROR\n"), 0o600))
+			ts.Check(os.WriteFile(ts.Getenv("SOFTHSM2_CONF"), []byte("directories.tokendir = "+ts.MkAbs("tokens")+
+				"\nobjectstore.backend = file\nlog.level = ERROR\n"), 0o600))
 			return
 		}
 	}

@@ -124,7 +124,8 @@ func (c *secretsStatusCmd) Run(s *invocation, p *server.App) error {
 			i := slices.IndexFunc(status.needs, func(n server.Need) bool { return n.What == what })
 			needed = append(needed, times(status.needs[i], k.NeededBy[what]))
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", k.ID, strings.ReplaceAll(k.State, "_", " "), orDash(k.FirstUsed), orDash(strings.Join(needed, ", ")))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", k.ID, strings.ReplaceAll(k.State, "_", " "), orDash(k.FirstUsed),
+			orDash(strings.Join(needed, ", ")))
 	}
 	if len(status.Replicas) > 0 {
 		fmt.Fprintln(w, "\nREPLICA\tKNOWS")
@@ -139,7 +140,8 @@ func (c *secretsStatusCmd) Run(s *invocation, p *server.App) error {
 		if c := n.Count[""]; c > 0 {
 			s.printf("\n%s can't be opened by any secret key of the configuration.\n", times(n, c))
 		}
-		if n.Goes != "" && slices.ContainsFunc(status.Keys[1:], func(k secretKeyStatus) bool { return k.NeededBy[n.What] > 0 }) {
+		if n.Goes != "" && slices.ContainsFunc(status.Keys[1:],
+			func(k secretKeyStatus) bool { return k.NeededBy[n.What] > 0 }) {
 			s.printf("\n%s: %s\n", n.What, n.Goes)
 		}
 	}
@@ -169,10 +171,12 @@ func (secretsRotateCmd) Run(s *invocation, p *server.App) error {
 		return err
 	}
 	if len(lacks) > 0 {
-		return badInput(fmt.Errorf("the secret key in use here, %s, is not known to the running %s", p.SecretKeyIDs()[0], strings.Join(lacks, ", ")),
+		return badInput(fmt.Errorf("the secret key in use here, %s, is not known to the running %s", p.SecretKeyIDs()[0],
+			strings.Join(lacks, ", ")),
 			"add it to secret_keys on every replica and restart each. Nothing was changed")
 	}
-	if err := p.Store.SecretKeys().Use(s.ctx, p.SecretKeyIDs()[0], s.event("secret-key-use", p.SecretKeyIDs()[0])); err != nil {
+	if err := p.Store.SecretKeys().Use(s.ctx, p.SecretKeyIDs()[0], s.event("secret-key-use",
+		p.SecretKeyIDs()[0])); err != nil {
 		return err
 	}
 	changed, err := p.Rotate(s.ctx, s.event("", ""))
@@ -209,7 +213,8 @@ func (c *secretsRemoveCmd) Run(s *invocation, p *server.App) error {
 		if err != nil {
 			return err
 		}
-		s.printf("ended: %s, %s\n", plural(sets, "set of recovery codes", "sets of recovery codes"), plural(invitations, "invitation", "invitations"))
+		s.printf("ended: %s, %s\n", plural(sets, "set of recovery codes", "sets of recovery codes"),
+			plural(invitations, "invitation", "invitations"))
 	}
 	changed, err := p.Rotate(s.ctx, s.event("", ""))
 	if err != nil {
@@ -227,24 +232,29 @@ func (c *secretsRemoveCmd) Run(s *invocation, p *server.App) error {
 	for _, n := range needs {
 		if count := n.Count[id.String()]; count > 0 {
 			left = append(left, times(n, count))
-			fixes = append(fixes, cmp.Or(n.Goes, "ssobridge secrets rotate makes them anew; what was changed in the database can't be"))
+			fixes = append(fixes, cmp.Or(n.Goes, "ssobridge secrets rotate makes them anew; what was changed in the database "+
+				"can't be"))
 		}
 	}
 	if len(left) > 0 {
-		return badInput(fmt.Errorf("secret key %s is still needed by %s", id, strings.Join(left, ", ")), strings.Join(slices.Compact(fixes), "; "))
+		return badInput(fmt.Errorf("secret key %s is still needed by %s", id, strings.Join(left, ", ")),
+			strings.Join(slices.Compact(fixes), "; "))
 	}
 	switch err := p.Store.SecretKeys().Remove(s.ctx, id.String(), public, s.event("secret-key-remove", id.String())); {
 	case errors.Is(err, store.ErrNotFound):
-		return badInput(fmt.Errorf("secret key %s was removed before, or never used", id), "take it out of secret_keys on every replica, and restart each")
+		return badInput(fmt.Errorf("secret key %s was removed before, or never used", id),
+			"take it out of secret_keys on every replica, and restart each")
 	case err != nil:
 		return fmt.Errorf("secret key %s: %w", id, err)
 	}
-	s.printf("made anew: %s\nsecret key %s is removed: take it out of secret_keys on every replica, and restart each\n", plural(changed, "thing", "things"), id)
+	s.printf("made anew: %s\nsecret key %s is removed: take it out of secret_keys on every replica, and restart each\n",
+		plural(changed, "thing", "things"), id)
 	return nil
 }
 
-// allUpgraded refuses to make things anew with another secret key beside replicas of the version before. They know one alone, and announce
-// themselves nowhere: what is made anew can't be read there, and for an hour the upgrade can still be taken back.
+// allUpgraded refuses to make things anew with another secret key beside replicas of the version before. They know one
+// alone, and announce themselves nowhere: what is made anew can't be read there, and for an hour the upgrade can still
+// be taken back.
 func allUpgraded(ctx context.Context, p *server.App) error {
 	now, err := p.Store.OlderReplicaNow(ctx)
 	if err != nil {
@@ -253,12 +263,13 @@ func allUpgraded(ctx context.Context, p *server.App) error {
 	if !now && !p.Store.OlderReplicas(ctx) {
 		return nil
 	}
-	return badInput(errors.New("a replica of the version before this one uses this database, or did within the last hour; it knows one secret key alone"),
+	return badInput(errors.New("a replica of the version before this one uses this database, or did within the last "+
+		"hour; it knows one secret key alone"),
 		"upgrade every replica, and come back an hour after the last one was seen. Nothing was changed")
 }
 
-// removableSecret looks whether a secret key may go, as far as the configuration and the running replicas are concerned. It returns the
-// public key of what it has signed of the audit log.
+// removableSecret looks whether a secret key may go, as far as the configuration and the running replicas are
+// concerned. It returns the public key of what it has signed of the audit log.
 func removableSecret(ctx context.Context, p *server.App, text string) (id certs.KeyID, public []byte, err error) {
 	known := p.Sealer.KeyIDs()
 	i := slices.IndexFunc(known, func(k certs.KeyID) bool { return k.String() == strings.ToLower(store.TrimBlanks(text)) })
@@ -267,7 +278,8 @@ func removableSecret(ctx context.Context, p *server.App, text string) (id certs.
 		return id, nil, badInput(fmt.Errorf("secret key %.40q is not in secret_keys", text),
 			"ssobridge secrets status lists the ids; one that is to be removed is still needed here, to read what it has made")
 	case i == 0:
-		return id, nil, badInput(fmt.Errorf("secret key %s is the one in use", known[0]), "put the new one first in secret_keys on every replica, and restart each")
+		return id, nil, badInput(fmt.Errorf("secret key %s is the one in use", known[0]),
+			"put the new one first in secret_keys on every replica, and restart each")
 	}
 	id = known[i]
 	running, err := p.Store.Replicas().Running(ctx)
@@ -277,10 +289,12 @@ func removableSecret(ctx context.Context, p *server.App, text string) (id certs.
 	for _, r := range running {
 		// It would make what nobody can read after the removal.
 		if len(r.SecretKeys) > 0 && r.SecretKeys[0] == id.String() {
-			return id, nil, badInput(fmt.Errorf("replica %s still uses secret key %s", r.ID, id), "put the new one first in its secret_keys, and restart it")
+			return id, nil, badInput(fmt.Errorf("replica %s still uses secret key %s", r.ID, id),
+				"put the new one first in its secret_keys, and restart it")
 		}
 		if !r.Knows(known[0].String()) {
-			return id, nil, badInput(fmt.Errorf("replica %s does not know the secret key in use here, %s", r.ID, known[0]), "add it to its secret_keys, and restart it")
+			return id, nil, badInput(fmt.Errorf("replica %s does not know the secret key in use here, %s", r.ID, known[0]),
+				"add it to its secret_keys, and restart it")
 		}
 	}
 	key, err := p.Audit().Key(id)
@@ -331,7 +345,8 @@ func checkSecrets(ctx context.Context, r *findings, p *server.App) {
 	case err != nil:
 		r.fail(what, err, "")
 	case len(lacks) > 0:
-		r.fail(what, fmt.Errorf("the one in use here, %s, is not known to the running %s", p.SecretKeyIDs()[0], strings.Join(lacks, ", ")), server.LackingFix(lacks))
+		r.fail(what, fmt.Errorf("the one in use here, %s, is not known to the running %s", p.SecretKeyIDs()[0],
+			strings.Join(lacks, ", ")), server.LackingFix(lacks))
 	default:
 		r.ok(what, "in use "+p.SecretKeyIDs()[0]+", known "+strconv.Itoa(len(p.SecretKeyIDs())))
 	}

@@ -52,7 +52,8 @@ func (serveCmd) Run(s *invocation) (err error) {
 			console = l.Console.Addr().String()
 		}
 		log.Info("RSA signatures", "by", p.Engine.Status().String())
-		log.Info("ready", "public_url", cfg.PublicURL, "listen", l.Pages.Addr().String(), "console", console, "metrics", metrics,
+		log.Info("ready", "public_url", cfg.PublicURL, "listen", l.Pages.Addr().String(), "console", console,
+			"metrics", metrics,
 			"version", version(), "after", s.now().Sub(started).Round(time.Millisecond).String())
 		if err := server.NotifySystemd(s.environ, "READY=1"); err != nil {
 			log.Warn("systemd was not told that the bridge is ready", "error", err)

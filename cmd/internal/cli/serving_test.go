@@ -49,7 +49,8 @@ func startServe(t *testing.T, folder string, environ ...string) *serving {
 	s := &serving{t: t, log: &buffer{}, stop: cancel, done: make(chan int, 1)}
 	environ = append(environ, "NOTIFY_SOCKET="+socket, "SSOBRIDGE_METRICS_LISTEN=127.0.0.1:0")
 	go func() {
-		s.done <- cli.Main(ctx, []string{"serve", "--config", filepath.Join(folder, "ssobridge.yaml")}, environ, strings.NewReader(""), io.Discard, s.log)
+		s.done <- cli.Main(ctx, []string{"serve", "--config", filepath.Join(folder, "ssobridge.yaml")}, environ,
+			strings.NewReader(""), io.Discard, s.log)
 	}()
 	t.Cleanup(cancel)
 	message := make([]byte, 100)
@@ -108,7 +109,10 @@ func (s *serving) get(client *http.Client, url string) (int, string) {
 func plainClient(t *testing.T) *http.Client {
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport, Timeout: 20 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return &http.Client{Transport: transport, Timeout: 20 * time.Second, CheckRedirect: func(*http.Request,
+		[]*http.Request) error {
+		return http.ErrUseLastResponse
+	}}
 }
 
 // TestServe: it is ready though directory and partner API are down; it serves
@@ -117,7 +121,8 @@ func TestServe(t *testing.T) {
 	folder := initFolder(t)
 	s := startServe(t, folder)
 	client := plainClient(t)
-	for path, want := range map[string]int{"/healthz": 200, "/readyz": 200, "/saml/metadata": 200, "/admin/": 404, "/saml/slo": 404, "/webhooks/constant-contact": 404} {
+	for path, want := range map[string]int{"/healthz": 200, "/readyz": 200, "/saml/metadata": 200, "/admin/": 404,
+		"/saml/slo": 404, "/webhooks/constant-contact": 404} {
 		if status, body := s.get(client, "http://"+s.pages+path); status != want {
 			t.Errorf("%s: status %d, want %d\n%s", path, status, want, body)
 		}
@@ -128,21 +133,25 @@ func TestServe(t *testing.T) {
 	}
 	status, body := s.get(client, "http://"+s.metrics+"/metrics")
 	for _, want := range []string{
-		`ssobridge_http_requests_total{route="/saml/metadata",status="200"} 1`, `ssobridge_budget_used 0`, `ssobridge_budget_limit 10000`,
-		`ssobridge_sso_users{state="conflict"} 0`, `ssobridge_sessions 0`, `ssobridge_certificate_not_after_seconds{id="`, `go_goroutines`,
+		`ssobridge_http_requests_total{route="/saml/metadata",status="200"} 1`, `ssobridge_budget_used 0`,
+		`ssobridge_budget_limit 10000`,
+		`ssobridge_sso_users{state="conflict"} 0`, `ssobridge_sessions 0`, `ssobridge_certificate_not_after_seconds{id="`,
+		`go_goroutines`,
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("/metrics (status %d) has no %s", status, want)
 		}
 	}
-	if status, body := s.get(client, "http://"+s.pages+"/metrics"); status == http.StatusOK || strings.Contains(body, "ssobridge_") {
+	if status, body := s.get(client, "http://"+s.pages+"/metrics"); status == http.StatusOK || strings.Contains(body,
+		"ssobridge_") {
 		t.Errorf("/metrics on the pages' listener: status %d, want a refusal", status)
 	}
 	config, copied := filepath.Join(folder, "ssobridge.yaml"), filepath.Join(folder, "copy.db")
 	if code, _, stderr := command(t, nil, "backup", copied, "--config", config); code != 0 {
 		t.Errorf("backup while it runs: exit code %d\n%s", code, stderr)
 	}
-	if code, _, stderr := command(t, nil, "restore", copied, "--config", config); code != 1 || !strings.Contains(stderr, "nothing was replaced; is the bridge stopped?") {
+	if code, _, stderr := command(t, nil, "restore", copied, "--config", config); code != 1 || !strings.Contains(stderr,
+		"nothing was replaced; is the bridge stopped?") {
 		t.Errorf("restore while it runs: exit code %d, want 1\n%s", code, stderr)
 	}
 	s.stop()
@@ -173,7 +182,8 @@ func TestServeFinishesRunningRequests(t *testing.T) {
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
 	const body = "SAMLRequest=bm9uc2Vuc2U%3D"
-	fmt.Fprintf(conn, "POST /saml/sso HTTP/1.1\r\nHost: localhost:8080\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n", len(body))
+	fmt.Fprintf(conn, "POST /saml/sso HTTP/1.1\r\nHost: localhost:8080\r\nContent-Type: "+
+		"application/x-www-form-urlencoded\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n", len(body))
 	r := bufio.NewReader(conn)
 	// The server says "100 Continue" when the handler begins to read: from here on it runs.
 	if line, err := r.ReadString('\n'); err != nil || !strings.Contains(line, "100") {
@@ -216,7 +226,8 @@ func TestServeRefusals(t *testing.T) {
 	if code != 1 || !strings.Contains(stderr, "hint: is another program on this port?") {
 		t.Errorf("a port that is taken: exit code %d\n%s", code, stderr)
 	}
-	code, _, stderr = command(t, []string{"SSOBRIDGE_DATA_DIR=" + filepath.Join(folder, "nowhere")}, "serve", "--config", config)
+	code, _, stderr = command(t, []string{"SSOBRIDGE_DATA_DIR=" + filepath.Join(folder, "nowhere")}, "serve",
+		"--config", config)
 	if code != 2 || !strings.Contains(stderr, "does not exist") {
 		t.Errorf("a data folder that is not there: exit code %d\n%s", code, stderr)
 	}
@@ -244,7 +255,8 @@ func pair(t *testing.T, certFile, keyFile string, serial int64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for file, block := range map[string]*pem.Block{certFile: {Type: "CERTIFICATE", Bytes: der}, keyFile: {Type: "PRIVATE KEY", Bytes: private}} {
+	for file, block := range map[string]*pem.Block{certFile: {Type: "CERTIFICATE", Bytes: der},
+		keyFile: {Type: "PRIVATE KEY", Bytes: private}} {
 		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -255,7 +267,8 @@ func TestServeOwnTLS(t *testing.T) {
 	folder := initFolder(t)
 	cert, key := filepath.Join(folder, "tls.crt"), filepath.Join(folder, "tls.key")
 	pair(t, cert, key, 1)
-	s := startServe(t, folder, "SSOBRIDGE_PUBLIC_URL=https://localhost:8080", "SSOBRIDGE_TLS_CERT=tls.crt", "SSOBRIDGE_TLS_KEY=tls.key",
+	s := startServe(t, folder, "SSOBRIDGE_PUBLIC_URL=https://localhost:8080", "SSOBRIDGE_TLS_CERT=tls.crt",
+		"SSOBRIDGE_TLS_KEY=tls.key",
 		"SSOBRIDGE_CONSOLE_ADMIN_GROUP=cn=admins,dc=example,dc=com", "SSOBRIDGE_CONSOLE_LISTEN=127.0.0.1:0",
 		"SSOBRIDGE_CONSOLE_PUBLIC_URL=https://localhost:8444")
 	roots := x509.NewCertPool()
@@ -267,12 +280,14 @@ func TestServeOwnTLS(t *testing.T) {
 	_, port, _ := net.SplitHostPort(s.pages)
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}
 	defer transport.CloseIdleConnections()
-	if status, _ := s.get(&http.Client{Transport: transport}, "https://localhost:"+port+"/readyz"); status != http.StatusOK {
+	if status, _ := s.get(&http.Client{Transport: transport}, "https://localhost:"+port+
+		"/readyz"); status != http.StatusOK {
 		t.Errorf("status %d over TLS, want 200", status)
 	}
 	// The console's own listener has the same certificate (row ID-19).
 	_, consolePort, _ := net.SplitHostPort(s.logged("console"))
-	if status, _ := s.get(&http.Client{Transport: transport}, "https://localhost:"+consolePort+"/readyz"); status != http.StatusOK {
+	if status, _ := s.get(&http.Client{Transport: transport}, "https://localhost:"+consolePort+
+		"/readyz"); status != http.StatusOK {
 		t.Errorf("the console's listener: status %d over TLS, want 200", status)
 	}
 	if code, _, stderr := command(t, nil, "health", "https://"+s.pages); code != 0 {

@@ -41,7 +41,8 @@ func (c spListCmd) Run(s *invocation, p *server.App) error {
 		if len(sp.ACS) > 1 {
 			acs += fmt.Sprintf(" and %d more", len(sp.ACS)-1)
 		}
-		object := jsonProvider{EntityID: sp.EntityID, Name: sp.Name, Kind: sp.Kind, State: sp.State, NameID: sp.NameID, UpdatedAt: sp.UpdatedAt}
+		object := jsonProvider{EntityID: sp.EntityID, Name: sp.Name, Kind: sp.Kind, State: sp.State, NameID: sp.NameID,
+			UpdatedAt: sp.UpdatedAt}
 		for _, a := range sp.ACS {
 			object.ACS = append(object.ACS, a.URL)
 		}
@@ -73,7 +74,8 @@ type spRemoveCmd struct {
 
 // Help is shown by sp remove --help.
 func (spRemoveCmd) Help() string {
-	return "Nobody can sign in there by this bridge any more, at once.\n\nExample:\n\n    ssobridge sp remove https://wiki.example.com/saml"
+	return "Nobody can sign in there by this bridge any more, at once.\n\nExample:\n\n    ssobridge sp remove " +
+		"https://wiki.example.com/saml"
 }
 
 // Run removes it.

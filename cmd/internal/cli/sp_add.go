@@ -108,7 +108,8 @@ func (c *spAddCmd) request(s *invocation) (n admin.NewProvider, closeFile func()
 	}
 	file, err := os.Open(c.From)
 	if err != nil {
-		return n, closeFile, badInput(fmt.Errorf("read %s: %s", c.From, config.PlainCause(err)), "name the metadata file that the service provider gave")
+		return n, closeFile, badInput(fmt.Errorf("read %s: %s", c.From, config.PlainCause(err)),
+			"name the metadata file that the service provider gave")
 	}
 	n.Document = file
 	return n, file.Close, nil
@@ -132,14 +133,16 @@ func (c *spAddCmd) importFault(err error) error {
 func readTrustKey(file string) (*x509.Certificate, error) {
 	data, err := config.ReadFile(file, maxCertificateFile)
 	if err != nil {
-		return nil, badInput(fmt.Errorf("read the trust key %s: %s", file, config.PlainCause(err)), "name the certificate that the publisher of the metadata announces")
+		return nil, badInput(fmt.Errorf("read the trust key %s: %s", file, config.PlainCause(err)),
+			"name the certificate that the publisher of the metadata announces")
 	}
 	if block, _ := pem.Decode(data); block != nil {
 		data = block.Bytes
 	}
 	cert, err := x509.ParseCertificate(data)
 	if err != nil {
-		return nil, badInput(fmt.Errorf("the trust key %s is no certificate: %w", file, err), "give a PEM file with one certificate")
+		return nil, badInput(fmt.Errorf("the trust key %s is no certificate: %w", file, err),
+			"give a PEM file with one certificate")
 	}
 	return cert, nil
 }

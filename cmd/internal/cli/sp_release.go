@@ -56,7 +56,8 @@ func (c *spReleaseNameIDCmd) Run(s *invocation, p *server.App) error {
 
 // all forgets to whom any NameID was given.
 func (c *spReleaseNameIDCmd) all(s *invocation, p *server.App) error {
-	if err := s.confirm(c.Yes, false, "Forget to whom every NameID was given, at all service providers? Each may then go to another person."); err != nil {
+	if err := s.confirm(c.Yes, false, "Forget to whom every NameID was given, at all service providers? Each may then "+
+		"go to another person."); err != nil {
 		return err
 	}
 	if err := p.Providers().ReleaseAllNameIDs(s.ctx, s.scope(), s.event("", "")); err != nil {

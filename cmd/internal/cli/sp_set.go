@@ -37,7 +37,8 @@ func (c *spShowCmd) Run(s *invocation, p *server.App) error {
 	}
 	if c.Metadata {
 		if len(sp.Metadata) == 0 {
-			return failed(fmt.Errorf("%s was not registered by metadata", sp.EntityID), "sp add FILE --replace takes its metadata in")
+			return failed(fmt.Errorf("%s was not registered by metadata", sp.EntityID),
+				"sp add FILE --replace takes its metadata in")
 		}
 		_, err := s.stdout.Write(append(sp.Metadata, '\n'))
 		return err
@@ -177,7 +178,8 @@ func (c *spSetCmd) Run(s *invocation, p *server.App) error {
 		if files[strings.TrimSuffix(key, "+")] && value != "" {
 			data, err := config.ReadFile(value, maxCertificateFile)
 			if err != nil {
-				return badInput(fmt.Errorf("%s: read %s: %s", key, value, config.PlainCause(err)), "name a PEM file with the certificate")
+				return badInput(fmt.Errorf("%s: read %s: %s", key, value, config.PlainCause(err)),
+					"name a PEM file with the certificate")
 			}
 			value = string(data)
 		}

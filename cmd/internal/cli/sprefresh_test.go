@@ -15,7 +15,8 @@ import (
 func TestSPRefreshAndApprove(t *testing.T) {
 	const id = "https://wiki.example.com/saml"
 	describe := func(acs, name string) string {
-		return `<md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" entityID="` + id + `" cacheDuration="PT1H">
+		return `<md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" entityID="` + id +
+			`" cacheDuration="PT1H">
   <md:SPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol">
     <md:AssertionConsumerService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST" Location="` + acs + `" index="0"/>
   </md:SPSSODescriptor>
@@ -85,7 +86,8 @@ func TestSPRefreshAndApprove(t *testing.T) {
 
 	// An address inside is not asked unless that is allowed.
 	closed := append(environ, "SSOBRIDGE_METADATA_ALLOW_INTERNAL=false")
-	if code, out, _ := command(t, closed, "sp", "refresh", id); code != 1 || !strings.Contains(out, "metadata.allow_internal is off") {
+	if code, out, _ := command(t, closed, "sp", "refresh", id); code != 1 || !strings.Contains(out,
+		"metadata.allow_internal is off") {
 		t.Errorf("exit code %d\n%s", code, out)
 	}
 }

@@ -53,7 +53,8 @@ func initFolder(t testing.TB, set ...string) string {
 		"--set", "listen=127.0.0.1:0", "--set", "directory.preset=openldap", "--set", "directory.urls=ldaps://127.0.0.1:1",
 		"--set", "directory.bind_dn=cn=reader,dc=example,dc=test", "--set", "directory.base_dn=dc=example,dc=test",
 		"--set", "constant_contact.partner_client_id=partner", "--set", "constant_contact.external_provider=provider",
-		"--set", "constant_contact.base_url=http://127.0.0.1:1/v3", "--set", "constant_contact.token_url=http://127.0.0.1:1/token",
+		"--set", "constant_contact.base_url=http://127.0.0.1:1/v3", "--set",
+		"constant_contact.token_url=http://127.0.0.1:1/token",
 	}
 	for _, s := range set {
 		args = append(args, "--set", s)

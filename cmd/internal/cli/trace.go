@@ -71,7 +71,8 @@ func (c *traceListCmd) Run(s *invocation, p *server.App) error {
 	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "WHEN\tREF\tPERSON\tTO\tACCOUNT\tOUTCOME")
 	for _, t := range list {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", t.At.UTC().Format(time.DateTime), t.Ref, cmp.Or(string(t.Person), "-"), cmp.Or(t.SP, "-"), cmp.Or(string(t.Account), "-"), joined(t.Outcome, t.Reason))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", t.At.UTC().Format(time.DateTime), t.Ref, cmp.Or(string(t.Person), "-"),
+			cmp.Or(t.SP, "-"), cmp.Or(string(t.Account), "-"), joined(t.Outcome, t.Reason))
 	}
 	return w.Flush()
 }
@@ -100,7 +101,9 @@ func (c *traceShowCmd) Run(s *invocation, p *server.App) error {
 		if ok {
 			return c.coded(s, coded)
 		}
-		return badInput(fmt.Errorf("no sign-in with the reference %s is known", quote(c.Ref)), "it may be older than traces.keep, or belong to a page that is no sign-in; ssobridge audit list --ref looks in the audit")
+		return badInput(fmt.Errorf("no sign-in with the reference %s is known", quote(c.Ref)),
+			"it may be older than traces.keep, or belong to a page that is no sign-in; ssobridge audit list --ref looks in "+
+				"the audit")
 	}
 	if err != nil {
 		return err
@@ -118,7 +121,8 @@ func (c *traceShowCmd) Run(s *invocation, p *server.App) error {
 	for _, t := range list {
 		fmt.Fprintf(w, "%s  %s  %s\n", t.At.UTC().Format(time.DateTime), t.Ref, joined(t.Outcome, t.Reason))
 		for _, step := range t.Steps {
-			fmt.Fprintf(w, "  %s\t%s\t%s\t%s\n", step.Name, step.Took.Round(10*time.Microsecond), cmp.Or(step.Reason, "passed"), step.Detail)
+			fmt.Fprintf(w, "  %s\t%s\t%s\t%s\n", step.Name, step.Took.Round(10*time.Microsecond),
+				cmp.Or(step.Reason, "passed"), step.Detail)
 		}
 	}
 	return w.Flush()
@@ -139,19 +143,22 @@ func (c *traceShowCmd) coded(s *invocation, q idp.CodedRequest) error {
 			To       time.Time `json:"to,omitzero"`
 		}{strings.ToUpper(c.Ref), q.Minute, q.Reason, q.Cause, q.Fix, false, q.Requests, q.From, q.To})
 	}
-	s.printf("%s UTC  %s  (%s)\n", q.Minute.Format("2006-01-02 15:04"), strings.ToUpper(c.Ref), cmp.Or(q.Reason, "unknown reason"))
+	s.printf("%s UTC  %s  (%s)\n", q.Minute.Format("2006-01-02 15:04"), strings.ToUpper(c.Ref),
+		cmp.Or(q.Reason, "unknown reason"))
 	s.printf("  %s\n  %s\n  %s\n", q.Summary(), q.Cause, q.Fix)
 	if hint := actHint(admin.ReasonAct(q.Reason), "ENTITY_ID"); hint != "" {
 		s.printf("  %s\n", hint)
 	}
-	s.printf("no steps were kept: there were more requests like this than traces and log lines are kept of; the rest is counted\n")
+	s.printf("no steps were kept: there were more requests like this than traces and log lines are kept of; the rest is " +
+		"counted\n")
 	return nil
 }
 
 func (c *traceShowCmd) captured(s *invocation, p *server.App) error {
 	all, err := p.IdP.CapturedAssertions(s.ctx, strings.ToUpper(c.Ref), s.event("", ""))
 	if errors.Is(err, store.ErrNotFound) {
-		return badInput(fmt.Errorf("nothing was captured under the reference %s", quote(c.Ref)), "ssobridge trace capture LOGIN, then let the person sign in; what is captured is kept for a day")
+		return badInput(fmt.Errorf("nothing was captured under the reference %s", quote(c.Ref)),
+			"ssobridge trace capture LOGIN, then let the person sign in; what is captured is kept for a day")
 	}
 	if err != nil {
 		return err
@@ -215,7 +222,8 @@ func (c *traceRefusalsCmd) Run(s *invocation, p *server.App) error {
 	}
 	fmt.Fprintln(w, "\nONLY COUNTED\tREASON\tFROM\tTO")
 	for _, n := range counted {
-		fmt.Fprintf(w, "%d\t%s\t%s\t%s\n", n.Requests, cmp.Or(n.Reason, "-"), n.First.UTC().Format(time.DateTime), n.Last.UTC().Format(time.DateTime))
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\n", n.Requests, cmp.Or(n.Reason, "-"), n.First.UTC().Format(time.DateTime),
+			n.Last.UTC().Format(time.DateTime))
 	}
 	return w.Flush()
 }

@@ -56,7 +56,8 @@ type usersListCmd struct {
 
 // Help is shown by users list --help.
 func (usersListCmd) Help() string {
-	return "Examples:\n\n    ssobridge users list --state conflict --state refused\n\n    ssobridge users list --account a07e1lxqqqo0 --json"
+	return "Examples:\n\n    ssobridge users list --state conflict --state refused\n\n    ssobridge users list " +
+		"--account a07e1lxqqqo0 --json"
 }
 
 // jsonUser is a row of the ledger as JSON.
@@ -86,8 +87,10 @@ type jsonUser struct {
 
 func toJSONUser(u store.SSOUser) jsonUser {
 	j := jsonUser{
-		u.Person, u.Account, u.State, u.Before, u.ExternalID, u.ExternalProvider, u.LoginName, u.ContactEmail, u.FirstName, u.LastName,
-		u.Role, u.Mapping, u.Plan, u.Class.String(), u.Attempts, u.MaybeSent, nil, u.ErrorKey, u.ErrorText, u.CreatedAt, u.UpdatedAt,
+		u.Person, u.Account, u.State, u.Before, u.ExternalID, u.ExternalProvider, u.LoginName, u.ContactEmail,
+		u.FirstName, u.LastName,
+		u.Role, u.Mapping, u.Plan, u.Class.String(), u.Attempts, u.MaybeSent, nil, u.ErrorKey, u.ErrorText,
+		u.CreatedAt, u.UpdatedAt,
 	}
 	if !u.NextAttempt.IsZero() {
 		j.NextAttempt = &u.NextAttempt
@@ -125,7 +128,8 @@ func (c *usersListCmd) Run(s *invocation, p *server.App) error {
 	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "PERSON/ACCOUNT\tNAME\tROLE\tSTATE\tLOGIN NAME\tERROR")
 	for _, u := range rows {
-		fmt.Fprintf(w, "%s/%s\t%s %s\t%s\t%s\t%s\t%s\n", u.Person, u.Account, u.FirstName, u.LastName, u.Role, u.State, u.LoginName, u.ErrorText)
+		fmt.Fprintf(w, "%s/%s\t%s %s\t%s\t%s\t%s\t%s\n", u.Person, u.Account, u.FirstName, u.LastName, u.Role, u.State,
+			u.LoginName, u.ErrorText)
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -188,8 +192,10 @@ func showUser(s *invocation, u store.SSOUser) {
 	for _, line := range [][2]string{
 		{"person", string(u.Person)}, {"account", string(u.Account)}, {"state", state},
 		{"name", u.FirstName + " " + u.LastName}, {"role as told", string(u.Role)}, {"mapping", fmt.Sprint(u.Mapping)},
-		{"external_id", u.ExternalID}, {"external_provider", u.ExternalProvider}, {"login_name", u.LoginName}, {"contact_email", u.ContactEmail},
-		{"attempts", fmt.Sprint(u.Attempts)}, {"next attempt", at(u.NextAttempt)}, {"error key", u.ErrorKey}, {"error", u.ErrorText},
+		{"external_id", u.ExternalID}, {"external_provider", u.ExternalProvider}, {"login_name", u.LoginName},
+		{"contact_email", u.ContactEmail},
+		{"attempts", fmt.Sprint(u.Attempts)}, {"next attempt", at(u.NextAttempt)}, {"error key", u.ErrorKey},
+		{"error", u.ErrorText},
 		{"created", at(u.CreatedAt)}, {"changed", at(u.UpdatedAt)},
 	} {
 		if line[1] != "" {
@@ -208,7 +214,8 @@ type usersConfirmCmd struct {
 
 // Help is shown by users confirm --help.
 func (usersConfirmCmd) Help() string {
-	return "Look at them first: ssobridge users list --state assumed\n\nExamples:\n\n    ssobridge users confirm --all\n\n    ssobridge users confirm 5f2c…/a07e1lxqqqo0"
+	return "Look at them first: ssobridge users list --state assumed\n\nExamples:\n\n    ssobridge users confirm " +
+		"--all\n\n    ssobridge users confirm 5f2c…/a07e1lxqqqo0"
 }
 
 // Run confirms.
@@ -249,7 +256,8 @@ type usersExportCmd struct {
 
 // Help is shown by users export --help.
 func (usersExportCmd) Help() string {
-	return "The file holds names and mail addresses of people: keep it safe.\n\nExample:\n\n    ssobridge users export -o users.csv"
+	return "The file holds names and mail addresses of people: keep it safe.\n\nExample:\n\n    ssobridge users export " +
+		"-o users.csv"
 }
 
 // Run writes the export.
@@ -279,7 +287,8 @@ type usersImportCmd struct {
 
 // Help is shown by users import --help.
 func (usersImportCmd) Help() string {
-	return "Users that the ledger does not know are added as they were; those on their way then count as assumed. Rows that are there are kept.\n\nExample:\n\n    ssobridge users import users.csv"
+	return "Users that the ledger does not know are added as they were; those on their way then count as assumed. Rows " +
+		"that are there are kept.\n\nExample:\n\n    ssobridge users import users.csv"
 }
 
 // Run imports.
@@ -371,7 +380,8 @@ func (c *usersWorkCmd) Run(s *invocation, p *server.App) error {
 			if !one.DoneAt.IsZero() {
 				done = one.DoneAt.Format(time.DateOnly) + " by " + one.DoneBy
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", one.Since.Format(time.DateOnly), one.Kind, one.Person, one.Login, one.Name, one.Account, one.Told, cmp.Or(string(one.Role), "none"), one.Why, done)
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", one.Since.Format(time.DateOnly), one.Kind, one.Person,
+				one.Login, one.Name, one.Account, one.Told, cmp.Or(string(one.Role), "none"), one.Why, done)
 		}
 		if len(list) < f.Limit {
 			return w.Flush()

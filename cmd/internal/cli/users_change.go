@@ -19,7 +19,8 @@ func afterKey(text string) (store.UserKey, error) {
 	}
 	i := strings.LastIndexByte(text, '/')
 	if i < 1 {
-		return store.UserKey{}, badInput(fmt.Errorf("%s: want PERSON/ACCOUNT", quote(text)), "copy it from ssobridge users list")
+		return store.UserKey{}, badInput(fmt.Errorf("%s: want PERSON/ACCOUNT", quote(text)),
+			"copy it from ssobridge users list")
 	}
 	account, err := store.ParseAccountID(text[i+1:])
 	if err != nil {
@@ -69,9 +70,11 @@ func (c *usersAdoptCmd) adoptPlan(s *invocation, p *server.App) error {
 		return err
 	}
 	if plan.Unmade() {
-		return failed(fmt.Errorf("plan %d: %w", plan.ID, provisioning.ErrPlanUnmade), "make a new one, and give its number: ssobridge provision plan")
+		return failed(fmt.Errorf("plan %d: %w", plan.ID, provisioning.ErrPlanUnmade),
+			"make a new one, and give its number: ssobridge provision plan")
 	}
-	s.printf("plan %d of %s would create %d users\n", plan.ID, plan.CreatedAt.Format("2006-01-02 15:04 MST"), plan.Creations)
+	s.printf("plan %d of %s would create %d users\n", plan.ID, plan.CreatedAt.Format("2006-01-02 15:04 MST"),
+		plan.Creations)
 	if c.Preview {
 		return nil
 	}
@@ -83,7 +86,8 @@ func (c *usersAdoptCmd) adoptPlan(s *invocation, p *server.App) error {
 		return err
 	}
 	printAdoptions(s, counts)
-	s.printf("creations are held: look at ssobridge users list --state assumed, confirm them (users confirm), then ssobridge provision release\n")
+	s.printf("creations are held: look at ssobridge users list --state assumed, confirm them (users confirm), then " +
+		"ssobridge provision release\n")
 	return nil
 }
 
@@ -114,7 +118,8 @@ func (c *usersAdoptCmd) adoptFile(s *invocation, p *server.App) (err error) {
 		if who == "" {
 			who = t.Told.Person
 		}
-		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", t.Told.Line, who, t.Told.Account, t.User.ExternalID, t.User.Role, t.User.State, remark)
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", t.Told.Line, who, t.Told.Account, t.User.ExternalID, t.User.Role,
+			t.User.State, remark)
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -126,7 +131,8 @@ func (c *usersAdoptCmd) adoptFile(s *invocation, p *server.App) (err error) {
 	if faults == len(previewed) {
 		return badInput(errors.New("no line can be taken"), "mend the file by the remarks above")
 	}
-	if err := s.confirm(c.Yes, c.File == "-", fmt.Sprintf("Take the %d without faults?", len(previewed)-faults)); err != nil {
+	if err := s.confirm(c.Yes, c.File == "-", fmt.Sprintf("Take the %d without faults?",
+		len(previewed)-faults)); err != nil {
 		return err
 	}
 	done, err := p.Provisioning.AdoptUsers(s.ctx, previewed, actor(s.environ))
@@ -150,7 +156,8 @@ type oneUser struct {
 }
 
 // change opens the parts, finds the row, and does something with it.
-func (o oneUser) change(s *invocation, p *server.App, done string, do func(k store.UserKey, actor string) error) (err error) {
+func (o oneUser) change(s *invocation, p *server.App, done string, do func(k store.UserKey,
+	actor string) error) (err error) {
 	k, err := userKey(s.ctx, p, o.Person, o.Account)
 	if err != nil {
 		return err
@@ -166,7 +173,8 @@ type usersSuspendCmd struct{ oneUser }
 
 // Help is shown by users suspend --help.
 func (usersSuspendCmd) Help() string {
-	return "The person can't sign in to this client account any more, at once; a password that they may have at Constant Contact still works there.\n\nExample:\n\n    ssobridge users suspend alice a07e1lxqqqo0"
+	return "The person can't sign in to this client account any more, at once; a password that they may have at " +
+		"Constant Contact still works there.\n\nExample:\n\n    ssobridge users suspend alice a07e1lxqqqo0"
 }
 
 // Run suspends.
@@ -209,7 +217,8 @@ func (c *usersDoneCmd) Run(s *invocation, p *server.App) error {
 	return c.change(s, p, "noted for %s in %s", func(k store.UserKey, actor string) error {
 		err := p.Provisioning.WorkDone(s.ctx, k, c.Kind, actor)
 		if errors.Is(err, store.ErrNotFound) {
-			return badInput(fmt.Errorf("no work of kind %s is open for person %s in account %s", c.Kind, k.Person, k.Account), "ssobridge users work lists it; a new plan brings it up to date")
+			return badInput(fmt.Errorf("no work of kind %s is open for person %s in account %s", c.Kind, k.Person, k.Account),
+				"ssobridge users work lists it; a new plan brings it up to date")
 		}
 		return err
 	})

@@ -43,7 +43,8 @@ func (c *usersForgetCmd) Run(s *invocation, p *server.App) error {
 	f, err := p.Provisioning.ForgetPerson(s.ctx, person, c.Deleted, actor(s.environ))
 	if errors.Is(err, store.ErrNotFound) {
 		return badInput(fmt.Errorf("nothing is kept of person %s but audit events, if any", quote(string(person))),
-			"give the person id that ssobridge audit list or users work shows: login names are known of people in the directory alone")
+			"give the person id that ssobridge audit list or users work shows: login names are known of people in the "+
+				"directory alone")
 	}
 	if err != nil {
 		return err
@@ -53,7 +54,8 @@ func (c *usersForgetCmd) Run(s *invocation, p *server.App) error {
 		n     int64
 		words string
 	}{
-		{f.Users, "users of the ledger"}, {f.Sessions, "sessions"}, {f.SignIns, "started sign-ins"}, {f.Browsers, "known browsers"},
+		{f.Users, "users of the ledger"}, {f.Sessions, "sessions"}, {f.SignIns, "started sign-ins"},
+		{f.Browsers, "known browsers"},
 		{f.Traces, "traces"}, {f.Work, "items of work by hand"}, {f.Items, "items of plans, which stay without names"},
 		{f.Factors, "second factors"},
 		{f.Requests, "orders of client accounts, which stay without names"},
@@ -69,7 +71,8 @@ func (c *usersForgetCmd) Run(s *invocation, p *server.App) error {
 	return nil
 }
 
-// forgettable finds who is meant, and how to call them. Who is neither in the ledger nor in the directory is taken by their id.
+// forgettable finds who is meant, and how to call them. Who is neither in the ledger nor in the directory is taken by
+// their id.
 func forgettable(ctx context.Context, p *server.App, who string) (id store.PersonID, name string, err error) {
 	id, err = personID(ctx, p, who)
 	if errors.Is(err, directory.ErrNotFound) {

@@ -89,7 +89,8 @@ func (c *webhooksSetCmd) Run(s *invocation, p *server.App) error {
 	return s.withPartner(func() error {
 		uri := cmp.Or(c.URL, webhookURL(p))
 		if uri == "" {
-			return badInput(errors.New("this bridge takes no webhooks: constant_contact.webhook has no secret"), "set constant_contact.webhook.secret_file, or give --url")
+			return badInput(errors.New("this bridge takes no webhooks: constant_contact.webhook has no secret"),
+				"set constant_contact.webhook.secret_file, or give --url")
 		}
 		topics := c.Topic
 		if len(topics) == 0 {

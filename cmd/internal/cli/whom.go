@@ -22,8 +22,9 @@ func (s *invocation) interactive() bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// personID finds who is meant: a person_id that the ledger knows, else a login name of the directory. The ledger comes first, so that
-// people who left the directory can be named. The id that comes back is the one on record, however it was typed.
+// personID finds who is meant: a person_id that the ledger knows, else a login name of the directory. The ledger comes
+// first, so that people who left the directory can be named. The id that comes back is the one on record, however it
+// was typed.
 func personID(ctx context.Context, p *server.App, who string) (store.PersonID, error) {
 	who = store.TrimBlanks(who)
 	id := store.PersonID(directory.CanonicalID(who))
@@ -41,7 +42,8 @@ func personID(ctx context.Context, p *server.App, who string) (store.PersonID, e
 		}
 	}
 	if err != nil {
-		return "", directoryError(err, "find the person "+quote(who), "write a login name of the directory, or the person id that ssobridge users list shows")
+		return "", directoryError(err, "find the person "+quote(who),
+			"write a login name of the directory, or the person id that ssobridge users list shows")
 	}
 	return store.PersonID(e.ID), nil
 }
@@ -67,7 +69,8 @@ func userKey(ctx context.Context, p *server.App, who, account string) (store.Use
 			accounts = append(accounts, u.Account)
 		}
 		own, rerr := store.NewAccountForms(nil, accounts).Resolve(account)
-		if rerr == nil || errors.Is(rerr, store.ErrUnlistedAccount) { // the latter: there is no such row, which the caller says
+		// the latter: there is no such row, which the caller says
+		if rerr == nil || errors.Is(rerr, store.ErrUnlistedAccount) {
 			return store.UserKey{Person: person, Account: own}, nil
 		}
 		err = rerr
@@ -99,7 +102,8 @@ func accountFault(err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, store.ErrUnlistedAccount):
-		return badInput(err, "ssobridge accounts list --refresh reads the list anew; --unlisted takes the account as you typed it")
+		return badInput(err, "ssobridge accounts list --refresh reads the list anew; --unlisted takes the account as you "+
+			"typed it")
 	case errors.Is(err, store.ErrAmbiguousAccount):
 		return badInput(err, "write it in the letters that ssobridge accounts list shows")
 	case errors.Is(err, store.ErrBadAccount):
@@ -112,7 +116,8 @@ func accountFault(err error) error {
 func noUser(err error, k store.UserKey) error {
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return badInput(fmt.Errorf("person %s has no SSO user in account %s", k.Person, k.Account), "ssobridge users list shows those there are")
+		return badInput(fmt.Errorf("person %s has no SSO user in account %s", k.Person, k.Account),
+			"ssobridge users list shows those there are")
 	case errors.Is(err, store.ErrConflict):
 		return failed(err, "ssobridge users show "+string(k.Person)+" tells its state")
 	}

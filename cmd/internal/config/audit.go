@@ -8,10 +8,12 @@ import (
 	"ssobridge/store"
 )
 
-// auditKeep is for how long events are kept that the configuration says nothing of: guesses of strangers for 90 days, all else for 400.
+// auditKeep is for how long events are kept that the configuration says nothing of: guesses of strangers for 90 days,
+// all else for 400.
 func auditKeep() map[string]time.Duration {
 	const day = 24 * time.Hour
-	return map[string]time.Duration{store.KeepDefault: 400 * day, "login.refused": 90 * day, "second-factor.refused": 90 * day}
+	return map[string]time.Duration{store.KeepDefault: 400 * day, "login.refused": 90 * day,
+		"second-factor.refused": 90 * day}
 }
 
 // Kept is Keep with its defaults filled in.

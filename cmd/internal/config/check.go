@@ -66,7 +66,10 @@ func checkAddresses(c *Config, f *faults) {
 	}
 	if f.required("entity_id", c.EntityID, "https://sso.example.com/saml/metadata") {
 		u, err := url.Parse(c.EntityID)
-		if err != nil || u.Scheme == "" || strings.ContainsFunc(c.EntityID, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) {
+		if err != nil || u.Scheme == "" || strings.ContainsFunc(c.EntityID, func(r rune) bool {
+			return unicode.IsSpace(r) ||
+				unicode.IsControl(r)
+		}) {
 			f.add("entity_id", quote(c.EntityID)+" is not a URI", "write the address that is registered at Constant Contact")
 		} else if utf8.RuneCountInString(c.EntityID) > 256 { // saml-core 8.3.6
 			f.add("entity_id", fmt.Sprintf("has %d characters", utf8.RuneCountInString(c.EntityID)), "use at most 256")
@@ -82,10 +85,12 @@ func checkAddresses(c *Config, f *faults) {
 	for _, p := range c.TrustedProxies {
 		switch prefix, err := parsePrefix(p); {
 		case err != nil:
-			f.add("trusted_proxies", quote(p)+" is neither an address nor a network", "write for example 10.0.0.7 or 10.1.0.0/16")
+			f.add("trusted_proxies", quote(p)+" is neither an address nor a network",
+				"write for example 10.0.0.7 or 10.1.0.0/16")
 		case prefix.Addr().Is4In6():
 			// Addresses are compared in their own form, which this one never is: all clients would have the proxy's.
-			f.add("trusted_proxies", quote(p)+" is an IPv4 network in the form of IPv6, and matches nobody", "write it as IPv4, such as 10.1.0.0/16")
+			f.add("trusted_proxies", quote(p)+" is an IPv4 network in the form of IPv6, and matches nobody",
+				"write it as IPv4, such as 10.1.0.0/16")
 		}
 	}
 	switch {
@@ -93,7 +98,8 @@ func checkAddresses(c *Config, f *faults) {
 		f.add("tls", "cert and key belong together, and one is missing", "give both, or neither")
 	case c.TLS.Cert != "":
 		if _, err := tls.LoadX509KeyPair(c.TLS.Cert, c.TLS.Key); err != nil {
-			f.add("tls", "certificate and key can't be used: "+tlsCause(err), "give a PEM certificate chain and its unencrypted PEM key, readable for the bridge's user")
+			f.add("tls", "certificate and key can't be used: "+tlsCause(err),
+				"give a PEM certificate chain and its unencrypted PEM key, readable for the bridge's user")
 		}
 		if c.PublicURL != "" && !https {
 			f.add("tls", "is set while public_url is http", "write https in public_url, or remove tls")
@@ -101,7 +107,8 @@ func checkAddresses(c *Config, f *faults) {
 	case https && len(c.TrustedProxies) == 0:
 		// Behind an unnamed proxy every person would have the proxy's address, and share
 		// its limits; without a proxy nobody would end TLS.
-		f.add("public_url", "is https, yet there is neither tls.cert nor a proxy in trusted_proxies", "set tls.cert and tls.key, or name the proxy that ends TLS")
+		f.add("public_url", "is https, yet there is neither tls.cert nor a proxy in trusted_proxies",
+			"set tls.cert and tls.key, or name the proxy that ends TLS")
 	}
 }
 
@@ -148,14 +155,18 @@ func checkStore(c *Config, f *faults) {
 		}
 	case kind == "postgres" || kind == "postgresql":
 		u, err := url.Parse(c.Store.DSN)
-		if err != nil || u.Host == "" && !u.Query().Has("host") { // a Unix socket is named by its folder, in the parameter host
+		// a Unix socket is named by its folder, in the parameter host
+		if err != nil || u.Host == "" && !u.Query().Has("host") {
 			// The text is not shown: it may hold a password.
-			f.add("store.dsn", "is not a valid postgres:// address", "write postgres://USER@HOST:5432/DATABASE?sslmode=verify-full")
+			f.add("store.dsn", "is not a valid postgres:// address",
+				"write postgres://USER@HOST:5432/DATABASE?sslmode=verify-full")
 			break
 		}
 		_, hasPassword := u.User.Password()
-		if _, inFile := f.origin.lines["store.dsn"]; inFile && f.origin.vars["store.dsn"] == "" && (hasPassword || u.Query().Has("password")) {
-			f.add("store.dsn", "holds a password", "write the DSN into a file and name that by store.dsn_file, or set "+variable("store.dsn"))
+		if _, inFile := f.origin.lines["store.dsn"]; inFile && f.origin.vars["store.dsn"] == "" && (hasPassword ||
+			u.Query().Has("password")) {
+			f.add("store.dsn", "holds a password", "write the DSN into a file and name that by store.dsn_file, or set "+
+				variable("store.dsn"))
 		}
 	default:
 		f.add("store.dsn", "is neither sqlite: nor postgres://", "write sqlite:FILE or postgres://USER@HOST/DATABASE")
@@ -176,7 +187,8 @@ func checkToken(c *Config, f *faults) {
 	}
 	f.required("pkcs11.token_label", t.TokenLabel, "ssobridge")
 	if t.PIN == "" && t.PINFile == "" {
-		f.add("pkcs11.pin_file", "is missing", "name the file with the PIN of the token's user, or set "+variable("pkcs11.pin"))
+		f.add("pkcs11.pin_file", "is missing", "name the file with the PIN of the token's user, or set "+
+			variable("pkcs11.pin"))
 	}
 }
 
@@ -194,7 +206,8 @@ func checkFolder(key, path string, f *faults) {
 
 func checkDirectory(c *Config, f *faults) {
 	if c.Directory.BindDN != "" && c.Directory.BindPassword == "" && c.Directory.BindPasswordFile == "" {
-		f.add("directory.bind_password_file", "is missing", "name the file with the password of bind_dn, or set "+variable("directory.bind_password"))
+		f.add("directory.bind_password_file", "is missing", "name the file with the password of bind_dn, or set "+
+			variable("directory.bind_password"))
 	}
 	d, err := directory.New(c.DirectoryOptions(time.Now, slog.New(slog.DiscardHandler)))
 	if err == nil {
@@ -217,30 +230,38 @@ func checkDirectory(c *Config, f *faults) {
 
 func checkConstantContact(c *Config, f *faults) {
 	cc := &c.ConstantContact
-	for _, e := range []struct{ key, value string }{{"constant_contact.base_url", cc.BaseURL}, {"constant_contact.token_url", cc.TokenURL}} {
+	for _, e := range []struct{ key, value string }{{"constant_contact.base_url", cc.BaseURL},
+		{"constant_contact.token_url", cc.TokenURL}} {
 		u, err := url.Parse(e.value)
 		switch {
-		case err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || u.RawQuery != "" || u.Fragment != "" || u.User != nil:
+		case err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || u.RawQuery != "" ||
+			u.Fragment != "" || u.User != nil:
 			f.add(e.key, quote(e.value)+" is not a plain web address", "leave the key out to use the default")
 		case u.Scheme == "http" && !netname.LoopbackPeer(u.Hostname()) && !cc.Insecure:
-			f.add(e.key, "is http, so the partner secret would cross the network in clear", "write https, or for a sandbox set constant_contact.insecure: true")
+			f.add(e.key, "is http, so the partner secret would cross the network in clear",
+				"write https, or for a sandbox set constant_contact.insecure: true")
 		}
 	}
 	f.required("constant_contact.partner_client_id", cc.PartnerClientID, "0oa1partnerid")
-	if f.required("constant_contact.external_provider", cc.ExternalProvider, "example_partner") && utf8.RuneCountInString(cc.ExternalProvider) > 80 {
+	if f.required("constant_contact.external_provider", cc.ExternalProvider, "example_partner") &&
+		utf8.RuneCountInString(cc.ExternalProvider) > 80 {
 		f.add("constant_contact.external_provider", "has more than 80 characters", "write it as Constant Contact gave it")
 	}
 	if cc.PartnerSecret == "" && cc.PartnerSecretFile == "" {
-		f.add("constant_contact.partner_secret_file", "is missing", "name the file with the partner secret, or set "+variable("constant_contact.partner_secret"))
+		f.add("constant_contact.partner_secret_file", "is missing", "name the file with the partner secret, or set "+
+			variable("constant_contact.partner_secret"))
 	}
 	if cc.APIKey == "" && cc.APIKeyFile == "" {
-		f.add("constant_contact.api_key_file", "is missing", "name the file with the API key, or set "+variable("constant_contact.api_key"))
+		f.add("constant_contact.api_key_file", "is missing", "name the file with the API key, or set "+
+			variable("constant_contact.api_key"))
 	}
 	if l := cc.Limits; l.PerSecond <= 0 || l.PerSecond > 1000 {
-		f.add("constant_contact.limits.per_second", fmt.Sprintf("%v is out of range", l.PerSecond), "write a number over 0, at most 1000; Constant Contact allows 4")
+		f.add("constant_contact.limits.per_second", fmt.Sprintf("%v is out of range", l.PerSecond),
+			"write a number over 0, at most 1000; Constant Contact allows 4")
 	}
 	if l := cc.Limits; l.PerDay < 1 {
-		f.add("constant_contact.limits.per_day", fmt.Sprintf("%d is out of range", l.PerDay), "write at least 1; Constant Contact allows 10000")
+		f.add("constant_contact.limits.per_day", fmt.Sprintf("%d is out of range", l.PerDay),
+			"write at least 1; Constant Contact allows 10000")
 	}
 	if l := cc.Limits; l.Reserve < 0 || l.Reserve > 0.9 {
 		f.add("constant_contact.limits.reserve", fmt.Sprintf("%v is out of range", l.Reserve), "write a share from 0 to 0.9")
@@ -254,7 +275,8 @@ func checkConstantContact(c *Config, f *faults) {
 		}
 	}
 	if secret := string(cc.Webhook.Secret); secret != "" && !webhookSecret.MatchString(secret) {
-		f.add("constant_contact.webhook.secret", "is not made of 32 to 128 hexadecimal digits", "make one: openssl rand -hex 16")
+		f.add("constant_contact.webhook.secret", "is not made of 32 to 128 hexadecimal digits",
+			"make one: openssl rand -hex 16")
 	}
 	f.between("constant_contact.timeout", cc.Timeout, time.Second, time.Minute)
 	f.between("constant_contact.token_timeout", cc.TokenTimeout, time.Second, time.Minute)
@@ -264,11 +286,14 @@ func checkConstantContact(c *Config, f *faults) {
 // reads nothing, so that empty parts do for it here.
 func checkProvisioning(c *Config, f *faults) {
 	_, err := provisioning.New(provisioning.Options{
-		Mappings: new(store.Mappings), Ledger: new(store.Ledger), Accounts: new(store.Accounts), Plans: new(store.Plans), Budget: new(store.Budget),
-		Breaker: new(store.Breaker), Leases: new(store.Leases), Audit: new(store.Audit), Client: new(partnerapi.Client), Directory: new(directory.Directory),
+		Mappings: new(store.Mappings), Ledger: new(store.Ledger), Accounts: new(store.Accounts), Plans: new(store.Plans),
+		Budget:  new(store.Budget),
+		Breaker: new(store.Breaker), Leases: new(store.Leases), Audit: new(store.Audit), Client: new(partnerapi.Client),
+		Directory:        new(directory.Directory),
 		Changes:          func(context.Context) (int64, error) { return 0, nil },
 		ExternalProvider: cmp.Or(c.ConstantContact.ExternalProvider, "example"),
-		ExternalID:       c.Provisioning.ExternalID, LoginName: c.Provisioning.LoginName, ContactEmail: c.Provisioning.ContactEmail,
+		ExternalID:       c.Provisioning.ExternalID, LoginName: c.Provisioning.LoginName,
+		ContactEmail:           c.Provisioning.ContactEmail,
 		AllowMutableExternalID: c.Provisioning.AllowMutableExternalID,
 		Logger:                 slog.New(slog.DiscardHandler),
 	})
@@ -302,7 +327,8 @@ func parseOperation(text string) (provisioning.OperationRule, error) {
 // between checks that a time lies in a range.
 func (f *faults) between(key string, d, least, most time.Duration) {
 	if d < least || d > most {
-		f.add(key, fmt.Sprintf("%s is out of range", FormatDuration(d)), fmt.Sprintf("write a time from %s to %s", FormatDuration(least), FormatDuration(most)))
+		f.add(key, fmt.Sprintf("%s is out of range", FormatDuration(d)), fmt.Sprintf("write a time from %s to %s",
+			FormatDuration(least), FormatDuration(most)))
 	}
 }
 
@@ -317,7 +343,9 @@ func checkTimes(c *Config, f *faults) {
 	f.between("keys.switch_before", c.Keys.SwitchBefore, time.Second, 30*time.Minute)
 	f.between("keys.switch_after", c.Keys.SwitchAfter, time.Second, 30*time.Minute)
 	if c.Keys.SwitchBefore+c.Keys.SwitchAfter >= c.SignIn.Life {
-		f.add("keys.switch_after", "is with keys.switch_before as long as a started sign-in is kept, so those who wait would have to start again", "write less than "+FormatDuration(c.SignIn.Life)+" for both together, or raise sign_in.life")
+		f.add("keys.switch_after", "is with keys.switch_before as long as a started sign-in is kept, so those who wait "+
+			"would have to start again", "write less than "+FormatDuration(c.SignIn.Life)+
+			" for both together, or raise sign_in.life")
 	}
 	f.between("sessions.life", c.Sessions.Life, time.Minute, 30*24*time.Hour)
 	f.between("sessions.idle", c.Sessions.Idle, time.Minute, 30*24*time.Hour)
@@ -327,7 +355,8 @@ func checkTimes(c *Config, f *faults) {
 	for _, action := range slices.Sorted(maps.Keys(c.Audit.Keep)) {
 		key := "audit.keep." + action
 		if !auditAction.MatchString(action) || strings.HasPrefix(action, store.KeepDefault+".") {
-			f.add(key, "is not the name of an action", "take one that `ssobridge audit list` shows, with .refused, .failed or .unknown behind it for one outcome alone, or default")
+			f.add(key, "is not the name of an action", "take one that `ssobridge audit list` shows, with .refused, .failed or "+
+				".unknown behind it for one outcome alone, or default")
 		}
 		if keep := c.Audit.Keep[action]; keep != 0 {
 			f.between(key, keep, 24*time.Hour, 100*365*24*time.Hour)
@@ -339,7 +368,8 @@ func checkTimes(c *Config, f *faults) {
 	f.between("directory_cache.ttl", c.DirectoryCache.TTL, 0, time.Hour)
 	f.between("directory_cache.max_stale", c.DirectoryCache.MaxStale, 0, 24*time.Hour)
 	if c.DirectoryCache.MaxStale != 0 && c.DirectoryCache.MaxStale < c.DirectoryCache.TTL {
-		f.add("directory_cache.max_stale", "is shorter than directory_cache.ttl", "write at least "+FormatDuration(c.DirectoryCache.TTL)+", or 0s for never")
+		f.add("directory_cache.max_stale", "is shorter than directory_cache.ttl", "write at least "+
+			FormatDuration(c.DirectoryCache.TTL)+", or 0s for never")
 	}
 	f.between("sign_in.life", c.SignIn.Life, 15*time.Minute, 24*time.Hour)
 	f.between("sign_in.patience", c.SignIn.Patience, 0, 5*time.Second)
@@ -352,11 +382,13 @@ func checkTimes(c *Config, f *faults) {
 	}
 	// The bound keeps what strangers can make the store hold in the tens of megabytes (WEB-09).
 	if n := c.SignIn.PendingTotal; n < c.SignIn.PendingPerAddress || n > 1000000 {
-		f.add("sign_in.pending_total", fmt.Sprintf("%d is out of range", n), "write at least pending_per_address and at most 1000000")
+		f.add("sign_in.pending_total", fmt.Sprintf("%d is out of range", n),
+			"write at least pending_per_address and at most 1000000")
 	}
 }
 
-var logLevels = map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
+var logLevels = map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn,
+	"error": slog.LevelError}
 
 // MinLevel is the least level that is written; the check knows every name.
 func (l Log) MinLevel() slog.Level { return logLevels[l.Level] }
@@ -382,22 +414,27 @@ func checkPages(c *Config, f *faults) {
 		f.add("log.format", quote(c.Log.Format)+" is unknown", "write json or text")
 	}
 	for key, dn := range map[string]string{
-		"console.viewer_group": c.Console.ViewerGroup, "console.operator_group": c.Console.OperatorGroup, "console.admin_group": c.Console.AdminGroup,
+		"console.viewer_group": c.Console.ViewerGroup, "console.operator_group": c.Console.OperatorGroup,
+		"console.admin_group": c.Console.AdminGroup,
 	} {
 		if _, err := directory.NormalDN(dn); dn != "" && err != nil {
 			f.add(key, quote(dn)+" is not a DN", "write the group's DN, such as cn=sso-admins,ou=groups,dc=example,dc=com")
 		}
 	}
-	for key, policy := range map[string]string{"second_factor.console": c.SecondFactor.Console, "second_factor.people": c.SecondFactor.People} {
+	for key, policy := range map[string]string{"second_factor.console": c.SecondFactor.Console,
+		"second_factor.people": c.SecondFactor.People} {
 		if _, err := mfa.ParsePolicy(policy); err != nil {
 			f.add(key, quote(policy)+" is no policy for second factors", "write off, offered or required")
 		}
 	}
 	if d := c.SecondFactor.ConfirmAfter; d < time.Minute || d > 30*24*time.Hour {
-		f.add("second_factor.confirm_after", d.String()+" is not from 1m to 720h", "write how long its owner has to notice a factor that somebody else has added, such as 24h")
+		f.add("second_factor.confirm_after", d.String()+" is not from 1m to 720h",
+			"write how long its owner has to notice a factor that somebody else has added, such as 24h")
 	}
-	if class := c.SecondFactor.AuthnContext; len(class) > 256 || !strings.Contains(class, ":") || strings.ContainsFunc(class, unicode.IsSpace) {
-		f.add("second_factor.authn_context", quote(class)+" is not a URI", "write the class that the service providers know, such as "+idp.DefaultSecondFactorClass)
+	if class := c.SecondFactor.AuthnContext; len(class) > 256 || !strings.Contains(class, ":") ||
+		strings.ContainsFunc(class, unicode.IsSpace) {
+		f.add("second_factor.authn_context", quote(class)+" is not a URI",
+			"write the class that the service providers know, such as "+idp.DefaultSecondFactorClass)
 	}
 	if !slices.Contains([]string{libcryptoAuto, LibcryptoOff}, c.Signing.Libcrypto) {
 		f.add("signing.libcrypto", quote(c.Signing.Libcrypto)+" is unknown", "write auto or off")

@@ -44,12 +44,11 @@ type Config struct {
 	DataDir string `yaml:"data_dir"`
 
 	// The folder for the journal of revocations: what was revoked (second factors, recovery codes, invitations, suspended
-	// users, retired keys, removed mappings and service providers) is written there before it is committed, so that a restored
-	// database does not bring it back. Each replica has a folder of its own, that stays when the replica is started
-	// again. Keep it on another disk than the database where you can, and out of the database's backups: a folder that is restored with the database
-	// knows no more than the database.
-	// Default: data_dir.
-	// Example: /var/lib/ssobridge-state
+	// users, retired keys, removed mappings and service providers) is written there before it is committed, so that a
+	// restored database does not bring it back. Each replica has a folder of its own, that stays when the replica is
+	// started again. Keep it on another disk than the database where you can, and out of the database's backups: a folder
+	// that is restored with the database knows no more than the database. Default: data_dir. Example:
+	// /var/lib/ssobridge-state
 	StateDir string `yaml:"state_dir"`
 
 	// Where everything is kept.
@@ -200,10 +199,9 @@ type Console struct {
 	// Example: cn=sso-admins,ou=groups,dc=example,dc=com
 	AdminGroup string `yaml:"admin_group"`
 
-	// Address and port of a listener for the console alone, with the same certificate as listen. The console and signing in to
-	// it are then served there, under public_url of this section, and not at listen, where /admin/ does not exist.
-	// Default none: the console is served at listen.
-	// Example: 10.20.0.5:8444
+	// Address and port of a listener for the console alone, with the same certificate as listen. The console and signing
+	// in to it are then served there, under public_url of this section, and not at listen, where /admin/ does not exist.
+	// Default none: the console is served at listen. Example: 10.20.0.5:8444
 	Listen string `yaml:"listen"`
 
 	// Scheme, host and port of that listener as browsers reach it. With the host of the other public_url and another port,
@@ -213,11 +211,10 @@ type Console struct {
 	// Example: https://sso-admin.example.com:8444
 	PublicURL string `yaml:"public_url"`
 
-	// Networks from which the console is served; from elsewhere its pages don't exist, and no sign-in to it goes on. Clients
-	// are known by their address, so that the bridge's own TLS or trusted_proxies is needed, and the address of a trusted
-	// proxy itself is never let in. Commands need no console: whoever locks themselves out changes this.
-	// Default none: served to everybody.
-	// Example: [10.20.0.0/16, 192.0.2.7]
+	// Networks from which the console is served; from elsewhere its pages don't exist, and no sign-in to it goes on.
+	// Clients are known by their address, so that the bridge's own TLS or trusted_proxies is needed, and the address of a
+	// trusted proxy itself is never let in. Commands need no console: whoever locks themselves out changes this. Default
+	// none: served to everybody. Example: [10.20.0.0/16, 192.0.2.7]
 	AllowFrom []string `yaml:"allow_from"`
 
 	// The console asks for a login, with the second factor, when nobody has opened a page or sent a form in it for so
@@ -531,11 +528,12 @@ func Defaults() Config {
 			Life: time.Hour, Patience: time.Second, LoginFailures: 5, LoginWindow: 15 * time.Minute,
 			PendingPerAddress: 200, PendingTotal: 20000,
 		},
-		Console:      Console{Idle: idp.DefaultConsoleIdle, Life: idp.DefaultConsoleLife},
-		Traces:       Traces{Keep: 720 * time.Hour},
-		SecondFactor: SecondFactor{Console: string(mfa.Required), People: string(mfa.Off), AuthnContext: idp.DefaultSecondFactorClass, ConfirmAfter: idp.DefaultConfirmAfter, EndOtherSessions: true},
-		Branding:     Branding{Name: "Single sign-on", Color: "#1856ed"},
-		Log:          Log{Format: "json", Level: "info"},
+		Console: Console{Idle: idp.DefaultConsoleIdle, Life: idp.DefaultConsoleLife},
+		Traces:  Traces{Keep: 720 * time.Hour},
+		SecondFactor: SecondFactor{Console: string(mfa.Required), People: string(mfa.Off),
+			AuthnContext: idp.DefaultSecondFactorClass, ConfirmAfter: idp.DefaultConfirmAfter, EndOtherSessions: true},
+		Branding: Branding{Name: "Single sign-on", Color: "#1856ed"},
+		Log:      Log{Format: "json", Level: "info"},
 	}
 }
 

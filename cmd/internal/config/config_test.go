@@ -25,7 +25,8 @@ func TestInitConfigurationLoads(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := config.Defaults()
-	if cfg.Sessions != want.Sessions || cfg.SignIn != want.SignIn || cfg.Log != want.Log || cfg.Provisioning != want.Provisioning {
+	if cfg.Sessions != want.Sessions || cfg.SignIn != want.SignIn || cfg.Log != want.Log ||
+		cfg.Provisioning != want.Provisioning {
 		t.Errorf("defaults are not kept: %+v", cfg)
 	}
 	if !filepath.IsAbs(cfg.DataDir) || cfg.Directory.BindPassword != "secret-bind_password" {
@@ -46,7 +47,8 @@ func TestExampleUncommented(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = config.Load(file, nil)
-	for _, wrong := range []string{"unknown key", "is not a time", "is not a number", "is not a whole number", "neither true nor false", "want a list", "want one value", "yaml"} {
+	for _, wrong := range []string{"unknown key", "is not a time", "is not a number", "is not a whole number",
+		"neither true nor false", "want a list", "want one value", "yaml"} {
 		for line := range strings.Lines(fmt.Sprint(err)) {
 			if strings.Contains(strings.ReplaceAll(line, "all.yaml", ""), wrong) {
 				t.Errorf("the example has a fault: %s", line)
@@ -70,18 +72,21 @@ func TestEnvironmentOverlay(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := loadFolder(t, folder, "SSOBRIDGE_CONSTANT_CONTACT_API_KEY=from-env"); err == nil || !strings.Contains(err.Error(), "comes twice") {
+	if _, err := loadFolder(t, folder, "SSOBRIDGE_CONSTANT_CONTACT_API_KEY=from-env"); err == nil ||
+		!strings.Contains(err.Error(), "comes twice") {
 		t.Errorf("a secret by file and variable: got %v, want a fault", err)
 	}
 	remove("  api_key_file: api_key\n")
 	cfg, err := loadFolder(t, folder,
-		"SSOBRIDGE_CONSTANT_CONTACT_API_KEY=from-env", "SSOBRIDGE_DIRECTORY_URLS=ldaps://a.example.com, ldaps://b.example.com",
+		"SSOBRIDGE_CONSTANT_CONTACT_API_KEY=from-env",
+		"SSOBRIDGE_DIRECTORY_URLS=ldaps://a.example.com, ldaps://b.example.com",
 		"SSOBRIDGE_SESSIONS_IDLE=20m", "SSOBRIDGE_SIGN_IN_LOGIN_FAILURES=3", "SSOBRIDGE_CONSTANT_CONTACT_LIMITS_RESERVE=0.5",
 		"SSOBRIDGE_SERVICE_HOST=10.0.0.1", "SSOBRIDGE_PORT=tcp://10.0.0.1:80", "SSOBRIDGE_TEST_POSTGRES=start", "UNRELATED=1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if cfg.ConstantContact.APIKey != "from-env" || len(cfg.Directory.URLs) != 2 || cfg.Directory.URLs[1] != "ldaps://b.example.com" ||
+	if cfg.ConstantContact.APIKey != "from-env" || len(cfg.Directory.URLs) != 2 ||
+		cfg.Directory.URLs[1] != "ldaps://b.example.com" ||
 		cfg.Sessions.Idle.Minutes() != 20 || cfg.SignIn.LoginFailures != 3 || cfg.ConstantContact.Limits.Reserve != 0.5 {
 		t.Errorf("the variables are not all heeded: %+v", cfg)
 	}
@@ -94,33 +99,37 @@ func TestConfigurationRefusals(t *testing.T) {
 		variable string
 		want     string
 	}{
-		"http for others":              {"PUBLIC_URL=http://sso.example.com", "public_url: is http for a host that others reach"},
-		"http for a look-alike":        {"PUBLIC_URL=http://localhost.example.com", "public_url: is http for a host"},
-		"path":                         {"PUBLIC_URL=https://sso.example.com/saml", "more than scheme, host and port"},
-		"user":                         {"PUBLIC_URL=https://u:p@sso.example.com", "more than scheme, host and port"},
-		"other scheme":                 {"PUBLIC_URL=ftp://sso.example.com", "is not the address of a web site"},
-		"https without TLS":            {"PUBLIC_URL=https://sso.example.com", "neither tls.cert nor a proxy"},
-		"one half of TLS":              {"TLS_CERT=/nonexistent", "cert and key belong together"},
-		"entity id":                    {"ENTITY_ID=two words", "entity_id: \"two words\" is not a URI"},
-		"long entity id":               {"ENTITY_ID=https://e/" + strings.Repeat("x", 300), "entity_id: has 310 characters"},
-		"listen":                       {"LISTEN=localhost", "listen: \"localhost\" is not an address"},
-		"proxy":                        {"TRUSTED_PROXIES=10.0.0.1,proxy", "trusted_proxies: \"proxy\" is neither"},
-		"plain LDAP":                   {"DIRECTORY_URLS=ldap://ldap.example.com", "directory.urls: "},
-		"preset":                       {"DIRECTORY_PRESET=novell", "directory.preset: "},
-		"base DN":                      {"DIRECTORY_BASE_DN=example", "directory.base_dn: "},
-		"CA file":                      {"DIRECTORY_CA_FILE=/nonexistent", "directory.ca_file: "},
-		"plain partner API":            {"CONSTANT_CONTACT_BASE_URL=http://api.example.com/v3", "constant_contact.base_url: is http"},
-		"rate":                         {"CONSTANT_CONTACT_LIMITS_PER_SECOND=0", "limits.per_second: 0 is out of range"},
-		"not a number":                 {"CONSTANT_CONTACT_LIMITS_PER_SECOND=NaN", "is not a number"},
-		"reserve":                      {"CONSTANT_CONTACT_LIMITS_RESERVE=1", "limits.reserve: 1 is out of range"},
-		"provider":                     {"CONSTANT_CONTACT_EXTERNAL_PROVIDER=" + strings.Repeat("x", 81), "more than 80 characters"},
-		"login name too long":          {"PROVISIONING_LOGIN_NAME={person_id}-{account}-{key}", "provisioning.login_name: "},
-		"login name not unique":        {"PROVISIONING_LOGIN_NAME={first_name}", "provisioning.login_name: "},
-		"external id not unique":       {"PROVISIONING_EXTERNAL_ID={person_id}", "provisioning.external_id: "},
-		"unknown placeholder":          {"PROVISIONING_CONTACT_EMAIL={email}", "provisioning.contact_email: "},
-		"idle longer than life":        {"SESSIONS_IDLE=11h", "sessions.idle: is longer than sessions.life"},
-		"max_stale shorter than ttl":   {"DIRECTORY_CACHE_MAX_STALE=10s", "directory_cache.max_stale: is shorter"},
-		"former variable":              {"READINGS_FRESH=10s", "SSOBRIDGE_READINGS_FRESH: is called SSOBRIDGE_DIRECTORY_CACHE_TTL now"},
+		"http for others": {"PUBLIC_URL=http://sso.example.com",
+			"public_url: is http for a host that others reach"},
+		"http for a look-alike": {"PUBLIC_URL=http://localhost.example.com", "public_url: is http for a host"},
+		"path":                  {"PUBLIC_URL=https://sso.example.com/saml", "more than scheme, host and port"},
+		"user":                  {"PUBLIC_URL=https://u:p@sso.example.com", "more than scheme, host and port"},
+		"other scheme":          {"PUBLIC_URL=ftp://sso.example.com", "is not the address of a web site"},
+		"https without TLS":     {"PUBLIC_URL=https://sso.example.com", "neither tls.cert nor a proxy"},
+		"one half of TLS":       {"TLS_CERT=/nonexistent", "cert and key belong together"},
+		"entity id":             {"ENTITY_ID=two words", "entity_id: \"two words\" is not a URI"},
+		"long entity id":        {"ENTITY_ID=https://e/" + strings.Repeat("x", 300), "entity_id: has 310 characters"},
+		"listen":                {"LISTEN=localhost", "listen: \"localhost\" is not an address"},
+		"proxy":                 {"TRUSTED_PROXIES=10.0.0.1,proxy", "trusted_proxies: \"proxy\" is neither"},
+		"plain LDAP":            {"DIRECTORY_URLS=ldap://ldap.example.com", "directory.urls: "},
+		"preset":                {"DIRECTORY_PRESET=novell", "directory.preset: "},
+		"base DN":               {"DIRECTORY_BASE_DN=example", "directory.base_dn: "},
+		"CA file":               {"DIRECTORY_CA_FILE=/nonexistent", "directory.ca_file: "},
+		"plain partner API": {"CONSTANT_CONTACT_BASE_URL=http://api.example.com/v3",
+			"constant_contact.base_url: is http"},
+		"rate":         {"CONSTANT_CONTACT_LIMITS_PER_SECOND=0", "limits.per_second: 0 is out of range"},
+		"not a number": {"CONSTANT_CONTACT_LIMITS_PER_SECOND=NaN", "is not a number"},
+		"reserve":      {"CONSTANT_CONTACT_LIMITS_RESERVE=1", "limits.reserve: 1 is out of range"},
+		"provider": {"CONSTANT_CONTACT_EXTERNAL_PROVIDER=" + strings.Repeat("x", 81),
+			"more than 80 characters"},
+		"login name too long":        {"PROVISIONING_LOGIN_NAME={person_id}-{account}-{key}", "provisioning.login_name: "},
+		"login name not unique":      {"PROVISIONING_LOGIN_NAME={first_name}", "provisioning.login_name: "},
+		"external id not unique":     {"PROVISIONING_EXTERNAL_ID={person_id}", "provisioning.external_id: "},
+		"unknown placeholder":        {"PROVISIONING_CONTACT_EMAIL={email}", "provisioning.contact_email: "},
+		"idle longer than life":      {"SESSIONS_IDLE=11h", "sessions.idle: is longer than sessions.life"},
+		"max_stale shorter than ttl": {"DIRECTORY_CACHE_MAX_STALE=10s", "directory_cache.max_stale: is shorter"},
+		"former variable": {"READINGS_FRESH=10s",
+			"SSOBRIDGE_READINGS_FRESH: is called SSOBRIDGE_DIRECTORY_CACHE_TTL now"},
 		"sign-in shorter than replays": {"SIGN_IN_LIFE=5m", "sign_in.life: 5m is out of range; write a time from 15m to 24h"},
 		"patience":                     {"SIGN_IN_PATIENCE=1m", "sign_in.patience: 1m is out of range"},
 		"caps":                         {"SIGN_IN_PENDING_TOTAL=10", "sign_in.pending_total: 10 is out of range"},
@@ -138,7 +147,8 @@ func TestConfigurationRefusals(t *testing.T) {
 				t.Fatalf("got %v\nwant %s", err, tc.want)
 			}
 			variable, _, _ := strings.Cut(tc.variable, "=")
-			if strings.Contains(tc.want, ":") && name != "one half of TLS" && name != "secret key" && !strings.Contains(err.Error(), "SSOBRIDGE_"+variable) {
+			if strings.Contains(tc.want, ":") && name != "one half of TLS" && name != "secret key" &&
+				!strings.Contains(err.Error(), "SSOBRIDGE_"+variable) {
 				t.Errorf("the fault does not name SSOBRIDGE_%s: %v", variable, err)
 			}
 		})
@@ -161,7 +171,8 @@ func TestPasswordInDSN(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = loadFolder(t, folder)
-	if err == nil || !strings.Contains(err.Error(), "store.dsn: holds a password") || strings.Contains(err.Error(), "hunter2") {
+	if err == nil || !strings.Contains(err.Error(), "store.dsn: holds a password") ||
+		strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("in the file: got %v, want a refusal that does not show it", err)
 	}
 }
@@ -175,7 +186,10 @@ func TestSecretsAreNeverShown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for how, text := range map[string]string{"%v": fmt.Sprintf("%v", cfg), "%+v": fmt.Sprintf("%+v", cfg), "%#v": fmt.Sprintf("%#v", cfg), "String": cfg.ConstantContact.APIKey.String(), "%q": fmt.Sprintf("%q", cfg.ConstantContact.APIKey), "%x": fmt.Sprintf("%x", cfg.ConstantContact.APIKey), "JSON": string(encoded)} {
+	for how, text := range map[string]string{"%v": fmt.Sprintf("%v", cfg), "%+v": fmt.Sprintf("%+v", cfg),
+		"%#v": fmt.Sprintf("%#v", cfg), "String": cfg.ConstantContact.APIKey.String(),
+		"%q": fmt.Sprintf("%q", cfg.ConstantContact.APIKey), "%x": fmt.Sprintf("%x", cfg.ConstantContact.APIKey),
+		"JSON": string(encoded)} {
 		if strings.Contains(text, "secret-api_key") || strings.Contains(text, fmt.Sprintf("%x", "secret-api_key")) {
 			t.Errorf("%s shows a secret: %s", how, text)
 		}
@@ -219,7 +233,8 @@ func TestKeyConfigurationFaults(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			changed := cfg
 			c.change(&changed)
-			if err := changed.Check(); err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "1234-Pin") {
+			if err := changed.Check(); err == nil || !strings.Contains(err.Error(), c.want) ||
+				strings.Contains(err.Error(), "1234-Pin") {
 				t.Errorf("%v, want a fault of %s", err, c.want)
 			}
 		})
@@ -239,7 +254,8 @@ func TestRenamedKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = loadFolder(t, folder, "SSOBRIDGE_READINGS_STALE=1h")
-	for _, want := range []string{"readings: is called directory_cache now", "SSOBRIDGE_READINGS_STALE: is called SSOBRIDGE_DIRECTORY_CACHE_MAX_STALE now"} {
+	for _, want := range []string{"readings: is called directory_cache now",
+		"SSOBRIDGE_READINGS_STALE: is called SSOBRIDGE_DIRECTORY_CACHE_MAX_STALE now"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v\nwant %s", err, want)
 		}

@@ -31,7 +31,8 @@ func checkConsolePlace(c *Config, f *faults) {
 		f.add("console.public_url", "is set without console.listen", "set console.listen, or remove console.public_url")
 		return
 	case at.PublicURL == "":
-		f.add("console.listen", "is set without console.public_url", "say how browsers reach it: console.public_url: https://sso-admin.example.com")
+		f.add("console.listen", "is set without console.public_url",
+			"say how browsers reach it: console.public_url: https://sso-admin.example.com")
 		return
 	}
 	checkListen("console.listen", at.Listen, f)
@@ -41,7 +42,8 @@ func checkConsolePlace(c *Config, f *faults) {
 		}
 	}
 	if c.ConsoleGroups().Empty() {
-		f.add("console.listen", "is set, and nobody has a role in the console", "set console.admin_group, or remove console.listen")
+		f.add("console.listen", "is set, and nobody has a role in the console",
+			"set console.admin_group, or remove console.listen")
 	}
 	public, err := url.Parse(c.PublicURL)
 	if u := checkPublicURL("console.public_url", &at.PublicURL, f); u != nil && err == nil {
@@ -71,10 +73,12 @@ func checkConsoleNetworks(c *Config, f *faults) {
 	for _, text := range c.Console.AllowFrom {
 		switch p, err := parsePrefix(text); {
 		case err != nil:
-			f.add("console.allow_from", quote(text)+" is neither an address nor a network", "write for example 192.0.2.7 or 10.20.0.0/16")
+			f.add("console.allow_from", quote(text)+" is neither an address nor a network",
+				"write for example 192.0.2.7 or 10.20.0.0/16")
 		case p.Addr().Is4In6():
 			// Clients' addresses are compared in their own form, which this one never is.
-			f.add("console.allow_from", quote(text)+" is an IPv4 network in the form of IPv6, and matches nobody", "write it as IPv4, such as 10.20.0.0/16")
+			f.add("console.allow_from", quote(text)+" is an IPv4 network in the form of IPv6, and matches nobody",
+				"write it as IPv4, such as 10.20.0.0/16")
 		}
 	}
 	if c.TLS.Cert == "" && len(c.TrustedProxies) == 0 {
@@ -82,13 +86,19 @@ func checkConsoleNetworks(c *Config, f *faults) {
 		f.add("console.allow_from", "needs clients' addresses, and there is neither tls.cert nor a proxy in trusted_proxies",
 			"set tls.cert and tls.key, or name the proxy in trusted_proxies")
 	}
-	if proxies, networks := prefixes(c.TrustedProxies), prefixes(c.Console.AllowFrom); !slices.ContainsFunc(networks, func(p netip.Prefix) bool {
-		return !slices.ContainsFunc(proxies, func(proxy netip.Prefix) bool { return proxy.Bits() <= p.Bits() && proxy.Contains(p.Addr()) })
-	}) {
-		f.add("console.allow_from", "names addresses of trusted_proxies alone, from which nobody is let in", "name the proxies alone in trusted_proxies, or networks of clients here")
+	if proxies, networks := prefixes(c.TrustedProxies), prefixes(c.Console.AllowFrom); !slices.ContainsFunc(networks,
+		func(p netip.Prefix) bool {
+			return !slices.ContainsFunc(proxies, func(proxy netip.Prefix) bool {
+				return proxy.Bits() <= p.Bits() &&
+					proxy.Contains(p.Addr())
+			})
+		}) {
+		f.add("console.allow_from", "names addresses of trusted_proxies alone, from which nobody is let in",
+			"name the proxies alone in trusted_proxies, or networks of clients here")
 	}
 	if c.ConsoleGroups().Empty() {
-		f.add("console.allow_from", "is set, and nobody has a role in the console", "set console.admin_group, or remove console.allow_from")
+		f.add("console.allow_from", "is set, and nobody has a role in the console",
+			"set console.admin_group, or remove console.allow_from")
 	}
 }
 

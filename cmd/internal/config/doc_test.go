@@ -41,7 +41,8 @@ func TestConfigurationDocuments(t *testing.T) {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(want, string(got)); diff != "" {
-			t.Errorf("%s is not what the comments of Config say; run go test ./cmd/internal/config -run ConfigurationDocuments -update\n%s", name, diff)
+			t.Errorf("%s is not what the comments of Config say; run go test ./cmd/internal/config -run "+
+				"ConfigurationDocuments -update\n%s", name, diff)
 		}
 	}
 }
@@ -219,7 +220,8 @@ One YAML file, given by ` + "`--config`" + ` or the variable ` + "`SSOBRIDGE_CON
 			b.WriteString("\n## Top level, continued\n")
 		}
 		fmt.Fprintf(&b, "\n### `%s`\n\n%s\n\n", f.path, strings.Join(f.text, "\n"))
-		fmt.Fprintf(&b, "    %s: %s\n\nVariable: `%s`\n", f.key(), f.example, "SSOBRIDGE_"+strings.ToUpper(strings.ReplaceAll(f.path, ".", "_")))
+		fmt.Fprintf(&b, "    %s: %s\n\nVariable: `%s`\n", f.key(), f.example, "SSOBRIDGE_"+
+			strings.ToUpper(strings.ReplaceAll(f.path, ".", "_")))
 	}
 	return b.String()
 }

@@ -27,7 +27,8 @@ func File(given string, environ []string) string {
 // foreign are variables that begin like ours and are none of the configuration:
 // those of the project's tests, and those that Kubernetes sets for a service named
 // ssobridge.
-var foreign = regexp.MustCompile(`^SSOBRIDGE_(CONFIG|TEST_.*|SCREENSHOTS|SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_.*)?)?)$`)
+var foreign = regexp.MustCompile(
+	`^SSOBRIDGE_(CONFIG|TEST_.*|SCREENSHOTS|SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_.*)?)?)$`)
 
 // variable is the environment variable of a key.
 func variable(path string) string {
@@ -95,7 +96,8 @@ func nearestVariable(wrong string, names []string) string {
 // that the program behaves alike wherever it is started.
 func ResolvePaths(cfg *Config, folder string) {
 	for _, p := range []*string{
-		&cfg.DataDir, &cfg.StateDir, &cfg.Store.DSNFile, &cfg.SecretKeyFile, &cfg.PKCS11.PINFile, &cfg.TLS.Cert, &cfg.TLS.Key, &cfg.Directory.CAFile,
+		&cfg.DataDir, &cfg.StateDir, &cfg.Store.DSNFile, &cfg.SecretKeyFile, &cfg.PKCS11.PINFile, &cfg.TLS.Cert, &cfg.TLS.Key,
+		&cfg.Directory.CAFile,
 		&cfg.Directory.BindPasswordFile, &cfg.ConstantContact.PartnerSecretFile, &cfg.ConstantContact.APIKeyFile,
 		&cfg.ConstantContact.Webhook.SecretFile, &cfg.Branding.Logo, &cfg.Audit.Sink,
 	} {
@@ -124,7 +126,8 @@ func readSecrets(cfg *Config, f *faults) {
 		default:
 			data, err := ReadFile(file, maxSecretFile)
 			if err != nil {
-				f.add(fileKey, fmt.Sprintf("%s can't be read: %s", file, PlainCause(err)), "write the secret into it, readable for the bridge's user alone")
+				f.add(fileKey, fmt.Sprintf("%s can't be read: %s", file, PlainCause(err)),
+					"write the secret into it, readable for the bridge's user alone")
 				return
 			}
 			// Editors and echo end a file with a line break, which is not part of the secret.
@@ -150,8 +153,12 @@ func readSecrets(cfg *Config, f *faults) {
 		cfg.secretKeys = append(cfg.secretKeys, key)
 	}
 	read("pkcs11.pin", "pkcs11.pin_file", cfg.PKCS11.PINFile, &cfg.PKCS11.PIN)
-	read("directory.bind_password", "directory.bind_password_file", cfg.Directory.BindPasswordFile, &cfg.Directory.BindPassword)
-	read("constant_contact.partner_secret", "constant_contact.partner_secret_file", cfg.ConstantContact.PartnerSecretFile, &cfg.ConstantContact.PartnerSecret)
-	read("constant_contact.api_key", "constant_contact.api_key_file", cfg.ConstantContact.APIKeyFile, &cfg.ConstantContact.APIKey)
-	read("constant_contact.webhook.secret", "constant_contact.webhook.secret_file", cfg.ConstantContact.Webhook.SecretFile, &cfg.ConstantContact.Webhook.Secret)
+	read("directory.bind_password", "directory.bind_password_file", cfg.Directory.BindPasswordFile,
+		&cfg.Directory.BindPassword)
+	read("constant_contact.partner_secret", "constant_contact.partner_secret_file", cfg.ConstantContact.PartnerSecretFile,
+		&cfg.ConstantContact.PartnerSecret)
+	read("constant_contact.api_key", "constant_contact.api_key_file", cfg.ConstantContact.APIKeyFile,
+		&cfg.ConstantContact.APIKey)
+	read("constant_contact.webhook.secret", "constant_contact.webhook.secret_file", cfg.ConstantContact.Webhook.SecretFile,
+		&cfg.ConstantContact.Webhook.Secret)
 }

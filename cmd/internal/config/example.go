@@ -25,7 +25,8 @@ func InitialValues(publicURL string, set map[string]string) (map[string]string, 
 	public := strings.TrimSuffix(publicURL, "/")
 	values := map[string]string{
 		"public_url": public, "entity_id": public + "/saml/metadata", "data_dir": "data", "secret_key_file": "secret_key",
-		"directory.bind_password_file": "bind_password", "constant_contact.partner_secret_file": "partner_secret", "constant_contact.api_key_file": "api_key",
+		"directory.bind_password_file": "bind_password", "constant_contact.partner_secret_file": "partner_secret",
+		"constant_contact.api_key_file": "api_key",
 	}
 	cfg.TrustedProxies = []string{"127.0.0.1"} // whether somebody ends TLS is known only once the file is edited
 	for _, key := range slices.Sorted(maps.Keys(set)) {
@@ -36,7 +37,8 @@ func InitialValues(publicURL string, set map[string]string) (map[string]string, 
 			f.add("--set "+key, "unknown key", nearest(key))
 			continue
 		case field.Type() == reflect.TypeFor[Secret]():
-			f.add("--set "+key, "a secret does not belong on the command line, where others can read it", "write it into a file and set "+key+"_file")
+			f.add("--set "+key, "a secret does not belong on the command line, where others can read it",
+				"write it into a file and set "+key+"_file")
 			continue
 		}
 		if text, mend := setScalar(field, value); text != "" {

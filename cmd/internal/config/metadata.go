@@ -83,7 +83,8 @@ func checkMetadata(c *Config, f *faults) {
 		{"metadata.organization_name", m.OrganizationName}, {"metadata.organization_display_name", m.OrganizationDisplayName},
 		{"metadata.technical_contact_name", m.TechnicalContactName}, {"metadata.support_contact_name", m.SupportContactName},
 	} {
-		if utf8.RuneCountInString(t.value) > 200 || !utf8.ValidString(t.value) || strings.ContainsFunc(t.value, unicode.IsControl) {
+		if utf8.RuneCountInString(t.value) > 200 || !utf8.ValidString(t.value) || strings.ContainsFunc(t.value,
+			unicode.IsControl) {
 			f.add(t.key, "is too long or has control characters", "write at most 200 printable characters")
 		}
 	}
@@ -93,12 +94,14 @@ func checkMetadata(c *Config, f *faults) {
 		if t.value == "" {
 			continue
 		}
-		if a, err := mail.ParseAddress(t.value); err != nil || a.Address != t.value || len(t.value) > 254 || url.PathEscape(t.value) != t.value {
+		if a, err := mail.ParseAddress(t.value); err != nil || a.Address != t.value || len(t.value) > 254 ||
+			url.PathEscape(t.value) != t.value {
 			f.add(t.key, quote(t.value)+" is not an e-mail address", "write it without a name: sso-admins@example.com")
 		}
 	}
 	if m.OrganizationName == "" && (m.OrganizationDisplayName != "" || m.OrganizationURL != "") {
-		f.add("metadata.organization_name", "is missing beside the other keys of the organization", "write it, or remove the others")
+		f.add("metadata.organization_name", "is missing beside the other keys of the organization",
+			"write it, or remove the others")
 	}
 	if m.ValidFor != 0 {
 		// Service providers look at most once a day, and their copies outlast a long weekend.
@@ -110,9 +113,10 @@ func checkMetadata(c *Config, f *faults) {
 func (c *Config) Published() metadata.Published {
 	m := c.Metadata
 	return metadata.Published{
-		Organization: metadata.Organization{Name: m.OrganizationName, DisplayName: m.OrganizationDisplayName, URL: m.OrganizationURL},
-		Technical:    metadata.Contact{Name: m.TechnicalContactName, Mail: m.TechnicalContactMail},
-		Support:      metadata.Contact{Name: m.SupportContactName, Mail: m.SupportContactMail},
-		ErrorURL:     m.ErrorURL, ValidFor: m.ValidFor,
+		Organization: metadata.Organization{Name: m.OrganizationName, DisplayName: m.OrganizationDisplayName,
+			URL: m.OrganizationURL},
+		Technical: metadata.Contact{Name: m.TechnicalContactName, Mail: m.TechnicalContactMail},
+		Support:   metadata.Contact{Name: m.SupportContactName, Mail: m.SupportContactMail},
+		ErrorURL:  m.ErrorURL, ValidFor: m.ValidFor,
 	}
 }

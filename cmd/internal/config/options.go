@@ -28,8 +28,8 @@ func (c *Config) DSN() string {
 // JournalDir is state_dir with its default filled in.
 func (c *Config) JournalDir() string { return cmp.Or(c.StateDir, c.DataDir) }
 
-// HasJournalDir tells whether there is a folder for the journal. A command that runs elsewhere than a replica needs none: the replicas write down what it
-// revokes. SQLite has no other replica, and its folder is there.
+// HasJournalDir tells whether there is a folder for the journal. A command that runs elsewhere than a replica needs
+// none: the replicas write down what it revokes. SQLite has no other replica, and its folder is there.
 func (c *Config) HasJournalDir() bool {
 	if strings.HasPrefix(c.DSN(), "sqlite:") {
 		return true
@@ -45,8 +45,10 @@ func (c *Config) DirectoryOptions(now func() time.Time, log *slog.Logger) direct
 		Preset: d.Preset, URLs: d.URLs, StartTLS: d.StartTLS, CAFile: d.CAFile, Insecure: d.Insecure,
 		BindDN: d.BindDN, BindPassword: string(d.BindPassword), BaseDN: d.BaseDN, LoginFilter: d.LoginFilter,
 		LoginAttribute: d.LoginAttribute, IDAttribute: d.IDAttribute, FirstNameAttribute: d.FirstNameAttribute,
-		LastNameAttribute: d.LastNameAttribute, MailAttribute: d.MailAttribute, ExtraAttributes: d.ExtraAttributes, Domain: d.Domain, PasswordPolicyDN: d.PasswordPolicyDN,
-		GroupBaseDN: d.GroupBaseDN, GroupMode: d.GroupMode, GroupFilter: d.GroupFilter, DistributionGroups: d.DistributionGroups, GroupIDAttribute: d.GroupIDAttribute,
+		LastNameAttribute: d.LastNameAttribute, MailAttribute: d.MailAttribute, ExtraAttributes: d.ExtraAttributes,
+		Domain: d.Domain, PasswordPolicyDN: d.PasswordPolicyDN,
+		GroupBaseDN: d.GroupBaseDN, GroupMode: d.GroupMode, GroupFilter: d.GroupFilter,
+		DistributionGroups: d.DistributionGroups, GroupIDAttribute: d.GroupIDAttribute,
 		GroupNameAttribute: d.GroupNameAttribute, Nested: d.Nested, MaxDepth: d.MaxDepth, MaxGroups: d.MaxGroups,
 		PoolSize: d.PoolSize, BindPoolSize: d.BindPoolSize, DialTimeout: d.DialTimeout, OpTimeout: d.OpTimeout,
 		Timeout: d.Timeout, Cooldown: d.Cooldown, Now: now, Logger: log,

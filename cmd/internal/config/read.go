@@ -34,7 +34,8 @@ func Load(file string, environ []string) (Config, error) {
 	cfg := Defaults()
 	data, err := ReadFile(file, maxConfigFile)
 	if err != nil {
-		f.list = append(f.list, Fault{Where: file, Text: "can't be read: " + PlainCause(err), Mend: "name the file by --config, or make one with `ssobridge init`"})
+		f.list = append(f.list, Fault{Where: file, Text: "can't be read: " + PlainCause(err),
+			Mend: "name the file by --config, or make one with `ssobridge init`"})
 		return cfg, f.err()
 	}
 	readYAML(data, &cfg, f)
@@ -78,7 +79,8 @@ func readStruct(node *yaml.Node, v reflect.Value, path string, f *faults) {
 		return // a section whose keys are all commented out
 	}
 	if node.Kind != yaml.MappingNode {
-		f.addAt(node.Line, path, "want a section with keys, got "+kindName(node), "write one key: value on each line below it")
+		f.addAt(node.Line, path, "want a section with keys, got "+kindName(node),
+			"write one key: value on each line below it")
 		return
 	}
 	seen := map[string]int{}
@@ -92,7 +94,8 @@ func readStruct(node *yaml.Node, v reflect.Value, path string, f *faults) {
 		seen[key.Value] = key.Line
 		field, ok := fieldByKey(v, key.Value)
 		if now, was := renamed[full]; was && !ok {
-			f.addAt(key.Line, full, "is called "+now+" now", "write the new name, and look up what its keys are called in docs/configuration.md")
+			f.addAt(key.Line, full, "is called "+now+" now",
+				"write the new name, and look up what its keys are called in docs/configuration.md")
 			continue
 		}
 		if !ok {
@@ -144,7 +147,8 @@ func readValue(node *yaml.Node, field reflect.Value, path string, f *faults) {
 // readTimes reads a section whose keys are free and whose values are times.
 func readTimes(node *yaml.Node, field reflect.Value, path string, f *faults) {
 	if node.Kind != yaml.MappingNode {
-		f.addAt(node.Line, path, "want a section with names and times, got "+kindName(node), "write one name: time on each line below it")
+		f.addAt(node.Line, path, "want a section with names and times, got "+kindName(node),
+			"write one name: time on each line below it")
 		return
 	}
 	times := map[string]time.Duration{}
@@ -186,7 +190,8 @@ func setScalar(field reflect.Value, text string) (fault, mend string) {
 			name, value, _ := strings.Cut(item, "=")
 			d, err := time.ParseDuration(value)
 			if _, twice := times[name]; err != nil || name == "" || twice {
-				return fmt.Sprintf("%s is not a name and its time, each name once", quote(item)), "write NAME=TIME with commas between, such as default=26280h,sign-in=8760h"
+				return fmt.Sprintf("%s is not a name and its time, each name once", quote(item)),
+					"write NAME=TIME with commas between, such as default=26280h,sign-in=8760h"
 			}
 			times[name] = d
 		}

@@ -14,15 +14,18 @@ const maxSecretKeys = 8
 func checkSecretKeys(c *Config, f *faults) {
 	switch one := c.SecretKey != "" || c.SecretKeyFile != ""; {
 	case one && len(c.SecretKeys) > 0:
-		f.add("secret_keys", "stands beside secret_key_file", "name all secret keys in secret_keys, the one in use first, and leave secret_key_file out")
+		f.add("secret_keys", "stands beside secret_key_file",
+			"name all secret keys in secret_keys, the one in use first, and leave secret_key_file out")
 	case len(c.SecretKeys) > maxSecretKeys:
-		f.add("secret_keys", fmt.Sprintf("names %d files: want at most %d", len(c.SecretKeys), maxSecretKeys), "name those that `ssobridge secrets status` shows")
+		f.add("secret_keys", fmt.Sprintf("names %d files: want at most %d", len(c.SecretKeys), maxSecretKeys),
+			"name those that `ssobridge secrets status` shows")
 	case !one && len(c.SecretKeys) == 0:
 		f.add("secret_key_file", "is missing", "name the file that `ssobridge init` made, or set "+variable("secret_key"))
 	}
 	if c.SecretKey != "" {
 		if _, err := certs.ParseSecret(string(c.SecretKey)); err != nil {
-			f.add("secret_key", "can't be used: "+err.Error(), "take the one that `ssobridge init` made; a new one can't open what the old one sealed")
+			f.add("secret_key", "can't be used: "+err.Error(),
+				"take the one that `ssobridge init` made; a new one can't open what the old one sealed")
 		}
 	}
 	var secrets [][]byte
@@ -32,7 +35,8 @@ func checkSecretKeys(c *Config, f *faults) {
 		}
 		secret, err := certs.ParseSecret(string(key))
 		if err != nil {
-			f.add("secret_keys", c.SecretKeys[i]+" can't be used: "+err.Error(), "write into it what `openssl rand -base64 32` prints")
+			f.add("secret_keys", c.SecretKeys[i]+" can't be used: "+err.Error(),
+				"write into it what `openssl rand -base64 32` prints")
 			continue
 		}
 		if slices.ContainsFunc(secrets, func(other []byte) bool { return bytes.Equal(other, secret) }) {

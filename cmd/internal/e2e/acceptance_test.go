@@ -22,8 +22,8 @@ var pageTests = map[string]func(*testing.T){
 	"Trace":           TestConsoleTrace,
 }
 
-// TestAcceptancePages has axe look at every page of the console and of second factors as everybody may see it, where a commit's own run has
-// some of these looks (row COST-72).
+// TestAcceptancePages has axe look at every page of the console and of second factors as everybody may see it, where a
+// commit's own run has some of these looks (row COST-72).
 func TestAcceptancePages(t *testing.T) {
 	t.Run("pages", func(t *testing.T) { // whose time is that of all of them
 		for name, test := range pageTests {

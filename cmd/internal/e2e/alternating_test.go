@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// ID-29: behind a balancer that takes each request to the other of two replicas, one of the version before and one of this, everybody gets
-// in with one login, whichever serves which step, and comes again without another. The sessions that the version before makes count at
-// this one no more than ever.
+// ID-29: behind a balancer that takes each request to the other of two replicas, one of the version before and one of
+// this, everybody gets in with one login, whichever serves which step, and comes again without another. The sessions
+// that the version before makes count at this one no more than ever.
 func TestUpgradeBehindAlternatingBalancer(t *testing.T) {
 	t.Parallel()
 	former := buildBefore(t)

@@ -8,7 +8,8 @@ import (
 	"ssobridge/partnerapi/sandbox"
 )
 
-// Users that were taken as there after a restore, and whose call finds out: who is missing is created once, who is there stays, and both get in.
+// Users that were taken as there after a restore, and whose call finds out: who is missing is created once, who is
+// there stays, and both get in.
 func TestAssumedIsFoundOut(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setting{})
@@ -27,8 +28,9 @@ func TestAssumedIsFoundOut(t *testing.T) {
 		}
 	}
 	if err := w.sandbox.AddUser(sandbox.User{
-		Account: eve.Account, FirstName: "There", LastName: "Before", RoleName: eve.Role, ContactEmail: "there.before@example.test",
-		LoginName: eve.LoginName, ExternalID: eve.ExternalID, ExternalProvider: w.sandbox.ExternalProvider(),
+		Account: eve.Account, FirstName: "There", LastName: "Before", RoleName: eve.Role,
+		ContactEmail: "there.before@example.test",
+		LoginName:    eve.LoginName, ExternalID: eve.ExternalID, ExternalProvider: w.sandbox.ExternalProvider(),
 	}); err != nil {
 		t.Fatal(err)
 	}

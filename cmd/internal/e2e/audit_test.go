@@ -13,8 +13,8 @@ import (
 	_ "github.com/mattn/go-sqlite3" // what somebody with the database file has
 )
 
-// The audit is sealed while the bridge runs, also outside of the database; killed and started again, it is whole. Somebody who rewrites the
-// database is found out.
+// The audit is sealed while the bridge runs, also outside of the database; killed and started again, it is whole.
+// Somebody who rewrites the database is found out.
 func TestAuditSeals(t *testing.T) {
 	t.Parallel()
 	sink := filepath.Join(t.TempDir(), "seals.jsonl")
@@ -35,7 +35,8 @@ func TestAuditSeals(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := lying.Exec("CREATE TRIGGER lie AFTER INSERT ON audit_events WHEN NEW.outcome = 'refused' BEGIN UPDATE audit_events SET outcome = 'ok' WHERE id = NEW.id; END"); err != nil {
+	if _, err := lying.Exec("CREATE TRIGGER lie AFTER INSERT ON audit_events WHEN NEW.outcome = 'refused' BEGIN UPDATE " +
+		"audit_events SET outcome = 'ok' WHERE id = NEW.id; END"); err != nil {
 		t.Fatal(err)
 	}
 	d := newClient(t)
@@ -67,7 +68,8 @@ func TestAuditSeals(t *testing.T) {
 			t.Errorf("the audit has no %s", action)
 		}
 	}
-	if strings.Contains(strings.ToLower(export), "bob") || strings.Contains(export, "@") || strings.Contains(export, "sso-") {
+	if strings.Contains(strings.ToLower(export), "bob") || strings.Contains(export, "@") ||
+		strings.Contains(export, "sso-") {
 		t.Errorf("the audit tells who somebody is:\n%s", export)
 	}
 	log := filepath.Join(t.TempDir(), "log")
@@ -75,7 +77,8 @@ func TestAuditSeals(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The event that the database lied about makes this an error too, and nothing else does.
-	if out, err := w.tryCommand("audit", "verify", "--seals", log); err == nil || !strings.Contains(out, "events are as they were") ||
+	if out, err := w.tryCommand("audit", "verify", "--seals", log); err == nil || !strings.Contains(out,
+		"events are as they were") ||
 		!strings.Contains(out, "NOT WRITTEN BY SSOBRIDGE: 1 events") {
 		t.Errorf("verify by the log: %v\n%s", err, out)
 	}
@@ -95,16 +98,18 @@ func TestAuditSeals(t *testing.T) {
 	if _, err := db.Exec("DELETE FROM audit_events; DELETE FROM audit_chain; DELETE FROM audit_seals"); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := w.tryCommand("audit", "verify", "--seals", sink); err == nil || !strings.Contains(out, "it is missing, with all up to the sealed entry") {
+	if out, err := w.tryCommand("audit", "verify", "--seals", sink); err == nil || !strings.Contains(out,
+		"it is missing, with all up to the sealed entry") {
 		t.Errorf("with everything removed: %v, %s", err, out)
 	}
-	if out, err := w.tryCommand("audit", "verify", "--seals", os.DevNull); err == nil || !strings.Contains(out, "has no seal") {
+	if out, err := w.tryCommand("audit", "verify", "--seals", os.DevNull); err == nil || !strings.Contains(out,
+		"has no seal") {
 		t.Errorf("a file without seals: %v, %s", err, out)
 	}
 }
 
-// ID-26: what is older than the defaults say goes, guesses first; the chain is cut where all has gone, and verification, by command and in
-// the console, goes on from there.
+// ID-26: what is older than the defaults say goes, guesses first; the chain is cut where all has gone, and
+// verification, by command and in the console, goes on from there.
 func TestAuditEnds(t *testing.T) {
 	t.Parallel()
 	sink := filepath.Join(t.TempDir(), "seals.jsonl")
@@ -141,9 +146,11 @@ func TestAuditEnds(t *testing.T) {
 	w.start(t)
 	w.logs(t, `"msg":"audit chain cut"`)
 	admin := w.enter(t, consoleAdmin)
-	admin.submitForm(admin.get(w.url+"/admin/audit"), "/admin/audit/verify").status(http.StatusOK).says("no event was changed", "Chain starts at, older events were purged", "older entries: ")
+	admin.submitForm(admin.get(w.url+"/admin/audit"), "/admin/audit/verify").status(http.StatusOK).says(
+		"no event was changed", "Chain starts at, older events were purged", "older entries: ")
 	w.stop(t)
-	if out := w.command(t, "audit", "verify", "--seals", sink); !strings.Contains(out, "the chain begins at its cut") || strings.Contains(out, "before the cut") {
+	if out := w.command(t, "audit", "verify", "--seals", sink); !strings.Contains(out, "the chain begins at its cut") ||
+		strings.Contains(out, "before the cut") {
 		t.Errorf("verify after the cut:\n%s", out)
 	}
 	if out := w.command(t, "audit", "list", "--action", "login"); strings.Contains(out, "bad_credentials") {
@@ -151,8 +158,8 @@ func TestAuditEnds(t *testing.T) {
 	}
 }
 
-// ID-30: where the clock has jumped, or nothing ran for long, nothing is deleted for its age until it is put right or accepted. That it is
-// asked for once more after the next jump, and not otherwise.
+// ID-30: where the clock has jumped, or nothing ran for long, nothing is deleted for its age until it is put right or
+// accepted. That it is asked for once more after the next jump, and not otherwise.
 func TestRetentionWaitsForTheClock(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setting{})
@@ -175,7 +182,8 @@ func TestRetentionWaitsForTheClock(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if _, err := db.Exec("UPDATE counters SET value = $1 WHERE name = 'clock_seen'", time.Now().Add(-clock).UnixMicro()); err != nil {
+		if _, err := db.Exec("UPDATE counters SET value = $1 WHERE name = 'clock_seen'",
+			time.Now().Add(-clock).UnixMicro()); err != nil {
 			t.Fatal(err)
 		}
 		w.start(t)
@@ -185,14 +193,16 @@ func TestRetentionWaitsForTheClock(t *testing.T) {
 	}
 	left := func() (n int) {
 		t.Helper()
-		if err := db.QueryRow("SELECT COUNT(*) FROM audit_events WHERE action = 'login' AND at < $1", time.Now().AddDate(0, 0, -400).UnixMicro()).Scan(&n); err != nil {
+		if err := db.QueryRow("SELECT COUNT(*) FROM audit_events WHERE action = 'login' AND at < $1", time.Now().AddDate(0, 0,
+			-400).UnixMicro()).Scan(&n); err != nil {
 			t.Fatal(err)
 		}
 		return n
 	}
 	traces := func() (n int) {
 		t.Helper()
-		if err := db.QueryRow("SELECT COUNT(*) FROM traces WHERE at < $1", time.Now().AddDate(0, 0, -400).UnixMicro()).Scan(&n); err != nil {
+		if err := db.QueryRow("SELECT COUNT(*) FROM traces WHERE at < $1", time.Now().AddDate(0, 0, -400).UnixMicro()).Scan(
+			&n); err != nil {
 			t.Fatal(err)
 		}
 		return n
@@ -202,7 +212,8 @@ func TestRetentionWaitsForTheClock(t *testing.T) {
 	if left() == 0 || traces() == 0 {
 		t.Fatalf("after a jump %d logins and %d traces are left", left(), traces())
 	}
-	if out, err := w.tryCommand("check"); err == nil || !regexp.MustCompile(`FAIL  retention: the clock says .*\n.*ssobridge clock accept`).MatchString(out) {
+	if out, err := w.tryCommand("check"); err == nil ||
+		!regexp.MustCompile(`FAIL  retention: the clock says .*\n.*ssobridge clock accept`).MatchString(out) {
 		t.Errorf("check: %v\n%s", err, out)
 	}
 	if out, err := w.tryCommand("clock", "accept"); err == nil || !strings.Contains(out, "it was") {
@@ -225,7 +236,8 @@ func TestRetentionWaitsForTheClock(t *testing.T) {
 	}
 }
 
-// ID-26: while a replica of the version before uses the database, nothing is purged by outcome or cut: its verification knows neither.
+// ID-26: while a replica of the version before uses the database, nothing is purged by outcome or cut: its verification
+// knows neither.
 func TestAuditWaitsForTheUpgrade(t *testing.T) {
 	t.Parallel()
 	dsn := postgres(t)(t)

@@ -121,7 +121,8 @@ func TestBrowserThirdOrigin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &http.Server{ReadHeaderTimeout: patience, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	server := &http.Server{ReadHeaderTimeout: patience, Handler: http.HandlerFunc(func(w http.ResponseWriter,
+		_ *http.Request) {
 		_, _ = w.Write([]byte("<!doctype html><title>third</title><p>This is the third origin."))
 	})}
 	go func() { _ = server.Serve(third) }()
@@ -143,7 +144,8 @@ func TestBrowserLongRequest(t *testing.T) {
 	text := base64.StdEncoding.EncodeToString(newRequest(w).document(t))
 	site := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, _ *http.Request) {
 		out.Header().Set("Content-Type", "text/html")
-		_, _ = fmt.Fprintf(out, `<form id="f" method="post" action="%s/saml/sso"><input type="hidden" name="SAMLRequest" value="%s">
+		_, _ = fmt.Fprintf(out,
+			`<form id="f" method="post" action="%s/saml/sso"><input type="hidden" name="SAMLRequest" value="%s">
 			<input type="hidden" name="RelayState" value="%s"></form><script>document.getElementById("f").submit()</script>`,
 			w.url, text, strings.Repeat("x", 8192))
 	}))

@@ -61,7 +61,8 @@ func newBrowser(t testing.TB) *browser {
 	b := &browser{t: t, ctx: ctx}
 	// Several tests have a page open at the same time; each has the focus as if it were alone.
 	focused := func(ctx context.Context, _ *chromedp.Target) error {
-		_, err := chromedp.Call(ctx, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
+		_, err := chromedp.Call(ctx, emulation.SetFocusEmulationEnabled,
+			emulation.SetFocusEmulationEnabledParams{Enabled: true})
 		return err
 	}
 	if err := chromedp.Do(ctx, chromedp.EmulateViewport(1000, 760), chromedp.Func(focused)); err != nil {

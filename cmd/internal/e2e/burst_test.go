@@ -10,16 +10,17 @@ import (
 	"ssobridge/idp/directory/directorytest"
 )
 
-// 200 people sign in for the first time within a second, at the real four calls a second: all get in, in the order of their
-// arrival, each with a page that shows their place and how long it takes. People who are known already never see that page.
+// 200 people sign in for the first time within a second, at the real four calls a second: all get in, in the order of
+// their arrival, each with a page that shows their place and how long it takes. People who are known already never see
+// that page.
 func TestCrowdBurst(t *testing.T) {
 	const (
 		people = 200
 		known  = 10
 	)
 	s := crowd(t, people+known)
-	// More than the bridge makes: on a busy machine calls go out late and bunch, and one that is throttled for that would be
-	// created out of order. The bridge's own pace is looked at below.
+	// More than the bridge makes: on a busy machine calls go out late and bunch, and one that is throttled for that would
+	// be created out of order. The bridge's own pace is looked at below.
 	s.sandbox.PerSecond, s.sandbox.PerDay = 12, 0
 	delete(s.set, "constant_contact.limits.per_second")
 	delete(s.set, "constant_contact.limits.per_day")
@@ -82,8 +83,8 @@ func TestCrowdBurst(t *testing.T) {
 	}
 }
 
-// inOrder fails unless people were created in the order in which they arrived. Calls that are under way together may overtake one
-// another.
+// inOrder fails unless people were created in the order in which they arrived. Calls that are under way together may
+// overtake one another.
 func inOrder(t testing.TB, w *world, from int) {
 	t.Helper()
 	const together = 10

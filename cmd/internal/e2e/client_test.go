@@ -236,7 +236,8 @@ func forms(body string) ([]form, error) {
 				f.Fields.Add(attr(n, "name"), text(n))
 			case n.Data == "select":
 				f.Fields.Add(attr(n, "name"), chosen(n))
-			case n.Data == "input" && (attr(n, "type") == "checkbox" || attr(n, "type") == "radio") && !has(n, "checked"): // sends nothing
+			// sends nothing
+			case n.Data == "input" && (attr(n, "type") == "checkbox" || attr(n, "type") == "radio") && !has(n, "checked"):
 			case n.Data == "input" && attr(n, "type") != "submit" && attr(n, "name") != "":
 				f.Fields.Add(attr(n, "name"), attr(n, "value"))
 			}

@@ -16,22 +16,28 @@ func TestConsoleAccounts(t *testing.T) {
 	if err := os.WriteFile(secret, []byte(hookSecret+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	w := newConsoleWorld(t, setting{set: map[string]string{"constant_contact.webhook.secret_file": secret, "constant_contact.operations": "GET /contacts,POST /contacts"},
-		sandbox: sandbox.Options{PerSecond: manyPerSecond}, // a busy machine makes calls bunch; what a limit does is tested elsewhere
+	w := newConsoleWorld(t, setting{set: map[string]string{"constant_contact.webhook.secret_file": secret,
+		"constant_contact.operations": "GET /contacts,POST /contacts"},
+		// a busy machine makes calls bunch; what a limit does is tested elsewhere
+		sandbox: sandbox.Options{PerSecond: manyPerSecond},
 	})
 	c := w.enter(t, consoleAdmin)
 	p := c.get(w.url + "/admin/accounts")
 	p = c.submitForm(p, "/admin/accounts/refresh")
-	if p.Status != http.StatusOK || !strings.Contains(p.text(), "Juniper Bakery") || !strings.Contains(p.text(), "Harbour <Books> & Co") {
+	if p.Status != http.StatusOK || !strings.Contains(p.text(), "Juniper Bakery") || !strings.Contains(p.text(),
+		"Harbour <Books> & Co") {
 		t.Fatalf("after reading the list: %d\n%s", p.Status, p.text())
 	}
-	if p = c.get(w.url + "/admin/accounts?find=juniper"); strings.Contains(p.text(), "Harbour") || !strings.Contains(p.text(), bakery) {
+	if p = c.get(w.url + "/admin/accounts?find=juniper"); strings.Contains(p.text(), "Harbour") ||
+		!strings.Contains(p.text(), bakery) {
 		t.Errorf("searched for juniper:\n%s", p.text())
 	}
 
 	// Nothing is created before the order was seen, and what is wrong stands beside its field.
-	p = c.submitForm(c.get(w.url+"/admin/accounts/new"), "/admin/accounts/new", "owner", "nobody-of-that-name", "organization_name", "New & Co", "country_code", "us", "state_code", "MA")
-	if p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.Body, `id="e-owner"`) || !strings.Contains(p.Body, `value="New &amp; Co"`) {
+	p = c.submitForm(c.get(w.url+"/admin/accounts/new"), "/admin/accounts/new", "owner", "nobody-of-that-name",
+		"organization_name", "New & Co", "country_code", "us", "state_code", "MA")
+	if p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.Body, `id="e-owner"`) || !strings.Contains(p.Body,
+		`value="New &amp; Co"`) {
 		t.Errorf("an owner who is not there: %d\n%s", p.Status, p.text())
 	}
 	p = c.submitForm(p, "/admin/accounts/new", "owner", "bob", "country_code", "usa!")
@@ -49,7 +55,8 @@ func TestConsoleAccounts(t *testing.T) {
 		t.Fatalf("created: %d\n%s", p.Status, p.text())
 	}
 	own := p.URL.Path
-	if p = c.submitForm(sent, "/admin/accounts/new"); p.Status != http.StatusConflict || !strings.Contains(p.text(), "nothing is done twice") {
+	if p = c.submitForm(sent, "/admin/accounts/new"); p.Status != http.StatusConflict || !strings.Contains(p.text(),
+		"nothing is done twice") {
 		t.Errorf("the same form once more: %d\n%s", p.Status, p.text())
 	}
 
@@ -57,26 +64,33 @@ func TestConsoleAccounts(t *testing.T) {
 	if p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.Body, `id="e-billing_day"`) {
 		t.Errorf("a day that is none: %d\n%s", p.Status, p.text())
 	}
-	if p = c.submitForm(p, own+"/plan", "plan", "GOLD", "billing_day", "3"); !strings.Contains(p.text(), "The plan was changed") || !strings.Contains(p.text(), "GOLD") {
+	if p = c.submitForm(p, own+"/plan", "plan", "GOLD", "billing_day", "3"); !strings.Contains(p.text(),
+		"The plan was changed") || !strings.Contains(p.text(), "GOLD") {
 		t.Errorf("the plan: %d\n%s", p.Status, p.text())
 	}
-	if p = c.submitForm(p, own+"/cancel", "typed", bakery); p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.text(), "Nothing was cancelled") {
+	if p = c.submitForm(p, own+"/cancel", "typed", bakery); p.Status != http.StatusUnprocessableEntity ||
+		!strings.Contains(p.text(), "Nothing was cancelled") {
 		t.Errorf("cancel with another id typed: %d\n%s", p.Status, p.text())
 	}
 	id := strings.TrimPrefix(own, "/admin/accounts/of/")
-	if p = c.submitForm(p, own+"/cancel", "typed", id, "reason_id", "1"); !strings.Contains(p.text(), "The account is cancelled") {
+	if p = c.submitForm(p, own+"/cancel", "typed", id, "reason_id", "1"); !strings.Contains(p.text(),
+		"The account is cancelled") {
 		t.Errorf("cancel: %d\n%s", p.Status, p.text())
 	}
 
 	// Contacts are unsubscribed, and calls on behalf of an account made, as far as the configuration lists them.
 	club := "/admin/accounts/of/" + club
-	if p = c.submitForm(c.get(w.url+club), club+"/unsubscribe", "addresses", "no address"); p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.Body, "no address</textarea>") || !strings.Contains(p.Body, `id="e-addresses"`) {
+	if p = c.submitForm(c.get(w.url+club), club+"/unsubscribe", "addresses",
+		"no address"); p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.Body, "no address</textarea>") ||
+		!strings.Contains(p.Body, `id="e-addresses"`) {
 		t.Errorf("addresses that are none: %d\n%s", p.Status, p.text())
 	}
-	if p = c.submitForm(p, club+"/unsubscribe", "addresses", "a@example.com\nb@example.com", "source", "Contact"); !strings.Contains(p.text(), "The contacts were unsubscribed.") {
+	if p = c.submitForm(p, club+"/unsubscribe", "addresses", "a@example.com\nb@example.com", "source",
+		"Contact"); !strings.Contains(p.text(), "The contacts were unsubscribed.") {
 		t.Errorf("unsubscribed: %d\n%s", p.Status, p.text())
 	}
-	if p = c.submitForm(c.get(w.url+club), club+"/call", "method", "GET", "path", "/contacts", "query", "limit=10"); p.Status != http.StatusOK || !strings.Contains(p.text(), "Answer") {
+	if p = c.submitForm(c.get(w.url+club), club+"/call", "method", "GET", "path", "/contacts", "query",
+		"limit=10"); p.Status != http.StatusOK || !strings.Contains(p.text(), "Answer") {
 		t.Errorf("a call: %d\n%s", p.Status, p.text())
 	}
 	calls := len(w.sandbox.Calls())
@@ -86,8 +100,10 @@ func TestConsoleAccounts(t *testing.T) {
 		"a query of text": {"GET", "/contacts", "limit", "", "Enter KEY=VALUE"},
 		"unticked":        {"POST", "/contacts", "", "", "Tick the box"},
 	} {
-		p = c.submitForm(c.get(w.url+club), club+"/call", "method", k.method, "path", k.path, "query", k.query, "writes", k.writes)
-		if p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.text(), k.says) || !strings.Contains(p.Body, `value="`+k.path+`"`) {
+		p = c.submitForm(c.get(w.url+club), club+"/call", "method", k.method, "path", k.path, "query", k.query,
+			"writes", k.writes)
+		if p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.text(), k.says) || !strings.Contains(p.Body,
+			`value="`+k.path+`"`) {
 			t.Errorf("%s: %d\n%s", name, p.Status, p.text())
 		}
 	}

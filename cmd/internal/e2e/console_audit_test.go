@@ -34,20 +34,23 @@ func TestConsoleAudit(t *testing.T) {
 	if !strings.Contains(p.text(), "not_this_account") || strings.Contains(p.text(), "console-enter") {
 		t.Errorf("by reference %s:\n%s", ref, p.text())
 	}
-	if p = c.get(w.url + "/admin/audit?person=bob&action=sign-in"); !strings.Contains(p.text(), "Bob Brandt") || strings.Contains(p.text(), "console-enter") {
+	if p = c.get(w.url + "/admin/audit?person=bob&action=sign-in"); !strings.Contains(p.text(), "Bob Brandt") ||
+		strings.Contains(p.text(), "console-enter") {
 		t.Errorf("by person and action:\n%s", p.text())
 	}
 	if p = c.get(w.url + "/admin/audit?until=2001-01-01"); !strings.Contains(p.text(), "No matching events") {
 		t.Errorf("long ago:\n%s", p.text())
 	}
 	p = c.get(w.url + "/admin/audit?since=yesterday&before=x&account=%3Cb%3E")
-	if p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.Body, `id="e-since"`) || !strings.Contains(p.Body, `id="e-account"`) || !strings.Contains(p.Body, `value="yesterday"`) || strings.Contains(p.text(), "console-enter") {
+	if p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.Body, `id="e-since"`) || !strings.Contains(p.Body,
+		`id="e-account"`) || !strings.Contains(p.Body, `value="yesterday"`) || strings.Contains(p.text(), "console-enter") {
 		t.Errorf("what can't be read: %d\n%s", p.Status, p.text())
 	}
 	c.submitForm(c.get(w.url+"/admin/audit"), "/admin/audit/verify").status(http.StatusOK).says("no event was changed")
 	p = c.get(w.url + "/admin/audit/export?format=csv&person=bob")
 	rows, err := csv.NewReader(strings.NewReader(p.Body)).ReadAll()
-	if err != nil || len(rows) < 2 || rows[0][1] != "at" || !strings.Contains(p.Header.Get("Content-Disposition"), "audit.csv") {
+	if err != nil || len(rows) < 2 || rows[0][1] != "at" ||
+		!strings.Contains(p.Header.Get("Content-Disposition"), "audit.csv") {
 		t.Errorf("CSV: %d rows, %v", len(rows), err)
 	}
 	for _, row := range rows {

@@ -13,8 +13,8 @@ import (
 	"ssobridge/store"
 )
 
-// ID-28: what people who are in the console can't do: hold the server by live pages, take a part of the audit for the whole, or read the
-// addresses of other systems, which may hold a secret.
+// ID-28: what people who are in the console can't do: hold the server by live pages, take a part of the audit for the
+// whole, or read the addresses of other systems, which may hold a secret.
 func TestConsoleBounds(t *testing.T) {
 	t.Parallel()
 	w := newWorldWithConsole(t)
@@ -96,10 +96,12 @@ func TestConsoleBounds(t *testing.T) {
 		}
 		defer func() { _ = db.Close() }()
 		// In its middle, by an event that can't be written.
-		if _, err := db.Exec("UPDATE audit_events SET detail = '{' WHERE id = (SELECT MAX(id) FROM audit_events)"); err != nil {
+		if _, err := db.Exec(
+			"UPDATE audit_events SET detail = '{' WHERE id = (SELECT MAX(id) FROM audit_events)"); err != nil {
 			t.Fatal(err)
 		}
-		if body, err := export("jsonl"); err == nil || !strings.Contains(body, `"action":"login"`) || strings.Contains(body, store.ExportEnd) {
+		if body, err := export("jsonl"); err == nil || !strings.Contains(body, `"action":"login"`) || strings.Contains(body,
+			store.ExportEnd) {
 			t.Errorf("broken off in the middle: it looks whole: %v\n%s", err, body)
 		}
 		// And where the database fails.

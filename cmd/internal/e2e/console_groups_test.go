@@ -11,8 +11,9 @@ import (
 	"ssobridge/idp/directory/directorytest"
 )
 
-// ID-03, ID-04: the console shows which groups give access by DN, and a group that has taken the name of another has none until
-// an administrator has compared both and accepted it, by the button as by the command; the audit log says who did.
+// ID-03, ID-04: the console shows which groups give access by DN, and a group that has taken the name of another has
+// none until an administrator has compared both and accepted it, by the button as by the command; the audit log says
+// who did.
 func TestConsoleNamedGroups(t *testing.T) {
 	t.Parallel()
 	slapd := directorytest.StartSlapd(t)
@@ -39,7 +40,8 @@ func TestConsoleNamedGroups(t *testing.T) {
 	c := w.enter(t, consoleAdmin)
 	const page, look = "/admin/mappings/named", "/admin/mappings/named/look"
 	p := c.get(w.url + page)
-	if p.Status != http.StatusOK || !strings.Contains(p.text(), "console:viewer") || strings.Contains(p.text(), "Another group has this name") {
+	if p.Status != http.StatusOK || !strings.Contains(p.text(), "console:viewer") || strings.Contains(p.text(),
+		"Another group has this name") {
 		t.Fatalf("the groups: %d\n%s", p.Status, p.text())
 	}
 
@@ -48,7 +50,8 @@ func TestConsoleNamedGroups(t *testing.T) {
 	remake(mapped, "mallory")
 	p = c.submitForm(c.get(w.url+page), look)
 	text := p.text()
-	for _, want := range []string{"All groups were looked up in the directory", "Another group has this name now", "no longer in the directory", "1, mallory"} {
+	for _, want := range []string{"All groups were looked up in the directory", "Another group has this name now",
+		"no longer in the directory", "1, mallory"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page lacks %q:\n%s", want, text)
 		}
@@ -59,10 +62,12 @@ func TestConsoleNamedGroups(t *testing.T) {
 	}
 	// Made again a second time since it was shown: what was not looked at is not accepted.
 	remake(viewers, "zoe")
-	if q := c.submitForm(p, page); q.Status != http.StatusConflict || !strings.Contains(q.text(), "Please compare the groups again") {
+	if q := c.submitForm(p, page); q.Status != http.StatusConflict || !strings.Contains(q.text(),
+		"Please compare the groups again") {
 		t.Errorf("another group than the one shown: %d\n%s", q.Status, q.text())
 	}
-	if inside := newClient(t); strings.Contains(inside.login(inside.get(w.url+"/admin/"), "zoe", password).text(), "Admin console") {
+	if inside := newClient(t); strings.Contains(inside.login(inside.get(w.url+"/admin/"), "zoe", password).text(),
+		"Admin console") {
 		t.Error("a group that was not accepted opens the console")
 	}
 	if q := c.submitForm(c.get(w.url+page), page, "group", "cn=unnamed,"+slapd.BaseDN); q.Status != http.StatusNotFound {
@@ -80,11 +85,13 @@ func TestConsoleNamedGroups(t *testing.T) {
 	b.sees("Another group has this name now", "mallory")
 	b.inspect("mappings-one-changed")
 
-	if q := c.submitForm(c.get(w.url+page), page); !strings.Contains(q.text(), "The group was accepted") || strings.Contains(q.text(), "Another group has this name") {
+	if q := c.submitForm(c.get(w.url+page), page); !strings.Contains(q.text(), "The group was accepted") ||
+		strings.Contains(q.text(), "Another group has this name") {
 		t.Errorf("accepted: %d\n%s", q.Status, q.text())
 	}
 	inside := newClient(t)
-	if q := inside.login(inside.get(w.url+page), "zoe", password); q.Status != http.StatusOK || !strings.Contains(q.text(), "console:viewer") || strings.Contains(q.Body, look) {
+	if q := inside.login(inside.get(w.url+page), "zoe", password); q.Status != http.StatusOK || !strings.Contains(q.text(),
+		"console:viewer") || strings.Contains(q.Body, look) {
 		t.Errorf("a viewer: %d\n%s", q.Status, q.text())
 	}
 
@@ -94,10 +101,12 @@ func TestConsoleNamedGroups(t *testing.T) {
 		t.Fatalf("the mapping:\n%s", p.text())
 	}
 	remake(mapped, "zoe")
-	if q := c.submitForm(p, own, "do", "accept-group"); q.Status != http.StatusConflict || !strings.Contains(q.text(), "is another one now") {
+	if q := c.submitForm(p, own, "do", "accept-group"); q.Status != http.StatusConflict || !strings.Contains(q.text(),
+		"is another one now") {
 		t.Errorf("another group than the one shown: %d\n%s", q.Status, q.text())
 	}
-	if q := c.submitForm(c.get(w.url+own), own, "do", "accept-group"); !strings.Contains(q.text(), "The group was accepted") {
+	if q := c.submitForm(c.get(w.url+own), own, "do", "accept-group"); !strings.Contains(q.text(),
+		"The group was accepted") {
 		t.Errorf("accepted: %d\n%s", q.Status, q.text())
 	}
 	if q := c.submitForm(c.get(w.url+own), own, "do", "accept-group"); q.Status != http.StatusConflict {
@@ -109,14 +118,15 @@ func TestConsoleNamedGroups(t *testing.T) {
 	d := newClient(t)
 	d.deliver(d.goOn(d.login(d.get(w.launch(bakery)), "zoe", password))).says("Zoë")
 	for _, action := range []string{"group-accept", "mapping-accept-group"} {
-		if out := w.command(t, "audit", "list", "--action", action); !strings.Contains(out, "ok") || strings.Contains(out, "admin:") {
+		if out := w.command(t, "audit", "list", "--action", action); !strings.Contains(out, "ok") ||
+			strings.Contains(out, "admin:") {
 			t.Errorf("audit of %s:\n%s", action, out)
 		}
 	}
 }
 
-// ID-04: the base of a pattern is set and changed in the console with the refusals of the command, and what the right to create
-// groups there means is said wherever the pattern is shown. So is a NameID that people can change themselves.
+// ID-04: the base of a pattern is set and changed in the console with the refusals of the command, and what the right
+// to create groups there means is said wherever the pattern is shown. So is a NameID that people can change themselves.
 func TestConsoleGroupBase(t *testing.T) {
 	t.Parallel()
 	w := newConsoleWorld(t, setting{})
@@ -124,7 +134,8 @@ func TestConsoleGroupBase(t *testing.T) {
 	c := w.enter(t, consoleAdmin)
 	const fresh, warning = "/admin/mappings/new", "anybody who may create or rename a group below"
 	add := func(base string) *page {
-		return c.submitForm(c.get(w.url+fresh), fresh, "kind", "group_pattern", "group_pattern", "team-{account}-{role}", "group_base", base, "account", "", "role", "")
+		return c.submitForm(c.get(w.url+fresh), fresh, "kind", "group_pattern", "group_pattern", "team-{account}-{role}",
+			"group_base", base, "account", "", "role", "")
 	}
 	for _, base := range []string{"", slapd.BaseDN, "ou=nowhere," + slapd.BaseDN, "groups"} {
 		if p := add(base); p.Status != http.StatusUnprocessableEntity {
@@ -150,7 +161,8 @@ func TestConsoleGroupBase(t *testing.T) {
 	if !strings.Contains(p.text(), "What would change") {
 		t.Fatalf("the effects of another base: %d\n%s", p.Status, p.text())
 	}
-	if p = c.submitForm(p, own); !strings.Contains(p.text(), "Mapping saved.") || !strings.Contains(p.text(), "below ou=people,"+slapd.BaseDN) {
+	if p = c.submitForm(p, own); !strings.Contains(p.text(), "Mapping saved.") || !strings.Contains(p.text(),
+		"below ou=people,"+slapd.BaseDN) {
 		t.Errorf("another base: %d\n%s", p.Status, p.text())
 	}
 	if !strings.Contains(c.get(w.url+"/admin/mappings").text(), "Security warning") {
@@ -158,10 +170,12 @@ func TestConsoleGroupBase(t *testing.T) {
 	}
 
 	metadata := filepath.Join(t.TempDir(), "sp.xml")
-	if err := os.WriteFile(metadata, []byte(strings.ReplaceAll(revokedMetadata, "REVOKED", "https://notes.example/saml")), 0o600); err != nil {
+	if err := os.WriteFile(metadata, []byte(strings.ReplaceAll(revokedMetadata, "REVOKED", "https://notes.example/saml")),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
-	out := w.command(t, "sp", "add", metadata, "--yes", "--name", "Notes", "--group", slapd.GroupDN("emea"), "--name-id", "{mail}")
+	out := w.command(t, "sp", "add", metadata, "--yes", "--name", "Notes", "--group", slapd.GroupDN("emea"),
+		"--name-id", "{mail}")
 	if !strings.Contains(out, "people can often edit") {
 		t.Errorf("sp add:\n%s", out)
 	}
@@ -177,8 +191,8 @@ func TestConsoleGroupBase(t *testing.T) {
 	b.inspect("providers-one-editable")
 }
 
-// ID-04: a pattern from before bases is named in the console, once an administrator looks; when check has named it too, both say
-// on which day it stops, and after that day nobody comes in by it.
+// ID-04: a pattern from before bases is named in the console, once an administrator looks; when check has named it too,
+// both say on which day it stops, and after that day nobody comes in by it.
 func TestConsoleBaselessPattern(t *testing.T) {
 	t.Parallel()
 	w := newConsoleWorld(t, setting{mappings: [][]string{{"--group-pattern", "ctct-{account}-{role}"}}})
@@ -197,7 +211,8 @@ func TestConsoleBaselessPattern(t *testing.T) {
 		}
 	}
 	change(`UPDATE mappings SET group_dn = ''`) // as the version before stores it
-	const list, own, open = "/admin/mappings", "/admin/mappings/of/1", "30 days after both check and the console have named it"
+	const list, own, open = "/admin/mappings", "/admin/mappings/of/1",
+		"30 days after both check and the console have named it"
 	noticed := func(want int) {
 		t.Helper()
 		if n := strings.Count(w.command(t, "audit", "list", "--action", "mapping-notice"), "mapping-notice"); n != want {

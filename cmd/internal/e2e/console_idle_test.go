@@ -57,7 +57,8 @@ func (w *world) aged(t testing.TB, c *client, login, used time.Duration) {
 	ctx := context.Background()
 	at := time.Now()
 	db, err := store.Open(ctx, store.Options{
-		DSN: "sqlite:" + filepath.Join(w.dir, "data", "ssobridge.db"), Voucher: w.voucher(t), Now: func() time.Time { return at },
+		DSN: "sqlite:" + filepath.Join(w.dir, "data", "ssobridge.db"), Voucher: w.voucher(t),
+		Now: func() time.Time { return at },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -111,7 +112,8 @@ func TestConsoleIdle(t *testing.T) {
 	} {
 		w.aged(t, c, is.login, is.used)
 		form := c.get(w.url + "/logout").form("csrf").Fields.Get("csrf")
-		if p := c.post(w.url+"/admin/provisioning/hold", url.Values{"csrf": {form}, "once": {name + "-form"}}); p.Status != http.StatusForbidden {
+		if p := c.post(w.url+"/admin/provisioning/hold", url.Values{"csrf": {form},
+			"once": {name + "-form"}}); p.Status != http.StatusForbidden {
 			t.Errorf("%s: a form is taken: %d", name, p.Status)
 		}
 		if c.begins(w.url + "/admin/provisioning/live") {
@@ -133,7 +135,8 @@ func TestConsoleIdle(t *testing.T) {
 // consoleUsed is when the console was last used in a session.
 func (w *world) consoleUsed(t testing.TB, token []byte) time.Time {
 	t.Helper()
-	db, err := store.Open(context.Background(), store.Options{DSN: "sqlite:" + filepath.Join(w.dir, "data", "ssobridge.db"), Voucher: w.voucher(t)})
+	db, err := store.Open(context.Background(), store.Options{DSN: "sqlite:" + filepath.Join(w.dir, "data",
+		"ssobridge.db"), Voucher: w.voucher(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

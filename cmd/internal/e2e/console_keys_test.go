@@ -15,7 +15,8 @@ func TestConsoleKeys(t *testing.T) {
 	signsIn := func(step string) {
 		t.Helper()
 		d := newClient(t)
-		if p := d.deliver(d.goOn(d.login(d.get(w.launch(club)), "bob", password))); !strings.Contains(p.text(), "Bob Brandt") {
+		if p := d.deliver(d.goOn(d.login(d.get(w.launch(club)), "bob", password))); !strings.Contains(p.text(),
+			"Bob Brandt") {
 			t.Fatalf("%s, bob sees: %s", step, p.text())
 		}
 	}
@@ -34,7 +35,8 @@ func TestConsoleKeys(t *testing.T) {
 		t.Fatalf("publish: %d\n%s", p.Status, p.text())
 	}
 	signsIn("published")
-	if p = c.submitForm(p, "/admin/keys/promote"); p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.text(), "Enter who confirmed") {
+	if p = c.submitForm(p, "/admin/keys/promote"); p.Status != http.StatusUnprocessableEntity ||
+		!strings.Contains(p.text(), "Enter who confirmed") {
 		t.Errorf("nobody confirmed: %d\n%s", p.Status, p.text())
 	}
 	b := w.console(t, consoleAdmin, "/admin/keys")
@@ -46,18 +48,21 @@ func TestConsoleKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	p = c.submitForm(p, "/admin/keys/promote", "confirmed_by", "Kim <Lee>, support")
-	if !strings.Contains(p.text(), "The table below shows the key in use at each service provider") || !strings.Contains(p.text(), "Kim <Lee>, support") {
+	if !strings.Contains(p.text(), "The table below shows the key in use at each service provider") ||
+		!strings.Contains(p.text(), "Kim <Lee>, support") {
 		t.Fatalf("promote: %d\n%s", p.Status, p.text())
 	}
 	signsIn("promoted")
-	if p = c.submitForm(p, "/admin/keys/retire", "typed", "something else"); p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.text(), "Nothing was retired") {
+	if p = c.submitForm(p, "/admin/keys/retire", "typed", "something else"); p.Status != http.StatusUnprocessableEntity ||
+		!strings.Contains(p.text(), "Nothing was retired") {
 		t.Errorf("another id typed: %d\n%s", p.Status, p.text())
 	}
 	if p = c.submitForm(p, "/admin/keys/retire", "typed", old); !strings.Contains(p.text(), "The key is retired") {
 		t.Fatalf("retire: %d\n%s", p.Status, p.text())
 	}
 	signsIn("retired")
-	if p = c.get(w.url + "/admin/keys/" + old + "/certificate.pem"); !strings.HasPrefix(p.Body, "-----BEGIN CERTIFICATE-----") {
+	if p = c.get(w.url + "/admin/keys/" + old + "/certificate.pem"); !strings.HasPrefix(p.Body,
+		"-----BEGIN CERTIFICATE-----") {
 		t.Errorf("the certificate: %d\n%s", p.Status, p.Body)
 	}
 }

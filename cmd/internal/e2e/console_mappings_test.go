@@ -22,7 +22,8 @@ func TestConsoleMappings(t *testing.T) {
 		t.Fatalf("the picker:\n%s", p.text())
 	}
 	group := slapd.GroupDN("<i>Marketing</i> & Söhne")
-	p = c.submitForm(p, fresh, "kind", "group", "group", "cn=nothing,"+slapd.BaseDN, "account", bakery, "role", "campaign_creator")
+	p = c.submitForm(p, fresh, "kind", "group", "group", "cn=nothing,"+slapd.BaseDN, "account", bakery, "role",
+		"campaign_creator")
 	if p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.Body, `value="`+bakery+`"`) {
 		t.Errorf("a group that is not there: %d\n%s", p.Status, p.text())
 	}
@@ -31,7 +32,8 @@ func TestConsoleMappings(t *testing.T) {
 		t.Errorf("an account that is not there: %d\n%s", p.Status, p.text())
 	}
 	p = c.submitForm(p, fresh, "account", bakery)
-	if p.Status != http.StatusOK || !strings.Contains(p.text(), "What would change") || !strings.Contains(p.text(), "Eve") || strings.Contains(w.command(t, "mapping", "list"), "Marketing") {
+	if p.Status != http.StatusOK || !strings.Contains(p.text(), "What would change") || !strings.Contains(p.text(),
+		"Eve") || strings.Contains(w.command(t, "mapping", "list"), "Marketing") {
 		t.Fatalf("the effects: %d\n%s", p.Status, p.text())
 	}
 	p = c.submitForm(p, fresh)
@@ -59,11 +61,13 @@ func TestConsoleMappings(t *testing.T) {
 	step("State on", "do", "on")
 	d.deliver(d.goOn(d.get(w.launch(bakery)))).says("Eve")
 	p = step("Priority 77", "do", "set", "priority", "77")
-	if p = c.submitForm(p, own, "do", "set", "priority", "seven"); p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.Body, `value="seven"`) {
+	if p = c.submitForm(p, own, "do", "set", "priority", "seven"); p.Status != http.StatusUnprocessableEntity ||
+		!strings.Contains(p.Body, `value="seven"`) {
 		t.Errorf("a priority that is none: %d\n%s", p.Status, p.text())
 	}
 	step("Mapping saved.", "do", "exchange", "other", "1")
-	if q := c.submitForm(c.get(w.url+own), own, "do", "exchange", "other", "4711"); q.Status != http.StatusUnprocessableEntity || !strings.Contains(q.text(), "there is no other mapping 4711") {
+	if q := c.submitForm(c.get(w.url+own), own, "do", "exchange", "other",
+		"4711"); q.Status != http.StatusUnprocessableEntity || !strings.Contains(q.text(), "there is no other mapping 4711") {
 		t.Errorf("an exchange with none: %d\n%s", q.Status, q.text())
 	}
 	step("Priority 77", "do", "exchange", "other", "1")
@@ -100,7 +104,8 @@ func TestConsoleMappings(t *testing.T) {
 		version, _, _ = strings.Cut(v, `"`) // the last one is the oldest: as it was added
 	}
 	p = c.submitForm(p, own, "do", "return", "version", version)
-	if p = c.submitForm(p, own); !strings.Contains(p.text(), "Mapping saved.") || strings.Contains(p.text(), "You can restore it from its history") {
+	if p = c.submitForm(p, own); !strings.Contains(p.text(), "Mapping saved.") || strings.Contains(p.text(),
+		"You can restore it from its history") {
 		t.Errorf("returned: %d\n%s", p.Status, p.text())
 	}
 	d.deliver(d.goOn(d.get(w.launch(bakery)))).says("Eve")
@@ -111,17 +116,23 @@ func TestConsoleMappings(t *testing.T) {
 	if q := c.submitForm(p, file); !strings.Contains(q.text(), "The mappings already match the file") {
 		t.Errorf("the file as it is: %d\n%s", q.Status, q.text())
 	}
-	if q := c.submitForm(c.get(w.url+file), file, "file", "mappings: [{group: x, person: y}]"); q.Status != http.StatusUnprocessableEntity || !strings.Contains(q.text(), "exactly one of") {
+	if q := c.submitForm(c.get(w.url+file), file, "file",
+		"mappings: [{group: x, person: y}]"); q.Status != http.StatusUnprocessableEntity || !strings.Contains(q.text(),
+		"exactly one of") {
 		t.Errorf("a faulty file: %d\n%s", q.Status, q.text())
 	}
-	p = c.submitForm(c.get(w.url+file), file, "file", "mappings:\n  - group_pattern: ctct-{account}-{role}\n    group_base: ou=groups,"+directorytest.SharedSlapd(t).BaseDN+"\n")
+	p = c.submitForm(c.get(w.url+file), file, "file",
+		"mappings:\n  - group_pattern: ctct-{account}-{role}\n    group_base: ou=groups,"+
+			directorytest.SharedSlapd(t).BaseDN+"\n")
 	if !strings.Contains(p.text(), "lose access") {
 		t.Fatalf("the difference: %d\n%s", p.Status, p.text())
 	}
-	if p = c.submitForm(p, file); !strings.Contains(p.text(), "The mappings now match the file") || !strings.Contains(p.text(), "1 mapping in total") {
+	if p = c.submitForm(p, file); !strings.Contains(p.text(), "The mappings now match the file") ||
+		!strings.Contains(p.text(), "1 mapping in total") {
 		t.Errorf("applied: %d\n%s", p.Status, p.text())
 	}
-	if p = c.get(w.url + "/admin/mappings/export.yaml"); !strings.Contains(p.Body, "group_pattern: ctct-{account}-{role}") {
+	if p = c.get(w.url + "/admin/mappings/export.yaml"); !strings.Contains(p.Body,
+		"group_pattern: ctct-{account}-{role}") {
 		t.Errorf("export: %d\n%s", p.Status, p.Body)
 	}
 }

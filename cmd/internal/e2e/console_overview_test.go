@@ -31,7 +31,8 @@ func TestConsoleOverview(t *testing.T) {
 
 	w.sandbox.Fault(sandbox.Fault{Kind: sandbox.FaultDownToken})
 	w.sandbox.ForgetTokens()
-	if p := c.get(w.url + "/admin/overview/probe"); p.Status != http.StatusOK || !strings.Contains(p.text(), "partner token") {
+	if p := c.get(w.url + "/admin/overview/probe"); p.Status != http.StatusOK || !strings.Contains(p.text(),
+		"partner token") {
 		t.Errorf("with the token server down: %d\n%s", p.Status, p.text())
 	}
 }

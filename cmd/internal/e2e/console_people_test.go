@@ -13,7 +13,8 @@ func TestConsolePeople(t *testing.T) {
 	c := w.enter(t, consoleAdmin)
 	find := func(text string) string {
 		t.Helper()
-		m := regexp.MustCompile(`href="(/admin/people/of/[^"]+)"`).FindStringSubmatch(c.get(w.url + "/admin/people?find=" + text).Body)
+		m := regexp.MustCompile(`href="(/admin/people/of/[^"]+)"`).FindStringSubmatch(c.get(w.url +
+			"/admin/people?find=" + text).Body)
 		if m == nil {
 			t.Fatalf("nobody found by %q:\n%s", text, c.get(w.url+"/admin/people?find="+text).text())
 		}
@@ -32,7 +33,8 @@ func TestConsolePeople(t *testing.T) {
 	// Created now, at the head of the queue; suspended, and out; let go on, and in.
 	bob := find("bob+bra")
 	p := c.get(w.url + bob)
-	for _, want := range []string{"Bob Brandt", "not created yet", "is a direct member of the group", "direct member", "Northside Cycling Club"} {
+	for _, want := range []string{"Bob Brandt", "not created yet", "is a direct member of the group", "direct member",
+		"Northside Cycling Club"} {
 		if !strings.Contains(p.text(), want) && want != "Northside Cycling Club" {
 			t.Errorf("bob's page does not show %q:\n%s", want, p.text())
 		}
@@ -46,12 +48,14 @@ func TestConsolePeople(t *testing.T) {
 	if n := w.creations(); n != 1 {
 		t.Errorf("%d creations, want 1", n)
 	}
-	if p = c.submitForm(c.get(w.url+bob), bob+"/user", "do", "suspend"); !strings.Contains(p.text(), "Suspended: this person") {
+	if p = c.submitForm(c.get(w.url+bob), bob+"/user", "do", "suspend"); !strings.Contains(p.text(),
+		"Suspended: this person") {
 		t.Fatalf("suspend: %d\n%s", p.Status, p.text())
 	}
 	d := newClient(t)
 	d.goOn(d.login(d.get(w.launch(club)), "bob", password)).status(http.StatusForbidden)
-	if p = c.submitForm(c.get(w.url+bob), bob+"/user", "do", "resume"); !strings.Contains(p.text(), "The user was resumed") {
+	if p = c.submitForm(c.get(w.url+bob), bob+"/user", "do", "resume"); !strings.Contains(p.text(),
+		"The user was resumed") {
 		t.Fatalf("resume: %d\n%s", p.Status, p.text())
 	}
 	d.deliver(d.goOn(d.get(w.launch(club)))).says("Bob Brandt")
@@ -60,10 +64,12 @@ func TestConsolePeople(t *testing.T) {
 		t.Errorf("resume once more: %d\n%s", p.Status, p.text())
 	}
 	p = c.get(w.url + bob + "/preview?sp=" + w.sandbox.EntityID())
-	if !strings.Contains(p.text(), "unsigned, not sent and marked as invalid") || !strings.Contains(p.text(), "bob@example.test") {
+	if !strings.Contains(p.text(), "unsigned, not sent and marked as invalid") || !strings.Contains(p.text(),
+		"bob@example.test") {
 		t.Errorf("preview: %d\n%s", p.Status, p.text())
 	}
-	if p = c.submitForm(c.get(w.url+bob), bob+"/end"); !strings.Contains(p.text(), "All sessions of this person were ended") {
+	if p = c.submitForm(c.get(w.url+bob), bob+"/end"); !strings.Contains(p.text(),
+		"All sessions of this person were ended") {
 		t.Errorf("end sessions: %d\n%s", p.Status, p.text())
 	}
 	if p := d.get(w.url + "/"); strings.Contains(p.text(), "You are signed in") {
@@ -73,18 +79,22 @@ func TestConsolePeople(t *testing.T) {
 	// Somebody whose user was there before the bridge.
 	zoe := find("zoe")
 	p = c.get(w.url + zoe)
-	if p = c.submitForm(p, zoe+"/adopt", "account", "not an account!", "external_id", "z-1"); p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.Body, `value="z-1"`) {
+	if p = c.submitForm(p, zoe+"/adopt", "account", "not an account!", "external_id",
+		"z-1"); p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.Body, `value="z-1"`) {
 		t.Errorf("adopt into no account: %d\n%s", p.Status, p.text())
 	}
-	if p = c.submitForm(p, zoe+"/adopt", "account", bakery, "external_id", "z-1"); !strings.Contains(p.text(), "The user was imported.") {
+	if p = c.submitForm(p, zoe+"/adopt", "account", bakery, "external_id", "z-1"); !strings.Contains(p.text(),
+		"The user was imported.") {
 		t.Errorf("adopt: %d\n%s", p.Status, p.text())
 	}
 
 	// Zoe's user was told by mistake, and was never there: everything goes, when her id was typed.
 	zoeID := strings.TrimPrefix(zoe, "/admin/people/of/")
-	p = c.submitForm(c.get(w.url+zoe), zoe+"/forget", "typed", "zoe", "deleted", "1").status(http.StatusUnprocessableEntity).says("That is not the id of this person")
+	p = c.submitForm(c.get(w.url+zoe), zoe+"/forget", "typed", "zoe", "deleted",
+		"1").status(http.StatusUnprocessableEntity).says("That is not the id of this person")
 	p = c.submitForm(p, zoe+"/forget", "typed", zoeID).status(http.StatusUnprocessableEntity).says(bakery)
-	c.submitForm(p, zoe+"/forget", "typed", zoeID, "deleted", "1").status(http.StatusOK).says("Nothing here identifies this person any more", "The directory still has this person")
+	c.submitForm(p, zoe+"/forget", "typed", zoeID, "deleted",
+		"1").status(http.StatusOK).says("Nothing here identifies this person any more", "The directory still has this person")
 	for _, u := range w.ledger(t) {
 		if u.Person == zoeID {
 			t.Errorf("the ledger still has %+v", u)
@@ -93,7 +103,8 @@ func TestConsolePeople(t *testing.T) {
 
 	// ID-24: an invitation is for those who have a role in the console.
 	carol := find("carol")
-	c.submitForm(c.get(w.url+carol), carol+"/factors", "what", "invite").status(http.StatusConflict).says("This person is in none of the console's groups")
+	c.submitForm(c.get(w.url+carol), carol+"/factors", "what",
+		"invite").status(http.StatusConflict).says("This person is in none of the console's groups")
 	c.submitForm(c.get(w.url+bob), bob+"/factors", "what", "invite").status(http.StatusOK).says("Single use, valid until")
 
 	// Names that are HTML come out harmless: the browser runs none of it.

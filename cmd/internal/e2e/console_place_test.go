@@ -12,12 +12,14 @@ import (
 // a sign-in to it goes no further; everything else is served. By command all goes on (row ID-19).
 func TestConsoleAllowFrom(t *testing.T) {
 	t.Parallel()
-	w := newConsoleWorld(t, setting{set: map[string]string{"trusted_proxies": "127.0.0.1", "console.allow_from": "10.20.0.0/16"}})
+	w := newConsoleWorld(t, setting{set: map[string]string{"trusted_proxies": "127.0.0.1",
+		"console.allow_from": "10.20.0.0/16"}})
 	const inside, outside = "10.20.1.1", "192.0.2.7"
 	c := newClient(t)
 	c.forwarded = inside
 	c.login(c.get(w.url+"/admin/settings"), consoleAdmin, password)
-	if p := c.get(w.url + "/admin/settings"); p.Status != http.StatusOK || !strings.Contains(p.text(), "console.allow_from") {
+	if p := c.get(w.url + "/admin/settings"); p.Status != http.StatusOK || !strings.Contains(p.text(),
+		"console.allow_from") {
 		t.Fatalf("inside: %d\n%s", p.Status, p.text())
 	}
 	c.forwarded = outside
@@ -27,7 +29,8 @@ func TestConsoleAllowFrom(t *testing.T) {
 		}
 	}
 	csrf := c.get(w.url + "/logout").form("csrf").Fields.Get("csrf")
-	if p := c.post(w.url+"/admin/provisioning/hold", url.Values{"csrf": {csrf}, "once": {"from-outside"}}); p.Status != http.StatusNotFound {
+	if p := c.post(w.url+"/admin/provisioning/hold", url.Values{"csrf": {csrf},
+		"once": {"from-outside"}}); p.Status != http.StatusNotFound {
 		t.Errorf("a form from outside: %d, want 404", p.Status)
 	}
 	if p := c.get(w.launch(bakery)); strings.Contains(p.Body, `name="password"`) || p.Status != http.StatusOK {
@@ -88,11 +91,13 @@ func TestConsoleListen(t *testing.T) {
 			if apart {
 				p = c.login(p, consoleAdmin, password)
 			}
-			if p.URL.String() != at+"/admin/settings?x=1" || p.Status != http.StatusOK || !strings.Contains(p.text(), "console.public_url") {
+			if p.URL.String() != at+"/admin/settings?x=1" || p.Status != http.StatusOK || !strings.Contains(p.text(),
+				"console.public_url") {
 				t.Fatalf("in the console: %d at %s\n%s", p.Status, p.URL, p.text())
 			}
 			// What is handed over names the public address alone.
-			if p := c.get(at + "/admin/providers/handover"); !strings.Contains(p.Body, w.url+"/saml/sso") || strings.Contains(p.Body, at) {
+			if p := c.get(at + "/admin/providers/handover"); !strings.Contains(p.Body, w.url+"/saml/sso") ||
+				strings.Contains(p.Body, at) {
 				t.Errorf("the hand-over sheet:\n%s", p.text())
 			}
 			for _, path := range []string{"/saml/metadata", "/saml/sso", "/launch", "/launch/" + bakery} {
@@ -106,7 +111,8 @@ func TestConsoleListen(t *testing.T) {
 			// A form does what it says, there and not at the public address.
 			hold := func(base string) int {
 				csrf := c.get(base + "/logout").form("csrf").Fields.Get("csrf")
-				return c.post(base+"/admin/provisioning/hold", url.Values{"csrf": {csrf}, "once": {"of-" + strings.ReplaceAll(name, " ", "-")}}).Status
+				return c.post(base+"/admin/provisioning/hold", url.Values{"csrf": {csrf},
+					"once": {"of-" + strings.ReplaceAll(name, " ", "-")}}).Status
 			}
 			if status := hold(w.url); status != http.StatusNotFound {
 				t.Errorf("a form at the public address: %d, want 404", status)

@@ -8,7 +8,8 @@ import (
 	"ssobridge/partnerapi/sandbox"
 )
 
-// planned makes a plan, which goes on in the background, and returns its page when it is made. The page loads itself again where no script runs.
+// planned makes a plan, which goes on in the background, and returns its page when it is made. The page loads itself
+// again where no script runs.
 func (w *world) planned(t *testing.T, c *client) *page {
 	t.Helper()
 	p := c.submitForm(c.get(w.url+"/admin/provisioning"), "/admin/provisioning/plan")
@@ -36,10 +37,12 @@ func TestConsoleProvisioning(t *testing.T) {
 		t.Fatalf("a plan: %d, %d creations\n%s", p.Status, w.creations(), p.text())
 	}
 	own := p.URL.Path
-	if p = c.get(w.url + own + "?kind=leaver"); strings.Contains(p.text(), "Alice Anders") || !strings.Contains(p.text(), "No matching lines") {
+	if p = c.get(w.url + own + "?kind=leaver"); strings.Contains(p.text(), "Alice Anders") || !strings.Contains(p.text(),
+		"No matching lines") {
 		t.Errorf("leavers alone:\n%s", p.text())
 	}
-	if p = c.submitForm(p, own+"/apply", "max_create", "none"); p.Status != http.StatusConflict || !strings.Contains(p.Body, `id="e-max_create"`) || !strings.Contains(p.Body, `value="none"`) {
+	if p = c.submitForm(p, own+"/apply", "max_create", "none"); p.Status != http.StatusConflict ||
+		!strings.Contains(p.Body, `id="e-max_create"`) || !strings.Contains(p.Body, `value="none"`) {
 		t.Errorf("a cap that is no number: %d\n%s", p.Status, p.text())
 	}
 	// A run that would reach its cap asks, and goes on when that was accepted.
@@ -70,7 +73,8 @@ func TestConsoleProvisioning(t *testing.T) {
 	// What failed is tried again by its box; none chosen is said.
 	users := "/admin/provisioning/users"
 	p = c.get(w.url + users)
-	if p = c.submitForm(p, users); p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.text(), "Select at least one user") {
+	if p = c.submitForm(p, users); p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.text(),
+		"Select at least one user") {
 		t.Errorf("nobody chosen: %d\n%s", p.Status, p.text())
 	}
 	box := ""
@@ -88,35 +92,41 @@ func TestConsoleProvisioning(t *testing.T) {
 	}
 
 	// A hold stops plans; a viewer sees it and can't lift it.
-	if p = c.submitForm(c.get(w.url+"/admin/provisioning"), "/admin/provisioning/hold"); !strings.Contains(p.text(), "Provisioning is paused") {
+	if p = c.submitForm(c.get(w.url+"/admin/provisioning"), "/admin/provisioning/hold"); !strings.Contains(p.text(),
+		"Provisioning is paused") {
 		t.Errorf("hold: %d\n%s", p.Status, p.text())
 	}
 	if strings.Contains(w.enter(t, consoleViewer).get(w.url+"/admin/provisioning").Body, "<form method=\"post\"") {
 		t.Error("a viewer is offered what they may not do")
 	}
 	a := w.enter(t, consoleAdmin)
-	if p = a.submitForm(a.get(w.url+"/admin/provisioning"), "/admin/provisioning/release"); !strings.Contains(p.text(), "Provisioning was resumed") {
+	if p = a.submitForm(a.get(w.url+"/admin/provisioning"), "/admin/provisioning/release"); !strings.Contains(p.text(),
+		"Provisioning was resumed") {
 		t.Errorf("release: %d\n%s", p.Status, p.text())
 	}
 }
 
-// Users who exist already are told by a file, the whole ledger is exported and imported, and a lost one is made good by a plan.
+// Users who exist already are told by a file, the whole ledger is exported and imported, and a lost one is made good by
+// a plan.
 func TestConsoleTellsUsers(t *testing.T) {
 	t.Parallel()
 	w := newConsoleWorld(t, setting{})
 	const tell = "/admin/provisioning/users/tell"
 	c := w.enter(t, consoleAdmin)
 	p := c.submitForm(c.get(w.url+tell), tell, "file", "shoe_size\n42\n", "do", "look")
-	if p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.text(), "shoe_size") || !strings.Contains(p.Body, "42\n</textarea>") {
+	if p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.text(), "shoe_size") || !strings.Contains(p.Body,
+		"42\n</textarea>") {
 		t.Errorf("a file with another column: %d\n%s", p.Status, p.text())
 	}
-	file := "login,account,external_id,role\nbob," + club + ",bob-at-club,campaign_creator\nnobody-of-that-name," + club + ",x,campaign_creator\n"
+	file := "login,account,external_id,role\nbob," + club + ",bob-at-club,campaign_creator\nnobody-of-that-name," + club +
+		",x,campaign_creator\n"
 	p = c.submitForm(p, tell, "file", file, "do", "look").says("Preview", "1 line has errors", "bob-at-club")
 	if rows := w.ledger(t); len(rows) != 0 {
 		t.Errorf("looking stored %+v", rows)
 	}
 	// Another file than the one that was looked at is looked at first.
-	c.submitForm(p, tell, "file", file+"eve,"+books+",eve-at-books,campaign_creator\n", "do", "tell").says("eve-at-books", "Preview")
+	c.submitForm(p, tell, "file", file+"eve,"+books+",eve-at-books,campaign_creator\n", "do",
+		"tell").says("eve-at-books", "Preview")
 	p = c.submitForm(c.get(w.url+tell), tell, "file", file, "do", "look")
 	c.submitForm(p, tell, "do", "tell").says("new in the ledger")
 	if rows := w.ledger(t); len(rows) != 1 || rows[0].ExternalID != "bob-at-club" || rows[0].State != "active" {
@@ -135,7 +145,8 @@ func TestConsoleTellsUsers(t *testing.T) {
 	p = w.planned(t, c)
 	own := p.URL.Path
 	number := strings.TrimPrefix(own, "/admin/provisioning/plans/")
-	p = c.submitForm(p, own+"/adopt", "typed", "0").status(http.StatusUnprocessableEntity).says("That is not the number of this plan")
+	p = c.submitForm(p, own+"/adopt", "typed", "0").status(http.StatusUnprocessableEntity).says(
+		"That is not the number of this plan")
 	c.submitForm(p, own+"/adopt", "typed", number).says("new in the ledger")
 	assumed := 0
 	for _, u := range w.ledger(t) {

@@ -48,8 +48,8 @@ func newConsoleWorld(t testing.TB, s setting) *world {
 	return w
 }
 
-// actsNameTheirOrigin looks at all that was done in the console by a test: each audit event of a person names the address that the act
-// came from and the reference of its request (row ID-18).
+// actsNameTheirOrigin looks at all that was done in the console by a test: each audit event of a person names the
+// address that the act came from and the reference of its request (row ID-18).
 func (w *world) actsNameTheirOrigin(t testing.TB) {
 	t.Helper()
 	out, err := w.tryCommand("audit", "export")
@@ -179,7 +179,8 @@ const axeRun = `axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wc
 
 // axe is axe-core, which make install puts into .tools.
 var axe = sync.OnceValues(func() (string, error) {
-	script, err := os.ReadFile(filepath.Join("..", "..", "..", ".tools", "interop", "node_modules", "axe-core", "axe.min.js"))
+	script, err := os.ReadFile(filepath.Join("..", "..", "..", ".tools", "interop", "node_modules",
+		"axe-core", "axe.min.js"))
 	return string(script), err
 })
 
@@ -192,7 +193,8 @@ func TestConsoleRoles(t *testing.T) {
 	for _, who := range []struct {
 		login string
 		role  idp.ConsoleRole
-	}{{"", idp.NoConsole}, {consoleNobody, idp.NoConsole}, {consoleViewer, idp.Viewer}, {consoleOperator, idp.Operator}, {consoleAdmin, idp.Admin}} {
+	}{{"", idp.NoConsole}, {consoleNobody, idp.NoConsole}, {consoleViewer, idp.Viewer}, {consoleOperator, idp.Operator},
+		{consoleAdmin, idp.Admin}} {
 		t.Run(who.role.String()+who.login, func(t *testing.T) {
 			c := newClient(t)
 			c.get(w.url + "/launch") // a browser cookie
@@ -263,14 +265,16 @@ func TestConsoleEntry(t *testing.T) {
 			t.Errorf("the settings show the secret %q", secret)
 		}
 	}
-	if h := p.Header.Get("Content-Security-Policy"); !strings.Contains(h, "script-src 'self'") || strings.Contains(h, "unsafe") {
+	if h := p.Header.Get("Content-Security-Policy"); !strings.Contains(h, "script-src 'self'") ||
+		strings.Contains(h, "unsafe") {
 		t.Errorf("content security policy %q", h)
 	}
 	c.submit(c.get(w.url+"/logout"), "csrf")
 	if p = c.get(w.url + "/admin/settings"); !strings.Contains(p.Body, `name="password"`) {
 		t.Errorf("after signing out:\n%s", p.text())
 	}
-	if p = c.login(p, consoleNobody, password); p.Status != http.StatusForbidden || !strings.Contains(p.text(), "No access to the admin console") {
+	if p = c.login(p, consoleNobody, password); p.Status != http.StatusForbidden || !strings.Contains(p.text(),
+		"No access to the admin console") {
 		t.Errorf("somebody without a role: got %d\n%s", p.Status, p.text())
 	}
 	// An address elsewhere is never where the login leads.

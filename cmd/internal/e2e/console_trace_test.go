@@ -62,7 +62,8 @@ func TestConsoleTrace(t *testing.T) {
 	c.deliver(c.goOn(c.get(w.launch(club))))
 	var ref string
 	if !eventually(func() bool {
-		m := regexp.MustCompile(`/admin/trace/of/([0-9A-Z]{10})`).FindStringSubmatch(a.get(w.url + "/admin/trace?person=bob&outcome=ok").Body)
+		m := regexp.MustCompile(`/admin/trace/of/([0-9A-Z]{10})`).FindStringSubmatch(a.get(w.url +
+			"/admin/trace?person=bob&outcome=ok").Body)
 		if m != nil {
 			ref = m[1]
 		}
@@ -84,7 +85,8 @@ func TestConsoleTrace(t *testing.T) {
 			t.Errorf("a trace holds %q", secret)
 		}
 	}
-	if p := a.get(w.url + "/admin/trace/of/NOSUCHREF0"); p.Status != http.StatusNotFound || !strings.Contains(p.text(), "No sign-in with the reference NOSUCHREF0") {
+	if p := a.get(w.url + "/admin/trace/of/NOSUCHREF0"); p.Status != http.StatusNotFound || !strings.Contains(p.text(),
+		"No sign-in with the reference NOSUCHREF0") {
 		t.Errorf("an unknown reference: %d\n%s", p.Status, p.text())
 	}
 	if p := a.get(w.url + "/admin/trace?until=2001-01-01"); !strings.Contains(p.text(), "No matching sign-ins") {
@@ -92,21 +94,25 @@ func TestConsoleTrace(t *testing.T) {
 	}
 	for _, field := range []string{"account", "since", "until"} {
 		p := a.get(w.url + "/admin/trace?" + field + "=%3Cb%3Enone")
-		if p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.Body, `id="e-`+field+`"`) || !strings.Contains(p.Body, `value="&lt;b&gt;none"`) || strings.Contains(p.Body, "/admin/trace/of/") {
+		if p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.Body, `id="e-`+field+`"`) ||
+			!strings.Contains(p.Body, `value="&lt;b&gt;none"`) || strings.Contains(p.Body, "/admin/trace/of/") {
 			t.Errorf("a filter that can't be read, %s: %d\n%s", field, p.Status, p.text())
 		}
 	}
 
 	// An admin has bob's assertions captured for a while; a viewer is shown none.
 	d := w.enter(t, consoleAdmin)
-	person := regexp.MustCompile(`/admin/people/of/([0-9a-f-]{36})`).FindStringSubmatch(a.get(w.url + "/admin/trace/of/" + ref).Body)[1]
+	person := regexp.MustCompile(`/admin/people/of/([0-9a-f-]{36})`).FindStringSubmatch(a.get(w.url +
+		"/admin/trace/of/" + ref).Body)[1]
 	bob := "/admin/people/of/" + person
-	d.submitForm(d.get(w.url+bob), bob+"/capture", "do", "begin", "minutes", "15").says("are being captured", "Captured until")
+	d.submitForm(d.get(w.url+bob), bob+"/capture", "do", "begin", "minutes", "15").says("are being captured",
+		"Captured until")
 	d.submitForm(d.get(w.url+bob), bob+"/capture", "do", "begin", "minutes", "61").status(http.StatusNotFound)
 	c.deliver(c.goOn(c.get(w.launch(club))))
 	capturedRef := ""
 	if !eventually(func() bool {
-		m := regexp.MustCompile(`/admin/trace/of/([0-9A-Z]{10})`).FindStringSubmatch(a.get(w.url + "/admin/trace?person=bob&outcome=ok").Body)
+		m := regexp.MustCompile(`/admin/trace/of/([0-9A-Z]{10})`).FindStringSubmatch(a.get(w.url +
+			"/admin/trace?person=bob&outcome=ok").Body)
 		if m != nil {
 			capturedRef = m[1]
 		}

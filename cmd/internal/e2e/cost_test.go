@@ -37,33 +37,37 @@ func (c cost) minus(d cost) cost {
 // least takes the lower of each: what goes on beside the sign-ins only adds.
 func (c cost) least(d cost) cost {
 	return cost{
-		min(c.statements, d.statements), min(c.transactions, d.transactions), min(c.commits, d.commits), min(c.trips, d.trips),
+		min(c.statements, d.statements), min(c.transactions, d.transactions), min(c.commits, d.commits),
+		min(c.trips, d.trips),
 		min(c.page, d.page), min(c.log, d.log), min(c.store, d.store), min(c.allocations, d.allocations), 0,
 	}
 }
 
 // within tells whether nothing of it is above the ceiling.
 func (c cost) within(most cost) bool {
-	return c.statements <= most.statements && c.transactions <= most.transactions && c.commits <= most.commits && c.trips <= most.trips &&
+	return c.statements <= most.statements && c.transactions <= most.transactions && c.commits <= most.commits &&
+		c.trips <= most.trips &&
 		c.page <= most.page && c.log <= most.log && c.store <= most.store && c.allocations <= most.allocations
 }
 
 func (c cost) times(f float64) cost {
-	return cost{c.statements * f, c.transactions * f, c.commits * f, c.trips * f, c.page * f, c.log * f, c.store * f, c.allocations * f, 0}
+	return cost{c.statements * f, c.transactions * f, c.commits * f, c.trips * f, c.page * f, c.log * f, c.store * f,
+		c.allocations * f, 0}
 }
 
 func (c cost) each(n int) cost {
 	return c.times(1 / float64(n))
 }
 
-// background is what goes on beside sign-ins each second, at most: traces are stored four times, and something else looks into the
-// database. It is allowed for by the time that the sign-ins took, so that a slow machine makes no difference.
+// background is what goes on beside sign-ins each second, at most: traces are stored four times, and something else
+// looks into the database. It is allowed for by the time that the sign-ins took, so that a slow machine makes no
+// difference.
 var background = cost{statements: 12, transactions: 5, commits: 5, trips: 15}
 
-// TestCost: what a launch and a fresh sign-in ask of the database, of the disk and of the memory is no more than it is today. The ceilings
-// of statements, transactions, commits and round trips leave less than one more of each, beside a purge that may fall into the time; those
-// of bytes and allocations leave a twentieth or so for what differs from
-// run to run. Who makes a sign-in dearer on purpose raises its ceiling and says why.
+// TestCost: what a launch and a fresh sign-in ask of the database, of the disk and of the memory is no more than it is
+// today. The ceilings of statements, transactions, commits and round trips leave less than one more of each, beside a
+// purge that may fall into the time; those of bytes and allocations leave a twentieth or so for what differs from run
+// to run. Who makes a sign-in dearer on purpose raises its ceiling and says why.
 //
 // It runs before the tests that run side by side: what goes on beside it is told from what sign-ins cost by time alone.
 func TestCost(t *testing.T) { // rows COST-30 to COST-31
@@ -74,9 +78,9 @@ func TestCost(t *testing.T) { // rows COST-30 to COST-31
 		launch, fresh cost
 	}{
 		{
-			// The store grows by whole pages: one more in 25 sign-ins is 164 bytes each.
-			// A launch reads the session (with the change counter) and the SSO user, and stores the participation, the event and,
-			// later, the trace; it looks whose the NameID is.
+			// The store grows by whole pages: one more in 25 sign-ins is 164 bytes each. A launch reads the session (with the
+			// change counter) and the SSO user, and stores the participation, the event and, later, the trace; it looks whose
+			// the NameID is.
 			"SQLite", false,
 			cost{statements: 6, transactions: 1, commits: 1, page: 10_900, log: 380, store: 1500, allocations: 560},
 			cost{statements: 29.5, transactions: 3, commits: 3, page: 10_900, log: 540, store: 4600, allocations: 3800},
@@ -84,8 +88,10 @@ func TestCost(t *testing.T) { // rows COST-30 to COST-31
 		{
 			// Session, SSO user, all that is stored, commit.
 			"PostgreSQL", true,
-			cost{statements: 6, transactions: 1, commits: 1, trips: 4.4, page: 10_900, log: 380, store: everything, allocations: 680},
-			cost{statements: 28, transactions: 3, commits: 3, trips: 17.9, page: 10_900, log: 540, store: everything, allocations: 4200},
+			cost{statements: 6, transactions: 1, commits: 1, trips: 4.4, page: 10_900, log: 380, store: everything,
+				allocations: 680},
+			cost{statements: 28, transactions: 3, commits: 3, trips: 17.9, page: 10_900, log: 540, store: everything,
+				allocations: 4200},
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -119,8 +125,8 @@ type costMeter struct {
 func (m *costMeter) check(what string, most cost, do func() *page) {
 	m.t.Helper()
 	const times = 25
-	// What goes on beside the sign-ins may add to any round, on a busy machine to several: more are made until one is free of it. Who really
-	// costs more costs it in each.
+	// What goes on beside the sign-ins may add to any round, on a busy machine to several: more are made until one is free
+	// of it. Who really costs more costs it in each.
 	const rounds = 16
 	do() // what is made ready once
 	// The meter itself reads the metrics, which cost statements too.
@@ -133,7 +139,8 @@ func (m *costMeter) check(what string, most cost, do func() *page) {
 	var least cost
 	for i := range rounds {
 		begin, since := m.read(), time.Now()
-		commits, counted := 0.0, 0 // in SQLite's log, which may be begun anew meanwhile: in that sign-in they can't be counted
+		// in SQLite's log, which may be begun anew meanwhile: in that sign-in they can't be counted
+		commits, counted := 0.0, 0
 		for range times {
 			log, at := m.log(), time.Now()
 			p := do()
@@ -220,8 +227,8 @@ func (m *costMeter) size(c *cost) {
 	}
 }
 
-// log counts the durable commits in SQLite's write-ahead log, whatever the program says of it: with synchronous FULL each frame that tells
-// the size of the database was flushed (https://www.sqlite.org/fileformat2.html, section 4).
+// log counts the durable commits in SQLite's write-ahead log, whatever the program says of it: with synchronous FULL
+// each frame that tells the size of the database was flushed (https://www.sqlite.org/fileformat2.html, section 4).
 func (m *costMeter) log() (c cost) {
 	m.t.Helper()
 	if m.line != nil {
@@ -259,7 +266,8 @@ func (c *cost) readLog(path string) error {
 // wire counts what goes over it to a PostgreSQL server: round trips, and commits.
 type wire struct{ trips, commits atomic.Int64 }
 
-// tap puts a wire before the server of a DSN. A round trip begins with the first bytes that go to the server after it has answered.
+// tap puts a wire before the server of a DSN. A round trip begins with the first bytes that go to the server after it
+// has answered.
 func tap(t *testing.T, dsn *string) *wire {
 	t.Helper()
 	u, err := url.Parse(*dsn)

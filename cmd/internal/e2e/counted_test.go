@@ -26,8 +26,8 @@ func shownRef(t testing.TB, p *page) string {
 	return m[1]
 }
 
-// flooded has many browsers at once ask for a page that refuses them, and returns the references of those that were kept and of those that were only
-// counted.
+// flooded has many browsers at once ask for a page that refuses them, and returns the references of those that were
+// kept and of those that were only counted.
 func flooded(t testing.TB, n int, target string, clients ...*client) (kept, counted []string) {
 	t.Helper()
 	var (
@@ -84,8 +84,8 @@ func answered(t testing.TB, b *bridge, ref string, want int) {
 	}
 }
 
-// TestFloodsAreCounted: a flood leaves its first refusals in traces and log lines and the rest in a count, which answers the references of
-// all, also after a restart (rows COST-01 and COST-03).
+// TestFloodsAreCounted: a flood leaves its first refusals in traces and log lines and the rest in a count, which
+// answers the references of all, also after a restart (rows COST-01 and COST-03).
 func TestFloodsAreCounted(t *testing.T) {
 	t.Parallel()
 	w := newConsoleWorld(t, setting{})
@@ -101,7 +101,8 @@ func TestFloodsAreCounted(t *testing.T) {
 		t.Errorf("%d of 300 refusals from one address are kept, want 10 to %d", len(kept), minutes*30)
 	}
 	// In the middle of it: somebody's refusal for another reason, from the same address.
-	other := shownRef(t, newClient(t).get(w.url+"/launch/sp?entity_id="+url.QueryEscape(w.providerID())+"&relay_state=none"))
+	other := shownRef(t, newClient(t).get(w.url+"/launch/sp?entity_id="+url.QueryEscape(w.providerID())+
+		"&relay_state=none"))
 	if len(other) != 10 {
 		t.Errorf("the reference of another kind is %s", other)
 	}
@@ -147,11 +148,13 @@ func TestFloodsAreCounted(t *testing.T) {
 	last := append(counted, countedOf...)[all-1]
 	answered(t, w.bridge, last, all)
 	sentence := fmt.Sprintf("One of %d requests refused for unknown_provider between ", all)
-	if out := w.command(t, "trace", "show", last); !strings.Contains(out, sentence) || !strings.Contains(out, "No service provider with this entity ID") {
+	if out := w.command(t, "trace", "show", last); !strings.Contains(out, sentence) || !strings.Contains(out,
+		"No service provider with this entity ID") {
 		t.Errorf("trace show says:\n%s", out)
 	}
 	a := w.enter(t, consoleViewer)
-	a.get(w.url+"/admin/trace?ref="+strings.ToLower(last)).says(sentence, "No service provider with this entity ID", "No steps were kept")
+	a.get(w.url+"/admin/trace?ref="+strings.ToLower(last)).says(sentence, "No service provider with this entity ID",
+		"No steps were kept")
 
 	var out string
 	if !eventually(func() bool {
@@ -167,7 +170,8 @@ func TestFloodsAreCounted(t *testing.T) {
 		if made == last || made == counted[0] {
 			continue
 		}
-		if out, err := w.tryCommand("trace", "show", made); err == nil || !strings.Contains(out, "no sign-in with the reference") {
+		if out, err := w.tryCommand("trace", "show", made); err == nil || !strings.Contains(out,
+			"no sign-in with the reference") {
 			t.Errorf("a made-up reference %s: %v\n%s", made, err, out)
 		}
 		if p := a.get(w.url + "/admin/trace/of/" + made); p.Status != http.StatusNotFound {
@@ -191,8 +195,8 @@ func TestFloodsOfReplicas(t *testing.T) {
 	answered(t, c.bridge, counted[0], len(counted))
 }
 
-// TestCrowdIsTraced: however many sign in at the same time from one address, each of them has a trace; nothing is left out but pages that were
-// shown to nobody known (row COST-02).
+// TestCrowdIsTraced: however many sign in at the same time from one address, each of them has a trace; nothing is left
+// out but pages that were shown to nobody known (row COST-02).
 func TestCrowdIsTraced(t *testing.T) {
 	const people = 120
 	w := newWorld(t, crowd(t, people))

@@ -121,8 +121,9 @@ func TestKilledAtEachStep(t *testing.T) {
 	})
 }
 
-// Killed many times at random while a plan of a thousand is applied, with Constant Contact failing in every way: in the end each
-// person exists once and the ledger says what the sandbox says. Without faults no call was ever over the limits.
+// Killed many times at random while a plan of a thousand is applied, with Constant Contact failing in every way: in the
+// end each person exists once and the ledger says what the sandbox says. Without faults no call was ever over the
+// limits.
 func TestCrowdKilledAtRandom(t *testing.T) {
 	const people = 1000
 	onBothDatabases(t, func(t *testing.T, on func(setting) setting) {
@@ -136,7 +137,8 @@ func TestCrowdKilledAtRandom(t *testing.T) {
 				w.command(t, "provision", "plan")
 				if faults {
 					for kind, share := range map[sandbox.FaultKind]float64{
-						sandbox.FaultFailBefore: 0.03, sandbox.FaultFailAfter: 0.03, sandbox.FaultThrottle: 0.01, sandbox.FaultActAndHang: 0.004,
+						sandbox.FaultFailBefore: 0.03, sandbox.FaultFailAfter: 0.03, sandbox.FaultThrottle: 0.01,
+						sandbox.FaultActAndHang: 0.004,
 					} {
 						w.sandbox.Fault(sandbox.Fault{Kind: kind, Path: "users/sso", Share: share})
 					}

@@ -16,15 +16,15 @@ import (
 	"ssobridge/store/storetest"
 )
 
-// Tests of many people raise the limits on both sides: the sandbox allows a little more than the bridge uses, so that a busy
-// machine, which makes calls bunch, is not taken for a bridge that calls too fast.
+// Tests of many people raise the limits on both sides: the sandbox allows a little more than the bridge uses, so that a
+// busy machine, which makes calls bunch, is not taken for a bridge that calls too fast.
 const (
 	manyPerSecond = 200
 	manyPerDay    = 1_000_000
 )
 
-// crowd are settings for n people, user00001 and so on, who are all to be users of the account books. The bridge's programs run without
-// the race detector: other tests have it.
+// crowd are settings for n people, user00001 and so on, who are all to be users of the account books. The bridge's
+// programs run without the race detector: other tests have it.
 func crowd(t testing.TB, n int) setting {
 	t.Helper()
 	slapd := directorytest.StartSlapdWith(t, directorytest.SlapdOptions{Empty: true, People: n})
@@ -33,8 +33,9 @@ func crowd(t testing.TB, n int) setting {
 		mappings: [][]string{{"--group-pattern", "ctct-{account}-{role}"}},
 		sandbox:  sandbox.Options{PerSecond: manyPerSecond * 5 / 4, PerDay: manyPerDay},
 		set: map[string]string{
-			"constant_contact.limits.per_second": fmt.Sprint(manyPerSecond), "constant_contact.limits.per_day": fmt.Sprint(manyPerDay),
-			"constant_contact.timeout": "2s", "provisioning.lease": "1s",
+			"constant_contact.limits.per_second": fmt.Sprint(manyPerSecond),
+			"constant_contact.limits.per_day":    fmt.Sprint(manyPerDay),
+			"constant_contact.timeout":           "2s", "provisioning.lease": "1s",
 			"sign_in.pending_per_address": "20000", // all these people sit on one machine
 		},
 	}
@@ -72,8 +73,8 @@ type errNotIn struct{ login, saw string }
 
 func (e *errNotIn) Error() string { return e.login + " did not get in, but saw: " + e.saw }
 
-// enter signs somebody in by the link and hands the Response over, waiting on the page as a browser does. waited is what the page said while it
-// was the waiting page.
+// enter signs somebody in by the link and hands the Response over, waiting on the page as a browser does. waited is
+// what the page said while it was the waiting page.
 func (c *client) enter(link, login string, limit time.Duration) (waited []string, err error) {
 	p, err := c.reload(http.MethodGet, link, nil)
 	if err != nil {
@@ -100,8 +101,9 @@ func (c *client) enter(link, login string, limit time.Duration) (waited []string
 	return waited, c.handOver(p, login)
 }
 
-// reload sends a request, and again where a balancer says that the replica it had chosen was cut off: as people do. A killed process takes
-// connections until the kernel has closed its socket, so that may happen more than once within moments.
+// reload sends a request, and again where a balancer says that the replica it had chosen was cut off: as people do. A
+// killed process takes connections until the kernel has closed its socket, so that may happen more than once within
+// moments.
 func (c *client) reload(method, target string, fields url.Values) (*page, error) {
 	p, err := c.try(method, target, fields)
 	for n := 0; n < 10 && err == nil && p.Status == http.StatusBadGateway; n++ {
@@ -204,7 +206,8 @@ func (w *world) ledger(t testing.TB) []ledgerUser {
 	}
 }
 
-// agree fails unless ledger and sandbox say the same of n people: each exists once, with the same external id, login name and role, and can sign in.
+// agree fails unless ledger and sandbox say the same of n people: each exists once, with the same external id, login
+// name and role, and can sign in.
 func (w *world) agree(t testing.TB, n int) {
 	t.Helper()
 	there := map[string]sandbox.User{}
@@ -224,7 +227,8 @@ func (w *world) agree(t testing.TB, n int) {
 	wrong := 0
 	for _, r := range rows {
 		u, ok := there[r.ExternalID]
-		if ok && u.LoginName == r.LoginName && u.RoleName == r.Role && u.Account == r.Account && (r.State == "active" || r.State == "assumed") {
+		if ok && u.LoginName == r.LoginName && u.RoleName == r.Role && u.Account == r.Account && (r.State == "active" ||
+			r.State == "assumed") {
 			continue
 		}
 		if wrong++; wrong <= 5 {

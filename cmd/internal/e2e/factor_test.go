@@ -23,9 +23,11 @@ func (b *browser) withAuthenticator() {
 		if _, err := chromedp.Call(ctx, webauthn.Enable, webauthn.EnableParams{}); err != nil {
 			return err
 		}
-		_, err := chromedp.Call(ctx, webauthn.AddVirtualAuthenticator, webauthn.AddVirtualAuthenticatorParams{Options: &webauthn.VirtualAuthenticatorOptions{
-			Protocol: "ctap2", Transport: "internal", HasUserVerification: true, IsUserVerified: true, AutomaticPresenceSimulation: true,
-		}})
+		_, err := chromedp.Call(ctx, webauthn.AddVirtualAuthenticator,
+			webauthn.AddVirtualAuthenticatorParams{Options: &webauthn.VirtualAuthenticatorOptions{
+				Protocol: "ctap2", Transport: "internal", HasUserVerification: true, IsUserVerified: true,
+				AutomaticPresenceSimulation: true,
+			}})
 		return err
 	}))
 }
@@ -45,8 +47,8 @@ func (w *world) invite(t testing.TB, login string, more ...string) string {
 
 var secretText = regexp.MustCompile(`<code>([A-Z2-7 ]{32,})</code>`)
 
-// enrolApp sets an authenticator app up on the page that asks for it, and returns the app's secret and the page with the
-// recovery codes.
+// enrolApp sets an authenticator app up on the page that asks for it, and returns the app's secret and the page with
+// the recovery codes.
 func (c *client) enrolApp(p *page, values ...string) (string, *page) {
 	c.t.Helper()
 	p.says("Protect your sign-in")
@@ -128,13 +130,14 @@ func TestBrowserPasskey(t *testing.T) {
 	w.logs(t, "second factor refused")
 }
 
-// An account that requires a second factor: nobody passes by the password alone, the assertion tells what was done, and a
-// code is taken once.
+// An account that requires a second factor: nobody passes by the password alone, the assertion tells what was done, and
+// a code is taken once.
 func TestFactorOfAccount(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setting{})
 	w.command(t, "accounts", "set-factor", club, "required")
-	if out := w.command(t, "explain", "--user", "bob"); !strings.Contains(out, "the person has none and enrols one first") {
+	if out := w.command(t, "explain", "--user", "bob"); !strings.Contains(out,
+		"the person has none and enrols one first") {
 		t.Errorf("explain:\n%s", out)
 	}
 	class := func(p *page) string {

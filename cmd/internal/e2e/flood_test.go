@@ -22,8 +22,8 @@ import (
 	"ssobridge/idp/directory/directorytest"
 )
 
-// floodVariable is how long each kind of flood lasts. At full length, one minute, on a machine of its own, each of the people is in within 3 s; the test
-// itself reports their times and only demands that all get in.
+// floodVariable is how long each kind of flood lasts. At full length, one minute, on a machine of its own, each of the
+// people is in within 3 s; the test itself reports their times and only demands that all get in.
 const floodVariable = "SSOBRIDGE_TEST_FLOOD"
 
 const (
@@ -34,7 +34,8 @@ const (
 	floodLog    = 1 << 20 // of a replica, in a minute that has begun
 )
 
-// flooder sends one kind of what strangers send. Its client address is a forged one, which the proxy that this test plays names.
+// flooder sends one kind of what strangers send. Its client address is a forged one, which the proxy that this test
+// plays names.
 type flooder struct {
 	w       *world
 	http    *http.Client
@@ -42,7 +43,8 @@ type flooder struct {
 	refused atomic.Int64
 }
 
-func (f *flooder) do(ctx context.Context, method, target, address string, fields url.Values, cookies []*http.Cookie) (status int, body string, set []*http.Cookie, err error) {
+func (f *flooder) do(ctx context.Context, method, target, address string, fields url.Values,
+	cookies []*http.Cookie) (status int, body string, set []*http.Cookie, err error) {
 	var text io.Reader
 	if fields != nil {
 		text = strings.NewReader(fields.Encode())
@@ -109,7 +111,9 @@ func (f *flooder) kinds(t testing.TB) map[string]func(ctx context.Context, i int
 			case 0:
 				_, _, _, _ = f.do(ctx, http.MethodGet, f.w.launch(club), address, nil, nil)
 			case 1:
-				_, _, _, _ = f.do(ctx, http.MethodGet, asked(func(r *request) { r.attributes = map[string]string{"IsPassive": "true", "ForceAuthn": "true"} }), address, nil, nil)
+				_, _, _, _ = f.do(ctx, http.MethodGet,
+					asked(func(r *request) { r.attributes = map[string]string{"IsPassive": "true", "ForceAuthn": "true"} }),
+					address, nil, nil)
 			case 2:
 				// A request whose sign-in is cancelled.
 				_, _, cookies, err := f.do(ctx, http.MethodGet, asked(nil), address, nil, nil)
@@ -173,7 +177,8 @@ func (f *flooder) run(ctx context.Context, one func(context.Context, int)) {
 	wg.Wait()
 }
 
-// Rows ID-10, ID-12 and WEB-09: whatever strangers send in any number, everybody gets in, and the store does not grow by it.
+// Rows ID-10, ID-12 and WEB-09: whatever strangers send in any number, everybody gets in, and the store does not grow
+// by it.
 func TestCrowdFlood(t *testing.T) {
 	last, err := time.ParseDuration(cmp.Or(os.Getenv(floodVariable), "4s"))
 	if err != nil {
@@ -255,7 +260,8 @@ func TestCrowdFlood(t *testing.T) {
 }
 
 // people sign in beside a flood: known ones and new ones, by launch and by a post, at the flooded address too.
-func people(t *testing.T, w *world, f *flooder, one func(context.Context, int), known map[int]*client, last time.Duration) {
+func people(t *testing.T, w *world, f *flooder, one func(context.Context, int), known map[int]*client,
+	last time.Duration) {
 	for _, c := range known { // they keep the browser's cookie, and have no session
 		c.submit(c.get(w.url+"/logout"), "csrf")
 	}
@@ -303,7 +309,8 @@ func people(t *testing.T, w *world, f *flooder, one func(context.Context, int), 
 	flood.Wait()
 	slices.Sort(times)
 	t.Logf("%d people in; half within %s, the last within %s; flooded by %.0f answers a second",
-		len(times), times[len(times)/2].Round(time.Millisecond), times[len(times)-1].Round(time.Millisecond), float64(f.sent.Load()-sent)/took.Seconds())
+		len(times), times[len(times)/2].Round(time.Millisecond), times[len(times)-1].Round(time.Millisecond),
+		float64(f.sent.Load()-sent)/took.Seconds())
 }
 
 // enterByPost signs somebody in by a service provider's request, and waits as enter does.
@@ -322,7 +329,8 @@ func (c *client) enterByPost(w *world, login string) error {
 	if p, err = c.try(http.MethodPost, p.resolve(f.Action), f.Fields); err != nil {
 		return err
 	}
-	for end := time.Now().Add(time.Minute); strings.Contains(p.text(), "Setting up your access") && time.Now().Before(end); {
+	for end := time.Now().Add(time.Minute); strings.Contains(p.text(), "Setting up your access") &&
+		time.Now().Before(end); {
 		<-time.After(time.Second)
 		if p, err = c.try(http.MethodGet, p.URL.String(), nil); err != nil {
 			return err
@@ -343,7 +351,8 @@ func emptyLog(t testing.TB, file string) {
 	}
 	defer db.Close()
 	var busy, frames, done int
-	if err := db.QueryRowContext(t.Context(), "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &frames, &done); err != nil || busy != 0 {
+	if err := db.QueryRowContext(t.Context(), "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &frames,
+		&done); err != nil || busy != 0 {
 		t.Fatalf("empty the write-ahead log: busy %d, %v", busy, err)
 	}
 }

@@ -8,15 +8,18 @@ import (
 	"ssobridge/idp/directory/directorytest"
 )
 
-// ID-03: on the running program over a real OpenLDAP, a group that is called like the console's group opens nothing, and the group
-// itself opens it under any name.
+// ID-03: on the running program over a real OpenLDAP, a group that is called like the console's group opens nothing,
+// and the group itself opens it under any name.
 func TestID03LookAlikeGroup(t *testing.T) {
 	t.Parallel()
 	slapd := directorytest.StartSlapd(t)
 	entry := func(cn, login string) string {
-		return "dn:: " + base64.StdEncoding.EncodeToString([]byte("cn="+cn+",ou=groups,"+slapd.BaseDN)) + "\nchangetype: add\nobjectClass: groupOfNames\ncn:: " + base64.StdEncoding.EncodeToString([]byte(cn)) + "\nmember: " + slapd.PersonDN(login) + "\n\n"
+		return "dn:: " + base64.StdEncoding.EncodeToString([]byte("cn="+cn+",ou=groups,"+slapd.BaseDN)) +
+			"\nchangetype: add\nobjectClass: groupOfNames\ncn:: " + base64.StdEncoding.EncodeToString([]byte(cn)) +
+			"\nmember: " + slapd.PersonDN(login) + "\n\n"
 	}
-	slapd.Apply(t, entry("sso-admins", "alice")+"dn: ou=any,"+slapd.BaseDN+"\nchangetype: add\nobjectClass: organizationalUnit\nou: any\n\n")
+	slapd.Apply(t, entry("sso-admins", "alice")+"dn: ou=any,"+slapd.BaseDN+
+		"\nchangetype: add\nobjectClass: organizationalUnit\nou: any\n\n")
 	// The DN is written in another way than the directory spells it.
 	w := newWorld(t, setting{directory: slapdSettings(slapd), set: map[string]string{
 		"console.admin_group": "CN=SSO-Admins, ou=groups," + slapd.BaseDN, "second_factor.console": "off",
@@ -31,7 +34,8 @@ func TestID03LookAlikeGroup(t *testing.T) {
 		t.Fatal("the group does not open the console, or anybody may enter")
 	}
 	made := 0
-	for _, cn := range []string{"sso-admins\u200b", "sso\u2010admins", "sso-admins\u1680", "\u017fso-admins", "sso-adm\u0131ns"} {
+	for _, cn := range []string{"sso-admins\u200b", "sso\u2010admins", "sso-admins\u1680", "\u017fso-admins",
+		"sso-adm\u0131ns"} {
 		if slapd.TryApply(entry(cn, "carol")) == nil {
 			made++
 		}
@@ -43,7 +47,8 @@ func TestID03LookAlikeGroup(t *testing.T) {
 		t.Error("a group that is called alike opens the console")
 	}
 	// Renamed, it is the same group; somebody else's group of its old name is not.
-	slapd.Apply(t, "dn: cn=sso-admins,ou=groups,"+slapd.BaseDN+"\nchangetype: modrdn\nnewrdn: cn=console people\ndeleteoldrdn: 1\n\n"+entry("sso-admins", "carol"))
+	slapd.Apply(t, "dn: cn=sso-admins,ou=groups,"+slapd.BaseDN+
+		"\nchangetype: modrdn\nnewrdn: cn=console people\ndeleteoldrdn: 1\n\n"+entry("sso-admins", "carol"))
 	if !inside("alice") {
 		t.Error("a renamed group lost its rights")
 	}

@@ -12,7 +12,8 @@ func TestAccountIsWhatIsOnRecord(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setting{})
 	w.command(t, "accounts", "list", "--refresh")
-	if out := w.command(t, "accounts", "set-factor", " "+strings.ToUpper(bakery), "required"); !strings.Contains(out, "second factor for account "+bakery+": required") {
+	if out := w.command(t, "accounts", "set-factor", " "+strings.ToUpper(bakery), "required"); !strings.Contains(out,
+		"second factor for account "+bakery+": required") {
 		t.Fatalf("set-factor in capitals: %s", out)
 	}
 	for _, refused := range []string{bakery + "\u00a0", "\uff41" + bakery[1:], "%61" + bakery[1:], "a07e1nosuch0"} {
@@ -66,13 +67,16 @@ func TestNameIDIsReleased(t *testing.T) {
 	b.deliver(b.goOn(b.login(b.get(w.launch(books)), "alice", password))).says("Alice Anders", books)
 	nameID := w.sandbox.Created()[0].ExternalID
 
-	if out, err := w.tryCommand("sp", "release-name-id", w.providerID(), "nobody's"); err == nil || !strings.Contains(out, "nobody got the NameID") {
+	if out, err := w.tryCommand("sp", "release-name-id", w.providerID(), "nobody's"); err == nil || !strings.Contains(out,
+		"nobody got the NameID") {
 		t.Errorf("one that nobody got: %v\n%s", err, out)
 	}
-	if out, err := w.tryCommand("sp", "release-name-id", w.providerID()+"/", nameID); err == nil || !strings.Contains(out, "did you mean "+w.providerID()) {
+	if out, err := w.tryCommand("sp", "release-name-id", w.providerID()+"/", nameID); err == nil || !strings.Contains(out,
+		"did you mean "+w.providerID()) {
 		t.Errorf("another entity id: %v\n%s", err, out)
 	}
-	if out, err := w.tryCommand("sp", "release-name-id", w.providerID(), nameID); err == nil || !strings.Contains(out, "It was given to Alice Anders") {
+	if out, err := w.tryCommand("sp", "release-name-id", w.providerID(), nameID); err == nil || !strings.Contains(out,
+		"It was given to Alice Anders") {
 		t.Errorf("without a yes: %v\n%s", err, out)
 	}
 	if out := w.command(t, "sp", "release-name-id", w.providerID(), nameID, "--yes"); !strings.Contains(out, "released") {

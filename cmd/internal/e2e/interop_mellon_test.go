@@ -85,13 +85,15 @@ func (w *world) startMellon(t testing.TB) mellon {
 		user = "User www-data\nGroup www-data"
 	}
 	pair := newKeyPair(t)
-	fill := strings.NewReplacer("DIR/", dir+"/", "ServerRoot DIR", "ServerRoot "+dir, "ADDRESS", address, "URL", m.url, "RUNAS", user, "CERTIFICATE", base64.StdEncoding.EncodeToString(pair.der))
+	fill := strings.NewReplacer("DIR/", dir+"/", "ServerRoot DIR", "ServerRoot "+dir, "ADDRESS", address, "URL", m.url,
+		"RUNAS", user, "CERTIFICATE", base64.StdEncoding.EncodeToString(pair.der))
 	metadata := fill.Replace(mellonMetadata)
 	for _, f := range []struct {
 		name, text string
 		mode       os.FileMode
 	}{
-		{"sp.key", pair.private, 0o600}, {"sp.crt", pair.public, 0o600}, {"sp.xml", metadata, 0o644}, {"idp.xml", w.command(t, "metadata"), 0o644},
+		{"sp.key", pair.private, 0o600}, {"sp.crt", pair.public, 0o600}, {"sp.xml", metadata, 0o644},
+		{"idp.xml", w.command(t, "metadata"), 0o644},
 		{"httpd.conf", fill.Replace(mellonConfig), 0o644}, {"htdocs/private/page.txt", "inside\n", 0o644},
 	} {
 		path := filepath.Join(dir, f.name)
@@ -108,7 +110,8 @@ func (w *world) startMellon(t testing.TB) mellon {
 	w.command(t, "sp", "add", filepath.Join(dir, "sp.xml"), "--name", "Wiki", "--yes", "--attribute", "mail={mail}",
 		"--group", directorytest.SharedSlapd(t).GroupDN("ctct-"+books+"-account_manager"))
 
-	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), server, "-f", filepath.Join(dir, "httpd.conf"), "-DFOREGROUND")
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), server, "-f", filepath.Join(dir, "httpd.conf"),
+		"-DFOREGROUND")
 	said := &output{}
 	cmd.Stdout, cmd.Stderr = said, said
 	if err := cmd.Start(); err != nil {
@@ -139,15 +142,17 @@ func (w *world) startMellon(t testing.TB) mellon {
 	return m
 }
 
-// TestAcceptanceMellon: Apache's mod_auth_mellon, a service provider on lasso and libxml2, signs people in by its own signed requests and by
-// launches, in clear and encrypted, refuses what was changed, and signs out (rows REQ-10, RSP-02, RSP-12, SLO-01 and COST-74).
+// TestAcceptanceMellon: Apache's mod_auth_mellon, a service provider on lasso and libxml2, signs people in by its own
+// signed requests and by launches, in clear and encrypted, refuses what was changed, and signs out (rows REQ-10,
+// RSP-02, RSP-12, SLO-01 and COST-74).
 func TestAcceptanceMellon(t *testing.T) {
 	w := newWorld(t, setting{set: map[string]string{"logout.enabled": "true"}})
 	m := w.startMellon(t)
 	launch := w.url + "/launch/sp?entity_id=" + url.QueryEscape(m.entity())
 	inside := func(p *page) {
 		t.Helper()
-		if p.Status != http.StatusOK || strings.TrimSpace(p.Body) != "inside" || p.Header.Get("X-User") != "alice@example.test" {
+		if p.Status != http.StatusOK || strings.TrimSpace(p.Body) != "inside" ||
+			p.Header.Get("X-User") != "alice@example.test" {
 			t.Fatalf("not inside at %s: %d, user %q\n%s", p.URL, p.Status, p.Header.Get("X-User"), p.Body)
 		}
 	}
@@ -156,7 +161,8 @@ func TestAcceptanceMellon(t *testing.T) {
 			w.command(t, "sp", "set", m.entity(), "encryption="+encryption)
 			c := newClient(t)
 			p := c.login(c.get(m.private()).says("Sign in"), "alice", password)
-			if encrypted := len(p.response().FindElements("//EncryptedAssertion")) == 1; encrypted != (encryption == "required") {
+			encrypted := len(p.response().FindElements("//EncryptedAssertion")) == 1
+			if encrypted != (encryption == "required") {
 				t.Errorf("encrypted: %t", encrypted)
 			}
 			inside(c.deliver(p))
@@ -164,7 +170,8 @@ func TestAcceptanceMellon(t *testing.T) {
 
 			// Somebody without access, and a Response that was changed on its way.
 			bob := newClient(t)
-			bob.login(bob.get(m.private()), "bob", password).status(http.StatusForbidden).says("not among the people who may use Wiki")
+			bob.login(bob.get(m.private()), "bob", password).status(http.StatusForbidden).says("not among the people who may " +
+				"use Wiki")
 			other := newClient(t)
 			p = other.login(other.get(launch), "alice", password)
 			f := p.form("SAMLResponse")

@@ -25,7 +25,8 @@ func nodeWorld(t testing.TB, signs, encrypts bool, logout string) (*world, *node
 	n := startNode(t)
 	ours := certificate(t, w.command(t, "metadata"))
 	options := map[string]any{
-		"issuer": nodeEntity, "callbackUrl": nodeACS, "audience": nodeEntity, "entryPoint": w.url + "/saml/sso", "idpIssuer": w.ownSite,
+		"issuer": nodeEntity, "callbackUrl": nodeACS, "audience": nodeEntity, "entryPoint": w.url + "/saml/sso",
+		"idpIssuer":        w.ownSite,
 		"idpCert":          string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ours})),
 		"identifierFormat": "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent",
 		// Both, since that is what the bridge sends; the library can do with one.
@@ -59,7 +60,8 @@ func nodeWorld(t testing.TB, signs, encrypts bool, logout string) (*world, *node
 	}
 	slapd := directorytest.SharedSlapd(t)
 	w.command(t, "sp", "add", writeFile(t, "node.xml", []byte(metadata)), "--name", "Node", "--yes",
-		"--group", slapd.GroupDN("ctct-"+books+"-account_manager"), "--attribute", "mail={mail}", "--attribute", "groups=attr:none")
+		"--group", slapd.GroupDN("ctct-"+books+"-account_manager"), "--attribute", "mail={mail}", "--attribute",
+		"groups=attr:none")
 	if encrypts {
 		w.command(t, "sp", "set", nodeEntity, "encryption=required")
 	}
@@ -153,7 +155,8 @@ func TestInteropNodeSAML(t *testing.T) {
 					t.Errorf("%s: profile %v after %v", binding, profile, first)
 				}
 				// Once only, says the library too, as its own request is used up.
-				if _, err := n.try("validate", map[string]any{"response": p.form("SAMLResponse").Fields.Get("SAMLResponse")}); err == nil {
+				if _, err := n.try("validate",
+					map[string]any{"response": p.form("SAMLResponse").Fields.Get("SAMLResponse")}); err == nil {
 					t.Errorf("%s: node-saml takes the Response twice", binding)
 				}
 				stranger := newClient(t)
@@ -173,7 +176,8 @@ func TestInteropNodeSAML(t *testing.T) {
 				old = p.response().FindElement("//EncryptedData/CipherData/CipherValue").Text()
 				changed = strings.Replace(old, old[20:24], "AAAA", 1)
 			}
-			if _, err := n.try("validate", map[string]any{"response": encode(strings.Replace(text, old, changed, 1))}); err == nil {
+			if _, err := n.try("validate",
+				map[string]any{"response": encode(strings.Replace(text, old, changed, 1))}); err == nil {
 				t.Error("node-saml takes a changed Response")
 			}
 		})
@@ -227,7 +231,8 @@ func TestInteropNodeSAMLLogout(t *testing.T) {
 			genuine := options["privateKey"]
 			options["privateKey"] = newKeyPair(t).private
 			n.ask("configure", options)
-			browser.get(n.ask("logout", map[string]any{"profile": profile, "relayState": "r1"})["url"].(string)).status(http.StatusBadRequest)
+			browser.get(n.ask("logout", map[string]any{"profile": profile, "relayState": "r1"})["url"].(string)).status(
+				http.StatusBadRequest)
 			if !browser.get(launch).delivers() {
 				t.Fatal("a logout by a stranger ended the session")
 			}
@@ -252,10 +257,12 @@ func TestInteropNodeSAMLLogout(t *testing.T) {
 				if f.Action != nodeSLO || f.Fields.Get("RelayState") != "r1" {
 					t.Errorf("the answer goes to %s with the RelayState %q", f.Action, f.Fields.Get("RelayState"))
 				}
-				if answer := n.ask("loggedOut", map[string]any{"response": f.Fields.Get("SAMLResponse")}); answer["loggedOut"] != true {
+				if answer := n.ask("loggedOut",
+					map[string]any{"response": f.Fields.Get("SAMLResponse")}); answer["loggedOut"] != true {
 					t.Errorf("node-saml understands %v", answer)
 				}
-				mustVerify(t, p.xml(), logoutResponseElement, local("LogoutResponse"), certificate(t, w.command(t, "metadata")), "status:Success", "status:Responder")
+				mustVerify(t, p.xml(), logoutResponseElement, local("LogoutResponse"), certificate(t, w.command(t, "metadata")),
+					"status:Success", "status:Responder")
 				mustBeValid(t, p.xml())
 			}
 			browser.get(launch).status(http.StatusOK).says("Sign in")

@@ -112,17 +112,23 @@ func mustBeValid(t testing.TB, xml string) {
 		t.Fatalf("the interop tests need Debian's packages opensaml-schemas and xmltooling-schemas: %s", install)
 	}
 	catalog := `<catalog xmlns="urn:oasis:names:tc:entity:xmlns:xml:catalog">` +
-		`<system systemId="http://www.w3.org/TR/2002/REC-xmldsig-core-20020212/xmldsig-core-schema.xsd" uri="` + xmltooling + `xmldsig-core-schema.xsd"/>` +
-		`<system systemId="http://www.w3.org/TR/2002/REC-xmlenc-core-20021210/xenc-schema.xsd" uri="` + xmltooling + `xenc-schema.xsd"/>` +
+		`<system systemId="http://www.w3.org/TR/2002/REC-xmldsig-core-20020212/xmldsig-core-schema.xsd" uri="` + xmltooling +
+		`xmldsig-core-schema.xsd"/>` +
+		`<system systemId="http://www.w3.org/TR/2002/REC-xmlenc-core-20021210/xenc-schema.xsd" uri="` + xmltooling +
+		`xenc-schema.xsd"/>` +
 		`<system systemId="http://www.w3.org/2001/xml.xsd" uri="` + xmltooling + `xml.xsd"/></catalog>`
 	schema := `<schema xmlns="http://www.w3.org/2001/XMLSchema" targetNamespace="urn:ssobridge:test">` +
-		`<import namespace="urn:oasis:names:tc:SAML:2.0:assertion" schemaLocation="` + opensaml + `saml-schema-assertion-2.0.xsd"/>` +
-		`<import namespace="urn:oasis:names:tc:SAML:2.0:protocol" schemaLocation="` + opensaml + `saml-schema-protocol-2.0.xsd"/>` +
-		`<import namespace="urn:oasis:names:tc:SAML:2.0:metadata" schemaLocation="` + opensaml + `saml-schema-metadata-2.0.xsd"/>` +
+		`<import namespace="urn:oasis:names:tc:SAML:2.0:assertion" schemaLocation="` + opensaml +
+		`saml-schema-assertion-2.0.xsd"/>` +
+		`<import namespace="urn:oasis:names:tc:SAML:2.0:protocol" schemaLocation="` + opensaml +
+		`saml-schema-protocol-2.0.xsd"/>` +
+		`<import namespace="urn:oasis:names:tc:SAML:2.0:metadata" schemaLocation="` + opensaml +
+		`saml-schema-metadata-2.0.xsd"/>` +
 		`<import namespace="http://www.w3.org/2009/xmlenc11#" schemaLocation="` + xmltooling + `xenc11-schema.xsd"/></schema>`
 	check := func(xml string) (string, error) {
 		return runTool(t, []string{"XML_CATALOG_FILES=" + writeFile(t, "catalog.xml", []byte(catalog))}, "xmllint",
-			"--nonet", "--noout", "--schema", writeFile(t, "driver.xsd", []byte(schema)), writeFile(t, "document.xml", []byte(xml)))
+			"--nonet", "--noout", "--schema", writeFile(t, "driver.xsd", []byte(schema)),
+			writeFile(t, "document.xml", []byte(xml)))
 	}
 	if out, err := check(xml); err != nil {
 		t.Errorf("against the schemas: %v\n%s\n%s", err, out, xml)

@@ -66,7 +66,8 @@ func TestInteropXMLSec(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			mustVerify(t, string(data), descriptorElement, local("EntityDescriptor"), signedWith(t, string(data)), "/saml/sso", "/saml/xxx")
+			mustVerify(t, string(data), descriptorElement, local("EntityDescriptor"), signedWith(t, string(data)),
+				"/saml/sso", "/saml/xxx")
 			mustBeValid(t, string(data))
 			mustBeValid(t, w.command(t, "metadata"))
 		})
@@ -91,7 +92,8 @@ func signedWith(t testing.TB, xml string) []byte {
 			t.Error("the metadata is signed with a key that signs Responses")
 		}
 	}
-	block, _ := pem.Decode([]byte("-----BEGIN CERTIFICATE-----\n" + strings.TrimSpace(text) + "\n-----END CERTIFICATE-----\n"))
+	block, _ := pem.Decode([]byte("-----BEGIN CERTIFICATE-----\n" + strings.TrimSpace(text) +
+		"\n-----END CERTIFICATE-----\n"))
 	if block == nil {
 		t.Fatal("the metadata's certificate can't be read")
 	}
@@ -118,7 +120,8 @@ func TestInteropXMLSecDecrypts(t *testing.T) {
 		{"aes256-gcm", "rsa-oaep-mgf1p", []string{"encryption_methods=aes256-gcm"}},
 		{"aes128-cbc", "rsa-oaep-mgf1p", []string{"allow_cbc=true", "encryption_methods=aes128-cbc"}},
 		{"aes256-cbc", "rsa-oaep-mgf1p", []string{"encryption_methods=aes256-cbc"}},
-		{"aes256-gcm", "rsa-oaep", []string{"allow_cbc=false", "encryption_methods=aes256-gcm", "encryption_methods+=rsa-oaep"}},
+		{"aes256-gcm", "rsa-oaep", []string{"allow_cbc=false", "encryption_methods=aes256-gcm",
+			"encryption_methods+=rsa-oaep"}},
 	} {
 		t.Run(k.content+" "+k.transport, func(t *testing.T) {
 			w.command(t, append([]string{"sp", "set", w.providerID()}, k.settings...)...)
@@ -128,7 +131,8 @@ func TestInteropXMLSecDecrypts(t *testing.T) {
 				t.Fatal("the assertion stands in clear")
 			}
 			data := p.response().FindElement("//EncryptedData")
-			for path, want := range map[string]string{"./EncryptionMethod": k.content, "./KeyInfo/EncryptedKey/EncryptionMethod": k.transport} {
+			for path, want := range map[string]string{"./EncryptionMethod": k.content,
+				"./KeyInfo/EncryptedKey/EncryptionMethod": k.transport} {
 				if got := data.FindElement(path).SelectAttrValue("Algorithm", ""); !strings.HasSuffix(got, "#"+want) {
 					t.Errorf("%s %s, want %s", path, got, want)
 				}
@@ -138,11 +142,13 @@ func TestInteropXMLSecDecrypts(t *testing.T) {
 			mustVerify(t, xml, responseElement, local("Response"), ours, value[:8], "AAAAAAAA")
 			if k.transport == "rsa-oaep" {
 				// This xmlsec1 knows that OAEP from release 1.3 on; OpenSSL opens the key.
-				wrapped, err := base64.StdEncoding.DecodeString(data.FindElement("./KeyInfo/EncryptedKey/CipherData/CipherValue").Text())
+				wrapped, err := base64.StdEncoding.DecodeString(
+					data.FindElement("./KeyInfo/EncryptedKey/CipherData/CipherValue").Text())
 				if err != nil {
 					t.Fatal(err)
 				}
-				out, err := runTool(t, nil, "openssl", "pkeyutl", "-decrypt", "-inkey", private, "-in", writeFile(t, "wrapped", wrapped),
+				out, err := runTool(t, nil, "openssl", "pkeyutl", "-decrypt", "-inkey", private, "-in",
+					writeFile(t, "wrapped", wrapped),
 					"-pkeyopt", "rsa_padding_mode:oaep", "-pkeyopt", "rsa_oaep_md:sha256", "-pkeyopt", "rsa_mgf1_md:sha256")
 				if err != nil || len(out) != 32 {
 					t.Errorf("openssl: %d bytes, %v", len(out), err)
@@ -150,7 +156,8 @@ func TestInteropXMLSecDecrypts(t *testing.T) {
 				return
 			}
 			opened := filepath.Join(t.TempDir(), "opened.xml")
-			args := []string{"--decrypt", "--privkey-pem", private, "--node-xpath", local("Response", "EncryptedAssertion", "EncryptedData"),
+			args := []string{"--decrypt", "--privkey-pem", private, "--node-xpath", local("Response", "EncryptedAssertion",
+				"EncryptedData"),
 				"--output", opened, writeFile(t, "encrypted.xml", []byte(xml))}
 			if out, err := runTool(t, nil, "xmlsec1", args...); err != nil {
 				t.Fatalf("xmlsec1 does not decrypt: %v\n%s", err, out)
@@ -159,7 +166,8 @@ func TestInteropXMLSecDecrypts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			mustVerify(t, string(plain), assertionElement, local("Response", "EncryptedAssertion", "Assertion"), ours, "Brandt", "Braxxx")
+			mustVerify(t, string(plain), assertionElement, local("Response", "EncryptedAssertion", "Assertion"), ours,
+				"Brandt", "Braxxx")
 			stranger := newKeyPair(t)
 			args[2] = writeFile(t, "stranger.pem", []byte(stranger.private))
 			if _, err := runTool(t, nil, "xmlsec1", args...); err == nil {
@@ -179,14 +187,16 @@ func TestEncryptionRequired(t *testing.T) {
 	c.deliver(handover).status(http.StatusForbidden).says("not encrypted")
 
 	w.command(t, "sp", "set", w.providerID(), "encryption=required")
-	p := c.get(w.launch(club)).status(http.StatusInternalServerError).says("Your sign-in can't be protected", "Nothing was sent", "Reference")
+	p := c.get(w.launch(club)).status(http.StatusInternalServerError).says("Your sign-in can't be protected",
+		"Nothing was sent", "Reference")
 	if p.delivers() {
 		t.Error("a Response leaves without a key to encrypt it for")
 	}
 	w.logs(t, reference(t, p))
 	w.logs(t, "no_encryption_key")
 	w.logs(t, "import the service provider's metadata with an RSA key for encryption")
-	if out, err := w.tryCommand("preview", "--user", "bob", "--sp", w.providerID()); err == nil || !strings.Contains(out, "the record holds no key for encryption") {
+	if out, err := w.tryCommand("preview", "--user", "bob", "--sp", w.providerID()); err == nil || !strings.Contains(out,
+		"the record holds no key for encryption") {
 		t.Errorf("preview: %v\n%s", err, out)
 	}
 

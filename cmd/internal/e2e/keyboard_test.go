@@ -10,8 +10,8 @@ import (
 	"ssobridge/idp/directory/directorytest"
 )
 
-// reach numbers what a keyboard has to reach on the page that is open: links and controls that can be seen, of a group of radio
-// buttons one.
+// reach numbers what a keyboard has to reach on the page that is open: links and controls that can be seen, of a group
+// of radio buttons one.
 const reach = `(() => {
 	let n = 0;
 	const groups = new Set();
@@ -67,7 +67,8 @@ func (b *browser) byKeyboard(name string) {
 		}
 	}
 	// What is no more on the page was replaced by something newer meanwhile.
-	for _, missed := range strings.Split(ask(`[...document.querySelectorAll("[data-reach]")].map(e => e.dataset.reach + " " + e.outerHTML.slice(0, 120).replaceAll("\n", " ")).join("\n")`), "\n") {
+	for _, missed := range strings.Split(
+		ask(`[...document.querySelectorAll("[data-reach]")].map(e => e.dataset.reach + " " + e.outerHTML.slice(0, 120).replaceAll("\n", " ")).join("\n")`), "\n") {
 		if number, rest, _ := strings.Cut(missed, " "); rest != "" && !reached[number] {
 			b.t.Errorf("%s: the keyboard does not reach %s", name, rest)
 		}
@@ -84,8 +85,10 @@ func TestByKeyboard(t *testing.T) {
 	b.byKeyboard("login")
 	b = w.console(t, consoleAdmin, "/admin/")
 	for _, page := range []string{
-		"/admin/", "/admin/mappings", "/admin/mappings/new?find=ring", "/admin/mappings/of/1", "/admin/mappings/import", "/admin/people?find=ali", "/admin/trace", "/admin/accounts/of/" + club,
-		"/admin/accounts/new", "/admin/accounts/webhooks", "/admin/provisioning", "/admin/provisioning/plans/1", "/admin/provisioning/users/tell", "/admin/provisioning/work", "/admin/providers", "/admin/keys",
+		"/admin/", "/admin/mappings", "/admin/mappings/new?find=ring", "/admin/mappings/of/1", "/admin/mappings/import",
+		"/admin/people?find=ali", "/admin/trace", "/admin/accounts/of/" + club,
+		"/admin/accounts/new", "/admin/accounts/webhooks", "/admin/provisioning", "/admin/provisioning/plans/1",
+		"/admin/provisioning/users/tell", "/admin/provisioning/work", "/admin/providers", "/admin/keys",
 		"/admin/audit", "/admin/settings", "/sessions",
 	} {
 		b.open(w.url + page)
@@ -110,7 +113,8 @@ func TestByKeyboard(t *testing.T) {
 		}
 		t.Fatalf("Tab does not lead to %s", selector)
 	}
-	b.open(w.url + "/admin/mappings/new?group=" + strings.ReplaceAll(directorytest.SharedSlapd(t).GroupDN("emea"), ",", "%2C"))
+	b.open(w.url + "/admin/mappings/new?group=" + strings.ReplaceAll(directorytest.SharedSlapd(t).GroupDN("emea"), ",",
+		"%2C"))
 	to("[name=account]")
 	press(club)
 	to("select[name=role]")

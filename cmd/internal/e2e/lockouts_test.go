@@ -7,8 +7,8 @@ import (
 	"ssobridge/idp/directory/directorytest"
 )
 
-// ID-21: a lockout is seen in the console, by lockouts list and by explain, and is lifted by button and by command, as far as the
-// directory leaves tries; check compares the limits.
+// ID-21: a lockout is seen in the console, by lockouts list and by explain, and is lifted by button and by command, as
+// far as the directory leaves tries; check compares the limits.
 func TestLockouts(t *testing.T) {
 	t.Parallel()
 	slapd := directorytest.StartSlapd(t)
@@ -16,8 +16,10 @@ func TestLockouts(t *testing.T) {
 	limit := func(n string) {
 		slapd.Apply(t, "dn: "+policy+"\nchangetype: modify\nreplace: pwdMaxFailure\npwdMaxFailure: "+n+"\n")
 	}
-	set := map[string]string{"console.admin_group": slapd.GroupDN("ring-a"), "second_factor.console": "off", "directory.password_policy_dn": policy}
-	w := newWorld(t, setting{directory: slapdSettings(slapd), set: set, mappings: [][]string{{"--group-pattern", "ctct-{account}-{role}"}}})
+	set := map[string]string{"console.admin_group": slapd.GroupDN("ring-a"), "second_factor.console": "off",
+		"directory.password_policy_dn": policy}
+	w := newWorld(t, setting{directory: slapdSettings(slapd), set: set,
+		mappings: [][]string{{"--group-pattern", "ctct-{account}-{role}"}}})
 	alice := newClient(t)
 	lockOut := func() {
 		t.Helper()
@@ -36,16 +38,19 @@ func TestLockouts(t *testing.T) {
 	if !strings.Contains(list, "alice") || !strings.Contains(list, "did not use before") {
 		t.Errorf("lockouts list:\n%s", list)
 	}
-	if out := w.command(t, "lockouts", "list", "--json"); !strings.Contains(out, `"kind":"person"`) || !strings.Contains(out, `"login":"alice"`) {
+	if out := w.command(t, "lockouts", "list", "--json"); !strings.Contains(out, `"kind":"person"`) ||
+		!strings.Contains(out, `"login":"alice"`) {
 		t.Errorf("lockouts list --json:\n%s", out)
 	}
-	if out := w.command(t, "explain", "--user", "alice"); !strings.Contains(out, "locked") || !strings.Contains(out, "lockouts lift") {
+	if out := w.command(t, "explain", "--user", "alice"); !strings.Contains(out, "locked") || !strings.Contains(out,
+		"lockouts lift") {
 		t.Errorf("explain:\n%s", out)
 	}
 
 	// The directory locks at four: it leaves none.
 	limit("4")
-	if out, err := w.tryCommand("lockouts", "lift", "alice"); err == nil || !strings.Contains(out, "counts 3 wrong passwords and locks the account at 4") {
+	if out, err := w.tryCommand("lockouts", "lift", "alice"); err == nil || !strings.Contains(out,
+		"counts 3 wrong passwords and locks the account at 4") {
 		t.Errorf("lift against the directory's limit: %v\n%s", err, out)
 	}
 	if out, err := w.tryCommand("check"); err == nil || !strings.Contains(out, "locks an account at 4 wrong passwords") {
@@ -73,7 +78,8 @@ func TestLockouts(t *testing.T) {
 		t.Errorf("lift in the list: %d\n%s", p.Status, p.text())
 	}
 	lockOut()
-	link := strings.SplitN(strings.SplitN(admin.get(w.url+"/admin/people?find=alice").Body, `href="/admin/people/of/`, 2)[1], `"`, 2)[0]
+	link := strings.SplitN(strings.SplitN(admin.get(w.url+"/admin/people?find=alice").Body, `href="/admin/people/of/`,
+		2)[1], `"`, 2)[0]
 	p = admin.get(w.url + "/admin/people/of/" + link)
 	p.says("Locked", "in browsers that the person did not use before")
 	if p = admin.submitForm(p, "/admin/people/lockouts", "", ""); !strings.Contains(p.text(), "The lockout was lifted") {
@@ -88,7 +94,8 @@ func TestLockouts(t *testing.T) {
 		t.Error(err)
 	}
 	alice.login(alice.get(w.launch(books)), "alice", "not-it")
-	if out, err := w.tryCommand("lockouts", "lift", "alice"); err == nil || !strings.Contains(out, "the directory itself has locked") {
+	if out, err := w.tryCommand("lockouts", "lift", "alice"); err == nil || !strings.Contains(out,
+		"the directory itself has locked") {
 		t.Errorf("lift of an account that the directory has locked: %v\n%s", err, out)
 	}
 	if out := w.command(t, "explain", "--user", "alice"); !strings.Contains(out, "by the directory itself") {

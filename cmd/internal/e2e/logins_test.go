@@ -9,8 +9,9 @@ import (
 	"ssobridge/idp/directory/directorytest"
 )
 
-// ID-02: a login is resolved to the person that the directory has, however it is typed: each spelling is refused, or it is that person's
-// in everything, the counter of wrong passwords included. Which spellings mean a person is the directory's matching rule alone.
+// ID-02: a login is resolved to the person that the directory has, however it is typed: each spelling is refused, or it
+// is that person's in everything, the counter of wrong passwords included. Which spellings mean a person is the
+// directory's matching rule alone.
 func TestLoginIsThePersonOnRecord(t *testing.T) {
 	t.Parallel()
 	const (
@@ -45,7 +46,8 @@ func TestLoginIsThePersonOnRecord(t *testing.T) {
 		// tries are the counters of people, as one text.
 		tries := func(t *testing.T) (text string) {
 			t.Helper()
-			if err := db.QueryRow("SELECT COALESCE(GROUP_CONCAT(subject || ' ' || taken, ', '), '') FROM tries WHERE kind = 'person'").Scan(&text); err != nil {
+			if err := db.QueryRow("SELECT COALESCE(GROUP_CONCAT(subject || ' ' || taken, ', '), '') FROM tries WHERE kind = " +
+				"'person'").Scan(&text); err != nil {
 				t.Fatal(err)
 			}
 			return text
@@ -84,7 +86,8 @@ func TestLoginIsThePersonOnRecord(t *testing.T) {
 		}
 	}
 	t.Run("OpenLDAP", func(t *testing.T) {
-		run(t, newWorld(t, setting{mappings: [][]string{{"--group", directorytest.SharedSlapd(t).GroupDN("emea"), "--account", club, "--role", "campaign_creator"}}}),
+		run(t, newWorld(t, setting{mappings: [][]string{{"--group", directorytest.SharedSlapd(t).GroupDN("emea"), "--account",
+			club, "--role", "campaign_creator"}}}),
 			"Heidi Nested", append(spellings("heidi"),
 				spelling{"blanks around it", " heidi ", yes},
 				// The rules of uid fold these (RFC 4518 2.2, 2.3 and 2.6.1).
@@ -99,7 +102,8 @@ func TestLoginIsThePersonOnRecord(t *testing.T) {
 		w := newWorld(t, setting{
 			directory: map[string]string{
 				"directory.preset": "active_directory", "directory.urls": o.URLs[0], "directory.ca_file": o.CAFile,
-				"directory.bind_dn": o.BindDN, "directory.base_dn": o.BaseDN, "directory.domain": o.Domain, "bind_password": o.BindPassword,
+				"directory.bind_dn": o.BindDN, "directory.base_dn": o.BaseDN, "directory.domain": o.Domain,
+				"bind_password": o.BindPassword,
 			},
 			mappings: [][]string{{"--group", ad.GroupDN("emea"), "--account", club, "--role", "campaign_creator"}},
 		})

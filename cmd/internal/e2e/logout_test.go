@@ -16,7 +16,8 @@ func newLogoutWorld(t testing.TB) (w *world, wiki, calendar *sandbox.Sandbox) {
 	t.Helper()
 	w = newWorld(t, setting{set: map[string]string{"logout.enabled": "true"}})
 	add := func(host, name string) *sandbox.Sandbox {
-		box := startSandbox(t, sandbox.Options{SingleLogout: true, AnyUser: true, EntityID: "https://" + host + ".example.test/metadata"})
+		box := startSandbox(t, sandbox.Options{SingleLogout: true, AnyUser: true, EntityID: "https://" + host +
+			".example.test/metadata"})
 		data, err := box.Metadata()
 		if err != nil {
 			t.Fatal(err)
@@ -103,7 +104,8 @@ func TestBrowserSLO03Partial(t *testing.T) {
 	b.open(w.url + "/")
 	b.sees("You are not signed in.")
 	b.press("Finish signing out everywhere")
-	b.sees("Signing you out everywhere", "Calendar & Rooms", "no answer so far", "Constant Contact", "can't be reached from here")
+	b.sees("Signing you out everywhere", "Calendar & Rooms", "no answer so far", "Constant Contact",
+		"can't be reached from here")
 	b.shot("signing-out-waiting")
 	b.press("Continue")
 	b.sees("You are signed out", "did not answer", "can't be reached from here", "Back to Wiki")

@@ -31,8 +31,9 @@ func (w *world) cpu(t *testing.T) time.Duration {
 	return time.Duration(user+system) * 10 * time.Millisecond // USER_HZ is 100 on Linux
 }
 
-// COST-57: a person whom a pattern gives 3,000 client accounts chooses one by page and search, is looked at in the console, and is explained by
-// command, each in answers of at most 100 KB; an account that is somebody else's is refused whatever the form says.
+// COST-57: a person whom a pattern gives 3,000 client accounts chooses one by page and search, is looked at in the
+// console, and is explained by command, each in answers of at most 100 KB; an account that is somebody else's is
+// refused whatever the form says.
 func TestThousandsOfAccounts(t *testing.T) {
 	t.Parallel()
 	slapd := directorytest.StartSlapd(t)
@@ -40,7 +41,8 @@ func TestThousandsOfAccounts(t *testing.T) {
 	var accounts []sandbox.Account
 	id := func(i int) string { return fmt.Sprintf("a07emany%04d", i) }
 	for i := range manyAccounts {
-		fmt.Fprintf(&ldif, "dn: %s\nchangetype: add\nobjectClass: groupOfNames\ncn: many-%s\nmember: %s\n\n", slapd.GroupDN("many-"+id(i)), id(i), slapd.PersonDN("carol"))
+		fmt.Fprintf(&ldif, "dn: %s\nchangetype: add\nobjectClass: groupOfNames\ncn: many-%s\nmember: %s\n\n",
+			slapd.GroupDN("many-"+id(i)), id(i), slapd.PersonDN("carol"))
 		accounts = append(accounts, sandbox.Account{ID: id(i), OrganizationName: fmt.Sprintf("Client <b>%04d</b>", i)})
 	}
 	const foreign = "a07eforeign1"
@@ -49,7 +51,8 @@ func TestThousandsOfAccounts(t *testing.T) {
 	w := newWorld(t, setting{
 		directory: slapdSettings(slapd), sandbox: sandbox.Options{Accounts: accounts}, quick: true,
 		set: map[string]string{
-			"directory.max_groups": "5000", "console.admin_group": slapd.GroupDN("ring-a"), "console.viewer_group": slapd.GroupDN("emea"),
+			"directory.max_groups": "5000", "console.admin_group": slapd.GroupDN("ring-a"),
+			"console.viewer_group":  slapd.GroupDN("emea"),
 			"second_factor.console": "off",
 		},
 		mappings: [][]string{{"--group-pattern", "many-{account}", "--role", "account_manager", "--create", "at-sign-in"}},
@@ -82,23 +85,27 @@ func TestThousandsOfAccounts(t *testing.T) {
 	own := regexp.MustCompile(`name="s" value="([^"]+)"`).FindStringSubmatch(choice.Body)[1]
 	find := w.url + "/login?s=" + url.QueryEscape(own) + "&find="
 	costs("chooser", func() { measured("chooser", c.get(find)) })
-	costs("chooser, search", func() { measured("search", c.get(find+"2345").status(http.StatusOK).says("1 to 1 of 1 account.")) })
+	costs("chooser, search",
+		func() { measured("search", c.get(find+"2345").status(http.StatusOK).says("1 to 1 of 1 account.")) })
 	found := c.get(find + "2345")
 	c.submit(found, "account", "account", foreign).status(http.StatusForbidden)
 	c.deliver(c.goOn(c.submit(c.get(find+"2345"), "account", "account", id(2345)))).says(id(2345))
 
 	a := w.enter(t, consoleOperator)
-	who := regexp.MustCompile(`href="(/admin/people/of/[^"]+)"`).FindStringSubmatch(a.get(w.url + "/admin/people?find=carol").Body)
+	who := regexp.MustCompile(`href="(/admin/people/of/[^"]+)"`).FindStringSubmatch(a.get(w.url +
+		"/admin/people?find=carol").Body)
 	if who == nil {
 		t.Fatal("carol is not found in the console")
 	}
 	person := w.url + who[1]
 	costs("person page", func() { measured("person page", a.get(person).status(http.StatusOK)) })
 	a.get(person).says("1 to 25 of 3,000.", "created at the first sign-in")
-	costs("person page, search", func() { measured("person page, search", a.get(person+"?find=MANY2345").status(http.StatusOK)) })
+	costs("person page, search",
+		func() { measured("person page, search", a.get(person+"?find=MANY2345").status(http.StatusOK)) })
 	a.get(person+"?find=many2345").says(id(2345), "active")
 	for _, query := range []string{
-		"access=121&hits=121&groups=121&former=9", "access=-1", "access=" + strings.Repeat("9", 300), "find=" + strings.Repeat("x", 10<<10),
+		"access=121&hits=121&groups=121&former=9", "access=-1", "access=" + strings.Repeat("9", 300), "find=" +
+			strings.Repeat("x", 10<<10),
 		"find=" + url.QueryEscape(`"><script>alert(1)</script>`),
 	} {
 		if p := measured(query, a.get(person+"?"+query).status(http.StatusOK)); strings.Contains(p.Body, "<script>alert") {
@@ -114,7 +121,8 @@ func TestThousandsOfAccounts(t *testing.T) {
 			t.Errorf("%s: %d bytes, want at most 100 KB", name, len(out))
 		}
 	}
-	if out := w.command(t, "provision", "plan"); !strings.Contains(out, "2999 more are left to the first sign-in") || !strings.Contains(out, " 0 to be created") {
+	if out := w.command(t, "provision", "plan"); !strings.Contains(out, "2999 more are left to the first sign-in") ||
+		!strings.Contains(out, " 0 to be created") {
 		t.Errorf("a plan:\n%s", out)
 	}
 }

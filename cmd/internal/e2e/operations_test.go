@@ -20,7 +20,8 @@ func TestOperations(t *testing.T) {
 	t.Parallel()
 	metrics := "127.0.0.1:" + freePort(t)
 	// One of the directory's policies locks at three wrong passwords.
-	w := newWorld(t, setting{apart: true, set: map[string]string{"metrics.listen": metrics, "sign_in.login_failures": "2"}})
+	w := newWorld(t, setting{apart: true, set: map[string]string{"metrics.listen": metrics,
+		"sign_in.login_failures": "2"}})
 	c := newClient(t)
 	c.deliver(c.goOn(c.login(c.get(w.launch(club)), "bob", password))).says("Bob Brandt")
 
@@ -49,7 +50,8 @@ func TestOperations(t *testing.T) {
 	})
 	t.Run("metrics", func(t *testing.T) {
 		body := newClient(t).get("http://" + metrics + "/metrics").status(http.StatusOK).Body
-		for _, want := range []string{`ssobridge_sso_users{state="active"} 1`, "ssobridge_sign_ins_total", "ssobridge_budget_used"} {
+		for _, want := range []string{`ssobridge_sso_users{state="active"} 1`, "ssobridge_sign_ins_total",
+			"ssobridge_budget_used"} {
 			if !strings.Contains(body, want) {
 				t.Errorf("/metrics has no %s:\n%s", want, body)
 			}
@@ -66,8 +68,9 @@ func TestOperations(t *testing.T) {
 			}
 		}
 		for what, secret := range map[string]string{
-			"password": password, "bind password": directorytest.SharedSlapd(t).BindPassword, "partner secret": w.sandbox.TokenOptions().ClientSecret,
-			"API key": sandbox.DefaultAPIKey, "NameID": w.sandbox.Created()[0].ExternalID, "assertion": "<saml",
+			"password": password, "bind password": directorytest.SharedSlapd(t).BindPassword,
+			"partner secret": w.sandbox.TokenOptions().ClientSecret,
+			"API key":        sandbox.DefaultAPIKey, "NameID": w.sandbox.Created()[0].ExternalID, "assertion": "<saml",
 		} {
 			if strings.Contains(w.out.String(), secret) {
 				t.Errorf("the log has the %s", what)
@@ -119,13 +122,20 @@ func TestCommandRefusals(t *testing.T) {
 		args []string
 		says string
 	}{
-		{"wrong role", []string{"mapping", "add", "--group-pattern", "x-{account}", "--group-base", groups, "--role", "king"}, "role"},
-		{"unknown account", []string{"mapping", "add", "--person", "bob", "--account", "zzzzzz", "--role", "account_manager"}, "account"},
-		{"malformed DN", []string{"mapping", "add", "--group", "cn=a,,b", "--account", club, "--role", "account_manager"}, "DN"},
-		{"owner for a group", []string{"mapping", "add", "--group-pattern", "x-{account}", "--group-base", groups, "--role", "owner"}, "owner"},
-		{"pattern without a base", []string{"mapping", "add", "--group-pattern", "x-{account}", "--role", "account_manager"}, "group base"},
-		{"pattern over everything", []string{"mapping", "add", "--group-pattern", "x-{account}", "--group-base", directorytest.SharedSlapd(t).BaseDN, "--role", "account_manager"}, "holds all of"},
-		{"unknown person", []string{"mapping", "add", "--person", "nobody-here", "--account", club, "--role", "account_manager"}, "nobody-here"},
+		{"wrong role", []string{"mapping", "add", "--group-pattern", "x-{account}", "--group-base", groups, "--role",
+			"king"}, "role"},
+		{"unknown account", []string{"mapping", "add", "--person", "bob", "--account", "zzzzzz", "--role",
+			"account_manager"}, "account"},
+		{"malformed DN", []string{"mapping", "add", "--group", "cn=a,,b", "--account", club, "--role",
+			"account_manager"}, "DN"},
+		{"owner for a group", []string{"mapping", "add", "--group-pattern", "x-{account}", "--group-base", groups, "--role",
+			"owner"}, "owner"},
+		{"pattern without a base", []string{"mapping", "add", "--group-pattern", "x-{account}", "--role",
+			"account_manager"}, "group base"},
+		{"pattern over everything", []string{"mapping", "add", "--group-pattern", "x-{account}", "--group-base",
+			directorytest.SharedSlapd(t).BaseDN, "--role", "account_manager"}, "holds all of"},
+		{"unknown person", []string{"mapping", "add", "--person", "nobody-here", "--account", club, "--role",
+			"account_manager"}, "nobody-here"},
 		{"unknown command", []string{"frobnicate"}, "frobnicate"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -149,7 +159,8 @@ func TestNamesThatDoNotFit(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setting{set: map[string]string{"provisioning.login_name": "{last_name}.{key}"}})
 	c := newClient(t)
-	p := c.goOn(c.login(c.get(w.launch(books)), "eve", password)).status(http.StatusForbidden).says("Your details don't fit")
+	p := c.goOn(c.login(c.get(w.launch(books)), "eve", password)).status(http.StatusForbidden).says(
+		"Your details don't fit")
 	w.logs(t, reference(t, p))
 	w.logs(t, "login_name")
 	if n := w.creations(); n != 0 {
@@ -201,8 +212,9 @@ func TestPlainServiceProvider(t *testing.T) {
 	other := startSandbox(t, sandbox.Options{Profile: sandbox.Lenient})
 	w.trust(other)
 	if err := other.AddUser(sandbox.User{
-		Account: club, FirstName: "Heidi", LastName: "Nested", RoleName: "account_manager", ContactEmail: "heidi@example.test",
-		LoginName: "heidi", ExternalID: "heidi@example.test", ExternalProvider: other.ExternalProvider(),
+		Account: club, FirstName: "Heidi", LastName: "Nested", RoleName: "account_manager",
+		ContactEmail: "heidi@example.test",
+		LoginName:    "heidi", ExternalID: "heidi@example.test", ExternalProvider: other.ExternalProvider(),
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +223,8 @@ func TestPlainServiceProvider(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.command(t, "sp", "add", metadata, "--yes", "--name", "Wiki", "--group", directorytest.SharedSlapd(t).GroupDN("emea"),
-		"--name-id", "{mail}", "--name-id-format", "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent", "--attribute", "email={mail}")
+		"--name-id", "{mail}", "--name-id-format", "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent", "--attribute",
+		"email={mail}")
 	link := w.url + "/launch/sp?entity_id=" + url.QueryEscape(other.EntityID())
 
 	heidi := newClient(t)

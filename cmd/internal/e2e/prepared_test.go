@@ -13,8 +13,8 @@ import (
 	"ssobridge/store"
 )
 
-// prepared is what init leaves in a folder beside the configuration: most of its time goes into the schema and into an RSA key,
-// which are as good for the next world.
+// prepared is what init leaves in a folder beside the configuration: most of its time goes into the schema and into an
+// RSA key, which are as good for the next world.
 type prepared struct {
 	empty  []byte            // the database with the schema alone
 	secret []byte            // secret_key

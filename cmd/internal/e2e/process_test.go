@@ -67,7 +67,8 @@ func (b *bridge) start(t testing.TB) {
 	if err := b.cmd.Start(); err != nil {
 		t.Fatalf("start ssobridge: %v", err)
 	}
-	// The answer looks into the store, which a busy machine delays. An answer that takes longer than the client waits is never seen.
+	// The answer looks into the store, which a busy machine delays. An answer that takes longer than the client waits is
+	// never seen.
 	c := &http.Client{Timeout: 15 * time.Second, Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}}
 	if !within(2*time.Minute, func() bool {
 		res, err := c.Get(cmp.Or(b.listen, b.url) + "/readyz")
@@ -131,8 +132,8 @@ func (b *bridge) tryCommand(args ...string) (string, error) {
 	return b.run(append(args, "--config", filepath.Join(b.dir, "ssobridge.yaml"))...)
 }
 
-// run runs the program to its end. What main calls is linked into this test too, with the same race detector: most of what a
-// command takes as a process of its own is the start of that process.
+// run runs the program to its end. What main calls is linked into this test too, with the same race detector: most of
+// what a command takes as a process of its own is the start of that process.
 func (b *bridge) run(args ...string) (string, error) {
 	ctx, stop := context.WithTimeout(context.Background(), 2*patience)
 	defer stop()
@@ -141,7 +142,8 @@ func (b *bridge) run(args ...string) (string, error) {
 		return string(out), err
 	}
 	out := &output{}
-	if code := cli.Main(ctx, args, lastOfEach(append(os.Environ(), b.env...)), strings.NewReader(""), out, out); code != 0 {
+	if code := cli.Main(ctx, args, lastOfEach(append(os.Environ(), b.env...)), strings.NewReader(""), out,
+		out); code != 0 {
 		return out.String(), exitCode(code)
 	}
 	return out.String(), nil

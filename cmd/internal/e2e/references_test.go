@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestReferencesTellNoLogins: past the strangers' bound, the answer to a wrong password has a reference of the same form for a login that
-// exists and for one that does not (row COST-03).
+// TestReferencesTellNoLogins: past the strangers' bound, the answer to a wrong password has a reference of the same
+// form for a login that exists and for one that does not (row COST-03).
 func TestReferencesTellNoLogins(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setting{})

@@ -29,26 +29,39 @@ func TestRequestRefusals(t *testing.T) {
 		status      int    // of the local page
 		top, second string // or the status to the SP
 	}{
-		{name: "REQ-04 version above", request: root("Version", "2.1"), top: "VersionMismatch", second: "RequestVersionTooHigh"},
-		{name: "REQ-04 version below", request: root("Version", "1.1"), top: "VersionMismatch", second: "RequestVersionTooLow"},
-		{name: "REQ-05 unknown SP", request: change(func(r *request) { r.issuer = "https://stranger.example.test/<b>" }), status: 400},
+		{name: "REQ-04 version above", request: root("Version", "2.1"), top: "VersionMismatch",
+			second: "RequestVersionTooHigh"},
+		{name: "REQ-04 version below", request: root("Version", "1.1"), top: "VersionMismatch",
+			second: "RequestVersionTooLow"},
+		{name: "REQ-05 unknown SP", request: change(func(r *request) { r.issuer = "https://stranger.example.test/<b>" }),
+			status: 400},
 		{name: "REQ-05 no issuer", request: change(func(r *request) { r.issuer = "" }), status: 400},
-		{name: "REQ-06 other destination", request: change(func(r *request) { r.destination = "https://other.example.test/saml/sso" }), status: 400},
-		{name: "REQ-07 seven minutes old", request: change(func(r *request) { r.issued = r.issued.Add(-7 * time.Minute) }), status: 400},
-		{name: "REQ-07 from the future", request: change(func(r *request) { r.issued = r.issued.Add(7 * time.Minute) }), status: 400},
-		{name: "REQ-14 unregistered ACS", request: change(func(r *request) { r.acs = "https://thief.example.test/acs" }), status: 400},
+		{name: "REQ-06 other destination",
+			request: change(func(r *request) { r.destination = "https://other.example.test/saml/sso" }), status: 400},
+		{name: "REQ-07 seven minutes old", request: change(func(r *request) { r.issued = r.issued.Add(-7 * time.Minute) }),
+			status: 400},
+		{name: "REQ-07 from the future", request: change(func(r *request) { r.issued = r.issued.Add(7 * time.Minute) }),
+			status: 400},
+		{name: "REQ-14 unregistered ACS", request: change(func(r *request) { r.acs = "https://thief.example.test/acs" }),
+			status: 400},
 		{name: "REQ-14 javascript ACS", request: change(func(r *request) { r.acs = "javascript:alert(1)" }), status: 400},
 		{name: "REQ-14 ACS with a suffix", request: change(func(r *request) { r.acs += "/../x" }), status: 400},
-		{name: "REQ-14 other binding", request: root("ProtocolBinding", "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Artifact"), top: "Requester", second: "UnsupportedBinding"},
+		{name: "REQ-14 other binding", request: root("ProtocolBinding", "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Artifact"),
+			top: "Requester", second: "UnsupportedBinding"},
 		{name: "REQ-17 NameID format", request: change(func(r *request) {
-			r.children = []*etree.Element{element("samlp:NameIDPolicy", "Format", "urn:oasis:names:tc:SAML:2.0:nameid-format:kerberos")}
+			r.children = []*etree.Element{element("samlp:NameIDPolicy", "Format",
+				"urn:oasis:names:tc:SAML:2.0:nameid-format:kerberos")}
 		}), top: "Requester", second: "InvalidNameIDPolicy"},
 		{name: "REQ-03 DTD", request: change(func(r *request) {
 			r.xml = `<!DOCTYPE x [<!ENTITY e "x">]>` + string(r.document(t))
 		}), status: 400},
 		{name: "REQ-03 not XML", request: change(func(r *request) { r.xml = "hello" }), status: 400},
-		{name: "REQ-03 trailing data", request: change(func(r *request) { r.xml = string(r.document(t)) + "<x/>" }), status: 400},
-		{name: "REQ-03 deep", request: change(func(r *request) { r.xml = strings.Repeat("<a>", 5000) + strings.Repeat("</a>", 5000) }), status: 400},
+		{name: "REQ-03 trailing data", request: change(func(r *request) { r.xml = string(r.document(t)) + "<x/>" }),
+			status: 400},
+		{name: "REQ-03 deep", request: change(func(r *request) {
+			r.xml = strings.Repeat("<a>", 5000) + strings.Repeat("</a>",
+				5000)
+		}), status: 400},
 		{name: "REQ-03 other root", request: change(func(r *request) {
 			r.xml = strings.ReplaceAll(string(r.document(t)), "AuthnRequest", "LogoutRequest")
 		}), status: 400},
@@ -75,7 +88,8 @@ func TestRequestRefusals(t *testing.T) {
 				}
 				p.status(c.status)
 				ref := reference(t, p)
-				for until := time.Now().Add(patience); len(ref) > shortReference && time.Now().Before(until); ref = reference(t, p) {
+				for until := time.Now().Add(patience); len(ref) > shortReference && time.Now().Before(until); ref = reference(t,
+					p) {
 					// Past ten of a kind a second a refusal is counted, and leaves no lines: it is asked for again, from elsewhere.
 					client.forwarded, address = address.String(), address.Next()
 					p = client.authnRequest(w, r, binding, `"><script>alert(2)</script>`)
@@ -216,8 +230,10 @@ func TestLaunchRefusals(t *testing.T) {
 	w := newWorld(t, setting{})
 	c := newClient(t)
 	for _, path := range []string{
-		"/launch/%3Cscript%3Ealert(1)%3C%2Fscript%3E", "/launch/" + strings.Repeat("a", 200), "/launch/sp?entity_id=https://stranger.example.test",
-		"/launch/sp?entity_id=" + url.QueryEscape(w.providerID()) + "&relay_state=https://thief.example.test", "/login?s=unknown", "/nothing",
+		"/launch/%3Cscript%3Ealert(1)%3C%2Fscript%3E", "/launch/" + strings.Repeat("a", 200),
+		"/launch/sp?entity_id=https://stranger.example.test",
+		"/launch/sp?entity_id=" + url.QueryEscape(w.providerID()) + "&relay_state=https://thief.example.test",
+		"/login?s=unknown", "/nothing",
 	} {
 		p := c.get(w.url + path)
 		if p.Status < 400 || p.Status >= 500 || p.delivers() {

@@ -26,8 +26,8 @@ type cluster struct {
 	replicas []*bridge
 }
 
-// balancer hands each request to the next replica that answers, as the partner's own would: a replica that refuses the connection is
-// passed over, and nobody notices.
+// balancer hands each request to the next replica that answers, as the partner's own would: a replica that refuses the
+// connection is passed over, and nobody notices.
 type balancer struct {
 	next     atomic.Int64
 	replicas atomic.Pointer[[]string] // addresses
@@ -127,8 +127,8 @@ func (c *cluster) balance(replicas ...*bridge) {
 	c.balancer.replicas.Store(&all)
 }
 
-// Two and three replicas: they share sessions, pending sign-ins, the queue and the budget, to the call. One that is killed leaves its work to
-// the others within its lease, and nobody who signs in notices.
+// Two and three replicas: they share sessions, pending sign-ins, the queue and the budget, to the call. One that is
+// killed leaves its work to the others within its lease, and nobody who signs in notices.
 func TestCrowdReplicas(t *testing.T) {
 	fresh := postgres(t)
 	for _, n := range []int{2, 3} {
@@ -177,7 +177,8 @@ func TestCrowdReplicas(t *testing.T) {
 	}
 }
 
-// The day's budget holds for all replicas together, and its reserve is for sign-ins: the plan stops where the reserve begins.
+// The day's budget holds for all replicas together, and its reserve is for sign-ins: the plan stops where the reserve
+// begins.
 func TestCrowdSharesTheDay(t *testing.T) {
 	const people = 40
 	s := crowd(t, people).onPostgres(t, postgres(t))

@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// A backup that is 5,000 creations old is restored. The first people sign in before anybody has done anything: Constant Contact answers that they
-// exist, and they are taken as the persons' own. Then an admin marks everybody else by a plan, without any call. All sign in, none is created
-// twice, and the ledger ends up saying what the sandbox says.
+// A backup that is 5,000 creations old is restored. The first people sign in before anybody has done anything: Constant
+// Contact answers that they exist, and they are taken as the persons' own. Then an admin marks everybody else by a
+// plan, without any call. All sign in, none is created twice, and the ledger ends up saying what the sandbox says.
 func TestCrowdRestore(t *testing.T) {
 	const (
 		people = 5000
@@ -33,7 +33,8 @@ func TestCrowdRestore(t *testing.T) {
 	if out, err := w.tryCommand("provision", "plan"); err != nil {
 		t.Fatalf("provision plan: %v\n%s", err, out)
 	}
-	if out, err := w.tryCommand("provision", "apply", "--max", fmt.Sprint(people), "--yes"); err == nil || !strings.Contains(out, "on hold") {
+	if out, err := w.tryCommand("provision", "apply", "--max", fmt.Sprint(people), "--yes"); err == nil ||
+		!strings.Contains(out, "on hold") {
 		t.Errorf("a plan was applied during the hold: %v\n%s", err, out)
 	}
 
@@ -53,7 +54,8 @@ func TestCrowdRestore(t *testing.T) {
 		t.Errorf("%d calls after users adopt --plan, want none", n)
 	}
 	w.agree(t, people)
-	if n := strings.Count(w.command(t, "users", "list", "--state", "assumed", "--json", "--limit", "1000"), "\n"); n != 1000 {
+	if n := strings.Count(w.command(t, "users", "list", "--state", "assumed", "--json", "--limit", "1000"),
+		"\n"); n != 1000 {
 		t.Errorf("an admin sees %d assumed users on the first page, want 1000", n)
 	}
 	w.command(t, "users", "confirm", "--all", "--yes")
@@ -73,7 +75,8 @@ func TestCrowdRestore(t *testing.T) {
 func (w *world) settledPlan(t testing.TB) {
 	t.Helper()
 	var p planStatus
-	if !within(10*patience, func() bool { p = w.plan(t); return p.State != "applying" }) || p.State != "done" || p.Done != p.Creations {
+	if !within(10*patience, func() bool { p = w.plan(t); return p.State != "applying" }) || p.State != "done" ||
+		p.Done != p.Creations {
 		t.Fatalf("the plan stands at %+v\n%s", p, w.command(t, "provision", "status"))
 	}
 }

@@ -10,10 +10,11 @@ import (
 	"time"
 )
 
-// ID-16: a restore without the journal may bring a removed second factor back. Those of people with a role in the console stay good for
-// client accounts, and open the console only after an invitation has confirmed them, and so do those of people of whom the directory can't
-// say it now. Everybody else's stay confirmed where no console is meant, and would open it only after an invitation too, should their
-// owner get a role (ID-33). With the journal nothing has to be confirmed again.
+// ID-16: a restore without the journal may bring a removed second factor back. Those of people with a role in the
+// console stay good for client accounts, and open the console only after an invitation has confirmed them, and so do
+// those of people of whom the directory can't say it now. Everybody else's stay confirmed where no console is meant,
+// and would open it only after an invitation too, should their owner get a role (ID-33). With the journal nothing has
+// to be confirmed again.
 func TestRestoredFactorsAreConfirmed(t *testing.T) {
 	t.Parallel()
 	w := newConsoleWorld(t, setting{set: map[string]string{"second_factor.console": "required"}})
@@ -35,7 +36,8 @@ func TestRestoredFactorsAreConfirmed(t *testing.T) {
 	r.arrives(alice, books)
 	confirmed := func(login string, want bool) {
 		t.Helper()
-		if out := w.command(t, "admin", "factors", login); strings.Contains(out, "not confirmed") == want || !strings.Contains(out, "totp") {
+		if out := w.command(t, "admin", "factors", login); strings.Contains(out, "not confirmed") == want ||
+			!strings.Contains(out, "totp") {
 			t.Errorf("%s's factors, want them confirmed: %t\n%s", login, want, out)
 		}
 	}
@@ -67,15 +69,18 @@ func TestRestoredFactorsAreConfirmed(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, err = w.tryCommand("restore", backup)
-	if err == nil || !strings.Contains(out, "alice") || strings.Contains(out, "bob") || !strings.Contains(out, "ssobridge admin invite") {
+	if err == nil || !strings.Contains(out, "alice") || strings.Contains(out, "bob") || !strings.Contains(out,
+		"ssobridge admin invite") {
 		t.Errorf("looking without the journal: %v\n%s", err, out)
 	}
-	// Of an account that is out of use the directory shows no groups. It may be back tomorrow, and so would its removed factors.
+	// Of an account that is out of use the directory shows no groups. It may be back tomorrow, and so would its removed
+	// factors.
 	env := w.env
 	w.env = append(slices.Clone(env), "SSOBRIDGE_DIRECTORY_LOGIN_FILTER=(&(uid={login})(!(uid=alice)))")
 	out, err = w.tryCommand("restore", backup)
 	w.env = env
-	if err == nil || !strings.Contains(out, "does not say of 1 people") || !strings.Contains(out, "1 second factors open the admin console only after an invitation") {
+	if err == nil || !strings.Contains(out, "does not say of 1 people") || !strings.Contains(out,
+		"1 second factors open the admin console only after an invitation") {
 		t.Errorf("looking without the journal, with the administrator's account disabled: %v\n%s", err, out)
 	}
 	confirmed(consoleAdmin, true) // looking changes nothing
@@ -91,7 +96,8 @@ func TestRestoredFactorsAreConfirmed(t *testing.T) {
 	c := newClient(t)
 	p := c.login(c.get(w.launch(books)), consoleAdmin, password)
 	step := time.Now().Unix() / 30
-	if p = c.submit(p, "code", "code", appCode(t, secret, 0)); p.Status == http.StatusUnprocessableEntity { // the step that enrolled it
+	// the step that enrolled it
+	if p = c.submit(p, "code", "code", appCode(t, secret, 0)); p.Status == http.StatusUnprocessableEntity {
 		p = c.submit(p, "code", "code", appCode(t, secret, 1))
 		step++
 	}

@@ -56,7 +56,8 @@ func grant(t testing.TB, w *world) *revoker {
 	p = other.login(other.get(w.launch(books)), "alice", password)
 	other.enrolApp(p)
 	r.arrives(other, books)
-	w.command(t, "sp", "add", writeFile(t, "sp.xml", []byte(strings.ReplaceAll(revokedMetadata, "REVOKED", revokedSP))), "--yes", "--name", "Old wiki",
+	w.command(t, "sp", "add", writeFile(t, "sp.xml", []byte(strings.ReplaceAll(revokedMetadata, "REVOKED", revokedSP))),
+		"--yes", "--name", "Old wiki",
 		"--name-id", "{mail}", "--name-id-format", "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent")
 	out := w.command(t, "mapping", "add", "--group", directorytest.SharedSlapd(t).GroupDN("emea"), "--account", bakery,
 		"--role", "account_manager", "--priority", "70")
@@ -102,7 +103,8 @@ func (r *revoker) stillRevoked() {
 	t.Helper()
 	r.session.get(r.launch(club)).says("Sign in")
 	c := newClient(t)
-	c.submit(c.login(c.get(r.launch(club)), "bob", password), "code", "code", r.spare[0]).status(http.StatusUnprocessableEntity).says("That was not right")
+	c.submit(c.login(c.get(r.launch(club)), "bob", password), "code", "code",
+		r.spare[0]).status(http.StatusUnprocessableEntity).says("That was not right")
 }
 
 // stillRevokedByCommands is the part that commands can see.
@@ -127,7 +129,8 @@ func (r *revoker) stillRevokedByCommands() {
 			t.Errorf("the retired key is back: %s", line)
 		}
 	}
-	if out := lines("users", "list", "--state", "suspended"); !strings.Contains(out, books) || strings.Contains(out, club) {
+	if out := lines("users", "list", "--state", "suspended"); !strings.Contains(out, books) ||
+		strings.Contains(out, club) {
 		t.Errorf("suspended users, want alice alone:\n%s", out)
 	}
 	if out := lines("provision", "status"); !strings.Contains(out, "HELD") {
@@ -194,7 +197,8 @@ func TestRevocationsOutliveARestore(t *testing.T) {
 
 	w.stop(t)
 	out := w.command(t, "restore", backup)
-	if !strings.Contains(out, "recovery codes of 2 people, 1 invitations, 1 suspended users, 1 keys, 1 mappings, 1 service providers") {
+	if !strings.Contains(out, "recovery codes of 2 people, 1 invitations, 1 suspended users, 1 keys, 1 mappings, 1 "+
+		"service providers") {
 		t.Errorf("restore says:\n%s", out)
 	}
 	w.start(t)
@@ -219,10 +223,12 @@ func TestRevocationsOutliveARestore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(journal, bytes.Replace(raw, []byte(`"word":"revoked"`), []byte(`"word":"allowed"`), 1), 0o600); err != nil {
+	if err := os.WriteFile(journal, bytes.Replace(raw, []byte(`"word":"revoked"`), []byte(`"word":"allowed"`), 1),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := w.tryCommand("restore", backup); err == nil || !strings.Contains(out, "line ") || !strings.Contains(out, revokedSP) || !strings.Contains(out, r.key) {
+	if out, err := w.tryCommand("restore", backup); err == nil || !strings.Contains(out, "line ") || !strings.Contains(out,
+		revokedSP) || !strings.Contains(out, r.key) {
 		t.Errorf("restore with a journal that was changed: %v\n%s", err, out)
 	}
 	if out := w.command(t, "sp", "list"); strings.Contains(out, revokedSP) {
@@ -236,7 +242,8 @@ func TestRevocationsOutliveARestore(t *testing.T) {
 	r.putBack(backup)
 	r.refusesToServe("the database was restored", "there is no revocation journal", "ssobridge restore --yes")
 	out, err = w.tryCommand("restore")
-	if err == nil || !strings.Contains(out, "2 invitations") && !strings.Contains(out, "1 invitations") || !strings.Contains(out, "LAST CHANGE") {
+	if err == nil || !strings.Contains(out, "2 invitations") && !strings.Contains(out, "1 invitations") ||
+		!strings.Contains(out, "LAST CHANGE") {
 		t.Errorf("restore: %v\n%s", err, out)
 	}
 	r.refusesToServe("the database was restored") // looking accepts nothing
@@ -274,11 +281,13 @@ func TestRevocationsOutliveADump(t *testing.T) {
 	second := *w.bridge
 	port := freePort(t)
 	second.listen, second.cmd, second.out = "http://127.0.0.1:"+port, nil, &output{}
-	second.env = append(append([]string(nil), w.env...), "SSOBRIDGE_LISTEN=127.0.0.1:"+port, "SSOBRIDGE_STATE_DIR="+state[1])
+	second.env = append(append([]string(nil), w.env...), "SSOBRIDGE_LISTEN=127.0.0.1:"+port,
+		"SSOBRIDGE_STATE_DIR="+state[1])
 	second.start(t)
 	t.Cleanup(func() { second.stop(t) })
 	// The sslmode in force is named (row ID-25). Other steps may fail with the directory of the tests.
-	if out, _ := w.tryCommand("check"); !strings.Contains(out, "ok    store connection: loopback (127.0.0.1), sslmode disable") {
+	if out, _ := w.tryCommand("check"); !strings.Contains(out,
+		"ok    store connection: loopback (127.0.0.1), sslmode disable") {
 		t.Errorf("check does not name the sslmode:\n%s", out)
 	}
 	r := grant(t, w)
@@ -350,7 +359,8 @@ func TestRevocationCutOff(t *testing.T) {
 		CREATE CONSTRAINT TRIGGER cut AFTER INSERT ON revocations DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wait_for_it()`); err != nil {
 		t.Fatal(err)
 	}
-	cmd := w.program(context.Background(), "users", "suspend", "bob", club, "--config", filepath.Join(w.dir, "ssobridge.yaml"))
+	cmd := w.program(context.Background(), "users", "suspend", "bob", club, "--config",
+		filepath.Join(w.dir, "ssobridge.yaml"))
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

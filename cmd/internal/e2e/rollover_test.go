@@ -63,7 +63,8 @@ func TestKEY01RollOver(t *testing.T) {
 	if p := c.get(w.launch(club)); !p.delivers() {
 		t.Fatalf("no Response after the step back:\n%s", p.text())
 	} else if got := c.submit(p, "SAMLResponse"); strings.Contains(got.text(), "Bob Brandt") {
-		t.Errorf("the step back did not take effect: the service provider, which holds the new certificate alone, accepts:\n%s", got.text())
+		t.Errorf("the step back did not take effect: the service provider, which holds the new certificate alone, "+
+			"accepts:\n%s", got.text())
 	}
 	w.command(t, "keys", "promote", "--sp", w.providerID(), "--confirmed-by", "Kim Lee", after)
 	w.command(t, "keys", "retire", before)
@@ -90,7 +91,8 @@ func TestBrowserKEY01SwitchAtAgreedTime(t *testing.T) {
 	before, after := w.newKey()
 	w.loads(w.certificateOf(before))
 	began := time.Now()
-	if out, err := w.tryCommand("keys", "promote", "--sp", w.providerID(), "--confirmed-by", "Kim Lee", after); err == nil {
+	if out, err := w.tryCommand("keys", "promote", "--sp", w.providerID(), "--confirmed-by", "Kim Lee",
+		after); err == nil {
 		t.Fatalf("switched without an agreed time:\n%s", out)
 	}
 	// The time is still to come when the command has it, however long a command takes here.

@@ -18,14 +18,16 @@ func TestActiveDirectory(t *testing.T) {
 	w := newWorld(t, setting{
 		directory: map[string]string{
 			"directory.preset": "active_directory", "directory.urls": o.URLs[0], "directory.ca_file": o.CAFile,
-			"directory.bind_dn": o.BindDN, "directory.base_dn": o.BaseDN, "directory.domain": o.Domain, "bind_password": o.BindPassword,
+			"directory.bind_dn": o.BindDN, "directory.base_dn": o.BaseDN, "directory.domain": o.Domain,
+			"bind_password": o.BindPassword,
 		},
 		mappings: [][]string{
 			{"--group", ad.GroupDN("staff"), "--account", club, "--role", "campaign_creator"},
 			{"--group-pattern", "ctct-{account}-{role}"},
 		},
 	})
-	for name, login := range map[string]string{"short": "heidi", "UPN": "heidi@" + ad.DNSDomain, "domain": o.Domain + `\heidi`} {
+	for name, login := range map[string]string{"short": "heidi", "UPN": "heidi@" + ad.DNSDomain,
+		"domain": o.Domain + `\heidi`} {
 		t.Run(name, func(t *testing.T) {
 			c := newClient(t)
 			c.deliver(c.goOn(c.login(c.get(w.launch("")), login, password))).says("Heidi Nested", club)
@@ -54,15 +56,16 @@ func TestActiveDirectory(t *testing.T) {
 	}
 }
 
-// ID-04: the primary group, such as Domain Users, counts wherever a group is named: in a mapping, at a service provider and for
-// the console. Who is in a distribution group is not in the security group that holds it.
+// ID-04: the primary group, such as Domain Users, counts wherever a group is named: in a mapping, at a service provider
+// and for the console. Who is in a distribution group is not in the security group that holds it.
 func TestActiveDirectoryPrimaryGroup(t *testing.T) {
 	t.Parallel()
 	ad := directorytest.SharedSamba(t)
 	o := ad.Options()
 	everybody := "CN=Domain Users,CN=Users," + ad.BaseDN
 	list, secure := ad.GroupDN("news list"), ad.GroupDN("holds the news list")
-	ad.Apply(t, "dn: "+list+"\nchangetype: add\nobjectClass: group\nsAMAccountName: newslist\ngroupType: 2\nmember: "+ad.PersonDN("carol")+"\n\n"+
+	ad.Apply(t, "dn: "+list+"\nchangetype: add\nobjectClass: group\nsAMAccountName: newslist\ngroupType: 2\nmember: "+
+		ad.PersonDN("carol")+"\n\n"+
 		"dn: "+secure+"\nchangetype: add\nobjectClass: group\nsAMAccountName: holdsnewslist\nmember: "+list+"\n\n")
 	t.Cleanup(func() {
 		ad.Apply(t, "dn: "+secure+"\nchangetype: delete\n\ndn: "+list+"\nchangetype: delete\n\n")
@@ -70,21 +73,25 @@ func TestActiveDirectoryPrimaryGroup(t *testing.T) {
 	w := newWorld(t, setting{
 		directory: map[string]string{
 			"directory.preset": "active_directory", "directory.urls": o.URLs[0], "directory.ca_file": o.CAFile,
-			"directory.bind_dn": o.BindDN, "directory.base_dn": o.BaseDN, "directory.domain": o.Domain, "bind_password": o.BindPassword,
+			"directory.bind_dn": o.BindDN, "directory.base_dn": o.BaseDN, "directory.domain": o.Domain,
+			"bind_password": o.BindPassword,
 		},
 		set:      map[string]string{"console.viewer_group": everybody, "second_factor.console": "off"},
 		mappings: [][]string{{"--group", secure, "--account", club, "--role", "campaign_creator"}},
 	})
 	wiki := startSandbox(t, sandbox.Options{Profile: sandbox.Lenient})
 	w.trust(wiki)
-	w.command(t, "sp", "add", writeFile(t, "wiki.xml", []byte(newClient(t).get(wiki.URL()+sandbox.SPMetadata).Body)), "--yes", "--name", "Wiki",
+	w.command(t, "sp", "add", writeFile(t, "wiki.xml", []byte(newClient(t).get(wiki.URL()+sandbox.SPMetadata).Body)),
+		"--yes", "--name", "Wiki",
 		"--group", everybody, "--name-id", "{person_id}")
 	mapping := []string{"mapping", "add", "--group", everybody, "--account", bakery, "--role", "campaign_creator"}
-	if out := w.command(t, append(mapping, "--preview")...); !strings.Contains(out, "Carol") || strings.Contains(out, " 0 gain") {
+	if out := w.command(t, append(mapping, "--preview")...); !strings.Contains(out, "Carol") ||
+		strings.Contains(out, " 0 gain") {
 		t.Errorf("a preview of a mapping for everybody:\n%s", out)
 	}
 	w.command(t, mapping...)
-	if out := w.command(t, "explain", "--user", "carol"); !strings.Contains(out, "Domain Users") || !strings.Contains(out, bakery) {
+	if out := w.command(t, "explain", "--user", "carol"); !strings.Contains(out, "Domain Users") ||
+		!strings.Contains(out, bakery) {
 		t.Errorf("explain:\n%s", out)
 	}
 	if out, _ := w.tryCommand("check"); strings.Contains(out, "tokenGroups") {

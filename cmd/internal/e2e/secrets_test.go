@@ -15,12 +15,14 @@ import (
 	"ssobridge/idp/directory/directorytest"
 )
 
-// newSecret makes a file new_key with a new secret key. The returned function writes secret_keys into the configuration.
+// newSecret makes a file new_key with a new secret key. The returned function writes secret_keys into the
+// configuration.
 func (w *world) newSecret(t *testing.T) (keys func(names string)) {
 	t.Helper()
 	secret := make([]byte, 32)
 	_, _ = rand.Read(secret) // it never fails
-	if err := os.WriteFile(filepath.Join(w.dir, "new_key"), []byte(base64.StdEncoding.EncodeToString(secret)+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(w.dir, "new_key"), []byte(base64.StdEncoding.EncodeToString(secret)+"\n"),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	file := filepath.Join(w.dir, "ssobridge.yaml")
@@ -40,8 +42,8 @@ func (w *world) newSecret(t *testing.T) (keys func(names string)) {
 	}
 }
 
-// ID-32: beside a replica of the version before, which knows one secret key alone, nothing is made with another one: no replica starts
-// with it, and rotate and remove are refused and change nothing.
+// ID-32: beside a replica of the version before, which knows one secret key alone, nothing is made with another one: no
+// replica starts with it, and rotate and remove are refused and change nothing.
 func TestSecretKeyBesideTheVersionBefore(t *testing.T) {
 	t.Parallel()
 	dsn := postgres(t)(t)
@@ -64,16 +66,19 @@ func TestSecretKeyBesideTheVersionBefore(t *testing.T) {
 	w.stop(t)
 	keys("new_key, secret_key")
 	status := w.command(t, "secrets", "status")
-	for _, args := range [][]string{{"secrets", "rotate"}, {"secrets", "remove", old}, {"secrets", "remove", old, "--void"}} {
+	for _, args := range [][]string{{"secrets", "rotate"}, {"secrets", "remove", old},
+		{"secrets", "remove", old, "--void"}} {
 		out, err := w.tryCommand(args...)
-		if err == nil || !strings.Contains(out, "a replica of the version before") || !strings.Contains(out, "upgrade every replica") {
+		if err == nil || !strings.Contains(out, "a replica of the version before") || !strings.Contains(out,
+			"upgrade every replica") {
 			t.Errorf("%v: %v\n%s", args, err, out)
 		}
 	}
 	if out := w.command(t, "secrets", "status"); out != status {
 		t.Errorf("a refused command has changed something:\n%s\nwas\n%s", out, status)
 	}
-	if out, err := w.tryCommand("check"); err == nil || !regexp.MustCompile(`FAIL  secret keys: .*version before`).MatchString(out) {
+	if out, err := w.tryCommand("check"); err == nil ||
+		!regexp.MustCompile(`FAIL  secret keys: .*version before`).MatchString(out) {
 		t.Errorf("check: %v\n%s", err, out)
 	}
 	if out, err := w.tryCommand("serve"); err == nil || !strings.Contains(out, "upgrade every replica first") {
@@ -89,11 +94,12 @@ func TestSecretKeyBesideTheVersionBefore(t *testing.T) {
 	}
 }
 
-// ID-17: the secret key is replaced on two replicas, and the old one removed, while people stay signed in. What it has made is made anew, or
-// refuses the removal.
+// ID-17: the secret key is replaced on two replicas, and the old one removed, while people stay signed in. What it has
+// made is made anew, or refuses the removal.
 func TestSecretKeyIsReplaced(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, setting{set: map[string]string{"console.viewer_group": directorytest.SharedSlapd(t).GroupDN("emea")}}.onPostgres(t, postgres(t)), 2)
+	c := newCluster(t, setting{set: map[string]string{"console.viewer_group": directorytest.SharedSlapd(t).GroupDN(
+		"emea")}}.onPostgres(t, postgres(t)), 2)
 	w := c.world
 	w.command(t, "accounts", "set-factor", club, "required")
 	keys := w.newSecret(t)
@@ -125,8 +131,10 @@ func TestSecretKeyIsReplaced(t *testing.T) {
 	choose := alice.login(alice.get(c.launch("")), "alice", password).says("Choose an account")
 	stranger := newClient(t)
 	waiting := stranger.get(c.launch(books)).says("Password")
-	added := w.command(t, "mapping", "add", "--person", "zoe", "--account", bakery, "--role", "account_manager", "--priority", "70")
-	w.command(t, "mapping", "remove", strings.TrimPrefix(regexp.MustCompile(`mapping ([0-9]+)`).FindString(added), "mapping "))
+	added := w.command(t, "mapping", "add", "--person", "zoe", "--account", bakery, "--role", "account_manager",
+		"--priority", "70")
+	w.command(t, "mapping", "remove", strings.TrimPrefix(regexp.MustCompile(`mapping ([0-9]+)`).FindString(added),
+		"mapping "))
 
 	w.invite(t, consoleViewer)
 
@@ -139,21 +147,25 @@ func TestSecretKeyIsReplaced(t *testing.T) {
 	keys("new_key, secret_key")
 	c.replicas[1].stop(t)
 	c.replicas[1].start(t)
-	if out, err := w.tryCommand("secrets", "remove", old); err == nil || !strings.Contains(out, "still uses secret key "+old) {
+	if out, err := w.tryCommand("secrets", "remove", old); err == nil || !strings.Contains(out,
+		"still uses secret key "+old) {
 		t.Errorf("remove one that a replica uses: %v\n%s", err, out)
 	}
 	restart()
 	bob.get(c.url + "/").says("You are signed in as bob.")
 	out, err := w.tryCommand("secrets", "remove", old)
-	if err == nil || !strings.Contains(out, "is still needed by 1 set of recovery codes, 1 invitation to enrol a second factor") || !strings.Contains(out, "/factors") {
+	if err == nil || !strings.Contains(out, "is still needed by 1 set of recovery codes, 1 invitation to enrol a second "+
+		"factor") || !strings.Contains(out, "/factors") {
 		t.Errorf("remove with recovery codes: %v\n%s", err, out)
 	}
 	invitation := w.invite(t, consoleViewer) // in place of the other one, by the new secret key
-	if out := w.command(t, "secrets", "status"); !regexp.MustCompile(`(?m)^` + old + ` +known +[0-9-]+ +1 set of recovery codes$`).MatchString(out) {
+	if out := w.command(t, "secrets", "status"); !regexp.MustCompile(`(?m)^` + old +
+		` +known +[0-9-]+ +1 set of recovery codes$`).MatchString(out) {
 		t.Errorf("status:\n%s", out)
 	}
 	out = w.command(t, "secrets", "remove", old, "--void")
-	if !strings.Contains(out, "ended: 1 set of recovery codes, 0 invitations") || !strings.Contains(out, old+" is removed") {
+	if !strings.Contains(out, "ended: 1 set of recovery codes, 0 invitations") || !strings.Contains(out,
+		old+" is removed") {
 		t.Errorf("remove:\n%s", out)
 	}
 	keys("new_key")
@@ -187,10 +199,13 @@ func TestSecretKeyIsReplaced(t *testing.T) {
 	}) || strings.Contains(out, "NOT WRITTEN") || strings.Contains(out, "no MAC") {
 		t.Errorf("audit verify: %v\n%s", err, out)
 	}
-	if out, _ := w.tryCommand("check"); !strings.Contains(out, "ok    revocation journal: ") || !strings.Contains(out, "ok    secret keys: ") {
+	if out, _ := w.tryCommand("check"); !strings.Contains(out, "ok    revocation journal: ") || !strings.Contains(out,
+		"ok    secret keys: ") {
 		t.Errorf("check:\n%s", out)
 	}
-	if out := w.command(t, "audit", "list", "--since", time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)); strings.Contains(out, "foreign-rows") || !strings.Contains(out, "secret-key-remove") {
+	if out := w.command(t, "audit", "list", "--since",
+		time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)); strings.Contains(out, "foreign-rows") ||
+		!strings.Contains(out, "secret-key-remove") {
 		t.Errorf("audit list:\n%s", out)
 	}
 }

@@ -57,7 +57,8 @@ func TestSignedRequests(t *testing.T) {
 	w.logs(t, reference(t, refused))
 	w.logs(t, "no_signing_certificate")
 
-	w.command(t, "sp", "set", w.providerID(), "certificates="+signingCertificate(t, w.sandbox), "request_signatures=required")
+	w.command(t, "sp", "set", w.providerID(), "certificates="+signingCertificate(t, w.sandbox),
+		"request_signatures=required")
 	for _, binding := range []string{"redirect", "post"} {
 		start("binding="+binding+"&sign=1&relay_state=a+b%2Fc").says("Bob Brandt", club)
 		refused := start("binding=" + binding).status(http.StatusBadRequest)

@@ -8,14 +8,16 @@ import (
 	"testing"
 )
 
-// COST-21, COST-23: who makes RSA signatures is said alike by version, check, log and metrics: libcrypto where it is there, Go
-// where the setting says so, and Go after a library that the dynamic linker was made to find makes wrong signatures. Then
-// nobody's sign-in fails, the service provider verifies what it gets, and one audit event says what happened.
+// COST-21, COST-23: who makes RSA signatures is said alike by version, check, log and metrics: libcrypto where it is
+// there, Go where the setting says so, and Go after a library that the dynamic linker was made to find makes wrong
+// signatures. Then nobody's sign-in fails, the service provider verifies what it gets, and one audit event says what
+// happened.
 func TestSigner(t *testing.T) {
 	t.Parallel()
 	metrics := "127.0.0.1:" + freePort(t)
 	// One of the directory's policies locks at three wrong passwords, which check compares.
-	w := newWorld(t, setting{quick: true, set: map[string]string{"metrics.listen": metrics, "sign_in.login_failures": "2"}})
+	w := newWorld(t, setting{quick: true, set: map[string]string{"metrics.listen": metrics,
+		"sign_in.login_failures": "2"}})
 	signIn := func(t *testing.T, login, account, says string) {
 		t.Helper()
 		c := newClient(t)
@@ -49,7 +51,8 @@ func TestSigner(t *testing.T) {
 		says(t, "version", version(), "RSA signatures by OpenSSL 3.")
 		says(t, "check", w.command(t, "check"), "RSA signatures: made by OpenSSL 3.", "libcrypto.so.3")
 		says(t, "the log", w.out.String(), `"RSA signatures","by":"OpenSSL 3.`)
-		says(t, "/metrics", figures(), `ssobridge_rsa_signer_info{signer="libcrypto",version="OpenSSL 3.`, "ssobridge_libcrypto_failed 0")
+		says(t, "/metrics", figures(), `ssobridge_rsa_signer_info{signer="libcrypto",version="OpenSSL 3.`,
+			"ssobridge_libcrypto_failed 0")
 		events(t, 0)
 	})
 	t.Run("off", func(t *testing.T) {
@@ -80,7 +83,8 @@ func TestSigner(t *testing.T) {
 		says(t, "/metrics", figures(), `ssobridge_rsa_signer_info{signer="go",version="go1.`, "ssobridge_libcrypto_failed 1")
 		events(t, 1)
 		// A process of its own, which finds the same.
-		says(t, "check", w.command(t, "check"), "WARN  RSA signatures: made by Go go1.", "a signature of its is wrong", "signing.libcrypto")
+		says(t, "check", w.command(t, "check"), "WARN  RSA signatures: made by Go go1.", "a signature of its is wrong",
+			"signing.libcrypto")
 		events(t, 2)
 	})
 	t.Run("another value", func(t *testing.T) {

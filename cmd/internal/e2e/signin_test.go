@@ -23,7 +23,8 @@ func TestLaunchFirstAndSecondTime(t *testing.T) {
 
 	login := c.get(w.launch(club)).status(http.StatusOK).says("Sign in", "Example & Partners <Ltd>")
 	handover := c.goOn(c.login(login, "bob", password))
-	if created := w.sandbox.Created(); len(created) != 1 || created[0].Account != club || created[0].RoleName != "campaign_creator" {
+	if created := w.sandbox.Created(); len(created) != 1 || created[0].Account != club ||
+		created[0].RoleName != "campaign_creator" {
 		t.Fatalf("before the redirect the sandbox has the users %+v, want bob alone", created)
 	}
 	c.deliver(handover).status(http.StatusOK).says("Bob Brandt", club, "campaign_creator")
@@ -71,7 +72,8 @@ func TestTwoAccounts(t *testing.T) {
 	if strings.Contains(second.text(), bakery) {
 		t.Errorf("after switching, the landing page still shows the first account:\n%s", second.text())
 	}
-	if users := w.sandbox.Created(); len(users) != 2 || users[0].ExternalID == users[1].ExternalID || users[0].LoginName == users[1].LoginName {
+	if users := w.sandbox.Created(); len(users) != 2 || users[0].ExternalID == users[1].ExternalID ||
+		users[0].LoginName == users[1].LoginName {
 		t.Errorf("want two users with names of their own, got %+v", users)
 	}
 
@@ -97,7 +99,8 @@ func TestPersonWithoutMapping(t *testing.T) {
 	}
 }
 
-// shortReference is the length of a reference whose request left log lines and a trace. One that was only counted is longer.
+// shortReference is the length of a reference whose request left log lines and a trace. One that was only counted is
+// longer.
 const shortReference = 10
 
 // reference is the reference id that the page shows.
@@ -260,8 +263,9 @@ func TestOwner(t *testing.T) {
 		},
 	})
 	if err := w.sandbox.AddUser(sandbox.User{
-		Account: bakery, FirstName: "Heidi", LastName: "Owner", RoleName: sandbox.RoleOwner, ContactEmail: "heidi@example.test",
-		LoginName: "heidi@example.test", ExternalID: id, ExternalProvider: w.sandbox.ExternalProvider(),
+		Account: bakery, FirstName: "Heidi", LastName: "Owner", RoleName: sandbox.RoleOwner,
+		ContactEmail: "heidi@example.test",
+		LoginName:    "heidi@example.test", ExternalID: id, ExternalProvider: w.sandbox.ExternalProvider(),
 	}); err != nil {
 		t.Fatal(err)
 	}

@@ -14,8 +14,8 @@ import (
 	"testing"
 )
 
-// Limits of nginx as it is installed: large_client_header_buffers 4 8k for requests, a client_max_body_size of 1m, and a
-// proxy_buffer_size of 4k for an answer's header.
+// Limits of nginx as it is installed: large_client_header_buffers 4 8k for requests, a client_max_body_size of 1m, and
+// a proxy_buffer_size of 4k for an answer's header.
 const (
 	proxyLine   = 8 << 10
 	proxyHeader = 4 * proxyLine
@@ -23,9 +23,9 @@ const (
 	proxyAnswer = 4 << 10
 )
 
-// proxied forwards requests as nginx does, which reads a request's body whole before it sends it (proxy_request_buffering on).
-// Without that, Go's server closes the body of a request whose answer is under way, Go's transport then finds no end of
-// the body that it has sent already, and cuts the connection that the answer comes from.
+// proxied forwards requests as nginx does, which reads a request's body whole before it sends it
+// (proxy_request_buffering on). Without that, Go's server closes the body of a request whose answer is under way, Go's
+// transport then finds no end of the body that it has sent already, and cuts the connection that the answer comes from.
 func proxied(forward *httputil.ReverseProxy) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		longest, all := headerSize(r.Header)
@@ -169,11 +169,12 @@ func (c *client) through(p *page) *page {
 	return p
 }
 
-// Rows ID-10, REQ-20 and WEB-03: a RelayState of any length that is taken comes back, by both bindings, with and without a session, also behind a
-// proxy with the usual limits. Nothing that is sealed stands in an address.
+// Rows ID-10, REQ-20 and WEB-03: a RelayState of any length that is taken comes back, by both bindings, with and
+// without a session, also behind a proxy with the usual limits. Nothing that is sealed stands in an address.
 func TestStartedRelayStates(t *testing.T) {
 	t.Parallel()
-	for name, w := range map[string]*world{"direct": newWorld(t, setting{quick: true}), "proxy": behindProxy(t, setting{quick: true})} {
+	for name, w := range map[string]*world{"direct": newWorld(t, setting{quick: true}),
+		"proxy": behindProxy(t, setting{quick: true})} {
 		for _, size := range []int{0, 80, 1500, 8192} {
 			for _, binding := range []string{"redirect", "post"} {
 				for _, session := range []bool{false, true} {
@@ -215,8 +216,8 @@ func TestStartedRelayStates(t *testing.T) {
 	}
 }
 
-// Rows ID-10 and ID-11: six tabs, each with a request of its own, by the post of another site; each comes to its own Response, in whatever
-// order. In another browser none of their pages is good for anything.
+// Rows ID-10 and ID-11: six tabs, each with a request of its own, by the post of another site; each comes to its own
+// Response, in whatever order. In another browser none of their pages is good for anything.
 func TestStartedTabs(t *testing.T) {
 	t.Parallel()
 	w := behindProxy(t, setting{quick: true})
@@ -255,7 +256,8 @@ func TestStartedTabs(t *testing.T) {
 // Row WEB-09: 200 posts that other sites cause, and as many launches, keep nobody of the same address out.
 func TestStartedByOtherSites(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, setting{quick: true, set: map[string]string{"sign_in.pending_per_address": "20", "sign_in.pending_total": "40"}})
+	w := newWorld(t, setting{quick: true, set: map[string]string{"sign_in.pending_per_address": "20",
+		"sign_in.pending_total": "40"}})
 	victim := newClient(t)
 	for range 200 {
 		victim.authnRequest(w, newRequest(w), "post", "").says("Sign in")

@@ -25,7 +25,8 @@ func TestDirectoryDown(t *testing.T) {
 	slapd.Stop(t)
 	fresh := newClient(t)
 	for range 3 {
-		fresh.login(fresh.get(w.launch(books)), "eve", password).status(http.StatusServiceUnavailable).says("can't be checked")
+		fresh.login(fresh.get(w.launch(books)), "eve", password).status(http.StatusServiceUnavailable).says(
+			"can't be checked")
 	}
 	if p := known.get(w.launch(books)); !p.delivers() {
 		t.Errorf("LDAP-11: with the directory down a live session is refused:\n%s", p.text())

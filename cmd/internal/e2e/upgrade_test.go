@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// buildBefore compiles the program as it was before the migration that is the newest now: the commit before the one that added it. It needs the
-// repository's history.
+// buildBefore compiles the program as it was before the migration that is the newest now: the commit before the one
+// that added it. It needs the repository's history.
 func buildBefore(t testing.TB) string {
 	t.Helper()
 	root, err := filepath.Abs("../../..")
@@ -23,7 +23,8 @@ func buildBefore(t testing.TB) string {
 	git := func(args ...string) string {
 		out, err := exec.Command("git", append([]string{"-C", root}, args...)...).CombinedOutput()
 		if err != nil {
-			t.Fatalf("git %s: %v\n%s\nThis test builds the former version from the repository's history: use a clone that has it, not an archive.", strings.Join(args, " "), err, out)
+			t.Fatalf("git %s: %v\n%s\nThis test builds the former version from the repository's history: use a clone that has "+
+				"it, not an archive.", strings.Join(args, " "), err, out)
 		}
 		return strings.TrimSpace(string(out))
 	}
@@ -58,14 +59,16 @@ func buildBefore(t testing.TB) string {
 	return binary
 }
 
-// An upgrade under load, one replica after the other, and back again: the former version and this one on one PostgreSQL. Nobody's sign-in fails,
-// whether they have their user or get it on the way; while both versions serve, some log in more than once. Browsers stay with
-// their replica here; TestUpgradeBehindAlternatingBalancer is about those that don't.
+// An upgrade under load, one replica after the other, and back again: the former version and this one on one
+// PostgreSQL. Nobody's sign-in fails, whether they have their user or get it on the way; while both versions serve,
+// some log in more than once. Browsers stay with their replica here; TestUpgradeBehindAlternatingBalancer is about
+// those that don't.
 func TestCrowdUpgrade(t *testing.T) {
 	const people = 240
 	former := buildBefore(t)
 	s := crowd(t, people).onPostgres(t, postgres(t))
-	// The former version knows none of the new keys; what it would refuse to read comes by the environment of this one alone.
+	// The former version knows none of the new keys; what it would refuse to read comes by the environment of this one
+	// alone.
 	delete(s.set, "provisioning.lease")
 	s.binary = former
 	c := newCluster(t, s, 2)
@@ -83,8 +86,8 @@ func TestCrowdUpgrade(t *testing.T) {
 		again int // logins beyond the first of a sign-in
 		swaps atomic.Int64
 	)
-	// Replicas are exchanged one at a time: after the first, third and fifth time, and while one is exchanged, the two may have two versions. Each
-	// exchange counts twice, when it begins and when it is over.
+	// Replicas are exchanged one at a time: after the first, third and fifth time, and while one is exchanged, the two may
+	// have two versions. Each exchange counts twice, when it begins and when it is over.
 	mixed := func(swaps int64) bool { return swaps%4 != 0 }
 	for i := range 4 {
 		wg.Go(func() {
@@ -155,11 +158,13 @@ func TestCrowdUpgrade(t *testing.T) {
 	if len(rows) < 20 {
 		t.Errorf("%d people signed in, too few to prove anything", len(rows))
 	}
-	t.Logf("%d sign-ins of %d people during two upgrades and one way back, with %d logins more", signedIn(), len(rows), again)
+	t.Logf("%d sign-ins of %d people during two upgrades and one way back, with %d logins more", signedIn(),
+		len(rows), again)
 }
 
-// comeIn is enter where replicas of two versions serve: to this version a session that the former one made is none, so people who come from
-// there to here log in once more, and again while the balancer takes their logins there and the next page here. times is how often they did.
+// comeIn is enter where replicas of two versions serve: to this version a session that the former one made is none, so
+// people who come from there to here log in once more, and again while the balancer takes their logins there and the
+// next page here. times is how often they did.
 func (c *client) comeIn(link, login string) (times int, err error) {
 	p, err := c.reload(http.MethodGet, link, nil)
 	for end := time.Now().Add(patience); err == nil; {

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// ID-17: somebody who can write into the database changes a sign-in under way, or writes one of their own. Neither is gone on with, and
-// one event of the audit says so.
+// ID-17: somebody who can write into the database changes a sign-in under way, or writes one of their own. Neither is
+// gone on with, and one event of the audit says so.
 func TestForeignSignIn(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setting{})

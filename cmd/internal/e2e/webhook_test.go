@@ -20,7 +20,8 @@ func (w *world) hook(t testing.TB, secret, body string) int {
 	t.Helper()
 	ctx, stop := context.WithTimeout(context.Background(), patience)
 	defer stop()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url+"/webhooks/constant-contact/"+secret, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url+"/webhooks/constant-contact/"+secret,
+		strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +54,8 @@ func TestWebhook(t *testing.T) {
 	}
 	// While held, Constant Contact answers no reading.
 	held := make(chan struct{})
-	w := newWorld(t, setting{set: map[string]string{"constant_contact.webhook.secret_file": file, "constant_contact.timeout": "50s"}, around: func(next http.Handler) http.Handler {
+	w := newWorld(t, setting{set: map[string]string{"constant_contact.webhook.secret_file": file,
+		"constant_contact.timeout": "50s"}, around: func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 			if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/plan") {
 				<-held
@@ -68,7 +70,8 @@ func TestWebhook(t *testing.T) {
 	c.deliver(c.goOn(c.login(c.get(w.launch(club)), "bob", password))).says("Bob Brandt")
 
 	genuine := func(account, key, event string) string {
-		return `{"url":"https://elsewhere.example/v3/partner/accounts/` + account + `/plan","api_key":"` + key + `","event_type":"` + event + `"}`
+		return `{"url":"https://elsewhere.example/v3/partner/accounts/` + account + `/plan","api_key":"` + key +
+			`","event_type":"` + event + `"}`
 	}
 	key := sandbox.DefaultAPIKey
 	// Refused before anything is read or called: a wrong secret is any unknown path.
@@ -76,14 +79,16 @@ func TestWebhook(t *testing.T) {
 		secret, body string
 		want         int
 	}{
-		"wrong secret":       {strings.Repeat("f", 32), genuine(club, key, "tier.increase"), http.StatusNotFound},
-		"no secret":          {"", genuine(club, key, "tier.increase"), http.StatusNotFound},
-		"wrong key":          {hookSecret, genuine(club, "another-key", "tier.increase"), http.StatusForbidden},
-		"no key":             {hookSecret, genuine(club, "", "tier.increase"), http.StatusForbidden},
-		"no JSON":            {hookSecret, "account=" + club, http.StatusBadRequest},
-		"no account":         {hookSecret, `{"url":"https://x.example/","api_key":"` + key + `","event_type":"tier.increase"}`, http.StatusBadRequest},
-		"an event of HTML":   {hookSecret, genuine(club, key, "<script>"), http.StatusBadRequest},
-		"more than it takes": {hookSecret, strings.Repeat(" ", 17<<10) + genuine(club, key, "tier.increase"), http.StatusRequestEntityTooLarge},
+		"wrong secret": {strings.Repeat("f", 32), genuine(club, key, "tier.increase"), http.StatusNotFound},
+		"no secret":    {"", genuine(club, key, "tier.increase"), http.StatusNotFound},
+		"wrong key":    {hookSecret, genuine(club, "another-key", "tier.increase"), http.StatusForbidden},
+		"no key":       {hookSecret, genuine(club, "", "tier.increase"), http.StatusForbidden},
+		"no JSON":      {hookSecret, "account=" + club, http.StatusBadRequest},
+		"no account": {hookSecret, `{"url":"https://x.example/","api_key":"` + key +
+			`","event_type":"tier.increase"}`, http.StatusBadRequest},
+		"an event of HTML": {hookSecret, genuine(club, key, "<script>"), http.StatusBadRequest},
+		"more than it takes": {hookSecret, strings.Repeat(" ", 17<<10) + genuine(club, key, "tier.increase"),
+			http.StatusRequestEntityTooLarge},
 	} {
 		if got := w.hook(t, r.secret, r.body); got != r.want {
 			t.Errorf("%s: got %d, want %d", name, got, r.want)
@@ -100,7 +105,8 @@ func TestWebhook(t *testing.T) {
 		t.Errorf("%d readings for what was refused", n)
 	}
 
-	// It says that the account is cancelled, and it is not: it is read, once however often it comes, and bob still gets in.
+	// It says that the account is cancelled, and it is not: it is read, once however often it comes, and bob still gets
+	// in.
 	for range 5 {
 		if got := w.hook(t, hookSecret, genuine(club, key, "account.canceled")); got != http.StatusNoContent {
 			t.Errorf("a genuine one: got %d, want 204", got)
@@ -140,7 +146,8 @@ func TestWebhook(t *testing.T) {
 	}
 
 	// The whole way: subscribed by the command, a third account is cancelled, and Constant Contact posts by itself.
-	if out := w.command(t, "webhooks", "set"); !strings.Contains(out, "topic 3 is posted to "+w.url) || strings.Contains(out, hookSecret) {
+	if out := w.command(t, "webhooks", "set"); !strings.Contains(out, "topic 3 is posted to "+w.url) ||
+		strings.Contains(out, hookSecret) {
 		t.Errorf("webhooks set:\n%s", out)
 	}
 	if err := w.sandbox.SetBillingStatus(bakery, "Canceled"); err != nil {

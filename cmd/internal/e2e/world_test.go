@@ -34,8 +34,8 @@ var (
 	databases func() (admin string, err error)
 )
 
-// sideBySide is how many tests run at the same time. Two cores have room for more than two: tests also wait for timers of the program,
-// for the pace of the sandbox and for pages that go on by themselves.
+// sideBySide is how many tests run at the same time. Two cores have room for more than two: tests also wait for timers
+// of the program, for the pace of the sandbox and for pages that go on by themselves.
 const sideBySide = "6"
 
 func TestMain(m *testing.M) { os.Exit(setUpAndRun(m)) }
@@ -118,15 +118,17 @@ type setting struct {
 	directory map[string]string // init --set of the directory; default: the shared slapd
 	set       map[string]string // further init --set
 	sandbox   sandbox.Options
-	algorithm string                          // of the signing key; default rsa-2048
-	mappings  [][]string                      // mapping add; default: alice, bob and eve by groups, zoe and alice by pattern
-	env       []string                        // of every process
-	bare      bool                            // an empty store: no service provider, no mapping
-	quick     bool                            // without the race detector
-	apart     bool                            // everything by processes of the program, the setting up too
-	binary    string                          // another build of the program
-	public    string                          // port of the public address where something stands before the bridge; "": its own
-	around    func(http.Handler) http.Handler // stands before the sandbox
+	algorithm string // of the signing key; default rsa-2048
+	// mapping add; default: alice, bob and eve by groups, zoe and alice by pattern
+	mappings [][]string
+	env      []string // of every process
+	bare     bool     // an empty store: no service provider, no mapping
+	quick    bool     // without the race detector
+	apart    bool     // everything by processes of the program, the setting up too
+	binary   string   // another build of the program
+	// port of the public address where something stands before the bridge; "": its own
+	public string
+	around func(http.Handler) http.Handler // stands before the sandbox
 }
 
 // newWorld sets the program up as an admin would, by its own commands.
@@ -138,8 +140,9 @@ func newWorld(t testing.TB, s setting) *world {
 	box := startSandboxBehind(t, s.sandbox, s.around)
 	port := freePort(t)
 	w := &world{t: t, sandbox: box, bridge: &bridge{
-		dir: filepath.Join(t.TempDir(), "bridge"), url: "http://localhost:" + cmp.Or(s.public, port), listen: "http://127.0.0.1:" + port,
-		env: s.env, out: &output{}, apart: s.apart,
+		dir: filepath.Join(t.TempDir(), "bridge"), url: "http://localhost:" + cmp.Or(s.public, port),
+		listen: "http://127.0.0.1:" + port,
+		env:    s.env, out: &output{}, apart: s.apart,
 	}}
 	w.binary = s.binary
 	if s.quick && s.binary == "" {
@@ -152,7 +155,8 @@ func newWorld(t testing.TB, s setting) *world {
 
 	args := []string{"init", w.dir, "--public-url", w.url}
 	for _, more := range []map[string]string{s.directory, {
-		"listen": "127.0.0.1:" + port, "branding.name": "Example & Partners <Ltd>", "branding.help_url": "https://help.example.test/",
+		"listen": "127.0.0.1:" + port, "branding.name": "Example & Partners <Ltd>",
+		"branding.help_url":               "https://help.example.test/",
 		"branding.forgotten_password_url": "https://password.example.test/",
 		"directory.bind_password_file":    "bind_password",
 		"constant_contact.base_url":       box.BaseURL(), "constant_contact.token_url": box.TokenURL(),
@@ -203,7 +207,8 @@ func (w *world) setUp(t testing.TB, s setting, args []string) {
 		t.Fatalf("ssobridge init: %v\n%s", err, out)
 	}
 	for name, secret := range map[string]string{
-		"bind_password": s.directory["bind_password"], "partner_secret": w.sandbox.TokenOptions().ClientSecret, "api_key": apiKey(s.sandbox),
+		"bind_password": s.directory["bind_password"], "partner_secret": w.sandbox.TokenOptions().ClientSecret,
+		"api_key": apiKey(s.sandbox),
 	} {
 		if err := os.WriteFile(filepath.Join(w.dir, name), []byte(secret+"\n"), 0o600); err != nil {
 			t.Fatal(err)
@@ -323,15 +328,16 @@ func certificate(t testing.TB, metadata string) []byte {
 		t.Fatalf("our metadata: %v\n%s", err, metadata)
 	}
 	text := e.IDPSSODescriptors[0].KeyDescriptors[0].KeyInfo.X509Data.X509Certificates[0].Data
-	block, _ := pem.Decode([]byte("-----BEGIN CERTIFICATE-----\n" + strings.TrimSpace(text) + "\n-----END CERTIFICATE-----\n"))
+	block, _ := pem.Decode([]byte("-----BEGIN CERTIFICATE-----\n" + strings.TrimSpace(text) +
+		"\n-----END CERTIFICATE-----\n"))
 	if block == nil {
 		t.Fatalf("our metadata has no certificate:\n%s", metadata)
 	}
 	return block.Bytes
 }
 
-// ports are given out one after the other, from below those that the kernel gives to connections (32768 and up): one of these would be
-// somebody else's by the time a program listens there.
+// ports are given out one after the other, from below those that the kernel gives to connections (32768 and up): one of
+// these would be somebody else's by the time a program listens there.
 var ports atomic.Int64
 
 // freePort is a port that nobody listens on, for a program that is told where to listen.

@@ -144,7 +144,8 @@ func (j *Journal) After(ctx context.Context, entries []store.Revocation, committ
 		return j.writeMark(m)
 	})
 	if err != nil {
-		j.o.Logger.LogAttrs(ctx, slog.LevelError, "revocation journal not written: tried again", slog.String("file", j.Path()), slog.Any("error", err))
+		j.o.Logger.LogAttrs(ctx, slog.LevelError, "revocation journal not written: tried again",
+			slog.String("file", j.Path()), slog.Any("error", err))
 	}
 }
 
@@ -232,7 +233,8 @@ func (j *Journal) encode(entries []store.Revocation, before string) (text []byte
 
 func (l line) fields() [][]byte {
 	return [][]byte{
-		[]byte(l.Before), binary.BigEndian.AppendUint64(nil, uint64(l.Seq)), []byte(l.Entry), []byte(l.Kind), []byte(l.Object), []byte(l.Word),
+		[]byte(l.Before), binary.BigEndian.AppendUint64(nil, uint64(l.Seq)), []byte(l.Entry), []byte(l.Kind),
+		[]byte(l.Object), []byte(l.Word),
 		binary.BigEndian.AppendUint64(nil, uint64(l.At.UnixMicro())),
 	}
 }

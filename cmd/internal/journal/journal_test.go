@@ -46,7 +46,8 @@ func open(t *testing.T, dir, sink, secrets string) *fixture {
 	t.Helper()
 	f := &fixture{t: t, dir: dir, sink: sink, now: time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)}
 	f.Journal = journal.New(journal.Options{
-		Dir: dir, Sink: sink, Voucher: sealer(t, secrets), Now: func() time.Time { return f.now }, Logger: slog.New(slog.DiscardHandler),
+		Dir: dir, Sink: sink, Voucher: sealer(t, secrets), Now: func() time.Time { return f.now },
+		Logger: slog.New(slog.DiscardHandler),
 	})
 	return f
 }
@@ -74,7 +75,8 @@ func said(c journal.Content) (all []string) {
 }
 
 func word(seq int64, object, what string) store.Revocation {
-	return store.Revocation{Seq: seq, Entry: fmt.Sprintf("%s-%s-%d", object, what, seq), Kind: store.UserObject, Object: object, Word: what, At: time.Date(2026, 11, 1, 12, 0, int(seq), 0, time.UTC)}
+	return store.Revocation{Seq: seq, Entry: fmt.Sprintf("%s-%s-%d", object, what, seq), Kind: store.UserObject,
+		Object: object, Word: what, At: time.Date(2026, 11, 1, 12, 0, int(seq), 0, time.UTC)}
 }
 
 // source is a database.
@@ -123,7 +125,8 @@ func TestJournal(t *testing.T) {
 
 	// Others read of in the database; what is there already is not written twice.
 	st := store.Standing{Seq: 5, Audit: 10}
-	from := source{standing: st, words: []store.Revocation{word(1, "x", store.SwitchedOff), word(2, "x", store.Allowed), word(3, "z", store.SwitchedOff), word(5, "z", store.Allowed)}}
+	from := source{standing: st, words: []store.Revocation{word(1, "x", store.SwitchedOff), word(2, "x", store.Allowed),
+		word(3, "z", store.SwitchedOff), word(5, "z", store.Allowed)}}
 	f.must(f.Before(ctx, []store.Revocation{word(3, "z", store.SwitchedOff)}))
 	f.must(f.Follow(ctx, from))
 	f.must(f.Follow(ctx, from))
@@ -136,13 +139,15 @@ func TestJournal(t *testing.T) {
 	}
 	// A database that is behind is none to follow.
 	for name, st := range map[string]store.Standing{
-		"fewer words": {Seq: 4, Audit: 10}, "fewer events": {Seq: 5, Audit: 9}, "elsewhere": {Seq: 5, Audit: 10, Place: "b", WasAt: "a"},
+		"fewer words": {Seq: 4, Audit: 10}, "fewer events": {Seq: 5, Audit: 9}, "elsewhere": {Seq: 5, Audit: 10,
+			Place: "b", WasAt: "a"},
 	} {
 		if err := f.Follow(ctx, source{standing: st}); !errors.Is(err, journal.ErrRestored) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	f.must(f.Follow(ctx, source{standing: store.Standing{Seq: 5, Audit: 11, Place: "a"}})) // its place is known for the first time
+	// its place is known for the first time
+	f.must(f.Follow(ctx, source{standing: store.Standing{Seq: 5, Audit: 11, Place: "a"}}))
 
 	// Another process goes on with the same file.
 	g := open(t, f.dir, "", "a")
@@ -202,7 +207,9 @@ func TestJournalTampered(t *testing.T) {
 		"the first gone":  {func(l []string) []string { return l[1:] }, 3},
 		"two are swapped": {func(l []string) []string { l[1], l[2] = l[2], l[1]; return l }, 3},
 		"made up": {func(l []string) []string {
-			return slices.Insert(l, 2, `{"seq":9,"entry":"e","kind":"user","object":"o","word":"off","at":"2026-11-01T12:00:00Z","before":"","mac":"`+hex.EncodeToString(make(t, "z").fakeMAC())+`"}`)
+			return slices.Insert(l, 2,
+				`{"seq":9,"entry":"e","kind":"user","object":"o","word":"off","at":"2026-11-01T12:00:00Z","before":"","mac":"`+
+					hex.EncodeToString(make(t, "z").fakeMAC())+`"}`)
 		}, 3},
 		"no JSON":     {func(l []string) []string { l[1] = "{"; return l }, 2},
 		"a long line": {func(l []string) []string { l[1] = strings.Repeat("x", 9000); return l }, 2},
@@ -244,7 +251,8 @@ func TestJournalTampered(t *testing.T) {
 	})
 	t.Run("a forged mark", func(t *testing.T) {
 		f := make(t, "a")
-		f.must(os.WriteFile(filepath.Join(f.dir, "revocations.mark"), []byte(`{"seq":99,"audit":99,"at":"2026-11-01T12:00:00Z","mac":"00"}`), 0o600))
+		f.must(os.WriteFile(filepath.Join(f.dir, "revocations.mark"),
+			[]byte(`{"seq":99,"audit":99,"at":"2026-11-01T12:00:00Z","mac":"00"}`), 0o600))
 		if got := f.read(); got.Seen.Seq != 0 {
 			t.Errorf("%+v", got.Seen)
 		}
@@ -268,7 +276,8 @@ func TestJournalPruned(t *testing.T) {
 	}
 	g.must(g.Before(ctx, []store.Revocation{word(3, "z", store.SwitchedOff)}))
 	c := open(t, dir, "", "b").read()
-	if want := []string{"2 y off", "3 z off"}; !slices.Equal(said(c), want) || len(c.Faults) > 0 || !c.Since.Equal(before) {
+	if want := []string{"2 y off", "3 z off"}; !slices.Equal(said(c), want) || len(c.Faults) > 0 ||
+		!c.Since.Equal(before) {
 		t.Errorf("%q, %+v, want %q", said(c), c, want)
 	}
 	if n, err := g.Prune(ctx, before); n != 0 || err != nil {
@@ -282,7 +291,8 @@ func TestJournalPruned(t *testing.T) {
 	_, err = file.WriteString(`{"seq":7,"hash":"aa","at":"2026-11-01T12:00:00Z","signature":"bb"}` + "\n")
 	f.must(errors.Join(err, file.Close()))
 	c = open(t, t.TempDir(), sink, "ba").read()
-	if want := []string{"1 x off", "2 y off", "3 z off", "4 q off"}; !slices.Equal(said(c), want) || len(c.Faults) > 0 || !c.Begun || !c.Since.Equal(f.now.Add(-time.Hour)) {
+	if want := []string{"1 x off", "2 y off", "3 z off", "4 q off"}; !slices.Equal(said(c), want) || len(c.Faults) > 0 ||
+		!c.Begun || !c.Since.Equal(f.now.Add(-time.Hour)) {
 		t.Errorf("from the sink: %q, %+v", said(c), c)
 	}
 	raw, err := os.ReadFile(sink)

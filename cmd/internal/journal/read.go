@@ -141,7 +141,8 @@ func (r *reader) words() []store.Revocation {
 		}
 	}
 	slices.SortFunc(all, func(a, b store.Revocation) int {
-		return cmp.Or(cmp.Compare(a.Seq, b.Seq), a.At.Compare(b.At), cmp.Compare(allows(b), allows(a)), cmp.Compare(a.Entry, b.Entry))
+		return cmp.Or(cmp.Compare(a.Seq, b.Seq), a.At.Compare(b.At), cmp.Compare(allows(b), allows(a)),
+			cmp.Compare(a.Entry, b.Entry))
 	})
 	return all
 }

@@ -55,7 +55,8 @@ func pack(folder string, at time.Time, files []file) ([]byte, error) {
 		if f.executable {
 			mode = 0o755
 		}
-		header := &tar.Header{Typeflag: tar.TypeReg, Name: folder + "/" + f.name, Size: int64(len(f.data)), Mode: mode, ModTime: at, Uname: "root", Gname: "root"}
+		header := &tar.Header{Typeflag: tar.TypeReg, Name: folder + "/" + f.name, Size: int64(len(f.data)), Mode: mode,
+			ModTime: at, Uname: "root", Gname: "root"}
 		if err := w.WriteHeader(header); err != nil {
 			return nil, fmt.Errorf("write %s into the archive: %w", f.name, err)
 		}

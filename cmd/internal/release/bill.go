@@ -24,7 +24,8 @@ func bill(ctx context.Context, o options, program string, modules []module) ([]b
 		return nil, fmt.Errorf("find cyclonedx-gomod: %w", err)
 	}
 	// Serial number and time would make each one different.
-	out, err := command(ctx, o.root, environment, generator, "bin", "-json", "-std", "-noserial", "-notimestamp", "-version", o.version, program)
+	out, err := command(ctx, o.root, environment, generator, "bin", "-json", "-std", "-noserial", "-notimestamp",
+		"-version", o.version, program)
 	if err != nil {
 		return nil, fmt.Errorf("list the components of the program: %w", err)
 	}
@@ -45,14 +46,16 @@ func bill(ctx context.Context, o options, program string, modules []module) ([]b
 		return nil, err
 	}
 	parts = append(parts, map[string]any{
-		"type": "library", "bom-ref": "pkg:generic/sqlite@" + version, "name": "sqlite", "version": version, "scope": "required",
+		"type": "library", "bom-ref": "pkg:generic/sqlite@" + version, "name": "sqlite", "version": version,
+		"scope":    "required",
 		"purl":     "pkg:generic/sqlite@" + version,
 		"cpe":      "cpe:2.3:a:sqlite:sqlite:" + version + ":*:*:*:*:*:*:*",
 		"licenses": []any{map[string]any{"license": map[string]any{"id": "blessing"}}},
 	})
 	for _, e := range others {
 		parts = append(parts, map[string]any{
-			"type": "library", "bom-ref": "pkg:npm/" + e.Path + "@" + e.Version, "name": e.Path, "version": e.Version, "scope": "required",
+			"type": "library", "bom-ref": "pkg:npm/" + e.Path + "@" + e.Version, "name": e.Path, "version": e.Version,
+			"scope":    "required",
 			"purl":     "pkg:npm/" + e.Path + "@" + e.Version,
 			"hashes":   []any{map[string]any{"alg": "SHA-256", "content": e.sha256}},
 			"licenses": []any{map[string]any{"license": map[string]any{"id": e.spdx}}},

@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// environment is what changes the bytes of the program, with one value for everybody. SQLite is C, so that cgo is needed.
+// environment is what changes the bytes of the program, with one value for everybody. SQLite is C, so that cgo is
+// needed.
 var environment = []string{
 	"CGO_ENABLED=1", "CGO_CFLAGS=-O2 -g", "CGO_CPPFLAGS=", "CGO_LDFLAGS=",
 	"GOFLAGS=", "GOEXPERIMENT=", "GOAMD64=v1", "GOARM64=v8.0", "GOFIPS140=off", "GOWORK=off",

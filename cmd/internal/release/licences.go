@@ -57,7 +57,8 @@ var others = []embedded{{
 	licence: htmxLicence, spdx: "0BSD",
 }}
 
-var licencePattern = regexp.MustCompile(`(?i)^((un)?licen[cs]e|copying|copyright|notice|patents|third.?party.*|authors)([.-].*)?$`)
+var licencePattern = regexp.MustCompile(
+	`(?i)^((un)?licen[cs]e|copying|copyright|notice|patents|third.?party.*|authors)([.-].*)?$`)
 
 // licences collects the licences of all that the program links: for each module those at its top, and in each folder
 // between there and a package that is linked. A module without one fails the release.
@@ -110,7 +111,8 @@ type source struct {
 
 // packageFolders asks which folders the program is made of.
 func packageFolders(ctx context.Context, o options) (map[module]source, error) {
-	out, err := command(ctx, o.root, environment, "go", "list", "-mod=readonly", "-deps", "-json=Dir,Module", "./cmd/ssobridge")
+	out, err := command(ctx, o.root, environment, "go", "list", "-mod=readonly", "-deps", "-json=Dir,Module",
+		"./cmd/ssobridge")
 	if err != nil {
 		return nil, fmt.Errorf("list the packages that the program links: %w", err)
 	}

@@ -110,7 +110,8 @@ func parse(ctx context.Context, args []string, epoch string, stderr io.Writer) (
 			return o, err
 		}
 		if status != "" {
-			return o, usageError{fmt.Errorf("there are changes that are not committed: commit them, or nobody can build this release again\n%s", status)}
+			return o, usageError{fmt.Errorf("there are changes that are not committed: commit them, or nobody can build this "+
+				"release again\n%s", status)}
 		}
 	}
 	if o.version == "" {

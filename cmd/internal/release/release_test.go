@@ -76,9 +76,9 @@ func copyProject(t *testing.T, to string) {
 	}
 }
 
-// TestAcceptanceReproducible makes a release twice, in folders of other names, by other users' settings and without anything
-// that the first build left: archive, list of components and checksums are equal byte by byte. It then looks at what
-// is in them. ID-23
+// TestAcceptanceReproducible makes a release twice, in folders of other names, by other users' settings and without
+// anything that the first build left: archive, list of components and checksums are equal byte by byte. It then looks
+// at what is in them. ID-23
 func TestAcceptanceReproducible(t *testing.T) {
 	folder, generator := t.TempDir(), tools(t)
 	first, second := filepath.Join(folder, "a"), filepath.Join(folder, "a much longer name", "of a folder")
@@ -173,7 +173,8 @@ func unpack(t *testing.T, archive []byte, folder string) map[string][]byte {
 // checkContents wants all that an admin needs, and no path of the machine that built it.
 func checkContents(t *testing.T, files map[string][]byte, folder string) {
 	t.Helper()
-	for _, name := range []string{"ssobridge", "ssobridge.service", "README.md", "CHANGELOG.md", "SECURITY.md", "docs/run.md", "LICENSES/INDEX.txt", components} {
+	for _, name := range []string{"ssobridge", "ssobridge.service", "README.md", "CHANGELOG.md", "SECURITY.md",
+		"docs/run.md", "LICENSES/INDEX.txt", components} {
 		if len(files[name]) == 0 {
 			t.Errorf("the archive has no %s", name)
 		}
@@ -214,7 +215,8 @@ func checkComponents(t *testing.T, list []byte, modules []module) {
 	if err := json.Unmarshal(list, &bom); err != nil {
 		t.Fatal(err)
 	}
-	if c := bom.Metadata.Component; bom.BOMFormat != "CycloneDX" || c.Name != "ssobridge" || c.Version != "1.2.3" || bom.Metadata.Timestamp != "2026-11-29T00:00:00Z" {
+	if c := bom.Metadata.Component; bom.BOMFormat != "CycloneDX" || c.Name != "ssobridge" || c.Version != "1.2.3" ||
+		bom.Metadata.Timestamp != "2026-11-29T00:00:00Z" {
 		t.Errorf("the list is one of %s %s of %s", c.Name, c.Version, bom.Metadata.Timestamp)
 	}
 	have := map[module]bool{}
@@ -238,7 +240,8 @@ func TestContainerSaysItsVersion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !regexp.MustCompile(`(?m)^ARG VERSION`).Match(text) || !bytes.Contains(text, []byte(`org.opencontainers.image.version="$VERSION"`)) {
+	if !regexp.MustCompile(`(?m)^ARG VERSION`).Match(text) || !bytes.Contains(text,
+		[]byte(`org.opencontainers.image.version="$VERSION"`)) {
 		t.Error("the Dockerfile takes no VERSION, or does not label the image with it")
 	}
 	joined := strings.ReplaceAll(string(text), "\\\n", "")
@@ -248,7 +251,8 @@ func TestContainerSaysItsVersion(t *testing.T) {
 	}
 	out := t.TempDir()
 	// The sandbox has no version, and this machine's toolchain will do.
-	script, _, _ := strings.Cut(strings.ReplaceAll(build[1], "/out/", out+"/"), "&& go build -trimpath -ldflags \"-s -w\" ")
+	script, _, _ := strings.Cut(strings.ReplaceAll(build[1], "/out/", out+"/"),
+		"&& go build -trimpath -ldflags \"-s -w\" ")
 	script = regexp.MustCompile(`GOTOOLCHAIN="[^"]*"`).ReplaceAllString(script, "GOTOOLCHAIN=local")
 	cmd := exec.CommandContext(t.Context(), "sh", "-euc", script)
 	cmd.Dir = root
@@ -281,11 +285,13 @@ func TestLicences(t *testing.T) {
 	put := func(name string) {
 		t.Helper()
 		target := filepath.Join(folder, name)
-		if err := errors.Join(os.MkdirAll(filepath.Dir(target), 0o700), os.WriteFile(target, []byte(name), 0o600)); err != nil {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(target), 0o700), os.WriteFile(target, []byte(name),
+			0o600)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	m, s := module{"example.test/m", "v1.0.0"}, source{folder: folder, packages: []string{folder, filepath.Join(folder, "a", "b")}}
+	m, s := module{"example.test/m", "v1.0.0"}, source{folder: folder, packages: []string{folder,
+		filepath.Join(folder, "a", "b")}}
 	put("a/b/code.go")
 	put("license.go")
 	put("README.md")
@@ -297,7 +303,8 @@ func TestLicences(t *testing.T) {
 	if _, err := licencesOf(m, source{}); err == nil {
 		t.Error("a module whose files are not there passes")
 	}
-	for _, name := range []string{"LICENSE", "NOTICE", "COPYING.LESSER", "License-MIT.txt", "a/LICENCE.md", "a/b/UNLICENSE"} {
+	for _, name := range []string{"LICENSE", "NOTICE", "COPYING.LESSER", "License-MIT.txt", "a/LICENCE.md",
+		"a/b/UNLICENSE"} {
 		put(name)
 	}
 	files, err := licencesOf(m, s)
@@ -308,7 +315,8 @@ func TestLicences(t *testing.T) {
 	for _, f := range files {
 		names = append(names, f.name)
 	}
-	if got, want := strings.Join(names, " "), "COPYING.LESSER LICENSE License-MIT.txt NOTICE a/LICENCE.md a/b/UNLICENSE"; got != want {
+	if got, want := strings.Join(names, " "),
+		"COPYING.LESSER LICENSE License-MIT.txt NOTICE a/LICENCE.md a/b/UNLICENSE"; got != want {
 		t.Errorf("licences: %s, want %s", got, want)
 	}
 }
@@ -318,7 +326,8 @@ func TestWhatIsReleased(t *testing.T) {
 	folder := t.TempDir()
 	git := func(args ...string) {
 		t.Helper()
-		cmd := exec.CommandContext(t.Context(), "git", append([]string{"-c", "user.name=test", "-c", "user.email=test@example.test"}, args...)...)
+		cmd := exec.CommandContext(t.Context(), "git",
+			append([]string{"-c", "user.name=test", "-c", "user.email=test@example.test"}, args...)...)
 		cmd.Dir = folder
 		cmd.Env = append(os.Environ(), "GIT_COMMITTER_DATE=2026-11-29T00:00:00Z", "GIT_CONFIG_GLOBAL=/dev/null")
 		if out, err := cmd.CombinedOutput(); err != nil {
@@ -352,7 +361,8 @@ func TestWhatIsReleased(t *testing.T) {
 	}
 	refused("not committed", "")
 	refused("not committed", "", "-version", "1.2.3")
-	if _, err := parse(context.Background(), []string{"-root", folder, "-version", "1.2.3"}, epoch, io.Discard); err != nil {
+	if _, err := parse(context.Background(), []string{"-root", folder, "-version", "1.2.3"}, epoch,
+		io.Discard); err != nil {
 		t.Errorf("a copy whose version and date are given: %v", err)
 	}
 	if _, err := parse(context.Background(), []string{"-h"}, "", io.Discard); !errors.Is(err, flag.ErrHelp) {

@@ -52,7 +52,8 @@ func People() []Person {
 			About: "no client account: is refused, with the reason",
 		},
 		{
-			Login: "dave", Password: "dave-password", FirstName: "Dave", LastName: "Dunn", Mail: "dave@example.test", Locked: true,
+			Login: "dave", Password: "dave-password", FirstName: "Dave", LastName: "Dunn",
+			Mail: "dave@example.test", Locked: true,
 			Groups: []string{GroupFlowers, GroupStaff}, ID: "5f0a4c1e-1111-4a01-8a01-000000000004",
 			About: "the account was closed: is refused",
 		},
@@ -88,7 +89,8 @@ func entries() []*entry {
 		newEntry(BaseDN, map[string][]string{"objectClass": {"top", "domain"}, "dc": {"example"}}),
 		newEntry(PeopleDN, map[string][]string{"objectClass": {"top", "organizationalUnit"}, "ou": {"people"}}),
 		newEntry(GroupsDN, map[string][]string{"objectClass": {"top", "organizationalUnit"}, "ou": {"groups"}}),
-		newEntry("ou=services,"+BaseDN, map[string][]string{"objectClass": {"top", "organizationalUnit"}, "ou": {"services"}}),
+		newEntry("ou=services,"+BaseDN, map[string][]string{"objectClass": {"top", "organizationalUnit"},
+			"ou": {"services"}}),
 	}
 	service := newEntry(BindDN, map[string][]string{"objectClass": {"top", "applicationProcess"}, "cn": {"ssobridge"}})
 	service.password = BindPassword

@@ -63,7 +63,8 @@ func TestPeople(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if entry.ID != p.ID || entry.FirstName != p.FirstName || entry.LastName != p.LastName || entry.Mail != p.Mail || len(entry.Groups) != len(p.Groups) {
+			if entry.ID != p.ID || entry.FirstName != p.FirstName || entry.LastName != p.LastName || entry.Mail != p.Mail ||
+				len(entry.Groups) != len(p.Groups) {
 				t.Errorf("got %+v\nwant %+v", entry, p)
 			}
 			for _, g := range entry.Groups {
@@ -71,7 +72,8 @@ func TestPeople(t *testing.T) {
 					t.Errorf("group %+v has no id or name", g)
 				}
 			}
-			if _, err := d.Authenticate(t.Context(), p.Login, p.Password+"x"); !errors.As(err, &problem) || problem.Problem != directory.BadCredentials {
+			if _, err := d.Authenticate(t.Context(), p.Login, p.Password+"x"); !errors.As(err, &problem) ||
+				problem.Problem != directory.BadCredentials {
 				t.Errorf("a wrong password: got %v, want %s", err, directory.BadCredentials)
 			}
 			if again, err := d.Read(t.Context(), p.ID); err != nil || again.Login != p.Login {
@@ -80,7 +82,8 @@ func TestPeople(t *testing.T) {
 		})
 	}
 	var problem *directory.Error
-	if _, err := d.Authenticate(t.Context(), "nobody", "password"); !errors.As(err, &problem) || problem.Problem != directory.BadCredentials {
+	if _, err := d.Authenticate(t.Context(), "nobody", "password"); !errors.As(err, &problem) ||
+		problem.Problem != directory.BadCredentials {
 		t.Errorf("nobody: got %v, want %s", err, directory.BadCredentials)
 	}
 }
@@ -126,7 +129,8 @@ func TestFilters(t *testing.T) {
 			t.Errorf("%s scope %d %s: got %d, %v; want %d", tc.base, tc.scope, tc.filter, got, err, tc.want)
 		}
 	}
-	if _, err := search("dc=other,dc=test", ldap.ScopeWholeSubtree, "(uid=*)"); !ldap.IsErrorWithCode(err, ldap.LDAPResultNoSuchObject) {
+	if _, err := search("dc=other,dc=test", ldap.ScopeWholeSubtree, "(uid=*)"); !ldap.IsErrorWithCode(err,
+		ldap.LDAPResultNoSuchObject) {
 		t.Errorf("another base: got %v, want no such object", err)
 	}
 	if err := conn.UnauthenticatedBind(sample.BindDN); err == nil {

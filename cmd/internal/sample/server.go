@@ -67,7 +67,8 @@ func (d *Directory) listen(config *tls.Config) error {
 	go func() { d.done <- d.server.Run(address, gldap.WithTLSConfig(config)) }()
 	// It is ready when a client gets through the handshake.
 	for deadline := time.Now().Add(5 * time.Second); ; {
-		conn, err := tls.Dial("tcp", address, &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true}) // only asks whether it answers
+		// only asks whether it answers
+		conn, err := tls.Dial("tcp", address, &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true})
 		if err == nil {
 			d.URL = "ldaps://" + address
 			return conn.Close()
@@ -162,7 +163,8 @@ func (d *Directory) search(w *gldap.ResponseWriter, r *gldap.Request) {
 }
 
 func refuse(w *gldap.ResponseWriter, r *gldap.Request) {
-	_ = w.Write(r.NewResponse(gldap.WithResponseCode(gldap.ResultUnwillingToPerform), gldap.WithDiagnosticMessage("the sample directory only binds and searches")))
+	_ = w.Write(r.NewResponse(gldap.WithResponseCode(gldap.ResultUnwillingToPerform),
+		gldap.WithDiagnosticMessage("the sample directory only binds and searches")))
 }
 
 func (d *Directory) find(dn string) *entry {

@@ -23,7 +23,8 @@ func (p *App) Expiries() admin.Expiries {
 // Providers is what can be done with service providers.
 func (p *App) Providers() admin.Providers {
 	return admin.Providers{
-		Store: p.Store, IdP: p.IdP, Directory: p.Directory, Sources: p.Directory.Sources(), Fetcher: p.Fetcher, Refresher: p.Refresher,
+		Store: p.Store, IdP: p.IdP, Directory: p.Directory, Sources: p.Directory.Sources(), Fetcher: p.Fetcher,
+		Refresher:         p.Refresher,
 		AllowLoopbackHTTP: p.Config.Metadata.AllowLoopbackHTTP, Now: p.Now,
 	}
 }
@@ -40,7 +41,8 @@ func (p *App) Audit() admin.Audit { return admin.Audit{Store: p.Store, Sealer: p
 func (p *App) Status() admin.Status {
 	name, _, _ := strings.Cut(p.Config.DSN(), ":")
 	return admin.Status{
-		Store: p.Store, StoreName: name, SignIns: p.IdP.Ready, Keys: p.Keys(), Providers: p.Providers(), Directory: p.Directory, Tokens: p.Tokens,
+		Store: p.Store, StoreName: name, SignIns: p.IdP.Ready, Keys: p.Keys(), Providers: p.Providers(),
+		Directory: p.Directory, Tokens: p.Tokens,
 		TokenURL: p.Config.ConstantContact.TokenURL, APIURL: p.Config.ConstantContact.BaseURL,
 	}
 }

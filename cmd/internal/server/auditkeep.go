@@ -40,13 +40,14 @@ func (p *App) purgeAudit(ctx context.Context) (int, error) {
 	p.auditCut = p.Now()
 	if ok {
 		// Outside of the database too, as seals are.
-		p.log.Info("audit chain cut", "seq", cut.Seq, "hash", cut.Hash, "at", cut.At, "counts", cut.Counts, "signature", cut.Signature)
+		p.log.Info("audit chain cut", "seq", cut.Seq, "hash", cut.Hash, "at", cut.At, "counts", cut.Counts,
+			"signature", cut.Signature)
 	}
 	return done.Count, nil
 }
 
-// reportUnpurged reports events that are old enough to be purged, and stay since somebody has changed them. Each is reported once by
-// each process.
+// reportUnpurged reports events that are old enough to be purged, and stay since somebody has changed them. Each is
+// reported once by each process.
 func (p *App) reportUnpurged(changed []store.ChangedEvent) {
 	for _, c := range changed {
 		if p.unpurged[c.ID] || len(p.unpurged) >= maxUnpurged {

@@ -29,7 +29,8 @@ func (p *App) sealAudit(ctx context.Context) error {
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 			defer cancel()
 			defer p.compareAudit(last)
-			if err := errors.Join(p.sealOnce(last, holder), p.Store.Leases().Release(last, admin.CheckpointKey, holder)); err != nil {
+			if err := errors.Join(p.sealOnce(last, holder), p.Store.Leases().Release(last, admin.CheckpointKey,
+				holder)); err != nil {
 				p.log.Warn("the audit was not sealed at the end; the next start does it", "error", err)
 			}
 			return nil
@@ -89,21 +90,25 @@ func (p *App) ForeignEvents(c store.Chained) {
 	p.foreign.before += c.Before
 }
 
-// ReportForeign reports, once a minute at most, the audit events that somebody wrote into the database: one line in the log and one event,
-// however many there are. Who writes a million rows must not get a million of ours.
+// ReportForeign reports, once a minute at most, the audit events that somebody wrote into the database: one line in the
+// log and one event, however many there are. Who writes a million rows must not get a million of ours.
 func (p *App) ReportForeign(ctx context.Context) {
 	t := &p.foreign
-	if now := p.Now(); t.count+t.before == 0 || now.Sub(t.reported) < time.Minute && !t.reported.IsZero() && ctx.Err() == nil {
+	if now := p.Now(); t.count+t.before == 0 || now.Sub(t.reported) < time.Minute && !t.reported.IsZero() &&
+		ctx.Err() == nil {
 		return
 	}
 	if t.before > 0 {
 		p.log.Info("audit events without a MAC were taken into the chain: they are of the version before", "count", t.before)
 	}
 	if t.count > 0 {
-		p.log.Error("THE AUDIT LOG HOLDS EVENTS THAT SSOBRIDGE DID NOT WRITE", "count", t.count, "first_event", t.first.ID, "at", t.first.At,
+		p.log.Error("THE AUDIT LOG HOLDS EVENTS THAT SSOBRIDGE DID NOT WRITE", "count", t.count, "first_event", t.first.ID,
+			"at", t.first.At,
 			"action", t.first.Action, "cause", t.first.Why,
-			"hint", "somebody writes the database, or a program of an earlier version was run on it; ssobridge audit verify counts such events")
-		e := store.Event{At: p.Now().UTC(), Actor: "worker", Action: "audit-foreign", Subject: fmt.Sprintf("event %d", t.first.ID), Outcome: "failed", Reason: "not_vouched"}
+			"hint", "somebody writes the database, or a program of an earlier version was run on it; ssobridge audit verify "+
+				"counts such events")
+		e := store.Event{At: p.Now().UTC(), Actor: "worker", Action: "audit-foreign", Subject: fmt.Sprintf("event %d",
+			t.first.ID), Outcome: "failed", Reason: "not_vouched"}
 		e.Detail, _ = json.Marshal(map[string]any{"count": t.count}) // numbers always encode
 		if err := p.Store.Audit().Add(ctx, e); err != nil {
 			p.log.Warn("the report of foreign audit events was not stored; tried again in ten seconds", "error", err)

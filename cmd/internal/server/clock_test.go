@@ -9,8 +9,8 @@ import (
 	"ssobridge/store/storetest"
 )
 
-// ID-30: many jumps that are each too small to be doubted are doubted together; one that is accepted is not asked for again; a clock that
-// was set back is not noted, so that putting it right needs nobody.
+// ID-30: many jumps that are each too small to be doubted are doubted together; one that is accepted is not asked for
+// again; a clock that was set back is not noted, so that putting it right needs nobody.
 func TestClockCreeps(t *testing.T) {
 	const day = 24 * time.Hour
 	begin := func(t *testing.T) (p *App, jump, pass func(time.Duration)) {
@@ -24,7 +24,10 @@ func TestClockCreeps(t *testing.T) {
 		t.Cleanup(func() { _ = db.Close() })
 		p = &App{Store: db, Now: func() time.Time { return wall }}
 		p.clock.steady = func() time.Duration { return steady }
-		return p, func(by time.Duration) { wall = wall.Add(by) }, func(by time.Duration) { wall, steady = wall.Add(by), steady+by }
+		return p, func(by time.Duration) { wall = wall.Add(by) }, func(by time.Duration) {
+			wall,
+				steady = wall.Add(by), steady+by
+		}
 	}
 	doubted := func(t *testing.T, p *App) bool {
 		t.Helper()
@@ -62,7 +65,8 @@ func TestClockCreeps(t *testing.T) {
 			t.Error("a program that starts now, such as the one that accepts the time, believes it")
 		}
 		accepted := p.Now()
-		if err := p.Store.Clock().Accept(t.Context(), accepted, store.Event{Actor: "admin:x", Action: "clock-accept"}); err != nil {
+		if err := p.Store.Clock().Accept(t.Context(), accepted, store.Event{Actor: "admin:x",
+			Action: "clock-accept"}); err != nil {
 			t.Fatal(err)
 		}
 		if pass(time.Minute); doubted(t, p) {

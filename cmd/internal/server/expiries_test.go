@@ -43,7 +43,8 @@ func newApp(t testing.TB, change func(*config.Config)) (*server.App, *at, *buffe
 			t.Error(err)
 		}
 	})
-	if _, err := p.Keys().MakeFirst(t.Context(), admin.Everything(), certs.P256, store.Event{At: time.Now(), Actor: "admin:test", Action: "key-add", Outcome: "ok"}); err != nil {
+	if _, err := p.Keys().MakeFirst(t.Context(), admin.Everything(), certs.P256, store.Event{At: time.Now(),
+		Actor: "admin:test", Action: "key-add", Outcome: "ok"}); err != nil {
 		t.Fatal(err)
 	}
 	clock := &at{time.Now().UTC().Truncate(time.Second).Add(time.Second)}
@@ -118,7 +119,8 @@ func TestKEY03Expiries(t *testing.T) {
 			t.Fatalf("%s later: %d lines, want %d:\n%s", c.after, got, c.want, log.String())
 		}
 	}
-	if text := log.String(); !strings.Contains(text, "certificate of https://wiki.example.test ends in 9 days") && !strings.Contains(text, "certificate of https://wiki.example.test ends in 10 days") {
+	if text := log.String(); !strings.Contains(text, "certificate of https://wiki.example.test ends in 9 days") &&
+		!strings.Contains(text, "certificate of https://wiki.example.test ends in 10 days") {
 		t.Errorf("log:\n%s", text)
 	}
 }

@@ -27,7 +27,8 @@ type metrics struct {
 func newSignIns() *prometheus.CounterVec {
 	return prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "ssobridge_sign_ins_total",
-		Help: "What steps of sign-ins came to: delivered, entered, cancelled, wrong_password, wrong_second_factor, refused, failed; the reason beside it.",
+		Help: "What steps of sign-ins came to: delivered, entered, cancelled, wrong_password, wrong_second_factor, " +
+			"refused, failed; the reason beside it.",
 	}, []string{"outcome", "reason"})
 }
 
@@ -48,14 +49,16 @@ func newMetrics(p *App) *metrics {
 			Name: "ssobridge_store_statements_total", Help: "Statements that this process ran in the database.",
 		}, func() float64 { return float64(p.Store.Usage().Statements) }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "ssobridge_store_transactions_total", Help: "Transactions that this process ran in the database to change something.",
+			Name: "ssobridge_store_transactions_total", Help: "Transactions that this process ran in the database to change " +
+				"something.",
 		}, func() float64 { return float64(p.Store.Usage().Transactions) }))
 	return m
 }
 
 func (m *metrics) handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4,
+		Timeout: 10 * time.Second}))
 	return mux
 }
 
@@ -70,23 +73,32 @@ func (m *metrics) observe(route string, status int, d time.Duration) {
 type stateCollector struct{ p *App }
 
 var (
-	budgetUsed  = prometheus.NewDesc("ssobridge_budget_used", "Calls to Constant Contact today, all replicas together.", nil, nil)
-	budgetLimit = prometheus.NewDesc("ssobridge_budget_limit", "Calls to Constant Contact that we may make a day.", nil, nil)
-	budgetRate  = prometheus.NewDesc("ssobridge_budget_rate", "Calls a second that are made at most at present; lower than allowed after Constant Contact throttled.", nil, nil)
-	throttled   = prometheus.NewDesc("ssobridge_budget_throttled", "How often Constant Contact throttled today.", nil, nil)
-	stopped     = prometheus.NewDesc("ssobridge_calls_stopped", "1 while calls to Constant Contact are stopped because of the cause.", []string{"cause"}, nil)
-	held        = prometheus.NewDesc("ssobridge_creations_held", "1 while creations by plans are held back.", nil, nil)
-	journaled   = prometheus.NewDesc("ssobridge_revocation_journal", "1 while the revocation journal is written, 0 while it can't be.", nil, nil)
-	rsaSigner   = prometheus.NewDesc("ssobridge_rsa_signer_info", "1 for who makes RSA signatures: libcrypto with its version, or go.", []string{"signer", "version"}, nil)
-	libcrypto   = prometheus.NewDesc("ssobridge_libcrypto_failed", "1 after libcrypto failed and was given up, until the next start.", nil, nil)
-	ssoUsers    = prometheus.NewDesc("ssobridge_sso_users", "SSO users in the ledger by state.", []string{"state"}, nil)
-	sessions    = prometheus.NewDesc("ssobridge_sessions", "Live sessions.", nil, nil)
-	certEnd     = prometheus.NewDesc("ssobridge_certificate_not_after_seconds", "When a certificate, or the metadata of a service provider, ends, in Unix time.", []string{"use", "id", "sp"}, nil)
+	budgetUsed = prometheus.NewDesc("ssobridge_budget_used", "Calls to Constant Contact today, all replicas together.",
+		nil, nil)
+	budgetLimit = prometheus.NewDesc("ssobridge_budget_limit", "Calls to Constant Contact that we may make a day.", nil,
+		nil)
+	budgetRate = prometheus.NewDesc("ssobridge_budget_rate",
+		"Calls a second that are made at most at present; lower than allowed after Constant Contact throttled.", nil, nil)
+	throttled = prometheus.NewDesc("ssobridge_budget_throttled", "How often Constant Contact throttled today.", nil, nil)
+	stopped   = prometheus.NewDesc("ssobridge_calls_stopped",
+		"1 while calls to Constant Contact are stopped because of the cause.", []string{"cause"}, nil)
+	held      = prometheus.NewDesc("ssobridge_creations_held", "1 while creations by plans are held back.", nil, nil)
+	journaled = prometheus.NewDesc("ssobridge_revocation_journal",
+		"1 while the revocation journal is written, 0 while it can't be.", nil, nil)
+	rsaSigner = prometheus.NewDesc("ssobridge_rsa_signer_info",
+		"1 for who makes RSA signatures: libcrypto with its version, or go.", []string{"signer", "version"}, nil)
+	libcrypto = prometheus.NewDesc("ssobridge_libcrypto_failed",
+		"1 after libcrypto failed and was given up, until the next start.", nil, nil)
+	ssoUsers = prometheus.NewDesc("ssobridge_sso_users", "SSO users in the ledger by state.", []string{"state"}, nil)
+	sessions = prometheus.NewDesc("ssobridge_sessions", "Live sessions.", nil, nil)
+	certEnd  = prometheus.NewDesc("ssobridge_certificate_not_after_seconds",
+		"When a certificate, or the metadata of a service provider, ends, in Unix time.", []string{"use", "id", "sp"}, nil)
 )
 
 // Describe lists the figures.
 func (c *stateCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{budgetUsed, budgetLimit, budgetRate, throttled, stopped, held, journaled, rsaSigner, libcrypto, ssoUsers, sessions, certEnd} {
+	for _, d := range []*prometheus.Desc{budgetUsed, budgetLimit, budgetRate, throttled, stopped, held, journaled,
+		rsaSigner, libcrypto, ssoUsers, sessions, certEnd} {
 		ch <- d
 	}
 }
@@ -130,7 +142,8 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	states, err := c.p.Store.Ledger().CountByState(ctx)
 	if failed("ledger", err); err == nil {
-		for _, s := range []store.State{store.Wanted, store.Sending, store.Unknown, store.Active, store.Assumed, store.Conflict, store.Refused, store.Suspended} {
+		for _, s := range []store.State{store.Wanted, store.Sending, store.Unknown, store.Active, store.Assumed,
+			store.Conflict, store.Refused, store.Suspended} {
 			gauge(ssoUsers, float64(states[s]), string(s))
 		}
 	}

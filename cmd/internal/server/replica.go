@@ -48,9 +48,9 @@ func (p *App) SecretKeyIDs() []string {
 	return ids
 }
 
-// begin announces the replica. It refuses to begin where this would break sign-ins: without a secret key that something in the store
-// needs, or with one in use that another running replica does not know. Such a one may have been killed a moment ago, so begin waits
-// until it would be gone.
+// begin announces the replica. It refuses to begin where this would break sign-ins: without a secret key that something
+// in the store needs, or with one in use that another running replica does not know. Such a one may have been killed a
+// moment ago, so begin waits until it would be gone.
 func (r *Replica) begin(ctx context.Context) error {
 	p := r.parts
 	if err := p.SecretKeysThere(ctx); err != nil {
@@ -107,8 +107,8 @@ func LackingFix(lacks []string) string {
 	return "first add it as the second one of secret_keys on every replica, then put it first"
 }
 
-// olderLacks tells whether a replica of the version before is running, and does not know the secret key that this one is to use: its own is
-// the one that sealed the signing keys.
+// olderLacks tells whether a replica of the version before is running, and does not know the secret key that this one
+// is to use: its own is the one that sealed the signing keys.
 func (r *Replica) olderLacks(ctx context.Context) (bool, error) {
 	p := r.parts
 	if running, err := p.Store.OlderReplicaNow(ctx); err != nil || !running {
@@ -164,8 +164,10 @@ func (p *App) SecretKeysThere(ctx context.Context) error {
 	known := p.SecretKeyIDs()
 	for _, k := range used {
 		if k.RemovedAt.IsZero() && !slices.Contains(known, k.ID) {
-			return fmt.Errorf("%w: %s, in use since %s, is missing in the configuration, which has %s: add its file to secret_keys; "+
-				"`ssobridge secrets status` shows what needs it", errSecretKey, k.ID, k.FirstUsed.UTC().Format(time.DateOnly), strings.Join(known, ", "))
+			return fmt.Errorf("%w: %s, in use since %s, is missing in the configuration, which has %s: add its file to "+
+				"secret_keys; "+
+				"`ssobridge secrets status` shows what needs it", errSecretKey, k.ID, k.FirstUsed.UTC().Format(time.DateOnly),
+				strings.Join(known, ", "))
 		}
 	}
 	return nil

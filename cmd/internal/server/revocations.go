@@ -23,7 +23,8 @@ type Restoration struct {
 	Noticed string          // how it is known that the database was restored; "": it was not
 	Lacking []string        // why the journal can't say everything that was revoked since; empty: it can
 	Content journal.Content // of the journal
-	Cut     bool            // the journal has words that the database lacks, and the database was not restored: a program ended before a commit
+	// the journal has words that the database lacks, and the database was not restored: a program ended before a commit
+	Cut bool
 
 	Unconfirm func(store.PersonID) bool // whose factors open the console no more, where the journal is not whole
 }
@@ -48,7 +49,8 @@ func LookForRestore(ctx context.Context, j *journal.Journal, db *store.DB, certa
 	case st.Moved():
 		r.Noticed = "it stands in another place than the database that was there: it was dumped and read in"
 	case c.Seen.Behind(st):
-		r.Noticed = fmt.Sprintf("it is behind the revocation journal: it has %d revocations and %d audit events, and had %d and %d on %s",
+		r.Noticed = fmt.Sprintf("it is behind the revocation journal: it has %d revocations and %d audit events, and had "+
+			"%d and %d on %s",
 			st.Seq, st.Audit, c.Seen.Seq, c.Seen.Audit, c.Seen.At.Format("2006-01-02 15:04:05 MST"))
 	}
 	if r.Noticed == "" {
@@ -67,9 +69,11 @@ func LookForRestore(ctx context.Context, j *journal.Journal, db *store.DB, certa
 	case !c.Begun:
 		r.Lacking = append(r.Lacking, "there is no revocation journal in "+j.Path())
 	case !st.Newest.IsZero() && c.Since.After(st.Newest):
-		r.Lacking = append(r.Lacking, fmt.Sprintf("the journal was begun on %s, after the copy was made (%s)", c.Since.UTC().Format(time.DateTime), st.Newest.UTC().Format(time.DateTime)))
+		r.Lacking = append(r.Lacking, fmt.Sprintf("the journal was begun on %s, after the copy was made (%s)",
+			c.Since.UTC().Format(time.DateTime), st.Newest.UTC().Format(time.DateTime)))
 	case len(c.Words) > 0 && c.Words[len(c.Words)-1].Seq < st.Seq, len(c.Words) == 0 && st.Seq > 0:
-		r.Lacking = append(r.Lacking, "the journal was not written any more when the copy was made: it lacks what the copy knows")
+		r.Lacking = append(r.Lacking, "the journal was not written any more when the copy was made: it lacks what the copy "+
+			"knows")
 	}
 	return r, nil
 }
@@ -119,7 +123,8 @@ func (p *App) FollowJournal(ctx context.Context) error {
 // MakeStateDir makes the folder of the journal: with PostgreSQL nothing else needs data_dir, so it may not be there.
 func MakeStateDir(cfg config.Config, log *slog.Logger) {
 	if err := os.MkdirAll(cfg.JournalDir(), 0o700); err != nil {
-		log.Error("the folder for the revocation journal can't be made: a restore would undo what is revoked now", "state_dir", cfg.JournalDir(), "error", err)
+		log.Error("the folder for the revocation journal can't be made: a restore would undo what is revoked now",
+			"state_dir", cfg.JournalDir(), "error", err)
 	}
 }
 
@@ -137,12 +142,14 @@ func (p *App) settle(ctx context.Context) error {
 	if err != nil {
 		// Serving goes on: a journal that can't be read, on a disk that is full or gone, must not shut everybody
 		// out. It is shown until it can.
-		p.log.Error("the revocation journal can't be used: a restore would undo what is revoked now, and is not noticed", "state_dir", p.Config.JournalDir(), "error", err)
+		p.log.Error("the revocation journal can't be used: a restore would undo what is revoked now, and is not noticed",
+			"state_dir", p.Config.JournalDir(), "error", err)
 		return nil
 	}
 	if r.Noticed == "" && !r.Cut {
 		if err := p.BeginJournal(ctx, nil); err != nil {
-			p.log.Error("the revocation journal can't be written: a restore would undo what is revoked now", "state_dir", p.Config.JournalDir(), "error", err)
+			p.log.Error("the revocation journal can't be written: a restore would undo what is revoked now", "state_dir",
+				p.Config.JournalDir(), "error", err)
 		}
 		return nil
 	}
@@ -184,7 +191,8 @@ func (p *App) settleNow(ctx context.Context, r Restoration, e store.Event) (stor
 		p.Journal.After(ctx, done.Outdated, false)
 	}
 	if r.Noticed != "" {
-		p.log.Warn("the database was restored; what was revoked since is revoked again, all sessions have ended, and creations by plans are on hold",
+		p.log.Warn("the database was restored; what was revoked since is revoked again, all sessions have ended, and "+
+			"creations by plans are on hold",
 			"noticed", r.Noticed, "revoked", done)
 		if done.Signing == 0 {
 			p.log.Error("no signing key is left: nothing is signed", "missing_keys", done.Missing)
@@ -195,7 +203,8 @@ func (p *App) settleNow(ctx context.Context, r Restoration, e store.Event) (stor
 		err = p.BeginJournal(ctx, nil)
 	}
 	if err != nil {
-		p.log.Error("the revocation journal can't be written: a restore would undo what is revoked now", "state_dir", p.Config.JournalDir(), "error", err)
+		p.log.Error("the revocation journal can't be written: a restore would undo what is revoked now", "state_dir",
+			p.Config.JournalDir(), "error", err)
 	}
 	return done, nil
 }
@@ -215,14 +224,16 @@ func (p *App) keepJournal(ctx context.Context) error {
 		case errors.Is(err, journal.ErrRestored):
 			return fmt.Errorf("%w; start it again", err)
 		case err != nil && ctx.Err() == nil:
-			p.log.Error("the revocation journal is not written: a restore would undo what is revoked now", "state_dir", p.Config.JournalDir(), "error", err)
+			p.log.Error("the revocation journal is not written: a restore would undo what is revoked now", "state_dir",
+				p.Config.JournalDir(), "error", err)
 		}
 	}
 }
 
 // pruneJournal removes from the journal, and then from the database, what is older than the audit.
 func (p *App) pruneJournal(ctx context.Context) error {
-	before := time.Time{} // of nothing, so that only MACs of a replaced secret key are made anew; also where the clock may be wrong
+	// of nothing, so that only MACs of a replaced secret key are made anew; also where the clock may be wrong
+	before := time.Time{}
 	if keep := p.Config.Audit.Longest(); keep > 0 && p.BelieveClock(ctx) == nil {
 		before = p.Now().Add(-keep)
 	}

@@ -49,10 +49,12 @@ func (p *App) Needs(ctx context.Context) ([]Need, error) {
 		{What: "second factors", One: "second factor", Count: factors},
 		{What: "keys of NameIDs", One: "key of NameIDs", Count: name},
 		{What: "sets of recovery codes", One: "set of recovery codes", Count: codes,
-			Goes: "they work as long as their secret key is known; people get new ones at /factors, or secrets remove --void removes them"},
+			Goes: "they work as long as their secret key is known; people get new ones at /factors, or secrets remove --void " +
+				"removes them"},
 		{What: "invitations to enrol a second factor", One: "invitation to enrol a second factor", Count: invitations,
 			Goes: "they end a day after they were made; admin invite makes new ones, and secrets remove --void ends them"},
-		{What: "captured assertions", One: "captured assertion", Count: captured, Goes: "they are deleted a day after they were kept"},
+		{What: "captured assertions", One: "captured assertion", Count: captured,
+			Goes: "they are deleted a day after they were kept"},
 	}
 	for _, id := range p.Sealer.KeyIDs() {
 		rows, err := p.Store.SecretKeys().Vouched(ctx, id[:])
@@ -69,7 +71,8 @@ func (p *App) Needs(ctx context.Context) ([]Need, error) {
 	return all, nil
 }
 
-// invitedBy counts invitations by secret key. Those that name none were made while one was known: they count for each but the one in use.
+// invitedBy counts invitations by secret key. Those that name none were made while one was known: they count for each
+// but the one in use.
 func (p *App) invitedBy(ctx context.Context) (map[string]int, error) {
 	count, err := p.IdP.Factors().InvitedBy(ctx)
 	if err != nil {

@@ -108,7 +108,8 @@ func (p *App) Serve(ctx context.Context, l Listeners, ready func()) error {
 		}
 		for i := range all {
 			one := &all[i]
-			one.server.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: reload.get, NextProtos: []string{"h2", "http/1.1"}}
+			one.server.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: reload.get,
+				NextProtos: []string{"h2", "http/1.1"}}
 			one.listener = tls.NewListener(one.listener, one.server.TLSConfig)
 		}
 	}
@@ -116,7 +117,8 @@ func (p *App) Serve(ctx context.Context, l Listeners, ready func()) error {
 		all = append(all, served{newServer(figures.handler(), p.log), l.Metrics})
 	}
 	if _, err := p.alignAccounts(ctx); err != nil && ctx.Err() == nil {
-		p.log.Warn("client accounts that are stored in another case were not brought to the listed form; tried again in a minute", "error", err)
+		p.log.Warn("client accounts that are stored in another case were not brought to the listed form; tried again in a "+
+			"minute", "error", err)
 	}
 	// Before the first sign-in: what the version before has issued is its people's.
 	if _, err := p.IdP.TakeOverNameIDs(ctx); err != nil && ctx.Err() == nil {
@@ -181,14 +183,15 @@ func (p *App) Serve(ctx context.Context, l Listeners, ready func()) error {
 // startPatience bounds how long the start waits for the directory.
 const startPatience = 5 * time.Second
 
-// resolveAtStart asks for the groups that are named by DNs. A directory that is down keeps nobody waiting: known groups go on by
-// the ids that are stored, new ones give nobody anything until they resolve.
+// resolveAtStart asks for the groups that are named by DNs. A directory that is down keeps nobody waiting: known groups
+// go on by the ids that are stored, new ones give nobody anything until they resolve.
 func (p *App) resolveAtStart(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, startPatience)
 	defer cancel()
 	uses, err := p.IdP.ResolveGroups(ctx, false)
 	if err != nil {
-		p.log.Warn("the groups that configuration and service providers name were not resolved; tried again in a minute", "error", err)
+		p.log.Warn("the groups that configuration and service providers name were not resolved; tried again in a minute",
+			"error", err)
 	}
 	for _, u := range uses {
 		if act := u.Action(); act != "" {
@@ -214,7 +217,8 @@ func (p *App) pages(figures *metrics, ready func(context.Context) error) (*web.S
 	}
 	s, err := web.New(web.Options{
 		IdP: p.IdP, PublicURL: p.Config.PublicURL, TrustedProxies: p.Config.Proxies(), Branding: branding,
-		CSRFKey: p.Sealer.Derive("csrf"), FormerCSRFKeys: former, Ready: ready, Observe: figures.observe, Logger: p.log, Now: p.Now, Random: rand.Reader,
+		CSRFKey: p.Sealer.Derive("csrf"), FormerCSRFKeys: former, Ready: ready, Observe: figures.observe, Logger: p.log,
+		Now: p.Now, Random: rand.Reader,
 		HSTS: strings.HasPrefix(p.Config.PublicURL, "https://"), SessionLife: 0, SignInLife: p.Config.SignIn.Life,
 		Footprints: p.Footprints, References: &p.References,
 		ConfirmLaunch: p.Config.SignIn.ConfirmLaunch, Webhook: p.webhook(), Console: p.makeConsole(),
@@ -243,7 +247,8 @@ func (p *App) webhook() *web.Webhook {
 		Hint: func(ctx context.Context, account, event string) (bool, error) {
 			id, err := p.Provisioning.Account(ctx, account)
 			switch {
-			case errors.Is(err, store.ErrUnlistedAccount), errors.Is(err, store.ErrAmbiguousAccount), errors.Is(err, store.ErrBadAccount):
+			case errors.Is(err, store.ErrUnlistedAccount), errors.Is(err, store.ErrAmbiguousAccount),
+				errors.Is(err, store.ErrBadAccount):
 				return false, nil // none of ours
 			case err != nil:
 				return false, err
@@ -289,13 +294,14 @@ func (p *App) alignAccounts(ctx context.Context) (int, error) {
 		p.aligned.Store(changes)
 	}
 	for _, m := range done {
-		p.log.Info("rows that named a client account in another case have the listed form now", "table", m.Table, "was", m.Account, "is", m.Listed)
+		p.log.Info("rows that named a client account in another case have the listed form now", "table", m.Table, "was",
+			m.Account, "is", m.Listed)
 	}
 	return len(done), err
 }
 
-// purge deletes what has expired, and writes down switches of keys whose time has come, once a minute. A failure is logged and tried
-// again: what has expired is not used in any case.
+// purge deletes what has expired, and writes down switches of keys whose time has come, once a minute. A failure is
+// logged and tried again: what has expired is not used in any case.
 func (p *App) purge(ctx context.Context) error {
 	tick := time.NewTicker(purgeInterval)
 	defer tick.Stop()
@@ -328,7 +334,8 @@ func (p *App) purge(ctx context.Context) error {
 			p.log.Warn("the figures of the console's charts were not counted; tried again in a minute", "error", err)
 		}
 		if err := p.Keys().Settle(ctx); err != nil && ctx.Err() == nil {
-			p.log.Warn("a switch of signing keys was not written down; tried again in a minute, and it holds all the same", "error", err)
+			p.log.Warn("a switch of signing keys was not written down; tried again in a minute, and it holds all the same",
+				"error", err)
 		}
 		if err := errors.Join(errs...); err != nil && ctx.Err() == nil {
 			p.log.Warn("clearing what has expired failed; tried again in a minute", "error", err)
@@ -359,7 +366,8 @@ func (p *App) retention(ctx context.Context) map[string]func() (int, error) {
 	}
 }
 
-// reportStrangers writes down what requests by nobody known came to, as far as they had no traces, log lines and events of their own.
+// reportStrangers writes down what requests by nobody known came to, as far as they had no traces, log lines and events
+// of their own.
 func (p *App) reportStrangers(ctx context.Context) {
 	if err := p.IdP.ReportStrangers(ctx); err != nil && ctx.Err() == nil {
 		p.log.Warn("counts of failed logins were not stored; tried again in a minute", "error", err)

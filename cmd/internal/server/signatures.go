@@ -19,13 +19,16 @@ func (p *App) reportLibcrypto(ctx context.Context, reason string) error {
 	defer cancel()
 	s := p.Engine.Status()
 	p.log.ErrorContext(ctx, "libcrypto failed and is not used until the next start; Go makes RSA signatures",
-		"library", s.Library, "version", s.Version, "cause", reason, "hint", "reinstall OpenSSL's library, or set signing.libcrypto to off")
+		"library", s.Library, "version", s.Version, "cause", reason, "hint",
+		"reinstall OpenSSL's library, or set signing.libcrypto to off")
 	e := store.Event{
-		At: p.Now().UTC(), Actor: "worker", Action: "libcrypto-failed", Subject: "libcrypto", Outcome: "failed", Reason: "signature",
+		At: p.Now().UTC(), Actor: "worker", Action: "libcrypto-failed", Subject: "libcrypto", Outcome: "failed",
+		Reason: "signature",
 		Detail: Detail(map[string]any{"library": s.Library, "version": s.Version, "cause": reason}),
 	}
 	if err := p.Store.Audit().Add(ctx, e); err != nil {
-		p.log.ErrorContext(ctx, "the audit event about libcrypto was not stored; tried again with a signature in a minute", "error", err)
+		p.log.ErrorContext(ctx, "the audit event about libcrypto was not stored; tried again with a signature in a minute",
+			"error", err)
 		return fmt.Errorf("record that libcrypto failed: %w", err)
 	}
 	return nil

@@ -70,8 +70,8 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*App, error
 	return open(ctx, cfg, log, true)
 }
 
-// OpenUnsettled makes them without the revocation journal, over a database that may have to be settled first: what is changed in it is not
-// said there.
+// OpenUnsettled makes them without the revocation journal, over a database that may have to be settled first: what is
+// changed in it is not said there.
 func OpenUnsettled(ctx context.Context, cfg config.Config, log *slog.Logger) (*App, error) {
 	return open(ctx, cfg, log, false)
 }
@@ -92,10 +92,12 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, journaled bo
 	}
 	p.References = idp.NewReferences(p.Sealer)
 	// Before the token: its module may use OpenSSL too, and who comes first decides how that is initialised.
-	p.Engine = certs.NewEngine(certs.EngineOptions{Off: cfg.Signing.Libcrypto == config.LibcryptoOff, Report: p.reportLibcrypto})
+	p.Engine = certs.NewEngine(certs.EngineOptions{Off: cfg.Signing.Libcrypto == config.LibcryptoOff,
+		Report: p.reportLibcrypto})
 	var held idp.Token // stays nil without a token: a nil *pkcs11.Token in it would not be
 	if t := cfg.PKCS11; t.Module != "" {
-		if p.Token, err = pkcs11.New(pkcs11.Options{Module: t.Module, TokenLabel: t.TokenLabel, PIN: string(t.PIN), Now: p.Now}); err != nil {
+		if p.Token, err = pkcs11.New(pkcs11.Options{Module: t.Module, TokenLabel: t.TokenLabel, PIN: string(t.PIN),
+			Now: p.Now}); err != nil {
 			return nil, fmt.Errorf("set up the PKCS #11 token: %w", err)
 		}
 		held = p.Token
@@ -117,14 +119,19 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, journaled bo
 	cc := cfg.ConstantContact
 	p.Provisioning, err = provisioning.New(provisioning.Options{
 		Mappings: p.Store.Mappings(), Ledger: p.Store.Ledger(), Accounts: p.Store.Accounts(), Plans: p.Store.Plans(),
-		Budget: p.Budget, Breaker: p.Store.Breaker(), Leases: p.Store.Leases(), Audit: p.Store.Audit(), Changes: p.Store.Changes,
-		Client: p.Client, Directory: p.Directory, DirectoryFault: admin.DirectoryFault, ExternalProvider: cc.ExternalProvider, PerSecond: cc.Limits.PerSecond * cc.Limits.Share,
-		Lease: cfg.Provisioning.Lease, MaxCreate: cfg.Provisioning.MaxCreate,
+		Budget: p.Budget, Breaker: p.Store.Breaker(), Leases: p.Store.Leases(), Audit: p.Store.Audit(),
+		Changes: p.Store.Changes,
+		Client:  p.Client, Directory: p.Directory, DirectoryFault: admin.DirectoryFault,
+		ExternalProvider: cc.ExternalProvider,
+		PerSecond:        cc.Limits.PerSecond * cc.Limits.Share,
+		Lease:            cfg.Provisioning.Lease, MaxCreate: cfg.Provisioning.MaxCreate,
 		WatchEvery: cfg.Provisioning.WatchEvery, WatchApply: cfg.Provisioning.WatchApply,
-		ClosedStatuses: cc.ClosedStatuses, Operations: cfg.Operations(), HintsPerDay: int(hintShare * float64(cc.Limits.PerDay) * cc.Limits.Share),
+		ClosedStatuses: cc.ClosedStatuses, Operations: cfg.Operations(),
+		HintsPerDay: int(hintShare * float64(cc.Limits.PerDay) * cc.Limits.Share),
 		// A token, the call, its one repetition after a 401, and a few slots of the budget.
 		CallLimit:  cc.TokenTimeout + 2*cc.Timeout + 5*time.Second,
-		ExternalID: cfg.Provisioning.ExternalID, LoginName: cfg.Provisioning.LoginName, ContactEmail: cfg.Provisioning.ContactEmail,
+		ExternalID: cfg.Provisioning.ExternalID, LoginName: cfg.Provisioning.LoginName,
+		ContactEmail:           cfg.Provisioning.ContactEmail,
 		AllowMutableExternalID: cfg.Provisioning.AllowMutableExternalID,
 		Now:                    p.Now, Logger: log,
 	})
@@ -140,13 +147,18 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, journaled bo
 	p.IdP, err = idp.New(idp.Options{
 		Count:    func(outcome, reason string) { p.signIns.WithLabelValues(outcome, reason).Inc() },
 		EntityID: cfg.EntityID, PublicURL: cfg.PublicURL,
-		SignIns: p.Store.SignIns(), Sessions: p.Store.Sessions(), Logouts: p.Store.Logouts(), Providers: p.Store.ServiceProviders(), Groups: p.Store.NamedGroups(), Accounts: p.Store.Accounts(), NameIDs: p.Store.NameIDs(), Keys: p.Store.Keys(),
-		Throttle: p.Store.Throttle(), Audit: p.Store.Audit(), Changes: p.Store.Changes, Sealer: p.Sealer, Token: held, Engine: p.Engine,
+		SignIns: p.Store.SignIns(), Sessions: p.Store.Sessions(), Logouts: p.Store.Logouts(),
+		Providers: p.Store.ServiceProviders(), Groups: p.Store.NamedGroups(), Accounts: p.Store.Accounts(),
+		NameIDs: p.Store.NameIDs(), Keys: p.Store.Keys(),
+		Throttle: p.Store.Throttle(), Audit: p.Store.Audit(), Changes: p.Store.Changes, Sealer: p.Sealer, Token: held,
+		Engine:       p.Engine,
 		SwitchBefore: cfg.Keys.SwitchBefore, SwitchAfter: cfg.Keys.SwitchAfter,
 		Directory: p.Directory, Lockout: p.Directory.Lockout, Gate: p.Provisioning,
 		SessionIdle: cfg.Sessions.Idle, SessionLife: cfg.Sessions.Life, SignInLife: cfg.SignIn.Life,
 		ReadingFresh: cfg.DirectoryCache.TTL, ReadingStale: cfg.DirectoryCache.MaxStale, Patience: cfg.SignIn.Patience,
-		Traces: traces, Console: cfg.ConsoleGroups(), ConsoleURL: cfg.Console.PublicURL, ConsoleIdle: cfg.Console.Idle, ConsoleLife: cfg.Console.Life, SecondFactor: cfg.FactorOptions(), SecondFactors: p.Store.SecondFactors(), Forms: p.Store.Forms(), Captures: p.Store.Captures(),
+		Traces: traces, Console: cfg.ConsoleGroups(), ConsoleURL: cfg.Console.PublicURL, ConsoleIdle: cfg.Console.Idle,
+		ConsoleLife: cfg.Console.Life, SecondFactor: cfg.FactorOptions(), SecondFactors: p.Store.SecondFactors(),
+		Forms: p.Store.Forms(), Captures: p.Store.Captures(),
 		SingleLogout: cfg.Logout.Enabled, Published: cfg.Published(),
 		Older:         p.Store.OlderReplicas,
 		Caps:          store.Caps{PerAddress: cfg.SignIn.PendingPerAddress, Total: cfg.SignIn.PendingTotal},
@@ -157,7 +169,8 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, journaled bo
 		return nil, fmt.Errorf("set up the identity provider: %w", err)
 	}
 	m := cfg.Metadata
-	p.Fetcher = metadata.NewFetcher(metadata.FetchOptions{AllowInternal: m.AllowInternal, AllowLoopbackHTTP: m.AllowLoopbackHTTP})
+	p.Fetcher = metadata.NewFetcher(metadata.FetchOptions{AllowInternal: m.AllowInternal,
+		AllowLoopbackHTTP: m.AllowLoopbackHTTP})
 	p.Refresher, err = idp.NewRefresher(metadata.RefreshOptions{
 		Providers: p.Store.ServiceProviders(), Fetcher: p.Fetcher, AllowLoopbackHTTP: m.AllowLoopbackHTTP,
 		Now: p.Now, Random: rand.Reader, Logger: log,
@@ -182,7 +195,8 @@ func (p *App) openPartner() (err error) {
 	if err != nil {
 		return fmt.Errorf("set up the partner token: %w", err)
 	}
-	p.Budget = p.Store.Budget(store.BudgetLimits{PerSecond: cc.Limits.PerSecond, PerDay: cc.Limits.PerDay, Reserve: cc.Limits.Reserve, Share: cc.Limits.Share})
+	p.Budget = p.Store.Budget(store.BudgetLimits{PerSecond: cc.Limits.PerSecond, PerDay: cc.Limits.PerDay,
+		Reserve: cc.Limits.Reserve, Share: cc.Limits.Share})
 	p.Client, err = partnerapi.New(partnerapi.Options{
 		BaseURL: cc.BaseURL, APIKey: string(cc.APIKey), Tokens: p.Tokens, Budget: p.Budget,
 		PerSecond: cc.Limits.PerSecond * cc.Limits.Share,

@@ -46,7 +46,8 @@ func openDatabase(ctx context.Context, o options, now time.Time, stdout io.Write
 	}
 	fmt.Fprintf(stdout, "database %s of %s\n", version, day(version))
 	if at, err := time.Parse(time.DateOnly, day(version)); err == nil && now.Sub(at) > stale {
-		fmt.Fprintf(stdout, "warning: the database is %d days old: does the module proxy have no newer one?\n", int(now.Sub(at)/(24*time.Hour)))
+		fmt.Fprintf(stdout, "warning: the database is %d days old: does the module proxy have no newer one?\n",
+			int(now.Sub(at)/(24*time.Hour)))
 	}
 	index := filepath.Join(indexes, version)
 	if slices.Contains(indexed(indexes), version) {
@@ -136,7 +137,8 @@ func makeIndex(ctx context.Context, tools, data, index string) (err error) {
 	}
 	defer os.RemoveAll(making) //nolint:errcheck // nothing is left of it after the rename
 	out := filepath.Join(making, "db")
-	if _, err := command(ctx, "", filepath.Join(tools, "indexdb"), "-vulns", filepath.Join(data, "data", "osv"), "-out", out); err != nil {
+	if _, err := command(ctx, "", filepath.Join(tools, "indexdb"), "-vulns", filepath.Join(data, "data", "osv"), "-out",
+		out); err != nil {
 		return fmt.Errorf("index the vulnerability database: %w", err)
 	}
 	if err := os.Rename(out, index); err != nil {

@@ -89,9 +89,11 @@ func judge(found []finding, exemptions []exemption, now time.Time) verdict {
 		case !needed:
 			v.faults = append(v.faults, fmt.Sprintf("the exemption of %s matches nothing that is called: remove it", e.ID))
 		case err != nil || !now.Before(end):
-			v.faults = append(v.faults, fmt.Sprintf("the exemption of %s expired on %s: update the module, or look again and give a new date", e.ID, e.Expires))
+			v.faults = append(v.faults, fmt.Sprintf("the exemption of %s expired on %s: update the module, or look again and "+
+				"give a new date", e.ID, e.Expires))
 		case end.Sub(now) > longest:
-			v.faults = append(v.faults, fmt.Sprintf("the exemption of %s lasts longer than a year: give an earlier date than %s", e.ID, e.Expires))
+			v.faults = append(v.faults, fmt.Sprintf("the exemption of %s lasts longer than a year: give an earlier date than %s",
+				e.ID, e.Expires))
 		default:
 			exempt[e.ID] = true
 			v.used = append(v.used, e)

@@ -35,7 +35,8 @@ func scan(ctx context.Context, tools, index string) ([]finding, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the index of the vulnerability database: %w", err)
 	}
-	out, err := command(ctx, "", filepath.Join(tools, "govulncheck"), "-db", "file://"+filepath.ToSlash(absolute), "-format", "json", "./...")
+	out, err := command(ctx, "", filepath.Join(tools, "govulncheck"), "-db", "file://"+filepath.ToSlash(absolute),
+		"-format", "json", "./...")
 	if err != nil {
 		return nil, err
 	}

@@ -70,15 +70,19 @@ func TestExemptions(t *testing.T) {
 		passes bool
 		says   string
 	}{
-		"needed":               {[]exemption{{id, "not reached", "2027-03-31"}}, today, true, "exempted until 2027-03-31: " + id + ": not reached"},
-		"its last day":         {[]exemption{{id, "not reached", "2026-11-29"}}, today, true, "exempted"},
-		"the day after it":     {[]exemption{{id, "not reached", "2026-11-28"}}, today, false, "expired on 2026-11-28"},
-		"long after it":        {[]exemption{{id, "not reached", "2027-03-31"}}, today.AddDate(1, 0, 0), false, "expired"},
-		"for ever":             {[]exemption{{id, "not reached", "2029-01-01"}}, today, false, "longer than a year"},
-		"found nowhere":        {[]exemption{{id, "x", "2027-03-31"}, {"GO-2026-0009", "x", "2027-03-31"}}, today, false, "GO-2026-0009 matches nothing"},
-		"only imported":        {[]exemption{{id, "x", "2027-03-31"}, {"GO-2026-0002", "x", "2027-03-31"}}, today, false, "GO-2026-0002 matches nothing"},
-		"of another":           {[]exemption{{"GO-2026-0009", "x", "2027-03-31"}}, today, false, "CALLED: " + id},
-		"expired and unneeded": {[]exemption{{id, "x", "2027-03-31"}, {"GO-2026-0009", "x", "2026-01-01"}}, today, false, "matches nothing"},
+		"needed": {[]exemption{{id, "not reached", "2027-03-31"}}, today, true, "exempted until 2027-03-31: " +
+			id + ": not reached"},
+		"its last day":     {[]exemption{{id, "not reached", "2026-11-29"}}, today, true, "exempted"},
+		"the day after it": {[]exemption{{id, "not reached", "2026-11-28"}}, today, false, "expired on 2026-11-28"},
+		"long after it":    {[]exemption{{id, "not reached", "2027-03-31"}}, today.AddDate(1, 0, 0), false, "expired"},
+		"for ever":         {[]exemption{{id, "not reached", "2029-01-01"}}, today, false, "longer than a year"},
+		"found nowhere": {[]exemption{{id, "x", "2027-03-31"}, {"GO-2026-0009", "x", "2027-03-31"}}, today, false,
+			"GO-2026-0009 matches nothing"},
+		"only imported": {[]exemption{{id, "x", "2027-03-31"}, {"GO-2026-0002", "x", "2027-03-31"}}, today, false,
+			"GO-2026-0002 matches nothing"},
+		"of another": {[]exemption{{"GO-2026-0009", "x", "2027-03-31"}}, today, false, "CALLED: " + id},
+		"expired and unneeded": {[]exemption{{id, "x", "2027-03-31"}, {"GO-2026-0009", "x", "2026-01-01"}}, today, false,
+			"matches nothing"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			found := parsed(t)
@@ -103,8 +107,10 @@ func TestExemptionFaults(t *testing.T) {
 		"comments": {"# nothing is exempted\n", nil},
 		"good":     {"- {id: GO-2026-0001, reason: not reached, expires: 2027-03-31}\n", nil},
 		"several": {
-			"- {id: CVE-2026-1, reason: ' ', expires: soon}\n- {id: GO-2026-0001, reason: x, expires: 2027-03-31}\n- {id: GO-2026-0001, reason: x, expires: 2027-02-30}\n",
-			[]string{`exemption 1 ("CVE-2026-1"): id is not`, "reason is missing", `exemption 1 ("CVE-2026-1"): expires is not`, "twice", `exemption 3 ("GO-2026-0001"): expires`},
+			"- {id: CVE-2026-1, reason: ' ', expires: soon}\n- {id: GO-2026-0001, reason: x, expires: 2027-03-31}\n- {id: " +
+				"GO-2026-0001, reason: x, expires: 2027-02-30}\n",
+			[]string{`exemption 1 ("CVE-2026-1"): id is not`, "reason is missing", `exemption 1 ("CVE-2026-1"): expires is not`,
+				"twice", `exemption 3 ("GO-2026-0001"): expires`},
 		},
 		"without an end": {"- {id: GO-2026-0001, reason: x}\n", []string{"expires is not a date"}},
 		"unknown key":    {"- {id: GO-2026-0001, reason: x, expires: 2027-03-31, until: 2030-01-01}\n", []string{"until"}},
@@ -163,7 +169,8 @@ func TestStreamsThatSayNothing(t *testing.T) {
 func TestDatabase(t *testing.T) {
 	for _, version := range []string{"../../etc", "v1/../..", "", "main"} {
 		var usage usageError
-		if err := run(t.Context(), []string{"-db", version, "-exemptions", "exemptions.yaml"}, today, io.Discard, io.Discard); !errors.As(err, &usage) {
+		if err := run(t.Context(), []string{"-db", version, "-exemptions", "exemptions.yaml"}, today, io.Discard,
+			io.Discard); !errors.As(err, &usage) {
 			t.Errorf("-db %q: %v, want bad input", version, err)
 		}
 	}
@@ -174,10 +181,12 @@ func TestDatabase(t *testing.T) {
 	if _, err := openDatabase(t.Context(), options{tools: tools, database: "latest"}, today, io.Discard); err == nil {
 		t.Error("there is neither a network nor an index, and no error")
 	}
-	const old, newer, broken = "v0.0.0-20260101000000-aaaaaaaaaaaa", "v0.0.0-20261105234957-bbbbbbbbbbbb", "v0.0.0-20261201000000-cccccccccccc"
+	const old, newer, broken = "v0.0.0-20260101000000-aaaaaaaaaaaa", "v0.0.0-20261105234957-bbbbbbbbbbbb",
+		"v0.0.0-20261201000000-cccccccccccc"
 	for _, version := range []string{newer, old} {
 		folder := filepath.Join(tools, "vulndb", version, "index")
-		if err := errors.Join(os.MkdirAll(folder, 0o700), os.WriteFile(filepath.Join(folder, "db.json"), []byte("{}"), 0o600)); err != nil {
+		if err := errors.Join(os.MkdirAll(folder, 0o700), os.WriteFile(filepath.Join(folder, "db.json"), []byte("{}"),
+			0o600)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -186,7 +195,8 @@ func TestDatabase(t *testing.T) {
 	}
 	var out bytes.Buffer
 	index, err := openDatabase(t.Context(), options{tools: tools, database: "latest"}, today, &out)
-	if err != nil || filepath.Base(index) != newer || !strings.Contains(out.String(), "after 2026-11-05 is not looked for") {
+	if err != nil || filepath.Base(index) != newer || !strings.Contains(out.String(),
+		"after 2026-11-05 is not looked for") {
 		t.Errorf("index %s, %v:\n%s", index, err, out.String())
 	}
 	for version, warned := range map[string]bool{old: true, newer: false} {
@@ -209,7 +219,8 @@ func TestIndexIsWholeOrNotThere(t *testing.T) {
 	}
 	index := filepath.Join(tools, "vulndb", "v0.0.0-20261105234957-bbbbbbbbbbbb")
 	indexdb("mkdir -p $4/index; echo half >$4/index/db.json; echo the disk is full >&2; exit 1\n")
-	if err := makeIndex(context.Background(), tools, "data", index); err == nil || !strings.Contains(err.Error(), "the disk is full") {
+	if err := makeIndex(context.Background(), tools, "data", index); err == nil || !strings.Contains(err.Error(),
+		"the disk is full") {
 		t.Errorf("makeIndex: %v, want what indexdb said", err)
 	}
 	if left, err := os.ReadDir(filepath.Dir(index)); err != nil || len(left) != 0 {

@@ -1,9 +1,9 @@
-// Package directorytest runs real directory servers for tests and benchmarks: OpenLDAP (slapd) and a Samba Active Directory
-// domain controller, on loopback, with certificates of their own and sample people.
+// Package directorytest runs real directory servers for tests and benchmarks: OpenLDAP (slapd) and a Samba Active
+// Directory domain controller, on loopback, with certificates of their own and sample people.
 //
-// It is for tests only and must never be linked into a program that people run. The servers are real, so a test that passes here
-// has seen a real bind, a real TLS handshake and real result codes. A missing server is a failure that names the package to
-// install, never a skip: a test that silently did not run proves nothing.
+// It is for tests only and must never be linked into a program that people run. The servers are real, so a test that
+// passes here has seen a real bind, a real TLS handshake and real result codes. A missing server is a failure that
+// names the package to install, never a skip: a test that silently did not run proves nothing.
 //
 // One server for one test:
 //
@@ -42,9 +42,10 @@ type Person struct {
 
 // People are the sample people. Direct group memberships are listed at [Groups].
 //
-// The states mean, in words of the directory package: disabled → Disabled; password_expired → PasswordExpired; must_change →
-// MustChange; expired → Expired; lockout → a password policy that locks after three wrong passwords. OpenLDAP answers a bind of a
-// disabled or expired person with Locked, since it does so without the right password; a Read tells the state.
+// The states mean, in words of the directory package: disabled → Disabled; password_expired → PasswordExpired;
+// must_change → MustChange; expired → Expired; lockout → a password policy that locks after three wrong passwords.
+// OpenLDAP answers a bind of a disabled or expired person with Locked, since it does so without the right password; a
+// Read tells the state.
 func People() []Person {
 	return []Person{
 		{Login: "alice", FirstName: "Alice", LastName: "Anders", Mail: "alice@example.test"},
@@ -70,11 +71,13 @@ type Members struct {
 
 // Groups are the sample groups.
 //
-//   - ctct-a07e1lxqqqo0-account_manager and ctct-a07e1lxqqqo1-campaign_creator name an account and a role, for mapping patterns; alice is in both.
+//   - ctct-a07e1lxqqqo0-account_manager and ctct-a07e1lxqqqo1-campaign_creator name an account and a role, for mapping
+//     patterns; alice is in both.
 //   - staff ← sales ← emea is a chain (emea is a member of sales, sales of staff); heidi is in emea alone.
 //   - ring-a, ring-b and ring-c are members of one another in a circle; bob is in ring-a.
 //   - <i>Marketing</i> & Söhne has a name that must be escaped wherever it is shown.
-//   - everybody has 2,000 members in slapd, most of whom do not exist. Alice and bob are in it. In Samba, where members must exist, they are alone.
+//   - everybody has 2,000 members in slapd, most of whom do not exist. Alice and bob are in it. In Samba,
+//     where members must exist, they are alone.
 //
 // Carol is in no group.
 func Groups() []Members {
@@ -98,8 +101,8 @@ const (
 	crowdSize = 2000
 )
 
-// shared holds the servers that live as long as the test binary. It is package state on purpose: a test binary is one process, and
-// a server for each test of a package would cost more than the tests.
+// shared holds the servers that live as long as the test binary. It is package state on purpose: a test binary is one
+// process, and a server for each test of a package would cost more than the tests.
 var shared struct {
 	sync.Mutex
 	running  bool
@@ -133,8 +136,8 @@ func Main(m *testing.M) int {
 	return code
 }
 
-// SharedSlapd is one slapd with the sample data for all tests of this test binary. Tests must not change what others read in it; a
-// test that does, or that stops the server, takes [StartSlapd]. It needs [Main].
+// SharedSlapd is one slapd with the sample data for all tests of this test binary. Tests must not change what others
+// read in it; a test that does, or that stops the server, takes [StartSlapd]. It needs [Main].
 func SharedSlapd(tb testing.TB) *Slapd {
 	tb.Helper()
 	testkind.Starts(tb, "slapd")

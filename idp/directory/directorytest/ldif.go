@@ -24,7 +24,8 @@ func applyLDIF(ldif, dir, url, caFile, dn, password string) error {
 	if err := os.WriteFile(pw, []byte(password), 0o600); err != nil {
 		return err
 	}
-	return run(ldif, env, "LDAPTLS_CACERT="+caFile, "LDAPTLS_REQCERT=demand", "LDAPCONF=/dev/null", ldapmodify, "-a", "-x", "-H", url, "-D", dn, "-y", pw)
+	return run(ldif, env, "LDAPTLS_CACERT="+caFile, "LDAPTLS_REQCERT=demand", "LDAPCONF=/dev/null", ldapmodify, "-a", "-x",
+		"-H", url, "-D", dn, "-y", pw)
 }
 
 // record writes one LDIF record. Values that LDIF does not take as they are go in base64.
@@ -63,13 +64,16 @@ func (s *Slapd) peopleLDIF(o SlapdOptions) string {
 		record(&b, "ou="+ou+","+s.BaseDN, "objectClass", "organizationalUnit", "ou", ou)
 	}
 	policy := func(cn string, pairs ...string) {
-		record(&b, "cn="+cn+",ou=policies,"+s.BaseDN, append([]string{"objectClass", "device", "objectClass", "pwdPolicy", "cn", cn,
-			"pwdAttribute", "userPassword", "pwdLockout", "TRUE", "pwdLockoutDuration", "900", "pwdFailureCountInterval", "900", "pwdMustChange", "TRUE"}, pairs...)...)
+		record(&b, "cn="+cn+",ou=policies,"+s.BaseDN, append([]string{"objectClass", "device", "objectClass",
+			"pwdPolicy", "cn", cn,
+			"pwdAttribute", "userPassword", "pwdLockout", "TRUE", "pwdLockoutDuration", "900", "pwdFailureCountInterval", "900",
+			"pwdMustChange", "TRUE"}, pairs...)...)
 	}
 	policy("default", "pwdMaxFailure", "20")
 	policy("expiring", "pwdMaxFailure", "20", "pwdMaxAge", "86400")
 	policy("strict", "pwdMaxFailure", "3")
-	record(&b, s.BindDN, "objectClass", "applicationProcess", "objectClass", "simpleSecurityObject", "cn", "reader", "userPassword", ssha(s.BindPassword))
+	record(&b, s.BindDN, "objectClass", "applicationProcess", "objectClass", "simpleSecurityObject", "cn", "reader",
+		"userPassword", ssha(s.BindPassword))
 	if !o.Empty {
 		for _, p := range People() {
 			s.person(&b, p)

@@ -12,7 +12,8 @@ func LoadLogin(i int) string { return fmt.Sprintf("user%05d", i+1) }
 // LoadGroup is the cn of the i-th of the groups that SlapdOptions.Groups adds, from 0.
 func LoadGroup(i int) string { return fmt.Sprintf("team%05d", i+1) }
 
-// LoadMembers says who is directly in the i-th of these groups: the numbers of people, and those of groups, -1 for none.
+// LoadMembers says who is directly in the i-th of these groups: the numbers of people, and those of groups, -1 for
+// none.
 func (o SlapdOptions) LoadMembers(i int) (people []int, group int) {
 	first, n := i*o.MembersPerGroup, o.MembersPerGroup
 	if i == 0 && o.BigGroup > 0 {
@@ -41,8 +42,8 @@ func (o SlapdOptions) inFirstGroup() int {
 	return o.People
 }
 
-// loadLDIF is what slapadd loads: the sample people, the people for load, and the groups that these are in, with the memberOf that the overlay
-// would have written had they been added to a running server.
+// loadLDIF is what slapadd loads: the sample people, the people for load, and the groups that these are in, with the
+// memberOf that the overlay would have written had they been added to a running server.
 func (s *Slapd) loadLDIF(o SlapdOptions) io.Reader {
 	in, inGroup := make([][]int, o.People), make([][]int, o.Groups)
 	for i := range o.Groups {
@@ -63,7 +64,8 @@ func (s *Slapd) loadLDIF(o SlapdOptions) io.Reader {
 	return io.MultiReader(strings.NewReader(s.peopleLDIF(o)),
 		&records{n: o.People, write: func(b *strings.Builder, i int) {
 			login := LoadLogin(i)
-			s.person(b, Person{Login: login, FirstName: "User", LastName: login, Mail: login + "@example.test"}, memberOf(in[i])...)
+			s.person(b, Person{Login: login, FirstName: "User", LastName: login, Mail: login + "@example.test"},
+				memberOf(in[i])...)
 		}},
 		&records{n: o.Groups, write: func(b *strings.Builder, i int) {
 			people, group := o.LoadMembers(i)

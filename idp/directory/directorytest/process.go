@@ -53,7 +53,8 @@ func (p *process) start() error {
 	dieWithParent(cmd)
 	started, done := make(chan error, 1), make(chan struct{})
 	go func() {
-		// The server dies with the thread that started it (see dieWithParent), so that thread must live as long as the server.
+		// The server dies with the thread that started it (see dieWithParent), so that thread must live as long as the
+		// server.
 		runtime.LockOSThread()
 		defer close(done)
 		err := cmd.Start()

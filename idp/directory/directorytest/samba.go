@@ -18,11 +18,13 @@ import (
 	"ssobridge/internal/testkind"
 )
 
-// Samba is a running Active Directory domain controller (Samba) on a loopback address of its own, since its ports can't be chosen:
-// 389 (StartTLS), 636 (ldaps), 3268 and 3269 (global catalog). Its domain is ad.example.test, NetBIOS name EXAMPLE.
+// Samba is a running Active Directory domain controller (Samba) on a loopback address of its own, since its ports can't
+// be chosen: 389 (StartTLS), 636 (ldaps), 3268 and 3269 (global catalog). Its domain is ad.example.test, NetBIOS name
+// EXAMPLE.
 //
-// The sample people are at CN=FIRST LAST,OU=People with sAMAccountName LOGIN and userPrincipalName LOGIN@ad.example.test; the
-// groups at CN=NAME,OU=Groups. A domain policy locks an account after ten wrong passwords, mallory's after three.
+// The sample people are at CN=FIRST LAST,OU=People with sAMAccountName LOGIN and userPrincipalName
+// LOGIN@ad.example.test; the groups at CN=NAME,OU=Groups. A domain policy locks an account after ten wrong passwords,
+// mallory's after three.
 type Samba struct {
 	BaseDN        string // DC=ad,DC=example,DC=test
 	BindDN        string // the service account
@@ -38,8 +40,8 @@ type Samba struct {
 	address string
 }
 
-// StartSamba provisions and starts a domain controller with the sample people and groups, and stops it at the end of the test. It
-// needs root, and takes some seconds: see SharedSamba.
+// StartSamba provisions and starts a domain controller with the sample people and groups, and stops it at the end of
+// the test. It needs root, and takes some seconds: see SharedSamba.
 func StartSamba(tb testing.TB) *Samba {
 	tb.Helper()
 	testkind.Starts(tb, "samba")
@@ -60,8 +62,8 @@ func (s *Samba) PlainURL() string { return "ldap://" + s.address }
 // Address is host:port of the ldaps:// listener, for a proxy in front of it.
 func (s *Samba) Address() string { return net.JoinHostPort(s.address, "636") }
 
-// CAFile is the file with the authority that signed the server's certificate. The certificate is good for the server's address,
-// 127.0.0.1, localhost and dc1.ad.example.test.
+// CAFile is the file with the authority that signed the server's certificate. The certificate is good for the server's
+// address, 127.0.0.1, localhost and dc1.ad.example.test.
 func (s *Samba) CAFile() string { return s.pki.caFile }
 
 // PersonDN is the DN of a sample person, as Samba spells it.
@@ -111,7 +113,8 @@ func (s *Samba) rid(dn string) (uint32, error) {
 	if err := conn.Bind(s.AdminDN, s.AdminPassword); err != nil {
 		return 0, err
 	}
-	found, err := conn.Search(ldap.NewSearchRequest(dn, ldap.ScopeBaseObject, ldap.NeverDerefAliases, 1, 10, false, "(objectClass=*)", []string{"objectSid"}, nil))
+	found, err := conn.Search(ldap.NewSearchRequest(dn, ldap.ScopeBaseObject, ldap.NeverDerefAliases, 1, 10, false,
+		"(objectClass=*)", []string{"objectSid"}, nil))
 	if err != nil || len(found.Entries) != 1 {
 		return 0, fmt.Errorf("directorytest: read the objectSid of %s: %w", dn, err)
 	}
@@ -140,7 +143,8 @@ func (s *Samba) Deny(tb testing.TB, dn, attribute string) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	err = run("", tool, "dsacl", "set", "-s", filepath.Join(s.dir, "smb.conf"), "-H", filepath.Join(s.dir, "private", "sam.ldb"),
+	err = run("", tool, "dsacl", "set", "-s", filepath.Join(s.dir, "smb.conf"), "-H",
+		filepath.Join(s.dir, "private", "sam.ldb"),
 		"--objectdn="+dn, "--sddl=(OD;;RP;"+attribute+";;WD)")
 	if err != nil {
 		tb.Fatal("deny the reading of an attribute: ", err)
@@ -189,7 +193,8 @@ func (s *Samba) Password(password string) string {
 // newSamba makes a domain controller in dir and starts it.
 func newSamba(dir string) (*Samba, error) {
 	if os.Geteuid() != 0 {
-		return nil, errors.New("directorytest: the Samba domain controller must be run as root: its ports are below 1024 and it keeps owners in extended attributes")
+		return nil, errors.New("directorytest: the Samba domain controller must be run as root: its ports are below 1024 " +
+			"and it keeps owners in extended attributes")
 	}
 	samba, err := program("samba", "samba samba-ad-dc samba-ad-provision winbind samba-dsdb-modules samba-vfs-modules")
 	if err != nil {
@@ -215,11 +220,14 @@ func newSamba(dir string) (*Samba, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	if s.pki, err = newPKI(filepath.Join(dir, "pki"), []string{"dc1.ad.example.test", "localhost"}, s.address, "127.0.0.1"); err != nil {
+	if s.pki, err = newPKI(filepath.Join(dir, "pki"), []string{"dc1.ad.example.test", "localhost"}, s.address,
+		"127.0.0.1"); err != nil {
 		return nil, err
 	}
-	err = run("", tool, "domain", "provision", "--targetdir="+dir, "--realm="+strings.ToUpper(s.DNSDomain), "--domain="+s.Domain, "--server-role=dc", "--dns-backend=NONE",
-		"--host-name=dc1", "--host-ip="+s.address, "--adminpass="+s.AdminPassword, "--option=interfaces=lo", "--option=bind interfaces only=yes",
+	err = run("", tool, "domain", "provision", "--targetdir="+dir, "--realm="+strings.ToUpper(s.DNSDomain), "--domain="+
+		s.Domain, "--server-role=dc", "--dns-backend=NONE",
+		"--host-name=dc1", "--host-ip="+s.address, "--adminpass="+s.AdminPassword, "--option=interfaces=lo",
+		"--option=bind interfaces only=yes",
 		"--option=vfs objects=dfs_samba4 acl_xattr xattr_tdb")
 	if err != nil {
 		return nil, fmt.Errorf("directorytest: provision the domain: %w", err)
@@ -249,7 +257,8 @@ func newSamba(dir string) (*Samba, error) {
 
 // config is the smb.conf: LDAP alone, everything below dir.
 func (s *Samba) config() string {
-	return strings.NewReplacer("ADDRESS", s.address, "DIR", s.dir, "KEYFILE", s.pki.keyFile, "CERTFILE", s.pki.certFile, "CAFILE", s.pki.caFile,
+	return strings.NewReplacer("ADDRESS", s.address, "DIR", s.dir, "KEYFILE", s.pki.keyFile, "CERTFILE", s.pki.certFile,
+		"CAFILE", s.pki.caFile,
 		"REALM", strings.ToUpper(s.DNSDomain), "DOMAIN", s.Domain).Replace(`[global]
 netbios name = DC1
 realm = REALM
@@ -286,10 +295,12 @@ func (s *Samba) sampleLDIF() string {
 		record(&b, "OU="+ou+","+s.BaseDN, "objectClass", "organizationalUnit", "ou", ou)
 	}
 	const normal, disabled = "512", "514"
-	record(&b, s.BindDN, "objectClass", "user", "cn", "reader", "sAMAccountName", "reader", "userAccountControl", normal, "unicodePwd", unicodePwd(s.BindPassword))
+	record(&b, s.BindDN, "objectClass", "user", "cn", "reader", "sAMAccountName", "reader", "userAccountControl", normal,
+		"unicodePwd", unicodePwd(s.BindPassword))
 	for _, p := range People() {
 		pairs := []string{"objectClass", "user", "sAMAccountName", p.Login, "userPrincipalName", p.Login + "@" + s.DNSDomain,
-			"givenName", p.FirstName, "sn", p.LastName, "displayName", p.FirstName + " " + p.LastName, "mail", p.Mail, "unicodePwd", unicodePwd(Password)}
+			"givenName", p.FirstName, "sn", p.LastName, "displayName", p.FirstName + " " + p.LastName, "mail", p.Mail,
+			"unicodePwd", unicodePwd(Password)}
 		control := normal
 		switch p.State {
 		case "disabled":
@@ -302,12 +313,15 @@ func (s *Samba) sampleLDIF() string {
 		record(&b, s.PersonDN(p.Login), append(pairs, "userAccountControl", control)...)
 	}
 	record(&b, "CN=strict,CN=Password Settings Container,CN=System,"+s.BaseDN, "objectClass", "msDS-PasswordSettings",
-		"msDS-PasswordSettingsPrecedence", "10", "msDS-PasswordReversibleEncryptionEnabled", "FALSE", "msDS-PasswordHistoryLength", "0",
+		"msDS-PasswordSettingsPrecedence", "10", "msDS-PasswordReversibleEncryptionEnabled", "FALSE",
+		"msDS-PasswordHistoryLength", "0",
 		"msDS-PasswordComplexityEnabled", "FALSE", "msDS-MinimumPasswordLength", "0", "msDS-MinimumPasswordAge", "0",
-		"msDS-MaximumPasswordAge", "-9223372036854775808", "msDS-LockoutThreshold", "3", "msDS-LockoutObservationWindow", "-18000000000",
+		"msDS-MaximumPasswordAge", "-9223372036854775808", "msDS-LockoutThreshold", "3", "msDS-LockoutObservationWindow",
+		"-18000000000",
 		"msDS-LockoutDuration", "-18000000000", "msDS-PSOAppliesTo", s.PersonDN("mallory"))
 	for _, g := range Groups() {
-		pairs := []string{"objectClass", "group", "sAMAccountName", strings.Trim(strings.NewReplacer("<", "", ">", "", "/", "").Replace(g.Group), " ")}
+		pairs := []string{"objectClass", "group", "sAMAccountName", strings.Trim(strings.NewReplacer("<", "", ">", "", "/",
+			"").Replace(g.Group), " ")}
 		for _, login := range g.People {
 			pairs = append(pairs, "member", s.PersonDN(login))
 		}
@@ -320,8 +334,8 @@ func (s *Samba) sampleLDIF() string {
 	return b.String()
 }
 
-// agePasswords sets the password time of some people back, so that their passwords have expired. The server lets nobody write it,
-// so it is changed in the database file of the domain.
+// agePasswords sets the password time of some people back, so that their passwords have expired. The server lets nobody
+// write it, so it is changed in the database file of the domain.
 func (s *Samba) agePasswords(tool string, logins ...string) error {
 	// The Python that samba-tool runs on has Samba's database module; another one in the path may not.
 	script, err := os.ReadFile(tool)

@@ -20,20 +20,24 @@ import (
 
 // SlapdOptions change what StartSlapdWith starts.
 type SlapdOptions struct {
-	Empty  bool // only the suffix, the containers and the service account: no sample people and groups
-	People int  // so many more people, user00001 and so on, each in the group ctct-a07e1lxqqqo0-account_manager unless Groups is set; for load
+	Empty bool // only the suffix, the containers and the service account: no sample people and groups
+	// so many more people, user00001 and so on, each in the group ctct-a07e1lxqqqo0-account_manager unless Groups is set;
+	// for load
+	People int
 	Plain  bool // allow simple binds without TLS
 
 	// Groups adds so many groups, team00001 and so on, in which the people of People are; see LoadGroup and LoadMembers.
 	Groups          int
 	MembersPerGroup int // people in each
 	BigGroup        int // people in team00001 instead
-	NestDepth       int // so many groups in a row are a chain, each a member of the one before; the last two are members of each other
+	// so many groups in a row are a chain, each a member of the one before; the last two are members of each other
+	NestDepth int
 }
 
-// Slapd is a running OpenLDAP server with a database of its own, reachable by ldaps:// and by ldap:// with StartTLS on 127.0.0.1.
-// Its suffix is dc=example,dc=test, people are uid=LOGIN,ou=people, groups are groupOfNames at cn=NAME,ou=groups, and memberOf is
-// kept by the memberof overlay. Binds without TLS are refused unless SlapdOptions.Plain was set.
+// Slapd is a running OpenLDAP server with a database of its own, reachable by ldaps:// and by ldap:// with StartTLS on
+// 127.0.0.1. Its suffix is dc=example,dc=test, people are uid=LOGIN,ou=people, groups are groupOfNames at
+// cn=NAME,ou=groups, and memberOf is kept by the memberof overlay. Binds without TLS are refused unless
+// SlapdOptions.Plain was set.
 type Slapd struct {
 	BaseDN        string // dc=example,dc=test
 	BindDN        string // the service account: may read everything but passwords
@@ -48,8 +52,8 @@ type Slapd struct {
 	ldaps int
 }
 
-// StartSlapd starts a slapd with the sample people and groups and stops it at the end of the test. It takes about a tenth of a
-// second.
+// StartSlapd starts a slapd with the sample people and groups and stops it at the end of the test. It takes about a
+// tenth of a second.
 func StartSlapd(tb testing.TB) *Slapd {
 	tb.Helper()
 	return StartSlapdWith(tb, SlapdOptions{})
@@ -76,8 +80,8 @@ func (s *Slapd) PlainURL() string { return "ldap://127.0.0.1:" + strconv.Itoa(s.
 // Address is host:port of the ldaps:// listener, for a proxy in front of it.
 func (s *Slapd) Address() string { return "127.0.0.1:" + strconv.Itoa(s.ldaps) }
 
-// CAFile is the file with the authority that signed the server's certificate. The certificate is good for 127.0.0.1, ::1 and
-// localhost.
+// CAFile is the file with the authority that signed the server's certificate. The certificate is good for 127.0.0.1,
+// ::1 and localhost.
 func (s *Slapd) CAFile() string { return s.pki.caFile }
 
 // PersonDN is the DN of a sample person.
@@ -136,7 +140,8 @@ func (s *Slapd) Restart(tb testing.TB) {
 	s.Start(tb)
 }
 
-// Freeze halts the server without closing anything: it takes connections (the kernel does) and answers nothing. Thaw lets it go on.
+// Freeze halts the server without closing anything: it takes connections (the kernel does) and answers nothing. Thaw
+// lets it go on.
 func (s *Slapd) Freeze(tb testing.TB) {
 	tb.Helper()
 	if err := s.proc.freeze(); err != nil {
@@ -152,8 +157,8 @@ func (s *Slapd) Thaw(tb testing.TB) {
 	}
 }
 
-// newSlapd makes a server in dir and starts it. Another process may take the ports between choosing and listening, so it tries
-// again with others.
+// newSlapd makes a server in dir and starts it. Another process may take the ports between choosing and listening, so
+// it tries again with others.
 func newSlapd(dir string, o SlapdOptions) (*Slapd, error) {
 	var errs []error
 	for try := range 3 {
@@ -226,7 +231,8 @@ func (s *Slapd) config(o SlapdOptions) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	modules, err := folder("back_mdb.so", "/usr/lib/ldap", "/usr/lib64/openldap", "/usr/lib/openldap", "/usr/local/libexec/openldap")
+	modules, err := folder("back_mdb.so", "/usr/lib/ldap", "/usr/lib64/openldap", "/usr/lib/openldap",
+		"/usr/local/libexec/openldap")
 	if err != nil {
 		return "", err
 	}
@@ -234,8 +240,10 @@ func (s *Slapd) config(o SlapdOptions) (string, error) {
 	if o.Plain {
 		security = ""
 	}
-	return strings.NewReplacer("SCHEMAS", schemas, "MODULES", modules, "DIR", s.dir, "CAFILE", s.pki.caFile, "CERTFILE", s.pki.certFile,
-		"KEYFILE", s.pki.keyFile, "SECURITY", security, "SUFFIX", s.BaseDN, "ADMINDN", s.AdminDN, "ADMINPW", s.AdminPassword, "READER", s.BindDN,
+	return strings.NewReplacer("SCHEMAS", schemas, "MODULES", modules, "DIR", s.dir, "CAFILE", s.pki.caFile, "CERTFILE",
+		s.pki.certFile,
+		"KEYFILE", s.pki.keyFile, "SECURITY", security, "SUFFIX", s.BaseDN, "ADMINDN", s.AdminDN, "ADMINPW", s.AdminPassword,
+		"READER", s.BindDN,
 	).Replace(`include SCHEMAS/core.schema
 include SCHEMAS/cosine.schema
 include SCHEMAS/nis.schema

@@ -43,7 +43,8 @@ func TestSlapd(t *testing.T) {
 	if err := signIn(t, d, "alice"); err != nil {
 		t.Fatal(err)
 	}
-	s.Apply(t, "dn: "+s.PersonDN("newcomer")+"\nobjectClass: inetOrgPerson\nuid: newcomer\ncn: New\nsn: Comer\nuserPassword: "+directorytest.Password+"\n\n")
+	s.Apply(t, "dn: "+s.PersonDN("newcomer")+"\nobjectClass: inetOrgPerson\nuid: newcomer\ncn: New\nsn: "+
+		"Comer\nuserPassword: "+directorytest.Password+"\n\n")
 	s.Stop(t)
 	wantUnavailable(t, "stopped", signIn(t, d, "alice"))
 	s.Start(t)
@@ -80,7 +81,8 @@ func TestSlapdOptions(t *testing.T) {
 // Each sample person without a special state can sign in at both servers.
 func TestSamplePeople(t *testing.T) {
 	slapd, samba := directorytest.SharedSlapd(t), directorytest.SharedSamba(t)
-	for name, d := range map[string]*directory.Directory{"slapd": open(t, slapd.Options()), "samba": open(t, samba.Options())} {
+	for name, d := range map[string]*directory.Directory{"slapd": open(t, slapd.Options()),
+		"samba": open(t, samba.Options())} {
 		for _, p := range directorytest.People() {
 			if err := signIn(t, d, p.Login); (err == nil) != (p.State == "" || p.State == "lockout") {
 				t.Errorf("%s: %s with state %q: got %v", name, p.Login, p.State, err)
@@ -92,7 +94,8 @@ func TestSamplePeople(t *testing.T) {
 func TestSamba(t *testing.T) {
 	s := directorytest.SharedSamba(t)
 	d := open(t, s.Options())
-	s.Apply(t, "dn: CN=newcomer,OU=People,"+s.BaseDN+"\nobjectClass: user\nsAMAccountName: newcomer\nuserAccountControl: 512\n"+s.Password(directorytest.Password)+"\n")
+	s.Apply(t, "dn: CN=newcomer,OU=People,"+s.BaseDN+
+		"\nobjectClass: user\nsAMAccountName: newcomer\nuserAccountControl: 512\n"+s.Password(directorytest.Password)+"\n")
 	s.Stop(t)
 	wantUnavailable(t, "stopped", signIn(t, d, "alice"))
 	s.Start(t)
