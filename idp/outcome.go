@@ -40,6 +40,9 @@ func outcomeOf(page Page, err error, cancelled bool) (outcome, reason string) {
 		if page.Problem != "" {
 			return OutcomeWrongFactor, page.Problem
 		}
+	case AccountPage, ChooseAccount, FactorNotice, Finished, GoOn, LogoutGoOn, OwnFactors, PostMessage, RecoveryCodes,
+		RedirectMessage, SignedOut, SigningOut, Waiting, WrongCodes:
+		// A step on the way, or of something that is no sign-in.
 	}
 	return "", ""
 }

@@ -106,7 +106,8 @@ func (t *trace) conclude(page Page, err error) {
 		default:
 			t.t.Outcome = "pending"
 		}
-	default:
+	case nil, AccountPage, ChooseAccount, FactorNotice, Finished, GoOn, LogoutGoOn, OwnFactors, PostMessage,
+		RecoveryCodes, RedirectMessage, SignedOut, SigningOut, Waiting, WrongCodes:
 		if t.t.Outcome == "" {
 			t.t.Outcome = "pending"
 		}
