@@ -83,7 +83,7 @@ var homes = map[string][]string{
 // topLevel is everything that may stand at the top of the project.
 var topLevel = []string{
 	"go.mod", "go.sum", "cmd", "idp", "provisioning", "partnerapi", "store", "web", "certs", "internal", "docs",
-	"docker-compose.yml", "README.md", "Makefile", "CHANGELOG.md", "SECURITY.md",
+	"docker-compose.yml", "README.md", "Makefile", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md",
 	".ci", ".git", ".gitignore", ".dockerignore", ".golangci.yml", ".go-toolchain",
 	// git-ignored: tools, pictures, and what make build and make release write
 	".tools", ".screenshots", "ssobridge", "dist",
