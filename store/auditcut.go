@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -274,6 +275,9 @@ func (w *walk) gone(ctx context.Context, l *chained) (err error) {
 	}
 	again, err := scanChained(w.a.db.engine.reader().QueryRowContext(ctx, `
 		SELECT `+chainColumns+` FROM audit_chain WHERE seq = $1`, l.Seq))
+	if errors.Is(err, sql.ErrNoRows) { // cut off since they were read: Verify begins anew where it was
+		return &ChainError{Seq: l.Seq, Event: l.Event, At: l.At, What: "it is missing"}
+	}
 	if err != nil {
 		return w.a.db.explain("read an entry of the audit's chain again", err)
 	}

@@ -47,8 +47,9 @@ type Config struct {
 	// users, retired keys, removed mappings and service providers) is written there before it is committed, so that a
 	// restored database does not bring it back. Each replica has a folder of its own, that stays when the replica is
 	// started again. Keep it on another disk than the database where you can, and out of the database's backups: a folder
-	// that is restored with the database knows no more than the database. Default: data_dir. Example:
-	// /var/lib/ssobridge-state
+	// that is restored with the database knows no more than the database.
+	// Default: data_dir.
+	// Example: /var/lib/ssobridge-state
 	StateDir string `yaml:"state_dir"`
 
 	// Where everything is kept.
@@ -201,7 +202,8 @@ type Console struct {
 
 	// Address and port of a listener for the console alone, with the same certificate as listen. The console and signing
 	// in to it are then served there, under public_url of this section, and not at listen, where /admin/ does not exist.
-	// Default none: the console is served at listen. Example: 10.20.0.5:8444
+	// Default none: the console is served at listen.
+	// Example: 10.20.0.5:8444
 	Listen string `yaml:"listen"`
 
 	// Scheme, host and port of that listener as browsers reach it. With the host of the other public_url and another port,
@@ -213,8 +215,9 @@ type Console struct {
 
 	// Networks from which the console is served; from elsewhere its pages don't exist, and no sign-in to it goes on.
 	// Clients are known by their address, so that the bridge's own TLS or trusted_proxies is needed, and the address of a
-	// trusted proxy itself is never let in. Commands need no console: whoever locks themselves out changes this. Default
-	// none: served to everybody. Example: [10.20.0.0/16, 192.0.2.7]
+	// trusted proxy itself is never let in. Commands need no console: whoever locks themselves out changes this.
+	// Default none: served to everybody.
+	// Example: [10.20.0.0/16, 192.0.2.7]
 	AllowFrom []string `yaml:"allow_from"`
 
 	// The console asks for a login, with the second factor, when nobody has opened a page or sent a form in it for so

@@ -43,9 +43,9 @@ func TestConsoleFirstSteps(t *testing.T) {
 		}
 	}
 
-	b.sees("Action needed", "Constant Contact is not registered yet", "directory: connect to", "OK")
+	b.sees("Action needed", "Constant Contact is not registered", "directory: connect to", "OK")
 	picture("overview")
-	b.press("Constant Contact is not registered yet")
+	b.press("service providers: Constant Contact is not registered")
 	b.sees("Register Constant Contact")
 	b.fill("cc_entity_id", w.sandbox.EntityID())
 	b.fill("cc_acs", w.sandbox.ACS())

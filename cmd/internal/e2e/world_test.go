@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/pem"
@@ -173,6 +174,9 @@ func newWorld(t testing.TB, s setting) *world {
 		}
 	}
 	w.setUp(t, s, args)
+	if s.binary != "" { // a former version's file, read by this one too
+		w.dropRenamed(t)
+	}
 	w.start(t)
 	t.Cleanup(func() {
 		w.stop(t)
@@ -181,6 +185,19 @@ func newWorld(t testing.TB, s setting) *world {
 		}
 	})
 	return w
+}
+
+// dropRenamed takes the sections out of the file that were renamed since the former version: they are empty there.
+func (b *bridge) dropRenamed(t testing.TB) {
+	t.Helper()
+	file := filepath.Join(b.dir, "ssobridge.yaml")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, bytes.Replace(text, []byte("\nreadings:\n"), []byte("\n"), 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // setUp makes the folder and what is in the store, as an admin would. args are those of init.
