@@ -143,7 +143,7 @@ func newWorld(tb testing.TB, o settings) *world {
 		return network.RoundTrip(r)
 	})
 	tokens := w.sandbox.TokenOptions()
-	tokens.Now, tokens.MinInterval, tokens.Timeout, tokens.Transport = w.now, time.Millisecond, 5*time.Second, transport
+	tokens.Now, tokens.MinInterval, tokens.Timeout, tokens.Transport = w.now, time.Nanosecond, 5*time.Second, transport
 	source, err := partnerapi.NewTokenSource(tokens)
 	if err != nil {
 		tb.Fatalf("token source: %v", err)
