@@ -236,7 +236,7 @@ func (p *IdP) offerDue(ctx context.Context, f *flow, s store.Session) (bool, err
 func (p *IdP) showFactor(f *flow, s store.Session, records []store.SecondFactor, problem, invite string) (Page, error) {
 	page := AskFactor{
 		SignIn: f.in.ID, Provider: f.sp.name(), Login: s.Login, Problem: problem, CanCancel: f.fromSP(),
-		Invited: p.confirming(f, records), Invite: cutText(invite, mfa.MaxCode), Added: p.unconfirmed(f, s, records),
+		Invited: p.confirming(f, records), Invite: unlessLonger(invite, mfa.MaxCode), Added: p.unconfirmed(f, s, records),
 	}
 	if page.Invited && problem == FactorUnconfirmed {
 		page.Problem = "" // there is no confirmed one to take in its place: the page says what is missing

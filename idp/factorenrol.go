@@ -80,7 +80,7 @@ func (p *IdP) showEnrolment(f *flow, s store.Session, records []store.SecondFact
 // again shows an enrolment page once more, with the same secret: the app has it already.
 func (p *IdP) again(f *flow, s store.Session, records []store.SecondFactor, optional bool, problem string,
 	sent FactorEnrolment) (Page, error) {
-	page, err := p.showEnrolment(f, s, records, optional, problem, cutText(sent.Invite, mfa.MaxCode))
+	page, err := p.showEnrolment(f, s, records, optional, problem, unlessLonger(sent.Invite, mfa.MaxCode))
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +103,8 @@ func (p *IdP) again(f *flow, s store.Session, records []store.SecondFactor, opti
 	return shown, err
 }
 
-func cutText(text string, most int) string {
+// unlessLonger is a text of a form that is shown again; "" where it is longer than what is asked for.
+func unlessLonger(text string, most int) string {
 	if len(text) > most {
 		return ""
 	}

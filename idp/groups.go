@@ -2,7 +2,6 @@ package idp
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -237,7 +236,7 @@ func (p *IdP) groupEvent(action, outcome, actor string, u *GroupUse) store.Event
 	if actor == "" {
 		actor = "worker"
 	}
-	raw, _ := json.Marshal(map[string]any{ // strings always encode
+	raw := store.DetailOf(map[string]any{
 		"group": u.Written, "by": u.By, "id": u.Known.ID, "dn": u.Known.DN, "other_id": u.Known.OtherID,
 	})
 	return store.Event{At: p.o.Now(), Actor: actor, Action: action, Subject: "group", Outcome: outcome, Detail: raw}

@@ -3,7 +3,6 @@ package idp
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -97,7 +96,7 @@ func (r unknownRest) event(now time.Time) store.Event {
 	for _, block := range busiest[:min(len(busiest), unknownNamed)] {
 		from[block] = r.blocks[block]
 	}
-	detail, _ := json.Marshal(map[string]any{ // numbers and texts always encode
+	detail := store.DetailOf(map[string]any{
 		"count": r.count, "since": r.since.UTC().Format(time.RFC3339), "addresses": len(r.blocks), "busiest": from,
 	})
 	return store.Event{At: now, Action: "login", Outcome: "refused", Reason: ReasonUnknownLogins, Detail: detail}

@@ -2,7 +2,6 @@ package provisioning
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -56,7 +55,7 @@ func (s *Service) NamePatterns(ctx context.Context, list []store.Mapping, place,
 		if !mapping.Baseless(m) || m.Off || known {
 			continue
 		}
-		raw, _ := json.Marshal(map[string]any{"place": place, "pattern": m.Pattern}) // strings always encode
+		raw := store.DetailOf(map[string]any{"place": place, "pattern": m.Pattern})
 		event := store.Event{
 			At: s.now(), Actor: actor, Action: "mapping-notice", Subject: fmt.Sprintf("mapping %d", m.ID), Outcome: "ok",
 			Reason: "a pattern without a group base was named", Detail: raw,

@@ -2,7 +2,6 @@ package provisioning
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -244,7 +243,7 @@ func (s *Service) beginAgain(ctx context.Context, q Question, a Assignment, row 
 }
 
 func (s *Service) wantedEvent(q Question, a Assignment, reason string) store.Event {
-	detail, _ := json.Marshal(map[string]any{"role": a.Role, "mapping": a.Mapping.ID}) // strings and numbers always encode
+	detail := store.DetailOf(map[string]any{"role": a.Role, "mapping": a.Mapping.ID})
 	return store.Event{
 		At: s.now(), Ref: q.Ref, Actor: q.Person.ID, Action: "create-user-wanted", Subject: q.Person.ID,
 		Account: a.Account, Address: q.Address, Outcome: "ok", Reason: reason, Detail: detail,

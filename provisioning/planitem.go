@@ -2,7 +2,6 @@ package provisioning
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"time"
 
@@ -212,8 +211,7 @@ func (w *worker) whyConflict(ctx context.Context, item store.PlanItem) (skip str
 
 // itemEvent is for the audit: who is to be created by which plan.
 func (s *Service) itemEvent(plan store.Plan, item store.PlanItem, a Assignment) store.Event {
-	// strings and numbers always encode
-	detail, _ := json.Marshal(map[string]any{"role": a.Role, "mapping": a.Mapping.ID, "plan": plan.ID,
+	detail := store.DetailOf(map[string]any{"role": a.Role, "mapping": a.Mapping.ID, "plan": plan.ID,
 		"position": item.Position})
 	return store.Event{
 		At: s.now(), Actor: plan.AppliedBy, Action: "create-user-wanted", Subject: string(item.Person), Account: item.Account,

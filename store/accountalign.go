@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 	"slices"
 )
 
@@ -89,8 +88,7 @@ func (s *Accounts) Align(ctx context.Context, strictest func(policies []string, 
 			done = append(done, m)
 			one := e
 			one.Account = m.Listed[0]
-			// texts and a number always encode
-			one.Detail, _ = json.Marshal(map[string]any{"table": m.Table, "was": m.Account, "is": m.Listed, "rows": n})
+			one.Detail = DetailOf(map[string]any{"table": m.Table, "was": m.Account, "is": m.Listed, "rows": n})
 			if err := addEvents(ctx, tx, now, []Event{one}); err != nil {
 				return err
 			}

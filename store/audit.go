@@ -235,3 +235,12 @@ func scanEvent(row scanner) (e Event, err error) {
 	}
 	return e, err
 }
+
+// DetailOf is the Detail of an event. What is put in here can always be encoded: texts, numbers, times, lists of them.
+func DetailOf(about map[string]any) json.RawMessage {
+	data, err := json.Marshal(about)
+	if err != nil {
+		return nil
+	}
+	return data
+}

@@ -101,7 +101,7 @@ func (a *Audit) Cut(ctx context.Context, by Signing, event Event) (c Cut, ok boo
 	c.At = fromMicros(micros(a.db.now()))
 	c.Signature = by.Sign(c.Message())
 	// numbers always encode
-	event.Detail, _ = json.Marshal(map[string]any{"seq": c.Seq, "entries": c.Entries() - last.Entries()})
+	event.Detail = DetailOf(map[string]any{"seq": c.Seq, "entries": c.Entries() - last.Entries()})
 	if err := a.db.write(ctx, what, func(ctx context.Context, tx querier) error {
 		n, err := touched(ctx, tx, `
 			INSERT INTO audit_cuts (seq, hash, at, counts, signature)

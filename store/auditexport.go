@@ -105,7 +105,7 @@ func (a *Audit) Export(ctx context.Context, w io.Writer, f Filter, format string
 	}
 	end := Event{At: a.db.now().UTC(), Action: ExportEnd, Outcome: "ok"}
 	// they always encode
-	end.Detail, _ = json.Marshal(map[string]any{"events": count, "sha256": hex.EncodeToString(sum.hash.Sum(nil))})
+	end.Detail = DetailOf(map[string]any{"events": count, "sha256": hex.EncodeToString(sum.hash.Sum(nil))})
 	if err := errors.Join(write(end), flush()); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}

@@ -6,7 +6,6 @@ import (
 	"crypto"
 	"crypto/elliptic"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -173,7 +172,7 @@ func (k Keys) generate(ctx context.Context, n NewKey, e store.Event) (key *certs
 	if err != nil {
 		return nil, "", fmt.Errorf("make a signing key: %w", err)
 	}
-	e.Detail = detail(map[string]any{"algorithm": key.Algorithm, "use": n.Use, "state": state, "holder": holder})
+	e.Detail = store.DetailOf(map[string]any{"algorithm": key.Algorithm, "use": n.Use, "state": state, "holder": holder})
 	return key, state, k.add(ctx, key, n.Use, holder, state, e)
 }
 
@@ -253,7 +252,7 @@ func (k Keys) Promote(ctx context.Context, scope Scope, p Promotion, e store.Eve
 		if !p.At.IsZero() {
 			about["at"] = p.At.UTC()
 		}
-		e.Detail = detail(about)
+		e.Detail = store.DetailOf(about)
 		if key.Use == ForMetadata {
 			if p.ConfirmedBy == "" && !p.Force {
 				return nil, fmt.Errorf("promote key %s: %w", p.Key, certs.ErrUnconfirmed)
@@ -329,7 +328,7 @@ func (k Keys) Settle(ctx context.Context) error {
 			c := r.Choices[entityID]
 			events = append(events, store.Event{At: now, Actor: "worker", Action: "key-switch", Subject: c.Key,
 				SP: entityID, Outcome: "ok",
-				Detail: detail(map[string]any{"previous": c.Previous, "at": c.SwitchAt})})
+				Detail: store.DetailOf(map[string]any{"previous": c.Previous, "at": c.SwitchAt})})
 		}
 		return events, nil
 	})
@@ -353,13 +352,4 @@ func (k Keys) open(stored store.SigningKey) (*certs.Key, error) {
 	}
 	defer clear(private)
 	return certs.Load(stored.Certificate, private)
-}
-
-// detail of an audit event. What is put in here can always be encoded.
-func detail(about map[string]any) json.RawMessage {
-	data, err := json.Marshal(about)
-	if err != nil {
-		return nil
-	}
-	return data
 }

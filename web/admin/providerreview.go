@@ -64,7 +64,7 @@ func (p Providers) Approve(ctx context.Context, scope Scope, entityID, shown str
 			for _, d := range changes {
 				lines = append(lines, d.String())
 			}
-			e.Detail = detail(map[string]any{"changes": lines})
+			e.Detail = store.DetailOf(map[string]any{"changes": lines})
 			*now = after
 			return e, err
 		})

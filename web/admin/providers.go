@@ -135,7 +135,8 @@ func (p Providers) Set(ctx context.Context, scope Scope, entityID string, change
 	for _, c := range changes {
 		keys = append(keys, printable(c.Key, 100))
 	}
-	e.Action, e.Subject, e.SP, e.Detail = "sp-set", sp.EntityID, sp.EntityID, detail(map[string]any{"settings": keys})
+	e.Action, e.Subject, e.SP = "sp-set", sp.EntityID, sp.EntityID
+	e.Detail = store.DetailOf(map[string]any{"settings": keys})
 	var refused error
 	err = p.Store.ServiceProviders().Change(ctx, sp.EntityID, func(now *store.ServiceProvider) (store.Event, error) {
 		refused = nil // it can run twice

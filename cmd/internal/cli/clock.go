@@ -2,9 +2,9 @@ package cli
 
 import (
 	"errors"
-	"time"
 
 	"ssobridge/cmd/internal/server"
+	"ssobridge/store"
 )
 
 type clockCmd struct {
@@ -39,13 +39,10 @@ func (c *clockAcceptCmd) Run(s *invocation, p *server.App) error {
 	}
 	now := p.Now()
 	e := s.event("clock-accept", "retention")
-	e.Detail = server.Detail(map[string]any{"time": now.UTC()})
+	e.Detail = store.DetailOf(map[string]any{"time": now.UTC()})
 	if err := p.Store.Clock().Accept(s.ctx, now, e); err != nil {
 		return err
 	}
-	s.printf("accepted: retention goes on from %s\n", minute(now))
+	s.printf("accepted: retention goes on from %s\n", server.Minute(now))
 	return nil
 }
-
-// minute is a time as people read it.
-func minute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 MST") }

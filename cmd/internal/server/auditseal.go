@@ -109,7 +109,7 @@ func (p *App) ReportForeign(ctx context.Context) {
 				"counts such events")
 		e := store.Event{At: p.Now().UTC(), Actor: "worker", Action: "audit-foreign", Subject: fmt.Sprintf("event %d",
 			t.first.ID), Outcome: "failed", Reason: "not_vouched"}
-		e.Detail, _ = json.Marshal(map[string]any{"count": t.count}) // numbers always encode
+		e.Detail = store.DetailOf(map[string]any{"count": t.count})
 		if err := p.Store.Audit().Add(ctx, e); err != nil {
 			p.log.Warn("the report of foreign audit events was not stored; tried again in ten seconds", "error", err)
 			return

@@ -73,12 +73,12 @@ func (p *App) BelieveClock(ctx context.Context) error {
 	switch {
 	case now.Sub(c.Database).Abs() > clockApart:
 		return &ClockFault{
-			What: fmt.Sprintf("this computer's clock says %s, the database's %s", minute(now), minute(c.Database)),
+			What: fmt.Sprintf("this computer's clock says %s, the database's %s", Minute(now), Minute(c.Database)),
 			Fix:  "set both clocks, for instance by NTP; nothing is deleted for its age meanwhile",
 		}
 	case !c.Seen.IsZero() && now.Sub(c.Seen).Abs() > clockJump: // back as well: noted, it would make the right time a jump
-		return &ClockFault{What: fmt.Sprintf("the clock says %s, and it was %s when it was last looked", minute(now),
-			minute(c.Seen)), Fix: fix, Jumped: true}
+		return &ClockFault{What: fmt.Sprintf("the clock says %s, and it was %s when it was last looked", Minute(now),
+			Minute(c.Seen)), Fix: fix, Jumped: true}
 	}
 	// A time that is in doubt begins no watch: it may yet be put right.
 	switch expected := p.clock.expected(now, c.Accepted); {
@@ -90,7 +90,7 @@ func (p *App) BelieveClock(ctx context.Context) error {
 		}
 		return &ClockFault{
 			What: fmt.Sprintf("the clock says %s, and by the time that has passed while this program ran it should be %s",
-				minute(now), minute(expected)),
+				Minute(now), Minute(expected)),
 			Fix: fix, Jumped: true,
 		}
 	case c.Seen.IsZero(), now.Sub(c.Seen).Abs() >= clockNoted:
@@ -99,8 +99,8 @@ func (p *App) BelieveClock(ctx context.Context) error {
 	return nil
 }
 
-// minute is a time as people read it.
-func minute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 MST") }
+// Minute is a time as people read it.
+func Minute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 MST") }
 
 // mayDelete tells whether what is old may be deleted now. It logs why not, once an hour.
 func (p *App) mayDelete(ctx context.Context) bool {

@@ -128,7 +128,7 @@ func (p *App) Rotate(ctx context.Context, e store.Event) (int, error) {
 			changed++
 			event := e
 			event.Action, event.Subject = "key-reseal", k.ID
-			event.Detail = Detail(map[string]any{"from": by.String(), "to": inUse.String()})
+			event.Detail = store.DetailOf(map[string]any{"from": by.String(), "to": inUse.String()})
 			events = append(events, event)
 		}
 		return events, nil

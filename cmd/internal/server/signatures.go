@@ -24,7 +24,7 @@ func (p *App) reportLibcrypto(ctx context.Context, reason string) error {
 	e := store.Event{
 		At: p.Now().UTC(), Actor: "worker", Action: "libcrypto-failed", Subject: "libcrypto", Outcome: "failed",
 		Reason: "signature",
-		Detail: Detail(map[string]any{"library": s.Library, "version": s.Version, "cause": reason}),
+		Detail: store.DetailOf(map[string]any{"library": s.Library, "version": s.Version, "cause": reason}),
 	}
 	if err := p.Store.Audit().Add(ctx, e); err != nil {
 		p.log.ErrorContext(ctx, "the audit event about libcrypto was not stored; tried again with a signature in a minute",

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -232,13 +231,4 @@ const hintShare = 0.02
 // NewJournal is the revocation journal of a configuration.
 func NewJournal(c *config.Config, sealer *certs.Sealer, now func() time.Time, log *slog.Logger) *journal.Journal {
 	return journal.New(journal.Options{Dir: c.JournalDir(), Sink: c.Audit.Sink, Voucher: sealer, Now: now, Logger: log})
-}
-
-// Detail of an audit event. What is put in here can always be encoded.
-func Detail(about map[string]any) json.RawMessage {
-	data, err := json.Marshal(about)
-	if err != nil {
-		return nil
-	}
-	return data
 }

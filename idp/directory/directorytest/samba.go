@@ -59,9 +59,6 @@ func (s *Samba) URL() string { return "ldaps://" + s.address }
 // PlainURL is the ldap:// URL, for StartTLS.
 func (s *Samba) PlainURL() string { return "ldap://" + s.address }
 
-// Address is host:port of the ldaps:// listener, for a proxy in front of it.
-func (s *Samba) Address() string { return net.JoinHostPort(s.address, "636") }
-
 // CAFile is the file with the authority that signed the server's certificate. The certificate is good for the server's
 // address, 127.0.0.1, localhost and dc1.ad.example.test.
 func (s *Samba) CAFile() string { return s.pki.caFile }
@@ -164,22 +161,6 @@ func (s *Samba) Start(tb testing.TB) {
 	tb.Helper()
 	if err := s.proc.start(); err != nil {
 		tb.Fatal(err)
-	}
-}
-
-// Freeze halts the server without closing anything; Thaw lets it go on.
-func (s *Samba) Freeze(tb testing.TB) {
-	tb.Helper()
-	if err := s.proc.freeze(); err != nil {
-		tb.Fatal("freeze samba:", err)
-	}
-}
-
-// Thaw ends Freeze.
-func (s *Samba) Thaw(tb testing.TB) {
-	tb.Helper()
-	if err := s.proc.thaw(); err != nil {
-		tb.Fatal("thaw samba:", err)
 	}
 }
 
