@@ -2,7 +2,6 @@ package idp
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -153,34 +152,6 @@ func (p *IdP) elsewhere(ctx context.Context, entityID string, v Visitor) Page {
 	p.logRefusal(ctx, v, entityID, ReasonUnknownSignIn, "it is not served where this visitor comes from",
 		"see console.allow_from and console.public_url; the commands need no console")
 	return Refusal{Reason: ReasonUnknownSignIn, Status: http.StatusNotFound}
-}
-
-// openConsole is the last step of a sign-in to the console.
-func (p *IdP) openConsole(ctx context.Context, f *flow, s store.Session, e directory.Entry) (Answer, error) {
-	if p.roles.of(f.config, e) == NoConsole {
-		page, err := p.refuse(ctx, f, refusal{session: &s, reason: ReasonNoConsole, status: http.StatusForbidden,
-			detail: "the person is in no group that console names",
-			mend:   "add the person to such a group in the directory, or name one of theirs"})
-		return Answer{Page: page}, err
-	}
-	if page, err := p.stepUp(ctx, f, s, ""); page != nil || err != nil {
-		return Answer{Page: page}, err
-	}
-	if f.in.ID == "" {
-		return Answer{Page: Entered{f.data.Console.Path}}, nil // a live session: its login was recorded
-	}
-	event := p.event(f, "console-enter", s.Person)
-	event.Outcome = "ok"
-	err := p.o.SignIns.Finish(ctx, store.Issue{SignIn: f.in.ID, Events: []store.Event{event}})
-	switch {
-	case errors.Is(err, store.ErrFinished):
-		return Answer{Page: f.finished()}, nil
-	case errors.Is(err, store.ErrNotFound):
-		return Answer{Page: Refusal{Reason: ReasonUnknownSignIn, Status: http.StatusNotFound}}, nil
-	case err != nil:
-		return Answer{}, fmt.Errorf("finish the sign-in to the console: %w", err)
-	}
-	return Answer{Page: Entered{f.data.Console.Path}}, nil
 }
 
 // consoleUsed is when somebody last used the console in a session. The login is such a use, and nothing else that is

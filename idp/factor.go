@@ -78,17 +78,6 @@ type FactorProof struct {
 	State      string
 }
 
-// needFactor is what a sign-in asks for beside the password.
-func (p *IdP) needFactor(f *flow, account store.AccountID) mfa.Policy {
-	switch {
-	case f.data.Console != nil:
-		return p.o.SecondFactor.Console
-	case p.demanded(f):
-		return mfa.Required // row REQ-18
-	}
-	return p.policy(f.config, account)
-}
-
 // policy is what a client account asks for; "" is another service provider.
 func (p *IdP) policy(c *config, account store.AccountID) mfa.Policy {
 	if own, ok := c.factors[account]; ok {
@@ -142,13 +131,13 @@ func (p *IdP) asked(c *config, s store.Session) bool {
 // stepUp asks for a second factor where the sign-in needs one that the session does not
 // have. It returns no page where nothing stands in the way.
 func (p *IdP) stepUp(ctx context.Context, f *flow, s store.Session, account store.AccountID) (Page, error) {
-	policy := p.needFactor(f, account)
+	policy := f.target().policy(p, f, account)
 	if !policy.Asks() {
 		return p.notice(ctx, f, s)
 	}
 	proved := secondFactor(s.Methods)
 	if proved && p.enough(f, s, s.Proved) {
-		traceOf(ctx).step(StepFactor, traceOf(ctx).begin(), "", "%s, %s: proved by %s", forWhat(f), policy,
+		traceOf(ctx).step(StepFactor, traceOf(ctx).begin(), "", "%s, %s: proved by %s", f.target().describe(f), policy,
 			s.Methods[len(s.Methods)-1])
 		return p.notice(ctx, f, s)
 	}
@@ -163,7 +152,7 @@ func (p *IdP) stepUp(ctx context.Context, f *flow, s store.Session, account stor
 			return nil, err
 		}
 		if !due {
-			traceOf(ctx).step(StepFactor, began, "", "%s, %s: the person has none", forWhat(f), policy)
+			traceOf(ctx).step(StepFactor, began, "", "%s, %s: the person has none", f.target().describe(f), policy)
 			return nil, nil
 		}
 	}
@@ -193,30 +182,17 @@ func (p *IdP) stepUp(ctx context.Context, f *flow, s store.Session, account stor
 		if proved {
 			problem = FactorUnconfirmed
 		}
-		traceOf(ctx).step(StepFactor, began, "", "%s, %s: the person is asked for it", forWhat(f), policy)
+		traceOf(ctx).step(StepFactor, began, "", "%s, %s: the person is asked for it", f.target().describe(f), policy)
 		return p.showFactor(f, s, records, problem, "")
 	case p.loginTooOld(s):
 		// What enrols one is a password of a moment ago, and not a browser that was left open.
 		traceOf(ctx).step(StepFactor, began, "", "%s, %s: the person has none, and logs in again to enrol one",
-			forWhat(f), policy)
+			f.target().describe(f), policy)
 		return AskPassword{SignIn: f.at(), Provider: f.sp.name(), Login: s.Login, CanCancel: f.fromSP()}, nil
 	}
 	traceOf(ctx).step(StepFactor, began, "", "%s, %s: the person has none and is shown how to enrol one",
-		forWhat(f), policy)
+		f.target().describe(f), policy)
 	return p.showEnrolment(f, s, records, policy == mfa.Offered, "", "")
-}
-
-// forWhat names in a trace whose policy it is.
-func forWhat(f *flow) string {
-	switch {
-	case f.data.Console != nil:
-		return "for the console"
-	case f.data.Own != nil:
-		return "for the person's own page"
-	case f.fromSP() && len(f.data.Request.Classes) > 0:
-		return "by the request or the account"
-	}
-	return "for the account"
 }
 
 // offerDue tells whether somebody without a second factor is to be offered one: right

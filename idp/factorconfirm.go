@@ -36,13 +36,7 @@ func (p *IdP) consoleDemands(f *flow) bool {
 
 // enough tells whether a factor that is proved in this session is enough for the sign-in.
 func (p *IdP) enough(f *flow, s store.Session, factor store.SecondFactor) bool {
-	switch {
-	case p.consoleDemands(f):
-		return factor.OpensConsole()
-	case p.demanded(f):
-		return p.attested(factor, s.AuthenticatedAt)
-	}
-	return true
+	return f.target().enough(p, f, s, factor)
 }
 
 // confirmed tells whether an invitation or a confirmed factor stands for this one. Time never does. For the console it

@@ -139,7 +139,7 @@ func (p *IdP) EnrolFactor(ctx context.Context, id string, sent FactorEnrolment, 
 	if err != nil {
 		return Answer{}, fmt.Errorf("second factors: %w", err)
 	}
-	policy := p.needFactor(f, f.in.Account)
+	policy := f.target().policy(p, f, f.in.Account)
 	optional := policy == mfa.Offered && f.data.Own == nil
 	switch {
 	case f.data.Own == nil && !policy.Asks(), f.data.Own != nil && !p.asked(f.config, s),

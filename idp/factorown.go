@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"slices"
 
-	"ssobridge/idp/directory"
 	"ssobridge/idp/mfa"
 	"ssobridge/store"
 )
@@ -174,54 +173,4 @@ func (p *IdP) changeOwn(ctx context.Context, f *flow, s store.Session, records [
 	var err error
 	page.Factors, err = p.factors.List(ctx, s.Person)
 	return page, err
-}
-
-// openAccountPage is the last step of the way to the own page: to it, or to the enrolment of another
-// factor.
-func (p *IdP) openAccountPage(ctx context.Context, f *flow, s store.Session, _ directory.Entry) (Answer, error) {
-	// The way may have begun when it was not known who comes: what they may do here is decided now, by what the directory
-	// says now.
-	s, problem, err := p.readNow(ctx, s, f.v)
-	if err != nil {
-		return Answer{}, err
-	} else if problem != "" {
-		return p.cantChange(ctx, f, s, problem)
-	}
-	if !p.asked(f.config, s) {
-		page, err := p.refuse(ctx, f, refusal{session: &s, reason: ReasonNoFactors, status: http.StatusNotFound,
-			detail: "nothing asks this person for a second factor", mend: "nothing, unless a policy should ask for one"})
-		return Answer{Page: page}, err
-	}
-	if p.loginTooOld(s) {
-		return p.askPassword(ctx, f, AskPassword{Login: s.Login})
-	}
-	records, err := p.o.SecondFactors.OfPerson(ctx, s.Person)
-	if err != nil {
-		return Answer{}, fmt.Errorf("second factors: %w", err)
-	}
-	waits := len(records) > 0 && !secondFactor(s.Methods)
-	if waits || f.data.Own.Add {
-		if page, err := p.ensureStored(ctx, f); page != nil || err != nil {
-			return Answer{Page: page}, err
-		}
-		// An enrolment that is done leads to the list and not to the next one.
-		done := f.data.Own.Add && !waits && slices.ContainsFunc(records,
-			func(r store.SecondFactor) bool { return !r.CreatedAt.Before(f.in.CreatedAt) })
-		switch {
-		case waits:
-			page, err := p.showFactor(f, s, records, "", "")
-			return Answer{Page: page}, err
-		case !done:
-			page, err := p.showEnrolment(f, s, records, false, "", "")
-			return Answer{Page: page}, err
-		}
-	}
-	if f.in.ID == "" {
-		return Answer{Page: AccountPage{}}, nil
-	}
-	err = p.o.SignIns.Finish(ctx, store.Issue{SignIn: f.in.ID})
-	if err != nil && !errors.Is(err, store.ErrFinished) && !errors.Is(err, store.ErrNotFound) {
-		return Answer{}, fmt.Errorf("finish the way to the own page: %w", err)
-	}
-	return Answer{Page: AccountPage{}}, nil
 }

@@ -2,6 +2,7 @@ package idp
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/subtle"
 	"encoding/json"
@@ -9,10 +10,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"time"
 
+	"ssobridge/idp/directory"
 	"ssobridge/idp/saml"
+	"ssobridge/provisioning"
 	"ssobridge/store"
 )
 
@@ -47,6 +49,12 @@ type flow struct {
 	sealed string       // handle of a sign-in that is not stored; "" where it is to be sealed anew
 	data   pending
 	chosen store.AccountID // by the person, in this HTTP request
+
+	// What the steps have found so far, each for those after it.
+	session  store.Session
+	person   directory.Entry
+	decision provisioning.Decision
+
 	// changed says that data holds what is not stored yet.
 	changed bool
 	v       Visitor
@@ -56,10 +64,10 @@ func (f *flow) fromSP() bool  { return f.data.Request != nil }
 func (f *flow) passive() bool { return f.fromSP() && f.data.Request.Passive }
 
 // fresh tells whether a login before this sign-in does not count (row REQ-15).
-func (f *flow) fresh() bool {
-	return f.fromSP() && f.data.Request.Force || f.data.Console != nil && f.data.Console.Fresh ||
-		f.data.Own != nil && f.data.Own.Fresh
-}
+func (f *flow) fresh() bool { return f.target().fresh(f) }
+
+// account is the client account that the sign-in leads to, as far as somebody has chosen one.
+func (f *flow) account() store.AccountID { return cmp.Or(f.chosen, f.in.Account) }
 
 // responseParams is where the Response of this sign-in goes.
 func (f *flow) responseParams() (responseParams, error) {
@@ -275,20 +283,15 @@ func (p *IdP) logRefusal(ctx context.Context, v Visitor, entityID, reason, detai
 		slog.String("mend", mend), slog.String("sp", entityID), slog.String("address", v.Address))
 }
 
-// finished is the page of a sign-in that is used up. Its way to start again is
-// made of what is left of it, which is its service provider and account.
+// finished is the page of a sign-in that is used up. What it was may be gone: only the id of its target is left.
 func (f *flow) finished() Page {
-	switch one, _ := f.config.constantContact(); {
-	case f.in.EntityID == consoleID:
-		return Finished{"/admin/"}
-	case f.in.EntityID == ownID:
-		return Finished{"/factors"}
-	case f.sp == nil || f.sp == one && f.in.Account == "":
-		return Finished{"/launch"}
-	case f.sp == one:
-		return Finished{"/launch/" + url.PathEscape(string(f.in.Account))}
+	switch f.in.EntityID {
+	case consoleID:
+		return Finished{consoleTarget{}.restart(f)}
+	case ownID:
+		return Finished{accountTarget{}.restart(f)}
 	}
-	return Finished{"/launch/sp?entity_id=" + url.QueryEscape(f.sp.EntityID)}
+	return Finished{providerTarget{}.restart(f)}
 }
 
 // constantContact finds the enabled Constant Contact service provider, if there

@@ -1,7 +1,6 @@
 package idp
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -38,8 +37,21 @@ func (p *IdP) Choose(ctx context.Context, id, account string, v Visitor) (a Answ
 	return p.proceed(ctx, f)
 }
 
-// proceed goes the way of a sign-in as far as it leads: session, directory
-// reading, gate, Response. Each step that can't be passed returns its page.
+// steps are the way of a sign-in, in their order. A step that can't be passed returns its page, and the way ends there;
+// the last one always has one. A page leads back to the begin of the way, never to another step: what was decided in
+// another request is decided again.
+var steps = []func(*IdP, context.Context, *flow) (Answer, error){
+	(*IdP).checkLogin,
+	(*IdP).readPerson,
+	func(p *IdP, ctx context.Context, f *flow) (Answer, error) { return f.target().admit(ctx, p, f) },
+	func(p *IdP, ctx context.Context, f *flow) (Answer, error) {
+		page, err := f.target().factor(ctx, p, f)
+		return Answer{Page: page}, err
+	},
+	func(p *IdP, ctx context.Context, f *flow) (Answer, error) { return f.target().deliver(ctx, p, f) },
+}
+
+// proceed goes the way of a sign-in as far as it leads.
 func (p *IdP) proceed(ctx context.Context, f *flow) (Answer, error) {
 	s, known, err := p.session(ctx, f.v)
 	if err != nil {
@@ -56,17 +68,33 @@ func (p *IdP) proceedIn(ctx context.Context, f *flow, s store.Session, known boo
 	}
 	traceOf(ctx).about(f)
 	traceOf(ctx).person(s.Person)
+	f.session = s
 	if f.in.ID == "" {
 		f.in.Session = s.TokenHash // counts as a sign-in of somebody known (row WEB-09)
 	}
-	if f.fresh() && s.AuthenticatedAt.Before(f.in.CreatedAt) {
-		return p.askPassword(ctx, f, AskPassword{Login: s.Login}) // row REQ-15
+	for _, step := range steps {
+		answer, err := step(p, ctx, f)
+		if err != nil || answer.Page != nil {
+			return answer, err
+		}
 	}
-	if f.data.Console != nil && p.consoleOver(s) {
-		// Only a new login, with the second factor that the console asks for, opens it again: no other way through this
-		// sign-in makes the session's login younger.
-		return p.askPassword(ctx, f, AskPassword{Login: s.Login}) // row ID-19
+	return Answer{}, fmt.Errorf("sign-in to %s: no step had an answer", f.sp.EntityID)
+}
+
+// checkLogin asks for a new login where that of the session is not good enough for the target.
+func (p *IdP) checkLogin(ctx context.Context, f *flow) (Answer, error) {
+	// Where the console has been left idle, only a new login, with the second factor that the console asks for, opens it
+	// again: no other way through this sign-in makes the session's login younger.
+	if f.fresh() && f.session.AuthenticatedAt.Before(f.in.CreatedAt) || // row REQ-15
+		f.target().closed(p, f.session) { // row ID-19
+		return p.askPassword(ctx, f, AskPassword{Login: f.session.Login})
 	}
+	return Answer{}, nil
+}
+
+// readPerson takes what the directory says of the person now. Who may not sign in there any more has no session here.
+func (p *IdP) readPerson(ctx context.Context, f *flow) (Answer, error) {
+	s := f.session
 	began := traceOf(ctx).begin()
 	e, problem, err := p.reading(ctx, s, f.v)
 	if err != nil {
@@ -75,7 +103,8 @@ func (p *IdP) proceedIn(ctx context.Context, f *flow, s store.Session, known boo
 	traceOf(ctx).read(began, e, string(problem))
 	switch problem {
 	case "":
-		return p.ask(ctx, f, s, e)
+		f.person = e
+		return Answer{}, nil
 	case directory.Unavailable: // row LDAP-09
 		page, err := p.refuse(ctx, f, refusal{session: &s, reason: ReasonDirectoryDown,
 			status: http.StatusServiceUnavailable, retry: true,
@@ -122,76 +151,38 @@ func (p *IdP) askPassword(ctx context.Context, f *flow, form AskPassword) (Answe
 	return Answer{Page: form}, nil
 }
 
-// ask puts the one question to the gate and acts on its answer.
-func (p *IdP) ask(ctx context.Context, f *flow, s store.Session, e directory.Entry) (Answer, error) {
-	if f.data.Console != nil {
-		return p.openConsole(ctx, f, s, e)
-	}
-	if f.data.Own != nil {
-		return p.openAccountPage(ctx, f, s, e)
-	}
-	account := f.in.Account
-	if f.chosen != "" {
-		account = f.chosen
-	}
-	traceOf(ctx).step(StepGroups, traceOf(ctx).begin(), "", "%d groups", len(e.Groups))
-	began := traceOf(ctx).begin()
-	d, err := p.gate(f).Decide(ctx, f.question(e, account, p.o.Patience))
-	traceOf(ctx).decided(began, d, err)
-	if err != nil {
-		if ctx.Err() != nil {
-			return Answer{}, fmt.Errorf("ask the gate for %s: %w", f.sp.EntityID, err)
-		}
-		page, refused := p.refuse(ctx, f, refusal{session: &s, reason: ReasonUnavailable,
-			status: http.StatusServiceUnavailable, retry: true,
-			detail: "the gate could not decide: " + err.Error(), mend: "look after the store"})
-		return Answer{Page: page}, refused
-	}
-	if d.Outcome == provisioning.Granted || d.Outcome == provisioning.Wait {
-		// While the user at Constant Contact is being created, too: nobody waits twice.
-		// The policy is that of the account which the gate gives, whatever led to it.
-		if page, err := p.stepUp(ctx, f, s, cmp.Or(d.Assignment.Account, account)); page != nil || err != nil {
-			return Answer{Page: page}, err
-		}
-	}
-	switch d.Outcome {
-	case provisioning.Granted:
-		page, err := p.deliver(ctx, f, s, e, d)
-		return Answer{Page: page}, err
-	case provisioning.Denied:
-		page, err := p.refuse(ctx, f, refusal{session: &s, account: account, reason: string(d.Reason),
-			status: http.StatusForbidden,
-			detail: d.Detail, mend: "see what explain says of this person"})
-		return Answer{Page: page}, err
-	case provisioning.Choose, provisioning.Wait:
-	default:
-		return Answer{}, fmt.Errorf("gate for %s: unknown outcome %q", f.sp.EntityID, d.Outcome)
-	}
-
-	if f.passive() { // both are visible pages (row REQ-16)
-		page, err := p.answerStatus(ctx, f, ReasonPassive, s.Person)
-		return Answer{Page: page}, err
-	}
-	if f.in.ID == "" && d.Outcome == provisioning.Wait {
-		f.in.Account = d.Assignment.Account // the person goes on waiting for this one
+// showChoice is the page on which the person chooses among several client accounts.
+func (p *IdP) showChoice(ctx context.Context, f *flow) (Page, error) {
+	if f.passive() { // a visible page (row REQ-16)
+		return p.answerStatus(ctx, f, ReasonPassive, f.session.Person)
 	}
 	if page, err := p.ensureStored(ctx, f); page != nil || err != nil {
-		return Answer{Page: page}, err
+		return page, err
 	}
-	if d.Outcome == provisioning.Choose {
-		page, err := p.saveProgress(ctx, f, f.in.Account, "", s.TokenHash)
-		if page == nil {
-			page = ChooseAccount{SignIn: f.in.ID, Provider: f.sp.name(), Person: personName(e), Choices: d.Choices,
-				CanCancel: f.fromSP()}
-		}
-		return Answer{Page: page}, err
+	if page, err := p.saveProgress(ctx, f, f.in.Account, "", f.session.TokenHash); page != nil || err != nil {
+		return page, err
 	}
-	page, err := p.saveProgress(ctx, f, account, ReasonWaiting, s.TokenHash)
-	if page == nil {
-		page = Waiting{SignIn: f.in.ID, Provider: f.sp.name(), Account: d.Assignment, Progress: d.Progress,
-			CanCancel: f.fromSP()}
+	return ChooseAccount{SignIn: f.in.ID, Provider: f.sp.name(), Person: personName(f.person),
+		Choices: f.decision.Choices, CanCancel: f.fromSP()}, nil
+}
+
+// showWaiting is the page that waits until the person's user at Constant Contact is there.
+func (p *IdP) showWaiting(ctx context.Context, f *flow) (Page, error) {
+	if f.passive() { // a visible page (row REQ-16)
+		return p.answerStatus(ctx, f, ReasonPassive, f.session.Person)
 	}
-	return Answer{Page: page}, err
+	account := f.account()
+	if f.in.ID == "" {
+		f.in.Account = f.decision.Assignment.Account // the person goes on waiting for this one
+	}
+	if page, err := p.ensureStored(ctx, f); page != nil || err != nil {
+		return page, err
+	}
+	if page, err := p.saveProgress(ctx, f, account, ReasonWaiting, f.session.TokenHash); page != nil || err != nil {
+		return page, err
+	}
+	return Waiting{SignIn: f.in.ID, Provider: f.sp.name(), Account: f.decision.Assignment,
+		Progress: f.decision.Progress, CanCancel: f.fromSP()}, nil
 }
 
 // gate is who decides about the service provider of a sign-in.
