@@ -47,18 +47,6 @@ type Session struct {
 	Begins *SignIn
 }
 
-// Participation is one SP's part in a session: what its logout will name.
-type Participation struct {
-	TokenHash    []byte
-	EntityID     string
-	NameID       string
-	NameIDFormat string
-	SessionIndex string
-	IssuedAt     time.Time
-	// SeenAt is that of the session, as it was read: what is newer is not moved. Zero: unknown. It is not stored.
-	SeenAt time.Time
-}
-
 // Sessions keeps the sessions and their participations.
 type Sessions struct{ db *DB }
 
@@ -219,75 +207,12 @@ func (db *DB) sessionsOf(ctx context.Context, tx querier, p PersonID) (all []Ses
 	return all, err
 }
 
-// insertSession stores a session of n.Epoch.
-func (db *DB) insertSession(n Session, now time.Time) (step, error) {
-	if n.SeenAt.IsZero() {
-		n.SeenAt = now
-	}
-	methods, err := json.Marshal(n.Methods)
-	if err != nil {
-		return step{}, err
-	}
-	row := sessionRow{Session: n, methods: string(methods)}
-	mac, err := db.vouch(sessionPurpose, row.fields()...)
-	if err != nil {
-		return step{}, err
-	}
-	reading, err := db.vouch(readingPurpose, n.TokenHash, n.Reading, number(micros(n.ReadAt)))
-	if err != nil {
-		return step{}, err
-	}
-	return step{
-		text: `
-			INSERT INTO sessions (token_hash, person_id, login, browser, authenticated_at, methods, factor,
-			    reading, read_at, seen_at, ends_at, epoch, mac, reading_mac)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
-		args: []any{
-			n.TokenHash, string(n.Person), n.Login, maybe(n.Browser), micros(n.AuthenticatedAt), row.methods, n.Factor,
-			maybe(n.Reading), micros(n.ReadAt), micros(n.SeenAt), micros(n.EndsAt), n.Epoch, mac, reading,
-		},
-	}, nil
-}
-
-// replace ends the session that a new login takes the place of.
-func replace(old []byte, n Session) []step {
-	return []step{
-		{
-			text: `
-				UPDATE participations SET token_hash = $1
-				 WHERE token_hash = $2
-				   AND token_hash IN (SELECT token_hash FROM sessions WHERE token_hash = $2 AND person_id = $3)`,
-			args: []any{n.TokenHash, blob(old), string(n.Person)},
-		},
-		{text: endSessionStatement, args: []any{blob(old)}},
-	}
-}
-
 // Purposes of the MACs of a session. The reading has its own: it is replaced alone, and the version before replaces it
 // without one. Then the directory is read again, and nobody is signed out.
 const (
 	sessionPurpose = "session"
 	readingPurpose = "session reading"
 )
-
-// sessionRow is a session as it stands in its row.
-type sessionRow struct {
-	Session
-	methods         string // JSON
-	mac, readingMAC []byte
-	current         int64 // the person's epoch
-	proved          factorRow
-}
-
-// fields are what the row's MAC covers: all that says who is signed in, how, where and until when. SeenAt and ConsoleAt
-// are left out: they move with each use, and say only whether the session, or the console in it, has idled out before
-// its end.
-func (r *sessionRow) fields() [][]byte {
-	return [][]byte{
-		r.TokenHash, []byte(r.Person), []byte(r.Login), r.Browser, number(micros(r.AuthenticatedAt)), []byte(r.methods),
-		[]byte(r.Factor), number(micros(r.EndsAt)), number(r.Epoch),
-	}
-}
 
 // sessionColumns of sessionTables are those of a sessionRow: with the person's epoch and the factor that was proved, in
 // one statement.
@@ -299,48 +224,6 @@ const (
 		       COALESCE(f.confirmed_at, 0), COALESCE(f.noticed_at, 0), COALESCE(f.epoch, 0), f.mac`
 	sessionTables = `sessions s LEFT JOIN second_factors f ON f.id = s.factor AND f.person_id = s.person_id`
 )
-
-func scanSession(row scanner) (r sessionRow, err error) {
-	var authenticated, readAt, seenAt, consoleAt, endsAt, created, confirmed, noticed int64
-	f := &r.proved
-	if err = row.Scan(&r.TokenHash, &r.Person, &r.Login, &r.Browser, &authenticated, &r.methods, &r.Factor,
-		&r.Reading, &readAt, &seenAt, &consoleAt, &endsAt, &r.Epoch, &r.mac, &r.readingMAC, &r.current,
-		&f.ID, &f.Kind, &created, &f.By, &confirmed, &noticed, &f.Epoch, &f.mac); err != nil {
-		return r, err
-	}
-	r.AuthenticatedAt, r.ReadAt = fromMicros(authenticated), fromMicros(readAt)
-	r.SeenAt, r.EndsAt = fromMicros(seenAt), fromMicros(endsAt)
-	r.ConsoleAt = fromMicros(consoleAt)
-	f.Person, f.CreatedAt, f.ConfirmedAt, f.NoticedAt = r.Person, fromMicros(created), fromMicros(confirmed),
-		fromMicros(noticed)
-	return r, nil
-}
-
-// trusted is the session of a row, where there is one: a program of ours wrote it, and nothing of the person was
-// revoked since. A reading that no program of ours wrote is left out, so that the directory is asked again.
-func (db *DB) trusted(r sessionRow) (n Session, ok bool) {
-	if !db.vouched(r.mac, sessionPurpose, r.fields()...) {
-		db.foreignRow("sessions")
-		return n, false
-	}
-	// Not only a lower one: a person's epoch that was set back is as wrong as a session that is too old.
-	if r.Epoch != r.current {
-		return n, false
-	}
-	if !db.vouched(r.readingMAC, readingPurpose, r.TokenHash, r.Reading, number(micros(r.ReadAt))) {
-		db.foreignRow("sessions")
-		r.Reading, r.ReadAt = nil, time.Time{}
-	}
-	if err := json.Unmarshal([]byte(r.methods), &r.Methods); err != nil {
-		return n, false
-	}
-	if r.proved.ID != "" {
-		if f := db.trustedFactor(r.proved); !f.Foreign {
-			r.Proved = f
-		}
-	}
-	return r.Session, true
-}
 
 // Get returns a session whose absolute end and idle limit have not passed. ErrNotFound: also for a row that this
 // program did not write, or that is of an older epoch of the person. An idle of zero or less means no idle limit.
@@ -366,14 +249,6 @@ func (s *Sessions) Get(ctx context.Context, tokenHash []byte, idle time.Duration
 		return Session{}, s.db.explain(what, sql.ErrNoRows)
 	}
 	return n, nil
-}
-
-func sessionStatement(e engine) string {
-	return `
-		SELECT ` + sessionColumns + `,
-		       (SELECT value FROM counters WHERE name = 'changes')
-		  FROM ` + sessionTables + `
-		 WHERE s.token_hash = ` + e.unseen("$1") + ` AND s.ends_at > $2 AND s.seen_at > $3`
 }
 
 // Unvouched tells whether there is a live session under this token that no program of this version wrote: one of a
@@ -452,6 +327,7 @@ func endSession(ctx context.Context, tx querier, tokenHash []byte) (int64, error
 }
 
 const endSessionStatement = `
+
 		DELETE FROM sessions WHERE token_hash = $1`
 
 // EndPerson ends all sessions of a person, raises their epoch, and returns how many there were.
@@ -504,74 +380,6 @@ func (s *Sessions) EndOthers(ctx context.Context, p PersonID, keep []byte, event
 		return addEvents(ctx, tx, s.db.now(), events)
 	})
 	return int(n), err
-}
-
-// steps record an SP's part in a live session and move its SeenAt. A
-// session that has ended meanwhile is refused by the foreign key.
-func (p Participation) steps(now time.Time) (all []step) {
-	issued := p.IssuedAt
-	if issued.IsZero() {
-		issued = now
-	}
-	// The session's row first: the same order of locks as End. Where the session was seen a moment ago there is nothing to
-	// move.
-	if due := now.Add(-seenGrain); p.SeenAt.Before(due) {
-		all = append(all, step{
-			text: `UPDATE sessions SET seen_at = $1 WHERE token_hash = $2 AND seen_at < $3`,
-			args: []any{micros(now), blob(p.TokenHash), micros(due)},
-		})
-	}
-	return append(all, step{
-		text: `
-			INSERT INTO participations (token_hash, entity_id, name_id, session_index, name_id_format, issued_at, registered)
-			VALUES ($1, $2, $3, $4, $5, $6, 1)
-			ON CONFLICT (token_hash, entity_id, name_id, session_index)
-			DO UPDATE SET name_id_format = excluded.name_id_format, issued_at = excluded.issued_at, registered = 1`,
-		args: []any{blob(p.TokenHash), p.EntityID, p.NameID, p.SessionIndex, p.NameIDFormat, micros(issued)},
-	})
-}
-
-// Participations lists the SPs' parts in a session, oldest first. One SP stands
-// there once for each NameID and SessionIndex.
-func (s *Sessions) Participations(ctx context.Context, tokenHash []byte) ([]Participation, error) {
-	all, err := listParticipations(ctx, s.db.engine.reader(), tokenHash)
-	return all, s.db.explain("list participations", err)
-}
-
-func listParticipations(ctx context.Context, q querier, tokenHash []byte) ([]Participation, error) {
-	return collect(ctx, q, func(row scanner) (p Participation, err error) {
-		var issued int64
-		err = row.Scan(&p.TokenHash, &p.EntityID, &p.NameID, &p.SessionIndex, &p.NameIDFormat, &issued)
-		p.IssuedAt = fromMicros(issued)
-		return p, err
-	}, `
-		SELECT token_hash, entity_id, name_id, session_index, name_id_format, issued_at
-		  FROM participations
-		 WHERE token_hash = $1
-		 ORDER BY issued_at, entity_id, name_id, session_index`, blob(tokenHash))
-}
-
-// NamedSession is a session in which an SP knows somebody by the name that was asked for.
-type NamedSession struct {
-	Participation
-	Person PersonID
-}
-
-// Named lists the sessions in which this SP got this NameID, once for each
-// SessionIndex: what a LogoutRequest can mean (row SLO-02). Sessions that have
-// ended or idled out and are not yet purged are among them.
-func (s *Sessions) Named(ctx context.Context, entityID, nameID string) ([]NamedSession, error) {
-	all, err := collect(ctx, s.db.engine.reader(), func(row scanner) (n NamedSession, err error) {
-		var issued int64
-		err = row.Scan(&n.TokenHash, &n.EntityID, &n.NameID, &n.SessionIndex, &n.NameIDFormat, &issued, &n.Person)
-		n.IssuedAt = fromMicros(issued)
-		return n, err
-	}, `
-		SELECT p.token_hash, p.entity_id, p.name_id, p.session_index, p.name_id_format, p.issued_at, s.person_id
-		  FROM participations p JOIN sessions s ON s.token_hash = p.token_hash
-		 WHERE p.entity_id = $1 AND p.name_id = $2
-		 ORDER BY p.issued_at, p.session_index`, entityID, nameID)
-	return all, s.db.explain("list sessions of a name", err)
 }
 
 // Purge deletes what has ended or idled out, in small bites; it returns how many.
