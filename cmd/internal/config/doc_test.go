@@ -202,8 +202,8 @@ One YAML file, given by ` + "`--config`" + ` or the variable ` + "`SSOBRIDGE_CON
 - Unknown keys are refused. All faults are reported at once, each with its line, and nothing starts.
 - Times have a unit: ` + "`90s`, `15m`, `10h`" + `. File names are relative to the folder of the configuration file.
 - Each key can be overridden by an environment variable; lists are written there with commas between. A variable that begins with ` + "`SSOBRIDGE_`" + ` and
-  names no key is refused too (what Kubernetes sets for a service named ssobridge is passed over).
-- A secret never stands in the file: it comes by a file of its own or by its variable. A line break at the end of a secret's file does not count.
+  names no key is refused too (what Kubernetes sets for services whose names begin with ssobridge is passed over).
+- A secret never stands in the file: it comes by a file of its own or by its variable. A byte order mark in front and line breaks at the end of a secret do not count; blanks at an end of a file, several lines and UTF-16 are refused.
 `)
 	for _, f := range d.fields {
 		if f.secret {

@@ -24,11 +24,35 @@ func File(given string, environ []string) string {
 	return cmp.Or(given, named, "/etc/ssobridge/ssobridge.yaml")
 }
 
-// foreign are variables that begin like ours and are none of the configuration:
-// those of the project's tests, and those that Kubernetes sets for a service named
-// ssobridge.
-var foreign = regexp.MustCompile(
-	`^SSOBRIDGE_(CONFIG|TEST_.*|SCREENSHOTS|SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_.*)?)?)$`)
+// foreign are variables that begin like ours and are none of the configuration: the one that names its file, and those
+// of the project's tests.
+var foreign = regexp.MustCompile(`^SSOBRIDGE_(CONFIG|TEST_.*|SCREENSHOTS)$`)
+
+// announced are variables that Kubernetes sets in each pod for each Service of its namespace, and Docker for linked
+// containers, with what stands in them. A Service may be called ssobridge, ssobridge-metrics or the like. The value
+// decides, so that a variable of ours that somebody mistyped is still found: SSOBRIDGE_PORT=8080 is none of these.
+var announced = []struct{ name, value *regexp.Regexp }{
+	{regexp.MustCompile(`_PORT(_[0-9]+_(TCP|UDP|SCTP)(_START|_END)?)?$`), regexp.MustCompile(`^(tcp|udp|sctp)://`)},
+	{regexp.MustCompile(`_PORT_[0-9]+_(TCP|UDP|SCTP)_PROTO$`), regexp.MustCompile(`^(tcp|udp|sctp)$`)},
+	{regexp.MustCompile(`_PORT_[0-9]+_(TCP|UDP|SCTP)_PORT(_START|_END)?$`), regexp.MustCompile(`^[0-9]+$`)},
+	{regexp.MustCompile(`_PORT_[0-9]+_(TCP|UDP|SCTP)_ADDR$`), regexp.MustCompile(`^[0-9A-Fa-f.:]*$`)},
+	{regexp.MustCompile(`_SERVICE_HOST$`), regexp.MustCompile(`^([0-9A-Fa-f.:]*|None)$`)},
+	{regexp.MustCompile(`_SERVICE_PORT(_[A-Z0-9_]+)?$`), regexp.MustCompile(`^[0-9]+$`)},
+	{regexp.MustCompile(`_NAME$`), regexp.MustCompile(`^/[^/]+/[^/]+$`)},
+}
+
+// isForeign tells whether a variable is none of ours, although it begins like one.
+func isForeign(name, value string) bool {
+	if foreign.MatchString(name) {
+		return true
+	}
+	for _, a := range announced {
+		if a.name.MatchString(strings.TrimPrefix(name, "SSOBRIDGE")) && a.value.MatchString(value) {
+			return true
+		}
+	}
+	return false
+}
 
 // variable is the environment variable of a key.
 func variable(path string) string {
@@ -49,10 +73,13 @@ func readEnvironment(environ []string, cfg *Config, f *faults) {
 	slices.Sort(environ)
 	for _, entry := range environ {
 		name, value, _ := strings.Cut(entry, "=")
-		if !strings.HasPrefix(name, prefix) || foreign.MatchString(name) {
+		if !strings.HasPrefix(name, prefix) {
 			continue
 		}
 		field, ok := fields[name]
+		if !ok && isForeign(name, value) {
+			continue
+		}
 		if now, was := renamedVariable(name); was && !ok {
 			f.list = append(f.list, Fault{Where: name, Text: "is called " + now + " now", Mend: "set that one, and unset this"})
 			continue
@@ -63,6 +90,9 @@ func readEnvironment(environ []string, cfg *Config, f *faults) {
 		}
 		path := paths[name]
 		f.origin.vars[path] = name
+		if field.Type() == reflect.TypeFor[Secret]() {
+			value = withoutLineEnds(value) // base64 of `echo secret` brings one along
+		}
 		if text, mend := setScalar(field, value); text != "" {
 			f.add(path, text, mend)
 		}
@@ -130,10 +160,9 @@ func readSecrets(cfg *Config, f *faults) {
 					"write the secret into it, readable for the bridge's user alone")
 				return
 			}
-			// Editors and echo end a file with a line break, which is not part of the secret.
-			text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
-			if text == "" {
-				f.add(fileKey, file+" is empty", "write the secret into it")
+			text, fault, mend := secretText(data, key)
+			if fault != "" {
+				f.add(fileKey, file+" "+fault, mend)
 				return
 			}
 			*into = Secret(text)

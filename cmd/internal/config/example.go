@@ -34,7 +34,8 @@ func InitialValues(publicURL string, set map[string]string) (map[string]string, 
 		field, ok := fieldByPath(&cfg, key)
 		switch {
 		case !ok:
-			f.add("--set "+key, "unknown key", nearest(key))
+			_, hint := nearest(key)
+			f.add("--set "+key, "unknown key", hint)
 			continue
 		case field.Type() == reflect.TypeFor[Secret]():
 			f.add("--set "+key, "a secret does not belong on the command line, where others can read it",

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -78,9 +79,32 @@ func section(key string) string { return key[:max(strings.LastIndexByte(key, '.'
 type faults struct {
 	origin origin
 	list   []Fault
+	// sections that the file has in a way that can't be read: whatever else is wrong in them follows from this
+	doubted []string
+}
+
+// unread notes a section that the file has, and whose keys are not known.
+func (f *faults) unread(section string) { f.doubted = append(f.doubted, section) }
+
+// follows tells whether a fault of a key is none of its own.
+func (f *faults) follows(key string) bool {
+	if f.origin.vars[key] != "" {
+		return false
+	}
+	for above := section(key); ; above = section(above) {
+		if slices.Contains(f.doubted, above) {
+			return true
+		}
+		if above == "" {
+			return false
+		}
+	}
 }
 
 func (f *faults) add(key, text, mend string) {
+	if f.follows(key) {
+		return
+	}
 	f.list = append(f.list, Fault{Where: f.origin.where(key), Key: key, Text: text, Mend: mend})
 }
 

@@ -38,7 +38,10 @@ func Load(file string, environ []string) (Config, error) {
 			Mend: "name the file by --config, or make one with `ssobridge init`"})
 		return cfg, f.err()
 	}
-	readYAML(data, &cfg, f)
+	if !readYAML(data, &cfg, f) {
+		// Nothing of the file is known: whatever else could be said, such as that a key is missing, would be wrong.
+		return cfg, f.err()
+	}
 	readEnvironment(environ, &cfg, f)
 	ResolvePaths(&cfg, filepath.Dir(file))
 	readSecrets(&cfg, f)
@@ -47,24 +50,28 @@ func Load(file string, environ []string) (Config, error) {
 	return cfg, f.err()
 }
 
-// readYAML lays the file's keys over cfg.
-func readYAML(data []byte, cfg *Config, f *faults) {
+// readYAML lays the file's keys over cfg. It returns false where the text is no YAML.
+func readYAML(data []byte, cfg *Config, f *faults) bool {
 	dec := yaml.NewDecoder(bytes.NewReader(data))
-	var doc yaml.Node
-	switch err := dec.Decode(&doc); {
-	case errors.Is(err, io.EOF):
-		return // an empty file: what is required is missing, which the check says
-	case err != nil:
-		f.addAt(0, "", strings.TrimPrefix(err.Error(), "yaml: "), "mend the YAML; keys are indented by spaces, never by tabs")
-		return
+	var doc, second yaml.Node
+	err := dec.Decode(&doc)
+	if errors.Is(err, io.EOF) {
+		return true // an empty file: what is required is missing, which the check says
 	}
-	var second yaml.Node
-	if err := dec.Decode(&second); !errors.Is(err, io.EOF) {
-		f.addAt(second.Line, "", "a second document follows", "keep one document in the file: remove the line ---")
+	if err == nil {
+		if err = dec.Decode(&second); err == nil {
+			f.addAt(second.Line, "", "a second document follows", "keep one document in the file: remove the line ---")
+		}
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		f.addAt(0, "", strings.TrimPrefix(err.Error(), "yaml: "),
+			"correct the YAML there, or on the line before; keys are indented by spaces, never by tabs")
+		return false
 	}
 	if len(doc.Content) == 1 {
 		readStruct(doc.Content[0], reflect.ValueOf(cfg).Elem(), "", f)
 	}
+	return true
 }
 
 // renamed are keys and sections that were called otherwise.
@@ -81,6 +88,7 @@ func readStruct(node *yaml.Node, v reflect.Value, path string, f *faults) {
 	if node.Kind != yaml.MappingNode {
 		f.addAt(node.Line, path, "want a section with keys, got "+kindName(node),
 			"write one key: value on each line below it")
+		f.unread(path)
 		return
 	}
 	seen := map[string]int{}
@@ -99,7 +107,11 @@ func readStruct(node *yaml.Node, v reflect.Value, path string, f *faults) {
 			continue
 		}
 		if !ok {
-			f.addAt(key.Line, full, "unknown key", nearest(full))
+			meant, hint := nearest(full)
+			f.addAt(key.Line, full, "unknown key", hint)
+			if meant != "" && !slices.Contains(Paths(), meant) { // a section, with all that stands in it
+				f.unread(meant)
+			}
 			continue
 		}
 		f.origin.lines[full] = key.Line
@@ -291,8 +303,8 @@ func Paths() []string {
 	return keys
 }
 
-// nearest says which key was probably meant.
-func nearest(wrong string) string {
+// nearest says which key was probably meant; meant is "" where none is near.
+func nearest(wrong string) (meant, hint string) {
 	last := func(key string) string { return key[strings.LastIndexByte(key, '.')+1:] }
 	all := Paths()
 	for _, key := range slices.Clone(all) { // sections can be mistyped too
@@ -305,16 +317,16 @@ func nearest(wrong string) string {
 	best, distance := "", 1+len(last(wrong))/3
 	for _, key := range all {
 		if last(key) == last(wrong) {
-			return "it belongs elsewhere: " + key
+			return "", "it belongs elsewhere: " + key
 		}
 		if d := editDistance(wrong, key); d <= distance {
 			best, distance = key, d-1
 		}
 	}
 	if best == "" {
-		return "remove it; docs/configuration.md lists every key"
+		return "", "remove it; docs/configuration.md lists every key"
 	}
-	return "did you mean " + best + "?"
+	return best, "did you mean " + best + "?"
 }
 
 // editDistance is Levenshtein's.

@@ -1,0 +1,184 @@
+package config_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"ssobridge/cmd/internal/config"
+)
+
+// What Kubernetes and Docker put into the environment is passed over, whatever the Service is called; a variable of ours
+// that somebody mistyped is not (REAL-75).
+func TestVariablesOfTheCluster(t *testing.T) {
+	folder := initFolder(t)
+	for name, tc := range map[string]struct {
+		variables string
+		refused   string // the variable that is unknown
+	}{
+		"service ssobridge": {"SSOBRIDGE_PORT=tcp://10.0.0.7:8080 SSOBRIDGE_SERVICE_HOST=10.0.0.7 " +
+			"SSOBRIDGE_SERVICE_PORT=8080 SSOBRIDGE_SERVICE_PORT_HTTP=8080 SSOBRIDGE_PORT_8080_TCP=tcp://10.0.0.7:8080 " +
+			"SSOBRIDGE_PORT_8080_TCP_PROTO=tcp SSOBRIDGE_PORT_8080_TCP_PORT=8080 " +
+			"SSOBRIDGE_PORT_8080_TCP_ADDR=10.0.0.7", ""},
+		"service ssobridge-metrics": {"SSOBRIDGE_METRICS_PORT=tcp://10.0.0.7:9090 SSOBRIDGE_METRICS_SERVICE_HOST=10.0.0.7 " +
+			"SSOBRIDGE_METRICS_SERVICE_PORT=9090 SSOBRIDGE_METRICS_SERVICE_PORT_METRICS=9090 " +
+			"SSOBRIDGE_METRICS_PORT_9090_TCP=tcp://10.0.0.7:9090", ""},
+		"service ssobridge-directory, IPv6": {"SSOBRIDGE_DIRECTORY_PORT=tcp://[fd00::7]:636 " +
+			"SSOBRIDGE_DIRECTORY_SERVICE_HOST=fd00::7 SSOBRIDGE_DIRECTORY_PORT_636_TCP_ADDR=fd00::7", ""},
+		"UDP and SCTP":    {"SSOBRIDGE_X_PORT=udp://10.0.0.7:53 SSOBRIDGE_X_PORT_53_SCTP=sctp://10.0.0.7:53", ""},
+		"headless":        {"SSOBRIDGE_HEADLESS_SERVICE_HOST=None", ""},
+		"link of Docker":  {"SSOBRIDGE_NAME=/app/ssobridge SSOBRIDGE_PORT_8080_TCP_START=tcp://172.17.0.2:8080", ""},
+		"a port of ours":  {"SSOBRIDGE_PORT=8080", "SSOBRIDGE_PORT"},
+		"a port, below":   {"SSOBRIDGE_METRICS_PORT=9090", "SSOBRIDGE_METRICS_PORT"},
+		"a host of ours":  {"SSOBRIDGE_SERVICE_HOST=sso.example.com", "SSOBRIDGE_SERVICE_HOST"},
+		"a mistyped name": {"SSOBRIDGE_FIRST_NAME=uid", "SSOBRIDGE_FIRST_NAME"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := loadFolder(t, folder, strings.Fields(tc.variables)...)
+			switch {
+			case tc.refused == "" && err != nil:
+				t.Error(err)
+			case tc.refused != "" && (err == nil || !strings.Contains(err.Error(), tc.refused+": unknown variable")):
+				t.Errorf("got %v, want %s refused", err, tc.refused)
+			}
+		})
+	}
+	// A variable that names a key counts, whatever stands in it.
+	cfg, err := loadFolder(t, folder, "SSOBRIDGE_METADATA_ORGANIZATION_NAME=/app/ssobridge",
+		"SSOBRIDGE_METADATA_ORGANIZATION_DISPLAY_NAME=x", "SSOBRIDGE_METADATA_ORGANIZATION_URL=https://example.com")
+	if err != nil || cfg.Metadata.OrganizationName != "/app/ssobridge" {
+		t.Errorf("got %q, %v", cfg.Metadata.OrganizationName, err)
+	}
+}
+
+// Secret files as editors, shells and copying leave them (REAL-76).
+func TestSecretFiles(t *testing.T) {
+	const right = "p-w0rd ä"
+	for name, tc := range map[string]struct{ text, fault string }{
+		"as it is":             {right, ""},
+		"line end":             {right + "\n", ""},
+		"of Windows":           {right + "\r\n", ""},
+		"two line ends":        {right + "\n\n", ""},
+		"two of Windows":       {right + "\r\n\r\n", ""},
+		"BOM":                  {"\ufeff" + right + "\n", ""},
+		"blank at the end":     {right + " \n", "ends with a blank"},
+		"blank in front":       {" " + right, "begins with a blank"},
+		"tab":                  {right + "\t", "ends with a tab"},
+		"no-break space":       {right + "\u00a0\n", "ends with a no-break space (U+00A0)"},
+		"zero-width space":     {right + "\u200b\n", "ends with a character that can't be seen (U+200B)"},
+		"BOM at the end":       {right + "\ufeff", "ends with a character that can't be seen (U+FEFF)"},
+		"escape":               {"\x1b[0m" + right, "begins with a character that can't be seen (U+001B)"},
+		"two lines":            {right + "\nsecond\n", "has 2 lines"},
+		"UTF-16":               {"\xff\xfep\x00w\x00", "is UTF-16 text"},
+		"UTF-16, big-endian":   {"\xfe\xff\x00p\x00w", "is UTF-16 text"},
+		"UTF-16 without mark":  {"p\x00w\x00", "holds zero bytes"},
+		"empty":                {"", "is empty"},
+		"only a mark and ends": {"\ufeff\r\n", "is empty"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			folder := initFolder(t)
+			file := filepath.Join(folder, "bind_password")
+			if err := os.WriteFile(file, []byte(tc.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			cfg, err := loadFolder(t, folder)
+			if tc.fault == "" {
+				if err != nil || string(cfg.Directory.BindPassword) != right {
+					t.Errorf("got %d bytes, %v", len(cfg.Directory.BindPassword), err)
+				}
+				return
+			}
+			if err == nil || !strings.Contains(err.Error(), file+" "+tc.fault) {
+				t.Fatalf("got %v, want %s", err, tc.fault)
+			}
+			if strings.Contains(err.Error(), "w0rd") || strings.Contains(err.Error(), "is missing") {
+				t.Errorf("the fault shows the secret, or has another one behind it: %v", err)
+			}
+		})
+	}
+	t.Run("blanks around what is no password", func(t *testing.T) {
+		folder := initFolder(t)
+		file := filepath.Join(folder, "secret_key")
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte("\ufeff "+strings.TrimSpace(string(text))+" \r\n\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := loadFolder(t, folder); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("variables", func(t *testing.T) {
+		folder := initFolder(t)
+		change(t, folder, "  bind_password_file: bind_password\n", "")
+		cfg, err := loadFolder(t, folder, "SSOBRIDGE_DIRECTORY_BIND_PASSWORD=\ufeff"+right+" \n")
+		if err != nil || string(cfg.Directory.BindPassword) != right+" " {
+			t.Errorf("got %d bytes, %v: want the mark and the line end off, and the blank kept",
+				len(cfg.Directory.BindPassword), err)
+		}
+	})
+}
+
+// A file that is no YAML has this one fault: what else could be said would be about a file that nobody wrote (REAL-77).
+func TestYAMLFaultsHaveNoFollowers(t *testing.T) {
+	for name, tc := range map[string]struct {
+		old, text string
+		want      string
+	}{
+		"tab":             {"directory:\n", "directory:\n\tpreset: openldap\n", "ssobridge.yaml: line "},
+		"open quote":      {"public_url: ", "public_url: \"", "ssobridge.yaml: line "},
+		"no blank":        {"public_url: ", "public_url:", "ssobridge.yaml: line "},
+		"open list":       {"public_url: ", "trusted_proxies: [10.0.0.1\npublic_url: ", "ssobridge.yaml: line "},
+		"control":         {"public_url: ", "public_url: \x01", "control characters are not allowed"},
+		"second document": {"", "---\n\tx: y\n", "ssobridge.yaml: line "},
+		"a section that is a text": {"directory:\n", "directory: openldap\nnothing:\n",
+			"directory: want a section with keys, got \"openldap\""},
+		"a section misspelt": {"directory:\n", "directroy:\n", "directroy: unknown key; did you mean directory?"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			folder := initFolder(t)
+			if tc.old == "" {
+				change(t, folder, "public_url: ", tc.text+"public_url: ")
+			} else {
+				change(t, folder, tc.old, tc.text)
+			}
+			_, err := loadFolder(t, folder)
+			if err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Fatalf("got %v, want %s", err, tc.want)
+			}
+			for _, follower := range []string{"is missing", "line ---", "directory."} {
+				if strings.Contains(err.Error(), follower) {
+					t.Errorf("a fault that follows from the first one: %v", err)
+				}
+			}
+		})
+	}
+	t.Run("empty", func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "empty.yaml")
+		if err := os.WriteFile(file, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := config.Load(file, nil); err == nil || !strings.Contains(err.Error(), "public_url: is missing") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// change replaces a text in the configuration of a folder.
+func change(t *testing.T, folder, old, text string) {
+	t.Helper()
+	file := filepath.Join(folder, "ssobridge.yaml")
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(data), old) {
+		t.Fatalf("%q is not in the configuration", old)
+	}
+	if err := os.WriteFile(file, []byte(strings.Replace(string(data), old, text, 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
