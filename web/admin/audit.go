@@ -1,15 +1,11 @@
 package admin
 
 import (
-	"bufio"
 	"context"
 	"crypto/ed25519"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
-	"strings"
 	"time"
 
 	"ssobridge/certs"
@@ -26,9 +22,6 @@ type Audit struct {
 // CheckpointKey names the key that signs checkpoints, purges and cuts of the audit log, and the lease of who does it.
 // It is derived from secret_key, which never stands in the database: who can write that can make no checkpoint.
 const CheckpointKey = "audit-seal"
-
-// CheckpointLogged is the message of a checkpoint's line in the log.
-const CheckpointLogged = "audit seal"
 
 // Sign signs for the audit log, with the secret key in use.
 func (a Audit) Sign(message []byte) []byte {
@@ -142,38 +135,4 @@ func (a Audit) Verify(ctx context.Context, scope Scope, outside []store.Seal) (V
 		return Verification{Verified: v}, fmt.Errorf("verify the audit: %w", err)
 	}
 	return Verification{Verified: v}, nil
-}
-
-// longestCheckpoint bounds a line, in bytes.
-const longestCheckpoint = 64 << 10
-
-// ReadCheckpoints reads lines of audit.sink or of the log; other lines of the log are passed over. A text without any
-// is refused: nothing would be compared.
-func ReadCheckpoints(r io.Reader) ([]store.Seal, error) {
-	var all []store.Seal
-	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, longestCheckpoint)
-	for lines.Scan() {
-		text := strings.TrimSpace(lines.Text())
-		var line struct {
-			store.Seal
-			Message string `json:"msg"`
-		}
-		if !strings.Contains(text, `"signature"`) || json.Unmarshal([]byte(text), &line) != nil {
-			continue
-		}
-		if line.Message == "" || line.Message == CheckpointLogged {
-			all = append(all, line.Seal)
-		}
-	}
-	refused := Error{Field: "seals", Fault: "it has no seal of the audit log",
-		Hint: "give the file of audit.sink, or the log of the bridge"}
-	if err := lines.Err(); err != nil {
-		refused.Fault, refused.Err = "its seals can't be read: "+err.Error(), err
-		return nil, &refused
-	}
-	if len(all) == 0 {
-		return nil, &refused
-	}
-	return all, nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"time"
 
@@ -67,7 +68,7 @@ func (p *App) sealOnce(ctx context.Context, holder string) error {
 	}
 	s := p.Audit().Checkpoint(head)
 	// Outside first: a seal that only the database has protects from nobody who writes it.
-	p.log.Info(admin.CheckpointLogged, "seq", s.Seq, "hash", s.Hash, "at", s.At, "signature", s.Signature)
+	p.log.LogAttrs(ctx, slog.LevelInfo, admin.CheckpointLogged, admin.CheckpointAttrs(s)...)
 	if err := appendSeal(p.Config.Audit.Sink, s); err != nil {
 		p.log.Warn("a seal of the audit was not written to audit.sink", "error", err)
 	}
