@@ -40,11 +40,29 @@ var (
 // person_id counts. The further columns of an export are read over; any other column is refused, since a misspelt one
 // would be left out in silence.
 func ReadTold(r io.Reader) ([]Told, error) {
-	var faults lineFaults
-	var all []Told
-	once := onceInFile{}
+	all, faults, err := readTold(r)
+	if err := errors.Join(append(faults, err)...); err != nil {
+		return nil, fmt.Errorf("read told users: %w", err)
+	}
+	return all, nil
+}
+
+// ReadToldLines reads the same, and returns what is wrong with single lines apart from the others. Of two lines that
+// tell the same neither is among them: nobody knows which is right. The error is about the file as a whole; so many
+// faults that not all were looked for are one.
+func ReadToldLines(r io.Reader) (all []Told, wrong []error, err error) {
+	all, faults, err := readTold(r)
+	if err == nil && faults.full() {
+		err = &InputError{Field: "file", Fault: fmt.Sprintf("has %d faults or more", maxLineFaults),
+			Fix: "correct these first"}
+	}
+	return all, faults, err
+}
+
+func readTold(r io.Reader) (all []Told, faults lineFaults, err error) {
+	once, doubted := onceInFile{}, map[int]bool{}
 	columns := slices.Concat(toldColumns, exportColumns)
-	err := readTable(r, toldLimits, columns, &faults, func(line int, row map[string]string) bool {
+	err = readTable(r, toldLimits, columns, &faults, func(line int, row map[string]string) bool {
 		t := Told{
 			Line: line, Person: directory.CanonicalID(store.TrimBlanks(row["person_id"])), Login: store.TrimBlanks(row["login"]),
 			Account:    store.TrimBlanks(row["account"]),
@@ -55,15 +73,13 @@ func ReadTold(r io.Reader) ([]Told, error) {
 			t.State = string(store.Active)
 		}
 		if t.check(&faults) {
-			once.look(t, &faults)
+			once.look(t, &faults, doubted)
 			all = append(all, t)
 		}
 		return true
 	})
-	if err := errors.Join(append(faults, err)...); err != nil {
-		return nil, fmt.Errorf("read told users: %w", err)
-	}
-	return all, nil
+	all = slices.DeleteFunc(all, func(t Told) bool { return doubted[t.Line] })
+	return all, faults, err
 }
 
 // check says what is wrong with a line by itself.
@@ -110,8 +126,8 @@ func (t Told) check(faults *lineFaults) bool {
 // onceInFile keeps the line at which something was told first.
 type onceInFile map[string]int
 
-// look finds what another line has told already.
-func (o onceInFile) look(t Told, faults *lineFaults) {
+// look finds what another line has told already. Then both are doubted.
+func (o onceInFile) look(t Told, faults *lineFaults, doubted map[int]bool) {
 	who := "person_id " + t.Person
 	if t.Person == "" {
 		who = "login " + strings.ToLower(t.Login) // directories compare logins without regard to case
@@ -126,6 +142,7 @@ func (o onceInFile) look(t Told, faults *lineFaults) {
 		}
 		key := one.field + " " + one.value
 		if line, again := o[key]; again {
+			doubted[line], doubted[t.Line] = true, true
 			faults.add(t.Line, one.field, fmt.Sprintf("line %d tells the same %s", line, one.what),
 				"leave one of the two out, or correct it: each user has an external_id and a login name of its own")
 			continue

@@ -34,7 +34,8 @@ type usersAdoptCmd struct {
 	Plan    bool   `help:"All whom the newest plan would create, or the one given by --id: they are marked as assumed, without any call."`
 	ID      int64  `placeholder:"N" help:"With --plan: the number of the plan."`
 	Preview bool   `help:"Show what would become of each line, and change nothing."`
-	Yes     bool   `help:"Do not ask."`
+	Yes     bool   `help:"Do not ask. A line with a fault then stops all, but for --skip-bad."`
+	SkipBad bool   `help:"Take the lines without faults, and leave out the others."`
 }
 
 // Help is shown by users adopt --help.
@@ -46,6 +47,8 @@ func (usersAdoptCmd) Help() string {
 Examples:
 
     ssobridge users adopt owners.csv --preview
+
+    ssobridge users adopt owners.csv --yes --skip-bad
 
     ssobridge provision plan && ssobridge users adopt --plan`
 }
@@ -97,9 +100,11 @@ func (c *usersAdoptCmd) adoptFile(s *invocation, p *server.App) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeFile()) }()
-	told, err := provisioning.ReadTold(r)
-	if err != nil {
-		return err
+	told, wrong, err := provisioning.ReadToldLines(r)
+	if err != nil || len(wrong) > 0 && !c.SkipBad {
+		if wrong := errors.Join(append(wrong, err)...); wrong != nil {
+			return fmt.Errorf("read told users: %w", wrong)
+		}
 	}
 	previewed, err := p.Provisioning.PreviewAdoption(s.ctx, told)
 	if err != nil {
@@ -124,9 +129,17 @@ func (c *usersAdoptCmd) adoptFile(s *invocation, p *server.App) (err error) {
 	if err := w.Flush(); err != nil {
 		return err
 	}
+	for _, fault := range wrong {
+		s.printf("left out: %v\n", fault)
+	}
 	s.printf("%d users, %d with faults\n", len(previewed), faults)
 	if c.Preview {
 		return nil
+	}
+	if faults > 0 && c.Yes && !c.SkipBad {
+		// Who says yes beforehand has not seen the faults: a script would go on with a part.
+		return badInput(fmt.Errorf("not saved: %d of %d lines have faults", faults, len(previewed)),
+			"correct them by the remarks above, or leave them out by --skip-bad")
 	}
 	if faults == len(previewed) {
 		return badInput(errors.New("no line can be taken"), "mend the file by the remarks above")
