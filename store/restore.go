@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/mattn/go-sqlite3"
 )
 
 // Restore replaces the SQLite database at dsn by a copy that Backup made. It
@@ -44,6 +46,9 @@ func Restore(ctx context.Context, from, dsn string, settle func(ctx context.Cont
 	}
 	if path, err = sqlitePath(path); err != nil {
 		return "", err
+	}
+	if sameFile(from, path) {
+		return "", &NotCopyError{What: "is the database in use itself", Fix: backupWriter}
 	}
 	inUse, err := lockFile(ctx, path+".lock", exclusiveLock, 0)
 	if err != nil {
@@ -84,6 +89,12 @@ func Restore(ctx context.Context, from, dsn string, settle func(ctx context.Cont
 	return kept, syncPath(filepath.Dir(path))
 }
 
+func sameFile(a, b string) bool {
+	one, err := os.Stat(a)
+	other, otherErr := os.Stat(b)
+	return err == nil && otherErr == nil && os.SameFile(one, other)
+}
+
 // settleCopy has the copy settled before anybody can open it under its name.
 func settleCopy(ctx context.Context, path string, settle func(ctx context.Context, dsn string) error) error {
 	if err := settle(ctx, "sqlite:"+path); err != nil {
@@ -106,12 +117,8 @@ func removeTails(path string, tails ...string) {
 // copyHealthy copies by SQLite itself, so that a copy of a running database
 // with its WAL beside it is read as a whole, and checks what it has copied.
 func copyHealthy(ctx context.Context, from, to string) error {
-	info, err := os.Stat(from)
-	if err != nil {
+	if err := looksLikeCopy(from); err != nil {
 		return err
-	}
-	if !info.Mode().IsRegular() || info.Size() == 0 {
-		return errors.New("not a store: no regular file, or empty")
 	}
 	src, err := openCopy(from)
 	if err != nil {
@@ -119,7 +126,11 @@ func copyHealthy(ctx context.Context, from, to string) error {
 	}
 	_, err = src.ExecContext(ctx, `VACUUM INTO $1`, to)
 	if err := errors.Join(err, src.Close()); err != nil {
-		return fmt.Errorf("not a store, or damaged: %w", err)
+		var broken sqlite3.Error
+		if errors.As(err, &broken) && (broken.Code == sqlite3.ErrCorrupt || broken.Code == sqlite3.ErrNotADB) {
+			return damaged(err)
+		}
+		return fmt.Errorf("copy it: %w", err)
 	}
 	db, err := openCopy(to)
 	if err != nil {
@@ -134,7 +145,7 @@ func checkHealth(ctx context.Context, db *sql.DB) error {
 		return fmt.Errorf("check integrity: %w", err)
 	}
 	if verdict != "ok" {
-		return fmt.Errorf("damaged: %.200s", verdict)
+		return damaged(fmt.Errorf("%.200s", verdict))
 	}
 	latest, err := latestVersion("migrations/sqlite")
 	if err != nil {
@@ -145,10 +156,7 @@ func checkHealth(ctx context.Context, db *sql.DB) error {
 		return err
 	}
 	if version == 0 {
-		return errors.New("not a store: it has no schema version")
-	}
-	if err := supported(version, latest); err != nil {
-		return err
+		return otherDatabase("it has no schema version")
 	}
 	// A database of another program that goose has migrated too is not ours.
 	var ours int
@@ -159,7 +167,10 @@ func checkHealth(ctx context.Context, db *sql.DB) error {
 		return fmt.Errorf("read schema: %w", err)
 	}
 	if ours != 6 {
-		return errors.New("not a store: tables are missing")
+		return otherDatabase("tables of ours are missing")
+	}
+	if err := supported(version, latest); err != nil {
+		return &NotCopyError{What: "is a store of a newer version of this program", Fix: "restore it with that version", Err: err}
 	}
 	return nil
 }

@@ -61,6 +61,10 @@ func (c *restoreCmd) Run(s *invocation) error {
 		return badInput(fmt.Errorf("read the backup %s: %s", c.File, config.PlainCause(err)),
 			"name a file that `ssobridge backup` wrote")
 	}
+	// Before the database that is there is looked at: with a bad file nothing is touched.
+	if err := store.CheckCopy(c.File); err != nil {
+		return c.refused(err)
+	}
 	if err := c.follow(s, cfg); err != nil {
 		return err
 	}
@@ -80,7 +84,7 @@ func (c *restoreCmd) Run(s *invocation) error {
 	case asked != nil:
 		return asked
 	case err != nil:
-		return failed(fmt.Errorf("restore %s: %w", c.File, err), "nothing was replaced; is the bridge stopped?")
+		return c.refused(err)
 	}
 	p, err := server.Open(s.ctx, cfg, s.log())
 	if err != nil {
@@ -95,6 +99,14 @@ func (c *restoreCmd) Run(s *invocation) error {
 		s.printf("the former database is %s\n", kept)
 	}
 	return nil
+}
+
+// refused says why a file was not put in place. One that is no copy is bad input, and is named for what it is.
+func (c *restoreCmd) refused(err error) error {
+	if no, ok := errors.AsType[*store.NotCopyError](err); ok {
+		return badInput(fmt.Errorf("restore %s: it %w", c.File, no), strings.TrimPrefix(no.Fix+"; nothing was replaced", "; "))
+	}
+	return failed(fmt.Errorf("restore %s: %w", c.File, err), "nothing was replaced; is the bridge stopped?")
 }
 
 // follow has the journal read what the database that is to be replaced knows, as far as that can still be read:
