@@ -41,7 +41,8 @@ func (db *DB) Backup(ctx context.Context, path string) (err error) {
 	if err := db.engine.backup(ctx, part); err != nil {
 		return errors.Join(err, os.Remove(part))
 	}
-	if err := os.Rename(part, path); err != nil {
+	// A backup is for its owner alone, wherever it is put.
+	if err := errors.Join(os.Chmod(part, 0o600), os.Rename(part, path)); err != nil {
 		return errors.Join(err, os.Remove(part))
 	}
 	return syncPath(filepath.Dir(path))
@@ -69,13 +70,13 @@ func (s *sqlite) backup(ctx context.Context, path string) error {
 	return syncPath(path)
 }
 
-// newFileBeside makes an empty file, mode 0600, in the folder of path.
+// newFileBeside makes an empty file in the folder of path, see FileMode.
 func newFileBeside(path string) (string, error) {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
 		return "", err
 	}
-	if err := errors.Join(handOver(f), f.Close()); err != nil {
+	if err := errors.Join(HandOver(f), f.Close()); err != nil {
 		return "", errors.Join(err, os.Remove(f.Name()))
 	}
 	return f.Name(), nil

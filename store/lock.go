@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"syscall"
 	"time"
 )
@@ -63,34 +62,4 @@ func (l *fileLock) unlock() error {
 		return nil
 	}
 	return l.f.Close() // closing drops the lock
-}
-
-// createOwned makes a new file for its owner alone; fs.ErrExist when there is one.
-func createOwned(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := handOver(f); err != nil {
-		return nil, errors.Join(err, f.Close(), os.Remove(path))
-	}
-	return f, nil
-}
-
-// handOver gives a file that root has just made to the owner of its folder: a
-// command that an admin runs with sudo must not lock out the program, which runs
-// as a user of its own. It goes through the open file, which was made anew and
-// through no link, so that root can't be led elsewhere.
-func handOver(f *os.File) error {
-	if os.Geteuid() != 0 {
-		return nil
-	}
-	folder, err := os.Stat(filepath.Dir(f.Name()))
-	if err != nil {
-		return err
-	}
-	if owner, known := folder.Sys().(*syscall.Stat_t); known {
-		return f.Chown(int(owner.Uid), int(owner.Gid))
-	}
-	return nil
 }

@@ -170,7 +170,8 @@ func checkHealth(ctx context.Context, db *sql.DB) error {
 		return otherDatabase("tables of ours are missing")
 	}
 	if err := supported(version, latest); err != nil {
-		return &NotCopyError{What: "is a store of a newer version of this program", Fix: "restore it with that version", Err: err}
+		return &NotCopyError{What: "is a store of a newer version of this program", Fix: "restore it with that version",
+			Err: err}
 	}
 	return nil
 }

@@ -57,7 +57,7 @@ func openSQLite(ctx context.Context, path string, o Options) (_ *sqlite, upgrade
 	}
 	defer func() { err = errors.Join(err, migrating.unlock()) }()
 
-	if err := ownFile(path); err != nil {
+	if err := ownFile(path, o.Logger); err != nil {
 		return nil, false, err
 	}
 	s.writer = openSQLiteWriter(path)
@@ -114,11 +114,10 @@ func writerDSN(path string) string {
 	return sqliteDSN(path, "rw", "_txlock=immediate", "_secure_delete=true")
 }
 
-// ownFile creates the file for its owner alone, or takes the rights of others
-// away: it holds sealed keys and people's names. SQLite gives the files that it
-// puts beside it the same mode. A file that exists is never opened here:
-// closing it would drop SQLite's own locks, which belong to the process.
-func ownFile(path string) error {
+// ownFile creates the file, or takes rights away that others should not have, see FileMode. SQLite gives the files that
+// it puts beside it the same mode. A file that exists is never opened here: closing it would drop SQLite's own locks,
+// which belong to the process.
+func ownFile(path string, logger *slog.Logger) error {
 	f, err := createOwned(path)
 	if err == nil {
 		return f.Close()
@@ -133,8 +132,18 @@ func ownFile(path string) error {
 	if !info.Mode().IsRegular() {
 		return fmt.Errorf("%s is not a regular file", path)
 	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return os.Chmod(path, 0o600)
+	mode := FileMode(filepath.Dir(path))
+	if info.Mode().Perm()&^mode&0o077 == 0 {
+		return nil
+	}
+	if err := os.Chmod(path, info.Mode().Perm()&mode); err != nil {
+		if !errors.Is(err, fs.ErrPermission) {
+			return err
+		}
+		// The file is somebody else's, such as of an earlier run with another user id. Whether it can be written shows
+		// when it is.
+		logger.Warn("the database can be read by more users than it should be, and is another user's", "file", path,
+			"mode", info.Mode().Perm().String(), "hint", "chmod o= on the file, as its owner")
 	}
 	return nil
 }

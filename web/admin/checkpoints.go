@@ -37,8 +37,8 @@ const (
 	deepestCheckpoint = 4
 )
 
-// ReadCheckpoints reads lines of audit.sink or of the log, as JSON or as text, also as those who collect logs keep them:
-// journald, Docker, the container runtimes of Kubernetes, forwarders, each line behind a prefix or inside JSON of
+// ReadCheckpoints reads lines of audit.sink or of the log, as JSON or as text, also as those who collect logs keep
+// them: journald, Docker, the container runtimes of Kubernetes, forwarders, each line behind a prefix or inside JSON of
 // theirs, compressed by gzip or not. Other lines of the log are passed over. A text without any checkpoint is refused:
 // nothing would be compared.
 func ReadCheckpoints(r io.Reader) ([]store.Seal, error) {

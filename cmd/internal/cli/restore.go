@@ -104,7 +104,8 @@ func (c *restoreCmd) Run(s *invocation) error {
 // refused says why a file was not put in place. One that is no copy is bad input, and is named for what it is.
 func (c *restoreCmd) refused(err error) error {
 	if no, ok := errors.AsType[*store.NotCopyError](err); ok {
-		return badInput(fmt.Errorf("restore %s: it %w", c.File, no), strings.TrimPrefix(no.Fix+"; nothing was replaced", "; "))
+		return badInput(fmt.Errorf("restore %s: it %w", c.File, no),
+			strings.TrimPrefix(no.Fix+"; nothing was replaced", "; "))
 	}
 	return failed(fmt.Errorf("restore %s: %w", c.File, err), "nothing was replaced; is the bridge stopped?")
 }

@@ -9,8 +9,8 @@ import (
 	"ssobridge/cmd/internal/config"
 )
 
-// What Kubernetes and Docker put into the environment is passed over, whatever the Service is called; a variable of ours
-// that somebody mistyped is not (REAL-75).
+// What Kubernetes and Docker put into the environment is passed over, whatever the Service is called; a variable of
+// ours that somebody mistyped is not (REAL-75).
 func TestVariablesOfTheCluster(t *testing.T) {
 	folder := initFolder(t)
 	for name, tc := range map[string]struct {
@@ -136,7 +136,7 @@ func TestYAMLFaultsHaveNoFollowers(t *testing.T) {
 		"second document": {"", "---\n\tx: y\n", "ssobridge.yaml: line "},
 		"a section that is a text": {"directory:\n", "directory: openldap\nnothing:\n",
 			"directory: want a section with keys, got \"openldap\""},
-		"a section misspelt": {"directory:\n", "directroy:\n", "directroy: unknown key; did you mean directory?"},
+		"a section misspelt": {"directory:\n", "directorys:\n", "directorys: unknown key; did you mean directory?"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			folder := initFolder(t)

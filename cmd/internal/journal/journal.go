@@ -245,19 +245,11 @@ func (j *Journal) holds(l line) bool {
 }
 
 // toSink adds the same text to the sink.
-func (j *Journal) toSink(text []byte) (err error) {
+func (j *Journal) toSink(text []byte) error {
 	if j.o.Sink == "" {
 		return nil
 	}
-	f, err := os.OpenFile(j.o.Sink, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
-	if err != nil {
-		return fmt.Errorf("open audit.sink: %w", err)
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	if _, err := f.Write(text); err != nil {
-		return fmt.Errorf("write audit.sink: %w", err)
-	}
-	return f.Sync()
+	return AppendToSink(j.o.Sink, text)
 }
 
 // refresh reads what other processes have added. The file is locked.

@@ -169,8 +169,7 @@ func (j *Journal) failed(err error) error {
 	return err
 }
 
-// openOwned opens a file for writing, made for its owner alone. One that root makes belongs to the owner of its
-// folder: the program runs as a user of its own. No link is followed.
+// openOwned opens a file for writing, made for those whom store.HandOver says. No link is followed.
 func openOwned(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|syscall.O_NOFOLLOW, 0)
 	if err == nil || !errors.Is(err, os.ErrNotExist) {
@@ -183,24 +182,10 @@ func openOwned(path string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := handOver(f); err != nil {
+	if err := store.HandOver(f); err != nil {
 		return nil, errors.Join(err, f.Close(), os.Remove(path))
 	}
 	return f, nil
-}
-
-func handOver(f *os.File) error {
-	if os.Geteuid() != 0 {
-		return nil
-	}
-	folder, err := os.Stat(filepath.Dir(f.Name()))
-	if err != nil {
-		return err
-	}
-	if owner, known := folder.Sys().(*syscall.Stat_t); known {
-		return f.Chown(int(owner.Uid), int(owner.Gid))
-	}
-	return nil
 }
 
 // replaceFile gives a file new content at once: whoever reads it, and a crash, finds the old or the new.
@@ -215,13 +200,37 @@ func replaceFile(path string, text []byte) (err error) {
 		}
 	}()
 	_, err = f.Write(text)
-	if err := errors.Join(err, handOver(f), f.Sync(), f.Close()); err != nil {
+	if err := errors.Join(err, store.HandOver(f), f.Sync(), f.Close()); err != nil {
 		return err
 	}
 	if err := os.Rename(f.Name(), path); err != nil {
 		return err
 	}
 	return syncDir(filepath.Dir(path))
+}
+
+// AppendToSink adds text to a file outside, such as audit.sink, and has it on the disk when it returns.
+func AppendToSink(file string, text []byte) (err error) {
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_APPEND, 0)
+	if errors.Is(err, os.ErrNotExist) {
+		f, err = os.OpenFile(file, os.O_WRONLY|os.O_APPEND|os.O_CREATE|os.O_EXCL, 0o600)
+		switch {
+		case errors.Is(err, os.ErrExist): // another process was first
+			f, err = os.OpenFile(file, os.O_WRONLY|os.O_APPEND, 0)
+		case err == nil:
+			if err := store.HandOver(f); err != nil {
+				return errors.Join(err, f.Close())
+			}
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("open audit.sink: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if _, err := f.Write(text); err != nil {
+		return fmt.Errorf("write audit.sink: %w", err)
+	}
+	return f.Sync()
 }
 
 func syncDir(path string) error {

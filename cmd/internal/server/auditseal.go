@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"ssobridge/cmd/internal/journal"
 	"ssobridge/store"
 	"ssobridge/web/admin"
 )
@@ -133,7 +134,7 @@ func (p *App) compareAudit(ctx context.Context) {
 }
 
 // appendSeal adds a line to the sink and has it on the disk before it returns.
-func appendSeal(file string, s store.Seal) (err error) {
+func appendSeal(file string, s store.Seal) error {
 	if file == "" {
 		return nil
 	}
@@ -141,13 +142,5 @@ func appendSeal(file string, s store.Seal) (err error) {
 	if err != nil {
 		return fmt.Errorf("encode a seal: %w", err)
 	}
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
-	if err != nil {
-		return fmt.Errorf("open audit.sink: %w", err)
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	if _, err := f.Write(append(line, '\n')); err != nil {
-		return fmt.Errorf("write audit.sink: %w", err)
-	}
-	return f.Sync()
+	return journal.AppendToSink(file, append(line, '\n'))
 }
