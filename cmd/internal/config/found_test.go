@@ -136,7 +136,8 @@ func TestYAMLFaultsHaveNoFollowers(t *testing.T) {
 		"second document": {"", "---\n\tx: y\n", "ssobridge.yaml: line "},
 		"a section that is a text": {"directory:\n", "directory: openldap\nnothing:\n",
 			"directory: want a section with keys, got \"openldap\""},
-		"a section misspelt": {"directory:\n", "directorys:\n", "directorys: unknown key; did you mean directory?"},
+		"a section misspelt": {
+			"constant_contact:\n", "constant_contacts:\n", "constant_contacts: unknown key; did you mean constant_contact?"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			folder := initFolder(t)
@@ -149,7 +150,7 @@ func TestYAMLFaultsHaveNoFollowers(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Fatalf("got %v, want %s", err, tc.want)
 			}
-			for _, follower := range []string{"is missing", "line ---", "directory."} {
+			for _, follower := range []string{"is missing", "line ---", "directory.", "constant_contact."} {
 				if strings.Contains(err.Error(), follower) {
 					t.Errorf("a fault that follows from the first one: %v", err)
 				}
