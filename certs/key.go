@@ -70,7 +70,7 @@ func Load(certificate, pkcs8 []byte) (*Key, error) {
 
 // FromSigner makes a Key of a certificate (DER) and any signer with its public key. The checks are those of Load.
 func FromSigner(certificate []byte, signer crypto.Signer) (*Key, error) {
-	cert, err := x509.ParseCertificate(certificate)
+	cert, err := ParseHolder(certificate)
 	if err != nil {
 		return nil, fmt.Errorf("load signing key: parse certificate: %w", err)
 	}

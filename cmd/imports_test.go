@@ -33,7 +33,7 @@ var allowed = map[string][]string{
 		"provisioning/mapping", "store", "certs"},
 	"idp/directory":        {},
 	"idp/fetch":            {},
-	"idp/metadata":         {"idp/fetch", "idp/saml", "store"},
+	"idp/metadata":         {"certs", "idp/fetch", "idp/saml", "store"},
 	"idp/mfa":              {"store", "certs"},
 	"idp/saml":             {"certs"},
 	everywhere:             {},

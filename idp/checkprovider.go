@@ -1,7 +1,6 @@
 package idp
 
 import (
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"regexp"
@@ -9,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"ssobridge/certs"
 	"ssobridge/idp/directory"
 	"ssobridge/idp/metadata"
 	"ssobridge/idp/netname"
@@ -212,7 +212,7 @@ func (c *providerCheck) word(field, value string, words ...string) {
 func (c *providerCheck) encryption() {
 	c.word("encryption", c.sp.Encryption, saml.EncryptionOff, saml.EncryptionIfPublished, saml.EncryptionRequired)
 	for i, k := range c.sp.EncryptionKeys {
-		if _, err := x509.ParseCertificate(k.Certificate); err != nil {
+		if _, err := certs.ParseHolder(k.Certificate); err != nil {
 			c.fault(fmt.Sprintf("encryption_keys[%d]", i), "", err.Error(), "import the service provider's metadata again")
 		}
 	}
@@ -291,7 +291,7 @@ func (c *providerCheck) rest() {
 		}
 	}
 	for i, der := range c.sp.Certificates {
-		if _, err := x509.ParseCertificate(der); err != nil {
+		if _, err := certs.ParseHolder(der); err != nil {
 			c.fault(fmt.Sprintf("certificates[%d]", i), "", err.Error(), "import the service provider's metadata again")
 		}
 	}

@@ -2,13 +2,10 @@ package idp
 
 import (
 	"bytes"
-	"crypto/x509"
-	"encoding/base64"
-	"encoding/pem"
-	"errors"
 	"slices"
 	"strings"
 
+	"ssobridge/certs"
 	"ssobridge/idp/directory"
 	"ssobridge/idp/metadata"
 	"ssobridge/idp/saml"
@@ -291,35 +288,18 @@ func changeCertificates(field string, all [][]byte, value string, wish listWish)
 	return all, nil
 }
 
-// readCertificates reads certificates in PEM form, or one in base64 as it stands
-// in metadata.
+// readCertificates reads certificates as they come: PEM, base64 as it stands in metadata, or one in DER.
 func readCertificates(text string) ([][]byte, error) {
-	var all [][]byte
-	if !strings.Contains(text, "-----BEGIN") {
-		der, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(text), ""))
-		if err != nil {
-			return nil, errors.New("it is no certificate in PEM form")
-		}
-		all = [][]byte{der}
+	if c, err := certs.ParseHolder([]byte(text)); err == nil {
+		return [][]byte{c.Raw}, nil
 	}
-	for rest := []byte(text); len(all) == 0 || len(rest) > 0; {
-		block, left := pem.Decode(rest)
-		if block == nil {
-			break
-		}
-		if block.Type != "CERTIFICATE" {
-			// A private key least of all: the record is no place for one.
-			return nil, errors.New("beside certificates it holds a " + strings.ToLower(block.Type))
-		}
-		all, rest = append(all, block.Bytes), left
+	found, err := certs.ReadHolders(text) // refuses private keys: the record is no place for one
+	if err != nil {
+		return nil, err
 	}
-	for _, der := range all {
-		if _, err := x509.ParseCertificate(der); err != nil {
-			return nil, errors.New("its certificate can't be read")
-		}
-	}
-	if len(all) == 0 {
-		return nil, errors.New("there is no certificate in it")
+	all := make([][]byte, 0, len(found))
+	for _, c := range found {
+		all = append(all, c.Raw)
 	}
 	return all, nil
 }

@@ -3,13 +3,13 @@ package metadata
 import (
 	"bytes"
 	"crypto/sha256"
-	"crypto/x509"
 	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
+	"ssobridge/certs"
 	"ssobridge/idp/saml"
 	"ssobridge/store"
 )
@@ -133,7 +133,7 @@ func encryptionLines(sp store.ServiceProvider) []string {
 // CertificateLine is a certificate as one line: whose, of which key, until when,
 // and the fingerprint to compare.
 func CertificateLine(der []byte) string {
-	c, err := x509.ParseCertificate(der)
+	c, err := certs.ParseHolder(der)
 	if err != nil {
 		return "can't be read, sha256 " + Fingerprint(der)
 	}

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"crypto/x509"
 	"io"
+	"strings"
 	"time"
 
 	"ssobridge/idp/saml"
@@ -19,6 +20,7 @@ type ReadOptions struct {
 	EntityID          string            // which entity of a document that describes several; "": the only one
 	TrustKey          *x509.Certificate // whose key must have signed the document or the entity; nil: not checked
 	AllowLoopbackHTTP bool              // for endpoints on this very machine; https otherwise
+	MaxBytes          int64             // of the document; 0: DefaultMaxBytes
 	Now               time.Time
 }
 
@@ -45,8 +47,9 @@ type RequestedAttribute struct {
 }
 
 // Read reads a service provider's metadata, alone or among many in one
-// document, within fixed bounds: 64 MiB, of which one entity at a time is held
-// (rows MD-04, MD-05). Nothing is fetched and nothing is stored. What it can't
+// document, within fixed bounds, of which one entity at a time is held
+// (rows MD-04, MD-05). Nothing is fetched and nothing is stored. What is unambiguous is taken, what is not needed and
+// can't be read is passed over with a note. What it can't
 // accept is a *Error that names every fault with its line; other errors
 // are those of reading from r.
 //
@@ -54,7 +57,7 @@ type RequestedAttribute struct {
 // minutes, a skew of 60 s, no attributes, and no groups, which means nobody. The
 // record still has to pass the checks of its settings.
 func Read(r io.Reader, o ReadOptions) (Imported, error) {
-	e, err := readEntity(r, o.EntityID, o.TrustKey)
+	e, err := readEntity(r, strings.Trim(o.EntityID, " \t\r\n"), o.TrustKey, o.MaxBytes)
 	if err != nil {
 		return Imported{}, err
 	}

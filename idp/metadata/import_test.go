@@ -147,7 +147,7 @@ func TestMD04Refusals(t *testing.T) {
 		{"unknown entity", "Example Portal", "&xxe;", "entity", 33},
 		{"processing instruction", "<md:EntityDescriptor", "<?xml-stylesheet href='x'?><md:EntityDescriptor",
 			"processing instruction", 3},
-		{"other encoding", "UTF-8", "ISO-8859-1", "encoding", 1},
+		{"other encoding", "UTF-8", "Shift_JIS", "encoding", 1},
 		{"no UTF-8", "Example Portal", "\xff", "well-formed", 33},
 		{"cut off", "</md:SPSSODescriptor>", "", "end tag", 36},
 		{"ends in the middle", "</md:EntityDescriptor>", "", "in the middle", 37},
@@ -167,28 +167,23 @@ func TestMD04Refusals(t *testing.T) {
 		{"no entityID", `entityID="https://portal.example.test/saml"`, "", "entityID", 3},
 		{"SAML 1.1", "urn:oasis:names:tc:SAML:2.0:protocol", "urn:oasis:names:tc:SAML:1.1:protocol", "SAML 2.0", 4},
 		{"no POST", "HTTP-POST", "HTTP-Artifact", "HTTP-POST", 4},
-		{"no Location", `Location="https://portal.example.test/acs"`, "", "Location", 23},
 		{"javascript", "https://portal.example.test/acs\"", "javascript:alert(1)\"", "complete URL", 23},
 		{"javascript with host", "https://portal.example.test/acs\"", "javascript://x/%0aalert(1)\"", "its scheme", 23},
 		{"data", "https://portal.example.test/acs\"", "data:text/html,x\"", "complete URL", 23},
-		{"http", "https://portal.example.test/acs\"", "http://portal.example.test/acs\"", "in clear", 23},
-		{"http on loopback without the switch", "https://portal.example.test/acs\"", "http://127.0.0.1/acs\"",
-			"in clear", 23},
 		{"javascript for logout", "https://portal.example.test/slo\"", "javascript:alert(1)\"", "md:SingleLogoutService", 18},
 		{"javascript for logout responses", "https://portal.example.test/slo/done\"", "javascript:alert(1)\"",
 			"ResponseLocation", 18},
-		{"no index", `index="7"`, `index="x"`, "index", 25},
-		{"index twice", `index="7"`, `index="0"`, "used twice", 25},
-		{"bad boolean", `isDefault="true"`, `isDefault="yes"`, "isDefault", 24},
 		{"bad certificate", "</ds:X509Certificate>", "AAAA</ds:X509Certificate>", "certificate", 6},
 		{"certificate with a comment", "</ds:X509Certificate>", "<!-- --></ds:X509Certificate>", "more than text", 6},
-		{"unknown use", `use="signing"`, `use="signed"`, "use", 5},
 		{"expired", role, role + ` validUntil="2027-01-05T10:00:00Z"`, "valid until", 4},
 		{"expired entity", "<md:EntityDescriptor", `<md:EntityDescriptor validUntil="2020-01-05T10:00:00Z"`,
 			"valid until", 3},
 		{"no time", role, role + ` validUntil="tomorrow"`, "no time", 4},
-		{"no duration", role, role + ` cacheDuration="6h"`, "no duration", 4},
-		{"negative duration", role, role + ` cacheDuration="-PT6H"`, "no duration", 4},
+		{"no Location anywhere", ` Location="https://portal.example.test/a`, ` Place="https://portal.example.test/a`,
+			"has no Location", 23},
+		{"http everywhere", "https://portal.example.test/a", "http://portal.example.test/a", "in clear", 23},
+		{"http on loopback without the switch", "https://portal.example.test/a", "http://127.0.0.1/a", "in clear", 23},
+		{"bad boolean", role, role + ` AuthnRequestsSigned="yes"`, "AuthnRequestsSigned", 4},
 		{"deep", "<md:Organization>", "<md:Organization>" + strings.Repeat("<md:a>", 40), "deeper", 31},
 		{"many elements", "<md:Organization>", "<md:Organization>" + strings.Repeat("<md:a/>", 4000),
 			"too many elements", 31},
@@ -207,14 +202,65 @@ func TestMD04Refusals(t *testing.T) {
 			}
 		})
 	}
-	// A key descriptor without certificate is a clear error (RSP-12), and faults come together.
-	bad := strings.Replace(good, `<md:KeyDescriptor use="encryption">`,
-		`<md:KeyDescriptor use="encryption"/><md:KeyDescriptor use="encryption">`, 1)
-	bad = strings.Replace(bad, "https://portal.example.test/acs\"", "javascript:alert(1)\"", 1)
+	// Faults come together, each with its line.
+	bad := strings.Replace(good, "https://portal.example.test/acs\"", "javascript:alert(1)\"", 1)
+	bad = strings.Replace(bad, role, role+` validUntil="tomorrow"`, 1)
 	_, err := readMetadata(bad, metadata.ReadOptions{})
-	if err == nil || !strings.Contains(err.Error(), "2 faults") || !strings.Contains(err.Error(),
-		"line 10: md:KeyDescriptor holds no certificate") {
+	if err == nil || !strings.Contains(err.Error(), "2 faults") || !strings.Contains(err.Error(), "line 4: validUntil") ||
+		!strings.Contains(err.Error(), "line 23: md:Assertion") {
 		t.Errorf("error %v, want both faults with the line of each", err)
+	}
+}
+
+// TestMD04PassedOver (REAL-23): a part that is not needed is no reason to refuse the rest. The note names its line.
+func TestMD04PassedOver(t *testing.T) {
+	good, role := readFile(t, "sp.xml"), "<md:SPSSODescriptor"
+	whole, err := readMetadata(good, metadata.ReadOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name, old, new, want string
+		acs, keys            int // that are left
+	}{
+		{"no Location", `Location="https://portal.example.test/acs"`, "", "line 23: passed over: md:Asser", 2, 2},
+		{"http", "https://portal.example.test/acs\"", "http://portal.example.test/acs\"", "line 23: passed over", 2, 2},
+		{"http on loopback without the switch", "https://portal.example.test/acs\"", "http://127.0.0.1/acs\"", "in clear", 2,
+			2},
+		{"no address", "https://portal.example.test/acs\"", "/acs\"", "not a complete URL", 2, 2},
+		{"no index", `index="7"`, `index="x"`, `line 25: an assertion consumer service has no index of its own ("x"); it is ` +
+			`given 2`, 3, 2},
+		{"index twice", `index="7"`, `index="0"`, "given 2", 3, 2},
+		{"index beyond all", `index="7"`, `index="70000"`, "given 2", 3, 2},
+		{"bad boolean", `isDefault="true"`, `isDefault="yes"`, "line 24: passed over isDefault", 3, 2},
+		{"unknown use", `use="signing"`, `use="signed"`, `line 5: passed over a key whose use is "signed"`, 3, 1},
+		{"no duration", role, role + ` cacheDuration="6h"`, "line 4: passed over cacheDuration", 3, 2},
+		{"negative duration", role, role + ` cacheDuration="-PT6H"`, "line 4: passed over cacheDuration", 3, 2},
+		{"logout in clear", "https://portal.example.test/slo\"", "http://portal.example.test/slo\"", "line 18: passed over", 3,
+			2},
+		{"an attribute", `isRequired="true"`, `isRequired="perhaps"`, "passed over isRequired", 3, 2},
+		// A key without a certificate beside one that has one (RSP-12).
+		{"an empty key", `<md:KeyDescriptor use="encryption">`,
+			`<md:KeyDescriptor use="encryption"/><md:KeyDescriptor use="encryption">`,
+			"line 10: passed over: md:KeyDescriptor: holds no certificate", 3, 2},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			im, err := readMetadata(strings.Replace(good, c.old, c.new, 1), metadata.ReadOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.ContainsFunc(im.Notes, func(n string) bool { return strings.Contains(n, c.want) }) {
+				t.Errorf("notes %q, want one about %q", im.Notes, c.want)
+			}
+			sp := im.Provider
+			if len(sp.ACS) != c.acs || len(sp.Certificates) != c.keys || sp.Name != whole.Provider.Name {
+				t.Errorf("%d addresses and %d keys of %s, want %d and %d", len(sp.ACS), len(sp.Certificates), sp.Name, c.acs,
+					c.keys)
+			}
+			if faults := idp.CheckProvider(sp, false); len(faults) > 0 {
+				t.Errorf("the record can't be used: %v", faults)
+			}
+		})
 	}
 }
 

@@ -38,6 +38,7 @@ type RefreshOptions struct {
 	Fetcher           *fetch.Client
 	Check             Check
 	AllowLoopbackHTTP bool
+	MaxBytes          int64 // of a document; 0: DefaultMaxBytes
 	Now               func() time.Time
 	Random            io.Reader // spreads the refreshes of many service providers
 	Logger            *slog.Logger
@@ -151,7 +152,8 @@ func (r *Refresher) Refresh(ctx context.Context, entityID, actor string) (Refres
 }
 
 func (r *Refresher) read(ctx context.Context, sp store.ServiceProvider) (Imported, error) {
-	o := ReadOptions{EntityID: sp.EntityID, AllowLoopbackHTTP: r.o.AllowLoopbackHTTP, Now: r.o.Now()}
+	o := ReadOptions{EntityID: sp.EntityID, AllowLoopbackHTTP: r.o.AllowLoopbackHTTP, MaxBytes: r.o.MaxBytes,
+		Now: r.o.Now()}
 	if len(sp.Source.TrustKey) > 0 {
 		key, err := x509.ParseCertificate(sp.Source.TrustKey)
 		if err != nil {

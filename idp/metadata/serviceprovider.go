@@ -1,10 +1,6 @@
 package metadata
 
 import (
-	"crypto/ecdsa"
-	"crypto/rsa"
-	"crypto/x509"
-	"encoding/base64"
 	"fmt"
 	"net/url"
 	"slices"
@@ -28,6 +24,8 @@ type spEntity struct {
 	o      ReadOptions
 	im     Imported
 	faults []Fault
+
+	consumerLines []*etree.Element // of im.Provider.ACS
 }
 
 func (e *spEntity) fault(el *etree.Element, fix, format string, args ...any) {
@@ -38,9 +36,16 @@ func (e *spEntity) note(el *etree.Element, format string, args ...any) {
 	e.im.Notes = append(e.im.Notes, fmt.Sprintf("line %d: ", e.lines[el])+fmt.Sprintf(format, args...))
 }
 
+// attribute is the value of an attribute without the blanks around it, which no URI and no word of SAML's has: files
+// that people lay out have some (xs:anyURI and xs:token collapse them).
+func attribute(el *etree.Element, name string) string {
+	value, _ := saml.AttributeOf(el, name)
+	return strings.Trim(value, " \t\r\n")
+}
+
 func importEntity(found *entity, o ReadOptions) (Imported, error) {
 	e := &spEntity{entity: found, o: o}
-	e.im.Signed, e.im.Entities = found.signed, found.total
+	e.im.Signed, e.im.Entities, e.im.Notes = found.signed, found.total, found.notes
 	sp := &e.im.Provider
 	sp.Kind = store.PlainSAML
 	sp.Enabled = true
@@ -49,7 +54,7 @@ func importEntity(found *entity, o ReadOptions) (Imported, error) {
 	sp.Lifetime, sp.Skew = saml.MaxLifetime, defaultSkew
 
 	root := found.element
-	if sp.EntityID, _ = saml.AttributeOf(root, "entityID"); sp.EntityID == "" {
+	if sp.EntityID = attribute(root, "entityID"); sp.EntityID == "" {
 		e.fault(root, "", "md:EntityDescriptor has no entityID")
 	}
 	role := e.role(root)
@@ -87,7 +92,7 @@ func importEntity(found *entity, o ReadOptions) (Imported, error) {
 func (e *spEntity) role(root *etree.Element) *etree.Element {
 	all := saml.Children(root, saml.NSMetadata, "SPSSODescriptor")
 	fit := slices.DeleteFunc(slices.Clone(all), func(r *etree.Element) bool {
-		protocols, _ := saml.AttributeOf(r, "protocolSupportEnumeration")
+		protocols := attribute(r, "protocolSupportEnumeration")
 		return !slices.Contains(strings.Fields(protocols), saml.NSProtocol)
 	})
 	switch {
@@ -112,8 +117,7 @@ func (e *spEntity) period(role *etree.Element) {
 	all := slices.Clone(e.validity)
 	for _, el := range []*etree.Element{e.element, role} {
 		p := period{line: e.lines[el]}
-		p.validUntil, _ = saml.AttributeOf(el, "validUntil")
-		p.cacheDuration, _ = saml.AttributeOf(el, "cacheDuration")
+		p.validUntil, p.cacheDuration = attribute(el, "validUntil"), attribute(el, "cacheDuration")
 		all = append(all, p)
 	}
 	for _, p := range all {
@@ -132,8 +136,9 @@ func (e *spEntity) period(role *etree.Element) {
 		if p.cacheDuration != "" {
 			switch d, err := xmlDuration(p.cacheDuration); {
 			case err != nil:
-				e.faults = append(e.faults, Fault{p.line, fmt.Sprintf("cacheDuration %.40q is no duration", p.cacheDuration),
-					"write it like PT6H"})
+				// Only how often it is read again hangs on it.
+				e.im.Notes = append(e.im.Notes, fmt.Sprintf("line %d: passed over cacheDuration %.40q, which is no duration "+
+					"such as PT6H", p.line, p.cacheDuration))
 			case e.im.CacheDuration == 0 || d < e.im.CacheDuration:
 				e.im.CacheDuration = d
 			}
@@ -141,54 +146,78 @@ func (e *spEntity) period(role *etree.Element) {
 	}
 }
 
-// location reads and checks an address. javascript: and its like are refused
-// here, by the checks of a record, and once more on the way out (CVE-2023-45683).
-func (e *spEntity) location(el *etree.Element, name string, required bool) string {
-	value, given := saml.AttributeOf(el, name)
-	if !given && !required {
-		return ""
-	}
-	if value == "" {
-		e.fault(el, "", "md:%s has no %s", el.Tag, name)
-		return ""
+// location reads and checks an address. fault is why it can't be used; "": it can. An address that runs something is a
+// fault of the document, wherever it stands: javascript: and its like are refused here, by the checks of a record, and
+// once more on the way out (CVE-2023-45683).
+func (e *spEntity) location(el *etree.Element, name string) (value, fault string) {
+	if value = attribute(el, name); value == "" {
+		return "", fmt.Sprintf("md:%s has no %s", el.Tag, name)
 	}
 	if err := netname.CheckAddress(value, e.o.AllowLoopbackHTTP); err != nil {
-		e.fault(el, "", "md:%s: %s %.120q: %s", el.Tag, name, value, err)
+		fault = fmt.Sprintf("md:%s: %s %.120q: %s", el.Tag, name, value, err)
+		if u, err := url.Parse(value); err != nil || u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "" {
+			e.fault(el, "", "%s", fault)
+		}
 	}
-	return value
+	return value, fault
 }
 
+// consumers takes the addresses for Responses. One that can't be used is passed over beside one that can.
 func (e *spEntity) consumers(role *etree.Element) {
 	posts := 0
+	var unused []Fault
+	var numberless []int // places in the list whose index is still to be given
 	indexes := map[int]bool{}
 	for _, el := range saml.Children(role, saml.NSMetadata, "AssertionConsumerService") {
 		var c store.Endpoint
-		if c.Binding, _ = saml.AttributeOf(el, "Binding"); !strings.HasPrefix(c.Binding, saml.BindingPrefix) {
+		if c.Binding = attribute(el, "Binding"); !strings.HasPrefix(c.Binding, saml.BindingPrefix) {
 			e.note(el, "passed over an assertion consumer service with the binding %.80q, which is not of SAML 2.0", c.Binding)
 			continue
 		}
-		c.URL = e.location(el, "Location", true)
-		index, _ := saml.AttributeOf(el, "index")
-		n, err := strconv.ParseUint(strings.TrimSpace(index), 10, 16)
+		var fault string
+		if c.URL, fault = e.location(el, "Location"); fault != "" {
+			unused = append(unused, Fault{e.lines[el], fault, ""})
+			continue
+		}
+		index := attribute(el, "index")
+		n, err := strconv.ParseUint(index, 10, 16)
 		c.Index = int(n)
+		if err != nil || indexes[c.Index] {
+			numberless = append(numberless, len(e.im.Provider.ACS))
+		} else {
+			indexes[c.Index] = true
+		}
+		isDefault, given, err := saml.BooleanOf(el, "isDefault")
 		switch {
 		case err != nil:
-			e.fault(el, "", "md:AssertionConsumerService: index %.20q is no number from 0 to 65535", index)
-		case indexes[c.Index]:
-			e.fault(el, "give each its own", "md:AssertionConsumerService: index %d is used twice", c.Index)
-		}
-		indexes[c.Index] = true
-		isDefault, given, err := saml.BooleanOf(el, "isDefault")
-		if err != nil {
-			e.fault(el, "", "md:AssertionConsumerService: %s", err)
-		}
-		if given {
+			e.note(el, "passed over isDefault %.20q of an assertion consumer service, which is neither true nor false",
+				attribute(el, "isDefault"))
+		case given:
 			c.IsDefault = &isDefault
 		}
 		if c.Binding == saml.BindingPost {
 			posts++
 		}
 		e.im.Provider.ACS = append(e.im.Provider.ACS, c)
+		e.consumerLines = append(e.consumerLines, el)
+	}
+	next := 0
+	for _, i := range numberless {
+		for indexes[next] {
+			next++
+		}
+		indexes[next] = true
+		c := &e.im.Provider.ACS[i]
+		e.note(e.consumerLines[i], "an assertion consumer service has no index of its own (%.20q); it is given %d",
+			attribute(e.consumerLines[i], "index"), next)
+		c.Index = next
+	}
+	for _, f := range unused {
+		if posts > 0 {
+			e.im.Notes = append(e.im.Notes, fmt.Sprintf("line %d: passed over: %s", f.Line, f.Fault))
+		} else if !slices.ContainsFunc(e.faults, func(o Fault) bool { return o.Fault == f.Fault && o.Line == f.Line }) {
+			e.faults = append(e.faults, f)
+		}
 	}
 	if posts == 0 {
 		e.fault(role, "ask the service provider to add one",
@@ -196,144 +225,67 @@ func (e *spEntity) consumers(role *etree.Element) {
 	}
 }
 
-// keys takes the certificates: to check signatures, those marked for signing or
-// not at all; to encrypt, those marked for that or not at all (saml-metadata
-// 2.4.1.1, erratum E62). A certificate is a holder of its key and no more: that it
-// has ended is noted and no fault.
-func (e *spEntity) keys(role *etree.Element) {
-	sp := &e.im.Provider
-	for _, k := range saml.Children(role, saml.NSMetadata, "KeyDescriptor") {
-		use, _ := saml.AttributeOf(k, "use")
-		if use != "" && use != "signing" && use != "encryption" {
-			e.fault(k, "write signing or encryption, or leave it out", "md:KeyDescriptor: use %.40q is not known", use)
-			continue
-		}
-		held, whole := e.certificates(k)
-		if !whole {
-			continue
-		}
-		if len(held) == 0 {
-			e.fault(k, "ask the service provider for metadata with a ds:X509Certificate in each key",
-				"md:KeyDescriptor holds no certificate")
-			continue
-		}
-		var methods []string
-		for _, m := range saml.Children(k, saml.NSMetadata, "EncryptionMethod") {
-			if algorithm, _ := saml.AttributeOf(m, "Algorithm"); algorithm != "" {
-				methods = append(methods, algorithm)
-			}
-		}
-		for _, c := range held {
-			if use != "encryption" {
-				switch c.PublicKey.(type) {
-				case *rsa.PublicKey, *ecdsa.PublicKey:
-					if !slices.ContainsFunc(sp.Certificates, func(der []byte) bool { return slices.Equal(der, c.Raw) }) {
-						sp.Certificates = append(sp.Certificates, c.Raw)
-					}
-				default:
-					e.note(k, "passed over a signing key of type %s, which is neither RSA nor ECDSA", c.PublicKeyAlgorithm)
-				}
-			}
-			if use == "signing" {
-				continue
-			}
-			if _, err := saml.ReadEncryptionKey(c.Raw); err != nil {
-				if use == "encryption" {
-					e.note(k, "passed over a key for encryption: %s", err)
-				}
-				continue
-			}
-			if !slices.ContainsFunc(sp.EncryptionKeys,
-				func(k store.EncryptionKey) bool { return slices.Equal(k.Certificate, c.Raw) }) {
-				sp.EncryptionKeys = append(sp.EncryptionKeys, store.EncryptionKey{Certificate: c.Raw, Methods: methods})
-			}
-		}
-	}
-}
-
-// certificates reads those of one key; whole is false where a fault was told.
-func (e *spEntity) certificates(k *etree.Element) (held []*x509.Certificate, whole bool) {
-	whole = true
-	for _, info := range saml.Children(k, saml.NSSignature, "KeyInfo") {
-		for _, data := range saml.Children(info, saml.NSSignature, "X509Data") {
-			for _, el := range saml.Children(data, saml.NSSignature, "X509Certificate") {
-				value, err := saml.TextOf(el)
-				if err != nil {
-					e.fault(el, "", "md:KeyDescriptor: %s", err)
-					whole = false
-					continue
-				}
-				der, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(value), ""))
-				if err != nil {
-					e.fault(el, "", "md:KeyDescriptor: its certificate is not base64")
-					whole = false
-					continue
-				}
-				c, err := x509.ParseCertificate(der)
-				if err != nil {
-					e.fault(el, "", "md:KeyDescriptor: its certificate can't be read: %s", err)
-					whole = false
-					continue
-				}
-				if !e.o.Now.IsZero() && e.o.Now.After(c.NotAfter) {
-					e.note(el, "a certificate ended on %s; its key is used nonetheless", c.NotAfter.UTC().Format(time.DateOnly))
-				}
-				held = append(held, c)
-			}
-		}
-	}
-	return held, whole
-}
-
 func (e *spEntity) logout(role *etree.Element) {
 	for _, el := range saml.Children(role, saml.NSMetadata, "SingleLogoutService") {
 		var l store.LogoutEndpoint
-		l.Binding, _ = saml.AttributeOf(el, "Binding")
+		l.Binding = attribute(el, "Binding")
 		if l.Binding != saml.BindingPost && l.Binding != saml.BindingRedirect {
 			continue // SOAP and artifacts, which are not offered
 		}
-		l.URL = e.location(el, "Location", true)
-		l.ResponseURL = e.location(el, "ResponseLocation", false)
+		var fault string
+		if l.URL, fault = e.location(el, "Location"); fault == "" && attribute(el, "ResponseLocation") != "" {
+			l.ResponseURL, fault = e.location(el, "ResponseLocation")
+		}
+		if fault != "" {
+			e.note(el, "passed over: %s", fault) // without it, a person signs out there by hand
+			continue
+		}
 		e.im.Provider.Logout = append(e.im.Provider.Logout, l)
 	}
+}
+
+// formatNames are the names of the NameID formats that can be issued, by the last part of their URI. Products write it
+// under each version of SAML, whichever defined it.
+var formatNames = map[string]struct{ format, template string }{
+	"persistent":   {saml.FormatPersistent, "{person_id}"},
+	"emailaddress": {saml.FormatEmail, "{mail}"},
+	"unspecified":  {saml.FormatUnspecified, "{login}"},
 }
 
 // nameIDs chooses among the formats that the service provider names: the first
 // that can be issued, persistent where it names none.
 func (e *spEntity) nameIDs(role *etree.Element) {
-	templates := map[string]string{
-		saml.FormatPersistent:  "{person_id}",
-		saml.FormatEmail:       "{mail}",
-		saml.FormatUnspecified: "{login}",
-	}
 	all := saml.Children(role, saml.NSMetadata, "NameIDFormat")
 	for _, el := range all {
 		format, err := saml.TextOf(el)
 		if err != nil {
-			e.fault(el, "", "%s", err)
-			return
+			e.note(el, "passed over a NameID format: %s", err)
+			continue
 		}
-		if template, ok := templates[format]; ok {
-			e.im.Provider.NameIDFormat, e.im.Provider.NameID = format, template
+		version, name, _ := strings.Cut(format, ":nameid-format:")
+		if !strings.HasPrefix(version, "urn:oasis:names:tc:SAML:") {
+			continue
+		}
+		if known, ok := formatNames[strings.ToLower(name)]; ok {
+			e.im.Provider.NameIDFormat, e.im.Provider.NameID = known.format, known.template
 			return
 		}
 	}
 	if len(all) > 0 {
 		e.note(all[0], "none of the NameID formats that it names is offered; persistent is taken")
 	}
-	e.im.Provider.NameIDFormat, e.im.Provider.NameID = saml.FormatPersistent, templates[saml.FormatPersistent]
+	e.im.Provider.NameIDFormat, e.im.Provider.NameID = saml.FormatPersistent, formatNames["persistent"].template
 }
 
 func (e *spEntity) requested(role *etree.Element) {
 	for _, service := range saml.Children(role, saml.NSMetadata, "AttributeConsumingService") {
 		for _, el := range saml.Children(service, saml.NSMetadata, "RequestedAttribute") {
 			var a RequestedAttribute
-			a.Name, _ = saml.AttributeOf(el, "Name")
-			a.NameFormat, _ = saml.AttributeOf(el, "NameFormat")
-			a.FriendlyName, _ = saml.AttributeOf(el, "FriendlyName")
+			a.Name, a.NameFormat, a.FriendlyName = attribute(el, "Name"), attribute(el, "NameFormat"),
+				attribute(el, "FriendlyName")
 			var err error
 			if a.Required, _, err = saml.BooleanOf(el, "isRequired"); err != nil {
-				e.fault(el, "", "md:RequestedAttribute: %s", err)
+				e.note(el, "passed over isRequired of the attribute %.80q, which is neither true nor false", a.Name)
 			}
 			if a.Name != "" && !slices.Contains(e.im.Requested, a) {
 				e.im.Requested = append(e.im.Requested, a)
@@ -358,8 +310,7 @@ func (e *spEntity) name(role *etree.Element) string {
 	for _, el := range candidates {
 		name, err := saml.TextOf(el)
 		if err != nil {
-			e.fault(el, "", "%s", err)
-			continue
+			continue // another name will do
 		}
 		if name != "" && len([]rune(name)) <= 200 && !strings.ContainsFunc(name, saml.IsControl) {
 			return name

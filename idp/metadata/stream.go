@@ -2,7 +2,7 @@ package metadata
 
 import (
 	"bufio"
-	"bytes"
+	"cmp"
 	"crypto/x509"
 	"encoding/xml"
 	"errors"
@@ -18,7 +18,6 @@ import (
 // Limits for a metadata document. A federation's file is read as a stream, of
 // which one entity at a time is in memory: with its tree less than 2 MB.
 const (
-	maxMetadataSize   = 64 << 20
 	maxEntity         = 512 << 10 // bytes of one EntityDescriptor
 	maxEntityElements = 3000
 	maxMetadataToken  = 256 << 10 // bytes of one tag, text or comment
@@ -27,6 +26,9 @@ const (
 	maxNamedEntities  = 10 // that an error names
 )
 
+// DefaultMaxBytes is the largest document where ReadOptions and FetchOptions say nothing else.
+const DefaultMaxBytes = 64 << 20
+
 // entity is the one md:EntityDescriptor of a document that was asked for.
 type entity struct {
 	element  *etree.Element         // with all namespace declarations that hold for it
@@ -34,6 +36,7 @@ type entity struct {
 	validity []period               // of the groups around it, the outermost first; its own is in element
 	signed   bool                   // by the key that was given
 	total    int                    // how many entities the document describes
+	notes    []string               // what of the document was passed over
 }
 
 // period is what an element says about how long it may be used, as written.
@@ -51,24 +54,34 @@ type period struct {
 // be read that was not signed. Refused are DTDs, processing instructions,
 // encodings other than UTF-8, names that parsers disagree about, and whatever is
 // past its bound. Nothing is ever fetched.
-func readEntity(r io.Reader, wish string, key *x509.Certificate) (*entity, error) {
-	source := &boundedSource{r: bufio.NewReaderSize(r, 32<<10)}
-	if bom, err := source.r.Peek(3); err == nil && string(bom) == "\xef\xbb\xbf" {
-		_, _ = source.r.Discard(3) // a byte order mark, as Windows writes it; just peeked
+//
+// Refused encodings are those that can't be told for certain: UTF-16 and Latin-1 are read, see inUTF8 and charset.
+func readEntity(r io.Reader, wish string, key *x509.Certificate, most int64) (*entity, error) {
+	plain, err := inUTF8(bufio.NewReaderSize(r, 32<<10))
+	if err != nil {
+		return nil, err
 	}
+	source := &boundedSource{r: plain, most: cmp.Or(most, DefaultMaxBytes)}
 	e := &entityReader{source: source, decoder: xml.NewDecoder(source), wish: wish, key: key}
+	e.decoder.CharsetReader = charset
 	return e.read()
 }
 
-var (
-	errMetadataSize  = fmt.Errorf("the document has more than %d MiB", maxMetadataSize>>20)
-	errMetadataToken = fmt.Errorf("one tag, text or comment has more than %d KiB", maxMetadataToken>>10)
-)
+// sizeError says how large a document may be.
+type sizeError int64
+
+// Error names the setting too: a federation's file can be larger than what suits most.
+func (most sizeError) Error() string {
+	return fmt.Sprintf("the document has more than %d MiB (metadata.max_mib)", int64(most)>>20)
+}
+
+var errMetadataToken = fmt.Errorf("one tag, text or comment has more than %d KiB", maxMetadataToken>>10)
 
 // boundedSource bounds the document, and each token, which the decoder would
 // gather in memory whatever its length.
 type boundedSource struct {
 	r     *bufio.Reader
+	most  int64
 	read  int64
 	token int64 // where the present token began
 }
@@ -88,17 +101,17 @@ func (s *boundedSource) Read(p []byte) (int, error) {
 
 // ReadByte reads one byte within the bounds.
 func (s *boundedSource) ReadByte() (byte, error) {
-	switch {
-	case s.read >= maxMetadataSize:
-		return 0, errMetadataSize
-	case s.read-s.token > maxMetadataToken:
+	if s.read-s.token > maxMetadataToken {
 		return 0, errMetadataToken
 	}
 	b, err := s.r.ReadByte()
-	if err == nil {
-		s.read++
+	if err != nil {
+		return 0, err
 	}
-	return b, err
+	if s.read++; s.read > s.most {
+		return 0, sizeError(s.most)
+	}
+	return b, nil
 }
 
 // entityReader goes through a document once.
@@ -111,6 +124,8 @@ type entityReader struct {
 	line     int // where the present token starts
 	first    bool
 	rooted   bool
+	declared bool
+	notes    []string
 	names    saml.Namespaces
 	path     []xml.Name // open elements, as written
 	groups   []period   // open md:EntitiesDescriptor; all of path while between entities
@@ -152,9 +167,13 @@ func (e *entityReader) read() (*entity, error) {
 				e.building.Comment(t)
 			}
 		case xml.ProcInst:
-			if t.Target != "xml" || !e.first {
+			switch {
+			case t.Target != "xml" || e.rooted || e.declared:
 				err = e.fault("take it out", "the document has a processing instruction")
+			case !e.first:
+				e.notes = append(e.notes, fmt.Sprintf("line %d: the XML declaration stands behind something else", e.line))
 			}
+			e.declared = true
 		case xml.Directive:
 			err = e.fault("take it out", "the document has a document type declaration")
 		}
@@ -170,14 +189,21 @@ func (e *entityReader) read() (*entity, error) {
 func (e *entityReader) broken(err error) error {
 	var syntax *xml.SyntaxError
 	switch {
-	case errors.Is(err, errMetadataSize):
-		return newFault(0, "take the service provider's own metadata", "%s", err)
+	case errors.As(err, new(sizeError)):
+		return newFault(0, "take the service provider's own metadata, or allow more", "%s", err)
 	case errors.Is(err, errMetadataToken):
 		return e.fault("take the service provider's own metadata", "%s", err)
+	case errors.Is(err, errEncoding), errors.Is(err, errCharacter):
+		return e.fault("save it as UTF-8", "%s", err)
+	case errors.As(err, &syntax) && strings.Contains(syntax.Msg, "UTF-8"):
+		return newFault(syntax.Line, "save it as UTF-8, or let its declaration name the encoding", "it is not well-formed "+
+			"XML: %.200s", syntax.Msg)
 	case errors.As(err, &syntax):
 		return newFault(syntax.Line, "", "it is not well-formed XML: %.200s", syntax.Msg)
 	case strings.Contains(err.Error(), "encoding"): // encoding/xml has no type for it
-		return e.fault("save it as UTF-8", "the document declares an encoding other than UTF-8")
+		return e.fault("save it as UTF-8", "the document declares an encoding that is not read here: %.100s", err)
+	case strings.Contains(err.Error(), "unsupported version"):
+		return e.fault(`write version="1.0" in its first line`, "the document is not XML 1.0: %.100s", err)
 	}
 	return fmt.Errorf("read metadata: %w", err)
 }
@@ -275,9 +301,9 @@ func (e *entityReader) period(t xml.StartElement) period {
 		switch {
 		case a.Name.Space != "":
 		case a.Name.Local == "validUntil":
-			p.validUntil = a.Value
+			p.validUntil = strings.TrimSpace(a.Value)
 		case a.Name.Local == "cacheDuration":
-			p.cacheDuration = a.Value
+			p.cacheDuration = strings.TrimSpace(a.Value)
 		}
 	}
 	return p
@@ -289,7 +315,7 @@ func (e *entityReader) enter(t xml.StartElement) error {
 	id := ""
 	for _, a := range t.Attr {
 		if a.Name.Space == "" && a.Name.Local == "entityID" {
-			id = a.Value
+			id = strings.Trim(a.Value, " \t\r\n")
 		}
 	}
 	if len(e.ids) < maxNamedEntities {
@@ -352,7 +378,7 @@ func (e *entityReader) end(t xml.EndElement) error {
 
 func (e *entityReader) text(data []byte) error {
 	if len(e.path) == 0 {
-		if len(bytes.Trim(data, " \t\r\n")) > 0 {
+		if strings.Trim(string(data), " \t\r\n\ufeff") != "" { // a mark that was put in twice is blank too
 			return e.fault("", "text stands beside the root element")
 		}
 		return nil
@@ -391,7 +417,7 @@ func (e *entityReader) result() (*entity, error) {
 		return nil, newFault(0, "compare it letter by letter",
 			"the entity %.200q is not among the %d that the document describes", e.wish, e.total)
 	}
-	e.found.total = e.total
+	e.found.total, e.found.notes = e.total, e.notes
 	if e.key == nil {
 		return e.found, nil
 	}

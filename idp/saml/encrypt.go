@@ -13,6 +13,8 @@ import (
 	"fmt"
 	"io"
 	"slices"
+
+	"ssobridge/certs"
 )
 
 // Values of Encryption.Mode. The empty one means off.
@@ -92,7 +94,7 @@ type Recipient struct {
 // ReadEncryptionKey reads the key of a certificate. The certificate is only a holder
 // of its key: dates and chain are ignored (saml-metadata 2.4.1.1, erratum E62).
 func ReadEncryptionKey(der []byte) (*x509.Certificate, error) {
-	certificate, err := x509.ParseCertificate(der)
+	certificate, err := certs.ParseHolder(der)
 	if err != nil {
 		return nil, fmt.Errorf("its certificate can't be read: %w", err)
 	}

@@ -18,6 +18,8 @@ import (
 
 	"github.com/beevik/etree"
 	dsig "github.com/russellhaering/goxmldsig"
+
+	"ssobridge/certs"
 )
 
 // Trust is what signatures of one service provider are verified with.
@@ -34,7 +36,7 @@ type Trust struct {
 func NewTrust(certificates [][]byte, allowSHA1 bool) (t Trust, faults []error) {
 	t.allowSHA1 = allowSHA1
 	for i, der := range certificates {
-		c, err := x509.ParseCertificate(der)
+		c, err := certs.ParseHolder(der)
 		if err != nil {
 			faults = append(faults, fmt.Errorf("certificates[%d]: %w", i, err))
 			continue

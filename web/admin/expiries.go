@@ -2,7 +2,6 @@ package admin
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"slices"
@@ -77,7 +76,7 @@ func ProviderExpiries(sp store.ServiceProvider) []Expiry {
 		return nil
 	}
 	add := func(use, what string, der []byte) {
-		cert, err := x509.ParseCertificate(der)
+		cert, err := certs.ParseHolder(der)
 		id := certs.ID(der)
 		if err != nil || slices.ContainsFunc(all, func(e Expiry) bool { return e.Use == use && e.ID == id }) {
 			return

@@ -124,7 +124,7 @@ func (p Providers) read(ctx context.Context, n NewProvider) (metadata.Imported, 
 			Hint: "give the document, or its https address"}
 	}
 	im, err := metadata.Read(from, metadata.ReadOptions{EntityID: n.EntityID, TrustKey: n.TrustKey,
-		AllowLoopbackHTTP: p.AllowLoopbackHTTP, Now: p.Now()})
+		AllowLoopbackHTTP: p.AllowLoopbackHTTP, MaxBytes: p.MaxMetadata, Now: p.Now()})
 	faults := metadataError(err)
 	switch {
 	case faults != nil:

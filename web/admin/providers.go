@@ -23,7 +23,8 @@ type Providers struct {
 	Sources           map[string]string // the directory's attributes behind the placeholders
 	Fetcher           *fetch.Client
 	Refresher         *metadata.Refresher
-	AllowLoopbackHTTP bool // http to this machine is taken, for tests and the demo
+	AllowLoopbackHTTP bool  // http to this machine is taken, for tests and the demo
+	MaxMetadata       int64 // bytes of a document; 0: metadata.DefaultMaxBytes
 	Now               func() time.Time
 }
 

@@ -65,12 +65,11 @@ func checkAddresses(c *Config, f *faults) {
 		https = u != nil && u.Scheme == "https"
 	}
 	if f.required("entity_id", c.EntityID, "https://sso.example.com/saml/metadata") {
-		u, err := url.Parse(c.EntityID)
-		if err != nil || u.Scheme == "" || strings.ContainsFunc(c.EntityID, func(r rune) bool {
-			return unicode.IsSpace(r) ||
-				unicode.IsControl(r)
+		// A plain word is a (relative) URI reference, and partners are registered by one: it is compared and never followed.
+		if _, err := url.Parse(c.EntityID); err != nil || strings.ContainsFunc(c.EntityID, func(r rune) bool {
+			return unicode.IsSpace(r) || unicode.IsControl(r)
 		}) {
-			f.add("entity_id", quote(c.EntityID)+" is not a URI", "write the address that is registered at Constant Contact")
+			f.add("entity_id", quote(c.EntityID)+" is not a URI", "write the name that is registered at Constant Contact")
 		} else if utf8.RuneCountInString(c.EntityID) > 256 { // saml-core 8.3.6
 			f.add("entity_id", fmt.Sprintf("has %d characters", utf8.RuneCountInString(c.EntityID)), "use at most 256")
 		}

@@ -27,7 +27,8 @@ type Config struct {
 
 	// The name of this identity provider, byte for byte as it is registered at
 	// Constant Contact, a trailing slash included. It may stay as it is when
-	// public_url changes. At most 256 characters.
+	// public_url changes. Mostly an address; a plain word without blanks, such as
+	// acme-sso, where that is what is registered. At most 256 characters.
 	// Required.
 	// Example: https://sso.example.com/saml/metadata
 	EntityID string `yaml:"entity_id"`
@@ -535,6 +536,7 @@ func Defaults() Config {
 		Traces:  Traces{Keep: 720 * time.Hour},
 		SecondFactor: SecondFactor{Console: string(mfa.Required), People: string(mfa.Off),
 			AuthnContext: idp.DefaultSecondFactorClass, ConfirmAfter: idp.DefaultConfirmAfter, EndOtherSessions: true},
+		Metadata: Metadata{MaxMiB: 64},
 		Branding: Branding{Name: "Single sign-on", Color: "#1856ed"},
 		Log:      Log{Format: "json", Level: "info"},
 	}

@@ -108,6 +108,8 @@ func TestConfigurationRefusals(t *testing.T) {
 		"https without TLS":     {"PUBLIC_URL=https://sso.example.com", "neither tls.cert nor a proxy"},
 		"one half of TLS":       {"TLS_CERT=/nonexistent", "cert and key belong together"},
 		"entity id":             {"ENTITY_ID=two words", "entity_id: \"two words\" is not a URI"},
+		"metadata too large":    {"METADATA_MAX_MIB=2000", "metadata.max_mib: is 2000; write a number from 1 to 1024"},
+		"no metadata at all":    {"METADATA_MAX_MIB=0", "metadata.max_mib: is 0; write a number from 1 to 1024"},
 		"long entity id":        {"ENTITY_ID=https://e/" + strings.Repeat("x", 300), "entity_id: has 310 characters"},
 		"listen":                {"LISTEN=localhost", "listen: \"localhost\" is not an address"},
 		"proxy":                 {"TRUSTED_PROXIES=10.0.0.1,proxy", "trusted_proxies: \"proxy\" is neither"},

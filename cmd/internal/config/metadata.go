@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"net/mail"
 	"net/url"
 	"strings"
@@ -73,6 +74,13 @@ type Metadata struct {
 	// Default false.
 	// Example: true
 	AllowLoopbackHTTP bool `yaml:"allow_loopback_http"`
+
+	// How large a metadata document of a service provider may be, in MiB, 1 to 1024. It
+	// is read as a stream, so the limit costs time and no memory: raise it for the file
+	// of a large federation.
+	// Default 64.
+	// Example: 256
+	MaxMiB int `yaml:"max_mib"`
 }
 
 func checkMetadata(c *Config, f *faults) {
@@ -102,6 +110,9 @@ func checkMetadata(c *Config, f *faults) {
 	if m.OrganizationName == "" && (m.OrganizationDisplayName != "" || m.OrganizationURL != "") {
 		f.add("metadata.organization_name", "is missing beside the other keys of the organization",
 			"write it, or remove the others")
+	}
+	if m.MaxMiB < 1 || m.MaxMiB > 1024 {
+		f.add("metadata.max_mib", fmt.Sprintf("is %d", m.MaxMiB), "write a number from 1 to 1024")
 	}
 	if m.ValidFor != 0 {
 		// Service providers look at most once a day, and their copies outlast a long weekend.

@@ -25,7 +25,8 @@ func (p *App) Providers() admin.Providers {
 	return admin.Providers{
 		Store: p.Store, IdP: p.IdP, Directory: p.Directory, Sources: p.Directory.Sources(), Fetcher: p.Fetcher,
 		Refresher:         p.Refresher,
-		AllowLoopbackHTTP: p.Config.Metadata.AllowLoopbackHTTP, Now: p.Now,
+		AllowLoopbackHTTP: p.Config.Metadata.AllowLoopbackHTTP, MaxMetadata: int64(p.Config.Metadata.MaxMiB) << 20,
+		Now: p.Now,
 	}
 }
 

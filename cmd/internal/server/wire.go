@@ -169,10 +169,10 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, journaled bo
 	}
 	m := cfg.Metadata
 	p.Fetcher = metadata.NewFetcher(metadata.FetchOptions{AllowInternal: m.AllowInternal,
-		AllowLoopbackHTTP: m.AllowLoopbackHTTP})
+		AllowLoopbackHTTP: m.AllowLoopbackHTTP, MaxBytes: int64(m.MaxMiB) << 20})
 	p.Refresher, err = idp.NewRefresher(metadata.RefreshOptions{
 		Providers: p.Store.ServiceProviders(), Fetcher: p.Fetcher, AllowLoopbackHTTP: m.AllowLoopbackHTTP,
-		Now: p.Now, Random: rand.Reader, Logger: log,
+		MaxBytes: int64(m.MaxMiB) << 20, Now: p.Now, Random: rand.Reader, Logger: log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up the metadata refresh: %w", err)
