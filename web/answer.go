@@ -64,8 +64,8 @@ func (s *Server) answer(c echo.Context, v *visit, a idp.Answer, self string) err
 		return s.showSignedOut(c, p)
 	case idp.Entered:
 		path := ownPath(p.Path)
-		if !strings.HasPrefix(path, consoleHome) {
-			path = consoleHome
+		if !strings.HasPrefix(path, ConsoleHome) {
+			path = ConsoleHome
 		}
 		return c.Redirect(http.StatusSeeOther, path)
 	case idp.LogoutGoOn:
@@ -121,7 +121,7 @@ type choiceView struct {
 	Provider, Person string
 	Choices          []choice
 	Many             bool // more than one page shows: they are searched, and shown page by page
-	Part             part
+	Part             ListPart
 	All              string // address of the whole list
 	CanCancel        bool
 }
@@ -139,22 +139,22 @@ func (s *Server) showChoice(c echo.Context, v *visit, p idp.ChooseAccount) error
 	choices := p.Choices
 	if view.Many = len(choices) > choicesShown; view.Many {
 		view.All = loginPath(p.SignIn)
-		find, fits := found(c.QueryParam("find")), finder(found(c.QueryParam("find")))
+		find, fits := SearchText(c.QueryParam("find")), Finder(SearchText(c.QueryParam("find")))
 		choices = slices.DeleteFunc(slices.Clone(choices), func(a provisioning.Assignment) bool {
 			return !fits(a.Name,
 				string(a.Account))
 		})
-		view.Part = partOf(len(choices), choicesShown, c.QueryParam("page"), find, func(page string) string {
+		view.Part = PartOf(len(choices), choicesShown, c.QueryParam("page"), find, func(page string) string {
 			return withQuery(view.All, "find", find, "page", page)
 		})
-		choices = cutPart(choices, view.Part)
+		choices = CutPart(choices, view.Part)
 	}
 	for _, a := range choices {
 		name := a.Name
 		if name == "" {
 			name = string(a.Account)
 		}
-		view.Choices = append(view.Choices, choice{Account: string(a.Account), Name: name, Role: s.in(c).texts.role(a.Role)})
+		view.Choices = append(view.Choices, choice{Account: string(a.Account), Name: name, Role: s.in(c).texts.Role(a.Role)})
 	}
 	return s.show(c, http.StatusOK, "choose", policy{}, view)
 }

@@ -22,9 +22,12 @@ type asset struct {
 	csp  string // "" for none
 }
 
+// Assets are the files of ours by their names.
+type Assets map[string]asset
+
 // loadAssets reads the embedded files and makes those that come from the branding.
-func loadAssets(b Branding) (map[string]asset, error) {
-	all := map[string]asset{}
+func loadAssets(b Branding) (Assets, error) {
+	all := Assets{}
 	add := func(name, kind, csp string, data []byte) {
 		sum := sha256.Sum256(data)
 		all[name] = asset{data: data, kind: kind, csp: csp, hash: base64.RawURLEncoding.EncodeToString(sum[:9])}
@@ -80,8 +83,8 @@ func brandIcon(color string) (string, error) {
 		`</svg>`, c, textOn(c)), nil
 }
 
-// url of an asset with its version, "" where there is none.
-func assetURL(all map[string]asset, name string) string {
+// URL of a file with its version, "" where there is none.
+func (all Assets) URL(name string) string {
 	a, ok := all[name]
 	if !ok {
 		return ""

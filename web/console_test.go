@@ -15,7 +15,23 @@ import (
 	"ssobridge/store"
 	"ssobridge/store/storetest"
 	"ssobridge/web"
+	"ssobridge/web/console"
 )
+
+// consoleRoutes are all routes of the console.
+var consoleRoutes = console.Routes()
+
+// consoleOver is the console with nothing behind its pages but a store. at is its own address, "" for none; from are
+// the networks that it is served to.
+func consoleOver(db *store.DB, at string, from ...string) *web.Console {
+	pages := console.New(console.Options{Store: db,
+		Budget: db.Budget(store.BudgetLimits{PerSecond: 4, PerDay: 10000, Share: 1})})
+	c := &web.Console{Pages: pages, Audit: db.Audit(), Forms: db.Forms(), PublicURL: at}
+	for _, network := range from {
+		c.AllowFrom = append(c.AllowFrom, netip.MustParsePrefix(network))
+	}
+	return c
+}
 
 // consoleIdP is fakeIdP with somebody at the console.
 type consoleIdP struct {
@@ -53,7 +69,7 @@ func TestConsoleWantsAFreshLogin(t *testing.T) {
 	db := storetest.Open(t)
 	r := newRig(t, func(o *web.Options) {
 		o.IdP = f
-		o.Console = &web.Console{Store: db}
+		o.Console = consoleOver(db, "")
 	})
 	resp := r.get("/admin/accounts/new")
 	wantStatus(t, resp, http.StatusSeeOther)
@@ -118,7 +134,7 @@ func TestConsoleRefusals(t *testing.T) {
 	db := storetest.Open(t)
 	r := newRig(t, func(o *web.Options) {
 		o.IdP = f
-		o.Console = &web.Console{Store: db}
+		o.Console = consoleOver(db, "")
 	})
 	wantStatus(t, r.get("/admin/audit"), http.StatusSeeOther)
 	wantStatus(t, r.get("/admin/provisioning/live"), http.StatusForbidden) // a stream leads nowhere
@@ -143,9 +159,9 @@ func TestConsoleActsNameTheirOrigin(t *testing.T) {
 	f := &auditedIdP{consoleIdP: &consoleIdP{fakeIdP: newFakeIdP()}, db: db, t: t}
 	r := newRig(t, func(o *web.Options) {
 		o.IdP = f
-		o.Console = &web.Console{Store: db}
+		o.Console = consoleOver(db, "")
 	})
-	for _, route := range web.ConsoleRoutes() {
+	for _, route := range consoleRoutes {
 		f.route = route.Method + " " + route.Path
 		req, err := http.NewRequestWithContext(t.Context(), route.Method, r.srv.URL+strings.ReplaceAll(route.Path, ":", ""),
 			nil)
@@ -191,7 +207,7 @@ func TestConsoleUses(t *testing.T) {
 		Role: idp.Operator, Fresh: true}}
 	r := newRig(t, func(o *web.Options) {
 		o.IdP = f
-		o.Console = &web.Console{Store: db}
+		o.Console = consoleOver(db, "")
 	})
 	uses := func(what string, want int, resp response) {
 		t.Helper()
@@ -235,7 +251,7 @@ func TestConsoleStreamEnds(t *testing.T) {
 			end(f)
 			r := newRig(t, func(o *web.Options) {
 				o.IdP = f
-				o.Console = &web.Console{Store: db, Budget: db.Budget(store.BudgetLimits{PerSecond: 4, PerDay: 10000, Share: 1})}
+				o.Console = consoleOver(db, "")
 			})
 			resp := r.get("/admin/provisioning/live") // reads until it ends
 			wantStatus(t, resp, http.StatusOK)
@@ -256,7 +272,7 @@ func TestConsoleAllowFromUnknownProxy(t *testing.T) {
 	r := newRig(t, func(o *web.Options) {
 		o.IdP = f
 		o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.20.9.0/24")}
-		o.Console = &web.Console{Store: storetest.Open(t), AllowFrom: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
+		o.Console = consoleOver(storetest.Open(t), "", "127.0.0.0/8")
 	})
 	for name, header := range map[string][]string{
 		"X-Forwarded-For": {"X-Forwarded-For", "192.0.2.7"},
@@ -283,8 +299,7 @@ func TestConsoleAllowFrom(t *testing.T) {
 		o.IdP = f
 		o.Now = func() time.Time { return at }
 		o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("10.20.9.0/24")}
-		o.Console = &web.Console{Store: db, AllowFrom: []netip.Prefix{netip.MustParsePrefix("10.20.0.0/16"),
-			netip.MustParsePrefix("2001:db8::/32")}}
+		o.Console = consoleOver(db, "", "10.20.0.0/16", "2001:db8::/32")
 	})
 	unknown := r.get("/nothing", "X-Forwarded-For", "192.0.2.7")
 	for _, c := range []struct {

@@ -15,7 +15,7 @@ import (
 
 // factor takes a second factor in the middle of a sign-in.
 func (s *Server) factor(c echo.Context) error {
-	return s.step(c, func(v *visit, id string, f fields) (idp.Answer, error) {
+	return s.step(c, func(v *visit, id string, f Fields) (idp.Answer, error) {
 		proof := idp.FactorProof{Code: f["code"], Credential: f["credential"], Invite: f["invite"], State: f["state"]}
 		a, err := s.idp.ProveFactor(c.Request().Context(), id, proof, v.visitor())
 		if err != nil {
@@ -27,7 +27,7 @@ func (s *Server) factor(c echo.Context) error {
 
 // enrol takes a new second factor.
 func (s *Server) enrol(c echo.Context) error {
-	return s.step(c, func(v *visit, id string, f fields) (idp.Answer, error) {
+	return s.step(c, func(v *visit, id string, f Fields) (idp.Answer, error) {
 		sent := idp.FactorEnrolment{Code: f["code"], Credential: f["credential"], Invite: f["invite"], State: f["state"],
 			Later: f["later"] == "1"}
 		a, err := s.idp.EnrolFactor(c.Request().Context(), id, sent, v.visitor())
@@ -123,7 +123,7 @@ func (s *Server) showFactor(c echo.Context, v *visit, p idp.AskFactor) error {
 // added are factors as a page shows that they were added.
 func (s *Server) added(c echo.Context, factors []mfa.Factor) (all []ownFactor, err error) {
 	for _, f := range factors {
-		name, err := s.in(c).texts.word("factor." + f.Kind)
+		name, err := s.in(c).texts.Word("factor." + f.Kind)
 		if err != nil {
 			return nil, err
 		}
@@ -210,7 +210,7 @@ func (s *Server) showOwnFactors(c echo.Context, v *visit, p idp.OwnFactors) erro
 	now := s.now()
 	texts := s.in(c).texts
 	for _, f := range p.Factors {
-		name, err := texts.word("factor." + f.Kind)
+		name, err := texts.Word("factor." + f.Kind)
 		if err != nil {
 			return err
 		}

@@ -13,13 +13,13 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// fields are the values of a form or a query, each at most once.
-type fields map[string]string
+// Fields are the values of a form or a query, each at most once.
+type Fields map[string]string
 
 // oneEach refuses what stands twice. Which of two values counts differs between
 // parsers, and a check that read one must not be followed by a use of the other.
-func oneEach(values url.Values) (fields, error) {
-	f := make(fields, len(values))
+func oneEach(values url.Values) (Fields, error) {
+	f := make(Fields, len(values))
 	for name, vs := range values {
 		if len(vs) != 1 {
 			return nil, fmt.Errorf("field %.40q stands %d times", name, len(vs))
@@ -33,7 +33,7 @@ func oneEach(values url.Values) (fields, error) {
 }
 
 // query reads the query strictly: a part that can't be read is refused, not left out.
-func query(c echo.Context) (fields, error) {
+func query(c echo.Context) (Fields, error) {
 	values, err := url.ParseQuery(c.Request().URL.RawQuery)
 	if err != nil {
 		// The parser's error quotes the query, which may hold a SAML message.
@@ -49,10 +49,10 @@ func query(c echo.Context) (fields, error) {
 // form reads a posted form of ours and checks that it came from a page of ours
 // (row WEB-01). The error holds the pending sign-in, if the form named one, so that
 // the page can offer to go on with it.
-func (s *Server) form(c echo.Context, v *visit) (fields, error) { return s.formUpTo(c, v, maxForm) }
+func (s *Server) form(c echo.Context, v *visit) (Fields, error) { return s.formUpTo(c, v, maxForm) }
 
 // formUpTo is form with another bound, in bytes.
-func (s *Server) formUpTo(c echo.Context, v *visit, most int64) (fields, error) {
+func (s *Server) formUpTo(c echo.Context, v *visit, most int64) (Fields, error) {
 	f, err := s.readForm(c, most)
 	if err != nil {
 		return nil, err
@@ -67,7 +67,7 @@ func (s *Server) formUpTo(c echo.Context, v *visit, most int64) (fields, error) 
 }
 
 // readForm reads a posted form, wherever it came from.
-func (s *Server) readForm(c echo.Context, most int64) (fields, error) {
+func (s *Server) readForm(c echo.Context, most int64) (Fields, error) {
 	r := c.Request()
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "application/x-www-form-urlencoded" {
@@ -93,7 +93,7 @@ func (s *Server) readForm(c echo.Context, most int64) (fields, error) {
 }
 
 // signInID is the pending sign-in that a form names: its id, or the sealed text of one that is only started.
-func signInID(f fields) (string, error) {
+func signInID(f Fields) (string, error) {
 	if id := f["s"]; handleText(id) {
 		return id, nil
 	}
@@ -101,7 +101,7 @@ func signInID(f fields) (string, error) {
 }
 
 // linkedID is the pending sign-in that a link names: a sealed text is none of a link's.
-func linkedID(f fields) (string, error) {
+func linkedID(f Fields) (string, error) {
 	if id := f["s"]; tokenText(id) {
 		return id, nil
 	}

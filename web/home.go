@@ -14,7 +14,7 @@ import (
 func (s *Server) home(c echo.Context) error {
 	v := visitOf(c)
 	if v.site.console {
-		return c.Redirect(http.StatusSeeOther, consoleHome)
+		return c.Redirect(http.StatusSeeOther, ConsoleHome)
 	}
 	login, in, err := s.idp.SignedIn(c.Request().Context(), v.visitor())
 	if err != nil {

@@ -10,11 +10,11 @@ import (
 
 // catalogues are the languages of the end-user pages. The first is what people get
 // whose browser asks for none of them. One more is one more file and one more line.
-var catalogues = []catalogue{english, spanish}
+var catalogues = []Catalogue{english, spanish}
 
 // language is the pages in one language.
 type language struct {
-	texts catalogue
+	texts Catalogue
 	pages *pages
 }
 
@@ -23,13 +23,13 @@ type language struct {
 const maxAcceptLanguage = 512
 
 // loadLanguages makes the pages of every language, and who chooses among them.
-func loadLanguages(b Branding, assets map[string]asset) ([]language, xlanguage.Matcher, error) {
+func loadLanguages(b Branding, assets Assets) ([]language, xlanguage.Matcher, error) {
 	var (
 		all  []language
 		tags []xlanguage.Tag
 	)
 	for _, c := range catalogues {
-		texts := c.withBrand(b)
+		texts := c.WithBrand(b)
 		p, err := loadPages(texts, b, assets)
 		if err != nil {
 			return nil, nil, err

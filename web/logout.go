@@ -30,7 +30,7 @@ func (s *Server) slo(c echo.Context) error {
 func logoutPath(id string) string { return "/logout/all?l=" + url.QueryEscape(id) }
 
 // logoutID is the running logout that a form or link names.
-func logoutID(f fields) (string, error) {
+func logoutID(f Fields) (string, error) {
 	if id := f["l"]; tokenText(id) {
 		return id, nil
 	}
@@ -39,7 +39,7 @@ func logoutID(f fields) (string, error) {
 
 // logoutStep is a page of a running single logout. Each has a GET of its own: a form
 // may not lead to another origin under our policy (row WEB-05), a link may.
-func (s *Server) logoutStep(do func(c echo.Context, id string, f fields, v idp.Visitor) (idp.Answer,
+func (s *Server) logoutStep(do func(c echo.Context, id string, f Fields, v idp.Visitor) (idp.Answer,
 	error)) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		f, err := query(c)
@@ -65,11 +65,11 @@ func (s *Server) logoutStep(do func(c echo.Context, id string, f fields, v idp.V
 	}
 }
 
-func (s *Server) logoutPage(c echo.Context, id string, _ fields, v idp.Visitor) (idp.Answer, error) {
+func (s *Server) logoutPage(c echo.Context, id string, _ Fields, v idp.Visitor) (idp.Answer, error) {
 	return s.idp.LogoutPage(c.Request().Context(), id, v)
 }
 
-func (s *Server) logoutNext(c echo.Context, id string, f fields, v idp.Visitor) (idp.Answer, error) {
+func (s *Server) logoutNext(c echo.Context, id string, f Fields, v idp.Visitor) (idp.Answer, error) {
 	past := -1
 	if text, given := f["past"]; given {
 		var err error
@@ -80,7 +80,7 @@ func (s *Server) logoutNext(c echo.Context, id string, f fields, v idp.Visitor) 
 	return s.idp.NextLogout(c.Request().Context(), id, past, v)
 }
 
-func (s *Server) logoutBack(c echo.Context, id string, _ fields, v idp.Visitor) (idp.Answer, error) {
+func (s *Server) logoutBack(c echo.Context, id string, _ Fields, v idp.Visitor) (idp.Answer, error) {
 	return s.idp.EndLogout(c.Request().Context(), id, v)
 }
 

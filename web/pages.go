@@ -40,10 +40,10 @@ type frame struct {
 	Page  any
 }
 
-func loadPages(texts catalogue, b Branding, assets map[string]asset) (*pages, error) {
+func loadPages(texts Catalogue, b Branding, assets Assets) (*pages, error) {
 	functions := template.FuncMap{
-		"t":     texts.word,
-		"asset": func(name string) string { return assetURL(assets, name) },
+		"t":     texts.Word,
+		"asset": assets.URL,
 	}
 	base, err := template.New("base.html").Funcs(functions).ParseFS(templateFiles, "templates/base.html")
 	if err != nil {
@@ -53,7 +53,7 @@ func loadPages(texts catalogue, b Branding, assets map[string]asset) (*pages, er
 		lang:   texts.lang,
 		byName: map[string]*template.Template{},
 		brand: brandView{
-			Name: b.Name, ProductName: b.ProductName, Logo: assetURL(assets, "logo"),
+			Name: b.Name, ProductName: b.ProductName, Logo: assets.URL("logo"),
 			HelpURL: b.HelpURL, ForgotPasswordURL: b.ForgotPasswordURL,
 		},
 	}

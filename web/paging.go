@@ -10,23 +10,23 @@ import (
 // maxFind bounds what is searched for in a list, in bytes.
 const maxFind = 200
 
-// part is one page of a list that was searched: of Total entries those from From to To are shown, counted from 1.
-type part struct {
+// ListPart is one page of a list that was searched: of Total entries those from From to To are shown, counted from 1.
+type ListPart struct {
 	Find            string
 	Total, From, To int
 	Prev, Next      string // addresses; "" at the ends
 }
 
-// partOf chooses a page of a list of total entries, size at a time. A page that does not exist is the nearest that
+// PartOf chooses a page of a list of total entries, size at a time. A page that does not exist is the nearest that
 // does: addresses are written by hand, and lists get shorter. address makes the address of a page.
-func partOf(total, size int, page, find string, address func(page string) string) part {
+func PartOf(total, size int, page, find string, address func(page string) string) ListPart {
 	n, err := strconv.Atoi(page)
 	if err != nil && !strings.HasPrefix(page, "-") && page != "" && strings.Trim(page, "0123456789") == "" {
 		n = total // a number beyond all bounds is the last page
 	}
 	pages := max(1, (total+size-1)/size)
 	n = min(max(n, 1), pages)
-	p := part{Find: find, Total: total, From: (n-1)*size + 1, To: min(n*size, total)}
+	p := ListPart{Find: find, Total: total, From: (n-1)*size + 1, To: min(n*size, total)}
 	if total == 0 {
 		p.From = 0
 	}
@@ -39,16 +39,16 @@ func partOf(total, size int, page, find string, address func(page string) string
 	return p
 }
 
-// cutPart gives the entries of a page.
-func cutPart[T any](all []T, p part) []T {
+// CutPart gives the entries of a page.
+func CutPart[T any](all []T, p ListPart) []T {
 	if p.Total == 0 {
 		return nil
 	}
 	return all[p.From-1 : p.To]
 }
 
-// finder tells which texts have what is searched for, in any letter case. Nothing fits everything.
-func finder(find string) func(texts ...string) bool {
+// Finder tells which texts have what is searched for, in any letter case. Nothing fits everything.
+func Finder(find string) func(texts ...string) bool {
 	wanted := strings.ToLower(find)
 	return func(texts ...string) bool {
 		for _, text := range texts {
@@ -60,8 +60,8 @@ func finder(find string) func(texts ...string) bool {
 	}
 }
 
-// found is what somebody searches for, bounded and without blanks around it.
-func found(text string) string { return strings.TrimFunc(cut(text, maxFind), unicode.IsSpace) }
+// SearchText is what somebody searches for, bounded and without blanks around it.
+func SearchText(text string) string { return strings.TrimFunc(Cut(text, maxFind), unicode.IsSpace) }
 
 // withQuery adds values to an address that has a query already. Empty ones are left out.
 func withQuery(address string, values ...string) string {
@@ -71,4 +71,12 @@ func withQuery(address string, values ...string) string {
 		}
 	}
 	return address
+}
+
+// Cut bounds a text to so many bytes.
+func Cut(text string, most int) string {
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "")
+	}
+	return text
 }

@@ -1,6 +1,7 @@
 // Package web is what people and their browsers meet: the pages of a sign-in,
 // the SAML endpoints, the assets, health, and the one handler that turns errors
-// into status, page and log line. It owns every cookie, header and byte of HTML.
+// into status, page and log line. It owns every cookie and header. The pages of the
+// admin console are package console's; who may come to them is decided here (admit.go).
 //
 // It decides nothing about a sign-in. Each request makes one call into idp and
 // renders the answer; idp never writes a response. Listening, TLS and time-outs
@@ -172,7 +173,7 @@ type Server struct {
 	matcher     xlanguage.Matcher
 	wishes      wishes
 	pages       *pages // of the default language, for what is the same in all
-	assets      map[string]asset
+	assets      Assets
 	console     *console // nil: there is none
 	echo        *echo.Echo
 	routed      map[string]bool // patterns of the routes
@@ -250,12 +251,9 @@ func New(o Options) (*Server, error) {
 	s.pages = s.languages[0].pages
 	s.echo = s.routes()
 	if o.Console != nil {
-		k, err := newConsole(s, *o.Console, brand)
-		if err != nil {
+		if s.console, err = newConsole(s, *o.Console, brand, s.echo); err != nil {
 			return nil, err
 		}
-		k.mount(s.echo)
-		s.console = k
 		if s.consoleSite, err = newConsoleSite(o.Console.PublicURL, public); err != nil {
 			return nil, err
 		}
@@ -270,7 +268,7 @@ func New(o Options) (*Server, error) {
 // Handler serves all routes of the public address.
 func (s *Server) Handler() http.Handler { return s.echo }
 
-// routes lists every path but those of the admin console, which stand in console.go.
+// routes lists every path but those of the admin console, which newConsole adds.
 func (s *Server) routes() *echo.Echo {
 	e := echo.New()
 	e.Logger.SetOutput(io.Discard) // Echo's own logger would bypass ours

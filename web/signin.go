@@ -80,7 +80,7 @@ func (s *Server) launchProvider(c echo.Context) error {
 // start is a launch; self is its own path, built anew from what was understood of it.
 func (s *Server) start(c echo.Context, l idp.LaunchRequest, self string) error {
 	if visitOf(c).site.console {
-		return c.Redirect(http.StatusSeeOther, consoleHome) // nobody launches anything from there
+		return c.Redirect(http.StatusSeeOther, ConsoleHome) // nobody launches anything from there
 	}
 	if err := navigated(c); err != nil {
 		return err
@@ -162,7 +162,7 @@ func (s *Server) resume(c echo.Context) error {
 }
 
 func (s *Server) login(c echo.Context) error {
-	return s.step(c, func(v *visit, id string, f fields) (idp.Answer, error) {
+	return s.step(c, func(v *visit, id string, f Fields) (idp.Answer, error) {
 		// Spaces around a login name come from pasting; in a password they may be meant.
 		a, err := s.idp.Login(c.Request().Context(), id, strings.TrimSpace(f["login"]), f["password"], v.visitor())
 		if err != nil {
@@ -173,7 +173,7 @@ func (s *Server) login(c echo.Context) error {
 }
 
 func (s *Server) choose(c echo.Context) error {
-	return s.step(c, func(v *visit, id string, f fields) (idp.Answer, error) {
+	return s.step(c, func(v *visit, id string, f Fields) (idp.Answer, error) {
 		account, err := store.ParseAccountID(store.TrimBlanks(f["account"]))
 		if err != nil {
 			return idp.Answer{}, refuse(http.StatusBadRequest, badForm, err).goOnWith(c, id)
@@ -187,7 +187,7 @@ func (s *Server) choose(c echo.Context) error {
 }
 
 func (s *Server) cancel(c echo.Context) error {
-	return s.step(c, func(v *visit, id string, _ fields) (idp.Answer, error) {
+	return s.step(c, func(v *visit, id string, _ Fields) (idp.Answer, error) {
 		a, err := s.idp.Cancel(c.Request().Context(), id, v.visitor())
 		if err != nil {
 			return a, fmt.Errorf("cancel a sign-in: %w", err)
@@ -197,7 +197,7 @@ func (s *Server) cancel(c echo.Context) error {
 }
 
 // step is a posted form that goes on with a pending sign-in.
-func (s *Server) step(c echo.Context, do func(*visit, string, fields) (idp.Answer, error)) error {
+func (s *Server) step(c echo.Context, do func(*visit, string, Fields) (idp.Answer, error)) error {
 	v := visitOf(c)
 	f, err := s.form(c, v)
 	if err != nil {

@@ -2,14 +2,10 @@ package web
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
-
-	"github.com/labstack/echo/v4"
 
 	"ssobridge/idp/netname"
 )
@@ -80,7 +76,7 @@ func (at *site) host(host string) bool {
 // start is where somebody begins anew.
 func (at *site) start() string {
 	if at.console {
-		return consoleHome
+		return ConsoleHome
 	}
 	return "/launch"
 }
@@ -95,26 +91,6 @@ var ownOfConsole = []string{
 // probes tells whether whoever watches this replica asks for a route: a balancer before it, from an address of its own
 // that is never let into the console. It says of the console that this replica runs, and nothing else.
 func probes(route string) bool { return route == "/healthz" || route == "/readyz" }
-
-// placed refuses what is not served at the address that a request came to, as a page that does not exist. It stands
-// before anything that would answer differently for a path that is there and one that is not.
-func (s *Server) placed(c echo.Context, v *visit) error {
-	r := c.Request()
-	switch ours := isConsolePath(r.URL.Path) || isConsolePath(c.Path()); {
-	case s.console == nil:
-		return nil // none of its paths are there
-	case ours && v.site.console != (s.consoleSite != nil):
-		return refuse(http.StatusNotFound, notFound, errors.New("the console is served at its own address alone: see "+
-			"console.public_url"))
-	case (ours || v.site.console && !probes(c.Path())) && !v.console:
-		// The console's own address serves nothing but what belongs to it: signing in to it is refused as the console is.
-		return s.console.elsewhere(c, v)
-	case !ours && v.site.console && !slices.Contains(ownOfConsole, c.Path()):
-		return refuse(http.StatusNotFound, notFound, errors.New("the console's own address serves no page of this path: "+
-			"see console.public_url"))
-	}
-	return nil
-}
 
 type siteKey struct{}
 

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -39,7 +38,7 @@ func sites(t *testing.T, public, console string) (f *siteIdP, pages, consolePage
 	f = &siteIdP{consoleIdP: &consoleIdP{fakeIdP: newFakeIdP(), in: true, who: idp.Administrator{Person: "p1",
 		Login: "anna", Role: idp.Admin, Fresh: true}}}
 	s, err := web.New(web.Options{
-		IdP: f, PublicURL: public, CSRFKey: bytes.Repeat([]byte{7}, 32), Console: &web.Console{Store: db, PublicURL: console},
+		IdP: f, PublicURL: public, CSRFKey: bytes.Repeat([]byte{7}, 32), Console: consoleOver(db, console),
 		Webhook: &web.Webhook{
 			Secret: strings.Repeat("a", 32), APIKeys: []string{"key"}, Hint: func(context.Context, string, string) (bool,
 				error) {
@@ -75,7 +74,7 @@ func TestConsoleSite(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f, pages, consolePages := sites(t, public, console)
 			missing := ask(pages, http.MethodGet, public+"/nothing", nil)
-			for _, route := range web.ConsoleRoutes() {
+			for _, route := range consoleRoutes {
 				path := strings.ReplaceAll(route.Path, ":", "")
 				for _, method := range []string{route.Method, http.MethodHead, http.MethodOptions, http.MethodPut} {
 					if w := ask(pages, method, public+path, nil, "Origin", public); w.Code != http.StatusNotFound ||
@@ -153,8 +152,7 @@ func TestConsoleSiteAllowFrom(t *testing.T) {
 		Login: "anna", Role: idp.Admin, Fresh: true}}}
 	s, err := web.New(web.Options{
 		IdP: f, PublicURL: public, CSRFKey: bytes.Repeat([]byte{7}, 32), Logger: slog.New(slog.DiscardHandler),
-		Console: &web.Console{Store: db, PublicURL: console,
-			AllowFrom: []netip.Prefix{netip.MustParsePrefix("10.20.0.0/16")}},
+		Console: consoleOver(db, console, "10.20.0.0/16"),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -239,7 +237,7 @@ func TestConsoleAllowFromWithoutAudit(t *testing.T) {
 		IdP: &consoleIdP{fakeIdP: newFakeIdP()}, PublicURL: public, CSRFKey: bytes.Repeat([]byte{7}, 32),
 		Logger:  slog.New(slog.NewTextHandler(&log, nil)),
 		Now:     func() time.Time { return at },
-		Console: &web.Console{Store: db, AllowFrom: []netip.Prefix{netip.MustParsePrefix("10.20.0.0/16")}},
+		Console: consoleOver(db, "", "10.20.0.0/16"),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -301,6 +299,7 @@ func TestConsoleSiteBrowsers(t *testing.T) {
 }
 
 func TestConsoleSiteRefusals(t *testing.T) {
+	db := storetest.Open(t)
 	for name, c := range map[string][2]string{
 		"the public one":                    {"https://sso.partner.test", "https://SSO.partner.test:443/"},
 		"another scheme":                    {"https://sso.partner.test", "http://localhost:8444"},
@@ -310,10 +309,10 @@ func TestConsoleSiteRefusals(t *testing.T) {
 	} {
 		_, err := web.New(web.Options{
 			IdP: &consoleIdP{fakeIdP: newFakeIdP()}, PublicURL: c[0], CSRFKey: bytes.Repeat([]byte{7}, 32),
-			Console: &web.Console{PublicURL: c[1]},
+			Console: consoleOver(db, c[1]),
 		})
-		if err == nil {
-			t.Errorf("%s: %s beside %s is taken", name, c[1], c[0])
+		if err == nil || !strings.Contains(err.Error(), "the console's own address") {
+			t.Errorf("%s: %s beside %s: %v, want it refused", name, c[1], c[0], err)
 		}
 	}
 }

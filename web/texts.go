@@ -8,12 +8,12 @@ import (
 	"ssobridge/store"
 )
 
-// catalogue is every word that people read, in one language. {name} is the
+// Catalogue is every word that people read, in one language. {name} is the
 // partner, {product} what people sign in to, {provider} the service provider;
 // texts.go explains no others where they are not obvious from the text.
 //
 // No text says how the bridge works inside, and none tells whether a login exists.
-type catalogue struct {
+type Catalogue struct {
 	lang     string
 	words    map[string]string
 	reasons  map[string]explanation
@@ -46,23 +46,36 @@ type problem struct {
 	Status int // 0: 422
 }
 
+// EnglishWith is the English catalogue with other words, for pages that have none of the rest.
+func EnglishWith(words map[string]string) Catalogue {
+	return Catalogue{lang: english.lang, thousands: english.thousands, roles: english.roles, duration: english.duration,
+		words: words}
+}
+
+// Has tells whether there is a text of that key.
+func (c Catalogue) Has(key string) bool { return c.words[key] != "" }
+
+// Duration is how long something takes or took, in words.
+func (c Catalogue) Duration(d time.Duration) string { return c.duration(d) }
+
 // reason explains a refusal. A word that has no text yet gets the general one: a
 // page must come, whatever happened.
-func (c catalogue) reason(word string) explanation {
+func (c Catalogue) reason(word string) explanation {
 	if e, ok := c.reasons[word]; ok {
 		return e
 	}
 	return c.reasons[internal]
 }
 
-func (c catalogue) problem(word string) problem {
+func (c Catalogue) problem(word string) problem {
 	if p, ok := c.problems[word]; ok {
 		return p
 	}
 	return c.problems["bad_credentials"]
 }
 
-func (c catalogue) role(r store.Role) string {
+// Role is what people call a role at Constant Contact.
+func (c Catalogue) Role(r store.Role) string {
 	if t, ok := c.roles[r]; ok {
 		return t
 	}
@@ -70,15 +83,15 @@ func (c catalogue) role(r store.Role) string {
 }
 
 // serviceState says how a logout stands at a service. One without a text is not sure.
-func (c catalogue) serviceState(word string) string {
+func (c Catalogue) serviceState(word string) string {
 	if t, ok := c.services[word]; ok {
 		return t
 	}
 	return c.services["no_answer"]
 }
 
-// word returns a text of the pages with its placeholders filled.
-func (c catalogue) word(key string, pairs ...any) (string, error) {
+// Word returns a text of the pages with its placeholders filled.
+func (c Catalogue) Word(key string, pairs ...any) (string, error) {
 	text, ok := c.words[key]
 	if !ok {
 		return "", fmt.Errorf("web: no text %q in language %s", key, c.lang)
@@ -89,7 +102,7 @@ func (c catalogue) word(key string, pairs ...any) (string, error) {
 // fill puts values in the place of {keys}, in one pass: braces in a value stay as they are. {key:one|other} is a number
 // with the noun that goes with it ("1 call", "2,000 calls"), {key:} a number alone; both have their thousands apart, as
 // ids, which are {key}, have not. A key without a value stays for a later call. Escaping is the template's work.
-func (c catalogue) fill(text string, pairs ...any) string {
+func (c Catalogue) fill(text string, pairs ...any) string {
 	var b strings.Builder
 	for {
 		before, rest, found := strings.Cut(text, "{")
@@ -129,7 +142,7 @@ func valueOf(key string, pairs []any) (text string, known bool) {
 }
 
 // grouped writes a whole number, not below zero, with its thousands apart: 1,234,567.
-func (c catalogue) grouped(digits string) string {
+func (c Catalogue) grouped(digits string) string {
 	text := ""
 	for ; len(digits) > 3; digits = digits[:len(digits)-3] {
 		text = c.thousands + digits[len(digits)-3:] + text
@@ -137,10 +150,10 @@ func (c catalogue) grouped(digits string) string {
 	return digits + text
 }
 
-// withBrand fills in what is the same on every page, once.
-func (c catalogue) withBrand(b Branding) catalogue {
+// WithBrand fills in what is the same on every page, once.
+func (c Catalogue) WithBrand(b Branding) Catalogue {
 	fill := func(text string) string { return c.fill(text, "name", b.Name, "product", b.ProductName) }
-	d := catalogue{
+	d := Catalogue{
 		lang: c.lang, services: c.services, roles: c.roles, duration: c.duration, thousands: c.thousands,
 		words: map[string]string{}, reasons: map[string]explanation{}, problems: map[string]problem{},
 		causes: map[string]string{},

@@ -9,7 +9,7 @@ import (
 )
 
 // english is the one language so far. Another is another value of this type.
-var english = catalogue{
+var english = Catalogue{
 	lang: "en", thousands: ",",
 	words: map[string]string{
 		"help":           "Get help",

@@ -9,7 +9,7 @@ import (
 )
 
 // spanish says the same as english, key by key; a test compares the two.
-var spanish = catalogue{
+var spanish = Catalogue{
 	lang: "es", thousands: ".",
 	words: map[string]string{
 		"help":           "Obtener ayuda",

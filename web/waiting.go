@@ -42,7 +42,7 @@ func (s *Server) showWaiting(c echo.Context, v *visit, p idp.Waiting) error {
 	poll := s.pollAfter(p.Progress)
 	left := s.left(p.Progress)
 	return s.show(c, http.StatusOK, page, policy{script: true, connect: true}, waitView{
-		token: s.token(v, p.SignIn), Provider: provider, Account: name, Role: s.in(c).texts.role(p.Account.Role),
+		token: s.token(v, p.SignIn), Provider: provider, Account: name, Role: s.in(c).texts.Role(p.Account.Role),
 		Message: message, Detail: detail, Poll: poll.Milliseconds(), Refresh: max(3, int64(poll/time.Second)),
 		Ask: "/login/progress?" + strings.TrimPrefix(loginPath(p.SignIn), "/login?"), Next: loginPath(p.SignIn),
 		Left: left, Clock: fmt.Sprintf("%d:%02d", left/60, left%60), Long: s.long(p.Progress), CanCancel: p.CanCancel,

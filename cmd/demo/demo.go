@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"ssobridge/certs"
-	"ssobridge/cmd/internal/cli"
 	"ssobridge/cmd/internal/config"
 	"ssobridge/cmd/internal/sample"
 	"ssobridge/cmd/internal/server"
@@ -88,7 +87,6 @@ func (d *demo) open(ctx context.Context, listen string) error {
 	if d.parts, err = server.Open(ctx, cfg, d.log); err != nil {
 		return err
 	}
-	d.parts.Console = cli.Console
 	return nil
 }
 

@@ -37,7 +37,6 @@ func (serveCmd) Run(s *invocation) (err error) {
 		return failed(err, "ssobridge check tries every part by itself")
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	p.Console = Console
 	l, err := server.Listen(s.ctx, cfg)
 	if err != nil {
 		return failed(err, "is another program on this port? Change listen, or stop that program")

@@ -57,21 +57,10 @@ func (s *invocation) withPartner(do func() error) error {
 
 // hideSecret shows our own address without the part that proves who posts.
 func hideSecret(p *server.App, uri string) string {
-	if own := webhookURL(p); own != "" && uri == own {
-		return p.Config.PublicURL + webhookPath + "***"
+	if own := p.WebhookURL(); own != "" && uri == own {
+		return p.Config.PublicURL + server.WebhookPath + "***"
 	}
 	return uri
-}
-
-const webhookPath = "/webhooks/constant-contact/"
-
-// webhookURL is where our own webhooks come in; "" when they are off.
-func webhookURL(p *server.App) string {
-	secret := string(p.Config.ConstantContact.Webhook.Secret)
-	if secret == "" {
-		return ""
-	}
-	return p.Config.PublicURL + webhookPath + secret
 }
 
 type webhooksSetCmd struct {
@@ -87,7 +76,7 @@ func (webhooksSetCmd) Help() string {
 // Run subscribes.
 func (c *webhooksSetCmd) Run(s *invocation, p *server.App) error {
 	return s.withPartner(func() error {
-		uri := cmp.Or(c.URL, webhookURL(p))
+		uri := cmp.Or(c.URL, p.WebhookURL())
 		if uri == "" {
 			return badInput(errors.New("this bridge takes no webhooks: constant_contact.webhook has no secret"),
 				"set constant_contact.webhook.secret_file, or give --url")

@@ -20,7 +20,7 @@ import (
 	"ssobridge/idp"
 	"ssobridge/idp/directory/directorytest"
 	"ssobridge/store"
-	"ssobridge/web"
+	"ssobridge/web/console"
 )
 
 // Who has which role in the console of newConsoleWorld. Carol has none.
@@ -205,7 +205,7 @@ func TestConsoleRoles(t *testing.T) {
 			if p := c.get(w.url + "/logout"); who.login != "" {
 				csrf = p.form("csrf").Fields.Get("csrf")
 			}
-			routes := web.ConsoleRoutes()
+			routes := console.Routes()
 			if len(routes) < 1 {
 				t.Fatal("the console has no routes")
 			}

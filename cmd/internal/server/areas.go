@@ -4,7 +4,9 @@ import (
 	"strings"
 
 	"ssobridge/certs"
+	"ssobridge/web"
 	"ssobridge/web/admin"
+	"ssobridge/web/console"
 )
 
 // Keys is what can be done with our keys.
@@ -56,4 +58,43 @@ func (p *App) Mappings() admin.Mappings {
 // People is what is known of people.
 func (p *App) People() admin.People {
 	return admin.People{Store: p.Store, Provisioning: p.Provisioning, Directory: p.Directory, IdP: p.IdP}
+}
+
+// WebhookPath is the path of Constant Contact's webhooks, but for the secret at its end.
+const WebhookPath = "/webhooks/constant-contact/"
+
+// WebhookURL is where this bridge takes webhooks, with the secret that they prove themselves by; "": it takes none.
+func (p *App) WebhookURL() string {
+	secret := string(p.Config.ConstantContact.Webhook.Secret)
+	if secret == "" {
+		return ""
+	}
+	return p.Config.PublicURL + WebhookPath + secret
+}
+
+// Settings is the effective configuration, key by key, with secrets masked.
+func (p *App) Settings() []admin.Setting {
+	var all []admin.Setting
+	for _, s := range p.Config.Settings() {
+		all = append(all, admin.Setting(s))
+	}
+	return all
+}
+
+// console is the admin console; nil where nobody has a role in it.
+func (p *App) console() *web.Console {
+	if p.Config.ConsoleGroups().Empty() {
+		return nil
+	}
+	pages := console.New(console.Options{
+		Store: p.Store, Budget: p.Budget, Provisioning: p.Provisioning, Provider: p.IdP, Directory: p.Directory,
+		References: &p.References,
+		People:     p.People(), SessionIdle: p.Config.Sessions.Idle, Status: p.Status(), Keys: p.Keys(),
+		Lockouts: p.Lockouts(), Expiries: p.Expiries(), Providers: p.Providers(), Mappings: p.Mappings(), Audit: p.Audit(),
+		EntityID: p.Config.EntityID, Contacts: p.Config.Contacts(), WebhookURL: p.WebhookURL(), Settings: p.Settings(),
+	})
+	return &web.Console{
+		Pages: pages, Audit: p.Store.Audit(), Forms: p.Store.Forms(),
+		PublicURL: p.Config.Console.PublicURL, AllowFrom: p.Config.ConsoleNetworks(),
+	}
 }

@@ -221,19 +221,12 @@ func (p *App) pages(figures *metrics, ready func(context.Context) error) (*web.S
 		Now: p.Now, Random: rand.Reader,
 		HSTS: strings.HasPrefix(p.Config.PublicURL, "https://"), SessionLife: 0, SignInLife: p.Config.SignIn.Life,
 		Footprints: p.Footprints, References: &p.References,
-		ConfirmLaunch: p.Config.SignIn.ConfirmLaunch, Webhook: p.webhook(), Console: p.makeConsole(),
+		ConfirmLaunch: p.Config.SignIn.ConfirmLaunch, Webhook: p.webhook(), Console: p.console(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up the pages: %w", err)
 	}
 	return s, nil
-}
-
-func (p *App) makeConsole() *web.Console {
-	if p.Console == nil {
-		return nil
-	}
-	return p.Console(p)
 }
 
 // webhook is what Constant Contact's webhooks lead to; nil when they are off.

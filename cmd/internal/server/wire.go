@@ -23,7 +23,6 @@ import (
 	"ssobridge/partnerapi"
 	"ssobridge/provisioning"
 	"ssobridge/store"
-	"ssobridge/web"
 	"ssobridge/web/admin"
 )
 
@@ -49,9 +48,6 @@ type App struct {
 	Footprints   *idp.Footprints
 	signIns      *prometheus.CounterVec // what the answers of sign-ins came to
 	References   idp.References
-
-	// Console makes the admin console; nil: there is none. Whoever serves sets it before.
-	Console func(*App) *web.Console
 
 	log     *slog.Logger
 	Now     func() time.Time

@@ -1,0 +1,200 @@
+package console
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"ssobridge/idp"
+	"ssobridge/store"
+	"ssobridge/web"
+)
+
+func (k *Console) auditRoutes() []route {
+	return []route{
+		get("/admin/audit", idp.Viewer, k.audit),
+		get("/admin/audit/export", idp.Operator, k.exportAudit),
+		post("/admin/audit/verify", idp.Operator, k.verifyAudit),
+	}
+}
+
+// auditFilter is what a query asks for, as far as it can be read; see filterFaults.
+func (k *Console) auditFilter(r *request) (f store.Filter, err error) {
+	q := r.QueryParams()
+	text := func(name string) string { return strings.TrimSpace(web.Cut(q.Get(name), 400)) }
+	f = store.Filter{About: string(personNamed(text("person"))), Action: text("action"), Outcome: text("outcome"),
+		SP: text("sp"), Ref: strings.ToUpper(text("ref")), Limit: pageSize}
+	if f.Account, err = k.accountFiltered(r, text("account")); err != nil {
+		return f, err
+	}
+	if day, err := time.Parse(time.DateOnly, text("since")); err == nil {
+		f.Since = day
+	}
+	if day, err := time.Parse(time.DateOnly, text("until")); err == nil {
+		f.Until = day.AddDate(0, 0, 1) // the day itself is meant
+	}
+	if before, err := strconv.ParseInt(q.Get("before"), 10, 64); err == nil && before > 0 {
+		f.Before = before
+	}
+	return f, nil
+}
+
+// verifyAudit walks the chain and holds it against the seals in the database. Seals that
+// were kept outside are for the command: whoever can change the database can see to what
+// this bridge reads of it.
+func (k *Console) verifyAudit(r *request) error {
+	v, err := k.Audit.Verify(r.ctx(), r.scope(), nil)
+	if err != nil {
+		return err
+	}
+	return r.show(http.StatusOK, "audit-verified", r.text("audit.verify"), v)
+}
+
+// filterFaults says which parts of a filter can't be read, by field.
+func filterFaults(r *request, q url.Values) map[string]string {
+	faults := map[string]string{}
+	if text := store.TrimBlanks(q.Get("account")); text != "" {
+		if _, err := r.k.accountNamed(r, text); err != nil {
+			faults["account"] = r.text("filter.badaccount")
+		}
+	}
+	for _, name := range []string{"since", "until"} {
+		if text := strings.TrimSpace(q.Get(name)); text != "" {
+			if _, err := time.Parse(time.DateOnly, text); err != nil {
+				faults[name] = r.text("filter.badday")
+			}
+		}
+	}
+	return faults
+}
+
+// auditFields are the filter's parts, as they stand in the query.
+var auditFields = []string{"person", "action", "outcome", "account", "sp", "ref", "since", "until"}
+
+// eventRow is an event with the names of its people, which the event itself does not hold.
+type eventRow struct {
+	store.Event
+	ActorName, SubjectName string
+}
+
+func (k *Console) audit(r *request) error {
+	q := r.QueryParams()
+	filter, err := k.auditFilter(r)
+	if err != nil {
+		return err
+	}
+	if err := k.personByLogin(r, &filter); err != nil {
+		return err
+	}
+	faults := filterFaults(r, q)
+	var events []store.Event
+	status := http.StatusUnprocessableEntity // a filter that can't be read shows nothing, rather than everything
+	if len(faults) == 0 {
+		status = http.StatusOK
+		var err error
+		if events, err = k.Store.Audit().List(r.ctx(), filter); err != nil {
+			return err
+		}
+	}
+	rows, err := k.eventRows(r, events)
+	if err != nil {
+		return err
+	}
+	same := url.Values{}
+	values := web.Fields{}
+	for _, name := range auditFields {
+		values[name] = web.Cut(q.Get(name), 400)
+		if values[name] != "" {
+			same.Set(name, values[name])
+		}
+	}
+	f, err := r.newForm(values, faults)
+	if err != nil {
+		return err
+	}
+	view := struct {
+		Form        form
+		Events      []eventRow
+		Export      string
+		First, Next string
+		Exports     bool
+	}{Form: f, Events: rows, Export: same.Encode(), Exports: r.may(idp.Operator)}
+	if filter.Before > 0 {
+		view.First = "/admin/audit?" + same.Encode()
+	}
+	if len(events) == pageSize {
+		next := url.Values{"before": {strconv.FormatInt(events[pageSize-1].ID, 10)}}
+		for name, v := range same {
+			next[name] = v
+		}
+		view.Next = "/admin/audit?" + next.Encode()
+	}
+	return r.show(status, "audit", r.text("area.audit"), view)
+}
+
+// personByLogin lets a person be asked for by login name: events hold ids alone. A text
+// that is nobody's login is taken as it stands.
+func (k *Console) personByLogin(r *request, f *store.Filter) error {
+	if f.About == "" || strings.Contains(f.About, ":") { // admin:NAME of the command line
+		return nil
+	}
+	if e, err := k.Directory.Find(r.ctx(), f.About); err == nil {
+		f.About = e.ID
+	} else if r.ctx().Err() != nil {
+		return fmt.Errorf("find the person %.80q: %w", f.About, err)
+	}
+	return nil
+}
+
+// eventRows puts names to the people of events: those of the ledger.
+func (k *Console) eventRows(r *request, events []store.Event) ([]eventRow, error) {
+	var ids []store.PersonID
+	for _, e := range events {
+		for _, id := range []store.PersonID{store.PersonID(e.Actor), store.PersonID(e.Subject)} {
+			if id != "" && !slices.Contains(ids, id) {
+				ids = append(ids, id)
+			}
+		}
+	}
+	users, err := k.Store.Ledger().People(r.ctx(), ids)
+	if err != nil {
+		return nil, fmt.Errorf("look up the names of people: %w", err)
+	}
+	names := map[string]string{}
+	for _, u := range users {
+		names[string(u.Person)] = who(u)
+	}
+	rows := make([]eventRow, 0, len(events))
+	for _, e := range events {
+		rows = append(rows, eventRow{e, names[e.Actor], names[e.Subject]})
+	}
+	return rows, nil
+}
+
+// exportAudit streams the events of the filter. A file for a spreadsheet has no cell
+// that is a formula.
+func (k *Console) exportAudit(r *request) error {
+	format, kind := "jsonl", "application/x-ndjson"
+	if r.QueryParam("format") == "csv" {
+		format, kind = "csv", "text/csv; charset=utf-8"
+	}
+	filter, err := k.auditFilter(r)
+	if err != nil {
+		return err
+	}
+	if err := k.personByLogin(r, &filter); err != nil {
+		return err
+	}
+	if err := k.Store.Audit().Add(r.ctx(), r.event("audit-export", format)); err != nil {
+		return fmt.Errorf("record an export of the audit: %w", err)
+	}
+	h := r.Response().Header()
+	h.Set("Content-Type", kind)
+	h.Set("Content-Disposition", `attachment; filename="audit.`+format+`"`)
+	r.Response().WriteHeader(http.StatusOK)
+	return k.Store.Audit().Export(r.ctx(), r.Response(), filter, format)
+}

@@ -1,0 +1,140 @@
+package console
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"ssobridge/provisioning/mapping"
+	"ssobridge/web"
+	"ssobridge/web/admin"
+)
+
+// actPaths says on which page an administrator does each act; "" where it is not done in the console. Its text is
+// act.ACT.
+var actPaths = map[admin.Act]func(about string) string{
+	admin.TryLater:  nowhere,
+	admin.LookAgain: nowhere,
+	admin.RunCheck:  at(web.ConsoleHome),
+
+	admin.ListKeys: at(keysPath), admin.MakeFirstKey: at(keysPath), admin.RollOverKey: at(keysPath),
+	admin.PromoteOther:  at(keysPath),
+	admin.ConfirmLoaded: nowhere, admin.AgreeOnTime: nowhere, admin.ChooseLabel: nowhere,
+	admin.ConfigureToken: at("/admin/settings"), admin.MakeMetadataKey: nowhere, admin.SayForWhom: nowhere,
+	admin.NameKey: at(keysPath),
+
+	admin.ListProviders: at(providersPath), admin.AddConstantContact: at(providersPath + "/new"),
+	admin.ReplaceProvider: at(providersPath + "/new"), admin.ImportAgain: at(providersPath + "/new"),
+	admin.NameEntity:    nowhere,
+	admin.MeantProvider: providerPath, admin.PreviewAssertion: at(peoplePath), admin.RemoveProvider: providerPath,
+	admin.ShowProvider: providerPath, admin.ReviewProvider: providerPath, admin.RefreshProvider: providerPath,
+	admin.ListSettings: nowhere, admin.SafeNameID: providerPath, admin.StopEncryption: providerPath,
+
+	admin.ListLockouts: at(lockoutsPath),
+
+	admin.ExplainPerson: at(peoplePath), admin.ShowUser: at(provisioningPath + "/users"),
+	admin.ListFactors:    at(peoplePath),
+	admin.InviteToFactor: at(peoplePath), admin.ReleaseNameID: at(providersPath), admin.PlanUsers: at(provisioningPath),
+	admin.AdoptUsers: at(provisioningPath), admin.ListAccounts: at("/admin/accounts"),
+
+	admin.ListMappings: at(mappingsPath), admin.ShowMappingHistory: at(mappingsPath + "/history"),
+	admin.RemoveMapping: func(id string) string { return mappingsPath + "/of/" + url.PathEscape(id) },
+	admin.GiveGroupBase: nowhere,
+
+	admin.ExplainLogin: func(login string) string { return peoplePath + "?find=" + url.QueryEscape(login) },
+	admin.NameAccount:  nowhere,
+}
+
+func nowhere(string) string              { return "" }
+func at(path string) func(string) string { return func(string) string { return path } }
+
+// fix is how a fault can be fixed: a link, or a sentence alone.
+type fix struct{ Text, Path string }
+
+// fixOf is the console's way to an act; ok is false for none.
+func (r *request) fixOf(act admin.Act, about string) (f fix, ok bool) {
+	path, known := actPaths[act]
+	if !known {
+		return fix{}, false
+	}
+	return fix{Text: r.text("act."+string(act), "about", about), Path: path(about)}, true
+}
+
+// refusedForm is a form with what was typed and what is wrong with it. inputs are the form's own names of the fields of
+// an [admin.Error]; a fault of any other stands above the form. What is no such error is a failure, and comes back.
+func (r *request) refusedForm(err error, inputs map[string]string) (form, int, error) {
+	e, ok := admin.AsError(err)
+	if !ok {
+		return form{}, 0, err
+	}
+	r.Log(err)
+	faults := map[string]string{}
+	if name, ok := inputs[e.Field]; ok && e.Field != "" {
+		faults[name] = e.Line()
+	} else {
+		faults[""] = e.Line()
+	}
+	f, err := r.newForm(r.Form, faults)
+	if err != nil {
+		return form{}, 0, err
+	}
+	if fix, ok := r.fixOf(e.Act, e.About); ok {
+		f.Fixes = append(f.Fixes, fix)
+	}
+	return f, refusedStatus(e), nil
+}
+
+// refusedFields is refusedForm where the fields of the error are those of the form: each fault stands beside its own,
+// and above the form where it has no such input. values are what was typed.
+func (r *request) refusedFields(err error, values web.Fields, inputs ...string) (form, int, error) {
+	e, ok := admin.AsError(err)
+	if !ok {
+		return form{}, 0, err
+	}
+	r.Log(err)
+	faults := map[string]string{}
+	parts := e.Parts
+	if len(parts) == 0 {
+		parts = []*admin.Error{e}
+	}
+	for _, p := range parts {
+		text := p.Text()
+		if input, ok := errors.AsType[*mapping.InputError](p.Err); ok && len(p.Parts) == 0 {
+			text = input.Fault // the field's name stands above it
+		}
+		if p.Hint != "" {
+			text += "; " + p.Hint
+		}
+		input := p.Field
+		if !slices.Contains(inputs, input) {
+			input = ""
+		}
+		if before := faults[input]; before != "" {
+			text = before + ". " + text
+		}
+		faults[input] = text
+	}
+	f, err := r.newForm(values, faults)
+	if err != nil {
+		return form{}, 0, err
+	}
+	if fix, ok := r.fixOf(e.Act, e.About); ok {
+		f.Fixes = append(f.Fixes, fix)
+	}
+	return f, refusedStatus(e), nil
+}
+
+// refusedStatus is the HTTP status of a page that shows e.
+func refusedStatus(e *admin.Error) int {
+	switch e.Kind {
+	case admin.Changed:
+		return http.StatusConflict
+	case admin.Forbidden:
+		return http.StatusForbidden
+	case admin.Outside:
+		return http.StatusBadGateway
+	default:
+		return http.StatusUnprocessableEntity
+	}
+}

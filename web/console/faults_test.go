@@ -1,0 +1,32 @@
+package console
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"ssobridge/web/admin"
+)
+
+var flag = regexp.MustCompile(`(^|[^-])--[a-z]|\bssobridge [a-z]+ `)
+
+// Each act that the rules ask for has its words in the console, and most have a page; none says how it is done by
+// command.
+func TestEachActHasItsWords(t *testing.T) {
+	for _, act := range admin.Acts() {
+		path, known := actPaths[act]
+		if !known {
+			t.Errorf("no page and no sentence for %s", act)
+			continue
+		}
+		if p := path("https://sp.example/it?a=b"); p != "" && !strings.HasPrefix(p, "/admin/") {
+			t.Errorf("%s leads to %s", act, p)
+		}
+		if text := words["act."+string(act)]; text == "" || flag.MatchString(text) {
+			t.Errorf("the words of %s are %q", act, text)
+		}
+	}
+	if len(actPaths) != len(admin.Acts()) {
+		t.Errorf("%d ways for %d acts", len(actPaths), len(admin.Acts()))
+	}
+}

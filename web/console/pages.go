@@ -1,0 +1,210 @@
+package console
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"embed"
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"ssobridge/idp"
+	"ssobridge/store"
+	"ssobridge/web"
+	"ssobridge/web/admin"
+)
+
+//go:embed templates
+var templateFiles embed.FS
+
+// areaPages are the templates of one area with the shared parts.
+type areaPages struct{ pages *template.Template }
+
+// loadPages parses the frame, the shared parts and each area's file.
+func loadPages(texts web.Catalogue, assets web.Assets) (map[string]*areaPages, error) {
+	shared, err := template.New("console").Funcs(template.FuncMap{
+		"t":     texts.Word,
+		"has":   texts.Has,
+		"asset": assets.URL,
+		"input": newInput,
+		"ago":   texts.Duration,
+		"lower": strings.ToLower,
+		"role":  func(role any) string { return texts.Role(store.Role(fmt.Sprint(role))) },
+		"who":   who,
+		"list":  func(all ...string) []string { return all },
+		"pair": func(v, user any, account store.AccountID) map[string]any {
+			return map[string]any{"V": v, "User": user, "Account": account}
+		},
+	}).ParseFS(templateFiles, "templates/frame.html", "templates/parts.html")
+	if err != nil {
+		return nil, fmt.Errorf("parse the console's frame: %w", err)
+	}
+	all := map[string]*areaPages{}
+	for _, a := range areas() {
+		t, err := shared.Clone()
+		if err == nil {
+			t, err = t.ParseFS(templateFiles, path.Join("templates", a.name+".html"))
+		}
+		if err != nil {
+			return nil, fmt.Errorf("parse the console's area %s: %w", a.name, err)
+		}
+		all[a.name] = &areaPages{pages: t}
+	}
+	if files, err := fs.Glob(templateFiles, "templates/*.html"); err != nil ||
+		len(files) != len(areas())+2 {
+		return nil, fmt.Errorf("%d files of the console, want one for each of %d areas, the frame and the parts: %w",
+			len(files), len(areas()), err)
+	}
+	return all, nil
+}
+
+// frame is what frame.html gets: the page is rendered before its frame.
+type frame struct {
+	Title     string
+	Area      string
+	Menu      []menuEntry
+	Admin     idp.Administrator
+	Brand     web.Branding
+	Done      string // text key of what was just done, "" for none
+	Body      template.HTML
+	SignedOut string // form token of the sign-out button
+	Again     string // see request
+	After     int
+}
+
+type menuEntry struct {
+	Name, Path string
+	Here       bool
+}
+
+// show answers with a page of the reader's area, in the frame. name is the
+// template's; title the page's own, already a text.
+func (r *request) show(status int, name, title string, view any) error {
+	var body bytes.Buffer
+	t := r.k.areas[r.area].pages
+	if err := t.ExecuteTemplate(&body, name, view); err != nil {
+		return fmt.Errorf("render %s of the console: %w", name, err)
+	}
+	if r.Partial() {
+		return r.Page(status, body.Bytes())
+	}
+	f := frame{
+		Title: title, Area: r.area, Admin: r.Admin, Brand: r.k.brand, After: r.againAfter,
+		Body: template.HTML(body.String()), // #nosec G203: a template of ours wrote it, and escaped what is in it
+	}
+	for _, a := range areas() {
+		f.Menu = append(f.Menu, menuEntry{Name: a.name, Path: a.routes(r.k)[0].Path, Here: a.name == r.area})
+	}
+	if r.again != "" {
+		f.Again = r.again + "?" + web.ByItself + "=1"
+	}
+	if done := "done." + r.QueryParam("done"); r.k.texts.Has(done) {
+		f.Done = done // a key of ours: nothing of the query itself is shown
+	}
+	var page bytes.Buffer
+	if err := t.ExecuteTemplate(&page, "frame", f); err != nil {
+		return fmt.Errorf("render the frame of the console: %w", err)
+	}
+	return r.Page(status, page.Bytes())
+}
+
+// text is one of the console's texts, for titles and errors beside fields. An
+// unknown key is a fault of ours, and shows as itself.
+func (r *request) text(key string, pairs ...any) string {
+	text, err := r.k.texts.Word(key, pairs...)
+	if err != nil {
+		return key
+	}
+	return text
+}
+
+// done goes on to a page after a form: a reload repeats nothing. word names what was
+// done; the text done.WORD stands at the top of the page then.
+func (r *request) done(path, word string) error {
+	if word != "" {
+		sep := "?"
+		if strings.Contains(path, "?") {
+			sep = "&"
+		}
+		path += sep + "done=" + word
+	}
+	return r.Redirect(path)
+}
+
+// form is what each form of a page starts from.
+type form struct {
+	CSRF, Once string
+	Values     web.Fields          // what was typed, kept
+	Errors     map[string]string   // beside the field of that name; "" stands above the form
+	Fixes      []fix               // what can be done about the errors
+	held       *admin.IssuedNameID // of the page of a service provider
+}
+
+// newForm makes one for a page: empty, or with what was typed and what is wrong with it.
+func (r *request) newForm(values web.Fields, faults map[string]string) (form, error) {
+	csrf, once, err := r.FormIDs()
+	if err != nil {
+		return form{}, fmt.Errorf("draw a form's id: %w", err)
+	}
+	return form{CSRF: csrf, Once: once, Values: values, Errors: faults}, nil
+}
+
+// input is one field of a form: what parts.html needs to draw it.
+type input struct {
+	Name, Label, Value, Error, Hint, Type string
+}
+
+// newInput is {{input FORM NAME LABEL}}, with HINT and TYPE where wanted.
+func newInput(f form, name, label string, more ...string) input {
+	in := input{Name: name, Label: label, Value: f.Values[name], Error: f.Errors[name], Type: "text"}
+	if len(more) > 0 {
+		in.Hint = more[0]
+	}
+	if len(more) > 1 {
+		in.Type = more[1]
+	}
+	return in
+}
+
+// stream sends a part of a page whenever it looks different than before. name is a template of the area.
+func (r *request) stream(name string, view func() (any, error)) error {
+	t := r.k.areas[r.area].pages
+	return r.Stream(func() (string, error) {
+		v, err := view()
+		if err != nil {
+			return "", err
+		}
+		var b strings.Builder
+		if err := t.ExecuteTemplate(&b, name, v); err != nil {
+			return "", fmt.Errorf("render %s of the console: %w", name, err)
+		}
+		return b.String(), nil
+	})
+}
+
+// fingerprint of what was shown before it is done: another one is shown anew.
+func fingerprint(data []byte) string {
+	sum := sha256.Sum256(data)
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
+}
+
+// who is what a row of the ledger is called: the person's name as Constant Contact
+// was told it, or what else is known.
+func who(u store.SSOUser) string {
+	return cmp.Or(strings.TrimSpace(u.FirstName+" "+u.LastName), u.ContactEmail, string(u.Person))
+}
+
+// parseMicros reads a time of a pager's link.
+func parseMicros(text string) (time.Time, error) {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("read a time: %w", err)
+	}
+	return time.UnixMicro(n).UTC(), nil
+}

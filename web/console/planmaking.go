@@ -1,0 +1,109 @@
+package console
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+
+	"ssobridge/idp"
+	"ssobridge/provisioning"
+	"ssobridge/store"
+)
+
+// How a plan that is being made is followed: where no script runs, the page loads itself again.
+const makingRefresh = 3 // seconds
+
+// makePlan starts a plan in the background: it is made whatever becomes of this request and of the browser.
+func (k *Console) makePlan(r *request) error {
+	plan, err := k.Provisioning.StartPlan(r.ctx(), provisioning.PlanOptions{Kind: "admin", Actor: r.actor()})
+	if running, ok := errors.AsType[*provisioning.PlanRunningError](err); ok {
+		if running.ID != 0 {
+			return r.done(planPath(running.ID), "plan.running") // what the button asked for is under way: the page shows how far
+		}
+		f, ferr := r.newForm(nil, map[string]string{"": r.text("provisioning.soon")})
+		if ferr != nil {
+			return ferr
+		}
+		return k.showProvisioning(r, http.StatusConflict, f)
+	}
+	if err != nil {
+		return err
+	}
+	return r.done(planPath(plan.ID), "planned")
+}
+
+// cancelPlan ends the making of a plan, on whichever replica it is made.
+func (k *Console) cancelPlan(r *request) error {
+	p, err := k.planOf(r)
+	if err != nil {
+		return err
+	}
+	switch err := k.Provisioning.CancelPlan(r.ctx(), p.ID, r.actor()); {
+	case errors.Is(err, store.ErrConflict):
+		f, ferr := r.newForm(nil, map[string]string{"": r.text("provisioning.ended")})
+		if ferr != nil {
+			return ferr
+		}
+		if p, err = k.planOf(r); err != nil {
+			return err
+		}
+		return k.showPlan(r, http.StatusConflict, p, f)
+	case err != nil:
+		return err
+	}
+	return r.done(planPath(p.ID), "plan.cancelled")
+}
+
+// makingNow is the number of the plan that is being made, 0 for none.
+func (k *Console) makingNow(r *request) (int64, error) {
+	p, err := k.Provisioning.Making(r.ctx())
+	if errors.Is(err, store.ErrNotFound) {
+		return 0, nil
+	}
+	return p.ID, err
+}
+
+// makingView is how far the making of a plan is, for the page and its stream.
+type makingView struct {
+	Form        form
+	Own         string
+	Plan        store.Plan
+	Items       int  // lines that were found so far
+	Running     bool // by a process that lives
+	Interrupted bool // its process ended
+	Made        bool
+	Helps       bool
+}
+
+func (k *Console) makingView(r *request, id int64) (makingView, error) {
+	// In this order: a plan that is made in between is not taken for one that was left behind.
+	making, err := k.makingNow(r)
+	if err != nil {
+		return makingView{}, err
+	}
+	p, err := k.Store.Plans().Get(r.ctx(), id)
+	if err != nil {
+		return makingView{}, fmt.Errorf("read plan %d: %w", id, err)
+	}
+	open := p.State == store.PlanMaking
+	return makingView{
+		Own: planPath(id), Plan: p, Items: p.Creations + p.Leavers + p.Drifted + p.Blocked, Made: !p.Unmade(),
+		Helps: r.may(idp.Operator),
+		// One without a maker is made by a replica of the version before, which says no more.
+		Running:     open && (making == id || p.Maker == ""),
+		Interrupted: open && making != id && p.Maker != "" || p.Reason == store.MakingInterrupted,
+	}, nil
+}
+
+// showMaking is the page of a plan that is being made, or never was.
+func (k *Console) showMaking(r *request, status int, p store.Plan, f form) error {
+	v, err := k.makingView(r, p.ID)
+	if err != nil {
+		return err
+	}
+	v.Form = f
+	if v.Running {
+		r.again, r.againAfter = v.Own, makingRefresh
+	}
+	return r.show(status, "provisioning-unmade", r.text("provisioning.plan.title", "id", p.ID), v)
+}

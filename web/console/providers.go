@@ -1,0 +1,359 @@
+package console
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"ssobridge/idp"
+	"ssobridge/idp/metadata"
+	"ssobridge/store"
+	"ssobridge/web"
+	"ssobridge/web/admin"
+)
+
+const providersPath = "/admin/providers"
+
+func (k *Console) providersRoutes() []route {
+	return []route{
+		get(providersPath, idp.Viewer, k.providers),
+		get(providersPath+"/one", idp.Viewer, k.providerPage),
+		get(providersPath+"/new", idp.Admin, k.newProvider),
+		post(providersPath+"/new", idp.Admin, k.importProvider).fresh(),
+		post(providersPath+"/constant-contact", idp.Admin, k.addConstantContact).fresh(),
+		post(providersPath+"/set", idp.Admin, k.setProvider).fresh(),
+		post(providersPath+"/refresh", idp.Operator, k.refreshProvider),
+		post(providersPath+"/approve", idp.Admin, k.approveProvider).fresh(),
+		post(providersPath+"/remove", idp.Admin, k.removeProvider).fresh(),
+		post(providersPath+"/name-id", idp.Admin, k.releaseNameID).fresh(),
+		get(providersPath+"/metadata", idp.Viewer, k.ourMetadata),
+		get(providersPath+"/metadata.xml", idp.Viewer, k.metadataDownload),
+		get(providersPath+"/handover", idp.Viewer, k.handover),
+	}
+}
+
+func (k *Console) providers(r *request) error { return k.showProviders(r, http.StatusOK, nil) }
+
+// showProviders lists them. missing says that the one that somebody looked for is not there.
+func (k *Console) showProviders(r *request, status int, missing *admin.Error) error {
+	list, err := k.Providers.List(r.ctx(), r.scope())
+	if err != nil {
+		return err
+	}
+	view := struct {
+		Missing, Meant string
+		Providers      []admin.Provider
+		Admin          bool
+	}{Providers: list, Admin: r.may(idp.Admin)}
+	if missing != nil {
+		view.Missing = web.Cut(r.QueryParam("id"), 1024)
+		if missing.Act == admin.MeantProvider {
+			view.Meant = missing.About
+		}
+	}
+	return r.show(status, "providers", r.text("area.providers"), view)
+}
+
+func providerPath(entityID string) string {
+	return providersPath + "/one?" + url.Values{"id": {entityID}}.Encode()
+}
+
+// providerOf is the service provider of that entityID, for a form that changes it.
+func (k *Console) providerOf(r *request, entityID string) (admin.Provider, error) {
+	sp, err := k.Providers.Get(r.ctx(), r.scope(), web.Cut(entityID, 1024))
+	if e, ok := admin.AsError(err); ok && e.Kind == admin.Missing {
+		return sp, r.Missing("service provider")
+	}
+	return sp, err
+}
+
+func (k *Console) providerPage(r *request) error {
+	sp, err := k.Providers.Get(r.ctx(), r.scope(), web.Cut(r.QueryParam("id"), 1024))
+	if e, ok := admin.AsError(err); ok && e.Kind == admin.Missing {
+		return k.showProviders(r, http.StatusNotFound, e)
+	}
+	if err != nil {
+		return err
+	}
+	f, err := r.newForm(nil, nil)
+	if err != nil {
+		return err
+	}
+	return k.showProvider(r, http.StatusOK, sp, f)
+}
+
+type providerSetting struct {
+	idp.Setting
+	Now []string
+}
+
+func (k *Console) showProvider(r *request, status int, sp admin.Provider, f form) error {
+	view := struct {
+		Form         form
+		SP           store.ServiceProvider
+		State        string
+		Settings     []providerSetting
+		Certificates []string
+		Waiting      []metadata.Difference
+		WaitingFault string
+		Seen         string              // names what waits
+		Held         *admin.IssuedNameID // to whom the NameID that was asked for was issued; nil: none was asked for
+		Launch       string
+		Risks        []string
+		Admin, Helps bool
+	}{Form: f, Held: f.held, SP: sp.ServiceProvider, Risks: k.Providers.Risks(sp.ServiceProvider), State: sp.State,
+		Admin: r.may(idp.Admin), Helps: r.may(idp.Operator)}
+	for _, key := range idp.Settings() {
+		view.Settings = append(view.Settings, providerSetting{key, key.Show(sp.ServiceProvider)})
+	}
+	for _, der := range sp.Certificates {
+		view.Certificates = append(view.Certificates, metadata.CertificateLine(der))
+	}
+	if sp.Source != nil && len(sp.Source.Pending) > 0 {
+		review, err := k.Providers.Review(r.ctx(), r.scope(), sp.EntityID)
+		view.Waiting, view.Seen = review.Changes, review.Seen
+		if e, ok := admin.AsError(err); ok {
+			view.WaitingFault = e.Line()
+		} else if err != nil {
+			return err
+		}
+	}
+	view.Launch = k.public.JoinPath("launch").String()
+	if sp.Kind != store.ConstantContact {
+		view.Launch = k.public.JoinPath("launch", "sp").String() + "?" + url.Values{"entity_id": {sp.EntityID}}.Encode()
+	}
+	return r.show(status, "providers-one", cmp.Or(sp.Name, sp.EntityID), view)
+}
+
+// importView is the page that takes metadata in: first it shows what was understood.
+type importView struct {
+	Form       form
+	Preview    *admin.Import
+	DefaultACS string
+}
+
+func (k *Console) showNewProvider(r *request, status int, f form, preview *admin.Import) error {
+	return r.show(status, "providers-new", r.text("providers.new"), importView{f, preview, admin.ConstantContactACS})
+}
+
+func (k *Console) newProvider(r *request) error {
+	f, err := r.newForm(nil, nil)
+	if err != nil {
+		return err
+	}
+	return k.showNewProvider(r, http.StatusOK, f, nil)
+}
+
+// importInputs are the names that the form of an import has for what it says.
+var importInputs = map[string]string{"document": "pasted", "address": "address", "entity_id": "entity_id",
+	"name": "name"}
+
+// importProvider shows what the metadata says, and saves it when that was seen.
+func (k *Console) importProvider(r *request) error {
+	refused := func(err error) error {
+		f, _, err := r.refusedForm(err, importInputs)
+		if err != nil {
+			return err
+		}
+		return k.showNewProvider(r, http.StatusUnprocessableEntity, f, nil) // the address is an input too
+	}
+	n := admin.NewProvider{
+		Address: strings.TrimSpace(r.Form["address"]), EntityID: strings.TrimSpace(r.Form["entity_id"]),
+		// the changes are shown before they are saved
+		Name: strings.TrimSpace(r.Form["name"]), Groups: lines(r.Form["groups"]), Replace: true,
+	}
+	if pasted := strings.TrimSpace(r.Form["pasted"]); pasted != "" {
+		n.Document = strings.NewReader(pasted)
+	}
+	im, err := k.Providers.Import(r.ctx(), r.scope(), n)
+	if err != nil {
+		return refused(err)
+	}
+	if r.Form["seen"] == im.Seen {
+		if err := k.Providers.Save(r.ctx(), r.scope(), im, r.event("", "")); err != nil {
+			return refused(err)
+		}
+		return r.done(providerPath(im.Record.EntityID), "saved")
+	}
+	values := maps.Clone(r.Form)
+	values["seen"] = im.Seen
+	f, err := r.newForm(values, nil)
+	if err != nil {
+		return err
+	}
+	return k.showNewProvider(r, http.StatusOK, f, &im)
+}
+
+// lines are the lines of a text that are not empty.
+func lines(text string) []string {
+	var all []string
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line != "" {
+			all = append(all, line)
+		}
+	}
+	return all
+}
+
+// constantContactInputs are the names that the form of Constant Contact has.
+var constantContactInputs = map[string]string{"entity_id": "cc_entity_id", "acs[0].url": "cc_acs",
+	"environment": "cc_environment"}
+
+func (k *Console) addConstantContact(r *request) error {
+	sp, err := k.Providers.AddConstantContact(r.ctx(), r.scope(), admin.ConstantContact{
+		EntityID: strings.TrimSpace(r.Form["cc_entity_id"]), ACS: strings.TrimSpace(r.Form["cc_acs"]),
+		Environment: strings.TrimSpace(r.Form["cc_environment"]),
+	}, false, r.event("", ""))
+	if err != nil {
+		f, status, err := r.refusedForm(err, constantContactInputs)
+		if err != nil {
+			return err
+		}
+		return k.showNewProvider(r, status, f, nil)
+	}
+	return r.done(providerPath(sp.EntityID), "saved")
+}
+
+// providerStep shows a service provider after a change, or why that was refused. inputs are the form's names of fields.
+func (k *Console) providerStep(r *request, sp admin.Provider, word string, err error,
+	inputs map[string]string) error {
+	if err == nil {
+		return r.done(providerPath(sp.EntityID), word)
+	}
+	f, status, err := r.refusedForm(err, inputs)
+	if err != nil {
+		return err
+	}
+	return k.showProvider(r, status, sp, f)
+}
+
+// setProvider changes one setting.
+func (k *Console) setProvider(r *request) error {
+	sp, err := k.providerOf(r, r.Form["id"])
+	if err != nil {
+		return err
+	}
+	change := admin.Change{Key: r.Form["key"], Value: r.Form["value"]}
+	switch r.Form["how"] {
+	case "add":
+		change.Key += "+"
+	case "remove":
+		change.Key += "-"
+	}
+	_, err = k.Providers.Set(r.ctx(), r.scope(), sp.EntityID, []admin.Change{change}, r.event("", ""))
+	return k.providerStep(r, sp, "saved", err, map[string]string{r.Form["key"]: "value"})
+}
+
+func (k *Console) refreshProvider(r *request) error {
+	sp, err := k.providerOf(r, r.Form["id"])
+	if err != nil {
+		return err
+	}
+	_, err = k.Providers.Refresh(r.ctx(), r.scope(), sp.EntityID, r.actor())
+	return k.providerStep(r, sp, "read", err, nil)
+}
+
+// approveProvider takes what waits, if it still is what was shown.
+func (k *Console) approveProvider(r *request) error {
+	sp, err := k.providerOf(r, r.Form["id"])
+	if err != nil {
+		return err
+	}
+	return k.providerStep(r, sp, "approved", k.Providers.Approve(r.ctx(), r.scope(), sp.EntityID, r.Form["seen"],
+		r.event("", "")), nil)
+}
+
+// releaseNameID shows first who had a NameID and when last, and releases it when that was seen.
+func (k *Console) releaseNameID(r *request) error {
+	sp, err := k.providerOf(r, r.Form["id"])
+	if err != nil {
+		return err
+	}
+	inputs := map[string]string{"name_id": "name_id"}
+	issued, err := k.Providers.FindNameID(r.ctx(), r.scope(), sp.EntityID, r.Form["name_id"])
+	if err != nil {
+		return k.providerStep(r, sp, "", err, inputs)
+	}
+	if r.Form["seen"] != issued.Seen { // not looked at, or another person's by now
+		f, err := r.newForm(web.Fields{"name_id": r.Form["name_id"]}, nil)
+		if err != nil {
+			return err
+		}
+		f.held = &issued
+		return k.showProvider(r, http.StatusOK, sp, f)
+	}
+	return k.providerStep(r, sp, "nameid", k.Providers.ReleaseNameID(r.ctx(), r.scope(), issued, r.event("", "")), inputs)
+}
+
+// removeProvider wants the entityID typed: nobody can sign in there any more.
+func (k *Console) removeProvider(r *request) error {
+	sp, err := k.providerOf(r, r.Form["id"])
+	if err != nil {
+		return err
+	}
+	if r.Form["typed"] != sp.EntityID {
+		return k.providerStep(r, sp, "", &admin.Error{Field: "typed", Fault: r.text("providers.typed")},
+			map[string]string{"typed": "typed"})
+	}
+	if err := k.Providers.Remove(r.ctx(), r.scope(), sp.EntityID, r.event("", "")); err != nil {
+		return k.providerStep(r, sp, "", err, nil)
+	}
+	return r.done(providersPath, "removed")
+}
+
+func (k *Console) ourMetadata(r *request) error {
+	doc, err := k.Provider.Metadata(r.ctx())
+	if err != nil {
+		return fmt.Errorf("make our metadata: %w", err)
+	}
+	return r.show(http.StatusOK, "providers-metadata", r.text("providers.ours"), struct{ Document, Address string }{
+		string(doc), k.public.JoinPath("saml", "metadata").String(),
+	})
+}
+
+// metadataDownload is the copy to hand over, which has no end.
+func (k *Console) metadataDownload(r *request) error {
+	doc, err := k.Provider.MetadataFile(r.ctx(), false)
+	if err != nil {
+		return fmt.Errorf("make our metadata: %w", err)
+	}
+	return r.File("ssobridge-metadata.xml", "application/samlmetadata+xml", doc)
+}
+
+// handover is the one page that the support engineer of Constant Contact needs.
+func (k *Console) handover(r *request) error {
+	list, err := k.Keys.List(r.ctx(), r.scope())
+	if err != nil {
+		return fmt.Errorf("read how the keys stand: %w", err)
+	}
+	all, err := k.Providers.List(r.ctx(), r.scope())
+	if err != nil {
+		return err
+	}
+	view := struct {
+		EntityID, SSO, Metadata string
+		Certificates            []admin.Key
+		Provider                *store.ServiceProvider // Constant Contact, where it is registered
+		Contact                 []string
+		Date                    time.Time
+	}{
+		EntityID: k.EntityID, SSO: k.public.JoinPath("saml", "sso").String(), Metadata: k.public.JoinPath("saml",
+			"metadata").String(),
+		Contact: k.Contacts, Date: k.now(),
+	}
+	for _, key := range list.Keys {
+		if key.Use == admin.Signing && (key.State == admin.KeyActive || key.State == admin.KeyPublished) {
+			view.Certificates = append(view.Certificates, key)
+		}
+	}
+	for i := range all {
+		if all[i].Kind == store.ConstantContact && view.Provider == nil {
+			view.Provider = &all[i].ServiceProvider
+		}
+	}
+	return r.show(http.StatusOK, "providers-handover", r.text("providers.handover"), view)
+}
