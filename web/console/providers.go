@@ -2,12 +2,8 @@ package console
 
 import (
 	"cmp"
-	"fmt"
-	"maps"
 	"net/http"
 	"net/url"
-	"strings"
-	"time"
 
 	"ssobridge/idp"
 	"ssobridge/idp/metadata"
@@ -129,95 +125,6 @@ func (k *Console) showProvider(r *request, status int, sp admin.Provider, f form
 	return r.show(status, "providers-one", cmp.Or(sp.Name, sp.EntityID), view)
 }
 
-// importView is the page that takes metadata in: first it shows what was understood.
-type importView struct {
-	Form       form
-	Preview    *admin.Import
-	DefaultACS string
-}
-
-func (k *Console) showNewProvider(r *request, status int, f form, preview *admin.Import) error {
-	return r.show(status, "providers-new", r.text("providers.new"), importView{f, preview, admin.ConstantContactACS})
-}
-
-func (k *Console) newProvider(r *request) error {
-	f, err := r.newForm(nil, nil)
-	if err != nil {
-		return err
-	}
-	return k.showNewProvider(r, http.StatusOK, f, nil)
-}
-
-// importInputs are the names that the form of an import has for what it says.
-var importInputs = map[string]string{"document": "pasted", "address": "address", "entity_id": "entity_id",
-	"name": "name"}
-
-// importProvider shows what the metadata says, and saves it when that was seen.
-func (k *Console) importProvider(r *request) error {
-	refused := func(err error) error {
-		f, _, err := r.refusedForm(err, importInputs)
-		if err != nil {
-			return err
-		}
-		return k.showNewProvider(r, http.StatusUnprocessableEntity, f, nil) // the address is an input too
-	}
-	n := admin.NewProvider{
-		Address: strings.TrimSpace(r.Form["address"]), EntityID: strings.TrimSpace(r.Form["entity_id"]),
-		// the changes are shown before they are saved
-		Name: strings.TrimSpace(r.Form["name"]), Groups: lines(r.Form["groups"]), Replace: true,
-	}
-	if pasted := strings.TrimSpace(r.Form["pasted"]); pasted != "" {
-		n.Document = strings.NewReader(pasted)
-	}
-	im, err := k.Providers.Import(r.ctx(), r.scope(), n)
-	if err != nil {
-		return refused(err)
-	}
-	if r.Form["seen"] == im.Seen {
-		if err := k.Providers.Save(r.ctx(), r.scope(), im, r.event("", "")); err != nil {
-			return refused(err)
-		}
-		return r.done(providerPath(im.Record.EntityID), "saved")
-	}
-	values := maps.Clone(r.Form)
-	values["seen"] = im.Seen
-	f, err := r.newForm(values, nil)
-	if err != nil {
-		return err
-	}
-	return k.showNewProvider(r, http.StatusOK, f, &im)
-}
-
-// lines are the lines of a text that are not empty.
-func lines(text string) []string {
-	var all []string
-	for line := range strings.Lines(text) {
-		if line = strings.TrimSpace(line); line != "" {
-			all = append(all, line)
-		}
-	}
-	return all
-}
-
-// constantContactInputs are the names that the form of Constant Contact has.
-var constantContactInputs = map[string]string{"entity_id": "cc_entity_id", "acs[0].url": "cc_acs",
-	"environment": "cc_environment"}
-
-func (k *Console) addConstantContact(r *request) error {
-	sp, err := k.Providers.AddConstantContact(r.ctx(), r.scope(), admin.ConstantContact{
-		EntityID: strings.TrimSpace(r.Form["cc_entity_id"]), ACS: strings.TrimSpace(r.Form["cc_acs"]),
-		Environment: strings.TrimSpace(r.Form["cc_environment"]),
-	}, false, r.event("", ""))
-	if err != nil {
-		f, status, err := r.refusedForm(err, constantContactInputs)
-		if err != nil {
-			return err
-		}
-		return k.showNewProvider(r, status, f, nil)
-	}
-	return r.done(providerPath(sp.EntityID), "saved")
-}
-
 // providerStep shows a service provider after a change, or why that was refused. inputs are the form's names of fields.
 func (k *Console) providerStep(r *request, sp admin.Provider, word string, err error,
 	inputs map[string]string) error {
@@ -303,57 +210,4 @@ func (k *Console) removeProvider(r *request) error {
 		return k.providerStep(r, sp, "", err, nil)
 	}
 	return r.done(providersPath, "removed")
-}
-
-func (k *Console) ourMetadata(r *request) error {
-	doc, err := k.Provider.Metadata(r.ctx())
-	if err != nil {
-		return fmt.Errorf("make our metadata: %w", err)
-	}
-	return r.show(http.StatusOK, "providers-metadata", r.text("providers.ours"), struct{ Document, Address string }{
-		string(doc), k.public.JoinPath("saml", "metadata").String(),
-	})
-}
-
-// metadataDownload is the copy to hand over, which has no end.
-func (k *Console) metadataDownload(r *request) error {
-	doc, err := k.Provider.MetadataFile(r.ctx(), false)
-	if err != nil {
-		return fmt.Errorf("make our metadata: %w", err)
-	}
-	return r.File("ssobridge-metadata.xml", "application/samlmetadata+xml", doc)
-}
-
-// handover is the one page that the support engineer of Constant Contact needs.
-func (k *Console) handover(r *request) error {
-	list, err := k.Keys.List(r.ctx(), r.scope())
-	if err != nil {
-		return fmt.Errorf("read how the keys stand: %w", err)
-	}
-	all, err := k.Providers.List(r.ctx(), r.scope())
-	if err != nil {
-		return err
-	}
-	view := struct {
-		EntityID, SSO, Metadata string
-		Certificates            []admin.Key
-		Provider                *store.ServiceProvider // Constant Contact, where it is registered
-		Contact                 []string
-		Date                    time.Time
-	}{
-		EntityID: k.EntityID, SSO: k.public.JoinPath("saml", "sso").String(), Metadata: k.public.JoinPath("saml",
-			"metadata").String(),
-		Contact: k.Contacts, Date: k.now(),
-	}
-	for _, key := range list.Keys {
-		if key.Use == admin.Signing && (key.State == admin.KeyActive || key.State == admin.KeyPublished) {
-			view.Certificates = append(view.Certificates, key)
-		}
-	}
-	for i := range all {
-		if all[i].Kind == store.ConstantContact && view.Provider == nil {
-			view.Provider = &all[i].ServiceProvider
-		}
-	}
-	return r.show(http.StatusOK, "providers-handover", r.text("providers.handover"), view)
 }

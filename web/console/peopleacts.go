@@ -1,0 +1,155 @@
+package console
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"ssobridge/idp"
+	"ssobridge/provisioning"
+	"ssobridge/store"
+	"ssobridge/web"
+	"ssobridge/web/admin"
+)
+
+func (k *Console) endPersonSessions(r *request) error {
+	id := r.personOf()
+	event := r.event("session-end", string(id))
+	event.Reason = "by_admin"
+	if _, err := k.Store.Sessions().EndPerson(r.ctx(), id, event); err != nil {
+		return fmt.Errorf("end the sessions of %s: %w", id, err)
+	}
+	return r.done(personPath(id), "ended")
+}
+
+// changePersonFactors invites somebody to enrol a second factor, or removes those that they
+// have lost.
+func (k *Console) changePersonFactors(r *request) error {
+	id := r.personOf()
+	if r.Form["what"] == "reset" {
+		if _, err := k.Provider.Factors().Reset(r.ctx(), id, r.event("", "")); err != nil {
+			return err
+		}
+		return r.done(personPath(id), "reset")
+	}
+	if e, err := k.entryOf(r, id); err != nil || e.Login == "" {
+		r.Log(err)
+		return r.Missing("person")
+	}
+	code, ends, err := k.Provider.Invite(r.ctx(), id, r.Form["what"] == "again", r.event("", ""))
+	text := ""
+	switch {
+	case errors.Is(err, store.ErrConflict): // one was enrolled since the page was shown
+		text = r.text("people.hasfactor")
+	case errors.Is(err, idp.ErrNoConsoleRole):
+		text = r.text("people.norole")
+	}
+	switch {
+	case text != "":
+		r.Log(err)
+		f, err := r.newForm(r.Form, map[string]string{"": text})
+		if err != nil {
+			return err
+		}
+		return k.showPerson(r, http.StatusConflict, f)
+	case err != nil:
+		return err
+	}
+	return r.show(http.StatusOK, "people-invite", r.text("people.invite"), struct {
+		Back, Code string
+		Ends       time.Time
+	}{personPath(id), code, ends})
+}
+
+// capturePerson has the person's assertions captured for a while, or ends that.
+func (k *Console) capturePerson(r *request) error {
+	id := r.personOf()
+	if r.Form["do"] == "end" {
+		if err := k.Provider.EndCapture(r.ctx(), id, r.event("", "")); err != nil {
+			return err
+		}
+		return r.done(personPath(id), "capture.end")
+	}
+	minutes, err := strconv.Atoi(r.Form["minutes"])
+	if err != nil || !slices.Contains(captureMinutes, minutes) {
+		return r.Missing("time")
+	}
+	if e, err := k.entryOf(r, id); err != nil || e.Login == "" {
+		r.Log(err)
+		return r.Missing("person")
+	}
+	if _, err := k.Provider.CaptureFor(r.ctx(), id, time.Duration(minutes)*time.Minute, r.event("", "")); err != nil {
+		return err
+	}
+	return r.done(personPath(id), "capture.begin")
+}
+
+// forgetPerson removes all that tells who somebody is. It wants the person's id typed: it
+// can't be taken back.
+func (k *Console) forgetPerson(r *request) error {
+	id := r.personOf()
+	refuse := func(faults map[string]string) error {
+		f, err := r.newForm(r.Form, faults)
+		if err != nil {
+			return err
+		}
+		return k.showPerson(r, http.StatusUnprocessableEntity, f)
+	}
+	if string(personNamed(r.Form["typed"])) != string(id) {
+		return refuse(map[string]string{"typed": r.text("people.forget.typed")})
+	}
+	done, err := k.Provisioning.ForgetPerson(r.ctx(), id, r.Form["deleted"] == "1", r.actor())
+	if faults := provisioning.FieldErrors(err); len(faults) > 0 {
+		all := ""
+		for _, field := range slices.Sorted(maps.Keys(faults)) {
+			all += faults[field] + ". "
+		}
+		return refuse(map[string]string{"typed": all})
+	}
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return r.Missing("person")
+	case err != nil:
+		return err
+	}
+	return r.show(http.StatusOK, "people-forgotten", r.text("people.forgotten"), done)
+}
+
+// captureMinutes are what the page offers.
+var captureMinutes = []int{15, 30, 60}
+
+// previewAssertion shows what a service provider would get of the person.
+func (k *Console) previewAssertion(r *request) error {
+	id := r.personOf()
+	e, err := k.entryOf(r, id)
+	if err != nil || e.Login == "" {
+		r.Log(err)
+		return r.Missing("person")
+	}
+	account, err := k.accountFiltered(r, r.QueryParam("account")) // none: the person's only one
+	if err != nil {
+		return err
+	}
+	view := struct {
+		Back    string
+		Login   string
+		Preview idp.AssertionPreview
+		Notes   []string
+		Fault   string
+	}{Back: personPath(id), Login: e.Login}
+	x, err := k.People.Preview(r.ctx(), admin.Everything(), e.Login, web.Cut(r.QueryParam("sp"), 1024), account)
+	view.Preview, view.Notes = x.AssertionPreview, x.Notes
+	if err != nil {
+		refused, ok := admin.AsError(err)
+		if !ok {
+			return err
+		}
+		r.Log(err)
+		view.Fault = refused.Line()
+	}
+	return r.show(http.StatusOK, "people-preview", r.text("people.preview"), view)
+}

@@ -1,0 +1,68 @@
+package console
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"ssobridge/idp"
+	"ssobridge/store"
+	"ssobridge/web"
+)
+
+func (k *Console) work(r *request) error {
+	f, err := r.newForm(nil, nil)
+	if err != nil {
+		return err
+	}
+	q := r.QueryParams()
+	filter := store.WorkFilter{Limit: pageSize, Done: q.Get("done_work") == "1"}
+	if kind := q.Get("kind"); kind == store.ItemLeaver || kind == store.ItemDrift {
+		filter.Kind = kind
+	}
+	if after, err := parseMicros(q.Get("since")); err == nil {
+		filter.After = store.Work{Since: after, Person: personNamed(q.Get("person")),
+			Account: store.AccountID(web.Cut(q.Get("account"), 100)), Kind: web.Cut(q.Get("after_kind"), 20)}
+	}
+	list, err := k.Store.Plans().Work(r.ctx(), filter)
+	if err != nil {
+		return fmt.Errorf("list manual work: %w", err)
+	}
+	view := struct {
+		Form   form
+		Filter store.WorkFilter
+		Kinds  []string
+		Work   []store.Work
+		First  string
+		Next   string
+		Helps  bool
+	}{Form: f, Filter: filter, Kinds: []string{store.ItemLeaver, store.ItemDrift}, Work: list, Helps: r.may(idp.Operator)}
+	if len(list) == pageSize {
+		last := list[pageSize-1]
+		view.Next = provisioningPath + "/work?" + url.Values{
+			"kind": {filter.Kind}, "since": {strconv.FormatInt(last.Since.UnixMicro(), 10)}, "person": {string(last.Person)},
+			"account": {string(last.Account)}, "after_kind": {last.Kind}, "done_work": {q.Get("done_work")},
+		}.Encode()
+	}
+	return r.show(http.StatusOK, "provisioning-work", r.text("provisioning.work"), view)
+}
+
+// workDone ticks off what an admin did at Constant Contact.
+func (k *Console) workDone(r *request) error {
+	account, err := k.accountNamed(r, r.Form["account"])
+	if err != nil {
+		r.Log(err)
+		return r.Missing("work")
+	}
+	err = k.Provisioning.WorkDone(r.ctx(), store.UserKey{Person: personNamed(r.Form["person"]), Account: account},
+		r.Form["kind"], r.actor())
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return r.Missing("work")
+	case err != nil:
+		return err
+	}
+	return r.done(provisioningPath+"/work", "ticked")
+}

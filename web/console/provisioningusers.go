@@ -1,0 +1,129 @@
+package console
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"ssobridge/idp"
+	"ssobridge/store"
+	"ssobridge/web"
+)
+
+// usersFilter is what a query chooses of the ledger; all that want a hand by default.
+func (k *Console) usersFilter(r *request) (f store.UserFilter, err error) {
+	q := r.QueryParams()
+	f = store.UserFilter{Limit: pageSize}
+	for _, s := range userStates {
+		if q.Get("state") == string(s) {
+			f.States = []store.State{s}
+		}
+	}
+	if len(f.States) == 0 {
+		f.States = userStates[:4]
+	}
+	if f.Account, err = k.accountFiltered(r, q.Get("account")); err != nil {
+		return f, err
+	}
+	if person := personNamed(q.Get("after")); person != "" {
+		f.After = store.UserKey{Person: person, Account: store.AccountID(web.Cut(q.Get("after_account"), 100))}
+	}
+	return f, nil
+}
+
+func (k *Console) users(r *request) error {
+	f, err := r.newForm(nil, nil)
+	if err != nil {
+		return err
+	}
+	return k.showUsers(r, http.StatusOK, f)
+}
+
+func (k *Console) showUsers(r *request, status int, f form) error {
+	filter, err := k.usersFilter(r)
+	if err != nil {
+		return err
+	}
+	list, err := k.Store.Ledger().List(r.ctx(), filter)
+	if err != nil {
+		return fmt.Errorf("list SSO users: %w", err)
+	}
+	state := ""
+	if len(filter.States) == 1 {
+		state = string(filter.States[0])
+	}
+	same := url.Values{"state": {state}, "account": {string(filter.Account)}}
+	view := struct {
+		Form        form
+		States      []store.State
+		State       string
+		Account     store.AccountID
+		Users       []store.SSOUser
+		First, Next string
+		Helps       bool
+	}{Form: f, States: userStates, State: state, Account: filter.Account, Users: list, Helps: r.may(idp.Operator)}
+	if filter.After.Person != "" {
+		view.First = provisioningPath + "/users?" + same.Encode()
+	}
+	if len(list) == pageSize {
+		last := list[pageSize-1]
+		same.Set("after", string(last.Person))
+		same.Set("after_account", string(last.Account))
+		view.Next = provisioningPath + "/users?" + same.Encode()
+	}
+	return r.show(status, "provisioning-users", r.text("provisioning.users"), view)
+}
+
+// chosen are the users whose boxes were ticked: each box has the name of its row.
+func (r *request) chosen() []store.UserKey {
+	var keys []store.UserKey
+	for name := range r.Form {
+		person, account, ok := strings.Cut(strings.TrimPrefix(name, "user:"), " ")
+		if !ok || !strings.HasPrefix(name, "user:") {
+			continue
+		}
+		if id, err := r.k.accountNamed(r, account); err == nil {
+			keys = append(keys, store.UserKey{Person: personNamed(person), Account: id})
+		}
+	}
+	return keys
+}
+
+// changeUsers tries the chosen users again, or confirms those that are assumed.
+func (k *Console) changeUsers(r *request) error {
+	keys := r.chosen()
+	if len(keys) == 0 {
+		f, err := r.newForm(nil, map[string]string{"": r.text("provisioning.choose")})
+		if err != nil {
+			return err
+		}
+		return k.showUsers(r, http.StatusUnprocessableEntity, f)
+	}
+	if r.Form["do"] == "confirm" {
+		if _, err := k.Provisioning.ConfirmUsers(r.ctx(), keys, r.actor()); err != nil {
+			return err
+		}
+		return r.done(provisioningPath+"/users", "confirmed")
+	}
+	for _, key := range keys {
+		if _, err := k.Provisioning.RetryUsers(r.ctx(), store.UserFilter{Person: key.Person, Account: key.Account},
+			r.actor()); err != nil {
+			return err
+		}
+	}
+	return r.done(provisioningPath+"/users", "retried")
+}
+
+// exportUsers writes the whole ledger, names and mail addresses of people among it.
+func (k *Console) exportUsers(r *request) error {
+	if err := k.Store.Audit().Add(r.ctx(), r.event("users-export", "ledger")); err != nil {
+		return fmt.Errorf("record an export of users: %w", err)
+	}
+	r.Response().Header().Set("Content-Disposition", `attachment; filename="users.csv"`)
+	r.Response().Header().Set("Content-Type", "text/csv; charset=utf-8")
+	if err := k.Provisioning.ExportUsers(r.ctx(), r.Response(), store.UserFilter{}, "csv"); err != nil {
+		return fmt.Errorf("export users: %w", err)
+	}
+	return nil
+}
