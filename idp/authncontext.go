@@ -29,20 +29,21 @@ func (c classes) order() []string {
 	return []string{saml.ClassPassword, saml.ClassPasswordProtected, c.second}
 }
 
-// byPassword names the class of a login by password. A password that came over plain
-// HTTP, as on loopback, was not protected on its way, and the class says so.
-func (c classes) byPassword() string {
+// byPassword are the classes of a login by password, from weak to strong. A password that came over plain HTTP, as on
+// loopback, was not protected on its way, and the classes say so. One that came by TLS is a password all the same: who
+// asks for no more gets no more said.
+func (c classes) byPassword() []string {
 	if c.protected {
-		return saml.ClassPasswordProtected
+		return []string{saml.ClassPassword, saml.ClassPasswordProtected}
 	}
-	return saml.ClassPassword
+	return []string{saml.ClassPassword}
 }
 
 // reached are the classes that the methods amount to, from weak to strong. Who proved
 // a second factor also proved the password.
 func (c classes) reached(methods []string) []string {
-	all := []string{c.byPassword()}
-	if secondFactor(methods) && c.second != all[0] {
+	all := c.byPassword()
+	if secondFactor(methods) && !slices.Contains(all, c.second) {
 		all = append(all, c.second)
 	}
 	return all
@@ -66,7 +67,7 @@ func (c classes) meeting(want *saml.RequestedContext, withSecond bool) (asked []
 	if want == nil {
 		return nil, true
 	}
-	ours := []string{c.byPassword()}
+	ours := c.byPassword()
 	if withSecond {
 		ours = c.reached([]string{methodPassword, mfa.TOTP})
 	}
@@ -80,5 +81,7 @@ func (c classes) meeting(want *saml.RequestedContext, withSecond bool) (asked []
 
 // needsSecond tells whether what was asked for takes a second factor.
 func (c classes) needsSecond(asked []string) bool {
-	return len(asked) > 0 && !slices.Contains(asked, c.byPassword())
+	return len(asked) > 0 && !slices.ContainsFunc(c.byPassword(), func(class string) bool {
+		return slices.Contains(asked, class)
+	})
 }

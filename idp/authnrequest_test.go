@@ -193,12 +193,21 @@ func TestRefusedRequests(t *testing.T) {
 			reason: idp.ReasonUnknownACS},
 		{name: "REQ-14 no index", change: func(r *authnRequest) { r.attributes = `AssertionConsumerServiceIndex="-1"` },
 			reason: idp.ReasonBadRequest},
-		{name: "REQ-14 index and URL", change: func(r *authnRequest) {
+		{name: "REQ-14 index and URL agree", change: func(r *authnRequest) {
 			r.attributes = `AssertionConsumerServiceIndex="0" AssertionConsumerServiceURL="` + plainACS + `"`
+		}},
+		{name: "REQ-14 index and URL of another", change: func(r *authnRequest) {
+			r.attributes = `AssertionConsumerServiceIndex="0" AssertionConsumerServiceURL="` + plainACS2 + `"`
 		}, reason: idp.ReasonUnknownACS},
-		{name: "REQ-14 index and binding", change: func(r *authnRequest) {
+		{name: "REQ-14 index and unregistered URL", change: func(r *authnRequest) {
+			r.attributes = `AssertionConsumerServiceIndex="0" AssertionConsumerServiceURL="https://evil.test/acs"`
+		}, reason: idp.ReasonUnknownACS},
+		{name: "REQ-14 unknown index and registered URL", change: func(r *authnRequest) {
+			r.attributes = `AssertionConsumerServiceIndex="9" AssertionConsumerServiceURL="` + plainACS + `"`
+		}, reason: idp.ReasonUnknownACS},
+		{name: "REQ-14 index and binding agree", change: func(r *authnRequest) {
 			r.attributes = `AssertionConsumerServiceIndex="0" ProtocolBinding="` + saml.HTTPPostBinding + `"`
-		}, reason: idp.ReasonUnknownACS},
+		}},
 	} {
 		for _, binding := range []string{"redirect", "post"} {
 			t.Run(c.name+"/"+binding, func(t *testing.T) {
@@ -402,6 +411,9 @@ func TestTableC(t *testing.T) {
 		{"NameID empty policy", func(r *authnRequest) { r.inner = `<samlp:NameIDPolicy/>` }, "", ""},
 		{"NameID transient", func(r *authnRequest) {
 			r.inner = `<samlp:NameIDPolicy Format="urn:oasis:names:tc:SAML:2.0:nameid-format:transient"/>`
+		}, "", ""},
+		{"NameID Kerberos", func(r *authnRequest) {
+			r.inner = `<samlp:NameIDPolicy Format="urn:oasis:names:tc:SAML:2.0:nameid-format:kerberos"/>`
 		}, "Requester", "InvalidNameIDPolicy"},
 		{"NameID encrypted", func(r *authnRequest) {
 			r.inner = `<samlp:NameIDPolicy Format="urn:oasis:names:tc:SAML:2.0:nameid-format:encrypted"/>`
@@ -415,8 +427,7 @@ func TestTableC(t *testing.T) {
 		{"context exact", func(r *authnRequest) { r.inner = context1("", "X509", "PasswordProtectedTransport") }, "", ""},
 		{"context exact, another", func(r *authnRequest) { r.inner = context1(` Comparison="exact"`, "X509") }, "Responder",
 			"NoAuthnContext"},
-		{"context exact, weaker", func(r *authnRequest) { r.inner = context1("", "Password") }, "Responder",
-			"NoAuthnContext"},
+		{"context exact, weaker", func(r *authnRequest) { r.inner = context1("", "Password") }, "", ""},
 		{"context minimum", func(r *authnRequest) { r.inner = context1(` Comparison="minimum"`, "Password") }, "", ""},
 		{"context minimum, unknown class", func(r *authnRequest) {
 			r.inner = context1(` Comparison="minimum"`,
@@ -427,7 +438,7 @@ func TestTableC(t *testing.T) {
 				"PasswordProtectedTransport")
 		}, "", ""},
 		{"context maximum, weaker", func(r *authnRequest) { r.inner = context1(` Comparison="maximum"`, "Password") },
-			"Responder", "NoAuthnContext"},
+			"", ""},
 		{"context better", func(r *authnRequest) { r.inner = context1(` Comparison="better"`, "Password") }, "", ""},
 		{"context better than ours", func(r *authnRequest) {
 			r.inner = context1(` Comparison="better"`, "Password", "PasswordProtectedTransport")

@@ -142,8 +142,11 @@ func (c *providerCheck) nameID() {
 	switch f := c.sp.NameIDFormat; {
 	case f == "":
 		c.fault("name_id_format", "", "missing", "try "+saml.FormatPersistent)
-	case f == saml.FormatTransient || f == saml.FormatEncrypted:
-		c.fault("name_id_format", f, "not offered: a person must be the same each time", "try "+saml.FormatPersistent)
+	case saml.Format(f) == saml.FormatTransient && c.sp.Kind == store.ConstantContact:
+		c.fault("name_id_format", f, "Constant Contact finds its users by their NameID, which must be the same each time",
+			"try "+saml.FormatPersistent)
+	case saml.Format(f) == saml.FormatEncrypted || saml.Format(f) == saml.FormatEntity:
+		c.fault("name_id_format", f, "not offered: it names no person in clear", "try "+saml.FormatPersistent)
 	case len(f) > 256 || strings.ContainsFunc(f, netname.NotInURI):
 		c.fault("name_id_format", f, "it is no URI", "give one of at most 256 characters, without blanks")
 	}

@@ -47,7 +47,11 @@ func (p *IdP) deliver(ctx context.Context, f *flow, s store.Session, e directory
 			detail: "it can't be told whose a NameID is: " + f.config.namesFault.Error(),
 			mend:   "give the secret key that was in use before, too; if it is lost, sp release-name-id --all begins anew"})
 	}
-	r, err := f.sp.release(e, d)
+	transient := ""
+	if f.sp.transient() || f.fromSP() && f.data.Request.Transient && f.sp.Kind != store.ConstantContact {
+		transient = f.config.names.transient(f.sp.EntityID, s.TokenHash)
+	}
+	r, err := f.sp.release(e, d, transient)
 	if err != nil {
 		return p.refuse(ctx, f, refusal{session: &s, account: d.Assignment.Account, reason: string(provisioning.PersonData),
 			status: http.StatusForbidden,

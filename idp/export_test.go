@@ -22,7 +22,7 @@ func (p *IdP) Build(ctx context.Context, sp *Compiled, s store.Session, e direct
 	if err != nil {
 		return "", err
 	}
-	r, err := sp.release(e, d)
+	r, err := sp.release(e, d, "")
 	if err != nil {
 		return "", err
 	}

@@ -35,6 +35,8 @@ type pendingRequest struct {
 	Force    bool   `json:"force,omitempty"`
 	Passive  bool   `json:"passive,omitempty"`
 	NoCreate bool   `json:"no_create,omitempty"`
+	// Transient says that a NameID is asked for that is another one in each session.
+	Transient bool `json:"transient,omitempty"`
 
 	Subject *saml.Subject `json:"subject,omitempty"` // who must be the one who logs in; nil: anybody
 	Classes []string      `json:"classes,omitempty"` // of ours that the requested context is content with; none: any

@@ -129,8 +129,11 @@ func TestCheckProvider(t *testing.T) {
 		{"recipient", "recipient", func(sp *store.ServiceProvider) { sp.Recipient = "http://a.test/" }},
 		{"audience", "audience", func(sp *store.ServiceProvider) { sp.Audience = "a b" }},
 		{"no format", "name_id_format", func(sp *store.ServiceProvider) { sp.NameIDFormat = "" }},
-		{"transient", "name_id_format", func(sp *store.ServiceProvider) {
-			sp.NameIDFormat = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
+		{"transient at Constant Contact", "name_id_format", func(sp *store.ServiceProvider) {
+			sp.Kind, sp.NameIDFormat = store.ConstantContact, "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
+		}},
+		{"encrypted", "name_id_format", func(sp *store.ServiceProvider) {
+			sp.NameIDFormat = "urn:oasis:names:tc:SAML:2.0:nameid-format:encrypted"
 		}},
 		{"no NameID", "name_id", func(sp *store.ServiceProvider) { sp.NameID = "" }},
 		{"bad template", "name_id", func(sp *store.ServiceProvider) { sp.NameID = "{nonsense}" }},

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	bigendian "encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -111,7 +112,7 @@ func (h *nameHashes) hash(what string, fields ...string) []byte {
 
 // of is what is noted of a NameID; ok is false for one that is another each time.
 func (h *nameHashes) of(entityID, format, nameID string, person store.PersonID) (n store.NameID, ok bool) {
-	if format == saml.FormatTransient {
+	if saml.Format(format) == saml.FormatTransient {
 		return n, false
 	}
 	return store.NameID{
@@ -120,10 +121,18 @@ func (h *nameHashes) of(entityID, format, nameID string, person store.PersonID) 
 	}, true
 }
 
+// transient is the transient NameID of a session at a service provider: nobody who sees two of them can tell that they
+// are one person's, and within the session it is the same, so that a logout by it ends the session (saml-core 8.3.8). The
+// session's token is random, so this is: it needs no record of its own.
+func (h *nameHashes) transient(entityID string, session []byte) string {
+	return "_" + hex.EncodeToString(h.hash("transient", entityID, string(session)))
+}
+
 // nameForm is the form in which service providers compare NameIDs, at the widest. An address is one in any letter case,
 // also under a format that says nothing of it; so is a Windows name. The formats are not told apart otherwise: with
 // another format in the record, a NameID is still the same person's.
 func nameForm(format, nameID string) string {
+	format = saml.Format(format)
 	if format == saml.FormatEmail || format == saml.FormatWindowsDomain || strings.Contains(nameID, "@") {
 		return "folded " + strings.ToLower(norm.NFKC.String(nameID))
 	}

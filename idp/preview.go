@@ -35,7 +35,8 @@ type PreviewAttribute struct {
 // what of the record or of the person's data does not do.
 func (p *IdP) Preview(_ context.Context, sp store.ServiceProvider, e directory.Entry,
 	d provisioning.Decision) (Preview, error) {
-	r, err := newServiceProvider(sp).release(e, d)
+	provider := newServiceProvider(sp)
+	r, err := provider.release(e, d, provider.previewName())
 	if err != nil {
 		return Preview{}, fmt.Errorf("preview for %s: %w", sp.EntityID, err)
 	}
@@ -44,6 +45,14 @@ func (p *IdP) Preview(_ context.Context, sp store.ServiceProvider, e directory.E
 		preview.Attributes = append(preview.Attributes, PreviewAttribute{a.Name, a.values})
 	}
 	return preview, nil
+}
+
+// previewName stands for a transient NameID, which nobody has outside a session; "" where the record has no such.
+func (sp *serviceProvider) previewName() string {
+	if sp.transient() {
+		return "(random, another one in each session)"
+	}
+	return ""
 }
 
 // AssertionPreview is the assertion that a person would get, with the reason for
@@ -89,7 +98,7 @@ func (p *IdP) PreviewAssertion(ctx context.Context, record store.ServiceProvider
 	fail := func(err error) (AssertionPreview, error) {
 		return AssertionPreview{}, fmt.Errorf("preview for %s: %w", sp.EntityID, err)
 	}
-	r, err := sp.release(e, d)
+	r, err := sp.release(e, d, sp.previewName())
 	if err != nil {
 		return fail(err)
 	}
@@ -150,8 +159,16 @@ func (x *AssertionPreview) explain(p *IdP, sp *serviceProvider, o responseParams
 	recipient := given("recipient", sp.Recipient, acs+", without a RelayState in its query")
 	add("Destination", given("destination", sp.Destination, "the Recipient"), o.to.destination)
 	add("Issuer", "entity_id of this identity provider", p.o.EntityID)
-	add("NameID", "setting name_id = "+sp.NameID+origins(sp.NameID, sources), r.nameID)
-	add("NameID Format", "setting name_id_format", r.format)
+	if sp.transient() {
+		add("NameID", "setting name_id_format = transient: random, and the same as long as the session lasts", r.nameID)
+	} else {
+		add("NameID", "setting name_id = "+sp.NameID+origins(sp.NameID, sources), r.nameID)
+	}
+	format := "setting name_id_format"
+	if sp.Kind != store.ConstantContact && !sp.transient() {
+		format += "; a request can ask for transient in its place"
+	}
+	add("NameID Format", format, r.format)
 	add("Recipient", recipient, o.to.recipient)
 	add("Audience", given("audience", sp.Audience, "its entity id"), o.to.audience)
 	add("NotBefore", "the moment of sending less the setting skew", "-"+max(sp.Skew, 0).String())

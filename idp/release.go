@@ -67,7 +67,9 @@ func newReleasedAttribute(a store.Attribute) (releasedAttribute, error) {
 // policy names, and no others (row RSP-13). A NameID that can't be made is an
 // error: there is no sign-in without one. An attribute without a fit value is
 // left out.
-func (sp *serviceProvider) release(e directory.Entry, d provisioning.Decision) (release, error) {
+//
+// transient is the NameID of a session that is to get one of the transient format; "" for the record's own.
+func (sp *serviceProvider) release(e directory.Entry, d provisioning.Decision, transient string) (release, error) {
 	if sp.fault != nil {
 		return release{}, sp.fault
 	}
@@ -76,14 +78,17 @@ func (sp *serviceProvider) release(e directory.Entry, d provisioning.Decision) (
 		account = d.User.Account
 	}
 	values := mapping.Values{Person: e, Account: account, ExternalID: d.User.ExternalID, LoginName: d.User.LoginName}
-	nameID, err := sp.nameID.Render(values)
-	if err != nil {
+	r := release{nameID: transient, format: saml.FormatTransient}
+	if transient == "" {
+		nameID, err := sp.nameID.Render(values)
+		if err != nil {
+			return release{}, fmt.Errorf("name_id: %w", err)
+		}
+		r.nameID, r.format = nameID, sp.NameIDFormat
+	}
+	if err := checkValue(r.nameID); err != nil {
 		return release{}, fmt.Errorf("name_id: %w", err)
 	}
-	if err := checkValue(nameID); err != nil {
-		return release{}, fmt.Errorf("name_id: %w", err)
-	}
-	r := release{nameID: nameID, format: sp.NameIDFormat}
 	for _, a := range sp.attributes {
 		var found []string
 		why := "the directory has no value of " + a.from
@@ -109,6 +114,11 @@ func (sp *serviceProvider) release(e directory.Entry, d provisioning.Decision) (
 		r.attributes = append(r.attributes, attributeValues{a.Attribute, fit})
 	}
 	return r, nil
+}
+
+// transient tells whether the record has the transient format.
+func (sp *serviceProvider) transient() bool {
+	return saml.Format(sp.NameIDFormat) == saml.FormatTransient
 }
 
 // checkValue refuses what must not go into an assertion (row RSP-16): nothing at

@@ -67,42 +67,88 @@ func (sp *serviceProvider) responseEndpoints(acs string, relayState *string, lau
 func (sp *serviceProvider) defaultACS() (store.Endpoint, bool) { return metadata.DefaultACS(sp.ACS) }
 
 // acsFor finds the ACS that a request asks for (row REQ-14). Only what stands in
-// the record can ever be the outcome. reason, when set, is for a status: the
+// the record can ever be the outcome, in the record's spelling. unmet, when set, is for a status: the
 // request is understood and its answer has a place to go, yet not as it wishes.
-func (sp *serviceProvider) acsFor(r *saml.AuthnRequest) (acs, reason string, bad *saml.Fault) {
+func (sp *serviceProvider) acsFor(r *saml.AuthnRequest) (acs string, unmet *unmetWish, bad *saml.Fault) {
 	main, ok := sp.defaultACS()
 	if !ok {
-		return "", "", unknownACS("the service provider has no assertion consumer service with the HTTP-POST binding",
-			"register one")
+		return "", nil, newFault(ReasonUnknownACS, http.StatusBadRequest,
+			"the service provider has no assertion consumer service with the HTTP-POST binding", "register one")
 	}
-	if r.ACSIndex != nil && (r.ACSURL != "" || r.Binding != "") { // saml-core 3.4.1
-		return "", "", unknownACS(
-			"AssertionConsumerServiceIndex stands beside AssertionConsumerServiceURL or ProtocolBinding",
-			"send one or the other")
+	// Index and URL exclude each other (saml-core 3.4.1). Products send both all the same: taken where they agree.
+	named := sp.ACS
+	if r.ACSIndex != nil {
+		named = matching(named, func(e store.Endpoint) bool { return e.Index == *r.ACSIndex })
 	}
-	var named, takesPOST bool
-	acs = main.URL
-	for _, e := range sp.ACS {
-		if r.ACSIndex != nil && e.Index == *r.ACSIndex || r.ACSURL != "" && e.URL == r.ACSURL {
-			named = true
-			if e.Binding == saml.BindingPost {
-				takesPOST = true
-				acs = e.URL
-			}
-		}
+	byIndex := named
+	if r.ACSURL != "" {
+		named = matching(named, func(e store.Endpoint) bool { return saml.SameAddress(e.URL, r.ACSURL) })
 	}
+	takesPOST := matching(named, func(e store.Endpoint) bool { return e.Binding == saml.BindingPost })
 	switch asks := r.ACSIndex != nil || r.ACSURL != ""; {
-	case asks && !named:
-		return "", "", unknownACS("the request names an assertion consumer service that is not registered",
-			"compare it with the service provider's record, letter by letter; import its metadata again if it has moved")
-	case asks && !takesPOST, r.Binding != "" && r.Binding != saml.BindingPost:
-		return acs, ReasonBinding, nil
+	case asks && len(named) == 0 && r.ACSIndex != nil && r.ACSURL != "" && len(byIndex) > 0:
+		return "", nil, newFault(ReasonUnknownACS, http.StatusBadRequest,
+			fmt.Sprintf("AssertionConsumerServiceIndex %d is %.200q on record, and AssertionConsumerServiceURL is %.200q",
+				*r.ACSIndex, byIndex[0].URL, r.ACSURL), "send one of the two, or let them agree")
+	case asks && len(named) == 0:
+		return "", nil, sp.unknownACS(r)
+	case asks && len(takesPOST) == 0:
+		return main.URL, &unmetWish{ReasonBinding, fmt.Sprintf("the assertion consumer service asked for, %.200q, has the "+
+			"binding %s on record, and Responses are sent by HTTP-POST alone", named[0].URL, bindingWord(named[0].Binding)),
+			"let the service provider ask for an assertion consumer service with the HTTP-POST binding"}, nil
 	}
-	return acs, "", nil
+	acs = main.URL
+	if len(takesPOST) > 0 && (r.ACSIndex != nil || r.ACSURL != "") {
+		acs = takesPOST[0].URL
+	}
+	if r.Binding != "" && r.Binding != saml.BindingPost {
+		return acs, &unmetWish{ReasonBinding, fmt.Sprintf("ProtocolBinding asks for %s, and Responses are sent by HTTP-POST "+
+			"alone", bindingWord(r.Binding)),
+			"let the service provider ask for HTTP-POST, or leave ProtocolBinding out"}, nil
+	}
+	return acs, nil, nil
 }
 
-func unknownACS(detail, mend string) *saml.Fault {
-	return newFault(ReasonUnknownACS, http.StatusBadRequest, detail, mend)
+func matching(all []store.Endpoint, fits func(store.Endpoint) bool) (some []store.Endpoint) {
+	for _, e := range all {
+		if fits(e) {
+			some = append(some, e)
+		}
+	}
+	return some
+}
+
+// bindingWord is what a binding is called in a sentence.
+func bindingWord(uri string) string {
+	if word, known := strings.CutPrefix(uri, saml.BindingPrefix); known && len(word) < 40 {
+		return word
+	}
+	return fmt.Sprintf("%.120q", uri)
+}
+
+// unknownACS says which assertion consumer service was asked for, and which are on record.
+func (sp *serviceProvider) unknownACS(r *saml.AuthnRequest) *saml.Fault {
+	asked := fmt.Sprintf("%.200q", r.ACSURL)
+	if r.ACSIndex != nil {
+		asked = fmt.Sprintf("index %d", *r.ACSIndex)
+	}
+	var known []string
+	for _, e := range sp.ACS {
+		if len(known) == 5 {
+			known = append(known, "…")
+			break
+		}
+		one := fmt.Sprintf("%.200q", e.URL)
+		if r.ACSIndex != nil {
+			one = fmt.Sprintf("%d is %s", e.Index, one)
+		}
+		known = append(known, one)
+	}
+	return newFault(ReasonUnknownACS, http.StatusBadRequest,
+		"the request names an assertion consumer service that is not registered: asked for "+asked+"; on record: "+
+			strings.Join(known, ", "),
+		"compare the two letter by letter; if the service provider has moved, import its metadata again or add the address "+
+			"to acs in its record")
 }
 
 // mayReceive is the last look at a form action before a Response leaves: it must

@@ -158,7 +158,8 @@ func settings() []Setting {
 		textKey("audience", "URI", "Audience of the assertion. Default: its entity id.",
 			func(sp *store.ServiceProvider) *string { return &sp.Audience }),
 		{
-			Name: "name_id_format", Values: "persistent|email|unspecified|URN", Help: "Format of the NameID.",
+			Name: "name_id_format", Values: "persistent|transient|email|unspecified|URN",
+			Help: "Format of the NameID. A transient one is random and another in each session; name_id is not used then.",
 			show: func(sp store.ServiceProvider) []string {
 				for _, f := range nameIDFormats {
 					if f.urn == sp.NameIDFormat {
@@ -289,7 +290,8 @@ func settings() []Setting {
 
 // Short words for NameID formats.
 var nameIDFormats = []struct{ word, urn string }{
-	{"persistent", saml.FormatPersistent}, {"email", saml.FormatEmail}, {"unspecified", saml.FormatUnspecified},
+	{"persistent", saml.FormatPersistent}, {"transient", saml.FormatTransient}, {"email", saml.FormatEmail},
+	{"unspecified", saml.FormatUnspecified},
 }
 
 // tried makes a change and takes it back where CheckProvider finds a new fault

@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"ssobridge/idp/saml"
+	"ssobridge/store"
 )
 
 // SSO takes an AuthnRequest: by GET in the HTTP-Redirect binding, by POST in the
@@ -19,14 +22,14 @@ import (
 func (p *IdP) SSO(ctx context.Context, r *http.Request, v Visitor) (a Answer, err error) {
 	ctx, end := p.traced(ctx, v, "AuthnRequest")
 	defer func() { end(&a, &err) }()
-	f, reason, page, err := p.accept(ctx, r, v)
+	f, unmet, page, err := p.accept(ctx, r, v)
 	if page != nil || err != nil {
 		return Answer{Page: page}, err
 	}
-	if reason != "" {
-		p.logRefusal(ctx, v, f.sp.EntityID, reason, "the request itself can't be met",
-			"see the status sent to the service provider")
-		page, err := p.answerStatus(ctx, f, reason, "")
+	if unmet != nil {
+		traceOf(ctx).asked(unmet.detail)
+		p.logRefusal(ctx, v, f.sp.EntityID, unmet.reason, unmet.detail, unmet.fix)
+		page, err := p.answerStatus(ctx, f, unmet.reason, "")
 		return Answer{Page: page}, err
 	}
 	if p.older(ctx) {
@@ -48,45 +51,50 @@ func (p *IdP) SSO(ctx context.Context, r *http.Request, v Visitor) (a Answer, er
 	return Answer{Page: GoOn{SignIn: f.sealed, Own: own}}, err
 }
 
-// accept reads and checks a request. A reason comes with the flow when its SP is
+// unmetWish is why a request can't be answered as it wishes: what it asks for and what is on record, and what would fix
+// it. Its text is for the log and the trace of administrators.
+type unmetWish struct{ reason, detail, fix string }
+
+// accept reads and checks a request. An unmet wish comes with the flow when its SP is
 // to be told a status at once.
-func (p *IdP) accept(ctx context.Context, r *http.Request, v Visitor) (f *flow, reason string, page Page, err error) {
+func (p *IdP) accept(ctx context.Context, r *http.Request, v Visitor) (f *flow, unmet *unmetWish, page Page,
+	err error) {
 	text, bad := saml.ReadParameters(r)
 	if bad != nil {
-		return nil, "", p.refuseRequest(ctx, v, "", bad), nil
+		return nil, nil, p.refuseRequest(ctx, v, "", bad), nil
 	}
 	free, bad, err := p.parsingSlot(ctx, v)
 	if err != nil {
-		return nil, "", nil, err
+		return nil, nil, nil, err
 	}
 	if bad != nil {
-		return nil, "", p.refuseRequest(ctx, v, "", bad), nil
+		return nil, nil, p.refuseRequest(ctx, v, "", bad), nil
 	}
 	defer free()
-	received, bad := saml.ReadAuthnRequest(text, r.Method)
-	if bad != nil {
-		return nil, "", p.refuseRequest(ctx, v, "", bad), nil
-	}
 	c, err := p.loadConfig(ctx)
 	if err != nil {
-		return nil, "", nil, err
+		return nil, nil, nil, err
+	}
+	received, bad := saml.ReadAuthnRequest(text, r.Method)
+	if bad != nil {
+		return nil, nil, p.refuseMessage(ctx, v, c, received.Issuer(), bad), nil
 	}
 	sp := c.providers[received.Issuer()] // row REQ-05
 	if page := p.usable(ctx, sp, received.Issuer(), http.StatusBadRequest, v); page != nil {
-		return nil, "", page, nil
+		return nil, nil, page, nil
 	}
 	request, signed, bad := received.Verify(p.trust(ctx, sp, v))
 	if bad == nil && !signed {
 		bad = unsigned(sp.ServiceProvider)
 	}
 	if bad != nil {
-		return nil, "", p.refuseRequest(ctx, v, sp.EntityID, bad), nil
+		return nil, nil, p.refuseMessage(ctx, v, c, sp.EntityID, bad), nil
 	}
 	now := p.o.Now()
 	asked, reachable := p.classes.meeting(request.Context, p.factorsOn(c))
-	acs, reason, bad := p.check(sp, request, signed, reachable, now)
+	acs, unmet, bad := p.check(sp, request, signed, reachable, now)
 	if bad != nil {
-		return nil, "", p.refuseRequest(ctx, v, sp.EntityID, bad), nil
+		return nil, nil, p.refuseMessage(ctx, v, c, sp.EntityID, bad), nil
 	}
 	f = &flow{config: c, sp: sp, v: v}
 	f.in.EntityID = sp.EntityID
@@ -98,10 +106,10 @@ func (p *IdP) accept(ctx context.Context, r *http.Request, v Visitor) (f *flow, 
 		RelayState: received.RelayState(),
 		Request: &pendingRequest{
 			ACS: acs, Force: request.ForceAuthn, Passive: request.IsPassive, NoCreate: request.NoCreate,
-			Subject: request.Subject, Classes: asked,
+			Subject: request.Subject, Classes: asked, Transient: request.NameIDFormat == saml.FormatTransient,
 		},
 	}
-	return f, reason, nil, nil
+	return f, unmet, nil, nil
 }
 
 // parsingSlot waits for leave to unpack, parse and verify a message. There is a
@@ -131,64 +139,134 @@ func (p *IdP) trust(ctx context.Context, sp *serviceProvider, v Visitor) saml.Tr
 
 // check holds a request of a known service provider against its record and the
 // clock; reachable tells whether the
-// requested context can be met. A fault is for our own page; a reason is for a status, and comes with
+// requested context can be met. A fault is for our own page; an unmet wish is for a status, and comes with
 // the registered ACS that it goes to.
-func (p *IdP) check(sp *serviceProvider, r *saml.AuthnRequest, signed, reachable bool, now time.Time) (acs,
-	reason string, bad *saml.Fault) {
+func (p *IdP) check(sp *serviceProvider, r *saml.AuthnRequest, signed, reachable bool, now time.Time) (acs string,
+	unmet *unmetWish, bad *saml.Fault) {
 	switch age := now.Sub(r.IssueInstant); {
 	case signed && r.Destination == "":
 		// Who got hold of a signed message must not be able to pass it on elsewhere
 		// (row REQ-06, saml-bindings 3.4.5.2 and 3.5.5.2).
-		return "", "", newFault(ReasonWrongDestination, http.StatusBadRequest, "the request is signed and has no Destination",
+		return "", nil, newFault(ReasonWrongDestination, http.StatusBadRequest, "the request is signed and has no Destination",
 			"let the service provider name "+p.endpoint+" as Destination")
-	case r.Destination != "" && r.Destination != p.endpoint: // row REQ-06
-		return "", "", newFault(ReasonWrongDestination, http.StatusBadRequest,
+	case r.Destination != "" && !saml.SameAddress(r.Destination, p.endpoint): // row REQ-06
+		return "", nil, newFault(ReasonWrongDestination, http.StatusBadRequest,
 			fmt.Sprintf("Destination is %.200q, not %s", r.Destination, p.endpoint),
 			"import this identity provider's metadata again at the service provider")
 	case age > saml.RequestWindow: // row REQ-07
-		return "", "", newFault(ReasonRequestTime, http.StatusBadRequest,
+		return "", nil, newFault(ReasonRequestTime, http.StatusBadRequest,
 			fmt.Sprintf("the request is %s old, %s are allowed", age.Round(time.Second), saml.RequestWindow),
 			"compare the clocks; an old link or the back button does it too")
 	case age < -saml.RequestWindow:
-		return "", "", newFault(ReasonRequestTime, http.StatusBadRequest,
+		return "", nil, newFault(ReasonRequestTime, http.StatusBadRequest,
 			fmt.Sprintf("the request is from %s in the future, %s are allowed", -age.Round(time.Second), saml.RequestWindow),
 			"compare the clocks")
 	}
-	acs, reason, bad = sp.acsFor(r) // row REQ-14
+	acs, unmet, bad = sp.acsFor(r) // row REQ-14
 	if bad != nil {
-		return "", "", bad
+		return "", nil, bad
 	}
 	// From here on the SP is known and has a place for an answer (table C).
 	switch {
 	case r.Version != "2.0": // row REQ-04
-		switch high, ok := versionAbove(r.Version); {
-		case !ok:
-			return "", "", saml.BadRequest("Version is missing or no version", "send Version=\"2.0\"")
-		case high:
-			reason = ReasonVersionHigh
-		default:
-			reason = ReasonVersionLow
+		high, ok := versionAbove(r.Version)
+		if !ok {
+			return "", nil, saml.BadRequest("Version is missing or no version", "send Version=\"2.0\"")
 		}
-	case reason != "":
+		unmet = &unmetWish{ReasonVersionLow, fmt.Sprintf("the request is of SAML %.10q, and 2.0 is spoken", r.Version),
+			"let the service provider send SAML 2.0"}
+		if high {
+			unmet.reason = ReasonVersionHigh
+		}
+	case unmet != nil:
 	case r.NoNameID:
-		reason = ReasonSubject
-	case !sp.issues(r):
-		reason = ReasonNameIDPolicy
-	case !reachable:
-		reason = ReasonAuthnContext
-	case r.IsPassive && r.ForceAuthn:
-		// New credentials can't be asked for without a page (row REQ-16).
-		reason = ReasonPassive
+		unmet = &unmetWish{ReasonSubject, "the request's Subject is named other than by one NameID in clear, or with a " +
+			"SubjectConfirmation", "let the service provider name the person by a plain NameID, or leave Subject out"}
+	default:
+		switch unmet = sp.nameIDWish(r); {
+		case unmet != nil:
+		case !reachable:
+			unmet = p.contextWish(r.Context)
+		case r.IsPassive && r.ForceAuthn:
+			// New credentials can't be asked for without a page (row REQ-16).
+			unmet = &unmetWish{ReasonPassive, "the request asks for a new login (ForceAuthn) and allows no page (IsPassive)",
+				"let the service provider ask for one of the two"}
+		}
 	}
-	return acs, reason, nil
+	return acs, unmet, nil
 }
 
-// issues tells whether the NameID that this service provider gets is one that
-// the request's NameIDPolicy takes (row REQ-17, saml-core 3.4.1.1).
-func (sp *serviceProvider) issues(r *saml.AuthnRequest) bool {
+// nameIDWish says why the request's NameIDPolicy can't be followed; nil where it can (row REQ-17, saml-core 3.4.1.1).
+func (sp *serviceProvider) nameIDWish(r *saml.AuthnRequest) *unmetWish {
+	record := saml.Format(sp.NameIDFormat)
+	switch asked := r.NameIDFormat; {
+	case r.SPNameQualifier != "" && r.SPNameQualifier != sp.EntityID:
+		return &unmetWish{ReasonNameIDPolicy, fmt.Sprintf("asked for the NameID of another service provider: "+
+			"SPNameQualifier is %.200q", r.SPNameQualifier),
+			"let the service provider leave SPNameQualifier out; affiliations are not supported"}
 	// Unspecified is as good as none (saml-core 8.3.1).
-	return (r.NameIDFormat == "" || r.NameIDFormat == saml.FormatUnspecified || r.NameIDFormat == sp.NameIDFormat) &&
-		(r.SPNameQualifier == "" || r.SPNameQualifier == sp.EntityID)
+	case asked == "" || asked == saml.FormatUnspecified || asked == record:
+		return nil
+	case asked == saml.FormatTransient && sp.Kind != store.ConstantContact:
+		// It tells the service provider less than the record's NameID does, never more. Constant Contact finds its users by
+		// their NameID, so that one is the record's alone.
+		return nil
+	default:
+		fix := fmt.Sprintf("set name_id_format of the service provider to %s, with a name_id that fits, or let it ask for "+
+			"%s or for none", shownFormat(asked), shownFormat(record))
+		if sp.Kind == store.ConstantContact || asked == saml.FormatEncrypted || asked == saml.FormatEntity {
+			fix = fmt.Sprintf("let the service provider ask for %s or for none", shownFormat(record))
+		}
+		return &unmetWish{ReasonNameIDPolicy, fmt.Sprintf("asked for a NameID of format %s; this service provider's record "+
+			"says %s", shownFormat(asked), shownFormat(record)), fix}
+	}
+}
+
+// shownFormat is a format in a sentence: its word, or what was sent in its place, cut short and quoted.
+func shownFormat(uri string) string {
+	if word := saml.FormatWord(uri); word != uri {
+		return word
+	}
+	return fmt.Sprintf("%.120q", uri)
+}
+
+// contextWish says which authentication context can't be reached.
+func (p *IdP) contextWish(want *saml.RequestedContext) *unmetWish {
+	var asked []string
+	for _, class := range want.Classes {
+		if len(asked) == 5 {
+			asked = append(asked, "…")
+			break
+		}
+		asked = append(asked, shownClass(class))
+	}
+	if want.Declarations {
+		asked = append(asked, "declarations, which are not supported")
+	}
+	ours := p.classes.byPassword()
+	fix := "let the service provider ask for one of these, or for none"
+	if !p.classes.protected {
+		fix += "; a password that does not come by https is not protected, so give public_url as https"
+	}
+	if slices.Contains(want.Classes, p.classes.second) {
+		fix = "second factors are off here: set second_factor, or let the service provider ask for less"
+	}
+	var words []string
+	for _, class := range append(ours, p.classes.second) {
+		words = append(words, shownClass(class))
+	}
+	return &unmetWish{ReasonAuthnContext, fmt.Sprintf("asked for an authentication context (%s): %s; a login by password "+
+		"reaches %s, and with a second factor %s", want.Comparison, strings.Join(asked, ", "),
+		strings.Join(words[:len(ours)], ", "), words[len(ours)]), fix}
+}
+
+// shownClass is a class of authentication context in a sentence.
+func shownClass(uri string) string {
+	const prefix = "urn:oasis:names:tc:SAML:2.0:ac:classes:"
+	if word, known := strings.CutPrefix(uri, prefix); known && len(word) < 40 {
+		return fmt.Sprintf("%q", word)
+	}
+	return fmt.Sprintf("%.120q", uri)
 }
 
 // versionAbove compares a Version that is not "2.0" with it.
@@ -200,10 +278,23 @@ func versionAbove(v string) (above, ok bool) {
 	return major > 2 || major == 2 && minor > 0, true
 }
 
+// refuseMessage is refuseRequest for a message whose Issuer could be read: page and log name who sent it, or claims to.
+func (p *IdP) refuseMessage(ctx context.Context, v Visitor, c *config, issuer string, bad *saml.Fault) Page {
+	page := p.refuseRequest(ctx, v, issuer, bad)
+	if refusal, ok := page.(Refusal); ok {
+		if sp := c.providers[issuer]; sp != nil {
+			refusal.Provider = sp.name()
+		}
+		return refusal
+	}
+	return page
+}
+
 // refuseRequest is the local page about a request that gets no answer. It is
 // logged and not audited: strangers can cause as many as they like, and an audit
 // row for each would be theirs to fill the store with (row WEB-09).
 func (p *IdP) refuseRequest(ctx context.Context, v Visitor, entityID string, bad *saml.Fault) Page {
+	traceOf(ctx).asked(bad.Detail)
 	p.logRefusal(ctx, v, entityID, bad.Reason, bad.Detail, bad.Fix)
 	return Refusal{Reason: bad.Reason, Status: bad.Status, Retry: bad.Reason == ReasonBusy}
 }

@@ -221,7 +221,7 @@ func TestStatusForNobody(t *testing.T) {
 		"passive and new credentials": func(r *authnRequest) { r.attributes = `ForceAuthn="true" IsPassive="true"` },
 		"passive":                     func(r *authnRequest) { r.attributes = `IsPassive="true"` },
 		"NameIDPolicy": func(r *authnRequest) {
-			r.inner = `<samlp:NameIDPolicy Format="urn:oasis:names:tc:SAML:2.0:nameid-format:transient"/>`
+			r.inner = `<samlp:NameIDPolicy Format="urn:oasis:names:tc:SAML:2.0:nameid-format:kerberos"/>`
 		},
 	} {
 		r := newRequest(plain)

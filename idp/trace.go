@@ -42,6 +42,7 @@ type trace struct {
 
 	footprint *Footprint // of the request
 	cancelled bool       // the person went back to the service provider
+	request   string     // why the request itself can't be met
 }
 
 type traceKey struct{}
@@ -64,6 +65,9 @@ func (p *IdP) traced(ctx context.Context, v Visitor, about string) (_ context.Co
 		}
 		t.conclude(a.Page, *err)
 		if about != "" {
+			if t.request != "" {
+				about += ": " + t.request
+			}
 			t.t.Steps = append([]store.TraceStep{{Name: StepRequest, Detail: about, Reason: t.requestFault()}}, t.t.Steps...)
 		}
 		refused := t.t.Outcome == "refused" || t.t.Outcome == "failed"
@@ -193,6 +197,16 @@ func (t *trace) refused(entityID, reason string) {
 	if t.t.SP == "" {
 		t.t.SP = entityID
 	}
+}
+
+// asked notes why the request itself can't be met: what it asks for, and what stands against that.
+func (t *trace) asked(detail string) {
+	if t == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.request = detail
 }
 
 // cancel says that the person goes back to the service provider.

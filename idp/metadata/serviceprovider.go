@@ -244,37 +244,40 @@ func (e *spEntity) logout(role *etree.Element) {
 	}
 }
 
-// formatNames are the names of the NameID formats that can be issued, by the last part of their URI. Products write it
-// under each version of SAML, whichever defined it.
-var formatNames = map[string]struct{ format, template string }{
-	"persistent":   {saml.FormatPersistent, "{person_id}"},
-	"emailaddress": {saml.FormatEmail, "{mail}"},
-	"unspecified":  {saml.FormatUnspecified, "{login}"},
+// formatTemplates are the NameID formats that can be issued by a template, under the URI that SAML gives them.
+var formatTemplates = map[string]string{
+	saml.FormatPersistent:  "{person_id}",
+	saml.FormatEmail:       "{mail}",
+	saml.FormatUnspecified: "{login}",
 }
 
 // nameIDs chooses among the formats that the service provider names: the first
-// that can be issued, persistent where it names none.
+// that can be issued by whichever URI, persistent where it names none, and transient where it names nothing else.
 func (e *spEntity) nameIDs(role *etree.Element) {
 	all := saml.Children(role, saml.NSMetadata, "NameIDFormat")
+	transient := len(all) > 0
 	for _, el := range all {
 		format, err := saml.TextOf(el)
 		if err != nil {
 			e.note(el, "passed over a NameID format: %s", err)
 			continue
 		}
-		version, name, _ := strings.Cut(format, ":nameid-format:")
-		if !strings.HasPrefix(version, "urn:oasis:names:tc:SAML:") {
-			continue
-		}
-		if known, ok := formatNames[strings.ToLower(name)]; ok {
-			e.im.Provider.NameIDFormat, e.im.Provider.NameID = known.format, known.template
+		if known, ok := formatTemplates[saml.Format(format)]; ok {
+			e.im.Provider.NameIDFormat, e.im.Provider.NameID = saml.Format(format), known
 			return
 		}
+		transient = transient && saml.Format(format) == saml.FormatTransient
+	}
+	if transient {
+		// It asks for nothing else, so it gets people by a name that is another one in each session. The template is for
+		// the day on which somebody chooses another format.
+		e.im.Provider.NameIDFormat, e.im.Provider.NameID = saml.FormatTransient, formatTemplates[saml.FormatPersistent]
+		return
 	}
 	if len(all) > 0 {
 		e.note(all[0], "none of the NameID formats that it names is offered; persistent is taken")
 	}
-	e.im.Provider.NameIDFormat, e.im.Provider.NameID = saml.FormatPersistent, formatNames["persistent"].template
+	e.im.Provider.NameIDFormat, e.im.Provider.NameID = saml.FormatPersistent, formatTemplates[saml.FormatPersistent]
 }
 
 func (e *spEntity) requested(role *etree.Element) {

@@ -1,6 +1,7 @@
 package saml
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -83,7 +84,7 @@ type Subject struct {
 // the two entityIDs.
 func (s *Subject) Is(nameID, format, idp, sp string) bool {
 	return s.NameID == nameID &&
-		(s.Format == "" || s.Format == FormatUnspecified || s.Format == format) &&
+		(s.Format == "" || Format(s.Format) == FormatUnspecified || Format(s.Format) == Format(format)) &&
 		(s.NameQualifier == "" || s.NameQualifier == idp) &&
 		(s.SPNameQualifier == "" || s.SPNameQualifier == sp)
 }
@@ -96,7 +97,7 @@ type ReceivedRequest struct {
 }
 
 // ReadAuthnRequest unpacks and reads an AuthnRequest out of the parameters of a request with this method. Its form is
-// checked here, what it asks for elsewhere.
+// checked here, what it asks for elsewhere. What comes with a fault has an Issuer and nothing else.
 func ReadAuthnRequest(parameters, method string) (*ReceivedRequest, *Fault) {
 	m, bad := unpack(parameters, method, "SAMLRequest")
 	if bad != nil {
@@ -107,17 +108,22 @@ func ReadAuthnRequest(parameters, method string) (*ReceivedRequest, *Fault) {
 		return nil, BadRequest("SAMLRequest: "+err.Error(), "send one samlp:AuthnRequest of SAML 2.0 as XML in UTF-8")
 	}
 	if bad := m.placed(root); bad != nil {
-		return nil, bad
+		return &ReceivedRequest{unverified: &AuthnRequest{Issuer: issuerIn(root)}}, bad
 	}
 	r, bad := readAuthnRequest(root)
 	if bad != nil {
-		return nil, bad
+		return &ReceivedRequest{unverified: &AuthnRequest{Issuer: issuerIn(root)}}, bad
 	}
 	return &ReceivedRequest{m, root, r}, nil
 }
 
-// Issuer is who claims to have sent the request.
-func (r *ReceivedRequest) Issuer() string { return r.unverified.Issuer }
+// Issuer is who claims to have sent the request; "" where that could not be read.
+func (r *ReceivedRequest) Issuer() string {
+	if r == nil {
+		return ""
+	}
+	return r.unverified.Issuer
+}
 
 // RelayState came beside the request; nil: none was sent.
 func (r *ReceivedRequest) RelayState() *string { return r.message.relayState }
@@ -165,21 +171,20 @@ func authnRequestOf(root *etree.Element) (*AuthnRequest, error) {
 		}
 	}
 
-	r.ID, _ = AttributeOf(root, "ID")
+	r.ID = ValueOf(root, "ID")
 	if !isID(r.ID) {
 		// It goes back as InResponseTo, which must be an NCName as well.
 		fail(errors.New("ID is missing or no xs:ID of at most 256 characters"))
 	}
-	r.Version, _ = AttributeOf(root, "Version")
-	instant, _ := AttributeOf(root, "IssueInstant")
+	r.Version = ValueOf(root, "Version")
 	var err error
-	r.IssueInstant, err = DateTime(instant)
+	r.IssueInstant, err = DateTime(ValueOf(root, "IssueInstant"))
 	fail(err)
-	r.Destination, _ = AttributeOf(root, "Destination")
-	r.ACSURL, _ = AttributeOf(root, "AssertionConsumerServiceURL")
-	r.Binding, _ = AttributeOf(root, "ProtocolBinding")
-	if index, ok := AttributeOf(root, "AssertionConsumerServiceIndex"); ok {
-		n, err := strconv.ParseUint(strings.TrimSpace(index), 10, 16) // xs:unsignedShort
+	r.Destination = ValueOf(root, "Destination")
+	r.ACSURL = ValueOf(root, "AssertionConsumerServiceURL")
+	r.Binding = ValueOf(root, "ProtocolBinding")
+	if index := ValueOf(root, "AssertionConsumerServiceIndex"); index != "" {
+		n, err := strconv.ParseUint(index, 10, 16) // xs:unsignedShort
 		if err != nil {
 			fail(errors.New("AssertionConsumerServiceIndex is no number from 0 to 65535"))
 		}
@@ -232,15 +237,33 @@ func authnRequestOf(root *etree.Element) (*AuthnRequest, error) {
 }
 
 func (r *AuthnRequest) readIssuer(el *etree.Element) error {
-	if format, ok := AttributeOf(el, "Format"); ok && format != FormatEntity {
-		return errors.New("the Issuer's Format is not entity") // saml-profiles 4.1.4.1
-	}
 	value, err := TextOf(el)
 	if len(value) > 1024 { // saml-core 8.3.6
 		return errors.New("Issuer has more than 1024 characters")
 	}
 	r.Issuer = value
-	return err
+	return errors.Join(err, checkIssuerFormat(el))
+}
+
+// issuerIn is the Issuer of a message that is refused, to name it in the log; "" where it can't be read.
+func issuerIn(root *etree.Element) string {
+	found := Children(root, NSAssertion, "Issuer")
+	if len(found) != 1 {
+		return ""
+	}
+	value, err := TextOf(found[0])
+	if err != nil || len(value) > 1024 {
+		return ""
+	}
+	return value
+}
+
+// checkIssuerFormat refuses an Issuer that says it is anything but an entityID (saml-profiles 4.1.4.1).
+func checkIssuerFormat(el *etree.Element) error {
+	if format := ValueOf(el, "Format"); format != "" && Format(format) != FormatEntity {
+		return fmt.Errorf("the Issuer's Format is %.120q; it must be entity (%s) or left out", format, FormatEntity)
+	}
+	return nil
 }
 
 // readSubject reads whom the request is about (row REQ-19). A SubjectConfirmation
@@ -258,8 +281,7 @@ func (r *AuthnRequest) readSubject(el *etree.Element) error {
 	case value == "":
 		return errors.New("the Subject's NameID is empty")
 	}
-	s := &Subject{NameID: value}
-	s.Format, _ = AttributeOf(parts[0], "Format")
+	s := &Subject{NameID: value, Format: Format(ValueOf(parts[0], "Format"))}
 	s.NameQualifier, _ = AttributeOf(parts[0], "NameQualifier")
 	s.SPNameQualifier, _ = AttributeOf(parts[0], "SPNameQualifier")
 	if len(value)+len(s.Format)+len(s.NameQualifier)+len(s.SPNameQualifier) > maxSubject {
@@ -270,8 +292,8 @@ func (r *AuthnRequest) readSubject(el *etree.Element) error {
 }
 
 func (r *AuthnRequest) readPolicy(el *etree.Element) error {
-	r.NameIDFormat, _ = AttributeOf(el, "Format")
-	r.SPNameQualifier, _ = AttributeOf(el, "SPNameQualifier")
+	r.NameIDFormat = Format(ValueOf(el, "Format"))
+	r.SPNameQualifier = ValueOf(el, "SPNameQualifier")
 	allow, given, err := BooleanOf(el, "AllowCreate")
 	// By the letter an absent AllowCreate means false (saml-core 3.4.1.1). Yet
 	// erratum E14 lets an identity provider take it that the user was agreed on
@@ -283,31 +305,34 @@ func (r *AuthnRequest) readPolicy(el *etree.Element) error {
 }
 
 func (r *AuthnRequest) readContext(el *etree.Element) error {
-	c := &RequestedContext{Comparison: "exact"}
-	if v, ok := AttributeOf(el, "Comparison"); ok {
-		c.Comparison = v
-	}
+	c := &RequestedContext{Comparison: cmp.Or(strings.ToLower(ValueOf(el, "Comparison")), "exact")}
 	switch c.Comparison {
 	case "exact", "minimum", "maximum", "better":
 	default:
 		return errors.New("RequestedAuthnContext has an unknown Comparison")
 	}
+	anything := false
 	for _, child := range el.ChildElements() {
+		value, err := TextOf(child)
 		switch {
+		case err != nil:
+			return err
 		case Is(child, NSAssertion, "AuthnContextClassRef"):
-			class, err := TextOf(child)
-			if err != nil {
-				return err
+			// "Unspecified" is any way at all (saml-authn-context 3.4.25): whatever was done meets it, but for a
+			// request of something better than the others that it names.
+			if anyClass.MatchString(value) {
+				anything = anything || c.Comparison != "better"
+			} else if value != "" {
+				c.Classes = append(c.Classes, value)
 			}
-			c.Classes = append(c.Classes, class)
 		case Is(child, NSAssertion, "AuthnContextDeclRef"):
-			c.Declarations = true
+			c.Declarations = c.Declarations || value != ""
 		default:
 			return errors.New("RequestedAuthnContext has an unknown element")
 		}
 	}
-	if len(c.Classes) == 0 && !c.Declarations {
-		return errors.New("RequestedAuthnContext is empty")
+	if anything || len(c.Classes) == 0 && !c.Declarations {
+		return nil // an empty one asks for nothing, as if it were absent
 	}
 	r.Context = c
 	return nil
@@ -327,20 +352,4 @@ func isID(s string) bool {
 		}
 	}
 	return true
-}
-
-// DateTime reads an xs:dateTime. SAML's are in UTC (saml-core 1.3.3); an offset
-// is understood nonetheless, and none at all means UTC.
-func DateTime(s string) (time.Time, error) {
-	s = strings.Trim(s, " \t\r\n")
-	if len(s) > 64 {
-		return time.Time{}, errors.New("IssueInstant is too long")
-	}
-	if t, err := time.Parse(time.RFC3339Nano, s); err == nil {
-		return t.UTC(), nil
-	}
-	if t, err := time.Parse("2006-01-02T15:04:05.999999999", s); err == nil {
-		return t, nil
-	}
-	return time.Time{}, errors.New("IssueInstant is missing or no xs:dateTime")
 }

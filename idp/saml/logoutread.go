@@ -56,7 +56,8 @@ type ReceivedLogout struct {
 	issuer  string
 }
 
-// ReadLogout unpacks a message of single logout out of the parameters of a request with this method.
+// ReadLogout unpacks a message of single logout out of the parameters of a request with this method. What comes with a
+// fault, nil where nothing could be read, is for naming the sender and leading the person on.
 func ReadLogout(parameters, method string) (*ReceivedLogout, *Fault) {
 	m, root, bad := unpackLogout(parameters, method)
 	if bad != nil {
@@ -74,8 +75,7 @@ func (l *ReceivedLogout) Issuer() string { return l.issuer }
 
 // InResponseTo is the request that a LogoutResponse claims to answer; "" of a LogoutRequest.
 func (l *ReceivedLogout) InResponseTo() string {
-	id, _ := AttributeOf(l.root, "InResponseTo")
-	return id
+	return ValueOf(l.root, "InResponseTo")
 }
 
 // Verify checks the signature, which must be there (row SLO-01, saml-profiles 4.4.3.1 and 4.4.4.1).
@@ -134,14 +134,13 @@ type LogoutHead struct {
 
 func (h *LogoutHead) read(root *etree.Element) error {
 	var err error
-	h.ID, _ = AttributeOf(root, "ID")
+	h.ID = ValueOf(root, "ID")
 	if !isID(h.ID) {
 		return errors.New("ID is missing or no xs:ID of at most 256 characters")
 	}
-	h.Version, _ = AttributeOf(root, "Version")
-	h.Destination, _ = AttributeOf(root, "Destination")
-	instant, _ := AttributeOf(root, "IssueInstant")
-	if h.IssueInstant, err = DateTime(instant); err != nil {
+	h.Version = ValueOf(root, "Version")
+	h.Destination = ValueOf(root, "Destination")
+	if h.IssueInstant, err = DateTime(ValueOf(root, "IssueInstant")); err != nil {
 		return err
 	}
 	h.Issuer, err = issuerOf(root)
@@ -155,9 +154,6 @@ func issuerOf(root *etree.Element) (string, error) {
 	if len(found) != 1 {
 		return "", fmt.Errorf("it has %d Issuers, want one", len(found))
 	}
-	if format, ok := AttributeOf(found[0], "Format"); ok && format != FormatEntity {
-		return "", errors.New("the Issuer's Format is not entity")
-	}
 	value, err := TextOf(found[0])
 	switch {
 	case err != nil:
@@ -165,14 +161,14 @@ func issuerOf(root *etree.Element) (string, error) {
 	case value == "" || len(value) > 1024: // saml-core 8.3.6
 		return "", errors.New("Issuer is empty or has more than 1024 characters")
 	}
-	return value, nil
+	return value, checkIssuerFormat(found[0])
 }
 
 // Check compares a verified message with the clock and our address. A version
 // that is not 2.0 is not checked here: it is answered by a status.
 func (h *LogoutHead) Check(endpoint string, now time.Time) *Fault {
 	switch age := now.Sub(h.IssueInstant); {
-	case h.Destination != endpoint: // required in a signed message (saml-bindings 3.4.5.2, 3.5.5.2)
+	case !SameAddress(h.Destination, endpoint): // required in a signed message (saml-bindings 3.4.5.2, 3.5.5.2)
 		return &Fault{ReasonWrongDestination, http.StatusBadRequest,
 			fmt.Sprintf("Destination is %.200q, not %s", h.Destination, endpoint),
 			"import this identity provider's metadata again at the service provider"}
@@ -204,7 +200,7 @@ func readLogoutRequest(root *etree.Element) (*LogoutRequest, error) {
 	if err := r.read(root); err != nil {
 		return nil, err
 	}
-	if end, ok := AttributeOf(root, "NotOnOrAfter"); ok {
+	if end := ValueOf(root, "NotOnOrAfter"); end != "" {
 		at, err := DateTime(end)
 		if err != nil {
 			return nil, errors.New("NotOnOrAfter is no xs:dateTime")
@@ -222,7 +218,7 @@ func readLogoutRequest(root *etree.Element) (*LogoutRequest, error) {
 				return nil, err
 			}
 			r.NameID = value
-			r.Format, _ = AttributeOf(c, "Format")
+			r.Format = Format(ValueOf(c, "Format"))
 			r.NameQualifier, _ = AttributeOf(c, "NameQualifier")
 			r.SPNameQualifier, _ = AttributeOf(c, "SPNameQualifier")
 		case Is(c, NSAssertion, "EncryptedID"), Is(c, NSAssertion, "BaseID"):
@@ -252,7 +248,7 @@ func readLogoutRequest(root *etree.Element) (*LogoutRequest, error) {
 func (r *LogoutRequest) Names(entityID, ours, format, index string) bool {
 	switch {
 	// An absent Format means unspecified (saml-core 2.2.2).
-	case r.Format != "" && r.Format != FormatUnspecified && r.Format != format:
+	case r.Format != "" && r.Format != FormatUnspecified && r.Format != Format(format):
 		return false
 	// Our NameIDs have no qualifiers, which means these two (saml-core 8.3.7).
 	case r.NameQualifier != "" && r.NameQualifier != ours, r.SPNameQualifier != "" && r.SPNameQualifier != entityID:
@@ -280,7 +276,7 @@ func readLogoutResponse(root *etree.Element) (*LogoutResponse, error) {
 	if err := r.read(root); err != nil {
 		return nil, err
 	}
-	r.InResponseTo, _ = AttributeOf(root, "InResponseTo")
+	r.InResponseTo = ValueOf(root, "InResponseTo")
 	found := Children(root, NSProtocol, "Status")
 	if len(found) != 1 {
 		return nil, fmt.Errorf("it has %d Status elements, want one", len(found))
@@ -289,10 +285,9 @@ func readLogoutResponse(root *etree.Element) (*LogoutResponse, error) {
 	if len(codes) != 1 {
 		return nil, fmt.Errorf("its Status has %d StatusCodes, want one", len(codes))
 	}
-	top, _ := AttributeOf(codes[0], "Value")
-	r.Success = top == StatusSuccess
+	r.Success = ValueOf(codes[0], "Value") == StatusSuccess
 	for _, c := range Children(codes[0], NSProtocol, "StatusCode") {
-		if second, _ := AttributeOf(c, "Value"); second == StatusPartialLogout {
+		if ValueOf(c, "Value") == StatusPartialLogout {
 			r.Success = false
 		}
 	}

@@ -3,6 +3,7 @@ package saml
 import (
 	"bytes"
 	"compress/flate"
+	"compress/zlib"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -146,20 +147,19 @@ func unpack(encoded, method, name string) (message, *Fault) {
 	if bad != nil {
 		return message{}, bad
 	}
-	if encoding, sent := values["SAMLEncoding"]; sent &&
+	if encoding, sent := values["SAMLEncoding"]; sent && encoding != "" &&
 		encoding != "urn:oasis:names:tc:SAML:2.0:bindings:URL-Encoding:DEFLATE" {
 		// saml-bindings 3.4.4: an encoding that is not understood is not guessed at.
 		return message{}, BadRequest("SAMLEncoding is not DEFLATE",
 			"leave SAMLEncoding out, or use the DEFLATE encoding of saml-bindings 3.4.4.1")
 	}
-	m, plain, bad := decode(values, name)
+	m, plain, bad := decode(values, name, method == http.MethodGet)
 	switch {
 	case bad != nil:
 		return message{}, bad
 	case method == http.MethodGet:
-		m.redirect, m.query = true, encoded
-		m.xml, bad = inflate(plain)
-		return m, bad
+		m.redirect, m.query, m.xml = true, encoded, plain
+		return m, nil
 	}
 	for _, part := range []string{"SigAlg", "Signature"} {
 		if _, sent := values[part]; sent {
@@ -202,8 +202,8 @@ func parameters(raw string) (map[string]string, *Fault) {
 	return found, nil
 }
 
-// decode checks what both bindings share and takes the base64 off.
-func decode(values map[string]string, name string) (message, []byte, *Fault) {
+// decode checks what both bindings share and takes the base64 off, and the compression where there is one.
+func decode(values map[string]string, name string, packed bool) (message, []byte, *Fault) {
 	m := message{name: name}
 	text := values[name]
 	if text == "" {
@@ -227,27 +227,73 @@ func decode(values map[string]string, name string) (message, []byte, *Fault) {
 		}
 		m.relayState = &state
 	}
-	// Strict: one text has one meaning. Line ends are what encoders of RFC 2045 add.
-	plain, err := base64.StdEncoding.Strict().DecodeString(text)
-	if err != nil {
-		return m, nil, BadRequest(name+" is not base64",
-			"encode it with the standard alphabet, padded; in a URL, escape + as %2B")
+	var first *Fault
+	for _, text := range base64Texts(text) {
+		plain, bad := decodeText(text, name)
+		if bad == nil && packed {
+			plain, bad = inflate(plain)
+		}
+		if bad == nil {
+			_, err := inUTF8(plain)
+			if err == nil {
+				return m, plain, nil
+			}
+			bad = BadRequest(name+": "+err.Error(), "send one message of SAML 2.0 as XML in UTF-8")
+		}
+		if first == nil {
+			first = bad
+		}
 	}
-	return m, plain, nil
+	return m, nil, first
 }
 
-// inflate unpacks raw DEFLATE (RFC 1951) up to MaxXML bytes, so that a few
-// bytes can't become a gigabyte.
+// base64Texts are what a base64 text with blanks inside can have been. Blanks at its ends and beside line ends, and
+// line ends themselves, are what encoders and forms add (RFC 2045). Any other blank was a + that nobody escaped in a
+// URL, or white space after all: the first that can be decoded is taken. Nothing that is signed depends on it: on
+// HTTP-Redirect the octets of the query are, on HTTP-POST the XML.
+func base64Texts(text string) []string {
+	lines := strings.FieldsFunc(text, func(r rune) bool { return r == '\r' || r == '\n' })
+	for i := range lines {
+		lines[i] = strings.Trim(lines[i], " \t")
+	}
+	text = strings.Join(lines, "")
+	if !strings.ContainsAny(text, " \t") {
+		return []string{text}
+	}
+	return []string{strings.ReplaceAll(text, " ", "+"), strings.Join(strings.Fields(text), "")}
+}
+
+// decodeText reads base64 of either alphabet, padded or not. It is strict in all else: one text has one meaning.
+func decodeText(text, name string) ([]byte, *Fault) {
+	bad := BadRequest(name+" is not base64", "encode it with the standard alphabet, padded; in a URL, escape + as %2B")
+	bare := strings.TrimRight(text, "=")
+	if len(text)-len(bare) > 2 || bare == "" {
+		return nil, bad
+	}
+	plain, err := base64.RawStdEncoding.Strict().DecodeString(strings.NewReplacer("-", "+", "_", "/").Replace(bare))
+	if err != nil {
+		return nil, bad
+	}
+	return plain, nil
+}
+
+// inflate unpacks raw DEFLATE (RFC 1951), and the same with the header of zlib (RFC 1950) as some libraries add it, up
+// to MaxXML bytes, so that a few bytes can't become a gigabyte.
 func inflate(packed []byte) ([]byte, *Fault) {
 	source := bytes.NewReader(packed) // has ReadByte, so flate reads not one byte too far
-	reader := flate.NewReader(source)
-	plain, more, err := readUpTo(reader, MaxXML)
+	plain, more, err := readUpTo(flate.NewReader(source), MaxXML)
+	if err != nil {
+		source.Reset(packed)
+		if reader, header := zlib.NewReader(source); header == nil {
+			plain, more, err = readUpTo(reader, MaxXML)
+		}
+	}
 	switch {
 	case more:
 		return nil, tooLarge(fmt.Sprintf("the request inflates to more than %d bytes", MaxXML))
 	case err != nil:
-		return nil, BadRequest("the message is not raw DEFLATE",
-			"compress it by RFC 1951, without a zlib or gzip header (saml-bindings 3.4.4.1)")
+		return nil, BadRequest("the message is not DEFLATE",
+			"compress it by RFC 1951, without a gzip header (saml-bindings 3.4.4.1)")
 	case source.Len() > 0:
 		return nil, BadRequest("bytes follow the compressed request", "send one compressed request")
 	}

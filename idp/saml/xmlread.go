@@ -8,6 +8,7 @@ import (
 	"io"
 	"regexp"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/beevik/etree"
@@ -22,8 +23,11 @@ const (
 	maxTag        = 8 << 10 // bytes of one tag beside its attributes' values
 )
 
-// declaredEncoding finds the encoding in an XML declaration.
-var declaredEncoding = regexp.MustCompile(`encoding\s*=\s*["']([^"']*)["']`)
+// declaredEncoding and declaredVersion find what an XML declaration says.
+var (
+	declaredEncoding = regexp.MustCompile(`encoding\s*=\s*["']([^"']*)["']`)
+	declaredVersion  = regexp.MustCompile(`version\s*=\s*["']([^"']*)["']`)
+)
 
 // parseXML reads a document from outside and returns its root. One parser reads
 // it, and what that parser returned is all that is ever looked at (row REQ-03:
@@ -32,9 +36,9 @@ var declaredEncoding = regexp.MustCompile(`encoding\s*=\s*["']([^"']*)["']`)
 // anything but white space and comments beside the root, nesting and element
 // counts past their bounds, an attribute given twice, one ID used twice.
 func parseXML(data []byte, maxDepth, maxElements int) (*etree.Element, error) {
-	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) // a byte order mark, as Windows writes it
-	if !utf8.Valid(data) {
-		return nil, errors.New("it is not UTF-8")
+	data, err := inUTF8(data)
+	if err != nil {
+		return nil, err
 	}
 	if err := bounded(data, maxDepth, maxElements); err != nil {
 		return nil, err
@@ -43,6 +47,41 @@ func parseXML(data []byte, maxDepth, maxElements int) (*etree.Element, error) {
 		return nil, errors.New("it is not well-formed XML, or means different things to different parsers")
 	}
 	return readXML(data, maxDepth, maxElements)
+}
+
+// inUTF8 is a document from outside without what may stand before it: a byte order mark, as Windows writes it, and white
+// space.
+func inUTF8(data []byte) ([]byte, error) {
+	data = bytes.TrimLeft(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")), blanks)
+	if !utf8.Valid(data) {
+		return nil, errors.New("it is not UTF-8")
+	}
+	return data, nil
+}
+
+// checkDeclaration looks at the XML declaration of a document that is UTF-8. What it says of the encoding is wrong in
+// practice more often than right: .NET writes utf-16 over UTF-8. It is passed over where it makes no difference, and
+// refused where the same octets would be another text by it.
+func checkDeclaration(declaration string, ascii bool) error {
+	if m := declaredVersion.FindStringSubmatch(declaration); m != nil && m[1] != "1.0" {
+		return fmt.Errorf("it is XML %.20q, and 1.0 is read", m[1])
+	}
+	m := declaredEncoding.FindStringSubmatch(declaration)
+	if m == nil {
+		return nil
+	}
+	switch name := strings.ToLower(strings.TrimSpace(m[1])); {
+	case name == "", name == "utf-8", name == "utf8":
+	case strings.HasPrefix(name, "utf-16"), name == "utf16", name == "unicode", name == "ucs-2",
+		name == "iso-10646-ucs-2":
+		// The octets are UTF-8, which as UTF-16 would be no XML at all.
+	case ascii && (name == "us-ascii" || name == "ascii" || strings.HasPrefix(name, "iso-8859-") ||
+		strings.HasPrefix(name, "windows-125") || name == "latin1"):
+		// These agree with UTF-8 on what is ASCII.
+	default:
+		return fmt.Errorf("it declares an encoding other than UTF-8, %.40q", m[1])
+	}
+	return nil
 }
 
 // roundTrips is what xrv.Validate does, and the checks are its own. Only that one
@@ -78,6 +117,7 @@ func readXML(data []byte, maxDepth, maxElements int) (*etree.Element, error) {
 		}
 		return nil, errors.New("it is not well-formed XML")
 	}
+	ascii := bytes.IndexFunc(data, func(r rune) bool { return r > unicode.MaxASCII }) < 0
 	var root *etree.Element
 	for i, child := range doc.Child {
 		switch c := child.(type) {
@@ -90,8 +130,8 @@ func readXML(data []byte, maxDepth, maxElements int) (*etree.Element, error) {
 			if c.Target != "xml" || i != 0 {
 				return nil, errors.New("it has a processing instruction")
 			}
-			if m := declaredEncoding.FindStringSubmatch(c.Inst); m != nil && !strings.EqualFold(m[1], "UTF-8") {
-				return nil, errors.New("it declares an encoding other than UTF-8")
+			if err := checkDeclaration(c.Inst, ascii); err != nil {
+				return nil, err
 			}
 		case *etree.CharData:
 			if strings.Trim(c.Data, " \t\r\n") != "" {

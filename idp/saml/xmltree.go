@@ -34,10 +34,11 @@ func (t *treeCheck) element(el *etree.Element) error {
 			}
 		}
 		if a.Space == "" && a.Key == "ID" {
-			if t.ids[a.Value] {
+			id := strings.Trim(a.Value, blanks)
+			if t.ids[id] {
 				return errors.New("one ID is used twice")
 			}
-			t.ids[a.Value] = true
+			t.ids[id] = true
 		}
 	}
 	for _, child := range el.Child {
@@ -93,20 +94,5 @@ func TextOf(el *etree.Element) (string, error) {
 		}
 		b.WriteString(c.Data)
 	}
-	return strings.Trim(b.String(), " \t\r\n"), nil
-}
-
-// BooleanOf reads an xs:boolean attribute; ok is false where it is absent.
-func BooleanOf(el *etree.Element, name string) (value, ok bool, err error) {
-	v, ok := AttributeOf(el, name)
-	if !ok {
-		return false, false, nil
-	}
-	switch strings.Trim(v, " \t\r\n") {
-	case "true", "1":
-		return true, true, nil
-	case "false", "0":
-		return false, true, nil
-	}
-	return false, true, fmt.Errorf("%s is neither true nor false", name)
+	return strings.Trim(b.String(), blanks), nil
 }
