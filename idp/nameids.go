@@ -122,8 +122,8 @@ func (h *nameHashes) of(entityID, format, nameID string, person store.PersonID) 
 }
 
 // transient is the transient NameID of a session at a service provider: nobody who sees two of them can tell that they
-// are one person's, and within the session it is the same, so that a logout by it ends the session (saml-core 8.3.8). The
-// session's token is random, so this is: it needs no record of its own.
+// are one person's, and within the session it is the same, so that a logout by it ends the session (saml-core 8.3.8).
+// The session's token is random, so this is: it needs no record of its own.
 func (h *nameHashes) transient(entityID string, session []byte) string {
 	return "_" + hex.EncodeToString(h.hash("transient", entityID, string(session)))
 }

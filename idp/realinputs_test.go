@@ -20,8 +20,8 @@ import (
 	"ssobridge/provisioning"
 )
 
-// realRequests are AuthnRequests as products write them, and their neighbours that stay refused, with what a person with
-// a session gets for each: "ok", the NameID's format, the class and the address where they are not the usual ones;
+// realRequests are AuthnRequests as products write them, and their neighbours that stay refused, with what a person
+// with a session gets for each: "ok", the NameID's format, the class and the address where they are not the usual ones;
 // "login" where the login form comes; "status" with the second code; or "refused" with the reason.
 var realRequests = map[string]string{
 	// REAL-01: a format under every URI that products use.

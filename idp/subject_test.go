@@ -109,7 +109,8 @@ func TestREQ18(t *testing.T) {
 	}{
 		{"no comparison is exact", "", []string{"PasswordProtectedTransport"}, "PasswordProtectedTransport"},
 		{"exact", "exact", []string{"PasswordProtectedTransport"}, "PasswordProtectedTransport"},
-		{"exact, one of several", "exact", []string{"X509", "Kerberos", "PasswordProtectedTransport"}, "PasswordProtectedTransport"},
+		{"exact, one of several", "exact", []string{"X509", "Kerberos", "PasswordProtectedTransport"},
+			"PasswordProtectedTransport"},
 		{"exact, a stronger one", "exact", []string{"X509"}, ""},
 		{"exact, a weaker one", "exact", []string{"Password"}, "Password"},
 		{"minimum", "minimum", []string{"Password"}, "PasswordProtectedTransport"},

@@ -271,6 +271,7 @@ func (e *spEntity) nameIDs(role *etree.Element) {
 	if transient {
 		// It asks for nothing else, so it gets people by a name that is another one in each session. The template is for
 		// the day on which somebody chooses another format.
+		e.note(all[0], "it names transient NameIDs alone: people are known there by another name in each session")
 		e.im.Provider.NameIDFormat, e.im.Provider.NameID = saml.FormatTransient, formatTemplates[saml.FormatPersistent]
 		return
 	}

@@ -49,8 +49,8 @@ func parseXML(data []byte, maxDepth, maxElements int) (*etree.Element, error) {
 	return readXML(data, maxDepth, maxElements)
 }
 
-// inUTF8 is a document from outside without what may stand before it: a byte order mark, as Windows writes it, and white
-// space.
+// inUTF8 is a document from outside without what may stand before it: a byte order mark, as Windows writes it, and
+// white space.
 func inUTF8(data []byte) ([]byte, error) {
 	data = bytes.TrimLeft(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")), blanks)
 	if !utf8.Valid(data) {
