@@ -218,10 +218,10 @@ func (p *IdP) startSession(ctx context.Context, f *flow, a attempt, e directory.
 // failedLogin turns an error of the directory into a page.
 func (p *IdP) failedLogin(ctx context.Context, f *flow, form AskPassword, a attempt, began time.Time,
 	cause error) (Answer, error) {
-	problem, person, result := directory.Unavailable, "", store.TryFailed
+	problem, person, result, proved := directory.Unavailable, "", store.TryFailed, false
 	var failed *directory.Error
 	if errors.As(cause, &failed) && failed.Problem != "" {
-		problem, person = failed.Problem, failed.PersonID
+		problem, person, proved = failed.Problem, failed.PersonID, failed.Try == directory.Proved
 		if failed.Try != directory.MaybeJudged {
 			result = store.TryReturned
 		}
@@ -242,6 +242,9 @@ func (p *IdP) failedLogin(ctx context.Context, f *flow, form AskPassword, a atte
 		return Answer{Page: page}, err
 	case directory.Disabled, directory.Expired, directory.PasswordExpired, directory.MustChange, directory.NotNow,
 		directory.NotHere:
+		if !proved {
+			break // said without a look at the password: not to be told apart from a wrong one, and a guess
+		}
 		// Only told after the right password (row LDAP-08), so it is no guess to count.
 		form.Problem = problem
 		p.settle(ctx, a, store.TryReturned, event)
@@ -255,7 +258,8 @@ func (p *IdP) failedLogin(ctx context.Context, f *flow, form AskPassword, a atte
 			detail: "what the directory holds of this person can't be used", mend: "see the line before"})
 		return Answer{Page: page}, err
 	}
-	// BadCredentials, Locked, Ambiguous and whatever is not known: one text for all.
+	// BadCredentials, Locked, Ambiguous, an account that the directory closed before it looked at the password, and
+	// whatever is not known: one text for all.
 	p.settle(ctx, a, result, event)
 	return p.wrongPassword(ctx, f, form, began)
 }

@@ -78,6 +78,44 @@ func TestLoginProblems(t *testing.T) {
 	}
 }
 
+// REAL-35: an account that the directory calls closed before it looks at the password gets the page of a wrong one, and
+// the try counts: the page must not say which accounts are closed. Log and audit have the reason.
+func TestREAL35ClosedBeforeThePassword(t *testing.T) {
+	guessed := newFixture(t, "rsa-2048", nil)
+	for range 11 {
+		v := visitor("b")
+		if _, err := guessed.Login(context.Background(), pendingLogin(t, guessed, v), "alice", "wrong", v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, wrong := guessed.directory.counts()
+	for _, problem := range []directory.Problem{directory.Disabled, directory.Expired, directory.PasswordExpired,
+		directory.MustChange, directory.NotNow, directory.NotHere} {
+		f := newFixture(t, "rsa-2048", nil)
+		f.directory.change("alice", func(p *person) { p.problem, p.unproved = problem, true })
+		v := visitor("b")
+		a, err := f.Login(context.Background(), pendingLogin(t, f, v), "alice", "correct horse", v)
+		if form := must[idp.AskPassword](t, a, err); form.Problem != directory.BadCredentials || a.NewSession != "" {
+			t.Errorf("%s: form %+v", problem, form)
+		}
+		if e := f.events(t)[0]; e.Outcome != "refused" || e.Reason != string(problem) {
+			t.Errorf("%s: event %+v", problem, e)
+		}
+		if log := f.log.String(); !strings.Contains(log, "reason="+string(problem)) || strings.Contains(log,
+			idp.ReasonDirectoryDown) {
+			t.Errorf("%s: log %s", problem, log)
+		}
+		for range 10 {
+			if _, err = f.Login(context.Background(), pendingLogin(t, f, v), "alice", "correct horse", v); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, binds := f.directory.counts(); binds != wrong {
+			t.Errorf("%s: %d tries reached the directory, want %d as of wrong passwords", problem, binds, wrong)
+		}
+	}
+}
+
 // TestLoginInput: what never reaches the directory, and an entry that says no
 // without an error.
 func TestLoginInput(t *testing.T) {

@@ -326,6 +326,7 @@ type person struct {
 	entry    directory.Entry
 	password string
 	problem  directory.Problem
+	unproved bool // the directory says so before it looks at the password
 }
 
 func (d *people) add(login, password string, e directory.Entry) {
@@ -406,6 +407,8 @@ func (d *people) Bind(_ context.Context, f directory.Found, password string, slo
 			return refused(directory.BadCredentials, directory.MaybeJudged)
 		case who.problem == directory.Locked, who.problem == directory.BadCredentials, who.problem == directory.Ambiguous,
 			who.problem == directory.Unavailable:
+			return refused(who.problem, directory.MaybeJudged)
+		case who.problem != "" && who.unproved:
 			return refused(who.problem, directory.MaybeJudged)
 		case who.problem != "":
 			return refused(who.problem, directory.Proved)

@@ -249,7 +249,8 @@ func (t *trace) bound(began time.Time, e directory.Entry, err error) {
 		t.step(StepDirectory, began, string(failed.Problem), "login")
 		switch id := store.PersonID(failed.PersonID); {
 		case id == "":
-		case failed.Problem == directory.BadCredentials || failed.Problem == directory.Unavailable:
+		case failed.Problem == directory.BadCredentials || failed.Problem == directory.Unavailable,
+			failed.Try != directory.Proved && failed.Problem != directory.Locked:
 			t.guessed(id)
 		default: // only told after the right password (row LDAP-08)
 			t.person(id)

@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,16 +32,32 @@ var adCodes = map[string]Problem{
 	"773": MustChange,
 }
 
+// eDirectoryCodes are the codes that eDirectory writes in parentheses into the message of a refused bind. None says
+// that the password was right: it looks at the account first.
+var eDirectoryCodes = map[string]Problem{
+	"-197": Locked, // by its detection of intruders
+	"-217": NotNow, // more logins at once than are allowed
+	"-218": NotNow,
+	"-219": NotHere,
+	"-220": Disabled, // or expired: it does not tell them apart
+	"-222": PasswordExpired,
+	"-223": PasswordExpired,
+	"-601": BadCredentials,
+	"-669": BadCredentials,
+}
+
 // verdict is what the directory says to a bind. problem is "" only when it answered success to that very request and
 // named no state that forbids the login; cause is what it said otherwise.
 type verdict struct {
 	problem Problem
 	cause   error
+	proved  bool // it was only said after the right password (row LDAP-08)
 }
 
 // bind proves a password: a simple bind with the person's own DN, on a connection that is only ever bound as people. An
-// error means that the directory could not judge, or that its answer got lost; it says which.
-func (d *Directory) bind(ctx context.Context, dn, password string) (verdict, error) {
+// error means that the directory could not judge, or that its answer got lost; it says which. closed is what the entry
+// says that forbids the login, "" for nothing.
+func (d *Directory) bind(ctx context.Context, dn, password string, closed Problem) (verdict, error) {
 	// Callers have checked both. Either one empty would make a bind that succeeds and proves nothing, so this is no place
 	// to trust callers.
 	if dn == "" || checkPassword(password) != nil {
@@ -72,7 +89,7 @@ func (d *Directory) bind(ctx context.Context, dn, password string) (verdict, err
 		}
 		return verdict{}, e
 	}
-	problem, cause := bindProblem(err, result)
+	problem, cause := d.bindProblem(err, result, closed)
 	if problem == Unavailable {
 		e := &Error{Problem: Unavailable, Op: op, Err: cause}
 		// These refuse the request before the password is looked at; after any other answer it may have been.
@@ -83,11 +100,18 @@ func (d *Directory) bind(ctx context.Context, dn, password string) (verdict, err
 		}
 		return verdict{}, e
 	}
-	return verdict{problem, cause}, nil
+	return verdict{problem: problem, cause: cause, proved: problem != BadCredentials && problem != Locked &&
+		!d.judgesAccountFirst(err)}, nil
+}
+
+// judgesAccountFirst tells whether a refusal of a bind may have come without a look at the password. What it says of
+// the account must not be shown to who asks, and the try counts as a wrong one.
+func (d *Directory) judgesAccountFirst(err error) bool {
+	return err != nil && (d.o.Preset == presetEDirectory || !hasCode(err, ldap.LDAPResultInvalidCredentials))
 }
 
 // bindProblem reads the answer to a bind.
-func bindProblem(err error, result *ldap.SimpleBindResult) (Problem, error) {
+func (d *Directory) bindProblem(err error, result *ldap.SimpleBindResult, closed Problem) (Problem, error) {
 	policy := policyProblem(result)
 	if err == nil {
 		if policy != "" {
@@ -100,7 +124,18 @@ func bindProblem(err error, result *ldap.SimpleBindResult) (Problem, error) {
 		if policy != "" {
 			return policy, fmt.Errorf("the password policy says %s: %w", policy, err)
 		}
+		if d.o.Preset == presetEDirectory {
+			return eDirectoryProblem(err), err
+		}
 		return adProblem(err), err
+	case hasCode(err, ldap.LDAPResultUnwillingToPerform, ldap.LDAPResultInsufficientAccessRights) &&
+		(closed != "" || d.o.refusesClosed()):
+		// 389 Directory Server, FreeIPA and eDirectory look at the account before the password. Elsewhere this is said of
+		// the request or of the server itself, unless the entry says that it is of the account.
+		if d.o.Preset == presetEDirectory && closed == "" {
+			return eDirectoryProblem(err), err
+		}
+		return cmp.Or(closed, Disabled), err
 	case hasCode(err, ldap.LDAPResultNoSuchObject, ldap.LDAPResultInappropriateAuthentication):
 		// The entry went away since it was found, or has no password.
 		return BadCredentials, err
@@ -121,6 +156,11 @@ func policyProblem(result *ldap.SimpleBindResult) Problem {
 	policy, ok := ldap.FindControl(result.Controls,
 		ldap.ControlTypeBeheraPasswordPolicy).(*ldap.ControlBeheraPasswordPolicy)
 	if !ok {
+		// The older control of Netscape's servers and their heirs, which says with success that nothing but a change of the
+		// password is allowed.
+		if ldap.FindControl(result.Controls, ldap.ControlTypeVChuPasswordMustChange) != nil {
+			return MustChange
+		}
 		return ""
 	}
 	switch policy.Error {
@@ -132,6 +172,23 @@ func policyProblem(result *ldap.SimpleBindResult) Problem {
 		return MustChange
 	}
 	return ""
+}
+
+// eDirectoryProblem reads eDirectory's code: "NDS error: log account expired (-220)".
+func eDirectoryProblem(err error) Problem {
+	code := uint16(0)
+	if e, ok := errors.AsType[*ldap.Error](err); ok && e.Err != nil {
+		code = e.ResultCode
+		_, after, _ := strings.Cut(e.Err.Error(), "(-")
+		number, _, _ := strings.Cut(after, ")")
+		if p, known := eDirectoryCodes["-"+number]; known {
+			return p
+		}
+	}
+	if code == ldap.LDAPResultInvalidCredentials {
+		return BadCredentials
+	}
+	return Disabled
 }
 
 // adProblem reads Active Directory's code. Its text is fixed but for the code, which is hexadecimal: "…, comment:

@@ -39,7 +39,7 @@ func New(o Options) (*Directory, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Directory{o: o, isAD: o.Preset == presetAD, person: p.person, upn: p.upn, groups: p.groups,
+	d := &Directory{o: o, isAD: o.isAD(), person: p.person, upn: p.upn, groups: p.groups,
 		cache: newGroupCache(o.Now)}
 	// A filter of one's own and distribution groups ask for other groups than those of a token.
 	d.byToken = d.isAD && o.GroupMode == modeAD && o.GroupFilter == adTokenFilter
@@ -83,16 +83,16 @@ func (d *Directory) Referrals() int64 { return d.referrals.Load() }
 // Read reads a person again by immutable id, for a live session. A person who is gone, or whom the login filter no
 // longer takes, is an Entry with Problem Disabled and the id. An Entry whose Problem is set is returned without error.
 func (d *Directory) Read(ctx context.Context, id string) (Entry, error) {
-	id = CanonicalID(id)
+	id = canonicalID(d.o.IDAttribute, id)
 	op := "read the person " + id
-	value, err := idFilter(d.o.IDAttribute, id)
+	condition, err := idFilter(d.o.IDAttribute, id)
 	if err != nil {
 		return Entry{}, &Error{Problem: BadData, Op: "read a person", Err: err}
 	}
 	ctx, cancel := d.bounded(ctx)
 	defer cancel()
 	// The login filter's other conditions still hold: somebody whom it no longer takes may not go on with a session.
-	found, err := d.findPerson(ctx, "(&("+d.o.IDAttribute+"="+value+")"+d.person.present()+")")
+	found, err := d.findPerson(ctx, "(&"+condition+d.person.present()+")")
 	if errors.Is(err, ErrNotFound) {
 		return Entry{ID: id, Problem: Disabled, ReadAt: d.o.Now()}, nil
 	}
@@ -122,13 +122,9 @@ func (d *Directory) Read(ctx context.Context, id string) (Entry, error) {
 // only the next sign-in clears. A login that nobody has is an Error with ErrNotFound in its chain.
 func (d *Directory) Find(ctx context.Context, login string) (Entry, error) {
 	const op = "find a person by login"
-	filter, err := d.loginFilter(login)
-	if err != nil {
-		return Entry{}, &Error{Problem: BadCredentials, Op: op, Err: err}
-	}
 	ctx, cancel := d.bounded(ctx)
 	defer cancel()
-	found, err := d.findPerson(ctx, filter)
+	found, err := d.findLogin(ctx, login)
 	if errors.Is(err, ErrNotFound) {
 		return Entry{}, &Error{Problem: BadCredentials, Op: op, Err: err}
 	}

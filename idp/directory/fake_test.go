@@ -28,6 +28,7 @@ type fake struct {
 	code      int    // result code of a refused bind
 	slow      time.Duration
 	searchErr int
+	byLogin   bool // people are found by the login name or user principal name that a filter asks for
 	binds     []fakeBind
 	searches  []fakeSearch
 }
@@ -183,6 +184,16 @@ func (f *fake) search(w *gldap.ResponseWriter, r *gldap.Request) {
 			// The library shows printable octets alone as they came, so the last number has to be one.
 			if last := g.attributes["objectSid"][0][24:25]; strings.Contains(m.Filter, last+`\00\00\00)`) {
 				found = append(found, g)
+			}
+		}
+	case f.byLogin && strings.Contains(m.Filter, "objectCategory=person"):
+		for _, p := range f.people {
+			for _, name := range []string{"sAMAccountName", "userPrincipalName"} {
+				for _, v := range p.attributes[name] {
+					if strings.Contains(strings.ToLower(m.Filter), strings.ToLower("("+name+"="+v+")")) {
+						found = append(found, p)
+					}
+				}
 			}
 		}
 	case !strings.Contains(m.Filter, "nobody"):

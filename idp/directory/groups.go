@@ -407,14 +407,14 @@ func (d *Directory) refuses() bool {
 // renamed one. One that is not there is an Error with Problem BadData and ErrNotFound in its chain.
 func (d *Directory) GroupByID(ctx context.Context, id string) (Group, error) {
 	const op = "read a group by id"
-	value, err := idFilter(d.o.GroupIDAttribute, id)
+	condition, err := idFilter(d.o.GroupIDAttribute, canonicalID(d.o.GroupIDAttribute, id))
 	if err != nil {
 		return Group{}, &Error{Problem: BadData, Op: op, Err: err}
 	}
 	ctx, cancel := d.bounded(ctx)
 	defer cancel()
-	found, err := d.search(ctx, d.request(d.o.GroupBaseDN, ldap.ScopeWholeSubtree, 2, "("+d.o.GroupIDAttribute+"="+value+
-		")", d.groupAttributes()))
+	found, err := d.search(ctx, d.request(d.o.GroupBaseDN, ldap.ScopeWholeSubtree, 2, condition,
+		d.groupAttributes()))
 	switch {
 	case len(found) > 1:
 		return Group{}, &Error{Problem: Ambiguous, Op: op, Err: fmt.Errorf("several groups have the id %s", id)}

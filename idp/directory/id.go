@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -17,19 +18,56 @@ const maxID = 256
 // errNoID is the fault of an entry without a usable immutable id.
 var errNoID = errors.New("no usable immutable id")
 
-// isGUID tells whether the attribute holds the 16 octets of a Microsoft GUID rather than text.
-func isGUID(attribute string) bool { return strings.EqualFold(attribute, "objectGUID") }
+// guidOrders maps, for each attribute that holds the 16 octets of a GUID rather than text, the octets as they are
+// stored to their places in the text form 8-4-4-4-12. Active Directory stores the first three fields little-endian and
+// the rest in order (MS-DTYP 2.3.4), eDirectory all in order.
+var guidOrders = map[string][guidSize]int{
+	"objectguid": {3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15},
+	"guid":       {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15},
+}
+
+const guidSize = 16
+
+// guidOrder is the order of an attribute that holds a GUID.
+func guidOrder(attribute string) (order [guidSize]int, ok bool) {
+	order, ok = guidOrders[strings.ToLower(attribute)]
+	return order, ok
+}
+
+// octetsMark begins the text of an id whose octets are no text, before their hexadecimal digits.
+const octetsMark = "hex-"
 
 // idText is the canonical text of an immutable id as the directory gave it.
 func idText(attribute string, raw []byte) (string, error) {
-	if isGUID(attribute) {
-		return guidText(raw)
-	}
 	id := string(raw)
-	if err := checkID(id); err != nil {
-		return "", err
+	if order, ok := guidOrder(attribute); ok {
+		if isUUID(id) { // a server that writes the text
+			return CanonicalID(id), nil
+		}
+		return guidText(attribute, order, raw)
 	}
-	return CanonicalID(id), nil // RFC 4122 3: written in lower case, read in either
+	if _, marked := markedOctets(id); marked {
+		// Otherwise one entry's text could be what another's octets are written as.
+		return "", fmt.Errorf("%w: %q is how octets that are no text are written", errNoID, id)
+	}
+	if err := checkID(id); err == nil {
+		return CanonicalID(id), nil // RFC 4122 3: written in lower case, read in either
+	}
+	if text := octetsMark + hex.EncodeToString(raw); len(raw) > 0 && len(text) <= maxID {
+		return text, nil
+	}
+	return "", fmt.Errorf("%w: it must be 1 to %d bytes of text, or at most %d octets", errNoID, maxID,
+		(maxID-len(octetsMark))/2)
+}
+
+// markedOctets are the octets of an id that are no text.
+func markedOctets(id string) (raw []byte, ok bool) {
+	digits, ok := strings.CutPrefix(id, octetsMark)
+	if !ok || digits == "" {
+		return nil, false
+	}
+	raw, err := hex.DecodeString(digits)
+	return raw, err == nil
 }
 
 // CanonicalID brings an immutable id that somebody typed to the one form in which ids are kept: a UUID in lower case,
@@ -41,23 +79,53 @@ func CanonicalID(typed string) string {
 	return typed
 }
 
-// idFilter is the assertion value that finds an id: escaped text, or escaped octets for objectGUID.
+// canonicalID is CanonicalID that also takes the octets of a GUID as tools show them: as 32 hexadecimal digits, as
+// base64 (ldapsearch, LDIF), or in braces.
+func canonicalID(attribute, typed string) string {
+	order, ok := guidOrder(attribute)
+	if !ok {
+		return CanonicalID(typed)
+	}
+	typed = strings.TrimSuffix(strings.TrimPrefix(typed, "{"), "}")
+	raw, err := hex.DecodeString(typed)
+	if err != nil || len(raw) != guidSize {
+		raw, err = base64.StdEncoding.DecodeString(typed)
+	}
+	if err == nil && len(raw) == guidSize {
+		if text, err := guidText(attribute, order, raw); err == nil {
+			return text
+		}
+	}
+	return CanonicalID(typed)
+}
+
+// idFilter is the condition that finds an id: by escaped text, or by escaped octets.
 func idFilter(attribute, id string) (string, error) {
 	if err := checkID(id); err != nil {
 		return "", err
 	}
-	if !isGUID(attribute) {
-		return ldap.EscapeFilter(id), nil
+	text := "(" + attribute + "=" + ldap.EscapeFilter(id) + ")"
+	if order, ok := guidOrder(attribute); ok {
+		raw, err := guidOctets(order, id)
+		if err != nil {
+			return "", err
+		}
+		// As octets, or as the text that some servers write.
+		return "(|(" + attribute + "=" + escapeOctets(raw) + ")" + text + ")", nil
 	}
-	raw, err := guidOctets(id)
-	if err != nil {
-		return "", err
+	if raw, ok := markedOctets(id); ok {
+		return "(" + attribute + "=" + escapeOctets(raw) + ")", nil
 	}
+	return text, nil
+}
+
+// escapeOctets escapes every octet, so no value changes the filter (RFC 4515 3).
+func escapeOctets(raw []byte) string {
 	var b strings.Builder
 	for _, c := range raw {
 		fmt.Fprintf(&b, `\%02x`, c)
 	}
-	return b.String(), nil
+	return b.String()
 }
 
 func checkID(id string) error {
@@ -67,23 +135,19 @@ func checkID(id string) error {
 	return nil
 }
 
-// guidOrder maps each octet of a GUID as Active Directory stores it to its place in the text form 8-4-4-4-12: the first
-// three fields are little-endian, the rest is in order (MS-DTYP 2.3.4).
-var guidOrder = [16]int{3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15}
-
-func guidText(raw []byte) (string, error) {
-	if len(raw) != len(guidOrder) {
-		return "", fmt.Errorf("%w: an objectGUID of %d octets", errNoID, len(raw))
+func guidText(attribute string, order [guidSize]int, raw []byte) (string, error) {
+	if len(raw) != guidSize {
+		return "", fmt.Errorf("%w: %d octets in %s", errNoID, len(raw), attribute)
 	}
-	var b [16]byte
-	for i, from := range guidOrder {
+	var b [guidSize]byte
+	for i, from := range order {
 		b[i] = raw[from]
 	}
 	h := hex.EncodeToString(b[:])
 	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:], nil
 }
 
-func guidOctets(id string) ([]byte, error) {
+func guidOctets(order [guidSize]int, id string) ([]byte, error) {
 	if !isUUID(id) {
 		return nil, fmt.Errorf("%w: %q is not of the form 8-4-4-4-12", errNoID, id)
 	}
@@ -91,8 +155,8 @@ func guidOctets(id string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errNoID, err)
 	}
-	raw := make([]byte, len(guidOrder))
-	for i, from := range guidOrder {
+	raw := make([]byte, guidSize)
+	for i, from := range order {
 		raw[from] = b[i]
 	}
 	return raw, nil

@@ -62,13 +62,13 @@ var (
 // has it.
 func (d *Directory) Lockout(ctx context.Context, id string) (Lockout, error) {
 	op := "read the lockout of " + id
-	value, err := idFilter(d.o.IDAttribute, id)
+	condition, err := idFilter(d.o.IDAttribute, canonicalID(d.o.IDAttribute, id))
 	if err != nil {
 		return Lockout{}, &Error{Problem: BadData, Op: "read a lockout", Err: err}
 	}
 	ctx, cancel := d.bounded(ctx)
 	defer cancel()
-	found, err := d.search(ctx, d.request(d.o.BaseDN, ldap.ScopeWholeSubtree, 2, "("+d.o.IDAttribute+"="+value+")",
+	found, err := d.search(ctx, d.request(d.o.BaseDN, ldap.ScopeWholeSubtree, 2, condition,
 		slices.Concat(adLockoutAttributes, openLDAPLockout)))
 	switch {
 	case err != nil:

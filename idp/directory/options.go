@@ -14,7 +14,9 @@ import (
 
 // Options are what New needs; the app's configuration maps onto them one to one. The preset fills what is empty.
 type Options struct {
-	Preset               string   // "openldap", "active_directory" or "" (all fields by hand)
+	// Preset is "openldap", "active_directory", "samba", "freeipa", "389ds", "edirectory", "lldap" or "" (all fields by
+	// hand).
+	Preset               string
 	URLs                 []string // ldaps://host[:port] or ldap://host[:port], tried in order
 	StartTLS             bool     // upgrade ldap:// connections before anything is sent
 	CAFile               string   // PEM file of authorities to trust instead of the system's
@@ -28,6 +30,10 @@ type Options struct {
 	LoginAttribute, IDAttribute, FirstNameAttribute, LastNameAttribute, MailAttribute string
 	// for Entry.Attributes, at most 50
 	ExtraAttributes []string
+	// DisabledAttributes say that an account is disabled: NAME, by any value but FALSE, no, off, none and 0, or
+	// NAME=VALUE. The others hold the time from which an account or a password is over. nil: those of the preset; empty:
+	// none.
+	DisabledAttributes, AccountExpiryAttributes, PasswordExpiryAttributes []string
 	// OpenLDAP: the policy of whom no pwdPolicySubentry names one; "" where nothing shows it
 	PasswordPolicyDN string
 	// AD: NetBIOS or DNS domain, stripped from DOMAIN\user; UPN logins search userPrincipalName
@@ -102,12 +108,14 @@ func (o *Options) check() (parts, error) {
 	var p parts
 	groupFilterGiven := o.GroupFilter != ""
 	switch o.Preset {
-	case "", presetOpenLDAP, presetAD:
+	case "", presetOpenLDAP, presetAD, presetSamba, presetFreeIPA, preset389DS, presetEDirectory, presetLLDAP:
 	default:
 		f.add("preset", fmt.Sprintf("unknown preset %q", o.Preset),
-			`write "openldap", "active_directory" or leave it empty and set each field`)
+			`write "openldap", "active_directory", "samba", "freeipa", "389ds", "edirectory" or "lldap", or leave it empty `+
+				"and set each field")
 	}
 	o.preset()
+	o.presetStates()
 	if o.GroupBaseDN == "" {
 		o.GroupBaseDN = o.BaseDN
 	}
@@ -132,13 +140,13 @@ func (o *Options) check() (parts, error) {
 		f.add("login_filter", "it does not hold {login}, so it would find the same people for every login",
 			"write {login} where the login name belongs")
 	}
-	if o.Preset == presetAD && o.LoginFilter == adLoginFilter {
+	if o.isAD() && o.LoginFilter == adLoginFilter {
 		if p.upn, err = parseTemplate(adUPNFilter, holdLogin); err != nil {
 			f.add("login_filter", err.Error(), "report this fault of the preset")
 		}
 	}
 	p.groups = o.checkGroups(&f, groupFilterGiven)
-	if o.Domain != "" && o.Preset != presetAD {
+	if o.Domain != "" && !o.isAD() {
 		f.add("domain", "it has a meaning only for Active Directory", "remove it, or set preset to active_directory")
 	}
 	return p, errors.Join(f...)
@@ -249,7 +257,7 @@ func (o *Options) checkNames(f *faults) {
 		f.add("bind_password", "it has a NUL in it", "write it without")
 	}
 	// Active Directory also binds by user@domain and DOMAIN\user, which are no DNs.
-	if o.BindDN != "" && o.Preset != presetAD {
+	if o.BindDN != "" && !o.isAD() {
 		if _, err := parseDN(o.BindDN); err != nil {
 			f.add("bind_dn", err.Error(), "write the service account's DN, such as cn=reader,ou=services,dc=example,dc=com")
 		}
@@ -293,6 +301,27 @@ func (o *Options) checkNames(f *faults) {
 	}
 	for _, name := range o.ExtraAttributes {
 		attribute("extra_attributes", name)
+	}
+	for _, list := range []struct {
+		field string
+		names []string
+		value bool
+	}{
+		{"disabled_attributes", o.DisabledAttributes, true},
+		{"account_expiry_attributes", o.AccountExpiryAttributes, false},
+		{"password_expiry_attributes", o.PasswordExpiryAttributes, false},
+	} {
+		if len(list.names) > maxAttributes {
+			f.add(list.field, fmt.Sprintf("%d are named", len(list.names)), fmt.Sprintf("name at most %d", maxAttributes))
+		}
+		for _, name := range list.names {
+			if n, value, has := strings.Cut(name, "="); list.value && has {
+				if name = n; value == "" {
+					f.add(list.field, fmt.Sprintf("%q has no value after the =", n+"="), "write NAME=VALUE, or NAME alone")
+				}
+			}
+			attribute(list.field, name)
+		}
 	}
 }
 

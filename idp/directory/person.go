@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/go-ldap/ldap/v3"
@@ -24,9 +25,9 @@ func (d *Directory) entry(found *ldap.Entry) (Entry, state, error) {
 	now := d.o.Now()
 	e := Entry{
 		DN:        found.DN,
-		FirstName: text(found, d.o.FirstNameAttribute),
-		LastName:  text(found, d.o.LastNameAttribute),
-		Mail:      text(found, d.o.MailAttribute),
+		FirstName: name(found, d.o.FirstNameAttribute),
+		LastName:  name(found, d.o.LastNameAttribute),
+		Mail:      mail(found, d.o.MailAttribute),
 		ReadAt:    now,
 	}
 	bad := func(err error) error {
@@ -54,7 +55,7 @@ func (d *Directory) entry(found *ldap.Entry) (Entry, state, error) {
 			e.Attributes[strings.ToLower(name)] = values
 		}
 	}
-	st := accountState(found, now)
+	st := d.accountState(found, now)
 	e.PasswordChanged = st.passwordChanged
 	return e, st, nil
 }
@@ -90,6 +91,47 @@ func text(e *ldap.Entry, attribute string) string {
 	}
 	return ""
 }
+
+// name is the first value of an attribute that shows anything, without the blanks around it.
+func name(e *ldap.Entry, attribute string) string {
+	for _, v := range texts(e.GetEqualFoldRawAttributeValues(attribute)) {
+		if v = trimBlanks(v); v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+// mail is the first value of an attribute that is a mail address, without the blanks around it. If none is one, it is
+// the first that shows anything: whoever uses it says what is wrong with it.
+func mail(e *ldap.Entry, attribute string) string {
+	for _, v := range texts(e.GetEqualFoldRawAttributeValues(attribute)) {
+		if v = trimBlanks(v); isMail(v) {
+			return v
+		}
+	}
+	return name(e, attribute)
+}
+
+// isMail tells whether a value is a mail address that a provider can be expected to take: one at sign with something on
+// both sides, no blanks or other invisible characters, and a domain of names with dots between them.
+func isMail(v string) bool {
+	local, domain, ok := strings.Cut(v, "@")
+	if !ok || local == "" || len(v) > maxMail || strings.ContainsAny(v, `<>()[],;:"\`) ||
+		strings.HasPrefix(local, ".") || strings.HasSuffix(local, ".") || strings.Contains(v, "..") ||
+		strings.ContainsFunc(v, func(r rune) bool {
+			return unicode.IsSpace(r) || unicode.In(r, unicode.Cf, unicode.Cc)
+		}) {
+		return false
+	}
+	labels := strings.Split(domain, ".")
+	return !strings.Contains(domain, "@") && len(labels) > 1 && !slices.ContainsFunc(labels, func(label string) bool {
+		return label == "" || strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-")
+	})
+}
+
+// maxMail bounds a mail address (RFC 5321 4.5.3.1.3, less the angle brackets).
+const maxMail = 254
 
 // texts are the values that are text of bounded length, at most maxValues.
 func texts(raw [][]byte) []string {

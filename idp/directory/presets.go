@@ -1,9 +1,16 @@
 package directory
 
+import "strings"
+
 // The presets, the group modes and what they fill in.
 const (
-	presetOpenLDAP = "openldap"
-	presetAD       = "active_directory"
+	presetOpenLDAP   = "openldap"
+	presetAD         = "active_directory"
+	presetSamba      = "samba" // a domain controller of Samba: Active Directory in all that is asked here
+	presetFreeIPA    = "freeipa"
+	preset389DS      = "389ds"
+	presetEDirectory = "edirectory"
+	presetLLDAP      = "lldap"
 
 	modeMemberOf = "member_of"
 	modeSearch   = "search"
@@ -42,12 +49,7 @@ func (o *Options) preset() {
 		fill(&o.IDAttribute, "entryUUID")
 		fill(&o.GroupIDAttribute, "entryUUID")
 		fill(&o.GroupMode, modeSearch)
-		if o.GroupMode == modeSearch {
-			fill(&o.GroupFilter, "(|(&(objectClass=groupOfNames)(member="+holdDN+"))"+
-				"(&(objectClass=groupOfUniqueNames)(uniqueMember="+holdDN+"))"+
-				"(&(objectClass=posixGroup)(memberUid="+holdLogin+")))")
-		}
-	case presetAD:
+	case presetAD, presetSamba:
 		fill(&o.LoginFilter, adLoginFilter)
 		fill(&o.LoginAttribute, "sAMAccountName")
 		fill(&o.IDAttribute, "objectGUID")
@@ -63,13 +65,79 @@ func (o *Options) preset() {
 		case modeSearch:
 			fill(&o.GroupFilter, "(&"+kind+"(member="+holdDN+"))")
 		}
+	case presetFreeIPA:
+		// The server keeps memberOf, with the groups that a person is in by way of others.
+		fill(&o.LoginFilter, "(&(objectClass=person)(uid="+holdLogin+"))")
+		fill(&o.LoginAttribute, "uid")
+		fill(&o.IDAttribute, "ipaUniqueID")
+		fill(&o.GroupIDAttribute, "ipaUniqueID")
+		fill(&o.GroupMode, modeMemberOf)
+	case preset389DS:
+		fill(&o.LoginFilter, "(&(objectClass=person)(uid="+holdLogin+"))")
+		fill(&o.LoginAttribute, "uid")
+		fill(&o.IDAttribute, "nsUniqueId")
+		fill(&o.GroupIDAttribute, "nsUniqueId")
+		fill(&o.GroupMode, modeMemberOf)
+	case presetEDirectory:
+		fill(&o.LoginFilter, "(&(objectClass=person)(uid="+holdLogin+"))")
+		fill(&o.LoginAttribute, "uid")
+		fill(&o.IDAttribute, "GUID")
+		fill(&o.GroupIDAttribute, "GUID")
+		fill(&o.GroupMode, modeSearch) // its groupMembership is memberOf only where somebody has mapped it so
+	case presetLLDAP:
+		fill(&o.LoginFilter, "(&(objectClass=person)(uid="+holdLogin+"))")
+		fill(&o.LoginAttribute, "uid")
+		fill(&o.IDAttribute, "entryUUID")
+		fill(&o.GroupIDAttribute, "entryUUID")
+		fill(&o.GroupMode, modeMemberOf)
 	default:
 		return
+	}
+	if o.GroupMode == modeSearch && !o.isAD() {
+		fill(&o.GroupFilter, "(|(&(objectClass=groupOfNames)(member="+holdDN+"))"+
+			"(&(objectClass=groupOfUniqueNames)(uniqueMember="+holdDN+"))"+
+			"(&(objectClass=posixGroup)(memberUid="+holdLogin+")))")
 	}
 	fill(&o.FirstNameAttribute, "givenName")
 	fill(&o.LastNameAttribute, "sn")
 	fill(&o.MailAttribute, "mail")
 	fill(&o.GroupNameAttribute, "cn")
+}
+
+// isAD tells whether the directory is Active Directory, or one that answers like it.
+func (o *Options) isAD() bool { return o.Preset == presetAD || o.Preset == presetSamba }
+
+// refusesClosed tells whether the directory refuses the bind to a closed account by "unwilling to perform" or
+// "insufficient access rights", where others answer so about the request or about themselves.
+func (o *Options) refusesClosed() bool {
+	return o.Preset == presetFreeIPA || o.Preset == preset389DS || o.Preset == presetEDirectory
+}
+
+// presetStates fills the attributes of an account's state that are not named. Active Directory's and the password
+// policy's of OpenLDAP have rules of their own, see accountState.
+func (o *Options) presetStates() {
+	fill := func(field *[]string, names ...string) {
+		if *field == nil {
+			*field = names
+		}
+	}
+	switch o.Preset {
+	case presetFreeIPA:
+		fill(&o.DisabledAttributes, "nsAccountLock")
+		fill(&o.AccountExpiryAttributes, "krbPrincipalExpiration")
+		fill(&o.PasswordExpiryAttributes, "krbPasswordExpiration")
+	case preset389DS:
+		fill(&o.DisabledAttributes, "nsAccountLock")
+		fill(&o.PasswordExpiryAttributes, "passwordExpirationTime", "krbPasswordExpiration")
+	case presetEDirectory:
+		fill(&o.DisabledAttributes, "loginDisabled")
+		fill(&o.AccountExpiryAttributes, "loginExpirationTime")
+		fill(&o.PasswordExpiryAttributes, "passwordExpirationTime")
+	case presetOpenLDAP, "":
+		// Whoever brings such an attribute along means it. A time may be one that their server no longer heeds, so times are
+		// heeded where they are named.
+		fill(&o.DisabledAttributes, "nsAccountLock", "loginDisabled")
+	}
 }
 
 // The attributes that tell an account's state. A free configuration asks for both lists: a directory leaves out what it
@@ -82,11 +150,21 @@ var (
 
 // stateAttributes are those that this configuration asks for.
 func (o *Options) stateAttributes() []string {
-	switch o.Preset {
-	case presetAD:
-		return adStateAttributes
-	case presetOpenLDAP:
-		return openLDAPStateAttributes
+	var names []string
+	switch {
+	case o.isAD():
+		names = append(names, adStateAttributes...)
+	case o.Preset == "":
+		names = append(append(names, adStateAttributes...), openLDAPStateAttributes...)
+	case o.Preset != presetLLDAP: // which knows no state of an account
+		names = append(names, openLDAPStateAttributes...)
 	}
-	return append(append([]string{}, adStateAttributes...), openLDAPStateAttributes...)
+	if o.refusesClosed() {
+		names = append(names, passingLockTime, passingLockFlag)
+	}
+	for _, n := range o.DisabledAttributes {
+		name, _, _ := strings.Cut(n, "=")
+		names = append(names, name)
+	}
+	return append(append(names, o.AccountExpiryAttributes...), o.PasswordExpiryAttributes...)
 }

@@ -32,13 +32,9 @@ func (f Found) Person() string {
 // bound.
 func (d *Directory) Lookup(ctx context.Context, login string) (Found, error) {
 	const op = "sign in"
-	filter, err := d.loginFilter(login)
-	if err != nil {
-		return Found{}, &Error{Problem: BadCredentials, Op: op, Err: err}
-	}
 	ctx, cancel := d.bounded(ctx)
 	defer cancel()
-	found, err := d.findPerson(ctx, filter)
+	found, err := d.findLogin(ctx, login)
 	if problem := nobody(err); problem != "" {
 		return Found{}, &Error{Problem: problem, Op: op, Err: err}
 	}
@@ -72,14 +68,14 @@ func (d *Directory) Bind(ctx context.Context, f Found, password string, slow boo
 			return Entry{}, &Error{Problem: Unavailable, Op: op, PersonID: e.ID, Err: context.Cause(ctx), Try: NotSent}
 		}
 	}
-	v, err := d.bind(ctx, f.found.DN, password)
+	v, err := d.bind(ctx, f.found.DN, password, f.state.problem)
 	if err != nil {
 		return Entry{}, withPerson(unavailable(op, err), e.ID)
 	}
 	if v.problem != "" {
 		failed := &Error{Problem: v.problem, Op: op, PersonID: e.ID, Err: v.cause}
-		if v.problem != BadCredentials && v.problem != Locked {
-			failed.Try = Proved // only said after the right password (row LDAP-08)
+		if v.proved {
+			failed.Try = Proved
 		}
 		return Entry{}, failed
 	}

@@ -1,6 +1,8 @@
 package directory
 
 import (
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,18 +30,111 @@ type state struct {
 	passwordChanged time.Time
 }
 
-// accountState reads the account's state at the time now.
-func accountState(e *ldap.Entry, now time.Time) state {
-	s := openLDAPState(e, now)
-	ad := adState(e, now)
-	if s.problem == "" {
-		s.problem = ad.problem
+// Passing locks of 389 Directory Server, until a time, and of eDirectory.
+const (
+	passingLockTime = "accountUnlockTime"
+	passingLockFlag = "lockedByIntruder"
+)
+
+// accountState reads the account's state at the time now. Of several problems the one counts that more people have to
+// do something about.
+func (d *Directory) accountState(e *ldap.Entry, now time.Time) state {
+	own, policy, ad := d.o.namedState(e, now), openLDAPState(e, now), adState(e, now)
+	s := state{locked: own.locked || policy.locked || ad.locked, passwordChanged: policy.passwordChanged}
+	for _, problem := range []Problem{Disabled, Expired, MustChange, PasswordExpired} {
+		if own.problem == problem || policy.problem == problem || ad.problem == problem {
+			s.problem = problem
+			break
+		}
 	}
-	s.locked = s.locked || ad.locked
 	if s.passwordChanged.IsZero() {
 		s.passwordChanged = ad.passwordChanged
 	}
 	return s
+}
+
+// namedState is what the attributes say that the configuration or its preset names.
+func (o *Options) namedState(e *ldap.Entry, now time.Time) state {
+	var s state
+	over := func(names []string) bool {
+		return slices.ContainsFunc(names, func(name string) bool {
+			return slices.ContainsFunc(stateValues(e, name), func(v string) bool { return isOver(name, v, now) })
+		})
+	}
+	switch {
+	case slices.ContainsFunc(o.DisabledAttributes, func(named string) bool { return isSet(e, named) }):
+		s.problem = Disabled
+	case over(o.AccountExpiryAttributes):
+		s.problem = Expired
+	case over(o.PasswordExpiryAttributes):
+		s.problem = PasswordExpired
+	}
+	if o.refusesClosed() {
+		until, ok := generalizedTime(e.GetEqualFoldAttributeValue(passingLockTime))
+		s.locked = ok && now.Before(until) || isSet(e, passingLockFlag)
+	}
+	return s
+}
+
+// stateValues are the values of an attribute, without the blanks that a copied one has at its ends; none of blanks
+// alone.
+func stateValues(e *ldap.Entry, name string) []string {
+	var values []string
+	for _, v := range e.GetEqualFoldAttributeValues(name) {
+		if v = trimBlanks(v); v != "" {
+			values = append(values, v)
+		}
+	}
+	return values
+}
+
+// isSet tells whether an entry has NAME=VALUE, or of NAME alone any value that is no "no". A value that nobody expects
+// closes the account: the attribute is there to do that.
+func isSet(e *ldap.Entry, named string) bool {
+	name, want, exact := strings.Cut(named, "=")
+	return slices.ContainsFunc(stateValues(e, name), func(v string) bool {
+		if exact {
+			return strings.EqualFold(v, trimBlanks(want))
+		}
+		switch strings.ToLower(v) {
+		case "false", "no", "off", "none", "0", "f", "n":
+			return false
+		}
+		return true
+	})
+}
+
+// isOver tells whether a time is past. A value that can't be read counts as past: whoever names the attribute relies on
+// it.
+func isOver(name, value string, now time.Time) bool {
+	n, err := strconv.ParseInt(value, 10, 64)
+	var end time.Time
+	switch attribute := strings.ToLower(name); {
+	case err == nil && attribute == "shadowexpire": // days since 1970; negative for never (shadow(5))
+		if n < 0 {
+			return false
+		}
+		const furthest = 1 << 30 // days: what is beyond would not fit
+		end = time.Unix(min(n, furthest)*24*60*60, 0)
+	case err == nil && (attribute == "sambakickofftime" || attribute == "sambapwdmustchange"):
+		if n <= 0 || n >= 1<<31-1 { // seconds since 1970; the largest number of 32 bits for never
+			return false
+		}
+		end = time.Unix(n, 0)
+	case err == nil && attribute == "accountexpires":
+		t, ok := fileTime(n)
+		if !ok {
+			return false
+		}
+		end = t
+	default:
+		t, ok := generalizedTime(value)
+		if !ok {
+			return true
+		}
+		end = t
+	}
+	return !now.Before(end)
 }
 
 func openLDAPState(e *ldap.Entry, now time.Time) state {
@@ -108,14 +203,49 @@ func fileTime(n int64) (t time.Time, ok bool) {
 	return time.Unix(n/ticks-epoch, n%ticks*100).UTC(), true
 }
 
-// generalizedTime parses an LDAP time (RFC 4517 3.3.13) in the forms that servers write: UTC, with or without seconds
-// and fractions.
+var ldapTime = regexp.MustCompile(`^([0-9]{10})([0-5][0-9])?([0-5][0-9]|60)?(?:[.,]([0-9]{1,30}))?(Z|[+-][0-9]{2}(?:[0-9]{2})?)?$`)
+
+// generalizedTime parses an LDAP time (RFC 4517 3.3.13) in all its forms: minutes and seconds can be left out, a
+// fraction is one of the last part that is there, and the zone is Z or a difference of hours, or of hours and minutes.
+// A time without a zone, which some servers take, counts as UTC.
 func generalizedTime(s string) (t time.Time, ok bool) {
-	for _, layout := range []string{"20060102150405Z", "20060102150405.999999999Z", "200601021504Z",
-		"20060102150405-0700"} {
-		if t, err := time.Parse(layout, s); err == nil {
-			return t.UTC(), true
-		}
+	parts := ldapTime.FindStringSubmatch(strings.ToUpper(trimBlanks(s)))
+	if parts == nil {
+		return time.Time{}, false
 	}
-	return time.Time{}, false
+	t, err := time.Parse("2006010215", parts[1])
+	if err != nil {
+		return time.Time{}, false
+	}
+	unit := time.Hour
+	if parts[2] != "" {
+		unit = time.Minute
+		n, _ := strconv.Atoi(parts[2])
+		t = t.Add(time.Duration(n) * unit)
+	}
+	if parts[3] != "" {
+		unit = time.Second
+		n, _ := strconv.Atoi(parts[3]) // 60 is a leap second
+		t = t.Add(time.Duration(n) * unit)
+	}
+	if parts[4] != "" {
+		part, err := strconv.ParseFloat("0."+parts[4], 64)
+		if err != nil {
+			return time.Time{}, false
+		}
+		t = t.Add(time.Duration(part * float64(unit)))
+	}
+	if zone := parts[5]; zone != "" && zone != "Z" {
+		hours, _ := strconv.Atoi(zone[1:3])
+		minutes, _ := strconv.Atoi("0" + zone[3:])
+		if hours > 23 || minutes > 59 {
+			return time.Time{}, false
+		}
+		difference := time.Duration(hours)*time.Hour + time.Duration(minutes)*time.Minute
+		if zone[0] == '-' {
+			difference = -difference
+		}
+		t = t.Add(-difference)
+	}
+	return t, true
 }

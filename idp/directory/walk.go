@@ -132,7 +132,7 @@ func (w *walk) person(ctx context.Context, found *ldap.Entry) (Entry, error) {
 }
 
 // uniqueIDs are attributes that servers make and keep unique by themselves.
-var uniqueIDs = []string{"entryUUID", "objectGUID", "nsUniqueId"}
+var uniqueIDs = []string{"entryUUID", "objectGUID", "nsUniqueId", "ipaUniqueID", "GUID"}
 
 // findShared finds the ids that several entries have. A reading by such an id is refused as ambiguous, so none of them
 // can be used, and the first must be known before it is visited.

@@ -4,8 +4,9 @@ import "time"
 
 // Directory says how people and groups are found by LDAP.
 type Directory struct {
-	// Fills every key below that is left out: openldap or active_directory. Without
-	// a preset every attribute and filter is set by hand.
+	// Fills every key below that is left out: openldap, active_directory, samba (a domain
+	// controller of Samba), freeipa, 389ds, edirectory or lldap. Without a preset every
+	// attribute and filter is set by hand.
 	// Default none.
 	// Example: openldap
 	Preset string `yaml:"preset"`
@@ -62,6 +63,8 @@ type Directory struct {
 	LoginAttribute string `yaml:"login_attribute"`
 
 	// The attribute with an id that never changes and is never given to somebody else.
+	// objectGUID and eDirectory's GUID are written 8-4-4-4-12; of other attributes, octets
+	// that are no text are written hex-0123abcd.
 	// Default: the preset's.
 	// Example: entryUUID
 	IDAttribute string `yaml:"id_attribute"`
@@ -86,6 +89,28 @@ type Directory struct {
 	// Example: [employeeNumber, departmentNumber]
 	ExtraAttributes []string `yaml:"extra_attributes"`
 
+	// The attributes that say that an account is disabled: NAME, by any value but FALSE,
+	// no, off, none and 0, or NAME=VALUE. They are read with each reading of a person, so
+	// a live session ends too. Active Directory's userAccountControl and OpenLDAP's
+	// password policy count anyway. An empty list is none.
+	// Default: the preset's. freeipa and 389ds: nsAccountLock; edirectory: loginDisabled;
+	// openldap and no preset: both.
+	// Example: [nsAccountLock, employeeType=left]
+	DisabledAttributes []string `yaml:"disabled_attributes"`
+
+	// The attributes with the time at which an account ends. A time that can't be read
+	// counts as past.
+	// Default: the preset's. freeipa: krbPrincipalExpiration; edirectory:
+	// loginExpirationTime.
+	// Example: [shadowExpire]
+	AccountExpiryAttributes []string `yaml:"account_expiry_attributes"`
+
+	// The attributes with the time at which a password ends.
+	// Default: the preset's. freeipa: krbPasswordExpiration; 389ds: passwordExpirationTime
+	// and krbPasswordExpiration; edirectory: passwordExpirationTime.
+	// Example: [krbPasswordExpiration]
+	PasswordExpiryAttributes []string `yaml:"password_expiry_attributes"`
+
 	// OpenLDAP: the entry of the password policy that holds for everybody else
 	// (ppolicy_default), which no person's entry names. check and lockouts compare
 	// wrong passwords with it.
@@ -94,7 +119,8 @@ type Directory struct {
 	PasswordPolicyDN string `yaml:"password_policy_dn"`
 
 	// Active Directory: the domain that people may write before their login, as in
-	// EXAMPLE\alice. Another domain is refused.
+	// EXAMPLE\alice. Another domain is refused. The DNS domain of base_dn is taken anyway,
+	// also as in alice@ad.example.com for whom no user principal name was entered.
 	// Default none.
 	// Example: EXAMPLE
 	Domain string `yaml:"domain"`

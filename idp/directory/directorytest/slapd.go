@@ -25,6 +25,10 @@ type SlapdOptions struct {
 	// for load
 	People int
 	Plain  bool // allow simple binds without TLS
+	// Foreign adds attributes of other servers, in the class foreignEntry that any entry can take: nsAccountLock,
+	// loginDisabled, krbPasswordExpiration, krbPrincipalExpiration, passwordExpirationTime, loginExpirationTime,
+	// ipaUniqueID, nsUniqueId, GUID. Their numbers are made up.
+	Foreign bool
 
 	// Groups adds so many groups, team00001 and so on, in which the people of People are; see LoadGroup and LoadMembers.
 	Groups          int
@@ -236,19 +240,24 @@ func (s *Slapd) config(o SlapdOptions) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	schema := ""
+	if o.Foreign {
+		schema = foreignSchema()
+	}
 	security := "security simple_bind=128"
 	if o.Plain {
 		security = ""
 	}
 	return strings.NewReplacer("SCHEMAS", schemas, "MODULES", modules, "DIR", s.dir, "CAFILE", s.pki.caFile, "CERTFILE",
 		s.pki.certFile,
-		"KEYFILE", s.pki.keyFile, "SECURITY", security, "SUFFIX", s.BaseDN, "ADMINDN", s.AdminDN, "ADMINPW", s.AdminPassword,
+		"KEYFILE", s.pki.keyFile, "SECURITY", security, "FOREIGN", schema,
+		"SUFFIX", s.BaseDN, "ADMINDN", s.AdminDN, "ADMINPW", s.AdminPassword,
 		"READER", s.BindDN,
 	).Replace(`include SCHEMAS/core.schema
 include SCHEMAS/cosine.schema
 include SCHEMAS/nis.schema
 include SCHEMAS/inetorgperson.schema
-modulepath MODULES
+FOREIGNmodulepath MODULES
 moduleload back_mdb
 moduleload memberof
 moduleload ppolicy
@@ -268,7 +277,7 @@ rootpw ADMINPW
 directory DIR/data
 dbnosync
 limits dn.exact=READER size.prtotal=unlimited size=unlimited
-index objectClass,uid,member,uniqueMember,memberUid,entryUUID eq
+index objectClass,uid,member,uniqueMember,memberUid,entryUUID,gidNumber eq
 overlay memberof
 memberof-memberof-ad memberOf
 overlay ppolicy
@@ -278,6 +287,25 @@ ppolicy_hash_cleartext
 access to attrs=userPassword by anonymous auth by * none
 access to * by users read by * none
 `), nil
+}
+
+// foreignSchema imitates what 389 Directory Server, FreeIPA and eDirectory keep of an account.
+func foreignSchema() string {
+	const text, boolean, at, octets = "caseIgnoreMatch 15", "booleanMatch 7", "generalizedTimeMatch 24",
+		"octetStringMatch 40"
+	var schema strings.Builder
+	var names []string
+	for i, a := range [][2]string{{"nsAccountLock", text}, {"loginDisabled", boolean}, {"krbPasswordExpiration", at},
+		{"krbPrincipalExpiration", at}, {"passwordExpirationTime", at}, {"loginExpirationTime", at}, {"ipaUniqueID", text},
+		{"nsUniqueId", text}, {"GUID", octets}} {
+		rule, syntax, _ := strings.Cut(a[1], " ")
+		fmt.Fprintf(&schema, "attributetype ( 1.3.6.1.4.1.99999.1.%d NAME '%s' EQUALITY %s\n  "+
+			"SYNTAX 1.3.6.1.4.1.1466.115.121.1.%s SINGLE-VALUE )\n", i+1, a[0], rule, syntax)
+		names = append(names, a[0])
+	}
+	fmt.Fprintf(&schema, "objectclass ( 1.3.6.1.4.1.99999.2.1 NAME 'foreignEntry' SUP top AUXILIARY\n  MAY ( %s ) )\n",
+		strings.Join(names, " $ "))
+	return schema.String()
 }
 
 // ready connects by TLS and binds as the service account.
