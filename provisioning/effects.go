@@ -38,6 +38,7 @@ type Effects struct {
 	Roles     int
 	Creations int // of the gains, those whom a plan would create
 	AtSignIn  int // of the gains, those who are created at their first sign-in
+	Primary   int // of the gains, those by a primary group, which lists nobody and is often everybody's
 	Forecast  Forecast
 }
 
@@ -59,6 +60,9 @@ func (s *Service) PreviewMappings(ctx context.Context, c mapping.Change, visit f
 					e := pair.effect(v, row)
 					sum.count(e)
 					if e.Kind == EffectGains { // an owner is told, never created: verdict knows
+						if pair.after.Group.Primary {
+							sum.Primary++
+						}
 						switch kind, _ := s.verdict(after, v.person, pair.after, row, there); kind {
 						case store.ItemCreate:
 							sum.Creations++

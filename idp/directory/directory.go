@@ -64,6 +64,8 @@ func New(o Options) (*Directory, error) {
 	}
 	if d.isAD {
 		d.attributes = append(d.attributes, "objectSid", "primaryGroupID") // see primarySID
+	} else {
+		d.attributes = append(d.attributes, "gidNumber")
 	}
 	return d, nil
 }

@@ -31,8 +31,11 @@ type Group struct {
 	Name string `json:"name"` // cn
 	// DNs from the direct group to this one's member; empty when direct, or where the path can't be told
 	Via []string `json:"via,omitempty"`
+	// the person's primary group: their entry names it, and the group's does not list them
+	Primary bool `json:"primary,omitempty"`
 
-	distribution bool // of Active Directory, and not a security group: gives nobody anything
+	number       string // by what people name it as their primary group; empty in what is given to callers
+	distribution bool   // of Active Directory, and not a security group: gives nobody anything
 }
 
 // The bounds of what is kept of one attribute.

@@ -26,6 +26,7 @@ type groupCache struct {
 	tokens map[sid]cached[tokenGroup]
 	// primaries are the DNs of primary groups, of which there are few.
 	primaries map[sid]cached[string]
+	gids      map[string]cached[[]Group]
 }
 
 type cached[T any] struct {
@@ -37,6 +38,7 @@ func newGroupCache(now func() time.Time) groupCache {
 	return groupCache{
 		now: now, groups: map[string]cached[Group]{}, in: map[string]cached[[]Group]{},
 		tokens: map[sid]cached[tokenGroup]{}, primaries: map[sid]cached[string]{},
+		gids: map[string]cached[[]Group]{},
 	}
 }
 
@@ -90,6 +92,19 @@ func (c *groupCache) keepPrimary(s sid, dn string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	keep(c.primaries, s, dn, c.now())
+}
+
+// byGID are the POSIX groups with this number. The list belongs to the cache.
+func (c *groupCache) byGID(gid string) ([]Group, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return look(c.gids, gid, c.now(), identityFresh)
+}
+
+func (c *groupCache) keepGID(gid string, groups []Group) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	keep(c.gids, gid, groups, c.now())
 }
 
 func look[K comparable, T any](m map[K]cached[T], key K, now time.Time, fresh time.Duration) (value T, ok bool) {

@@ -159,6 +159,9 @@ func (d *Directory) listedGroups(ctx context.Context, found *ldap.Entry) ([]Grou
 		return nil, err
 	}
 	groups, err := d.identified(ctx, list)
+	if gid, has := primaryGID(found); err == nil && has && !d.isAD {
+		return d.withGID(ctx, groups, gid)
+	}
 	s, has := primarySID(found)
 	if err != nil || !d.isAD || !has {
 		return groups, err
@@ -168,6 +171,20 @@ func (d *Directory) listedGroups(ctx context.Context, found *ldap.Entry) ([]Grou
 		return groups, err
 	}
 	return append(groups, known[s].group), nil
+}
+
+// withGID adds the groups with a person's number to those that memberOf lists.
+func (d *Directory) withGID(ctx context.Context, groups []Group, gid string) ([]Group, error) {
+	primary, err := d.gidGroups(ctx, gid)
+	if err != nil {
+		return nil, err
+	}
+	for _, g := range primary {
+		if !slices.ContainsFunc(groups, func(have Group) bool { return dnKey(have.DN) == dnKey(g.DN) }) {
+			groups = append(groups, g)
+		}
+	}
+	return groups, nil
 }
 
 // identified makes groups of DNs: each with id and name, from the cache or read. It leaves out those that are not below
@@ -320,10 +337,14 @@ func tracePaths(groups []Group, index map[string]int, direct []string, memberOf 
 
 // groupAttributes are what is read of a group.
 func (d *Directory) groupAttributes() []string {
-	if d.securityOnly() {
-		return []string{d.o.GroupIDAttribute, d.o.GroupNameAttribute, "groupType"}
+	number := "gidNumber"
+	if d.isAD {
+		number = "objectSid"
 	}
-	return []string{d.o.GroupIDAttribute, d.o.GroupNameAttribute}
+	if d.securityOnly() {
+		return []string{d.o.GroupIDAttribute, d.o.GroupNameAttribute, number, "groupType"}
+	}
+	return []string{d.o.GroupIDAttribute, d.o.GroupNameAttribute, number}
 }
 
 // securityOnly tells whether memberOf, which lists groups of any kind, must be sifted. The other modes have it in their
@@ -335,7 +356,7 @@ func (d *Directory) securityOnly() bool {
 // group makes a Group of an entry. A group without an id is one that mappings know by DN only; an id that is there and
 // can't be used is a fault.
 func (d *Directory) group(e *ldap.Entry) (Group, error) {
-	g := Group{DN: e.DN, Name: text(e, d.o.GroupNameAttribute)}
+	g := Group{DN: e.DN, Name: text(e, d.o.GroupNameAttribute), number: d.groupNumber(e)}
 	if g.Name == "" {
 		g.Name = rdnValue(e.DN, "")
 	}
@@ -394,7 +415,14 @@ func (d *Directory) Group(ctx context.Context, dn string) (Group, error) {
 		return Group{}, &Error{Problem: BadData, Op: op,
 			Err: fmt.Errorf("%q is not a security group, and others give nobody access", dn)}
 	}
-	return d.group(found[0])
+	return d.given(found[0])
+}
+
+// given is group for callers.
+func (d *Directory) given(e *ldap.Entry) (Group, error) {
+	g, err := d.group(e)
+	g.number = ""
+	return g, err
 }
 
 // refuses tells whether distribution groups count nowhere. A group filter of one's own decides that by itself.
@@ -423,5 +451,5 @@ func (d *Directory) GroupByID(ctx context.Context, id string) (Group, error) {
 	case len(found) == 0:
 		return Group{}, &Error{Problem: BadData, Op: op, Err: fmt.Errorf("group %s: %w", id, ErrNotFound)}
 	}
-	return d.group(found[0])
+	return d.given(found[0])
 }

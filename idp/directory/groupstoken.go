@@ -116,8 +116,7 @@ func (d *Directory) groupsBySID(ctx context.Context, all []sid) (map[sid]tokenGr
 		if !ok {
 			return known, nil
 		}
-		found, err := d.searchAll(ctx, d.o.GroupBaseDN, filter, append(d.groupAttributes(), "objectSid",
-			"memberOf"), len(batch))
+		found, err := d.searchAll(ctx, d.o.GroupBaseDN, filter, append(d.groupAttributes(), "memberOf"), len(batch))
 		if errors.Is(err, errTooMany) {
 			return nil, &Error{Problem: BadData, Op: "read groups by identifier",
 				Err: errors.New("several groups have the same objectSid")}
@@ -174,6 +173,11 @@ func (d *Directory) primaryDN(ctx context.Context, s sid) (string, error) {
 func (d *Directory) personFilter(ctx context.Context, e Entry, person *ldap.Entry) (filter string, ok bool, err error) {
 	filter, ok = d.groups.fill(map[string]string{holdDN: e.DN, holdLogin: e.Login})
 	s, has := primarySID(person)
+	if gid, posix := primaryGID(person); ok && posix && !d.isAD {
+		if primary, ok := d.gidFilter(gid); ok {
+			filter = "(|" + filter + primary + ")"
+		}
+	}
 	if !ok || !d.isAD || !has {
 		return filter, ok, nil
 	}

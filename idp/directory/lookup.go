@@ -108,7 +108,7 @@ func (d *Directory) SearchGroups(ctx context.Context, text string, limit int) (g
 		return nil, false, d.groupSearchError(err)
 	}
 	for _, f := range found {
-		g, err := d.group(f)
+		g, err := d.given(f)
 		if err != nil {
 			continue // its id can't be used, so no mapping can name it
 		}
@@ -134,8 +134,8 @@ func (d *Directory) some(ctx context.Context, base, filter string, attributes []
 
 // Members lists the direct members of a group, at most limit; total is how many it
 // has. Where it can't be told from the group (a directory that keeps members at the
-// people alone) there are none. Active Directory's members by the primary group are
-// searched; of them at most limit and one more are counted.
+// people alone) there are none. Members by the primary group are searched; of them at
+// most limit and one more are counted.
 func (d *Directory) Members(ctx context.Context, dn string, limit int) (members []Member, total int, err error) {
 	const op = "read the members of a group"
 	if _, err := parseDN(dn); err != nil {
@@ -144,7 +144,7 @@ func (d *Directory) Members(ctx context.Context, dn string, limit int) (members 
 	ctx, cancel := d.bounded(ctx)
 	defer cancel()
 	found, err := d.search(ctx, d.request(dn, ldap.ScopeBaseObject, 1, "(objectClass=*)",
-		[]string{"member", "uniqueMember", "memberUid", "objectSid"}))
+		[]string{"member", "uniqueMember", "memberUid", "objectSid", "gidNumber", "objectClass"}))
 	if len(found) == 0 && (err == nil || hasCode(err, ldap.LDAPResultNoSuchObject, ldap.LDAPResultReferral,
 		ldap.LDAPResultInvalidDNSyntax)) {
 		return nil, 0, &Error{Problem: BadData, Op: op, Err: fmt.Errorf("%q: %w", dn, ErrNotFound)}
@@ -169,32 +169,16 @@ func (d *Directory) Members(ctx context.Context, dn string, limit int) (members 
 			members = append(members, m)
 		}
 	}
-	if s, ok := entrySID(found[0]); ok && d.isAD {
-		primary, more, err := d.primaryMembers(ctx, s, limit)
-		if err != nil {
-			return nil, 0, unavailable(op, err)
-		}
-		if members, total = append(members, primary...), total+len(primary); more {
-			total++
-		}
+	primary, more, err := d.primaryMembers(ctx, found[0], limit)
+	if err != nil {
+		return nil, 0, unavailable(op, err)
+	}
+	if members, total = append(members, primary...), total+len(primary); more {
+		total++
 	}
 	slices.SortFunc(members, func(a, b Member) int { return strings.Compare(a.Name, b.Name) })
 	if len(members) > limit {
 		members = members[:limit]
 	}
 	return members, total, nil
-}
-
-// primaryMembers finds people whose primary group this is, at most limit; more says that there are others. Only those
-// that could sign in are looked for.
-func (d *Directory) primaryMembers(ctx context.Context, group sid, limit int) (members []Member, more bool, err error) {
-	filter := fmt.Sprintf("(&%s(primaryGroupID=%d))", d.person.present(), group.last())
-	found, more, err := d.some(ctx, d.o.BaseDN, filter, []string{"objectSid", "primaryGroupID"}, limit)
-	for _, e := range found {
-		// The number alone may be that of a group of another domain.
-		if s, ok := primarySID(e); ok && s == group {
-			members = append(members, Member{DN: e.DN, Name: rdnValue(e.DN, "")})
-		}
-	}
-	return members, more, err
 }

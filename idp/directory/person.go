@@ -155,5 +155,5 @@ func (d *Directory) personGroups(ctx context.Context, e Entry, found *ldap.Entry
 	if err != nil {
 		return nil, unavailable(op, err)
 	}
-	return groups, nil
+	return d.markPrimary(groups, found), nil
 }

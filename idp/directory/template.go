@@ -176,19 +176,39 @@ func (t *template) fill(values map[string]string) (filter string, ok bool) {
 // instead is the filter with a condition on the group in the place of the one that makes the person with a DN a member.
 // ok is false where the filter has none, or needs something else of the person: a login, or not to be a member.
 func (t *template) instead(condition string) (filter string, ok bool) {
+	return t.replaced(condition, func(leaf *template) bool {
+		// Of other attributes, such as managedBy, nobody is a member.
+		return leaf.exactly(holdDN) && (strings.EqualFold(leaf.left, "member=") || strings.EqualFold(leaf.left,
+			"member:"+inChain+":="))
+	})
+}
+
+// insteadOfMember is instead for the ways in which groups outside of Active Directory list their members.
+func (t *template) insteadOfMember(condition string) (filter string, ok bool) {
+	return t.replaced(condition, func(leaf *template) bool {
+		switch strings.ToLower(leaf.left) {
+		case "member=", "uniquemember=":
+			return leaf.exactly(holdDN)
+		case "memberuid=":
+			return leaf.exactly(holdLogin)
+		}
+		return false
+	})
+}
+
+// replaced is the filter with a condition in the place of the leaves that list members.
+func (t *template) replaced(condition string, lists func(*template) bool) (filter string, ok bool) {
 	switch {
 	case !t.uses(holdDN) && !t.uses(holdLogin):
 		return t.present(), true
 	case t.op == 0:
-		// Of other attributes, such as managedBy, nobody is a member.
-		return condition, t.exactly(holdDN) && (strings.EqualFold(t.left, "member=") || strings.EqualFold(t.left,
-			"member:"+inChain+":="))
+		return condition, lists(t)
 	case t.op == '!':
 		return "", false
 	}
 	var parts []string
 	for _, c := range t.children {
-		part, ok := c.instead(condition)
+		part, ok := c.replaced(condition, lists)
 		if ok {
 			parts = append(parts, part)
 		} else if t.op == '&' {

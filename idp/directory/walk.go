@@ -90,6 +90,7 @@ type walk struct {
 	base   string           // dnKey of the group base
 	shared map[walkKey]bool // ids that several entries have
 	bySID  map[sid]int32    // of Active Directory: the node of a group, noNode for one that there is no use for
+	byGID  map[string][]int32
 	walked Walked
 	// groupsOf gives the groups of a person that matter, by the configured mode.
 	groupsOf func(context.Context, Entry, *ldap.Entry) ([]Group, error)
@@ -119,6 +120,7 @@ func (w *walk) person(ctx context.Context, found *ldap.Entry) (Entry, error) {
 	if err == nil {
 		e.Problem = st.problem
 		if e.Groups, err = w.groupsOf(ctx, e, found); err == nil {
+			e.Groups = w.d.markPrimary(e.Groups, found)
 			return e, nil
 		}
 		if typed, ok := errors.AsType[*Error](err); !ok || typed.Problem != BadData {
@@ -175,7 +177,10 @@ func (w *walk) readGroups(ctx context.Context) (func(context.Context, Entry, *ld
 	case modeSearch:
 		if ways, ok := w.d.groups.ways(); ok {
 			m := newMembers(w, ways)
-			return m.groupsOf, m.read(ctx)
+			if err := m.read(ctx); err != nil {
+				return nil, err
+			}
+			return m.groupsOf, w.readGIDs(ctx)
 		}
 	}
 	w.d.o.Logger.Warn("group_filter can't be turned round: the walk asks the directory for each person's groups, which "+

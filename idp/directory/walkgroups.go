@@ -36,9 +36,6 @@ func (w *walk) list(ctx context.Context, filter string, parents bool) error {
 
 // attributes are what is read of each group that counts.
 func (w *walk) attributes() []string {
-	if w.d.isAD {
-		return append(w.d.groupAttributes(), "objectSid")
-	}
 	return w.d.groupAttributes()
 }
 
@@ -90,7 +87,38 @@ func (w *walk) nodes(list []string) []int32 {
 // readListed prepares mode member_of.
 func (w *walk) readListed(ctx context.Context) error {
 	w.graph.load = w.loadListed
-	return w.list(ctx, usualGroups, w.d.o.Nested)
+	if err := w.list(ctx, usualGroups, w.d.o.Nested); err != nil {
+		return err
+	}
+	return w.readGIDs(ctx)
+}
+
+// readGIDs reads which groups are primary ones by a number. It comes after the other lists: what they know of a group
+// stays.
+func (w *walk) readGIDs(ctx context.Context) error {
+	filter, ok := w.d.gidFilter("*")
+	if !ok {
+		return nil
+	}
+	w.byGID = map[string][]int32{}
+	err := w.conn.pages(ctx, w.d.o.GroupBaseDN, filter, w.attributes(), func(found *ldap.Entry) error {
+		if gid, ok := primaryGID(found); ok {
+			w.byGID[gid] = append(w.byGID[gid], w.add(found))
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("list the POSIX groups: %w", w.conn.searchFault(err, "group_base_dn", w.d.o.GroupBaseDN))
+	}
+	return nil
+}
+
+// primaries are the nodes of a person's groups by number.
+func (w *walk) primaries(person *ldap.Entry) []int32 {
+	if gid, ok := primaryGID(person); ok {
+		return w.byGID[gid]
+	}
+	return nil
 }
 
 // loadListed reads a group that is none of the usual ones, as a sign-in does.
@@ -123,7 +151,7 @@ func (w *walk) listed(ctx context.Context, _ Entry, found *ldap.Entry) ([]Group,
 	if err != nil {
 		return nil, err
 	}
-	direct := w.nodes(list)
+	direct := append(w.nodes(list), w.primaries(found)...)
 	if s, ok := primarySID(found); ok {
 		if i, ok := w.bySID[s]; ok { // the list of the usual groups has each of Active Directory's below the base
 			direct = append(direct, i)

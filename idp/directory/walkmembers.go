@@ -239,6 +239,12 @@ func (m *members) groupsOf(ctx context.Context, e Entry, found *ldap.Entry) ([]G
 			direct = append(direct, i)
 		}
 	}
+	for _, i := range m.w.primaries(found) {
+		if m.lead(i); m.doubtful[i] {
+			return m.w.asked(ctx, e, found)
+		}
+		direct = append(direct, i)
+	}
 	return m.w.graph.climb(ctx, direct, m.w.d.o.Nested)
 }
 
@@ -246,8 +252,16 @@ func (m *members) groupsOf(ctx context.Context, e Entry, found *ldap.Entry) ([]G
 // in is known from the members of the others.
 func (m *members) primary(ctx context.Context, s sid) (int32, error) {
 	i, err := m.w.primary(ctx, s)
-	if err != nil || i == noNode || m.primaries[i] {
-		return i, err
+	if err == nil && i != noNode {
+		m.lead(i)
+	}
+	return i, err
+}
+
+// lead notes which groups a primary group is in.
+func (m *members) lead(i int32) {
+	if m.primaries[i] {
+		return
 	}
 	m.primaries[i] = true
 	dn := m.w.graph.nodes[i].group.DN
@@ -260,7 +274,6 @@ func (m *members) primary(ctx context.Context, s sid) (int32, error) {
 			n.parents = append(n.parents, is.group)
 		}
 	}
-	return i, nil
 }
 
 // with are the memberships of one value.

@@ -124,6 +124,9 @@ func (x *Index) try(r *rule, who *subject) []Hit {
 
 func groupHit(m store.Mapping, g directory.Group) Hit {
 	why := "is a direct member of the group"
+	if g.Primary {
+		why = "has the group as primary group"
+	}
 	if len(g.Via) > 0 {
 		why = "is a member of the group through " + strings.Join(g.Via, ", then ")
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"ssobridge/idp/directory"
@@ -65,7 +66,51 @@ func (s Status) checks() []Check {
 		Check{ForOverview | ForFullCheck, s.Providers.Findings},
 		Check{ForFullCheck, s.Providers.expiries},
 	)
-	return append(list, s.Rest...)
+	list = append(list, s.Rest...)
+	return append(list, Check{ForFullCheck, s.PrimaryGroups})
+}
+
+// The bounds of PrimaryGroups: groups that are looked at, and members that are counted of each.
+const (
+	maxPrimaryGroups  = 200
+	maxPrimaryMembers = 1000
+)
+
+// PrimaryGroups names mappings of groups that are somebody's primary group. Their members stand at the people alone, so
+// nobody sees how many they are by looking at the group; and versions before counted none of them.
+func (s Status) PrimaryGroups(ctx context.Context) (all []Finding) {
+	const name = "primary groups"
+	list, err := s.Store.Mappings().List(ctx)
+	if err != nil {
+		return []Finding{found(name, fmt.Errorf("list the mappings: %w", err))}
+	}
+	looked := map[string]bool{}
+	for _, m := range list {
+		if m.Kind != store.GroupMapping || m.Off || looked[m.GroupDN] {
+			continue
+		}
+		if len(looked) == maxPrimaryGroups {
+			return append(all, Finding{Name: name, Detail: fmt.Sprintf("the groups of the first %d mappings were looked at",
+				maxPrimaryGroups)})
+		}
+		looked[m.GroupDN] = true
+		n, more, err := s.Directory.PrimaryMembers(ctx, m.GroupDN, maxPrimaryMembers)
+		if err != nil {
+			return append(all, found(name, err)) // it will not answer for the next one either
+		}
+		if n == 0 {
+			continue
+		}
+		count := strconv.Itoa(n)
+		if more {
+			count = "more than " + count
+		}
+		all = append(all, Finding{Name: fmt.Sprintf("mapping %d", m.ID), Level: Warning,
+			Detail: fmt.Sprintf("%s is the primary group of %s people, who count as its members although it does not list "+
+				"them", m.GroupDN, count),
+			Hint: "see for whom in the preview of the mapping, and take another group if not all of them are meant"})
+	}
+	return all
 }
 
 // Look goes through the list, and gives out what it finds as it comes.

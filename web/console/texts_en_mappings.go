@@ -146,5 +146,7 @@ var mappingsWords = map[string]string{
 		"several mappings apply, the one that wins decides.",
 	"mappings.create.in-advance": "in advance, by plans",
 	"mappings.create.at-sign-in": "at the first sign-in only",
-	"mappings.later":             "{count:} more would be created at their first sign-in.",
+	"mappings.primary": "{count:} of them have the group as primary group, which does not list them: on Active Directory, " +
+		"Domain Users is everybody.",
+	"mappings.later": "{count:} more would be created at their first sign-in.",
 }

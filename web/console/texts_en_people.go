@@ -20,6 +20,7 @@ var peopleWords = map[string]string{
 	"people.groups":     "Groups",
 	"people.group":      "Group",
 	"people.path":       "How the person is a member",
+	"people.primary":    "primary group",
 	"people.direct":     "direct member",
 	"people.via":        "through",
 	"people.nogroups":   "Not a member of any group.",

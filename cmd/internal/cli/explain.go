@@ -105,6 +105,9 @@ func printExplanation(out io.Writer, x admin.Explanation, what admin.ExplainWhat
 	line("\nGROUPS\t%d", len(p.Groups)+x.LeftOut["groups"])
 	for _, g := range p.Groups {
 		path := "direct"
+		if g.Primary {
+			path = "primary group"
+		}
 		if len(g.Via) > 0 {
 			path = "by " + strings.Join(g.Via, " -> ")
 		}

@@ -106,6 +106,10 @@ func showEffects(p *server.App, s *invocation, change mapping.Change) error {
 	if effects.AtSignIn > 0 {
 		s.printf("%d more would be created at their first sign-in\n", effects.AtSignIn)
 	}
+	if effects.Primary > 0 {
+		s.printf("%d of those who gain access have the group as primary group, which does not list them: on Active "+
+			"Directory, Domain Users is everybody\n", effects.Primary)
+	}
 	if effects.Creations > 0 {
 		s.printf("%s\n", forecastText(effects.Forecast))
 	}
