@@ -145,7 +145,7 @@ func (h *health) turn() {
 
 // askBreaker asks an open breaker for the one call that finds out. wait 0: it may be made. Nothing is asked where
 // nothing is to be done, since an answer that is not used would keep others from finding out.
-func (w *worker) askBreaker(ctx context.Context, open lanes, upTo store.Class,
+func (w *worker) askBreaker(ctx context.Context, open capacity, upTo store.Class,
 	items bool) (wait time.Duration, err error) {
 	now := w.s.now()
 	if wait = max(w.probeAfter.Sub(now), open.breaker.Until.Sub(now)); wait > 0 {
@@ -168,7 +168,7 @@ func (w *worker) askBreaker(ctx context.Context, open lanes, upTo store.Class,
 		return 0, nil
 	}
 	// It is asked once a second, and not each time that somebody comes and wakes the worker.
-	wait = min(max(wait, shortestIdle), lanesAge)
+	wait = min(max(wait, shortestIdle), capacityAge)
 	w.probeAfter = now.Add(wait)
 	return wait, nil
 }
@@ -176,7 +176,7 @@ func (w *worker) askBreaker(ctx context.Context, open lanes, upTo store.Class,
 // report tells the breaker what a call found, and returns whether calls fail for everybody at present.
 func (w *worker) report(ctx context.Context, j job, f finding) (outage bool) {
 	trip, closes, itsOwn := w.health.note(j, f)
-	known, err := w.s.lanes(ctx)
+	known, err := w.s.capacity(ctx)
 	if err != nil {
 		w.s.log.Warn("state of the breaker could not be read", "error", err)
 	}

@@ -302,7 +302,7 @@ func (s *Service) progress(ctx context.Context, row store.SSOUser) (Progress, er
 		return Progress{}, fmt.Errorf("place in the queue for account %s: %w", row.Account, err)
 	}
 	p.Place = place
-	known, err := s.lanes(ctx)
+	known, err := s.capacity(ctx)
 	if err != nil {
 		return Progress{}, err
 	}

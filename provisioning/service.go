@@ -109,7 +109,7 @@ type Service struct {
 	started        chan *planDraft // plans that Run is to make
 
 	waiters waiters
-	known   knownLanes
+	known   knownCapacity
 	wake    chan struct{} // something new may be due
 	renamed chan renamed  // groups that were read under another DN than stored
 

@@ -140,7 +140,7 @@ func (w *worker) start(j job) {
 func (w *worker) take(ctx context.Context) (j job, wait time.Duration, err error) {
 	s := w.s
 	j.epoch = w.health.now() // before the breaker is asked: what opens it later is not missed
-	open, err := s.lanes(ctx)
+	open, err := s.capacity(ctx)
 	if err != nil {
 		return j, s.poll, err
 	}

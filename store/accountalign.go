@@ -77,7 +77,7 @@ func (s *Accounts) Align(ctx context.Context, strictest func(policies []string, 
 			case len(m.Listed) > 1:
 				continue
 			default:
-				n, err = touched(ctx, tx, alignments[m.Table], alignArgs(m, micros(now))...)
+				n, err = rowsAffected(ctx, tx, alignments[m.Table], alignArgs(m, micros(now))...)
 			}
 			if err != nil {
 				return err
@@ -150,6 +150,6 @@ func alignPolicy(ctx context.Context, tx querier, m Misspelled, strictest func([
 			return 0, err
 		}
 	}
-	return touched(ctx, tx, `
+	return rowsAffected(ctx, tx, `
 		DELETE FROM second_factor_policies WHERE account = $1`, string(m.Account))
 }

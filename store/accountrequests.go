@@ -108,7 +108,7 @@ func (s *Accounts) WantAccount(ctx context.Context, r AccountRequest, e Event) (
 func (s *Accounts) SettleAccount(ctx context.Context, r AccountRequest, from string, e Event) error {
 	return s.db.write(ctx, "settle request for a client account", func(ctx context.Context, tx querier) error {
 		now := s.db.now()
-		n, err := touched(ctx, tx, `
+		n, err := rowsAffected(ctx, tx, `
 			UPDATE account_requests SET state = $1, encoded_account_id = $2, provision_uuid = $3, error_key = $4, error_text = $5,
 			       updated_at = $6
 			 WHERE id = $7 AND state = $8`,

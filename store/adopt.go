@@ -192,11 +192,11 @@ func idTaken(ctx context.Context, tx querier, u SSOUser) (taken bool, err error)
 }
 
 // Confirm makes assumed rows active: those of keys, or all where keys is nil. It returns how many, and records an event
-// for each. It runs in bites: after an error those counted are stored.
+// for each. It runs in batches: after an error those counted are stored.
 func (s *Ledger) Confirm(ctx context.Context, keys []UserKey, e Event) (int, error) {
 	const what = "confirm SSO users"
 	if keys == nil {
-		return s.db.inBites(ctx, what, adoptMost, func(ctx context.Context, tx querier) (int, error) {
+		return s.db.inBatches(ctx, what, adoptMost, func(ctx context.Context, tx querier) (int, error) {
 			return s.confirm(ctx, tx, e, `
 				UPDATE sso_users SET state = 'active', error_key = '', error_text = '', updated_at = $1
 				 WHERE state = 'assumed' AND (person_id, account) IN

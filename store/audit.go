@@ -88,9 +88,9 @@ func eventSteps(ctx context.Context, now time.Time, events []Event) (all []step,
 			return nil, fmt.Errorf("audit event %q: detail is not JSON", e.Action)
 		}
 		e = Event{
-			At: fromMicros(micros(e.At)), Ref: tame(e.Ref), Actor: tame(e.Actor), Action: tame(e.Action),
-			Subject: tame(e.Subject), Account: AccountID(tame(string(e.Account))),
-			SP: tame(e.SP), Address: tame(e.Address), Outcome: tame(e.Outcome), Reason: tame(e.Reason),
+			At: fromMicros(micros(e.At)), Ref: sanitize(e.Ref), Actor: sanitize(e.Actor), Action: sanitize(e.Action),
+			Subject: sanitize(e.Subject), Account: AccountID(sanitize(string(e.Account))),
+			SP: sanitize(e.SP), Address: sanitize(e.Address), Outcome: sanitize(e.Outcome), Reason: sanitize(e.Reason),
 			Detail: json.RawMessage(detail),
 		}
 		all = append(all, step{
@@ -115,9 +115,9 @@ func eventSteps(ctx context.Context, now time.Time, events []Event) (all []step,
 	return all, nil
 }
 
-// tame makes any text storable: cut to a bound, valid UTF-8, no NUL, which
+// sanitize makes any text storable: cut to a bound, valid UTF-8, no NUL, which
 // PostgreSQL refuses. An event must not be lost because of what a stranger sent.
-func tame(s string) string {
+func sanitize(s string) string {
 	if len(s) > maxEventText {
 		s = s[:maxEventText]
 	}

@@ -103,7 +103,7 @@ func (a *Audit) Cut(ctx context.Context, by Signing, event Event) (c Cut, ok boo
 	// numbers always encode
 	event.Detail = DetailOf(map[string]any{"seq": c.Seq, "entries": c.Entries() - last.Entries()})
 	if err := a.db.write(ctx, what, func(ctx context.Context, tx querier) error {
-		n, err := touched(ctx, tx, `
+		n, err := rowsAffected(ctx, tx, `
 			INSERT INTO audit_cuts (seq, hash, at, counts, signature)
 			SELECT $1, $2, $3, $4, $5 WHERE NOT EXISTS (SELECT 1 FROM audit_cuts WHERE seq >= $6)`,
 			c.Seq, c.Hash, micros(c.At), c.text(), c.Signature, c.Seq)
@@ -130,7 +130,7 @@ func (a *Audit) removeCut(ctx context.Context, c Cut) error {
 		return nil
 	}
 	const what = "remove what was cut off the audit's chain"
-	if _, err := a.db.inBites(ctx, what, chainBatch, func(ctx context.Context, tx querier) (int, error) {
+	if _, err := a.db.inBatches(ctx, what, chainBatch, func(ctx context.Context, tx querier) (int, error) {
 		var first int64
 		if err := tx.QueryRowContext(ctx, `SELECT COALESCE(MIN(seq), 0) FROM audit_chain`).Scan(&first); err != nil ||
 			first == 0 || first > c.Seq {
@@ -148,8 +148,8 @@ func (a *Audit) removeCut(ctx context.Context, c Cut) error {
 			`)`,
 		`DELETE FROM audit_cuts WHERE seq IN (SELECT seq FROM audit_cuts WHERE seq < $1 ORDER BY seq LIMIT ` + inSweep + `)`,
 	} {
-		if _, err := a.db.inBites(ctx, what, sweep, func(ctx context.Context, tx querier) (int, error) {
-			n, err := touched(ctx, tx, statement, c.Seq)
+		if _, err := a.db.inBatches(ctx, what, sweep, func(ctx context.Context, tx querier) (int, error) {
+			n, err := rowsAffected(ctx, tx, statement, c.Seq)
 			return int(n), err
 		}); err != nil {
 			return err

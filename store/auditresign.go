@@ -29,7 +29,7 @@ func (a *Audit) Resign(ctx context.Context, by Signing, inUse func(message, sign
 		}
 		for _, r := range purges {
 			if m := r.Message(); again(m, r.Signature) {
-				n, err := touched(ctx, tx, `
+				n, err := rowsAffected(ctx, tx, `
 					UPDATE audit_retention SET signature = $1 WHERE keep = $2 AND at = $3`, by.Sign(m), r.text(), micros(r.At))
 				if err != nil {
 					return err
@@ -44,7 +44,7 @@ func (a *Audit) Resign(ctx context.Context, by Signing, inUse func(message, sign
 		}
 		for _, c := range cuts {
 			if m := c.Message(); again(m, c.Signature) {
-				n, err := touched(ctx, tx, `
+				n, err := rowsAffected(ctx, tx, `
 					UPDATE audit_cuts SET signature = $1 WHERE seq = $2`, by.Sign(m), c.Seq)
 				if err != nil {
 					return err

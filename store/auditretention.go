@@ -120,7 +120,7 @@ func (a *Audit) Purge(ctx context.Context, r Retention) (p Purged, err error) {
 	}
 }
 
-const purgeBite = 200
+const purgeBatch = 200
 
 // eventKind is an action with one outcome that is not "ok", or with all that have no time of their own.
 type eventKind struct{ action, outcome string }
@@ -141,7 +141,7 @@ func (k eventKind) pageQuery(after int64) *conditions {
 	c := &conditions{}
 	c.text.WriteString(`
 		SELECT e.id, e.at, e.outcome FROM audit_events e
-		 WHERE ` + k.where(c) + ` AND e.id > ` + c.param(after) + ` ORDER BY e.id LIMIT ` + c.param(purgeBite))
+		 WHERE ` + k.where(c) + ` AND e.id > ` + c.param(after) + ` ORDER BY e.id LIMIT ` + c.param(purgeBatch))
 	return c
 }
 
@@ -210,7 +210,7 @@ func (a *Audit) purgeKind(ctx context.Context, r Retention, kind eventKind, p *P
 		if leading = leading && !isOwn; leading && page[len(page)-1].at < yesterday {
 			a.db.purged.pass(kind, after)
 		}
-		if len(page) < purgeBite || isOwn && len(due) == 0 {
+		if len(page) < purgeBatch || isOwn && len(due) == 0 {
 			return nil
 		}
 	}
@@ -237,7 +237,7 @@ func (a *Audit) purgeEvents(ctx context.Context, tx querier, r Retention, due []
 		if err != nil {
 			return p, err
 		}
-		n, err := touched(ctx, tx, `DELETE FROM audit_events WHERE id = $1`, l.e.ID)
+		n, err := rowsAffected(ctx, tx, `DELETE FROM audit_events WHERE id = $1`, l.e.ID)
 		if err != nil {
 			return p, err
 		}
@@ -299,13 +299,13 @@ func (u *purgedUpTo) pass(k eventKind, id int64) {
 // it: nothing is lost but how closely they tell when something was sealed.
 func (a *Audit) PurgeSeals(ctx context.Context) (int, error) {
 	const day = int64(24 * time.Hour / time.Microsecond)
-	return a.db.inBites(ctx, "purge seals of the audit", purgeBite, func(ctx context.Context, tx querier) (int, error) {
-		n, err := touched(ctx, tx, `
+	return a.db.inBatches(ctx, "purge seals of the audit", purgeBatch, func(ctx context.Context, tx querier) (int, error) {
+		n, err := rowsAffected(ctx, tx, `
 			DELETE FROM audit_seals WHERE seq IN (
 			    SELECT s.seq FROM audit_seals s
 			     WHERE s.at < $1
 			       AND s.at / $2 = (SELECT next.at FROM audit_seals next WHERE next.seq > s.seq ORDER BY next.seq LIMIT 1) / $2
-			     ORDER BY s.seq LIMIT $3)`, micros(a.db.now())-day, day, purgeBite)
+			     ORDER BY s.seq LIMIT $3)`, micros(a.db.now())-day, day, purgeBatch)
 		return int(n), err
 	})
 }

@@ -72,7 +72,7 @@ func (s *Mappings) Notice(ctx context.Context, mapping int64, place string, e Ev
 		if !there {
 			return ErrNotFound
 		}
-		n, err := touched(ctx, tx, statement, mapping, micros(s.db.now()))
+		n, err := rowsAffected(ctx, tx, statement, mapping, micros(s.db.now()))
 		if err != nil || n == 0 {
 			return err
 		}

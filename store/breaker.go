@@ -120,7 +120,7 @@ func (b *Breaker) Trip(ctx context.Context, cause string, e Event) error {
 		if row.Trips < 6 { // 5 s, 10 s, … 160 s
 			open = shortestOpen << row.Trips
 		}
-		row.Cause, row.Trips, row.Until, row.probing = tame(cause), row.Trips+1, now.Add(open), time.Time{}
+		row.Cause, row.Trips, row.Until, row.probing = sanitize(cause), row.Trips+1, now.Add(open), time.Time{}
 		if err := b.save(ctx, tx, row); err != nil || !closed {
 			return err
 		}

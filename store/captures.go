@@ -37,7 +37,7 @@ func (s *Captures) Set(ctx context.Context, c Capture, e Event) error {
 		if _, err := tx.ExecContext(ctx, `
 			INSERT INTO trace_captures (person, ends_at, actor) VALUES ($1, $2, $3)
 			ON CONFLICT (person) DO UPDATE SET ends_at = excluded.ends_at, actor = excluded.actor`,
-			string(c.Person), micros(c.Until), tame(c.By)); err != nil {
+			string(c.Person), micros(c.Until), sanitize(c.By)); err != nil {
 			return err
 		}
 		return addEvents(ctx, tx, s.db.now(), []Event{e})
@@ -71,7 +71,7 @@ func (s *Captures) Keep(ctx context.Context, c Captured) error {
 	return s.db.write(ctx, "store what was captured", func(ctx context.Context, tx querier) error {
 		_, err := tx.ExecContext(ctx, `
 			INSERT INTO trace_captured (person, ref, at, sealed) VALUES ($1, $2, $3, $4)`,
-			string(c.Person), tame(c.Ref), micros(c.At), blob(c.Sealed))
+			string(c.Person), sanitize(c.Ref), micros(c.At), blob(c.Sealed))
 		return err
 	})
 }
@@ -131,8 +131,8 @@ func (s *Captures) Each(ctx context.Context, do func(Captured)) error {
 
 // Purge deletes what is a day old, and captures that are over; it returns how many.
 func (s *Captures) Purge(ctx context.Context) (int, error) {
-	old, err := s.db.inBites(ctx, "purge what was captured", sweep, func(ctx context.Context, tx querier) (int, error) {
-		n, err := touched(ctx, tx, `
+	old, err := s.db.inBatches(ctx, "purge what was captured", sweep, func(ctx context.Context, tx querier) (int, error) {
+		n, err := rowsAffected(ctx, tx, `
 			DELETE FROM trace_captured WHERE id IN (SELECT id FROM trace_captured WHERE at <= $1 ORDER BY at LIMIT `+inSweep+`)`,
 			micros(s.db.now().Add(-CaptureLife)))
 		return int(n), err
@@ -140,8 +140,8 @@ func (s *Captures) Purge(ctx context.Context) (int, error) {
 	if err != nil {
 		return old, err
 	}
-	over, err := s.db.inBites(ctx, "purge captures", sweep, func(ctx context.Context, tx querier) (int, error) {
-		n, err := touched(ctx, tx, `
+	over, err := s.db.inBatches(ctx, "purge captures", sweep, func(ctx context.Context, tx querier) (int, error) {
+		n, err := rowsAffected(ctx, tx, `
 			DELETE FROM trace_captures WHERE person IN (SELECT person FROM trace_captures WHERE ends_at <= $1 ORDER BY person LIMIT `+inSweep+`)`,
 			micros(s.db.now()))
 		return int(n), err

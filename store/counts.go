@@ -9,8 +9,8 @@ import (
 // countedFor is how long a large number is given out again: charts and metrics ask all the time.
 const countedFor = time.Minute
 
-// countBite is how many rows one statement counts, and how far rows are counted anew each time somebody asks.
-var countBite = 10_000
+// countBatch is how many rows one statement counts, and how far rows are counted anew each time somebody asks.
+var countBatch = 10_000
 
 // largeCounts remembers how many rows there were where these are many.
 type largeCounts struct {
@@ -24,15 +24,15 @@ type largeCount struct {
 	at time.Time // monotonic; an age, not a rule about time
 }
 
-// tally counts rows: exactly while these are few, and where they were many, as they were at most a minute ago. bite
-// counts those behind a place in an index (nil: from its start), countBite at most, and tells where these end if they
+// tally counts rows: exactly while these are few, and where they were many, as they were at most a minute ago. batch
+// counts those behind a place in an index (nil: from its start), countBatch at most, and tells where these end if they
 // are as many. So no statement is long.
-func (db *DB) tally(ctx context.Context, what string, bite func(from any) (n int, to any, err error)) (int, error) {
+func (db *DB) tally(ctx context.Context, what string, batch func(from any) (n int, to any, err error)) (int, error) {
 	if n, ok := db.large.get(what); ok {
 		return n, nil
 	}
-	n, to, err := bite(nil)
-	if err != nil || n < countBite {
+	n, to, err := batch(nil)
+	if err != nil || n < countBatch {
 		return n, err
 	}
 	// One counts, the others wait for its number, each as long as its own request lasts.
@@ -45,8 +45,8 @@ func (db *DB) tally(ctx context.Context, what string, bite func(from any) (n int
 	if n, ok := db.large.get(what); ok {
 		return n, nil
 	}
-	for more := n; more == countBite; n += more {
-		if more, to, err = bite(to); err != nil {
+	for more := n; more == countBatch; n += more {
+		if more, to, err = batch(to); err != nil {
 			return 0, err
 		}
 	}
@@ -84,14 +84,14 @@ func (s *Ledger) CountByState(ctx context.Context) (map[State]int, error) {
 				SELECT COUNT(*) FROM (
 				    SELECT 1 FROM sso_users WHERE (state, person_id, account) > ($1, $2, $3) AND state <= $1
 				     ORDER BY state, person_id, account LIMIT $4) AS few`,
-				string(state), string(after.Person), string(after.Account), countBite).Scan(&n); err != nil || n < countBite {
+				string(state), string(after.Person), string(after.Account), countBatch).Scan(&n); err != nil || n < countBatch {
 				return n, nil, err
 			}
 			var end UserKey
 			err = q.QueryRowContext(ctx, `
 				SELECT person_id, account FROM sso_users WHERE (state, person_id, account) > ($1, $2, $3) AND state <= $1
 				 ORDER BY state, person_id, account LIMIT 1 OFFSET $4`,
-				string(state), string(after.Person), string(after.Account), countBite-1).Scan(&end.Person, &end.Account)
+				string(state), string(after.Person), string(after.Account), countBatch-1).Scan(&end.Person, &end.Account)
 			return n, end, err
 		})
 		if err != nil {
@@ -113,12 +113,12 @@ func (s *Sessions) Count(ctx context.Context) (int, error) {
 		}
 		q := s.db.engine.reader()
 		if err := q.QueryRowContext(ctx, `
-			SELECT COUNT(*) FROM (SELECT 1 FROM sessions WHERE ends_at > $1 ORDER BY ends_at LIMIT $2) AS few`, after, countBite).Scan(&n); err != nil || n < countBite {
+			SELECT COUNT(*) FROM (SELECT 1 FROM sessions WHERE ends_at > $1 ORDER BY ends_at LIMIT $2) AS few`, after, countBatch).Scan(&n); err != nil || n < countBatch {
 			return n, nil, err
 		}
 		var end int64
 		err = q.QueryRowContext(ctx, `
-			SELECT ends_at FROM sessions WHERE ends_at > $1 ORDER BY ends_at LIMIT 1 OFFSET $2`, after, countBite-1).Scan(&end)
+			SELECT ends_at FROM sessions WHERE ends_at > $1 ORDER BY ends_at LIMIT 1 OFFSET $2`, after, countBatch-1).Scan(&end)
 		return n, end, err
 	})
 	return n, s.db.explain("count sessions", err)

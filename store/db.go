@@ -35,7 +35,7 @@ type DB struct {
 	engine  engine
 	now     func() time.Time
 	changes counterCache
-	alive   pulse
+	alive   healthCache
 	own     ownEventsWritten
 	voucher Voucher
 	log     *slog.Logger
@@ -125,7 +125,7 @@ func (db *DB) Close() error {
 func (db *DB) Ping(ctx context.Context) error {
 	return db.alive.check(func() error {
 		return db.write(ctx, "write to the store", func(ctx context.Context, tx querier) error {
-			n, err := touched(ctx, tx, `
+			n, err := rowsAffected(ctx, tx, `
 				UPDATE counters SET value = value + 1 WHERE name = 'alive'`)
 			if err == nil && n != 1 {
 				err = errors.New("table counters has lost its rows")
@@ -141,13 +141,13 @@ func (db *DB) Optimize(ctx context.Context) error {
 	return db.explain("renew the planner's statistics", db.engine.optimize(ctx))
 }
 
-// pulse keeps the last good answer of a check for a second.
-type pulse struct {
+// healthCache keeps the last good answer of a check for a second.
+type healthCache struct {
 	mu   sync.Mutex
 	good time.Time // monotonic; an age, not a rule about time
 }
 
-func (p *pulse) check(try func() error) error {
+func (p *healthCache) check(try func() error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.good.IsZero() && time.Since(p.good) < time.Second {

@@ -145,8 +145,8 @@ func collect[T any](ctx context.Context, q querier, scan func(scanner) (T, error
 	return all, rows.Err()
 }
 
-// touched runs a statement and tells how many rows it changed.
-func touched(ctx context.Context, q querier, query string, args ...any) (int64, error) {
+// rowsAffected runs a statement and tells how many rows it changed.
+func rowsAffected(ctx context.Context, q querier, query string, args ...any) (int64, error) {
 	res, err := q.ExecContext(ctx, query, args...)
 	if err != nil {
 		return 0, err

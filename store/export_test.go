@@ -52,11 +52,11 @@ func PostgresRoutes(dsn string, insecure bool) ([]Route, error) {
 	return routes, err
 }
 
-// SetCountBite sets how many rows are counted at once; the function that it returns puts it back.
-func SetCountBite(n int) func() {
-	was := countBite
-	countBite = n
-	return func() { countBite = was }
+// SetCountBatch sets how many rows are counted at once; the function that it returns puts it back.
+func SetCountBatch(n int) func() {
+	was := countBatch
+	countBatch = n
+	return func() { countBatch = was }
 }
 
 // Seen is a statement that ran, and from which lines of this package ("traces.go:84"), the innermost first.

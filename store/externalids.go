@@ -56,7 +56,7 @@ func lockExternalIDs(ctx context.Context, tx querier, ids ...string) error {
 		if !lock {
 			continue
 		}
-		n, err := touched(ctx, tx, `
+		n, err := rowsAffected(ctx, tx, `
 			UPDATE counters SET value = value WHERE name = $1`, fmt.Sprintf("external_ids/%d", i))
 		if err == nil && n != 1 {
 			err = errors.New("table counters has lost its rows") // without the lock the check would prove nothing

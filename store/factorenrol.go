@@ -112,7 +112,7 @@ func (db *DB) insertFactor(ctx context.Context, tx querier, f SecondFactor) erro
 // useInvitation uses an invitation up. ErrNotFound: it is not this one, or over.
 func useInvitation(ctx context.Context, tx querier, person PersonID, hashes [][]byte, now time.Time) error {
 	for _, invite := range hashes {
-		n, err := touched(ctx, tx, `
+		n, err := rowsAffected(ctx, tx, `
 			UPDATE second_factor_people SET invite = $1, invite_ends_at = 0
 			 WHERE person_id = $2 AND invite = $3 AND invite_ends_at > $4`,
 			blob(nil), string(person), invite, micros(now))

@@ -70,10 +70,10 @@ func (f *Figures) Count(ctx context.Context, used int) error {
 	})
 }
 
-// sumBite is how many events one transaction sums up.
+// sumBatch is how many events one transaction sums up.
 const (
-	sumBite   = 200
-	inSumBite = "200" // see sweep
+	sumBatch   = 200
+	inSumBatch = "200" // see sweep
 )
 
 // sum adds the events that were chained since the last time to the sums of their quarters. The chain has each event
@@ -96,7 +96,7 @@ func (f *Figures) sum(ctx context.Context) error {
 			}, `
 				SELECT c.seq, c.at, c.action, COALESCE(e.outcome, ''), COALESCE(e.reason, ''),
 				       CASE WHEN e.subject = '' THEN '' ELSE COALESCE(e.sp, '') END
-				  FROM (SELECT seq, event, at, action, foreign_event FROM audit_chain WHERE seq > $1 ORDER BY seq LIMIT `+inSumBite+`) AS c
+				  FROM (SELECT seq, event, at, action, foreign_event FROM audit_chain WHERE seq > $1 ORDER BY seq LIMIT `+inSumBatch+`) AS c
 				  LEFT JOIN audit_events e ON e.id = c.event AND c.foreign_event = 0
 				 ORDER BY c.seq`, from)
 			if err != nil {
@@ -118,7 +118,7 @@ func (f *Figures) sum(ctx context.Context) error {
 					return err
 				}
 			}
-			more = len(all) == sumBite
+			more = len(all) == sumBatch
 			_, err = tx.ExecContext(ctx, `
 				UPDATE counters SET value = $1 WHERE name = 'events_summed'`, from)
 			return err
@@ -164,10 +164,10 @@ func (f *Figures) Refusals(ctx context.Context, since time.Time, limit int) ([]R
 	return all, f.db.explain("sum up refusals", err)
 }
 
-// Purge forgets old figures, in small bites; it returns how many.
+// Purge forgets old figures, in small batches; it returns how many.
 func (f *Figures) Purge(ctx context.Context) (int, error) {
-	sums, err := f.db.inBites(ctx, "purge sums of events", sweep, func(ctx context.Context, tx querier) (int, error) {
-		n, err := touched(ctx, tx, `
+	sums, err := f.db.inBatches(ctx, "purge sums of events", sweep, func(ctx context.Context, tx querier) (int, error) {
+		n, err := rowsAffected(ctx, tx, `
 			DELETE FROM event_sums
 			 WHERE (at, action, outcome, reason, sp) IN (
 			       SELECT at, action, outcome, reason, sp FROM event_sums WHERE at < $1 ORDER BY at LIMIT `+inSweep+`)`,
@@ -177,8 +177,8 @@ func (f *Figures) Purge(ctx context.Context) (int, error) {
 	if err != nil {
 		return sums, err
 	}
-	n, err := f.db.inBites(ctx, "purge figures", sweep, func(ctx context.Context, tx querier) (int, error) {
-		n, err := touched(ctx, tx, `
+	n, err := f.db.inBatches(ctx, "purge figures", sweep, func(ctx context.Context, tx querier) (int, error) {
+		n, err := rowsAffected(ctx, tx, `
 			DELETE FROM figures
 			 WHERE (kind, at) IN (SELECT kind, at FROM figures WHERE at < $1 ORDER BY at LIMIT `+inSweep+`)`,
 			micros(f.db.now().Add(-figureLife)))

@@ -73,7 +73,7 @@ func (s *Ledger) ForgetPerson(ctx context.Context, f Forget, e Event) (done Forg
 			return err
 		}
 		// The statement itself leaves alone what must stay: a worker may take a row at this moment.
-		if done.Users, err = touched(ctx, tx, `
+		if done.Users, err = rowsAffected(ctx, tx, `
 			DELETE FROM sso_users
 			 WHERE person_id = $1 AND NOT (state IN ('sending', 'suspended') AND lease_until > $2)
 			   AND ($3 OR NOT (maybe_sent OR state IN ('sending', 'active', 'assumed', 'unknown')
@@ -200,7 +200,7 @@ func (db *DB) forget(
 	}
 	// The counts of a plan go on holding. Why may name a user that was there.
 	for _, i := range found.items {
-		n, err := touched(ctx, tx, `
+		n, err := rowsAffected(ctx, tx, `
 			UPDATE plan_items SET login = '', name = '', why = ''
 			 WHERE plan = $1 AND position = $2 AND person_id = $3`, i.Plan, i.Position, string(p))
 		if err != nil {
@@ -241,14 +241,14 @@ func (db *DB) forget(
 			UPDATE account_requests SET login_name = 'forgotten-' || CAST(id AS TEXT), body = '{}', external_id = ''
 			 WHERE person_id = $1 AND person_id <> '' AND body <> '{}'`, []any{string(p)}},
 	} {
-		n, err := touched(ctx, tx, step.text, step.args...)
+		n, err := rowsAffected(ctx, tx, step.text, step.args...)
 		if err != nil {
 			return err
 		}
 		*step.count = n
 	}
 	for login := range logins {
-		n, err := touched(ctx, tx, `
+		n, err := rowsAffected(ctx, tx, `
 			DELETE FROM known_browsers WHERE login = $1`, login)
 		if err != nil {
 			return err

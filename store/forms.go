@@ -20,7 +20,7 @@ func (db *DB) Forms() *Forms { return &Forms{db} }
 // first time.
 func (f *Forms) Use(ctx context.Context, id string) (first bool, err error) {
 	err = f.db.write(ctx, "use form", func(ctx context.Context, tx querier) error {
-		n, err := touched(ctx, tx, `
+		n, err := rowsAffected(ctx, tx, `
 			INSERT INTO used_forms (id, used_at) VALUES ($1, $2)
 			ON CONFLICT (id) DO NOTHING`, id, micros(f.db.now()))
 		first = n == 1
@@ -29,11 +29,11 @@ func (f *Forms) Use(ctx context.Context, id string) (first bool, err error) {
 	return first, err
 }
 
-// Purge forgets forms that were sent more than a day ago, in small bites; it
+// Purge forgets forms that were sent more than a day ago, in small batches; it
 // returns how many.
 func (f *Forms) Purge(ctx context.Context) (int, error) {
-	return f.db.inBites(ctx, "purge used forms", sweep, func(ctx context.Context, tx querier) (int, error) {
-		n, err := touched(ctx, tx, `
+	return f.db.inBatches(ctx, "purge used forms", sweep, func(ctx context.Context, tx querier) (int, error) {
+		n, err := rowsAffected(ctx, tx, `
 			DELETE FROM used_forms
 			 WHERE id IN (SELECT id FROM used_forms WHERE used_at <= $1 ORDER BY used_at LIMIT `+inSweep+`)`,
 			micros(f.db.now().Add(-formLife)))

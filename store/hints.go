@@ -35,7 +35,7 @@ func (s *Accounts) Hint(ctx context.Context, id AccountID, event string, gap tim
 			                     WHEN account_hints.read_at + $4 <= excluded.hint_at THEN excluded.hint_at
 			                     WHEN account_hints.read_at <= excluded.hint_at THEN account_hints.read_at + $4
 			                     ELSE excluded.hint_at + $4 END`,
-			string(id), tame(event), micros(now), gap.Microseconds())
+			string(id), sanitize(event), micros(now), gap.Microseconds())
 		return err
 	})
 	return err == nil, err

@@ -36,10 +36,10 @@ func (s *Ledger) SetHold(ctx context.Context, reason string, e Event) error {
 			err error
 		)
 		if reason != "" {
-			n, err = touched(ctx, tx, `
-				UPDATE hold SET since = $1, holder = $2, reason = $3 WHERE id = 1 AND since = 0`, micros(now), tame(e.Actor), tame(reason))
+			n, err = rowsAffected(ctx, tx, `
+				UPDATE hold SET since = $1, holder = $2, reason = $3 WHERE id = 1 AND since = 0`, micros(now), sanitize(e.Actor), sanitize(reason))
 		} else {
-			n, err = touched(ctx, tx, `
+			n, err = rowsAffected(ctx, tx, `
 				UPDATE hold SET since = 0, holder = '', reason = '' WHERE id = 1 AND since > 0`)
 		}
 		if err != nil || n == 0 {

@@ -205,6 +205,6 @@ func putChoice(ctx context.Context, tx querier, entityID string, c KeyChoice) er
 		    confirmed_by = excluded.confirmed_by, confirmed_at = excluded.confirmed_at,
 		    forced = excluded.forced, updated_at = excluded.updated_at`,
 		entityID, c.Key, c.Previous, c.Next, micros(c.SwitchAt), c.Window,
-		tame(c.ConfirmedBy), micros(c.ConfirmedAt), c.Forced, micros(c.UpdatedAt))
+		sanitize(c.ConfirmedBy), micros(c.ConfirmedAt), c.Forced, micros(c.UpdatedAt))
 	return err
 }

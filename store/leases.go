@@ -38,7 +38,7 @@ func takeLease(ctx context.Context, on engine, tx querier, name, holder string, 
 		return false, err
 	}
 	// One that lies further ahead than any is given was left by a clock that ran ahead and was put right.
-	n, err := touched(ctx, tx, `
+	n, err := rowsAffected(ctx, tx, `
 		INSERT INTO leases (name, holder, held_until) VALUES ($1, $2, $3)
 		ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, held_until = excluded.held_until
 		 WHERE leases.holder = excluded.holder OR leases.held_until <= $4 OR leases.held_until > $5`,

@@ -198,7 +198,7 @@ func insertUser(ctx context.Context, tx querier, u SSOUser, now time.Time) (isNe
 	if u.CreatedAt.IsZero() {
 		u.CreatedAt = now
 	}
-	n, err := touched(ctx, tx, `
+	n, err := rowsAffected(ctx, tx, `
 		INSERT INTO sso_users (`+userColumns+`, due_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
 		    $21, $22, $23, $24, '', 0, $25)
@@ -224,7 +224,7 @@ func (s *Ledger) WantAgain(ctx context.Context, u SSOUser, e Event) error {
 		if err != nil {
 			return err
 		}
-		n, err := touched(ctx, tx, `
+		n, err := rowsAffected(ctx, tx, `
 			UPDATE sso_users SET external_id = $1, external_provider = $2, login_name = $3,
 			       contact_email = $4, first_name = $5, last_name = $6, role = $7, mapping = $8,
 			       state = 'wanted', attempts = 0, failures = 0, earliest_attempt = 0, next_attempt = $9, lease_until = 0, due_at = $10,

@@ -158,7 +158,7 @@ func (s *Logouts) Bind(ctx context.Context, id string, browser []byte) error {
 	}
 	return s.db.write(ctx, what, func(ctx context.Context, tx querier) error {
 		now := micros(s.db.now())
-		n, err := touched(ctx, tx, `
+		n, err := rowsAffected(ctx, tx, `
 			UPDATE logouts SET browser = $1
 			 WHERE id = $2 AND (browser IS NULL OR browser = $1) AND expires_at > $3`, browser, id, now)
 		if err != nil || n == 1 {
@@ -182,7 +182,7 @@ func (s *Logouts) Update(ctx context.Context, l Logout, events ...Event) error {
 	}
 	return s.db.write(ctx, "update logout", func(ctx context.Context, tx querier) error {
 		now := s.db.now()
-		n, err := touched(ctx, tx, `
+		n, err := rowsAffected(ctx, tx, `
 			UPDATE logouts SET participants = $1, finished_at = $2, version = version + 1
 			 WHERE id = $3 AND version = $4 AND finished_at = 0 AND expires_at > $5`,
 			string(list), micros(l.FinishedAt), l.ID, l.Version, micros(now))
@@ -196,10 +196,10 @@ func (s *Logouts) Update(ctx context.Context, l Logout, events ...Event) error {
 	})
 }
 
-// Purge deletes what has expired, in small bites; it returns how many.
+// Purge deletes what has expired, in small batches; it returns how many.
 func (s *Logouts) Purge(ctx context.Context) (int, error) {
-	return s.db.inBites(ctx, "purge logouts", sweep, func(ctx context.Context, tx querier) (int, error) {
-		n, err := touched(ctx, tx, `
+	return s.db.inBatches(ctx, "purge logouts", sweep, func(ctx context.Context, tx querier) (int, error) {
+		n, err := rowsAffected(ctx, tx, `
 			DELETE FROM logouts
 			 WHERE id IN (SELECT id FROM logouts WHERE expires_at <= $1 ORDER BY expires_at LIMIT `+inSweep+`)`,
 			micros(s.db.now()))

@@ -258,7 +258,7 @@ func remember(ctx context.Context, tx querier, what string, id int64, m Mapping,
 	}
 	_, err = tx.ExecContext(ctx, `
 		INSERT INTO mapping_history (mapping, at, actor, what, state) VALUES ($1, $2, $3, $4, $5)`,
-		id, micros(now), tame(actor), what, string(state))
+		id, micros(now), sanitize(actor), what, string(state))
 	return err
 }
 

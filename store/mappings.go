@@ -198,7 +198,7 @@ func tellOwner(ctx context.Context, tx querier, u SSOUser, mapping int64, now ti
 	if err != nil || isNew {
 		return err
 	}
-	n, err := touched(ctx, tx, `
+	n, err := rowsAffected(ctx, tx, `
 		UPDATE sso_users SET mapping = $1, role = 'owner', updated_at = $2
 		 WHERE person_id = $3 AND account = $4 AND external_provider = $5 AND external_id = $6
 		   AND state IN ('active', 'assumed')`,
@@ -294,7 +294,7 @@ func (s *Mappings) SetGroupDN(ctx context.Context, id int64, dn string) error {
 		return s.db.explain(what, errors.New("empty DN"))
 	}
 	return s.db.change(ctx, what, func(ctx context.Context, tx querier) error {
-		n, err := touched(ctx, tx, `
+		n, err := rowsAffected(ctx, tx, `
 			UPDATE mappings SET group_dn = $1 WHERE id = $2`, dn, id)
 		if err == nil && n == 0 {
 			err = ErrNotFound

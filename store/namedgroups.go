@@ -41,7 +41,7 @@ func (s *NamedGroups) List(ctx context.Context) ([]NamedGroup, error) {
 // nothing is stored.
 func (s *NamedGroups) Resolve(ctx context.Context, g NamedGroup, e Event) error {
 	return s.db.change(ctx, "resolve a named group", func(ctx context.Context, tx querier) error {
-		n, err := touched(ctx, tx, `
+		n, err := rowsAffected(ctx, tx, `
 			INSERT INTO named_groups (written, group_id, group_dn, resolved_at) VALUES ($1, $2, $3, $4)
 			ON CONFLICT (written) DO NOTHING`, g.Written, g.ID, g.DN, micros(s.db.now()))
 		if err != nil || n == 0 {
@@ -59,7 +59,7 @@ func (s *NamedGroups) Note(ctx context.Context, was, is NamedGroup, e Event) err
 		if !is.GoneAt.IsZero() {
 			gone = micros(is.GoneAt)
 		}
-		n, err := touched(ctx, tx, `
+		n, err := rowsAffected(ctx, tx, `
 			UPDATE named_groups SET group_id = $1, group_dn = $2, gone_at = $3, other_id = $4, other_dn = $5
 			 WHERE written = $6 AND group_id = $7 AND other_id = $8 AND (group_id = '' OR group_id = $1)`,
 			is.ID, is.DN, gone, is.OtherID, is.OtherDN, was.Written, was.ID, was.OtherID)
@@ -73,7 +73,7 @@ func (s *NamedGroups) Note(ctx context.Context, was, is NamedGroup, e Event) err
 // Accept takes the other group that a DN names now, with its event. ErrConflict: it names no other, or not this one.
 func (s *NamedGroups) Accept(ctx context.Context, written, otherID string, e Event) error {
 	return s.db.change(ctx, "accept a named group", func(ctx context.Context, tx querier) error {
-		n, err := touched(ctx, tx, `
+		n, err := rowsAffected(ctx, tx, `
 			UPDATE named_groups SET group_id = other_id, group_dn = other_dn, resolved_at = $1, gone_at = 0, other_id = '', other_dn = ''
 			 WHERE written = $2 AND other_id = $3 AND other_id <> ''`, micros(s.db.now()), written, otherID)
 		if err == nil && n == 0 {

@@ -55,7 +55,7 @@ func nameKey(ctx context.Context, q querier) (sealed []byte, err error) {
 // SealKey replaces the sealed form of the key by one under another secret key. ErrConflict: it is no longer was.
 func (s *NameIDs) SealKey(ctx context.Context, was, sealed []byte, events ...Event) error {
 	return s.db.change(ctx, "seal the key of NameIDs", func(ctx context.Context, tx querier) error {
-		n, err := touched(ctx, tx, `
+		n, err := rowsAffected(ctx, tx, `
 			UPDATE name_id_key SET sealed = $1 WHERE id = 1 AND sealed = $2`, blob(sealed), blob(was))
 		if err != nil {
 			return err
@@ -91,7 +91,7 @@ func getNameID(ctx context.Context, q querier, name []byte) (NameID, error) {
 // says.
 func (s *NameIDs) Release(ctx context.Context, was NameID, e Event) error {
 	return s.db.write(ctx, "release a NameID", func(ctx context.Context, tx querier) error {
-		n, err := touched(ctx, tx, `
+		n, err := rowsAffected(ctx, tx, `
 			DELETE FROM name_ids WHERE name = $1 AND owner = $2`, blob(was.Name), blob(was.Owner))
 		if err != nil {
 			return err
@@ -142,7 +142,7 @@ func issueNameID(ctx context.Context, tx querier, n NameID, at time.Time) error 
 func (l *nameIDLook) issue(ctx context.Context, tx querier, n NameID, at time.Time) error {
 	was := l.was
 	if !l.found {
-		added, err := touched(ctx, tx, `
+		added, err := rowsAffected(ctx, tx, `
 			INSERT INTO name_ids (name, owner, person_id, entity_id, first_at, last_at) VALUES ($1, $2, $3, $4, $5, $5)
 			ON CONFLICT (name) DO NOTHING`,
 			blob(n.Name), blob(n.Owner), string(n.Person), n.EntityID, micros(at))

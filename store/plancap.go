@@ -35,7 +35,7 @@ func (s *Plans) Release(ctx context.Context, i PlanItem) error {
 // it. ErrConflict: the claim is another's by now.
 func (s *Plans) Follow(ctx context.Context, i PlanItem) error {
 	return s.db.write(ctx, "follow the row of a plan item", func(ctx context.Context, tx querier) error {
-		n, err := touched(ctx, tx, `
+		n, err := rowsAffected(ctx, tx, `
 			UPDATE plan_items SET state = 'sending', due_at = 0, updated_at = $1
 			 WHERE plan = $2 AND position = $3 AND state = 'claimed' AND due_at = $4`,
 			micros(s.db.now()), i.Plan, i.Position, micros(i.LeaseUntil))

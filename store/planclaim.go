@@ -108,7 +108,7 @@ func (s *Plans) Begin(ctx context.Context, i PlanItem, u SSOUser, lease time.Dur
 		if err != nil {
 			return err
 		}
-		n, err := touched(ctx, tx, `
+		n, err := rowsAffected(ctx, tx, `
 			UPDATE plan_items SET state = 'sending', due_at = 0, updated_at = $1
 			 WHERE plan = $2 AND position = $3 AND state = 'claimed' AND due_at = $4 AND person_id = $5 AND account = $6
 			   AND EXISTS (SELECT 1 FROM plans p WHERE p.id = plan_items.plan AND p.state = 'applying')`,
@@ -131,10 +131,10 @@ func (s *Plans) Begin(ctx context.Context, i PlanItem, u SSOUser, lease time.Dur
 // no longer claimed, or by another worker.
 func (s *Plans) Skip(ctx context.Context, i PlanItem, reason string) error {
 	return s.db.write(ctx, "skip plan item", func(ctx context.Context, tx querier) error {
-		n, err := touched(ctx, tx, `
+		n, err := rowsAffected(ctx, tx, `
 			UPDATE plan_items SET state = 'skipped', due_at = 0, reason = $1, updated_at = $2
 			 WHERE plan = $3 AND position = $4 AND state = 'claimed' AND due_at = $5`,
-			tame(reason), micros(s.db.now()), i.Plan, i.Position, micros(i.LeaseUntil))
+			sanitize(reason), micros(s.db.now()), i.Plan, i.Position, micros(i.LeaseUntil))
 		if err != nil {
 			return err
 		}

@@ -24,7 +24,7 @@ func (s *Plans) Finish(ctx context.Context, id int64, e Event) (bool, error) {
 		if err := reconcile(ctx, tx, id, micros(now)); err != nil {
 			return err
 		}
-		n, err := touched(ctx, tx, `
+		n, err := rowsAffected(ctx, tx, `
 			UPDATE plans SET state = 'done', finished_at = $1
 			 WHERE id = $2 AND state = 'applying'
 			   AND NOT EXISTS (SELECT 1 FROM plan_items i WHERE i.plan = plans.id AND i.kind = 'create' AND i.state IN ('open', 'claimed'))
@@ -56,7 +56,7 @@ func reconcile(ctx context.Context, tx querier, id, now int64) error {
 		{itsRow + ` AND u.state = 'suspended')`, ItemSkipped, "suspended", &skipped},
 		{`NOT ` + itsRow + `)`, ItemSkipped, "gone", &skipped},
 	} {
-		n, err := touched(ctx, tx, `
+		n, err := rowsAffected(ctx, tx, `
 			UPDATE plan_items SET state = $1, reason = $2, updated_at = $3
 			 WHERE plan = $4 AND state = 'sending' AND `+c.condition, c.state, c.reason, now, id)
 		if err != nil {

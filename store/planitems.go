@@ -73,7 +73,7 @@ func (s *Plans) Add(ctx context.Context, id int64, items []PlanItem) error {
 	}
 	return s.db.write(ctx, what, func(ctx context.Context, tx querier) error {
 		// First, since on PostgreSQL its row lock puts those who add one after the other, so that no position is given twice.
-		n, err := touched(ctx, tx, `
+		n, err := rowsAffected(ctx, tx, `
 			UPDATE plans SET creations = creations + $1, leavers = leavers + $2, drifted = drifted + $3, blocked = blocked + $4
 			 WHERE id = $5 AND state = 'making'`, kinds[ItemCreate], kinds[ItemLeaver], kinds[ItemDrift], kinds[ItemBlocked], id)
 		if err != nil {
@@ -111,9 +111,9 @@ func addItems(ctx context.Context, tx querier, id, last int64, items []PlanItem,
 		}
 		query.WriteString("($1, $2")
 		// What comes from the directory and is only shown is made storable: one odd name must not cost the plan.
-		for _, value := range []any{last + int64(n) + 1, i.Kind, string(i.Person), tame(i.Login), tame(i.Name),
+		for _, value := range []any{last + int64(n) + 1, i.Kind, string(i.Person), sanitize(i.Login), sanitize(i.Name),
 			string(i.Account),
-			string(i.Role), string(i.Told), i.Mapping, tame(i.Why)} {
+			string(i.Role), string(i.Told), i.Mapping, sanitize(i.Why)} {
 			args = append(args, value)
 			query.WriteString(", $" + strconv.Itoa(len(args)))
 		}

@@ -81,7 +81,7 @@ func (s *Plans) Progress(ctx context.Context, id int64, maker string, seen PlanS
 		if !got {
 			return ErrConflict
 		}
-		n, err := touched(ctx, tx, `
+		n, err := rowsAffected(ctx, tx, `
 			UPDATE plans SET people = $1, groups_read = $2, at_sign_in = $3
 			 WHERE id = $4 AND state = 'making' AND maker = $5`, seen.People, seen.Groups, seen.AtSignIn, id, maker)
 		if err == nil && n == 0 {
@@ -96,9 +96,9 @@ func (s *Plans) Progress(ctx context.Context, id int64, maker string, seen PlanS
 func (s *Plans) Drop(ctx context.Context, id int64, reason, fault string, e Event) error {
 	return s.db.write(ctx, "drop a plan that is being made", func(ctx context.Context, tx querier) error {
 		now := s.db.now()
-		n, err := touched(ctx, tx, `
+		n, err := rowsAffected(ctx, tx, `
 			UPDATE plans SET state = 'dropped', reason = $1, fault = $2, finished_at = $3
-			 WHERE id = $4 AND state = 'making'`, reason, tame(fault), micros(now), id)
+			 WHERE id = $4 AND state = 'making'`, reason, sanitize(fault), micros(now), id)
 		if err != nil {
 			return err
 		}

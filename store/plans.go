@@ -135,7 +135,7 @@ func (s *Plans) Ready(ctx context.Context, id int64, people int, e Event) (Plan,
 	return p, err
 }
 
-// prune deletes old plans. Their items go first and in bites: a hundred thousand in one transaction would keep all
+// prune deletes old plans. Their items go first and in batches: a hundred thousand in one transaction would keep all
 // other writers waiting.
 func (s *Plans) prune(ctx context.Context) error {
 	const (
@@ -153,8 +153,8 @@ func (s *Plans) prune(ctx context.Context) error {
 		return s.db.explain(what, err)
 	}
 	for _, id := range old {
-		if _, err := s.db.inBites(ctx, what, size, func(ctx context.Context, tx querier) (int, error) {
-			n, err := touched(ctx, tx, `
+		if _, err := s.db.inBatches(ctx, what, size, func(ctx context.Context, tx querier) (int, error) {
+			n, err := rowsAffected(ctx, tx, `
 				DELETE FROM plan_items
 				 WHERE plan = $1 AND position IN (SELECT position FROM plan_items WHERE plan = $1 ORDER BY position LIMIT $2)`, id, size)
 			return int(n), err
@@ -234,17 +234,17 @@ func (s *Plans) SetState(ctx context.Context, id int64, from, to PlanState, chan
 		switch to {
 		case PlanApplying:
 			// A unique index lets one plan be applied at a time: the second is an ErrConflict.
-			n, err = touched(ctx, tx, `
+			n, err = rowsAffected(ctx, tx, `
 				UPDATE plans SET state = 'applying', reason = '', max_create = $1, max_skipped = $2,
 				       mappings = CASE WHEN $3 = '' THEN mappings ELSE $3 END, applied_at = $4, applied_by = $5
 				 WHERE id = $6 AND state = $7`,
 				change.MaxCreate, change.MaxSkipped, change.Mappings, micros(now), change.By, id, string(from))
 		case PlanDropped:
-			n, err = touched(ctx, tx, `
+			n, err = rowsAffected(ctx, tx, `
 				UPDATE plans SET state = 'dropped', finished_at = $1 WHERE id = $2 AND state = $3`, micros(now), id, string(from))
 		default:
-			n, err = touched(ctx, tx, `
-				UPDATE plans SET state = $1, reason = $2 WHERE id = $3 AND state = $4`, string(to), tame(change.Reason), id, string(from))
+			n, err = rowsAffected(ctx, tx, `
+				UPDATE plans SET state = $1, reason = $2 WHERE id = $3 AND state = $4`, string(to), sanitize(change.Reason), id, string(from))
 		}
 		if err != nil {
 			return err

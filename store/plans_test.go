@@ -31,7 +31,7 @@ func TestPlanIndexes(t *testing.T) {
 			"plan_items_sending (plan=? AND person_id=? AND account=?)"},
 		{"named work", `SELECT 1 FROM plan_items i WHERE i.person_id = 'a' AND i.account = 'b' AND i.plan = 1 AND i.kind = 'leaver'
 			AND i.kind IN ('leaver', 'drift') AND (i.person_id, i.account) > ('a', 'b') AND (i.person_id, i.account) <= ('c', 'd')`, "plan_items_work (plan=? AND person_id=? AND account=?)"},
-		{"bite of work", `SELECT login FROM plan_items WHERE plan = 1 AND kind IN ('leaver', 'drift')
+		{"batch of work", `SELECT login FROM plan_items WHERE plan = 1 AND kind IN ('leaver', 'drift')
 			AND (person_id, account) > ('a', 'b') AND (person_id, account) <= ('c', 'd')`, "plan_items_work (plan=? AND (person_id,account)>(?,?)"},
 		{"open work", `SELECT since FROM manual_work WHERE done_at = 0 AND (since, person_id, account, kind) > (1, 'a', 'b', 'c')
 			ORDER BY since, person_id, account, kind LIMIT 1`, "manual_work_open ("},

@@ -222,7 +222,7 @@ func (s *ServiceProviders) Change(ctx context.Context, entityID string, change f
 func (s *ServiceProviders) ClaimRefresh(ctx context.Context, entityID string, due,
 	next time.Time) (claimed bool, err error) {
 	err = s.db.write(ctx, "claim a metadata refresh", func(ctx context.Context, tx querier) error {
-		n, err := touched(ctx, tx, `
+		n, err := rowsAffected(ctx, tx, `
 			UPDATE service_providers SET refresh_at = $1 WHERE entity_id = $2 AND refresh_at = $3`,
 			micros(next), entityID, micros(due))
 		claimed = n > 0
@@ -243,7 +243,7 @@ func (s *ServiceProviders) Remove(ctx context.Context, entityID string, e Event)
 }
 
 func removeProvider(ctx context.Context, tx querier, entityID string) error {
-	n, err := touched(ctx, tx, `
+	n, err := rowsAffected(ctx, tx, `
 		DELETE FROM service_providers WHERE entity_id = $1`, entityID)
 	if err != nil {
 		return err

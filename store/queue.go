@@ -129,7 +129,7 @@ func (s *Ledger) Renew(ctx context.Context, u SSOUser, lease time.Duration) (tim
 			return err
 		}
 		until = now.Add(lease)
-		n, err := touched(ctx, tx, `
+		n, err := rowsAffected(ctx, tx, `
 			UPDATE sso_users SET lease_until = $1, due_at = $1
 			 WHERE person_id = $2 AND account = $3 AND state = 'sending' AND attempts = $4 AND lease_until = $5`,
 			micros(until), string(u.Person), string(u.Account), u.Attempts, micros(u.LeaseUntil))
@@ -208,7 +208,7 @@ func endItem(ctx context.Context, tx querier, u SSOUser, s State, plan int64, no
 	default:
 		return nil
 	}
-	n, err := touched(ctx, tx, `
+	n, err := rowsAffected(ctx, tx, `
 		UPDATE plan_items SET state = $1, updated_at = $2
 		 WHERE person_id = $3 AND account = $4 AND plan = $5 AND kind = 'create' AND state = 'sending'`,
 		ended, micros(now), string(u.Person), string(u.Account), plan)
@@ -298,7 +298,7 @@ func (s *Ledger) Again(ctx context.Context, k UserKey, c Class, e Event) (bool, 
 		}
 		// The attempts begin anew, since the back-off is reckoned from them. A claim is still told from all others by its
 		// lease.
-		n, err := touched(ctx, tx, `
+		n, err := rowsAffected(ctx, tx, `
 			UPDATE sso_users SET
 			       due_at = CASE WHEN due_at > 0 AND due_at < $1 THEN due_at ELSE $1 END,
 			       state = CASE WHEN state = 'unknown' THEN 'unknown' ELSE 'wanted' END,
@@ -326,7 +326,7 @@ func (s *Ledger) Doubt(ctx context.Context, k UserKey, c Class, e Event) (bool, 
 			return err
 		}
 		// maybe_sent: that the user exists is what was assumed, so an answer that it does is no conflict.
-		n, err := touched(ctx, tx, `
+		n, err := rowsAffected(ctx, tx, `
 			UPDATE sso_users SET
 			       due_at = $1, state = 'unknown', maybe_sent = TRUE, attempts = 0, failures = 0,
 			       next_attempt = 0, earliest_attempt = 0, lease_until = 0, error_key = '', error_text = '', updated_at = $1, class = $2

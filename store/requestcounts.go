@@ -50,7 +50,7 @@ func (c *RequestCounts) Add(ctx context.Context, all ...RequestCount) error {
 				   SET first_at = CASE WHEN excluded.first_at < request_counts.first_at THEN excluded.first_at ELSE request_counts.first_at END,
 				       last_at  = CASE WHEN excluded.last_at > request_counts.last_at THEN excluded.last_at ELSE request_counts.last_at END,
 				       requests = request_counts.requests + excluded.requests`,
-				tame(one.Reason), micros(one.First.Truncate(FigureStep)), micros(one.First), micros(one.Last),
+				sanitize(one.Reason), micros(one.First.Truncate(FigureStep)), micros(one.First), micros(one.Last),
 				one.Requests); err != nil {
 				return err
 			}
@@ -108,8 +108,8 @@ func (c *RequestCounts) Since(ctx context.Context, since time.Time, limit int) (
 
 // Purge deletes counts older than keep, in small batches; it returns how many.
 func (c *RequestCounts) Purge(ctx context.Context, keep time.Duration) (int, error) {
-	return c.db.inBites(ctx, "purge counts of requests", sweep, func(ctx context.Context, tx querier) (int, error) {
-		n, err := touched(ctx, tx, `
+	return c.db.inBatches(ctx, "purge counts of requests", sweep, func(ctx context.Context, tx querier) (int, error) {
+		n, err := rowsAffected(ctx, tx, `
 			DELETE FROM request_counts
 			 WHERE (reason, at) IN (SELECT reason, at FROM request_counts WHERE at < $1 ORDER BY at LIMIT `+inSweep+`)`,
 			micros(c.db.now().Add(-keep)))

@@ -265,8 +265,8 @@ func (s *Revocations) After(ctx context.Context, seq int64, limit int) ([]Revoca
 
 // Purge removes words that are older than the audit is kept. The last one stays, as it does in the journal.
 func (s *Revocations) Purge(ctx context.Context, before time.Time) (int, error) {
-	return s.db.inBites(ctx, "purge revocations", sweep, func(ctx context.Context, tx querier) (int, error) {
-		n, err := touched(ctx, tx, `
+	return s.db.inBatches(ctx, "purge revocations", sweep, func(ctx context.Context, tx querier) (int, error) {
+		n, err := rowsAffected(ctx, tx, `
 			DELETE FROM revocations
 			 WHERE id IN (SELECT id FROM revocations WHERE at < $1 AND id < (SELECT MAX(id) FROM revocations) ORDER BY at LIMIT `+inSweep+`)`,
 			micros(before))

@@ -9,8 +9,8 @@ import (
 // A MAC begins with the id of its secret key, of so many bytes (see certs.Sealer.MAC).
 const macKeySize = 4
 
-// revouchBite is how many rows get their MACs anew in one transaction.
-const revouchBite = 100
+// revouchBatch is how many rows get their MACs anew in one transaction.
+const revouchBatch = 100
 
 // vouchedTable is a table whose rows carry a MAC, or several.
 type vouchedTable struct {
@@ -78,7 +78,7 @@ func (s *SecretKeys) Revouch(ctx context.Context, id []byte) (changed int, err e
 				return scanText(row)
 			}, `
 				SELECT `+t.key+` FROM `+t.table+`
-				 WHERE `+t.has+` AND `+t.key+` > $2 ORDER BY `+t.key+` LIMIT $3`, id, after, revouchBite)
+				 WHERE `+t.has+` AND `+t.key+` > $2 ORDER BY `+t.key+` LIMIT $3`, id, after, revouchBatch)
 			if err != nil {
 				return changed, s.db.explain(what, err)
 			}

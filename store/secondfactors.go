@@ -161,7 +161,7 @@ func (s *SecondFactors) Prove(ctx context.Context, p ProvedFactor, events ...Eve
 		if err != nil {
 			return err
 		}
-		n, err := touched(ctx, tx, `
+		n, err := rowsAffected(ctx, tx, `
 			UPDATE second_factors SET sealed = $1, version = version + 1, used_at = $2
 			 WHERE id = $3 AND person_id = $4 AND version = $5`,
 			blob(p.Factor.Sealed), micros(now), p.Factor.ID, string(person), p.Factor.Version)
@@ -274,7 +274,7 @@ func (s *SecondFactors) After(ctx context.Context, id string, limit int) ([]Seco
 // was read: call it again then.
 func (s *SecondFactors) Reseal(ctx context.Context, f SecondFactor) (changed bool, err error) {
 	err = s.db.write(ctx, "seal a second factor again", func(ctx context.Context, tx querier) error {
-		n, err := touched(ctx, tx, `
+		n, err := rowsAffected(ctx, tx, `
 			UPDATE second_factors SET sealed = $1, version = version + 1 WHERE id = $2 AND version = $3`,
 			blob(f.Sealed), f.ID, f.Version)
 		changed = n == 1

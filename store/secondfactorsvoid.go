@@ -22,7 +22,7 @@ func (s *SecondFactors) Invitations(ctx context.Context) ([]Invitation, error) {
 // VoidInvitation ends an invitation, with the events. done is false where it was used or replaced since it was read.
 func (s *SecondFactors) VoidInvitation(ctx context.Context, i Invitation, events ...Event) (done bool, err error) {
 	err = s.db.write(ctx, "void an invitation", func(ctx context.Context, tx querier) error {
-		n, err := touched(ctx, tx, `
+		n, err := rowsAffected(ctx, tx, `
 			UPDATE second_factor_people SET invite = $1, invite_ends_at = 0 WHERE person_id = $2 AND invite = $3`,
 			blob(nil), string(i.Person), i.Code)
 		if done = n == 1; err != nil || !done {

@@ -62,7 +62,7 @@ func (db *DB) secretKeys(ctx context.Context, q querier) ([]SecretKey, error) {
 func (s *SecretKeys) Use(ctx context.Context, id string, events ...Event) error {
 	return s.db.write(ctx, "note a secret key", func(ctx context.Context, tx querier) error {
 		now := s.db.now()
-		n, err := touched(ctx, tx, `
+		n, err := rowsAffected(ctx, tx, `
 			INSERT INTO secret_keys (id, first_used) VALUES ($1, $2)
 			ON CONFLICT (id) DO UPDATE SET removed_at = 0, audit_key = $3, mac = $3 WHERE secret_keys.removed_at > 0`, id, micros(now), blob(nil))
 		if err != nil || n == 0 {

@@ -132,7 +132,7 @@ func (db *DB) follow(ctx context.Context, tx querier, n Session, old []byte, now
 // living is the session of a person that a transaction rests on. Its row is locked, so that whoever ends it waits, or
 // has ended it. ErrRevoked: it is over.
 func (db *DB) living(ctx context.Context, tx querier, p PersonID, tokenHash []byte) (n Session, err error) {
-	found, err := touched(ctx, tx, `
+	found, err := rowsAffected(ctx, tx, `
 		UPDATE sessions SET seen_at = seen_at WHERE token_hash = $1`, blob(tokenHash))
 	if err != nil {
 		return n, err
@@ -171,7 +171,7 @@ func (db *DB) revoke(ctx context.Context, tx querier, p PersonID, kept ...Sessio
 			return 0, 0, err
 		}
 	}
-	ended, err = touched(ctx, tx, `
+	ended, err = rowsAffected(ctx, tx, `
 		DELETE FROM sessions WHERE person_id = $1 AND epoch <> $2`, string(p), epoch)
 	return ended, epoch, err
 }
@@ -285,7 +285,7 @@ func (s *Sessions) SetReading(ctx context.Context, tokenHash, reading []byte, at
 		return s.db.explain(what, err)
 	}
 	return s.db.write(ctx, what, func(ctx context.Context, tx querier) error {
-		n, err := touched(ctx, tx, `
+		n, err := rowsAffected(ctx, tx, `
 			UPDATE sessions SET reading = $1, read_at = $2, reading_mac = $3 WHERE token_hash = $4 AND read_at <= $2`,
 			maybe(reading), micros(at), mac, blob(tokenHash))
 		if err != nil || n == 1 {
@@ -323,7 +323,7 @@ func (s *Sessions) End(ctx context.Context, tokenHash []byte, events ...Event) e
 
 // endSession deletes by token hash; the participations go by foreign key.
 func endSession(ctx context.Context, tx querier, tokenHash []byte) (int64, error) {
-	return touched(ctx, tx, endSessionStatement, blob(tokenHash))
+	return rowsAffected(ctx, tx, endSessionStatement, blob(tokenHash))
 }
 
 const endSessionStatement = `
@@ -382,11 +382,11 @@ func (s *Sessions) EndOthers(ctx context.Context, p PersonID, keep []byte, event
 	return int(n), err
 }
 
-// Purge deletes what has ended or idled out, in small bites; it returns how many.
+// Purge deletes what has ended or idled out, in small batches; it returns how many.
 func (s *Sessions) Purge(ctx context.Context, idle time.Duration) (int, error) {
 	s.db.reportForeign(ctx) // those of the last minute, when no more are found
-	ended, err := s.db.inBites(ctx, "purge ended sessions", sweep, func(ctx context.Context, tx querier) (int, error) {
-		n, err := touched(ctx, tx, `
+	ended, err := s.db.inBatches(ctx, "purge ended sessions", sweep, func(ctx context.Context, tx querier) (int, error) {
+		n, err := rowsAffected(ctx, tx, `
 			DELETE FROM sessions WHERE token_hash IN
 			    (SELECT token_hash FROM sessions WHERE ends_at <= $1 ORDER BY ends_at LIMIT `+inSweep+`)`,
 			micros(s.db.now()))
@@ -395,10 +395,10 @@ func (s *Sessions) Purge(ctx context.Context, idle time.Duration) (int, error) {
 	if err != nil {
 		return ended, err
 	}
-	idled, err := s.db.inBites(ctx, "purge idle sessions", sweep, func(ctx context.Context, tx querier) (int, error) {
+	idled, err := s.db.inBatches(ctx, "purge idle sessions", sweep, func(ctx context.Context, tx querier) (int, error) {
 		// The condition stands outside again: on PostgreSQL a session may have
 		// been seen since the inner query read it.
-		n, err := touched(ctx, tx, `
+		n, err := rowsAffected(ctx, tx, `
 			DELETE FROM sessions WHERE seen_at <= $1 AND token_hash IN
 			    (SELECT token_hash FROM sessions WHERE seen_at <= $1 ORDER BY seen_at LIMIT `+inSweep+`)`,
 			idleSince(s.db.now(), idle))

@@ -426,9 +426,9 @@ func (i Issue) record(ctx context.Context, tx querier, id string, first []step, 
 	return nil
 }
 
-// Purge deletes what has expired, in small bites; it returns how many.
+// Purge deletes what has expired, in small batches; it returns how many.
 func (s *SignIns) Purge(ctx context.Context) (int, error) {
-	return s.db.inBites(ctx, "purge sign-ins", sweep, func(ctx context.Context, tx querier) (int, error) {
+	return s.db.inBatches(ctx, "purge sign-ins", sweep, func(ctx context.Context, tx querier) (int, error) {
 		// The counter first, as Create does: the same order of locks.
 		if _, err := countPending(ctx, tx, 0); err != nil {
 			return 0, err
@@ -438,7 +438,7 @@ func (s *SignIns) Purge(ctx context.Context) (int, error) {
 	})
 }
 
-// purgeSignIns deletes one bite of expired sign-ins and moves the counter.
+// purgeSignIns deletes one batch of expired sign-ins and moves the counter.
 func purgeSignIns(ctx context.Context, tx querier, now time.Time) (gone, counted int, err error) {
 	flags, err := collect(ctx, tx, func(row scanner) (counted bool, err error) {
 		err = row.Scan(&counted)
@@ -461,15 +461,15 @@ func purgeSignIns(ctx context.Context, tx querier, now time.Time) (gone, counted
 	return len(flags), counted, err
 }
 
-// inBites runs a purge again and again, each time in a transaction of its own,
-// until a bite is not full. So other writers get their turn in between.
-func (db *DB) inBites(ctx context.Context, what string, size int, bite func(context.Context, querier) (int,
+// inBatches runs a purge again and again, each time in a transaction of its own,
+// until a batch is not full. So other writers get their turn in between.
+func (db *DB) inBatches(ctx context.Context, what string, size int, batch func(context.Context, querier) (int,
 	error)) (int, error) {
 	total := 0
 	for {
 		n := 0
 		err := db.write(ctx, what, func(ctx context.Context, tx querier) (err error) {
-			n, err = bite(ctx, tx)
+			n, err = batch(ctx, tx)
 			return err
 		})
 		if err != nil {

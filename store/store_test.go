@@ -22,9 +22,9 @@ func TestSQLite(t *testing.T) {
 	t.Run("Planner", func(t *testing.T) { testSQLitePlans(t, seen, storetest.SQLite(t)) })
 }
 
-// testCounts: few rows are counted as they are, many in bites, and again a minute later.
+// testCounts: few rows are counted as they are, many in batches, and again a minute later.
 func testCounts(t *testing.T, o store.Options) {
-	t.Cleanup(store.SetCountBite(3))
+	t.Cleanup(store.SetCountBatch(3))
 	ctx, db := t.Context(), openStore(t, o)
 	adopt := func(n int, state store.State) {
 		t.Helper()

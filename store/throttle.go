@@ -39,7 +39,7 @@ func knownBrowser(login string, browser []byte, known *bool) step {
 func storable(text string) bool { return utf8.ValidString(text) && !strings.Contains(text, "\x00") }
 
 // Purge deletes counts whose window is over and browsers not used for half a
-// year, in small bites; it returns how many.
+// year, in small batches; it returns how many.
 func (t *Throttle) Purge(ctx context.Context) (int, error) {
 	now, old := micros(t.db.now()), micros(t.db.now().Add(-browserMemory))
 	total := 0
@@ -67,8 +67,8 @@ func (t *Throttle) Purge(ctx context.Context) (int, error) {
 			DELETE FROM wrong_codes WHERE last_at <= $1 AND (person_id, browser) IN
 			    (SELECT person_id, browser FROM wrong_codes WHERE last_at <= $1 ORDER BY last_at LIMIT ` + inSweep + `)`, old},
 	} {
-		n, err := t.db.inBites(ctx, "purge "+what.name, sweep, func(ctx context.Context, tx querier) (int, error) {
-			n, err := touched(ctx, tx, what.text, what.before)
+		n, err := t.db.inBatches(ctx, "purge "+what.name, sweep, func(ctx context.Context, tx querier) (int, error) {
+			n, err := rowsAffected(ctx, tx, what.text, what.before)
 			return int(n), err
 		})
 		total += n

@@ -91,7 +91,7 @@ func (t *Traces) Add(ctx context.Context, all ...Trace) error {
 func (t *Trace) follow(ctx context.Context, tx querier) error {
 	former, err := collect(ctx, tx, scanTrace, `
 		UPDATE traces SET newest = 0 WHERE sign_in = $1 AND newest = 1
-		RETURNING `+traceColumns, tame(t.SignIn))
+		RETURNING `+traceColumns, sanitize(t.SignIn))
 	if err != nil {
 		return err
 	}
@@ -129,14 +129,14 @@ func (t *Trace) step() (step, error) {
 			INSERT INTO traces (sign_in, ref, started_at, at, newest, stranger, person, account, sp, outcome, reason, steps)
 			VALUES ($1, $2, $3, $4, 1, $5, $6, $7, $8, $9, $10, $11)`,
 		args: []any{
-			tame(t.SignIn), tame(t.Ref), micros(t.StartedAt), micros(t.At), stranger, tame(string(t.Person)),
-			tame(string(t.Account)), tame(t.SP), tame(t.Outcome), tame(t.Reason), tameSteps(steps),
+			sanitize(t.SignIn), sanitize(t.Ref), micros(t.StartedAt), micros(t.At), stranger, sanitize(string(t.Person)),
+			sanitize(string(t.Account)), sanitize(t.SP), sanitize(t.Outcome), sanitize(t.Reason), sanitizeSteps(steps),
 		},
 	}, nil
 }
 
-// tameSteps is tame for the steps, which have a bound of their own.
-func tameSteps(steps []byte) string {
+// sanitizeSteps is sanitize for the steps, which have a bound of their own.
+func sanitizeSteps(steps []byte) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(string(steps), "\uFFFD"), "\x00", "\uFFFD")
 }
 
@@ -226,8 +226,8 @@ func (t *Traces) ByRef(ctx context.Context, ref string) ([]Trace, error) {
 // Purge deletes traces older than keep (0: all), and of strangers' all but the newest 10,000; it
 // returns how many.
 func (t *Traces) Purge(ctx context.Context, keep time.Duration) (int, error) {
-	old, err := t.db.inBites(ctx, "purge traces", sweep, func(ctx context.Context, tx querier) (int, error) {
-		n, err := touched(ctx, tx, `
+	old, err := t.db.inBatches(ctx, "purge traces", sweep, func(ctx context.Context, tx querier) (int, error) {
+		n, err := rowsAffected(ctx, tx, `
 			DELETE FROM traces WHERE id IN (SELECT id FROM traces WHERE at <= $1 ORDER BY at LIMIT `+inSweep+`)`,
 			micros(t.db.now().Add(-keep)))
 		return int(n), err
@@ -244,8 +244,8 @@ func (t *Traces) Purge(ctx context.Context, keep time.Duration) (int, error) {
 		}
 		return old, err
 	}
-	more, err := t.db.inBites(ctx, "purge traces", sweep, func(ctx context.Context, tx querier) (int, error) {
-		n, err := touched(ctx, tx, `
+	more, err := t.db.inBatches(ctx, "purge traces", sweep, func(ctx context.Context, tx querier) (int, error) {
+		n, err := rowsAffected(ctx, tx, `
 			DELETE FROM traces WHERE id IN (SELECT id FROM traces WHERE stranger = 1 AND id <= $1 ORDER BY id LIMIT `+inSweep+`)`, bound)
 		return int(n), err
 	})

@@ -332,7 +332,7 @@ func (t *Throttle) Lift(ctx context.Context, subject string, keep int,
 				continue
 			}
 			// The condition stands outside again: another try may have been taken since.
-			n, err := touched(ctx, tx, `
+			n, err := rowsAffected(ctx, tx, `
 				UPDATE tries SET taken = $1
 				 WHERE kind = $2 AND subject = $3 AND browser = $4 AND taken = $5`, stays, string(c.Kind), c.Subject, blob(c.Browser), c.Taken)
 			if err != nil {

@@ -119,7 +119,7 @@ func (s *Ledger) Suspend(ctx context.Context, k UserKey, e Event) error {
 
 func suspendUser(ctx context.Context, tx querier, k UserKey, now int64) (int64, error) {
 	// The lease stays, by which Settle knows its row.
-	return touched(ctx, tx, `
+	return rowsAffected(ctx, tx, `
 		UPDATE sso_users SET
 		       maybe_sent = maybe_sent OR state = 'sending',
 		       before_state = CASE WHEN state = 'sending' THEN 'unknown' ELSE state END,
@@ -138,7 +138,7 @@ func (s *Ledger) Resume(ctx context.Context, k UserKey, e Event) error {
 }
 
 func resumeUser(ctx context.Context, tx querier, k UserKey, now int64) (int64, error) {
-	return touched(ctx, tx, `
+	return rowsAffected(ctx, tx, `
 		UPDATE sso_users SET
 		       due_at = CASE WHEN lease_until > $1 THEN lease_until WHEN before_state IN ('wanted', 'unknown') THEN $1 ELSE 0 END,
 		       state = CASE WHEN lease_until > $1 THEN 'sending' ELSE before_state END,
@@ -152,7 +152,7 @@ func resumeUser(ctx context.Context, tx querier, k UserKey, now int64) (int64, e
 // ErrNotFound; ErrConflict: it is being created.
 func (s *Ledger) Forget(ctx context.Context, k UserKey, e Event) error {
 	return s.changeUser(ctx, "forget SSO user", k, e, func(ctx context.Context, tx querier, now int64) (int64, error) {
-		return touched(ctx, tx, `
+		return rowsAffected(ctx, tx, `
 			DELETE FROM sso_users
 			 WHERE person_id = $1 AND account = $2 AND state <> 'sending' AND NOT (state = 'suspended' AND lease_until > $3)`,
 			string(k.Person), string(k.Account), now)
@@ -167,7 +167,7 @@ func (s *Ledger) SetRole(ctx context.Context, k UserKey, r Role, e Event) error 
 		return s.db.explain(what, err)
 	}
 	return s.changeUser(ctx, what, k, e, func(ctx context.Context, tx querier, now int64) (int64, error) {
-		return touched(ctx, tx, `
+		return rowsAffected(ctx, tx, `
 			UPDATE sso_users SET role = $1, updated_at = $2
 			 WHERE person_id = $3 AND account = $4
 			   AND (state IN ('active', 'assumed') OR (state = 'suspended' AND before_state IN ('active', 'assumed')))`,

@@ -31,15 +31,15 @@ type WorkFilter struct {
 	Limit int  // 1 to 1000, default 100
 }
 
-// workBite is how many items or rows one transaction of SetWork looks at.
-const workBite = 1000
+// workBatch is how many items or rows one transaction of SetWork looks at.
+const workBatch = 1000
 
 // SetWork makes the leavers and drifted roles of a plan the open work: what is new begins now, what the plan no longer
 // names is taken off the list, what was ticked off and is named again is open anew, unless it was ticked off after the
 // plan was begun. ErrConflict: the plan is still being made: half a plan would take the other half off the list.
 // ErrNotFound.
 //
-// It runs in bites, so that other writers get their turn in between: cut off, it has done a part, and can be called
+// It runs in batches, so that other writers get their turn in between: cut off, it has done a part, and can be called
 // again.
 func (s *Plans) SetWork(ctx context.Context, plan int64) error {
 	const what = "set manual work"
@@ -56,17 +56,17 @@ func (s *Plans) SetWork(ctx context.Context, plan int64) error {
 	return s.dropWork(ctx, what, plan)
 }
 
-// workKey is where a bite ends.
+// workKey is where a batch ends.
 type workKey struct{ person, account string }
 
-// nameWork stores the work that a plan names, in the order of its keys: in that of the plan, each bite would touch
+// nameWork stores the work that a plan names, in the order of its keys: in that of the plan, each batch would touch
 // pages all over the table.
 func (s *Plans) nameWork(ctx context.Context, what string, p Plan, now time.Time) error {
-	return s.workBites(ctx, what, `
+	return s.workBatches(ctx, what, `
 		SELECT person_id, account FROM
 		       (SELECT person_id, account FROM plan_items
 		         WHERE (person_id, account) > ($1, $2) AND plan = $3 AND kind IN ('leaver', 'drift')
-		         ORDER BY person_id, account LIMIT $4) AS bite
+		         ORDER BY person_id, account LIMIT $4) AS batch
 		 ORDER BY person_id DESC, account DESC LIMIT 1`, []any{p.ID},
 		func(ctx context.Context, tx querier, after, upTo workKey) error {
 			// A plan that names something twice counts once: PostgreSQL would refuse it otherwise. The condition of the UPDATE
@@ -78,7 +78,7 @@ func (s *Plans) nameWork(ctx context.Context, what string, p Plan, now time.Time
 				               ROW_NUMBER() OVER (PARTITION BY person_id, account, kind ORDER BY position) AS nth
 				          FROM plan_items
 				         WHERE plan = $2 AND kind IN ('leaver', 'drift')
-				           AND (person_id, account) > ($3, $4) AND (person_id, account) <= ($5, $6)) AS bite
+				           AND (person_id, account) > ($3, $4) AND (person_id, account) <= ($5, $6)) AS batch
 				 WHERE nth = 1
 				ON CONFLICT (person_id, account, kind) DO UPDATE SET
 				       since = CASE WHEN manual_work.done_at = 0 THEN manual_work.since ELSE excluded.since END,
@@ -94,13 +94,13 @@ func (s *Plans) nameWork(ctx context.Context, what string, p Plan, now time.Time
 
 // dropWork takes open work off the list that a plan does not name.
 func (s *Plans) dropWork(ctx context.Context, what string, plan int64) error {
-	return s.workBites(ctx, what, `
+	return s.workBatches(ctx, what, `
 		SELECT person_id, account FROM
 		       (SELECT person_id, account FROM manual_work WHERE (person_id, account) > ($1, $2)
-		         ORDER BY person_id, account LIMIT $3) AS bite
+		         ORDER BY person_id, account LIMIT $3) AS batch
 		 ORDER BY person_id DESC, account DESC LIMIT 1`, nil,
 		func(ctx context.Context, tx querier, after, upTo workKey) error {
-			// The bounds stand at the items too, or PostgreSQL reads those of the whole plan for each bite.
+			// The bounds stand at the items too, or PostgreSQL reads those of the whole plan for each batch.
 			_, err := tx.ExecContext(ctx, `
 				DELETE FROM manual_work
 				 WHERE (person_id, account) > ($1, $2) AND (person_id, account) <= ($3, $4) AND done_at = 0
@@ -113,15 +113,15 @@ func (s *Plans) dropWork(ctx context.Context, what string, plan int64) error {
 		})
 }
 
-// workBites goes through keys in their order, a bite in a transaction of its own. end finds the last key of a bite: its
+// workBatches goes through keys in their order, a batch in a transaction of its own. end finds the last key of one: its
 // parameters are the key behind which it begins, more, and how many it has.
-func (s *Plans) workBites(ctx context.Context, what, end string, more []any, bite func(ctx context.Context, tx querier,
-	after, upTo workKey) error) error {
+func (s *Plans) workBatches(ctx context.Context, what, end string, more []any,
+	batch func(ctx context.Context, tx querier, after, upTo workKey) error) error {
 	var after workKey // no person's id is empty
 	for {
 		var upTo workKey
 		err := s.db.engine.reader().QueryRowContext(ctx, end,
-			append(append([]any{after.person, after.account}, more...), workBite)...).Scan(&upTo.person, &upTo.account)
+			append(append([]any{after.person, after.account}, more...), workBatch)...).Scan(&upTo.person, &upTo.account)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}
@@ -129,7 +129,7 @@ func (s *Plans) workBites(ctx context.Context, what, end string, more []any, bit
 			return s.db.explain(what, err)
 		}
 		if err := s.db.write(ctx, what, func(ctx context.Context, tx querier) error {
-			return bite(ctx, tx, after, upTo)
+			return batch(ctx, tx, after, upTo)
 		}); err != nil {
 			return err
 		}

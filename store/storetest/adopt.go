@@ -167,7 +167,7 @@ func testConfirm(t *testing.T, fresh func(testing.TB) store.Options) {
 	ctx := t.Context()
 	db := open(t, fresh(t))
 	l := db.Ledger()
-	const assumed = 1005 // more than one bite
+	const assumed = 1005 // more than one batch
 	var users []store.SSOUser
 	for i := range assumed {
 		u := ssoUser(fmt.Sprint(i))

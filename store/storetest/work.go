@@ -177,7 +177,7 @@ func testWork(t *testing.T, fresh func(testing.TB) store.Options) {
 	})
 	t.Run("many", func(t *testing.T) {
 		db, set := setUp(t)
-		const n = 4500 // more than two bites
+		const n = 4500 // more than two batches
 		items := make([]store.PlanItem, n)
 		for i := range items {
 			items[i] = leaverItem(fmt.Sprint(i))

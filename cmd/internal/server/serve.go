@@ -305,17 +305,17 @@ func (p *App) purge(ctx context.Context) error {
 				errs = append(errs, err)
 			}
 		}
-		bites := map[string]func() (int, error){
+		batches := map[string]func() (int, error){
 			// Rows in another case come from a version before, or from the time before the list of accounts was read.
 			"account forms": func() (int, error) { return p.alignAccounts(ctx) },
 			// Replicas of the version before issue on, and note nothing.
 			"name IDs to take over": func() (int, error) { return p.IdP.TakeOverNameIDs(ctx) },
 		}
 		if p.mayDelete(ctx) {
-			maps.Copy(bites, p.retention(ctx))
+			maps.Copy(batches, p.retention(ctx))
 		}
-		for what, bite := range bites {
-			n, err := bite()
+		for what, batch := range batches {
+			n, err := batch()
 			if err != nil {
 				errs = append(errs, fmt.Errorf("clear expired %s: %w", what, err))
 			} else if n > 0 {

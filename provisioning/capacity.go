@@ -10,12 +10,12 @@ import (
 	"ssobridge/store"
 )
 
-// lanesAge is how old what is known of the lanes may be. Each process reads them once in this time, however many people
-// wait.
-const lanesAge = time.Second
+// capacityAge is how old what is known of the capacity may be. Each process reads it once in this time, however many
+// people wait.
+const capacityAge = time.Second
 
-// lanes is which work may be done at present.
-type lanes struct {
+// capacity is which work may be done at present.
+type capacity struct {
 	at      time.Time
 	breaker store.BreakerState
 	budget  store.BudgetStatus
@@ -24,32 +24,34 @@ type lanes struct {
 
 // background tells whether there are calls left for work that nobody waits for. They are none from the moment at which
 // Constant Contact says that the day is used up, until 00:00 UTC.
-func (l lanes) background() bool { return !l.budget.Exhausted && l.budget.Used < l.budget.Background }
-
-// knownLanes is the last reading.
-type knownLanes struct {
-	mu   sync.Mutex
-	last lanes
+func (l capacity) background() bool {
+	return !l.budget.Exhausted && l.budget.Used < l.budget.Background
 }
 
-// lanes reads what may be done, or returns what was read less than a second ago.
-func (s *Service) lanes(ctx context.Context) (lanes, error) {
+// knownCapacity is the last reading.
+type knownCapacity struct {
+	mu   sync.Mutex
+	last capacity
+}
+
+// capacity reads what may be done, or returns what was read less than a second ago.
+func (s *Service) capacity(ctx context.Context) (capacity, error) {
 	s.known.mu.Lock()
 	defer s.known.mu.Unlock()
 	now := s.now()
-	if age := now.Sub(s.known.last.at); age >= 0 && age < lanesAge {
+	if age := now.Sub(s.known.last.at); age >= 0 && age < capacityAge {
 		return s.known.last, nil
 	}
-	read, err := s.readLanes(ctx)
+	read, err := s.readCapacity(ctx)
 	if err != nil {
-		return lanes{}, fmt.Errorf("look which calls may be made: %w", err)
+		return capacity{}, fmt.Errorf("look which calls may be made: %w", err)
 	}
 	read.at = now
 	s.known.last = read
 	return read, nil
 }
 
-func (s *Service) readLanes(ctx context.Context) (l lanes, err error) {
+func (s *Service) readCapacity(ctx context.Context) (l capacity, err error) {
 	ctx, cancel := context.WithTimeout(ctx, settleLimit) // others wait for this reading
 	defer cancel()
 	if l.breaker, err = s.breaker.State(ctx); err != nil {
@@ -76,5 +78,5 @@ func (s *Service) readLanes(ctx context.Context) (l lanes, err error) {
 func (s *Service) forgetLanes() {
 	s.known.mu.Lock()
 	defer s.known.mu.Unlock()
-	s.known.last = lanes{}
+	s.known.last = capacity{}
 }
