@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -27,18 +28,21 @@ type Account struct {
 
 // accountPage is one page of the list.
 type accountPage struct {
-	List []struct {
-		EncodedAccountID string `json:"encoded_account_id"`
-		OrganizationName string `json:"organization_name"`
-		SiteOwnerName    string `json:"site_owner_name"`
-		BillingStatus    string `json:"billing_status"`
-		SubscriberCount  int64  `json:"subscriber_count"`
-	} `json:"site_owner_list"`
-	Links struct {
-		Next struct {
-			Href string `json:"href"`
-		} `json:"next"`
-	} `json:"_links"`
+	List  []listedAccount `json:"site_owner_list"`
+	Links links           `json:"_links"`
+}
+
+type listedAccount struct {
+	EncodedAccountID string `json:"encoded_account_id"`
+	OrganizationName text   `json:"organization_name"`
+	SiteOwnerName    text   `json:"site_owner_name"`
+	BillingStatus    text   `json:"billing_status"`
+	SubscriberCount  number `json:"subscriber_count"`
+}
+
+func (a listedAccount) account() Account {
+	return Account{a.EncodedAccountID, string(a.OrganizationName), string(a.SiteOwnerName),
+		string(a.BillingStatus), a.SubscriberCount.whole()}
 }
 
 // Accounts lists all client accounts of the partner, following the pages. Each page is a call. The
@@ -60,19 +64,20 @@ func (c *Client) Accounts(ctx context.Context, class string) ([]Account, error) 
 		if err != nil {
 			return nil, err
 		}
-		for _, a := range p.List {
+		for _, listed := range p.List {
+			a := listed.account()
 			// An account can come twice when one is added while the pages are read. One without an id
 			// can't be called by any name.
 			if a.EncodedAccountID == "" || ids[a.EncodedAccountID] {
 				continue
 			}
 			ids[a.EncodedAccountID] = true
-			all = append(all, Account(a))
+			all = append(all, a)
 		}
-		if p.Links.Next.Href == "" {
+		if p.Links.Next == "" {
 			return all, nil
 		}
-		if next, err = c.nextPage(p.Links.Next.Href); err != nil {
+		if next, err = c.nextPage(string(p.Links.Next)); err != nil {
 			return nil, &Error{Kind: Unknown, Op: op, Status: http.StatusOK, Err: err}
 		}
 		if seen[next.String()] {
@@ -99,7 +104,7 @@ func (c *Client) accountPage(ctx context.Context, class, op string, u *url.URL) 
 		return accountPage{}, err
 	}
 	var p accountPage
-	if err := json.Unmarshal(body, &p); err != nil {
+	if err := json.Unmarshal(tidyJSON(body), &p); err != nil {
 		return accountPage{}, &Error{Kind: Unknown, Op: op, Status: http.StatusOK,
 			Err: fmt.Errorf("read the answer: %w", err)}
 	}
@@ -107,6 +112,10 @@ func (c *Client) accountPage(ctx context.Context, class, op string, u *url.URL) 
 		// It is a required property. Without it this is another answer, and "no accounts" would be a guess.
 		return accountPage{}, &Error{Kind: Unknown, Op: op, Status: http.StatusOK,
 			Err: errors.New("the answer has no site_owner_list")}
+	}
+	if len(p.List) > 0 && !slices.ContainsFunc(p.List, func(a listedAccount) bool { return a.EncodedAccountID != "" }) {
+		return accountPage{}, &Error{Kind: Unknown, Op: op, Status: http.StatusOK,
+			Err: errors.New("no entry of the answer's site_owner_list has an encoded_account_id")}
 	}
 	return p, nil
 }

@@ -20,6 +20,15 @@ const (
 	SlotNone  = "none"  // the day's calls are used up for this class; nothing was taken, there are some again after wait
 )
 
+// TokenSlots space the requests for tokens of all processes of a partner: the token server takes about one a second from
+// all of them together. Tokens themselves are shared by nobody and stand in no store.
+type TokenSlots interface {
+	// ReserveToken takes the next slot for a token request; it comes after wait.
+	ReserveToken(ctx context.Context) (wait time.Duration, err error)
+	// TokenThrottled notes that the token server wants to be left alone for so long.
+	TokenThrottled(ctx context.Context, wait time.Duration) error
+}
+
 // Budget is what every call passes. Constant Contact's limits hold for all client accounts and
 // all replicas of a partner together, so an implementation is shared by all of them.
 // Its methods may be called by several goroutines.

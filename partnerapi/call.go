@@ -1,7 +1,6 @@
 package partnerapi
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,6 +17,7 @@ type call struct {
 	want              int      // the one status that means success
 	later             int      // the status that means "accepted for later"; 0: none does
 	secrets           []string // of the body, which no error must tell though the answer may quote them
+	aboutPerson       bool     // a verdict would be one on a person
 }
 
 // inAccount makes it a call that concerns a client account. The id is checked, since it becomes a part of the path.
@@ -51,7 +51,7 @@ func (c *Client) ask(ctx context.Context, k call, into any, begin byte) error {
 		return err
 	}
 	// null would decode into anything, and leave nothing there.
-	if body = bytes.TrimSpace(body); len(body) == 0 || body[0] != begin {
+	if body = tidyJSON(body); len(body) == 0 || body[0] != begin {
 		return k.unreadable(fmt.Errorf("it does not begin with %q", begin))
 	}
 	if err := json.Unmarshal(body, into); err != nil {
@@ -62,6 +62,28 @@ func (c *Client) ask(ctx context.Context, k call, into any, begin byte) error {
 		return k.unreadable(errors.New("it is no JSON"))
 	}
 	return nil
+}
+
+// verdict tells whether an answer other than the wanted one is the API's own judgement of the call. Whatever stands
+// between us and the API can answer in its place: a proxy, a portal, a firewall, a load balancer. What such a one says
+// is said of no person and no account, so every answer that may be its own leaves the outcome open.
+//
+// The statuses are those that the partner endpoints publish. No other one judges what was asked for: 405, 413 or 415
+// are said of a request as a whole, and ours is always the same.
+func (k call) verdict(status int, f form) bool {
+	// An empty body is within the published contract, and gateways send it as well. What is decided on a person needs
+	// the API's word.
+	empty := f == formEmpty && !k.aboutPerson
+	switch status {
+	case http.StatusBadRequest, http.StatusUnprocessableEntity:
+		return f == formOwn || f == formJSON || empty
+	case http.StatusForbidden, http.StatusNotFound:
+		// A framework says so of a path, a gateway of a key: for an admin that is an answer, for a person it is none.
+		return f == formOwn || empty || f != formForeign && f != formEmpty && !k.aboutPerson
+	case http.StatusUnauthorized, http.StatusConflict:
+		return f != formForeign // no gateway knows of a conflict, and a token that is refused is no verdict on a person
+	}
+	return k.later != 0 && status == k.later && (f == formOwn || f == formJSON || f == formEmpty)
 }
 
 // unreadable is the error for an answer of the wanted status that does not say what it should. Whatever was asked for

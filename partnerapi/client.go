@@ -89,9 +89,10 @@ func New(o Options) (*Client, error) {
 
 // answer is what came back.
 type answer struct {
-	status int
-	body   []byte
-	err    error // of reading the body
+	status     int
+	retryAfter time.Duration // that it asks for; 0: none
+	body       []byte
+	err        error // of reading the body
 }
 
 // do makes a call: token, slot, request. After a 401 the token is renewed and the request, which
@@ -140,7 +141,11 @@ func (c *Client) attempt(ctx context.Context, k call) (answer, string, error) {
 func (c *Client) token(ctx context.Context, k call) (string, error) {
 	token, err := c.o.Tokens.Token(ctx)
 	if err != nil {
-		return "", &Error{Kind: KindOf(err), Op: k.op, Err: err}
+		e := &Error{Kind: KindOf(err), Op: k.op, Err: err}
+		if of, ok := errors.AsType[*Error](err); ok {
+			e.Wait = of.Wait
+		}
+		return "", e
 	}
 	return token, nil
 }
@@ -229,7 +234,7 @@ func (c *Client) send(ctx context.Context, k call, token string) (answer, error)
 	if resp.StatusCode == k.want {
 		limit = maxAnswer
 	}
-	a := answer{status: resp.StatusCode}
+	a := answer{status: resp.StatusCode, retryAfter: retryAfter(resp.Header, c.o.Now())}
 	a.body, a.err = io.ReadAll(io.LimitReader(resp.Body, limit+1))
 	if int64(len(a.body)) > limit {
 		a.body, a.err = a.body[:limit], fmt.Errorf("longer than %d bytes", limit)
@@ -243,6 +248,19 @@ func (c *Client) refused(ctx context.Context, k call, a answer) error {
 	b := parseErrorBody(a.body, k.secrets...)
 	e := &Error{Op: k.op, Status: a.status, Key: b.key, Message: b.message}
 	switch {
+	case a.status == http.StatusTooManyRequests && b.quota:
+		e.Kind, e.Wait = QuotaExceeded, untilMidnight(c.o.Now())
+		c.tell(ctx, c.o.Budget.Exhausted)
+	case a.status == http.StatusTooManyRequests:
+		// Whoever says it, a gateway too: it was not acted upon, and a slower pace is what is asked for.
+		e.Kind, e.Wait = Throttled, throttledWait+time.Duration(c.o.Random()*float64(throttledMore))
+		e.Wait = max(e.Wait, a.retryAfter)
+		c.tell(ctx, c.o.Budget.Throttled)
+	case !k.verdict(a.status, b.form):
+		e.Kind, e.Wait = Unknown, a.retryAfter
+		if a.status >= 300 && a.status < 400 {
+			e.Err = errors.New("a redirect, which is not followed; is the base URL right, or does a proxy stand in the way?")
+		}
 	case a.status == k.later:
 		e.Kind = Accepted
 	case a.status == http.StatusUnauthorized:
@@ -253,22 +271,8 @@ func (c *Client) refused(ctx context.Context, k call, a answer) error {
 		e.Kind = NotFound
 	case a.status == http.StatusConflict:
 		e.Kind = Conflict
-	case a.status == http.StatusTooManyRequests && b.quota:
-		e.Kind, e.Wait = QuotaExceeded, untilMidnight(c.o.Now())
-		c.tell(ctx, c.o.Budget.Exhausted)
-	case a.status == http.StatusTooManyRequests:
-		e.Kind, e.Wait = Throttled, throttledWait+time.Duration(c.o.Random()*float64(throttledMore))
-		c.tell(ctx, c.o.Budget.Throttled)
-	case a.status == http.StatusRequestTimeout:
-		// Said by a proxy as often as by a server that did not get the request.
-		e.Kind = Unknown
-	case a.status >= 400 && a.status < 500:
-		e.Kind = BadRequest
-	case a.status >= 300 && a.status < 400:
-		e.Kind, e.Err = BadRequest, errors.New("a redirect, which is not followed; is the base URL right?")
 	default:
-		// 5xx, and a success that is not the documented one.
-		e.Kind = Unknown
+		e.Kind = BadRequest
 	}
 	c.o.Logger.Warn("partner call refused", "op", k.op, "class", k.class, "kind", string(e.Kind), "status",
 		e.Status, "key", e.Key)

@@ -2,6 +2,7 @@ package partnerapi
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"regexp"
 	"slices"
@@ -92,7 +93,7 @@ func (c *Client) CreateAccount(ctx context.Context, class string, n NewAccount) 
 	}
 	var a struct {
 		EncodedAccountID string `json:"encoded_account_id"`
-		ProvisionUUID    string `json:"provision_uuid"`
+		ProvisionUUID    text   `json:"provision_uuid"`
 	}
 	if err := c.ask(ctx, k, &a, jsonObject); err != nil {
 		return CreatedAccount{}, err
@@ -101,8 +102,7 @@ func (c *Client) CreateAccount(ctx context.Context, class string, n NewAccount) 
 	if !accountID.MatchString(a.EncodedAccountID) {
 		return CreatedAccount{}, k.unreadable(untold("encoded_account_id of 1 to 64 letters and digits"))
 	}
-	a.ProvisionUUID = printable(a.ProvisionUUID, maxKey)
-	return CreatedAccount(a), nil
+	return CreatedAccount{a.EncodedAccountID, printable(string(a.ProvisionUUID), maxKey)}, nil
 }
 
 // CancelReasons are the reason_ids that Constant Contact publishes. What each means is not published.
@@ -148,13 +148,19 @@ func (c *Client) CancelAccount(ctx context.Context, class, account string, o Can
 	if err := k.setBody(out, o.Validate()); err != nil {
 		return Cancellation{}, err
 	}
-	var in cancellation
+	var in struct {
+		ReasonID      number `json:"reason_id"`
+		EffectiveDate text   `json:"effective_date"`
+	}
 	if err := c.ask(ctx, k, &in, jsonObject); err != nil {
 		return Cancellation{}, err
 	}
-	done := Cancellation{ReasonID: in.ReasonID}
+	if in.ReasonID.odd {
+		return Cancellation{}, k.unreadable(errors.New("reason_id is no number"))
+	}
+	done := Cancellation{ReasonID: int(in.ReasonID.whole())}
 	// The status says that it is cancelled; a date in another form is no reason to doubt that.
-	if date, err := time.Parse(time.RFC3339, in.EffectiveDate); err == nil {
+	if date, err := time.Parse(time.RFC3339, string(in.EffectiveDate)); err == nil {
 		done.EffectiveDate = date
 	}
 	return done, nil

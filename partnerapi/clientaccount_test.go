@@ -205,7 +205,7 @@ func TestUnreadableAnswers(t *testing.T) {
 		"CancelAccount": append(slices.Clone(objects), `{"reason_id":"eleven"}`),
 		"UnsubscribeContacts": append(slices.Clone(objects), "{}", `{"unsubscribed_count":null}`, `{"unsubscribed_count":-1}`,
 			`{"unsubscribed_count":1.5}`, `{"unsubscribed_count":1e99}`),
-		"Subscription":     append(slices.Clone(objects), "{}", `{"topic_id":2}`, `{"topic_id":"1"}`),
+		"Subscription":     append(slices.Clone(objects), "{}", `{"topic_id":2}`, `{"topic_id":"2"}`),
 		"Subscribe":        append(slices.Clone(objects), "{}", `{"topic_id":2}`),
 		"TestSubscription": append(slices.Clone(objects), "{}", `{"topic_id":2}`),
 		"Subscriptions":    append(slices.Clone(all), "{}", `[{}]`, `[{"topic_id":0}]`, `[null]`, `[[]]`),

@@ -15,15 +15,16 @@ type Kind string
 // one but Accepted it surely has not.
 const (
 	NotSent       Kind = "not_sent"       // did not arrive: no slot, no token, no connection, ended before it was sent
-	Throttled     Kind = "throttled"      // 429 throttled: passes within the second
+	Throttled     Kind = "throttled"      // 429, of the API or of the token server: passes soon
 	QuotaExceeded Kind = "quota_exceeded" // 429 quota_exceeded, or our own count says so: until 00:00 UTC
 	Unauthorized  Kind = "unauthorized"   // 401 also with a fresh token, or the token server refuses our credentials
 	Forbidden     Kind = "forbidden"      // 403
-	BadRequest    Kind = "bad_request"    // 400, 415 and the like: not with these data
+	BadRequest    Kind = "bad_request"    // 400, 422: not with these data
 	NotFound      Kind = "not_found"      // 404: no such client account or topic, for us
 	Conflict      Kind = "conflict"       // 409: exists already, or a name or mail belongs to somebody else
 	Accepted      Kind = "accepted"       // 503 to the creation of a client account: it is created later
-	Unknown       Kind = "unknown"        // time-out, broken connection, 5xx, an answer that is none: may have acted
+	// Unknown: time-out, broken connection, 5xx, and every answer that is not the API's own: may have acted
+	Unknown Kind = "unknown"
 )
 
 // Error is every error of a call.

@@ -1,7 +1,6 @@
 package partnerapi
 
 import (
-	"bytes"
 	"encoding/json"
 	"strings"
 	"unicode"
@@ -12,87 +11,161 @@ const (
 	maxKey     = 200
 	maxMessage = 500
 	maxFaults  = 20 // of one body; more are not read
+
+	quotaKey = "quota_exceeded" // the error_key of a 429 that does not pass before the day ends
+)
+
+// form says what an error body is, and so who may have written it.
+type form int
+
+const (
+	formEmpty   form = iota // nothing: the published contract allows it, and gateways do so too
+	formOwn                 // the published objects with error_key and error_message
+	formJSON                // other JSON, as the framework of an application writes it
+	formGateway             // JSON of a gateway, which has no more than a message
+	formForeign             // no JSON: HTML, text, garbage
 )
 
 // errorBody is what an error answer says for itself.
 type errorBody struct {
+	form         form
 	key, message string
 	quota        bool // some entry says quota_exceeded
 }
 
-// wireError is one error object. Partner calls use the first pair; the token server answers as
-// RFC 6749 5.2 says, and gateways in between have a plain message.
-type wireError struct {
-	Key         string `json:"error_key"`
-	Message     string `json:"error_message"`
-	OAuth       string `json:"error"`
-	Description string `json:"error_description"`
-	Plain       string `json:"message"`
-}
+// Names under which an error object has its key and its message, the published ones first. The token server answers as
+// RFC 6749 5.2 says, frameworks and gateways by their own names or by those of RFC 9457.
+var (
+	keyNames     = []string{"error_key", "error", "errorcode", "error_code", "code"}
+	messageNames = []string{
+		"error_message", "error_description", "message", "errormessage", "detail", "description", "title", "reason",
+		"faultstring",
+	}
+	// nestedNames are members that hold the error object, or a list of them.
+	nestedNames = []string{"error", "errors", "fault", "fieldErrors"}
+	// gatewayNames are all that a gateway's own error has: it says nothing of the data that it did not look at.
+	gatewayNames = map[string]bool{
+		"message": true, "fault": true, "request_id": true, "requestid": true, "request-id": true,
+	}
+)
 
-// parseErrorBody reads an error body of any published shape: an array of objects on most
-// partner calls, a single object on authorization failures. A body that is neither (empty,
-// HTML of a proxy, garbage) gives an empty result: the status alone must do then. Secrets are taken out.
+// parseErrorBody reads an error body of any shape: an array of objects on most partner calls, a single object on
+// authorization failures, and what else is JSON. A body that is none (empty, HTML of a proxy, garbage) gives no key and
+// no message: the status alone must do then. Secrets are taken out.
 func parseErrorBody(body []byte, secrets ...string) errorBody {
 	var pairs []string
 	for _, s := range secrets {
 		pairs = append(pairs, s, "***")
 	}
-	redact := strings.NewReplacer(pairs...) // before anything is cut, which could leave a part of one
-	var list []wireError
-	for _, raw := range entries(body) {
-		var e wireError
-		// One entry of another shape must not hide the others, so its error is not kept.
-		if json.Unmarshal(raw, &e) == nil {
-			list = append(list, e)
-		}
+	r := errorReader{redact: strings.NewReplacer(pairs...)} // before anything is cut, which could leave a part of one
+	body = tidyJSON(body)
+	if len(body) == 0 {
+		return errorBody{}
 	}
-
-	var out errorBody
-	var messages []string
-	for _, e := range list {
-		key, message := e.Key, e.Message
-		if key == "" {
-			key = e.OAuth
-		}
-		if message == "" {
-			message = e.Description
-		}
-		if message == "" {
-			message = e.Plain
-		}
-		key, message = redact.Replace(key), redact.Replace(message)
-		if out.key == "" {
-			out.key = printable(key, maxKey)
-		}
-		if m := printable(message, maxMessage); m != "" {
-			messages = append(messages, m)
-		}
-		if e.Key == "quota_exceeded" {
-			out.quota = true
-		}
+	if (body[0] != jsonObject && body[0] != jsonList) || !json.Valid(body) {
+		return errorBody{form: formForeign}
 	}
-	out.message = printable(strings.Join(messages, "; "), maxMessage)
-	return out
+	r.out.form = formGateway
+	r.read(body, 0)
+	if r.own {
+		r.out.form = formOwn
+	}
+	r.out.message = printable(strings.Join(r.messages, "; "), maxMessage)
+	return r.out
 }
 
-// entries splits a body into its error objects.
-func entries(body []byte) []json.RawMessage {
-	body = bytes.TrimSpace(body)
-	if len(body) == 0 {
-		return nil
+// errorReader collects what the objects of a body say.
+type errorReader struct {
+	redact   *strings.Replacer
+	out      errorBody
+	own      bool
+	messages []string
+	entries  int
+}
+
+// read reads a value: an object, a list of them, or a text of a list. Depth and number are bounded, since the body is a
+// stranger's.
+func (r *errorReader) read(raw json.RawMessage, depth int) {
+	if depth > 3 || r.entries >= maxFaults {
+		return
 	}
-	switch body[0] {
-	case '{':
-		return []json.RawMessage{body}
-	case '[':
+	switch raw[0] {
+	case jsonList:
 		var list []json.RawMessage
-		if json.Unmarshal(body, &list) != nil {
-			return nil
+		if json.Unmarshal(raw, &list) != nil {
+			return
 		}
-		return list[:min(len(list), maxFaults)]
+		if len(list) > 0 {
+			r.out.form = formJSON
+		}
+		for _, one := range list[:min(len(list), maxFaults)] {
+			r.read(one, depth+1)
+		}
+	case jsonObject:
+		r.entries++
+		r.object(raw, depth)
+	case '"':
+		var s text
+		if depth > 0 && s.UnmarshalJSON(raw) == nil {
+			r.entries++
+			r.say(string(s))
+		}
 	}
-	return nil
+}
+
+// object reads an error object and what it holds.
+func (r *errorReader) object(raw json.RawMessage, depth int) {
+	var all map[string]json.RawMessage
+	if json.Unmarshal(raw, &all) != nil {
+		return
+	}
+	fields := make(map[string]text, len(all))
+	for name, value := range all {
+		name = strings.ToLower(name)
+		var t text
+		if t.UnmarshalJSON(value) == nil && (t != "" || fields[name] == "") {
+			fields[name] = t
+		}
+		if !gatewayNames[name] {
+			r.out.form = formJSON
+		}
+	}
+	if fields["error_key"] != "" || fields["error_message"] != "" {
+		r.own = true
+	}
+	if fields["error_key"] == quotaKey {
+		r.out.quota = true
+	}
+	if r.out.key == "" {
+		r.out.key = printable(r.redact.Replace(first(fields, keyNames)), maxKey)
+	}
+	r.say(first(fields, messageNames))
+	for _, name := range nestedNames {
+		if value := all[name]; len(value) > 0 && (value[0] == jsonObject || value[0] == jsonList) {
+			was := r.out.form
+			r.read(value, depth+1)
+			if name == "fault" {
+				r.out.form = was // a gateway's own error, whatever it tells of it
+			}
+		}
+	}
+}
+
+// say adds a message.
+func (r *errorReader) say(message string) {
+	if m := printable(r.redact.Replace(message), maxMessage); m != "" {
+		r.messages = append(r.messages, m)
+	}
+}
+
+// first is the first of these fields that says something.
+func first(fields map[string]text, names []string) string {
+	for _, name := range names {
+		if fields[name] != "" {
+			return string(fields[name])
+		}
+	}
+	return ""
 }
 
 // printable makes foreign text fit for a log line: what is no printable character becomes a

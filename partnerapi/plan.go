@@ -34,18 +34,20 @@ type Tier struct {
 
 // planAnswer is a Plan on the wire.
 type planAnswer struct {
-	PlanType          string `json:"plan_type"`
-	BillingStatus     string `json:"billing_status"`
-	BillingDayOfMonth int    `json:"billing_day_of_month"`
-	CurrentTiers      []struct {
-		UsageType    string  `json:"usage_type"`
-		CurrentUsage float64 `json:"current_usage"`
-		Tier         int     `json:"tier"`
-		TierMin      float64 `json:"tier_min"`
-		TierMax      float64 `json:"tier_max"`
-		Price        float64 `json:"price"`
-		CurrencyCode string  `json:"currency_code"`
-	} `json:"current_tiers"`
+	PlanType          string       `json:"plan_type"`
+	BillingStatus     string       `json:"billing_status"`
+	BillingDayOfMonth number       `json:"billing_day_of_month"`
+	CurrentTiers      []tierAnswer `json:"current_tiers"`
+}
+
+type tierAnswer struct {
+	UsageType    text   `json:"usage_type"`
+	CurrentUsage number `json:"current_usage"`
+	Tier         number `json:"tier"`
+	TierMin      number `json:"tier_min"`
+	TierMax      number `json:"tier_max"`
+	Price        number `json:"price"`
+	CurrencyCode text   `json:"currency_code"`
 }
 
 // Plan reads the billing plan of a client account, which also tells its billing status.
@@ -109,11 +111,14 @@ func (c *Client) plan(ctx context.Context, k call) (Plan, error) {
 	}
 	p := Plan{
 		PlanType: printable(a.PlanType, maxKey), BillingStatus: printable(a.BillingStatus, maxKey),
-		BillingDayOfMonth: a.BillingDayOfMonth,
+		BillingDayOfMonth: int(a.BillingDayOfMonth.whole()),
 	}
 	for _, t := range a.CurrentTiers {
-		t.UsageType, t.CurrencyCode = printable(t.UsageType, maxKey), printable(t.CurrencyCode, maxKey)
-		p.Tiers = append(p.Tiers, Tier(t))
+		p.Tiers = append(p.Tiers, Tier{
+			UsageType: printable(string(t.UsageType), maxKey), CurrentUsage: t.CurrentUsage.value, Tier: int(t.Tier.whole()),
+			TierMin: t.TierMin.value, TierMax: t.TierMax.value, Price: t.Price.value,
+			CurrencyCode: printable(string(t.CurrencyCode), maxKey),
+		})
 	}
 	return p, nil
 }

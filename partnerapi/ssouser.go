@@ -70,7 +70,8 @@ func (u SSOUser) Validate() error {
 // Bad data are refused before the call, as BadRequest around a *FieldError. After an error of kind
 // Unknown the user may exist; the same body sent again then gives Conflict.
 func (c *Client) CreateSSOUser(ctx context.Context, class, account string, u SSOUser) error {
-	k := call{op: "create SSO user in account", class: class, method: http.MethodPost, want: http.StatusCreated}
+	k := call{op: "create SSO user in account", class: class, method: http.MethodPost, want: http.StatusCreated,
+		aboutPerson: true}
 	if err := c.inAccount(&k, account, "users", "sso"); err != nil {
 		return err
 	}

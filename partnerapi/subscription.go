@@ -37,16 +37,16 @@ type Subscription struct {
 
 // subscription is a Subscription on the wire.
 type subscription struct {
-	TopicID     int    `json:"topic_id"`
-	HookURI     string `json:"hook_uri"`
-	Name        string `json:"topic_name"`
-	Description string `json:"topic_description"`
+	TopicID     number `json:"topic_id"`
+	HookURI     text   `json:"hook_uri"`
+	Name        text   `json:"topic_name"`
+	Description text   `json:"topic_description"`
 }
 
 // tidy makes foreign text fit to be shown. The URI stays as it is, to be compared.
 func (s subscription) tidy() Subscription {
-	s.Name, s.Description = printable(s.Name, maxKey), printable(s.Description, maxMessage)
-	return Subscription(s)
+	return Subscription{int(s.TopicID.whole()), string(s.HookURI), printable(string(s.Name), maxKey),
+		printable(string(s.Description), maxMessage)}
 }
 
 // Subscriptions lists all topics.
@@ -59,7 +59,7 @@ func (c *Client) Subscriptions(ctx context.Context, class string) ([]Subscriptio
 	}
 	all := make([]Subscription, 0, len(list))
 	for _, s := range list {
-		if s.TopicID < 1 {
+		if s.TopicID.whole() < 1 {
 			return nil, k.unreadable(untold("topic_id in one of its entries"))
 		}
 		all = append(all, s.tidy())
@@ -133,7 +133,7 @@ func (c *Client) subscription(ctx context.Context, k call, topic int) (Subscript
 	if err := c.ask(ctx, k, &s, jsonObject); err != nil {
 		return Subscription{}, err
 	}
-	if s.TopicID != topic {
+	if s.TopicID.whole() != int64(topic) {
 		return Subscription{}, k.unreadable(untold(fmt.Sprintf("topic_id %d", topic)))
 	}
 	return s.tidy(), nil

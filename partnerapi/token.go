@@ -21,6 +21,8 @@ const (
 	// guessedTokenLife is for an answer without expires_in (RFC 6749 5.1 lets a server leave it
 	// out). A guess, and a short one: too short costs a request, too long a refused call.
 	guessedTokenLife = 5 * time.Minute
+	// A token server that asks for a slower pace is asked again after a pause that grows, from a second to this.
+	longestTokenPause = 15 * time.Second
 )
 
 // TokenOptions are for NewTokenSource.
@@ -31,6 +33,8 @@ type TokenOptions struct {
 	Timeout      time.Duration     // of one token request; default 10 s
 	RenewBefore  time.Duration     // renew this long before the token's end; default 5 minutes
 	MinInterval  time.Duration     // between token requests; default 1 s
+	Slots        TokenSlots        // spaces the requests of all processes; nil: this one is alone
+	Patience     time.Duration     // how long a 429 of the token server is waited out; default 1 minute
 	Transport    http.RoundTripper // default: one of the package's own
 	Now          func() time.Time  // default time.Now
 	Logger       *slog.Logger      // default: none
@@ -86,7 +90,7 @@ func NewTokenSource(o TokenOptions) (*TokenSource, error) {
 		return nil, errors.New("client id has a colon in it, which HTTP authentication can't carry")
 	case o.ClientSecret == "":
 		return nil, errors.New("client secret is empty")
-	case o.Timeout < 0 || o.RenewBefore < 0 || o.MinInterval < 0:
+	case o.Timeout < 0 || o.RenewBefore < 0 || o.MinInterval < 0 || o.Patience < 0:
 		return nil, errors.New("token times must not be negative")
 	}
 	if o.Timeout == 0 {
@@ -97,6 +101,9 @@ func NewTokenSource(o TokenOptions) (*TokenSource, error) {
 	}
 	if o.MinInterval == 0 {
 		o.MinInterval = time.Second
+	}
+	if o.Patience == 0 {
+		o.Patience = time.Minute
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -117,7 +124,8 @@ func NewTokenSource(o TokenOptions) (*TokenSource, error) {
 // Token returns the shared token. While it is good nobody waits: a renewal runs beside. Without
 // one, all callers wait for the same request, each as long as its ctx allows. A failed request is told
 // to all who ask within MinInterval, so a token server that is down is not asked by each of them.
-// The error is an *Error of kind Unauthorized (it refuses our credentials) or NotSent.
+// The error is an *Error of kind Unauthorized (it refuses our credentials), Throttled (it still asks for a slower pace
+// after Patience) or NotSent.
 func (s *TokenSource) Token(ctx context.Context) (string, error) {
 	s.mu.Lock()
 	now := s.o.Now()
@@ -180,14 +188,7 @@ func (s *TokenSource) start(now time.Time) {
 		if wait > 0 {
 			time.Sleep(wait)
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), s.o.Timeout)
-		defer cancel()
-		asked := s.o.Now()
-		s.mu.Lock()
-		s.askedAt = asked
-		s.mu.Unlock()
-
-		token, life, err := s.ask(ctx)
+		asked, token, life, err := s.exchange()
 		if err != nil {
 			s.o.Logger.Warn("token request failed", "error", err)
 		}
@@ -209,6 +210,59 @@ func (s *TokenSource) start(now time.Time) {
 		}
 		close(x.done)
 	}()
+}
+
+// exchange asks for a token, and again where the token server asks for a slower pace. asked is when it did so last.
+func (s *TokenSource) exchange() (asked time.Time, token string, life time.Duration, err error) {
+	began := time.Now() // by the monotonic clock
+	for pace := time.Second; ; pace = min(2*pace, longestTokenPause) {
+		if err = s.slot(); err != nil {
+			return s.o.Now(), "", 0, err
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), s.o.Timeout)
+		asked = s.o.Now()
+		s.mu.Lock()
+		s.askedAt = asked
+		s.mu.Unlock()
+		token, life, err = s.ask(ctx)
+		cancel()
+		var e *Error
+		if !errors.As(err, &e) || e.Kind != Throttled {
+			return asked, token, life, err
+		}
+		e.Wait = max(e.Wait, pace)
+		if s.o.Slots != nil {
+			ctx, cancel := context.WithTimeout(context.Background(), s.o.Timeout)
+			if tellErr := s.o.Slots.TokenThrottled(ctx, e.Wait); tellErr != nil {
+				s.o.Logger.Warn("other processes could not be asked to wait for the token server", "error", tellErr)
+			}
+			cancel()
+		}
+		if time.Since(began)+e.Wait > s.o.Patience {
+			return asked, "", 0, err
+		}
+		s.o.Logger.Warn("the token server asks for a slower pace, asking again", "status", e.Status, "again_in", e.Wait)
+		pause(context.Background(), e.Wait)
+	}
+}
+
+// slot takes a slot for a token request and waits until it: Constant Contact's limit holds for all processes together.
+func (s *TokenSource) slot() error {
+	if s.o.Slots == nil {
+		return nil
+	}
+	const op = "wait for a slot of the token server"
+	ctx, cancel := context.WithTimeout(context.Background(), s.o.Patience)
+	defer cancel()
+	wait, err := s.o.Slots.ReserveToken(ctx)
+	if err != nil {
+		return &Error{Kind: NotSent, Op: op, Err: fmt.Errorf("reserve it: %w", err)}
+	}
+	if wait > s.o.Patience {
+		return &Error{Kind: Throttled, Op: op, Wait: wait, Err: errors.New("others wait for the token server as well")}
+	}
+	pause(ctx, wait)
+	return nil
 }
 
 // ask makes one token request.
@@ -237,9 +291,16 @@ func (s *TokenSource) ask(ctx context.Context) (token string, life time.Duration
 	if resp.StatusCode != http.StatusOK {
 		b := parseErrorBody(body)
 		b.key, b.message = s.redact(b.key), s.redact(b.message)
-		switch resp.StatusCode {
-		case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusUnsupportedMediaType:
-			return fail(Unauthorized, resp.StatusCode, b, nil)
+		switch status := resp.StatusCode; {
+		case status == http.StatusTooManyRequests:
+			_, _, err := fail(Throttled, status, b, nil)
+			err.(*Error).Wait = retryAfter(resp.Header, s.o.Now()) //nolint:errorlint // made in the line above
+			return "", 0, err
+		case status == http.StatusUnauthorized || tokenVerdict(status) && b.form != formForeign:
+			return fail(Unauthorized, status, b, nil)
+		case status >= 300 && status < 400:
+			return fail(NotSent, status, b, errors.New("a redirect, which is not followed; is the token URL right, or does a "+
+				"proxy stand in the way?"))
 		}
 		return fail(NotSent, resp.StatusCode, b, nil)
 	}
@@ -248,26 +309,36 @@ func (s *TokenSource) ask(ctx context.Context) (token string, life time.Duration
 	}
 
 	var answer struct {
-		AccessToken string  `json:"access_token"`
-		TokenType   string  `json:"token_type"`
-		ExpiresIn   float64 `json:"expires_in"`
+		AccessToken string `json:"access_token"`
+		TokenType   text   `json:"token_type"`
+		ExpiresIn   number `json:"expires_in"`
 	}
 	// The cause is not kept: an error of the JSON decoder can quote what it read.
-	if json.Unmarshal(body, &answer) != nil {
+	if json.Unmarshal(tidyJSON(body), &answer) != nil {
 		return fail(NotSent, resp.StatusCode, errorBody{}, errors.New("the answer is not the JSON of a token"))
 	}
-	if err := checkToken(answer.AccessToken, answer.TokenType); err != nil {
+	if err := checkToken(answer.AccessToken, string(answer.TokenType)); err != nil {
 		return fail(NotSent, resp.StatusCode, errorBody{}, err)
 	}
-	switch {
-	case answer.ExpiresIn <= 0:
+	switch seconds := answer.ExpiresIn.value; {
+	case seconds <= 0:
 		life = guessedTokenLife
-	case answer.ExpiresIn >= maxTokenLife.Seconds():
+	case seconds >= maxTokenLife.Seconds():
 		life = maxTokenLife
 	default:
-		life = time.Duration(answer.ExpiresIn * float64(time.Second))
+		life = time.Duration(seconds * float64(time.Second))
 	}
 	return answer.AccessToken, life, nil
+}
+
+// tokenVerdict are the statuses beside 401 by which the token server refuses credentials, or what goes with them.
+// Gateways have them as well.
+func tokenVerdict(status int) bool {
+	switch status {
+	case http.StatusBadRequest, http.StatusForbidden, http.StatusUnsupportedMediaType:
+		return true
+	}
+	return false
 }
 
 // checkToken looks whether a token can stand in an Authorization header (RFC 6750 2.1).

@@ -221,7 +221,7 @@ func TestTokenAnswers(t *testing.T) {
 		{"wrong credentials", `{"error":"invalid_client"}`, 401, partnerapi.Unauthorized},
 		{"wrong grant", `{"error":"unsupported_grant_type"}`, 400, partnerapi.Unauthorized},
 		{"missing headers", ``, 415, partnerapi.Unauthorized},
-		{"too fast", ``, 429, partnerapi.NotSent},
+		{"too fast", ``, 429, partnerapi.Throttled},
 		{"broken", `<html>`, 500, partnerapi.NotSent},
 		{"redirect", ``, 302, partnerapi.NotSent},
 		{"echoes the secret", `{"error":"invalid_client","error_description":"not ` + secret + `"}`, 401,
@@ -238,7 +238,8 @@ func TestTokenAnswers(t *testing.T) {
 				fmt.Fprint(w, tt.body)
 			}))
 			defer server.Close()
-			got, err := source(t, partnerapi.TokenOptions{URL: server.URL + "/token"}).Token(t.Context())
+			got, err := source(t, partnerapi.TokenOptions{URL: server.URL + "/token",
+				Patience: time.Millisecond}).Token(t.Context())
 			if tt.want == "" {
 				if got != "abc" || err != nil {
 					t.Fatalf("got %q, %v", got, err)

@@ -57,13 +57,13 @@ func (c *Client) UnsubscribeContacts(ctx context.Context, class, account string,
 		return 0, err
 	}
 	var a struct {
-		Count *int `json:"unsubscribed_count"`
+		Count number `json:"unsubscribed_count"`
 	}
 	if err := c.ask(ctx, k, &a, jsonObject); err != nil {
 		return 0, err
 	}
-	if a.Count == nil || *a.Count < 0 {
+	if !a.Count.counts() {
 		return 0, k.unreadable(untold("unsubscribed_count")) // 0 would be a guess
 	}
-	return *a.Count, nil
+	return int(a.Count.whole()), nil
 }

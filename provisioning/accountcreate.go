@@ -193,30 +193,31 @@ func accountOutcome(r *store.AccountRequest, created partnerapi.CreatedAccount, 
 	case partnerapi.Conflict:
 		if before {
 			r.ErrorKey, r.ErrorText = orWord(e.Key), "exists already, most likely by an earlier attempt; where the list of "+
-				"client accounts does not show it, the login name is somebody else's: order anew with another one"
+				"client accounts does not show it, the login name is somebody else's: order anew with another one"+said(e)
 			return store.RequestAccepted
 		}
-		r.ErrorText = "login name, e-mail address or external_id belong to another Constant Contact user"
+		r.ErrorText = "login name, e-mail address or external_id belong to another Constant Contact user" + said(e)
 		return store.RequestConflict
 	case partnerapi.BadRequest, partnerapi.NotFound, partnerapi.Forbidden:
 		r.ErrorText = "Constant Contact does not take this order"
 		if e.Kind == partnerapi.Forbidden {
 			r.ErrorText = "Constant Contact forbids the partner to create client accounts"
 		}
+		r.ErrorText += said(e)
 		if !before {
 			return store.RequestRefused
 		}
 		r.ErrorText += "; an earlier attempt may have been taken"
 		return store.RequestUnknown
 	case partnerapi.Unauthorized, partnerapi.QuotaExceeded, partnerapi.Throttled, partnerapi.NotSent:
-		r.ErrorText = "nothing was sent or taken: " + string(e.Kind)
+		r.ErrorText = "nothing was sent or taken: " + string(e.Kind) + said(e)
 		if !before {
 			return store.RequestWanted
 		}
 		r.ErrorText += "; an earlier attempt may have been taken"
 		return store.RequestUnknown
 	}
-	r.ErrorText = "no clear answer, it may have been created"
+	r.ErrorText = "no clear answer, it may have been created" + said(e)
 	return store.RequestUnknown
 }
 

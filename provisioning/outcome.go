@@ -58,7 +58,7 @@ func (s *Service) outcome(row store.SSOUser, err error, c circumstances) (store.
 		At: now, Actor: "worker", Action: "create-user", Subject: string(row.Person), Account: row.Account,
 	}
 	if e == nil {
-		row.State = store.Active
+		row.State, row.Throttles = store.Active, 0
 		event.Outcome, event.Reason = "ok", "created"
 	} else {
 		row.ErrorKey = e.Key
@@ -74,7 +74,9 @@ func (s *Service) outcome(row store.SSOUser, err error, c circumstances) (store.
 }
 
 func (s *Service) failed(row *store.SSOUser, event *store.Event, e *partnerapi.Error, c circumstances, now time.Time) {
-	before := row.MaybeSent
+	before, throttles := row.MaybeSent, row.Throttles
+	row.Throttles = 0
+	because := func(row *store.SSOUser, cause, words string) { because(row, cause, words+said(e)) }
 	// again puts the row back in the queue: as unknown where an attempt may have arrived, so that it is never changed any
 	// more. What Constant Contact asked for, and what holds for everybody, is waited for by people too: earliest is the
 	// same time.
@@ -140,9 +142,12 @@ func (s *Service) failed(row *store.SSOUser, event *store.Event, e *partnerapi.E
 		}
 		// A little after the hour: our clock may be ahead of theirs, and replicas should not begin all at once.
 		at = at.Add(time.Second + time.Duration(s.random()*float64(quotaSpread)))
-		again(at, CauseQuota, "the day's calls to Constant Contact are used up; goes on by itself after 00:00 UTC")
+		again(at, CauseQuota, quotaWords(e))
 	case partnerapi.Throttled:
-		again(now.Add(max(e.Wait, s.spread(time.Second))), CauseThrottled,
+		// A gateway that throttles may do so for long: the pause grows for this row, and people wait for it too, since a
+		// call before it is over would be refused as well. What the server asked for is the least.
+		row.Throttles = throttles + 1
+		again(now.Add(max(e.Wait, s.spread(throttledPause(row.Throttles)))), CauseThrottled,
 			"Constant Contact asked for a slower pace; goes on by itself")
 	case partnerapi.NotSent:
 		if c.cut {
@@ -164,6 +169,28 @@ func (s *Service) failed(row *store.SSOUser, event *store.Event, e *partnerapi.E
 		}
 		because(row, CauseUnknown, "no clear answer, the user may exist; the same data are sent again until there is one")
 	}
+}
+
+// quotaWords tell whose count says that the day is used up, since what helps differs.
+func quotaWords(e *partnerapi.Error) string {
+	if e.Status == 0 {
+		return "the day's calls to Constant Contact are used up by our own count; goes on by itself after 00:00 UTC"
+	}
+	return "Constant Contact itself says that the day's calls are used up; goes on by itself after 00:00 UTC. Where our own " +
+		"count is lower, another program uses the same API key, or the partner's quota is smaller than constant_contact.limits " +
+		"says"
+}
+
+// said is what Constant Contact answered in its own words, for whoever looks at the outcome. It is cut and has no
+// control characters. Without words, the status of an answer that is no verdict tells where to look.
+func said(e *partnerapi.Error) string {
+	switch {
+	case e.Message != "":
+		return "; Constant Contact said: " + e.Message
+	case e.Kind == partnerapi.Unknown && e.Status != 0:
+		return fmt.Sprintf("; the answer, by Constant Contact or something in between, had the status %d", e.Status)
+	}
+	return ""
 }
 
 // outcomeDetail is for the audit: what was sent, and how it ended. It has no message from outside, and nothing that
@@ -200,6 +227,16 @@ func (s *Service) backoff(failures int, outage bool) time.Duration {
 		d = manyRetry
 	}
 	return s.spread(d)
+}
+
+// throttledPause is a second at first, since Constant Contact's own limit is one of a second, and then grows: a gateway
+// that throttles does so for as long as it likes.
+func throttledPause(inARow int) time.Duration {
+	const inPassing = 3
+	if inARow > inPassing+6 {
+		return longestRetry
+	}
+	return min(longestRetry, time.Second<<max(0, inARow-inPassing))
 }
 
 // present is how long a person who waits has to, where backoff is longer.

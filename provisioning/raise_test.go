@@ -64,7 +64,7 @@ func TestAPI03OnlyFailuresBackOff(t *testing.T) {
 					w.sandbox.ClearFaults()
 					w.sandbox.Fault(sandbox.Fault{Kind: sandbox.FaultFailBefore, Path: usersPath, Times: 1})
 				}
-				w.advance(10 * time.Second)
+				w.advance(70 * time.Second) // a row that is throttled again and again waits up to a minute
 				if name == "stopped" {
 					stop = w.run()
 				}

@@ -61,6 +61,7 @@ type SSOUser struct {
 	MaybeSent        bool // an earlier attempt may have arrived
 	Attempts         int  // claims, also those whose process died
 	Failures         int  // attempts in a row without a clear answer; the back-off depends on them
+	Throttles        int  // how often in a row it was asked for a slower pace
 	NextAttempt      time.Time
 	Earliest         time.Time // before which not even a waiting person gets the next attempt, see Raise
 	LeaseUntil       time.Time
@@ -92,14 +93,15 @@ func (db *DB) Ledger() *Ledger { return &Ledger{db} }
 
 const userColumns = `person_id, account, external_id, external_provider, login_name, contact_email,
 	first_name, last_name, role, mapping, state, maybe_sent, attempts, next_attempt, lease_until,
-	error_key, error_text, created_at, updated_at, class, plan, before_state, failures, earliest_attempt, error_cause, cause_at`
+	error_key, error_text, created_at, updated_at, class, plan, before_state, failures, earliest_attempt, error_cause, cause_at,
+	throttles`
 
 func scanUser(row scanner) (u SSOUser, err error) {
 	var next, lease, created, updated, earliest, causeAt int64
 	err = row.Scan(&u.Person, &u.Account, &u.ExternalID, &u.ExternalProvider, &u.LoginName, &u.ContactEmail,
 		&u.FirstName, &u.LastName, &u.Role, &u.Mapping, &u.State, &u.MaybeSent, &u.Attempts, &next, &lease,
 		&u.ErrorKey, &u.ErrorText, &created, &updated, &u.Class, &u.Plan, &u.Before, &u.Failures, &earliest,
-		&u.Cause, &causeAt)
+		&u.Cause, &causeAt, &u.Throttles)
 	u.NextAttempt, u.LeaseUntil, u.Earliest = fromMicros(next), fromMicros(lease), fromMicros(earliest)
 	u.CreatedAt, u.UpdatedAt = fromMicros(created), fromMicros(updated)
 	switch {
@@ -160,7 +162,7 @@ func (s *Ledger) Want(ctx context.Context, u SSOUser, e Event) (row SSOUser, isN
 	}
 	u.State, u.MaybeSent, u.Attempts, u.Before = Wanted, false, 0, ""
 	u.LeaseUntil, u.ErrorKey, u.ErrorText = time.Time{}, "", ""
-	u.Failures, u.Earliest = 0, time.Time{}
+	u.Failures, u.Throttles, u.Earliest = 0, 0, time.Time{}
 	err = s.db.write(ctx, what, func(ctx context.Context, tx querier) (err error) {
 		// The database's clock: who comes first on any replica is created first.
 		now, err := s.db.engine.clock(ctx, tx)
@@ -201,7 +203,7 @@ func insertUser(ctx context.Context, tx querier, u SSOUser, now time.Time) (isNe
 	n, err := rowsAffected(ctx, tx, `
 		INSERT INTO sso_users (`+userColumns+`, due_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-		    $21, $22, $23, $24, '', 0, $25)
+		    $21, $22, $23, $24, '', 0, 0, $25)
 		ON CONFLICT (person_id, account) DO NOTHING`,
 		string(u.Person), string(u.Account), u.ExternalID, u.ExternalProvider, u.LoginName, u.ContactEmail,
 		u.FirstName, u.LastName, string(u.Role), u.Mapping, string(u.State), u.MaybeSent, u.Attempts,
@@ -227,7 +229,7 @@ func (s *Ledger) WantAgain(ctx context.Context, u SSOUser, e Event) error {
 		n, err := rowsAffected(ctx, tx, `
 			UPDATE sso_users SET external_id = $1, external_provider = $2, login_name = $3,
 			       contact_email = $4, first_name = $5, last_name = $6, role = $7, mapping = $8,
-			       state = 'wanted', attempts = 0, failures = 0, earliest_attempt = 0, next_attempt = $9, lease_until = 0, due_at = $10,
+			       state = 'wanted', attempts = 0, failures = 0, throttles = 0, earliest_attempt = 0, next_attempt = $9, lease_until = 0, due_at = $10,
 			       error_key = '', error_text = '', updated_at = $11, class = $12
 			 WHERE person_id = $13 AND account = $14
 			   AND state IN ('refused', 'conflict') AND NOT maybe_sent`,

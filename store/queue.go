@@ -144,7 +144,7 @@ func (s *Ledger) Renew(ctx context.Context, u SSOUser, lease time.Duration) (tim
 	return until, nil
 }
 
-// Settle stores the outcome of a claimed row (State, MaybeSent, Failures, NextAttempt, Earliest, ErrorKey, ErrorText,
+// Settle stores the outcome of a claimed row (State, MaybeSent, Failures, Throttles, NextAttempt, Earliest, ErrorKey, ErrorText,
 // Cause, and the Class in which it goes on), with its event, if Attempts and LeaseUntil are still those of this claim
 // and the row is still being sent. A row that was suspended meanwhile stays so, and goes back to this outcome. An item
 // of a plan ends with its row. ErrConflict: another worker has taken it over since, and its outcome counts.
@@ -171,12 +171,13 @@ func (s *Ledger) Settle(ctx context.Context, u SSOUser, e Event) error {
 			       before_state = CASE WHEN state = 'suspended' THEN $1 ELSE '' END,
 			       due_at = CASE WHEN state = 'suspended' THEN 0 ELSE CAST($2 AS BIGINT) END,
 			       maybe_sent = $3, next_attempt = $4, lease_until = 0, error_key = $5, error_text = $6, updated_at = $7, class = $8,
-			       failures = $9, earliest_attempt = $10, error_cause = $11, cause_at = $7
-			 WHERE person_id = $12 AND account = $13 AND state IN ('sending', 'suspended')
-			   AND attempts = $14 AND lease_until = $15 AND lease_until <> 0
+			       failures = $9, earliest_attempt = $10, error_cause = $11, cause_at = $7,
+			       throttles = $12
+			 WHERE person_id = $13 AND account = $14 AND state IN ('sending', 'suspended')
+			   AND attempts = $15 AND lease_until = $16 AND lease_until <> 0
 			RETURNING state, plan`,
 			string(u.State), dueAt(u.State, u.NextAttempt, now), u.MaybeSent, micros(u.NextAttempt),
-			u.ErrorKey, u.ErrorText, micros(now), int(u.Class), u.Failures, micros(u.Earliest), u.Cause,
+			u.ErrorKey, u.ErrorText, micros(now), int(u.Class), u.Failures, micros(u.Earliest), u.Cause, u.Throttles,
 			string(u.Person), string(u.Account), u.Attempts, micros(u.LeaseUntil)).Scan(&state, &plan)
 		if errors.Is(err, sql.ErrNoRows) {
 			return ErrConflict
@@ -302,7 +303,7 @@ func (s *Ledger) Again(ctx context.Context, k UserKey, c Class, e Event) (bool, 
 			UPDATE sso_users SET
 			       due_at = CASE WHEN due_at > 0 AND due_at < $1 THEN due_at ELSE $1 END,
 			       state = CASE WHEN state = 'unknown' THEN 'unknown' ELSE 'wanted' END,
-			       attempts = 0, failures = 0, next_attempt = 0, earliest_attempt = 0, lease_until = 0,
+			       attempts = 0, failures = 0, throttles = 0, next_attempt = 0, earliest_attempt = 0, lease_until = 0,
 			       error_key = '', error_text = '', updated_at = $1, class = $2
 			 WHERE person_id = $3 AND account = $4
 			   AND (state IN ('wanted', 'unknown') OR (state IN ('refused', 'conflict') AND NOT maybe_sent))`,
@@ -328,7 +329,7 @@ func (s *Ledger) Doubt(ctx context.Context, k UserKey, c Class, e Event) (bool, 
 		// maybe_sent: that the user exists is what was assumed, so an answer that it does is no conflict.
 		n, err := rowsAffected(ctx, tx, `
 			UPDATE sso_users SET
-			       due_at = $1, state = 'unknown', maybe_sent = TRUE, attempts = 0, failures = 0,
+			       due_at = $1, state = 'unknown', maybe_sent = TRUE, attempts = 0, failures = 0, throttles = 0,
 			       next_attempt = 0, earliest_attempt = 0, lease_until = 0, error_key = '', error_text = '', updated_at = $1, class = $2
 			 WHERE person_id = $3 AND account = $4
 			   AND state = 'assumed' AND role <> 'owner' AND login_name <> '' AND contact_email <> ''`,

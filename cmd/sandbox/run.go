@@ -83,7 +83,7 @@ type commandLine struct {
 	IdPMetadataURL  string `name:"idp-metadata-url" help:"Metadata of the identity provider to trust, fetched when needed."`
 	IdPMetadataFile string `name:"idp-metadata-file" type:"existingfile" help:"The same from a file."`
 
-	Fault      []string `sep:"none" help:"Fault to switch on, KIND[@PATH][=TIMES][~SHARE][:DELAY]: slow, act_then_timeout, act_then_cut, fail_before, fail_after, throttle, quota, down_api, down_token, forget_tokens, accept_later. A share is from 0 to 1. Repeatable."`
+	Fault      []string `sep:"none" help:"Fault to switch on, KIND[@PATH][=TIMES][~SHARE][:DELAY]: slow, act_then_timeout, act_then_cut, fail_before, fail_after, throttle, quota, down_api, down_token, forget_tokens, accept_later, gateway (502 with HTML). A share is from 0 to 1. Repeatable."`
 	ErrorShape string   `default:"" enum:",array,object,empty,html,garbage" help:"Shape of all error bodies: array, object, empty, html, garbage; default as published."`
 	Health     string   `placeholder:"URL" help:"Serve nothing; ask the sandbox at this URL whether it serves (for health checks of containers)."`
 	LogFormat  string   `default:"text" enum:"text,json" help:"Log on standard error: text, json."`

@@ -85,6 +85,9 @@ func (s *Sandbox) apiReply(r *http.Request, body []byte, c *Call) reply {
 	if on(FaultForgetTokens) {
 		s.ForgetTokens()
 	}
+	if on(FaultGateway) {
+		return faults[FaultGateway].answer()
+	}
 	key := r.Header.Get("x-api-key")
 	if subtle.ConstantTimeCompare([]byte(key), []byte(s.o.APIKey)) != 1 {
 		return s.refuseAuth(http.StatusForbidden, "unauthorized_api_key", "x-api-key is missing or unknown")

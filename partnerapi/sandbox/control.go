@@ -99,7 +99,8 @@ func (s *Sandbox) serveFaultSwitch(w http.ResponseWriter, r *http.Request) {
 
 // apply checks a request before it changes anything; the two of an account check themselves, and come first.
 func (s *Sandbox) apply(in switchRequest) error {
-	f := Fault{Kind: in.Kind, Path: in.Path, Method: in.Method, Times: in.Times, Share: in.Share}
+	f := Fault{Kind: in.Kind, Path: in.Path, Method: in.Method, Times: in.Times, Share: in.Share, Status: in.Status,
+		Body: in.Body, RetryAfter: in.RetryAfter}
 	if in.Delay != "" {
 		d, err := time.ParseDuration(in.Delay)
 		if err != nil {

@@ -27,12 +27,14 @@ const (
 
 	FaultForgetTokens FaultKind = "forget_tokens" // all issued tokens are invalid from this call on: 401
 	FaultAcceptLater  FaultKind = "accept_later"  // POST /partner/accounts: 503, the account is there after Delay
+
+	FaultGateway FaultKind = "gateway" // a gateway answers in place of the API or the token server: Status and Body
 )
 
 var faultKinds = []FaultKind{
 	FaultSlow, FaultActAndHang, FaultActAndCut, FaultFailBefore, FaultFailAfter, FaultThrottle, FaultQuota, FaultDownAPI,
 	FaultDownToken,
-	FaultForgetTokens, FaultAcceptLater,
+	FaultForgetTokens, FaultAcceptLater, FaultGateway,
 }
 
 // Fault is a fault that is switched on. Without Path it concerns the partner API, or the token server
@@ -44,6 +46,11 @@ type Fault struct {
 	Times  int           // for the next so many calls; 0: until it is cleared
 	Share  float64       // hits this share of the calls, drawn by Options.Rand; 0: all of them. Times counts the hits
 	Delay  time.Duration // of FaultSlow and FaultAcceptLater; default 3 s
+
+	// Of FaultGateway. The call counts toward no limit, since it has not reached the API.
+	Status     int    // default 502
+	Body       string // default a page of HTML
+	RetryAfter string // a header; "": none
 }
 
 // faultJSON is a Fault on the wire, where a delay is written as "2s".
@@ -54,11 +61,16 @@ type faultJSON struct {
 	Times  int       `json:"times,omitempty"`
 	Share  float64   `json:"share,omitempty"`
 	Delay  string    `json:"delay,omitempty"`
+
+	Status     int    `json:"status,omitempty"`
+	Body       string `json:"body,omitempty"`
+	RetryAfter string `json:"retry_after,omitempty"`
 }
 
 // MarshalJSON writes the delay as text.
 func (f Fault) MarshalJSON() ([]byte, error) {
-	w := faultJSON{Kind: f.Kind, Path: f.Path, Method: f.Method, Times: f.Times, Share: f.Share}
+	w := faultJSON{Kind: f.Kind, Path: f.Path, Method: f.Method, Times: f.Times, Share: f.Share, Status: f.Status,
+		Body: f.Body, RetryAfter: f.RetryAfter}
 	if f.Delay != 0 {
 		w.Delay = f.Delay.String()
 	}
@@ -70,6 +82,10 @@ func (f Fault) check() error {
 	switch {
 	case !slices.Contains(faultKinds, f.Kind):
 		return fmt.Errorf("fault kind %.40q: want one of %v", string(f.Kind), faultKinds)
+	case f.Kind != FaultGateway && (f.Status != 0 || f.Body != "" || f.RetryAfter != ""):
+		return fmt.Errorf("fault %s: status, body and retry_after are for %s", f.Kind, FaultGateway)
+	case f.Status != 0 && (f.Status < 200 || f.Status > 599):
+		return fmt.Errorf("fault %s: status must be between 200 and 599", f.Kind)
 	case f.Times < 0:
 		return fmt.Errorf("fault %s: times must not be negative", f.Kind)
 	case !(f.Share >= 0 && f.Share <= 1): // so written, it refuses NaN too
@@ -164,6 +180,23 @@ func (s *Sandbox) SetEmailRule(rule EmailRule) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.o.EmailRule = rule
+}
+
+// answer is what the gateway says.
+func (f Fault) answer() reply {
+	a := reply{status: f.Status, contentType: "application/json", body: []byte(f.Body), retryAfter: f.RetryAfter}
+	if a.status == 0 {
+		a.status = http.StatusBadGateway
+	}
+	if f.Body == "" {
+		a.contentType = "text/html; charset=utf-8"
+		a.body = fmt.Appendf(nil, "<html><head><title>%d</title></head><body><hr>gateway</body></html>", a.status)
+	}
+	if a.status >= 300 && a.status < 400 {
+		a.location = "/portal"
+	}
+	a.outcome = fmt.Sprintf("fault: a gateway answered %d", a.status)
+	return a
 }
 
 // faultsFor takes the faults that concern a request, using one of their times up.

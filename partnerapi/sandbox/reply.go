@@ -31,6 +31,8 @@ type reply struct {
 	outcome     string // for the ledger
 	key         string // error_key of a refusal
 	cut         bool   // no answer: the connection is closed
+	retryAfter  string // a header; "": none
+	location    string // a header; "": none
 }
 
 // apiError is an error object as the partner API sends it.
@@ -93,6 +95,12 @@ func (a reply) write(w http.ResponseWriter) {
 		w.Header().Set("Content-Type", a.contentType)
 	}
 	w.Header().Set("Cache-Control", "no-store")
+	if a.retryAfter != "" {
+		w.Header().Set("Retry-After", a.retryAfter)
+	}
+	if a.location != "" {
+		w.Header().Set("Location", a.location)
+	}
 	w.WriteHeader(a.status)
 	_, _ = w.Write(a.body) // a client that has gone gets nothing, and nobody else is to be told
 }

@@ -52,6 +52,9 @@ func (s *Sandbox) tokenReply(r *http.Request, body string, c *Call) reply {
 	if _, ok := faults[FaultDownToken]; ok {
 		return reply{cut: true, outcome: "fault: token server down"}
 	}
+	if f, ok := faults[FaultGateway]; ok {
+		return f.answer()
+	}
 	if _, ok := faults[FaultFailBefore]; ok {
 		return oauthError(http.StatusInternalServerError, "server_error", "fault: failed before acting")
 	}

@@ -25,6 +25,8 @@ CREATE TABLE replicas (
 -- whose process died. earliest_attempt: until when not even a waiting person brings the next attempt forward.
 ALTER TABLE sso_users ADD COLUMN failures INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE sso_users ADD COLUMN earliest_attempt INTEGER NOT NULL DEFAULT 0;
+-- throttles: how often in a row Constant Contact, or a gateway before it, asked for a slower pace.
+ALTER TABLE sso_users ADD COLUMN throttles INTEGER NOT NULL DEFAULT 0;
 -- error_cause: why the last attempt did not end it, in one word for programs; it belongs to error_text while cause_at is updated_at.
 -- The version before writes and reads the word at the beginning of error_text, where it stays for now.
 ALTER TABLE sso_users ADD COLUMN error_cause TEXT NOT NULL DEFAULT '';
