@@ -20,8 +20,8 @@ const (
 	SlotNone  = "none"  // the day's calls are used up for this class; nothing was taken, there are some again after wait
 )
 
-// TokenSlots space the requests for tokens of all processes of a partner: the token server takes about one a second from
-// all of them together. Tokens themselves are shared by nobody and stand in no store.
+// TokenSlots space the requests for tokens of all processes of a partner: the token server takes about one a second
+// from all of them together. Tokens themselves are shared by nobody and stand in no store.
 type TokenSlots interface {
 	// ReserveToken takes the next slot for a token request; it comes after wait.
 	ReserveToken(ctx context.Context) (wait time.Duration, err error)

@@ -117,7 +117,8 @@ func TestMessagesOfTheAPI(t *testing.T) {
 		{"numbers", `[{"error_key":4711,"error_message":12}]`, "4711", "12"},
 		{"null beside it", `[{"error_key":null,"error_message":"b"},null]`, "", "b"},
 		{"mark before it", "\xef\xbb\xbf[{\"error_key\":\"a\",\"error_message\":\"b\"}]", "a", "b"},
-		{"UTF-16", "\xff\xfe[\x00{\x00\"\x00m\x00e\x00s\x00s\x00a\x00g\x00e\x00\"\x00:\x00\"\x00b\x00\"\x00}\x00]\x00", "", "b"},
+		{"UTF-16", "\xff\xfe[\x00{\x00\"\x00m\x00e\x00s\x00s\x00a\x00g\x00e\x00\"\x00:\x00\"\x00b\x00\"\x00}\x00]\x00",
+			"", "b"},
 		{"control characters", `[{"error_message":"a\u0000b\u001b[2Jc\u202ed"}]`, "", "a b [2Jc d"},
 		{"deep", strings.Repeat("[", 5000) + strings.Repeat("]", 5000), "", ""},
 	} {
@@ -232,8 +233,9 @@ func TestRetryAfter(t *testing.T) {
 	date := func(d time.Duration) string { return at.Add(d).Format(http.TimeFormat) }
 	for value, want := range map[string]time.Duration{
 		"": time.Second, "0": time.Second, "-3": time.Second, "soon": time.Second, "90": 90 * time.Second,
-		" 5 ": 5 * time.Second, "2.5": 2500 * time.Millisecond, "99999999": 24 * time.Hour, date(30 * time.Second): 30 * time.Second,
-		date(-time.Hour): time.Second,
+		" 5 ": 5 * time.Second, "2.5": 2500 * time.Millisecond, "99999999": 24 * time.Hour,
+		date(30 * time.Second): 30 * time.Second,
+		date(-time.Hour):       time.Second,
 	} {
 		c := answers(t, 429, map[string]string{"Retry-After": value, "Date": date(0)}, "<html>")
 		if e := wantKind(t, create(t, c), partnerapi.Throttled); e.Wait != want {

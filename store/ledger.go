@@ -93,8 +93,8 @@ func (db *DB) Ledger() *Ledger { return &Ledger{db} }
 
 const userColumns = `person_id, account, external_id, external_provider, login_name, contact_email,
 	first_name, last_name, role, mapping, state, maybe_sent, attempts, next_attempt, lease_until,
-	error_key, error_text, created_at, updated_at, class, plan, before_state, failures, earliest_attempt, error_cause, cause_at,
-	throttles`
+	error_key, error_text, created_at, updated_at, class, plan, before_state, failures, earliest_attempt,
+	error_cause, cause_at, throttles`
 
 func scanUser(row scanner) (u SSOUser, err error) {
 	var next, lease, created, updated, earliest, causeAt int64

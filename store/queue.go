@@ -144,10 +144,11 @@ func (s *Ledger) Renew(ctx context.Context, u SSOUser, lease time.Duration) (tim
 	return until, nil
 }
 
-// Settle stores the outcome of a claimed row (State, MaybeSent, Failures, Throttles, NextAttempt, Earliest, ErrorKey, ErrorText,
-// Cause, and the Class in which it goes on), with its event, if Attempts and LeaseUntil are still those of this claim
-// and the row is still being sent. A row that was suspended meanwhile stays so, and goes back to this outcome. An item
-// of a plan ends with its row. ErrConflict: another worker has taken it over since, and its outcome counts.
+// Settle stores the outcome of a claimed row (State, MaybeSent, Failures, Throttles, NextAttempt, Earliest, ErrorKey,
+// ErrorText, Cause, and the Class in which it goes on), with its event, if Attempts and LeaseUntil are still those of
+// this claim and the row is still being sent. A row that was suspended meanwhile stays so, and goes back to this
+// outcome. An item of a plan ends with its row. ErrConflict: another worker has taken it over since, and its outcome
+// counts.
 func (s *Ledger) Settle(ctx context.Context, u SSOUser, e Event) error {
 	const what = "settle SSO user"
 	switch u.State {
