@@ -94,7 +94,7 @@ func readCompiled(r *http.Request, sp *serviceProvider) (q *saml.AuthnRequest, m
 	if fault != nil {
 		return nil, nil, false, exported(fault)
 	}
-	if m, fault = saml.ReadAuthnRequest(text, r.Method); fault != nil {
+	if m, fault = saml.ReadAuthnRequest(text, r.Method, saml.DefaultRelayState); fault != nil {
 		return nil, nil, false, exported(fault)
 	}
 	if m.Issuer() != sp.EntityID {

@@ -22,6 +22,7 @@ import (
 	"ssobridge/idp/metadata"
 	"ssobridge/idp/mfa"
 	"ssobridge/idp/netname"
+	"ssobridge/idp/saml"
 	"ssobridge/store"
 )
 
@@ -54,6 +55,13 @@ const (
 	// accepted from 5 minutes before to 5 minutes after its IssueInstant, so its
 	// record must outlive 10 minutes.
 	leastSignInLife = 15 * time.Minute
+)
+
+// What a RelayState of a service provider may have in bytes.
+const (
+	DefaultRelayState = saml.DefaultRelayState
+	LeastRelayState   = saml.LeastRelayState
+	MostRelayState    = saml.MostRelayState
 )
 
 // Options for New. Zero durations and numbers take the default named.
@@ -117,6 +125,8 @@ type Options struct {
 	// ones: as long as it does, every sign-in is stored when it is started, within Caps (row WEB-09). nil: none is.
 	Older func(context.Context) bool
 	Caps  store.Caps
+
+	MaxRelayState int // bytes of a service provider's RelayState, DefaultRelayState
 
 	// failed logins of one person in LoginWindow before they must wait, 5; the last two are for browsers that are known
 	LoginFailures int
@@ -242,6 +252,7 @@ func New(o Options) (*IdP, error) {
 		initial int
 	}{
 		{"LoginFailures", &o.LoginFailures, defaultLoginFailures},
+		{"MaxRelayState", &o.MaxRelayState, DefaultRelayState},
 		{"Caps.PerAddress", &o.Caps.PerAddress, defaultPerAddress},
 		{"Caps.Total", &o.Caps.Total, defaultTotal},
 	} {

@@ -51,7 +51,7 @@ func (p *IdP) SLO(ctx context.Context, r *http.Request, v Visitor) (Answer, erro
 		return Answer{Page: p.refuseRequest(ctx, v, "", bad)}, nil
 	}
 	defer free()
-	received, bad := saml.ReadLogout(text, r.Method)
+	received, bad := saml.ReadLogout(text, r.Method, p.o.MaxRelayState)
 	if bad != nil {
 		return Answer{Page: p.refuseRequest(ctx, v, "", bad)}, nil
 	}

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -65,16 +66,13 @@ func TestMetadata(t *testing.T) {
 			t.Errorf("metadata has %s", forbidden)
 		}
 	}
-	if len(role.NameIDFormats) != 1 || string(role.NameIDFormats[0]) != persistent {
+	if len(role.NameIDFormats) != 0 {
 		t.Errorf("formats %v", role.NameIDFormats)
 	}
 
-	// A second key and a second format appear, and are in a fixed order.
+	// A second key appears, the newest first.
 	now.Advance(time.Hour)
 	f.addKey(t, "p-256")
-	sp := plainSP()
-	sp.NameIDFormat = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"
-	f.put(t, sp)
 	if data, err = f.Metadata(context.Background()); err != nil {
 		t.Fatal(err)
 	}
@@ -82,8 +80,8 @@ func TestMetadata(t *testing.T) {
 		t.Fatal(err)
 	}
 	role = d.IDPSSODescriptors[0]
-	if len(role.KeyDescriptors) != 2 || len(role.NameIDFormats) != 2 {
-		t.Fatalf("%d keys, %d formats", len(role.KeyDescriptors), len(role.NameIDFormats))
+	if len(role.KeyDescriptors) != 2 {
+		t.Fatalf("%d keys", len(role.KeyDescriptors))
 	}
 	if got := strings.TrimSpace(
 		role.KeyDescriptors[0].KeyInfo.X509Data.X509Certificates[0].Data); got != base64.StdEncoding.EncodeToString(readKey(t,
@@ -248,11 +246,11 @@ func TestMD02Published(t *testing.T) {
 	if r.FindElement("//Signature") != nil || r.SelectAttr("ID") != nil {
 		t.Error("signed without a key for it")
 	}
-	file, err := f.MetadataFile(ctx, false)
+	file, err := f.MetadataFile(ctx, "", false)
 	if err != nil || strings.Contains(string(file), "validUntil") {
 		t.Errorf("the copy to hand over has an end (MD-03): %v", err)
 	}
-	if _, err := f.MetadataFile(ctx, true); !errors.Is(err, metadata.ErrNoKey) {
+	if _, err := f.MetadataFile(ctx, "", true); !errors.Is(err, metadata.ErrNoKey) {
 		t.Errorf("signed copy without a key: %v", err)
 	}
 	now.Advance(90 * time.Minute)
@@ -261,32 +259,123 @@ func TestMD02Published(t *testing.T) {
 		t.Errorf("validUntil does not move on: %v", err)
 	}
 
-	wants := func() string {
+	wants := func(entityID string) string {
 		t.Helper()
 		data, err := f.Metadata(ctx)
+		if entityID != "" {
+			data, err = f.MetadataFor(ctx, entityID)
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
 		return parse(t, data).FindElement("./IDPSSODescriptor").SelectAttrValue("WantAuthnRequestsSigned", "")
 	}
-	if got := wants(); got != "false" {
-		t.Errorf("WantAuthnRequestsSigned %s, and unsigned ones are taken", got)
-	}
 	sp, cc := plainSP(), constantContact()
 	sp.RequestSignatures = "required"
 	f.put(t, sp)
-	if got := wants(); got != "false" {
-		t.Errorf("WantAuthnRequestsSigned %s, and one need not sign", got)
+	if common, its, other := wants(""), wants(plain), wants(ctct); common != "false" || its != "true" || other != "false" {
+		t.Errorf("WantAuthnRequestsSigned %s, %s where one must sign, %s where not", common, its, other)
 	}
 	cc.AuthnRequestsSigned = true
 	f.put(t, cc)
-	if got := wants(); got != "true" {
-		t.Errorf("WantAuthnRequestsSigned %s, and unsigned ones are refused", got)
+	if common, its := wants(""), wants(ctct); common != "false" || its != "true" {
+		t.Errorf("WantAuthnRequestsSigned %s, and %s where unsigned ones are refused", common, its)
 	}
-	cc.AuthnRequestsSigned, cc.Enabled = false, false
-	f.put(t, cc)
-	if got := wants(); got != "true" {
-		t.Errorf("WantAuthnRequestsSigned %s for the sake of one that is disabled", got)
+}
+
+// TestREAL03 (REAL-03): what we publish does not change with the service providers that are registered, and whatever is
+// published for one of them is honoured.
+func TestREAL03(t *testing.T) {
+	now.Set(start)
+	f := newFixture(t, "rsa-2048", nil)
+	ctx := context.Background()
+	before, err := f.Metadata(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mail := plainSP()
+	mail.EntityID, mail.NameID = "https://mail.partner.test", "{mail}"
+	mail.NameIDFormat = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"
+	f.put(t, mail)
+	once := plainSP()
+	once.EntityID, once.NameIDFormat = "https://once.partner.test", "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
+	once.RequestSignatures = "if-present"
+	f.put(t, once)
+	if after, err := f.Metadata(ctx); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the metadata of all has changed with the service providers, %v:\n%s", err, after)
+	}
+	v := f.signIn(t, "alice", "correct horse")
+	for entityID, want := range map[string][]string{
+		ctct: {"persistent"}, plain: {"persistent", "transient"}, mail.EntityID: {"emailAddress", "transient"},
+		once.EntityID: {"transient"},
+	} {
+		served, err := f.MetadataFor(ctx, entityID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		file, err := f.MetadataFile(ctx, entityID, false)
+		if err != nil || !bytes.Equal(served, file) {
+			t.Errorf("%s: the copy differs, %v", entityID, err)
+		}
+		d, err := parseIDP(served)
+		if err != nil || d.EntityID != "https://sso.partner.test/saml/" {
+			t.Fatalf("%s: %+v, %v", entityID, d, err)
+		}
+		var got []string
+		for _, format := range d.IDPSSODescriptors[0].NameIDFormats {
+			uri := string(format)
+			got = append(got, uri[strings.LastIndexByte(uri, ':')+1:])
+			r := newRequest(entityID)
+			r.inner = `<samlp:NameIDPolicy Format="` + uri + `"/>`
+			a, err := f.Resume(ctx, f.request(t, r, v), v)
+			name := find(t, root(t, must[idp.Deliver](t, a, err)), "./Assertion/Subject/NameID")
+			if name.SelectAttrValue("Format", "") != uri {
+				t.Errorf("%s: %s is published and %s is given", entityID, uri, name.SelectAttrValue("Format", ""))
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", entityID, got, want)
+		}
+	}
+	for _, make := range []func() ([]byte, error){
+		func() ([]byte, error) { return f.MetadataFor(ctx, "https://nobody.test") },
+		func() ([]byte, error) { return f.MetadataFile(ctx, "https://nobody.test", false) },
+	} {
+		if _, err := make(); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("of nobody: %v", err)
+		}
+	}
+}
+
+// TestREAL07 (REAL-07): what metadata names as algorithms is what is verified, SHA-256 first, and never SHA-1.
+func TestREAL07(t *testing.T) {
+	f := newFixture(t, "rsa-2048", nil)
+	data, err := f.Metadata(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	role := parse(t, data).FindElement("./IDPSSODescriptor")
+	if first := role.ChildElements()[0]; first.Tag != "Extensions" {
+		t.Errorf("the role begins with %s; its Extensions come first (saml-metadata 2.4.1)", first.Tag)
+	}
+	for path, want := range map[string][]string{
+		"./Extensions/SigningMethod": {"rsa-sha256", "rsa-sha384", "rsa-sha512", "ecdsa-sha256",
+			"ecdsa-sha384", "ecdsa-sha512"},
+		"./Extensions/DigestMethod":        {"sha256", "sha384", "sha512"},
+		"./KeyDescriptor/EncryptionMethod": {"aes128-gcm", "aes256-gcm", "rsa-oaep-mgf1p", "rsa-oaep"},
+	} {
+		var got []string
+		for _, el := range role.FindElements(path) {
+			uri := el.SelectAttrValue("Algorithm", "")
+			got = append(got, uri[strings.LastIndexByte(uri, '#')+1:])
+			if path == "./Extensions/SigningMethod" &&
+				el.NamespaceURI() != "urn:oasis:names:tc:SAML:metadata:algsupport" {
+				t.Errorf("%s stands in %s", el.Tag, el.NamespaceURI())
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", path, got, want)
+		}
 	}
 }
 
@@ -302,7 +391,7 @@ func TestMD02Signature(t *testing.T) {
 		key := readKey(t, name)
 		for kind, make := range map[string]func() ([]byte, error){
 			"served": func() ([]byte, error) { return f.Metadata(context.Background()) },
-			"copy":   func() ([]byte, error) { return f.MetadataFile(context.Background(), true) },
+			"copy":   func() ([]byte, error) { return f.MetadataFile(context.Background(), "", true) },
 		} {
 			data, err := make()
 			if err != nil {

@@ -312,6 +312,43 @@ func TestZlibBomb(t *testing.T) {
 	}
 }
 
+// TestRelayStateSize (REAL-06): a RelayState may be as long as the setting says, by either binding, and comes back byte
+// for byte; one byte more is refused, and the log names the setting.
+func TestRelayStateSize(t *testing.T) {
+	now.Set(start)
+	for _, most := range []int{0, 80, idp.MostRelayState} {
+		f := newFixture(t, "rsa-2048", func(o *idp.Options) { o.MaxRelayState = most })
+		if most == 0 {
+			most = 8 << 10
+		}
+		v := f.signIn(t, "alice", "correct horse")
+		for name, send := range map[string]func(testing.TB, string, ...string) *http.Request{"redirect": byRedirect,
+			"post": byPost} {
+			// Quotes, which take the most room in what is sealed.
+			state := strings.Repeat(`"`, most)
+			id := f.startedBy(t, send(t, newRequest(plain).xml(), "RelayState="+url.QueryEscape(state)), idp.Visitor{
+				Ref: "REF1", Address: "192.0.2.1", Browser: v.Browser})
+			a, err := f.Resume(context.Background(), id, v)
+			if d := must[idp.Deliver](t, a, err); d.RelayState == nil || *d.RelayState != state {
+				t.Errorf("%s, %d bytes: another RelayState came back", name, most)
+			}
+			a, err = f.SSO(context.Background(), send(t, newRequest(plain).xml(), "RelayState="+
+				url.QueryEscape(state+"x")), v)
+			if refused := must[idp.Refusal](t, a, err); refused.Reason != idp.ReasonTooLarge ||
+				!strings.Contains(f.log.String(), "sign_in.relay_state_max") {
+				t.Errorf("%s, %d bytes: %+v", name, most+1, refused)
+			}
+		}
+	}
+}
+
+// startedBy sends a request of nobody who is known, and returns the handle that travels with the browser.
+func (f *fixture) startedBy(t testing.TB, r *http.Request, v idp.Visitor) string {
+	t.Helper()
+	a, err := f.SSO(context.Background(), r, v)
+	return must[idp.GoOn](t, a, err).SignIn
+}
+
 // TestTransientNameID (REAL-02): a transient NameID is random, one in a session and another in the next and at the next
 // service provider; nothing of it is kept beyond the session, and a logout by it ends the session.
 func TestTransientNameID(t *testing.T) {

@@ -75,7 +75,7 @@ func (p *IdP) accept(ctx context.Context, r *http.Request, v Visitor) (f *flow, 
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	received, bad := saml.ReadAuthnRequest(text, r.Method)
+	received, bad := saml.ReadAuthnRequest(text, r.Method, p.o.MaxRelayState)
 	if bad != nil {
 		return nil, nil, p.refuseMessage(ctx, v, c, received.Issuer(), bad), nil
 	}

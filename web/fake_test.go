@@ -342,10 +342,20 @@ func (f *fakeIdP) Metadata(ctx context.Context) ([]byte, error) {
 	return []byte("<EntityDescriptor/>"), err
 }
 
-func (f *fakeIdP) MetadataFile(ctx context.Context, _ bool) ([]byte, error) {
+func (f *fakeIdP) MetadataFor(ctx context.Context, entityID string) ([]byte, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	_, _, err := f.note(ctx, call{name: "MetadataFile"})
+	if entityID == "urn:nobody" {
+		return nil, store.ErrNotFound
+	}
+	_, _, err := f.note(ctx, call{name: "MetadataFor", id: entityID})
+	return []byte("<EntityDescriptor ID='for'/>"), err
+}
+
+func (f *fakeIdP) MetadataFile(ctx context.Context, entityID string, _ bool) ([]byte, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, _, err := f.note(ctx, call{name: "MetadataFile", id: entityID})
 	return []byte("<EntityDescriptor ID='file'/>"), err
 }
 

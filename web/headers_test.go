@@ -179,6 +179,23 @@ func TestMetadata(t *testing.T) {
 		t.Errorf("HEAD: status %d, body %q", resp.StatusCode, resp.body)
 	}
 	wantStatus(t, r.get("/saml/metadata?download=1&download=2"), http.StatusBadRequest)
+
+	// That for one service provider, however its entityID arrives (REAL-03).
+	for path, want := range map[string]string{
+		"/saml/metadata/https%3A%2F%2Fwiki.example.com%2Fsaml": "https://wiki.example.com/saml",
+		"/saml/metadata/https://wiki.example.com/saml":         "https://wiki.example.com/saml",
+		"/saml/metadata/https:/wiki.example.com/saml/":         "https://wiki.example.com/saml/",
+		"/saml/metadata/https:%2F%2Fwiki.example.com%2Fa%2520": "https://wiki.example.com/a%20",
+		"/saml/metadata/urn%3Awiki":                            "urn:wiki",
+	} {
+		if resp := r.get(path); resp.body != "<EntityDescriptor ID='for'/>" || r.idp.last(t).id != want {
+			t.Errorf("%s: for %q, body %q; want it for %q", path, r.idp.last(t).id, resp.body, want)
+		}
+	}
+	if r.get("/saml/metadata/urn:wiki?download=1"); r.idp.last(t).name != "MetadataFile" || r.idp.last(t).id != "urn:wiki" {
+		t.Errorf("download: %+v", r.idp.last(t))
+	}
+	wantStatus(t, r.get("/saml/metadata/urn:nobody"), http.StatusNotFound)
 }
 
 // TestBrandColors: whatever colour the partner has, text on it and in it is readable.

@@ -2,10 +2,15 @@ package web
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
+	"strings"
 
 	"github.com/labstack/echo/v4"
+
+	"ssobridge/store"
 )
 
 // metadata serves our EntityDescriptor, and with ?download=1 the copy to hand
@@ -16,15 +21,22 @@ func (s *Server) metadata(c echo.Context) error {
 		return err
 	}
 	h := c.Response().Header()
+	entityID := metadataOf(c.Request().URL)
 	var data []byte
-	if f["download"] == "1" {
+	switch {
+	case f["download"] == "1":
 		h.Set("Content-Disposition", `attachment; filename="idp-metadata.xml"`)
-		data, err = s.idp.MetadataFile(c.Request().Context(), false)
-	} else {
+		data, err = s.idp.MetadataFile(c.Request().Context(), entityID, false)
+	case entityID != "":
+		data, err = s.idp.MetadataFor(c.Request().Context(), entityID)
+	default:
 		data, err = s.idp.Metadata(c.Request().Context())
 	}
 	if err != nil {
 		h.Del("Content-Disposition")
+		if errors.Is(err, store.ErrNotFound) {
+			return refuse(http.StatusNotFound, notFound, err)
+		}
 		return fmt.Errorf("make metadata: %w", err)
 	}
 	h.Del("Pragma")
@@ -35,6 +47,25 @@ func (s *Server) metadata(c echo.Context) error {
 		return c.NoContent(http.StatusOK)
 	}
 	return c.Blob(http.StatusOK, kind, data)
+}
+
+// metadataPath is the address of our metadata; behind it and a slash, that for one service provider.
+const metadataPath = "/saml/metadata"
+
+// metadataOf is the service provider that an address of our metadata names by its entityID, "" for none. Proxies decode
+// it, and put its two slashes together.
+func metadataOf(u *url.URL) string {
+	_, escaped, _ := strings.Cut(u.EscapedPath(), metadataPath+"/")
+	entityID, err := url.PathUnescape(escaped)
+	if err != nil || len(entityID) > 1024 {
+		return ""
+	}
+	for _, scheme := range []string{"https:/", "http:/"} {
+		if rest, ok := strings.CutPrefix(entityID, scheme); ok && !strings.HasPrefix(rest, "/") {
+			return scheme + "/" + rest
+		}
+	}
+	return entityID
 }
 
 // healthz says that the process serves requests, and nothing else.

@@ -43,7 +43,8 @@ type IdP interface {
 	// Metadata is our EntityDescriptor, ready to serve; MetadataFile is the copy to
 	// hand over, which has no end.
 	Metadata(ctx context.Context) ([]byte, error)
-	MetadataFile(ctx context.Context, signed bool) ([]byte, error)
+	MetadataFile(ctx context.Context, entityID string, signed bool) ([]byte, error)
+	MetadataFor(ctx context.Context, entityID string) ([]byte, error)
 }
 
 // Starter begins sign-ins.
@@ -275,8 +276,10 @@ func (s *Server) routes() *echo.Echo {
 	e.HTTPErrorHandler = s.fail
 	e.Use(s.serve, s.guard)
 
-	e.GET("/saml/metadata", s.metadata)
-	e.HEAD("/saml/metadata", s.metadata)
+	e.GET(metadataPath, s.metadata)
+	e.HEAD(metadataPath, s.metadata)
+	e.GET(metadataPath+"/*", s.metadata) // for one service provider
+	e.HEAD(metadataPath+"/*", s.metadata)
 	e.GET("/saml/sso", s.sso)
 	e.POST("/saml/sso", s.sso)
 	e.GET("/saml/slo", s.slo)

@@ -76,7 +76,7 @@ func (s *Server) passable(c echo.Context) bool {
 	}
 	switch r.Method {
 	case http.MethodGet:
-		return route != "/assets/:name" && route != "/saml/metadata"
+		return route != "/assets/:name" && route != metadataPath && route != metadataPath+"/*"
 	case http.MethodPost:
 		return route != "/login" && route != "/saml/sso" && route != "/saml/slo" && route != webhookRoute
 	}

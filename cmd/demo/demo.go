@@ -112,7 +112,7 @@ func (d *demo) secretKey() (string, error) {
 
 func (d *demo) serveSandbox(ctx context.Context, l net.Listener) error {
 	server := &http.Server{Handler: d.sandbox, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second,
-		IdleTimeout: time.Minute, MaxHeaderBytes: 32 << 10}
+		IdleTimeout: time.Minute, MaxHeaderBytes: 96 << 10}
 	stopped := make(chan error, 1)
 	go func() {
 		<-ctx.Done()

@@ -71,11 +71,15 @@ func (o Ours) Describe(ctx context.Context, sign *Sign) ([]byte, error) {
 	role.CreateAttr("protocolSupportEnumeration", saml.NSProtocol)
 	role.CreateAttr("WantAuthnRequestsSigned", strconv.FormatBool(o.WantAuthnRequestsSigned))
 	role.CreateAttr("errorURL", cmp.Or(o.Published.ErrorURL, o.Home))
+	algorithms(role)
 	for _, c := range o.Certificates {
 		descriptor := role.CreateElement("md:KeyDescriptor")
 		descriptor.CreateAttr("use", "signing")
 		descriptor.CreateElement("ds:KeyInfo").CreateElement("ds:X509Data").CreateElement("ds:X509Certificate").
 			SetText(base64.StdEncoding.EncodeToString(c.Raw))
+		for _, uri := range saml.EncryptionMethods() {
+			descriptor.CreateElement("md:EncryptionMethod").CreateAttr("Algorithm", uri)
+		}
 	}
 	if o.Logout != "" {
 		endpoints(role, "SingleLogoutService", o.Logout, saml.BindingRedirect, saml.BindingPost)
@@ -99,6 +103,22 @@ func (o Ours) Describe(ctx context.Context, sign *Sign) ([]byte, error) {
 		return nil, fmt.Errorf("write metadata: %w", err)
 	}
 	return data, nil
+}
+
+// nsAlgorithms is the SAML metadata profile for algorithm support (2.4, 2.5).
+const nsAlgorithms = "urn:oasis:names:tc:SAML:metadata:algsupport"
+
+// algorithms says which signatures are verified here, the first choice first. Without it products sign as they always
+// did: Shibboleth's service provider by SHA-1 in forms, which is refused.
+func algorithms(role *etree.Element) {
+	extensions := role.CreateElement("md:Extensions")
+	extensions.CreateAttr("xmlns:alg", nsAlgorithms)
+	for _, uri := range saml.DigestMethods() {
+		extensions.CreateElement("alg:DigestMethod").CreateAttr("Algorithm", uri)
+	}
+	for _, uri := range saml.SigningMethods() {
+		extensions.CreateElement("alg:SigningMethod").CreateAttr("Algorithm", uri)
+	}
 }
 
 func endpoints(role *etree.Element, name, location string, bindings ...string) {

@@ -20,7 +20,7 @@ const RequestWindow = 5 * time.Minute
 
 // unpackLogout reads a LogoutRequest or LogoutResponse out of the parameters of
 // either binding. Nothing of root is to be trusted yet.
-func unpackLogout(encoded, method string) (m message, root *etree.Element, bad *Fault) {
+func unpackLogout(encoded, method string, relayState int) (m message, root *etree.Element, bad *Fault) {
 	values, bad := parameters(encoded)
 	if bad != nil {
 		return m, nil, bad
@@ -34,7 +34,7 @@ func unpackLogout(encoded, method string) (m message, root *etree.Element, bad *
 	case response:
 		name, want = "SAMLResponse", "LogoutResponse"
 	}
-	if m, bad = unpack(encoded, method, name); bad != nil {
+	if m, bad = unpack(encoded, method, name, relayState); bad != nil {
 		return m, nil, bad
 	}
 	root, err := parseXML(m.xml, maxDepth, maxElements)
@@ -58,8 +58,8 @@ type ReceivedLogout struct {
 
 // ReadLogout unpacks a message of single logout out of the parameters of a request with this method. What comes with a
 // fault, nil where nothing could be read, is for naming the sender and leading the person on.
-func ReadLogout(parameters, method string) (*ReceivedLogout, *Fault) {
-	m, root, bad := unpackLogout(parameters, method)
+func ReadLogout(parameters, method string, relayState int) (*ReceivedLogout, *Fault) {
+	m, root, bad := unpackLogout(parameters, method, relayState)
 	if bad != nil {
 		return nil, bad
 	}

@@ -20,10 +20,9 @@ import (
 // Limits for what strangers send (row REQ-01). Genuine requests are a few
 // kilobytes.
 const (
-	maxQuery      = 64 << 10
-	maxBody       = 512 << 10
-	MaxXML        = 256 << 10 // of a message that is unpacked
-	maxRelayState = 8 << 10   // theirs; row REQ-20
+	maxQuery = 64 << 10
+	maxBody  = 512 << 10
+	MaxXML   = 256 << 10 // of a message that is unpacked
 )
 
 // message is a SAML message as its binding carried it.
@@ -140,9 +139,17 @@ func readUpTo(r io.Reader, limit int) (data []byte, more bool, err error) {
 	return bytes.Join(pieces, nil), false, nil
 }
 
+// What a RelayState of theirs may have in bytes (row REQ-20). SAML says 80, and products put the address of the page into
+// it that somebody wanted.
+const (
+	DefaultRelayState = 8 << 10
+	LeastRelayState   = 80
+	MostRelayState    = 16 << 10 // what travels with the browser has room for it, escaped
+)
+
 // unpack reads the message called name, SAMLRequest or SAMLResponse, out of the
-// parameters.
-func unpack(encoded, method, name string) (message, *Fault) {
+// parameters. relayState is what a RelayState may have in bytes.
+func unpack(encoded, method, name string, relayState int) (message, *Fault) {
 	values, bad := parameters(encoded)
 	if bad != nil {
 		return message{}, bad
@@ -153,7 +160,7 @@ func unpack(encoded, method, name string) (message, *Fault) {
 		return message{}, BadRequest("SAMLEncoding is not DEFLATE",
 			"leave SAMLEncoding out, or use the DEFLATE encoding of saml-bindings 3.4.4.1")
 	}
-	m, plain, bad := decode(values, name, method == http.MethodGet)
+	m, plain, bad := decode(values, name, method == http.MethodGet, relayState)
 	switch {
 	case bad != nil:
 		return message{}, bad
@@ -203,7 +210,7 @@ func parameters(raw string) (map[string]string, *Fault) {
 }
 
 // decode checks what both bindings share and takes the base64 off, and the compression where there is one.
-func decode(values map[string]string, name string, packed bool) (message, []byte, *Fault) {
+func decode(values map[string]string, name string, packed bool, relayState int) (message, []byte, *Fault) {
 	m := message{name: name}
 	text := values[name]
 	if text == "" {
@@ -217,8 +224,11 @@ func decode(values map[string]string, name string, packed bool) (message, []byte
 	}
 	if state, sent := values["RelayState"]; sent {
 		switch {
-		case len(state) > maxRelayState:
-			return m, nil, tooLarge(fmt.Sprintf("RelayState has %d bytes, %d are allowed", len(state), maxRelayState))
+		case len(state) > relayState:
+			return m, nil, &Fault{ReasonTooLarge, http.StatusRequestEntityTooLarge,
+				fmt.Sprintf("RelayState has %d bytes, %d are allowed", len(state), relayState),
+				fmt.Sprintf("let the service provider keep the address itself and send a short RelayState, or raise "+
+					"sign_in.relay_state_max (at most %d)", MostRelayState)}
 		case !utf8.ValidString(state) || strings.ContainsFunc(state, IsControl):
 			// It must go back byte for byte (saml-bindings 3.5.3), through an HTML form
 			// that keeps neither broken UTF-8 nor line ends as they were.

@@ -99,6 +99,7 @@ func (k *Console) showProvider(r *request, status int, sp admin.Provider, f form
 		Seen         string              // names what waits
 		Held         *admin.IssuedNameID // to whom the NameID that was asked for was issued; nil: none was asked for
 		Launch       string
+		Metadata     string // address of ours for it
 		Risks        []string
 		Admin, Helps bool
 	}{Form: f, Held: f.held, SP: sp.ServiceProvider, Risks: k.Providers.Risks(sp.ServiceProvider), State: sp.State,
@@ -119,6 +120,7 @@ func (k *Console) showProvider(r *request, status int, sp admin.Provider, f form
 		}
 	}
 	view.Launch = k.public.JoinPath("launch").String()
+	view.Metadata = k.public.JoinPath("saml", "metadata").String() + "/" + url.PathEscape(sp.EntityID)
 	if sp.Kind != store.ConstantContact {
 		view.Launch = k.public.JoinPath("launch", "sp").String() + "?" + url.Values{"entity_id": {sp.EntityID}}.Encode()
 	}

@@ -21,7 +21,7 @@ func (k *Console) ourMetadata(r *request) error {
 
 // metadataDownload is the copy to hand over, which has no end.
 func (k *Console) metadataDownload(r *request) error {
-	doc, err := k.Provider.MetadataFile(r.ctx(), false)
+	doc, err := k.Provider.MetadataFile(r.ctx(), "", false)
 	if err != nil {
 		return fmt.Errorf("make our metadata: %w", err)
 	}

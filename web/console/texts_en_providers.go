@@ -14,6 +14,7 @@ var providersWords = map[string]string{
 	"providers.state":    "State",
 	"providers.acs":      "Responses go to (ACS)",
 	"providers.launch":   "Launch link",
+	"providers.oursfor":  "Our metadata for it",
 	"providers.signs":    "Signs its requests",
 	"providers.yes":      "yes",
 	"providers.no":       "not declared in its metadata",

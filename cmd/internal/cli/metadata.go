@@ -8,6 +8,7 @@ import (
 	"ssobridge/cmd/internal/config"
 	"ssobridge/cmd/internal/server"
 	"ssobridge/idp/metadata"
+	"ssobridge/store"
 )
 
 type metadataCmd struct {
@@ -26,24 +27,36 @@ Examples:
     ssobridge metadata download > ssobridge-metadata.xml`
 }
 
-type metadataShowCmd struct{}
+type metadataShowCmd struct {
+	For string `placeholder:"ENTITY-ID" help:"As it is for this service provider: with the NameID formats that it can ask for, and whether it must sign."`
+}
 
 // Help is shown by metadata show --help.
 func (metadataShowCmd) Help() string {
 	return `It is the document that the bridge serves at /saml/metadata: with an end where metadata.valid_for says so, and signed where there is an active key for metadata (keys generate --use metadata).
 
-Example:
+With --for it is the document at /saml/metadata/ENTITY-ID (the entity id with : and / escaped). The common one names no NameID formats, since products take the first that they find there.
 
-    ssobridge metadata show`
+Examples:
+
+    ssobridge metadata show
+
+    ssobridge metadata show --for https://wiki.example.com/saml`
 }
 
 // Run prints the document.
-func (metadataShowCmd) Run(s *invocation, p *server.App) error {
-	return s.metadata("", func() ([]byte, error) { return p.IdP.Metadata(s.ctx) })
+func (c *metadataShowCmd) Run(s *invocation, p *server.App) error {
+	return s.metadata("", c.For, func() ([]byte, error) {
+		if c.For != "" {
+			return p.IdP.MetadataFor(s.ctx, c.For)
+		}
+		return p.IdP.Metadata(s.ctx)
+	})
 }
 
 type metadataDownloadCmd struct {
 	Signed bool   `help:"Sign it with the key for metadata."`
+	For    string `placeholder:"ENTITY-ID" help:"As it is for this service provider."`
 	Out    string `short:"o" placeholder:"FILE" help:"Write to this file. Default: standard output."`
 }
 
@@ -60,12 +73,14 @@ Examples:
 
 // Run writes the copy.
 func (c *metadataDownloadCmd) Run(s *invocation, p *server.App) error {
-	return s.metadata(c.Out, func() ([]byte, error) { return p.IdP.MetadataFile(s.ctx, c.Signed) })
+	return s.metadata(c.Out, c.For, func() ([]byte, error) { return p.IdP.MetadataFile(s.ctx, c.For, c.Signed) })
 }
 
-func (s *invocation) metadata(file string, do func() ([]byte, error)) error {
+func (s *invocation) metadata(file, entityID string, do func() ([]byte, error)) error {
 	data, err := do()
 	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return failed(fmt.Errorf("no service provider %q is registered", entityID), "ssobridge sp list shows them")
 	case errors.Is(err, metadata.ErrNoKey):
 		return failed(err, "ssobridge keys generate --use metadata makes one, or leave --signed out")
 	case err != nil:

@@ -376,6 +376,10 @@ func checkTimes(c *Config, f *faults) {
 	if n := c.SignIn.LoginFailures; n < 1 || n > 100 {
 		f.add("sign_in.login_failures", fmt.Sprintf("%d is out of range", n), "write a number from 1 to 100")
 	}
+	if n := c.SignIn.RelayStateMax; n < idp.LeastRelayState || n > idp.MostRelayState {
+		f.add("sign_in.relay_state_max", fmt.Sprintf("%d is out of range", n), fmt.Sprintf("write a number from %d to %d",
+			idp.LeastRelayState, idp.MostRelayState))
+	}
 	if n := c.SignIn.PendingPerAddress; n < 1 {
 		f.add("sign_in.pending_per_address", fmt.Sprintf("%d is out of range", n), "write at least 1")
 	}

@@ -432,6 +432,12 @@ type SignIn struct {
 	// Example: 20000
 	PendingTotal int `yaml:"pending_total"`
 
+	// Bytes that a RelayState of a service provider may have, 80 to 16384. Many products
+	// put the whole address of the page into it that somebody wanted.
+	// Default 8192.
+	// Example: 8192
+	RelayStateMax int `yaml:"relay_state_max"`
+
 	// Ask for one click where another site leads a browser to a launch link, so that no
 	// site can sign somebody in unasked. Leave it off where action buttons stand on
 	// sites of other domains and should work with one click.
@@ -530,6 +536,7 @@ func Defaults() Config {
 		DirectoryCache: DirectoryCache{TTL: time.Minute, MaxStale: 15 * time.Minute},
 		SignIn: SignIn{
 			Life: time.Hour, Patience: time.Second, LoginFailures: 5, LoginWindow: 15 * time.Minute,
+			RelayStateMax:     idp.DefaultRelayState,
 			PendingPerAddress: 200, PendingTotal: 20000,
 		},
 		Console: Console{Idle: idp.DefaultConsoleIdle, Life: idp.DefaultConsoleLife},

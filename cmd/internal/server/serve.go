@@ -28,7 +28,7 @@ const (
 	readTimeout       = 20 * time.Second
 	writeTimeout      = 45 * time.Second
 	idleTimeout       = 2 * time.Minute
-	maxHeaderBytes    = 32 << 10
+	maxHeaderBytes    = 96 << 10 // a query of 64 KiB, which carries a request with a long RelayState, and cookies
 
 	stopTimeout    = 15 * time.Second // for running requests and partner calls after SIGTERM
 	optimizeRounds = 60               // of purges

@@ -157,7 +157,7 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, journaled bo
 		SingleLogout: cfg.Logout.Enabled, Published: cfg.Published(),
 		Older:         p.Store.OlderReplicas,
 		Caps:          store.Caps{PerAddress: cfg.SignIn.PendingPerAddress, Total: cfg.SignIn.PendingTotal},
-		LoginFailures: cfg.SignIn.LoginFailures, LoginWindow: cfg.SignIn.LoginWindow,
+		LoginFailures: cfg.SignIn.LoginFailures, LoginWindow: cfg.SignIn.LoginWindow, MaxRelayState: cfg.SignIn.RelayStateMax,
 		Now: p.Now, Random: rand.Reader, Logger: log,
 	})
 	if err != nil {
