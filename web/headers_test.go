@@ -192,8 +192,9 @@ func TestMetadata(t *testing.T) {
 			t.Errorf("%s: for %q, body %q; want it for %q", path, r.idp.last(t).id, resp.body, want)
 		}
 	}
-	if r.get("/saml/metadata/urn:wiki?download=1"); r.idp.last(t).name != "MetadataFile" || r.idp.last(t).id != "urn:wiki" {
-		t.Errorf("download: %+v", r.idp.last(t))
+	r.get("/saml/metadata/urn:wiki?download=1")
+	if last := r.idp.last(t); last.name != "MetadataFile" || last.id != "urn:wiki" {
+		t.Errorf("download: %+v", last)
 	}
 	wantStatus(t, r.get("/saml/metadata/urn:nobody"), http.StatusNotFound)
 }

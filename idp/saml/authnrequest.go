@@ -97,7 +97,8 @@ type ReceivedRequest struct {
 }
 
 // ReadAuthnRequest unpacks and reads an AuthnRequest out of the parameters of a request with this method. Its form is
-// checked here, what it asks for elsewhere. relayState is what a RelayState may have in bytes. What comes with a fault has an Issuer and nothing else.
+// checked here, what it asks for elsewhere. relayState is what a RelayState may have in bytes. What comes with a fault
+// has an Issuer and nothing else.
 func ReadAuthnRequest(parameters, method string, relayState int) (*ReceivedRequest, *Fault) {
 	m, bad := unpack(parameters, method, "SAMLRequest", relayState)
 	if bad != nil {

@@ -139,8 +139,8 @@ func readUpTo(r io.Reader, limit int) (data []byte, more bool, err error) {
 	return bytes.Join(pieces, nil), false, nil
 }
 
-// What a RelayState of theirs may have in bytes (row REQ-20). SAML says 80, and products put the address of the page into
-// it that somebody wanted.
+// What a RelayState of theirs may have in bytes (row REQ-20). SAML says 80, and products put the address of the page
+// into it that somebody wanted.
 const (
 	DefaultRelayState = 8 << 10
 	LeastRelayState   = 80
