@@ -219,7 +219,7 @@ func (p *IdP) cantChange(ctx context.Context, f *flow, s store.Session, problem 
 	page, err := p.refuse(ctx, f, refusal{session: &s, reason: ReasonDirectoryDown,
 		status: http.StatusServiceUnavailable, retry: true,
 		detail: "the directory does not answer, and a second factor is changed by a reading of this minute alone",
-		mend:   "look after the directory"})
+		mend:   runCheck})
 	return Answer{Page: page}, err
 }
 

@@ -215,6 +215,10 @@ func (p *IdP) startSession(ctx context.Context, f *flow, a attempt, e directory.
 	return token, nil
 }
 
+// runCheck is what fixes a directory that does not answer, in the log. The check tries each server, its certificate,
+// the service account and the DNs of the configuration, and says of each what to do: more than a sign-in knows.
+const runCheck = "run ssobridge check: it names the fault and what to do about it"
+
 // failedLogin turns an error of the directory into a page.
 func (p *IdP) failedLogin(ctx context.Context, f *flow, form AskPassword, a attempt, began time.Time,
 	cause error) (Answer, error) {
@@ -238,7 +242,7 @@ func (p *IdP) failedLogin(ctx context.Context, f *flow, form AskPassword, a atte
 	case directory.Unavailable:
 		p.settle(ctx, a, result)
 		page, err := p.refuse(ctx, f, refusal{reason: ReasonDirectoryDown, status: http.StatusServiceUnavailable, retry: true,
-			detail: "the directory does not answer", mend: "look after the directory"})
+			detail: directory.Diagnose(cause).Text, mend: runCheck})
 		return Answer{Page: page}, err
 	case directory.Disabled, directory.Expired, directory.PasswordExpired, directory.MustChange, directory.NotNow,
 		directory.NotHere:

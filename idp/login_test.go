@@ -116,6 +116,27 @@ func TestREAL35ClosedBeforeThePassword(t *testing.T) {
 	}
 }
 
+// REAL-49: a directory that does not answer is fixed by the check, whatever is wrong with it: the log says so beside
+// the fault, and the trace has the fault.
+func TestREAL49TheCheckFixesADirectory(t *testing.T) {
+	kept := &told{}
+	f := newFixture(t, "rsa-2048", func(o *idp.Options) { o.Traces = kept })
+	f.directory.change("alice", func(p *person) { p.problem = directory.Unavailable })
+	v := visitor("b")
+	a, err := f.Login(context.Background(), pendingLogin(t, f, v), "alice", "correct horse", v)
+	if r := must[idp.Refusal](t, a, err); r.Reason != idp.ReasonDirectoryDown {
+		t.Errorf("refusal %+v", r)
+	}
+	for _, want := range []string{`mend="run ssobridge check`, `detail="the directory does not answer"`} {
+		if !strings.Contains(f.log.String(), want) {
+			t.Errorf("the log lacks %s: %s", want, f.log.String())
+		}
+	}
+	if s := step(t, kept.last(t), idp.StepDirectory); s.Detail != "login: the directory does not answer" {
+		t.Errorf("traced %+v", s)
+	}
+}
+
 // TestLoginInput: what never reaches the directory, and an entry that says no
 // without an error.
 func TestLoginInput(t *testing.T) {

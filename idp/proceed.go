@@ -108,7 +108,7 @@ func (p *IdP) readPerson(ctx context.Context, f *flow) (Answer, error) {
 	case directory.Unavailable: // row LDAP-09
 		page, err := p.refuse(ctx, f, refusal{session: &s, reason: ReasonDirectoryDown,
 			status: http.StatusServiceUnavailable, retry: true,
-			detail: "the directory does not answer and the last reading is too old", mend: "look after the directory"})
+			detail: "the directory does not answer and the last reading is too old", mend: runCheck})
 		return Answer{Page: page}, err
 	}
 	if err := p.endSession(ctx, s, string(problem), f.v); err != nil {

@@ -84,7 +84,8 @@ func (p *IdP) reading(ctx context.Context, s store.Session, v Visitor) (director
 	}
 	serves := age <= p.o.ReadingStale
 	p.o.Logger.LogAttrs(ctx, slog.LevelWarn, "directory does not answer", slog.String("ref", v.Ref),
-		slog.Any("cause", cause), slog.Duration("reading_age", age), slog.Bool("reading_serves", serves))
+		slog.String("fault", directory.Diagnose(cause).Text), slog.Any("cause", cause),
+		slog.Duration("reading_age", age), slog.Bool("reading_serves", serves))
 	if serves {
 		return old, "", nil
 	}

@@ -246,7 +246,11 @@ func (t *trace) bound(began time.Time, e directory.Entry, err error) {
 	case err == nil:
 		t.step(StepDirectory, began, string(e.Problem), "login")
 	case errors.As(err, &failed) && failed.Problem != "":
-		t.step(StepDirectory, began, string(failed.Problem), "login")
+		what := "login"
+		if failed.Problem == directory.Unavailable {
+			what += ": " + directory.Diagnose(err).Text // a fault of the server, never one of the person
+		}
+		t.step(StepDirectory, began, string(failed.Problem), what)
 		switch id := store.PersonID(failed.PersonID); {
 		case id == "":
 		case failed.Problem == directory.BadCredentials || failed.Problem == directory.Unavailable,

@@ -3,8 +3,6 @@ package directory
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -26,6 +24,10 @@ type Step struct {
 // an earlier one failed is left out.
 func (d *Directory) Check(ctx context.Context) []Step {
 	var steps []Step
+	if len(d.unread) > 0 {
+		steps = append(steps, Step{Name: "read ca_file", Detail: strings.Join(d.unread, "; "),
+			Mend: "have those certificates issued again, or take them out if no server needs them"})
+	}
 	for _, s := range d.servers {
 		steps = append(steps, d.checkServer(ctx, s)...)
 	}
@@ -38,7 +40,8 @@ func (d *Directory) checkServer(ctx context.Context, s *server) []Step {
 	connect := Step{Name: "connect to " + s.url}
 	c, err := s.dial(ctx, &d.o)
 	if err != nil {
-		connect.Err, connect.Mend = err, connectMend(err)
+		f := Diagnose(err)
+		connect.Err, connect.Mend = fmt.Errorf("%s: %w", f.Text, err), f.Mend
 		return []Step{connect}
 	}
 	defer c.close()
@@ -53,13 +56,9 @@ func (d *Directory) checkServer(ctx context.Context, s *server) []Step {
 	if d.o.BindDN != "" {
 		bind := Step{Name: "service bind at " + s.url, Detail: d.o.BindDN}
 		_, bind.Err = c.do(ctx, d.o.OpTimeout, func(l *ldap.Conn) error { return l.Bind(d.o.BindDN, d.o.BindPassword) })
-		switch {
-		case hasCode(bind.Err, ldap.LDAPResultInvalidCredentials):
-			bind.Mend = "set bind_dn and bind_password to those of the service account"
-		case hasCode(bind.Err, ldap.LDAPResultConfidentialityRequired, ldap.LDAPResultStrongAuthRequired):
-			bind.Mend = "the server wants TLS: write ldaps:// or set start_tls"
-		case bind.Err != nil:
-			bind.Mend = "look into the directory's log for this bind"
+		if bind.Err != nil {
+			f := Diagnose(&serviceError{s.url, d.o.BindDN, bind.Err})
+			bind.Err, bind.Mend = fmt.Errorf("%s: %w", f.Text, bind.Err), f.Mend
 		}
 		if steps = append(steps, bind); bind.Err != nil {
 			return steps
@@ -87,7 +86,8 @@ func (d *Directory) checkBase(ctx context.Context, c *conn, field, dn string) St
 		step.Err = ErrNotFound
 	}
 	if step.Err != nil {
-		step.Mend = "set " + field + " to a DN that exists and that the service account may read"
+		f := Diagnose(&baseError{field, dn, step.Err})
+		step.Err, step.Mend = fmt.Errorf("%s: %w", f.Text, step.Err), f.Mend
 	} else if found := result.Entries[0].DN; d.o.GroupMode == modeMemberOf && dn == d.o.GroupBaseDN && !SameDN(dn, found) {
 		// Groups that memberOf lists are compared with the base here, and less is the same to us than to the server.
 		step.Err = fmt.Errorf("the directory spells it %q, and groups below it are not recognized by this spelling", found)
@@ -196,18 +196,4 @@ var selfWritten = []string{
 func SelfWritten(attribute string) bool {
 	name, _, _ := strings.Cut(attribute, ";")
 	return slices.ContainsFunc(selfWritten, func(a string) bool { return strings.EqualFold(a, name) })
-}
-
-// connectMend says what to do about a failed connection.
-func connectMend(err error) string {
-	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
-		return "set ca_file to the PEM file of the authority that signed the directory's certificate"
-	}
-	if _, ok := errors.AsType[x509.HostnameError](err); ok {
-		return "write the name into urls that the directory's certificate is for"
-	}
-	if _, ok := errors.AsType[x509.CertificateInvalidError](err); ok {
-		return "have the directory's certificate renewed, and check this machine's clock"
-	}
-	return "check host and port in urls, and that the directory runs and is reachable from here"
 }

@@ -21,6 +21,7 @@ type Directory struct {
 	groups     *template // nil in mode member_of
 	attributes []string  // of a person
 
+	unread   []string // what of ca_file can't be read, beside what can
 	servers  []*server
 	searches *pool         // bound as the service account
 	binds    *pool         // bound as people only
@@ -39,11 +40,14 @@ func New(o Options) (*Directory, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Directory{o: o, isAD: o.isAD(), person: p.person, upn: p.upn, groups: p.groups,
+	d := &Directory{o: o, isAD: o.isAD(), person: p.person, upn: p.upn, groups: p.groups, unread: p.unread,
 		cache: newGroupCache(o.Now)}
 	// A filter of one's own and distribution groups ask for other groups than those of a token.
 	d.byToken = d.isAD && o.GroupMode == modeAD && o.GroupFilter == adTokenFilter
 	d.sifts = o.GroupMode == modeAD && d.refuses() && d.groups.followsChain()
+	for _, text := range p.unread {
+		o.Logger.Warn("a certificate of ca_file can't be read and is passed over", "ca_file", o.CAFile, "fault", text)
+	}
 	for _, u := range p.urls {
 		s := newServer(u, &d.o, p)
 		if s.tls == nil {
@@ -163,7 +167,7 @@ func (d *Directory) findPerson(ctx context.Context, filter string) (*ldap.Entry,
 	}
 	if err != nil {
 		if hasCode(err, ldap.LDAPResultNoSuchObject) {
-			err = fmt.Errorf("base_dn %q does not exist, or the service account may not see it: %w", d.o.BaseDN, err)
+			err = &baseError{"base_dn", d.o.BaseDN, err}
 		}
 		return nil, &Error{Problem: Unavailable, Op: "find the person", Err: err}
 	}

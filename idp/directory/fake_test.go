@@ -1,6 +1,7 @@
 package directory_test
 
 import (
+	"cmp"
 	"net"
 	"slices"
 	"strings"
@@ -24,6 +25,7 @@ type fake struct {
 	entries   map[string]fakeEntry
 	groups    []fakeEntry // found by the objectSid that a filter asks for
 	password  string
+	service   string // password of the service account; "" for the usual one
 	diag      string // message of a refused bind
 	code      int    // result code of a refused bind
 	slow      time.Duration
@@ -138,7 +140,7 @@ func (f *fake) bind(w *gldap.ResponseWriter, r *gldap.Request) {
 	f.mu.Lock()
 	ok := string(m.Password) == f.password
 	if m.UserName == fakeService {
-		ok = m.Password == "service"
+		ok = string(m.Password) == cmp.Or(f.service, "service")
 	}
 	known := m.UserName == fakeService || slices.ContainsFunc(f.people,
 		func(e fakeEntry) bool { return e.dn == m.UserName })

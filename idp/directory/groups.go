@@ -141,7 +141,7 @@ func (d *Directory) searchGroups(ctx context.Context, filter string) ([]Group, e
 func (d *Directory) groupSearchError(err error) error {
 	switch {
 	case hasCode(err, ldap.LDAPResultNoSuchObject):
-		err = fmt.Errorf("group_base_dn %q does not exist, or the service account may not see it: %w", d.o.GroupBaseDN, err)
+		err = &baseError{"group_base_dn", d.o.GroupBaseDN, err}
 	case hasCode(err, ldap.LDAPResultSizeLimitExceeded, ldap.LDAPResultAdminLimitExceeded,
 		ldap.LDAPResultTimeLimitExceeded):
 		err = fmt.Errorf("the server's limit for the service account is too low for this search: %w", err)

@@ -97,6 +97,7 @@ var secretAttributes = []string{"userPassword", "unicodePwd", "sambaNTPassword",
 type parts struct {
 	urls   []*url.URL
 	roots  *x509.CertPool // nil: the system's
+	unread []string       // what of ca_file can't be read
 	person *template
 	upn    *template // nil: no filter of its own for user principal names
 	groups *template // nil in mode member_of
@@ -127,7 +128,7 @@ func (o *Options) check() (parts, error) {
 	}
 	o.checkNumbers(&f)
 	p.urls = o.checkURLs(&f)
-	p.roots = o.checkCA(&f)
+	p.roots, p.unread = o.checkCA(&f)
 	o.checkNames(&f)
 
 	var err error
@@ -229,24 +230,24 @@ func (o *Options) checkURLs(f *faults) []*url.URL {
 	return urls
 }
 
-func (o *Options) checkCA(f *faults) *x509.CertPool {
+// checkCA reads the authorities of ca_file, and says what of it can't be read beside those that can.
+func (o *Options) checkCA(f *faults) (roots *x509.CertPool, unread []string) {
 	if o.CAFile == "" {
-		return nil
+		return nil, nil
 	}
 	if o.Insecure && !strings.Contains(strings.Join(o.URLs, " "), "ldaps://") {
 		f.add("ca_file", "no connection uses TLS, so it is never read", "remove it, or write ldaps:// URLs")
 	}
-	pem, err := os.ReadFile(o.CAFile)
+	data, err := os.ReadFile(o.CAFile)
 	if err != nil {
 		f.add("ca_file", err.Error(), "name a PEM file that the program may read")
-		return nil
+		return nil, nil
 	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
-		f.add("ca_file", fmt.Sprintf("%s holds no certificate in PEM form", o.CAFile),
-			"write the directory's CA certificate into it, from BEGIN CERTIFICATE to END CERTIFICATE")
+	roots, unread, fault := readAuthorities(o.CAFile, data)
+	if fault != nil {
+		f.add("ca_file", fault.Text, fault.Mend)
 	}
-	return roots
+	return roots, unread
 }
 
 func (o *Options) checkNames(f *faults) {

@@ -3,7 +3,6 @@ package directory
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"sync"
 	"time"
@@ -225,11 +224,7 @@ func (d *Directory) openThrough(ctx context.Context, s *server, through func(net
 	_, err = c.do(ctx, d.o.OpTimeout, func(l *ldap.Conn) error { return l.Bind(d.o.BindDN, d.o.BindPassword) })
 	if err != nil {
 		c.close()
-		if hasCode(err, ldap.LDAPResultInvalidCredentials) {
-			return nil, fmt.Errorf("bind to %s as the service account %q: the directory refuses bind_dn or bind_password: %w",
-				s.url, d.o.BindDN, err)
-		}
-		return nil, fmt.Errorf("bind to %s as the service account %q: %w", s.url, d.o.BindDN, err)
+		return nil, &serviceError{s.url, d.o.BindDN, err}
 	}
 	return c, nil
 }

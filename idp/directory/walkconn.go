@@ -139,7 +139,7 @@ func (w *walkConn) searchFault(err error, field, base string) error {
 	}
 	switch {
 	case hasCode(err, ldap.LDAPResultNoSuchObject):
-		err = fmt.Errorf("%s %q does not exist, or the service account may not see it: %w", field, base, err)
+		err = &baseError{field, base, err}
 	case hasCode(err, ldap.LDAPResultSizeLimitExceeded):
 		err = fmt.Errorf("the server's size limit for %s is too low to read all entries: raise it, with OpenLDAP by "+
 			"\"limits dn.exact=… size.prtotal=unlimited size.pr=unlimited\": %w", who, err)

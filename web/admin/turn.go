@@ -101,7 +101,7 @@ func directoryError(err error) *Error {
 	case errors.Is(err, directory.ErrNotFound):
 		return &Error{Kind: Missing, Fault: "the directory has no entry of that name"}
 	case d.Problem == directory.Unavailable:
-		return &Error{Kind: Outside, Fault: "the directory does not answer", Hint: "try again later", Act: RunCheck}
+		return &Error{Kind: Outside, Fault: directory.Diagnose(err).Text, Hint: "try again later", Act: RunCheck}
 	}
 	text, known := map[directory.Problem]string{
 		directory.BadCredentials:  "the directory refuses this login",
