@@ -225,6 +225,11 @@ func (c *providerCheck) encryption() {
 		return
 	}
 	if _, err := encryptionOf(c.sp).Recipient(); err != nil && len(c.sp.EncryptionKeys) > 0 {
+		if _, cbc := CanEncrypt(c.sp); cbc {
+			c.fault("encryption_keys", "", "it takes CBC alone, which has no integrity of its own",
+				"set allow_cbc to true if there is no other way, or encryption to off")
+			return
+		}
 		c.fault("encryption_keys", "", "none of the keys can be used: "+strings.ReplaceAll(err.Error(), "\n", "; "),
 			"ask the service provider for an RSA key of 2048 bits or more with AES-GCM and RSA-OAEP, or set encryption to off")
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"strings"
+	"time"
 
 	"ssobridge/certs"
 	"ssobridge/idp/directory"
@@ -188,6 +189,31 @@ func setDefaultRelayState(sp *store.ServiceProvider, value string) error {
 		return fieldError("default_relay_state", value, "there is no RelayState of that id", "add it to relay_states first")
 	}
 	sp.RelayStates = all
+	return nil
+}
+
+// setIgnoreEnd drops the end that the metadata names, or puts it back.
+func setIgnoreEnd(sp *store.ServiceProvider, value string) error {
+	if err := oneOf("ignore_valid_until", value, "true", "false"); err != nil {
+		return err
+	}
+	source := store.Source{}
+	if sp.Source != nil {
+		source = *sp.Source
+	}
+	source.NoEnd, source.ValidUntil = value == "true", time.Time{}
+	if !source.NoEnd && len(sp.Metadata) > 0 {
+		// Without a clock: an end that is past by now is put back too, and says so at the next sign-in.
+		im, err := metadata.Read(bytes.NewReader(sp.Metadata), metadata.ReadOptions{AllowLoopbackHTTP: true})
+		if err != nil {
+			return fieldError("ignore_valid_until", "", "its metadata can't be read: "+err.Error(), "import its metadata again")
+		}
+		source.ValidUntil = im.ValidUntil
+	}
+	sp.Source = &source
+	if source.URL == "" && source.ValidUntil.IsZero() && !source.NoEnd {
+		sp.Source = nil
+	}
 	return nil
 }
 

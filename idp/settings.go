@@ -252,6 +252,13 @@ func settings() []Setting {
 				return all
 			}, list: setCertificates,
 		},
+		{
+			Name: "ignore_valid_until", Values: "true|false", Help: "Whether the end that its metadata names (validUntil) " +
+				"counts for nothing. Nobody can sign in there past that end otherwise.",
+			show: func(sp store.ServiceProvider) []string {
+				return []string{strconv.FormatBool(sp.Source != nil && sp.Source.NoEnd)}
+			}, set: setIgnoreEnd,
+		},
 		choiceKey("holds_certificates", "How many of our certificates it can hold at a time, for key roll-over.",
 			func(sp *store.ServiceProvider) *string { return &sp.HoldsCertificates }, "two", "one"),
 		durationKey("lifetime", "How long an assertion can be used, at most 5m.",

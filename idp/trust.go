@@ -40,6 +40,24 @@ func encryptionOf(r store.ServiceProvider) saml.Encryption {
 	return e
 }
 
+// Encrypts tells whether a service provider's settings ask for encryption at all.
+func Encrypts(r store.ServiceProvider) bool {
+	return r.Encryption != "" && r.Encryption != saml.EncryptionOff
+}
+
+// CanEncrypt says whether assertions can be encrypted for a service provider by the keys on record: by what the
+// settings allow, or by CBC alone, which they don't.
+func CanEncrypt(r store.ServiceProvider) (as, cbc bool) {
+	e := encryptionOf(r)
+	e.Mode, e.SignResponse = saml.EncryptionRequired, true
+	if _, err := e.Recipient(); err == nil {
+		return true, false
+	}
+	e.AllowCBC = true
+	_, err := e.Recipient()
+	return false, err == nil
+}
+
 // wantsSigned tells whether a service provider's requests must be signed: who
 // promises to sign is never believed unsigned (row REQ-09).
 func wantsSigned(sp store.ServiceProvider) bool {

@@ -92,6 +92,7 @@ type Source struct {
 	NextAt      time.Time     `json:"-"`                    // of the next refresh; a column of its own, see ClaimRefresh
 	ReadAt      time.Time     `json:"read_at,omitzero"`     // of the last good copy
 	ValidUntil  time.Time     `json:"valid_until,omitzero"` // of the last good copy; zero: without end
+	NoEnd       bool          `json:"no_end,omitempty"`     // an admin dropped the end that the metadata names
 	Fault       string        `json:"fault,omitempty"`      // of the last refresh; the last good copy stays in use
 	// metadata that changes keys or endpoints and waits for an admin
 	Pending   []byte    `json:"pending,omitempty"`

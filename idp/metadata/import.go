@@ -21,6 +21,7 @@ type ReadOptions struct {
 	TrustKey          *x509.Certificate // whose key must have signed the document or the entity; nil: not checked
 	AllowLoopbackHTTP bool              // for endpoints on this very machine; https otherwise
 	MaxBytes          int64             // of the document; 0: DefaultMaxBytes
+	IgnoreEnd         bool              // its validUntil counts for nothing, also where it is past
 	Now               time.Time
 }
 

@@ -242,7 +242,7 @@ func TestMD04PassedOver(t *testing.T) {
 		// A key without a certificate beside one that has one (RSP-12).
 		{"an empty key", `<md:KeyDescriptor use="encryption">`,
 			`<md:KeyDescriptor use="encryption"/><md:KeyDescriptor use="encryption">`,
-			"line 10: passed over: md:KeyDescriptor: holds no certificate", 3, 2},
+			"line 10: passed over: md:KeyDescriptor holds no certificate", 3, 2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			im, err := readMetadata(strings.Replace(good, c.old, c.new, 1), metadata.ReadOptions{})

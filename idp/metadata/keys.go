@@ -140,7 +140,7 @@ func signingFault(public crypto.PublicKey, algorithm x509.PublicKeyAlgorithm) st
 // a key that was read and is no good.
 func (e *spEntity) held(k *etree.Element) (held []heldKey, faults []Fault, weak bool) {
 	fault := func(el *etree.Element, fix, format string, args ...any) {
-		faults = append(faults, Fault{e.lines[el], "md:KeyDescriptor: " + fmt.Sprintf(format, args...), fix})
+		faults = append(faults, Fault{e.lines[el], "md:KeyDescriptor" + fmt.Sprintf(format, args...), fix})
 	}
 	const ask = "ask the service provider for metadata with a ds:X509Certificate in each key"
 	empty := true
@@ -161,9 +161,9 @@ func (e *spEntity) held(k *etree.Element) (held []heldKey, faults []Fault, weak 
 				switch {
 				case errors.Is(err, certs.ErrPrivateKey):
 					fault(el, "tell the service provider: everybody who has this file knows the key, so it has to be replaced",
-						"%s", err)
+						": %s", err)
 				case err != nil:
-					fault(el, ask, "its certificate can't be read: %s", strings.TrimPrefix(err.Error(), "x509: "))
+					fault(el, ask, ": its certificate can't be read: %s", strings.TrimPrefix(err.Error(), "x509: "))
 				}
 				for _, c := range all {
 					group = append(group, heldKey{c, el})
@@ -180,7 +180,7 @@ func (e *spEntity) held(k *etree.Element) (held []heldKey, faults []Fault, weak 
 		switch {
 		case err != nil:
 			empty = false
-			fault(info, ask, "its key can't be read: %s", err)
+			fault(info, ask, ": its key can't be read: %s", err)
 		case bare != nil:
 			if why := signingFault(bare, x509.UnknownPublicKeyAlgorithm); why != "" {
 				e.note(info, "passed over a key: %s", why)
@@ -195,11 +195,11 @@ func (e *spEntity) held(k *etree.Element) (held []heldKey, faults []Fault, weak 
 				}
 			}
 			empty = false
-			fault(info, ask, "its key can't be used: %s", err)
+			fault(info, ask, ": its key can't be used: %s", err)
 		}
 	}
 	if empty {
-		fault(k, ask, "holds no certificate and no key")
+		fault(k, ask, " holds no certificate and no key")
 	}
 	return nil, faults, false
 }

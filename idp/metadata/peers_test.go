@@ -101,7 +101,7 @@ func TestPeerFiles(t *testing.T) {
 		{name: "04b-pem-armour-one-line", keys: 1},
 		{name: "07-two-certs-in-one", keys: 2, notes: []string{"one key is said to be 2 certificates"}},
 		{name: "07b-two-pem-bodies-in-one", keys: 2, notes: []string{"one key is said to be 2 certificates"}},
-		{name: "08b-empty-cert-beside-good", keys: 1, notes: []string{"line 2: passed over: md:KeyDescriptor: holds no"}},
+		{name: "08b-empty-cert-beside-good", keys: 1, notes: []string{"line 2: passed over: md:KeyDescriptor holds no"}},
 		{name: "09-keyname-only-beside-good", keys: 1, notes: []string{"holds no certificate and no key"}},
 		{name: "13b-two-days", keys: 1},
 		{name: "14-index-missing", keys: 1, notes: []string{"it is given 0"}},

@@ -153,7 +153,8 @@ func (r *Refresher) Refresh(ctx context.Context, entityID, actor string) (Refres
 
 func (r *Refresher) read(ctx context.Context, sp store.ServiceProvider) (Imported, error) {
 	o := ReadOptions{EntityID: sp.EntityID, AllowLoopbackHTTP: r.o.AllowLoopbackHTTP, MaxBytes: r.o.MaxBytes,
-		Now: r.o.Now()}
+		IgnoreEnd: sp.Source.NoEnd,
+		Now:       r.o.Now()}
 	if len(sp.Source.TrustKey) > 0 {
 		key, err := x509.ParseCertificate(sp.Source.TrustKey)
 		if err != nil {
@@ -258,7 +259,7 @@ func Approve(sp store.ServiceProvider, check Check, allowLoopbackHTTP bool, now 
 	}
 	// Its signature was checked when it was fetched, and the store is ours.
 	im, err := Read(bytes.NewReader(sp.Source.Pending), ReadOptions{EntityID: sp.EntityID,
-		AllowLoopbackHTTP: allowLoopbackHTTP, Now: now})
+		AllowLoopbackHTTP: allowLoopbackHTTP, IgnoreEnd: sp.Source.NoEnd, Now: now})
 	if err != nil {
 		return after, nil, nil, err
 	}

@@ -43,16 +43,27 @@ func attribute(el *etree.Element, name string) string {
 	return strings.Trim(value, " \t\r\n")
 }
 
+// newRecord has what no metadata says.
+func newRecord() store.ServiceProvider {
+	return store.ServiceProvider{Kind: store.PlainSAML, Enabled: true, SignAssertion: true, SignResponse: true,
+		RelayStateIn: "field", Lifetime: saml.MaxLifetime, Skew: defaultSkew}
+}
+
+// Bare is what is known of a service provider that has no metadata. The record still has to pass the checks of its
+// settings, which are the same as of one with metadata.
+func Bare(entityID, acs string) Imported {
+	sp := newRecord()
+	sp.EntityID, sp.Name = entityID, plainNameOf(entityID)
+	sp.ACS = []store.Endpoint{{URL: acs, Binding: saml.BindingPost}}
+	sp.NameIDFormat, sp.NameID = saml.FormatPersistent, formatTemplates[saml.FormatPersistent]
+	return Imported{Provider: sp, Entities: 1}
+}
+
 func importEntity(found *entity, o ReadOptions) (Imported, error) {
 	e := &spEntity{entity: found, o: o}
 	e.im.Signed, e.im.Entities, e.im.Notes = found.signed, found.total, found.notes
 	sp := &e.im.Provider
-	sp.Kind = store.PlainSAML
-	sp.Enabled = true
-	sp.SignAssertion, sp.SignResponse = true, true
-	sp.RelayStateIn = "field"
-	sp.Lifetime, sp.Skew = saml.MaxLifetime, defaultSkew
-
+	*sp = newRecord()
 	root := found.element
 	if sp.EntityID = attribute(root, "entityID"); sp.EntityID == "" {
 		e.fault(root, "", "md:EntityDescriptor has no entityID")
@@ -73,6 +84,7 @@ func importEntity(found *entity, o ReadOptions) (Imported, error) {
 		sp.Name = e.name(role)
 	}
 	if len(e.faults) > 0 {
+		slices.SortStableFunc(e.faults, func(a, b Fault) int { return a.Line - b.Line })
 		return Imported{}, &Error{e.faults}
 	}
 	kept := root.Copy()
@@ -126,6 +138,9 @@ func (e *spEntity) period(role *etree.Element) {
 			case err != nil:
 				e.faults = append(e.faults, Fault{p.line, fmt.Sprintf("validUntil %.40q is no time", p.validUntil),
 					"write it like 2027-01-05T10:00:00Z"})
+			case e.o.IgnoreEnd:
+				e.im.Notes = append(e.im.Notes, fmt.Sprintf("line %d: its end, %s, is not kept", p.line,
+					until.Format(time.RFC3339)))
 			case !e.o.Now.IsZero() && !until.After(e.o.Now):
 				e.faults = append(e.faults, Fault{p.line, "the metadata was valid until " + until.Format(time.RFC3339),
 					"ask for a new copy"})
@@ -219,7 +234,7 @@ func (e *spEntity) consumers(role *etree.Element) {
 			e.faults = append(e.faults, f)
 		}
 	}
-	if posts == 0 {
+	if posts == 0 && len(unused) == 0 {
 		e.fault(role, "ask the service provider to add one",
 			"no md:AssertionConsumerService with the HTTP-POST binding, and Responses are sent by no other")
 	}
@@ -320,7 +335,11 @@ func (e *spEntity) name(role *etree.Element) string {
 			return name
 		}
 	}
-	id := e.im.Provider.EntityID
+	return plainNameOf(e.im.Provider.EntityID)
+}
+
+// plainNameOf is the host in an entityID, else the entityID.
+func plainNameOf(id string) string {
 	if u, err := url.Parse(id); err == nil && u.Hostname() != "" {
 		return u.Hostname()
 	}

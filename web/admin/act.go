@@ -38,6 +38,11 @@ const (
 	NameEntity         Act = "name-entity"       // one of several in the metadata
 	SafeNameID         Act = "safe-name-id"      // entity ID: a NameID that people can't edit
 	StopEncryption     Act = "stop-encryption"   // entity ID
+	IgnoreEnd          Act = "ignore-end"        // entity ID: the end that its metadata names counts for nothing
+	StartEncryption    Act = "start-encryption"  // entity ID
+	AllowCBC           Act = "allow-cbc"         // entity ID: encrypt by CBC, which is all that it takes
+	AddCertificate     Act = "add-certificate"   // entity ID: with which it signs
+	ReleaseRequested   Act = "release-requested" // entity ID: the attributes that its metadata asks for
 
 	ListLockouts Act = "list-lockouts"
 
@@ -71,6 +76,7 @@ func Acts() []Act {
 		ListProviders, AddConstantContact, RemoveProvider, ReplaceProvider, MeantProvider, PreviewAssertion, ImportAgain,
 		ShowProvider, ReviewProvider, RefreshProvider,
 		ListSettings, NameEntity, SafeNameID, StopEncryption,
+		IgnoreEnd, StartEncryption, AllowCBC, AddCertificate, ReleaseRequested,
 		ListLockouts,
 		ExplainPerson, ShowUser, ListFactors, InviteToFactor, ReleaseNameID, PlanUsers, AdoptUsers, ListAccounts,
 		ListMappings, ShowMappingHistory, RemoveMapping, GiveGroupBase,

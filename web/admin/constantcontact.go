@@ -16,6 +16,7 @@ const (
 	ConstantContactName = "Constant Contact"
 	formatPersistent    = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
 	formatBasic         = "urn:oasis:names:tc:SAML:2.0:attrname-format:basic"
+	formatURI           = "urn:oasis:names:tc:SAML:2.0:attrname-format:uri"
 	bindingPOST         = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
 )
 

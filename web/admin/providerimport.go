@@ -10,14 +10,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
+	"ssobridge/idp"
 	"ssobridge/idp/metadata"
 	"ssobridge/store"
 )
 
-// NewProvider is a service provider to register by its metadata: by a document, or by the address of one.
+// NewProvider is a service provider to register by its metadata (a document, or the address of one), or without any, by
+// its EntityID and ACS.
 type NewProvider struct {
 	Document io.Reader         // nil or empty: Address says where it is
 	Address  string            // https; it is read again in the background then
@@ -25,11 +28,15 @@ type NewProvider struct {
 	TrustKey *x509.Certificate // whose key must have signed it; nil: the signature is not checked
 	Every    time.Duration     // with an address: read it again at least so often; 0: as the metadata says
 	Once     bool              // with an address: do not read it again
+	ACS      string            // without metadata: where Responses are posted
 
 	// What is set beside the metadata; empty: as the metadata says, or as it is registered.
 	Name, NameID, NameIDFormat string
 	Groups                     []string
 	Attributes                 []store.Attribute
+	Settings                   []Change // any others, as Set takes them; they come last
+	ReleaseRequested           bool     // release the attributes that the metadata asks for, as far as they are known
+	IgnoreEnd                  bool     // the end that the metadata names counts for nothing
 
 	Replace bool // what is registered of it: addresses and keys are taken from the metadata, its settings stay
 }
@@ -42,13 +49,14 @@ const (
 
 // Import is what was understood of metadata, and what would be saved.
 type Import struct {
-	Said    metadata.Imported      // what the metadata says
-	Record  store.ServiceProvider  // what would be saved
-	Before  *store.ServiceProvider // what is registered now; nil: nothing
-	Facts   []metadata.Difference  // of what the metadata says, against nothing
-	Changes []metadata.Difference  // of the record against what is registered
-	Notes   []string               // to look at before it is saved
-	Seen    string                 // names what was shown: another record has another one
+	Said     metadata.Imported      // what the metadata says
+	Record   store.ServiceProvider  // what would be saved
+	Before   *store.ServiceProvider // what is registered now; nil: nothing
+	Facts    []metadata.Difference  // of what the metadata says, against nothing
+	Changes  []metadata.Difference  // of the record against what is registered
+	Notes    []string               // to look at before it is saved
+	Warnings []Finding              // what will fail, or could be better, and what to do about it
+	Seen     string                 // names what was shown: another record has another one
 }
 
 // Import reads the metadata and makes the record. It saves nothing. Nothing but the address that is given is fetched.
@@ -56,6 +64,7 @@ func (p Providers) Import(ctx context.Context, scope Scope, n NewProvider) (Impo
 	if err := scope.whole(); err != nil {
 		return Import{}, err
 	}
+	n.IgnoreEnd = n.IgnoreEnd || slices.Contains(n.Settings, Change{"ignore_valid_until", "true"})
 	if n.Address == "" && (n.Every != 0 || n.Once) {
 		return Import{}, &Error{Field: "every", Fault: "reading again is for an address, and none was given"}
 	}
@@ -67,9 +76,13 @@ func (p Providers) Import(ctx context.Context, scope Scope, n NewProvider) (Impo
 	if err != nil {
 		return Import{}, err
 	}
+	bare := len(said.Provider.Metadata) == 0
 	im := Import{Said: said, Record: said.Provider, Notes: said.Notes}
 	old, err := p.Store.ServiceProviders().Get(ctx, said.Provider.EntityID)
 	switch {
+	case err == nil && bare:
+		return im, &Error{Field: "entity_id", Fault: fmt.Sprintf("service provider %s is registered already", old.EntityID),
+			Hint: "acs is one of its settings", Act: ShowProvider, About: old.EntityID}
 	case err == nil && !n.Replace:
 		return im, registered(old.EntityID)
 	case err == nil:
@@ -78,7 +91,9 @@ func (p Providers) Import(ctx context.Context, scope Scope, n NewProvider) (Impo
 	case !errors.Is(err, store.ErrNotFound):
 		return im, fmt.Errorf("look for service provider %s: %w", said.Provider.EntityID, err)
 	}
-	p.settle(&im, n)
+	if err := p.settle(&im, n); err != nil {
+		return im, about(im.Record.EntityID, ListSettings, err)
+	}
 	if err := p.check(im.Record, cannotRegister); err != nil {
 		return im, err
 	}
@@ -86,6 +101,7 @@ func (p Providers) Import(ctx context.Context, scope Scope, n NewProvider) (Impo
 	if im.Before != nil {
 		im.Changes = metadata.Differences(*im.Before, im.Record)
 	}
+	im.Warnings = p.warnings(im, n)
 	im.Seen, err = seenRecord(im.Record)
 	return im, err
 }
@@ -101,6 +117,9 @@ func registered(entityID string) error {
 
 // read reads the metadata from wherever it is, as a stream.
 func (p Providers) read(ctx context.Context, n NewProvider) (metadata.Imported, error) {
+	if n.ACS != "" {
+		return p.bare(n)
+	}
 	from, where := n.Document, "document"
 	if n.Address != "" {
 		where = "address"
@@ -121,10 +140,10 @@ func (p Providers) read(ctx context.Context, n NewProvider) (metadata.Imported, 
 	}
 	if from == nil {
 		return metadata.Imported{}, &Error{Field: where, Fault: "no metadata was given",
-			Hint: "give the document, or its https address"}
+			Hint: "give the document, or its https address; without metadata, the entity ID and the ACS"}
 	}
 	im, err := metadata.Read(from, metadata.ReadOptions{EntityID: n.EntityID, TrustKey: n.TrustKey,
-		AllowLoopbackHTTP: p.AllowLoopbackHTTP, MaxBytes: p.MaxMetadata, Now: p.Now()})
+		AllowLoopbackHTTP: p.AllowLoopbackHTTP, MaxBytes: p.MaxMetadata, IgnoreEnd: n.IgnoreEnd, Now: p.Now()})
 	faults := metadataError(err)
 	switch {
 	case faults != nil:
@@ -140,6 +159,22 @@ func (p Providers) read(ctx context.Context, n NewProvider) (metadata.Imported, 
 	return im, nil
 }
 
+// bare is a service provider that publishes no metadata: its entity ID and where Responses go.
+func (p Providers) bare(n NewProvider) (metadata.Imported, error) {
+	switch {
+	case n.Document != nil || n.Address != "" || n.TrustKey != nil:
+		return metadata.Imported{}, &Error{Field: "acs", Fault: "metadata and an ACS were given",
+			Hint: "keep one of the two: metadata says where Responses go"}
+	case store.TrimBlanks(n.EntityID) == "":
+		return metadata.Imported{}, &Error{Field: "entity_id", Fault: "the entity ID is missing",
+			Hint: "give the URI by which the service provider names itself"}
+	case n.ReleaseRequested:
+		return metadata.Imported{}, &Error{Field: "release_requested", Fault: "without metadata nothing is asked for",
+			Hint: "name the attributes"}
+	}
+	return metadata.Bare(store.TrimBlanks(n.EntityID), store.TrimBlanks(n.ACS)), nil
+}
+
 // unread is metadata that could not be had. What the network said helps who administers it, and is about an address
 // that the same administrator has given.
 func unread(where string, err error) error {
@@ -148,7 +183,7 @@ func unread(where string, err error) error {
 }
 
 // settle puts into the record what is set beside the metadata.
-func (p Providers) settle(im *Import, n NewProvider) {
+func (p Providers) settle(im *Import, n NewProvider) error {
 	sp := &im.Record
 	sp.Name = cmp.Or(n.Name, sp.Name, sp.EntityID)
 	sp.NameID, sp.NameIDFormat = cmp.Or(n.NameID, sp.NameID), cmp.Or(n.NameIDFormat, sp.NameIDFormat)
@@ -158,10 +193,18 @@ func (p Providers) settle(im *Import, n NewProvider) {
 	if len(n.Attributes) > 0 {
 		sp.Attributes = n.Attributes
 	}
+	if n.ReleaseRequested {
+		im.Notes = append(im.Notes, release(sp, im.Said.Requested)...)
+	}
 	now, again := p.Now().UTC(), n.Address != "" && !n.Once
+	noEnd := n.IgnoreEnd || im.Before != nil && im.Before.Source != nil && im.Before.Source.NoEnd
+	until := im.Said.ValidUntil
+	if noEnd {
+		until = time.Time{}
+	}
 	sp.Source = nil
-	if again || !im.Said.ValidUntil.IsZero() {
-		sp.Source = &store.Source{ReadAt: now, ValidUntil: im.Said.ValidUntil}
+	if again || noEnd || !until.IsZero() {
+		sp.Source = &store.Source{ReadAt: now, ValidUntil: until, NoEnd: noEnd}
 	}
 	if again {
 		sp.Source.URL, sp.Source.EveryAtMost, sp.Source.NextAt = n.Address, n.Every, im.Said.NextRefresh(now, n.Every, 0)
@@ -169,6 +212,12 @@ func (p Providers) settle(im *Import, n NewProvider) {
 			sp.Source.TrustKey = n.TrustKey.Raw
 		}
 	}
+	for _, c := range n.Settings {
+		if err := idp.SetSetting(sp, c.Key, c.Value); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // seenRecord names a record. Its source's times move on from one look to the next, and are left out.

@@ -260,3 +260,98 @@ func TestApproveProvider(t *testing.T) {
 		t.Errorf("approved %+v, %v", sp, err)
 	}
 }
+
+// What of an import will fail is said before it is saved, with the act that fixes it, in every face the same (REAL-24).
+func TestImportWarnings(t *testing.T) {
+	p, at := newProviders(t)
+	ctx, all := t.Context(), admin.Everything()
+	described := func(attributes, inside string) string {
+		return strings.NewReplacer(`entityID="https://wiki`, attributes+` entityID="https://wiki`,
+			"</SPSSODescriptor>", inside+"</SPSSODescriptor>").Replace(wikiMetadata)
+	}
+	in := func(d time.Duration) string { return `validUntil="` + at.Add(d).Format(time.RFC3339) + `"` }
+	asks := `<AttributeConsumingService index="0"><RequestedAttribute Name="mail" isRequired="true"/>` +
+		`<RequestedAttribute Name="sn"/></AttributeConsumingService>`
+	for _, c := range []struct {
+		name string
+		n    admin.NewProvider
+		want admin.Act
+	}{
+		{"nothing", admin.NewProvider{Document: strings.NewReader(wikiMetadata)}, admin.NoAct},
+		{"an end in two days", admin.NewProvider{Document: strings.NewReader(described(in(48*time.Hour), ""))},
+			admin.IgnoreEnd},
+		{"an end in two days that is ignored", admin.NewProvider{Document: strings.NewReader(described(in(48*time.Hour), "")),
+			IgnoreEnd: true}, admin.NoAct},
+		{"an end in a year", admin.NewProvider{Document: strings.NewReader(described(in(365*24*time.Hour), ""))},
+			admin.NoAct},
+		{"attributes that are required", admin.NewProvider{Document: strings.NewReader(described("", asks))},
+			admin.ReleaseRequested},
+		{"attributes that are released", admin.NewProvider{Document: strings.NewReader(described("", asks)),
+			ReleaseRequested: true}, admin.NoAct},
+		{"what is required released by name", admin.NewProvider{Document: strings.NewReader(described("", asks)),
+			Settings: []admin.Change{{Key: "attributes+", Value: "mail={mail}"}}}, admin.NoAct},
+		{"signatures without a certificate", admin.NewProvider{Document: strings.NewReader(strings.Replace(wikiMetadata,
+			"<SPSSODescriptor", `<SPSSODescriptor AuthnRequestsSigned="true"`, 1))}, admin.AddCertificate},
+	} {
+		im, err := p.Import(ctx, all, c.n)
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		got := admin.NoAct
+		if len(im.Warnings) > 0 {
+			got = im.Warnings[0].Act
+		}
+		if got != c.want || len(im.Warnings) > 1 {
+			t.Errorf("%s: %+v, want %q", c.name, im.Warnings, c.want)
+		}
+	}
+	im, err := p.Import(ctx, all, admin.NewProvider{Document: strings.NewReader(described(in(48*time.Hour), asks)),
+		ReleaseRequested: true, IgnoreEnd: true})
+	if err != nil || len(im.Record.Attributes) != 2 || im.Record.Attributes[1].Value != "{last_name}" ||
+		im.Record.Source == nil || !im.Record.Source.NoEnd || !im.Record.Source.ValidUntil.IsZero() {
+		t.Errorf("%+v, %v", im.Record, err)
+	}
+	if err := p.Save(ctx, all, im, at.event()); err != nil {
+		t.Fatal(err)
+	}
+	at.Time = at.Add(72 * time.Hour)
+	if sp, err := p.Get(ctx, all, wikiID); err != nil || sp.State != admin.ProviderEnabled {
+		t.Errorf("after the end that is ignored: %s, %v", sp.State, err)
+	}
+}
+
+// Without metadata a service provider has a name and an address (REAL-26).
+func TestImportWithoutMetadata(t *testing.T) {
+	p, at := newProviders(t)
+	ctx, all := t.Context(), admin.Everything()
+	bare := admin.NewProvider{EntityID: " crm ", ACS: "https://crm.example.test/acs", Name: "CRM"}
+	im, err := p.Import(ctx, all, bare)
+	if err != nil || im.Record.EntityID != "crm" || len(im.Record.ACS) != 1 || len(im.Record.Groups) != 0 ||
+		im.Record.NameID != "{person_id}" || im.Record.Source != nil {
+		t.Fatalf("%+v, %v", im.Record, err)
+	}
+	if err := p.Save(ctx, all, im, at.event()); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name  string
+		n     admin.NewProvider
+		field string
+		act   admin.Act
+	}{
+		{"a second time", bare, "entity_id", admin.ShowProvider},
+		{"without a name", admin.NewProvider{ACS: bare.ACS}, "entity_id", admin.NoAct},
+		{"with metadata", admin.NewProvider{EntityID: "x", ACS: bare.ACS, Document: strings.NewReader(wikiMetadata)}, "acs",
+			admin.NoAct},
+		{"what it asks for", admin.NewProvider{EntityID: "x", ACS: bare.ACS, ReleaseRequested: true}, "release_requested",
+			admin.NoAct},
+		{"read again", admin.NewProvider{EntityID: "x", ACS: bare.ACS, Every: time.Hour}, "every", admin.NoAct},
+		{"an address that runs", admin.NewProvider{EntityID: "x", ACS: "javascript:alert(1)"}, "", admin.NoAct},
+		{"a setting that is none", admin.NewProvider{EntityID: "x", ACS: bare.ACS,
+			Settings: []admin.Change{{Key: "colour", Value: "red"}}}, "colour", admin.ListSettings},
+	} {
+		_, err := p.Import(ctx, all, c.n)
+		refusedWith(t, c.name, err, c.field, c.act)
+	}
+}

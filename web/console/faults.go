@@ -30,6 +30,8 @@ var actPaths = map[admin.Act]func(about string) string{
 	admin.MeantProvider: providerPath, admin.PreviewAssertion: at(peoplePath), admin.RemoveProvider: providerPath,
 	admin.ShowProvider: providerPath, admin.ReviewProvider: providerPath, admin.RefreshProvider: providerPath,
 	admin.ListSettings: nowhere, admin.SafeNameID: providerPath, admin.StopEncryption: providerPath,
+	admin.IgnoreEnd: nowhere, admin.StartEncryption: nowhere, admin.AllowCBC: nowhere, admin.AddCertificate: nowhere,
+	admin.ReleaseRequested: nowhere,
 
 	admin.ListLockouts: at(lockoutsPath),
 

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	"ssobridge/web"
 	"ssobridge/web/admin"
 )
 
@@ -12,11 +13,25 @@ import (
 type importView struct {
 	Form       form
 	Preview    *admin.Import
+	Warnings   []importWarning
 	DefaultACS string
 }
 
+// importWarning is what will fail of an import, and how it is fixed here.
+type importWarning struct {
+	Detail string
+	Fix    fix
+}
+
 func (k *Console) showNewProvider(r *request, status int, f form, preview *admin.Import) error {
-	return r.show(status, "providers-new", r.text("providers.new"), importView{f, preview, admin.ConstantContactACS})
+	view := importView{Form: f, Preview: preview, DefaultACS: admin.ConstantContactACS}
+	if preview != nil {
+		for _, w := range preview.Warnings {
+			fix, _ := r.fixOf(w.Act, w.About)
+			view.Warnings = append(view.Warnings, importWarning{w.Detail, fix})
+		}
+	}
+	return r.show(status, "providers-new", r.text("providers.new"), view)
 }
 
 func (k *Console) newProvider(r *request) error {
@@ -29,7 +44,7 @@ func (k *Console) newProvider(r *request) error {
 
 // importInputs are the names that the form of an import has for what it says.
 var importInputs = map[string]string{"document": "pasted", "address": "address", "entity_id": "entity_id",
-	"name": "name"}
+	"name": "name", "acs": "acs"}
 
 // importProvider shows what the metadata says, and saves it when that was seen.
 func (k *Console) importProvider(r *request) error {
@@ -44,6 +59,16 @@ func (k *Console) importProvider(r *request) error {
 		Address: strings.TrimSpace(r.Form["address"]), EntityID: strings.TrimSpace(r.Form["entity_id"]),
 		// the changes are shown before they are saved
 		Name: strings.TrimSpace(r.Form["name"]), Groups: lines(r.Form["groups"]), Replace: true,
+		ACS: strings.TrimSpace(r.Form["acs"]), ReleaseRequested: r.Form["release"] == "1",
+		IgnoreEnd: r.Form["ignore_end"] == "1",
+	}
+	for _, line := range lines(r.Form["settings"]) {
+		key, value, ok := strings.Cut(line, "=")
+		if !ok {
+			return refused(&admin.Error{Fault: r.text("providers.nosetting", "line", web.Cut(line, 100)),
+				Act: admin.ListSettings})
+		}
+		n.Settings = append(n.Settings, admin.Change{Key: strings.TrimSpace(key), Value: value})
 	}
 	if pasted := strings.TrimSpace(r.Form["pasted"]); pasted != "" {
 		n.Document = strings.NewReader(pasted)

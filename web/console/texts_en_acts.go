@@ -34,6 +34,12 @@ var actWords = map[string]string{
 	"act.safe-name-id":         "Set a NameID that people can't edit, with {person_id} in it",
 	"act.stop-encryption":      "Import its metadata with the key, or set encryption to off",
 
+	"act.ignore-end":        "Tick that its expiry date is ignored, or give the address of its metadata, which is refreshed.",
+	"act.start-encryption":  "Set encryption to if-published.",
+	"act.allow-cbc":         "Set allow_cbc to true and encryption to if-published.",
+	"act.add-certificate":   "Add the certificate with which it signs to certificates.",
+	"act.release-requested": "Tick that they are released, or add them to attributes.",
+
 	"act.explain-person":   "Find the person, and see which mappings apply",
 	"act.show-user":        "See the users at Constant Contact",
 	"act.list-factors":     "Find the person, and see their second factors",

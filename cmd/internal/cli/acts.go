@@ -46,6 +46,14 @@ var actHints = map[admin.Act]string{
 	admin.StopEncryption: "import its metadata with the key (sp add FILE --replace), or ssobridge sp set {about} " +
 		"encryption=off",
 
+	admin.IgnoreEnd: "give --ignore-valid-until, or the address of its metadata, which is read again; later: " +
+		"ssobridge sp set {about} ignore_valid_until=true",
+	admin.StartEncryption: "ssobridge sp set {about} encryption=if-published",
+	admin.AllowCBC:        "ssobridge sp set {about} allow_cbc=true encryption=if-published",
+	admin.AddCertificate:  "ssobridge sp set {about} certificates=FILE",
+	admin.ReleaseRequested: "--release-requested releases them; ssobridge sp set {about} attributes+=NAME=TEMPLATE " +
+		"releases one",
+
 	admin.ExplainPerson:  "ssobridge explain --user LOGIN shows which mappings apply",
 	admin.ShowUser:       "ssobridge users show LOGIN says how the user stands; users resume lifts a suspension",
 	admin.ListFactors:    "ssobridge admin factors LOGIN lists what the person has",

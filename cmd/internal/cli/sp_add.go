@@ -13,6 +13,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"ssobridge/certs"
 	"ssobridge/cmd/internal/config"
 	"ssobridge/cmd/internal/server"
 	"ssobridge/idp/metadata"
@@ -24,8 +25,10 @@ import (
 const maxCertificateFile = 1 << 20
 
 type spAddCmd struct {
-	From         string            `arg:"" name:"file-or-url" help:"SAML metadata of the service provider: a file, an https address, or - for what is pasted."`
-	EntityID     string            `placeholder:"URI" help:"Which service provider, where the metadata describes several."`
+	From         string            `arg:"" optional:"" name:"file-or-url" help:"SAML metadata of the service provider: a file, an https address, or - for what is pasted. Without metadata: --entity-id and --acs."`
+	Setting      []string          `arg:"" optional:"" name:"key=value" help:"Any setting of sp set, such as encryption=if-published."`
+	EntityID     string            `placeholder:"URI" help:"Which service provider, where the metadata describes several, or where there is none."`
+	ACS          string            `name:"acs" placeholder:"URL" help:"Without metadata: where Responses are posted (assertion consumer service)."`
 	TrustKey     string            `placeholder:"FILE" help:"Certificate (PEM) whose key must have signed the metadata. Without one the signature is not checked."`
 	Every        time.Duration     `placeholder:"TIME" help:"With an address: read it again at least so often, 5m to 720h. Default: as the metadata says, at least once a day."`
 	Once         bool              `help:"With an address: do not read it again."`
@@ -34,6 +37,8 @@ type spAddCmd struct {
 	NameID       string            `name:"name-id" placeholder:"TEMPLATE" help:"The NameID, such as {mail}. Default: by the format that the metadata asks for."`
 	NameIDFormat string            `name:"name-id-format" placeholder:"URN" help:"Its format. Default: what the metadata asks for."`
 	Attribute    map[string]string `mapsep:"none" placeholder:"NAME=TEMPLATE" help:"Release this attribute, such as email={mail}, or groups=attr:memberOf for all values. Can be given several times."`
+	Requested    bool              `name:"release-requested" help:"Release the attributes that the metadata asks for, under the names by which it asks, as far as it is known what they are."`
+	IgnoreEnd    bool              `name:"ignore-valid-until" help:"The end that the metadata names (validUntil) counts for nothing."`
 	Replace      bool              `help:"Replace what is known of it: addresses and keys are taken from the metadata, its settings stay."`
 	Yes          bool              `short:"y" help:"Save without asking."`
 }
@@ -42,13 +47,17 @@ type spAddCmd struct {
 func (spAddCmd) Help() string {
 	return `What was understood of the metadata is shown first, and saved after a yes; without a terminal only --yes saves. Nothing but the metadata is ever fetched. With an address it is read again in the background: other names are taken, other keys and addresses wait for ssobridge sp approve.
 
-The service provider gets nothing but what is named here: no attribute is released by default, and nobody may use it without --group.
+The service provider gets nothing but what is named here: no attribute is released by default, and nobody may use it without --group. Any setting of ssobridge sp set can be given behind the metadata, as KEY=VALUE; ssobridge sp set --help lists them.
 
 Examples:
 
     ssobridge sp add wiki-metadata.xml --name Wiki --group "cn=staff,ou=groups,dc=example,dc=com" --name-id "{mail}" --attribute "displayName={first_name} {last_name}"
 
     ssobridge sp add https://wiki.example.com/saml/metadata --group "cn=staff,ou=groups,dc=example,dc=com" --yes
+
+    ssobridge sp add wiki-metadata.xml --release-requested encryption=if-published holds_certificates=one
+
+    ssobridge sp add --entity-id https://old.example.com/sp --acs https://old.example.com/acs certificates=old.pem
 
     ssobridge sp add https://federation.example.org/metadata.xml --entity-id https://wiki.example.com/saml --trust-key federation.pem`
 }
@@ -67,6 +76,9 @@ func (c *spAddCmd) Run(s *invocation, p *server.App) error {
 	if im.Before != nil {
 		s.printf("\nChanges to what is registered:\n\n")
 		showDifferences(s, im.Changes)
+	}
+	for _, w := range im.Warnings {
+		s.printf("warning: %s\n  %s\n", w.Detail, actHint(w.Act, w.About))
 	}
 	if err := s.confirm(c.Yes, c.From == "-", "Save this?"); err != nil {
 		return err
@@ -88,7 +100,14 @@ func (c *spAddCmd) request(s *invocation) (n admin.NewProvider, closeFile func()
 	closeFile = func() error { return nil }
 	n = admin.NewProvider{
 		EntityID: c.EntityID, Every: c.Every, Once: c.Once, Name: c.Name, NameID: c.NameID, NameIDFormat: c.NameIDFormat,
-		Groups: c.Group, Replace: c.Replace,
+		Groups: c.Group, Replace: c.Replace, ACS: c.ACS, ReleaseRequested: c.Requested, IgnoreEnd: c.IgnoreEnd,
+	}
+	settings := c.Setting
+	if c.ACS != "" && c.From != "" && strings.Contains(c.From, "=") { // without metadata, settings come first
+		settings, c.From = append([]string{c.From}, settings...), ""
+	}
+	if n.Settings, err = settingChanges(settings); err != nil {
+		return n, closeFile, err
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Attribute)) {
 		n.Attributes = append(n.Attributes, admin.PlainAttribute(name, c.Attribute[name]))
@@ -97,6 +116,9 @@ func (c *spAddCmd) request(s *invocation) (n admin.NewProvider, closeFile func()
 		if n.TrustKey, err = readTrustKey(c.TrustKey); err != nil {
 			return n, closeFile, err
 		}
+	}
+	if c.From == "" {
+		return n, closeFile, nil // the rule says what is missing
 	}
 	if strings.Contains(c.From, "://") {
 		n.Address = c.From
@@ -139,7 +161,7 @@ func readTrustKey(file string) (*x509.Certificate, error) {
 	if block, _ := pem.Decode(data); block != nil {
 		data = block.Bytes
 	}
-	cert, err := x509.ParseCertificate(data)
+	cert, err := certs.ParseHolder(data)
 	if err != nil {
 		return nil, badInput(fmt.Errorf("the trust key %s is no certificate: %w", file, err),
 			"give a PEM file with one certificate")
@@ -152,7 +174,11 @@ func showImported(out io.Writer, im admin.Import, trusted bool) {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	line := func(name, value string) { fmt.Fprintf(w, "  %s\t%s\n", name, value) }
 	said, sp := im.Said, im.Record
-	fmt.Fprintf(w, "The metadata says:\n\n")
+	title := "The metadata says:"
+	if len(sp.Metadata) == 0 {
+		title = "Without metadata:"
+	}
+	fmt.Fprintf(w, "%s\n\n", title)
 	line("entity id", sp.EntityID)
 	if said.Entities > 1 {
 		line("", fmt.Sprintf("one of %d in the document", said.Entities))
@@ -178,8 +204,12 @@ func showImported(out io.Writer, im admin.Import, trusted bool) {
 	if !said.ValidUntil.IsZero() {
 		until = said.ValidUntil.UTC().Format(time.RFC3339)
 	}
+	if sp.Source != nil && sp.Source.NoEnd {
+		until = "without end: the one that the metadata names is ignored"
+	}
 	line("valid until", until)
 	switch {
+	case len(sp.Metadata) == 0:
 	case said.Signed:
 		line("signature", "checked with the trust key")
 	case !trusted:

@@ -163,27 +163,13 @@ func (spSetCmd) Help() string {
 
 // Run changes the settings.
 func (c *spSetCmd) Run(s *invocation, p *server.App) error {
-	files := map[string]bool{}
-	for _, k := range idp.Settings() {
-		files[k.Name] = k.File
+	changes, err := settingChanges(c.Setting)
+	if err != nil {
+		return err
 	}
-	var changes []admin.Change
 	var keys []string
-	for _, setting := range c.Setting {
-		key, value, ok := strings.Cut(setting, "=")
-		if !ok || key == "" {
-			return badInput(fmt.Errorf("%s is no KEY=VALUE", quote(setting)), "ssobridge sp set --help names the keys")
-		}
-		// What is removed is named by its fingerprint.
-		if files[strings.TrimSuffix(key, "+")] && value != "" {
-			data, err := config.ReadFile(value, maxCertificateFile)
-			if err != nil {
-				return badInput(fmt.Errorf("%s: read %s: %s", key, value, config.PlainCause(err)),
-					"name a PEM file with the certificate")
-			}
-			value = string(data)
-		}
-		changes, keys = append(changes, admin.Change{Key: key, Value: value}), append(keys, key)
+	for _, change := range changes {
+		keys = append(keys, change.Key)
 	}
 	after, err := p.Providers().Set(s.ctx, s.scope(), c.EntityID, changes, s.event("", ""))
 	if err != nil {
@@ -195,4 +181,29 @@ func (c *spSetCmd) Run(s *invocation, p *server.App) error {
 		s.printf("warning: %s\n", risk)
 	}
 	return nil
+}
+
+// settingChanges are the changes that KEY=VALUE name. The value of a certificate is a file.
+func settingChanges(settings []string) (changes []admin.Change, err error) {
+	files := map[string]bool{}
+	for _, k := range idp.Settings() {
+		files[k.Name] = k.File
+	}
+	for _, setting := range settings {
+		key, value, ok := strings.Cut(setting, "=")
+		if !ok || key == "" {
+			return nil, badInput(fmt.Errorf("%s is no KEY=VALUE", quote(setting)), "ssobridge sp set --help names the keys")
+		}
+		// What is removed is named by its fingerprint.
+		if files[strings.TrimSuffix(key, "+")] && value != "" {
+			data, err := config.ReadFile(value, maxCertificateFile)
+			if err != nil {
+				return nil, badInput(fmt.Errorf("%s: read %s: %s", key, value, config.PlainCause(err)),
+					"name a PEM file with the certificate")
+			}
+			value = string(data)
+		}
+		changes = append(changes, admin.Change{Key: key, Value: value})
+	}
+	return changes, nil
 }

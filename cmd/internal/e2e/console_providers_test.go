@@ -48,6 +48,7 @@ func TestConsoleProviders(t *testing.T) {
 		"Wiki <i>") || !strings.Contains(w.command(t, "sp", "list"), "disabled") {
 		t.Errorf("switched off: %d\n%s", p.Status, p.text())
 	}
+	importsAsTheCommandDoes(t, c, w)
 	b := w.console(t, consoleAdmin, "/admin/providers")
 	b.inspect("providers")
 	b.open(w.url + one)
@@ -73,5 +74,54 @@ func TestConsoleProviders(t *testing.T) {
 	if p = c.get(w.url + "/admin/providers/metadata.xml"); !strings.Contains(p.Body, "<EntityDescriptor") &&
 		!strings.Contains(p.Body, "EntityDescriptor") {
 		t.Errorf("our metadata: %d\n%s", p.Status, p.Body)
+	}
+}
+
+// importsAsTheCommandDoes: warnings, any setting, what metadata asks for, and none at all, as sp add has them (REAL-24
+// to REAL-26).
+func importsAsTheCommandDoes(t *testing.T, c *client, w *world) {
+	t.Helper()
+	const page = "/admin/providers/new"
+	asking := strings.NewReplacer("wiki.example.test", "lab.example.test", "<SPSSODescriptor",
+		`<SPSSODescriptor AuthnRequestsSigned="true" validUntil="2020-01-01T00:00:00Z"`, "</SPSSODescriptor>",
+		`<AttributeConsumingService index="0"><RequestedAttribute Name="mail" isRequired="true"/></AttributeConsumingService>`+
+			"</SPSSODescriptor>").Replace(wikiMetadata)
+	p := c.get(w.url + page)
+	if p = c.submitForm(p, page, "pasted", asking); p.Status != http.StatusUnprocessableEntity ||
+		!strings.Contains(p.text(), "was valid until") {
+		t.Errorf("an end that is past: %d\n%s", p.Status, p.text())
+	}
+	p = c.submitForm(p, page, "ignore_end", "1", "settings", "name=Lab\nno setting")
+	if p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.text(), "is not KEY=VALUE") {
+		t.Errorf("a line that is no setting: %d\n%s", p.Status, p.text())
+	}
+	p = c.submitForm(p, page, "ignore_end", "1", "settings", "name=Lab\nholds_certificates=one")
+	if text := p.text(); p.Status != http.StatusOK || !strings.Contains(text, "no certificate is on record") ||
+		!strings.Contains(text, "attributes that are not released: mail") || !strings.Contains(text, "Tick that they are") {
+		t.Fatalf("the warnings: %d\n%s", p.Status, p.text())
+	}
+	p = c.submitForm(p, page, "ignore_end", "1", "release", "1")
+	if !strings.Contains(p.text(), "mail = {mail}") || strings.Contains(p.text(), "not released") {
+		t.Fatalf("what it asks for: %d\n%s", p.Status, p.text())
+	}
+	if p = c.submitForm(p, page); !strings.Contains(p.text(), "Saved.") {
+		t.Fatalf("saved: %d\n%s", p.Status, p.text())
+	}
+	shown := w.command(t, "sp", "show", "https://lab.example.test/saml")
+	for _, want := range []string{"Lab", "ignore_valid_until", "mail={mail}"} {
+		if !strings.Contains(shown, want) {
+			t.Errorf("%q is missing in:\n%s", want, shown)
+		}
+	}
+	p = c.submitForm(c.get(w.url+page), page, "acs", "https://crm.example.test/acs")
+	if p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.text(), "the entity ID is missing") {
+		t.Errorf("an address without a name: %d\n%s", p.Status, p.text())
+	}
+	p = c.submitForm(c.submitForm(p, page, "entity_id", "crm"), page)
+	if !strings.Contains(p.text(), "Saved.") || !strings.Contains(w.command(t, "sp", "list"), "https://crm.example.test/acs") {
+		t.Errorf("without metadata: %d\n%s", p.Status, p.text())
+	}
+	for _, id := range []string{"crm", "https://lab.example.test/saml"} {
+		w.command(t, "sp", "remove", id)
 	}
 }
