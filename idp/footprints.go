@@ -141,7 +141,7 @@ func (s *Footprints) count(code uint8, at time.Time) {
 
 // add adds to the counts that are to be stored. The lock is held.
 func (s *Footprints) add(code uint8, n store.RequestCount) {
-	key := countKey{code, n.First.Truncate(store.FigureStep).Unix()}
+	key := countKey{code, n.First.Truncate(store.StatisticStep).Unix()}
 	sum, ok := s.counted[key]
 	switch {
 	case ok:

@@ -227,7 +227,7 @@ func TestCountsHaveTheMomentOfTheReference(t *testing.T) {
 
 // TestCountsAreStoredInTheEnd: what could not be stored is not lost, and stays in few entries.
 func TestCountsAreStoredInTheEnd(t *testing.T) {
-	at := start.Truncate(store.FigureStep)
+	at := start.Truncate(store.StatisticStep)
 	s := idp.NewFootprints(func() time.Time { return at })
 	for range 10 {
 		keepRefusal(s, "192.0.2.1", idp.ReasonBusy, true)

@@ -437,7 +437,7 @@ func TestHintsPerDay(t *testing.T) {
 		}
 	}
 	w.advance(time.Minute) // still the same day
-	if _, err := w.db.Accounts().NextHint(t.Context(), 2); !errors.Is(err, store.ErrNotFound) {
+	if _, err := w.db.Accounts().NextChanged(t.Context(), 2); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("a third reading today: got %v, want none", err)
 	}
 	w.advance(12 * time.Hour)

@@ -19,9 +19,9 @@ const (
 	adoptAtOnce = 500 // users in one transaction, and people in one look at the ledger
 )
 
-// Telling is what a told user would become or became.
-type Telling struct {
-	Told    Told
+// AdoptionItem is what a told user would become or became.
+type AdoptionItem struct {
+	Told    KnownUser
 	User    store.SSOUser
 	Outcome store.Adoption // of AdoptUsers; "" in a preview
 	Fault   string         // why it can't be taken: no such person, a malformed field; "" for none
@@ -32,12 +32,12 @@ type Telling struct {
 //
 // A person who is not in the directory can be told by person_id, with a role. What an export says of users that were
 // never created is a fault.
-func (s *Service) PreviewAdoption(ctx context.Context, told []Told) ([]Telling, error) {
+func (s *Service) PreviewAdoption(ctx context.Context, told []KnownUser) ([]AdoptionItem, error) {
 	x, err := s.current(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("look up told users: %w", err)
 	}
-	all := make([]Telling, len(told))
+	all := make([]AdoptionItem, len(told))
 	err = inParallel(ctx, len(told), func(ctx context.Context, i int) (err error) {
 		all[i], err = s.telling(ctx, x, told[i])
 		return err
@@ -55,8 +55,8 @@ func (s *Service) PreviewAdoption(ctx context.Context, told []Told) ([]Telling, 
 }
 
 // telling looks one told user up in directory and mappings. An error means that the directory could not answer.
-func (s *Service) telling(ctx context.Context, x *mapping.Index, t Told) (Telling, error) {
-	tell := Telling{Told: t}
+func (s *Service) telling(ctx context.Context, x *mapping.Index, t KnownUser) (AdoptionItem, error) {
+	tell := AdoptionItem{Told: t}
 	switch state := store.State(t.State); state {
 	case store.Suspended:
 		tell.Fault = "is suspended in this file; ssobridge users import puts such a user back"
@@ -66,7 +66,7 @@ func (s *Service) telling(ctx context.Context, x *mapping.Index, t Told) (Tellin
 	if tell.Fault != "" {
 		return tell, nil
 	}
-	p, fault, err := s.toldPerson(ctx, t)
+	p, fault, err := s.knownPerson(ctx, t)
 	if err != nil || fault != "" {
 		tell.Fault = fault
 		return tell, err
@@ -95,15 +95,15 @@ func (s *Service) telling(ctx context.Context, x *mapping.Index, t Told) (Tellin
 	return tell, nil
 }
 
-func (t *Telling) note(format string, args ...any) {
+func (t *AdoptionItem) note(format string, args ...any) {
 	if t.Note != "" {
 		t.Note += "; "
 	}
 	t.Note += fmt.Sprintf(format, args...)
 }
 
-// toldPerson finds who is meant. Somebody who is gone is an entry with the id alone and a problem.
-func (s *Service) toldPerson(ctx context.Context, t Told) (p directory.Entry, fault string, err error) {
+// knownPerson finds who is meant. Somebody who is gone is an entry with the id alone and a problem.
+func (s *Service) knownPerson(ctx context.Context, t KnownUser) (p directory.Entry, fault string, err error) {
 	if t.Person != "" {
 		p, err = s.people.Read(ctx, t.Person)
 	} else {
@@ -126,7 +126,7 @@ func (s *Service) toldPerson(ctx context.Context, t Told) (p directory.Entry, fa
 }
 
 // tellRole compares with what the mappings give.
-func (s *Service) tellRole(x *mapping.Index, t *Telling, p directory.Entry) {
+func (s *Service) tellRole(x *mapping.Index, t *AdoptionItem, p directory.Entry) {
 	switch {
 	case p.DN == "" && p.Problem != "":
 		t.note("is not in the directory, or not among those whom the login filter takes")
@@ -154,7 +154,7 @@ func (s *Service) tellRole(x *mapping.Index, t *Telling, p directory.Entry) {
 }
 
 // tellNames fills in by the templates what was not told.
-func (s *Service) tellNames(t *Telling, p directory.Entry) {
+func (s *Service) tellNames(t *AdoptionItem, p directory.Entry) {
 	u := &t.User
 	if u.ContactEmail, _ = s.contactEmail.Render(mapping.Values{Person: p, Account: u.Account}); u.ContactEmail == "" {
 		u.ContactEmail = p.Mail // it is only shown
@@ -192,7 +192,7 @@ func (s *Service) derivedNames(p directory.Entry, a store.AccountID) (externalID
 }
 
 // AdoptUsers stores those of a preview that have no Fault. After an error, those with an Outcome are stored.
-func (s *Service) AdoptUsers(ctx context.Context, previewed []Telling, actor string) ([]Telling, error) {
+func (s *Service) AdoptUsers(ctx context.Context, previewed []AdoptionItem, actor string) ([]AdoptionItem, error) {
 	all := slices.Clone(previewed)
 	var good []int
 	for i, t := range all {

@@ -13,11 +13,11 @@ import (
 )
 
 // toldFile reads a file that must be good.
-func toldFile(tb testing.TB, lines ...string) []provisioning.Told {
+func toldFile(tb testing.TB, lines ...string) []provisioning.KnownUser {
 	tb.Helper()
-	all, err := provisioning.ReadTold(strings.NewReader(strings.Join(lines, "\n")))
+	all, err := provisioning.ReadKnownUsers(strings.NewReader(strings.Join(lines, "\n")))
 	if err != nil {
-		tb.Fatalf("ReadTold: %v", err)
+		tb.Fatalf("ReadKnownUsers: %v", err)
 	}
 	return all
 }

@@ -10,7 +10,7 @@ import (
 
 // compareTold holds told users against the ledger and against each other: a login and a person_id can name the same
 // person. lines are those of the users before.
-func (s *Service) compareTold(ctx context.Context, batch []Telling, lines map[userID]int) error {
+func (s *Service) compareTold(ctx context.Context, batch []AdoptionItem, lines map[userID]int) error {
 	var ids []store.PersonID
 	for _, t := range batch {
 		if t.Fault == "" {
@@ -48,7 +48,7 @@ func (s *Service) compareTold(ctx context.Context, batch []Telling, lines map[us
 }
 
 // against says what Ledger.Adopt would make of a row that is there.
-func (t *Telling) against(row store.SSOUser) {
+func (t *AdoptionItem) against(row store.SSOUser) {
 	switch row.State {
 	case store.Wanted, store.Unknown, store.Conflict, store.Refused:
 		t.note("the ledger has the person as %s, which becomes the told user", row.State)

@@ -29,7 +29,7 @@ func (s *Service) AdoptPlan(ctx context.Context, plan int64, actor string) (coun
 		return counts, fmt.Errorf("adopt the users of plan %d: %w", plan, ErrPlanUnmade)
 	}
 	// The hold comes first: no worker is to create somebody who is about to be assumed.
-	if err := s.SetHold(ctx, holdLost, actor); err != nil {
+	if err := s.SetProvisioningPause(ctx, holdLost, actor); err != nil {
 		return counts, fmt.Errorf("adopt the users of plan %d: %w", plan, err)
 	}
 	for _, kind := range []string{store.ItemCreate, store.ItemBlocked} {
@@ -112,7 +112,7 @@ func (s *Service) plannedUsers(ctx context.Context, items []store.PlanItem) (use
 
 // plannedUser is the row of one creation, without an external_id where there can be none.
 func (s *Service) plannedUser(ctx context.Context, i store.PlanItem) (store.SSOUser, error) {
-	p, fault, err := s.toldPerson(ctx, Told{Person: string(i.Person)})
+	p, fault, err := s.knownPerson(ctx, KnownUser{Person: string(i.Person)})
 	if err != nil {
 		return store.SSOUser{}, fmt.Errorf("read person %s: %w", i.Person, err)
 	}

@@ -37,7 +37,7 @@ func TestAPI03AdoptPlan(t *testing.T) {
 	if err != nil || counts[store.Adopted] != n || counts[store.NotAdoptable] != 1 {
 		t.Fatalf("AdoptPlan: got %v, %v, want %d adopted and one left out", counts, err, n)
 	}
-	hold, err := w.db.Ledger().Hold(t.Context())
+	hold, err := w.db.Ledger().ProvisioningPause(t.Context())
 	if err != nil || hold.Reason != "ledger-lost" || hold.By != "admin:test" {
 		t.Errorf("hold: got %+v, %v", hold, err)
 	}
@@ -99,7 +99,7 @@ func TestAdoptPlanRefusals(t *testing.T) {
 	if _, err := w.AdoptPlan(t.Context(), id, "admin:test"); err == nil {
 		t.Error("a plan that is being made: got no error")
 	}
-	if hold, err := w.db.Ledger().Hold(t.Context()); err != nil || !hold.Since.IsZero() {
+	if hold, err := w.db.Ledger().ProvisioningPause(t.Context()); err != nil || !hold.Since.IsZero() {
 		t.Errorf("hold: got %+v, %v, want none", hold, err)
 	}
 }

@@ -53,7 +53,7 @@ func (s *Service) ApplyPlan(ctx context.Context, o ApplyOptions) (store.Plan, er
 		return plan, fmt.Errorf("apply plan %d: %w", plan.ID, err)
 	}
 	open := max(plan.Creations-plan.Skipped-begun, 0)
-	hold, err := s.ledger.Hold(ctx)
+	hold, err := s.ledger.ProvisioningPause(ctx)
 	if err != nil {
 		return plan, fmt.Errorf("apply plan %d: %w", plan.ID, err)
 	}

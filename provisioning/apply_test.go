@@ -241,13 +241,15 @@ func TestApplyPlanAsksWhenMappingsHaveChanged(t *testing.T) {
 // A hold is lifted by its own act, not by accepting a plan.
 func TestApplyPlanOnHold(t *testing.T) {
 	w, plan := newApplyWorld(t, 3)
-	if err := w.db.Ledger().SetHold(t.Context(), "admin", store.Event{Actor: "admin:test", Action: "hold"}); err != nil {
+	if err := w.db.Ledger().SetProvisioningPause(t.Context(), "admin", store.Event{Actor: "admin:test",
+		Action: "hold"}); err != nil {
 		t.Fatal(err)
 	}
 	for _, accept := range []bool{false, true} {
 		w.stopsFor(provisioning.ApplyOptions{Accept: accept}, plan, provisioning.StopHold)
 	}
-	if err := w.db.Ledger().SetHold(t.Context(), "", store.Event{Actor: "admin:test", Action: "hold"}); err != nil {
+	if err := w.db.Ledger().SetProvisioningPause(t.Context(), "", store.Event{Actor: "admin:test",
+		Action: "hold"}); err != nil {
 		t.Fatal(err)
 	}
 	w.mustApply(provisioning.ApplyOptions{})

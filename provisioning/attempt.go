@@ -103,7 +103,7 @@ func (w *worker) settle(ctx context.Context, row store.SSOUser, e store.Event, d
 // templates give this person, which nobody else's user can have. If the hold can't be read, a conflict is kept for an
 // admin.
 func (s *Service) forgotten(ctx context.Context, row store.SSOUser) bool {
-	hold, err := s.ledger.Hold(ctx)
+	hold, err := s.ledger.ProvisioningPause(ctx)
 	if err != nil {
 		s.log.Warn("hold on creations could not be read", "error", err)
 		return false

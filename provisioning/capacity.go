@@ -67,7 +67,7 @@ func (s *Service) readCapacity(ctx context.Context) (l capacity, err error) {
 	if err != nil {
 		return l, err
 	}
-	hold, err := s.ledger.Hold(ctx)
+	hold, err := s.ledger.ProvisioningPause(ctx)
 	if err == nil && hold.Since.IsZero() {
 		l.plan = plan
 	}

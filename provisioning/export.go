@@ -21,11 +21,11 @@ var exportColumns = []string{
 	"created_at", "updated_at",
 }
 
-// ExportUsers writes the ledger as CSV that ReadTold reads (with further columns), or as JSON lines. format is csv or
-// jsonl. It streams; what changes while it runs may stand in it as before or after.
+// ExportUsers writes the ledger as CSV that ReadKnownUsers reads (with further columns), or as JSON lines. format is
+// csv or jsonl. It streams; what changes while it runs may stand in it as before or after.
 //
-// In CSV, a cell that a spreadsheet would take for a formula stands behind an apostrophe; ReadTold and ImportUsers take
-// it off again.
+// In CSV, a cell that a spreadsheet would take for a formula stands behind an apostrophe; ReadKnownUsers and
+// ImportUsers take it off again.
 func (s *Service) ExportUsers(ctx context.Context, w io.Writer, f store.UserFilter, format string) error {
 	var write func(store.SSOUser) error
 	flush := func() error { return nil }

@@ -51,8 +51,8 @@ func TestExportAndImport(t *testing.T) {
 			}
 		}
 	}
-	if all, err := provisioning.ReadTold(strings.NewReader(file)); err != nil || len(all) != len(states)+len(nasty) {
-		t.Errorf("ReadTold of the export: got %d, %v", len(all), err)
+	if all, err := provisioning.ReadKnownUsers(strings.NewReader(file)); err != nil || len(all) != len(states)+len(nasty) {
+		t.Errorf("ReadKnownUsers of the export: got %d, %v", len(all), err)
 	}
 
 	fresh := newPlanWorld(t, nil)

@@ -33,7 +33,7 @@ func (s *Service) HintAccount(ctx context.Context, id store.AccountID, event str
 			Fix: "send a word of letters, digits and dots",
 		}
 	}
-	known, err = s.accounts.Hint(ctx, id, event, hintGap)
+	known, err = s.accounts.AccountChanged(ctx, id, event, hintGap)
 	if err != nil {
 		return false, fmt.Errorf("note that client account %s has changed: %w", id, err)
 	}
@@ -63,7 +63,7 @@ func (s *Service) readHinted(ctx context.Context, failures map[store.AccountID]i
 	if ctx.Err() != nil {
 		return false
 	}
-	id, err := s.accounts.NextHint(ctx, s.hintsPerDay)
+	id, err := s.accounts.NextChanged(ctx, s.hintsPerDay)
 	if err != nil {
 		if !errors.Is(err, store.ErrNotFound) && ctx.Err() == nil {
 			s.log.Warn("client accounts that webhooks named could not be looked for", "error", err)
@@ -88,7 +88,7 @@ func (s *Service) readHinted(ctx context.Context, failures map[store.AccountID]i
 	defer cancel()
 	s.log.Warn("client account that a webhook named could not be read, trying again", "account", id, "again_in",
 		again, "error", err)
-	if _, err := s.accounts.Hint(ctx, id, hintAgain, again); err != nil {
+	if _, err := s.accounts.AccountChanged(ctx, id, hintAgain, again); err != nil {
 		s.log.Warn("reading of a client account could not be asked for again", "account", id, "error", err)
 	}
 	return true

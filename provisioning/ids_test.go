@@ -55,7 +55,8 @@ func TestAccountsAreTheListedOnes(t *testing.T) {
 			return c.Add[0].Account, nil
 		}},
 		{"a file of users to adopt", func(typed string) (store.AccountID, error) {
-			told, err := provisioning.ReadTold(strings.NewReader("login,account,role\njane,\"" + typed + "\",account_manager\n"))
+			file := "login,account,role\njane,\"" + typed + "\",account_manager\n"
+			told, err := provisioning.ReadKnownUsers(strings.NewReader(file))
 			if err != nil {
 				return "", err
 			}
@@ -195,7 +196,7 @@ func TestPersonIDsHaveOneForm(t *testing.T) {
 	}
 	const id = "5f2c9a1e-0000-1111-2222-33334444555f"
 	w.people.set(person(id))
-	told, err := provisioning.ReadTold(strings.NewReader("person_id,account,role\n\" " + strings.ToUpper(id) +
+	told, err := provisioning.ReadKnownUsers(strings.NewReader("person_id,account,role\n\" " + strings.ToUpper(id) +
 		" \",a07e1lxqqqo0,account_manager\n"))
 	if err != nil {
 		t.Fatal(err)

@@ -45,7 +45,7 @@ func (s *Service) ImportUsers(ctx context.Context, r io.Reader,
 	}
 	var faults lineFaults
 	var stored error
-	read := readTable(r, importLimits, slices.Concat(exportColumns, toldColumns), &faults,
+	read := readTable(r, importLimits, slices.Concat(exportColumns, knownUserColumns), &faults,
 		func(line int, row map[string]string) bool {
 			u, left := run.user(line, row, &faults)
 			switch {
@@ -251,7 +251,7 @@ func (c *importedCells) check(u store.SSOUser) {
 	if _, err := store.ParseRole(string(u.Role)); err != nil {
 		c.fault("role", err.Error(), "give one of them")
 	}
-	if !slices.Contains(toldStates, u.State) {
+	if !slices.Contains(knownUserStates, u.State) {
 		c.fault("state", fmt.Sprintf("%.40q is not known", u.State), "take the line as it was exported")
 	}
 }

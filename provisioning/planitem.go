@@ -118,7 +118,7 @@ func (w *worker) mayBegin(ctx context.Context, plan store.Plan, x *mapping.Index
 		w.s.forgetLanes()
 		return errNotThisRun
 	}
-	hold, err := w.s.ledger.Hold(ctx)
+	hold, err := w.s.ledger.ProvisioningPause(ctx)
 	if err != nil {
 		return err
 	}

@@ -292,7 +292,8 @@ func TestPlanWaitsForTheHold(t *testing.T) {
 	plan := w.applies(crowd(10)...)
 	hold := func(reason string) {
 		t.Helper()
-		if err := w.db.Ledger().SetHold(t.Context(), reason, store.Event{Actor: "admin:test", Action: "hold"}); err != nil {
+		if err := w.db.Ledger().SetProvisioningPause(t.Context(), reason, store.Event{Actor: "admin:test",
+			Action: "hold"}); err != nil {
 			t.Fatal(err)
 		}
 		w.advance(2 * time.Second)

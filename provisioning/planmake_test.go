@@ -165,7 +165,7 @@ func TestCancelPlan(t *testing.T) {
 		len(counts) != 0 {
 		t.Errorf("the users of a cancelled plan are assumed: %v, %v", counts, err)
 	}
-	if hold, err := w.db.Ledger().Hold(t.Context()); err != nil || !hold.Since.IsZero() {
+	if hold, err := w.db.Ledger().ProvisioningPause(t.Context()); err != nil || !hold.Since.IsZero() {
 		t.Errorf("hold: %+v, %v, want none", hold, err)
 	}
 	// What has ended can't be cancelled: a plan that was made stays as it is.

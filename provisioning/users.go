@@ -8,7 +8,7 @@ import (
 	"ssobridge/store"
 )
 
-// Why creations are held: the words of store.Hold that are begun here.
+// Why creations are held: the words of store.ProvisioningPause that are begun here.
 const (
 	holdAdmin = "admin"
 	holdLost  = "ledger-lost"
@@ -108,9 +108,9 @@ func (s *Service) WorkDone(ctx context.Context, k store.UserKey, kind, actor str
 	return nil
 }
 
-// SetHold begins (reason "admin" or "ledger-lost") or, with an empty reason, lifts the hold on creations. One that runs
-// goes on with the reason that it has.
-func (s *Service) SetHold(ctx context.Context, reason, actor string) error {
+// SetProvisioningPause begins (reason "admin" or "ledger-lost") or, with an empty reason, lifts the hold on creations.
+// One that runs goes on with the reason that it has.
+func (s *Service) SetProvisioningPause(ctx context.Context, reason, actor string) error {
 	event := store.Event{At: s.now(), Actor: actor, Action: "hold", Subject: "creations", Outcome: "ok", Reason: reason}
 	switch reason {
 	case holdAdmin, holdLost:
@@ -122,7 +122,7 @@ func (s *Service) SetHold(ctx context.Context, reason, actor string) error {
 			Fix: "give admin or ledger-lost",
 		}
 	}
-	if err := s.ledger.SetHold(ctx, reason, event); err != nil {
+	if err := s.ledger.SetProvisioningPause(ctx, reason, event); err != nil {
 		return fmt.Errorf("%s creations: %w", event.Action, err)
 	}
 	if reason == "" {

@@ -129,24 +129,24 @@ func TestRetryAssumedUsers(t *testing.T) {
 func TestSetHold(t *testing.T) {
 	w := newPlanWorld(t, nil)
 	for _, reason := range []string{"restore", "because", "ADMIN"} {
-		if err := w.SetHold(t.Context(), reason, "admin:test"); strings.Join(faultFields(err), "") != "reason" {
+		if err := w.SetProvisioningPause(t.Context(), reason, "admin:test"); strings.Join(faultFields(err), "") != "reason" {
 			t.Errorf("%s: got %v, want a fault of the reason", reason, err)
 		}
 	}
-	if err := w.SetHold(t.Context(), "admin", "admin:one"); err != nil {
+	if err := w.SetProvisioningPause(t.Context(), "admin", "admin:one"); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.SetHold(t.Context(), "ledger-lost", "admin:two"); err != nil {
+	if err := w.SetProvisioningPause(t.Context(), "ledger-lost", "admin:two"); err != nil {
 		t.Fatal(err)
 	}
-	hold := must(w.db.Ledger().Hold(t.Context()))(t)
+	hold := must(w.db.Ledger().ProvisioningPause(t.Context()))(t)
 	if hold.Since.IsZero() || hold.Reason != "admin" || hold.By != "admin:one" {
 		t.Errorf("got %+v, want the first one to go on", hold)
 	}
-	if err := w.SetHold(t.Context(), "", "admin:two"); err != nil {
+	if err := w.SetProvisioningPause(t.Context(), "", "admin:two"); err != nil {
 		t.Fatal(err)
 	}
-	if hold := must(w.db.Ledger().Hold(t.Context()))(t); !hold.Since.IsZero() {
+	if hold := must(w.db.Ledger().ProvisioningPause(t.Context()))(t); !hold.Since.IsZero() {
 		t.Errorf("lifted: got %+v", hold)
 	}
 	if got := w.audited("release"); len(got) != 1 || got[0].Actor != "admin:two" {

@@ -176,7 +176,7 @@ func TestWatchDoesNotApply(t *testing.T) {
 	}{
 		{"above the cap", 6, func(*planWorld) {}, "more creations than the cap of 5"},
 		{"on hold", 3, func(w *planWorld) {
-			if err := w.db.Ledger().SetHold(w.tb.Context(), "restore", store.Event{Action: "hold"}); err != nil {
+			if err := w.db.Ledger().SetProvisioningPause(w.tb.Context(), "restore", store.Event{Action: "hold"}); err != nil {
 				w.tb.Fatal(err)
 			}
 		}, "creations are on hold"},

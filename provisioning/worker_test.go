@@ -184,7 +184,8 @@ func TestAPI03ConflictAfterRestore(t *testing.T) {
 	if d.User.State != store.Active {
 		t.Errorf("state of a new one: got %s, want active", d.User.State)
 	}
-	if err := db.Ledger().SetHold(t.Context(), "", store.Event{Actor: "admin:test", Action: "hold"}); err != nil {
+	if err := db.Ledger().SetProvisioningPause(t.Context(), "", store.Event{Actor: "admin:test",
+		Action: "hold"}); err != nil {
 		t.Fatal(err)
 	}
 	expect(t, w.decide(john), provisioning.Denied, provisioning.HeldConflict)
@@ -218,7 +219,8 @@ func TestAPI03HeldConflictNeedsOurID(t *testing.T) {
 	if _, _, err := ledger.Want(t.Context(), odd, store.Event{Action: "test"}); err != nil {
 		t.Fatal(err)
 	}
-	if err := ledger.SetHold(t.Context(), "ledger-lost", store.Event{Actor: "admin:test", Action: "hold"}); err != nil {
+	if err := ledger.SetProvisioningPause(t.Context(), "ledger-lost", store.Event{Actor: "admin:test",
+		Action: "hold"}); err != nil {
 		t.Fatal(err)
 	}
 	w.run()
@@ -247,7 +249,7 @@ func TestHeldConflictNeedsTheImmutableID(t *testing.T) {
 				t.Fatal(err)
 			}
 			hold := store.Event{Actor: "admin:test", Action: "hold"}
-			if err := ledger.SetHold(t.Context(), "restore", hold); err != nil {
+			if err := ledger.SetProvisioningPause(t.Context(), "restore", hold); err != nil {
 				t.Fatal(err)
 			}
 			w.run()

@@ -7,9 +7,11 @@ import (
 	"time"
 )
 
-// Hint notes that Constant Contact said that an account changed. However many come, one reading is due: at once, or gap
-// after the last one. An account that is not known is left out and ok is false. The clock is the database's.
-func (s *Accounts) Hint(ctx context.Context, id AccountID, event string, gap time.Duration) (ok bool, err error) {
+// AccountChanged notes that Constant Contact said that an account changed. However many come, one reading is due: at
+// once, or gap after the last one. An account that is not known is left out and ok is false. The clock is the
+// database's.
+func (s *Accounts) AccountChanged(ctx context.Context, id AccountID, event string,
+	gap time.Duration) (ok bool, err error) {
 	const what = "note a hint about a client account"
 	if gap < 0 {
 		return false, s.db.explain(what, fmt.Errorf("gap %v: want none below 0", gap))
@@ -41,10 +43,10 @@ func (s *Accounts) Hint(ctx context.Context, id AccountID, event string, gap tim
 	return err == nil, err
 }
 
-// NextHint takes the account whose reading is due the longest, unless perDay readings were taken today (UTC, the
-// database's clock): they wait for tomorrow then. A reading that fails is asked for by Hint again. ErrNotFound: none is
-// due.
-func (s *Accounts) NextHint(ctx context.Context, perDay int) (AccountID, error) {
+// NextChanged takes the account whose reading is due the longest, unless perDay readings were taken today (UTC, the
+// database's clock): they wait for tomorrow then. A reading that fails is asked for by AccountChanged again.
+// ErrNotFound: none is due.
+func (s *Accounts) NextChanged(ctx context.Context, perDay int) (AccountID, error) {
 	const what = "take the next hint about a client account"
 	// Nothing due is the usual answer and needs no writer.
 	now, err := s.db.engine.clock(ctx, s.db.engine.reader())

@@ -50,7 +50,7 @@ func (c *RequestCounts) Add(ctx context.Context, all ...RequestCount) error {
 				   SET first_at = CASE WHEN excluded.first_at < request_counts.first_at THEN excluded.first_at ELSE request_counts.first_at END,
 				       last_at  = CASE WHEN excluded.last_at > request_counts.last_at THEN excluded.last_at ELSE request_counts.last_at END,
 				       requests = request_counts.requests + excluded.requests`,
-				sanitize(one.Reason), micros(one.First.Truncate(FigureStep)), micros(one.First), micros(one.Last),
+				sanitize(one.Reason), micros(one.First.Truncate(StatisticStep)), micros(one.First), micros(one.Last),
 				one.Requests); err != nil {
 				return err
 			}
@@ -75,7 +75,7 @@ func (c *RequestCounts) Around(ctx context.Context, reason string, minute time.T
 	all, err := collect(ctx, c.db.engine.reader(), scanRequestCount, `
 		SELECT `+requestCountColumns+` FROM request_counts
 		 WHERE reason = $1 AND at >= $2 AND at <= $3
-		 ORDER BY at`, reason, micros(minute.Truncate(FigureStep).Add(-floodReach)), micros(minute.Truncate(FigureStep).Add(floodReach)))
+		 ORDER BY at`, reason, micros(minute.Truncate(StatisticStep).Add(-floodReach)), micros(minute.Truncate(StatisticStep).Add(floodReach)))
 	if err != nil {
 		return RequestCount{}, c.db.explain(what, err)
 	}
@@ -102,7 +102,7 @@ func (c *RequestCounts) Since(ctx context.Context, since time.Time, limit int) (
 	all, err := collect(ctx, c.db.engine.reader(), scanRequestCount, `
 		SELECT `+requestCountColumns+` FROM request_counts
 		 WHERE at >= $1
-		 ORDER BY at DESC, reason LIMIT $2`, micros(since.Truncate(FigureStep)), limit)
+		 ORDER BY at DESC, reason LIMIT $2`, micros(since.Truncate(StatisticStep)), limit)
 	return all, c.db.explain("list counts of requests", err)
 }
 

@@ -25,11 +25,11 @@ func TestRestoreHolds(t *testing.T) {
 		LoginName: "l", Role: store.AccountManager}, store.Event{})
 	_, leaseErr := db.Leases().Take(ctx, "watch", "one", time.Hour)
 	accountErr := db.Accounts().Put(ctx, store.Account{ID: "a1", Name: "One", BillingStatus: "Open"}, store.Event{})
-	_, hintErr := db.Accounts().Hint(ctx, "a1", "tier.increase", 0)
+	_, hintErr := db.Accounts().AccountChanged(ctx, "a1", "tier.increase", 0)
 	if err := errors.Join(planErr, readyErr, wantErr, leaseErr, accountErr, hintErr,
 		db.Plans().SetState(ctx, plan, store.PlanReady, store.PlanApplying, store.PlanChange{}, store.Event{}),
 		l.Suspend(ctx, suspended, store.Event{}),
-		l.SetHold(ctx, "admin", store.Event{Actor: "admin:anna"}),
+		l.SetProvisioningPause(ctx, "admin", store.Event{Actor: "admin:anna"}),
 		db.Breaker().Trip(ctx, "credentials", store.Event{}),
 		db.Backup(ctx, filepath.Join(dir, "copy.db")),
 	); err != nil {
@@ -41,7 +41,7 @@ func TestRestoreHolds(t *testing.T) {
 	}
 	db = openStore(t, target)
 	l = db.Ledger()
-	if h, err := l.Hold(ctx); err != nil || h.Reason != "restore" || h.By != "restore" ||
+	if h, err := l.ProvisioningPause(ctx); err != nil || h.Reason != "restore" || h.By != "restore" ||
 		time.Since(h.Since) > time.Minute {
 		t.Errorf("hold %+v, %v, want one of the restore, since just now", h, err)
 	}
@@ -57,7 +57,7 @@ func TestRestoreHolds(t *testing.T) {
 	if p, err := db.Plans().Get(ctx, plan); err != nil || p.State != store.PlanPaused || p.Reason != "restore" {
 		t.Errorf("plan %+v, %v, want it paused", p, err)
 	}
-	if id, err := db.Accounts().NextHint(ctx, 100); !errors.Is(err, store.ErrNotFound) {
+	if id, err := db.Accounts().NextChanged(ctx, 100); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("a reading of %s is due, %v", id, err)
 	}
 	if u, err := l.Get(ctx, suspended.Person, suspended.Account); err != nil || !u.MaybeSent ||
@@ -65,10 +65,10 @@ func TestRestoreHolds(t *testing.T) {
 		t.Errorf("suspended row %+v, %v, want it maybe sent", u, err)
 	}
 	// Lifted once, it stays so.
-	if err := l.SetHold(ctx, "", store.Event{}); err != nil {
+	if err := l.SetProvisioningPause(ctx, "", store.Event{}); err != nil {
 		t.Fatal(err)
 	}
-	if h, err := openStore(t, target).Ledger().Hold(ctx); err != nil || h != (store.Hold{}) {
+	if h, err := openStore(t, target).Ledger().ProvisioningPause(ctx); err != nil || h != (store.ProvisioningPause{}) {
 		t.Errorf("lifted hold %+v, %v", h, err)
 	}
 }
@@ -89,7 +89,7 @@ func TestRestoreOfFirstSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := openStore(t, target).Ledger()
-	if h, err := l.Hold(ctx); err != nil || h.Reason != "restore" || h.By != "restore" ||
+	if h, err := l.ProvisioningPause(ctx); err != nil || h.Reason != "restore" || h.By != "restore" ||
 		time.Since(h.Since) > time.Minute {
 		t.Errorf("hold %+v, %v, want one of the restore", h, err)
 	}

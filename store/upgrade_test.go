@@ -265,7 +265,7 @@ func TestUpgrade(t *testing.T) {
 				t.Errorf("%s: %+v, %v", s, row, err)
 			}
 		}
-		if h, err := l.Hold(ctx); err != nil || h.Reason != "restore" || !h.Since.Equal(restored) {
+		if h, err := l.ProvisioningPause(ctx); err != nil || h.Reason != "restore" || !h.Since.Equal(restored) {
 			t.Errorf("hold %+v, %v, want one since the restore", h, err)
 		}
 		if err := l.Suspend(ctx, store.UserKey{Person: "active", Account: "a1"}, store.Event{}); err != nil {

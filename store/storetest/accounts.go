@@ -248,13 +248,13 @@ func testHints(t *testing.T, fresh func(testing.TB) store.Options) {
 		must(t, s.ReplaceAll(ctx, []store.Account{{ID: "a1"}, {ID: "a2"}, {ID: "a3"}}, event("a")))
 		hint := func(id store.AccountID, want bool) {
 			t.Helper()
-			if ok, err := s.Hint(ctx, id, "tier.increase", gap); err != nil || ok != want {
+			if ok, err := s.AccountChanged(ctx, id, "tier.increase", gap); err != nil || ok != want {
 				t.Errorf("hint about %s: %t, %v, want %t", id, ok, err, want)
 			}
 		}
 		next := func(want store.AccountID, perDay int) {
 			t.Helper()
-			id, err := s.NextHint(ctx, perDay)
+			id, err := s.NextChanged(ctx, perDay)
 			if want == "" {
 				if !errors.Is(err, store.ErrNotFound) {
 					t.Errorf("next: %q, %v, want ErrNotFound", id, err)
@@ -290,7 +290,7 @@ func testHints(t *testing.T, fresh func(testing.TB) store.Options) {
 		back(gap)
 		next("a2", 100)
 		next("", 100)
-		if _, err := s.Hint(ctx, "a1", "x", -time.Second); err == nil {
+		if _, err := s.AccountChanged(ctx, "a1", "x", -time.Second); err == nil {
 			t.Error("a gap below 0 was accepted")
 		}
 
@@ -335,7 +335,7 @@ func testHints(t *testing.T, fresh func(testing.TB) store.Options) {
 		}
 		must(t, replicas[0].ReplaceAll(ctx, accounts, event("a")))
 		for _, err := range all(len(accounts), func(i int) error {
-			_, err := replicas[i%2].Hint(ctx, accounts[i].ID, "x", gap)
+			_, err := replicas[i%2].AccountChanged(ctx, accounts[i].ID, "x", gap)
 			return err
 		}) {
 			must(t, err)
@@ -344,7 +344,7 @@ func testHints(t *testing.T, fresh func(testing.TB) store.Options) {
 		const perDay = 12
 		seen := map[store.AccountID]bool{}
 		for _, err := range all(len(accounts), func(i int) (err error) {
-			taken[i], err = replicas[i%2].NextHint(ctx, perDay)
+			taken[i], err = replicas[i%2].NextChanged(ctx, perDay)
 			if errors.Is(err, store.ErrNotFound) {
 				err = nil
 			}

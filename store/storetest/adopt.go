@@ -215,24 +215,24 @@ func testHold(t *testing.T, fresh func(testing.TB) store.Options) {
 	ctx := t.Context()
 	db := open(t, fresh(t))
 	l := db.Ledger()
-	hold := func(want store.Hold) {
+	hold := func(want store.ProvisioningPause) {
 		t.Helper()
-		h, err := l.Hold(ctx)
+		h, err := l.ProvisioningPause(ctx)
 		must(t, err)
 		if h.Since.IsZero() != (want.Reason == "") || h.By != want.By || h.Reason != want.Reason {
 			t.Errorf("hold %+v, want %+v", h, want)
 		}
 	}
-	hold(store.Hold{})
-	must(t, l.SetHold(ctx, "", event("h"))) // nothing to lift
-	must(t, l.SetHold(ctx, "ledger-lost", event("h")))
-	hold(store.Hold{By: "tester", Reason: "ledger-lost"})
+	hold(store.ProvisioningPause{})
+	must(t, l.SetProvisioningPause(ctx, "", event("h"))) // nothing to lift
+	must(t, l.SetProvisioningPause(ctx, "ledger-lost", event("h")))
+	hold(store.ProvisioningPause{By: "tester", Reason: "ledger-lost"})
 	other := event("h")
 	other.Actor = "another"
-	must(t, l.SetHold(ctx, "admin", other))
-	hold(store.Hold{By: "tester", Reason: "ledger-lost"})
-	must(t, l.SetHold(ctx, "", event("h")))
-	hold(store.Hold{})
+	must(t, l.SetProvisioningPause(ctx, "admin", other))
+	hold(store.ProvisioningPause{By: "tester", Reason: "ledger-lost"})
+	must(t, l.SetProvisioningPause(ctx, "", event("h")))
+	hold(store.ProvisioningPause{})
 	if n := events(t, db, "h"); n != 2 {
 		t.Errorf("%d events, want one for its begin and one for its end", n)
 	}

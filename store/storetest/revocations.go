@@ -381,7 +381,7 @@ func testSettle(t *testing.T, fresh func(testing.TB) store.Options) {
 	if n := len(invitationsOf(t, o)); n != 1 {
 		t.Errorf("%d invitations hold, want the one that was not used", n)
 	}
-	hold, err := db.Ledger().Hold(ctx)
+	hold, err := db.Ledger().ProvisioningPause(ctx)
 	if err != nil || hold.Reason != "restore" {
 		t.Errorf("creations: %+v, %v, want a hold", hold, err)
 	}
@@ -476,7 +476,7 @@ func testSettle(t *testing.T, fresh func(testing.TB) store.Options) {
 		if err != nil || done.Users != 1 || done.Sessions != 0 {
 			t.Errorf("a cut word: %+v, %v", done, err)
 		}
-		if hold, err := db.Ledger().Hold(ctx); err != nil || !hold.Since.IsZero() {
+		if hold, err := db.Ledger().ProvisioningPause(ctx); err != nil || !hold.Since.IsZero() {
 			t.Errorf("creations: %+v, %v, want no hold", hold, err)
 		}
 	})

@@ -60,8 +60,8 @@ func (k *Console) overview(r *request) error {
 		return fmt.Errorf("count sessions: %w", err)
 	}
 	view.Well = len(view.Todo) == 0 && due == 0 && !view.ExpiryFault
-	end := k.now().UTC().Truncate(store.FigureStep)
-	figures, err := k.Store.Figures().Since(r.ctx(), end.Add(-24*time.Hour))
+	end := k.now().UTC().Truncate(store.StatisticStep)
+	figures, err := k.Store.Statistics().Since(r.ctx(), end.Add(-24*time.Hour))
 	if err != nil {
 		return err
 	}
@@ -126,7 +126,7 @@ func (k *Console) todo(r *request, now provisioningNow) ([]todo, error) {
 // quarters are the rows of a day's chart, one for each quarter of an hour up to end.
 func quarters(end time.Time, columns int) []chartRow {
 	rows := make([]chartRow, 0, 97)
-	for at := end.Add(-24 * time.Hour); !at.After(end); at = at.Add(store.FigureStep) {
+	for at := end.Add(-24 * time.Hour); !at.After(end); at = at.Add(store.StatisticStep) {
 		rows = append(rows, chartRow{At: at, Values: make([]int64, columns)})
 	}
 	return rows
@@ -137,17 +137,17 @@ func place(rows []chartRow, at time.Time) int {
 	if len(rows) == 0 || at.Before(rows[0].At) {
 		return -1
 	}
-	if i := int(at.Sub(rows[0].At) / store.FigureStep); i < len(rows) {
+	if i := int(at.Sub(rows[0].At) / store.StatisticStep); i < len(rows) {
 		return i
 	}
 	return -1
 }
 
-func (k *Console) signInChart(r *request, figures []store.Figure, end time.Time) chart {
+func (k *Console) signInChart(r *request, figures []store.Statistic, end time.Time) chart {
 	rows := quarters(end, 3)
 	var sums [3]int64
 	for _, f := range figures {
-		n := map[string]int{store.FigureSignIns: 0, store.FigureRefusals: 1, store.FigureLogins: 2}
+		n := map[string]int{store.StatisticSignIns: 0, store.StatisticRefusals: 1, store.StatisticLogins: 2}
 		if column, ok := n[f.Kind]; ok {
 			if i := place(rows, f.At); i >= 0 {
 				rows[i].Values[column] = f.Value
@@ -162,12 +162,12 @@ func (k *Console) signInChart(r *request, figures []store.Figure, end time.Time)
 
 // callChart shows the calls of each quarter: the figures count from 00:00 UTC on, so
 // that each is its own less the one before on the same day.
-func (k *Console) callChart(r *request, figures []store.Figure, end time.Time, b store.BudgetStatus) chart {
+func (k *Console) callChart(r *request, figures []store.Statistic, end time.Time, b store.BudgetStatus) chart {
 	rows := quarters(end, 1)
-	var last store.Figure
+	var last store.Statistic
 	var sum int64
 	for _, f := range figures {
-		if f.Kind != store.FigureCalls {
+		if f.Kind != store.StatisticCalls {
 			continue
 		}
 		calls := f.Value

@@ -92,12 +92,12 @@ func (k *Console) provisionNow(r *request, key store.UserKey) error {
 
 // adoptUser takes a user that exists at Constant Contact already.
 func (k *Console) adoptUser(r *request) error {
-	told := provisioning.Told{
+	told := provisioning.KnownUser{
 		Person: string(r.personOf()), Account: store.TrimBlanks(r.Form["account"]),
 		ExternalID: strings.TrimSpace(r.Form["external_id"]),
 		LoginName:  strings.TrimSpace(r.Form["login_name"]), Role: r.Form["role"],
 	}
-	tellings, err := k.Provisioning.PreviewAdoption(r.ctx(), []provisioning.Told{told})
+	tellings, err := k.Provisioning.PreviewAdoption(r.ctx(), []provisioning.KnownUser{told})
 	if err != nil {
 		if text := admin.DirectoryFault(err); text != "" {
 			return k.adoptFault(r, text)

@@ -45,7 +45,7 @@ type stateCount struct {
 // provisioningNow is how everything stands, for the page and its stream.
 type provisioningNow struct {
 	Users   []stateCount
-	Hold    store.Hold
+	Hold    store.ProvisioningPause
 	Stopped store.BreakerState
 	Budget  store.BudgetStatus
 	Left    int // calls that background work may still make today
@@ -59,7 +59,7 @@ func (k *Console) provisioningNow(r *request) (now provisioningNow, err error) {
 	for _, s := range userStates {
 		now.Users = append(now.Users, stateCount{s, counts[s]})
 	}
-	if now.Hold, err = k.Store.Ledger().Hold(r.ctx()); err != nil {
+	if now.Hold, err = k.Store.Ledger().ProvisioningPause(r.ctx()); err != nil {
 		return now, fmt.Errorf("read the hold: %w", err)
 	}
 	if now.Stopped, err = k.Store.Breaker().State(r.ctx()); err != nil {
@@ -114,14 +114,14 @@ func (k *Console) hold(r *request) error {
 	if r.Form["lost"] == "1" {
 		reason = "ledger-lost"
 	}
-	if err := k.Provisioning.SetHold(r.ctx(), reason, r.actor()); err != nil {
+	if err := k.Provisioning.SetProvisioningPause(r.ctx(), reason, r.actor()); err != nil {
 		return err
 	}
 	return r.done(provisioningPath, "held")
 }
 
 func (k *Console) release(r *request) error {
-	if err := k.Provisioning.SetHold(r.ctx(), "", r.actor()); err != nil {
+	if err := k.Provisioning.SetProvisioningPause(r.ctx(), "", r.actor()); err != nil {
 		return err
 	}
 	return r.done(provisioningPath, "released")

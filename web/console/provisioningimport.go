@@ -18,7 +18,7 @@ const tellPath = provisioningPath + "/users/tell"
 // tellView is the page on which users are told that exist already.
 type tellView struct {
 	Form   form
-	Seen   []provisioning.Telling // what would become of each line
+	Seen   []provisioning.AdoptionItem // what would become of each line
 	More   int
 	Faults int
 	Counts []tellCount // what became of all
@@ -69,7 +69,7 @@ func (k *Console) tellUsers(r *request) error {
 		}
 		counts = done
 	} else {
-		told, err := provisioning.ReadTold(strings.NewReader(r.Form["file"]))
+		told, err := provisioning.ReadKnownUsers(strings.NewReader(r.Form["file"]))
 		if err != nil {
 			return refuse(err)
 		}
@@ -93,7 +93,7 @@ func (k *Console) tellUsers(r *request) error {
 	return k.showTold(r, counts)
 }
 
-func (k *Console) previewTold(r *request, seen []provisioning.Telling) error {
+func (k *Console) previewTold(r *request, seen []provisioning.AdoptionItem) error {
 	f, err := r.newForm(web.Fields{"file": r.Form["file"], "seen": fingerprint(fmt.Appendf(nil, "%+v", seen))}, nil)
 	if err != nil {
 		return err

@@ -184,7 +184,7 @@ func (k *Console) captured(r *request) error {
 // so it costs the same after a flood.
 func (k *Console) refusals(r *request) error {
 	since := k.now().Add(-24 * time.Hour)
-	refused, err := k.Store.Figures().Refusals(r.ctx(), since, pageSize)
+	refused, err := k.Store.Statistics().Refusals(r.ctx(), since, pageSize)
 	if err != nil {
 		return err
 	}

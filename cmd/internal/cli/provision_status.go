@@ -109,7 +109,7 @@ func readProvisioningStatus(ctx context.Context, p *server.App) (st provisioning
 	if st.Users, err = p.Store.Ledger().CountByState(ctx); err != nil {
 		return st, err
 	}
-	hold, err := p.Store.Ledger().Hold(ctx)
+	hold, err := p.Store.Ledger().ProvisioningPause(ctx)
 	if err != nil {
 		return st, err
 	}
@@ -356,7 +356,7 @@ func (provisionReleaseCmd) Run(s *invocation, p *server.App) error {
 }
 
 func (s *invocation) setHold(p *server.App, reason, done string) error {
-	if err := p.Provisioning.SetHold(s.ctx, reason, actor(s.environ)); err != nil {
+	if err := p.Provisioning.SetProvisioningPause(s.ctx, reason, actor(s.environ)); err != nil {
 		return err
 	}
 	s.printf("%s\n", done)

@@ -194,7 +194,7 @@ func (c *traceRefusalsCmd) Run(s *invocation, p *server.App) error {
 		return badInput(fmt.Errorf("--since %s is out of range", c.Since), "write up to 192h")
 	}
 	since := p.Now().Add(-c.Since)
-	refused, err := p.Store.Figures().Refusals(s.ctx, since, maxRefusals)
+	refused, err := p.Store.Statistics().Refusals(s.ctx, since, maxRefusals)
 	if err != nil {
 		return err
 	}

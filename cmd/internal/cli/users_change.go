@@ -100,7 +100,7 @@ func (c *usersAdoptCmd) adoptFile(s *invocation, p *server.App) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeFile()) }()
-	told, wrong, err := provisioning.ReadToldLines(r)
+	told, wrong, err := provisioning.ReadKnownUserLines(r)
 	if err != nil || len(wrong) > 0 && !c.SkipBad {
 		if wrong := errors.Join(append(wrong, err)...); wrong != nil {
 			return fmt.Errorf("read told users: %w", wrong)

@@ -136,7 +136,7 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 			gauge(stopped, flag(open.Cause == cause), cause)
 		}
 	}
-	hold, err := c.p.Store.Ledger().Hold(ctx)
+	hold, err := c.p.Store.Ledger().ProvisioningPause(ctx)
 	if failed("hold", err); err == nil {
 		gauge(held, flag(!hold.Since.IsZero()))
 	}

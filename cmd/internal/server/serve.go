@@ -352,7 +352,7 @@ func (p *App) retention(ctx context.Context) map[string]func() (int, error) {
 		"traces":   func() (int, error) { return p.Store.Traces().Purge(ctx, p.Config.Traces.Keep) },
 		"captures": func() (int, error) { return p.Store.Captures().Purge(ctx) },
 		"counts":   func() (int, error) { return p.Store.RequestCounts().Purge(ctx, max(p.Config.Traces.Keep, CountsKept)) },
-		"figures":  func() (int, error) { return p.Store.Figures().Purge(ctx) },
+		"figures":  func() (int, error) { return p.Store.Statistics().Purge(ctx) },
 		"audit":    func() (int, error) { return p.purgeAudit(ctx) },
 		"seals":    func() (int, error) { return p.Store.Audit().PurgeSeals(ctx) },
 		"words":    func() (int, error) { return p.purgeRevocations(ctx) },
@@ -422,5 +422,5 @@ func (p *App) countFigures(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return p.Store.Figures().Count(ctx, b.Used)
+	return p.Store.Statistics().Count(ctx, b.Used)
 }

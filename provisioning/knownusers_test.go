@@ -13,37 +13,37 @@ import (
 )
 
 func TestReadTold(t *testing.T) {
-	jane := provisioning.Told{Line: 2, Login: "jane", Account: string(harbour), ExternalID: "x1", State: "active"}
-	change := func(c func(*provisioning.Told)) []provisioning.Told {
+	jane := provisioning.KnownUser{Line: 2, Login: "jane", Account: string(harbour), ExternalID: "x1", State: "active"}
+	change := func(c func(*provisioning.KnownUser)) []provisioning.KnownUser {
 		one := jane
 		c(&one)
-		return []provisioning.Told{one}
+		return []provisioning.KnownUser{one}
 	}
 	for name, c := range map[string]struct {
 		file string
-		want []provisioning.Told
+		want []provisioning.KnownUser
 	}{
-		"plain":         {"login,account,external_id\njane," + string(harbour) + ",x1\n", []provisioning.Told{jane}},
-		"no line break": {"login,account,external_id\njane," + string(harbour) + ",x1", []provisioning.Told{jane}},
+		"plain":         {"login,account,external_id\njane," + string(harbour) + ",x1\n", []provisioning.KnownUser{jane}},
+		"no line break": {"login,account,external_id\njane," + string(harbour) + ",x1", []provisioning.KnownUser{jane}},
 		"spreadsheet": {"\xef\xbb\xbfLogin;Account;External_ID\r\njane;" + string(harbour) + ";x1\r\n;;\r\n",
-			[]provisioning.Told{jane}},
-		"any order": {"external_id,login,account\nx1,jane," + string(harbour) + "\n", []provisioning.Told{jane}},
+			[]provisioning.KnownUser{jane}},
+		"any order": {"external_id,login,account\nx1,jane," + string(harbour) + "\n", []provisioning.KnownUser{jane}},
 		"quotes": {"\"login\",\"account\",\"external_id\"\n\"jane\",\"" + string(harbour) + "\",\"x,\"\"1\"\n",
-			change(func(o *provisioning.Told) { o.ExternalID = `x,"1` })},
-		"spaces": {"login , account,external_id\n jane , " + string(harbour) + " ,x1\n", []provisioning.Told{jane}},
+			change(func(o *provisioning.KnownUser) { o.ExternalID = `x,"1` })},
+		"spaces": {"login , account,external_id\n jane , " + string(harbour) + " ,x1\n", []provisioning.KnownUser{jane}},
 		"all there is": {"person_id,login,account,external_id,login_name,role,state\np1,jane," + string(harbour) +
-			",x1,l1,Owner,Assumed\n", []provisioning.Told{{Line: 2, Person: "p1", Login: "jane", Account: string(harbour),
+			",x1,l1,Owner,Assumed\n", []provisioning.KnownUser{{Line: 2, Person: "p1", Login: "jane", Account: string(harbour),
 			ExternalID: "x1", LoginName: "l1", Role: "owner", State: "assumed"}}},
 		"a guarded cell": {"login,account,external_id\njane," + string(harbour) + ",'=x1\n",
-			change(func(o *provisioning.Told) { o.ExternalID = "=x1" })},
+			change(func(o *provisioning.KnownUser) { o.ExternalID = "=x1" })},
 		"an apostrophe": {"login,account,external_id\njane," + string(harbour) + ",'x1\n",
-			change(func(o *provisioning.Told) { o.ExternalID = "'x1" })},
+			change(func(o *provisioning.KnownUser) { o.ExternalID = "'x1" })},
 		"of an export": {"login,account,external_id,first_name,updated_at\njane," + string(harbour) + ",x1,Jane,whenever\n",
-			[]provisioning.Told{jane}},
+			[]provisioning.KnownUser{jane}},
 		"header alone": {"login,account\n", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := provisioning.ReadTold(strings.NewReader(c.file))
+			got, err := provisioning.ReadKnownUsers(strings.NewReader(c.file))
 			if err != nil || !reflect.DeepEqual(got, c.want) {
 				t.Errorf("got %+v, %v\nwant %+v", got, err, c.want)
 			}
@@ -89,7 +89,7 @@ func TestReadToldRefusals(t *testing.T) {
 		"good lines do not pass": {"login,account\njane," + h + "\nmary,\n", []string{"line 3, account"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := provisioning.ReadTold(strings.NewReader(c.file))
+			got, err := provisioning.ReadKnownUsers(strings.NewReader(c.file))
 			if fields := faultFields(err); strings.Join(fields, "|") != strings.Join(c.fields, "|") {
 				t.Errorf("faults: got %v (%v), want %v", fields, err, c.fields)
 			}
@@ -98,12 +98,13 @@ func TestReadToldRefusals(t *testing.T) {
 			}
 		})
 	}
-	if _, err := provisioning.ReadTold(strings.NewReader("login,account\njane," + h + "\njane," + h + "\n")); err == nil ||
+	if _, err := provisioning.ReadKnownUsers(strings.NewReader("login,account\njane," + h + "\njane," + h +
+		"\n")); err == nil ||
 		!strings.Contains(err.Error(), "line 2") {
 		t.Errorf("a line told twice: got %v, want both lines named", err)
 	}
 	// Another person in the same account, and the same one in another, are no repetition.
-	if got, err := provisioning.ReadTold(strings.NewReader("login,account\njane," + h + "\nmary," + h + "\njane," +
+	if got, err := provisioning.ReadKnownUsers(strings.NewReader("login,account\njane," + h + "\nmary," + h + "\njane," +
 		string(juniper) + "\n")); err != nil || len(got) != 3 {
 		t.Errorf("three users: got %d, %v", len(got), err)
 	}
@@ -119,24 +120,25 @@ func TestReadToldBounds(t *testing.T) {
 	for i := range 200_000 {
 		fmt.Fprintf(&many, "p%d,%s\n", i, harbour)
 	}
-	if got, err := provisioning.ReadTold(strings.NewReader(many.String())); err != nil || len(got) != 200_000 {
+	if got, err := provisioning.ReadKnownUsers(strings.NewReader(many.String())); err != nil || len(got) != 200_000 {
 		t.Errorf("200,000 lines: got %d, %v", len(got), err)
 	}
 	fmt.Fprintf(&many, "one,%s\n", harbour)
-	if _, err := provisioning.ReadTold(strings.NewReader(many.String())); strings.Join(faultFields(err), "|") != "file" {
+	if _, err := provisioning.ReadKnownUsers(strings.NewReader(many.String())); strings.Join(faultFields(err),
+		"|") != "file" {
 		t.Errorf("200,001 lines: got %v, want a fault of the file", err)
 	}
-	_, err := provisioning.ReadTold(lines(500, ",\t,\n"))
+	_, err := provisioning.ReadKnownUsers(lines(500, ",\t,\n"))
 	if got := faultFields(err); len(got) != 100 {
 		t.Errorf("faults: got %d, want the first 100", len(got))
 	}
-	_, err = provisioning.ReadTold(io.MultiReader(strings.NewReader("login,account\n\""),
+	_, err = provisioning.ReadKnownUsers(io.MultiReader(strings.NewReader("login,account\n\""),
 		strings.NewReader(strings.Repeat("x", 65<<20))))
 	if got := faultFields(err); strings.Join(got, "|") != "file" {
 		t.Errorf("65 MiB: got %v, want a fault of the file", err)
 	}
 	broken := errors.New("disk is gone")
-	if _, err := provisioning.ReadTold(io.MultiReader(strings.NewReader("login,account\n"),
+	if _, err := provisioning.ReadKnownUsers(io.MultiReader(strings.NewReader("login,account\n"),
 		failing{broken})); !errors.Is(err, broken) {
 		t.Errorf("a reader that fails: got %v", err)
 	}
@@ -152,7 +154,7 @@ func FuzzReadTold(f *testing.F) {
 	f.Add("\xef\xbb\xbfperson_id;account;external_id;state\r\np1;a1;'=x;assumed\r\n")
 	f.Add("login,account\n\"a\nb\",x\n")
 	f.Fuzz(func(t *testing.T, file string) {
-		all, err := provisioning.ReadTold(strings.NewReader(file))
+		all, err := provisioning.ReadKnownUsers(strings.NewReader(file))
 		if err != nil && all != nil {
 			t.Errorf("got %d users beside %v", len(all), err)
 		}

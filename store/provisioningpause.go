@@ -5,19 +5,19 @@ import (
 	"time"
 )
 
-// Hold is why creations by plans are held back; Since is zero where they are not. A restored database is held: it has
-// forgotten users that exist. While it lasts, sign-ins go on creating whom nobody knows, and a 409 there counts as our
-// own user.
-type Hold struct {
+// ProvisioningPause is why creations by plans are held back; Since is zero where they are not. A restored database is
+// held: it has forgotten users that exist. While it lasts, sign-ins go on creating whom nobody knows, and a 409 there
+// counts as our own user.
+type ProvisioningPause struct {
 	Since  time.Time
 	By     string
 	Reason string // a fixed word: "restore", "ledger-lost", "admin"
 }
 
-// Hold tells whether creations are held.
-func (s *Ledger) Hold(ctx context.Context) (Hold, error) {
+// ProvisioningPause tells whether creations are held.
+func (s *Ledger) ProvisioningPause(ctx context.Context) (ProvisioningPause, error) {
 	var (
-		h     Hold
+		h     ProvisioningPause
 		since int64
 	)
 	err := s.db.engine.reader().QueryRowContext(ctx, `
@@ -26,9 +26,9 @@ func (s *Ledger) Hold(ctx context.Context) (Hold, error) {
 	return h, s.db.explain("read the hold on creations", err)
 }
 
-// SetHold begins a hold (reason not empty; one that runs goes on as it is) or lifts it (reason empty), with its event.
-// The holder is the event's actor. Where nothing changes, nothing is recorded.
-func (s *Ledger) SetHold(ctx context.Context, reason string, e Event) error {
+// SetProvisioningPause begins a hold (reason not empty; one that runs goes on as it is) or lifts it (reason empty),
+// with its event. The holder is the event's actor. Where nothing changes, nothing is recorded.
+func (s *Ledger) SetProvisioningPause(ctx context.Context, reason string, e Event) error {
 	return s.db.write(ctx, "set the hold on creations", func(ctx context.Context, tx querier) error {
 		now := s.db.now()
 		var (

@@ -13,8 +13,8 @@ import (
 	"ssobridge/store"
 )
 
-// Told is a user that exists at Constant Contact, as an admin tells it: one line of a CSV file.
-type Told struct {
+// KnownUser is a user that exists at Constant Contact, as an admin tells it: one line of a CSV file.
+type KnownUser struct {
 	Line       int    // of the file
 	Person     string // person_id; or
 	Login      string // the login name in the directory
@@ -26,32 +26,33 @@ type Told struct {
 }
 
 var (
-	toldLimits  = tableLimits{bytes: 64 << 20, lines: 200_000}
-	toldColumns = []string{"person_id", "login", "account", "external_id", "login_name", "role", "state"}
-	toldStates  = []store.State{store.Active, store.Assumed, store.Wanted, store.Sending, store.Unknown, store.Conflict,
+	knownUserLimits  = tableLimits{bytes: 64 << 20, lines: 200_000}
+	knownUserColumns = []string{"person_id", "login", "account", "external_id", "login_name", "role", "state"}
+	knownUserStates  = []store.State{store.Active, store.Assumed, store.Wanted, store.Sending, store.Unknown,
+		store.Conflict,
 		store.Refused, store.Suspended}
 )
 
-// ReadTold reads CSV with a header line (person_id or login, account, and optionally external_id, login_name, role,
-// state; in any order), at most 200,000 lines and 64 MiB. Faults are joined *InputErrors with the line in Field, at
-// most 100.
+// ReadKnownUsers reads CSV with a header line (person_id or login, account, and optionally external_id, login_name,
+// role, state; in any order), at most 200,000 lines and 64 MiB. Faults are joined *InputErrors with the line in Field,
+// at most 100.
 //
 // Spaces around a cell do not count, save in external_id, which is compared byte for byte. With person_id and login,
 // person_id counts. The further columns of an export are read over; any other column is refused, since a misspelt one
 // would be left out in silence.
-func ReadTold(r io.Reader) ([]Told, error) {
-	all, faults, err := readTold(r)
+func ReadKnownUsers(r io.Reader) ([]KnownUser, error) {
+	all, faults, err := readKnownUsers(r)
 	if err := errors.Join(append(faults, err)...); err != nil {
 		return nil, fmt.Errorf("read told users: %w", err)
 	}
 	return all, nil
 }
 
-// ReadToldLines reads the same, and returns what is wrong with single lines apart from the others. Of two lines that
-// tell the same neither is among them: nobody knows which is right. The error is about the file as a whole; so many
-// faults that not all were looked for are one.
-func ReadToldLines(r io.Reader) (all []Told, wrong []error, err error) {
-	all, faults, err := readTold(r)
+// ReadKnownUserLines reads the same, and returns what is wrong with single lines apart from the others. Of two lines
+// that tell the same neither is among them: nobody knows which is right. The error is about the file as a whole; so
+// many faults that not all were looked for are one.
+func ReadKnownUserLines(r io.Reader) (all []KnownUser, wrong []error, err error) {
+	all, faults, err := readKnownUsers(r)
 	if err == nil && faults.full() {
 		err = &InputError{Field: "file", Fault: fmt.Sprintf("has %d faults or more", maxLineFaults),
 			Fix: "correct these first"}
@@ -59,11 +60,11 @@ func ReadToldLines(r io.Reader) (all []Told, wrong []error, err error) {
 	return all, faults, err
 }
 
-func readTold(r io.Reader) (all []Told, faults lineFaults, err error) {
+func readKnownUsers(r io.Reader) (all []KnownUser, faults lineFaults, err error) {
 	once, doubted := onceInFile{}, map[int]bool{}
-	columns := slices.Concat(toldColumns, exportColumns)
-	err = readTable(r, toldLimits, columns, &faults, func(line int, row map[string]string) bool {
-		t := Told{
+	columns := slices.Concat(knownUserColumns, exportColumns)
+	err = readTable(r, knownUserLimits, columns, &faults, func(line int, row map[string]string) bool {
+		t := KnownUser{
 			Line: line, Person: directory.CanonicalID(store.TrimBlanks(row["person_id"])), Login: store.TrimBlanks(row["login"]),
 			Account:    store.TrimBlanks(row["account"]),
 			ExternalID: row["external_id"], LoginName: strings.TrimSpace(row["login_name"]),
@@ -78,12 +79,12 @@ func readTold(r io.Reader) (all []Told, faults lineFaults, err error) {
 		}
 		return true
 	})
-	all = slices.DeleteFunc(all, func(t Told) bool { return doubted[t.Line] })
+	all = slices.DeleteFunc(all, func(t KnownUser) bool { return doubted[t.Line] })
 	return all, faults, err
 }
 
 // check says what is wrong with a line by itself.
-func (t Told) check(faults *lineFaults) bool {
+func (t KnownUser) check(faults *lineFaults) bool {
 	good := true
 	fault := func(field, fault, mend string) {
 		faults.add(t.Line, field, fault, mend)
@@ -116,7 +117,7 @@ func (t Told) check(faults *lineFaults) bool {
 			fault("role", err.Error(), "give one of them, or none for what the mappings give")
 		}
 	}
-	if !slices.Contains(toldStates, store.State(t.State)) {
+	if !slices.Contains(knownUserStates, store.State(t.State)) {
 		fault("state", fmt.Sprintf("%.40q is not known", t.State),
 			"give active for a user who is surely there, assumed for one who may be")
 	}
@@ -127,7 +128,7 @@ func (t Told) check(faults *lineFaults) bool {
 type onceInFile map[string]int
 
 // look finds what another line has told already. Then both are doubted.
-func (o onceInFile) look(t Told, faults *lineFaults, doubted map[int]bool) {
+func (o onceInFile) look(t KnownUser, faults *lineFaults, doubted map[int]bool) {
 	who := "person_id " + t.Person
 	if t.Person == "" {
 		who = "login " + strings.ToLower(t.Login) // directories compare logins without regard to case

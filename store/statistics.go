@@ -5,48 +5,49 @@ import (
 	"time"
 )
 
-// FigureStep is the time that one figure sums up.
-const FigureStep = 15 * time.Minute
+// StatisticStep is the time that one figure sums up.
+const StatisticStep = 15 * time.Minute
 
-// figureLife is how long figures are kept: a week for comparison, and a day more.
-const figureLife = 8 * 24 * time.Hour
+// statisticLife is how long figures are kept: a week for comparison, and a day more.
+const statisticLife = 8 * 24 * time.Hour
 
 // Kinds of figures.
 const (
-	FigureSignIns  = "sign-ins" // Responses that said yes
-	FigureRefusals = "refusals" // sign-ins that were refused
-	FigureLogins   = "logins"   // passwords that were not right
-	FigureCalls    = "calls"    // of the day's budget, used since 00:00 UTC
+	StatisticSignIns  = "sign-ins" // Responses that said yes
+	StatisticRefusals = "refusals" // sign-ins that were refused
+	StatisticLogins   = "logins"   // passwords that were not right
+	StatisticCalls    = "calls"    // of the day's budget, used since 00:00 UTC
 )
 
-// Figure is one number of one quarter of an hour.
-type Figure struct {
+// Statistic is one number of one quarter of an hour.
+type Statistic struct {
 	Kind  string
 	At    time.Time // when its quarter began
 	Value int64
 }
 
-// Figures are what the console's charts show: counted once a minute, so that no page
+// Statistics are what the console's charts show: counted once a minute, so that no page
 // counts audit events.
-type Figures struct{ db *DB }
+type Statistics struct{ db *DB }
 
-// Figures returns the figures of this database.
-func (db *DB) Figures() *Figures { return &Figures{db} }
+// Statistics returns the figures of this database.
+func (db *DB) Statistics() *Statistics { return &Statistics{db} }
 
 // Count counts the events of the quarter of an hour that is running and of the one before, which may
 // have ended since the last time, as far as they were chained. used are today's calls. All replicas may do it: the
 // last one says it best.
-func (f *Figures) Count(ctx context.Context, used int) error {
+func (f *Statistics) Count(ctx context.Context, used int) error {
 	if err := f.sum(ctx); err != nil {
 		return err
 	}
-	current := f.db.now().Truncate(FigureStep)
-	var all []Figure
-	for _, at := range []time.Time{current.Add(-FigureStep), current} {
+	current := f.db.now().Truncate(StatisticStep)
+	var all []Statistic
+	for _, at := range []time.Time{current.Add(-StatisticStep), current} {
 		for _, c := range []struct{ kind, action, outcome string }{
-			{FigureSignIns, "sign-in", "ok"}, {FigureRefusals, "refusal", "refused"}, {FigureLogins, "login", "refused"},
+			{StatisticSignIns, "sign-in", "ok"}, {StatisticRefusals, "refusal", "refused"},
+			{StatisticLogins, "login", "refused"},
 		} {
-			figure := Figure{Kind: c.kind, At: at}
+			figure := Statistic{Kind: c.kind, At: at}
 			if err := f.db.engine.reader().QueryRowContext(ctx, `
 				SELECT COALESCE(SUM(events), 0) FROM event_sums WHERE at = $1 AND action = $2 AND outcome = $3`,
 				micros(at), c.action, c.outcome).Scan(&figure.Value); err != nil {
@@ -55,7 +56,7 @@ func (f *Figures) Count(ctx context.Context, used int) error {
 			all = append(all, figure)
 		}
 	}
-	all = append(all, Figure{Kind: FigureCalls, At: current, Value: int64(used)})
+	all = append(all, Statistic{Kind: StatisticCalls, At: current, Value: int64(used)})
 	return f.db.write(ctx, "store figures", func(ctx context.Context, tx querier) error {
 		for _, figure := range all {
 			if _, err := tx.ExecContext(ctx, `
@@ -78,7 +79,7 @@ const (
 
 // sum adds the events that were chained since the last time to the sums of their quarters. The chain has each event
 // once, also one that was committed late.
-func (f *Figures) sum(ctx context.Context) error {
+func (f *Statistics) sum(ctx context.Context) error {
 	type kind struct {
 		at                          int64
 		action, outcome, reason, sp string
@@ -107,7 +108,7 @@ func (f *Figures) sum(ctx context.Context) error {
 				if k.outcome == "" {
 					continue // it was purged, or is nobody's of ours
 				}
-				k.at = micros(fromMicros(k.at).Truncate(FigureStep))
+				k.at = micros(fromMicros(k.at).Truncate(StatisticStep))
 				sums[k]++
 			}
 			for k, n := range sums {
@@ -131,8 +132,8 @@ func (f *Figures) sum(ctx context.Context) error {
 }
 
 // Since returns the figures from a time on, the oldest first.
-func (f *Figures) Since(ctx context.Context, since time.Time) ([]Figure, error) {
-	all, err := collect(ctx, f.db.engine.reader(), func(row scanner) (figure Figure, err error) {
+func (f *Statistics) Since(ctx context.Context, since time.Time) ([]Statistic, error) {
+	all, err := collect(ctx, f.db.engine.reader(), func(row scanner) (figure Statistic, err error) {
 		var at int64
 		err = row.Scan(&figure.Kind, &at, &figure.Value)
 		figure.At = fromMicros(at)
@@ -153,25 +154,25 @@ type RefusalSum struct {
 }
 
 // Refusals returns what was refused since a time, by the sums of events, the most frequent first, at most limit.
-func (f *Figures) Refusals(ctx context.Context, since time.Time, limit int) ([]RefusalSum, error) {
+func (f *Statistics) Refusals(ctx context.Context, since time.Time, limit int) ([]RefusalSum, error) {
 	all, err := collect(ctx, f.db.engine.reader(), func(row scanner) (r RefusalSum, err error) {
 		return r, row.Scan(&r.Action, &r.Reason, &r.SP, &r.Requests)
 	}, `
 		SELECT action, reason, sp, SUM(events) AS requests FROM event_sums
 		 WHERE at >= $1 AND outcome = 'refused'
 		 GROUP BY action, reason, sp
-		 ORDER BY requests DESC, action, reason, sp LIMIT $2`, micros(since.Truncate(FigureStep)), limit)
+		 ORDER BY requests DESC, action, reason, sp LIMIT $2`, micros(since.Truncate(StatisticStep)), limit)
 	return all, f.db.explain("sum up refusals", err)
 }
 
 // Purge forgets old figures, in small batches; it returns how many.
-func (f *Figures) Purge(ctx context.Context) (int, error) {
+func (f *Statistics) Purge(ctx context.Context) (int, error) {
 	sums, err := f.db.inBatches(ctx, "purge sums of events", sweep, func(ctx context.Context, tx querier) (int, error) {
 		n, err := rowsAffected(ctx, tx, `
 			DELETE FROM event_sums
 			 WHERE (at, action, outcome, reason, sp) IN (
 			       SELECT at, action, outcome, reason, sp FROM event_sums WHERE at < $1 ORDER BY at LIMIT `+inSweep+`)`,
-			micros(f.db.now().Add(-figureLife)))
+			micros(f.db.now().Add(-statisticLife)))
 		return int(n), err
 	})
 	if err != nil {
@@ -181,7 +182,7 @@ func (f *Figures) Purge(ctx context.Context) (int, error) {
 		n, err := rowsAffected(ctx, tx, `
 			DELETE FROM figures
 			 WHERE (kind, at) IN (SELECT kind, at FROM figures WHERE at < $1 ORDER BY at LIMIT `+inSweep+`)`,
-			micros(f.db.now().Add(-figureLife)))
+			micros(f.db.now().Add(-statisticLife)))
 		return int(n), err
 	})
 	return sums + n, err

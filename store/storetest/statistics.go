@@ -14,7 +14,7 @@ import (
 // over, and they go after eight days (row COST-04).
 func testFigures(t *testing.T, fresh func(testing.TB) store.Options) {
 	var ahead atomic.Int64
-	began := time.Now().UTC().Truncate(store.FigureStep).Add(time.Minute)
+	began := time.Now().UTC().Truncate(store.StatisticStep).Add(time.Minute)
 	o := fresh(t)
 	o.Now = func() time.Time { return began.Add(time.Duration(ahead.Load())) }
 	db := open(t, o)
@@ -30,34 +30,35 @@ func testFigures(t *testing.T, fresh func(testing.TB) store.Options) {
 		t.Helper()
 		_, err := db.Audit().Chain(ctx)
 		must(t, err)
-		must(t, db.Figures().Count(ctx, used))
+		must(t, db.Statistics().Count(ctx, used))
 	}
 	count(5)
 	at(time.Minute, "sign-in", "ok") // counted when the quarter is over
-	at(store.FigureStep, "login", "refused")
-	ahead.Store(int64(store.FigureStep))
+	at(store.StatisticStep, "login", "refused")
+	ahead.Store(int64(store.StatisticStep))
 	count(7)
 	count(8) // of another replica
 
-	first := began.Truncate(store.FigureStep)
-	got, err := db.Figures().Since(ctx, first)
+	first := began.Truncate(store.StatisticStep)
+	got, err := db.Statistics().Since(ctx, first)
 	must(t, err)
-	want := []store.Figure{
-		{Kind: store.FigureCalls, At: first, Value: 5}, {Kind: store.FigureLogins, At: first}, {Kind: store.FigureRefusals,
-			At: first, Value: 1}, {Kind: store.FigureSignIns, At: first, Value: 2},
-		{Kind: store.FigureCalls, At: first.Add(store.FigureStep), Value: 8}, {Kind: store.FigureLogins,
-			At: first.Add(store.FigureStep), Value: 1}, {Kind: store.FigureRefusals, At: first.Add(store.FigureStep)},
-		{Kind: store.FigureSignIns, At: first.Add(store.FigureStep)},
+	want := []store.Statistic{
+		{Kind: store.StatisticCalls, At: first, Value: 5}, {Kind: store.StatisticLogins, At: first},
+		{Kind: store.StatisticRefusals,
+			At: first, Value: 1}, {Kind: store.StatisticSignIns, At: first, Value: 2},
+		{Kind: store.StatisticCalls, At: first.Add(store.StatisticStep), Value: 8}, {Kind: store.StatisticLogins,
+			At: first.Add(store.StatisticStep), Value: 1}, {Kind: store.StatisticRefusals, At: first.Add(store.StatisticStep)},
+		{Kind: store.StatisticSignIns, At: first.Add(store.StatisticStep)},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("figures (-want +got):\n%s", diff)
 	}
 	must(t, db.Audit().Add(ctx, store.Event{
-		At: began.Add(store.FigureStep), Actor: "p", Subject: "p", SP: "https://sp.example", Action: "login",
+		At: began.Add(store.StatisticStep), Actor: "p", Subject: "p", SP: "https://sp.example", Action: "login",
 		Outcome: "refused", Reason: "locked",
 	}))
 	count(8)
-	refusals, err := db.Figures().Refusals(ctx, first, 10)
+	refusals, err := db.Statistics().Refusals(ctx, first, 10)
 	must(t, err)
 	if diff := cmp.Diff([]store.RefusalSum{
 		{Action: "login", Requests: 1}, {Action: "login", Reason: "locked", SP: "https://sp.example", Requests: 1},
@@ -65,12 +66,12 @@ func testFigures(t *testing.T, fresh func(testing.TB) store.Options) {
 	}, refusals); diff != "" {
 		t.Errorf("refusals (-want +got):\n%s", diff)
 	}
-	if later, err := db.Figures().Refusals(ctx, first.Add(store.FigureStep), 1); err != nil || len(later) != 1 ||
+	if later, err := db.Statistics().Refusals(ctx, first.Add(store.StatisticStep), 1); err != nil || len(later) != 1 ||
 		later[0].Action != "login" {
 		t.Errorf("the first of the second quarter: got %+v, %v", later, err)
 	}
 	ahead.Store(int64(9 * 24 * time.Hour))
-	if n, err := db.Figures().Purge(ctx); err != nil || n < len(want) {
+	if n, err := db.Statistics().Purge(ctx); err != nil || n < len(want) {
 		t.Errorf("purge: got %d, %v, want all %d or more", n, err, len(want))
 	}
 }
