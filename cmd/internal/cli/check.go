@@ -197,6 +197,7 @@ func checkFiles(r *findings, cfg config.Config) {
 			r.warn("data_dir", cfg.DataDir+" is open to everybody on this machine", "chmod o= "+cfg.DataDir)
 		}
 	}
+	checkMachine(r, cfg)
 	ends, err := server.FileExpiries(cfg)
 	if err != nil {
 		r.fail("certificates in files", err, "let the bridge's user read them")

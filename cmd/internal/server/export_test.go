@@ -19,3 +19,6 @@ func NewCertificate(certFile, keyFile string, now func() time.Time,
 
 // ExpiryLog is what the server writes ends of certificates into its log with.
 func (p *App) ExpiryLog() (look func(context.Context)) { return newExpiryLog(p).look }
+
+// NewServerLog is what net/http logs to.
+var NewServerLog = newServerLog

@@ -81,6 +81,9 @@ func (p *App) Serve(ctx context.Context, l Listeners, ready func()) error {
 	if err := p.settle(ctx); err != nil {
 		return errors.Join(err, l.close())
 	}
+	if fault := OpenFilesFault(); fault != "" {
+		p.log.Warn("too few files can be open at a time", "cause", fault, "hint", OpenFilesFix)
+	}
 	figures := newMetrics(p)
 	var stopping atomic.Bool
 	pages, err := p.pages(figures, func(ctx context.Context) error {
@@ -93,18 +96,22 @@ func (p *App) Serve(ctx context.Context, l Listeners, ready func()) error {
 		return errors.Join(err, l.close())
 	}
 	// The console's own listener, where there is one, serves the same program under the same certificate.
-	all := []served{{newServer(pages.Handler(), p.log), l.Pages}}
+	all := []served{{newServer(pages.Handler(), p.log, p.Now), l.Pages}}
 	if l.Console != nil {
 		console := pages.ConsoleHandler()
 		if console == nil {
 			return errors.Join(errors.New("console.listen is open, and there is no console of an address of its own"), l.close())
 		}
-		all = append(all, served{newServer(console, p.log), l.Console})
+		all = append(all, served{newServer(console, p.log, p.Now), l.Console})
 	}
 	if t := p.Config.TLS; t.Cert != "" {
 		reload, err := newCertificate(t.Cert, t.Key, p.Now, p.log)
 		if err != nil {
 			return errors.Join(err, l.close())
+		}
+		for _, f := range TLSFaults(p.Config, p.Now()) {
+			// It is served all the same: a proxy in front may take it, and the next one is read without a restart.
+			p.log.Error("the TLS certificate keeps browsers away", "file", t.Cert, "cause", f.Text, "hint", f.Fix)
 		}
 		for i := range all {
 			one := &all[i]
@@ -114,7 +121,7 @@ func (p *App) Serve(ctx context.Context, l Listeners, ready func()) error {
 		}
 	}
 	if l.Metrics != nil {
-		all = append(all, served{newServer(figures.handler(), p.log), l.Metrics})
+		all = append(all, served{newServer(figures.handler(), p.log, p.Now), l.Metrics})
 	}
 	if _, err := p.alignAccounts(ctx); err != nil && ctx.Err() == nil {
 		p.log.Warn("client accounts that are stored in another case were not brought to the listed form; tried again in a "+
@@ -257,12 +264,11 @@ type served struct {
 	listener net.Listener
 }
 
-func newServer(h http.Handler, log *slog.Logger) *http.Server {
+func newServer(h http.Handler, log *slog.Logger, now func() time.Time) *http.Server {
 	return &http.Server{
 		Handler: h, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
-		// Broken handshakes and the like are a stranger's doing, not a fault of ours.
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ErrorLog: newServerLog(log, now),
 	}
 }
 

@@ -1,12 +1,18 @@
 package server
 
 import (
+	"bytes"
+	"crypto/rsa"
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
 	"sync"
 	"time"
+
+	"ssobridge/cmd/internal/config"
 )
 
 // recheck is how often a handshake looks whether the files have changed.
@@ -80,4 +86,53 @@ func (c *certificate) stat() (stamp [2]fileStamp, err error) {
 		stamp[i] = fileStamp{info.ModTime(), info.Size()}
 	}
 	return stamp, nil
+}
+
+// TLSFault is something about the certificate of tls.cert that keeps browsers away.
+type TLSFault struct {
+	Text, Fix string
+	Certain   bool // browsers refuse it; else a proxy in front may take it
+}
+
+// fewestRSABits is what browsers take at least.
+const fewestRSABits = 2048
+
+// TLSFaults looks at the certificate that the bridge itself serves, and its key; none where it serves none.
+func TLSFaults(cfg config.Config, now time.Time) []TLSFault {
+	if cfg.TLS.Cert == "" {
+		return nil
+	}
+	pair, err := tls.LoadX509KeyPair(cfg.TLS.Cert, cfg.TLS.Key)
+	if err != nil {
+		return []TLSFault{{err.Error(), "tls.cert has to hold the certificate of tls.key first, then those of its issuers, " +
+			"all as PEM", true}}
+	}
+	leaf := pair.Leaf
+	var all []TLSFault
+	if key, ok := leaf.PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() < fewestRSABits {
+		all = append(all, TLSFault{fmt.Sprintf("its RSA key has %d bits: browsers refuse less than %d", key.N.BitLen(),
+			fewestRSABits), "get a certificate for a new key of RSA-2048, RSA-3072 or ECDSA P-256", true})
+	}
+	if now.Before(leaf.NotBefore) {
+		all = append(all, TLSFault{"it is not valid before " + leaf.NotBefore.UTC().Format("2006-01-02 15:04:05 MST"),
+			"put the certificate before it back until then, or put this machine's clock right", true})
+	}
+	switch leaf.SignatureAlgorithm {
+	case x509.SHA1WithRSA, x509.ECDSAWithSHA1, x509.MD5WithRSA, x509.DSAWithSHA1, x509.MD2WithRSA:
+		if !bytes.Equal(leaf.RawIssuer, leaf.RawSubject) {
+			all = append(all, TLSFault{"it is signed by " + leaf.SignatureAlgorithm.String() + ": browsers refuse that",
+				"get one that is signed by SHA-256", true})
+		}
+	}
+	for _, address := range []string{cfg.PublicURL, cfg.Console.PublicURL} {
+		u, err := url.Parse(address)
+		if err != nil || u.Scheme != "https" {
+			continue
+		}
+		if err := leaf.VerifyHostname(u.Hostname()); err != nil {
+			// A proxy in front has a certificate of its own, and may reach the bridge by another name.
+			all = append(all, TLSFault{err.Error(), "get one for " + u.Hostname(), len(cfg.TrustedProxies) == 0})
+		}
+	}
+	return all
 }
