@@ -18,6 +18,9 @@ type Options struct {
 	DSN string
 	// Insecure allows connections to PostgreSQL over a network that are not encrypted.
 	Insecure bool
+	// Existing has Open refuse with ErrNoStore where there is no store, instead of making one: a database that was lost
+	// must not come back empty, as if nobody had ever been there.
+	Existing bool
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// Logger hears of migrations and of trouble that no caller is told; nil means nobody.
@@ -53,7 +56,7 @@ type DB struct {
 	closed   error
 }
 
-// Open opens the database and, under a lock, brings its schema up to this
+// Open opens the database, or makes it (see Options.Existing), and, under a lock, brings its schema up to this
 // program's. A schema one version newer than the program's is served as it is;
 // one still newer is refused with ErrNewerSchema.
 func Open(ctx context.Context, o Options) (*DB, error) {
@@ -124,6 +127,9 @@ func (db *DB) Close() error {
 // open to everybody can't load the disk.
 func (db *DB) Ping(ctx context.Context) error {
 	return db.alive.check(func() error {
+		if err := db.InPlace(); err != nil { // which a write would not notice
+			return err
+		}
 		return db.write(ctx, "write to the store", func(ctx context.Context, tx querier) error {
 			n, err := rowsAffected(ctx, tx, `
 				UPDATE counters SET value = value + 1 WHERE name = 'alive'`)

@@ -45,6 +45,9 @@ type engine interface {
 	older(ctx context.Context) (bool, error)
 	// file tells that the database is one file of this machine, which one program at a time has.
 	file() bool
+	// inPlace and serveAlone: see DB.InPlace and DB.ServeAlone.
+	inPlace() error
+	serveAlone(ctx context.Context) error
 	// optimize has statistics for the planner renewed where that is not done by the database itself.
 	optimize(ctx context.Context) error
 	// backup writes a consistent copy into the existing empty file at path.

@@ -25,10 +25,13 @@ type schema struct {
 	folder  string
 	dialect goose.Dialect
 	exists  string // 0 or 1: whether goose's table is there
+	columns string // all tables with their columns
 	db      *sql.DB
 	open    func() (*sql.DB, error) // a handle of its own for the migrations
 	options []goose.ProviderOption
 	logger  *slog.Logger
+
+	existing bool // see Options.Existing
 }
 
 // migrate runs the pending migrations. A program runs on its own schema and on the next one, so that replicas can be
@@ -43,8 +46,16 @@ func migrate(ctx context.Context, s schema) (upgraded bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if version >= latest {
+	if version == 0 && s.existing {
+		return false, fmt.Errorf("%w: the database has no tables of ours", ErrNoStore)
+	}
+	if version > latest { // what its tables are like, the newer program knows
 		return false, supported(version, latest)
+	}
+	if version > 0 {
+		if err := s.checkShape(ctx, version); err != nil || version == latest {
+			return false, err
+		}
 	}
 	db, err := s.open()
 	if err != nil {

@@ -118,12 +118,18 @@ func openPostgres(ctx context.Context, o Options) (_ *postgres, upgraded bool, e
 		folder:  "migrations/postgres",
 		dialect: postgresDialect,
 		exists:  `SELECT COUNT(*) FROM pg_catalog.pg_class WHERE oid = to_regclass('goose_db_version')`,
+		columns: postgresColumns,
 		db:      p.db,
 		// Without the time limits of requests: a migration may take longer.
-		open:    func() (*sql.DB, error) { return stdlib.OpenDB(*plain), nil },
-		options: []goose.ProviderOption{goose.WithLocker(locker)},
-		logger:  o.Logger,
+		open:     func() (*sql.DB, error) { return stdlib.OpenDB(*plain), nil },
+		options:  []goose.ProviderOption{goose.WithLocker(locker)},
+		logger:   o.Logger,
+		existing: o.Existing,
 	}); err != nil {
+		var refused *pgconn.PgError
+		if errors.As(err, &refused) && refused.Code == "3D000" { // invalid_catalog_name
+			err = fmt.Errorf("%w: %w", ErrNoStore, err)
+		}
 		if slices.ContainsFunc(routes, func(r Route) bool { return r.Raised }) {
 			err = fmt.Errorf("%w (the DSN demands no TLS; over the network it is demanded all the same)", err)
 		}

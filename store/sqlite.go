@@ -32,12 +32,19 @@ type sqlite struct {
 	copies *checkpoints
 	read   *sql.DB
 	inUse  *fileLock
+	serves *fileLock // nil: nobody has asked for it
+	places *places
 }
 
 func openSQLite(ctx context.Context, path string, o Options) (_ *sqlite, upgraded bool, err error) {
 	path, err = sqlitePath(path)
 	if err != nil {
 		return nil, false, err
+	}
+	if o.Existing { // before anything is made beside it
+		if err := storeThere(path); err != nil {
+			return nil, false, err
+		}
 	}
 	s := &sqlite{now: o.Now}
 	defer func() {
@@ -57,11 +64,16 @@ func openSQLite(ctx context.Context, path string, o Options) (_ *sqlite, upgrade
 	}
 	defer func() { err = errors.Join(err, migrating.unlock()) }()
 
+	if o.Existing { // Restore, which takes it away, was waited for
+		if err := storeThere(path); err != nil {
+			return nil, false, err
+		}
+	}
 	if err := ownFile(path, o.Logger); err != nil {
 		return nil, false, err
 	}
 	s.writer = openSQLiteWriter(path)
-	if upgraded, err = migrateSQLite(ctx, path, s.writer, o.Logger); err != nil {
+	if upgraded, err = migrateSQLite(ctx, path, s.writer, o); err != nil {
 		return nil, false, err
 	}
 	if s.read, err = sql.Open("sqlite3", sqliteDSN(path, "rw", "_query_only=true")); err != nil {
@@ -69,6 +81,10 @@ func openSQLite(ctx context.Context, path string, o Options) (_ *sqlite, upgrade
 	}
 	s.read.SetMaxOpenConns(sqliteReaders)
 	s.read.SetMaxIdleConns(sqliteReaders)
+	s.places = &places{path: path, known: map[string]os.FileInfo{}}
+	if err := s.places.look(); err != nil {
+		return nil, false, err
+	}
 	s.copies = newCheckpoints(path, o.Logger)
 	s.group = newGroup(s.writer, &s.copies.writing, func(err error) bool { return s.fault(err) == passing },
 		s.copies.committed)
@@ -152,17 +168,33 @@ const sqliteVersionTable = `
 	SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = 'goose_db_version'`
 
 // migrateSQLite brings the schema up. The caller holds the migration lock.
-func migrateSQLite(ctx context.Context, path string, db *sql.DB, logger *slog.Logger) (upgraded bool, err error) {
+func migrateSQLite(ctx context.Context, path string, db *sql.DB, o Options) (upgraded bool, err error) {
 	return migrate(ctx, schema{
 		folder:  "migrations/sqlite",
 		dialect: sqliteDialect,
 		exists:  sqliteVersionTable,
+		columns: sqliteColumns,
 		db:      db,
 		open: func() (*sql.DB, error) {
 			return sql.Open("sqlite3", writerDSN(path))
 		},
-		logger: logger,
+		logger:   o.Logger,
+		existing: o.Existing,
 	})
+}
+
+// storeThere refuses where there is no file of a database, or an empty one.
+func storeThere(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w: %s does not exist", ErrNoStore, path)
+	case err != nil:
+		return err
+	case info.Mode().IsRegular() && info.Size() == 0:
+		return fmt.Errorf("%w: %s is an empty file", ErrNoStore, path)
+	}
+	return nil
 }
 
 func (s *sqlite) write(ctx context.Context, fn work) error { return s.group.write(ctx, fn) }
@@ -221,6 +253,7 @@ func (s *sqlite) close() error {
 			errs = append(errs, db.Close())
 		}
 	}
+	errs = append(errs, s.serves.unlock())
 	// Last: who gets this lock may replace the file.
 	errs = append(errs, s.inUse.unlock())
 	return errors.Join(errs...)

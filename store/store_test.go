@@ -75,6 +75,7 @@ var unseen = map[string]string{
 	"steps.go":                "it runs what stands elsewhere",
 	"sqlitesteps.go":          "it runs what stands elsewhere",
 	"migrate.go":              "before the store is open, see testOpen",
+	"shape.go":                "before the store is open, see TestDevelopmentState",
 	"postgres.go":             "what PostgreSQL alone has",
 	"postgrestx.go":           "what PostgreSQL alone has",
 	"restore.go":              "before the store is open, see TestRestore",

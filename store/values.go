@@ -63,6 +63,9 @@ var (
 	ErrNewerSchema = errors.New("database schema is too new for this version of the program")
 	// ErrInUse: a program has the store open, so it can't be replaced.
 	ErrInUse = errors.New("store is in use")
+
+	// ErrNoStore says that there is no store where one should be.
+	ErrNoStore = errors.New("there is no store")
 	// ErrClosed: the store was closed.
 	ErrClosed = errors.New("store is closed")
 	// ErrBadAccount: a text is no client account's id (see AccountForms).

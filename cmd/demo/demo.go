@@ -84,7 +84,7 @@ func (d *demo) open(ctx context.Context, listen string) error {
 	if err := cfg.Check(); err != nil {
 		return err
 	}
-	if d.parts, err = server.Open(ctx, cfg, d.log); err != nil {
+	if d.parts, err = server.OpenOrCreate(ctx, cfg, d.log); err != nil {
 		return err
 	}
 	return nil

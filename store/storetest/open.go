@@ -27,6 +27,19 @@ func testOpen(t *testing.T, fresh func(testing.TB) store.Options) {
 			}
 		}
 	})
+	t.Run("none is made where one should be", func(t *testing.T) {
+		o := fresh(t)
+		o.Existing = true
+		if _, err := store.Open(t.Context(), o); !errors.Is(err, store.ErrNoStore) {
+			t.Errorf("an empty database: %v, want ErrNoStore", err)
+		}
+		o.Existing = false
+		open(t, o)
+		o.Existing = true
+		db := open(t, o)
+		must(t, db.InPlace())
+		must(t, db.ServeAlone(t.Context()))
+	})
 	t.Run("restart", func(t *testing.T) {
 		o := fresh(t)
 		db, err := store.Open(t.Context(), o)

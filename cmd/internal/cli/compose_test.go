@@ -214,7 +214,7 @@ func TestComposeDirectoryAndConfiguration(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	parts, err := server.Open(t.Context(), cfg, server.NewLogger(cfg.Log, log))
+	parts, err := server.OpenOrCreate(t.Context(), cfg, server.NewLogger(cfg.Log, log))
 	if err != nil {
 		t.Fatal(err)
 	}

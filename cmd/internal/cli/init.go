@@ -19,6 +19,7 @@ type initCmd struct {
 	PublicURL string            `placeholder:"URL" help:"Where browsers reach the bridge, such as https://sso.example.com."`
 	Set       map[string]string `placeholder:"KEY=VALUE" mapsep:"none" help:"Write this value into the configuration, such as directory.preset=openldap. Can be given several times."`
 	Algorithm string            `enum:"rsa-2048,rsa-3072,p-256,p-384" default:"rsa-3072" help:"Kind of signing key: rsa-3072, rsa-2048, p-256 or p-384. Constant Contact does not publish which it takes; RSA is the safe choice."`
+	Create    bool              `help:"Make the store, with --key-only too. That is what init does by itself."`
 	KeyOnly   bool              `help:"Write no files: make the first signing key into the store of an existing configuration (--config)."`
 }
 

@@ -172,6 +172,13 @@ func classify(err error) (code int, hint string) {
 		return exitUsage, "store.dsn: write sslmode=verify-full and sslrootcert=FILE; or, if nobody else can be on the " +
 			"way, set store.insecure: true"
 	}
+	if errors.Is(err, store.ErrNoStore) {
+		return exitUsage, noStoreHint
+	}
+	if errors.Is(err, store.ErrDevelopment) {
+		return exitFailed, "put a backup of a release in its place: ssobridge restore FILE; or keep this one away and make a " +
+			"new one by ssobridge init"
+	}
 	if mends := fieldMends(err); len(mends) > 0 {
 		return exitUsage, strings.Join(mends, "\nhint: ")
 	}
@@ -181,6 +188,11 @@ func classify(err error) (code int, hint string) {
 	}
 	return exitFailed, ""
 }
+
+// noStoreHint says what to do where a store should be and is none.
+const noStoreHint = "where did the database go? Look for the disk, volume or server that held it, compare data_dir and " +
+	"store.dsn, or put a backup in its place: ssobridge restore FILE. A new installation makes it once: ssobridge init, " +
+	"or ssobridge serve --create"
 
 func lookup(environ []string, name string) string {
 	i := slices.IndexFunc(environ, func(e string) bool { return strings.HasPrefix(e, name+"=") })

@@ -9,9 +9,12 @@ import (
 
 	"ssobridge/cmd/internal/config"
 	"ssobridge/cmd/internal/server"
+	"ssobridge/store"
 )
 
-type serveCmd struct{}
+type serveCmd struct {
+	Create bool `help:"Make the store where there is none. Give it once, for a new installation: a store that was lost must not come back empty."`
+}
 
 // Help is shown by serve --help.
 func (serveCmd) Help() string {
@@ -23,7 +26,7 @@ Example:
 }
 
 // Run serves until the context ends.
-func (serveCmd) Run(s *invocation) (err error) {
+func (c serveCmd) Run(s *invocation) (err error) {
 	cfg, err := config.Load(s.config, s.environ)
 	if err != nil {
 		return err
@@ -32,8 +35,15 @@ func (serveCmd) Run(s *invocation) (err error) {
 	log := server.NewLogger(cfg.Log, s.stderr)
 	started := s.now()
 	server.MakeStateDir(cfg, log)
-	p, err := server.Open(s.ctx, cfg, log)
-	if err != nil {
+	open := server.Open
+	if c.Create {
+		open = server.OpenOrCreate
+	}
+	p, err := open(s.ctx, cfg, log)
+	switch {
+	case errors.Is(err, store.ErrNoStore):
+		return err // with a hint of its own
+	case err != nil:
 		return failed(err, "ssobridge check tries every part by itself")
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
@@ -61,6 +71,10 @@ func (serveCmd) Run(s *invocation) (err error) {
 	switch {
 	case err == nil:
 		log.Info("stopped")
+	case errors.Is(err, store.ErrInUse):
+		return failed(err, "another ssobridge serve has this database: stop that one. Several at a time need PostgreSQL")
+	case errors.Is(err, store.ErrMoved):
+		return failed(err, "put the file back, or another one in its place: ssobridge restore FILE")
 	case errors.Is(err, server.ErrUnsettled):
 		return failed(err, "ssobridge restore lists what the copy brought back; ssobridge restore --yes accepts it")
 	}

@@ -34,7 +34,7 @@ func newApp(t testing.TB, change func(*config.Config)) (*server.App, *at, *buffe
 		change(&cfg)
 	}
 	log := &buffer{}
-	p, err := server.Open(t.Context(), cfg, slog.New(slog.NewTextHandler(log, nil)))
+	p, err := server.OpenOrCreate(t.Context(), cfg, slog.New(slog.NewTextHandler(log, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -73,6 +73,9 @@ func Listen(ctx context.Context, cfg config.Config) (Listeners, error) {
 //
 // Before anything is served, a database that was restored is settled; ErrUnsettled where an admin has to look first.
 func (p *App) Serve(ctx context.Context, l Listeners, ready func()) error {
+	if err := p.Store.ServeAlone(ctx); err != nil {
+		return errors.Join(fmt.Errorf("serve the database alone: %w", err), l.close())
+	}
 	// First the secret keys: what is read of the journal needs them.
 	replica := NewReplica(p)
 	if err := replica.begin(ctx); err != nil {
@@ -143,6 +146,7 @@ func (p *App) Serve(ctx context.Context, l Listeners, ready func()) error {
 	})
 	g.Go(func() error { return p.purge(ctx) })
 	g.Go(func() error { return p.countRequests(ctx) })
+	g.Go(func() error { return p.watchStore(ctx) })
 	g.Go(func() error { return replica.run(ctx) })
 	g.Go(func() error { return p.sealAudit(ctx) })
 	g.Go(func() error { return p.keepJournal(ctx) })

@@ -60,18 +60,24 @@ type App struct {
 	clockDoubted time.Time // when it was last logged that the clock is not believed; zero: it is
 }
 
-// Open makes the parts from a configuration that passed its check. Close them after use.
+// Open makes the parts from a configuration that passed its check, over a store that is there. Close them after use.
 func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*App, error) {
-	return open(ctx, cfg, log, true)
+	return open(ctx, cfg, log, store.Options{Existing: true}, true)
+}
+
+// OpenOrCreate makes the store too, where there is none.
+func OpenOrCreate(ctx context.Context, cfg config.Config, log *slog.Logger) (*App, error) {
+	return open(ctx, cfg, log, store.Options{}, true)
 }
 
 // OpenUnsettled makes them without the revocation journal, over a database that may have to be settled first: what is
 // changed in it is not said there.
 func OpenUnsettled(ctx context.Context, cfg config.Config, log *slog.Logger) (*App, error) {
-	return open(ctx, cfg, log, false)
+	return open(ctx, cfg, log, store.Options{Existing: true}, false)
 }
 
-func open(ctx context.Context, cfg config.Config, log *slog.Logger, journaled bool) (_ *App, err error) {
+func open(ctx context.Context, cfg config.Config, log *slog.Logger, options store.Options,
+	journaled bool) (_ *App, err error) {
 	p := &App{Config: cfg, Now: time.Now}
 	p.Footprints = idp.NewFootprints(p.Now)
 	log = slog.New(idp.Quiet(log.Handler(), p.Footprints)) // for all rooms: each gets the context of the request
@@ -98,7 +104,8 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, journaled bo
 		held = p.Token
 	}
 	p.Journal = NewJournal(&cfg, p.Sealer, p.Now, log)
-	options := store.Options{DSN: cfg.DSN(), Insecure: cfg.Store.Insecure, Now: p.Now, Logger: log, Voucher: p.Sealer}
+	options.DSN, options.Insecure = cfg.DSN(), cfg.Store.Insecure
+	options.Now, options.Logger, options.Voucher = p.Now, log, p.Sealer
 	if journaled && cfg.HasJournalDir() {
 		options.Journal = p.Journal
 	}

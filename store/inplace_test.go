@@ -1,0 +1,99 @@
+package store_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"ssobridge/store"
+	"ssobridge/store/storetest"
+)
+
+// A database file that was removed or replaced while it is open is noticed; what others rightly do with it is not taken
+// for that (REAL-86).
+func TestInPlace(t *testing.T) {
+	for name, tc := range map[string]struct {
+		do    func(t *testing.T, path string)
+		moved bool
+	}{
+		"nothing": {func(*testing.T, string) {}, false},
+		"a command beside it": {func(t *testing.T, path string) {
+			db := openStore(t, store.Options{DSN: "sqlite:" + path})
+			if err := errors.Join(db.Ping(t.Context()), db.Backup(t.Context(), path+".copy"), db.Close()); err != nil {
+				t.Fatal(err)
+			}
+		}, false},
+		"removed": {func(t *testing.T, path string) { must(t, os.Remove(path)) }, true},
+		"renamed": {func(t *testing.T, path string) { must(t, os.Rename(path, path+".old")) }, true},
+		"replaced": {func(t *testing.T, path string) {
+			must(t, os.WriteFile(path+".new", []byte("x"), 0o600))
+			must(t, os.Rename(path+".new", path))
+		}, true},
+		"its log removed":    {func(t *testing.T, path string) { must(t, os.Remove(path+"-wal")) }, true},
+		"its folder renamed": {func(t *testing.T, path string) { must(t, os.Rename(filepath.Dir(path), filepath.Dir(path)+"-")) }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "data")
+			must(t, os.Mkdir(dir, 0o700))
+			path := filepath.Join(dir, "store.db")
+			db := openStore(t, store.Options{DSN: "sqlite:" + path})
+			for range 3 {
+				must(t, db.Audit().Add(t.Context(), store.Event{Action: "x"}))
+				must(t, db.Optimize(t.Context()))
+				must(t, db.InPlace())
+			}
+			tc.do(t, path)
+			if err := db.InPlace(); errors.Is(err, store.ErrMoved) != tc.moved {
+				t.Errorf("got %v, moved is %t", err, tc.moved)
+			}
+			if err := db.Ping(t.Context()); errors.Is(err, store.ErrMoved) != tc.moved {
+				t.Errorf("ping: %v, moved is %t", err, tc.moved)
+			}
+		})
+	}
+}
+
+// One program serves an SQLite file, and commands go on beside it (REAL-86).
+func TestServeAlone(t *testing.T) {
+	o := storetest.SQLite(t)
+	first, second := openStore(t, o), openStore(t, o)
+	must(t, first.ServeAlone(t.Context()))
+	if err := second.ServeAlone(t.Context()); !errors.Is(err, store.ErrInUse) {
+		t.Errorf("a second one: %v, want ErrInUse", err)
+	}
+	must(t, second.Ping(t.Context()))
+	must(t, first.Close())
+	must(t, second.ServeAlone(t.Context()))
+}
+
+// Where there is no store none is made, unless it is asked for, and nothing is left behind (REAL-85).
+func TestNoStore(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "store.db")
+	o := store.Options{DSN: "sqlite:" + path, Existing: true}
+	refused := func(name, want string) {
+		t.Helper()
+		if _, err := store.Open(t.Context(), o); !errors.Is(err, store.ErrNoStore) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want: %s", name, err, want)
+		}
+	}
+	refused("no file", "store.db does not exist")
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
+		t.Errorf("left behind: %v, %v", entries, err)
+	}
+	must(t, os.WriteFile(path, nil, 0o600))
+	refused("an empty file", "store.db is an empty file")
+	must(t, os.Remove(path))
+	raw := beside(t, o)
+	if _, err := raw.Exec(`CREATE TABLE anything (x)`); err != nil {
+		t.Fatal(err)
+	}
+	refused("another program's", "no tables of ours")
+	must(t, os.Remove(path))
+	o.Existing = false
+	must(t, openStore(t, o).Close())
+	o.Existing = true
+	must(t, openStore(t, o).Close())
+}
