@@ -21,8 +21,8 @@ type places struct {
 	known map[string]os.FileInfo // by what their names end in
 }
 
-// watched are the ends of the names. The log exists as long as somebody has the database open; what stands in it alone is
-// lost with it.
+// watched are the ends of the names. The log exists as long as somebody has the database open; what stands in it alone
+// is lost with it.
 var watched = []string{"", "-wal"}
 
 // look compares. A file that can't be looked at, on a disk that does not answer, is another error than ErrMoved.

@@ -31,8 +31,10 @@ func TestInPlace(t *testing.T) {
 			must(t, os.WriteFile(path+".new", []byte("x"), 0o600))
 			must(t, os.Rename(path+".new", path))
 		}, true},
-		"its log removed":    {func(t *testing.T, path string) { must(t, os.Remove(path+"-wal")) }, true},
-		"its folder renamed": {func(t *testing.T, path string) { must(t, os.Rename(filepath.Dir(path), filepath.Dir(path)+"-")) }, true},
+		"its log removed": {func(t *testing.T, path string) { must(t, os.Remove(path+"-wal")) }, true},
+		"its folder renamed": {func(t *testing.T, path string) {
+			must(t, os.Rename(filepath.Dir(path), filepath.Dir(path)+"-"))
+		}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "data")

@@ -78,7 +78,8 @@ func (s schema) checkShape(ctx context.Context, version int64) (err error) {
 	if left := len(lacks) - 3; left > 0 {
 		lacks, more = lacks[:3], fmt.Sprintf(" and %d more", left)
 	}
-	return fmt.Errorf("%w: it has schema version %d, and lacks %s%s", ErrDevelopment, version, strings.Join(lacks, ", "), more)
+	return fmt.Errorf("%w: it has schema version %d, and lacks %s%s", ErrDevelopment, version,
+		strings.Join(lacks, ", "), more)
 }
 
 const (

@@ -7,7 +7,8 @@ import (
 	"ssobridge/cmd/internal/server"
 )
 
-// checkMachine looks at what the machine gives the bridge: its TLS certificate, its ports, and how many files it may open.
+// checkMachine looks at what the machine gives the bridge: its TLS certificate, its ports, and how many files it may
+// open.
 func checkMachine(r *findings, cfg config.Config) {
 	for _, f := range server.TLSFaults(cfg, r.now()) {
 		if f.Certain {

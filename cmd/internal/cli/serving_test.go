@@ -54,7 +54,8 @@ func startServeWith(t *testing.T, folder string, flags []string, environ ...stri
 	s := &serving{t: t, log: &buffer{}, stop: cancel, done: make(chan int, 1)}
 	environ = append(environ, "NOTIFY_SOCKET="+socket, "SSOBRIDGE_METRICS_LISTEN=127.0.0.1:0")
 	go func() {
-		s.done <- cli.Main(ctx, append([]string{"serve", "--config", filepath.Join(folder, "ssobridge.yaml")}, flags...), environ,
+		args := append([]string{"serve", "--config", filepath.Join(folder, "ssobridge.yaml")}, flags...)
+		s.done <- cli.Main(ctx, args, environ,
 			strings.NewReader(""), io.Discard, s.log)
 	}()
 	t.Cleanup(cancel)

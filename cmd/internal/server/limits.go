@@ -15,20 +15,20 @@ import (
 // minutes, and store, directory and Constant Contact take some dozens.
 const fewestFiles = 1024
 
-// OpenFilesFault says that the system lets the program open too few files; "" where it lets it open enough. Go has raised
-// the limit to the hardest that it may set by then.
+// OpenFilesFault says that the system lets the program open too few files; "" where it lets it open enough. Go has
+// raised the limit to the hardest that it may set by then.
 func OpenFilesFault() string {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || limit.Cur >= fewestFiles {
 		return ""
 	}
-	return fmt.Sprintf("the program may have %d files and connections open, and each browser takes one: more than about %d "+
-		"people at a time are kept waiting", limit.Cur, max(int64(limit.Cur)-40, 0)) //nolint:gosec // G115: below 1024
+	return fmt.Sprintf("the program may have %d files and connections open, and each browser takes one: more than "+
+		"about %d people at a time are kept waiting", limit.Cur, max(int64(limit.Cur)-40, 0)) //nolint:gosec // G115: below 1024
 }
 
 // OpenFilesFix says what to do about it.
-const OpenFilesFix = "raise it to 65536: LimitNOFILE= in a unit of systemd, --ulimit nofile= of a container, ulimit -n " +
-	"in a shell"
+const OpenFilesFix = "raise it to 65536: LimitNOFILE= in a unit of systemd, --ulimit nofile= of a container, " +
+	"ulimit -n in a shell"
 
 // serverLog is what net/http logs by itself. Broken handshakes and the like are a stranger's doing, and no fault of
 // ours; that no connection can be accepted any more is, and nobody else says so.

@@ -21,8 +21,8 @@ import (
 	"ssobridge/cmd/internal/server"
 )
 
-// What net/http logs by itself: that connections can't be accepted is said at once and then once a minute, what strangers
-// break is not (REAL-84).
+// What net/http logs by itself: that connections can't be accepted is said at once and then once a minute, what
+// strangers break is not (REAL-84).
 func TestServerLog(t *testing.T) {
 	var out bytes.Buffer
 	now := time.Now()
@@ -101,12 +101,13 @@ func TestTLSFaults(t *testing.T) {
 }
 
 // writeTLS writes a certificate for a host ("": none), and the key; with a nil one, that of somebody else.
-func writeTLS(t *testing.T, key any, other *ecdsa.PrivateKey, begins time.Time, host string) (certFile, keyFile string) {
+func writeTLS(t *testing.T, key any, other *ecdsa.PrivateKey, begins time.Time, host string) (certFile,
+	keyFile string) {
 	t.Helper()
 	dir := t.TempDir()
 	certFile, keyFile = filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "x"}, DNSNames: []string{host},
-		NotBefore: begins, NotAfter: begins.Add(24 * time.Hour)}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "x"},
+		DNSNames: []string{host}, NotBefore: begins, NotAfter: begins.Add(24 * time.Hour)}
 	signer := key
 	if key == nil {
 		fresh, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -140,7 +141,8 @@ func writeTLS(t *testing.T, key any, other *ecdsa.PrivateKey, begins time.Time, 
 	if err := os.WriteFile(certFile, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600); err != nil {
+	secret := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})
+	if err := os.WriteFile(keyFile, secret, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return certFile, keyFile
