@@ -71,7 +71,9 @@ func TestColumnsOfMigrations(t *testing.T) {
 			t.Fatal(err)
 		}
 		now := map[string]bool{}
-		for name := range strings.SplitSeq(names, ",") {
+		all := strings.Split(names, ",")
+		slices.Sort(all)
+		for _, name := range all {
 			now[name] = true
 			if !before[name] {
 				fmt.Fprintf(&list, "%d %s\n", version, name)
