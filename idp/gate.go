@@ -26,14 +26,26 @@ type Directory interface {
 }
 
 // groupGate lets members of named groups pass to a plain SAML service provider.
-type groupGate struct{ config *config }
+type groupGate struct {
+	config *config
+	beyond func(context.Context, directory.Entry) ([]directory.Group, error) // see Options; nil: not known
+}
 
 // Decide compares ids (row ID-03). No groups: nobody passes, so that a service provider that was only just registered
 // is not open to everybody.
-func (g groupGate) Decide(_ context.Context, q provisioning.Question) (provisioning.Decision, error) {
+func (g groupGate) Decide(ctx context.Context, q provisioning.Question) (provisioning.Decision, error) {
 	group, in := g.config.groupOf(q.Person, q.Groups)
 	if !in {
-		return provisioning.Decision{Outcome: provisioning.Denied, Reason: provisioning.NotInGroup}, nil
+		d := provisioning.Decision{Outcome: provisioning.Denied, Reason: provisioning.NotInGroup}
+		if g.beyond != nil {
+			// For the log alone: what can't be read is left out.
+			if more, err := g.beyond(ctx, q.Person); err == nil {
+				if group, in := g.config.groupOf(directory.Entry{Groups: more}, q.Groups); in {
+					d.Nested = "the person " + provisioning.NotFollowed(group)
+				}
+			}
+		}
+		return d, nil
 	}
 	return provisioning.Decision{Outcome: provisioning.Granted, Assignment: provisioning.Assignment{Group: group}}, nil
 }

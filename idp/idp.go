@@ -88,6 +88,8 @@ type Options struct {
 	// makes the signatures of the other keys; nil: one that looks for libcrypto
 	Engine    *certs.Engine
 	Directory Directory
+	// Beyond gives the groups that a person is in by way of others only, where those are not followed; nil: not known.
+	Beyond func(ctx context.Context, e directory.Entry) ([]directory.Group, error)
 	// Lockout reads what the directory says of a person's wrong passwords; nil: nothing can be read.
 	Lockout func(ctx context.Context, person string) (directory.Lockout, error)
 	Gate    Gate // for Constant Contact

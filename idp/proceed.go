@@ -190,7 +190,7 @@ func (p *IdP) gate(f *flow) Gate {
 	if f.sp.Kind == store.ConstantContact {
 		return p.o.Gate
 	}
-	return groupGate{f.config}
+	return groupGate{f.config, p.o.Beyond}
 }
 
 func (f *flow) question(e directory.Entry, account store.AccountID, patience time.Duration) provisioning.Question {

@@ -604,6 +604,34 @@ func TestCancel(t *testing.T) {
 	})
 }
 
+// REAL-50: log and trace of a refusal say that following groups in groups would have let the person in.
+func TestREAL50PlainGateBeyond(t *testing.T) {
+	ctx := context.Background()
+	kept := &told{}
+	var via []string
+	f := newFixture(t, "rsa-2048", func(o *idp.Options) {
+		o.Traces = kept
+		o.Beyond = func(context.Context, directory.Entry) ([]directory.Group, error) {
+			g := staffEntry
+			g.Via = via
+			return []directory.Group{g}, nil
+		}
+	})
+	via = []string{"cn=inner,ou=groups,dc=partner,dc=test"}
+	bob := f.signIn(t, "bob", "battery staple")
+	a, err := f.Launch(ctx, idp.LaunchRequest{EntityID: plain}, bob)
+	if r := must[idp.Refusal](t, a, err); r.Reason != "not_in_group" {
+		t.Errorf("refusal %+v", r)
+	}
+	const want = "through cn=inner,ou=groups,dc=partner,dc=test"
+	if log := f.log.String(); !strings.Contains(log, want) || !strings.Contains(log, "set directory.nested") {
+		t.Errorf("log %s", log)
+	}
+	if s := step(t, kept.last(t), idp.StepMapping); !strings.Contains(s.Detail, want) {
+		t.Errorf("traced %+v", s)
+	}
+}
+
 // TestPlainGate: groups decide for plain service providers.
 func TestPlainGate(t *testing.T) {
 	ctx := context.Background()

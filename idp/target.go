@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"ssobridge/idp/mfa"
 	"ssobridge/provisioning"
@@ -74,9 +75,14 @@ func (providerTarget) admit(ctx context.Context, p *IdP, f *flow) (Answer, error
 	case provisioning.Granted, provisioning.Wait:
 		return Answer{}, nil
 	case provisioning.Denied:
+		detail, mend := d.Detail, "see what explain says of this person"
+		if d.Nested != "" {
+			detail, mend = strings.TrimPrefix(detail+"; "+d.Nested, "; "), "set directory.nested, or make the person a direct "+
+				"member of the group"
+		}
 		page, err := p.refuse(ctx, f, refusal{session: &f.session, account: account, reason: string(d.Reason),
 			status: http.StatusForbidden,
-			detail: d.Detail, mend: "see what explain says of this person"})
+			detail: detail, mend: mend})
 		return Answer{Page: page}, err
 	case provisioning.Choose:
 		page, err := p.showChoice(ctx, f)

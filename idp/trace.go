@@ -288,7 +288,11 @@ func (t *trace) decided(began time.Time, d provisioning.Decision, err error) {
 	switch d.Outcome {
 	case provisioning.Denied:
 		if !ofUser(d.Reason) || a.Account == "" {
-			t.step(StepMapping, began, string(d.Reason), "no way in")
+			detail := "no way in"
+			if d.Nested != "" {
+				detail += "; " + d.Nested
+			}
+			t.step(StepMapping, began, string(d.Reason), detail)
 			break
 		}
 		t.step(StepMapping, began, "", "mapping %d: account %s as %s", a.Mapping.ID, a.Account, a.Role)

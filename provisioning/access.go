@@ -65,6 +65,7 @@ func (s *Service) ExplainAccess(ctx context.Context, p directory.Entry) ([]mappi
 		}
 	}
 	assigned := x.Assignments(s.winnersOf(x, all))
+	all = s.explainNested(ctx, x, p, all)
 	off, err := s.mappings.ListOff(ctx)
 	if err != nil {
 		return nil, nil, fmt.Errorf("explain mappings for person %s: %w", p.ID, err)

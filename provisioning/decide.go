@@ -45,7 +45,7 @@ func (s *Service) decide(ctx context.Context, q Question, act bool) (Decision, e
 	}
 	a, d := s.pick(x, s.assignments(x, q.Person), q.Account)
 	if d.Outcome != "" {
-		return d, nil
+		return s.wouldNest(ctx, x, q, d), nil
 	}
 	row, err := s.ledger.Get(ctx, store.PersonID(q.Person.ID), a.Account)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {

@@ -78,6 +78,7 @@ type Decision struct {
 	Progress   Progress      // for Wait
 	Reason     Reason        // for Denied
 	Detail     string        // for log and audit, not for the person
+	Nested     string        // likewise: for Denied, what following groups in groups would have given; "" for nothing
 }
 
 func denied(a Assignment, reason Reason, detail string) Decision {

@@ -31,6 +31,8 @@ type Options struct {
 	Changes   func(context.Context) (int64, error) // the store's change counter
 	Client    *partnerapi.Client
 	Directory Directory // for plans
+	// Beyond gives the groups that a person is in by way of others only, where those are not followed; nil: not known.
+	Beyond func(context.Context, directory.Entry) ([]directory.Group, error)
 	// DirectoryFault puts an error of the directory into a sentence for an administrator, with what to do; "" for another
 	// error. nil: none is.
 	DirectoryFault func(error) string
@@ -105,6 +107,7 @@ type Service struct {
 	indexed  atomic.Pointer[indexed]
 	indexing sync.Mutex
 
+	nested         func(context.Context, directory.Entry) ([]directory.Group, error)
 	directoryFault func(error) string
 	started        chan *planDraft // plans that Run is to make
 
@@ -139,9 +142,9 @@ func New(o Options) (*Service, error) {
 		wake:    make(chan struct{}, 1),
 		started: make(chan *planDraft, 1),
 
-		directoryFault: o.DirectoryFault,
-		renamed:        make(chan renamed, 64),
-		refreshing:     make(chan struct{}, 1),
+		directoryFault: o.DirectoryFault, nested: o.Beyond,
+		renamed:    make(chan renamed, 64),
+		refreshing: make(chan struct{}, 1),
 	}
 	s.refreshing <- struct{}{}
 	for _, status := range o.ClosedStatuses {

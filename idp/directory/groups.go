@@ -84,6 +84,26 @@ func (d *Directory) walk(ctx context.Context, direct []Group) ([]Group, error) {
 	return groups, nil
 }
 
+// Beyond gives the groups that a person would be in beside those of the reading if groups in groups were followed,
+// which the configuration says not to do; none where they are, and on Active Directory, which always does. It is for
+// people who look into a refusal, never for a decision.
+func (d *Directory) Beyond(ctx context.Context, e Entry) ([]Group, error) {
+	if d.o.Nested || d.o.GroupMode == modeAD || len(e.Groups) == 0 {
+		return nil, nil
+	}
+	ctx, cancel := d.bounded(ctx)
+	defer cancel()
+	all, err := d.walk(ctx, slices.Clone(e.Groups))
+	if err != nil {
+		return nil, unavailable("look for groups in groups", err)
+	}
+	beyond := slices.Clone(all[len(e.Groups):])
+	for i := range beyond {
+		beyond[i].number = ""
+	}
+	return beyond, nil
+}
+
 // tooDeep refuses for the same reason as tooManyGroups.
 func (d *Directory) tooDeep(member, group string) error {
 	return &Error{Problem: BadData, Op: "walk the nested groups",
@@ -102,7 +122,7 @@ func (d *Directory) parents(ctx context.Context, g Group) ([]Group, error) {
 		return parents, nil
 	}
 	if d.o.GroupMode == modeMemberOf {
-		_, parents, err := d.readGroup(ctx, g.DN)
+		_, parents, err := d.readGroup(ctx, g.DN, true)
 		return parents, err
 	}
 	// Without a login: what names its members by login has no groups among them.
@@ -212,13 +232,13 @@ func (d *Directory) identity(ctx context.Context, dn string) (Group, error) {
 	if g, ok := d.cache.group(dn); ok {
 		return g, nil
 	}
-	g, _, err := d.readGroup(ctx, dn)
+	g, _, err := d.readGroup(ctx, dn, d.o.Nested)
 	return g, err
 }
 
-// readGroup reads one group by its DN into the cache, in mode member_of with the groups that it is in. A group that
-// can't be read stays in the list with what its DN tells: the person's own entry says that they are in it.
-func (d *Directory) readGroup(ctx context.Context, dn string) (Group, []Group, error) {
+// readGroup reads one group by its DN into the cache, in mode member_of with the groups that it is in if up says so. A
+// group that can't be read stays in the list with what its DN tells: the person's own entry says that they are in it.
+func (d *Directory) readGroup(ctx context.Context, dn string, up bool) (Group, []Group, error) {
 	attributes := d.groupAttributes()
 	if d.o.GroupMode == modeMemberOf {
 		attributes = append(attributes, "memberOf")
@@ -239,7 +259,7 @@ func (d *Directory) readGroup(ctx context.Context, dn string) (Group, []Group, e
 		return Group{}, nil, err
 	}
 	d.cache.keepGroup(g)
-	if d.o.GroupMode != modeMemberOf || !d.o.Nested {
+	if d.o.GroupMode != modeMemberOf || !up {
 		return g, nil, nil
 	}
 	list, err := d.values(ctx, found[0], "memberOf", d.o.MaxGroups)

@@ -231,3 +231,45 @@ func TestUnreadableGroup(t *testing.T) {
 		t.Errorf("got %+v, want the DN and no id", g)
 	}
 }
+
+// REAL-50: the groups that following groups in groups would add, where they are not followed.
+func TestREAL50Beyond(t *testing.T) {
+	s := directorytest.SharedSlapd(t)
+	for _, mode := range []string{"search", "member_of"} {
+		o := s.Options()
+		o.GroupMode = mode
+		for login, want := range map[string][]string{"heidi": {"sales", "staff"}, "bob": {"staff", "ring-b", "ring-c"},
+			"carol": nil, "alice": nil} {
+			d := open(t, o)
+			e, err := d.Authenticate(t.Context(), login, directorytest.Password)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 2 { // the second time from the cache
+				beyond, err := d.Beyond(t.Context(), e)
+				if err != nil {
+					t.Fatal(err)
+				}
+				wantGroups(t, beyond, want...)
+				for _, g := range beyond {
+					if len(g.Via) == 0 || len(g.ID) != 36 {
+						t.Errorf("%s, %s: %+v lacks its path or id", mode, login, g)
+					}
+				}
+			}
+			again, err := d.Read(t.Context(), e.ID)
+			if err != nil || len(again.Groups) != len(e.Groups) {
+				t.Errorf("%s, %s: looking beyond gave groups: %v, %v", mode, login, again.Groups, err)
+			}
+		}
+		o.Nested = true
+		d := open(t, o)
+		e, err := d.Authenticate(t.Context(), "heidi", directorytest.Password)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if beyond, err := d.Beyond(t.Context(), e); err != nil || len(beyond) != 0 {
+			t.Errorf("%s: nothing is beyond where all is followed: %v, %v", mode, beyond, err)
+		}
+	}
+}

@@ -125,7 +125,7 @@ func (w *walk) primaries(person *ldap.Entry) []int32 {
 func (w *walk) loadListed(ctx context.Context, i int32) error {
 	ctx, cancel := w.d.bounded(ctx)
 	defer cancel()
-	g, parents, err := w.d.readGroup(ctx, w.graph.nodes[i].group.DN)
+	g, parents, err := w.d.readGroup(ctx, w.graph.nodes[i].group.DN, w.d.o.Nested)
 	if e, ok := errors.AsType[*Error](err); err != nil && (!ok || e.Problem != BadData) {
 		return err
 	}

@@ -179,18 +179,40 @@ func (a People) plainDecision(ctx context.Context, sp store.ServiceProvider,
 	case err != nil:
 		return provisioning.Decision{}, err
 	case !in:
-		return provisioning.Decision{Outcome: provisioning.Denied, Reason: provisioning.NotInGroup,
-			Detail: "in none of its groups"}, nil
+		d := provisioning.Decision{Outcome: provisioning.Denied, Reason: provisioning.NotInGroup,
+			Detail: "in none of its groups"}
+		d.Nested = a.nestedMiss(ctx, person, sp.Groups)
+		return d, nil
 	}
 	return provisioning.Decision{Outcome: provisioning.Granted}, nil
 }
 
+// nestedMiss says that a person would be in one of the groups if groups in groups were followed; "" if not, or if it
+// can't be read: it only adds to a refusal.
+func (a People) nestedMiss(ctx context.Context, person directory.Entry, groups []string) string {
+	more, err := a.Directory.Beyond(ctx, person)
+	if err != nil {
+		return ""
+	}
+	for _, g := range more {
+		in, err := a.IdP.InGroups(ctx, directory.Entry{Groups: []directory.Group{g}}, groups)
+		if err == nil && in {
+			return "the person " + provisioning.NotFollowed(g)
+		}
+	}
+	return ""
+}
+
 // refusedText says why a decision is a refusal.
 func refusedText(d provisioning.Decision) string {
-	if d.Detail == "" {
-		return string(d.Reason)
+	text := string(d.Reason)
+	if d.Detail != "" {
+		text += ": " + d.Detail
 	}
-	return string(d.Reason) + ": " + d.Detail
+	if d.Nested != "" {
+		text += "; " + d.Nested
+	}
+	return text
 }
 
 func wouldBeRefused(person directory.Entry, sp store.ServiceProvider, d provisioning.Decision) error {
