@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"software.sslmate.com/src/go-pkcs12"
+
 	"ssobridge/certs"
 	"ssobridge/store"
 	"ssobridge/store/storetest"
@@ -289,5 +291,55 @@ func TestKeyFindings(t *testing.T) {
 	keys.Sealer, keys.Store = good, storetest.Open(t)
 	if worst, act, _ := level(keys.Findings(t.Context())); worst != admin.Failure || act != admin.MakeFirstKey {
 		t.Errorf("no key: %+v", keys.Findings(t.Context()))
+	}
+}
+
+// A key of another identity provider is sealed and leaves an event; what is wrong with its files is named, and nothing
+// of them is repeated (REAL-27).
+func TestImportKey(t *testing.T) {
+	keys, at := newKeys(t, "two")
+	ctx, all := t.Context(), admin.Everything()
+	old, err := certs.Generate(certs.RSA2048, "old idp", 24*time.Hour, at.Time, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed, err := pkcs12.Modern2023.Encode(old.Signer, old.Certificate, nil, "changeit")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = keys.Import(ctx, all, admin.ImportedKey{Files: [][]byte{sealed}, Passphrase: "other"}, at.event())
+	refusedWith(t, "another passphrase", err, "passphrase", admin.NoAct)
+	_, _, err = keys.Import(ctx, all, admin.ImportedKey{Files: [][]byte{[]byte("hello")}}, at.event())
+	refusedWith(t, "no key", err, "files", admin.NoAct)
+	_, _, err = keys.Import(ctx, all, admin.ImportedKey{Use: "tls"}, at.event())
+	refusedWith(t, "another use", err, "use", admin.NoAct)
+	if _, _, err = keys.Import(ctx, admin.Accounts("a1"), admin.ImportedKey{}, at.event()); err == nil {
+		t.Error("who sees one client account imports a key")
+	}
+	key, notes, err := keys.Import(ctx, all, admin.ImportedKey{Files: [][]byte{sealed}, Passphrase: "changeit"},
+		at.event())
+	if err != nil || key.State != admin.KeyNext || !bytes.Equal(key.Certificate, old.Certificate.Raw) || len(notes) != 1 {
+		t.Fatalf("%+v, %q, %v", key, notes, err)
+	}
+	stored, err := keys.Store.Keys().List(ctx)
+	if err != nil || len(stored) != 2 {
+		t.Fatalf("%d keys, %v", len(stored), err)
+	}
+	private, err := old.PKCS8()
+	if err != nil || bytes.Contains(stored[1].Private, private[40:80]) {
+		t.Errorf("the private key is stored in clear, %v", err)
+	}
+	if err := keys.Publish(ctx, all, key.ID, at.event()); err != nil {
+		t.Error(err)
+	}
+	if _, err := keys.Promote(ctx, all, admin.Promotion{Key: key.ID, All: true, ConfirmedBy: "they know it"},
+		at.event()); err != nil {
+		t.Error(err)
+	}
+	_, _, err = keys.Import(ctx, all, admin.ImportedKey{Files: [][]byte{sealed}, Passphrase: "changeit"}, at.event())
+	refusedWith(t, "a second time", err, "files", admin.ListKeys)
+	events, err := keys.Store.Audit().List(ctx, store.Filter{Action: "key-add", Subject: key.ID})
+	if err != nil || len(events) != 1 || !strings.Contains(string(events[0].Detail), `"imported":true`) {
+		t.Errorf("%+v, %v", events, err)
 	}
 }

@@ -18,6 +18,7 @@ import (
 type keysCmd struct {
 	List     keysListCmd     `cmd:"" help:"Show the keys, and which service provider is signed for by which."`
 	Generate keysGenerateCmd `cmd:"" help:"Make a new key. Nobody knows of it yet."`
+	Import   keysImportCmd   `cmd:"" help:"Take over the key of another identity provider, with its certificate."`
 	Publish  keysPublishCmd  `cmd:"" help:"Put a new key's certificate into the metadata."`
 	Promote  keysPromoteCmd  `cmd:"" help:"Let a key sign for a service provider, now or at an agreed time."`
 	Rollback keysRollbackCmd `cmd:"" help:"Take the last promotion back, at once."`
