@@ -15,6 +15,8 @@ const (
 	ConstantContactACS  = "https://identity.constantcontact.com/sso/saml2"
 	ConstantContactName = "Constant Contact"
 	formatPersistent    = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
+	formatUnspecified   = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified"
+	formatTransient     = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
 	formatBasic         = "urn:oasis:names:tc:SAML:2.0:attrname-format:basic"
 	formatURI           = "urn:oasis:names:tc:SAML:2.0:attrname-format:uri"
 	bindingPOST         = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"

@@ -55,6 +55,7 @@ type grammar struct {
 	Audit    auditCmd    `cmd:"" help:"Show and export who did what."`
 	Trace    traceCmd    `cmd:"" help:"Show what sign-ins did, step by step."`
 	Explain  explainCmd  `cmd:"" help:"Show what would happen if a person signed in. Changes nothing."`
+	Compare  compareCmd  `cmd:"" help:"Compare what another identity provider sent for a person with the preview."`
 	Preview  previewCmd  `cmd:"" help:"Show the assertion that a person would get at a service provider. Sends nothing."`
 	Metadata metadataCmd `cmd:"" help:"Print the SAML metadata of this identity provider."`
 	Backup   backupCmd   `cmd:"" help:"Copy the SQLite database, also while the bridge runs."`
