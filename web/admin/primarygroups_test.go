@@ -37,8 +37,12 @@ func TestREAL45MappingOfAPrimaryGroup(t *testing.T) {
 		if err != nil || sum.Primary != want || want > 0 && sum.Gains != want || len(why) != want {
 			t.Errorf("%s: %+v, %v, %v; want %d by their primary group", dn, sum, why, err, want)
 		}
-		if _, err := w.AddDraft(ctx, all, draft); err != nil {
+		m, err := w.AddDraft(ctx, all, draft)
+		if err != nil {
 			t.Fatal(err)
+		}
+		if risk := w.PrimaryRisk(ctx, m); strings.Contains(risk, "of 3 people") != (want == 3) {
+			t.Errorf("%s: added with the warning %q", dn, risk)
 		}
 	}
 	found := status.PrimaryGroups(ctx)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"ssobridge/idp/directory"
@@ -70,11 +69,8 @@ func (s Status) checks() []Check {
 	return append(list, Check{ForFullCheck, s.PrimaryGroups})
 }
 
-// The bounds of PrimaryGroups: groups that are looked at, and members that are counted of each.
-const (
-	maxPrimaryGroups  = 200
-	maxPrimaryMembers = 1000
-)
+// maxPrimaryGroups bounds the groups that PrimaryGroups looks at.
+const maxPrimaryGroups = 200
 
 // PrimaryGroups names mappings of groups that are somebody's primary group. Their members stand at the people alone, so
 // nobody sees how many they are by looking at the group; and versions before counted none of them.
@@ -94,21 +90,14 @@ func (s Status) PrimaryGroups(ctx context.Context) (all []Finding) {
 				maxPrimaryGroups)})
 		}
 		looked[m.GroupDN] = true
-		n, more, err := s.Directory.PrimaryMembers(ctx, m.GroupDN, maxPrimaryMembers)
+		risk, err := primaryRisk(ctx, s.Directory, m)
 		if err != nil {
 			return append(all, found(name, err)) // it will not answer for the next one either
 		}
-		if n == 0 {
-			continue
+		if risk != "" {
+			all = append(all, Finding{Name: fmt.Sprintf("mapping %d", m.ID), Level: Warning, Detail: risk,
+				Hint: "see for whom in the preview of the mapping, and take another group if not all of them are meant"})
 		}
-		count := strconv.Itoa(n)
-		if more {
-			count = "more than " + count
-		}
-		all = append(all, Finding{Name: fmt.Sprintf("mapping %d", m.ID), Level: Warning,
-			Detail: fmt.Sprintf("%s is the primary group of %s people, who count as its members although it does not list "+
-				"them", m.GroupDN, count),
-			Hint: "see for whom in the preview of the mapping, and take another group if not all of them are meant"})
 	}
 	return all
 }

@@ -82,14 +82,18 @@ func (c *mappingAddCmd) Run(s *invocation, p *server.App) error {
 	if err != nil {
 		return err
 	}
+	primary := p.Mappings().PrimaryRisk(s.ctx, m)
 	if c.JSON {
 		object := toJSONMapping(m)
-		object.Warning = mapping.Risk(m)
+		object.Warning = cmp.Or(mapping.Risk(m), primary)
 		return s.object(object)
 	}
 	s.printf("added mapping %d: %s\n", m.ID, describeMapping(m))
 	if risk := mapping.Risk(m); risk != "" {
 		s.printf("warning: %s\n", risk)
+	}
+	if primary != "" {
+		s.printf("warning: %s\n", primary)
 	}
 	return nil
 }
