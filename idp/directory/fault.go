@@ -149,6 +149,50 @@ func certificateFault(err error) (Fault, bool) {
 			", which is no longer safe",
 			"have the certificate issued again with SHA-256"}, true
 	}
+	return startTLSFault(err.Error())
+}
+
+// startTLSFault reads the words of a handshake after StartTLS: the library keeps nothing else of its error.
+func startTLSFault(text string) (Fault, bool) {
+	_, text, ok := strings.Cut(text, "TLS handshake failed (")
+	if !ok {
+		return Fault{}, false
+	}
+	for _, known := range []struct {
+		words string
+		fault Fault
+	}{
+		{"certificate signed by unknown authority", Fault{
+			"the directory's certificate is signed by an authority that is not trusted here",
+			"set ca_file to the PEM file of the authority that signed the directory's certificate, or of that " +
+				"certificate where it signed itself"}},
+		{"doesn't contain any IP SANs", Fault{"the directory's certificate is not for the address that stands in urls",
+			"write the name into urls that the directory's certificate is for"}},
+		{"x509: certificate is valid for ", Fault{"the directory's certificate is for another name than the one in urls: " +
+			firstLine(strings.TrimSuffix(text, ")")), "write a name into urls that the directory's certificate is for"}},
+		{"x509: certificate is not valid for any names", Fault{"the directory's certificate has no subject alternative name",
+			"have the certificate issued again with the name that stands in urls as subject alternative name"}},
+		{"x509: certificate relies on legacy Common Name", Fault{
+			"the directory's certificate has no subject alternative name",
+			"have the certificate issued again with the name that stands in urls as subject alternative name"}},
+		{" is before ", Fault{"the directory's certificate, or one that signed it, is not valid yet",
+			"look whether this machine's clock is behind, and wait for that time or have the certificate issued again"}},
+		{"has expired or is not yet valid", Fault{"the directory's certificate, or one that signed it, has expired",
+			"have the directory's certificate renewed; if it was, look whether this machine's clock is ahead"}},
+		{"incompatible key usage", Fault{"the directory's certificate is not for servers (extended key usage)",
+			"have the certificate issued again for server authentication"}},
+		{"not authorized to sign", Fault{"the authority of the directory's certificate may not sign for this name",
+			"have the certificate issued again by an authority that may"}},
+		{"is not permitted by any constraint", Fault{
+			"the authority of the directory's certificate may not sign for this name",
+			"have the certificate issued again by an authority that may"}},
+		{"first record does not look like a TLS handshake", Fault{"the server agrees to StartTLS and then speaks no TLS",
+			"write ldaps:// into urls, or have StartTLS set up at the directory"}},
+	} {
+		if strings.Contains(text, known.words) {
+			return known.fault, true
+		}
+	}
 	return Fault{}, false
 }
 

@@ -136,6 +136,35 @@ func serveTLS(t *testing.T, config *tls.Config) string {
 	return "ldaps://" + l.Addr().String()
 }
 
+// serveStartTLS is serveTLS after StartTLS.
+func serveStartTLS(t *testing.T, config *tls.Config) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer func() { _ = c.Close() }()
+				if _, err := c.Read(make([]byte, 512)); err != nil {
+					return
+				}
+				_, _ = c.Write([]byte{0x30, 0x0c, 0x02, 0x01, 0x01, 0x78, 0x07, 0x0a, 0x01, 0, 0x04, 0x00, 0x04, 0x00})
+				if s := tls.Server(c, config); s.Handshake() == nil {
+					_, _ = io.Copy(io.Discard, s)
+				}
+			}()
+		}
+	}()
+	return "ldap://" + l.Addr().String()
+}
+
 // diagnosed is the fault of a sign-in and the step of a check that failed.
 func diagnosed(t *testing.T, o directory.Options) (directory.Fault, directory.Step) {
 	t.Helper()
@@ -172,46 +201,65 @@ func TestREAL46CertificateFaults(t *testing.T) {
 	tls11 := one(a.server(t, none))
 	tls11.MinVersion, tls11.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 // #nosec G402 -- the refusal is tested
 	for _, c := range []struct {
-		name, url, ca string
-		text, mend    string
+		name       string
+		config     *tls.Config // nil: url
+		url, ca    string
+		text, mend string
 	}{
-		{"negative serial number", serveTLS(t, one(a.negative(t, a.server(t, none)))), a.file, "negative serial number",
+		{"negative serial number", one(a.negative(t, a.server(t, none))), "", a.file, "negative serial number",
 			"GODEBUG=x509negativeserial=1"},
-		{"unknown authority", serveTLS(t, one(a.server(t, none))), other.file, "not trusted here", "Test authority"},
-		{"signed itself", serveTLS(t, one(tls.Certificate{Certificate: [][]byte{self.cert.Raw}, PrivateKey: self.key})),
-			a.file, "signed itself", "ca_file"},
-		{"wrong host", serveTLS(t, one(a.server(t, func(c *x509.Certificate) {
+		{"unknown authority", one(a.server(t, none)), "", other.file, "not trusted here", "Test authority"},
+		{"signed itself", one(tls.Certificate{Certificate: [][]byte{self.cert.Raw}, PrivateKey: self.key}),
+			"", a.file, "signed itself", "ca_file"},
+		{"wrong host", one(a.server(t, func(c *x509.Certificate) {
 			c.IPAddresses, c.DNSNames = nil, []string{"dc1.example.test"}
-		}))), a.file, `another name than "127.0.0.1"`, "dc1.example.test"},
-		{"no alternative name", serveTLS(t, one(a.server(t, func(c *x509.Certificate) { c.IPAddresses = nil }))), a.file,
+		})), "", a.file, `another name than "127.0.0.1"`, "dc1.example.test"},
+		{"no alternative name", one(a.server(t, func(c *x509.Certificate) { c.IPAddresses = nil })), "", a.file,
 			"no subject alternative name", "issued again"},
-		{"expired", serveTLS(t, one(a.server(t, func(c *x509.Certificate) {
+		{"expired", one(a.server(t, func(c *x509.Certificate) {
 			c.NotBefore, c.NotAfter = time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour)
-		}))), a.file, "has expired", "renewed"},
-		{"not yet valid", serveTLS(t, one(a.server(t, func(c *x509.Certificate) {
+		})), "", a.file, "has expired", "renewed"},
+		{"not yet valid", one(a.server(t, func(c *x509.Certificate) {
 			c.NotBefore, c.NotAfter = time.Now().Add(time.Hour), time.Now().Add(2*time.Hour)
-		}))), a.file, "not valid yet", "clock is behind"},
-		{"authority expired", serveTLS(t, one(old.server(t, none))), old.file, "has expired", "renewed"},
-		{"not for servers", serveTLS(t, one(a.server(t, func(c *x509.Certificate) {
+		})), "", a.file, "not valid yet", "clock is behind"},
+		{"authority expired", one(old.server(t, none)), "", old.file, "has expired", "renewed"},
+		{"not for servers", one(a.server(t, func(c *x509.Certificate) {
 			c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
-		}))), a.file, "not for servers", "server authentication"},
-		{"may not sign for it", serveTLS(t, one(bound.server(t, none))), bound.file, "may not sign for this name",
+		})), "", a.file, "not for servers", "server authentication"},
+		{"may not sign for it", one(bound.server(t, none)), "", bound.file, "may not sign for this name",
 			"issued again"},
-		{"asks for a certificate", serveTLS(t, asked), a.file, "certificate of the client", "without a certificate"},
-		{"TLS 1.1", serveTLS(t, tls11), a.file, "no TLS that is still safe", "TLS 1.2"},
-		{"no TLS", strings.Replace(directorytest.SharedSlapd(t).PlainURL(), "ldap:", "ldaps:", 1), a.file, "TLS", "636"},
-		{"nothing there", "ldaps://127.0.0.1:1", a.file, "nothing listens", "reachable"},
-		{"no such name", "ldaps://directory.invalid", a.file, "DNS", "urls"},
+		{"asks for a certificate", asked, "", a.file, "certificate of the client", "without a certificate"},
+		{"TLS 1.1", tls11, "", a.file, "no TLS that is still safe", "TLS 1.2"},
+		{"no TLS", nil, strings.Replace(directorytest.SharedSlapd(t).PlainURL(), "ldap:", "ldaps:", 1), a.file, "TLS",
+			"636"},
+		{"nothing there", nil, "ldaps://127.0.0.1:1", a.file, "nothing listens", "reachable"},
+		{"no such name", nil, "ldaps://directory.invalid", a.file, "DNS", "urls"},
 	} {
+		try := func(t *testing.T, url, mend string) {
+			t.Helper()
+			fault, step := diagnosed(t, directory.Options{Preset: "openldap", URLs: []string{url}, CAFile: c.ca,
+				StartTLS: strings.HasPrefix(url, "ldap:"), BindDN: "cn=reader,dc=x", BindPassword: "service-secret",
+				BaseDN: "dc=x"})
+			if !strings.Contains(fault.Text, c.text) || !strings.Contains(fault.Mend, mend) {
+				t.Errorf("at a sign-in: got %+v, want %q and %q", fault, c.text, mend)
+			}
+			if !strings.Contains(step.Err.Error(), c.text) || !strings.Contains(step.Mend, mend) {
+				t.Errorf("check: got %v, do %q; want %q and %q", step.Err, step.Mend, c.text, mend)
+			}
+		}
 		t.Run(c.name, func(t *testing.T) {
-			fault, step := diagnosed(t, directory.Options{Preset: "openldap", URLs: []string{c.url}, CAFile: c.ca,
-				BindDN: "cn=reader,dc=x", BindPassword: "service-secret", BaseDN: "dc=x"})
-			if !strings.Contains(fault.Text, c.text) || !strings.Contains(fault.Mend, c.mend) {
-				t.Errorf("at a sign-in: got %+v, want %q and %q", fault, c.text, c.mend)
+			if c.config == nil {
+				try(t, c.url, c.mend)
+				return
 			}
-			if !strings.Contains(step.Err.Error(), c.text) || !strings.Contains(step.Mend, c.mend) {
-				t.Errorf("check: got %v, do %q; want %q and %q", step.Err, step.Mend, c.text, c.mend)
+			try(t, serveTLS(t, c.config), c.mend)
+			// The library says less of a handshake after StartTLS: not who signed, nor for whom.
+			mend := map[string]string{"unknown authority": "ca_file", "signed itself": "ca_file", "wrong host": "urls",
+				"no alternative name": ""}
+			if less, ok := mend[c.name]; ok {
+				c.text, c.mend = "the directory's certificate", less
 			}
+			try(t, serveStartTLS(t, c.config), c.mend)
 		})
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-ldap/ldap/v3"
+	"golang.org/x/text/unicode/norm"
 )
 
 // The bounds of what is looked for by hand.
@@ -55,6 +56,9 @@ func words(text string) ([]string, error) {
 //
 // A large directory needs an index for beginnings (in OpenLDAP: index uid,givenName,sn,mail sub).
 func (d *Directory) SearchPeople(ctx context.Context, text string, limit int) (people []Person, more bool, err error) {
+	if d.isAD {
+		text = norm.NFC.String(text) // as a login
+	}
 	all, err := words(text)
 	if err != nil {
 		return nil, false, err

@@ -46,8 +46,8 @@ func TestAccountDisabledByAttribute(t *testing.T) {
 	known.deliver(known.goOn(known.login(known.get(w.launch(books)), "alice", password))).says("Alice Anders")
 }
 
-// REAL-47, REAL-49, REAL-50: what is wrong with the directory's settings is found by check, to which the log points; and
-// that groups in groups are not followed is said where it matters.
+// REAL-47, REAL-49, REAL-50: what is wrong with the directory's settings is found by check, to which the log points;
+// and that groups in groups are not followed is said where it matters.
 func TestDirectorySettingsAreNamed(t *testing.T) {
 	t.Parallel()
 	slapd := directorytest.StartSlapd(t)
