@@ -89,13 +89,12 @@ type Deliver struct {
 type Refusal struct {
 	SignIn    string // "" when there is none to go back to
 	Provider  string
-	Reason    string // one of Reasons: a fixed word, for which the page has a sentence
-	Status    int    // HTTP status
-	CanCancel bool   // "Back to …" answers the service provider by a status
-	Retry     bool   // trying the same again makes sense
-	// a running logout to go on with, "" for none; the visitor's word, to be checked when it is followed
-	Logout string
-	Wait   time.Duration // for how long it stays so, where that is known; else 0
+	Reason    string        // one of Reasons: a fixed word, for which the page has a sentence
+	Status    int           // HTTP status
+	CanCancel bool          // "Back to …" answers the service provider by a status
+	Retry     bool          // trying the same again makes sense
+	SignOut   bool          // it is a sign-out that does not go on, by a message of single logout
+	Wait      time.Duration // for how long it stays so, where that is known; else 0
 }
 
 // Finished says that this sign-in is used up.

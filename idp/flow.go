@@ -280,10 +280,19 @@ func (p *IdP) logRefusal(ctx context.Context, v Visitor, entityID, reason, detai
 	}
 	FootprintOf(ctx).Refused(reason) // before the line: past so many of a kind it is only counted
 	traceOf(ctx).refused(entityID, reason)
-	p.o.Logger.LogAttrs(ctx, slog.LevelInfo, "sign-in refused",
+	message := "sign-in refused"
+	if ctx.Value(logoutKey{}) != nil {
+		message = "sign-out refused"
+	}
+	p.o.Logger.LogAttrs(ctx, slog.LevelInfo, message,
 		slog.String("ref", v.Ref), slog.String("reason", reason), slog.String("detail", detail),
 		slog.String("mend", mend), slog.String("sp", entityID), slog.String("address", v.Address))
 }
+
+type logoutKey struct{}
+
+// asLogout marks what is done for a single logout, so that its refusals are not told as those of sign-ins.
+func asLogout(ctx context.Context) context.Context { return context.WithValue(ctx, logoutKey{}, true) }
 
 // finished is the page of a sign-in that is used up. What it was may be gone: only the id of its target is left.
 func (f *flow) finished() Page {

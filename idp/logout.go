@@ -26,14 +26,27 @@ type logoutData struct {
 	Binding    string  `json:"binding,omitempty"` // by which the request came
 	RelayState *string `json:"relay_state,omitempty"`
 	Reason     string  `json:"reason,omitempty"` // why nothing was ended; its status is the answer
+	// Last are the service providers that gave no answer the last time: each of them may keep the browser for good, so the
+	// others are asked first.
+	Last []string `json:"last,omitempty"`
 }
 
 // SLO takes a message of single logout: by GET in the HTTP-Redirect binding, by
 // POST in the HTTP-POST binding. It reads the body itself, bounded. Nothing of a
 // message is acted upon before its signature is verified (row SLO-01). A
 // LogoutRequest ends our sessions that it names at once, also where a cross-site
-// POST comes without cookies; LogoutGoOn then leads to the page of the logout.
+// POST comes without cookies; LogoutGoOn then leads to the page of the logout. An answer that can't be used is none: it
+// leads on to the logout that the browser is on (row REAL-08).
 func (p *IdP) SLO(ctx context.Context, r *http.Request, v Visitor) (Answer, error) {
+	a, err := p.slo(asLogout(ctx), r, v)
+	if refusal, ok := a.Page.(Refusal); ok {
+		refusal.SignOut = true
+		a.Page = refusal
+	}
+	return a, err
+}
+
+func (p *IdP) slo(ctx context.Context, r *http.Request, v Visitor) (Answer, error) {
 	if !p.o.SingleLogout {
 		p.logRefusal(ctx, v, "", ReasonNoSingleLogout, "single logout is off",
 			"set logout.enabled, or take the address out of the service provider's settings")
@@ -51,46 +64,67 @@ func (p *IdP) SLO(ctx context.Context, r *http.Request, v Visitor) (Answer, erro
 		return Answer{Page: p.refuseRequest(ctx, v, "", bad)}, nil
 	}
 	defer free()
-	received, bad := saml.ReadLogout(text, r.Method, p.o.MaxRelayState)
-	if bad != nil {
-		return Answer{Page: p.refuseRequest(ctx, v, "", bad)}, nil
-	}
 	c, err := p.loadConfig(ctx)
 	if err != nil {
 		return Answer{}, err
 	}
+	received, bad := saml.ReadLogout(text, r.Method, p.o.MaxRelayState)
+	if bad != nil {
+		return p.passOver(ctx, received, p.refuseMessage(ctx, v, c, received.Issuer(), bad), r.Method, v)
+	}
 	sp := c.providers[received.Issuer()]
 	if page := p.usable(ctx, sp, received.Issuer(), http.StatusBadRequest, v); page != nil {
-		return Answer{Page: page}, nil
+		return p.passOver(ctx, received, page, r.Method, v)
 	}
 	verified, bad := received.Verify(p.trust(ctx, sp, v))
 	if bad != nil {
-		return Answer{Page: goOnAfter(p.refuseRequest(ctx, v, sp.EntityID, bad), received.InResponseTo())}, nil
+		return p.passOver(ctx, received, p.refuseMessage(ctx, v, c, sp.EntityID, bad), r.Method, v)
 	}
-	if verified.IsResponse() {
-		page, err := p.takeLogoutResponse(ctx, sp, verified, v)
-		return Answer{Page: page}, err
+	if !verified.IsResponse() {
+		return p.takeLogoutRequest(ctx, c, sp, verified, v)
 	}
-	return p.takeLogoutRequest(ctx, sp, verified, v)
+	page, err := p.takeLogoutResponse(ctx, c, sp, verified, v)
+	if err != nil {
+		return Answer{}, err
+	}
+	return p.passOver(ctx, received, page, r.Method, v)
 }
 
-// goOnAfter lets the person go on with a running logout after a LogoutResponse
-// that was refused. The id is the message's own word; the page behind it opens in
-// the browser that it belongs to and in no other.
-func goOnAfter(page Page, inResponseTo string) Page {
-	if refusal, ok := page.(Refusal); ok {
-		refusal.Logout, _, _ = splitRequestID(inResponseTo)
-		return refusal
+// passOver leads a person on to the running logout whose answer was refused: it counts as no answer, for which the page
+// of the logout sees. Without one, and for a request, the refusal stays. Nothing that the message says is believed:
+// InResponseTo only finds a page, which opens in the browser that it belongs to and in no other.
+func (p *IdP) passOver(ctx context.Context, received *saml.ReceivedLogout, page Page, method string,
+	v Visitor) (Answer, error) {
+	if _, refused := page.(Refusal); !refused || !received.IsResponse() {
+		return Answer{Page: page}, nil
 	}
-	return page
+	if id, _, ok := splitRequestID(received.InResponseTo()); ok {
+		switch l, err := p.o.Logouts.Get(ctx, id); {
+		case err == nil && l.FinishedAt.IsZero():
+			return Answer{Page: LogoutGoOn{id}}, nil
+		case err != nil && !errors.Is(err, store.ErrNotFound):
+			return Answer{}, fmt.Errorf("look for the logout of an answer: %w", err)
+		}
+	}
+	if method == http.MethodPost && v.Browser == "" {
+		return Answer{Page: LogoutGoOn{}}, nil // a cross-site POST carries no cookies: the next request says whose it is
+	}
+	running, err := p.RunningLogout(ctx, v)
+	if err != nil {
+		return Answer{}, err
+	}
+	if running != "" {
+		page = LogoutGoOn{running}
+	}
+	return Answer{Page: page}, nil
 }
 
 // takeLogoutRequest ends the sessions that a verified LogoutRequest names.
-func (p *IdP) takeLogoutRequest(ctx context.Context, sp *serviceProvider, m *saml.VerifiedLogout,
+func (p *IdP) takeLogoutRequest(ctx context.Context, c *config, sp *serviceProvider, m *saml.VerifiedLogout,
 	v Visitor) (Answer, error) {
 	r, bad := m.Request()
 	if bad != nil {
-		return Answer{Page: p.refuseRequest(ctx, v, sp.EntityID, bad)}, nil
+		return Answer{Page: p.refuseMessage(ctx, v, c, sp.EntityID, bad)}, nil
 	}
 	now := p.o.Now()
 	bad = r.Check(p.logoutEndpoint, now)
@@ -103,7 +137,7 @@ func (p *IdP) takeLogoutRequest(ctx context.Context, sp *serviceProvider, m *sam
 			"compare the clocks; the back button does it too")
 	}
 	if bad != nil {
-		return Answer{Page: p.refuseRequest(ctx, v, sp.EntityID, bad)}, nil
+		return Answer{Page: p.refuseMessage(ctx, v, c, sp.EntityID, bad)}, nil
 	}
 
 	data := logoutData{Binding: m.Binding(), RelayState: m.RelayState()}
@@ -120,7 +154,7 @@ func (p *IdP) takeLogoutRequest(ctx context.Context, sp *serviceProvider, m *sam
 			data.Reason = ReasonUnknownSession
 		}
 	case !known:
-		return Answer{Page: p.refuseRequest(ctx, v, sp.EntityID, saml.BadRequest("Version is missing or no version",
+		return Answer{Page: p.refuseMessage(ctx, v, c, sp.EntityID, saml.BadRequest("Version is missing or no version",
 			"send Version=\"2.0\""))}, nil
 	case above:
 		data.Reason = ReasonVersionHigh
@@ -186,6 +220,9 @@ func (p *IdP) startLogout(ctx context.Context, l store.Logout, data logoutData, 
 	if l.ID, err = p.token(); err != nil {
 		return Answer{}, err
 	}
+	if data.Last, err = p.silent(ctx); err != nil {
+		return Answer{}, err
+	}
 	if l.Data, err = encode(data); err != nil {
 		return Answer{}, err
 	}
@@ -196,7 +233,8 @@ func (p *IdP) startLogout(ctx context.Context, l store.Logout, data logoutData, 
 	case errors.Is(err, store.ErrConflict):
 		p.logRefusal(ctx, v, l.EntityID, ReasonReplayed, "this LogoutRequest was used before",
 			"start again at the service provider")
-		return Answer{Page: Refusal{Reason: ReasonReplayed, Status: http.StatusBadRequest}}, nil
+		return Answer{Page: Refusal{Provider: p.nameOf(ctx, l.EntityID), Reason: ReasonReplayed,
+			Status: http.StatusBadRequest}}, nil
 	case err != nil:
 		return Answer{}, fmt.Errorf("start logout: %w", err)
 	}
@@ -207,6 +245,30 @@ func (p *IdP) startLogout(ctx context.Context, l store.Logout, data logoutData, 
 		answer.EndSession = answer.EndSession || bytes.Equal(h, hash(v.Session))
 	}
 	return answer, nil
+}
+
+// silent are the service providers that gave no answer when they were asked last, as far back as the latest answers go.
+func (p *IdP) silent(ctx context.Context) (entityIDs []string, err error) {
+	events, err := p.o.Audit.List(ctx, store.Filter{Action: partAction, Limit: 500})
+	if err != nil {
+		return nil, fmt.Errorf("look who answered the last logouts: %w", err)
+	}
+	seen := map[string]bool{}
+	for _, e := range events { // the newest first
+		if !seen[e.SP] && e.Reason == partNoAnswer {
+			entityIDs = append(entityIDs, e.SP)
+		}
+		seen[e.SP] = true
+	}
+	return entityIDs, nil
+}
+
+// nameOf is what people call a service provider; "" for one that is not registered.
+func (p *IdP) nameOf(ctx context.Context, entityID string) string {
+	if c, err := p.loadConfig(ctx); err == nil && c.providers[entityID] != nil {
+		return c.providers[entityID].name()
+	}
+	return ""
 }
 
 // logoutEvent says that a person was signed out here; sp is who asked for it, ""
@@ -220,11 +282,11 @@ func (p *IdP) logoutEvent(v Visitor, person store.PersonID, sp string) store.Eve
 
 // takeLogoutResponse notes what a participant has answered. It may come twice, or
 // late: it then changes nothing, or for the better.
-func (p *IdP) takeLogoutResponse(ctx context.Context, sp *serviceProvider, m *saml.VerifiedLogout,
+func (p *IdP) takeLogoutResponse(ctx context.Context, c *config, sp *serviceProvider, m *saml.VerifiedLogout,
 	v Visitor) (Page, error) {
 	r, bad := m.Response()
 	if bad != nil {
-		return p.refuseRequest(ctx, v, sp.EntityID, bad), nil
+		return p.refuseMessage(ctx, v, c, sp.EntityID, bad), nil
 	}
 	bad = r.Check(p.logoutEndpoint, p.o.Now())
 	switch {
@@ -235,11 +297,11 @@ func (p *IdP) takeLogoutResponse(ctx context.Context, sp *serviceProvider, m *sa
 		bad = saml.BadRequest("Version is not 2.0", "send Version=\"2.0\"")
 	}
 	if bad != nil {
-		return goOnAfter(p.refuseRequest(ctx, v, sp.EntityID, bad), r.InResponseTo), nil
+		return p.refuseMessage(ctx, v, c, sp.EntityID, bad), nil
 	}
 	id, n, ok := splitRequestID(r.InResponseTo)
 	if !ok {
-		return p.refuseRequest(ctx, v, sp.EntityID, unknownRequest()), nil
+		return p.refuseMessage(ctx, v, c, sp.EntityID, unknownRequest()), nil
 	}
 	var page Page = LogoutGoOn{id}
 	err := p.changeLogout(ctx, id, func(l *store.Logout) ([]store.Event, error) {
@@ -247,7 +309,7 @@ func (p *IdP) takeLogoutResponse(ctx context.Context, sp *serviceProvider, m *sa
 		// The answer must be to the request that was sent, and from whom it was sent to.
 		if n >= len(l.Participants) || l.Participants[n].EntityID != sp.EntityID ||
 			l.Participants[n].Request != r.InResponseTo {
-			page = p.refuseRequest(ctx, v, sp.EntityID, unknownRequest())
+			page = p.refuseMessage(ctx, v, c, sp.EntityID, unknownRequest())
 			return nil, nil
 		}
 		part := &l.Participants[n]
@@ -261,7 +323,7 @@ func (p *IdP) takeLogoutResponse(ctx context.Context, sp *serviceProvider, m *sa
 		return []store.Event{p.partEvent(v, *part)}, nil
 	})
 	if errors.Is(err, store.ErrNotFound) {
-		return p.refuseRequest(ctx, v, sp.EntityID, unknownRequest()), nil
+		return p.refuseMessage(ctx, v, c, sp.EntityID, unknownRequest()), nil
 	}
 	return page, err
 }
@@ -272,9 +334,12 @@ func unknownRequest() *saml.Fault {
 		"nothing, if the logout was finished or given up meanwhile")
 }
 
+// partAction is the event of what came of a participant.
+const partAction = "logout-participant"
+
 // partEvent says what came of a participant.
 func (p *IdP) partEvent(v Visitor, part store.Participant) store.Event {
-	e := store.Event{At: p.o.Now(), Ref: v.Ref, Action: "logout-participant", SP: part.EntityID, Address: v.Address,
+	e := store.Event{At: p.o.Now(), Ref: v.Ref, Action: partAction, SP: part.EntityID, Address: v.Address,
 		Outcome: "failed", Reason: part.State}
 	if part.State == partDone {
 		e.Outcome, e.Reason = "ok", ""

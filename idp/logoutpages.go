@@ -10,7 +10,8 @@ import (
 	"ssobridge/store"
 )
 
-// LogoutGoOn is no page of its own: a 303 to the page of this logout (/logout/all?l=ID).
+// LogoutGoOn is no page of its own: a 303 to the page of this logout (/logout/all?l=ID), or with "" to where the
+// browser's own one is found (/logout).
 type LogoutGoOn struct{ Logout string }
 
 // SigningOut lists the services that a logout goes through, before the browser is
@@ -116,11 +117,14 @@ func (c *config) state(part store.Participant) ServiceState {
 }
 
 // nextPart finds the participant to go on with: one that was asked and has not
-// answered, else the first that can be asked.
-func (c *config) nextPart(l *store.Logout) (n int, left bool) {
-	for _, want := range []ServiceState{Asked, ToBeAsked} {
+// answered, else the first that can be asked, with those of last behind all others.
+func (c *config) nextPart(l *store.Logout, last []string) (n int, left bool) {
+	for _, want := range []struct {
+		state ServiceState
+		last  bool
+	}{{Asked, false}, {Asked, true}, {ToBeAsked, false}, {ToBeAsked, true}} {
 		for i, part := range l.Participants {
-			if c.state(part) != want {
+			if c.state(part) != want.state || slices.Contains(last, part.EntityID) != want.last {
 				continue
 			}
 			if _, ok := c.providers[part.EntityID].logoutEndpoint(saml.BindingRedirect); ok {

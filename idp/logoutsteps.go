@@ -28,9 +28,6 @@ const (
 )
 
 const (
-	// logoutPatience is how long a participant that was asked is given before the
-	// page goes on by itself.
-	logoutPatience = 15 * time.Second
 	// logoutPause is how long the page stands before the next one is asked: time to read, and to skip.
 	logoutPause = 2 * time.Second
 	// logoutAgain is how soon after a participant was asked a second step means the
@@ -63,23 +60,28 @@ func splitRequestID(id string) (logout string, n int, ok bool) {
 	return parts[0], n, true
 }
 
-// LogoutPage shows where a logout stands. With nobody left to ask and nothing to
+// LogoutPage shows where a logout stands. Whoever comes here has come back: a participant that was asked and has not
+// answered is given up, since its page may never lead back by itself (row REAL-08); its answer still counts if it comes
+// later. With nobody left to ask and nothing to
 // tell the person, the service provider that asked gets its answer at once.
 func (p *IdP) LogoutPage(ctx context.Context, id string, v Visitor) (Answer, error) {
 	return p.logoutStep(ctx, id, v, func(c *config, l *store.Logout, data logoutData) (Page, []store.Event, error) {
-		now := p.o.Now()
-		if n, left := c.nextPart(l); left {
-			pause := logoutPause
-			if part := l.Participants[n]; part.State == partAsked {
-				pause = max(part.AskedAt.Add(logoutPatience).Sub(now), logoutPause)
+		var events []store.Event
+		for i := range l.Participants {
+			if part := &l.Participants[i]; part.State == partAsked && l.FinishedAt.IsZero() {
+				part.State = partNoAnswer
+				events = append(events, p.partEvent(v, *part))
 			}
+		}
+		if n, left := c.nextPart(l, data.Last); left {
 			return SigningOut{Logout: l.ID, Services: c.services(l), Provider: c.askedBy(l), Next: c.partName(l.Participants[n]),
-				Step: n, Pause: pause}, nil, nil
+				Step: n, Pause: logoutPause}, events, nil
 		}
 		if l.EntityID != "" && l.FinishedAt.IsZero() && c.allDone(l) {
-			return p.finishLogout(ctx, c, l, data, v)
+			page, more, err := p.finishLogout(ctx, c, l, data, v)
+			return page, append(events, more...), err
 		}
-		return c.signedOut(l), nil, nil
+		return c.signedOut(l), events, nil
 	})
 }
 
@@ -98,7 +100,7 @@ func (p *IdP) RunningLogout(ctx context.Context, v Visitor) (id string, err erro
 			if err != nil {
 				return "", err
 			}
-			if _, left := c.nextPart(&l); !left {
+			if _, left := c.nextPart(&l, nil); !left {
 				return "", nil
 			}
 			return id, nil
@@ -114,14 +116,14 @@ func (p *IdP) RunningLogout(ctx context.Context, v Visitor) (id string, err erro
 // not answered is given up, at once if it is number past; its answer still counts
 // if it comes later. A past of -1 names none.
 func (p *IdP) NextLogout(ctx context.Context, id string, past int, v Visitor) (Answer, error) {
-	return p.logoutStep(ctx, id, v, func(c *config, l *store.Logout, _ logoutData) (Page, []store.Event, error) {
+	return p.logoutStep(ctx, id, v, func(c *config, l *store.Logout, data logoutData) (Page, []store.Event, error) {
 		if !l.FinishedAt.IsZero() {
 			return c.signedOut(l), nil, nil
 		}
 		now := p.o.Now()
 		var events []store.Event
 		for {
-			n, left := c.nextPart(l)
+			n, left := c.nextPart(l, data.Last)
 			if !left {
 				return LogoutGoOn{l.ID}, events, nil
 			}
@@ -227,6 +229,7 @@ func (p *IdP) finishLogout(ctx context.Context, c *config, l *store.Logout, data
 // taken again, on what that one has left.
 func (p *IdP) logoutStep(ctx context.Context, id string, v Visitor, step func(*config, *store.Logout, logoutData) (Page,
 	[]store.Event, error)) (Answer, error) {
+	ctx = asLogout(ctx)
 	if page, err := p.openLogout(ctx, id, v); page != nil || err != nil {
 		return Answer{Page: page}, err
 	}

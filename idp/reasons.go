@@ -141,6 +141,16 @@ const (
 	ReasonAnswered = "answered"
 )
 
+// OfMessage tells whether a reason says that a SAML message could not be read or trusted, whatever it was for.
+func OfMessage(reason string) bool {
+	switch reason {
+	case ReasonTooLarge, ReasonBadRequest, ReasonSignatureParameters, ReasonSignatureInXML, ReasonSignatureForm,
+		ReasonSignatureAlgorithm, ReasonNoCertificate, ReasonBadSignature:
+		return true
+	}
+	return false
+}
+
 // Reasons returns every word that Refusal.Reason can have.
 func Reasons() []string {
 	all := []string{

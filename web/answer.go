@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"html/template"
@@ -69,6 +70,9 @@ func (s *Server) answer(c echo.Context, v *visit, a idp.Answer, self string) err
 		}
 		return c.Redirect(http.StatusSeeOther, path)
 	case idp.LogoutGoOn:
+		if p.Logout == "" {
+			return c.Redirect(http.StatusSeeOther, "/logout")
+		}
 		return c.Redirect(http.StatusSeeOther, logoutPath(p.Logout))
 	case idp.SigningOut:
 		return s.showSigningOut(c, v, p)
@@ -230,6 +234,7 @@ type refusalView struct {
 	Again    string // path of ours, "" for none
 	Retry    bool   // again by the form of a started sign-in, which may have no address
 	Cancel   bool
+	SignOut  bool   // a message of single logout was refused, and the person may still be signed in
 	Wait     string // for how long it stays so, in words; "" where that is not known
 	// filled by showRefusal
 	Title, Text, Do, Link, Ref string
@@ -249,9 +254,7 @@ func (s *Server) showIdPRefusal(c echo.Context, v *visit, p idp.Refusal, self st
 			view.Again, view.Retry = "", v.browser != ""
 		}
 	}
-	if tokenText(p.Logout) {
-		view.Again = logoutPath(p.Logout)
-	}
+	view.SignOut = p.SignOut
 	// Without the browser cookie (a posted AuthnRequest) no form of ours can be sent.
 	view.Cancel = p.CanCancel && p.SignIn != "" && v.browser != ""
 	v.reason = p.Reason
@@ -269,7 +272,11 @@ func (s *Server) showRefusal(c echo.Context, v *visit, view refusalView, status 
 	s.refusedFor(c, v, view.Reason)
 	texts := s.in(c).texts
 	said := texts.reason(view.Reason)
-	provider := s.provider(view.Provider)
+	if view.SignOut {
+		said = texts.signOut(view.Reason)
+	}
+	// Nobody is named who may not have sent the person here.
+	provider := cmp.Or(view.Provider, texts.words["asker"])
 	fill := func(text string) string { return texts.fill(text, "provider", provider, "wait", view.Wait) }
 	view.Title, view.Text, view.Do = fill(said.Title), fill(said.Text), fill(said.Do)
 	view.Link, view.Ref, view.Provider = said.Link, v.ref, provider

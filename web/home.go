@@ -21,17 +21,16 @@ func (s *Server) home(c echo.Context) error {
 		return fmt.Errorf("look who is signed in: %w", err)
 	}
 	view := struct {
-		Login  string
-		In     bool
-		Logout string // path of a logout that stands still, "" for none
+		Login string
+		In    bool
 	}{Login: login, In: in}
 	if !in {
 		running, err := s.idp.RunningLogout(c.Request().Context(), v.visitor())
-		if err != nil {
+		switch {
+		case err != nil:
 			return fmt.Errorf("look for a running logout: %w", err)
-		}
-		if running != "" {
-			view.Logout = logoutPath(running)
+		case running != "": // somebody's page never led back to it
+			return c.Redirect(http.StatusSeeOther, logoutPath(running))
 		}
 	}
 	return s.show(c, http.StatusOK, "home", policy{alone: true}, view)

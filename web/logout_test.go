@@ -164,22 +164,47 @@ func TestSLO04Page(t *testing.T) {
 // whoever comes back to a page of ours gets on.
 func TestRunningLogoutIsFoundAgain(t *testing.T) {
 	r := newRig(t, nil)
-	if links := r.get("/").page(t).all("a", "href", "/logout/all?l=still"); len(links) != 0 {
-		t.Errorf("links %v", links)
-	}
+	wantStatus(t, r.get("/"), http.StatusOK)
 	r.idp.running = "still"
-	if resp := r.get("/logout"); resp.StatusCode != http.StatusSeeOther ||
-		resp.Header.Get("Location") != "/logout/all?l=still" {
+	for _, path := range []string{"/", "/logout"} { // REAL-08: it goes on by itself
+		resp := r.get(path)
+		if resp.StatusCode != http.StatusSeeOther || resp.Header.Get("Location") != "/logout/all?l=still" {
+			t.Errorf("%s: status %d to %q", path, resp.StatusCode, resp.Header.Get("Location"))
+		}
+	}
+	r.idp.running = ""
+	r.idp.answer = &idp.Answer{Page: idp.LogoutGoOn{}} // which one it is shows when the browser's cookie comes
+	if resp := r.get("/saml/slo?SAMLResponse=x"); resp.Header.Get("Location") != "/logout" {
 		t.Errorf("status %d to %q", resp.StatusCode, resp.Header.Get("Location"))
 	}
-	r.get("/").page(t).one(t, "a", "href", "/logout/all?l=still")
-	r.idp.running = ""
-	r.idp.answer = &idp.Answer{Page: idp.Refusal{Reason: idp.ReasonBadSignature, Status: 400, Logout: "still"}}
-	resp := r.get("/saml/slo?SAMLResponse=x")
-	wantStatus(t, resp, http.StatusBadRequest)
-	resp.page(t).one(t, "a", "href", "/logout/all?l=still")
-	r.idp.answer = &idp.Answer{Page: idp.Refusal{Reason: idp.ReasonBadSignature, Status: 400, Logout: `"><b>`}}
-	if links := r.get("/saml/slo?SAMLResponse=x").page(t).all("a", "class", "button"); len(links) != 0 {
-		t.Errorf("links %v, want none to a logout that can't be", links)
+}
+
+// TestRefusedLogoutIsNoSignIn (REAL-09): what refuses a message of single logout speaks of signing out and of who sent
+// it, and leads to the sign-out here; a page that knows no sender names nobody.
+func TestRefusedLogoutIsNoSignIn(t *testing.T) {
+	r := newRig(t, nil)
+	said := func(path string, refusal idp.Refusal) node {
+		r.idp.answer = &idp.Answer{Page: refusal}
+		page := r.get(path).page(t)
+		text := page.one(t, "main").text()
+		if strings.Contains(text, "Constant Contact") || strings.ContainsAny(text, "{}") {
+			t.Errorf("%+v: %s", refusal, text)
+		}
+		return page
+	}
+	for _, reason := range []string{
+		idp.ReasonTooLarge, idp.ReasonBadRequest, idp.ReasonUnsignedRequest, idp.ReasonSignatureParameters,
+		idp.ReasonSignatureInXML, idp.ReasonSignatureForm, idp.ReasonSignatureAlgorithm, idp.ReasonNoCertificate,
+		idp.ReasonBadSignature, idp.ReasonUnknownProvider, idp.ReasonProviderDisabled, idp.ReasonMetadataExpired,
+		idp.ReasonWrongDestination, idp.ReasonRequestTime, idp.ReasonReplayed,
+	} {
+		for _, provider := range []string{"Wiki", ""} {
+			page := said("/saml/slo?SAMLRequest=x", idp.Refusal{Reason: reason, Status: 400, Provider: provider, SignOut: true})
+			page.one(t, "a", "href", "/logout")
+			if text := page.one(t, "main").text(); strings.Contains(text, "sign-in") || strings.Contains(text, "Start again") {
+				t.Errorf("%s: %s", reason, text)
+			}
+			said("/saml/sso?SAMLRequest=x", idp.Refusal{Reason: reason, Status: 400, Provider: provider})
+		}
 	}
 }

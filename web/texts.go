@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"ssobridge/idp"
 	"ssobridge/store"
 )
 
@@ -65,6 +66,21 @@ func (c Catalogue) reason(word string) explanation {
 		return e
 	}
 	return c.reasons[internal]
+}
+
+// signOutText is the text of a refused message of single logout, whatever its fault. With a reason behind it, it is the
+// one for that reason.
+const signOutText = "signout"
+
+// signOut explains why a message of single logout is refused. What is the same for a sign-in has no text of its own.
+func (c Catalogue) signOut(word string) explanation {
+	if e, ok := c.reasons[signOutText+" "+word]; ok {
+		return e
+	}
+	if idp.OfMessage(word) {
+		return c.reasons[signOutText]
+	}
+	return c.reason(word)
 }
 
 func (c Catalogue) problem(word string) problem {

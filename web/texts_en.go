@@ -197,7 +197,7 @@ var english = Catalogue{
 		"home.signin":   "Sign in to {product}",
 		"home.logout":   "Sign out",
 		"home.sessions": "Where you are signed in",
-		"home.finish":   "Finish signing out everywhere",
+		"asker":         "the service that sent you here",
 	},
 
 	problems: map[string]problem{
@@ -238,7 +238,7 @@ var english = Catalogue{
 		"method_not_allowed": {Title: "That did not work", Text: "This address can't be used in that way.",
 			Do: "Start again from your link."},
 		"too_large": {Title: "The sign-in request is too large",
-			Text: "{product} or another service sent more than can be taken.",
+			Text: "The service that sent you here sent more than can be taken.",
 			Do:   "Start again from there. If it happens again, ask for help.", Link: linkHelp},
 		"bad_request": {Title: "The sign-in request can't be read",
 			Text: "The service that sent you here sent something that is not a valid sign-in request.",
@@ -287,6 +287,34 @@ var english = Catalogue{
 		"bad_signature": {Title: "The request's signature is not right",
 			Text: "The request was changed on its way here, or was not sent by the service that it names.",
 			Do:   "Start again from there. If it happens again, ask for help and give the reference.", Link: linkHelp},
+
+		// A message of single logout is at fault.
+		"signout": {Title: "The sign-out message can't be used",
+			Text: "The service that sent you here sent a message about signing out that can't be read or trusted.",
+			Do:   "You may still be signed in here and there. Sign out at both.", Link: linkHelp},
+		"signout unsigned_request": {Title: "The sign-out message is not signed",
+			Text: "Messages about signing out have to be signed, and this one of {provider} was not.",
+			Do:   "You may still be signed in here and there. Sign out at both.", Link: linkHelp},
+		"signout unknown_provider": {Title: "Unknown service",
+			Text: "The service that wants to sign you out is not set up here.",
+			Do:   "You may still be signed in here. Sign out here, too.", Link: linkHelp},
+		"signout provider_disabled": {Title: "Signing out was not followed",
+			Text: "{provider} is switched off here for now, so its message about signing out was not followed.",
+			Do:   "You may still be signed in here. Sign out here, too.", Link: linkHelp},
+		"signout metadata_expired": {Title: "What is known of the service is out of date",
+			Text: "What {provider} published about itself was valid for a time that is over, so its message about signing " +
+				"out was not followed.",
+			Do: "You may still be signed in here. Sign out here, too.", Link: linkHelp},
+		"signout wrong_destination": {Title: "The sign-out message is meant for another address",
+			Text: "{provider} has another address in its message than this one.",
+			Do:   "You may still be signed in here and there. Sign out at both.", Link: linkHelp},
+		"signout request_time": {Title: "The sign-out message is out of date",
+			Text: "A message holds for a few minutes only. This one of {provider} is older, or the clocks of the two services " +
+				"differ.",
+			Do: "You may still be signed in here and there. Sign out at both.", Link: linkHelp},
+		"signout replayed_request": {Title: "This sign-out request was used before",
+			Text: "Each request can be used once. This happens when a page is loaded again.",
+			Do:   "If you want to be sure, sign out here once more."},
 
 		"no_single_logout": {Title: "Signing out everywhere is switched off",
 			Text: "A service asked to sign you out here, and that is switched off.",

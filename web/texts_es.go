@@ -195,7 +195,7 @@ var spanish = Catalogue{
 		"home.signin":   "Iniciar sesión en {product}",
 		"home.logout":   "Cerrar sesión",
 		"home.sessions": "Dónde tiene la sesión abierta",
-		"home.finish":   "Terminar de cerrar sesión en todas partes",
+		"asker":         "el servicio que le envió aquí",
 	},
 
 	problems: map[string]problem{
@@ -235,7 +235,7 @@ var spanish = Catalogue{
 		"method_not_allowed": {Title: "Eso no ha funcionado", Text: "Esta dirección no puede usarse de ese modo.",
 			Do: "Empiece de nuevo desde su enlace."},
 		"too_large": {Title: "La solicitud de inicio de sesión es demasiado grande",
-			Text: "{product} u otro servicio envió más de lo que se puede aceptar.",
+			Text: "El servicio que le envió aquí mandó más de lo que se puede aceptar.",
 			Do:   "Empiece de nuevo desde allí. Si vuelve a ocurrir, pida ayuda.", Link: linkHelp},
 		"bad_request": {Title: "La solicitud de inicio de sesión no se puede leer",
 			Text: "El servicio que le envió aquí mandó algo que no es una solicitud válida.",
@@ -286,6 +286,35 @@ var spanish = Catalogue{
 		"bad_signature": {Title: "La firma de la solicitud no es correcta",
 			Text: "La solicitud se modificó en el camino, o no la envió el servicio que indica.",
 			Do:   "Empiece de nuevo desde allí. Si vuelve a ocurrir, pida ayuda e indique la referencia.", Link: linkHelp},
+
+		// A message of single logout is at fault.
+		"signout": {Title: "El mensaje de cierre de sesión no se puede usar",
+			Text: "El servicio que le envió aquí mandó un mensaje sobre el cierre de sesión que no se puede leer o en el que " +
+				"no se puede confiar.",
+			Do: "Puede que su sesión siga abierta aquí y allí. Ciérrela en ambos.", Link: linkHelp},
+		"signout unsigned_request": {Title: "El mensaje de cierre de sesión no está firmado",
+			Text: "Los mensajes sobre el cierre de sesión deben estar firmados, y este de {provider} no lo estaba.",
+			Do:   "Puede que su sesión siga abierta aquí y allí. Ciérrela en ambos.", Link: linkHelp},
+		"signout unknown_provider": {Title: "Servicio desconocido",
+			Text: "El servicio que quiere cerrar su sesión no está configurado aquí.",
+			Do:   "Puede que su sesión siga abierta aquí. Ciérrela aquí también.", Link: linkHelp},
+		"signout provider_disabled": {Title: "No se siguió el cierre de sesión",
+			Text: "{provider} está desactivado aquí por ahora, así que no se siguió su mensaje sobre el cierre de sesión.",
+			Do:   "Puede que su sesión siga abierta aquí. Ciérrela aquí también.", Link: linkHelp},
+		"signout metadata_expired": {Title: "Lo que se sabe del servicio ha caducado",
+			Text: "Lo que {provider} publicó sobre sí mismo valía por un tiempo que ya pasó, así que no se siguió su mensaje " +
+				"sobre el cierre de sesión.",
+			Do: "Puede que su sesión siga abierta aquí. Ciérrela aquí también.", Link: linkHelp},
+		"signout wrong_destination": {Title: "El mensaje de cierre de sesión es para otra dirección",
+			Text: "{provider} tiene en su mensaje una dirección distinta de esta.",
+			Do:   "Puede que su sesión siga abierta aquí y allí. Ciérrela en ambos.", Link: linkHelp},
+		"signout request_time": {Title: "El mensaje de cierre de sesión ha caducado",
+			Text: "Un mensaje vale solo unos minutos. Este de {provider} es más antiguo, o los relojes de los dos servicios " +
+				"difieren.",
+			Do: "Puede que su sesión siga abierta aquí y allí. Ciérrela en ambos.", Link: linkHelp},
+		"signout replayed_request": {Title: "Esta solicitud de cierre de sesión ya se usó",
+			Text: "Cada solicitud puede usarse una vez. Esto ocurre cuando se vuelve a cargar una página.",
+			Do:   "Si quiere estar seguro, cierre la sesión aquí una vez más."},
 
 		"no_single_logout": {Title: "Cerrar sesión en todas partes está desactivado",
 			Text: "Un servicio pidió cerrar su sesión aquí, y eso está desactivado.",

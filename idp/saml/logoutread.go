@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/beevik/etree"
@@ -23,6 +24,9 @@ const RequestWindow = 5 * time.Minute
 func unpackLogout(encoded, method string, relayState int) (m message, root *etree.Element, bad *Fault) {
 	values, bad := parameters(encoded)
 	if bad != nil {
+		if strings.Contains(encoded, "SAMLResponse=") && !strings.Contains(encoded, "SAMLRequest=") {
+			m.name = "SAMLResponse" // it was to be an answer, to lead on the person who brought it
+		}
 		return m, nil, bad
 	}
 	_, request := values["SAMLRequest"]
@@ -35,6 +39,7 @@ func unpackLogout(encoded, method string, relayState int) (m message, root *etre
 		name, want = "SAMLResponse", "LogoutResponse"
 	}
 	if m, bad = unpack(encoded, method, name, relayState); bad != nil {
+		m.name = name
 		return m, nil, bad
 	}
 	root, err := parseXML(m.xml, maxDepth, maxElements)
@@ -56,25 +61,37 @@ type ReceivedLogout struct {
 	issuer  string
 }
 
-// ReadLogout unpacks a message of single logout out of the parameters of a request with this method. What comes with a
-// fault, nil where nothing could be read, is for naming the sender and leading the person on.
+// ReadLogout unpacks a message of single logout out of the parameters of a request with this method. What comes
+// with a fault is for naming the sender and leading the person on, as far as it could be read.
 func ReadLogout(parameters, method string, relayState int) (*ReceivedLogout, *Fault) {
 	m, root, bad := unpackLogout(parameters, method, relayState)
 	if bad != nil {
-		return nil, bad
+		received := &ReceivedLogout{message: m, root: root}
+		if root != nil {
+			received.issuer = issuerIn(root)
+		}
+		return received, bad
 	}
 	issuer, err := issuerOf(root)
 	if err != nil {
-		return nil, BadRequest(root.Tag+": "+err.Error(), "name the sender as saml-profiles 4.4.4.1 describes it")
+		return &ReceivedLogout{m, root, issuerIn(root)}, BadRequest(root.Tag+": "+err.Error(),
+			"name the sender as saml-profiles 4.4.4.1 describes it")
 	}
 	return &ReceivedLogout{m, root, issuer}, nil
 }
 
-// Issuer is who claims to have sent the message.
+// IsResponse tells a LogoutResponse from a LogoutRequest, by the parameter that it came as.
+func (l *ReceivedLogout) IsResponse() bool { return l.message.name == "SAMLResponse" }
+
+// Issuer is who claims to have sent the message; "" where that could not be read.
 func (l *ReceivedLogout) Issuer() string { return l.issuer }
 
-// InResponseTo is the request that a LogoutResponse claims to answer; "" of a LogoutRequest.
+// InResponseTo is the request that a LogoutResponse claims to answer; "" of a LogoutRequest, and where it could not be
+// read.
 func (l *ReceivedLogout) InResponseTo() string {
+	if l.root == nil {
+		return ""
+	}
 	return ValueOf(l.root, "InResponseTo")
 }
 
