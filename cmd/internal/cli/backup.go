@@ -60,7 +60,14 @@ func (s *invocation) openSQLite() (*server.App, error) {
 	if err := sqliteOnly(cfg); err != nil {
 		return nil, err
 	}
-	return server.Open(s.ctx, cfg, s.log())
+	p, err := server.Open(s.ctx, cfg, s.log())
+	if err != nil {
+		return nil, err
+	}
+	if err := p.OwnSecretKey(s.ctx); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	return p, nil
 }
 
 func sqliteOnly(cfg config.Config) error {

@@ -1,10 +1,14 @@
 package cli_test
 
 import (
+	"context"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"ssobridge/cmd/internal/cli"
 )
 
 // A database that is not where it was is missed, by serve and by every command; --create makes one for a new
@@ -38,12 +42,21 @@ func TestLostDatabase(t *testing.T) {
 			if after := files(t, data); after != before {
 				t.Errorf("there was %s, and is %s", before, after)
 			}
-			s := startServeWith(t, folder, []string{"--create"})
-			s.stop()
-			if code := s.wait(); code != 0 {
-				t.Fatalf("serve --create: exit code %d\n%s", code, s.log)
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			log, done := &buffer{}, make(chan int, 1)
+			go func() {
+				done <- cli.Main(ctx, []string{"serve", "--create", "--config", config}, nil, strings.NewReader(""), io.Discard, log)
+			}()
+			saysBy(t, log, "not ready") // it has no key yet
+			stop()
+			if code := <-done; code != 0 {
+				t.Fatalf("serve --create: exit code %d\n%s", code, log)
 			}
-			s = startServe(t, folder) // it is there now
+			if code, _, stderr := command(t, nil, "init", "--key-only", "--create", "--config", config); code != 0 {
+				t.Fatalf("init --key-only: exit code %d\n%s", code, stderr)
+			}
+			s := startServe(t, folder) // it is there now
 			s.stop()
 			if code := s.wait(); code != 0 {
 				t.Errorf("serve: exit code %d\n%s", code, s.log)

@@ -77,6 +77,7 @@ type invocation struct {
 	terminal       io.Writer // standard error as it is, for progress bars of our own and nothing else
 	config         string    // the file
 	now            func() time.Time
+	command        string      // such as: secrets status
 	opened         *server.App // for the command that has taken it; nil: it needs none
 }
 
@@ -147,6 +148,7 @@ func (s *invocation) run(args []string) (err error) {
 		return badInput(err, hint)
 	}
 	s.config = config.File(g.Config, s.environ)
+	s.command = command.Command()
 	err = command.Run(s)
 	if s.opened != nil {
 		err = errors.Join(err, s.opened.Close())
@@ -211,9 +213,18 @@ func (s *invocation) open() (_ *server.App, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s.opened, err = server.Open(s.ctx, cfg, s.log())
-	return s.opened, err
+	if s.opened, err = server.Open(s.ctx, cfg, s.log()); err != nil {
+		return nil, err
+	}
+	if slices.Contains(anyKey, s.command) {
+		return s.opened, nil
+	}
+	return s.opened, s.opened.OwnSecretKey(s.ctx)
 }
+
+// anyKey are commands that write nothing, and are there to find out what is wrong: they run with a secret key of another
+// installation too.
+var anyKey = []string{"secrets status", "audit list", "audit export", "audit verify"}
 
 func (s *invocation) log() *slog.Logger {
 	return server.NewLogger(config.Log{Format: "text", Level: "warn"}, s.stderr)

@@ -161,6 +161,9 @@ func (c *restoreCmd) settle(s *invocation) (err error) {
 // settleParts says what a settlement does, and does it. certain is why the database is surely a restored one; ""
 // where that is to be found out.
 func (c *restoreCmd) settleParts(s *invocation, p *server.App, certain string) error {
+	if err := p.OwnSecretKey(s.ctx); err != nil {
+		return err
+	}
 	r, err := server.LookForRestore(s.ctx, p.Journal, p.Store, certain)
 	if err != nil {
 		return err

@@ -39,11 +39,6 @@ type serving struct {
 // systemd.
 func startServe(t *testing.T, folder string, environ ...string) *serving {
 	t.Helper()
-	return startServeWith(t, folder, nil, environ...)
-}
-
-func startServeWith(t *testing.T, folder string, flags []string, environ ...string) *serving {
-	t.Helper()
 	socket := filepath.Join(t.TempDir(), "notify")
 	notify, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
 	if err != nil {
@@ -54,8 +49,7 @@ func startServeWith(t *testing.T, folder string, flags []string, environ ...stri
 	s := &serving{t: t, log: &buffer{}, stop: cancel, done: make(chan int, 1)}
 	environ = append(environ, "NOTIFY_SOCKET="+socket, "SSOBRIDGE_METRICS_LISTEN=127.0.0.1:0")
 	go func() {
-		args := append([]string{"serve", "--config", filepath.Join(folder, "ssobridge.yaml")}, flags...)
-		s.done <- cli.Main(ctx, args, environ,
+		s.done <- cli.Main(ctx, []string{"serve", "--config", filepath.Join(folder, "ssobridge.yaml")}, environ,
 			strings.NewReader(""), io.Discard, s.log)
 	}()
 	t.Cleanup(cancel)

@@ -20,8 +20,8 @@ const (
 	replicaStep     = time.Second
 )
 
-// errSecretKey: the secret keys of the configuration are not those that the store and the other replicas need.
-var errSecretKey = errors.New("secret keys")
+// ErrSecretKey: the secret keys of the configuration are not those that the store and the other replicas need.
+var ErrSecretKey = errors.New("secret keys")
 
 // Replica is this running program among the others on its store.
 type Replica struct {
@@ -56,6 +56,9 @@ func (r *Replica) begin(ctx context.Context) error {
 	if err := p.SecretKeysThere(ctx); err != nil {
 		return err
 	}
+	if err := p.OwnSecretKey(ctx); err != nil {
+		return err
+	}
 	for begun := p.Now(); ; {
 		lacks, err := r.Lacking(ctx)
 		switch {
@@ -64,7 +67,7 @@ func (r *Replica) begin(ctx context.Context) error {
 		case len(lacks) == 0:
 			return r.use(ctx)
 		case p.Now().Sub(begun) > replicaPatience:
-			return fmt.Errorf("%w: the one in use, %s, is not known to the running %s: %s", errSecretKey, r.self.SecretKeys[0],
+			return fmt.Errorf("%w: the one in use, %s, is not known to the running %s: %s", ErrSecretKey, r.self.SecretKeys[0],
 				strings.Join(lacks, ", "), LackingFix(lacks))
 		}
 		wait := time.NewTimer(replicaStep)
@@ -166,9 +169,51 @@ func (p *App) SecretKeysThere(ctx context.Context) error {
 		if k.RemovedAt.IsZero() && !slices.Contains(known, k.ID) {
 			return fmt.Errorf("%w: %s, in use since %s, is missing in the configuration, which has %s: add its file to "+
 				"secret_keys; "+
-				"`ssobridge secrets status` shows what needs it", errSecretKey, k.ID, k.FirstUsed.UTC().Format(time.DateOnly),
+				"`ssobridge secrets status` shows what needs it", ErrSecretKey, k.ID, k.FirstUsed.UTC().Format(time.DateOnly),
 				strings.Join(known, ", "))
 		}
 	}
 	return nil
+}
+
+// OwnSecretKey refuses a configuration whose secret keys are all those of another installation: everything that was made
+// with them here would be taken for a forgery later, the audit log first of all. Nothing is written by it.
+func (p *App) OwnSecretKey(ctx context.Context) error {
+	used, err := p.Store.SecretKeys().List(ctx)
+	if err != nil {
+		return err
+	}
+	known, strange := p.SecretKeyIDs(), []string{}
+	for _, k := range used {
+		if slices.Contains(known, k.ID) {
+			return nil
+		}
+		if k.RemovedAt.IsZero() {
+			strange = append(strange, k.ID)
+		}
+	}
+	if len(strange) > 0 {
+		return fmt.Errorf("%w: the store belongs to %s, and the configuration has %s, which is another installation's: put "+
+			"the file of the right one into secret_keys", ErrSecretKey, strings.Join(strange, ", "), strings.Join(known, ", "))
+	}
+	// Nothing was served with any so far: the keys that init has made say whose the store is.
+	keys, err := p.Store.Keys().List(ctx)
+	if err != nil {
+		return err
+	}
+	sealed := 0
+	for _, k := range keys {
+		if len(k.Private) == 0 {
+			continue
+		}
+		if p.sealedBy(k.Private, "signing-key:"+k.ID) != "" {
+			return nil
+		}
+		sealed++
+	}
+	if sealed == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: the configuration has %s, which opens none of the %d signing keys in the store: it is another "+
+		"installation's. Put the file of the right one into secret_keys", ErrSecretKey, strings.Join(known, ", "), sealed)
 }

@@ -174,7 +174,7 @@ func (p *App) Serve(ctx context.Context, l Listeners, ready func()) error {
 		return errors.Join(errs...)
 	})
 	if ready != nil {
-		ready()
+		g.Go(func() error { return p.announce(ctx, ready) })
 	}
 	err = g.Wait()
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
@@ -189,6 +189,31 @@ func (p *App) Serve(ctx context.Context, l Listeners, ready func()) error {
 		}
 	}
 	return err
+}
+
+// announce calls ready as soon as sign-ins can be served, which needs a signing key that opens: until then nobody may be
+// told so. It returns when ctx ends.
+func (p *App) announce(ctx context.Context, ready func()) error {
+	const again = time.Second
+	tick := time.NewTicker(again)
+	defer tick.Stop()
+	for said := ""; ; {
+		err := p.IdP.Ready(ctx)
+		if err == nil {
+			ready()
+			return nil
+		}
+		if text := err.Error(); text != said && ctx.Err() == nil {
+			said = text
+			p.log.Error("not ready: no sign-in can be served yet", "cause", err, "hint",
+				"ssobridge check names what is missing; it is looked at again every second")
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
 }
 
 // startPatience bounds how long the start waits for the directory.
