@@ -436,6 +436,8 @@ func (r *ConsoleRequest) Stream(render func() (string, error)) error {
 			return nil
 		case <-end.C:
 			return nil
+		case <-r.k.stopping: // nil: never. The browser comes again, to whoever serves by then.
+			return nil
 		case <-tick.C:
 		}
 		// Not only when it began: it ends with the console's idle limit, a sign-out, a group that the person left. Looking is

@@ -68,9 +68,20 @@ func metadataOf(u *url.URL) string {
 	return entityID
 }
 
-// healthz says that the process serves requests, and nothing else.
+// healthz says that the process serves requests, whatever else is down, and what is wrong with the process itself. A
+// note is no reason to end it, so the status is the same.
 func (s *Server) healthz(c echo.Context) error {
-	return c.String(http.StatusOK, "ok\n")
+	text := "ok\n"
+	if s.health != nil {
+		note, err := s.health()
+		if err != nil {
+			return refuse(http.StatusServiceUnavailable, internal, fmt.Errorf("not healthy: %w", err))
+		}
+		if note != "" {
+			text += note + "\n"
+		}
+	}
+	return c.String(http.StatusOK, text)
 }
 
 // readyz says whether sign-ins can be served. The cause is for the log: whoever

@@ -111,6 +111,11 @@ type Options struct {
 	FormerCSRFKeys [][]byte
 	// Ready says whether sign-ins can be served (store and keys). Default: always.
 	Ready func(ctx context.Context) error
+	// Health says what is wrong with this process, for /healthz: an error where it should be ended, and a note where it
+	// goes on all the same. Default: nothing is.
+	Health func() (note string, err error)
+	// Stopping is closed when the program is about to end: live pages end then. Default nil: never.
+	Stopping <-chan struct{}
 	// Observe is told of each request served; route is a pattern of ours, never a
 	// path that somebody typed. Default: nobody is told.
 	Observe func(route string, status int, d time.Duration)
@@ -159,6 +164,8 @@ type Server struct {
 	site        *site    // of the public URL
 	consoleSite *site    // of the console's own address; nil: it has none
 	ready       func(context.Context) error
+	health      func() (string, error)
+	stopping    <-chan struct{}
 	observe     func(string, int, time.Duration)
 	log         *slog.Logger
 	now         func() time.Time
@@ -211,6 +218,8 @@ func New(o Options) (*Server, error) {
 		trusted:  o.TrustedProxies,
 		csrfKeys: append([][]byte{o.CSRFKey}, o.FormerCSRFKeys...),
 		ready:    o.Ready,
+		health:   o.Health,
+		stopping: o.Stopping,
 		observe:  o.Observe,
 		log:      o.Logger,
 		now:      o.Now,

@@ -77,8 +77,9 @@ type invocation struct {
 	terminal       io.Writer // standard error as it is, for progress bars of our own and nothing else
 	config         string    // the file
 	now            func() time.Time
-	command        string      // such as: secrets status
-	opened         *server.App // for the command that has taken it; nil: it needs none
+	command        string           // such as: secrets status
+	logged         *server.LogQueue // of a command that serves; nil: there is none
+	opened         *server.App      // for the command that has taken it; nil: it needs none
 }
 
 // commandError is an error with the next step for the person at the keyboard.
@@ -94,6 +95,9 @@ func (e *commandError) Unwrap() error { return e.err }
 func badInput(err error, hint string) error { return &commandError{err, hint, exitUsage} }
 func failed(err error, hint string) error   { return &commandError{err, hint, exitFailed} }
 
+// logEnd is how long the last lines of a log may take.
+const logEnd = 2 * time.Second
+
 // helpShown ends the parsing after --help.
 type helpShown struct{}
 
@@ -106,6 +110,10 @@ func Main(ctx context.Context, args, environ []string, stdin io.Reader, stdout, 
 	s := &invocation{ctx: ctx, environ: environ, stdin: stdin, stdout: stdout, stderr: stderr,
 		terminal: terminal, now: time.Now}
 	err := s.run(args)
+	if s.logged != nil {
+		defer s.logged.Close(logEnd)
+		stderr = s.stderr // the queue before it keeps nobody waiting
+	}
 	if err == nil {
 		return exitOK
 	}

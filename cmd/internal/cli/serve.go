@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os/signal"
 	"strings"
+	"syscall"
 	"time"
 
 	"ssobridge/cmd/internal/config"
@@ -18,7 +20,7 @@ type serveCmd struct {
 
 // Help is shown by serve --help.
 func (serveCmd) Help() string {
-	return `It serves until SIGTERM or SIGINT; then it takes no new requests, finishes running ones and running calls to Constant Contact within 15 seconds, and exits with 0. The log goes to standard error.
+	return `It serves until SIGTERM or SIGINT; then it takes no new requests, finishes running ones and running calls to Constant Contact within 15 seconds, and exits with 0, after 25 seconds in any case. The log goes to standard error.
 
 Example:
 
@@ -32,7 +34,13 @@ func (c serveCmd) Run(s *invocation) (err error) {
 		return err
 	}
 	server.TuneMemory(s.environ)
+	// Who reads the log may end, or not read: neither ends or stops the bridge. Without this the system would end it at
+	// the first line that nobody takes.
+	signal.Ignore(syscall.SIGPIPE)
+	s.logged = server.NewLogQueue(s.terminal)
+	s.stderr = &cleanWriter{to: s.logged}
 	log := server.NewLogger(cfg.Log, s.stderr)
+	s.logged.Report(log)
 	started := s.now()
 	server.MakeStateDir(cfg, log)
 	open := server.Open
@@ -47,6 +55,7 @@ func (c serveCmd) Run(s *invocation) (err error) {
 		return failed(err, "ssobridge check tries every part by itself")
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
+	p.LogQueue = s.logged
 	l, err := server.Listen(s.ctx, cfg)
 	if err != nil {
 		return failed(err, "is another program on this port? Change listen, or stop that program")

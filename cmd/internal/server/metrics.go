@@ -49,6 +49,16 @@ func newMetrics(p *App) *metrics {
 			Name: "ssobridge_store_statements_total", Help: "Statements that this process ran in the database.",
 		}, func() float64 { return float64(p.Store.Usage().Statements) }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "ssobridge_log_lines_lost_total", Help: "Log lines that were lost, since whoever reads the log did not take " +
+				"them.",
+		}, func() float64 {
+			if p.LogQueue == nil {
+				return 0
+			}
+			lost, _ := p.LogQueue.Lost()
+			return float64(lost)
+		}),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "ssobridge_store_transactions_total", Help: "Transactions that this process ran in the database to change " +
 				"something.",
 		}, func() float64 { return float64(p.Store.Usage().Transactions) }))

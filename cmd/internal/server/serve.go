@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -31,6 +30,7 @@ const (
 	maxHeaderBytes    = 96 << 10 // a query of 64 KiB, which carries a request with a long RelayState, and cookies
 
 	stopTimeout    = 15 * time.Second // for running requests and partner calls after SIGTERM
+	lastTimeout    = 4 * time.Second  // for what is written when they have ended
 	optimizeRounds = 60               // of purges
 	purgeInterval  = time.Minute
 )
@@ -88,13 +88,8 @@ func (p *App) Serve(ctx context.Context, l Listeners, ready func()) error {
 		p.log.Warn("too few files can be open at a time", "cause", fault, "hint", OpenFilesFix)
 	}
 	figures := newMetrics(p)
-	var stopping atomic.Bool
-	pages, err := p.pages(figures, func(ctx context.Context) error {
-		if stopping.Load() {
-			return errors.New("the program is stopping")
-		}
-		return p.Status().Ready(ctx)
-	})
+	stopping := make(chan struct{})
+	pages, err := p.pages(figures, stopping)
 	if err != nil {
 		return errors.Join(err, l.close())
 	}
@@ -160,30 +155,29 @@ func (p *App) Serve(ctx context.Context, l Listeners, ready func()) error {
 	g.Go(func() error { return newExpiryLog(p).run(ctx) })
 	g.Go(func() error {
 		<-ctx.Done()
-		stopping.Store(true)
+		close(stopping)
 		p.log.Info("stopping: no new requests, running ones are finished", "within", stopTimeout)
 		// The ended ctx must not cut the running requests short.
 		wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 		defer cancel()
-		var errs []error
 		for _, one := range all {
+			// A browser that does not come to an end is no fault of ours: the stop is in order.
 			if err := one.server.Shutdown(wait); err != nil {
-				errs = append(errs, fmt.Errorf("finish running requests: %w", err), one.server.Close())
+				p.log.Warn("requests that were still running are cut off", "cause", err)
+				_ = one.server.Close() // which can't be served any longer either
 			}
 		}
-		return errors.Join(errs...)
+		return nil
 	})
 	if ready != nil {
 		g.Go(func() error { return p.announce(ctx, ready) })
 	}
 	err = g.Wait()
-	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
-	p.reportStrangers(end)
-	p.storeCounts(end)
-	cancel()
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastTimeout)
+	defer cancel()
+	p.reportStrangers(last)
+	p.storeCounts(last)
 	if p.Traces != nil {
-		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
-		defer cancel()
 		if flush := p.Traces.Flush(last); flush != nil {
 			p.log.Warn("the last traces of sign-ins are lost", "error", flush)
 		}
@@ -237,7 +231,15 @@ func (p *App) resolveAtStart(ctx context.Context) {
 }
 
 // pages makes the web room.
-func (p *App) pages(figures *metrics, ready func(context.Context) error) (*web.Server, error) {
+func (p *App) pages(figures *metrics, stopping <-chan struct{}) (*web.Server, error) {
+	ready := func(ctx context.Context) error {
+		select {
+		case <-stopping:
+			return errors.New("the program is stopping")
+		default:
+			return p.Status().Ready(ctx)
+		}
+	}
 	b := p.Config.Branding
 	branding := web.Branding{Name: b.Name, Color: b.Color, HelpURL: b.HelpURL, ForgotPasswordURL: b.ForgottenPasswordURL}
 	if b.Logo != "" {
@@ -253,7 +255,7 @@ func (p *App) pages(figures *metrics, ready func(context.Context) error) (*web.S
 	}
 	s, err := web.New(web.Options{
 		IdP: p.IdP, PublicURL: p.Config.PublicURL, TrustedProxies: p.Config.Proxies(), Branding: branding,
-		CSRFKey: p.Sealer.Derive("csrf"), FormerCSRFKeys: former, Ready: ready, Observe: figures.observe, Logger: p.log,
+		CSRFKey: p.Sealer.Derive("csrf"), FormerCSRFKeys: former, Ready: ready, Health: p.health, Stopping: stopping, Observe: figures.observe, Logger: p.log,
 		Now: p.Now, Random: rand.Reader,
 		HSTS: strings.HasPrefix(p.Config.PublicURL, "https://"), SessionLife: 0, SignInLife: p.Config.SignIn.Life,
 		Footprints: p.Footprints, References: &p.References,

@@ -36,3 +36,17 @@ func (p *App) watchStore(ctx context.Context) error {
 		failing = err != nil
 	}
 }
+
+// health is what is wrong with this process: see web.Options.
+func (p *App) health() (note string, err error) {
+	if err := p.Store.InPlace(); err != nil {
+		return "", err
+	}
+	if p.LogQueue == nil {
+		return "", nil
+	}
+	if lost, now := p.LogQueue.Lost(); now {
+		return fmt.Sprintf("log lines are lost, %d so far: whoever reads the log does not take them", lost), nil
+	}
+	return "", nil
+}

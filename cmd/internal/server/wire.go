@@ -49,6 +49,9 @@ type App struct {
 	signIns      *prometheus.CounterVec // what the answers of sign-ins came to
 	References   idp.References
 
+	// LogQueue is where the log goes through; nil: it is written at once. Whoever serves sets it before.
+	LogQueue *LogQueue
+
 	log     *slog.Logger
 	Now     func() time.Time
 	foreign foreignTally // audit events that somebody else wrote
