@@ -46,7 +46,8 @@ func TestLostDatabase(t *testing.T) {
 			defer stop()
 			log, done := &buffer{}, make(chan int, 1)
 			go func() {
-				done <- cli.Main(ctx, []string{"serve", "--create", "--config", config}, nil, strings.NewReader(""), io.Discard, log)
+				done <- cli.Main(ctx, []string{"serve", "--create", "--config", config}, nil, strings.NewReader(""),
+					io.Discard, log)
 			}()
 			saysBy(t, log, "not ready") // it has no key yet
 			stop()

@@ -187,8 +187,8 @@ func classify(err error) (code int, hint string) {
 		return exitUsage, noStoreHint
 	}
 	if errors.Is(err, store.ErrDevelopment) {
-		return exitFailed, "put a backup of a release in its place: ssobridge restore FILE; or keep this one away and make a " +
-			"new one by ssobridge init"
+		return exitFailed, "put a backup of a release in its place: ssobridge restore FILE; or keep this one away and make " +
+			"a new one by ssobridge init"
 	}
 	if mends := fieldMends(err); len(mends) > 0 {
 		return exitUsage, strings.Join(mends, "\nhint: ")
@@ -201,8 +201,8 @@ func classify(err error) (code int, hint string) {
 }
 
 // noStoreHint says what to do where a store should be and is none.
-const noStoreHint = "where did the database go? Look for the disk, volume or server that held it, compare data_dir and " +
-	"store.dsn, or put a backup in its place: ssobridge restore FILE. A new installation makes it once: ssobridge init, " +
+const noStoreHint = "where did the database go? Look for the disk, volume or server that held it, compare data_dir " +
+	"and store.dsn, or put a backup in its place: ssobridge restore FILE. A new installation makes it once: ssobridge init, " +
 	"or ssobridge serve --create"
 
 func lookup(environ []string, name string) string {
@@ -230,8 +230,8 @@ func (s *invocation) open() (_ *server.App, err error) {
 	return s.opened, s.opened.OwnSecretKey(s.ctx)
 }
 
-// anyKey are commands that write nothing, and are there to find out what is wrong: they run with a secret key of another
-// installation too.
+// anyKey are commands that write nothing, and are there to find out what is wrong: they run with a secret key of
+// another installation too.
 var anyKey = []string{"secrets status", "audit list", "audit export", "audit verify"}
 
 func (s *invocation) log() *slog.Logger {

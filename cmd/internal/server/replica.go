@@ -20,7 +20,7 @@ const (
 	replicaStep     = time.Second
 )
 
-// ErrSecretKey: the secret keys of the configuration are not those that the store and the other replicas need.
+// ErrSecretKey says that the secret keys of the configuration are not those that the store and the other replicas need.
 var ErrSecretKey = errors.New("secret keys")
 
 // Replica is this running program among the others on its store.
@@ -176,8 +176,8 @@ func (p *App) SecretKeysThere(ctx context.Context) error {
 	return nil
 }
 
-// OwnSecretKey refuses a configuration whose secret keys are all those of another installation: everything that was made
-// with them here would be taken for a forgery later, the audit log first of all. Nothing is written by it.
+// OwnSecretKey refuses a configuration whose secret keys are all those of another installation: everything that was
+// made with them here would be taken for a forgery later, the audit log first of all. Nothing is written by it.
 func (p *App) OwnSecretKey(ctx context.Context) error {
 	used, err := p.Store.SecretKeys().List(ctx)
 	if err != nil {

@@ -185,8 +185,8 @@ func (p *App) Serve(ctx context.Context, l Listeners, ready func()) error {
 	return err
 }
 
-// announce calls ready as soon as sign-ins can be served, which needs a signing key that opens: until then nobody may be
-// told so. It returns when ctx ends.
+// announce calls ready as soon as sign-ins can be served, which needs a signing key that opens: until then nobody may
+// be told so. It returns when ctx ends.
 func (p *App) announce(ctx context.Context, ready func()) error {
 	const again = time.Second
 	tick := time.NewTicker(again)
@@ -255,7 +255,8 @@ func (p *App) pages(figures *metrics, stopping <-chan struct{}) (*web.Server, er
 	}
 	s, err := web.New(web.Options{
 		IdP: p.IdP, PublicURL: p.Config.PublicURL, TrustedProxies: p.Config.Proxies(), Branding: branding,
-		CSRFKey: p.Sealer.Derive("csrf"), FormerCSRFKeys: former, Ready: ready, Health: p.health, Stopping: stopping, Observe: figures.observe, Logger: p.log,
+		CSRFKey: p.Sealer.Derive("csrf"), FormerCSRFKeys: former, Ready: ready, Health: p.health, Stopping: stopping,
+		Observe: figures.observe, Logger: p.log,
 		Now: p.Now, Random: rand.Reader,
 		HSTS: strings.HasPrefix(p.Config.PublicURL, "https://"), SessionLife: 0, SignInLife: p.Config.SignIn.Life,
 		Footprints: p.Footprints, References: &p.References,
