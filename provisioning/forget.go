@@ -44,27 +44,40 @@ func (s *Service) ForgetPerson(ctx context.Context, p store.PersonID, deleted bo
 	return f, nil
 }
 
+// RemainsError says what stands against forgetting a person. It wraps an *InputError for each.
+type RemainsError struct {
+	store.Remains
+	faults error
+}
+
+func (e *RemainsError) Error() string { return e.faults.Error() }
+
+// Unwrap gives the faults.
+func (e *RemainsError) Unwrap() error { return e.faults }
+
 // remaining says what stands against forgetting somebody; nil: nothing.
 func remaining(r store.Remains) error {
 	var faults []error
-	add := func(field, fault, mend string) {
-		faults = append(faults, &InputError{Field: field, Fault: fault, Fix: mend})
+	add := func(fault, fix string) {
+		faults = append(faults, &InputError{Field: "person", Fault: fault, Fix: fix})
 	}
 	if len(r.Sending) > 0 {
-		add("person", "is being created at this moment in "+list(r.Sending), "try again in a minute")
+		add("is being created at this moment in "+list(r.Sending), "try again in a minute")
 	}
 	if len(r.Users) > 0 {
-		add("person", "may have a user at Constant Contact in "+list(r.Users),
-			"delete it there by hand, then say so: ssobridge users forget --deleted")
+		add("may have a user at Constant Contact in "+list(r.Users), "delete it there by hand, then confirm that")
 	}
 	if len(r.Requests) > 0 {
-		add("person", "is to own a client account that is being ordered: request "+list(r.Requests),
-			"let the request come to its end: ssobridge accounts retry")
+		add("is to own a client account that is being ordered: request "+list(r.Requests),
+			"let the request come to its end")
 	}
 	if len(r.Mappings) > 0 {
-		add("person", "is named by mapping "+list(r.Mappings), "remove it: ssobridge mapping remove")
+		add("is named by mapping "+list(r.Mappings), "remove it")
 	}
-	return errors.Join(faults...)
+	if len(faults) == 0 {
+		return nil
+	}
+	return &RemainsError{r, errors.Join(faults...)}
 }
 
 func list[T any](all []T) string {

@@ -24,7 +24,7 @@ func TestForgetPerson(t *testing.T) {
 	_, err := w.ForgetPerson(t.Context(), "jane", false, "admin:test")
 	faults := provisioning.FieldErrors(err)
 	if len(faults) != 1 || !strings.Contains(faults["person"], "may have a user at Constant Contact in "+
-		string(harbour)) || !strings.Contains(faults["person"], "--deleted") {
+		string(harbour)) || !strings.Contains(faults["person"], "delete it there by hand") {
 		t.Fatalf("got %v, want that she may have a user", err)
 	}
 	if w.row("jane", harbour).State != store.Active {

@@ -46,6 +46,12 @@ const (
 
 	ListLockouts Act = "list-lockouts"
 
+	ListUsers      Act = "list-users"        // with the client accounts that they are in
+	ListTasks      Act = "list-tasks"        // what is to be done by hand
+	NamePersonByID Act = "name-person-by-id" // of somebody whom the directory has no more
+	ConfirmDeleted Act = "confirm-deleted"   // that the user was deleted at Constant Contact by hand
+	RetryRequest   Act = "retry-request"     // number of the creation of a client account
+
 	ListMappings       Act = "list-mappings"
 	ShowMappingHistory Act = "show-mapping-history"
 	RemoveMapping      Act = "remove-mapping"  // its number
@@ -58,7 +64,7 @@ const (
 // Acts about a person whom only the reader knows.
 const (
 	ExplainPerson  Act = "explain-person"   // which mappings apply to the person
-	ShowUser       Act = "show-user"        // how the person's user stands at Constant Contact
+	ShowUser       Act = "show-user"        // how the person's user stands at Constant Contact; its id where it is known
 	ListFactors    Act = "list-factors"     // which second factors the person has
 	InviteToFactor Act = "invite-to-factor" // make an invitation to set one up
 	ReleaseNameID  Act = "release-name-id"
@@ -78,6 +84,7 @@ func Acts() []Act {
 		ListSettings, NameEntity, SafeNameID, StopEncryption,
 		IgnoreEnd, StartEncryption, AllowCBC, AddCertificate, ReleaseRequested,
 		ListLockouts,
+		ListUsers, ListTasks, NamePersonByID, ConfirmDeleted, RetryRequest,
 		ExplainPerson, ShowUser, ListFactors, InviteToFactor, ReleaseNameID, PlanUsers, AdoptUsers, ListAccounts,
 		ListMappings, ShowMappingHistory, RemoveMapping, GiveGroupBase,
 		ExplainLogin, NameAccount,

@@ -33,6 +33,7 @@ type Options struct {
 	SessionIdle  time.Duration // after which an unused session is over
 	Status       admin.Status
 	Keys         admin.Keys
+	Users        admin.Users
 	Lockouts     admin.Lockouts
 	Expiries     admin.Expiries
 	Providers    admin.Providers

@@ -35,6 +35,9 @@ var actPaths = map[admin.Act]func(about string) string{
 
 	admin.ListLockouts: at(lockoutsPath),
 
+	admin.ListUsers: at(provisioningPath + "/users"), admin.ListTasks: at(provisioningPath + "/work"),
+	admin.NamePersonByID: at("/admin/audit"), admin.ConfirmDeleted: nowhere, admin.RetryRequest: at("/admin/accounts"),
+
 	admin.ExplainPerson: at(peoplePath), admin.ShowUser: at(provisioningPath + "/users"),
 	admin.ListFactors:    at(peoplePath),
 	admin.InviteToFactor: at(peoplePath), admin.ReleaseNameID: at(providersPath), admin.PlanUsers: at(provisioningPath),
@@ -81,8 +84,10 @@ func (r *request) refusedForm(err error, inputs map[string]string) (form, int, e
 	if err != nil {
 		return form{}, 0, err
 	}
-	if fix, ok := r.fixOf(e.Act, e.About); ok {
-		f.Fixes = append(f.Fixes, fix)
+	for _, one := range append([]*admin.Error{e}, e.Parts...) {
+		if fix, ok := r.fixOf(one.Act, one.About); ok && !slices.Contains(f.Fixes, fix) {
+			f.Fixes = append(f.Fixes, fix)
+		}
 	}
 	return f, refusedStatus(e), nil
 }

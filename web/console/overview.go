@@ -92,9 +92,9 @@ func (k *Console) todo(r *request, now provisioningNow) ([]todo, error) {
 		}
 	}
 	for _, kind := range []string{store.ItemLeaver, store.ItemDrift} {
-		work, err := k.Store.Plans().Work(r.ctx(), store.WorkFilter{Kind: kind, Limit: 100})
+		work, err := k.Users.Tasks(r.ctx(), r.scope(), store.WorkFilter{Kind: kind, Limit: 100})
 		if err != nil {
-			return nil, fmt.Errorf("list manual work: %w", err)
+			return nil, err
 		}
 		add("overview."+kind, len(work), provisioningPath+"/work?kind="+kind)
 	}

@@ -3,14 +3,12 @@ package console
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"slices"
 	"strconv"
 	"time"
 
 	"ssobridge/idp"
-	"ssobridge/provisioning"
 	"ssobridge/store"
 	"ssobridge/web"
 	"ssobridge/web/admin"
@@ -36,7 +34,7 @@ func (k *Console) changePersonFactors(r *request) error {
 		}
 		return r.done(personPath(id), "reset")
 	}
-	if e, err := k.entryOf(r, id); err != nil || e.Login == "" {
+	if e, err := k.Users.Entry(r.ctx(), id); err != nil || e.Login == "" {
 		r.Log(err)
 		return r.Missing("person")
 	}
@@ -78,7 +76,7 @@ func (k *Console) capturePerson(r *request) error {
 	if err != nil || !slices.Contains(captureMinutes, minutes) {
 		return r.Missing("time")
 	}
-	if e, err := k.entryOf(r, id); err != nil || e.Login == "" {
+	if e, err := k.Users.Entry(r.ctx(), id); err != nil || e.Login == "" {
 		r.Log(err)
 		return r.Missing("person")
 	}
@@ -102,19 +100,16 @@ func (k *Console) forgetPerson(r *request) error {
 	if string(personNamed(r.Form["typed"])) != string(id) {
 		return refuse(map[string]string{"typed": r.text("people.forget.typed")})
 	}
-	done, err := k.Provisioning.ForgetPerson(r.ctx(), id, r.Form["deleted"] == "1", r.actor())
-	if faults := provisioning.FieldErrors(err); len(faults) > 0 {
-		all := ""
-		for _, field := range slices.Sorted(maps.Keys(faults)) {
-			all += faults[field] + ". "
-		}
-		return refuse(map[string]string{"typed": all})
-	}
+	done, err := k.Users.Forget(r.ctx(), r.scope(), id, r.Form["deleted"] == "1", r.actor())
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return r.Missing("person")
 	case err != nil:
-		return err
+		f, status, err := r.refusedForm(err, map[string]string{"person": "typed"})
+		if err != nil {
+			return err
+		}
+		return k.showPerson(r, status, f)
 	}
 	return r.show(http.StatusOK, "people-forgotten", r.text("people.forgotten"), done)
 }
@@ -125,7 +120,7 @@ var captureMinutes = []int{15, 30, 60}
 // previewAssertion shows what a service provider would get of the person.
 func (k *Console) previewAssertion(r *request) error {
 	id := r.personOf()
-	e, err := k.entryOf(r, id)
+	e, err := k.Users.Entry(r.ctx(), id)
 	if err != nil || e.Login == "" {
 		r.Log(err)
 		return r.Missing("person")

@@ -53,18 +53,6 @@ type personAccess struct {
 	Factor mfa.Policy // what the account asks for beside the password
 }
 
-// entryOf reads a person with the groups, whatever state the account is in.
-func (k *Console) entryOf(r *request, id store.PersonID) (directory.Entry, error) {
-	e, err := k.Directory.Read(r.ctx(), string(id))
-	if err == nil && e.Problem != "" && e.Login != "" {
-		if full, err := k.Directory.Find(r.ctx(), e.Login); err == nil && full.ID == e.ID {
-			full.Problem = e.Problem
-			return full, nil
-		}
-	}
-	return e, err
-}
-
 func (k *Console) person(r *request) error {
 	f, err := r.newForm(nil, nil)
 	if err != nil {
@@ -80,7 +68,7 @@ func (k *Console) showPerson(r *request, status int, f form) error {
 	if err != nil {
 		return fmt.Errorf("read the SSO users of %s: %w", id, err)
 	}
-	if v.Entry, err = k.entryOf(r, id); err != nil {
+	if v.Entry, err = k.Users.Entry(r.ctx(), id); err != nil {
 		text := admin.DirectoryFault(err)
 		if text == "" || len(users) == 0 && strings.Contains(err.Error(), "bad_data") {
 			r.Log(err)

@@ -1,8 +1,6 @@
 package console
 
 import (
-	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 
@@ -22,72 +20,26 @@ func (k *Console) changeUser(r *request) error {
 	word := r.Form["do"]
 	switch word {
 	case "provision":
-		err = k.provisionNow(r, key)
+		err = k.Users.Create(r.ctx(), r.scope(), key, r.event("", ""))
 	case "retry":
-		var n int
-		n, err = k.Provisioning.RetryUsers(r.ctx(), store.UserFilter{Person: key.Person, Account: key.Account}, r.actor())
-		if err == nil && n == 0 {
-			err = store.ErrConflict
-		}
+		err = k.Users.RetryOne(r.ctx(), r.scope(), key, r.actor())
 	case "confirm":
-		_, err = k.Provisioning.ConfirmUsers(r.ctx(), []store.UserKey{key}, r.actor())
+		_, err = k.Users.Confirm(r.ctx(), r.scope(), []store.UserKey{key}, r.actor())
 	case "suspend":
-		err = k.Provisioning.SuspendUser(r.ctx(), key, r.actor())
+		err = k.Users.Suspend(r.ctx(), r.scope(), key, r.actor())
 	case "resume":
-		err = k.Provisioning.ResumeUser(r.ctx(), key, r.actor())
+		err = k.Users.Resume(r.ctx(), r.scope(), key, r.actor())
 	default:
 		return r.Missing("button")
 	}
-	var refused *personRefusal
-	switch {
-	case err == nil:
+	if err == nil {
 		return r.done(personPath(key.Person), "user."+word)
-	case errors.As(err, &refused), errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrNotFound):
-		text := r.text("people.notnow")
-		if refused != nil {
-			text = refused.text
-		}
-		r.Log(err)
-		f, ferr := r.newForm(nil, map[string]string{"": text})
-		if ferr != nil {
-			return ferr
-		}
-		return k.showPerson(r, http.StatusConflict, f)
 	}
-	return err
-}
-
-// personRefusal is a sentence for the admin.
-type personRefusal struct{ text string }
-
-func (e *personRefusal) Error() string { return e.text }
-
-// provisionNow asks the gate as the person's own sign-in would: the intention is
-// stored, and the worker makes the call first of all that waits.
-func (k *Console) provisionNow(r *request, key store.UserKey) error {
-	e, err := k.entryOf(r, key.Person)
+	f, _, err := r.refusedForm(err, nil)
 	if err != nil {
-		if text := admin.DirectoryFault(err); text != "" {
-			return &personRefusal{text}
-		}
 		return err
 	}
-	if e.Problem != "" {
-		return &personRefusal{r.text("people.cantsignin", "problem", e.Problem)}
-	}
-	d, err := k.Provisioning.Decide(r.ctx(), provisioning.Question{Person: e, Account: key.Account, MayCreate: true,
-		Ref: r.Ref(), Address: r.Address()})
-	if err != nil {
-		return fmt.Errorf("provision person %s in account %s: %w", key.Person, key.Account, err)
-	}
-	if d.Outcome == provisioning.Denied {
-		return &personRefusal{r.text("people.denied", "reason", d.Reason, "detail", d.Detail)}
-	}
-	return k.Store.Audit().Add(r.ctx(), func() store.Event {
-		event := r.event("provision-now", string(key.Person))
-		event.Account = key.Account
-		return event
-	}())
+	return k.showPerson(r, http.StatusConflict, f) // the page offered what the person's or the user's state does not allow
 }
 
 // adoptUser takes a user that exists at Constant Contact already.

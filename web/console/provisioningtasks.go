@@ -2,7 +2,6 @@ package console
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -26,9 +25,9 @@ func (k *Console) work(r *request) error {
 		filter.After = store.Work{Since: after, Person: personNamed(q.Get("person")),
 			Account: store.AccountID(web.Cut(q.Get("account"), 100)), Kind: web.Cut(q.Get("after_kind"), 20)}
 	}
-	list, err := k.Store.Plans().Work(r.ctx(), filter)
+	list, err := k.Users.Tasks(r.ctx(), r.scope(), filter)
 	if err != nil {
-		return fmt.Errorf("list manual work: %w", err)
+		return err
 	}
 	view := struct {
 		Form   form
@@ -56,7 +55,7 @@ func (k *Console) workDone(r *request) error {
 		r.Log(err)
 		return r.Missing("work")
 	}
-	err = k.Provisioning.WorkDone(r.ctx(), store.UserKey{Person: personNamed(r.Form["person"]), Account: account},
+	err = k.Users.TaskDone(r.ctx(), r.scope(), store.UserKey{Person: personNamed(r.Form["person"]), Account: account},
 		r.Form["kind"], r.actor())
 	switch {
 	case errors.Is(err, store.ErrNotFound):

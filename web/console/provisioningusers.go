@@ -101,13 +101,13 @@ func (k *Console) changeUsers(r *request) error {
 		return k.showUsers(r, http.StatusUnprocessableEntity, f)
 	}
 	if r.Form["do"] == "confirm" {
-		if _, err := k.Provisioning.ConfirmUsers(r.ctx(), keys, r.actor()); err != nil {
+		if _, err := k.Users.Confirm(r.ctx(), r.scope(), keys, r.actor()); err != nil {
 			return err
 		}
 		return r.done(provisioningPath+"/users", "confirmed")
 	}
 	for _, key := range keys {
-		if _, err := k.Provisioning.RetryUsers(r.ctx(), store.UserFilter{Person: key.Person, Account: key.Account},
+		if _, err := k.Users.Retry(r.ctx(), r.scope(), store.UserFilter{Person: key.Person, Account: key.Account},
 			r.actor()); err != nil {
 			return err
 		}

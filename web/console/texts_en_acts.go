@@ -50,6 +50,12 @@ var actWords = map[string]string{
 	"act.list-accounts":    "See the client accounts",
 	"act.list-lockouts":    "See who is locked out",
 
+	"act.list-users":        "See the users at Constant Contact",
+	"act.list-tasks":        "See the manual tasks",
+	"act.name-person-by-id": "Use the person id that the audit log shows",
+	"act.confirm-deleted":   "Delete the user at Constant Contact, then tick that you did.",
+	"act.retry-request":     "Finish request {about} first",
+
 	"act.list-mappings":        "See all mappings",
 	"act.show-mapping-history": "See the history of all mappings",
 	"act.remove-mapping":       "See mapping {about}",

@@ -48,8 +48,6 @@ var peopleWords = map[string]string{
 	"people.suspend":      "Suspend",
 	"people.resume":       "Resume",
 	"people.in":           "in {account}",
-	"people.notnow":       "The user's current state does not allow this.",
-	"people.denied":       "This person would be refused: {reason} {detail}",
 	"people.adopt":        "Import an existing user",
 	"people.adoptlead":    "For a person who already has a user at Constant Contact.",
 	"people.external":     "external_id",

@@ -64,6 +64,13 @@ var actHints = map[admin.Act]string{
 	admin.ListAccounts:   "ssobridge accounts list shows the states",
 	admin.ListLockouts:   "ssobridge lockouts list shows who is locked out",
 
+	admin.ListUsers: "ssobridge users list shows those there are",
+	admin.ListTasks: "ssobridge users work lists it; a new plan brings it up to date",
+	admin.NamePersonByID: "give the person id that ssobridge audit list or users work shows: login names are known of " +
+		"people in the directory alone",
+	admin.ConfirmDeleted: "delete it there by hand, then say so: ssobridge users forget --deleted",
+	admin.RetryRequest:   "let the request come to its end: ssobridge accounts retry {about}",
+
 	admin.ListMappings:       "ssobridge mapping list shows all",
 	admin.ShowMappingHistory: "ssobridge mapping history shows all",
 	admin.RemoveMapping:      "ssobridge mapping remove {about}",

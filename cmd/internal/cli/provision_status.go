@@ -247,7 +247,7 @@ func (c *provisionRetryCmd) Run(s *invocation, p *server.App) error {
 	for _, state := range c.State {
 		f.States = append(f.States, store.State(state))
 	}
-	n, err := p.Provisioning.RetryUsers(s.ctx, f, actor(s.environ))
+	n, err := p.Users().Retry(s.ctx, s.scope(), f, actor(s.environ))
 	if err != nil {
 		return err
 	}

@@ -24,6 +24,7 @@ type usersCmd struct {
 	Confirm usersConfirmCmd `cmd:"" help:"Confirm assumed users."`
 	Import  usersImportCmd  `cmd:"" help:"Put an export back into the ledger."`
 	Export  usersExportCmd  `cmd:"" help:"Write the ledger as CSV or JSON lines."`
+	Create  usersCreateCmd  `cmd:"" help:"Create the SSO user of one person now."`
 	Suspend usersSuspendCmd `cmd:"" help:"Stop an SSO user: no sign-ins, no creation."`
 	Resume  usersResumeCmd  `cmd:"" help:"Let a suspended SSO user go on."`
 	Work    usersWorkCmd    `cmd:"" help:"List what is to be done by hand at Constant Contact."`
@@ -240,7 +241,7 @@ func (c *usersConfirmCmd) Run(s *invocation, p *server.App) error {
 			return err
 		}
 	}
-	n, err := p.Provisioning.ConfirmUsers(s.ctx, keys, actor(s.environ))
+	n, err := p.Users().Confirm(s.ctx, s.scope(), keys, actor(s.environ))
 	if err != nil {
 		return err
 	}
@@ -365,7 +366,7 @@ func (c *usersWorkCmd) Run(s *invocation, p *server.App) error {
 		fmt.Fprintln(w, "SINCE\tKIND\tPERSON\tLOGIN\tNAME\tACCOUNT\tTOLD\tNOW\tWHY\tDONE")
 	}
 	for f := (store.WorkFilter{Kind: c.Kind, Done: c.Done, Limit: 1000}); ; {
-		list, err := p.Store.Plans().Work(s.ctx, f)
+		list, err := p.Users().Tasks(s.ctx, s.scope(), f)
 		if err != nil {
 			return err
 		}

@@ -171,15 +171,30 @@ type oneUser struct {
 // change opens the parts, finds the row, and does something with it.
 func (o oneUser) change(s *invocation, p *server.App, done string, do func(k store.UserKey,
 	actor string) error) (err error) {
-	k, err := userKey(s.ctx, p, o.Person, o.Account)
+	k, err := p.Users().Key(s.ctx, s.scope(), o.Person, o.Account)
 	if err != nil {
 		return err
 	}
 	if err := do(k, actor(s.environ)); err != nil {
-		return noUser(err, k)
+		return err
 	}
 	s.printf(done+"\n", k.Person, k.Account)
 	return nil
+}
+
+type usersCreateCmd struct{ oneUser }
+
+// Help is shown by users create --help.
+func (usersCreateCmd) Help() string {
+	return "As the person's own sign-in would, and with the same checks: a mapping has to give them the client account. " +
+		"The running bridge makes the call.\n\nExample:\n\n    ssobridge users create alice a07e1lxqqqo0"
+}
+
+// Run asks for one user.
+func (c *usersCreateCmd) Run(s *invocation, p *server.App) error {
+	return c.change(s, p, "the user of %s in %s is created by the running bridge", func(k store.UserKey, _ string) error {
+		return p.Users().Create(s.ctx, s.scope(), k, s.event("", ""))
+	})
 }
 
 type usersSuspendCmd struct{ oneUser }
@@ -193,7 +208,7 @@ func (usersSuspendCmd) Help() string {
 // Run suspends.
 func (c *usersSuspendCmd) Run(s *invocation, p *server.App) error {
 	return c.change(s, p, "suspended %s in %s", func(k store.UserKey, actor string) error {
-		return p.Provisioning.SuspendUser(s.ctx, k, actor)
+		return p.Users().Suspend(s.ctx, s.scope(), k, actor)
 	})
 }
 
@@ -207,7 +222,7 @@ func (usersResumeCmd) Help() string {
 // Run resumes.
 func (c *usersResumeCmd) Run(s *invocation, p *server.App) error {
 	return c.change(s, p, "%s may go on in %s", func(k store.UserKey, actor string) error {
-		return p.Provisioning.ResumeUser(s.ctx, k, actor)
+		return p.Users().Resume(s.ctx, s.scope(), k, actor)
 	})
 }
 
@@ -228,11 +243,6 @@ Example:
 // Run ticks work off.
 func (c *usersDoneCmd) Run(s *invocation, p *server.App) error {
 	return c.change(s, p, "noted for %s in %s", func(k store.UserKey, actor string) error {
-		err := p.Provisioning.WorkDone(s.ctx, k, c.Kind, actor)
-		if errors.Is(err, store.ErrNotFound) {
-			return badInput(fmt.Errorf("no work of kind %s is open for person %s in account %s", c.Kind, k.Person, k.Account),
-				"ssobridge users work lists it; a new plan brings it up to date")
-		}
-		return err
+		return p.Users().TaskDone(s.ctx, s.scope(), k, c.Kind, actor)
 	})
 }

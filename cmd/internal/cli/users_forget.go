@@ -40,12 +40,7 @@ func (c *usersForgetCmd) Run(s *invocation, p *server.App) error {
 	if err := s.confirm(c.Yes, false, fmt.Sprintf("Forget %s? It can't be taken back.", name)); err != nil {
 		return err
 	}
-	f, err := p.Provisioning.ForgetPerson(s.ctx, person, c.Deleted, actor(s.environ))
-	if errors.Is(err, store.ErrNotFound) {
-		return badInput(fmt.Errorf("nothing is kept of person %s but audit events, if any", quote(string(person))),
-			"give the person id that ssobridge audit list or users work shows: login names are known of people in the "+
-				"directory alone")
-	}
+	f, err := p.Users().Forget(s.ctx, s.scope(), person, c.Deleted, actor(s.environ))
 	if err != nil {
 		return err
 	}

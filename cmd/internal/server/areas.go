@@ -60,6 +60,11 @@ func (p *App) People() admin.People {
 	return admin.People{Store: p.Store, Provisioning: p.Provisioning, Directory: p.Directory, IdP: p.IdP}
 }
 
+// Users is what can be done with people's users at Constant Contact.
+func (p *App) Users() admin.Users {
+	return admin.Users{Store: p.Store, Provisioning: p.Provisioning, Directory: p.Directory}
+}
+
 // WebhookPath is the path of Constant Contact's webhooks, but for the secret at its end.
 const WebhookPath = "/webhooks/constant-contact/"
 
@@ -89,7 +94,7 @@ func (p *App) console() *web.Console {
 	pages := console.New(console.Options{
 		Store: p.Store, Budget: p.Budget, Provisioning: p.Provisioning, Provider: p.IdP, Directory: p.Directory,
 		References: &p.References,
-		People:     p.People(), SessionIdle: p.Config.Sessions.Idle, Status: p.Status(), Keys: p.Keys(),
+		People:     p.People(), Users: p.Users(), SessionIdle: p.Config.Sessions.Idle, Status: p.Status(), Keys: p.Keys(),
 		Lockouts: p.Lockouts(), Expiries: p.Expiries(), Providers: p.Providers(), Mappings: p.Mappings(), Audit: p.Audit(),
 		EntityID: p.Config.EntityID, Contacts: p.Config.Contacts(), WebhookURL: p.WebhookURL(), Settings: p.Settings(),
 	})
