@@ -20,6 +20,9 @@ const (
 	SlotNone  = "none"  // the day's calls are used up for this class; nothing was taken, there are some again after wait
 )
 
+// DepartGrace is how long after Depart a call may be sent at the latest.
+const DepartGrace = 2 * time.Second
+
 // TokenSlots space the requests for tokens of all processes of a partner: the token server takes about one a second
 // from all of them together. Tokens themselves are shared by nobody and stand in no store.
 type TokenSlots interface {
@@ -34,8 +37,16 @@ type TokenSlots interface {
 // Its methods may be called by several goroutines.
 type Budget interface {
 	// Reserve takes the next slot for a call of this class, and says how it went by one of the Slot
-	// words. A slot is taken for good: who does not use it has wasted it.
+	// words. A slot that is not used is given back.
 	Reserve(ctx context.Context, class string) (wait time.Duration, outcome string, err error)
+	// GiveBack takes back a slot whose wait was given up, with left of it to come; nothing was sent.
+	GiveBack(ctx context.Context, class string, left time.Duration) error
+	// Depart says that the call goes out now, and takes at most so long once it is sent. call is its number, for Arrived;
+	// 0: calls before it may not have arrived long enough ago, ask again after wait. The call has to be sent within
+	// DepartGrace.
+	Depart(ctx context.Context, atMost time.Duration) (call int64, wait time.Duration, err error)
+	// Arrived says that a call was answered, or not sent after all; works: by Constant Contact, as it should.
+	Arrived(ctx context.Context, call int64, works bool) error
 	// Throttled notes that Constant Contact refused a call as too fast.
 	Throttled(ctx context.Context) error
 	// Exhausted notes that Constant Contact says the day's calls are used up.

@@ -22,6 +22,8 @@ const (
 	// at most, so that callers who were throttled together do not come again together
 	throttledMore = 250 * time.Millisecond
 	leastBusyWait = 20 * time.Millisecond // a budget that names no time must not be asked without pause
+	// after a wait of the budget's own, which is exact
+	leastDepartWait = time.Millisecond
 )
 
 // Options are for New.
@@ -54,6 +56,8 @@ type Client struct {
 	base *url.URL
 	http *http.Client
 	gate *gate
+	// leaving is held by the one caller whose call is the next to go out
+	leaving chan struct{}
 }
 
 // New checks the options. It makes no call.
@@ -84,7 +88,8 @@ func New(o Options) (*Client, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Client{o: o, base: base, http: newHTTPClient(o.Transport), gate: newGate(o.PerSecond)}, nil
+	return &Client{o: o, base: base, http: newHTTPClient(o.Transport), gate: newGate(o.PerSecond),
+		leaving: make(chan struct{}, 1)}, nil
 }
 
 // answer is what came back.
@@ -128,14 +133,58 @@ func (c *Client) attempt(ctx context.Context, k call) (answer, string, error) {
 	}
 	token, err := c.token(ctx, k)
 	if err != nil {
+		c.giveBack(ctx, k, 0)
 		return answer{}, "", err
 	}
-	c.gate.pass(ctx)
-	if err := ctx.Err(); err != nil {
-		return answer{}, "", &Error{Kind: NotSent, Op: k.op, Err: fmt.Errorf("wait for the other calls: %w", err)}
+	number, err := c.depart(ctx, k)
+	if err != nil {
+		c.giveBack(ctx, k, 0)
+		return answer{}, "", err
 	}
 	a, err := c.send(ctx, k, token)
+	// A call that we cut short ourselves may still be on its way: until its time is over nobody knows.
+	if err == nil || KindOf(err) == NotSent || ctx.Err() == nil {
+		works := err == nil && a.status != http.StatusUnauthorized &&
+			(a.status == k.want || k.verdict(a.status, parseErrorBody(a.body).form))
+		c.tell(ctx, func(ctx context.Context) error { return c.o.Budget.Arrived(ctx, number, works) })
+	}
 	return a, token, err
+}
+
+// depart waits until the call may go out: those before it have arrived long enough ago. One caller of this process at a
+// time looks, and the others come in their order.
+func (c *Client) depart(ctx context.Context, k call) (number int64, err error) {
+	fail := func(err error) (int64, error) {
+		return 0, &Error{Kind: NotSent, Op: k.op, Err: fmt.Errorf("wait for the other calls: %w", err)}
+	}
+	c.gate.pass(ctx)
+	select {
+	case c.leaving <- struct{}{}:
+	case <-ctx.Done():
+		return fail(ctx.Err())
+	}
+	defer func() { <-c.leaving }()
+	for ctx.Err() == nil {
+		began := time.Now() // by the monotonic clock
+		number, wait, err := c.o.Budget.Depart(ctx, c.o.Timeout)
+		switch {
+		case err != nil:
+			return fail(err)
+		case number == 0:
+			pause(ctx, max(wait, leastDepartWait))
+		case time.Since(began) < DepartGrace && ctx.Err() == nil:
+			return number, nil
+		default:
+			// This machine stood still, or nobody waits any more: what was said of the call's time holds no more.
+			c.tell(ctx, func(ctx context.Context) error { return c.o.Budget.Arrived(ctx, number, false) })
+		}
+	}
+	return fail(ctx.Err())
+}
+
+// giveBack takes back a slot that was not used, with left of its wait to come. It counts no call that was not sent.
+func (c *Client) giveBack(ctx context.Context, k call, left time.Duration) {
+	c.tell(ctx, func(ctx context.Context) error { return c.o.Budget.GiveBack(ctx, k.class, left) })
 }
 
 func (c *Client) token(ctx context.Context, k call) (string, error) {
@@ -165,8 +214,12 @@ func (c *Client) slot(ctx context.Context, k call) error {
 		case outcome != SlotTaken:
 			return &Error{Kind: NotSent, Op: k.op, Err: fmt.Errorf("reserve a slot: unknown outcome %.40q", outcome)}
 		}
+		until := time.Now().Add(wait) // by the monotonic clock
 		pause(ctx, wait)
 		if err := ctx.Err(); err != nil {
+			if outcome == SlotTaken {
+				c.giveBack(ctx, k, time.Until(until))
+			}
 			return &Error{Kind: NotSent, Op: k.op, Err: fmt.Errorf("wait for the slot: %w", err)}
 		}
 		if outcome == SlotTaken {
@@ -284,7 +337,7 @@ func (c *Client) tell(ctx context.Context, note func(context.Context) error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	if err := note(ctx); err != nil {
-		c.o.Logger.Error("budget not told of a refusal", "error", err)
+		c.o.Logger.Error("budget not told what became of a call", "error", err)
 	}
 }
 

@@ -49,6 +49,37 @@ type budget struct {
 	err                            error
 	classes                        []string
 	throttled, exhausted, reserved int
+	given                          []time.Duration // slots that came back, with what was left of their wait
+	departed, arrived, worked      int
+	hold                           int // so many times a call must not go out yet
+}
+
+func (b *budget) GiveBack(ctx context.Context, _ string, left time.Duration) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.given = append(b.given, left)
+	return ctx.Err()
+}
+
+func (b *budget) Depart(ctx context.Context, _ time.Duration) (int64, time.Duration, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.hold > 0 {
+		b.hold--
+		return 0, time.Millisecond, ctx.Err()
+	}
+	b.departed++
+	return int64(b.departed), 0, ctx.Err()
+}
+
+func (b *budget) Arrived(ctx context.Context, _ int64, works bool) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.arrived++
+	if works {
+		b.worked++
+	}
+	return ctx.Err()
 }
 
 func (b *budget) Reserve(_ context.Context, class string) (time.Duration, string, error) {

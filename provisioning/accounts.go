@@ -25,6 +25,10 @@ const (
 // refresh. Requests for client accounts whose account the list shows for the first time are finished.
 func (s *Service) RefreshAccounts(ctx context.Context) error { return s.refreshAccounts(ctx, false) }
 
+// ReadAccounts is RefreshAccounts that asks Constant Contact in any case: an administrator wants to know what it says
+// now.
+func (s *Service) ReadAccounts(ctx context.Context) error { return s.refreshAccounts(ctx, true) }
+
 // refreshAccounts reads the list, however fresh it is where anyway is true.
 func (s *Service) refreshAccounts(ctx context.Context, anyway bool) error {
 	select {

@@ -23,6 +23,9 @@ func (w *worker) attempt(j job) {
 	ctx, cancel := context.WithTimeout(w.settling, settleLimit)
 	defer cancel()
 	c := circumstances{cut: cut, stopped: cut && w.calls.Err() != nil, outage: w.report(ctx, j, find(err, cut))}
+	if known, err := s.capacity(ctx); err == nil {
+		c.others = !known.budget.Worked.IsZero() && s.now().Sub(known.budget.Worked) < sameTime
+	}
 	switch partnerapi.KindOf(err) {
 	case partnerapi.Conflict:
 		c.forgotten = s.forgotten(ctx, row)

@@ -186,12 +186,18 @@ func (s *Service) raise(ctx context.Context, row *store.SSOUser) error {
 	if least := row.Raisable(); least.After(at) {
 		at = least
 	}
-	if row.Class == store.SignInClass && !row.NextAttempt.After(at) {
+	if row.Class == store.SignInClass && !row.NextAttempt.After(at) && !at.After(s.now()) {
 		return nil
 	}
 	key := store.UserKey{Person: row.Person, Account: row.Account}
-	var err error
+	well, err := s.wellAgain(ctx, *row)
 	switch {
+	case err != nil:
+	case well:
+		err = s.ledger.RaiseNow(ctx, key, store.SignInClass)
+		row.NextAttempt = time.Time{}
+	case row.Class == store.SignInClass && !row.NextAttempt.After(at):
+		return nil
 	case cause(*row) != CauseQuota:
 		err = s.ledger.Raise(ctx, key, store.SignInClass)
 		if row.NextAttempt.After(at) {
@@ -211,6 +217,17 @@ func (s *Service) raise(ctx context.Context, row *store.SSOUser) error {
 	}
 	row.Class = store.SignInClass
 	return nil
+}
+
+// wellAgain tells whether a row waits for nothing any more: it got no answer, or could not be sent, and Constant
+// Contact has answered others as it should since then. A row that failed while others did not is at fault itself, and
+// waits.
+func (s *Service) wellAgain(ctx context.Context, row store.SSOUser) (bool, error) {
+	if row.Cause != CauseUnknown && row.Cause != CauseUnreachable || !row.NextAttempt.After(s.now()) {
+		return false, nil
+	}
+	known, err := s.capacity(ctx)
+	return err == nil && known.breaker.Cause == "" && known.budget.Worked.After(row.UpdatedAt), err
 }
 
 // beginAgain puts a row that Constant Contact refused back to wanted, if there is reason to hope: the person's data

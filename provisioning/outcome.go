@@ -38,7 +38,15 @@ type circumstances struct {
 	outage    bool // calls fail for everybody
 	cut       bool // the call's time was over, or this process stops
 	stopped   bool // this process stops
+	others    bool // Constant Contact answered others as it should at about the same time
 }
+
+// causeData is kept with a row that gets no answer while others do. It is no cause of Progress: people hear that there
+// was no clear answer.
+const causeData = "data"
+
+// sameTime is how near an answer to somebody else has to lie for a failure to be the row's own.
+const sameTime = time.Minute
 
 // outcome turns what became of a call into the row to store and its audit event (row API-03). row is as it was claimed:
 // its MaybeSent tells whether an earlier attempt may have arrived.
@@ -167,7 +175,11 @@ func (s *Service) failed(row *store.SSOUser, event *store.Event, e *partnerapi.E
 		} else {
 			fails(c.outage || c.cut)
 		}
-		because(row, CauseUnknown, "no clear answer, the user may exist; the same data are sent again until there is one")
+		cause := CauseUnknown
+		if c.others && !c.outage && !c.cut {
+			cause = causeData
+		}
+		because(row, cause, "no clear answer, the user may exist; the same data are sent again until there is one")
 	}
 }
 

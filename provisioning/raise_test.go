@@ -184,3 +184,52 @@ func TestComingKeepsWhatIsForbidden(t *testing.T) {
 		})
 	}
 }
+
+// REAL-62: a row that backed off for an hour while Constant Contact was down is tried at once when its person comes and
+// others were answered since; one that fails while others are answered is not.
+func TestComingWhenItIsWellAgain(t *testing.T) {
+	for name, others := range map[string]bool{"it was down for all": false, "others were answered meanwhile": true} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, settings{})
+			w.mapGroup(group("sales"), harbour)
+			w.fails("jane")
+			w.want("jane", store.PlanClass)
+			w.run()
+			john := func(n int) {
+				expect(t, w.decide(person(fmt.Sprintf("john%d", n), group("sales"))), provisioning.Granted, "")
+				w.advance(2 * time.Second) // what is known of the budget is a second old
+			}
+			for n := 1; n <= 13; n++ {
+				w.settledAt("jane", n)
+				if n < 13 {
+					w.advance(time.Hour)
+					if others {
+						john(n)
+					}
+					w.advance(time.Second)
+				}
+			}
+			if row := w.row("jane", harbour); row.NextAttempt.Sub(row.UpdatedAt) < 59*time.Minute {
+				t.Fatalf("the row is tried again after %v, want an hour", row.NextAttempt.Sub(row.UpdatedAt))
+			}
+			w.advance(2 * time.Second)
+			john(100)
+			if !others {
+				w.bad.Delete("jane")
+			}
+			jane := person("jane", group("sales"))
+			if !others {
+				expect(t, w.decide(jane), provisioning.Granted, "")
+				return
+			}
+			for range 5 {
+				expect(t, w.decide(jane, justLook), provisioning.Wait, "")
+				w.advance(20 * time.Second)
+				w.decide(person("john100", group("sales")))
+			}
+			if got := w.failed("jane"); got != 13 {
+				t.Errorf("calls for a row that is at fault itself: got %d, want 13", got)
+			}
+		})
+	}
+}

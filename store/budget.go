@@ -43,6 +43,11 @@ const (
 	// queueAhead is how long a line background work may make behind the next slots: what is in it goes before a sign-in
 	// that comes then.
 	queueAhead = 50 * time.Millisecond
+	// clockSlack is how far the clock may go back without having been put right.
+	clockSlack = time.Second
+	// longestLine is how far ahead a slot lies at most: marks that lie further were left by a clock that ran ahead. It is
+	// for what the version before writes, and for a row that nobody had written for long before.
+	longestLine = 15 * time.Minute
 	// shortestAhead leaves time to come back for the next slot when they follow each other fast.
 	shortestAhead = 10 * time.Millisecond
 )
@@ -61,7 +66,13 @@ type budgetRow struct {
 	throttled int       // today's
 	usedRetry int       // of used
 	usedPlan  int       // of used
-	mended    bool      // by repair
+	seen      time.Time // when the row was last written
+	token     time.Time // the next slot of a token request
+	worked    time.Time // when Constant Contact last answered as it should
+	departed  int64     // calls that have gone out
+	jumpedAt  time.Time // when the clock was last seen to have been put back
+	jumpedBy  time.Duration
+	mended    bool // by repair
 }
 
 // begin begins a day's counts, unless they are begun.
@@ -210,6 +221,11 @@ type BudgetStatus struct {
 	Throttled  int     // how often it did today
 	Exhausted  bool    // Constant Contact said that the day is used up
 	Reset      time.Time
+	Worked     time.Time // when Constant Contact last answered a call as it should; zero: not known
+	// When the clock was last seen to have been put back, and by how much; zero: never. What was reckoned from it was
+	// moved along.
+	JumpedAt time.Time
+	JumpedBy time.Duration
 }
 
 // Status reads the budget.
@@ -224,10 +240,12 @@ func (b *Budget) Status(ctx context.Context) (BudgetStatus, error) {
 		Background: b.limits.background(),
 		PerSecond:  rate, Rate: rate * row.recovered(row.now), Throttled: row.throttled,
 		Exhausted: row.exhausted >= dayOf(row.now), Reset: startOf(dayOf(row.now) + 1),
+		Worked: row.worked, JumpedAt: row.jumpedAt, JumpedBy: row.jumpedBy,
 	}, nil
 }
 
-const budgetColumns = `next_slot, round, day, used, exhausted_day, factor, factor_at, throttled, used_retry, used_plan`
+const budgetColumns = `next_slot, round, day, used, exhausted_day, factor, factor_at, throttled, used_retry, used_plan,
+	seen_at, next_token, worked_at, departed, jumped_at, jumped_by`
 
 // read reads the row as it counts today.
 func (b *Budget) read(ctx context.Context) (budgetRow, error) {
@@ -243,7 +261,7 @@ func (b *Budget) read(ctx context.Context) (budgetRow, error) {
 	if row.now, err = b.db.engine.clock(ctx, b.db.engine.reader()); err != nil {
 		return row, b.db.explain(what, err)
 	}
-	row.repair()
+	row.repair(b.longestLine())
 	row.begin(dayOf(row.now))
 	return row, nil
 }
@@ -264,41 +282,74 @@ func (b *Budget) lock(ctx context.Context, tx querier) (budgetRow, error) {
 	if row.now.Unix() <= 0 {
 		return row, errors.New("the clock stands before 1970")
 	}
-	row.repair()
-	return row, nil
+	before := row.jumpedAt
+	if row.repair(b.longestLine()); !row.mended {
+		return row, nil
+	}
+	if !row.jumpedAt.Equal(before) {
+		// The clock was put back: as with the marks of the row.
+		if _, err := tx.ExecContext(ctx, `
+			UPDATE departures SET opens_at = opens_at - $1`, row.jumpedBy.Microseconds()); err != nil {
+			return row, err
+		}
+	}
+	// At once, whatever comes of the call: the next one must not move them again.
+	return row, b.save(ctx, tx, row)
 }
 
-// repair mends the marks that a clock left which ran ahead and was put right: they would block all
-// calls, or keep the rate low, until it is that late again. Nobody queues for a day in earnest.
-func (r *budgetRow) repair() {
+// longestLine is longestLine, or more where the rate is so low that many slots reach further.
+func (b *Budget) longestLine() time.Duration {
+	return max(longestLine, seconds(100*spacingMargin/(b.limits.perSecond()*lowestFactor)))
+}
+
+// repair mends the marks that a clock left which ran ahead and was put right: they would block all calls, or keep the
+// rate low, until it is that late again. Where the row says how late it was when it was written, they move back by as
+// much as the clock did; others can't lie further ahead than the longest line.
+func (r *budgetRow) repair(longest time.Duration) {
 	today := dayOf(r.now)
+	if back := r.seen.Sub(r.now); !r.seen.IsZero() && back > clockSlack {
+		for _, mark := range []*time.Time{&r.next, &r.token, &r.worked, &r.factorAt} {
+			if !mark.IsZero() {
+				*mark = mark.Add(-back)
+			}
+		}
+		// What Constant Contact counts is the true day: its limit was said, and the calls were made, in that.
+		r.day, r.exhausted = min(r.day, today), min(r.exhausted, today)
+		r.jumpedAt, r.jumpedBy, r.seen, r.mended = r.now, back, r.now, true
+	}
 	mend := func(ahead bool, how func()) {
 		if ahead {
 			how()
 			r.mended = true
 		}
 	}
-	mend(r.next.After(r.now.Add(day)), func() { r.next, r.round = r.now, 0 })
+	mend(r.next.After(r.now.Add(longest)), func() { r.next, r.round = r.now, 0 })
 	mend(r.day > today+1, func() { r.day = today })
 	mend(r.exhausted > today+1, func() { r.exhausted = today })
 	mend(r.factorAt.After(r.now.Add(throttlePause)), func() { r.factorAt = r.now })
+	mend(r.token.After(r.now.Add(longestTokenLine)), func() { r.token = r.now })
+	mend(r.worked.After(r.now.Add(clockSlack)), func() { r.worked = r.now })
 }
 
 func (b *Budget) save(ctx context.Context, tx querier, row budgetRow) error {
 	_, err := tx.ExecContext(ctx, `
 		UPDATE budget SET next_slot = $1, round = $2, day = $3, used = $4, exhausted_day = $5, factor = $6, factor_at = $7,
-		       throttled = $8, used_retry = $9, used_plan = $10
+		       throttled = $8, used_retry = $9, used_plan = $10, seen_at = $11, next_token = $12, worked_at = $13,
+		       departed = $14, jumped_at = $15, jumped_by = $16
 		 WHERE id = 1`,
 		micros(row.next), row.round, row.day, row.used, row.exhausted, int64(math.Round(row.factor*1000)),
 		micros(row.factorAt),
-		row.throttled, row.usedRetry, row.usedPlan)
+		row.throttled, row.usedRetry, row.usedPlan, micros(row.now), micros(row.token), micros(row.worked),
+		row.departed, micros(row.jumpedAt), row.jumpedBy.Microseconds())
 	return err
 }
 
 func scanBudget(r scanner) (row budgetRow, err error) {
-	var next, factor, factorAt int64
+	var next, factor, factorAt, seen, token, worked, jumpedAt, jumpedBy int64
 	err = r.Scan(&next, &row.round, &row.day, &row.used, &row.exhausted, &factor, &factorAt, &row.throttled,
-		&row.usedRetry, &row.usedPlan)
+		&row.usedRetry, &row.usedPlan, &seen, &token, &worked, &row.departed, &jumpedAt, &jumpedBy)
+	row.seen, row.token, row.worked = fromMicros(seen), fromMicros(token), fromMicros(worked)
+	row.jumpedAt, row.jumpedBy = fromMicros(jumpedAt), time.Duration(jumpedBy)*time.Microsecond
 	row.next, row.factor, row.factorAt = fromMicros(next), float64(factor)/1000, fromMicros(factorAt)
 	return row, err
 }

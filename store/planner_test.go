@@ -32,6 +32,7 @@ var smallTables = map[string]string{
 	"baseless_patterns":      "patterns that the version before stored",
 	"breaker":                "one row",
 	"budget":                 "one row",
+	"departures":             "the calls of the last seconds, less than a hundred",
 	"counters":               "a fixed number",
 	"event_sums":             "tens for a quarter of an hour, eight days",
 	"request_counts":         "as many for a quarter of an hour as there were reasons, a month",

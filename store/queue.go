@@ -254,6 +254,15 @@ func (u SSOUser) Raisable() time.Time {
 // brings its next attempt forward: to now, but never to before Raisable. It does nothing where the row is in that class
 // and due by then. The clock is the database's.
 func (s *Ledger) Raise(ctx context.Context, k UserKey, c Class) error {
+	return s.raise(ctx, k, c, SSOUser.Raisable)
+}
+
+// RaiseNow is Raise that waits for no pause: what the row waited for is over.
+func (s *Ledger) RaiseNow(ctx context.Context, k UserKey, c Class) error {
+	return s.raise(ctx, k, c, func(SSOUser) time.Time { return time.Time{} })
+}
+
+func (s *Ledger) raise(ctx context.Context, k UserKey, c Class, least func(SSOUser) time.Time) error {
 	const what = "raise SSO user"
 	// A page that waits asks again and again; once is enough.
 	now, err := s.db.engine.clock(ctx, s.db.engine.reader())
@@ -268,7 +277,7 @@ func (s *Ledger) Raise(ctx context.Context, k UserKey, c Class) error {
 		return s.db.explain(what, err)
 	}
 	at := now
-	if least := row.Raisable(); least.After(at) {
+	if least := least(row); least.After(at) {
 		at = least
 	}
 	if row.Class <= c && !row.NextAttempt.After(at) {

@@ -79,6 +79,7 @@ func Run(t *testing.T, o Suite) {
 		{"Breaker", testBreaker},
 		{"Leases", testLeases},
 		{"Budget", testBudget},
+		{"Departures", testDepartures},
 		{"Plans", testPlans},
 		{"PlanItems", testPlanItems},
 		{"PlanWorkers", testPlanWorkers},

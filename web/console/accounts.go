@@ -92,7 +92,7 @@ func (k *Console) showAccounts(r *request, status int, q web.Fields, f form) err
 }
 
 func (k *Console) refreshAccounts(r *request) error {
-	if err := k.Provisioning.RefreshAccounts(r.ctx()); err != nil {
+	if err := k.Provisioning.ReadAccounts(r.ctx()); err != nil {
 		return k.accountFault(r, err, func(f form) error { return k.showAccounts(r, http.StatusBadGateway, web.Fields{}, f) })
 	}
 	return r.done("/admin/accounts", "refreshed")

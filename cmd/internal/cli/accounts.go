@@ -42,7 +42,7 @@ func (accountsListCmd) Help() string {
 // Run lists client accounts and open creations.
 func (c *accountsListCmd) Run(s *invocation, p *server.App) error {
 	if c.Refresh {
-		if err := p.Provisioning.RefreshAccounts(s.ctx); err != nil {
+		if err := p.Provisioning.ReadAccounts(s.ctx); err != nil {
 			return failed(err, partnerHint(err))
 		}
 	}

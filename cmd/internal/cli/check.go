@@ -141,7 +141,7 @@ func (c *checkCmd) status(s *invocation, p *server.App) admin.Status {
 		with(checkAudit)}
 	if c.Accounts {
 		status.Accounts = func(ctx context.Context) (int, error) {
-			if err := p.Provisioning.RefreshAccounts(ctx); err != nil {
+			if err := p.Provisioning.ReadAccounts(ctx); err != nil {
 				return 0, err
 			}
 			list, err := p.Store.Accounts().List(ctx)

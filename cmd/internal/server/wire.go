@@ -195,15 +195,15 @@ func (p *App) openPartner() (err error) {
 	// connections, and a peer that never answers the handshake.
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 8
+	p.Budget = p.Store.Budget(store.BudgetLimits{PerSecond: cc.Limits.PerSecond, PerDay: cc.Limits.PerDay,
+		Reserve: cc.Limits.Reserve, Share: cc.Limits.Share})
 	p.Tokens, err = partnerapi.NewTokenSource(partnerapi.TokenOptions{
 		URL: cc.TokenURL, ClientID: cc.PartnerClientID, ClientSecret: string(cc.PartnerSecret),
-		Timeout: cc.TokenTimeout, Transport: transport, Now: p.Now,
+		Timeout: cc.TokenTimeout, Slots: p.Budget, Transport: transport, Now: p.Now, Logger: p.log,
 	})
 	if err != nil {
 		return fmt.Errorf("set up the partner token: %w", err)
 	}
-	p.Budget = p.Store.Budget(store.BudgetLimits{PerSecond: cc.Limits.PerSecond, PerDay: cc.Limits.PerDay,
-		Reserve: cc.Limits.Reserve, Share: cc.Limits.Share})
 	p.Client, err = partnerapi.New(partnerapi.Options{
 		BaseURL: cc.BaseURL, APIKey: string(cc.APIKey), Tokens: p.Tokens, Budget: p.Budget,
 		PerSecond: cc.Limits.PerSecond * cc.Limits.Share,

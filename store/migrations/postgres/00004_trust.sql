@@ -27,6 +27,21 @@ ALTER TABLE sso_users ADD COLUMN failures INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE sso_users ADD COLUMN earliest_attempt BIGINT NOT NULL DEFAULT 0;
 -- throttles: how often in a row Constant Contact, or a gateway before it, asked for a slower pace.
 ALTER TABLE sso_users ADD COLUMN throttles INTEGER NOT NULL DEFAULT 0;
+-- seen_at: the time when the row was last written; a clock that shows less was put back, and all that was reckoned from it moves along.
+-- jumped_at, jumped_by: when that was last seen, and by how much (microseconds). next_token: the next slot of a token request.
+-- worked_at: when Constant Contact last answered a call as it should. departed: how many calls have gone out.
+ALTER TABLE budget ADD COLUMN seen_at BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE budget ADD COLUMN next_token BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE budget ADD COLUMN worked_at BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE budget ADD COLUMN departed BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE budget ADD COLUMN jumped_at BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE budget ADD COLUMN jumped_by BIGINT NOT NULL DEFAULT 0;
+-- Calls that went out, the last ones of them: from opens_at on as many calls may have gone out since as a second allows. It lies a second
+-- behind the answer, which bounds when the call arrived; without one, behind the time that the call can have taken.
+CREATE TABLE departures (
+    n        BIGINT NOT NULL PRIMARY KEY,
+    opens_at BIGINT NOT NULL
+);
 -- error_cause: why the last attempt did not end it, in one word for programs; it belongs to error_text while cause_at is updated_at.
 -- The version before writes and reads the word at the beginning of error_text, where it stays for now.
 ALTER TABLE sso_users ADD COLUMN error_cause TEXT NOT NULL DEFAULT '';
