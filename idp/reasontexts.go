@@ -95,6 +95,7 @@ var reasonTexts = map[string]ReasonText{
 	"prefetched":      {"The browser loaded a launch before the person wanted it.", fixStart},
 	"not_found":       {"There is no such page.", fixLink},
 	"too_slow":        {"The answer took longer than is allowed.", fixServer},
+	"store_down":      {"The database was not available.", fixServer},
 	"internal":        {"An error of this program or of what it needs.", fixServer},
 	"console_session": {"The console's session was over, or the login not young enough.", "Sign in again."},
 	"console_role": {"The person's role in the console does not allow this.",

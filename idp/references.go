@@ -56,7 +56,7 @@ var codes = append([]string{""}, strings.Fields(`
 	user_suspended locked disabled expired password_expired must_change not_now not_here ambiguous bad_data
 	second_factor_new second_factor_login name_id_taken answered bad_credentials revoked password_changed client_closed
 	second_factor_wrong second_factor_invite second_factor_expired second_factor_many second_factor_last
-	second_factor_unconfirmed
+	second_factor_unconfirmed store_down
 `)...)
 
 // maxCodes is how many numbers there are.

@@ -35,6 +35,8 @@ type engine interface {
 	clock(ctx context.Context, q querier) (time.Time, error)
 	// fault classifies a driver's error by its code.
 	fault(err error) fault
+	// unavailable tells whether an error is about the database as a whole: see ErrUnavailable.
+	unavailable(err error) bool
 	// staleness is how old an answer of Changes may be.
 	staleness() time.Duration
 	// place names where the database stands; "" where a copy stands in the same place as what it was copied from.
@@ -122,6 +124,9 @@ func (db *DB) explain(what string, err error) error {
 		return fmt.Errorf("%s: a text that can't be stored: %w", what, ErrNotFound)
 	case dangling:
 		return fmt.Errorf("%s: what it belongs to is gone: %w", what, ErrNotFound)
+	}
+	if db.engine.unavailable(err) {
+		return fmt.Errorf("%s: %w: %w", what, ErrUnavailable, err)
 	}
 	return fmt.Errorf("%s: %w", what, err)
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -168,6 +169,11 @@ func (p *postgres) migrationLock() (lock.Locker, error) {
 func (p *postgres) write(ctx context.Context, fn work) error {
 	for try := 1; ; try++ {
 		err := p.once(ctx, fn)
+		if errors.Is(err, driver.ErrBadConn) && try <= postgresConns && ctx.Err() == nil {
+			// The connection had ended before anything was sent on it. After a restart of the server all that wait in the
+			// pool have.
+			continue
+		}
 		if err == nil || p.fault(err) != passing || try == postgresTries {
 			return err
 		}

@@ -27,6 +27,7 @@ const (
 	wrongMethod = "method_not_allowed" // the page is there, not for this method
 	busy        = "busy"               // too many pending sign-ins
 	tooSlow     = "too_slow"           // our time for one request is over
+	storeDown   = "store_down"         // the database is not available
 	internal    = "internal"           // everything else: the log has the cause
 	clientGone  = "client_closed"      // the browser went away; nobody reads the answer
 )
@@ -93,6 +94,8 @@ func asRefusal(ctx context.Context, err error) *refusal {
 		return refuse(http.StatusServiceUnavailable, busy, err)
 	case errors.Is(ctx.Err(), context.Canceled):
 		return refuse(statusClientGone, clientGone, err)
+	case errors.Is(err, store.ErrUnavailable): // it may be back in a moment, which programs and browsers are told
+		return refuse(http.StatusServiceUnavailable, storeDown, err)
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return refuse(http.StatusServiceUnavailable, tooSlow, err)
 	}

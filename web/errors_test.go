@@ -48,6 +48,9 @@ func TestErrorsHavePageStatusAndLogLine(t *testing.T) {
 		"store down": {err: fmt.Errorf("load session: %w", errDown), status: 500, says: "Something went wrong",
 			logs: "secret-detail"},
 		"panic": {panics: true, status: 500, says: "Something went wrong", logs: "broken on purpose"},
+		// REAL-91: what is down for a moment is no error of ours.
+		"database down": {err: fmt.Errorf("create sign-in: %w", store.ErrUnavailable), status: 503,
+			says: "Not available right now", logs: "the database is not available"},
 		"too many": {err: fmt.Errorf("create sign-in: %w", store.ErrLimit), status: 503, says: "Too much is going on",
 			logs: "too many pending"},
 		"body too long": {err: &http.MaxBytesError{Limit: 5}, status: 413, says: "could not be read", logs: "too large"},

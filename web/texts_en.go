@@ -453,6 +453,8 @@ var english = Catalogue{
 			Do: "Check the address, or use the link that you were given."},
 		tooSlow: {Title: "That took too long", Text: "An answer that is needed did not come in time. It is not your " +
 			"fault.", Do: "Try again in a minute.", Link: linkHelp},
+		storeDown: {Title: "Not available right now", Text: "A part that is needed does not answer. It is not your fault.",
+			Do: "Try again in a minute.", Link: linkHelp},
 		internal: {Title: "Something went wrong", Text: "It is a fault on our side, not yours.",
 			Do: "Try again. If it happens again, ask for help and give the reference.", Link: linkHelp},
 	},

@@ -459,6 +459,8 @@ var spanish = Catalogue{
 			"antiguo.", Do: "Compruebe la dirección, o use el enlace que le dieron."},
 		tooSlow: {Title: "Ha tardado demasiado", Text: "Una respuesta necesaria no llegó a tiempo. No es culpa suya.",
 			Do: "Inténtelo de nuevo en un minuto.", Link: linkHelp},
+		storeDown: {Title: "No disponible por ahora", Text: "Una parte necesaria no responde. No es culpa suya.",
+			Do: "Inténtelo de nuevo en un minuto.", Link: linkHelp},
 		internal: {Title: "Algo salió mal", Text: "Es un fallo nuestro, no suyo.",
 			Do: "Inténtelo de nuevo. Si vuelve a ocurrir, pida ayuda e indique la referencia.", Link: linkHelp},
 	},

@@ -15,6 +15,7 @@ var reasonActs = map[string]Act{
 	idp.ReasonUnknownRelayState: ListProviders,
 	idp.ReasonNameIDPolicy:      ListProviders, idp.ReasonNameIDTaken: ReleaseNameID, "not_in_group": ListProviders,
 	idp.ReasonDirectoryDown: RunCheck, idp.ReasonUnavailable: RunCheck, "internal": RunCheck, "too_slow": RunCheck,
+	"store_down":        RunCheck,
 	idp.ReasonKeySwitch: ListKeys, idp.ReasonTooManyAttempts: ListLockouts,
 	idp.ReasonWaiting: ShowUser, "held_conflict": ShowUser, "refused_by_partner": ShowUser, "user_suspended": ShowUser,
 	"no_assignment": ExplainPerson, "not_this_account": ExplainPerson, "person_data": ExplainPerson,
