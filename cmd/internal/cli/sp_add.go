@@ -36,7 +36,7 @@ type spAddCmd struct {
 	Group        []string          `sep:"none" placeholder:"DN" help:"Who may use it: members of this group. Can be given several times. Without one nobody may."`
 	NameID       string            `name:"name-id" placeholder:"TEMPLATE" help:"The NameID, such as {mail}. Default: by the format that the metadata asks for."`
 	NameIDFormat string            `name:"name-id-format" placeholder:"URN" help:"Its format. Default: what the metadata asks for."`
-	Attribute    map[string]string `mapsep:"none" placeholder:"NAME=TEMPLATE" help:"Release this attribute, such as email={mail}, or groups=attr:memberOf for all values. Can be given several times."`
+	Attribute    map[string]string `mapsep:"none" placeholder:"NAME=TEMPLATE" help:"Release this attribute, such as email={mail}, or groups=attr:memberOf for all values; with ;format=uri and ;friendly=TEXT behind it where that is needed. Can be given several times."`
 	Requested    bool              `name:"release-requested" help:"Release the attributes that the metadata asks for, under the names by which it asks, as far as it is known what they are."`
 	IgnoreEnd    bool              `name:"ignore-valid-until" help:"The end that the metadata names (validUntil) counts for nothing."`
 	Replace      bool              `help:"Replace what is known of it: addresses and keys are taken from the metadata, its settings stay."`
@@ -109,9 +109,16 @@ func (c *spAddCmd) request(s *invocation) (n admin.NewProvider, closeFile func()
 	if n.Settings, err = settingChanges(settings); err != nil {
 		return n, closeFile, err
 	}
-	for _, name := range slices.Sorted(maps.Keys(c.Attribute)) {
-		n.Attributes = append(n.Attributes, admin.PlainAttribute(name, c.Attribute[name]))
+	// As the setting takes them: those that are given take the place of what is there.
+	var attributes []admin.Change
+	for i, name := range slices.Sorted(maps.Keys(c.Attribute)) {
+		key := "attributes"
+		if i > 0 || c.Requested {
+			key = "attributes+"
+		}
+		attributes = append(attributes, admin.Change{Key: key, Value: name + "=" + c.Attribute[name]})
 	}
+	n.Settings = append(attributes, n.Settings...)
 	if c.TrustKey != "" {
 		if n.TrustKey, err = readTrustKey(c.TrustKey); err != nil {
 			return n, closeFile, err
