@@ -197,6 +197,7 @@ func (p *IdP) startSession(ctx context.Context, f *flow, a attempt, e directory.
 		TokenHash:       hash(token),
 		Person:          store.PersonID(e.ID),
 		Login:           e.Login,
+		Name:            personName(e),
 		Browser:         hash(f.v.Browser),
 		AuthenticatedAt: now,
 		Methods:         []string{methodPassword},

@@ -28,6 +28,7 @@ type Forgotten struct {
 	Work     int64 `json:"work,omitempty"`  // by hand at Constant Contact
 	Requests int64 `json:"requests,omitempty"`
 	Factors  int64 `json:"second_factors,omitempty"`
+	Names    int64 `json:"names,omitempty"` // by which lists call the person
 }
 
 // Remains is why a person can't be forgotten yet.
@@ -131,6 +132,7 @@ func (s *Ledger) findSpread(ctx context.Context, p PersonID) (found spread, err 
 func loginsOf(ctx context.Context, tx querier, f Forget, found spread) (map[string]bool, error) {
 	stored, err := collect(ctx, tx, scanText, `
 		SELECT login FROM sessions WHERE person_id = $1
+		UNION SELECT login FROM people WHERE person_id = $1
 		UNION SELECT login FROM manual_work WHERE person_id = $1
 		UNION SELECT contact_email FROM sso_users WHERE person_id = $1`, string(f.Person))
 	if err != nil {
@@ -217,6 +219,8 @@ func (db *DB) forget(
 			DELETE FROM sessions WHERE person_id = $1`, []any{string(p)}},
 		{&done.Traces, `
 			DELETE FROM traces WHERE sign_in IN (SELECT sign_in FROM traces WHERE newest = 1 AND person = $1 AND person <> '')`, []any{string(p)}},
+		{&done.Names, `
+			DELETE FROM people WHERE person_id = $1`, []any{string(p)}},
 		{new(int64), `
 			DELETE FROM second_factor_people WHERE person_id = $1`, []any{string(p)}},
 		{new(int64), `

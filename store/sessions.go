@@ -38,6 +38,8 @@ type Session struct {
 	// Throttle.KnownBrowser), in the form in which it will be asked for; ""
 	// stands for Login. Used by Create only.
 	KnownAs string
+	// Name is how the person is called, for lists that show it: see People. Used by Create only; "" where Login says it.
+	Name string
 	// Try is the try to log in that this session comes of, and Proof the second factor that was proved: what is counted of
 	// either ends with it. Used by Create only and not stored.
 	Try   EndedTry
@@ -105,6 +107,9 @@ func arrived(n Session, now time.Time) (all []step) {
 	}
 	if len(n.Browser) > 0 {
 		all = append(all, useBrowser(n.Person, n.Browser, now))
+	}
+	if n.Login != "" {
+		all = append(all, called(n, now))
 	}
 	return append(all, n.Try.end()...)
 }

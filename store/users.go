@@ -34,6 +34,21 @@ func (c *conditions) param(value any) string {
 	return "$" + strconv.Itoa(len(c.args))
 }
 
+// list adds people to a condition IN, at least one. They are filled up to a power of two, so that a walk in pages has
+// few different statements, each prepared once.
+func (c *conditions) list(people []PersonID) {
+	size := 1
+	for size < len(people) {
+		size *= 2
+	}
+	for i := range size {
+		if i > 0 {
+			c.text.WriteString(", ")
+		}
+		c.text.WriteString(c.param(string(people[min(i, len(people)-1)])))
+	}
+}
+
 // List returns rows in the order of (person, account), which is the database's. For the next page, set After to the key
 // of the last one.
 func (s *Ledger) List(ctx context.Context, f UserFilter) ([]SSOUser, error) {
@@ -84,19 +99,9 @@ func (s *Ledger) People(ctx context.Context, people []PersonID) ([]SSOUser, erro
 	if len(people) > 1000 {
 		return nil, s.db.explain(what, fmt.Errorf("%d people: want at most 1000", len(people)))
 	}
-	// Filled up to a power of two, so that a walk in pages has few different statements, each prepared once.
-	size := 1
-	for size < len(people) {
-		size *= 2
-	}
 	var c conditions
 	c.text.WriteString("SELECT " + userColumns + " FROM sso_users WHERE person_id IN (")
-	for i := range size {
-		if i > 0 {
-			c.text.WriteString(", ")
-		}
-		c.text.WriteString(c.param(string(people[min(i, len(people)-1)])))
-	}
+	c.list(people)
 	c.text.WriteString(") ORDER BY person_id, account")
 	all, err := collect(ctx, s.db.engine.reader(), scanUser, c.text.String(), c.args...)
 	return all, s.db.explain(what, err)

@@ -38,6 +38,7 @@ func known(tb testing.TB, db *store.DB, p store.PersonID, mark string, items ...
 	loggedIn := time.Now()
 	must(tb, db.Sessions().Create(ctx, store.Session{
 		TokenHash: hash(mark), Person: p, Login: mark + "-Login", KnownAs: strings.ToLower(mark + "-Login"),
+		Name:    mark + " Surname",
 		Browser: hash("browser " + mark), AuthenticatedAt: loggedIn,
 		Methods: []string{"password"}, Reading: []byte(`{"DN":"uid=` + mark + `,dc=example"}`), ReadAt: loggedIn,
 		EndsAt: time.Now().Add(time.Hour),
@@ -192,7 +193,7 @@ func testForget(t *testing.T, fresh func(testing.TB) store.Options) {
 		done, remains, err = db.Ledger().ForgetPerson(ctx, who("p1", true), forget)
 		must(t, err)
 		want := store.Forgotten{Users: 2, Sessions: 2, SignIns: 1, Browsers: 2, Traces: 2, Items: 6, Work: 2,
-			Requests: 1, Factors: 1}
+			Requests: 1, Factors: 1, Names: 1}
 		if done != want || len(remains.Users) > 0 {
 			t.Errorf("forgotten %+v, %+v, want %+v", done, remains, want)
 		}
@@ -335,7 +336,8 @@ func testForget(t *testing.T, fresh func(testing.TB) store.Options) {
 			"mappings.person_id", "mappings_off.person_id", "name_ids.person_id",
 			// person_epochs stays: it holds an id, as the audit does, and a number without which what was revoked could come
 			// back.
-			"participations.name_id", "person_browsers.person_id", "person_epochs.person_id", "plan_items.login",
+			"participations.name_id", "people.login", "people.person_id", "person_browsers.person_id", "person_epochs.person_id",
+			"plan_items.login",
 			"plan_items.person_id", "proved_browsers.person_id", "second_factor_people.person_id", "second_factors.person_id",
 			"sessions.login", "sessions.person_id", "sso_users.contact_email", "sso_users.person_id",
 			"trace_captured.person", "trace_captures.person", "traces.person", "wrong_codes.person_id",

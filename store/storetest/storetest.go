@@ -101,6 +101,7 @@ func Run(t *testing.T, o Suite) {
 		{"Captures", testCaptures},
 		{"NamedGroups", testNamedGroups},
 		{"Forms", testForms},
+		{"People", testPeople},
 		{"NameIDs", testNameIDs},
 		{"AccountForms", testAccountForms},
 		{"SecondFactors", testSecondFactors},

@@ -62,6 +62,9 @@ func (k *Console) showAccountWith(r *request, status int, a store.Account, f for
 	if err != nil {
 		return fmt.Errorf("list the people of %s: %w", a.ID, err)
 	}
+	if err := k.People.NameUsers(r.ctx(), r.scope(), users); err != nil {
+		return err
+	}
 	policy, ownPolicy, err := k.Provider.FactorPolicy(r.ctx(), a.ID)
 	if err != nil {
 		return err

@@ -150,7 +150,7 @@ func (k *Console) personByLogin(r *request, f *store.Filter) error {
 	return nil
 }
 
-// eventRows puts names to the people of events: those of the ledger.
+// eventRows puts names to the people of events.
 func (k *Console) eventRows(r *request, events []store.Event) ([]eventRow, error) {
 	var ids []store.PersonID
 	for _, e := range events {
@@ -160,17 +160,13 @@ func (k *Console) eventRows(r *request, events []store.Event) ([]eventRow, error
 			}
 		}
 	}
-	users, err := k.Store.Ledger().People(r.ctx(), ids)
+	names, err := k.People.Names(r.ctx(), r.scope(), ids)
 	if err != nil {
-		return nil, fmt.Errorf("look up the names of people: %w", err)
-	}
-	names := map[string]string{}
-	for _, u := range users {
-		names[string(u.Person)] = who(u)
+		return nil, err
 	}
 	rows := make([]eventRow, 0, len(events))
 	for _, e := range events {
-		rows = append(rows, eventRow{e, names[e.Actor], names[e.Subject]})
+		rows = append(rows, eventRow{e, names[store.PersonID(e.Actor)], names[store.PersonID(e.Subject)]})
 	}
 	return rows, nil
 }

@@ -38,6 +38,7 @@ func (k *Console) mappingsRoutes() []route {
 type mappingRow struct {
 	store.Mapping
 	Who  string
+	Name string // of the person, where the mapping names one who is known
 	Risk string // who else can decide by it
 	Stop string // of a pattern without a group base: when it stops
 }
@@ -64,6 +65,21 @@ func (k *Console) nameBaseless(r *request, rows []mappingRow) error {
 		if stop, ok := ends[rows[i].ID]; ok {
 			rows[i].Stop = mapping.StopText(stop)
 		}
+	}
+	return err
+}
+
+// namePeople says how the people are called whom mappings name by their ids.
+func (k *Console) namePeople(r *request, rows []mappingRow) error {
+	var ids []store.PersonID
+	for _, row := range rows {
+		if row.Person != "" {
+			ids = append(ids, row.Person)
+		}
+	}
+	names, err := k.People.Names(r.ctx(), r.scope(), ids)
+	for i := range rows {
+		rows[i].Name = names[rows[i].Person]
 	}
 	return err
 }
@@ -97,6 +113,9 @@ func (k *Console) mappings(r *request) error {
 		view.Mappings = append(view.Mappings, row)
 	}
 	if err := k.nameBaseless(r, view.Mappings); err != nil {
+		return err
+	}
+	if err := k.namePeople(r, view.Mappings); err != nil {
 		return err
 	}
 	if after > 0 {

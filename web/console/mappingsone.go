@@ -66,14 +66,16 @@ func (k *Console) showMapping(r *request, status int, f form, effects *effectsVi
 	case err != nil:
 		return err
 	}
-	v.Mapping = rowOf(m)
+	rows := []mappingRow{rowOf(m)}
+	if err := k.namePeople(r, rows); err != nil {
+		return err
+	}
 	if !v.Gone {
-		rows := []mappingRow{v.Mapping}
 		if err := k.nameBaseless(r, rows); err != nil {
 			return err
 		}
-		v.Mapping = rows[0]
 	}
+	v.Mapping = rows[0]
 	if v.Form.Values == nil {
 		v.Form.Values = web.Fields{"account": string(m.Account), "role": string(m.Role), "priority": strconv.Itoa(m.Priority),
 			"create": mapping.Creates(m)}

@@ -49,6 +49,9 @@ func (k *Console) showUsers(r *request, status int, f form) error {
 	if err != nil {
 		return fmt.Errorf("list SSO users: %w", err)
 	}
+	if err := k.People.NameUsers(r.ctx(), r.scope(), list); err != nil {
+		return err
+	}
 	state := ""
 	if len(filter.States) == 1 {
 		state = string(filter.States[0])

@@ -52,7 +52,7 @@ func (c *usersForgetCmd) Run(s *invocation, p *server.App) error {
 		{f.Users, "users of the ledger"}, {f.Sessions, "sessions"}, {f.SignIns, "started sign-ins"},
 		{f.Browsers, "known browsers"},
 		{f.Traces, "traces"}, {f.Work, "items of work by hand"}, {f.Items, "items of plans, which stay without names"},
-		{f.Factors, "second factors"},
+		{f.Factors, "second factors"}, {f.Names, "names in lists"},
 		{f.Requests, "orders of client accounts, which stay without names"},
 	} {
 		if part.n > 0 {

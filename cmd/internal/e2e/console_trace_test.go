@@ -51,6 +51,13 @@ func TestConsoleTrace(t *testing.T) {
 	p = c.login(p, "carol", password)
 	wants("no mapping", find(shown(p)), "no_assignment", "bad_credentials", "Directory", "Groups", "Mappings", "refused")
 
+	// She has no user at Constant Contact, and is called by her name all the same.
+	for _, at := range []string{"/admin/trace?outcome=refused", "/admin/audit?action=refusal"} {
+		if text := a.get(w.url + at).text(); !strings.Contains(text, "Carol Castle") {
+			t.Errorf("%s does not name who was refused:\n%s", at, text)
+		}
+	}
+
 	// A link to nobody.
 	p = newClient(t).get(w.url + "/launch/sp?entity_id=https%3A%2F%2Fnobody.example%2F%3Cb%3E")
 	wants("unknown service provider", find(shown(p)), "unknown_provider", "Request checked", "unknown")

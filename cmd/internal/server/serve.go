@@ -391,6 +391,7 @@ func (p *App) retention(ctx context.Context) map[string]func() (int, error) {
 		"captures": func() (int, error) { return p.Store.Captures().Purge(ctx) },
 		"counts":   func() (int, error) { return p.Store.RequestCounts().Purge(ctx, max(p.Config.Traces.Keep, CountsKept)) },
 		"figures":  func() (int, error) { return p.Store.Statistics().Purge(ctx) },
+		"names":    func() (int, error) { return p.Store.People().Purge(ctx) },
 		"audit":    func() (int, error) { return p.purgeAudit(ctx) },
 		"seals":    func() (int, error) { return p.Store.Audit().PurgeSeals(ctx) },
 		"words":    func() (int, error) { return p.purgeRevocations(ctx) },

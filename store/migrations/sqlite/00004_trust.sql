@@ -351,3 +351,15 @@ ALTER TABLE plans ADD COLUMN at_sign_in INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE plans ADD COLUMN groups_read INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE plans ADD COLUMN maker TEXT NOT NULL DEFAULT '';
 ALTER TABLE plans ADD COLUMN fault TEXT NOT NULL DEFAULT '';
+
+
+-- People.
+-- How somebody is called, as the directory said at their last login: lists show it beside the id. It is there for people who were refused,
+-- too, who have no row in the ledger. It goes a long time after the last login, and with users forget.
+CREATE TABLE people (
+    person_id TEXT PRIMARY KEY,
+    login     TEXT NOT NULL,
+    name      TEXT NOT NULL,
+    seen_at   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX people_seen_at ON people (seen_at);

@@ -1,0 +1,65 @@
+package admin
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"strings"
+
+	"ssobridge/store"
+)
+
+// Names returns how people are called, by their ids, at most 1000: by the directory at their last login, or by the user
+// that they have at Constant Contact. People of whom neither is known, or who are in none of the caller's client
+// accounts, are left out.
+func (a People) Names(ctx context.Context, s Scope, ids []store.PersonID) (map[store.PersonID]string, error) {
+	names := map[store.PersonID]string{}
+	users, err := a.Store.Ledger().People(ctx, ids)
+	if err != nil {
+		return nil, fmt.Errorf("look up the names of people: %w", err)
+	}
+	seen := map[store.PersonID]bool{}
+	for _, u := range users {
+		if s.Includes(u.Account) {
+			seen[u.Person] = true
+			if name := userName(u); name != "" {
+				names[u.Person] = name
+			}
+		}
+	}
+	called, err := a.Store.People().Called(ctx, ids)
+	if err != nil {
+		return nil, fmt.Errorf("look up the names of people: %w", err)
+	}
+	for id, c := range called {
+		if s.everything || seen[id] {
+			names[id] = cmp.Or(strings.TrimSpace(c.Name), c.Login)
+		}
+	}
+	return names, nil
+}
+
+// userName is how a user at Constant Contact is called; "" where the ledger has nothing but ids of them.
+func userName(u store.SSOUser) string {
+	return cmp.Or(strings.TrimSpace(u.FirstName+" "+u.LastName), u.ContactEmail)
+}
+
+// NameUsers gives those users a name that the ledger has none of, for lists: that of their person.
+func (a People) NameUsers(ctx context.Context, s Scope, users []store.SSOUser) error {
+	var nameless []store.PersonID
+	for _, u := range users {
+		if userName(u) == "" {
+			nameless = append(nameless, u.Person)
+		}
+	}
+	if len(nameless) == 0 {
+		return nil
+	}
+	names, err := a.Names(ctx, s, nameless)
+	for i := range users {
+		if userName(users[i]) == "" {
+			users[i].FirstName = names[users[i].Person]
+		}
+	}
+	return err
+}
