@@ -135,7 +135,7 @@ func (p *IdP) readKey(ctx context.Context, r *keyring, k store.SigningKey) {
 		slog.String("state", k.State), slog.Any("cause", err))
 	// Its certificate stays in metadata: that this program can't reach the private
 	// key is no reason for service providers to forget the public one.
-	if certificate, err := x509.ParseCertificate(k.Certificate); err == nil {
+	if certificate, err := certs.ParseHolder(k.Certificate); err == nil {
 		r.public = append(r.public, publicKey{k.ID, certificate})
 	}
 }

@@ -54,7 +54,7 @@ func (e *spEntity) keys(role *etree.Element) {
 	readable := false
 	for _, k := range saml.Children(role, saml.NSMetadata, "KeyDescriptor") {
 		d := descriptor{el: k}
-		if d.use = attribute(k, "use"); d.use != "" && d.use != "signing" && d.use != "encryption" {
+		if d.use = strings.ToLower(attribute(k, "use")); d.use != "" && d.use != "signing" && d.use != "encryption" {
 			e.note(k, "passed over a key whose use is %.40q, which is neither signing nor encryption", d.use)
 			readable = true // what it is for can't be told: nothing is wrong with the others
 			continue

@@ -395,6 +395,7 @@ func TestPeerKeys(t *testing.T) {
 		{name: "an empty use", keys: 1, encryption: 1, document: strings.Replace(keyOf(certified(b64(
 			readKey(t, "rsa-2048").Certificate.Raw))), `"signing"`, `""`, 1)},
 		{name: "a use with blanks", keys: 1, document: strings.Replace(keyOf(certified(of(plain)...)), "signing", " signing ", 1)},
+		{name: "a use in capitals", keys: 1, document: strings.Replace(keyOf(certified(of(plain)...)), "signing", "Signing", 1)},
 		{name: "RSA without a certificate", document: keyOf(rsaValue), keys: 1, notes: []string{"without a certificate"}},
 		{name: "RSA without a certificate, for both", document: strings.Replace(keyOf(rsaValue), ` use="signing"`, "", 1),
 			keys: 1, encryption: 1, notes: []string{"without a certificate"}},

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +11,7 @@ import (
 	"log/slog"
 	"time"
 
+	"ssobridge/certs"
 	"ssobridge/idp/fetch"
 	"ssobridge/store"
 )
@@ -156,7 +156,7 @@ func (r *Refresher) read(ctx context.Context, sp store.ServiceProvider) (Importe
 		IgnoreEnd: sp.Source.NoEnd,
 		Now:       r.o.Now()}
 	if len(sp.Source.TrustKey) > 0 {
-		key, err := x509.ParseCertificate(sp.Source.TrustKey)
+		key, err := certs.ParseHolder(sp.Source.TrustKey)
 		if err != nil {
 			// Never read without its check.
 			return Imported{}, fmt.Errorf("the trust key on record can't be read: %w", err)

@@ -78,7 +78,8 @@ func ProviderExpiries(sp store.ServiceProvider) []Expiry {
 	add := func(use, what string, der []byte) {
 		cert, err := certs.ParseHolder(der)
 		id := certs.ID(der)
-		if err != nil || slices.ContainsFunc(all, func(e Expiry) bool { return e.Use == use && e.ID == id }) {
+		if err != nil || cert.NotAfter.IsZero() || // it does not say, or not in a way that can be read
+			slices.ContainsFunc(all, func(e Expiry) bool { return e.Use == use && e.ID == id }) {
 			return
 		}
 		all = append(all, Expiry{Use: use, ID: id, EntityID: sp.EntityID, What: what + " of " + sp.EntityID,

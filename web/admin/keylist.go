@@ -3,7 +3,6 @@ package admin
 import (
 	"cmp"
 	"context"
-	"crypto/x509"
 	"encoding/pem"
 	"fmt"
 	"slices"
@@ -109,7 +108,7 @@ func keyOf(stored store.SigningKey, now time.Time) Key {
 		ID: stored.ID, Use: stored.Use, State: stored.State, Algorithm: stored.Algorithm, Token: stored.Holder,
 		Since: since(stored), Certificate: stored.Certificate, Fingerprint: certs.Fingerprint(stored.Certificate),
 	}
-	if cert, err := x509.ParseCertificate(stored.Certificate); err == nil {
+	if cert, err := certs.ParseHolder(stored.Certificate); err == nil {
 		key.NotAfter = cert.NotAfter
 		key.DaysLeft, _, key.Due = certs.Warn("", cert.NotAfter, now)
 	}

@@ -2,7 +2,6 @@ package admin
 
 import (
 	"context"
-	"crypto/x509"
 	"fmt"
 	"slices"
 	"time"
@@ -43,7 +42,7 @@ func ringOf(stored *store.KeyRing, use string) certs.Ring {
 		}
 		m := certs.Member{State: certs.State(k.State), CreatedAt: k.CreatedAt, PublishedAt: k.PublishedAt,
 			ActiveAt: k.ActiveAt, RetiringAt: k.RetiringAt, RetiredAt: k.RetiredAt}
-		if cert, err := x509.ParseCertificate(k.Certificate); err == nil {
+		if cert, err := certs.ParseHolder(k.Certificate); err == nil {
 			m.NotAfter = cert.NotAfter
 		}
 		r.Keys[k.ID] = m
