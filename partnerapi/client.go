@@ -53,6 +53,7 @@ func (o Options) LogValue() slog.Value { return slog.StringValue(o.String()) }
 // and every error of theirs is an *Error.
 type Client struct {
 	o    Options
+	key  atomic.Pointer[string] // api_key
 	base *url.URL
 	http *http.Client
 	gate *gate
@@ -88,9 +89,14 @@ func New(o Options) (*Client, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Client{o: o, base: base, http: newHTTPClient(o.Transport), gate: newGate(o.PerSecond),
-		leaving: make(chan struct{}, 1)}, nil
+	c := &Client{o: o, base: base, http: newHTTPClient(o.Transport), gate: newGate(o.PerSecond),
+		leaving: make(chan struct{}, 1)}
+	c.SetAPIKey(o.APIKey)
+	return c, nil
 }
+
+// SetAPIKey changes the API key, for the calls from now on.
+func (c *Client) SetAPIKey(key string) { c.key.Store(&key) }
 
 // answer is what came back.
 type answer struct {
@@ -265,7 +271,7 @@ func (c *Client) send(ctx context.Context, k call, token string) (answer, error)
 	// body. A creation must not be sent behind our back: Constant Contact has no idempotency key.
 	req.GetBody = nil
 	req.Header.Set("Authorization", "Bearer "+token)
-	req.Header.Set("x-api-key", c.o.APIKey)
+	req.Header.Set("x-api-key", *c.key.Load())
 	req.Header.Set("Accept", "application/json")
 	if k.body != nil {
 		req.Header.Set("Content-Type", "application/json")

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -55,9 +56,9 @@ func (o TokenOptions) LogValue() slog.Value { return slog.StringValue(o.String()
 // its end, once for all who need it; the token server allows about one request a second.
 // Its methods may be called by several goroutines.
 type TokenSource struct {
-	o             TokenOptions
-	authorization string
-	client        *http.Client
+	o      TokenOptions
+	secret atomic.Pointer[string] // partner_secret
+	client *http.Client
 
 	mu      sync.Mutex
 	token   string
@@ -111,14 +112,19 @@ func NewTokenSource(o TokenOptions) (*TokenSource, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &TokenSource{
-		o: o,
-		// Constant Contact documents base64(id:secret), plainly. The oauth2 library follows RFC 6749
-		// 2.3.1 and form-encodes both first, which it can't be told to leave; a secret with + / = or
-		// % would arrive changed. So the exchange is made by hand.
-		authorization: "Basic " + base64.StdEncoding.EncodeToString([]byte(o.ClientID+":"+o.ClientSecret)),
-		client:        newHTTPClient(o.Transport),
-	}, nil
+	s := &TokenSource{o: o, client: newHTTPClient(o.Transport)}
+	s.SetSecret(o.ClientSecret)
+	return s, nil
+}
+
+// SetSecret changes the partner secret, for the requests from now on. A token that is good stays in use.
+func (s *TokenSource) SetSecret(secret string) { s.secret.Store(&secret) }
+
+// authorization is the header of a request. Constant Contact documents base64(id:secret), plainly. The oauth2 library
+// follows RFC 6749 2.3.1 and form-encodes both first, which it can't be told to leave; a secret with + / = or % would
+// arrive changed. So the exchange is made by hand.
+func (s *TokenSource) authorization() string {
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(s.o.ClientID+":"+*s.secret.Load()))
 }
 
 // Token returns the shared token. While it is good nobody waits: a renewal runs beside. Without
@@ -276,7 +282,7 @@ func (s *TokenSource) ask(ctx context.Context) (token string, life time.Duration
 	if err != nil {
 		return fail(NotSent, 0, errorBody{}, err)
 	}
-	req.Header.Set("Authorization", s.authorization)
+	req.Header.Set("Authorization", s.authorization())
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Accept", "application/json")
 
@@ -373,7 +379,7 @@ func (s *TokenSource) noteDate(header string) {
 // redact takes our secrets out of what a server says, should it echo them.
 func (s *TokenSource) redact(text string) string {
 	return strings.NewReplacer(
-		strings.TrimPrefix(s.authorization, "Basic "), "***",
-		s.o.ClientSecret, "***",
+		strings.TrimPrefix(s.authorization(), "Basic "), "***",
+		*s.secret.Load(), "***",
 	).Replace(text)
 }

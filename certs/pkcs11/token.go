@@ -27,7 +27,7 @@ const (
 	maxLabel    = 64
 )
 
-// ErrPIN is returned once the token has refused the PIN. It is not tried again as long as this program runs.
+// ErrPIN is returned once the token has refused the PIN. It is not tried again until SetPIN brings another one.
 var ErrPIN = errors.New("the token has refused the PIN")
 
 // ErrNoKey is returned for a label under which the token has no key pair.
@@ -65,6 +65,15 @@ func New(o Options) (*Token, error) {
 		o.Now = time.Now
 	}
 	return &Token{o: o}, nil
+}
+
+// SetPIN changes the PIN for the next connection. One that was refused is tried again if it is another one.
+func (t *Token) SetPIN(pin string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if pin != t.o.PIN {
+		t.o.PIN, t.refused = pin, false
+	}
 }
 
 // Signer finds the key pair with a label. It signs through the token, and finds the way back to it when the

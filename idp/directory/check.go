@@ -55,7 +55,7 @@ func (d *Directory) checkServer(ctx context.Context, s *server) []Step {
 	steps := []Step{connect}
 	if d.o.BindDN != "" {
 		bind := Step{Name: "service bind at " + s.url, Detail: d.o.BindDN}
-		_, bind.Err = c.do(ctx, d.o.OpTimeout, func(l *ldap.Conn) error { return l.Bind(d.o.BindDN, d.o.BindPassword) })
+		_, bind.Err = c.do(ctx, d.o.OpTimeout, func(l *ldap.Conn) error { return l.Bind(d.o.BindDN, d.bindPassword()) })
 		if bind.Err != nil {
 			f := Diagnose(&serviceError{s.url, d.o.BindDN, bind.Err})
 			bind.Err, bind.Mend = fmt.Errorf("%s: %w", f.Text, bind.Err), f.Mend

@@ -13,6 +13,7 @@ import (
 // Directory is safe for concurrent use.
 type Directory struct {
 	o          Options
+	password   atomic.Pointer[string] // of the service account
 	isAD       bool
 	byToken    bool // tokenGroups gives a person's groups, where it can be read
 	sifts      bool // the rule in chain finds security groups, and would find them by way of distribution groups too
@@ -42,6 +43,7 @@ func New(o Options) (*Directory, error) {
 	}
 	d := &Directory{o: o, isAD: o.isAD(), person: p.person, upn: p.upn, groups: p.groups, unread: p.unread,
 		cache: newGroupCache(o.Now)}
+	d.SetBindPassword(o.BindPassword)
 	// A filter of one's own and distribution groups ask for other groups than those of a token.
 	d.byToken = d.isAD && o.GroupMode == modeAD && o.GroupFilter == adTokenFilter
 	d.sifts = o.GroupMode == modeAD && d.refuses() && d.groups.followsChain()
@@ -195,3 +197,8 @@ func withPerson(err error, id string) error {
 	}
 	return err
 }
+
+// SetBindPassword changes the password of the service account, for the connections that are made from now on.
+func (d *Directory) SetBindPassword(password string) { d.password.Store(&password) }
+
+func (d *Directory) bindPassword() string { return *d.password.Load() }

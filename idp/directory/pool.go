@@ -221,7 +221,7 @@ func (d *Directory) openThrough(ctx context.Context, s *server, through func(net
 	if err != nil || d.o.BindDN == "" {
 		return c, err
 	}
-	_, err = c.do(ctx, d.o.OpTimeout, func(l *ldap.Conn) error { return l.Bind(d.o.BindDN, d.o.BindPassword) })
+	_, err = c.do(ctx, d.o.OpTimeout, func(l *ldap.Conn) error { return l.Bind(d.o.BindDN, d.bindPassword()) })
 	if err != nil {
 		c.close()
 		return nil, &serviceError{s.url, d.o.BindDN, err}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"os/signal"
 	"strings"
 	"syscall"
@@ -20,7 +21,7 @@ type serveCmd struct {
 
 // Help is shown by serve --help.
 func (serveCmd) Help() string {
-	return `It serves until SIGTERM or SIGINT; then it takes no new requests, finishes running ones and running calls to Constant Contact within 15 seconds, and exits with 0, after 25 seconds in any case. The log goes to standard error.
+	return `It serves until SIGTERM or SIGINT; then it takes no new requests, finishes running ones and running calls to Constant Contact within 15 seconds, and exits with 0, after 25 seconds in any case. SIGHUP reads secrets (but secret_key), logo and TLS certificate again. The log goes to standard error.
 
 Example:
 
@@ -34,6 +35,10 @@ func (c serveCmd) Run(s *invocation) (err error) {
 		return err
 	}
 	server.TuneMemory(s.environ)
+	// From the first moment on: whoever asks for a reload must not end it. Several in a row are one.
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, syscall.SIGHUP)
+	defer signal.Stop(asked)
 	// Who reads the log may end, or not read: neither ends or stops the bridge. Without this the system would end it at
 	// the first line that nobody takes.
 	signal.Ignore(syscall.SIGPIPE)
@@ -56,6 +61,7 @@ func (c serveCmd) Run(s *invocation) (err error) {
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
 	p.LogQueue = s.logged
+	p.Asked, p.Again = asked, func() (config.Config, error) { return config.Load(s.config, s.environ) }
 	l, err := server.Listen(s.ctx, cfg)
 	if err != nil {
 		return failed(err, "is another program on this port? Change listen, or stop that program")

@@ -139,3 +139,47 @@ func TestStopWithOpenConsole(t *testing.T) {
 		t.Errorf("the live page was cut off:\n%s", w.out)
 	}
 }
+
+// A bind password and a partner secret that were wrong are put right without a restart (REAL-92).
+func TestReloadSecrets(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setting{quick: true})
+	w.stop(t)
+	files := map[string]string{}
+	for _, name := range []string{"bind_password", "partner_secret", "api_key"} {
+		file := filepath.Join(w.dir, name)
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[file] = string(text)
+	}
+	write := func(suffix string) {
+		t.Helper()
+		for file, text := range files {
+			if err := os.WriteFile(file, []byte(strings.TrimSpace(text)+suffix+"\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	write("-wrong")
+	w.start(t)
+	c := newClient(t)
+	if p := c.login(c.get(w.launch(bakery)), "alice", password); p.Status != http.StatusServiceUnavailable {
+		t.Fatalf("with a wrong bind password: %d\n%s", p.Status, p.Body)
+	}
+	write("")
+	if err := w.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	w.logs(t, "the configuration was read again")
+	if !eventually(func() bool {
+		c := newClient(t)
+		return c.login(c.get(w.launch(bakery)), "alice", password).Status == http.StatusOK
+	}) {
+		t.Errorf("the right bind password does not count")
+	}
+	if !eventually(func() bool { return w.creations() > 0 }) {
+		t.Error("the right partner secret and API key do not count: no user was created")
+	}
+}

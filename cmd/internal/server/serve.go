@@ -89,19 +89,25 @@ func (p *App) Serve(ctx context.Context, l Listeners, ready func()) error {
 	}
 	figures := newMetrics(p)
 	stopping := make(chan struct{})
-	pages, err := p.pages(figures, stopping)
+	pages, err := p.pages(p.Config, figures, stopping)
 	if err != nil {
 		return errors.Join(err, l.close())
 	}
 	// The console's own listener, where there is one, serves the same program under the same certificate.
-	all := []served{{newServer(pages.Handler(), p.log, p.Now), l.Pages}}
+	front, console := &swapped{}, &swapped{}
+	front.set(pages.Handler())
+	all := []served{{newServer(front, p.log, p.Now), l.Pages}}
 	if l.Console != nil {
-		console := pages.ConsoleHandler()
-		if console == nil {
+		handler := pages.ConsoleHandler()
+		if handler == nil {
 			return errors.Join(errors.New("console.listen is open, and there is no console of an address of its own"), l.close())
 		}
+		console.set(handler)
 		all = append(all, served{newServer(console, p.log, p.Now), l.Console})
 	}
+	reloaded := reloads{front: front, console: console, again: func(cfg config.Config) (*web.Server, error) {
+		return p.pages(cfg, figures, stopping)
+	}}
 	if t := p.Config.TLS; t.Cert != "" {
 		reload, err := newCertificate(t.Cert, t.Key, p.Now, p.log)
 		if err != nil {
@@ -111,6 +117,7 @@ func (p *App) Serve(ctx context.Context, l Listeners, ready func()) error {
 			// It is served all the same: a proxy in front may take it, and the next one is read without a restart.
 			p.log.Error("the TLS certificate keeps browsers away", "file", t.Cert, "cause", f.Text, "hint", f.Fix)
 		}
+		reloaded.certificate = reload
 		for i := range all {
 			one := &all[i]
 			one.server.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: reload.get,
@@ -142,6 +149,7 @@ func (p *App) Serve(ctx context.Context, l Listeners, ready func()) error {
 	g.Go(func() error { return p.purge(ctx) })
 	g.Go(func() error { return p.countRequests(ctx) })
 	g.Go(func() error { return p.watchStore(ctx) })
+	g.Go(func() error { return p.reloadWhenAsked(ctx, reloaded) })
 	g.Go(func() error { return replica.run(ctx) })
 	g.Go(func() error { return p.sealAudit(ctx) })
 	g.Go(func() error { return p.keepJournal(ctx) })
@@ -231,7 +239,7 @@ func (p *App) resolveAtStart(ctx context.Context) {
 }
 
 // pages makes the web room.
-func (p *App) pages(figures *metrics, stopping <-chan struct{}) (*web.Server, error) {
+func (p *App) pages(cfg config.Config, figures *metrics, stopping <-chan struct{}) (*web.Server, error) {
 	ready := func(ctx context.Context) error {
 		select {
 		case <-stopping:
@@ -240,7 +248,7 @@ func (p *App) pages(figures *metrics, stopping <-chan struct{}) (*web.Server, er
 			return p.Status().Ready(ctx)
 		}
 	}
-	b := p.Config.Branding
+	b := cfg.Branding
 	branding := web.Branding{Name: b.Name, Color: b.Color, HelpURL: b.HelpURL, ForgotPasswordURL: b.ForgottenPasswordURL}
 	if b.Logo != "" {
 		var err error
@@ -260,7 +268,7 @@ func (p *App) pages(figures *metrics, stopping <-chan struct{}) (*web.Server, er
 		Now: p.Now, Random: rand.Reader,
 		HSTS: strings.HasPrefix(p.Config.PublicURL, "https://"), SessionLife: 0, SignInLife: p.Config.SignIn.Life,
 		Footprints: p.Footprints, References: &p.References,
-		ConfirmLaunch: p.Config.SignIn.ConfirmLaunch, Webhook: p.webhook(), Console: p.console(),
+		ConfirmLaunch: p.Config.SignIn.ConfirmLaunch, Webhook: p.webhook(cfg), Console: p.console(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up the pages: %w", err)
@@ -269,8 +277,8 @@ func (p *App) pages(figures *metrics, stopping <-chan struct{}) (*web.Server, er
 }
 
 // webhook is what Constant Contact's webhooks lead to; nil when they are off.
-func (p *App) webhook() *web.Webhook {
-	cc := p.Config.ConstantContact
+func (p *App) webhook(cfg config.Config) *web.Webhook {
+	cc := cfg.ConstantContact
 	if cc.Webhook.Secret == "" {
 		return nil
 	}

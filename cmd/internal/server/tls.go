@@ -59,6 +59,14 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return c.current, nil
 }
 
+// readAgain reads the files at once.
+func (c *certificate) readAgain() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.checked = c.now()
+	c.reload()
+}
+
 func (c *certificate) reload() {
 	stamp, err := c.stat()
 	if err != nil {

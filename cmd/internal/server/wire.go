@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -51,6 +52,10 @@ type App struct {
 
 	// LogQueue is where the log goes through; nil: it is written at once. Whoever serves sets it before.
 	LogQueue *LogQueue
+
+	// Again reads the configuration again, whenever Asked says so; nil: nobody does. Whoever serves sets both before.
+	Again func() (config.Config, error)
+	Asked <-chan os.Signal
 
 	log     *slog.Logger
 	Now     func() time.Time
