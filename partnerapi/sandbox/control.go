@@ -19,8 +19,11 @@ type switchRequest struct {
 	Owner  *bool      `json:"owners_only,omitempty"`   // SSO for all users off or on
 	Email  *EmailRule `json:"email_rule,omitempty"`    // off, everywhere, per-account
 	Logout *bool      `json:"silent_logout,omitempty"` // LogoutRequests are not answered
-	Token  bool       `json:"forget_tokens,omitempty"` // all issued tokens are invalid
-	Clear  bool       `json:"clear,omitempty"`         // first switch all faults off
+	// how answers to LogoutRequests are spoilt: unsigned, unreadable, broken; "" for not
+	LogoutFault *LogoutFault `json:"logout_fault,omitempty"`
+
+	Token bool `json:"forget_tokens,omitempty"` // all issued tokens are invalid
+	Clear bool `json:"clear,omitempty"`         // first switch all faults off
 
 	Account *string `json:"account,omitempty"`        // whose billing status or tier changes
 	Billing *string `json:"billing_status,omitempty"` // Canceled and Disabled are told by webhook
@@ -34,12 +37,15 @@ type switches struct {
 	OwnersOnly bool      `json:"owners_only"`
 	EmailRule  EmailRule `json:"email_rule"`
 	Logout     bool      `json:"silent_logout"`
+
+	LogoutFault LogoutFault `json:"logout_fault"`
 }
 
 func (s *Sandbox) switches() switches {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return switches{append([]Fault{}, s.faults...), s.shape, s.o.OwnersOnly, s.o.EmailRule, s.silentLogout}
+	return switches{append([]Fault{}, s.faults...), s.shape, s.o.OwnersOnly, s.o.EmailRule, s.silentLogout,
+		s.logoutFault}
 }
 
 // serveRecords shows what the sandbox knows, as JSON.
@@ -146,6 +152,9 @@ func (s *Sandbox) apply(in switchRequest) error {
 	}
 	if in.Logout != nil {
 		s.SetSilentLogout(*in.Logout)
+	}
+	if in.LogoutFault != nil {
+		s.SetLogoutFault(*in.LogoutFault)
 	}
 	if in.Token {
 		s.ForgetTokens()

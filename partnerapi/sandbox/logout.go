@@ -58,6 +58,56 @@ func (s *Sandbox) SetSilentLogout(on bool) {
 	s.silentLogout = on
 }
 
+// LogoutFault is how an answer to a LogoutRequest is spoilt.
+type LogoutFault string
+
+// What goes wrong with answers to LogoutRequests in practice. The sign-ins are ended all the same.
+const (
+	NoLogoutFault    LogoutFault = ""
+	UnsignedLogout   LogoutFault = "unsigned"   // by HTTP-Redirect, without a signature
+	UnreadableLogout LogoutFault = "unreadable" // what arrives is no SAML message
+	BrokenLogout     LogoutFault = "broken"     // a page with status 500 in place of an answer
+)
+
+// SetLogoutFault spoils the answers to LogoutRequests from now on.
+func (s *Sandbox) SetLogoutFault(f LogoutFault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.logoutFault = f
+}
+
+// spoilLogout answers a LogoutRequest wrongly. done is false where it is to be answered well.
+func (s *Sandbox) spoilLogout(w http.ResponseWriter, r *http.Request, f LogoutFault, destination string,
+	e *etree.Element) (done bool) {
+	message := "!"
+	switch f {
+	case NoLogoutFault:
+		return false
+	case BrokenLogout:
+		s.problem(w, http.StatusInternalServerError, "This service provider was told to fail at a LogoutRequest.")
+		return true
+	case UnreadableLogout:
+	case UnsignedLogout:
+		doc := etree.NewDocument()
+		doc.SetRoot(e)
+		data, err := doc.WriteToBytes()
+		if err == nil {
+			data, err = deflate(data)
+		}
+		if err != nil {
+			s.problem(w, http.StatusInternalServerError, err.Error())
+			return true
+		}
+		message = base64.StdEncoding.EncodeToString(data)
+	}
+	separator := "?"
+	if strings.Contains(destination, "?") {
+		separator = "&"
+	}
+	http.Redirect(w, r, destination+separator+"SAMLResponse="+url.QueryEscape(message), http.StatusSeeOther)
+	return true
+}
+
 // TrustLogout adds the single logout addresses of an identity provider that Trust was told of. An address may be empty.
 func (s *Sandbox) TrustLogout(entityID, redirectURL, postURL string) error {
 	s.mu.Lock()
@@ -402,7 +452,7 @@ func (s *Sandbox) takeLogoutRequest(w http.ResponseWriter, r *http.Request, m lo
 		}
 	}
 	s.keepLogout(record)
-	silent := s.silentLogout
+	silent, fault := s.silentLogout, s.logoutFault
 	s.mu.Unlock()
 	if silent {
 		s.problem(w, http.StatusOK, "This service provider was told not to answer a LogoutRequest.")
@@ -419,6 +469,9 @@ func (s *Sandbox) takeLogoutRequest(w http.ResponseWriter, r *http.Request, m lo
 	e := s.logoutMessage("LogoutResponse", "id-"+s.random(20), destination)
 	e.CreateAttr("InResponseTo", id)
 	e.CreateElement("samlp:Status").CreateElement("samlp:StatusCode").CreateAttr("Value", saml.StatusSuccess)
+	if s.spoilLogout(w, r, fault, destination, e) {
+		return
+	}
 	s.carry(w, r, m.binding, destination, "SAMLResponse", e, m.relayState)
 }
 

@@ -91,6 +91,7 @@ type Sandbox struct {
 	logouts        []Logout
 	logoutRequests map[string]time.Time // LogoutRequests that wait for their answer
 	silentLogout   bool
+	logoutFault    LogoutFault
 }
 
 // New checks the options and makes a sandbox that serves nothing yet: mount it, or use Start.

@@ -165,6 +165,34 @@ func TestBrowserSLO03GoesOn(t *testing.T) {
 	}
 }
 
+// TestBrowserLogoutFaults (REAL-08): a service that answers wrongly keeps nobody from the ones behind it, and the
+// person does nothing for that.
+func TestBrowserLogoutFaults(t *testing.T) {
+	t.Parallel()
+	for _, fault := range []sandbox.LogoutFault{sandbox.UnsignedLogout, sandbox.UnreadableLogout, sandbox.BrokenLogout} {
+		t.Run(string(fault), func(t *testing.T) {
+			w, wiki, calendar := newLogoutWorld(t)
+			wiki.SetLogoutFault(fault)
+			b := newBrowser(t)
+			b.open(w.launchSP(wiki))
+			b.login("bob", password)
+			b.sees("Signed in as")
+			b.open(w.launchSP(calendar))
+			b.sees("Signed in as")
+			b.open(w.url + "/logout")
+			b.press("Sign out everywhere")
+			if fault == sandbox.BrokenLogout {
+				b.sees("was told to fail")
+				b.open(w.url + "/")
+			}
+			b.sees("You are signed out", "Wiki", "did not answer", "Calendar & Rooms", "Sign in again")
+			if live(calendar) != 0 {
+				t.Error("the service behind it was not told")
+			}
+		})
+	}
+}
+
 // TestSLO04WithoutSingleLogout: by default nothing of it is there.
 func TestSLO04WithoutSingleLogout(t *testing.T) {
 	t.Parallel()
