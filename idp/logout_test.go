@@ -456,6 +456,17 @@ func TestSLO02Match(t *testing.T) {
 		{"none is all", name(`Format="` + persistent + `"`), "12", "Success"},
 		{"without Format", name(""), "12", "Success"},
 		{"unspecified Format", name(`Format="urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified"`), "12", "Success"},
+		// REAL-01: under whichever URI, and spelt as products do (REAL-05).
+		{"unspecified Format of 2.0", name(`Format="urn:oasis:names:tc:SAML:2.0:nameid-format:unspecified"`), "12",
+			"Success"},
+		{"persistent of 1.1, blanks", name(`Format=" urn:oasis:names:tc:SAML:1.1:nameid-format:persistent "`), "12",
+			"Success"},
+		{"offset without a colon, empty end", func(r *logoutAsk, _, _ string) {
+			r.instant, r.end = strings.Replace(r.instant, "Z", "+0000", 1), ` NotOnOrAfter=""`
+		}, "12", "Success"},
+		{"Destination with the port", func(r *logoutAsk, _, _ string) {
+			r.destination = ` Destination="https://sso.partner.test:443/saml/slo"`
+		}, "12", "Success"},
 		{"with our qualifiers", name(`Format="` + persistent + `" NameQualifier="` + entityID + `" SPNameQualifier="` +
 			plain + `"`), "12", "Success"},
 		{"unknown SessionIndex", func(r *logoutAsk, _, _ string) { r.inner = index("none") }, "",
