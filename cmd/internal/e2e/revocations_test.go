@@ -324,6 +324,11 @@ func TestRevocationsOutliveADump(t *testing.T) {
 	second.start(t)
 	second.logs(t, "dumped and read in")
 	r.stillRevokedByCommands()
+	// REAL-93: it is held as a restored SQLite file is, so that nobody is created twice.
+	if out := second.command(t, "provision", "status"); !strings.Contains(out, "(restore)") &&
+		!strings.Contains(out, "restore:") && !strings.Contains(out, "by restore") {
+		t.Errorf("creations by plans go on after the restore:\n%s", out)
+	}
 
 	// A replica whose folder is empty, at a database that was read in once more: nobody is served.
 	second.stop(t)

@@ -253,7 +253,8 @@ func TestStartedTabs(t *testing.T) {
 	}
 }
 
-// Row WEB-09: 200 posts that other sites cause, and as many launches, keep nobody of the same address out.
+// Rows WEB-09 and REAL-82: 200 posts that other sites cause, and as many launches, such as a monitor's, keep nobody of
+// the same address out.
 func TestStartedByOtherSites(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setting{quick: true, set: map[string]string{"sign_in.pending_per_address": "20",
