@@ -403,7 +403,8 @@ func isSecurity(e *ldap.Entry) bool {
 var personClasses = []string{"person", "inetOrgPerson", "posixAccount"}
 
 // Group reads a group by DN. A malformed DN, one that is not there (ErrNotFound in the chain), one that is a person
-// and, where security groups alone count, a distribution group are each an Error with Problem BadData.
+// and, where security groups alone count, a distribution group, and one that is not below the group base are each an
+// Error with Problem BadData.
 func (d *Directory) Group(ctx context.Context, dn string) (Group, error) {
 	const op = "read a group by DN"
 	if _, err := parseDN(dn); err != nil {
@@ -435,7 +436,23 @@ func (d *Directory) Group(ctx context.Context, dn string) (Group, error) {
 		return Group{}, &Error{Problem: BadData, Op: op,
 			Err: fmt.Errorf("%q is not a security group, and others give nobody access", dn)}
 	}
-	return d.given(found[0])
+	g, err := d.given(found[0])
+	if err == nil && !under(g.DN, d.o.GroupBaseDN) {
+		err = d.outside(ctx, g)
+	}
+	return g, err
+}
+
+// outside refuses a group that is not below the group base: nobody is in it for a sign-in. Whether it is below is the
+// server's to say, where the group has an id to ask by.
+func (d *Directory) outside(ctx context.Context, g Group) error {
+	if g.ID != "" {
+		if _, err := d.GroupByID(ctx, g.ID); !errors.Is(err, ErrNotFound) {
+			return err
+		}
+	}
+	return &Error{Problem: BadData, Op: "read a group by DN",
+		Err: fmt.Errorf("%q is not below group_base_dn %q, and groups elsewhere give nobody access", g.DN, d.o.GroupBaseDN)}
 }
 
 // given is group for callers.

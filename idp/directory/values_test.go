@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"ssobridge/idp/directory"
+	"ssobridge/idp/directory/directorytest"
 )
 
 // REAL-41: immutable ids that are octets, in every form in which somebody may name them.
@@ -87,5 +88,38 @@ func TestREAL42NamesAndMail(t *testing.T) {
 					c.wantLast, c.wantMail)
 			}
 		})
+	}
+}
+
+// REAL-42: what nobody sees around a login does not count either.
+func TestREAL42Logins(t *testing.T) {
+	d := open(t, directorytest.SharedSlapd(t).Options())
+	for _, login := range []string{" alice ", "\u00a0alice", "alice\u200b", "\ufeffalice\u2060", "alice\u3000"} {
+		if e, err := d.Authenticate(t.Context(), login, directorytest.Password); err != nil || e.Login != "alice" {
+			t.Errorf("%q: got %q, %v", login, e.Login, err)
+		}
+	}
+	for _, login := range []string{"", " ", "\u200b", "al\u00a0ice", "alice\n", "alice\x00"} {
+		_, err := d.Authenticate(t.Context(), login, directorytest.Password)
+		wantProblem(t, err, directory.BadCredentials)
+	}
+}
+
+// REAL-51: a group outside of the group base is refused where somebody maps it: it would hit nobody.
+func TestREAL51GroupOutsideOfTheBase(t *testing.T) {
+	s := directorytest.SharedSlapd(t)
+	o := s.Options()
+	o.GroupBaseDN = "ou=people," + s.BaseDN
+	_, err := open(t, o).Group(t.Context(), s.GroupDN("staff"))
+	wantProblem(t, err, directory.BadData)
+	if err == nil || !strings.Contains(err.Error(), "group_base_dn") {
+		t.Errorf("the error does not name the setting: %v", err)
+	}
+	for _, base := range []string{"", "ou=groups," + s.BaseDN, "OU=Groups, " + strings.ToUpper(s.BaseDN),
+		s.GroupDN("staff")} {
+		o.GroupBaseDN = base
+		if g, err := open(t, o).Group(t.Context(), s.GroupDN("staff")); err != nil || g.Name != "staff" {
+			t.Errorf("base %q: %+v, %v", base, g, err)
+		}
 	}
 }
