@@ -20,6 +20,7 @@ func (k *Console) peopleRoutes() []route {
 		post(lockoutsPath, idp.Operator, k.liftLockout),
 		get(peoplePath+"/of/:person", idp.Viewer, k.person),
 		get(peoplePath+"/of/:person/preview", idp.Viewer, k.previewAssertion),
+		post(peoplePath+"/of/:person/preview", idp.Operator, k.compareAssertion),
 		post(peoplePath+"/of/:person/user", idp.Operator, k.changeUser),
 		post(peoplePath+"/of/:person/adopt", idp.Admin, k.adoptUser).fresh(),
 		post(peoplePath+"/of/:person/end", idp.Operator, k.endPersonSessions),

@@ -119,24 +119,37 @@ var captureMinutes = []int{15, 30, 60}
 
 // previewAssertion shows what a service provider would get of the person.
 func (k *Console) previewAssertion(r *request) error {
+	return k.showPreview(r, web.Cut(r.QueryParam("sp"), 1024), r.QueryParam("account"), "")
+}
+
+// compareAssertion holds what another identity provider sent for the person against that. It changes nothing.
+func (k *Console) compareAssertion(r *request) error {
+	return k.showPreview(r, web.Cut(r.Form["sp"], 1024), r.Form["account"], r.Form["captured"])
+}
+
+func (k *Console) showPreview(r *request, entityID, ofAccount, captured string) error {
 	id := r.personOf()
 	e, err := k.Users.Entry(r.ctx(), id)
 	if err != nil || e.Login == "" {
 		r.Log(err)
 		return r.Missing("person")
 	}
-	account, err := k.accountFiltered(r, r.QueryParam("account")) // none: the person's only one
+	account, err := k.accountFiltered(r, ofAccount) // none: the person's only one
 	if err != nil {
 		return err
 	}
 	view := struct {
-		Back    string
-		Login   string
-		Preview idp.AssertionPreview
-		Notes   []string
-		Fault   string
-	}{Back: personPath(id), Login: e.Login}
-	x, err := k.People.Preview(r.ctx(), admin.Everything(), e.Login, web.Cut(r.QueryParam("sp"), 1024), account)
+		Form        form
+		Back        string
+		Login       string
+		SP, Account string // as they were asked for
+		Compares    bool
+		Compared    *admin.Comparison // nil: nothing was captured
+		Preview     idp.AssertionPreview
+		Notes       []string
+		Fault       string
+	}{Back: personPath(id), Login: e.Login, SP: entityID, Account: string(account), Compares: r.may(idp.Operator)}
+	x, err := k.People.Preview(r.ctx(), admin.Everything(), e.Login, entityID, account)
 	view.Preview, view.Notes = x.AssertionPreview, x.Notes
 	if err != nil {
 		refused, ok := admin.AsError(err)
@@ -146,5 +159,22 @@ func (k *Console) previewAssertion(r *request) error {
 		r.Log(err)
 		view.Fault = refused.Line()
 	}
-	return r.show(http.StatusOK, "people-preview", r.text("people.preview"), view)
+	status, faults := http.StatusOK, map[string]string{}
+	if captured != "" && err == nil {
+		compared, err := k.People.Compare(r.ctx(), r.scope(), []byte(captured), e.Login, entityID, account)
+		if err == nil {
+			view.Compared = &compared
+		} else {
+			refused, ok := admin.AsError(err)
+			if !ok {
+				return err
+			}
+			r.Log(err)
+			status, faults["captured"] = refusedStatus(refused), refused.Line()
+		}
+	}
+	if view.Form, err = r.newForm(web.Fields{"captured": captured}, faults); err != nil {
+		return err
+	}
+	return r.show(status, "people-preview", r.text("people.preview"), view)
 }

@@ -68,6 +68,17 @@ func TestConsolePeople(t *testing.T) {
 		"bob@example.test") {
 		t.Errorf("preview: %d\n%s", p.Status, p.text())
 	}
+	// What another identity provider sent is held against it (REAL-30).
+	captured := d.goOn(d.get(w.launch(club))).form("SAMLResponse").Fields.Get("SAMLResponse")
+	p = c.submitForm(p, bob+"/preview", "captured", captured)
+	if text := p.text(); p.Status != http.StatusOK || !strings.Contains(text, "Comparison") ||
+		strings.Contains(text, "differs") {
+		t.Errorf("our own Response differs from the preview: %d\n%s", p.Status, text)
+	}
+	if p = c.submitForm(p, bob+"/preview", "captured", "<html>"); p.Status != http.StatusUnprocessableEntity ||
+		!strings.Contains(p.text(), "can't be read") {
+		t.Errorf("what is no Response: %d\n%s", p.Status, p.text())
+	}
 	if p = c.submitForm(c.get(w.url+bob), bob+"/end"); !strings.Contains(p.text(),
 		"All sessions of this person were ended") {
 		t.Errorf("end sessions: %d\n%s", p.Status, p.text())
