@@ -52,7 +52,8 @@ func TestReleasedMigrations(t *testing.T) {
 	}
 }
 
-// The list of columns is that of the migrations, version by version.
+// The list of columns is that of the migrations, version by version. One that is not released yet may have more than the
+// list: they are looked for from the release on, which writes them down.
 func TestColumnsOfMigrations(t *testing.T) {
 	latest, err := store.LatestVersion("sqlite")
 	if err != nil {
@@ -93,8 +94,24 @@ func TestColumnsOfMigrations(t *testing.T) {
 		}
 	}
 	text, err := os.ReadFile(file)
-	if err != nil || string(text) != list.String() {
-		t.Errorf("%s is not what the migrations make: go test ./store -run ColumnsOfMigrations -update (%v)", file, err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	missing, listed := map[string]bool{}, map[string]bool{}
+	for line := range strings.Lines(string(text)) {
+		listed[line] = true
+	}
+	for line := range strings.Lines(list.String()) {
+		missing[line] = !listed[line]
+		delete(listed, line)
+	}
+	for line, is := range missing {
+		if version, _, _ := strings.Cut(line, " "); is && version <= fmt.Sprint(released) { // there are fewer than ten
+			t.Errorf("%s lacks %q: go test ./store -run ColumnsOfMigrations -update", file, line)
+		}
+	}
+	for line := range listed {
+		t.Errorf("%s has %q, and no migration: go test ./store -run ColumnsOfMigrations -update", file, line)
 	}
 }
 
