@@ -52,8 +52,8 @@ func TestReleasedMigrations(t *testing.T) {
 	}
 }
 
-// The list of columns is that of the migrations, version by version. One that is not released yet may have more than the
-// list: they are looked for from the release on, which writes them down.
+// The list of columns is that of the migrations, version by version. One that is not released yet may have more than
+// the list: they are looked for from the release on, which writes them down.
 func TestColumnsOfMigrations(t *testing.T) {
 	latest, err := store.LatestVersion("sqlite")
 	if err != nil {
