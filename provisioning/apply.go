@@ -61,7 +61,7 @@ func (s *Service) ApplyPlan(ctx context.Context, o ApplyOptions) (store.Plan, er
 		since := hold.Since.UTC().Format("2006-01-02 15:04 MST")
 		return plan, &StopError{plan.ID, StopHold, fmt.Sprintf("creations are on hold since %s (%s, by %s)", since,
 			hold.Reason, hold.By),
-			"see what the hold is for, then lift it: ssobridge provision release"}
+			"see what it is for, then lift it"}
 	}
 	if stop := s.stops(plan, open, o, digest); stop != nil && !o.Accept {
 		return plan, stop
@@ -157,7 +157,7 @@ func (s *Service) stops(p store.Plan, open int, o ApplyOptions, digest string) *
 		}
 		words = append(words, detail)
 	}
-	const again = "look at the plan (ssobridge provision show), or make a new one; to go on, accept it as it is"
+	const again = "look at the plan, or make a new one; to go on, accept it as it is"
 	if p.State == store.PlanStopped {
 		switch p.Reason {
 		case StopLeavers:

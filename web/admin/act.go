@@ -46,11 +46,17 @@ const (
 
 	ListLockouts Act = "list-lockouts"
 
-	ListUsers      Act = "list-users"        // with the client accounts that they are in
-	ListTasks      Act = "list-tasks"        // what is to be done by hand
-	NamePersonByID Act = "name-person-by-id" // of somebody whom the directory has no more
-	ConfirmDeleted Act = "confirm-deleted"   // that the user was deleted at Constant Contact by hand
-	RetryRequest   Act = "retry-request"     // number of the creation of a client account
+	ListUsers          Act = "list-users"          // with the client accounts that they are in
+	ListTasks          Act = "list-tasks"          // what is to be done by hand
+	NamePersonByID     Act = "name-person-by-id"   // of somebody whom the directory has no more
+	ConfirmDeleted     Act = "confirm-deleted"     // that the user was deleted at Constant Contact by hand
+	ResumeProvisioning Act = "resume-provisioning" // end the pause of creations by plans
+	ListPlans          Act = "list-plans"
+	ShowPlan           Act = "show-plan"     // its number
+	WaitForPlan        Act = "wait-for-plan" // number of the one that is being made: wait for it, or cancel it
+	PausePlan          Act = "pause-plan"    // the one that is being applied
+	ReadAudit          Act = "read-audit"    // who did what
+	RetryRequest       Act = "retry-request" // number of the creation of a client account
 
 	ListMappings       Act = "list-mappings"
 	ShowMappingHistory Act = "show-mapping-history"
@@ -84,6 +90,7 @@ func Acts() []Act {
 		ListSettings, NameEntity, SafeNameID, StopEncryption,
 		IgnoreEnd, StartEncryption, AllowCBC, AddCertificate, ReleaseRequested,
 		ListLockouts,
+		ListPlans, ShowPlan, WaitForPlan, PausePlan, ReadAudit, ResumeProvisioning,
 		ListUsers, ListTasks, NamePersonByID, ConfirmDeleted, RetryRequest,
 		ExplainPerson, ShowUser, ListFactors, InviteToFactor, ReleaseNameID, PlanUsers, AdoptUsers, ListAccounts,
 		ListMappings, ShowMappingHistory, RemoveMapping, GiveGroupBase,

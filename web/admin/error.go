@@ -88,4 +88,5 @@ func refusal(err error) error {
 }
 
 // turns are those of each room: nil for an error that it does not know. They stand beside the areas that need them.
-var turns = []func(error) *Error{ringError, remainsError, fieldError, metadataError, directoryError, partnerError}
+var turns = []func(error) *Error{ringError, remainsError, runError, fieldError, metadataError, directoryError,
+	partnerError}

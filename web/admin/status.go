@@ -205,11 +205,7 @@ func (s Status) api(ctx context.Context) []Finding {
 	case state.Cause == "":
 		return []Finding{{Name: name, Detail: s.APIURL}}
 	}
-	f := Finding{Name: name, Level: Warning,
-		Detail: "Constant Contact does not answer as it should, and calls are stopped"}
-	if state.Cause == "credentials" {
-		f.Detail = "Constant Contact does not accept the partner's credentials, and calls are stopped"
-	}
+	f := Finding{Name: name, Level: Warning, Detail: CallsStopped(state.Cause) + ", and calls are stopped"}
 	f.Hint = "calls are tried again by themselves at " + state.Until.UTC().Format("15:04 MST")
 	return []Finding{f}
 }

@@ -34,6 +34,7 @@ type Options struct {
 	Status       admin.Status
 	Keys         admin.Keys
 	Users        admin.Users
+	Plans        admin.Plans
 	Lockouts     admin.Lockouts
 	Expiries     admin.Expiries
 	Providers    admin.Providers

@@ -35,7 +35,11 @@ var actPaths = map[admin.Act]func(about string) string{
 
 	admin.ListLockouts: at(lockoutsPath),
 
-	admin.ListUsers: at(provisioningPath + "/users"), admin.ListTasks: at(provisioningPath + "/work"),
+	admin.ListPlans: at(provisioningPath), admin.PausePlan: at(provisioningPath), admin.ReadAudit: at("/admin/audit"),
+	admin.ResumeProvisioning: at(provisioningPath),
+	admin.ShowPlan:           func(id string) string { return provisioningPath + "/plans/" + url.PathEscape(id) },
+	admin.WaitForPlan:        func(id string) string { return provisioningPath + "/plans/" + url.PathEscape(id) },
+	admin.ListUsers:          at(provisioningPath + "/users"), admin.ListTasks: at(provisioningPath + "/work"),
 	admin.NamePersonByID: at("/admin/audit"), admin.ConfirmDeleted: nowhere, admin.RetryRequest: at("/admin/accounts"),
 
 	admin.ExplainPerson: at(peoplePath), admin.ShowUser: at(provisioningPath + "/users"),

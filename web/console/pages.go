@@ -37,7 +37,10 @@ func loadPages(texts web.Catalogue, assets web.Assets) (map[string]*areaPages, e
 		"lower": strings.ToLower,
 		"role":  func(role any) string { return texts.Role(store.Role(fmt.Sprint(role))) },
 		"who":   who,
-		"list":  func(all ...string) []string { return all },
+
+		"reason":  func(reason string) string { return sentence(admin.PlanReason(reason)) },
+		"stopped": func(cause string) string { return sentence(admin.CallsStopped(cause)) },
+		"list":    func(all ...string) []string { return all },
 		"pair": func(v, user any, account store.AccountID) map[string]any {
 			return map[string]any{"V": v, "User": user, "Account": account}
 		},
@@ -135,6 +138,18 @@ func (r *request) done(path, word string) error {
 		path += sep + "done=" + word
 	}
 	return r.Redirect(path)
+}
+
+// sentence is a text of an administrator's act as it stands alone on a page.
+func sentence(text string) string {
+	if text == "" {
+		return ""
+	}
+	text = strings.ToUpper(text[:1]) + text[1:]
+	if strings.HasSuffix(text, "?") {
+		return text
+	}
+	return text + "."
 }
 
 // form is what each form of a page starts from.

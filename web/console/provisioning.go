@@ -110,18 +110,14 @@ func (k *Console) provisioningLive(r *request) error {
 }
 
 func (k *Console) hold(r *request) error {
-	reason := "admin"
-	if r.Form["lost"] == "1" {
-		reason = "ledger-lost"
-	}
-	if err := k.Provisioning.SetProvisioningPause(r.ctx(), reason, r.actor()); err != nil {
+	if err := k.Plans.PauseAll(r.ctx(), r.scope(), r.Form["lost"] == "1", r.actor()); err != nil {
 		return err
 	}
 	return r.done(provisioningPath, "held")
 }
 
 func (k *Console) release(r *request) error {
-	if err := k.Provisioning.SetProvisioningPause(r.ctx(), "", r.actor()); err != nil {
+	if err := k.Plans.ResumeAll(r.ctx(), r.scope(), r.actor()); err != nil {
 		return err
 	}
 	return r.done(provisioningPath, "released")

@@ -3,7 +3,6 @@ package console
 import (
 	"errors"
 	"fmt"
-	"net/http"
 
 	"ssobridge/idp"
 	"ssobridge/provisioning"
@@ -15,19 +14,16 @@ const makingRefresh = 3 // seconds
 
 // makePlan starts a plan in the background: it is made whatever becomes of this request and of the browser.
 func (k *Console) makePlan(r *request) error {
-	plan, err := k.Provisioning.StartPlan(r.ctx(), provisioning.PlanOptions{Kind: "admin", Actor: r.actor()})
-	if running, ok := errors.AsType[*provisioning.PlanRunningError](err); ok {
-		if running.ID != 0 {
-			return r.done(planPath(running.ID), "plan.running") // what the button asked for is under way: the page shows how far
-		}
-		f, ferr := r.newForm(nil, map[string]string{"": r.text("provisioning.soon")})
-		if ferr != nil {
-			return ferr
-		}
-		return k.showProvisioning(r, http.StatusConflict, f)
+	plan, err := k.Plans.Start(r.ctx(), r.scope(), r.actor())
+	if running, ok := errors.AsType[*provisioning.PlanRunningError](err); ok && running.ID != 0 {
+		return r.done(planPath(running.ID), "plan.running") // what the button asked for is under way: the page shows how far
 	}
 	if err != nil {
-		return err
+		f, status, err := r.refusedForm(err, nil)
+		if err != nil {
+			return err
+		}
+		return k.showProvisioning(r, status, f)
 	}
 	return r.done(planPath(plan.ID), "planned")
 }
@@ -38,18 +34,15 @@ func (k *Console) cancelPlan(r *request) error {
 	if err != nil {
 		return err
 	}
-	switch err := k.Provisioning.CancelPlan(r.ctx(), p.ID, r.actor()); {
-	case errors.Is(err, store.ErrConflict):
-		f, ferr := r.newForm(nil, map[string]string{"": r.text("provisioning.ended")})
-		if ferr != nil {
-			return ferr
-		}
-		if p, err = k.planOf(r); err != nil {
+	if _, err := k.Plans.Cancel(r.ctx(), r.scope(), p.ID, r.actor()); err != nil {
+		f, status, err := r.refusedForm(err, nil)
+		if err != nil {
 			return err
 		}
-		return k.showPlan(r, http.StatusConflict, p, f)
-	case err != nil:
-		return err
+		if p, err = k.planOf(r); err != nil { // as it is now
+			return err
+		}
+		return k.showPlan(r, status, p, f)
 	}
 	return r.done(planPath(p.ID), "plan.cancelled")
 }

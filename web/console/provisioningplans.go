@@ -22,14 +22,11 @@ func (k *Console) planOf(r *request) (store.Plan, error) {
 	if err != nil {
 		return store.Plan{}, r.Missing("plan")
 	}
-	p, err := k.Store.Plans().Get(r.ctx(), id)
+	p, err := k.Plans.Get(r.ctx(), r.scope(), id)
 	if errors.Is(err, store.ErrNotFound) {
 		return p, r.Missing("plan")
 	}
-	if err != nil {
-		return p, fmt.Errorf("read plan %d: %w", id, err)
-	}
-	return p, nil
+	return p, err
 }
 
 // planNow is how far a plan is, for the page and its stream.
@@ -143,28 +140,23 @@ func (k *Console) applyPlan(r *request) error {
 		}
 		o.MaxCreate = n
 	}
-	if len(faults) == 0 {
-		_, err = k.Provisioning.ApplyPlan(r.ctx(), o)
-		var stop *provisioning.StopError
-		switch {
-		case err == nil:
-			return r.done(planPath(p.ID), "applying")
-		case errors.As(err, &stop):
-			faults[""] = stop.Detail
-			if stop.Reason != provisioning.StopHold {
-				faults["accept"] = r.text("provisioning.accept")
-			}
-		case errors.Is(err, store.ErrConflict):
-			faults[""] = r.text("provisioning.other")
-		case errors.Is(err, store.ErrNotFound):
-			faults[""] = r.text("provisioning.notnow")
-		default:
+	if len(faults) > 0 {
+		f, err := r.newForm(r.Form, faults)
+		if err != nil {
 			return err
 		}
+		return k.showPlan(r, http.StatusConflict, p, f)
 	}
-	f, err := r.newForm(r.Form, faults)
+	_, applied := k.Plans.Apply(r.ctx(), r.scope(), o)
+	if applied == nil {
+		return r.done(planPath(p.ID), "applying")
+	}
+	f, _, err := r.refusedForm(applied, nil)
 	if err != nil {
 		return err
+	}
+	if stop, ok := errors.AsType[*provisioning.StopError](applied); ok && stop.Reason != provisioning.StopHold {
+		f.Errors["accept"] = r.text("provisioning.accept")
 	}
 	return k.showPlan(r, http.StatusConflict, p, f)
 }
@@ -174,7 +166,7 @@ func (k *Console) pausePlan(r *request) error {
 	if err != nil {
 		return err
 	}
-	if err := k.Provisioning.PausePlan(r.ctx(), p.ID, r.actor()); err != nil && !errors.Is(err, store.ErrConflict) {
+	if _, err := k.Plans.Pause(r.ctx(), r.scope(), p.ID, r.actor()); err != nil && !errors.Is(err, store.ErrConflict) {
 		return err
 	}
 	return r.done(planPath(p.ID), "paused")
@@ -194,17 +186,13 @@ func (k *Console) adoptPlan(r *request) error {
 		}
 		return k.showPlan(r, http.StatusUnprocessableEntity, p, f)
 	}
-	counts, err := k.Provisioning.AdoptPlan(r.ctx(), p.ID, r.actor())
-	if errors.Is(err, provisioning.ErrPlanUnmade) {
-		r.Log(err)
-		f, ferr := r.newForm(nil, map[string]string{"": r.text("provisioning.notadopted")})
-		if ferr != nil {
-			return ferr
+	counts, err := k.Plans.Adopt(r.ctx(), r.scope(), p.ID, r.actor())
+	if err != nil {
+		f, _, err := r.refusedForm(err, nil)
+		if err != nil {
+			return err
 		}
 		return k.showPlan(r, http.StatusConflict, p, f)
-	}
-	if err != nil {
-		return fmt.Errorf("adopt plan %d: %w", p.ID, err)
 	}
 	return k.showTold(r, counts)
 }

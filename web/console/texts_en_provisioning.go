@@ -27,12 +27,10 @@ var provisioningWords = map[string]string{
 	"provisioning.release":   "Resume provisioning",
 	"provisioning.releaselead": "After a restore, first make a plan and mark its people as assumed to exist, so that " +
 		"nobody is created twice.",
-	"provisioning.stopped":     "Calls to Constant Contact are stopped",
-	"provisioning.credentials": "Constant Contact does not accept the partner's credentials.",
-	"provisioning.outage":      "Constant Contact does not answer correctly.",
-	"provisioning.nexttry":     "Next try",
-	"provisioning.tell":        "Import existing users",
-	"provisioning.export":      "Export users",
+	"provisioning.stopped": "Calls to Constant Contact are stopped",
+	"provisioning.nexttry": "Next try",
+	"provisioning.tell":    "Import existing users",
+	"provisioning.export":  "Export users",
 	"provisioning.telllead": "For users who already exist at Constant Contact: owners, or users of another system. " +
 		"You review each line first; nothing is sent to Constant Contact.",
 	"provisioning.told":       "Result",
@@ -93,8 +91,6 @@ var provisioningWords = map[string]string{
 	"provisioning.maxhint":   "Empty: the configured limit (provisioning.max_create).",
 	"provisioning.max.range": "Enter a number from 1 to 1,000,000, or leave it empty.",
 	"provisioning.accept":    "I have read this. Continue anyway.",
-	"provisioning.other":     "Another plan is being applied. Wait for it, or pause it.",
-	"provisioning.notnow":    "This plan can't be applied any more. Make a new one.",
 	"provisioning.pause":     "Pause",
 	"provisioning.lines":     "Lines",
 	"provisioning.all":       "all",
@@ -162,13 +158,6 @@ var provisioningWords = map[string]string{
 
 	"made.cancelled": "cancelled", "made.interrupted": "interrupted", "made.failed": "failed",
 
-	"stop.mappings_changed": "The mappings changed since the plan was made.",
-	"stop.many_changed":     "More than 5 % of its lines changed since it was made.",
-	"stop.cap_reached":      "The limit of creations for one run is reached.",
-	"stop.held":             "Provisioning is paused.",
-	"stop.many_leavers": "According to this plan, more than half of all users have left. Check base_dn, the login " +
-		"filter and the mappings.",
-
 	"done.planned":   "The plan is being made. It creates nobody.",
 	"done.held":      "Provisioning is paused.",
 	"done.released":  "Provisioning was resumed.",
@@ -188,9 +177,6 @@ var provisioningWords = map[string]string{
 	"provisioning.fault":        "Cause:",
 	"provisioning.notmade":      "This plan can't be applied. Fix the cause, then make a new plan.",
 	"provisioning.cancelmaking": "Cancel",
-	"provisioning.notadopted":   "This plan is incomplete, so nobody was marked as existing. Make a new plan.",
-	"provisioning.ended":        "This plan is no longer being made, so it can't be cancelled.",
-	"provisioning.soon":         "The previous plan is about to end. Try again in a few seconds.",
 	"provisioning.atsignin":     "At their first sign-in",
 	"done.plan.running":         "A plan is already being made.",
 	"done.plan.cancelled":       "The plan was cancelled.",

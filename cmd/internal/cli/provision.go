@@ -12,6 +12,7 @@ import (
 	"ssobridge/cmd/internal/server"
 	"ssobridge/provisioning"
 	"ssobridge/store"
+	"ssobridge/web/admin"
 )
 
 type provisionCmd struct {
@@ -45,13 +46,9 @@ Examples:
 
 // Run makes a plan and shows it.
 func (c *provisionPlanCmd) Run(s *invocation, p *server.App) error {
-	plan, walked, err := p.Provisioning.MakePlan(s.ctx, provisioning.PlanOptions{Kind: "admin", Actor: actor(s.environ),
-		Progress: s.planProgress()})
-	if err := runningError(err); err != nil {
-		return err
-	}
+	plan, walked, err := p.Plans().Make(s.ctx, s.scope(), actor(s.environ), s.planProgress())
 	if err != nil {
-		return directoryError(err, "make a plan", "ssobridge check shows what is wrong")
+		return fmt.Errorf("make a plan: %w", err)
 	}
 	forecast, err := p.Provisioning.Forecast(s.ctx, plan.Creations)
 	if err != nil {
@@ -91,21 +88,6 @@ func (s *invocation) planProgress() func(provisioning.PlanProgress) {
 	}
 }
 
-// runningError says what to do about a plan that is being made already, or was cancelled; nil for another error.
-func runningError(err error) error {
-	if running, ok := errors.AsType[*provisioning.PlanRunningError](err); ok {
-		if running.ID == 0 {
-			return failed(err, "try again in some seconds")
-		}
-		return failed(err, fmt.Sprintf("wait for it (ssobridge provision status), or end it: ssobridge provision cancel %d",
-			running.ID))
-	}
-	if errors.Is(err, provisioning.ErrPlanCancelled) {
-		return failed(err, "somebody cancelled it, in the console or by ssobridge provision cancel; the audit log says who")
-	}
-	return nil
-}
-
 type provisionCancelCmd struct {
 	ID int64 `arg:"" optional:"" help:"The number of the plan. Default: the one that is being made."`
 }
@@ -118,25 +100,8 @@ func (provisionCancelCmd) Help() string {
 
 // Run cancels it.
 func (c *provisionCancelCmd) Run(s *invocation, p *server.App) error {
-	id := c.ID
-	if id == 0 {
-		plan, err := p.Provisioning.Making(s.ctx)
-		if errors.Is(err, store.ErrNotFound) {
-			return failed(errors.New("no plan is being made"), "ssobridge provision status lists the last ones")
-		}
-		if err != nil {
-			return err
-		}
-		id = plan.ID
-	}
-	err := p.Provisioning.CancelPlan(s.ctx, id, actor(s.environ))
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return badInput(fmt.Errorf("there is no plan %d", id), "ssobridge provision status lists the last ones")
-	case errors.Is(err, store.ErrConflict):
-		return failed(fmt.Errorf("plan %d is not being made any more", id),
-			fmt.Sprintf("look at it: ssobridge provision show %d", id))
-	case err != nil:
+	id, err := p.Plans().Cancel(s.ctx, s.scope(), c.ID, actor(s.environ))
+	if err != nil {
 		return err
 	}
 	s.printf("plan %d is cancelled\n", id)
@@ -265,7 +230,7 @@ func planText(ctx context.Context, p *server.App, w io.Writer, plan store.Plan, 
 		fmt.Fprintf(w, "%d more are left to the first sign-in, as their mappings say.\n", plan.AtSignIn)
 	}
 	if plan.Reason != "" {
-		fmt.Fprintf(w, "Attention: %s\n", stopText(plan.Reason))
+		fmt.Fprintf(w, "Attention: %s\n", admin.PlanReason(plan.Reason))
 	}
 	if plan.Fault != "" {
 		fmt.Fprintf(w, "Cause: %s\n", plan.Fault)
@@ -362,7 +327,7 @@ func (provisionShowCmd) Help() string {
 
 // Run shows a plan.
 func (c *provisionShowCmd) Run(s *invocation, p *server.App) error {
-	plan, err := findPlan(s.ctx, p, c.ID)
+	plan, err := p.Plans().Get(s.ctx, s.scope(), c.ID)
 	if err != nil {
 		return err
 	}
@@ -378,23 +343,4 @@ func (c *provisionShowCmd) Run(s *invocation, p *server.App) error {
 		limit = 0
 	}
 	return planText(s.ctx, p, s.stdout, plan, forecast, limit, c.Kind)
-}
-
-// plan finds a saved plan, the newest for 0.
-func findPlan(ctx context.Context, p *server.App, id int64) (store.Plan, error) {
-	if id != 0 {
-		plan, err := p.Store.Plans().Get(ctx, id)
-		if errors.Is(err, store.ErrNotFound) {
-			return plan, badInput(fmt.Errorf("there is no plan %d", id), "ssobridge provision status lists the last ones")
-		}
-		return plan, err
-	}
-	list, err := p.Store.Plans().List(ctx, 1)
-	switch {
-	case err != nil:
-		return store.Plan{}, err
-	case len(list) == 0:
-		return store.Plan{}, badInput(errors.New("there is no plan yet"), "make one: ssobridge provision plan")
-	}
-	return list[0], nil
 }

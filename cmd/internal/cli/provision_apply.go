@@ -12,6 +12,7 @@ import (
 	"ssobridge/cmd/internal/server"
 	"ssobridge/provisioning"
 	"ssobridge/store"
+	"ssobridge/web/admin"
 )
 
 type provisionApplyCmd struct {
@@ -61,7 +62,7 @@ func (c *provisionApplyCmd) Run(s *invocation, p *server.App) error {
 
 // begin makes the plan the one that is applied, and asks where it would stop.
 func (c *provisionApplyCmd) begin(s *invocation, p *server.App) (store.Plan, error) {
-	plan, err := findPlan(s.ctx, p, c.ID)
+	plan, err := p.Plans().Get(s.ctx, s.scope(), c.ID)
 	if err != nil {
 		return plan, err
 	}
@@ -69,7 +70,7 @@ func (c *provisionApplyCmd) begin(s *invocation, p *server.App) (store.Plan, err
 		return plan, nil // one more who looks on, and works
 	}
 	o := provisioning.ApplyOptions{ID: c.ID, Actor: actor(s.environ), MaxCreate: c.Max}
-	plan, err = p.Provisioning.ApplyPlan(s.ctx, o)
+	plan, err = p.Plans().Apply(s.ctx, s.scope(), o)
 	var stop *provisioning.StopError
 	if errors.As(err, &stop) && stop.Reason != provisioning.StopHold {
 		fmt.Fprintf(s.stderr, "%s (%s)\n", stop.Detail, stop.Fix)
@@ -77,15 +78,7 @@ func (c *provisionApplyCmd) begin(s *invocation, p *server.App) (store.Plan, err
 			return plan, err
 		}
 		o.Accept = true
-		plan, err = p.Provisioning.ApplyPlan(s.ctx, o)
-	}
-	switch {
-	case errors.As(err, &stop):
-		return plan, failed(stop, stop.Fix)
-	case errors.Is(err, store.ErrConflict):
-		return plan, failed(errors.New("another plan is being applied"), "wait for it, or ssobridge provision pause")
-	case errors.Is(err, store.ErrNotFound):
-		return plan, badInput(errors.New("there is no plan that could be applied"), "make one: ssobridge provision plan")
+		plan, err = p.Plans().Apply(s.ctx, s.scope(), o)
 	}
 	return plan, err
 }
@@ -120,7 +113,7 @@ func watchPlan(p *server.App, s *invocation, c asJSON, plan store.Plan) error {
 	}
 	switch plan.State {
 	case store.PlanStopped:
-		return failed(fmt.Errorf("plan %d has stopped: %s", plan.ID, stopText(plan.Reason)),
+		return failed(fmt.Errorf("plan %d has stopped: %s", plan.ID, admin.PlanReason(plan.Reason)),
 			fmt.Sprintf("look at it, then: ssobridge provision apply %d", plan.ID))
 	case store.PlanPaused:
 		return failed(fmt.Errorf("plan %d was paused by an admin", plan.ID),
@@ -203,40 +196,9 @@ func progressText(ctx context.Context, p *server.App, plan store.Plan, rate floa
 		text += ", today's calls are used up: goes on at 00:00 UTC"
 	}
 	if state, err := p.Store.Breaker().State(ctx); err == nil && state.Cause != "" {
-		text += ", stopped: " + breakerText(state.Cause)
+		text += ", stopped: " + admin.CallsStopped(state.Cause)
 	}
 	return text
-}
-
-func stopText(reason string) string {
-	switch reason {
-	case provisioning.StopMappings:
-		return "the mappings have changed since it was made"
-	case provisioning.StopSkipped:
-		return "more than 5 % of its lines have changed since it was made"
-	case provisioning.StopCap:
-		return "the cap of creations for one run is reached"
-	case provisioning.StopHold:
-		return "creations are held back"
-	case provisioning.StopLeavers:
-		return "by it more than half of all users would have left; are base_dn, login filter and mappings right?"
-	}
-	switch reason {
-	case store.MakingCancelled:
-		return "it was cancelled while it was made"
-	case store.MakingInterrupted:
-		return "the process that made it has ended; make a new one"
-	case store.MakingFailed:
-		return "it could not be made"
-	}
-	return reason
-}
-
-func breakerText(cause string) string {
-	if cause == "credentials" {
-		return "Constant Contact does not accept the partner's credentials"
-	}
-	return "Constant Contact does not answer as it should"
 }
 
 type provisionPauseCmd struct{}
@@ -246,16 +208,10 @@ func (provisionPauseCmd) Help() string { return "Example:\n\n    ssobridge provi
 
 // Run pauses the plan that is being applied.
 func (provisionPauseCmd) Run(s *invocation, p *server.App) error {
-	plan, err := p.Store.Plans().Applying(s.ctx)
-	if errors.Is(err, store.ErrNotFound) {
-		return badInput(errors.New("no plan is being applied"), "ssobridge provision status shows the plans")
-	}
+	id, err := p.Plans().Pause(s.ctx, s.scope(), 0, actor(s.environ))
 	if err != nil {
 		return err
 	}
-	if err := p.Provisioning.PausePlan(s.ctx, plan.ID, actor(s.environ)); err != nil {
-		return err
-	}
-	s.printf("plan %d is paused; go on with ssobridge provision apply %d\n", plan.ID, plan.ID)
+	s.printf("plan %d is paused; go on with ssobridge provision apply %d\n", id, id)
 	return nil
 }

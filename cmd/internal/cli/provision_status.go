@@ -11,6 +11,7 @@ import (
 	"ssobridge/provisioning"
 	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
+	"ssobridge/web/admin"
 )
 
 type provisionStatusCmd struct {
@@ -59,7 +60,7 @@ func (c *provisionStatusCmd) Run(s *invocation, p *server.App) error {
 	}
 	if st.Stopped != nil {
 		s.printf("STOPPED since %s: %s; next try %s\n", st.Stopped.Since.Format(time.DateTime+" MST"),
-			breakerText(st.Stopped.Cause), st.Stopped.Next.Format(time.TimeOnly))
+			admin.CallsStopped(st.Stopped.Cause), st.Stopped.Next.Format(time.TimeOnly))
 	}
 	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
 	for _, u := range userStates {
@@ -80,7 +81,7 @@ func (c *provisionStatusCmd) Run(s *invocation, p *server.App) error {
 		s.printf("plan %d: %s, %d created, %d failed, %d skipped of %d", plan.ID, plan.State, plan.Done, plan.Failed,
 			plan.Skipped, plan.Creations)
 		if plan.State == string(store.PlanStopped) || plan.State == string(store.PlanDropped) && plan.Reason != "" {
-			s.printf("; %s", stopText(plan.Reason))
+			s.printf("; %s", admin.PlanReason(plan.Reason))
 		}
 		s.printf("\n")
 	}
@@ -332,11 +333,11 @@ Example:
 
 // Run begins a hold.
 func (c *provisionHoldCmd) Run(s *invocation, p *server.App) error {
-	reason := "admin"
-	if c.LedgerLost {
-		reason = "ledger-lost"
+	if err := p.Plans().PauseAll(s.ctx, s.scope(), c.LedgerLost, actor(s.environ)); err != nil {
+		return err
 	}
-	return s.setHold(p, reason, "creations by plans are held; lift it with ssobridge provision release")
+	s.printf("creations by plans are held; lift it with ssobridge provision release\n")
+	return nil
 }
 
 type provisionReleaseCmd struct{}
@@ -352,13 +353,9 @@ Example:
 
 // Run lifts the hold.
 func (provisionReleaseCmd) Run(s *invocation, p *server.App) error {
-	return s.setHold(p, "", "creations are no longer held")
-}
-
-func (s *invocation) setHold(p *server.App, reason, done string) error {
-	if err := p.Provisioning.SetProvisioningPause(s.ctx, reason, actor(s.environ)); err != nil {
+	if err := p.Plans().ResumeAll(s.ctx, s.scope(), actor(s.environ)); err != nil {
 		return err
 	}
-	s.printf("%s\n", done)
+	s.printf("creations are no longer held\n")
 	return nil
 }

@@ -68,7 +68,7 @@ func (c *usersAdoptCmd) Run(s *invocation, p *server.App) error {
 }
 
 func (c *usersAdoptCmd) adoptPlan(s *invocation, p *server.App) error {
-	plan, err := findPlan(s.ctx, p, c.ID)
+	plan, err := p.Plans().Get(s.ctx, s.scope(), c.ID)
 	if err != nil {
 		return err
 	}
@@ -84,7 +84,7 @@ func (c *usersAdoptCmd) adoptPlan(s *invocation, p *server.App) error {
 	if err := s.confirm(c.Yes, false, "Take all of them as created already, and hold back creations?"); err != nil {
 		return err
 	}
-	counts, err := p.Provisioning.AdoptPlan(s.ctx, plan.ID, actor(s.environ))
+	counts, err := p.Plans().Adopt(s.ctx, s.scope(), plan.ID, actor(s.environ))
 	if err != nil {
 		return err
 	}

@@ -60,6 +60,9 @@ func (p *App) People() admin.People {
 	return admin.People{Store: p.Store, Provisioning: p.Provisioning, Directory: p.Directory, IdP: p.IdP}
 }
 
+// Plans is what can be done with plans of creations.
+func (p *App) Plans() admin.Plans { return admin.Plans{Store: p.Store, Provisioning: p.Provisioning} }
+
 // Users is what can be done with people's users at Constant Contact.
 func (p *App) Users() admin.Users {
 	return admin.Users{Store: p.Store, Provisioning: p.Provisioning, Directory: p.Directory}
@@ -94,7 +97,8 @@ func (p *App) console() *web.Console {
 	pages := console.New(console.Options{
 		Store: p.Store, Budget: p.Budget, Provisioning: p.Provisioning, Provider: p.IdP, Directory: p.Directory,
 		References: &p.References,
-		People:     p.People(), Users: p.Users(), SessionIdle: p.Config.Sessions.Idle, Status: p.Status(), Keys: p.Keys(),
+		People:     p.People(), Users: p.Users(), Plans: p.Plans(), SessionIdle: p.Config.Sessions.Idle,
+		Status: p.Status(), Keys: p.Keys(),
 		Lockouts: p.Lockouts(), Expiries: p.Expiries(), Providers: p.Providers(), Mappings: p.Mappings(), Audit: p.Audit(),
 		EntityID: p.Config.EntityID, Contacts: p.Config.Contacts(), WebhookURL: p.WebhookURL(), Settings: p.Settings(),
 	})
