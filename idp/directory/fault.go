@@ -268,13 +268,15 @@ func tlsFault(err error) (Fault, bool) {
 		}
 	}
 	switch {
-	case strings.Contains(text, "remote error: tls: certificate required"):
+	case strings.Contains(text, "remote error: tls: certificate required"),
+		strings.Contains(text, "remote error: tls: bad certificate"): // of TLS 1.2; the bridge shows none
 		return Fault{"the directory asks for a certificate of the client",
 			"let it take clients without a certificate, which bind by password"}, true
 	case strings.Contains(text, "remote error: tls: "):
 		_, alert, _ := strings.Cut(text, "remote error: tls: ")
-		return Fault{"the directory refused TLS: " + firstLine(alert),
-			"look into the directory's log for this handshake; it has to speak TLS 1.2 or 1.3 with a usual cipher"}, true
+		return Fault{"the directory refused TLS: " + strings.TrimSuffix(firstLine(alert), ")"),
+			"look into the directory's log for this handshake; it has to speak TLS 1.2 or 1.3 with a usual cipher, and to take " +
+				"clients without a certificate"}, true
 	case strings.Contains(text, "TLS with ") && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
 		errors.Is(err, syscall.ECONNRESET)):
 		return Fault{"the server closed the connection instead of agreeing on TLS: this may be a port without it",
