@@ -96,7 +96,8 @@ var ofFaces = regexp.MustCompile(
 	`(^|[^-])--[a-z]|\bssobridge [a-z]+|\bsp (add|set|show|refresh|approve|release)\b|(?i)\b(click|button)\b`)
 
 // No text of this package names a flag, a command or a button; nor do the texts of the rooms below that both faces show
-// as they are: why a sign-in was refused, and what is wrong with a service provider's settings.
+// as they are: why a sign-in was refused, what is wrong with a service provider's settings, why a plan stops, and what
+// stands against forgetting a person.
 func TestNoWordsOfAFace(t *testing.T) {
 	files, err := filepath.Glob("*.go")
 	if err != nil || len(files) < 10 {
@@ -104,6 +105,9 @@ func TestNoWordsOfAFace(t *testing.T) {
 	}
 	for _, name := range []string{"reasontexts.go", "settings.go", "settinglists.go", "checkprovider.go"} {
 		files = append(files, filepath.Join("..", "..", "idp", name))
+	}
+	for _, name := range []string{"apply.go", "forget.go"} {
+		files = append(files, filepath.Join("..", "..", "provisioning", name))
 	}
 	for _, name := range files {
 		if strings.HasSuffix(name, "_test.go") {
