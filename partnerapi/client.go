@@ -285,7 +285,7 @@ func (c *Client) send(ctx context.Context, k call, token string) (answer, error)
 			kind = Unknown
 		}
 		c.o.Logger.Warn("partner call without answer", "op", k.op, "class", k.class, "kind", string(kind),
-			"took", c.o.Now().Sub(start), "error", err)
+			"took", c.o.Now().Sub(start), "error", err, "hint", hintOf(err))
 		return answer{}, &Error{Kind: kind, Op: k.op, Err: err}
 	}
 	defer resp.Body.Close()

@@ -196,7 +196,7 @@ func (s *TokenSource) start(now time.Time) {
 		}
 		asked, token, life, err := s.exchange()
 		if err != nil {
-			s.o.Logger.Warn("token request failed", "error", err)
+			s.o.Logger.Warn("token request failed", "error", err, "hint", hintOf(err))
 		}
 
 		s.mu.Lock()

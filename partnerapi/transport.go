@@ -2,6 +2,7 @@ package partnerapi
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -40,6 +41,15 @@ func newTransport() *http.Transport {
 		// request on a connection makes plain what was sent, and a few calls a second need no more.
 		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12},
 	}
+}
+
+// Authorities reads the certificates of a PEM file as the authorities that are trusted in place of the system's.
+func Authorities(pem []byte) (*x509.CertPool, error) {
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, errors.New("it holds no certificate in PEM form")
+	}
+	return pool, nil
 }
 
 // parseServerURL checks the address of one of Constant Contact's servers. Whether plain http is

@@ -61,7 +61,8 @@ func newPlanWorld(tb testing.TB, people []directory.Entry, change ...func(*provi
 	}
 	w.options = provisioning.Options{
 		Mappings: w.db.Mappings(), Ledger: w.db.Ledger(), Accounts: w.db.Accounts(), Plans: w.db.Plans(), Budget: budget,
-		Breaker: w.db.Breaker(), Leases: w.db.Leases(), Audit: w.db.Audit(), Changes: w.db.Changes, Client: client,
+		Breaker: w.db.Breaker(), Leases: w.db.Leases(), Clock: w.db.Clock(), Audit: w.db.Audit(),
+		Changes: w.db.Changes, Client: client,
 		Directory:        w.people,
 		ExternalProvider: provider, ClosedStatuses: []string{"Canceled"}, Poll: 5 * time.Millisecond,
 		Random: func() float64 { return 0 }, Now: w.clock, Logger: slog.New(slog.NewTextHandler(w.log, nil)),

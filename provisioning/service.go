@@ -27,6 +27,7 @@ type Options struct {
 	Budget    *store.Budget
 	Breaker   *store.Breaker
 	Leases    *store.Leases
+	Clock     *store.Clock
 	Audit     *store.Audit                         // for what changes nothing in the store
 	Changes   func(context.Context) (int64, error) // the store's change counter
 	Client    *partnerapi.Client
@@ -75,6 +76,7 @@ type Service struct {
 	budget   *store.Budget
 	breaker  *store.Breaker
 	leases   *store.Leases
+	clock    *store.Clock
 	audit    *store.Audit
 	changes  func(context.Context) (int64, error)
 	client   *partnerapi.Client
@@ -124,13 +126,14 @@ type Service struct {
 // names the template's field.
 func New(o Options) (*Service, error) {
 	if o.Mappings == nil || o.Ledger == nil || o.Accounts == nil || o.Plans == nil || o.Budget == nil ||
-		o.Breaker == nil || o.Leases == nil || o.Audit == nil ||
+		o.Breaker == nil || o.Leases == nil || o.Clock == nil || o.Audit == nil ||
 		o.Changes == nil || o.Client == nil || o.Directory == nil || o.Logger == nil {
 		return nil, errors.New("set up provisioning: stores, change counter, client, directory and logger must all be given")
 	}
 	s := &Service{
 		mappings: o.Mappings, ledger: o.Ledger, accounts: o.Accounts, plans: o.Plans,
-		budget: o.Budget, breaker: o.Breaker, leases: o.Leases, audit: o.Audit, changes: o.Changes, client: o.Client,
+		budget: o.Budget, breaker: o.Breaker, leases: o.Leases, clock: o.Clock, audit: o.Audit,
+		changes: o.Changes, client: o.Client,
 		people:   o.Directory,
 		provider: o.ExternalProvider,
 		workers:  o.Workers, perSecond: o.PerSecond, lease: o.Lease, maxCreate: o.MaxCreate, callLimit: o.CallLimit,

@@ -37,6 +37,7 @@ func (s *Service) Run(ctx context.Context) error {
 	background.Go(func() { s.keepWatch(ctx) })
 	background.Go(func() { s.makeStarted(ctx) })
 	background.Go(func() { s.keepHints(ctx) })
+	background.Go(func() { s.keepClock(ctx) })
 
 	w := s.newWorker(calls, settling)
 	for w.next(ctx) {

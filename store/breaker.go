@@ -42,6 +42,10 @@ func scanBreaker(r scanner, now time.Time) (row breakerRow, err error) {
 	if row.Until.After(now.Add(longestOpen)) {
 		row.Until = now
 	}
+	// Nor is it opened later than now.
+	if row.Cause != "" && row.OpenedAt.After(now.Add(clockSlack)) {
+		row.OpenedAt, row.Until = now, now
+	}
 	if row.probing.After(now.Add(longestOpen)) {
 		row.probing = time.Time{}
 	}

@@ -222,8 +222,8 @@ type BudgetStatus struct {
 	Exhausted  bool    // Constant Contact said that the day is used up
 	Reset      time.Time
 	Worked     time.Time // when Constant Contact last answered a call as it should; zero: not known
-	// When the clock was last seen to have been put back, and by how much; zero: never. What was reckoned from it was
-	// moved along.
+	// When the clock was last seen to have been put back, and by how much (negative: it jumped ahead); zero: never. What
+	// was reckoned from a clock that was put back was moved along.
 	JumpedAt time.Time
 	JumpedBy time.Duration
 }

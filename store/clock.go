@@ -47,6 +47,66 @@ func (c *Clock) Read(ctx context.Context) (r ClockReading, err error) {
 	return r, c.db.explain(what, err)
 }
 
+// PutRight makes due what a clock that ran ahead and was put right has left for later: users who wait to be created,
+// by what was reckoned from the wrong time. With leases, also what was being done by processes that died meanwhile:
+// those that live have renewed theirs once a lease has passed. back is how far the caller saw the clock go back; 0: it
+// did not see it. It returns how many rows were moved, and moves none where all is well.
+func (c *Clock) PutRight(ctx context.Context, back, lease time.Duration, leases bool) (moved int64, err error) {
+	err = c.db.write(ctx, "make due what a wrong clock left for later", func(ctx context.Context, tx querier) error {
+		moved = 0
+		b := Budget{c.db, BudgetLimits{PerSecond: 1, PerDay: 1}} // only its marks are looked at
+		row, err := b.lock(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if back > 0 && row.now.Sub(row.jumpedAt) > time.Minute {
+			row.jumpedAt, row.jumpedBy = row.now, back
+			if err := b.save(ctx, tx, row); err != nil {
+				return err
+			}
+		}
+		now, late := micros(row.now), micros(row.now.Add(clockSlack))
+		if moved, err = rowsAffected(ctx, tx, `
+			UPDATE sso_users SET
+			       due_at = $1, next_attempt = $1, earliest_attempt = 0,
+			       created_at = CASE WHEN created_at > $1 THEN $1 ELSE created_at END,
+			       cause_at = CASE WHEN cause_at = updated_at THEN $1 ELSE cause_at END, updated_at = $1
+			 WHERE class IN (0, 1, 2) AND due_at > 0 AND due_at > $2 AND updated_at > $2 AND state IN ('wanted', 'unknown')`,
+			now, late); err != nil || !leases {
+			return err
+		}
+		// Nobody holds a lease for longer: its holder died while the clock was ahead.
+		dead := micros(row.now.Add(2 * lease))
+		n, err := rowsAffected(ctx, tx, `
+			UPDATE sso_users SET due_at = $1, lease_until = $1
+			 WHERE class IN (0, 1, 2) AND due_at > 0 AND due_at > $2 AND state = 'sending'`, now, dead)
+		if err != nil {
+			return err
+		}
+		moved += n
+		n, err = rowsAffected(ctx, tx, `
+			UPDATE plan_items SET due_at = $1
+			 WHERE plan IN (SELECT id FROM plans WHERE state = 'applying') AND kind = 'create' AND state IN ('open', 'claimed')
+			   AND due_at > $2`, now, dead)
+		moved += n
+		return err
+	})
+	return moved, err
+}
+
+// JumpedAhead notes that the clock was seen to jump ahead, for whoever looks how the bridge stands.
+func (c *Clock) JumpedAhead(ctx context.Context, by time.Duration) error {
+	return c.db.write(ctx, "note a jump of the clock", func(ctx context.Context, tx querier) error {
+		b := Budget{c.db, BudgetLimits{PerSecond: 1, PerDay: 1}}
+		row, err := b.lock(ctx, tx)
+		if err != nil {
+			return err
+		}
+		row.jumpedAt, row.jumpedBy = row.now, -by
+		return b.save(ctx, tx, row)
+	})
+}
+
 // Note notes a time.
 func (c *Clock) Note(ctx context.Context, at time.Time) error {
 	return c.note(ctx, at, []string{clockSeen}, nil)

@@ -61,7 +61,7 @@ func newWorld(t *testing.T) *world {
 	}
 	w.rules, err = provisioning.New(provisioning.Options{
 		Mappings: w.db.Mappings(), Ledger: w.db.Ledger(), Accounts: w.db.Accounts(), Plans: w.db.Plans(), Budget: budget,
-		Breaker: w.db.Breaker(), Leases: w.db.Leases(), Audit: w.db.Audit(), Changes: w.db.Changes,
+		Breaker: w.db.Breaker(), Leases: w.db.Leases(), Clock: w.db.Clock(), Audit: w.db.Audit(), Changes: w.db.Changes,
 		Client: client, Directory: d,
 		ExternalProvider: "partner", Logger: slog.New(slog.DiscardHandler),
 	})

@@ -39,6 +39,8 @@ type Status struct {
 	Providers Providers
 	Directory *directory.Directory
 	Tokens    *partnerapi.TokenSource
+	Budget    *store.Budget    // of calls to Constant Contact; nil: jumps of the clock are not looked for
+	Now       func() time.Time // of this machine
 
 	TokenURL, APIURL string
 	// reads the list of client accounts anew, and counts them; nil: not wanted
@@ -62,6 +64,7 @@ func (s Status) checks() []Check {
 		Check{ForProbe | ForFullCheck, s.token},
 		Check{ForProbe | ForFullCheck, s.api},
 		Check{ForFullCheck, s.accounts},
+		Check{ForFullCheck, s.clockJump},
 		Check{ForOverview | ForFullCheck, s.Providers.Findings},
 		Check{ForFullCheck, s.Providers.expiries},
 	)
@@ -178,6 +181,12 @@ func (s Status) token(ctx context.Context) []Finding {
 		f := found(name, err)
 		f.Hint, f.Act = "compare constant_contact.token_url, partner_client_id and the partner secret with what Constant "+
 			"Contact gave", NoAct
+		if _, fix, ok := partnerapi.Unreached(err); ok {
+			f.Hint = fix
+		}
+		if partnerapi.KindOf(err) == partnerapi.Throttled {
+			f.Hint, f.Act = "", TryLater
+		}
 		return []Finding{f}
 	}
 	all := []Finding{{Name: name, Detail: s.TokenURL}}
@@ -208,6 +217,41 @@ func (s Status) api(ctx context.Context) []Finding {
 	f := Finding{Name: name, Level: Warning, Detail: CallsStopped(state.Cause) + ", and calls are stopped"}
 	f.Hint = "calls are tried again by themselves at " + state.Until.UTC().Format("15:04 MST")
 	return []Finding{f}
+}
+
+// jumpTold is for how long a jump of the clock is worth a word.
+const jumpTold = 7 * 24 * time.Hour
+
+// ClockJump says that the clock jumped not long ago; "" where it did not.
+func ClockJump(b store.BudgetStatus, now time.Time) string {
+	if b.JumpedAt.IsZero() || now.Sub(b.JumpedAt) > jumpTold {
+		return ""
+	}
+	at := b.JumpedAt.UTC().Format("2006-01-02 15:04 MST")
+	if b.JumpedBy < 0 {
+		return fmt.Sprintf("the clock jumped ahead by %s at %s, or the machine slept", -b.JumpedBy.Round(time.Second), at)
+	}
+	return fmt.Sprintf("the clock was put back by %s at %s; what waited for a later time went on",
+		b.JumpedBy.Round(time.Second), at)
+}
+
+// clockJump warns of a clock that jumped: what happened meanwhile has wrong times.
+func (s Status) clockJump(ctx context.Context) []Finding {
+	const name = "clock jumps"
+	if s.Budget == nil {
+		return nil
+	}
+	b, err := s.Budget.Status(ctx)
+	if err != nil {
+		return []Finding{found(name, err)}
+	}
+	text := ClockJump(b, s.Now())
+	if text == "" {
+		return nil
+	}
+	return []Finding{{Name: name, Level: Warning, Detail: text,
+		Hint: "let NTP set the clock, and keep the machine's hardware clock in UTC; a clock that ran ahead by minutes made " +
+			"sessions and sign-ins end early"}}
 }
 
 func (s Status) accounts(ctx context.Context) []Finding {

@@ -131,10 +131,19 @@ func partnerError(err error) *Error {
 	switch p.Kind {
 	case partnerapi.NotSent:
 		e.Fault, e.Act = "the call did not reach Constant Contact", RunCheck
+		if fault, fix, ok := partnerapi.Unreached(err); ok {
+			e.Fault, e.Hint, e.Act = e.Fault+": "+fault, fix, NoAct
+		}
 	case partnerapi.Throttled:
 		e.Fault, e.Act = "Constant Contact limits the calls of this second", TryLater
 	case partnerapi.QuotaExceeded:
-		e.Fault, e.Hint = "the day's calls to Constant Contact are used up", "try again after 00:00 UTC"
+		e.Fault, e.Hint = "the day's calls to Constant Contact are used up by our own count", "try again after 00:00 UTC"
+		if p.Status != 0 {
+			e.Fault = "Constant Contact itself says that the day's calls are used up"
+			e.Hint = "try again after 00:00 UTC. Where our own count is lower, look for another program with the same API key " +
+				"(constant_contact.limits.share leaves it a part), or ask Constant Contact for the partner's quota " +
+				"(constant_contact.limits.per_day)"
+		}
 	case partnerapi.Unauthorized, partnerapi.Forbidden:
 		e.Fault, e.Hint = "Constant Contact does not accept our credentials",
 			"compare the API key with the one of the registered application"
@@ -151,8 +160,11 @@ func partnerError(err error) *Error {
 	default:
 		e.Fault = "the call to Constant Contact failed"
 	}
-	if p.Message != "" {
+	switch {
+	case p.Message != "":
 		e.Fault += ": " + p.Message
+	case p.Kind == partnerapi.Unknown && p.Status != 0:
+		e.Fault += fmt.Sprintf(" (status %d)", p.Status)
 	}
 	return e
 }

@@ -31,6 +31,7 @@ type provisioningStatus struct {
 	Budget   budgetStatus        `json:"budget"`
 	Plans    []jsonPlan          `json:"plans"`
 	OpenWork int                 `json:"open_work"` // at most 1000 are counted
+	Clock    string              `json:"clock_jump,omitempty"`
 }
 
 type heldStatus struct {
@@ -61,6 +62,9 @@ func (c *provisionStatusCmd) Run(s *invocation, p *server.App) error {
 	if st.Stopped != nil {
 		s.printf("STOPPED since %s: %s; next try %s\n", st.Stopped.Since.Format(time.DateTime+" MST"),
 			admin.CallsStopped(st.Stopped.Cause), st.Stopped.Next.Format(time.TimeOnly))
+	}
+	if st.Clock != "" {
+		s.printf("CLOCK: %s\n", st.Clock)
 	}
 	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
 	for _, u := range userStates {
@@ -141,6 +145,11 @@ func readProvisioningStatus(ctx context.Context, p *server.App) (st provisioning
 		}
 		st.Plans = append(st.Plans, toJSONPlan(plan))
 	}
+	budget, err := p.Budget.Status(ctx)
+	if err != nil {
+		return st, err
+	}
+	st.Clock = admin.ClockJump(budget, p.Now())
 	work, err := p.Store.Plans().Work(ctx, store.WorkFilter{Limit: 1000})
 	st.OpenWork = len(work)
 	return st, err
@@ -193,7 +202,10 @@ func (b budgetStatus) text() string {
 			"constant_contact.limits.share"
 	}
 	if b.Exhausted {
-		text += "; Constant Contact says that the day is used up"
+		text += "; Constant Contact itself says that the day is used up, until the reset"
+		if b.Used < b.Limit {
+			text += ": does another program use this API key, or is the partner's quota below constant_contact.limits.per_day?"
+		}
 	}
 	return text
 }

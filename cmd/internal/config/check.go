@@ -229,6 +229,16 @@ func checkDirectory(c *Config, f *faults) {
 
 func checkConstantContact(c *Config, f *faults) {
 	cc := &c.ConstantContact
+	if cc.CAFile != "" {
+		data, err := ReadFile(cc.CAFile, maxCAFile)
+		if err == nil {
+			_, err = partnerapi.Authorities(data)
+		}
+		if err != nil {
+			f.add("constant_contact.ca_file", fmt.Sprintf("%s can't be used: %s", cc.CAFile, PlainCause(err)),
+				"name a PEM file of certificates that the bridge's user may read")
+		}
+	}
 	for _, e := range []struct{ key, value string }{{"constant_contact.base_url", cc.BaseURL},
 		{"constant_contact.token_url", cc.TokenURL}} {
 		u, err := url.Parse(e.value)
@@ -287,7 +297,8 @@ func checkProvisioning(c *Config, f *faults) {
 	_, err := provisioning.New(provisioning.Options{
 		Mappings: new(store.Mappings), Ledger: new(store.Ledger), Accounts: new(store.Accounts), Plans: new(store.Plans),
 		Budget:  new(store.Budget),
-		Breaker: new(store.Breaker), Leases: new(store.Leases), Audit: new(store.Audit), Client: new(partnerapi.Client),
+		Breaker: new(store.Breaker), Leases: new(store.Leases), Clock: new(store.Clock),
+		Audit: new(store.Audit), Client: new(partnerapi.Client),
 		Directory:        new(directory.Directory),
 		Changes:          func(context.Context) (int64, error) { return 0, nil },
 		ExternalProvider: cmp.Or(c.ConstantContact.ExternalProvider, "example"),

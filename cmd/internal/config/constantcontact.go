@@ -14,6 +14,13 @@ type ConstantContact struct {
 	// Example: https://authz.constantcontact.com/partners/oauth2/default/v1/token
 	TokenURL string `yaml:"token_url"`
 
+	// Certificates (PEM) of the authorities that may sign those of base_url and token_url, for a proxy that opens TLS.
+	// The proxy itself comes by the environment: HTTPS_PROXY is its address (HTTP_PROXY for http:// URLs), NO_PROXY names
+	// hosts that are reached without it. SSL_CERT_FILE replaces the authorities that the system trusts, for everything.
+	// Default: the authorities that the system trusts.
+	// Example: /etc/ssobridge/proxy-ca.crt
+	CAFile string `yaml:"ca_file"`
+
 	// Allow http:// in base_url and token_url to other hosts than loopback. The
 	// partner secret then crosses the network in clear: for a sandbox only.
 	// Default false.

@@ -127,7 +127,7 @@ func nearestVariable(wrong string, names []string) string {
 func ResolvePaths(cfg *Config, folder string) {
 	for _, p := range []*string{
 		&cfg.DataDir, &cfg.StateDir, &cfg.Store.DSNFile, &cfg.SecretKeyFile, &cfg.PKCS11.PINFile, &cfg.TLS.Cert, &cfg.TLS.Key,
-		&cfg.Directory.CAFile,
+		&cfg.Directory.CAFile, &cfg.ConstantContact.CAFile,
 		&cfg.Directory.BindPasswordFile, &cfg.ConstantContact.PartnerSecretFile, &cfg.ConstantContact.APIKeyFile,
 		&cfg.ConstantContact.Webhook.SecretFile, &cfg.Branding.Logo, &cfg.Audit.Sink,
 	} {

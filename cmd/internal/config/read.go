@@ -20,6 +20,7 @@ import (
 const (
 	maxConfigFile = 1 << 20
 	maxSecretFile = 64 << 10
+	maxCAFile     = 1 << 20
 )
 
 // Load reads a configuration file, lays the environment over it, reads the

@@ -45,7 +45,7 @@ func (p *App) Status() admin.Status {
 	name, _, _ := strings.Cut(p.Config.DSN(), ":")
 	return admin.Status{
 		Store: p.Store, StoreName: name, SignIns: p.IdP.Ready, Keys: p.Keys(), Providers: p.Providers(),
-		Directory: p.Directory, Tokens: p.Tokens,
+		Directory: p.Directory, Tokens: p.Tokens, Budget: p.Budget, Now: p.Now,
 		TokenURL: p.Config.ConstantContact.TokenURL, APIURL: p.Config.ConstantContact.BaseURL,
 	}
 }

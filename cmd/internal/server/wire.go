@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -129,7 +130,7 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, options stor
 	cc := cfg.ConstantContact
 	p.Provisioning, err = provisioning.New(provisioning.Options{
 		Mappings: p.Store.Mappings(), Ledger: p.Store.Ledger(), Accounts: p.Store.Accounts(), Plans: p.Store.Plans(),
-		Budget: p.Budget, Breaker: p.Store.Breaker(), Leases: p.Store.Leases(), Audit: p.Store.Audit(),
+		Budget: p.Budget, Breaker: p.Store.Breaker(), Leases: p.Store.Leases(), Clock: p.Store.Clock(), Audit: p.Store.Audit(),
 		Changes: p.Store.Changes,
 		Client:  p.Client, Directory: p.Directory, Beyond: p.Directory.Beyond,
 		DirectoryFault:   admin.DirectoryFault,
@@ -200,6 +201,16 @@ func (p *App) openPartner() (err error) {
 	// connections, and a peer that never answers the handshake.
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 8
+	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	if cc.CAFile != "" {
+		pem, err := config.ReadFile(cc.CAFile, 1<<20)
+		if err != nil {
+			return fmt.Errorf("read constant_contact.ca_file: %w", err)
+		}
+		if transport.TLSClientConfig.RootCAs, err = partnerapi.Authorities(pem); err != nil {
+			return fmt.Errorf("read constant_contact.ca_file %s: %w", cc.CAFile, err)
+		}
+	}
 	p.Budget = p.Store.Budget(store.BudgetLimits{PerSecond: cc.Limits.PerSecond, PerDay: cc.Limits.PerDay,
 		Reserve: cc.Limits.Reserve, Share: cc.Limits.Share})
 	p.Tokens, err = partnerapi.NewTokenSource(partnerapi.TokenOptions{
