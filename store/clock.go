@@ -47,6 +47,9 @@ func (c *Clock) Read(ctx context.Context) (r ClockReading, err error) {
 	return r, c.db.explain(what, err)
 }
 
+// longestWork is for how long the leases of work are taken at most, which their holders renew.
+const longestWork = 10 * time.Minute
+
 // PutRight makes due what a clock that ran ahead and was put right has left for later: users who wait to be created,
 // by what was reckoned from the wrong time. With leases, also what was being done by processes that died meanwhile:
 // those that live have renewed theirs once a lease has passed. back is how far the caller saw the clock go back; 0: it
@@ -88,6 +91,13 @@ func (c *Clock) PutRight(ctx context.Context, back, lease time.Duration, leases 
 			UPDATE plan_items SET due_at = $1
 			 WHERE plan IN (SELECT id FROM plans WHERE state = 'applying') AND kind = 'create' AND state IN ('open', 'claimed')
 			   AND due_at > $2`, now, dead)
+		if err != nil {
+			return err
+		}
+		moved += n
+		// The same of work that one replica does for all.
+		n, err = rowsAffected(ctx, tx, `
+			DELETE FROM leases WHERE held_until > $1`, micros(row.now.Add(max(2*lease, longestWork))))
 		moved += n
 		return err
 	})

@@ -37,13 +37,12 @@ func takeLease(ctx context.Context, on engine, tx querier, name, holder string, 
 	if err != nil {
 		return false, err
 	}
-	// One that lies further ahead than anybody is given it was left by a clock that ran ahead and was put right. Whoever
-	// takes a lease takes it for about as long.
+	// One that lies further ahead than any is given was left by a clock that ran ahead and was put right.
 	n, err := rowsAffected(ctx, tx, `
 		INSERT INTO leases (name, holder, held_until) VALUES ($1, $2, $3)
 		ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, held_until = excluded.held_until
 		 WHERE leases.holder = excluded.holder OR leases.held_until <= $4 OR leases.held_until > $5`,
-		name, holder, micros(now.Add(ttl)), micros(now), micros(now.Add(min(longestLease, 2*ttl+time.Minute))))
+		name, holder, micros(now.Add(ttl)), micros(now), micros(now.Add(longestLease)))
 	return n == 1 && err == nil, err
 }
 

@@ -405,6 +405,7 @@ var scans = map[string]string{
 	"FROM plan_items WHERE person_id = $1 AND (login":             "forgets a person: read outside of the writer",
 	"SELECT id FROM sign_ins WHERE session IN (":                  "forgets a person: read outside of the writer",
 	"SELECT COUNT(*) FROM sessions":                               "after a restore, once, before anybody signs in",
+	"WHERE class IN (0, 1, 2) AND due_at > 0 AND due_at > $2":     "users who wait, at a start and after the clock was put back",
 	"DELETE FROM sso_users WHERE mapping = $1 AND role = 'owner'": "removes as many as were stored with the mapping",
 	") AS few": "counts in batches",
 	"AND NOT EXISTS (SELECT 1 FROM audit_chain WHERE event > $1 AND event = audit_events.id)":            "from the last chained event on, and some before it",

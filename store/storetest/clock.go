@@ -63,8 +63,18 @@ func testPutRight(t *testing.T, o store.Options) {
 	}
 	moved(false, 1)
 	moved(false, 0)
-	moved(true, 1)
+	for name, ttl := range map[string]time.Duration{"of a dead one": 2 * time.Hour, "of a living one": time.Minute} {
+		if ok, err := db.Leases().Take(ctx, name, "another", ttl); err != nil || !ok {
+			t.Fatal(ok, err)
+		}
+	}
+	moved(true, 2)
 	moved(true, 0)
+	for name, free := range map[string]bool{"of a dead one": true, "of a living one": false} {
+		if ok, err := db.Leases().Take(ctx, name, "me", time.Minute); err != nil || ok != free {
+			t.Errorf("lease %s is free: %t, %v; want %t", name, ok, err, free)
+		}
+	}
 	now := time.Now().Add(time.Second)
 	for p, soon := range map[string]bool{"ahead": true, "waits": false} {
 		if u, err := l.Get(ctx, keys[p].Person, keys[p].Account); err != nil || u.NextAttempt.Before(now) != soon ||

@@ -130,7 +130,8 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, options stor
 	cc := cfg.ConstantContact
 	p.Provisioning, err = provisioning.New(provisioning.Options{
 		Mappings: p.Store.Mappings(), Ledger: p.Store.Ledger(), Accounts: p.Store.Accounts(), Plans: p.Store.Plans(),
-		Budget: p.Budget, Breaker: p.Store.Breaker(), Leases: p.Store.Leases(), Clock: p.Store.Clock(), Audit: p.Store.Audit(),
+		Budget: p.Budget, Breaker: p.Store.Breaker(), Leases: p.Store.Leases(), Clock: p.Store.Clock(),
+		Audit:   p.Store.Audit(),
 		Changes: p.Store.Changes,
 		Client:  p.Client, Directory: p.Directory, Beyond: p.Directory.Beyond,
 		DirectoryFault:   admin.DirectoryFault,
