@@ -69,7 +69,7 @@ func TestAuditCheckpoints(t *testing.T) {
 	for name, text := range map[string]string{"empty": "", "another log": `{"msg":"served"}` + "\n",
 		"a long line": strings.Repeat("x", 70<<10)} {
 		_, err := admin.ReadCheckpoints(strings.NewReader(text))
-		refusedWith(t, name, err, "seals", admin.NoAct)
+		refusedWith(t, name, err, "checkpoints", admin.NoAct)
 	}
 	var e *admin.Error
 	if _, err := audit.Verify(ctx, admin.Accounts("a07e1lxqqqo0"), nil); !errors.As(err, &e) || e.Kind != admin.Forbidden {
@@ -177,6 +177,6 @@ func TestCheckpointsOfLogs(t *testing.T) {
 		"wrapped for ever": strings.Repeat(`{"a":`, 2000) + `"signature"`,
 	} {
 		_, err := admin.ReadCheckpoints(strings.NewReader(lines))
-		refusedWith(t, name, err, "seals", admin.NoAct)
+		refusedWith(t, name, err, "checkpoints", admin.NoAct)
 	}
 }

@@ -42,11 +42,11 @@ const (
 // theirs, compressed by gzip or not. Other lines of the log are passed over. A text without any checkpoint is refused:
 // nothing would be compared.
 func ReadCheckpoints(r io.Reader) ([]store.Seal, error) {
-	refused := Error{Field: "seals", Fault: "it has no seal of the audit log",
+	refused := Error{Field: "checkpoints", Fault: "it has no checkpoint of the audit log",
 		Hint: "give the file of audit.sink, or the log of the bridge"}
 	all, err := readCheckpoints(r)
 	if err != nil {
-		refused.Fault, refused.Err = "its seals can't be read: "+err.Error(), err
+		refused.Fault, refused.Err = "its checkpoints can't be read: "+err.Error(), err
 		return nil, &refused
 	}
 	if len(all) == 0 {

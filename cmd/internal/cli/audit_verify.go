@@ -12,31 +12,31 @@ import (
 type auditVerifyCmd struct {
 	asJSON
 
-	Seals string `placeholder:"FILE" help:"Seals that were kept outside of the database: the file of audit.sink, or the log; - for standard input."`
+	Checkpoints string `aliases:"seals" placeholder:"FILE" help:"Checkpoints that were kept outside of the database: the file of audit.sink, or the log; - for standard input."`
 }
 
 // Help is shown by audit verify --help.
 func (auditVerifyCmd) Help() string {
-	return `Each event is bound to the one before it by a hash, and the chain is sealed every ten seconds with a key that is not in the database. So who changes or removes events in the database is found out; who also cuts its end off is found out by seals that were kept elsewhere. Events that the bridge itself purged, since audit.keep says so, are counted apart: that they were old enough is signed too. Where all events of the chain's beginning were purged, it is cut off at a seal; the cut is signed and counts what went, and seals from outside that are older are reported as from before the cut. Exit code 3 says that something is not as it was, and names the first such entry.
+	return `Each event is bound to the one before it by a hash, and every ten seconds a checkpoint of the chain is signed by a key that is not in the database. Whoever changes or removes events in the database is detected. Whoever also removes the newest ones is detected by checkpoints that were kept elsewhere. Events that the bridge itself purged, since audit.keep says so, are counted apart: it is signed that they were old enough. Where all events at the chain's beginning were purged, it is cut at a checkpoint; the cut is signed and counts what was removed. Older checkpoints from outside are reported as from before the cut. Exit code 3 says that the audit log has been tampered with, and names the first such entry.
 
 Examples:
 
     ssobridge audit verify
 
-    ssobridge audit verify --seals /var/log/ssobridge/audit-seals.jsonl`
+    ssobridge audit verify --checkpoints /var/log/ssobridge/audit-checkpoints.jsonl`
 }
 
 // Run verifies.
 func (c *auditVerifyCmd) Run(s *invocation, p *server.App) error {
 	var outside []store.Seal
-	if c.Seals != "" {
-		in, closeFile, err := s.input(c.Seals)
+	if c.Checkpoints != "" {
+		in, closeFile, err := s.input(c.Checkpoints)
 		if err != nil {
 			return err
 		}
 		outside, err = admin.ReadCheckpoints(in)
 		if e, ok := admin.AsError(err); ok {
-			e.Fault = c.Seals + ": " + e.Fault
+			e.Fault = c.Checkpoints + ": " + e.Fault
 		}
 		if err := errors.Join(err, closeFile()); err != nil {
 			return err
@@ -52,9 +52,9 @@ func (c *auditVerifyCmd) Run(s *invocation, p *server.App) error {
 		}
 	}
 	if v.Tampered != "" {
-		s.say(c.asJSON, "NOT AS IT WAS: %s\n", v.Tampered)
-		return &commandError{err: errors.New("the audit is not as it was"),
-			hint: "keep a copy of the database and of the seals before anything else is done", code: exitDiffers}
+		s.say(c.asJSON, "TAMPERED WITH: %s\n", v.Tampered)
+		return &commandError{err: errors.New("the audit log has been tampered with"),
+			hint: "keep a copy of the database and of the checkpoints before anything else is done", code: exitDiffers}
 	}
 	if !c.JSON {
 		printVerified(s, v)
@@ -71,13 +71,14 @@ func (c *auditVerifyCmd) Run(s *invocation, p *server.App) error {
 
 // printVerified says what was found as it was written.
 func printVerified(s *invocation, v admin.Verification) {
-	s.printf("%d events are as they were; %d seals in the database hold, %d from outside\n", v.Chained, v.Seals, v.Outside)
+	s.printf("%d events are unchanged; %d checkpoints in the database are valid, %d from outside\n", v.Chained,
+		v.Seals, v.Outside)
 	if v.Cut != nil {
 		s.printf("the chain begins at its cut of %s: %d older entries are gone, all of whose events were purged\n",
 			v.Cut.At.UTC().Format("2006-01-02 15:04:05 MST"), v.Cut.Entries())
 	}
 	if v.BeforeCut > 0 {
-		s.printf("%d seals from outside are from before the cut, and can't be compared any more\n", v.BeforeCut)
+		s.printf("%d checkpoints from outside are from before the cut, and can't be compared any more\n", v.BeforeCut)
 	}
 	if v.NoMAC > 0 {
 		s.printf("%d of them carry no MAC: they were written by the version before, the newest of %s\n", v.NoMAC,
@@ -88,15 +89,16 @@ func printVerified(s *invocation, v admin.Verification) {
 			v.PurgedTo.UTC().Format("2006-01-02 15:04:05 MST"))
 	}
 	if v.Seals+v.Outside == 0 {
-		// An emptied audit looks like a new one, and who removes the chain with its seals gets a new one from the next start.
-		s.printf("no seal was there to hold them against: that is so before the first start of the bridge, or when the " +
-			"seals were removed\n")
+		// An emptied audit looks like a new one, and who removes the chain with its checkpoints gets a new one from the next
+		// start.
+		s.printf("there was no checkpoint to compare with: that is so before the first start of the bridge, or when " +
+			"the checkpoints were removed\n")
 	}
 	if !v.LastSeal.IsZero() {
-		s.printf("last seal: %s\n", v.LastSeal.UTC().Format("2006-01-02 15:04:05 MST"))
+		s.printf("last checkpoint: %s\n", v.LastSeal.UTC().Format("2006-01-02 15:04:05 MST"))
 	}
 	if v.Unsealed > 0 {
-		s.printf("%d events are not sealed yet; the running bridge does it every ten seconds\n", v.Unsealed)
+		s.printf("%d events are in no checkpoint yet; the running bridge makes one every ten seconds\n", v.Unsealed)
 	}
 }
 

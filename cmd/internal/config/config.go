@@ -121,7 +121,7 @@ type Config struct {
 	// What is asked for beside the password: a code of an authenticator app, a passkey, or a recovery code.
 	SecondFactor SecondFactor `yaml:"second_factor"`
 
-	// How long the audit is kept, and where its seals go.
+	// How long the audit is kept, and where its checkpoints go.
 	Audit Audit `yaml:"audit"`
 
 	// What is kept of how each sign-in went.
@@ -147,7 +147,7 @@ type Config struct {
 	origin     origin   // where the values come from
 }
 
-// Audit is about the audit: how long its events are kept, and its seals. Every ten
+// Audit is about the audit log: how long its events are kept, and its checkpoints. Every ten
 // seconds the chain of events is signed, so that nobody who can write the database can
 // rewrite it unseen.
 type Audit struct {
@@ -156,7 +156,7 @@ type Audit struct {
 	// default stands for all actions that are not named. At least 24h; 0s: for ever.
 	// What is older is deleted for good. Its entry in the chain stays, with action,
 	// outcome and time, so that `ssobridge audit verify` still tells it from a removed
-	// one; when all events before a seal are gone, the chain is cut there. An action that
+	// one; when all events before a checkpoint are gone, the chain is cut there. An action that
 	// is kept for ever keeps the chain from its first event on. Each key here takes the
 	// place of the same one below; login takes that of login.refused too. As a
 	// variable: default=26280h,sign-in=8760h.
@@ -164,11 +164,11 @@ type Audit struct {
 	// Example: {default: 26280h, login: 8760h, login.refused: 2160h}
 	Keep map[string]time.Duration `yaml:"keep"`
 
-	// A file to which each seal is added, beside the log and the database. Keep it where
+	// A file to which each checkpoint is added, beside the log and the database. Keep it where
 	// the database's admins can't write, for example on another machine. `ssobridge audit
-	// verify --seals FILE` holds the audit against it.
+	// verify --checkpoints FILE` compares the audit log with it.
 	// Default none.
-	// Example: /var/log/ssobridge/audit-seals.jsonl
+	// Example: /var/log/ssobridge/audit-checkpoints.jsonl
 	Sink string `yaml:"sink"`
 }
 

@@ -41,7 +41,7 @@ func TestAuditSeals(t *testing.T) {
 	}
 	d := newClient(t)
 	d.login(d.get(w.launch(club)), "bob", "wrong")
-	w.logs(t, "THE AUDIT IS NOT AS IT WAS WRITTEN")
+	w.logs(t, "THE AUDIT LOG HAS BEEN TAMPERED WITH")
 	if _, err := lying.Exec("DROP TRIGGER lie"); err != nil {
 		t.Fatal(err)
 	}
@@ -56,8 +56,8 @@ func TestAuditSeals(t *testing.T) {
 	c.deliver(c.goOn(c.get(w.launch(club))))
 	w.stop(t) // seals what is left
 	// The chain is whole, and holds the event that the database lied about as none of ours.
-	out, err := w.tryCommand("audit", "verify", "--seals", sink)
-	if err == nil || !strings.Contains(out, "events are as they were") || strings.Contains(out, "not sealed yet") ||
+	out, err := w.tryCommand("audit", "verify", "--checkpoints", sink)
+	if err == nil || !strings.Contains(out, "events are unchanged") || strings.Contains(out, "in no checkpoint yet") ||
 		!strings.Contains(out, "NOT WRITTEN BY SSOBRIDGE: 1 events") || strings.Contains(out, "no MAC") {
 		t.Errorf("verify: %v\n%s", err, out)
 	}
@@ -77,8 +77,8 @@ func TestAuditSeals(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The event that the database lied about makes this an error too, and nothing else does.
-	if out, err := w.tryCommand("audit", "verify", "--seals", log); err == nil || !strings.Contains(out,
-		"events are as they were") ||
+	if out, err := w.tryCommand("audit", "verify", "--checkpoints", log); err == nil || !strings.Contains(out,
+		"events are unchanged") ||
 		!strings.Contains(out, "NOT WRITTEN BY SSOBRIDGE: 1 events") {
 		t.Errorf("verify by the log: %v\n%s", err, out)
 	}
@@ -98,12 +98,12 @@ func TestAuditSeals(t *testing.T) {
 	if _, err := db.Exec("DELETE FROM audit_events; DELETE FROM audit_chain; DELETE FROM audit_seals"); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := w.tryCommand("audit", "verify", "--seals", sink); err == nil || !strings.Contains(out,
+	if out, err := w.tryCommand("audit", "verify", "--checkpoints", sink); err == nil || !strings.Contains(out,
 		"it is missing, with all up to the sealed entry") {
 		t.Errorf("with everything removed: %v, %s", err, out)
 	}
-	if out, err := w.tryCommand("audit", "verify", "--seals", os.DevNull); err == nil || !strings.Contains(out,
-		"has no seal") {
+	if out, err := w.tryCommand("audit", "verify", "--checkpoints", os.DevNull); err == nil || !strings.Contains(out,
+		"has no checkpoint") {
 		t.Errorf("a file without seals: %v, %s", err, out)
 	}
 }
@@ -149,7 +149,8 @@ func TestAuditEnds(t *testing.T) {
 	admin.submitForm(admin.get(w.url+"/admin/audit"), "/admin/audit/verify").status(http.StatusOK).says(
 		"no event was changed", "Chain starts at, older events were purged", "older entries: ")
 	w.stop(t)
-	if out := w.command(t, "audit", "verify", "--seals", sink); !strings.Contains(out, "the chain begins at its cut") ||
+	if out := w.command(t, "audit", "verify", "--checkpoints", sink); !strings.Contains(out,
+		"the chain begins at its cut") ||
 		strings.Contains(out, "before the cut") {
 		t.Errorf("verify after the cut:\n%s", out)
 	}

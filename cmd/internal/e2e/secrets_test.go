@@ -195,7 +195,7 @@ func TestSecretKeyIsReplaced(t *testing.T) {
 	out = ""
 	if !within(patience, func() bool {
 		out, err = w.tryCommand("audit", "verify")
-		return err == nil && !strings.Contains(out, "not sealed yet")
+		return err == nil && !strings.Contains(out, "in no checkpoint yet")
 	}) || strings.Contains(out, "NOT WRITTEN") || strings.Contains(out, "no MAC") {
 		t.Errorf("audit verify: %v\n%s", err, out)
 	}

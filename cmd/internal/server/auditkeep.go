@@ -57,7 +57,7 @@ func (p *App) reportUnpurged(changed []store.ChangedEvent) {
 			p.unpurged = map[int64]bool{}
 		}
 		p.unpurged[c.ID] = true
-		p.log.Error("THE AUDIT IS NOT AS IT WAS WRITTEN", "event", c.ID, "action", c.Action, "at", c.At, "what", c.String(),
+		p.log.Error("THE AUDIT LOG HAS BEEN TAMPERED WITH", "event", c.ID, "action", c.Action, "at", c.At, "what", c.String(),
 			"hint", "it is not purged; ssobridge audit verify names the first such event")
 	}
 }

@@ -129,7 +129,7 @@ func (p *App) compareAudit(ctx context.Context) {
 		p.log.Warn("the audit was not compared with what was written; tried again in ten seconds", "error", err)
 	}
 	for _, c := range changed {
-		p.log.Error("THE AUDIT IS NOT AS IT WAS WRITTEN", "event", c.ID, "action", c.Action, "at", c.At, "what", c.String())
+		p.log.Error("THE AUDIT LOG HAS BEEN TAMPERED WITH", "event", c.ID, "action", c.Action, "at", c.At, "what", c.String())
 	}
 }
 
