@@ -440,7 +440,7 @@ func TestProofUnderWayAndTheEndOfAllSessions(t *testing.T) {
 		"end of all sessions": func(f *fixture) error { _, err := f.db.Sessions().EndPerson(ctx, bobID, event); return err },
 		"suspension": func(f *fixture) error {
 			u := store.SSOUser{Person: bobID, Account: "a1", ExternalID: "x", Role: store.AccountManager}
-			if _, _, err := f.db.Ledger().Want(ctx, u, event); err != nil {
+			if _, _, err := f.db.Ledger().Enqueue(ctx, u, event); err != nil {
 				return err
 			}
 			return f.db.Ledger().Suspend(ctx, store.UserKey{Person: bobID, Account: "a1"}, event)

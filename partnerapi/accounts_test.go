@@ -33,7 +33,7 @@ func TestAccountsFollowsThePages(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := c.Accounts(t.Context(), partnerapi.ClassPlan)
+			got, err := c.Accounts(t.Context(), partnerapi.PriorityPlan)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -86,7 +86,7 @@ func TestAccountsRefusals(t *testing.T) {
 				_, _ = io.WriteString(w, strings.ReplaceAll(tt.body, "HOST", r.Host))
 			})
 			c, _ := newClient(t, r, nil)
-			got, err := c.Accounts(t.Context(), partnerapi.ClassPlan)
+			got, err := c.Accounts(t.Context(), partnerapi.PriorityPlan)
 			wantKind(t, err, partnerapi.Unknown)
 			if got != nil || calls.Load() != tt.calls {
 				t.Errorf("got %d accounts after %d calls, want none after %d", len(got), calls.Load(), tt.calls)
@@ -101,7 +101,7 @@ func TestAccountsBoundedPages(t *testing.T) {
 		fmt.Fprintf(w, `{"site_owner_list":[],"_links":{"next":{"href":"/v3/partner/accounts?offset=%d"}}}`, calls.Add(1))
 	})
 	c, _ := newClient(t, r, nil)
-	_, err := c.Accounts(t.Context(), partnerapi.ClassPlan)
+	_, err := c.Accounts(t.Context(), partnerapi.PriorityPlan)
 	wantKind(t, err, partnerapi.Unknown)
 	if n := calls.Load(); n != 2000 {
 		t.Errorf("got %d calls, want the bound of 2000", n)
@@ -118,7 +118,7 @@ func TestAccountsThrottledPageOnceMore(t *testing.T) {
 		_, _ = io.WriteString(w, `{"site_owner_list":[{"encoded_account_id":"a1"},{"encoded_account_id":"a1"}]}`)
 	})
 	c, b := newClient(t, r, nil)
-	got, err := c.Accounts(t.Context(), partnerapi.ClassPlan)
+	got, err := c.Accounts(t.Context(), partnerapi.PriorityPlan)
 	if err != nil || len(got) != 1 {
 		t.Fatalf("got %v, %v, want one account", got, err)
 	}
@@ -129,7 +129,7 @@ func TestAccountsThrottledPageOnceMore(t *testing.T) {
 	calls.Store(0)
 	ctx, cancel := context.WithCancel(t.Context())
 	c, _ = newClient(t, r, func(o *partnerapi.Options) { o.Budget = cancelling{b, cancel} })
-	_, err = c.Accounts(ctx, partnerapi.ClassPlan)
+	_, err = c.Accounts(ctx, partnerapi.PriorityPlan)
 	var e *partnerapi.Error
 	if !errors.As(err, &e) || e.Kind != partnerapi.Throttled {
 		t.Errorf("given up while waiting: got %v, want throttled", err)

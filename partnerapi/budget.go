@@ -8,9 +8,9 @@ import (
 // Classes of call, in order of precedence. The budget keeps a share of the day for the
 // first, so that background work never uses up what sign-ins need.
 const (
-	ClassSignIn = "sign-in" // a person waits for it
-	ClassRetry  = "retry"   // a person waited for it
-	ClassPlan   = "plan"    // background work, the list of client accounts among it
+	PrioritySignIn = "sign-in" // a person waits for it
+	PriorityRetry  = "retry"   // a person waited for it
+	PriorityPlan   = "plan"    // background work, the list of client accounts among it
 )
 
 // What became of asking for a slot.

@@ -24,7 +24,7 @@ const account = "a07e1lxqqqo0"
 
 func create(t testing.TB, c *partnerapi.Client) error {
 	t.Helper()
-	return c.CreateSSOUser(t.Context(), partnerapi.ClassSignIn, account, somebody())
+	return c.CreateSSOUser(t.Context(), partnerapi.PrioritySignIn, account, somebody())
 }
 
 func TestCreateSSOUserOnTheWire(t *testing.T) {
@@ -50,7 +50,7 @@ func TestCreateSSOUserOnTheWire(t *testing.T) {
 	if err := json.Unmarshal(body, &fields); err != nil || len(fields) != 7 || fields["first_name"] != "Zoë" {
 		t.Errorf("got body %s (%v), want the seven fields", body, err)
 	}
-	if len(b.classes) != 1 || b.classes[0] != partnerapi.ClassSignIn {
+	if len(b.classes) != 1 || b.classes[0] != partnerapi.PrioritySignIn {
 		t.Errorf("got slots %v, want one of class sign-in", b.classes)
 	}
 }
@@ -262,7 +262,7 @@ func TestNoSecondPostBehindOurBack(t *testing.T) {
 	})
 	c, b := newClient(t, r, nil)
 	for range 5 {
-		if _, err := c.Accounts(t.Context(), partnerapi.ClassPlan); err != nil {
+		if _, err := c.Accounts(t.Context(), partnerapi.PriorityPlan); err != nil {
 			t.Fatal(err)
 		}
 		before, slots := creations.Load(), b.reserved
@@ -299,7 +299,7 @@ func TestBudget(t *testing.T) {
 		b.wait = time.Hour
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
-		err := c.CreateSSOUser(ctx, partnerapi.ClassRetry, account, somebody())
+		err := c.CreateSSOUser(ctx, partnerapi.PriorityRetry, account, somebody())
 		if e := wantKind(t, err, partnerapi.NotSent); !errors.Is(e, context.DeadlineExceeded) {
 			t.Errorf("got %v", err)
 		}
@@ -309,7 +309,7 @@ func TestBudget(t *testing.T) {
 		b.outcome = partnerapi.SlotBusy // and names no time, which must not become a busy loop
 		ctx, cancel := context.WithTimeout(t.Context(), 70*time.Millisecond)
 		defer cancel()
-		err := c.CreateSSOUser(ctx, partnerapi.ClassPlan, account, somebody())
+		err := c.CreateSSOUser(ctx, partnerapi.PriorityPlan, account, somebody())
 		if e := wantKind(t, err, partnerapi.NotSent); !errors.Is(e, context.DeadlineExceeded) {
 			t.Errorf("got %v, want a time-out", err)
 		}
@@ -367,13 +367,13 @@ func TestAPI01ValidatedBeforeTheCall(t *testing.T) {
 	c, b := newClient(t, r, nil)
 	u := somebody()
 	u.LoginName = strings.Repeat("a", 51)
-	e := wantKind(t, c.CreateSSOUser(t.Context(), partnerapi.ClassSignIn, account, u), partnerapi.BadRequest)
+	e := wantKind(t, c.CreateSSOUser(t.Context(), partnerapi.PrioritySignIn, account, u), partnerapi.BadRequest)
 	var field *partnerapi.FieldError
 	if !errors.As(e, &field) || field.Field != "login_name" {
 		t.Errorf("got %v, want a fault of login_name", e)
 	}
 	for _, id := range []string{"", "../../x", "a/b", "a b", "%2e", strings.Repeat("a", 65), "a?b"} {
-		wantKind(t, c.CreateSSOUser(t.Context(), partnerapi.ClassSignIn, id, somebody()), partnerapi.BadRequest)
+		wantKind(t, c.CreateSSOUser(t.Context(), partnerapi.PrioritySignIn, id, somebody()), partnerapi.BadRequest)
 	}
 	if b.reserved != 0 || r.asked() != 0 {
 		t.Errorf("got %d slots and %d tokens spent", b.reserved, r.asked())
@@ -463,7 +463,7 @@ func TestAPI03AgainstTheSandbox(t *testing.T) {
 
 	u := somebody()
 	u.ExternalID, u.LoginName = "second", "second"
-	again := func() error { return c.CreateSSOUser(t.Context(), partnerapi.ClassRetry, account, u) }
+	again := func() error { return c.CreateSSOUser(t.Context(), partnerapi.PriorityRetry, account, u) }
 	sb.Fault(sandbox.Fault{Kind: sandbox.FaultActAndHang, Times: 1})
 	wantKind(t, again(), partnerapi.Unknown)
 	wantKind(t, again(), partnerapi.Conflict) // it had worked

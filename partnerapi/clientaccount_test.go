@@ -117,7 +117,7 @@ func TestPlanChangeAndCancellationValidate(t *testing.T) {
 func TestRefusedBeforeTheCall(t *testing.T) {
 	r := newRemote(t, func(http.ResponseWriter, *http.Request) { t.Error("a call was made") })
 	c, b := newClient(t, r, nil)
-	ctx, class := t.Context(), partnerapi.ClassPlan
+	ctx, class := t.Context(), partnerapi.PriorityPlan
 	refused := func(name string, err error) {
 		t.Helper()
 		e := wantKind(t, err, partnerapi.BadRequest)
@@ -177,7 +177,7 @@ func TestCallsAreNeverSentTwice(t *testing.T) {
 				want = partnerapi.Accepted
 			}
 			wantKind(t, err, want)
-			wantClass := partnerapi.ClassPlan
+			wantClass := partnerapi.PriorityPlan
 			if calls.Load() != 1 || !slices.Equal(b.classes, []string{wantClass}) {
 				t.Errorf("%s answered by %d: got %d calls with slots %v, want one of class %s", name, status, calls.Load(),
 					b.classes, wantClass)
@@ -230,18 +230,18 @@ func TestUnknownValuesArePassedOn(t *testing.T) {
 	r := newRemote(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, answer) })
 	c, _ := newClient(t, r, nil)
 	answer = `{"plan_type":"DIAMOND","billing_status":"On\nhold","billing_day_of_month":0,"new":[1],"current_tiers":[{"usage_type":"SMS","tier":null}]}`
-	p, err := c.Plan(t.Context(), partnerapi.ClassPlan, account)
+	p, err := c.Plan(t.Context(), partnerapi.PriorityPlan, account)
 	if err != nil || p.PlanType != "DIAMOND" || p.BillingStatus != "On hold" || len(p.Tiers) != 1 ||
 		p.Tiers[0].UsageType != "SMS" {
 		t.Errorf("got %+v, %v", p, err)
 	}
 	answer = `{"billing_status":"Open"}`
-	if p, err = c.Plan(t.Context(), partnerapi.ClassPlan, account); err != nil || p.PlanType != "" ||
+	if p, err = c.Plan(t.Context(), partnerapi.PriorityPlan, account); err != nil || p.PlanType != "" ||
 		p.BillingStatus != "Open" {
 		t.Errorf("got %+v, %v", p, err)
 	}
 	answer = `[{"topic_id":77,"hook_uri":null,"topic_name":"new\u0000one"}]`
-	list, err := c.Subscriptions(t.Context(), partnerapi.ClassPlan)
+	list, err := c.Subscriptions(t.Context(), partnerapi.PriorityPlan)
 	if err != nil || len(list) != 1 || list[0] != (partnerapi.Subscription{TopicID: 77, Name: "new one"}) {
 		t.Errorf("got %+v, %v", list, err)
 	}
@@ -251,7 +251,7 @@ func TestUnknownValuesArePassedOn(t *testing.T) {
 	} {
 		r := newRemote(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, answer) })
 		c, _ := newClient(t, r, nil)
-		got, err := c.CancelAccount(t.Context(), partnerapi.ClassPlan, account, partnerapi.Cancellation{})
+		got, err := c.CancelAccount(t.Context(), partnerapi.PriorityPlan, account, partnerapi.Cancellation{})
 		if err != nil || got.ReasonID != want.ReasonID || !got.EffectiveDate.Equal(want.EffectiveDate) {
 			t.Errorf("%s: got %+v, %v, want %+v", answer, got, err, want)
 		}
@@ -266,7 +266,7 @@ func TestOptionalFieldsAreLeftOut(t *testing.T) {
 		w.WriteHeader(http.StatusInternalServerError)
 	})
 	c, _ := newClient(t, r, nil)
-	ctx, class := t.Context(), partnerapi.ClassPlan
+	ctx, class := t.Context(), partnerapi.PriorityPlan
 	small := partnerapi.NewAccount{ContactEmail: "a@b.test", CountryCode: "us", StateCode: "MA", LoginName: "abcdef",
 		ExternalID: "1", ExternalProvider: "a"}
 	sent := func(name string, want ...string) {

@@ -46,7 +46,7 @@ func newAccount(n int) partnerapi.NewAccount {
 
 // contractCalls has every exported method of the client by its name. n makes data that can be used once only.
 func contractCalls(n int) map[string]contractCall {
-	const class = partnerapi.ClassPlan
+	const class = partnerapi.PriorityPlan
 	hook := partnerapi.Subscription{
 		TopicID: 1, HookURI: "https://bridge.example/hook", Name: "tier.increase",
 		Description: "A client account moves to a higher tier",
@@ -265,7 +265,7 @@ func TestContractWithTheSandbox(t *testing.T) {
 	}
 	for _, name := range contractOrder {
 		if name == "TestSubscription" { // posts; the address of the others is nobody's
-			if _, err := c.Subscribe(t.Context(), partnerapi.ClassPlan, partnerapi.TopicTierUp, receiver.URL+
+			if _, err := c.Subscribe(t.Context(), partnerapi.PriorityPlan, partnerapi.TopicTierUp, receiver.URL+
 				"/hook"); err != nil {
 				t.Fatal(err)
 			}
@@ -350,7 +350,7 @@ func TestContractOfRefusals(t *testing.T) {
 func TestContractOfRefusedData(t *testing.T) {
 	sb, c, k := contractSandbox(t)
 	ctx, others := t.Context(), sandbox.OtherPartnersAccounts()[0].ID
-	const class = partnerapi.ClassPlan
+	const class = partnerapi.PriorityPlan
 	for _, shape := range []sandbox.Shape{sandbox.ShapePublished, sandbox.ShapeObject, sandbox.ShapeEmpty} {
 		sb.SetErrorShape(shape)
 		for _, name := range []string{"Plan", "SetPlan", "CancelAccount", "Operate", "CreateSSOUser", "UnsubscribeContacts"} {

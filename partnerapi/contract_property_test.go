@@ -38,7 +38,7 @@ func TestContractOfWhateverIsValid(t *testing.T) {
 	r := newRemote(t, teapot)
 	k := newContract(t, r.URL, answerer(func(*http.Request) (int, string, []byte) { return 500, "", nil }))
 	c, _ := newClient(t, r, func(o *partnerapi.Options) { o.Transport = k })
-	const class = partnerapi.ClassPlan
+	const class = partnerapi.PriorityPlan
 	ctx := t.Context()
 	calls := map[string]func(*rapid.T) error{
 		"createSSOUser": func(rt *rapid.T) error {

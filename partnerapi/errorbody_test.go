@@ -39,7 +39,7 @@ func refusal(t testing.TB, status int, body []byte) *partnerapi.Error {
 		t.Fatal(err)
 	}
 	var e *partnerapi.Error
-	if err := c.CreateSSOUser(context.Background(), partnerapi.ClassSignIn, account, somebody()); !errors.As(err, &e) {
+	if err := c.CreateSSOUser(context.Background(), partnerapi.PrioritySignIn, account, somebody()); !errors.As(err, &e) {
 		t.Fatalf("got %v, want an *Error", err)
 	}
 	return e

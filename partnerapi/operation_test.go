@@ -121,13 +121,13 @@ func TestOperateGivesWhatCameBack(t *testing.T) {
 	c, _ := newClient(t, r, nil)
 	read := partnerapi.Operation{Method: "GET", URL: "/contacts"}
 	for _, body = range []string{"", "{}", "[1]", "no JSON", `"` + strings.Repeat("a", 1<<20-2) + `"`} {
-		got, err := c.Operate(t.Context(), partnerapi.ClassPlan, account, read)
+		got, err := c.Operate(t.Context(), partnerapi.PriorityPlan, account, read)
 		if err != nil || string(got) != body {
 			t.Errorf("got %d bytes, %v, want %d", len(got), err, len(body))
 		}
 	}
 	body = strings.Repeat("a", 1<<20+1)
-	_, err := c.Operate(t.Context(), partnerapi.ClassPlan, account, read)
+	_, err := c.Operate(t.Context(), partnerapi.PriorityPlan, account, read)
 	wantKind(t, err, partnerapi.Unknown)
 }
 

@@ -29,7 +29,7 @@ func TestSubscribeURIs(t *testing.T) {
 		"http://localhost:8080/hook", "http://127.0.0.1:8080/hook", "http://127.9.9.9/", "http://[::1]:8080/hook",
 		"https://b.example/" + strings.Repeat("a", 1982),
 	} {
-		got, err := c.Subscribe(t.Context(), partnerapi.ClassPlan, 1, uri)
+		got, err := c.Subscribe(t.Context(), partnerapi.PriorityPlan, 1, uri)
 		if err != nil || sent != uri || got.HookURI != uri {
 			t.Errorf("%.80s: got %+v, sent %.80q, %v", uri, got, sent, err)
 		}
@@ -46,7 +46,7 @@ func TestSubscribeURIs(t *testing.T) {
 		"https://bridge.example/%zz", "https://b.example/" + strings.Repeat("a", 1983),
 	} {
 		sent = ""
-		_, err := c.Subscribe(t.Context(), partnerapi.ClassPlan, 1, uri)
+		_, err := c.Subscribe(t.Context(), partnerapi.PriorityPlan, 1, uri)
 		e := wantKind(t, err, partnerapi.BadRequest)
 		if f, ok := errors.AsType[*partnerapi.FieldError](e); !ok || f.Field != "hook_uri" || sent != "" {
 			t.Errorf("%.80q: got %v, sent %q, want a fault of hook_uri", uri, err, sent)
@@ -75,7 +75,7 @@ func TestSubscribeKeepsTheAddressToItself(t *testing.T) {
 			"https://bridge.example/webhooks/constant-contact/"),
 		strings.Repeat("x", 430) + " " + uri, // the end of which would be cut
 	} {
-		_, err := c.Subscribe(t.Context(), partnerapi.ClassPlan, 1, uri)
+		_, err := c.Subscribe(t.Context(), partnerapi.PriorityPlan, 1, uri)
 		e := wantKind(t, err, partnerapi.BadRequest)
 		if e.Key != "hook.refused" || !strings.Contains(e.Message, "***") {
 			t.Errorf("got key %q and message %q", e.Key, e.Message)
@@ -85,7 +85,7 @@ func TestSubscribeKeepsTheAddressToItself(t *testing.T) {
 		}
 	}
 	status = 200 // and an answer that can't be read
-	_, err := c.Subscribe(t.Context(), partnerapi.ClassPlan, 1, uri)
+	_, err := c.Subscribe(t.Context(), partnerapi.PriorityPlan, 1, uri)
 	wantKind(t, err, partnerapi.Unknown)
 	if strings.Contains(err.Error()+log.String(), key) {
 		t.Errorf("the address is told: %v, log %s", err, &log)
@@ -102,7 +102,7 @@ func TestRemoveSubscription(t *testing.T) {
 			w.WriteHeader(status)
 		})
 		c, _ := newClient(t, r, nil)
-		err := c.RemoveSubscription(t.Context(), partnerapi.ClassPlan, partnerapi.TopicDisabled)
+		err := c.RemoveSubscription(t.Context(), partnerapi.PriorityPlan, partnerapi.TopicDisabled)
 		if got := partnerapi.KindOf(err); got != want {
 			t.Errorf("answered by %d: got %q (%v), want %q", status, got, err, want)
 		}

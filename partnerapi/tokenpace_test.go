@@ -132,14 +132,14 @@ func TestCallsDepart(t *testing.T) {
 	b.wait = time.Hour
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	wantKind(t, c.CreateSSOUser(ctx, partnerapi.ClassRetry, account, somebody()), partnerapi.NotSent)
+	wantKind(t, c.CreateSSOUser(ctx, partnerapi.PriorityRetry, account, somebody()), partnerapi.NotSent)
 	if len(b.given) != 1 || b.given[0] < 50*time.Minute || b.departed != 2 {
 		t.Errorf("given back: %v with %d departed, want the slot with its hour to come", b.given, b.departed)
 	}
 	b.wait, b.hold = 0, 1<<30
 	ctx, cancel = context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	wantKind(t, c.CreateSSOUser(ctx, partnerapi.ClassRetry, account, somebody()), partnerapi.NotSent)
+	wantKind(t, c.CreateSSOUser(ctx, partnerapi.PriorityRetry, account, somebody()), partnerapi.NotSent)
 	if len(b.given) != 2 || b.departed != 2 {
 		t.Errorf("given back: %v with %d departed, want two", b.given, b.departed)
 	}

@@ -98,7 +98,7 @@ func TestOnlyTheAPIAcceptsForLater(t *testing.T) {
 		`[{"error_key":"later","error_message":"it is created later"}]`: partnerapi.Accepted,
 		"": partnerapi.Accepted,
 	} {
-		_, err := answers(t, 503, nil, body).CreateAccount(t.Context(), partnerapi.ClassPlan, newAccount(1))
+		_, err := answers(t, 503, nil, body).CreateAccount(t.Context(), partnerapi.PriorityPlan, newAccount(1))
 		wantKind(t, err, want)
 	}
 }
@@ -141,7 +141,7 @@ func TestLenientAnswers(t *testing.T) {
 			{"encoded_account_id":"a2","organization_name":null,"subscriber_count":12.0,"new":{"x":[1]}},
 			{"encoded_account_id":"a3","subscriber_count":"many"},{"encoded_account_id":null}],
 			"_links":[],"page":null}`)
-		got, err := c.Accounts(t.Context(), partnerapi.ClassPlan)
+		got, err := c.Accounts(t.Context(), partnerapi.PriorityPlan)
 		if err != nil || len(got) != 3 || got[0].OrganizationName != "1848" || got[0].SubscriberCount != 12 ||
 			got[1].SubscriberCount != 12 || got[2].SubscriberCount != 0 {
 			t.Errorf("got %+v, %v", got, err)
@@ -149,26 +149,26 @@ func TestLenientAnswers(t *testing.T) {
 	})
 	t.Run("no account of the list has an id", func(t *testing.T) {
 		c := answers(t, 200, nil, `{"site_owner_list":[{"id":"a1"},{"id":"a2"}]}`)
-		_, err := c.Accounts(t.Context(), partnerapi.ClassPlan)
+		_, err := c.Accounts(t.Context(), partnerapi.PriorityPlan)
 		wantKind(t, err, partnerapi.Unknown)
 	})
 	for name, next := range map[string]string{"null": `null`, "empty": `{}`, "no address": `{"href":null}`} {
 		t.Run("next page "+name, func(t *testing.T) {
 			c := answers(t, 200, nil, `{"site_owner_list":[{"encoded_account_id":"a1"}],"_links":{"next":`+next+`}}`)
-			if got, err := c.Accounts(t.Context(), partnerapi.ClassPlan); err != nil || len(got) != 1 {
+			if got, err := c.Accounts(t.Context(), partnerapi.PriorityPlan); err != nil || len(got) != 1 {
 				t.Errorf("got %+v, %v", got, err)
 			}
 		})
 	}
 	t.Run("links that are none", func(t *testing.T) {
 		c := answers(t, 200, nil, `{"site_owner_list":[{"encoded_account_id":"a1"}],"_links":"soon"}`)
-		_, err := c.Accounts(t.Context(), partnerapi.ClassPlan)
+		_, err := c.Accounts(t.Context(), partnerapi.PriorityPlan)
 		wantKind(t, err, partnerapi.Unknown)
 	})
 	t.Run("plan", func(t *testing.T) {
 		c := answers(t, 200, charset, bom+`{"plan_type":"GOLD","billing_status":null,"billing_day_of_month":"7",
 			"current_tiers":[{"tier":"2","price":"9.50","tier_max":null,"usage_type":"email"}],"other":true}`)
-		got, err := c.Plan(t.Context(), partnerapi.ClassPlan, account)
+		got, err := c.Plan(t.Context(), partnerapi.PriorityPlan, account)
 		if err != nil || got.BillingDayOfMonth != 7 || len(got.Tiers) != 1 || got.Tiers[0].Tier != 2 ||
 			got.Tiers[0].Price != 9.5 {
 			t.Errorf("got %+v, %v", got, err)
@@ -176,7 +176,7 @@ func TestLenientAnswers(t *testing.T) {
 	})
 	t.Run("unsubscribed", func(t *testing.T) {
 		c := answers(t, 200, nil, `{"unsubscribed_count":"1"}`)
-		n, err := c.UnsubscribeContacts(t.Context(), partnerapi.ClassPlan, account,
+		n, err := c.UnsubscribeContacts(t.Context(), partnerapi.PriorityPlan, account,
 			partnerapi.Unsubscription{EmailAddresses: []string{"a@example.test"}, UpdateSource: "Account"})
 		if err != nil || n != 1 {
 			t.Errorf("got %d, %v", n, err)

@@ -148,7 +148,8 @@ func TestCreateAccount(t *testing.T) {
 
 func TestOrderAccountRefusals(t *testing.T) {
 	w := accountWorld(t, settings{})
-	if _, _, err := w.db.Ledger().Want(t.Context(), store.SSOUser{Person: "alice", Account: harbour, ExternalID: "taken",
+	if _, _, err := w.db.Ledger().Enqueue(t.Context(), store.SSOUser{Person: "alice", Account: harbour,
+		ExternalID:       "taken",
 		ExternalProvider: provider, Role: store.AccountManager}, store.Event{}); err != nil {
 		t.Fatal(err)
 	}
@@ -371,7 +372,7 @@ func (w *world) send(r store.AccountRequest) store.AccountID {
 	if err := json.Unmarshal(r.Body, &body); err != nil {
 		w.tb.Fatal(err)
 	}
-	created, err := w.client.CreateAccount(w.tb.Context(), partnerapi.ClassSignIn, body)
+	created, err := w.client.CreateAccount(w.tb.Context(), partnerapi.PrioritySignIn, body)
 	if err != nil {
 		w.tb.Fatal(err)
 	}

@@ -48,7 +48,7 @@ func (s *Service) refreshAccounts(ctx context.Context, anyway bool) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, refreshLimit)
 	defer cancel()
-	listed, err := s.client.Accounts(ctx, partnerapi.ClassPlan)
+	listed, err := s.client.Accounts(ctx, partnerapi.PriorityPlan)
 	if err != nil {
 		return fmt.Errorf("refresh client accounts: %w", err)
 	}

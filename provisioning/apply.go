@@ -67,7 +67,7 @@ func (s *Service) ApplyPlan(ctx context.Context, o ApplyOptions) (store.Plan, er
 		return plan, stop
 	}
 	if plan.Reason == StopLeavers && plan.State == store.PlanStopped {
-		if err := s.plans.SetWork(ctx, plan.ID); err != nil {
+		if err := s.plans.SetManualTasks(ctx, plan.ID); err != nil {
 			return plan, fmt.Errorf("apply plan %d: store its list of manual work: %w", plan.ID, err)
 		}
 	}
@@ -78,7 +78,7 @@ func (s *Service) ApplyPlan(ctx context.Context, o ApplyOptions) (store.Plan, er
 	if err := s.plans.SetState(ctx, plan.ID, plan.State, store.PlanApplying, change, event); err != nil {
 		return plan, fmt.Errorf("apply plan %d: %w", plan.ID, err)
 	}
-	s.forgetLanes()
+	s.forgetCapacity()
 	s.poke()
 	if plan, err = s.plans.Get(ctx, plan.ID); err != nil {
 		return plan, fmt.Errorf("apply plan: %w", err)
@@ -212,7 +212,7 @@ const (
 func (s *Service) PausePlan(ctx context.Context, id int64, actor string) error {
 	err := s.plans.SetState(ctx, id, store.PlanApplying, store.PlanPaused, store.PlanChange{}, s.planEvent("plan-pause",
 		actor, id, nil))
-	s.forgetLanes()
+	s.forgetCapacity()
 	if err != nil {
 		return fmt.Errorf("pause plan %d: %w", id, err)
 	}

@@ -15,7 +15,7 @@ func (w *worker) attempt(j job) {
 	s := w.s
 	stop := w.keepLease(j.row)
 	limited, cancel := context.WithTimeout(w.calls, s.callLimit)
-	err := s.client.CreateSSOUser(limited, j.row.Class.String(), string(j.row.Account), stored(j.row))
+	err := s.client.CreateSSOUser(limited, j.row.Priority.String(), string(j.row.Account), stored(j.row))
 	cut := limited.Err() != nil
 	cancel()
 	row, doubt := stop()
@@ -30,7 +30,7 @@ func (w *worker) attempt(j job) {
 	case partnerapi.Conflict:
 		c.forgotten = s.forgotten(ctx, row)
 	case partnerapi.QuotaExceeded:
-		s.forgetLanes() // background work stops at once
+		s.forgetCapacity() // background work stops at once
 	}
 	settled, event := s.outcome(row, err, c)
 	if e := w.settle(ctx, settled, event, doubt); e != nil {

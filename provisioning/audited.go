@@ -18,8 +18,8 @@ import (
 // and what scripts do in a loop over thousands of accounts, could use it up, so it stands behind sign-ins and leaves
 // the reserve alone.
 const (
-	actClass  = partnerapi.ClassSignIn
-	loopClass = partnerapi.ClassRetry
+	actClass  = partnerapi.PrioritySignIn
+	loopClass = partnerapi.PriorityRetry
 )
 
 // act is something that an admin does at Constant Contact that changes nothing in the store.

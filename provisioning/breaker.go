@@ -145,7 +145,7 @@ func (h *health) turn() {
 
 // askBreaker asks an open breaker for the one call that finds out. wait 0: it may be made. Nothing is asked where
 // nothing is to be done, since an answer that is not used would keep others from finding out.
-func (w *worker) askBreaker(ctx context.Context, open capacity, upTo store.Class,
+func (w *worker) askBreaker(ctx context.Context, open capacity, upTo store.Priority,
 	items bool) (wait time.Duration, err error) {
 	now := w.s.now()
 	if wait = max(w.probeAfter.Sub(now), open.breaker.Until.Sub(now)); wait > 0 {
@@ -194,7 +194,7 @@ func (w *worker) report(ctx context.Context, j job, f finding) (outage bool) {
 		w.health.mu.Lock()
 		w.health.turn()
 		w.health.mu.Unlock()
-		w.s.forgetLanes()
+		w.s.forgetCapacity()
 		w.s.poke()
 		return false
 	}
@@ -207,7 +207,7 @@ func (w *worker) trip(ctx context.Context, f finding) {
 	if f == refusesUs {
 		cause = breakerCredentials
 	}
-	defer w.s.forgetLanes()
+	defer w.s.forgetCapacity()
 	if err := w.s.breaker.Trip(ctx, cause, w.breakerEvent("breaker-open", "failed", cause)); err != nil {
 		w.s.log.Error("breaker could not be opened", "cause", cause, "error", err)
 		return

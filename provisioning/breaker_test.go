@@ -25,7 +25,7 @@ func TestBreakerForCredentials(t *testing.T) {
 	w := newWorld(t, settings{service: provisioning.Options{Workers: 1}})
 	w.mapGroup(group("sales"), harbour)
 	for i := range 10 {
-		w.want(fmt.Sprintf("p%d", i), store.SignInClass)
+		w.want(fmt.Sprintf("p%d", i), store.SignInPriority)
 	}
 	right := w.Service
 	wrong := w.sandbox.TokenOptions()
@@ -89,7 +89,7 @@ func TestBreakerForOutage(t *testing.T) {
 			w := newWorld(t, settings{service: provisioning.Options{Workers: 1}})
 			w.mapGroup(group("sales"), harbour)
 			for i := range 20 {
-				w.want(fmt.Sprintf("p%02d", i), store.SignInClass)
+				w.want(fmt.Sprintf("p%02d", i), store.SignInPriority)
 			}
 			c.fail(w)
 			w.run()
@@ -139,7 +139,7 @@ func TestLongOutageBacksNobodyOff(t *testing.T) {
 	w := newWorld(t, settings{service: provisioning.Options{Workers: 1}})
 	people := []string{"a", "b", "c"}
 	for _, p := range people {
-		w.want(p, store.SignInClass)
+		w.want(p, store.SignInPriority)
 	}
 	w.sandbox.Fault(sandbox.Fault{Kind: sandbox.FaultFailBefore, Path: usersPath})
 	w.run()
@@ -179,7 +179,7 @@ func TestBadUsersStopNobody(t *testing.T) {
 	w.mapGroup(group("sales"), harbour)
 	w.fails("p010", "p011", "p012")
 	for i := range 100 {
-		w.want(fmt.Sprintf("p%03d", i), store.SignInClass)
+		w.want(fmt.Sprintf("p%03d", i), store.SignInPriority)
 	}
 	began := time.Now()
 	w.run()
@@ -214,7 +214,7 @@ func TestBadUsersStopNobody(t *testing.T) {
 // The pauses of a row at fault: up to a minute, then five, then an hour, so that it does not eat the day.
 func TestBackOffOfABadUser(t *testing.T) {
 	w := newWorld(t, settings{})
-	w.want("bad", store.SignInClass)
+	w.want("bad", store.SignInPriority)
 	w.fails("bad")
 	w.run()
 	want := []time.Duration{1, 2, 4, 8, 16, 32, 60, 300, 300, 300, 300, 3600, 3600}

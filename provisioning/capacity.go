@@ -74,8 +74,8 @@ func (s *Service) readCapacity(ctx context.Context) (l capacity, err error) {
 	return l, err
 }
 
-// forgetLanes makes the next look read them again: something has changed.
-func (s *Service) forgetLanes() {
+// forgetCapacity makes the next look read them again: something has changed.
+func (s *Service) forgetCapacity() {
 	s.known.mu.Lock()
 	defer s.known.mu.Unlock()
 	s.known.last = capacity{}

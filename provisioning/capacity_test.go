@@ -15,7 +15,7 @@ import (
 )
 
 // want stores an intention in a class, as it stands after its time.
-func (w *world) want(id string, class store.Class) {
+func (w *world) want(id string, class store.Priority) {
 	w.tb.Helper()
 	p := person(id)
 	body, err := w.Body(p, provisioning.Assignment{Account: harbour, Role: store.AccountManager})
@@ -26,9 +26,9 @@ func (w *world) want(id string, class store.Class) {
 		Person: store.PersonID(id), Account: harbour, ExternalID: body.ExternalID, ExternalProvider: provider,
 		LoginName:    body.LoginName,
 		ContactEmail: body.ContactEmail, FirstName: body.FirstName, LastName: body.LastName,
-		Role: store.AccountManager, Class: class,
+		Role: store.AccountManager, Priority: class,
 	}
-	if _, _, err := w.db.Ledger().Want(w.tb.Context(), u, store.Event{Action: "test"}); err != nil {
+	if _, _, err := w.db.Ledger().Enqueue(w.tb.Context(), u, store.Event{Action: "test"}); err != nil {
 		w.tb.Fatal(err)
 	}
 }
@@ -59,9 +59,9 @@ func (w *world) count(state store.State) int {
 
 // The words of the ledger's classes are those of the budget.
 func TestClassesOfCalls(t *testing.T) {
-	for class, want := range map[store.Class]string{
-		store.SignInClass: partnerapi.ClassSignIn, store.RetryClass: partnerapi.ClassRetry,
-		store.PlanClass: partnerapi.ClassPlan,
+	for class, want := range map[store.Priority]string{
+		store.SignInPriority: partnerapi.PrioritySignIn, store.RetryPriority: partnerapi.PriorityRetry,
+		store.PlanPriority: partnerapi.PriorityPlan,
 	} {
 		if class.String() != want {
 			t.Errorf("class %d: got %q, want %q", class, class, want)
@@ -74,17 +74,17 @@ func TestOrderOfClasses(t *testing.T) {
 	w := newWorld(t, settings{service: provisioning.Options{Workers: 1}})
 	w.mapGroup(group("sales"), harbour)
 	w.applies(person("item1", group("sales")), person("item2", group("sales")))
-	w.want("plan1", store.PlanClass)
-	w.want("retry1", store.RetryClass)
-	w.want("plan2", store.PlanClass)
-	w.want("retry2", store.RetryClass)
-	w.want("first", store.SignInClass)
+	w.want("plan1", store.PlanPriority)
+	w.want("retry1", store.RetryPriority)
+	w.want("plan2", store.PlanPriority)
+	w.want("retry2", store.RetryPriority)
+	w.want("first", store.SignInPriority)
 	expect(t, w.decide(person("second", group("sales")), justLook), provisioning.Wait, "")
 	// Somebody comes whose row was made by a plan: it waits no longer behind all others.
 	d := w.decide(person("plan2", group("sales")), justLook)
-	if d.Outcome != provisioning.Wait || w.row("plan2", harbour).Class != store.SignInClass || d.Progress.Place > 3 {
+	if d.Outcome != provisioning.Wait || w.row("plan2", harbour).Priority != store.SignInPriority || d.Progress.Place > 3 {
 		t.Errorf("raised: got %s, class %s, place %d; want class sign-in, place at most 3", d.Outcome,
-			w.row("plan2", harbour).Class, d.Progress.Place)
+			w.row("plan2", harbour).Priority, d.Progress.Place)
 	}
 	w.run()
 	w.until("all are there", func() bool { return w.count(store.Active) == 8 })
@@ -102,15 +102,15 @@ func TestOrderOfClasses(t *testing.T) {
 // A row that nobody waits for any more goes on as a retry; one that is young stays among the sign-ins.
 func TestClassAfterAFailure(t *testing.T) {
 	w := newWorld(t, settings{service: provisioning.Options{Workers: 1}})
-	w.want("young", store.SignInClass)
-	w.want("plan", store.PlanClass)
+	w.want("young", store.SignInPriority)
+	w.want("plan", store.PlanPriority)
 	w.fails("young", "plan")
 	w.run()
 	w.until("both have failed", func() bool {
 		return w.row("young", harbour).Attempts == 1 && w.row("plan", harbour).State == store.Unknown
 	})
-	if y, p := w.row("young", harbour).Class, w.row("plan", harbour).Class; y != store.SignInClass ||
-		p != store.RetryClass {
+	if y, p := w.row("young", harbour).Priority, w.row("plan", harbour).Priority; y != store.SignInPriority ||
+		p != store.RetryPriority {
 		t.Errorf("after a failure: got %s and %s, want sign-in and retry", y, p)
 	}
 	w.advance(3 * time.Minute)
@@ -119,7 +119,7 @@ func TestClassAfterAFailure(t *testing.T) {
 		return r.Attempts == 2 &&
 			r.State == store.Unknown
 	})
-	if got := w.row("young", harbour).Class; got != store.RetryClass {
+	if got := w.row("young", harbour).Priority; got != store.RetryPriority {
 		t.Errorf("after more than two minutes: got %s, want retry", got)
 	}
 }
@@ -165,10 +165,10 @@ func TestBackgroundStopsAtItsShare(t *testing.T) {
 	})
 	w.mapGroup(group("sales"), harbour)
 	for i := range 8 {
-		w.want(fmt.Sprintf("plan%d", i), store.PlanClass)
+		w.want(fmt.Sprintf("plan%d", i), store.PlanPriority)
 	}
 	for i := range 8 {
-		w.want(fmt.Sprintf("signin%d", i), store.SignInClass)
+		w.want(fmt.Sprintf("signin%d", i), store.SignInPriority)
 	}
 	w.run()
 	// 12 calls for everything; the list of client accounts takes one or two of them.
@@ -211,7 +211,7 @@ func TestQuotaStopsBackground(t *testing.T) {
 	w := newWorld(t, settings{service: provisioning.Options{Workers: 1}})
 	w.mapGroup(group("sales"), harbour)
 	for i := range 20 {
-		w.want(fmt.Sprintf("plan%02d", i), store.PlanClass)
+		w.want(fmt.Sprintf("plan%02d", i), store.PlanPriority)
 	}
 	w.sandbox.Fault(sandbox.Fault{Kind: sandbox.FaultQuota, Path: usersPath, Times: 1})
 	w.run()
@@ -245,7 +245,7 @@ func TestForeignConsumer(t *testing.T) {
 	})
 	const people = 120
 	for i := range people {
-		w.want(fmt.Sprintf("p%03d", i), store.SignInClass)
+		w.want(fmt.Sprintf("p%03d", i), store.SignInPriority)
 	}
 	w.run()
 	w.until("it was throttled", func() bool { return w.status().Throttled > 0 })

@@ -70,6 +70,6 @@ func (s *Service) putRight(ctx context.Context, back time.Duration, leases bool)
 	case moved > 0:
 		s.log.Info("what a wrong clock left for later is due now", "rows", moved)
 	}
-	s.forgetLanes()
+	s.forgetCapacity()
 	s.poke()
 }

@@ -23,7 +23,7 @@ func TestClockThatRanAhead(t *testing.T) {
 	w.sandbox.Fault(sandbox.Fault{Kind: sandbox.FaultGateway, Path: usersPath})
 	w.decide(person("carl", group("sales")), justLook)
 	w.untilState("carl", harbour, store.Unknown)
-	w.want("dora", store.SignInClass)
+	w.want("dora", store.SignInPriority)
 	w.until("dora was tried", func() bool { return w.row("dora", harbour).Attempts > 0 })
 	if err := w.db.Breaker().Trip(t.Context(), "outage", store.Event{Action: "test"}); err != nil {
 		t.Fatal(err)
@@ -58,9 +58,9 @@ func TestClockThatRanAhead(t *testing.T) {
 func TestLeaseOfAClockAhead(t *testing.T) {
 	w := newWorld(t, settings{service: provisioning.Options{Lease: 2 * time.Second}})
 	w.mapGroup(group("sales"), harbour)
-	w.want("jane", store.SignInClass)
+	w.want("jane", store.SignInPriority)
 	w.advance(time.Hour)
-	if _, err := w.db.Ledger().Claim(t.Context(), 2*time.Second, store.PlanClass); err != nil {
+	if _, err := w.db.Ledger().Claim(t.Context(), 2*time.Second, store.PlanPriority); err != nil {
 		t.Fatal(err)
 	}
 	w.advance(-time.Hour)

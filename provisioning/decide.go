@@ -153,7 +153,7 @@ func (s *Service) begin(ctx context.Context, q Question, a Assignment, act bool)
 	if !act {
 		return store.SSOUser{}, Decision{Outcome: Wait, Assignment: a, User: want}, nil
 	}
-	row, _, err := s.ledger.Want(ctx, want, s.wantedEvent(q, a, "first"))
+	row, _, err := s.ledger.Enqueue(ctx, want, s.wantedEvent(q, a, "first"))
 	if clash, ok := errors.AsType[*store.CaseClashError](err); ok {
 		return store.SSOUser{}, denied(a, HeldConflict, caseClash(clash)), nil
 	}
@@ -183,10 +183,10 @@ func (s *Service) raise(ctx context.Context, row *store.SSOUser) error {
 		return nil // one attempt at a time
 	}
 	at := s.now()
-	if least := row.Raisable(); least.After(at) {
+	if least := row.EarliestPriority(); least.After(at) {
 		at = least
 	}
-	if row.Class == store.SignInClass && !row.NextAttempt.After(at) && !at.After(s.now()) {
+	if row.Priority == store.SignInPriority && !row.NextAttempt.After(at) && !at.After(s.now()) {
 		return nil
 	}
 	key := store.UserKey{Person: row.Person, Account: row.Account}
@@ -194,19 +194,19 @@ func (s *Service) raise(ctx context.Context, row *store.SSOUser) error {
 	switch {
 	case err != nil:
 	case well:
-		err = s.ledger.RaiseNow(ctx, key, store.SignInClass)
+		err = s.ledger.PrioritizeNow(ctx, key, store.SignInPriority)
 		row.NextAttempt = time.Time{}
-	case row.Class == store.SignInClass && !row.NextAttempt.After(at):
+	case row.Priority == store.SignInPriority && !row.NextAttempt.After(at):
 		return nil
 	case cause(*row) != CauseQuota:
-		err = s.ledger.Raise(ctx, key, store.SignInClass)
+		err = s.ledger.Prioritize(ctx, key, store.SignInPriority)
 		if row.NextAttempt.After(at) {
 			row.NextAttempt = at
 		}
-	case row.Class != store.SignInClass:
+	case row.Priority != store.SignInPriority:
 		// It waits for tomorrow because background work has had its part of the day. What is left of the day is kept for this
 		// person.
-		_, err = s.ledger.Again(ctx, key, store.SignInClass, store.Event{
+		_, err = s.ledger.RequeueNow(ctx, key, store.SignInPriority, store.Event{
 			At: s.now(), Actor: string(row.Person), Action: "create-user-wanted", Subject: string(row.Person),
 			Account: row.Account, Outcome: "ok", Reason: "signed-in",
 		})
@@ -215,7 +215,7 @@ func (s *Service) raise(ctx context.Context, row *store.SSOUser) error {
 	if err != nil {
 		return fmt.Errorf("raise SSO user in account %s in the queue: %w", row.Account, err)
 	}
-	row.Class = store.SignInClass
+	row.Priority = store.SignInPriority
 	return nil
 }
 

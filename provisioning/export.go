@@ -72,7 +72,7 @@ func exportRow(u store.SSOUser) []string {
 		u.FirstName, u.LastName,
 		string(u.Role), strconv.FormatInt(u.Mapping, 10), string(u.State), string(u.Before), strconv.FormatBool(u.MaybeSent),
 		strconv.Itoa(u.Attempts),
-		stamp(u.NextAttempt), u.Class.String(), strconv.FormatInt(u.Plan, 10), u.ErrorKey,
+		stamp(u.NextAttempt), u.Priority.String(), strconv.FormatInt(u.Plan, 10), u.ErrorKey,
 		bounded(u.ErrorText, maxCell-len("…")), stamp(u.CreatedAt), stamp(u.UpdatedAt),
 	}
 	for i := range row {
@@ -105,7 +105,7 @@ type exported struct {
 	MaybeSent        bool            `json:"maybe_sent"`
 	Attempts         int             `json:"attempts"`
 	NextAttempt      string          `json:"next_attempt"`
-	Class            string          `json:"class"`
+	Priority         string          `json:"class"`
 	Plan             int64           `json:"plan"`
 	ErrorKey         string          `json:"error_key"`
 	Error            string          `json:"error"`
@@ -117,7 +117,8 @@ func toExported(u store.SSOUser) exported {
 	return exported{
 		u.Person, u.Account, u.ExternalID, u.ExternalProvider, u.LoginName, u.ContactEmail, u.FirstName, u.LastName,
 		u.Role, u.Mapping,
-		u.State, u.Before, u.MaybeSent, u.Attempts, stamp(u.NextAttempt), u.Class.String(), u.Plan, u.ErrorKey, u.ErrorText,
+		u.State, u.Before, u.MaybeSent, u.Attempts, stamp(u.NextAttempt), u.Priority.String(), u.Plan,
+		u.ErrorKey, u.ErrorText,
 		stamp(u.CreatedAt), stamp(u.UpdatedAt),
 	}
 }

@@ -20,7 +20,7 @@ func TestGatewayIsNoVerdict(t *testing.T) {
 			w.mapGroup(group("sales"), harbour)
 			w.sandbox.Fault(sandbox.Fault{Kind: sandbox.FaultGateway, Path: usersPath, Status: status})
 			for i := range 6 {
-				w.want(fmt.Sprintf("p%d", i), store.SignInClass)
+				w.want(fmt.Sprintf("p%d", i), store.SignInPriority)
 			}
 			w.run()
 			w.until("the breaker is open", func() bool { return w.breaker().Cause == "outage" })

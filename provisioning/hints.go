@@ -70,7 +70,7 @@ func (s *Service) readHinted(ctx context.Context, failures map[store.AccountID]i
 		}
 		return false
 	}
-	_, err = s.readPlan(ctx, partnerapi.ClassPlan, id, "worker")
+	_, err = s.readPlan(ctx, partnerapi.PriorityPlan, id, "worker")
 	if err == nil {
 		delete(failures, id)
 		return true

@@ -45,7 +45,7 @@ func TestDeadWorkersRowIsTakenOver(t *testing.T) {
 		jane := person("jane", group("sales"))
 		expect(t, w.decide(jane, justLook), provisioning.Wait, "")
 		began := time.Now()
-		if _, err := w.db.Ledger().Claim(t.Context(), lease, store.SignInClass); err != nil { // and dies
+		if _, err := w.db.Ledger().Claim(t.Context(), lease, store.SignInPriority); err != nil { // and dies
 			t.Fatal(err)
 		}
 		w.run()

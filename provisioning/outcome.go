@@ -73,9 +73,9 @@ func (s *Service) outcome(row store.SSOUser, err error, c circumstances) (store.
 		event.Outcome, event.Reason = "failed", string(e.Kind)
 		s.failed(&row, &event, e, c, now)
 	}
-	if waits(row) && (row.Class != store.SignInClass || now.Sub(row.CreatedAt) >= mayWait) {
+	if waits(row) && (row.Priority != store.SignInPriority || now.Sub(row.CreatedAt) >= mayWait) {
 		// Who still waits raises it again, see decide.
-		row.Class = store.RetryClass
+		row.Priority = store.RetryPriority
 	}
 	event.Detail = outcomeDetail(row, e)
 	return row, event

@@ -101,7 +101,7 @@ func (d *planDraft) make(ctx context.Context) (plan store.Plan, walked directory
 		plan, err = s.plans.Get(ctx, d.id)
 		return plan, walked, err
 	}
-	if err := s.plans.SetWork(ctx, d.id); err != nil {
+	if err := s.plans.SetManualTasks(ctx, d.id); err != nil {
 		return plan, walked, fmt.Errorf("plan %d is ready, but its list of manual work could not be stored: %w", d.id, err)
 	}
 	return plan, walked, nil

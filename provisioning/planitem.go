@@ -115,7 +115,7 @@ func (w *worker) beginItem(ctx context.Context, item store.PlanItem) (row store.
 // mayBegin tells by its error that the plan does not go on, and stops it where an admin is to be asked.
 func (w *worker) mayBegin(ctx context.Context, plan store.Plan, x *mapping.Index) error {
 	if plan.State != store.PlanApplying {
-		w.s.forgetLanes()
+		w.s.forgetCapacity()
 		return errNotThisRun
 	}
 	hold, err := w.s.ledger.ProvisioningPause(ctx)
@@ -123,7 +123,7 @@ func (w *worker) mayBegin(ctx context.Context, plan store.Plan, x *mapping.Index
 		return err
 	}
 	if !hold.Since.IsZero() {
-		w.s.forgetLanes()
+		w.s.forgetCapacity()
 		return errNotThisRun
 	}
 	// Compared with the same index by which the item is then looked at.
@@ -203,7 +203,7 @@ func (w *worker) whyConflict(ctx context.Context, item store.PlanItem) (skip str
 		return "", err
 	}
 	if plan.State != store.PlanApplying {
-		w.s.forgetLanes()
+		w.s.forgetCapacity()
 		return "", errNotThisRun
 	}
 	return SkipTaken, nil // or the claim is lost: then Skip does nothing

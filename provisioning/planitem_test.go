@@ -166,8 +166,8 @@ func TestPlanItemIsSkipped(t *testing.T) {
 		w := newWorld(t, settings{})
 		w.mapGroup(group("sales"), harbour)
 		plan := w.applies(crowd(3)...)
-		w.want("p001", store.SignInClass)
-		w.want("p002", store.SignInClass)
+		w.want("p001", store.SignInPriority)
+		w.want("p002", store.SignInPriority)
 		w.run()
 		done := w.untilPlan(plan.ID, store.PlanDone)
 		if done.Done != 3 || done.Skipped != 0 {

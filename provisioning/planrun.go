@@ -53,7 +53,7 @@ func (w *worker) finish(ctx context.Context, plan store.Plan) {
 	done, err := w.s.plans.Finish(ctx, plan.ID, w.s.planEvent("plan-done", "worker", plan.ID, nil))
 	if err == nil && done {
 		w.s.log.Info("plan is done", "plan", plan.ID)
-		w.s.forgetLanes()
+		w.s.forgetCapacity()
 		return
 	}
 	if err == nil {
@@ -102,7 +102,7 @@ func (w *worker) skip(ctx context.Context, item store.PlanItem, reason string) {
 
 // stop ends the applying of a plan until an admin says how to go on. Where it fails, the next item tries again.
 func (w *worker) stop(ctx context.Context, plan store.Plan, reason string) {
-	w.s.forgetLanes()
+	w.s.forgetCapacity()
 	event := w.s.planEvent("plan-stop", "worker", plan.ID, map[string]any{"reason": reason, "done": plan.Done,
 		"failed": plan.Failed, "skipped": plan.Skipped})
 	err := w.s.plans.SetState(ctx, plan.ID, store.PlanApplying, store.PlanStopped, store.PlanChange{Reason: reason}, event)

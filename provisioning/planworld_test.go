@@ -152,13 +152,13 @@ func (w *planWorld) row(person string, account store.AccountID, state store.Stat
 		}
 		return u
 	}
-	if _, _, err := w.db.Ledger().Want(ctx, u, e); err != nil {
+	if _, _, err := w.db.Ledger().Enqueue(ctx, u, e); err != nil {
 		w.tb.Fatalf("want %s: %v", person, err)
 	}
 	if state == store.Wanted {
 		return u
 	}
-	claimed, err := w.db.Ledger().Claim(ctx, time.Hour, store.PlanClass)
+	claimed, err := w.db.Ledger().Claim(ctx, time.Hour, store.PlanPriority)
 	if err != nil || claimed.Person != u.Person {
 		w.tb.Fatalf("claim %s: got %s, %v", person, claimed.Person, err)
 	}
@@ -226,7 +226,7 @@ func (w *planWorld) lines(plan int64) []string {
 // work are the open items of manual work as "kind person account".
 func (w *planWorld) work() []string {
 	w.tb.Helper()
-	list, err := w.db.Plans().Work(context.Background(), store.WorkFilter{Limit: 1000})
+	list, err := w.db.Plans().ManualTasks(context.Background(), store.ManualTaskFilter{Limit: 1000})
 	if err != nil {
 		w.tb.Fatalf("work: %v", err)
 	}

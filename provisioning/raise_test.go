@@ -24,9 +24,9 @@ func (w *world) settledAt(id string, attempts int) store.SSOUser {
 // failure after it has the shortest pause.
 func TestAPI03DeadClaimsDoNotBackOff(t *testing.T) {
 	w := newWorld(t, settings{})
-	w.want("jane", store.PlanClass)
+	w.want("jane", store.PlanPriority)
 	for range 20 {
-		if _, err := w.db.Ledger().Claim(t.Context(), -time.Second, store.PlanClass); err != nil {
+		if _, err := w.db.Ledger().Claim(t.Context(), -time.Second, store.PlanPriority); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -48,7 +48,7 @@ func TestAPI03OnlyFailuresBackOff(t *testing.T) {
 		"throttled": sandbox.FaultThrottle} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, settings{service: provisioning.Options{Drain: 50 * time.Millisecond}})
-			w.want("jane", store.SignInClass)
+			w.want("jane", store.SignInPriority)
 			w.sandbox.Fault(sandbox.Fault{Kind: passing, Path: usersPath})
 			const times = 14
 			stop := w.run()
@@ -83,7 +83,7 @@ func TestComingBringsTheTimeForward(t *testing.T) {
 	w := newWorld(t, settings{})
 	w.mapGroup(group("sales"), harbour)
 	w.fails("jane")
-	w.want("jane", store.PlanClass)
+	w.want("jane", store.PlanPriority)
 	w.run()
 	for n := 1; n <= 13; n++ {
 		w.settledAt("jane", n)
@@ -155,7 +155,7 @@ func TestComingKeepsWhatIsForbidden(t *testing.T) {
 				names = []string{"jane", "john", "jack", "jill", "june"} // so many fail that the breaker opens
 			}
 			for _, n := range names {
-				w.want(n, store.SignInClass)
+				w.want(n, store.SignInPriority)
 			}
 			stop := w.run()
 			for _, n := range names {
@@ -193,7 +193,7 @@ func TestComingWhenItIsWellAgain(t *testing.T) {
 			w := newWorld(t, settings{})
 			w.mapGroup(group("sales"), harbour)
 			w.fails("jane")
-			w.want("jane", store.PlanClass)
+			w.want("jane", store.PlanPriority)
 			w.run()
 			john := func(n int) {
 				expect(t, w.decide(person(fmt.Sprintf("john%d", n), group("sales"))), provisioning.Granted, "")

@@ -70,12 +70,12 @@ func (s *Service) RetryUsers(ctx context.Context, f store.UserFilter, actor stri
 			return n, fmt.Errorf("retry SSO users: %w", err)
 		}
 		for _, row := range rows {
-			class := store.RetryClass
+			class := store.RetryPriority
 			if waits(row) {
-				class = min(class, row.Class)
+				class = min(class, row.Priority)
 			}
 			k := store.UserKey{Person: row.Person, Account: row.Account}
-			again := s.ledger.Again
+			again := s.ledger.RequeueNow
 			if row.State == store.Assumed {
 				again = s.ledger.Doubt
 			}
@@ -95,14 +95,14 @@ func (s *Service) RetryUsers(ctx context.Context, f store.UserFilter, actor stri
 	}
 }
 
-// WorkDone ticks manual work off. ErrNotFound of the store: no such work is open.
-func (s *Service) WorkDone(ctx context.Context, k store.UserKey, kind, actor string) error {
+// ManualTaskDone ticks manual work off. ErrNotFound of the store: no such work is open.
+func (s *Service) ManualTaskDone(ctx context.Context, k store.UserKey, kind, actor string) error {
 	if kind != store.ItemLeaver && kind != store.ItemDrift {
 		return &InputError{Field: "kind", Fault: fmt.Sprintf("%.40q is not known", kind), Fix: "give leaver or drift"}
 	}
 	event := s.userEvent("work-done", k, actor)
 	event.Reason = kind
-	if err := s.plans.WorkDone(ctx, k, kind, actor, event); err != nil {
+	if err := s.plans.ManualTaskDone(ctx, k, kind, actor, event); err != nil {
 		return fmt.Errorf("tick off work of kind %s for person %s in account %s: %w", kind, k.Person, k.Account, err)
 	}
 	return nil

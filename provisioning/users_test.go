@@ -58,7 +58,7 @@ func TestRetryUsers(t *testing.T) {
 	w.row("c-conflict", harbour, store.Conflict)
 	w.row("d-unknown", harbour, store.Unknown)
 	w.row("f-suspended", harbour, store.Suspended)
-	w.row("e-wanted", harbour, store.Wanted, func(u *store.SSOUser) { u.Class = store.PlanClass })
+	w.row("e-wanted", harbour, store.Wanted, func(u *store.SSOUser) { u.Priority = store.PlanPriority })
 	w.row("g-refused", juniper, store.Refused)
 	n, err := w.RetryUsers(t.Context(), store.UserFilter{Account: harbour}, "admin:test")
 	if err != nil || n != 4 {
@@ -67,14 +67,15 @@ func TestRetryUsers(t *testing.T) {
 	now := w.now()
 	for person, want := range map[string]struct {
 		state store.State
-		class store.Class
+		class store.Priority
 	}{
-		"b-refused": {store.Wanted, store.RetryClass}, "c-conflict": {store.Wanted, store.RetryClass},
-		"d-unknown": {store.Unknown, store.SignInClass}, "e-wanted": {store.Wanted, store.RetryClass},
+		"b-refused": {store.Wanted, store.RetryPriority}, "c-conflict": {store.Wanted, store.RetryPriority},
+		"d-unknown": {store.Unknown, store.SignInPriority}, "e-wanted": {store.Wanted, store.RetryPriority},
 	} {
 		row := must(w.db.Ledger().Get(t.Context(), store.PersonID(person), harbour))(t)
-		if row.State != want.state || row.Class != want.class || row.NextAttempt.After(now) {
-			t.Errorf("%s: got %s of class %s at %s, want %s of class %s at once", person, row.State, row.Class, row.NextAttempt,
+		if row.State != want.state || row.Priority != want.class || row.NextAttempt.After(now) {
+			t.Errorf("%s: got %s of class %s at %s, want %s of class %s at once", person, row.State, row.Priority,
+				row.NextAttempt,
 				want.state, want.class)
 		}
 	}
@@ -166,17 +167,17 @@ func TestWorkDone(t *testing.T) {
 		key  store.UserKey
 		kind string
 	}{{left, "drift"}, {jane, "leaver"}, {store.UserKey{Person: "mary", Account: harbour}, "leaver"}} {
-		if err := w.WorkDone(t.Context(), bad.key, bad.kind, "admin:test"); !errors.Is(err, store.ErrNotFound) {
+		if err := w.ManualTaskDone(t.Context(), bad.key, bad.kind, "admin:test"); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("%s of %s: got %v, want not found", bad.kind, bad.key.Person, err)
 		}
 	}
-	if err := w.WorkDone(t.Context(), left, "create", "admin:test"); strings.Join(faultFields(err), "") != "kind" {
+	if err := w.ManualTaskDone(t.Context(), left, "create", "admin:test"); strings.Join(faultFields(err), "") != "kind" {
 		t.Errorf("another kind: got %v", err)
 	}
-	if err := w.WorkDone(t.Context(), left, "leaver", "admin:test"); err != nil {
+	if err := w.ManualTaskDone(t.Context(), left, "leaver", "admin:test"); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.WorkDone(t.Context(), jane, "drift", "admin:test"); err != nil {
+	if err := w.ManualTaskDone(t.Context(), jane, "drift", "admin:test"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.db.Ledger().Get(t.Context(), "left", harbour); !errors.Is(err, store.ErrNotFound) {

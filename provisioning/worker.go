@@ -145,11 +145,11 @@ func (w *worker) take(ctx context.Context) (j job, wait time.Duration, err error
 	if err != nil {
 		return j, s.poll, err
 	}
-	upTo := store.SignInClass
+	upTo := store.SignInPriority
 	if open.background() && len(w.behind) < cap(w.behind) {
-		upTo = store.PlanClass
+		upTo = store.PlanPriority
 	}
-	items := upTo == store.PlanClass && open.plan.ID != 0 && s.now().UnixNano() >= w.itemsAfter.Load()
+	items := upTo == store.PlanPriority && open.plan.ID != 0 && s.now().UnixNano() >= w.itemsAfter.Load()
 	if open.breaker.Cause != "" {
 		if wait, err = w.askBreaker(ctx, open, upTo, items); err != nil || wait > 0 {
 			return j, wait, err
@@ -158,7 +158,7 @@ func (w *worker) take(ctx context.Context) (j job, wait time.Duration, err error
 	}
 	j.row, err = s.ledger.Claim(ctx, s.lease, upTo)
 	if err == nil {
-		j.background = j.row.Class > store.SignInClass
+		j.background = j.row.Priority > store.SignInPriority
 		return j, 0, nil
 	}
 	if !errors.Is(err, store.ErrNotFound) {
@@ -178,7 +178,7 @@ func (w *worker) take(ctx context.Context) (j job, wait time.Duration, err error
 }
 
 // untilDue is how long no row of these classes is due, at most Poll. It is never 0.
-func (s *Service) untilDue(ctx context.Context, upTo store.Class) time.Duration {
+func (s *Service) untilDue(ctx context.Context, upTo store.Priority) time.Duration {
 	wait := s.poll
 	if due, err := s.ledger.NextDue(ctx, upTo); err == nil {
 		wait = min(wait, due.Sub(s.now()))

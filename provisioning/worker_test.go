@@ -109,7 +109,7 @@ func TestAPI03DeadWorker(t *testing.T) {
 			jane := person("jane", group("sales"))
 			expect(t, w.decide(jane, justLook), provisioning.Wait, "")
 			// What a worker does, up to the moment it is killed.
-			row, err := w.db.Ledger().Claim(t.Context(), time.Minute, store.PlanClass)
+			row, err := w.db.Ledger().Claim(t.Context(), time.Minute, store.PlanPriority)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -118,7 +118,7 @@ func TestAPI03DeadWorker(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if err := w.client.CreateSSOUser(t.Context(), partnerapi.ClassSignIn, string(row.Account), body); err != nil {
+				if err := w.client.CreateSSOUser(t.Context(), partnerapi.PrioritySignIn, string(row.Account), body); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -216,7 +216,7 @@ func TestAPI03HeldConflictNeedsOurID(t *testing.T) {
 		ContactEmail: body.ContactEmail,
 		FirstName:    body.FirstName, LastName: body.LastName, Role: store.AccountManager,
 	}
-	if _, _, err := ledger.Want(t.Context(), odd, store.Event{Action: "test"}); err != nil {
+	if _, _, err := ledger.Enqueue(t.Context(), odd, store.Event{Action: "test"}); err != nil {
 		t.Fatal(err)
 	}
 	if err := ledger.SetProvisioningPause(t.Context(), "ledger-lost", store.Event{Actor: "admin:test",

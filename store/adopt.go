@@ -155,7 +155,7 @@ func adopt(ctx context.Context, tx querier, u SSOUser, now time.Time) (Adoption,
 	}
 	if isNew {
 		u.MaybeSent, u.Attempts, u.NextAttempt, u.LeaseUntil = false, 0, time.Time{}, time.Time{}
-		u.ErrorKey, u.ErrorText, u.Class, u.Plan, u.Before = "", "", SignInClass, 0, ""
+		u.ErrorKey, u.ErrorText, u.Priority, u.Plan, u.Before = "", "", SignInPriority, 0, ""
 		u.Failures, u.Earliest = 0, time.Time{}
 		added, err := insertUser(ctx, tx, u, now)
 		if err == nil && !added {

@@ -35,18 +35,18 @@ type Link struct {
 	Hash    []byte // SHA-256 over the hash before and this entry
 }
 
-// Seal says by a signature what the head of the chain was at a moment. Who can write
+// Checkpoint says by a signature what the head of the chain was at a moment. Who can write
 // the database, but does not have the key, can make none.
-type Seal struct {
+type Checkpoint struct {
 	Seq       int64     `json:"seq"`
 	Hash      []byte    `json:"hash"`
 	At        time.Time `json:"at"`
 	Signature []byte    `json:"signature"`
 }
 
-// Message is what a seal signs.
-func (s Seal) Message() []byte {
-	m := []byte(sealLabel)
+// Message is what a checkpoint signs.
+func (s Checkpoint) Message() []byte {
+	m := []byte(checkpointLabel)
 	m = binary.BigEndian.AppendUint64(m, uint64(s.Seq))
 	m = binary.BigEndian.AppendUint64(m, uint64(micros(s.At)))
 	return append(m, s.Hash...)
@@ -84,7 +84,7 @@ func contentHash(e Event, salt []byte) []byte {
 const foreignLabel = "ssobridge foreign event 1"
 
 // foreignHash is the content of an entry whose event nobody of ours vouched for. The chain holds such an event fast as
-// foreign, and no seal of it can be read as a word for the event.
+// foreign, and no checkpoint of it can be read as a word for the event.
 func foreignHash(e Event, salt []byte) []byte {
 	sum := sha256.Sum256(append(appendField(nil, foreignLabel), encodeContent(e, salt)...))
 	return sum[:]
@@ -223,9 +223,9 @@ func chainHead(ctx context.Context, q querier) (l Link, err error) {
 	return c.Link, err
 }
 
-// AddSeal stores a seal of the chain.
-func (a *Audit) AddSeal(ctx context.Context, s Seal) error {
-	return a.db.write(ctx, "store a seal of the audit", func(ctx context.Context, tx querier) error {
+// AddCheckpoint stores a checkpoint of the chain.
+func (a *Audit) AddCheckpoint(ctx context.Context, s Checkpoint) error {
+	return a.db.write(ctx, "store a checkpoint of the audit", func(ctx context.Context, tx querier) error {
 		_, err := tx.ExecContext(ctx, `
 			INSERT INTO audit_seals (seq, hash, at, signature) VALUES ($1, $2, $3, $4)
 			ON CONFLICT (seq) DO NOTHING`, s.Seq, s.Hash, micros(s.At), s.Signature)
@@ -233,14 +233,14 @@ func (a *Audit) AddSeal(ctx context.Context, s Seal) error {
 	})
 }
 
-// LastSeal returns the newest seal. ErrNotFound.
-func (a *Audit) LastSeal(ctx context.Context) (Seal, error) {
-	s, err := scanSeal(a.db.engine.reader().QueryRowContext(ctx, `
+// LastCheckpoint returns the newest checkpoint. ErrNotFound.
+func (a *Audit) LastCheckpoint(ctx context.Context) (Checkpoint, error) {
+	s, err := scanCheckpoint(a.db.engine.reader().QueryRowContext(ctx, `
 		SELECT seq, hash, at, signature FROM audit_seals ORDER BY seq DESC LIMIT 1`))
-	return s, a.db.explain("read the last seal of the audit", err)
+	return s, a.db.explain("read the last checkpoint of the audit", err)
 }
 
-func scanSeal(row scanner) (s Seal, err error) {
+func scanCheckpoint(row scanner) (s Checkpoint, err error) {
 	var at int64
 	err = row.Scan(&s.Seq, &s.Hash, &at, &s.Signature)
 	s.At = fromMicros(at)
@@ -249,19 +249,19 @@ func scanSeal(row scanner) (s Seal, err error) {
 
 // Verified is what Verify found.
 type Verified struct {
-	Chained  int64         // events in the chain that are as they were, foreign ones among them
-	Foreign  int64         // of those, that nobody of ours vouched for: somebody wrote them into the database
-	First    *ForeignEvent // the first of them
-	NoMAC    int64         // of those, that carry no MAC: of the version before
-	NoMACTo  time.Time     // the newest of those
-	Purged   int64         // entries of the chain whose events were purged as a retention allowed
-	PurgedTo time.Time     // the newest of those
-	Unsealed int64         // events that no seal covers yet
-	Seals    int           // that hold, of the database
-	Outside  int           // that hold, from elsewhere
-	LastSeal time.Time
-	// Cut is where the chain begins, nil where it was never cut; BeforeCut is how many seals from elsewhere are older and
-	// can't be compared any more.
+	Chained        int64         // events in the chain that are as they were, foreign ones among them
+	Foreign        int64         // of those, that nobody of ours vouched for: somebody wrote them into the database
+	First          *ForeignEvent // the first of them
+	NoMAC          int64         // of those, that carry no MAC: of the version before
+	NoMACTo        time.Time     // the newest of those
+	Purged         int64         // entries of the chain whose events were purged as a retention allowed
+	PurgedTo       time.Time     // the newest of those
+	Unchecked      int64         // events that no checkpoint covers yet
+	Checkpoints    int           // that hold, of the database
+	Outside        int           // that hold, from elsewhere
+	LastCheckpoint time.Time
+	// Cut is where the chain begins, nil where it was never cut; BeforeCut is how many checkpoints from elsewhere are
+	// older and can't be compared any more.
 	Cut       *Cut
 	BeforeCut int
 }
@@ -309,11 +309,12 @@ func (e *ChainError) Error() string {
 	return text
 }
 
-// Verify walks the chain from its last cut on and holds it against its events, its seals, and seals
+// Verify walks the chain from its last cut on and holds it against its events, its checkpoints, and checkpoints
 // that were kept elsewhere. holds checks a signature. An event may be missing if it was
 // of a kind and an age that a signed Retention allowed to purge. The first entry that
 // is broken or missing is a *ChainError.
-func (a *Audit) Verify(ctx context.Context, outside []Seal, holds func(message, signature []byte) bool) (v Verified,
+func (a *Audit) Verify(ctx context.Context, outside []Checkpoint,
+	holds func(message, signature []byte) bool) (v Verified,
 	err error) {
 	for try := 1; ; try++ {
 		var begin Cut
@@ -332,7 +333,8 @@ func (a *Audit) Verify(ctx context.Context, outside []Seal, holds func(message, 
 // verifyTries bounds how often a verification begins anew since the chain was cut under it.
 const verifyTries = 5
 
-func (a *Audit) verify(ctx context.Context, outside []Seal, holds func(message, signature []byte) bool) (v Verified,
+func (a *Audit) verify(ctx context.Context, outside []Checkpoint,
+	holds func(message, signature []byte) bool) (v Verified,
 	begin Cut, err error) {
 	const what = "verify the audit"
 	w, begin, err := a.newWalk(ctx, holds)
@@ -344,20 +346,20 @@ func (a *Audit) verify(ctx context.Context, outside []Seal, holds func(message, 
 	}
 	last := begin.Seq
 	for _, s := range w.kept {
-		v.Seals++
-		v.LastSeal = s.At
+		v.Checkpoints++
+		v.LastCheckpoint = s.At
 		last = max(last, s.Seq)
 	}
 	for _, s := range outside {
 		if !holds(s.Message(), s.Signature) {
-			return v, begin, &ChainError{Seq: s.Seq, At: s.At, What: "a seal from outside is not ours"}
+			return v, begin, &ChainError{Seq: s.Seq, At: s.At, What: "a checkpoint from outside is not ours"}
 		}
 		if s.Seq < begin.Seq {
 			v.BeforeCut++ // what it sealed went with the cut, which is signed
 			continue
 		}
 		v.Outside++
-		if err := w.seal(s, begin); err != nil {
+		if err := w.checkpoint(s, begin); err != nil {
 			return v, begin, err
 		}
 		last = max(last, s.Seq)
@@ -384,7 +386,7 @@ func (a *Audit) verify(ctx context.Context, outside []Seal, holds func(message, 
 	}
 	if err := a.db.engine.reader().QueryRowContext(ctx, `
 		SELECT COUNT(*) FROM audit_events
-		 WHERE NOT EXISTS (SELECT 1 FROM audit_chain WHERE event = audit_events.id AND seq <= $1)`, last).Scan(&v.Unsealed); err != nil {
+		 WHERE NOT EXISTS (SELECT 1 FROM audit_chain WHERE event = audit_events.id AND seq <= $1)`, last).Scan(&v.Unchecked); err != nil {
 		return v, begin, a.db.explain(what, err)
 	}
 	return v, begin, nil

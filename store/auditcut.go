@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Cut is where the chain begins after its oldest entries were removed: at a seal, whose number and hash it takes over.
-// Its signature says what went. Who can write the database, but does not have the key, can make none.
+// Cut is where the chain begins after its oldest entries were removed: at a checkpoint, whose number and hash it takes
+// over. Its signature says what went. Who can write the database, but does not have the key, can make none.
 type Cut struct {
 	Seq  int64     `json:"seq"` // of the last entry that went
 	Hash []byte    `json:"hash"`
@@ -50,8 +50,8 @@ type Signing struct {
 	Holds func(message, signature []byte) bool
 }
 
-// Cut removes the oldest entries of the chain, as far as all of their events were purged, up to a seal. It looks at
-// them as Verify does first: what was removed by somebody else is a *ChainError, and nothing goes. ok is false where
+// Cut removes the oldest entries of the chain, as far as all of their events were purged, up to a checkpoint. It looks
+// at them as Verify does first: what was removed by somebody else is a *ChainError, and nothing goes. ok is false where
 // there is nothing to cut. The last entry always stays. event is stored with the cut.
 func (a *Audit) Cut(ctx context.Context, by Signing, event Event) (c Cut, ok bool, err error) {
 	const what = "cut the audit's chain"
@@ -74,7 +74,7 @@ func (a *Audit) Cut(ctx context.Context, by Signing, event Event) (c Cut, ok boo
 		more = len(links) == chainBatch
 		for _, l := range links {
 			// The entry before this one is not the last of the chain.
-			if len(w.seals[w.before.Seq]) > 0 && w.before.Seq > last.Seq {
+			if len(w.checkpoints[w.before.Seq]) > 0 && w.before.Seq > last.Seq {
 				c, ok = Cut{Seq: w.before.Seq, Hash: w.before.Hash, Counts: maps.Clone(counts)}, true
 			}
 			if l.e.ID != 0 {
@@ -142,7 +142,7 @@ func (a *Audit) removeCut(ctx context.Context, c Cut) error {
 	}); err != nil {
 		return err
 	}
-	// Of seals there is one a day, of cuts hardly one.
+	// Of checkpoints there is one a day, of cuts hardly one.
 	for _, statement := range []string{
 		`DELETE FROM audit_seals WHERE seq IN (SELECT seq FROM audit_seals WHERE seq < $1 ORDER BY seq LIMIT ` + inSweep +
 			`)`,
@@ -194,18 +194,18 @@ func scanCut(row scanner) (c Cut, err error) {
 
 // walk goes along the chain and looks at each entry.
 type walk struct {
-	a       *Audit
-	holds   func(message, signature []byte) bool
-	allowed retentions
-	seals   map[int64][]Seal // of the database and from elsewhere, from the cut on
-	kept    []Seal           // those of the database
-	before  Link
+	a           *Audit
+	holds       func(message, signature []byte) bool
+	allowed     retentions
+	checkpoints map[int64][]Checkpoint // of the database and from elsewhere, from the cut on
+	kept        []Checkpoint           // those of the database
+	before      Link
 }
 
 // newWalk begins where the chain was last cut.
 func (a *Audit) newWalk(ctx context.Context, holds func(message, signature []byte) bool) (w *walk,
 	last Cut, err error) {
-	w = &walk{a: a, holds: holds, seals: map[int64][]Seal{}}
+	w = &walk{a: a, holds: holds, checkpoints: map[int64][]Checkpoint{}}
 	if last, err = a.lastCut(ctx, holds); err != nil {
 		return nil, last, err
 	}
@@ -213,28 +213,28 @@ func (a *Audit) newWalk(ctx context.Context, holds func(message, signature []byt
 	if w.allowed, err = a.retentions(ctx, holds); err != nil {
 		return nil, last, err
 	}
-	w.kept, err = collect(ctx, a.db.engine.reader(), scanSeal, `
+	w.kept, err = collect(ctx, a.db.engine.reader(), scanCheckpoint, `
 		SELECT seq, hash, at, signature FROM audit_seals WHERE seq >= $1 ORDER BY seq`, last.Seq)
 	if err != nil {
-		return nil, last, a.db.explain("read the seals of the audit", err)
+		return nil, last, a.db.explain("read the checkpoints of the audit", err)
 	}
 	for _, s := range w.kept {
 		if !holds(s.Message(), s.Signature) {
-			return nil, last, &ChainError{Seq: s.Seq, At: s.At, What: "its seal in the database is not ours"}
+			return nil, last, &ChainError{Seq: s.Seq, At: s.At, What: "its checkpoint in the database is not ours"}
 		}
-		if err := w.seal(s, last); err != nil {
+		if err := w.checkpoint(s, last); err != nil {
 			return nil, last, err
 		}
 	}
 	return w, last, nil
 }
 
-// seal adds a seal from the cut on. That of the cut itself has to be of the same chain.
-func (w *walk) seal(s Seal, last Cut) error {
+// checkpoint adds a checkpoint from the cut on. That of the cut itself has to be of the same chain.
+func (w *walk) checkpoint(s Checkpoint, last Cut) error {
 	if s.Seq == last.Seq && last.Seq > 0 && !bytes.Equal(s.Hash, last.Hash) {
 		return &ChainError{Seq: s.Seq, At: s.At, What: "the chain was cut at another entry than was sealed"}
 	}
-	w.seals[s.Seq] = append(w.seals[s.Seq], s)
+	w.checkpoints[s.Seq] = append(w.checkpoints[s.Seq], s)
 	return nil
 }
 
@@ -254,7 +254,7 @@ func (w *walk) step(ctx context.Context, l *chained) error {
 			return &ChainError{Seq: l.Seq, Event: l.Event, At: l.At, What: "its event was changed"}
 		}
 	}
-	for _, s := range w.seals[l.Seq] {
+	for _, s := range w.checkpoints[l.Seq] {
 		if !bytes.Equal(s.Hash, l.Hash) {
 			return &ChainError{Seq: l.Seq, Event: l.Event, At: l.At,
 				What: "the chain up to it is another one than was sealed on " + s.At.UTC().Format(time.RFC3339)}

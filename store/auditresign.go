@@ -5,16 +5,16 @@ import (
 	"context"
 )
 
-// sealLabel begins what a seal signs.
-const sealLabel = "ssobridge audit seal 1\x00"
+// checkpointLabel begins what a checkpoint signs.
+const checkpointLabel = "ssobridge audit seal 1\x00"
 
-// OfSeal tells whether a message of the audit is a seal's. A seal says nothing that the chain does not say itself; a
-// cut and a retention let entries and events go, and who has their key can let any go.
-func OfSeal(message []byte) bool { return bytes.HasPrefix(message, []byte(sealLabel)) }
+// OfCheckpoint tells whether a message of the audit is a checkpoint's. A checkpoint says nothing that the chain does
+// not say itself; a cut and a retention let entries and events go, and who has their key can let any go.
+func OfCheckpoint(message []byte) bool { return bytes.HasPrefix(message, []byte(checkpointLabel)) }
 
 // Resign signs anew what lets events and entries go, as far as by.Holds says that it is ours and inUse that another key
 // than the one in use has signed it. It returns how many there were. After it, no older key has to hold for more than
-// seals.
+// checkpoints.
 func (a *Audit) Resign(ctx context.Context, by Signing, inUse func(message, signature []byte) bool) (changed int,
 	err error) {
 	again := func(message, signature []byte) bool {

@@ -100,8 +100,8 @@ type Purged struct {
 }
 
 // Purge deletes the events that were older at r.At than r lets them be. Their entries in the chain stay, with action,
-// outcome and time, until the chain is cut. Only what a seal covers goes, so that verification can always tell what was
-// there, and only what is as it was chained.
+// outcome and time, until the chain is cut. Only what a checkpoint covers goes, so that verification can always tell
+// what was there, and only what is as it was chained.
 func (a *Audit) Purge(ctx context.Context, r Retention) (p Purged, err error) {
 	for action := ""; ; {
 		// One look into the index for each action that there is.
@@ -294,12 +294,13 @@ func (u *purgedUpTo) pass(k eventKind, id int64) {
 	u.last[k] = max(u.last[k], id)
 }
 
-// PurgeSeals deletes the seals that are older than a day but the last of each day; it
-// returns how many. A later seal covers all that an earlier one does, and the chain up to
+// PurgeCheckpoints deletes the checkpoints that are older than a day but the last of each day; it
+// returns how many. A later checkpoint covers all that an earlier one does, and the chain up to
 // it: nothing is lost but how closely they tell when something was sealed.
-func (a *Audit) PurgeSeals(ctx context.Context) (int, error) {
+func (a *Audit) PurgeCheckpoints(ctx context.Context) (int, error) {
 	const day = int64(24 * time.Hour / time.Microsecond)
-	return a.db.inBatches(ctx, "purge seals of the audit", purgeBatch, func(ctx context.Context, tx querier) (int, error) {
+	return a.db.inBatches(ctx, "purge checkpoints of the audit", purgeBatch, func(ctx context.Context,
+		tx querier) (int, error) {
 		n, err := rowsAffected(ctx, tx, `
 			DELETE FROM audit_seals WHERE seq IN (
 			    SELECT s.seq FROM audit_seals s

@@ -170,7 +170,7 @@ func BenchmarkLedgerGet(b *testing.B) {
 	})
 	b.Run("ClaimNothing", func(b *testing.B) {
 		for range b.N {
-			if _, err := db.Ledger().Claim(b.Context(), time.Minute, store.PlanClass); err == nil {
+			if _, err := db.Ledger().Claim(b.Context(), time.Minute, store.PlanPriority); err == nil {
 				b.Fatal("something was due")
 			}
 		}

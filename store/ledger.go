@@ -24,22 +24,22 @@ const (
 	Suspended State = "suspended"
 )
 
-// Class of a row in the queue: the lowest goes first.
-type Class int
+// Priority of a row in the queue: the lowest goes first.
+type Priority int
 
 // The classes.
 const (
-	SignInClass Class = 0 // a person waits for it
-	RetryClass  Class = 1 // tried again for nobody who waits
-	PlanClass   Class = 2 // of a plan
+	SignInPriority Priority = 0 // a person waits for it
+	RetryPriority  Priority = 1 // tried again for nobody who waits
+	PlanPriority   Priority = 2 // of a plan
 )
 
 // String is the word by which the budget knows the class.
-func (c Class) String() string {
+func (c Priority) String() string {
 	switch c {
-	case SignInClass:
+	case SignInPriority:
 		return "sign-in"
-	case RetryClass:
+	case RetryPriority:
 		return "retry"
 	}
 	return "plan"
@@ -63,14 +63,14 @@ type SSOUser struct {
 	Failures         int  // attempts in a row without a clear answer; the back-off depends on them
 	Throttles        int  // how often in a row it was asked for a slower pace
 	NextAttempt      time.Time
-	Earliest         time.Time // before which not even a waiting person gets the next attempt, see Raise
+	Earliest         time.Time // before which not even a waiting person gets the next attempt, see Prioritize
 	LeaseUntil       time.Time
 	ErrorKey         string // as Constant Contact said it
 	ErrorText        string // in our words, with what fixes it
 	Cause            string // of ErrorText, in one word for programs; "" where there is none
 	CreatedAt        time.Time
 	UpdatedAt        time.Time
-	Class            Class
+	Priority         Priority
 	Plan             int64 // the plan that made it; 0: none
 	Before           State // of a suspended row: what it goes back to
 }
@@ -100,7 +100,7 @@ func scanUser(row scanner) (u SSOUser, err error) {
 	var next, lease, created, updated, earliest, causeAt int64
 	err = row.Scan(&u.Person, &u.Account, &u.ExternalID, &u.ExternalProvider, &u.LoginName, &u.ContactEmail,
 		&u.FirstName, &u.LastName, &u.Role, &u.Mapping, &u.State, &u.MaybeSent, &u.Attempts, &next, &lease,
-		&u.ErrorKey, &u.ErrorText, &created, &updated, &u.Class, &u.Plan, &u.Before, &u.Failures, &earliest,
+		&u.ErrorKey, &u.ErrorText, &created, &updated, &u.Priority, &u.Plan, &u.Before, &u.Failures, &earliest,
 		&u.Cause, &causeAt, &u.Throttles)
 	u.NextAttempt, u.LeaseUntil, u.Earliest = fromMicros(next), fromMicros(lease), fromMicros(earliest)
 	u.CreatedAt, u.UpdatedAt = fromMicros(created), fromMicros(updated)
@@ -145,13 +145,13 @@ func (s *Ledger) Person(ctx context.Context, p PersonID) ([]SSOUser, error) {
 	return all, s.db.explain("list SSO users of a person", err)
 }
 
-// Want stores the intention to create u unless (person, account) has a row
+// Enqueue stores the intention to create u unless (person, account) has a row
 // already; it returns the row as it stands and whether it is new. A new row is
-// wanted, never sent, keeps Class and Plan, and is due at u.NextAttempt or, when
+// wanted, never sent, keeps Priority and Plan, and is due at u.NextAttempt or, when
 // that is zero, at once; only then is the event recorded. ErrConflict: external_id
 // (with provider) or login_name stands at another row; a *CaseClashError: the
 // external_id does in another letter case.
-func (s *Ledger) Want(ctx context.Context, u SSOUser, e Event) (row SSOUser, isNew bool, err error) {
+func (s *Ledger) Enqueue(ctx context.Context, u SSOUser, e Event) (row SSOUser, isNew bool, err error) {
 	const what = "want SSO user"
 	// Most calls find the row: waiting pages ask again and again.
 	switch row, err = getUser(ctx, s.db.engine.reader(), u.Person, u.Account); {
@@ -208,15 +208,15 @@ func insertUser(ctx context.Context, tx querier, u SSOUser, now time.Time) (isNe
 		string(u.Person), string(u.Account), u.ExternalID, u.ExternalProvider, u.LoginName, u.ContactEmail,
 		u.FirstName, u.LastName, string(u.Role), u.Mapping, string(u.State), u.MaybeSent, u.Attempts,
 		micros(u.NextAttempt), micros(u.LeaseUntil), u.ErrorKey, u.ErrorText,
-		micros(u.CreatedAt), micros(now), int(u.Class), u.Plan, string(u.Before), u.Failures, micros(u.Earliest),
+		micros(u.CreatedAt), micros(now), int(u.Priority), u.Plan, string(u.Before), u.Failures, micros(u.Earliest),
 		dueAt(u.State, u.NextAttempt, now))
 	return n == 1, err
 }
 
 // WantAgain puts a refused or conflicting row that surely was not created back to
-// wanted with new data (never after MaybeSent) in class u.Class, and records the
+// wanted with new data (never after MaybeSent) in class u.Priority, and records the
 // event. It does nothing if the row moved on. ErrConflict: the new external id or login name
-// stands at another row, a *CaseClashError as for Want.
+// stands at another row, a *CaseClashError as for Enqueue.
 func (s *Ledger) WantAgain(ctx context.Context, u SSOUser, e Event) error {
 	return s.db.write(ctx, "want SSO user again", func(ctx context.Context, tx querier) error {
 		if err := checkExternalID(ctx, tx, u); err != nil {
@@ -235,7 +235,7 @@ func (s *Ledger) WantAgain(ctx context.Context, u SSOUser, e Event) error {
 			   AND state IN ('refused', 'conflict') AND NOT maybe_sent`,
 			u.ExternalID, u.ExternalProvider, u.LoginName, u.ContactEmail, u.FirstName, u.LastName,
 			string(u.Role), u.Mapping, micros(u.NextAttempt), dueAt(Wanted, u.NextAttempt, now),
-			micros(now), int(u.Class), string(u.Person), string(u.Account))
+			micros(now), int(u.Priority), string(u.Person), string(u.Account))
 		if err != nil || n == 0 {
 			return err
 		}

@@ -101,7 +101,7 @@ func (s *Plans) Begin(ctx context.Context, i PlanItem, u SSOUser, lease time.Dur
 			RETURNING `+userColumns,
 			string(u.Person), string(u.Account), u.ExternalID, u.ExternalProvider, u.LoginName, u.ContactEmail,
 			u.FirstName, u.LastName,
-			string(u.Role), u.Mapping, int64(PlanClass), i.Plan, micros(now.Add(lease)), micros(created), micros(now)))
+			string(u.Role), u.Mapping, int64(PlanPriority), i.Plan, micros(now.Add(lease)), micros(created), micros(now)))
 		if errors.Is(err, sql.ErrNoRows) {
 			return ErrConflict
 		}

@@ -200,8 +200,8 @@ func benchPlans(b *testing.B, db *store.DB) {
 	if _, err := s.Ready(ctx, leavers, benchItems, store.Event{}); err != nil {
 		b.Fatal(err)
 	}
-	step("SetWork", func() error { return s.SetWork(ctx, leavers) })
-	step("SetWorkAgain", func() error { return s.SetWork(ctx, leavers) })
+	step("SetManualTasks", func() error { return s.SetManualTasks(ctx, leavers) })
+	step("SetWorkAgain", func() error { return s.SetManualTasks(ctx, leavers) })
 	empty := func() int64 {
 		id, err := s.Create(ctx, store.Plan{Kind: "watch"})
 		if err != nil {
@@ -213,7 +213,7 @@ func benchPlans(b *testing.B, db *store.DB) {
 	if _, err := s.Ready(ctx, none, 0, store.Event{}); err != nil {
 		b.Fatal(err)
 	}
-	step("SetWorkNone", func() error { return s.SetWork(ctx, none) })
+	step("SetWorkNone", func() error { return s.SetManualTasks(ctx, none) })
 	for range 19 {
 		empty()
 	}

@@ -24,7 +24,7 @@ func dueAt(s State, next, now time.Time) int64 {
 // it sending under a lease, raises its attempts and returns it so. MaybeSent of the returned row tells of earlier
 // attempts: it is set for unknown, and for an expired lease, since its worker may have sent before it died. Several
 // workers may claim at once; each row goes to one. ErrNotFound: nothing is due. The clock is the database's.
-func (s *Ledger) Claim(ctx context.Context, lease time.Duration, upTo Class) (SSOUser, error) {
+func (s *Ledger) Claim(ctx context.Context, lease time.Duration, upTo Priority) (SSOUser, error) {
 	const what = "claim SSO user"
 	// Nothing due is the usual answer and needs no writer.
 	now, err := s.db.engine.clock(ctx, s.db.engine.reader())
@@ -69,7 +69,7 @@ type dueRow struct {
 }
 
 // nextDue finds the row to be claimed next.
-func nextDue(ctx context.Context, q querier, now time.Time, upTo Class) (r dueRow, err error) {
+func nextDue(ctx context.Context, q querier, now time.Time, upTo Priority) (r dueRow, err error) {
 	err = q.QueryRowContext(ctx, nextDueQuery, micros(now), int(upTo)).Scan(&r.person, &r.account, &r.due)
 	return r, err
 }
@@ -101,7 +101,7 @@ const nextDueQuery = `
 
 // NextDue tells when the next row of the classes up to upTo is due, which may be in the past; for a row
 // that is being sent, when its lease ends. ErrNotFound: none waits.
-func (s *Ledger) NextDue(ctx context.Context, upTo Class) (time.Time, error) {
+func (s *Ledger) NextDue(ctx context.Context, upTo Priority) (time.Time, error) {
 	var due int64
 	err := s.db.engine.reader().QueryRowContext(ctx, earliestQuery, int(upTo)).Scan(&due)
 	return fromMicros(due), s.db.explain("find next due SSO user", err)
@@ -145,8 +145,8 @@ func (s *Ledger) Renew(ctx context.Context, u SSOUser, lease time.Duration) (tim
 }
 
 // Settle stores the outcome of a claimed row (State, MaybeSent, Failures, Throttles, NextAttempt, Earliest, ErrorKey,
-// ErrorText, Cause, and the Class in which it goes on), with its event, if Attempts and LeaseUntil are still those of
-// this claim and the row is still being sent. A row that was suspended meanwhile stays so, and goes back to this
+// ErrorText, Cause, and the Priority in which it goes on), with its event, if Attempts and LeaseUntil are still those
+// of this claim and the row is still being sent. A row that was suspended meanwhile stays so, and goes back to this
 // outcome. An item of a plan ends with its row. ErrConflict: another worker has taken it over since, and its outcome
 // counts.
 func (s *Ledger) Settle(ctx context.Context, u SSOUser, e Event) error {
@@ -178,7 +178,7 @@ func (s *Ledger) Settle(ctx context.Context, u SSOUser, e Event) error {
 			   AND attempts = $15 AND lease_until = $16 AND lease_until <> 0
 			RETURNING state, plan`,
 			string(u.State), dueAt(u.State, u.NextAttempt, now), u.MaybeSent, micros(u.NextAttempt),
-			u.ErrorKey, u.ErrorText, micros(now), int(u.Class), u.Failures, micros(u.Earliest), u.Cause, u.Throttles,
+			u.ErrorKey, u.ErrorText, micros(now), int(u.Priority), u.Failures, micros(u.Earliest), u.Cause, u.Throttles,
 			string(u.Person), string(u.Account), u.Attempts, micros(u.LeaseUntil)).Scan(&state, &plan)
 		if errors.Is(err, sql.ErrNoRows) {
 			return ErrConflict
@@ -237,32 +237,33 @@ func (s *Ledger) Queue(ctx context.Context, p PersonID, a AccountID) (place int,
 	return place, s.db.explain("find place in the queue", err)
 }
 
-// raisePause is the least time between an outcome and an attempt that a waiting person brings forward. A page that is
-// loaded again and again must not use up the calls of the day.
-const raisePause = 10 * time.Second
+// prioritizePause is the least time between an outcome and an attempt that a waiting person brings forward. A page that
+// is loaded again and again must not use up the calls of the day.
+const prioritizePause = 10 * time.Second
 
-// Raisable is the earliest time to which Raise brings the next attempt of a waiting row forward, if that is ahead.
-func (u SSOUser) Raisable() time.Time {
-	at := u.UpdatedAt.Add(raisePause)
+// EarliestPriority is the earliest time to which Prioritize brings the next attempt of a waiting row forward, if that
+// is ahead.
+func (u SSOUser) EarliestPriority() time.Time {
+	at := u.UpdatedAt.Add(prioritizePause)
 	if u.Earliest.After(at) {
 		return u.Earliest
 	}
 	return at
 }
 
-// Raise puts a row that waits (wanted, unknown) into a class that goes earlier, because a person waits for it now, and
-// brings its next attempt forward: to now, but never to before Raisable. It does nothing where the row is in that class
-// and due by then. The clock is the database's.
-func (s *Ledger) Raise(ctx context.Context, k UserKey, c Class) error {
-	return s.raise(ctx, k, c, SSOUser.Raisable)
+// Prioritize puts a row that waits (wanted, unknown) into a class that goes earlier, because a person waits for it now,
+// and brings its next attempt forward: to now, but never to before EarliestPriority. It does nothing where the row is
+// in that class and due by then. The clock is the database's.
+func (s *Ledger) Prioritize(ctx context.Context, k UserKey, c Priority) error {
+	return s.raise(ctx, k, c, SSOUser.EarliestPriority)
 }
 
-// RaiseNow is Raise that waits for no pause: what the row waited for is over.
-func (s *Ledger) RaiseNow(ctx context.Context, k UserKey, c Class) error {
+// PrioritizeNow is Prioritize that waits for no pause: what the row waited for is over.
+func (s *Ledger) PrioritizeNow(ctx context.Context, k UserKey, c Priority) error {
 	return s.raise(ctx, k, c, func(SSOUser) time.Time { return time.Time{} })
 }
 
-func (s *Ledger) raise(ctx context.Context, k UserKey, c Class, least func(SSOUser) time.Time) error {
+func (s *Ledger) raise(ctx context.Context, k UserKey, c Priority, least func(SSOUser) time.Time) error {
 	const what = "raise SSO user"
 	// A page that waits asks again and again; once is enough.
 	now, err := s.db.engine.clock(ctx, s.db.engine.reader())
@@ -280,7 +281,7 @@ func (s *Ledger) raise(ctx context.Context, k UserKey, c Class, least func(SSOUs
 	if least := least(row); least.After(at) {
 		at = least
 	}
-	if row.Class <= c && !row.NextAttempt.After(at) {
+	if row.Priority <= c && !row.NextAttempt.After(at) {
 		return nil
 	}
 	return s.db.write(ctx, what, func(ctx context.Context, tx querier) error {
@@ -297,10 +298,10 @@ func (s *Ledger) raise(ctx context.Context, k UserKey, c Class, least func(SSOUs
 	})
 }
 
-// Again makes a row due at once in class c, with its event: wanted and unknown rows lose their back-off, refused and
-// conflicting ones that surely were not created go back to wanted with the data that they have. A row that is due
+// RequeueNow makes a row due at once in class c, with its event: wanted and unknown rows lose their back-off, refused
+// and conflicting ones that surely were not created go back to wanted with the data that they have. A row that is due
 // already keeps its place in the queue. It returns whether it did anything.
-func (s *Ledger) Again(ctx context.Context, k UserKey, c Class, e Event) (bool, error) {
+func (s *Ledger) RequeueNow(ctx context.Context, k UserKey, c Priority, e Event) (bool, error) {
 	did := false
 	err := s.db.write(ctx, "try SSO user again", func(ctx context.Context, tx querier) error {
 		now, err := s.db.engine.clock(ctx, tx)
@@ -329,7 +330,7 @@ func (s *Ledger) Again(ctx context.Context, k UserKey, c Class, e Event) (bool, 
 // Doubt makes an assumed row due at once in class c, with its event: it is unknown from then on whether the user
 // exists, and the call is made that finds out. An owner's row, and one without the data that a creation sends, stay as
 // they are: no call could be made for them. It returns whether it did anything.
-func (s *Ledger) Doubt(ctx context.Context, k UserKey, c Class, e Event) (bool, error) {
+func (s *Ledger) Doubt(ctx context.Context, k UserKey, c Priority, e Event) (bool, error) {
 	did := false
 	err := s.db.write(ctx, "doubt an assumed SSO user", func(ctx context.Context, tx querier) error {
 		now, err := s.db.engine.clock(ctx, tx)

@@ -21,7 +21,7 @@ func TestRestoreHolds(t *testing.T) {
 	suspended := store.UserKey{Person: "suspended", Account: "a1"}
 	plan, planErr := db.Plans().Create(ctx, store.Plan{Kind: "admin"})
 	_, readyErr := db.Plans().Ready(ctx, plan, 1, store.Event{})
-	_, _, wantErr := l.Want(ctx, store.SSOUser{Person: suspended.Person, Account: suspended.Account, ExternalID: "x",
+	_, _, wantErr := l.Enqueue(ctx, store.SSOUser{Person: suspended.Person, Account: suspended.Account, ExternalID: "x",
 		LoginName: "l", Role: store.AccountManager}, store.Event{})
 	_, leaseErr := db.Leases().Take(ctx, "watch", "one", time.Hour)
 	accountErr := db.Accounts().Put(ctx, store.Account{ID: "a1", Name: "One", BillingStatus: "Open"}, store.Event{})

@@ -203,7 +203,7 @@ func fill(t *testing.T, db *store.DB) {
 	t.Helper()
 	ctx := t.Context()
 	token := sha256.Sum256([]byte("anna"))
-	_, _, wantErr := db.Ledger().Want(ctx, store.SSOUser{Person: "p1", Account: "a1", ExternalID: "x1",
+	_, _, wantErr := db.Ledger().Enqueue(ctx, store.SSOUser{Person: "p1", Account: "a1", ExternalID: "x1",
 		LoginName: "l1", Role: store.AccountManager}, store.Event{Ref: "want", Action: "create-user"})
 	if err := errors.Join(
 		db.SignIns().Create(ctx, store.SignIn{ID: "pending", ExpiresAt: time.Now().Add(time.Hour)}, store.Caps{}),
@@ -271,7 +271,7 @@ func TestBackupAndRestore(t *testing.T) {
 	if _, err := store.Restore(ctx, copyPath, o.DSN, nil); !errors.Is(err, store.ErrInUse) {
 		t.Errorf("restore while one still has it open: %v, want ErrInUse", err)
 	}
-	_, _, err = db.Ledger().Want(ctx, store.SSOUser{Person: "later", Account: "a1", ExternalID: "x2",
+	_, _, err = db.Ledger().Enqueue(ctx, store.SSOUser{Person: "later", Account: "a1", ExternalID: "x2",
 		LoginName: "l2", Role: store.AccountManager}, store.Event{})
 	if err != nil {
 		t.Fatal(err)

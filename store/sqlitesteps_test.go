@@ -19,7 +19,7 @@ func TestSQLiteSteps(t *testing.T) {
 		text   string
 		person store.PersonID
 		n      int64
-		class  store.Class
+		class  store.Priority
 		small  int8
 		yes    bool
 		b      []byte
@@ -27,7 +27,7 @@ func TestSQLiteSteps(t *testing.T) {
 	read := func(query string, args []any, dest ...any) (bool, error) {
 		return store.ReadStep(ctx, db, false, query, args, dest...)
 	}
-	if found, err := read(`SELECT $1, $2, $3, $4, 1 = 1, NULL, x''`, []any{"äb", store.PersonID("p"), 7, store.Class(2)},
+	if found, err := read(`SELECT $1, $2, $3, $4, 1 = 1, NULL, x''`, []any{"äb", store.PersonID("p"), 7, store.Priority(2)},
 		&text, &person, &n, &class, &yes, &b, new([]byte)); err != nil || !found {
 		t.Fatal(found, err)
 	}

@@ -132,8 +132,8 @@ func TestOldProgramBeside(t *testing.T) {
 
 		// Stored by the old, created by the new.
 		oldRow(t, raw, "anna", store.Wanted, now())
-		row, err := l.Claim(ctx, time.Minute, store.SignInClass)
-		if err != nil || row.Person != "anna" || row.Class != store.SignInClass || row.Plan != 0 {
+		row, err := l.Claim(ctx, time.Minute, store.SignInPriority)
+		if err != nil || row.Person != "anna" || row.Priority != store.SignInPriority || row.Plan != 0 {
 			t.Fatalf("claimed %+v, %v, want anna in the first class", row, err)
 		}
 		// The cause is the one of the text that stands there, whichever program wrote it last.
@@ -145,7 +145,7 @@ func TestOldProgramBeside(t *testing.T) {
 			`UPDATE sso_users SET error_text = 'throttled: slower', updated_at = updated_at + 1, due_at = 1 WHERE person_id = 'anna'`); err != nil {
 			t.Fatal(err)
 		}
-		if row, err = l.Claim(ctx, time.Minute, store.SignInClass); err != nil || row.Cause != "throttled" {
+		if row, err = l.Claim(ctx, time.Minute, store.SignInPriority); err != nil || row.Cause != "throttled" {
 			t.Fatalf("claimed %+v, %v, want the cause that the old program wrote", row, err)
 		}
 		row.State, row.ErrorText, row.Cause = store.Active, "", ""
@@ -154,8 +154,8 @@ func TestOldProgramBeside(t *testing.T) {
 		}
 
 		// Stored by the new, even in a later class, created by the old.
-		if _, _, err := l.Want(ctx, store.SSOUser{Person: "bert", Account: "a1", ExternalID: "x-bert",
-			Role: store.AccountManager, Class: store.PlanClass, Plan: 7}, store.Event{}); err != nil {
+		if _, _, err := l.Enqueue(ctx, store.SSOUser{Person: "bert", Account: "a1", ExternalID: "x-bert",
+			Role: store.AccountManager, Priority: store.PlanPriority, Plan: 7}, store.Event{}); err != nil {
 			t.Fatal(err)
 		}
 		var (
@@ -173,7 +173,7 @@ func TestOldProgramBeside(t *testing.T) {
 		if n, err := res.RowsAffected(); err != nil || n != 1 {
 			t.Fatalf("the old program claimed %d rows, %v", n, err)
 		}
-		if _, err := l.Claim(ctx, time.Minute, store.PlanClass); !errors.Is(err, store.ErrNotFound) {
+		if _, err := l.Claim(ctx, time.Minute, store.PlanPriority); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("claimed beside the old program: %v", err)
 		}
 		var place, total int
@@ -183,7 +183,8 @@ func TestOldProgramBeside(t *testing.T) {
 		if _, err := raw.Exec(oldSettle, "refused", false, 0, 0, "k", "text", now(), "bert", "a1", 1, lease); err != nil {
 			t.Fatal(err)
 		}
-		if row, err = l.Get(ctx, "bert", "a1"); err != nil || row.State != store.Refused || row.Class != store.PlanClass ||
+		if row, err = l.Get(ctx, "bert", "a1"); err != nil || row.State != store.Refused ||
+			row.Priority != store.PlanPriority ||
 			row.Plan != 7 || !row.LeaseUntil.IsZero() {
 			t.Errorf("settled by the old program: %+v, %v", row, err)
 		}
@@ -191,7 +192,7 @@ func TestOldProgramBeside(t *testing.T) {
 			"bert", "a1"); err != nil {
 			t.Fatal(err)
 		}
-		if row, err = l.Claim(ctx, time.Minute, store.PlanClass); err != nil || row.Person != "bert" ||
+		if row, err = l.Claim(ctx, time.Minute, store.PlanPriority); err != nil || row.Person != "bert" ||
 			row.ExternalID != "x2" {
 			t.Errorf("wanted again by the old program: %+v, %v", row, err)
 		}
@@ -261,7 +262,7 @@ func TestUpgrade(t *testing.T) {
 		l := openStore(t, o).Ledger()
 		for _, s := range states {
 			if row, err := l.Get(ctx, store.PersonID(s), "a1"); err != nil || row.State != s || row.ExternalID != "x-"+
-				string(s) || row.Class != store.SignInClass || row.Before != "" {
+				string(s) || row.Priority != store.SignInPriority || row.Before != "" {
 				t.Errorf("%s: %+v, %v", s, row, err)
 			}
 		}

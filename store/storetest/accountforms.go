@@ -36,7 +36,7 @@ func testAccountForms(t *testing.T, fresh func(testing.TB) store.Options) {
 		[]store.Event{event("off")}))
 	work := leaverItem("p9")
 	work.Account = "ONE"
-	must(t, db.Plans().SetWork(ctx, plan(t, db, "watch", work).ID))
+	must(t, db.Plans().SetManualTasks(ctx, plan(t, db, "watch", work).ID))
 	adopt := func(p store.PersonID, account store.AccountID) {
 		t.Helper()
 		_, err := db.Ledger().Adopt(ctx, []store.SSOUser{{
@@ -103,7 +103,8 @@ func testAccountForms(t *testing.T, fresh func(testing.TB) store.Options) {
 	if off, err := db.Mappings().ListOff(ctx); err != nil || len(off) != 1 || off[0].Account != "one" {
 		t.Errorf("switched off: %+v, %v", off, err)
 	}
-	if left, err := db.Plans().Work(ctx, store.WorkFilter{}); err != nil || len(left) != 1 || left[0].Account != "one" {
+	if left, err := db.Plans().ManualTasks(ctx, store.ManualTaskFilter{}); err != nil || len(left) != 1 ||
+		left[0].Account != "one" {
 		t.Errorf("work by hand: %+v, %v", left, err)
 	}
 	if done, err := s.Align(ctx, strictest, event("account-form")); err != nil || len(done) != 0 {

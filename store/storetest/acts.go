@@ -255,7 +255,7 @@ func testActs(t *testing.T, fresh func(testing.TB) store.Options) {
 				must(t, s.Remove(ctx, "b", store.Removal{Act: act, ID: "b2"}))
 			},
 			"suspension": func() {
-				_, _, err := db.Ledger().Want(ctx, store.SSOUser{Person: "b", Account: "a1", ExternalID: "x",
+				_, _, err := db.Ledger().Enqueue(ctx, store.SSOUser{Person: "b", Account: "a1", ExternalID: "x",
 					Role: store.AccountManager}, event("w"))
 				must(t, err)
 				must(t, db.Ledger().Suspend(ctx, store.UserKey{Person: "b", Account: "a1"}, event("s")))

@@ -78,7 +78,7 @@ func testAdopt(t *testing.T, fresh func(testing.TB) store.Options) {
 				if n := events(t, db, "adopt"); (n == 1) != (changed || c.want == store.Confirmed) {
 					t.Errorf("%d events", n)
 				}
-				if _, err := l.NextDue(ctx, store.PlanClass); (err == nil) != (c.after == store.Sending) {
+				if _, err := l.NextDue(ctx, store.PlanPriority); (err == nil) != (c.after == store.Sending) {
 					t.Errorf("due after it: %v", err)
 				}
 			})

@@ -25,8 +25,8 @@ func (s signer) holds(message, signature []byte) bool {
 	return ed25519.Verify(s.key.Public().(ed25519.PublicKey), message, signature)
 }
 
-func (s signer) seal(l store.Link) store.Seal {
-	seal := store.Seal{Seq: l.Seq, Hash: l.Hash, At: time.Now().UTC().Truncate(time.Microsecond)}
+func (s signer) seal(l store.Link) store.Checkpoint {
+	seal := store.Checkpoint{Seq: l.Seq, Hash: l.Hash, At: time.Now().UTC().Truncate(time.Microsecond)}
 	seal.Signature = ed25519.Sign(s.key, seal.Message())
 	return seal
 }
@@ -38,7 +38,7 @@ func (s signer) retention(at time.Time, keep map[string]time.Duration) store.Ret
 }
 
 // sealed chains what there is and seals it.
-func (s signer) sealed(tb testing.TB, a *store.Audit) store.Seal {
+func (s signer) sealed(tb testing.TB, a *store.Audit) store.Checkpoint {
 	tb.Helper()
 	head, more, err := chain(tb.Context(), a)
 	for err == nil && more {
@@ -46,7 +46,7 @@ func (s signer) sealed(tb testing.TB, a *store.Audit) store.Seal {
 	}
 	must(tb, err)
 	seal := s.seal(head)
-	must(tb, a.AddSeal(tb.Context(), seal))
+	must(tb, a.AddCheckpoint(tb.Context(), seal))
 	return seal
 }
 
@@ -77,23 +77,23 @@ func testAuditChain(t *testing.T, fresh func(testing.TB) store.Options) {
 		t.Errorf("%d entries in %d rounds, want %d in 3", head.Seq, rounds, n)
 	}
 	first := key.seal(head)
-	must(t, a.AddSeal(ctx, first))
+	must(t, a.AddCheckpoint(ctx, first))
 	must(t, a.Add(ctx, store.Event{Actor: "late", Action: "test"}))
-	v, err := a.Verify(ctx, []store.Seal{first}, key.holds)
-	if err != nil || v.Chained != n || v.Unsealed != 1 || v.Seals != 1 || v.Outside != 1 {
+	v, err := a.Verify(ctx, []store.Checkpoint{first}, key.holds)
+	if err != nil || v.Chained != n || v.Unchecked != 1 || v.Checkpoints != 1 || v.Outside != 1 {
 		t.Errorf("whole: got %+v, %v", v, err)
 	}
 	var broken *store.ChainError
-	for name, s := range map[string]store.Seal{
+	for name, s := range map[string]store.Checkpoint{
 		"of another key":   other.seal(head),
 		"of another chain": key.seal(store.Link{Seq: head.Seq, Hash: bytes.Repeat([]byte{7}, 32)}),
 		"of a longer one":  key.seal(store.Link{Seq: head.Seq + 5, Hash: head.Hash}),
 	} {
-		if _, err := a.Verify(ctx, []store.Seal{s}, key.holds); !errors.As(err, &broken) {
+		if _, err := a.Verify(ctx, []store.Checkpoint{s}, key.holds); !errors.As(err, &broken) {
 			t.Errorf("a seal %s: got %v, want a *ChainError", name, err)
 		}
 	}
-	if last, err := a.LastSeal(ctx); err != nil || last.Seq != n || !key.holds(last.Message(), last.Signature) {
+	if last, err := a.LastCheckpoint(ctx); err != nil || last.Seq != n || !key.holds(last.Message(), last.Signature) {
 		t.Errorf("last seal: got %+v, %v", last, err)
 	}
 }
@@ -142,7 +142,7 @@ func testAuditChainLate(t *testing.T, fresh func(testing.TB) store.Options) {
 		must(t, err)
 	}
 	key := auditKey(1)
-	must(t, a.AddSeal(ctx, key.seal(head)))
+	must(t, a.AddCheckpoint(ctx, key.seal(head)))
 	if v, err := a.Verify(ctx, nil, key.holds); err != nil || v.Chained != n {
 		t.Errorf("got %+v, %v, want %d events", v, err, n)
 	}
@@ -187,7 +187,7 @@ func testAuditTampering(t *testing.T, fresh func(testing.TB) store.Options) {
 				must(t, a.Add(t.Context(), store.Event{Actor: "p7"[:1+i%2], Action: "test", Outcome: "refused"}))
 			}
 			seal := key.sealed(t, a)
-			if v, err := a.Verify(t.Context(), []store.Seal{seal}, key.holds); err != nil || v.Chained != 100 {
+			if v, err := a.Verify(t.Context(), []store.Checkpoint{seal}, key.holds); err != nil || v.Chained != 100 {
 				t.Fatalf("before: got %+v, %v", v, err)
 			}
 			behind(t, o, c.do)
@@ -195,7 +195,8 @@ func testAuditTampering(t *testing.T, fresh func(testing.TB) store.Options) {
 			if _, err := a.Verify(t.Context(), nil, key.holds); errors.As(err, &broken) == c.outside {
 				t.Errorf("without seals from outside: got %v", err)
 			}
-			if _, err := a.Verify(t.Context(), []store.Seal{seal}, key.holds); !errors.As(err, &broken) || broken.Seq != c.seq {
+			if _, err := a.Verify(t.Context(), []store.Checkpoint{seal}, key.holds); !errors.As(err, &broken) ||
+				broken.Seq != c.seq {
 				t.Errorf("with a seal from outside: got %v, want entry %d", err, c.seq)
 			}
 		})
@@ -285,7 +286,7 @@ func testAuditContention(t *testing.T, fresh func(testing.TB) store.Options) {
 				return nil // another was faster
 			}
 			if err == nil && head.Seq > 0 {
-				err = a.AddSeal(ctx, key.seal(head))
+				err = a.AddCheckpoint(ctx, key.seal(head))
 			}
 			return err
 		})
@@ -313,12 +314,12 @@ func testAuditContention(t *testing.T, fresh func(testing.TB) store.Options) {
 	if _, err := replicas[1].Purge(ctx, key.retention(began, map[string]time.Duration{"old": time.Minute})); err != nil {
 		t.Fatal(err)
 	}
-	v, err := replicas[2].Verify(ctx, []store.Seal{seal}, key.holds)
+	v, err := replicas[2].Verify(ctx, []store.Checkpoint{seal}, key.holds)
 	must(t, err)
 	if v.Cut != nil {
 		v.Purged += v.Cut.Entries()
 	}
-	if v.Chained+v.Purged != writers*each || v.Purged != writers*old || v.Unsealed != 0 {
+	if v.Chained+v.Purged != writers*each || v.Purged != writers*old || v.Unchecked != 0 {
 		t.Errorf("got %+v, want %d events, %d of them purged", v, writers*each, writers*old)
 	}
 }

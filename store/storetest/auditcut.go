@@ -132,11 +132,11 @@ func testAuditCut(t *testing.T, fresh func(testing.TB) store.Options) {
 	const days, each = 10, 20 // a seal at the end of each day
 	keep := map[string]time.Duration{store.KeepDefault: 6 * 24 * time.Hour, "login.refused": 24 * time.Hour}
 	// daily returns the seals too. Each day has ten logins and ten refused ones.
-	daily := func(t *testing.T) (store.Options, *store.Audit, []store.Seal) {
+	daily := func(t *testing.T) (store.Options, *store.Audit, []store.Checkpoint) {
 		o := fresh(t)
 		o.Now = func() time.Time { return noon }
 		a := open(t, o).Audit()
-		var seals []store.Seal
+		var seals []store.Checkpoint
 		for day := range days {
 			var all []store.Event
 			for i := range each {
@@ -185,8 +185,8 @@ func testAuditCut(t *testing.T, fresh func(testing.TB) store.Options) {
 			t.Errorf("%d seals are left, want 7", n)
 		}
 		v, err := a.Verify(ctx, seals, key.holds)
-		if err != nil || v.Cut == nil || v.Cut.Seq != c.Seq || v.BeforeCut != 3 || v.Outside != 7 || v.Seals != 7 ||
-			v.Purged != 5*each/2 || v.Chained != 7*each/2 || v.Unsealed != 1 {
+		if err != nil || v.Cut == nil || v.Cut.Seq != c.Seq || v.BeforeCut != 3 || v.Outside != 7 || v.Checkpoints != 7 ||
+			v.Purged != 5*each/2 || v.Chained != 7*each/2 || v.Unchecked != 1 {
 			t.Errorf("verify: %+v, %v", v, err)
 		}
 		events, err := a.List(ctx, store.Filter{Action: "audit-cut"})
@@ -266,7 +266,7 @@ func testAuditCut(t *testing.T, fresh func(testing.TB) store.Options) {
 		c := cut(t, a, 4*each)
 		var broken *store.ChainError
 		other := key.seal(store.Link{Seq: c.Seq, Hash: bytes.Repeat([]byte{7}, 32)})
-		if _, err := a.Verify(ctx, []store.Seal{other}, key.holds); !errors.As(err, &broken) {
+		if _, err := a.Verify(ctx, []store.Checkpoint{other}, key.holds); !errors.As(err, &broken) {
 			t.Errorf("at the cut: got %v", err)
 		}
 		seals[0].Hash = bytes.Repeat([]byte{7}, 32)

@@ -58,7 +58,7 @@ func testAuditForeign(t *testing.T, fresh func(testing.TB) store.Options) {
 			if len(r.Foreign) != int(c.foreign) || r.Before != 0 || c.foreign == 1 && r.Foreign[0].Why != c.why {
 				t.Errorf("chained: got %+v, want %d foreign events because %q", r, c.foreign, c.why)
 			}
-			must(t, a.AddSeal(ctx, key.seal(r.Head)))
+			must(t, a.AddCheckpoint(ctx, key.seal(r.Head)))
 			v, err := a.Verify(ctx, nil, key.holds)
 			if err != nil || v.Foreign != c.foreign || v.NoMAC != 0 || (v.First == nil) != (c.foreign == 0) {
 				t.Errorf("verified: got %+v, %v, want %d foreign events", v, err, c.foreign)

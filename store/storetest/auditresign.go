@@ -34,7 +34,7 @@ func testAuditResign(t *testing.T, fresh func(testing.TB) store.Options) {
 	}
 	// Of a removed key seals hold, and nothing else.
 	removed := func(message, signature []byte) bool {
-		return current.holds(message, signature) || store.OfSeal(message) && old.holds(message, signature)
+		return current.holds(message, signature) || store.OfCheckpoint(message) && old.holds(message, signature)
 	}
 	var broken *store.ChainError
 	if _, err := a.Verify(ctx, nil, removed); !errors.As(err, &broken) {

@@ -90,7 +90,7 @@ func testAuditPurge(t *testing.T, fresh func(testing.TB) store.Options) {
 		head, _, err := chain(ctx, a)
 		must(t, err)
 		purge(t, a, 0, r)
-		must(t, a.AddSeal(ctx, key.seal(head)))
+		must(t, a.AddCheckpoint(ctx, key.seal(head)))
 		purge(t, a, 2, r)
 		whole(t, a, 1, 2)
 	})
@@ -155,22 +155,22 @@ func testAuditSeals(t *testing.T, fresh func(testing.TB) store.Options) {
 		must(t, a.Add(ctx, event("seal")))
 		head, _, err := chain(ctx, a)
 		must(t, err)
-		s := store.Seal{Seq: head.Seq, Hash: head.Hash, At: now.Add(time.Duration(i-hours+1) * time.Hour)}
+		s := store.Checkpoint{Seq: head.Seq, Hash: head.Hash, At: now.Add(time.Duration(i-hours+1) * time.Hour)}
 		s.Signature = ed25519.Sign(key.key, s.Message())
-		must(t, a.AddSeal(ctx, s))
+		must(t, a.AddCheckpoint(ctx, s))
 	}
 	// Those from the day before at 12 on stay, 25 in all, and one of each of the nine days before that one.
 	for _, want := range []int{hours - 25 - 9, 0} {
-		if n, err := a.PurgeSeals(ctx); err != nil || n != want {
+		if n, err := a.PurgeCheckpoints(ctx); err != nil || n != want {
 			t.Errorf("purged %d seals, %v, want %d", n, err, want)
 		}
 	}
 	v, err := a.Verify(ctx, nil, key.holds)
-	if err != nil || v.Seals != 34 || v.Unsealed != 0 || !v.LastSeal.Equal(now) {
+	if err != nil || v.Checkpoints != 34 || v.Unchecked != 0 || !v.LastCheckpoint.Equal(now) {
 		t.Errorf("got %+v, %v, want 34 seals, the last of now", v, err)
 	}
 	now = now.AddDate(1, 0, 0)
-	if n, err := a.PurgeSeals(ctx); err != nil || n != 34-11 {
+	if n, err := a.PurgeCheckpoints(ctx); err != nil || n != 34-11 {
 		t.Errorf("a year later: purged %d seals, %v, want all but one of each of eleven days", n, err)
 	}
 }

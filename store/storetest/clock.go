@@ -39,7 +39,7 @@ func testPutRight(t *testing.T, o store.Options) {
 	l, hour := db.Ledger(), time.Hour.Microseconds()
 	keys := map[string]store.UserKey{}
 	for _, p := range []string{"ahead", "dead", "alive", "waits"} {
-		u := wanted(t, l, p, store.SignInClass)
+		u := wanted(t, l, p, store.SignInPriority)
 		keys[p] = keyOf(u)
 	}
 	exec := func(text string, args ...any) {

@@ -411,7 +411,7 @@ func testMappings(t *testing.T, fresh func(testing.TB) store.Options) {
 		if got.State != store.Active || got.ExternalID != "x1" || got.Role != store.Owner || got.Mapping != id {
 			t.Errorf("owner's SSO user %+v, want it active", got)
 		}
-		if _, err := l.Claim(ctx, time.Minute, store.PlanClass); !errors.Is(err, store.ErrNotFound) {
+		if _, err := l.Claim(ctx, time.Minute, store.PlanPriority); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("a worker got the owner: %v", err)
 		}
 		// The external id is somebody else's; nothing of the mapping may stay.
@@ -434,7 +434,7 @@ func testMappings(t *testing.T, fresh func(testing.TB) store.Options) {
 			t.Errorf("told anew: %+v, %v", got, err)
 		}
 		// An SSO user that we created is not overwritten.
-		_, _, err = l.Want(ctx, store.SSOUser{Person: "p3", Account: "a1", ExternalID: "x3", ExternalProvider: "partner",
+		_, _, err = l.Enqueue(ctx, store.SSOUser{Person: "p3", Account: "a1", ExternalID: "x3", ExternalProvider: "partner",
 			LoginName: "l3", Role: store.AccountManager}, event("w"))
 		must(t, err)
 		if _, err := s.Add(ctx, store.Mapping{Kind: store.PersonMapping, Person: "p3", Account: "a1", Role: store.Owner},

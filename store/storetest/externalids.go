@@ -33,7 +33,7 @@ func testExternalIDs(t *testing.T, fresh func(testing.TB) store.Options) {
 	world := func(t *testing.T) (*store.DB, *store.Ledger) {
 		t.Helper()
 		db := open(t, fresh(t))
-		_, _, err := db.Ledger().Want(ctx, user("anna", id), event("w"))
+		_, _, err := db.Ledger().Enqueue(ctx, user("anna", id), event("w"))
 		must(t, err)
 		return db, db.Ledger()
 	}
@@ -49,9 +49,9 @@ func testExternalIDs(t *testing.T, fresh func(testing.TB) store.Options) {
 		} {
 			t.Run(c.first+"/"+c.second, func(t *testing.T) {
 				l := open(t, fresh(t)).Ledger()
-				_, _, err := l.Want(ctx, user("anna", c.first), event("w"))
+				_, _, err := l.Enqueue(ctx, user("anna", c.first), event("w"))
 				must(t, err)
-				_, _, err = l.Want(ctx, user("bert", c.second), event("w"))
+				_, _, err = l.Enqueue(ctx, user("bert", c.second), event("w"))
 				if c.clash {
 					refused(t, "want", err)
 				} else if err != nil {
@@ -62,7 +62,7 @@ func testExternalIDs(t *testing.T, fresh func(testing.TB) store.Options) {
 	})
 	t.Run("own row", func(t *testing.T) {
 		_, l := world(t)
-		if _, isNew, err := l.Want(ctx, user("anna", strings.ToUpper(id)), event("w")); isNew || err != nil {
+		if _, isNew, err := l.Enqueue(ctx, user("anna", strings.ToUpper(id)), event("w")); isNew || err != nil {
 			t.Errorf("anna again: new %t, %v", isNew, err)
 		}
 	})
@@ -70,17 +70,17 @@ func testExternalIDs(t *testing.T, fresh func(testing.TB) store.Options) {
 		_, l := world(t)
 		u := user("bert", strings.ToUpper(id))
 		u.ExternalProvider = "other"
-		if _, _, err := l.Want(ctx, u, event("w")); err != nil {
+		if _, _, err := l.Enqueue(ctx, u, event("w")); err != nil {
 			t.Errorf("another provider's id: %v", err)
 		}
 		u = user("carl", id)
 		u.ExternalProvider = strings.ToUpper(u.ExternalProvider)
-		_, _, err := l.Want(ctx, u, event("w"))
+		_, _, err := l.Enqueue(ctx, u, event("w"))
 		refused(t, "the provider in another case", err)
 	})
 	t.Run("ways", func(t *testing.T) {
 		db, l := world(t)
-		claimed, err := l.Claim(ctx, time.Hour, store.SignInClass)
+		claimed, err := l.Claim(ctx, time.Hour, store.SignInPriority)
 		must(t, err)
 		claimed.State = store.Active
 		must(t, l.Settle(ctx, claimed, event("s")))
@@ -145,7 +145,7 @@ func testExternalIDs(t *testing.T, fresh func(testing.TB) store.Options) {
 						form[bit] -= 'a' - 'A'
 					}
 				}
-				_, isNew, err := l.Want(ctx, user(fmt.Sprint("p", i), string(form)), event("w"))
+				_, isNew, err := l.Enqueue(ctx, user(fmt.Sprint("p", i), string(form)), event("w"))
 				mu.Lock()
 				defer mu.Unlock()
 				if isNew {
@@ -165,7 +165,7 @@ func testExternalIDs(t *testing.T, fresh func(testing.TB) store.Options) {
 		o := fresh(t)
 		l := open(t, o).Ledger()
 		for _, name := range []string{"anna", "bert", "carl"} {
-			wanted(t, l, name, store.SignInClass)
+			wanted(t, l, name, store.SignInPriority)
 		}
 		raw := rawDB(t, o)
 		for name, id := range map[string]string{"anna": "same", "bert": "SAME"} {
@@ -177,12 +177,12 @@ func testExternalIDs(t *testing.T, fresh func(testing.TB) store.Options) {
 			t.Errorf("clashes: %+v, %v, want anna and bert", all, err)
 		}
 		for range 3 { // they go on
-			row, err := l.Claim(ctx, time.Hour, store.SignInClass)
+			row, err := l.Claim(ctx, time.Hour, store.SignInPriority)
 			must(t, err)
 			row.State = store.Active
 			must(t, l.Settle(ctx, row, event("s")))
 		}
-		if _, isNew, err := l.Want(ctx, user("bert", "SAME"), event("w")); isNew || err != nil {
+		if _, isNew, err := l.Enqueue(ctx, user("bert", "SAME"), event("w")); isNew || err != nil {
 			t.Errorf("bert again: new %t, %v", isNew, err)
 		}
 	})

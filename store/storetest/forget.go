@@ -28,7 +28,7 @@ func known(tb testing.TB, db *store.DB, p store.PersonID, mark string, items ...
 			Role: store.AccountManager,
 		}
 	}
-	_, _, err := db.Ledger().Want(ctx, user("w1"), event("known"))
+	_, _, err := db.Ledger().Enqueue(ctx, user("w1"), event("known"))
 	must(tb, err)
 	there := user("a1")
 	there.State = store.Active
@@ -90,8 +90,8 @@ func known(tb testing.TB, db *store.DB, p store.PersonID, mark string, items ...
 		item.Kind, item.Person, item.Account, item.Why = kind, p, store.AccountID(fmt.Sprint("a", i)), "the user "+mark
 		items = append(items, item)
 	}
-	must(tb, db.Plans().SetWork(ctx, plan(tb, db, "watch", items...).ID))
-	must(tb, db.Plans().WorkDone(ctx, store.UserKey{Person: p, Account: "a0"}, store.ItemLeaver, "admin:x",
+	must(tb, db.Plans().SetManualTasks(ctx, plan(tb, db, "watch", items...).ID))
+	must(tb, db.Plans().ManualTaskDone(ctx, store.UserKey{Person: p, Account: "a0"}, store.ItemLeaver, "admin:x",
 		event("known")))
 
 	r, err := db.Accounts().WantAccount(ctx, store.AccountRequest{
@@ -230,7 +230,7 @@ func testForget(t *testing.T, fresh func(testing.TB) store.Options) {
 		}
 		back := ssoUser("x")
 		back.Person = "p1"
-		if _, isNew, err := db.Ledger().Want(ctx, back, event("back")); err != nil || !isNew {
+		if _, isNew, err := db.Ledger().Enqueue(ctx, back, event("back")); err != nil || !isNew {
 			t.Errorf("who comes back: new %v, %v", isNew, err)
 		}
 		must(t, db.Close())
@@ -269,7 +269,7 @@ func testForget(t *testing.T, fresh func(testing.TB) store.Options) {
 			o := fresh(t)
 			db := open(t, o)
 			u := ssoUser("x")
-			_, _, err := db.Ledger().Want(ctx, u, event("w"))
+			_, _, err := db.Ledger().Enqueue(ctx, u, event("w"))
 			must(t, err)
 			lease := int64(0)
 			if c.lease != 0 {

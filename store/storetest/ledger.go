@@ -28,7 +28,7 @@ func testLedger(t *testing.T, fresh func(testing.TB) store.Options) {
 		db := open(t, fresh(t))
 		l := db.Ledger()
 		u := ssoUser("anna")
-		row, isNew, err := l.Want(ctx, u, event("w"))
+		row, isNew, err := l.Enqueue(ctx, u, event("w"))
 		must(t, err)
 		want := u
 		want.State = store.Wanted
@@ -38,7 +38,7 @@ func testLedger(t *testing.T, fresh func(testing.TB) store.Options) {
 		}
 		changed := u
 		changed.LoginName = "other"
-		if row, isNew, err := l.Want(ctx, changed, event("w")); err != nil || isNew || row.LoginName != u.LoginName {
+		if row, isNew, err := l.Enqueue(ctx, changed, event("w")); err != nil || isNew || row.LoginName != u.LoginName {
 			t.Errorf("wanted again: %+v, new %t, %v, want the row as it stands", row, isNew, err)
 		}
 		for name, change := range map[string]func(*store.SSOUser){
@@ -47,14 +47,14 @@ func testLedger(t *testing.T, fresh func(testing.TB) store.Options) {
 		} {
 			other := ssoUser("other")
 			change(&other)
-			if _, _, err := l.Want(ctx, other, event("w")); !errors.Is(err, store.ErrConflict) {
+			if _, _, err := l.Enqueue(ctx, other, event("w")); !errors.Is(err, store.ErrConflict) {
 				t.Errorf("%s of another: %v, want ErrConflict", name, err)
 			}
 		}
 		second := ssoUser("second")
 		second.Person = u.Person
 		second.Account = "a2"
-		_, _, err = l.Want(ctx, second, event("w"))
+		_, _, err = l.Enqueue(ctx, second, event("w"))
 		must(t, err)
 		if list, err := l.Person(ctx, u.Person); err != nil || len(list) != 2 || list[0].Account != "a1" ||
 			list[1].Account != "a2" {
@@ -75,7 +75,7 @@ func testLedger(t *testing.T, fresh func(testing.TB) store.Options) {
 			fresh int
 		)
 		for _, err := range all(30, func(i int) error {
-			_, isNew, err := replicas[i%2].Want(ctx, ssoUser("anna"), event("w"))
+			_, isNew, err := replicas[i%2].Enqueue(ctx, ssoUser("anna"), event("w"))
 			mu.Lock()
 			defer mu.Unlock()
 			if isNew {
@@ -92,23 +92,23 @@ func testLedger(t *testing.T, fresh func(testing.TB) store.Options) {
 	t.Run("claim and settle", func(t *testing.T) {
 		db := open(t, fresh(t))
 		l := db.Ledger()
-		if _, err := l.Claim(ctx, time.Minute, store.PlanClass); !errors.Is(err, store.ErrNotFound) {
+		if _, err := l.Claim(ctx, time.Minute, store.PlanPriority); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("claim of nothing: %v, want ErrNotFound", err)
 		}
-		if _, err := l.NextDue(ctx, store.PlanClass); !errors.Is(err, store.ErrNotFound) {
+		if _, err := l.NextDue(ctx, store.PlanPriority); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("next due of nothing: %v, want ErrNotFound", err)
 		}
-		_, _, err := l.Want(ctx, ssoUser("anna"), event("w"))
+		_, _, err := l.Enqueue(ctx, ssoUser("anna"), event("w"))
 		must(t, err)
-		row, err := l.Claim(ctx, time.Minute, store.PlanClass)
+		row, err := l.Claim(ctx, time.Minute, store.PlanPriority)
 		must(t, err)
 		if row.State != store.Sending || row.Attempts != 1 || row.MaybeSent || !row.LeaseUntil.After(time.Now()) {
 			t.Errorf("claimed %+v, want it sending, first attempt, surely not sent", row)
 		}
-		if _, err := l.Claim(ctx, time.Minute, store.PlanClass); !errors.Is(err, store.ErrNotFound) {
+		if _, err := l.Claim(ctx, time.Minute, store.PlanPriority); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("claimed twice: %v, want ErrNotFound", err)
 		}
-		if due, err := l.NextDue(ctx, store.PlanClass); err != nil || !due.Equal(row.LeaseUntil) {
+		if due, err := l.NextDue(ctx, store.PlanPriority); err != nil || !due.Equal(row.LeaseUntil) {
 			t.Errorf("next due %v, %v, want the end of the lease", due, err)
 		}
 		stranger := row
@@ -133,10 +133,10 @@ func testLedger(t *testing.T, fresh func(testing.TB) store.Options) {
 		if err := l.Settle(ctx, row, event("bad")); !errors.Is(err, store.ErrConflict) {
 			t.Errorf("settled twice: %v, want ErrConflict", err)
 		}
-		if _, err := l.Claim(ctx, time.Minute, store.PlanClass); !errors.Is(err, store.ErrNotFound) {
+		if _, err := l.Claim(ctx, time.Minute, store.PlanPriority); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("claimed before its time: %v", err)
 		}
-		if due, err := l.NextDue(ctx, store.PlanClass); err != nil || !due.Equal(row.NextAttempt) {
+		if due, err := l.NextDue(ctx, store.PlanPriority); err != nil || !due.Equal(row.NextAttempt) {
 			t.Errorf("next due %v, %v, want %v", due, err, row.NextAttempt)
 		}
 		got, err := l.Get(ctx, row.Person, row.Account)
@@ -151,13 +151,13 @@ func testLedger(t *testing.T, fresh func(testing.TB) store.Options) {
 	})
 	t.Run("resent with the same body until active", func(t *testing.T) {
 		l := open(t, fresh(t)).Ledger()
-		_, _, err := l.Want(ctx, ssoUser("anna"), event("w"))
+		_, _, err := l.Enqueue(ctx, ssoUser("anna"), event("w"))
 		must(t, err)
-		first, err := l.Claim(ctx, time.Minute, store.PlanClass)
+		first, err := l.Claim(ctx, time.Minute, store.PlanPriority)
 		must(t, err)
 		first.State, first.MaybeSent = store.Unknown, true
 		must(t, l.Settle(ctx, first, event("s")))
-		second, err := l.Claim(ctx, time.Minute, store.PlanClass)
+		second, err := l.Claim(ctx, time.Minute, store.PlanPriority)
 		must(t, err)
 		if diff := cmp.Diff(first, second, cmpopts.IgnoreFields(store.SSOUser{}, "State", "Attempts", "LeaseUntil",
 			"UpdatedAt")); diff != "" {
@@ -168,7 +168,7 @@ func testLedger(t *testing.T, fresh func(testing.TB) store.Options) {
 		}
 		second.State, second.NextAttempt = store.Active, time.Time{}
 		must(t, l.Settle(ctx, second, event("s")))
-		if _, err := l.NextDue(ctx, store.PlanClass); !errors.Is(err, store.ErrNotFound) {
+		if _, err := l.NextDue(ctx, store.PlanPriority); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("an active row is due: %v", err)
 		}
 		counts, err := l.CountByState(ctx)
@@ -179,13 +179,13 @@ func testLedger(t *testing.T, fresh func(testing.TB) store.Options) {
 	})
 	t.Run("wanted again when surely not sent", func(t *testing.T) {
 		l := open(t, fresh(t)).Ledger()
-		_, _, err := l.Want(ctx, ssoUser("anna"), event("w"))
+		_, _, err := l.Enqueue(ctx, ssoUser("anna"), event("w"))
 		must(t, err)
-		first, err := l.Claim(ctx, time.Minute, store.PlanClass)
+		first, err := l.Claim(ctx, time.Minute, store.PlanPriority)
 		must(t, err)
 		first.State = store.Wanted
 		must(t, l.Settle(ctx, first, event("s")))
-		second, err := l.Claim(ctx, time.Minute, store.PlanClass)
+		second, err := l.Claim(ctx, time.Minute, store.PlanPriority)
 		must(t, err)
 		if second.MaybeSent {
 			t.Error("a row that surely was not sent counts as maybe sent")
@@ -193,11 +193,11 @@ func testLedger(t *testing.T, fresh func(testing.TB) store.Options) {
 	})
 	t.Run("lease that ran out", func(t *testing.T) {
 		l := open(t, fresh(t)).Ledger()
-		_, _, err := l.Want(ctx, ssoUser("anna"), event("w"))
+		_, _, err := l.Enqueue(ctx, ssoUser("anna"), event("w"))
 		must(t, err)
-		dead, err := l.Claim(ctx, -time.Second, store.PlanClass) // its worker died
+		dead, err := l.Claim(ctx, -time.Second, store.PlanPriority) // its worker died
 		must(t, err)
-		alive, err := l.Claim(ctx, time.Minute, store.PlanClass)
+		alive, err := l.Claim(ctx, time.Minute, store.PlanPriority)
 		must(t, err)
 		if !alive.MaybeSent || alive.Attempts != 2 {
 			t.Errorf("taken over %+v, want maybe sent, second attempt", alive)
@@ -222,9 +222,9 @@ func testLedger(t *testing.T, fresh func(testing.TB) store.Options) {
 			t.Run(fmt.Sprint(c.state, c.maybe), func(t *testing.T) {
 				db := open(t, fresh(t))
 				l := db.Ledger()
-				_, _, err := l.Want(ctx, ssoUser("anna"), event("w"))
+				_, _, err := l.Enqueue(ctx, ssoUser("anna"), event("w"))
 				must(t, err)
-				row, err := l.Claim(ctx, time.Minute, store.PlanClass)
+				row, err := l.Claim(ctx, time.Minute, store.PlanPriority)
 				must(t, err)
 				row.State, row.MaybeSent, row.NextAttempt = c.state, c.maybe, time.Now().Add(time.Hour)
 				row.ErrorKey = "key"
@@ -241,7 +241,7 @@ func testLedger(t *testing.T, fresh func(testing.TB) store.Options) {
 				if n := events(t, db, "again"); (n == 1) != c.again {
 					t.Errorf("%d events", n)
 				}
-				if _, err := l.Claim(ctx, time.Minute, store.PlanClass); (err == nil) != c.again {
+				if _, err := l.Claim(ctx, time.Minute, store.PlanPriority); (err == nil) != c.again {
 					t.Errorf("claim: %v", err)
 				}
 			})
@@ -249,13 +249,13 @@ func testLedger(t *testing.T, fresh func(testing.TB) store.Options) {
 	})
 	t.Run("want again with another's name", func(t *testing.T) {
 		l := open(t, fresh(t)).Ledger()
-		_, _, err := l.Want(ctx, ssoUser("anna"), event("w"))
+		_, _, err := l.Enqueue(ctx, ssoUser("anna"), event("w"))
 		must(t, err)
-		row, err := l.Claim(ctx, time.Minute, store.PlanClass)
+		row, err := l.Claim(ctx, time.Minute, store.PlanPriority)
 		must(t, err)
 		row.State = store.Refused
 		must(t, l.Settle(ctx, row, event("s")))
-		_, _, err = l.Want(ctx, ssoUser("bert"), event("w"))
+		_, _, err = l.Enqueue(ctx, ssoUser("bert"), event("w"))
 		must(t, err)
 		mended := ssoUser("anna")
 		mended.LoginName = "login-bert"
@@ -269,7 +269,7 @@ func testLedger(t *testing.T, fresh func(testing.TB) store.Options) {
 		for i, name := range []string{"anna", "bert", "carl"} {
 			u := ssoUser(name)
 			u.NextAttempt = start.Add(time.Duration(i) * time.Second)
-			_, _, err := l.Want(ctx, u, event("w"))
+			_, _, err := l.Enqueue(ctx, u, event("w"))
 			must(t, err)
 		}
 		for i, name := range []string{"anna", "bert", "carl"} {
@@ -277,7 +277,7 @@ func testLedger(t *testing.T, fresh func(testing.TB) store.Options) {
 				t.Errorf("%s: place %d, %v, want %d", name, place, err, i+1)
 			}
 		}
-		row, err := l.Claim(ctx, time.Minute, store.PlanClass)
+		row, err := l.Claim(ctx, time.Minute, store.PlanPriority)
 		must(t, err)
 		if row.Person != ssoUser("anna").Person {
 			t.Errorf("%s came first, want the oldest", row.Person)
@@ -305,7 +305,7 @@ func testLedgerWorkers(t *testing.T, fresh func(testing.TB) store.Options) {
 	replicas := []*store.DB{open(t, o), open(t, o)}
 	const rows = 60
 	for i := range rows {
-		_, _, err := replicas[0].Ledger().Want(ctx, ssoUser(fmt.Sprint(i)), event("w"))
+		_, _, err := replicas[0].Ledger().Enqueue(ctx, ssoUser(fmt.Sprint(i)), event("w"))
 		must(t, err)
 	}
 	var (
@@ -315,7 +315,7 @@ func testLedgerWorkers(t *testing.T, fresh func(testing.TB) store.Options) {
 	for _, err := range all(8, func(i int) error {
 		l := replicas[i%2].Ledger()
 		for {
-			row, err := l.Claim(ctx, time.Minute, store.PlanClass)
+			row, err := l.Claim(ctx, time.Minute, store.PlanPriority)
 			if errors.Is(err, store.ErrNotFound) {
 				return nil
 			}

@@ -72,7 +72,7 @@ func (m *ledgerModel) data(rt *rapid.T, k store.UserKey) store.SSOUser {
 		LoginName:  rapid.SampledFrom([]string{"l1", "l2", "l3", "l4", "l5", "l6", "l7"}).Draw(rt, "login name"),
 		FirstName:  rapid.SampledFrom([]string{"Anna", "Änne"}).Draw(rt, "first name"), LastName: "Last",
 		ContactEmail: "mail@example.com",
-		Role:         m.role(rt), Mapping: 7, Class: m.class(rt),
+		Role:         m.role(rt), Mapping: 7, Priority: m.class(rt),
 	}
 }
 
@@ -80,8 +80,9 @@ func (m *ledgerModel) role(rt *rapid.T) store.Role {
 	return rapid.SampledFrom([]store.Role{store.AccountManager, store.CampaignCreator}).Draw(rt, "role")
 }
 
-func (m *ledgerModel) class(rt *rapid.T) store.Class {
-	return rapid.SampledFrom([]store.Class{store.SignInClass, store.RetryClass, store.PlanClass}).Draw(rt, "class")
+func (m *ledgerModel) class(rt *rapid.T) store.Priority {
+	return rapid.SampledFrom([]store.Priority{store.SignInPriority, store.RetryPriority, store.PlanPriority}).Draw(rt,
+		"class")
 }
 
 // taken tells whether the ids of u stand at another row.
@@ -109,7 +110,7 @@ func (m *ledgerModel) want(rt *rapid.T) {
 	if later {
 		u.NextAttempt = time.Now().Add(time.Hour)
 	}
-	_, isNew, err := m.l.Want(m.ctx, u, store.Event{})
+	_, isNew, err := m.l.Enqueue(m.ctx, u, store.Event{})
 	switch {
 	case m.rows[keyOf(u)] != nil:
 		m.expect(rt, "want", err, nil)
@@ -135,10 +136,10 @@ func (m *ledgerModel) claim(rt *rapid.T) {
 	var next *modelRow
 	for _, r := range m.rows {
 		due := r.waits() && !r.later || r.u.State == store.Sending && !r.leased
-		if !due || r.u.Class > upTo {
+		if !due || r.u.Priority > upTo {
 			continue
 		}
-		if next == nil || r.u.Class < next.u.Class || r.u.Class == next.u.Class && r.came < next.came {
+		if next == nil || r.u.Priority < next.u.Priority || r.u.Priority == next.u.Priority && r.came < next.came {
 			next = r
 		}
 	}
@@ -190,7 +191,7 @@ func (m *ledgerModel) settle(rt *rapid.T) {
 		u.State = store.Unknown // what may have arrived once is never surely not sent
 	}
 	u.MaybeSent = u.MaybeSent || u.State == store.Unknown
-	u.Class, u.ErrorKey, u.ErrorText = m.class(rt), "key", "text"
+	u.Priority, u.ErrorKey, u.ErrorText = m.class(rt), "key", "text"
 	u.Failures = rapid.IntRange(0, 20).Draw(rt, "failures")
 	later := rapid.Bool().Draw(rt, "later")
 	if u.NextAttempt, u.Earliest = (time.Time{}), (time.Time{}); later {
@@ -208,22 +209,22 @@ func (m *ledgerModel) settle(rt *rapid.T) {
 	} else {
 		r.u.State = u.State
 	}
-	r.u.MaybeSent, r.u.Class, r.u.ErrorKey, r.u.ErrorText = u.MaybeSent, u.Class, "key", "text"
+	r.u.MaybeSent, r.u.Priority, r.u.ErrorKey, r.u.ErrorText = u.MaybeSent, u.Priority, "key", "text"
 	r.u.Failures = u.Failures
 	r.later, r.claim, r.leased = later, 0, false
 }
 
 func (m *ledgerModel) raise(rt *rapid.T) {
 	k, c := m.key(rt), m.class(rt)
-	m.expect(rt, "raise", m.l.Raise(m.ctx, k, c), nil)
+	m.expect(rt, "raise", m.l.Prioritize(m.ctx, k, c), nil)
 	if r := m.rows[k]; r != nil && r.waits() {
-		r.u.Class = min(r.u.Class, c)
+		r.u.Priority = min(r.u.Priority, c)
 	}
 }
 
 func (m *ledgerModel) again(rt *rapid.T) {
 	k, c := m.key(rt), m.class(rt)
-	did, err := m.l.Again(m.ctx, k, c, store.Event{})
+	did, err := m.l.RequeueNow(m.ctx, k, c, store.Event{})
 	m.expect(rt, "again", err, nil)
 	r := m.rows[k]
 	if can := r != nil && (r.waits() || !r.u.MaybeSent && (r.u.State == store.Refused ||
@@ -234,7 +235,7 @@ func (m *ledgerModel) again(rt *rapid.T) {
 		if r.u.State != store.Unknown {
 			r.u.State = store.Wanted
 		}
-		r.u.Class, r.u.Attempts, r.u.Failures, r.u.ErrorKey, r.u.ErrorText, r.later = c, 0, 0, "", "", false
+		r.u.Priority, r.u.Attempts, r.u.Failures, r.u.ErrorKey, r.u.ErrorText, r.later = c, 0, 0, "", "", false
 	}
 }
 
@@ -248,7 +249,7 @@ func (m *ledgerModel) doubt(rt *rapid.T) {
 		rt.Fatalf("doubted: %t, want %t", did, can)
 	}
 	if did {
-		r.u.State, r.u.MaybeSent, r.u.Class, r.later = store.Unknown, true, c, false
+		r.u.State, r.u.MaybeSent, r.u.Priority, r.later = store.Unknown, true, c, false
 		r.u.Attempts, r.u.Failures, r.u.ErrorKey, r.u.ErrorText = 0, 0, "", ""
 	}
 }
@@ -338,7 +339,7 @@ func (m *ledgerModel) adopt(rt *rapid.T) {
 		want = store.TakenID
 	case r == nil:
 		m.came++
-		u.Class = store.SignInClass
+		u.Priority = store.SignInPriority
 		m.rows[keyOf(u)] = &modelRow{u: u, came: m.came}
 	case r.u.State == store.Sending:
 		want = store.TakenPerson
@@ -356,7 +357,7 @@ func (m *ledgerModel) adopt(rt *rapid.T) {
 		want = store.TakenID
 	default:
 		want = store.Changed
-		u.MaybeSent, u.Attempts, u.Class, u.Mapping = r.u.MaybeSent, r.u.Attempts, r.u.Class, r.u.Mapping
+		u.MaybeSent, u.Attempts, u.Priority, u.Mapping = r.u.MaybeSent, r.u.Attempts, r.u.Priority, r.u.Mapping
 		r.u, r.later = u, false
 	}
 	if became[0] != want {

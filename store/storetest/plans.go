@@ -73,7 +73,7 @@ func testPlans(t *testing.T, fresh func(testing.TB) store.Options) {
 		for name, err := range map[string]error{
 			"add":   s.Add(ctx, 999, []store.PlanItem{creation("x")}),
 			"state": s.SetState(ctx, 999, store.PlanReady, store.PlanApplying, store.PlanChange{}, event("bad")),
-			"work":  s.SetWork(ctx, 999),
+			"work":  s.SetManualTasks(ctx, 999),
 		} {
 			if !errors.Is(err, store.ErrNotFound) {
 				t.Errorf("%s of no plan: %v, want ErrNotFound", name, err)
@@ -314,7 +314,7 @@ func testPlanItems(t *testing.T, fresh func(testing.TB) store.Options) {
 		must(t, err)
 		want := ssoUser("anna")
 		want.State, want.Attempts = store.Sending, 1
-		if diff := cmp.Diff(want, row, cmpopts.IgnoreFields(store.SSOUser{}, "Class", "Plan", "CreatedAt", "UpdatedAt",
+		if diff := cmp.Diff(want, row, cmpopts.IgnoreFields(store.SSOUser{}, "Priority", "Plan", "CreatedAt", "UpdatedAt",
 			"LeaseUntil")); diff != "" || !row.LeaseUntil.After(time.Now()) {
 			t.Errorf("begun, lease until %v (-want +got):\n%s", row.LeaseUntil, diff)
 		}
@@ -323,7 +323,7 @@ func testPlanItems(t *testing.T, fresh func(testing.TB) store.Options) {
 		}
 		var class, of int64
 		must(t, raw.QueryRow(`SELECT class, plan FROM sso_users WHERE person_id = 'person-anna'`).Scan(&class, &of))
-		if class != int64(store.PlanClass) || of != p.ID {
+		if class != int64(store.PlanPriority) || of != p.ID {
 			t.Errorf("row of class %d and plan %d", class, of)
 		}
 		if _, err := s.Begin(ctx, anna, u, time.Minute, event("bad")); !errors.Is(err, store.ErrConflict) {
@@ -379,7 +379,7 @@ func testPlanItems(t *testing.T, fresh func(testing.TB) store.Options) {
 			applying(t, db, creation("anna"))
 			taken := ssoUser("anna")
 			row(&taken)
-			_, _, err := db.Ledger().Want(ctx, taken, event("w"))
+			_, _, err := db.Ledger().Enqueue(ctx, taken, event("w"))
 			must(t, err)
 			i, err := db.Plans().Claim(ctx, time.Minute)
 			must(t, err)

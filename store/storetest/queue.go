@@ -15,11 +15,11 @@ func keyOf(u store.SSOUser) store.UserKey {
 }
 
 // wanted stores the intention to create ssoUser(name) in a class.
-func wanted(tb testing.TB, l *store.Ledger, name string, c store.Class) store.SSOUser {
+func wanted(tb testing.TB, l *store.Ledger, name string, c store.Priority) store.SSOUser {
 	tb.Helper()
 	u := ssoUser(name)
-	u.Class = c
-	row, _, err := l.Want(tb.Context(), u, event("w"))
+	u.Priority = c
+	row, _, err := l.Enqueue(tb.Context(), u, event("w"))
 	must(tb, err)
 	return row
 }
@@ -27,11 +27,11 @@ func wanted(tb testing.TB, l *store.Ledger, name string, c store.Class) store.SS
 // inState brings a new row of ssoUser(name) into a state, by the way that it takes in life.
 func inState(tb testing.TB, l *store.Ledger, name string, s store.State, maybeSent bool) store.SSOUser {
 	tb.Helper()
-	row := wanted(tb, l, name, store.SignInClass)
+	row := wanted(tb, l, name, store.SignInPriority)
 	if s == store.Wanted {
 		return row
 	}
-	claimed, err := l.Claim(tb.Context(), time.Hour, store.PlanClass)
+	claimed, err := l.Claim(tb.Context(), time.Hour, store.PlanPriority)
 	must(tb, err)
 	if claimed.Person != row.Person {
 		tb.Fatalf("claimed %s, want %s", claimed.Person, row.Person)
@@ -57,7 +57,7 @@ func stored(tb testing.TB, l *store.Ledger, k store.UserKey) store.SSOUser {
 // testQueue: the classes of the queue, and what moves a row in it.
 func testQueue(t *testing.T, fresh func(testing.TB) store.Options) {
 	ctx := t.Context()
-	claims := func(t *testing.T, l *store.Ledger, upTo store.Class, want ...string) {
+	claims := func(t *testing.T, l *store.Ledger, upTo store.Priority, want ...string) {
 		t.Helper()
 		for _, name := range want {
 			row, err := l.Claim(ctx, time.Hour, upTo)
@@ -72,8 +72,8 @@ func testQueue(t *testing.T, fresh func(testing.TB) store.Options) {
 	}
 	t.Run("lowest class first, in it who came first", func(t *testing.T) {
 		l := open(t, fresh(t)).Ledger()
-		for i, c := range []store.Class{store.PlanClass, store.RetryClass, store.PlanClass, store.SignInClass,
-			store.RetryClass, store.SignInClass} {
+		for i, c := range []store.Priority{store.PlanPriority, store.RetryPriority, store.PlanPriority, store.SignInPriority,
+			store.RetryPriority, store.SignInPriority} {
 			wanted(t, l, fmt.Sprint(i), c)
 		}
 		for i, want := range []int{5, 3, 6, 1, 4, 2} {
@@ -81,49 +81,49 @@ func testQueue(t *testing.T, fresh func(testing.TB) store.Options) {
 				t.Errorf("row %d: place %d, %v, want %d", i, place, err, want)
 			}
 		}
-		claims(t, l, store.PlanClass, "3", "5", "1", "4", "0", "2")
+		claims(t, l, store.PlanPriority, "3", "5", "1", "4", "0", "2")
 	})
 	t.Run("up to a class", func(t *testing.T) {
 		l := open(t, fresh(t)).Ledger()
-		wanted(t, l, "plan", store.PlanClass)
-		wanted(t, l, "retry", store.RetryClass)
+		wanted(t, l, "plan", store.PlanPriority)
+		wanted(t, l, "retry", store.RetryPriority)
 		for _, c := range []struct {
-			upTo store.Class
+			upTo store.Priority
 			due  bool
-		}{{store.SignInClass, false}, {store.RetryClass, true}, {store.PlanClass, true}} {
+		}{{store.SignInPriority, false}, {store.RetryPriority, true}, {store.PlanPriority, true}} {
 			if _, err := l.NextDue(ctx, c.upTo); (err == nil) != c.due || (err != nil && !errors.Is(err, store.ErrNotFound)) {
 				t.Errorf("next due up to %s: %v, want one: %t", c.upTo, err, c.due)
 			}
 		}
-		claims(t, l, store.SignInClass)
-		claims(t, l, store.RetryClass, "retry")
-		claims(t, l, store.PlanClass, "plan")
+		claims(t, l, store.SignInPriority)
+		claims(t, l, store.RetryPriority, "retry")
+		claims(t, l, store.PlanPriority, "plan")
 	})
 	t.Run("who waits for a next attempt keeps nobody up", func(t *testing.T) {
 		l := open(t, fresh(t)).Ledger()
 		later := ssoUser("later")
 		later.NextAttempt = time.Now().Add(time.Hour).UTC().Truncate(time.Microsecond)
-		_, _, err := l.Want(ctx, later, event("w"))
+		_, _, err := l.Enqueue(ctx, later, event("w"))
 		must(t, err)
-		wanted(t, l, "plan", store.PlanClass)
-		if due, err := l.NextDue(ctx, store.SignInClass); err != nil || !due.Equal(later.NextAttempt) {
+		wanted(t, l, "plan", store.PlanPriority)
+		if due, err := l.NextDue(ctx, store.SignInPriority); err != nil || !due.Equal(later.NextAttempt) {
 			t.Errorf("next due of the sign-ins %v, %v, want %v", due, err, later.NextAttempt)
 		}
-		if due, err := l.NextDue(ctx, store.PlanClass); err != nil || time.Until(due) > time.Second {
+		if due, err := l.NextDue(ctx, store.PlanPriority); err != nil || time.Until(due) > time.Second {
 			t.Errorf("next due of all %v, %v, want now", due, err)
 		}
-		claims(t, l, store.PlanClass, "plan")
+		claims(t, l, store.PlanPriority, "plan")
 	})
 	t.Run("order of arrival through a passing refusal", func(t *testing.T) {
 		l := open(t, fresh(t)).Ledger()
 		for i := range 4 {
-			wanted(t, l, fmt.Sprint(i), store.SignInClass)
+			wanted(t, l, fmt.Sprint(i), store.SignInPriority)
 		}
-		row, err := l.Claim(ctx, time.Hour, store.PlanClass)
+		row, err := l.Claim(ctx, time.Hour, store.PlanPriority)
 		must(t, err)
 		row.State = store.Wanted
 		must(t, l.Settle(ctx, row, event("s"))) // due now, after all others
-		claims(t, l, store.PlanClass, "0", "1", "2", "3")
+		claims(t, l, store.PlanPriority, "0", "1", "2", "3")
 	})
 	t.Run("raise", func(t *testing.T) {
 		l := open(t, fresh(t)).Ledger()
@@ -136,31 +136,31 @@ func testQueue(t *testing.T, fresh func(testing.TB) store.Options) {
 		} {
 			row := inState(t, l, string(c.state), store.Wanted, false)
 			if c.state != store.Wanted {
-				claimed, err := l.Claim(ctx, time.Hour, store.PlanClass)
+				claimed, err := l.Claim(ctx, time.Hour, store.PlanPriority)
 				must(t, err)
 				if c.state != store.Sending {
-					claimed.State, claimed.Class, claimed.NextAttempt = c.state, store.PlanClass, time.Now().Add(time.Hour)
+					claimed.State, claimed.Priority, claimed.NextAttempt = c.state, store.PlanPriority, time.Now().Add(time.Hour)
 					must(t, l.Settle(ctx, claimed, event("s")))
 				}
 			} else {
 				must(t, intoPlanClass(t, l, row))
 			}
 			before := stored(t, l, keyOf(row))
-			must(t, l.Raise(ctx, keyOf(row), store.SignInClass))
+			must(t, l.Prioritize(ctx, keyOf(row), store.SignInPriority))
 			got := stored(t, l, keyOf(row))
 			want := before
 			if c.raised {
-				want.Class, want.NextAttempt = store.SignInClass, before.Raisable()
+				want.Priority, want.NextAttempt = store.SignInPriority, before.EarliestPriority()
 			}
 			if got != want {
 				t.Errorf("%s: got %+v, want %+v", c.state, got, want)
 			}
-			must(t, l.Raise(ctx, keyOf(row), store.PlanClass)) // never later
+			must(t, l.Prioritize(ctx, keyOf(row), store.PlanPriority)) // never later
 			if again := stored(t, l, keyOf(row)); again != want {
 				t.Errorf("%s, raised to a later class: got %+v, want %+v", c.state, again, want)
 			}
 		}
-		must(t, l.Raise(ctx, store.UserKey{Person: "nobody", Account: "a1"}, store.SignInClass))
+		must(t, l.Prioritize(ctx, store.UserKey{Person: "nobody", Account: "a1"}, store.SignInPriority))
 	})
 	t.Run("raise brings the time forward", func(t *testing.T) {
 		testRaiseTime(t, fresh)
@@ -182,7 +182,7 @@ func testQueue(t *testing.T, fresh func(testing.TB) store.Options) {
 				db := open(t, fresh(t))
 				l := db.Ledger()
 				before := inState(t, l, "anna", c.state, c.maybe)
-				did, err := l.Again(ctx, keyOf(before), store.RetryClass, event("again"))
+				did, err := l.RequeueNow(ctx, keyOf(before), store.RetryPriority, event("again"))
 				must(t, err)
 				got := stored(t, l, keyOf(before))
 				if did != c.did || got.State != c.after || got.ExternalID != before.ExternalID ||
@@ -198,15 +198,15 @@ func testQueue(t *testing.T, fresh func(testing.TB) store.Options) {
 					}
 					return
 				}
-				if got.Class != store.RetryClass || !got.NextAttempt.IsZero() || got.Attempts != 0 || got.ErrorText != "" {
+				if got.Priority != store.RetryPriority || !got.NextAttempt.IsZero() || got.Attempts != 0 || got.ErrorText != "" {
 					t.Errorf("got %+v, want it due at once as a retry, without errors", got)
 				}
-				claims(t, l, store.PlanClass, "anna")
+				claims(t, l, store.PlanPriority, "anna")
 			})
 		}
 		t.Run("nobody", func(t *testing.T) {
 			db := open(t, fresh(t))
-			if did, err := db.Ledger().Again(ctx, store.UserKey{Person: "nobody", Account: "a1"}, store.RetryClass,
+			if did, err := db.Ledger().RequeueNow(ctx, store.UserKey{Person: "nobody", Account: "a1"}, store.RetryPriority,
 				event("again")); did || err != nil {
 				t.Errorf("did %t, %v", did, err)
 			}
@@ -227,12 +227,13 @@ func testRaiseTime(t *testing.T, fresh func(testing.TB) store.Options) {
 		state                 store.State
 		ago, next, earliest   time.Duration // since the outcome; from it to the next attempt, and to the earliest
 		want                  time.Duration // from the outcome; now: at once
-		class                 store.Class
+		class                 store.Priority
 		unchanged, claimedNow bool
 	}{
 		{name: "long back-off", state: store.Unknown, ago: time.Minute, next: time.Hour, want: now, claimedNow: true},
 		{name: "surely not sent", state: store.Wanted, ago: time.Minute, next: time.Hour, want: now, claimedNow: true},
-		{name: "nobody waited", state: store.Unknown, ago: time.Minute, next: time.Hour, want: now, class: store.RetryClass,
+		{name: "nobody waited", state: store.Unknown, ago: time.Minute, next: time.Hour, want: now,
+			class:      store.RetryPriority,
 			claimedNow: true},
 		{name: "outcome of just now", state: store.Unknown, next: time.Hour, want: 10 * time.Second},
 		{name: "earliest ahead", state: store.Unknown, ago: time.Minute, next: time.Hour, earliest: 5 * time.Minute,
@@ -250,7 +251,7 @@ func testRaiseTime(t *testing.T, fresh func(testing.TB) store.Options) {
 			l := open(t, o).Ledger()
 			row := inState(t, l, "anna", store.Sending, false)
 			outcome := row.UpdatedAt.Add(-c.ago)
-			row.State, row.Class, row.NextAttempt = c.state, c.class, outcome.Add(c.next)
+			row.State, row.Priority, row.NextAttempt = c.state, c.class, outcome.Add(c.next)
 			if c.earliest > 0 {
 				row.Earliest = outcome.Add(c.earliest)
 			}
@@ -258,7 +259,7 @@ func testRaiseTime(t *testing.T, fresh func(testing.TB) store.Options) {
 			_, err := rawDB(t, o).Exec(`UPDATE sso_users SET updated_at = $1`, outcome.UnixMicro())
 			must(t, err)
 			before := stored(t, l, keyOf(row))
-			must(t, l.Raise(ctx, keyOf(row), store.SignInClass))
+			must(t, l.Prioritize(ctx, keyOf(row), store.SignInPriority))
 			got := stored(t, l, keyOf(row))
 			if c.want == now {
 				if late := time.Since(got.NextAttempt); late < 0 || late > time.Minute {
@@ -267,19 +268,19 @@ func testRaiseTime(t *testing.T, fresh func(testing.TB) store.Options) {
 			} else if want := outcome.Add(c.want); !got.NextAttempt.Equal(want) {
 				t.Errorf("next attempt %v, want %v", got.NextAttempt, want)
 			}
-			if got.Class != store.SignInClass || c.unchanged && got != before {
+			if got.Priority != store.SignInPriority || c.unchanged && got != before {
 				t.Errorf("got %+v, want class sign-in and unchanged: %t", got, c.unchanged)
 			}
-			if due, err := l.NextDue(ctx, store.SignInClass); err != nil || !due.Equal(got.NextAttempt) {
+			if due, err := l.NextDue(ctx, store.SignInPriority); err != nil || !due.Equal(got.NextAttempt) {
 				t.Errorf("due %v, %v, want the next attempt", due, err)
 			}
 			for range 3 {
-				must(t, l.Raise(ctx, keyOf(row), store.SignInClass))
+				must(t, l.Prioritize(ctx, keyOf(row), store.SignInPriority))
 			}
 			if again := stored(t, l, keyOf(row)); again != got {
 				t.Errorf("asked again: got %+v, want %+v", again, got)
 			}
-			if _, err := l.Claim(ctx, time.Hour, store.SignInClass); (err == nil) != c.claimedNow {
+			if _, err := l.Claim(ctx, time.Hour, store.SignInPriority); (err == nil) != c.claimedNow {
 				t.Errorf("claim: %v, want it claimed: %t", err, c.claimedNow)
 			}
 		})
@@ -295,7 +296,7 @@ func testDoubt(t *testing.T, fresh func(testing.TB) store.Options) {
 			db := open(t, fresh(t))
 			l := db.Ledger()
 			before := inState(t, l, "anna", state, state != store.Wanted)
-			did, err := l.Doubt(ctx, keyOf(before), store.RetryClass, event("doubt"))
+			did, err := l.Doubt(ctx, keyOf(before), store.RetryPriority, event("doubt"))
 			must(t, err)
 			got := stored(t, l, keyOf(before))
 			if want := state == store.Assumed; did != want || (events(t, db, "doubt") == 1) != want {
@@ -307,11 +308,11 @@ func testDoubt(t *testing.T, fresh func(testing.TB) store.Options) {
 				}
 				return
 			}
-			if got.State != store.Unknown || !got.MaybeSent || got.Class != store.RetryClass ||
+			if got.State != store.Unknown || !got.MaybeSent || got.Priority != store.RetryPriority ||
 				got.ExternalID != before.ExternalID {
 				t.Errorf("got %+v, want it unknown, with the same data", got)
 			}
-			if claimed, err := l.Claim(ctx, time.Minute, store.RetryClass); err != nil || claimed.Person != before.Person ||
+			if claimed, err := l.Claim(ctx, time.Minute, store.RetryPriority); err != nil || claimed.Person != before.Person ||
 				!claimed.MaybeSent {
 				t.Errorf("claim: got %+v, %v", claimed, err)
 			}
@@ -334,7 +335,7 @@ func testDoubt(t *testing.T, fresh func(testing.TB) store.Options) {
 			if _, err := l.Adopt(ctx, []store.SSOUser{u}, event("adopt")); err != nil {
 				t.Fatal(err)
 			}
-			if did, err := l.Doubt(ctx, keyOf(u), store.RetryClass, event("doubt")); did || err != nil {
+			if did, err := l.Doubt(ctx, keyOf(u), store.RetryPriority, event("doubt")); did || err != nil {
 				t.Errorf("%d: did %t, %v", i, did, err)
 			}
 		}
@@ -344,12 +345,12 @@ func testDoubt(t *testing.T, fresh func(testing.TB) store.Options) {
 // intoPlanClass puts a waiting row into class plan, by way of an attempt that surely did not arrive.
 func intoPlanClass(tb testing.TB, l *store.Ledger, row store.SSOUser) error {
 	tb.Helper()
-	claimed, err := l.Claim(tb.Context(), time.Hour, store.PlanClass)
+	claimed, err := l.Claim(tb.Context(), time.Hour, store.PlanPriority)
 	must(tb, err)
 	if claimed.Person != row.Person {
 		tb.Fatalf("claimed %s, want %s", claimed.Person, row.Person)
 	}
-	claimed.State, claimed.Class, claimed.NextAttempt = store.Wanted, store.PlanClass, time.Now().Add(time.Hour)
+	claimed.State, claimed.Priority, claimed.NextAttempt = store.Wanted, store.PlanPriority, time.Now().Add(time.Hour)
 	return l.Settle(tb.Context(), claimed, event("s"))
 }
 
@@ -364,7 +365,7 @@ func testClaims(t *testing.T, fresh func(testing.TB) store.Options) {
 		if left := time.Until(until); left < 119*time.Minute || left > 121*time.Minute {
 			t.Errorf("the lease lasts %v more, want two hours", left)
 		}
-		if due, err := l.NextDue(ctx, store.PlanClass); err != nil || !due.Equal(until) {
+		if due, err := l.NextDue(ctx, store.PlanPriority); err != nil || !due.Equal(until) {
 			t.Errorf("next due %v, %v, want the new end", due, err)
 		}
 		if _, err := l.Renew(ctx, row, time.Hour); !errors.Is(err, store.ErrConflict) {
@@ -382,13 +383,13 @@ func testClaims(t *testing.T, fresh func(testing.TB) store.Options) {
 	})
 	t.Run("renewed too late", func(t *testing.T) {
 		l := open(t, fresh(t)).Ledger()
-		wanted(t, l, "anna", store.SignInClass)
-		slow, err := l.Claim(ctx, -time.Second, store.PlanClass)
+		wanted(t, l, "anna", store.SignInPriority)
+		slow, err := l.Claim(ctx, -time.Second, store.PlanPriority)
 		must(t, err)
 		until, err := l.Renew(ctx, slow, -time.Second) // nobody has it yet
 		must(t, err)
 		slow.LeaseUntil = until
-		if _, err := l.Claim(ctx, time.Hour, store.PlanClass); err != nil {
+		if _, err := l.Claim(ctx, time.Hour, store.PlanPriority); err != nil {
 			t.Fatalf("take over: %v", err)
 		}
 		if _, err := l.Renew(ctx, slow, time.Hour); !errors.Is(err, store.ErrConflict) {
@@ -398,12 +399,12 @@ func testClaims(t *testing.T, fresh func(testing.TB) store.Options) {
 	t.Run("died", func(t *testing.T) {
 		// Claims whose process died are attempts, and no failures: what the back-off depends on is settled alone.
 		l := open(t, fresh(t)).Ledger()
-		wanted(t, l, "anna", store.SignInClass)
+		wanted(t, l, "anna", store.SignInPriority)
 		for range 20 {
-			_, err := l.Claim(ctx, -time.Second, store.PlanClass)
+			_, err := l.Claim(ctx, -time.Second, store.PlanPriority)
 			must(t, err)
 		}
-		row, err := l.Claim(ctx, time.Hour, store.PlanClass)
+		row, err := l.Claim(ctx, time.Hour, store.PlanPriority)
 		must(t, err)
 		if row.Attempts != 21 || row.Failures != 0 || !row.MaybeSent {
 			t.Errorf("after 20 claims that died: %+v, want 21 attempts, no failures, possibly sent", row)
@@ -414,7 +415,7 @@ func testClaims(t *testing.T, fresh func(testing.TB) store.Options) {
 		if got := stored(t, l, keyOf(row)); got.Failures != 1 || !got.Earliest.Equal(row.Earliest) {
 			t.Errorf("settled: got %d failures and earliest %v, want those of the outcome", got.Failures, got.Earliest)
 		}
-		if _, err := l.Again(ctx, keyOf(row), store.RetryClass, event("again")); err != nil {
+		if _, err := l.RequeueNow(ctx, keyOf(row), store.RetryPriority, event("again")); err != nil {
 			t.Fatal(err)
 		}
 		if got := stored(t, l, keyOf(row)); got.Failures != 0 || !got.Earliest.IsZero() {
@@ -462,7 +463,7 @@ func testClaims(t *testing.T, fresh func(testing.TB) store.Options) {
 				must(t, err)
 				row, err := db.Plans().Begin(ctx, i, ssoUser("anna"), time.Hour, event("b"))
 				must(t, err)
-				if row.Plan != p.ID || row.Class != store.PlanClass {
+				if row.Plan != p.ID || row.Priority != store.PlanPriority {
 					t.Fatalf("begun row %+v, want it of the plan", row)
 				}
 				if c.suspended {

@@ -87,7 +87,7 @@ func keep(tb testing.TB, db *store.DB) kept {
 			Enabled: true}, event("s")))
 	}
 	for _, name := range []string{"x", "y"} {
-		_, _, err := db.Ledger().Want(ctx, ssoUser(name), event("u"))
+		_, _, err := db.Ledger().Enqueue(ctx, ssoUser(name), event("u"))
 		must(tb, err)
 	}
 	var err error

@@ -37,7 +37,7 @@ func testUsers(t *testing.T, fresh func(testing.TB) store.Options) {
 				if got.State != store.Suspended || got.Before != c.before || got.MaybeSent != c.maybe {
 					t.Errorf("suspended %+v, want it suspended from %s", got, c.before)
 				}
-				if _, err := l.Claim(ctx, time.Hour, store.PlanClass); !errors.Is(err, store.ErrNotFound) {
+				if _, err := l.Claim(ctx, time.Hour, store.PlanPriority); !errors.Is(err, store.ErrNotFound) {
 					t.Errorf("claimed while suspended: %v", err)
 				}
 				if _, err := l.Queue(ctx, k.Person, k.Account); !errors.Is(err, store.ErrNotFound) {
@@ -46,11 +46,11 @@ func testUsers(t *testing.T, fresh func(testing.TB) store.Options) {
 				if err := l.Suspend(ctx, k, event("bad")); !errors.Is(err, store.ErrConflict) {
 					t.Errorf("suspended twice: %v", err)
 				}
-				if did, err := l.Again(ctx, k, store.RetryClass, event("bad")); did || err != nil {
+				if did, err := l.RequeueNow(ctx, k, store.RetryPriority, event("bad")); did || err != nil {
 					t.Errorf("tried again while suspended: %t, %v", did, err)
 				}
 				must(t, l.WantAgain(ctx, ssoUser("anna"), event("bad")))
-				if again, isNew, err := l.Want(ctx, ssoUser("anna"), event("bad")); err != nil || isNew ||
+				if again, isNew, err := l.Enqueue(ctx, ssoUser("anna"), event("bad")); err != nil || isNew ||
 					again.State != store.Suspended {
 					t.Errorf("wanted while suspended: %+v, %t, %v", again, isNew, err)
 				}
@@ -59,7 +59,7 @@ func testUsers(t *testing.T, fresh func(testing.TB) store.Options) {
 					got.MaybeSent != c.maybe {
 					t.Errorf("resumed %+v, want %s", got, c.before)
 				}
-				if _, err := l.Claim(ctx, time.Hour, store.PlanClass); (err == nil) != c.due {
+				if _, err := l.Claim(ctx, time.Hour, store.PlanPriority); (err == nil) != c.due {
 					t.Errorf("claim after resuming: %v, want it due: %t", err, c.due)
 				}
 				if s, r, bad := events(t, db, "suspend"), events(t, db, "resume"), events(t, db, "bad"); s != 1 ||
@@ -84,7 +84,7 @@ func testUsers(t *testing.T, fresh func(testing.TB) store.Options) {
 				got.ErrorText != "said" || !got.LeaseUntil.IsZero() {
 				t.Errorf("settled %+v, want it suspended from %s", got, outcome)
 			}
-			if _, err := l.NextDue(ctx, store.PlanClass); !errors.Is(err, store.ErrNotFound) {
+			if _, err := l.NextDue(ctx, store.PlanPriority); !errors.Is(err, store.ErrNotFound) {
 				t.Errorf("due while suspended: %v", err)
 			}
 			must(t, l.Resume(ctx, keyOf(row), event("x")))
@@ -98,7 +98,7 @@ func testUsers(t *testing.T, fresh func(testing.TB) store.Options) {
 		row := inState(t, l, "anna", store.Sending, false)
 		must(t, l.Suspend(ctx, keyOf(row), event("x")))
 		must(t, l.Resume(ctx, keyOf(row), event("x")))
-		if _, err := l.Claim(ctx, time.Hour, store.PlanClass); !errors.Is(err, store.ErrNotFound) {
+		if _, err := l.Claim(ctx, time.Hour, store.PlanPriority); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("a second call beside the first: %v", err)
 		}
 		row.State = store.Active
@@ -109,8 +109,8 @@ func testUsers(t *testing.T, fresh func(testing.TB) store.Options) {
 	})
 	t.Run("resumed after its lease", func(t *testing.T) {
 		l := open(t, fresh(t)).Ledger()
-		wanted(t, l, "anna", store.SignInClass)
-		row, err := l.Claim(ctx, -time.Second, store.PlanClass)
+		wanted(t, l, "anna", store.SignInPriority)
+		row, err := l.Claim(ctx, -time.Second, store.PlanPriority)
 		must(t, err)
 		must(t, l.Suspend(ctx, keyOf(row), event("x")))
 		must(t, l.Resume(ctx, keyOf(row), event("x")))

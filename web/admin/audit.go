@@ -29,8 +29,8 @@ func (a Audit) Sign(message []byte) []byte {
 }
 
 // Checkpoint signs the head of the chain. It stores nothing: who asks writes it outside of the database first.
-func (a Audit) Checkpoint(head store.Link) store.Seal {
-	s := store.Seal{Seq: head.Seq, Hash: head.Hash, At: a.Now().UTC().Truncate(time.Microsecond)}
+func (a Audit) Checkpoint(head store.Link) store.Checkpoint {
+	s := store.Checkpoint{Seq: head.Seq, Hash: head.Hash, At: a.Now().UTC().Truncate(time.Microsecond)}
 	s.Signature = a.Sign(s.Message())
 	return s
 }
@@ -91,7 +91,7 @@ func (a Audit) Signing(ctx context.Context) (store.Signing, error) {
 	}
 	byKnown, byFormer := signedBy(known), signedBy(former)
 	return store.Signing{Sign: a.Sign, Holds: func(message, signature []byte) bool {
-		return byKnown(message, signature) || store.OfSeal(message) && byFormer(message, signature)
+		return byKnown(message, signature) || store.OfCheckpoint(message) && byFormer(message, signature)
 	}}, nil
 }
 
@@ -119,7 +119,7 @@ func (v Verification) Intact() bool { return v.Tampered == "" && v.Foreign == 0 
 
 // Verify compares the audit log with its checkpoints: those in the database, and those that were kept outside. An error
 // means that it could not be verified; what was found stands in the Verification.
-func (a Audit) Verify(ctx context.Context, scope Scope, outside []store.Seal) (Verification, error) {
+func (a Audit) Verify(ctx context.Context, scope Scope, outside []store.Checkpoint) (Verification, error) {
 	if err := scope.whole(); err != nil {
 		return Verification{}, err
 	}

@@ -42,7 +42,7 @@ func TestAuditCheckpoints(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkpoint := audit.Checkpoint(chained.Head)
-	if err := audit.Store.Audit().AddSeal(ctx, checkpoint); err != nil {
+	if err := audit.Store.Audit().AddCheckpoint(ctx, checkpoint); err != nil {
 		t.Fatal(err)
 	}
 	line, err := json.Marshal(checkpoint)
@@ -54,7 +54,7 @@ func TestAuditCheckpoints(t *testing.T) {
 		t.Fatal(outside, err)
 	}
 	v, err := audit.Verify(ctx, all, outside)
-	if err != nil || !v.Intact() || v.Chained != 3 || v.Seals != 1 || v.Outside != 1 {
+	if err != nil || !v.Intact() || v.Chained != 3 || v.Checkpoints != 1 || v.Outside != 1 {
 		t.Errorf("%+v, %v", v, err)
 	}
 	other := audit
@@ -63,7 +63,7 @@ func TestAuditCheckpoints(t *testing.T) {
 		t.Errorf("by another secret key: %+v, %v", v, err)
 	}
 	forged := other.Checkpoint(chained.Head)
-	if v, err = audit.Verify(ctx, all, []store.Seal{forged}); err != nil || v.Intact() {
+	if v, err = audit.Verify(ctx, all, []store.Checkpoint{forged}); err != nil || v.Intact() {
 		t.Errorf("a checkpoint of somebody else: %+v, %v", v, err)
 	}
 	for name, text := range map[string]string{"empty": "", "another log": `{"msg":"served"}` + "\n",

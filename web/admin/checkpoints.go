@@ -22,7 +22,7 @@ const CheckpointLogged = "audit seal"
 
 // CheckpointAttrs are the attributes of that line. They are texts, so that a log in any format can be read back: a text
 // log writes bytes as escapes, and times to the millisecond, while the signature is over the microsecond.
-func CheckpointAttrs(s store.Seal) []slog.Attr {
+func CheckpointAttrs(s store.Checkpoint) []slog.Attr {
 	return []slog.Attr{
 		slog.Int64("seq", s.Seq), slog.String("hash", base64.StdEncoding.EncodeToString(s.Hash)),
 		slog.String("at", s.At.UTC().Format(time.RFC3339Nano)),
@@ -41,7 +41,7 @@ const (
 // them: journald, Docker, the container runtimes of Kubernetes, forwarders, each line behind a prefix or inside JSON of
 // theirs, compressed by gzip or not. Other lines of the log are passed over. A text without any checkpoint is refused:
 // nothing would be compared.
-func ReadCheckpoints(r io.Reader) ([]store.Seal, error) {
+func ReadCheckpoints(r io.Reader) ([]store.Checkpoint, error) {
 	refused := Error{Field: "checkpoints", Fault: "it has no checkpoint of the audit log",
 		Hint: "give the file of audit.sink, or the log of the bridge"}
 	all, err := readCheckpoints(r)
@@ -55,7 +55,7 @@ func ReadCheckpoints(r io.Reader) ([]store.Seal, error) {
 	return all, nil
 }
 
-func readCheckpoints(r io.Reader) (all []store.Seal, err error) {
+func readCheckpoints(r io.Reader) (all []store.Checkpoint, err error) {
 	lines := bufio.NewReaderSize(r, longestCheckpoint)
 	if start, _ := lines.Peek(2); bytes.Equal(start, []byte{0x1f, 0x8b}) {
 		unpacked, err := gzip.NewReader(lines)
@@ -83,10 +83,10 @@ func readCheckpoints(r io.Reader) (all []store.Seal, err error) {
 }
 
 // checkpointIn finds a checkpoint in a line, behind whatever prefix, or inside of what it is wrapped in.
-func checkpointIn(text string, depth int) (store.Seal, bool) {
+func checkpointIn(text string, depth int) (store.Checkpoint, bool) {
 	octets := depth == 0 && strings.Contains(text, `"MESSAGE"`) // journald's, see below
 	if depth > deepestCheckpoint || !octets && !strings.Contains(text, "signature") {
-		return store.Seal{}, false
+		return store.Checkpoint{}, false
 	}
 	if s, found := checkpointText(text); found {
 		return s, true
@@ -106,11 +106,11 @@ func checkpointIn(text string, depth int) (store.Seal, bool) {
 		}
 		text = text[1:]
 	}
-	return store.Seal{}, false
+	return store.Checkpoint{}, false
 }
 
 // checkpointObject is a checkpoint that is an object of JSON, or stands in one.
-func checkpointObject(object map[string]json.RawMessage, depth int) (store.Seal, bool) {
+func checkpointObject(object map[string]json.RawMessage, depth int) (store.Checkpoint, bool) {
 	text := func(name string) (s string) {
 		if json.Unmarshal(object[name], &s) != nil {
 			return ""
@@ -145,14 +145,14 @@ func checkpointObject(object map[string]json.RawMessage, depth int) (store.Seal,
 			return s, true
 		}
 	}
-	return store.Seal{}, false
+	return store.Checkpoint{}, false
 }
 
 // checkpointText is a checkpoint in a text log.
-func checkpointText(text string) (store.Seal, bool) {
+func checkpointText(text string) (store.Checkpoint, bool) {
 	_, rest, found := strings.Cut(text, "msg="+strconv.Quote(CheckpointLogged)+" ")
 	if !found {
-		return store.Seal{}, false
+		return store.Checkpoint{}, false
 	}
 	values := map[string]string{}
 	for _, field := range strings.Fields(rest) {
@@ -168,7 +168,7 @@ func checkpointText(text string) (store.Seal, bool) {
 	return parseCheckpoint(values["seq"], values["hash"], values["at"], values["signature"])
 }
 
-func parseCheckpoint(seq, hash, at, signature string) (s store.Seal, ok bool) {
+func parseCheckpoint(seq, hash, at, signature string) (s store.Checkpoint, ok bool) {
 	var errs [4]error
 	s.Seq, errs[0] = strconv.ParseInt(seq, 10, 64)
 	s.Hash, errs[1] = base64.StdEncoding.DecodeString(hash)

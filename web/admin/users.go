@@ -190,11 +190,11 @@ func readWhole(ctx context.Context, d *directory.Directory, id store.PersonID) (
 }
 
 // Tasks lists what is to be done by hand at Constant Contact, whose API can neither delete a user nor change a role.
-func (u Users) Tasks(ctx context.Context, s Scope, f store.WorkFilter) ([]store.Work, error) {
+func (u Users) Tasks(ctx context.Context, s Scope, f store.ManualTaskFilter) ([]store.ManualTask, error) {
 	if err := s.whole(); err != nil {
 		return nil, err
 	}
-	list, err := u.Store.Plans().Work(ctx, f)
+	list, err := u.Store.Plans().ManualTasks(ctx, f)
 	if err != nil {
 		return nil, fmt.Errorf("list manual tasks: %w", err)
 	}
@@ -207,7 +207,7 @@ func (u Users) TaskDone(ctx context.Context, s Scope, k store.UserKey, kind, act
 	if err := s.user(k); err != nil {
 		return err
 	}
-	err := u.Provisioning.WorkDone(ctx, k, kind, actor)
+	err := u.Provisioning.ManualTaskDone(ctx, k, kind, actor)
 	if errors.Is(err, store.ErrNotFound) {
 		return &Error{
 			Kind: Missing, Field: "kind", Act: ListTasks, Err: err,

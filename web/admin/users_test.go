@@ -68,7 +68,7 @@ func TestUsers(t *testing.T) {
 		"confirm":     second(users.Confirm(ctx, none, []store.UserKey{key}, "ann")),
 		"confirm all": second(users.Confirm(ctx, none, nil, "ann")),
 		"retry all":   second(users.Retry(ctx, none, store.UserFilter{}, "ann")),
-		"tasks":       second(users.Tasks(ctx, none, store.WorkFilter{})),
+		"tasks":       second(users.Tasks(ctx, none, store.ManualTaskFilter{})),
 		"forget":      second(users.Forget(ctx, none, key.Person, true, "ann")),
 	} {
 		if e, ok := errors.AsType[*admin.Error](err); !ok || e.Kind != admin.Forbidden {

@@ -92,7 +92,7 @@ func (k *Console) todo(r *request, now provisioningNow) ([]todo, error) {
 		}
 	}
 	for _, kind := range []string{store.ItemLeaver, store.ItemDrift} {
-		work, err := k.Users.Tasks(r.ctx(), r.scope(), store.WorkFilter{Kind: kind, Limit: 100})
+		work, err := k.Users.Tasks(r.ctx(), r.scope(), store.ManualTaskFilter{Kind: kind, Limit: 100})
 		if err != nil {
 			return nil, err
 		}

@@ -17,12 +17,12 @@ func (k *Console) work(r *request) error {
 		return err
 	}
 	q := r.QueryParams()
-	filter := store.WorkFilter{Limit: pageSize, Done: q.Get("done_work") == "1"}
+	filter := store.ManualTaskFilter{Limit: pageSize, Done: q.Get("done_work") == "1"}
 	if kind := q.Get("kind"); kind == store.ItemLeaver || kind == store.ItemDrift {
 		filter.Kind = kind
 	}
 	if after, err := parseMicros(q.Get("since")); err == nil {
-		filter.After = store.Work{Since: after, Person: personNamed(q.Get("person")),
+		filter.After = store.ManualTask{Since: after, Person: personNamed(q.Get("person")),
 			Account: store.AccountID(web.Cut(q.Get("account"), 100)), Kind: web.Cut(q.Get("after_kind"), 20)}
 	}
 	list, err := k.Users.Tasks(r.ctx(), r.scope(), filter)
@@ -31,9 +31,9 @@ func (k *Console) work(r *request) error {
 	}
 	view := struct {
 		Form   form
-		Filter store.WorkFilter
+		Filter store.ManualTaskFilter
 		Kinds  []string
-		Work   []store.Work
+		Work   []store.ManualTask
 		First  string
 		Next   string
 		Helps  bool

@@ -149,14 +149,14 @@ func gateQuestions(ctx context.Context, db *store.DB) ([]provisioning.Question, 
 func addUser(ctx context.Context, db *store.DB, p directory.Entry, account store.AccountID) error {
 	event := store.Event{Actor: "bench", Action: "create-user", Outcome: "ok"}
 	name := p.ID + "." + string(account)
-	_, _, err := db.Ledger().Want(ctx, store.SSOUser{
+	_, _, err := db.Ledger().Enqueue(ctx, store.SSOUser{
 		Person: store.PersonID(p.ID), Account: account, ExternalID: name, ExternalProvider: "bench", LoginName: name,
 		ContactEmail: p.Mail, FirstName: p.FirstName, LastName: p.LastName, Role: store.AccountManager,
 	}, event)
 	if err != nil {
 		return err
 	}
-	u, err := db.Ledger().Claim(ctx, time.Minute, store.PlanClass)
+	u, err := db.Ledger().Claim(ctx, time.Minute, store.PlanPriority)
 	if err != nil {
 		return err
 	}

@@ -53,7 +53,7 @@ func TestRateCaller(t *testing.T) {
 	for range 10 {
 		callers.Go(func() {
 			for t.Context().Err() == nil {
-				_, _ = client.Plan(t.Context(), partnerapi.ClassSignIn, "a07e1lxqqqo0") // the sandbox has counted it
+				_, _ = client.Plan(t.Context(), partnerapi.PrioritySignIn, "a07e1lxqqqo0") // the sandbox has counted it
 			}
 		})
 	}

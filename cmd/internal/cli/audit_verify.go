@@ -28,7 +28,7 @@ Examples:
 
 // Run verifies.
 func (c *auditVerifyCmd) Run(s *invocation, p *server.App) error {
-	var outside []store.Seal
+	var outside []store.Checkpoint
 	if c.Checkpoints != "" {
 		in, closeFile, err := s.input(c.Checkpoints)
 		if err != nil {
@@ -72,7 +72,7 @@ func (c *auditVerifyCmd) Run(s *invocation, p *server.App) error {
 // printVerified says what was found as it was written.
 func printVerified(s *invocation, v admin.Verification) {
 	s.printf("%d events are unchanged; %d checkpoints in the database are valid, %d from outside\n", v.Chained,
-		v.Seals, v.Outside)
+		v.Checkpoints, v.Outside)
 	if v.Cut != nil {
 		s.printf("the chain begins at its cut of %s: %d older entries are gone, all of whose events were purged\n",
 			v.Cut.At.UTC().Format("2006-01-02 15:04:05 MST"), v.Cut.Entries())
@@ -88,35 +88,35 @@ func printVerified(s *invocation, v admin.Verification) {
 		s.printf("%d more were purged as audit.keep says, the newest of them of %s\n", v.Purged,
 			v.PurgedTo.UTC().Format("2006-01-02 15:04:05 MST"))
 	}
-	if v.Seals+v.Outside == 0 {
+	if v.Checkpoints+v.Outside == 0 {
 		// An emptied audit looks like a new one, and who removes the chain with its checkpoints gets a new one from the next
 		// start.
 		s.printf("there was no checkpoint to compare with: that is so before the first start of the bridge, or when " +
 			"the checkpoints were removed\n")
 	}
-	if !v.LastSeal.IsZero() {
-		s.printf("last checkpoint: %s\n", v.LastSeal.UTC().Format("2006-01-02 15:04:05 MST"))
+	if !v.LastCheckpoint.IsZero() {
+		s.printf("last checkpoint: %s\n", v.LastCheckpoint.UTC().Format("2006-01-02 15:04:05 MST"))
 	}
-	if v.Unsealed > 0 {
-		s.printf("%d events are in no checkpoint yet; the running bridge makes one every ten seconds\n", v.Unsealed)
+	if v.Unchecked > 0 {
+		s.printf("%d events are in no checkpoint yet; the running bridge makes one every ten seconds\n", v.Unchecked)
 	}
 }
 
 // jsonVerified is what a verification found as JSON.
 type jsonVerified struct {
-	Intact    bool      `json:"intact"` // false: exit code 3
-	Tampered  string    `json:"tampered,omitempty"`
-	Events    int64     `json:"events"`
-	Foreign   int64     `json:"foreign"`
-	Purged    int64     `json:"purged"`
-	Unsealed  int64     `json:"unsealed"`
-	Seals     int       `json:"seals"`
-	Outside   int       `json:"seals_outside"`
-	BeforeCut int       `json:"seals_before_cut,omitempty"`
-	LastSeal  time.Time `json:"last_seal,omitzero"`
+	Intact         bool      `json:"intact"` // false: exit code 3
+	Tampered       string    `json:"tampered,omitempty"`
+	Events         int64     `json:"events"`
+	Foreign        int64     `json:"foreign"`
+	Purged         int64     `json:"purged"`
+	Unsealed       int64     `json:"unsealed"`
+	Seals          int       `json:"seals"`
+	Outside        int       `json:"seals_outside"`
+	BeforeCut      int       `json:"seals_before_cut,omitempty"`
+	LastCheckpoint time.Time `json:"last_seal,omitzero"`
 }
 
 func toJSONVerified(v admin.Verification) jsonVerified {
-	return jsonVerified{v.Intact(), v.Tampered, v.Chained, v.Foreign, v.Purged, v.Unsealed, v.Seals, v.Outside,
-		v.BeforeCut, v.LastSeal}
+	return jsonVerified{v.Intact(), v.Tampered, v.Chained, v.Foreign, v.Purged, v.Unchecked, v.Checkpoints, v.Outside,
+		v.BeforeCut, v.LastCheckpoint}
 }

@@ -150,7 +150,7 @@ func readProvisioningStatus(ctx context.Context, p *server.App) (st provisioning
 		return st, err
 	}
 	st.Clock = admin.ClockJump(budget, p.Now())
-	work, err := p.Store.Plans().Work(ctx, store.WorkFilter{Limit: 1000})
+	work, err := p.Store.Plans().ManualTasks(ctx, store.ManualTaskFilter{Limit: 1000})
 	st.OpenWork = len(work)
 	return st, err
 }

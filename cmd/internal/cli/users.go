@@ -90,7 +90,7 @@ func toJSONUser(u store.SSOUser) jsonUser {
 	j := jsonUser{
 		u.Person, u.Account, u.State, u.Before, u.ExternalID, u.ExternalProvider, u.LoginName, u.ContactEmail,
 		u.FirstName, u.LastName,
-		u.Role, u.Mapping, u.Plan, u.Class.String(), u.Attempts, u.MaybeSent, nil, u.ErrorKey, u.ErrorText,
+		u.Role, u.Mapping, u.Plan, u.Priority.String(), u.Attempts, u.MaybeSent, nil, u.ErrorKey, u.ErrorText,
 		u.CreatedAt, u.UpdatedAt,
 	}
 	if !u.NextAttempt.IsZero() {
@@ -365,7 +365,7 @@ func (c *usersWorkCmd) Run(s *invocation, p *server.App) error {
 	if !c.JSON {
 		fmt.Fprintln(w, "SINCE\tKIND\tPERSON\tLOGIN\tNAME\tACCOUNT\tTOLD\tNOW\tWHY\tDONE")
 	}
-	for f := (store.WorkFilter{Kind: c.Kind, Done: c.Done, Limit: 1000}); ; {
+	for f := (store.ManualTaskFilter{Kind: c.Kind, Done: c.Done, Limit: 1000}); ; {
 		list, err := p.Users().Tasks(s.ctx, s.scope(), f)
 		if err != nil {
 			return err
@@ -405,7 +405,7 @@ type jsonWork struct {
 	DoneBy  string          `json:"done_by,omitempty"`
 }
 
-func toJSONWork(w store.Work) jsonWork {
+func toJSONWork(w store.ManualTask) jsonWork {
 	j := jsonWork{w.Kind, w.Person, w.Login, w.Name, w.Account, w.Told, w.Role, w.Why, w.Since, nil, w.DoneBy}
 	if !w.DoneAt.IsZero() {
 		j.DoneAt = &w.DoneAt

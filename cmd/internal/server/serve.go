@@ -151,7 +151,7 @@ func (p *App) Serve(ctx context.Context, l Listeners, ready func()) error {
 	g.Go(func() error { return p.watchStore(ctx) })
 	g.Go(func() error { return p.reloadWhenAsked(ctx, reloaded) })
 	g.Go(func() error { return replica.run(ctx) })
-	g.Go(func() error { return p.sealAudit(ctx) })
+	g.Go(func() error { return p.keepChain(ctx) })
 	g.Go(func() error { return p.keepJournal(ctx) })
 	if p.Traces != nil {
 		// It outlives the requests that are finished after ctx has ended; their traces are stored at the very end.
@@ -401,7 +401,7 @@ func (p *App) retention(ctx context.Context) map[string]func() (int, error) {
 		"figures":  func() (int, error) { return p.Store.Statistics().Purge(ctx) },
 		"names":    func() (int, error) { return p.Store.People().Purge(ctx) },
 		"audit":    func() (int, error) { return p.purgeAudit(ctx) },
-		"seals":    func() (int, error) { return p.Store.Audit().PurgeSeals(ctx) },
+		"seals":    func() (int, error) { return p.Store.Audit().PurgeCheckpoints(ctx) },
 		"words":    func() (int, error) { return p.purgeRevocations(ctx) },
 	}
 }

@@ -35,12 +35,12 @@ func testWork(t *testing.T, fresh func(testing.TB) store.Options) {
 		return db, func(items ...store.PlanItem) {
 			t.Helper()
 			at = at.Add(time.Minute)
-			must(t, db.Plans().SetWork(ctx, plan(t, db, "watch", items...).ID))
+			must(t, db.Plans().SetManualTasks(ctx, plan(t, db, "watch", items...).ID))
 		}
 	}
-	list := func(t *testing.T, db *store.DB, f store.WorkFilter) []string {
+	list := func(t *testing.T, db *store.DB, f store.ManualTaskFilter) []string {
 		t.Helper()
-		all, err := db.Plans().Work(ctx, f)
+		all, err := db.Plans().ManualTasks(ctx, f)
 		must(t, err)
 		var names []string
 		for _, w := range all {
@@ -51,7 +51,7 @@ func testWork(t *testing.T, fresh func(testing.TB) store.Options) {
 	active := func(t *testing.T, db *store.DB, name string) store.UserKey {
 		t.Helper()
 		u := ssoUser(name)
-		_, _, err := db.Ledger().Want(ctx, u, event("w"))
+		_, _, err := db.Ledger().Enqueue(ctx, u, event("w"))
 		must(t, err)
 		row := claimRow(t, db)
 		row.State = store.Active
@@ -68,9 +68,9 @@ func testWork(t *testing.T, fresh func(testing.TB) store.Options) {
 	t.Run("from plan to plan", func(t *testing.T) {
 		db, set := setUp(t)
 		set(leaverItem("b"), creation("x"), driftItem("a"))
-		first, err := db.Plans().Work(ctx, store.WorkFilter{})
+		first, err := db.Plans().ManualTasks(ctx, store.ManualTaskFilter{})
 		must(t, err)
-		want := []store.Work{
+		want := []store.ManualTask{
 			{Person: "person-a", Account: "a1", Kind: store.ItemDrift, Login: "a", Name: "Änne a", Told: store.CampaignCreator,
 				Role: store.AccountManager, Why: "cn=a", Since: at},
 			{Person: "person-b", Account: "a1", Kind: store.ItemLeaver, Login: "b", Name: "Änne b", Told: store.CampaignCreator,
@@ -83,33 +83,33 @@ func testWork(t *testing.T, fresh func(testing.TB) store.Options) {
 		changed := driftItem("a")
 		changed.Login = "anna"
 		set(driftItem("c"), changed, leaverItem("b"), leaverItem("b")) // one is named twice
-		same(t, "second plan", list(t, db, store.WorkFilter{}), "drift anna", "leaver b", "drift c")
-		if again, err := db.Plans().Work(ctx, store.WorkFilter{}); err != nil || !again[0].Since.Equal(since) ||
+		same(t, "second plan", list(t, db, store.ManualTaskFilter{}), "drift anna", "leaver b", "drift c")
+		if again, err := db.Plans().ManualTasks(ctx, store.ManualTaskFilter{}); err != nil || !again[0].Since.Equal(since) ||
 			!again[1].Since.Equal(since) || !again[2].Since.Equal(at) {
 			t.Errorf("since %v, %v, want what is known to keep its time", again, err)
 		}
-		same(t, "kind", list(t, db, store.WorkFilter{Kind: store.ItemLeaver}), "leaver b")
-		same(t, "page", list(t, db, store.WorkFilter{After: first[0], Limit: 1}), "leaver b")
-		same(t, "behind another time", list(t, db, store.WorkFilter{After: first[1]}), "drift c")
+		same(t, "kind", list(t, db, store.ManualTaskFilter{Kind: store.ItemLeaver}), "leaver b")
+		same(t, "page", list(t, db, store.ManualTaskFilter{After: first[0], Limit: 1}), "leaver b")
+		same(t, "behind another time", list(t, db, store.ManualTaskFilter{After: first[1]}), "drift c")
 		set(driftItem("c"))
-		same(t, "third plan", list(t, db, store.WorkFilter{}), "drift c")
+		same(t, "third plan", list(t, db, store.ManualTaskFilter{}), "drift c")
 		set()
-		same(t, "plan without work", list(t, db, store.WorkFilter{}))
+		same(t, "plan without work", list(t, db, store.ManualTaskFilter{}))
 	})
 	t.Run("ticked off", func(t *testing.T) {
 		db, set := setUp(t)
 		gone, drifted := active(t, db, "gone"), active(t, db, "drifted")
 		set(leaverItem("gone"), driftItem("drifted"))
 		for name, k := range map[string]store.UserKey{"other kind": drifted, "nobody": {Person: "x", Account: "a1"}} {
-			if err := db.Plans().WorkDone(ctx, k, store.ItemLeaver, "admin:x", event("bad")); !errors.Is(err,
+			if err := db.Plans().ManualTaskDone(ctx, k, store.ItemLeaver, "admin:x", event("bad")); !errors.Is(err,
 				store.ErrNotFound) {
 				t.Errorf("%s: %v, want ErrNotFound", name, err)
 			}
 		}
 		at = at.Add(time.Minute)
-		must(t, db.Plans().WorkDone(ctx, gone, store.ItemLeaver, "admin:x", event("done")))
-		must(t, db.Plans().WorkDone(ctx, drifted, store.ItemDrift, "admin:x", event("done")))
-		if err := db.Plans().WorkDone(ctx, gone, store.ItemLeaver, "admin:x", event("bad")); !errors.Is(err,
+		must(t, db.Plans().ManualTaskDone(ctx, gone, store.ItemLeaver, "admin:x", event("done")))
+		must(t, db.Plans().ManualTaskDone(ctx, drifted, store.ItemDrift, "admin:x", event("done")))
+		if err := db.Plans().ManualTaskDone(ctx, gone, store.ItemLeaver, "admin:x", event("bad")); !errors.Is(err,
 			store.ErrNotFound) {
 			t.Errorf("ticked off twice: %v, want ErrNotFound", err)
 		}
@@ -120,16 +120,17 @@ func testWork(t *testing.T, fresh func(testing.TB) store.Options) {
 			row.Role != store.AccountManager || row.State != store.Active {
 			t.Errorf("the drifted row: %+v, %v, want its new role", row, err)
 		}
-		same(t, "open", list(t, db, store.WorkFilter{}))
-		same(t, "done", list(t, db, store.WorkFilter{Done: true}), "drift drifted", "leaver gone")
-		if done, err := db.Plans().Work(ctx, store.WorkFilter{Done: true}); err != nil || done[0].DoneBy != "admin:x" ||
+		same(t, "open", list(t, db, store.ManualTaskFilter{}))
+		same(t, "done", list(t, db, store.ManualTaskFilter{Done: true}), "drift drifted", "leaver gone")
+		if done, err := db.Plans().ManualTasks(ctx, store.ManualTaskFilter{Done: true}); err != nil ||
+			done[0].DoneBy != "admin:x" ||
 			!done[0].DoneAt.Equal(at) {
 			t.Errorf("done %+v, %v", done, err)
 		}
 		set(driftItem("drifted"))
-		same(t, "named again", list(t, db, store.WorkFilter{}), "drift drifted")
-		same(t, "still done", list(t, db, store.WorkFilter{Done: true}), "leaver gone")
-		if open, err := db.Plans().Work(ctx, store.WorkFilter{}); err != nil || !open[0].Since.Equal(at) ||
+		same(t, "named again", list(t, db, store.ManualTaskFilter{}), "drift drifted")
+		same(t, "still done", list(t, db, store.ManualTaskFilter{Done: true}), "leaver gone")
+		if open, err := db.Plans().ManualTasks(ctx, store.ManualTaskFilter{}); err != nil || !open[0].Since.Equal(at) ||
 			!open[0].DoneAt.IsZero() || open[0].DoneBy != "" {
 			t.Errorf("open anew %+v, %v, want it to begin now", open, err)
 		}
@@ -144,33 +145,33 @@ func testWork(t *testing.T, fresh func(testing.TB) store.Options) {
 		id, err := db.Plans().Create(ctx, store.Plan{Kind: "admin"})
 		must(t, err)
 		must(t, db.Plans().Add(ctx, id, []store.PlanItem{leaverItem("gone")}))
-		if err := db.Plans().SetWork(ctx, id); !errors.Is(err, store.ErrConflict) {
+		if err := db.Plans().SetManualTasks(ctx, id); !errors.Is(err, store.ErrConflict) {
 			t.Errorf("work of half a plan: %v, want ErrConflict", err)
 		}
 		at = at.Add(time.Second)
-		must(t, db.Plans().WorkDone(ctx, k, store.ItemLeaver, "admin:x", event("d")))
+		must(t, db.Plans().ManualTaskDone(ctx, k, store.ItemLeaver, "admin:x", event("d")))
 		_, err = db.Plans().Ready(ctx, id, 1, event("r"))
 		must(t, err)
-		must(t, db.Plans().SetWork(ctx, id))
-		same(t, "open", list(t, db, store.WorkFilter{}))
+		must(t, db.Plans().SetManualTasks(ctx, id))
+		same(t, "open", list(t, db, store.ManualTaskFilter{}))
 	})
 	t.Run("row that is being sent, or gone", func(t *testing.T) {
 		db, set := setUp(t)
 		set(leaverItem("a"), driftItem("a"), leaverItem("b"), driftItem("b"))
-		_, _, err := db.Ledger().Want(ctx, ssoUser("a"), event("w"))
+		_, _, err := db.Ledger().Enqueue(ctx, ssoUser("a"), event("w"))
 		must(t, err)
 		row := claimRow(t, db)
 		key := func(name string) store.UserKey { return store.UserKey{Person: ssoUser(name).Person, Account: "a1"} }
 		for _, kind := range []string{store.ItemLeaver, store.ItemDrift} {
-			if err := db.Plans().WorkDone(ctx, key("a"), kind, "x", event("bad")); !errors.Is(err, store.ErrConflict) {
+			if err := db.Plans().ManualTaskDone(ctx, key("a"), kind, "x", event("bad")); !errors.Is(err, store.ErrConflict) {
 				t.Errorf("%s of a row that is being sent: %v, want ErrConflict", kind, err)
 			}
-			must(t, db.Plans().WorkDone(ctx, key("b"), kind, "x", event("d")))
+			must(t, db.Plans().ManualTaskDone(ctx, key("b"), kind, "x", event("d")))
 		}
 		if got, err := db.Ledger().Get(ctx, row.Person, row.Account); err != nil || cmp.Diff(row, got) != "" {
 			t.Errorf("the row has changed: %+v, %v", got, err)
 		}
-		same(t, "open", list(t, db, store.WorkFilter{}), "drift a", "leaver a")
+		same(t, "open", list(t, db, store.ManualTaskFilter{}), "drift a", "leaver a")
 		if n := events(t, db, "bad"); n != 0 {
 			t.Errorf("%d events of refusals", n)
 		}
@@ -184,9 +185,9 @@ func testWork(t *testing.T, fresh func(testing.TB) store.Options) {
 		}
 		count := func() (total int) {
 			t.Helper()
-			f := store.WorkFilter{Limit: 1000}
+			f := store.ManualTaskFilter{Limit: 1000}
 			for {
-				page, err := db.Plans().Work(ctx, f)
+				page, err := db.Plans().ManualTasks(ctx, f)
 				must(t, err)
 				if total += len(page); len(page) < f.Limit {
 					return total
@@ -210,7 +211,7 @@ func testWork(t *testing.T, fresh func(testing.TB) store.Options) {
 	t.Run("bounds", func(t *testing.T) {
 		db := open(t, fresh(t))
 		for _, limit := range []int{-1, 1001} {
-			if _, err := db.Plans().Work(ctx, store.WorkFilter{Limit: limit}); err == nil {
+			if _, err := db.Plans().ManualTasks(ctx, store.ManualTaskFilter{Limit: limit}); err == nil {
 				t.Errorf("limit %d was accepted", limit)
 			}
 		}
@@ -218,10 +219,10 @@ func testWork(t *testing.T, fresh func(testing.TB) store.Options) {
 	t.Run("ticked off at once", func(t *testing.T) {
 		o := fresh(t)
 		replicas := []*store.DB{open(t, o), open(t, o)}
-		must(t, replicas[0].Plans().SetWork(ctx, plan(t, replicas[0], "admin", leaverItem("a")).ID))
+		must(t, replicas[0].Plans().SetManualTasks(ctx, plan(t, replicas[0], "admin", leaverItem("a")).ID))
 		done := 0
 		for _, err := range all(8, func(i int) error {
-			return replicas[i%2].Plans().WorkDone(ctx, store.UserKey{Person: "person-a", Account: "a1"}, store.ItemLeaver,
+			return replicas[i%2].Plans().ManualTaskDone(ctx, store.UserKey{Person: "person-a", Account: "a1"}, store.ItemLeaver,
 				"x", event("d"))
 		}) {
 			if err == nil {
@@ -239,7 +240,7 @@ func testWork(t *testing.T, fresh func(testing.TB) store.Options) {
 // claimRow takes the row that is due.
 func claimRow(tb testing.TB, db *store.DB) store.SSOUser {
 	tb.Helper()
-	row, err := db.Ledger().Claim(tb.Context(), time.Minute, store.PlanClass)
+	row, err := db.Ledger().Claim(tb.Context(), time.Minute, store.PlanPriority)
 	must(tb, err)
 	return row
 }

@@ -19,9 +19,9 @@ const (
 	sealLease = 15 * time.Second // a replica that died is followed by another then
 )
 
-// sealAudit chains the audit's events and seals the chain every ten seconds, on one
+// keepChain chains the audit's events and makes a checkpoint of the chain every ten seconds, on one
 // replica at a time, and a last time when ctx ends.
-func (p *App) sealAudit(ctx context.Context) error {
+func (p *App) keepChain(ctx context.Context) error {
 	holder := fmt.Sprintf("%d-%d", os.Getpid(), p.Now().UnixNano())
 	tick := time.NewTicker(sealEvery)
 	defer tick.Stop()
@@ -31,22 +31,22 @@ func (p *App) sealAudit(ctx context.Context) error {
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 			defer cancel()
 			defer p.compareAudit(last)
-			if err := errors.Join(p.sealOnce(last, holder), p.Store.Leases().Release(last, admin.CheckpointKey,
+			if err := errors.Join(p.checkpointOnce(last, holder), p.Store.Leases().Release(last, admin.CheckpointKey,
 				holder)); err != nil {
-				p.log.Warn("the audit was not sealed at the end; the next start does it", "error", err)
+				p.log.Warn("no checkpoint of the audit log was made at the end; the next start makes it", "error", err)
 			}
 			return nil
 		case <-tick.C:
-			if err := p.sealOnce(ctx, holder); err != nil && ctx.Err() == nil {
-				p.log.Warn("the audit was not sealed; tried again in ten seconds", "error", err)
+			if err := p.checkpointOnce(ctx, holder); err != nil && ctx.Err() == nil {
+				p.log.Warn("no checkpoint of the audit log was made; tried again in ten seconds", "error", err)
 			}
 			p.compareAudit(ctx)
 		}
 	}
 }
 
-// sealOnce chains what waits and seals it, if this replica has the lease.
-func (p *App) sealOnce(ctx context.Context, holder string) error {
+// checkpointOnce chains what waits and makes a checkpoint, if this replica has the lease.
+func (p *App) checkpointOnce(ctx context.Context, holder string) error {
 	ours, err := p.Store.Leases().Take(ctx, admin.CheckpointKey, holder, sealLease)
 	if err != nil || !ours {
 		return err
@@ -61,19 +61,19 @@ func (p *App) sealOnce(ctx context.Context, holder string) error {
 		p.ForeignEvents(c)
 	}
 	p.ReportForeign(ctx)
-	switch sealed, err := p.Store.Audit().LastSeal(ctx); {
+	switch sealed, err := p.Store.Audit().LastCheckpoint(ctx); {
 	case err != nil && !errors.Is(err, store.ErrNotFound):
 		return err
 	case head.Seq == 0 || err == nil && sealed.Seq >= head.Seq:
 		return nil // nothing new
 	}
 	s := p.Audit().Checkpoint(head)
-	// Outside first: a seal that only the database has protects from nobody who writes it.
+	// Outside first: a checkpoint that only the database has protects from nobody who writes it.
 	p.log.LogAttrs(ctx, slog.LevelInfo, admin.CheckpointLogged, admin.CheckpointAttrs(s)...)
-	if err := appendSeal(p.Config.Audit.Sink, s); err != nil {
-		p.log.Warn("a seal of the audit was not written to audit.sink", "error", err)
+	if err := appendCheckpoint(p.Config.Audit.Sink, s); err != nil {
+		p.log.Warn("a checkpoint of the audit log was not written to audit.sink", "error", err)
 	}
-	return p.Store.Audit().AddSeal(ctx, s)
+	return p.Store.Audit().AddCheckpoint(ctx, s)
 }
 
 // foreignTally collects foreign events until they are reported.
@@ -133,14 +133,14 @@ func (p *App) compareAudit(ctx context.Context) {
 	}
 }
 
-// appendSeal adds a line to the sink and has it on the disk before it returns.
-func appendSeal(file string, s store.Seal) error {
+// appendCheckpoint adds a line to the sink and has it on the disk before it returns.
+func appendCheckpoint(file string, s store.Checkpoint) error {
 	if file == "" {
 		return nil
 	}
 	line, err := json.Marshal(s)
 	if err != nil {
-		return fmt.Errorf("encode a seal: %w", err)
+		return fmt.Errorf("encode a checkpoint: %w", err)
 	}
 	return journal.AppendToSink(file, append(line, '\n'))
 }

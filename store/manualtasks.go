@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Work is something that an admin does by hand at Constant Contact, since its API can't.
-type Work struct {
+// ManualTask is something that an admin does by hand at Constant Contact, since its API can't.
+type ManualTask struct {
 	Person  PersonID
 	Account AccountID
 	Kind    string // ItemLeaver: delete the user. ItemDrift: change the role from Told to Role.
@@ -23,25 +23,25 @@ type Work struct {
 	DoneBy  string
 }
 
-// WorkFilter chooses work; zero fields do not filter.
-type WorkFilter struct {
+// ManualTaskFilter chooses work; zero fields do not filter.
+type ManualTaskFilter struct {
 	Kind  string
-	Done  bool // those ticked off instead of those open
-	After Work // behind this one, in the order of (Since, person, account, kind)
-	Limit int  // 1 to 1000, default 100
+	Done  bool       // those ticked off instead of those open
+	After ManualTask // behind this one, in the order of (Since, person, account, kind)
+	Limit int        // 1 to 1000, default 100
 }
 
-// workBatch is how many items or rows one transaction of SetWork looks at.
+// workBatch is how many items or rows one transaction of SetManualTasks looks at.
 const workBatch = 1000
 
-// SetWork makes the leavers and drifted roles of a plan the open work: what is new begins now, what the plan no longer
-// names is taken off the list, what was ticked off and is named again is open anew, unless it was ticked off after the
-// plan was begun. ErrConflict: the plan is still being made: half a plan would take the other half off the list.
-// ErrNotFound.
+// SetManualTasks makes the leavers and drifted roles of a plan the open work: what is new begins now, what the plan no
+// longer names is taken off the list, what was ticked off and is named again is open anew, unless it was ticked off
+// after the plan was begun. ErrConflict: the plan is still being made: half a plan would take the other half off the
+// list. ErrNotFound.
 //
 // It runs in batches, so that other writers get their turn in between: cut off, it has done a part, and can be called
 // again.
-func (s *Plans) SetWork(ctx context.Context, plan int64) error {
+func (s *Plans) SetManualTasks(ctx context.Context, plan int64) error {
 	const what = "set manual work"
 	p, err := getPlan(ctx, s.db.engine.reader(), plan)
 	if err == nil && p.State == PlanMaking {
@@ -137,8 +137,8 @@ func (s *Plans) workBatches(ctx context.Context, what, end string, more []any,
 	}
 }
 
-// Work lists work, the oldest first.
-func (s *Plans) Work(ctx context.Context, f WorkFilter) ([]Work, error) {
+// ManualTasks lists what is to be done by hand, the oldest first.
+func (s *Plans) ManualTasks(ctx context.Context, f ManualTaskFilter) ([]ManualTask, error) {
 	const what = "list manual work"
 	if f.Limit == 0 {
 		f.Limit = 100
@@ -151,7 +151,7 @@ func (s *Plans) Work(ctx context.Context, f WorkFilter) ([]Work, error) {
 	if f.Done {
 		condition = "done_at > 0"
 	}
-	all, err := collect(ctx, s.db.engine.reader(), scanWork, `
+	all, err := collect(ctx, s.db.engine.reader(), scanManualTask, `
 		SELECT person_id, account, kind, login, name, told, role, why, since, done_at, done_by
 		  FROM manual_work
 		 WHERE `+condition+` AND (since, person_id, account, kind) > ($1, $2, $3, $4) AND ($5 = '' OR kind = $5)
@@ -160,17 +160,17 @@ func (s *Plans) Work(ctx context.Context, f WorkFilter) ([]Work, error) {
 	return all, s.db.explain(what, err)
 }
 
-func scanWork(row scanner) (w Work, err error) {
+func scanManualTask(row scanner) (w ManualTask, err error) {
 	var since, done int64
 	err = row.Scan(&w.Person, &w.Account, &w.Kind, &w.Login, &w.Name, &w.Told, &w.Role, &w.Why, &since, &done, &w.DoneBy)
 	w.Since, w.DoneAt = fromMicros(since), fromMicros(done)
 	return w, err
 }
 
-// WorkDone ticks work off: a leaver's row leaves the ledger, a drifted row gets its role, all in one transaction with
-// the event. A row that is not there any more is no matter. ErrNotFound: no such work is open. ErrConflict: the row is
-// being sent; its outcome must be stored first.
-func (s *Plans) WorkDone(ctx context.Context, k UserKey, kind, by string, e Event) error {
+// ManualTaskDone ticks work off: a leaver's row leaves the ledger, a drifted row gets its role, all in one transaction
+// with the event. A row that is not there any more is no matter. ErrNotFound: no such work is open. ErrConflict: the
+// row is being sent; its outcome must be stored first.
+func (s *Plans) ManualTaskDone(ctx context.Context, k UserKey, kind, by string, e Event) error {
 	return s.db.write(ctx, "tick off manual work", func(ctx context.Context, tx querier) error {
 		now := s.db.now()
 		var role Role
