@@ -30,7 +30,7 @@ type Options struct {
 	Directory    *directory.Directory
 	References   *idp.References // reads the references of requests that were only counted; nil: there are none
 	People       admin.People
-	SessionIdle  time.Duration // after which an unused session is over
+	Sessions     admin.Sessions
 	Status       admin.Status
 	Keys         admin.Keys
 	Users        admin.Users
@@ -40,8 +40,7 @@ type Options struct {
 	Providers    admin.Providers
 	Mappings     admin.Mappings
 	Audit        admin.Audit
-	EntityID     string          // ours
-	Contacts     []string        // whom to ask, for the hand-over sheet
+	Handover     admin.Handover
 	WebhookURL   string          // where our own webhooks come in, with its secret: never shown; "": off
 	Settings     []admin.Setting // the effective configuration, secrets masked
 }

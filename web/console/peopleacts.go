@@ -2,7 +2,6 @@ package console
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -16,10 +15,8 @@ import (
 
 func (k *Console) endPersonSessions(r *request) error {
 	id := r.personOf()
-	event := r.event("session-end", string(id))
-	event.Reason = "by_admin"
-	if _, err := k.Store.Sessions().EndPerson(r.ctx(), id, event); err != nil {
-		return fmt.Errorf("end the sessions of %s: %w", id, err)
+	if _, err := k.Sessions.End(r.ctx(), r.scope(), id, r.event("", "")); err != nil {
+		return err
 	}
 	return r.done(personPath(id), "ended")
 }

@@ -84,8 +84,8 @@ func (k *Console) showPerson(r *request, status int, f form) error {
 	if err := k.listPerson(r, &v, users); err != nil {
 		return err
 	}
-	if v.Sessions, err = k.Store.Sessions().OfPerson(r.ctx(), id, k.SessionIdle); err != nil {
-		return fmt.Errorf("list the sessions of %s: %w", id, err)
+	if v.Sessions, err = k.Sessions.List(r.ctx(), r.scope(), id); err != nil {
+		return err
 	}
 	if v.Factors, err = k.Provider.Factors().List(r.ctx(), id); err != nil {
 		return err

@@ -32,10 +32,11 @@ const (
 type grammar struct {
 	Config string `short:"c" placeholder:"FILE" help:"The configuration file. Default: what SSOBRIDGE_CONFIG names, else /etc/ssobridge/ssobridge.yaml."`
 
-	Serve   serveCmd   `cmd:"" help:"Run the bridge."`
-	Init    initCmd    `cmd:"" help:"Write a commented configuration and make the first signing key."`
-	Check   checkCmd   `cmd:"" help:"Check configuration, store, directory, partner token, keys and service providers."`
-	Mapping mappingCmd `cmd:"" help:"Say who gets which role in which client account."`
+	Serve    serveCmd   `cmd:"" help:"Run the bridge."`
+	Init     initCmd    `cmd:"" help:"Write a commented configuration and make the first signing key."`
+	Settings configCmd  `cmd:"" name:"config" help:"Show the configuration that is in effect."`
+	Check    checkCmd   `cmd:"" help:"Check configuration, store, directory, partner token, keys and service providers."`
+	Mapping  mappingCmd `cmd:"" help:"Say who gets which role in which client account."`
 
 	Provision provisionCmd `cmd:"" help:"See and create everybody who is to have a Constant Contact user."`
 	Users     usersCmd     `cmd:"" help:"The ledger of Constant Contact users: list, tell, suspend, tick off."`
@@ -47,6 +48,7 @@ type grammar struct {
 
 	Admin    adminCmd    `cmd:"" help:"Second factors: invite to enrol one, list, remove."`
 	Lockouts lockoutsCmd `cmd:"" help:"See and lift lockouts after wrong passwords."`
+	Sessions sessionsCmd `cmd:"" help:"See and end people's sessions."`
 
 	SP       spCmd       `cmd:"" name:"sp" help:"Register service providers."`
 	Keys     keysCmd     `cmd:"" help:"Make signing keys and roll them over."`

@@ -14,6 +14,7 @@ type spCmd struct {
 	AddConstantContact spAddConstantContactCmd `cmd:"" help:"Register Constant Contact."`
 	List               spListCmd               `cmd:"" help:"List the service providers."`
 	Show               spShowCmd               `cmd:"" help:"Show all that is known of a service provider."`
+	Sheet              spSheetCmd              `cmd:"" help:"Print the hand-over sheet: what the support engineer of a service provider needs."`
 	Set                spSetCmd                `cmd:"" help:"Change settings of a service provider."`
 	Refresh            spRefreshCmd            `cmd:"" help:"Read metadata again from where it came, now."`
 	Approve            spApproveCmd            `cmd:"" help:"Take changed keys and addresses that a refresh has found."`

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"ssobridge/certs"
+	"ssobridge/cmd/internal/config"
 	"ssobridge/web"
 	"ssobridge/web/admin"
 	"ssobridge/web/console"
@@ -35,6 +36,19 @@ func (p *App) Providers() admin.Providers {
 // Lockouts is what can be done with people and addresses that are locked out.
 func (p *App) Lockouts() admin.Lockouts {
 	return admin.Lockouts{Store: p.Store, IdP: p.IdP, Directory: p.Directory}
+}
+
+// Sessions is what can be done with people's sessions.
+func (p *App) Sessions() admin.Sessions {
+	return admin.Sessions{Store: p.Store, Directory: p.Directory, Idle: p.Config.Sessions.Idle}
+}
+
+// Handover makes the sheet for the support engineer of a service provider.
+func (p *App) Handover() admin.Handover {
+	return admin.Handover{
+		Keys: p.Keys(), Providers: p.Providers(), EntityID: p.Config.EntityID, PublicURL: p.Config.PublicURL,
+		Contacts: p.Config.Contacts(), Now: p.Now,
+	}
 }
 
 // Audit is what can be done with the audit log.
@@ -81,9 +95,9 @@ func (p *App) WebhookURL() string {
 }
 
 // Settings is the effective configuration, key by key, with secrets masked.
-func (p *App) Settings() []admin.Setting {
+func Settings(cfg *config.Config) []admin.Setting {
 	var all []admin.Setting
-	for _, s := range p.Config.Settings() {
+	for _, s := range cfg.Settings() {
 		all = append(all, admin.Setting(s))
 	}
 	return all
@@ -97,10 +111,10 @@ func (p *App) console() *web.Console {
 	pages := console.New(console.Options{
 		Store: p.Store, Budget: p.Budget, Provisioning: p.Provisioning, Provider: p.IdP, Directory: p.Directory,
 		References: &p.References,
-		People:     p.People(), Users: p.Users(), Plans: p.Plans(), SessionIdle: p.Config.Sessions.Idle,
+		People:     p.People(), Users: p.Users(), Plans: p.Plans(), Sessions: p.Sessions(),
 		Status: p.Status(), Keys: p.Keys(),
 		Lockouts: p.Lockouts(), Expiries: p.Expiries(), Providers: p.Providers(), Mappings: p.Mappings(), Audit: p.Audit(),
-		EntityID: p.Config.EntityID, Contacts: p.Config.Contacts(), WebhookURL: p.WebhookURL(), Settings: p.Settings(),
+		Handover: p.Handover(), WebhookURL: p.WebhookURL(), Settings: Settings(&p.Config),
 	})
 	return &web.Console{
 		Pages: pages, Audit: p.Store.Audit(), Forms: p.Store.Forms(),

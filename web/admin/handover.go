@@ -1,0 +1,70 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"time"
+
+	"ssobridge/store"
+)
+
+// Handover makes the sheet for the support engineer who sets up single sign-on at a service provider.
+type Handover struct {
+	Keys      Keys
+	Providers Providers
+	EntityID  string // ours
+	PublicURL string
+	Contacts  []string // who answers questions, as text
+	Now       func() time.Time
+}
+
+// Sheet is what a support engineer needs. Nothing of it is secret.
+type Sheet struct {
+	EntityID, SSO, Metadata string
+	Certificates            []Key                  // that sign, or will sign next and are in the metadata already
+	Provider                *store.ServiceProvider // nil: Constant Contact is not registered yet
+	Contact                 []string
+	Date                    time.Time
+}
+
+// Sheet makes the sheet for one service provider; for Constant Contact where none is named.
+func (h Handover) Sheet(ctx context.Context, s Scope, entityID string) (Sheet, error) {
+	sheet := Sheet{EntityID: h.EntityID, Contact: h.Contacts, Date: h.Now()}
+	// Only the public address is named, never the console's own, which is nobody's business outside.
+	public, err := url.Parse(h.PublicURL)
+	if err != nil {
+		return sheet, fmt.Errorf("read public_url: %w", err)
+	}
+	sheet.SSO = public.JoinPath("saml", "sso").String()
+	sheet.Metadata = public.JoinPath("saml", "metadata").String()
+	if entityID != "" {
+		sp, err := h.Providers.Get(ctx, s, entityID)
+		if err != nil {
+			return sheet, err
+		}
+		sheet.Provider = &sp.ServiceProvider
+		sheet.Metadata += "/" + url.PathEscape(sp.EntityID) // has the NameID formats of this one
+	} else {
+		all, err := h.Providers.List(ctx, s)
+		if err != nil {
+			return sheet, err
+		}
+		for i := range all {
+			if all[i].Kind == store.ConstantContact {
+				sheet.Provider = &all[i].ServiceProvider
+				break
+			}
+		}
+	}
+	list, err := h.Keys.List(ctx, s)
+	if err != nil {
+		return sheet, fmt.Errorf("read how the keys stand: %w", err)
+	}
+	for _, key := range list.Keys {
+		if key.Use == Signing && (key.State == KeyActive || key.State == KeyPublished) {
+			sheet.Certificates = append(sheet.Certificates, key)
+		}
+	}
+	return sheet, nil
+}
