@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"ssobridge/idp/directory"
 	"ssobridge/store"
 )
 
@@ -93,6 +94,43 @@ func (s *Service) RetryUsers(ctx context.Context, f store.UserFilter, actor stri
 		last := rows[len(rows)-1]
 		f.After = store.UserKey{Person: last.Person, Account: last.Account}
 	}
+}
+
+// CreateAgain has the user of a person created again whom an admin misses at Constant Contact: under the same external
+// id, with the person's data and role of today. Who would not be let in is not created: the decision says why.
+// ErrConflict of the store: the user's state does not allow it.
+func (s *Service) CreateAgain(ctx context.Context, p directory.Entry, account store.AccountID,
+	e store.Event) (Decision, error) {
+	fail := func(err error) (Decision, error) {
+		return Decision{}, fmt.Errorf("create the user of person %s in account %s again: %w", p.ID, account, err)
+	}
+	x, err := s.current(ctx)
+	if err != nil {
+		return fail(err)
+	}
+	a, d := s.pick(x, s.assignments(x, p), account)
+	switch {
+	case d.Outcome != "":
+		return d, nil
+	case a.Role == store.Owner:
+		return denied(a, OwnerUnknown, "the API of Constant Contact creates no owners"), nil
+	}
+	body, err := s.Body(p, a)
+	if err != nil {
+		return denied(a, PersonData, err.Error()), nil
+	}
+	want := s.intention(p, a, body)
+	want.Priority = store.RetryPriority
+	e.Action, e.Subject, e.Account = "create-again", p.ID, a.Account
+	did, err := s.ledger.CreateAgain(ctx, want, e)
+	switch {
+	case err != nil:
+		return fail(err)
+	case !did:
+		return fail(store.ErrConflict)
+	}
+	s.poke()
+	return Decision{Outcome: Wait, Assignment: a}, nil
 }
 
 // ManualTaskDone ticks manual work off. ErrNotFound of the store: no such work is open.

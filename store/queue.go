@@ -352,3 +352,34 @@ func (s *Ledger) Doubt(ctx context.Context, k UserKey, c Priority, e Event) (boo
 	})
 	return did && err == nil, err
 }
+
+// CreateAgain puts the row of a user whom an admin misses at Constant Contact back into the queue, in class u.Priority
+// and with its event: the user is created again under the same external id and, where there is one, the same login
+// name, with u's mail address, names, role and mapping. Since when the row is there, and its attempts, stay. It returns
+// whether it did anything: the row of an owner, and one that is neither active nor assumed, stays as it is.
+// ErrConflict: a login name that the row had none of stands at another row.
+func (s *Ledger) CreateAgain(ctx context.Context, u SSOUser, e Event) (bool, error) {
+	did := false
+	err := s.db.write(ctx, "create SSO user again", func(ctx context.Context, tx querier) error {
+		now, err := s.db.engine.clock(ctx, tx)
+		if err != nil {
+			return err
+		}
+		// With the role that was sent before, an answer that the user exists means that nobody was missing. With another one
+		// it is a conflict: whoever is there has the role before, and no call could change it.
+		n, err := rowsAffected(ctx, tx, `
+			UPDATE sso_users SET
+			       maybe_sent = (role = $1), state = CASE WHEN role = $1 THEN 'unknown' ELSE 'wanted' END, role = $1,
+			       login_name = CASE WHEN login_name = '' THEN $2 ELSE login_name END, contact_email = $3, first_name = $4,
+			       last_name = $5, mapping = $6, failures = 0, throttles = 0, next_attempt = 0, earliest_attempt = 0, lease_until = 0,
+			       error_key = '', error_text = '', due_at = $7, updated_at = $7, class = $8
+			 WHERE person_id = $9 AND account = $10 AND state IN ('active', 'assumed') AND role <> 'owner'`,
+			string(u.Role), u.LoginName, u.ContactEmail, u.FirstName, u.LastName, u.Mapping, micros(now), int(u.Priority),
+			string(u.Person), string(u.Account))
+		if did = n == 1; err != nil || !did {
+			return err
+		}
+		return addEvents(ctx, tx, now, []Event{e})
+	})
+	return did && err == nil, err
+}

@@ -342,6 +342,61 @@ func testDoubt(t *testing.T, fresh func(testing.TB) store.Options) {
 	})
 }
 
+// testCreateAgain: only a user who is taken to be there is created again, with new data under the same ids; with the
+// same role an answer that they exist is no conflict, with another one it is.
+func testCreateAgain(t *testing.T, fresh func(testing.TB) store.Options) {
+	ctx := t.Context()
+	for _, state := range []store.State{store.Wanted, store.Unknown, store.Sending, store.Active, store.Assumed,
+		store.Refused, store.Conflict} {
+		for _, role := range []store.Role{store.AccountManager, store.CampaignCreator} {
+			t.Run(string(state)+" as "+string(role), func(t *testing.T) {
+				db := open(t, fresh(t))
+				l := db.Ledger()
+				before := inState(t, l, "anna", state, state != store.Wanted)
+				u := before
+				u.ExternalID, u.LoginName, u.ContactEmail, u.LastName = "another", "another", "new@example.test", "Married"
+				u.Role, u.Priority, u.Mapping = role, store.RetryPriority, 99
+				did, err := l.CreateAgain(ctx, u, event("again"))
+				must(t, err)
+				got := stored(t, l, keyOf(before))
+				if want := state == store.Active || state == store.Assumed; did != want ||
+					(events(t, db, "again") == 1) != want {
+					t.Errorf("did %t, want %t", did, want)
+				}
+				if !did {
+					if got != before {
+						t.Errorf("got %+v, want it as it was", got)
+					}
+					return
+				}
+				if got.ExternalID != before.ExternalID || got.LoginName != before.LoginName ||
+					!got.CreatedAt.Equal(before.CreatedAt) || got.Attempts != before.Attempts {
+					t.Errorf("got %+v, want the ids and the history of %+v", got, before)
+				}
+				if got.ContactEmail != u.ContactEmail || got.LastName != u.LastName || got.Role != role || got.Mapping != 99 {
+					t.Errorf("got %+v, want the new data", got)
+				}
+				if same := role == before.Role; got.MaybeSent != same || (got.State == store.Unknown) != same {
+					t.Errorf("got %s, maybe sent %t, with the same role %t", got.State, got.MaybeSent, same)
+				}
+				if claimed, err := l.Claim(ctx, time.Minute, store.RetryPriority); err != nil || claimed.Person != before.Person {
+					t.Errorf("claim: got %+v, %v", claimed, err)
+				}
+			})
+		}
+	}
+	db := open(t, fresh(t))
+	owner := store.SSOUser{Person: "o", Account: "a1", ExternalID: "x", ExternalProvider: "prov", Role: store.Owner,
+		State: store.Active}
+	if _, err := db.Ledger().Adopt(ctx, []store.SSOUser{owner}, event("adopt")); err != nil {
+		t.Fatal(err)
+	}
+	owner.Role = store.AccountManager
+	if did, err := db.Ledger().CreateAgain(ctx, owner, event("again")); did || err != nil {
+		t.Errorf("an owner: did %t, %v", did, err)
+	}
+}
+
 // intoPlanClass puts a waiting row into class plan, by way of an attempt that surely did not arrive.
 func intoPlanClass(tb testing.TB, l *store.Ledger, row store.SSOUser) error {
 	tb.Helper()

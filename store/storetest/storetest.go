@@ -69,6 +69,7 @@ func Run(t *testing.T, o Suite) {
 		{"LedgerModel", testLedgerModel},
 		{"Queue", testQueue},
 		{"Doubt", testDoubt},
+		{"CreateAgain", testCreateAgain},
 		{"Claims", testClaims},
 		{"ExternalIDs", testExternalIDs},
 		{"Users", testUsers},

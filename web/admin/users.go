@@ -172,6 +172,64 @@ func (u Users) Create(ctx context.Context, s Scope, k store.UserKey, e store.Eve
 	return u.Store.Audit().Add(ctx, e)
 }
 
+// Again names the user of a person who is to be created again. Without an account it is the only one who is taken to be
+// at Constant Contact.
+func (u Users) Again(ctx context.Context, s Scope, who, account string) (store.UserKey, error) {
+	if account != "" {
+		return u.Key(ctx, s, who, account)
+	}
+	person, err := u.Find(ctx, who)
+	if err != nil {
+		return store.UserKey{}, err
+	}
+	rows, err := u.Store.Ledger().Person(ctx, person)
+	if err != nil {
+		return store.UserKey{}, fmt.Errorf("look for person %s: %w", person, err)
+	}
+	rows = slices.DeleteFunc(rows, func(row store.SSOUser) bool {
+		return row.State != store.Active && row.State != store.Assumed || !s.Includes(row.Account)
+	})
+	accounts := make([]store.AccountID, 0, len(rows))
+	for _, row := range rows {
+		accounts = append(accounts, row.Account)
+	}
+	switch len(rows) {
+	case 1:
+		return store.UserKey{Person: person, Account: rows[0].Account}, nil
+	case 0:
+		return store.UserKey{}, &Error{Kind: Missing, Field: "who", Fault: fmt.Sprintf("person %s has no SSO user who is "+
+			"taken to be at Constant Contact", person), Act: ShowUser, About: string(person)}
+	}
+	return store.UserKey{}, &Error{Field: "account", Fault: fmt.Sprintf("person %s has several SSO users: in %s", person,
+		joined(accounts)), Hint: "name the client account"}
+}
+
+// CreateAgain has a user created again who is missing at Constant Contact, under the same external id: the ledger's
+// row, its events and since when it is there stay. The running bridge makes the call. Somebody who could not sign
+// in to the client account is an Error that says why. e starts the event that it leaves.
+func (u Users) CreateAgain(ctx context.Context, s Scope, k store.UserKey, e store.Event) error {
+	if err := s.user(k); err != nil {
+		return err
+	}
+	person, err := readWhole(ctx, u.Directory, k.Person)
+	if err != nil {
+		return refusal(err)
+	}
+	if person.Problem != "" {
+		return &Error{Kind: Denied, Fault: fmt.Sprintf("the directory does not let this person sign in: %s", person.Problem),
+			Act: ExplainLogin, About: person.Login}
+	}
+	if _, err := u.Store.Ledger().Get(ctx, k.Person, k.Account); err != nil {
+		return userError(err, k, "")
+	}
+	d, err := u.Provisioning.CreateAgain(ctx, person, k.Account, e)
+	if err == nil && d.Outcome == provisioning.Denied {
+		return &Error{Kind: Denied, Fault: "this person is not created again: " + refusedText(d), Act: ExplainLogin,
+			About: person.Login}
+	}
+	return userError(err, k, "is not taken to be at Constant Contact, so it can't be missing there")
+}
+
 // Entry reads a person with all groups, whatever state the account is in.
 func (u Users) Entry(ctx context.Context, id store.PersonID) (directory.Entry, error) {
 	return readWhole(ctx, u.Directory, id)

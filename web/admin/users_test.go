@@ -63,6 +63,7 @@ func TestUsers(t *testing.T) {
 	}
 	for what, err := range map[string]error{
 		"create": users.Create(ctx, none, key, event), "suspend": users.Suspend(ctx, none, key, "ann"),
+		"again":  users.CreateAgain(ctx, none, key, event),
 		"resume": users.Resume(ctx, none, key, "ann"), "retry": users.RetryOne(ctx, none, key, "ann"),
 		"task":        users.TaskDone(ctx, none, key, store.ItemLeaver, "ann"),
 		"confirm":     second(users.Confirm(ctx, none, []store.UserKey{key}, "ann")),

@@ -21,6 +21,8 @@ func (k *Console) changeUser(r *request) error {
 	switch word {
 	case "provision":
 		err = k.Users.Create(r.ctx(), r.scope(), key, r.event("", ""))
+	case "again":
+		err = k.Users.CreateAgain(r.ctx(), r.scope(), key, r.event("", ""))
 	case "retry":
 		err = k.Users.RetryOne(r.ctx(), r.scope(), key, r.actor())
 	case "confirm":

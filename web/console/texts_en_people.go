@@ -44,6 +44,7 @@ var peopleWords = map[string]string{
 	"people.do":           "Actions",
 	"people.provision":    "Create now",
 	"people.retry":        "Retry now",
+	"people.recreate":     "Create again",
 	"people.confirm":      "Confirm",
 	"people.suspend":      "Suspend",
 	"people.resume":       "Resume",
@@ -159,6 +160,7 @@ var peopleWords = map[string]string{
 
 	"done.user.provision": "The user is being created. Reload this page to see the result.",
 	"done.user.retry":     "Retrying now.",
+	"done.user.again":     "The user is being created again. Reload this page to see the result.",
 	"done.user.confirm":   "The user is confirmed.",
 	"done.user.suspend":   "Suspended: this person can't sign in there until you resume the user.",
 	"done.user.resume":    "The user was resumed.",

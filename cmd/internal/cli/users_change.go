@@ -197,6 +197,32 @@ func (c *usersCreateCmd) Run(s *invocation, p *server.App) error {
 	})
 }
 
+type usersCreateAgainCmd struct {
+	Person  string `arg:"" help:"Login name or person id."`
+	Account string `arg:"" optional:"" help:"The client account. Default: the only one where the person has a user."`
+}
+
+// Help is shown by users create-again --help.
+func (usersCreateAgainCmd) Help() string {
+	return "For a user who is taken to be there and was deleted at Constant Contact. The external_id stays, so that history " +
+		"and sign-ins go on; names, mail address and role are those of today. The running bridge makes the call. If the user " +
+		"is there after all, nothing changes at Constant Contact; with another role than before it is a conflict then." +
+		"\n\nExamples:\n\n    ssobridge users create-again alice\n\n    ssobridge users create-again alice a07e1lxqqqo0"
+}
+
+// Run asks for the user again.
+func (c *usersCreateAgainCmd) Run(s *invocation, p *server.App) error {
+	k, err := p.Users().Again(s.ctx, s.scope(), c.Person, c.Account)
+	if err != nil {
+		return err
+	}
+	if err := p.Users().CreateAgain(s.ctx, s.scope(), k, s.event("", "")); err != nil {
+		return err
+	}
+	s.printf("the user of %s in %s is created again by the running bridge\n", k.Person, k.Account)
+	return nil
+}
+
 type usersSuspendCmd struct{ oneUser }
 
 // Help is shown by users suspend --help.
