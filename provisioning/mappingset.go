@@ -14,7 +14,7 @@ import (
 // mapping whose priority alone differs is removed and added. One without a priority keeps the stored one, or goes
 // behind all others, in the order of the set: the same set twice makes no difference. A group given by its DN alone is
 // the stored one of that DN, whose id is known. Faults are joined *InputErrors, whose Field begins with "mapping N: ",
-// counted from 1; at most 100 are told.
+// counted from 1, or with the line of a file (mapping.Place); after 100 the last one says how many more there are.
 //
 // Those that are off are part of the set where it says so. One that it does not name, neither on nor off, stays as it
 // is: it gives nobody anything.
@@ -34,7 +34,7 @@ func (s *Service) CompareMappings(ctx context.Context, wanted []mapping.Spec) (m
 	for i, spec := range wanted {
 		m, faults := draft(spec)
 		m.Off = spec.Off
-		set.Put(i, m, faults...)
+		set.Put(i, spec.Line, m, faults...)
 	}
 	if err := s.setAccounts(ctx, wanted, set); err != nil {
 		return mapping.Change{}, fmt.Errorf("compare mappings: %w", err)
@@ -96,6 +96,15 @@ func (s *Service) setAccounts(ctx context.Context, wanted []mapping.Spec, set *m
 			return err
 		}
 	}
+}
+
+// OwnersID is the external_id that was told with an owner's mapping; "" where the ledger has none any more.
+func (s *Service) OwnersID(ctx context.Context, m store.Mapping) (string, error) {
+	row, err := s.ledger.Get(ctx, m.Person, m.Account)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return "", fmt.Errorf("look up the owner of account %s: %w", m.Account, err)
+	}
+	return row.ExternalID, nil
 }
 
 // setOwners refuses owners that are not stored just as the set tells them.

@@ -230,8 +230,9 @@ func TestCompareMappingsRefuses(t *testing.T) {
 	if _, err := w.CompareMappings(t.Context(), many); strings.Join(faultFields(err), "|") != "mappings" {
 		t.Errorf("too many: got %v", err)
 	}
-	if _, err := w.CompareMappings(t.Context(), many[:500]); len(faultFields(err)) != 100 {
-		t.Errorf("500 faults: got %d, want the first 100", len(faultFields(err)))
+	if _, err := w.CompareMappings(t.Context(), many[:500]); len(faultFields(err)) != 101 ||
+		!strings.Contains(err.Error(), "more faults") {
+		t.Errorf("500 faults: got %d, want the first 100 and how many more", len(faultFields(err)))
 	}
 }
 

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
+	"slices"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 
@@ -26,8 +29,11 @@ type Input struct {
 	Account          string `yaml:"account,omitempty"`
 	Role             string `yaml:"role,omitempty"`
 	Priority         int    `yaml:"priority,omitempty"`
-	Create           string `yaml:"create,omitempty"` // CreateInAdvance (or "") or CreateAtSignIn
+	Create           string `yaml:"create,omitempty"`      // CreateInAdvance (or "") or CreateAtSignIn
+	ExternalID       string `yaml:"external_id,omitempty"` // of the owner's user, with role owner
 	Off              bool   `yaml:"switched_off,omitempty"`
+
+	Line int `yaml:"-"` // of the file that it was read from; 0: of none
 }
 
 // AttributeOf takes an attribute pattern apart.
@@ -67,20 +73,152 @@ type file struct {
 	Mappings []Input `yaml:"mappings"`
 }
 
-// ReadFile reads a file of mappings. It looks nothing up.
+// ReadFile reads a file of mappings. It looks nothing up. All faults are returned joined, each a *InputError that names
+// its line. What the file does not say is never taken for an empty set, which would remove all mappings.
 func ReadFile(data []byte) ([]Input, error) {
 	if len(data) > MaxFile {
 		return nil, &InputError{Field: "file", Fault: fmt.Sprintf("it is larger than %d bytes", MaxFile),
 			Fix: "a pattern does for many mappings"}
 	}
-	var f file
+	var r fileReader
 	dec := yaml.NewDecoder(bytes.NewReader(data))
-	dec.KnownFields(true)
-	if err := dec.Decode(&f); err != nil && !errors.Is(err, io.EOF) {
+	var doc, second yaml.Node
+	err := dec.Decode(&doc)
+	if err == nil {
+		// What follows a line --- would be left out.
+		if err = dec.Decode(&second); err == nil {
+			r.fault(second.Line, "a second document follows", "keep one document in the file: remove the line ---")
+		}
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, &InputError{Field: "file", Fault: "it is no file of mappings: " +
 			strings.TrimPrefix(err.Error(), "yaml: ")}
 	}
-	return f.Mappings, nil
+	list := r.list(&doc)
+	var all []Input
+	for _, item := range list {
+		if in, ok := r.input(item); ok {
+			all = append(all, in)
+		}
+	}
+	return all, r.err()
+}
+
+// fileReader collects the faults of a file.
+type fileReader struct {
+	faults []error
+	more   int // beyond maxSetFaults
+}
+
+func (r *fileReader) fault(line int, text, fix string) {
+	if len(r.faults) == maxSetFaults {
+		r.more++
+		return
+	}
+	if line > 0 {
+		text = fmt.Sprintf("line %d: %s", line, text)
+	}
+	r.faults = append(r.faults, &InputError{Field: "file", Fault: text, Fix: fix})
+}
+
+func (r *fileReader) err() error {
+	if r.more > 0 {
+		return errors.Join(append(r.faults, moreFaults(r.more))...)
+	}
+	return errors.Join(r.faults...)
+}
+
+// moreFaults says how many faults are not shown.
+func moreFaults(n int) error {
+	return &InputError{Field: "file", Fault: fmt.Sprintf("and %d more faults", n),
+		Fix: "correct those that are shown, and look again"}
+}
+
+// list finds the mappings of a document.
+func (r *fileReader) list(doc *yaml.Node) []*yaml.Node {
+	const (
+		noList = "it is no file of mappings: it has no list of them"
+		fix    = "write mappings: and below it an item for each, beginning with -; where all mappings are to be removed, " +
+			"write mappings: []"
+	)
+	if len(doc.Content) == 0 {
+		r.fault(0, noList, fix)
+		return nil
+	}
+	top := resolved(doc.Content[0])
+	if top.Kind != yaml.MappingNode {
+		r.fault(top.Line, noList, fix)
+		return nil
+	}
+	var list *yaml.Node
+	for i := 0; i+1 < len(top.Content); i += 2 {
+		switch key := top.Content[i]; {
+		case key.Value != "mappings":
+			r.fault(key.Line, fmt.Sprintf("it is no file of mappings: field %.60q not found", key.Value),
+				"write mappings: alone at the top")
+		case list != nil:
+			r.fault(key.Line, "mappings: stands twice", "put all mappings below one")
+		default:
+			list = resolved(top.Content[i+1])
+		}
+	}
+	if list == nil && len(r.faults) > 0 {
+		return nil // a key that was mistyped
+	}
+	if list == nil || list.Kind != yaml.SequenceNode {
+		r.fault(top.Line, noList, fix)
+		return nil
+	}
+	return list.Content
+}
+
+// inputKeys are those of an Input.
+var inputKeys = sync.OnceValue(func() (keys []string) {
+	for field := range reflect.TypeFor[Input]().Fields() {
+		if name, _, _ := strings.Cut(field.Tag.Get("yaml"), ","); name != "-" {
+			keys = append(keys, name)
+		}
+	}
+	return keys
+})
+
+// input reads one mapping.
+func (r *fileReader) input(item *yaml.Node) (in Input, ok bool) {
+	line := item.Line
+	if item = resolved(item); item.Kind != yaml.MappingNode {
+		r.fault(line, "this is no mapping", "write its keys below each other, such as group:, account: and role:")
+		return in, false
+	}
+	ok = true
+	for i := 0; i+1 < len(item.Content); i += 2 {
+		if key := item.Content[i]; key.Tag != "!!merge" && !slices.Contains(inputKeys(), key.Value) {
+			r.fault(key.Line, fmt.Sprintf("field %.60s not found", key.Value), "the keys of a mapping are "+
+				strings.Join(inputKeys(), ", "))
+			ok = false
+		}
+	}
+	err := item.Decode(&in)
+	wrong, typed := errors.AsType[*yaml.TypeError](err)
+	switch {
+	case typed:
+		for _, text := range wrong.Errors { // each begins with its line
+			r.fault(0, text, "")
+		}
+		ok = false
+	case err != nil:
+		r.fault(line, strings.TrimPrefix(err.Error(), "yaml: "), "")
+		ok = false
+	}
+	in.Line = line
+	return in, ok
+}
+
+// resolved is what an alias stands for.
+func resolved(n *yaml.Node) *yaml.Node {
+	if n.Kind == yaml.AliasNode {
+		return n.Alias
+	}
+	return n
 }
 
 // WriteFile writes a file of mappings, as ReadFile reads it.

@@ -60,14 +60,29 @@ type Set struct {
 	Drafts []store.Mapping // in the order of the input
 	faulty []bool          // those of Drafts that are not to be looked at any further
 	faults []error
+	more   int   // faults beyond those
+	lines  []int // of the file that the set was read from; 0: of none
 }
 
 // NewSet makes room for a set of n mappings.
-func NewSet(n int) *Set { return &Set{Drafts: make([]store.Mapping, n), faulty: make([]bool, n)} }
+func NewSet(n int) *Set {
+	return &Set{Drafts: make([]store.Mapping, n), faulty: make([]bool, n), lines: make([]int, n)}
+}
 
-// Put notes the draft of the mapping at position i, with its faults.
-func (set *Set) Put(i int, m store.Mapping, faults ...error) {
-	set.Drafts[i] = m
+// Place names a mapping of a set by its position, from 1, and by its line where it was read from a file.
+func Place(position, line int) string {
+	if line > 0 {
+		return fmt.Sprintf("line %d, mapping %d", line, position)
+	}
+	return fmt.Sprintf("mapping %d", position)
+}
+
+// nameOf is the Place of the mapping at a position from 1.
+func (set *Set) nameOf(position int) string { return Place(position, set.lines[position-1]) }
+
+// Put notes the draft of the mapping at position i, which stands on a line of a file (0: none), with its faults.
+func (set *Set) Put(i, line int, m store.Mapping, faults ...error) {
+	set.Drafts[i], set.lines[i] = m, line
 	for _, fault := range faults {
 		set.Fault(i, fault)
 	}
@@ -77,11 +92,14 @@ func (set *Set) Put(i int, m store.Mapping, faults ...error) {
 func (set *Set) Faulty(i int) bool { return set.faulty[i] }
 
 // Compare finds how the set differs from the stored mappings, those that are on and those that are off. The faults of
-// the set are returned joined, each a *InputError whose Field begins with "mapping N: ", counted from 1; at most 100 of
-// them.
+// the set are returned joined, each a *InputError whose Field begins with its Place; after 100 of them the last
+// one says how many more there are.
 func (set *Set) Compare(stored, off []store.Mapping) (Change, error) {
 	c := set.compare(stored)
 	set.compareOff(&c, off)
+	if set.more > 0 {
+		set.faults = append(set.faults, moreFaults(set.more))
+	}
 	if len(set.faults) > 0 {
 		return Change{}, errors.Join(set.faults...)
 	}
@@ -92,9 +110,10 @@ func (set *Set) Compare(stored, off []store.Mapping) (Change, error) {
 func (set *Set) Fault(i int, err error) {
 	set.faulty[i] = true
 	if len(set.faults) == maxSetFaults {
+		set.more++
 		return
 	}
-	where := fmt.Sprintf("mapping %d: ", i+1)
+	where := Place(i+1, set.lines[i]) + ": "
 	if e, ok := errors.AsType[*InputError](err); ok {
 		set.faults = append(set.faults, &InputError{where + e.Field, e.Fault, e.Fix})
 		return
@@ -119,7 +138,7 @@ func (set *Set) compare(stored []store.Mapping) (c Change) {
 		at, found := known[ruleKey(*m, m.GroupID == "")]
 		switch {
 		case found && named[at] != 0:
-			set.Fault(i, &InputError{"group", fmt.Sprintf("mapping %d of the set says the same already", named[at]),
+			set.Fault(i, &InputError{"group", fmt.Sprintf("%s of the set says the same already", set.nameOf(named[at])),
 				"leave one of them out"})
 		case found && (m.Priority == 0 || m.Priority == stored[at].Priority) && m.AtSignIn == stored[at].AtSignIn:
 			named[at] = i + 1
@@ -157,7 +176,7 @@ func (set *Set) compareOff(c *Change, off []store.Mapping) {
 		}
 		key := ruleKey(m, m.GroupID == "")
 		if before := named[key]; before != 0 && (m.Off || set.Drafts[before-1].Off) {
-			set.Fault(i, &InputError{"group", fmt.Sprintf("mapping %d of the set says the same already", before),
+			set.Fault(i, &InputError{"group", fmt.Sprintf("%s of the set says the same already", set.nameOf(before)),
 				"leave one of them out"})
 			continue
 		}
@@ -198,7 +217,7 @@ func (set *Set) place(c *Change, named, add, last []int, stored []store.Mapping)
 	rules := map[string]int{}
 	for i, m := range stored {
 		if named[i] != 0 {
-			at[m.Priority] = append(at[m.Priority], placed{m, fmt.Sprintf("mapping %d of the set", named[i])})
+			at[m.Priority] = append(at[m.Priority], placed{m, set.nameOf(named[i]) + " of the set"})
 			rules[ruleKey(m, false)] = named[i]
 		} else if m.Role == store.Owner && m.Kind == store.PersonMapping {
 			at[m.Priority] = append(at[m.Priority], placed{m, fmt.Sprintf("mapping %d, which tells an owner and is kept", m.ID)})
@@ -208,7 +227,7 @@ func (set *Set) place(c *Change, named, add, last []int, stored []store.Mapping)
 	for _, i := range slices.Concat(add, last) {
 		m := set.Drafts[i]
 		if before := rules[ruleKey(m, false)]; before != 0 {
-			set.Fault(i, &InputError{"group", fmt.Sprintf("mapping %d of the set says the same already", before),
+			set.Fault(i, &InputError{"group", fmt.Sprintf("%s of the set says the same already", set.nameOf(before)),
 				"leave one of them out"})
 			continue
 		}
@@ -228,7 +247,7 @@ func (set *Set) place(c *Change, named, add, last []int, stored []store.Mapping)
 				otherPriority})
 			continue
 		}
-		at[m.Priority] = append(at[m.Priority], placed{m, fmt.Sprintf("mapping %d of the set", i+1)})
+		at[m.Priority] = append(at[m.Priority], placed{m, set.nameOf(i+1) + " of the set"})
 		highest = max(highest, m.Priority)
 		c.Add = append(c.Add, m)
 	}

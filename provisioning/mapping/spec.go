@@ -36,6 +36,7 @@ type Spec struct {
 	AtSignIn   bool   // users are created at their first sign-in only; plans leave them out
 	ExternalID string // of the owner's user at Constant Contact; with role owner only
 
+	Line      int    // of the file that it was read from; 0: of none
 	Actor     string // for the audit, such as "admin:NAME"
 	Unchecked bool   // accept a client account that Constant Contact does not list
 }

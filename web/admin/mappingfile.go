@@ -30,7 +30,7 @@ func (a Mappings) ReadFile(ctx context.Context, s Scope, data []byte, unlisted b
 	specs := make([]mapping.Spec, 0, len(inputs))
 	var faults []*Error
 	for i, in := range inputs {
-		spec, err := a.spec(ctx, MappingInput{Input: in, Unlisted: unlisted}, actor)
+		spec, err := a.spec(ctx, MappingInput{Input: in, ExternalID: in.ExternalID, Unlisted: unlisted}, actor)
 		e, refused := AsError(err)
 		switch {
 		case err == nil:
@@ -41,7 +41,7 @@ func (a Mappings) ReadFile(ctx context.Context, s Scope, data []byte, unlisted b
 			return MappingSet{}, e // it would be said of each
 		default:
 			faults = append(faults, &Error{
-				Kind: e.Kind, Field: "file", Fault: fmt.Sprintf("mapping %d: %s", i+1, e.Fault), Hint: e.Hint, Act: e.Act,
+				Kind: e.Kind, Field: "file", Fault: mapping.Place(i+1, in.Line) + ": " + e.Fault, Hint: e.Hint, Act: e.Act,
 				About: e.About, Err: err,
 			})
 		}
@@ -65,8 +65,7 @@ func (a Mappings) Apply(ctx context.Context, s Scope, set MappingSet, actor stri
 	return changedMeanwhile(a.Rules.ApplyMappings(ctx, set.Change, actor), 0)
 }
 
-// Export writes the mappings as a file that ReadFile reads. Owners are left out: they are added one by one, with their
-// external_id.
+// Export writes the mappings as a file that ReadFile reads, owners with the external_id of their user.
 func (a Mappings) Export(ctx context.Context, s Scope, w io.Writer) error {
 	if err := s.whole(); err != nil {
 		return err
@@ -77,9 +76,6 @@ func (a Mappings) Export(ctx context.Context, s Scope, w io.Writer) error {
 	}
 	var inputs []mapping.Input
 	for _, m := range all {
-		if m.Role == store.Owner {
-			continue
-		}
 		login := ""
 		if m.Kind == store.PersonMapping {
 			person, err := a.Directory.Read(ctx, string(m.Person))
@@ -93,7 +89,13 @@ func (a Mappings) Export(ctx context.Context, s Scope, w io.Writer) error {
 				}
 			}
 		}
-		inputs = append(inputs, mapping.InputOf(m, login))
+		in := mapping.InputOf(m, login)
+		if m.Role == store.Owner {
+			if in.ExternalID, err = a.Rules.OwnersID(ctx, m); err != nil {
+				return err
+			}
+		}
+		inputs = append(inputs, in)
 	}
 	return mapping.WriteFile(w, inputs)
 }

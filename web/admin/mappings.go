@@ -185,7 +185,7 @@ func (a Mappings) History(ctx context.Context, s Scope, id, before int64, limit 
 func (a Mappings) spec(ctx context.Context, in MappingInput, actor string) (mapping.Spec, error) {
 	spec := mapping.Spec{
 		GroupDN: in.Group, Account: in.Account, Role: in.Role, Priority: in.Priority, Off: in.Off,
-		ExternalID: in.ExternalID, Unchecked: in.Unlisted, Actor: actor,
+		ExternalID: in.ExternalID, Unchecked: in.Unlisted, Actor: actor, Line: in.Line,
 	}
 	if e := appliesTo(in.Input); e != nil {
 		return spec, e

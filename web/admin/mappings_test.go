@@ -274,6 +274,23 @@ func TestMappingFile(t *testing.T) {
 		"mapping 2: want exactly one of") {
 		t.Errorf("faults of a file: %+v, %v", e, err)
 	}
+	// REAL-70: an owner stands in the file with the external_id, and is not changed by it.
+	mina := admin.MappingInput{Input: mapping.Input{Person: "alice", Account: "a07e1lxqqqo0", Role: "owner"},
+		ExternalID: "owner-1", Unlisted: true}
+	if _, err := w.Add(ctx, all, mina, "ann"); err != nil {
+		t.Fatal(err)
+	}
+	out.Reset()
+	if err := w.Export(ctx, all, &out); err != nil || !strings.Contains(out.String(), "external_id: owner-1") {
+		t.Errorf("exported %q, %v; want the owner", out.String(), err)
+	}
+	if same, err := w.ReadFile(ctx, all, out.Bytes(), false, "ann"); err != nil || !same.Empty() {
+		t.Errorf("what was exported with an owner differs: %+v, %v", same, err)
+	}
+	_, err = w.ReadFile(ctx, all, bytes.ReplaceAll(out.Bytes(), []byte("owner-1"), []byte("owner-2")), false, "ann")
+	if e, ok := admin.AsError(err); !ok || !strings.Contains(e.Text(), "line 6, mapping 2: external_id: it differs") {
+		t.Errorf("another external_id: %v", err)
+	}
 	_, err = w.ReadFile(ctx, all, []byte("mapping: []\n"), false, "ann")
 	refused(t, "an unknown key", err, admin.Input, "file", admin.NoAct, "no file of mappings")
 }

@@ -19,8 +19,8 @@ type mappingExportCmd struct{}
 
 // Help is shown by mapping export --help.
 func (mappingExportCmd) Help() string {
-	return "Owners are left out: they are told with their external_id by mapping add.\n\nExample:\n\n    ssobridge " +
-		"mapping export > mappings.yaml"
+	return "Owners stand in it with the external_id of their user. A new one is added by mapping add, and not by a file." +
+		"\n\nExample:\n\n    ssobridge mapping export > mappings.yaml"
 }
 
 // Run writes the mappings.
