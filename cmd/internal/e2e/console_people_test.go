@@ -63,6 +63,9 @@ func TestConsolePeople(t *testing.T) {
 	if p = c.submitForm(c.get(w.url+bob), bob+"/user", "do", "resume"); p.Status != http.StatusConflict {
 		t.Errorf("resume once more: %d\n%s", p.Status, p.text())
 	}
+	// A user who is missing at Constant Contact is created again (REAL-68); bob is there after all, and gets in.
+	c.submitForm(c.get(w.url+bob), bob+"/user", "do", "again").says("The user is being created again")
+	d.deliver(d.goOn(d.get(w.launch(club)))).says("Bob Brandt")
 	p = c.get(w.url + bob + "/preview?sp=" + w.sandbox.EntityID())
 	if !strings.Contains(p.text(), "unsigned, not sent and marked as invalid") || !strings.Contains(p.text(),
 		"bob@example.test") {
