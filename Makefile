@@ -1,6 +1,6 @@
 # make check    what is quick: lint, and the tests that need no root, no server and no browser
 # make test     everything that each commit has to pass: those, vet, all other tests with the race detector, short fuzz runs
-# make acceptance  what takes minutes: crowds, a store with history, every look of every page, an Apache, a release built twice;
+# make acceptance  what takes minutes: crowds, a store with history, every look of every page, products, a release built twice;
 #                  before a piece of work is called done
 # make vuln     looks for known vulnerabilities in what is called, in the newest database of Go (part of make test)
 # make release  what is handed out of VERSION=1.2.3, or of a tagged commit, in dist: archive, components, checksums
