@@ -170,7 +170,7 @@ func readHolders(text string, armoured bool) (all []*x509.Certificate, err error
 		bodies = nil
 		for _, m := range found {
 			if !strings.HasSuffix(m[1], "CERTIFICATE") { // also X509 CERTIFICATE and TRUSTED CERTIFICATE
-				return nil, fmt.Errorf("it holds a %s", strings.ToLower(m[1]))
+				return nil, fmt.Errorf("it holds a %.40s", strings.ToLower(m[1]))
 			}
 			bodies = append(bodies, m[2])
 		}
@@ -196,6 +196,9 @@ func readHolders(text string, armoured bool) (all []*x509.Certificate, err error
 			}
 			c, err := ParseHolder(one)
 			if err != nil {
+				if _, private := readPrivate(one); private == nil {
+					return nil, ErrPrivateKey
+				}
 				return nil, err
 			}
 			all, der = append(all, c), left

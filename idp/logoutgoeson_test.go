@@ -151,6 +151,7 @@ func TestRefusedPartyIsNamed(t *testing.T) {
 	late.instant = old.instant
 	unread := newRequest(plain)
 	unread.attributes = `IsPassive="maybe"`
+	long := "RelayState=" + strings.Repeat("x", 8<<10+1)
 	for _, c := range []struct {
 		name, provider, sp string
 		signOut            bool
@@ -158,6 +159,16 @@ func TestRefusedPartyIsNamed(t *testing.T) {
 	}{
 		{"a request too old", "Wiki", plain, false, byRedirect(t, old.xml())},
 		{"a request that can't be read as a whole", "Wiki", plain, false, byPost(t, unread.xml())},
+		{"a request with a RelayState too long", "Wiki", plain, false, byRedirect(t, newRequest(plain).xml(), long)},
+		{"a request in a form with a RelayState too long", "Wiki", plain, false, byPost(t, newRequest(plain).xml(), long)},
+		{"a request with a line end in its RelayState", "Wiki", plain, false,
+			byRedirect(t, newRequest(plain).xml(), "RelayState=a%0Ab")},
+		{"a request with a query's signature in a form", "Wiki", plain, false,
+			byPost(t, newRequest(plain).xml(), "SigAlg=a", "Signature=b")},
+		{"a logout with a RelayState too long", "Wiki", plain, true,
+			post("SAMLRequest=" + urlEscape(encoded(unsigned.xml())) + "&" + long)},
+		{"a request of nobody known, with a RelayState too long", "", "https://evil.test", false,
+			byRedirect(t, newRequest("https://evil.test").xml(), long)},
 		{"a request of nobody known", "", "https://evil.test", false, byRedirect(t, newRequest("https://evil.test").xml())},
 		{"a logout that is not signed", "Wiki", plain, true, logoutForm(unsigned.xml())},
 		{"a logout too old", "Wiki", plain, true, logoutByQuery(t, readKey(t, "sp-rsa"), late.xml(), nil)},

@@ -25,6 +25,9 @@ import (
 const (
 	nsSignature11 = "http://www.w3.org/2009/xmldsig11#"
 	leastRSABits  = 1024 // of a key whose signatures are checked; Go checks none by a smaller one
+	// mostKeys bounds the certificates of one entity. Each message is tried with each of them, by anybody who sends one,
+	// and an import compares them in pairs. A key and its successor, for each use, are four.
+	mostKeys = 20
 )
 
 // descriptor is one md:KeyDescriptor with what it holds.
@@ -51,7 +54,7 @@ type heldKey struct {
 func (e *spEntity) keys(role *etree.Element) {
 	var all []descriptor
 	var unread []Fault
-	readable := false
+	readable, count := false, 0
 	for _, k := range saml.Children(role, saml.NSMetadata, "KeyDescriptor") {
 		d := descriptor{el: k}
 		if d.use = strings.ToLower(attribute(k, "use")); d.use != "" && d.use != "signing" && d.use != "encryption" {
@@ -69,6 +72,11 @@ func (e *spEntity) keys(role *etree.Element) {
 		}
 		d.held = held
 		all = append(all, d)
+		if count += len(held); count > mostKeys {
+			e.fault(k, "ask the service provider for metadata with the keys that are in use",
+				"it has more than %d certificates", mostKeys)
+			return
+		}
 	}
 	for _, f := range unread {
 		// A private key is never passed over in silence: it is known to everybody by now.
@@ -126,8 +134,12 @@ func (e *spEntity) take(d descriptor, c heldKey) {
 func signingFault(public crypto.PublicKey, algorithm x509.PublicKeyAlgorithm) string {
 	switch k := public.(type) {
 	case *rsa.PublicKey:
-		if n := k.N.BitLen(); n < leastRSABits {
+		switch n := k.N.BitLen(); {
+		case n < leastRSABits:
 			return fmt.Sprintf("it is RSA of %d bits, and signatures by fewer than %d prove nothing", n, leastRSABits)
+		case n > saml.MostRSABits:
+			return fmt.Sprintf("it is RSA of %d bits, and %d are the most: one signature would take too long", n,
+				saml.MostRSABits)
 		}
 	case *ecdsa.PublicKey:
 	default:
@@ -171,6 +183,10 @@ func (e *spEntity) held(k *etree.Element) (held []heldKey, faults []Fault, weak 
 			}
 			held = append(held, e.meant(data, group)...)
 		}
+	}
+	if len(faults) > 0 {
+		// What can't be read may be the certificate that is meant, and an authority beside it the end of its chain.
+		held = slices.DeleteFunc(held, func(c heldKey) bool { return authority(c.Certificate) })
 	}
 	if len(held) > 0 {
 		return held, faults, false

@@ -332,6 +332,11 @@ func TestPeerKeys(t *testing.T) {
 	rsaKey := readKey(t, "rsa-2048").Certificate.PublicKey.(*rsa.PublicKey)
 	rsaValue := "<ds:KeyValue><ds:RSAKeyValue><ds:Modulus>\n" + b64(rsaKey.N.Bytes()) +
 		"</ds:Modulus><ds:Exponent>AQAB</ds:Exponent></ds:RSAKeyValue></ds:KeyValue>"
+	largeValue := strings.Replace(rsaValue, b64(rsaKey.N.Bytes()), b64(bytes.Repeat([]byte{0xff}, 16392/8)), 1)
+	private, err := x509.MarshalPKCS8PrivateKey(plainKey)
+	if err != nil {
+		t.Fatal(err)
+	}
 	point, err := plainKey.PublicKey.Bytes()
 	if err != nil {
 		t.Fatal(err)
@@ -410,7 +415,20 @@ func TestPeerKeys(t *testing.T) {
 		{name: "a comment inside beside good", keys: 1, notes: []string{"more than text"},
 			document: keyOf(certified("<!-- -->"+b64(twin.Raw))) + keyOf(certified(of(plain)...))},
 		{name: "nothing at all"},
+		{name: "as many keys as are taken", document: strings.Repeat(keyOf(certified(of(plain)...)), 20), keys: 1},
+		{name: "an RSA key that takes long", document: keyOf(largeValue) + keyOf(certified(of(plain)...)), keys: 1,
+			notes: []string{"RSA of 16392 bits"}},
+		{name: "an authority beside what can't be read, and good", keys: 1, notes: []string{"can't be read"},
+			document: keyOf(certified(b64(leaf.Raw)[:200], b64(root.Raw))) + keyOf(certified(of(plain)...))},
 
+		{name: "an authority beside what can't be read", document: keyOf(certified(b64(leaf.Raw)[:200], b64(root.Raw))),
+			refused: "can't be read", line: 1},
+		{name: "more keys than are taken", document: strings.Repeat(keyOf(certified(of(plain)...)), 21),
+			refused: "more than 20 certificates", line: 1},
+		{name: "more keys than are taken, in one element", document: keyOf(certified(b64(bytes.Repeat(plain.Raw, 21)))),
+			refused: "more than 20 certificates", line: 1},
+		{name: "a private key in DER", refused: "it holds a private key: tell the service provider", line: 1,
+			document: keyOf(certified(b64(private))) + keyOf(certified(of(plain)...))},
 		{name: "no KeyInfo alone", document: `<md:KeyDescriptor use="signing"/>`, refused: "holds no certificate and no key",
 			line: 1},
 		{name: "what can't be read alone", document: keyOf(certified("AAAA")), refused: "can't be read", line: 1},

@@ -102,6 +102,10 @@ type ReceivedRequest struct {
 func ReadAuthnRequest(parameters, method string, relayState int) (*ReceivedRequest, *Fault) {
 	m, bad := unpack(parameters, method, "SAMLRequest", relayState)
 	if bad != nil {
+		// What came beside the message may be at fault, such as a RelayState: who sent it can still be named.
+		if root := m.shown(); root != nil {
+			return &ReceivedRequest{unverified: &AuthnRequest{Issuer: issuerIn(root)}}, bad
+		}
 		return nil, bad
 	}
 	root, err := parseXML(m.xml, maxDepth, maxElements)

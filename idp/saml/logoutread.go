@@ -40,7 +40,7 @@ func unpackLogout(encoded, method string, relayState int) (m message, root *etre
 	}
 	if m, bad = unpack(encoded, method, name, relayState); bad != nil {
 		m.name = name
-		return m, nil, bad
+		return m, m.shown(), bad
 	}
 	root, err := parseXML(m.xml, maxDepth, maxElements)
 	if err != nil {

@@ -44,6 +44,18 @@ func (m message) placed(root *etree.Element) *Fault {
 	return bad
 }
 
+// shown is the root of a message that is refused, to see who sent it and nothing else; nil where it can't be read.
+func (m message) shown() *etree.Element {
+	if len(m.xml) == 0 || len(m.xml) > MaxXML {
+		return nil
+	}
+	root, err := parseXML(m.xml, maxDepth, maxElements)
+	if err != nil {
+		return nil
+	}
+	return root
+}
+
 // binding names the binding that a message came by.
 func (m message) binding() string {
 	if m.redirect {
@@ -148,7 +160,7 @@ const (
 )
 
 // unpack reads the message called name, SAMLRequest or SAMLResponse, out of the
-// parameters. relayState is what a RelayState may have in bytes.
+// parameters. relayState is what a RelayState may have in bytes. What comes with a fault is for naming who sent it.
 func unpack(encoded, method, name string, relayState int) (message, *Fault) {
 	values, bad := parameters(encoded)
 	if bad != nil {
@@ -163,7 +175,8 @@ func unpack(encoded, method, name string, relayState int) (message, *Fault) {
 	m, plain, bad := decode(values, name, method == http.MethodGet, relayState)
 	switch {
 	case bad != nil:
-		return message{}, bad
+		m.xml = plain
+		return m, bad
 	case method == http.MethodGet:
 		m.redirect, m.query, m.xml = true, encoded, plain
 		return m, nil
@@ -171,7 +184,8 @@ func unpack(encoded, method, name string, relayState int) (message, *Fault) {
 	for _, part := range []string{"SigAlg", "Signature"} {
 		if _, sent := values[part]; sent {
 			// Passing over a signature that may be wrong would tell the sender that it was checked.
-			return message{}, badParameters(part+" is sent in a form",
+			m.xml = plain
+			return m, badParameters(part+" is sent in a form",
 				"sign inside the XML on the HTTP-POST binding (saml-bindings 3.5.4.2), or use HTTP-Redirect")
 		}
 	}
@@ -209,7 +223,8 @@ func parameters(raw string) (map[string]string, *Fault) {
 	return found, nil
 }
 
-// decode checks what both bindings share and takes the base64 off, and the compression where there is one.
+// decode checks what both bindings share and unpacks the message, which is also returned where what came beside it is
+// at fault.
 func decode(values map[string]string, name string, packed bool, relayState int) (message, []byte, *Fault) {
 	m := message{name: name}
 	text := values[name]
@@ -222,21 +237,27 @@ func decode(values map[string]string, name string, packed bool, relayState int) 
 			return m, nil, BadRequest(other+" is sent beside "+name, "send one message")
 		}
 	}
+	plain, bad := decoded(text, name, packed)
 	if state, sent := values["RelayState"]; sent {
 		switch {
 		case len(state) > relayState:
-			return m, nil, &Fault{ReasonTooLarge, http.StatusRequestEntityTooLarge,
+			return m, plain, &Fault{ReasonTooLarge, http.StatusRequestEntityTooLarge,
 				fmt.Sprintf("RelayState has %d bytes, %d are allowed", len(state), relayState),
 				fmt.Sprintf("let the service provider keep the address itself and send a short RelayState, or raise "+
 					"sign_in.relay_state_max (at most %d)", MostRelayState)}
 		case !utf8.ValidString(state) || strings.ContainsFunc(state, IsControl):
 			// It must go back byte for byte (saml-bindings 3.5.3), through an HTML form
 			// that keeps neither broken UTF-8 nor line ends as they were.
-			return m, nil, BadRequest("RelayState has control characters or is not UTF-8",
+			return m, plain, BadRequest("RelayState has control characters or is not UTF-8",
 				"use printable characters in RelayState")
 		}
 		m.relayState = &state
 	}
+	return m, plain, bad
+}
+
+// decoded takes the base64 off, and the compression where there is one.
+func decoded(text, name string, packed bool) ([]byte, *Fault) {
 	var first *Fault
 	for _, text := range base64Texts(text) {
 		plain, bad := decodeText(text, name)
@@ -246,7 +267,7 @@ func decode(values map[string]string, name string, packed bool, relayState int) 
 		if bad == nil {
 			_, err := inUTF8(plain)
 			if err == nil {
-				return m, plain, nil
+				return plain, nil
 			}
 			bad = BadRequest(name+": "+err.Error(), "send one message of SAML 2.0 as XML in UTF-8")
 		}
@@ -254,7 +275,7 @@ func decode(values map[string]string, name string, packed bool, relayState int) 
 			first = bad
 		}
 	}
-	return m, nil, first
+	return nil, first
 }
 
 // base64Texts are what a base64 text with blanks inside can have been. Blanks at its ends and beside line ends, and

@@ -22,6 +22,10 @@ import (
 	"ssobridge/certs"
 )
 
+// MostRSABits is the largest RSA key that signatures are checked with. The time grows by the square of it, and whoever
+// names a service provider as sender has its keys tried: one of a million bits would take a minute for each message.
+const MostRSABits = 16384
+
 // Trust is what signatures of one service provider are verified with.
 type Trust struct {
 	// certificates hold the public keys, signing or unmarked (row REQ-13). They are
@@ -39,6 +43,11 @@ func NewTrust(certificates [][]byte, allowSHA1 bool) (t Trust, faults []error) {
 		c, err := certs.ParseHolder(der)
 		if err != nil {
 			faults = append(faults, fmt.Errorf("certificates[%d]: %w", i, err))
+			continue
+		}
+		if public, ok := c.PublicKey.(*rsa.PublicKey); ok && public.N.BitLen() > MostRSABits {
+			faults = append(faults, fmt.Errorf("certificates[%d]: its RSA key has %d bits, at most %d are taken", i,
+				public.N.BitLen(), MostRSABits))
 			continue
 		}
 		t.certificates = append(t.certificates, c)
