@@ -464,3 +464,18 @@ func expired(t *testing.T) string {
 	}
 	return base64.StdEncoding.EncodeToString(der)
 }
+
+// REAL-25: an end that is ignored can be put back, also one of the group around the entity, which is not kept itself.
+func TestIgnoredEndIsKept(t *testing.T) {
+	end := peerNow.Add(-time.Hour)
+	document := `<md:EntitiesDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" validUntil="` +
+		end.Format(time.RFC3339) + `">` + peerPlain + `</md:EntitiesDescriptor>`
+	im, err := metadata.Read(strings.NewReader(document), metadata.ReadOptions{Now: peerNow, IgnoreEnd: true})
+	if err != nil || !im.ValidUntil.IsZero() {
+		t.Fatalf("ends at %s: %v", im.ValidUntil, err)
+	}
+	again, err := metadata.Read(bytes.NewReader(im.Provider.Metadata), metadata.ReadOptions{})
+	if err != nil || !again.ValidUntil.Equal(end) {
+		t.Errorf("what is kept ends at %s, want %s: %v", again.ValidUntil, end, err)
+	}
+}

@@ -24,6 +24,7 @@ type spEntity struct {
 	o      ReadOptions
 	im     Imported
 	faults []Fault
+	end    time.Time // the earliest that is named, also where it is ignored
 
 	consumerLines []*etree.Element // of im.Provider.ACS
 }
@@ -88,8 +89,9 @@ func importEntity(found *entity, o ReadOptions) (Imported, error) {
 		return Imported{}, &Error{e.faults}
 	}
 	kept := root.Copy()
-	if len(e.validity) > 0 && !e.im.ValidUntil.IsZero() {
-		kept.CreateAttr("validUntil", e.im.ValidUntil.Format(time.RFC3339)) // the groups around it are not kept
+	if len(e.validity) > 0 && !e.end.IsZero() {
+		// The groups around it are not kept. An end that is ignored is: it may be put back.
+		kept.CreateAttr("validUntil", e.end.Format(time.RFC3339))
 	}
 	doc := etree.NewDocument()
 	doc.SetRoot(kept)
@@ -134,7 +136,11 @@ func (e *spEntity) period(role *etree.Element) {
 	}
 	for _, p := range all {
 		if p.validUntil != "" {
-			switch until, err := saml.DateTime(p.validUntil); {
+			until, err := saml.DateTime(p.validUntil)
+			if err == nil && (e.end.IsZero() || until.Before(e.end)) {
+				e.end = until
+			}
+			switch {
 			case err != nil:
 				e.faults = append(e.faults, Fault{p.line, fmt.Sprintf("validUntil %.40q is no time", p.validUntil),
 					"write it like 2027-01-05T10:00:00Z"})
