@@ -159,7 +159,8 @@ const (
 	longestTokenLine  = 2 * time.Minute
 )
 
-// ReserveToken takes the next slot for a token request; it comes after wait.
+// ReserveToken takes the next slot for a token request; it comes after wait. Where that is more than longestTokenPause,
+// nobody waits for it, and none is taken: else whoever asks again and again would make the line longer for all.
 func (b *Budget) ReserveToken(ctx context.Context) (wait time.Duration, err error) {
 	err = b.db.write(ctx, "reserve a token request", func(ctx context.Context, tx querier) error {
 		row, err := b.lock(ctx, tx)
@@ -170,7 +171,9 @@ func (b *Budget) ReserveToken(ctx context.Context) (wait time.Duration, err erro
 		if row.token.After(slot) {
 			slot = row.token
 		}
-		wait = slot.Sub(row.now)
+		if wait = slot.Sub(row.now); wait > longestTokenPause {
+			return nil
+		}
 		row.token = slot.Add(tokenSpacing)
 		return b.save(ctx, tx, row)
 	})

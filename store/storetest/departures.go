@@ -64,6 +64,16 @@ func testDepartures(t *testing.T, fresh func(testing.TB) store.Options) {
 	if first != 0 || second < 3*time.Second || second > 5*time.Second {
 		t.Errorf("token requests after %v and %v, want at once and after about 5 s", first, second)
 	}
+	// Whoever is told to wait for longer than anybody does takes no slot, and makes the line no longer.
+	must(t, b.TokenThrottled(ctx, time.Hour))
+	longest := time.Duration(0)
+	for i := range 150 {
+		wait, err := b.ReserveToken(ctx)
+		must(t, err)
+		if longest = max(longest, wait); wait < 30*time.Second || longest > 63*time.Second {
+			t.Fatalf("token request %d after %v, at most %v; want about a minute", i, wait, longest)
+		}
+	}
 	// Its clock ran ahead.
 	_, err = rawDB(t, o).Exec(`UPDATE budget SET seen_at = seen_at + 3600000000, next_slot = next_slot + 3600000000`)
 	must(t, err)
