@@ -303,7 +303,11 @@ func changeCertificates(field string, all [][]byte, value string, wish listWish)
 	}
 	given, err := readCertificates(value)
 	if err != nil {
-		return nil, fieldError(field, "", err.Error(), "give a file with the service provider's certificate in PEM form")
+		fault := err.Error()
+		if cause, ok := strings.CutPrefix(fault, "x509: "); ok {
+			fault = "the certificate can't be read: " + cause
+		}
+		return nil, fieldError(field, "", fault, "give a file with the service provider's certificate in PEM form")
 	}
 	if wish == replaceList {
 		all = nil

@@ -83,7 +83,8 @@ func TestCost(t *testing.T) { // rows COST-30 to COST-31
 			// the NameID is.
 			"SQLite", false,
 			cost{statements: 6, transactions: 1, commits: 1, page: 10_900, log: 380, store: 1500, allocations: 560},
-			cost{statements: 29.5, transactions: 3, commits: 3, page: 10_900, log: 540, store: 4600, allocations: 3800},
+			// One of a fresh sign-in's statements remembers how the person is called.
+			cost{statements: 30.5, transactions: 3, commits: 3, page: 10_900, log: 540, store: 4600, allocations: 3800},
 		},
 		{
 			// Session, SSO user, all that is stored, commit.
