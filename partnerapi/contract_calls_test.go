@@ -137,7 +137,9 @@ func TestContractCoversTheClient(t *testing.T) {
 	client := reflect.TypeFor[*partnerapi.Client]()
 	var methods []string
 	for m := range client.Methods() {
-		methods = append(methods, m.Name)
+		if m.Name != "SetAPIKey" { // which makes no call
+			methods = append(methods, m.Name)
+		}
 	}
 	if got := slices.Sorted(maps.Keys(calls)); !slices.Equal(got, methods) {
 		t.Errorf("the contract has calls for %v, the client has %v", got, methods)

@@ -15,6 +15,7 @@ import (
 	"ssobridge/store"
 	"ssobridge/store/storetest"
 	"ssobridge/web"
+	"ssobridge/web/admin"
 	"ssobridge/web/console"
 )
 
@@ -24,7 +25,7 @@ var consoleRoutes = console.Routes()
 // consoleOver is the console with nothing behind its pages but a store. at is its own address, "" for none; from are
 // the networks that it is served to.
 func consoleOver(db *store.DB, at string, from ...string) *web.Console {
-	pages := console.New(console.Options{Store: db,
+	pages := console.New(console.Options{Store: db, People: admin.People{Store: db},
 		Budget: db.Budget(store.BudgetLimits{PerSecond: 4, PerDay: 10000, Share: 1})})
 	c := &web.Console{Pages: pages, Audit: db.Audit(), Forms: db.Forms(), PublicURL: at}
 	for _, network := range from {
