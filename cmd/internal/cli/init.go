@@ -10,7 +10,6 @@ import (
 
 	"ssobridge/certs"
 	"ssobridge/cmd/internal/config"
-	"ssobridge/cmd/internal/server"
 	"ssobridge/store"
 	"ssobridge/web/admin"
 )
@@ -134,25 +133,17 @@ func (c *initCmd) firstKey(s *invocation, cfg *config.Config, sealer *certs.Seal
 }
 
 // addKey is --key-only.
-func (c *initCmd) addKey(s *invocation) (err error) {
+func (c *initCmd) addKey(s *invocation) error {
 	cfg, err := config.Load(s.config, s.environ)
 	if err != nil {
 		return err
 	}
-	// A store that was lost must not come back empty by a set-up that runs at each start: only --create makes one.
-	open := server.Open
-	if c.Create {
-		open = server.OpenOrCreate
-	}
-	p, err := open(s.ctx, cfg, s.log())
+	c.PublicURL = cfg.PublicURL
+	sealer, err := cfg.NewSealer()
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, p.Close()) }()
-	if err := p.OwnSecretKey(s.ctx); err != nil {
-		return err // nobody who serves this store could open the key
-	}
-	key, err := p.Keys().MakeFirst(s.ctx, s.scope(), certs.Algorithm(c.Algorithm), s.event("", ""))
+	key, err := c.firstKey(s, &cfg, sealer)
 	if errors.Is(err, admin.ErrHasKey) {
 		return badInput(err, "nothing was changed; a first key is only made where none is")
 	}

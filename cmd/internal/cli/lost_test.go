@@ -39,10 +39,6 @@ func TestLostDatabase(t *testing.T) {
 					t.Errorf("%s: exit code %d, want %d\n%s%s", words, code, want, stdout, stderr)
 				}
 			}
-			code, _, stderr := command(t, nil, "init", "--key-only", "--config", config)
-			if code != 2 || !strings.Contains(stderr, "where did the database go?") {
-				t.Fatalf("init --key-only: exit code %d, want 2\n%s", code, stderr)
-			}
 			if after := files(t, data); after != before {
 				t.Errorf("there was %s, and is %s", before, after)
 			}

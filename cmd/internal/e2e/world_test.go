@@ -237,7 +237,7 @@ func (w *world) setUp(t testing.TB, s setting, args []string) {
 			t.Fatal(err)
 		}
 	case len(s.env) > 0: // the first key is in the store of the file; the environment names another
-		w.command(t, "init", "--key-only", "--create", "--algorithm", algorithm)
+		w.command(t, "init", "--key-only", "--algorithm", algorithm)
 	}
 	if s.bare {
 		return
