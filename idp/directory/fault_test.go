@@ -114,30 +114,29 @@ func (a authority) negative(t *testing.T, c tls.Certificate) tls.Certificate {
 // serveTLS answers handshakes, and closes each connection then.
 func serveTLS(t *testing.T, config *tls.Config) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer func() { _ = c.Close() }()
-				if s := tls.Server(c, config); s.Handshake() == nil {
-					_, _ = io.Copy(io.Discard, s)
-				}
-			}()
-		}
-	}()
-	return "ldaps://" + l.Addr().String()
+	return "ldaps://" + serveEach(t, func(c net.Conn) { shakeHands(c, config) })
 }
 
 // serveStartTLS is serveTLS after StartTLS.
 func serveStartTLS(t *testing.T, config *tls.Config) string {
+	t.Helper()
+	return "ldap://" + serveEach(t, func(c net.Conn) {
+		if _, err := c.Read(make([]byte, 512)); err != nil {
+			return
+		}
+		_, _ = c.Write([]byte{0x30, 0x0c, 0x02, 0x01, 0x01, 0x78, 0x07, 0x0a, 0x01, 0, 0x04, 0x00, 0x04, 0x00})
+		shakeHands(c, config)
+	})
+}
+
+func shakeHands(c net.Conn, config *tls.Config) {
+	if s := tls.Server(c, config); s.Handshake() == nil {
+		_, _ = io.Copy(io.Discard, s)
+	}
+}
+
+// serveEach serves each connection, closes it then, and returns its address.
+func serveEach(t *testing.T, serve func(net.Conn)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -152,17 +151,11 @@ func serveStartTLS(t *testing.T, config *tls.Config) string {
 			}
 			go func() {
 				defer func() { _ = c.Close() }()
-				if _, err := c.Read(make([]byte, 512)); err != nil {
-					return
-				}
-				_, _ = c.Write([]byte{0x30, 0x0c, 0x02, 0x01, 0x01, 0x78, 0x07, 0x0a, 0x01, 0, 0x04, 0x00, 0x04, 0x00})
-				if s := tls.Server(c, config); s.Handshake() == nil {
-					_, _ = io.Copy(io.Discard, s)
-				}
+				serve(c)
 			}()
 		}
 	}()
-	return "ldap://" + l.Addr().String()
+	return l.Addr().String()
 }
 
 // diagnosed is the fault of a sign-in and the step of a check that failed.

@@ -42,13 +42,17 @@ func (o *Options) preset() {
 			*field = value
 		}
 	}
-	switch o.Preset {
-	case presetOpenLDAP:
+	// people fills what the servers other than Active Directory have alike.
+	people := func(id, mode string) {
 		fill(&o.LoginFilter, "(&(objectClass=person)(uid="+holdLogin+"))")
 		fill(&o.LoginAttribute, "uid")
-		fill(&o.IDAttribute, "entryUUID")
-		fill(&o.GroupIDAttribute, "entryUUID")
-		fill(&o.GroupMode, modeSearch)
+		fill(&o.IDAttribute, id)
+		fill(&o.GroupIDAttribute, id)
+		fill(&o.GroupMode, mode)
+	}
+	switch o.Preset {
+	case presetOpenLDAP:
+		people("entryUUID", modeSearch)
 	case presetAD, presetSamba:
 		fill(&o.LoginFilter, adLoginFilter)
 		fill(&o.LoginAttribute, "sAMAccountName")
@@ -65,31 +69,14 @@ func (o *Options) preset() {
 		case modeSearch:
 			fill(&o.GroupFilter, "(&"+kind+"(member="+holdDN+"))")
 		}
-	case presetFreeIPA:
-		// The server keeps memberOf, with the groups that a person is in by way of others.
-		fill(&o.LoginFilter, "(&(objectClass=person)(uid="+holdLogin+"))")
-		fill(&o.LoginAttribute, "uid")
-		fill(&o.IDAttribute, "ipaUniqueID")
-		fill(&o.GroupIDAttribute, "ipaUniqueID")
-		fill(&o.GroupMode, modeMemberOf)
+	case presetFreeIPA: // which keeps memberOf, with the groups that a person is in by way of others
+		people("ipaUniqueID", modeMemberOf)
 	case preset389DS:
-		fill(&o.LoginFilter, "(&(objectClass=person)(uid="+holdLogin+"))")
-		fill(&o.LoginAttribute, "uid")
-		fill(&o.IDAttribute, "nsUniqueId")
-		fill(&o.GroupIDAttribute, "nsUniqueId")
-		fill(&o.GroupMode, modeMemberOf)
-	case presetEDirectory:
-		fill(&o.LoginFilter, "(&(objectClass=person)(uid="+holdLogin+"))")
-		fill(&o.LoginAttribute, "uid")
-		fill(&o.IDAttribute, "GUID")
-		fill(&o.GroupIDAttribute, "GUID")
-		fill(&o.GroupMode, modeSearch) // its groupMembership is memberOf only where somebody has mapped it so
+		people("nsUniqueId", modeMemberOf)
+	case presetEDirectory: // whose groupMembership is memberOf only where somebody has mapped it so
+		people("GUID", modeSearch)
 	case presetLLDAP:
-		fill(&o.LoginFilter, "(&(objectClass=person)(uid="+holdLogin+"))")
-		fill(&o.LoginAttribute, "uid")
-		fill(&o.IDAttribute, "entryUUID")
-		fill(&o.GroupIDAttribute, "entryUUID")
-		fill(&o.GroupMode, modeMemberOf)
+		people("entryUUID", modeMemberOf)
 	default:
 		return
 	}
