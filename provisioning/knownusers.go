@@ -43,7 +43,7 @@ var (
 func ReadKnownUsers(r io.Reader) ([]KnownUser, error) {
 	all, faults, err := readKnownUsers(r)
 	if err := errors.Join(append(faults, err)...); err != nil {
-		return nil, fmt.Errorf("read told users: %w", err)
+		return nil, fmt.Errorf("read known users: %w", err)
 	}
 	return all, nil
 }

@@ -22,7 +22,7 @@ func (a People) Names(ctx context.Context, s Scope, ids []store.PersonID) (map[s
 	for _, u := range users {
 		if s.Includes(u.Account) {
 			seen[u.Person] = true
-			if name := userName(u); name != "" {
+			if name := UserName(u); name != "" {
 				names[u.Person] = name
 			}
 		}
@@ -39,8 +39,8 @@ func (a People) Names(ctx context.Context, s Scope, ids []store.PersonID) (map[s
 	return names, nil
 }
 
-// userName is how a user at Constant Contact is called; "" where the ledger has nothing but ids of them.
-func userName(u store.SSOUser) string {
+// UserName is how a user at Constant Contact is called; "" where the ledger has nothing but ids of them.
+func UserName(u store.SSOUser) string {
 	return cmp.Or(strings.TrimSpace(u.FirstName+" "+u.LastName), u.ContactEmail)
 }
 
@@ -48,7 +48,7 @@ func userName(u store.SSOUser) string {
 func (a People) NameUsers(ctx context.Context, s Scope, users []store.SSOUser) error {
 	var nameless []store.PersonID
 	for _, u := range users {
-		if userName(u) == "" {
+		if UserName(u) == "" {
 			nameless = append(nameless, u.Person)
 		}
 	}
@@ -57,7 +57,7 @@ func (a People) NameUsers(ctx context.Context, s Scope, users []store.SSOUser) e
 	}
 	names, err := a.Names(ctx, s, nameless)
 	for i := range users {
-		if userName(users[i]) == "" {
+		if UserName(users[i]) == "" {
 			users[i].FirstName = names[users[i].Person]
 		}
 	}

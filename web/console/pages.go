@@ -212,7 +212,7 @@ func fingerprint(data []byte) string {
 // who is what a row of the ledger is called: the person's name as Constant Contact
 // was told it, or what else is known.
 func who(u store.SSOUser) string {
-	return cmp.Or(strings.TrimSpace(u.FirstName+" "+u.LastName), u.ContactEmail, string(u.Person))
+	return cmp.Or(admin.UserName(u), string(u.Person))
 }
 
 // parseMicros reads a time of a pager's link.

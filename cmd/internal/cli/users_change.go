@@ -103,7 +103,7 @@ func (c *usersAdoptCmd) adoptFile(s *invocation, p *server.App) (err error) {
 	told, wrong, err := provisioning.ReadKnownUserLines(r)
 	if err != nil || len(wrong) > 0 && !c.SkipBad {
 		if wrong := errors.Join(append(wrong, err)...); wrong != nil {
-			return fmt.Errorf("read told users: %w", wrong)
+			return fmt.Errorf("read known users: %w", wrong)
 		}
 	}
 	previewed, err := p.Provisioning.PreviewAdoption(s.ctx, told)
