@@ -142,19 +142,26 @@ func TestBrowserSLO03Everywhere(t *testing.T) {
 	}
 }
 
+// signsOutOf is bob's browser, which signs in at both services, the first one first, and then out everywhere.
+func (w *world) signsOutOf(t *testing.T, first, second *sandbox.Sandbox) *browser {
+	t.Helper()
+	b := newBrowser(t)
+	b.open(w.launchSP(first))
+	b.login("bob", password)
+	b.sees("Signed in as")
+	b.open(w.launchSP(second))
+	b.sees("Signed in as")
+	b.open(w.url + "/logout")
+	b.press("Sign out everywhere")
+	return b
+}
+
 // TestBrowserSLO03GoesOn past a service that keeps the browser.
 func TestBrowserSLO03GoesOn(t *testing.T) {
 	t.Parallel()
 	w, wiki, calendar := newLogoutWorld(t)
 	wiki.SetSilentLogout(true)
-	b := newBrowser(t)
-	b.open(w.launchSP(wiki))
-	b.login("bob", password)
-	b.sees("Signed in as")
-	b.open(w.launchSP(calendar))
-	b.sees("Signed in as")
-	b.open(w.url + "/logout")
-	b.press("Sign out everywhere")
+	b := w.signsOutOf(t, wiki, calendar)
 	b.sees("was told not to answer")
 	b.back()
 	b.sees("Signing you out everywhere")
@@ -173,14 +180,7 @@ func TestBrowserLogoutFaults(t *testing.T) {
 		t.Run(string(fault), func(t *testing.T) {
 			w, wiki, calendar := newLogoutWorld(t)
 			wiki.SetLogoutFault(fault)
-			b := newBrowser(t)
-			b.open(w.launchSP(wiki))
-			b.login("bob", password)
-			b.sees("Signed in as")
-			b.open(w.launchSP(calendar))
-			b.sees("Signed in as")
-			b.open(w.url + "/logout")
-			b.press("Sign out everywhere")
+			b := w.signsOutOf(t, wiki, calendar)
 			if fault == sandbox.BrokenLogout {
 				b.sees("was told to fail")
 				b.open(w.url + "/")
