@@ -77,8 +77,9 @@ func TestAttacks(t *testing.T) {
 			if err != nil || !ok {
 				t.Fatalf("%T %v", answer.Page, err)
 			}
-			detail := logged(line, "detail")
-			if refused.Reason != a.reason || !strings.Contains(detail, a.detail) || logged(line, "mend") == "" ||
+			detail := logged(line, "cause")
+			if refused.Reason != a.reason || !strings.Contains(strings.ToLower(detail), strings.ToLower(a.detail)) ||
+				logged(line, "fix") == "" ||
 				!strings.Contains(line, "ref=REF1") {
 				t.Errorf("%s: %s; want %s: …%s…", refused.Reason, detail, a.reason, a.detail)
 			}

@@ -240,7 +240,8 @@ func TestRefusedRequests(t *testing.T) {
 				if refusal.SignIn != "" || refusal.CanCancel {
 					t.Errorf("a refused request can be gone on with: %+v", refusal)
 				}
-				if !strings.Contains(before, "reason="+c.reason) || !strings.Contains(before, "mend=") {
+				if !strings.Contains(before, "reason="+c.reason) || !strings.Contains(before, "cause=") ||
+					!strings.Contains(before, "fix=") {
 					t.Error("the log does not say why")
 				}
 			})

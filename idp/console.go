@@ -149,8 +149,9 @@ func (p *IdP) EnterConsole(ctx context.Context, path string, fresh bool, v Visit
 // elsewhere refuses a step of a sign-in that is not served where the visitor comes from, with the words for one that is
 // not there.
 func (p *IdP) elsewhere(ctx context.Context, entityID string, v Visitor) Page {
-	p.logRefusal(ctx, v, entityID, ReasonUnknownSignIn, "it is not served where this visitor comes from",
-		"see console.allow_from and console.public_url; the commands need no console")
+	p.logRefusal(ctx, v, entityID, Why{Reason: ReasonUnknownSignIn, Act: actSeeSettings,
+		Cause: "it is not served where this visitor comes from",
+		Fix:   "look at console.allow_from and console.public_url; the commands need no console"})
 	return Refusal{Reason: ReasonUnknownSignIn, Status: http.StatusNotFound}
 }
 
@@ -194,7 +195,7 @@ func (p *IdP) Administrator(ctx context.Context, v Visitor) (a Administrator, ok
 	if err != nil || !known || p.consoleOver(s) {
 		return a, false, err
 	}
-	e, problem, err := p.reading(ctx, s, v)
+	e, problem, _, err := p.reading(ctx, s, v)
 	if err != nil || problem != "" {
 		return a, false, err
 	}

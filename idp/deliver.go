@@ -36,16 +36,16 @@ func (p *IdP) deliver(ctx context.Context, f *flow, s store.Session, e directory
 	}
 	if f.sp.encryptFault != nil {
 		// A fault of the record, which the person can do nothing about (row RSP-12).
-		return p.refuse(ctx, f, refusal{session: &s, account: d.Assignment.Account, reason: ReasonEncryption,
+		return p.refuse(ctx, f, refusal{session: &s, account: d.Assignment.Account,
 			status: http.StatusInternalServerError,
-			detail: "the assertion can't be encrypted: " + strings.ReplaceAll(f.sp.encryptFault.Error(), "\n", "; "),
-			mend:   "import the service provider's metadata with an RSA key for encryption, or change encryption in its record"})
+			Why:    Why{Reason: ReasonEncryption, Cause: "the assertion can't be encrypted: " + f.sp.encryptFault.Error()}})
 	}
 	if f.config.namesFault != nil {
-		return p.refuse(ctx, f, refusal{session: &s, account: d.Assignment.Account, reason: ReasonUnavailable,
-			status: http.StatusServiceUnavailable, retry: true,
-			detail: "it can't be told whose a NameID is: " + f.config.namesFault.Error(),
-			mend:   "give the secret key that was in use before, too; if it is lost, sp release-name-id --all begins anew"})
+		return p.refuse(ctx, f, refusal{session: &s, account: d.Assignment.Account,
+			status: http.StatusServiceUnavailable, retry: true, err: f.config.namesFault,
+			Why: Why{Reason: ReasonUnavailable, Act: actReleaseNameID,
+				Cause: "whose a NameID is can't be read: it was recorded under a secret key that is not given",
+				Fix:   "give the secret key that was in use before, too; if it is lost, release all NameIDs"}})
 	}
 	transient := ""
 	if f.sp.transient() || f.fromSP() && f.data.Request.Transient && f.sp.Kind != store.ConstantContact {
@@ -53,17 +53,16 @@ func (p *IdP) deliver(ctx context.Context, f *flow, s store.Session, e directory
 	}
 	r, err := f.sp.release(e, d, transient)
 	if err != nil {
-		return p.refuse(ctx, f, refusal{session: &s, account: d.Assignment.Account, reason: string(provisioning.PersonData),
-			status: http.StatusForbidden,
-			detail: err.Error(), mend: "mend the person's data in the directory, or the template in the service provider's " +
-				"record"})
+		return p.refuse(ctx, f, refusal{session: &s, account: d.Assignment.Account, status: http.StatusForbidden, err: err,
+			Why: Why{Reason: string(provisioning.PersonData), Act: actExplainPerson,
+				Cause: "the NameID or an attribute for this service provider can't be made of the person's data: " + err.Error(),
+				Fix:   "correct the person's entry in the directory, or the template in the service provider's settings"}})
 	}
 	if f.fromSP() && f.data.Request.Subject != nil && !f.data.Request.Subject.Is(r.nameID, r.format, p.o.EntityID,
 		f.sp.EntityID) {
-		return p.refuse(ctx, f, refusal{session: &s, account: d.Assignment.Account, reason: ReasonOtherSubject,
-			status: http.StatusForbidden,
-			detail: "the request's Subject is not the NameID of the person who signed in",
-			mend:   "sign in as the person whom the service provider asks for, or compare the NameID that it has on record"})
+		return p.refuse(ctx, f, refusal{session: &s, account: d.Assignment.Account, status: http.StatusForbidden,
+			Why: Why{Reason: ReasonOtherSubject,
+				Cause: "the request's Subject is not the NameID of the person who signed in"}})
 	}
 	if len(r.left) > 0 {
 		p.o.Logger.DebugContext(ctx, "attributes without a fit value were left out", "ref", f.v.Ref, "sp", f.sp.EntityID,
@@ -111,11 +110,8 @@ func (p *IdP) deliver(ctx context.Context, f *flow, s store.Session, e directory
 	})
 	if errors.Is(err, store.ErrNameIDTaken) {
 		// Decided in the transaction that would have recorded the Response: of two people at once, one gets it.
-		page, err = p.refuse(ctx, f, refusal{session: &s, account: d.Assignment.Account, reason: ReasonNameIDTaken,
-			status: http.StatusForbidden,
-			detail: "another person got this NameID at the service provider before",
-			mend: "give each person a NameID of their own (sp set name_id); if it was passed on with intent, sp " +
-				"release-name-id shows who had it and releases it"})
+		page, err = p.refuse(ctx, f, refusal{session: &s, account: d.Assignment.Account, status: http.StatusForbidden,
+			Why: Why{Reason: ReasonNameIDTaken}})
 	}
 	reason := ""
 	if _, sent := page.(Deliver); !sent { // it was built, and could not be recorded: nothing went out
@@ -160,8 +156,9 @@ func (p *IdP) answerStatus(ctx context.Context, f *flow, reason string, person s
 			return nil, fmt.Errorf("wait for a slot to sign a status: %w", err)
 		}
 		if !ok {
-			p.logRefusal(ctx, f.v, f.sp.EntityID, ReasonBusy, "too many statuses are being signed at the same time",
-				"look for a flood of requests that get a status")
+			p.logRefusal(ctx, f.v, f.sp.EntityID, Why{Reason: ReasonBusy,
+				Cause: "too many statuses are being signed at the same time",
+				Fix:   "look for a flood of requests that get a status"})
 			return Refusal{SignIn: f.at(), Provider: f.sp.name(), Reason: ReasonBusy, Status: http.StatusServiceUnavailable,
 				Retry: true}, nil
 		}
@@ -171,7 +168,8 @@ func (p *IdP) answerStatus(ctx context.Context, f *flow, reason string, person s
 	if err != nil {
 		return nil, fmt.Errorf("status for %s: %w", f.sp.EntityID, err)
 	}
-	traceOf(ctx).refused(f.sp.EntityID, reason)
+	FootprintOf(ctx).Refused(reason)
+	traceOf(ctx).refused(f.sp.EntityID, Why{Reason: reason})
 	traceOf(ctx).step(StepAssertion, traceOf(ctx).begin(), reason, "a status in place of an assertion, to %s", o.to.action)
 	var record *store.Issue
 	switch {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"slices"
 	"time"
@@ -314,8 +313,10 @@ func (p *IdP) guess(ctx context.Context, f *flow, s store.Session) (Page, error)
 	if err != nil || left {
 		return nil, err
 	}
-	p.logRefusal(ctx, f.v, f.sp.EntityID, ReasonTooManyAttempts, "too many wrong second factors",
-		"wait until login_window is over; the person's password is known to whoever tries")
+	p.logRefusal(ctx, f.v, f.sp.EntityID, Why{Reason: ReasonTooManyAttempts,
+		Cause: fmt.Sprintf("%d wrong second factors were tried within %s, after the right password", p.o.LoginFailures,
+			p.o.LoginWindow),
+		Fix: "wait until sign_in.login_window is over, or lift the lockout; whoever tries knows the person's password"})
 	return Refusal{
 		SignIn: f.in.ID, Provider: f.sp.name(), Reason: ReasonTooManyAttempts, Status: http.StatusTooManyRequests,
 		CanCancel: f.fromSP(), Retry: true,
@@ -324,10 +325,11 @@ func (p *IdP) guess(ctx context.Context, f *flow, s store.Session) (Page, error)
 
 // failedFactor records a wrong proof.
 func (p *IdP) failedFactor(ctx context.Context, f *flow, s store.Session, problem string, cause error) error {
-	FootprintOf(ctx).Refused(problem)
-	p.o.Logger.LogAttrs(ctx, slog.LevelInfo, "second factor refused", slog.String("ref", f.v.Ref),
-		slog.String("reason", problem),
-		slog.String("sp", f.sp.EntityID), slog.String("address", f.v.Address), slog.Any("cause", cause))
+	w := Why{Reason: problem}
+	if cause != nil && problem != reasonRevoked {
+		w.Cause = TextOf(problem).Cause + " " + sentence(cause.Error())
+	}
+	p.refusedWith(ctx, "second factor refused", f.v, f.sp.EntityID, w)
 	event := p.event(f, "second-factor", s.Person)
 	event.Outcome, event.Reason = "refused", problem
 	var err error

@@ -94,17 +94,15 @@ func (p *IdP) notYet(ctx context.Context, f *flow, s store.Session, records []st
 			from = at
 		}
 	}
-	r := refusal{session: &s, reason: ReasonFactorNew, status: http.StatusForbidden,
-		detail: "the service provider demands a second factor, and the person's have been enrolled by the password alone a " +
+	r := refusal{session: &s, status: http.StatusForbidden, Why: Why{Reason: ReasonFactorNew,
+		Cause: "the service provider demands a second factor, and the person's have been enrolled by the password alone a " +
 			"short time ago",
-		mend: "it counts at a login after " + from.UTC().Format(time.RFC3339) +
-			"; second_factor.confirm_after says how long that takes"}
+		Fix: "it counts at a login after " + from.UTC().Format(time.RFC3339) +
+			"; second_factor.confirm_after says how long that takes"}}
 	wait := from.Sub(p.o.Now())
 	if wait <= 0 {
-		r.reason = ReasonFactorLogin
-		r.detail = "the service provider demands a second factor, and the person has not logged in again since theirs was " +
-			"old enough and shown to them"
-		r.mend = "the person signs out and in again, once in the browser that they have used for longest"
+		r.Why = Why{Reason: ReasonFactorLogin, Cause: "the service provider demands a second factor, and the person has not " +
+			"logged in again since theirs was old enough and shown to them"}
 		wait = 0
 	}
 	page, err := p.refuse(ctx, f, r)
@@ -191,9 +189,10 @@ func (p *IdP) loginTooOld(s store.Session) bool {
 
 // readNow sees to it that the session has a directory reading that is young enough for a change of factors, whatever
 // the settings allow elsewhere: with the directory down nothing is changed.
-func (p *IdP) readNow(ctx context.Context, s store.Session, v Visitor) (store.Session, directory.Problem, error) {
+func (p *IdP) readNow(ctx context.Context, s store.Session, v Visitor) (_ store.Session, problem directory.Problem,
+	cause, err error) {
 	if p.o.Now().Sub(s.ReadAt) <= store.ActReading/2 {
-		return s, "", nil
+		return s, "", nil, nil
 	}
 	old, _ := stored(s)
 	e, problem, cause, err := p.directoryAgain(ctx, s, old, v)
@@ -202,24 +201,25 @@ func (p *IdP) readNow(ctx context.Context, s store.Session, v Visitor) (store.Se
 			p.o.Logger.LogAttrs(ctx, slog.LevelWarn, "directory does not answer", slog.String("ref", v.Ref),
 				slog.Any("cause", cause))
 		}
-		return s, problem, err
+		return s, problem, cause, err
 	}
 	s.ReadAt = e.ReadAt
 	if s.Reading, err = encode(e); err != nil {
-		return s, "", err
+		return s, "", nil, err
 	}
-	return s, "", nil
+	return s, "", nil, nil
 }
 
 // cantChange answers somebody who may change no factor for what the directory says, or does not say.
-func (p *IdP) cantChange(ctx context.Context, f *flow, s store.Session, problem directory.Problem) (Answer, error) {
+func (p *IdP) cantChange(ctx context.Context, f *flow, s store.Session, problem directory.Problem,
+	cause error) (Answer, error) {
 	if problem != directory.Unavailable {
 		return p.proceed(ctx, f) // which ends the session: it is no licence (row LDAP-11)
 	}
-	page, err := p.refuse(ctx, f, refusal{session: &s, reason: ReasonDirectoryDown,
-		status: http.StatusServiceUnavailable, retry: true,
-		detail: "the directory does not answer, and a second factor is changed by a reading of this minute alone",
-		mend:   runCheck})
+	why := directoryDown(cause)
+	why.Cause += "; a second factor is changed by a reading of this minute alone"
+	page, err := p.refuse(ctx, f, refusal{session: &s, status: http.StatusServiceUnavailable, retry: true, err: cause,
+		Why: why})
 	return Answer{Page: page}, err
 }
 

@@ -128,11 +128,11 @@ func (p *IdP) EnrolFactor(ctx context.Context, id string, sent FactorEnrolment, 
 		return p.proceed(ctx, f)
 	}
 	// The directory first: what it says now decides what the person may do.
-	s, problem, err := p.readNow(ctx, s, v)
+	s, problem, cause, err := p.readNow(ctx, s, v)
 	if err != nil {
 		return Answer{}, err
 	} else if problem != "" {
-		return p.cantChange(ctx, f, s, problem)
+		return p.cantChange(ctx, f, s, problem, cause)
 	}
 	traceOf(ctx).person(s.Person)
 	records, err := p.o.SecondFactors.OfPerson(ctx, s.Person)

@@ -91,11 +91,11 @@ func (p *IdP) own(ctx context.Context, v Visitor, change FactorChange) (a Answer
 	if !known || f.data.Own.Fresh || change.Add {
 		return p.proceed(ctx, f)
 	}
-	s, problem, err := p.readNow(ctx, s, v)
+	s, problem, cause, err := p.readNow(ctx, s, v)
 	if err != nil {
 		return Answer{}, err
 	} else if problem != "" {
-		return p.cantChange(ctx, f, s, problem)
+		return p.cantChange(ctx, f, s, problem, cause)
 	}
 	if !p.asked(c, s) { // as the directory says it now
 		return Answer{Page: Refusal{Reason: ReasonNoFactors, Status: http.StatusNotFound}}, nil

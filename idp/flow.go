@@ -148,28 +148,33 @@ func (p *IdP) resume(ctx context.Context, id string, v Visitor, bind bool) (*flo
 // otherBrowser refuses a sign-in that was begun elsewhere: who sends somebody
 // a link to a pending sign-in must not get that person's Response for it.
 func (p *IdP) otherBrowser(ctx context.Context, in store.SignIn, v Visitor) Page {
-	p.logRefusal(ctx, v, in.EntityID, ReasonOtherBrowser, "the browser cookie is not the one that the sign-in belongs to",
-		"start again in this browser")
+	p.logRefusal(ctx, v, in.EntityID, Why{Reason: ReasonOtherBrowser,
+		Cause: "the browser cookie is not the one that the sign-in belongs to"})
 	return Refusal{Reason: ReasonOtherBrowser, Status: http.StatusForbidden}
 }
 
 // usable returns the page that refuses an unknown or disabled service provider, and one that is not served where the
 // visitor is; nil if there is none to refuse. Nothing is ever sent to such a one.
-func (p *IdP) usable(ctx context.Context, sp *serviceProvider, entityID string, unknown int, v Visitor) Page {
+//
+// near is one that may have been meant in the place of an unknown one; nil: nobody looks for it.
+func (p *IdP) usable(ctx context.Context, sp *serviceProvider, entityID string, unknown int, v Visitor,
+	near *config) Page {
 	switch {
 	case sp == nil:
-		p.logRefusal(ctx, v, entityID, ReasonUnknownProvider, "no service provider of this entityID is registered",
-			"add it (sp add), or compare the entityID letter by letter")
+		// Whom somebody may have meant is looked for in the few requests alone that leave a line.
+		if FootprintOf(ctx).Refused(ReasonUnknownProvider); FootprintOf(ctx).Over() {
+			near = nil
+		}
+		p.logRefusal(ctx, v, entityID, unknownProvider(entityID, near))
 		return Refusal{Reason: ReasonUnknownProvider, Status: unknown}
 	case sp == p.console && v.NoConsole, v.ConsoleSite && sp != p.console && sp != p.ownPage: // row ID-19
 		return p.elsewhere(ctx, entityID, v)
 	case !sp.Enabled:
-		p.logRefusal(ctx, v, entityID, ReasonProviderDisabled, "the service provider is disabled", "enable it")
+		p.logRefusal(ctx, v, entityID, Why{Reason: ReasonProviderDisabled})
 		return Refusal{Provider: sp.name(), Reason: ReasonProviderDisabled, Status: http.StatusForbidden}
 	case sp.expired(p.o.Now()): // row MD-04
-		p.logRefusal(ctx, v, entityID, ReasonMetadataExpired, "the service provider's metadata was valid until "+
-			sp.Source.ValidUntil.Format(time.RFC3339),
-			"sp show tells why there is no newer copy; sp refresh, sp approve, or sp add FILE --replace")
+		p.logRefusal(ctx, v, entityID, Why{Reason: ReasonMetadataExpired,
+			Cause: "the service provider's metadata was valid until " + sp.Source.ValidUntil.Format(time.RFC3339)})
 		return Refusal{Provider: sp.name(), Reason: ReasonMetadataExpired, Status: http.StatusForbidden}
 	}
 	return nil
@@ -195,8 +200,9 @@ func (p *IdP) create(ctx context.Context, f *flow) (Page, error) {
 	case errors.Is(err, store.ErrConflict): // row REQ-08
 		return p.replayed(ctx, f), nil
 	case errors.Is(err, store.ErrLimit): // row WEB-09
-		p.logRefusal(ctx, f.v, f.in.EntityID, ReasonTooManySignIns, "a cap on pending sign-ins is reached",
-			"raise the caps if these are people and not a flood")
+		p.logRefusal(ctx, f.v, f.in.EntityID, Why{Reason: ReasonTooManySignIns,
+			Cause: "a limit of started sign-ins is reached, that of this network address or that of all",
+			Fix:   "look for a flood; if these are people, raise sign_in.pending_per_address or sign_in.pending_total"})
 		return Refusal{Provider: f.sp.name(), Reason: ReasonTooManySignIns, Status: http.StatusTooManyRequests,
 			Retry: true}, nil
 	case err != nil:
@@ -271,22 +277,53 @@ func encode(v any) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
-// logRefusal writes the cause of a refusal under the reference id that the page
-// shows. detail and mend are ours; entityID is cut short, since it may be
-// anybody's text.
-func (p *IdP) logRefusal(ctx context.Context, v Visitor, entityID, reason, detail, mend string) {
-	if len(entityID) > 256 {
-		entityID = entityID[:256]
-	}
-	FootprintOf(ctx).Refused(reason) // before the line: past so many of a kind it is only counted
-	traceOf(ctx).refused(entityID, reason)
+// logRefusal writes why a request does not go on, under the reference id that the page shows, and notes it for the
+// trace. entityID is cut short, since it may be anybody's text. more is for the log alone.
+func (p *IdP) logRefusal(ctx context.Context, v Visitor, entityID string, w Why, more ...slog.Attr) {
 	message := "sign-in refused"
 	if ctx.Value(logoutKey{}) != nil {
 		message = "sign-out refused"
 	}
-	p.o.Logger.LogAttrs(ctx, slog.LevelInfo, message,
-		slog.String("ref", v.Ref), slog.String("reason", reason), slog.String("detail", detail),
-		slog.String("mend", mend), slog.String("sp", entityID), slog.String("address", v.Address))
+	p.refusedWith(ctx, message, v, entityID, w, more...)
+}
+
+// refusedWith is logRefusal with another message.
+func (p *IdP) refusedWith(ctx context.Context, message string, v Visitor, entityID string, w Why, more ...slog.Attr) {
+	if len(entityID) > 256 {
+		entityID = entityID[:256]
+	}
+	FootprintOf(ctx).Refused(w.Reason) // before the line: past so many of a kind it is only counted
+	w = traceOf(ctx).refused(entityID, w)
+	p.logWhy(ctx, message, v, entityID, w, more...)
+}
+
+// logWhy writes the line of a Why that is complete.
+func (p *IdP) logWhy(ctx context.Context, message string, v Visitor, entityID string, w Why, more ...slog.Attr) {
+	how := ""
+	if p.o.HowTo != nil && w.Act != NoAct {
+		how = p.o.HowTo(w.Act, w.About)
+	}
+	p.o.Logger.LogAttrs(ctx, slog.LevelInfo, message, append([]slog.Attr{
+		slog.String("ref", v.Ref), slog.String("reason", w.Reason), slog.String("cause", w.Cause),
+		slog.String("fix", FixText(w.Fix, how)), slog.String("sp", entityID), slog.String("address", v.Address),
+	}, more...)...)
+}
+
+// unknownProvider says which entityID is not registered, and which one may have been meant.
+func unknownProvider(entityID string, near *config) Why {
+	w := Why{Reason: ReasonUnknownProvider,
+		Cause: fmt.Sprintf("no service provider with the entity ID %.200q is registered", entityID)}
+	if near != nil {
+		var all []store.ServiceProvider
+		for _, sp := range near.order {
+			all = append(all, sp.ServiceProvider)
+		}
+		if meant, ok := NearestProvider(all, entityID); ok {
+			w.Cause += fmt.Sprintf("; %.200q is", meant)
+			w.Act, w.About = actMeantProvider, meant
+		}
+	}
+	return w
 }
 
 type logoutKey struct{}

@@ -20,6 +20,7 @@ type Footprint struct {
 	look    func() // finds out who is behind it, where nothing has yet
 	asked   bool
 	over    bool
+	traced  bool
 }
 
 type footprintKey struct{}
@@ -159,6 +160,26 @@ func (f *Footprint) NoRoom() {
 	if f.refused {
 		f.asked, f.over = true, true
 	}
+}
+
+// Traced says that the request left a trace under its own reference.
+func (f *Footprint) Traced() {
+	if f == nil {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.traced = true
+}
+
+// IsTraced tells whether Traced was said.
+func (f *Footprint) IsTraced() bool {
+	if f == nil {
+		return true // nobody counts, so nothing else would be found
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.traced
 }
 
 // Done counts the request, if it left nothing. It is to be called once, at its end.

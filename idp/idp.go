@@ -114,6 +114,8 @@ type Options struct {
 	Count func(outcome, reason string)
 
 	Traces Traces // is told how each sign-in went; nil: nobody
+	// HowTo says for the log how an act is done, by command and in the console; nil: the log has what to do alone.
+	HowTo func(act Act, about string) string
 
 	Console      ConsoleGroups // who may use the admin console
 	ConsoleURL   string        // scheme and host of the console where it has an address of its own; "": PublicURL

@@ -227,9 +227,9 @@ func (p *IdP) awaitSwitch(ctx context.Context, f *flow, s store.Session, d provi
 		return nil, nil
 	}
 	if f.passive() {
-		p.logRefusal(ctx, f.v, f.sp.EntityID, ReasonKeySwitch,
-			"the switch to another signing key is under way, and no page may be shown",
-			"let the service provider ask again after it")
+		p.logRefusal(ctx, f.v, f.sp.EntityID, Why{Reason: ReasonKeySwitch,
+			Cause: "the switch to another signing key is under way until " + clockTime(until) + ", and no page may be shown",
+			Fix:   "let the service provider ask again after it"})
 		return p.answerStatus(ctx, f, ReasonKeySwitch, s.Person)
 	}
 	if f.in.ID == "" {
@@ -245,6 +245,8 @@ func (p *IdP) awaitSwitch(ctx context.Context, f *flow, s store.Session, d provi
 	if page, err := p.saveProgress(ctx, f, account, ReasonKeySwitch, s.TokenHash); page != nil || err != nil {
 		return page, err
 	}
+	p.waits(ctx, f, Why{Reason: ReasonKeySwitch,
+		Cause: "the service provider is changing our certificate; sign-ins there wait until " + clockTime(until)})
 	return Waiting{
 		SignIn: f.in.ID, Provider: f.sp.name(), Account: d.Assignment, CanCancel: f.fromSP(),
 		Progress: provisioning.Progress{Cause: CauseKeySwitch, Since: since, NextTry: until},

@@ -1,6 +1,7 @@
 package idp
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -36,12 +37,11 @@ func (p *IdP) Launch(ctx context.Context, l LaunchRequest, v Visitor) (a Answer,
 		one, count := c.constantContact()
 		switch {
 		case count == 0:
-			p.logRefusal(ctx, v, "", ReasonNoProvider, "no enabled Constant Contact service provider is registered",
-				"add it (sp add-constant-contact)")
+			p.logRefusal(ctx, v, "", Why{Reason: ReasonNoProvider})
 			return Answer{Page: Refusal{Reason: ReasonNoProvider, Status: http.StatusNotFound}}, nil
 		case count > 1:
-			p.logRefusal(ctx, v, "", ReasonChooseProvider, "several Constant Contact service providers are enabled",
-				"name one in the link: /launch/sp?entity_id=…")
+			p.logRefusal(ctx, v, "", Why{Reason: ReasonChooseProvider,
+				Cause: fmt.Sprintf("the launch names no service provider, and %d of Constant Contact are enabled", count)})
 			return Answer{Page: Refusal{Reason: ReasonChooseProvider, Status: http.StatusBadRequest}}, nil
 		}
 		sp = one
@@ -49,13 +49,18 @@ func (p *IdP) Launch(ctx context.Context, l LaunchRequest, v Visitor) (a Answer,
 	} else {
 		sp = c.providers[l.EntityID]
 	}
-	if page := p.usable(ctx, sp, l.EntityID, http.StatusNotFound, v); page != nil {
+	if page := p.usable(ctx, sp, l.EntityID, http.StatusNotFound, v, c); page != nil {
 		return Answer{Page: page}, nil
 	}
 	relayState, ok := sp.relayState(l.RelayState)
 	if !ok {
-		p.logRefusal(ctx, v, sp.EntityID, ReasonUnknownRelayState,
-			"the link names a RelayState that is not on the service provider's list", "add it to relay_states")
+		var known []string
+		for _, r := range sp.RelayStates {
+			known = append(known, r.ID)
+		}
+		p.logRefusal(ctx, v, sp.EntityID, Why{Reason: ReasonUnknownRelayState,
+			Cause: fmt.Sprintf("the link asks for the RelayState %.80q; on record: %s", l.RelayState,
+				cmp.Or(shownList(known), "none"))})
 		return Answer{Page: Refusal{Provider: sp.name(), Reason: ReasonUnknownRelayState, Status: http.StatusBadRequest}}, nil
 	}
 	f := &flow{config: c, sp: sp, v: v}

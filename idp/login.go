@@ -88,8 +88,7 @@ func (p *IdP) Login(ctx context.Context, id, login, password string, v Visitor) 
 	}
 	switch {
 	case errors.Is(err, store.ErrRevoked):
-		p.logRefusal(ctx, v, f.sp.EntityID, reasonRevoked, "the person's sessions were ended while the password was checked",
-			"log in again")
+		p.logRefusal(ctx, v, f.sp.EntityID, Why{Reason: reasonRevoked})
 		event := p.event(f, "login", store.PersonID(e.ID))
 		event.Outcome, event.Reason = "refused", reasonRevoked
 		if err := p.o.Audit.Add(ctx, event); err != nil {
@@ -216,10 +215,6 @@ func (p *IdP) startSession(ctx context.Context, f *flow, a attempt, e directory.
 	return token, nil
 }
 
-// runCheck is what fixes a directory that does not answer, in the log. The check tries each server, its certificate,
-// the service account and the DNs of the configuration, and says of each what to do: more than a sign-in knows.
-const runCheck = "run ssobridge check: it names the fault and what to do about it"
-
 // failedLogin turns an error of the directory into a page.
 func (p *IdP) failedLogin(ctx context.Context, f *flow, form AskPassword, a attempt, began time.Time,
 	cause error) (Answer, error) {
@@ -236,14 +231,16 @@ func (p *IdP) failedLogin(ctx context.Context, f *flow, form AskPassword, a atte
 		p.settle(ctx, a, result)
 		return Answer{}, fmt.Errorf("sign in: %w", cause)
 	}
-	p.logFailure(ctx, f, problem, cause)
+	if problem != directory.Unavailable { // which is logged as the refusal that it leads to
+		p.logFailure(ctx, f, problem, cause)
+	}
 	event := p.event(f, "login", store.PersonID(person))
 	event.Outcome, event.Reason = "refused", string(problem)
 	switch problem {
 	case directory.Unavailable:
 		p.settle(ctx, a, result)
-		page, err := p.refuse(ctx, f, refusal{reason: ReasonDirectoryDown, status: http.StatusServiceUnavailable, retry: true,
-			detail: directory.Diagnose(cause).Text, mend: runCheck})
+		page, err := p.refuse(ctx, f, refusal{status: http.StatusServiceUnavailable, retry: true, err: cause,
+			Why: directoryDown(cause)})
 		return Answer{Page: page}, err
 	case directory.Disabled, directory.Expired, directory.PasswordExpired, directory.MustChange, directory.NotNow,
 		directory.NotHere:
@@ -259,8 +256,7 @@ func (p *IdP) failedLogin(ctx context.Context, f *flow, form AskPassword, a atte
 			break // found before the password was checked: not to be told apart
 		}
 		p.settle(ctx, a, store.TryReturned, event) // after the right password: it is somebody's
-		page, err := p.refuse(ctx, f, refusal{reason: string(problem), status: http.StatusForbidden,
-			detail: "what the directory holds of this person can't be used", mend: "see the line before"})
+		page, err := p.refuse(ctx, f, refusal{status: http.StatusForbidden, Why: badLogin(problem, cause)})
 		return Answer{Page: page}, err
 	}
 	// BadCredentials, Locked, Ambiguous, an account that the directory closed before it looked at the password, and
@@ -269,9 +265,27 @@ func (p *IdP) failedLogin(ctx context.Context, f *flow, form AskPassword, a atte
 	return p.wrongPassword(ctx, f, form, began)
 }
 
+// logFailure writes why a login failed. The page may say less.
 func (p *IdP) logFailure(ctx context.Context, f *flow, problem directory.Problem, cause error) {
-	FootprintOf(ctx).Refused(string(problem))
-	p.o.Logger.LogAttrs(ctx, slog.LevelInfo, "login failed", slog.String("ref", f.v.Ref),
-		slog.String("reason", string(problem)),
-		slog.String("sp", f.sp.EntityID), slog.String("address", f.v.Address), slog.Any("cause", cause))
+	p.refusedWith(ctx, "login failed", f.v, f.sp.EntityID, badLogin(problem, cause), slog.Any("error", cause))
+}
+
+// badLogin says why the directory refuses a login.
+func badLogin(problem directory.Problem, cause error) Why {
+	w := Why{Reason: string(problem)}
+	switch {
+	case problem == directory.BadCredentials && errors.Is(cause, directory.ErrNotFound):
+		w.Cause = "no entry of the directory matches the login name (directory.login_filter)"
+		w.Fix = "have the person check their login name; an explanation of a login name shows what the directory finds"
+	case problem == directory.BadCredentials:
+		w.Cause = "the directory refused the password"
+	}
+	return w
+}
+
+// directoryDown names the very fault of a directory that does not answer. The check tries each server, its certificate,
+// the service account and the DNs of the configuration: more than a sign-in knows.
+func directoryDown(cause error) Why {
+	fault := directory.Diagnose(cause)
+	return Why{Reason: ReasonDirectoryDown, Cause: fault.Text, Fix: fault.Mend}
 }

@@ -120,19 +120,22 @@ func TestREAL35ClosedBeforeThePassword(t *testing.T) {
 // the fault, and the trace has the fault.
 func TestREAL49TheCheckFixesADirectory(t *testing.T) {
 	kept := &told{}
-	f := newFixture(t, "rsa-2048", func(o *idp.Options) { o.Traces = kept })
+	f := newFixture(t, "rsa-2048", func(o *idp.Options) {
+		o.Traces, o.HowTo = kept, func(act idp.Act, _ string) string { return "(" + string(act) + ")" }
+	})
 	f.directory.change("alice", func(p *person) { p.problem = directory.Unavailable })
 	v := visitor("b")
 	a, err := f.Login(context.Background(), pendingLogin(t, f, v), "alice", "correct horse", v)
 	if r := must[idp.Refusal](t, a, err); r.Reason != idp.ReasonDirectoryDown {
 		t.Errorf("refusal %+v", r)
 	}
-	for _, want := range []string{`mend="run ssobridge check`, `detail="the directory does not answer"`} {
+	for _, want := range []string{`cause="The directory does not answer."`, `fix="Check host and port in urls`, "(run-check)"} {
 		if !strings.Contains(f.log.String(), want) {
 			t.Errorf("the log lacks %s: %s", want, f.log.String())
 		}
 	}
-	if s := step(t, kept.last(t), idp.StepDirectory); s.Detail != "login: the directory does not answer" {
+	if s := step(t, kept.last(t), idp.StepDirectory); s.Detail != "login: the directory does not answer" ||
+		s.Cause != "The directory does not answer." || s.Act != "run-check" {
 		t.Errorf("traced %+v", s)
 	}
 }

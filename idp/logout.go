@@ -37,8 +37,10 @@ type logoutData struct {
 // LogoutRequest ends our sessions that it names at once, also where a cross-site
 // POST comes without cookies; LogoutGoOn then leads to the page of the logout. An answer that can't be used is none: it
 // leads on to the logout that the browser is on (row REAL-08).
-func (p *IdP) SLO(ctx context.Context, r *http.Request, v Visitor) (Answer, error) {
-	a, err := p.slo(asLogout(ctx), r, v)
+func (p *IdP) SLO(ctx context.Context, r *http.Request, v Visitor) (a Answer, err error) {
+	ctx, end := p.traced(asLogout(ctx), v, "message of single logout")
+	defer func() { end(&a, &err) }()
+	a, err = p.slo(ctx, r, v)
 	if refusal, ok := a.Page.(Refusal); ok {
 		refusal.SignOut = true
 		a.Page = refusal
@@ -48,8 +50,7 @@ func (p *IdP) SLO(ctx context.Context, r *http.Request, v Visitor) (Answer, erro
 
 func (p *IdP) slo(ctx context.Context, r *http.Request, v Visitor) (Answer, error) {
 	if !p.o.SingleLogout {
-		p.logRefusal(ctx, v, "", ReasonNoSingleLogout, "single logout is off",
-			"set logout.enabled, or take the address out of the service provider's settings")
+		p.logRefusal(ctx, v, "", Why{Reason: ReasonNoSingleLogout})
 		return Answer{Page: Refusal{Reason: ReasonNoSingleLogout, Status: http.StatusNotFound}}, nil
 	}
 	text, bad := saml.ReadParameters(r)
@@ -73,7 +74,7 @@ func (p *IdP) slo(ctx context.Context, r *http.Request, v Visitor) (Answer, erro
 		return p.passOver(ctx, received, p.refuseMessage(ctx, v, c, received.Issuer(), bad), r.Method, v)
 	}
 	sp := c.providers[received.Issuer()]
-	if page := p.usable(ctx, sp, received.Issuer(), http.StatusBadRequest, v); page != nil {
+	if page := p.usable(ctx, sp, received.Issuer(), http.StatusBadRequest, v, c); page != nil {
 		return p.passOver(ctx, received, page, r.Method, v)
 	}
 	verified, bad := received.Verify(p.trust(ctx, sp, v))
@@ -170,8 +171,7 @@ func (p *IdP) takeLogoutRequest(ctx context.Context, c *config, sp *serviceProvi
 		events = append(events, p.logoutEvent(v, s.Person, sp.EntityID))
 	}
 	if data.Reason != "" {
-		p.logRefusal(ctx, v, sp.EntityID, data.Reason, "the LogoutRequest ends no session",
-			"see the status sent to the service provider; it names a person by the NameID and SessionIndex of the assertion")
+		p.logRefusal(ctx, v, sp.EntityID, Why{Reason: data.Reason})
 		event := p.logoutEvent(v, "", sp.EntityID)
 		event.Outcome, event.Reason = "refused", data.Reason
 		events = append(events, event)
@@ -231,8 +231,7 @@ func (p *IdP) startLogout(ctx context.Context, l store.Logout, data logoutData, 
 	l, err = p.o.Logouts.Start(ctx, l, ends, events...)
 	switch {
 	case errors.Is(err, store.ErrConflict):
-		p.logRefusal(ctx, v, l.EntityID, ReasonReplayed, "this LogoutRequest was used before",
-			"start again at the service provider")
+		p.logRefusal(ctx, v, l.EntityID, Why{Reason: ReasonReplayed, Cause: "this LogoutRequest was used before"})
 		return Answer{Page: Refusal{Provider: p.nameOf(ctx, l.EntityID), Reason: ReasonReplayed,
 			Status: http.StatusBadRequest}}, nil
 	case err != nil:

@@ -228,8 +228,9 @@ func (p *IdP) finishLogout(ctx context.Context, c *config, l *store.Logout, data
 // changed together with its events. When another request was faster the step is
 // taken again, on what that one has left.
 func (p *IdP) logoutStep(ctx context.Context, id string, v Visitor, step func(*config, *store.Logout, logoutData) (Page,
-	[]store.Event, error)) (Answer, error) {
-	ctx = asLogout(ctx)
+	[]store.Event, error)) (answer Answer, err error) {
+	ctx, end := p.traced(asLogout(ctx), v, "single logout")
+	defer func() { end(&answer, &err) }()
 	if page, err := p.openLogout(ctx, id, v); page != nil || err != nil {
 		return Answer{Page: page}, err
 	}
@@ -237,7 +238,6 @@ func (p *IdP) logoutStep(ctx context.Context, id string, v Visitor, step func(*c
 	if err != nil {
 		return Answer{}, err
 	}
-	var answer Answer
 	if v.Session != "" {
 		// A cross-site POST came without the session's cookie; now it is here, and worth
 		// nothing any more.
@@ -262,7 +262,26 @@ func (p *IdP) logoutStep(ctx context.Context, id string, v Visitor, step func(*c
 	case err != nil:
 		return Answer{}, err
 	}
+	p.partly(ctx, v, answer.Page)
 	return answer, nil
+}
+
+// partly says in log and trace where a single logout that comes to its end has not signed the person out.
+func (p *IdP) partly(ctx context.Context, v Visitor, page Page) {
+	over, ok := page.(SignedOut)
+	if !ok {
+		return
+	}
+	var open []string
+	for _, s := range over.Services {
+		if s.State != LoggedOut {
+			open = append(open, fmt.Sprintf("%.80q (%s)", s.Name, s.State))
+		}
+	}
+	if len(open) > 0 {
+		p.refusedWith(ctx, "single logout is not complete", v, "", Why{Reason: ReasonLogoutPartial,
+			Cause: "the person was signed out here, and not at: " + shownList(open)})
+	}
 }
 
 // openLogout sees to it that a logout belongs to this browser. Where it does not,
@@ -280,8 +299,8 @@ func (p *IdP) openLogout(ctx context.Context, id string, v Visitor) (Page, error
 		return nil, fmt.Errorf("read logout: %w", err)
 	}
 	other := func() (Page, error) {
-		p.logRefusal(ctx, v, l.EntityID, ReasonOtherBrowser, "the browser cookie is not the one that the logout belongs to",
-			"sign out in this browser")
+		p.logRefusal(ctx, v, l.EntityID, Why{Reason: ReasonOtherBrowser,
+			Cause: "the browser cookie is not the one that the logout belongs to", Fix: "have the person sign out in this browser"})
 		return Refusal{Reason: ReasonOtherBrowser, Status: http.StatusForbidden}, nil
 	}
 	browser := hash(v.Browser)

@@ -3,6 +3,7 @@ package idp
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -96,7 +97,7 @@ func (p *IdP) checkLogin(ctx context.Context, f *flow) (Answer, error) {
 func (p *IdP) readPerson(ctx context.Context, f *flow) (Answer, error) {
 	s := f.session
 	began := traceOf(ctx).begin()
-	e, problem, err := p.reading(ctx, s, f.v)
+	e, problem, cause, err := p.reading(ctx, s, f.v)
 	if err != nil {
 		return Answer{}, err
 	}
@@ -106,9 +107,10 @@ func (p *IdP) readPerson(ctx context.Context, f *flow) (Answer, error) {
 		f.person = e
 		return Answer{}, nil
 	case directory.Unavailable: // row LDAP-09
-		page, err := p.refuse(ctx, f, refusal{session: &s, reason: ReasonDirectoryDown,
-			status: http.StatusServiceUnavailable, retry: true,
-			detail: "the directory does not answer and the last reading is too old", mend: runCheck})
+		why := directoryDown(cause)
+		why.Cause += "; the last reading of the person is too old to serve"
+		page, err := p.refuse(ctx, f, refusal{session: &s, status: http.StatusServiceUnavailable, retry: true, err: cause,
+			Why: why})
 		return Answer{Page: page}, err
 	}
 	if err := p.endSession(ctx, s, string(problem), f.v); err != nil {
@@ -120,8 +122,8 @@ func (p *IdP) readPerson(ctx context.Context, f *flow) (Answer, error) {
 		answer.EndSession = true
 		return answer, err
 	}
-	page, err := p.refuse(ctx, f, refusal{session: &s, reason: string(problem), status: http.StatusForbidden,
-		detail: "the directory does not let this account sign in any more", mend: "look at the account in the directory"})
+	page, err := p.refuse(ctx, f, refusal{session: &s, status: http.StatusForbidden, Why: Why{Reason: string(problem),
+		Cause: TextOf(string(problem)).Cause + " The session that the person had was ended."}})
 	return Answer{Page: page, EndSession: true}, err
 }
 
@@ -181,6 +183,7 @@ func (p *IdP) showWaiting(ctx context.Context, f *flow) (Page, error) {
 	if page, err := p.saveProgress(ctx, f, account, ReasonWaiting, f.session.TokenHash); page != nil || err != nil {
 		return page, err
 	}
+	p.waits(ctx, f, f.waiting())
 	return Waiting{SignIn: f.in.ID, Provider: f.sp.name(), Account: f.decision.Assignment,
 		Progress: f.decision.Progress, CanCancel: f.fromSP()}, nil
 }
@@ -268,44 +271,52 @@ func (p *IdP) Cancel(ctx context.Context, id string, v Visitor) (a Answer, err e
 
 // refusal is why a sign-in of a person does not go on.
 type refusal struct {
+	Why
+
 	session *store.Session // nil: nobody is signed in
 	account store.AccountID
-	reason  string
 	status  int
 	retry   bool
-	detail  string // for the log
-	mend    string
+	err     error  // the chain behind it, for the log alone; nil: none
+	said    string // what Constant Contact said in its own words, for the log alone
 }
 
 // refuse shows our own page about a person's sign-in, and remembers the reason
 // for Cancel. Where no page may be shown, the SP is told at once.
 func (p *IdP) refuse(ctx context.Context, f *flow, r refusal) (Page, error) {
-	p.logRefusal(ctx, f.v, f.sp.EntityID, r.reason, r.detail, r.mend)
+	var more []slog.Attr
+	if r.err != nil {
+		more = append(more, slog.Any("error", r.err))
+	}
+	if r.said != "" {
+		more = append(more, slog.String("said", r.said))
+	}
+	p.logRefusal(ctx, f.v, f.sp.EntityID, r.Why, more...)
 	var person store.PersonID
 	var session []byte
 	if r.session != nil {
 		person, session = r.session.Person, r.session.TokenHash
 	}
 	if f.passive() {
-		return p.answerStatus(ctx, f, r.reason, person)
+		return p.answerStatus(ctx, f, r.Reason, person)
 	}
 	event := p.event(f, "refusal", person)
-	event.Account, event.Outcome, event.Reason = r.account, "refused", r.reason
+	event.Account, event.Outcome, event.Reason = r.account, "refused", r.Reason
 	switch {
 	case f.in.ID == "":
 		if page, err := p.refuseStarted(ctx, f, r, event); page != nil || err != nil {
 			return page, err
 		}
-	case r.session == nil && f.data.Reason == r.reason:
+	case r.session == nil && f.data.Reason == r.Reason:
 		// Nobody is signed in and the reason is known: a reload adds nothing, least of
 		// all audit rows.
 	default:
-		instead, err := p.saveProgress(ctx, f, f.in.Account, r.reason, session, event)
+		instead, err := p.saveProgress(ctx, f, f.in.Account, r.Reason, session, event)
 		if instead != nil || err != nil {
 			return instead, err
 		}
 	}
-	return Refusal{SignIn: f.at(), Provider: f.sp.name(), Reason: r.reason, Status: r.status, CanCancel: f.fromSP(),
+	return Refusal{SignIn: f.at(), Provider: f.sp.name(), Reason: r.Reason, Status: r.status, CanCancel: f.fromSP(),
 		Retry: r.retry}, nil
 }
 
@@ -315,11 +326,11 @@ func (p *IdP) refuseStarted(ctx context.Context, f *flow, r refusal, event store
 	switch {
 	case r.session == nil:
 		// Only what is known of somebody is recorded: strangers could fill the audit with the rest, and the log has it.
-		f.because(r.reason)
+		f.because(r.Reason)
 		_, err := p.seal(f)
 		return nil, err
 	case f.fromSP():
-		f.because(r.reason)
+		f.because(r.Reason)
 		f.in.Session = r.session.TokenHash
 		return p.begin(ctx, f, event)
 	}

@@ -137,6 +137,22 @@ const (
 	// ReasonKeySwitch: the service provider is changing our certificate at this
 	// moment, and the person did not or could not wait.
 	ReasonKeySwitch = "key_switch"
+	// ReasonManyFromAddress: the logins of a network address wait for their turn, and too many do (503).
+	ReasonManyFromAddress = "too_many_from_address"
+	// ReasonLogoutPartial: not every service of a single logout says that the person is signed out there.
+	ReasonLogoutPartial = "logout_partial"
+
+	// The reasons of requests that failed and were not refused; see FailureOf.
+
+	// ReasonStoreDown: the database is not available.
+	ReasonStoreDown = "store_down"
+	// ReasonTooSlow: the time for one request is over.
+	ReasonTooSlow = "too_slow"
+	// ReasonInternal: everything else.
+	ReasonInternal = "internal"
+	// ReasonClientGone: the browser went away; nobody reads the answer.
+	ReasonClientGone = "client_closed"
+
 	// ReasonAnswered is none: references of requests that were only counted carry it where nothing was refused.
 	ReasonAnswered = "answered"
 )
@@ -163,7 +179,7 @@ func Reasons() []string {
 		ReasonNoConsole, ReasonNoFactors, ReasonFactorNew, ReasonFactorLogin, ReasonNoProvider, ReasonChooseProvider,
 		ReasonUnknownRelayState,
 		ReasonUnknownSignIn, ReasonOtherBrowser, ReasonOtherSubject, ReasonNameIDTaken, ReasonTooManyAttempts,
-		ReasonDirectoryDown, ReasonUnavailable,
+		ReasonManyFromAddress, ReasonDirectoryDown, ReasonUnavailable,
 	}
 	for _, r := range []provisioning.Reason{
 		provisioning.NoAssignment, provisioning.NotThisAccount, provisioning.PersonData, provisioning.MayNotCreate,

@@ -56,7 +56,8 @@ var codes = append([]string{""}, strings.Fields(`
 	user_suspended locked disabled expired password_expired must_change not_now not_here ambiguous bad_data
 	second_factor_new second_factor_login name_id_taken answered bad_credentials revoked password_changed client_closed
 	second_factor_wrong second_factor_invite second_factor_expired second_factor_many second_factor_last
-	second_factor_unconfirmed store_down
+	second_factor_unconfirmed store_down too_many_from_address logout_partial queued sending throttled quota unreachable
+	credentials unknown_outcome
 `)...)
 
 // maxCodes is how many numbers there are.
@@ -221,9 +222,8 @@ func (q CodedRequest) Summary() string {
 		what = "answered, not refused,"
 	}
 	if q.Requests == 0 {
-		return fmt.Sprintf("A request %s at %s UTC. How many there were is not recorded: counts are written every ten "+
-			"seconds, "+
-			"and a program that is killed loses the last ones.", what, q.Minute.UTC().Format(minuteLayout))
+		return fmt.Sprintf("A request %s at %s UTC. No count of such requests is recorded for that time.", what,
+			q.Minute.UTC().Format(minuteLayout))
 	}
 	to := q.To.UTC().Format("15:04")
 	if q.To.UTC().YearDay() != q.From.UTC().YearDay() {
@@ -246,3 +246,6 @@ func thousands(n int64) string {
 	}
 	return text
 }
+
+// ReasonWords are the reasons that a reference can carry.
+func ReasonWords() []string { return slices.Clone(codes[1:]) }

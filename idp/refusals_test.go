@@ -315,8 +315,7 @@ func TestReferencesAreAnswered(t *testing.T) {
 		"no reason": {r.Coded("none of ours", at), counted, nil,
 			"One of 41,200 requests refused for a reason that is not recorded between 2026-11-28 10:01 and 10:04 UTC."},
 		"not written": {ref, store.RequestCount{}, store.ErrNotFound,
-			"A request refused for unknown_acs at 2026-11-28 10:02 UTC. How many there were is not recorded: counts are " +
-				"written every ten seconds, and a program that is killed loses the last ones."},
+			"A request refused for unknown_acs at 2026-11-28 10:02 UTC. No count of such requests is recorded for that time."},
 	} {
 		got, ok, err := r.Find(t.Context(), &around{count: c.count, err: c.err}, audited(nil), c.ref)
 		if err != nil || !ok || got.Summary() != c.want || got.Cause == "" || got.Fix == "" {

@@ -69,7 +69,7 @@ func (sp *serviceProvider) defaultACS() (store.Endpoint, bool) { return metadata
 // acsFor finds the ACS that a request asks for (row REQ-14). Only what stands in
 // the record can ever be the outcome, in the record's spelling. unmet, when set, is for a status: the
 // request is understood and its answer has a place to go, yet not as it wishes.
-func (sp *serviceProvider) acsFor(r *saml.AuthnRequest) (acs string, unmet *unmetWish, bad *saml.Fault) {
+func (sp *serviceProvider) acsFor(r *saml.AuthnRequest) (acs string, unmet *Why, bad *saml.Fault) {
 	main, ok := sp.defaultACS()
 	if !ok {
 		return "", nil, newFault(ReasonUnknownACS, http.StatusBadRequest,
@@ -93,18 +93,18 @@ func (sp *serviceProvider) acsFor(r *saml.AuthnRequest) (acs string, unmet *unme
 	case asks && len(named) == 0:
 		return "", nil, sp.unknownACS(r)
 	case asks && len(takesPOST) == 0:
-		return main.URL, &unmetWish{ReasonBinding, fmt.Sprintf("the assertion consumer service asked for, %.200q, has the "+
-			"binding %s on record, and Responses are sent by HTTP-POST alone", named[0].URL, bindingWord(named[0].Binding)),
-			"let the service provider ask for an assertion consumer service with the HTTP-POST binding"}, nil
+		return main.URL, &Why{Reason: ReasonBinding,
+			Cause: fmt.Sprintf("the assertion consumer service asked for, %.200q, has the binding %s on record, and Responses "+
+				"are sent by HTTP-POST alone", named[0].URL, bindingWord(named[0].Binding)),
+			Fix: "let the service provider ask for an assertion consumer service with the HTTP-POST binding"}, nil
 	}
 	acs = main.URL
 	if len(takesPOST) > 0 && (r.ACSIndex != nil || r.ACSURL != "") {
 		acs = takesPOST[0].URL
 	}
 	if r.Binding != "" && r.Binding != saml.BindingPost {
-		return acs, &unmetWish{ReasonBinding, fmt.Sprintf("ProtocolBinding asks for %s, and Responses are sent by HTTP-POST "+
-			"alone", bindingWord(r.Binding)),
-			"let the service provider ask for HTTP-POST, or leave ProtocolBinding out"}, nil
+		return acs, &Why{Reason: ReasonBinding, Cause: fmt.Sprintf("ProtocolBinding asks for %s, and Responses are sent by "+
+			"HTTP-POST alone", bindingWord(r.Binding))}, nil
 	}
 	return acs, nil, nil
 }

@@ -66,7 +66,10 @@ func (p *IdP) SessionElsewhere(ctx context.Context, v Visitor) (bool, error) {
 // taken again. With the directory down, one up to ReadingStale old still serves.
 // A problem says why there is none to go on with: Unavailable, an account that
 // may not sign in any more, or a password that was changed after the login.
-func (p *IdP) reading(ctx context.Context, s store.Session, v Visitor) (directory.Entry, directory.Problem, error) {
+//
+// cause is what keeps the directory from answering.
+func (p *IdP) reading(ctx context.Context, s store.Session, v Visitor) (_ directory.Entry, _ directory.Problem, cause,
+	err error) {
 	var old directory.Entry
 	age := p.o.Now().Sub(s.ReadAt)
 	if err := json.Unmarshal(s.Reading, &old); err != nil {
@@ -76,20 +79,20 @@ func (p *IdP) reading(ctx context.Context, s store.Session, v Visitor) (director
 		old, age = directory.Entry{}, max(p.o.ReadingFresh, p.o.ReadingStale)+1
 	}
 	if age <= p.o.ReadingFresh {
-		return old, "", nil
+		return old, "", nil, nil
 	}
 	e, problem, cause, err := p.directoryAgain(ctx, s, old, v)
 	if err != nil || problem != directory.Unavailable {
-		return e, problem, err
+		return e, problem, nil, err
 	}
 	serves := age <= p.o.ReadingStale
 	p.o.Logger.LogAttrs(ctx, slog.LevelWarn, "directory does not answer", slog.String("ref", v.Ref),
 		slog.String("fault", directory.Diagnose(cause).Text), slog.Any("cause", cause),
 		slog.Duration("reading_age", age), slog.Bool("reading_serves", serves))
 	if serves {
-		return old, "", nil
+		return old, "", nil, nil
 	}
-	return directory.Entry{}, directory.Unavailable, nil
+	return directory.Entry{}, directory.Unavailable, cause, nil
 }
 
 // directoryAgain is readAgain that tells why there is no reading: a problem of the person, or Unavailable with its

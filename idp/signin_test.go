@@ -624,7 +624,7 @@ func TestREAL50PlainGateBeyond(t *testing.T) {
 		t.Errorf("refusal %+v", r)
 	}
 	const want = "through cn=inner,ou=groups,dc=partner,dc=test"
-	if log := f.log.String(); !strings.Contains(log, want) || !strings.Contains(log, "set directory.nested") {
+	if log := f.log.String(); !strings.Contains(log, want) || !strings.Contains(log, "Set directory.nested") {
 		t.Errorf("log %s", log)
 	}
 	if s := step(t, kept.last(t), idp.StepMapping); !strings.Contains(s.Detail, want) {

@@ -27,9 +27,9 @@ func (p *IdP) SSO(ctx context.Context, r *http.Request, v Visitor) (a Answer, er
 		return Answer{Page: page}, err
 	}
 	if unmet != nil {
-		traceOf(ctx).asked(unmet.detail)
-		p.logRefusal(ctx, v, f.sp.EntityID, unmet.reason, unmet.detail, unmet.fix)
-		page, err := p.answerStatus(ctx, f, unmet.reason, "")
+		traceOf(ctx).asked(unmet.Cause)
+		p.logRefusal(ctx, v, f.sp.EntityID, *unmet)
+		page, err := p.answerStatus(ctx, f, unmet.Reason, "")
 		return Answer{Page: page}, err
 	}
 	if p.older(ctx) {
@@ -51,13 +51,9 @@ func (p *IdP) SSO(ctx context.Context, r *http.Request, v Visitor) (a Answer, er
 	return Answer{Page: GoOn{SignIn: f.sealed, Own: own}}, err
 }
 
-// unmetWish is why a request can't be answered as it wishes: what it asks for and what is on record, and what would fix
-// it. Its text is for the log and the trace of administrators.
-type unmetWish struct{ reason, detail, fix string }
-
 // accept reads and checks a request. An unmet wish comes with the flow when its SP is
-// to be told a status at once.
-func (p *IdP) accept(ctx context.Context, r *http.Request, v Visitor) (f *flow, unmet *unmetWish, page Page,
+// to be told a status at once: what it asks for, and what is on record.
+func (p *IdP) accept(ctx context.Context, r *http.Request, v Visitor) (f *flow, unmet *Why, page Page,
 	err error) {
 	text, bad := saml.ReadParameters(r)
 	if bad != nil {
@@ -80,7 +76,7 @@ func (p *IdP) accept(ctx context.Context, r *http.Request, v Visitor) (f *flow, 
 		return nil, nil, p.refuseMessage(ctx, v, c, received.Issuer(), bad), nil
 	}
 	sp := c.providers[received.Issuer()] // row REQ-05
-	if page := p.usable(ctx, sp, received.Issuer(), http.StatusBadRequest, v); page != nil {
+	if page := p.usable(ctx, sp, received.Issuer(), http.StatusBadRequest, v, c); page != nil {
 		return nil, nil, page, nil
 	}
 	request, signed, bad := received.Verify(p.trust(ctx, sp, v))
@@ -133,7 +129,7 @@ func (p *IdP) trust(ctx context.Context, sp *serviceProvider, v Visitor) saml.Tr
 	return sp.trust.Warning(func(detail, mend string) {
 		p.o.Logger.LogAttrs(ctx, slog.LevelWarn, "weak signature accepted", slog.String("ref", v.Ref),
 			slog.String("sp", sp.EntityID),
-			slog.String("detail", detail), slog.String("mend", mend))
+			slog.String("cause", detail), slog.String("fix", mend))
 	})
 }
 
@@ -142,7 +138,7 @@ func (p *IdP) trust(ctx context.Context, sp *serviceProvider, v Visitor) saml.Tr
 // requested context can be met. A fault is for our own page; an unmet wish is for a status, and comes with
 // the registered ACS that it goes to.
 func (p *IdP) check(sp *serviceProvider, r *saml.AuthnRequest, signed, reachable bool, now time.Time) (acs string,
-	unmet *unmetWish, bad *saml.Fault) {
+	unmet *Why, bad *saml.Fault) {
 	switch age := now.Sub(r.IssueInstant); {
 	case signed && r.Destination == "":
 		// Who got hold of a signed message must not be able to pass it on elsewhere
@@ -173,15 +169,17 @@ func (p *IdP) check(sp *serviceProvider, r *saml.AuthnRequest, signed, reachable
 		if !ok {
 			return "", nil, saml.BadRequest("Version is missing or no version", "send Version=\"2.0\"")
 		}
-		unmet = &unmetWish{ReasonVersionLow, fmt.Sprintf("the request is of SAML %.10q, and 2.0 is spoken", r.Version),
-			"let the service provider send SAML 2.0"}
+		unmet = &Why{Reason: ReasonVersionLow,
+			Cause: fmt.Sprintf("the request is of SAML %.10q, and 2.0 is spoken", r.Version),
+			Fix:   "let the service provider send SAML 2.0"}
 		if high {
-			unmet.reason = ReasonVersionHigh
+			unmet.Reason = ReasonVersionHigh
 		}
 	case unmet != nil:
 	case r.NoNameID:
-		unmet = &unmetWish{ReasonSubject, "the request's Subject is named other than by one NameID in clear, or with a " +
-			"SubjectConfirmation", "let the service provider name the person by a plain NameID, or leave Subject out"}
+		unmet = &Why{Reason: ReasonSubject, Cause: "the request's Subject is named other than by one NameID in clear, or " +
+			"with a SubjectConfirmation",
+			Fix: "let the service provider name the person by a plain NameID, or leave Subject out"}
 	default:
 		switch unmet = sp.nameIDWish(r); {
 		case unmet != nil:
@@ -189,21 +187,22 @@ func (p *IdP) check(sp *serviceProvider, r *saml.AuthnRequest, signed, reachable
 			unmet = p.contextWish(r.Context)
 		case r.IsPassive && r.ForceAuthn:
 			// New credentials can't be asked for without a page (row REQ-16).
-			unmet = &unmetWish{ReasonPassive, "the request asks for a new login (ForceAuthn) and allows no page (IsPassive)",
-				"let the service provider ask for one of the two"}
+			unmet = &Why{Reason: ReasonPassive, Act: actShowProvider,
+				Cause: "the request asks for a new login (ForceAuthn) and allows no page (IsPassive)",
+				Fix:   "let the service provider ask for one of the two"}
 		}
 	}
 	return acs, unmet, nil
 }
 
 // nameIDWish says why the request's NameIDPolicy can't be followed; nil where it can (row REQ-17, saml-core 3.4.1.1).
-func (sp *serviceProvider) nameIDWish(r *saml.AuthnRequest) *unmetWish {
+func (sp *serviceProvider) nameIDWish(r *saml.AuthnRequest) *Why {
 	record := saml.Format(sp.NameIDFormat)
 	switch asked := r.NameIDFormat; {
 	case r.SPNameQualifier != "" && r.SPNameQualifier != sp.EntityID:
-		return &unmetWish{ReasonNameIDPolicy, fmt.Sprintf("asked for the NameID of another service provider: "+
-			"SPNameQualifier is %.200q", r.SPNameQualifier),
-			"let the service provider leave SPNameQualifier out; affiliations are not supported"}
+		return &Why{Reason: ReasonNameIDPolicy, Act: actShowProvider,
+			Cause: fmt.Sprintf("asked for the NameID of another service provider: SPNameQualifier is %.200q", r.SPNameQualifier),
+			Fix:   "let the service provider leave SPNameQualifier out; affiliations are not supported"}
 	// Unspecified is as good as none (saml-core 8.3.1).
 	case asked == "" || asked == saml.FormatUnspecified || asked == record:
 		return nil
@@ -212,13 +211,14 @@ func (sp *serviceProvider) nameIDWish(r *saml.AuthnRequest) *unmetWish {
 		// their NameID, so that one is the record's alone.
 		return nil
 	default:
-		fix := fmt.Sprintf("set name_id_format of the service provider to %s, with a name_id that fits, or let it ask for "+
-			"%s or for none", shownFormat(asked), shownFormat(record))
+		act, fix := actSetProvider, fmt.Sprintf("set name_id_format of the service provider to %s, with a name_id that fits, "+
+			"or let it ask for %s or for none", shownFormat(asked), shownFormat(record))
 		if sp.Kind == store.ConstantContact || asked == saml.FormatEncrypted || asked == saml.FormatEntity {
-			fix = fmt.Sprintf("let the service provider ask for %s or for none", shownFormat(record))
+			act, fix = actShowProvider, fmt.Sprintf("let the service provider ask for %s or for none", shownFormat(record))
 		}
-		return &unmetWish{ReasonNameIDPolicy, fmt.Sprintf("asked for a NameID of format %s; this service provider's record "+
-			"says %s", shownFormat(asked), shownFormat(record)), fix}
+		return &Why{Reason: ReasonNameIDPolicy, Fix: fix, Act: act,
+			Cause: fmt.Sprintf("asked for a NameID of format %s; this service provider's record says %s", shownFormat(asked),
+				shownFormat(record))}
 	}
 }
 
@@ -231,7 +231,7 @@ func shownFormat(uri string) string {
 }
 
 // contextWish says which authentication context can't be reached.
-func (p *IdP) contextWish(want *saml.RequestedContext) *unmetWish {
+func (p *IdP) contextWish(want *saml.RequestedContext) *Why {
 	var asked []string
 	for _, class := range want.Classes {
 		if len(asked) == 5 {
@@ -244,20 +244,22 @@ func (p *IdP) contextWish(want *saml.RequestedContext) *unmetWish {
 		asked = append(asked, "declarations, which are not supported")
 	}
 	ours := p.classes.byPassword()
-	fix := "let the service provider ask for one of these, or for none"
+	act, fix := actShowProvider, "let the service provider ask for one of these, or for none"
 	if !p.classes.protected {
+		act = actSeeSettings
 		fix += "; a password that does not come by https is not protected, so give public_url as https"
 	}
 	if slices.Contains(want.Classes, p.classes.second) {
+		act = actSeeSettings
 		fix = "second factors are off here: set second_factor, or let the service provider ask for less"
 	}
 	var words []string
 	for _, class := range append(ours, p.classes.second) {
 		words = append(words, shownClass(class))
 	}
-	return &unmetWish{ReasonAuthnContext, fmt.Sprintf("asked for an authentication context (%s): %s; a login by password "+
-		"reaches %s, and with a second factor %s", want.Comparison, strings.Join(asked, ", "),
-		strings.Join(words[:len(ours)], ", "), words[len(ours)]), fix}
+	return &Why{Reason: ReasonAuthnContext, Fix: fix, Act: act,
+		Cause: fmt.Sprintf("asked for an authentication context (%s): %s; a login by password reaches %s, and with a second "+
+			"factor %s", want.Comparison, strings.Join(asked, ", "), strings.Join(words[:len(ours)], ", "), words[len(ours)])}
 }
 
 // shownClass is a class of authentication context in a sentence.
@@ -295,6 +297,6 @@ func (p *IdP) refuseMessage(ctx context.Context, v Visitor, c *config, issuer st
 // row for each would be theirs to fill the store with (row WEB-09).
 func (p *IdP) refuseRequest(ctx context.Context, v Visitor, entityID string, bad *saml.Fault) Page {
 	traceOf(ctx).asked(bad.Detail)
-	p.logRefusal(ctx, v, entityID, bad.Reason, bad.Detail, bad.Fix)
+	p.logRefusal(ctx, v, entityID, whyOf(bad))
 	return Refusal{Reason: bad.Reason, Status: bad.Status, Retry: bad.Reason == ReasonBusy}
 }

@@ -172,7 +172,7 @@ func (p *IdP) partner(ctx context.Context, f *flow) (Page, error) {
 	if (f.data.Console != nil) != (f.in.EntityID == consoleID) || (f.data.Own != nil) != (f.in.EntityID == ownID) {
 		return nil, errors.New("read pending sign-in: it is half one to the console or the own page")
 	}
-	return p.usable(ctx, f.sp, f.in.EntityID, http.StatusNotFound, f.v), nil
+	return p.usable(ctx, f.sp, f.in.EntityID, http.StatusNotFound, f.v, nil), nil
 }
 
 // peer is who a sign-in is for, nil if unknown.
@@ -188,8 +188,7 @@ func (p *IdP) peer(c *config, entityID string) *serviceProvider {
 
 // replayed refuses a request that was answered, or is about to be, in another sign-in (row REQ-08).
 func (p *IdP) replayed(ctx context.Context, f *flow) Page {
-	p.logRefusal(ctx, f.v, f.in.EntityID, ReasonReplayed, "this AuthnRequest was used before",
-		"start again at the service provider")
+	p.logRefusal(ctx, f.v, f.in.EntityID, Why{Reason: ReasonReplayed})
 	return Refusal{Provider: f.sp.name(), Reason: ReasonReplayed, Status: http.StatusBadRequest}
 }
 

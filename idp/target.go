@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"ssobridge/idp/mfa"
 	"ssobridge/provisioning"
@@ -65,9 +64,10 @@ func (providerTarget) admit(ctx context.Context, p *IdP, f *flow) (Answer, error
 		if ctx.Err() != nil {
 			return Answer{}, fmt.Errorf("ask the gate for %s: %w", f.sp.EntityID, err)
 		}
-		page, refused := p.refuse(ctx, f, refusal{session: &f.session, reason: ReasonUnavailable,
-			status: http.StatusServiceUnavailable, retry: true,
-			detail: "the gate could not decide: " + err.Error(), mend: "look after the store"})
+		page, refused := p.refuse(ctx, f, refusal{session: &f.session, status: http.StatusServiceUnavailable, retry: true,
+			err: err,
+			Why: Why{Reason: ReasonUnavailable, Cause: "who may pass could not be decided: the database, or what it holds, " +
+				"could not be read"}})
 		return Answer{Page: page}, refused
 	}
 	f.decision = d
@@ -75,14 +75,9 @@ func (providerTarget) admit(ctx context.Context, p *IdP, f *flow) (Answer, error
 	case provisioning.Granted, provisioning.Wait:
 		return Answer{}, nil
 	case provisioning.Denied:
-		detail, mend := d.Detail, "see what explain says of this person"
-		if d.Nested != "" {
-			detail, mend = strings.TrimPrefix(detail+"; "+d.Nested, "; "), "set directory.nested, or make the person a direct "+
-				"member of the group"
-		}
-		page, err := p.refuse(ctx, f, refusal{session: &f.session, account: account, reason: string(d.Reason),
-			status: http.StatusForbidden,
-			detail: detail, mend: mend})
+		why, said := f.denied(d)
+		page, err := p.refuse(ctx, f, refusal{session: &f.session, account: account, status: http.StatusForbidden, Why: why,
+			said: said})
 		return Answer{Page: page}, err
 	case provisioning.Choose:
 		page, err := p.showChoice(ctx, f)

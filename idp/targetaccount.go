@@ -21,16 +21,15 @@ func (accountTarget) closed(*IdP, store.Session) bool { return false }
 // admit asks the directory once more, for this moment: the way may have begun when it was not known who comes, and what
 // they may do here is decided now.
 func (accountTarget) admit(ctx context.Context, p *IdP, f *flow) (Answer, error) {
-	s, problem, err := p.readNow(ctx, f.session, f.v)
+	s, problem, cause, err := p.readNow(ctx, f.session, f.v)
 	if err != nil {
 		return Answer{}, err
 	} else if problem != "" {
-		return p.cantChange(ctx, f, s, problem)
+		return p.cantChange(ctx, f, s, problem, cause)
 	}
 	f.session = s
 	if !p.asked(f.config, s) {
-		page, err := p.refuse(ctx, f, refusal{session: &s, reason: ReasonNoFactors, status: http.StatusNotFound,
-			detail: "nothing asks this person for a second factor", mend: "nothing, unless a policy should ask for one"})
+		page, err := p.refuse(ctx, f, refusal{session: &s, status: http.StatusNotFound, Why: Why{Reason: ReasonNoFactors}})
 		return Answer{Page: page}, err
 	}
 	if p.loginTooOld(s) {

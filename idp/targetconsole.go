@@ -21,9 +21,9 @@ func (consoleTarget) admit(ctx context.Context, p *IdP, f *flow) (Answer, error)
 	if p.roles.of(f.config, f.person) != NoConsole {
 		return Answer{}, nil
 	}
-	page, err := p.refuse(ctx, f, refusal{session: &f.session, reason: ReasonNoConsole, status: http.StatusForbidden,
-		detail: "the person is in no group that console names",
-		mend:   "add the person to such a group in the directory, or name one of theirs"})
+	page, err := p.refuse(ctx, f, refusal{session: &f.session, status: http.StatusForbidden,
+		Why: Why{Reason: ReasonNoConsole, Cause: fmt.Sprintf("the person is in %d groups, and in none that the settings of "+
+			"the console name", len(f.person.Groups))}})
 	return Answer{Page: page}, err
 }
 

@@ -211,8 +211,9 @@ func (p *IdP) tooMany(ctx context.Context, f *flow, form AskPassword, a attempt,
 		t.guessed(store.PersonID(a.id))
 	}
 	// Logged and not audited: the failures that led here are, and each further try would add a row for nothing.
-	p.logRefusal(ctx, f.v, f.sp.EntityID, ReasonTooManyAttempts, "too many failed logins of this person",
-		"wait until login_window is over, or lift the lockout")
+	p.logRefusal(ctx, f.v, f.sp.EntityID, Why{Reason: ReasonTooManyAttempts,
+		Cause: fmt.Sprintf("%d logins of this person failed within %s, and no more are tried from a browser that they %s",
+			p.limit(a.known), p.o.LoginWindow, map[bool]string{true: "used before", false: "never used"}[a.known])})
 	if a.known {
 		return Answer{Page: Refusal{
 			SignIn: f.at(), Provider: f.sp.name(), Reason: ReasonTooManyAttempts, Status: http.StatusTooManyRequests,
@@ -238,10 +239,11 @@ func (p *IdP) wrongPassword(ctx context.Context, f *flow, form AskPassword, bega
 // busy answers where too many wait at an address, whether the login exists or not.
 func (p *IdP) busy(ctx context.Context, f *flow) Answer {
 	FootprintOf(ctx).Alike()
-	p.logRefusal(ctx, f.v, f.sp.EntityID, ReasonBusy, "too many logins from this address wait for their turn",
-		"look for a flood of logins from one address")
+	p.logRefusal(ctx, f.v, f.sp.EntityID, Why{Reason: ReasonManyFromAddress, About: addressBlock(f.v.Address),
+		Cause: fmt.Sprintf("%d logins from this network address failed within an hour, so its logins go one at a time, and "+
+			"too many wait for their turn", addressFailures)})
 	return Answer{Page: Refusal{
-		SignIn: f.at(), Provider: f.sp.name(), Reason: ReasonBusy, Status: http.StatusServiceUnavailable,
+		SignIn: f.at(), Provider: f.sp.name(), Reason: ReasonManyFromAddress, Status: http.StatusServiceUnavailable,
 		CanCancel: f.fromSP(), Retry: true,
 	}}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -43,6 +44,8 @@ type trace struct {
 	footprint *Footprint // of the request
 	cancelled bool       // the person went back to the service provider
 	request   string     // why the request itself can't be met
+	why       Why        // why the request does not go on, as the log has it; Reason "": nothing was logged
+	refusals  bool       // only refusals are kept: a single logout is no sign-in
 }
 
 type traceKey struct{}
@@ -54,16 +57,21 @@ func (p *IdP) traced(ctx context.Context, v Visitor, about string) (_ context.Co
 	began := p.o.Now()
 	t := &trace{now: p.o.Now, footprint: footprint, t: store.Trace{Ref: v.Ref, SignIn: v.Ref, StartedAt: began, At: began,
 		Stranger: true}}
-	return context.WithValue(store.OneReading(ctx), traceKey{}, t), func(a *Answer, err *error) {
+	ctx = context.WithValue(store.OneReading(ctx), traceKey{}, t)
+	t.refusals = ctx.Value(logoutKey{}) != nil
+	return ctx, func(a *Answer, err *error) {
+		if refusal, ok := a.Page.(Refusal); ok && *err == nil && t.reason() != refusal.Reason {
+			p.logRefusal(ctx, v, t.provider(), Why{Reason: refusal.Reason}) // no refusal without a line that says why
+		}
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		if outcome, reason := outcomeOf(a.Page, *err, t.cancelled); outcome != "" && p.o.Count != nil {
+		if outcome, reason := outcomeOf(a.Page, *err, t.cancelled); outcome != "" && p.o.Count != nil && !t.refusals {
 			p.o.Count(outcome, reason)
 		}
 		if _, over := a.Page.(Finished); over && *err == nil {
 			return // the request that finished the sign-in has told how; this one did nothing more
 		}
-		t.conclude(a.Page, *err)
+		t.conclude(ctx, a.Page, *err)
 		if about != "" {
 			if t.request != "" {
 				about += ": " + t.request
@@ -74,11 +82,71 @@ func (p *IdP) traced(ctx context.Context, v Visitor, about string) (_ context.Co
 		if refused {
 			footprint.Refused(t.t.Reason)
 		}
+		if t.refusals && !refused {
+			return
+		}
+		t.explain()
 		// Past what requests may leave behind, the reference carries the reason.
-		if p.o.Traces != nil && !footprint.Over() && !p.o.Traces.Add(t.t) && refused {
+		if p.o.Traces == nil || footprint.Over() {
+			return
+		}
+		switch kept := p.o.Traces.Add(t.t); {
+		case kept:
+			footprint.Traced()
+		case refused:
 			footprint.NoRoom()
 		}
 	}
+}
+
+// reason is what the log has said so far of why the request does not go on.
+func (t *trace) reason() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.why.Reason
+}
+
+// provider is the service provider, "" as long as none is known.
+func (t *trace) provider() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.t.SP
+}
+
+// explain puts cause and fix beside the step at which the request ended. The lock is held.
+func (t *trace) explain() {
+	if t.t.Reason == "" {
+		return
+	}
+	if t.why.Reason != t.t.Reason {
+		t.why = Why{Reason: t.t.Reason}.complete(t.t.SP, t.t.Person)
+	}
+	at := slices.IndexFunc(t.t.Steps, func(s store.TraceStep) bool { return s.Reason != "" })
+	if at < 0 {
+		at = len(t.t.Steps)
+		t.t.Steps = append(t.t.Steps, store.TraceStep{Name: stepOf(t.t.Reason), Reason: t.t.Reason})
+	}
+	s := &t.t.Steps[at]
+	s.Cause, s.Fix, s.Act, s.About = t.why.Cause, t.why.Fix, string(t.why.Act), t.why.About
+	t.t.Yields = yields(t.t.Reason)
+}
+
+// stepOf is the step at which a request ends for a reason that no step has noted.
+func stepOf(reason string) string {
+	switch reason {
+	case ReasonTooManyAttempts, FactorWrong, FactorInvite, FactorExpired, FactorMany, FactorLast, FactorUnconfirmed,
+		ReasonFactorNew, ReasonFactorLogin, ReasonNoFactors:
+		return StepFactor
+	case ReasonNoConsole:
+		return StepMapping
+	case ReasonManyFromAddress, reasonRevoked, string(passwordChanged), string(directory.BadCredentials):
+		return StepDirectory
+	case ReasonWaiting:
+		return StepPartner
+	case ReasonEncryption, ReasonOtherSubject, ReasonNameIDTaken, ReasonKeySwitch, string(provisioning.PersonData):
+		return StepAssertion
+	}
+	return StepRequest
 }
 
 // requestFault is the reason, where nothing but the request was looked at.
@@ -90,7 +158,7 @@ func (t *trace) requestFault() string {
 }
 
 // conclude says what a page means for the sign-in.
-func (t *trace) conclude(page Page, err error) {
+func (t *trace) conclude(ctx context.Context, page Page, err error) {
 	switch page := page.(type) {
 	case Deliver, Entered:
 		if t.t.Outcome == "" {
@@ -117,7 +185,7 @@ func (t *trace) conclude(page Page, err error) {
 		}
 	}
 	if err != nil {
-		t.t.Outcome, t.t.Reason = "failed", "internal"
+		t.t.Outcome, t.t.Reason = "failed", FailureOf(ctx, err)
 	}
 }
 
@@ -184,19 +252,37 @@ func (t *trace) account(id store.AccountID) {
 	t.t.Account = id
 }
 
-// refused notes a fixed word as the reason; the page or status that follows tells the
-// same.
-func (t *trace) refused(entityID, reason string) {
+// refused notes why the request does not go on, and completes that by whom it is about. The page or status that follows
+// says the same, or less.
+func (t *trace) refused(entityID string, w Why) Why {
 	if t == nil {
-		return
+		return w.complete(entityID, "")
 	}
-	t.footprint.Refused(reason)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.t.Outcome, t.t.Reason = "refused", reason
+	t.t.Outcome, t.t.Reason = "refused", w.Reason
 	if t.t.SP == "" {
 		t.t.SP = entityID
 	}
+	w = w.complete(entityID, t.t.Person)
+	if t.why.Reason != w.Reason { // the first one knows the most: what follows it only repeats the reason
+		t.why = w
+	}
+	return w
+}
+
+// waits notes what a sign-in waits for. Its turn is nothing that anybody has to look at.
+func (t *trace) waits(entityID string, w Why) Why {
+	if t == nil {
+		return w.complete(entityID, "")
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	w = w.complete(entityID, t.t.Person)
+	if w.Reason != provisioning.CauseQueued && w.Reason != provisioning.CauseSending {
+		t.t.Reason, t.why = w.Reason, w
+	}
+	return w
 }
 
 // asked notes why the request itself can't be met: what it asks for, and what stands against that.

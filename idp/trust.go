@@ -18,13 +18,13 @@ func (p *IdP) warnOfCertificates(ctx context.Context, c *config) {
 		for _, err := range sp.lost {
 			p.o.Logger.LogAttrs(ctx, slog.LevelWarn, "certificate of a service provider can't be read",
 				slog.String("sp", sp.EntityID),
-				slog.Any("cause", err), slog.String("mend", "import its metadata again"))
+				slog.Any("cause", err), slog.String("fix", "import its metadata again"))
 		}
 		for _, x := range sp.trust.Certificates() {
 			if now.After(x.NotAfter) {
 				p.o.Logger.LogAttrs(ctx, slog.LevelWarn, "certificate of a service provider has expired",
 					slog.String("sp", sp.EntityID),
-					slog.Time("expired", x.NotAfter), slog.String("mend", "its signatures are still accepted; ask for the new "+
+					slog.Time("expired", x.NotAfter), slog.String("fix", "its signatures are still accepted; ask for the new "+
 						"certificate before it changes its key"))
 			}
 		}

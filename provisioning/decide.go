@@ -158,9 +158,8 @@ func (s *Service) begin(ctx context.Context, q Question, a Assignment, act bool)
 		return store.SSOUser{}, denied(a, HeldConflict, caseClash(clash)), nil
 	}
 	if errors.Is(err, store.ErrConflict) {
-		return store.SSOUser{}, denied(a, HeldConflict, fmt.Sprintf(
-			"external_id %q or login_name %q stands in the ledger for somebody else; the templates do not tell people apart",
-			want.ExternalID, want.LoginName)), nil
+		return store.SSOUser{}, denied(a, HeldConflict, "the external_id or login_name that the templates give is another "+
+			"person's in the ledger; the templates do not tell people apart"), nil
 	}
 	if err != nil {
 		return store.SSOUser{}, Decision{}, fmt.Errorf("store the intention to create an SSO user in account %s: %w",

@@ -1,6 +1,7 @@
 package provisioning
 
 import (
+	"strings"
 	"time"
 
 	"ssobridge/idp/directory"
@@ -79,6 +80,21 @@ type Decision struct {
 	Reason     Reason        // for Denied
 	Detail     string        // for log and audit, not for the person
 	Nested     string        // likewise: for Denied, what following groups in groups would have given; "" for nothing
+}
+
+// Why is Detail in two parts: what happened, in words of ours, and what Constant Contact said about it, which may name
+// a person's data; "" for nothing.
+func (d Decision) Why() (cause, said string) {
+	cause, said, _ = strings.Cut(d.Detail, saidWords)
+	if d.Reason != RefusedByPartner && d.User.State != store.Conflict {
+		return cause, said
+	}
+	for _, word := range []string{"conflict: ", "refused: "} { // see because
+		if ours, ok := strings.CutPrefix(cause, word); ok {
+			return ours, said
+		}
+	}
+	return "", d.Detail // of a version that kept no words of ours
 }
 
 func denied(a Assignment, reason Reason, detail string) Decision {

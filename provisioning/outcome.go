@@ -193,12 +193,15 @@ func quotaWords(e *partnerapi.Error) string {
 		"says"
 }
 
+// saidWords stand before what Constant Contact said, in the text of a row.
+const saidWords = "; Constant Contact said: "
+
 // said is what Constant Contact answered in its own words, for whoever looks at the outcome. It is cut and has no
 // control characters. Without words, the status of an answer that is no verdict tells where to look.
 func said(e *partnerapi.Error) string {
 	switch {
 	case e.Message != "":
-		return "; Constant Contact said: " + e.Message
+		return saidWords + e.Message
 	case e.Kind == partnerapi.Unknown && e.Status != 0:
 		return fmt.Sprintf("; the answer, by Constant Contact or something in between, had the status %d", e.Status)
 	}

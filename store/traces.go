@@ -22,22 +22,32 @@ type TraceStep struct {
 	Took   time.Duration `json:"took,omitempty"` // nanoseconds
 	Reason string        `json:"reason,omitempty"`
 	Detail string        `json:"detail,omitempty"`
+
+	// Of the step at which the request ended: what happened and what to do, in sentences, and the act that does it, as a
+	// word, with what that is about.
+	Cause string `json:"cause,omitempty"`
+	Fix   string `json:"fix,omitempty"`
+	Act   string `json:"act,omitempty"`
+	About string `json:"about,omitempty"`
 }
 
 // Trace is what one HTTP request did for a sign-in.
 type Trace struct {
-	ID        int64       `json:"id"`
-	SignIn    string      `json:"-"` // which requests belong together, a hash; the ref where none is stored
-	Ref       string      `json:"ref"`
-	StartedAt time.Time   `json:"started_at"` // of the whole sign-in, as known when this was stored
-	At        time.Time   `json:"at"`
-	Stranger  bool        `json:"stranger,omitempty"` // nobody is known to be behind it
-	Person    PersonID    `json:"person,omitempty"`
-	Account   AccountID   `json:"account,omitempty"`
-	SP        string      `json:"sp,omitempty"`
-	Outcome   string      `json:"outcome"`          // "ok", "pending", "refused" or "failed"
-	Reason    string      `json:"reason,omitempty"` // a fixed word
-	Steps     []TraceStep `json:"steps,omitempty"`
+	ID        int64     `json:"id"`
+	SignIn    string    `json:"-"` // which requests belong together, a hash; the ref where none is stored
+	Ref       string    `json:"ref"`
+	StartedAt time.Time `json:"started_at"` // of the whole sign-in, as known when this was stored
+	At        time.Time `json:"at"`
+	Stranger  bool      `json:"stranger,omitempty"` // nobody is known to be behind it
+	Person    PersonID  `json:"person,omitempty"`
+	Account   AccountID `json:"account,omitempty"`
+	SP        string    `json:"sp,omitempty"`
+	Outcome   string    `json:"outcome"`          // "ok", "pending", "refused" or "failed"
+	Reason    string    `json:"reason,omitempty"` // a fixed word
+	// Yields says that the reason is no cause: that of the request before is one, and stands in its place where there is
+	// one.
+	Yields bool        `json:"-"`
+	Steps  []TraceStep `json:"steps,omitempty"`
 }
 
 // TraceFilter selects sign-ins; zero fields do not filter.
@@ -106,6 +116,9 @@ func (t *Trace) follow(ctx context.Context, tx querier) error {
 		}
 		if t.SP == "" {
 			t.SP = f.SP
+		}
+		if t.Yields && f.Reason != "" {
+			t.Reason = f.Reason
 		}
 	}
 	return nil

@@ -52,23 +52,27 @@ func TestRefusalsAreOnlyCounted(t *testing.T) {
 		if header := res.Header.Get("X-Request-Id"); header != ref {
 			t.Errorf("request %d: %s on the page, %s in the header", i+1, ref, header)
 		}
-		switch {
-		case res.StatusCode != http.StatusNotFound:
+		if res.StatusCode != http.StatusNotFound {
 			t.Fatalf("request %d: status %d", i+1, res.StatusCode)
-		case i < 10 && len(ref) != 10:
-			t.Errorf("request %d has the reference %s: the first ten are kept", i+1, ref)
-		case i >= 10:
-			coded("page", ref, "not_found")
 		}
+		coded("page", ref, "not_found") // also the first ten, which have a log line: there is no trace of such a page
 	}
+	if !strings.Contains(r.logged(), `"cause":"There is no such page."`) || !strings.Contains(r.logged(), `"fix":"Compare`) {
+		t.Errorf("the log does not say cause and fix: %s", r.logged())
+	}
+	// A refusal that left a trace keeps the reference of that.
+	r.idp.answer = &idp.Answer{Page: idp.Refusal{Reason: idp.ReasonChooseProvider, Status: http.StatusBadRequest}}
+	r.idp.footprint = func(f *idp.Footprint) { f.Traced() }
+	if ref := pageRef(r.get("/launch").body); len(ref) != 10 {
+		t.Errorf("a refusal with a trace has the reference %s", ref)
+	}
+	r.idp.footprint, r.idp.answer = nil, nil
 	if n, left := strings.Count(r.logged(), `"reason":"not_found"`), footprints.LeftOut(); n != 10 ||
 		left["request"] != 20 {
 		t.Errorf("%d lines are written and %v left out, want 10 and 20", n, left)
 	}
 	// Another kind in the middle of it, from the same address.
-	if ref := pageRef(r.do(http.MethodDelete, "/launch", nil).body); len(ref) != 10 {
-		t.Errorf("the first refusal of another kind has the reference %s", ref)
-	}
+	coded("another kind", pageRef(r.do(http.MethodDelete, "/launch", nil).body), "method_not_allowed")
 	for range 10 {
 		r.get("/login/progress?t=none")
 	}
@@ -86,9 +90,7 @@ func TestRefusalsAreOnlyCounted(t *testing.T) {
 	// Somebody with a session is no stranger, also where nothing but the refusal looks at it.
 	r.idp.answer = nil
 	r.idp.sessions["token"] = "anna"
-	if ref := pageRef(r.get("/no/such/page", "Cookie", sessionCookie+"=token").body); len(ref) != 10 {
-		t.Errorf("a known person's first refusal has the reference %s", ref)
-	}
+	coded("of a known person", pageRef(r.get("/no/such/page", "Cookie", sessionCookie+"=token").body), "not_found")
 
 	sums := map[string]int64{}
 	for _, n := range footprints.Counted() {
@@ -125,8 +127,10 @@ func TestAlikeAnswersHaveAlikeReferences(t *testing.T) {
 				t.Errorf("request %d: refused, %s has a reference of %+v, %v", i+1, what, got, ok)
 			}
 			r.idp.answer = &wrong
-			if ref := r.get("/launch").Header.Get("X-Request-Id"); len(ref) != 10 {
-				t.Errorf("request %d: asked again, %s has the reference %s", i+1, what, ref)
+			res := r.get("/launch")
+			if ref := res.Header.Get("X-Request-Id"); len(ref) != 10 || !strings.Contains(res.body, "<code>"+ref+"</code>") {
+				t.Errorf("request %d: asked again, %s has the reference %s in its header, and the page:\n%s", i+1, what, ref,
+					res.body)
 			}
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"ssobridge/idp"
 	"ssobridge/store"
 )
 
@@ -26,10 +27,11 @@ const (
 	notFound    = "not_found"          // no such page
 	wrongMethod = "method_not_allowed" // the page is there, not for this method
 	busy        = "busy"               // too many pending sign-ins
-	tooSlow     = "too_slow"           // our time for one request is over
-	storeDown   = "store_down"         // the database is not available
-	internal    = "internal"           // everything else: the log has the cause
-	clientGone  = "client_closed"      // the browser went away; nobody reads the answer
+	// What idp says of its own failures.
+	tooSlow    = idp.ReasonTooSlow    // our time for one request is over
+	storeDown  = idp.ReasonStoreDown  // the database is not available
+	internal   = idp.ReasonInternal   // everything else: the log has the cause
+	clientGone = idp.ReasonClientGone // the browser went away; nobody reads the answer
 )
 
 // Reasons of the admin console.
@@ -92,14 +94,23 @@ func asRefusal(ctx context.Context, err error) *refusal {
 		return refuse(http.StatusRequestEntityTooLarge, badForm, err)
 	case errors.Is(err, store.ErrLimit):
 		return refuse(http.StatusServiceUnavailable, busy, err)
-	case errors.Is(ctx.Err(), context.Canceled):
-		return refuse(statusClientGone, clientGone, err)
-	case errors.Is(err, store.ErrUnavailable): // it may be back in a moment, which programs and browsers are told
-		return refuse(http.StatusServiceUnavailable, storeDown, err)
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return refuse(http.StatusServiceUnavailable, tooSlow, err)
+	}
+	switch reason := idp.FailureOf(ctx, err); reason {
+	case clientGone:
+		return refuse(statusClientGone, reason, err)
+	case storeDown, tooSlow: // it may be back in a moment, which programs and browsers are told
+		return refuse(http.StatusServiceUnavailable, reason, err)
 	}
 	return refuse(http.StatusInternalServerError, internal, err)
+}
+
+// explain says to administrators what a reason of a page means: cause, and fix with the way to it.
+func (s *Server) explain(reason string) (cause, fix string) {
+	text, how := idp.TextOf(reason), ""
+	if s.howTo != nil && text.Act != idp.NoAct {
+		how = s.howTo(text.Act, "")
+	}
+	return text.Cause, idp.FixText(text.Fix, how)
 }
 
 // fail is the one error handler: it answers with a page, or in the form that the

@@ -175,6 +175,7 @@ func (s *Server) showSignedOut(c echo.Context, p idp.SignedOut) error {
 	if p.Logout != "" {
 		view.Back = "/logout/back?l=" + url.QueryEscape(p.Logout)
 	}
+	visitOf(c).unreferenced = !view.Open
 	// The way back is one of a service provider that may have opened this window.
 	return s.show(c, http.StatusOK, "signedout", policy{alone: len(p.Services) == 0 && p.Logout == ""}, view)
 }

@@ -5,6 +5,7 @@ import (
 	"embed"
 	"fmt"
 	"html/template"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -37,8 +38,14 @@ type frame struct {
 	Brand brandView
 	Lang  string
 	Nonce string
+	Ref   string // of the request, where the page is one that somebody may ask for help from; "": none
 	Page  any
 }
+
+// referenced are the pages on which a sign-in stands, or a single logout: each shows the reference under which
+// administrators find out what it waits for, or what stopped it. The page of a refusal has it among its own words.
+var referenced = []string{"login", "choose", "waiting", "switching", "finished", "signedout", "signingout", "factor",
+	"wrongcodes", "enrol", "recovery", "factors", "notice"}
 
 func loadPages(texts Catalogue, b Branding, assets Assets) (*pages, error) {
 	functions := template.FuncMap{
@@ -94,7 +101,11 @@ func (s *Server) show(c echo.Context, status int, name string, pol policy, view 
 	buf := buffers.Get().(*bytes.Buffer)
 	defer buffers.Put(buf) // the writer copies what it is given
 	buf.Reset()
-	if err := t.Execute(buf, frame{Brand: in.pages.brand, Lang: in.pages.lang, Nonce: nonce, Page: view}); err != nil {
+	f := frame{Brand: in.pages.brand, Lang: in.pages.lang, Nonce: nonce, Page: view}
+	if slices.Contains(referenced, name) {
+		f.Ref = s.reference(c)
+	}
+	if err := t.Execute(buf, f); err != nil {
 		return fmt.Errorf("render page %s: %w", name, err)
 	}
 	return in.send(c, status, buf.Bytes())

@@ -19,17 +19,20 @@ import (
 
 // visit is what is known of one request beside the request itself.
 type visit struct {
-	ref      string
-	coded    bool // ref carries its reason
-	address  string
-	session  string      // token of the session cookie, "" for none
-	browser  string      // token of the browser cookie, "" for none
-	own      string      // token of the cookie of the started sign-in that the request names, "" for none
-	reason   string      // why the request was refused, for the log
-	cause    error       // the error behind it, for the log
-	issued   idp.Deliver // what the answer hands over, for the log
-	language *language   // of the page
-	status   int         // what the log says where nothing was sent
+	ref   string
+	coded bool   // ref carries its reason
+	plain string // ref as idp has it, where it carries its reason by now
+	// unreferenced says that the page has nothing that anybody would ask for help with.
+	unreferenced bool
+	address      string
+	session      string      // token of the session cookie, "" for none
+	browser      string      // token of the browser cookie, "" for none
+	own          string      // token of the cookie of the started sign-in that the request names, "" for none
+	reason       string      // why the request was refused, for the log
+	cause        error       // the error behind it, for the log
+	issued       idp.Deliver // what the answer hands over, for the log
+	language     *language   // of the page
+	status       int         // what the log says where nothing was sent
 
 	site    *site // the address that it came to
 	console bool  // the console is served there, and to this client
@@ -122,8 +125,7 @@ func (s *Server) follow(c echo.Context, v *visit) {
 		})
 	}
 	c.Response().Before(func() {
-		// The page after a wrong password shows no reference. Its header's stays as it is: its length would tell which logins
-		// exist.
+		// After a wrong password the reference stays as it is: its length would tell which logins exist.
 		if !polled(c.Path()) && !v.footprint.IsAlike() && v.footprint.Over() {
 			s.codeReference(c, v, v.footprint.Reason())
 		}
@@ -140,12 +142,30 @@ func (s *Server) refusedFor(c echo.Context, v *visit, reason string) {
 		s.codeReference(c, v, reason)
 	case over:
 		s.codeReference(c, v, v.footprint.Reason())
+	case v.console && strings.HasPrefix(c.Path(), ConsoleHome):
+		// An administrator finds what they did in the audit, under the reference of the request.
+	case !v.footprint.IsTraced() || reason == storeDown:
+		// It never came as far as a sign-in, or its trace can't be stored: what the reference carries is all there is.
+		s.codeReference(c, v, reason)
 	}
 }
 
+// reference is the one that a page shows. After a wrong password it is always that of the request: one that carries its
+// reason would tell which logins exist.
+func (s *Server) reference(c echo.Context) string {
+	v := visitOf(c)
+	if v.unreferenced {
+		return ""
+	}
+	if !v.footprint.IsAlike() && v.footprint.Over() {
+		s.codeReference(c, v, v.footprint.Reason())
+	}
+	return v.ref
+}
+
 func (s *Server) codeReference(c echo.Context, v *visit, reason string) {
-	if !v.coded {
-		v.ref, v.coded = s.refs.Coded(reason, v.footprint.Began()), true
+	if !v.coded && s.refs != nil {
+		v.plain, v.ref, v.coded = v.ref, s.refs.Coded(reason, v.footprint.Began()), true
 		c.Response().Header().Set("X-Request-Id", v.ref)
 	}
 }
@@ -187,8 +207,12 @@ func (s *Server) finish(c echo.Context, v *visit, took time.Duration) {
 	if v.reason != "" {
 		attrs = append(attrs, slog.String("reason", v.reason))
 	}
+	if v.plain != "" {
+		attrs = append(attrs, slog.String("request", v.plain)) // as other lines of this request have it
+	}
 	if v.cause != nil {
-		attrs = append(attrs, slog.String("error", v.cause.Error()))
+		cause, fix := s.explain(v.reason)
+		attrs = append(attrs, slog.String("cause", cause), slog.String("fix", fix), slog.String("error", v.cause.Error()))
 	}
 	s.log.LogAttrs(ctx, level, "request", attrs...)
 }

@@ -131,6 +131,8 @@ type Options struct {
 	// References makes the references of those that are past the bound. Default nil, both: there is no bound.
 	Footprints *idp.Footprints
 	References *idp.References
+	// HowTo says for the log how an act is done, by command and in the console. Default nil: the log has what to do alone.
+	HowTo func(act idp.Act, about string) string
 	// ConfirmLaunch asks for one click where another site leads a browser to a launch
 	// link. Browsers that do not say where they come from are not asked.
 	ConfirmLaunch bool
@@ -177,6 +179,7 @@ type Server struct {
 	hook        *hook
 	footprints  *idp.Footprints
 	refs        *idp.References
+	howTo       func(idp.Act, string) string
 	languages   []language // the first is the default
 	matcher     xlanguage.Matcher
 	wishes      wishes
@@ -231,7 +234,7 @@ func New(o Options) (*Server, error) {
 		confirm:   o.ConfirmLaunch,
 		hook:      hook,
 
-		footprints: o.Footprints, refs: o.References,
+		footprints: o.Footprints, refs: o.References, howTo: o.HowTo,
 	}
 	if s.ready == nil {
 		s.ready = func(context.Context) error { return nil }

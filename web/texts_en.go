@@ -324,6 +324,9 @@ var english = Catalogue{
 		busy: {Title: "Too much is going on",
 			Text: "More people are signing in at this moment than can be served.", Do: "Wait a minute, then try again."},
 
+		"too_many_from_address": {Title: "Too much is going on",
+			Text: "Too many people are signing in from your network at this moment.", Do: "Wait a minute, then try again."},
+
 		"no_console_role": {Title: "No access to the admin console",
 			Text: "You are signed in, and your account is not among those that may use the admin console.",
 			Do:   "Ask for help if you need it.", Link: linkHelp},

@@ -325,6 +325,10 @@ var spanish = Catalogue{
 			Text: "En este momento inician sesión más personas de las que se pueden atender.",
 			Do:   "Espere un minuto e inténtelo de nuevo."},
 
+		"too_many_from_address": {Title: "Hay demasiada actividad",
+			Text: "En este momento inician sesión demasiadas personas desde su red.",
+			Do:   "Espere un minuto e inténtelo de nuevo."},
+
 		"no_console_role": {Title: "Sin acceso a la consola de administración",
 			Text: "Ha iniciado sesión, pero su usuario no está entre los que pueden usar la consola de administración.",
 			Do:   "Pida ayuda si lo necesita.", Link: linkHelp},

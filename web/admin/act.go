@@ -12,6 +12,10 @@ const (
 	LookAgain Act = "look-again" // see what has changed, and do the same again
 	RunCheck  Act = "run-check"  // look at every part of the bridge
 
+	SeeSettings  Act = "see-settings"  // the configuration that is in effect
+	ShowRefusals Act = "show-refusals" // how many requests were refused, and why
+	ShowQueue    Act = "show-queue"    // what waits for Constant Contact, the budget, and whether calls are stopped
+
 	ListKeys        Act = "list-keys"
 	MakeFirstKey    Act = "make-first-key"
 	RollOverKey     Act = "roll-over-key"   // the key that ends
@@ -26,6 +30,9 @@ const (
 
 	ListProviders      Act = "list-providers"
 	AddConstantContact Act = "add-constant-contact"
+	AddProvider        Act = "add-provider"
+	GiveMetadata       Act = "give-metadata" // have a service provider load ours
+	SetProvider        Act = "set-provider"  // entity ID: change one of its settings
 	RemoveProvider     Act = "remove-provider"
 	ReplaceProvider    Act = "replace-provider"  // entity ID: import its metadata again, over what is registered
 	MeantProvider      Act = "meant-provider"    // entity ID of the one that may have been meant
@@ -44,7 +51,7 @@ const (
 	AddCertificate     Act = "add-certificate"   // entity ID: with which it signs
 	ReleaseRequested   Act = "release-requested" // entity ID: the attributes that its metadata asks for
 
-	ListLockouts Act = "list-lockouts"
+	ListLockouts Act = "list-lockouts" // the person or address that may be locked out
 
 	ListUsers          Act = "list-users"          // with the client accounts that they are in
 	ListTasks          Act = "list-tasks"          // what is to be done by hand
@@ -67,7 +74,7 @@ const (
 	NameAccount  Act = "name-account"  // one of the person's
 )
 
-// Acts about a person whom only the reader knows.
+// Acts about a person: their id, or "" where only the reader knows whom.
 const (
 	ExplainPerson  Act = "explain-person"   // which mappings apply to the person
 	ShowUser       Act = "show-user"        // how the person's user stands at Constant Contact; its id where it is known
@@ -82,10 +89,10 @@ const (
 // Acts are all of them, for the tests of the faces.
 func Acts() []Act {
 	return []Act{
-		TryLater, LookAgain, RunCheck,
+		TryLater, LookAgain, RunCheck, SeeSettings, ShowRefusals, ShowQueue,
 		ListKeys, MakeFirstKey, RollOverKey, PromoteOther, ConfirmLoaded, AgreeOnTime, ChooseLabel, ConfigureToken,
 		MakeMetadataKey, SayForWhom, NameKey,
-		ListProviders, AddConstantContact, RemoveProvider, ReplaceProvider, MeantProvider, PreviewAssertion, ImportAgain,
+		ListProviders, AddConstantContact, AddProvider, GiveMetadata, SetProvider, RemoveProvider, ReplaceProvider, MeantProvider, PreviewAssertion, ImportAgain,
 		ShowProvider, ReviewProvider, RefreshProvider,
 		ListSettings, NameEntity, SafeNameID, StopEncryption,
 		IgnoreEnd, StartEncryption, AllowCBC, AddCertificate, ReleaseRequested,

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"ssobridge/idp"
@@ -33,9 +34,14 @@ type Given struct {
 	User store.SSOUser // State "": there is none yet
 }
 
-// Find reads a person by login name.
+// Find reads a person by login name, or by the id that traces, events and the log name people by.
 func (a People) Find(ctx context.Context, login string) (directory.Entry, error) {
 	person, err := a.Directory.Find(ctx, login)
+	if errors.Is(err, directory.ErrNotFound) {
+		if read, failed := a.Directory.Read(ctx, directory.CanonicalID(login)); failed == nil && read.DN != "" {
+			person, err = read, nil
+		}
+	}
 	if err != nil {
 		return person, lookup(err, "user", "find the person "+quote(login), "write the login name as the person types it")
 	}

@@ -8,15 +8,20 @@ import (
 	"ssobridge/web/admin"
 )
 
-// What can be done about a refused sign-in is an act that each face knows.
-func TestReasonActs(t *testing.T) {
-	for _, reason := range []string{idp.ReasonUnknownProvider, idp.ReasonDirectoryDown, idp.ReasonKeySwitch,
-		"no_assignment", "held_conflict", idp.FactorInvite} {
-		if act := admin.ReasonAct(reason); act == admin.NoAct || !slices.Contains(admin.Acts(), act) {
-			t.Errorf("%s is fixed by %q", reason, act)
+// What a refusal asks for is an act that each face knows.
+func TestActsOfRefusals(t *testing.T) {
+	for _, act := range idp.Acts() {
+		if !slices.Contains(admin.Acts(), admin.Act(act)) {
+			t.Errorf("%q is none of the acts", act)
 		}
 	}
-	if act := admin.ReasonAct("not_a_reason"); act != admin.NoAct {
-		t.Errorf("no reason is fixed by %q", act)
+	for reason, want := range map[string]admin.Act{
+		idp.ReasonUnknownProvider: admin.AddProvider, idp.ReasonDirectoryDown: admin.RunCheck,
+		idp.ReasonKeySwitch: admin.ListKeys, "no_assignment": admin.ExplainPerson, "held_conflict": admin.ShowUser,
+		idp.FactorInvite: admin.InviteToFactor, idp.ReasonCancelled: admin.NoAct,
+	} {
+		if act := admin.ReasonAct(reason); act != want {
+			t.Errorf("%s is fixed by %q, want %q", reason, act, want)
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"ssobridge/provisioning/mapping"
+	"ssobridge/store"
 	"ssobridge/web"
 	"ssobridge/web/admin"
 )
@@ -18,6 +19,9 @@ var actPaths = map[admin.Act]func(about string) string{
 	admin.LookAgain: nowhere,
 	admin.RunCheck:  at(web.ConsoleHome),
 
+	admin.SeeSettings: at("/admin/settings"), admin.ShowRefusals: at(tracePath + "/refusals"),
+	admin.ShowQueue: at(provisioningPath),
+
 	admin.ListKeys: at(keysPath), admin.MakeFirstKey: at(keysPath), admin.RollOverKey: at(keysPath),
 	admin.PromoteOther:  at(keysPath),
 	admin.ConfirmLoaded: nowhere, admin.AgreeOnTime: nowhere, admin.ChooseLabel: nowhere,
@@ -25,11 +29,13 @@ var actPaths = map[admin.Act]func(about string) string{
 	admin.NameKey: at(keysPath),
 
 	admin.ListProviders: at(providersPath), admin.AddConstantContact: at(providersPath + "/new"),
+	admin.AddProvider: at(providersPath + "/new"), admin.SetProvider: onProvider,
+	admin.GiveMetadata:    at(providersPath + "/metadata"),
 	admin.ReplaceProvider: at(providersPath + "/new"), admin.ImportAgain: at(providersPath + "/new"),
 	admin.NameEntity:    nowhere,
-	admin.MeantProvider: providerPath, admin.PreviewAssertion: at(peoplePath), admin.RemoveProvider: providerPath,
-	admin.ShowProvider: providerPath, admin.ReviewProvider: providerPath, admin.RefreshProvider: providerPath,
-	admin.ListSettings: nowhere, admin.SafeNameID: providerPath, admin.StopEncryption: providerPath,
+	admin.MeantProvider: onProvider, admin.PreviewAssertion: at(peoplePath), admin.RemoveProvider: onProvider,
+	admin.ShowProvider: onProvider, admin.ReviewProvider: onProvider, admin.RefreshProvider: onProvider,
+	admin.ListSettings: nowhere, admin.SafeNameID: onProvider, admin.StopEncryption: onProvider,
 	admin.IgnoreEnd: nowhere, admin.StartEncryption: nowhere, admin.AllowCBC: nowhere, admin.AddCertificate: nowhere,
 	admin.ReleaseRequested: nowhere,
 
@@ -42,9 +48,9 @@ var actPaths = map[admin.Act]func(about string) string{
 	admin.ListUsers:          at(provisioningPath + "/users"), admin.ListTasks: at(provisioningPath + "/work"),
 	admin.NamePersonByID: at("/admin/audit"), admin.ConfirmDeleted: nowhere, admin.RetryRequest: at("/admin/accounts"),
 
-	admin.ExplainPerson: at(peoplePath), admin.ShowUser: at(provisioningPath + "/users"),
-	admin.ListFactors:    at(peoplePath),
-	admin.InviteToFactor: at(peoplePath), admin.ReleaseNameID: at(providersPath), admin.PlanUsers: at(provisioningPath),
+	admin.ExplainPerson: onPerson(peoplePath), admin.ShowUser: onPerson(provisioningPath + "/users"),
+	admin.ListFactors:    onPerson(peoplePath),
+	admin.InviteToFactor: onPerson(peoplePath), admin.ReleaseNameID: at(providersPath), admin.PlanUsers: at(provisioningPath),
 	admin.AdoptUsers: at(provisioningPath), admin.ListAccounts: at("/admin/accounts"),
 
 	admin.ListMappings: at(mappingsPath), admin.ShowMappingHistory: at(mappingsPath + "/history"),
@@ -57,6 +63,32 @@ var actPaths = map[admin.Act]func(about string) string{
 
 func nowhere(string) string              { return "" }
 func at(path string) func(string) string { return func(string) string { return path } }
+
+// onProvider is the page of a service provider, or of all where none is named.
+func onProvider(entityID string) string {
+	if entityID == "" {
+		return providersPath
+	}
+	return providerPath(entityID)
+}
+
+// onPerson is the page of a person, or another one where only the reader knows whom it is about.
+func onPerson(nobody string) func(string) string {
+	return func(id string) string {
+		if id == "" {
+			return nobody
+		}
+		return personPath(store.PersonID(id))
+	}
+}
+
+// ActPath is where in the console an administrator does an act; "" where it is not done there.
+func ActPath(act admin.Act, about string) string {
+	if path, known := actPaths[act]; known {
+		return path(about)
+	}
+	return ""
+}
 
 // fix is how a fault can be fixed: a link, or a sentence alone.
 type fix struct{ Text, Path string }

@@ -6,6 +6,10 @@ var actWords = map[string]string{
 	"act.look-again": "Look at it again, as it is now.",
 	"act.run-check":  "See the state of the directory and of Constant Contact",
 
+	"act.see-settings":  "See the settings that are in effect",
+	"act.show-refusals": "See how many requests were refused, and why",
+	"act.show-queue":    "See the queue, the budget, and whether calls are stopped",
+
 	"act.list-keys":         "See all keys and their states",
 	"act.make-first-key":    "Make the first signing key",
 	"act.roll-over-key":     "Roll over to a new key",
@@ -21,6 +25,9 @@ var actWords = map[string]string{
 
 	"act.list-providers":       "See all service providers",
 	"act.add-constant-contact": "Register Constant Contact",
+	"act.add-provider":         "Register a service provider",
+	"act.give-metadata":        "See our metadata, for the service provider to load",
+	"act.set-provider":         "Change the settings of this service provider",
 	"act.remove-provider":      "Remove this service provider",
 	"act.replace-provider":     "Import its metadata: what is registered is replaced, its settings stay",
 	"act.meant-provider":       "Did you mean {about}?",
@@ -40,10 +47,10 @@ var actWords = map[string]string{
 	"act.add-certificate":   "Add the certificate with which it signs to certificates.",
 	"act.release-requested": "Tick that they are released, or add them to attributes.",
 
-	"act.explain-person":   "Find the person, and see which mappings apply",
-	"act.show-user":        "See the users at Constant Contact",
-	"act.list-factors":     "Find the person, and see their second factors",
-	"act.invite-to-factor": "Find the person, and invite them to set up a second factor",
+	"act.explain-person":   "See the person, and which mappings apply",
+	"act.show-user":        "See the person's users at Constant Contact",
+	"act.list-factors":     "See the person, and their second factors",
+	"act.invite-to-factor": "See the person, and invite them to set up a second factor",
 	"act.release-name-id":  "Choose the service provider, and release the NameID",
 	"act.plan-users":       "Create users by a plan",
 	"act.adopt-users":      "Adopt users that exist at Constant Contact",

@@ -23,7 +23,8 @@ var traceWords = map[string]string{
 	"trace.one":     "Sign-in {ref}",
 	"trace.missing": "No sign-in with the reference {ref} was found. It may be older than traces are kept " +
 		"(traces.keep), or belong to a page that is not a sign-in.",
-	"trace.nostepskept": "No steps were kept: there were too many requests of this kind. They are counted instead.",
+	"trace.nostepskept": "No steps were kept: it never came as far as a sign-in, or there were too many requests of this " +
+		"kind. Those are counted instead.",
 	"trace.refusals":    "Refusals of the last 24 hours",
 	"trace.refused":     "Known people, from the audit log. Updated once a minute.",
 	"trace.norefused":   "Nobody was refused.",

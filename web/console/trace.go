@@ -33,6 +33,7 @@ var traceFields = []string{"person", "outcome", "account", "sp", "since", "until
 type traceRow struct {
 	store.Trace
 	Name string
+	Why  idp.Why // why this request did not go on; Reason "": it did, or that of the whole says it
 }
 
 // traces lists sign-ins, the newest first. A reference id alone leads to its sign-in.
@@ -106,7 +107,7 @@ func (k *Console) traceRows(r *request, list []store.Trace) ([]traceRow, error) 
 	}
 	rows := make([]traceRow, 0, len(list))
 	for i, t := range list {
-		rows = append(rows, traceRow{t, named[i].ActorName})
+		rows = append(rows, traceRow{Trace: t, Name: named[i].ActorName})
 	}
 	return rows, nil
 }
@@ -143,9 +144,20 @@ func (k *Console) trace(r *request) error {
 		Form     form
 		Ref      string
 		Last     traceRow
+		Why      idp.Why // Reason "": nothing stopped the sign-in
+		Todo     fix     // the page where it is done; empty: none
 		Requests []traceRow
 		Captured []string // references of requests of which an assertion was captured
 	}{Ref: ref, Last: rows[len(rows)-1], Requests: rows}
+	if why, stopped := idp.Headline(list, ref); stopped {
+		view.Why = why
+		view.Todo, _ = r.fixOf(admin.Act(why.Act), why.About)
+	}
+	for i, row := range view.Requests {
+		if why := idp.Explained(row.Trace); why != view.Why {
+			view.Requests[i].Why = why
+		}
+	}
 	if r.may(idp.Admin) {
 		for _, row := range rows {
 			has, err := k.Store.Captures().Has(r.ctx(), row.Ref)

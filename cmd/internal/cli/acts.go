@@ -16,6 +16,10 @@ var actHints = map[admin.Act]string{
 	admin.LookAgain: "run it again to see what has changed",
 	admin.RunCheck:  "ssobridge check shows what is wrong",
 
+	admin.SeeSettings:  "ssobridge config show lists the settings that are in effect",
+	admin.ShowRefusals: "ssobridge trace refusals shows how many there were",
+	admin.ShowQueue:    "ssobridge provision status shows the queue, the budget, and whether calls are stopped",
+
 	admin.ListKeys:     "ssobridge keys list shows all keys with their states. Nothing was changed",
 	admin.MakeFirstKey: "ssobridge init --key-only --config FILE",
 	admin.RollOverKey:  "roll over to a new key: ssobridge keys generate --help",
@@ -32,11 +36,14 @@ var actHints = map[admin.Act]string{
 
 	admin.ListProviders:      "ssobridge sp list shows all",
 	admin.AddConstantContact: "ssobridge sp add-constant-contact --help",
+	admin.AddProvider:        "ssobridge sp add --help",
+	admin.GiveMetadata:       "ssobridge metadata prints ours",
+	admin.SetProvider:        "ssobridge sp set {about} NAME=VALUE",
 	admin.RemoveProvider:     "ssobridge sp remove {about}",
 	admin.ReplaceProvider:    "give --replace to replace it",
 	admin.MeantProvider:      "did you mean {about}?",
 	admin.PreviewAssertion:   "ssobridge preview shows a person's",
-	admin.ImportAgain:        "sp add FILE --replace takes a new file, sp add URL --replace an address",
+	admin.ImportAgain:        "ssobridge sp add FILE --replace takes a new file, ssobridge sp add URL --replace an address",
 	admin.ShowProvider:       "ssobridge sp show {about}",
 	admin.ReviewProvider:     "ssobridge sp approve {about}",
 	admin.RefreshProvider:    "read its metadata again: ssobridge sp refresh {about}",
@@ -54,15 +61,15 @@ var actHints = map[admin.Act]string{
 	admin.ReleaseRequested: "--release-requested releases them; ssobridge sp set {about} attributes+=NAME=TEMPLATE " +
 		"releases one",
 
-	admin.ExplainPerson:  "ssobridge explain --user LOGIN shows which mappings apply",
-	admin.ShowUser:       "ssobridge users show LOGIN says how the user stands; users resume lifts a suspension",
-	admin.ListFactors:    "ssobridge admin factors LOGIN lists what the person has",
-	admin.InviteToFactor: "ssobridge admin invite LOGIN makes an invitation",
+	admin.ExplainPerson:  "ssobridge explain --user {about} shows which mappings apply",
+	admin.ShowUser:       "ssobridge users show {about} says how the user stands; users resume lifts a suspension",
+	admin.ListFactors:    "ssobridge admin factors {about} lists what the person has",
+	admin.InviteToFactor: "ssobridge admin invite {about} makes an invitation",
 	admin.ReleaseNameID:  "ssobridge sp release-name-id shows who had it, and releases it",
 	admin.PlanUsers:      "make one: ssobridge provision plan; then provision apply creates the users",
 	admin.AdoptUsers:     "ssobridge users adopt --help",
 	admin.ListAccounts:   "ssobridge accounts list shows the states",
-	admin.ListLockouts:   "ssobridge lockouts list shows who is locked out",
+	admin.ListLockouts:   "ssobridge lockouts list shows who is locked out; ssobridge lockouts lift {about} lifts it",
 
 	admin.ListPlans:          "ssobridge provision status lists the last ones",
 	admin.ShowPlan:           "look at it: ssobridge provision show {about}",
@@ -90,7 +97,23 @@ var actHints = map[admin.Act]string{
 
 // actHint is the line of an act; "" for none.
 func actHint(act admin.Act, about string) string {
-	return strings.ReplaceAll(actHints[act], "{about}", shellWord(about))
+	word := shellWord(about)
+	if about == "" {
+		word = aboutWords[act]
+	}
+	return strings.ReplaceAll(actHints[act], "{about}", word)
+}
+
+// aboutWords stand in the place of what an act is about, where the reader knows it.
+var aboutWords = map[admin.Act]string{
+	admin.ExplainPerson: "LOGIN", admin.ShowUser: "LOGIN", admin.ListFactors: "LOGIN", admin.InviteToFactor: "LOGIN",
+	admin.ListLockouts: "LOGIN", admin.ExplainLogin: "LOGIN",
+	admin.RemoveProvider: "ENTITY_ID", admin.MeantProvider: "ENTITY_ID", admin.ShowProvider: "ENTITY_ID",
+	admin.ReviewProvider: "ENTITY_ID", admin.RefreshProvider: "ENTITY_ID", admin.SetProvider: "ENTITY_ID",
+	admin.SafeNameID: "ENTITY_ID", admin.StopEncryption: "ENTITY_ID", admin.IgnoreEnd: "ENTITY_ID",
+	admin.StartEncryption: "ENTITY_ID", admin.AllowCBC: "ENTITY_ID", admin.AddCertificate: "ENTITY_ID",
+	admin.ReleaseRequested: "ENTITY_ID",
+	admin.ShowPlan:         "NUMBER", admin.WaitForPlan: "NUMBER", admin.RetryRequest: "NUMBER", admin.RemoveMapping: "NUMBER",
 }
 
 var plainWord = regexp.MustCompile(`^[A-Za-z0-9_/:.,=@%+-]+$`)

@@ -226,6 +226,7 @@ func (s *invocation) open() (_ *server.App, err error) {
 	if s.opened, err = server.Open(s.ctx, cfg, s.log()); err != nil {
 		return nil, err
 	}
+	s.opened.Commands = actHint
 	if slices.Contains(anyKey, s.command) {
 		return s.opened, nil
 	}

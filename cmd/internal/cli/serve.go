@@ -60,7 +60,7 @@ func (c serveCmd) Run(s *invocation) (err error) {
 		return failed(err, "ssobridge check tries every part by itself")
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	p.LogQueue = s.logged
+	p.LogQueue, p.Commands = s.logged, actHint
 	p.Asked, p.Again = asked, func() (config.Config, error) { return config.Load(s.config, s.environ) }
 	l, err := server.Listen(s.ctx, cfg)
 	if err != nil {

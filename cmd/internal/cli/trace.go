@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -99,7 +100,7 @@ func (c *traceShowCmd) Run(s *invocation, p *server.App) error {
 			return err
 		}
 		if ok {
-			return c.coded(s, coded)
+			return c.coded(s, p, coded)
 		}
 		return badInput(fmt.Errorf("no sign-in with the reference %s is known", quote(c.Ref)),
 			"it may be older than traces.keep, or belong to a page that is no sign-in; ssobridge audit list --ref looks in "+
@@ -111,15 +112,29 @@ func (c *traceShowCmd) Run(s *invocation, p *server.App) error {
 	if c.JSON {
 		enc := json.NewEncoder(s.stdout)
 		for _, t := range list {
-			if err := enc.Encode(t); err != nil {
+			why := idp.Explained(t)
+			if err := enc.Encode(struct {
+				store.Trace
+
+				Cause string `json:"cause,omitempty"`
+				Fix   string `json:"fix,omitempty"`
+			}{t, why.Cause, fixText(p, why.Fix, admin.Act(why.Act), why.About)}); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
 	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
+	head, stopped := idp.Headline(list, strings.ToUpper(c.Ref))
+	if stopped {
+		printWhy(w, p, head, "")
+		fmt.Fprintln(w)
+	}
 	for _, t := range list {
 		fmt.Fprintf(w, "%s  %s  %s\n", t.At.UTC().Format(time.DateTime), t.Ref, joined(t.Outcome, t.Reason))
+		if why := idp.Explained(t); why.Reason != "" && why != head {
+			printWhy(w, p, why, "  ")
+		}
 		for _, step := range t.Steps {
 			fmt.Fprintf(w, "  %s\t%s\t%s\t%s\n", step.Name, step.Took.Round(10*time.Microsecond),
 				cmp.Or(step.Reason, "passed"), step.Detail)
@@ -128,8 +143,23 @@ func (c *traceShowCmd) Run(s *invocation, p *server.App) error {
 	return w.Flush()
 }
 
+// printWhy says why a request does not go on, and what to do. Blanks and no tabs: the steps have columns of their own.
+func printWhy(w io.Writer, p *server.App, why idp.Why, indent string) {
+	fmt.Fprintf(w, "%sreason: %s\n%scause:  %s\n%sfix:    %s\n", indent, why.Reason, indent, why.Cause, indent,
+		fixText(p, why.Fix, admin.Act(why.Act), why.About))
+}
+
+// fixText is what to do, and how, in the words of the log.
+func fixText(p *server.App, fix string, act admin.Act, about string) string {
+	if act == admin.NoAct {
+		return fix
+	}
+	return idp.FixText(fix, p.HowTo(act, about))
+}
+
 // coded shows what a reference itself carries, and how many requests there were like its own.
-func (c *traceShowCmd) coded(s *invocation, q idp.CodedRequest) error {
+func (c *traceShowCmd) coded(s *invocation, p *server.App, q idp.CodedRequest) error {
+	fix := fixText(p, q.Fix, admin.ReasonAct(q.Reason), "")
 	if c.JSON {
 		return json.NewEncoder(s.stdout).Encode(struct {
 			Ref      string    `json:"ref"`
@@ -141,16 +171,15 @@ func (c *traceShowCmd) coded(s *invocation, q idp.CodedRequest) error {
 			Requests int64     `json:"requests"`
 			From     time.Time `json:"from,omitzero"`
 			To       time.Time `json:"to,omitzero"`
-		}{strings.ToUpper(c.Ref), q.Minute, q.Reason, q.Cause, q.Fix, false, q.Requests, q.From, q.To})
+		}{strings.ToUpper(c.Ref), q.Minute, q.Reason, q.Cause, fix, false, q.Requests, q.From, q.To})
 	}
 	s.printf("%s UTC  %s  (%s)\n", q.Minute.Format("2006-01-02 15:04"), strings.ToUpper(c.Ref),
 		cmp.Or(q.Reason, "unknown reason"))
-	s.printf("  %s\n  %s\n  %s\n", q.Summary(), q.Cause, q.Fix)
-	if hint := actHint(admin.ReasonAct(q.Reason), "ENTITY_ID"); hint != "" {
-		s.printf("  %s\n", hint)
-	}
-	s.printf("no steps were kept: there were more requests like this than traces and log lines are kept of; the rest is " +
-		"counted\n")
+	s.printf("  %s\n", q.Summary())
+	printWhy(s.stdout, p, idp.Why{Reason: cmp.Or(q.Reason, "unknown"), Cause: q.Cause, Fix: q.Fix,
+		Act: idp.Act(admin.ReasonAct(q.Reason))}, "")
+	s.printf("no steps were kept: it never came as far as a sign-in, or there were more requests like it than traces and " +
+		"log lines are kept of\n")
 	return nil
 }
 

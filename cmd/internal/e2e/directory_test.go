@@ -55,7 +55,7 @@ func TestDirectorySettingsAreNamed(t *testing.T) {
 		{"--group", slapd.GroupDN("staff"), "--account", club, "--role", "campaign_creator"}}})
 	c := newClient(t)
 	c.login(c.get(w.launch(club)), "heidi", password).status(http.StatusForbidden)
-	for _, want := range []string{"through " + slapd.GroupDN("emea"), "set directory.nested"} {
+	for _, want := range []string{"through " + slapd.GroupDN("emea"), "Set directory.nested"} {
 		w.logs(t, want)
 	}
 	if out := w.command(t, "explain", "--user", "heidi"); !strings.Contains(out, "would hit: is in") {
@@ -75,6 +75,6 @@ func TestDirectorySettingsAreNamed(t *testing.T) {
 	slapd.Stop(t)
 	c = newClient(t)
 	c.login(c.get(w.launch(club)), "bob", password).status(http.StatusServiceUnavailable)
-	w.logs(t, "run ssobridge check")
-	w.logs(t, "nothing listens at the directory's address")
+	w.logs(t, "ssobridge check shows what is wrong")
+	w.logs(t, "Nothing listens at the directory's address")
 }

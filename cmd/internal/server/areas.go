@@ -94,6 +94,23 @@ func (p *App) WebhookURL() string {
 	return p.Config.PublicURL + WebhookPath + secret
 }
 
+// HowTo is how an act is done: by command, and on which page of the console. It is "" for none.
+func (p *App) HowTo(act admin.Act, about string) string {
+	var ways []string
+	if p.Commands != nil {
+		if command := p.Commands(act, about); command != "" {
+			ways = append(ways, "command: "+command)
+		}
+	}
+	if path := console.ActPath(act, about); path != "" && !p.Config.ConsoleGroups().Empty() {
+		ways = append(ways, "console: "+path)
+	}
+	if len(ways) == 0 {
+		return ""
+	}
+	return "(" + strings.Join(ways, "; ") + ")"
+}
+
 // Settings is the effective configuration, key by key, with secrets masked.
 func Settings(cfg *config.Config) []admin.Setting {
 	var all []admin.Setting

@@ -16,8 +16,10 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"ssobridge/cmd/internal/config"
+	"ssobridge/idp"
 	"ssobridge/store"
 	"ssobridge/web"
+	"ssobridge/web/admin"
 )
 
 // What one connection may take. The write timeout covers the slowest page: a sign-in
@@ -268,6 +270,7 @@ func (p *App) pages(cfg config.Config, figures *metrics, stopping <-chan struct{
 		Now: p.Now, Random: rand.Reader,
 		HSTS: strings.HasPrefix(p.Config.PublicURL, "https://"), SessionLife: 0, SignInLife: p.Config.SignIn.Life,
 		Footprints: p.Footprints, References: &p.References,
+		HowTo:         func(act idp.Act, about string) string { return p.HowTo(admin.Act(act), about) },
 		ConfirmLaunch: p.Config.SignIn.ConfirmLaunch, Webhook: p.webhook(cfg), Console: p.console(),
 	})
 	if err != nil {

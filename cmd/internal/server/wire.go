@@ -51,6 +51,9 @@ type App struct {
 	signIns      *prometheus.CounterVec // what the answers of sign-ins came to
 	References   idp.References
 
+	// Commands says how an act is done by command, for the log; nil: it names the console alone. Whoever opens sets it.
+	Commands func(act admin.Act, about string) string
+
 	// LogQueue is where the log goes through; nil: it is written at once. Whoever serves sets it before.
 	LogQueue *LogQueue
 
@@ -170,6 +173,7 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, options stor
 		Gate:        p.Provisioning,
 		SessionIdle: cfg.Sessions.Idle, SessionLife: cfg.Sessions.Life, SignInLife: cfg.SignIn.Life,
 		ReadingFresh: cfg.DirectoryCache.TTL, ReadingStale: cfg.DirectoryCache.MaxStale, Patience: cfg.SignIn.Patience,
+		HowTo:  func(act idp.Act, about string) string { return p.HowTo(admin.Act(act), about) },
 		Traces: traces, Console: cfg.ConsoleGroups(), ConsoleURL: cfg.Console.PublicURL, ConsoleIdle: cfg.Console.Idle,
 		ConsoleLife: cfg.Console.Life, SecondFactor: cfg.FactorOptions(), SecondFactors: p.Store.SecondFactors(),
 		Forms: p.Store.Forms(), Captures: p.Store.Captures(),
