@@ -1,7 +1,7 @@
 package idp
 
-// Act is what an administrator can do about a refusal, as a word. web/admin has the list of all acts, and each face says
-// how one is done there; here stand those that a refusal can ask for.
+// Act is what an administrator can do about a refusal, as a word. web/admin has the list of all acts, and each face
+// says how one is done there; here stand those that a refusal can ask for.
 type Act string
 
 // NoAct is none.

@@ -168,8 +168,9 @@ func (p *IdP) answerStatus(ctx context.Context, f *flow, reason string, person s
 	if err != nil {
 		return nil, fmt.Errorf("status for %s: %w", f.sp.EntityID, err)
 	}
-	FootprintOf(ctx).Refused(reason)
-	traceOf(ctx).refused(f.sp.EntityID, Why{Reason: reason})
+	if traceOf(ctx).reason() != reason {
+		p.logRefusal(ctx, f.v, f.sp.EntityID, Why{Reason: reason}) // nobody has said why yet
+	}
 	traceOf(ctx).step(StepAssertion, traceOf(ctx).begin(), reason, "a status in place of an assertion, to %s", o.to.action)
 	var record *store.Issue
 	switch {

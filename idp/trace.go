@@ -101,6 +101,9 @@ func (p *IdP) traced(ctx context.Context, v Visitor, about string) (_ context.Co
 
 // reason is what the log has said so far of why the request does not go on.
 func (t *trace) reason() string {
+	if t == nil {
+		return ""
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.why.Reason

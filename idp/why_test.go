@@ -13,8 +13,8 @@ import (
 	"ssobridge/store"
 )
 
-// actless are the reasons about which an administrator does nothing here: the fix is somewhere else, or there is nothing
-// to fix.
+// actless are the reasons about which an administrator does nothing here: the fix is somewhere else, or there is
+// nothing to fix.
 var actless = []string{
 	idp.ReasonMethod, idp.ReasonReplayed, idp.ReasonPassive, idp.ReasonUnknownSignIn, idp.ReasonOtherBrowser,
 	idp.ReasonCancelled, "bad_link", "bad_form", "stale_form", "no_cookies", "cross_origin", "framed", "prefetched",
@@ -36,7 +36,8 @@ func TestEachReasonHasCauseAndFix(t *testing.T) {
 			t.Errorf("%s has no cause and fix in reasontexts.go", reason)
 		}
 		for _, sentence := range []string{text.Cause, text.Fix} {
-			if !strings.HasSuffix(sentence, ".") && !strings.HasSuffix(sentence, "…") || sentence[0] >= 'a' && sentence[0] <= 'z' {
+			ends := strings.HasSuffix(sentence, ".") || strings.HasSuffix(sentence, "…")
+			if !ends || sentence[0] >= 'a' && sentence[0] <= 'z' {
 				t.Errorf("%s: %q is no sentence", reason, sentence)
 			}
 			if found := plainenglish.Fault(sentence); found != "" {
@@ -76,7 +77,7 @@ func TestHeadline(t *testing.T) {
 		return trace
 	}
 	cancelled := one("C", "refused", "quota", "")
-	cancelled.Steps = []store.TraceStep{{Name: idp.StepAssertion, Reason: idp.ReasonWaiting, Cause: "The person went back."}}
+	cancelled.Steps = []store.TraceStep{{Name: idp.StepAssertion, Reason: idp.ReasonWaiting, Cause: "They went back."}}
 	for name, c := range map[string]struct {
 		all           []store.Trace
 		ref           string

@@ -50,7 +50,8 @@ var actPaths = map[admin.Act]func(about string) string{
 
 	admin.ExplainPerson: onPerson(peoplePath), admin.ShowUser: onPerson(provisioningPath + "/users"),
 	admin.ListFactors:    onPerson(peoplePath),
-	admin.InviteToFactor: onPerson(peoplePath), admin.ReleaseNameID: at(providersPath), admin.PlanUsers: at(provisioningPath),
+	admin.InviteToFactor: onPerson(peoplePath), admin.ReleaseNameID: at(providersPath),
+	admin.PlanUsers:  at(provisioningPath),
 	admin.AdoptUsers: at(provisioningPath), admin.ListAccounts: at("/admin/accounts"),
 
 	admin.ListMappings: at(mappingsPath), admin.ShowMappingHistory: at(mappingsPath + "/history"),

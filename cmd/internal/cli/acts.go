@@ -113,7 +113,8 @@ var aboutWords = map[admin.Act]string{
 	admin.SafeNameID: "ENTITY_ID", admin.StopEncryption: "ENTITY_ID", admin.IgnoreEnd: "ENTITY_ID",
 	admin.StartEncryption: "ENTITY_ID", admin.AllowCBC: "ENTITY_ID", admin.AddCertificate: "ENTITY_ID",
 	admin.ReleaseRequested: "ENTITY_ID",
-	admin.ShowPlan:         "NUMBER", admin.WaitForPlan: "NUMBER", admin.RetryRequest: "NUMBER", admin.RemoveMapping: "NUMBER",
+	admin.ShowPlan:         "NUMBER", admin.WaitForPlan: "NUMBER", admin.RetryRequest: "NUMBER",
+	admin.RemoveMapping: "NUMBER",
 }
 
 var plainWord = regexp.MustCompile(`^[A-Za-z0-9_/:.,=@%+-]+$`)

@@ -61,7 +61,8 @@ func (s *causes) explained(t *testing.T, p *page, reason string, parts ...string
 		}
 	}
 	for _, text := range []string{p.text(), l.Cause, l.Fix} {
-		if strings.Contains(text, password) || strings.Contains(text, "not-the-password") || strings.Contains(text, "LDAP Result") {
+		if strings.Contains(text, password) || strings.Contains(text, "not-the-password") ||
+			strings.Contains(text, "LDAP Result") {
 			t.Errorf("%s: a password, or an error's chain, stands in %s", reason, text)
 		}
 	}
@@ -134,8 +135,15 @@ func TestCausesOfLogins(t *testing.T) {
 	p := c.login(c.authnRequest(s.world, newRequest(s.world), "redirect", ""), "carol", password)
 	first := reference(t, p)
 	c.submit(p, "Back to").wantStatus(s.world, "Responder", "RequestDenied")
-	if out := s.command(t, "trace", "show", first); !strings.HasPrefix(out, "reason: no_assignment\n") {
+	var out string
+	if !eventually(func() bool {
+		out, _ = s.tryCommand("trace", "show", first)
+		return strings.Contains(out, "status in place of an assertion")
+	}) || !strings.HasPrefix(out, "reason: no_assignment\n") {
 		t.Errorf("after going back:\n%s", out)
+	}
+	if out := s.command(t, "trace", "list", "--person", "carol"); strings.Contains(out, "cancelled") {
+		t.Errorf("the list says how it ended, and not why:\n%s", out)
 	}
 
 	// A mail address that is missing.
@@ -144,7 +152,8 @@ func TestCausesOfLogins(t *testing.T) {
 
 	// The directory itself.
 	slapd.Stop(t)
-	s.explained(t, login("bob", password), "directory_down", "Nothing listens at the directory's address", "ssobridge check")
+	s.explained(t, login("bob", password), "directory_down", "Nothing listens at the directory's address",
+		"ssobridge check")
 	slapd.Start(t)
 	if err := os.WriteFile(filepath.Join(s.dir, "bind_password"), []byte("not-it\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -165,7 +174,7 @@ func TestCausesOfLogins(t *testing.T) {
 // What a service provider asks for, and what is on record: both stand in the cause.
 func TestCausesOfRequests(t *testing.T) {
 	t.Parallel()
-	s := newCauses(t, setting{set: map[string]string{"trusted_proxies": "127.0.0.1"}})
+	s := newCauses(t, setting{sandbox: sandbox.Options{SignRequests: sandbox.SigningAsked}})
 	change := func(f func(*request)) request { r := newRequest(s.world); f(&r); return r }
 	for reason, c := range map[string]struct {
 		request request
@@ -212,10 +221,11 @@ func TestCausesOfRequests(t *testing.T) {
 	r := newRequest(s.world)
 	c.goOn(c.login(c.authnRequest(s.world, r, "redirect", ""), "bob", password))
 	s.explained(t, c.authnRequest(s.world, r, "redirect", ""), "replayed_request")
-	s.command(t, "sp", "set", s.providerID(), "certificates="+signingCertificate(t, s.sandbox), "request_signatures=required")
+	s.command(t, "sp", "set", s.providerID(), "certificates="+signingCertificate(t, s.sandbox),
+		"request_signatures=required")
 	s.explained(t, newClient(t).authnRequest(s.world, newRequest(s.world), "redirect", ""), "unsigned_request",
 		"sp set "+s.providerID())
-	s.command(t, "sp", "set", s.providerID(), "enabled=false", "request_signatures=accept")
+	s.command(t, "sp", "set", s.providerID(), "enabled=false", "request_signatures=if-present")
 	s.explained(t, newClient(t).get(s.launch(club)), "no_provider", "add-constant-contact")
 	s.explained(t, newClient(t).get(s.url+"/launch/sp?entity_id="+url.QueryEscape(s.providerID())), "provider_disabled",
 		"Set enabled to true")
