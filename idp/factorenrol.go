@@ -274,8 +274,8 @@ func (p *IdP) enrol(ctx context.Context, f *flow, s store.Session, records []sto
 	err = p.o.SecondFactors.Enrol(ctx, s.Person, e, event, proved)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return fail(FactorInvite, "the invitation is not this one, was used, or is over; `ssobridge admin invite` makes "+
-			"another")
+		return fail(FactorInvite, "the invitation is not this one, was used, or is over: the person has to be "+
+			"invited again")
 	case errors.Is(err, store.ErrConflict):
 		return fail(FactorExpired, "another factor was enrolled meanwhile")
 	case errors.Is(err, store.ErrLimit):

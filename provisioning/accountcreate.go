@@ -84,7 +84,7 @@ func (s *Service) retryAccount(ctx context.Context, r store.AccountRequest, acco
 	case r.ProvisionUUID != "" && r.Account != "":
 		return r, &InputError{
 			Field: "account", Fault: "Constant Contact said that it became " + string(r.Account),
-			Fix: "go on without --account",
+			Fix: "name none, and go on",
 		}
 	case account != "":
 		return s.nameAccount(ctx, r, account, actor)
@@ -93,7 +93,7 @@ func (s *Service) retryAccount(ctx context.Context, r store.AccountRequest, acco
 	case r.State == store.RequestConflict || r.State == store.RequestRefused:
 		return r, &InputError{
 			Field: "request", Fault: "was refused: " + r.ErrorText,
-			Fix: "mend it and order anew; if the account is there all the same, say which by --account",
+			Fix: "correct it and order anew; if the account is there all the same, name it",
 		}
 	}
 	body, err := orderBody(r)
@@ -179,7 +179,8 @@ func accountOutcome(r *store.AccountRequest, created partnerapi.CreatedAccount, 
 		r.ProvisionUUID = bounded(created.ProvisionUUID, maxName)
 		id, err := store.ParseAccountID(created.EncodedAccountID)
 		if err != nil {
-			r.ErrorText = "created, but its id has a form that is not known; find it in the list and say which by --account"
+			r.ErrorText = "created, but its id has a form that is not known; find it in the list of client accounts, and " +
+				"say which"
 			return store.RequestAccepted
 		}
 		r.Account = id

@@ -97,7 +97,7 @@ func (s *Service) nameAccount(ctx context.Context, r store.AccountRequest, accou
 		return r, &InputError{
 			Field: "account",
 			Fault: fmt.Sprintf("%s is not among the client accounts that Constant Contact lists", account),
-			Fix:   "ssobridge accounts list shows them",
+			Fix:   "name one of the list",
 		}
 	}
 	if err != nil {
@@ -158,13 +158,13 @@ func (s *Service) findAccount(ctx context.Context, r store.AccountRequest, actor
 			Field: "account",
 			Fault: fmt.Sprintf("the list shows %s by the name %q, and it can't be told whether one is this request's",
 				strings.Join(same[:min(len(same), 10)], ", "), r.OrganizationName),
-			Fix: "say which by --account",
+			Fix: "name the one that it became",
 		}
 
 	case r.ErrorKey != "":
 		return r, &InputError{
 			Field: "account", Fault: "the list shows none by this name: " + r.ErrorText,
-			Fix: "if it is there by another name, say which by --account",
+			Fix: "if it is there by another name, name it",
 		}
 	}
 	return r, nil // still to come

@@ -75,7 +75,7 @@ func (s *Service) orderAccount(ctx context.Context, o AccountOrder) (r store.Acc
 	if n.ExternalID = cmp.Or(o.ExternalID, n.ExternalID); n.ExternalID == "" {
 		n.ExternalID = p.ID + ".owner." + mapping.Key(store.PersonID(p.ID), store.AccountID(n.LoginName))[:accountKey]
 	}
-	faults := fieldFaults(n.Validate(), "give it by its own option, or correct it where it comes from")
+	faults := fieldFaults(n.Validate(), "give another value, or correct it where it comes from")
 	if err := s.freeOwnerID(ctx, p.ID, n, before); err != nil {
 		faults = append(faults, err)
 	}
@@ -159,22 +159,22 @@ func (s *Service) freeOwnerID(ctx context.Context, person string, n partnerapi.N
 	return nil
 }
 
-// fieldFaults are the faults that the client finds in a body, each as a *InputError with this mend.
-func fieldFaults(err error, mend string) []error {
+// fieldFaults are the faults that the client finds in a body, each as a *InputError with this fix.
+func fieldFaults(err error, fix string) []error {
 	switch e := err.(type) { //nolint:errorlint // walks the tree by itself, to find all of them
 	case nil:
 		return nil
 	case *partnerapi.FieldError:
-		return []error{&InputError{Field: e.Field, Fault: e.Fault, Fix: mend}}
+		return []error{&InputError{Field: e.Field, Fault: e.Fault, Fix: fix}}
 	case interface{ Unwrap() []error }:
 		var all []error
 		for _, part := range e.Unwrap() {
-			all = append(all, fieldFaults(part, mend)...)
+			all = append(all, fieldFaults(part, fix)...)
 		}
 		return all
 	}
 	if under := errors.Unwrap(err); under != nil {
-		return fieldFaults(under, mend)
+		return fieldFaults(under, fix)
 	}
 	return []error{err}
 }

@@ -59,7 +59,7 @@ func (s *Service) telling(ctx context.Context, x *mapping.Index, t KnownUser) (A
 	tell := AdoptionItem{Told: t}
 	switch state := store.State(t.State); state {
 	case store.Suspended:
-		tell.Fault = "is suspended in this file; ssobridge users import puts such a user back"
+		tell.Fault = "is suspended in this file; only the import of a whole export puts such a user back"
 	case store.Wanted, store.Conflict, store.Refused:
 		tell.Fault = fmt.Sprintf("was not created, as far as this file knows (%s)", state)
 	}
@@ -122,7 +122,7 @@ func (s *Service) knownPerson(ctx context.Context, t KnownUser) (p directory.Ent
 	case t.Person != "":
 		return directory.Entry{ID: t.Person, Problem: directory.Disabled}, "", nil
 	}
-	return p, "nobody in the directory has this login; tell a person who has left by person_id", nil
+	return p, "nobody in the directory has this login; name a person who has left by person_id", nil
 }
 
 // tellRole compares with what the mappings give.

@@ -240,7 +240,7 @@ func (c *importedCells) time(field string) time.Time {
 func (c *importedCells) check(u store.SSOUser) {
 	if u.Person == "" {
 		c.fault("person_id", "is empty",
-			"take the line as it was exported; users without a person_id are told by users adopt")
+			"take the line as it was exported; users without a person_id are adopted from a file of their own")
 	}
 	if _, err := store.ParseAccountID(string(u.Account)); err != nil {
 		c.fault("account", err.Error(), "give the encoded_account_id, such as a07e1lxqqqo0")

@@ -179,7 +179,7 @@ func unknownAccount(x *mapping.Index, wanted store.AccountID, err, refreshed err
 			Field: "account",
 			Fault: fmt.Sprintf("%s is not among the %d client accounts known here, and the list could not be read anew",
 				wanted, x.Accounts()),
-			Fix: "see why Constant Contact does not answer (ssobridge check), or add the mapping unchecked",
+			Fix: "see why Constant Contact does not answer, or add the mapping unchecked",
 		}
 	}
 	return &InputError{

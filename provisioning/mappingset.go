@@ -110,15 +110,14 @@ func (s *Service) OwnersID(ctx context.Context, m store.Mapping) (string, error)
 // setOwners refuses owners that are not stored just as the set tells them.
 func (s *Service) setOwners(ctx context.Context, wanted []mapping.Spec, stored []store.Mapping,
 	set *mapping.Set) error {
-	const mend = "leave owners out of the set, they are kept; tell, change and remove them one by one (ssobridge " +
-		"mapping add, mapping remove)"
+	const fix = "leave owners out of the set, where those that are stored are kept; add, change and remove them one by one"
 	for i, m := range set.Drafts {
 		if m.Role != store.Owner || set.Faulty(i) {
 			continue
 		}
 		at := slices.IndexFunc(stored, func(t store.Mapping) bool { return mapping.SameRule(t, m) })
 		if at < 0 {
-			set.Fault(i, &InputError{Field: "role", Fault: "a set of mappings can't tell a new owner", Fix: mend})
+			set.Fault(i, &InputError{Field: "role", Fault: "a set of mappings can't add an owner", Fix: fix})
 			continue
 		}
 		if m.Priority != 0 && m.Priority != stored[at].Priority {
@@ -126,7 +125,7 @@ func (s *Service) setOwners(ctx context.Context, wanted []mapping.Spec, stored [
 				Field: "priority",
 				Fault: fmt.Sprintf("%d differs from the stored %d, and a set of mappings can't change an owner", m.Priority,
 					stored[at].Priority),
-				Fix: mend,
+				Fix: fix,
 			})
 		}
 		row, err := s.ledger.Get(ctx, m.Person, m.Account)
@@ -137,7 +136,7 @@ func (s *Service) setOwners(ctx context.Context, wanted []mapping.Spec, stored [
 			set.Fault(i, &InputError{
 				Field: "external_id",
 				Fault: "it differs from the stored one, and a set of mappings can't change an owner",
-				Fix:   mend,
+				Fix:   fix,
 			})
 		}
 	}

@@ -36,6 +36,11 @@ var (
 	operationHeaders = []string{"accept", "accept-language", "content-type", "if-match", "if-none-match"}
 )
 
+// CheckOperation finds what is wrong with a call in itself: joined *InputErrors.
+func CheckOperation(o partnerapi.Operation) error {
+	return errors.Join(fieldFaults(o.Validate(), "give a method and a path of the V3 API, such as GET /contacts")...)
+}
+
 // CallAccount makes an allowed V3 call on behalf of a client account. ErrNotAllowed: it is switched off, or no rule
 // allows it. The audit event has method, path and a hash of the body.
 //
@@ -43,7 +48,7 @@ var (
 // takes the order.
 func (s *Service) CallAccount(ctx context.Context, id store.AccountID, o partnerapi.Operation,
 	actor string) ([]byte, error) {
-	if err := errors.Join(fieldFaults(o.Validate(), "see ssobridge accounts call --help")...); err != nil {
+	if err := CheckOperation(o); err != nil {
 		return nil, fmt.Errorf("call on behalf of client account %s: %w", id, err)
 	}
 	sum := sha256.Sum256([]byte(o.Payload))
@@ -114,14 +119,19 @@ func (r OperationRule) fits(segments []string) bool {
 	})
 }
 
+// CheckUnsubscription finds what is wrong with addresses and source: joined *InputErrors.
+func CheckUnsubscription(u partnerapi.Unsubscription) error {
+	return errors.Join(fieldFaults(u.Validate(),
+		fmt.Sprintf("give 1 to %d addresses, and who asked for it: Account, Contact or System",
+			partnerapi.MaxUnsubscribed))...)
+}
+
 // Unsubscribe unsubscribes addresses in a client account, at most 500: more are refused and not split, since half of a
 // list that went out could not be told from the other half by the number that comes back. Faults are *InputErrors. The
 // audit has how many, and no address.
 func (s *Service) Unsubscribe(ctx context.Context, id store.AccountID, u partnerapi.Unsubscription,
 	actor string) (int, error) {
-	if err := errors.Join(fieldFaults(u.Validate(),
-		fmt.Sprintf("give 1 to %d addresses, and who asked for it: Account, Contact or System",
-			partnerapi.MaxUnsubscribed))...); err != nil {
+	if err := CheckUnsubscription(u); err != nil {
 		return 0, fmt.Errorf("unsubscribe contacts in client account %s: %w", id, err)
 	}
 	detail := map[string]any{"addresses": len(u.EmailAddresses), "source": u.UpdateSource,
