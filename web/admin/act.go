@@ -53,8 +53,13 @@ const (
 
 	ListLockouts Act = "list-lockouts" // the person or address that may be locked out
 
+	InviteAnew        Act = "invite-anew"         // remove the second factors that the person has, and invite anew
+	ListConsoleGroups Act = "list-console-groups" // that give access to the console and to service providers
+
 	ListUsers          Act = "list-users"          // with the client accounts that they are in
-	ListTasks          Act = "list-tasks"          // what is to be done by hand
+	ListUsersIn        Act = "list-users-in"       // the state that they are in
+	ListTasks          Act = "list-tasks"          // what is to be done by hand; its kind, or "" for all
+	ShowProvisioning   Act = "show-provisioning"   // how the creation of users stands
 	NamePersonByID     Act = "name-person-by-id"   // of somebody whom the directory has no more
 	ConfirmDeleted     Act = "confirm-deleted"     // that the user was deleted at Constant Contact by hand
 	ResumeProvisioning Act = "resume-provisioning" // end the pause of creations by plans
@@ -86,6 +91,13 @@ const (
 	ListAccounts   Act = "list-accounts"
 )
 
+// Acts about client accounts.
+const (
+	RefreshAccounts Act = "refresh-accounts" // read the list anew, or take the client account as it is written
+	NameOrdered     Act = "name-ordered"     // number of the order: say which client account it became
+	ConfirmByID     Act = "confirm-by-id"    // the id that has to be written once more
+)
+
 // Acts are all of them, for the tests of the faces.
 func Acts() []Act {
 	return []Act{
@@ -97,10 +109,11 @@ func Acts() []Act {
 		ShowProvider, ReviewProvider, RefreshProvider,
 		ListSettings, NameEntity, SafeNameID, StopEncryption,
 		IgnoreEnd, StartEncryption, AllowCBC, AddCertificate, ReleaseRequested,
-		ListLockouts,
+		ListLockouts, InviteAnew, ListConsoleGroups,
 		ListPlans, ShowPlan, WaitForPlan, PausePlan, ReadAudit, ResumeProvisioning,
-		ListUsers, ListTasks, NamePersonByID, ConfirmDeleted, RetryRequest,
+		ListUsers, ListUsersIn, ShowProvisioning, ListTasks, NamePersonByID, ConfirmDeleted, RetryRequest,
 		ExplainPerson, ShowUser, ListFactors, InviteToFactor, ReleaseNameID, PlanUsers, AdoptUsers, ListAccounts,
+		RefreshAccounts, NameOrdered, ConfirmByID,
 		ListMappings, ShowMappingHistory, RemoveMapping, GiveGroupBase,
 		ExplainLogin, NameAccount,
 	}

@@ -9,14 +9,16 @@ import (
 	"time"
 
 	"ssobridge/certs"
+	"ssobridge/idp/directory"
 	"ssobridge/store"
 )
 
 // Audit is what is done with the audit log: it is signed at checkpoints, and verified by them.
 type Audit struct {
-	Store  *store.DB
-	Sealer *certs.Sealer
-	Now    func() time.Time
+	Store     *store.DB
+	Sealer    *certs.Sealer
+	Directory *directory.Directory // for people by login name
+	Now       func() time.Time
 }
 
 // CheckpointKey names the key that signs checkpoints, purges and cuts of the audit log, and the lease of who does it.

@@ -27,6 +27,10 @@ type world struct {
 	db    *store.DB
 	ldap  *directorytest.Slapd
 	rules *provisioning.Service
+	peer  *sandbox.Sandbox
+	calls *store.Budget
+
+	options provisioning.Options // of the rules
 	admin.Mappings
 }
 
@@ -47,11 +51,13 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { peer.Close() })
+	w.peer = peer
 	tokens, err := partnerapi.NewTokenSource(peer.TokenOptions())
 	if err != nil {
 		t.Fatal(err)
 	}
 	budget := w.db.Budget(store.BudgetLimits{PerSecond: 1000, PerDay: 100_000, Reserve: 0.2})
+	w.calls = budget
 	client, err := partnerapi.New(partnerapi.Options{
 		BaseURL: peer.BaseURL(), APIKey: sandbox.DefaultAPIKey, Tokens: tokens, Budget: budget, Timeout: 10 * time.Second,
 		Logger: slog.New(slog.DiscardHandler),
@@ -59,12 +65,14 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.rules, err = provisioning.New(provisioning.Options{
+	w.options = provisioning.Options{
 		Mappings: w.db.Mappings(), Ledger: w.db.Ledger(), Accounts: w.db.Accounts(), Plans: w.db.Plans(), Budget: budget,
 		Breaker: w.db.Breaker(), Leases: w.db.Leases(), Clock: w.db.Clock(), Audit: w.db.Audit(), Changes: w.db.Changes,
 		Client: client, Directory: d,
-		ExternalProvider: "partner", Logger: slog.New(slog.DiscardHandler),
-	})
+		ExternalProvider: sandbox.DefaultExternalProvider, Logger: slog.New(slog.DiscardHandler),
+		Operations: []provisioning.OperationRule{{Method: "GET", Path: "/contacts"}, {Method: "POST", Path: "/contacts"}},
+	}
+	w.rules, err = provisioning.New(w.options)
 	if err != nil {
 		t.Fatal(err)
 	}

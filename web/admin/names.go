@@ -43,23 +43,3 @@ func (a People) Names(ctx context.Context, s Scope, ids []store.PersonID) (map[s
 func UserName(u store.SSOUser) string {
 	return cmp.Or(strings.TrimSpace(u.FirstName+" "+u.LastName), u.ContactEmail)
 }
-
-// NameUsers gives those users a name that the ledger has none of, for lists: that of their person.
-func (a People) NameUsers(ctx context.Context, s Scope, users []store.SSOUser) error {
-	var nameless []store.PersonID
-	for _, u := range users {
-		if UserName(u) == "" {
-			nameless = append(nameless, u.Person)
-		}
-	}
-	if len(nameless) == 0 {
-		return nil
-	}
-	names, err := a.Names(ctx, s, nameless)
-	for i := range users {
-		if UserName(users[i]) == "" {
-			users[i].FirstName = names[users[i].Person]
-		}
-	}
-	return err
-}

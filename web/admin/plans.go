@@ -16,6 +16,7 @@ import (
 type Plans struct {
 	Store        *store.DB
 	Provisioning *provisioning.Service
+	Budget       *store.Budget // of calls to Constant Contact
 }
 
 // Get reads a plan; the newest for 0.

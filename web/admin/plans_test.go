@@ -14,7 +14,7 @@ import (
 func TestPlans(t *testing.T) {
 	w, users := newUsers(t)
 	ctx, all, some := t.Context(), admin.Everything(), admin.Accounts(harbour)
-	plans := admin.Plans{Store: w.db, Provisioning: w.rules}
+	plans := admin.Plans{Store: w.db, Provisioning: w.rules, Budget: w.calls}
 
 	_, err := plans.Get(ctx, all, 0)
 	refused(t, "the newest of none", err, admin.Missing, "id", admin.PlanUsers, "there is no plan yet")

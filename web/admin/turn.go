@@ -62,6 +62,8 @@ func fieldErrors(err error) []*Error {
 		bare := *e
 		bare.Mend = ""
 		return []*Error{{Field: e.Field, Fault: bare.Error(), Hint: e.Mend, Err: e}}
+	case *partnerapi.FieldError: // found before a call was made
+		return []*Error{{Field: e.Field, Fault: e.Error(), Err: e}}
 	case *provisioning.InputError:
 		return []*Error{{Field: e.Field, Fault: e.Error(), Hint: e.Fix, Err: e}}
 	case interface{ Unwrap() error }:

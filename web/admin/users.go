@@ -65,12 +65,7 @@ func (u Users) ownAccount(ctx context.Context, person store.PersonID, text strin
 }
 
 // user refuses a user in a client account outside the scope.
-func (s Scope) user(k store.UserKey) error {
-	if s.Includes(k.Account) {
-		return nil
-	}
-	return &Error{Kind: Forbidden, Field: "account", Fault: "this client account is not among those that you may see"}
-}
+func (s Scope) user(k store.UserKey) error { return s.account(k.Account) }
 
 // Retry tries users again now, at the head of the queue; the running bridge makes the calls. See
 // [provisioning.Service.RetryUsers] for which states are meant where the filter names none. It returns how many.

@@ -1,15 +1,10 @@
 package console
 
 import (
-	"cmp"
-	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
-	"strings"
 
 	"ssobridge/idp"
-	"ssobridge/provisioning"
 	"ssobridge/store"
 	"ssobridge/web"
 	"ssobridge/web/admin"
@@ -51,88 +46,56 @@ func (k *Console) accounts(r *request) error {
 }
 
 func (k *Console) showAccounts(r *request, status int, q web.Fields, f form) error {
-	all, err := k.Store.Accounts().List(r.ctx())
+	find := web.Cut(q["find"], 100)
+	accounts, total, err := k.ClientAccounts.List(r.ctx(), r.scope(), admin.ClientAccountFilter{Find: find,
+		After: store.AccountID(q["after"]), Limit: pageSize + 1})
 	if err != nil {
-		return fmt.Errorf("list client accounts: %w", err)
+		return err
 	}
-	open, err := k.Store.Accounts().AccountRequests(r.ctx(), 100, store.RequestWanted, store.RequestSending,
-		store.RequestUnknown,
-		store.RequestAccepted, store.RequestConflict, store.RequestRefused)
+	orders, err := k.ClientAccounts.Orders(r.ctx(), r.scope())
 	if err != nil {
-		return fmt.Errorf("list creations of client accounts: %w", err)
+		return err
 	}
 	view := struct {
 		Form         form
 		Find         string
 		Total        int
 		Accounts     []store.Account
-		Requests     []store.AccountRequest
+		Requests     []orderRow
 		First, Next  string
 		Admin, Helps bool
-	}{Form: f, Find: web.Cut(q["find"], 100), Total: len(all), Requests: open, Admin: r.may(idp.Admin),
-		Helps: r.may(idp.Operator)}
-	find := strings.ToLower(view.Find)
-	slices.SortFunc(all, func(a, b store.Account) int { return cmp.Compare(a.ID, b.ID) })
-	for _, a := range all {
-		if a.ID <= store.AccountID(q["after"]) || find != "" && !strings.Contains(strings.ToLower(a.Name+" "+
-			string(a.ID)), find) {
-			continue
-		}
-		if len(view.Accounts) == pageSize {
-			view.Next = "/admin/accounts?" + url.Values{"find": {view.Find},
-				"after": {string(view.Accounts[pageSize-1].ID)}}.Encode()
-			break
-		}
-		view.Accounts = append(view.Accounts, a)
+	}{Form: f, Find: find, Total: total, Accounts: accounts, Admin: r.may(idp.Admin), Helps: r.may(idp.Operator)}
+	for _, o := range orders {
+		view.Requests = append(view.Requests, orderRow{o, sentence(admin.OrderState(o))})
+	}
+	if len(accounts) > pageSize {
+		view.Accounts = accounts[:pageSize]
+		view.Next = "/admin/accounts?" + url.Values{"find": {find}, "after": {string(accounts[pageSize-1].ID)}}.Encode()
 	}
 	if q["after"] != "" {
-		view.First = "/admin/accounts?" + url.Values{"find": {view.Find}}.Encode()
+		view.First = "/admin/accounts?" + url.Values{"find": {find}}.Encode()
 	}
 	return r.show(status, "accounts", r.text("area.accounts"), view)
 }
 
+// orderRow is an order that came to no client account, and how it stands.
+type orderRow struct {
+	store.AccountRequest
+	How string
+}
+
 func (k *Console) refreshAccounts(r *request) error {
-	if err := k.Provisioning.ReadAccounts(r.ctx()); err != nil {
-		return k.accountFault(r, err, func(f form) error { return k.showAccounts(r, http.StatusBadGateway, web.Fields{}, f) })
+	if err := k.ClientAccounts.Refresh(r.ctx(), r.scope()); err != nil {
+		return k.refusedOnList(r, err)
 	}
 	return r.done("/admin/accounts", "refreshed")
 }
 
-// accountFault shows what Constant Contact said above the form that asked. Anything
-// else is a fault of ours.
-func (k *Console) accountFault(r *request, err error, show func(form) error) error {
-	faults := provisioning.FieldErrors(err)
-	for field, text := range faults {
-		if own := fieldOf(field); own != field {
-			delete(faults, field)
-			faults[own] = strings.TrimPrefix(faults[own]+"; "+text, "; ")
-		}
-	}
-	if text := admin.PartnerFault(err); text != "" {
-		faults[""] = text
-	}
-	if len(faults) == 0 {
+// refusedOnList shows the list with what stands against an act above it.
+func (k *Console) refusedOnList(r *request, err error) error {
+	f, status, err := r.refusedForm(err, nil)
+	if err != nil {
 		return err
 	}
-	r.Log(err)
-	f, ferr := r.newForm(r.Form, faults)
-	if ferr != nil {
-		return ferr
-	}
-	return show(f)
-}
-
-// fieldOf is the field of a form that a fault belongs to: Constant Contact's names of some
-// stand for several of ours, by their place.
-func fieldOf(name string) string {
-	for prefix, own := range map[string]string{
-		"email_addresses": "addresses", "update_source": "source", "account_operation_url": "path",
-		"account_operation_path": "path", "account_operation_payload": "body", "account_operation_query": "query",
-		"account_operation_method": "method",
-	} {
-		if strings.HasPrefix(name, prefix) {
-			return own
-		}
-	}
-	return name
+	return k.showAccounts(r, status, web.Fields{}, f)
 }

@@ -1,16 +1,11 @@
 package console
 
 import (
-	"cmp"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 
-	"ssobridge/provisioning"
 	"ssobridge/store"
 	"ssobridge/web"
 	"ssobridge/web/admin"
@@ -40,28 +35,17 @@ func (k *Console) showNewAccount(r *request, status int, f form, order string) e
 // createAccount shows first what would be sent, and sends it when that was seen.
 func (k *Console) createAccount(r *request) error {
 	v := r.Form
-	order, err := k.Provisioning.OrderAccount(r.ctx(), provisioning.AccountOrder{
+	order, err := k.ClientAccounts.Prepare(r.ctx(), r.scope(), admin.OrderInput{
 		Owner: v["owner"], ExternalID: v["external_id"], LoginName: v["login_name"],
-		Fields: provisioning.NewAccount{
-			OrganizationName: v["organization_name"], CountryCode: v["country_code"], StateCode: v["state_code"],
-			ContactEmail: v["contact_email"],
-			ContactPhone: v["contact_phone"], TimeZoneID: v["time_zone_id"], Website: v["website"],
-			PartnerAccountID: v["partner_account_id"],
-			ManagedSiteOwner: v["managed"] == "1",
-		},
+		OrganizationName: v["organization_name"], CountryCode: v["country_code"], StateCode: v["state_code"],
+		ContactEmail: v["contact_email"], ContactPhone: v["contact_phone"], TimeZoneID: v["time_zone_id"],
+		Website: v["website"], PartnerAccountID: v["partner_account_id"], Managed: v["managed"] == "1",
 	})
 	if err != nil {
-		return k.orderFault(r, err)
+		return k.refusedOrder(r, err)
 	}
-	if v["seen"] != fingerprint(order.Body) {
-		var pretty strings.Builder
-		enc := json.NewEncoder(&pretty)
-		enc.SetIndent("", "  ")
-		enc.SetEscapeHTML(false)
-		if err := enc.Encode(order.Body); err != nil {
-			return fmt.Errorf("show an order: %w", err)
-		}
-		values := web.Fields{"seen": fingerprint(order.Body)}
+	if v["seen"] != order.Seen {
+		values := web.Fields{"seen": order.Seen}
 		for name, value := range v {
 			if name != "seen" {
 				values[name] = value
@@ -71,28 +55,28 @@ func (k *Console) createAccount(r *request) error {
 		if err != nil {
 			return err
 		}
-		return k.showNewAccount(r, http.StatusOK, f, pretty.String())
+		return k.showNewAccount(r, http.StatusOK, f, string(order.Body))
 	}
-	done, err := k.Provisioning.CreateAccount(r.ctx(), order, r.actor())
-	switch {
-	case errors.Is(err, store.ErrConflict):
-		return k.accountFault(r, &provisioning.InputError{Field: "login_name", Fault: r.text("accounts.again")},
-			func(f form) error { return k.showNewAccount(r, http.StatusConflict, f, "") })
-	case err != nil:
-		return k.orderFault(r, err)
+	done, err := k.ClientAccounts.Create(r.ctx(), r.scope(), order, r.actor())
+	if err != nil && done.ID != 0 {
+		return k.refusedOnList(r, err) // where it stands now
+	}
+	if err != nil {
+		return k.refusedOrder(r, err)
 	}
 	return k.tellRequest(r, done)
 }
 
-func (k *Console) orderFault(r *request, err error) error {
-	if text := admin.DirectoryFault(err); text != "" {
-		err = errors.Join(&provisioning.InputError{Field: "owner", Fault: text}, err)
+// refusedOrder shows the form again, with what is wrong beside its field.
+func (k *Console) refusedOrder(r *request, err error) error {
+	f, status, err := r.refusedFields(err, r.Form, accountFields...)
+	if err != nil {
+		return err
 	}
-	return k.accountFault(r, err, func(f form) error { return k.showNewAccount(r, http.StatusUnprocessableEntity, f, "") })
+	return k.showNewAccount(r, status, f, "")
 }
 
-// tellRequest goes to the account that was created, or back to the list, which shows
-// the request with what Constant Contact said.
+// tellRequest goes to the account that was created, or back to the list, which shows the order that was accepted.
 func (k *Console) tellRequest(r *request, done store.AccountRequest) error {
 	if done.State == store.RequestCreated {
 		return r.done("/admin/accounts/of/"+url.PathEscape(string(done.Account)), "created")
@@ -105,22 +89,12 @@ func (k *Console) retryAccount(r *request) error {
 	if err != nil {
 		return r.Missing("request")
 	}
-	var account store.AccountID
-	if text := store.TrimBlanks(r.Form["account"]); text != "" {
-		if account, err = k.accountNamed(r, text); err != nil {
-			return k.accountFault(r, &provisioning.InputError{Field: "", Fault: r.text("accounts.badid")},
-				func(f form) error { return k.showAccounts(r, http.StatusUnprocessableEntity, web.Fields{}, f) })
-		}
-	}
-	done, err := k.Provisioning.RetryAccount(r.ctx(), id, account, r.actor())
+	done, err := k.ClientAccounts.Resume(r.ctx(), r.scope(), id, web.Cut(r.Form["account"], 400), true, r.actor())
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return r.Missing("request")
 	case err != nil:
-		return k.accountFault(r, err, func(f form) error {
-			f.Errors[""] = cmp.Or(f.Errors[""], f.Errors["account"])
-			return k.showAccounts(r, http.StatusUnprocessableEntity, web.Fields{}, f)
-		})
+		return k.refusedOnList(r, err)
 	}
 	return k.tellRequest(r, done)
 }

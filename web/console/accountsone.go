@@ -2,40 +2,30 @@ package console
 
 import (
 	"cmp"
-	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
 
 	"ssobridge/idp"
-	"ssobridge/idp/mfa"
-	"ssobridge/provisioning"
 	"ssobridge/store"
 	"ssobridge/web"
+	"ssobridge/web/admin"
 )
 
 // accountOf is the account that a path names, if it is one of ours.
-func (k *Console) accountOf(r *request) (store.Account, error) {
+func (k *Console) accountOf(r *request) (a admin.ClientAccount, err error) {
 	id, err := k.accountNamed(r, r.Param("account"))
-	switch {
-	case errors.Is(err, store.ErrBadAccount), errors.Is(err, store.ErrAmbiguousAccount):
-		return store.Account{}, r.Missing("client account")
-	case err != nil:
-		return store.Account{}, err
+	if err == nil {
+		a, err = k.ClientAccounts.Get(r.ctx(), r.scope(), id)
 	}
-	a, err := k.Store.Accounts().Get(r.ctx(), id)
-	if errors.Is(err, store.ErrNotFound) {
+	if _, ok := admin.AsError(err); ok {
+		r.Log(err)
 		return a, r.Missing("client account")
 	}
-	if err != nil {
-		return a, fmt.Errorf("read client account %s: %w", id, err)
-	}
-	return a, nil
+	return a, err
 }
 
 func (k *Console) account(r *request) error {
@@ -50,52 +40,38 @@ func (k *Console) account(r *request) error {
 	return k.showAccount(r, http.StatusOK, a, f)
 }
 
-func (k *Console) showAccount(r *request, status int, a store.Account, f form) error {
+func (k *Console) showAccount(r *request, status int, a admin.ClientAccount, f form) error {
 	return k.showAccountWith(r, status, a, f, "")
 }
 
 // showAccountWith shows an account with the answer of a call on its behalf.
-func (k *Console) showAccountWith(r *request, status int, a store.Account, f form, answer string) error {
-	users, err := k.Store.Ledger().List(r.ctx(), store.UserFilter{
+func (k *Console) showAccountWith(r *request, status int, a admin.ClientAccount, f form, answer string) error {
+	users, err := k.Users.List(r.ctx(), r.scope(), store.UserFilter{
 		Account: a.ID, After: store.UserKey{Person: personNamed(r.QueryParam("after")), Account: a.ID}, Limit: pageSize,
 	})
-	if err != nil {
-		return fmt.Errorf("list the people of %s: %w", a.ID, err)
-	}
-	if err := k.People.NameUsers(r.ctx(), r.scope(), users); err != nil {
-		return err
-	}
-	policy, ownPolicy, err := k.Provider.FactorPolicy(r.ctx(), a.ID)
 	if err != nil {
 		return err
 	}
 	own := "/admin/accounts/of/" + url.PathEscape(string(a.ID))
-	link := k.public.JoinPath("launch", string(a.ID)).String()
 	view := struct {
 		Form         form
-		Account      store.Account
+		Account      admin.ClientAccount
 		Own          string
-		Link, Button string
-		Users        []store.SSOUser
+		Button       string
+		Users        []admin.User
 		First, Next  string
 		Plans        []string
 		Reasons      []int
-		Factor       string // what the account asks for beside the password
-		OwnFactor    bool   // by a policy of its own
 		Policies     []string
 		Sources      []string // who asked to be unsubscribed
 		Methods      []string // of calls on behalf of the account; none: they are off
 		Answer       string   // of such a call
 		Admin, Helps bool
 	}{
-		Form: f, Account: a, Own: own, Link: link, Button: `<a href="` + link + `">` + k.brand.ProductName + `</a>`,
-		Users: users, Plans: provisioning.PlanTypes, Reasons: provisioning.CancelReasons, Admin: r.may(idp.Admin),
-		Helps:  r.may(idp.Operator),
-		Factor: string(policy), OwnFactor: ownPolicy, Sources: provisioning.UpdateSources, Answer: answer,
-		Policies: []string{"default", string(mfa.Off), string(mfa.Offered), string(mfa.Required)},
-	}
-	if k.Provisioning.CallsAllowed() {
-		view.Methods = provisioning.OperationMethods
+		Form: f, Account: a, Own: own, Button: `<a href="` + a.Launch + `">` + k.brand.ProductName + `</a>`,
+		Users: users, Plans: admin.PlanTypes(), Reasons: admin.CancelReasons(), Admin: r.may(idp.Admin),
+		Helps: r.may(idp.Operator), Sources: admin.UpdateSources(), Answer: answer, Policies: admin.FactorPolicies(),
+		Methods: k.ClientAccounts.CallMethods(),
 	}
 	if len(users) == pageSize {
 		view.Next = own + "?" + url.Values{"after": {string(users[pageSize-1].Person)}}.Encode()
@@ -106,97 +82,91 @@ func (k *Console) showAccountWith(r *request, status int, a store.Account, f for
 	return r.show(status, "accounts-one", cmp.Or(a.Name, string(a.ID)), view)
 }
 
+// accountInputs are the fields of the forms on an account's page.
+var accountInputs = []string{"policy", "plan", "billing_day", "typed", "reason_id", "effective_date", "addresses",
+	"source", "opt_out_reason", "method", "path", "query", "body", "writes"}
+
+// refusedAccount shows an account with what stands against an act beside its field.
+func (k *Console) refusedAccount(r *request, a admin.ClientAccount, err error) error {
+	f, status, err := r.refusedFields(err, r.Form, accountInputs...)
+	if err != nil {
+		return err
+	}
+	return k.showAccount(r, status, a, f)
+}
+
 // onAccount does something to one account and shows it again.
-func (k *Console) onAccount(r *request, word string, do func(store.Account) error) error {
+func (k *Console) onAccount(r *request, word string, do func(store.AccountID) error) error {
 	a, err := k.accountOf(r)
 	if err != nil {
 		return err
 	}
-	if err := do(a); err != nil {
-		return k.accountFault(r, err, func(f form) error { return k.showAccount(r, http.StatusUnprocessableEntity, a, f) })
+	if err := do(a.ID); err != nil {
+		return k.refusedAccount(r, a, err)
 	}
 	return r.done("/admin/accounts/of/"+url.PathEscape(string(a.ID)), word)
 }
 
 func (k *Console) readAccount(r *request) error {
-	return k.onAccount(r, "read", func(a store.Account) error {
-		_, err := k.Provisioning.AccountPlan(r.ctx(), a.ID, r.actor())
+	return k.onAccount(r, "read", func(id store.AccountID) error {
+		_, err := k.ClientAccounts.ReadPlan(r.ctx(), r.scope(), id, r.actor())
 		return err
 	})
 }
 
 // setAccountFactor sets what the account asks for beside the password.
 func (k *Console) setAccountFactor(r *request) error {
-	return k.onAccount(r, "factor", func(a store.Account) error {
-		var policy mfa.Policy // of its own; none for "default"
-		if word := r.Form["policy"]; word != "default" {
-			var err error
-			if policy, err = mfa.ParsePolicy(word); err != nil {
-				return &provisioning.InputError{Field: "policy", Fault: r.text("accounts.factor.choose")}
-			}
-		}
-		return k.Provider.Factors().SetPolicy(r.ctx(), a.ID, policy, r.event("", ""))
+	return k.onAccount(r, "factor", func(id store.AccountID) error {
+		_, err := k.ClientAccounts.SetFactor(r.ctx(), r.scope(), id, r.Form["policy"], r.event("", ""))
+		return err
 	})
 }
 
 func (k *Console) setAccountPlan(r *request) error {
-	return k.onAccount(r, "plan", func(a store.Account) error {
-		if !slices.Contains(provisioning.PlanTypes, r.Form["plan"]) {
-			return &provisioning.InputError{Field: "plan", Fault: r.text("accounts.plan.choose")}
-		}
-		c := provisioning.PlanChange{PlanType: r.Form["plan"]}
+	return k.onAccount(r, "plan", func(id store.AccountID) error {
+		in := admin.PlanInput{Plan: r.Form["plan"]}
 		if text := r.Form["billing_day"]; text != "" {
 			day, err := strconv.Atoi(text)
-			if err != nil || day < 1 || day > 31 {
-				return &provisioning.InputError{Field: "billing_day", Fault: r.text("accounts.day.range")}
+			if err != nil || day < 1 { // 0 is none to the function below
+				return &admin.Error{Field: "billing_day", Fault: r.text("accounts.day.range"), Err: err}
 			}
-			c.BillingDayOfMonth = day
+			in.BillingDay = day
 		}
-		_, err := k.Provisioning.SetAccountPlan(r.ctx(), a.ID, c, r.actor())
+		_, err := k.ClientAccounts.SetPlan(r.ctx(), r.scope(), id, in, r.actor())
 		return err
 	})
 }
 
 // cancelAccount wants the account's id typed: it can't be taken back here.
 func (k *Console) cancelAccount(r *request) error {
-	return k.onAccount(r, "cancelled", func(a store.Account) error {
-		if r.Form["typed"] != string(a.ID) {
-			return &provisioning.InputError{Field: "typed", Fault: r.text("accounts.typed")}
-		}
-		o := provisioning.Cancellation{}
+	return k.onAccount(r, "cancelled", func(id store.AccountID) error {
+		in := admin.CancelInput{Typed: r.Form["typed"]}
 		if text := r.Form["reason_id"]; text != "" {
-			id, err := strconv.Atoi(text)
-			if err != nil || !slices.Contains(provisioning.CancelReasons, id) {
-				return &provisioning.InputError{Field: "reason_id", Fault: r.text("accounts.reason.choose")}
+			var err error
+			if in.ReasonID, err = strconv.Atoi(text); err != nil {
+				return &admin.Error{Field: "reason_id", Fault: r.text("accounts.reason.choose"), Err: err}
 			}
-			o.ReasonID = id
 		}
 		if text := r.Form["effective_date"]; text != "" {
-			at, err := time.Parse(time.DateOnly, text)
-			if err != nil {
-				return &provisioning.InputError{Field: "effective_date", Fault: r.text("accounts.date.bad")}
+			var err error
+			if in.At, err = time.Parse(time.DateOnly, text); err != nil {
+				return &admin.Error{Field: "effective_date", Fault: r.text("accounts.date.bad"), Err: err}
 			}
-			o.EffectiveDate = at
 		}
-		_, err := k.Provisioning.CancelAccount(r.ctx(), a.ID, o, r.actor())
+		_, err := k.ClientAccounts.Cancel(r.ctx(), r.scope(), id, in, r.actor())
 		return err
 	})
 }
 
 // unsubscribe unsubscribes addresses in an account.
 func (k *Console) unsubscribe(r *request) error {
-	return k.onAccount(r, "unsubscribed", func(a store.Account) error {
-		u := provisioning.Unsubscription{
-			EmailAddresses: strings.FieldsFunc(r.Form["addresses"], func(c rune) bool {
-				return unicode.IsSpace(c) ||
-					c == ',' || c == ';'
+	return k.onAccount(r, "unsubscribed", func(id store.AccountID) error {
+		_, err := k.ClientAccounts.Unsubscribe(r.ctx(), r.scope(), id, admin.UnsubscribeInput{
+			Addresses: strings.FieldsFunc(r.Form["addresses"], func(c rune) bool {
+				return unicode.IsSpace(c) || c == ',' || c == ';'
 			}),
-			UpdateSource: r.Form["source"], OptOutReason: strings.TrimSpace(r.Form["opt_out_reason"]),
-		}
-		if len(u.EmailAddresses) == 0 {
-			return &provisioning.InputError{Field: "addresses", Fault: r.text("accounts.unsubscribe.none")}
-		}
-		_, err := k.Provisioning.Unsubscribe(r.ctx(), a.ID, u, r.actor())
+			Source: r.Form["source"], Reason: strings.TrimSpace(r.Form["opt_out_reason"]),
+		}, r.actor())
 		return err
 	})
 }
@@ -208,32 +178,21 @@ func (k *Console) callAccount(r *request) error {
 	if err != nil {
 		return err
 	}
-	refuse := func(err error) error {
-		if errors.Is(err, provisioning.ErrNotAllowed) {
-			err = &provisioning.InputError{Field: "path", Fault: r.text("accounts.call.refused")}
-		}
-		return k.accountFault(r, err, func(f form) error { return k.showAccount(r, http.StatusUnprocessableEntity, a, f) })
-	}
-	o := provisioning.Operation{Method: r.Form["method"], URL: strings.TrimSpace(r.Form["path"]), Payload: r.Form["body"]}
+	in := admin.CallInput{Method: r.Form["method"], Path: strings.TrimSpace(r.Form["path"]), Body: r.Form["body"]}
 	for line := range strings.Lines(r.Form["query"]) {
-		if line = strings.TrimSpace(line); line == "" {
-			continue
+		if line = strings.TrimSpace(line); line != "" {
+			in.Query = append(in.Query, line)
 		}
-		key, value, ok := strings.Cut(line, "=")
-		if !ok || key == "" {
-			return refuse(&provisioning.InputError{Field: "query", Fault: r.text("accounts.call.badquery")})
-		}
-		o.Query = append(o.Query, provisioning.OperationParam{Key: key, Value: value})
 	}
-	switch {
-	case !slices.Contains(provisioning.OperationMethods, o.Method):
-		return refuse(&provisioning.InputError{Field: "method", Fault: r.text("accounts.call.badmethod")})
-	case o.Method != http.MethodGet && r.Form["writes"] != "1":
-		return refuse(&provisioning.InputError{Field: "writes", Fault: r.text("accounts.call.tick")})
+	if err = k.ClientAccounts.CheckCall(r.scope(), a.ID, in); err == nil && in.Writes() && r.Form["writes"] != "1" {
+		err = &admin.Error{Field: "writes", Fault: r.text("accounts.call.tick")}
 	}
-	answer, err := k.Provisioning.CallAccount(r.ctx(), a.ID, o, r.actor())
 	if err != nil {
-		return refuse(err)
+		return k.refusedAccount(r, a, err)
+	}
+	answer, err := k.ClientAccounts.Call(r.ctx(), r.scope(), a.ID, in, r.actor())
+	if err != nil {
+		return k.refusedAccount(r, a, err)
 	}
 	values := web.Fields{}
 	for _, name := range []string{"method", "path", "query", "body"} {

@@ -6,7 +6,6 @@ import (
 	"strconv"
 
 	"ssobridge/idp"
-	"ssobridge/provisioning"
 	"ssobridge/web/admin"
 )
 
@@ -14,8 +13,7 @@ const webhooksPath = "/admin/accounts/webhooks"
 
 // webhookRow is a topic and where Constant Contact posts it.
 type webhookRow struct {
-	provisioning.Subscription
-	Here      bool // to this bridge; its address holds a secret and is not shown
+	admin.Topic
 	Elsewhere bool // to another system
 }
 
@@ -36,19 +34,20 @@ func (k *Console) showWebhooks(r *request, status int, f form) error {
 		Off   bool // this bridge takes none
 		Admin bool
 		Fault string
-	}{Form: f, Off: k.WebhookURL == "", Admin: r.may(idp.Admin)}
-	list, err := k.Provisioning.Webhooks(r.ctx())
+	}{Form: f, Off: k.Webhooks.URL == "", Admin: r.may(idp.Admin)}
+	list, err := k.Webhooks.List(r.ctx(), r.scope())
 	if err != nil {
-		if view.Fault = admin.PartnerFault(err); view.Fault == "" {
+		refused, ok := admin.AsError(err)
+		if !ok {
 			return err
 		}
 		r.Log(err)
+		view.Fault = sentence(refused.Line())
 	}
-	for _, s := range list {
-		row := webhookRow{Subscription: s, Here: k.WebhookURL != "" && s.HookURI == k.WebhookURL}
-		row.Elsewhere = !row.Here && s.HookURI != ""
-		if row.Here || !view.Admin {
-			row.HookURI = "" // an address may hold another system's secret: only an admin sees those
+	for _, t := range list {
+		row := webhookRow{Topic: t, Elsewhere: !t.Here && t.PostedTo != ""}
+		if !view.Admin {
+			row.PostedTo = "" // an address may hold another system's secret: only an admin sees those
 		}
 		view.Rows = append(view.Rows, row)
 	}
@@ -58,22 +57,26 @@ func (k *Console) showWebhooks(r *request, status int, f form) error {
 // changeWebhook has a topic posted to this bridge, ends that, or has a test posted.
 func (k *Console) changeWebhook(r *request) error {
 	topic, err := strconv.Atoi(r.Form["topic"])
-	if err != nil || !slices.Contains(provisioning.WebhookTopics, topic) {
+	if err != nil || !slices.Contains(admin.Topics(), topic) {
 		return r.Missing("topic")
 	}
 	word := r.Form["do"]
-	switch {
-	case word == "set" && k.WebhookURL != "":
-		_, err = k.Provisioning.SetWebhook(r.ctx(), topic, k.WebhookURL, r.actor())
-	case word == "remove":
-		err = k.Provisioning.RemoveWebhook(r.ctx(), topic, r.actor())
-	case word == "test":
-		_, err = k.Provisioning.TestWebhook(r.ctx(), topic, r.actor())
+	switch word {
+	case "set":
+		_, err = k.Webhooks.Set(r.ctx(), r.scope(), topic, "", r.actor())
+	case "remove":
+		err = k.Webhooks.Remove(r.ctx(), r.scope(), topic, r.actor())
+	case "test":
+		_, err = k.Webhooks.Test(r.ctx(), r.scope(), topic, r.actor())
 	default:
 		return r.Missing("button")
 	}
 	if err != nil {
-		return k.accountFault(r, err, func(f form) error { return k.showWebhooks(r, http.StatusUnprocessableEntity, f) })
+		f, status, err := r.refusedForm(err, nil)
+		if err != nil {
+			return err
+		}
+		return k.showWebhooks(r, status, f)
 	}
 	return r.done(webhooksPath, "webhook."+word)
 }

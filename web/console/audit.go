@@ -1,10 +1,8 @@
 package console
 
 import (
-	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,6 +10,7 @@ import (
 	"ssobridge/idp"
 	"ssobridge/store"
 	"ssobridge/web"
+	"ssobridge/web/admin"
 )
 
 func (k *Console) auditRoutes() []route {
@@ -26,8 +25,11 @@ func (k *Console) auditRoutes() []route {
 func (k *Console) auditFilter(r *request) (f store.Filter, err error) {
 	q := r.QueryParams()
 	text := func(name string) string { return strings.TrimSpace(web.Cut(q.Get(name), 400)) }
-	f = store.Filter{About: string(personNamed(text("person"))), Action: text("action"), Outcome: text("outcome"),
+	f = store.Filter{Action: text("action"), Outcome: text("outcome"),
 		SP: text("sp"), Ref: strings.ToUpper(text("ref")), Limit: pageSize}
+	if f.About, err = k.Audit.About(r.ctx(), text("person")); err != nil {
+		return f, err
+	}
 	if f.Account, err = k.accountFiltered(r, text("account")); err != nil {
 		return f, err
 	}
@@ -75,34 +77,21 @@ func filterFaults(r *request, q url.Values) map[string]string {
 // auditFields are the filter's parts, as they stand in the query.
 var auditFields = []string{"person", "action", "outcome", "account", "sp", "ref", "since", "until"}
 
-// eventRow is an event with the names of its people, which the event itself does not hold.
-type eventRow struct {
-	store.Event
-	ActorName, SubjectName string
-}
-
 func (k *Console) audit(r *request) error {
 	q := r.QueryParams()
 	filter, err := k.auditFilter(r)
 	if err != nil {
 		return err
 	}
-	if err := k.personByLogin(r, &filter); err != nil {
-		return err
-	}
 	faults := filterFaults(r, q)
-	var events []store.Event
+	var events []admin.Event
 	status := http.StatusUnprocessableEntity // a filter that can't be read shows nothing, rather than everything
 	if len(faults) == 0 {
 		status = http.StatusOK
 		var err error
-		if events, err = k.Store.Audit().List(r.ctx(), filter); err != nil {
+		if events, err = k.Audit.List(r.ctx(), r.scope(), filter); err != nil {
 			return err
 		}
-	}
-	rows, err := k.eventRows(r, events)
-	if err != nil {
-		return err
 	}
 	same := url.Values{}
 	values := web.Fields{}
@@ -118,11 +107,11 @@ func (k *Console) audit(r *request) error {
 	}
 	view := struct {
 		Form        form
-		Events      []eventRow
+		Events      []admin.Event
 		Export      string
 		First, Next string
 		Exports     bool
-	}{Form: f, Events: rows, Export: same.Encode(), Exports: r.may(idp.Operator)}
+	}{Form: f, Events: events, Export: same.Encode(), Exports: r.may(idp.Operator)}
 	if filter.Before > 0 {
 		view.First = "/admin/audit?" + same.Encode()
 	}
@@ -136,41 +125,6 @@ func (k *Console) audit(r *request) error {
 	return r.show(status, "audit", r.text("area.audit"), view)
 }
 
-// personByLogin lets a person be asked for by login name: events hold ids alone. A text
-// that is nobody's login is taken as it stands.
-func (k *Console) personByLogin(r *request, f *store.Filter) error {
-	if f.About == "" || strings.Contains(f.About, ":") { // admin:NAME of the command line
-		return nil
-	}
-	if e, err := k.Directory.Find(r.ctx(), f.About); err == nil {
-		f.About = e.ID
-	} else if r.ctx().Err() != nil {
-		return fmt.Errorf("find the person %.80q: %w", f.About, err)
-	}
-	return nil
-}
-
-// eventRows puts names to the people of events.
-func (k *Console) eventRows(r *request, events []store.Event) ([]eventRow, error) {
-	var ids []store.PersonID
-	for _, e := range events {
-		for _, id := range []store.PersonID{store.PersonID(e.Actor), store.PersonID(e.Subject)} {
-			if id != "" && !slices.Contains(ids, id) {
-				ids = append(ids, id)
-			}
-		}
-	}
-	names, err := k.People.Names(r.ctx(), r.scope(), ids)
-	if err != nil {
-		return nil, err
-	}
-	rows := make([]eventRow, 0, len(events))
-	for _, e := range events {
-		rows = append(rows, eventRow{e, names[store.PersonID(e.Actor)], names[store.PersonID(e.Subject)]})
-	}
-	return rows, nil
-}
-
 // exportAudit streams the events of the filter. A file for a spreadsheet has no cell
 // that is a formula.
 func (k *Console) exportAudit(r *request) error {
@@ -182,15 +136,9 @@ func (k *Console) exportAudit(r *request) error {
 	if err != nil {
 		return err
 	}
-	if err := k.personByLogin(r, &filter); err != nil {
-		return err
-	}
-	if err := k.Store.Audit().Add(r.ctx(), r.event("audit-export", format)); err != nil {
-		return fmt.Errorf("record an export of the audit: %w", err)
-	}
 	h := r.Response().Header()
 	h.Set("Content-Type", kind)
 	h.Set("Content-Disposition", `attachment; filename="audit.`+format+`"`)
-	r.Response().WriteHeader(http.StatusOK)
-	return k.Store.Audit().Export(r.ctx(), r.Response(), filter, format)
+	r.Response().WriteHeader(http.StatusOK) // from here on a failure breaks the connection off: no part looks whole
+	return k.Audit.Export(r.ctx(), r.scope(), r.Response(), filter, format, r.event("", ""))
 }

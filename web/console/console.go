@@ -23,26 +23,32 @@ import (
 
 // Options are what the pages show and act by.
 type Options struct {
-	Store        *store.DB
-	Budget       *store.Budget
-	Provisioning *provisioning.Service
-	Provider     *idp.IdP
-	Directory    *directory.Directory
-	References   *idp.References // reads the references of requests that were only counted; nil: there are none
-	People       admin.People
-	Sessions     admin.Sessions
-	Status       admin.Status
-	Keys         admin.Keys
-	Users        admin.Users
-	Plans        admin.Plans
-	Lockouts     admin.Lockouts
-	Expiries     admin.Expiries
-	Providers    admin.Providers
-	Mappings     admin.Mappings
-	Audit        admin.Audit
-	Handover     admin.Handover
-	WebhookURL   string          // where our own webhooks come in, with its secret: never shown; "": off
-	Settings     []admin.Setting // the effective configuration, secrets masked
+	Store          *store.DB
+	Budget         *store.Budget
+	Provisioning   *provisioning.Service
+	Provider       *idp.IdP
+	Directory      *directory.Directory
+	References     *idp.References // reads the references of requests that were only counted; nil: there are none
+	People         admin.People
+	Sessions       admin.Sessions
+	Status         admin.Status
+	Keys           admin.Keys
+	Users          admin.Users
+	ClientAccounts admin.ClientAccounts
+	Webhooks       admin.Webhooks
+	Attention      admin.Attention
+	Factors        admin.Factors
+	OurMetadata    admin.OurMetadata
+	NamedGroups    admin.NamedGroups
+	Captures       admin.Captures
+	Plans          admin.Plans
+	Lockouts       admin.Lockouts
+	Expiries       admin.Expiries
+	Providers      admin.Providers
+	Mappings       admin.Mappings
+	Audit          admin.Audit
+	Handover       admin.Handover
+	Settings       []admin.Setting // the effective configuration, secrets masked
 }
 
 // Console are the pages under /admin/.

@@ -39,13 +39,23 @@ var actPaths = map[admin.Act]func(about string) string{
 	admin.IgnoreEnd: nowhere, admin.StartEncryption: nowhere, admin.AllowCBC: nowhere, admin.AddCertificate: nowhere,
 	admin.ReleaseRequested: nowhere,
 
-	admin.ListLockouts: at(lockoutsPath),
+	admin.ListLockouts: at(lockoutsPath), admin.InviteAnew: nowhere, admin.ListConsoleGroups: at(namedPath),
 
 	admin.ListPlans: at(provisioningPath), admin.PausePlan: at(provisioningPath), admin.ReadAudit: at("/admin/audit"),
 	admin.ResumeProvisioning: at(provisioningPath),
 	admin.ShowPlan:           func(id string) string { return provisioningPath + "/plans/" + url.PathEscape(id) },
 	admin.WaitForPlan:        func(id string) string { return provisioningPath + "/plans/" + url.PathEscape(id) },
-	admin.ListUsers:          at(provisioningPath + "/users"), admin.ListTasks: at(provisioningPath + "/work"),
+	admin.ListUsers:          at(provisioningPath + "/users"),
+	admin.ListUsersIn: func(state string) string {
+		return provisioningPath + "/users?state=" + url.QueryEscape(state)
+	},
+	admin.ShowProvisioning: at(provisioningPath),
+	admin.ListTasks: func(kind string) string {
+		if kind == "" {
+			return provisioningPath + "/work"
+		}
+		return provisioningPath + "/work?kind=" + url.QueryEscape(kind)
+	},
 	admin.NamePersonByID: at("/admin/audit"), admin.ConfirmDeleted: nowhere, admin.RetryRequest: at("/admin/accounts"),
 
 	admin.ExplainPerson: onPerson(peoplePath), admin.ShowUser: onPerson(provisioningPath + "/users"),
@@ -53,6 +63,8 @@ var actPaths = map[admin.Act]func(about string) string{
 	admin.InviteToFactor: onPerson(peoplePath), admin.ReleaseNameID: at(providersPath),
 	admin.PlanUsers:  at(provisioningPath),
 	admin.AdoptUsers: at(provisioningPath), admin.ListAccounts: at("/admin/accounts"),
+
+	admin.RefreshAccounts: at("/admin/accounts"), admin.NameOrdered: at("/admin/accounts"), admin.ConfirmByID: nowhere,
 
 	admin.ListMappings: at(mappingsPath), admin.ShowMappingHistory: at(mappingsPath + "/history"),
 	admin.RemoveMapping: func(id string) string { return mappingsPath + "/of/" + url.PathEscape(id) },

@@ -2,7 +2,6 @@ package console
 
 import (
 	"errors"
-	"fmt"
 
 	"ssobridge/idp/directory"
 	"ssobridge/store"
@@ -23,11 +22,7 @@ func personNamed(text string) store.PersonID {
 // and the audit may hold rows of it, which are compared byte for byte. ErrBadAccount and ErrAmbiguousAccount of the
 // store.
 func (k *Console) accountNamed(r *request, text string) (store.AccountID, error) {
-	id, err := k.Provisioning.Account(r.ctx(), web.Cut(text, 400))
-	if err == nil || errors.Is(err, store.ErrUnlistedAccount) {
-		return id, nil
-	}
-	return "", fmt.Errorf("client account named by the browser: %w", err)
+	return k.ClientAccounts.Find(r.ctx(), r.scope(), web.Cut(text, 400), true)
 }
 
 // accountFiltered is accountNamed for a filter: "" where none is named, or none that can be.

@@ -54,13 +54,7 @@ func (k *Console) nameBaseless(r *request, rows []mappingRow) error {
 	for _, row := range rows {
 		list = append(list, row.Mapping)
 	}
-	var ends map[int64]mapping.Stop
-	var err error
-	if r.may(idp.Admin) {
-		ends, err = k.Provisioning.NamePatterns(r.ctx(), list, store.NoticeInConsole, r.actor())
-	} else {
-		ends, err = k.Provisioning.PatternStops(r.ctx(), list)
-	}
+	ends, err := k.Mappings.Stops(r.ctx(), r.scope(), list, r.may(idp.Admin), store.NoticeInConsole, r.actor())
 	for i := range rows {
 		if stop, ok := ends[rows[i].ID]; ok {
 			rows[i].Stop = mapping.StopText(stop)

@@ -1,33 +1,25 @@
 package console
 
 import (
-	"errors"
-	"fmt"
 	"net/http"
 
 	"ssobridge/idp"
-	"ssobridge/idp/directory"
 	"ssobridge/web"
 	"ssobridge/web/admin"
 )
 
 // lookUpGroups searches the directory for what stands in the query's find.
-func (k *Console) lookUpGroups(r *request, v *newMappingView) error {
+func (k *Console) lookUpGroups(r *request, v *newMappingView) (err error) {
 	if v.Find = web.Cut(r.QueryParam("find"), 400); v.Find == "" {
 		return nil
 	}
-	var err error
-	v.Groups, v.More, err = k.Directory.SearchGroups(r.ctx(), v.Find, 20)
-	switch text := admin.DirectoryFault(err); {
-	case errors.Is(err, directory.ErrLookup):
-		v.Fault = r.text("people.short")
-	case text != "":
-		v.Fault = text
+	v.Groups, v.More, err = k.Mappings.SearchGroups(r.ctx(), r.scope(), v.Find, 20)
+	if e, ok := admin.AsError(err); ok {
+		v.Fault = sentence(e.Line())
 		r.Log(err)
-	case err != nil:
-		return fmt.Errorf("search groups: %w", err)
+		return nil
 	}
-	return nil
+	return err
 }
 
 func (k *Console) findGroups(r *request) error {
@@ -40,23 +32,16 @@ func (k *Console) findGroups(r *request) error {
 
 // groupMembers shows who is directly in a group, with the groups in it to go on with.
 func (k *Console) groupMembers(r *request) error {
-	dn := web.Cut(r.QueryParam("dn"), 1024)
-	g, err := k.Directory.Group(r.ctx(), dn)
-	view := struct {
-		Group   directory.Group
-		Members []directory.Member
-		Total   int
-		Admin   bool
-	}{Group: g, Admin: r.may(idp.Admin)}
-	if err == nil {
-		view.Members, view.Total, err = k.Directory.Members(r.ctx(), dn, 200)
+	g, err := k.Mappings.Members(r.ctx(), r.scope(), web.Cut(r.QueryParam("dn"), 1024), 200)
+	if _, ok := admin.AsError(err); ok {
+		r.Log(err)
+		return r.Missing("group")
 	}
 	if err != nil {
-		if admin.DirectoryFault(err) != "" {
-			r.Log(err)
-			return r.Missing("group")
-		}
-		return fmt.Errorf("read the group %s: %w", dn, err)
+		return err
 	}
-	return r.show(http.StatusOK, "mappings-group", g.Name, view)
+	return r.show(http.StatusOK, "mappings-group", g.Group.Name, struct {
+		admin.GroupMembers
+		Admin bool
+	}{g, r.may(idp.Admin)})
 }

@@ -14,12 +14,6 @@ import (
 
 const namedPath = mappingsPath + "/named"
 
-// namedRow is a group that the console or service providers name.
-type namedRow struct {
-	idp.GroupUse
-	Changed *directory.GroupChange // another group has its DN now
-}
-
 // mappedRow is a mapping whose group's DN belongs to another group now.
 type mappedRow struct {
 	mappingRow
@@ -36,27 +30,19 @@ func (k *Console) namedGroups(r *request) error {
 }
 
 func (k *Console) showNamed(r *request, status int, f form) error {
-	uses, err := k.Provider.Groups(r.ctx())
+	groups, err := k.NamedGroups.List(r.ctx(), r.scope(), false)
 	if err != nil {
 		return err
 	}
 	view := struct {
 		Form         form
-		Groups       []namedRow
+		Groups       []admin.NamedGroup
 		Mapped       []mappedRow
 		Compared     bool // the groups of mappings were asked for
 		Fault        string
 		Admin, Helps bool
-	}{Form: f, Admin: r.may(idp.Admin), Helps: r.may(idp.Operator), Compared: r.QueryParam("mappings") == "1"}
-	for _, u := range uses {
-		row := namedRow{GroupUse: u}
-		if u.Known.OtherID != "" {
-			change := k.Directory.CompareGroups(r.ctx(), u.Known.ID, u.Known.DN, directory.Group{ID: u.Known.OtherID,
-				DN: u.Known.OtherDN})
-			row.Changed = &change
-		}
-		view.Groups = append(view.Groups, row)
-	}
+	}{Form: f, Groups: groups, Admin: r.may(idp.Admin), Helps: r.may(idp.Operator),
+		Compared: r.QueryParam("mappings") == "1"}
 	if view.Compared {
 		if view.Mapped, view.Fault, err = k.replacedMappings(r); err != nil {
 			return err
@@ -89,11 +75,11 @@ func (k *Console) replacedMappings(r *request) (rows []mappedRow, fault string, 
 
 // lookNamed asks the directory for each group now, instead of within the next minutes.
 func (k *Console) lookNamed(r *request) error {
-	uses, err := k.Provider.ResolveGroups(r.ctx(), false)
+	groups, err := k.NamedGroups.List(r.ctx(), r.scope(), true)
 	if err != nil {
 		return err
 	}
-	for _, u := range uses {
+	for _, u := range groups {
 		if u.Fault != "" && u.Resolved && u.Known.GoneAt.IsZero() {
 			f, err := r.newForm(nil, map[string]string{"": u.Written + ": " + u.Fault})
 			if err != nil {
@@ -108,20 +94,17 @@ func (k *Console) lookNamed(r *request) error {
 // acceptNamed lets another group take the place of the one that had its DN, as console groups accept does. The form
 // names the group that was shown, and the directory is asked again: what was looked at is what is accepted.
 func (k *Console) acceptNamed(r *request) error {
-	written, id := web.Cut(r.Form["group"], 1024), directory.CanonicalID(strings.TrimSpace(web.Cut(r.Form["id"], 300)))
-	err := k.Provider.AcceptGroup(r.ctx(), written, id, r.event("", ""))
-	switch {
-	case errors.Is(err, store.ErrNotFound):
+	err := k.NamedGroups.Accept(r.ctx(), r.scope(), web.Cut(r.Form["group"], 1024), web.Cut(r.Form["id"], 300),
+		r.event("", ""))
+	if errors.Is(err, store.ErrNotFound) {
 		return r.Missing("group")
-	case errors.Is(err, idp.ErrGroupChanged):
-		r.Log(err)
-		f, err := r.newForm(nil, map[string]string{"": r.text("named.changed")})
+	}
+	if err != nil {
+		f, status, err := r.refusedForm(err, nil)
 		if err != nil {
 			return err
 		}
-		return k.showNamed(r, http.StatusConflict, f)
-	case err != nil:
-		return err
+		return k.showNamed(r, status, f)
 	}
 	return r.done(namedPath, "group.accepted")
 }

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -30,12 +29,9 @@ const maxPicked = 500
 
 func (k *Console) mappingView(r *request, f form) (newMappingView, error) {
 	v := newMappingView{Form: f, Roles: mappingRoles}
-	accounts, err := k.Store.Accounts().List(r.ctx())
-	if err != nil {
-		return v, fmt.Errorf("list client accounts: %w", err)
-	}
-	v.Accounts = accounts[:min(len(accounts), maxPicked)]
-	return v, nil
+	var err error
+	v.Accounts, _, err = k.ClientAccounts.List(r.ctx(), r.scope(), admin.ClientAccountFilter{Limit: maxPicked})
+	return v, err
 }
 
 func (k *Console) newMapping(r *request) error {

@@ -20,7 +20,7 @@ func (k *Console) overviewRoutes() []route {
 	}
 }
 
-// todo is something that needs a hand, with the way there.
+// todo is something that waits for the reader, with the way there.
 type todo struct {
 	Text  string
 	Count int
@@ -28,12 +28,12 @@ type todo struct {
 }
 
 func (k *Console) overview(r *request) error {
-	now, err := k.provisioningNow(r)
+	now, err := k.Plans.Status(r.ctx(), r.scope())
 	if err != nil {
 		return err
 	}
 	view := struct {
-		Now         provisioningNow
+		Now         admin.ProvisioningStatus
 		Todo        []todo
 		Expiries    []admin.Expiry
 		ExpiryFault bool
@@ -70,55 +70,19 @@ func (k *Console) overview(r *request) error {
 	return r.show(http.StatusOK, "overview", r.text("area.overview"), view)
 }
 
-// todo lists what needs a hand, the most urgent first.
-func (k *Console) todo(r *request, now provisioningNow) ([]todo, error) {
-	var all []todo
-	add := func(text string, n int, path string) {
-		if n > 0 {
-			all = append(all, todo{r.text(text), n, path})
-		}
-	}
-	if now.Stopped.Cause != "" {
-		add("overview.stopped", 1, provisioningPath)
-	}
-	if !now.Hold.Since.IsZero() {
-		add("overview.held", 1, provisioningPath)
-	}
-	for _, u := range now.Users {
-		switch u.State {
-		case store.Conflict, store.Refused, store.Assumed:
-			add("overview.users."+string(u.State), u.Count, provisioningPath+"/users?state="+string(u.State))
-		default:
-		}
-	}
-	for _, kind := range []string{store.ItemLeaver, store.ItemDrift} {
-		work, err := k.Users.Tasks(r.ctx(), r.scope(), store.ManualTaskFilter{Kind: kind, Limit: 100})
-		if err != nil {
-			return nil, err
-		}
-		add("overview."+kind, len(work), provisioningPath+"/work?kind="+kind)
-	}
-	err := k.Status.Look(r.ctx(), r.scope(), admin.ForOverview, func(f admin.Finding) {
-		// What needs nobody's act is no work: a service provider that was switched off on purpose.
-		if fix, ok := r.fixOf(f.Act, f.About); ok && f.Level > admin.OK {
-			all = append(all, todo{f.Name + ": " + r.found(f), 1, cmp.Or(fix.Path, providersPath)})
-		}
-	})
+// todo lists what waits for the reader, the most urgent first.
+func (k *Console) todo(r *request, now admin.ProvisioningStatus) (all []todo, err error) {
+	needs, err := k.Attention.List(r.ctx(), r.scope(), now)
 	if err != nil {
 		return nil, err
 	}
-	open, err := k.Store.Accounts().AccountRequests(r.ctx(), 100, store.RequestUnknown, store.RequestAccepted,
-		store.RequestConflict, store.RequestRefused)
-	if err != nil {
-		return nil, fmt.Errorf("list creations of client accounts: %w", err)
-	}
-	add("overview.requests", len(open), "/admin/accounts")
-	plans, err := k.Store.Plans().List(r.ctx(), 1)
-	if err != nil {
-		return nil, fmt.Errorf("list plans: %w", err)
-	}
-	if len(plans) > 0 && plans[0].State == store.PlanStopped {
-		add("overview.plan", 1, planPath(plans[0].ID))
+	for _, n := range needs {
+		text := n.Text
+		if n.Finding != nil {
+			text = n.Finding.Name + ": " + r.found(*n.Finding)
+		}
+		fix, _ := r.fixOf(n.Act, n.About)
+		all = append(all, todo{text, n.Count, cmp.Or(fix.Path, providersPath)})
 	}
 	return all, nil
 }

@@ -36,7 +36,7 @@ func loadPages(texts web.Catalogue, assets web.Assets) (map[string]*areaPages, e
 		"ago":   texts.Duration,
 		"lower": strings.ToLower,
 		"role":  func(role any) string { return texts.Role(store.Role(fmt.Sprint(role))) },
-		"who":   who,
+		"state": admin.UserState,
 
 		"reason":  func(reason string) string { return sentence(admin.PlanReason(reason)) },
 		"stopped": func(cause string) string { return sentence(admin.CallsStopped(cause)) },

@@ -1,8 +1,6 @@
 package console
 
 import (
-	"errors"
-	"fmt"
 	"net/http"
 
 	"ssobridge/idp"
@@ -42,15 +40,12 @@ func (k *Console) people(r *request) error {
 	if view.Find != "" {
 		view.Looked = true
 		var err error
-		view.Found, view.More, err = k.Directory.SearchPeople(r.ctx(), view.Find, pageSize)
-		switch text := admin.DirectoryFault(err); {
-		case errors.Is(err, directory.ErrLookup):
-			view.Fault = r.text("people.short")
-		case text != "":
-			view.Fault = text
+		view.Found, view.More, err = k.People.Search(r.ctx(), r.scope(), view.Find, pageSize)
+		if e, ok := admin.AsError(err); ok {
+			view.Fault = sentence(e.Line())
 			r.Log(err)
-		case err != nil:
-			return fmt.Errorf("search people: %w", err)
+		} else if err != nil {
+			return err
 		}
 	}
 	return r.show(http.StatusOK, "people", r.text("area.people"), view)

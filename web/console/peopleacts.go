@@ -26,7 +26,7 @@ func (k *Console) endPersonSessions(r *request) error {
 func (k *Console) changePersonFactors(r *request) error {
 	id := r.personOf()
 	if r.Form["what"] == "reset" {
-		if _, err := k.Provider.Factors().Reset(r.ctx(), id, r.event("", "")); err != nil {
+		if _, err := k.Factors.Reset(r.ctx(), r.scope(), id, r.event("", "")); err != nil {
 			return err
 		}
 		return r.done(personPath(id), "reset")
@@ -35,36 +35,25 @@ func (k *Console) changePersonFactors(r *request) error {
 		r.Log(err)
 		return r.Missing("person")
 	}
-	code, ends, err := k.Provider.Invite(r.ctx(), id, r.Form["what"] == "again", r.event("", ""))
-	text := ""
-	switch {
-	case errors.Is(err, store.ErrConflict): // one was enrolled since the page was shown
-		text = r.text("people.hasfactor")
-	case errors.Is(err, idp.ErrNoConsoleRole):
-		text = r.text("people.norole")
-	}
-	switch {
-	case text != "":
-		r.Log(err)
-		f, err := r.newForm(r.Form, map[string]string{"": text})
+	invitation, err := k.Factors.Invite(r.ctx(), r.scope(), id, r.Form["what"] == "again", r.event("", ""))
+	if err != nil {
+		f, _, err := r.refusedForm(err, nil)
 		if err != nil {
 			return err
 		}
-		return k.showPerson(r, http.StatusConflict, f)
-	case err != nil:
-		return err
+		return k.showPerson(r, http.StatusConflict, f) // the person's state is another one than the page offered
 	}
 	return r.show(http.StatusOK, "people-invite", r.text("people.invite"), struct {
 		Back, Code string
 		Ends       time.Time
-	}{personPath(id), code, ends})
+	}{personPath(id), invitation.Code, invitation.Until})
 }
 
 // capturePerson has the person's assertions captured for a while, or ends that.
 func (k *Console) capturePerson(r *request) error {
 	id := r.personOf()
 	if r.Form["do"] == "end" {
-		if err := k.Provider.EndCapture(r.ctx(), id, r.event("", "")); err != nil {
+		if err := k.Captures.End(r.ctx(), r.scope(), id, r.event("", "")); err != nil {
 			return err
 		}
 		return r.done(personPath(id), "capture.end")
@@ -77,7 +66,8 @@ func (k *Console) capturePerson(r *request) error {
 		r.Log(err)
 		return r.Missing("person")
 	}
-	if _, err := k.Provider.CaptureFor(r.ctx(), id, time.Duration(minutes)*time.Minute, r.event("", "")); err != nil {
+	life := time.Duration(minutes) * time.Minute
+	if _, err := k.Captures.Begin(r.ctx(), r.scope(), id, life, r.event("", "")); err != nil {
 		return err
 	}
 	return r.done(personPath(id), "capture.begin")
@@ -146,7 +136,7 @@ func (k *Console) showPreview(r *request, entityID, ofAccount, captured string) 
 		Notes       []string
 		Fault       string
 	}{Back: personPath(id), Login: e.Login, SP: entityID, Account: string(account), Compares: r.may(idp.Operator)}
-	x, err := k.People.Preview(r.ctx(), admin.Everything(), e.Login, entityID, account)
+	x, err := k.People.Preview(r.ctx(), r.scope(), e.Login, entityID, account)
 	view.Preview, view.Notes = x.AssertionPreview, x.Notes
 	if err != nil {
 		refused, ok := admin.AsError(err)

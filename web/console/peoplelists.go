@@ -37,13 +37,17 @@ func (l *personLists) listed(r *request, own, key, label string, total int) pers
 
 // listPerson fills the lists of a person's page: what fits the search, and of that one page. Only of what is shown more
 // is read.
-func (k *Console) listPerson(r *request, v *personView, users []store.SSOUser) error {
+func (k *Console) listPerson(r *request, v *personView) error {
 	v.Find = web.SearchText(r.QueryParam("find"))
 	fits := web.Finder(v.Find)
+	users := make([]store.SSOUser, 0, len(v.Users))
+	for _, u := range v.Users {
+		users = append(users, u.SSOUser)
+	}
 	access := admin.Access{Former: users} // of somebody whom the directory does not show
-	if !v.Gone && v.Fault == "" {
+	if !v.Gone() && v.Fault == nil {
 		var err error
-		if access, err = k.People.Access(r.ctx(), admin.Everything(), v.Entry, users); err != nil {
+		if access, err = k.People.Access(r.ctx(), r.scope(), v.Entry, users); err != nil {
 			return err
 		}
 	}
@@ -63,7 +67,7 @@ func (k *Console) listPerson(r *request, v *personView, users []store.SSOUser) e
 	}
 	v.AccessPart = v.listed(r, v.Own, "access", "people.access", len(accounts))
 	for _, a := range web.CutPart(accounts, v.AccessPart.ListPart) {
-		policy, _, err := k.Provider.FactorPolicy(r.ctx(), a.Account)
+		policy, _, err := k.ClientAccounts.Factor(r.ctx(), r.scope(), a.Account)
 		if err != nil {
 			return err
 		}

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"strings"
 
-	"ssobridge/provisioning"
 	"ssobridge/store"
 	"ssobridge/web/admin"
 )
@@ -46,34 +45,18 @@ func (k *Console) changeUser(r *request) error {
 
 // adoptUser takes a user that exists at Constant Contact already.
 func (k *Console) adoptUser(r *request) error {
-	told := provisioning.KnownUser{
-		Person: string(r.personOf()), Account: store.TrimBlanks(r.Form["account"]),
-		ExternalID: strings.TrimSpace(r.Form["external_id"]),
-		LoginName:  strings.TrimSpace(r.Form["login_name"]), Role: r.Form["role"],
+	person := r.personOf()
+	_, err := k.Users.AdoptOne(r.ctx(), r.scope(), admin.KnownUser{
+		Person: string(person), Account: store.TrimBlanks(r.Form["account"]),
+		ExternalID: strings.TrimSpace(r.Form["external_id"]), LoginName: strings.TrimSpace(r.Form["login_name"]),
+		Role: r.Form["role"],
+	}, r.actor())
+	if err == nil {
+		return r.done(personPath(person), "adopted")
 	}
-	tellings, err := k.Provisioning.PreviewAdoption(r.ctx(), []provisioning.KnownUser{told})
-	if err != nil {
-		if text := admin.DirectoryFault(err); text != "" {
-			return k.adoptFault(r, text)
-		}
-		return err
-	}
-	if tellings[0].Fault != "" {
-		return k.adoptFault(r, tellings[0].Fault)
-	}
-	if tellings, err = k.Provisioning.AdoptUsers(r.ctx(), tellings, r.actor()); err != nil {
-		return err
-	}
-	if tellings[0].Fault != "" {
-		return k.adoptFault(r, tellings[0].Fault)
-	}
-	return r.done(personPath(store.PersonID(told.Person)), "adopted")
-}
-
-func (k *Console) adoptFault(r *request, text string) error {
-	f, err := r.newForm(r.Form, map[string]string{"": text})
+	f, status, err := r.refusedForm(err, nil)
 	if err != nil {
 		return err
 	}
-	return k.showPerson(r, http.StatusUnprocessableEntity, f)
+	return k.showPerson(r, status, f)
 }

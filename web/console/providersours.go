@@ -1,14 +1,11 @@
 package console
 
-import (
-	"fmt"
-	"net/http"
-)
+import "net/http"
 
 func (k *Console) ourMetadata(r *request) error {
-	doc, err := k.Provider.Metadata(r.ctx())
+	doc, err := k.OurMetadata.Served(r.ctx(), "")
 	if err != nil {
-		return fmt.Errorf("make our metadata: %w", err)
+		return err
 	}
 	return r.show(http.StatusOK, "providers-metadata", r.text("providers.ours"), struct{ Document, Address string }{
 		string(doc), k.public.JoinPath("saml", "metadata").String(),
@@ -17,9 +14,9 @@ func (k *Console) ourMetadata(r *request) error {
 
 // metadataDownload is the copy to hand over, which has no end.
 func (k *Console) metadataDownload(r *request) error {
-	doc, err := k.Provider.MetadataFile(r.ctx(), "", false)
+	doc, err := k.OurMetadata.File(r.ctx(), "", false)
 	if err != nil {
-		return fmt.Errorf("make our metadata: %w", err)
+		return err
 	}
 	return r.File("ssobridge-metadata.xml", "application/samlmetadata+xml", doc)
 }

@@ -1,11 +1,11 @@
 package console
 
 import (
-	"fmt"
 	"net/http"
 
 	"ssobridge/idp"
 	"ssobridge/store"
+	"ssobridge/web/admin"
 )
 
 const provisioningPath = "/admin/provisioning"
@@ -33,48 +33,6 @@ func (k *Console) provisioningRoutes() []route {
 	}
 }
 
-// userStates are the states of SSO users, those first that want a hand.
-var userStates = []store.State{store.Conflict, store.Refused, store.Unknown, store.Assumed, store.Suspended,
-	store.Wanted, store.Sending, store.Active}
-
-type stateCount struct {
-	State store.State
-	Count int
-}
-
-// provisioningNow is how everything stands, for the page and its stream.
-type provisioningNow struct {
-	Users   []stateCount
-	Hold    store.ProvisioningPause
-	Stopped store.BreakerState
-	Budget  store.BudgetStatus
-	Left    int // calls that background work may still make today
-}
-
-func (k *Console) provisioningNow(r *request) (now provisioningNow, err error) {
-	counts, err := k.Store.Ledger().CountByState(r.ctx())
-	if err != nil {
-		return now, fmt.Errorf("count SSO users: %w", err)
-	}
-	for _, s := range userStates {
-		now.Users = append(now.Users, stateCount{s, counts[s]})
-	}
-	if now.Hold, err = k.Store.Ledger().ProvisioningPause(r.ctx()); err != nil {
-		return now, fmt.Errorf("read the hold: %w", err)
-	}
-	if now.Stopped, err = k.Store.Breaker().State(r.ctx()); err != nil {
-		return now, fmt.Errorf("read the breaker: %w", err)
-	}
-	if now.Budget, err = k.Budget.Status(r.ctx()); err != nil {
-		return now, fmt.Errorf("read the budget: %w", err)
-	}
-	now.Left = max(now.Budget.Background-now.Budget.Used, 0)
-	if now.Budget.Exhausted {
-		now.Left = 0
-	}
-	return now, nil
-}
-
 func (k *Console) provisioning(r *request) error {
 	f, err := r.newForm(nil, nil)
 	if err != nil {
@@ -84,21 +42,21 @@ func (k *Console) provisioning(r *request) error {
 }
 
 func (k *Console) showProvisioning(r *request, status int, f form) error {
-	now, err := k.provisioningNow(r)
+	now, err := k.Plans.Status(r.ctx(), r.scope())
 	if err != nil {
 		return err
 	}
-	plans, err := k.Store.Plans().List(r.ctx(), 10)
+	plans, err := k.Plans.List(r.ctx(), r.scope(), 10)
 	if err != nil {
-		return fmt.Errorf("list plans: %w", err)
+		return err
 	}
-	making, err := k.makingNow(r)
+	making, err := k.Plans.Making(r.ctx(), r.scope())
 	if err != nil {
 		return err
 	}
 	return r.show(status, "provisioning", r.text("area.provisioning"), struct {
 		Form         form
-		Now          provisioningNow
+		Now          admin.ProvisioningStatus
 		Plans        []store.Plan
 		Making       int64 // the plan that is being made
 		Admin, Helps bool
@@ -106,7 +64,7 @@ func (k *Console) showProvisioning(r *request, status int, f form) error {
 }
 
 func (k *Console) provisioningLive(r *request) error {
-	return r.stream("provisioning-now", func() (any, error) { return k.provisioningNow(r) })
+	return r.stream("provisioning-now", func() (any, error) { return k.Plans.Status(r.ctx(), r.scope()) })
 }
 
 func (k *Console) hold(r *request) error {
@@ -124,10 +82,10 @@ func (k *Console) release(r *request) error {
 }
 
 func (k *Console) planNow(r *request, id int64) (n planNow, err error) {
-	if n.Plan, err = k.Store.Plans().Get(r.ctx(), id); err != nil {
-		return n, fmt.Errorf("read plan %d: %w", id, err)
+	if n.Plan, err = k.Plans.Get(r.ctx(), r.scope(), id); err != nil {
+		return n, err
 	}
 	n.Ended = n.Plan.Done + n.Plan.Failed + n.Plan.Skipped
-	n.Now, err = k.provisioningNow(r)
+	n.Now, err = k.Plans.Status(r.ctx(), r.scope())
 	return n, err
 }

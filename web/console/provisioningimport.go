@@ -1,13 +1,9 @@
 package console
 
 import (
-	"fmt"
-	"maps"
 	"net/http"
-	"slices"
 	"strings"
 
-	"ssobridge/provisioning"
 	"ssobridge/store"
 	"ssobridge/web"
 	"ssobridge/web/admin"
@@ -15,18 +11,13 @@ import (
 
 const tellPath = provisioningPath + "/users/tell"
 
-// tellView is the page on which users are told that exist already.
+// tellView is the page on which users are imported that exist already.
 type tellView struct {
 	Form   form
-	Seen   []provisioning.AdoptionItem // what would become of each line
+	Seen   []admin.AdoptionItem // what would become of each line
 	More   int
 	Faults int
-	Counts []tellCount // what became of all
-}
-
-type tellCount struct {
-	Outcome store.Adoption
-	Count   int
+	Counts []admin.AdoptionCount // what became of all
 }
 
 // shownTellings is how many lines of a file a page shows.
@@ -37,77 +28,57 @@ func (k *Console) tellPage(r *request) error {
 	if err != nil {
 		return err
 	}
-	return r.show(http.StatusOK, "provisioning-tell", r.text("provisioning.tell"), tellView{Form: f})
+	return k.showTell(r, http.StatusOK, tellView{Form: f})
+}
+
+func (k *Console) showTell(r *request, status int, v tellView) error {
+	return r.show(status, "provisioning-tell", r.text("provisioning.tell"), v)
 }
 
 // tellUsers takes a CSV file of users that exist already: what would become of each line
 // is shown first. An export of the ledger is imported at once, as by the command.
 func (k *Console) tellUsers(r *request) error {
-	refuse := func(err error) error {
-		faults := provisioning.FieldErrors(err)
-		if text := admin.DirectoryFault(err); text != "" {
-			faults[""] = text
-		}
-		if len(faults) == 0 {
-			return err
-		}
-		all := ""
-		for _, field := range slices.Sorted(maps.Keys(faults)) {
-			all += strings.TrimPrefix(field+": "+faults[field]+"\n", ": ")
-		}
-		f, ferr := r.newForm(web.Fields{"file": r.Form["file"]}, map[string]string{"": all})
-		if ferr != nil {
-			return ferr
-		}
-		return r.show(http.StatusUnprocessableEntity, "provisioning-tell", r.text("provisioning.tell"), tellView{Form: f})
-	}
-	counts := map[store.Adoption]int{}
+	file := strings.NewReader(r.Form["file"])
 	if r.Form["do"] == "import" {
-		done, err := k.Provisioning.ImportUsers(r.ctx(), strings.NewReader(r.Form["file"]), r.actor())
+		counts, err := k.Users.Import(r.ctx(), r.scope(), file, r.actor())
 		if err != nil {
-			return refuse(err)
+			return k.refusedFile(r, err)
 		}
-		counts = done
-	} else {
-		told, err := provisioning.ReadKnownUsers(strings.NewReader(r.Form["file"]))
-		if err != nil {
-			return refuse(err)
-		}
-		seen, err := k.Provisioning.PreviewAdoption(r.ctx(), told)
-		if err != nil {
-			return refuse(err)
-		}
-		if r.Form["do"] != "tell" || r.Form["seen"] != fingerprint(fmt.Appendf(nil, "%+v", seen)) {
-			return k.previewTold(r, seen)
-		}
-		done, err := k.Provisioning.AdoptUsers(r.ctx(), seen, r.actor())
-		if err != nil {
-			return err
-		}
-		for _, t := range done {
-			if t.Fault == "" {
-				counts[t.Outcome]++
-			}
-		}
+		return k.showTold(r, counts)
+	}
+	adoption, err := k.Users.ReadAdoption(r.ctx(), r.scope(), file, false)
+	if err != nil {
+		return k.refusedFile(r, err)
+	}
+	if r.Form["do"] != "tell" || r.Form["seen"] != adoption.Seen {
+		return k.previewTold(r, adoption)
+	}
+	counts, err := k.Users.Adopt(r.ctx(), r.scope(), adoption, r.actor())
+	if err != nil {
+		return k.refusedFile(r, err)
 	}
 	return k.showTold(r, counts)
 }
 
-func (k *Console) previewTold(r *request, seen []provisioning.AdoptionItem) error {
-	f, err := r.newForm(web.Fields{"file": r.Form["file"], "seen": fingerprint(fmt.Appendf(nil, "%+v", seen))}, nil)
+// refusedFile shows the page again with what is wrong with the file.
+func (k *Console) refusedFile(r *request, err error) error {
+	f, status, err := r.refusedForm(err, nil)
 	if err != nil {
 		return err
 	}
-	v := tellView{Form: f, Seen: seen}
-	for _, t := range seen {
-		if t.Fault != "" {
-			v.Faults++
-		}
+	return k.showTell(r, status, tellView{Form: f})
+}
+
+func (k *Console) previewTold(r *request, a admin.Adoption) error {
+	f, err := r.newForm(web.Fields{"file": r.Form["file"], "seen": a.Seen}, nil)
+	if err != nil {
+		return err
 	}
+	v := tellView{Form: f, Seen: a.Items, Faults: a.Faults}
 	if len(v.Seen) > shownTellings {
 		v.Seen, v.More = v.Seen[:shownTellings], len(v.Seen)-shownTellings
 	}
-	return r.show(http.StatusOK, "provisioning-tell", r.text("provisioning.tell"), v)
+	return k.showTell(r, http.StatusOK, v)
 }
 
 func (k *Console) showTold(r *request, counts map[store.Adoption]int) error {
@@ -115,9 +86,5 @@ func (k *Console) showTold(r *request, counts map[store.Adoption]int) error {
 	if err != nil {
 		return err
 	}
-	v := tellView{Form: f}
-	for _, outcome := range slices.Sorted(maps.Keys(counts)) {
-		v.Counts = append(v.Counts, tellCount{outcome, counts[outcome]})
-	}
-	return r.show(http.StatusOK, "provisioning-tell", r.text("provisioning.tell"), v)
+	return k.showTell(r, http.StatusOK, tellView{Form: f, Counts: admin.AdoptionCounts(counts)})
 }

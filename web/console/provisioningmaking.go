@@ -2,7 +2,6 @@ package console
 
 import (
 	"errors"
-	"fmt"
 
 	"ssobridge/idp"
 	"ssobridge/provisioning"
@@ -47,15 +46,6 @@ func (k *Console) cancelPlan(r *request) error {
 	return r.done(planPath(p.ID), "plan.cancelled")
 }
 
-// makingNow is the number of the plan that is being made, 0 for none.
-func (k *Console) makingNow(r *request) (int64, error) {
-	p, err := k.Provisioning.Making(r.ctx())
-	if errors.Is(err, store.ErrNotFound) {
-		return 0, nil
-	}
-	return p.ID, err
-}
-
 // makingView is how far the making of a plan is, for the page and its stream.
 type makingView struct {
 	Form        form
@@ -70,13 +60,13 @@ type makingView struct {
 
 func (k *Console) makingView(r *request, id int64) (makingView, error) {
 	// In this order: a plan that is made in between is not taken for one that was left behind.
-	making, err := k.makingNow(r)
+	making, err := k.Plans.Making(r.ctx(), r.scope())
 	if err != nil {
 		return makingView{}, err
 	}
-	p, err := k.Store.Plans().Get(r.ctx(), id)
+	p, err := k.Plans.Get(r.ctx(), r.scope(), id)
 	if err != nil {
-		return makingView{}, fmt.Errorf("read plan %d: %w", id, err)
+		return makingView{}, err
 	}
 	open := p.State == store.PlanMaking
 	return makingView{

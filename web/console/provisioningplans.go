@@ -2,7 +2,6 @@ package console
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -12,6 +11,7 @@ import (
 	"ssobridge/idp"
 	"ssobridge/provisioning"
 	"ssobridge/store"
+	"ssobridge/web/admin"
 )
 
 func planPath(id int64) string { return provisioningPath + "/plans/" + strconv.FormatInt(id, 10) }
@@ -33,7 +33,7 @@ func (k *Console) planOf(r *request) (store.Plan, error) {
 type planNow struct {
 	Plan  store.Plan
 	Ended int // creations that are decided
-	Now   provisioningNow
+	Now   admin.ProvisioningStatus
 }
 
 func (k *Console) plan(r *request) error {
@@ -61,9 +61,9 @@ func (k *Console) showPlan(r *request, status int, p store.Plan, f form) error {
 	if err != nil {
 		return err
 	}
-	forecast, err := k.Provisioning.Forecast(r.ctx(), max(0, p.Creations-now.Ended))
+	forecast, err := k.Plans.Forecast(r.ctx(), r.scope(), max(0, p.Creations-now.Ended))
 	if err != nil {
-		return fmt.Errorf("reckon what plan %d takes: %w", p.ID, err)
+		return err
 	}
 	q := r.QueryParams()
 	filter := store.ItemFilter{Limit: pageSize}
@@ -79,9 +79,9 @@ func (k *Console) showPlan(r *request, status int, p store.Plan, f form) error {
 	if after, err := strconv.ParseInt(q.Get("after"), 10, 64); err == nil && after > 0 {
 		filter.After = after
 	}
-	items, err := k.Store.Plans().Items(r.ctx(), p.ID, filter)
+	items, err := k.Plans.Items(r.ctx(), r.scope(), p.ID, filter)
 	if err != nil {
-		return fmt.Errorf("list the lines of plan %d: %w", p.ID, err)
+		return err
 	}
 	own := planPath(p.ID)
 	same := url.Values{"kind": {filter.Kind}, "state": {filter.State}, "account": {string(filter.Account)}}

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -9,19 +8,20 @@ import (
 	"ssobridge/idp"
 	"ssobridge/store"
 	"ssobridge/web"
+	"ssobridge/web/admin"
 )
 
-// usersFilter is what a query chooses of the ledger; all that want a hand by default.
+// usersFilter is what a query chooses of the ledger; those that may need an act by default.
 func (k *Console) usersFilter(r *request) (f store.UserFilter, err error) {
 	q := r.QueryParams()
 	f = store.UserFilter{Limit: pageSize}
-	for _, s := range userStates {
+	for _, s := range admin.UserStates() {
 		if q.Get("state") == string(s) {
 			f.States = []store.State{s}
 		}
 	}
 	if len(f.States) == 0 {
-		f.States = userStates[:4]
+		f.States = admin.AttentionStates()
 	}
 	if f.Account, err = k.accountFiltered(r, q.Get("account")); err != nil {
 		return f, err
@@ -45,11 +45,8 @@ func (k *Console) showUsers(r *request, status int, f form) error {
 	if err != nil {
 		return err
 	}
-	list, err := k.Store.Ledger().List(r.ctx(), filter)
+	list, err := k.Users.List(r.ctx(), r.scope(), filter)
 	if err != nil {
-		return fmt.Errorf("list SSO users: %w", err)
-	}
-	if err := k.People.NameUsers(r.ctx(), r.scope(), list); err != nil {
 		return err
 	}
 	state := ""
@@ -62,10 +59,10 @@ func (k *Console) showUsers(r *request, status int, f form) error {
 		States      []store.State
 		State       string
 		Account     store.AccountID
-		Users       []store.SSOUser
+		Users       []admin.User
 		First, Next string
 		Helps       bool
-	}{Form: f, States: userStates, State: state, Account: filter.Account, Users: list, Helps: r.may(idp.Operator)}
+	}{Form: f, States: admin.UserStates(), State: state, Account: filter.Account, Users: list, Helps: r.may(idp.Operator)}
 	if filter.After.Person != "" {
 		view.First = provisioningPath + "/users?" + same.Encode()
 	}
@@ -120,13 +117,7 @@ func (k *Console) changeUsers(r *request) error {
 
 // exportUsers writes the whole ledger, names and mail addresses of people among it.
 func (k *Console) exportUsers(r *request) error {
-	if err := k.Store.Audit().Add(r.ctx(), r.event("users-export", "ledger")); err != nil {
-		return fmt.Errorf("record an export of users: %w", err)
-	}
 	r.Response().Header().Set("Content-Disposition", `attachment; filename="users.csv"`)
 	r.Response().Header().Set("Content-Type", "text/csv; charset=utf-8")
-	if err := k.Provisioning.ExportUsers(r.ctx(), r.Response(), store.UserFilter{}, "csv"); err != nil {
-		return fmt.Errorf("export users: %w", err)
-	}
-	return nil
+	return k.Users.Export(r.ctx(), r.scope(), r.Response(), store.UserFilter{}, "csv", r.event("", ""))
 }

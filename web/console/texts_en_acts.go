@@ -57,6 +57,9 @@ var actWords = map[string]string{
 	"act.list-accounts":    "See the client accounts",
 	"act.list-lockouts":    "See who is locked out",
 
+	"act.invite-anew":         "If it is lost, remove it and invite the person anew.",
+	"act.list-console-groups": "See the groups that give access",
+
 	"act.list-plans":          "See the plans",
 	"act.show-plan":           "Look at plan {about}",
 	"act.wait-for-plan":       "Wait for plan {about}, or cancel it",
@@ -64,9 +67,14 @@ var actWords = map[string]string{
 	"act.read-audit":          "See who did it in the audit log",
 	"act.resume-provisioning": "See why provisioning is paused, and resume it",
 	"act.list-users":          "See the users at Constant Contact",
+	"act.list-users-in":       "See the users in state {about}",
+	"act.show-provisioning":   "See the state of provisioning",
 	"act.list-tasks":          "See the manual tasks",
 	"act.name-person-by-id":   "Use the person id that the audit log shows",
 	"act.confirm-deleted":     "Delete the user at Constant Contact, then tick that you did.",
+	"act.refresh-accounts":    "Refresh the list of client accounts",
+	"act.name-ordered":        "Enter the resulting account beside order {about}",
+	"act.confirm-by-id":       "Type {about} to confirm.",
 	"act.retry-request":       "Finish request {about} first",
 
 	"act.list-mappings":        "See all mappings",

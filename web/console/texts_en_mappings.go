@@ -124,7 +124,6 @@ var mappingsWords = map[string]string{
 		"members: whoever may create groups can give any group this name.",
 	"named.accept":        "Accept this group",
 	"named.look":          "Look up all groups now",
-	"named.changed":       "The directory changed in the meantime. Please compare the groups again.",
 	"named.mappings":      "Groups of mappings",
 	"named.mappingslead":  "Mappings keep the group's id too. This asks the directory once for each mapped group.",
 	"named.comparebutton": "Compare groups of mappings",

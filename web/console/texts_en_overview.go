@@ -35,14 +35,4 @@ var overviewWords = map[string]string{
 	"overview.ok":         "Sign-ins",
 	"overview.refused":    "Refusals",
 	"overview.wrong":      "Wrong passwords",
-
-	"overview.stopped":        "Calls to Constant Contact are stopped",
-	"overview.held":           "Provisioning is paused",
-	"overview.users.refused":  "users whose data Constant Contact refuses",
-	"overview.users.conflict": "users in conflict with another one",
-	"overview.users.assumed":  "users assumed to exist, to be confirmed",
-	"overview.leaver":         "people have left: delete their user at Constant Contact",
-	"overview.drift":          "people have another role now: change it at Constant Contact",
-	"overview.requests":       "client account orders without an account",
-	"overview.plan":           "Provisioning is paused and needs your decision",
 }

@@ -5,7 +5,6 @@ var peopleWords = map[string]string{
 		"or mail address.",
 	"people.find":       "Name, login or mail",
 	"people.search":     "Search",
-	"people.short":      "Type 2 to 100 characters, at most five words.",
 	"people.nobody":     "No people found.",
 	"people.more":       "There are more. Type more of the name.",
 	"people.person":     "Person",
@@ -98,10 +97,7 @@ var peopleWords = map[string]string{
 	"people.invitego":         "Invite to set up a second factor",
 	"people.invitelead": "People with a console role need an invitation for their first one. Others set it up by " +
 		"themselves.",
-	"people.norole": "This person is in none of the console's groups. Add them to one in the directory, then " +
-		"invite them.",
-	"people.hasfactor": "A second factor was set up in the meantime.",
-	"people.invite":    "Invitation",
+	"people.invite": "Invitation",
 	"people.invitesay": "Hand this code over by another channel than mail. It is shown only once, and asked for " +
 		"at the next console sign-in.",
 	"people.inviteuntil":   "Single use, valid until",

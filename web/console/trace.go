@@ -43,13 +43,12 @@ func (k *Console) traces(r *request) error {
 		return r.Redirect(tracePath + "/of/" + url.PathEscape(ref))
 	}
 	text := func(name string) string { return strings.TrimSpace(web.Cut(q.Get(name), 400)) }
-	about := store.Filter{About: string(personNamed(text("person")))}
-	if err := k.personByLogin(r, &about); err != nil {
+	person, err := k.Audit.About(r.ctx(), text("person"))
+	if err != nil {
 		return err
 	}
-	f := store.TraceFilter{Person: store.PersonID(about.About), Outcome: text("outcome"), SP: text("sp"), Limit: pageSize}
+	f := store.TraceFilter{Person: store.PersonID(person), Outcome: text("outcome"), SP: text("sp"), Limit: pageSize}
 	faults := filterFaults(r, q)
-	var err error
 	if f.Account, err = k.accountFiltered(r, text("account")); err != nil {
 		return err
 	}
@@ -97,17 +96,17 @@ func (k *Console) traces(r *request) error {
 }
 
 func (k *Console) traceRows(r *request, list []store.Trace) ([]traceRow, error) {
-	var events []store.Event
+	ids := make([]store.PersonID, 0, len(list))
 	for _, t := range list {
-		events = append(events, store.Event{Actor: string(t.Person)})
+		ids = append(ids, t.Person)
 	}
-	named, err := k.eventRows(r, events)
+	names, err := k.People.Names(r.ctx(), r.scope(), ids)
 	if err != nil {
 		return nil, err
 	}
 	rows := make([]traceRow, 0, len(list))
-	for i, t := range list {
-		rows = append(rows, traceRow{Trace: t, Name: named[i].ActorName})
+	for _, t := range list {
+		rows = append(rows, traceRow{Trace: t, Name: names[t.Person]})
 	}
 	return rows, nil
 }

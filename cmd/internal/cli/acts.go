@@ -70,6 +70,13 @@ var actHints = map[admin.Act]string{
 	admin.AdoptUsers:     "ssobridge users adopt --help",
 	admin.ListAccounts:   "ssobridge accounts list shows the states",
 	admin.ListLockouts:   "ssobridge lockouts list shows who is locked out; ssobridge lockouts lift {about} lifts it",
+	admin.RefreshAccounts: "ssobridge accounts list --refresh reads the list anew; --unlisted takes the account as you " +
+		"typed it",
+	admin.NameOrdered: "say which client account it became: ssobridge accounts retry {about} --account ID",
+	admin.ConfirmByID: "type the account's id, or give it by --confirm {about}",
+
+	admin.InviteAnew:        "if it is lost, --again removes it and invites anew",
+	admin.ListConsoleGroups: "ssobridge console groups list shows the groups",
 
 	admin.ListPlans:          "ssobridge provision status lists the last ones",
 	admin.ShowPlan:           "look at it: ssobridge provision show {about}",
@@ -78,6 +85,8 @@ var actHints = map[admin.Act]string{
 	admin.ReadAudit:          "ssobridge audit list says who did it",
 	admin.ResumeProvisioning: "ssobridge provision release",
 	admin.ListUsers:          "ssobridge users list shows those there are",
+	admin.ListUsersIn:        "ssobridge users list --state {about} shows them",
+	admin.ShowProvisioning:   "ssobridge provision status shows how it stands",
 	admin.ListTasks:          "ssobridge users work lists it; a new plan brings it up to date",
 	admin.NamePersonByID: "give the person id that ssobridge audit list or users work shows: login names are known of " +
 		"people in the directory alone",

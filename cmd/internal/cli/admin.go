@@ -2,14 +2,11 @@ package cli
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"text/tabwriter"
 	"time"
 
 	"ssobridge/cmd/internal/server"
-	"ssobridge/idp"
-	"ssobridge/idp/mfa"
 	"ssobridge/store"
 	"ssobridge/web/admin"
 )
@@ -49,24 +46,15 @@ Examples:
 // Run prints the code.
 func (c *adminInviteCmd) Run(s *invocation, p *server.App) error {
 	return s.withPerson(p, c.Login, func(person store.PersonID) error {
-		code, ends, err := p.IdP.Invite(s.ctx, person, c.Again, s.event("", ""))
-		switch {
-		case errors.Is(err, idp.ErrNoConsoleRole):
-			return badInput(fmt.Errorf("invite %s: %w", quote(c.Login), err),
-				"add the person to a group that console.viewer_group, operator_group or admin_group names (ssobridge console "+
-					"groups list), then invite again")
-		case errors.Is(err, store.ErrConflict):
-			return failed(fmt.Errorf("%s has a confirmed second factor already", quote(c.Login)),
-				"if it is lost, --again removes it and invites anew")
-		case err != nil:
-			return directoryError(err, "invite "+quote(c.Login), "ssobridge explain --user "+quote(c.Login)+
-				" shows what the directory says")
+		in, err := p.Factors().Invite(s.ctx, s.scope(), person, c.Again, s.event("", ""))
+		if err != nil {
+			return fmt.Errorf("invite %s: %w", quote(c.Login), err)
 		}
 		if c.JSON {
-			return s.object(jsonInvitation{code, person, p.Config.ConsoleURL() + "/admin/", ends.UTC()})
+			return s.object(jsonInvitation{in.Code, person, in.URL, in.Until.UTC()})
 		}
-		s.printf("invitation code: %s\nIt is asked for when %s signs in at %s/admin/ and holds until %s.\n", code, c.Login,
-			p.Config.ConsoleURL(), ends.UTC().Format(time.RFC3339))
+		s.printf("invitation code: %s\nIt is asked for when %s signs in at %s and is valid until %s.\n", in.Code, c.Login,
+			in.URL, in.Until.UTC().Format(time.RFC3339))
 		return nil
 	})
 }
@@ -82,7 +70,7 @@ func (adminFactorsCmd) Help() string { return "Example:\n\n    ssobridge admin f
 // Run lists them.
 func (c *adminFactorsCmd) Run(s *invocation, p *server.App) error {
 	return s.withPerson(p, c.Login, func(person store.PersonID) error {
-		all, err := p.IdP.Factors().List(s.ctx, person)
+		all, err := p.Factors().List(s.ctx, s.scope(), person)
 		if err != nil {
 			return err
 		}
@@ -136,7 +124,7 @@ func (c *adminResetCmd) Run(s *invocation, p *server.App) error {
 			c.Login)); err != nil {
 			return err
 		}
-		n, err := p.IdP.Factors().Reset(s.ctx, person, s.event("", ""))
+		n, err := p.Factors().Reset(s.ctx, s.scope(), person, s.event("", ""))
 		if err != nil {
 			return err
 		}
@@ -152,39 +140,4 @@ func (s *invocation) withPerson(p *server.App, who string, do func(store.PersonI
 		return err
 	}
 	return do(person)
-}
-
-type accountsSetFactorCmd struct {
-	unlistedFlag
-
-	Account string `arg:"" help:"The client account."`
-	Policy  string `arg:"" enum:"off,offered,required,default" help:"${enum}. default: as second_factor.people says."`
-}
-
-// Help is shown by accounts set-factor --help.
-func (accountsSetFactorCmd) Help() string {
-	return `off: the password alone. offered: a second factor of those who have one; others are offered to enrol one. required: a second factor of everybody; who has none enrols one at the next sign-in. It holds from the next sign-in on.
-
-Example:
-
-    ssobridge accounts set-factor a07e1lxqqqo0 required`
-}
-
-// Run sets it.
-func (c *accountsSetFactorCmd) Run(s *invocation, p *server.App) error {
-	return s.withAccount(p, c.Account, c.Unlisted, func(id store.AccountID) error {
-		policy := mfa.Policy(c.Policy)
-		if c.Policy == "default" {
-			policy = ""
-		}
-		if err := p.IdP.Factors().SetPolicy(s.ctx, id, policy, s.event("", "")); err != nil {
-			return err
-		}
-		now, _, err := p.IdP.FactorPolicy(s.ctx, id)
-		if err != nil {
-			return err
-		}
-		s.printf("second factor for account %s: %s\n", id, now)
-		return nil
-	})
 }

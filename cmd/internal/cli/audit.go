@@ -2,17 +2,10 @@ package cli
 
 import (
 	"cmp"
-	"context"
-	"encoding/json"
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
-	"text/tabwriter"
 	"time"
 
 	"ssobridge/cmd/internal/server"
-	"ssobridge/idp/directory"
 	"ssobridge/store"
 )
 
@@ -36,7 +29,7 @@ type auditFilter struct {
 
 func (f auditFilter) filter(s *invocation, p *server.App) (out store.Filter, err error) {
 	out = store.Filter{Action: f.Action, Outcome: f.Outcome, Ref: f.Ref}
-	if out.Account, err = resolveAccount(s.ctx, p, f.Account, f.Unlisted); err != nil {
+	if out.Account, err = resolveAccount(s, p, f.Account, f.Unlisted); err != nil {
 		return out, err
 	}
 	for _, t := range []struct {
@@ -51,13 +44,8 @@ func (f auditFilter) filter(s *invocation, p *server.App) (out store.Filter, err
 				"write 2026-12-31 or 2026-12-31T18:00:00Z")
 		}
 	}
-	if out.About = directory.CanonicalID(store.TrimBlanks(f.Person)); f.Person != "" {
-		// Events hold ids. What is nobody's login is taken as it stands: a person id, or an admin of the command line.
-		if e, err := p.Directory.Find(s.ctx, f.Person); err == nil {
-			out.About = e.ID
-		}
-	}
-	return out, nil
+	out.About, err = p.Audit().About(s.ctx, f.Person)
+	return out, err
 }
 
 type auditListCmd struct {
@@ -69,45 +57,27 @@ type auditListCmd struct {
 
 // Help is shown by audit list --help.
 func (auditListCmd) Help() string {
-	return "People stand in events by their id; the names come from the ledger.\n\nExamples:\n\n    ssobridge audit " +
+	return "People stand in events by their id; the names come from the directory and the ledger.\n\nExamples:\n\n    ssobridge audit " +
 		"list --action mapping-add\n\n    ssobridge audit list --person alice --outcome refused --since 2026-11-01"
 }
 
 // Run lists events.
 func (c *auditListCmd) Run(s *invocation, p *server.App) error {
-	if c.Limit < 1 || c.Limit > 1000 {
-		return badInput(fmt.Errorf("--limit %d is out of range", c.Limit), "write 1 to 1000")
-	}
 	f, err := c.filter(s, p)
 	if err != nil {
 		return err
 	}
 	f.Limit, f.Before = c.Limit, max(c.Older, 0)
-	events, err := p.Store.Audit().List(s.ctx, f)
+	events, err := p.Audit().List(s.ctx, s.scope(), f)
 	if err != nil {
 		return err
 	}
-	if c.JSON {
-		enc := json.NewEncoder(s.stdout)
-		for _, e := range events {
-			if err := enc.Encode(e); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	names, err := personNames(s.ctx, p, events)
-	if err != nil {
-		return err
-	}
-	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ID\tWHEN\tWHO\tWHAT\tON\tOUTCOME\tREF")
+	t := s.table(asJSON{c.JSON}, "ID", "WHEN", "WHO", "WHAT", "ON", "OUTCOME", "REF")
 	for _, e := range events {
-		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", e.ID, e.At.UTC().Format(time.DateTime), cmp.Or(names[e.Actor], e.Actor,
-			"-"), e.Action,
-			cmp.Or(names[e.Subject], e.Subject, "-"), joined(e.Outcome, e.Reason), cmp.Or(e.Ref, "-"))
+		t.row(e.Event, e.ID, e.At.UTC().Format(time.DateTime), cmp.Or(e.ActorName, e.Actor, "-"), e.Action,
+			cmp.Or(e.SubjectName, e.Subject, "-"), joined(e.Outcome, e.Reason), cmp.Or(e.Ref, "-"))
 	}
-	return w.Flush()
+	return t.end()
 }
 
 func joined(outcome, reason string) string {
@@ -134,25 +104,5 @@ func (c *auditExportCmd) Run(s *invocation, p *server.App) error {
 	if err != nil {
 		return err
 	}
-	return p.Store.Audit().Export(s.ctx, s.stdout, f, c.Format)
-}
-
-// names are those of the people in events, as the ledger has them.
-func personNames(ctx context.Context, p *server.App, events []store.Event) (map[string]string, error) {
-	ids := map[store.PersonID]bool{}
-	for _, e := range events {
-		ids[store.PersonID(e.Actor)], ids[store.PersonID(e.Subject)] = true, true
-	}
-	delete(ids, "")
-	names := map[string]string{}
-	for some := range slices.Chunk(slices.Sorted(maps.Keys(ids)), 500) {
-		users, err := p.Store.Ledger().People(ctx, some)
-		if err != nil {
-			return nil, fmt.Errorf("look up the names of people: %w", err)
-		}
-		for _, u := range users {
-			names[string(u.Person)] = cmp.Or(strings.TrimSpace(u.FirstName+" "+u.LastName), u.ContactEmail)
-		}
-	}
-	return names, nil
+	return p.Audit().Export(s.ctx, s.scope(), s.stdout, f, c.Format, s.event("", ""))
 }

@@ -48,7 +48,7 @@ func (c *compareCmd) Run(s *invocation, p *server.App) error {
 	if err != nil {
 		return fmt.Errorf("read %s: %w", c.File, err)
 	}
-	account, err := resolveAccount(s.ctx, p, c.Account, true)
+	account, err := resolveAccount(s, p, c.Account, true)
 	if err != nil {
 		return err
 	}

@@ -3,12 +3,10 @@ package cli
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
 	"ssobridge/cmd/internal/server"
-	"ssobridge/idp"
 	"ssobridge/idp/directory"
 	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
@@ -37,15 +35,14 @@ Example:
 
 // Run lists them.
 func (c groupsListCmd) Run(s *invocation, p *server.App) error {
-	uses, err := p.IdP.ResolveGroups(s.ctx, false)
+	groups, err := p.NamedGroups().List(s.ctx, s.scope(), true)
 	if err != nil {
 		return err
 	}
 	t := s.table(c.asJSON, "GROUP", "GIVES ACCESS TO", "ID", "STATE")
-	for _, u := range uses {
-		problem := cmp.Or(u.Action(), u.Fault)
-		t.row(jsonGroup{u.Written, u.By, u.Known.ID, problem}, u.Written, strings.Join(u.By, ", "), dash(u.Known.ID),
-			cmp.Or(problem, "OK"))
+	for _, g := range groups {
+		t.row(jsonGroup{g.Written, g.By, g.Known.ID, g.Problem}, g.Written, strings.Join(g.By, ", "), dash(g.Known.ID),
+			cmp.Or(g.Problem, "OK"))
 	}
 	return t.end()
 }
@@ -74,36 +71,21 @@ Example:
 
 // Run accepts it.
 func (c *groupsAcceptCmd) Run(s *invocation, p *server.App) error {
-	uses, err := p.IdP.ResolveGroups(s.ctx, false)
+	groups := p.NamedGroups()
+	g, err := groups.Waiting(s.ctx, s.scope(), c.Group)
 	if err != nil {
 		return err
 	}
-	for _, u := range uses {
-		if u.Written != c.Group {
-			continue
-		}
-		if u.Known.OtherID == "" {
-			return failed(fmt.Errorf("no other group has the DN %s: %s", quote(c.Group), cmp.Or(u.Action(), u.Fault,
-				"it is the group that is known")), "ssobridge console groups list shows the groups")
-		}
-		s.printChange(p.Directory.CompareGroups(s.ctx, u.Known.ID, u.Known.DN, directory.Group{ID: u.Known.OtherID,
-			DN: u.Known.OtherDN}))
-		if err := s.confirm(c.Yes, false, fmt.Sprintf("Give the group with id %s the access of %s (%s)?", u.Known.OtherID,
-			c.Group, strings.Join(u.By, ", "))); err != nil {
-			return err
-		}
-		err := p.IdP.AcceptGroup(s.ctx, c.Group, u.Known.OtherID, s.event("", ""))
-		if errors.Is(err, idp.ErrGroupChanged) {
-			return failed(err, "the directory changed meanwhile; run the command again")
-		}
-		if err != nil {
-			return err
-		}
-		s.printf("accepted the group with id %s\n", u.Known.OtherID)
-		return nil
+	s.printChange(*g.Changed)
+	if err := s.confirm(c.Yes, false, fmt.Sprintf("Give the group with id %s the access of %s (%s)?", g.Known.OtherID,
+		c.Group, strings.Join(g.By, ", "))); err != nil {
+		return err
 	}
-	return badInput(fmt.Errorf("nothing names the group %s", quote(c.Group)),
-		"copy the DN from ssobridge console groups list")
+	if err := groups.Accept(s.ctx, s.scope(), c.Group, g.Known.OtherID, s.event("", "")); err != nil {
+		return err
+	}
+	s.printf("accepted the group with id %s\n", g.Known.OtherID)
+	return nil
 }
 
 // seenLine says in words which group has an id, and who is in it.

@@ -1,14 +1,12 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"os"
 
 	"ssobridge/cmd/internal/config"
 	"ssobridge/cmd/internal/server"
-	"ssobridge/idp/metadata"
-	"ssobridge/store"
+	"ssobridge/web/admin"
 )
 
 type metadataCmd struct {
@@ -46,12 +44,8 @@ Examples:
 
 // Run prints the document.
 func (c *metadataShowCmd) Run(s *invocation, p *server.App) error {
-	return s.metadata("", c.For, func() ([]byte, error) {
-		if c.For != "" {
-			return p.IdP.MetadataFor(s.ctx, c.For)
-		}
-		return p.IdP.Metadata(s.ctx)
-	})
+	doc, err := p.OurMetadata().Served(s.ctx, c.For)
+	return s.metadata("", doc, err)
 }
 
 type metadataDownloadCmd struct {
@@ -73,22 +67,23 @@ Examples:
 
 // Run writes the copy.
 func (c *metadataDownloadCmd) Run(s *invocation, p *server.App) error {
-	return s.metadata(c.Out, c.For, func() ([]byte, error) { return p.IdP.MetadataFile(s.ctx, c.For, c.Signed) })
+	doc, err := p.OurMetadata().File(s.ctx, c.For, c.Signed)
+	return s.metadata(c.Out, doc, err)
 }
 
-func (s *invocation) metadata(file, entityID string, do func() ([]byte, error)) error {
-	data, err := do()
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return failed(fmt.Errorf("no service provider %q is registered", entityID), "ssobridge sp list shows them")
-	case errors.Is(err, metadata.ErrNoKey):
-		return failed(err, "ssobridge keys generate --use metadata makes one, or leave --signed out")
-	case err != nil:
-		return failed(fmt.Errorf("make the metadata: %w", err), "ssobridge check shows whether the keys can be used")
+// metadata writes a document to a file, or to standard output for "".
+func (s *invocation) metadata(file string, data []byte, err error) error {
+	if err != nil {
+		if _, ok := admin.AsError(err); !ok {
+			return failed(err, "ssobridge check shows whether the keys can be used")
+		}
+		return err
 	}
 	if file == "" {
-		_, err = s.stdout.Write(append(data, '\n'))
-		return err
+		if _, err := s.stdout.Write(append(data, '\n')); err != nil {
+			return fmt.Errorf("print the metadata: %w", err)
+		}
+		return nil
 	}
 	if err := os.WriteFile(file, append(data, '\n'), 0o644); err != nil { //nolint:gosec // it is public
 		return failed(fmt.Errorf("write %s: %s", file, config.PlainCause(err)),

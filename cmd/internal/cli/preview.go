@@ -34,7 +34,7 @@ Examples:
 // Run prints the preview.
 func (c *previewCmd) Run(s *invocation, p *server.App) error {
 	// Of an account that no list knows, the gate says whether it is the person's.
-	account, err := resolveAccount(s.ctx, p, c.Account, true)
+	account, err := resolveAccount(s, p, c.Account, true)
 	if err != nil {
 		return err
 	}

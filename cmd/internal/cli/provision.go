@@ -50,7 +50,7 @@ func (c *provisionPlanCmd) Run(s *invocation, p *server.App) error {
 	if err != nil {
 		return fmt.Errorf("make a plan: %w", err)
 	}
-	forecast, err := p.Provisioning.Forecast(s.ctx, plan.Creations)
+	forecast, err := p.Plans().Forecast(s.ctx, s.scope(), plan.Creations)
 	if err != nil {
 		return err
 	}
@@ -145,7 +145,7 @@ func planJSON(ctx context.Context, p *server.App, w io.Writer, plan store.Plan, 
 func eachItem(ctx context.Context, p *server.App, plan int64, f store.ItemFilter,
 	visit func(store.PlanItem) error) error {
 	for f.Limit = 1000; ; {
-		items, err := p.Store.Plans().Items(ctx, plan, f)
+		items, err := p.Plans().Items(ctx, admin.Everything(), plan, f)
 		if err != nil {
 			return err
 		}
@@ -331,7 +331,7 @@ func (c *provisionShowCmd) Run(s *invocation, p *server.App) error {
 	if err != nil {
 		return err
 	}
-	forecast, err := p.Provisioning.Forecast(s.ctx, max(0, plan.Creations-plan.Done-plan.Failed-plan.Skipped))
+	forecast, err := p.Plans().Forecast(s.ctx, s.scope(), max(0, plan.Creations-plan.Done-plan.Failed-plan.Skipped))
 	if err != nil {
 		return err
 	}

@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"text/tabwriter"
 	"time"
@@ -48,7 +46,7 @@ type stoppedStatus struct {
 
 // Run prints how provisioning stands.
 func (c *provisionStatusCmd) Run(s *invocation, p *server.App) error {
-	st, err := readProvisioningStatus(s.ctx, p)
+	st, err := readProvisioningStatus(s, p)
 	if err != nil {
 		return fmt.Errorf("read how provisioning stands: %w", err)
 	}
@@ -67,9 +65,9 @@ func (c *provisionStatusCmd) Run(s *invocation, p *server.App) error {
 		s.printf("CLOCK: %s\n", st.Clock)
 	}
 	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
-	for _, u := range userStates {
-		if n := st.Users[u.state]; n > 0 {
-			fmt.Fprintf(w, "%s\t%d\t%s\n", u.state, n, u.means)
+	for _, state := range admin.UserStates() {
+		if n := st.Users[state]; n > 0 {
+			fmt.Fprintf(w, "%s\t%d\t%s%s\n", state, n, admin.UserState(state), stateHints[state])
 		}
 	}
 	if err := w.Flush(); err != nil {
@@ -95,62 +93,40 @@ func (c *provisionStatusCmd) Run(s *invocation, p *server.App) error {
 	return nil
 }
 
-// userStates are the states of SSO users in the order in which an admin wants them, with what each means.
-var userStates = []struct {
-	state store.State
-	means string
-}{
-	{store.Conflict, "name, mail or id belongs to another user; look at them: ssobridge users list --state conflict"},
-	{store.Refused, "Constant Contact rejected the data; ssobridge users list --state refused"},
-	{store.Unknown, "sent, outcome unknown; retried automatically"},
-	{store.Assumed, "assumed to exist (not confirmed); ssobridge users confirm"},
-	{store.Suspended, "suspended by an administrator"},
-	{store.Wanted, "in the queue"},
-	{store.Sending, "being created"},
-	{store.Active, "can sign in"},
+// stateHints say by which command something is done about a state.
+var stateHints = map[store.State]string{
+	store.Conflict: "; look at them: ssobridge users list --state conflict",
+	store.Refused:  "; look at them: ssobridge users list --state refused",
+	store.Assumed:  "; ssobridge users confirm",
 }
 
-func readProvisioningStatus(ctx context.Context, p *server.App) (st provisioningStatus, err error) {
-	if st.Users, err = p.Store.Ledger().CountByState(ctx); err != nil {
-		return st, err
-	}
-	hold, err := p.Store.Ledger().ProvisioningPause(ctx)
+func readProvisioningStatus(s *invocation, p *server.App) (st provisioningStatus, err error) {
+	plans := p.Plans()
+	now, err := plans.Status(s.ctx, s.scope())
 	if err != nil {
 		return st, err
 	}
-	if !hold.Since.IsZero() {
-		st.Hold = &heldStatus{hold.Since, hold.By, hold.Reason}
-	}
-	open, err := p.Store.Breaker().State(ctx)
-	if err != nil {
-		return st, err
-	}
-	if open.Cause != "" {
-		st.Stopped = &stoppedStatus{open.Cause, open.OpenedAt, open.Until}
-	}
-	if st.Budget, err = readBudgetStatus(ctx, p); err != nil {
-		return st, err
-	}
-	making, err := p.Provisioning.Making(ctx)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return st, err
-	}
-	plans, err := p.Store.Plans().List(ctx, 5)
-	if err != nil {
-		return st, err
-	}
-	for _, plan := range plans {
-		if plan.State == store.PlanMaking && plan.Maker != "" && plan.ID != making.ID {
-			plan.State, plan.Reason = store.PlanDropped, store.MakingInterrupted // it will be, by the next one
+	st.Users, st.Budget = map[store.State]int{}, toBudgetStatus(now.Budget)
+	for _, u := range now.Users {
+		if u.Count > 0 {
+			st.Users[u.State] = u.Count
 		}
+	}
+	if !now.Pause.Since.IsZero() {
+		st.Hold = &heldStatus{now.Pause.Since, now.Pause.By, now.Pause.Reason}
+	}
+	if now.Stopped.Cause != "" {
+		st.Stopped = &stoppedStatus{now.Stopped.Cause, now.Stopped.OpenedAt, now.Stopped.Until}
+	}
+	list, err := plans.List(s.ctx, s.scope(), 5)
+	if err != nil {
+		return st, err
+	}
+	for _, plan := range list {
 		st.Plans = append(st.Plans, toJSONPlan(plan))
 	}
-	budget, err := p.Budget.Status(ctx)
-	if err != nil {
-		return st, err
-	}
-	st.Clock = admin.ClockJump(budget, p.Now())
-	work, err := p.Store.Plans().ManualTasks(ctx, store.ManualTaskFilter{Limit: 1000})
+	st.Clock = admin.ClockJump(now.Budget, p.Now())
+	work, err := p.Users().Tasks(s.ctx, s.scope(), store.ManualTaskFilter{Limit: 1000})
 	st.OpenWork = len(work)
 	return st, err
 }
@@ -183,10 +159,9 @@ type budgetStatus struct {
 	Reset      time.Time `json:"reset"`
 }
 
-func readBudgetStatus(ctx context.Context, p *server.App) (budgetStatus, error) {
-	b, err := p.Budget.Status(ctx)
+func toBudgetStatus(b store.BudgetStatus) budgetStatus {
 	return budgetStatus{b.Used, b.Used - b.UsedRetry - b.UsedPlan, b.UsedRetry, b.UsedPlan, b.Limit, b.Background,
-		b.PerSecond, b.Rate, b.Throttled, b.Exhausted, b.Reset}, err
+		b.PerSecond, b.Rate, b.Throttled, b.Exhausted, b.Reset}
 }
 
 func (b budgetStatus) text() string {
@@ -212,10 +187,11 @@ func (b budgetStatus) text() string {
 
 // Run prints the budget.
 func (c *budgetCmd) Run(s *invocation, p *server.App) error {
-	b, err := readBudgetStatus(s.ctx, p)
+	calls, err := p.Plans().Calls(s.ctx, s.scope())
 	if err != nil {
 		return err
 	}
+	b := toBudgetStatus(calls)
 	if c.JSON {
 		return s.object(b)
 	}
@@ -249,7 +225,7 @@ Examples:
 func (c *provisionRetryCmd) Run(s *invocation, p *server.App) error {
 	f := store.UserFilter{}
 	var err error
-	if f.Account, err = resolveAccount(s.ctx, p, c.Account, c.Unlisted); err != nil {
+	if f.Account, err = resolveAccount(s, p, c.Account, c.Unlisted); err != nil {
 		return err
 	}
 	if c.Person != "" {
@@ -277,9 +253,9 @@ func (provisionReadinessCmd) Help() string { return "Example:\n\n    ssobridge p
 
 // Run walks the directory and shows how far each mapping's people are.
 func (c *provisionReadinessCmd) Run(s *invocation, p *server.App) error {
-	list, forecast, err := p.Provisioning.Readiness(s.ctx, s.counter("people read"))
+	list, forecast, err := p.Plans().Readiness(s.ctx, s.scope(), s.counter("people read"))
 	if err != nil {
-		return directoryError(err, "read who is ready", "ssobridge check shows what is wrong")
+		return err
 	}
 	if c.JSON {
 		return readinessJSON(s, list, forecast)

@@ -48,7 +48,7 @@ func (c *traceListCmd) Run(s *invocation, p *server.App) error {
 	}
 	f := store.TraceFilter{Outcome: c.Outcome, SP: store.TrimBlanks(c.SP), Limit: c.Limit}
 	var err error
-	if f.Account, err = resolveAccount(s.ctx, p, c.Account, c.Unlisted); err != nil {
+	if f.Account, err = resolveAccount(s, p, c.Account, c.Unlisted); err != nil {
 		return err
 	}
 	if c.Person != "" {

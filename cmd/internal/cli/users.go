@@ -2,7 +2,6 @@ package cli
 
 import (
 	"cmp"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,8 +12,8 @@ import (
 
 	"ssobridge/cmd/internal/config"
 	"ssobridge/cmd/internal/server"
-	"ssobridge/provisioning"
 	"ssobridge/store"
+	"ssobridge/web/admin"
 )
 
 type usersCmd struct {
@@ -40,11 +39,11 @@ type userFilter struct {
 	unlistedFlag
 }
 
-func (f userFilter) filter(ctx context.Context, p *server.App) (store.UserFilter, error) {
-	account, err := resolveAccount(ctx, p, f.Account, f.Unlisted)
+func (f userFilter) filter(s *invocation, p *server.App) (store.UserFilter, error) {
+	account, err := resolveAccount(s, p, f.Account, f.Unlisted)
 	out := store.UserFilter{Account: account}
-	for _, s := range f.State {
-		out.States = append(out.States, store.State(s))
+	for _, state := range f.State {
+		out.States = append(out.States, store.State(state))
 	}
 	return out, err
 }
@@ -102,38 +101,25 @@ func toJSONUser(u store.SSOUser) jsonUser {
 
 // Run lists one page.
 func (c *usersListCmd) Run(s *invocation, p *server.App) error {
-	if c.Limit < 1 || c.Limit > 1000 {
-		return badInput(fmt.Errorf("--limit %d is out of range", c.Limit), "write 1 to 1000")
-	}
 	after, err := afterKey(c.After)
 	if err != nil {
 		return err
 	}
-	f, err := c.filter(s.ctx, p)
+	f, err := c.filter(s, p)
 	if err != nil {
 		return err
 	}
 	f.Limit, f.After = c.Limit, after
-	rows, err := p.Store.Ledger().List(s.ctx, f)
+	rows, err := p.Users().List(s.ctx, s.scope(), f)
 	if err != nil {
 		return err
 	}
-	if c.JSON {
-		enc := json.NewEncoder(s.stdout)
-		for _, u := range rows {
-			if err := enc.Encode(toJSONUser(u)); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "PERSON/ACCOUNT\tNAME\tROLE\tSTATE\tLOGIN NAME\tERROR")
+	t := s.table(asJSON{c.JSON}, "PERSON/ACCOUNT", "NAME", "ROLE", "STATE", "LOGIN NAME", "ERROR")
 	for _, u := range rows {
-		fmt.Fprintf(w, "%s/%s\t%s %s\t%s\t%s\t%s\t%s\n", u.Person, u.Account, u.FirstName, u.LastName, u.Role, u.State,
-			u.LoginName, u.ErrorText)
+		t.row(toJSONUser(u.SSOUser), string(u.Person)+"/"+string(u.Account), u.Name, u.Role, u.State, u.LoginName,
+			u.ErrorText)
 	}
-	if err := w.Flush(); err != nil {
+	if err := t.end(); err != nil || c.JSON {
 		return err
 	}
 	if len(rows) == c.Limit {
@@ -157,14 +143,14 @@ func (c *usersShowCmd) Run(s *invocation, p *server.App) error {
 	if err != nil {
 		return err
 	}
-	rows, err := p.Store.Ledger().Person(s.ctx, person)
+	rows, err := p.Users().OfPerson(s.ctx, s.scope(), person)
 	if err != nil {
 		return err
 	}
 	if c.JSON {
 		enc := json.NewEncoder(s.stdout)
 		for _, u := range rows {
-			if err := enc.Encode(toJSONUser(u)); err != nil {
+			if err := enc.Encode(toJSONUser(u.SSOUser)); err != nil {
 				return err
 			}
 		}
@@ -179,7 +165,7 @@ func (c *usersShowCmd) Run(s *invocation, p *server.App) error {
 	return nil
 }
 
-func showUser(s *invocation, u store.SSOUser) {
+func showUser(s *invocation, u admin.User) {
 	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
 	state := string(u.State)
 	if u.State == store.Suspended {
@@ -193,7 +179,7 @@ func showUser(s *invocation, u store.SSOUser) {
 	}
 	for _, line := range [][2]string{
 		{"person", string(u.Person)}, {"account", string(u.Account)}, {"state", state},
-		{"name", u.FirstName + " " + u.LastName}, {"role as told", string(u.Role)}, {"mapping", fmt.Sprint(u.Mapping)},
+		{"name", u.Name}, {"current role", string(u.Role)}, {"mapping", fmt.Sprint(u.Mapping)},
 		{"external_id", u.ExternalID}, {"external_provider", u.ExternalProvider}, {"login_name", u.LoginName},
 		{"contact_email", u.ContactEmail},
 		{"attempts", fmt.Sprint(u.Attempts)}, {"next attempt", at(u.NextAttempt)}, {"error key", u.ErrorKey},
@@ -234,11 +220,11 @@ func (c *usersConfirmCmd) Run(s *invocation, p *server.App) error {
 		keys = append(keys, key)
 	}
 	if c.All {
-		counts, err := p.Store.Ledger().CountByState(s.ctx)
+		now, err := p.Plans().Status(s.ctx, s.scope())
 		if err != nil {
 			return err
 		}
-		if err := s.confirm(c.Yes, false, fmt.Sprintf("Confirm %d assumed users?", counts[store.Assumed])); err != nil {
+		if err := s.confirm(c.Yes, false, fmt.Sprintf("Confirm %d assumed users?", now.Count(store.Assumed))); err != nil {
 			return err
 		}
 	}
@@ -264,7 +250,7 @@ func (usersExportCmd) Help() string {
 
 // Run writes the export.
 func (c *usersExportCmd) Run(s *invocation, p *server.App) (err error) {
-	f, err := c.filter(s.ctx, p)
+	f, err := c.filter(s, p)
 	if err != nil {
 		return err
 	}
@@ -277,10 +263,7 @@ func (c *usersExportCmd) Run(s *invocation, p *server.App) (err error) {
 		defer func() { err = errors.Join(err, file.Close()) }()
 		w = file
 	}
-	if err := p.Provisioning.ExportUsers(s.ctx, w, f, c.Format); err != nil {
-		return fmt.Errorf("export users: %w", err)
-	}
-	return nil
+	return p.Users().Export(s.ctx, s.scope(), w, f, c.Format, s.event("", ""))
 }
 
 type usersImportCmd struct {
@@ -300,7 +283,7 @@ func (c *usersImportCmd) Run(s *invocation, p *server.App) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeFile()) }()
-	counts, err := p.Provisioning.ImportUsers(s.ctx, r, actor(s.environ))
+	counts, err := p.Users().Import(s.ctx, s.scope(), r, actor(s.environ))
 	if err != nil {
 		return err
 	}
@@ -320,27 +303,9 @@ func (s *invocation) input(name string) (io.Reader, func() error, error) {
 	return file, file.Close, nil
 }
 
-// adoptions are the outcomes of telling users, as people read them.
-var adoptions = []struct {
-	outcome store.Adoption
-	words   string
-}{
-	{store.Adopted, "new in the ledger"},
-	{store.Changed, "was in the ledger without a user; now has the imported one"},
-	{store.Confirmed, "confirmed"},
-	{store.Unchanged, "already known"},
-	{store.TakenPerson, "skipped: the person has another user in this account"},
-	{store.TakenID, "skipped: the external id or login name belongs to another person"},
-	{store.TakenCase, "skipped: the external id differs from another user's only in letter case"},
-	{store.NotAdoptable, "skipped: can't be stored"},
-	{provisioning.NotCreated, "skipped: never created"},
-}
-
 func printAdoptions(s *invocation, counts map[store.Adoption]int) {
-	for _, a := range adoptions {
-		if n := counts[a.outcome]; n > 0 {
-			s.printf("%d %s\n", n, a.words)
-		}
+	for _, c := range admin.AdoptionCounts(counts) {
+		s.printf("%d %s\n", c.Count, c.Text)
 	}
 }
 

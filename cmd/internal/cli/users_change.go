@@ -10,6 +10,7 @@ import (
 	"ssobridge/idp/directory"
 	"ssobridge/provisioning"
 	"ssobridge/store"
+	"ssobridge/web/admin"
 )
 
 // afterKey reads PERSON/ACCOUNT, as users list prints it; "" is none. A person id may hold slashes, an account can't.
@@ -100,63 +101,45 @@ func (c *usersAdoptCmd) adoptFile(s *invocation, p *server.App) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeFile()) }()
-	told, wrong, err := provisioning.ReadKnownUserLines(r)
-	if err != nil || len(wrong) > 0 && !c.SkipBad {
-		if wrong := errors.Join(append(wrong, err)...); wrong != nil {
-			return fmt.Errorf("read known users: %w", wrong)
-		}
-	}
-	previewed, err := p.Provisioning.PreviewAdoption(s.ctx, told)
+	users := p.Users()
+	adoption, err := users.ReadAdoption(s.ctx, s.scope(), r, c.SkipBad)
 	if err != nil {
-		return directoryError(err, "look up the told users", "ssobridge check shows what is wrong")
+		return err
 	}
 	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "LINE\tPERSON\tACCOUNT\tEXTERNAL ID\tROLE\tSTATE\tREMARK")
-	faults := 0
-	for _, t := range previewed {
-		remark := t.Note
-		if t.Fault != "" {
-			faults++
-			remark = "FAULT: " + t.Fault
+	for _, one := range adoption.Items {
+		remark := one.Note
+		if one.Fault != "" {
+			remark = "FAULT: " + one.Fault
 		}
-		who := t.Told.Login
-		if who == "" {
-			who = t.Told.Person
-		}
-		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", t.Told.Line, who, t.Told.Account, t.User.ExternalID, t.User.Role,
-			t.User.State, remark)
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", one.Told.Line, admin.AdoptionWho(one.Told), one.Told.Account,
+			one.User.ExternalID, one.User.Role, one.User.State, remark)
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	for _, fault := range wrong {
-		s.printf("left out: %v\n", fault)
+	for _, fault := range adoption.Left {
+		s.printf("left out: %s\n", fault.Text())
 	}
-	s.printf("%d users, %d with faults\n", len(previewed), faults)
+	all, faults := len(adoption.Items), adoption.Faults
+	s.printf("%d users, %d with faults\n", all, faults)
 	if c.Preview {
 		return nil
 	}
 	if faults > 0 && c.Yes && !c.SkipBad {
 		// Who says yes beforehand has not seen the faults: a script would go on with a part.
-		return badInput(fmt.Errorf("not saved: %d of %d lines have faults", faults, len(previewed)),
+		return badInput(fmt.Errorf("not saved: %d of %d lines have faults", faults, all),
 			"correct them by the remarks above, or leave them out by --skip-bad")
 	}
-	if faults == len(previewed) {
-		return badInput(errors.New("no line can be taken"), "mend the file by the remarks above")
+	if faults < all {
+		if err := s.confirm(c.Yes, c.File == "-", fmt.Sprintf("Take the %d without faults?", all-faults)); err != nil {
+			return err
+		}
 	}
-	if err := s.confirm(c.Yes, c.File == "-", fmt.Sprintf("Take the %d without faults?",
-		len(previewed)-faults)); err != nil {
-		return err
-	}
-	done, err := p.Provisioning.AdoptUsers(s.ctx, previewed, actor(s.environ))
+	counts, err := users.Adopt(s.ctx, s.scope(), adoption, actor(s.environ))
 	if err != nil {
 		return err
-	}
-	counts := map[store.Adoption]int{}
-	for _, t := range done {
-		if t.Outcome != "" {
-			counts[t.Outcome]++
-		}
 	}
 	printAdoptions(s, counts)
 	return nil

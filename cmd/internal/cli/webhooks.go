@@ -2,11 +2,9 @@ package cli
 
 import (
 	"cmp"
-	"errors"
-	"fmt"
 
 	"ssobridge/cmd/internal/server"
-	"ssobridge/partnerapi"
+	"ssobridge/web/admin"
 )
 
 type webhooksCmd struct {
@@ -25,18 +23,15 @@ func (webhooksListCmd) Help() string {
 
 // Run lists the topics.
 func (c webhooksListCmd) Run(s *invocation, p *server.App) error {
-	return s.withPartner(func() error {
-		list, err := p.Provisioning.Webhooks(s.ctx)
-		if err != nil {
-			return err
-		}
-		t := s.table(c.asJSON, "TOPIC", "NAME", "POSTED TO")
-		for _, topic := range list {
-			to := hideSecret(p, topic.HookURI)
-			t.row(jsonTopic{topic.TopicID, topic.Name, to}, topic.TopicID, topic.Name, cmp.Or(to, "not subscribed"))
-		}
-		return t.end()
-	})
+	list, err := p.Webhooks().List(s.ctx, s.scope())
+	if err != nil {
+		return err
+	}
+	t := s.table(c.asJSON, "TOPIC", "NAME", "POSTED TO")
+	for _, topic := range list {
+		t.row(jsonTopic(topic), topic.ID, topic.Name, cmp.Or(topic.PostedTo, "not subscribed"))
+	}
+	return t.end()
 }
 
 // jsonTopic is a topic of webhooks as JSON.
@@ -44,23 +39,7 @@ type jsonTopic struct {
 	ID       int    `json:"id"`
 	Name     string `json:"name"`
 	PostedTo string `json:"posted_to,omitempty"`
-}
-
-// withPartner does something that calls Constant Contact.
-func (s *invocation) withPartner(do func() error) error {
-	err := do()
-	if kindOf(err) != "" {
-		return failed(err, partnerHint(err))
-	}
-	return err
-}
-
-// hideSecret shows our own address without the part that proves who posts.
-func hideSecret(p *server.App, uri string) string {
-	if own := p.WebhookURL(); own != "" && uri == own {
-		return p.Config.PublicURL + server.WebhookPath + "***"
-	}
-	return uri
+	Here     bool   `json:"here"`
 }
 
 type webhooksSetCmd struct {
@@ -75,25 +54,18 @@ func (webhooksSetCmd) Help() string {
 
 // Run subscribes.
 func (c *webhooksSetCmd) Run(s *invocation, p *server.App) error {
-	return s.withPartner(func() error {
-		uri := cmp.Or(c.URL, p.WebhookURL())
-		if uri == "" {
-			return badInput(errors.New("this bridge takes no webhooks: constant_contact.webhook has no secret"),
-				"set constant_contact.webhook.secret_file, or give --url")
+	topics := c.Topic
+	if len(topics) == 0 {
+		topics = admin.Topics()
+	}
+	for _, topic := range topics {
+		t, err := p.Webhooks().Set(s.ctx, s.scope(), topic, c.URL, actor(s.environ))
+		if err != nil {
+			return err
 		}
-		topics := c.Topic
-		if len(topics) == 0 {
-			topics = []int{partnerapi.TopicTierUp, partnerapi.TopicTierDown, partnerapi.TopicCancelled, partnerapi.TopicDisabled}
-		}
-		for _, topic := range topics {
-			t, err := p.Provisioning.SetWebhook(s.ctx, topic, uri, actor(s.environ))
-			if err != nil {
-				return fmt.Errorf("subscribe topic %d: %w", topic, err)
-			}
-			s.printf("topic %d is posted to %s\n", t.TopicID, hideSecret(p, t.HookURI))
-		}
-		return nil
-	})
+		s.printf("topic %d is posted to %s\n", t.ID, t.PostedTo)
+	}
+	return nil
 }
 
 type webhooksRemoveCmd struct {
@@ -105,13 +77,11 @@ func (webhooksRemoveCmd) Help() string { return "Example:\n\n    ssobridge webho
 
 // Run ends a subscription.
 func (c *webhooksRemoveCmd) Run(s *invocation, p *server.App) error {
-	return s.withPartner(func() error {
-		if err := p.Provisioning.RemoveWebhook(s.ctx, c.Topic, actor(s.environ)); err != nil {
-			return err
-		}
-		s.printf("topic %d is not posted any more\n", c.Topic)
-		return nil
-	})
+	if err := p.Webhooks().Remove(s.ctx, s.scope(), c.Topic, actor(s.environ)); err != nil {
+		return err
+	}
+	s.printf("topic %d is not posted any more\n", c.Topic)
+	return nil
 }
 
 type webhooksTestCmd struct {
@@ -125,12 +95,10 @@ func (webhooksTestCmd) Help() string {
 
 // Run asks for a test.
 func (c *webhooksTestCmd) Run(s *invocation, p *server.App) error {
-	return s.withPartner(func() error {
-		t, err := p.Provisioning.TestWebhook(s.ctx, c.Topic, actor(s.environ))
-		if err != nil {
-			return err
-		}
-		s.printf("Constant Contact posts a test of topic %d to %s\n", t.TopicID, hideSecret(p, t.HookURI))
-		return nil
-	})
+	t, err := p.Webhooks().Test(s.ctx, s.scope(), c.Topic, actor(s.environ))
+	if err != nil {
+		return err
+	}
+	s.printf("Constant Contact posts a test of topic %d to %s\n", t.ID, t.PostedTo)
+	return nil
 }

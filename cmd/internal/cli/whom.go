@@ -35,33 +35,13 @@ type unlistedFlag struct {
 	Unlisted bool `help:"Take a client account that no list knows (yet), in just the letters that you typed."`
 }
 
-// account brings an account that was typed to the form in which it is on record; "" stays "". One that no list knows is
-// refused: what would be said of it may never be looked at under that spelling.
-func resolveAccount(ctx context.Context, p *server.App, text string, unlisted bool) (store.AccountID, error) {
+// resolveAccount brings an account that was typed to the form in which it is on record; "" stays "". One that no list
+// knows is refused: what would be said of it may never be looked at under that spelling.
+func resolveAccount(s *invocation, p *server.App, text string, unlisted bool) (store.AccountID, error) {
 	if text == "" {
 		return "", nil
 	}
-	id, err := p.Provisioning.Account(ctx, text)
-	if unlisted && errors.Is(err, store.ErrUnlistedAccount) {
-		return id, nil
-	}
-	return id, accountFault(err)
-}
-
-// accountFault is the hint for an account that can't be resolved.
-func accountFault(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, store.ErrUnlistedAccount):
-		return badInput(err, "ssobridge accounts list --refresh reads the list anew; --unlisted takes the account as you "+
-			"typed it")
-	case errors.Is(err, store.ErrAmbiguousAccount):
-		return badInput(err, "write it in the letters that ssobridge accounts list shows")
-	case errors.Is(err, store.ErrBadAccount):
-		return badInput(err, "ssobridge accounts list shows them")
-	}
-	return err
+	return p.ClientAccounts().Find(s.ctx, s.scope(), text, unlisted)
 }
 
 // readInput reads a file that a command was given, or standard input for -.

@@ -69,7 +69,7 @@ func TestConsoleAccounts(t *testing.T) {
 		t.Errorf("the plan: %d\n%s", p.Status, p.text())
 	}
 	if p = c.submitForm(p, own+"/cancel", "typed", bakery); p.Status != http.StatusUnprocessableEntity ||
-		!strings.Contains(p.text(), "Nothing was cancelled") {
+		!strings.Contains(p.text(), "nothing was cancelled") {
 		t.Errorf("cancel with another id typed: %d\n%s", p.Status, p.text())
 	}
 	id := strings.TrimPrefix(own, "/admin/accounts/of/")
@@ -95,9 +95,9 @@ func TestConsoleAccounts(t *testing.T) {
 	}
 	calls := len(w.sandbox.Calls())
 	for name, k := range map[string]struct{ method, path, query, writes, says string }{
-		"not listed":      {"DELETE", "/contacts", "", "1", "does not list this method and path"},
+		"not listed":      {"DELETE", "/contacts", "", "1", "does not list DELETE /contacts"},
 		"up and away":     {"GET", "/contacts/../account", "", "", "has the part . or .."},
-		"a query of text": {"GET", "/contacts", "limit", "", "Enter KEY=VALUE"},
+		"a query of text": {"GET", "/contacts", "limit", "", "want KEY=VALUE"},
 		"unticked":        {"POST", "/contacts", "", "", "Tick the box"},
 	} {
 		p = c.submitForm(c.get(w.url+club), club+"/call", "method", k.method, "path", k.path, "query", k.query,

@@ -63,7 +63,7 @@ func TestConsoleNamedGroups(t *testing.T) {
 	// Made again a second time since it was shown: what was not looked at is not accepted.
 	remake(viewers, "zoe")
 	if q := c.submitForm(p, page); q.Status != http.StatusConflict || !strings.Contains(q.text(),
-		"Please compare the groups again") {
+		"it is another group now") {
 		t.Errorf("another group than the one shown: %d\n%s", q.Status, q.text())
 	}
 	if inside := newClient(t); strings.Contains(inside.login(inside.get(w.url+"/admin/"), "zoe", password).text(),

@@ -23,7 +23,7 @@ func TestConsolePeople(t *testing.T) {
 	if p := c.get(w.url + "/admin/people?find=*%29%28uid%3D*"); !strings.Contains(p.text(), "No people found") {
 		t.Errorf("a filter as a name:\n%s", p.text())
 	}
-	if p := c.get(w.url + "/admin/people?find=a"); !strings.Contains(p.text(), "Type 2 to 100 characters") {
+	if p := c.get(w.url + "/admin/people?find=a"); !strings.Contains(p.text(), "type 2 to 100 characters") {
 		t.Errorf("one character:\n%s", p.text())
 	}
 	if p := c.get(w.url + "/admin/people/of/nobody"); p.Status != http.StatusNotFound {
@@ -118,7 +118,7 @@ func TestConsolePeople(t *testing.T) {
 	// ID-24: an invitation is for those who have a role in the console.
 	carol := find("carol")
 	c.submitForm(c.get(w.url+carol), carol+"/factors", "what",
-		"invite").status(http.StatusConflict).says("This person is in none of the console's groups")
+		"invite").status(http.StatusConflict).says("the person has no role in the admin console")
 	c.submitForm(c.get(w.url+bob), bob+"/factors", "what", "invite").status(http.StatusOK).says("Single use, valid until")
 
 	// Names that are HTML come out harmless: the browser runs none of it.

@@ -52,7 +52,25 @@ func (p *App) Handover() admin.Handover {
 }
 
 // Audit is what can be done with the audit log.
-func (p *App) Audit() admin.Audit { return admin.Audit{Store: p.Store, Sealer: p.Sealer, Now: p.Now} }
+func (p *App) Audit() admin.Audit {
+	return admin.Audit{Store: p.Store, Sealer: p.Sealer, Directory: p.Directory, Now: p.Now}
+}
+
+// Factors is what can be done with people's second factors.
+func (p *App) Factors() admin.Factors {
+	return admin.Factors{IdP: p.IdP, URL: p.Config.ConsoleURL() + "/admin/"}
+}
+
+// Captures is what can be done with the capture of people's assertions.
+func (p *App) Captures() admin.Captures { return admin.Captures{IdP: p.IdP} }
+
+// OurMetadata is the SAML metadata of this identity provider.
+func (p *App) OurMetadata() admin.OurMetadata { return admin.OurMetadata{IdP: p.IdP} }
+
+// NamedGroups is what can be done with the groups that give access to the console and to service providers.
+func (p *App) NamedGroups() admin.NamedGroups {
+	return admin.NamedGroups{IdP: p.IdP, Directory: p.Directory}
+}
 
 // Status is how the bridge stands: the list that readiness, overview and check go through.
 func (p *App) Status() admin.Status {
@@ -75,11 +93,29 @@ func (p *App) People() admin.People {
 }
 
 // Plans is what can be done with plans of creations.
-func (p *App) Plans() admin.Plans { return admin.Plans{Store: p.Store, Provisioning: p.Provisioning} }
+func (p *App) Plans() admin.Plans {
+	return admin.Plans{Store: p.Store, Provisioning: p.Provisioning, Budget: p.Budget}
+}
+
+// Attention is what waits for an administrator.
+func (p *App) Attention() admin.Attention {
+	return admin.Attention{Plans: p.Plans(), Users: p.Users(), Accounts: p.ClientAccounts(), Status: p.Status()}
+}
 
 // Users is what can be done with people's users at Constant Contact.
 func (p *App) Users() admin.Users {
 	return admin.Users{Store: p.Store, Provisioning: p.Provisioning, Directory: p.Directory}
+}
+
+// ClientAccounts is what can be done with client accounts.
+func (p *App) ClientAccounts() admin.ClientAccounts {
+	return admin.ClientAccounts{Store: p.Store, Provisioning: p.Provisioning, IdP: p.IdP, PublicURL: p.Config.PublicURL}
+}
+
+// Webhooks is what can be done with Constant Contact's notices.
+func (p *App) Webhooks() admin.Webhooks {
+	return admin.Webhooks{Provisioning: p.Provisioning, URL: p.WebhookURL(),
+		Shown: p.Config.PublicURL + WebhookPath + "***"}
 }
 
 // WebhookPath is the path of Constant Contact's webhooks, but for the secret at its end.
@@ -131,7 +167,9 @@ func (p *App) console() *web.Console {
 		People:     p.People(), Users: p.Users(), Plans: p.Plans(), Sessions: p.Sessions(),
 		Status: p.Status(), Keys: p.Keys(),
 		Lockouts: p.Lockouts(), Expiries: p.Expiries(), Providers: p.Providers(), Mappings: p.Mappings(), Audit: p.Audit(),
-		Handover: p.Handover(), WebhookURL: p.WebhookURL(), Settings: Settings(&p.Config),
+		Handover: p.Handover(), ClientAccounts: p.ClientAccounts(), Webhooks: p.Webhooks(), Attention: p.Attention(),
+		Factors: p.Factors(), OurMetadata: p.OurMetadata(), NamedGroups: p.NamedGroups(), Captures: p.Captures(),
+		Settings: Settings(&p.Config),
 	})
 	return &web.Console{
 		Pages: pages, Audit: p.Store.Audit(), Forms: p.Store.Forms(),
