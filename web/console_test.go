@@ -25,8 +25,8 @@ var consoleRoutes = console.Routes()
 // consoleOver is the console with nothing behind its pages but a store. at is its own address, "" for none; from are
 // the networks that it is served to.
 func consoleOver(db *store.DB, at string, from ...string) *web.Console {
-	pages := console.New(console.Options{Store: db, People: admin.People{Store: db},
-		Budget: db.Budget(store.BudgetLimits{PerSecond: 4, PerDay: 10000, Share: 1})})
+	pages := console.New(console.Options{Store: db, People: admin.People{Store: db}, Audit: admin.Audit{Store: db},
+		Plans: admin.Plans{Store: db, Budget: db.Budget(store.BudgetLimits{PerSecond: 4, PerDay: 10000, Share: 1})}})
 	c := &web.Console{Pages: pages, Audit: db.Audit(), Forms: db.Forms(), PublicURL: at}
 	for _, network := range from {
 		c.AllowFrom = append(c.AllowFrom, netip.MustParsePrefix(network))

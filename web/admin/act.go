@@ -53,6 +53,9 @@ const (
 
 	ListLockouts Act = "list-lockouts" // the person or address that may be locked out
 
+	ListSecrets       Act = "list-secrets"        // the secret keys, with what needs each
+	RotateSecrets     Act = "rotate-secrets"      // make anew what an old secret key has made
+	VoidSecret        Act = "void-secret"         // id of the secret key: remove it, and end what can't be made anew
 	InviteAnew        Act = "invite-anew"         // remove the second factors that the person has, and invite anew
 	ListConsoleGroups Act = "list-console-groups" // that give access to the console and to service providers
 
@@ -109,7 +112,7 @@ func Acts() []Act {
 		ShowProvider, ReviewProvider, RefreshProvider,
 		ListSettings, NameEntity, SafeNameID, StopEncryption,
 		IgnoreEnd, StartEncryption, AllowCBC, AddCertificate, ReleaseRequested,
-		ListLockouts, InviteAnew, ListConsoleGroups,
+		ListLockouts, InviteAnew, ListConsoleGroups, ListSecrets, RotateSecrets, VoidSecret,
 		ListPlans, ShowPlan, WaitForPlan, PausePlan, ReadAudit, ResumeProvisioning,
 		ListUsers, ListUsersIn, ShowProvisioning, ListTasks, NamePersonByID, ConfirmDeleted, RetryRequest,
 		ExplainPerson, ShowUser, ListFactors, InviteToFactor, ReleaseNameID, PlanUsers, AdoptUsers, ListAccounts,

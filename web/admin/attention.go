@@ -78,7 +78,7 @@ func (a Attention) List(ctx context.Context, s Scope, now ProvisioningStatus) (a
 		return nil, fmt.Errorf("look for the newest plan: %w", err)
 	}
 	if len(plans) > 0 && plans[0].State == store.PlanStopped {
-		add(1, "A plan has stopped and needs your decision", ShowPlan, strconv.FormatInt(plans[0].ID, 10))
+		add(1, "Provisioning is paused and needs your decision", ShowPlan, strconv.FormatInt(plans[0].ID, 10))
 	}
 	return all, nil
 }

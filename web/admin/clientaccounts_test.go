@@ -26,6 +26,12 @@ func (w *world) newIdP(t *testing.T) *idp.IdP {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return w.idpWith(t, sealer)
+}
+
+// idpWith is one with these secret keys.
+func (w *world) idpWith(t *testing.T, sealer *certs.Sealer) *idp.IdP {
+	t.Helper()
 	db := w.db
 	p, err := idp.New(idp.Options{
 		EntityID: "https://sso.example.com", PublicURL: "https://sso.example.com",

@@ -15,7 +15,6 @@ import (
 
 	"ssobridge/idp"
 	"ssobridge/idp/directory"
-	"ssobridge/provisioning"
 	"ssobridge/store"
 	"ssobridge/web"
 	"ssobridge/web/admin"
@@ -24,8 +23,6 @@ import (
 // Options are what the pages show and act by.
 type Options struct {
 	Store          *store.DB
-	Budget         *store.Budget
-	Provisioning   *provisioning.Service
 	Provider       *idp.IdP
 	Directory      *directory.Directory
 	References     *idp.References // reads the references of requests that were only counted; nil: there are none

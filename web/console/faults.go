@@ -40,6 +40,7 @@ var actPaths = map[admin.Act]func(about string) string{
 	admin.ReleaseRequested: nowhere,
 
 	admin.ListLockouts: at(lockoutsPath), admin.InviteAnew: nowhere, admin.ListConsoleGroups: at(namedPath),
+	admin.ListSecrets: nowhere, admin.RotateSecrets: nowhere, admin.VoidSecret: nowhere,
 
 	admin.ListPlans: at(provisioningPath), admin.PausePlan: at(provisioningPath), admin.ReadAudit: at("/admin/audit"),
 	admin.ResumeProvisioning: at(provisioningPath),

@@ -2,10 +2,7 @@ package console
 
 import (
 	"bytes"
-	"cmp"
-	"crypto/sha256"
 	"embed"
-	"encoding/base64"
 	"fmt"
 	"html/template"
 	"io/fs"
@@ -201,18 +198,6 @@ func (r *request) stream(name string, view func() (any, error)) error {
 		}
 		return b.String(), nil
 	})
-}
-
-// fingerprint of what was shown before it is done: another one is shown anew.
-func fingerprint(data []byte) string {
-	sum := sha256.Sum256(data)
-	return base64.RawURLEncoding.EncodeToString(sum[:16])
-}
-
-// who is what a row of the ledger is called: the person's name as Constant Contact
-// was told it, or what else is known.
-func who(u store.SSOUser) string {
-	return cmp.Or(admin.UserName(u), string(u.Person))
 }
 
 // parseMicros reads a time of a pager's link.

@@ -58,6 +58,9 @@ var actWords = map[string]string{
 	"act.list-lockouts":    "See who is locked out",
 
 	"act.invite-anew":         "If it is lost, remove it and invite the person anew.",
+	"act.list-secrets":        "Look at the secret keys of the configuration.",
+	"act.rotate-secrets":      "Make anew what the old secret key has made.",
+	"act.void-secret":         "End the recovery codes and invitations that need it.",
 	"act.list-console-groups": "See the groups that give access",
 
 	"act.list-plans":          "See the plans",

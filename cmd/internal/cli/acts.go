@@ -75,6 +75,9 @@ var actHints = map[admin.Act]string{
 	admin.NameOrdered: "say which client account it became: ssobridge accounts retry {about} --account ID",
 	admin.ConfirmByID: "type the account's id, or give it by --confirm {about}",
 
+	admin.ListSecrets:       "ssobridge secrets status lists the ids, and what needs each",
+	admin.RotateSecrets:     "ssobridge secrets rotate makes them anew; what was changed in the database can't be",
+	admin.VoidSecret:        "ssobridge secrets remove {about} --void ends recovery codes and invitations",
 	admin.InviteAnew:        "if it is lost, --again removes it and invites anew",
 	admin.ListConsoleGroups: "ssobridge console groups list shows the groups",
 

@@ -57,7 +57,8 @@ type auditListCmd struct {
 
 // Help is shown by audit list --help.
 func (auditListCmd) Help() string {
-	return "People stand in events by their id; the names come from the directory and the ledger.\n\nExamples:\n\n    ssobridge audit " +
+	return "People stand in events by their id; the names come from the directory and the ledger.\n\nExamples:\n\n" +
+		"    ssobridge audit " +
 		"list --action mapping-add\n\n    ssobridge audit list --person alice --outcome refused --since 2026-11-01"
 }
 

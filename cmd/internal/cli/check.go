@@ -230,14 +230,6 @@ func checkJournal(ctx context.Context, r *findings, p *server.App) {
 	}
 }
 
-// partnerHint says what to do about an error of Constant Contact's API.
-func partnerHint(err error) string {
-	if e, ok := admin.AsError(err); ok {
-		return refusalHints(e)
-	}
-	return ""
-}
-
 func checkMappings(ctx context.Context, r *findings, p *server.App) {
 	list, err := p.Store.Mappings().List(ctx)
 	switch {

@@ -1,11 +1,6 @@
 package cli
 
-import (
-	"errors"
-
-	"ssobridge/cmd/internal/server"
-	"ssobridge/store"
-)
+import "ssobridge/cmd/internal/server"
 
 type clockCmd struct {
 	Accept clockAcceptCmd `cmd:"" help:"Say that it is as late as the clock says, after a long stop or the restore of an old backup."`
@@ -22,25 +17,22 @@ func (clockAcceptCmd) Help() string {
 
 // Run accepts the time.
 func (c *clockAcceptCmd) Run(s *invocation, p *server.App) error {
-	err := p.BelieveClock(s.ctx)
-	var fault *server.ClockFault
+	clock := p.Clock()
+	doubt, err := clock.Doubt(s.ctx, s.scope())
 	switch {
-	case err == nil:
+	case err != nil:
+		return err
+	case doubt == nil:
 		s.printf("the clock is believed: there is nothing to accept\n")
 		return nil
-	case !errors.As(err, &fault):
-		return err
-	case !fault.Jumped:
-		return badInput(fault, fault.Fix)
+	case doubt.Jumped:
+		s.printf("%s.\nWhat is older than it is kept for by that is deleted then, audit events by audit.keep.\n", doubt.What)
+		if err := s.confirm(c.Yes, false, "Is it as late as that?"); err != nil {
+			return err
+		}
 	}
-	s.printf("%s.\nWhat is older than it is kept for by that is deleted then, audit events by audit.keep.\n", fault.What)
-	if err := s.confirm(c.Yes, false, "Is it as late as that?"); err != nil {
-		return err
-	}
-	now := p.Now()
-	e := s.event("clock-accept", "retention")
-	e.Detail = store.DetailOf(map[string]any{"time": now.UTC()})
-	if err := p.Store.Clock().Accept(s.ctx, now, e); err != nil {
+	now, err := clock.Accept(s.ctx, s.scope(), s.event("", ""))
+	if err != nil {
 		return err
 	}
 	s.printf("accepted: retention goes on from %s\n", server.Minute(now))

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"context"
+	"errors"
 	"strings"
 
 	"ssobridge/certs"
@@ -59,6 +61,24 @@ func (p *App) Audit() admin.Audit {
 // Factors is what can be done with people's second factors.
 func (p *App) Factors() admin.Factors {
 	return admin.Factors{IdP: p.IdP, URL: p.Config.ConsoleURL() + "/admin/"}
+}
+
+// Secrets is what can be done with the secret keys.
+func (p *App) Secrets() admin.Secrets {
+	return admin.Secrets{Store: p.Store, Sealer: p.Sealer, IdP: p.IdP, Audit: p.Audit(),
+		Lacking: NewReplica(p).Lacking, Chain: p.chainAll, Journal: p.pruneJournal}
+}
+
+// Clock is what can be done where the clock is in doubt.
+func (p *App) Clock() admin.Clock {
+	return admin.Clock{Store: p.Store, Now: p.Now, Look: func(ctx context.Context) (*admin.ClockDoubt, error) {
+		err := p.BelieveClock(ctx)
+		fault, ok := errors.AsType[*ClockFault](err)
+		if !ok {
+			return nil, err
+		}
+		return &admin.ClockDoubt{What: fault.What, Hint: fault.Fix, Jumped: fault.Jumped}, nil
+	}}
 }
 
 // Captures is what can be done with the capture of people's assertions.
@@ -162,7 +182,7 @@ func (p *App) console() *web.Console {
 		return nil
 	}
 	pages := console.New(console.Options{
-		Store: p.Store, Budget: p.Budget, Provisioning: p.Provisioning, Provider: p.IdP, Directory: p.Directory,
+		Store: p.Store, Provider: p.IdP, Directory: p.Directory,
 		References: &p.References,
 		People:     p.People(), Users: p.Users(), Plans: p.Plans(), Sessions: p.Sessions(),
 		Status: p.Status(), Keys: p.Keys(),

@@ -58,9 +58,9 @@ func (p *App) checkpointOnce(ctx context.Context, holder string) error {
 			return err
 		}
 		head, more = c.Head, c.More
-		p.ForeignEvents(c)
+		p.foreignEvents(c)
 	}
-	p.ReportForeign(ctx)
+	p.reportForeign(ctx)
 	switch sealed, err := p.Store.Audit().LastCheckpoint(ctx); {
 	case err != nil && !errors.Is(err, store.ErrNotFound):
 		return err
@@ -83,8 +83,8 @@ type foreignTally struct {
 	reported      time.Time
 }
 
-// ForeignEvents adds what one batch of the chain found.
-func (p *App) ForeignEvents(c store.Chained) {
+// foreignEvents adds what one batch of the chain found.
+func (p *App) foreignEvents(c store.Chained) {
 	if p.foreign.count == 0 && len(c.Foreign) > 0 {
 		p.foreign.first = c.Foreign[0]
 	}
@@ -92,9 +92,9 @@ func (p *App) ForeignEvents(c store.Chained) {
 	p.foreign.before += c.Before
 }
 
-// ReportForeign reports, once a minute at most, the audit events that somebody wrote into the database: one line in the
+// reportForeign reports, once a minute at most, the audit events that somebody wrote into the database: one line in the
 // log and one event, however many there are. Who writes a million rows must not get a million of ours.
-func (p *App) ReportForeign(ctx context.Context) {
+func (p *App) reportForeign(ctx context.Context) {
 	t := &p.foreign
 	if now := p.Now(); t.count+t.before == 0 || now.Sub(t.reported) < time.Minute && !t.reported.IsZero() &&
 		ctx.Err() == nil {
@@ -143,4 +143,26 @@ func appendCheckpoint(file string, s store.Checkpoint) error {
 		return fmt.Errorf("encode a checkpoint: %w", err)
 	}
 	return journal.AppendToSink(file, append(line, '\n'))
+}
+
+// chainAll puts the audit events that wait into the chain. A running replica may do the same.
+func (p *App) chainAll(ctx context.Context) error {
+	for {
+		switch c, err := p.Store.Audit().Chain(ctx); {
+		case errors.Is(err, store.ErrConflict):
+		case err != nil:
+			return err
+		case len(c.Foreign) > 0 || c.Before > 0:
+			p.foreignEvents(c)
+			fallthrough
+		default:
+			if !c.More {
+				p.reportForeign(ctx)
+				return nil
+			}
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
 }

@@ -39,6 +39,15 @@ func NewReplica(p *App) *Replica {
 	}}
 }
 
+// sealedBy is the id of the secret key that has sealed something; "" where no known one has.
+func (p *App) sealedBy(sealed []byte, context string) string {
+	id, ok := p.Sealer.SealedBy(sealed, context)
+	if !ok {
+		return ""
+	}
+	return id.String()
+}
+
 // SecretKeyIDs are the ids of the secret keys of the configuration, the one in use first.
 func (p *App) SecretKeyIDs() []string {
 	var ids []string

@@ -1,4 +1,4 @@
-package server
+package admin
 
 import (
 	"context"
@@ -8,62 +8,62 @@ import (
 	"ssobridge/store"
 )
 
-// Need is a kind of thing in the store that secret keys have made.
-type Need struct {
+// SecretNeed is a kind of thing in the store that secret keys have made.
+type SecretNeed struct {
 	What  string // in the plural
 	One   string
 	Count map[string]int // by the id of the secret key; "" for what no known one opens
-	Goes  string         // how what an old one has made goes away; "": it is made anew by rotate
+	Goes  string         // how what an old one has made goes away; "": it is made anew by Rotate
+	Voids bool           // Remove ends it where that is asked for
 }
 
-// Needs lists what each secret key has made. secrets status shows it, and secrets remove goes by it.
-func (p *App) Needs(ctx context.Context) ([]Need, error) {
-	keys, err := p.Store.Keys().List(ctx)
+// needs lists what each secret key has made.
+func (x Secrets) needs(ctx context.Context) ([]SecretNeed, error) {
+	keys, err := x.Store.Keys().List(ctx)
 	if err != nil {
 		return nil, err
 	}
-	signing := Need{What: "signing keys", One: "signing key", Count: map[string]int{}}
+	signing := SecretNeed{What: "signing keys", One: "signing key", Count: map[string]int{}}
 	for _, k := range keys {
 		if len(k.Private) > 0 {
-			signing.Count[p.sealedBy(k.Private, "signing-key:"+k.ID)]++
+			signing.Count[sealedBy(x.Sealer, k.Private, "signing-key:"+k.ID)]++
 		}
 	}
-	factors, codes, err := p.IdP.Factors().SealedBy(ctx)
+	factors, codes, err := x.IdP.Factors().SealedBy(ctx)
 	if err != nil {
 		return nil, err
 	}
-	name, err := p.IdP.NameKeyBy(ctx)
+	name, err := x.IdP.NameKeyBy(ctx)
 	if err != nil {
 		return nil, err
 	}
-	invitations, err := p.invitedBy(ctx)
+	invitations, err := x.invitedBy(ctx)
 	if err != nil {
 		return nil, err
 	}
-	captured, err := p.IdP.CapturedBy(ctx)
+	captured, err := x.IdP.CapturedBy(ctx)
 	if err != nil {
 		return nil, err
 	}
-	all := []Need{
+	all := []SecretNeed{
 		signing,
 		{What: "second factors", One: "second factor", Count: factors},
 		{What: "keys of NameIDs", One: "key of NameIDs", Count: name},
 		{What: "sets of recovery codes", One: "set of recovery codes", Count: codes,
-			Goes: "they work as long as their secret key is known; people get new ones at /factors, or secrets remove --void " +
-				"removes them"},
+			Goes: "recovery codes work as long as their secret key is known, and people get new ones at /factors", Voids: true},
 		{What: "invitations to enrol a second factor", One: "invitation to enrol a second factor", Count: invitations,
-			Goes: "they end a day after they were made; admin invite makes new ones, and secrets remove --void ends them"},
+			Goes: "invitations end a day after they were made", Voids: true},
 		{What: "captured assertions", One: "captured assertion", Count: captured,
-			Goes: "they are deleted a day after they were kept"},
+			Goes: "captured assertions are deleted a day after they were kept"},
 	}
-	for _, id := range p.Sealer.KeyIDs() {
-		rows, err := p.Store.SecretKeys().Vouched(ctx, id[:])
+	for _, id := range x.Sealer.KeyIDs() {
+		rows, err := x.Store.SecretKeys().Vouched(ctx, id[:])
 		if err != nil {
 			return nil, err
 		}
 		for i, r := range rows {
 			if len(all) < 6+len(rows) {
-				all = append(all, Need{What: r.Many, One: r.One, Count: map[string]int{}})
+				all = append(all, SecretNeed{What: r.Many, One: r.One, Count: map[string]int{}})
 			}
 			all[6+i].Count[id.String()] = r.Count
 		}
@@ -73,14 +73,14 @@ func (p *App) Needs(ctx context.Context) ([]Need, error) {
 
 // invitedBy counts invitations by secret key. Those that name none were made while one was known: they count for each
 // but the one in use.
-func (p *App) invitedBy(ctx context.Context) (map[string]int, error) {
-	count, err := p.IdP.Factors().InvitedBy(ctx)
+func (x Secrets) invitedBy(ctx context.Context) (map[string]int, error) {
+	count, err := x.IdP.Factors().InvitedBy(ctx)
 	if err != nil {
 		return nil, err
 	}
 	unnamed := count[""]
 	delete(count, "")
-	ids := p.SecretKeyIDs()
+	ids := x.ids()
 	if len(ids) > 1 {
 		ids = ids[1:]
 	}
@@ -90,18 +90,19 @@ func (p *App) invitedBy(ctx context.Context) (map[string]int, error) {
 	return count, nil
 }
 
-func (p *App) sealedBy(sealed []byte, context string) string {
-	id, ok := p.Sealer.SealedBy(sealed, context)
+// sealedBy is the id of the secret key that has sealed something; "" where no known one has.
+func sealedBy(sealer *certs.Sealer, sealed []byte, context string) string {
+	id, ok := sealer.SealedBy(sealed, context)
 	if !ok {
 		return ""
 	}
 	return id.String()
 }
 
-// Rotate makes anew, with the secret key in use, what another one has made. It returns how many things it has changed.
-func (p *App) Rotate(ctx context.Context, e store.Event) (int, error) {
-	changed, inUse := 0, p.Sealer.KeyIDs()[0]
-	err := p.Store.Keys().Change(ctx, func(ring *store.KeyRing) ([]store.Event, error) {
+// rotate makes anew, with the secret key in use, what another one has made. It returns how many things it has changed.
+func (x Secrets) rotate(ctx context.Context, e store.Event) (int, error) {
+	changed, inUse := 0, x.Sealer.KeyIDs()[0]
+	err := x.Store.Keys().Change(ctx, func(ring *store.KeyRing) ([]store.Event, error) {
 		changed = 0 // it can run twice
 		var events []store.Event
 		for i, k := range ring.Keys {
@@ -109,18 +110,18 @@ func (p *App) Rotate(ctx context.Context, e store.Event) (int, error) {
 				continue
 			}
 			name := "signing-key:" + k.ID
-			by, known := p.Sealer.SealedBy(k.Private, name)
+			by, known := x.Sealer.SealedBy(k.Private, name)
 			if !known {
 				return nil, fmt.Errorf("open signing key %s: %w", k.ID, certs.ErrSealed)
 			}
 			if by == inUse {
 				continue
 			}
-			private, err := p.Sealer.Open(k.Private, name)
+			private, err := x.Sealer.Open(k.Private, name)
 			if err != nil {
 				return nil, err
 			}
-			ring.Keys[i].Private, err = p.Sealer.Seal(private, name)
+			ring.Keys[i].Private, err = x.Sealer.Seal(private, name)
 			clear(private)
 			if err != nil {
 				return nil, err
@@ -136,11 +137,11 @@ func (p *App) Rotate(ctx context.Context, e store.Event) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("seal the signing keys with %s: %w", inUse, err)
 	}
-	factors, err := p.IdP.Factors().Reseal(ctx)
+	factors, err := x.IdP.Factors().Reseal(ctx)
 	if err != nil {
 		return changed + factors, fmt.Errorf("seal the second factors with %s: %w", inUse, err)
 	}
-	renewed, err := p.IdP.SealNameKey(ctx, e)
+	renewed, err := x.IdP.SealNameKey(ctx, e)
 	if err != nil {
 		return changed + factors, err
 	}
@@ -148,21 +149,21 @@ func (p *App) Rotate(ctx context.Context, e store.Event) (int, error) {
 		changed++
 	}
 	changed += factors
-	signed, err := p.Audit().SignAnew(ctx)
+	signed, err := x.Audit.SignAnew(ctx)
 	if err != nil {
 		return changed, err
 	}
 	changed += signed
 	// Last: what was made anew so far is vouched for by the secret key in use already.
-	for _, id := range p.Sealer.KeyIDs()[1:] {
-		vouched, err := p.Store.SecretKeys().Revouch(ctx, id[:])
+	for _, id := range x.Sealer.KeyIDs()[1:] {
+		vouched, err := x.Store.SecretKeys().Revouch(ctx, id[:])
 		changed += vouched
 		if err != nil {
 			return changed, err
 		}
 	}
 	// This replica's; each of the others does it when it starts with the new secret key.
-	if err := p.pruneJournal(ctx); err != nil {
+	if err := x.Journal(ctx); err != nil {
 		return changed, err
 	}
 	return changed, nil
