@@ -10,6 +10,7 @@ import (
 
 	"ssobridge/certs"
 	"ssobridge/cmd/internal/config"
+	"ssobridge/cmd/internal/server"
 	"ssobridge/store"
 	"ssobridge/web/admin"
 )
@@ -19,7 +20,7 @@ type initCmd struct {
 	PublicURL string            `placeholder:"URL" help:"Where browsers reach the bridge, such as https://sso.example.com."`
 	Set       map[string]string `placeholder:"KEY=VALUE" mapsep:"none" help:"Write this value into the configuration, such as directory.preset=openldap. Can be given several times."`
 	Algorithm string            `enum:"rsa-2048,rsa-3072,p-256,p-384" default:"rsa-3072" help:"Kind of signing key: rsa-3072, rsa-2048, p-256 or p-384. Constant Contact does not publish which it takes; RSA is the safe choice."`
-	Create    bool              `help:"Make the store, with --key-only too. That is what init does by itself."`
+	Create    bool              `help:"With --key-only: make the store too, where there is none. Without --key-only, init does so by itself."`
 	KeyOnly   bool              `help:"Write no files: make the first signing key into the store of an existing configuration (--config)."`
 }
 
@@ -33,7 +34,9 @@ Examples:
 
     ssobridge init . --public-url https://sso.example.com --set directory.preset=active_directory --set directory.base_dn=dc=example,dc=com
 
-    ssobridge init --key-only --config /etc/ssobridge/ssobridge.yaml`
+    ssobridge init --key-only --config /etc/ssobridge/ssobridge.yaml
+
+    ssobridge init --key-only --create --config /etc/ssobridge/ssobridge.yaml`
 }
 
 // Run sets up a folder.
@@ -96,8 +99,8 @@ func (c *initCmd) Run(s *invocation) error {
 	if err != nil {
 		return undo(err)
 	}
-	key, err := c.firstKey(s, &target, sealer)
-	if errors.Is(err, admin.ErrHasKey) {
+	key, err := c.firstKey(s, &target, sealer, false)
+	if errors.Is(err, admin.ErrHasKey) || errors.Is(err, server.ErrSecretKey) {
 		return undo(badInput(fmt.Errorf("%s holds a database already: %w", target.DataDir, err),
 			"choose another folder, or keep using the secret_key and configuration that it belongs to"))
 	}
@@ -117,17 +120,22 @@ Next:
 	return nil
 }
 
-// firstKey makes the store and its first key.
-func (c *initCmd) firstKey(s *invocation, cfg *config.Config, sealer *certs.Sealer) (_ *certs.Key, err error) {
-	db, err := store.Open(s.ctx, store.Options{DSN: cfg.DSN(), Insecure: cfg.Store.Insecure, Now: s.now, Logger: s.log(),
-		Voucher: sealer})
-	if errors.Is(err, store.ErrInsecure) {
-		return nil, fmt.Errorf("open the store: %w", err)
+// firstKey makes the first key, and the store for it unless that has to exist. The revocation journal has no part in
+// it: where there was no key, none was revoked.
+func (c *initCmd) firstKey(s *invocation, cfg *config.Config, sealer *certs.Sealer,
+	existing bool) (_ *certs.Key, err error) {
+	db, err := store.Open(s.ctx, store.Options{DSN: cfg.DSN(), Insecure: cfg.Store.Insecure, Existing: existing,
+		Now: s.now, Logger: s.log(), Voucher: sealer})
+	if errors.Is(err, store.ErrInsecure) || errors.Is(err, store.ErrNoStore) {
+		return nil, fmt.Errorf("open the store: %w", err) // with hints of their own
 	}
 	if err != nil {
 		return nil, failed(fmt.Errorf("open the store: %w", err), "can the folder be written?")
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
+	if err := server.OwnSecretKey(s.ctx, db, sealer); err != nil {
+		return nil, err // no program that serves this store could open the key
+	}
 	keys := admin.Keys{Store: db, Sealer: sealer, PublicURL: c.PublicURL, Now: s.now}
 	return keys.MakeFirst(s.ctx, s.scope(), certs.Algorithm(c.Algorithm), s.event("", ""))
 }
@@ -143,7 +151,8 @@ func (c *initCmd) addKey(s *invocation) error {
 	if err != nil {
 		return err
 	}
-	key, err := c.firstKey(s, &cfg, sealer)
+	// A set-up may run this at each start: a store that was lost must not come back empty.
+	key, err := c.firstKey(s, &cfg, sealer, !c.Create)
 	if errors.Is(err, admin.ErrHasKey) {
 		return badInput(err, "nothing was changed; a first key is only made where none is")
 	}

@@ -80,8 +80,27 @@ func TestReadyWithKeysAlone(t *testing.T) {
 	if strings.Contains(log.String(), `"msg":"ready"`) {
 		t.Errorf("ready without a key:\n%s", log)
 	}
-	if code, _, stderr := command(t, nil, "init", "--key-only", "--algorithm", "p-256", "--config", config); code != 0 {
-		t.Fatalf("init --key-only: %s", stderr)
+	file := filepath.Join(folder, "secret_key")
+	own, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := certs.NewSecret(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		secret string
+		code   int
+		says   string
+	}{{other, 1, "secret keys: "}, {string(own), 0, ""}} { // nobody here would open a key of the other one
+		if err := os.WriteFile(file, []byte(step.secret), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		code, _, stderr := command(t, nil, "init", "--key-only", "--algorithm", "p-256", "--config", config)
+		if code != step.code || !strings.Contains(stderr, step.says) {
+			t.Fatalf("init --key-only: exit code %d, want %d\n%s", code, step.code, stderr)
+		}
 	}
 	saysBy(t, log, `"msg":"ready"`)
 	stop()

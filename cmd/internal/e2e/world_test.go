@@ -237,7 +237,11 @@ func (w *world) setUp(t testing.TB, s setting, args []string) {
 			t.Fatal(err)
 		}
 	case len(s.env) > 0: // the first key is in the store of the file; the environment names another
-		w.command(t, "init", "--key-only", "--algorithm", algorithm)
+		first := []string{"init", "--key-only", "--algorithm", algorithm}
+		if s.binary == "" { // a former version makes the store by itself
+			first = append(first, "--create")
+		}
+		w.command(t, first...)
 	}
 	if s.bare {
 		return

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"ssobridge/certs"
 	"ssobridge/store"
 )
 
@@ -49,9 +50,11 @@ func (p *App) sealedBy(sealed []byte, context string) string {
 }
 
 // SecretKeyIDs are the ids of the secret keys of the configuration, the one in use first.
-func (p *App) SecretKeyIDs() []string {
+func (p *App) SecretKeyIDs() []string { return secretKeyIDs(p.Sealer) }
+
+func secretKeyIDs(sealer *certs.Sealer) []string {
 	var ids []string
-	for _, id := range p.Sealer.KeyIDs() {
+	for _, id := range sealer.KeyIDs() {
 		ids = append(ids, id.String())
 	}
 	return ids
@@ -185,14 +188,17 @@ func (p *App) SecretKeysThere(ctx context.Context) error {
 	return nil
 }
 
-// OwnSecretKey refuses a configuration whose secret keys are all those of another installation: everything that was
-// made with them here would be taken for a forgery later, the audit log first of all. Nothing is written by it.
-func (p *App) OwnSecretKey(ctx context.Context) error {
-	used, err := p.Store.SecretKeys().List(ctx)
+// OwnSecretKey is OwnSecretKey of the store and the configuration of these parts.
+func (p *App) OwnSecretKey(ctx context.Context) error { return OwnSecretKey(ctx, p.Store, p.Sealer) }
+
+// OwnSecretKey refuses secret keys that are all those of another installation: everything that was made with them here
+// would be taken for a forgery later, the audit log first of all. Nothing is written by it.
+func OwnSecretKey(ctx context.Context, db *store.DB, sealer *certs.Sealer) error {
+	used, err := db.SecretKeys().List(ctx)
 	if err != nil {
 		return err
 	}
-	known, strange := p.SecretKeyIDs(), []string{}
+	known, strange := secretKeyIDs(sealer), []string{}
 	for _, k := range used {
 		if slices.Contains(known, k.ID) {
 			return nil
@@ -206,7 +212,7 @@ func (p *App) OwnSecretKey(ctx context.Context) error {
 			"the file of the right one into secret_keys", ErrSecretKey, strings.Join(strange, ", "), strings.Join(known, ", "))
 	}
 	// Nothing was served with any so far: the keys that init has made say whose the store is.
-	keys, err := p.Store.Keys().List(ctx)
+	keys, err := db.Keys().List(ctx)
 	if err != nil {
 		return err
 	}
@@ -215,7 +221,7 @@ func (p *App) OwnSecretKey(ctx context.Context) error {
 		if len(k.Private) == 0 {
 			continue
 		}
-		if p.sealedBy(k.Private, "signing-key:"+k.ID) != "" {
+		if _, opens := sealer.SealedBy(k.Private, "signing-key:"+k.ID); opens {
 			return nil
 		}
 		sealed++
