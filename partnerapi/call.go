@@ -86,6 +86,29 @@ func (k call) verdict(status int, f form) bool {
 	return k.later != 0 && status == k.later && (f == formOwn || f == formJSON || f == formEmpty)
 }
 
+// refusedUnseen tells a status that refuses a request before anything is done with it (RFC 9110, RFC 6585, RFC 8470),
+// of an answer that is not the API's own: a login of a proxy or of a portal, a firewall, a limit of a gateway. The
+// API, whose published answers to a creation are 201, 400, 401, 403, 409 and 500, has not seen the request then.
+//
+// Left out is what can be said after the request was passed on: 303, which answers a POST that was done (RFC 9110
+// 15.4.4), 304, 406, 408, 409, what has no meaning to rely on, and what a gateway says when its server gave no answer
+// or a bad one (500, 502, 503, 504, 520).
+func refusedUnseen(status int) bool {
+	switch status {
+	case http.StatusMultipleChoices, http.StatusMovedPermanently, http.StatusFound, http.StatusUseProxy,
+		http.StatusTemporaryRedirect, http.StatusPermanentRedirect,
+		http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound,
+		http.StatusMethodNotAllowed, http.StatusProxyAuthRequired, http.StatusLengthRequired,
+		http.StatusRequestEntityTooLarge, http.StatusRequestURITooLong, http.StatusUnsupportedMediaType,
+		http.StatusExpectationFailed, http.StatusMisdirectedRequest, http.StatusUnprocessableEntity,
+		http.StatusTooEarly, http.StatusUpgradeRequired, http.StatusPreconditionRequired,
+		http.StatusRequestHeaderFieldsTooLarge, http.StatusUnavailableForLegalReasons,
+		http.StatusNotImplemented, http.StatusHTTPVersionNotSupported, http.StatusNetworkAuthenticationRequired:
+		return true
+	}
+	return false
+}
+
 // unreadable is the error for an answer of the wanted status that does not say what it should. Whatever was asked for
 // may have been done.
 func (k call) unreadable(err error) error {

@@ -316,7 +316,7 @@ func (c *Client) refused(ctx context.Context, k call, a answer) error {
 		e.Wait = max(e.Wait, a.retryAfter)
 		c.tell(ctx, c.o.Budget.Throttled)
 	case !k.verdict(a.status, b.form):
-		e.Kind, e.Wait = Unknown, a.retryAfter
+		e.Kind, e.Wait, e.NotProcessed = Unknown, a.retryAfter, refusedUnseen(a.status)
 		if a.status >= 300 && a.status < 400 {
 			e.Err = errors.New("a redirect, which is not followed; is the base URL right, or does a proxy stand in the way?")
 		}

@@ -11,7 +11,7 @@ import (
 // acted upon.
 type Kind string
 
-// The kinds. Only Unknown leaves open whether Constant Contact has acted; after every other
+// The kinds. Only Unknown leaves open whether Constant Contact has acted, unless it is NotProcessed; after every other
 // one but Accepted it surely has not.
 const (
 	NotSent       Kind = "not_sent"       // did not arrive: no slot, no token, no connection, ended before it was sent
@@ -35,7 +35,10 @@ type Error struct {
 	Key     string        // error_key as sent, cut to 200 bytes, printable
 	Message string        // error_message as sent, cut to 500 bytes, printable; several are joined by "; "
 	Wait    time.Duration // how long until it can work; 0 where not known
-	Err     error         // the cause, where there is one
+	// NotProcessed, of Unknown: not the API answered, but something before it, with a status that refuses the request
+	// before anything is done with it. Nothing was done; whether it is tried again is a question of what stands between.
+	NotProcessed bool
+	Err          error // the cause, where there is one
 }
 
 // Error tells operation, kind, status, key, message and cause, as far as there are any.

@@ -7,8 +7,10 @@ import (
 	"time"
 )
 
-// longestRetryAfter bounds what a server can make us wait: the day of the limits is over by then.
-const longestRetryAfter = 24 * time.Hour
+// longestRetryAfter bounds what a server can make us wait. Constant Contact's own limits are those of a second and of
+// a day, and the day's are told by the error key. What asks for longer is a gateway, often one that is set up
+// wrongly, and must not keep a person out for hours: a call every ten minutes finds out whether it means it.
+const longestRetryAfter = 10 * time.Minute
 
 // retryAfter is how long a server asks to wait, in seconds or until a date (RFC 9110 10.2.3). Constant Contact
 // documents none, gateways before it may send one. 0: it asks for nothing, or for something that is no time.

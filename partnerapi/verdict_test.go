@@ -89,6 +89,37 @@ func TestOnlyTheAPIJudgesAPerson(t *testing.T) {
 	}
 }
 
+// REAL-55: what refuses a request before it came to the API has created nothing, and says so; what may have been passed
+// on does not.
+func TestRefusedUnseen(t *testing.T) {
+	unseen := map[int]bool{}
+	for _, status := range []int{300, 301, 302, 305, 307, 308, 400, 401, 403, 404, 405, 407, 411, 413, 414, 415, 417, 421,
+		422, 425, 426, 428, 431, 451, 501, 505, 511} {
+		unseen[status] = true
+	}
+	for status := 200; status < 600; status++ {
+		if status == 201 || status == 204 || status == 429 {
+			continue // taken, without a body by its definition, and throttled
+		}
+		for _, body := range []string{"<html>", `{"message":"Forbidden"}`} {
+			if (status == 409 || status == 401) && body[0] == '{' {
+				continue // a verdict
+			}
+			e := wantKind(t, create(t, answers(t, status, map[string]string{"Location": "/portal"}, body)), partnerapi.Unknown)
+			if e.NotProcessed != unseen[status] {
+				t.Errorf("%d %s: not processed %t, want %t", status, body, e.NotProcessed, unseen[status])
+			}
+		}
+	}
+	if e := wantKind(t, create(t, answers(t, 403, nil, "")), partnerapi.Unknown); !e.NotProcessed {
+		t.Error("403 without a body: may have been processed")
+	}
+	// The API's own refusals have kinds of their own.
+	if e := wantKind(t, create(t, answers(t, 403, nil, `[{"error_key":"no"}]`)), partnerapi.Forbidden); e.NotProcessed {
+		t.Error("403 of the API: taken for a gateway's")
+	}
+}
+
 // REAL-55: the order of a client account is accepted for later by the API, and by no gateway that is overloaded.
 func TestOnlyTheAPIAcceptsForLater(t *testing.T) {
 	for body, want := range map[string]partnerapi.Kind{
@@ -233,7 +264,8 @@ func TestRetryAfter(t *testing.T) {
 	date := func(d time.Duration) string { return at.Add(d).Format(http.TimeFormat) }
 	for value, want := range map[string]time.Duration{
 		"": time.Second, "0": time.Second, "-3": time.Second, "soon": time.Second, "90": 90 * time.Second,
-		" 5 ": 5 * time.Second, "2.5": 2500 * time.Millisecond, "99999999": 24 * time.Hour,
+		" 5 ": 5 * time.Second, "2.5": 2500 * time.Millisecond, "99999999": 10 * time.Minute,
+		"999999999": 10 * time.Minute, "1e300": 10 * time.Minute, date(24 * time.Hour): 10 * time.Minute,
 		date(30 * time.Second): 30 * time.Second,
 		date(-time.Hour):       time.Second,
 	} {

@@ -187,6 +187,10 @@ func accountOutcome(r *store.AccountRequest, created partnerapi.CreatedAccount, 
 		return store.RequestAccepted
 	}
 	r.ErrorKey = e.Key
+	if e.NotProcessed && !before {
+		r.ErrorText = "something between us and Constant Contact refused the call before it got there" + said(e)
+		return store.RequestWanted
+	}
 	switch e.Kind {
 	case partnerapi.Accepted:
 		r.ErrorKey, r.ErrorText = "", "Constant Contact creates it later; the list of client accounts will show it"

@@ -65,6 +65,9 @@ func (s *Service) actEvent(a act, action string, err error) store.Event {
 // outcomeOf is the outcome of a call and its reason, as the audit has them.
 func outcomeOf(err error) (outcome, reason string) {
 	kind := partnerapi.KindOf(err)
+	if notProcessed(err) {
+		return "failed", reasonNotProcessed
+	}
 	switch kind {
 	case "":
 		return "ok", ""
@@ -76,6 +79,12 @@ func outcomeOf(err error) (outcome, reason string) {
 		return "ok", string(kind)
 	}
 	return "failed", string(kind)
+}
+
+// notProcessed tells an answer without which Constant Contact would not have seen the call either.
+func notProcessed(err error) bool {
+	e, ok := errors.AsType[*partnerapi.Error](err)
+	return ok && e.NotProcessed
 }
 
 // addRefusal notes what Constant Contact said. It has no message from outside.

@@ -203,8 +203,8 @@ func (s *Service) raise(ctx context.Context, row *store.SSOUser) error {
 			row.NextAttempt = at
 		}
 	case row.Priority != store.SignInPriority:
-		// It waits for tomorrow because background work has had its part of the day. What is left of the day is kept for this
-		// person.
+		// It waits for tomorrow because background work has had its part of the day. What is left of the day is kept for
+		// this person.
 		_, err = s.ledger.RequeueNow(ctx, key, store.SignInPriority, store.Event{
 			At: s.now(), Actor: string(row.Person), Action: "create-user-wanted", Subject: string(row.Person),
 			Account: row.Account, Outcome: "ok", Reason: "signed-in",
@@ -218,11 +218,22 @@ func (s *Service) raise(ctx context.Context, row *store.SSOUser) error {
 	return nil
 }
 
-// wellAgain tells whether a row waits for nothing any more: it got no answer, or could not be sent, and Constant
-// Contact has answered others as it should since then. A row that failed while others did not is at fault itself, and
-// waits.
+// wellAgain tells whether a row waits for nothing any more: it got no answer, could not be sent or was throttled, and
+// Constant Contact has answered others as it should since then. A row that failed while others did not is at fault
+// itself, and waits. One that was throttled keeps the pause that grows with each time, and no longer one that a server
+// asked for.
 func (s *Service) wellAgain(ctx context.Context, row store.SSOUser) (bool, error) {
-	if row.Cause != CauseUnknown && row.Cause != CauseUnreachable || !row.NextAttempt.After(s.now()) {
+	now := s.now()
+	if !row.NextAttempt.After(now) {
+		return false, nil
+	}
+	switch row.Cause {
+	case CauseUnknown, CauseUnreachable:
+	case CauseThrottled:
+		if row.UpdatedAt.Add(throttledPause(row.Throttles)).After(now) {
+			return false, nil
+		}
+	default:
 		return false, nil
 	}
 	known, err := s.capacity(ctx)
@@ -271,9 +282,9 @@ func (s *Service) answer(ctx context.Context, a Assignment, row store.SSOUser) (
 	d := Decision{Assignment: a, User: row}
 	switch row.State {
 	case store.Active, store.Assumed:
-		// A role that changed since the user was created does not stop a sign-in, since no API could change it there. With
-		// one exception: a user that an admin told to be the owner's (no attempt of ours made it) must not serve somebody to
-		// whom the mappings give less.
+		// A role that changed since the user was created does not stop a sign-in, since no API could change it there.
+		// With one exception: a user that an admin told to be the owner's (no attempt of ours made it) must not serve
+		// somebody to whom the mappings give less.
 		if row.Role == store.Owner && row.Attempts == 0 && a.Role != store.Owner {
 			d.Outcome, d.Reason = Denied, HeldConflict
 			d.Detail = fmt.Sprintf("the SSO user is the owner of account %s, but mapping %d gives role %s only; remove that "+
@@ -360,6 +371,8 @@ func cause(row store.SSOUser) string {
 	switch row.Cause {
 	case CauseThrottled, CauseQuota, CauseUnreachable, CauseCredentials, CauseUnknown:
 		return row.Cause
+	case causeData:
+		return CauseUnknown
 	}
 	if row.State == store.Unknown || row.MaybeSent {
 		return CauseUnknown

@@ -28,12 +28,68 @@ func TestGatewayIsNoVerdict(t *testing.T) {
 				d := w.decide(person("p0", group("sales")), justLook)
 				return d.Outcome == provisioning.Wait && d.Progress.Cause == provisioning.CauseUnreachable
 			})
-			if row := w.row("p0", harbour); row.State != store.Unknown || !strings.Contains(row.ErrorText, fmt.Sprint(status)) {
-				t.Errorf("row: got %s, %q; want unknown, with the status", row.State, row.ErrorText)
+			// What was surely not passed on leaves no doubt behind.
+			state, doubt := store.Wanted, false
+			switch status {
+			case 408, 502, 503, 504, 520:
+				state, doubt = store.Unknown, true
+			}
+			if row := w.row("p0", harbour); row.State != state || row.MaybeSent != doubt ||
+				!strings.Contains(row.ErrorText, fmt.Sprint(status)) {
+				t.Errorf("row: got %s, maybe sent %t, %q; want %s, %t, with the status", row.State, row.MaybeSent, row.ErrorText,
+					state, doubt)
 			}
 			w.sandbox.ClearFaults()
 			w.advance(6 * time.Minute)
 			w.until("all are there", func() bool { return w.count(store.Active) == 6 })
+		})
+	}
+}
+
+// REAL-55: a 409 after an answer that something before Constant Contact gave is a conflict, since nothing of ours can
+// have created the user; after an answer that leaves it open, or after both, it is taken as our own.
+func TestConflictBehindAGateway(t *testing.T) {
+	const own = `[{"error_key":"user.conflict","error_message":"exists"}]`
+	for _, tt := range []struct {
+		name  string
+		first []int
+		want  store.State
+	}{
+		{"a portal", []int{302}, store.Conflict},
+		{"a proxy that wants a login", []int{407}, store.Conflict},
+		{"a firewall", []int{403}, store.Conflict},
+		{"a limit of a gateway", []int{413, 431}, store.Conflict},
+		{"a gateway without its server", []int{502}, store.Assumed},
+		{"in doubt, then refused by a firewall", []int{504, 403}, store.Assumed},
+		{"refused by a firewall, then in doubt", []int{403, 504}, store.Assumed},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t, settings{})
+			w.mapGroup(group("sales"), harbour)
+			jane := person("jane", group("sales"))
+			w.sandbox.Fault(sandbox.Fault{Kind: sandbox.FaultGateway, Path: usersPath, Status: tt.first[0], Times: 1})
+			w.run()
+			w.decide(jane, justLook)
+			for n, status := range append(tt.first[1:], 409) {
+				w.until(fmt.Sprint("attempt ", n+1, " was answered"), func() bool {
+					row := w.row("jane", harbour)
+					return row.Attempts == n+1 && row.State != store.Sending
+				})
+				fault := sandbox.Fault{Kind: sandbox.FaultGateway, Path: usersPath, Status: status, Times: 1}
+				if status == 409 {
+					fault.Body = own
+				}
+				w.sandbox.Fault(fault)
+				w.advance(2 * time.Minute)
+				w.decide(jane, justLook)
+			}
+			w.until("it has an outcome", func() bool { return w.row("jane", harbour).State == tt.want })
+			d := w.decide(jane)
+			if tt.want == store.Conflict {
+				expect(t, d, provisioning.Denied, provisioning.HeldConflict)
+			} else {
+				expect(t, d, provisioning.Granted, "")
+			}
 		})
 	}
 }
@@ -132,4 +188,40 @@ func TestRetryAfterIsKept(t *testing.T) {
 	}
 	w.advance(11 * time.Second)
 	expect(t, w.decide(jane), provisioning.Granted, "")
+}
+
+// REAL-61: a Retry-After that makes no sense keeps a person out no longer than its bound; and no longer than until
+// Constant Contact answers others, when the person is here.
+func TestLongRetryAfter(t *testing.T) {
+	w := newWorld(t, settings{})
+	w.mapGroup(group("sales"), harbour)
+	throttle := func() {
+		w.sandbox.Fault(sandbox.Fault{Kind: sandbox.FaultGateway, Path: usersPath, Status: 429, RetryAfter: "999999999",
+			Times: 1})
+	}
+	throttle()
+	w.run()
+	jane := person("jane", group("sales"))
+	w.decide(jane, justLook)
+	w.until("it is throttled", func() bool { return w.row("jane", harbour).Cause == provisioning.CauseThrottled })
+	row := w.row("jane", harbour)
+	if pause := row.NextAttempt.Sub(row.UpdatedAt); pause < 9*time.Minute || pause > 13*time.Minute {
+		t.Errorf("pause %v, want about ten minutes", pause)
+	}
+	w.advance(5 * time.Minute)
+	w.decide(jane, justLook)
+	if got := len(w.posts()); got != 1 {
+		t.Errorf("%d calls while nobody was answered, want 1", got)
+	}
+	expect(t, w.decide(person("john", group("sales"))), provisioning.Granted, "")
+	w.advance(2 * time.Second) // what is known of Constant Contact may be a second old
+	expect(t, w.decide(jane), provisioning.Granted, "")
+
+	// Nobody else was answered: it is over with the bound.
+	throttle()
+	june := person("june", group("sales"))
+	w.decide(june, justLook)
+	w.until("it is throttled", func() bool { return w.row("june", harbour).Cause == provisioning.CauseThrottled })
+	w.advance(13 * time.Minute)
+	expect(t, w.decide(june), provisioning.Granted, "")
 }

@@ -22,9 +22,9 @@ const (
 	tooManyRetry    = time.Hour
 	// What is no fault of the row brings its back-off to longestRetry, and no further.
 	passingFailures = manyFailures - 1
-	// A person who waits gets the next attempt of a row at fault earlier, yet not whenever the page asks: somebody whose
-	// data make Constant Contact fail must not use up the calls of the day by waiting. For fewer failures the ledger's own
-	// pause is enough.
+	// A person who waits gets the next attempt of a row at fault earlier, yet not whenever the page asks: somebody
+	// whose data make Constant Contact fail must not use up the calls of the day by waiting. For fewer failures the
+	// ledger's own pause is enough.
 	manyPresent      = time.Minute
 	tooManyPresent   = 5 * time.Minute
 	credentialsRetry = 5 * time.Second // the breaker says when a call is made at all
@@ -44,6 +44,9 @@ type circumstances struct {
 // causeData is kept with a row that gets no answer while others do. It is no cause of Progress: people hear that there
 // was no clear answer.
 const causeData = "data"
+
+// reasonNotProcessed is the audit's word for a call that something before Constant Contact refused.
+const reasonNotProcessed = "not_processed"
 
 // sameTime is how near an answer to somebody else has to lie for a failure to be the row's own.
 const sameTime = time.Minute
@@ -167,6 +170,18 @@ func (s *Service) failed(row *store.SSOUser, event *store.Event, e *partnerapi.E
 			"it can")
 		fails(true)
 	default:
+		blamed := c.others && !c.outage && !c.cut // others get their answers: what was sent is what the answer is about
+		if e.NotProcessed {
+			event.Reason = reasonNotProcessed
+			cause := CauseUnreachable
+			if blamed {
+				cause = causeData
+			}
+			again(now, cause, "something between us and Constant Contact (a proxy, a firewall) refused the call before it got "+
+				"there, so it created nothing; goes on by itself when calls get through")
+			fails(c.outage || c.cut)
+			return
+		}
 		row.State, row.MaybeSent = store.Unknown, true
 		event.Outcome = "unknown"
 		if c.stopped {
@@ -176,7 +191,7 @@ func (s *Service) failed(row *store.SSOUser, event *store.Event, e *partnerapi.E
 			fails(c.outage || c.cut)
 		}
 		cause := CauseUnknown
-		if c.others && !c.outage && !c.cut {
+		if blamed {
 			cause = causeData
 		}
 		because(row, cause, "no clear answer, the user may exist; the same data are sent again until there is one")

@@ -159,6 +159,10 @@ func partnerError(err error) *Error {
 		e.Fault = "Constant Contact refused the data"
 	case partnerapi.Unknown:
 		e.Fault, e.Act = "Constant Contact gave no usable answer, so nobody knows whether it has acted", TryLater
+		if p.NotProcessed {
+			e.Fault = "something between us and Constant Contact refused the call before it got there, so nothing was done"
+			e.Hint = "look at the proxy or firewall on the way out, and at HTTPS_PROXY in the environment of the bridge"
+		}
 	default:
 		e.Fault = "the call to Constant Contact failed"
 	}
