@@ -70,6 +70,74 @@ func TestServeAlone(t *testing.T) {
 	must(t, second.ServeAlone(t.Context()))
 }
 
+// Whatever name leads to an SQLite file, it is one file: nobody serves it beside another one, and restore neither
+// replaces it below one nor replaces the link. A second hard link is refused, since SQLite has a log for each name
+// (REAL-86).
+func TestServeAloneByEveryName(t *testing.T) {
+	top := t.TempDir()
+	data := filepath.Join(top, "data")
+	must(t, os.Mkdir(data, 0o700))
+	path := filepath.Join(data, "store.db")
+	first := openStore(t, store.Options{DSN: "sqlite:" + path})
+	must(t, first.ServeAlone(t.Context()))
+	must(t, first.Audit().Add(t.Context(), store.Event{Action: "before"}))
+	backup := filepath.Join(top, "backup.db")
+	must(t, first.Backup(t.Context(), backup))
+	must(t, os.Symlink(path, filepath.Join(top, "link.db")))
+	must(t, os.Symlink("link.db", filepath.Join(top, "link of a link.db")))
+	must(t, os.Symlink(data, filepath.Join(top, "folder")))
+	must(t, os.Symlink("gone.db", filepath.Join(data, "dangling.db")))
+	t.Chdir(top)
+	names := []string{"link.db", "link of a link.db", filepath.Join(top, "link.db"), "folder/store.db",
+		"data/../folder/../data/store.db", "./data//store.db"}
+	for _, name := range names {
+		dsn := "sqlite:" + name
+		second := openStore(t, store.Options{DSN: dsn, Existing: true})
+		if err := second.ServeAlone(t.Context()); !errors.Is(err, store.ErrInUse) {
+			t.Errorf("%s: served beside another one: %v, want ErrInUse", name, err)
+		}
+		must(t, second.Audit().Add(t.Context(), store.Event{Action: "by another name"}))
+		must(t, second.InPlace())
+		must(t, second.Close())
+		if _, err := store.Restore(t.Context(), backup, dsn, nil); !errors.Is(err, store.ErrInUse) {
+			t.Errorf("%s: restored below a program that serves: %v, want ErrInUse", name, err)
+		}
+	}
+	must(t, first.InPlace())
+	_, err := store.Open(t.Context(), store.Options{DSN: "sqlite:data/dangling.db"})
+	if !errors.Is(err, store.ErrNoStore) {
+		t.Errorf("a link that leads nowhere: %v, want ErrNoStore", err)
+	}
+	hard := filepath.Join(data, "hard.db")
+	must(t, os.Link(path, hard))
+	for _, name := range []string{hard, path} {
+		if _, err := store.Open(t.Context(), store.Options{DSN: "sqlite:" + name}); !errors.Is(err, store.ErrTwoNames) ||
+			!strings.Contains(err.Error(), filepath.Base(hard)) {
+			t.Errorf("open %s: %v, want ErrTwoNames, which names the other", name, err)
+		}
+		if name == hard {
+			if _, err := store.Restore(t.Context(), backup, "sqlite:"+name, nil); !errors.Is(err, store.ErrTwoNames) {
+				t.Errorf("restore %s: %v, want ErrTwoNames", name, err)
+			}
+		}
+	}
+	must(t, os.Remove(hard))
+	must(t, first.Close())
+	kept, err := store.Restore(t.Context(), backup, "sqlite:link.db", nil)
+	must(t, err)
+	if info, err := os.Lstat("link.db"); err != nil || info.Mode()&os.ModeSymlink == 0 {
+		t.Errorf("the link was replaced: %v, %v", info, err)
+	}
+	if filepath.Dir(kept) != data {
+		t.Errorf("the former database is %s, want it in %s", kept, data)
+	}
+	restored := openStore(t, store.Options{DSN: "sqlite:" + path, Existing: true})
+	events, err := restored.Audit().List(t.Context(), store.Filter{Action: "by another name", Limit: 10})
+	if err != nil || len(events) != 0 {
+		t.Errorf("after the restore: %d events of after the backup, %v", len(events), err)
+	}
+}
+
 // Where there is no store none is made, unless it is asked for, and nothing is left behind (REAL-85).
 func TestNoStore(t *testing.T) {
 	dir := t.TempDir()

@@ -55,6 +55,9 @@ func Restore(ctx context.Context, from, dsn string, settle func(ctx context.Cont
 		return "", err
 	}
 	defer func() { err = errors.Join(err, inUse.unlock()) }()
+	if err := oneName(path); err != nil {
+		return "", err
+	}
 
 	ready, err := newFileBeside(path)
 	if err != nil {

@@ -57,6 +57,9 @@ func openSQLite(ctx context.Context, path string, o Options) (_ *sqlite, upgrade
 	if s.inUse, err = lockFile(ctx, path+".lock", sharedLock, lockPatience); err != nil {
 		return nil, false, err
 	}
+	if err := oneName(path); err != nil {
+		return nil, false, err
+	}
 	// Creating the file, switching it to WAL and migrating are done by one opener at a time.
 	migrating, err := lockFile(ctx, path+".migrate.lock", exclusiveLock, lockPatience)
 	if err != nil {
@@ -89,23 +92,6 @@ func openSQLite(ctx context.Context, path string, o Options) (_ *sqlite, upgrade
 	s.group = newGroup(s.writer, &s.copies.writing, func(err error) bool { return s.fault(err) == passing },
 		s.copies.committed)
 	return s, upgraded, nil
-}
-
-// sqlitePath makes the path absolute and refuses what can't work.
-func sqlitePath(path string) (string, error) {
-	if strings.HasPrefix(path, ":memory:") || strings.HasPrefix(path, "file:") {
-		return "", fmt.Errorf("sqlite path %.80q: want the path of a file", path)
-	}
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return "", fmt.Errorf("sqlite path %.80q: %w", path, err)
-	}
-	if info, err := os.Stat(filepath.Dir(abs)); err != nil {
-		return "", fmt.Errorf("folder of the sqlite file: %w", err)
-	} else if !info.IsDir() {
-		return "", fmt.Errorf("folder of the sqlite file: %s is not a folder", filepath.Dir(abs))
-	}
-	return abs, nil
 }
 
 // sqliteDSN puts the settings that each connection needs into the DSN, so that

@@ -92,6 +92,14 @@ func TestDatabaseRemovedBelowServe(t *testing.T) {
 	if code != 1 || !strings.Contains(stderr, "store is in use") || !strings.Contains(stderr, "PostgreSQL") {
 		t.Errorf("a second bridge: exit code %d\n%s", code, stderr)
 	}
+	link := filepath.Join(folder, "link.db")
+	if err := os.Symlink(filepath.Join("data", "ssobridge.db"), link); err != nil {
+		t.Fatal(err)
+	}
+	code, _, stderr = command(t, []string{"SSOBRIDGE_STORE_DSN=sqlite:" + link}, "serve", "--config", config)
+	if code != 1 || !strings.Contains(stderr, "store is in use") {
+		t.Errorf("a second bridge through a link: exit code %d\n%s", code, stderr)
+	}
 	if code, _, stderr := command(t, nil, "keys", "list", "--config", config); code != 0 {
 		t.Errorf("a command: exit code %d\n%s", code, stderr)
 	}

@@ -192,6 +192,10 @@ func classify(err error) (code int, hint string) {
 		return exitFailed, "put a backup of a release in its place: ssobridge restore FILE; or keep this one away and make " +
 			"a new one by ssobridge init"
 	}
+	if errors.Is(err, store.ErrTwoNames) {
+		return exitFailed, "SQLite keeps a log for each name, so that programs which use two of them destroy the database: " +
+			"remove the other name (rm, once nothing uses it), and make copies by ssobridge backup"
+	}
 	if mends := fieldMends(err); len(mends) > 0 {
 		return exitUsage, strings.Join(mends, "\nhint: ")
 	}
