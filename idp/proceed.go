@@ -70,6 +70,18 @@ func (p *IdP) proceedIn(ctx context.Context, f *flow, s store.Session, known boo
 	traceOf(ctx).about(f)
 	traceOf(ctx).person(s.Person)
 	f.session = s
+	// The change counter came with the session: a configuration that was read before it, such as one that knows no policy
+	// of a second factor yet, is not gone by.
+	c, err := p.loadConfig(ctx)
+	if err != nil {
+		return Answer{}, err
+	}
+	if c != f.config {
+		f.config = c
+		if page, err := p.partner(ctx, f); page != nil || err != nil {
+			return Answer{Page: page}, err
+		}
+	}
 	if f.in.ID == "" {
 		f.in.Session = s.TokenHash // counts as a sign-in of somebody known (row WEB-09)
 	}

@@ -236,7 +236,7 @@ var english = Catalogue{
 	reasons: map[string]explanation{
 		// The request of a service provider, or a link, is at fault.
 		"method_not_allowed": {Title: "That did not work", Text: "This address can't be used in that way.",
-			Do: "Start again from your link."},
+			Do: "Start again from your link.", Start: true},
 		"too_large": {Title: "The sign-in request is too large",
 			Text: "The service that sent you here sent more than can be taken.",
 			Do:   "Start again from there. If it happens again, ask for help.", Link: linkHelp},

@@ -233,7 +233,7 @@ var spanish = Catalogue{
 
 	reasons: map[string]explanation{
 		"method_not_allowed": {Title: "Eso no ha funcionado", Text: "Esta dirección no puede usarse de ese modo.",
-			Do: "Empiece de nuevo desde su enlace."},
+			Do: "Empiece de nuevo desde su enlace.", Start: true},
 		"too_large": {Title: "La solicitud de inicio de sesión es demasiado grande",
 			Text: "El servicio que le envió aquí mandó más de lo que se puede aceptar.",
 			Do:   "Empiece de nuevo desde allí. Si vuelve a ocurrir, pida ayuda.", Link: linkHelp},

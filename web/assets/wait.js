@@ -73,6 +73,12 @@
       });
   }
 
+  // This page may be the answer to a form, whose address has no page of its own: from here on a reload, a restored tab
+  // and Enter in the address bar come to the page of this sign-in.
+  if (location.pathname + location.search !== box.dataset.next) {
+    history.replaceState(null, "", box.dataset.next);
+  }
+
   // A page that comes back from the browser's memory is out of date.
   addEventListener("pageshow", function (event) {
     if (event.persisted) {

@@ -1,7 +1,9 @@
 package e2e_test
 
 import (
+	"html"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -45,13 +47,20 @@ func (c *client) goOn(p *page) *page {
 	return c.goOnFor(p, patience)
 }
 
+// nextAddress is where a waiting page goes on.
+var nextAddress = regexp.MustCompile(` data-next="([^"]+)"`)
+
 func (c *client) goOnFor(p *page, limit time.Duration) *page {
 	c.t.Helper()
 	within(limit, func() bool {
 		if !strings.Contains(p.text(), "Setting up your access") {
 			return true
 		}
-		p = c.get(p.URL.String())
+		next := nextAddress.FindStringSubmatch(p.Body)
+		if next == nil {
+			c.t.Fatalf("the waiting page does not lead on:\n%s", p.Body)
+		}
+		p = c.get(p.resolve(html.UnescapeString(next[1]))) // as its script does
 		return false
 	})
 	return p
