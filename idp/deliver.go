@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"ssobridge/idp/directory"
+	"ssobridge/idp/saml"
 	"ssobridge/provisioning"
 	"ssobridge/store"
 )
@@ -58,8 +59,7 @@ func (p *IdP) deliver(ctx context.Context, f *flow, s store.Session, e directory
 				Cause: "the NameID or an attribute for this service provider can't be made of the person's data: " + err.Error(),
 				Fix:   "correct the person's entry in the directory, or the template in the service provider's settings"}})
 	}
-	if f.fromSP() && f.data.Request.Subject != nil && !f.data.Request.Subject.Is(r.nameID, r.format, p.o.EntityID,
-		f.sp.EntityID) {
+	if f.fromSP() && f.data.Request.Subject != nil && !p.asksFor(f, e, d, r) {
 		return p.refuse(ctx, f, refusal{session: &s, account: d.Assignment.Account, status: http.StatusForbidden,
 			Why: Why{Reason: ReasonOtherSubject,
 				Cause: "the request's Subject is not the NameID of the person who signed in"}})
@@ -126,6 +126,19 @@ func (p *IdP) deliver(ctx context.Context, f *flow, s store.Session, e directory
 		p.capture(ctx, f, s.Person, out.assertion)
 	}
 	return page, err
+}
+
+// asksFor tells whether the Subject of a request is the person of a release (row REQ-19). A service provider may name
+// the person by the NameID that its record gives, and ask for a transient one: it knows whom it means.
+func (p *IdP) asksFor(f *flow, e directory.Entry, d provisioning.Decision, r release) bool {
+	is := func(r release) bool {
+		return f.data.Request.Subject.Is(r.nameID, r.format, p.o.EntityID, f.sp.EntityID)
+	}
+	if is(r) || r.format != saml.FormatTransient || f.sp.transient() {
+		return is(r)
+	}
+	lasting, err := f.sp.release(e, d, "")
+	return err == nil && is(lasting)
 }
 
 // noted is what is kept of the NameID that a person gets; nil for one that is another each time.

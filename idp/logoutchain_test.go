@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/crewjam/saml"
+
 	"ssobridge/idp"
 	"ssobridge/store"
 )
@@ -564,4 +566,66 @@ func TestLogoutAfterAnotherLogin(t *testing.T) {
 	if s, err := f.Services(ctx, v); err != nil || states(s) != "Calendar:waiting Wiki:waiting" {
 		t.Errorf("services %s, %v", states(s), err)
 	}
+}
+
+// TestLogoutLongAddress: what would make the address of a redirect longer than the buffers of proxies goes by a form,
+// where the service provider takes one. A short answer, and one to a service provider that takes nothing else, goes by
+// a redirect as before.
+func TestLogoutLongAddress(t *testing.T) {
+	ctx := context.Background()
+	const posted = "https://wiki.partner.test/slo/post"
+	for _, c := range []struct {
+		name   string
+		state  int // bytes of the RelayState
+		post   bool
+		byForm bool
+	}{
+		{"short", 80, true, false},
+		{"2 KiB", 2 << 10, true, true},
+		{"8 KiB", 8 << 10, true, true},
+		{"8 KiB, and redirects alone", 8 << 10, false, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := logoutFixture(t, "rsa-2048", nil)
+			sp := wikiWithLogout(t)
+			if c.post {
+				sp.Logout = append(sp.Logout, store.LogoutEndpoint{URL: posted, ResponseURL: posted + "/answer",
+					Binding: saml.HTTPPostBinding})
+				f.put(t, sp)
+			}
+			v := f.signIn(t, "alice", "correct horse")
+			nameID, _ := f.used(t, v, plain)
+			state := strings.Repeat("x", c.state)
+			id := f.asked(t, v, logoutByQuery(t, readKey(t, "sp-rsa"), newLogoutAsk(plain, nameID).xml(), &state))
+			a, err := f.LogoutPage(ctx, id, v)
+			message, back := f.sent(t, a, err, "rsa-2048")
+			if back == nil || *back != state {
+				t.Error("the RelayState did not come back")
+			}
+			form, byForm := a.Page.(idp.PostMessage)
+			if byForm != c.byForm {
+				t.Fatalf("sent by %T, want a form: %t", a.Page, c.byForm)
+			}
+			if byForm && form.Action != posted+"/answer" {
+				t.Errorf("sent to %s with Destination %s", form.Action, message.SelectAttrValue("Destination", ""))
+			}
+		})
+	}
+	t.Run("a request with a long NameID", func(t *testing.T) {
+		f := logoutFixture(t, "rsa-2048", nil)
+		sp := wikiWithLogout(t)
+		sp.NameID = "{person_id}" + strings.Repeat("\u20ac", 150)
+		sp.Logout = append(sp.Logout, store.LogoutEndpoint{URL: posted + "?" + strings.Repeat("p", 1900),
+			Binding: saml.HTTPPostBinding})
+		sp.Logout[0].URL = plainSLO + "&" + strings.Repeat("p", 1900)
+		f.put(t, sp)
+		v := f.signIn(t, "alice", "correct horse")
+		f.used(t, v, plain)
+		a, err := f.LogoutEverywhere(ctx, v)
+		a, err = f.NextLogout(ctx, must[idp.LogoutGoOn](t, a, err).Logout, -1, v)
+		f.sent(t, a, err, "rsa-2048")
+		if _, byForm := a.Page.(idp.PostMessage); !byForm {
+			t.Errorf("sent by %T, want a form", a.Page)
+		}
+	})
 }

@@ -53,32 +53,52 @@ func (p *IdP) logoutParams(id, destination string) saml.LogoutParams {
 	return saml.LogoutParams{Issuer: p.o.EntityID, ID: id, At: p.o.Now(), Destination: destination}
 }
 
+// maxLocation is how long the address of a redirect may get, in bytes. Proxies take the header of an answer into a
+// buffer of 4 KiB by default (nginx: proxy_buffer_size), in which the other headers have to find room, and answer 502
+// beyond.
+const maxLocation = 2600
+
 // askLogout is the LogoutRequest for a participant (saml-core 3.7.1). The NameID
 // is, letter by letter, the one that the assertion had.
 func (p *IdP) askLogout(ctx context.Context, by *saml.Signer, sp *serviceProvider,
 	part store.Participant) (Page, error) {
-	wanted := saml.BindingRedirect
-	if len(part.SessionIndexes) > 4 {
-		wanted = saml.BindingPost // a URL has no room for many
-	}
-	e, ok := sp.logoutEndpoint(wanted)
-	if !ok {
-		return nil, fmt.Errorf("service provider %s has no logout endpoint", part.EntityID)
-	}
-	m := saml.NewLogoutRequest(p.logoutParams(part.Request, e.URL), part.NameID, part.NameIDFormat, part.SessionIndexes)
-	return carry(ctx, by, sp, e.Binding, e.URL, m, nil)
+	return p.sendLogout(ctx, by, sp, part.EntityID, saml.BindingRedirect, nil,
+		func(e store.LogoutEndpoint) (string, saml.LogoutMessage) {
+			return e.URL, saml.NewLogoutRequest(p.logoutParams(part.Request, e.URL), part.NameID, part.NameIDFormat,
+				part.SessionIndexes)
+		})
 }
 
 // answerLogout is the LogoutResponse to the service provider that asked (saml-core 3.7.2).
 func (p *IdP) answerLogout(ctx context.Context, by *saml.Signer, sp *serviceProvider, wanted, id, inResponseTo string,
 	relayState *string, st saml.Status) (Page, error) {
+	return p.sendLogout(ctx, by, sp, sp.EntityID, wanted, relayState,
+		func(e store.LogoutEndpoint) (string, saml.LogoutMessage) {
+			address := cmp.Or(e.ResponseURL, e.URL)
+			return address, saml.NewLogoutResponse(p.logoutParams(id, address), inResponseTo, st)
+		})
+}
+
+// sendLogout sends a message of single logout to the endpoint of the wanted binding, as far as there is one. What would
+// make the address of a redirect too long goes by a form, where the service provider takes one: a RelayState of theirs
+// has up to 16 KiB, a session any number of indexes.
+func (p *IdP) sendLogout(ctx context.Context, by *saml.Signer, sp *serviceProvider, entityID, wanted string,
+	relayState *string, message func(store.LogoutEndpoint) (address string, m saml.LogoutMessage)) (Page, error) {
 	e, ok := sp.logoutEndpoint(wanted)
 	if !ok {
-		return nil, fmt.Errorf("service provider %s has no logout endpoint", sp.EntityID)
+		return nil, fmt.Errorf("service provider %s has no logout endpoint", entityID)
 	}
-	address := cmp.Or(e.ResponseURL, e.URL)
-	return carry(ctx, by, sp, e.Binding, address, saml.NewLogoutResponse(p.logoutParams(id, address), inResponseTo,
-		st), relayState)
+	address, m := message(e)
+	page, err := carry(ctx, by, sp, e.Binding, address, m, relayState)
+	if long, is := page.(RedirectMessage); err != nil || !is || len(long.URL) <= maxLocation {
+		return page, err
+	}
+	form, ok := sp.logoutEndpoint(saml.BindingPost)
+	if !ok || form.Binding != saml.BindingPost {
+		return page, nil // it takes nothing else
+	}
+	address, m = message(form)
+	return carry(ctx, by, sp, form.Binding, address, m, relayState)
 }
 
 // carry signs a message of single logout in the way of its binding, and is the

@@ -86,6 +86,40 @@ func TestREQ19(t *testing.T) {
 	}
 }
 
+// TestREQ19Transient: a Subject that names the person by the NameID of the record is the person's beside a NameIDPolicy
+// that asks for a transient one, which the assertion has then. Nobody else's is.
+func TestREQ19Transient(t *testing.T) {
+	const transient = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
+	for _, c := range []struct {
+		name, subject string
+		theirs        bool
+	}{
+		{"bare", "<saml:NameID>" + alicesID + "</saml:NameID>", true},
+		{"with its format", `<saml:NameID Format="` + persistent + `">` + alicesID + "</saml:NameID>", true},
+		{"another person's", "<saml:NameID>11111111-aaaa-4bbb-8ccc-000000000002</saml:NameID>", false},
+		{"said to be transient", `<saml:NameID Format="` + transient + `">` + alicesID + "</saml:NameID>", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := newFixture(t, "rsa-2048", nil)
+			v := f.signIn(t, "alice", "correct horse")
+			r := newRequest(plain)
+			r.inner = "<saml:Subject>" + c.subject + `</saml:Subject><samlp:NameIDPolicy Format="` + transient + `"/>`
+			a, err := f.SSO(context.Background(), byRedirect(t, r.xml()), v)
+			a, err = f.Resume(context.Background(), must[idp.GoOn](t, a, err).SignIn, v)
+			if !c.theirs {
+				if refused := must[idp.Refusal](t, a, err); refused.Reason != idp.ReasonOtherSubject {
+					t.Errorf("%+v", refused)
+				}
+				return
+			}
+			name := find(t, root(t, must[idp.Deliver](t, a, err)), "./Assertion/Subject/NameID")
+			if name.SelectAttrValue("Format", "") != transient || name.Text() == alicesID {
+				t.Errorf("NameID %q of format %q", name.Text(), name.SelectAttrValue("Format", ""))
+			}
+		})
+	}
+}
+
 // TestREQ19Passive: without a page, the status comes at once.
 func TestREQ19Passive(t *testing.T) {
 	f := newFixture(t, "rsa-2048", nil)

@@ -22,6 +22,10 @@ const (
 
 	// maxPassed bounds that. A balancer that takes requests in turn reaches the last of so many replicas and one more.
 	maxPassed = 4
+
+	// maxPassedURI is how long an address is that a browser is sent back to. Proxies answer 502 where the header of an
+	// answer has no room in their buffer; past it there is a login page.
+	maxPassedURI = 2600
 )
 
 // passedOn sends a browser back for the same page where, while an upgrade goes on, its session is one of the version
@@ -31,7 +35,7 @@ const (
 // page. Nothing was done for the request yet, so that a form may be sent again as well (307, RFC 9110 15.4.8).
 func (s *Server) passedOn(c echo.Context, v *visit) bool {
 	r := c.Request()
-	if v.session == "" || !s.passable(c) {
+	if v.session == "" || !s.passable(c) || len(r.URL.RequestURI()) > maxPassedURI {
 		return false
 	}
 	elsewhere, err := s.idp.SessionElsewhere(r.Context(), v.visitor())
