@@ -3,18 +3,22 @@
 # make acceptance  what takes minutes: crowds, a store with history, every look of every page, products, a release built twice;
 #                  before a piece of work is called done
 # make vuln     looks for known vulnerabilities in what is called, in the newest database of Go (part of make test)
-# make release  what is handed out of VERSION=1.2.3, or of a tagged commit, in dist: archive, components, checksums
+# make release  what is handed out of VERSION=1.2.3, or of this commit, in dist: archives, packages for Debian and RPM, images
+# make release-lock  the Debian packages of the image as the mirror has them now, into cmd/internal/release/debian.lock
 # make demo     the bridge, a sandbox and a sample directory on this machine
 # make bench    measures against the targets, writes docs/benchmarks.md, fails where one is missed; see docs/testing.md
 # make bench-history  the same over an empty and a large store, into docs/benchmarks-history.md
 # make build    the program, in the file ssobridge
 #
-# GOTOOLCHAIN=local make …: with the Go that is installed, instead of the one in .go-toolchain, which is downloaded once
+# make demo and make build take the Go that is installed, as plain go commands do, so that each uses what the other has
+# compiled. All else takes the one in .go-toolchain, which is downloaded once; GOTOOLCHAIN=local make …: the installed one.
 # FUZZTIME=1m   make fuzz looks longer than the few thousand inputs that each target gets in make test
 # INSTALL=no    make test installs nothing; it says what is missing and fails
 
+INSTALLED     := $(or $(GOTOOLCHAIN),auto)
 include .go-toolchain
 export GOTOOLCHAIN
+build demo: GOTOOLCHAIN = $(INSTALLED)
 
 GO            ?= go
 FUZZTIME      ?= 3000x
@@ -24,6 +28,7 @@ GOVULNCHECK   := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 INDEXDB       := golang.org/x/vulndb/cmd/indexdb@v0.0.0-20261105234957-e22db6528018
 VULNDB        ?= latest
 CYCLONEDX     := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
+NFPM          := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
 
 # Packages share two cores with browsers and servers that the tests start. What takes longest begins first.
 TESTFLAGS     ?= -p 2 -timeout 60m
@@ -35,7 +40,7 @@ check gotest fuzz acceptance: export TMPDIR = $(TESTDIR)
 # The names of the tests of make acceptance. make check and make test leave them out (see internal/testkind).
 ACCEPTANCE    := ^Test(Acceptance|Crowd)
 
-.PHONY: check test acceptance install lint vet vuln gotest fuzz bench build release release-tools demo screenshots bench-history
+.PHONY: check test acceptance install lint vet vuln gotest fuzz bench build release release-lock release-tools demo screenshots bench-history
 
 # PostgreSQL is left out too: SSOBRIDGE_TEST_POSTGRES is empty.
 check: lint
@@ -77,15 +82,21 @@ bench bench-history:
 	$(GO) build -o $(BENCH) ./cmd/internal/bench
 	$(BENCH) $(if $(filter bench-history,$@),--parts history)
 
+# No flags: with others than make demo and go run have, SQLite's one file would be compiled again, which takes a minute.
 build:
-	$(GO) build -trimpath -o ssobridge ./cmd/ssobridge
+	$(GO) build -o ssobridge ./cmd/ssobridge
 
+# ARCH=amd64 leaves out the other architecture, which needs its C compiler.
 release: release-tools
-	$(GO) run ./cmd/internal/release -version "$(VERSION)"
+	$(GO) run ./cmd/internal/release -version "$(VERSION)" $(if $(ARCH),-arch $(ARCH))
 
-# The test of reproducible releases needs them too.
+release-lock:
+	$(GO) run ./cmd/internal/release -lock
+
+# The tests of releases need them too.
 release-tools:
 	@GO="$(GO)" INSTALL="$(INSTALL)" .ci/tool cyclonedx-gomod "$(CYCLONEDX)"
+	@GO="$(GO)" INSTALL="$(INSTALL)" .ci/tool nfpm "$(NFPM)"
 
 demo:
 	$(GO) run ./cmd/demo

@@ -87,8 +87,9 @@ var homes = map[string][]string{
 // topLevel is everything that may stand at the top of the project.
 var topLevel = []string{
 	"go.mod", "go.sum", "cmd", "idp", "provisioning", "partnerapi", "store", "web", "certs", "internal", "docs",
-	"docker-compose.yml", "README.md", "Makefile", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md",
-	".ci", ".git", ".gitignore", ".dockerignore", ".golangci.yml", ".go-toolchain",
+	"docker-compose.yml", "README.md", "Makefile", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "VERSION",
+	"LICENSE", // the owner's to write
+	".ci", ".git", ".gitignore", ".gitattributes", ".dockerignore", ".golangci.yml", ".go-toolchain",
 	// git-ignored: tools, pictures, and what make build and make release write
 	".tools", ".screenshots", "ssobridge", "dist",
 }

@@ -8,48 +8,41 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
 )
 
-// write puts archive, list of components and checksums into the folder, and returns their names.
-func write(o options, files []file) ([]string, error) {
-	name := "ssobridge-" + o.version + "-" + runtime.GOOS + "-" + runtime.GOARCH
-	archive, err := pack(name, o.date, files)
-	if err != nil {
-		return nil, err
+// sums is the file of the checksums.
+const sums = "SHA256SUMS"
+
+// checksums lists the files as sha256sum -c reads it.
+func checksums(files []file) file {
+	var text strings.Builder
+	for _, f := range files {
+		fmt.Fprintf(&text, "%x  %s\n", sha256.Sum256(f.data), f.name)
 	}
-	list := files[slices.IndexFunc(files, func(f file) bool { return f.name == components })].data
-	results := []file{{name: name + ".cdx.json", data: list}, {name: name + ".tar.gz", data: archive}}
-	var sums strings.Builder
-	for _, f := range results {
-		fmt.Fprintf(&sums, "%x  %s\n", sha256.Sum256(f.data), f.name) // as sha256sum -c reads it
+	return file{name: sums, data: []byte(text.String())}
+}
+
+// write puts the files of a release into its folder.
+func write(folder string, files []file) error {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return fmt.Errorf("make the folder of the release: %w", err)
 	}
-	results = append(results, file{name: "SHA256SUMS", data: []byte(sums.String())})
-	if err := os.MkdirAll(o.out, 0o755); err != nil {
-		return nil, fmt.Errorf("make the folder of the release: %w", err)
-	}
-	var names []string
-	for _, f := range results {
-		if err := os.WriteFile(filepath.Join(o.out, f.name), f.data, 0o644); err != nil {
-			return nil, fmt.Errorf("write the release: %w", err)
+	for _, f := range files {
+		if err := os.WriteFile(filepath.Join(folder, f.name), f.data, 0o644); err != nil {
+			return fmt.Errorf("write the release: %w", err)
 		}
-		names = append(names, f.name)
 	}
-	return names, nil
+	return nil
 }
 
 // pack makes an archive whose bytes say nothing of who made it, when and where: files in order, one owner, one time.
 func pack(folder string, at time.Time, files []file) ([]byte, error) {
 	files = slices.SortedFunc(slices.Values(files), func(a, b file) int { return strings.Compare(a.name, b.name) })
 	var archive bytes.Buffer
-	packed, err := gzip.NewWriterLevel(&archive, gzip.BestCompression)
-	if err != nil {
-		return nil, fmt.Errorf("write the archive: %w", err)
-	}
-	w := tar.NewWriter(packed)
+	w := tar.NewWriter(&archive)
 	for _, f := range files {
 		mode := int64(0o644)
 		if f.executable {
@@ -67,8 +60,21 @@ func pack(folder string, at time.Time, files []file) ([]byte, error) {
 	if err := w.Close(); err != nil {
 		return nil, fmt.Errorf("write the archive: %w", err)
 	}
-	if err := packed.Close(); err != nil {
-		return nil, fmt.Errorf("write the archive: %w", err)
+	return compress(archive.Bytes())
+}
+
+// compress packs by gzip, without a name and a time.
+func compress(data []byte) ([]byte, error) {
+	var packed bytes.Buffer
+	w, err := gzip.NewWriterLevel(&packed, gzip.BestCompression)
+	if err != nil {
+		return nil, fmt.Errorf("compress: %w", err)
 	}
-	return archive.Bytes(), nil
+	if _, err := w.Write(data); err != nil {
+		return nil, fmt.Errorf("compress: %w", err)
+	}
+	if err := w.Close(); err != nil {
+		return nil, fmt.Errorf("compress: %w", err)
+	}
+	return packed.Bytes(), nil
 }

@@ -1,92 +1,133 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"debug/elf"
 	"fmt"
-	"os"
-	"path/filepath"
+	"os/exec"
 	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 )
 
+// target is an architecture under the names that it has: Go's and Debian's, RPM's, and the C compiler's.
+type target struct {
+	arch, rpm, triplet string
+}
+
+var targets = []target{
+	{"amd64", "x86_64", "x86_64-linux-gnu"},
+	{"arm64", "aarch64", "aarch64-linux-gnu"},
+}
+
+// targetsOf finds architectures by their names, each once and in our order.
+func targetsOf(names string) ([]target, error) {
+	var found []target
+	wanted := strings.Split(names, ",")
+	for _, t := range targets {
+		if slices.Contains(wanted, t.arch) {
+			found = append(found, t)
+		}
+	}
+	for _, name := range wanted {
+		if !slices.ContainsFunc(targets, func(t target) bool { return t.arch == name }) {
+			return nil, fmt.Errorf("architecture %q is neither amd64 nor arm64", name)
+		}
+	}
+	return found, nil
+}
+
+// native tells whether this machine runs programs of the architecture.
+func (t target) native() bool { return t.arch == runtime.GOARCH }
+
+// compiler is the C compiler: Go's default for this machine, so that what other builds have compiled is used again.
+func (t target) compiler() string {
+	if t.native() {
+		return "gcc"
+	}
+	return t.triplet + "-gcc"
+}
+
 // environment is what changes the bytes of the program, with one value for everybody. SQLite is C, so that cgo is
 // needed.
-var environment = []string{
-	"CGO_ENABLED=1", "CGO_CFLAGS=-O2 -g", "CGO_CPPFLAGS=", "CGO_LDFLAGS=",
-	"GOFLAGS=", "GOEXPERIMENT=", "GOAMD64=v1", "GOARM64=v8.0", "GOFIPS140=off", "GOWORK=off",
-	"GOOS=" + runtime.GOOS, "GOARCH=" + runtime.GOARCH, "LC_ALL=C",
+func (t target) environment() []string {
+	return []string{
+		"CGO_ENABLED=1", "CGO_CFLAGS=-O2 -g", "CGO_CPPFLAGS=", "CGO_LDFLAGS=", "CC=" + t.compiler(),
+		"GOFLAGS=", "GOEXPERIMENT=", "GOAMD64=v1", "GOARM64=v8.0", "GOFIPS140=off", "GOWORK=off",
+		"GOOS=linux", "GOARCH=" + t.arch, "LC_ALL=C",
+	}
 }
 
-// build makes the program and asks it for its version.
-func build(ctx context.Context, o options, program string) error {
+// program is one that was built.
+type program struct {
+	target
+	path    string
+	modules []module // that it links
+	glibc   string   // the oldest C library that it runs with, such as 2.34
+}
+
+// build makes the program and, where this machine can, asks it for its version.
+func build(ctx context.Context, o options, t target, path string) (program, error) {
+	p := program{target: t, path: path}
+	if _, err := exec.LookPath(t.compiler()); err != nil {
+		return p, usageError{fmt.Errorf("there is no C compiler %s: install the package gcc-%s, or leave the architecture "+
+			"out (-arch %s)", t.compiler(), t.triplet, runtime.GOARCH)}
+	}
 	// -trimpath keeps folders out, for the C compiler too; the commit is in the version, and a build in a copy without a
 	// history must not differ. What the linker would make of the build's own ids is left out.
-	_, err := command(ctx, o.root, environment, "go", "build", "-mod=readonly", "-trimpath", "-buildvcs=false",
+	_, err := command(ctx, o.root, t.environment(), "go", "build", "-mod=readonly", "-trimpath", "-buildvcs=false",
 		"-ldflags", "-s -w -buildid= -extldflags=-Wl,--build-id=none -X ssobridge/cmd/internal/cli.release="+o.version,
-		"-o", program, "./cmd/ssobridge")
+		"-o", path, "./cmd/ssobridge")
 	if err != nil {
-		return fmt.Errorf("build ssobridge: %w", err)
+		return p, fmt.Errorf("build ssobridge: %w", err)
 	}
-	says, err := command(ctx, o.root, nil, program, "version")
-	if err != nil {
-		return fmt.Errorf("ask the program for its version: %w", err)
+	if t.native() {
+		says, err := command(ctx, o.root, nil, path, "version")
+		if err != nil {
+			return p, fmt.Errorf("ask the program for its version: %w", err)
+		}
+		if !strings.HasPrefix(says, "ssobridge "+o.version+" (") {
+			return p, fmt.Errorf("the program says %q, which is not version %s", says, o.version)
+		}
 	}
-	if !strings.HasPrefix(says, "ssobridge "+o.version+" (") {
-		return fmt.Errorf("the program says %q, which is not version %s", says, o.version)
+	if p.modules, err = linked(path); err != nil {
+		return p, err
 	}
-	return nil
+	p.glibc, err = neededGlibc(path)
+	return p, err
 }
 
-// file is one file of the archive.
-type file struct {
-	name       string
-	data       []byte
-	executable bool
+// neededGlibc reads from the program itself which version of the C library its symbols come from.
+func neededGlibc(path string) (string, error) {
+	f, err := elf.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("read which C library the program needs: %w", err)
+	}
+	defer f.Close() //nolint:errcheck // it was only read
+	symbols, err := f.ImportedSymbols()
+	if err != nil {
+		return "", fmt.Errorf("read which C library the program needs: %w", err)
+	}
+	newest := ""
+	for _, s := range symbols {
+		if version, ok := strings.CutPrefix(s.Version, "GLIBC_"); ok && compareVersions(version, newest) > 0 {
+			newest = version
+		}
+	}
+	if newest == "" {
+		return "", fmt.Errorf("read which C library the program needs: %s names none", path)
+	}
+	return newest, nil
 }
 
-// components is the name of the list of components in the archive.
-const components = "sbom.cdx.json"
-
-// contents collects the files of the archive.
-func contents(ctx context.Context, o options, program string) ([]file, error) {
-	data, err := os.ReadFile(program)
-	if err != nil {
-		return nil, fmt.Errorf("read the program: %w", err)
-	}
-	files := []file{{name: "ssobridge", data: data, executable: true}}
-	documents := []string{"README.md", "CHANGELOG.md", "SECURITY.md", "cmd/ssobridge/ssobridge.service"}
-	for _, pattern := range []string{"docs/*.md", "docs/pictures/*"} {
-		found, err := filepath.Glob(filepath.Join(o.root, pattern))
-		if err != nil {
-			return nil, fmt.Errorf("find the documentation: %w", err)
-		}
-		for _, name := range found {
-			relative, err := filepath.Rel(o.root, name)
-			if err != nil {
-				return nil, fmt.Errorf("find the documentation: %w", err)
-			}
-			documents = append(documents, filepath.ToSlash(relative))
-		}
-	}
-	for _, name := range documents {
-		data, err := os.ReadFile(filepath.Join(o.root, name))
-		if err != nil {
-			return nil, fmt.Errorf("read the documentation: %w", err)
-		}
-		// The unit stands beside the program, the documents where their links look.
-		files = append(files, file{name: strings.TrimPrefix(name, "cmd/ssobridge/"), data: data})
-	}
-	modules, err := linked(program)
-	if err != nil {
-		return nil, err
-	}
-	texts, err := licences(ctx, o, modules)
-	if err != nil {
-		return nil, err
-	}
-	list, err := bill(ctx, o, program, modules)
-	if err != nil {
-		return nil, err
-	}
-	return append(append(files, texts...), file{name: components, data: list}), nil
+// compareVersions compares 2.4 and 2.34 by their numbers.
+func compareVersions(a, b string) int {
+	return slices.CompareFunc(strings.Split(a, "."), strings.Split(b, "."), func(a, b string) int {
+		// What is no number counts as 0, and comes first.
+		x, _ := strconv.Atoi(a)
+		y, _ := strconv.Atoi(b)
+		return cmp.Compare(x, y)
+	})
 }

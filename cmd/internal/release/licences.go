@@ -62,8 +62,8 @@ var licencePattern = regexp.MustCompile(
 
 // licences collects the licences of all that the program links: for each module those at its top, and in each folder
 // between there and a package that is linked. A module without one fails the release.
-func licences(ctx context.Context, o options, modules []module) ([]file, error) {
-	folders, err := packageFolders(ctx, o)
+func licences(ctx context.Context, o options, p program) ([]file, error) {
+	folders, err := packageFolders(ctx, o, p.target)
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +75,7 @@ func licences(ctx context.Context, o options, modules []module) ([]file, error) 
 		files = append(files, file{name: stands, data: data})
 		fmt.Fprintf(&index, "%s %s: %s\n", m.Path, m.Version, strings.TrimPrefix(stands, "LICENSES/"))
 	}
-	toolchain, err := command(ctx, o.root, environment, "go", "env", "GOROOT", "GOVERSION")
+	toolchain, err := command(ctx, o.root, p.environment(), "go", "env", "GOROOT", "GOVERSION")
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +87,7 @@ func licences(ctx context.Context, o options, modules []module) ([]file, error) 
 		}
 		add(module{"std", goversion}, name, data)
 	}
-	for _, m := range modules {
+	for _, m := range p.modules {
 		texts, err := licencesOf(m, folders[m])
 		if err != nil {
 			return nil, err
@@ -103,20 +103,20 @@ func licences(ctx context.Context, o options, modules []module) ([]file, error) 
 	return append(files, file{name: "LICENSES/INDEX.txt", data: []byte(index.String())}), nil
 }
 
-// source is where a module's files are: its own folder and those of its packages that are linked.
-type source struct {
+// moduleFolders is where a module's files are: its own folder and those of its packages that are linked.
+type moduleFolders struct {
 	folder   string
 	packages []string
 }
 
 // packageFolders asks which folders the program is made of.
-func packageFolders(ctx context.Context, o options) (map[module]source, error) {
-	out, err := command(ctx, o.root, environment, "go", "list", "-mod=readonly", "-deps", "-json=Dir,Module",
+func packageFolders(ctx context.Context, o options, t target) (map[module]moduleFolders, error) {
+	out, err := command(ctx, o.root, t.environment(), "go", "list", "-mod=readonly", "-deps", "-json=Dir,Module",
 		"./cmd/ssobridge")
 	if err != nil {
 		return nil, fmt.Errorf("list the packages that the program links: %w", err)
 	}
-	folders := map[module]source{}
+	folders := map[module]moduleFolders{}
 	for dec := json.NewDecoder(strings.NewReader(out)); ; {
 		var p struct {
 			Dir    string
@@ -145,7 +145,7 @@ func packageFolders(ctx context.Context, o options) (map[module]source, error) {
 }
 
 // licencesOf reads the licences of one module.
-func licencesOf(m module, s source) ([]file, error) {
+func licencesOf(m module, s moduleFolders) ([]file, error) {
 	if s.folder == "" {
 		return nil, fmt.Errorf("find the licence of %s %s: its files are not there", m.Path, m.Version)
 	}

@@ -1,9 +1,16 @@
 // Command release makes what is handed out of a version: make release VERSION=1.2.3.
 //
-// It builds ssobridge for this system, and writes into a folder an archive (program, unit, documentation, licences of
-// all that is linked, list of components), that list beside it (CycloneDX), and SHA256SUMS. Whoever builds the same
-// commit with the same toolchain and C compiler gets the same bytes, whatever the folder is: times are those of the
-// commit, and no path, user or build id gets in.
+// For each architecture it builds ssobridge, and writes into a folder
+//
+//   - an archive: program, unit, documentation, licences of all that is linked, list of components,
+//   - a package for Debian and one for RPM, with user, unit and folders,
+//   - a container image that docker, podman and containerd read, on a root file system of a few Debian packages,
+//   - the lists of components of program and image (CycloneDX),
+//
+// and beside them a statement of provenance (in-toto, SLSA) and SHA256SUMS. It needs no container engine, no root and
+// no network beyond the Debian packages that debian.lock names. Whoever builds the same commit with the same toolchain
+// and C compiler gets the same bytes, whatever the folder is: times are those of the commit, and no path, user or
+// build id gets in.
 //
 // Exit codes: 0 done, 1 it could not be done, 2 bad input.
 package main
@@ -18,8 +25,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"regexp"
-	"strconv"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -30,8 +36,11 @@ type usageError struct{ error }
 
 type options struct {
 	root, tools, out string
-	version          string
-	date             time.Time
+	targets          []target
+	maintainer       string
+	mirror           string
+	lock             bool
+	source
 }
 
 func main() {
@@ -60,42 +69,88 @@ func run(ctx context.Context, args []string, epoch string, stdout, stderr io.Wri
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Hour)
 	defer cancel()
+	if o.lock {
+		return writeLock(ctx, o)
+	}
 	work, err := os.MkdirTemp("", "ssobridge-release-")
 	if err != nil {
 		return fmt.Errorf("make a temporary folder: %w", err)
 	}
 	defer os.RemoveAll(work) //nolint:errcheck // nothing of it is needed any more
-	program := filepath.Join(work, "ssobridge")
-	if err := build(ctx, o, program); err != nil {
+	if _, err := os.Stat(filepath.Join(o.root, ownLicence)); errors.Is(err, os.ErrNotExist) {
+		fmt.Fprintf(stderr, "warning: the project has no file %s, so that nobody but its owner may use this release: "+
+			"the owner chooses a licence and puts its text there\n", ownLicence)
+	}
+	var results []file
+	for _, t := range o.targets {
+		made, err := release(ctx, o, t, filepath.Join(work, t.arch))
+		if err != nil {
+			return fmt.Errorf("%s: %w", t.arch, err)
+		}
+		results = append(results, made...)
+	}
+	if results, err = finish(ctx, o, results); err != nil {
 		return err
 	}
-	files, err := contents(ctx, o, program)
-	if err != nil {
+	if err := write(o.out, results); err != nil {
 		return err
 	}
-	names, err := write(o, files)
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		fmt.Fprintln(stdout, filepath.Join(o.out, name))
+	for _, f := range results {
+		fmt.Fprintln(stdout, filepath.Join(o.out, f.name))
 	}
 	return nil
 }
 
-// versionPattern is a semantic version; nothing else gets into file names and linker flags.
-var versionPattern = regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.]+)?$`)
+// release makes all that is handed out for one architecture. The folder is its own.
+func release(ctx context.Context, o options, t target, work string) ([]file, error) {
+	if err := os.Mkdir(work, 0o700); err != nil {
+		return nil, fmt.Errorf("make a temporary folder: %w", err)
+	}
+	p, err := build(ctx, o, t, filepath.Join(work, "ssobridge"))
+	if err != nil {
+		return nil, err
+	}
+	files, err := contents(ctx, o, p)
+	if err != nil {
+		return nil, err
+	}
+	name := "ssobridge-" + o.version + "-linux-" + t.arch
+	archive, err := pack(name, o.date, files)
+	if err != nil {
+		return nil, err
+	}
+	packages, err := packages(ctx, o, p, files, work)
+	if err != nil {
+		return nil, err
+	}
+	image, list, err := image(ctx, o, p, files)
+	if err != nil {
+		return nil, err
+	}
+	return append([]file{
+		{name: name + ".tar.gz", data: archive},
+		{name: name + ".cdx.json", data: find(files, components).data},
+		{name: name + ".oci.tar", data: image},
+		{name: name + ".oci.cdx.json", data: list},
+	}, packages...), nil
+}
 
-// parse reads the arguments. What they leave out is asked of git: the version is the commit's tag, the date that of
-// the commit. It is asked for neither where both are given, so that a copy without a history can be built.
+// parse reads the arguments.
 func parse(ctx context.Context, args []string, epoch string, stderr io.Writer) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("release", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.StringVar(&o.root, "root", ".", "`folder` of the project")
-	flags.StringVar(&o.tools, "tools", ".tools", "`folder` of cyclonedx-gomod")
+	flags.StringVar(&o.tools, "tools", ".tools",
+		"`folder` of cyclonedx-gomod and nfpm; the Debian packages of the image are kept there too")
 	flags.StringVar(&o.out, "out", "dist", "`folder` that gets the files, made if it is not there")
-	flags.StringVar(&o.version, "version", "", "`version` such as 1.2.3 (default: the tag of the commit)")
+	version := flags.String("version", "", "`version` such as 1.2.3 (default: by the tags of git, or the file VERSION)")
+	archs := flags.String("arch", "amd64,arm64", "`architectures` to build for")
+	flags.StringVar(&o.maintainer, "maintainer", "ssobridge <root@localhost>",
+		"`name and address` of who answers for the packages")
+	flags.StringVar(&o.mirror, "mirror", "",
+		"`address` of the Debian mirror, such as one of snapshots (default: those of this machine's apt)")
+	flags.BoolVar(&o.lock, "lock", false, "write debian.lock anew with the packages that the mirror has now, and nothing else")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return o, err
 	} else if err != nil {
@@ -104,39 +159,18 @@ func parse(ctx context.Context, args []string, epoch string, stderr io.Writer) (
 	if flags.NArg() > 0 {
 		return o, usageError{fmt.Errorf("unknown argument %q", flags.Arg(0))}
 	}
-	if o.version == "" || epoch == "" {
-		status, err := command(ctx, o.root, nil, "git", "status", "--porcelain")
-		if err != nil {
-			return o, err
-		}
-		if status != "" {
-			return o, usageError{fmt.Errorf("there are changes that are not committed: commit them, or nobody can build this "+
-				"release again\n%s", status)}
-		}
+	var err error
+	if o.targets, err = targetsOf(*archs); err != nil {
+		return o, usageError{err}
 	}
-	if o.version == "" {
-		tag, err := command(ctx, o.root, nil, "git", "describe", "--tags", "--exact-match")
-		if err != nil {
-			return o, usageError{fmt.Errorf("which version is this? say VERSION=1.2.3, or tag the commit: %w", err)}
-		}
-		o.version = tag
+	if o.lock {
+		return o, nil
 	}
-	o.version = strings.TrimPrefix(o.version, "v")
-	if !versionPattern.MatchString(o.version) {
-		return o, usageError{fmt.Errorf("version %q is none such as 1.2.3 or 1.2.3-rc.1", o.version)}
+	if runtime.GOOS != "linux" {
+		return o, usageError{errors.New("releases are built on Linux, for its C library")}
 	}
-	if epoch == "" {
-		var err error
-		if epoch, err = command(ctx, o.root, nil, "git", "log", "-1", "--format=%ct"); err != nil {
-			return o, err
-		}
-	}
-	seconds, err := strconv.ParseInt(epoch, 10, 64)
-	if err != nil || seconds < 0 {
-		return o, usageError{fmt.Errorf("SOURCE_DATE_EPOCH %q is no number of seconds", epoch)}
-	}
-	o.date = time.Unix(seconds, 0).UTC()
-	return o, nil
+	o.source, err = sourceOf(ctx, o.root, *version, epoch)
+	return o, err
 }
 
 // command returns what a program prints; its error says what the program said.

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +21,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -38,8 +40,10 @@ func tools(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(filepath.Join(folder, "cyclonedx-gomod")); err != nil {
-		t.Fatalf("run make release-tools first: %v", err)
+	for _, name := range []string{"cyclonedx-gomod", "nfpm"} {
+		if _, err := os.Stat(filepath.Join(folder, name)); err != nil {
+			t.Fatalf("run make release-tools first: %v", err)
+		}
 	}
 	return folder
 }
@@ -76,67 +80,173 @@ func copyProject(t *testing.T, to string) {
 	}
 }
 
-// TestAcceptanceReproducible makes a release twice, in folders of other names, by other users' settings and without
-// anything that the first build left: archive, list of components and checksums are equal byte by byte. It then looks
-// at what is in them. ID-23
-func TestAcceptanceReproducible(t *testing.T) {
-	folder, generator := t.TempDir(), tools(t)
-	first, second := filepath.Join(folder, "a"), filepath.Join(folder, "a much longer name", "of a folder")
-	copyProject(t, first)
-	copyProject(t, second)
-	for _, f := range []string{first, second} {
-		args := []string{"-root", f, "-out", filepath.Join(f, "dist"), "-version", "v1.2.3", "-tools", generator}
-		var out, errs bytes.Buffer
-		if err := run(t.Context(), args, epoch, &out, &errs); err != nil {
-			t.Fatalf("release: %v\n%s", err, errs.String())
-		}
-		// The second is built from nothing, by somebody with settings of their own.
-		t.Setenv("GOCACHE", filepath.Join(folder, "cache"))
-		t.Setenv("GOFLAGS", "-tags=sqlite_omit_load_extension")
-		t.Setenv("CGO_CFLAGS", "-O0")
-		t.Setenv("TZ", "Asia/Tokyo")
-		t.Setenv("HOME", filepath.Join(folder, "home"))
+// made is a release of this project that tests share: building one takes minutes.
+var made struct {
+	sync.Mutex
+	folders map[string]string // by version
+	base    string
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if made.base != "" {
+		os.RemoveAll(made.base)
 	}
-	name := "ssobridge-1.2.3-" + runtime.GOOS + "-" + runtime.GOARCH
-	results := map[string][]byte{}
-	for _, file := range []string{name + ".tar.gz", name + ".cdx.json", "SHA256SUMS"} {
-		one, err := os.ReadFile(filepath.Join(first, "dist", file))
+	if base.root != "" {
+		os.RemoveAll(base.root)
+	}
+	os.Exit(code)
+}
+
+// releaseOf returns the folder of the release of a version, and makes it if no test has done so.
+func releaseOf(t *testing.T, version string) string {
+	t.Helper()
+	made.Lock()
+	defer made.Unlock()
+	if dist := made.folders[version]; dist != "" {
+		return dist
+	}
+	if made.base == "" {
+		folder, err := os.MkdirTemp("", "ssobridge-release-test-")
 		if err != nil {
 			t.Fatal(err)
 		}
-		two, err := os.ReadFile(filepath.Join(second, "dist", file))
+		made.base, made.folders = folder, map[string]string{}
+	}
+	from := filepath.Join(made.base, version)
+	copyProject(t, from)
+	makeRelease(t, from, version)
+	made.folders[version] = filepath.Join(from, "dist")
+	return made.folders[version]
+}
+
+func makeRelease(t *testing.T, from, version string) {
+	t.Helper()
+	args := []string{"-root", from, "-out", filepath.Join(from, "dist"), "-version", "v" + version, "-tools", tools(t)}
+	var out, errs bytes.Buffer
+	if err := run(t.Context(), args, epoch, &out, &errs); err != nil {
+		t.Fatalf("release: %v\n%s", err, errs.String())
+	}
+}
+
+// TestAcceptanceReproducible makes a release twice, in folders of other names, by other users' settings and without
+// anything that the first build left: all files are equal byte by byte. It then looks at what is in them. ID-23
+func TestAcceptanceReproducible(t *testing.T) {
+	testkind.Starts(t, "the program")
+	first := releaseOf(t, "1.2.3")
+	folder := t.TempDir()
+	second := filepath.Join(folder, "a much longer name", "of a folder")
+	copyProject(t, second)
+	// The second is built from nothing, by somebody with settings of their own.
+	t.Setenv("GOCACHE", filepath.Join(folder, "cache"))
+	t.Setenv("GOFLAGS", "-tags=sqlite_omit_load_extension")
+	t.Setenv("CGO_CFLAGS", "-O0")
+	t.Setenv("TZ", "Asia/Tokyo")
+	t.Setenv("HOME", filepath.Join(folder, "home"))
+	makeRelease(t, second, "1.2.3")
+	results := map[string][]byte{}
+	entries, err := os.ReadDir(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		one, err := os.ReadFile(filepath.Join(first, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		two, err := os.ReadFile(filepath.Join(second, "dist", e.Name()))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(one, two) {
-			t.Errorf("%s differs between two builds", file)
+			t.Errorf("%s differs between two builds", e.Name())
 		}
-		results[file] = one
+		results[e.Name()] = one
 	}
-	sums := string(results["SHA256SUMS"])
-	for _, file := range []string{name + ".tar.gz", name + ".cdx.json"} {
-		if want := fmt.Sprintf("%x  %s\n", sha256.Sum256(results[file]), file); !strings.Contains(sums, want) {
-			t.Errorf("SHA256SUMS lacks %q:\n%s", want, sums)
+	checkResults(t, results)
+	for _, arch := range []string{"amd64", "arm64"} {
+		name := "ssobridge-1.2.3-linux-" + arch
+		files := unpack(t, results[name+".tar.gz"], name+"/")
+		checkContents(t, files, made.base, folder)
+		if !bytes.Equal(files[components], results[name+".cdx.json"]) {
+			t.Error("the list of components in the archive is another than the one beside it")
+		}
+		program := filepath.Join(folder, "ssobridge-"+arch)
+		if err := os.WriteFile(program, files["ssobridge"], 0o700); err != nil {
+			t.Fatal(err)
+		}
+		modules, err := linked(program)
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkComponents(t, files[components], modules)
+		checkComponents(t, results[name+".oci.cdx.json"], append(modules, lockedModules(t, arch)...))
+		for _, m := range append(modules, module{"htmx.org", "4.0.1"}, module{"std", runtime.Version()}) {
+			if !hasUnder(files, "LICENSES/"+m.Path+"@"+m.Version+"/") {
+				t.Errorf("the archive has no licence of %s %s", m.Path, m.Version)
+			}
+		}
+		if arch == runtime.GOARCH {
+			says, err := exec.Command(program, "version").Output()
+			checkVersion(t, "the archive's program", string(says), err, "1.2.3", arch)
 		}
 	}
-	files := unpack(t, results[name+".tar.gz"], name+"/")
-	checkContents(t, files, folder)
-	if !bytes.Equal(files[components], results[name+".cdx.json"]) {
-		t.Error("the list of components in the archive is another than the one beside it")
+}
+
+// checkVersion wants the version, and that OpenSSL's libcrypto makes the signatures.
+func checkVersion(t *testing.T, who, says string, err error, version, arch string) {
+	t.Helper()
+	if err != nil || !strings.HasPrefix(says, "ssobridge "+version+" (") || !strings.Contains(says, "linux/"+arch) ||
+		!regexp.MustCompile(`RSA signatures by OpenSSL 3\..*libcrypto`).MatchString(says) {
+		t.Errorf("%s says %q, %v; want version %s, linux/%s and libcrypto", who, says, err, version, arch)
 	}
-	program := filepath.Join(folder, "ssobridge")
-	if err := os.WriteFile(program, files["ssobridge"], 0o700); err != nil {
-		t.Fatal(err)
-	}
-	modules, err := linked(program)
+}
+
+// lockedModules are the Debian packages of an image as components.
+func lockedModules(t *testing.T, arch string) (modules []module) {
+	t.Helper()
+	packages, err := locked(lockText, arch)
 	if err != nil {
 		t.Fatal(err)
 	}
-	checkComponents(t, files[components], modules)
-	for _, m := range append(modules, module{"htmx.org", "4.0.1"}, module{"std", runtime.Version()}) {
-		if !hasUnder(files, "LICENSES/"+m.Path+"@"+m.Version+"/") {
-			t.Errorf("the archive has no licence of %s %s", m.Path, m.Version)
+	for _, p := range packages {
+		modules = append(modules, module{p.name, p.version})
+	}
+	return modules
+}
+
+// checkResults wants every file of a release, each in the checksums and in the statement of provenance, and none over
+// its limit.
+func checkResults(t *testing.T, results map[string][]byte) {
+	t.Helper()
+	want := []string{"SHA256SUMS", "ssobridge-1.2.3.provenance.json", "ssobridge_1.2.3_amd64.deb",
+		"ssobridge_1.2.3_arm64.deb", "ssobridge-1.2.3-1.x86_64.rpm", "ssobridge-1.2.3-1.aarch64.rpm"}
+	for _, arch := range []string{"amd64", "arm64"} {
+		for _, kind := range []string{".tar.gz", ".cdx.json", ".oci.tar", ".oci.cdx.json"} {
+			want = append(want, "ssobridge-1.2.3-linux-"+arch+kind)
 		}
+	}
+	slices.Sort(want)
+	if got := slices.Sorted(maps.Keys(results)); !slices.Equal(got, want) {
+		t.Errorf("a release has %v, want %v", got, want)
+	}
+	var s statement
+	if err := json.Unmarshal(results["ssobridge-1.2.3.provenance.json"], &s); err != nil {
+		t.Fatal(err)
+	}
+	for name, data := range results {
+		sum := fmt.Sprintf("%x", sha256.Sum256(data))
+		if name != sums && !strings.Contains(string(results[sums]), sum+"  "+name+"\n") {
+			t.Errorf("%s lacks %s %s", sums, sum, name)
+		}
+		if name != sums && !strings.HasSuffix(name, ".provenance.json") && !slices.ContainsFunc(s.Subject,
+			func(r resource) bool { return r.Name == name && r.Digest["sha256"] == sum }) {
+			t.Errorf("the statement of provenance lacks %s %s", sum, name)
+		}
+		if strings.HasSuffix(name, ".deb") && len(data) > 20e6 || len(data) > 60e6 {
+			t.Errorf("%s has %d bytes", name, len(data))
+		}
+		t.Logf("%9d bytes %s", len(data), name)
 	}
 }
 
@@ -171,10 +281,10 @@ func unpack(t *testing.T, archive []byte, folder string) map[string][]byte {
 }
 
 // checkContents wants all that an admin needs, and no path of the machine that built it.
-func checkContents(t *testing.T, files map[string][]byte, folder string) {
+func checkContents(t *testing.T, files map[string][]byte, folders ...string) {
 	t.Helper()
 	for _, name := range []string{"ssobridge", "ssobridge.service", "README.md", "CHANGELOG.md", "SECURITY.md",
-		"docs/run.md", "LICENSES/INDEX.txt", components} {
+		"docs/run.md", "docs/products/README.md", "LICENSES/INDEX.txt", versionFile, components} {
 		if len(files[name]) == 0 {
 			t.Errorf("the archive has no %s", name)
 		}
@@ -184,7 +294,7 @@ func checkContents(t *testing.T, files map[string][]byte, folder string) {
 		t.Fatal(err)
 	}
 	for name, data := range files {
-		for _, path := range []string{folder, home + "/", os.Getenv("GOMODCACHE")} {
+		for _, path := range append(folders, home+"/", os.Getenv("GOMODCACHE")) {
 			if len(path) > 2 && bytes.Contains(data, []byte(path)) {
 				t.Errorf("%s names a folder of the machine that built it: %s", name, path)
 			}
@@ -290,7 +400,7 @@ func TestLicences(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	m, s := module{"example.test/m", "v1.0.0"}, source{folder: folder, packages: []string{folder,
+	m, s := module{"example.test/m", "v1.0.0"}, moduleFolders{folder: folder, packages: []string{folder,
 		filepath.Join(folder, "a", "b")}}
 	put("a/b/code.go")
 	put("license.go")
@@ -300,7 +410,7 @@ func TestLicences(t *testing.T) {
 	if _, err := licencesOf(m, s); err == nil || !strings.Contains(err.Error(), "has no licence") {
 		t.Errorf("a module without a licence: %v", err)
 	}
-	if _, err := licencesOf(m, source{}); err == nil {
+	if _, err := licencesOf(m, moduleFolders{}); err == nil {
 		t.Error("a module whose files are not there passes")
 	}
 	for _, name := range []string{"LICENSE", "NOTICE", "COPYING.LESSER", "License-MIT.txt", "a/LICENCE.md",
@@ -365,6 +475,13 @@ func TestWhatIsReleased(t *testing.T) {
 		io.Discard); err != nil {
 		t.Errorf("a copy whose version and date are given: %v", err)
 	}
+	git("add", "new")
+	git("commit", "-q", "-m", "two")
+	o, err = parse(context.Background(), []string{"-root", folder}, "", io.Discard)
+	if want := "1.2.3-rc.1.dev.1.g" + o.commit[:7]; err != nil || o.version != want {
+		t.Errorf("of a commit behind a tag: %s, %v, want %s", o.version, err, want)
+	}
+	refused("neither amd64 nor arm64", "", "-arch", "amd64,mips")
 	if _, err := parse(context.Background(), []string{"-h"}, "", io.Discard); !errors.Is(err, flag.ErrHelp) {
 		t.Errorf("-h: %v", err)
 	}
