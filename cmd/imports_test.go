@@ -235,6 +235,26 @@ func TestProductLinksFewModules(t *testing.T) {
 	}
 }
 
+// TestDemoCompilesSQLiteFirst: go builds a package's imports in the order of their paths. What comes before SQLite in
+// the demo is what SQLite needs too, so that its one C file, which takes a minute, is compiled beside everything else
+// and not after it. COST-95
+func TestDemoCompilesSQLiteFirst(t *testing.T) {
+	const library = "github.com/mattn/go-sqlite3"
+	needed := goList(t, library)[0].Deps
+	imports := goList(t, "ssobridge/cmd/demo")[0].Imports
+	if !slices.Contains(imports, library) || !slices.IsSorted(imports) {
+		t.Fatalf("the demo does not import %s itself: %v", library, imports)
+	}
+	for _, p := range goList(t, imports[:slices.Index(imports, library)]...) {
+		more := slices.DeleteFunc(append([]string{p.ImportPath}, p.Deps...),
+			func(d string) bool { return slices.Contains(needed, d) })
+		if len(more) > 3 {
+			t.Errorf("the demo imports %s, which is built before SQLite with %v: let another package import it",
+				p.ImportPath, more)
+		}
+	}
+}
+
 // TestNothingElseAtTheTop keeps the project's top level tidy.
 func TestNothingElseAtTheTop(t *testing.T) {
 	entries, err := os.ReadDir("..")

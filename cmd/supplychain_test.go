@@ -7,11 +7,14 @@ import (
 	"go/token"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"ssobridge/internal/testkind"
 )
 
 // TestOneToolchain: plain go commands need Go 1.26 alone, and the toolchain of tests and releases stands in one file.
@@ -61,6 +64,39 @@ func TestOneToolchain(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestBuildUsesWhatTheDemoCompiled: make build and make demo take the toolchain and the flags of plain go commands, so
+// that SQLite, which takes a minute, is compiled once for all three. Tests and releases take the one of .go-toolchain.
+// COST-94
+func TestBuildUsesWhatTheDemoCompiled(t *testing.T) {
+	testkind.Starts(t, "make")
+	tool := filepath.Join(t.TempDir(), "go")
+	if err := os.WriteFile(tool, []byte("#!/bin/sh\necho \"$GOTOOLCHAIN: $*\"\n"), 0o700); err != nil { //nolint:gosec // G306: it is run
+		t.Fatal(err)
+	}
+	pinned := strings.TrimSpace(strings.SplitAfter(readFile(t, ".go-toolchain"), "?= ")[1])
+	for _, c := range []struct{ target, set, want string }{
+		{"build", "", "auto: build -o ssobridge ./cmd/ssobridge"},
+		{"demo", "", "auto: run ./cmd/demo"},
+		{"build", "local", "local: build -o ssobridge ./cmd/ssobridge"},
+		{"vet", "", pinned + ": vet ./..."},
+		{"vet", "local", "local: vet ./..."},
+	} {
+		cmd := exec.CommandContext(t.Context(), "make", "--no-print-directory", "--silent", "-C", "..", c.target, "GO="+tool)
+		for _, v := range os.Environ() {
+			if !strings.HasPrefix(v, "GOTOOLCHAIN=") && !strings.HasPrefix(v, "MAKE") {
+				cmd.Env = append(cmd.Env, v)
+			}
+		}
+		if c.set != "" {
+			cmd.Env = append(cmd.Env, "GOTOOLCHAIN="+c.set)
+		}
+		out, err := cmd.CombinedOutput()
+		if got := strings.TrimSpace(string(out)); err != nil || got != c.want {
+			t.Errorf("GOTOOLCHAIN=%s make %s runs %q, %v, want %q", c.set, c.target, got, err, c.want)
+		}
 	}
 }
 
