@@ -236,6 +236,7 @@ type refusalView struct {
 	Cancel   bool
 	SignOut  bool   // a message of single logout was refused, and the person may still be signed in
 	Wait     string // for how long it stays so, in words; "" where that is not known
+	Host     string // that a request asked for
 	// filled by showRefusal
 	Title, Text, Do, Link, Ref string
 }
@@ -277,7 +278,10 @@ func (s *Server) showRefusal(c echo.Context, v *visit, view refusalView, status 
 	}
 	// Nobody is named who may not have sent the person here.
 	provider := cmp.Or(view.Provider, texts.words["asker"])
-	fill := func(text string) string { return texts.fill(text, "provider", provider, "wait", view.Wait) }
+	fill := func(text string) string {
+		return texts.fill(text, "provider", provider, "wait", view.Wait,
+			"host", view.Host, "address", v.site.url.String())
+	}
 	view.Title, view.Text, view.Do = fill(said.Title), fill(said.Text), fill(said.Do)
 	view.Link, view.Ref, view.Provider = said.Link, v.ref, provider
 	if said.Start {

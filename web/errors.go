@@ -139,7 +139,7 @@ func (s *Server) fail(err error, c echo.Context) {
 	case c.Path() == "/healthz", c.Path() == "/readyz", c.Path() == webhookRoute && r.status != http.StatusNotFound:
 		err = c.String(r.status, http.StatusText(r.status)+"\n")
 	default:
-		err = s.showRefusal(c, v, refusalView{Reason: r.reason, Again: r.again}, r.status)
+		err = s.showRefusal(c, v, refusalView{Reason: r.reason, Again: r.again, Host: hostName(c.Request().Host)}, r.status)
 	}
 	if err != nil && !c.Response().Committed {
 		v.cause = errors.Join(v.cause, err)
@@ -155,4 +155,13 @@ func retryLater(c echo.Context, status int) {
 	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
 		c.Response().Header().Set("Retry-After", "30")
 	}
+}
+
+// hostName is a Host header as a page may show it. It is a stranger's word: what is no host is not repeated.
+func hostName(host string) string {
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:[]"
+	if host == "" || len(host) > 253+len(":65535") || strings.Trim(host, letters) != "" {
+		return "?"
+	}
+	return host
 }

@@ -2,10 +2,12 @@ package web_test
 
 import (
 	"bytes"
+	"cmp"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -240,10 +242,12 @@ func TestWEB07Host(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	names := map[string]string{"": "?", "evil.example/<b>": "?", strings.Repeat("evil.", 60) + "example": "?"}
+	links := regexp.MustCompile(`(href|src|action)="[^"]*"`)
 	for host, want := range map[string]int{
 		"sso.example": 303, "SSO.example": 303, "sso.example:443": 303,
 		"evil.example": 421, "sso.example:8443": 421, "sso.example.evil.example": 421, "127.0.0.1": 421, "": 421,
-		"sso.example.": 421,
+		"sso.example.": 421, "evil.example/<b>": 421, strings.Repeat("evil.", 60) + "example": 421,
 	} {
 		for _, path := range []string{"/launch", "/healthz"} {
 			req := httptest.NewRequest(http.MethodGet, path, nil)
@@ -260,8 +264,15 @@ func TestWEB07Host(t *testing.T) {
 			if rec.Code != want {
 				t.Errorf("host %q: status = %d, want %d", host, rec.Code, want)
 			}
-			if strings.Contains(rec.Body.String(), "evil") || strings.Contains(rec.Header().Get("Location"), "evil") {
-				t.Errorf("host %q is repeated in the answer", host)
+			// The page names both, for whoever sets up a proxy; neither is a link.
+			text := "The request asks for " + cmp.Or(names[host], host) + ", and this service is https://sso.example."
+			if want == 421 && !strings.Contains(rec.Body.String(), text) {
+				t.Errorf("host %q: the page names it and public_url: no\n%s", host, rec.Body)
+			}
+			for _, text := range []string{rec.Header().Get("Location"), strings.Join(links.FindAllString(rec.Body.String(), -1), " ")} {
+				if strings.Contains(text, "evil") {
+					t.Errorf("host %q: the answer leads there: %s", host, text)
+				}
 			}
 		}
 	}

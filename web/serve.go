@@ -252,7 +252,8 @@ func (s *Server) guard(next echo.HandlerFunc) echo.HandlerFunc {
 		// Cookies and links belong to one name. Under another one (a planted Host header,
 		// a name bound to our address) nothing is served (row WEB-07).
 		if !v.site.host(r.Host) {
-			return refuse(http.StatusMisdirectedRequest, wrongHost, fmt.Errorf("host %.100q is not the public one", r.Host))
+			return refuse(http.StatusMisdirectedRequest, wrongHost, fmt.Errorf("the request asks for host %.100q, and this is "+
+				"%s; a proxy has to pass the browser's Host header on, with its port", r.Host, v.site.url))
 		}
 		// The POST binding comes from other sites by its nature. Its two endpoints are exempt:
 		// nothing is changed there before the message is validated (row WEB-01). So is the

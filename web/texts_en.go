@@ -446,8 +446,9 @@ var english = Catalogue{
 			"safely.", Do: "Allow cookies for this site, then try again.", Link: linkHelp},
 		crossOrigin: {Title: "That came from another site", Text: "Another site tried to send this form. Nothing was done.",
 			Do: "Start from your link."},
-		wrongHost: {Title: "Wrong address", Text: "This service is not known under the address that your browser used.",
-			Do: "Use the link that you were given."},
+		wrongHost: {Title: "Wrong address", Text: "The request asks for {host}, and this service is {address}.",
+			Do: "Use the link that you were given. If it is this one, the proxy in front of this service changes the Host " +
+				"header: tell your help desk.", Link: linkHelp},
 		framed: {Title: "Open the link by itself", Text: "A sign-in can't start inside another page.",
 			Do: "Open the link in a window or tab of its own."},
 		prefetched: {Title: "Not yet", Text: "Your browser asked for this page ahead of time.",

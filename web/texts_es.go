@@ -453,7 +453,9 @@ var spanish = Catalogue{
 		crossOrigin: {Title: "Eso vino de otro sitio", Text: "Otro sitio intentó enviar este formulario. No se hizo nada.",
 			Do: "Empiece desde su enlace."},
 		wrongHost: {Title: "Dirección equivocada",
-			Text: "Este servicio no se conoce por la dirección que usó su navegador.", Do: "Use el enlace que le dieron."},
+			Text: "La solicitud pide {host}, y este servicio es {address}.",
+			Do: "Use el enlace que le dieron. Si es este, el proxy que está delante de este servicio cambia la cabecera Host: " +
+				"avise a su servicio de ayuda.", Link: linkHelp},
 		framed: {Title: "Abra el enlace por sí solo",
 			Text: "Un inicio de sesión no puede empezar dentro de otra página.",
 			Do:   "Abra el enlace en una ventana o pestaña propia."},

@@ -65,6 +65,7 @@ func (p *App) checkpointOnce(ctx context.Context, holder string) error {
 	case err != nil && !errors.Is(err, store.ErrNotFound):
 		return err
 	case head.Seq == 0 || err == nil && sealed.Seq >= head.Seq:
+		p.beginSink(sealed)
 		return nil // nothing new
 	}
 	s := p.Audit().Checkpoint(head)
@@ -74,6 +75,20 @@ func (p *App) checkpointOnce(ctx context.Context, holder string) error {
 		p.log.Warn("a checkpoint of the audit log was not written to audit.sink", "error", err)
 	}
 	return p.Store.Audit().AddCheckpoint(ctx, s)
+}
+
+// beginSink writes the newest checkpoint into an audit.sink that has none yet: one that was just configured has to be
+// good for something before the next event.
+func (p *App) beginSink(newest store.Checkpoint) {
+	if p.Config.Audit.Sink == "" || newest.Seq == 0 {
+		return
+	}
+	if _, err := os.Stat(p.Config.Audit.Sink); !errors.Is(err, os.ErrNotExist) {
+		return
+	}
+	if err := appendCheckpoint(p.Config.Audit.Sink, newest); err != nil {
+		p.log.Warn("a checkpoint of the audit log was not written to audit.sink", "error", err)
+	}
 }
 
 // foreignTally collects foreign events until they are reported.
