@@ -71,6 +71,7 @@ gotest: release-tools
 # runs without it there anyway. The rest of make acceptance starts other programs and waits for them.
 acceptance: install release-tools
 	GO="$(GO)" TESTFLAGS="$(TESTFLAGS)" SSOBRIDGE_TEST_RUN= SSOBRIDGE_TEST_POSTGRES=start .ci/acceptance '$(ACCEPTANCE)' ./cmd/internal/e2e ./web ./cmd/internal/release ./cmd/internal/bench
+	cd docs/kubernetes/test && SSOBRIDGE_TEST_RUN= $(GO) test -count=1 -skip '$(ACCEPTANCE)' ./...
 
 fuzz:
 	@FUZZTIME="$(FUZZTIME)" GO="$(GO)" .ci/fuzz

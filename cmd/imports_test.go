@@ -52,7 +52,7 @@ var allowed = map[string][]string{
 // outside, or serve tests, benchmarks, scans and releases.
 var pretended = []string{
 	"cmd/demo", "cmd/sandbox", "cmd/internal/sample", "cmd/internal/bench", "cmd/internal/e2e",
-	"cmd/internal/vuln", "cmd/internal/release",
+	"cmd/internal/vuln", "cmd/internal/release", "cmd/internal/documents",
 	"partnerapi/sandbox", "store/storetest", "idp/directory/directorytest", "internal/testkind",
 	"internal/plainenglish",
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"go.yaml.in/yaml/v3"
 
 	"ssobridge/cmd/internal/config"
 )
@@ -81,6 +82,32 @@ func TestConfigurationCommentsTellDefaults(t *testing.T) {
 			t.Errorf("%s: its comment says neither a default nor that it is required", f.path)
 		case f.example == "":
 			t.Errorf("%s: its comment has no example", f.path)
+		}
+	}
+}
+
+// TestConfigurationExamples: each example of the manual is a value that its key can have.
+func TestConfigurationExamples(t *testing.T) {
+	for _, f := range readConfigComments(t).fields {
+		if f.section || f.secret {
+			continue
+		}
+		parts := strings.Split(f.path, ".")
+		text := ""
+		for i, part := range parts {
+			text += strings.Repeat("  ", i) + part + ":"
+			if i == len(parts)-1 {
+				text += " " + f.example
+			}
+			text += "\n"
+		}
+		dec := yaml.NewDecoder(strings.NewReader(text))
+		dec.KnownFields(true)
+		var cfg config.Config
+		if err := dec.Decode(&cfg); err != nil {
+			t.Errorf("the example of %s: %v", f.path, err)
+		} else if fieldValue(reflect.ValueOf(cfg), f.path).IsZero() && f.example != "false" {
+			t.Errorf("the example of %s sets nothing", f.path)
 		}
 	}
 }
@@ -195,6 +222,7 @@ func (d configDoc) manual() string {
 	b.WriteString(`# Configuration
 
 <!-- Made from the comments in cmd/internal/config; change those. -->
+<!-- all blocks checked: TestConfigurationExamples -->
 
 One YAML file, given by ` + "`--config`" + ` or the variable ` + "`SSOBRIDGE_CONFIG`" + `, else ` + "`/etc/ssobridge/ssobridge.yaml`" + `.
 ` + "`ssobridge init`" + ` writes one with all of this in it, and ` + "`ssobridge check`" + ` tries it out.
