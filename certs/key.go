@@ -133,6 +133,12 @@ func Fingerprint(der []byte) string {
 	return strings.Join(pairs, ":")
 }
 
+// HexFingerprint is the same in lower-case hex without colons, the form for files, settings and comparison.
+func HexFingerprint(der []byte) string {
+	sum := sha256.Sum256(der)
+	return hex.EncodeToString(sum[:])
+}
+
 func keyID(der []byte) string {
 	sum := sha256.Sum256(der)
 	return hex.EncodeToString(sum[:8])

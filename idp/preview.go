@@ -10,8 +10,8 @@ import (
 
 	"github.com/beevik/etree"
 
+	"ssobridge/certs"
 	"ssobridge/idp/directory"
-	"ssobridge/idp/metadata"
 	"ssobridge/idp/mfa"
 	"ssobridge/idp/saml"
 	"ssobridge/provisioning"
@@ -255,7 +255,7 @@ func (x *AssertionPreview) protection(ctx context.Context, p *IdP, sp *servicePr
 	case to != nil:
 		content, key := to.Algorithms()
 		x.Encrypted = fmt.Sprintf("by %s, the key by %s, for the certificate %s", shortAlgorithm(content),
-			shortAlgorithm(key), metadata.Fingerprint(to.Certificate().Raw))
+			shortAlgorithm(key), certs.HexFingerprint(to.Certificate().Raw))
 	case sp.Encryption == saml.EncryptionIfPublished:
 		x.Encrypted = "no: encryption = if-published, and no key is published"
 	default:

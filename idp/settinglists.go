@@ -295,7 +295,7 @@ func changeCertificates(field string, all [][]byte, value string, wish listWish)
 	}
 	if wish == removeFromList {
 		kept := slices.DeleteFunc(slices.Clone(all),
-			func(der []byte) bool { return metadata.Fingerprint(der) == plainFingerprint(value) })
+			func(der []byte) bool { return certs.HexFingerprint(der) == plainFingerprint(value) })
 		if len(kept) == len(all) {
 			return nil, notInList(field, value)
 		}

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"ssobridge/idp/metadata"
+	"ssobridge/certs"
 	"ssobridge/idp/saml"
 	"ssobridge/store"
 )
@@ -222,7 +222,7 @@ func settings() []Setting {
 			show: func(sp store.ServiceProvider) []string {
 				var all []string
 				for _, k := range sp.EncryptionKeys {
-					all = append(all, metadata.Fingerprint(k.Certificate))
+					all = append(all, certs.HexFingerprint(k.Certificate))
 				}
 				return all
 			}, list: setEncryptionKeys,
@@ -247,7 +247,7 @@ func settings() []Setting {
 			show: func(sp store.ServiceProvider) []string {
 				var all []string
 				for _, der := range sp.Certificates {
-					all = append(all, metadata.Fingerprint(der))
+					all = append(all, certs.HexFingerprint(der))
 				}
 				return all
 			}, list: setCertificates,

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+
+	"ssobridge/internal/plaintext"
 )
 
 // call is one call to be made.
@@ -22,7 +24,7 @@ type call struct {
 
 // inAccount makes it a call that concerns a client account. The id is checked, since it becomes a part of the path.
 func (c *Client) inAccount(k *call, account string, path ...string) error {
-	k.op += " " + printable(account, 70)
+	k.op += " " + plaintext.Line(account, 70)
 	if !accountID.MatchString(account) {
 		return &Error{Kind: BadRequest, Op: k.op, Err: &FieldError{"encoded_account_id", "want 1 to 64 letters and digits"}}
 	}
@@ -57,7 +59,7 @@ func (c *Client) ask(ctx context.Context, k call, into any, begin byte) error {
 	if err := json.Unmarshal(body, into); err != nil {
 		// The decoder's own words can quote what it read.
 		if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-			return k.unreadable(fmt.Errorf("%.80s has another type", printable(wrong.Field, 80)))
+			return k.unreadable(fmt.Errorf("%.80s has another type", plaintext.Line(wrong.Field, 80)))
 		}
 		return k.unreadable(errors.New("it is no JSON"))
 	}

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"time"
+
+	"ssobridge/internal/plaintext"
 )
 
 // NewAccount is the body of POST /partner/accounts. The owner is bound to SSO by ExternalID and ExternalProvider, so
@@ -102,7 +104,7 @@ func (c *Client) CreateAccount(ctx context.Context, class string, n NewAccount) 
 	if !accountID.MatchString(a.EncodedAccountID) {
 		return CreatedAccount{}, k.unreadable(untold("encoded_account_id of 1 to 64 letters and digits"))
 	}
-	return CreatedAccount{a.EncodedAccountID, printable(string(a.ProvisionUUID), maxKey)}, nil
+	return CreatedAccount{a.EncodedAccountID, plaintext.Line(string(a.ProvisionUUID), maxKey)}, nil
 }
 
 // CancelReasons are the reason_ids that Constant Contact publishes. What each means is not published.

@@ -3,8 +3,8 @@ package partnerapi
 import (
 	"encoding/json"
 	"strings"
-	"unicode"
-	"unicode/utf8"
+
+	"ssobridge/internal/plaintext"
 )
 
 const (
@@ -70,7 +70,7 @@ func parseErrorBody(body []byte, secrets ...string) errorBody {
 	if r.own {
 		r.out.form = formOwn
 	}
-	r.out.message = printable(strings.Join(r.messages, "; "), maxMessage)
+	r.out.message = plaintext.Line(strings.Join(r.messages, "; "), maxMessage)
 	return r.out
 }
 
@@ -137,7 +137,7 @@ func (r *errorReader) object(raw json.RawMessage, depth int) {
 		r.out.quota = true
 	}
 	if r.out.key == "" {
-		r.out.key = printable(r.redact.Replace(first(fields, keyNames)), maxKey)
+		r.out.key = plaintext.Line(r.redact.Replace(first(fields, keyNames)), maxKey)
 	}
 	r.say(first(fields, messageNames))
 	for _, name := range nestedNames {
@@ -153,7 +153,7 @@ func (r *errorReader) object(raw json.RawMessage, depth int) {
 
 // say adds a message.
 func (r *errorReader) say(message string) {
-	if m := printable(r.redact.Replace(message), maxMessage); m != "" {
+	if m := plaintext.Line(r.redact.Replace(message), maxMessage); m != "" {
 		r.messages = append(r.messages, m)
 	}
 }
@@ -166,28 +166,4 @@ func first(fields map[string]text, names []string) string {
 		}
 	}
 	return ""
-}
-
-// printable makes foreign text fit for a log line: what is no printable character becomes a
-// space, so that nobody can write lines of their own, and it is cut to limit bytes.
-func printable(s string, limit int) string {
-	s = strings.ToValidUTF8(s, " ")
-	s = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, s)
-	s = strings.TrimSpace(s)
-	if len(s) <= limit {
-		return s
-	}
-	s = s[:limit]
-	for len(s) > 0 {
-		if r, size := utf8.DecodeLastRuneInString(s); r != utf8.RuneError || size > 1 {
-			break
-		}
-		s = s[:len(s)-1] // half a character at the cut
-	}
-	return s
 }

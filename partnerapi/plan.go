@@ -3,6 +3,8 @@ package partnerapi
 import (
 	"context"
 	"net/http"
+
+	"ssobridge/internal/plaintext"
 )
 
 // The billing plans.
@@ -110,14 +112,15 @@ func (c *Client) plan(ctx context.Context, k call) (Plan, error) {
 		return Plan{}, k.unreadable(untold("plan_type and no billing_status"))
 	}
 	p := Plan{
-		PlanType: printable(a.PlanType, maxKey), BillingStatus: printable(a.BillingStatus, maxKey),
+		PlanType: plaintext.Line(a.PlanType, maxKey), BillingStatus: plaintext.Line(a.BillingStatus, maxKey),
 		BillingDayOfMonth: int(a.BillingDayOfMonth.whole()),
 	}
 	for _, t := range a.CurrentTiers {
 		p.Tiers = append(p.Tiers, Tier{
-			UsageType: printable(string(t.UsageType), maxKey), CurrentUsage: t.CurrentUsage.value, Tier: int(t.Tier.whole()),
+			UsageType: plaintext.Line(string(t.UsageType), maxKey), CurrentUsage: t.CurrentUsage.value,
+			Tier:    int(t.Tier.whole()),
 			TierMin: t.TierMin.value, TierMax: t.TierMax.value, Price: t.Price.value,
-			CurrencyCode: printable(string(t.CurrencyCode), maxKey),
+			CurrencyCode: plaintext.Line(string(t.CurrencyCode), maxKey),
 		})
 	}
 	return p, nil

@@ -9,6 +9,8 @@ import (
 	"os"
 	"strings"
 	"syscall"
+
+	"ssobridge/internal/plaintext"
 )
 
 // Unreached says why Constant Contact was not reached, in a sentence, and what to do about it. The fixes name settings
@@ -96,7 +98,7 @@ func certificateFault(err error, host string) (fault, fix string) {
 	case errors.As(err, &unknown):
 		by := ""
 		if unknown.Cert != nil {
-			by = ", " + printable(unknown.Cert.Issuer.String(), maxKey)
+			by = ", " + plaintext.Line(unknown.Cert.Issuer.String(), maxKey)
 		}
 		return "the certificate of " + host + " is signed by an authority that is not trusted here" + by, own
 	case errors.As(err, &roots):
@@ -109,7 +111,7 @@ func certificateFault(err error, host string) (fault, fix string) {
 		return "the certificate of " + host + " has expired, or is not valid yet",
 			"look at this machine's clock first; " + own
 	case errors.As(err, &invalid):
-		return "the certificate of " + host + " can't be used: " + printable(invalid.Error(), maxKey), own
+		return "the certificate of " + host + " can't be used: " + plaintext.Line(invalid.Error(), maxKey), own
 	}
 	return "", ""
 }

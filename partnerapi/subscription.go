@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"ssobridge/idp/netname"
+	"ssobridge/internal/plaintext"
 )
 
 // Topics of webhooks.
@@ -45,8 +46,8 @@ type subscription struct {
 
 // tidy makes foreign text fit to be shown. The URI stays as it is, to be compared.
 func (s subscription) tidy() Subscription {
-	return Subscription{int(s.TopicID.whole()), string(s.HookURI), printable(string(s.Name), maxKey),
-		printable(string(s.Description), maxMessage)}
+	return Subscription{int(s.TopicID.whole()), string(s.HookURI), plaintext.Line(string(s.Name), maxKey),
+		plaintext.Line(string(s.Description), maxMessage)}
 }
 
 // Subscriptions lists all topics.

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"ssobridge/internal/plaintext"
 )
 
 const (
@@ -355,7 +357,7 @@ func checkToken(token, kind string) error {
 	case len(token) > maxToken:
 		return fmt.Errorf("the access_token has more than %d bytes", maxToken)
 	case kind != "" && !strings.EqualFold(kind, "bearer"):
-		return fmt.Errorf("the token_type is %q, want Bearer", printable(kind, 40))
+		return fmt.Errorf("the token_type is %q, want Bearer", plaintext.Line(kind, 40))
 	}
 	for i := range len(token) {
 		if token[i] <= ' ' || token[i] > '~' {

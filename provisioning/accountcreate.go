@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"ssobridge/internal/plaintext"
 	"ssobridge/partnerapi"
 	"ssobridge/store"
 )
@@ -176,7 +177,7 @@ func accountOutcome(r *store.AccountRequest, created partnerapi.CreatedAccount, 
 		e = &partnerapi.Error{Kind: partnerapi.Unknown, Err: err}
 	}
 	if e == nil {
-		r.ProvisionUUID = bounded(created.ProvisionUUID, maxName)
+		r.ProvisionUUID = plaintext.Line(created.ProvisionUUID, maxName)
 		id, err := store.ParseAccountID(created.EncodedAccountID)
 		if err != nil {
 			r.ErrorText = "created, but its id has a form that is not known; find it in the list of client accounts, and " +

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"ssobridge/internal/plaintext"
 	"ssobridge/partnerapi"
 	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
@@ -18,7 +19,7 @@ func (s *Service) finishAccount(ctx context.Context, r store.AccountRequest,
 	actor string) (store.AccountRequest, error) {
 	switch _, err := s.accounts.Get(ctx, r.Account); {
 	case errors.Is(err, store.ErrNotFound):
-		a := store.Account{ID: r.Account, Name: bounded(r.OrganizationName, maxName)}
+		a := store.Account{ID: r.Account, Name: plaintext.Line(r.OrganizationName, maxName)}
 		if err := s.accounts.Put(ctx, a, s.requestEvent(r, "account-add", actor)); err != nil {
 			return r, fmt.Errorf("store client account %s: %w", r.Account, err)
 		}
@@ -225,6 +226,10 @@ func listedFor(r store.AccountRequest, open []store.AccountRequest,
 }
 
 func sameOrganization(a, b string) bool {
-	a, b = strings.Join(strings.Fields(printable(a)), " "), strings.Join(strings.Fields(printable(b)), " ")
+	a, b = oneSpaced(a), oneSpaced(b)
 	return a != "" && strings.EqualFold(a, b)
+}
+
+func oneSpaced(name string) string {
+	return strings.Join(strings.Fields(plaintext.Line(name, maxName)), " ")
 }

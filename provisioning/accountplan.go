@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"ssobridge/internal/plaintext"
 	"ssobridge/partnerapi"
 	"ssobridge/store"
 )
@@ -35,10 +36,10 @@ func (s *Service) keepPlan(ctx context.Context, id store.AccountID, plan partner
 	}
 	now := s.now()
 	a := store.Account{ID: id, BillingStatus: known.BillingStatus, PlanType: known.PlanType, CheckedAt: now}
-	if status := printable(plan.BillingStatus); status != "" {
+	if status := plaintext.Line(plan.BillingStatus, maxName); status != "" {
 		a.BillingStatus = status
 	}
-	if kind := printable(plan.PlanType); kind != "" {
+	if kind := plaintext.Line(plan.PlanType, maxName); kind != "" {
 		a.PlanType = kind
 	}
 	event := store.Event{At: now, Actor: actor, Action: "account-read", Subject: "plan", Account: id, Outcome: "ok"}

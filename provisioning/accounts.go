@@ -6,8 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
-	"unicode"
 
+	"ssobridge/internal/plaintext"
 	"ssobridge/partnerapi"
 	"ssobridge/store"
 )
@@ -72,7 +72,7 @@ func (s *Service) refreshAccounts(ctx context.Context, anyway bool) error {
 			continue
 		}
 		all = append(all, store.Account{ID: id, Name: accountName(a), BillingStatus: cmp.Or(status[id],
-			printable(a.BillingStatus)), SeenAt: now})
+			plaintext.Line(a.BillingStatus, maxName)), SeenAt: now})
 	}
 	if odd > 0 {
 		s.log.Warn("some listed client accounts have ids of a form that is not known, they are left out", "count", odd)
@@ -147,24 +147,9 @@ func (s *Service) keepAccounts(ctx context.Context) {
 // accountName is what people know the account by.
 func accountName(a partnerapi.Account) string {
 	for _, name := range []string{a.OrganizationName, a.SiteOwnerName} {
-		if name = printable(name); name != "" {
+		if name = plaintext.Line(name, maxName); name != "" {
 			return name
 		}
 	}
 	return a.EncodedAccountID
-}
-
-// printable drops control characters and cuts to maxName characters: names come from outside and are shown on pages and
-// terminals.
-func printable(text string) string {
-	out := make([]rune, 0, min(len(text), maxName))
-	for _, r := range text {
-		if len(out) == maxName {
-			break
-		}
-		if !unicode.IsControl(r) {
-			out = append(out, r)
-		}
-	}
-	return string(out)
 }

@@ -39,7 +39,7 @@ func TestRefreshAccounts(t *testing.T) {
 	for _, a := range all {
 		names[string(a.ID)] = a.Name
 	}
-	if len(names) != 3 || names["acc1"] != "Name[31m of one" || names["acc2"] != "Owner of two" ||
+	if len(names) != 3 || names["acc1"] != "Name [31m  of one" || names["acc2"] != "Owner of two" ||
 		names["acc3"] != "acc3" {
 		t.Errorf("accounts: got %q, want three with printable names", names)
 	}

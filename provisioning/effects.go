@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"ssobridge/internal/plaintext"
 	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
@@ -156,7 +157,7 @@ func changes(before, after []mapping.Hit) (all []changed) {
 func (c changed) effect(v visited, row store.SSOUser) Effect {
 	counts := c.after
 	e := Effect{
-		Kind: EffectRole, Person: store.PersonID(v.person.ID), Login: bounded(v.person.Login, shownName),
+		Kind: EffectRole, Person: store.PersonID(v.person.ID), Login: plaintext.Short(v.person.Login, shownName),
 		Name:    nameOf(v.person.FirstName, v.person.LastName),
 		Account: c.account(), Before: c.before.Role, After: c.after.Role, Exists: usable(row),
 	}
@@ -166,6 +167,6 @@ func (c changed) effect(v visited, row store.SSOUser) Effect {
 	case !c.after.Hit:
 		e.Kind, counts = EffectLoses, c.before
 	}
-	e.Why = bounded(counts.Reason(), shownWhy)
+	e.Why = plaintext.Short(counts.Reason(), shownWhy)
 	return e
 }

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"ssobridge/internal/plaintext"
 	"ssobridge/store"
 )
 
@@ -73,7 +74,7 @@ func exportRow(u store.SSOUser) []string {
 		string(u.Role), strconv.FormatInt(u.Mapping, 10), string(u.State), string(u.Before), strconv.FormatBool(u.MaybeSent),
 		strconv.Itoa(u.Attempts),
 		stamp(u.NextAttempt), u.Priority.String(), strconv.FormatInt(u.Plan, 10), u.ErrorKey,
-		bounded(u.ErrorText, maxCell-len("…")), stamp(u.CreatedAt), stamp(u.UpdatedAt),
+		plaintext.Short(u.ErrorText, maxCell-len("…")), stamp(u.CreatedAt), stamp(u.UpdatedAt),
 	}
 	for i := range row {
 		row[i] = guardedCell(row[i])

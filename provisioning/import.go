@@ -184,7 +184,7 @@ func (c *importedCells) text(field string) string {
 // id is a cell that names something: only blanks around it do not count.
 func (c *importedCells) id(field string) string {
 	c.text(field) // finds control characters
-	return store.TrimBlanks(c.row[field])
+	return store.TrimTyped(c.row[field])
 }
 
 // account is the recorded form of a client account, or what stands in the cell: check refuses what is no id, and the

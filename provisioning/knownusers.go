@@ -65,8 +65,8 @@ func readKnownUsers(r io.Reader) (all []KnownUser, faults lineFaults, err error)
 	columns := slices.Concat(knownUserColumns, exportColumns)
 	err = readTable(r, knownUserLimits, columns, &faults, func(line int, row map[string]string) bool {
 		t := KnownUser{
-			Line: line, Person: directory.CanonicalID(store.TrimBlanks(row["person_id"])), Login: store.TrimBlanks(row["login"]),
-			Account:    store.TrimBlanks(row["account"]),
+			Line: line, Person: directory.CanonicalID(store.TrimTyped(row["person_id"])), Login: store.TrimTyped(row["login"]),
+			Account:    store.TrimTyped(row["account"]),
 			ExternalID: row["external_id"], LoginName: strings.TrimSpace(row["login_name"]),
 			Role: strings.ToLower(strings.TrimSpace(row["role"])), State: strings.ToLower(strings.TrimSpace(row["state"])),
 		}

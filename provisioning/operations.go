@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"ssobridge/internal/plaintext"
 	"ssobridge/partnerapi"
 	"ssobridge/store"
 )
@@ -78,7 +79,10 @@ func (s *Service) CallAccount(ctx context.Context, id store.AccountID, o partner
 // allowedPath fills in the placeholders of a call and tells whether a rule allows it. path is shown where it is not
 // allowed, too.
 func (s *Service) allowedPath(o partnerapi.Operation) (path string, allowed bool) {
-	path = bounded(o.URL, maxCell)
+	// What is compared with the rules is what is sent, to the byte.
+	if path = plaintext.Short(o.URL, maxCell); path != o.URL {
+		return path, false
+	}
 	for _, h := range o.Headers {
 		if !slices.Contains(operationHeaders, strings.ToLower(h.Key)) {
 			return path, false

@@ -204,17 +204,3 @@ func (s *Service) shut(x *mapping.Index, id store.AccountID) (status string, is 
 	status = x.Account(id).BillingStatus
 	return status, s.closed[strings.ToLower(status)]
 }
-
-// bounded keeps what comes from outside printable and short: it is stored with each line of a plan, and shown.
-func bounded(text string, most int) string {
-	out := strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(text, "\uFFFD"))
-	if len(out) <= most {
-		return out
-	}
-	return strings.ToValidUTF8(out[:most], "") + "…"
-}

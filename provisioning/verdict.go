@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"ssobridge/idp/directory"
+	"ssobridge/internal/plaintext"
 	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
@@ -75,8 +76,9 @@ func usable(row store.SSOUser) bool { return row.State == store.Active || row.St
 // item is a line of a plan about a person whom the walk has seen.
 func item(kind string, p directory.Entry, h mapping.Hit, row store.SSOUser, why string) store.PlanItem {
 	i := store.PlanItem{
-		Kind: kind, Person: store.PersonID(p.ID), Login: bounded(p.Login, shownName), Name: nameOf(p.FirstName, p.LastName),
-		Account: h.Account, Role: h.Role, Mapping: h.Mapping.ID, Why: bounded(why, shownWhy), State: store.ItemOpen,
+		Kind: kind, Person: store.PersonID(p.ID), Login: plaintext.Short(p.Login, shownName),
+		Name:    nameOf(p.FirstName, p.LastName),
+		Account: h.Account, Role: h.Role, Mapping: h.Mapping.ID, Why: plaintext.Short(why, shownWhy), State: store.ItemOpen,
 	}
 	if kind == store.ItemDrift {
 		i.Told = row.Role
@@ -94,13 +96,14 @@ func leaver(row store.SSOUser, why string) store.PlanItem {
 		why += "; its creation had no clear answer, so look whether it is there"
 	}
 	return store.PlanItem{
-		Kind: store.ItemLeaver, Person: row.Person, Login: bounded(cmp.Or(row.LoginName, row.ExternalID), shownName),
+		Kind: store.ItemLeaver, Person: row.Person, Login: plaintext.Short(cmp.Or(row.LoginName, row.ExternalID), shownName),
 		Name:    nameOf(row.FirstName, row.LastName),
-		Account: row.Account, Told: row.Role, Mapping: row.Mapping, Why: bounded(why, shownWhy), State: store.ItemOpen,
+		Account: row.Account, Told: row.Role, Mapping: row.Mapping, Why: plaintext.Short(why, shownWhy),
+		State: store.ItemOpen,
 	}
 }
 
 // nameOf is a person's name as it is shown.
 func nameOf(first, last string) string {
-	return bounded(strings.TrimSpace(strings.TrimSpace(first)+" "+strings.TrimSpace(last)), shownName)
+	return plaintext.Short(strings.TrimSpace(strings.TrimSpace(first)+" "+strings.TrimSpace(last)), shownName)
 }

@@ -61,7 +61,7 @@ func NewAccountForms(listed, noted []AccountID) *AccountForms {
 // ErrBadAccount: it is no account id. ErrUnlistedAccount: no list knows it; the id is returned as it was written, for
 // those who take it all the same. ErrAmbiguousAccount: it differs in case from several, and is none of them.
 func (f *AccountForms) Resolve(text string) (AccountID, error) {
-	id, err := ParseAccountID(TrimBlanks(text))
+	id, err := ParseAccountID(TrimTyped(text))
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", ErrBadAccount, err)
 	}
@@ -81,9 +81,9 @@ func (f *AccountForms) Resolve(text string) (AccountID, error) {
 	return id, fmt.Errorf("%w: %s", ErrUnlistedAccount, id)
 }
 
-// TrimBlanks takes the blanks (U+0020, tab, line ends) from around what somebody typed or pasted. It leaves every other
+// TrimTyped takes the blanks (U+0020, tab, line ends) from around what somebody typed or pasted. It leaves every other
 // space: one that is part of a text makes it another text, and is refused where none belongs.
-func TrimBlanks(text string) string { return strings.Trim(text, " \t\r\n") }
+func TrimTyped(text string) string { return strings.Trim(text, " \t\r\n") }
 
 // Stored is Resolve for an id that a record holds: one that can't be resolved stays as it is, so that it equals nothing
 // but itself.

@@ -9,6 +9,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"ssobridge/idp"
+	"ssobridge/internal/plaintext"
 )
 
 // ConsoleRequest is one request of somebody who was admitted to a route of the console: what its page may read, and the
@@ -78,7 +79,7 @@ func (r *ConsoleRequest) Redirect(path string) error { return r.c.Redirect(http.
 
 // GoOn goes on to the page that a login was asked for; see FreshPath.
 func (r *ConsoleRequest) GoOn() error {
-	to := ownPath(Cut(r.QueryParam("to"), 2048))
+	to := ownPath(plaintext.Cut(r.QueryParam("to"), 2048))
 	if !strings.HasPrefix(to, ConsoleHome) || strings.HasPrefix(to, FreshPath) {
 		to = ConsoleHome
 	}

@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"ssobridge/internal/plaintext"
 )
 
 // maxFind bounds what is searched for in a list, in bytes.
@@ -61,7 +63,9 @@ func Finder(find string) func(texts ...string) bool {
 }
 
 // SearchText is what somebody searches for, bounded and without blanks around it.
-func SearchText(text string) string { return strings.TrimFunc(Cut(text, maxFind), unicode.IsSpace) }
+func SearchText(text string) string {
+	return strings.TrimFunc(plaintext.Cut(text, maxFind), unicode.IsSpace)
+}
 
 // withQuery adds values to an address that has a query already. Empty ones are left out.
 func withQuery(address string, values ...string) string {
@@ -71,12 +75,4 @@ func withQuery(address string, values ...string) string {
 		}
 	}
 	return address
-}
-
-// Cut bounds a text to so many bytes.
-func Cut(text string, most int) string {
-	if len(text) > most {
-		text = strings.ToValidUTF8(text[:most], "")
-	}
-	return text
 }

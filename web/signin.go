@@ -52,7 +52,7 @@ func (s *Server) launch(c echo.Context) error {
 }
 
 func (s *Server) launchAccount(c echo.Context) error {
-	id, err := store.ParseAccountID(store.TrimBlanks(c.Param("encoded_account_id")))
+	id, err := store.ParseAccountID(store.TrimTyped(c.Param("encoded_account_id")))
 	if err != nil {
 		return refuse(http.StatusNotFound, badLink, err)
 	}
@@ -174,7 +174,7 @@ func (s *Server) login(c echo.Context) error {
 
 func (s *Server) choose(c echo.Context) error {
 	return s.step(c, func(v *visit, id string, f Fields) (idp.Answer, error) {
-		account, err := store.ParseAccountID(store.TrimBlanks(f["account"]))
+		account, err := store.ParseAccountID(store.TrimTyped(f["account"]))
 		if err != nil {
 			return idp.Answer{}, refuse(http.StatusBadRequest, badForm, err).goOnWith(c, id)
 		}

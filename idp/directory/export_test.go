@@ -10,8 +10,8 @@ import (
 // LoginFilter is the filter by which a login is searched, for the fuzz test of its structure.
 func (d *Directory) LoginFilter(login string) (string, error) { return d.loginFilter(login) }
 
-// TrimBlanks is what a login and the values of an entry go through.
-func TrimBlanks(v string) string { return trimBlanks(v) }
+// TrimTyped is what a login and the values of an entry go through.
+func TrimTyped(v string) string { return trimInvisible(v) }
 
 // PlainDN and SlowDN are the two halves of NormalDN, for the test that they agree.
 func PlainDN(dn string) (string, bool) { return plainDN(dn) }

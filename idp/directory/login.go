@@ -48,7 +48,7 @@ func (d *Directory) loginFilter(login string) (string, error) {
 		return "", err
 	}
 	// What nobody sees was not typed with intent: it came by copying.
-	if login = trimBlanks(login); login == "" {
+	if login = trimInvisible(login); login == "" {
 		return "", errLogin
 	}
 	t := d.person
@@ -81,7 +81,7 @@ func (d *Directory) findLogin(ctx context.Context, login string) (*ldap.Entry, e
 	}
 	// Nobody was given this user principal name. Everybody has one all the same: the login name in the domain
 	// (MS-ADTS 5.1.1.1.1, simple binds).
-	user, domain, ok := cutLast(norm.NFC.String(trimBlanks(login)), "@")
+	user, domain, ok := cutLast(norm.NFC.String(trimInvisible(login)), "@")
 	if !ok || strings.Contains(login, `\`) || checkLogin(user) != nil || !domainWithin(domain, domainOf(d.o.BaseDN)) {
 		return nil, ErrNotFound
 	}

@@ -117,7 +117,7 @@ func FuzzLogin(f *testing.F) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			value := directory.TrimBlanks(login)
+			value := directory.TrimTyped(login)
 			if i == activeDirectory {
 				value = norm.NFC.String(value)
 				if _, user, found := strings.Cut(value, `\`); found {

@@ -95,7 +95,7 @@ func text(e *ldap.Entry, attribute string) string {
 // name is the first value of an attribute that shows anything, without the blanks around it.
 func name(e *ldap.Entry, attribute string) string {
 	for _, v := range texts(e.GetEqualFoldRawAttributeValues(attribute)) {
-		if v = trimBlanks(v); v != "" {
+		if v = trimInvisible(v); v != "" {
 			return v
 		}
 	}
@@ -106,7 +106,7 @@ func name(e *ldap.Entry, attribute string) string {
 // the first that shows anything: whoever uses it says what is wrong with it.
 func mail(e *ldap.Entry, attribute string) string {
 	for _, v := range texts(e.GetEqualFoldRawAttributeValues(attribute)) {
-		if v = trimBlanks(v); isMail(v) {
+		if v = trimInvisible(v); isMail(v) {
 			return v
 		}
 	}

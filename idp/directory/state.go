@@ -81,7 +81,7 @@ func (o *Options) namedState(e *ldap.Entry, now time.Time) state {
 func stateValues(e *ldap.Entry, name string) []string {
 	var values []string
 	for _, v := range e.GetEqualFoldAttributeValues(name) {
-		if v = trimBlanks(v); v != "" {
+		if v = trimInvisible(v); v != "" {
 			values = append(values, v)
 		}
 	}
@@ -94,7 +94,7 @@ func isSet(e *ldap.Entry, named string) bool {
 	name, want, exact := strings.Cut(named, "=")
 	return slices.ContainsFunc(stateValues(e, name), func(v string) bool {
 		if exact {
-			return strings.EqualFold(v, trimBlanks(want))
+			return strings.EqualFold(v, trimInvisible(want))
 		}
 		switch strings.ToLower(v) {
 		case "false", "no", "off", "none", "0", "f", "n":
@@ -209,7 +209,7 @@ var ldapTime = regexp.MustCompile(`^([0-9]{10})([0-5][0-9])?([0-5][0-9]|60)?(?:[
 // fraction is one of the last part that is there, and the zone is Z or a difference of hours, or of hours and minutes.
 // A time without a zone, which some servers take, counts as UTC.
 func generalizedTime(s string) (t time.Time, ok bool) {
-	parts := ldapTime.FindStringSubmatch(strings.ToUpper(trimBlanks(s)))
+	parts := ldapTime.FindStringSubmatch(strings.ToUpper(trimInvisible(s)))
 	if parts == nil {
 		return time.Time{}, false
 	}

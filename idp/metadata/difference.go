@@ -2,8 +2,6 @@ package metadata
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -135,23 +133,17 @@ func encryptionLines(sp store.ServiceProvider) []string {
 func CertificateLine(der []byte) string {
 	c, err := certs.ParseHolder(der)
 	if err != nil {
-		return "can't be read, sha256 " + Fingerprint(der)
+		return "can't be read, sha256 " + certs.HexFingerprint(der)
 	}
 	subject := c.Subject.CommonName
 	if subject == "" {
 		subject = c.Subject.String()
 	}
 	return fmt.Sprintf("%.80q, %s, until %s, sha256 %s", subject, c.PublicKeyAlgorithm,
-		c.NotAfter.UTC().Format(time.DateOnly), Fingerprint(der))
+		c.NotAfter.UTC().Format(time.DateOnly), certs.HexFingerprint(der))
 }
 
 func shortBinding(binding string) string { return strings.TrimPrefix(binding, saml.BindingPrefix) }
 
 // sameMetadata tells whether two documents are the same but for white space at their ends.
 func sameMetadata(a, b []byte) bool { return bytes.Equal(bytes.TrimSpace(a), bytes.TrimSpace(b)) }
-
-// Fingerprint names a certificate: SHA-256 in hex.
-func Fingerprint(der []byte) string {
-	sum := sha256.Sum256(der)
-	return hex.EncodeToString(sum[:])
-}

@@ -13,6 +13,7 @@ import (
 
 	"ssobridge/certs"
 	"ssobridge/idp/fetch"
+	"ssobridge/internal/plaintext"
 	"ssobridge/store"
 )
 
@@ -190,7 +191,7 @@ func (r *Refresher) apply(sp *store.ServiceProvider, im Imported, fault error, s
 		fault = r.o.Check(after)
 	}
 	if fault != nil {
-		text := cut(fault.Error(), maxRefreshFault)
+		text := plaintext.Cut(fault.Error(), maxRefreshFault)
 		news = source.Fault != text
 		source.Fault = text
 		source.NextAt = retryAt(source, now, spread)
@@ -309,15 +310,4 @@ func (r *Refresher) spread() (float64, error) {
 		return 0, fmt.Errorf("read randomness: %w", err)
 	}
 	return float64(uint32(b[0])<<24|uint32(b[1])<<16|uint32(b[2])<<8|uint32(b[3])) / (1 << 32), nil
-}
-
-// cut shortens text to at most n bytes of whole characters.
-func cut(text string, n int) string {
-	if len(text) <= n {
-		return text
-	}
-	for n > 0 && text[n]&0xc0 == 0x80 {
-		n--
-	}
-	return text[:n]
 }

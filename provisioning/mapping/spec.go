@@ -141,7 +141,7 @@ func draftAccount(m *store.Mapping, spec Spec, pattern Pattern) []error {
 			Fix: "leave the account out, or {account} in the pattern",
 		}}
 	default:
-		id, err := store.ParseAccountID(store.TrimBlanks(spec.Account))
+		id, err := store.ParseAccountID(store.TrimTyped(spec.Account))
 		if err != nil {
 			return []error{&InputError{
 				Field: "account", Fault: err.Error(),

@@ -27,7 +27,7 @@ type Event struct {
 // About is how events name whom somebody has written: the person id of a login name of the directory. What is nobody's
 // login is taken as it stands: a person id, or an administrator of the command line (admin:NAME).
 func (a Audit) About(ctx context.Context, who string) (string, error) {
-	who = store.TrimBlanks(who)
+	who = store.TrimTyped(who)
 	if who == "" || strings.Contains(who, ":") {
 		return who, nil
 	}

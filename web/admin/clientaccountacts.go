@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"ssobridge/idp/mfa"
+	"ssobridge/internal/plaintext"
 	"ssobridge/partnerapi"
 	"ssobridge/provisioning"
 	"ssobridge/store"
@@ -42,7 +43,7 @@ func (a ClientAccounts) SetFactor(ctx context.Context, s Scope, id store.Account
 	if word != DefaultFactor {
 		var err error
 		if policy, err = mfa.ParsePolicy(word); err != nil {
-			return "", &Error{Field: "policy", Fault: quote(word) + " is no policy for second factors",
+			return "", &Error{Field: "policy", Fault: plaintext.Quote(word) + " is no policy for second factors",
 				Hint: "take one of " + strings.Join(FactorPolicies(), ", "), Err: err}
 		}
 	}
@@ -162,7 +163,8 @@ func (in CallInput) operation() (partnerapi.Operation, error) {
 	for _, q := range in.Query {
 		key, value, ok := strings.Cut(q, "=")
 		if !ok || key == "" {
-			return o, &Error{Field: "query", Fault: "query " + quote(q) + ": want KEY=VALUE", Hint: "write for example limit=10"}
+			return o, &Error{Field: "query", Fault: "query " + plaintext.Quote(q) + ": want KEY=VALUE",
+				Hint: "write for example limit=10"}
 		}
 		o.Query = append(o.Query, partnerapi.Param{Key: key, Value: value})
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"ssobridge/internal/plaintext"
 	"ssobridge/partnerapi"
 	"ssobridge/provisioning"
 	"ssobridge/store"
@@ -61,7 +62,7 @@ func (a ClientAccounts) Prepare(ctx context.Context, s Scope, in OrderInput) (Or
 	request, err := a.Provisioning.OrderAccount(ctx, in.order())
 	if err != nil {
 		if directoryError(err) != nil {
-			return Order{}, lookup(err, "owner", "find the owner "+quote(in.Owner),
+			return Order{}, lookup(err, "owner", "find the owner "+plaintext.Quote(in.Owner),
 				"write the login name as the person types it")
 		}
 		return Order{}, refusal(err)
@@ -115,7 +116,7 @@ func (a ClientAccounts) Resume(ctx context.Context, s Scope, id int64, became st
 		return store.AccountRequest{}, err
 	}
 	var account store.AccountID
-	if store.TrimBlanks(became) != "" {
+	if store.TrimTyped(became) != "" {
 		var err error
 		if account, err = a.Find(ctx, s, became, unlisted); err != nil {
 			return store.AccountRequest{}, err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"ssobridge/idp/directory"
+	"ssobridge/internal/plaintext"
 	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
@@ -36,7 +37,7 @@ func (a Mappings) Members(ctx context.Context, s Scope, dn string, limit int) (g
 		g.Members, g.Total, err = a.Directory.Members(ctx, dn, limit)
 	}
 	if err != nil {
-		return g, lookup(err, "group", "read the group "+quote(dn), "copy the group's DN")
+		return g, lookup(err, "group", "read the group "+plaintext.Quote(dn), "copy the group's DN")
 	}
 	return g, nil
 }

@@ -242,7 +242,7 @@ func (k Keys) Promote(ctx context.Context, scope Scope, p Promotion, e store.Eve
 	if err != nil {
 		return nil, err
 	}
-	p.Key, p.EntityID, p.ConfirmedBy = key.ID, store.TrimBlanks(p.EntityID), strings.TrimSpace(p.ConfirmedBy)
+	p.Key, p.EntityID, p.ConfirmedBy = key.ID, store.TrimTyped(p.EntityID), strings.TrimSpace(p.ConfirmedBy)
 	if err := k.Check(ctx, scope, p, key.Use); err != nil {
 		return nil, err
 	}
@@ -277,7 +277,7 @@ func (k Keys) Rollback(ctx context.Context, scope Scope, entityID string, all bo
 	if all == (entityID != "") {
 		return "", &Error{Field: "sp", Fault: "it is not said for whom", Act: SayForWhom}
 	}
-	entityID = store.TrimBlanks(entityID)
+	entityID = store.TrimTyped(entityID)
 	err = k.change(ctx, "", func(r *certs.Ring, now time.Time) ([]store.Event, error) {
 		var err error
 		to, err = r.Rollback(entityID, now)

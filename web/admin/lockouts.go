@@ -33,7 +33,7 @@ func (l Lockouts) Lift(ctx context.Context, scope Scope, who string, e store.Eve
 	if err := scope.whole(); err != nil {
 		return idp.Lifted{}, err
 	}
-	who = store.TrimBlanks(who)
+	who = store.TrimTyped(who)
 	lifted, err := l.lift(ctx, who, e)
 	there := lifted.Directory
 	switch {

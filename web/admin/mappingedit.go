@@ -7,6 +7,7 @@ import (
 
 	"ssobridge/idp"
 	"ssobridge/idp/directory"
+	"ssobridge/internal/plaintext"
 	"ssobridge/provisioning"
 	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
@@ -198,7 +199,7 @@ func (a Mappings) otherGroup(ctx context.Context, m store.Mapping) (directory.Gr
 	}
 	now, err := a.Directory.Group(ctx, m.GroupDN)
 	if err != nil {
-		return now, lookup(err, "group", "find the group "+quote(m.GroupDN),
+		return now, lookup(err, "group", "find the group "+plaintext.Quote(m.GroupDN),
 			"no group has this DN; add a mapping for the right one")
 	}
 	if now.ID == "" || now.ID == m.GroupID {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"ssobridge/idp/directory"
+	"ssobridge/internal/plaintext"
 	"ssobridge/provisioning"
 	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
@@ -197,7 +198,8 @@ func (a Mappings) spec(ctx context.Context, in MappingInput, actor string) (mapp
 	switch {
 	case in.Group != "":
 		if spec.Group, err = a.Directory.Group(ctx, in.Group); err != nil {
-			return spec, lookup(err, "group", "find the group "+quote(in.Group), "copy the group's DN from the directory")
+			return spec, lookup(err, "group", "find the group "+plaintext.Quote(in.Group),
+				"copy the group's DN from the directory")
 		}
 	case in.GroupPattern != "":
 		spec.Pattern = in.GroupPattern
@@ -210,14 +212,14 @@ func (a Mappings) spec(ctx context.Context, in MappingInput, actor string) (mapp
 			err = &Error{
 				Field: "attribute_pattern",
 				Fault: fmt.Sprintf("the attribute %s is not read from the directory, so the mapping would hit nobody",
-					quote(spec.Attribute)),
+					plaintext.Quote(spec.Attribute)),
 				Hint: "add it to directory.extra_attributes, restart the bridge, then add the mapping",
 			}
 		}
 	default:
 		var person directory.Entry
 		if person, err = a.Directory.Find(ctx, in.Person); err != nil {
-			return spec, lookup(err, "person", "find the person "+quote(in.Person),
+			return spec, lookup(err, "person", "find the person "+plaintext.Quote(in.Person),
 				"write the login name as the person types it")
 		}
 		spec.Person = store.PersonID(person.ID)
@@ -254,7 +256,7 @@ func atSignIn(create string) (bool, error) {
 		return true, nil
 	}
 	return false, &Error{
-		Field: "create", Fault: fmt.Sprintf("create: %s is not known", quote(create)),
+		Field: "create", Fault: fmt.Sprintf("create: %s is not known", plaintext.Quote(create)),
 		Hint: "write in-advance, or at-sign-in where users are created at their first sign-in only",
 	}
 }
@@ -263,7 +265,7 @@ func atSignIn(create string) (bool, error) {
 func (a Mappings) base(ctx context.Context, written string) (string, error) {
 	base, err := a.Directory.PatternBase(ctx, written)
 	if err != nil {
-		return "", lookup(err, "group_base", "use the group base "+quote(written),
+		return "", lookup(err, "group_base", "use the group base "+plaintext.Quote(written),
 			"name an organizational unit in which only people whom you trust with client accounts may create groups")
 	}
 	return base, nil
@@ -286,7 +288,7 @@ func (a Mappings) baseOf(ctx context.Context, in mapping.Input) (string, error) 
 		}
 	}
 	return "", &Error{
-		Field: "group_base", Fault: fmt.Sprintf("the group pattern %s has no group base", quote(in.GroupPattern)),
+		Field: "group_base", Fault: fmt.Sprintf("the group pattern %s has no group base", plaintext.Quote(in.GroupPattern)),
 		Act: GiveGroupBase,
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"ssobridge/idp"
 	"ssobridge/idp/directory"
+	"ssobridge/internal/plaintext"
 	"ssobridge/store"
 )
 
@@ -64,7 +65,7 @@ func (g NamedGroups) Waiting(ctx context.Context, s Scope, dn string) (NamedGrou
 		}
 		if one.Changed == nil {
 			return one, &Error{Kind: Changed, Field: "group", Act: ListConsoleGroups, Fault: fmt.Sprintf(
-				"no other group has the DN %s: %s", quote(dn), cmp.Or(one.Problem, "it is the group that is known"))}
+				"no other group has the DN %s: %s", plaintext.Quote(dn), cmp.Or(one.Problem, "it is the group that is known"))}
 		}
 		return one, nil
 	}
@@ -72,7 +73,8 @@ func (g NamedGroups) Waiting(ctx context.Context, s Scope, dn string) (NamedGrou
 }
 
 func noNamedGroup(dn string, err error) error {
-	return &Error{Kind: Missing, Field: "group", Fault: "nothing names the group " + quote(dn), Act: ListConsoleGroups,
+	return &Error{Kind: Missing, Field: "group", Fault: "nothing names the group " + plaintext.Quote(dn),
+		Act: ListConsoleGroups,
 		Err: err}
 }
 
@@ -82,7 +84,7 @@ func (g NamedGroups) Accept(ctx context.Context, s Scope, dn, id string, e store
 	if err := s.whole(); err != nil {
 		return err
 	}
-	err := g.IdP.AcceptGroup(ctx, dn, directory.CanonicalID(store.TrimBlanks(id)), e)
+	err := g.IdP.AcceptGroup(ctx, dn, directory.CanonicalID(store.TrimTyped(id)), e)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return noNamedGroup(dn, err)

@@ -7,6 +7,7 @@ import (
 
 	"ssobridge/idp"
 	"ssobridge/idp/metadata"
+	"ssobridge/internal/plaintext"
 	"ssobridge/store"
 )
 
@@ -36,7 +37,8 @@ func metadataFault(entityID string, err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, store.ErrNotFound):
-		return &Error{Kind: Missing, Field: "sp", Fault: "no service provider " + quote(entityID) + " is registered",
+		return &Error{Kind: Missing, Field: "sp", Fault: "no service provider " + plaintext.Quote(entityID) +
+			" is registered",
 			Act: ListProviders, Err: err}
 	case errors.Is(err, metadata.ErrNoKey):
 		return &Error{Field: "signed", Fault: err.Error(), Act: MakeMetadataKey, Err: err}

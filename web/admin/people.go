@@ -7,6 +7,7 @@ import (
 
 	"ssobridge/idp"
 	"ssobridge/idp/directory"
+	"ssobridge/internal/plaintext"
 	"ssobridge/provisioning"
 	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
@@ -43,7 +44,8 @@ func (a People) Find(ctx context.Context, login string) (directory.Entry, error)
 		}
 	}
 	if err != nil {
-		return person, lookup(err, "user", "find the person "+quote(login), "write the login name as the person types it")
+		return person, lookup(err, "user", "find the person "+plaintext.Quote(login),
+			"write the login name as the person types it")
 	}
 	return person, nil
 }

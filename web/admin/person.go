@@ -9,6 +9,7 @@ import (
 	"ssobridge/idp"
 	"ssobridge/idp/directory"
 	"ssobridge/idp/mfa"
+	"ssobridge/internal/plaintext"
 	"ssobridge/store"
 )
 
@@ -72,7 +73,7 @@ func (a People) Get(ctx context.Context, s Scope, id store.PersonID) (p Person, 
 }
 
 func unknownPerson(id store.PersonID, err error) error {
-	return &Error{Kind: Missing, Field: "person", Fault: "there is no person " + quote(string(id)),
+	return &Error{Kind: Missing, Field: "person", Fault: "there is no person " + plaintext.Quote(string(id)),
 		Hint: "write a login name of the directory, or a person id", Err: err}
 }
 

@@ -165,14 +165,14 @@ func (p Providers) bare(n NewProvider) (metadata.Imported, error) {
 	case n.Document != nil || n.Address != "" || n.TrustKey != nil:
 		return metadata.Imported{}, &Error{Field: "acs", Fault: "metadata and an ACS were given",
 			Hint: "keep one of the two: metadata says where Responses go"}
-	case store.TrimBlanks(n.EntityID) == "":
+	case store.TrimTyped(n.EntityID) == "":
 		return metadata.Imported{}, &Error{Field: "entity_id", Fault: "the entity ID is missing",
 			Hint: "give the URI by which the service provider names itself"}
 	case n.ReleaseRequested:
 		return metadata.Imported{}, &Error{Field: "release_requested", Fault: "without metadata nothing is asked for",
 			Hint: "name the attributes"}
 	}
-	return metadata.Bare(store.TrimBlanks(n.EntityID), store.TrimBlanks(n.ACS)), nil
+	return metadata.Bare(store.TrimTyped(n.EntityID), store.TrimTyped(n.ACS)), nil
 }
 
 // unread is metadata that could not be had. What the network said helps who administers it, and is about an address

@@ -5,13 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"ssobridge/idp"
 	"ssobridge/idp/directory"
 	"ssobridge/idp/fetch"
 	"ssobridge/idp/metadata"
+	"ssobridge/internal/plaintext"
 	"ssobridge/store"
 )
 
@@ -91,7 +91,7 @@ func (p Providers) Get(ctx context.Context, scope Scope, entityID string) (Provi
 
 // readProvider is Get for its record alone.
 func readProvider(ctx context.Context, db *store.DB, entityID string) (store.ServiceProvider, error) {
-	entityID = store.TrimBlanks(entityID)
+	entityID = store.TrimTyped(entityID)
 	sp, err := db.ServiceProviders().Get(ctx, entityID)
 	switch {
 	case err == nil:
@@ -134,7 +134,7 @@ func (p Providers) Set(ctx context.Context, scope Scope, entityID string, change
 	}
 	keys := make([]string, 0, len(changes))
 	for _, c := range changes {
-		keys = append(keys, printable(c.Key, 100))
+		keys = append(keys, plaintext.Line(c.Key, 100))
 	}
 	e.Action, e.Subject, e.SP = "sp-set", sp.EntityID, sp.EntityID
 	e.Detail = store.DetailOf(map[string]any{"settings": keys})
@@ -257,17 +257,4 @@ func about(what string, act Act, err error) error {
 	}
 	e.About, e.Act = cmp.Or(e.About, what), cmp.Or(e.Act, act)
 	return e
-}
-
-// printable is a text for an audit event: bounded, and without what a terminal would act on.
-func printable(text string, most int) string {
-	if len(text) > most {
-		text = strings.ToValidUTF8(text[:most], "")
-	}
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
-			return '?'
-		}
-		return r
-	}, text)
 }

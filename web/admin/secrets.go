@@ -243,7 +243,7 @@ func (x Secrets) allUpgraded(ctx context.Context) error {
 // returns the public key of what it has signed of the audit log.
 func (x Secrets) removable(ctx context.Context, text string) (id certs.KeyID, public []byte, err error) {
 	known := x.Sealer.KeyIDs()
-	i := slices.IndexFunc(known, func(k certs.KeyID) bool { return k.String() == strings.ToLower(store.TrimBlanks(text)) })
+	i := slices.IndexFunc(known, func(k certs.KeyID) bool { return k.String() == strings.ToLower(store.TrimTyped(text)) })
 	refuse := func(act Act, hint, format string, args ...any) (certs.KeyID, []byte, error) {
 		return id, nil, &Error{Field: "id", Fault: fmt.Sprintf(format, args...), Hint: hint, Act: act}
 	}

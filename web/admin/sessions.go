@@ -20,7 +20,7 @@ type Sessions struct {
 // name. Whoever has a session is found without the directory, so that an outage or a deleted entry keeps no session
 // alive.
 func (a Sessions) Find(ctx context.Context, who string) (store.PersonID, error) {
-	who = store.TrimBlanks(who)
+	who = store.TrimTyped(who)
 	id := store.PersonID(directory.CanonicalID(who))
 	live, err := a.Store.Sessions().OfPerson(ctx, id, a.Idle)
 	if err != nil || len(live) > 0 {

@@ -206,6 +206,3 @@ func lookup(err error, field, doing, hint string) error {
 	e.Fault, e.Err = doing+": "+e.Fault, err
 	return e
 }
-
-// quote shows a value that somebody wrote, cut and with what can't be printed escaped.
-func quote(text string) string { return fmt.Sprintf("%.60q", text) }

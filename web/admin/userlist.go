@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 
+	"ssobridge/internal/plaintext"
 	"ssobridge/store"
 )
 
@@ -128,5 +129,5 @@ func (u Users) Export(ctx context.Context, s Scope, w io.Writer, f store.UserFil
 
 // unknownFormat refuses another format than those of exports.
 func unknownFormat(format string) error {
-	return &Error{Field: "format", Fault: "format " + quote(format) + " is not known", Hint: "take csv or jsonl"}
+	return &Error{Field: "format", Fault: "format " + plaintext.Quote(format) + " is not known", Hint: "take csv or jsonl"}
 }

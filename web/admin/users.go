@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"ssobridge/idp/directory"
+	"ssobridge/internal/plaintext"
 	"ssobridge/provisioning"
 	"ssobridge/store"
 )
@@ -21,14 +22,14 @@ type Users struct {
 
 // Find finds who is meant: a person id that the ledger or the directory knows, else a login name.
 func (u Users) Find(ctx context.Context, who string) (store.PersonID, error) {
-	id, err := findPerson(ctx, u.Store, u.Directory, store.TrimBlanks(who))
+	id, err := findPerson(ctx, u.Store, u.Directory, store.TrimTyped(who))
 	return id, refusal(err)
 }
 
 // Key names one user by person and client account as they were typed. A client account that no list knows is taken as
 // the ledger spells it for this person.
 func (u Users) Key(ctx context.Context, s Scope, who, account string) (store.UserKey, error) {
-	if _, err := store.ParseAccountID(store.TrimBlanks(account)); err != nil {
+	if _, err := store.ParseAccountID(store.TrimTyped(account)); err != nil {
 		return store.UserKey{}, &Error{Field: "account", Fault: err.Error(), Act: ListUsers, Err: err}
 	}
 	person, err := u.Find(ctx, who)
@@ -281,7 +282,7 @@ func (u Users) Forget(ctx context.Context, s Scope, person store.PersonID, delet
 	if errors.Is(err, store.ErrNotFound) {
 		return done, &Error{
 			Kind: Missing, Field: "person", Act: NamePersonByID, Err: err,
-			Fault: "nothing is kept of person " + quote(string(person)) + " but audit events, if any",
+			Fault: "nothing is kept of person " + plaintext.Quote(string(person)) + " but audit events, if any",
 		}
 	}
 	return done, refusal(err)

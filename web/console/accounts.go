@@ -5,6 +5,7 @@ import (
 	"net/url"
 
 	"ssobridge/idp"
+	"ssobridge/internal/plaintext"
 	"ssobridge/store"
 	"ssobridge/web"
 	"ssobridge/web/admin"
@@ -46,7 +47,7 @@ func (k *Console) accounts(r *request) error {
 }
 
 func (k *Console) showAccounts(r *request, status int, q web.Fields, f form) error {
-	find := web.Cut(q["find"], 100)
+	find := plaintext.Cut(q["find"], 100)
 	accounts, total, err := k.ClientAccounts.List(r.ctx(), r.scope(), admin.ClientAccountFilter{Find: find,
 		After: store.AccountID(q["after"]), Limit: pageSize + 1})
 	if err != nil {

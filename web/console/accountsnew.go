@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strconv"
 
+	"ssobridge/internal/plaintext"
 	"ssobridge/store"
 	"ssobridge/web"
 	"ssobridge/web/admin"
@@ -89,7 +90,7 @@ func (k *Console) retryAccount(r *request) error {
 	if err != nil {
 		return r.Missing("request")
 	}
-	done, err := k.ClientAccounts.Resume(r.ctx(), r.scope(), id, web.Cut(r.Form["account"], 400), true, r.actor())
+	done, err := k.ClientAccounts.Resume(r.ctx(), r.scope(), id, plaintext.Cut(r.Form["account"], 400), true, r.actor())
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return r.Missing("request")

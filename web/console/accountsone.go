@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"ssobridge/idp"
+	"ssobridge/internal/plaintext"
 	"ssobridge/store"
 	"ssobridge/web"
 	"ssobridge/web/admin"
@@ -202,7 +203,7 @@ func (k *Console) callAccount(r *request) error {
 	if err != nil {
 		return err
 	}
-	text := web.Cut(strings.ToValidUTF8(string(answer), "\ufffd"), maxAnswer)
+	text := plaintext.Cut(strings.ToValidUTF8(string(answer), "\ufffd"), maxAnswer)
 	return k.showAccountWith(r, http.StatusOK, a, f, cmp.Or(text, r.text("accounts.call.empty")))
 }
 

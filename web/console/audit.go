@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"ssobridge/idp"
+	"ssobridge/internal/plaintext"
 	"ssobridge/store"
 	"ssobridge/web"
 	"ssobridge/web/admin"
@@ -24,7 +25,7 @@ func (k *Console) auditRoutes() []route {
 // auditFilter is what a query asks for, as far as it can be read; see filterFaults.
 func (k *Console) auditFilter(r *request) (f store.Filter, err error) {
 	q := r.QueryParams()
-	text := func(name string) string { return strings.TrimSpace(web.Cut(q.Get(name), 400)) }
+	text := func(name string) string { return strings.TrimSpace(plaintext.Cut(q.Get(name), 400)) }
 	f = store.Filter{Action: text("action"), Outcome: text("outcome"),
 		SP: text("sp"), Ref: strings.ToUpper(text("ref")), Limit: pageSize}
 	if f.About, err = k.Audit.About(r.ctx(), text("person")); err != nil {
@@ -59,7 +60,7 @@ func (k *Console) verifyAudit(r *request) error {
 // filterFaults says which parts of a filter can't be read, by field.
 func filterFaults(r *request, q url.Values) map[string]string {
 	faults := map[string]string{}
-	if text := store.TrimBlanks(q.Get("account")); text != "" {
+	if text := store.TrimTyped(q.Get("account")); text != "" {
 		if _, err := r.k.accountNamed(r, text); err != nil {
 			faults["account"] = r.text("filter.badaccount")
 		}
@@ -96,7 +97,7 @@ func (k *Console) audit(r *request) error {
 	same := url.Values{}
 	values := web.Fields{}
 	for _, name := range auditFields {
-		values[name] = web.Cut(q.Get(name), 400)
+		values[name] = plaintext.Cut(q.Get(name), 400)
 		if values[name] != "" {
 			same.Set(name, values[name])
 		}

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"ssobridge/idp"
-	"ssobridge/web"
+	"ssobridge/internal/plaintext"
 	"ssobridge/web/admin"
 )
 
@@ -154,7 +154,7 @@ func (k *Console) publishKey(r *request) error {
 
 func (k *Console) promoteKey(r *request) error {
 	p := admin.Promotion{Key: r.Form["key"], EntityID: r.Form["sp"],
-		ConfirmedBy: web.Cut(strings.TrimSpace(r.Form["confirmed_by"]), 200)}
+		ConfirmedBy: plaintext.Cut(strings.TrimSpace(r.Form["confirmed_by"]), 200)}
 	if text := strings.TrimSpace(r.Form["at"]); text != "" {
 		at, err := time.Parse("2006-01-02T15:04", text)
 		if err != nil {

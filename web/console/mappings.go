@@ -7,10 +7,10 @@ import (
 	"strings"
 
 	"ssobridge/idp"
+	"ssobridge/internal/plaintext"
 	"ssobridge/provisioning"
 	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
-	"ssobridge/web"
 	"ssobridge/web/admin"
 )
 
@@ -89,7 +89,7 @@ func (k *Console) mappings(r *request) error {
 		First, Next string
 		Total       int
 		Admin       bool
-	}{Find: web.Cut(r.QueryParam("find"), 200), Total: len(all), Admin: r.may(idp.Admin)}
+	}{Find: plaintext.Cut(r.QueryParam("find"), 200), Total: len(all), Admin: r.may(idp.Admin)}
 	after, _ := strconv.Atoi(r.QueryParam("after")) // none: the first page
 	seen := 0
 	for _, m := range all {

@@ -4,13 +4,13 @@ import (
 	"net/http"
 
 	"ssobridge/idp"
-	"ssobridge/web"
+	"ssobridge/internal/plaintext"
 	"ssobridge/web/admin"
 )
 
 // lookUpGroups searches the directory for what stands in the query's find.
 func (k *Console) lookUpGroups(r *request, v *newMappingView) (err error) {
-	if v.Find = web.Cut(r.QueryParam("find"), 400); v.Find == "" {
+	if v.Find = plaintext.Cut(r.QueryParam("find"), 400); v.Find == "" {
 		return nil
 	}
 	v.Groups, v.More, err = k.Mappings.SearchGroups(r.ctx(), r.scope(), v.Find, 20)
@@ -32,7 +32,7 @@ func (k *Console) findGroups(r *request) error {
 
 // groupMembers shows who is directly in a group, with the groups in it to go on with.
 func (k *Console) groupMembers(r *request) error {
-	g, err := k.Mappings.Members(r.ctx(), r.scope(), web.Cut(r.QueryParam("dn"), 1024), 200)
+	g, err := k.Mappings.Members(r.ctx(), r.scope(), plaintext.Cut(r.QueryParam("dn"), 1024), 200)
 	if _, ok := admin.AsError(err); ok {
 		r.Log(err)
 		return r.Missing("group")

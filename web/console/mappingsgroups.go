@@ -7,8 +7,8 @@ import (
 
 	"ssobridge/idp"
 	"ssobridge/idp/directory"
+	"ssobridge/internal/plaintext"
 	"ssobridge/store"
-	"ssobridge/web"
 	"ssobridge/web/admin"
 )
 
@@ -94,7 +94,7 @@ func (k *Console) lookNamed(r *request) error {
 // acceptNamed lets another group take the place of the one that had its DN, as console groups accept does. The form
 // names the group that was shown, and the directory is asked again: what was looked at is what is accepted.
 func (k *Console) acceptNamed(r *request) error {
-	err := k.NamedGroups.Accept(r.ctx(), r.scope(), web.Cut(r.Form["group"], 1024), web.Cut(r.Form["id"], 300),
+	err := k.NamedGroups.Accept(r.ctx(), r.scope(), plaintext.Cut(r.Form["group"], 1024), plaintext.Cut(r.Form["id"], 300),
 		r.event("", ""))
 	if errors.Is(err, store.ErrNotFound) {
 		return r.Missing("group")
@@ -127,6 +127,6 @@ func (k *Console) changedGroup(r *request, m store.Mapping) *directory.GroupChan
 
 // acceptMapped is acceptNamed for the group of a mapping, as mapping accept-group does.
 func (k *Console) acceptMapped(r *request, id int64) error {
-	group := directory.CanonicalID(strings.TrimSpace(web.Cut(r.Form["group"], 300)))
+	group := directory.CanonicalID(strings.TrimSpace(plaintext.Cut(r.Form["group"], 300)))
 	return k.Mappings.AcceptGroup(r.ctx(), admin.Everything(), id, group, r.actor())
 }

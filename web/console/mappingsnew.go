@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"ssobridge/idp/directory"
+	"ssobridge/internal/plaintext"
 	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 	"ssobridge/web"
@@ -36,7 +37,8 @@ func (k *Console) mappingView(r *request, f form) (newMappingView, error) {
 
 func (k *Console) newMapping(r *request) error {
 	values := web.Fields{
-		"group": web.Cut(r.QueryParam("group"), 1024), "account": web.Cut(r.QueryParam("account"), 100), "kind": "group",
+		"group": plaintext.Cut(r.QueryParam("group"), 1024), "account": plaintext.Cut(r.QueryParam("account"), 100),
+		"kind":   "group",
 		"create": mapping.CreateInAdvance,
 	}
 	f, err := r.newForm(values, nil)

@@ -5,7 +5,7 @@ import (
 
 	"ssobridge/idp"
 	"ssobridge/idp/directory"
-	"ssobridge/web"
+	"ssobridge/internal/plaintext"
 	"ssobridge/web/admin"
 )
 
@@ -36,7 +36,7 @@ func (k *Console) people(r *request) error {
 		Found  []directory.Person
 		More   bool
 		Fault  string
-	}{Find: web.Cut(r.QueryParam("find"), 400)}
+	}{Find: plaintext.Cut(r.QueryParam("find"), 400)}
 	if view.Find != "" {
 		view.Looked = true
 		var err error

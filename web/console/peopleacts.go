@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"ssobridge/idp"
+	"ssobridge/internal/plaintext"
 	"ssobridge/store"
 	"ssobridge/web"
 	"ssobridge/web/admin"
@@ -106,12 +107,12 @@ var captureMinutes = []int{15, 30, 60}
 
 // previewAssertion shows what a service provider would get of the person.
 func (k *Console) previewAssertion(r *request) error {
-	return k.showPreview(r, web.Cut(r.QueryParam("sp"), 1024), r.QueryParam("account"), "")
+	return k.showPreview(r, plaintext.Cut(r.QueryParam("sp"), 1024), r.QueryParam("account"), "")
 }
 
 // compareAssertion holds what another identity provider sent for the person against that. It changes nothing.
 func (k *Console) compareAssertion(r *request) error {
-	return k.showPreview(r, web.Cut(r.Form["sp"], 1024), r.Form["account"], r.Form["captured"])
+	return k.showPreview(r, plaintext.Cut(r.Form["sp"], 1024), r.Form["account"], r.Form["captured"])
 }
 
 func (k *Console) showPreview(r *request, entityID, ofAccount, captured string) error {

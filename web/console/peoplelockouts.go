@@ -5,8 +5,8 @@ import (
 	"strings"
 
 	"ssobridge/idp"
+	"ssobridge/internal/plaintext"
 	"ssobridge/store"
-	"ssobridge/web"
 )
 
 const lockoutsPath = peoplePath + "/lockouts"
@@ -34,7 +34,7 @@ func (k *Console) showLockouts(r *request, status int, f form) error {
 
 // liftLockout gives tries back, as the command lockouts lift does.
 func (k *Console) liftLockout(r *request) error {
-	who := strings.TrimSpace(web.Cut(r.Form["who"], 300))
+	who := strings.TrimSpace(plaintext.Cut(r.Form["who"], 300))
 	back := lockoutsPath
 	if r.Form["back"] == "person" {
 		back = personPath(store.PersonID(who))

@@ -47,7 +47,7 @@ func (k *Console) changeUser(r *request) error {
 func (k *Console) adoptUser(r *request) error {
 	person := r.personOf()
 	_, err := k.Users.AdoptOne(r.ctx(), r.scope(), admin.KnownUser{
-		Person: string(person), Account: store.TrimBlanks(r.Form["account"]),
+		Person: string(person), Account: store.TrimTyped(r.Form["account"]),
 		ExternalID: strings.TrimSpace(r.Form["external_id"]), LoginName: strings.TrimSpace(r.Form["login_name"]),
 		Role: r.Form["role"],
 	}, r.actor())

@@ -7,6 +7,7 @@ import (
 
 	"ssobridge/idp"
 	"ssobridge/idp/metadata"
+	"ssobridge/internal/plaintext"
 	"ssobridge/store"
 	"ssobridge/web"
 	"ssobridge/web/admin"
@@ -46,7 +47,7 @@ func (k *Console) showProviders(r *request, status int, missing *admin.Error) er
 		Admin          bool
 	}{Providers: list, Admin: r.may(idp.Admin)}
 	if missing != nil {
-		view.Missing = web.Cut(r.QueryParam("id"), 1024)
+		view.Missing = plaintext.Cut(r.QueryParam("id"), 1024)
 		if missing.Act == admin.MeantProvider {
 			view.Meant = missing.About
 		}
@@ -60,7 +61,7 @@ func providerPath(entityID string) string {
 
 // providerOf is the service provider of that entityID, for a form that changes it.
 func (k *Console) providerOf(r *request, entityID string) (admin.Provider, error) {
-	sp, err := k.Providers.Get(r.ctx(), r.scope(), web.Cut(entityID, 1024))
+	sp, err := k.Providers.Get(r.ctx(), r.scope(), plaintext.Cut(entityID, 1024))
 	if e, ok := admin.AsError(err); ok && e.Kind == admin.Missing {
 		return sp, r.Missing("service provider")
 	}
@@ -68,7 +69,7 @@ func (k *Console) providerOf(r *request, entityID string) (admin.Provider, error
 }
 
 func (k *Console) providerPage(r *request) error {
-	sp, err := k.Providers.Get(r.ctx(), r.scope(), web.Cut(r.QueryParam("id"), 1024))
+	sp, err := k.Providers.Get(r.ctx(), r.scope(), plaintext.Cut(r.QueryParam("id"), 1024))
 	if e, ok := admin.AsError(err); ok && e.Kind == admin.Missing {
 		return k.showProviders(r, http.StatusNotFound, e)
 	}

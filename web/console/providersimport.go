@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"strings"
 
-	"ssobridge/web"
+	"ssobridge/internal/plaintext"
 	"ssobridge/web/admin"
 )
 
@@ -65,7 +65,7 @@ func (k *Console) importProvider(r *request) error {
 	for _, line := range lines(r.Form["settings"]) {
 		key, value, ok := strings.Cut(line, "=")
 		if !ok {
-			return refused(&admin.Error{Fault: r.text("providers.nosetting", "line", web.Cut(line, 100)),
+			return refused(&admin.Error{Fault: r.text("providers.nosetting", "line", plaintext.Cut(line, 100)),
 				Act: admin.ListSettings})
 		}
 		n.Settings = append(n.Settings, admin.Change{Key: strings.TrimSpace(key), Value: value})

@@ -7,8 +7,8 @@ import (
 	"strconv"
 
 	"ssobridge/idp"
+	"ssobridge/internal/plaintext"
 	"ssobridge/store"
-	"ssobridge/web"
 )
 
 func (k *Console) work(r *request) error {
@@ -23,7 +23,7 @@ func (k *Console) work(r *request) error {
 	}
 	if after, err := parseMicros(q.Get("since")); err == nil {
 		filter.After = store.ManualTask{Since: after, Person: personNamed(q.Get("person")),
-			Account: store.AccountID(web.Cut(q.Get("account"), 100)), Kind: web.Cut(q.Get("after_kind"), 20)}
+			Account: store.AccountID(plaintext.Cut(q.Get("account"), 100)), Kind: plaintext.Cut(q.Get("after_kind"), 20)}
 	}
 	list, err := k.Users.Tasks(r.ctx(), r.scope(), filter)
 	if err != nil {

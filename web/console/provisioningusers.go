@@ -6,8 +6,8 @@ import (
 	"strings"
 
 	"ssobridge/idp"
+	"ssobridge/internal/plaintext"
 	"ssobridge/store"
-	"ssobridge/web"
 	"ssobridge/web/admin"
 )
 
@@ -27,7 +27,7 @@ func (k *Console) usersFilter(r *request) (f store.UserFilter, err error) {
 		return f, err
 	}
 	if person := personNamed(q.Get("after")); person != "" {
-		f.After = store.UserKey{Person: person, Account: store.AccountID(web.Cut(q.Get("after_account"), 100))}
+		f.After = store.UserKey{Person: person, Account: store.AccountID(plaintext.Cut(q.Get("after_account"), 100))}
 	}
 	return f, nil
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"ssobridge/idp"
+	"ssobridge/internal/plaintext"
 	"ssobridge/store"
 	"ssobridge/web"
 	"ssobridge/web/admin"
@@ -39,10 +40,10 @@ type traceRow struct {
 // traces lists sign-ins, the newest first. A reference id alone leads to its sign-in.
 func (k *Console) traces(r *request) error {
 	q := r.QueryParams()
-	if ref := strings.ToUpper(strings.TrimSpace(web.Cut(q.Get("ref"), 40))); ref != "" {
+	if ref := strings.ToUpper(strings.TrimSpace(plaintext.Cut(q.Get("ref"), 40))); ref != "" {
 		return r.Redirect(tracePath + "/of/" + url.PathEscape(ref))
 	}
-	text := func(name string) string { return strings.TrimSpace(web.Cut(q.Get(name), 400)) }
+	text := func(name string) string { return strings.TrimSpace(plaintext.Cut(q.Get(name), 400)) }
 	person, err := k.Audit.About(r.ctx(), text("person"))
 	if err != nil {
 		return err
@@ -113,7 +114,7 @@ func (k *Console) traceRows(r *request, list []store.Trace) ([]traceRow, error) 
 
 // trace is one sign-in, by any of the reference ids of its requests.
 func (k *Console) trace(r *request) error {
-	ref := strings.ToUpper(web.Cut(r.Param("ref"), 40))
+	ref := strings.ToUpper(plaintext.Cut(r.Param("ref"), 40))
 	list, err := k.Store.Traces().ByRef(r.ctx(), ref)
 	if errors.Is(err, store.ErrNotFound) {
 		if k.References != nil {
@@ -177,7 +178,7 @@ func (k *Console) trace(r *request) error {
 // captured shows the assertions that were captured under a reference. It is a form, and
 // leaves an event: what stands in an assertion is looked at by nobody in passing.
 func (k *Console) captured(r *request) error {
-	ref := strings.ToUpper(web.Cut(r.Param("ref"), 40))
+	ref := strings.ToUpper(plaintext.Cut(r.Param("ref"), 40))
 	all, err := k.Provider.CapturedAssertions(r.ctx(), ref, r.event("", ""))
 	if errors.Is(err, store.ErrNotFound) {
 		return r.Missing("captured assertion")

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"ssobridge/cmd/internal/server"
+	"ssobridge/internal/plaintext"
 	"ssobridge/partnerapi"
 	"ssobridge/store"
 	"ssobridge/web/admin"
@@ -127,7 +128,8 @@ func (c *accountsCancelCmd) Run(s *invocation, p *server.App) error {
 	if c.Date != "" {
 		var err error
 		if in.At, err = parseTime(c.Date); err != nil {
-			return badInput(fmt.Errorf("--date %s is not a time", quote(c.Date)), "write 2026-12-31 or 2026-12-31T18:00:00Z")
+			return badInput(fmt.Errorf("--date %s is not a time", plaintext.Quote(c.Date)),
+				"write 2026-12-31 or 2026-12-31T18:00:00Z")
 		}
 	}
 	return s.withAccount(p, c.Account, c.Unlisted, func(id store.AccountID) error {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"ssobridge/cmd/internal/server"
+	"ssobridge/internal/plaintext"
 	"ssobridge/store"
 	"ssobridge/web/admin"
 )
@@ -48,7 +49,7 @@ func (c *adminInviteCmd) Run(s *invocation, p *server.App) error {
 	return s.withPerson(p, c.Login, func(person store.PersonID) error {
 		in, err := p.Factors().Invite(s.ctx, s.scope(), person, c.Again, s.event("", ""))
 		if err != nil {
-			return fmt.Errorf("invite %s: %w", quote(c.Login), err)
+			return fmt.Errorf("invite %s: %w", plaintext.Quote(c.Login), err)
 		}
 		if c.JSON {
 			return s.object(jsonInvitation{in.Code, person, in.URL, in.Until.UTC()})

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"ssobridge/cmd/internal/server"
+	"ssobridge/internal/plaintext"
 	"ssobridge/store"
 )
 
@@ -40,7 +41,7 @@ func (f auditFilter) filter(s *invocation, p *server.App) (out store.Filter, err
 			continue
 		}
 		if *t.into, err = parseTime(t.text); err != nil {
-			return out, badInput(fmt.Errorf("%s %s is not a time", t.flag, quote(t.text)),
+			return out, badInput(fmt.Errorf("%s %s is not a time", t.flag, plaintext.Quote(t.text)),
 				"write 2026-12-31 or 2026-12-31T18:00:00Z")
 		}
 	}

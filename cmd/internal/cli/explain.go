@@ -46,7 +46,7 @@ func (c *explainCmd) Run(s *invocation, p *server.App) error {
 	if c.Account != "" {
 		var err error
 		// One that no list knows stays as it was typed: no mapping gives it then.
-		what.Account, err = p.Provisioning.Account(s.ctx, store.TrimBlanks(c.Account))
+		what.Account, err = p.Provisioning.Account(s.ctx, store.TrimTyped(c.Account))
 		if err != nil && !errors.Is(err, store.ErrUnlistedAccount) {
 			return badInput(err, "ssobridge accounts list shows the ids")
 		}

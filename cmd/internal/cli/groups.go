@@ -8,6 +8,7 @@ import (
 
 	"ssobridge/cmd/internal/server"
 	"ssobridge/idp/directory"
+	"ssobridge/internal/plaintext"
 	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 	"ssobridge/web/admin"
@@ -178,7 +179,8 @@ func checkGroups(ctx context.Context, r *findings, p *server.App) {
 		step, act := "group "+u.Written+" ("+strings.Join(u.By, ", ")+")", u.Action()
 		switch {
 		case u.Known.OtherID != "":
-			r.fail(step, act, "look at both groups and accept the new one: ssobridge console groups accept "+quote(u.Written))
+			r.fail(step, act,
+				"look at both groups and accept the new one: ssobridge console groups accept "+plaintext.Quote(u.Written))
 		case act != "":
 			r.warn(step, act, "compare the DN with the directory; ssobridge console groups list shows all")
 		case u.Fault != "":

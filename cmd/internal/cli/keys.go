@@ -250,7 +250,7 @@ Examples:
 
 // Run promotes it.
 func (c *keysPromoteCmd) Run(s *invocation, keys admin.Keys) error {
-	p := admin.Promotion{Key: c.Key, EntityID: store.TrimBlanks(c.SP), All: c.All, At: c.At, ConfirmedBy: c.ConfirmedBy,
+	p := admin.Promotion{Key: c.Key, EntityID: store.TrimTyped(c.SP), All: c.All, At: c.At, ConfirmedBy: c.ConfirmedBy,
 		Force: c.Force}
 	if err := keys.Check(s.ctx, s.scope(), p, admin.Signing); err != nil { // before anything is asked
 		return err

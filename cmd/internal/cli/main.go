@@ -271,6 +271,3 @@ func (s *invocation) scope() admin.Scope { return admin.Everything() }
 func (s *invocation) printf(format string, args ...any) {
 	fmt.Fprintf(s.stdout, format, args...)
 }
-
-// quote shows a value in a message, shortened.
-func quote(s string) string { return fmt.Sprintf("%.60q", s) }

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"ssobridge/cmd/internal/server"
+	"ssobridge/internal/plaintext"
 	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 	"ssobridge/web/admin"
@@ -182,7 +183,8 @@ Example:
 func (c *mappingRemoveCmd) Run(s *invocation, p *server.App) error {
 	id, err := strconv.ParseInt(c.ID, 10, 64)
 	if err != nil {
-		return badInput(fmt.Errorf("mapping %s: not a number", quote(c.ID)), "ssobridge mapping list shows the numbers")
+		return badInput(fmt.Errorf("mapping %s: not a number", plaintext.Quote(c.ID)),
+			"ssobridge mapping list shows the numbers")
 	}
 	edit, err := p.Mappings().Remove(s.ctx, admin.Everything(), id)
 	if err != nil {

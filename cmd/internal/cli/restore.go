@@ -16,6 +16,7 @@ import (
 	"ssobridge/cmd/internal/server"
 	"ssobridge/idp"
 	"ssobridge/idp/mfa"
+	"ssobridge/internal/plaintext"
 	"ssobridge/store"
 )
 
@@ -287,7 +288,7 @@ func (c consoleFactors) list(s *invocation) {
 	for _, f := range c.factors {
 		login := "-"
 		if known := c.people[f.Person]; known != "" {
-			login = quote(known) // it comes from the directory
+			login = plaintext.Quote(known) // it comes from the directory
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", login, f.Person, f.Kind, lastChange(f.CreatedAt))
 	}

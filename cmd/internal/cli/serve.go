@@ -12,6 +12,7 @@ import (
 
 	"ssobridge/cmd/internal/config"
 	"ssobridge/cmd/internal/server"
+	"ssobridge/internal/plaintext"
 	"ssobridge/store"
 )
 
@@ -122,11 +123,12 @@ func (c *healthCmd) Run(s *invocation) error {
 		base = localURL(cfg)
 	}
 	if !strings.HasPrefix(base, "http://") && !strings.HasPrefix(base, "https://") {
-		return badInput(fmt.Errorf("%s is not a web address", quote(base)), "write for example http://127.0.0.1:8080")
+		return badInput(fmt.Errorf("%s is not a web address", plaintext.Quote(base)),
+			"write for example http://127.0.0.1:8080")
 	}
 	req, err := http.NewRequestWithContext(s.ctx, http.MethodGet, strings.TrimSuffix(base, "/")+"/readyz", nil)
 	if err != nil {
-		return badInput(fmt.Errorf("ask %s: %w", quote(base), err), "write for example http://127.0.0.1:8080")
+		return badInput(fmt.Errorf("ask %s: %w", plaintext.Quote(base), err), "write for example http://127.0.0.1:8080")
 	}
 	client := &http.Client{Timeout: c.Timeout, Transport: healthTransport(base)}
 	defer client.CloseIdleConnections()

@@ -84,6 +84,6 @@ func (c *spRemoveCmd) Run(s *invocation, p *server.App) error {
 	if err := p.Providers().Remove(s.ctx, s.scope(), c.EntityID, s.event("", "")); err != nil {
 		return err
 	}
-	s.printf("removed %s\n", store.TrimBlanks(c.EntityID))
+	s.printf("removed %s\n", store.TrimTyped(c.EntityID))
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"ssobridge/cmd/internal/server"
 	"ssobridge/idp"
 	"ssobridge/idp/metadata"
+	"ssobridge/internal/plaintext"
 	"ssobridge/web/admin"
 )
 
@@ -192,7 +193,8 @@ func settingChanges(settings []string) (changes []admin.Change, err error) {
 	for _, setting := range settings {
 		key, value, ok := strings.Cut(setting, "=")
 		if !ok || key == "" {
-			return nil, badInput(fmt.Errorf("%s is no KEY=VALUE", quote(setting)), "ssobridge sp set --help names the keys")
+			return nil, badInput(fmt.Errorf("%s is no KEY=VALUE", plaintext.Quote(setting)),
+				"ssobridge sp set --help names the keys")
 		}
 		// What is removed is named by its fingerprint.
 		if files[strings.TrimSuffix(key, "+")] && value != "" {

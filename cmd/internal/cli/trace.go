@@ -12,6 +12,7 @@ import (
 
 	"ssobridge/cmd/internal/server"
 	"ssobridge/idp"
+	"ssobridge/internal/plaintext"
 	"ssobridge/store"
 	"ssobridge/web/admin"
 )
@@ -46,7 +47,7 @@ func (c *traceListCmd) Run(s *invocation, p *server.App) error {
 	if c.Limit < 1 || c.Limit > 1000 {
 		return badInput(fmt.Errorf("--limit %d is out of range", c.Limit), "write 1 to 1000")
 	}
-	f := store.TraceFilter{Outcome: c.Outcome, SP: store.TrimBlanks(c.SP), Limit: c.Limit}
+	f := store.TraceFilter{Outcome: c.Outcome, SP: store.TrimTyped(c.SP), Limit: c.Limit}
 	var err error
 	if f.Account, err = resolveAccount(s, p, c.Account, c.Unlisted); err != nil {
 		return err
@@ -102,7 +103,7 @@ func (c *traceShowCmd) Run(s *invocation, p *server.App) error {
 		if ok {
 			return c.coded(s, p, coded)
 		}
-		return badInput(fmt.Errorf("no sign-in with the reference %s is known", quote(c.Ref)),
+		return badInput(fmt.Errorf("no sign-in with the reference %s is known", plaintext.Quote(c.Ref)),
 			"it may be older than traces.keep, or belong to a page that is no sign-in; ssobridge audit list --ref looks in "+
 				"the audit")
 	}
@@ -186,7 +187,7 @@ func (c *traceShowCmd) coded(s *invocation, p *server.App, q idp.CodedRequest) e
 func (c *traceShowCmd) captured(s *invocation, p *server.App) error {
 	all, err := p.IdP.CapturedAssertions(s.ctx, strings.ToUpper(c.Ref), s.event("", ""))
 	if errors.Is(err, store.ErrNotFound) {
-		return badInput(fmt.Errorf("nothing was captured under the reference %s", quote(c.Ref)),
+		return badInput(fmt.Errorf("nothing was captured under the reference %s", plaintext.Quote(c.Ref)),
 			"ssobridge trace capture LOGIN, then let the person sign in; what is captured is kept for a day")
 	}
 	if err != nil {

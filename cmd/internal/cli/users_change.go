@@ -8,6 +8,7 @@ import (
 
 	"ssobridge/cmd/internal/server"
 	"ssobridge/idp/directory"
+	"ssobridge/internal/plaintext"
 	"ssobridge/provisioning"
 	"ssobridge/store"
 	"ssobridge/web/admin"
@@ -20,12 +21,13 @@ func afterKey(text string) (store.UserKey, error) {
 	}
 	i := strings.LastIndexByte(text, '/')
 	if i < 1 {
-		return store.UserKey{}, badInput(fmt.Errorf("%s: want PERSON/ACCOUNT", quote(text)),
+		return store.UserKey{}, badInput(fmt.Errorf("%s: want PERSON/ACCOUNT", plaintext.Quote(text)),
 			"copy it from ssobridge users list")
 	}
 	account, err := store.ParseAccountID(text[i+1:])
 	if err != nil {
-		return store.UserKey{}, badInput(fmt.Errorf("%s: %w", quote(text), err), "copy it from ssobridge users list")
+		return store.UserKey{}, badInput(fmt.Errorf("%s: %w", plaintext.Quote(text), err),
+			"copy it from ssobridge users list")
 	}
 	return store.UserKey{Person: store.PersonID(directory.CanonicalID(text[:i])), Account: account}, nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"ssobridge/cmd/internal/server"
 	"ssobridge/idp/directory"
+	"ssobridge/internal/plaintext"
 	"ssobridge/store"
 )
 
@@ -71,14 +72,14 @@ func (c *usersForgetCmd) Run(s *invocation, p *server.App) error {
 func forgettable(ctx context.Context, p *server.App, who string) (id store.PersonID, name string, err error) {
 	id, err = personID(ctx, p, who)
 	if errors.Is(err, directory.ErrNotFound) {
-		id, err = store.PersonID(directory.CanonicalID(store.TrimBlanks(who))), nil
+		id, err = store.PersonID(directory.CanonicalID(store.TrimTyped(who))), nil
 	}
 	if err != nil {
 		return "", "", err
 	}
 	rows, err := p.Store.Ledger().Person(ctx, id)
 	if err != nil {
-		return "", "", fmt.Errorf("look for person %s: %w", quote(string(id)), err)
+		return "", "", fmt.Errorf("look for person %s: %w", plaintext.Quote(string(id)), err)
 	}
 	name = "person " + string(id)
 	if len(rows) > 0 {

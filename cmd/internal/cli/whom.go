@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"ssobridge/cmd/internal/server"
+	"ssobridge/internal/plaintext"
 	"ssobridge/store"
 )
 
@@ -25,7 +26,7 @@ func (s *invocation) interactive() bool {
 func personID(ctx context.Context, p *server.App, who string) (store.PersonID, error) {
 	id, err := p.Users().Find(ctx, who)
 	if err != nil {
-		return "", fmt.Errorf("find the person %s: %w", quote(store.TrimBlanks(who)), err)
+		return "", fmt.Errorf("find the person %s: %w", plaintext.Quote(store.TrimTyped(who)), err)
 	}
 	return id, nil
 }

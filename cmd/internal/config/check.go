@@ -24,6 +24,7 @@ import (
 	"ssobridge/idp/directory"
 	"ssobridge/idp/mfa"
 	"ssobridge/idp/netname"
+	"ssobridge/internal/plaintext"
 	"ssobridge/partnerapi"
 	"ssobridge/provisioning"
 	"ssobridge/store"
@@ -69,7 +70,8 @@ func checkAddresses(c *Config, f *faults) {
 		if _, err := url.Parse(c.EntityID); err != nil || strings.ContainsFunc(c.EntityID, func(r rune) bool {
 			return unicode.IsSpace(r) || unicode.IsControl(r)
 		}) {
-			f.add("entity_id", quote(c.EntityID)+" is not a URI", "write the name that is registered at Constant Contact")
+			f.add("entity_id", plaintext.Quote(c.EntityID)+" is not a URI",
+				"write the name that is registered at Constant Contact")
 		} else if utf8.RuneCountInString(c.EntityID) > 256 { // saml-core 8.3.6
 			f.add("entity_id", fmt.Sprintf("has %d characters", utf8.RuneCountInString(c.EntityID)), "use at most 256")
 		}
@@ -84,11 +86,11 @@ func checkAddresses(c *Config, f *faults) {
 	for _, p := range c.TrustedProxies {
 		switch prefix, err := parsePrefix(p); {
 		case err != nil:
-			f.add("trusted_proxies", quote(p)+" is neither an address nor a network",
+			f.add("trusted_proxies", plaintext.Quote(p)+" is neither an address nor a network",
 				"write for example 10.0.0.7 or 10.1.0.0/16")
 		case prefix.Addr().Is4In6():
 			// Addresses are compared in their own form, which this one never is: all clients would have the proxy's.
-			f.add("trusted_proxies", quote(p)+" is an IPv4 network in the form of IPv6, and matches nobody",
+			f.add("trusted_proxies", plaintext.Quote(p)+" is an IPv4 network in the form of IPv6, and matches nobody",
 				"write it as IPv4, such as 10.1.0.0/16")
 		}
 	}
@@ -116,14 +118,15 @@ func checkPublicURL(key string, value *string, f *faults) *url.URL {
 	*value = strings.TrimSuffix(*value, "/")
 	switch u, err := netname.ParsePublicURL(*value); {
 	case errors.Is(err, netname.ErrMoreThan):
-		f.add(key, quote(*value)+" has more than scheme, host and port", "write "+u.Scheme+"://"+u.Host)
+		f.add(key, plaintext.Quote(*value)+" has more than scheme, host and port", "write "+u.Scheme+"://"+u.Host)
 	case errors.Is(err, netname.ErrPublicHTTP):
 		f.add(key, "is http for a host that others reach", "write https://"+u.Host+"; http is for localhost only")
 	case err != nil:
-		f.add(key, quote(*value)+" is not the address of a web site", "write scheme and host: https://sso.example.com")
+		f.add(key, plaintext.Quote(*value)+" is not the address of a web site",
+			"write scheme and host: https://sso.example.com")
 	default:
 		if _, host, _ := strings.Cut(*value, "://"); host != strings.ToLower(host) {
-			f.add(key, quote(*value)+" has capitals in the host", "write "+u.Scheme+"://"+u.Host)
+			f.add(key, plaintext.Quote(*value)+" has capitals in the host", "write "+u.Scheme+"://"+u.Host)
 		}
 		return u
 	}
@@ -134,7 +137,7 @@ func checkListen(key, value string, f *faults) {
 	host, port, err := net.SplitHostPort(value)
 	n, portErr := strconv.Atoi(port)
 	if err != nil || portErr != nil || n < 0 || n > 65535 || strings.ContainsAny(host, " /") {
-		f.add(key, quote(value)+" is not an address with a port", "write for example 127.0.0.1:8080")
+		f.add(key, plaintext.Quote(value)+" is not an address with a port", "write for example 127.0.0.1:8080")
 	}
 }
 
@@ -245,7 +248,7 @@ func checkConstantContact(c *Config, f *faults) {
 		switch {
 		case err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || u.RawQuery != "" ||
 			u.Fragment != "" || u.User != nil:
-			f.add(e.key, quote(e.value)+" is not a plain web address", "leave the key out to use the default")
+			f.add(e.key, plaintext.Quote(e.value)+" is not a plain web address", "leave the key out to use the default")
 		case u.Scheme == "http" && !netname.LoopbackPeer(u.Hostname()) && !cc.Insecure:
 			f.add(e.key, "is http, so the partner secret would cross the network in clear",
 				"write https, or for a sandbox set constant_contact.insecure: true")
@@ -280,7 +283,8 @@ func checkConstantContact(c *Config, f *faults) {
 	}
 	for _, rule := range cc.Operations {
 		if _, err := parseOperation(rule); err != nil {
-			f.add("constant_contact.operations", quote(rule)+" "+err.Error(), `write method and path, such as "GET /contacts"`)
+			f.add("constant_contact.operations", plaintext.Quote(rule)+" "+err.Error(),
+				`write method and path, such as "GET /contacts"`)
 		}
 	}
 	if secret := string(cc.Webhook.Secret); secret != "" && !webhookSecret.MatchString(secret) {
@@ -420,25 +424,27 @@ func checkPages(c *Config, f *faults) {
 		}
 	}
 	if !colorPattern.MatchString(b.Color) {
-		f.add("branding.color", quote(b.Color)+" is not a colour", `write # and six hexadecimal digits, in quotes: "#1856ed"`)
+		f.add("branding.color", plaintext.Quote(b.Color)+" is not a colour",
+			`write # and six hexadecimal digits, in quotes: "#1856ed"`)
 	}
 	checkLink("branding.help_url", b.HelpURL, true, f)
 	checkLink("branding.forgotten_password_url", b.ForgottenPasswordURL, false, f)
 	if !slices.Contains([]string{"json", "text"}, c.Log.Format) {
-		f.add("log.format", quote(c.Log.Format)+" is unknown", "write json or text")
+		f.add("log.format", plaintext.Quote(c.Log.Format)+" is unknown", "write json or text")
 	}
 	for key, dn := range map[string]string{
 		"console.viewer_group": c.Console.ViewerGroup, "console.operator_group": c.Console.OperatorGroup,
 		"console.admin_group": c.Console.AdminGroup,
 	} {
 		if _, err := directory.NormalDN(dn); dn != "" && err != nil {
-			f.add(key, quote(dn)+" is not a DN", "write the group's DN, such as cn=sso-admins,ou=groups,dc=example,dc=com")
+			f.add(key, plaintext.Quote(dn)+" is not a DN",
+				"write the group's DN, such as cn=sso-admins,ou=groups,dc=example,dc=com")
 		}
 	}
 	for key, policy := range map[string]string{"second_factor.console": c.SecondFactor.Console,
 		"second_factor.people": c.SecondFactor.People} {
 		if _, err := mfa.ParsePolicy(policy); err != nil {
-			f.add(key, quote(policy)+" is no policy for second factors", "write off, offered or required")
+			f.add(key, plaintext.Quote(policy)+" is no policy for second factors", "write off, offered or required")
 		}
 	}
 	if d := c.SecondFactor.ConfirmAfter; d < time.Minute || d > 30*24*time.Hour {
@@ -447,14 +453,14 @@ func checkPages(c *Config, f *faults) {
 	}
 	if class := c.SecondFactor.AuthnContext; len(class) > 256 || !strings.Contains(class, ":") ||
 		strings.ContainsFunc(class, unicode.IsSpace) {
-		f.add("second_factor.authn_context", quote(class)+" is not a URI",
+		f.add("second_factor.authn_context", plaintext.Quote(class)+" is not a URI",
 			"write the class that the service providers know, such as "+idp.DefaultSecondFactorClass)
 	}
 	if !slices.Contains([]string{libcryptoAuto, LibcryptoOff}, c.Signing.Libcrypto) {
-		f.add("signing.libcrypto", quote(c.Signing.Libcrypto)+" is unknown", "write auto or off")
+		f.add("signing.libcrypto", plaintext.Quote(c.Signing.Libcrypto)+" is unknown", "write auto or off")
 	}
 	if _, ok := logLevels[c.Log.Level]; !ok {
-		f.add("log.level", quote(c.Log.Level)+" is unknown", "write debug, info, warn or error")
+		f.add("log.level", plaintext.Quote(c.Log.Level)+" is unknown", "write debug, info, warn or error")
 	}
 }
 
@@ -472,7 +478,7 @@ func checkLink(key, value string, mail bool, f *faults) {
 	if mail {
 		mend += " or mailto:"
 	}
-	f.add(key, quote(value)+" is not such a link", mend)
+	f.add(key, plaintext.Quote(value)+" is not such a link", mend)
 }
 
 // parsePrefix reads an address or a network.

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"ssobridge/internal/plaintext"
 )
 
 // checkConsole checks for how long and from where the admin console is served.
@@ -73,11 +75,11 @@ func checkConsoleNetworks(c *Config, f *faults) {
 	for _, text := range c.Console.AllowFrom {
 		switch p, err := parsePrefix(text); {
 		case err != nil:
-			f.add("console.allow_from", quote(text)+" is neither an address nor a network",
+			f.add("console.allow_from", plaintext.Quote(text)+" is neither an address nor a network",
 				"write for example 192.0.2.7 or 10.20.0.0/16")
 		case p.Addr().Is4In6():
 			// Clients' addresses are compared in their own form, which this one never is.
-			f.add("console.allow_from", quote(text)+" is an IPv4 network in the form of IPv6, and matches nobody",
+			f.add("console.allow_from", plaintext.Quote(text)+" is an IPv4 network in the form of IPv6, and matches nobody",
 				"write it as IPv4, such as 10.20.0.0/16")
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"ssobridge/idp/metadata"
+	"ssobridge/internal/plaintext"
 )
 
 // Metadata is about SAML metadata: ours, which everybody may read, and that
@@ -104,7 +105,7 @@ func checkMetadata(c *Config, f *faults) {
 		}
 		if a, err := mail.ParseAddress(t.value); err != nil || a.Address != t.value || len(t.value) > 254 ||
 			url.PathEscape(t.value) != t.value {
-			f.add(t.key, quote(t.value)+" is not an e-mail address", "write it without a name: sso-admins@example.com")
+			f.add(t.key, plaintext.Quote(t.value)+" is not an e-mail address", "write it without a name: sso-admins@example.com")
 		}
 	}
 	if m.OrganizationName == "" && (m.OrganizationDisplayName != "" || m.OrganizationURL != "") {

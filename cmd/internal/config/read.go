@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"ssobridge/internal/plaintext"
+
 	"go.yaml.in/yaml/v3"
 )
 
@@ -189,7 +191,7 @@ func setScalar(field reflect.Value, text string) (fault, mend string) {
 	if field.Type() == reflect.TypeFor[time.Duration]() {
 		d, err := time.ParseDuration(text)
 		if err != nil {
-			return fmt.Sprintf("%s is not a time", quote(text)), timeMend
+			return fmt.Sprintf("%s is not a time", plaintext.Quote(text)), timeMend
 		}
 		field.SetInt(int64(d))
 		return "", ""
@@ -203,7 +205,7 @@ func setScalar(field reflect.Value, text string) (fault, mend string) {
 			name, value, _ := strings.Cut(item, "=")
 			d, err := time.ParseDuration(value)
 			if _, twice := times[name]; err != nil || name == "" || twice {
-				return fmt.Sprintf("%s is not a name and its time, each name once", quote(item)),
+				return fmt.Sprintf("%s is not a name and its time, each name once", plaintext.Quote(item)),
 					"write NAME=TIME with commas between, such as default=26280h,sign-in=8760h"
 			}
 			times[name] = d
@@ -216,19 +218,19 @@ func setScalar(field reflect.Value, text string) (fault, mend string) {
 		field.SetString(text)
 	case reflect.Bool:
 		if text != "true" && text != "false" {
-			return fmt.Sprintf("%s is neither true nor false", quote(text)), "write true or false"
+			return fmt.Sprintf("%s is neither true nor false", plaintext.Quote(text)), "write true or false"
 		}
 		field.SetBool(text == "true")
 	case reflect.Int:
 		n, err := strconv.Atoi(text)
 		if err != nil {
-			return fmt.Sprintf("%s is not a whole number", quote(text)), "write digits only"
+			return fmt.Sprintf("%s is not a whole number", plaintext.Quote(text)), "write digits only"
 		}
 		field.SetInt(int64(n))
 	case reflect.Float64:
 		n, err := strconv.ParseFloat(text, 64)
 		if err != nil || n != n || n > 1e9 || n < -1e9 {
-			return fmt.Sprintf("%s is not a number", quote(text)), "write a number such as 4 or 0.2"
+			return fmt.Sprintf("%s is not a number", plaintext.Quote(text)), "write a number such as 4 or 0.2"
 		}
 		field.SetFloat(n)
 	case reflect.Slice:
@@ -242,9 +244,6 @@ func setScalar(field reflect.Value, text string) (fault, mend string) {
 	}
 	return "", ""
 }
-
-// quote shows a value in a message, shortened.
-func quote(s string) string { return fmt.Sprintf("%.60q", s) }
 
 func resolveAlias(n *yaml.Node) *yaml.Node {
 	if n.Kind == yaml.AliasNode {
@@ -262,7 +261,7 @@ func kindName(n *yaml.Node) string {
 	case n.Tag == "!!null":
 		return "nothing"
 	}
-	return quote(n.Value)
+	return plaintext.Quote(n.Value)
 }
 
 func join(path, key string) string {
