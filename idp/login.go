@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -279,8 +280,25 @@ func badLogin(problem directory.Problem, cause error) Why {
 		w.Fix = "have the person check their login name; an explanation of a login name shows what the directory finds"
 	case problem == directory.BadCredentials:
 		w.Cause = "the directory refused the password"
+	case problem == directory.BadData:
+		if what := unusable(cause); what != "" {
+			w.Cause = TextOf(w.Reason).Cause + " " + sentence(what)
+		}
 	}
 	return w
+}
+
+// unusable is what can't be used of an entry, without the entry's name; "" where that is not known.
+func unusable(cause error) string {
+	failed, ok := errors.AsType[*directory.Error](cause)
+	if !ok || failed.Err == nil {
+		return ""
+	}
+	what := failed.Err
+	if inner := errors.Unwrap(what); inner != nil && strings.HasPrefix(what.Error(), "entry ") {
+		what = inner
+	}
+	return what.Error()
 }
 
 // directoryDown names the very fault of a directory that does not answer. The check tries each server, its certificate,

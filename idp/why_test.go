@@ -1,6 +1,9 @@
 package idp_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -102,6 +105,27 @@ func TestHeadline(t *testing.T) {
 		got, ok := idp.Headline(c.all, c.ref)
 		if ok != (c.reason != "") || got.Reason != c.reason || got.Cause != c.cause {
 			t.Errorf("%s: got %v %+v, want %s: %s", name, ok, got, c.reason, c.cause)
+		}
+	}
+}
+
+// A request that failed has a reason of its own for what it needs, for its time and for its browser.
+func TestFailures(t *testing.T) {
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	late, end := context.WithTimeout(t.Context(), 0)
+	defer end()
+	down := fmt.Errorf("read session: %w", store.ErrUnavailable)
+	for _, c := range []struct {
+		ctx  context.Context
+		err  error
+		want string
+	}{
+		{t.Context(), down, idp.ReasonStoreDown}, {late, down, idp.ReasonStoreDown}, {gone, down, idp.ReasonClientGone},
+		{late, late.Err(), idp.ReasonTooSlow}, {t.Context(), errors.New("odd"), idp.ReasonInternal},
+	} {
+		if got := idp.FailureOf(c.ctx, c.err); got != c.want {
+			t.Errorf("%v in a context of %v: got %s, want %s", c.err, c.ctx.Err(), got, c.want)
 		}
 	}
 }

@@ -210,9 +210,12 @@ func (s *Server) finish(c echo.Context, v *visit, took time.Duration) {
 	if v.plain != "" {
 		attrs = append(attrs, slog.String("request", v.plain)) // as other lines of this request have it
 	}
-	if v.cause != nil {
+	if v.cause != nil || v.plain != "" && v.reason != "" {
 		cause, fix := s.explain(v.reason)
-		attrs = append(attrs, slog.String("cause", cause), slog.String("fix", fix), slog.String("error", v.cause.Error()))
+		attrs = append(attrs, slog.String("cause", cause), slog.String("fix", fix))
+	}
+	if v.cause != nil {
+		attrs = append(attrs, slog.String("error", v.cause.Error()))
 	}
 	s.log.LogAttrs(ctx, level, "request", attrs...)
 }

@@ -87,4 +87,15 @@ func testTraces(t *testing.T, fresh func(testing.TB) store.Options) {
 	if n, err := traces.Purge(ctx, 0); err != nil || n != 10_001 {
 		t.Errorf("purge with nothing kept: got %d, %v; want 10001", n, err)
 	}
+
+	// What only says how it ended gives way to what had stopped it before, also in the list.
+	add(store.Trace{SignIn: "s4", Ref: "r4", At: now, Outcome: "pending", Reason: "quota"},
+		store.Trace{SignIn: "s4", Ref: "r5", At: now, Outcome: "refused", Reason: "waiting", Yields: true},
+		store.Trace{SignIn: "s6", Ref: "r6", At: now, Outcome: "refused", Reason: "cancelled", Yields: true})
+	for ref, want := range map[string]string{"r4": "quota", "r6": "cancelled"} {
+		got, err := traces.ByRef(ctx, ref)
+		if err != nil || got[len(got)-1].Reason != want {
+			t.Errorf("the reason of %s: got %+v, %v; want %s", ref, got, err, want)
+		}
+	}
 }

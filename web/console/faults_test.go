@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"ssobridge/idp"
 	"ssobridge/web/admin"
 )
 
@@ -24,6 +25,11 @@ func TestEachActHasItsWords(t *testing.T) {
 		}
 		if text := words["act."+string(act)]; text == "" || flag.MatchString(text) {
 			t.Errorf("the words of %s are %q", act, text)
+		}
+	}
+	for _, act := range idp.Acts() {
+		if ActPath(admin.Act(act), "") == "" || ActPath(admin.Act(act), "x") == "" {
+			t.Errorf("%s, which a refusal can ask for, has no page", act)
 		}
 	}
 	if len(actPaths) != len(admin.Acts()) {

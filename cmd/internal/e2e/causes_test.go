@@ -2,9 +2,11 @@ package e2e_test
 
 import (
 	"encoding/json"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -119,7 +121,15 @@ func TestCausesOfLogins(t *testing.T) {
 	s.explained(t, login("twin", password), "ambiguous", "login_filter")
 	s.explained(t, login("dave", password), "locked", "lockouts list")
 	s.explained(t, login("erin", password), "password_expired", "new password")
-	s.explained(t, login("carol", password), "no_assignment", "0 groups", "explain --user")
+	p := login("carol", password)
+	s.explained(t, p, "no_assignment", "0 groups", "explain --user")
+	// The command is one that can be given as it stands.
+	l, _ := s.logged(reference(t, p))
+	if person := personID.FindStringSubmatch(l.Fix); person == nil {
+		t.Errorf("the fix names nobody: %s", l.Fix)
+	} else if out := s.command(t, "explain", "--user", person[1]); !strings.Contains(out, "carol@example.test") {
+		t.Errorf("explain of %s:\n%s", person[1], out)
+	}
 	var last *page
 	for range 4 { // the last two tries are for browsers that the person used before
 		last = login("zoe", "not-the-password")
@@ -132,7 +142,7 @@ func TestCausesOfLogins(t *testing.T) {
 
 	// Who goes back is not the cause.
 	c := newClient(t)
-	p := c.login(c.authnRequest(s.world, newRequest(s.world), "redirect", ""), "carol", password)
+	p = c.login(c.authnRequest(s.world, newRequest(s.world), "redirect", ""), "carol", password)
 	first := reference(t, p)
 	c.submit(p, "Back to").wantStatus(s.world, "Responder", "RequestDenied")
 	var out string
@@ -221,8 +231,17 @@ func TestCausesOfRequests(t *testing.T) {
 	r := newRequest(s.world)
 	c.goOn(c.login(c.authnRequest(s.world, r, "redirect", ""), "bob", password))
 	s.explained(t, c.authnRequest(s.world, r, "redirect", ""), "replayed_request")
+	signed := func() string {
+		c := newClient(t)
+		c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+		return c.get(s.sandbox.URL() + "/sso/start?binding=redirect&sign=1&relay_state=there").Header.Get("Location")
+	}
+	s.explained(t, newClient(t).get(signed()), "no_signing_certificate", "no certificate on record",
+		"sp add FILE --replace")
 	s.command(t, "sp", "set", s.providerID(), "certificates="+signingCertificate(t, s.sandbox),
 		"request_signatures=required")
+	s.explained(t, newClient(t).get(strings.Replace(signed(), "RelayState=there", "RelayState=elsewhere", 1)),
+		"bad_signature", "sp add FILE --replace")
 	s.explained(t, newClient(t).authnRequest(s.world, newRequest(s.world), "redirect", ""), "unsigned_request",
 		"sp set "+s.providerID())
 	s.command(t, "sp", "set", s.providerID(), "enabled=false", "request_signatures=if-present")
@@ -233,12 +252,57 @@ func TestCausesOfRequests(t *testing.T) {
 	s.explained(t, newClient(t).get(s.url+"/launch/sp?relay_state=elsewhere&entity_id="+url.QueryEscape(s.providerID())),
 		"unknown_relay_state", `"elsewhere"`, "on record: ")
 
+	// Metadata that was valid for a time that is over.
+	wiki := startSandbox(t, sandbox.Options{AnyUser: true, EntityID: "https://wiki.example.test/metadata"})
+	data, err := wiki.Metadata()
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc := etree.NewDocument()
+	if err := doc.ReadFromBytes(data); err != nil {
+		t.Fatal(err)
+	}
+	until := time.Now().Add(5 * time.Second).UTC().Format(time.RFC3339)
+	doc.Root().CreateAttr("validUntil", until)
+	file := filepath.Join(t.TempDir(), "wiki.xml")
+	if err := doc.WriteToFile(file); err != nil {
+		t.Fatal(err)
+	}
+	s.command(t, "sp", "add", file, "--yes")
+	var p *page
+	if !eventually(func() bool {
+		p = newClient(t).get(s.launchSP(wiki))
+		return strings.Contains(p.text(), "out of date")
+	}) {
+		t.Fatalf("still valid:\n%s", p.text())
+	}
+	s.explained(t, p, "metadata_expired", until, "sp refresh "+wiki.EntityID())
+
 	// Pages that never came as far as a sign-in.
 	s.explained(t, newClient(t).get(s.url+"/launch/sp"), "bad_link")
 	s.explained(t, newClient(t).get(s.url+"/nothing"), "not_found")
 	s.explained(t, newClient(t).get(s.url+"/login?s=unknown"), "unknown_sign_in")
 	s.explained(t, newClient(t).post(s.url+"/login", url.Values{"s": {"unknown"}, "login": {"bob"}}), "no_cookies")
 }
+
+// An account that is cancelled at Constant Contact, a user who is suspended, and a link to somebody else's account.
+func TestCausesOfAccounts(t *testing.T) {
+	t.Parallel()
+	s := newCauses(t, setting{sandbox: sandbox.Options{Accounts: []sandbox.Account{
+		{ID: books, OrganizationName: "Books", BillingStatus: "Canceled"}, {ID: bakery, OrganizationName: "Bakery"},
+		{ID: club, OrganizationName: "Club"},
+	}}})
+	s.command(t, "accounts", "list", "--refresh")
+	c := newClient(t)
+	s.explained(t, c.login(c.get(s.launch(books)), "eve", password), "account_closed", books, "Canceled", "accounts list")
+	c = newClient(t)
+	s.explained(t, c.login(c.get(s.launch(bakery)), "bob", password), "not_this_account", bakery, "explain --user")
+	c.deliver(c.goOn(c.get(s.launch(club)))).says("Bob Brandt")
+	s.command(t, "users", "suspend", "bob", club)
+	s.explained(t, c.login(c.get(s.launch(club)), "bob", password), "user_suspended", "suspended", "users show")
+}
+
+var personID = regexp.MustCompile(`explain --user ([0-9a-f-]{36}) `)
 
 // What Constant Contact answers: on the page that waits, and where it refused.
 func TestCausesAtConstantContact(t *testing.T) {
@@ -255,6 +319,9 @@ func TestCausesAtConstantContact(t *testing.T) {
 		{reason: "refused_by_partner", fault: sandbox.Fault{Kind: sandbox.FaultGateway, Path: "users/sso", Status: 403,
 			Body: `[{"error_key":"forbidden","error_message":"bob@example.test is odd"}]`},
 			parts: []string{"forbids to create users", "error key forbidden", "users show"}},
+		{reason: "held_conflict", fault: sandbox.Fault{Kind: sandbox.FaultGateway, Path: "users/sso", Status: 409,
+			Body: `[{"error_key":"users.sso.mail","error_message":"bob@example.test is used"}]`},
+			parts: []string{"belong to another Constant Contact user", "error key users.sso.mail", "users show"}},
 		{reason: "unknown_outcome", fault: sandbox.Fault{Kind: sandbox.FaultFailBefore, Path: "users/sso"},
 			parts: []string{"no clear answer", "after attempt 1", club}},
 		{reason: "throttled", fault: sandbox.Fault{Kind: sandbox.FaultThrottle, Path: "users/sso"},
