@@ -25,6 +25,9 @@ const (
 	ownLicence = "LICENSE" // of the project itself; its owner writes it
 )
 
+// units are what systemd is given: the service, and its nightly backup, which an administrator enables.
+var units = []string{unit, "ssobridge-backup.service", "ssobridge-backup.timer"}
+
 // find returns the file of this name; it is one that contents has put there.
 func find(files []file, name string) file {
 	return files[slices.IndexFunc(files, func(f file) bool { return f.name == name })]
@@ -44,12 +47,15 @@ func contents(ctx context.Context, o options, p program) ([]file, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range append(names, "cmd/ssobridge/"+unit) {
+	for _, name := range units {
+		names = append(names, "cmd/ssobridge/"+name)
+	}
+	for _, name := range names {
 		data, err := os.ReadFile(filepath.Join(o.root, name))
 		if err != nil {
 			return nil, fmt.Errorf("read the documentation: %w", err)
 		}
-		// The unit stands beside the program, the documents where their links look.
+		// The units stand beside the program, the documents where their links look.
 		files = append(files, file{name: strings.TrimPrefix(name, "cmd/ssobridge/"), data: data})
 	}
 	texts, err := licences(ctx, o, p)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -102,15 +103,15 @@ func stage(o options, files []file, folder string) ([]content, error) {
 	for i, f := range files {
 		c := content{Source: filepath.Join(folder, strconv.Itoa(i)), Destination: documentsFolder + f.name,
 			Info: fileInfo{0o644, o.date.Format(time.RFC3339), "root", "root"}}
-		switch f.name {
-		case "ssobridge":
+		switch {
+		case f.name == "ssobridge":
 			c.Destination, c.Info.Mode = "/usr/bin/ssobridge", 0o755
-		case unit:
-			if !strings.Contains(string(f.data), "ExecStart="+builtPath+" ") {
+		case slices.Contains(units, f.name):
+			if f.name == unit && !strings.Contains(string(f.data), "ExecStart="+builtPath+" ") {
 				return nil, fmt.Errorf("%s does not start %s", unit, builtPath)
 			}
 			f.data = []byte(strings.ReplaceAll(string(f.data), builtPath, "/usr/bin/ssobridge"))
-			c.Destination = "/usr/lib/systemd/system/" + unit
+			c.Destination = "/usr/lib/systemd/system/" + f.name
 		}
 		if err := os.WriteFile(c.Source, f.data, 0o600); err != nil {
 			return nil, fmt.Errorf("write %s for the packages: %w", f.name, err)

@@ -283,7 +283,8 @@ func unpack(t *testing.T, archive []byte, folder string) map[string][]byte {
 // checkContents wants all that an admin needs, and no path of the machine that built it.
 func checkContents(t *testing.T, files map[string][]byte, folders ...string) {
 	t.Helper()
-	for _, name := range []string{"ssobridge", "ssobridge.service", "README.md", "CHANGELOG.md", "SECURITY.md",
+	for _, name := range []string{"ssobridge", "ssobridge.service", "ssobridge-backup.service",
+		"ssobridge-backup.timer", "README.md", "CHANGELOG.md", "SECURITY.md",
 		"docs/run.md", "docs/products/README.md", "LICENSES/INDEX.txt", versionFile, components} {
 		if len(files[name]) == 0 {
 			t.Errorf("the archive has no %s", name)
