@@ -92,7 +92,7 @@ func TestAcceptanceImage(t *testing.T) {
 				says, err := c.command("version").Output()
 				checkVersion(t, "the image's program", string(says), err, "1.2.3", "amd64")
 				if i == 0 {
-					if out, err := c.command("init", "--key-only").CombinedOutput(); err != nil {
+					if out, err := c.command("init", "--key-only", "--create").CombinedOutput(); err != nil {
 						t.Fatalf("init as %v: %v\n%s", user, err, out)
 					}
 				}
@@ -100,7 +100,7 @@ func TestAcceptanceImage(t *testing.T) {
 			}
 			// The configuration alone is given: nothing else of the root can be written.
 			c.data = ""
-			if out, err := c.command("init", "--key-only").CombinedOutput(); err == nil {
+			if out, err := c.command("init", "--key-only", "--create").CombinedOutput(); err == nil {
 				t.Errorf("with a root that can't be written it makes a database: %s", out)
 			}
 		})

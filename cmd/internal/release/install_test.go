@@ -58,7 +58,7 @@ func newSystem(t *testing.T) system {
 			t.Fatal(err)
 		}
 		cmd := exec.CommandContext(t.Context(), "mmdebstrap", "--quiet", "--mode=root", "--variant=essential",
-			"--include=ca-certificates,libssl3,passwd", "--dpkgopt=path-exclude=/usr/share/man/*",
+			"--include=ca-certificates,libssl3,passwd,procps", "--dpkgopt=path-exclude=/usr/share/man/*",
 			"--dpkgopt=force-unsafe-io", debianRelease, base.root, sources)
 		cmd.Env = append(os.Environ(), "TMPDIR=/var/tmp")
 		if out, err := cmd.CombinedOutput(); err != nil {
@@ -200,6 +200,11 @@ func TestAcceptanceDebianPackage(t *testing.T) {
 	// One that was never set up leaves nothing but its user.
 	s.run("dpkg", "--install", "/tmp/1.2.3.deb")
 	s.installed("1.2.3")
+	testkind.Starts(t, "systemd-analyze")
+	if out, err := exec.CommandContext(t.Context(), "systemd-analyze", "verify", "--man=no", "--recursive-errors=no",
+		"--root="+s.root, "ssobridge.service").CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("systemd says of the unit: %v\n%s", err, out)
+	}
 	s.run("dpkg", "--purge", "ssobridge")
 	for _, name := range []string{"/etc/ssobridge", "/var/lib/ssobridge", "/usr/share/doc/ssobridge",
 		"/usr/bin/ssobridge"} {

@@ -72,8 +72,9 @@ func packages(ctx context.Context, o options, p program, files []file, work stri
 		own("dir", strings.TrimSuffix(documentsFolder, "/"), 0o755, "root", "root"),
 	}, staged...)
 	deb, err := nfpm(ctx, o, p, work, "deb", map[string]any{
-		"contents":   append(debian, licence),
-		"depends":    []string{"libc6 (>= " + p.glibc + ")", "ca-certificates", "passwd"},
+		"contents": append(debian, licence),
+		"depends": []string{"libc6 (>= " + p.glibc + ")", "ca-certificates", "passwd",
+			"procps"}, // whose kill the unit reloads with
 		"recommends": []string{"libssl3 | libssl3t64", "tzdata"},
 	})
 	if err != nil {
@@ -85,7 +86,7 @@ func packages(ctx context.Context, o options, p program, files []file, work stri
 	red, err := nfpm(ctx, o, p, work, "rpm", map[string]any{
 		"contents": append(rpm, licence),
 		"depends": []string{"libc.so.6(GLIBC_" + p.glibc + ")(64bit)", "ca-certificates", "/usr/sbin/useradd",
-			"/usr/sbin/groupadd"},
+			"/usr/sbin/groupadd", "/usr/bin/kill"},
 		"recommends": []string{"openssl-libs", "tzdata"},
 		"release":    "1",
 		// By default it would be this machine's name.
