@@ -9,6 +9,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -250,7 +251,7 @@ func scanCheckpoint(row scanner) (s Checkpoint, err error) {
 // Verified is what Verify found.
 type Verified struct {
 	Chained        int64         // events in the chain that are as they were, foreign ones among them
-	Foreign        int64         // of those, that nobody of ours vouched for: somebody wrote them into the database
+	Foreign        int64         // of those, that somebody wrote into the database, and nobody has acknowledged
 	First          *ForeignEvent // the first of them
 	NoMAC          int64         // of those, that carry no MAC: of the version before
 	NoMACTo        time.Time     // the newest of those
@@ -264,10 +265,15 @@ type Verified struct {
 	// older and can't be compared any more.
 	Cut       *Cut
 	BeforeCut int
+	// Acknowledged is how many acknowledgements were needed to get to the end.
+	Acknowledged int
+
+	firstSeq int64    // entry of First
+	foreign  [][]byte // digests of foreign entries that nobody has acknowledged
 }
 
-// count counts an entry that is as it was.
-func (v *Verified) count(l chained) {
+// count counts an entry that is as it was, or that somebody has acknowledged.
+func (v *Verified) count(l chained, acks *acknowledged) {
 	if l.e.ID == 0 {
 		if v.Purged++; l.At.After(v.PurgedTo) {
 			v.PurgedTo = l.At
@@ -277,8 +283,15 @@ func (v *Verified) count(l chained) {
 	v.Chained++
 	switch _, foreign := l.tells(l.e.Event, l.salt); {
 	case foreign:
+		part := foreignPart(l.Link)
+		if acks.pass(part) {
+			return
+		}
 		if v.Foreign++; v.First == nil {
-			v.First = &ForeignEvent{ID: l.e.ID, At: l.e.At, Action: l.e.Action}
+			v.First, v.firstSeq = &ForeignEvent{ID: l.e.ID, At: l.e.At, Action: l.e.Action}, l.Seq
+		}
+		if len(v.foreign) < maxParts {
+			v.foreign = append(v.foreign, part)
 		}
 	case len(l.e.mac) == 0:
 		if v.NoMAC++; l.e.At.After(v.NoMACTo) {
@@ -293,6 +306,8 @@ type ChainError struct {
 	Event int64     // id of the event; 0: not known
 	At    time.Time // of the event; zero: not known
 	What  string
+
+	parts [][]byte // see Break
 }
 
 func (e *ChainError) Error() string {
@@ -348,11 +363,17 @@ func (a *Audit) verify(ctx context.Context, outside []Checkpoint,
 	for _, s := range w.kept {
 		v.Checkpoints++
 		v.LastCheckpoint = s.At
-		last = max(last, s.Seq)
+		if !w.acks.void(s) {
+			last = max(last, s.Seq)
+		}
 	}
 	for _, s := range outside {
 		if !holds(s.Message(), s.Signature) {
-			return v, begin, &ChainError{Seq: s.Seq, At: s.At, What: "a checkpoint from outside is not ours"}
+			if err := w.acks.open(&ChainError{Seq: s.Seq, At: s.At, What: "a checkpoint from outside is not ours"},
+				voidCheckpoint(s)); err != nil {
+				return v, begin, err
+			}
+			continue
 		}
 		if s.Seq < begin.Seq {
 			v.BeforeCut++ // what it sealed went with the cut, which is signed
@@ -373,17 +394,17 @@ func (a *Audit) verify(ctx context.Context, outside []Checkpoint,
 			if err := w.step(ctx, &l); err != nil {
 				return v, begin, err
 			}
-			v.count(l)
+			v.count(l, w.acks)
 		}
 		more = len(links) == chainBatch
 	}
-	if last > w.before.Seq {
-		return v, begin, &ChainError{Seq: w.before.Seq + 1,
-			What: fmt.Sprintf("it is missing, with all up to the sealed entry %d", last)}
-	}
-	if err := a.slippedIn(ctx); err != nil {
+	if err := w.missingEnd(); err != nil {
 		return v, begin, err
 	}
+	if err := a.slippedIn(ctx, w.acks); err != nil {
+		return v, begin, err
+	}
+	v.Acknowledged = len(w.acks.passed)
 	if err := a.db.engine.reader().QueryRowContext(ctx, `
 		SELECT COUNT(*) FROM audit_events
 		 WHERE NOT EXISTS (SELECT 1 FROM audit_chain WHERE event = audit_events.id AND seq <= $1)`, last).Scan(&v.Unchecked); err != nil {
@@ -394,19 +415,30 @@ func (a *Audit) verify(ctx context.Context, outside []Checkpoint,
 
 // slippedIn finds an event among those that were chained long ago that is itself in no
 // entry: somebody wrote it into the past. It would be listed, but never sealed.
-func (a *Audit) slippedIn(ctx context.Context) error {
-	e, err := scanEvent(a.db.engine.reader().QueryRowContext(ctx, `
-		SELECT `+eventColumns+` FROM audit_events
-		 WHERE id <= (SELECT COALESCE(MAX(event), 0) FROM audit_chain) - $1
-		   AND NOT EXISTS (SELECT 1 FROM audit_chain WHERE event = audit_events.id)
-		 ORDER BY id LIMIT 1`, chainLookBack))
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil
+func (a *Audit) slippedIn(ctx context.Context, acks *acknowledged) error {
+	for after := int64(math.MinInt64); ; {
+		e, err := scanEvent(a.db.engine.reader().QueryRowContext(ctx, `
+			SELECT `+eventColumns+` FROM audit_events
+			 WHERE id > $1 AND id <= (SELECT COALESCE(MAX(event), 0) FROM audit_chain) - $2
+			   AND NOT EXISTS (SELECT 1 FROM audit_chain WHERE event = audit_events.id)
+			 ORDER BY id LIMIT 1`, after, chainLookBack))
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return a.db.explain("look for events outside of the audit's chain", err)
+		}
+		if err := acks.open(&ChainError{Event: e.ID, At: e.At, What: "an event stands among older ones and was never in it"},
+			partDigest("event outside", number(e.ID), eventDigest(e, nil))); err != nil {
+			return err
+		}
+		after = e.ID
 	}
-	if err != nil {
-		return a.db.explain("look for events outside of the audit's chain", err)
-	}
-	return &ChainError{Event: e.ID, At: e.At, What: "an event stands among older ones and was never in it"}
+}
+
+// eventDigest is over all of an event.
+func eventDigest(e Event, salt []byte) []byte {
+	return partDigest("event", number(micros(e.At)), []byte(e.Action), contentHash(e, salt))
 }
 
 // chained is a link with its event, as far as that is there.

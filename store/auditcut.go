@@ -200,6 +200,7 @@ type walk struct {
 	checkpoints map[int64][]Checkpoint // of the database and from elsewhere, from the cut on
 	kept        []Checkpoint           // those of the database
 	before      Link
+	acks        *acknowledged
 }
 
 // newWalk begins where the chain was last cut.
@@ -213,15 +214,26 @@ func (a *Audit) newWalk(ctx context.Context, holds func(message, signature []byt
 	if w.allowed, err = a.retentions(ctx, holds); err != nil {
 		return nil, last, err
 	}
-	w.kept, err = collect(ctx, a.db.engine.reader(), scanCheckpoint, `
+	if w.acks, err = a.acknowledgements(ctx, holds); err != nil {
+		return nil, last, err
+	}
+	all, err := collect(ctx, a.db.engine.reader(), scanCheckpoint, `
 		SELECT seq, hash, at, signature FROM audit_seals WHERE seq >= $1 ORDER BY seq`, last.Seq)
 	if err != nil {
 		return nil, last, a.db.explain("read the checkpoints of the audit", err)
 	}
-	for _, s := range w.kept {
+	var bad []Checkpoint
+	for _, s := range all {
 		if !holds(s.Message(), s.Signature) {
-			return nil, last, &ChainError{Seq: s.Seq, At: s.At, What: "its checkpoint in the database is not ours"}
+			bad = append(bad, s)
+			continue
 		}
+		w.kept = append(w.kept, s)
+	}
+	if err := w.badCheckpoints(bad); err != nil {
+		return nil, last, err
+	}
+	for _, s := range w.kept {
 		if err := w.checkpoint(s, last); err != nil {
 			return nil, last, err
 		}
@@ -232,32 +244,48 @@ func (a *Audit) newWalk(ctx context.Context, holds func(message, signature []byt
 // checkpoint adds a checkpoint from the cut on. That of the cut itself has to be of the same chain.
 func (w *walk) checkpoint(s Checkpoint, last Cut) error {
 	if s.Seq == last.Seq && last.Seq > 0 && !bytes.Equal(s.Hash, last.Hash) {
-		return &ChainError{Seq: s.Seq, At: s.At, What: "the chain was cut at another entry than was sealed"}
+		return w.acks.open(&ChainError{Seq: s.Seq, At: s.At, What: "the chain was cut at another entry than was sealed"},
+			voidCheckpoint(s))
 	}
 	w.checkpoints[s.Seq] = append(w.checkpoints[s.Seq], s)
 	return nil
 }
 
-// step looks at the next entry. It tells what is wrong with it by a *ChainError.
+// step looks at the next entry. It tells what is wrong with it by a *ChainError, unless that is acknowledged: then it
+// goes on as if the entry were right. What was acknowledged is what stands there: changed again, it is another break.
 func (w *walk) step(ctx context.Context, l *chained) error {
 	switch {
 	case l.Seq != w.before.Seq+1:
-		return &ChainError{Seq: w.before.Seq + 1, What: "it is missing"}
+		if err := w.acks.open(&ChainError{Seq: w.before.Seq + 1, What: "it is missing"},
+			partDigest("missing entries", w.before.row(), l.row())); err != nil {
+			return err
+		}
 	case !bytes.Equal(l.Hash, l.hash(w.before.Hash)):
-		return &ChainError{Seq: l.Seq, Event: l.Event, At: l.At, What: "it, or one before it, was changed"}
-	case l.e.ID == 0:
+		if err := w.acks.open(&ChainError{Seq: l.Seq, Event: l.Event, At: l.At, What: "it, or one before it, was changed"},
+			partDigest("changed entry", w.before.row(), l.row())); err != nil {
+			return err
+		}
+	}
+	switch l.e.ID {
+	case 0:
 		if err := w.gone(ctx, l); err != nil {
 			return err
 		}
 	default:
 		if ours, foreign := l.tells(l.e.Event, l.salt); !ours && !foreign {
-			return &ChainError{Seq: l.Seq, Event: l.Event, At: l.At, What: "its event was changed"}
+			if err := w.acks.open(&ChainError{Seq: l.Seq, Event: l.Event, At: l.At, What: "its event was changed"},
+				partDigest("changed event", l.row(), eventDigest(l.e.Event, l.salt))); err != nil {
+				return err
+			}
 		}
 	}
 	for _, s := range w.checkpoints[l.Seq] {
 		if !bytes.Equal(s.Hash, l.Hash) {
-			return &ChainError{Seq: l.Seq, Event: l.Event, At: l.At,
-				What: "the chain up to it is another one than was sealed on " + s.At.UTC().Format(time.RFC3339)}
+			if err := w.acks.open(&ChainError{Seq: l.Seq, Event: l.Event, At: l.At,
+				What: "the chain up to it is another one than was sealed on " + s.At.UTC().Format(time.RFC3339)},
+				voidCheckpoint(s)); err != nil {
+				return err
+			}
 		}
 	}
 	w.before = l.Link
@@ -283,7 +311,8 @@ func (w *walk) gone(ctx context.Context, l *chained) (err error) {
 	}
 	l.outcome, l.purged = again.outcome, again.purged
 	if !w.allowed.allow(l.Link, w.a.outcomeOf(l)) {
-		return &ChainError{Seq: l.Seq, Event: l.Event, At: l.At, What: "its event is missing, and no retention let it go"}
+		return w.acks.open(&ChainError{Seq: l.Seq, Event: l.Event, At: l.At,
+			What: "its event is missing, and no retention let it go"}, partDigest("missing event", l.row()))
 	}
 	return nil
 }

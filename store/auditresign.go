@@ -12,9 +12,9 @@ const checkpointLabel = "ssobridge audit seal 1\x00"
 // not say itself; a cut and a retention let entries and events go, and who has their key can let any go.
 func OfCheckpoint(message []byte) bool { return bytes.HasPrefix(message, []byte(checkpointLabel)) }
 
-// Resign signs anew what lets events and entries go, as far as by.Holds says that it is ours and inUse that another key
-// than the one in use has signed it. It returns how many there were. After it, no older key has to hold for more than
-// checkpoints.
+// Resign signs anew what lets events and entries go, and what was acknowledged, as far as by.Holds says that it is
+// ours and inUse that another key than the one in use has signed it. It returns how many there were. After it, no
+// older key has to hold for more than checkpoints.
 func (a *Audit) Resign(ctx context.Context, by Signing, inUse func(message, signature []byte) bool) (changed int,
 	err error) {
 	again := func(message, signature []byte) bool {
@@ -52,7 +52,9 @@ func (a *Audit) Resign(ctx context.Context, by Signing, inUse func(message, sign
 				changed += int(n)
 			}
 		}
-		return nil
+		n, err := resignAcknowledgements(ctx, tx, by, again)
+		changed += n
+		return err
 	})
 	return changed, err
 }

@@ -28,6 +28,7 @@ var smallTables = map[string]string{
 	"trace_captures":         "the people who are captured at present",
 	"account_hints":          "one for each client account at most",
 	"accounts":               "client accounts, thousands at most",
+	"audit_acknowledged":     "breaks of the audit log that an administrator has acknowledged: none in most",
 	"audit_retention":        "one for each setting there was",
 	"baseless_patterns":      "patterns that the version before stored",
 	"breaker":                "one row",

@@ -210,6 +210,29 @@ func (db *DB) confirm(ctx context.Context, tx querier, person PersonID, id strin
 	return ErrConflict
 }
 
+// Use stores what a factor is proved by from now on, where it was proved outside of a session. ErrConflict: the
+// factor was changed since it was read, by somebody who proved it at the same time, or is gone.
+func (s *SecondFactors) Use(ctx context.Context, f SecondFactor, events ...Event) error {
+	return s.db.write(ctx, "use second factor", func(ctx context.Context, tx querier) error {
+		now := s.db.now()
+		n, err := rowsAffected(ctx, tx, `
+			UPDATE second_factors SET sealed = $1, version = version + 1, used_at = $2
+			 WHERE id = $3 AND person_id = $4 AND version = $5`,
+			blob(f.Sealed), micros(now), f.ID, string(f.Person), f.Version)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return ErrConflict
+		}
+		note(ctx, RecoveryCodeObject, f.Spent, Revoked)
+		if err := proved(ctx, tx, Proof{Person: f.Person}, now); err != nil {
+			return err
+		}
+		return addEvents(ctx, tx, now, events)
+	})
+}
+
 // Notice is that a person was shown at a login which factors were added.
 type Notice struct {
 	Person  PersonID

@@ -95,6 +95,7 @@ func Run(t *testing.T, o Suite) {
 		{"AuditOutcomes", testAuditOutcomes},
 		{"AuditCut", testAuditCut},
 		{"AuditResign", testAuditResign},
+		{"AuditAcknowledge", testAuditAcknowledge},
 		{"AuditSeals", testAuditSeals},
 		{"AuditOwn", testAuditOwn},
 		{"AuditForeign", testAuditForeign},

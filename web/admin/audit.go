@@ -113,11 +113,28 @@ func (a Audit) SignAnew(ctx context.Context) (int, error) {
 // Verification is what verifying the audit log has found.
 type Verification struct {
 	store.Verified
-	Tampered string // the first entry that is not as it was, and why; "": none
+	Tampered string            // the first entry that is not as it was, and why; "": none
+	Break    *store.AuditBreak // what can be acknowledged; nil: nothing
 }
 
 // Intact tells that every event is as the bridge wrote it, and none is by anybody else.
 func (v Verification) Intact() bool { return v.Tampered == "" && v.Foreign == 0 }
+
+// newVerification turns what the store has found. err is a failure to verify.
+func newVerification(v store.Verified, err error) (Verification, error) {
+	found := Verification{Verified: v}
+	if b, ok := store.FoundBreak(v, err); ok {
+		found.Break = &b
+	}
+	if broken, ok := errors.AsType[*store.ChainError](err); ok {
+		found.Tampered = broken.Error()
+		return found, nil
+	}
+	if err != nil {
+		return found, fmt.Errorf("verify the audit: %w", err)
+	}
+	return found, nil
+}
 
 // Verify compares the audit log with its checkpoints: those in the database, and those that were kept outside. An error
 // means that it could not be verified; what was found stands in the Verification.
@@ -130,11 +147,5 @@ func (a Audit) Verify(ctx context.Context, scope Scope, outside []store.Checkpoi
 		return Verification{}, err
 	}
 	v, err := a.Store.Audit().Verify(ctx, outside, signing.Holds)
-	if broken, ok := errors.AsType[*store.ChainError](err); ok {
-		return Verification{Verified: v, Tampered: broken.Error()}, nil
-	}
-	if err != nil {
-		return Verification{Verified: v}, fmt.Errorf("verify the audit: %w", err)
-	}
-	return Verification{Verified: v}, nil
+	return newVerification(v, err)
 }

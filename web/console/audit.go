@@ -1,6 +1,7 @@
 package console
 
 import (
+	"encoding/hex"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -19,6 +20,7 @@ func (k *Console) auditRoutes() []route {
 		get("/admin/audit", idp.Viewer, k.audit),
 		get("/admin/audit/export", idp.Operator, k.exportAudit),
 		post("/admin/audit/verify", idp.Operator, k.verifyAudit),
+		post("/admin/audit/acknowledge", idp.Admin, k.acknowledgeAudit).fresh(),
 	}
 }
 
@@ -50,11 +52,46 @@ func (k *Console) auditFilter(r *request) (f store.Filter, err error) {
 // were kept outside are for the command: whoever can change the database can see to what
 // this bridge reads of it.
 func (k *Console) verifyAudit(r *request) error {
+	f, err := r.newForm(nil, nil)
+	if err != nil {
+		return err
+	}
+	return k.showVerified(r, http.StatusOK, f)
+}
+
+func (k *Console) showVerified(r *request, status int, f form) error {
 	v, err := k.Audit.Verify(r.ctx(), r.scope(), nil)
 	if err != nil {
 		return err
 	}
-	return r.show(http.StatusOK, "audit-verified", r.text("audit.verify"), v)
+	view := struct {
+		admin.Verification
+		Form        form
+		Entry       string // of what can be acknowledged; "": nothing, or not by this administrator
+		BreakDigest string
+	}{Verification: v, Form: f}
+	if v.Break != nil && r.may(idp.Admin) {
+		view.Entry, view.BreakDigest = v.Break.Name(), hex.EncodeToString(v.Break.Digest())
+	}
+	return r.show(status, "audit-verified", r.text("audit.verify"), view)
+}
+
+// acknowledgeAudit notes that the break which was shown is known.
+func (k *Console) acknowledgeAudit(r *request) error {
+	digest, err := hex.DecodeString(r.Form["digest"])
+	if err != nil || len(digest) == 0 {
+		digest = []byte{0} // of no break
+	}
+	_, err = k.Audit.Acknowledge(r.ctx(), r.scope(), admin.AuditAcknowledgement{Entry: r.Form["entry"], Digest: digest,
+		Reason: r.Form["reason"]}, nil, r.event("", ""))
+	if err == nil {
+		return r.done("/admin/audit", "acknowledged")
+	}
+	f, status, err := r.refusedForm(err, map[string]string{"reason": "reason"})
+	if err != nil {
+		return err
+	}
+	return k.showVerified(r, status, f)
 }
 
 // filterFaults says which parts of a filter can't be read, by field.

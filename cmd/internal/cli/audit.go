@@ -14,6 +14,8 @@ type auditCmd struct {
 	List   auditListCmd   `cmd:"" help:"List events, the newest first."`
 	Export auditExportCmd `cmd:"" help:"Write events as CSV or JSON lines, the oldest first."`
 	Verify auditVerifyCmd `cmd:"" help:"Check that no event was changed or removed behind the bridge's back."`
+
+	Acknowledge auditAcknowledgeCmd `cmd:"" help:"Note that a break which verify names is known."`
 }
 
 // auditFilter are the flags that choose events.

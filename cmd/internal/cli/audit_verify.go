@@ -17,7 +17,7 @@ type auditVerifyCmd struct {
 
 // Help is shown by audit verify --help.
 func (auditVerifyCmd) Help() string {
-	return `Each event is bound to the one before it by a hash, and every ten seconds a checkpoint of the chain is signed by a key that is not in the database. Whoever changes or removes events in the database is detected. Whoever also removes the newest ones is detected by checkpoints that were kept elsewhere. Events that the bridge itself purged, since audit.keep says so, are counted apart: it is signed that they were old enough. Where all events at the chain's beginning were purged, it is cut at a checkpoint; the cut is signed and counts what was removed. Older checkpoints from outside are reported as from before the cut. Exit code 3 says that the audit log has been tampered with, and names the first such entry.
+	return `Each event is bound to the one before it by a hash, and every ten seconds a checkpoint of the chain is signed by a key that is not in the database. Whoever changes or removes events in the database is detected. Whoever also removes the newest ones is detected by checkpoints that were kept elsewhere. Events that the bridge itself purged, since audit.keep says so, are counted apart: it is signed that they were old enough. Where all events at the chain's beginning were purged, it is cut at a checkpoint; the cut is signed and counts what was removed. Older checkpoints from outside are reported as from before the cut. Exit code 3 says that the audit log has been tampered with, and names the first such entry; one that is known can be acknowledged (audit acknowledge), and is gone past then.
 
 Examples:
 
@@ -26,21 +26,35 @@ Examples:
     ssobridge audit verify --checkpoints /var/log/ssobridge/audit-checkpoints.jsonl`
 }
 
+// checkpoints reads those of a file; "" is none.
+func (s *invocation) checkpoints(file string) ([]store.Checkpoint, error) {
+	if file == "" {
+		return nil, nil
+	}
+	in, closeFile, err := s.input(file)
+	if err != nil {
+		return nil, err
+	}
+	outside, err := admin.ReadCheckpoints(in)
+	if e, ok := admin.AsError(err); ok {
+		e.Fault = file + ": " + e.Fault
+	}
+	return outside, errors.Join(err, closeFile())
+}
+
+// acknowledgeHint says how a break is acknowledged, once it is known how it came about.
+func acknowledgeHint(v admin.Verification) string {
+	if v.Break == nil {
+		return ""
+	}
+	return "; when it is known how it came about: ssobridge audit acknowledge " + v.Break.Name() + " --reason TEXT"
+}
+
 // Run verifies.
 func (c *auditVerifyCmd) Run(s *invocation, p *server.App) error {
-	var outside []store.Checkpoint
-	if c.Checkpoints != "" {
-		in, closeFile, err := s.input(c.Checkpoints)
-		if err != nil {
-			return err
-		}
-		outside, err = admin.ReadCheckpoints(in)
-		if e, ok := admin.AsError(err); ok {
-			e.Fault = c.Checkpoints + ": " + e.Fault
-		}
-		if err := errors.Join(err, closeFile()); err != nil {
-			return err
-		}
+	outside, err := s.checkpoints(c.Checkpoints)
+	if err != nil {
+		return err
 	}
 	v, err := p.Audit().Verify(s.ctx, s.scope(), outside)
 	if err != nil {
@@ -54,7 +68,8 @@ func (c *auditVerifyCmd) Run(s *invocation, p *server.App) error {
 	if v.Tampered != "" {
 		s.say(c.asJSON, "TAMPERED WITH: %s\n", v.Tampered)
 		return &commandError{err: errors.New("the audit log has been tampered with"),
-			hint: "keep a copy of the database and of the checkpoints before anything else is done", code: exitDiffers}
+			hint: "keep a copy of the database and of the checkpoints before anything else is done" + acknowledgeHint(v),
+			code: exitDiffers}
 	}
 	if !c.JSON {
 		printVerified(s, v)
@@ -63,7 +78,8 @@ func (c *auditVerifyCmd) Run(s *invocation, p *server.App) error {
 		s.say(c.asJSON, "NOT WRITTEN BY SSOBRIDGE: %d events, the first of them event %d (%s of %s)\n", v.Foreign, v.First.ID,
 			v.First.Action, v.First.At.UTC().Format(time.RFC3339))
 		return &commandError{err: errors.New("the audit log holds events that ssobridge did not write"),
-			hint: "ssobridge audit export --format jsonl shows them with \"foreign\": true; find out who writes the database",
+			hint: "ssobridge audit export --format jsonl shows them with \"foreign\": true; find out who writes the database" +
+				acknowledgeHint(v),
 			code: exitDiffers}
 	}
 	return nil
@@ -73,6 +89,14 @@ func (c *auditVerifyCmd) Run(s *invocation, p *server.App) error {
 func printVerified(s *invocation, v admin.Verification) {
 	s.printf("%d events are unchanged; %d checkpoints in the database are valid, %d from outside\n", v.Chained,
 		v.Checkpoints, v.Outside)
+	if v.Acknowledged > 0 {
+		breaks := "breaks"
+		if v.Acknowledged == 1 {
+			breaks = "break"
+		}
+		s.printf("%d acknowledged %s: ssobridge audit list --action audit-acknowledge says who, when and why\n",
+			v.Acknowledged, breaks)
+	}
 	if v.Cut != nil {
 		s.printf("the chain begins at its cut of %s: %d older entries are gone, all of whose events were purged\n",
 			v.Cut.At.UTC().Format("2006-01-02 15:04:05 MST"), v.Cut.Entries())
@@ -89,8 +113,8 @@ func printVerified(s *invocation, v admin.Verification) {
 			v.PurgedTo.UTC().Format("2006-01-02 15:04:05 MST"))
 	}
 	if v.Checkpoints+v.Outside == 0 {
-		// An emptied audit looks like a new one, and who removes the chain with its checkpoints gets a new one from the next
-		// start.
+		// An emptied audit looks like a new one, and who removes the chain with its checkpoints gets a new one from the
+		// next start.
 		s.printf("there was no checkpoint to compare with: that is so before the first start of the bridge, or when " +
 			"the checkpoints were removed\n")
 	}
@@ -113,10 +137,16 @@ type jsonVerified struct {
 	Seals          int       `json:"seals"`
 	Outside        int       `json:"seals_outside"`
 	BeforeCut      int       `json:"seals_before_cut,omitempty"`
+	Acknowledged   int       `json:"acknowledged,omitempty"`
+	Break          string    `json:"break,omitempty"` // for audit acknowledge
 	LastCheckpoint time.Time `json:"last_seal,omitzero"`
 }
 
 func toJSONVerified(v admin.Verification) jsonVerified {
+	name := ""
+	if v.Break != nil {
+		name = v.Break.Name()
+	}
 	return jsonVerified{v.Intact(), v.Tampered, v.Chained, v.Foreign, v.Purged, v.Unchecked, v.Checkpoints, v.Outside,
-		v.BeforeCut, v.LastCheckpoint}
+		v.BeforeCut, v.Acknowledged, name, v.LastCheckpoint}
 }

@@ -285,6 +285,20 @@ CREATE TABLE audit_cuts (
 );
 
 
+-- What is wrong with the audit log and known: verification goes on past it. digest is over what stands there and what should; one
+-- acknowledgement (number) can be of several. seq and event say where it begins. The signature is over the row.
+CREATE TABLE audit_acknowledged (
+    digest    BYTEA   NOT NULL PRIMARY KEY,
+    number    BIGINT  NOT NULL,
+    seq       BIGINT  NOT NULL,
+    event     BIGINT  NOT NULL,
+    at        BIGINT  NOT NULL,
+    actor     TEXT    NOT NULL,
+    reason    TEXT    NOT NULL,
+    signature BYTEA   NOT NULL
+);
+
+
 -- How many events of a kind there were in a quarter of an hour, so that nobody counts events. sp is empty where nobody is known: strangers
 -- name any. The counter says how far the chain was summed up.
 CREATE TABLE event_sums (

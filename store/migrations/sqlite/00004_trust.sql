@@ -285,6 +285,20 @@ CREATE TABLE audit_cuts (
 );
 
 
+-- What is wrong with the audit log and known: verification goes on past it. digest is over what stands there and what should; one
+-- acknowledgement (number) can be of several. seq and event say where it begins. The signature is over the row.
+CREATE TABLE audit_acknowledged (
+    digest    BLOB    NOT NULL PRIMARY KEY,
+    number    INTEGER NOT NULL,
+    seq       INTEGER NOT NULL,
+    event     INTEGER NOT NULL,
+    at        INTEGER NOT NULL,
+    actor     TEXT    NOT NULL,
+    reason    TEXT    NOT NULL,
+    signature BLOB    NOT NULL
+) STRICT;
+
+
 -- How many events of a kind there were in a quarter of an hour, so that nobody counts events. sp is empty where nobody is known: strangers
 -- name any. The counter says how far the chain was summed up.
 CREATE TABLE event_sums (
