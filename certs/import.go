@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/x509"
+	"encoding/asn1"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -18,6 +19,8 @@ var (
 	ErrPassphrase = errors.New("the passphrase is wrong or missing")
 	// ErrEncryptedPEM: the private key is encrypted inside PEM, which is not read here.
 	ErrEncryptedPEM = errors.New("the private key is encrypted in its PEM form")
+	// ErrIterations: the PKCS #12 file would take too long to open.
+	ErrIterations = errors.New("the PKCS #12 file names too many iterations")
 )
 
 // ReadKey reads a signing key that another program made: its private key and its certificate, in files in whatever
@@ -92,6 +95,9 @@ func (f *keyFiles) read(data []byte, passphrase string) error {
 	if private, err := readPrivate(data); err == nil {
 		return f.add(private)
 	}
+	if costly(data, 0) {
+		return fmt.Errorf("%w: at most %d are taken", ErrIterations, maxIterations)
+	}
 	private, certificate, chain, err := pkcs12.DecodeChain(data, passphrase)
 	switch {
 	case errors.Is(err, pkcs12.ErrIncorrectPassword):
@@ -124,6 +130,12 @@ func (f *keyFiles) readPEM(data []byte) error {
 			if err := f.add(private); err != nil {
 				return err
 			}
+		case block.Type == "TRUSTED CERTIFICATE": // of OpenSSL, which writes what it is trusted for behind it
+			var certificate asn1.RawValue
+			if _, err := asn1.Unmarshal(block.Bytes, &certificate); err != nil {
+				return errors.New("its TRUSTED CERTIFICATE is broken")
+			}
+			f.certificates = append(f.certificates, certificate.FullBytes)
 		case strings.HasSuffix(block.Type, "CERTIFICATE"):
 			f.certificates = append(f.certificates, block.Bytes)
 		}

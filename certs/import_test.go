@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/asn1"
 	"encoding/pem"
 	"errors"
 	"strings"
@@ -65,6 +66,8 @@ func TestReadKey(t *testing.T) {
 		{"PKCS #12 of older programs", "changeit", [][]byte{sealed(pkcs12.LegacyDES, "changeit")}, nil},
 		{"PKCS #12 of the oldest", "changeit", [][]byte{sealed(pkcs12.LegacyRC2, "changeit")}, nil},
 		{"PKCS #12 without a passphrase", "", [][]byte{sealed(pkcs12.Passwordless, "")}, nil},
+		{"trusted, as OpenSSL has it", "", [][]byte{join(block("TRUSTED CERTIFICATE", append(bytes.Clone(
+			rsaKey.Certificate.Raw), 0x30, 0x03, 0x0c, 0x01, 'x')), block("PRIVATE KEY", pkcs8))}, nil},
 		{"a certificate that breaks X.509", "", [][]byte{block("CERTIFICATE", negative), block("EC PRIVATE KEY", sec1)},
 			negative},
 	} {
@@ -121,4 +124,38 @@ func small(t *testing.T) []byte {
 		t.Fatal(err)
 	}
 	return der
+}
+
+// What would take hours to open is refused at once, wherever the count stands.
+func TestReadKeyIterations(t *testing.T) {
+	type salted struct {
+		Salt       []byte
+		Iterations int64
+	}
+	for name, count := range map[string]int64{"billions": 1 << 31, "more than fit": 1 << 40} {
+		inner, err := asn1.Marshal(salted{[]byte("salt"), count})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for where, v := range map[string]any{
+			"MAC": struct {
+				Version int
+				Safe    struct{ Type asn1.ObjectIdentifier }
+				MAC     salted
+			}{3, struct{ Type asn1.ObjectIdentifier }{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 1}},
+				salted{[]byte("s"), count}},
+			"content": struct {
+				Version int
+				Content []byte
+			}{3, inner},
+		} {
+			der, err := asn1.Marshal(v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := certs.ReadKey("changeit", der); !errors.Is(err, certs.ErrIterations) {
+				t.Errorf("%s in %s: %v, want ErrIterations", name, where, err)
+			}
+		}
+	}
 }

@@ -80,6 +80,8 @@ func unreadKey(err error) error {
 	switch {
 	case errors.Is(err, certs.ErrPassphrase):
 		e.Field, e.Hint = "passphrase", "give the one with which the file was exported, in a file of its own"
+	case errors.Is(err, certs.ErrIterations):
+		e.Hint = "export it again with fewer: openssl pkcs12 -export -iter 2048"
 	case errors.Is(err, certs.ErrEncryptedPEM):
 		e.Hint = "put both into PKCS #12: openssl pkcs12 -export -inkey KEY -in CERTIFICATE -out idp.p12"
 	}
