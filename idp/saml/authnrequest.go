@@ -156,6 +156,11 @@ func (r *ReceivedRequest) Verify(t Trust) (request *AuthnRequest, signed bool, b
 
 // readAuthnRequest reads a parsed AuthnRequest.
 func readAuthnRequest(root *etree.Element) (*AuthnRequest, *Fault) {
+	if Is(root, NSProtocol, "LogoutRequest") || Is(root, NSProtocol, "LogoutResponse") {
+		return nil, BadRequest(fmt.Sprintf("a samlp:%s came to the address of single sign-on", root.Tag),
+			"let the service provider send it to the address of single logout, which our metadata names as "+
+				"SingleLogoutService: …/saml/slo")
+	}
 	if !Is(root, NSProtocol, "AuthnRequest") {
 		return nil, BadRequest(fmt.Sprintf("the root element is %.40q, not samlp:AuthnRequest", root.Tag),
 			"send one samlp:AuthnRequest of SAML 2.0")

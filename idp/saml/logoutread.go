@@ -46,8 +46,13 @@ func unpackLogout(encoded, method string, relayState int) (m message, root *etre
 	if err != nil {
 		return m, nil, BadRequest(name+": "+err.Error(), "send one samlp:"+want+" of SAML 2.0 as XML in UTF-8")
 	}
+	if Is(root, NSProtocol, "AuthnRequest") {
+		return m, root, BadRequest("a samlp:AuthnRequest came to the address of single logout",
+			"let the service provider send it to the address of single sign-on, which our metadata names as "+
+				"SingleSignOnService: …/saml/sso")
+	}
 	if !Is(root, NSProtocol, want) {
-		return m, nil, BadRequest(fmt.Sprintf("%s is %.40q, not samlp:%s", name, root.Tag, want),
+		return m, root, BadRequest(fmt.Sprintf("%s is %.40q, not samlp:%s", name, root.Tag, want),
 			"send it to the endpoint that is meant for it, such as that of single sign-on for an AuthnRequest")
 	}
 	return m, root, m.placed(root)

@@ -53,6 +53,11 @@ func parseXML(data []byte, maxDepth, maxElements int) (*etree.Element, error) {
 // white space.
 func inUTF8(data []byte) ([]byte, error) {
 	data = bytes.TrimLeft(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")), blanks)
+	for _, begin := range []string{"\xff\xfe", "\xfe\xff", "<\x00", "\x00<"} { // with a byte order mark, or without
+		if bytes.HasPrefix(data, []byte(begin)) {
+			return nil, errors.New("it is in UTF-16, and UTF-8 is read")
+		}
+	}
 	if !utf8.Valid(data) {
 		return nil, errors.New("it is not UTF-8")
 	}
