@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"ssobridge/internal/plaintext"
@@ -352,15 +353,22 @@ func editDistance(a, b string) int {
 
 // ReadFile reads a file of at most limit bytes.
 func ReadFile(file string, limit int64) ([]byte, error) {
-	r, err := os.Open(file)
+	// Opening a pipe would wait for whoever writes into it, without an end.
+	r, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer r.Close()
-	if info, err := r.Stat(); err == nil && info.IsDir() {
+	info, err := r.Stat()
+	if err == nil && info.IsDir() {
 		return nil, errors.New("it is a folder")
 	}
-	data, err := io.ReadAll(io.LimitReader(r, limit+1))
+	var data []byte
+	if err == nil && info.Mode()&os.ModeNamedPipe != 0 {
+		data, err = readPipe(r, limit)
+	} else {
+		data, err = io.ReadAll(io.LimitReader(r, limit+1))
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -368,6 +376,27 @@ func ReadFile(file string, limit int64) ([]byte, error) {
 		return nil, fmt.Errorf("it is larger than %d bytes", limit)
 	}
 	return data, nil
+}
+
+// pipePatience is how long somebody may take to write into a pipe that is read in the place of a file.
+const pipePatience = 5 * time.Second
+
+// readPipe reads what is written into a pipe, up to its end. Its writer may not be there yet. On a reload it may not
+// come any more: what a pipe has held is gone once it was read.
+func readPipe(r *os.File, limit int64) ([]byte, error) {
+	end := time.Now().Add(pipePatience)
+	_ = r.SetReadDeadline(end) // where the system can't, the loop still ends
+	for {
+		data, err := io.ReadAll(io.LimitReader(r, limit+1))
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded) || err == nil && len(data) == 0 && time.Now().After(end):
+			return nil, fmt.Errorf("it is a pipe into which nobody wrote for %s; a file can be read again, for a reload too",
+				FormatDuration(pipePatience))
+		case err != nil || len(data) > 0:
+			return data, err
+		}
+		time.Sleep(20 * time.Millisecond) // nobody has it open for writing
+	}
 }
 
 // PlainCause takes the operation and path off a file error: the message names them already.
