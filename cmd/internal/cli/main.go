@@ -82,6 +82,7 @@ type invocation struct {
 	command        string           // such as: secrets status
 	logged         *server.LogQueue // of a command that serves; nil: there is none
 	opened         *server.App      // for the command that has taken it; nil: it needs none
+	unopened       error            // why it could not be opened
 }
 
 // commandError is an error with the next step for the person at the keyboard.
@@ -160,6 +161,9 @@ func (s *invocation) run(args []string) (err error) {
 	s.config = config.File(g.Config, s.environ)
 	s.command = command.Command()
 	err = command.Run(s)
+	if s.unopened != nil && errors.Is(err, s.unopened) {
+		err = s.unopened // without the name of a type of ours, which kong puts before it
+	}
 	if s.opened != nil {
 		err = errors.Join(err, s.opened.Close())
 	}
@@ -223,6 +227,7 @@ func lookup(environ []string, name string) string {
 // parsed; run closes them. The log of a command shows warnings only, as text: its output is for the person who typed
 // it.
 func (s *invocation) open() (_ *server.App, err error) {
+	defer func() { s.unopened = err }()
 	cfg, err := config.Load(s.config, s.environ)
 	if err != nil {
 		return nil, err
