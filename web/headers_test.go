@@ -197,6 +197,7 @@ func TestMetadata(t *testing.T) {
 		t.Errorf("download: %+v", last)
 	}
 	wantStatus(t, r.get("/saml/metadata/urn:nobody"), http.StatusNotFound)
+	wantStatus(t, r.get("/saml/metadata/"+strings.Repeat("x", 1025)), http.StatusNotFound)
 }
 
 // TestBrandColors: whatever colour the partner has, text on it and in it is readable.

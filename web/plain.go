@@ -21,7 +21,10 @@ func (s *Server) metadata(c echo.Context) error {
 		return err
 	}
 	h := c.Response().Header()
-	entityID := metadataOf(c.Request().URL)
+	entityID, ok := metadataOf(c.Request().URL)
+	if !ok {
+		return refuse(http.StatusNotFound, notFound, errors.New("the address names no service provider that can be"))
+	}
 	var data []byte
 	switch {
 	case f["download"] == "1":
@@ -52,20 +55,20 @@ func (s *Server) metadata(c echo.Context) error {
 // metadataPath is the address of our metadata; behind it and a slash, that for one service provider.
 const metadataPath = "/saml/metadata"
 
-// metadataOf is the service provider that an address of our metadata names by its entityID, "" for none. Proxies decode
-// it, and put its two slashes together.
-func metadataOf(u *url.URL) string {
+// metadataOf is the service provider that an address of our metadata names by its entityID, "" for none; ok is false
+// for what no entityID can be (saml-core 8.3.6). Proxies decode it, and put its two slashes together.
+func metadataOf(u *url.URL) (entityID string, ok bool) {
 	_, escaped, _ := strings.Cut(u.EscapedPath(), metadataPath+"/")
 	entityID, err := url.PathUnescape(escaped)
 	if err != nil || len(entityID) > 1024 {
-		return ""
+		return "", false
 	}
 	for _, scheme := range []string{"https:/", "http:/"} {
 		if rest, ok := strings.CutPrefix(entityID, scheme); ok && !strings.HasPrefix(rest, "/") {
-			return scheme + "/" + rest
+			return scheme + "/" + rest, true
 		}
 	}
-	return entityID
+	return entityID, true
 }
 
 // healthz says that the process serves requests, whatever else is down, and what is wrong with the process itself. A
