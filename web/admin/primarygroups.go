@@ -12,12 +12,9 @@ import (
 // maxPrimaryMembers is up to where the members of a primary group are counted.
 const maxPrimaryMembers = 1000
 
-// primaryRisk says for how many people a mapped group is the primary group, "" for none.
-func primaryRisk(ctx context.Context, d *directory.Directory, m store.Mapping) (string, error) {
-	if m.Kind != store.GroupMapping {
-		return "", nil
-	}
-	n, more, err := d.PrimaryMembers(ctx, m.GroupDN, maxPrimaryMembers)
+// primaryRisk says for how many people a group is the primary group, "" for none.
+func primaryRisk(ctx context.Context, d *directory.Directory, dn string) (string, error) {
+	n, more, err := d.PrimaryMembers(ctx, dn, maxPrimaryMembers)
 	if err != nil || n == 0 {
 		return "", err
 	}
@@ -26,13 +23,16 @@ func primaryRisk(ctx context.Context, d *directory.Directory, m store.Mapping) (
 		count = "more than " + count
 	}
 	return fmt.Sprintf("%s is the primary group of %s people, who count as its members although it does not list them",
-		m.GroupDN, count), nil
+		dn, count), nil
 }
 
 // PrimaryRisk says for how many people the group of a mapping is the primary group, which does not list them; "" for
 // none, and where it can't be read.
 func (a Mappings) PrimaryRisk(ctx context.Context, m store.Mapping) string {
-	risk, err := primaryRisk(ctx, a.Directory, m)
+	if m.Kind != store.GroupMapping {
+		return ""
+	}
+	risk, err := primaryRisk(ctx, a.Directory, m.GroupDN)
 	if err != nil {
 		return "" // the mapping is stored; a check says so too
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"ssobridge/provisioning"
+	"ssobridge/store"
 	"ssobridge/web/admin"
 )
 
@@ -53,6 +54,16 @@ func TestREAL45MappingOfAPrimaryGroup(t *testing.T) {
 	found := status.PrimaryGroups(ctx)
 	if len(found) != 1 || found[0].Level != admin.Warning || !strings.Contains(found[0].Detail, "of 3 people") {
 		t.Errorf("found %+v, want a warning of the one mapping", found)
+	}
+	// The console and a service provider by that group are named, too.
+	status.ConsoleGroups = []admin.ConsoleGroup{{Key: "admin_group", DN: everybody}}
+	if err := w.db.ServiceProviders().Put(ctx, store.ServiceProvider{EntityID: "https://wiki.example.test", Enabled: true,
+		Kind: store.PlainSAML, Groups: []string{everybody}}, store.Event{Action: "sp-put"}); err != nil {
+		t.Fatal(err)
+	}
+	if found = status.PrimaryGroups(ctx); len(found) != 3 || found[0].Name != "console.admin_group" ||
+		!strings.Contains(found[1].Name, "https://wiki.example.test") {
+		t.Errorf("found %+v, want the console, the service provider and the mapping", found)
 	}
 	hit, err := w.Directory.Find(ctx, "carol")
 	if err != nil || len(hit.Groups) != 1 || !hit.Groups[0].Primary {

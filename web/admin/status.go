@@ -30,6 +30,9 @@ type Check struct {
 	Run func(ctx context.Context) []Finding
 }
 
+// ConsoleGroup is a group whose members have a role in the console, by the configuration's key.
+type ConsoleGroup struct{ Key, DN string }
+
 // Status is how the bridge stands.
 type Status struct {
 	Store     *store.DB
@@ -41,6 +44,8 @@ type Status struct {
 	Tokens    *partnerapi.TokenSource
 	Budget    *store.Budget    // of calls to Constant Contact; nil: jumps of the clock are not looked for
 	Now       func() time.Time // of this machine
+
+	ConsoleGroups []ConsoleGroup // that give a role in the console
 
 	TokenURL, APIURL string
 	// reads the list of client accounts anew, and counts them; nil: not wanted
@@ -75,34 +80,67 @@ func (s Status) checks() []Check {
 // maxPrimaryGroups bounds the groups that PrimaryGroups looks at.
 const maxPrimaryGroups = 200
 
-// PrimaryGroups names mappings of groups that are somebody's primary group. Their members stand at the people alone, so
-// nobody sees how many they are by looking at the group; and versions before counted none of them.
+// groupUse is a group that gives somebody something, with what it does so by.
+type groupUse struct{ dn, name, hint string }
+
+// PrimaryGroups names mappings, service providers and roles of the console by groups that are somebody's primary group.
+// Their members stand at the people alone, so nobody sees how many they are by looking at the group; and versions
+// before counted none of them.
 func (s Status) PrimaryGroups(ctx context.Context) (all []Finding) {
 	const name = "primary groups"
-	list, err := s.Store.Mappings().List(ctx)
+	uses, err := s.groupUses(ctx)
 	if err != nil {
-		return []Finding{found(name, fmt.Errorf("list the mappings: %w", err))}
+		return []Finding{found(name, err)}
 	}
-	looked := map[string]bool{}
-	for _, m := range list {
-		if m.Kind != store.GroupMapping || m.Off || looked[m.GroupDN] {
-			continue
-		}
-		if len(looked) == maxPrimaryGroups {
-			return append(all, Finding{Name: name, Detail: fmt.Sprintf("the groups of the first %d mappings were looked at",
-				maxPrimaryGroups)})
-		}
-		looked[m.GroupDN] = true
-		risk, err := primaryRisk(ctx, s.Directory, m)
-		if err != nil {
-			return append(all, found(name, err)) // it will not answer for the next one either
+	looked := map[string]string{}
+	for _, use := range uses {
+		risk, known := looked[use.dn]
+		if !known {
+			if len(looked) == maxPrimaryGroups {
+				return append(all, Finding{Name: name, Detail: fmt.Sprintf("the first %d groups were looked at",
+					maxPrimaryGroups)})
+			}
+			if risk, err = primaryRisk(ctx, s.Directory, use.dn); err != nil {
+				return append(all, found(name, err)) // it will not answer for the next one either
+			}
+			looked[use.dn] = risk
 		}
 		if risk != "" {
-			all = append(all, Finding{Name: fmt.Sprintf("mapping %d", m.ID), Level: Warning, Detail: risk,
-				Hint: "see for whom in the preview of the mapping, and take another group if not all of them are meant"})
+			all = append(all, Finding{Name: use.name, Level: Warning, Detail: risk, Hint: use.hint})
 		}
 	}
 	return all
+}
+
+// groupUses are the groups of the console, of service providers and of mappings.
+func (s Status) groupUses(ctx context.Context) (all []groupUse, err error) {
+	for _, g := range s.ConsoleGroups {
+		all = append(all, groupUse{g.DN, "console." + g.Key, "take a group of its own for the console, if not all of them " +
+			"are meant"})
+	}
+	providers, err := s.Store.ServiceProviders().List(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list the service providers: %w", err)
+	}
+	for _, sp := range providers {
+		for _, dn := range sp.Groups {
+			all = append(all, groupUse{dn, "service provider " + sp.EntityID, "take another group for it, if not all of " +
+				"them are meant"})
+		}
+	}
+	list, err := s.Store.Mappings().List(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list the mappings: %w", err)
+	}
+	named := map[string]bool{}
+	for _, m := range list {
+		if m.Kind == store.GroupMapping && !m.Off && !named[m.GroupDN] {
+			named[m.GroupDN] = true
+			all = append(all, groupUse{m.GroupDN, fmt.Sprintf("mapping %d", m.ID), "see for whom in the preview of the " +
+				"mapping, and take another group if not all of them are meant"})
+		}
+	}
+	return all, nil
 }
 
 // Look goes through the list, and gives out what it finds as it comes.

@@ -95,10 +95,19 @@ func (p *App) NamedGroups() admin.NamedGroups {
 // Status is how the bridge stands: the list that readiness, overview and check go through.
 func (p *App) Status() admin.Status {
 	name, _, _ := strings.Cut(p.Config.DSN(), ":")
+	groups := p.Config.ConsoleGroups()
+	var console []admin.ConsoleGroup
+	for _, g := range []admin.ConsoleGroup{{Key: "viewer_group", DN: groups.Viewer},
+		{Key: "operator_group", DN: groups.Operator}, {Key: "admin_group", DN: groups.Admin}} {
+		if g.DN != "" {
+			console = append(console, g)
+		}
+	}
 	return admin.Status{
 		Store: p.Store, StoreName: name, SignIns: p.IdP.Ready, Keys: p.Keys(), Providers: p.Providers(),
 		Directory: p.Directory, Tokens: p.Tokens, Budget: p.Budget, Now: p.Now,
-		TokenURL: p.Config.ConstantContact.TokenURL, APIURL: p.Config.ConstantContact.BaseURL,
+		ConsoleGroups: console,
+		TokenURL:      p.Config.ConstantContact.TokenURL, APIURL: p.Config.ConstantContact.BaseURL,
 	}
 }
 
