@@ -56,6 +56,8 @@ const (
 	ListSecrets       Act = "list-secrets"        // the secret keys, with what needs each
 	RotateSecrets     Act = "rotate-secrets"      // make anew what an old secret key has made
 	VoidSecret        Act = "void-secret"         // id of the secret key: remove it, and end what can't be made anew
+	AuditOfReference  Act = "audit-of-reference"  // a reference: the events that have it
+	CaptureAssertions Act = "capture-assertions"  // a person's, for a while
 	InviteAnew        Act = "invite-anew"         // remove the second factors that the person has, and invite anew
 	ListConsoleGroups Act = "list-console-groups" // that give access to the console and to service providers
 
@@ -112,7 +114,8 @@ func Acts() []Act {
 		ShowProvider, ReviewProvider, RefreshProvider,
 		ListSettings, NameEntity, SafeNameID, StopEncryption,
 		IgnoreEnd, StartEncryption, AllowCBC, AddCertificate, ReleaseRequested,
-		ListLockouts, InviteAnew, ListConsoleGroups, ListSecrets, RotateSecrets, VoidSecret,
+		ListLockouts, AuditOfReference, CaptureAssertions, InviteAnew, ListConsoleGroups,
+		ListSecrets, RotateSecrets, VoidSecret,
 		ListPlans, ShowPlan, WaitForPlan, PausePlan, ReadAudit, ResumeProvisioning,
 		ListUsers, ListUsersIn, ShowProvisioning, ListTasks, NamePersonByID, ConfirmDeleted, RetryRequest,
 		ExplainPerson, ShowUser, ListFactors, InviteToFactor, ReleaseNameID, PlanUsers, AdoptUsers, ListAccounts,

@@ -52,9 +52,9 @@ func TestPerson(t *testing.T) {
 		t.Errorf("reset: %d, %v", n, err)
 	}
 
-	captures := admin.Captures{IdP: p}
+	captures := admin.Captures{Store: w.db, IdP: p}
 	_, err = captures.Begin(ctx, all, id, 2*time.Hour, event)
-	refused(t, "a capture that is too long", err, admin.Input, "for", admin.NoAct, "at most an hour")
+	refused(t, "a capture that is too long", err, admin.Input, "for", admin.NoAct, "write at most 1h")
 	until, err := captures.Begin(ctx, all, id, time.Minute, event)
 	if err != nil || until.Before(time.Now()) {
 		t.Errorf("captured until %s, %v", until, err)
@@ -62,8 +62,19 @@ func TestPerson(t *testing.T) {
 	if x, err = people.Get(ctx, all, id); err != nil || x.Captured.Sub(until).Abs() > time.Millisecond {
 		t.Errorf("captured until %s, want %s: %v", x.Captured, until, err)
 	}
+	if list, err := captures.List(ctx, all); err != nil || len(list) != 1 || list[0].Person != id {
+		t.Errorf("captured: %+v, %v", list, err)
+	}
 	if err := captures.End(ctx, all, id, event); err != nil {
 		t.Error(err)
+	}
+	if list, err := captures.List(ctx, all); err != nil || len(list) != 0 {
+		t.Errorf("captured, when it was ended: %+v, %v", list, err)
+	}
+	_, err = captures.Read(ctx, all, "REF", event)
+	refused(t, "a reference without a capture", err, admin.Missing, "ref", admin.CaptureAssertions, "nothing was captured")
+	if has, err := captures.Has(ctx, all, "REF"); err != nil || has {
+		t.Errorf("captured under a reference: %v, %v", has, err)
 	}
 
 	groups, more, err := w.SearchGroups(ctx, all, "staff", 10)
@@ -82,10 +93,12 @@ func TestPerson(t *testing.T) {
 		"invite": second(factors.Invite(ctx, some, id, true, event)), "reset": second(factors.Reset(ctx, some, id, event)),
 		"capture":     second(captures.Begin(ctx, some, id, time.Minute, event)),
 		"end capture": captures.End(ctx, some, id, event),
-		"members":     second(w.Members(ctx, some, w.ldap.GroupDN("staff"), 2)),
-		"search":      func() error { _, _, err := people.Search(ctx, some, "ali", 1); return err }(),
-		"groups":      func() error { _, _, err := w.SearchGroups(ctx, some, "staff", 1); return err }(),
-		"stops":       func() error { _, err := w.Stops(ctx, some, nil, false, "", ""); return err }(),
+		"captures":    second(captures.List(ctx, some)), "has": second(captures.Has(ctx, some, "REF")),
+		"captured": second(captures.Read(ctx, some, "REF", event)),
+		"members":  second(w.Members(ctx, some, w.ldap.GroupDN("staff"), 2)),
+		"search":   func() error { _, _, err := people.Search(ctx, some, "ali", 1); return err }(),
+		"groups":   func() error { _, _, err := w.SearchGroups(ctx, some, "staff", 1); return err }(),
+		"stops":    func() error { _, err := w.Stops(ctx, some, nil, false, "", ""); return err }(),
 	} {
 		if e, ok := errors.AsType[*admin.Error](err); !ok || e.Kind != admin.Forbidden {
 			t.Errorf("%s outside the scope: %v", what, err)
@@ -97,6 +110,51 @@ func TestPerson(t *testing.T) {
 	if x, err = people.Get(ctx, all, id); err != nil || x.Fault == nil || x.Fault.Kind != admin.Outside || x.Gone() ||
 		len(x.Users) != 1 {
 		t.Errorf("with the directory down: %+v, %v", x, err)
+	}
+}
+
+// Sign-ins are listed with the names of their people; a reference of none is refused, with where to look.
+func TestTraces(t *testing.T) {
+	w := newWorld(t)
+	ctx, all, some := t.Context(), admin.Everything(), admin.Accounts(harbour)
+	traces := admin.Traces{Store: w.db}
+	users := admin.Users{Store: w.db, Provisioning: w.rules, Directory: w.Directory}
+	if _, err := users.AdoptOne(ctx, all, admin.KnownUser{Login: "alice", Account: string(harbour), ExternalID: "theirs",
+		Role: "account_manager"}, "ann"); err != nil {
+		t.Fatal(err)
+	}
+	id, err := users.Find(ctx, "alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	one := store.Trace{Ref: "KD2T2QB11D", At: time.Now(), Person: id, Outcome: "ok"}
+	if err := w.db.Traces().Add(ctx, one); err != nil {
+		t.Fatal(err)
+	}
+	list, err := traces.List(ctx, all, store.TraceFilter{Limit: 10})
+	if err != nil || len(list) != 1 || list[0].Name != "Alice Anders" {
+		t.Errorf("listed: %+v, %v", list, err)
+	}
+	_, err = traces.List(ctx, all, store.TraceFilter{})
+	refused(t, "a list without an end", err, admin.Input, "limit", admin.NoAct, "write 1 to 1000")
+	if list, coded, err := traces.Find(ctx, all, "kd2t2qb11d"); err != nil || coded != nil || len(list) != 1 ||
+		list[0].Ref != "KD2T2QB11D" {
+		t.Errorf("found: %+v, %+v, %v", list, coded, err)
+	}
+	_, _, err = traces.Find(ctx, all, "NOSUCHREF0")
+	refused(t, "a reference of none", err, admin.Missing, "ref", admin.AuditOfReference, "older than traces.keep")
+	if refusals, counted, err := traces.Refusals(ctx, all, time.Now().Add(-time.Hour), 10); err != nil ||
+		len(refusals)+len(counted) != 0 {
+		t.Errorf("refusals: %+v, %+v, %v", refusals, counted, err)
+	}
+	for what, err := range map[string]error{
+		"list":     second(traces.List(ctx, some, store.TraceFilter{Limit: 1})),
+		"find":     func() error { _, _, err := traces.Find(ctx, some, "X"); return err }(),
+		"refusals": func() error { _, _, err := traces.Refusals(ctx, some, time.Now(), 1); return err }(),
+	} {
+		if e, ok := errors.AsType[*admin.Error](err); !ok || e.Kind != admin.Forbidden {
+			t.Errorf("%s outside the scope: %v", what, err)
+		}
 	}
 }
 

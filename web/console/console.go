@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"ssobridge/idp"
-	"ssobridge/idp/directory"
 	"ssobridge/store"
 	"ssobridge/web"
 	"ssobridge/web/admin"
@@ -23,9 +22,6 @@ import (
 // Options are what the pages show and act by.
 type Options struct {
 	Store          *store.DB
-	Provider       *idp.IdP
-	Directory      *directory.Directory
-	References     *idp.References // reads the references of requests that were only counted; nil: there are none
 	People         admin.People
 	Sessions       admin.Sessions
 	Status         admin.Status
@@ -38,6 +34,7 @@ type Options struct {
 	OurMetadata    admin.OurMetadata
 	NamedGroups    admin.NamedGroups
 	Captures       admin.Captures
+	Traces         admin.Traces
 	Plans          admin.Plans
 	Lockouts       admin.Lockouts
 	Expiries       admin.Expiries

@@ -39,8 +39,10 @@ var actPaths = map[admin.Act]func(about string) string{
 	admin.IgnoreEnd: nowhere, admin.StartEncryption: nowhere, admin.AllowCBC: nowhere, admin.AddCertificate: nowhere,
 	admin.ReleaseRequested: nowhere,
 
-	admin.ListLockouts: at(lockoutsPath), admin.InviteAnew: nowhere, admin.ListConsoleGroups: at(namedPath),
-	admin.ListSecrets: nowhere, admin.RotateSecrets: nowhere, admin.VoidSecret: nowhere,
+	admin.ListLockouts: at(lockoutsPath), admin.InviteAnew: nowhere, admin.CaptureAssertions: at(peoplePath),
+	admin.AuditOfReference:  func(ref string) string { return "/admin/audit?ref=" + url.QueryEscape(ref) },
+	admin.ListConsoleGroups: at(namedPath),
+	admin.ListSecrets:       nowhere, admin.RotateSecrets: nowhere, admin.VoidSecret: nowhere,
 
 	admin.ListPlans: at(provisioningPath), admin.PausePlan: at(provisioningPath), admin.ReadAudit: at("/admin/audit"),
 	admin.ResumeProvisioning: at(provisioningPath),

@@ -115,13 +115,15 @@ func (k *Console) changedGroup(r *request, m store.Mapping) *directory.GroupChan
 	replaced, err := k.Mappings.Replaced(r.ctx(), []store.Mapping{m})
 	if err != nil {
 		r.Log(err)
+	}
+	if _, other := replaced[m.ID]; !other {
 		return nil
 	}
-	now, ok := replaced[m.ID]
-	if !ok {
+	_, change, err := k.Mappings.OtherGroup(r.ctx(), r.scope(), m.ID)
+	if err != nil {
+		r.Log(err) // it has changed again meanwhile
 		return nil
 	}
-	change := k.Directory.CompareGroups(r.ctx(), m.GroupID, m.GroupDN, now)
 	return &change
 }
 

@@ -58,6 +58,8 @@ var actWords = map[string]string{
 	"act.list-lockouts":    "See who is locked out",
 
 	"act.invite-anew":         "If it is lost, remove it and invite the person anew.",
+	"act.audit-of-reference":  "Look for {about} in the audit log",
+	"act.capture-assertions":  "Capture the person's assertions, then let them sign in",
 	"act.list-secrets":        "Look at the secret keys of the configuration.",
 	"act.rotate-secrets":      "Make anew what the old secret key has made.",
 	"act.void-secret":         "End the recovery codes and invitations that need it.",

@@ -2,7 +2,6 @@ package console
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -30,11 +29,10 @@ func (k *Console) traceRoutes() []route {
 // traceFields are the parts of the filter, as they stand in the query.
 var traceFields = []string{"person", "outcome", "account", "sp", "since", "until"}
 
-// traceRow is a sign-in with the name of its person, which the trace does not hold.
+// traceRow is one request of a sign-in, with what stopped it where that is another thing than what stopped the sign-in.
 type traceRow struct {
-	store.Trace
-	Name string
-	Why  idp.Why // why this request did not go on; Reason "": it did, or that of the whole says it
+	admin.Trace
+	Why idp.Why
 }
 
 // traces lists sign-ins, the newest first. A reference id alone leads to its sign-in.
@@ -62,18 +60,14 @@ func (k *Console) traces(r *request) error {
 	if before, err := strconv.ParseInt(q.Get("before"), 10, 64); err == nil && before > 0 {
 		f.Before = before
 	}
-	var list []store.Trace
+	var list []admin.Trace
 	status := http.StatusUnprocessableEntity // a filter that can't be read shows nothing, rather than everything
 	if len(faults) == 0 {
 		status = http.StatusOK
 		var err error
-		if list, err = k.Store.Traces().List(r.ctx(), f); err != nil {
+		if list, err = k.Traces.List(r.ctx(), r.scope(), f); err != nil {
 			return err
 		}
-	}
-	rows, err := k.traceRows(r, list)
-	if err != nil {
-		return err
 	}
 	same, values := url.Values{}, web.Fields{}
 	for _, name := range traceFields {
@@ -83,9 +77,9 @@ func (k *Console) traces(r *request) error {
 	}
 	view := struct {
 		Form        form
-		Traces      []traceRow
+		Traces      []admin.Trace
 		First, Next string
-	}{Form: form{Values: values, Errors: faults}, Traces: rows}
+	}{Form: form{Values: values, Errors: faults}, Traces: list}
 	if f.Before > 0 {
 		view.First = tracePath + "?" + same.Encode()
 	}
@@ -96,49 +90,28 @@ func (k *Console) traces(r *request) error {
 	return r.show(status, "trace", r.text("area.trace"), view)
 }
 
-func (k *Console) traceRows(r *request, list []store.Trace) ([]traceRow, error) {
-	ids := make([]store.PersonID, 0, len(list))
-	for _, t := range list {
-		ids = append(ids, t.Person)
-	}
-	names, err := k.People.Names(r.ctx(), r.scope(), ids)
-	if err != nil {
-		return nil, err
-	}
-	rows := make([]traceRow, 0, len(list))
-	for _, t := range list {
-		rows = append(rows, traceRow{Trace: t, Name: names[t.Person]})
-	}
-	return rows, nil
-}
-
 // trace is one sign-in, by any of the reference ids of its requests.
 func (k *Console) trace(r *request) error {
 	ref := strings.ToUpper(plaintext.Cut(r.Param("ref"), 40))
-	list, err := k.Store.Traces().ByRef(r.ctx(), ref)
-	if errors.Is(err, store.ErrNotFound) {
-		if k.References != nil {
-			coded, ok, err := k.References.Find(r.ctx(), k.Store.RequestCounts(), k.Store.Audit(), ref)
-			if err != nil {
-				return err
-			}
-			if ok {
-				todo, _ := r.fixOf(admin.ReasonAct(coded.Reason), "")
-				return r.show(http.StatusOK, "trace-coded", r.text("trace.one", "ref", ref), struct {
-					Ref string
-					idp.CodedRequest
-					Todo fix // the page where it is done; empty: none
-				}{ref, coded, todo})
-			}
-		}
+	list, coded, err := k.Traces.Find(r.ctx(), r.scope(), ref)
+	if _, none := admin.AsError(err); none {
 		return r.show(http.StatusNotFound, "trace-none", r.text("trace.one", "ref", ref), struct{ Ref string }{ref})
 	}
 	if err != nil {
-		return fmt.Errorf("read the trace of %.40q: %w", ref, err)
-	}
-	rows, err := k.traceRows(r, list)
-	if err != nil {
 		return err
+	}
+	if coded != nil {
+		todo, _ := r.fixOf(admin.ReasonAct(coded.Reason), "")
+		return r.show(http.StatusOK, "trace-coded", r.text("trace.one", "ref", ref), struct {
+			Ref string
+			idp.CodedRequest
+			Todo fix // the page where it is done; empty: none
+		}{ref, *coded, todo})
+	}
+	bare := make([]store.Trace, 0, len(list))
+	rows := make([]traceRow, 0, len(list))
+	for _, t := range list {
+		bare, rows = append(bare, t.Trace), append(rows, traceRow{Trace: t})
 	}
 	view := struct {
 		Form     form
@@ -149,18 +122,18 @@ func (k *Console) trace(r *request) error {
 		Requests []traceRow
 		Captured []string // references of requests of which an assertion was captured
 	}{Ref: ref, Last: rows[len(rows)-1], Requests: rows}
-	if why, stopped := idp.Headline(list, ref); stopped {
+	if why, stopped := idp.Headline(bare, ref); stopped {
 		view.Why = why
 		view.Todo, _ = r.fixOf(admin.Act(why.Act), why.About)
 	}
 	for i, row := range view.Requests {
-		if why := idp.Explained(row.Trace); why != view.Why {
+		if why := idp.Explained(row.Trace.Trace); why != view.Why {
 			view.Requests[i].Why = why
 		}
 	}
 	if r.may(idp.Admin) {
 		for _, row := range rows {
-			has, err := k.Store.Captures().Has(r.ctx(), row.Ref)
+			has, err := k.Captures.Has(r.ctx(), r.scope(), row.Ref)
 			if err != nil {
 				return err
 			}
@@ -179,7 +152,7 @@ func (k *Console) trace(r *request) error {
 // leaves an event: what stands in an assertion is looked at by nobody in passing.
 func (k *Console) captured(r *request) error {
 	ref := strings.ToUpper(plaintext.Cut(r.Param("ref"), 40))
-	all, err := k.Provider.CapturedAssertions(r.ctx(), ref, r.event("", ""))
+	all, err := k.Captures.Read(r.ctx(), r.scope(), ref, r.event("", ""))
 	if errors.Is(err, store.ErrNotFound) {
 		return r.Missing("captured assertion")
 	}
@@ -196,11 +169,7 @@ func (k *Console) captured(r *request) error {
 // so it costs the same after a flood.
 func (k *Console) refusals(r *request) error {
 	since := k.now().Add(-24 * time.Hour)
-	refused, err := k.Store.Statistics().Refusals(r.ctx(), since, pageSize)
-	if err != nil {
-		return err
-	}
-	counted, err := k.Store.RequestCounts().Since(r.ctx(), since, pageSize)
+	refused, counted, err := k.Traces.Refusals(r.ctx(), r.scope(), since, pageSize)
 	if err != nil {
 		return err
 	}

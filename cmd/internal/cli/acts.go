@@ -75,6 +75,8 @@ var actHints = map[admin.Act]string{
 	admin.NameOrdered: "say which client account it became: ssobridge accounts retry {about} --account ID",
 	admin.ConfirmByID: "type the account's id, or give it by --confirm {about}",
 
+	admin.AuditOfReference:  "ssobridge audit list --ref {about} looks in the audit log",
+	admin.CaptureAssertions: "ssobridge trace capture LOGIN, then let the person sign in",
 	admin.ListSecrets:       "ssobridge secrets status lists the ids, and what needs each",
 	admin.RotateSecrets:     "ssobridge secrets rotate makes them anew; what was changed in the database can't be",
 	admin.VoidSecret:        "ssobridge secrets remove {about} --void ends recovery codes and invitations",
@@ -118,7 +120,9 @@ func actHint(act admin.Act, about string) string {
 
 // aboutWords stand in the place of what an act is about, where the reader knows it.
 var aboutWords = map[admin.Act]string{
-	admin.ExplainPerson: "LOGIN", admin.ShowUser: "LOGIN", admin.ListFactors: "LOGIN", admin.InviteToFactor: "LOGIN",
+	admin.ListUsersIn: "STATE", admin.NameOrdered: "N", admin.ConfirmByID: "ID", admin.VoidSecret: "ID",
+	admin.AuditOfReference: "REF",
+	admin.ExplainPerson:    "LOGIN", admin.ShowUser: "LOGIN", admin.ListFactors: "LOGIN", admin.InviteToFactor: "LOGIN",
 	admin.ListLockouts: "LOGIN", admin.ExplainLogin: "LOGIN",
 	admin.RemoveProvider: "ENTITY_ID", admin.MeantProvider: "ENTITY_ID", admin.ShowProvider: "ENTITY_ID",
 	admin.ReviewProvider: "ENTITY_ID", admin.RefreshProvider: "ENTITY_ID", admin.SetProvider: "ENTITY_ID",

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -12,7 +11,6 @@ import (
 
 	"ssobridge/cmd/internal/server"
 	"ssobridge/idp/mfa"
-	"ssobridge/store"
 	"ssobridge/web/admin"
 )
 
@@ -46,9 +44,8 @@ func (c *explainCmd) Run(s *invocation, p *server.App) error {
 	if c.Account != "" {
 		var err error
 		// One that no list knows stays as it was typed: no mapping gives it then.
-		what.Account, err = p.Provisioning.Account(s.ctx, store.TrimTyped(c.Account))
-		if err != nil && !errors.Is(err, store.ErrUnlistedAccount) {
-			return badInput(err, "ssobridge accounts list shows the ids")
+		if what.Account, err = resolveAccount(s, p, c.Account, true); err != nil {
+			return err
 		}
 	}
 	x, err := p.People().Explain(s.ctx, admin.Everything(), c.User, what)

@@ -99,7 +99,8 @@ func watchPlan(p *server.App, s *invocation, c asJSON, plan store.Plan) error {
 		// The command's context has ended; the pause must be stored all the same.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), 5*time.Second)
 		defer cancel()
-		if err := p.Provisioning.PausePlan(ctx, plan.ID, actor(s.environ)); err != nil && !errors.Is(err, store.ErrConflict) {
+		if _, err := p.Plans().Pause(ctx, s.scope(), plan.ID, actor(s.environ)); err != nil &&
+			!errors.Is(err, store.ErrConflict) {
 			return fmt.Errorf("pause plan %d: %w", plan.ID, err)
 		}
 		return failed(fmt.Errorf("plan %d is paused, %d of %d created", plan.ID, plan.Done, plan.Creations),
@@ -151,7 +152,7 @@ func followPlan(ctx context.Context, p *server.App, s *invocation, plan store.Pl
 	defer tick.Stop()
 	began, before := s.now(), ended(plan)
 	for told := began; ; {
-		now, err := p.Store.Plans().Get(ctx, plan.ID)
+		now, err := p.Plans().Get(ctx, s.scope(), plan.ID)
 		if err != nil {
 			if ctx.Err() != nil {
 				return plan, nil

@@ -3,7 +3,6 @@ package cli
 import (
 	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -12,7 +11,6 @@ import (
 
 	"ssobridge/cmd/internal/server"
 	"ssobridge/idp"
-	"ssobridge/internal/plaintext"
 	"ssobridge/store"
 	"ssobridge/web/admin"
 )
@@ -44,9 +42,6 @@ func (traceListCmd) Help() string {
 
 // Run lists sign-ins.
 func (c *traceListCmd) Run(s *invocation, p *server.App) error {
-	if c.Limit < 1 || c.Limit > 1000 {
-		return badInput(fmt.Errorf("--limit %d is out of range", c.Limit), "write 1 to 1000")
-	}
 	f := store.TraceFilter{Outcome: c.Outcome, SP: store.TrimTyped(c.SP), Limit: c.Limit}
 	var err error
 	if f.Account, err = resolveAccount(s, p, c.Account, c.Unlisted); err != nil {
@@ -57,14 +52,14 @@ func (c *traceListCmd) Run(s *invocation, p *server.App) error {
 			return err
 		}
 	}
-	list, err := p.Store.Traces().List(s.ctx, f)
+	list, err := p.SignInTraces().List(s.ctx, s.scope(), f)
 	if err != nil {
 		return err
 	}
 	if c.JSON {
 		enc := json.NewEncoder(s.stdout)
 		for _, t := range list {
-			if err := enc.Encode(t); err != nil {
+			if err := enc.Encode(t.Trace); err != nil {
 				return err
 			}
 		}
@@ -73,7 +68,7 @@ func (c *traceListCmd) Run(s *invocation, p *server.App) error {
 	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "WHEN\tREF\tPERSON\tTO\tACCOUNT\tOUTCOME")
 	for _, t := range list {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", t.At.UTC().Format(time.DateTime), t.Ref, cmp.Or(string(t.Person), "-"),
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", t.At.UTC().Format(time.DateTime), t.Ref, cmp.Or(t.Name, string(t.Person), "-"),
 			cmp.Or(t.SP, "-"), cmp.Or(string(t.Account), "-"), joined(t.Outcome, t.Reason))
 	}
 	return w.Flush()
@@ -94,46 +89,41 @@ func (c *traceShowCmd) Run(s *invocation, p *server.App) error {
 	if c.Captured {
 		return c.captured(s, p)
 	}
-	list, err := p.Store.Traces().ByRef(s.ctx, strings.ToUpper(c.Ref))
-	if errors.Is(err, store.ErrNotFound) {
-		coded, ok, err := p.References.Find(s.ctx, p.Store.RequestCounts(), p.Store.Audit(), c.Ref)
-		if err != nil {
-			return err
-		}
-		if ok {
-			return c.coded(s, p, coded)
-		}
-		return badInput(fmt.Errorf("no sign-in with the reference %s is known", plaintext.Quote(c.Ref)),
-			"it may be older than traces.keep, or belong to a page that is no sign-in; ssobridge audit list --ref looks in "+
-				"the audit")
-	}
+	list, coded, err := p.SignInTraces().Find(s.ctx, s.scope(), c.Ref)
 	if err != nil {
 		return err
+	}
+	if coded != nil {
+		return c.coded(s, p, *coded)
 	}
 	if c.JSON {
 		enc := json.NewEncoder(s.stdout)
 		for _, t := range list {
-			why := idp.Explained(t)
+			why := idp.Explained(t.Trace)
 			if err := enc.Encode(struct {
 				store.Trace
 
 				Cause string `json:"cause,omitempty"`
 				Fix   string `json:"fix,omitempty"`
-			}{t, why.Cause, fixText(p, why.Fix, admin.Act(why.Act), why.About)}); err != nil {
+			}{t.Trace, why.Cause, fixText(p, why.Fix, admin.Act(why.Act), why.About)}); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
 	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
-	head, stopped := idp.Headline(list, strings.ToUpper(c.Ref))
+	bare := make([]store.Trace, 0, len(list))
+	for _, t := range list {
+		bare = append(bare, t.Trace)
+	}
+	head, stopped := idp.Headline(bare, strings.ToUpper(c.Ref))
 	if stopped {
 		printWhy(w, p, head, "")
 		fmt.Fprintln(w)
 	}
 	for _, t := range list {
 		fmt.Fprintf(w, "%s  %s  %s\n", t.At.UTC().Format(time.DateTime), t.Ref, joined(t.Outcome, t.Reason))
-		if why := idp.Explained(t); why.Reason != "" && why != head {
+		if why := idp.Explained(t.Trace); why.Reason != "" && why != head {
 			printWhy(w, p, why, "  ")
 		}
 		for _, step := range t.Steps {
@@ -185,11 +175,7 @@ func (c *traceShowCmd) coded(s *invocation, p *server.App, q idp.CodedRequest) e
 }
 
 func (c *traceShowCmd) captured(s *invocation, p *server.App) error {
-	all, err := p.IdP.CapturedAssertions(s.ctx, strings.ToUpper(c.Ref), s.event("", ""))
-	if errors.Is(err, store.ErrNotFound) {
-		return badInput(fmt.Errorf("nothing was captured under the reference %s", plaintext.Quote(c.Ref)),
-			"ssobridge trace capture LOGIN, then let the person sign in; what is captured is kept for a day")
-	}
+	all, err := p.Captures().Read(s.ctx, s.scope(), strings.ToUpper(c.Ref), s.event("", ""))
 	if err != nil {
 		return err
 	}
@@ -224,11 +210,7 @@ func (c *traceRefusalsCmd) Run(s *invocation, p *server.App) error {
 		return badInput(fmt.Errorf("--since %s is out of range", c.Since), "write up to 192h")
 	}
 	since := p.Now().Add(-c.Since)
-	refused, err := p.Store.Statistics().Refusals(s.ctx, since, maxRefusals)
-	if err != nil {
-		return err
-	}
-	counted, err := p.Store.RequestCounts().Since(s.ctx, since, maxRefusals)
+	refused, counted, err := p.SignInTraces().Refusals(s.ctx, s.scope(), since, maxRefusals)
 	if err != nil {
 		return err
 	}
@@ -277,18 +259,15 @@ Examples:
 
 // Run begins or ends it.
 func (c *traceCaptureCmd) Run(s *invocation, p *server.App) error {
-	if !c.Off && (c.For <= 0 || c.For > time.Hour) {
-		return badInput(fmt.Errorf("--for %s is out of range", c.For), "write at most 1h")
-	}
 	return s.withPerson(p, c.Login, func(person store.PersonID) error {
 		if c.Off {
-			if err := p.IdP.EndCapture(s.ctx, person, s.event("", "")); err != nil {
+			if err := p.Captures().End(s.ctx, s.scope(), person, s.event("", "")); err != nil {
 				return err
 			}
 			s.printf("assertions of %s are not captured\n", c.Login)
 			return nil
 		}
-		until, err := p.IdP.CaptureFor(s.ctx, person, c.For, s.event("", ""))
+		until, err := p.Captures().Begin(s.ctx, s.scope(), person, c.For, s.event("", ""))
 		if err != nil {
 			return err
 		}
@@ -304,7 +283,7 @@ func (traceCapturesCmd) Help() string { return "Example:\n\n    ssobridge trace 
 
 // Run lists them.
 func (c traceCapturesCmd) Run(s *invocation, p *server.App) error {
-	all, err := p.Store.Captures().Running(s.ctx)
+	all, err := p.Captures().List(s.ctx, s.scope())
 	if err != nil {
 		return err
 	}

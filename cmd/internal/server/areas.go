@@ -82,7 +82,12 @@ func (p *App) Clock() admin.Clock {
 }
 
 // Captures is what can be done with the capture of people's assertions.
-func (p *App) Captures() admin.Captures { return admin.Captures{IdP: p.IdP} }
+func (p *App) Captures() admin.Captures { return admin.Captures{Store: p.Store, IdP: p.IdP} }
+
+// SignInTraces is what sign-ins did.
+func (p *App) SignInTraces() admin.Traces {
+	return admin.Traces{Store: p.Store, References: &p.References}
+}
 
 // OurMetadata is the SAML metadata of this identity provider.
 func (p *App) OurMetadata() admin.OurMetadata { return admin.OurMetadata{IdP: p.IdP} }
@@ -191,13 +196,12 @@ func (p *App) console() *web.Console {
 		return nil
 	}
 	pages := console.New(console.Options{
-		Store: p.Store, Provider: p.IdP, Directory: p.Directory,
-		References: &p.References,
-		People:     p.People(), Users: p.Users(), Plans: p.Plans(), Sessions: p.Sessions(),
+		Store: p.Store, People: p.People(), Users: p.Users(), Plans: p.Plans(), Sessions: p.Sessions(),
 		Status: p.Status(), Keys: p.Keys(),
 		Lockouts: p.Lockouts(), Expiries: p.Expiries(), Providers: p.Providers(), Mappings: p.Mappings(), Audit: p.Audit(),
 		Handover: p.Handover(), ClientAccounts: p.ClientAccounts(), Webhooks: p.Webhooks(), Attention: p.Attention(),
 		Factors: p.Factors(), OurMetadata: p.OurMetadata(), NamedGroups: p.NamedGroups(), Captures: p.Captures(),
+		Traces:   p.SignInTraces(),
 		Settings: Settings(&p.Config),
 	})
 	return &web.Console{
