@@ -26,6 +26,15 @@ func TestCheck(t *testing.T) {
 			o.URLs = []string{strings.Replace(s.URL(), "127.0.0.1", "127.0.0.2",
 				1)}
 		}, "connect", "urls"},
+		{"ldaps at the port in clear", func(o *directory.Options) {
+			o.URLs = []string{strings.Replace(s.PlainURL(), "ldap://", "ldaps://", 1)}
+		}, "connect", "ldap:// with start_tls"},
+		{"StartTLS at the port of ldaps", func(o *directory.Options) {
+			o.URLs, o.StartTLS = []string{strings.Replace(s.URL(), "ldaps://", "ldap://", 1)}, true
+		}, "connect", "write ldaps://"},
+		{"in clear at the port of ldaps", func(o *directory.Options) {
+			o.URLs, o.Insecure, o.CAFile = []string{strings.Replace(s.URL(), "ldaps://", "ldap://", 1)}, true, ""
+		}, "service bind", "write ldaps://"},
 		{"wrong password", func(o *directory.Options) { o.BindPassword = "wrong" }, "service bind", "bind_password"},
 		{"wrong base", func(o *directory.Options) { o.BaseDN = "ou=none," + s.BaseDN; o.GroupBaseDN = s.BaseDN },
 			"base_dn", "base_dn"},
@@ -52,6 +61,9 @@ func TestCheck(t *testing.T) {
 				}
 				if step.Err == nil && step.Detail == "" {
 					t.Errorf("step %q passed without a detail", step.Name)
+				}
+				if strings.Contains(step.Name, "base_dn") && !strings.Contains(step.Detail+step.Mend, "dc=example") {
+					t.Errorf("step %q does not show the DN: %q, %v", step.Name, step.Detail, step.Err)
 				}
 				if step.Err != nil && c.fails != "" && strings.Contains(step.Name, c.fails) && strings.Contains(step.Mend, c.mend) {
 					failed = true

@@ -113,6 +113,10 @@ func serviceFault(e *serviceError) Fault {
 			return f
 		}
 	}
+	if strings.HasPrefix(e.url, "ldap://") && brokenOff(e.err) {
+		return Fault{"the server closed the connection instead of answering: this may be the port that speaks TLS from the " +
+			"start", tlsFromStart}
+	}
 	return Fault{"the directory can't bind the service account", "look into the directory's log for this bind"}
 }
 
@@ -281,6 +285,9 @@ func tlsFault(err error) (Fault, bool) {
 		errors.Is(err, syscall.ECONNRESET)):
 		return Fault{"the server closed the connection instead of agreeing on TLS: this may be a port without it",
 			"write the port for ldaps:// into urls (usually 636), or ldap:// with start_tls"}, true
+	case strings.Contains(text, "StartTLS with ") && brokenOff(err):
+		return Fault{"the server closed the connection instead of answering StartTLS: this may be the port that speaks TLS " +
+			"from the start", tlsFromStart}, true
 	case strings.Contains(text, "StartTLS with "):
 		if code, ok := resultCode(err); ok {
 			return Fault{fmt.Sprintf("the directory refused StartTLS with result code %d (%s)", code,
@@ -289,6 +296,16 @@ func tlsFault(err error) (Fault, bool) {
 		}
 	}
 	return Fault{}, false
+}
+
+const tlsFromStart = "write ldaps:// before this host and port in urls (without start_tls), or the port for ldap:// " +
+	"(usually 389)"
+
+// brokenOff tells whether a server ended the connection, or sent what is no LDAP, in place of an answer.
+func brokenOff(err error) bool {
+	return ldap.IsErrorWithCode(err, ldap.ErrorNetwork) || errors.Is(err, io.EOF) ||
+		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) ||
+		strings.Contains(err.Error(), "unable to read LDAP response packet") // the library keeps nothing else of its cause
 }
 
 // networkFault says why no connection came about.
