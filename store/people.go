@@ -64,6 +64,21 @@ func (s *People) Called(ctx context.Context, people []PersonID) (map[PersonID]Ca
 	return found, nil
 }
 
+// ByLogin finds the people who had a login when they last logged in, or when a plan last named them for a manual task:
+// for people who are not in the directory any more. Letters of ASCII count as the same in either case, as in
+// directories. A login may have been given to somebody else since; at most ten are returned.
+func (s *People) ByLogin(ctx context.Context, login string) ([]PersonID, error) {
+	all, err := collect(ctx, s.db.engine.reader(), func(row scanner) (id PersonID, err error) { return id, row.Scan(&id) }, `
+		SELECT person_id FROM people WHERE lower(login) = lower($1)
+		UNION
+		SELECT person_id FROM manual_work WHERE lower(login) = lower($2)
+		 ORDER BY 1 LIMIT 10`, login, login)
+	if err != nil {
+		return nil, s.db.explain("look for people by their former login", err)
+	}
+	return all, nil
+}
+
 // Purge forgets the names of people who have not logged in for 400 days, in small batches; it returns how many.
 func (s *People) Purge(ctx context.Context) (int, error) {
 	before := micros(s.db.now().Add(-peopleLife))

@@ -40,6 +40,12 @@ func testPeople(t *testing.T, fresh func(testing.TB) store.Options) {
 	if got := called(); len(got) != 0 {
 		t.Errorf("of nobody: %v", got)
 	}
+	login("5", "p4", "ADA", "")
+	for login, want := range map[string]string{"Ada": "[p1 p4]", "bob": "[p2]", "nobody": "[]", "%": "[]"} {
+		if got, err := db.People().ByLogin(ctx, login); err != nil || fmt.Sprint(got) != want {
+			t.Errorf("who had the login %q: got %v, %v, want %s", login, got, err, want)
+		}
+	}
 	many := make([]store.PersonID, 1001)
 	for i := range many {
 		many[i] = store.PersonID(fmt.Sprint("p", i))
@@ -51,7 +57,7 @@ func testPeople(t *testing.T, fresh func(testing.TB) store.Options) {
 	ahead.Store(int64(300 * 24 * time.Hour))
 	login("4", "p2", "bob", "") // the same name: only the time moves
 	ahead.Store(int64(401 * 24 * time.Hour))
-	if n, err := db.People().Purge(ctx); n != 1 || err != nil {
+	if n, err := db.People().Purge(ctx); n != 2 || err != nil {
 		t.Errorf("purge: got %d, %v, want 1: who logged in 100 days ago stays", n, err)
 	}
 	if got := called("p1", "p2"); len(got) != 1 || got["p2"].Login != "bob" {

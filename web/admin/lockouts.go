@@ -129,13 +129,29 @@ func findPerson(ctx context.Context, db *store.DB, d *directory.Directory, who s
 		if read, rerr := d.Read(ctx, string(id)); rerr == nil && read.DN != "" {
 			return store.PersonID(read.ID), nil // somebody without a user yet, by the id that the console and the audit show
 		}
-		return "", &Error{
-			Kind: Missing, Field: "who", Fault: fmt.Sprintf("there is no person %.200q", who),
-			Hint: "write a login name of the directory, or a person id", Err: err,
-		}
+		return former(ctx, db, who, err)
 	}
 	if err != nil {
 		return "", fmt.Errorf("find the person %.200q: %w", who, err)
 	}
 	return store.PersonID(e.ID), nil
+}
+
+// former finds somebody who is not in the directory any more, by the login that they had. err is what the directory
+// answered.
+func former(ctx context.Context, db *store.DB, login string, err error) (store.PersonID, error) {
+	people, lookErr := db.People().ByLogin(ctx, login)
+	switch {
+	case lookErr != nil:
+		return "", fmt.Errorf("find the person %.200q: %w", login, lookErr)
+	case len(people) == 1:
+		return people[0], nil
+	case len(people) > 1:
+		return "", &Error{Field: "who", Fault: fmt.Sprintf("several people had the login %.200q: %s", login, joined(people)),
+			Hint: "write the person id of the one who is meant", Err: err}
+	}
+	return "", &Error{
+		Kind: Missing, Field: "who", Fault: fmt.Sprintf("there is no person %.200q, and there was none", login),
+		Hint: "write a login name of the directory, the login of somebody who has left, or a person id", Err: err,
+	}
 }

@@ -377,3 +377,6 @@ CREATE TABLE people (
     seen_at   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX people_seen_at ON people (seen_at);
+-- An administrator names somebody by login who is not in the directory any more.
+CREATE INDEX people_login ON people (lower(login));
+CREATE INDEX manual_work_login ON manual_work (lower(login));
