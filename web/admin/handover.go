@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"time"
 
+	"ssobridge/certs"
 	"ssobridge/store"
 )
 
@@ -67,4 +68,15 @@ func (h Handover) Sheet(ctx context.Context, s Scope, entityID string) (Sheet, e
 		}
 	}
 	return sheet, nil
+}
+
+// SheetNote is what the engineer should look at before this certificate is loaded; "" for nothing.
+func (k Key) SheetNote() string {
+	switch certs.Algorithm(k.Algorithm) {
+	case certs.P256, certs.P384:
+		return "this key is on an elliptic curve (ECDSA with SHA-256 or SHA-384). Many products verify RSA signatures only: if " +
+			"yours does, tell us, and we sign with an RSA key"
+	default:
+		return ""
+	}
 }

@@ -51,6 +51,25 @@ func (k Key) PEM() string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: k.Certificate}))
 }
 
+// Risk is what may go wrong with a key of this kind at service providers; "" for nothing that is known.
+func (k Key) Risk() string {
+	if k.Use != Signing {
+		return ""
+	}
+	return AlgorithmRisk(k.Algorithm)
+}
+
+// AlgorithmRisk is Key.Risk of the kind of a key, such as p-256.
+func AlgorithmRisk(algorithm string) string {
+	switch certs.Algorithm(algorithm) {
+	case certs.P256, certs.P384:
+		return "many service providers refuse signatures by keys on elliptic curves: of six products that were tried, three " +
+			"do. Ask each service provider before its sign-ins are signed by this key; RSA is accepted everywhere"
+	default:
+		return ""
+	}
+}
+
 // SignedFor is a service provider, and which of our keys signs for it.
 type SignedFor struct {
 	EntityID, Name string

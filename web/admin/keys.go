@@ -287,6 +287,21 @@ func (k Keys) Rollback(ctx context.Context, scope Scope, entityID string, all bo
 	return to, k.refused(entityID, err)
 }
 
+// MayRetire tells why Retire would refuse a signing key, before anybody is asked for a yes. It changes nothing.
+func (k Keys) MayRetire(ctx context.Context, scope Scope, id string) error {
+	if err := scope.whole(); err != nil {
+		return err
+	}
+	s, err := k.status(ctx)
+	if err != nil {
+		return err
+	}
+	if _, signs := s.ring.Keys[id]; !signs {
+		return nil // one for our metadata, of which Retire itself decides
+	}
+	return k.refused(id, s.ring.Retire(id, s.now))
+}
+
 // Retire takes a key out of our metadata for good, and its private part out of the store.
 func (k Keys) Retire(ctx context.Context, scope Scope, id string, e store.Event) error {
 	if err := scope.whole(); err != nil {
@@ -352,4 +367,10 @@ func (k Keys) open(stored store.SigningKey) (*certs.Key, error) {
 	}
 	defer clear(private)
 	return certs.Load(stored.Certificate, private)
+}
+
+// Opens tells why a key can't be used as the store or a copy of it has it; nil: it can.
+func (k Keys) Opens(stored store.SigningKey) error {
+	_, err := k.open(stored)
+	return err
 }

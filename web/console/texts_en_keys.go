@@ -17,7 +17,8 @@ var keysWords = map[string]string{
 	"keys.step4lead": "When no service provider needs it any more. Its private key is deleted for good.",
 	"keys.generate":  "Generate a key",
 	"keys.algorithm": "Algorithm",
-	"keys.alghint":   "Constant Contact does not publish which algorithms it accepts. RSA is the most widely supported.",
+	"keys.alghint": "Constant Contact does not publish which algorithms it accepts. RSA is accepted everywhere; of six " +
+		"products that were tried, three refuse P-256 and P-384.",
 	"keys.publish":   "Publish {key}",
 	"keys.file":      "Certificate as a file",
 	"keys.waiting":   "Still signed by the old key",

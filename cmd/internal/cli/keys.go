@@ -193,6 +193,9 @@ func (c *keysGenerateCmd) Run(s *invocation, keys admin.Keys) error {
 	}
 	s.printf("made %s key %s (%s), state %s, certificate until %s\n", key.Use, key.ID, key.Algorithm, key.State,
 		key.NotAfter.UTC().Format(time.DateOnly))
+	if risk := key.Risk(); risk != "" {
+		s.printf("warning: %s\n", risk)
+	}
 	if key.State == admin.KeyNext && key.Use == admin.Signing {
 		s.printf("next: ssobridge keys publish %s\n", key.ID)
 	}
@@ -351,11 +354,12 @@ func (c *keysRollbackCmd) Run(s *invocation, keys admin.Keys) error {
 
 type keysRetireCmd struct {
 	Key string `arg:"" help:"Its id, or the first digits of it."`
+	Yes bool   `help:"Retire it without asking."`
 }
 
 // Help is shown by keys retire --help.
 func (keysRetireCmd) Help() string {
-	return `Its certificate leaves the metadata, and its private key the store: there is no way back. A key that signs for somebody is refused. A key in a token stays there; delete it with the token's own tools.
+	return `Its certificate leaves the metadata, and its private key the store, where it is destroyed: there is no way back, so that it asks first. A key that signs for somebody is refused. A key in a token stays there; delete it with the token's own tools.
 
 Example:
 
@@ -366,6 +370,17 @@ Example:
 func (c *keysRetireCmd) Run(s *invocation, keys admin.Keys) error {
 	k, err := keys.Find(s.ctx, s.scope(), c.Key)
 	if err != nil {
+		return err
+	}
+	if err := keys.MayRetire(s.ctx, s.scope(), k.ID); err != nil { // before anything is asked
+		return err
+	}
+	destroyed := "Its private key is destroyed"
+	if k.Token != "" {
+		destroyed = "Its private key stays in the token"
+	}
+	if err := s.confirm(c.Yes, false, fmt.Sprintf("Retire %s (%s, certificate until %s) for good? %s, and nothing can be "+
+		"signed with it again.", k.ID, k.Algorithm, k.NotAfter.UTC().Format(time.DateOnly), destroyed)); err != nil {
 		return err
 	}
 	if err := keys.Retire(s.ctx, s.scope(), k.ID, s.event("", "")); err != nil {

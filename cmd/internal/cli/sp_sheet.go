@@ -47,6 +47,7 @@ type jsonCertificate struct {
 	Fingerprint string    `json:"fingerprint_sha256"`
 	NotAfter    time.Time `json:"not_after"`
 	PEM         string    `json:"pem"`
+	Note        string    `json:"note,omitempty"`
 }
 
 // Run prints it.
@@ -85,7 +86,7 @@ func toJSONSheet(sheet admin.Sheet) jsonSheet {
 	}
 	for _, key := range sheet.Certificates {
 		j.Certificates = append(j.Certificates,
-			jsonCertificate{key.ID, key.State, key.Fingerprint, key.NotAfter, key.PEM()})
+			jsonCertificate{key.ID, key.State, key.Fingerprint, key.NotAfter, key.PEM(), key.SheetNote()})
 	}
 	return j
 }
@@ -118,8 +119,12 @@ func printSheet(s *invocation, sheet admin.Sheet) error {
 		fmt.Fprintln(s.stderr, "hint: set metadata.technical_contact_mail so that they know whom to contact")
 	}
 	for _, key := range sheet.Certificates {
-		s.printf("\nSigning certificate %s (%s)\nFingerprint (SHA-256): %s\nValid until: %s UTC\n%s", key.ID, key.State,
-			key.Fingerprint, key.NotAfter.UTC().Format(time.DateTime), key.PEM())
+		s.printf("\nSigning certificate %s (%s, %s)\nFingerprint (SHA-256): %s\nValid until: %s UTC\n", key.ID, key.State,
+			key.Algorithm, key.Fingerprint, key.NotAfter.UTC().Format(time.DateTime))
+		if note := key.SheetNote(); note != "" {
+			s.printf("Please note: %s\n", note)
+		}
+		s.printf("%s", key.PEM())
 	}
 	return nil
 }

@@ -90,7 +90,7 @@ func (r *revoker) revoke() {
 	r.command(r.t, "admin", "invite", "heidi") // another one takes the place of the first
 	r.command(r.t, "sp", "remove", revokedSP)
 	r.command(r.t, "mapping", "remove", r.mapping)
-	r.command(r.t, "keys", "retire", r.key)
+	r.command(r.t, "keys", "retire", r.key, "--yes")
 	r.command(r.t, "users", "suspend", "alice", books)
 	r.command(r.t, "users", "suspend", "bob", club)
 	r.command(r.t, "users", "resume", "bob", club)

@@ -67,12 +67,12 @@ func TestKEY01RollOver(t *testing.T) {
 			"accepts:\n%s", got.text())
 	}
 	w.command(t, "keys", "promote", "--sp", w.providerID(), "--confirmed-by", "Kim Lee", after)
-	w.command(t, "keys", "retire", before)
+	w.command(t, "keys", "retire", before, "--yes")
 	signsIn()
 	if text := w.command(t, "metadata"); strings.Count(text, "<ds:X509Certificate>") != 1 {
 		t.Errorf("the retired certificate is still in the metadata:\n%s", text)
 	}
-	if out, err := w.tryCommand("keys", "retire", after); err == nil {
+	if out, err := w.tryCommand("keys", "retire", after, "--yes"); err == nil {
 		t.Errorf("the key that signs was retired:\n%s", out)
 	}
 }
