@@ -33,6 +33,7 @@ type ConstantContact struct {
 	Audience     string // "": the entity ID
 	NameIDFormat string // "": persistent
 	Name         string // "": ConstantContactName
+	Holds        string // "one" or "two": how many of our certificates at a time; "": nobody has said it
 }
 
 // environmentPattern keeps an environment from being anything but a label of the host.
@@ -54,7 +55,8 @@ func (c ConstantContact) Record() (store.ServiceProvider, error) {
 		EntityID: c.EntityID, Name: cmp.Or(c.Name, ConstantContactName), Kind: store.ConstantContact, Enabled: true,
 		ACS: []store.Endpoint{{URL: cmp.Or(c.ACS, ConstantContactACS), Binding: bindingPOST}}, Audience: c.Audience,
 		NameIDFormat: cmp.Or(c.NameIDFormat, formatPersistent), NameID: "{external_id}",
-		SignAssertion: true, SignResponse: true, RelayStateIn: cmp.Or(c.RelayStateIn, "query"),
+		HoldsCertificates: c.Holds,
+		SignAssertion:     true, SignResponse: true, RelayStateIn: cmp.Or(c.RelayStateIn, "query"),
 		Lifetime: 5 * time.Minute, Skew: time.Minute,
 	}
 	for _, a := range [][2]string{{"email", "{mail}"}, {"firstName", "{first_name}"}, {"lastName", "{last_name}"}} {

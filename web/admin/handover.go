@@ -70,6 +70,15 @@ func (h Handover) Sheet(ctx context.Context, s Scope, entityID string) (Sheet, e
 	return sheet, nil
 }
 
+// Question is what the engineer is asked to tell us about the service provider; "" for nothing.
+func (s Sheet) Question() string {
+	if s.Provider == nil || s.Provider.HoldsCertificates != "" {
+		return ""
+	}
+	return "how many of our signing certificates can be loaded at a time, one or two? With one, we agree on a time before we " +
+		"change to another key"
+}
+
 // SheetNote is what the engineer should look at before this certificate is loaded; "" for nothing.
 func (k Key) SheetNote() string {
 	switch certs.Algorithm(k.Algorithm) {

@@ -76,6 +76,7 @@ type SignedFor struct {
 	Key            string // "": none
 	Previous       string // that signed before; "" for none to go back to
 	One            bool   // it holds a single certificate: a time has to be agreed
+	Unasked        bool   // nobody has said how many it holds; two is assumed
 
 	Next     string // the key that will sign from SwitchAt on; "" for none
 	SwitchAt time.Time
@@ -97,8 +98,9 @@ func (k Keys) List(ctx context.Context, scope Scope) (KeyList, error) {
 	if err != nil {
 		return KeyList{}, err
 	}
-	names := map[string]string{}
+	names, unasked := map[string]string{}, map[string]bool{}
 	for _, sp := range s.providers {
+		unasked[sp.EntityID] = sp.HoldsCertificates == ""
 		names[sp.EntityID] = cmp.Or(sp.Name, sp.EntityID)
 	}
 	list := KeyList{Now: s.now}
@@ -109,7 +111,7 @@ func (k Keys) List(ctx context.Context, scope Scope) (KeyList, error) {
 		c := s.ring.Choices[h.EntityID]
 		one := SignedFor{
 			EntityID: h.EntityID, Name: names[h.EntityID], Key: s.ring.KeyFor(h.EntityID, s.now),
-			Previous: c.Previous, One: h.One,
+			Previous: c.Previous, One: h.One, Unasked: unasked[h.EntityID],
 			Next: c.Next, SwitchAt: c.SwitchAt, ConfirmedBy: c.ConfirmedBy, ConfirmedAt: c.ConfirmedAt, Forced: c.Forced,
 		}
 		if c.Next != "" && c.Window {

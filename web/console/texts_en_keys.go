@@ -30,6 +30,7 @@ var keysWords = map[string]string{
 	"keys.at":        "Scheduled time (UTC)",
 	"keys.one":       "holds one certificate",
 	"keys.two":       "holds two certificates",
+	"keys.unasked":   "ask how many certificates it holds, and set holds_certificates before you hand the new one over",
 	"keys.at.bad":    "Enter a time in the future, such as 2026-12-01T22:00 (UTC).",
 	"keys.promote":   "Switch",
 	"keys.for":       "for {sp}",

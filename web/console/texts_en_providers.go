@@ -94,6 +94,7 @@ var providersWords = map[string]string{
 	"providers.entity":     "Our entity ID",
 	"providers.sso":        "SSO address (HTTP-Redirect and HTTP-POST)",
 	"providers.cert":       "Signing certificate",
+	"providers.question":   "Please tell us",
 	"providers.sheetnote":  "Please note",
 	"providers.print256":   "Fingerprint (SHA-256)",
 	"providers.ends":       "Valid until",

@@ -64,8 +64,11 @@ func (c keysListCmd) Run(s *invocation, keys admin.Keys) error {
 	}
 	for _, sp := range list.SignedFor {
 		holds := "two"
-		if sp.One {
+		switch {
+		case sp.One:
 			holds = "one"
+		case sp.Unasked:
+			holds = "not asked"
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", sp.EntityID, cmp.Or(sp.Key, "-"), cmp.Or(sp.Previous, "-"), holds,
 			switchText(sp, list.Now), confirmedText(sp))
@@ -226,6 +229,17 @@ func (c *keysPublishCmd) Run(s *invocation, keys admin.Keys) error {
 	}
 	s.printf("%s is in the metadata now\nnext: hand the metadata or the certificate (ssobridge keys export %s) to each "+
 		"service provider, then ssobridge keys promote\n", k.ID, k.ID)
+	list, err := keys.List(s.ctx, s.scope())
+	if err != nil {
+		return err
+	}
+	for _, sp := range list.SignedFor {
+		if sp.Unasked {
+			s.printf("ask %s before you hand it over: can it hold two certificates? One that holds a single one refuses sign-ins "+
+				"from the moment it has the new one. Then: ssobridge sp set %s holds_certificates=one, or =two\n", sp.Name,
+				shellWord(sp.EntityID))
+		}
+	}
 	return nil
 }
 

@@ -80,6 +80,9 @@ func (c *spAddCmd) Run(s *invocation, p *server.App) error {
 	for _, w := range im.Warnings {
 		s.printf("warning: %s\n  %s\n", w.Detail, actHint(w.Act, w.About))
 	}
+	if im.Record.HoldsCertificates == "" && !c.Yes && c.From != "-" {
+		im.Record.HoldsCertificates = s.askHolds()
+	}
 	if err := s.confirm(c.Yes, c.From == "-", "Save this?"); err != nil {
 		return err
 	}
@@ -88,6 +91,7 @@ func (c *spAddCmd) Run(s *invocation, p *server.App) error {
 	}
 	sp := im.Record
 	s.printf("registered %s (%s)\n", sp.EntityID, sp.Name)
+	s.unasked(sp)
 	resolveWritten(p, s, sp.Groups)
 	for _, risk := range p.Providers().Risks(sp) {
 		s.printf("warning: %s\n", risk)

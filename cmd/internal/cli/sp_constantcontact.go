@@ -1,7 +1,10 @@
 package cli
 
 import (
+	"strings"
+
 	"ssobridge/cmd/internal/server"
+	"ssobridge/store"
 	"ssobridge/web/admin"
 )
 
@@ -14,6 +17,7 @@ type spAddConstantContactCmd struct {
 	Audience     string `placeholder:"URI" help:"The audience that it expects. Default: its entity id."`
 	NameIDFormat string `name:"name-id-format" default:"urn:oasis:names:tc:SAML:2.0:nameid-format:persistent" placeholder:"URN" help:"Format of the NameID (not published). The second choice is urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified."`
 	Name         string `default:"Constant Contact" placeholder:"TEXT" help:"What people see."`
+	Holds        string `enum:"one,two," default:"" placeholder:"one|two" help:"How many of our certificates it can hold at a time, for a change of keys. Asked for at a terminal."`
 	Replace      bool   `help:"Replace it if it is registered already."`
 }
 
@@ -30,13 +34,39 @@ When Constant Contact hands over metadata later, ssobridge sp add FILE --replace
 
 // Run registers it.
 func (c *spAddConstantContactCmd) Run(s *invocation, p *server.App) error {
+	if c.Holds == "" {
+		c.Holds = s.askHolds()
+	}
 	sp, err := p.Providers().AddConstantContact(s.ctx, s.scope(), admin.ConstantContact{
 		EntityID: c.EntityID, ACS: c.ACS, Environment: c.Environment, RelayState: c.RelayState, RelayStateIn: c.RelayStateIn,
-		Audience: c.Audience, NameIDFormat: c.NameIDFormat, Name: c.Name,
+		Audience: c.Audience, NameIDFormat: c.NameIDFormat, Name: c.Name, Holds: c.Holds,
 	}, c.Replace, s.event("", ""))
 	if err != nil {
 		return err
 	}
 	s.printf("registered %s (%s)\n", sp.EntityID, sp.Name)
+	s.unasked(sp)
 	return nil
+}
+
+// askHolds asks how many of our certificates a service provider can hold; "" where that is not known, or nobody can be
+// asked.
+func (s *invocation) askHolds() string {
+	answer := strings.ToLower(s.ask("How many of our signing certificates can it hold at a time, one or two? Enter: not known " +
+		"yet. "))
+	switch answer {
+	case "one", "1":
+		return "one"
+	case "two", "2":
+		return "two"
+	}
+	return ""
+}
+
+// unasked says that this has to be asked before keys are changed.
+func (s *invocation) unasked(sp store.ServiceProvider) {
+	if sp.HoldsCertificates == "" {
+		s.printf("to be asked before a change of keys: how many of our certificates it can hold at a time. Then: ssobridge sp "+
+			"set %s holds_certificates=one, or =two\n", shellWord(sp.EntityID))
+	}
 }

@@ -109,6 +109,9 @@ func printSheet(s *invocation, sheet admin.Sheet) error {
 	} else {
 		line("Constant Contact", "not registered yet")
 	}
+	if question := sheet.Question(); question != "" {
+		line("Please tell us", question)
+	}
 	for _, contact := range sheet.Contact {
 		line("Contact", contact)
 	}
