@@ -19,13 +19,15 @@ var everywhere = []string{"idp/netname", "internal/plaintext"}
 // outside of it, and so is what is pretended (see pretended).
 var allowed = map[string][]string{
 	"cmd/ssobridge": {"cmd/internal/cli"},
-	"cmd/internal/cli": {"cmd/internal/config", "cmd/internal/server", "web/admin", "idp", "idp/directory",
+	"cmd/internal/cli": {"cmd/internal/backups", "cmd/internal/config", "cmd/internal/server", "web/admin",
+		"idp", "idp/directory",
 		"idp/fetch", "idp/metadata", "idp/mfa", "provisioning", "provisioning/mapping", "partnerapi", "store", "certs"},
 	"cmd/internal/server": {"cmd/internal/config", "cmd/internal/journal", "web", "web/admin", "web/console",
 		"idp", "idp/directory", "idp/fetch", "idp/metadata", "idp/mfa", "provisioning", "partnerapi", "store",
 		"certs", "certs/pkcs11"},
 	"cmd/internal/config": {"idp", "idp/directory", "idp/metadata", "idp/mfa", "provisioning", "provisioning/mapping",
 		"partnerapi", "store", "certs"},
+	"cmd/internal/backups": {"store", "certs"},
 	"cmd/internal/journal": {"store"},
 	"web":                  {"idp", "idp/mfa", "provisioning", "store"},
 	"web/console": {"web", "web/admin", "idp", "idp/directory", "idp/metadata", "idp/mfa", "provisioning",
@@ -81,9 +83,10 @@ var homes = map[string][]string{
 	"github.com/ThalesGroup/crypto11":               {"certs/pkcs11"},
 	"github.com/miekg/pkcs11":                       {"certs/pkcs11"},
 	"software.sslmate.com/src/go-pkcs12":            {"certs"},
+	"filippo.io/age":                                {"cmd/internal/backups"},
 	// Small extensions of the standard library may be used anywhere.
 	"golang.org/x/sync": nil, "golang.org/x/text": nil, "golang.org/x/net": nil, "golang.org/x/sys": nil,
-	"golang.org/x/crypto": nil,
+	"golang.org/x/crypto": nil, "golang.org/x/term": nil,
 }
 
 // topLevel is everything that may stand at the top of the project.
@@ -97,9 +100,9 @@ var topLevel = []string{
 }
 
 // maxModules is what the product needs, and no more: who adds one, removes one or says here what for. Two are
-// for second factors, passkeys and authenticator apps; the last one reads PKCS #12, the form in which other identity
-// providers give their keys away.
-const maxModules = 19
+// for second factors, passkeys and authenticator apps; one reads PKCS #12, the form in which other identity providers
+// give their keys away; one seals backups in a format that other programs read; one turns off the echo of a terminal.
+const maxModules = 21
 
 // module is the path of this module in imports.
 const module = "ssobridge/"

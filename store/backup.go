@@ -5,13 +5,15 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
 
 // Backup writes a consistent copy to a new file, mode 0600, while this and other
 // programs go on. It never overwrites: a file of that name is an error. A copy
-// that stands under its name is complete and on the disk. ErrUnsupported on PostgreSQL.
+// that stands under its name is whole, was read through and is on the disk.
+// ErrUnsupported on PostgreSQL.
 func (db *DB) Backup(ctx context.Context, path string) (err error) {
 	defer func() {
 		if err != nil {
@@ -21,31 +23,53 @@ func (db *DB) Backup(ctx context.Context, path string) (err error) {
 	if !db.engine.file() {
 		return db.engine.backup(ctx, path)
 	}
-	// The name is taken first, so that two backups can't both get it.
-	claim, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(path)
-		}
-	}()
-	if err := claim.Close(); err != nil {
-		return err
+	if _, err := os.Lstat(path); err == nil {
+		return fs.ErrExist
 	}
 	part, err := newFileBeside(path)
 	if err != nil {
 		return err
 	}
-	if err := db.engine.backup(ctx, part); err != nil {
+	if err := db.copyTo(ctx, part); err != nil {
 		return errors.Join(err, os.Remove(part))
+	}
+	if err := placeNew(part, path); err != nil {
+		return errors.Join(err, os.Remove(part))
+	}
+	return nil
+}
+
+// copyTo writes the copy into an empty file that nobody else knows, and reads it through.
+func (db *DB) copyTo(ctx context.Context, part string) error {
+	if err := db.engine.backup(ctx, part); err != nil {
+		return err
 	}
 	// A backup is for its owner alone, wherever it is put.
-	if err := errors.Join(os.Chmod(part, 0o600), os.Rename(part, path)); err != nil {
-		return errors.Join(err, os.Remove(part))
+	if err := os.Chmod(part, 0o600); err != nil {
+		return err
 	}
-	return syncPath(filepath.Dir(path))
+	c, err := OpenCopy(ctx, part)
+	if err != nil {
+		return fmt.Errorf("read the copy through: %w", err)
+	}
+	return c.Close()
+}
+
+// placeNew gives a file its name, unless there is one of that name. Nothing stands under the name before: a program that
+// is killed leaves no empty file that looks like a backup.
+func placeNew(part, path string) error {
+	err := os.Link(part, path)
+	switch {
+	case err == nil:
+		return errors.Join(os.Remove(part), syncPath(filepath.Dir(path)))
+	case errors.Is(err, fs.ErrExist):
+		return err
+	}
+	// A file system without hard links: somebody who makes the same file at this moment is not seen.
+	if _, err := os.Lstat(path); err == nil {
+		return fs.ErrExist
+	}
+	return errors.Join(os.Rename(part, path), syncPath(filepath.Dir(path)))
 }
 
 // backup copies by VACUUM INTO: one read transaction, which in WAL mode keeps

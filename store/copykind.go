@@ -42,7 +42,7 @@ var kinds = []struct {
 	{0, "--\n-- PostgreSQL database dump", "is a dump of a PostgreSQL database", "it goes into PostgreSQL, by psql"},
 	{0, "PRAGMA foreign_keys=OFF;", "is a dump of an SQLite database as SQL",
 		"read it into a new file first: sqlite3 NEW < FILE"},
-	{0, "age-encryption.org/", "is encrypted by age", "decrypt it first"},
+	{0, "age-encryption.org/", "is encrypted by age", "decrypt it first: age --decrypt"},
 	{0, "-----BEGIN PGP", "is encrypted or signed by PGP", "decrypt it first"},
 	{0, "-----BEGIN AGE", "is encrypted by age", "decrypt it first"},
 	{0, "Salted__", "is encrypted by openssl", "decrypt it first"},

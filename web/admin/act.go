@@ -15,6 +15,7 @@ const (
 	SeeSettings  Act = "see-settings"  // the configuration that is in effect
 	ShowRefusals Act = "show-refusals" // how many requests were refused, and why
 	ShowQueue    Act = "show-queue"    // what waits for Constant Contact, the budget, and whether calls are stopped
+	MakeBackup   Act = "make-backup"
 
 	ListKeys        Act = "list-keys"
 	MakeFirstKey    Act = "make-first-key"
@@ -106,7 +107,7 @@ const (
 // Acts are all of them, for the tests of the faces.
 func Acts() []Act {
 	return []Act{
-		TryLater, LookAgain, RunCheck, SeeSettings, ShowRefusals, ShowQueue,
+		TryLater, LookAgain, RunCheck, SeeSettings, ShowRefusals, ShowQueue, MakeBackup,
 		ListKeys, MakeFirstKey, RollOverKey, PromoteOther, ConfirmLoaded, AgreeOnTime, ChooseLabel, ConfigureToken,
 		MakeMetadataKey, SayForWhom, NameKey,
 		ListProviders, AddConstantContact, AddProvider, GiveMetadata, SetProvider, RemoveProvider, ReplaceProvider,

@@ -48,6 +48,7 @@ type Status struct {
 	ConsoleGroups []ConsoleGroup // that give a role in the console
 
 	TokenURL, APIURL string
+	BackupMaxAge     time.Duration // of the last backup; 0: it is not looked at
 	// reads the list of client accounts anew, and counts them; nil: not wanted
 	Accounts func(ctx context.Context) (int, error)
 
@@ -70,6 +71,7 @@ func (s Status) checks() []Check {
 		Check{ForProbe | ForFullCheck, s.api},
 		Check{ForFullCheck, s.accounts},
 		Check{ForFullCheck, s.clockJump},
+		Check{ForOverview | ForFullCheck, s.backup},
 		Check{ForOverview | ForFullCheck, s.Providers.Findings},
 		Check{ForFullCheck, s.Providers.expiries},
 	)
@@ -193,8 +195,13 @@ func (s Status) signIns(ctx context.Context) []Finding {
 }
 
 func (s Status) directory(ctx context.Context) []Finding {
+	return directoryFindings(s.Directory.Check(ctx))
+}
+
+// directoryFindings are the steps of a check of the directory.
+func directoryFindings(steps []directory.Step) []Finding {
 	var all []Finding
-	for _, step := range s.Directory.Check(ctx) {
+	for _, step := range steps {
 		f := Finding{Name: "directory: " + step.Name, Detail: step.Detail}
 		switch {
 		case step.Err != nil:

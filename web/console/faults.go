@@ -19,6 +19,8 @@ var actPaths = map[admin.Act]func(about string) string{
 	admin.LookAgain: nowhere,
 	admin.RunCheck:  at(web.ConsoleHome),
 
+	admin.MakeBackup: nowhere,
+
 	admin.SeeSettings: at("/admin/settings"), admin.ShowRefusals: at(tracePath + "/refusals"),
 	admin.ShowQueue: at(provisioningPath),
 

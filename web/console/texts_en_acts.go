@@ -9,6 +9,7 @@ var actWords = map[string]string{
 	"act.see-settings":  "See the settings that are in effect",
 	"act.show-refusals": "See how many requests were refused, and why",
 	"act.show-queue":    "See the queue, the budget, and whether calls are stopped",
+	"act.make-backup":   "Make a backup on the machine of the bridge, and see why its timer did not.",
 
 	"act.list-keys":         "See all keys and their states",
 	"act.make-first-key":    "Make the first signing key",

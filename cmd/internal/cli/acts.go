@@ -19,6 +19,8 @@ var actHints = map[admin.Act]string{
 	admin.SeeSettings:  "ssobridge config show lists the settings that are in effect",
 	admin.ShowRefusals: "ssobridge trace refusals shows how many there were",
 	admin.ShowQueue:    "ssobridge provision status shows the queue, the budget, and whether calls are stopped",
+	admin.MakeBackup: "ssobridge backup --to FOLDER --keep N, by a timer of its own; with PostgreSQL pg_dump, and " +
+		"ssobridge backup --record NAME after it",
 
 	admin.ListKeys:     "ssobridge keys list shows all keys with their states. Nothing was changed",
 	admin.MakeFirstKey: "ssobridge init --key-only --config FILE",

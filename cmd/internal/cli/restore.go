@@ -22,7 +22,12 @@ import (
 
 type restoreCmd struct {
 	File string `arg:"" optional:"" help:"The backup to put in place (SQLite). Without it: settle a database that was restored by other tools."`
-	Yes  bool   `help:"Go on although the revocation journal can't say what was revoked since the backup. Look at the list first."`
+
+	Identity string `placeholder:"FILE" help:"The private key of age that opens a backup which ssobridge backup --seal-to has sealed."`
+	Rehearse bool   `help:"Restore into a store of its own, open the keys, compare it with the database in use, and take it away again. Changes nothing; the bridge may run."`
+	Yes      bool   `help:"Go on although the revocation journal can't say what was revoked since the backup. Look at the list first."`
+
+	from string // the file, opened where it was sealed
 }
 
 // Help is shown by restore --help.
@@ -43,12 +48,18 @@ Examples:
     ssobridge restore /var/backups/ssobridge-2026-11-01.db
     systemctl start ssobridge
 
+    ssobridge restore --rehearse /var/backups/ssobridge-2026-11-01.db
+
     ssobridge restore --yes`
 }
 
 // Run restores and settles.
-func (c *restoreCmd) Run(s *invocation) error {
-	if c.File == "" {
+func (c *restoreCmd) Run(s *invocation) (err error) {
+	switch {
+	case c.File == "" && (c.Rehearse || c.Identity != ""):
+		return badInput(errors.New("no backup is named"), "name the file: ssobridge restore --rehearse FILE. A database that "+
+			"pg_restore has read in under another name is looked at by ssobridge check, with SSOBRIDGE_STORE_DSN")
+	case c.File == "":
 		return c.settle(s)
 	}
 	cfg, err := config.Load(s.config, s.environ)
@@ -62,15 +73,24 @@ func (c *restoreCmd) Run(s *invocation) error {
 		return badInput(fmt.Errorf("read the backup %s: %s", c.File, config.PlainCause(err)),
 			"name a file that `ssobridge backup` wrote")
 	}
+	from, done, err := c.unsealed(cfg)
+	if err != nil {
+		return err
+	}
+	c.from = from
+	defer func() { err = errors.Join(err, done()) }()
 	// Before the database that is there is looked at: with a bad file nothing is touched.
-	if err := store.CheckCopy(c.File); err != nil {
+	if err := store.CheckCopy(c.from); err != nil {
 		return c.refused(err)
+	}
+	if c.Rehearse {
+		return c.rehearse(s, cfg)
 	}
 	if err := c.follow(s, cfg); err != nil {
 		return err
 	}
 	var asked error
-	kept, err := store.Restore(s.ctx, c.File, cfg.DSN(), func(ctx context.Context, dsn string) (err error) {
+	kept, err := store.Restore(s.ctx, c.from, cfg.DSN(), func(ctx context.Context, dsn string) (err error) {
 		copied := cfg
 		copied.Store.DSN = dsn
 		p, err := server.OpenUnsettled(ctx, copied, s.log())
@@ -99,14 +119,19 @@ func (c *restoreCmd) Run(s *invocation) error {
 	if kept != "" {
 		s.printf("the former database is %s\n", kept)
 	}
+	s.printf("provisioning is paused: no plan creates anybody until ssobridge provision release. Look at what the backup " +
+		"does not know first: ssobridge provision plan\n")
 	return nil
 }
 
 // refused says why a file was not put in place. One that is no copy is bad input, and is named for what it is.
 func (c *restoreCmd) refused(err error) error {
 	if no, ok := errors.AsType[*store.NotCopyError](err); ok {
-		return badInput(fmt.Errorf("restore %s: it %w", c.File, no),
-			strings.TrimPrefix(no.Fix+"; nothing was replaced", "; "))
+		fix := no.Fix
+		if strings.HasPrefix(fix, "decrypt it first: age") {
+			fix = "give the private key by --identity FILE"
+		}
+		return badInput(fmt.Errorf("restore %s: it %w", c.File, no), strings.TrimPrefix(fix+"; nothing was replaced", "; "))
 	}
 	return failed(fmt.Errorf("restore %s: %w", c.File, err), "nothing was replaced; is the bridge stopped?")
 }

@@ -3,6 +3,7 @@ package cli_test
 import (
 	"context"
 	"os"
+	"os/signal"
 	"strings"
 	"testing"
 
@@ -18,7 +19,9 @@ import (
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"ssobridge": func() {
-			os.Exit(cli.Main(context.Background(), os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr))
+			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt) // as the program itself
+			defer stop()
+			os.Exit(cli.Main(ctx, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr))
 		},
 	})
 }
@@ -55,6 +58,7 @@ func TestScripts(t *testing.T) {
 			"code":    codeCommand,
 			"mode":    modeCommand,
 			"serve":   serveCommand,
+			"agekey":  ageKeyCommand,
 			"sql":     sqlCommand,
 
 			// ldif FILE changes the directory.

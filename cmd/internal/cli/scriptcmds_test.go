@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"filippo.io/age"
 	_ "github.com/mattn/go-sqlite3" // what somebody with the database file has
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -210,4 +211,15 @@ func modeCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if got := fmt.Sprintf("%04o", info.Mode().Perm()); got != args[0] {
 		ts.Fatalf("%s has mode %s, want %s", args[1], got, args[0])
 	}
+}
+
+// ageKeyCommand writes a private key of age into a file, as age-keygen does, and sets AGE_RECIPIENT to its public key.
+func ageKeyCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: agekey file")
+	}
+	key, err := age.GenerateX25519Identity()
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte("# made by a test\n"+key.String()+"\n"), 0o600))
+	ts.Setenv("AGE_RECIPIENT", key.Recipient().String())
 }

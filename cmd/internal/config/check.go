@@ -108,10 +108,16 @@ func checkAddresses(c *Config, f *faults) {
 	case https && len(c.TrustedProxies) == 0:
 		// Behind an unnamed proxy every person would have the proxy's address, and share
 		// its limits; without a proxy nobody would end TLS.
-		f.add("public_url", "is https, yet there is neither tls.cert nor a proxy in trusted_proxies",
+		f.add("public_url", noTLS+" nor a proxy in trusted_proxies",
 			"set tls.cert and tls.key, or name the proxy that ends TLS")
 	}
 }
+
+// What callers of the check look for in a fault: that nothing ends TLS, and that a folder is not there.
+const (
+	noTLS    = "is https, yet there is neither tls.cert"
+	notThere = " does not exist"
+)
 
 // checkPublicURL checks an address as browsers reach it; nil for one that is none.
 func checkPublicURL(key string, value *string, f *faults) *url.URL {
@@ -198,7 +204,7 @@ func checkFolder(key, path string, f *faults) {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		f.add(key, path+" does not exist", "make it: install -d -m 700 -o USER "+path)
+		f.add(key, path+notThere, "make it: install -d -m 700 -o USER "+path)
 	case err != nil:
 		f.add(key, path+" can't be used: "+PlainCause(err), "let the bridge's user read and write it")
 	case !info.IsDir():
@@ -376,6 +382,9 @@ func checkTimes(c *Config, f *faults) {
 			f.between(key, keep, 24*time.Hour, 100*365*24*time.Hour)
 		}
 	}
+	if c.Backup.MaxAge != 0 {
+		f.between("backup.max_age", c.Backup.MaxAge, time.Hour, 366*24*time.Hour)
+	}
 	if c.Traces.Keep != 0 {
 		f.between("traces.keep", c.Traces.Keep, time.Hour, 366*24*time.Hour)
 	}
@@ -515,3 +524,6 @@ func FormatDuration(d time.Duration) string {
 
 // tlsCause keeps file names in and key material out: the loader's errors name neither.
 func tlsCause(err error) string { return strings.TrimPrefix(err.Error(), "tls: ") }
+
+// NobodyEndsTLS tells the fault of a configuration in which neither the bridge nor a proxy ends TLS.
+func NobodyEndsTLS(f Fault) bool { return f.Key == "public_url" && strings.HasPrefix(f.Text, noTLS) }

@@ -124,6 +124,9 @@ type Config struct {
 	// How long the audit is kept, and where its checkpoints go.
 	Audit Audit `yaml:"audit"`
 
+	// How old the last backup may be.
+	Backup Backup `yaml:"backup"`
+
 	// What is kept of how each sign-in went.
 	Traces Traces `yaml:"traces"`
 
@@ -170,6 +173,16 @@ type Audit struct {
 	// Default none.
 	// Example: /var/log/ssobridge/audit-checkpoints.jsonl
 	Sink string `yaml:"sink"`
+}
+
+// Backup is about backups of the database.
+type Backup struct {
+	// When `ssobridge check` and the overview of the console say that the last backup is too old: one that `ssobridge
+	// backup` has made, or that `ssobridge backup --record NAME` says another tool has made, as pg_dump does for
+	// PostgreSQL. 0s: they don't look. Else at least 1h.
+	// Default 0s.
+	// Example: 26h
+	MaxAge time.Duration `yaml:"max_age"`
 }
 
 // Traces is about traces: for each sign-in its steps with their durations and

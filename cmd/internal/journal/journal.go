@@ -43,6 +43,7 @@ const (
 	own       = "journal"
 	begun     = "begin"     // the first line: At is since when the journal knows everything
 	withdrawn = "withdrawn" // the transaction of this entry was not committed
+	copied    = "copied"    // the last line of a copy: At is when it was made; what was revoked later is not in it
 )
 
 // Purposes of the MACs.
@@ -115,6 +116,24 @@ func (j *Journal) Begin(ctx context.Context, since time.Time) error {
 		}
 		return j.write([]store.Revocation{{Kind: own, Word: begun, At: since}})
 	})
+}
+
+// Copy is the text of the file for a backup, with a line at its end that says so: a journal that ends there is not
+// whole. nil: there is no journal.
+func (j *Journal) Copy(ctx context.Context) (text []byte, err error) {
+	err = j.locked(ctx, func() error {
+		if j.state.file == nil {
+			return nil
+		}
+		if text, err = os.ReadFile(j.Path()); err != nil {
+			return fmt.Errorf("read %s: %w", j.Path(), err)
+		}
+		text = text[:min(int64(len(text)), j.state.offset)] // what a crash left of a line is none
+		end, _ := j.encode([]store.Revocation{{Kind: own, Word: copied, At: j.o.Now()}}, j.state.mac)
+		text = append(text, end...)
+		return nil
+	})
+	return text, err
 }
 
 // Before writes what is about to be revoked, and has it on the disk when it returns. It is part of store.Journal.

@@ -80,6 +80,7 @@ func (r *reader) file(path string, sink bool) (out readFile, err error) {
 	}
 	defer func() { _ = f.Close() }() // it was only read
 	n, before := 0, ""
+	var ended time.Time                                          // by the line at the end of a copy; zero: it goes on
 	key := fmt.Sprintf("%x", r.j.o.Voucher.MAC(linePurpose))[:8] // a MAC begins with the id of its key
 	fault := func(text string) {
 		if len(out.faults) < maxFaults {
@@ -114,11 +115,19 @@ func (r *reader) file(path string, sink bool) (out readFile, err error) {
 		case n == 1 && !sink:
 			fault("the beginning is missing")
 		}
-		before = l.MAC
+		if before = l.MAC; l.Kind == own && l.Word == copied {
+			ended = l.At
+		} else {
+			ended = time.Time{}
+		}
 		r.known[l.MAC] = true
 		r.stale = r.stale || !strings.HasPrefix(l.MAC, key)
 		r.take(l)
 	})
+	if !ended.IsZero() && !sink {
+		fault("it is the copy that went with a backup of " + ended.UTC().Format("2006-01-02 15:04:05 MST") +
+			", and does not know what was revoked since")
+	}
 	return out, err
 }
 

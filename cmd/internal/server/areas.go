@@ -113,6 +113,7 @@ func (p *App) Status() admin.Status {
 		Directory: p.Directory, Tokens: p.Tokens, Budget: p.Budget, Now: p.Now,
 		ConsoleGroups: console,
 		TokenURL:      p.Config.ConstantContact.TokenURL, APIURL: p.Config.ConstantContact.BaseURL,
+		BackupMaxAge: p.Config.Backup.MaxAge,
 	}
 }
 
