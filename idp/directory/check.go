@@ -19,22 +19,39 @@ type Step struct {
 	Mend         string
 }
 
+// Depth is how far a check goes.
+type Depth int
+
+// The depths: each goes further than the one before.
+const (
+	ToServer  Depth = iota // dial and TLS
+	ToAccount              // the bind of the service account
+	ToBase                 // the DNs below which people and groups are searched
+	ToPeople               // one person, with their groups
+)
+
 // Check tries each server: dial and TLS, service bind, base DN; and then, over the pool as a sign-in would, one person
 // and that person's groups. It changes nothing and tries no person's password. A step that could not be tried because
 // an earlier one failed is left out.
-func (d *Directory) Check(ctx context.Context) []Step {
+func (d *Directory) Check(ctx context.Context) []Step { return d.CheckTo(ctx, ToPeople) }
+
+// CheckTo is Check up to a depth.
+func (d *Directory) CheckTo(ctx context.Context, depth Depth) []Step {
 	var steps []Step
 	if len(d.unread) > 0 {
 		steps = append(steps, Step{Name: "read ca_file", Detail: strings.Join(d.unread, "; "),
 			Mend: "have those certificates issued again, or take them out if no server needs them"})
 	}
 	for _, s := range d.servers {
-		steps = append(steps, d.checkServer(ctx, s)...)
+		steps = append(steps, d.checkServer(ctx, s, depth)...)
+	}
+	if depth < ToPeople {
+		return steps
 	}
 	return append(steps, d.checkSearches(ctx)...)
 }
 
-func (d *Directory) checkServer(ctx context.Context, s *server) []Step {
+func (d *Directory) checkServer(ctx context.Context, s *server, depth Depth) []Step {
 	ctx, cancel := d.bounded(ctx)
 	defer cancel()
 	connect := Step{Name: "connect to " + s.url}
@@ -53,7 +70,7 @@ func (d *Directory) checkServer(ctx context.Context, s *server) []Step {
 		}
 	}
 	steps := []Step{connect}
-	if d.o.BindDN != "" {
+	if d.o.BindDN != "" && depth >= ToAccount {
 		bind := Step{Name: "service bind at " + s.url, Detail: d.o.BindDN}
 		_, bind.Err = c.do(ctx, d.o.OpTimeout, func(l *ldap.Conn) error { return l.Bind(d.o.BindDN, d.bindPassword()) })
 		if bind.Err != nil {
@@ -63,6 +80,9 @@ func (d *Directory) checkServer(ctx context.Context, s *server) []Step {
 		if steps = append(steps, bind); bind.Err != nil {
 			return steps
 		}
+	}
+	if depth < ToBase {
+		return steps
 	}
 	bases := []struct{ field, dn string }{{"base_dn", d.o.BaseDN}, {"group_base_dn", d.o.GroupBaseDN}}
 	if SameDN(d.o.BaseDN, d.o.GroupBaseDN) {

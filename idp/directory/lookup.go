@@ -84,10 +84,25 @@ func (d *Directory) SearchPeople(ctx context.Context, text string, limit int) (p
 		if err != nil {
 			continue // an entry that nobody can sign in with
 		}
-		people = append(people, Person{ID: e.ID, DN: e.DN, Login: e.Login, Name: strings.TrimSpace(e.FirstName + " " +
-			e.LastName), Mail: e.Mail})
+		people = append(people, personOf(e))
 	}
 	return people, more, nil
+}
+
+func personOf(e Entry) Person {
+	return Person{ID: e.ID, DN: e.DN, Login: e.Login, Name: strings.TrimSpace(e.FirstName + " " + e.LastName),
+		Mail: e.Mail}
+}
+
+// anyGroup is the filter of all groups, in the directories that the presets know.
+func anyGroup() string {
+	var filter strings.Builder
+	filter.WriteString("(|")
+	for _, class := range groupClasses {
+		filter.WriteString("(objectClass=" + class + ")")
+	}
+	filter.WriteString(")")
+	return filter.String()
 }
 
 // SearchGroups finds groups below the group base whose name has a text in it, like
@@ -102,11 +117,7 @@ func (d *Directory) SearchGroups(ctx context.Context, text string, limit int) (g
 	for _, word := range all {
 		filter.WriteString("(" + d.o.GroupNameAttribute + "=*" + ldap.EscapeFilter(word) + "*)")
 	}
-	filter.WriteString("(|")
-	for _, class := range groupClasses {
-		filter.WriteString("(objectClass=" + class + ")")
-	}
-	filter.WriteString("))")
+	filter.WriteString(anyGroup() + ")")
 	found, more, err := d.some(ctx, d.o.GroupBaseDN, filter.String(), d.groupAttributes(), limit)
 	if err != nil {
 		return nil, false, d.groupSearchError(err)

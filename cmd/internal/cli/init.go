@@ -18,7 +18,7 @@ import (
 type initCmd struct {
 	Folder    string            `arg:"" optional:"" default:"." help:"The folder to set up. Made if it is not there."`
 	PublicURL string            `placeholder:"URL" help:"Where browsers reach the bridge, such as https://sso.example.com."`
-	Set       map[string]string `placeholder:"KEY=VALUE" mapsep:"none" help:"Write this value into the configuration, such as directory.preset=openldap. Can be given several times."`
+	Set       map[string]string `placeholder:"KEY=VALUE" mapsep:"none" help:"Write this value into the configuration, such as directory.preset=openldap; a list as A,B or [A, B]. Can be given several times."`
 	Algorithm string            `enum:"rsa-2048,rsa-3072,p-256,p-384" default:"rsa-3072" help:"Kind of signing key: rsa-3072, rsa-2048, p-256 or p-384. Constant Contact does not publish which it takes; RSA is the safe choice."`
 	Create    bool              `help:"With --key-only: make the store too, where there is none. Without --key-only, init does so by itself."`
 	KeyOnly   bool              `help:"Write no files: make the first signing key into the store of an existing configuration (--config)."`
@@ -48,7 +48,7 @@ func (c *initCmd) Run(s *invocation) error {
 		return badInput(errors.New("--public-url is missing"),
 			"give the address that browsers will use: --public-url https://sso.example.com")
 	}
-	values, err := config.InitialValues(c.PublicURL, c.Set)
+	values, err := config.InitialValues(c.Folder, c.PublicURL, c.Set)
 	if err != nil {
 		return err
 	}
@@ -120,11 +120,22 @@ Next:
 	return nil
 }
 
+// firstKey makes the first key, and the store for it unless that has to exist.
+func (c *initCmd) firstKey(s *invocation, cfg *config.Config, sealer *certs.Sealer, existing bool) (*certs.Key, error) {
+	return s.firstKey(cfg, sealer, firstKey{c.PublicURL, certs.Algorithm(c.Algorithm), existing})
+}
+
+// firstKey is what the first key is made of.
+type firstKey struct {
+	publicURL string
+	algorithm certs.Algorithm
+	existing  bool // the store has to be there
+}
+
 // firstKey makes the first key, and the store for it unless that has to exist. The revocation journal has no part in
 // it: where there was no key, none was revoked.
-func (c *initCmd) firstKey(s *invocation, cfg *config.Config, sealer *certs.Sealer,
-	existing bool) (_ *certs.Key, err error) {
-	db, err := store.Open(s.ctx, store.Options{DSN: cfg.DSN(), Insecure: cfg.Store.Insecure, Existing: existing,
+func (s *invocation) firstKey(cfg *config.Config, sealer *certs.Sealer, k firstKey) (_ *certs.Key, err error) {
+	db, err := store.Open(s.ctx, store.Options{DSN: cfg.DSN(), Insecure: cfg.Store.Insecure, Existing: k.existing,
 		Now: s.now, Logger: s.log(), Voucher: sealer})
 	if errors.Is(err, store.ErrInsecure) || errors.Is(err, store.ErrNoStore) {
 		return nil, fmt.Errorf("open the store: %w", err) // with hints of their own
@@ -136,8 +147,8 @@ func (c *initCmd) firstKey(s *invocation, cfg *config.Config, sealer *certs.Seal
 	if err := server.OwnSecretKey(s.ctx, db, sealer); err != nil {
 		return nil, err // no program that serves this store could open the key
 	}
-	keys := admin.Keys{Store: db, Sealer: sealer, PublicURL: c.PublicURL, Now: s.now}
-	return keys.MakeFirst(s.ctx, s.scope(), certs.Algorithm(c.Algorithm), s.event("", ""))
+	keys := admin.Keys{Store: db, Sealer: sealer, PublicURL: k.publicURL, Now: s.now}
+	return keys.MakeFirst(s.ctx, s.scope(), k.algorithm, s.event("", ""))
 }
 
 // addKey is --key-only.

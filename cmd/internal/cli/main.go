@@ -33,6 +33,7 @@ type grammar struct {
 	Config string `short:"c" placeholder:"FILE" help:"The configuration file. Default: what SSOBRIDGE_CONFIG names, else /etc/ssobridge/ssobridge.yaml."`
 
 	Serve    serveCmd   `cmd:"" help:"Run the bridge."`
+	Setup    setupCmd   `cmd:"" help:"Ask for what the bridge has to know, test each answer, and write the configuration."`
 	Init     initCmd    `cmd:"" help:"Write a commented configuration and make the first signing key."`
 	Settings configCmd  `cmd:"" name:"config" help:"Show the configuration that is in effect."`
 	Check    checkCmd   `cmd:"" help:"Check configuration, store, directory, partner token, keys and service providers."`

@@ -2,7 +2,9 @@ package config
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"reflect"
 	"regexp"
@@ -156,8 +158,11 @@ func readSecrets(cfg *Config, f *faults) {
 		default:
 			data, err := ReadFile(file, maxSecretFile)
 			if err != nil {
-				f.add(fileKey, fmt.Sprintf("%s can't be read: %s", file, PlainCause(err)),
-					"write the secret into it, readable for the bridge's user alone")
+				mend := "write the secret into it, readable for the bridge's user alone"
+				if errors.Is(err, fs.ErrPermission) {
+					mend = notReadable
+				}
+				f.add(fileKey, fmt.Sprintf("%s can't be read: %s", file, PlainCause(err)), mend)
 				return
 			}
 			text, fault, mend := secretText(data, key)

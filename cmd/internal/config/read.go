@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -38,8 +39,14 @@ func Load(file string, environ []string) (Config, error) {
 	cfg := Defaults()
 	data, err := ReadFile(file, maxConfigFile)
 	if err != nil {
-		f.list = append(f.list, Fault{Where: file, Text: "can't be read: " + PlainCause(err),
-			Mend: "name the file by --config, or make one with `ssobridge init`"})
+		fault := Fault{Where: file, Text: "can't be read: " + PlainCause(err), Mend: "name the file by --config"}
+		switch {
+		case errors.Is(err, fs.ErrPermission):
+			fault.Mend = notReadable
+		case errors.Is(err, fs.ErrNotExist):
+			fault.Mend = "name the file by --config, or make one with `ssobridge setup` or `ssobridge init`"
+		}
+		f.list = append(f.list, fault)
 		return cfg, f.err()
 	}
 	if !readYAML(data, &cfg, f) {
@@ -53,6 +60,10 @@ func Load(file string, environ []string) (Config, error) {
 	cfg.origin = f.origin
 	return cfg, f.err()
 }
+
+// notReadable is what to do about a file that is there and may not be read by whoever runs the program.
+const notReadable = "run the command as the bridge's user, such as sudo -u ssobridge ssobridge check; the file has to be " +
+	"readable for that user, and the folders above it passable"
 
 // readYAML lays the file's keys over cfg. It returns false where the text is no YAML.
 func readYAML(data []byte, cfg *Config, f *faults) bool {
@@ -199,11 +210,15 @@ func setScalar(field reflect.Value, text string) (fault, mend string) {
 	}
 	if field.Type() == reflect.TypeFor[map[string]time.Duration]() {
 		times := map[string]time.Duration{}
+		if flow := strings.TrimSpace(text); strings.HasPrefix(flow, "{") && strings.HasSuffix(flow, "}") { // as in the file
+			text = strings.ReplaceAll(flow[1:len(flow)-1], ":", "=")
+		}
 		for item := range strings.SplitSeq(text, ",") {
 			if item = strings.TrimSpace(item); item == "" {
 				continue
 			}
 			name, value, _ := strings.Cut(item, "=")
+			name, value = strings.TrimSpace(name), strings.TrimSpace(value)
 			d, err := time.ParseDuration(value)
 			if _, twice := times[name]; err != nil || name == "" || twice {
 				return fmt.Sprintf("%s is not a name and its time, each name once", plaintext.Quote(item)),
@@ -236,6 +251,13 @@ func setScalar(field reflect.Value, text string) (fault, mend string) {
 		field.SetFloat(n)
 	case reflect.Slice:
 		var list []string
+		if flow := strings.TrimSpace(text); strings.HasPrefix(flow, "[") { // as in the file
+			if err := yaml.Unmarshal([]byte(flow), &list); err != nil {
+				return fmt.Sprintf("%s is not a list of texts", quote(text)), "write [ONE, TWO], or ONE,TWO"
+			}
+			field.Set(reflect.ValueOf(list))
+			return "", ""
+		}
 		for item := range strings.SplitSeq(text, ",") {
 			if item = strings.TrimSpace(item); item != "" {
 				list = append(list, item)

@@ -33,7 +33,8 @@ func (b *buffer) String() string {
 // initFolder makes a folder as init does, with a directory and a partner API that nobody answers at.
 func initFolder(t testing.TB) string {
 	t.Helper()
-	values, err := config.InitialValues("http://localhost:8080", map[string]string{
+	folder := t.TempDir()
+	values, err := config.InitialValues(folder, "http://localhost:8080", map[string]string{
 		"listen": "127.0.0.1:0", "directory.preset": "openldap", "directory.urls": "ldaps://127.0.0.1:1",
 		"directory.bind_dn": "cn=reader,dc=example,dc=test", "directory.base_dn": "dc=example,dc=test",
 		"constant_contact.partner_client_id": "partner", "constant_contact.external_provider": "provider",
@@ -50,7 +51,6 @@ func initFolder(t testing.TB) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	folder := t.TempDir()
 	if err := os.Mkdir(filepath.Join(folder, "data"), 0o700); err != nil {
 		t.Fatal(err)
 	}

@@ -202,19 +202,9 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, options stor
 // openPartner makes the budget, the token source and the client of the partner API.
 func (p *App) openPartner() (err error) {
 	cc := p.Config.ConstantContact
-	// One transport for both hosts. It bounds what its timeouts don't: idle
-	// connections, and a peer that never answers the handshake.
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.MaxIdleConnsPerHost = 8
-	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-	if cc.CAFile != "" {
-		pem, err := config.ReadFile(cc.CAFile, 1<<20)
-		if err != nil {
-			return fmt.Errorf("read constant_contact.ca_file: %w", err)
-		}
-		if transport.TLSClientConfig.RootCAs, err = partnerapi.Authorities(pem); err != nil {
-			return fmt.Errorf("read constant_contact.ca_file %s: %w", cc.CAFile, err)
-		}
+	transport, err := partnerTransport(&p.Config)
+	if err != nil {
+		return err
 	}
 	p.Budget = p.Store.Budget(store.BudgetLimits{PerSecond: cc.Limits.PerSecond, PerDay: cc.Limits.PerDay,
 		Reserve: cc.Limits.Reserve, Share: cc.Limits.Share})
@@ -234,6 +224,37 @@ func (p *App) openPartner() (err error) {
 		return fmt.Errorf("set up the partner API: %w", err)
 	}
 	return nil
+}
+
+// partnerTransport is the one transport for both hosts of Constant Contact. It bounds what its timeouts don't: idle
+// connections, and a peer that never answers the handshake.
+func partnerTransport(cfg *config.Config) (*http.Transport, error) {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConnsPerHost = 8
+	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	if file := cfg.ConstantContact.CAFile; file != "" {
+		pem, err := config.ReadFile(file, 1<<20)
+		if err != nil {
+			return nil, fmt.Errorf("read constant_contact.ca_file: %w", err)
+		}
+		if transport.TLSClientConfig.RootCAs, err = partnerapi.Authorities(pem); err != nil {
+			return nil, fmt.Errorf("read constant_contact.ca_file %s: %w", file, err)
+		}
+	}
+	return transport, nil
+}
+
+// FirstStart is what tests the answers of whoever sets up the bridge, by a configuration that need not be whole.
+func FirstStart(cfg *config.Config, now func() time.Time, log *slog.Logger) (admin.FirstStart, error) {
+	cc := cfg.ConstantContact
+	transport, err := partnerTransport(cfg)
+	return admin.FirstStart{
+		Directory: cfg.DirectoryOptions(now, log),
+		Token: partnerapi.TokenOptions{URL: cc.TokenURL, ClientID: cc.PartnerClientID,
+			ClientSecret: string(cc.PartnerSecret), Timeout: cc.TokenTimeout, Transport: transport, Now: now, Logger: log},
+		API: partnerapi.Options{BaseURL: cc.BaseURL, APIKey: string(cc.APIKey), Timeout: cc.Timeout,
+			PerSecond: cc.Limits.PerSecond, Transport: transport, Now: now, Logger: log},
+	}, err
 }
 
 // Close closes what was opened, the store last.

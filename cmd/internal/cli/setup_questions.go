@@ -1,0 +1,474 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"ssobridge/cmd/internal/config"
+	"ssobridge/idp/directory"
+	"ssobridge/web/admin"
+)
+
+// testLimit is how long the tests of one question may take.
+const testLimit = time.Minute
+
+// questions are the six, in the order in which one needs the other.
+func (p *setup) questions() []question {
+	all := []question{
+		p.publicURL(), p.server(), p.account(), p.base(), p.partner(),
+	}
+	if !p.c.NoConsole {
+		all = append(all, p.administrators())
+	}
+	return all
+}
+
+// withTests runs tests within their time.
+func (p *setup) withTests(run func(ctx context.Context, f admin.FirstStart) ([]admin.Finding, error)) ([]admin.Finding,
+	error) {
+	f, err := p.tests()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(p.ctx, testLimit)
+	defer cancel()
+	return run(ctx, f)
+}
+
+// publicURL is the first question, with who ends TLS.
+func (p *setup) publicURL() question {
+	return question{
+		title: "1. Public URL: where browsers reach the bridge, such as https://sso.example.com",
+		keys:  []string{"public_url"},
+		ask: func(bool) error {
+			if err := p.value("public_url", "Public URL", "", withScheme("https")); err != nil {
+				return err
+			}
+			return p.askTLS()
+		},
+		test: func() ([]admin.Finding, error) {
+			cfg, all := p.draft.Config()
+			for _, f := range config.Faults(all, "tls", "trusted_proxies", "listen", "entity_id") {
+				return []admin.Finding{{Name: f.Key, Level: admin.Failure, Detail: f.Text, Hint: f.Mend}}, nil
+			}
+			u, err := url.Parse(cfg.PublicURL)
+			if err != nil {
+				return nil, err
+			}
+			found := admin.Finding{Name: "public URL", Detail: cfg.PublicURL}
+			ctx, cancel := context.WithTimeout(p.ctx, 5*time.Second)
+			defer cancel()
+			if _, err := net.DefaultResolver.LookupHost(ctx, u.Hostname()); err != nil {
+				found.Level, found.Detail = admin.Warning, cfg.PublicURL+": this machine does not find the name in DNS"
+				found.Hint = "look for a typing error; browsers have to find it before anybody can sign in"
+			}
+			return []admin.Finding{found}, nil
+		},
+	}
+}
+
+// askTLS asks who ends TLS, where that is not known.
+func (p *setup) askTLS() error {
+	cfg, all := p.draft.Config()
+	if !slices.ContainsFunc(all, config.NobodyEndsTLS) {
+		return nil
+	}
+	for {
+		text, err := p.line("Who ends TLS? The address of your proxy, or the file with the bridge's own certificate (PEM)",
+			"127.0.0.1")
+		if err != nil {
+			return err
+		}
+		if _, err := netip.ParseAddr(text); err == nil || strings.Contains(text, "/") && isNetwork(text) {
+			return p.draft.Answer("trusted_proxies", text)
+		}
+		key, err := p.line("The file with its private key (PEM)", "")
+		if err != nil {
+			return err
+		}
+		for name, value := range map[string]string{"tls.cert": text, "tls.key": key} {
+			if err := p.draft.Answer(name, value); err != nil {
+				return err
+			}
+		}
+		if cfg.Listen == config.Defaults().Listen {
+			if err := p.draft.Answer("listen", "0.0.0.0:"+portOf(cfg.PublicURL)); err != nil {
+				return err
+			}
+		}
+		_, all := p.draft.Config()
+		faults := config.Faults(all, "tls", "listen")
+		if len(faults) == 0 {
+			return nil
+		}
+		p.printf("%s\n", faults[0])
+		for _, name := range []string{"tls.cert", "tls.key", "listen"} {
+			p.draft.Withdraw(name)
+		}
+	}
+}
+
+func isNetwork(text string) bool { _, err := netip.ParsePrefix(text); return err == nil }
+
+// portOf is the port of a web address.
+func portOf(address string) string {
+	u, err := url.Parse(address)
+	switch {
+	case err == nil && u.Port() != "":
+		return u.Port()
+	case err == nil && u.Scheme == "http":
+		return "80"
+	}
+	return "443"
+}
+
+// withScheme adds what people leave out.
+func withScheme(scheme string) func(string) string {
+	return func(text string) string {
+		if strings.Contains(text, "://") {
+			return text
+		}
+		return scheme + "://" + text
+	}
+}
+
+// kinds are the presets of the directory, as a menu.
+var kinds = []struct{ preset, name string }{
+	{"openldap", "OpenLDAP"}, {"active_directory", "Active Directory"}, {"samba", "Samba as a domain controller"},
+	{"freeipa", "FreeIPA"}, {"389ds", "389 Directory Server"}, {"edirectory", "eDirectory"}, {"lldap", "LLDAP"},
+}
+
+// server is the second question: kind and address of the directory.
+func (p *setup) server() question {
+	return question{
+		title: "2. Directory: its kind and address",
+		keys:  []string{"directory.preset", "directory.urls"},
+		ask: func(again bool) error {
+			if err := p.kind(); err != nil {
+				return err
+			}
+			if err := p.value("directory.urls", "Address, such as ldaps://ldap.example.com", "",
+				withScheme("ldaps")); err != nil {
+				return err
+			}
+			cfg, _ := p.draft.Config()
+			plain := slices.ContainsFunc(cfg.Directory.URLs, func(u string) bool { return strings.HasPrefix(u, "ldap://") })
+			p.draft.Withdraw("directory.start_tls")
+			if plain && !cfg.Directory.Insecure {
+				if err := p.draft.Answer("directory.start_tls", "true"); err != nil {
+					return err
+				}
+			}
+			if !again {
+				return nil
+			}
+			file, err := p.line("File with the certificate of the authority that signed the directory's (PEM)", "none")
+			if err != nil || file == "none" {
+				return err
+			}
+			return p.draft.Answer("directory.ca_file", file)
+		},
+		test: func() ([]admin.Finding, error) {
+			_, all := p.draft.Config()
+			for _, f := range config.Faults(all, "directory.ca_file", "directory.start_tls", "directory.insecure") {
+				return []admin.Finding{{Name: f.Key, Level: admin.Failure, Detail: f.Text, Hint: f.Mend}}, nil
+			}
+			return p.withTests(func(ctx context.Context, f admin.FirstStart) ([]admin.Finding, error) {
+				return f.Reach(ctx, directory.ToServer)
+			})
+		},
+	}
+}
+
+// kind asks for the preset.
+func (p *setup) kind() error {
+	for i, k := range kinds {
+		p.printf("  %d  %s\n", i+1, k.name)
+	}
+	shape := func(text string) string {
+		n, err := strconv.Atoi(text)
+		if err == nil && n >= 1 && n <= len(kinds) {
+			return kinds[n-1].preset
+		}
+		for _, k := range kinds {
+			if strings.EqualFold(text, k.name) || strings.EqualFold(text, k.preset) {
+				return k.preset
+			}
+		}
+		return ""
+	}
+	cfg, _ := p.draft.Config()
+	for {
+		text, err := p.line("Kind, by its number", cfg.Directory.Preset)
+		if err != nil {
+			return err
+		}
+		if preset := shape(text); preset != "" {
+			return p.draft.Answer("directory.preset", preset)
+		}
+		p.printf("Write a number from 1 to %d.\n", len(kinds))
+	}
+}
+
+// account is the third question: the service account.
+func (p *setup) account() question {
+	return question{
+		title: "3. Service account: the bridge searches people and groups with it",
+		keys:  []string{"directory.bind_dn", "directory.bind_password"},
+		reads: true,
+		ask: func(bool) error {
+			p.draft.WithdrawSecret("directory.bind_password")
+			if err := p.value("directory.bind_dn", "Its DN, such as cn=ssobridge,ou=services,dc=example,dc=com", "",
+				nil); err != nil {
+				return err
+			}
+			return p.secret("directory.bind_password", "Its password")
+		},
+		test: func() ([]admin.Finding, error) {
+			return p.withTests(func(ctx context.Context, f admin.FirstStart) ([]admin.Finding, error) {
+				all, err := f.Reach(ctx, directory.ToAccount)
+				return slices.DeleteFunc(all, func(one admin.Finding) bool { // the last question has shown it
+					return one.Level == admin.OK && strings.HasPrefix(one.Name, "directory: connect")
+				}), err
+			})
+		},
+	}
+}
+
+// base is the fourth question: where people are.
+func (p *setup) base() question {
+	return question{
+		title: "4. Base: the DN that all people and groups are below",
+		keys:  []string{"directory.base_dn"},
+		reads: true,
+		ask: func(bool) error {
+			preset := ""
+			_, _ = p.withTests(func(ctx context.Context, f admin.FirstStart) ([]admin.Finding, error) {
+				if root, err := f.Root(ctx); err == nil && len(root.Contexts) > 0 {
+					preset = root.Contexts[0]
+				}
+				return nil, nil // a directory that does not say it has no suggestion
+			})
+			return p.value("directory.base_dn", "Base DN", preset, nil)
+		},
+		test: func() ([]admin.Finding, error) {
+			return p.withTests(func(ctx context.Context, f admin.FirstStart) ([]admin.Finding, error) {
+				all, err := f.Reach(ctx, directory.ToPeople)
+				if err != nil {
+					return nil, err
+				}
+				all = slices.DeleteFunc(all, func(one admin.Finding) bool {
+					return one.Level == admin.OK && (strings.HasPrefix(one.Name, "directory: connect") ||
+						strings.HasPrefix(one.Name, "directory: service bind"))
+				})
+				if slices.ContainsFunc(all, func(one admin.Finding) bool { return one.Level == admin.Failure }) {
+					return all, nil
+				}
+				if root, err := f.Root(ctx); err == nil && root.ActiveDirectory && f.Directory.Preset != "active_directory" &&
+					f.Directory.Preset != "samba" {
+					all = append(all, admin.Finding{Name: "kind of directory", Level: admin.Warning,
+						Detail: "it answers like Active Directory, and directory.preset is " + f.Directory.Preset,
+						Hint:   "set directory.preset to active_directory or samba"})
+				}
+				shown, err := f.Sample(ctx)
+				if err != nil {
+					return nil, err
+				}
+				return append(append(all, sampleFindings(shown)...), p.lockouts(ctx, f)...), nil
+			})
+		},
+	}
+}
+
+// sampleFindings show who and what was found.
+func sampleFindings(s directory.Sample) []admin.Finding {
+	var people, groups []string
+	for _, one := range s.People {
+		people = append(people, fmt.Sprintf("%s (%s)", one.Login, one.Name))
+	}
+	for _, one := range s.Groups {
+		groups = append(groups, one.Name)
+	}
+	list := func(names []string, more bool) string {
+		text := strings.Join(names, ", ")
+		if more {
+			text += ", and more"
+		}
+		return text
+	}
+	all := []admin.Finding{{Name: "people", Detail: list(people, s.MorePeople)},
+		{Name: "groups", Detail: list(groups, s.MoreGroups)}}
+	if len(groups) == 0 {
+		all[1].Level, all[1].Detail = admin.Warning, "none were found"
+		all[1].Hint = "set directory.group_base_dn, if groups are elsewhere; without groups a mapping names people one by one"
+	}
+	return all
+}
+
+// lockouts keeps our limit of wrong passwords below the directory's: else a stranger could lock people out of all
+// that the directory is used for.
+func (p *setup) lockouts(ctx context.Context, f admin.FirstStart) []admin.Finding {
+	cfg, _ := p.draft.Config()
+	least, window := cfg.SignIn.LoginFailures, cfg.SignIn.LoginWindow
+	for _, policy := range f.Lockouts(ctx) {
+		if policy.Threshold > 1 && policy.Threshold <= least {
+			least = policy.Threshold - 1
+		}
+		if policy.Threshold > 0 && policy.Window <= 24*time.Hour {
+			window = max(window, policy.Window)
+		}
+	}
+	var all []admin.Finding
+	set := func(key, value, why string) {
+		finding := admin.Finding{Name: key, Detail: "set to " + value + ", " + why}
+		if err := p.draft.Answer(key, value); err != nil || p.draft.ByEnvironment(key) != "" {
+			finding.Level, finding.Detail, finding.Hint = admin.Warning, why, "set "+key+" to "+value
+		}
+		all = append(all, finding)
+	}
+	if least != cfg.SignIn.LoginFailures {
+		set("sign_in.login_failures", strconv.Itoa(least), "below the limit at which the directory locks an account")
+	}
+	if window != cfg.SignIn.LoginWindow {
+		set("sign_in.login_window", config.FormatDuration(window), "as long as the directory remembers wrong passwords")
+	}
+	return all
+}
+
+// partner is the fifth question: the credentials of Constant Contact.
+func (p *setup) partner() question {
+	const secret, key = "constant_contact.partner_secret", "constant_contact.api_key"
+	return question{
+		title: "5. Constant Contact: what it gave you as a technology partner",
+		keys: []string{"constant_contact.partner_client_id", secret, key,
+			"constant_contact.external_provider"},
+		ask: func(bool) error {
+			p.draft.WithdrawSecret(secret)
+			p.draft.WithdrawSecret(key)
+			if err := p.value("constant_contact.partner_client_id", "Partner client id", "", nil); err != nil {
+				return err
+			}
+			if err := p.secret(secret, "Partner secret"); err != nil {
+				return err
+			}
+			if err := p.secret(key, "API key of the registered application"); err != nil {
+				return err
+			}
+			return p.value("constant_contact.external_provider", "Your name as an external provider", "", nil)
+		},
+		test: func() ([]admin.Finding, error) {
+			return p.withTests(func(ctx context.Context, f admin.FirstStart) ([]admin.Finding, error) {
+				all, err := f.Credentials(ctx)
+				if err != nil || slices.ContainsFunc(all, func(one admin.Finding) bool { return one.Level == admin.Failure }) {
+					return all, err
+				}
+				if !p.first {
+					return append(all, admin.Finding{Name: "API key",
+						Detail: "kept; ssobridge check --accounts proves it by a call that is counted"}), nil
+				}
+				more, err := f.APIKey(ctx)
+				return append(all, more...), err
+			})
+		},
+	}
+}
+
+// administrators is the sixth question: who may use the console.
+func (p *setup) administrators() question {
+	const key = "console.admin_group"
+	return question{
+		title: "6. Administrators: the group whose members may use the admin console",
+		keys:  []string{key},
+		reads: true,
+		ask: func(bool) error {
+			for {
+				cfg, _ := p.draft.Config()
+				text, err := p.line("A part of the group's name, or its DN", cfg.Console.AdminGroup)
+				if err != nil {
+					return err
+				}
+				dn, err := p.choose(text)
+				if err != nil {
+					return err
+				}
+				if dn != "" {
+					return p.draft.Answer(key, dn)
+				}
+			}
+		},
+		test: func() ([]admin.Finding, error) {
+			return p.withTests(func(ctx context.Context, f admin.FirstStart) ([]admin.Finding, error) {
+				cfg, _ := p.draft.Config()
+				found, _, err := f.Groups(ctx, cfg.Console.AdminGroup)
+				if err != nil {
+					return nil, err
+				}
+				one := admin.Finding{Name: "administrators", Detail: groupText(found[0])}
+				if found[0].Members == 0 {
+					one.Level, one.Hint = admin.Warning, "add somebody to it; until then nobody may use the console"
+				}
+				return []admin.Finding{one}, nil
+			})
+		},
+	}
+}
+
+func groupText(g admin.FoundGroup) string {
+	text := fmt.Sprintf("%s, %s", g.DN, plural(g.Members, "direct member", "direct members"))
+	if len(g.Some) > 0 {
+		text += ": " + strings.Join(g.Some, ", ")
+		if g.Members > len(g.Some) {
+			text += ", and more"
+		}
+	}
+	return text
+}
+
+// choose shows the groups that are meant by a text, and has one chosen; "": ask again.
+func (p *setup) choose(text string) (dn string, err error) {
+	var (
+		found []admin.FoundGroup
+		more  bool
+	)
+	_, err = p.withTests(func(ctx context.Context, f admin.FirstStart) (_ []admin.Finding, err error) {
+		found, more, err = f.Groups(ctx, text)
+		return nil, err
+	})
+	if e, ok := admin.AsError(err); ok {
+		p.printf("%s.\n", e.Line())
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	if len(found) == 0 {
+		p.printf("No group's name has %s in it.\n", quote(text))
+		return "", nil
+	}
+	for i, g := range found {
+		p.printf("  %d  %s\n", i+1, groupText(g))
+	}
+	if more {
+		p.printf("There are more: write more of the name to see others.\n")
+	}
+	preset := "1"
+	if len(found) > 1 {
+		preset = ""
+	}
+	answer, err := p.line("Its number, or 0 to look for another one", preset)
+	if err != nil {
+		return "", err
+	}
+	n, err := strconv.Atoi(answer)
+	if err != nil || n < 1 || n > len(found) {
+		return "", nil //nolint:nilerr // it is asked again
+	}
+	return found[n-1].DN, nil
+}

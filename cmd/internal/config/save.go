@@ -1,0 +1,201 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+)
+
+// Readers are who may read what Save writes, beside its owner: the group of the bridge's user, where root sets it up
+// for that user.
+type Readers struct {
+	Group int
+	Set   bool // false: nobody
+}
+
+func (r Readers) mode() fs.FileMode {
+	if r.Set {
+		return 0o640
+	}
+	return 0o600
+}
+
+// Saved is what Save has done.
+type Saved struct {
+	Written []string // the files
+	undo    []func() error
+}
+
+// Undo takes back what was written, as far as that can be done.
+func (s *Saved) Undo() error {
+	var errs []error
+	for _, undo := range slices.Backward(s.undo) {
+		errs = append(errs, undo())
+	}
+	s.undo = nil
+	return errors.Join(errs...)
+}
+
+// Save writes the configuration and the secrets that were answered: all of them or none. Each file is whole under its
+// name or not there. A file that holds a secret is never replaced.
+func (d *Draft) Save(readers Readers) (saved *Saved, err error) {
+	saved = &Saved{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, saved.Undo())
+		}
+	}()
+	text, changed, err := d.Text()
+	if err != nil {
+		return saved, err
+	}
+	if err := saved.folder(filepath.Dir(d.File), readers); err != nil {
+		return saved, err
+	}
+	for _, key := range slices.Sorted(maps.Keys(d.secrets)) {
+		file := d.SecretFile(key)
+		if err := saved.secret(file, string(d.secrets[key])+"\n", readers); err != nil {
+			return saved, fmt.Errorf("write %s: %s", file, PlainCause(err))
+		}
+	}
+	if !changed {
+		return saved, nil
+	}
+	if err := saved.configuration(d, text, readers); err != nil {
+		return saved, fmt.Errorf("write %s: %s", d.File, PlainCause(err))
+	}
+	return saved, nil
+}
+
+// folder makes the folder of the configuration, where it is not there.
+func (s *Saved) folder(path string, readers Readers) error {
+	if _, err := os.Stat(path); err == nil {
+		return nil
+	}
+	mode := fs.FileMode(0o700)
+	if readers.Set {
+		mode = 0o750
+	}
+	err := os.MkdirAll(path, mode)
+	if err == nil && readers.Set {
+		err = os.Chown(path, -1, readers.Group)
+	}
+	if err != nil {
+		return fmt.Errorf("make the folder %s: %s", path, PlainCause(err))
+	}
+	s.undo = append(s.undo, func() error { return os.Remove(path) })
+	return nil
+}
+
+// secret writes a file that is not there, or is empty.
+func (s *Saved) secret(path, text string, readers Readers) error {
+	if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() && info.Size() == 0 {
+		if err := os.Remove(path); err != nil {
+			return err
+		}
+	}
+	part, err := partOf(path, text, readers.mode(), -1, s.group(readers))
+	if err != nil {
+		return err
+	}
+	if err := PlaceNew(part, path); err != nil {
+		return errors.Join(err, os.Remove(part))
+	}
+	s.undo = append(s.undo, func() error { return os.Remove(path) })
+	s.Written = append(s.Written, path)
+	return nil
+}
+
+func (s *Saved) group(readers Readers) int {
+	if readers.Set {
+		return readers.Group
+	}
+	return -1
+}
+
+// configuration writes the configuration file. One that is there keeps its owner and mode.
+func (s *Saved) configuration(d *Draft, text string, readers Readers) error {
+	mode, uid, gid := readers.mode(), -1, s.group(readers)
+	if info, err := os.Stat(d.File); err == nil {
+		mode = info.Mode().Perm()
+		if owner, ok := info.Sys().(*syscall.Stat_t); ok {
+			uid, gid = int(owner.Uid), int(owner.Gid)
+		}
+	}
+	part, err := partOf(d.File, text, mode, uid, gid)
+	if err != nil {
+		return err
+	}
+	if !d.exists {
+		if err := PlaceNew(part, d.File); err != nil {
+			return errors.Join(err, os.Remove(part))
+		}
+		s.undo = append(s.undo, func() error { return os.Remove(d.File) })
+	} else {
+		if err := os.Rename(part, d.File); err != nil {
+			return errors.Join(err, os.Remove(part))
+		}
+		s.undo = append(s.undo, func() error {
+			part, err := partOf(d.File, d.text, mode, uid, gid)
+			if err != nil {
+				return err
+			}
+			return os.Rename(part, d.File)
+		})
+	}
+	s.Written = append(s.Written, d.File)
+	return nil
+}
+
+// partOf writes a file beside path, and has it on the disk. It is for its owner alone until owner and mode are set.
+func partOf(path, text string, mode fs.FileMode, uid, gid int) (name string, err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return "", err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(f.Name()))
+		}
+	}()
+	if uid != -1 || gid != -1 {
+		// Nobody but root may give a file away; who owns it already is given nothing.
+		if err := f.Chown(uid, gid); err != nil && os.Geteuid() == 0 {
+			return "", errors.Join(err, f.Close())
+		}
+	}
+	_, err = f.WriteString(text)
+	return f.Name(), errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
+}
+
+// PlaceNew gives a file its name, unless there is one of that name: then it is fs.ErrExist.
+func PlaceNew(part, path string) error {
+	err := os.Link(part, path)
+	switch {
+	case err == nil:
+		return errors.Join(os.Remove(part), syncFolder(filepath.Dir(path)))
+	case errors.Is(err, fs.ErrExist):
+		return err
+	}
+	// A file system without hard links: somebody who makes the same file at this moment is not seen.
+	if _, err := os.Lstat(path); err == nil {
+		return &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}
+	}
+	if err := os.Rename(part, path); err != nil {
+		return err
+	}
+	return syncFolder(filepath.Dir(path))
+}
+
+func syncFolder(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
