@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os/user"
 	"slices"
@@ -207,6 +208,8 @@ func classify(err error) (code int, hint string) {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return exitFailed, "it was interrupted"
+	case errors.Is(err, fs.ErrPermission):
+		return exitFailed, "run the command as the bridge's user, such as sudo -u ssobridge ssobridge check"
 	}
 	return exitFailed, ""
 }

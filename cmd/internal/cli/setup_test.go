@@ -175,8 +175,8 @@ func TestSetupAtTerminal(t *testing.T) {
 		asks("Kind, by its number [openldap]: ").types("\n").asks("Address").types(slapd.URL() + "\n").
 		asks("(PEM) [").types(slapd.CAFile() + "\n").asks("ok    directory: connect")
 
-	tt.asks("3. Service account").asks("Its DN").types(slapd.BindDN + "\n").asks("(not shown): ").types("wrong-password\n").
-		asks("FAIL").asks("Its DN, such as").asks("[" + slapd.BindDN + "]: ").types("\n").
+	tt.asks("3. Service account").asks("Its DN").types(slapd.BindDN + "\n").asks("(not shown): ").
+		types("wrong-password\n").asks("FAIL").asks("Its DN, such as").asks("[" + slapd.BindDN + "]: ").types("\n").
 		asks("(not shown): ").types("\n").asks("An answer is needed here.").asks("(not shown): ").
 		types(slapd.BindPassword + "\n").asks("ok    directory: service bind")
 

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"cmp"
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 
 	"ssobridge/certs"
 	"ssobridge/cmd/internal/config"
+	"ssobridge/store"
 	"ssobridge/web/admin"
 )
 
@@ -82,23 +84,42 @@ func (p *setup) place(o owner) {
 // makes another one in its place but on demand.
 func (p *setup) firstStart() (bool, error) {
 	cfg, _ := p.draft.Config()
-	path, file := strings.CutPrefix(cfg.DSN(), "sqlite:")
-	if !file {
-		return false, nil // found out when it is opened
-	}
-	info, err := os.Stat(path)
+	there, err := p.storeThere(&cfg)
 	switch {
-	case err == nil && info.Size() > 0:
-		return false, nil
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return false, badInput(fmt.Errorf("look at the database %s: %s", path, config.PlainCause(err)),
-			"run the command as root, or as the bridge's user")
-	case cfg.SecretKey != "" && p.draft.Exists() && !p.c.Create:
-		return false, badInput(fmt.Errorf("there is a secret key, and no database at %s", path),
-			"where did the database go? Look for the disk that held it, or put a backup in its place: ssobridge restore FILE. "+
-				"--create makes a new one")
+	case err != nil || there:
+		return false, err
+	case (cfg.SecretKey != "" || len(cfg.SecretKeys) > 0) && p.draft.Exists() && !p.c.Create:
+		return false, badInput(errors.New("there is a secret key, and no database"),
+			"where did the database go? Compare data_dir and store.dsn, look for the disk or server that held it, or put a "+
+				"backup in its place: ssobridge restore FILE. --create makes a new one")
 	}
 	return true, nil
+}
+
+// storeThere looks for a store. That of PostgreSQL is opened: who can't be reached is neither there nor missing.
+func (p *setup) storeThere(cfg *config.Config) (bool, error) {
+	if path, file := strings.CutPrefix(cfg.DSN(), "sqlite:"); file {
+		info, err := os.Stat(path)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return false, badInput(fmt.Errorf("look at the database %s: %s", path, config.PlainCause(err)),
+				"run the command as root, or as the bridge's user")
+		}
+		return err == nil && info.Size() > 0, nil
+	}
+	ctx, cancel := context.WithTimeout(p.ctx, testLimit)
+	defer cancel()
+	db, err := store.Open(ctx, store.Options{DSN: cfg.DSN(), Insecure: cfg.Store.Insecure, Existing: true, Now: p.now,
+		Logger: p.log()})
+	switch {
+	case errors.Is(err, store.ErrNoStore):
+		return false, nil
+	case errors.Is(err, store.ErrInsecure):
+		return false, fmt.Errorf("open the store: %w", err)
+	case err != nil:
+		return false, failed(fmt.Errorf("open the store: %w", err),
+			"look at store.dsn, and whether the server is reachable from here; nothing was written")
+	}
+	return true, db.Close()
 }
 
 // finish writes everything, makes the store, and says what comes next.

@@ -167,6 +167,39 @@ func TestJournal(t *testing.T) {
 	}
 }
 
+// OPS-04: the copy that goes with a backup says that it is one. What was revoked after it is not taken for all there
+// is, and the journal itself goes on as if nothing had been copied.
+func TestJournalCopy(t *testing.T) {
+	ctx := context.Background()
+	f := open(t, t.TempDir(), "", "a")
+	if text, err := f.Copy(ctx); text != nil || err != nil {
+		t.Errorf("of no journal: %q, %v", text, err)
+	}
+	f.must(f.Begin(ctx, f.now))
+	f.must(f.Before(ctx, []store.Revocation{word(1, "x", store.SwitchedOff)}))
+	text, err := f.Copy(ctx)
+	f.must(err)
+	f.must(f.Before(ctx, []store.Revocation{word(2, "y", store.SwitchedOff)}))
+	if c := f.read(); len(c.Faults) > 0 || len(c.Words) != 2 {
+		t.Errorf("the journal itself: %+v", c)
+	}
+	other := open(t, t.TempDir(), "", "a")
+	f.must(os.WriteFile(other.Path(), text, 0o600))
+	if c := other.read(); len(c.Words) != 1 || len(c.Faults) != 1 || !strings.Contains(c.Faults[0],
+		"does not know what was revoked since") {
+		t.Errorf("the copy: %+v", c)
+	}
+	// It can be gone on with, once somebody has accepted what it lacks.
+	f.must(other.Before(ctx, []store.Revocation{word(2, "z", store.SwitchedOff)}))
+	if c := other.read(); len(c.Faults) > 0 || len(c.Words) != 2 {
+		t.Errorf("gone on with: %+v", c)
+	}
+	// Its end can't be cut off unseen, where the mark says how far the database was.
+	if cut := open(t, t.TempDir(), "", "b"); os.WriteFile(cut.Path(), text, 0o600) == nil && len(cut.read().Faults) == 0 {
+		t.Error("a copy that another installation made counts")
+	}
+}
+
 func TestJournalByManyProcesses(t *testing.T) {
 	dir := t.TempDir()
 	var wait sync.WaitGroup
