@@ -8,7 +8,7 @@ import (
 	"ssobridge/idp/directory/directorytest"
 )
 
-// OPS-06
+// SET-06
 func TestCheck(t *testing.T) {
 	s := directorytest.SharedSlapd(t)
 	other := directorytest.StartSlapdWith(t, directorytest.SlapdOptions{Empty: true})

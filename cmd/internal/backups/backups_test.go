@@ -82,7 +82,7 @@ func (m *maker) names() (all []string) {
 	return all
 }
 
-// OPS-04: the oldest good ones go, whatever the clock says of the one that was just made.
+// SET-04: the oldest good ones go, whatever the clock says of the one that was just made.
 func TestKeep(t *testing.T) {
 	m := newMaker(t)
 	var all []backups.Backup
@@ -111,7 +111,7 @@ func TestKeep(t *testing.T) {
 	}
 }
 
-// OPS-04: what another installation made, what was changed or renamed, and what is damaged is nobody's to remove, and
+// SET-04: what another installation made, what was changed or renamed, and what is damaged is nobody's to remove, and
 // counts for nothing.
 func TestForeignBackups(t *testing.T) {
 	m := newMaker(t)
@@ -163,7 +163,7 @@ func TestForeignBackups(t *testing.T) {
 	}
 }
 
-// OPS-04: a backup that does not pass its check leaves nothing, in clear least of all.
+// SET-04: a backup that does not pass its check leaves nothing, in clear least of all.
 func TestBackupRefused(t *testing.T) {
 	m := newMaker(t)
 	m.o.Check = func(context.Context, *store.Copy) error { return errors.New("a key does not open") }

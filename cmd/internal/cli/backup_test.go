@@ -12,7 +12,7 @@ import (
 	"ssobridge/internal/testkind"
 )
 
-// OPS-04: a backup that is killed in the middle leaves nothing that counts as one.
+// SET-04: a backup that is killed in the middle leaves nothing that counts as one.
 func TestBackupKilled(t *testing.T) {
 	testkind.Starts(t, "ssobridge")
 	folder, to := initFolder(t), filepath.Join(t.TempDir(), "backups")

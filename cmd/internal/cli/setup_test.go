@@ -158,7 +158,7 @@ func setupWorld(t *testing.T) (folder string, env []string, slapd *directorytest
 	return folder, env, slapd
 }
 
-// OPS-01: somebody who errs wherever that is possible gets a configuration that is right in the end. No
+// SET-01: somebody who errs wherever that is possible gets a configuration that is right in the end. No
 // secret is ever shown.
 func TestSetupAtTerminal(t *testing.T) {
 	folder, env, slapd := setupWorld(t)
@@ -249,7 +249,7 @@ func TestSetupAtTerminal(t *testing.T) {
 	}
 }
 
-// OPS-01: an end in the middle leaves nothing, and a terminal that shows what is typed.
+// SET-01: an end in the middle leaves nothing, and a terminal that shows what is typed.
 func TestSetupStopped(t *testing.T) {
 	folder, env, slapd := setupWorld(t)
 	for name, end := range map[string]string{"^C": "\x03", "^D": "\x04"} {

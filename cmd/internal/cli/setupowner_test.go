@@ -25,7 +25,7 @@ func answers(slapd *directorytest.Slapd) []string {
 	}
 }
 
-// OPS-01: what root sets up for the bridge's user can be read by that user, and written where it has to be.
+// SET-01: what root sets up for the bridge's user can be read by that user, and written where it has to be.
 func TestSetupForUser(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root, who gives files away")
@@ -87,7 +87,7 @@ func TestSetupForUser(t *testing.T) {
 	}
 }
 
-// OPS-06: on Active Directory the domain's threshold and those of fine-grained policies count, as far as the service
+// SET-06: on Active Directory the domain's threshold and those of fine-grained policies count, as far as the service
 // account sees them: setup stays below them, and check says where a setting does not.
 func TestSetupActiveDirectory(t *testing.T) {
 	samba := directorytest.StartSamba(t)
@@ -135,7 +135,7 @@ func TestSetupActiveDirectory(t *testing.T) {
 	}
 }
 
-// OPS-02: with PostgreSQL the store is made there, and a database that is gone is not taken for a first start.
+// SET-02: with PostgreSQL the store is made there, and a database that is gone is not taken for a first start.
 func TestSetupPostgres(t *testing.T) {
 	fresh := storetest.Postgres(t)
 	dsn := fresh(t).DSN

@@ -32,7 +32,7 @@ func asNobody(t *testing.T, run func()) {
 	<-done
 }
 
-// OPS-03: a file that is there and may not be read is not one that is missing.
+// SET-03: a file that is there and may not be read is not one that is missing.
 func TestDenied(t *testing.T) {
 	folder := initFolder(t)
 	file := filepath.Join(folder, "ssobridge.yaml")

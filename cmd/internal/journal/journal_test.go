@@ -167,7 +167,7 @@ func TestJournal(t *testing.T) {
 	}
 }
 
-// OPS-04: the copy that goes with a backup says that it is one. What was revoked after it is not taken for all there
+// SET-04: the copy that goes with a backup says that it is one. What was revoked after it is not taken for all there
 // is, and the journal itself goes on as if nothing had been copied.
 func TestJournalCopy(t *testing.T) {
 	ctx := context.Background()
