@@ -110,7 +110,7 @@ func unknownCommand(t *testing.T, line string) string {
 
 // TestDocumentedSettings: each block of configuration has keys and values that the program takes (row DOC-02).
 func TestDocumentedSettings(t *testing.T) {
-	values, err := config.InitialValues("https://sso.example.com", nil)
+	values, err := config.InitialValues(t.TempDir(), "https://sso.example.com", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
