@@ -13,6 +13,7 @@ import (
 
 	"ssobridge/cmd/internal/config"
 	"ssobridge/idp/directory"
+	"ssobridge/internal/plaintext"
 	"ssobridge/web/admin"
 )
 
@@ -449,7 +450,7 @@ func (p *setup) choose(text string) (dn string, err error) {
 		return "", err
 	}
 	if len(found) == 0 {
-		p.printf("No group's name has %s in it.\n", quote(text))
+		p.printf("No group's name has %s in it.\n", plaintext.Quote(text))
 		return "", nil
 	}
 	for i, g := range found {

@@ -16,6 +16,7 @@ import (
 
 	"ssobridge/certs"
 	"ssobridge/cmd/internal/config"
+	"ssobridge/internal/plaintext"
 	"ssobridge/store"
 	"ssobridge/web/admin"
 )
@@ -48,7 +49,7 @@ func (p *setup) readers() (owner, error) {
 	found, err := user.Lookup(name)
 	switch {
 	case err != nil && p.c.User != "":
-		return owner{}, badInput(fmt.Errorf("there is no user %s on this machine", quote(name)),
+		return owner{}, badInput(fmt.Errorf("there is no user %s on this machine", plaintext.Quote(name)),
 			"make it first: useradd --system --home-dir "+bridgeFolder+" --shell /usr/sbin/nologin NAME")
 	case err != nil:
 		p.printf("WARN  user: there is no user %s, so that root alone can read what is written here\n"+

@@ -253,7 +253,7 @@ func setScalar(field reflect.Value, text string) (fault, mend string) {
 		var list []string
 		if flow := strings.TrimSpace(text); strings.HasPrefix(flow, "[") { // as in the file
 			if err := yaml.Unmarshal([]byte(flow), &list); err != nil {
-				return fmt.Sprintf("%s is not a list of texts", quote(text)), "write [ONE, TWO], or ONE,TWO"
+				return fmt.Sprintf("%s is not a list of texts", plaintext.Quote(text)), "write [ONE, TWO], or ONE,TWO"
 			}
 			field.Set(reflect.ValueOf(list))
 			return "", ""
