@@ -55,8 +55,8 @@ func (db *DB) copyTo(ctx context.Context, part string) error {
 	return c.Close()
 }
 
-// placeNew gives a file its name, unless there is one of that name. Nothing stands under the name before: a program that
-// is killed leaves no empty file that looks like a backup.
+// placeNew gives a file its name, unless there is one of that name. Nothing stands under the name before: a program
+// that is killed leaves no empty file that looks like a backup.
 func placeNew(part, path string) error {
 	err := os.Link(part, path)
 	switch {

@@ -10,8 +10,8 @@ import (
 // Copy is a copy of the SQLite database that Backup made, opened for reading only.
 type Copy struct{ db *sql.DB }
 
-// OpenCopy opens a copy and reads it through: it is whole, a store of ours, and of a schema that this program can use. A
-// *NotCopyError says what else it is. Close it after use.
+// OpenCopy opens a copy and reads it through: it is whole, a store of ours, and of a schema that this program can use.
+// A *NotCopyError says what else it is. Close it after use.
 func OpenCopy(ctx context.Context, path string) (*Copy, error) {
 	if err := looksLikeCopy(path); err != nil {
 		return nil, err
