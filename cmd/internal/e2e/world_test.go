@@ -298,7 +298,9 @@ func startSandboxBehind(t testing.TB, o sandbox.Options, around func(http.Handle
 		t.Fatal(err)
 	}
 	o.PublicURL = "http://" + listener.Addr().String()
-	o.TokensPerSecond = sandbox.Unlimited // several processes of one world ask within a second
+	if o.TokensPerSecond == 0 {
+		o.TokensPerSecond = sandbox.Unlimited // several processes of one world ask within a second
+	}
 	box, err := sandbox.New(o)
 	if err != nil {
 		t.Fatal(err)
