@@ -122,9 +122,15 @@ func TestConsoleBounds(t *testing.T) {
 // newWorldWithConsole is newConsoleWorld without its last look at the audit, which a test has broken.
 func newWorldWithConsole(t *testing.T) *world {
 	t.Helper()
+	return newWorld(t, setting{set: consoleGroups(t)})
+}
+
+// consoleGroups are the settings that give the sample directory's groups a role in the console.
+func consoleGroups(t *testing.T) map[string]string {
+	t.Helper()
 	slapd := directorytest.SharedSlapd(t).GroupDN
-	return newWorld(t, setting{set: map[string]string{
+	return map[string]string{
 		"console.viewer_group": slapd("emea"), "console.operator_group": slapd("ring-a"),
 		"console.admin_group": slapd("ctct-a07e1lxqqqo1-campaign_creator"), "second_factor.console": "off",
-	}})
+	}
 }

@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"bufio"
 	"context"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -112,10 +113,10 @@ func TestLogPipe(t *testing.T) {
 	}
 }
 
-// An open page of the console does not delay the stop, nor make it a failure (REAL-90).
+// Open pages of the console, and connections that browsers open ahead, neither delay the stop nor make it a failure
+// (REAL-90). It does not run beside other tests, and without the race detector: its time is looked at.
 func TestStopWithOpenConsole(t *testing.T) {
-	t.Parallel()
-	w := newWorldWithConsole(t)
+	w := newWorld(t, setting{quick: true, set: consoleGroups(t)})
 	c := w.enter(t, consoleViewer)
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.url+"/admin/provisioning/live", nil)
 	if err != nil {
@@ -130,10 +131,21 @@ func TestStopWithOpenConsole(t *testing.T) {
 	if line, err := page.ReadString('\n'); err != nil || !strings.HasPrefix(line, "data: ") {
 		t.Fatalf("the live page: %q, %v", line, err)
 	}
+	w.console(t, consoleViewer, "/admin/provisioning").sees("Provisioning")
+	unused, err := net.Dial("tcp", strings.TrimPrefix(w.listen, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unused.Close()
+	newClient(t).get(w.url + "/healthz") // the connection before was taken by then
 	cmd := w.cmd
 	w.cmd = nil
+	began := time.Now()
 	if code := ended(t, cmd, syscall.SIGTERM); code != 0 {
 		t.Errorf("exit code %d, want 0\n%s", code, w.out)
+	}
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("the stop took %s, want at most 2 s where nothing runs\n%s", took, w.out)
 	}
 	if strings.Contains(w.out.String(), "cut off") {
 		t.Errorf("the live page was cut off:\n%s", w.out)

@@ -6,11 +6,10 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"net"
-	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -98,14 +97,14 @@ func (p *App) Serve(ctx context.Context, l Listeners, ready func()) error {
 	// The console's own listener, where there is one, serves the same program under the same certificate.
 	front, console := &swapped{}, &swapped{}
 	front.set(pages.Handler())
-	all := []served{{newServer(front, p.log, p.Now), l.Pages}}
+	all := []*served{newServed(front, l.Pages, p.log, p.Now)}
 	if l.Console != nil {
 		handler := pages.ConsoleHandler()
 		if handler == nil {
 			return errors.Join(errors.New("console.listen is open, and there is no console of an address of its own"), l.close())
 		}
 		console.set(handler)
-		all = append(all, served{newServer(console, p.log, p.Now), l.Console})
+		all = append(all, newServed(console, l.Console, p.log, p.Now))
 	}
 	reloaded := reloads{front: front, console: console, again: func(cfg config.Config) (*web.Server, error) {
 		return p.pages(cfg, figures, stopping)
@@ -120,15 +119,14 @@ func (p *App) Serve(ctx context.Context, l Listeners, ready func()) error {
 			p.log.Error("the TLS certificate keeps browsers away", "file", t.Cert, "cause", f.Text, "hint", f.Fix)
 		}
 		reloaded.certificate = reload
-		for i := range all {
-			one := &all[i]
+		for _, one := range all {
 			one.server.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: reload.get,
 				NextProtos: []string{"h2", "http/1.1"}}
 			one.listener = tls.NewListener(one.listener, one.server.TLSConfig)
 		}
 	}
 	if l.Metrics != nil {
-		all = append(all, served{newServer(figures.handler(), p.log, p.Now), l.Metrics})
+		all = append(all, newServed(figures.handler(), l.Metrics, p.log, p.Now))
 	}
 	if _, err := p.alignAccounts(ctx); err != nil && ctx.Err() == nil {
 		p.log.Warn("client accounts that are stored in another case were not brought to the listed form; tried again in a "+
@@ -140,7 +138,7 @@ func (p *App) Serve(ctx context.Context, l Listeners, ready func()) error {
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	for _, one := range all {
-		g.Go(func() error { return serve(one.server, one.listener) })
+		g.Go(one.serve)
 	}
 	g.Go(func() error {
 		if err := p.Provisioning.Run(ctx); err != nil && ctx.Err() == nil {
@@ -170,13 +168,11 @@ func (p *App) Serve(ctx context.Context, l Listeners, ready func()) error {
 		// The ended ctx must not cut the running requests short.
 		wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 		defer cancel()
+		var stops sync.WaitGroup
 		for _, one := range all {
-			// A browser that does not come to an end is no fault of ours: the stop is in order.
-			if err := one.server.Shutdown(wait); err != nil {
-				p.log.Warn("requests that were still running are cut off", "cause", err)
-				_ = one.server.Close() // which can't be served any longer either
-			}
+			stops.Go(func() { one.stop(wait, p.log) })
 		}
+		stops.Wait()
 		return nil
 	})
 	if ready != nil {
@@ -195,14 +191,14 @@ func (p *App) Serve(ctx context.Context, l Listeners, ready func()) error {
 	return err
 }
 
-// announce calls ready as soon as sign-ins can be served, which needs a signing key that opens: until then nobody may
-// be told so. It returns when ctx ends.
+// announce calls ready as soon as /readyz says so too: the store can be written and is the right one, and a signing key
+// opens. It returns when ctx ends.
 func (p *App) announce(ctx context.Context, ready func()) error {
 	const again = time.Second
 	tick := time.NewTicker(again)
 	defer tick.Stop()
 	for said := ""; ; {
-		err := p.IdP.Ready(ctx)
+		err := p.Status().Ready(ctx)
 		if err == nil {
 			ready()
 			return nil
@@ -299,27 +295,6 @@ func (p *App) webhook(cfg config.Config) *web.Webhook {
 			return p.Provisioning.HintAccount(ctx, id, event)
 		},
 	}
-}
-
-// served is a listener with its server.
-type served struct {
-	server   *http.Server
-	listener net.Listener
-}
-
-func newServer(h http.Handler, log *slog.Logger, now func() time.Time) *http.Server {
-	return &http.Server{
-		Handler: h, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
-		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
-		ErrorLog: newServerLog(log, now),
-	}
-}
-
-func serve(s *http.Server, l net.Listener) error {
-	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serve on %s: %w", l.Addr(), err)
-	}
-	return nil
 }
 
 // alignAccounts brings stored client accounts to the form of the list. Whoever reads them in between resolves them.
