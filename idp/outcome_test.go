@@ -3,6 +3,7 @@ package idp_test
 import (
 	"context"
 	"maps"
+	"slices"
 	"testing"
 
 	"ssobridge/idp"
@@ -16,7 +17,12 @@ func TestAnswersAreCounted(t *testing.T) {
 	counted := map[string]int{}
 	f := newFixture(t, "rsa-2048", func(o *idp.Options) {
 		o.SecondFactor, o.Console = idp.FactorOptions{People: mfa.Required}, idp.ConsoleGroups{Admin: staffGroup}
-		o.Count = func(outcome, reason string) { counted[outcome+" "+reason]++ }
+		o.Count = func(outcome, reason string) {
+			counted[outcome+" "+reason]++
+			if !slices.Contains(idp.Outcomes()[outcome], reason) {
+				t.Errorf("%s %s is counted, and not among the outcomes", outcome, reason)
+			}
+		}
 	})
 	want := func(what string, all map[string]int) {
 		t.Helper()
@@ -48,6 +54,13 @@ func TestAnswersAreCounted(t *testing.T) {
 	a, err = f.Cancel(ctx, id, v)
 	must[idp.Deliver](t, a, err)
 	want("the way back to the service provider", map[string]int{"cancelled ": 1})
+
+	passive := newRequest(plain)
+	passive.attributes = `IsPassive="true"`
+	v = visitor("nobody")
+	a, err = f.Resume(ctx, f.request(t, passive, v), v)
+	must[idp.Deliver](t, a, err)
+	want("a status in place of an assertion", map[string]int{"refused passive": 1})
 
 	_, a = f.enterAs(t, "alice", "correct horse")
 	must[idp.Entered](t, a, nil)

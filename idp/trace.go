@@ -65,7 +65,8 @@ func (p *IdP) traced(ctx context.Context, v Visitor, about string) (_ context.Co
 		}
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		if outcome, reason := outcomeOf(a.Page, *err, t.cancelled); outcome != "" && p.o.Count != nil && !t.refusals {
+		if outcome, reason := outcomeOf(a.Page, *err, t.cancelled, t.t.Reason); outcome != "" && p.o.Count != nil &&
+			!t.refusals {
 			p.o.Count(outcome, reason)
 		}
 		if _, over := a.Page.(Finished); over && *err == nil {
