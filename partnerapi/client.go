@@ -37,7 +37,10 @@ type Options struct {
 	Transport http.RoundTripper // default: one of the package's own
 	Now       func() time.Time  // default time.Now
 	Random    func() float64    // from 0 to below 1, for waits; default math/rand/v2
-	Logger    *slog.Logger      // default: none
+	// Failed notes that a call failed in a way that speaks against Constant Contact; why is the Kind of its error. Default
+	// nil: nobody wants to know.
+	Failed func(ctx context.Context, why string) error
+	Logger *slog.Logger // default: none
 }
 
 // String leaves the API key out.
@@ -106,9 +109,18 @@ type answer struct {
 	err        error // of reading the body
 }
 
-// do makes a call: token, slot, request. After a 401 the token is renewed and the request, which
-// was not acted upon, is sent once more with a slot of its own.
+// do makes a call, and says what it came to.
 func (c *Client) do(ctx context.Context, k call) ([]byte, error) {
+	body, err := c.sendAtMostTwice(ctx, k)
+	if why, failed := failing(ctx, err); failed && c.o.Failed != nil {
+		c.tell(ctx, func(ctx context.Context) error { return c.o.Failed(ctx, string(why)) })
+	}
+	return body, err
+}
+
+// sendAtMostTwice makes a call: token, slot, request. After a 401 the token is renewed and the request, which
+// was not acted upon, is sent once more with a slot of its own.
+func (c *Client) sendAtMostTwice(ctx context.Context, k call) ([]byte, error) {
 	for again := false; ; again = true {
 		a, token, err := c.attempt(ctx, k)
 		if err != nil {
@@ -285,7 +297,7 @@ func (c *Client) send(ctx context.Context, k call, token string) (answer, error)
 			kind = Unknown
 		}
 		c.o.Logger.Warn("partner call without answer", "op", k.op, "class", k.class, "kind", string(kind),
-			"took", c.o.Now().Sub(start), "error", err, "hint", hintOf(err))
+			"duration", c.o.Now().Sub(start), "error", err, "hint", hintOf(err))
 		return answer{}, &Error{Kind: kind, Op: k.op, Err: err}
 	}
 	defer resp.Body.Close()
@@ -298,7 +310,7 @@ func (c *Client) send(ctx context.Context, k call, token string) (answer, error)
 	if int64(len(a.body)) > limit {
 		a.body, a.err = a.body[:limit], fmt.Errorf("longer than %d bytes", limit)
 	}
-	c.o.Logger.Debug("partner call", "op", k.op, "class", k.class, "status", a.status, "took", c.o.Now().Sub(start))
+	c.o.Logger.Debug("partner call", "op", k.op, "class", k.class, "status", a.status, "duration", c.o.Now().Sub(start))
 	return a, nil
 }
 
