@@ -241,6 +241,32 @@ func (a *Audit) LastCheckpoint(ctx context.Context) (Checkpoint, error) {
 	return s, a.db.explain("read the last checkpoint of the audit", err)
 }
 
+// Uncovered is when the oldest event happened that no checkpoint covers; zero: all are covered.
+func (a *Audit) Uncovered(ctx context.Context) (time.Time, error) {
+	const what = "look for audit events that no checkpoint covers"
+	var after, at int64
+	switch last, err := a.LastCheckpoint(ctx); {
+	case errors.Is(err, ErrNotFound): // there is none yet
+	case err != nil:
+		return time.Time{}, err
+	default:
+		err := a.db.engine.reader().QueryRowContext(ctx, `
+			SELECT event FROM audit_chain WHERE seq = $1`, last.Seq).Scan(&after)
+		if errors.Is(err, sql.ErrNoRows) {
+			return time.Time{}, nil // it was cut off with all before it
+		}
+		if err != nil {
+			return time.Time{}, a.db.explain(what, err)
+		}
+	}
+	err := a.db.engine.reader().QueryRowContext(ctx, `
+		SELECT at FROM audit_events WHERE id > $1 ORDER BY id LIMIT 1`, after).Scan(&at)
+	if errors.Is(err, sql.ErrNoRows) {
+		return time.Time{}, nil
+	}
+	return fromMicros(at), a.db.explain(what, err)
+}
+
 func scanCheckpoint(row scanner) (s Checkpoint, err error) {
 	var at int64
 	err = row.Scan(&s.Seq, &s.Hash, &at, &s.Signature)

@@ -81,7 +81,7 @@ func migrate(ctx context.Context, s schema) (upgraded bool, err error) {
 		return false, fmt.Errorf("migrate from version %d: %w", version, err)
 	}
 	for _, m := range done {
-		s.logger.InfoContext(ctx, "database migrated", "version", m.Source.Version, "took", m.Duration)
+		s.logger.InfoContext(ctx, "database migrated", "version", m.Source.Version, "duration", m.Duration)
 	}
 	return version > 0 && len(done) > 0, nil
 }

@@ -38,6 +38,7 @@ var smallTables = map[string]string{
 	"event_sums":             "tens for a quarter of an hour, eight days",
 	"request_counts":         "as many for a quarter of an hour as there were reasons, a month",
 	"figures":                "ten kinds, 96 a day for eight days",
+	"health":                 "one row",
 	"hold":                   "one row",
 	"leases":                 "one for each kind of work",
 	"login_failures":         "only the version before writes it",

@@ -78,6 +78,7 @@ func Run(t *testing.T, o Suite) {
 		{"Confirm", testConfirm},
 		{"Hold", testHold},
 		{"Breaker", testBreaker},
+		{"Health", testHealth},
 		{"Leases", testLeases},
 		{"Budget", testBudget},
 		{"Departures", testDepartures},

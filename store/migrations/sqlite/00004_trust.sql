@@ -380,3 +380,20 @@ CREATE INDEX people_seen_at ON people (seen_at);
 -- An administrator names somebody by login who is not in the directory any more.
 CREATE INDEX people_login ON people (lower(login));
 CREATE INDEX manual_work_login ON manual_work (lower(login));
+
+
+-- Health.
+-- One row: the last health snapshot (JSON), which one replica makes, when somebody last signed in at a service provider on any
+-- replica, and how many calls to Constant Contact have failed, why the last one did, and when. They count from budget.worked_at on.
+CREATE TABLE health (
+    id             INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+    at             INTEGER NOT NULL,
+    maker          TEXT NOT NULL,
+    content        TEXT NOT NULL,
+    signed_in_at   INTEGER NOT NULL,
+    call_failures  INTEGER NOT NULL,
+    call_failed_at INTEGER NOT NULL,
+    call_why       TEXT NOT NULL
+) STRICT;
+
+INSERT INTO health (id, at, maker, content, signed_in_at, call_failures, call_failed_at, call_why) VALUES (1, 0, '', '', 0, 0, 0, '');
