@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-ldap/ldap/v3"
@@ -15,6 +16,7 @@ import (
 // something to do too: a warning.
 type Step struct {
 	Name, Detail string
+	Server       string // the URL of the one that was tried; "": any of them
 	Err          error
 	Mend         string
 }
@@ -42,8 +44,18 @@ func (d *Directory) CheckTo(ctx context.Context, depth Depth) []Step {
 		steps = append(steps, Step{Name: "read ca_file", Detail: strings.Join(d.unread, "; "),
 			Mend: "have those certificates issued again, or take them out if no server needs them"})
 	}
-	for _, s := range d.servers {
-		steps = append(steps, d.checkServer(ctx, s, depth)...)
+	// Side by side: one that does not answer leaves the others their time.
+	each := make([][]Step, len(d.servers))
+	var all sync.WaitGroup
+	for i, s := range d.servers {
+		all.Go(func() { each[i] = d.checkServer(ctx, s, depth) })
+	}
+	all.Wait()
+	for i, s := range d.servers {
+		for _, step := range each[i] {
+			step.Server = s.url
+			steps = append(steps, step)
+		}
 	}
 	if depth < ToPeople {
 		return steps
