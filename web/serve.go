@@ -196,7 +196,7 @@ func (s *Server) finish(c echo.Context, v *visit, took time.Duration) {
 	}
 	attrs := []slog.Attr{
 		slog.String("ref", v.ref), slog.String("method", knownMethod(c.Request().Method)), slog.String("route", route),
-		slog.Int("status", status), slog.Duration("took", took), slog.String("client", v.address),
+		slog.Int("status", status), slog.Duration("duration", took), slog.String("client", v.address),
 	}
 	if v.issued.Response != "" {
 		attrs = append(attrs, slog.String("sp", v.issued.EntityID), slog.String("response", v.issued.Response))

@@ -58,14 +58,18 @@ func (a Attention) List(ctx context.Context, s Scope, now ProvisioningStatus) (a
 		}
 		add(len(list), task.text, ListTasks, task.kind)
 	}
-	err = a.Status.Look(ctx, s, ForOverview, func(f Finding) {
-		// What needs nobody's act is no work: a service provider that was switched off on purpose.
-		if f.Act != NoAct && f.Level > OK {
-			all = append(all, Need{Count: 1, Text: f.Name + ": " + f.Detail, Act: f.Act, About: f.About, Finding: &f})
-		}
-	})
+	health, err := a.Status.Health(ctx, s)
 	if err != nil {
 		return nil, err
+	}
+	for _, part := range health.Parts {
+		for _, f := range part.Findings {
+			// What needs nobody's act is no work: a service provider that was switched off on purpose. Provisioning is named
+			// above.
+			if f.Act != NoAct && f.Act != TryLater && f.Act != RunCheck && part.Part != PartProvisioning {
+				all = append(all, Need{Count: 1, Text: f.Name + ": " + f.Detail, Act: f.Act, About: f.About, Finding: &f})
+			}
+		}
 	}
 	orders, err := a.Accounts.Orders(ctx, s, store.RequestUnknown, store.RequestAccepted, store.RequestConflict,
 		store.RequestRefused)

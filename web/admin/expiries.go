@@ -101,7 +101,7 @@ func ProviderExpiries(sp store.ServiceProvider) []Expiry {
 // ExpiryFinding says when something ends, and warns as row KEY-03 says.
 func ExpiryFinding(e Expiry, now time.Time) Finding {
 	e = e.At(now)
-	f := Finding{Name: e.What, Detail: e.Message, About: e.EntityID}
+	f := Finding{Name: e.What, Detail: e.Message, About: e.EntityID, Part: PartExpiry}
 	switch {
 	case !e.Due:
 		return Finding{Name: e.What, Detail: "valid until " + e.NotAfter.UTC().Format(time.DateOnly)}

@@ -12,12 +12,13 @@ const (
 
 // Finding is what was found where something was looked at.
 type Finding struct {
-	Name   string // of what was looked at
-	Level  Level
-	Detail string // what was found, in a sentence without its full stop; "" where name and level say it
-	Hint   string // what to do, the same for every face; "": Act says it
-	Act    Act
-	About  string // what the act is about
+	Name   string `json:"name"` // of what was looked at
+	Level  Level  `json:"level"`
+	Detail string `json:"detail,omitempty"` // what was found, in a sentence without its full stop; "" where name and level say it
+	Hint   string `json:"hint,omitempty"`   // what to do, the same for every face; "": Act says it
+	Act    Act    `json:"act,omitempty"`
+	About  string `json:"about,omitempty"` // what the act is about
+	Part   Part   `json:"-"`               // of the health snapshot, where it is another than its check's
 
 	err error
 }

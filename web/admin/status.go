@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,19 +16,21 @@ import (
 // of it.
 type Asked uint8
 
-// Who asks. A load balancer asks for readiness every few seconds, so that it is about this replica alone. The overview
-// reads the database; a probe looks at the directory and at Constant Contact; a full check does all of it.
+// Who asks. A load balancer asks for readiness every few seconds, so that it is about this replica alone. The health
+// snapshot is made twice a minute by one replica for all; overview, metrics and commands read it. A full check does all
+// of it, once, for the configuration at hand.
 const (
 	ForReadiness Asked = 1 << iota
-	ForOverview
-	ForProbe
+	ForHealth
+	ForReplica // what each replica finds of itself, beside the snapshot of one
 	ForFullCheck
 )
 
 // Check is one entry of the list.
 type Check struct {
-	For Asked
-	Run func(ctx context.Context) []Finding
+	Part Part // of the snapshot; "": it is not in it
+	For  Asked
+	Run  func(ctx context.Context) []Finding
 }
 
 // ConsoleGroup is a group whose members have a role in the console, by the configuration's key.
@@ -40,15 +43,17 @@ type Status struct {
 	SignIns   func(ctx context.Context) error // tells whether sign-ins can be served: the identity provider's own
 	Keys      Keys
 	Providers Providers
-	Directory *directory.Directory
-	Tokens    *partnerapi.TokenSource
-	Budget    *store.Budget    // of calls to Constant Contact; nil: jumps of the clock are not looked for
-	Now       func() time.Time // of this machine
+	Directory *directory.Directory    // nil: it is not looked at
+	Tokens    *partnerapi.TokenSource // nil: no token is asked for
+	Budget    *store.Budget           // of calls to Constant Contact; nil: jumps of the clock are not looked for
+	Now       func() time.Time        // of this machine
 
 	ConsoleGroups []ConsoleGroup // that give a role in the console
 
 	TokenURL, APIURL string
-	BackupMaxAge     time.Duration // of the last backup; 0: it is not looked at
+	BackupMaxAge     time.Duration                   // of the last backup; 0: it is not looked at
+	Probe            func(ctx context.Context) error // makes one call to see whether Constant Contact answers; nil: none
+	Expiries         Expiries
 	// reads the list of client accounts anew, and counts them; nil: not wanted
 	Accounts func(ctx context.Context) (int, error)
 
@@ -59,24 +64,29 @@ type Status struct {
 // checks is the list, in the order in which one thing needs the other.
 func (s Status) checks() []Check {
 	list := []Check{
-		{ForReadiness | ForFullCheck, s.store},
-		{ForReadiness, s.signIns},
+		{PartStore, ForReadiness | ForHealth | ForReplica | ForFullCheck, s.store},
+		{PartKeys, ForReadiness | ForHealth | ForReplica, s.signIns},
 	}
 	list = append(list, s.Machine...)
 	list = append(
 		list,
-		Check{ForFullCheck, s.Keys.Findings},
-		Check{ForProbe | ForFullCheck, s.directory},
-		Check{ForProbe | ForFullCheck, s.token},
-		Check{ForProbe | ForFullCheck, s.api},
-		Check{ForFullCheck, s.accounts},
-		Check{ForFullCheck, s.clockJump},
-		Check{ForOverview | ForFullCheck, s.backup},
-		Check{ForOverview | ForFullCheck, s.Providers.Findings},
-		Check{ForFullCheck, s.Providers.expiries},
+		Check{PartKeys, ForHealth | ForFullCheck, s.Keys.Findings},
+		Check{PartDirectory, ForHealth | ForFullCheck, s.directory},
+		Check{PartConstantContact, ForFullCheck, s.token},
+		Check{PartConstantContact, ForHealth | ForFullCheck, s.constantContact},
+		Check{PartConstantContact, ForFullCheck, s.accounts},
+		Check{PartProvisioning, ForHealth | ForFullCheck, s.provisioning},
+		Check{PartBudget, ForHealth | ForFullCheck, s.budget},
+		Check{PartClock, ForHealth | ForFullCheck, s.clockJump},
+		Check{PartClock, ForHealth, s.skew},
+		Check{PartBackup, ForHealth | ForFullCheck, s.backup},
+		Check{PartProviders, ForHealth | ForFullCheck, s.Providers.Findings},
+		Check{PartExpiry, ForFullCheck, s.Providers.expiries},
+		Check{PartExpiry, ForHealth, s.ends},
+		Check{PartAudit, ForHealth | ForFullCheck, s.audit},
 	)
 	list = append(list, s.Rest...)
-	return append(list, Check{ForFullCheck, s.PrimaryGroups})
+	return append(list, Check{"", ForFullCheck, s.PrimaryGroups})
 }
 
 // maxPrimaryGroups bounds the groups that PrimaryGroups looks at.
@@ -195,17 +205,35 @@ func (s Status) signIns(ctx context.Context) []Finding {
 }
 
 func (s Status) directory(ctx context.Context) []Finding {
+	if s.Directory == nil {
+		return nil
+	}
 	return directoryFindings(s.Directory.Check(ctx))
 }
 
 // directoryFindings are the steps of a check of the directory.
 func directoryFindings(steps []directory.Step) []Finding {
+	whole := 0 // servers at which every step went well
+	failed := map[string]bool{}
+	for _, step := range steps {
+		if was, known := failed[step.Server]; step.Server != "" {
+			failed[step.Server] = step.Err != nil || known && was
+		}
+	}
+	for _, bad := range failed {
+		if !bad {
+			whole++
+		}
+	}
 	var all []Finding
 	for _, step := range steps {
 		f := Finding{Name: "directory: " + step.Name, Detail: step.Detail}
 		switch {
 		case step.Err != nil:
 			f = found(f.Name, step.Err)
+			if step.Server != "" && whole > 0 { // sign-ins go on by the others
+				f.Level, f.Detail = Warning, cmp.Or(f.Detail, step.Err.Error())
+			}
 		case step.Mend != "":
 			f.Level = Warning
 		}
@@ -219,7 +247,7 @@ func directoryFindings(steps []directory.Step) []Finding {
 // clock that is seconds off is on its way there (SP-08).
 const skewLimit = 5 * time.Second
 
-// token asks for a token and compares the clocks.
+// token asks for a token and compares the clocks. A check does so, to try the credentials at hand.
 func (s Status) token(ctx context.Context) []Finding {
 	const name = "partner token"
 	if _, err := s.Tokens.Token(ctx); err != nil {
@@ -234,33 +262,26 @@ func (s Status) token(ctx context.Context) []Finding {
 		}
 		return []Finding{f}
 	}
-	all := []Finding{{Name: name, Detail: s.TokenURL}}
+	return append([]Finding{{Name: name, Detail: s.TokenURL}}, s.skew(ctx)...)
+}
+
+// skew compares our clock with the token server's, as it said it at the last token.
+func (s Status) skew(context.Context) []Finding {
+	if s.Tokens == nil {
+		return nil
+	}
 	theirs, ours, ok := s.Tokens.ServerTime()
 	if !ok {
-		return all
+		return nil
 	}
 	// The Date header counts whole seconds, so up to one second is no difference.
 	skew := ours.Sub(theirs)
-	f := Finding{Name: "clock", Detail: fmt.Sprintf("ours differs from the token server's by %s", skew.Round(time.Second))}
+	f := Finding{Name: "clock", Part: PartClock, Detail: "ours differs from the token server's by " +
+		skew.Round(time.Second).String()}
 	if skew.Abs() > skewLimit {
 		f.Level, f.Hint = Warning, "let NTP set this machine's clock: Constant Contact refuses sign-ins when it is about a "+
 			"minute off"
 	}
-	return append(all, f)
-}
-
-// api says whether calls to Constant Contact are stopped, since too many of them failed. No call is made.
-func (s Status) api(ctx context.Context) []Finding {
-	const name = "partner API"
-	state, err := s.Store.Breaker().State(ctx)
-	switch {
-	case err != nil:
-		return []Finding{found(name, err)}
-	case state.Cause == "":
-		return []Finding{{Name: name, Detail: s.APIURL}}
-	}
-	f := Finding{Name: name, Level: Warning, Detail: CallsStopped(state.Cause) + ", and calls are stopped"}
-	f.Hint = "calls are tried again by themselves at " + state.Until.UTC().Format("15:04 MST")
 	return []Finding{f}
 }
 

@@ -21,7 +21,7 @@ func TestStatusIsOneList(t *testing.T) {
 	var signIns error
 	s := admin.Status{
 		Store: keys.Store, StoreName: "sqlite", Keys: keys, Providers: admin.Providers{Store: keys.Store, Now: at.now},
-		SignIns: func(context.Context) error { return signIns },
+		SignIns: func(context.Context) error { return signIns }, Now: at.now,
 		Machine: []admin.Check{{For: admin.ForFullCheck,
 			Run: func(context.Context) []admin.Finding { return []admin.Finding{{Name: "machine"}} }}},
 	}
@@ -41,9 +41,9 @@ func TestStatusIsOneList(t *testing.T) {
 	if got := names(look(admin.ForReadiness)); !slices.Equal(got, []string{"store", "sign-ins"}) {
 		t.Errorf("readiness looks at %v: it is asked every few seconds, by a load balancer", got)
 	}
-	overview := look(admin.ForOverview)
-	if len(overview) == 0 || overview[len(overview)-1].Act != admin.AddConstantContact {
-		t.Errorf("the overview finds %+v", overview)
+	health := s.LookForHealth(ctx, admin.Health{})
+	if p, _ := health.Part(admin.PartProviders); p.Worst().Act != admin.AddConstantContact {
+		t.Errorf("the snapshot finds of service providers: %+v", p)
 	}
 	if err := s.Ready(ctx); err != nil {
 		t.Errorf("ready: %v", err)
@@ -62,7 +62,7 @@ func TestStatusIsOneList(t *testing.T) {
 		t.Errorf("the store is closed: %v", err)
 	}
 	var e *admin.Error
-	if err := s.Look(ctx, admin.Accounts("a07e1lxqqqo0"), admin.ForOverview, nil); !errors.As(err, &e) ||
+	if err := s.Look(ctx, admin.Accounts("a07e1lxqqqo0"), admin.ForHealth, nil); !errors.As(err, &e) ||
 		e.Kind != admin.Forbidden {
 		t.Errorf("for somebody who may see one account: %v", err)
 	}

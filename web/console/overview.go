@@ -15,7 +15,7 @@ import (
 func (k *Console) overviewRoutes() []route {
 	return []route{
 		get(web.ConsoleHome, idp.Viewer, k.overview),
-		get("/admin/overview/probe", idp.Viewer, k.probe),
+		get("/admin/overview/live", idp.Viewer, k.healthLive).stream(),
 		get(web.FreshPath, idp.Viewer, (*request).GoOn).fresh(),
 	}
 }
@@ -32,8 +32,13 @@ func (k *Console) overview(r *request) error {
 	if err != nil {
 		return err
 	}
+	health, err := k.Status.Health(r.ctx(), r.scope())
+	if err != nil {
+		return fmt.Errorf("read the health snapshot: %w", err)
+	}
 	view := struct {
 		Now         admin.ProvisioningStatus
+		Health      healthView
 		Todo        []todo
 		Expiries    []admin.Expiry
 		ExpiryFault bool
@@ -41,7 +46,7 @@ func (k *Console) overview(r *request) error {
 		Calls       chart
 		Well        bool
 		Sessions    int
-	}{Now: now}
+	}{Now: now, Health: k.healthView(r, health)}
 	if view.Todo, err = k.todo(r, now); err != nil {
 		return err
 	}
@@ -59,7 +64,7 @@ func (k *Console) overview(r *request) error {
 	if view.Sessions, err = k.Store.Sessions().Count(r.ctx()); err != nil {
 		return fmt.Errorf("count sessions: %w", err)
 	}
-	view.Well = len(view.Todo) == 0 && due == 0 && !view.ExpiryFault
+	view.Well = len(view.Todo) == 0 && due == 0 && !view.ExpiryFault && health.Level() == admin.OK && !health.Stale()
 	end := k.now().UTC().Truncate(store.StatisticStep)
 	figures, err := k.Store.Statistics().Since(r.ctx(), end.Add(-24*time.Hour))
 	if err != nil {
@@ -151,34 +156,54 @@ func (k *Console) callChart(r *request, figures []store.Statistic, end time.Time
 		[]string{r.text("overview.time"), r.text("overview.callcolumn")}, rows)
 }
 
-// probe looks at what is outside: the directory's servers and Constant Contact.
-func (k *Console) probe(r *request) error {
-	var rows []probeRow
-	err := k.Status.Look(r.ctx(), r.scope(), admin.ForProbe, func(f admin.Finding) {
-		row := probeRow{Finding: f, Failed: f.Level == admin.Failure, Text: r.found(f)}
-		if fix, ok := r.fixOf(f.Act, f.About); ok && f.Hint == "" {
-			row.Hint = fix.Text
+// healthView is the health snapshot as the page shows it.
+type healthView struct {
+	Parts []partRow
+	At    time.Time
+	Age   time.Duration
+	Stale bool
+}
+
+// partRow is one part of it.
+type partRow struct {
+	admin.PartHealth
+	Name, State, Text, Hint string
+	Fix                     fix
+}
+
+func (k *Console) healthView(r *request, h admin.Health) healthView {
+	v := healthView{At: h.At, Age: h.Age, Stale: h.Stale()}
+	for _, part := range h.Parts {
+		row := partRow{PartHealth: part, Name: r.text("health." + string(part.Part))}
+		row.State = r.text("health." + part.Level.Word())
+		if f := part.Worst(); f.Name != "" {
+			row.Text, row.Hint = f.Name, f.Hint
+			if f.Detail != "" {
+				row.Text += ": " + f.Detail
+			} else {
+				row.Text += ". " + r.text("overview.cause")
+			}
+			row.Fix, _ = r.fixOf(f.Act, f.About)
 		}
-		rows = append(rows, row)
+		v.Parts = append(v.Parts, row)
+	}
+	return v
+}
+
+// healthLive sends the table of the parts again whenever it has changed.
+func (k *Console) healthLive(r *request) error {
+	return r.stream("overview-health", func() (any, error) {
+		h, err := k.Status.Health(r.ctx(), r.scope())
+		if err != nil {
+			return nil, fmt.Errorf("read the health snapshot: %w", err)
+		}
+		return k.healthView(r, h), nil
 	})
-	if err != nil {
-		return err
-	}
-	return r.show(http.StatusOK, "overview-probe", r.text("overview.probe"), struct{ Probes []probeRow }{rows})
 }
 
-// probeRow is one step of a probe.
-type probeRow struct {
-	admin.Finding
-	Failed bool
-	Text   string
-}
-
-// found is what a page says of a Finding. The chain of an error that is nobody's sentence goes to the log.
+// found is what a page says of a Finding. The log of the replica that looked has the cause of an error that is nobody's
+// sentence.
 func (r *request) found(f admin.Finding) string {
-	if f.Level == admin.Failure {
-		r.Log(fmt.Errorf("%s: %w", f.Name, f.Cause()))
-	}
 	if f.Detail == "" && f.Level == admin.Failure {
 		return r.text("overview.cause")
 	}

@@ -20,18 +20,21 @@ import (
 )
 
 type checkCmd struct {
+	Running  bool `help:"Look at nothing: show what the running bridge has found, which looks twice a minute."`
 	Accounts bool `help:"Also read the list of client accounts, which proves the API key and takes one call of the day's budget for each 50 of them."`
 }
 
 // Help is shown by check --help.
 func (checkCmd) Help() string {
-	return `Each step says ok, WARN or FAIL, why, and what to do. Nothing is changed, except that the list of client accounts is stored with --accounts, and that a pattern without a group base was named: 30 days after check and the console have both named one, it stops giving access. Exit codes: 0 no step failed, 1 a step failed, 2 the configuration has faults.
+	return `Each step says ok, WARN or FAIL, why, and what to do. It looks by itself, with the configuration as it is now. Nothing is changed, except that the list of client accounts is stored with --accounts, and that a pattern without a group base was named: 30 days after check and the console have both named one, it stops giving access. Exit codes: 0 no step failed, 1 a step failed, 2 the configuration has faults.
 
 Examples:
 
     ssobridge check --config /etc/ssobridge/ssobridge.yaml
 
-    ssobridge check --accounts`
+    ssobridge check --accounts
+
+    ssobridge check --running`
 }
 
 // report prints the steps as they come.
@@ -101,6 +104,9 @@ func (c *checkCmd) Run(s *invocation) (err error) {
 		return err
 	}
 	r := &report{s: s}
+	if c.Running {
+		return c.running(s, cfg, r)
+	}
 	r.add(admin.Finding{Name: "configuration", Detail: s.config})
 	for _, f := range s.step(func(_ context.Context, r *findings) { checkFiles(r, cfg) }).Run(s.ctx) {
 		r.add(f)
@@ -123,6 +129,9 @@ func (c *checkCmd) Run(s *invocation) (err error) {
 		return err
 	}
 	s.printf("\n%d failed, %d warnings\n", r.failures, r.warnings)
+	if h, err := p.Status().Health(s.ctx, s.scope()); err == nil && !h.Stale() {
+		s.printf("%s; ssobridge check --running shows what it found\n", checkedBy(h))
+	}
 	if r.failures > 0 {
 		return failed(fmt.Errorf("%d of the steps failed", r.failures),
 			"do what stands below each FAIL, then run check again")
@@ -136,6 +145,7 @@ func (c *checkCmd) status(s *invocation, p *server.App) admin.Status {
 	with := func(check func(context.Context, *findings, *server.App)) admin.Check {
 		return s.step(func(ctx context.Context, r *findings) { check(ctx, r, p) })
 	}
+	// What is the running program's alone stays with it.
 	status.Machine = []admin.Check{with(checkRoutes), with(checkJournal), with(checkSecrets), with(checkClock)}
 	status.Rest = []admin.Check{with(checkLockout), with(checkMappings), with(checkUsers), with(checkGroups),
 		with(checkAudit)}
@@ -169,27 +179,10 @@ func checkRoutes(_ context.Context, r *findings, p *server.App) {
 
 // checkFiles looks at secrets that others may read and certificates that end soon.
 func checkFiles(r *findings, cfg config.Config) {
-	type secretFile struct{ key, file string }
-	files := []secretFile{
-		{"secret_key_file", cfg.SecretKeyFile},
-		{"store.dsn_file", cfg.Store.DSNFile},
-		{"tls.key", cfg.TLS.Key},
-		{"pkcs11.pin_file", cfg.PKCS11.PINFile},
-		{"directory.bind_password_file", cfg.Directory.BindPasswordFile},
-		{"constant_contact.partner_secret_file", cfg.ConstantContact.PartnerSecretFile},
-		{"constant_contact.api_key_file", cfg.ConstantContact.APIKeyFile},
-		{"constant_contact.webhook.secret_file", cfg.ConstantContact.Webhook.SecretFile},
-	}
-	for _, file := range cfg.SecretKeys {
-		files = append(files, secretFile{"secret_keys", file})
-	}
-	for _, f := range files {
-		if f.file == "" {
-			continue
-		}
-		if info, err := os.Stat(f.file); err == nil && info.Mode().Perm()&0o007 != 0 {
-			r.warn(f.key, fmt.Sprintf("%s can be read by everybody on this machine (mode %04o)", f.file, info.Mode().Perm()),
-				"chmod o= "+f.file)
+	for _, f := range cfg.SecretFiles() {
+		if info, err := os.Stat(f.File); err == nil && info.Mode().Perm()&0o007 != 0 {
+			r.warn(f.Key, fmt.Sprintf("%s can be read by everybody on this machine (mode %04o)", f.File, info.Mode().Perm()),
+				"chmod o= "+f.File)
 		}
 	}
 	if cfg.Store.DSN == "" {

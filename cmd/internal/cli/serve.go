@@ -61,7 +61,7 @@ func (c serveCmd) Run(s *invocation) (err error) {
 		return failed(err, "ssobridge check tries every part by itself")
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	p.LogQueue, p.Commands = s.logged, actHint
+	p.LogQueue, p.Commands, p.Version = s.logged, actHint, version()
 	p.Asked, p.Again = asked, func() (config.Config, error) { return config.Load(s.config, s.environ) }
 	l, err := server.Listen(s.ctx, cfg)
 	if err != nil {
@@ -79,7 +79,7 @@ func (c serveCmd) Run(s *invocation) (err error) {
 		log.Info("RSA signatures", "by", p.Engine.Status().String())
 		log.Info("ready", "public_url", cfg.PublicURL, "listen", l.Pages.Addr().String(), "console", console,
 			"metrics", metrics,
-			"version", version(), "after", s.now().Sub(started).Round(time.Millisecond).String())
+			"version", version(), "duration", s.now().Sub(started))
 		if err := server.NotifySystemd(s.environ, "READY=1"); err != nil {
 			log.Warn("systemd was not told that the bridge is ready", "error", err)
 		}

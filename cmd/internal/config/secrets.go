@@ -66,3 +66,28 @@ func (c *Config) NewSealer() (*certs.Sealer, error) {
 	}
 	return s, nil
 }
+
+// SecretFile is a file that holds a secret, and the key that names it.
+type SecretFile struct{ Key, File string }
+
+// SecretFiles are the files of secrets that the configuration names.
+func (c *Config) SecretFiles() (all []SecretFile) {
+	for _, f := range []SecretFile{
+		{"secret_key_file", c.SecretKeyFile},
+		{"store.dsn_file", c.Store.DSNFile},
+		{"tls.key", c.TLS.Key},
+		{"pkcs11.pin_file", c.PKCS11.PINFile},
+		{"directory.bind_password_file", c.Directory.BindPasswordFile},
+		{"constant_contact.partner_secret_file", c.ConstantContact.PartnerSecretFile},
+		{"constant_contact.api_key_file", c.ConstantContact.APIKeyFile},
+		{"constant_contact.webhook.secret_file", c.ConstantContact.Webhook.SecretFile},
+	} {
+		if f.File != "" {
+			all = append(all, f)
+		}
+	}
+	for i, file := range c.SecretKeys {
+		all = append(all, SecretFile{fmt.Sprintf("secret_keys[%d]", i), file})
+	}
+	return all
+}

@@ -110,9 +110,9 @@ func (p *App) Status() admin.Status {
 	}
 	return admin.Status{
 		Store: p.Store, StoreName: name, SignIns: p.IdP.Ready, Keys: p.Keys(), Providers: p.Providers(),
-		Directory: p.Directory, Tokens: p.Tokens, Budget: p.Budget, Now: p.Now,
-		ConsoleGroups: console,
-		TokenURL:      p.Config.ConstantContact.TokenURL, APIURL: p.Config.ConstantContact.BaseURL,
+		Directory: p.Directory, Tokens: p.Tokens, Budget: p.Budget, Expiries: p.Expiries(), Machine: p.replicaChecks(),
+		ConsoleGroups: console, Now: p.Now,
+		TokenURL: p.Config.ConstantContact.TokenURL, APIURL: p.Config.ConstantContact.BaseURL,
 		BackupMaxAge: p.Config.Backup.MaxAge,
 	}
 }

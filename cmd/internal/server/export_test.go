@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"log/slog"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // NewCertificate gives the tests the certificate that is read again, with their clock.
@@ -22,3 +24,16 @@ func (p *App) ExpiryLog() (look func(context.Context)) { return newExpiryLog(p).
 
 // NewServerLog is what net/http logs to.
 var NewServerLog = newServerLog
+
+// DescribeMetrics lists what /metrics can have, but for what tells of Go and of the process.
+func DescribeMetrics() (all []string) {
+	ch := make(chan *prometheus.Desc, 200)
+	for _, c := range newMetrics(&App{signIns: newSignIns()}, &healthKeeper{}).ours {
+		c.Describe(ch)
+	}
+	close(ch)
+	for d := range ch {
+		all = append(all, d.String())
+	}
+	return all
+}

@@ -88,7 +88,10 @@ func (p *App) Serve(ctx context.Context, l Listeners, ready func()) error {
 	if fault := OpenFilesFault(); fault != "" {
 		p.log.Warn("too few files can be open at a time", "cause", fault, "hint", OpenFilesFix)
 	}
-	figures := newMetrics(p)
+	health := newHealthKeeper(p, replica.self.ID)
+	p.keeper.Store(health)
+	health.readOnce(ctx) // before anybody asks
+	figures := newMetrics(p, health)
 	stopping := make(chan struct{})
 	pages, err := p.pages(p.Config, figures, stopping)
 	if err != nil {
@@ -151,6 +154,7 @@ func (p *App) Serve(ctx context.Context, l Listeners, ready func()) error {
 	g.Go(func() error { return p.watchStore(ctx) })
 	g.Go(func() error { return p.reloadWhenAsked(ctx, reloaded) })
 	g.Go(func() error { return replica.run(ctx) })
+	g.Go(func() error { return health.run(ctx) })
 	g.Go(func() error { return p.keepChain(ctx) })
 	g.Go(func() error { return p.keepJournal(ctx) })
 	if p.Traces != nil {

@@ -48,11 +48,15 @@ type App struct {
 	Refresher    *metadata.Refresher
 	Traces       *store.TraceQueue // nil: none are kept
 	Footprints   *idp.Footprints
-	signIns      *prometheus.CounterVec // what the answers of sign-ins came to
+	signIns      *prometheus.CounterVec       // what the answers of sign-ins came to
+	keeper       atomic.Pointer[healthKeeper] // nil: this program does not serve
 	References   idp.References
 
 	// Commands says how an act is done by command, for the log; nil: it names the console alone. Whoever opens sets it.
 	Commands func(act admin.Act, about string) string
+
+	// Version is the program's, for its metrics. Whoever serves sets it before.
+	Version string
 
 	// LogQueue is where the log goes through; nil: it is written at once. Whoever serves sets it before.
 	LogQueue *LogQueue
@@ -161,7 +165,7 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, options stor
 	}
 	p.signIns = newSignIns()
 	p.IdP, err = idp.New(idp.Options{
-		Count:    func(outcome, reason string) { p.signIns.WithLabelValues(outcome, reason).Inc() },
+		Count:    p.countSignIn,
 		EntityID: cfg.EntityID, PublicURL: cfg.PublicURL,
 		SignIns: p.Store.SignIns(), Sessions: p.Store.Sessions(), Logouts: p.Store.Logouts(),
 		Providers: p.Store.ServiceProviders(), Groups: p.Store.NamedGroups(), Accounts: p.Store.Accounts(),
@@ -199,6 +203,14 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, options stor
 	return p, nil
 }
 
+// countSignIn counts what an answer of a sign-in came to.
+func (p *App) countSignIn(outcome, reason string) {
+	p.signIns.WithLabelValues(outcome, reason).Inc()
+	if k := p.keeper.Load(); k != nil && outcome == idp.OutcomeDelivered {
+		k.delivered()
+	}
+}
+
 // openPartner makes the budget, the token source and the client of the partner API.
 func (p *App) openPartner() (err error) {
 	cc := p.Config.ConstantContact
@@ -218,7 +230,7 @@ func (p *App) openPartner() (err error) {
 	p.Client, err = partnerapi.New(partnerapi.Options{
 		BaseURL: cc.BaseURL, APIKey: string(cc.APIKey), Tokens: p.Tokens, Budget: p.Budget,
 		PerSecond: cc.Limits.PerSecond * cc.Limits.Share,
-		Timeout:   cc.Timeout, Transport: transport, Now: p.Now, Logger: p.log,
+		Timeout:   cc.Timeout, Transport: transport, Failed: p.Store.Health().CallFailed, Now: p.Now, Logger: p.log,
 	})
 	if err != nil {
 		return fmt.Errorf("set up the partner API: %w", err)
