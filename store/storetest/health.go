@@ -72,3 +72,30 @@ func testHealth(t *testing.T, fresh func(testing.TB) store.Options) {
 		t.Errorf("after another failure: %+v", c)
 	}
 }
+
+// testUncovered: how old the oldest audit event is that no checkpoint covers.
+func testUncovered(t *testing.T, fresh func(testing.TB) store.Options) {
+	ctx := t.Context()
+	a := open(t, fresh(t)).Audit()
+	want := func(what string, at time.Time) {
+		t.Helper()
+		if got, err := a.Uncovered(ctx); err != nil || !got.Equal(at) {
+			t.Errorf("%s: got %s, %v, want %s", what, got, err, at)
+		}
+	}
+	want("no event", time.Time{})
+	first := time.Now().UTC().Add(-time.Hour).Truncate(time.Microsecond)
+	must(t, a.Add(ctx, store.Event{At: first, Action: "a", Outcome: "ok"},
+		store.Event{At: first.Add(time.Minute), Action: "b", Outcome: "ok"}))
+	want("no checkpoint", first)
+	key := auditKey(1)
+	key.sealed(t, a)
+	want("a checkpoint over all", time.Time{})
+	later := first.Add(2 * time.Minute)
+	must(t, a.Add(ctx, store.Event{At: later, Action: "c", Outcome: "ok"}))
+	want("one more event", later)
+	if _, err := a.Chain(ctx); err != nil {
+		t.Fatal(err)
+	}
+	want("chained, and no checkpoint over it", later)
+}

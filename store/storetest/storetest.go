@@ -79,6 +79,7 @@ func Run(t *testing.T, o Suite) {
 		{"Hold", testHold},
 		{"Breaker", testBreaker},
 		{"Health", testHealth},
+		{"Uncovered", testUncovered},
 		{"Leases", testLeases},
 		{"Budget", testBudget},
 		{"Departures", testDepartures},
