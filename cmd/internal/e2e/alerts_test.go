@@ -216,10 +216,7 @@ func (a *alerts) judge(before, after, at, name, expr string, want float64) {
 		step)
 	number := func(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
 	for name, v := range is {
-		first, rise, known := v, 0.0, true
-		if first, known = was[name]; !known {
-			first = 0
-		}
+		first, rise := was[name], 0.0 // 0 for one that was not there
 		if base, _, _ := strings.Cut(name, "{"); strings.HasSuffix(base, "_total") || strings.HasSuffix(base, "_count") ||
 			strings.HasSuffix(base, "_bucket") {
 			rise = v - first

@@ -14,8 +14,8 @@ import (
 	"ssobridge/partnerapi/sandbox"
 )
 
-// TestHealthAgrees breaks each part in turn, and sees overview, check, metrics and /readyz say the same, and that they say
-// so again once it is well (OPS-01).
+// TestHealthAgrees breaks each part in turn, and sees overview, check, metrics and /readyz say the same, and that they
+// say so again once it is well (OPS-01).
 func TestHealthAgrees(t *testing.T) {
 	t.Parallel()
 	slapd := directorytest.StartSlapd(t)
