@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"regexp"
 	"slices"
 	"strings"
 
+	"ssobridge/internal/plaintext"
 	"ssobridge/provisioning/mapping"
 	"ssobridge/web/admin"
 )
@@ -113,14 +115,10 @@ var actHints = map[admin.Act]string{
 
 // actHint is the line of an act; "" for none.
 func actHint(act admin.Act, about string) string {
-	word := shellWord(about)
-	if about == "" {
-		word = aboutWords[act]
-	}
-	return strings.ReplaceAll(actHints[act], "{about}", word)
+	return strings.ReplaceAll(actHints[act], "{about}", loggedWord(about, cmp.Or(aboutWords[act], "NAME")))
 }
 
-// aboutWords stand in the place of what an act is about, where the reader knows it.
+// aboutWords stand in the place of what an act is about, where the reader knows it, or where it is no word to copy.
 var aboutWords = map[admin.Act]string{
 	admin.ListUsersIn: "STATE", admin.NameOrdered: "N", admin.ConfirmByID: "ID", admin.VoidSecret: "ID",
 	admin.AuditOfReference: "REF",
@@ -137,12 +135,22 @@ var aboutWords = map[admin.Act]string{
 
 var plainWord = regexp.MustCompile(`^[A-Za-z0-9_/:.,=@%+-]+$`)
 
-// shellWord is a value as a shell takes it for one word.
+// shellWord is a value as a shell takes it for one word. It is for a terminal; a log may have it by loggedWord alone.
 func shellWord(text string) string {
 	if plainWord.MatchString(text) {
 		return text
 	}
 	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+}
+
+// loggedWord is shellWord for a line of the log, or unsafe where the value is "" or no word is safe there: a stranger
+// may have chosen it, such as the Issuer of a request. The log escapes quotes and backslashes once more, and who copies
+// the command from there would have the shell run what stands behind them. What begins with - is an option.
+func loggedWord(text, unsafe string) string {
+	if text == "" || text[0] == '-' || strings.ContainsAny(text, "'\"\\") || plaintext.Line(text, len(text)) != text {
+		return unsafe
+	}
+	return shellWord(text)
 }
 
 // errorText is what an error says. The parts of a refusal stand on lines of their own; what fixes them follows in the
