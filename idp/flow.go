@@ -14,6 +14,7 @@ import (
 
 	"ssobridge/idp/directory"
 	"ssobridge/idp/saml"
+	"ssobridge/internal/plaintext"
 	"ssobridge/provisioning"
 	"ssobridge/store"
 )
@@ -278,7 +279,7 @@ func encode(v any) ([]byte, error) {
 }
 
 // logRefusal writes why a request does not go on, under the reference id that the page shows, and notes it for the
-// trace. entityID is cut short, since it may be anybody's text. more is for the log alone.
+// trace. more is for the log alone.
 func (p *IdP) logRefusal(ctx context.Context, v Visitor, entityID string, w Why, more ...slog.Attr) {
 	message := "sign-in refused"
 	if ctx.Value(logoutKey{}) != nil {
@@ -289,10 +290,8 @@ func (p *IdP) logRefusal(ctx context.Context, v Visitor, entityID string, w Why,
 
 // refusedWith is logRefusal with another message.
 func (p *IdP) refusedWith(ctx context.Context, message string, v Visitor, entityID string, w Why, more ...slog.Attr) {
-	if len(entityID) > 256 {
-		entityID = entityID[:256]
-	}
-	FootprintOf(ctx).Refused(w.Reason) // before the line: past so many of a kind it is only counted
+	entityID = plaintext.Line(entityID, 256) // it may be a stranger's: no line of a list of its own
+	FootprintOf(ctx).Refused(w.Reason)       // before the line: past so many of a kind it is only counted
 	w = traceOf(ctx).refused(entityID, w)
 	p.logWhy(ctx, message, v, entityID, w, more...)
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"unicode/utf8"
 
 	"ssobridge/idp"
 	"ssobridge/idp/directory"
@@ -84,6 +85,17 @@ func TestTraceReasons(t *testing.T) {
 		login(t, f, visitor("home"), "alice", "correct horse")
 		if got := kept.last(t); got.Stranger || got.Person == "" {
 			t.Errorf("after the right password: %+v", got)
+		}
+	})
+	t.Run("a made-up entity ID writes no line of its own", func(t *testing.T) {
+		f, kept := newTraced(t)
+		if _, err := f.Launch(ctx, idp.LaunchRequest{EntityID: "https://x.example\n2026-01-01 ok\x1b[2J" +
+			strings.Repeat("é", 200)}, visitor("home")); err != nil {
+			t.Fatal(err)
+		}
+		got := kept.last(t)
+		if !strings.HasPrefix(got.SP, "https://x.example 2026-01-01 ok [2Jéé") || len(got.SP) > 256 || !utf8.ValidString(got.SP) {
+			t.Errorf("the service provider is %q", got.SP)
 		}
 	})
 	t.Run("an account that is locked is known by its password", func(t *testing.T) {
