@@ -188,9 +188,12 @@ func accountOutcome(r *store.AccountRequest, created partnerapi.CreatedAccount, 
 		return store.RequestAccepted
 	}
 	r.ErrorKey = e.Key
-	if e.NotProcessed && !before {
-		r.ErrorText = "something between us and Constant Contact refused the call before it got there" + said(e)
-		return store.RequestWanted
+	if e.NotProcessed {
+		// What reads answers can refuse one, by the same status, after the account was created. To say that nothing was
+		// would have it ordered twice, and paid twice; so it is looked for in the list.
+		r.ErrorText = "something between us and Constant Contact refused the call, most likely before it got there, or its " +
+			"answer; look at the proxy or firewall on the way out" + said(e)
+		return store.RequestUnknown
 	}
 	switch e.Kind {
 	case partnerapi.Accepted:

@@ -232,6 +232,23 @@ func TestCreateAccountFaults(t *testing.T) {
 	}
 }
 
+// Something on the way looks at answers, and refuses the one that says that the account is there. Nobody is told that
+// nothing was created: it would be ordered once more, by another login name.
+func TestCreateAccountAnswerFiltered(t *testing.T) {
+	w := accountWorld(t, settings{})
+	order := w.order()
+	w.filter.Store(true)
+	r, err := w.CreateAccount(t.Context(), order, "admin:test")
+	if err != nil || r.State != store.RequestUnknown || !strings.Contains(r.ErrorText, "403") {
+		t.Fatalf("got %s (%s), %v, want it unknown, with the status", r.State, r.ErrorText, err)
+	}
+	w.filter.Store(false)
+	if r, err = w.RetryAccount(t.Context(), r.ID, "", "admin:test"); err != nil {
+		t.Fatalf("RetryAccount: %+v, %v", r, err)
+	}
+	w.complete(r.ID)
+}
+
 // The network fails before anything is sent.
 func TestCreateAccountOffline(t *testing.T) {
 	w := accountWorld(t, settings{})

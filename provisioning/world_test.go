@@ -47,6 +47,7 @@ type world struct {
 	limits  store.BudgetLimits
 	ahead   atomic.Int64 // of the clock
 	offline atomic.Bool  // no connection can be made
+	filter  atomic.Bool  // something on the way refuses answers with a body: what was asked for is done
 	// people for whose data Constant Contact always answers 500: their id to how often it did, an *atomic.Int64
 	bad sync.Map
 	log *strings.Builder
@@ -140,7 +141,15 @@ func newWorld(tb testing.TB, o settings) *world {
 			answer.WriteHeader(http.StatusInternalServerError)
 			return answer.Result(), nil
 		}
-		return network.RoundTrip(r)
+		a, err := network.RoundTrip(r)
+		if err == nil && w.filter.Load() && a.StatusCode == http.StatusCreated {
+			_ = a.Body.Close()
+			answer := httptest.NewRecorder()
+			answer.WriteHeader(http.StatusForbidden)
+			_, _ = answer.WriteString("<html>The answer was blocked.</html>")
+			return answer.Result(), nil
+		}
+		return a, err
 	})
 	tokens := w.sandbox.TokenOptions()
 	tokens.Now, tokens.MinInterval, tokens.Timeout, tokens.Transport = w.now, time.Nanosecond, 5*time.Second, transport
