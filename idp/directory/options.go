@@ -207,6 +207,9 @@ func (o *Options) checkURLs(f *faults) []*url.URL {
 		case u.Scheme != "ldap" && u.Scheme != "ldaps":
 			f.add("urls", fmt.Sprintf("%q is neither ldaps:// nor ldap://", text), mend)
 			continue
+		case !strings.HasPrefix(u.Host, "[") && strings.Count(u.Host, ":") > 1:
+			f.add("urls", fmt.Sprintf("%q has an IPv6 address without brackets", text), "write ldaps://[2001:db8::1]")
+			continue
 		case u.Hostname() == "" || u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "":
 			f.add("urls", fmt.Sprintf("%q has no host, or has something after it", text), mend)
 			continue

@@ -131,6 +131,12 @@ func (p *setup) answer(q question) error {
 		if err := p.ctx.Err(); err != nil {
 			return err
 		}
+		for _, key := range p.without(q) {
+			if name := p.draft.ByEnvironment(key); name != "" { // it is taken before every answer
+				return badInput(fmt.Errorf("%s is set to nothing", name),
+					"give it a value, or take it out of the environment; nothing was written")
+			}
+		}
 		if missing := p.lacks(q); len(missing) > 0 || again {
 			if !p.asks {
 				p.missing = append(p.missing, missing...)
@@ -169,6 +175,15 @@ func (p *setup) answer(q question) error {
 
 // lacks are the keys of a question without a value, with the names by which they can be given.
 func (p *setup) lacks(q question) []string {
+	all := p.without(q)
+	for i, key := range all {
+		all[i] = key + " (" + config.VariableOf(key) + ")"
+	}
+	return all
+}
+
+// without are the keys of a question without a value.
+func (p *setup) without(q question) []string {
 	cfg, _ := p.draft.Config()
 	values := map[string]bool{}
 	for _, one := range cfg.Settings() {
@@ -177,7 +192,7 @@ func (p *setup) lacks(q question) []string {
 	var all []string
 	for _, key := range q.keys {
 		if !values[key] {
-			all = append(all, key+" ("+config.VariableOf(key)+")")
+			all = append(all, key)
 		}
 	}
 	return all
@@ -245,6 +260,10 @@ func (p *setup) line(question, preset string) (string, error) {
 
 // value asks for the value of a key, with the one that it has as the preset.
 func (p *setup) value(key, question, preset string, shape func(string) string) error {
+	if name := p.draft.ByEnvironment(key); name != "" {
+		p.printf("%s comes from %s.\n", question, name)
+		return nil
+	}
 	cfg, _ := p.draft.Config()
 	for _, one := range cfg.Settings() {
 		if one.Key == key && one.Value != "" {
@@ -287,7 +306,7 @@ func (p *setup) secret(key, question string) error {
 	for {
 		text, err := p.readAnswer(p.ctx, question+" (not shown): ", true)
 		switch {
-		case errors.Is(err, errLongAnswer), errors.Is(err, errNoText):
+		case errors.Is(err, errLongAnswer), errors.Is(err, errNoText), errors.Is(err, errControl):
 			p.printf("%v\n", err)
 		case err != nil:
 			return err

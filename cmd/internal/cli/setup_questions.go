@@ -130,13 +130,20 @@ func portOf(address string) string {
 	return "443"
 }
 
-// withScheme adds what people leave out.
+// withScheme adds what people leave out, to each address of a list.
 func withScheme(scheme string) func(string) string {
 	return func(text string) string {
-		if strings.Contains(text, "://") {
-			return text
+		if strings.HasPrefix(text, "[") && strings.HasSuffix(text, "]") && strings.Contains(text, "://") {
+			return text // a list as YAML writes it
 		}
-		return scheme + "://" + text
+		all := strings.Split(text, ",")
+		for i, one := range all {
+			if one = strings.TrimSpace(one); one != "" && !strings.Contains(one, "://") {
+				one = scheme + "://" + one
+			}
+			all[i] = one
+		}
+		return strings.Join(all, ",")
 	}
 }
 
@@ -190,6 +197,10 @@ func (p *setup) server() question {
 
 // kind asks for the preset.
 func (p *setup) kind() error {
+	if name := p.draft.ByEnvironment("directory.preset"); name != "" {
+		p.printf("The kind comes from %s.\n", name)
+		return nil
+	}
 	for i, k := range kinds {
 		p.printf("  %d  %s\n", i+1, k.name)
 	}

@@ -178,6 +178,7 @@ func TestSetupAtTerminal(t *testing.T) {
 	tt.asks("3. Service account").asks("Its DN").types(slapd.BindDN + "\n").asks("(not shown): ").
 		types("wrong-password\n").asks("FAIL").asks("Its DN, such as").asks("[" + slapd.BindDN + "]: ").types("\n").
 		asks("(not shown): ").types("\n").asks("An answer is needed here.").asks("(not shown): ").
+		types("pass\x1b[D\x1a\n").asks("such as an arrow").asks("(not shown): ").
 		types(slapd.BindPassword + "\n").asks("ok    directory: service bind")
 
 	tt.asks("4. Base").asks("Base DN [" + slapd.BaseDN + "]: ").types("dc=elsewhere\n").

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"os/user"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,6 +29,7 @@ const bridgeFolder = "/var/lib/ssobridge"
 // owner is the user that the bridge runs as.
 type owner struct {
 	uid, gid int
+	groups   []int // all of them, gid included
 	name     string
 	other    bool // than the one who runs this command
 }
@@ -64,7 +64,17 @@ func (p *setup) readers() (owner, error) {
 	if err != nil {
 		return owner{}, fmt.Errorf("read the group of user %s: %w", name, err)
 	}
-	return owner{uid: uid, gid: gid, name: name, other: uid != 0}, nil
+	o := owner{uid: uid, gid: gid, groups: []int{gid}, name: name, other: uid != 0}
+	ids, err := found.GroupIds()
+	if err != nil {
+		return owner{}, fmt.Errorf("read the groups of user %s: %w", name, err)
+	}
+	for _, id := range ids {
+		if n, err := strconv.Atoi(id); err == nil {
+			o.groups = append(o.groups, n)
+		}
+	}
+	return o, nil
 }
 
 // place says where the data of a new installation are: for a user of its own where the unit lets it write, else beside
@@ -143,6 +153,12 @@ func (p *setup) finish(o owner) error {
 	if len(left) > 0 { // of keys that no question is about
 		return &config.Error{Faults: left}
 	}
+	if _, _, err := p.draft.Text(); err != nil {
+		return badInput(err, "write that key into the file with an editor, and run setup again; nothing was written")
+	}
+	if err := p.closedTo(&cfg, o); err != nil {
+		return err
+	}
 	saved, err := p.draft.Save(config.Readers{Group: o.gid, Set: o.other})
 	if err != nil {
 		return badInput(err, "choose a folder that you may write to (--config), or run it as root; nothing was written")
@@ -184,19 +200,12 @@ func (p *setup) makeStore(cfg *config.Config, o owner) (key *certs.Key, err erro
 
 // ownFolder makes a folder for the bridge's user, for nobody else to read. One that is there stays as it is.
 func ownFolder(path string, o owner) error {
-	if _, err := os.Stat(path); err == nil {
-		return nil
+	uid, gid := -1, -1
+	if o.other {
+		uid, gid = o.uid, o.gid
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	if err := os.Mkdir(path, 0o700); err != nil {
-		return err
-	}
-	if !o.other {
-		return nil
-	}
-	return os.Lchown(path, o.uid, o.gid)
+	_, err := config.MakeFolder(path, 0o700, uid, gid)
+	return err
 }
 
 // told says what was done, where the console is, and what comes next.

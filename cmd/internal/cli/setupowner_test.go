@@ -1,11 +1,13 @@
 package cli_test
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -25,7 +27,70 @@ func answers(slapd *directorytest.Slapd) []string {
 	}
 }
 
-// SET-01: what root sets up for the bridge's user can be read by that user, and written where it has to be.
+// open lets everybody read a file or folder of the test, and pass those above it.
+func open(t *testing.T, path string) {
+	t.Helper()
+	for ; strings.HasPrefix(path, os.TempDir()+"/"); path = filepath.Dir(path) {
+		if err := os.Chmod(path, 0o755); err != nil { //nolint:gosec // the test's own folders
+			t.Fatal(err)
+		}
+	}
+}
+
+// userArgs set the bridge up for user nobody.
+func userArgs(slapd *directorytest.Slapd) []string {
+	return []string{
+		"setup", "--user", "nobody", "--no-console", "--algorithm", "p-256",
+		"--public-url", "http://localhost:8080",
+		"--set", "directory.preset=openldap", "--set", "directory.urls=" + slapd.URL(),
+		"--set", "directory.ca_file=" + slapd.CAFile(), "--set", "directory.bind_dn=" + slapd.BindDN,
+		"--set", "directory.base_dn=" + slapd.BaseDN, "--set", "constant_contact.external_provider=provider",
+		"--set", "constant_contact.partner_client_id=" + sandbox.DefaultClientID,
+	}
+}
+
+// SET-07: a file that is there keeps what setup does not change: the link that leads to it, its comments.
+func TestSetupKeepsFile(t *testing.T) {
+	folder, env, slapd := setupWorld(t)
+	env = append(env, answers(slapd)...)
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	mine := filepath.Join(folder, "mine.yaml")
+	if err := os.WriteFile(mine, []byte("# ours\npublic_url: http://localhost:9999 # by name\ndata_dir: data\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("mine.yaml", filepath.Join(folder, "ssobridge.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	args := slices.DeleteFunc(userArgs(slapd), func(a string) bool { return a == "--user" || a == "nobody" })
+	if code, out, errs := command(t, env, args...); code != 0 {
+		t.Fatalf("exit code %d\n%s\n%s", code, out, errs)
+	}
+	if to, err := os.Readlink(filepath.Join(folder, "ssobridge.yaml")); err != nil || to != "mine.yaml" {
+		t.Errorf("the link was replaced: %q, %v", to, err)
+	}
+	want := "# ours\npublic_url: http://localhost:8080 # by name\n"
+	if text := read(t, folder, "mine.yaml"); !strings.Contains(text, want) {
+		t.Errorf("got\n%s", text)
+	}
+}
+
+// SET-07: a variable that is set to nothing is named: no answer could change it.
+func TestSetupEmptyVariable(t *testing.T) {
+	_, env, slapd := setupWorld(t)
+	for _, key := range []string{"PUBLIC_URL", "DIRECTORY_URLS", "DIRECTORY_BIND_PASSWORD"} {
+		name := "SSOBRIDGE_" + key
+		with := slices.DeleteFunc(append(slices.Clone(env), answers(slapd)...), func(e string) bool {
+			return strings.HasPrefix(e, name+"=")
+		})
+		args := slices.DeleteFunc(userArgs(slapd), func(a string) bool { return a == "--user" || a == "nobody" })
+		tt := atTerminal(t, append(with, name+"="), args...)
+		tt.asks(name + " is set to nothing").asks("nothing was written").ends(2)
+	}
+}
+
+// SET-01, SET-07: what root sets up for the bridge's user can be read by that user, and written where it has to be.
 func TestSetupForUser(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root, who gives files away")
@@ -44,17 +109,53 @@ func TestSetupForUser(t *testing.T) {
 	}
 	folder, env, slapd := setupWorld(t)
 	env = append(env, answers(slapd)...)
-	code, out, errs := command(t, env, "setup", "--user", "nobody", "--no-console", "--algorithm", "p-256",
-		"--public-url", "http://localhost:8080",
-		"--set", "directory.preset=openldap", "--set", "directory.urls="+slapd.URL(),
-		"--set", "directory.ca_file="+slapd.CAFile(), "--set", "directory.bind_dn="+slapd.BindDN,
-		"--set", "directory.base_dn="+slapd.BaseDN, "--set", "constant_contact.external_provider=provider",
-		"--set", "constant_contact.partner_client_id="+sandbox.DefaultClientID)
+	open(t, filepath.Dir(folder))
+	open(t, slapd.CAFile())
+	args := userArgs(slapd)
+	// Folders and files that are there, and that root alone can use, are found before anything is written.
+	bindFile := filepath.Join(folder, "bind_password")
+	for _, one := range []struct {
+		name string
+		make func() error
+		want string
+	}{
+		{"a folder of root's", func() error { return os.MkdirAll(filepath.Join(folder, "data"), 0o755) },
+			"write " + folder + "/data"},
+		{"a closed folder", func() error { return os.Mkdir(folder, 0o700) }, "enter the folder " + folder},
+		{"a secret of root's", func() error {
+			return errors.Join(os.Mkdir(folder, 0o755), os.WriteFile(bindFile, []byte(slapd.BindPassword), 0o600))
+		}, "read " + bindFile},
+	} {
+		with := slices.Clone(env)
+		if strings.HasPrefix(one.want, "read") {
+			with = slices.DeleteFunc(with, func(e string) bool { return strings.Contains(e, "BIND_PASSWORD") })
+		}
+		if err := one.make(); err != nil {
+			t.Fatal(err)
+		}
+		code, _, errs := command(t, with, append(args, "--set", "directory.bind_password_file=bind_password")...)
+		if code != 2 || !strings.Contains(errs, "the bridge runs as user nobody, who can't "+one.want) {
+			t.Errorf("%s: exit code %d\n%s", one.name, code, errs)
+		}
+		if _, err := os.Stat(filepath.Join(folder, "ssobridge.yaml")); err == nil {
+			t.Errorf("%s: something was written", one.name)
+		}
+		if err := os.RemoveAll(folder); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Whatever the umask of root's shell is.
+	defer syscall.Umask(syscall.Umask(0o077))
+	deep := filepath.Join(folder, "deep")
+	code, out, errs := command(t, env, append(args, "--config", filepath.Join(deep, "ssobridge.yaml"))...)
 	if code != 0 {
 		t.Fatalf("exit code %d\n%s\n%s", code, out, errs)
 	}
 	seen := map[string]string{}
-	err = filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+	if info, err := os.Stat(folder); err != nil || info.Mode().Perm() != 0o755 {
+		t.Errorf("the folder above: %v, %v", info.Mode(), err)
+	}
+	err = filepath.WalkDir(deep, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -63,7 +164,7 @@ func TestSetupForUser(t *testing.T) {
 			return err
 		}
 		owner := info.Sys().(*syscall.Stat_t) // this is a Unix system
-		name, _ := filepath.Rel(folder, path)
+		name, _ := filepath.Rel(deep, path)
 		seen[name] = fmt.Sprintf("%d:%d %04o", owner.Uid, owner.Gid, info.Mode().Perm())
 		return nil
 	})

@@ -21,6 +21,9 @@ var errLongAnswer = errors.New("the answer is longer than 4096 bytes")
 // errNoText is an answer that is no text.
 var errNoText = errors.New("the answer is no UTF-8 text")
 
+// errControl is a hidden answer with a key that types no character, such as an arrow: nobody sees what it did.
+var errControl = errors.New("a key was pressed that types no character, such as an arrow: type the answer again")
+
 // errNoTerminal says that nobody can be asked.
 var errNoTerminal = errors.New("standard input is no terminal")
 
@@ -94,6 +97,7 @@ const (
 // readHidden reads a line from a terminal that shows nothing and interprets nothing.
 func readHidden(in io.Reader) (string, error) {
 	var line []byte
+	control := false
 	one := make([]byte, 1)
 	for {
 		n, err := in.Read(one)
@@ -104,6 +108,8 @@ func readHidden(in io.Reader) (string, error) {
 			return "", err
 		}
 		switch c := one[0]; {
+		case (c == '\r' || c == '\n') && control:
+			return "", errControl
 		case c == '\r' || c == '\n':
 			return string(line), nil
 		case c == ctrlC:
@@ -115,6 +121,8 @@ func readHidden(in io.Reader) (string, error) {
 		case c == backspace || c == deleted:
 			_, size := utf8.DecodeLastRune(line)
 			line = line[:len(line)-size]
+		case c < ' ':
+			control = true
 		case len(line) <= maxAnswer:
 			line = append(line, c)
 		}

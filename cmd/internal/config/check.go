@@ -127,6 +127,9 @@ func checkPublicURL(key string, value *string, f *faults) *url.URL {
 		f.add(key, plaintext.Quote(*value)+" has more than scheme, host and port", "write "+u.Scheme+"://"+u.Host)
 	case errors.Is(err, netname.ErrPublicHTTP):
 		f.add(key, "is http for a host that others reach", "write https://"+u.Host+"; http is for localhost only")
+	case err != nil && strings.ContainsFunc(*value, func(r rune) bool { return r >= utf8.RuneSelf }):
+		f.add(key, plaintext.Quote(*value)+" is not the address of a web site: it has letters beyond ASCII",
+			"write the host as its certificate has it: https://sso.xn--mller-kva.example for müller.example")
 	case err != nil:
 		f.add(key, plaintext.Quote(*value)+" is not the address of a web site",
 			"write scheme and host: https://sso.example.com")

@@ -73,14 +73,14 @@ func TestDenied(t *testing.T) {
 
 // TestFill: what is written is read as it was meant, and everything else stays.
 func TestFill(t *testing.T) {
-	before := "# mine\npublic_url: https://a.example.com\ndirectory:\n  urls:\n  - ldaps://a\n  - ldaps://b\n  # kept\n" +
+	before := "# mine\npublic_url: https://a.example.com   # ours\ndirectory:\n  urls:\n  - ldaps://a\n  - ldaps://b\n  # kept\n" +
 		"  base_dn: dc=a # why\nsessions:\n  #idle: 1h\n  life: 2h\n"
 	got, err := config.Fill(before, map[string]string{
 		"public_url": "https://b.example.com", "directory.urls": "[ldaps://c, ldaps://d]", "sessions.idle": "30m",
 		"directory.start_tls": "false", "constant_contact.limits.share": "0.5", "branding.name": "A: \"B\" # C",
 		"audit.keep": "{default: 48h, login: 0s}", "directory.max_depth": "7",
 	})
-	want := "# mine\npublic_url: https://b.example.com\ndirectory:\n  start_tls: false\n  max_depth: 7\n" +
+	want := "# mine\npublic_url: https://b.example.com # ours\ndirectory:\n  start_tls: false\n  max_depth: 7\n" +
 		"  urls: ['ldaps://c', 'ldaps://d']\n  # kept\n  base_dn: dc=a # why\nsessions:\n  idle: 30m\n  life: 2h\n" +
 		"audit:\n  keep: {default: 48h0m0s, login: 0s}\nbranding:\n  name: 'A: \"B\" # C'\nconstant_contact:\n" +
 		"  limits:\n    share: 0.5\n"
@@ -95,5 +95,15 @@ func TestFill(t *testing.T) {
 		}); err == nil {
 			t.Errorf("%s: got no error and\n%s", name, got)
 		}
+	}
+}
+
+// A file that is indented in another way keeps it.
+func TestFillIndented(t *testing.T) {
+	got, err := config.Fill("directory:\n    preset: openldap # of ours\n    urls:\n        - ldaps://a\n# end\n",
+		map[string]string{"directory.base_dn": "dc=b", "directory.preset": "lldap"})
+	want := "directory:\n    base_dn: dc=b\n    preset: lldap # of ours\n    urls:\n        - ldaps://a\n# end\n"
+	if err != nil || got != want {
+		t.Errorf("got %v\n%s\nwant\n%s", err, got, want)
 	}
 }

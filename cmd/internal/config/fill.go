@@ -39,8 +39,8 @@ func Fill(text string, values map[string]string) (string, error) {
 		if filled, err = fillLine(filled, lines, key, value); err != nil {
 			return "", err
 		}
-		if _, lines, err = readText(filled); err != nil {
-			return "", fmt.Errorf("write %s: %w", key, err)
+		if _, lines, err = readText(filled); err != nil { // a fault of the new text, whose lines nobody has seen
+			return "", fmt.Errorf("the file is written in a form in which %s can't be set safely", key)
 		}
 	}
 	got, _, err := readText(filled)
@@ -91,7 +91,7 @@ func fillLine(text string, keys map[string]int, key, value string) (string, erro
 	if line, ok := keys[key]; ok {
 		at := line - 1
 		indent := indentOf(lines[at])
-		lines = slices.Replace(lines, at, extent(lines, at), indent+name+": "+value+"\n")
+		lines = slices.Replace(lines, at, extent(lines, at), indent+name+": "+value+lineComment(lines[at])+"\n")
 		return strings.Join(lines, ""), nil
 	}
 	if at, ok := commentedLine(lines, key); ok {
@@ -107,7 +107,7 @@ func fillLine(text string, keys map[string]int, key, value string) (string, erro
 	if above != "" {
 		rest = strings.TrimPrefix(key, above+".")
 		at = keys[above]
-		indent = indentOf(lines[at-1]) + "  "
+		indent = inside(lines, keys, above)
 	}
 	var added []string
 	parts := strings.Split(rest, ".")
@@ -119,6 +119,35 @@ func fillLine(text string, keys map[string]int, key, value string) (string, erro
 		added = append(added, line+"\n")
 	}
 	return strings.Join(slices.Insert(lines, at, added...), ""), nil
+}
+
+// inside is what the lines of a section begin with: all of them have to begin alike.
+func inside(lines []string, keys map[string]int, section string) string {
+	first := 0
+	for key, line := range keys {
+		rest, ok := strings.CutPrefix(key, section+".")
+		if ok && !strings.Contains(rest, ".") && (first == 0 || line < first) {
+			first = line
+		}
+	}
+	if first == 0 {
+		return indentOf(lines[keys[section]-1]) + "  "
+	}
+	return indentOf(lines[first-1])
+}
+
+// lineComment is the comment behind the value on a line, with a blank before it.
+func lineComment(line string) string {
+	var doc yaml.Node
+	if yaml.Unmarshal([]byte(strings.TrimSpace(line)), &doc) != nil || len(doc.Content) == 0 {
+		return "" // a value that goes on in the next line
+	}
+	for _, node := range doc.Content[0].Content {
+		if node.LineComment != "" {
+			return " " + node.LineComment
+		}
+	}
+	return ""
 }
 
 // indentOf is what a line begins with.

@@ -74,22 +74,48 @@ func (d *Draft) Save(readers Readers) (saved *Saved, err error) {
 
 // folder makes the folder of the configuration, where it is not there.
 func (s *Saved) folder(path string, readers Readers) error {
-	if _, err := os.Stat(path); err == nil {
-		return nil
-	}
 	mode := fs.FileMode(0o700)
 	if readers.Set {
 		mode = 0o750
 	}
-	err := os.MkdirAll(path, mode)
-	if err == nil && readers.Set {
-		err = os.Chown(path, -1, readers.Group)
+	made, err := MakeFolder(path, mode, -1, s.group(readers))
+	for _, name := range made {
+		s.undo = append(s.undo, func() error { return os.Remove(name) })
 	}
 	if err != nil {
 		return fmt.Errorf("make the folder %s: %s", path, PlainCause(err))
 	}
-	s.undo = append(s.undo, func() error { return os.Remove(path) })
 	return nil
+}
+
+// MakeFolder makes a folder with a mode and an owner, and those above it that are missing; made are all of them, the
+// outermost first. A folder that is there stays as it is. Where it is made for somebody else (uid or gid are not -1),
+// no umask keeps them out of it or of those above.
+func MakeFolder(path string, mode fs.FileMode, uid, gid int) (made []string, err error) {
+	if _, err := os.Stat(path); err == nil {
+		return nil, nil
+	}
+	if above := filepath.Dir(path); above != path {
+		outer := fs.FileMode(0o755)
+		if made, err = MakeFolder(above, outer, -1, -1); err != nil {
+			return made, err
+		}
+		if uid != -1 || gid != -1 {
+			for _, name := range made {
+				if err := os.Chmod(name, outer); err != nil {
+					return made, err
+				}
+			}
+		}
+	}
+	if err := os.Mkdir(path, mode); err != nil {
+		return made, err
+	}
+	made = append(made, path)
+	if uid == -1 && gid == -1 {
+		return made, nil
+	}
+	return made, errors.Join(os.Lchown(path, uid, gid), os.Chmod(path, mode))
 }
 
 // secret writes a file that is not there, or is empty.
@@ -118,34 +144,38 @@ func (s *Saved) group(readers Readers) int {
 	return -1
 }
 
-// configuration writes the configuration file. One that is there keeps its owner and mode.
+// configuration writes the configuration file. One that is there keeps its owner, its mode and the links to it.
 func (s *Saved) configuration(d *Draft, text string, readers Readers) error {
 	mode, uid, gid := readers.mode(), -1, s.group(readers)
-	if info, err := os.Stat(d.File); err == nil {
+	file, err := filepath.EvalSymlinks(d.File)
+	if err != nil {
+		file = d.File
+	}
+	if info, err := os.Stat(file); err == nil {
 		mode = info.Mode().Perm()
 		if owner, ok := info.Sys().(*syscall.Stat_t); ok {
 			uid, gid = int(owner.Uid), int(owner.Gid)
 		}
 	}
-	part, err := partOf(d.File, text, mode, uid, gid)
+	part, err := partOf(file, text, mode, uid, gid)
 	if err != nil {
 		return err
 	}
 	if !d.exists {
-		if err := PlaceNew(part, d.File); err != nil {
+		if err := PlaceNew(part, file); err != nil {
 			return errors.Join(err, os.Remove(part))
 		}
-		s.undo = append(s.undo, func() error { return os.Remove(d.File) })
+		s.undo = append(s.undo, func() error { return os.Remove(file) })
 	} else {
-		if err := os.Rename(part, d.File); err != nil {
+		if err := os.Rename(part, file); err != nil {
 			return errors.Join(err, os.Remove(part))
 		}
 		s.undo = append(s.undo, func() error {
-			part, err := partOf(d.File, d.text, mode, uid, gid)
+			part, err := partOf(file, d.text, mode, uid, gid)
 			if err != nil {
 				return err
 			}
-			return os.Rename(part, d.File)
+			return os.Rename(part, file)
 		})
 	}
 	s.Written = append(s.Written, d.File)
