@@ -108,6 +108,19 @@ func TestServeAloneByEveryName(t *testing.T) {
 	if !errors.Is(err, store.ErrNoStore) {
 		t.Errorf("a link that leads nowhere: %v, want ErrNoStore", err)
 	}
+	// So is a folder that is not there, as where a volume is not mounted; a new store is not what is missing.
+	_, err = store.Open(t.Context(), store.Options{DSN: "sqlite:unmounted/store.db", Existing: true})
+	if !errors.Is(err, store.ErrNoStore) || !strings.Contains(err.Error(), filepath.Join(top, "unmounted")) {
+		t.Errorf("a folder that is not there: %v, want ErrNoStore, which names it", err)
+	}
+	// What is no file gets no locks beside it either.
+	must(t, os.Mkdir("folder.db", 0o700))
+	if _, err := store.Open(t.Context(), store.Options{DSN: "sqlite:folder.db"}); err == nil {
+		t.Error("a folder was opened")
+	}
+	if litter, _ := filepath.Glob("folder.db.*"); len(litter) > 0 {
+		t.Errorf("beside what is no file stands %q", litter)
+	}
 	hard := filepath.Join(data, "hard.db")
 	must(t, os.Link(path, hard))
 	for _, name := range []string{hard, path} {

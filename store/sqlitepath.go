@@ -25,6 +25,9 @@ func sqlitePath(path string) (string, error) {
 		return "", fmt.Errorf("sqlite path %.80q: %w", path, err)
 	}
 	folder, err := filepath.EvalSymlinks(filepath.Dir(abs))
+	if errors.Is(err, fs.ErrNotExist) { // as where a volume is not mounted: a permission is not what is missing
+		return "", fmt.Errorf("%w: the folder of the sqlite file, %s, does not exist", ErrNoStore, filepath.Dir(abs))
+	}
 	if err != nil {
 		return "", fmt.Errorf("folder of the sqlite file: %w", err)
 	}
@@ -43,6 +46,9 @@ func sqlitePath(path string) (string, error) {
 		return file, nil
 	case err != nil:
 		return "", fmt.Errorf("sqlite path %.80q: %w", path, err)
+	}
+	if info, err := os.Stat(resolved); err == nil && !info.Mode().IsRegular() {
+		return "", fmt.Errorf("%s is not a regular file", resolved)
 	}
 	return resolved, nil
 }
