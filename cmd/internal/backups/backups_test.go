@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -146,6 +147,19 @@ func TestForeignBackups(t *testing.T) {
 	if l := m.list(); len(l.Good) != 1 {
 		t.Errorf("with a renamed manifest: %+v", l)
 	}
+	// What only has such a name: a pipe, which nobody writes, a folder, and a link.
+	for name, make := range map[string]func(path string) error{
+		"ssobridge-20200102T000000.000Z.json": func(path string) error { return syscall.Mkfifo(path, 0o600) },
+		"ssobridge-20200103T000000.000Z.json": func(path string) error { return os.Mkdir(path, 0o700) },
+		"ssobridge-20200104T000000.000Z.json": func(path string) error { return os.Symlink(manifest, path) },
+	} {
+		if err := make(filepath.Join(m.Path, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if l := m.list(); len(l.Good) != 1 || len(l.Damaged)+len(l.Partial) != 0 {
+		t.Errorf("with what is no file: %+v", l)
+	}
 	if err := os.Truncate(m.DatabaseOf(b), 100); err != nil {
 		t.Fatal(err)
 	}
@@ -180,5 +194,26 @@ func TestBackupRefused(t *testing.T) {
 	}
 	if left, err := os.ReadDir(m.o.Work); err != nil || len(left) > 0 {
 		t.Errorf("left where it was made: %v, %v", left, err)
+	}
+}
+
+// SET-04: of two at once, each would keep its own and remove the other's, so that none was left. The second is refused.
+func TestOneAtATime(t *testing.T) {
+	work := t.TempDir()
+	unlock, err := backups.Lock(work)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := backups.Lock(work); !errors.Is(err, backups.ErrRunning) {
+		t.Errorf("the second: %v", err)
+	}
+	if err := unlock(); err != nil {
+		t.Fatal(err)
+	}
+	if unlock, err = backups.Lock(work); err != nil {
+		t.Fatalf("after it: %v", err)
+	}
+	if err := unlock(); err != nil {
+		t.Error(err)
 	}
 }

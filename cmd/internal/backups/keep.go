@@ -77,6 +77,10 @@ func Parts(folder string) (all []string, err error) {
 
 // read reads a manifest. ours is false for what this installation did not make, or what was changed since.
 func (f Folder) read(name string) (b Backup, ours bool) {
+	// What is no file is none of ours; the opening of a pipe would wait for whoever writes it.
+	if info, err := os.Lstat(f.file(name)); err != nil || !info.Mode().IsRegular() {
+		return b, false
+	}
 	file, err := os.Open(f.file(name))
 	if err != nil {
 		return b, false

@@ -20,7 +20,7 @@ import (
 type backupCmd struct {
 	File   string   `arg:"" optional:"" help:"The file to write. It must not exist."`
 	To     string   `placeholder:"FOLDER" help:"Make a backup under a name of its own in this folder, with the revocation journal and a manifest beside it."`
-	Keep   int      `placeholder:"N" help:"With --to: remove the oldest good backups that this command made there, so that N are left."`
+	Keep   *int     `placeholder:"N" help:"With --to: remove the oldest good backups that this command made there, so that N are left."`
 	SealTo []string `placeholder:"KEY" help:"With --to: seal the backup to this public key of age (age1…), so that only its private key opens it. Can be given several times."`
 	Record string   `placeholder:"NAME" help:"Make none: note in the audit log that another tool has made one, such as pg_dump. backup.max_age counts from there."`
 }
@@ -53,10 +53,11 @@ func (c *backupCmd) Run(s *invocation) error {
 	switch {
 	case ways != 1:
 		return badInput(errors.New("where to is not said"), "give a file, or --to FOLDER, or --record NAME: one of the three")
-	case c.To == "" && (c.Keep != 0 || len(c.SealTo) > 0):
+	case c.To == "" && (c.Keep != nil || len(c.SealTo) > 0):
 		return badInput(errors.New("--keep and --seal-to are for backups in a folder"), "give --to FOLDER")
-	case c.Keep < 0:
-		return badInput(fmt.Errorf("--keep %d is less than 1", c.Keep), "say how many backups are to be left")
+	case c.Keep != nil && *c.Keep < 1:
+		return badInput(fmt.Errorf("--keep %d is less than 1", *c.Keep),
+			"say how many backups are to be left, or leave --keep out to remove none")
 	}
 	if err := backups.CheckRecipients(c.SealTo); err != nil {
 		return badInput(fmt.Errorf("--seal-to: %w", err), "make a pair of keys by age-keygen, on another machine")
@@ -126,13 +127,21 @@ func (c *backupCmd) checkFile(ctx context.Context, p *server.App) (err error) {
 }
 
 // toFolder makes one in a folder, and removes old ones once it is good.
-func (c *backupCmd) toFolder(s *invocation, p *server.App) error {
+func (c *backupCmd) toFolder(s *invocation, p *server.App) (err error) {
 	if err := os.Mkdir(c.To, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return badInput(fmt.Errorf("make the folder %s: %s", c.To, config.PlainCause(err)),
 			"make it, writable for whoever runs this command")
 	}
+	if info, err := os.Stat(c.To); err != nil || !info.IsDir() {
+		return badInput(fmt.Errorf("%s is no folder", c.To), "give a folder, or a file without --to")
+	}
 	folder := backups.Folder{Path: c.To, Voucher: p.Sealer}
 	work := filepath.Dir(strings.TrimPrefix(p.Config.DSN(), "sqlite:"))
+	unlock, err := backups.Lock(work)
+	if err != nil {
+		return failed(fmt.Errorf("back up into %s: %w", c.To, err), "wait until it is done; nothing was written")
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
 	made, err := folder.Make(s.ctx, backups.Options{Source: p.Store, Journal: p.Journal.Copy,
 		Check: backups.CheckKeys(p.Keys().Opens), Work: work, SealTo: c.SealTo, Now: s.now})
 	if err != nil {
@@ -158,10 +167,10 @@ func (c *backupCmd) toFolder(s *invocation, p *server.App) error {
 	for _, file := range append(listed.Partial, left...) {
 		s.printf("WARN  an interrupted backup has left %s\n      do: remove it by hand, unless another backup runs\n", file)
 	}
-	if c.Keep == 0 {
+	if c.Keep == nil {
 		return nil
 	}
-	gone, err := folder.Keep(listed, c.Keep, made)
+	gone, err := folder.Keep(listed, *c.Keep, made)
 	for _, b := range gone {
 		s.printf("removed %s, of %s\n", folder.DatabaseOf(b), b.Made.UTC().Format(time.DateTime))
 	}
