@@ -52,7 +52,7 @@ func (c *backupCmd) Run(s *invocation) error {
 	}
 	switch {
 	case ways != 1:
-		return badInput(errors.New("where to is not said"), "give a file, or --to FOLDER, or --record NAME: one of the three")
+		return badInput(errors.New("what to do is not clear"), "give exactly one of a file, --to FOLDER and --record NAME")
 	case c.To == "" && (c.Keep != nil || len(c.SealTo) > 0):
 		return badInput(errors.New("--keep and --seal-to are for backups in a folder"), "give --to FOLDER")
 	case c.Keep != nil && *c.Keep < 1:

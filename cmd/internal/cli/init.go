@@ -26,7 +26,9 @@ type initCmd struct {
 
 // Help is shown by init --help.
 func (initCmd) Help() string {
-	return `It writes ssobridge.yaml with every key explained, secret_key, and the folder data with the database and the first signing key. What is there already is never overwritten.
+	return `For those who write the configuration with an editor; ssobridge setup asks for it and tests each answer.
+
+It writes ssobridge.yaml with every key explained, secret_key, and the folder data with the database and the first signing key. What is there already is never overwritten.
 
 Examples:
 

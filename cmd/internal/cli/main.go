@@ -41,7 +41,7 @@ type grammar struct {
 	Mapping  mappingCmd `cmd:"" help:"Say who gets which role in which client account."`
 
 	Provision provisionCmd `cmd:"" help:"See and create everybody who is to have a Constant Contact user."`
-	Users     usersCmd     `cmd:"" help:"The ledger of Constant Contact users: list, tell, suspend, tick off."`
+	Users     usersCmd     `cmd:"" help:"The ledger of Constant Contact users: list, import, suspend, complete manual tasks."`
 	Accounts  accountsCmd  `cmd:"" help:"The client accounts: list, create, change the plan, cancel."`
 	Webhooks  webhooksCmd  `cmd:"" help:"Constant Contact's notices that a client account has changed."`
 	Budget    budgetCmd    `cmd:"" help:"Show how many calls to Constant Contact today still allows."`

@@ -19,11 +19,11 @@ import (
 type setupCmd struct {
 	Set       map[string]string `placeholder:"KEY=VALUE" mapsep:"none" help:"Answer by a key of the configuration, such as directory.base_dn=dc=example,dc=com; a list as A,B or [A, B]. Can be given several times."`
 	PublicURL string            `placeholder:"URL" help:"Answer to the first question: where browsers reach the bridge."`
-	User      string            `placeholder:"NAME" help:"The user that the bridge runs as, who is to read what root writes. Default for root: ssobridge, where there is such a user."`
+	User      string            `placeholder:"NAME" help:"The user that the bridge runs as: files that root writes become readable for this user. For root alone. Default: ssobridge, if that user exists."`
 	Algorithm string            `enum:"rsa-2048,rsa-3072,p-256,p-384" default:"rsa-3072" help:"Kind of the first signing key: rsa-3072, rsa-2048, p-256 or p-384."`
-	Create    bool              `help:"Make the database, although there is a secret key that belongs to one."`
-	NoConsole bool              `help:"Do without an admin console for now."`
-	NoInput   bool              `help:"Ask nothing, also at a terminal: what is missing is an error."`
+	Create    bool              `help:"Create a new database although a secret key exists: the old database is lost for good."`
+	NoConsole bool              `help:"Leave out the question about administrators: there is no admin console then."`
+	NoInput   bool              `help:"Ask nothing, not even at a terminal: a missing answer is an error."`
 }
 
 // Help is shown by setup --help.

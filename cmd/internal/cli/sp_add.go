@@ -271,5 +271,5 @@ func (s *invocation) confirm(yes, taken bool, question string) error {
 			return nil
 		}
 	}
-	return badInput(errors.New("not saved: nobody said yes"), "look at what is shown above, then give --yes")
+	return badInput(errors.New("not saved: it was not confirmed"), "read what is shown above, then confirm with --yes")
 }

@@ -49,7 +49,7 @@ func TestSPRefreshAndApprove(t *testing.T) {
 	}
 	out, errs := run(2, "sp", "add", publisher.URL)
 	says(out, "read again from", "not checked: no trust key")
-	says(errs, "nobody said yes")
+	says(errs, "it was not confirmed")
 	run(0, "sp", "add", publisher.URL, "--yes", "--every", "2h")
 	out, _ = run(0, "sp", "refresh", id)
 	says(out, id+": as before", "next at")
@@ -67,7 +67,7 @@ func TestSPRefreshAndApprove(t *testing.T) {
 	says(out, "wait for approval since", "+ acs https://new.example.com/acs", publisher.URL)
 	out, errs = run(2, "sp", "approve", id)
 	says(out, "+ acs https://new.example.com/acs")
-	says(errs, "nobody said yes")
+	says(errs, "it was not confirmed")
 	run(0, "sp", "approve", id, "--yes")
 	out, _ = run(0, "sp", "show", id)
 	says(out, "https://new.example.com/acs")

@@ -19,7 +19,7 @@ import (
 type usersCmd struct {
 	List        usersListCmd        `cmd:"" help:"List the SSO users of the ledger."`
 	Show        usersShowCmd        `cmd:"" help:"Show all that is known of a person's SSO users."`
-	Adopt       usersAdoptCmd       `cmd:"" help:"Tell of users that exist at Constant Contact already: from a CSV file, or all of a plan."`
+	Adopt       usersAdoptCmd       `cmd:"" help:"Import users that exist at Constant Contact already: from a CSV file, or all of a plan."`
 	Confirm     usersConfirmCmd     `cmd:"" help:"Confirm assumed users."`
 	Import      usersImportCmd      `cmd:"" help:"Put an export back into the ledger."`
 	Export      usersExportCmd      `cmd:"" help:"Write the ledger as CSV or JSON lines."`
@@ -27,8 +27,8 @@ type usersCmd struct {
 	CreateAgain usersCreateAgainCmd `cmd:"" help:"Create an SSO user again who is missing at Constant Contact."`
 	Suspend     usersSuspendCmd     `cmd:"" help:"Stop an SSO user: no sign-ins, no creation."`
 	Resume      usersResumeCmd      `cmd:"" help:"Let a suspended SSO user go on."`
-	Work        usersWorkCmd        `cmd:"" help:"List what is to be done by hand at Constant Contact."`
-	Done        usersDoneCmd        `cmd:"" help:"Tick off what was done by hand."`
+	Work        usersWorkCmd        `cmd:"" help:"List the manual tasks at Constant Contact."`
+	Done        usersDoneCmd        `cmd:"" help:"Note that a manual task was done."`
 	Forget      usersForgetCmd      `cmd:"" help:"Remove all that tells who a person is."`
 }
 
