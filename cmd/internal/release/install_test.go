@@ -227,7 +227,7 @@ func TestAcceptanceDebianPackage(t *testing.T) {
 		"&& dpkg -i /tmp/ca.deb")
 
 	out := s.run("dpkg", "--install", "/tmp/1.2.3.deb")
-	if !strings.Contains(out, "ssobridge init /etc/ssobridge") {
+	if !strings.Contains(out, "ssobridge setup") {
 		t.Errorf("the installation does not say what comes next:\n%s", out)
 	}
 	configuration := s.setUp()
@@ -236,7 +236,7 @@ func TestAcceptanceDebianPackage(t *testing.T) {
 	s.systemd()
 	out = s.run("dpkg", "--install", "/tmp/1.2.4.deb")
 	s.installed("1.2.4")
-	if strings.Contains(out, "ssobridge init") {
+	if strings.Contains(out, "ssobridge setup") {
 		t.Errorf("an upgrade asks for another set-up:\n%s", out)
 	}
 	if got := s.configured("/"); got != configuration {
@@ -331,7 +331,7 @@ func TestAcceptanceRPM(t *testing.T) {
 	// What it requires is there in other packages, which rpm does not know of.
 	out := rpm("--install", "--nodeps", "--force-debian", file("1.2.3"))
 	s.installed("1.2.3")
-	if !strings.Contains(out, "ssobridge init /etc/ssobridge") {
+	if !strings.Contains(out, "ssobridge setup") {
 		t.Errorf("the installation does not say what comes next:\n%s", out)
 	}
 	configuration := s.setUp()
