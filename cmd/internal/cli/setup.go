@@ -81,6 +81,9 @@ func (c *setupCmd) Run(s *invocation) error {
 	if p.first, err = p.firstStart(); err != nil {
 		return err
 	}
+	if err := p.writable(); err != nil { // before six questions are answered for nothing
+		return err
+	}
 	if p.asks {
 		s.printf("This sets up the bridge in %s. Press Enter for what stands in [brackets]. Nothing is written before the end.\n",
 			s.config)

@@ -64,6 +64,29 @@ func (p *setup) closedTo(cfg *config.Config, o owner) error {
 		strings.Join(fixes, "; ")+"; nothing was written")
 }
 
+// writable tells whether a configuration that is not there yet can be made.
+func (p *setup) writable() error {
+	if p.draft.Exists() {
+		return nil
+	}
+	folder, err := filepath.Abs(filepath.Dir(p.config))
+	if err != nil {
+		return fmt.Errorf("find the folder of %s: %w", p.config, err)
+	}
+	for folder != filepath.Dir(folder) {
+		if _, err := os.Stat(folder); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		folder = filepath.Dir(folder)
+	}
+	const writeAndEnter = 2 | 1 // access(2)
+	if err := syscall.Access(folder, writeAndEnter); err != nil {
+		return badInput(fmt.Errorf("write %s: %w", p.config, &fs.PathError{Op: "make a file in", Path: folder, Err: err}),
+			"run it as root, or choose a folder that you may write to (--config); nothing was written")
+	}
+	return nil
+}
+
 // refused says what the user can't do, and the command that changes it; "" where nothing is refused, or nothing is
 // there yet.
 func (o owner) refused(a access) (what, fix string, err error) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"os/user"
 	"path/filepath"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"testing"
 
 	"ssobridge/idp/directory/directorytest"
+	"ssobridge/internal/testkind"
 	"ssobridge/partnerapi/sandbox"
 	"ssobridge/store/storetest"
 )
@@ -73,6 +75,36 @@ func TestSetupKeepsFile(t *testing.T) {
 	want := "# ours\npublic_url: http://localhost:8080 # by name\n"
 	if text := read(t, folder, "mine.yaml"); !strings.Contains(text, want) {
 		t.Errorf("got\n%s", text)
+	}
+}
+
+// SET-07: somebody who may not write there hears so before anything is asked or tested.
+func TestSetupNotWritable(t *testing.T) {
+	testkind.Starts(t, "ssobridge")
+	folder := t.TempDir()
+	open(t, folder)
+	env := programEnv(t)
+	path := ""
+	for _, e := range env {
+		if list, ok := strings.CutPrefix(e, "PATH="); ok {
+			path = filepath.Join(strings.Split(list, ":")[0], "ssobridge")
+		}
+	}
+	open(t, path)
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		open(t, real)
+	}
+	cmd := exec.CommandContext(t.Context(), path, "setup", "--config", filepath.Join(folder, "new", "ssobridge.yaml"))
+	cmd.Env = env
+	if os.Geteuid() == 0 {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	} else if err := os.Chmod(folder, 0o500); err != nil { //nolint:gosec // the test's own folder
+		t.Fatal(err)
+	}
+	out, err := cmd.CombinedOutput()
+	if code := cmd.ProcessState.ExitCode(); code != 2 || !strings.Contains(string(out), "make a file in "+folder+
+		": permission denied\nhint: run it as root") {
+		t.Errorf("exit code %d, %v\n%s", code, err, out)
 	}
 }
 
