@@ -66,6 +66,11 @@ func contractCalls(n int) map[string]contractCall {
 			{EncodedAccountID: "a07e1lxqqqo1", OrganizationName: "Harbour Yoga", SiteOwnerName: "Ben Ito",
 				BillingStatus: "Trial"},
 		}},
+		"Probe": {"listAccounts", 200, "/v3/partner/accounts", func(ctx context.Context, c *partnerapi.Client,
+			_ string) (any, error) {
+			err := c.Probe(ctx, class)
+			return err == nil, err // it reads nothing
+		}, true},
 		"CreateAccount": {"createAccount", 201, "/v3/partner/accounts", func(ctx context.Context, c *partnerapi.Client,
 			_ string) (any, error) {
 			return c.CreateAccount(ctx, class, newAccount(n))
@@ -251,8 +256,8 @@ func contractClient(t testing.TB, sb *sandbox.Sandbox, k *contract, key string) 
 
 // contractOrder leaves for later what ends what others need.
 var contractOrder = []string{
-	"Accounts", "CreateAccount", "Plan", "SetPlan", "Operate", "CreateSSOUser", "UnsubscribeContacts", "Subscribe",
-	"Subscriptions", "Subscription",
+	"Accounts", "Probe", "CreateAccount", "Plan", "SetPlan", "Operate", "CreateSSOUser", "UnsubscribeContacts",
+	"Subscribe", "Subscriptions", "Subscription",
 	"TestSubscription", "RemoveSubscription", "CancelAccount",
 }
 
