@@ -136,8 +136,10 @@ func (r *errorReader) object(raw json.RawMessage, depth int) {
 	if fields["error_key"] == quotaKey {
 		r.out.quota = true
 	}
-	if r.out.key == "" {
-		r.out.key = plaintext.Line(r.redact.Replace(first(fields, keyNames)), maxKey)
+	if key := plaintext.Line(r.redact.Replace(first(fields, keyNames)), maxKey); !isKey(key) {
+		r.say(key)
+	} else if r.out.key == "" {
+		r.out.key = key
 	}
 	r.say(first(fields, messageNames))
 	for _, name := range nestedNames {
@@ -150,6 +152,10 @@ func (r *errorReader) object(raw json.RawMessage, depth int) {
 		}
 	}
 }
+
+// isKey tells a word of the API, or two of a framework ("Bad Request"), from a sentence that stands in its place. Keys
+// are kept where messages are not, such as in the audit log: a sentence may name a person, an address does.
+func isKey(text string) bool { return len(strings.Fields(text)) <= 3 && !strings.Contains(text, "@") }
 
 // say adds a message.
 func (r *errorReader) say(message string) {
