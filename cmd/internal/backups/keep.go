@@ -55,13 +55,18 @@ func (f Folder) List() (l Listed, err error) {
 	return l, nil
 }
 
-// isPart tells whether a file is what an interrupted backup has left.
+// Rehearsal is what the folders begin with in which a restore is rehearsed, or a sealed backup opened, beside the
+// database.
+const Rehearsal = ".ssobridge-rehearsal-"
+
+// isPart tells whether a file or folder is what an interrupted backup, rehearsal or restore has left.
 func isPart(name string) bool {
 	bare := strings.TrimLeft(name, ".")
-	return bare != name && strings.HasPrefix(bare, prefix) && strings.Contains(bare, ".part")
+	return strings.HasPrefix(name, Rehearsal) ||
+		bare != name && strings.HasPrefix(bare, prefix) && strings.Contains(bare, ".part")
 }
 
-// Parts are the files that interrupted backups have left in a folder.
+// Parts are what interrupted backups, rehearsals and restores have left in a folder. It may hold people in clear.
 func Parts(folder string) (all []string, err error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {

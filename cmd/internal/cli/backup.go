@@ -165,7 +165,7 @@ func (c *backupCmd) toFolder(s *invocation, p *server.App) (err error) {
 		return err
 	}
 	for _, file := range append(listed.Partial, left...) {
-		s.printf("WARN  an interrupted backup has left %s\n      do: remove it by hand, unless another backup runs\n", file)
+		s.printf("WARN  an interrupted backup or restore has left %s\n      do: remove it by hand, unless another one runs\n", file)
 	}
 	if c.Keep == nil {
 		return nil

@@ -61,7 +61,7 @@ func TestBackupKilled(t *testing.T) {
 		t.Fatalf("a backup that was killed has left %v", found)
 	}
 	out, err := program().CombinedOutput()
-	if err != nil || !bytes.Contains(out, []byte("an interrupted backup has left "+to)) {
+	if err != nil || !bytes.Contains(out, []byte("an interrupted backup or restore has left "+to)) {
 		t.Fatalf("the next backup: %v\n%s", err, out)
 	}
 	if good := names("ssobridge-*.db"); len(good) != 1 || len(names("ssobridge-*.json")) != 1 {

@@ -18,7 +18,7 @@ import (
 )
 
 // rehearsalFolder is where a rehearsal keeps its store, in the folder of the database: it holds the same data.
-const rehearsalFolder = ".ssobridge-rehearsal-*"
+const rehearsalFolder = backups.Rehearsal + "*"
 
 // rehearse restores into a store of its own, looks at it, and takes it away again.
 func (c *restoreCmd) rehearse(s *invocation, cfg config.Config) (err error) {
