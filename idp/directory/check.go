@@ -136,7 +136,7 @@ func (d *Directory) checkSearches(ctx context.Context) []Step {
 	found, err := d.search(ctx, d.request(d.o.BaseDN, ldap.ScopeWholeSubtree, 1, d.person.present(), d.attributes))
 	switch {
 	case err != nil && !hasCode(err, ldap.LDAPResultSizeLimitExceeded):
-		person.Err, person.Mend = err, "mend the steps above; if they all passed, let the service account search below "+
+		person.Err, person.Mend = err, "fix the steps above; if they all passed, let the service account search below "+
 			"base_dn"
 		return []Step{person}
 	case len(found) == 0:
